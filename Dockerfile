@@ -1,0 +1,18 @@
+# One image, three uses: web (the default), `flask worker` (with `--no-healthcheck`: it serves nothing), and
+# `flask db upgrade` before a new version serves.
+FROM python:3.13-slim AS packages
+COPY requirements.txt .
+RUN python -m venv /venv && /venv/bin/pip install --no-cache-dir -r requirements.txt
+
+FROM python:3.13-slim
+ENV PATH=/venv/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 PORT=8000
+COPY --from=packages /venv /venv
+WORKDIR /srv/proofstone
+COPY . .
+# Only var/ is written to, and only where no PostgreSQL, mail server and object store are set.
+RUN useradd --system proofstone && install -d -m 700 -o proofstone var
+USER proofstone
+EXPOSE 8000
+HEALTHCHECK --start-period=10s CMD ["python", "-c", \
+    "import os, urllib.request as r; r.urlopen(f\"http://127.0.0.1:{os.environ['PORT']}/v1/health\", timeout=3)"]
+CMD ["gunicorn", "app:create_app()"]

@@ -1,0 +1,23 @@
+"""Settings of the web process; gunicorn reads PORT and WEB_CONCURRENCY by itself."""
+
+import os
+
+from app import load_settings
+
+# A wrong setting ends the master here, once, rather than every worker that it would start again.
+threads = load_settings().web_threads
+worker_class = "web_worker.WebWorker"
+logger_class = "web_worker.Log"
+
+# After SIGTERM requests in flight have this long to finish.
+graceful_timeout = 30
+# Longer than the idle time-out of the usual proxy, so that the proxy never writes into a closed connection.
+keepalive = 65
+
+# An access log is off unless asked for (`--access-logfile -`); it never holds a query, which may carry a key.
+access_log_format = '%(h)s %(t)s "%(m)s %(U)s" %(s)s %(B)s %(L)s'
+
+# The heartbeat file lies in memory where it can: on a busy disk a healthy worker would be taken for dead.
+worker_tmp_dir = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+# Nobody steers gunicorn over a socket; what is not opened cannot be misused.
+control_socket_disable = True

@@ -1,0 +1,120 @@
+"""gunicorn's threaded worker and its log, with habits of ours (named in gunicorn.conf.py).
+
+- A connection that stays silent in the middle of a request or an answer is dropped, so that a few slow
+  clients cannot hold every thread; and waiting until a client hangs up is a thread's work, not the loop's.
+- What is no HTTP is refused in the API's own shape (R26), not as gunicorn's page of HTML.
+- The log never quotes a request line: its query may carry a candidate's key.
+"""
+
+import contextlib
+import json
+import logging
+import socket
+import struct
+import time
+from typing import Any
+
+from gunicorn import util
+from gunicorn.glogging import Logger
+from gunicorn.http import errors
+from gunicorn.workers.gthread import TConn, ThreadWorker
+
+import log_masks
+
+SILENCE_SECONDS = 10
+GOODBYE_SECONDS = 1
+
+Refusal = tuple[int, str, str, str]  # status, its name, code, sentence
+MALFORMED: Refusal = (400, "Bad Request", "malformed_request", "This is not a well-formed HTTP request.")
+REFUSALS: dict[type[Exception], Refusal] = {
+    errors.LimitRequestLine: (414, "URI Too Long", "uri_too_long", "The address is too long."),
+    errors.LimitRequestHeaders: (431, "Headers Too Large", "headers_too_large", "The headers are too long."),
+    errors.ExpectationFailed: (417, "Expectation Failed", "expectation_failed", "Only 100-continue is met."),
+}
+FAILED: Refusal = (500, "Internal Server Error", "internal_error", "Something went wrong on our side.")
+OUR_FAULT = (errors.InvalidResponseHeader, errors.InvalidResponseHeaderName, errors.ConfigurationProblem)
+
+
+class Log(Logger):
+    """gunicorn's, in whose lines no key and no token can be read."""
+
+    def setup(self, cfg: Any) -> None:
+        super().setup(cfg)
+        log_masks.mask(self.error_log)
+        log_masks.mask(self.access_log)
+
+
+class WebWorker(ThreadWorker):
+    def init_process(self) -> None:
+        self.log.error_log.addFilter(is_worth_a_line)
+        super().init_process()
+
+    def enqueue_req(self, conn: TConn) -> None:
+        limit_silence(conn.sock)
+        super().enqueue_req(conn)
+
+    def handle(self, conn: TConn) -> Any:
+        keeps = super().handle(conn)
+        if not keeps:
+            say_goodbye(conn.sock)
+        return keeps
+
+    def handle_error(self, req: Any, client: socket.socket, addr: Any, exc: Exception) -> None:
+        """Answer a request that never reached the application, or that it could not answer."""
+        refusal = refusal_of(exc)
+        if req is not None and refusal is MALFORMED:
+            # Its body is malformed and nobody wanted to read it: it has been answered, and needs no second answer.
+            return
+        if refusal is FAILED:
+            self.log.error("A request failed outside the application", exc_info=exc)
+        else:
+            self.log.info("Refused a malformed request (%s)", type(exc).__name__)
+        try:
+            util.write_nonblock(client, answer(*refusal))
+        except OSError:
+            self.log.debug("The client did not wait for its refusal")
+
+
+def limit_silence(sock: socket.socket) -> None:
+    """Let each receive and each send wait for SILENCE_SECONDS at most.
+
+    The kernel's own limits, because they count from the last progress: Python's `settimeout` would also limit
+    a large answer as a whole, and gunicorn resets it for each request.
+    """
+    limit = struct.pack("@ll", SILENCE_SECONDS, 0)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, limit)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
+
+
+def say_goodbye(sock: socket.socket) -> None:
+    """Wait a moment until the client has hung up too, as gunicorn does next, but there for up to two seconds
+    in the loop that accepts connections. After this it finds nothing left to wait for."""
+    deadline = time.monotonic() + GOODBYE_SECONDS
+    with contextlib.suppress(OSError):
+        sock.shutdown(socket.SHUT_WR)
+        while (remaining := deadline - time.monotonic()) > 0:
+            sock.settimeout(remaining)
+            if not sock.recv(65536):
+                break
+    with contextlib.suppress(OSError):
+        sock.shutdown(socket.SHUT_RD)
+
+
+def is_worth_a_line(record: logging.LogRecord) -> bool:
+    """Not a line for a silent client: the limit above shows as a BlockingIOError, with a long traceback."""
+    return not (record.exc_info and isinstance(record.exc_info[1], BlockingIOError))
+
+
+def refusal_of(exc: Exception) -> Refusal:
+    if isinstance(exc, OUR_FAULT) or not isinstance(exc, (errors.ParseException, OSError)):
+        return FAILED
+    return REFUSALS.get(type(exc), MALFORMED)
+
+
+def answer(status: int, reason: str, code: str, sentence: str) -> bytes:
+    body = json.dumps({"error": sentence, "code": code})
+    head = (
+        f"HTTP/1.1 {status} {reason}\r\nConnection: close\r\nContent-Type: application/json\r\n"
+        f"X-Content-Type-Options: nosniff\r\nContent-Length: {len(body)}\r\n\r\n"
+    )
+    return (head + body).encode("ascii")
