@@ -1,0 +1,1 @@
+"""Plain functions on plain values: no table, no request, no clock of their own."""

@@ -1,0 +1,45 @@
+"""The form of a reviewer's token: `psk_live_`, 178 random bits in base 62, a checksum of six characters."""
+
+import hashlib
+import hmac
+import re
+import secrets
+import string
+import zlib
+
+PREFIX = "psk_live_"
+_BASE62 = string.digits + string.ascii_letters
+_SECRET_LENGTH = 30
+_CHECKSUM_LENGTH = 6
+_FORM = re.compile(rf"{PREFIX}[0-9A-Za-z]{{{_SECRET_LENGTH + _CHECKSUM_LENGTH}}}", re.ASCII)
+
+
+def make() -> str:
+    """A new token from the system's cryptographic source."""
+    secret = "".join(secrets.choice(_BASE62) for _ in range(_SECRET_LENGTH))
+    return PREFIX + secret + _checksum(secret)
+
+
+def is_well_formed(text: str) -> bool:
+    """Whether form and checksum fit; a mistyped or invented token is refused without asking the database."""
+    if not _FORM.fullmatch(text):
+        return False
+    secret, checksum = text[len(PREFIX) : -_CHECKSUM_LENGTH], text[-_CHECKSUM_LENGTH:]
+    return hmac.compare_digest(checksum, _checksum(secret))
+
+
+def fingerprint(token: str) -> str:
+    """What is stored of a token, and found by: its SHA-256 in hexadecimal digits.
+
+    A plain hash is enough for 178 random bits: there is nothing to guess, and nothing to slow down.
+    """
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+def _checksum(secret: str) -> str:
+    number = zlib.crc32(secret.encode())
+    digits = ""
+    for _ in range(_CHECKSUM_LENGTH):
+        number, digit = divmod(number, 62)
+        digits = _BASE62[digit] + digits
+    return digits

@@ -1,0 +1,81 @@
+"""What an event is about, on one line."""
+
+import pytest
+
+from rules.summaries import LONGEST_NOTE, LONGEST_SUBJECT, line, summary_of
+
+
+def summary(kind, data, **members):
+    return line(*summary_of({"kind": kind, "source": "claude-code", "data": data} | members))
+
+
+@pytest.mark.parametrize(
+    ("kind", "data", "expected"),
+    [
+        ("prompt", {"text": " Fix\n\nthe\tqueue "}, "Fix the queue"),
+        ("prompt", {"text": "No", "followsInterrupt": True}, "No · after an interrupt"),
+        ("ai_response", {"lastAssistantMessage": "Done", "model": "m"}, "Done · m"),
+        ("ai_response", {"model": "m", "outputTokens": 5}, "m, output tokens: 5"),
+        ("file_diff", {"path": "a.go", "linesAdded": 3, "linesRemoved": 1}, "a.go · +3 -1"),
+        ("file_diff", {"path": "a.go", "linesAdded": 3, "linesRemoved": 0, "content": "x"}, "a.go · +3 -0, whole file"),
+        ("file_diff", {"path": "a.go", "changeType": "delete"}, "a.go · deleted"),
+        ("file_diff", {"path": "a.go", "movePath": "b.go"}, "a.go · moved to b.go"),
+        ("command", {"command": "go test", "exitCode": 1}, "go test · exit 1"),
+        ("command", {"command": "go test"}, "go test"),
+        ("file_read", {"path": "a.go", "numLines": 91}, "a.go · lines: 91"),
+        ("file_search", {"pattern": "queue", "resultsCount": 0}, "queue · results: 0"),
+        ("planning", {"todos": [{"content": "A", "status": "completed"}, {"content": "B", "status": "in_progress"}]},
+         "B · 1 done, 1 in progress"),
+        ("planning", {"todos": [{"step": "A", "status": "pending"}]}, "steps: 1 · 1 open"),
+        ("planning", {"subject": "Write a test"}, "Write a test"),
+        ("planning", {"taskId": "3", "status": "completed"}, "3 · completed"),
+        ("tool_use", {"toolName": "Skill", "inputPreview": "{}", "ok": True}, "Skill · {}"),
+        ("tool_use", {"toolName": "Read", "ok": False}, "Read · failed"),
+        ("decision_event", {"title": "Queue", "chosenOption": "Table"}, "Queue · Table"),
+        ("web_lookup", {"toolName": "WebFetch", "url": "https://x"}, "https://x"),
+        ("web_lookup", {"toolName": "WebSearch", "query": "go queues"}, "go queues"),
+        ("test_run", {"passed": 3, "failed": 1}, "3 passed, 1 failed"),
+        ("editor_edit", {"subKind": "paste", "filePath": "a.go", "charCount": 900}, "a.go · paste, characters: 900"),
+        ("heard_of_by_nobody", {"n": 1, "what": "something"}, "something"),
+        ("command", {"scrubbed": "***"}, "***"),
+        ("context_compact", {}, ""),
+    ],
+)  # fmt: skip
+def test_it_says_what_happened(kind, data, expected):
+    assert summary(kind, data) == expected
+
+
+def test_hooks_know_no_exit_codes():
+    assert summary("command", {"command": "ls", "exitCode": 0}, provenance={"methods": ["hook"]}) == "ls"
+
+
+def test_running_totals_of_codex_say_nothing_about_one_answer():
+    assert (
+        summary("ai_response", {"lastAssistantMessage": "Done", "outputTokens": 5}, source="codex") == "Done"
+    )
+
+
+def test_it_is_short_whatever_the_event_holds():
+    long = {"subject": "x" * 10**6, "toolName": "y " * 10**6, "inputPreview": "z" * 10**6}
+    for kind in ("tool_use", "planning"):
+        subject, note = summary_of({"kind": kind, "data": long | {"status": "s" * 1000}})
+        assert (len(subject), len(note)) == (LONGEST_SUBJECT, LONGEST_NOTE)
+        assert subject.endswith("…")
+
+
+def test_what_is_cut_off_before_it_is_folded_shows_too():
+    subject, _ = summary_of({"kind": "prompt", "data": {"text": "a" + " " * 10**6 + "b"}})
+    assert subject == "a…"
+
+
+@pytest.mark.parametrize("text", ["a\0b", "a\ud800b", "a\x1b[31mb", "a\u2028b"])
+def test_nothing_in_it_stops_a_column_or_a_terminal(text):
+    subject, _ = summary_of({"kind": "prompt", "data": {"text": text}})
+    assert subject in ("a b", "a\ufffdb", "ab")
+
+
+@pytest.mark.parametrize(
+    "envelope", [None, [], {}, {"kind": 5, "data": []}, {"kind": "command", "data": {"command": {}}}]
+)
+def test_what_says_nothing_has_an_empty_summary(envelope):
+    assert summary_of(envelope) == (None, None)
