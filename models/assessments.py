@@ -1,0 +1,435 @@
+"""What candidates are given: problems, rubrics, assessments, and the keys to them."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import peewee
+
+from errors import NotFound, QuotaExceeded, RubricInUse, invalid
+from models.base import Model, Query, TimestampField, clock, db, folded, locked, new_id
+from models.delivery import Delivery
+from models.occurrences import Occurrence
+from models.orgs import Organization, Reviewer
+from rules import candidate_keys, plans, retention, session_clock
+
+# Thirty letters to the eighth power are 6.6e11 keys: a batch that meets an old key is drawn anew, and ten
+# times in a row means that something else is wrong.
+KEY_DRAWS = 10
+
+
+class Issue(Model):
+    """A problem of the library: the organization's own, or with no organization one of the catalogue for all."""
+
+    organization = peewee.ForeignKeyField(Organization, null=True)
+    title = peewee.TextField()
+    repo_url = peewee.TextField(null=True)
+    repo_commit = peewee.TextField(null=True)
+    repo_subdir = peewee.TextField(null=True)
+    description = peewee.TextField(null=True)
+    difficulty = peewee.TextField(null=True)
+    language = peewee.TextField(null=True)
+    labels = peewee.JSONField(default=list)
+    task_brief = peewee.TextField()
+    setup_instructions = peewee.TextField(null=True)
+    test_command = peewee.TextField(null=True)
+    reference_sha = peewee.TextField(null=True)
+    sources = peewee.JSONField(default=list)
+    license = peewee.TextField(null=True)
+    search_text = peewee.TextField(default="")
+    updated_at = TimestampField(default=clock.now)
+    deleted_at = TimestampField(null=True)
+
+    class Meta:
+        table_name = "issues"
+
+    @classmethod
+    def visible_to(cls, caller: Any) -> Query:
+        """The catalogue and the organization's own; a candidate sees the one that the own assessment is about."""
+        if isinstance(caller, CandidateKey):
+            return cls.select(*cls.columns_for(caller)).where(cls.id == caller.assessment.issue_id)
+        return cls.select().where(
+            cls.organization.is_null() | (cls.organization == caller.organization), cls.deleted_at.is_null()
+        )
+
+    @classmethod
+    def columns_for(cls, caller: Any) -> list[peewee.Field]:
+        """What the caller may know of an issue; the columns that are left out read as None (R3)."""
+        hidden = FOR_REVIEWERS_ONLY if isinstance(caller, CandidateKey) else ()
+        return [column for column in cls._meta.sorted_fields if column.name not in hidden]
+
+    @classmethod
+    def owned_by(cls, caller: Reviewer) -> Query:
+        return cls.visible_to(caller).where(cls.organization == caller.organization)
+
+    @classmethod
+    def add(cls, organization: Organization, values: dict[str, Any]) -> "Issue":
+        return cls.create(organization=organization, **values, search_text=_searched(values))
+
+    @classmethod
+    def upsert(cls, values: dict[str, Any]) -> None:
+        """Import one entry of the catalogue under its fixed id; importing it again is safe."""
+        now = clock.now()
+        row = dict.fromkeys(CATALOGUE_FIELDS) | {"labels": [], "sources": []} | values
+        row |= {"search_text": _searched(values), "updated_at": now, "deleted_at": None}
+        changed = {getattr(cls, name): value for name, value in row.items() if name != "id"}
+        insert = cls.insert(row | {"created_at": now})
+        insert.on_conflict(
+            conflict_target=[cls.id], update=changed, where=cls.organization.is_null()
+        ).execute()
+
+    def change(self, values: dict[str, Any]) -> None:
+        shown = {name: getattr(self, name) for name in ("title", "description")} | values
+        changed = values | {"search_text": _searched(shown), "updated_at": clock.now()}
+        Issue.update(changed).where(Issue.id == self.id).execute()
+
+    def delete_softly(self) -> None:
+        Issue.update(deleted_at=clock.now()).where(Issue.id == self.id).execute()
+
+
+# What solves an issue, or leads to where it was solved.
+FOR_REVIEWERS_ONLY = ("test_command", "reference_sha", "sources", "license")
+CATALOGUE_FIELDS = (
+    "repo_url",
+    "repo_commit",
+    "repo_subdir",
+    "description",
+    "difficulty",
+    "language",
+    "setup_instructions",
+    "test_command",
+    "reference_sha",
+    "license",
+)
+
+
+def _searched(values: dict[str, Any]) -> str:
+    return folded(values["title"], values.get("description"))
+
+
+class Rubric(Model):
+    """A scoring rubric; its name and criteria lie in versions, so that a change alters no score given before it."""
+
+    organization = peewee.ForeignKeyField(Organization)
+    name = peewee.TextField()
+    criteria = peewee.JSONField()
+    version = peewee.IntegerField(default=1)
+    updated_at = TimestampField(default=clock.now)
+    deleted_at = TimestampField(null=True)
+
+    class Meta:
+        table_name = "rubrics"
+
+    @classmethod
+    def visible_to(cls, caller: Reviewer) -> Query:
+        return cls.select().where(cls.organization == caller.organization, cls.deleted_at.is_null())
+
+    @classmethod
+    def draft(cls, organization: Organization, name: str, criteria: list[dict]) -> "Rubric":
+        with db.atomic():
+            rubric = cls.create(organization=organization, name=name, criteria=criteria)
+            rubric._keep_version()
+        return rubric
+
+    def change(self, values: dict[str, Any]) -> "Rubric":
+        """Change name or criteria as the next version; the earlier versions stay as they were."""
+        with db.atomic():
+            rubric = locked(Rubric.select().where(Rubric.id == self.id)).get()
+            for name, value in values.items():
+                setattr(rubric, name, value)
+            rubric.version += 1
+            rubric.updated_at = clock.now()
+            rubric.save()
+            rubric._keep_version()
+        return rubric
+
+    def delete_softly(self) -> None:
+        """Delete the rubric; RubricInUse names the assessments that refer to it."""
+        with db.atomic():
+            self.organization.take_turn()
+            users = Assessment.alive().where(Assessment.rubric == self).order_by(Assessment.id)
+            named = [{"id": str(user.id), "title": user.title} for user in users.limit(100)]
+            if named:
+                raise RubricInUse(assessments=named)
+            Rubric.update(deleted_at=clock.now()).where(Rubric.id == self.id).execute()
+
+    def _keep_version(self) -> None:
+        RubricVersion.create(rubric=self, number=self.version, name=self.name, criteria=self.criteria)
+
+
+class RubricVersion(Model):
+    """A rubric as it once was; never changed."""
+
+    rubric_id: Any
+    rubric = peewee.ForeignKeyField(Rubric, index=False)
+    number = peewee.IntegerField()
+    name = peewee.TextField()
+    criteria = peewee.JSONField()
+
+    class Meta:
+        table_name = "rubric_versions"
+        indexes = ((("rubric", "number"), True),)
+
+
+class Assessment(Model):
+    """A brief, a repository and a time limit, to which candidates are invited.
+
+    What is taken from an issue is copied at creation and stays as it was if the issue changes later.
+    """
+
+    organization_id: Any
+    issue_id: Any
+    rubric_id: Any
+    organization = peewee.ForeignKeyField(Organization, index=False)
+    title = peewee.TextField()
+    role = peewee.TextField()
+    task_brief = peewee.TextField()
+    repo_url = peewee.TextField(null=True)
+    repo_commit = peewee.TextField(null=True)
+    repo_subdir = peewee.TextField(null=True)
+    setup_instructions = peewee.TextField(null=True)
+    issue = peewee.ForeignKeyField(Issue, null=True)
+    rubric = peewee.ForeignKeyField(Rubric, null=True)
+    brief = peewee.JSONField(null=True)
+    allowed_tools = peewee.JSONField(null=True)
+    token_budget_nano_usd = peewee.BigIntegerField(null=True)
+    time_limit_minutes = peewee.IntegerField(null=True)
+    expires_in_days = peewee.IntegerField(default=7)
+    reminder_days_before = peewee.IntegerField(null=True)
+    updated_at = TimestampField(default=clock.now)
+    deleted_at = TimestampField(null=True)
+
+    class Meta:
+        table_name = "assessments"
+        indexes = ((("organization", "created_at", "id"), False),)
+
+    @classmethod
+    def alive(cls) -> Query:
+        return cls.select().where(cls.deleted_at.is_null())
+
+    @classmethod
+    def visible_to(cls, caller: Any) -> Query:
+        """The organization's, with their issues; a candidate sees the own one only (R3)."""
+        query = cls.alive().select_extend(*Issue.columns_for(caller)).join(Issue, peewee.JOIN.LEFT_OUTER)
+        if isinstance(caller, CandidateKey):
+            return query.where(cls.id == caller.assessment_id)
+        return query.where(cls.organization == caller.organization)
+
+    @classmethod
+    def open(cls, reviewer: Reviewer, **values: Any) -> "Assessment":
+        """Create an assessment within the month's quota.
+
+        Raises Invalid for an unknown issue or rubric (R8), or where neither brief nor issue is given, and
+        QuotaExceeded with `used` and `quota` (R10).
+        """
+        organization = reviewer.organization
+        with db.atomic():
+            # One at a time decides on the quota, and no rubric vanishes under an assessment that takes it.
+            organization.take_turn()
+            issue = cls.referred(Issue, "issueId", values.pop("issue_id", None), reviewer)
+            rubric = cls.referred(Rubric, "rubricId", values.pop("rubric_id", None), reviewer)
+            values = _taken_from(issue, values.get("repo_url")) | values
+            if not values.get("task_brief"):
+                raise invalid("taskBrief", "Required when issueId is not provided.")
+            cls.require_quota(organization)
+            assessment = cls.create(organization=organization, issue=issue, rubric=rubric, **values)
+            Occurrence.tell(organization.id, "assessment.created", {"assessmentId": assessment.id})
+        return assessment
+
+    @staticmethod
+    def referred(model: Any, member: str, given: Any, reviewer: Reviewer) -> Any:
+        """The row that a request's member names, or None for None; Invalid where the reviewer cannot use it (R8)."""
+        if given is None:
+            return None
+        found = model.visible_to(reviewer).where(model.id == given).get_or_none()
+        if found is None:
+            raise invalid(member, "There is none with this id that your organization can use.")
+        return found
+
+    @classmethod
+    def require_quota(cls, organization: Organization) -> None:
+        used = cls.used_this_month(organization)
+        if plans.is_used_up(organization.plan, used):
+            raise QuotaExceeded(used=used, quota=plans.PLANS[organization.plan].monthly_assessments)
+
+    @classmethod
+    def used_this_month(cls, organization: Organization) -> int:
+        """How many the organization created in this calendar month, deleted ones included (R10)."""
+        first, following = plans.month_of(clock.now())
+        created = cls.select().where(
+            cls.organization == organization, cls.created_at >= first, cls.created_at < following
+        )
+        return created.count()
+
+    def delete_softly(self) -> None:
+        """Out of every list and look-up, its keys with it, which stop to authenticate at once.
+
+        Keys are looked up with their assessment, so that the deletion costs the same for one key or 100,000.
+        """
+        Assessment.update(deleted_at=clock.now()).where(Assessment.id == self.id).execute()
+
+    def issue_keys(self, candidates: list[dict[str, Any]], org_name: str | None = None) -> list[Any]:
+        """Issue one key for each candidate (`email`, `name`, either None) and queue the invitations: all, or none.
+
+        Returns the ids of the keys, in the order of the candidates.
+        """
+        for draw in range(KEY_DRAWS):
+            try:
+                with db.atomic():
+                    self.hold("FOR SHARE")
+                    return self._issue_batch(candidates, org_name or self.organization.shown_name)
+            except peewee.IntegrityError:
+                if draw == KEY_DRAWS - 1:
+                    raise
+        raise AssertionError("unreachable")
+
+    def _issue_batch(self, candidates: list[dict[str, Any]], org_name: str) -> list[Any]:
+        now = clock.now()
+        rows = [CandidateKey.row(self, candidate, now) for candidate in candidates]
+        if rows:
+            CandidateKey.insert_many(rows).execute()
+        told = [{"candidateId": row["id"], "assessmentId": self.id, "status": "pending"} for row in rows]
+        Occurrence.tell(self.organization_id, "key.created", *told)
+        invitations = [(row["invitation_id"], row["id"]) for row in rows if row["invitation_id"]]
+        Delivery.enqueue_invitations(self.organization, invitations, org_name)
+        return [row["id"] for row in rows]
+
+    def hold(self, strength: str = "FOR NO KEY UPDATE") -> "Assessment":
+        """The row as it is now, held until the transaction ends, against a deletion at the same moment; NotFound
+        where it is deleted already."""
+        found = locked(Assessment.alive().where(Assessment.id == self.id), strength).get_or_none()
+        if found is None:
+            raise NotFound()
+        return found
+
+
+def _taken_from(issue: Issue | None, repo_url: str | None) -> dict[str, Any]:
+    if issue is None:
+        return {}
+    copied = ["task_brief"]
+    if repo_url in (None, issue.repo_url):
+        # Commit, folder and set-up belong to the issue's repository and mean nothing in another one.
+        copied += ["repo_url", "repo_commit", "repo_subdir", "setup_instructions"]
+    return {name: getattr(issue, name) for name in copied}
+
+
+class CandidateKey(Model):
+    """A candidate's key to one assessment; the invitation is the latest one's delivery.
+
+    `address` is the folded email address. An accommodation is `extra_minutes` or `time_multiplier_thousandths`, or
+    neither. `reminded_at` is when the reminder of the present expiry was queued; `bounced` says that mails to the
+    address come back.
+    """
+
+    organization_id: Any
+    assessment_id: Any
+    organization = peewee.ForeignKeyField(Organization, index=False)
+    assessment = peewee.ForeignKeyField(Assessment, index=False)
+    key = peewee.TextField(unique=True)
+    candidate_email = peewee.TextField(null=True)
+    candidate_name = peewee.TextField(null=True)
+    address = peewee.TextField(null=True)
+    search_text = peewee.TextField(default="")
+    external_id = peewee.TextField(null=True)
+    metadata = peewee.JSONField(null=True)
+    extra_minutes = peewee.IntegerField(null=True)
+    time_multiplier_thousandths = peewee.IntegerField(null=True)
+    invitation_id = peewee.UUIDField(null=True)
+    bounced = peewee.BooleanField(default=False)
+    reminded_at = TimestampField(null=True)
+    expires_at = TimestampField()
+    revoked_at = TimestampField(null=True)
+    erasure_requested_at = TimestampField(null=True)
+    erased_at = TimestampField(null=True)
+
+    class Meta:
+        table_name = "candidate_keys"
+        indexes = (
+            (("organization", "created_at", "id"), False),
+            (("assessment", "created_at", "id"), False),
+        )
+
+    @classmethod
+    def row(cls, assessment: Assessment, candidate: dict[str, Any], now: datetime) -> dict[str, Any]:
+        return {
+            "id": new_id(),
+            "organization": assessment.organization_id,
+            "assessment": assessment,
+            "key": candidate_keys.make(),
+            **cls.person(candidate["name"], candidate["email"]),
+            "invitation_id": new_id() if candidate["email"] else None,
+            "expires_at": now + timedelta(days=assessment.expires_in_days),
+            "created_at": now,
+        }
+
+    @staticmethod
+    def person(name: str | None, email: str | None) -> dict[str, Any]:
+        """The columns that say whose key it is."""
+        whose = {"candidate_name": name, "candidate_email": email}
+        return whose | {"address": email and email.casefold(), "search_text": folded(name, email)}
+
+    @classmethod
+    def alive(cls) -> Query:
+        """Keys that are not revoked, of assessments that are not deleted, with both."""
+        query = cls.select(cls, Assessment, Organization).join(Assessment).switch(cls).join(Organization)
+        return query.where(cls.revoked_at.is_null(), Assessment.deleted_at.is_null())
+
+    @classmethod
+    def visible_to(cls, caller: Reviewer) -> Query:
+        return cls.alive().where(cls.organization == caller.organization)
+
+    @classmethod
+    def of_organization(cls, caller: Reviewer) -> Query:
+        """All of the organization's, the revoked ones and those of deleted assessments too."""
+        query = cls.select(cls, Assessment, Organization).join(Assessment).switch(cls).join(Organization)
+        return query.where(cls.organization == caller.organization)
+
+    def revoke(self) -> None:
+        CandidateKey.update(revoked_at=clock.now()).where(CandidateKey.id == self.id).execute()
+
+    @property
+    def time_limit_minutes(self) -> int | None:
+        """What the candidate is told: the assessment's limit with the accommodation."""
+        limit = self.assessment.time_limit_minutes
+        return None if limit is None else limit + self.added_minutes
+
+    @property
+    def added_minutes(self) -> int:
+        """What the accommodation adds to the assessment's limit."""
+        limit = self.assessment.time_limit_minutes
+        return session_clock.extra_minutes(limit, self.extra_minutes, self.time_multiplier_thousandths)
+
+    @property
+    def ended_at(self) -> datetime | None:
+        """When it stopped, or stops, to be of use where no session came of it."""
+        return retention.earliest([self.expires_at, self.revoked_at, self.assessment.deleted_at])
+
+    def request_erasure(self) -> datetime:
+        """Keep that the candidate asked for the erasure; returns when it was first."""
+        CandidateKey.update(erasure_requested_at=clock.now()).where(
+            CandidateKey.id == self.id, CandidateKey.erasure_requested_at.is_null()
+        ).execute()
+        return CandidateKey.get_by_id(self.id).erasure_requested_at
+
+    @classmethod
+    def of_person(cls, key: "CandidateKey", session: Any) -> Query:
+        return cls.select().where(cls.id == key.id)
+
+    @classmethod
+    def erase_of(cls, key: "CandidateKey", session: Any) -> int:
+        """Take the names away and revoke the key, so that nothing new can come in."""
+        now = clock.now()
+        nobody = cls.person(None, None) | {"external_id": None, "metadata": None}
+        nobody |= {"extra_minutes": None, "time_multiplier_thousandths": None}
+        ended = {"revoked_at": key.revoked_at or now, "erased_at": now}
+        return cls.update(**nobody, **ended).where(cls.id == key.id).execute()
+
+
+CandidateKey.add_index(CandidateKey.index(CandidateKey.address, name="candidatekey_address"))
+# What Worker looks for when reminders are due.
+CandidateKey.add_index(
+    CandidateKey.index(
+        CandidateKey.expires_at,
+        where=CandidateKey.reminded_at.is_null(),
+        name="candidate_keys_to_remind",
+    )
+)

@@ -1,0 +1,101 @@
+"""Rows for tests, made by the same verbs that the service uses; what a test does not name is filled in."""
+
+import json
+import uuid
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from models import (
+    Arrival,
+    Assessment,
+    CandidateKey,
+    Consent,
+    Issue,
+    Organization,
+    Reviewer,
+    Rubric,
+    Session,
+    Webhook,
+)
+from rules import instants
+
+
+def make_organization(name: str = "Acme", plan: str = "self_hosted") -> Organization:
+    return Organization.open(name, plan)[0]
+
+
+def make_assessment(organization: Organization, **values: Any) -> Assessment:
+    reviewer = Reviewer(organization=organization)
+    values = {
+        "title": "Backend API Challenge",
+        "role": "Senior Backend Engineer",
+        "task_brief": "Fix it.",
+    } | values
+    return Assessment.open(reviewer, **values)
+
+
+def make_issue(organization: Organization | None = None, **values: Any) -> Issue:
+    """An issue of the organization, or one of the catalogue."""
+    values = {"title": "Orders are lost", "task_brief": "Find the lost orders."} | values
+    if organization is not None:
+        return Issue.add(organization, values)
+    values.setdefault("id", uuid.uuid4())
+    Issue.upsert(values)
+    return Issue.get_by_id(values["id"])
+
+
+def make_rubric(organization: Organization, **values: Any) -> Rubric:
+    levels = [{"value": 1, "label": "Weak"}, {"value": 2, "label": "Strong"}]
+    criteria = [{"key": "quality", "title": "Quality", "weight": 1, "levels": levels}]
+    return Rubric.draft(organization, **({"name": "Engineers", "criteria": criteria} | values))
+
+
+def make_webhook(organization: Organization, url: str = "https://example.com/hook", **values: Any) -> Webhook:
+    return Webhook.add(organization, url=url, **values)
+
+
+def make_keys(assessment: Assessment, count: int, email: str | None = None) -> list[CandidateKey]:
+    ids = assessment.issue_keys([{"email": email, "name": None}] * count)
+    return list(CandidateKey.alive().where(CandidateKey.id.in_(ids)).order_by(CandidateKey.id))
+
+
+def make_key(
+    assessment: Assessment, email: str | None = "alice@example.com", name: str | None = "Alice"
+) -> CandidateKey:
+    (key_id,) = assessment.issue_keys([{"email": email, "name": name}])
+    return CandidateKey.alive().where(CandidateKey.id == key_id).get()
+
+
+def make_session(key: CandidateKey) -> Session:
+    """An open session: the candidate has agreed and redeemed."""
+    Consent.give(key, None, None)
+    return Session.redeem(key.key)
+
+
+def make_closed_session(assessment: Assessment, *envelopes: dict[str, Any]) -> Session:
+    """A completed session of a new candidate with these events."""
+    session = make_session(make_key(assessment))
+    for event in envelopes:
+        add_event(session, event)
+    session.complete()
+    return Session.get_by_id(session.id)
+
+
+def envelope(
+    kind: str = "prompt", at: float = 0, data: dict[str, Any] | None = None, **members: Any
+) -> dict[str, Any]:
+    """An event as a client sends it; `at` is in seconds after 2026-04-01 09:00 UTC."""
+    moment = datetime(2026, 4, 1, 9, tzinfo=UTC) + timedelta(seconds=at)
+    ts = moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return {
+        "id": str(uuid.uuid4()),
+        "kind": kind,
+        "ts": ts,
+        "v": 1,
+        "source": "terminal",
+        "data": data or {},
+    } | members
+
+
+def add_event(session: Session, event: dict[str, Any]) -> str:
+    return session.append(Arrival(event, instants.parse(event["ts"]), json.dumps(event)))[0]

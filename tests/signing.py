@@ -1,0 +1,39 @@
+"""A candidate's client that signs its events, as section 7 of the client contract says."""
+
+import base64
+import hashlib
+import json
+from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from factories import envelope
+
+from models import Session
+
+
+class Signer:
+    """A key pair and the chain that it signs; written from the contract, not from the service's code."""
+
+    def __init__(self, seed: int = 0):
+        self.key = Ed25519PrivateKey.from_private_bytes(bytes([seed]) * 32)
+        self.last_sig: str | None = None
+
+    @property
+    def public_key(self) -> str:
+        return base64.b64encode(self.key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)).decode()
+
+    def event(self, session: Session, at: float = 0, **members: Any) -> dict[str, Any]:
+        """The next event of the chain; its data is simple enough for Python's JSON to be canonical."""
+        event = envelope(at=at, sessionId=str(session.id), **members)
+        event["sig"] = self._sign(event)
+        if self.last_sig:
+            event["prevSig"] = self.last_sig
+        self.last_sig = event["sig"]
+        return event
+
+    def _sign(self, event: dict[str, Any]) -> str:
+        data = json.dumps(event["data"], sort_keys=True, separators=(",", ":"))
+        fields = ["PST-EVT-V1", event["id"], event["sessionId"], event["ts"], event["kind"], event["source"]]
+        fields += [str(event["v"]), hashlib.sha256(data.encode()).hexdigest(), self.last_sig or "", ""]
+        return self.key.sign("\n".join(fields).encode()).hex()
