@@ -1,0 +1,132 @@
+"""Bundles in a folder of this machine, with uploads that come to this service itself."""
+
+import hashlib
+import hmac
+import os
+import re
+import secrets
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from datetime import datetime
+from pathlib import Path
+
+from storage.base import (
+    CHUNK,
+    LARGEST_BUNDLE,
+    Incomplete,
+    LengthRequired,
+    Missing,
+    Readable,
+    Storage,
+    TooLarge,
+    is_object_key,
+)
+
+_EXPIRES = re.compile("[0-9]{1,12}", re.ASCII)
+
+
+class FolderStorage(Storage):
+    """A folder of files. Uploads come to this service itself, to an address that authorises itself.
+
+    folder -- made when the first bundle comes
+    base_url -- the service's public address, without a slash at its end
+    secret -- gives the key of the signatures, at least 32 random bytes; it has to be the same in all processes and
+        after a restart, and is asked for with each signature
+    """
+
+    def __init__(self, folder: Path, base_url: str, secret: Callable[[], bytes]):
+        self.folder = folder
+        self.base_url = base_url
+        self._secret = secret
+
+    def upload_url(self, object_key: str, expires_at: datetime) -> str:
+        expires = str(int(expires_at.timestamp()))
+        signature = self._signature(object_key, expires)
+        return f"{self.base_url}/v1/bundles/{object_key}?expires={expires}&signature={signature}"
+
+    def check_signature(self, object_key: str, expires: str, signature: str, now: datetime) -> bool:
+        """Whether the parameters of a PUT are those of an address that was given out and has not expired."""
+        if not is_object_key(object_key) or not _EXPIRES.fullmatch(expires):
+            return False
+        expected = self._signature(object_key, expires)
+        same = hmac.compare_digest(expected.encode(), signature.encode("utf-8", "replace"))
+        return same and now.timestamp() < int(expires)
+
+    def receive(self, object_key: str, stream: Readable, content_length: int | None) -> None:
+        """Store the body of a PUT, in one piece or not at all; of several PUTs the last one to end stays.
+
+        stream -- gives the body, and nothing once the connection has ended
+        content_length -- as the request told it, None if it did not
+        Raises LengthRequired, TooLarge before anything is read, and Incomplete.
+        """
+        if content_length is None or content_length < 0:
+            raise LengthRequired("The upload must tell its length in Content-Length.")
+        if content_length > LARGEST_BUNDLE:
+            raise TooLarge("The bundle is larger than 128 MiB.")
+        path = self._path(object_key)
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        part = path.with_name(f"{object_key}.{secrets.token_hex(8)}.part")
+        try:
+            _write(part, stream, content_length)
+            os.replace(part, path)
+        finally:
+            part.unlink(missing_ok=True)
+
+    def open(self, object_key: str) -> Readable:
+        with self._found():
+            return self._path(object_key).open("rb")
+
+    def size(self, object_key: str) -> int:
+        with self._found():
+            return self._path(object_key).stat().st_size
+
+    def delete(self, object_key: str) -> None:
+        with suppress(Missing):
+            path = self._path(object_key)
+            for file in (path, *self.folder.glob(f"{object_key}.*.part")):
+                file.unlink(missing_ok=True)
+
+    def remove_leftovers(self, before: datetime) -> int:
+        """Remove what uploads left that ended with their process; only files untouched since then. Returns how many."""
+        old = [part for part in self.folder.glob("*.part") if part.stat().st_mtime < before.timestamp()]
+        for part in old:
+            part.unlink(missing_ok=True)
+        return len(old)
+
+    def _path(self, object_key: str) -> Path:
+        if not is_object_key(object_key):
+            raise Missing("There is no such bundle.")
+        return self.folder / object_key
+
+    def _signature(self, object_key: str, expires: str) -> str:
+        content = f"PUT\n{object_key}\n{expires}".encode()
+        return hmac.new(self._secret(), content, hashlib.sha256).hexdigest()
+
+    @staticmethod
+    @contextmanager
+    def _found() -> Iterator[None]:
+        try:
+            yield
+        except FileNotFoundError:
+            raise Missing("There is no such bundle.") from None
+
+
+def _write(part: Path, stream: Readable, length: int) -> None:
+    with part.open("xb") as file:
+        rest = length
+        while rest and (chunk := _piece(stream, min(rest, CHUNK))):
+            file.write(chunk)
+            rest -= len(chunk)
+        if rest:
+            raise Incomplete("The upload broke off before its end.")
+        # The answer says that the bundle is safe, so it has to be on the disk under its name.
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _piece(stream: Readable, size: int) -> bytes:
+    try:
+        return stream.read(size)
+    except (OSError, ValueError):
+        # A connection that was reset, or that gunicorn could not make sense of.
+        raise Incomplete("The upload broke off before its end.") from None

@@ -1,0 +1,47 @@
+"""An S3-compatible store on this machine: moto's server in a process of its own, which checks no signature."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+HOST = "127.0.0.1"
+STARTS_WITHIN_SECONDS = 30
+TETHER = Path(__file__).parent.parent / "scripts" / "tether.py"
+
+
+@contextmanager
+def s3_server() -> Iterator[str]:
+    """The store's address. It has no bucket, and forgets everything at the end."""
+    port = free_port()
+    # Tethered, so that a test run that is killed leaves no server.
+    tether = [sys.executable, "-I", "-S", str(TETHER), str(os.getpid()), "SIGKILL", "-"]
+    command = [sys.executable, "-m", "moto.server", "-H", HOST, "-p", str(port)]
+    with subprocess.Popen(
+        [*tether, *command], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ) as process:
+        try:
+            _wait_for(process, port)
+            yield f"http://{HOST}:{port}"
+        finally:
+            process.kill()
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind((HOST, 0))
+        return listener.getsockname()[1]
+
+
+def _wait_for(process: subprocess.Popen, port: int) -> None:
+    deadline = time.monotonic() + STARTS_WITHIN_SECONDS
+    while process.poll() is None and time.monotonic() < deadline:
+        with suppress(OSError):
+            socket.create_connection((HOST, port), 1).close()
+            return
+        time.sleep(0.05)
+    raise RuntimeError("moto's server did not start.")
