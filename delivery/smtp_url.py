@@ -1,0 +1,126 @@
+"""SMTP_URL: one line that says where mail goes, by which account, and how much encryption it takes.
+
+    smtp://user:password@mail.example.com:587      STARTTLS, required because there is a login
+    smtp://mail.example.com                        port 587; STARTTLS when the server offers it
+    smtps://user:password@mail.example.com         TLS from the first byte, port 465
+
+Options: `?tls=required` asks for STARTTLS without a login too, `?tls=none` gives up encryption (and then
+credentials cross the network in the open: for a relay on the same machine), `?cafile=FILE` trusts the
+authorities in that file in place of the system's. Special characters are percent-encoded (`%40` for `@`).
+Certificates are always verified; a certificate that does not fit is a failure, with no login as well.
+"""
+
+import ssl
+from dataclasses import dataclass, field
+from typing import Literal
+from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
+
+DEFAULT_PORTS = {"smtp": 587, "smtps": 465}
+ENCODED = "special characters in the user and the password are percent-encoded, such as %40 for @"
+
+Encryption = Literal["implicit", "required", "offered", "none"]
+
+
+@dataclass(frozen=True)
+class SmtpServer:
+    """Where mail goes. `encryption` "offered" takes STARTTLS if the server has it; never with a login."""
+
+    host: str
+    port: int
+    encryption: Encryption
+    user: str | None = None
+    password: str | None = field(default=None, repr=False)
+    cafile: str | None = None
+
+    def tls_context(self) -> ssl.SSLContext:
+        return ssl.create_default_context(cafile=self.cafile)
+
+
+def parse_smtp_url(url: str) -> SmtpServer:
+    """The settings in an SMTP_URL; ValueError for a wrong one, saying what is wanted and nothing of it."""
+    parts = _split(url)
+    user, password = _credentials(parts)
+    options = _options(parts)
+    server = SmtpServer(
+        host=_host(parts),
+        port=_port(parts),
+        encryption=_encryption(parts.scheme, options.get("tls"), has_login=user is not None),
+        user=user,
+        password=password,
+        cafile=options.get("cafile"),
+    )
+    _check_authorities(server)
+    return server
+
+
+def _split(url: str) -> SplitResult:
+    if not url.isprintable() or " " in url:
+        raise ValueError("a URL without spaces and control characters")
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        raise ValueError("a URL such as smtp://user:password@mail.example.com:587") from None
+    if parts.scheme not in DEFAULT_PORTS:
+        raise ValueError("a URL that begins with smtp:// or smtps://")
+    if parts.fragment or parts.path not in ("", "/"):
+        raise ValueError(f"a URL with nothing but options after host and port; {ENCODED}")
+    return parts
+
+
+def _host(parts: SplitResult) -> str:
+    if not parts.hostname:
+        raise ValueError("a URL with a host")
+    try:
+        return parts.hostname.encode("idna").decode("ascii")
+    except UnicodeError:
+        raise ValueError("the name of a host that can exist") from None
+
+
+def _port(parts: SplitResult) -> int:
+    try:
+        port = parts.port
+    except ValueError:
+        port = 0
+    if port == 0:
+        raise ValueError(f"a port from 1 to 65535; {ENCODED}")
+    return port or DEFAULT_PORTS[parts.scheme]
+
+
+def _credentials(parts: SplitResult) -> tuple[str, str] | tuple[None, None]:
+    if parts.username is None and parts.password is None:
+        return None, None
+    user, password = unquote(parts.username or ""), unquote(parts.password or "")
+    if not user or not password:
+        raise ValueError("both a user and a password, or neither")
+    # smtplib writes both as ASCII.
+    if not (user + password).isascii() or not (user + password).isprintable():
+        raise ValueError("a user and a password of printable ASCII characters")
+    return user, password
+
+
+def _options(parts: SplitResult) -> dict[str, str]:
+    pairs = parse_qsl(parts.query, keep_blank_values=True)
+    options = dict(pairs)
+    if len(options) != len(pairs) or not options.keys() <= {"tls", "cafile"} or "" in options.values():
+        raise ValueError("no options but tls and cafile, each at most once and with a value")
+    return options
+
+
+def _encryption(scheme: str, tls: str | None, *, has_login: bool) -> Encryption:
+    """Credentials never cross the network unencrypted unless `tls=none` says so in as many words."""
+    if tls not in (None, "required", "none"):
+        raise ValueError("tls=required, tls=none or no tls option")
+    if scheme == "smtps":
+        if tls == "none":
+            raise ValueError("smtps:// without tls=none, or smtp:// with it")
+        return "implicit"
+    if tls == "none":
+        return "none"
+    return "required" if tls or has_login else "offered"
+
+
+def _check_authorities(server: SmtpServer) -> None:
+    try:
+        server.tls_context()
+    except OSError:  # ssl.SSLError is one
+        raise ValueError("a cafile that can be read and holds certificates in PEM form") from None
