@@ -1,0 +1,227 @@
+"""Every setting, read once from the environment; a wrong value stops the start with a sentence that names it."""
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from limits import parse_many
+
+from rules import client_versions, destinations
+
+
+class WrongSetting(ValueError):
+    """A setting has a value that cannot be used; the message names the setting and says what is wanted."""
+
+
+def web_address(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+        raise ValueError("an address such as https://proofstone.example.com")
+    return value.rstrip("/")
+
+
+def database_url(value: str) -> str:
+    if urlsplit(value).scheme not in ("sqlite", "postgres", "postgresql"):
+        raise ValueError("an address such as postgres://user:password@host/name or sqlite:///proofstone.db")
+    return value
+
+
+def smtp_url(value: str) -> str:
+    from delivery.smtp_url import parse_smtp_url
+
+    parse_smtp_url(value)
+    return value
+
+
+def sender(value: str) -> str:
+    from delivery.mail import parse_sender
+
+    parse_sender(value)
+    return value
+
+
+def provider_address(value: str) -> str:
+    # The providers' own clients differ in whether the version is part of the address.
+    return web_address(value).removesuffix("/v1")
+
+
+def secret(value: str) -> str:
+    if not value.isascii() or not value.isprintable() or " " in value:
+        raise ValueError("a key without spaces, as the provider shows it")
+    return value
+
+
+def client_version(value: str) -> str:
+    if client_versions.parse(value) is None:
+        raise ValueError("a version such as 1.10.0")
+    return value
+
+
+def networks(value: str) -> tuple[destinations.Network, ...]:
+    try:
+        return destinations.networks(value)
+    except ValueError:
+        raise ValueError("networks such as 10.0.0.0/8,fd00::/8") from None
+
+
+def positive(value: str) -> int:
+    if not value.isascii() or not value.isdigit() or int(value) < 1:
+        raise ValueError("a whole number above zero")
+    return int(value)
+
+
+def count(value: str) -> int:
+    if not value.isascii() or not value.isdigit():
+        raise ValueError("a whole number, 0 for none")
+    return int(value)
+
+
+def switch(value: str) -> bool:
+    if value.lower() not in ("true", "false"):
+        raise ValueError("true or false")
+    return value.lower() == "true"
+
+
+def rate(value: str) -> str:
+    try:
+        parse_many(value)
+    except ValueError:
+        raise ValueError("a rate such as 600 per minute") from None
+    return value
+
+
+def rate_store(value: str) -> str:
+    scheme, _, rest = value.partition("://")
+    if scheme not in ("redis", "rediss", "valkey", "valkeys") or not urlsplit(value).hostname:
+        raise ValueError("an address such as redis://host:6379 or valkey://host:6379")
+    # Valkey speaks the protocol of Redis, and one client is enough.
+    return f"{scheme.replace('valkey', 'redis')}://{rest}"
+
+
+def log_level(value: str) -> str:
+    if value.upper() not in ("DEBUG", "INFO", "WARNING", "ERROR"):
+        raise ValueError("DEBUG, INFO, WARNING or ERROR")
+    return value.upper()
+
+
+def _setting(default: Any, sentence: str, parse: Callable[[str], Any]) -> Any:
+    return field(default=default, metadata={"sentence": sentence, "parse": parse})
+
+
+@dataclass(frozen=True)
+class Config:
+    """The settings by their environment names, in lower case."""
+
+    database_url: str = _setting(
+        "sqlite:///var/proofstone.db",
+        "Where the data lies: postgres://... in earnest, sqlite:///path to try it.",
+        database_url,
+    )
+    database_pool: int = _setting(20, "Most connections that one web process keeps to PostgreSQL.", positive)
+    base_url: str = _setting(
+        "http://localhost:8000",
+        "The public address of this service; links in mails and on pages begin with it.",
+        web_address,
+    )
+    smtp_url: str | None = _setting(
+        None,
+        "Mail server, smtp://user:password@host:587 or smtps://host:465; without it mails are saved as files.",
+        smtp_url,
+    )
+    mail_from: str = _setting("Proofstone <no-reply@localhost>", "The sender of invitations.", sender)
+    mail_folder: Path = _setting(
+        Path("var/mail"), "Folder for mails as .eml files where no SMTP_URL is set.", Path
+    )
+    terms_url: str | None = _setting(
+        None, "Address of the terms that candidates agree to, named in the disclosure.", web_address
+    )
+    webhook_allowed_networks: tuple[destinations.Network, ...] | None = _setting(
+        None,
+        "Networks of your own that webhooks may go to, such as 10.0.0.0/8; else only the internet.",
+        networks,
+    )
+    bundle_folder: Path = _setting(
+        Path("var/bundles"), "Folder for candidates' bundles of code where no S3_BUCKET is set.", Path
+    )
+    s3_bucket: str | None = _setting(None, "Bucket of an S3-compatible store for bundles of code.", str)
+    s3_endpoint_url: str | None = _setting(None, "Address of the store, if it is not Amazon's.", web_address)
+    s3_region: str | None = _setting(None, "Region of the bucket.", str)
+    s3_access_key_id: str | None = _setting(
+        None, "Credential for the store; without it the machine's own.", secret
+    )
+    s3_secret_access_key: str | None = _setting(None, "The secret to S3_ACCESS_KEY_ID.", secret)
+    s3_prefix: str | None = _setting(None, "What the names of all objects in the bucket begin with.", str)
+    client_min_version: str | None = _setting(
+        None, "Oldest version of the candidate's client that may start, such as 1.9.0.", client_version
+    )
+    client_latest_version: str | None = _setting(
+        None, "Latest version of the candidate's client; older ones are told of it.", client_version
+    )
+    anthropic_base_url: str = _setting(
+        "https://api.anthropic.com", "Where calls of Claude Code are forwarded to.", provider_address
+    )
+    anthropic_api_key: str | None = _setting(
+        None, "The key to Anthropic that candidates work with; without it Claude Code has no model.", secret
+    )
+    openai_base_url: str = _setting(
+        "https://api.openai.com", "Where calls of Codex are forwarded to.", provider_address
+    )
+    openai_api_key: str | None = _setting(
+        None, "The key to OpenAI that candidates work with; without it Codex has no model.", secret
+    )
+    web_threads: int = _setting(8, "Requests that one web process serves at the same time.", positive)
+    proxy_streams: int = _setting(
+        4, "Most calls of models that one web process forwards at a time; fewer than WEB_THREADS.", positive
+    )
+    ratelimit_enabled: bool = _setting(
+        True, "Whether too many requests are refused: true or false.", switch
+    )
+    ratelimit_storage_url: str | None = _setting(
+        None,
+        "Valkey or Redis where all web processes count together, redis://host:6379; without it each counts alone.",
+        rate_store,
+    )
+    ratelimit_default: str = _setting(
+        "600 per minute", "Requests of one credential, or of one address without a credential.", rate
+    )
+    ratelimit_ingest: str = _setting(
+        "6000 per minute", "Events or batches of one candidate's client, which loses what is refused.", rate
+    )
+    ratelimit_refused: str = _setting(
+        "100 per 10 minutes",
+        "Wrong credentials and keys from one address, each counted once; then no more are looked at.",
+        rate,
+    )
+    trusted_proxies: int = _setting(
+        0, "How many proxies stand in front and add to X-Forwarded-For; 0 ignores the header.", count
+    )
+    log_level: str = _setting("INFO", "How much is logged: DEBUG, INFO, WARNING or ERROR.", log_level)
+
+
+def load(environment: Mapping[str, str] = os.environ) -> Config:
+    """Read the settings; an empty value counts as not set.
+
+    Raises WrongSetting with one sentence for the first value that cannot be used.
+    """
+    values = {}
+    for setting in fields(Config):
+        name = setting.name.upper()
+        text = environment.get(name, "").strip()
+        if text:
+            values[setting.name] = _parse(name, text, setting.metadata["parse"])
+    settings = Config(**values)
+    if settings.proxy_streams >= settings.web_threads:
+        raise WrongSetting(
+            "The setting PROXY_STREAMS is wrong: wanted is a number below WEB_THREADS, so that events get through."
+        )
+    return settings
+
+
+def _parse(name: str, text: str, parse: Callable[[str], Any]) -> Any:
+    try:
+        return parse(text)
+    except ValueError as error:
+        raise WrongSetting(f"The setting {name} is wrong: wanted is {error}.") from None
