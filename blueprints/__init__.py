@@ -1,0 +1,93 @@
+"""Endpoints, one module a resource; here what they share: Blueprint, the id converter, find() and the pager."""
+
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+import flask_smorest
+from flask import current_app, g
+from werkzeug.routing import BaseConverter
+
+import schemas
+import wire
+from auth import caller
+from blueprints import operations
+from errors import NotFound, Refusal
+from models import db
+
+
+class IdConverter(BaseConverter):
+    """Any segment of a path: its UUID, or None, which find() turns into the one 404 after everybody had to say who
+    they are (R2)."""
+
+    def to_python(self, value: str) -> uuid.UUID | None:
+        return schemas.parse_id(value)
+
+
+def find(model: Any, row_id: uuid.UUID | None, visible: Callable | None = None) -> Any:
+    """The row, if the caller may see it; NotFound otherwise, whatever the reason."""
+    if row_id is None:
+        raise NotFound()
+    query = (visible or model.visible_to)(caller)
+    row = query.where(model.id == row_id).get_or_none()
+    if row is None:
+        raise NotFound()
+    return row
+
+
+def page(
+    noun: str, query: Any, limit: int, offset: int, shown: Callable[[Any], Any] | None = None
+) -> dict[str, Any]:
+    """A part of an ordered query, as `{<noun>, total, limit, offset}`.
+
+    `shown` makes of the part's query the one whose rows are shown; without it that is the part itself.
+    """
+    part = query.limit(limit).offset(offset)
+    return {
+        noun: list(shown(part) if shown else part),
+        "total": query.order_by().count(),
+        "limit": limit,
+        "offset": offset,
+    }
+
+
+def refuses(*refusals: type[Refusal]) -> Callable:
+    """Document refusals of the work itself; those of the decorators and the path document themselves."""
+
+    def decorate(view: Any) -> Any:
+        view.refusals = (*getattr(view, "refusals", ()), *refusals)
+        return view
+
+    return decorate
+
+
+class Blueprint(flask_smorest.Blueprint):
+    """flask-smorest's, with our parser, and with every refusal of an operation written into its documentation."""
+
+    ARGUMENTS_PARSER = wire.Parser()
+
+    def add_url_rule(
+        self, rule: str, endpoint: Any = None, view_func: Any = None, *args: Any, **options: Any
+    ) -> None:
+        if view_func is not None:
+            view_func._apidoc = operations.documented(view_func, rule)
+        super().add_url_rule(rule, endpoint, view_func, *args, **options)
+
+
+def store() -> Any:
+    """Where bundles of code lie (storage/)."""
+    return current_app.extensions["storage"]
+
+
+def setting(name: str) -> Any:
+    return current_app.config[name]
+
+
+def give_back_connection() -> None:
+    """Let go of the database before what takes long, since there are fewer connections than threads; the next query
+    takes one anew."""
+    if g.get("connection_is_ours") and not db.is_closed():
+        db.close()
+
+
+__all__ = ["Blueprint", "IdConverter", "find", "give_back_connection", "page", "refuses", "setting", "store"]

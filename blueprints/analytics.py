@@ -1,0 +1,111 @@
+"""What the events of a session, and the sessions of an organization, say in numbers."""
+
+from typing import Any
+
+import auditing
+import auth
+from auth import caller
+from blueprints import Blueprint, find
+from models import ModelUsage, Reviewer, Session, cohorts, overviews, timelines
+from rules.cohorts import METRICS
+from rules.episodes import Episode
+from rules.steps import Step
+from schemas.analytics import Analytics, Overview, OverviewQuery, TopCandidates, TopQuery
+from schemas.cohort_stats import CohortStatistics
+
+blp = Blueprint("Analytics", __name__, description="How candidates worked, in numbers.")
+
+NANO = 10**9
+METRIC_OF = {metric.name: metric for metric in METRICS}
+
+
+@blp.get("/sessions/<id:session_id>/analytics")
+@auth.required(Reviewer)
+@blp.response(200, Analytics)
+@auditing.reading
+def get_analytics(session_id):
+    """Analyse a session
+
+    Where the time went, when somebody worked, tools, tokens and cost by model, and each run of errors with how it
+    ended. Read from the events as they are now, so it works while the session is open too.
+    """
+    session = find(Session, session_id)
+    found = timelines.analysis(session)
+    return found.times._asdict() | {
+        "sittings": found.sittings,
+        "turns": found.turns,
+        "tools": _most_used_first(found.tools),
+        "models": [use._asdict() | {"cost_usd": _dollars(use.cost_nano_usd)} for use in found.models],
+        "total_cost_usd": _dollars(found.total_cost_nano_usd),
+        "proxy_usage": [
+            use | {"cost_usd": _dollars(use["cost_nano_usd"])} for use in ModelUsage.by_model(session)
+        ],
+        "error_episodes": [_episode(episode) for episode in found.episodes],
+    }
+
+
+@blp.get("/sessions/<id:session_id>/cohort-stats")
+@auth.required(Reviewer)
+@blp.response(200, CohortStatistics)
+def get_session_cohort_stats(session_id):
+    """Compare a session with its cohort
+
+    The statistics of the session's assessment, with the session's percentiles once it is closed and not the only
+    one. Null while no session of the assessment is closed.
+    """
+    assessment = find(Session, session_id).assessment
+    Session.settle_all(Session.assessment == assessment)
+    return {"cohort_stats": cohorts.statistics(assessment, find(Session, session_id))}
+
+
+@blp.get("/analytics/overview")
+@auth.required(Reviewer)
+@blp.arguments(OverviewQuery, location="query")
+@blp.response(200, Overview)
+def get_overview(query):
+    """Get an overview
+
+    How many candidates were invited, began, completed and were hired, and the medians of their sessions: of all, by
+    assessment, and by the month of the invitation.
+    """
+    Session.settle_all(Session.organization == caller.organization)
+    return overviews.overview(caller.organization, query.get("assessment_id"))
+
+
+@blp.get("/analytics/top-candidates")
+@auth.required(Reviewer)
+@blp.arguments(TopQuery, location="query")
+@blp.response(200, TopCandidates)
+def get_top_candidates(query):
+    """Sort candidates by a metric
+
+    By the one that you choose: there is no score that says who is better. High values come first, of
+    `commandFailRate` low ones; sessions without a value are left out.
+    """
+    Session.settle_all(Session.organization == caller.organization)
+    metric = METRIC_OF[query["metric"]]
+    found = overviews.top(caller.organization, metric, query["limit"], query.get("assessment_id"))
+    return {"metric": metric.name, "candidates": found}
+
+
+def _most_used_first(tools: dict[str, int]) -> list[dict[str, Any]]:
+    return [
+        {"name": name, "calls": calls} for name, calls in sorted(tools.items(), key=lambda tool: -tool[1])
+    ]
+
+
+def _dollars(nano_usd: int | None) -> float | None:
+    return None if nano_usd is None else nano_usd / NANO
+
+
+def _episode(episode: Episode) -> dict[str, Any]:
+    return episode._asdict() | {
+        "failure_count": len(episode.failures),
+        "first_failure": _check(episode.failures[0]),
+        "last_failure": _check(episode.failures[-1]),
+        "ended_by": None if episode.ended_by is None else _check(episode.ended_by),
+    }
+
+
+def _check(step: Step) -> dict[str, Any]:
+    return {"event_id": step.id, "time": step.time, "command": step.subject, "output": step.complaint}

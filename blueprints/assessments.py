@@ -1,0 +1,104 @@
+"""Assessments: create, list, look at, change, delete."""
+
+import auditing
+import auth
+import gates
+from auth import caller
+from blueprints import Blueprint, find, refuses
+from errors import AlreadyBegun, QuotaExceeded
+from idempotency import idempotent
+from models import Assessment, CandidateKey, Reviewer, invitations
+from schemas.assessments import (
+    AssessmentChange,
+    Assessments,
+    DeletedAssessment,
+    NewAssessment,
+    OneAssessment,
+    OneTask,
+)
+
+blp = Blueprint("Assessments", __name__, description="What candidates are invited to.")
+
+
+@blp.post("/assessments")
+@auth.required(Reviewer, scope="write")
+@idempotent
+@gates.subscribed
+@refuses(QuotaExceeded)
+@blp.arguments(NewAssessment)
+@blp.response(201, OneAssessment)
+@auditing.change(made="assessment")
+def create_assessment(data):
+    """Create an assessment
+
+    A task brief is taken from the issue when none is given, and stays as it is if the issue changes later; so does
+    the repository. Counts towards the plan's monthly quota.
+    """
+    created = Assessment.open(caller, **data)
+    return {"assessment": find(Assessment, created.id)}
+
+
+@blp.get("/assessments")
+@auth.required(Reviewer)
+@blp.response(200, Assessments)
+def list_assessments():
+    """List assessments
+
+    All that are not deleted, oldest first, each with its linked issue.
+    """
+    query = Assessment.visible_to(caller)
+    return {"assessments": list(query.order_by(Assessment.created_at, Assessment.id))}
+
+
+@blp.get("/assessments/<id:assessment_id>")
+@auth.required(Reviewer | CandidateKey)
+@blp.response(200, OneAssessment)
+def get_assessment(assessment_id):
+    """Get an assessment
+
+    With its linked issue, if there is one. A candidate sees the assessment of the own key.
+    """
+    return {"assessment": find(Assessment, assessment_id)}
+
+
+@blp.get("/assessments/<id:assessment_id>/task")
+@auth.required(Reviewer)
+@blp.response(200, OneTask)
+def get_task(assessment_id):
+    """Get what candidates are given
+
+    The brief in both forms, repository and commit, set-up, tools and budget: what the candidate's client is told at
+    redeem.
+    """
+    return {"task": find(Assessment, assessment_id)}
+
+
+@blp.patch("/assessments/<id:assessment_id>")
+@auth.required(Reviewer, scope="write")
+@refuses(AlreadyBegun)
+@blp.arguments(AssessmentChange)
+@blp.response(200, OneAssessment)
+@auditing.change()
+def change_assessment(data, assessment_id):
+    """Change an assessment
+
+    What is left out stays; null clears. `expiresInDays` (for keys to come), `reminderDaysBefore` and `rubricId` can
+    always change; everything that candidates are shown only until the first key is redeemed. Another `repoUrl` begins
+    at no commit, in no folder and without a set-up.
+    """
+    invitations.change_assessment(find(Assessment, assessment_id), caller, data)
+    return {"assessment": find(Assessment, assessment_id)}
+
+
+@blp.delete("/assessments/<id:assessment_id>")
+@auth.required(Reviewer, scope="write")
+@blp.response(200, DeletedAssessment)
+@auditing.change()
+def delete_assessment(assessment_id):
+    """Delete an assessment
+
+    It and its keys appear in no list and no look-up any more, and candidates are locked out at once. Sessions and
+    their events stay stored, out of sight.
+    """
+    find(Assessment, assessment_id).delete_softly()
+    return {"ok": True, "id": assessment_id}

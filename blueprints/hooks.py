@@ -1,0 +1,105 @@
+"""The event stream of a candidate's client (client contract, sections 3.8, 5 and 6)."""
+
+import marshmallow as ma
+from flask import g, request
+
+import auth
+import wire
+from auth import caller
+from blueprints import Blueprint, refuses
+from errors import NotFound, NotRedeemed, Refusal, SessionClosed
+from models import Arrival, CandidateKey, Session
+from rate_limits import INGEST, counts_under
+from rules import instants
+from rules.envelopes import label
+from schemas import parse_id
+from schemas.candidate import Envelope, EnvelopeBatch, Ingested, IngestedBatch
+
+blp = Blueprint("Events", __name__, description="What happens while a candidate works.")
+
+
+@blp.post("/hooks/ingest")
+@counts_under(INGEST)
+@auth.required(CandidateKey)
+@wire.body_limit(wire.LONGEST_EVENT_BYTES)
+@refuses(NotFound, NotRedeemed, SessionClosed)
+@blp.arguments(Envelope)
+@blp.response(201, Ingested)
+@blp.alt_response(200, schema=Ingested, description="The id was there already; nothing is stored twice.")
+def ingest(envelope):
+    """Ingest an event
+
+    Answered once it is stored for good. Kinds and members that are not known are welcome. An id counts once in its
+    session.
+    """
+    session = Session.of_key(caller)
+    _require_own(envelope, session)
+    arrival = Arrival(g.body, instants.parse(envelope["ts"]), request.get_data(as_text=True))
+    (outcome,) = session.append(arrival)
+    if outcome == "skipped":
+        return {"ok": True, "skipped": True}, 200
+    return {"ok": True, "late": True} if outcome == "late" else {"ok": True}
+
+
+@blp.post("/hooks/ingest/batch")
+@counts_under(INGEST)
+@auth.required(CandidateKey)
+@wire.body_limit(wire.LONGEST_EVENT_BYTES)
+@refuses(NotRedeemed)
+@blp.arguments(EnvelopeBatch)
+@blp.response(200, IngestedBatch)
+def ingest_batch(data):
+    """Ingest a batch of events
+
+    Up to 500 envelopes, answered one by one: `created`, `skipped` (its id was there already), `late` (stored, counts
+    in nothing) or `refused` with the reason. All that are accepted are stored together; one that is refused refuses
+    no other.
+    """
+    session = Session.of_key(caller)
+    read = [_read(text, session) for text in data["events"]]
+    outcomes = _outcomes(session, [found for found in read if isinstance(found, Arrival)])
+    return {"results": [next(outcomes) if isinstance(found, Arrival) else found for found in read]}
+
+
+def _require_own(envelope, session):
+    """NotFound for an event of another session than the credential's own (R29)."""
+    if "session_id" in envelope and parse_id(envelope["session_id"]) != session.id:
+        raise NotFound()
+
+
+def _read(text, session):
+    """The arrival of one envelope of a batch, or the result that refuses it."""
+    try:
+        members = wire.strict_object(text.encode(), Envelope.verbatim)
+        envelope = Envelope().load(members)
+        _require_own(envelope, session)
+        return Arrival(members, instants.parse(envelope["ts"]), text)
+    except (Refusal, ma.ValidationError) as error:
+        return {"id": _id_of(text), "status": "refused", "error": _reason(error)}
+
+
+def _id_of(text):
+    try:
+        found = wire.DECODER.decode(text)
+    except RecursionError:
+        return None
+    return label(found.get("id")) if isinstance(found, dict) else None
+
+
+def _reason(error):
+    if isinstance(error, Refusal):
+        return error.sentence
+    return " ".join(
+        f"{'.'.join(map(str, each['path']))}: {each['message']}" for each in wire.flatten(error.messages)
+    )
+
+
+def _outcomes(session, arrivals):
+    try:
+        outcomes = session.append(*arrivals) if arrivals else []
+    except SessionClosed as error:
+        return iter(
+            [{"id": each.envelope["id"], "status": "refused", "error": error.sentence} for each in arrivals]
+        )
+    pairs = zip(arrivals, outcomes, strict=True)
+    return iter([{"id": arrival.envelope["id"], "status": outcome} for arrival, outcome in pairs])

@@ -1,0 +1,153 @@
+"""An invitation's whole life: send it again, another expiry, more time; and how its messages fare."""
+
+import auditing
+import auth
+from auth import caller
+from blueprints import Blueprint, find, page, refuses
+from blueprints.candidates import record
+from errors import (
+    KeyIsExpired,
+    KeyNotExpired,
+    KeyRedeemed,
+    NoAddress,
+    NotFailed,
+    SessionClosed,
+    SessionEnded,
+    TimeIsOver,
+)
+from models import CandidateKey, Delivery, Reviewer, invitations
+from schemas import PageQuery
+from schemas.candidates import OneCandidate
+from schemas.invitations import (
+    Deliveries,
+    DeliveryQuery,
+    NewAccommodation,
+    NewExpiry,
+    OneAccommodation,
+    OneDelivery,
+    ReopenedExpiry,
+)
+
+blp = Blueprint("Invitations", __name__, description="What becomes of a candidate's invitation.")
+
+
+@blp.post("/candidates/<id:candidate_id>/invite")
+@auth.required(Reviewer, scope="write")
+@refuses(NoAddress, KeyIsExpired, SessionEnded)
+@blp.response(200, OneCandidate)
+@auditing.change()
+def send_again(candidate_id):
+    """Send the invitation again
+
+    A new message with the same key; the history of the earlier ones stays. An invitation that still waits is
+    canceled in its favour.
+    """
+    invitations.invite(find(CandidateKey, candidate_id))
+    return {"candidate": record(candidate_id)}
+
+
+@blp.post("/candidates/<id:candidate_id>/extend")
+@auth.required(Reviewer, scope="write")
+@refuses(KeyRedeemed, KeyIsExpired)
+@blp.arguments(NewExpiry)
+@blp.response(200, OneCandidate)
+@auditing.change()
+def extend_key(data, candidate_id):
+    """Change until when a key can be redeemed
+
+    For a key that has neither expired nor been redeemed. Nothing is sent; the reminder, if there is one, follows the
+    new expiry.
+    """
+    invitations.extend(find(CandidateKey, candidate_id), **data)
+    return {"candidate": record(candidate_id)}
+
+
+@blp.post("/candidates/<id:candidate_id>/reopen")
+@auth.required(Reviewer, scope="write")
+@refuses(KeyRedeemed, KeyNotExpired)
+@blp.arguments(ReopenedExpiry)
+@blp.response(200, OneCandidate)
+@auditing.change()
+def reopen_key(data, candidate_id):
+    """Reopen an expired key
+
+    For a key that expired before it was redeemed: it can be redeemed again. Nothing is sent by itself.
+    """
+    invitations.reopen(find(CandidateKey, candidate_id), **data)
+    return {"candidate": record(candidate_id)}
+
+
+@blp.get("/candidates/<id:candidate_id>/accommodation")
+@auth.required(Reviewer, scope="write")
+@blp.response(200, OneAccommodation)
+@auditing.reading
+def get_accommodation(candidate_id):
+    """Get a candidate's accommodation
+
+    For tokens that may write; it stands in no list and in no statistics.
+    """
+    return {"accommodation": find(CandidateKey, candidate_id)}
+
+
+@blp.put("/candidates/<id:candidate_id>/accommodation")
+@auth.required(Reviewer, scope="write")
+@refuses(SessionClosed, TimeIsOver)
+@blp.arguments(NewAccommodation)
+@blp.response(200, OneAccommodation)
+@auditing.change()
+def set_accommodation(data, candidate_id):
+    """Give a candidate more time
+
+    Before the work or during it: the deadline moves with it, also in what the candidate's client is told. An empty
+    body takes it back.
+    """
+    invitations.accommodate(
+        find(CandidateKey, candidate_id), data.get("extra_minutes"), data.get("time_multiplier")
+    )
+    return {"accommodation": find(CandidateKey, candidate_id)}
+
+
+@blp.get("/candidates/<id:candidate_id>/deliveries")
+@auth.required(Reviewer)
+@blp.arguments(PageQuery, location="query")
+@blp.response(200, Deliveries)
+@auditing.reading
+def list_candidate_deliveries(query, candidate_id):
+    """List the messages to a candidate
+
+    Invitations and reminders, the latest first, with the mail server's last words.
+    """
+    return _page(Delivery.to_candidate(find(CandidateKey, candidate_id)), query)
+
+
+@blp.get("/deliveries")
+@auth.required(Reviewer)
+@blp.arguments(DeliveryQuery, location="query")
+@blp.response(200, Deliveries)
+def list_deliveries(query):
+    """List messages
+
+    To all candidates of the organization, the latest first; with `state=failed` everything that did not arrive.
+    """
+    messages = Delivery.visible_to(caller)
+    if "state" in query:
+        messages = messages.where(Delivery.state == query["state"])
+    return _page(messages, query)
+
+
+@blp.post("/deliveries/<id:delivery_id>/retry")
+@auth.required(Reviewer, scope="write")
+@refuses(NotFailed)
+@blp.response(200, OneDelivery)
+@auditing.change()
+def retry_delivery(delivery_id):
+    """Try a failed message again
+
+    With all of its attempts. It is canceled instead where its key was revoked or has expired by then.
+    """
+    return {"delivery": find(Delivery, delivery_id).retry()}
+
+
+def _page(messages, query):
+    ordered = messages.order_by(Delivery.created_at.desc(), Delivery.id.desc())
+    return page("deliveries", ordered, query["limit"], query["offset"])

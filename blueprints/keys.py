@@ -1,0 +1,63 @@
+"""Candidate keys: generate, list, revoke."""
+
+import auditing
+import auth
+import gates
+from blueprints import Blueprint, find, refuses
+from errors import DuplicateCandidates, NotFound
+from idempotency import idempotent
+from models import Assessment, CandidateKey, Reviewer, clock, invitations, key_records
+from schemas.keys import Keys, NewKeys, RevokedKey
+
+blp = Blueprint("Candidate keys", __name__, description="Keys that open an assessment to candidates.")
+
+
+@blp.post("/assessments/<id:assessment_id>/keys")
+@auth.required(Reviewer, scope="write")
+@idempotent
+@gates.subscribed
+@refuses(DuplicateCandidates)
+@blp.arguments(NewKeys)
+@blp.response(201, Keys)
+@auditing.change(made="keys")
+def issue_keys(data, assessment_id):
+    """Generate candidate keys
+
+    All of them or none. Candidates with an email address are invited; the answer does not wait for the mail. What
+    becomes of an address that has an open key already, `onDuplicate` says.
+    """
+    ids = invitations.issue_keys(find(Assessment, assessment_id), **data)
+    found = {row["id"]: row for row in _listed().where(CandidateKey.id.in_(ids))}
+    return {"keys": [found[key_id] for key_id in ids]}
+
+
+@blp.get("/assessments/<id:assessment_id>/keys")
+@auth.required(Reviewer)
+@blp.response(200, Keys)
+def list_keys(assessment_id):
+    """List candidate keys
+
+    All that are not revoked, oldest first.
+    """
+    assessment = find(Assessment, assessment_id)
+    return {"keys": list(_listed().where(CandidateKey.assessment == assessment))}
+
+
+@blp.delete("/assessments/<id:assessment_id>/keys/<id:key_id>")
+@auth.required(Reviewer, scope="write")
+@blp.response(200, RevokedKey)
+@auditing.change()
+def revoke_key(assessment_id, key_id):
+    """Revoke a candidate key
+
+    It stops to authenticate at once and disappears from lists. A session that it began stays in the statistics.
+    """
+    key = find(CandidateKey, key_id)
+    if key.assessment_id != assessment_id:
+        raise NotFound()
+    key.revoke()
+    return {"ok": True, "id": key_id}
+
+
+def _listed():
+    return key_records(clock.now()).order_by(CandidateKey.created_at, CandidateKey.id)

@@ -1,0 +1,112 @@
+"""What is held of a candidate: to look at, to take along, and to erase."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import orjson
+from flask import Response, stream_with_context
+
+import auditing
+import auth
+from auth import caller
+from blueprints import Blueprint, find
+from models import CandidateKey, Reviewer, Session, clock, key_records, privacy, timelines
+from schemas import moment
+from schemas.privacy import CandidateData, ErasureRequest, OneReceipt
+
+blp = Blueprint("Privacy", __name__, description="What is held of a candidate, until when, and how it goes.")
+
+EXPORT_SHAPE = {
+    "type": "string",
+    "description": 'JSON Lines: `{"candidate": ...}`, what else the client sent, then each event as it came.',
+}
+
+
+@blp.get("/candidate/me")
+@auth.required(CandidateKey)
+@blp.response(200, CandidateData)
+def get_own_data():
+    """What is held of me
+
+    What, from when to when, by whom, on which consent, and until when it is kept.
+    """
+    return _told(caller, Session.get_or_none(Session.key == caller))
+
+
+@blp.get("/candidate/me/export")
+@auth.required(CandidateKey)
+@blp.alt_response(
+    200,
+    schema=EXPORT_SHAPE,
+    content_type="application/x-ndjson",
+    description="The candidate's data as a file.",
+)
+def export_own_data():
+    """Take my data along
+
+    All that came from the candidate as one JSON Lines file: what is held, what the client handed in, and each event
+    as it came. What reviewers think of it is theirs.
+    """
+    lines = _export(caller, Session.get_or_none(Session.key == caller))
+    name = f'attachment; filename="candidate-{caller.id}.jsonl"'
+    return Response(
+        stream_with_context(lines), mimetype="application/x-ndjson", headers={"Content-Disposition": name}
+    )
+
+
+@blp.post("/candidate/me/erasure-request")
+@auth.required(CandidateKey)
+@blp.response(200, ErasureRequest)
+@auditing.change()
+def request_erasure():
+    """Ask for the erasure of my data
+
+    Reviewers see the request; it is theirs to carry out. Asking again changes nothing.
+    """
+    return {"erasure_requested_at": caller.request_erasure()}
+
+
+@blp.delete("/candidates/<id:candidate_id>/data")
+@auth.required(Reviewer, scope="write")
+@blp.response(200, OneReceipt)
+@auditing.change()
+def erase_candidate(candidate_id):
+    """Erase a candidate's data
+
+    Names, addresses, events, contents, bundles and what was written about the candidate go, and the key is revoked;
+    an open session is closed first. The numbers stay without a person, so that the cohort's statistics do not
+    move. Revoked keys and those of deleted assessments are found too. Erasing again answers the first receipt.
+    """
+    return {"receipt": privacy.erase(find(CandidateKey, candidate_id, CandidateKey.of_organization), caller)}
+
+
+def _told(key: Any, session: Session | None) -> dict[str, Any]:
+    return {
+        "candidate_id": key.id,
+        "name": key.candidate_name,
+        "email": key.candidate_email,
+        "org_name": key.organization.shown_name,
+        "contact": key.organization.reply_to,
+        "assessment_title": key.assessment.title,
+        "session_id": session and session.id,
+        "status": key_records(clock.now()).where(CandidateKey.id == key.id).get()["status"],
+        "consents": list(privacy.consents(key)),
+        "held": privacy.held(key, session),
+        "retention_days": key.organization.retention_days,
+        "retained_until": privacy.retained_until(key, session),
+        "erasure_requested_at": key.erasure_requested_at,
+    }
+
+
+def _export(key: Any, session: Session | None) -> Iterator[bytes]:
+    yield _line({"candidate": CandidateData().dump(_told(key, session))})
+    if session is None:
+        return
+    for name, row in privacy.handed_in(session):
+        yield _line({name: row})
+    for event in timelines.everything(session):
+        yield timelines.one_line(event["envelope"]).encode() + b"\n"
+
+
+def _line(value: dict[str, Any]) -> bytes:
+    return orjson.dumps(value, default=moment, option=orjson.OPT_PASSTHROUGH_DATETIME) + b"\n"

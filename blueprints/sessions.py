@@ -1,0 +1,85 @@
+"""Sessions: look at one, close it, submit the result of its tests."""
+
+from typing import Any
+
+import auditing
+import auth
+from auth import caller
+from blueprints import Blueprint, find, refuses
+from errors import Erased
+from models import CandidateKey, Reviewer, Session, clock, key_status, privacy
+from schemas.sessions import ReviewedSession, TestResult
+from schemas.sessions import Session as CandidateSession
+
+blp = Blueprint("Sessions", __name__, description="What candidates did, and the numbers that come of it.")
+
+
+@blp.get("/sessions/<id:session_id>")
+@auth.required(Reviewer | CandidateKey)
+@blp.response(200, ReviewedSession)
+@auditing.reading
+def get_session(session_id):
+    """Get a session
+
+    A candidate sees the own session, without metrics.
+    """
+    session = find(Session, session_id)
+    session.settle()
+    return shown(session_id)
+
+
+@blp.post("/sessions/<id:session_id>/close")
+@auth.required(Reviewer, scope="write")
+@blp.response(200, ReviewedSession)
+@auditing.change()
+def close_session(session_id):
+    """Close a session
+
+    For one that its candidate abandoned; it reads `expired`. Closing a closed one changes nothing.
+    """
+    find(Session, session_id).close()
+    return shown(session_id)
+
+
+@blp.put("/sessions/<id:session_id>/test-result")
+@auth.required(Reviewer, scope="write")
+@refuses(Erased)
+@blp.arguments(TestResult)
+@blp.response(200, ReviewedSession)
+@auditing.change()
+def submit_test_result(data, session_id):
+    """Submit a test result
+
+    Of tests that a reviewer or an integration ran on the candidate's work; it takes precedence over what the
+    session's own events tell. A later one replaces it.
+    """
+    find(Session, session_id).submit_test_result(
+        data["passed"], data["failed"], data.get("skipped"), data.get("note")
+    )
+    return shown(session_id)
+
+
+def shown(session_id: Any) -> dict[str, Any]:
+    """The session as it is now; what only reviewers see is left out for its candidate."""
+    visible = Session.visible_to(caller).select_extend(key_status(clock.now()).alias("status"))
+    session = visible.where(Session.id == session_id).get()
+    found = {name: getattr(session, name) for name in CandidateSession().fields if hasattr(session, name)}
+    found |= session.counts() | {
+        "org_name": session.organization.shown_name,
+        "assessment_title": session.assessment.title,
+        "retained_until": privacy.retained_until(session.key, session),
+        "erasure_requested_at": session.key.erasure_requested_at,
+    }
+    seal = session.shown_seal(found["event_count"] + found["late_event_count"])
+    if isinstance(caller, CandidateKey):
+        # Before the end it would only invite the question of what is not sealed yet.
+        return found | {"seal": seal if session.closed_at is not None and seal["is_whole"] else None}
+    return found | {
+        "seal": seal,
+        "candidate_name": session.key.candidate_name,
+        "candidate_email": session.key.candidate_email,
+        "hired_at": session.hired_at,
+        "metrics": session.shown_metrics(),
+        "erased_at": session.key.erased_at,
+        "test_result": session.submitted_tests(),
+    }

@@ -1,0 +1,198 @@
+"""What happened in a session: event by event, its decisions, what came out of it, and all of it as a file."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import orjson
+from flask import Response, stream_with_context
+
+import auditing
+import auth
+import wire
+from auth import caller
+from blueprints import Blueprint, find, page
+from blueprints.sessions import shown
+from errors import NotFound, invalid
+from models import CandidateKey, Reviewer, Session, clock, key_status, overviews, timelines
+from rules import artifacts
+from rules.activity import sentence
+from rules.decisions import KINDS as DECISION_KINDS
+from rules.decisions import decision
+from schemas.sessions import ReviewedSession
+from schemas.timeline import (
+    Artifacts,
+    CursorQuery,
+    Decisions,
+    ListedSession,
+    OneEvent,
+    RecentActivity,
+    RecentQuery,
+    SessionQuery,
+    Sessions,
+    Timeline,
+    TimelineQuery,
+)
+
+blp = Blueprint("Records", __name__, description="What happened in a session, event by event.")
+
+EXPORT_SHAPE = {
+    "type": "string",
+    "description": 'JSON Lines: `{"session": ...}`, then each event as it came, in the order of the timeline.',
+}
+
+
+@blp.get("/sessions")
+@auth.required(Reviewer)
+@blp.arguments(SessionQuery, location="query")
+@blp.response(200, Sessions)
+def list_sessions(query):
+    """List sessions
+
+    A page of the sessions of all assessments, oldest first.
+    """
+    found = overviews.sessions(caller.organization)
+    if "assessment_id" in query:
+        found = found.where(Session.assessment == query["assessment_id"])
+    if "status" in query:
+        found = found.where(key_status(clock.now()) == query["status"])
+    if "redeemed_from" in query:
+        found = found.where(Session.created_at >= query["redeemed_from"])
+    if "redeemed_to" in query:
+        found = found.where(Session.created_at < query["redeemed_to"])
+    found = found.order_by(Session.created_at, Session.id).objects()
+    shown_page = page("sessions", found, query["limit"], query["offset"])
+    return shown_page | {"sessions": [_listed(session) for session in shown_page["sessions"]]}
+
+
+@blp.get("/sessions/<id:session_id>/timeline")
+@auth.required(Reviewer)
+@blp.arguments(TimelineQuery, location="query")
+@blp.response(200, Timeline)
+@auditing.reading
+def get_timeline(query, session_id):
+    """Read the timeline
+
+    A page of the session's events in the order in which they happened. `next` leads on from page to page.
+    """
+    session = find(Session, session_id)
+    filters = {name: query.get(name) for name in ("kind", "without", "source", "actor")}
+    is_full = query["detail"] == "full"
+    found = timelines.page(session, query["limit"], _cursor(query), is_full, **filters)
+    return {"events": [_event(event) for event in found.events], "next": found.next}
+
+
+@blp.get("/sessions/<id:session_id>/timeline/<path:event_id>")
+@auth.required(Reviewer)
+@blp.response(200, OneEvent)
+@auditing.reading
+def get_event(session_id, event_id):
+    """Get an event
+
+    One event as it came.
+    """
+    session = find(Session, session_id)
+    event = None if wire.UNWANTED.search(event_id) else timelines.event(session, event_id)
+    if event is None:
+        raise NotFound()
+    return {"event": _event(event)}
+
+
+@blp.get("/sessions/<id:session_id>/decisions")
+@auth.required(Reviewer)
+@blp.arguments(CursorQuery, location="query")
+@blp.response(200, Decisions)
+@auditing.reading
+def get_decisions(query, session_id):
+    """Read the decisions
+
+    What the candidate explained, and what the candidate answered to an agent's plans, in order.
+    """
+    session = find(Session, session_id)
+    found = timelines.page(session, query["limit"], _cursor(query), full=True, kind=sorted(DECISION_KINDS))
+    return {"decisions": [event | decision(event["envelope"]) for event in found.events], "next": found.next}
+
+
+@blp.get("/sessions/<id:session_id>/artifacts")
+@auth.required(Reviewer)
+@blp.response(200, Artifacts)
+@auditing.reading
+def get_artifacts(session_id):
+    """Get the artifacts
+
+    The changed files with their latest content or diff and by whom they were changed, the commands, and the plans
+    of the agents as they stood at last. Long contents are cut; the events have all of them.
+    """
+    found = artifacts.Artifacts()
+    for event in timelines.happenings(find(Session, session_id), sorted(artifacts.KINDS)):
+        found.take(event)
+    return found
+
+
+@blp.get("/sessions/<id:session_id>/export")
+@auth.required(Reviewer)
+@blp.alt_response(
+    200, schema=EXPORT_SHAPE, content_type="application/x-ndjson", description="The session as a file."
+)
+@auditing.reading
+def export_session(session_id):
+    """Export a session
+
+    All of it as one JSON Lines file: first the session with its metrics, then each event as it came, late ones too,
+    in the order of the timeline.
+    """
+    session = find(Session, session_id)
+    session.settle()
+    name = f'attachment; filename="session-{session.id}.jsonl"'
+    return Response(
+        stream_with_context(_export(session)),
+        mimetype="application/x-ndjson",
+        headers={"Content-Disposition": name},
+    )
+
+
+@blp.get("/sessions/<id:session_id>/recent-activity")
+@auth.required(Reviewer | CandidateKey)
+@blp.arguments(RecentQuery, location="query")
+@blp.response(200, RecentActivity)
+@auditing.reading
+def get_recent_activity(query, session_id):
+    """Get the recent activity
+
+    What arrived in the last minutes, for a candidate who explains a decision.
+    """
+    session, minutes = find(Session, session_id), query["minutes"]
+    activity = timelines.recent_activity(session, minutes)
+    return {
+        "summary": sentence(minutes, activity),
+        "recent_activity": activity,
+        "period_minutes": minutes,
+        "event_count": activity["event_count"],
+    }
+
+
+def _listed(session: Any) -> dict[str, Any]:
+    found = {name: getattr(session, name) for name in ListedSession().fields if hasattr(session, name)}
+    return found | {"test_result": session.submitted_tests()}
+
+
+def _cursor(query: dict[str, Any]) -> timelines.Cursor | None:
+    if "after" not in query:
+        return None
+    try:
+        return timelines.Cursor.parse(query["after"])
+    except ValueError as error:
+        raise invalid("after", str(error)) from None
+
+
+def _event(row: dict[str, Any]) -> dict[str, Any]:
+    """An event as it is shown; its envelope goes out as it came, unread."""
+    shown_event = row | {"summary": timelines.summary(row)}
+    if "envelope" in row:
+        shown_event["envelope"] = orjson.Fragment(row["envelope"])
+    return shown_event
+
+
+def _export(session: Session) -> Iterator[bytes]:
+    yield orjson.dumps({"session": ReviewedSession().dump(shown(session.id))}) + b"\n"
+    for event in timelines.everything(session):
+        yield timelines.one_line(event["envelope"]).encode() + b"\n"

@@ -1,0 +1,118 @@
+"""The hot operations send the same number of statements however many rows there are, and no more than they need."""
+
+import pytest
+from callers import Caller
+from factories import (
+    add_event,
+    envelope,
+    make_assessment,
+    make_closed_session,
+    make_issue,
+    make_key,
+    make_keys,
+    make_session,
+)
+from statements import counted
+
+from models import Reviewer
+
+
+def sent(call):
+    """How many statements a successful request sends, after one that warmed everything up."""
+    assert call().status_code < 300
+    with counted() as statements:
+        assert call().status_code < 300
+    return len(statements)
+
+
+@pytest.fixture
+def steady(clock, reviewer):
+    """A reviewer whose last use was noted just now, so that no request notes it again."""
+    reviewer.get("/v1/me")
+    return reviewer
+
+
+def test_listing_candidates(steady, organization, assessment):
+    make_session(make_key(assessment))
+    few = sent(lambda: steady.get("/v1/candidates", limit=200))
+    for key in make_keys(assessment, 20, email="a@example.com") + make_keys(
+        make_assessment(organization), 20
+    ):
+        make_session(key)
+    assert sent(lambda: steady.get("/v1/candidates", limit=200)) == few <= 3  # who calls, page, count
+
+
+def test_listing_keys(steady, assessment):
+    make_key(assessment)
+    few = sent(lambda: steady.get(f"/v1/assessments/{assessment.id}/keys"))
+    for key in make_keys(assessment, 40, email="a@example.com"):
+        make_session(key)
+    assert sent(lambda: steady.get(f"/v1/assessments/{assessment.id}/keys")) == few <= 3
+
+
+def test_listing_assessments(steady, organization):
+    few = sent(lambda: steady.get("/v1/assessments"))
+    for _ in range(20):
+        make_assessment(organization, issue_id=make_issue(organization).id)
+    assert sent(lambda: steady.get("/v1/assessments")) == few <= 2
+
+
+def test_getting_an_assessment(app, steady, organization):
+    assessment = make_assessment(organization, issue_id=make_issue(organization).id)
+    (key, *_) = make_keys(assessment, 50)
+    for caller in (steady, Caller.candidate(app, key)):
+        assert sent(lambda caller=caller: caller.get(f"/v1/assessments/{assessment.id}")) <= 2
+
+
+def test_generating_keys(steady, assessment):
+    def issue(count):
+        body = {"count": count, "candidateEmails": ["a@example.com"] * count}
+        return lambda: steady.post(f"/v1/assessments/{assessment.id}/keys", body)
+
+    assert sent(issue(50)) == sent(issue(1)) <= 13  # the entry in the audit log and the events included
+
+
+def test_ingesting(candidate, session):
+    few = sent(lambda: candidate.post("/v1/hooks/ingest", envelope()))
+    for number in range(100):
+        add_event(session, envelope(at=number))
+    assert sent(lambda: candidate.post("/v1/hooks/ingest", envelope())) == few <= 6
+
+
+def test_cohort_statistics(steady, assessment):
+    def ask(session):
+        return lambda: steady.get(f"/v1/assessments/{assessment.id}/cohort-stats", sessionId=str(session.id))
+
+    session = make_closed_session(assessment, envelope())
+    make_closed_session(assessment)
+    few = sent(ask(session))
+    for _ in range(30):
+        make_closed_session(assessment, envelope())
+    assert sent(ask(session)) == few <= 8
+
+
+def test_listing_tokens(steady, organization):
+    few = sent(lambda: steady.get("/v1/org/tokens"))
+    for _ in range(10):
+        Reviewer.issue(organization, "One more", "read")
+    assert sent(lambda: steady.get("/v1/org/tokens")) == few <= 2
+
+
+def test_a_mistyped_token_asks_no_database(app, organization):
+    _, token = Reviewer.issue(organization, "Tests", "read")
+    mistyped = token[:-1] + ("a" if token[-1] != "a" else "b")
+    with counted() as statements:
+        assert Caller(app, Authorization=f"Bearer {mistyped}").get("/v1/me").status_code == 401
+    assert statements == []
+
+
+def test_what_does_not_look_like_a_key_asks_no_database(app):
+    with counted() as statements:
+        assert Caller(app, **{"X-API-Key": "PST-ABCD-1234"}).get("/v1/me").status_code == 401
+    assert statements == []
+
+
+def test_health_asks_no_database(anonymous):
+    with counted() as statements:
+        assert anonymous.get("/v1/health").json == {"status": "ok"}
+    assert statements == []
