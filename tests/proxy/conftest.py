@@ -1,0 +1,59 @@
+"""Both providers played by one upstream of our own, and the application that forwards to it."""
+
+import pytest
+import urllib3
+from callers import Caller
+
+from model_proxy import ModelProxy
+from tests.live.service import Service
+from tests.proxy.upstream import MESSAGE, Upstream, documents
+
+STREAMS = 2
+
+
+@pytest.fixture
+def upstream():
+    with Upstream() as upstream:
+        upstream.behave = documents(200, MESSAGE)
+        yield upstream
+
+
+@pytest.fixture
+def forward_to(app):
+    """Let the application forward to this address with these keys, for the time of the test."""
+    before = app.extensions["model_proxy"]
+
+    def forward_to(address, anthropic="sk-ant-ours", openai="sk-ours", read_seconds=5):
+        providers = {"anthropic": (address, anthropic), "openai": (address, openai)}
+        timeout = urllib3.Timeout(connect=2, read=read_seconds)
+        app.extensions["model_proxy"] = ModelProxy(providers, STREAMS, timeout)
+
+    yield forward_to
+    app.extensions["model_proxy"] = before
+
+
+@pytest.fixture
+def candidate(app, key, session, upstream, forward_to):
+    """Whoever holds the key of an open session; calls go to `upstream`."""
+    forward_to(upstream.address)
+    return Caller.candidate(app, key)
+
+
+@pytest.fixture(scope="session")
+def service_upstream():
+    with Upstream() as upstream:
+        yield upstream
+
+
+@pytest.fixture(scope="session")
+def service(service_upstream, tmp_path_factory):
+    """One process with few threads, forwarding to `service_upstream`."""
+    folder = tmp_path_factory.mktemp("proxy")
+    address = service_upstream.address
+    settings = {
+        "ANTHROPIC_BASE_URL": address, "ANTHROPIC_API_KEY": "sk-ant-ours",
+        "OPENAI_BASE_URL": f"{address}/v1", "OPENAI_API_KEY": "sk-ours",
+        "WEB_THREADS": "8", "PROXY_STREAMS": "3",
+    }  # fmt: skip
+    with Service(folder, f"sqlite:///{folder}/proofstone.db", **settings).start(processes=1) as service:
+        yield service

@@ -1,0 +1,178 @@
+"""A provider of models made for the tests: it speaks both protocols over real HTTP and does what a test tells it.
+
+with Upstream() as upstream:
+    upstream.behave = documents(200, MESSAGE)
+    ...
+    assert upstream.requests[-1].headers["X-Api-Key"] == "the key"
+"""
+
+import json
+import socket
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from http.client import HTTPMessage
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, Self
+
+PATIENCE_SECONDS = 20
+
+MESSAGE = {
+    "id": "msg_1",
+    "type": "message",
+    "role": "assistant",
+    "model": "claude-haiku-4-5-20251001",
+    "content": [{"type": "text", "text": "Grüße"}],
+    "usage": {"input_tokens": 1000, "output_tokens": 200, "cache_read_input_tokens": 10_000},
+}
+# 1,000 at $1, 200 at $5 and 10,000 at $0.10 a million.
+MESSAGE_NANO_USD = 1_000_000 + 1_000_000 + 1_000_000
+RESPONSE = {
+    "id": "resp_1",
+    "object": "response",
+    "status": "completed",
+    "model": "gpt-5-2025-08-07",
+    "output": [{"type": "message", "content": [{"type": "output_text", "text": "Hi"}]}],
+    "usage": {"input_tokens": 1000, "input_tokens_details": {"cached_tokens": 400}, "output_tokens": 200},
+}
+# 600 at $1.25, 400 at $0.125 and 200 at $10 a million.
+RESPONSE_NANO_USD = 750_000 + 50_000 + 2_000_000
+
+
+def event(document: dict[str, Any]) -> bytes:
+    return f"event: {document['type']}\ndata: {json.dumps(document)}\n\n".encode()
+
+
+def text_delta(text: str) -> bytes:
+    return event({"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": text}})
+
+
+START = event(
+    {"type": "message_start", "message": MESSAGE | {"usage": {"input_tokens": 1000, "output_tokens": 1}}}
+)
+MESSAGE_EVENTS = [
+    START,
+    event({"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}}),
+    event({"type": "ping"}),
+    *[text_delta(word) for word in ("Gr", "üße", " \u2028 ", "\x00")],
+    event({"type": "content_block_stop", "index": 0}),
+    event({"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": MESSAGE["usage"]}),
+    event({"type": "message_stop"}),
+]
+RESPONSE_EVENTS = [
+    event({"type": "response.created", "response": RESPONSE | {"usage": None, "output": []}}),
+    event({"type": "response.output_text.delta", "delta": "Hi"}),
+    event({"type": "response.completed", "response": RESPONSE}),
+]
+
+
+@dataclass(frozen=True)
+class Request:
+    method: str
+    target: str
+    headers: HTTPMessage
+    body: bytes
+
+
+class Exchange(BaseHTTPRequestHandler):
+    """One request, and the means to answer it well or badly."""
+
+    protocol_version = "HTTP/1.1"
+    server: "Upstream"
+
+    def answer(self) -> None:
+        self.server.requests.append(Request(self.command, self.path, self.headers, self._body()))
+        self.server.behave(self)
+
+    do_GET = do_POST = do_PUT = do_DELETE = do_HEAD = answer
+
+    def head(self, status: int, **headers: str) -> None:
+        """Send status and headers; underscores stand for hyphens."""
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name.replace("_", "-"), value)
+        self.end_headers()
+
+    def document(
+        self, status: int, body: bytes, content_type: str = "application/json", **headers: str
+    ) -> None:
+        self.head(status, Content_Type=content_type, Content_Length=str(len(body)), **headers)
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    def begin_stream(self, content_type: str = "text/event-stream; charset=utf-8", **headers: str) -> None:
+        self.head(200, Content_Type=content_type, Transfer_Encoding="chunked", **headers)
+
+    def piece(self, data: bytes) -> None:
+        self.wfile.write(b"%x\r\n%b\r\n" % (len(data), data))
+
+    def end_stream(self) -> None:
+        self.wfile.write(b"0\r\n\r\n")
+
+    def break_off(self) -> None:
+        self.connection.shutdown(socket.SHUT_RDWR)
+        self.close_connection = True
+
+    def sees_a_hangup(self) -> bool:
+        """Wait until the other side hangs up; False when it does not."""
+        self.close_connection = True
+        self.connection.settimeout(PATIENCE_SECONDS)
+        try:
+            return self.connection.recv(1) == b""
+        except ConnectionError:
+            return True
+        except TimeoutError:
+            return False
+
+    def _body(self) -> bytes:
+        if self.headers.get("Transfer-Encoding") == "chunked":
+            return b"".join(iter(self._chunk, b""))
+        return self.rfile.read(int(self.headers.get("Content-Length", 0)))
+
+    def _chunk(self) -> bytes:
+        chunk = self.rfile.read(int(self.rfile.readline(), 16))
+        self.rfile.readline()
+        return chunk
+
+    def log_message(self, *args: Any) -> None:
+        pass
+
+
+Behaviour = Callable[[Exchange], None]
+
+
+def documents(status: int, document: Any, **headers: str) -> Behaviour:
+    body = json.dumps(document).encode()
+    return lambda exchange: exchange.document(status, body, **headers)
+
+
+def streams(pieces: list[bytes]) -> Behaviour:
+    def behave(exchange: Exchange) -> None:
+        exchange.begin_stream()
+        for piece in pieces:
+            exchange.piece(piece)
+        exchange.end_stream()
+
+    return behave
+
+
+class Upstream(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 256
+    behave: Behaviour
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Exchange)
+        self.requests: list[Request] = []
+        self.address = f"http://127.0.0.1:{self.server_port}"
+
+    def __enter__(self) -> Self:
+        threading.Thread(target=self.serve_forever, args=(0.05,), daemon=True).start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.shutdown()
+        self.server_close()
+
+    def handle_error(self, *args: Any) -> None:
+        """A connection that breaks is what many of these tests are about."""
