@@ -1,0 +1,105 @@
+"""The statements of the bare application: as few for each operation as one would write by hand."""
+
+ASSESSMENT = """
+    SELECT a.id, a.organization_id, a.title, a.role, a.task_brief, a.repo_url, a.issue_id, a.rubric_id,
+           a.time_limit_minutes, a.expires_in_days, a.created_at, a.updated_at
+    FROM candidate_keys k
+    JOIN assessments a ON a.id = k.assessment_id
+    LEFT JOIN sessions s ON s.key_id = k.id
+    LEFT JOIN issues i ON i.id = a.issue_id
+    WHERE k.key = %(key)s AND k.revoked_at IS NULL AND a.deleted_at IS NULL AND a.id = %(assessment)s
+      AND (k.expires_at > %(now)s OR s.id IS NOT NULL)
+"""
+
+REVIEWER = """
+    SELECT r.organization_id, r.scope, o.name, o.subscription
+    FROM reviewers r JOIN organizations o ON o.id = r.organization_id
+    WHERE r.fingerprint = %(fingerprint)s AND r.revoked_at IS NULL
+      AND (r.expires_at IS NULL OR r.expires_at > %(now)s)
+"""
+
+CANDIDATES = """
+    SELECT k.id, k.key, k.assessment_id, k.organization_id,
+           CASE WHEN s.hired_at IS NOT NULL THEN 'hired'
+                WHEN s.completed_at IS NOT NULL THEN 'completed'
+                WHEN s.closed_at IS NOT NULL OR s.closes_at <= %(now)s THEN 'expired'
+                WHEN s.id IS NOT NULL THEN 'active'
+                WHEN k.expires_at <= %(now)s THEN 'expired'
+                ELSE 'pending' END,
+           k.candidate_email, k.candidate_name, s.id, k.expires_at, s.created_at, s.completed_at, k.created_at,
+           d.state, d.attempts, d.last_error, d.sent_at, k.erasure_requested_at, k.external_id,
+           k.metadata, a.title
+    FROM candidate_keys k
+    JOIN assessments a ON a.id = k.assessment_id
+    LEFT JOIN sessions s ON s.key_id = k.id
+    LEFT JOIN deliveries d ON d.id = k.invitation_id
+    WHERE k.id IN (
+        SELECT k.id FROM candidate_keys k JOIN assessments a ON a.id = k.assessment_id
+        WHERE k.organization_id = %(organization)s AND k.revoked_at IS NULL AND a.deleted_at IS NULL
+        ORDER BY k.created_at, k.id LIMIT %(limit)s OFFSET %(offset)s
+    )
+    ORDER BY k.created_at, k.id
+"""
+
+COUNT_CANDIDATES = """
+    SELECT count(*) FROM candidate_keys k JOIN assessments a ON a.id = k.assessment_id
+    WHERE k.organization_id = %(organization)s AND k.revoked_at IS NULL AND a.deleted_at IS NULL
+"""
+
+# The session's row is held against its close until the event is there; without a row the key opens nothing.
+INGEST = """
+    WITH held AS (
+        SELECT s.id, s.closed_at IS NULL AND (s.closes_at IS NULL OR s.closes_at > %(now)s) AS open
+        FROM candidate_keys k
+        JOIN assessments a ON a.id = k.assessment_id
+        JOIN sessions s ON s.key_id = k.id
+        WHERE k.key = %(key)s AND k.revoked_at IS NULL AND a.deleted_at IS NULL
+        FOR SHARE OF s
+    ), stored AS (
+        INSERT INTO events
+            (session_id, event_id, kind, source, actor, attribution, time_ns, received_at, late, subject, note, size,
+             envelope)
+        SELECT held.id, %(event_id)s, %(kind)s, %(source)s, %(actor)s, %(attribution)s, %(time_ns)s, %(now)s,
+               false, %(subject)s, %(note)s, %(size)s, %(envelope)s
+        FROM held WHERE held.open
+        ON CONFLICT DO NOTHING RETURNING seq
+    )
+    SELECT held.id, held.open, (SELECT count(*) FROM stored) FROM held
+"""
+
+_METRICS = ("duration_ms", "prompt_count", "command_fail_rate", "verify_intensity", "manual_edit_ratio",
+            "first_change_latency_ms")  # fmt: skip
+_SUMS = ", ".join(f"sum(s.{name}), count(s.{name})" for name in _METRICS)
+_BEATEN = ", ".join(
+    f"count(*) FILTER (WHERE s.{name} {'>' if name == 'command_fail_rate' else '<'} own.{name}), own.{name} IS NOT NULL"
+    for name in _METRICS
+)
+# Whether a session waits for its close or its metrics is asked in the same breath; none does while it is measured.
+STATISTICS = f"""
+    SELECT count(*), count(*) FILTER (WHERE s.tests_passed), {_SUMS}, {_BEATEN},
+           EXISTS (SELECT FROM sessions w WHERE w.assessment_id = own.assessment_id
+                   AND (w.closed_at IS NULL AND w.closes_at <= %(now)s OR w.metrics_due AND w.closed_at IS NOT NULL))
+    FROM assessments a
+    JOIN sessions own ON own.assessment_id = a.id
+    JOIN sessions s ON s.assessment_id = a.id AND s.closed_at IS NOT NULL
+    WHERE a.id = %(assessment)s AND a.organization_id = %(organization)s AND a.deleted_at IS NULL
+      AND own.id = %(session)s
+    GROUP BY own.id
+"""
+
+HOLD_ASSESSMENT = """
+    SELECT a.expires_in_days FROM assessments a
+    WHERE a.id = %(assessment)s AND a.organization_id = %(organization)s AND a.deleted_at IS NULL
+    FOR SHARE
+"""
+
+INSERT_KEYS = """
+    INSERT INTO candidate_keys (id, created_at, organization_id, assessment_id, key, candidate_email,
+                                candidate_name, address, search_text, invitation_id, expires_at, bounced)
+    VALUES %s
+"""
+
+INSERT_DELIVERIES = """
+    INSERT INTO deliveries (id, created_at, organization_id, kind, subject_id, data, state, attempts, due_at)
+    VALUES %s
+"""
