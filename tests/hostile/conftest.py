@@ -1,0 +1,51 @@
+"""One of everything in two organizations, and the service as it runs in earnest, at its most talkative."""
+
+import os
+
+import pytest
+
+from tests.hostile.sockets import Line
+from tests.hostile.world import World
+from tests.live import cast
+from tests.live.service import Service
+
+WORKER = os.environ.get("PYTEST_XDIST_WORKER", "main")
+TALKATIVE = "--access-logfile - --log-level debug"
+
+
+class TalkativeService(Service):
+    """A service that logs whatever it can be told to log."""
+
+    def spawn(self, command, pass_fds=(), **settings):
+        if "GUNICORN_CMD_ARGS" in settings:
+            settings["GUNICORN_CMD_ARGS"] += f" {TALKATIVE}"
+        return super().spawn(command, pass_fds, **settings)
+
+
+@pytest.fixture
+def world(app, clock):
+    return World(app)
+
+
+@pytest.fixture(scope="session", params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
+def service(request, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("hostile")
+    url = f"sqlite:///{folder}/proofstone.db"
+    if request.param == "postgresql":
+        url = request.getfixturevalue("postgres_server").create_database(f"proofstone_hostile_{WORKER}")
+    with TalkativeService(folder, url, LOG_LEVEL="DEBUG").start(processes=1) as service:
+        yield service
+
+
+@pytest.fixture(scope="session")
+def live_reviewer(service):
+    return service.organization("Acme")
+
+
+@pytest.fixture(scope="session")
+def line(service, live_reviewer):
+    """A way to the service for raw bytes, with a token and the key of an open session."""
+    (key,) = cast.make_keys(live_reviewer, cast.make_assessment(live_reviewer), 1)
+    session_id = cast.begin(service, key["key"])
+    token = live_reviewer.headers["Authorization"].split()[1]
+    return Line(service.port, token, key["key"], session_id)

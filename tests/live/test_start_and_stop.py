@@ -1,0 +1,92 @@
+"""How processes begin and end: requests in flight finish, one command starts all of it, one Ctrl-C stops it."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+
+import pytest
+
+from tests.live.cast import ASSESSMENT
+from tests.live.client import Client
+from tests.live.service import HOST, ROOT, Service, children, ended, is_running, wait_until
+
+
+@pytest.fixture
+def own_postgres(postgres_server, tmp_path):
+    name = f"{tmp_path.name}_{os.getpid()}"
+    yield postgres_server.create_database(name)
+    postgres_server.drop_database(name)
+
+
+@pytest.mark.slow
+def test_a_process_that_is_told_to_stop_finishes_the_request_in_flight(own_postgres, tmp_path):
+    with Service(tmp_path, own_postgres).start(processes=1) as service, ThreadPoolExecutor(1) as threads:
+        reviewer = service.organization("Acme")
+        with closing(service.connect()) as holder:
+            holder.cursor().execute("SELECT id FROM organizations FOR UPDATE")
+            in_flight = threads.submit(reviewer.post, "/v1/assessments", ASSESSMENT)
+            wait_until(
+                lambda: service.execute("SELECT 1 FROM pg_locks WHERE NOT granted"), "No request waits."
+            )
+            service.web.terminate()
+            wait_until(lambda: not service.answers(within_seconds=1), "It takes requests all the same.")
+        assert in_flight.result().status == 201
+        assert service.stop() == 0
+
+
+# `make run`
+
+DOCS = "Proofstone is running. API docs: http://localhost:{port}/docs (Ctrl-C stops it)"
+
+
+@pytest.fixture
+def launcher(tmp_path):
+    """Start the launcher as `make run` does, with a database and a port of its own."""
+    service = Service(tmp_path, f"sqlite:///{tmp_path}/proofstone.db")
+    with socket.create_server((HOST, 0)) as probe:
+        service.port = probe.getsockname()[1]
+    process = service.spawn(["-m", "scripts.run"], PORT=str(service.port), WEB_CONCURRENCY="1")
+    try:
+        wait_until(lambda: "(Ctrl-C stops it)" in service.log(), "The launcher does not get ready.")
+        yield service, process
+    finally:
+        ended(process)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_nothing_that_the_launcher_started_outlives_it(launcher, number):
+    service, process = launcher
+    assert Client(service.port).get("/v1/health").status == 200
+    started = descendants(process.pid)
+    assert len(started) >= 3  # gunicorn, its process, the worker
+    assert service.log().splitlines()[-1] == DOCS.format(port=service.port)
+    process.send_signal(number)
+    status = process.wait(30)
+    wait_until(lambda: not any(map(is_running, started)), "Something is left running.")
+    assert status == (0 if number != signal.SIGKILL else -signal.SIGKILL)
+    assert "Traceback" not in service.log()
+
+
+def descendants(pid):
+    found = children(pid)
+    return found + [further for child in found for further in descendants(child)]
+
+
+@pytest.mark.slow
+def test_a_taken_port_is_said_in_one_sentence(tmp_path):
+    with socket.create_server((HOST, 0)) as taken:
+        port = taken.getsockname()[1]
+        environment = os.environ | {"PORT": str(port), "DATABASE_URL": f"sqlite:///{tmp_path}/proofstone.db"}
+        launched = subprocess.run(
+            [sys.executable, "-m", "scripts.run"], cwd=ROOT, env=environment, capture_output=True, text=True
+        )
+    assert launched.returncode == 1
+    assert launched.stderr.splitlines() == [
+        f"Port {port} cannot be used (Address already in use); choose another: make run PORT={port + 1}"
+    ]
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,282 @@
+"""How this code is kept, as tests: imports point one way, what is public is described, the documents are true."""
+
+import ast
+import json
+import re
+import sys
+from collections.abc import Iterator
+from dataclasses import MISSING, fields
+from pathlib import Path
+
+import pytest
+from click import Group
+from marshmallow import Schema
+from playhouse.schema_diff import diff_models
+
+import config
+import errors
+import models
+import schemas
+
+ROOT = Path(__file__).parent.parent
+MODULES = sorted(
+    file
+    for file in ROOT.rglob("*.py")
+    if not any(part.startswith(".") or part == "var" for part in file.relative_to(ROOT).parts)
+)
+SOURCES = [file for file in MODULES if "tests" not in file.relative_to(ROOT).parts]
+
+# A module imports from its own package and from the layers above its line, never from those below.
+LAYERS = (
+    {"rules", "errors", "hangups", "bundle_listing"},
+    {"log_masks"},
+    {"models", "schemas", "wire", "model_proxy", "storage"},
+    {"auth", "delivery", "migrations", "recordings", "cohort_table"},
+    {"gates", "config", "auditing", "idempotency", "rate_limits"},
+    {"blueprints", "cli"},
+    {"app"},
+    # Programs, which start the service or call it.
+    {"scripts", "gunicorn.conf", "web_worker"},
+    {"demo", "benchmarks"},
+)
+# The command that runs the throw-away service; imported where it is called.
+EXCEPTIONS = {("cli", "demo")}
+# What is not named here (queries over several tables, and what came later) stands below all of these.
+MODELS_IN_ORDER = (
+    "base",
+    "pieces",
+    "disclosure",
+    "service_secrets",
+    "orgs",
+    "occurrences",
+    "delivery",
+    "assessments",
+    "sessions",
+    "scoring",
+    "cohorts",
+    "proxying",
+    "timelines",
+    "submissions",
+    "seals",
+    "signatures",
+    "idempotency",
+    "webhooks",
+    "privacy",
+)
+SEE_A_REQUEST = {"blueprints", "auth", "auditing", "gates", "wire", "app", "idempotency", "rate_limits"}
+MAY_USE = {
+    "rules": {"cryptography"},
+    "schemas": {"marshmallow"},
+}
+
+
+def layer_of(name: str) -> int:
+    return next(number for number, names in enumerate(LAYERS) if name in names)
+
+
+def top(file: Path) -> str:
+    """The top-level module or package that a file belongs to."""
+    first = file.relative_to(ROOT).parts[0]
+    return first.removesuffix(".py")
+
+
+def imports(file: Path) -> Iterator[tuple[str, list[str]]]:
+    """Every import of a file, wherever it stands: the module, and the names that are taken from it."""
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, []) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{file} imports by a relative path"
+            yield node.module or "", [alias.name for alias in node.names]
+
+
+def own(name: str) -> bool:
+    return any(name in names for names in LAYERS)
+
+
+# Imports
+
+
+@pytest.mark.parametrize("file", SOURCES, ids=lambda file: str(file.relative_to(ROOT)))
+def test_imports_point_one_way(file):
+    here = top(file)
+    assert own(here), f"{here} has no place in LAYERS yet"
+    for name, _ in imports(file):
+        there = name.split(".")[0]
+        if own(there) and there != here and (here, there) not in EXCEPTIONS:
+            assert layer_of(there) < layer_of(here), f"{here} must not import {there}"
+
+
+@pytest.mark.parametrize("package", MAY_USE)
+def test_rules_and_schemas_use_little(package):
+    for file in (ROOT / package).glob("*.py"):
+        used = {name.split(".")[0] for name, _ in imports(file)}
+        assert used <= sys.stdlib_module_names | MAY_USE[package] | {package, "rules"}, file
+
+
+def place_in_models(module: str) -> int:
+    return MODELS_IN_ORDER.index(module) if module in MODELS_IN_ORDER else len(MODELS_IN_ORDER)
+
+
+def test_imports_within_models_point_one_way():
+    for file in (ROOT / "models").glob("[!_]*.py"):
+        for name, _ in imports(file):
+            if name.startswith("models."):
+                here, there = file.stem, name.removeprefix("models.")
+                assert place_in_models(there) < place_in_models(here), f"{here} must not import {there}"
+
+
+def test_only_few_see_a_request():
+    seeing = {
+        top(file)
+        for file in SOURCES
+        for name, taken in imports(file)
+        if name == "flask" and "request" in taken
+    }
+    assert seeing <= SEE_A_REQUEST
+
+
+def test_no_module_hides_one_of_the_standard_library():
+    assert {top(file) for file in SOURCES} & set(sys.stdlib_module_names) == set()
+
+
+# Size and shape
+
+
+@pytest.mark.parametrize("file", MODULES, ids=lambda file: str(file.relative_to(ROOT)))
+def test_no_file_is_too_long_to_read(file):
+    assert len(file.read_text(encoding="utf-8").splitlines()) <= 800
+
+
+@pytest.mark.parametrize("file", SOURCES, ids=lambda file: str(file.relative_to(ROOT)))
+def test_every_module_says_what_it_is(file):
+    assert ast.get_docstring(ast.parse(file.read_text(encoding="utf-8")))
+
+
+# What callers see
+
+
+def shapes() -> list[type[Schema]]:
+    """Every schema class of the package, loaded from all of its modules."""
+    for file in (ROOT / "schemas").glob("[!_]*.py"):
+        __import__(f"schemas.{file.stem}")
+
+    def below(kind: type) -> Iterator[type]:
+        for child in kind.__subclasses__():
+            yield child
+            yield from below(child)
+
+    return sorted(set(below(schemas.Schema)), key=lambda shape: (shape.__module__, shape.__name__))
+
+
+@pytest.mark.parametrize("shape", shapes(), ids=lambda shape: f"{shape.__module__}.{shape.__name__}")
+def test_every_shape_and_every_field_is_described(shape):
+    assert (shape.__doc__ or "").strip().endswith("."), shape
+    for name, field in shape._declared_fields.items():
+        description = field.metadata.get("description", "")
+        assert description[:1].isupper() or description.startswith("`"), f"{shape.__name__}.{name}"
+        assert description.endswith("."), f"{shape.__name__}.{name}"
+
+
+def test_every_operation_is_described(app_on_database):
+    for path, methods in app_on_database.extensions["openapi"].to_dict()["paths"].items():
+        for method, operation in methods.items():
+            if method == "parameters":
+                continue
+            assert operation["summary"], (method, path)
+            assert operation["tags"], (method, path)
+            assert "security" in operation, (method, path)
+            for parameter in operation.get("parameters", []):
+                is_an_id = parameter.get("schema", {}).get("format") == "uuid"
+                assert parameter.get("description") or is_an_id, (path, parameter)
+
+
+def refusals(kind: type = errors.Refusal) -> Iterator[type]:
+    for child in kind.__subclasses__():
+        yield child
+        yield from refusals(child)
+
+
+@pytest.mark.parametrize("refusal", list(dict.fromkeys(refusals())), ids=lambda refusal: refusal.__name__)
+def test_every_refusal_has_a_code_and_a_sentence(refusal):
+    assert re.fullmatch(r"[a-z_]+", refusal.reason)
+    assert refusal.sentence.endswith(".")
+    assert str(refusal.code) in refusal.__doc__
+
+
+# Documents
+
+
+def documents() -> str:
+    """The text of the README, of CONTRIBUTING and of docs/."""
+    files = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")]
+    return "\n".join(file.read_text(encoding="utf-8") for file in files if file.exists())
+
+
+def commands(app) -> Iterator[str]:
+    builtin = {"run", "shell", "routes"}
+    for name, command in app.cli.commands.items():
+        if isinstance(command, Group):
+            yield from (f"{name} {child}" for child in command.commands if name != "openapi")
+        elif name not in builtin:
+            yield name
+
+
+def documented_commands() -> set[str]:
+    """The commands that the documents name; `flask org list|show` names two, `make demo` runs one."""
+    found = re.findall(r"(?:flask|make) ([a-z]+)(?: ([a-z|]+))?", documents())
+    return {f"{group} {child}".strip() for group, children in found for child in children.split("|")} | {
+        group for group, _ in found
+    }
+
+
+def test_every_command_is_in_the_documents(app_on_database):
+    assert set(commands(app_on_database)) - documented_commands() == set()
+
+
+@pytest.mark.parametrize("setting", fields(config.Config), ids=lambda setting: setting.name.upper())
+def test_every_setting_is_in_the_example_with_its_sentence_and_default(setting):
+    example = (ROOT / ".env.example").read_text(encoding="utf-8")
+    assert setting.default is not MISSING
+    default = "" if setting.default is None else setting.default
+    assert f"# {setting.metadata['sentence']}\n{setting.name.upper()}={default}\n" in example
+
+
+def test_the_example_has_no_setting_that_nobody_reads():
+    named = re.findall(r"^([A-Z_]+)=", (ROOT / ".env.example").read_text(encoding="utf-8"), re.MULTILINE)
+    ours = {setting.name.upper() for setting in fields(config.Config)}
+    assert set(named) - ours - GUNICORNS_OWN == set()
+
+
+GUNICORNS_OWN = {"PORT", "WEB_CONCURRENCY"}
+
+
+def test_app_json_names_settings_that_exist():
+    manifest = json.loads((ROOT / "app.json").read_text(encoding="utf-8"))
+    example = (ROOT / ".env.example").read_text(encoding="utf-8")
+    assert [name for name in manifest.get("env", {}) if f"\n{name}=" not in example] == []
+
+
+def test_the_guide_for_contributors_names_every_module():
+    guide = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    names = {f"{top(file)}/" if file.parent != ROOT else file.name for file in MODULES}
+    assert {name for name in names if f"`{name}`" not in guide} == set()
+
+
+def test_every_make_target_that_the_documents_mention_explains_itself():
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    explained = set(re.findall(r"^([a-z]+):.*## ", makefile, re.MULTILINE))
+    mentioned = set(re.findall(r"`?make ([a-z]+)", documents()))
+    assert mentioned <= explained
+
+
+# The database
+
+
+def test_models_equal_migrations(app):
+    assert not diff_models(models.db.obj, models.TABLES)
+
+
+def test_every_table_is_named():
+    found = set(models.base.Model.__subclasses__()) | {models.Event}
+    assert found <= set(models.TABLES)
