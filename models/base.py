@@ -162,6 +162,21 @@ class Model(peewee.Model):
         legacy_table_names = False
 
 
+class GoesWithSession:
+    """For tables whose rows are about a session's candidate and go as a whole when the data is erased
+    (models/privacy.py)."""
+
+    session: Any
+
+    @classmethod
+    def of_person(cls: Any, key: Any, session: Any) -> Query:
+        return cls.select().where(cls.session == session)
+
+    @classmethod
+    def erase_of(cls: Any, key: Any, session: Any) -> int:
+        return cls.delete().where(cls.session == session).execute()
+
+
 def folded(*texts: str | None) -> str:
     """Texts as they are searched for in any letter case: the same on every database, whatever its locale."""
     return "\n".join(text.casefold() for text in texts if text)

@@ -24,7 +24,7 @@ from errors import (
 )
 from models import pieces
 from models.assessments import Assessment, CandidateKey
-from models.base import BytesField, Model, Query, TimestampField, clock, db, locked
+from models.base import BytesField, GoesWithSession, Model, Query, TimestampField, clock, db, locked
 from models.delivery import Delivery
 from models.occurrences import Occurrence
 from models.orgs import Organization
@@ -571,7 +571,7 @@ METRIC_COLUMNS = (
 )
 
 
-class SigningKey(Model):
+class SigningKey(Model, GoesWithSession):
     """A public key of a session. The client makes a new pair at each try of a start, so all of them are kept."""
 
     session = peewee.ForeignKeyField(Session, index=False)
@@ -592,16 +592,8 @@ class SigningKey(Model):
         if public_key:
             cls.insert(session=session, public_key=public_key).on_conflict_ignore().execute()
 
-    @classmethod
-    def of_person(cls, key: CandidateKey, session: Session | None) -> Query:
-        return cls.select().where(cls.session == session)
 
-    @classmethod
-    def erase_of(cls, key: CandidateKey, session: Session | None) -> int:
-        return cls.delete().where(cls.session == session).execute()
-
-
-class Event(peewee.Model):
+class Event(peewee.Model, GoesWithSession):
     """One event as it came, with what is asked for often in columns beside it.
 
     The envelope is kept as text, since its signature covers how numbers are spelt and members are ordered. `seq`
@@ -636,14 +628,6 @@ class Event(peewee.Model):
             (("session", "time_ns", "seq"), False),
             (("session", "kind", "time_ns", "seq"), False),
         )
-
-    @classmethod
-    def of_person(cls, key: CandidateKey, session: Session | None) -> Query:
-        return cls.select().where(cls.session == session)
-
-    @classmethod
-    def erase_of(cls, key: CandidateKey, session: Session | None) -> int:
-        return cls.delete().where(cls.session == session).execute()
 
     @classmethod
     def row(cls, session: Session, arrival: Arrival, keys: list[str]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import peewee
 
 from errors import AssessmentClosed, SessionClosed
 from models.assessments import CandidateKey
-from models.base import Model, Query, TimestampField, clock, db
+from models.base import GoesWithSession, Model, Query, TimestampField, clock, db
 from models.delivery import Delivery
 from models.sessions import Session
 from rules import session_clock
@@ -18,7 +18,7 @@ UPLOAD_OPEN = timedelta(hours=1)
 KEPT_UNUSED = timedelta(hours=24)
 
 
-class ClientReport(Model):
+class ClientReport(Model, GoesWithSession):
     """Something that a client tells about its machine or workspace, as it came.
 
     `kind` is `workspace_commit`, `device_start`, `device_done` or `hosted_boot`.
@@ -44,14 +44,6 @@ class ClientReport(Model):
     @classmethod
     def of(cls, session: Session) -> list["ClientReport"]:
         return list(cls.select().where(cls.session == session).order_by(cls.created_at, cls.id))
-
-    @classmethod
-    def of_person(cls, key: CandidateKey, session: Session | None) -> Query:
-        return cls.select().where(cls.session == session)
-
-    @classmethod
-    def erase_of(cls, key: CandidateKey, session: Session | None) -> int:
-        return cls.delete().where(cls.session == session).execute()
 
 
 class Upload(Model):
@@ -118,7 +110,7 @@ def require_open(session: Session, now: datetime) -> None:
         raise AssessmentClosed(completedAt=text_of(session.completed_at or close))
 
 
-class Submission(Model):
+class Submission(Model, GoesWithSession):
     """What was submitted, and whether the bundle in the store is what the client says it sent.
 
     `verdict` is `verified`, `mismatch` (another size or digest) or `missing` (nothing was uploaded). The latest
@@ -150,14 +142,6 @@ class Submission(Model):
     @classmethod
     def of(cls, session: Session) -> list["Submission"]:
         return list(cls.select().where(cls.session == session).order_by(cls.created_at, cls.id))
-
-    @classmethod
-    def of_person(cls, key: CandidateKey, session: Session | None) -> Query:
-        return cls.select().where(cls.session == session)
-
-    @classmethod
-    def erase_of(cls, key: CandidateKey, session: Session | None) -> int:
-        return cls.delete().where(cls.session == session).execute()
 
     @classmethod
     def current(cls, session: Session) -> "Submission | None":
