@@ -11,7 +11,8 @@ from werkzeug.local import LocalProxy
 
 from errors import InsufficientScope, Unauthenticated
 from models import CandidateKey, Reviewer, Session
-from models.base import clock
+from models.base import Query, clock
+from models.compiled import Compiled, Parameter
 from rules import candidate_keys
 
 # Where a credential is presented, and who it names.
@@ -75,9 +76,19 @@ def _candidate(presented: str) -> CandidateKey | None:
     key = candidate_keys.normalise(presented)
     if key is None:
         return None
-    alive = CandidateKey.alive().join_from(CandidateKey, Session, peewee.JOIN.LEFT_OUTER)
-    usable = (CandidateKey.expires_at > clock.now()) | Session.id.is_null(False)
-    return alive.where(CandidateKey.key == key, usable).get_or_none()
+    return _USABLE_KEY.first(key=key, now=clock.now())
+
+
+def _usable_key() -> Query:
+    """The key with its session's id, in one statement."""
+    query = CandidateKey.alive().select(CandidateKey, Session.id)
+    query = query.join_from(CandidateKey, Session, peewee.JOIN.LEFT_OUTER, attr="own_session")
+    not_expired = CandidateKey.expires_at > Parameter("now", CandidateKey.expires_at)
+    is_presented = CandidateKey.key == Parameter("key", CandidateKey.key)
+    return query.where(is_presented, not_expired | Session.id.is_null(False))
+
+
+_USABLE_KEY = Compiled(_usable_key)
 
 
 def _candidate_as_bearer(presented: str) -> CandidateKey | None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from limits import parse_many
+from limits import parse as parse_limit
 
 from rules import client_versions, destinations
 
@@ -87,7 +87,7 @@ def switch(value: str) -> bool:
 
 def rate(value: str) -> str:
     try:
-        parse_many(value)
+        parse_limit(value)
     except ValueError:
         raise ValueError("a rate such as 600 per minute") from None
     return value
@@ -176,9 +176,7 @@ class Config:
     proxy_streams: int = _setting(
         4, "Most calls of models that one web process forwards at a time; fewer than WEB_THREADS.", positive
     )
-    ratelimit_enabled: bool = _setting(
-        True, "Whether too many requests are refused: true or false.", switch
-    )
+    ratelimit_enabled: bool = _setting(True, "Whether too many requests are refused: true or false.", switch)
     ratelimit_storage_url: str | None = _setting(
         None,
         "Valkey or Redis where all web processes count together, redis://host:6379; without it each counts alone.",

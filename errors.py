@@ -18,10 +18,21 @@ class Refusal(HTTPException):
     reason = "bad_request"
     sentence = "The request cannot be served."
 
-    def __init__(self, sentence: str | None = None, *, details: list[dict] | None = None, **members: Any):
+    # Seconds after which it may be otherwise.
+    retry_after: int | None = None
+
+    def __init__(
+        self,
+        sentence: str | None = None,
+        *,
+        details: list[dict] | None = None,
+        retry_after: int | None = None,
+        **members: Any,
+    ):
         super().__init__()
         self.sentence = sentence or self.sentence
         self.details = details
+        self.retry_after = retry_after or self.retry_after
         self.members = members
 
     @property
@@ -30,7 +41,7 @@ class Refusal(HTTPException):
         return body | {"details": self.details} if self.details is not None else body
 
     def get_headers(self, *args: Any, **kwargs: Any) -> list[tuple[str, str]]:
-        return []
+        return [("Retry-After", str(self.retry_after))] if self.retry_after else []
 
 
 class Invalid(Refusal):
@@ -262,7 +273,9 @@ class DuplicateCandidates(Conflict):
     """409: addresses that have an open key for the assessment; `entries` name them."""
 
     reason = "duplicate_candidates"
-    sentence = "Some of these addresses have an open key for this assessment, or stand twice; no key was generated."
+    sentence = (
+        "Some of these addresses have an open key for this assessment, or stand twice; no key was generated."
+    )
 
 
 class NotFailed(Conflict):
@@ -283,7 +296,9 @@ class BundleChanged(Conflict):
     """409: what lies in the store is not the bundle that was verified when it was submitted."""
 
     reason = "bundle_changed"
-    sentence = "What lies in the store is not the bundle that the candidate submitted: it was overwritten since."
+    sentence = (
+        "What lies in the store is not the bundle that the candidate submitted: it was overwritten since."
+    )
 
 
 class Erased(Conflict):
@@ -346,9 +361,7 @@ class InProgress(Conflict):
     sentence = (
         "A request with this Idempotency-Key is still being worked on. Please send the same again in a few seconds."
     )
-
-    def get_headers(self, *args: Any, **kwargs: Any) -> list[tuple[str, str]]:
-        return [("Retry-After", "5")]
+    retry_after = 5
 
 
 class TooManyRequests(Refusal):
@@ -365,9 +378,7 @@ class Unavailable(Refusal):
     code = 503
     reason = "unavailable"
     sentence = "The service cannot reach its database at the moment. Please try again in a few seconds."
-
-    def get_headers(self, *args: Any, **kwargs: Any) -> list[tuple[str, str]]:
-        return [("Retry-After", "2")]
+    retry_after = 2
 
 
 class StoreUnavailable(Unavailable):

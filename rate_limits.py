@@ -2,32 +2,40 @@
 
 What counts is who is calling, not what they find: requests are counted by a fingerprint of the credential as it is
 presented, before anybody looks it up. So that made-up credentials are no way around it, guesses are counted by
-address.
+address. The library `limits` counts; Flask-Limiter, which it comes from, took a quarter of a short request.
 """
 
 import hashlib
 import ipaddress
-import logging
 import time
 from collections.abc import Callable
-from functools import partial
 from math import ceil
-from typing import Any
+from typing import Any, NamedTuple
 
 from flask import Flask, Response, current_app, g, request
-from flask_limiter import Limit, Limiter, RequestLimit
-from limits import parse
+from limits import RateLimitItem, parse
 
-from errors import KeyNotFound
-
-log = logging.getLogger("proofstone.rate_limits")
+from allowances import Allowances
+from errors import KeyNotFound, TooManyRequests
 
 DEFAULT, INGEST, REFUSED = "RATELIMIT_DEFAULT", "RATELIMIT_INGEST", "RATELIMIT_REFUSED"
 # The same wrong credential again is no new guess: a client with a revoked key may come hundreds of times, and must
 # not lock its neighbours out.
 SAME_GUESS = parse("1 per hour")
-STORE_SECONDS = 1
 MOST_KNOWN = 10_000
+
+
+class Use(NamedTuple):
+    """What a request has left of an allowance: `used` of `most`, until the second `reset_at` since 1970."""
+
+    most: int
+    used: int
+    reset_at: float
+
+    @property
+    def headers(self) -> dict[str, str]:
+        told = {"Limit": self.most, "Remaining": max(0, self.most - self.used), "Reset": int(self.reset_at)}
+        return {f"X-RateLimit-{name}": str(value) for name, value in told.items()}
 
 
 def counts_under(setting: str | None) -> Callable:
@@ -46,63 +54,92 @@ def allowance_of(view: Any) -> str | None:
 
 def register(app: Flask) -> None:
     """Limit the operations of the API, if the settings say so; pages and documents are not limited."""
-    if not app.config["RATELIMIT_ENABLED"]:
-        return
-    store = app.config["RATELIMIT_STORAGE_URL"]
-    guesses = Guesses()
-    limiter = Limiter(
-        credential_or_address,
-        app=app,
-        default_limits=_limits(app.config, guesses),
-        storage_uri=store or "memory://",
-        storage_options=_patience() if store else {},
-        key_prefix="proofstone",
-        # While the store is away each process counts for itself; flask-limiter says so in the log.
-        in_memory_fallback_enabled=bool(store),
-        swallow_errors=True,
-    )
-    guesses.limiter = limiter
-    app.after_request(partial(_tell, limiter))
-    app.after_request(guesses.learn)
+    if app.config["RATELIMIT_ENABLED"]:
+        limits = Limits(app.config)
+        app.before_request(limits.count)
+        app.after_request(limits.tell)
 
 
-def _patience() -> dict[str, Any]:
-    return {"socket_connect_timeout": STORE_SECONDS, "socket_timeout": STORE_SECONDS}
+class Limits:
+    """Before a request it is counted, after it the caller is told, and a refused guess is counted."""
+
+    def __init__(self, settings: Any) -> None:
+        self._limits = {name: parse(settings[name]) for name in (DEFAULT, INGEST, REFUSED)}
+        self._allowances = Allowances(settings["RATELIMIT_STORAGE_URL"])
+        # What was accepted of late, by the address that it came from.
+        self._known: dict[tuple[str, str], None] = {}
+
+    def count(self) -> None:
+        """Raise TooManyRequests where the caller's allowance, or the address' one for guesses, is used up."""
+        setting = _counted_under()
+        if setting is None:
+            return
+        g.presented = address(), fingerprint(_credential())
+        g.use = self._hit(self._limits[setting], setting, _whose())
+        if g.use.used > g.use.most:
+            raise _too_many()
+        self._refuse_guessers()
+
+    def _hit(self, limit: RateLimitItem, *ids: str) -> Use:
+        used, reset_at = self._allowances.hit(limit, *ids)
+        return Use(limit.amount, used, reset_at)
+
+    # Refused tries of credentials and keys, each wrong one counted once an hour for its address.
+
+    def _refuse_guessers(self) -> None:
+        """Once an address has guessed too often, what it presents is not looked at any more, unless this process has
+        accepted the same from there before: who is in the middle of the work is not stopped by a neighbour.
+
+        A right credential proves nothing of another key in the body.
+        """
+        if g.presented in self._known and not _takes_a_key():
+            return
+        limit = self._limits[REFUSED]
+        used, reset_at = self._allowances.used(limit, REFUSED, address())
+        if used >= limit.amount:
+            g.use = Use(limit.amount, used, reset_at)
+            raise _too_many()
+
+    def tell(self, response: Response) -> Response:
+        """`X-RateLimit-*`; and learn from the answer."""
+        if (use := g.get("use")) is None:
+            return response
+        response.headers.update(use.headers)
+        if _refuses_a_guess(response) and self._hit(SAME_GUESS, address(), fingerprint(_guess())).used == 1:
+            self._hit(self._limits[REFUSED], REFUSED, address())
+        self._learn(response)
+        return response
+
+    def _learn(self, response: Response) -> None:
+        """Remember what was accepted where a credential is asked for, and forget what no longer is."""
+        if response.status_code == 401:
+            self._known.pop(g.presented, None)
+        elif response.status_code < 400 and hasattr(_view(), "access"):
+            if len(self._known) >= MOST_KNOWN:
+                self._known.clear()
+            self._known[g.presented] = None
 
 
-def _limits(settings: dict[str, Any], guesses: "Guesses") -> list[Any]:
-    by_caller = Limit(partial(_allowed, settings), scope=_counted_under, shared=True)
-    refused = Limit(
-        settings[REFUSED],
-        key_function=address,
-        scope=REFUSED,
-        shared=True,
-        exempt_when=guesses.is_none,
-        deduct_when=guesses.is_new,
-    )
-    return [by_caller, refused]
+def _too_many() -> TooManyRequests:
+    return TooManyRequests(retry_after=max(1, ceil(g.use.reset_at - time.time())))
 
 
 def _view() -> Any:
     return current_app.view_functions.get(request.endpoint or "")
 
 
-def _counted_under(endpoint: str | None = None) -> str:
-    """The setting whose allowance the request uses up; empty for none."""
-    return (request.path.startswith("/v1/") and allowance_of(_view())) or ""
-
-
-def _allowed(settings: dict[str, Any]) -> str:
-    setting = _counted_under()
-    return settings[setting] if setting else ""
+def _counted_under() -> str | None:
+    """The setting whose allowance the request uses up."""
+    view = _view()
+    return allowance_of(view) if view is not None and request.path.startswith("/v1/") else None
 
 
 # Who is calling, without asking the database
 
 
-def credential_or_address() -> str:
-    presented = _credential()
-    return f"credential:{fingerprint(presented)}" if presented else f"address:{address()}"
+def _whose() -> str:
+    at, presented = g.presented
+    return f"credential:{presented}" if _credential() else f"address:{at}"
 
 
 def address() -> str:
@@ -125,50 +162,6 @@ def _credential() -> str:
     return request.headers.get("Authorization") or request.headers.get("X-API-Key") or ""
 
 
-class Guesses:
-    """Refused tries of credentials and keys, each wrong one counted once an hour for its address.
-
-    Once an address has guessed too often, what it presents is not looked at any more, unless this process has
-    accepted the same from there before: who is in the middle of the work is not stopped by a neighbour.
-    """
-
-    def __init__(self) -> None:
-        self.limiter: Any = None
-        self._known: dict[tuple[str, str], None] = {}
-
-    def is_none(self) -> bool:
-        """Whether the request is no guess: what it presents was right a moment ago, or nobody looks at it.
-
-        A right credential proves nothing of another key in the body.
-        """
-        return not _counted_under() or (not _takes_a_key() and self._presented() in self._known)
-
-    def is_new(self, response: Response) -> bool:
-        """Whether the answer refuses a guess that was not made in the last hour."""
-        if not _refuses_a_guess(response):
-            return False
-        try:
-            return self.limiter.limiter.hit(SAME_GUESS, "proofstone", address(), fingerprint(_guess()))
-        except Exception as error:
-            log.warning("A refused try could not be counted: %s", type(error).__name__)
-            return False
-
-    def learn(self, response: Response) -> Response:
-        """Remember what was accepted where a credential is asked for, and forget what no longer is."""
-        presented = self._presented()
-        if response.status_code == 401:
-            self._known.pop(presented, None)
-        elif response.status_code < 400 and hasattr(_view(), "access"):
-            if len(self._known) >= MOST_KNOWN:
-                self._known.clear()
-            self._known[presented] = None
-        return response
-
-    @staticmethod
-    def _presented() -> tuple[str, str]:
-        return address(), fingerprint(_credential())
-
-
 def _refuses_a_guess(response: Response) -> bool:
     return response.status_code == 401 or (response.status_code in (404, 410) and _takes_a_key())
 
@@ -183,33 +176,3 @@ def _guess() -> str:
     if not _takes_a_key():
         return _credential()
     return str(g.get("body", {}).get("key") or request.args.get("key") or _credential())
-
-
-# What the caller is told
-
-
-def _tell(limiter: Limiter, response: Response) -> Response:
-    """`X-RateLimit-*` for the caller's own allowance, and `Retry-After` where it is used up."""
-    try:
-        limit = _told(limiter.current_limits)
-        if limit is not None:
-            response.headers.update(_headers(limit))
-    except Exception as error:
-        log.warning("The store of the rate limits did not answer: %s", type(error).__name__)
-    return response
-
-
-def _told(limits: list[RequestLimit]) -> RequestLimit | None:
-    breached = [limit for limit in limits if limit.breached]
-    own = [limit for limit in limits if limit.request_args[-1] != REFUSED]
-    return next(iter(breached or own), None)
-
-
-def _headers(limit: RequestLimit) -> dict[str, str]:
-    reset_at, remaining = limit.reset_at, limit.remaining
-    headers = {
-        "X-RateLimit-Limit": str(limit.limit.amount),
-        "X-RateLimit-Remaining": str(remaining),
-        "X-RateLimit-Reset": str(reset_at),
-    }
-    return headers | ({"Retry-After": str(max(1, ceil(reset_at - time.time())))} if limit.breached else {})

@@ -32,7 +32,7 @@ def ingest(envelope):
     Answered once it is stored for good. Kinds and members that are not known are welcome. An id counts once in its
     session.
     """
-    session = Session.of_key(caller)
+    session = Session.named_by(caller)
     _require_own(envelope, session)
     arrival = Arrival(g.body, instants.parse(envelope["ts"]), request.get_data(as_text=True))
     (outcome,) = session.append(arrival)
@@ -55,7 +55,7 @@ def ingest_batch(data):
     in nothing) or `refused` with the reason. All that are accepted are stored together; one that is refused refuses
     no other.
     """
-    session = Session.of_key(caller)
+    session = Session.named_by(caller)
     read = [_read(text, session) for text in data["events"]]
     outcomes = _outcomes(session, [found for found in read if isinstance(found, Arrival)])
     return {"results": [next(outcomes) if isinstance(found, Arrival) else found for found in read]}

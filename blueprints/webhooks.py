@@ -3,7 +3,7 @@
 import auditing
 import auth
 from auth import caller
-from blueprints import Blueprint, find, page, refuses
+from blueprints import Blueprint, find, find_among, page, refuses
 from errors import TooManyWebhooks, WebhookDisabled
 from idempotency import idempotent
 from models import Reviewer, Webhook, WebhookDelivery
@@ -145,6 +145,5 @@ def redeliver(webhook_id, message_id):
 
     The same message under the same `webhook-id`, at once and with all tries; also one that has arrived before.
     """
-    hook = find(Webhook, webhook_id)
-    delivery = find(WebhookDelivery, message_id, lambda _: WebhookDelivery.of(hook))
-    return {"delivery": delivery.redeliver()}
+    deliveries = WebhookDelivery.of(find(Webhook, webhook_id))
+    return {"delivery": find_among(deliveries, message_id).redeliver()}

@@ -46,9 +46,11 @@ class Issue(Model):
     def visible_to(cls, caller: Any) -> Query:
         """The catalogue and the organization's own; a candidate sees the one that the own assessment is about."""
         if isinstance(caller, CandidateKey):
-            return cls.select(*cls.columns_for(caller)).where(cls.id == caller.assessment.issue_id)
+            given = Assessment.select(Assessment.issue).where(Assessment.id == caller.assessment_id)
+            return cls.select(*cls.columns_for(caller)).where(cls.id.in_(given))
         return cls.select().where(
-            cls.organization.is_null() | (cls.organization == caller.organization), cls.deleted_at.is_null()
+            cls.organization.is_null() | (cls.organization == caller.organization_id),
+            cls.deleted_at.is_null(),
         )
 
     @classmethod
@@ -59,7 +61,7 @@ class Issue(Model):
 
     @classmethod
     def owned_by(cls, caller: Reviewer) -> Query:
-        return cls.visible_to(caller).where(cls.organization == caller.organization)
+        return cls.visible_to(caller).where(cls.organization == caller.organization_id)
 
     @classmethod
     def add(cls, organization: Organization, values: dict[str, Any]) -> "Issue":
@@ -121,7 +123,7 @@ class Rubric(Model):
 
     @classmethod
     def visible_to(cls, caller: Reviewer) -> Query:
-        return cls.select().where(cls.organization == caller.organization, cls.deleted_at.is_null())
+        return cls.select().where(cls.organization == caller.organization_id, cls.deleted_at.is_null())
 
     @classmethod
     def draft(cls, organization: Organization, name: str, criteria: list[dict]) -> "Rubric":
@@ -212,7 +214,7 @@ class Assessment(Model):
         query = cls.alive().select_extend(*Issue.columns_for(caller)).join(Issue, peewee.JOIN.LEFT_OUTER)
         if isinstance(caller, CandidateKey):
             return query.where(cls.id == caller.assessment_id)
-        return query.where(cls.organization == caller.organization)
+        return query.where(cls.organization == caller.organization_id)
 
     @classmethod
     def open(cls, reviewer: Reviewer, **values: Any) -> "Assessment":
@@ -375,13 +377,13 @@ class CandidateKey(Model):
 
     @classmethod
     def visible_to(cls, caller: Reviewer) -> Query:
-        return cls.alive().where(cls.organization == caller.organization)
+        return cls.alive().where(cls.organization == caller.organization_id)
 
     @classmethod
     def of_organization(cls, caller: Reviewer) -> Query:
         """All of the organization's, the revoked ones and those of deleted assessments too."""
         query = cls.select(cls, Assessment, Organization).join(Assessment).switch(cls).join(Organization)
-        return query.where(cls.organization == caller.organization)
+        return query.where(cls.organization == caller.organization_id)
 
     def revoke(self) -> None:
         CandidateKey.update(revoked_at=clock.now()).where(CandidateKey.id == self.id).execute()

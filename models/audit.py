@@ -76,7 +76,7 @@ class AuditEntry(Model):
 
     @classmethod
     def visible_to(cls, caller: Reviewer) -> Query:
-        return cls.select().where(cls.organization == caller.organization)
+        return cls.select().where(cls.organization == caller.organization_id)
 
     def facts(self) -> dict[str, Any]:
         """What the hash covers."""

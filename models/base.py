@@ -2,6 +2,7 @@
 
 import contextlib
 import fcntl
+import select
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -45,6 +46,15 @@ class Postgres(PooledPostgresqlDatabase):
     """PostgreSQL with a pool that outlives a restart of the server."""
 
     _away_since: float | None = None
+
+    def _is_closed(self, conn: Any) -> bool:
+        """Whether an idle connection is of no use: of one that the server has closed something can be read, its
+        farewell or its end. Peewee asks the server instead, which costs a fifth of a short request."""
+        if conn.closed or self._adapter.txn_status(conn) != self._adapter.txn_idle:
+            return True
+        poll = select.poll()
+        poll.register(conn, select.POLLIN)
+        return bool(poll.poll(0))
 
     def connect(self, reuse_if_open: bool = False) -> bool:
         # A restart takes a second or two: requests wait for it rather than fail. Once it lasts longer all fail

@@ -66,7 +66,7 @@ class Delivery(Model):
     def visible_to(cls, caller: Reviewer) -> Query:
         """The messages to the organization's candidates."""
         return cls.select().where(
-            cls.organization == caller.organization, cls.kind.in_((INVITATION, REMINDER))
+            cls.organization == caller.organization_id, cls.kind.in_((INVITATION, REMINDER))
         )
 
     @classmethod

@@ -44,7 +44,7 @@ class Occurrence(Model):
     @classmethod
     def visible_to(cls, caller: Reviewer) -> Query:
         """What is in the feed."""
-        return cls.select().where(cls.organization == caller.organization, cls.position.is_null(False))
+        return cls.select().where(cls.organization == caller.organization_id, cls.position.is_null(False))
 
     @classmethod
     def forget_old(cls) -> int:

@@ -7,6 +7,7 @@ import peewee
 
 from errors import InsufficientScope, LastWriteToken, SubscriptionRequired
 from models.base import Model, Query, TimestampField, clock, db, locked
+from models.compiled import Compiled, Parameter
 from rules import plans, tokens
 
 LAST_USE_PRECISION = timedelta(minutes=1)
@@ -112,16 +113,15 @@ class Reviewer(Model):
         """Whom the token names, with the organization, if it is valid now."""
         if not tokens.is_well_formed(token):
             return None
-        query = cls.valid(clock.now()).where(cls.fingerprint == tokens.fingerprint(token))
-        return query.select_extend(Organization).join(Organization).get_or_none()
+        return _BY_FINGERPRINT.first(fingerprint=tokens.fingerprint(token), now=clock.now())
 
     @classmethod
-    def valid(cls, now: datetime) -> Query:
+    def valid(cls, now: Any) -> Query:
         return cls.select().where(cls.revoked_at.is_null(), cls.expires_at.is_null() | (cls.expires_at > now))
 
     @classmethod
     def visible_to(cls, caller: "Reviewer") -> Query:
-        return cls.select().where(cls.organization == caller.organization, cls.revoked_at.is_null())
+        return cls.select().where(cls.organization == caller.organization_id, cls.revoked_at.is_null())
 
     @property
     def scopes(self) -> list[str]:
@@ -155,3 +155,13 @@ class Reviewer(Model):
             Reviewer.organization == self.organization, Reviewer.scope == "write", Reviewer.id != self.id
         )
         return others.exists()
+
+
+def _by_fingerprint() -> Query:
+    query = Reviewer.valid(Parameter("now", Reviewer.expires_at)).select_extend(Organization)
+    return query.join(Organization).where(
+        Reviewer.fingerprint == Parameter("fingerprint", Reviewer.fingerprint)
+    )
+
+
+_BY_FINGERPRINT = Compiled(_by_fingerprint)

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import asdict
 from datetime import datetime, timedelta
 from functools import cache
@@ -25,6 +26,7 @@ from errors import (
 from models import pieces
 from models.assessments import Assessment, CandidateKey
 from models.base import BytesField, GoesWithSession, Model, Query, TimestampField, clock, db, locked
+from models.compiled import Compiled, Parameter
 from models.delivery import Delivery
 from models.occurrences import Occurrence
 from models.orgs import Organization
@@ -152,8 +154,8 @@ class Session(Model):
         query = query.switch(cls).join(Assessment).switch(cls).join(Organization)
         query = query.where(Assessment.deleted_at.is_null())
         if isinstance(caller, CandidateKey):
-            return query.where(cls.key == caller)
-        return query.where(cls.organization == caller.organization)
+            return query.where(cls.key == caller.id)
+        return query.where(cls.organization == caller.organization_id)
 
     @classmethod
     def of_key(cls, key: CandidateKey) -> "Session":
@@ -162,6 +164,16 @@ class Session(Model):
         if session is None:
             raise NotRedeemed()
         return session
+
+    @classmethod
+    def named_by(cls, key: CandidateKey) -> "Session":
+        """The session of a key that has authenticated, with nothing but its ids, for what looks at the row anew;
+        NotRedeemed where there is none (R29)."""
+        own = key.own_session
+        if own is None:
+            raise NotRedeemed()
+        own.key = key.id
+        return own
 
     # Redeem
 
@@ -271,19 +283,21 @@ class Session(Model):
         # Before the lock, since to judge signatures takes time.
         keys = SigningKey.of(self) if any(arrival.envelope.get("sig") for arrival in arrivals) else []
         rows = [Event.row(self, arrival, keys) for arrival in arrivals]
-        for strength in ("FOR SHARE", "FOR NO KEY UPDATE"):
-            with db.atomic():
-                now, window = self._window(strength)
-                # After the close the row itself may have to be marked, and a shared lock cannot grow into
-                # an exclusive one without deadlocks: so it is taken anew.
-                if window == "open" or strength != "FOR SHARE":
-                    return self._store(rows, now, window)
-        raise AssertionError("unreachable")
+        stored = self._store_if_open(rows)
+        if any(stored):
+            return ["created" if is_new else "skipped" for is_new in stored]
+        # Nothing is new, or it has closed: then the row itself may have to be marked, and a shared lock cannot grow
+        # into an exclusive one without deadlocks.
+        with db.atomic():
+            session = self._held()
+            now = clock.now()
+            return self._store(rows, now, session_clock.window(now, session.closed_as_of(now)))
 
-    def _window(self, strength: str) -> tuple[datetime, str]:
-        row = self._held(strength)
-        now = clock.now()
-        return now, session_clock.window(now, row.closed_as_of(now))
+    def _store_if_open(self, rows: list[dict[str, Any]]) -> list[bool]:
+        """Whether each was stored. Lock, look and insert are one statement, and for one event the transaction."""
+        arrived = {"session_id": self.id, "received_at": clock.now(), "late": False}
+        with db.atomic() if len(rows) > 1 else nullcontext():
+            return [_STORE_IF_OPEN.returns_any(**row, **arrived) for row in rows]
 
     def _store(self, rows: list[dict[str, Any]], now: datetime, window: str) -> list[str]:
         # An erasure closes first, so that only after a close there is a need to look.
@@ -658,6 +672,19 @@ class Event(peewee.Model, GoesWithSession):
             yield time_ns, json.loads(envelope)
 
 
+def _store_if_open() -> Any:
+    """Insert an event, given by its columns, if its session is open; the seq if it was stored."""
+    names = [name for name in Event._meta.sorted_field_names if name not in ("seq", "session")]
+    fields = [getattr(Event, name) for name in names]
+    now = Parameter("received_at", Event.received_at)
+    is_open = Session.closed_at.is_null() & (Session.closes_at.is_null() | (Session.closes_at > now))
+    values = [Parameter(name, field) for name, field in zip(names, fields, strict=True)]
+    query = Session.select(Session.id, *values)
+    query = locked(query.where(Session.id == Parameter("session_id", Session.id), is_open), "FOR SHARE")
+    return Event.insert_from(query, [Event.session, *fields]).on_conflict_ignore().returning(Event.seq)
+
+
+_STORE_IF_OPEN = Compiled(_store_if_open)
 # What judge_waiting looks for.
 Event.add_index(Event.index(Event.seq, where=Event.verdict.is_null(), name="events_not_judged"))
 

@@ -60,7 +60,7 @@ class Webhook(Model):
 
     @classmethod
     def visible_to(cls, caller: Reviewer) -> Query:
-        return cls.alive().where(cls.organization == caller.organization)
+        return cls.alive().where(cls.organization == caller.organization_id)
 
     @classmethod
     def add(cls, organization: Organization, **values: Any) -> "Webhook":

@@ -235,7 +235,7 @@ def test_while_the_store_is_away_the_service_goes_on_counts_alone_and_says_so(
     process.kill()
     process.wait()
     assert statuses(caller, 3) == [200, 200, 429]
-    assert "storage unreachable" in caplog.text
+    assert "is unreachable" in caplog.text
 
 
 def test_a_store_that_is_away_at_the_start_stops_nothing(limited, reviewer):
