@@ -94,6 +94,10 @@ class Blueprint(flask_smorest.Blueprint):
 
     ARGUMENTS_PARSER = wire.Parser()
 
+    def arguments(self, schema: Any, **options: Any) -> Any:
+        """flask-smorest's, with one instance of the schema: webargs would make one for each request, a tenth of it."""
+        return super().arguments(schema() if isinstance(schema, type) else schema, **options)
+
     def add_url_rule(
         self, rule: str, endpoint: Any = None, view_func: Any = None, *args: Any, **options: Any
     ) -> None:

@@ -62,7 +62,7 @@ def documented(view: Any, rule: str) -> dict[str, Any]:
     arguments.pop("responses", None)
     bodies = [place for place in arguments.get("parameters", ()) if place["in"] == "json"]
     for body in bodies:
-        body.setdefault("example", example_of(body["schema"]()))
+        body.setdefault("example", example_of(body["schema"]))
     _describe_answers(doc)
     if getattr(view, "is_idempotent", False):
         arguments["parameters"] = [*arguments["parameters"], IDEMPOTENCY_KEY]

@@ -75,7 +75,9 @@ class _Reader:
     """
 
     def __init__(self, query: Query, cursor: Any) -> None:
-        plan: Any = query._get_cursor_wrapper(cursor)
+        plan = peewee.ModelCursorWrapper(
+            cursor, query.model, query._returning, query._from_list, query._joins
+        )
         plan.initialize()
         self._columns: dict[Any, list[tuple]] = {model: [] for model in plan.key_to_constructor}
         for (index, model, name, convert), field in zip(plan._row_spec, plan.fields, strict=True):

@@ -28,7 +28,7 @@ SOURCES = [file for file in MODULES if "tests" not in file.relative_to(ROOT).par
 
 # A module imports from its own package and from the layers above its line, never from those below.
 LAYERS = (
-    {"rules", "errors", "hangups", "bundle_listing"},
+    {"rules", "errors", "hangups", "bundle_listing", "allowances"},
     {"log_masks"},
     {"models", "schemas", "wire", "model_proxy", "storage"},
     {"auth", "delivery", "migrations", "recordings", "cohort_table"},
@@ -44,6 +44,7 @@ EXCEPTIONS = {("cli", "demo")}
 # What is not named here (queries over several tables, and what came later) stands below all of these.
 MODELS_IN_ORDER = (
     "base",
+    "compiled",
     "pieces",
     "disclosure",
     "service_secrets",
