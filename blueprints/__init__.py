@@ -27,7 +27,7 @@ class IdConverter(BaseConverter):
 
 
 # Callers whose ids are known only when a look-up runs.
-STAND_INS = {
+STAND_INS: dict[type, Any] = {
     Reviewer: Reviewer(organization=Parameter("organization_id", Reviewer.organization)),
     CandidateKey: CandidateKey(
         id=Parameter("id", CandidateKey.id), assessment=Parameter("assessment_id", CandidateKey.assessment)

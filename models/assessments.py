@@ -324,6 +324,7 @@ class CandidateKey(Model):
 
     organization_id: Any
     assessment_id: Any
+    own_session: Any  # of a key that has authenticated (auth.py): its session's id alone, or None
     organization = peewee.ForeignKeyField(Organization, index=False)
     assessment = peewee.ForeignKeyField(Assessment, index=False)
     key = peewee.TextField(unique=True)

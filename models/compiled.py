@@ -74,8 +74,8 @@ class _Reader:
     session takes longer than to read them from the database.
     """
 
-    def __init__(self, query: Query, cursor: Any) -> None:
-        plan = peewee.ModelCursorWrapper(
+    def __init__(self, query: Any, cursor: Any) -> None:
+        plan: Any = peewee.ModelCursorWrapper(
             cursor, query.model, query._returning, query._from_list, query._joins
         )
         plan.initialize()

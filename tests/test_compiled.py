@@ -1,0 +1,34 @@
+"""A query that is built once gives what peewee would give, with other values each time."""
+
+import factories
+import peewee
+
+from models import Assessment, CandidateKey, Session
+from models.compiled import Compiled, Parameter
+
+
+def keys_with_sessions():
+    query = CandidateKey.select(CandidateKey, Assessment, Session).join(Assessment)
+    query = query.join_from(CandidateKey, Session, peewee.JOIN.LEFT_OUTER, attr="own_session")
+    return query.where(CandidateKey.id == Parameter("id", CandidateKey.id))
+
+
+def test_a_row_with_its_joins_is_what_peewee_makes_of_it(key):
+    session = factories.make_session(key)
+    found = Compiled(keys_with_sessions).first(id=key.id)
+    for instance, model in ((found, key), (found.assessment, key.assessment), (found.own_session, session)):
+        assert instance.__data__ == type(model).get_by_id(model.id).__data__
+
+
+def test_each_run_has_values_of_its_own(assessment):
+    one, other = (factories.make_key(assessment) for _ in range(2))
+    look_up = Compiled(keys_with_sessions)
+    assert [look_up.first(id=key.id).key for key in (one, other, one)] == [one.key, other.key, one.key]
+
+
+def test_what_no_join_finds_is_none(key):
+    assert Compiled(keys_with_sessions).first(id=key.id).own_session is None
+
+
+def test_what_is_not_there_is_none(key):
+    assert Compiled(keys_with_sessions).first(id=key.assessment_id) is None
