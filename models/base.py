@@ -267,8 +267,14 @@ def _insert(model: Any, rows: list[dict[str, Any]]) -> tuple[str, Sequence[Any]]
     fields = tuple(model._meta.fields[name] for name in whole[0])
     if is_postgres():
         return _statement_for_json(model, fields), [orjson.dumps(whole, default=_hexadecimal).decode()]
-    values = [field.db_value(row[field.name]) for row in whole for field in fields]
+    values = [_bound(field, row[field.name]) for row in whole for field in fields]
     return _statement_for_values(model, fields, len(rows)), values
+
+
+def _bound(field: peewee.Field, value: Any) -> Any:
+    """The value as SQLite takes it; peewee makes a call in SQL of JSON."""
+    is_json = isinstance(field, peewee.JSONField) and value is not None
+    return orjson.dumps(value).decode() if is_json else field.db_value(value)
 
 
 @lru_cache
