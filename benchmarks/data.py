@@ -11,7 +11,18 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 import migrations
-from models import Assessment, CandidateKey, Consent, Delivery, KeyCount, Organization, Reviewer, Session, clock, db
+from models import (
+    Assessment,
+    CandidateKey,
+    Consent,
+    Delivery,
+    KeyCount,
+    Organization,
+    Reviewer,
+    Session,
+    clock,
+    db,
+)
 from models.base import insert_rows, new_id
 
 ASSESSMENTS = 4

@@ -319,9 +319,7 @@ class Assessment(Model):
         told = [{"candidateId": row["id"], "assessmentId": self.id, "status": "pending"} for row in rows]
         Occurrence.tell(self.organization_id, "key.created", *told)
         invitations = [(row["invitation_id"], row["id"]) for row in rows if row["invitation_id"]]
-        Delivery.enqueue_invitations(
-            self.organization, invitations, org_name or self.organization.shown_name
-        )
+        Delivery.enqueue_invitations(self.organization, invitations, org_name or self.organization.shown_name)
         KeyCount.change_by(len(rows), self.organization_id, self.id)
         CandidateKey.add(rows)
         return [row | FRESH | {"invite_state": row["invitation_id"] and "queued"} for row in rows]

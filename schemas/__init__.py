@@ -55,7 +55,6 @@ class Schema(ma.Schema):
         if self.always_complete and "sometimes" not in field_obj.metadata:
             field_obj.required = True
 
-
     def _serialize(self, obj: Any, *, many: bool = False) -> Any:
         # Below marshmallow's dump(), so that hooks before and after it stay its own.
         if many and obj is not None:
