@@ -176,7 +176,9 @@ class Config:
     proxy_streams: int = _setting(
         4, "Most calls of models that one web process forwards at a time; fewer than WEB_THREADS.", positive
     )
-    ratelimit_enabled: bool = _setting(True, "Whether too many requests are refused: true or false.", switch)
+    ratelimit_enabled: bool = _setting(
+        True, "Whether too many requests are refused: true or false.", switch
+    )
     ratelimit_storage_url: str | None = _setting(
         None,
         "Valkey or Redis where all web processes count together, redis://host:6379; without it each counts alone.",

@@ -262,9 +262,7 @@ class DuplicateCandidates(Conflict):
     """409: addresses that have an open key for the assessment; `entries` name them."""
 
     reason = "duplicate_candidates"
-    sentence = (
-        "Some of these addresses have an open key for this assessment, or stand twice; no key was generated."
-    )
+    sentence = "Some of these addresses have an open key for this assessment, or stand twice; no key was generated."
 
 
 class NotFailed(Conflict):
@@ -285,9 +283,7 @@ class BundleChanged(Conflict):
     """409: what lies in the store is not the bundle that was verified when it was submitted."""
 
     reason = "bundle_changed"
-    sentence = (
-        "What lies in the store is not the bundle that the candidate submitted: it was overwritten since."
-    )
+    sentence = "What lies in the store is not the bundle that the candidate submitted: it was overwritten since."
 
 
 class Erased(Conflict):
@@ -347,7 +343,9 @@ class InProgress(Conflict):
     """409: the first request with this `Idempotency-Key` is still being worked on."""
 
     reason = "in_progress"
-    sentence = "A request with this Idempotency-Key is still being worked on. Please send the same again in a few seconds."
+    sentence = (
+        "A request with this Idempotency-Key is still being worked on. Please send the same again in a few seconds."
+    )
 
     def get_headers(self, *args: Any, **kwargs: Any) -> list[tuple[str, str]]:
         return [("Retry-After", "5")]

@@ -33,8 +33,9 @@ def camel(name: str) -> str:
 class Schema(ma.Schema):
     """snake_case inside, camelCase outside; unknown members are ignored (R12).
 
-    What goes out is written by a plan that is made once of the fields. The output is marshmallow's own, which asks every
-    field of every object anew how it is to be read and written: 50 keys of 16 members took it 5 ms, and take 0.7 here.
+    What goes out is written by a plan that is made once of the fields. The output is marshmallow's own, which asks
+    every field of every object anew how to read and write it: for 50 candidates of 17 members that takes 1.3 ms, and
+    the plan 0.5.
     """
 
     # What goes out carries every member, save those whose description says `sometimes`.
@@ -67,8 +68,8 @@ class Schema(ma.Schema):
             return super()._serialize(obj)
         shown = {}
         for key, name, attribute, writing, field in self._plan:
-            value = read(attribute, ma.missing) if writing else ma.missing
-            if value is ma.missing:
+            value = ma.missing if writing is None else read(attribute, ma.missing)
+            if writing is None or value is ma.missing:
                 # What is not there may have a default; what is not in the plan only marshmallow can write.
                 value = field.serialize(name, obj, accessor=self.get_attribute)
                 if value is ma.missing:
@@ -113,7 +114,7 @@ def _writing(field: fields.Field) -> _Writing | None:
         many = field.schema.many or field.many  # type: ignore[attr-defined]
         return _Writing(_NOTHING, partial(field.schema.dump, many=many))  # type: ignore[attr-defined]
     as_it_is = _as_it_is(field)
-    return as_it_is and _Writing(as_it_is, _converter(field))
+    return None if as_it_is is None else _Writing(as_it_is, _converter(field))
 
 
 def _writing_list(inner: fields.Field) -> _Writing | None:

@@ -160,9 +160,7 @@ class ShownToken(Schema):
         ),
     )
     note = fields.String(
-        metadata=described(
-            "Only in an answer that is given again: why the secret is missing.", sometimes=True
-        )
+        metadata=described("Only in an answer that is given again: why the secret is missing.", sometimes=True)
     )
 
 
