@@ -11,8 +11,19 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 import migrations
-from models import Assessment, CandidateKey, Consent, Delivery, Organization, Reviewer, Session, clock, db
-from models.base import new_id
+from models import (
+    Assessment,
+    CandidateKey,
+    Consent,
+    Delivery,
+    KeyCount,
+    Organization,
+    Reviewer,
+    Session,
+    clock,
+    db,
+)
+from models.base import insert_rows, new_id
 
 ASSESSMENTS = 4
 KEYS = 10_000
@@ -42,14 +53,17 @@ def fill() -> Targets:
         assessments = [_assessment(history, f"Assessment {number}") for number in range(ASSESSMENTS)]
         keys = list(_keys(assessments))
         _insert(CandidateKey, keys)
+        for assessment in assessments:
+            number = sum(key["assessment"] == assessment.id for key in keys)
+            KeyCount.change_by(number, history.id, assessment.id)
         _insert(Delivery, map(_delivery, keys))
         sessions = list(_sessions(keys[:SESSIONS]))
         _insert(Session, sessions)
     assessment = _assessment(growing, "Growing")
     return Targets(
         token=token,
-        candidates=[(key["key"], str(key["assessment"].id)) for key in keys[::10]],
-        sessions=[(str(row["id"]), str(row["assessment"].id)) for row in sessions[::10]],
+        candidates=[(key["key"], str(key["assessment"])) for key in keys[::10]],
+        sessions=[(str(row["id"]), str(row["assessment"])) for row in sessions[::10]],
         growing_token=growing_token,
         growing_assessment=str(assessment.id),
         open_sessions=[_open_session(assessment) for _ in range(OPEN_SESSIONS)],
@@ -125,4 +139,4 @@ def _open_session(assessment: Assessment) -> tuple[str, str]:
 def _insert(table: Any, rows: Any) -> None:
     remaining = iter(rows)
     while part := list(islice(remaining, ROWS_AT_A_TIME)):
-        table.insert_many(part).execute()
+        insert_rows(table, part)

@@ -3,6 +3,7 @@
 import csv
 import io
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
 
 import peewee
@@ -11,9 +12,20 @@ from flask import Response, stream_with_context
 import auditing
 import auth
 from auth import caller
-from blueprints import Blueprint, find, page, refuses
-from errors import NotFinished, NotFound, SessionClosed
-from models import CandidateKey, Reviewer, Session, clock, folded, invitations, key_records, key_status
+from blueprints import Blueprint, find, refuses
+from errors import NotFinished, NotFound, SessionClosed, invalid
+from models import (
+    Assessment,
+    CandidateKey,
+    KeyCount,
+    Reviewer,
+    Session,
+    clock,
+    folded,
+    invitations,
+    key_records,
+    key_status,
+)
 from schemas.candidates import Candidate, CandidateChange, CandidateQuery, Candidates, OneCandidate
 
 blp = Blueprint("Candidates", __name__, description="Everybody who was given a key.")
@@ -49,14 +61,21 @@ CSV_COLUMNS = (
 def list_candidates(query):
     """List all candidates
 
-    A page of all candidate keys across all assessments, oldest first, with their assessment's title. With
-    `format=csv` the whole list as a file, whatever `limit` and `offset` are.
+    A page of all candidate keys across all assessments, oldest first, with their assessment's title. A long list is
+    best read with `after`: how far its pages are behind makes no difference then. With `format=csv` the whole list as
+    a file, whatever `limit`, `offset` and `after` are.
     """
-    rows = _matching(query)
+    keys = _matching(query)
     if query["format"] == "csv":
         auditing.note_export("exportCandidates")
-        return Response(stream_with_context(_csv(rows)), mimetype="text/csv", headers=CSV_HEADERS)
-    return page("candidates", rows.order_by(*IN_ORDER), query["limit"], query["offset"], _shown)
+        return Response(stream_with_context(_csv(keys)), mimetype="text/csv", headers=CSV_HEADERS)
+    part = _part(keys, query).order_by(*IN_ORDER).limit(query["limit"]).offset(query["offset"])
+    return {
+        "candidates": list(_shown(part)),
+        "total": _total(keys, query),
+        "limit": query["limit"],
+        "offset": query["offset"],
+    }
 
 
 @blp.patch("/candidates/<id:candidate_id>")
@@ -105,38 +124,64 @@ def _visible():
 
 
 def _matching(query):
-    rows = _visible()
+    """The ids of the keys that are asked for. Without a further filter their index has all that it takes."""
+    deleted = Assessment.deleted_ids(caller.organization)
+    keys = CandidateKey.select(CandidateKey.id).where(
+        CandidateKey.organization == caller.organization,
+        CandidateKey.revoked_at.is_null(),
+        CandidateKey.assessment.not_in(deleted),
+    )
     if "assessment_id" in query:
-        rows = rows.where(CandidateKey.assessment == query["assessment_id"])
+        keys = keys.where(CandidateKey.assessment == query["assessment_id"])
     if "q" in query:
-        rows = rows.where(CandidateKey.search_text.contains(folded(query["q"])))
+        keys = keys.where(CandidateKey.search_text.contains(folded(query["q"])))
     if "status" in query:
-        rows = rows.where(key_status(clock.now()) == query["status"])
-    return rows
+        keys = keys.join(Session, peewee.JOIN.LEFT_OUTER).where(key_status(clock.now()) == query["status"])
+    return keys
+
+
+def _total(keys, query):
+    if "q" in query or "status" in query:
+        return keys.count()
+    return KeyCount.total(caller.organization, query.get("assessment_id"))
+
+
+def _part(keys, query):
+    """What is behind the candidate that the caller has read to, who may be revoked meanwhile."""
+    if "after" not in query:
+        return keys
+    last = CandidateKey.of_organization(caller).where(CandidateKey.id == query["after"]).get_or_none()
+    if last is None:
+        raise invalid("after", "There is no candidate with this id.")
+    return keys.where(_comes_after(last.created_at, last.id))
 
 
 def _shown(part):
     """What is shown of a page's keys: joined to these few, and not to all that the page passes over."""
-    few = CandidateKey.id.in_(part.select(CandidateKey.id))
-    return key_records(clock.now()).where(few).order_by(*IN_ORDER)
+    return key_records(clock.now()).where(CandidateKey.id.in_(part)).order_by(*IN_ORDER)
 
 
-def _csv(rows: peewee.ModelSelect) -> Iterator[str]:
+def _csv(keys: peewee.ModelSelect) -> Iterator[str]:
     """The list as CSV, some hundred rows at a time, in the order of the list."""
     yield _csv_lines([CSV_COLUMNS])
     schema = Candidate()
-    following = rows.order_by(*IN_ORDER).limit(ROWS_AT_A_TIME)
-    part: list[Any] = list(following)
+    following = keys.order_by(*IN_ORDER).limit(ROWS_AT_A_TIME)
+    part: list[Any] = list(_shown(following))
     while part:
         yield _csv_lines(
             [[_cell(shown[name]) for name in CSV_COLUMNS] for shown in schema.dump(part, many=True)]
         )
-        part = list(following.where(_comes_after(part[-1])))
+        last = part[-1]
+        part = list(_shown(following.where(_comes_after(last["created_at"], last["id"]))))
 
 
-def _comes_after(row: dict[str, Any]) -> peewee.Expression:
-    later = CandidateKey.created_at > row["created_at"]
-    return later | ((CandidateKey.created_at == row["created_at"]) & (CandidateKey.id > row["id"]))
+def _comes_after(created_at: datetime, key_id: Any) -> peewee.Expression:
+    # Compared as pairs, which the index can begin at; two comparisons with an "or" it would filter from the start.
+    last = (
+        peewee.Value(created_at, CandidateKey.created_at.db_value),
+        peewee.Value(key_id, CandidateKey.id.db_value),
+    )
+    return peewee.Tuple(*IN_ORDER) > peewee.Tuple(*last)
 
 
 def _csv_lines(rows):

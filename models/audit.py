@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import peewee
 
 from models.assessments import CandidateKey
-from models.base import BytesField, Model, Query, db, locked
+from models.base import BytesField, Model, Query, db, insert_rows, locked
 from models.orgs import Organization, Reviewer
 from rules import audit_chain
 from rules.instants import text_of
@@ -65,14 +65,14 @@ class AuditEntry(Model):
     @classmethod
     def note(cls, organization_id: Any, action: str, actor: Actor, **facts: Any) -> None:
         """Write one row, in the transaction of the work that it tells of."""
-        cls.insert(
-            organization=organization_id,
-            action=action,
-            actor_kind=actor.kind,
-            actor_id=actor.id,
-            actor_name=actor.name,
-            **facts,
-        ).execute()
+        row = {
+            "organization": organization_id,
+            "action": action,
+            "actor_kind": actor.kind,
+            "actor_id": actor.id,
+            "actor_name": actor.name,
+        }
+        insert_rows(cls, [row | facts])
 
     @classmethod
     def visible_to(cls, caller: Reviewer) -> Query:

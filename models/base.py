@@ -3,12 +3,15 @@
 import contextlib
 import fcntl
 import select
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeAlias
 
+import orjson
 import peewee
 import uuid_utils.compat
 from playhouse.db_url import parse as parse_url
@@ -42,19 +45,75 @@ class Clock:
 clock = Clock()
 
 
+class Unsent(threading.local):
+    """Statements of a thread that wait for the next one."""
+
+    def __init__(self) -> None:
+        self.statements: list[str] = []
+        self.values: list[Any] = []
+
+    def add(self, statement: str, values: Sequence[Any] = ()) -> None:
+        self.statements.append(statement)
+        self.values += values
+
+    def take_with(self, statement: str, values: Sequence[Any] | None) -> tuple[str, list[Any]]:
+        """All of them and a last one, as one text with its values."""
+        taken = "; ".join([*self.statements, statement]), [*self.values, *(values or ())]
+        self.clear()
+        return taken
+
+    def clear(self) -> None:
+        self.statements, self.values = [], []
+
+
 class Postgres(PooledPostgresqlDatabase):
-    """PostgreSQL with a pool that outlives a restart of the server."""
+    """PostgreSQL with a pool that outlives a restart of the server, and with few round trips.
+
+    The beginning of a transaction, and inserts of which nobody awaits an answer, travel with the statement after them:
+    issuing keys takes 5 round trips so instead of 13, ingesting 2 less. What fails there fails at the statement that
+    it travels with, at the latest at the commit.
+    """
 
     _away_since: float | None = None
 
+    def __init__(self, *args: Any, **kwargs: Any):
+        self._unsent = Unsent()
+        super().__init__(*args, **kwargs)
+
+    def begin(self, isolation_level: Any = None) -> None:
+        self._unsent.add("BEGIN")
+
+    def send_with_next(self, sql: str, params: Sequence[Any]) -> None:
+        """Let the statement travel with the next one of the transaction; outside of one it goes at once."""
+        if self.in_transaction():
+            self._unsent.add(sql, params)
+        else:
+            self.execute_sql(sql, params)
+
+    def execute_sql(self, sql: str, params: Sequence[Any] | None = None) -> Any:
+        if sql.startswith("ROLLBACK TO SAVEPOINT"):
+            # What waits came after the savepoint, which was sent itself, and goes with it.
+            self._unsent.clear()
+        if self._unsent.statements:
+            sql, params = self._unsent.take_with(sql, params)
+        return super().execute_sql(sql, params)
+
+    def commit(self) -> None:
+        if self._unsent.statements == ["BEGIN"]:
+            self._unsent.clear()
+        else:
+            self.execute_sql("COMMIT")
+
+    def rollback(self) -> None:
+        has_begun = "BEGIN" not in self._unsent.statements
+        self._unsent.clear()
+        if has_begun:
+            super().rollback()
+
     def _is_closed(self, conn: Any) -> bool:
-        """Whether an idle connection is of no use: of one that the server has closed something can be read, its
-        farewell or its end. Peewee asks the server instead, which costs a fifth of a short request."""
-        if conn.closed or self._adapter.txn_status(conn) != self._adapter.txn_idle:
-            return True
-        poll = select.poll()
-        poll.register(conn, select.POLLIN)
-        return bool(poll.poll(0))
+        # An idle connection has something to read only when the server has said its last words: asking it costs a
+        # round trip, and is left for that case.
+        return bool(conn.closed) or (_can_read(conn) and super()._is_closed(conn))
 
     def connect(self, reuse_if_open: bool = False) -> bool:
         # A restart takes a second or two: requests wait for it rather than fail. Once it lasts longer all fail
@@ -72,6 +131,12 @@ class Postgres(PooledPostgresqlDatabase):
             else:
                 self._away_since = None
                 return opened
+
+
+def _can_read(conn: Any) -> bool:
+    poll = select.poll()
+    poll.register(conn.fileno(), select.POLLIN)
+    return bool(poll.poll(0))
 
 
 class Sqlite(PooledSqliteDatabase):
@@ -170,6 +235,68 @@ class Model(peewee.Model):
     class Meta:
         database = db
         legacy_table_names = False
+
+
+def insert_rows(model: Any, rows: list[dict[str, Any]]) -> None:
+    """Insert rows, all with the same columns, in one statement; ids stand for the rows that they name.
+
+    In place of peewee's insert_many, which builds the SQL node by node: 50 keys took it 7 ms, and take 0.5 here.
+    PostgreSQL is sent the rows as one JSON text, so that the statement is the same for any number of them, and with
+    the statement after it.
+    """
+    if rows and is_postgres():
+        db.send_with_next(*_insert(model, rows))
+    elif rows:
+        db.execute_sql(*_insert(model, rows))
+
+
+def insert_new_rows(model: Any, rows: list[dict[str, Any]], unique: peewee.Field) -> int:
+    """As insert_rows, leaving out rows whose value of the unique column is there already; returns how many there
+    were not."""
+    statement, values = _insert(model, rows)
+    return db.execute_sql(f'{statement} ON CONFLICT ("{unique.column_name}") DO NOTHING', values).rowcount
+
+
+def _insert(model: Any, rows: list[dict[str, Any]]) -> tuple[str, Sequence[Any]]:
+    names = tuple(rows[0])
+    absent = [each for each in model._meta.defaults.items() if each[0].name not in names]
+    whole = [
+        {field.name: default() if callable(default) else default for field, default in absent} | row
+        for row in rows
+    ]
+    fields = tuple(model._meta.fields[name] for name in whole[0])
+    if is_postgres():
+        return _statement_for_json(model, fields), [orjson.dumps(whole, default=_hexadecimal).decode()]
+    values = [_bound(field, row[field.name]) for row in whole for field in fields]
+    return _statement_for_values(model, fields, len(rows)), values
+
+
+def _bound(field: peewee.Field, value: Any) -> Any:
+    """The value as SQLite takes it; peewee makes a call in SQL of JSON."""
+    is_json = isinstance(field, peewee.JSONField) and value is not None
+    return orjson.dumps(value).decode() if is_json else field.db_value(value)
+
+
+@lru_cache
+def _statement_for_json(model: Any, fields: tuple[peewee.Field, ...]) -> str:
+    types = db.get_context_options()["field_types"]
+    shape = ", ".join(f'"{field.name}" {types.get(field.field_type, field.field_type)}' for field in fields)
+    return f"{_insert_into(model, fields)} SELECT * FROM json_to_recordset(%s) AS rows ({shape})"
+
+
+@lru_cache
+def _statement_for_values(model: Any, fields: tuple[peewee.Field, ...], count: int) -> str:
+    row = f"({', '.join('?' for _ in fields)})"
+    return f"{_insert_into(model, fields)} VALUES {', '.join([row] * count)}"
+
+
+def _insert_into(model: Any, fields: tuple[peewee.Field, ...]) -> str:
+    columns = ", ".join(f'"{field.column_name}"' for field in fields)
+    return f'INSERT INTO "{model._meta.table_name}" ({columns})'
+
+
+def _hexadecimal(value: bytes) -> str:
+    return f"\\x{bytes(value).hex()}"
 
 
 class GoesWithSession:

@@ -7,7 +7,7 @@ from typing import Any
 import peewee
 
 from errors import NotFailed
-from models.base import Model, Query, TimestampField, clock, db, is_postgres, new_id
+from models.base import Model, Query, TimestampField, clock, db, insert_rows, is_postgres, new_id
 from models.occurrences import Occurrence
 from models.orgs import Organization, Reviewer
 from rules.deliveries import PAUSES, pause_after
@@ -52,8 +52,7 @@ class Delivery(Model):
             _to_candidate(INVITATION, organization.id, delivery_id, key_id, org_name)
             for delivery_id, key_id in invitations
         ]
-        if rows:
-            cls.insert_many(rows).execute()
+        insert_rows(cls, rows)
 
     @classmethod
     def enqueue_reminder(cls, organization: Organization, key_id: Any) -> None:
@@ -113,7 +112,7 @@ class Delivery(Model):
             for due_at in {now, max(now, until)}
         ]
         for batch in peewee.chunked(rows, ROWS_AT_A_TIME):
-            cls.insert_many(batch).execute()
+            insert_rows(cls, batch)
 
     @classmethod
     def requeue_removals(cls) -> int:

@@ -3,8 +3,9 @@
 Each verb holds the key's row, as redeem does, so that an expiry and a redeem never pass each other.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 import peewee
@@ -25,7 +26,7 @@ from models.assessments import Assessment, CandidateKey, Rubric
 from models.base import Query, clock, db, locked, new_id
 from models.delivery import Delivery
 from models.orgs import Reviewer
-from models.sessions import Session
+from models.sessions import Session, key_records
 
 LONGEST_EXPIRY = timedelta(days=365)
 # What candidates are shown, and how the API spells it.
@@ -88,23 +89,29 @@ def _require_reminder_fits(assessment: Assessment, changed: dict[str, Any]) -> N
 # Keys
 
 
+def held_to_issue(on_duplicate: str) -> Callable[[Any], Query]:
+    """How an assessment is looked up to issue keys to it: by many at once, or where addresses are compared by one at
+    a time."""
+    strength = "FOR SHARE" if on_duplicate == "allow" else "FOR NO KEY UPDATE"
+    return partial(Assessment.held_by, strength=strength)
+
+
 def issue_keys(
     assessment: Assessment, candidates: list[dict[str, Any]], org_name: str | None, on_duplicate: str
-) -> list[Any]:
-    """Assessment.issue_keys, with a word on addresses that have an open key for it already.
+) -> list[dict[str, Any]]:
+    """Issue keys to an assessment that is held, with a word on addresses that have an open key for it already.
 
     on_duplicate -- `allow` issues another key, `return` answers the open one in its place, `refuse` raises
         DuplicateCandidates with the entries
+
+    Returns the keys as key_records does, in the order of the candidates.
     """
     if on_duplicate == "allow":
-        return assessment.issue_keys(candidates, org_name)
-    with db.atomic():
-        # One at a time looks and issues.
-        assessment.hold()
-        found = _open_keys(assessment, [address for each in candidates if (address := _address(each))])
-        if on_duplicate == "refuse":
-            _refuse_duplicates(candidates, found)
-        return _issue_missing(assessment, candidates, org_name, found)
+        return assessment.issue_records(candidates, org_name)
+    found = _open_keys(assessment, [address for each in candidates if (address := _address(each))])
+    if on_duplicate == "refuse":
+        _refuse_duplicates(candidates, found)
+    return _issue_missing(assessment, candidates, org_name, found)
 
 
 def _address(candidate: dict[str, Any]) -> str | None:
@@ -144,13 +151,18 @@ def _refuse_duplicates(candidates: list[dict[str, Any]], found: dict[str, Any]) 
 
 def _issue_missing(
     assessment: Assessment, candidates: list[dict[str, Any]], org_name: str | None, found: dict[str, Any]
-) -> list[Any]:
-    """Issue keys for those without one, once for each address; all ids, in the order of the candidates."""
+) -> list[dict[str, Any]]:
+    """Issue keys for those without one, once for each address; all records, in the order of the candidates."""
     missing = {_address(each) or number: each for number, each in enumerate(candidates)}
     missing = {who: each for who, each in missing.items() if who not in found}
-    issued = dict(zip(missing, assessment.issue_keys(list(missing.values()), org_name), strict=True))
-    ids = found | issued
-    return [ids[_address(each) or number] for number, each in enumerate(candidates)]
+    issued = assessment.issue_records(list(missing.values()), org_name)
+    records = _records_by_address(found) | dict(zip(missing, issued, strict=True))
+    return [records[_address(each) or number] for number, each in enumerate(candidates)]
+
+
+def _records_by_address(found: dict[str, Any]) -> dict[Any, dict[str, Any]]:
+    rows = key_records(clock.now()).where(CandidateKey.id.in_(list(found.values()))) if found else []
+    return {row["address"]: row for row in rows}
 
 
 def change_candidate(key: CandidateKey, values: dict[str, Any]) -> None:

@@ -8,7 +8,7 @@ import peewee
 
 from models import pieces
 from models.assessments import CandidateKey
-from models.base import BytesField, Model, Query, db
+from models.base import BytesField, Model, Query, db, insert_rows
 from models.sessions import Event, Session
 from rules import seals
 from rules.instants import text_of
@@ -75,7 +75,7 @@ class Seal(Model):
                 position = session.sealed_count + len(rows) + 1
                 rows.append(cls._row(session_id, position, seq, event_id, head))
             if rows:
-                cls.insert_many(rows).execute()
+                insert_rows(cls, rows)
                 sealed_count = session.sealed_count + len(rows)
                 Session.update(seal_head=head, sealed_count=sealed_count).where(
                     Session.id == session_id

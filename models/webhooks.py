@@ -10,7 +10,7 @@ import peewee
 
 from errors import TooManyWebhooks, WebhookDisabled
 from models.assessments import CandidateKey
-from models.base import Model, Query, TimestampField, clock, db, is_postgres, locked, new_id
+from models.base import Model, Query, TimestampField, clock, db, insert_rows, is_postgres, locked, new_id
 from models.occurrences import KEPT, Feed, Occurrence
 from models.orgs import Organization, Reviewer
 from rules import hook_replies, signatures
@@ -184,7 +184,7 @@ class WebhookDelivery(Model):
         )
         rows = [row for hook in hooks for row in _rows(hook, occurrences)]
         for batch in peewee.chunked(rows, 100):
-            cls.insert_many(batch).execute()
+            insert_rows(cls, batch)
 
     @classmethod
     def enqueue_test(cls, hook: Webhook) -> "WebhookDelivery":
@@ -317,7 +317,7 @@ def _rows(hook: Webhook, occurrences: list[Occurrence]) -> Iterable[dict[str, An
         data = occurrence.data | ({"candidate": person} if person else {})
         yield {
             "id": new_id(),
-            "webhook": hook,
+            "webhook": hook.id,
             "event_id": occurrence.id,
             "type": occurrence.type,
             "candidate_id": occurrence.candidate_id,

@@ -36,7 +36,8 @@ def moment_of(nanoseconds: int) -> datetime:
 
 def text_of(moment: datetime) -> str:
     """A moment as the API writes it: UTC with milliseconds, `2026-04-01T09:00:00.000Z` (R25)."""
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    in_utc = moment if moment.tzinfo is UTC else moment.astimezone(UTC)
+    return in_utc.isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
 
 
 def _seconds(year: int, month: int, day: int, hour: int, minute: int, second: int) -> int:

@@ -17,6 +17,13 @@ class CandidateQuery(PageQuery):
         metadata=described("Only candidates that stand here.", "completed", enum=list(STATUSES)),
     )
     assessment_id = Id(metadata=described("Only candidates of this assessment."))
+    after = Id(
+        metadata=described(
+            "Only candidates behind this one in the list: the id of the last that you have read. Pages are found at "
+            "the same cost however far they are behind, and none is missed or read twice where others are revoked "
+            "meanwhile."
+        )
+    )
     q = fields.String(
         validate=validate.Length(max=255),
         metadata=described(

@@ -40,6 +40,7 @@ from models import (
     Feed,
     IdempotentRequest,
     Issue,
+    KeyCount,
     ModelUsage,
     Occurrence,
     Organization,
@@ -67,6 +68,7 @@ TRACES = ("zebulon", "quartermain", WORD, PUBLIC_KEY.casefold())
 
 WITHOUT_A_PERSON = {
     Organization, Reviewer, Issue, Rubric, RubricVersion, Assessment,  # the organization's own
+    KeyCount,  # numbers
     Consent,  # that somebody agreed to a text, and when
     ModelUsage,  # numbers, and the names that providers give their models
     Erasure, DailyTask, ServiceSecret,

@@ -18,7 +18,7 @@ from factories import (
 )
 
 from blueprints import candidates as candidates_module
-from models import Session
+from models import KeyCount, Session, privacy
 
 PATH = "/v1/candidates"
 NOWHERE = "00000000-0000-7000-8000-000000000000"
@@ -364,3 +364,81 @@ def test_a_closed_session_is_not_opened_again(reviewer, key, session):
 def test_a_neighbour_allows_nothing(app, key, session):
     stranger = Caller.reviewer(app, make_organization("Strangers"))
     assert refusal(stranger.post(f"{PATH}/{key.id}/allow-redeem")) == (404, "not_found")
+
+
+# Behind a candidate
+
+
+def test_pages_go_on_behind_a_candidate(clock, reviewer, assessment):
+    ids = [str(key.id) for key in make_keys(assessment, 5)]
+    clock.fixed += timedelta(seconds=1)
+    ids += [str(key.id) for key in make_keys(assessment, 5)]
+    found, last = [], {}
+    while page := listed(reviewer, limit=3, **last)["candidates"]:
+        found += [candidate["id"] for candidate in page]
+        last = {"after": found[-1]}
+    assert found == ids
+
+
+def test_who_was_read_last_may_be_revoked_and_total_and_offset_stay_what_they_are(reviewer, assessment):
+    first, *others = make_keys(assessment, 4)
+    first.revoke()
+    page = listed(reviewer, after=str(first.id), offset=1, limit=1)
+    assert [candidate["id"] for candidate in page["candidates"]] == [str(others[1].id)]
+    assert (page["total"], page["offset"]) == (3, 1)
+
+
+def test_behind_goes_with_the_filters(reviewer, assessment):
+    first, second, third = make_keys(assessment, 3)
+    make_session(third)
+    page = listed(reviewer, after=str(first.id), status="active")
+    assert [candidate["id"] for candidate in page["candidates"]] == [str(third.id)]
+    assert page["total"] == 1
+
+
+@pytest.mark.parametrize("wrong", [NOWHERE, "nonsense"])
+def test_behind_nobody_is_no_place(reviewer, key, wrong):
+    answer = reviewer.get(PATH, after=wrong)
+    assert (answer.status_code, places(answer)) == (400, [["after"]])
+
+
+def test_behind_a_neighbours_candidate_is_no_place(neighbour, key):
+    assert neighbour.get(PATH, after=str(key.id)).status_code == 400
+
+
+# How many there are
+
+
+def total(reviewer, **query):
+    """The total, which is kept, after a look that counting would give the same."""
+    page = listed(reviewer, limit=200, **query)
+    assert page["total"] == len(page["candidates"])
+    return page["total"]
+
+
+def test_the_total_follows_every_change(reviewer, organization, assessment):
+    first, second, *_ = make_keys(assessment, 5)
+    other = make_assessment(organization)
+    make_keys(other, 3)
+    assert (total(reviewer), total(reviewer, assessmentId=str(other.id))) == (8, 3)
+    first.revoke()
+    first.revoke()
+    privacy.erase(first)
+    privacy.erase(second)
+    privacy.erase(second)
+    second.revoke()
+    assert total(reviewer) == 6
+    other.delete_softly()
+    assert (total(reviewer), total(reviewer, assessmentId=str(other.id))) == (3, 0)
+
+
+def test_the_worker_folds_the_changes_and_the_total_stays(reviewer, organization, assessment):
+    make_keys(make_assessment(organization), 2)
+    for _ in range(3):
+        make_keys(assessment, 4)[0].revoke()
+    assert KeyCount.fold() == 7
+    make_key(assessment)
+    assert KeyCount.fold() == 1
+    assert KeyCount.fold() == 0
+    assert sorted(row.change for row in KeyCount.select()) == [2, 10]
+    assert total(reviewer) == 12

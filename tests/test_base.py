@@ -1,0 +1,63 @@
+"""What waits for the next statement arrives with it, or not at all."""
+
+import peewee
+import pytest
+from factories import make_organization
+from statements import counted
+
+from models import Occurrence, db
+from models.base import insert_rows, is_postgres
+
+
+class Undone(Exception):
+    pass
+
+
+@pytest.fixture
+def row(organization):
+    return {"organization": organization.id, "type": "told", "data": {"word": '50 % "quoted" \\ \u00e4\n'}}
+
+
+def kinds():
+    return [row.type for row in Occurrence.select().order_by(Occurrence.id)]
+
+
+def test_rows_are_there_for_whoever_asks_next(row):
+    with db.atomic():
+        insert_rows(Occurrence, [row, row])
+        assert kinds() == ["told", "told"]
+    (first, _) = Occurrence.select()
+    assert (first.data, first.position) == (row["data"], None)
+    assert first.created_at is not None
+
+
+def test_without_rows_nothing_is_sent():
+    with counted() as statements:
+        insert_rows(Occurrence, [])
+    assert statements == []
+
+
+def test_what_waits_when_a_part_is_undone_is_undone_with_it(row):
+    insert_rows(Occurrence, [row | {"type": "before"}])
+    with pytest.raises(Undone), db.atomic():
+        insert_rows(Occurrence, [row | {"type": "inside"}])
+        raise Undone
+    insert_rows(Occurrence, [row | {"type": "after"}])
+    assert kinds() == ["before", "after"]
+
+
+def test_what_fails_on_its_way_undoes_the_part_around_it(row, organization):
+    with pytest.raises(peewee.IntegrityError), db.atomic():
+        insert_rows(Occurrence, [row | {"position": 1}, row | {"position": 1}])
+    assert kinds() == []
+    make_organization("The connection can be used")
+
+
+def test_a_beginning_and_inserts_travel_with_the_statement_after_them(row):
+    if not is_postgres():
+        pytest.skip("SQLite is in the process and has no round trips.")
+    with counted() as statements:
+        insert_rows(Occurrence, [row])
+        insert_rows(Occurrence, [row])
+        Occurrence.select().count()
+    assert len(statements) == 1
