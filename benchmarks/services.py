@@ -1,0 +1,59 @@
+"""The services that are measured, each with two processes and with everything on that is on by default."""
+
+import os
+import socket
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import IO
+
+from benchmarks.load import HOST
+from scripts.service import APPLICATION, Service
+
+PROCESSES = 2
+LIMIT = "benchmarks.limit.app:application"
+# Requests are counted as always, but as many are allowed as the machine answers: here a few credentials send what
+# hundreds of candidates do.
+ALLOWED = "1000000000 per minute"
+SETTINGS = {
+    "WEB_CONCURRENCY": str(PROCESSES),
+    "RATELIMIT_DEFAULT": ALLOWED,
+    "RATELIMIT_INGEST": ALLOWED,
+    # What one sets for oneself does not count here.
+    "GUNICORN_CMD_ARGS": "",
+    "LOG_LEVEL": "",
+    "RATELIMIT_ENABLED": "",
+    "RATELIMIT_STORAGE_URL": "",
+}
+
+
+@contextmanager
+def running(url: str, application: str = APPLICATION, has_worker: bool = False) -> Iterator[Service]:
+    """A service on a free port, on the database behind `url`; what it logs goes to a file, as in earnest.
+
+    Without the worker, whose work after the answer would fall into the turns of both.
+    """
+    with tempfile.TemporaryFile("w+", prefix="proofstone-log-") as log:
+        service = Service(
+            HOST, free_port(), os.environ | SETTINGS | {"DATABASE_URL": url}, application, has_worker, log
+        )
+        try:
+            _start(service, log)
+            yield service
+        finally:
+            service.stop()
+
+
+def _start(service: Service, log: IO) -> None:
+    try:
+        service.start()
+    except SystemExit:
+        log.seek(0)
+        print(log.read()[-5_000:])
+        raise
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        return probe.getsockname()[1]
