@@ -41,7 +41,7 @@ class Targets(NamedTuple):
     open_sessions: list[tuple[str, str]]  # key, id
 
 
-def fill(size: Size = Size()) -> Targets:
+def fill(size: Size) -> Targets:
     """Migrate the empty database that the models are bound to, and fill it."""
     migrations.upgrade()
     chance = random.Random(SEED)

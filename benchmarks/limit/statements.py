@@ -82,16 +82,20 @@ _BEATEN = ", ".join(
 )
 # Whether a session waits for its close or its metrics is asked in the same breath; none does while it is measured.
 STATISTICS = f"""
-    WITH {_REVIEWER}
-    SELECT count(*), count(*) FILTER (WHERE s.tests_passed), {_SUMS}, {_BEATEN},
-           EXISTS (SELECT FROM sessions w WHERE w.assessment_id = own.assessment_id
-                   AND (w.closed_at IS NULL AND w.closes_at <= %(now)s OR w.metrics_due AND w.closed_at IS NOT NULL))
-    FROM reviewer
-    JOIN assessments a ON a.organization_id = reviewer.organization_id
-    JOIN sessions own ON own.assessment_id = a.id
-    JOIN sessions s ON s.assessment_id = a.id AND s.closed_at IS NOT NULL
-    WHERE a.id = %(assessment)s AND a.deleted_at IS NULL AND own.id = %(session)s
-    GROUP BY own.id
+    WITH {_REVIEWER}, own AS MATERIALIZED (
+        SELECT s.*
+        FROM reviewer
+        JOIN assessments a ON a.organization_id = reviewer.organization_id
+        JOIN sessions s ON s.assessment_id = a.id
+        WHERE a.id = %(assessment)s AND a.deleted_at IS NULL AND s.id = %(session)s
+    )
+    SELECT cohort.*, EXISTS (
+        SELECT FROM sessions w WHERE w.assessment_id = own.assessment_id
+        AND (w.closed_at IS NULL AND w.closes_at <= %(now)s OR w.metrics_due AND w.closed_at IS NOT NULL))
+    FROM own CROSS JOIN LATERAL (
+        SELECT count(*), count(*) FILTER (WHERE s.tests_passed), {_SUMS}, {_BEATEN}
+        FROM sessions s WHERE s.assessment_id = own.assessment_id AND s.closed_at IS NOT NULL
+    ) AS cohort
 """
 
 # All that one can see of it afterwards, or that follows from it: the keys, the mails that wait, the events in the
