@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import models
-from benchmarks import data, load, report, services
+from benchmarks import data, load, processes, report, services
 from benchmarks.operations import NUMBER, OPERATIONS, Operation, Request
 from tests import postgres
 
@@ -21,13 +21,17 @@ FEW = data.Size(keys=1_000, sessions=200)
 
 
 class Contender(NamedTuple):
-    """A service with the data that it is asked for."""
+    """A service with the data that it is asked for, and the processes that work for it, its database's included."""
 
     port: int
     targets: data.Targets
+    pids: list[int]
 
-    def run(self, operation: Operation, seconds: int) -> load.Outcome:
-        return load.run(self.port, operation.requests(self.targets), seconds)
+    def run(self, operation: Operation, seconds: int) -> report.Turn:
+        before = processes.processor_seconds(self.pids)
+        outcome = load.run(self.port, operation.requests(self.targets), seconds)
+        used = processes.processor_seconds(self.pids) - before
+        return report.Turn(*outcome, used * 1000 / max(outcome.per_second * seconds, 1))
 
 
 def check() -> None:
@@ -64,11 +68,14 @@ def measure(rounds: int, seconds: int) -> None:
 
 
 @contextmanager
-def _on_postgres(server: postgres.Server, size: data.Size) -> Iterator[tuple[Contender, Contender]]:
+def _on_postgres(server: postgres.Server, size: data.Size) -> Iterator[tuple[Contender, ...]]:
     url = server.create_database("proofstone_benchmark")
     targets = _fill(url, size)
+    database = [server.process.pid] if isinstance(server, postgres.EmbeddedServer) else []
     with services.running(url) as product, services.running(url, services.LIMIT) as limit:
-        yield Contender(product.port, targets), Contender(limit.port, targets)
+        yield tuple(
+            Contender(each.port, targets, database + services.pids(each)) for each in (product, limit)
+        )
 
 
 @contextmanager
@@ -77,7 +84,7 @@ def _on_sqlite(size: data.Size) -> Iterator[Contender]:
         url = f"sqlite:///{Path(folder, 'proofstone.db')}"
         targets = _fill(url, size)
         with services.running(url) as product:
-            yield Contender(product.port, targets)
+            yield Contender(product.port, targets, services.pids(product))
 
 
 def _fill(url: str, size: data.Size) -> data.Targets:

@@ -12,7 +12,7 @@ import re
 import sys
 import tempfile
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stderr
 from pathlib import Path
@@ -110,7 +110,9 @@ def _environments(operation: Operation, targets: data.Targets) -> Iterator[dict[
         request = operation.request(targets, chance)
         body = request.body.replace(NUMBER, f"{number}").encode()
         path, _, query = request.path.partition("?")
-        builder = EnvironBuilder(path, query_string=query, method=request.method, headers=request.headers)
+        builder = EnvironBuilder(
+            path, query_string=query, method=request.method, headers=[*request.headers.items()]
+        )
         builder.input_stream = io.BytesIO(body)
         builder.content_length = len(body)
         yield builder.get_environ() | {"REMOTE_ADDR": "127.0.0.1"}
@@ -129,7 +131,7 @@ class _Statements:
     """What is sent to the database inside of the `with`, by its text."""
 
     def __init__(self) -> None:
-        self.seconds: Counter[str] = Counter()
+        self.seconds: defaultdict[str, float] = defaultdict(float)
         self.calls: Counter[str] = Counter()
 
     def __enter__(self) -> None:
@@ -148,9 +150,9 @@ class _Statements:
             self.calls[sql] += 1
 
     def show(self, requests: int) -> None:
-        total = _ms(self.seconds.total() / requests)
+        total = _ms(sum(self.seconds.values()) / requests)
         print(f"{self.calls.total() / requests:.1f} statements, {total} ms:")
-        for sql, seconds in self.seconds.most_common():
+        for sql, seconds in sorted(self.seconds.items(), key=lambda item: -item[1]):
             brief = re.sub(r'"t\d+"\.|"', "", " ".join(sql.split()))
             brief = brief if len(brief) < 100 else f"{brief[:50]} ... {brief[-45:]}"
             print(f"{self.calls[sql] / requests:6.1f} x {_ms(seconds / requests)} ms  {brief}")
@@ -159,7 +161,7 @@ class _Statements:
 def _show(times: Times, requests: int) -> None:
     total = sum(found[2] for found in times.values())
     print(f"\nUnder the profiler, {_ms(total / requests)} ms a request:")
-    for group, seconds in _by_group(times).most_common():
+    for group, seconds in sorted(_by_group(times).items(), key=lambda item: -item[1]):
         if seconds / total > 0.005:
             print(f"{_ms(seconds / requests)} ms {seconds / total:4.0%}  {group}")
     for title, place in (("own time", 2), ("time with what they call", 3)):
@@ -169,9 +171,9 @@ def _show(times: Times, requests: int) -> None:
             print(f"{_ms(found[place] / requests)} {calls:6.1f} x  {_named(function)}")
 
 
-def _by_group(times: Times) -> Counter[str]:
+def _by_group(times: Times) -> dict[str, float]:
     """Own times by group; a built-in function's is its callers'."""
-    groups: Counter[str] = Counter()
+    groups: defaultdict[str, float] = defaultdict(float)
     for place, (_, _, own, _, callers) in times.items():
         if place[0] != "~" or WAITING.search(place[2]):
             groups[_group(place)] += own

@@ -53,6 +53,11 @@ def _start(service: Service, log: IO) -> None:
         raise
 
 
+def pids(service: Service) -> list[int]:
+    """Its children's, each of them the first of a family."""
+    return [child.pid for child in service.children.values()]
+
+
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind((HOST, 0))
