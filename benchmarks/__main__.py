@@ -5,7 +5,7 @@ Everything runs on a durable PostgreSQL of its own, on 127.0.0.1 alone.
 
 import argparse
 
-from benchmarks import compare, load
+from benchmarks import compare, load, scale
 
 SECONDS, ROUNDS = 4, 5
 
@@ -19,6 +19,8 @@ def main() -> None:
         from benchmarks import profiling
 
         profiling.profile(options.profile or None)
+    elif options.scale:
+        scale.scale(options.scale)
     else:
         load.generator()
         compare.measure(options.rounds, options.seconds)
@@ -37,6 +39,15 @@ def _options() -> argparse.Namespace:
         const="",
         metavar="OPERATION",
         help="show where the time goes: assessment, candidates, ingest, cohort, keys or all of them",
+    )
+    parser.add_argument(
+        "--scale",
+        nargs="?",
+        const="4,5,6",
+        type=lambda text: [int(exponent) for exponent in text.split(",")],
+        metavar="EXPONENTS",
+        help="show how answers grow with the data; 4,5,6 are 10,000 to 1,000,000 keys and ten times as many events, "
+        "for which the disk needs 12 GB",
     )
     return parser.parse_args()
 

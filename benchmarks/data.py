@@ -53,7 +53,7 @@ def fill(size: Size) -> Targets:
     ]
     sessions = _cohort(crowd, size.sessions)
     assessment = open_assessment(growing, "Growing")
-    open_sessions = [_open_session(assessment) for _ in range(OPEN_SESSIONS)]
+    open_sessions = [open_session(assessment) for _ in range(OPEN_SESSIONS)]
     keep_up()
     return Targets(
         size=size,
@@ -100,7 +100,7 @@ def _some_rows(batch: bulk.Batch, wanted: int, chance: random.Random) -> list[in
     return chance.sample(range(1, batch.size + 1), min(wanted, batch.size))
 
 
-def _open_session(assessment: Assessment) -> tuple[str, str]:
+def open_session(assessment: Assessment) -> tuple[str, str]:
     (key_id,) = assessment.issue_keys([{"email": None, "name": None}])
     key = CandidateKey.get_by_id(key_id)
     Consent.give(key, None, None)
