@@ -5,7 +5,7 @@ Everything runs on a durable PostgreSQL of its own, on 127.0.0.1 alone.
 
 import argparse
 
-from benchmarks import compare, load, scale
+from benchmarks import compare, footprint, load, scale
 
 SECONDS, ROUNDS = 4, 5
 
@@ -21,6 +21,8 @@ def main() -> None:
         profiling.profile(options.profile or None)
     elif options.scale:
         scale.scale(options.scale)
+    elif options.footprint:
+        footprint.measure()
     else:
         load.generator()
         compare.measure(options.rounds, options.seconds)
@@ -49,6 +51,7 @@ def _options() -> argparse.Namespace:
         help="show how answers grow with the data; 4,5,6 are 10,000 to 1,000,000 keys and ten times as many events, "
         "for which the disk needs 12 GB",
     )
+    parser.add_argument("--footprint", action="store_true", help="show time to start, and memory")
     return parser.parse_args()
 
 

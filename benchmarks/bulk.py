@@ -106,7 +106,7 @@ def events(batch: Batch, each: int) -> None:
     """`each` events for every session of the batch, in its order of time, with envelopes of about 250 bytes: real
     ones are some times as large, which costs disk and nothing else that is measured."""
     session = f"((i - 1) / {each} + 1)"
-    nanoseconds = f"({int(batch.begun)} * 1000000000 + i * 1000000000)"
+    nanoseconds = f"{int(batch.begun) * 10**9} + i * 1000000000"
     envelope = ENVELOPE.replace("%s", "e' || i || '") + "." * 120 + '"}}'
     columns = {
         "session_id": _uuid(batch.number, session),

@@ -17,7 +17,6 @@ from benchmarks.operations import NUMBER, OPERATIONS, Operation, Request
 from tests import postgres
 
 WARM_UP_SECONDS = 1
-FEW = data.Size(keys=1_000, sessions=200)
 
 
 class Contender(NamedTuple):
@@ -36,7 +35,7 @@ class Contender(NamedTuple):
 
 def check() -> None:
     """What is compared must do the same: the process ends where product and limit answer differently."""
-    with postgres.start(tcp=True) as server, _on_postgres(server, FEW) as (product, limit):
+    with postgres.start(tcp=True) as server, _on_postgres(server, data.SMALL) as (product, limit):
         _compare_answers(product, limit)
 
 

@@ -27,6 +27,10 @@ class Size(NamedTuple):
     sessions: int = SESSIONS
 
 
+# Enough to see that all works.
+SMALL = Size(keys=1_000, sessions=200)
+
+
 class Targets(NamedTuple):
     """What the requests name."""
 

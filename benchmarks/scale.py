@@ -224,9 +224,9 @@ def _document(found: dict[int, Measured]) -> str:
     rows = [[name, *(_cell(found[size][name]) for size in sizes), _growth(found, name)] for name in names]
     return f"""# Growth
 
-`make scale`. Medians of the times of answers, one request after the other, beside so many keys and as many closed
-sessions in one assessment, and {EVENTS_EACH} times as many events. Their envelopes have about 250 bytes, where real
-ones have 500 to 2,000: what is measured does not read them, and the disk has to hold them.
+`make bench options=--scale`: medians of the times of answers, one request after the other, beside so many keys and as
+many closed sessions in one assessment, and {EVENTS_EACH} times as many events. Their envelopes have about 250 bytes,
+where real ones have 500 to 2,000: what is measured does not read them, and the disk has to hold them.
 
 {report.markdown(head, rows)}
 

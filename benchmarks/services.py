@@ -5,7 +5,6 @@ import socket
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import IO
 
 from benchmarks.load import HOST
 from scripts.service import APPLICATION, Service
@@ -28,29 +27,28 @@ SETTINGS = {
 
 
 @contextmanager
-def running(url: str, application: str = APPLICATION, has_worker: bool = False) -> Iterator[Service]:
-    """A service on a free port, on the database behind `url`; what it logs goes to a file, as in earnest.
+def running(url: str, application: str = APPLICATION) -> Iterator[Service]:
+    """A service on the database behind `url`, without the worker, whose work after the answer would fall into the turns
+    of both."""
+    with prepared(url, application) as service:
+        service.start()
+        yield service
 
-    Without the worker, whose work after the answer would fall into the turns of both.
-    """
+
+@contextmanager
+def prepared(url: str, application: str = APPLICATION, has_worker: bool = False) -> Iterator[Service]:
+    """A service that can be started on a free port; what it logs goes to a file, as in earnest, and is shown where
+    the service ends by itself."""
+    settings = os.environ | SETTINGS | {"DATABASE_URL": url}
     with tempfile.TemporaryFile("w+", prefix="proofstone-log-") as log:
-        service = Service(
-            HOST, free_port(), os.environ | SETTINGS | {"DATABASE_URL": url}, application, has_worker, log
-        )
+        service = Service(HOST, free_port(), settings, application, has_worker, log)
         try:
-            _start(service, log)
             yield service
         finally:
+            if any(child.poll() is not None for child in service.children.values()):
+                log.seek(0)
+                print(log.read()[-5_000:])
             service.stop()
-
-
-def _start(service: Service, log: IO) -> None:
-    try:
-        service.start()
-    except SystemExit:
-        log.seek(0)
-        print(log.read()[-5_000:])
-        raise
 
 
 def pids(service: Service) -> list[int]:
