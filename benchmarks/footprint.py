@@ -21,6 +21,7 @@ WEB, WORKER = "web process", "worker"
 
 class Footprint(NamedTuple):
     start_seconds: float
+    start_processor_seconds: float
     web: processes.Memory
     worker: processes.Memory
 
@@ -43,12 +44,13 @@ def _one(url: str, targets: data.Targets) -> Footprint:
     """Start, and ask for each hot operation for a while, so that all is loaded that is ever loaded."""
     with services.prepared(url, has_worker=True) as service:
         started = _first_answer(service)
+        processor = processes.processor_seconds([service.children[WEB].pid])
         for operation in OPERATIONS:
             load.run(service.port, operation.requests(targets), LOAD_SECONDS)
         web, worker = (
             processes.memory(processes.family(service.children[name].pid)) for name in (WEB, WORKER)
         )
-    return Footprint(started, web, worker)
+    return Footprint(started, processor, web, worker)
 
 
 def _first_answer(service: Service) -> float:
@@ -73,9 +75,11 @@ def _first_answer(service: Service) -> float:
 
 def _document(found: list[Footprint]) -> str:
     starts = [each.start_seconds for each in found]
+    processor = [each.start_processor_seconds for each in found]
     web, worker = ([getattr(each, name) for each in found] for name in ("web", "worker"))
     rows = [
         ["start to the first answer, s", f"{statistics.median(starts):.2f}", "", "< 1"],
+        ["the web process's processor time for it, s", f"{statistics.median(processor):.2f}", "", ""],
         [f"web process: master and {services.PROCESSES} workers, MiB", *_memory(web), "< 150"],
         ["worker, MiB", *_memory(worker), "< 80"],
     ]
