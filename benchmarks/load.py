@@ -11,7 +11,7 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from benchmarks.operations import NUMBER, Request
 
@@ -19,6 +19,7 @@ HOST = "127.0.0.1"
 CONNECTIONS = 16
 TIMEOUT_SECONDS = 30
 SCRIPT = Path(__file__).with_name("wrk.lua")
+NODE_SCRIPT = Path(__file__).with_name("autocannon.cjs")
 AUTOCANNON = "autocannon@8.0.0"
 # As many digits as wrk.lua writes.
 NUMBER_BYTES = 10
@@ -34,27 +35,27 @@ class Outcome(NamedTuple):
 
 
 def generator() -> str:
-    """The name of the load generator that there is; the process ends with a sentence where there is none."""
+    """The load generator that there is; the process ends with a sentence where there is none."""
     for program, name in (("wrk", "wrk"), ("npx", AUTOCANNON)):
         if shutil.which(program):
             return name
     sys.exit("A load generator is missing: install wrk, or Node with npx, which fetches autocannon.")
 
 
-def run(port: int, requests: Sequence[Request], seconds: float) -> Outcome:
+def run(port: int, requests: Sequence[Request], seconds: int) -> Outcome:
     """Send the requests in turn to 127.0.0.1:`port` for so long."""
     with tempfile.TemporaryDirectory() as folder:
-        run_one = _wrk if generator() == "wrk" else _autocannon
-        return run_one(f"http://{HOST}:{port}", requests, seconds, Path(folder, "requests"))
-
-
-def _wrk(url: str, requests: Sequence[Request], seconds: float, file: Path) -> Outcome:
-    file.write_bytes(b"\0".join(map(_text, requests)))
-    load = ["-t1", f"-c{CONNECTIONS}", f"-d{seconds:g}s", "--latency", f"--timeout={TIMEOUT_SECONDS}s"]
-    printed = _output(["wrk", *load, f"--script={SCRIPT}", url, "--", str(file)])
+        send = _wrk if generator() == "wrk" else _autocannon
+        printed = send(f"http://{HOST}:{port}", requests, seconds, Path(folder, "requests"))
     found = json.loads(printed.splitlines()[-1])
     right = found["answers"] - found["errors"]
     return Outcome(right / found["seconds"], found["median_ms"], found["errors"])
+
+
+def _wrk(url: str, requests: Sequence[Request], seconds: int, file: Path) -> str:
+    file.write_bytes(b"\0".join(map(_text, requests)))
+    load = ["-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "--latency", f"--timeout={TIMEOUT_SECONDS}s"]
+    return _output(["wrk", *load, f"--script={SCRIPT}", url, "--", str(file)])
 
 
 def _text(request: Request) -> bytes:
@@ -66,28 +67,11 @@ def _text(request: Request) -> bytes:
     return "\r\n".join([*lines, "", request.body]).encode()
 
 
-def _autocannon(url: str, requests: Sequence[Request], seconds: float, file: Path) -> Outcome:
-    entries = [{"request": _har(url, request)} for request in requests]
-    file.write_text(json.dumps({"log": {"version": "1.2", "creator": {}, "entries": entries}}))
-    load = [
-        "--connections",
-        str(CONNECTIONS),
-        "--duration",
-        f"{seconds:g}",
-        "--timeout",
-        str(TIMEOUT_SECONDS),
-    ]
-    command = ["npx", "--yes", AUTOCANNON, *load, "--idReplacement", "--har", str(file), "--json", url]
-    found = json.loads(_output(command).splitlines()[-1])
-    errors = found["non2xx"] + found["errors"] + found["timeouts"]
-    return Outcome(found["2xx"] / found["duration"], found["latency"]["p50"], errors)
-
-
-def _har(url: str, request: Request) -> dict[str, Any]:
-    headers = [{"name": name, "value": value} for name, value in request.headers.items()]
-    found: dict[str, Any] = {"method": request.method, "url": url + request.path, "headers": headers}
-    return found | (
-        {"postData": {"mimeType": "application/json", "text": request.body}} if request.body else {}
+def _autocannon(url: str, requests: Sequence[Request], seconds: int, file: Path) -> str:
+    file.write_text(json.dumps([request._asdict() for request in requests]))
+    load = [str(CONNECTIONS), str(seconds), str(TIMEOUT_SECONDS)]
+    return _output(
+        ["npx", "--yes", "--package", AUTOCANNON, "--", "node", str(NODE_SCRIPT), url, str(file), *load]
     )
 
 
