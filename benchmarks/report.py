@@ -2,7 +2,6 @@
 
 import os
 import platform
-import re
 from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
@@ -119,9 +118,11 @@ machine with other work it is the better measure.
 def write(name: str, text: str, file: Path = RESULTS) -> None:
     """Put the part `name` into the file, in the place of an earlier one."""
     begin, end = f"<!-- {name} -->\n", f"<!-- end of {name} -->\n"
-    before = file.read_text() if file.exists() else "# Results of the last runs\n"
-    others = re.sub(f"\n?{re.escape(begin)}.*?{re.escape(end)}", "", before, flags=re.DOTALL)
-    file.write_text(f"{others}\n{begin}{text}{end}")
+    document = file.read_text() if file.exists() else "# Results of the last runs\n"
+    if begin not in document:
+        document += f"\n{begin}{end}"
+    before, _, rest = document.partition(begin)
+    file.write_text(before + begin + text + end + rest.partition(end)[2])
 
 
 def machine() -> str:

@@ -3,6 +3,9 @@
 What belongs to an operation is done here as well: the credential is looked up in the database at each request, an
 event is on the disk when it is answered, and of keys all rows are written that one can see afterwards. What serves
 the operator or wards off misuse is left out: limits, a log, validation, the note of a token's last use.
+
+Statements are not prepared: what is prepared by PREPARE does not live behind PgBouncer in transaction mode, where the
+product has to run too. It would save 0.25 ms of the database's processor time for a look-up and 0.35 ms for an event.
 """
 
 import os
