@@ -73,7 +73,10 @@ def fill(size: Size) -> Targets:
 
 
 def keep_up() -> None:
-    """Do what the database and the worker do with time: statistics of the tables."""
+    """Do what happens by itself as data comes in through the API: here the database's statistics of its tables.
+
+    What is kept beside the rows by the verbs that write them belongs here too, counted anew.
+    """
     db.execute_sql("VACUUM ANALYZE" if is_postgres() else "ANALYZE")
 
 
