@@ -5,6 +5,7 @@
 export PYTHON
 python := .venv/bin/python
 tests ?=
+options ?=
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -29,8 +30,8 @@ lint: ready-dev ## Style, and mistakes that can be seen without running
 types: ready-dev ## Types
 	$(python) -m mypy
 
-bench: ready-dev ## The benchmarks, as ratios to a bare WSGI application
-	$(python) -m benchmarks
+bench: ready-dev ## The benchmarks, beside a bare WSGI application (options=--help for profile, growth, memory)
+	$(python) -m benchmarks $(options)
 
 lock: ## Lock the packages again from setup.cfg (needs uv)
 	uv pip compile --quiet --upgrade $(lock_options) setup.cfg -o requirements.txt

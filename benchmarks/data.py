@@ -1,142 +1,112 @@
-"""The data that is measured on: an organization with history, and one that grows while it is measured.
+"""The data that is measured on: an organization with history, one with a large cohort, and one that grows.
 
-What is read belongs to the first and stays as it is; events and keys go to the second, so that the reads of the
+What is read belongs to the first two and stays as it is; events and keys go to the third, so that the reads of the
 last round meet the same tables as those of the first.
 """
 
 import random
-from collections.abc import Iterator
-from datetime import timedelta
-from itertools import islice
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import migrations
-from models import (
-    Assessment,
-    CandidateKey,
-    Consent,
-    Delivery,
-    KeyCount,
-    Organization,
-    Reviewer,
-    Session,
-    clock,
-    db,
-)
-from models.base import insert_rows, new_id
+from benchmarks import bulk
+from models import Assessment, CandidateKey, Consent, KeyCount, Organization, Reviewer, Session, db
+from models.base import is_postgres
 
-ASSESSMENTS = 4
-KEYS = 10_000
-SESSIONS = 2_000
-OPEN_SESSIONS = 32
-ROWS_AT_A_TIME = 1_000
+ASSESSMENTS = 10
+KEYS = 100_000
+SESSIONS = 100_000
+OPEN_SESSIONS = 64
+NAMED = 1_000
 SEED = 2
+
+
+class Size(NamedTuple):
+    """How many keys the organization with history has, and how many sessions the cohort."""
+
+    keys: int = KEYS
+    sessions: int = SESSIONS
+
+
+# Enough to see that all works.
+SMALL = Size(keys=1_000, sessions=200)
 
 
 class Targets(NamedTuple):
     """What the requests name."""
 
+    size: Size
     token: str
     candidates: list[tuple[str, str]]  # key, id of its assessment
-    sessions: list[tuple[str, str]]  # id, id of its assessment
+    cohort_token: str
+    cohort: str  # id of the assessment
+    sessions: list[str]
     growing_token: str
     growing_assessment: str
     open_sessions: list[tuple[str, str]]  # key, id
 
 
-def fill() -> Targets:
+def fill(size: Size) -> Targets:
     """Migrate the empty database that the models are bound to, and fill it."""
     migrations.upgrade()
+    chance = random.Random(SEED)
     history, token = Organization.open("History Ltd")
+    crowd, cohort_token = Organization.open("Cohort Ltd")
     growing, growing_token = Organization.open("Growing Ltd")
-    with db.atomic():
-        assessments = [_assessment(history, f"Assessment {number}") for number in range(ASSESSMENTS)]
-        keys = list(_keys(assessments))
-        _insert(CandidateKey, keys)
-        for assessment in assessments:
-            number = sum(key["assessment"] == assessment.id for key in keys)
-            KeyCount.change_by(number, history.id, assessment.id)
-        _insert(Delivery, map(_delivery, keys))
-        sessions = list(_sessions(keys[:SESSIONS]))
-        _insert(Session, sessions)
-    assessment = _assessment(growing, "Growing")
+    batches = [
+        _history(history, f"Assessment {number}", size.keys // ASSESSMENTS) for number in range(ASSESSMENTS)
+    ]
+    sessions = _cohort(crowd, size.sessions)
+    assessment = open_assessment(growing, "Growing")
+    open_sessions = [open_session(assessment) for _ in range(OPEN_SESSIONS)]
+    keep_up()
     return Targets(
+        size=size,
         token=token,
-        candidates=[(key["key"], str(key["assessment"])) for key in keys[::10]],
-        sessions=[(str(row["id"]), str(row["assessment"])) for row in sessions[::10]],
+        candidates=[pair for batch in batches for pair in _some_keys(batch, chance)],
+        cohort_token=cohort_token,
+        cohort=str(sessions.assessment.id),
+        sessions=[str(id) for id in sessions.ids(_some_rows(sessions, NAMED, chance))],
         growing_token=growing_token,
         growing_assessment=str(assessment.id),
-        open_sessions=[_open_session(assessment) for _ in range(OPEN_SESSIONS)],
+        open_sessions=open_sessions,
     )
 
 
-def _assessment(organization: Organization, title: str) -> Assessment:
+def keep_up() -> None:
+    """Do what happens by itself as data comes in through the API: the worker's sums, the database's statistics."""
+    KeyCount.fold()
+    db.execute_sql("VACUUM ANALYZE" if is_postgres() else "ANALYZE")
+
+
+def open_assessment(organization: Organization, title: str) -> Assessment:
     values = {"title": title, "role": "Backend Engineer", "task_brief": "Find the lost orders. " * 20}
-    return Assessment.open(
-        Reviewer(organization=organization), **values, repo_url="https://example.com/orders"
-    )
+    reviewer = Reviewer(organization=organization)
+    return Assessment.open(reviewer, **values, repo_url="https://example.com/orders")
 
 
-def _keys(assessments: list[Assessment]) -> Iterator[dict[str, Any]]:
-    now = clock.now()
-    for number in range(KEYS):
-        person = {"email": f"candidate{number}@example.com", "name": f"Candidate {number}"}
-        row = CandidateKey.row(
-            assessments[number % len(assessments)], person, now - timedelta(minutes=KEYS - number)
-        )
-        yield row | {"expires_at": now + timedelta(days=7)}
+def _history(organization: Organization, title: str, size: int) -> bulk.Batch:
+    """Keys of which every second one was redeemed."""
+    keys = bulk.keys(open_assessment(organization, title), size)
+    bulk.sessions(keys, size // 2)
+    return keys
 
 
-def _delivery(key: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "id": key["invitation_id"],
-        "organization": key["organization"],
-        "kind": "invitation",
-        "subject_id": key["id"],
-        "data": {"orgName": "History Ltd"},
-        "state": "sent",
-        "attempts": 1,
-        "sent_at": key["created_at"],
-    }
+def _cohort(organization: Organization, size: int) -> bulk.Batch:
+    return bulk.sessions(bulk.keys(open_assessment(organization, "Cohort"), size), size)
 
 
-def _sessions(keys: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """Completed sessions with metrics such as real ones have: some have no change, many share a value."""
-    chance = random.Random(SEED)
-    for key in keys:
-        begun = key["created_at"] + timedelta(hours=1)
-        duration = chance.randint(600_000, 14_400_000)
-        closed = begun + timedelta(milliseconds=duration)
-        yield {
-            "id": new_id(),
-            "organization": key["organization"],
-            "assessment": key["assessment"],
-            "key": key["id"],
-            "created_at": begun,
-            "closed_at": closed,
-            "closed_by": "candidate",
-            "completed_at": closed,
-            "derivation_version": 1,
-            "event_count": 200,
-            "duration_ms": duration,
-            "prompt_count": chance.randint(1, 80),
-            "command_fail_rate": chance.choice((0, 50_000_000, 142_857_143, 333_333_333)),
-            "verify_intensity": chance.randint(0, 2_000_000_000),
-            "manual_edit_ratio": chance.randint(0, 1_000_000_000),
-            "first_change_latency_ms": chance.choice((None, chance.randint(5_000, 900_000))),
-            "tests_passed": chance.choice((True, False, None)),
-            "further_metrics": {},
-        }
+def _some_keys(batch: bulk.Batch, chance: random.Random) -> list[tuple[str, str]]:
+    ids = batch.ids(_some_rows(batch, NAMED // ASSESSMENTS, chance))
+    rows = CandidateKey.select().where(CandidateKey.id.in_(ids)).order_by(CandidateKey.id)
+    return [(row.key, str(row.assessment_id)) for row in rows]
 
 
-def _open_session(assessment: Assessment) -> tuple[str, str]:
+def _some_rows(batch: bulk.Batch, wanted: int, chance: random.Random) -> list[int]:
+    return chance.sample(range(1, batch.size + 1), min(wanted, batch.size))
+
+
+def open_session(assessment: Assessment) -> tuple[str, str]:
     (key_id,) = assessment.issue_keys([{"email": None, "name": None}])
     key = CandidateKey.get_by_id(key_id)
     Consent.give(key, None, None)
     return key.key, str(Session.redeem(key.key).id)
-
-
-def _insert(table: Any, rows: Any) -> None:
-    remaining = iter(rows)
-    while part := list(islice(remaining, ROWS_AT_A_TIME)):
-        insert_rows(table, part)

@@ -1,107 +1,79 @@
-"""The load: a few connections, each with a process of its own that asks, waits for the answer, and asks again.
+"""The load: 16 connections that ask, wait for the answer, and ask again, by a load generator that costs little.
 
-Plain sockets instead of an HTTP library, since on a small machine what the client costs is taken from the
-service.
+wrk where it is installed (`apt-get install wrk`, `brew install wrk`), else autocannon, which npx fetches from the npm
+registry; the latter costs some times as much, and what the client costs is taken from the services.
 """
 
-import contextlib
-import multiprocessing
-import random
-import re
-import socket
-import statistics
-import time
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
 
-from benchmarks.operations import Operation
+from benchmarks.operations import NUMBER, Request
 
-CONNECTIONS = 8
+HOST = "127.0.0.1"
+CONNECTIONS = 16
 TIMEOUT_SECONDS = 30
-LENGTH = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
-FORK = multiprocessing.get_context("fork")
+SCRIPT = Path(__file__).with_name("wrk.lua")
+NODE_SCRIPT = Path(__file__).with_name("autocannon.cjs")
+AUTOCANNON = "autocannon@8.0.0"
+# As many digits as wrk.lua writes.
+NUMBER_BYTES = 10
 
 
 class Outcome(NamedTuple):
-    """What one run gave: right answers a second, the median time of an answer, and how many were wrong."""
+    """What one run gave: right answers a second, the median time of an answer, and how many were wrong or never
+    came."""
 
     per_second: float
     median_ms: float
     errors: int
 
 
-@dataclass
-class Tally:
-    """What one connection saw."""
-
-    times_ms: list[float] = field(default_factory=list)
-    errors: int = 0
-
-
-def run(port: int, operation: Operation, seconds: float) -> Outcome:
-    """Send the operation to 127.0.0.1:`port` for so long."""
-    results = FORK.SimpleQueue()
-    until = time.monotonic() + seconds
-    workers = [
-        FORK.Process(target=_work, args=(port, operation, until, seed, results))
-        for seed in range(CONNECTIONS)
-    ]
-    for worker in workers:
-        worker.start()
-    tallies = [results.get() for _ in workers]
-    for worker in workers:
-        worker.join()
-    times = [time_ms for tally in tallies for time_ms in tally.times_ms]
-    median = statistics.median(times) if times else float("nan")
-    return Outcome(len(times) / seconds, median, sum(tally.errors for tally in tallies))
+def generator() -> str:
+    """The load generator that there is; the process ends with a sentence where there is none."""
+    for program, name in (("wrk", "wrk"), ("npx", AUTOCANNON)):
+        if shutil.which(program):
+            return name
+    sys.exit("A load generator is missing: install wrk, or Node with npx, which fetches autocannon.")
 
 
-def answer(connection: socket.socket, request: bytes) -> tuple[int, bytes]:
-    """Status and body of the answer to one request; ConnectionError if the service hangs up."""
-    connection.sendall(request)
-    received = b""
-    while b"\r\n\r\n" not in received:
-        received += _some(connection)
-    head, _, body = received.partition(b"\r\n\r\n")
-    length = LENGTH.search(head)
-    while length and len(body) < int(length[1]):
-        body += _some(connection)
-    return int(head[9:12]), body
+def run(port: int, requests: Sequence[Request], seconds: int) -> Outcome:
+    """Send the requests in turn to 127.0.0.1:`port` for so long."""
+    with tempfile.TemporaryDirectory() as folder:
+        send = _wrk if generator() == "wrk" else _autocannon
+        printed = send(f"http://{HOST}:{port}", requests, seconds, Path(folder, "requests"))
+    found = json.loads(printed.splitlines()[-1])
+    right = found["answers"] - found["errors"]
+    return Outcome(right / found["seconds"], found["median_ms"], found["errors"])
 
 
-def connect(port: int) -> socket.socket:
-    connection = socket.create_connection(("127.0.0.1", port), TIMEOUT_SECONDS)
-    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    return connection
+def _wrk(url: str, requests: Sequence[Request], seconds: int, file: Path) -> str:
+    file.write_bytes(b"\0".join(map(_text, requests)))
+    load = ["-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "--latency", f"--timeout={TIMEOUT_SECONDS}s"]
+    return _output(["wrk", *load, f"--script={SCRIPT}", url, "--", str(file)])
 
 
-def _some(connection: socket.socket) -> bytes:
-    part = connection.recv(65536)
-    if not part:
-        raise ConnectionError("The service hung up.")
-    return part
+def _text(request: Request) -> bytes:
+    """The bytes of a request, with the length that its body has once its number stands in it."""
+    lines = [f"{request.method} {request.path} HTTP/1.1", f"Host: {HOST}"]
+    lines += [f"{name}: {value}" for name, value in request.headers.items()]
+    if request.body:
+        lines.append(f"Content-Length: {len(request.body.replace(NUMBER, '0' * NUMBER_BYTES))}")
+    return "\r\n".join([*lines, "", request.body]).encode()
 
 
-def _work(port: int, operation: Operation, until: float, seed: int, results: Any) -> None:
-    tally = Tally()
-    requests = operation.requests(random.Random(seed))
-    while time.monotonic() < until:
-        try:
-            with contextlib.closing(connect(port)) as connection:
-                _ask(connection, operation.status, requests, until, tally)
-        except OSError:
-            tally.errors += 1
-    results.put(tally)
+def _autocannon(url: str, requests: Sequence[Request], seconds: int, file: Path) -> str:
+    file.write_text(json.dumps([request._asdict() for request in requests]))
+    load = [str(CONNECTIONS), str(seconds), str(TIMEOUT_SECONDS)]
+    return _output(
+        ["npx", "--yes", "--package", AUTOCANNON, "--", "node", str(NODE_SCRIPT), url, str(file), *load]
+    )
 
 
-def _ask(
-    connection: socket.socket, status: int, requests: Iterator[bytes], until: float, tally: Tally
-) -> None:
-    """Ask over one connection until the time is over."""
-    while (begun := time.monotonic()) < until:
-        found, _ = answer(connection, next(requests))
-        if found == status:
-            tally.times_ms.append((time.monotonic() - begun) * 1000)
-        else:
-            tally.errors += 1
+def _output(command: list[str]) -> str:
+    return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout

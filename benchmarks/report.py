@@ -1,4 +1,4 @@
-"""The numbers as a table, and the machine that they come from."""
+"""The numbers as tables, and the machine that they come from; RESULTS.md has a part for each kind of measurement."""
 
 import os
 import platform
@@ -8,72 +8,121 @@ from pathlib import Path
 from statistics import median
 from typing import NamedTuple
 
-from benchmarks.load import Outcome
+from benchmarks.operations import Operation
 
-HEAD = ("operation", "product /s", "limit /s", "product / limit", "product ms", "limit ms", "errors")
+RESULTS = Path(__file__).with_name("RESULTS.md")
+HEAD = (
+    "operation",
+    "product / limit",
+    "from - to",
+    "target",
+    "by processor time",
+    "product /s",
+    "limit /s",
+    "product ms",
+    "limit ms",
+    "on SQLite /s",
+    "SQLite / PostgreSQL",
+    "errors",
+)
+
+
+class Turn(NamedTuple):
+    """An outcome of the load, and the processor time of service and database for an answer."""
+
+    per_second: float
+    median_ms: float
+    errors: int
+    processor_ms: float
+
+
+class Round(NamedTuple):
+    product: Turn
+    limit: Turn
+    on_sqlite: Turn
 
 
 class Result(NamedTuple):
-    """One operation's rounds, the product's and the limit's side by side."""
+    """One operation's rounds."""
 
-    name: str
-    rounds: Sequence[tuple[Outcome, Outcome]]
+    operation: Operation
+    rounds: list[Round]
 
     @property
-    def ratio(self) -> float:
-        """The product's throughput as a share of the limit's: the median of the rounds."""
-        return median(product.per_second / (limit.per_second or 1) for product, limit in self.rounds)
+    def ratios(self) -> list[float]:
+        """The product's throughput as a share of the limit's, round by round."""
+        return [_share(each.product.per_second, each.limit.per_second) for each in self.rounds]
 
     @property
     def errors(self) -> int:
-        return sum(outcome.errors for both in self.rounds for outcome in both)
+        return sum(turn.errors for each in self.rounds for turn in each)
 
     def cells(self) -> list[str]:
-        product, limit = zip(*self.rounds, strict=True)
+        product, limit, on_sqlite = (list(turns) for turns in zip(*self.rounds, strict=True))
+        by_processor = [_share(each.limit.processor_ms, each.product.processor_ms) for each in self.rounds]
+        on_other = [_share(each.on_sqlite.per_second, each.product.per_second) for each in self.rounds]
         return [
-            self.name,
-            f"{median(outcome.per_second for outcome in product):.0f}",
-            f"{median(outcome.per_second for outcome in limit):.0f}",
-            f"{self.ratio:.2f}",
-            f"{median(outcome.median_ms for outcome in product):.1f}",
-            f"{median(outcome.median_ms for outcome in limit):.1f}",
+            self.operation.name,
+            f"{median(self.ratios):.2f}",
+            f"{min(self.ratios):.2f} - {max(self.ratios):.2f}",
+            f">= {self.operation.target:.2f}",
+            f"{median(by_processor):.2f}",
+            *(f"{median(turn.per_second for turn in turns):.0f}" for turns in (product, limit)),
+            *(f"{median(turn.median_ms for turn in turns):.1f}" for turns in (product, limit)),
+            f"{median(turn.per_second for turn in on_sqlite):.0f}",
+            f"{median(on_other):.2f}",
             str(self.errors),
         ]
 
 
+def _share(one: float, other: float) -> float:
+    return one / other if other else float("nan")
+
+
 def table(results: Sequence[Result]) -> str:
+    return markdown(HEAD, [result.cells() for result in results])
+
+
+def markdown(head: Sequence[str], body: Sequence[Sequence[str]]) -> str:
     """A Markdown table that can be read as it is."""
-    rows = [list(HEAD), *(result.cells() for result in results)]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    head, *body = [_line(row, widths) for row in rows]
+    widths = [max(map(len, column)) for column in zip(head, *body, strict=True)]
     rule = "| " + " | ".join(["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])]) + " |"
-    return "\n".join([head, rule, *body])
+    return "\n".join([_line(head, widths), rule, *(_line(row, widths) for row in body)])
 
 
 def _line(row: Sequence[str], widths: Sequence[int]) -> str:
-    cells = [
-        row[0].ljust(widths[0]),
-        *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)),
-    ]
-    return "| " + " | ".join(cells) + " |"
+    numbers = (cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))
+    return "| " + " | ".join([row[0].ljust(widths[0]), *numbers]) + " |"
 
 
-def document(results: Sequence[Result], conditions: str, server: str) -> str:
-    """RESULTS.md."""
-    return f"""# Results of the last run
+def comparison(results: Sequence[Result], conditions: str, server: str) -> str:
+    return f"""## Beside the limit
 
-`make bench`, {date.today().isoformat()}. The product beside a bare WSGI application (`benchmarks/limit`) with
-hand-written SQL on the same tables, both under gunicorn with the same settings, on one durable PostgreSQL.
-The two take turns; each number is the median of the rounds, times are medians of an answer's time.
+`make bench`. The product beside a bare WSGI application (`benchmarks/limit`) with hand-written SQL on the same tables,
+both under gunicorn with the same settings, on one durable PostgreSQL. The product has everything on that is on by
+default: authentication, limits, audit, event feed, validation, log. The two take turns; numbers are medians of the
+rounds, "from - to" is the smallest and the largest ratio of a round, and times are medians of an answer's time. "By
+processor time" is the limit's processor time for an answer, its database's included, as a share of the product's: on a
+machine with other work it is the better measure.
 
 {table(results)}
 
 - {conditions}
-- {machine()}
-- {server}; Python {platform.python_version()}
+- {server}; SQLite in WAL mode, synchronous=full; Python {platform.python_version()}.
+- {machine()}; {date.today().isoformat()}.
 - Load, services and database share the machine, so the absolute numbers mean little elsewhere; the ratio is what
   to look at.
 """
+
+
+def write(name: str, text: str, file: Path = RESULTS) -> None:
+    """Put the part `name` into the file, in the place of an earlier one."""
+    begin, end = f"<!-- {name} -->\n", f"<!-- end of {name} -->\n"
+    document = file.read_text() if file.exists() else "# Results of the last runs\n"
+    if begin not in document:
+        document += f"\n{begin}{end}"
+    before, _, rest = document.partition(begin)
+    file.write_text(before + begin + text + end + rest.partition(end)[2])
 
 
 def machine() -> str:

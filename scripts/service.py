@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import FrameType
+from typing import IO
 
 TETHER = Path(__file__).with_name("tether.py")
 PREPARATION = ["-m", "scripts.prepare"]
@@ -43,7 +44,10 @@ class Service:
         environment: Mapping[str, str],
         application: str = APPLICATION,
         has_worker: bool = True,
+        log: IO | None = None,
     ):
+        """log: where the children write what they log, instead of here."""
+        self.log = log
         self.host, self.port, self.application, self.has_worker = host, port, application, has_worker
         bound = f"--bind {host}:{port} {environment.get('GUNICORN_CMD_ARGS', '')}"
         self.environment = {**environment, "GUNICORN_CMD_ARGS": bound}
@@ -105,7 +109,8 @@ class Service:
             env=self.environment,
             process_group=0,
             pass_fds=pass_fds,
-            stdout=stdout,
+            stdout=stdout or self.log,
+            stderr=self.log,
             text=True,
         )
 

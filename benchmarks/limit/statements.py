@@ -1,4 +1,5 @@
-"""The statements of the bare application: as few for each operation as one would write by hand."""
+"""The statements of the bare application: one for each operation, credential and work together, as one would write
+them by hand. All of them run in autocommit, so that an operation is one round trip and one transaction."""
 
 ASSESSMENT = """
     SELECT a.id, a.organization_id, a.title, a.role, a.task_brief, a.repo_url, a.issue_id, a.rubric_id,
@@ -11,14 +12,27 @@ ASSESSMENT = """
       AND (k.expires_at > %(now)s OR s.id IS NOT NULL)
 """
 
-REVIEWER = """
-    SELECT r.organization_id, r.scope, o.name, o.subscription
-    FROM reviewers r JOIN organizations o ON o.id = r.organization_id
-    WHERE r.fingerprint = %(fingerprint)s AND r.revoked_at IS NULL
-      AND (r.expires_at IS NULL OR r.expires_at > %(now)s)
+_REVIEWER = """
+    reviewer AS (
+        SELECT r.id, r.organization_id, r.name, o.name AS organization_name
+        FROM reviewers r JOIN organizations o ON o.id = r.organization_id
+        WHERE r.fingerprint = %(fingerprint)s AND r.revoked_at IS NULL
+          AND (r.expires_at IS NULL OR r.expires_at > %(now)s)
+    )
 """
 
-CANDIDATES = """
+# The count comes as a column of its own in every row, and in one row without a key where the page is empty.
+CANDIDATES = f"""
+    WITH {_REVIEWER}, part AS (
+        SELECT k.id FROM candidate_keys k JOIN assessments a ON a.id = k.assessment_id
+        WHERE k.organization_id = (SELECT organization_id FROM reviewer) AND k.revoked_at IS NULL
+          AND a.deleted_at IS NULL
+        ORDER BY k.created_at, k.id LIMIT %(limit)s OFFSET %(offset)s
+    ), total AS (
+        SELECT count(*) AS keys FROM candidate_keys k JOIN assessments a ON a.id = k.assessment_id
+        WHERE k.organization_id = (SELECT organization_id FROM reviewer) AND k.revoked_at IS NULL
+          AND a.deleted_at IS NULL
+    )
     SELECT k.id, k.key, k.assessment_id, k.organization_id,
            CASE WHEN s.hired_at IS NOT NULL THEN 'hired'
                 WHEN s.completed_at IS NOT NULL THEN 'completed'
@@ -28,22 +42,14 @@ CANDIDATES = """
                 ELSE 'pending' END,
            k.candidate_email, k.candidate_name, s.id, k.expires_at, s.created_at, s.completed_at, k.created_at,
            d.state, d.attempts, d.last_error, d.sent_at, k.erasure_requested_at, k.external_id,
-           k.metadata, a.title
-    FROM candidate_keys k
-    JOIN assessments a ON a.id = k.assessment_id
-    LEFT JOIN sessions s ON s.key_id = k.id
-    LEFT JOIN deliveries d ON d.id = k.invitation_id
-    WHERE k.id IN (
-        SELECT k.id FROM candidate_keys k JOIN assessments a ON a.id = k.assessment_id
-        WHERE k.organization_id = %(organization)s AND k.revoked_at IS NULL AND a.deleted_at IS NULL
-        ORDER BY k.created_at, k.id LIMIT %(limit)s OFFSET %(offset)s
-    )
+           k.metadata, a.title, total.keys
+    FROM reviewer CROSS JOIN total
+    LEFT JOIN (part
+        JOIN candidate_keys k ON k.id = part.id
+        JOIN assessments a ON a.id = k.assessment_id
+        LEFT JOIN sessions s ON s.key_id = k.id
+        LEFT JOIN deliveries d ON d.id = k.invitation_id) ON true
     ORDER BY k.created_at, k.id
-"""
-
-COUNT_CANDIDATES = """
-    SELECT count(*) FROM candidate_keys k JOIN assessments a ON a.id = k.assessment_id
-    WHERE k.organization_id = %(organization)s AND k.revoked_at IS NULL AND a.deleted_at IS NULL
 """
 
 # The session's row is held against its close until the event is there; without a row the key opens nothing.
@@ -58,9 +64,9 @@ INGEST = """
     ), stored AS (
         INSERT INTO events
             (session_id, event_id, kind, source, actor, attribution, time_ns, received_at, late, subject, note, size,
-             envelope)
+             verdict, envelope)
         SELECT held.id, %(event_id)s, %(kind)s, %(source)s, %(actor)s, %(attribution)s, %(time_ns)s, %(now)s,
-               false, %(subject)s, %(note)s, %(size)s, %(envelope)s
+               false, %(subject)s, %(note)s, %(size)s, 'unsigned', %(envelope)s
         FROM held WHERE held.open
         ON CONFLICT DO NOTHING RETURNING seq
     )
@@ -76,30 +82,58 @@ _BEATEN = ", ".join(
 )
 # Whether a session waits for its close or its metrics is asked in the same breath; none does while it is measured.
 STATISTICS = f"""
-    SELECT count(*), count(*) FILTER (WHERE s.tests_passed), {_SUMS}, {_BEATEN},
-           EXISTS (SELECT FROM sessions w WHERE w.assessment_id = own.assessment_id
-                   AND (w.closed_at IS NULL AND w.closes_at <= %(now)s OR w.metrics_due AND w.closed_at IS NOT NULL))
-    FROM assessments a
-    JOIN sessions own ON own.assessment_id = a.id
-    JOIN sessions s ON s.assessment_id = a.id AND s.closed_at IS NOT NULL
-    WHERE a.id = %(assessment)s AND a.organization_id = %(organization)s AND a.deleted_at IS NULL
-      AND own.id = %(session)s
-    GROUP BY own.id
+    WITH {_REVIEWER}, own AS MATERIALIZED (
+        SELECT s.*
+        FROM reviewer
+        JOIN assessments a ON a.organization_id = reviewer.organization_id
+        JOIN sessions s ON s.assessment_id = a.id
+        WHERE a.id = %(assessment)s AND a.deleted_at IS NULL AND s.id = %(session)s
+    )
+    SELECT cohort.*, EXISTS (
+        SELECT FROM sessions w WHERE w.assessment_id = own.assessment_id
+        AND (w.closed_at IS NULL AND w.closes_at <= %(now)s OR w.metrics_due AND w.closed_at IS NOT NULL))
+    FROM own CROSS JOIN LATERAL (
+        SELECT count(*), count(*) FILTER (WHERE s.tests_passed), {_SUMS}, {_BEATEN}
+        FROM sessions s WHERE s.assessment_id = own.assessment_id AND s.closed_at IS NOT NULL
+    ) AS cohort
 """
 
-HOLD_ASSESSMENT = """
-    SELECT a.expires_in_days FROM assessments a
-    WHERE a.id = %(assessment)s AND a.organization_id = %(organization)s AND a.deleted_at IS NULL
-    FOR SHARE
-"""
-
-INSERT_KEYS = """
-    INSERT INTO candidate_keys (id, created_at, organization_id, assessment_id, key, candidate_email,
-                                candidate_name, address, search_text, invitation_id, expires_at, bounced)
-    VALUES %s
-"""
-
-INSERT_DELIVERIES = """
-    INSERT INTO deliveries (id, created_at, organization_id, kind, subject_id, data, state, attempts, due_at)
-    VALUES %s
+# All that one can see of it afterwards, or that follows from it: the keys, the mails that wait, the events in the
+# organization's feed, and the row of the audit log.
+ISSUE_KEYS = f"""
+    WITH {_REVIEWER}, held AS (
+        SELECT a.id, a.organization_id, %(now)s + a.expires_in_days * interval '1 day' AS expires_at,
+               reviewer.id AS reviewer_id, reviewer.name AS reviewer_name, reviewer.organization_name
+        FROM reviewer JOIN assessments a ON a.organization_id = reviewer.organization_id
+        WHERE a.id = %(assessment)s AND a.deleted_at IS NULL
+        FOR SHARE OF a
+    ), candidates AS (
+        SELECT * FROM unnest(
+            %(ids)s::uuid[], %(keys)s, %(emails)s, %(names)s, %(addresses)s, %(texts)s, %(invitations)s::uuid[],
+            %(occurrences)s::uuid[]
+        ) AS given(id, key, email, name, address, search_text, invitation_id, occurrence_id)
+    ), new_keys AS (
+        INSERT INTO candidate_keys (id, created_at, organization_id, assessment_id, key, candidate_email,
+                                    candidate_name, address, search_text, invitation_id, expires_at, bounced)
+        SELECT c.id, %(now)s, held.organization_id, held.id, c.key, c.email, c.name, c.address, c.search_text,
+               c.invitation_id, held.expires_at, false
+        FROM held, candidates c
+    ), mails AS (
+        INSERT INTO deliveries (id, created_at, organization_id, kind, subject_id, data, state, attempts, due_at)
+        SELECT c.invitation_id, %(now)s, held.organization_id, 'invitation', c.id,
+               jsonb_build_object('orgName', held.organization_name), 'queued', 0, %(now)s
+        FROM held, candidates c
+    ), feed AS (
+        INSERT INTO occurrences (id, created_at, organization_id, type, data)
+        SELECT c.occurrence_id, %(now)s, held.organization_id, 'key.created',
+               jsonb_build_object('candidateId', c.id, 'assessmentId', held.id, 'status', 'pending')
+        FROM held, candidates c
+    ), audit AS (
+        INSERT INTO audit_entries (id, created_at, organization_id, action, actor_kind, actor_id, actor_name,
+                                   subject_kind, subject_id, further_ids, members, came_from, request_id)
+        SELECT %(audit)s, %(now)s, held.organization_id, 'issueKeys', 'reviewer', held.reviewer_id,
+               held.reviewer_name, 'assessment', held.id, to_jsonb(%(ids)s), %(members)s, %(address)s, %(audit)s
+        FROM held
+    )
+    SELECT organization_id, expires_at FROM held
 """

@@ -1,0 +1,27 @@
+// Sends the requests of a file in turn, by autocannon, which npx has put on the PATH:
+//   node autocannon.cjs URL FILE CONNECTIONS SECONDS TIMEOUT_SECONDS
+// "[<id>]" in a body becomes the number of the request. Prints what came of it as one line of JSON. Not autocannon's
+// own command: its number in the body does not fit the length that it announces.
+const { existsSync, readFileSync } = require("fs")
+const { delimiter, join, resolve } = require("path")
+
+const programs = process.env.PATH.split(delimiter).find((folder) => existsSync(join(folder, "autocannon")))
+const autocannon = require(resolve(programs, "..", "autocannon"))
+
+const [url, file, connections, duration, timeout] = process.argv.slice(2)
+const requests = JSON.parse(readFileSync(file, "utf8"))
+let sent = 0
+
+function setupRequest(request) {
+  sent += 1
+  const found = requests[sent % requests.length]
+  return { ...request, ...found, body: found.body.replace("[<id>]", sent) }
+}
+
+autocannon({ url, connections: +connections, duration: +duration, timeout: +timeout, requests: [{ setupRequest }] })
+  .then((result) => console.log(JSON.stringify({
+    answers: result["2xx"] + result.non2xx,
+    seconds: result.duration,
+    median_ms: result.latency.p50,
+    errors: result.non2xx + result.errors + result.timeouts,
+  })))
