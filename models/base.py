@@ -13,6 +13,7 @@ import uuid_utils.compat
 from playhouse.db_url import parse as parse_url
 from playhouse.pool import PooledPostgresqlDatabase, PooledSqliteDatabase
 
+import errors
 from rules.instants import text_of
 
 RECONNECT_SECONDS = 5
@@ -42,9 +43,13 @@ clock = Clock()
 
 
 class Postgres(PooledPostgresqlDatabase):
-    """PostgreSQL with a pool that outlives a restart of the server."""
+    """PostgreSQL with a pool that outlives a restart of the server, and one that takes another's place."""
 
     _away_since: float | None = None
+
+    def __init__(self, *args: Any, **options: Any):
+        self._renounced: set[Any] = set()
+        super().__init__(*args, **options)
 
     def connect(self, reuse_if_open: bool = False) -> bool:
         # A restart takes a second or two: requests wait for it rather than fail. Once it lasts longer all fail
@@ -62,6 +67,27 @@ class Postgres(PooledPostgresqlDatabase):
             else:
                 self._away_since = None
                 return opened
+
+    def execute_sql(self, sql: str, params: Any = None) -> Any:
+        try:
+            return super().execute_sql(sql, params)
+        except peewee.InternalError as error:
+            if errors.sqlstate(error) == errors.READ_ONLY:
+                self._renounce()
+            raise
+
+    def _renounce(self) -> None:
+        """Use none of the present connections again: they lead to a server that has become read only, and all but
+        writing works on them. A new one leads to whoever took its place."""
+        with self._pool_lock:
+            self._renounced.update(self._in_use)
+            self.close_idle()
+
+    def _can_reuse(self, conn: Any) -> bool:
+        if self.conn_key(conn) not in self._renounced:
+            return super()._can_reuse(conn)
+        self._renounced.discard(self.conn_key(conn))
+        return False
 
 
 class Sqlite(PooledSqliteDatabase):

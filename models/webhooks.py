@@ -225,6 +225,15 @@ class WebhookDelivery(Model):
         """Whether it was claimed too often: its tries end before they can say how, perhaps with their worker."""
         return self.attempts > MOST_ATTEMPTS
 
+    def give_back(self) -> None:
+        """Let another worker have it at once: this one stops, and does not know whether it arrived."""
+        WebhookDelivery.update(due_at=clock.now()).where(self._is_mine()).execute()
+
+    def _is_mine(self) -> peewee.Expression:
+        # Only the holder of the latest claim decides; a worker whose lease ran out comes too late.
+        latest = WebhookDelivery.attempts == self.attempts
+        return (WebhookDelivery.id == self.id) & (WebhookDelivery.state == "queued") & latest
+
     def settle(self, reply: Reply) -> None:
         """Keep what came of a try, and decide what comes next."""
         now = clock.now()
@@ -234,12 +243,7 @@ class WebhookDelivery(Model):
             hook = locked(Webhook.select().where(Webhook.id == self.webhook_id)).get()
             finished = WebhookDelivery.update(
                 attempted_at=now, answer=answer, **told, **self._following(reply, now)
-            ).where(
-                # Only the holder of the latest claim decides; a worker whose lease ran out comes too late.
-                WebhookDelivery.id == self.id,
-                WebhookDelivery.state == "queued",
-                WebhookDelivery.attempts == self.attempts,
-            )
+            ).where(self._is_mine())
             if finished.execute() and (self.type != TEST or reply.is_success or reply.is_gone):
                 hook.note(reply)
 
