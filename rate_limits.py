@@ -19,6 +19,7 @@ from flask_limiter import Limit, Limiter, RequestLimit
 from limits import parse
 
 from errors import KeyNotFound
+from models.base import Setback
 
 log = logging.getLogger("proofstone.rate_limits")
 
@@ -50,6 +51,8 @@ def register(app: Flask) -> None:
         return
     store = app.config["RATELIMIT_STORAGE_URL"]
     guesses = Guesses()
+    if not store:
+        app.before_request(partial(_count_anew, guesses, Setback()))
     limiter = Limiter(
         credential_or_address,
         app=app,
@@ -64,6 +67,13 @@ def register(app: Flask) -> None:
     guesses.limiter = limiter
     app.after_request(partial(_tell, limiter))
     app.after_request(guesses.learn)
+
+
+def _count_anew(guesses: "Guesses", setback: Setback) -> None:
+    """After the clock was set back: a minute that is used up would last until it has caught up."""
+    if setback.has_happened:
+        guesses.limiter.reset()
+        setback.settle()
 
 
 def _patience() -> dict[str, Any]:

@@ -32,6 +32,7 @@ from models import (
     key_records,
     privacy,
 )
+from models.base import Setback
 from models.delivery import REMINDER, REMOVAL
 from models.webhooks import TEST, publish_new
 from rules.hook_replies import Reply
@@ -58,6 +59,7 @@ class Worker:
         self._reminded_at: datetime | None = None
         self.transport = transport_from(settings["SMTP_URL"], settings["MAIL_FOLDER"])
         self._stopped = False
+        self._setback = Setback()
         self._in_hand: list[Delivery | WebhookDelivery] = []
         if not settings["SMTP_URL"]:
             log.warning("SMTP_URL is not set: mails are not sent but saved in %s", settings["MAIL_FOLDER"])
@@ -132,6 +134,7 @@ class Worker:
 
     def work_off(self) -> None:
         """Remind who is due, deliver every message that is due, and settle every session that needs it."""
+        self._mind_the_clock()
         self._remind()
         while not self._stopped and (delivery := Delivery.claim()):
             with self._holding(delivery):
@@ -142,6 +145,14 @@ class Worker:
         audit.chain_new()
         publish_new()
         self._do_daily()
+
+    def _mind_the_clock(self) -> None:
+        if self._setback.has_happened:
+            log.warning("The clock was set back; what waits for its moment is brought forward.")
+            with db.atomic():
+                Delivery.bring_forward()
+                WebhookDelivery.bring_forward()
+            self._setback.settle()
 
     def _remind(self) -> None:
         """Once a minute: a reminder is a matter of days."""

@@ -4,7 +4,7 @@ import contextlib
 import fcntl
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -17,6 +17,8 @@ import errors
 from rules.instants import text_of
 
 RECONNECT_SECONDS = 5
+# Less than this costs nobody anything; an hour would.
+SETBACK = timedelta(seconds=30)
 
 # peewee's class is generic to type checkers only.
 Query: TypeAlias = "peewee.ModelSelect[Any]"
@@ -40,6 +42,26 @@ class Clock:
 
 
 clock = Clock()
+
+
+class Setback:
+    """Notices that the clock was set back, by the one that nobody sets: what was planned by it before would be late."""
+
+    def __init__(self) -> None:
+        self._planned_by = self._difference()
+
+    @property
+    def has_happened(self) -> bool:
+        """Whether it was, by more than SETBACK, since this was made or `settle` was called."""
+        return self._planned_by - self._difference() > SETBACK
+
+    def settle(self) -> None:
+        """What was planned has been put right."""
+        self._planned_by = self._difference()
+
+    @staticmethod
+    def _difference() -> datetime:
+        return clock.now() - timedelta(seconds=time.monotonic())
 
 
 class Postgres(PooledPostgresqlDatabase):

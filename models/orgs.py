@@ -138,7 +138,7 @@ class Reviewer(Model):
     def note_use(self) -> None:
         """Keep when the token was last used, to the minute: a busy script must not cost a write a request."""
         now = clock.now()
-        if self.last_used_at is None or now - self.last_used_at >= LAST_USE_PRECISION:
+        if self.last_used_at is None or abs(now - self.last_used_at) >= LAST_USE_PRECISION:
             Reviewer.update(last_used_at=now).where(Reviewer.id == self.id).execute()
 
     def revoke(self, even_the_last: bool = False) -> None:

@@ -220,6 +220,16 @@ class WebhookDelivery(Model):
         claimed = cls.update(attempts=cls.attempts + 1, due_at=now + LEASE).where(cls.id.in_(due))
         return next(iter(claimed.returning(cls).execute()), None)
 
+    @classmethod
+    def bring_forward(cls) -> None:
+        """After the clock was set back: what is new is due now, all else after a lease's time at most, which is never
+        too early for who still has it in hand."""
+        now = clock.now()
+        waits = cls.state == "queued"
+        cls.update(due_at=now).where(waits, cls.attempts == 0, cls.due_at > now).execute()
+        cls.update(due_at=now + LEASE).where(waits, cls.due_at > now + LEASE).execute()
+        Webhook.update(held_until=now + LEASE).where(Webhook.held_until > now + LEASE).execute()
+
     @property
     def is_worn_out(self) -> bool:
         """Whether it was claimed too often: its tries end before they can say how, perhaps with their worker."""

@@ -58,6 +58,13 @@ class Server:
     def drop_database(self, name: str) -> None:
         self._execute("DROP DATABASE IF EXISTS {} WITH (FORCE)", name)
 
+    def query(self, statement: str) -> list[tuple]:
+        """Run one statement outside of any transaction; its rows, if it has any."""
+        with closing(psycopg2.connect(self.address)) as connection, connection.cursor() as cursor:
+            connection.autocommit = True
+            cursor.execute(statement)
+            return cursor.fetchall() if cursor.description else []
+
     def stop(self) -> None:
         """A server that was running before goes on running."""
 

@@ -5,6 +5,7 @@ import socket
 import subprocess
 import sys
 import time
+from datetime import timedelta
 
 import factories
 import pytest
@@ -68,6 +69,13 @@ def test_an_answer_tells_what_is_left_and_a_refusal_when_to_come_again(limited, 
     assert refused.json["code"] == "too_many_requests"
     assert refused.headers["X-RateLimit-Remaining"] == "0"
     assert 1 <= int(refused.headers["Retry-After"]) <= 61
+
+
+def test_a_minute_that_is_used_up_lasts_no_hour_when_the_clock_is_set_back(limited, reviewer, clock):
+    caller = on(limited(RATELIMIT_DEFAULT="2 per hour"), reviewer)
+    assert statuses(caller, 3) == [200, 200, 429]
+    clock.fixed -= timedelta(hours=1)
+    assert statuses(caller, 1) == [200]
 
 
 def test_events_have_an_allowance_of_their_own(limited, candidate, session):
