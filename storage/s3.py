@@ -122,10 +122,11 @@ class Outage:
 
 def _is_away(error: Exception) -> bool:
     """Whether the store gave no answer, or said itself that it cannot; a refusal is an answer."""
-    from botocore.exceptions import BotoCoreError
+    from botocore.exceptions import BotoCoreError, ClientError
 
-    status = getattr(error, "response", {}).get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-    return isinstance(error, BotoCoreError) or status >= 500
+    if isinstance(error, ClientError):
+        return error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0) >= 500
+    return isinstance(error, BotoCoreError)
 
 
 class _Body:

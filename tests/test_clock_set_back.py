@@ -151,8 +151,7 @@ def test_feed_seals_and_audit_log_stay_in_order_and_whole(worker, reviewer, cand
     events = reviewer.get("/v1/events").json["events"]
     created = [each["data"]["assessmentId"] for each in events if each["type"] == "assessment.created"]
     listed = reviewer.get("/v1/assessments").json["assessments"]
-    assert len(created) == len(set(created)) == 3
-    assert {each["id"] for each in listed} >= set(created)
+    assert sorted(created) == sorted(each["id"] for each in listed)
     verdict = audit.verify(reviewer.row.organization)
     assert (verdict.broken, verdict.waiting) == (None, 0)
     integrity = reviewer.get(f"/v1/sessions/{session.id}/integrity").json

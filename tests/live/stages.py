@@ -74,13 +74,17 @@ class MailStages(Stages):
         mail = lines.readline()
         self.at("data")
         while not mail.endswith(b"\r\n.\r\n"):
-            mail += lines.readline() or self._broken_off()
+            mail += self._line(lines)
         self.taken.append(str(message_from_bytes(mail, policy=policy.default)["Message-ID"]))
         self.at("accepted")
         connection.sendall(b"250 taken\r\n")
 
-    def _broken_off(self) -> bytes:
-        raise ConnectionError()
+    @staticmethod
+    def _line(lines: Any) -> bytes:
+        line = lines.readline()
+        if not line:
+            raise ConnectionError()
+        return line
 
 
 class HookStages(Stages):
@@ -90,7 +94,9 @@ class HookStages(Stages):
         self.at("connected")
         headers = self._headers(lines)
         self.at("data")
-        assert lines.read(int(headers[b"content-length"]))
+        length = int(headers[b"content-length"])
+        if len(lines.read(length)) < length:
+            raise ConnectionError()
         self.taken.append(headers[b"webhook-id"].decode())
         self.at("accepted")
         connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")

@@ -52,7 +52,13 @@ class Outbox:
             else:
                 holder.execute("BEGIN IMMEDIATE")
             yield
+            self._end_what_nobody_waits_for()
             holder.rollback()
+
+    def _end_what_nobody_waits_for(self):
+        """PostgreSQL would still do what it was asked by a worker that is dead by now: that were another stage."""
+        if self.service.is_postgres:
+            self.service.execute("SELECT pg_terminate_backend(pid, 5000) FROM pg_locks WHERE NOT granted")
 
     def wait_until_somebody_waits(self):
         # SQLite tells nobody who waits.
