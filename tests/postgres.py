@@ -116,9 +116,13 @@ class EmbeddedServer(Server):
         self._end(signal.SIGINT)
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def restart(self) -> None:
-        """Stop as an administrator would (open connections are cut), and start on the same address."""
+    def leave(self) -> None:
+        """Stop as an administrator would: open connections are cut, and the data stays."""
         self._end(signal.SIGINT)
+
+    def restart(self) -> None:
+        """Leave, and start on the same address."""
+        self.leave()
         self.start()
 
     def kill(self) -> None:
