@@ -28,7 +28,9 @@ def database_url(value: str) -> str:
     if parts.scheme not in ("sqlite", "postgres", "postgresql"):
         raise ValueError("an address such as postgres://user:password@host/name or sqlite:///proofstone.db")
     if "," in parts.netloc.rpartition("@")[2]:
-        raise ValueError("postgres://user:password@/name?host=a,b&target_session_attrs=read-write for two hosts")
+        raise ValueError(
+            "postgres://user:password@/name?host=a,b&target_session_attrs=read-write for two hosts"
+        )
     return value
 
 
@@ -179,9 +181,7 @@ class Config:
     proxy_streams: int = _setting(
         4, "Most calls of models that one web process forwards at a time; fewer than WEB_THREADS.", positive
     )
-    ratelimit_enabled: bool = _setting(
-        True, "Whether too many requests are refused: true or false.", switch
-    )
+    ratelimit_enabled: bool = _setting(True, "Whether too many requests are refused: true or false.", switch)
     ratelimit_storage_url: str | None = _setting(
         None,
         "Valkey or Redis where all web processes count together, redis://host:6379; without it each counts alone.",

@@ -116,7 +116,10 @@ def main() -> None:
     print("|---|" + "---|" * len(COUNTS))
     with tempfile.TemporaryDirectory() as folder:
         for name, behave in KINDS.items():
-            print(f"| {name} | {' | '.join(measured(Path(folder), behave, count) for count in COUNTS)} |", flush=True)
+            print(
+                f"| {name} | {' | '.join(measured(Path(folder), behave, count) for count in COUNTS)} |",
+                flush=True,
+            )
 
 
 def measured(folder: Path, behave: Behaviour, count: int) -> str:

@@ -156,6 +156,7 @@ def end_backend(pid):
 
 def test_after_a_write_to_a_server_that_only_reads_no_connection_is_used_again(bound):
     before = backend()
+
     def work():
         bound.execute_sql("SET TRANSACTION READ ONLY")
         take(1)

@@ -122,7 +122,9 @@ def test_a_mail_survives_its_workers_under_one_message_id(own_service):
     reviewer, stages = own_service.organization("Acme"), MailStages()
     with listening(stages) as port:
         invite(reviewer, make_assessment(reviewer), EMAIL)
-        die_at_every_stage(Outbox(own_service, "deliveries", SMTP_URL=f"smtp://{HOST}:{port}"), stages, "sent")
+        die_at_every_stage(
+            Outbox(own_service, "deliveries", SMTP_URL=f"smtp://{HOST}:{port}"), stages, "sent"
+        )
 
 
 @pytest.mark.slow

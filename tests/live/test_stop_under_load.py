@@ -107,9 +107,7 @@ def test_no_request_is_lost_and_a_quiet_service_stops_at_once(tmp_path):
             wait_until(lambda: len(calls.answered) > 100, "Nothing is answered.")
             assert stop_and_time(service.web) < 10
             wait_until(lambda: calls.refused > CALLERS, "It takes requests all the same.")
-        stored = service.execute(
-            "SELECT count(*) FROM events WHERE session_id = %s", service.id(session_id)
-        )
+        stored = service.execute("SELECT count(*) FROM events WHERE session_id = %s", service.id(session_id))
     assert calls.lost == []
     assert stored == [(len(calls.answered),)]
     assert "Traceback" not in service.log()
