@@ -415,7 +415,6 @@ def answer(error: HTTPException) -> tuple[dict, int, list]:
 READ_ONLY = "25006"
 MEANINGS: dict[str, type[Refusal]] = {
     READ_ONLY: Unavailable,  # The server was a primary until another took its place.
-    "25P02": Unavailable,  # The transaction went on although a statement of it had failed so.
     "25P03": Unavailable,  # The server gave up waiting for us.
     "40001": Busy,
     "40P01": Busy,
