@@ -24,8 +24,13 @@ def web_address(value: str) -> str:
 
 
 def database_url(value: str) -> str:
-    if urlsplit(value).scheme not in ("sqlite", "postgres", "postgresql"):
+    parts = urlsplit(value)
+    if parts.scheme not in ("sqlite", "postgres", "postgresql"):
         raise ValueError("an address such as postgres://user:password@host/name or sqlite:///proofstone.db")
+    if "," in parts.netloc.rpartition("@")[2]:
+        raise ValueError(
+            "postgres://user:password@/name?host=a,b&target_session_attrs=read-write for two hosts"
+        )
     return value
 
 

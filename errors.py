@@ -381,6 +381,12 @@ class Unavailable(Refusal):
     retry_after = 2
 
 
+class Busy(Unavailable):
+    """503: the database ended the transaction for the sake of another one; nothing of it is done."""
+
+    sentence = "The database gave way to another request. Please try again in a few seconds."
+
+
 class StoreUnavailable(Unavailable):
     """503: the store of bundles is away; the same request can be sent again."""
 
@@ -416,11 +422,37 @@ def answer(error: HTTPException) -> tuple[dict, int, list]:
     return {"error": sentence, "code": reason}, status, kept
 
 
+# What an error of the database means, by its SQLSTATE, where its class alone does not say it (`meaning_of`).
+READ_ONLY = "25006"
+MEANINGS: dict[str, type[Refusal]] = {
+    READ_ONLY: Unavailable,  # The server was a primary until another took its place.
+    "25P03": Unavailable,  # The server gave up waiting for us.
+    "40001": Busy,
+    "40P01": Busy,
+}
+AWAY = (peewee.OperationalError, peewee.InterfaceError, MaxConnectionsExceeded)
+
+
+def meaning_of(error: BaseException) -> type[Refusal] | None:
+    """What an error of the database is answered with; None for a fault of ours.
+
+    The driver's plain DatabaseError is what becomes of a connection that breaks in the middle of an answer.
+    """
+    by_state = MEANINGS.get(sqlstate(error) or "")
+    is_away = isinstance(error, AWAY) or type(error) is peewee.DatabaseError
+    return by_state or (Unavailable if is_away else None)
+
+
+def sqlstate(error: BaseException) -> str | None:
+    """PostgreSQL's five letters for what went wrong, where it was there to say it."""
+    return getattr(getattr(error, "orig", None), "pgcode", None)
+
+
 def register(app: Flask) -> None:
     """What is not an HTTP error by itself: the database's refusals."""
     app.register_error_handler(peewee.IntegrityError, _conflict)
-    for away in (peewee.OperationalError, peewee.InterfaceError, MaxConnectionsExceeded):
-        app.register_error_handler(away, _unavailable)
+    for kind in (peewee.DatabaseError, *AWAY):
+        app.register_error_handler(kind, _refused_by_database)
 
 
 def _conflict(error: Exception) -> tuple[dict, int, list]:
@@ -428,6 +460,15 @@ def _conflict(error: Exception) -> tuple[dict, int, list]:
     return answer(Conflict())
 
 
-def _unavailable(error: Exception) -> tuple[dict, int, list]:
-    log.error("The database is away: %s", str(error).splitlines()[0] if str(error) else type(error).__name__)
-    return answer(Unavailable())
+def _refused_by_database(error: Exception) -> tuple[dict, int, list]:
+    return answer(refusal_of(error))
+
+
+def refusal_of(error: Exception) -> Refusal:
+    """The refusal for an error of the database, and a line in the log; a fault of ours is raised again."""
+    meaning = meaning_of(error)
+    if meaning is None:
+        raise error
+    said = str(error).splitlines()[0] if str(error) else type(error).__name__
+    log.error("The database is away or refuses: %s", said)
+    return meaning()

@@ -1,7 +1,10 @@
 """gunicorn's threaded worker and its log, with habits of ours (named in gunicorn.conf.py).
 
-- A connection that stays silent in the middle of a request or an answer is dropped, so that a few slow
-  clients cannot hold every thread; and waiting until a client hangs up is a thread's work, not the loop's.
+- A connection that stays silent in the middle of a request or an answer is dropped, and one whose request's head
+  does not come to its end, so that a few slow clients cannot hold every thread (docs/slow-clients.md); and waiting
+  until a client hangs up is a thread's work, not the loop's.
+- Told to stop, it takes in whoever has knocked already, then shuts its door, so that nobody waits in front of a
+  process that is going away; and it cuts what is still running shortly before it would be killed.
 - What is no HTTP is refused in the API's own shape (R26), not as gunicorn's page of HTML.
 - The log never quotes a request line: its query may carry a candidate's key.
 """
@@ -11,7 +14,9 @@ import json
 import logging
 import socket
 import struct
+import threading
 import time
+from collections.abc import Iterable
 from typing import Any
 
 from gunicorn import util
@@ -22,7 +27,10 @@ from gunicorn.workers.gthread import TConn, ThreadWorker
 import log_masks
 
 SILENCE_SECONDS = 10
+HEAD_SECONDS = 10
 GOODBYE_SECONDS = 1
+# So long before the end of graceful_timeout what is still running is cut: a thread that is killed notes nothing more.
+LAST_SECONDS = 3
 
 Refusal = tuple[int, str, str, str]  # status, its name, code, sentence
 MALFORMED: Refusal = (400, "Bad Request", "malformed_request", "This is not a well-formed HTTP request.")
@@ -47,6 +55,7 @@ class Log(Logger):
 class WebWorker(ThreadWorker):
     def init_process(self) -> None:
         self.log.error_log.addFilter(is_worth_a_line)
+        self.being_served: set[TConn] = set()
         super().init_process()
 
     def enqueue_req(self, conn: TConn) -> None:
@@ -54,10 +63,52 @@ class WebWorker(ThreadWorker):
         super().enqueue_req(conn)
 
     def handle(self, conn: TConn) -> Any:
-        keeps = super().handle(conn)
-        if not keeps:
-            say_goodbye(conn.sock)
-        return keeps
+        conn.reads_head_since = time.monotonic()
+        self.being_served.add(conn)
+        try:
+            keeps = super().handle(conn)
+            if not keeps:
+                say_goodbye(conn.sock)
+            return keeps
+        finally:
+            self.being_served.discard(conn)
+
+    def handle_request(self, req: Any, conn: TConn) -> Any:
+        conn.reads_head_since = None
+        return super().handle_request(req, conn)
+
+    def murder_keepalived(self, force: bool = False) -> None:
+        super().murder_keepalived(force)
+        late = time.monotonic() - HEAD_SECONDS
+        hang_up(conn for conn in self.being_served.copy() if (conn.reads_head_since or late) < late)
+
+    def set_accept_enabled(self, enabled: bool) -> None:
+        super().set_accept_enabled(enabled)
+        if not enabled and not self.alive:
+            self.shut_the_door()
+
+    def shut_the_door(self) -> None:
+        """Take in who has knocked already; who comes later is refused at once, and need not wait in vain."""
+        for listener in self.sockets:
+            before = None
+            while before != self.nr_conns:
+                before = self.nr_conns
+                self.accept(listener)
+            listener.close()
+        self.close_silent()
+        timer = threading.Timer(self.cfg.graceful_timeout - LAST_SECONDS, self.cut)
+        timer.daemon = True
+        timer.start()
+
+    def close_silent(self) -> None:
+        """Connections that have never sent anything have nothing to lose."""
+        for conn in self.pending_conns:
+            conn.timeout = 0
+        self.murder_pending()
+
+    def cut(self) -> None:
+        """End what is still running: endless streams, slow clients."""
+        hang_up(self.being_served.copy())
 
     def handle_error(self, req: Any, client: socket.socket, addr: Any, exc: Exception) -> None:
         """Answer a request that never reached the application, or that it could not answer."""
@@ -84,6 +135,13 @@ def limit_silence(sock: socket.socket) -> None:
     limit = struct.pack("@ll", SILENCE_SECONDS, 0)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, limit)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
+
+
+def hang_up(connections: Iterable[TConn]) -> None:
+    """Each one's thread sees its client hang up."""
+    for conn in connections:
+        with contextlib.suppress(OSError):
+            conn.sock.shutdown(socket.SHUT_RDWR)
 
 
 def say_goodbye(sock: socket.socket) -> None:

@@ -97,7 +97,7 @@ def report_hosted_boot(data):
 
 @blp.post("/candidate/upload-url")
 @auth.required(CandidateKey)
-@refuses(NotFound, NotRedeemed, AssessmentClosed)
+@refuses(NotFound, NotRedeemed, AssessmentClosed, StoreUnavailable)
 @blp.arguments(OfSession)
 @blp.response(200, UploadPlace)
 def open_upload(data):
@@ -119,7 +119,7 @@ def open_upload(data):
 @blp.post("/candidate/submit-code")
 @auth.required(CandidateKey)
 @wire.body_limit(wire.LONGEST_EVENT_BYTES)
-@refuses(NotFound, NotRedeemed, AssessmentClosed)
+@refuses(NotFound, NotRedeemed, AssessmentClosed, StoreUnavailable)
 @blp.arguments(SubmittedCode)
 @blp.response(200, SubmissionVerdict)
 def submit_code(data):
@@ -137,7 +137,7 @@ def submit_code(data):
 
 @blp.put("/bundles/<object_key>")
 @counts_under(None)
-@refuses(UploadRefused, LengthRequired, TooLarge)
+@refuses(UploadRefused, LengthRequired, TooLarge, StoreUnavailable)
 @blp.response(200, Recorded)
 def receive_bundle(object_key):
     """Upload a bundle

@@ -11,7 +11,7 @@ import auditing
 import auth
 import bundle_listing
 from blueprints import Blueprint, find, give_back_connection, refuses, store
-from errors import BundleChanged, NotFound
+from errors import BundleChanged, NotFound, StoreUnavailable
 from models import CandidateKey, Reviewer, Seal, Session, SigningKey, Submission, signatures
 from rules import integrity
 from schemas.integrity import BundleListing, Integrity, SignedEvent, SignedLog, Submissions
@@ -86,7 +86,7 @@ def list_submissions(session_id):
 
 @blp.get("/sessions/<id:session_id>/bundle")
 @auth.required(Reviewer)
-@refuses(NotFound, BundleChanged)
+@refuses(NotFound, BundleChanged, StoreUnavailable)
 @blp.response(
     200, {"type": "string", "format": "binary"}, content_type=CONTENT_TYPE, description="The bundle."
 )
@@ -107,7 +107,7 @@ def download_bundle(session_id):
 
 @blp.get("/sessions/<id:session_id>/bundle/files")
 @auth.required(Reviewer)
-@refuses(NotFound, BundleChanged)
+@refuses(NotFound, BundleChanged, StoreUnavailable)
 @blp.response(200, BundleListing)
 @auditing.reading
 def list_bundle_files(session_id):

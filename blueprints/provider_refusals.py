@@ -1,11 +1,9 @@
 """Refusals of the model proxies: those of errors.py in the shape that the provider's own clients read."""
 
-import logging
 from typing import Any
 
 import peewee
 from flask import request
-from playhouse.pool import MaxConnectionsExceeded
 from werkzeug.exceptions import HTTPException
 
 import errors
@@ -21,14 +19,12 @@ from model_proxy import (
 )
 from rules.provider_errors import SHAPES, may_be_repeated
 
-log = logging.getLogger("proofstone.model_proxy")
-
 
 def register(blp: Blueprint) -> None:
     """Let everything that goes wrong in an endpoint of `blp` be answered in the provider's shape."""
     blp.register_error_handler(HTTPException, _refuse)
-    for away in (peewee.OperationalError, peewee.InterfaceError, MaxConnectionsExceeded):
-        blp.register_error_handler(away, _database_is_away)
+    for kind in (peewee.DatabaseError, *errors.AWAY):
+        blp.register_error_handler(kind, _refused_by_database)
 
 
 def _refuse(error: HTTPException) -> tuple[dict, int, list]:
@@ -39,9 +35,8 @@ def _refuse(error: HTTPException) -> tuple[dict, int, list]:
     return SHAPES[provider](status, body["code"], body["error"]), status, headers
 
 
-def _database_is_away(error: Exception) -> tuple[dict, int, list]:
-    log.error("The database is away: %s", type(error).__name__)
-    return _refuse(Unavailable())
+def _refused_by_database(error: Exception) -> tuple[dict, int, list]:
+    return _refuse(errors.refusal_of(error))
 
 
 def documented(provider: str) -> dict[int, Any]:

@@ -4,12 +4,12 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import date, datetime, timedelta
 from typing import Any
 
-import peewee
-
+import errors
 from delivery import PermanentFailure, TemporaryFailure, webhooks
 from delivery.mail import Invitation, compose
 from delivery.transports import transport_from
@@ -33,6 +33,7 @@ from models import (
     key_records,
     privacy,
 )
+from models.base import Setback
 from models.delivery import REMINDER, REMOVAL
 from models.webhooks import TEST, publish_new
 from rules.hook_replies import Reply
@@ -43,6 +44,8 @@ AWAY_SECONDS = 2.0
 NAP_SECONDS = 0.05
 LEFTOVERS_AFTER = timedelta(hours=24)
 REMINDING_PAUSE = timedelta(minutes=1)
+# Most that a message in hand may take once the worker is to stop; then it is given back.
+STOP_SECONDS = 15
 
 log = logging.getLogger("proofstone.worker")
 
@@ -57,11 +60,13 @@ class Worker:
         self._reminded_at: datetime | None = None
         self.transport = transport_from(settings["SMTP_URL"], settings["MAIL_FOLDER"])
         self._stopped = False
+        self._setback = Setback()
+        self._in_hand: list[Delivery | WebhookDelivery] = []
         if not settings["SMTP_URL"]:
             log.warning("SMTP_URL is not set: mails are not sent but saved in %s", settings["MAIL_FOLDER"])
 
     def stop(self) -> None:
-        """Finish the message in hand, then return from `run`."""
+        """Finish the message in hand, or give it back after STOP_SECONDS; then return from `run`."""
         self._stopped = True
 
     def run(self, ready_fd: int | None = None) -> None:
@@ -73,25 +78,50 @@ class Worker:
         if ready_fd is not None:
             os.close(ready_fd)
         # Receivers that let one wait must keep no mail waiting.
-        posting = threading.Thread(
-            target=self._repeat, args=(self.post_webhooks,), name="webhooks", daemon=True
-        )
-        posting.start()
-        self._repeat(self.work_off)
-        posting.join()
+        threads = [self._at_work("mails", self.work_off), self._at_work("webhooks", self.post_webhooks)]
+        while not self._stopped:
+            time.sleep(NAP_SECONDS)
+        deadline = time.monotonic() + STOP_SECONDS
+        for thread in threads:
+            thread.join(max(0, deadline - time.monotonic()))
+        self._give_back_messages()
         log.info("The worker has stopped.")
+
+    def _at_work(self, name: str, work: Callable[[], None]) -> threading.Thread:
+        # A daemon: the process ends without a thread that somebody keeps waiting.
+        thread = threading.Thread(target=self._repeat, args=(work,), name=name, daemon=True)
+        thread.start()
+        return thread
+
+    def _give_back_messages(self) -> None:
+        """Let the next worker have what is still in hand; it need not wait for the end of the lease."""
+        for delivery in tuple(self._in_hand):
+            log.warning("Delivery %s takes too long; it is given back.", delivery.id)
+            try:
+                delivery.give_back()
+            except Exception as error:
+                log.error("It waits for the end of its lease: %s", type(error).__name__)
+        self._give_back()
+
+    @contextmanager
+    def _holding(self, delivery: Delivery | WebhookDelivery) -> Iterator[None]:
+        self._in_hand.append(delivery)
+        try:
+            yield
+        finally:
+            self._in_hand.remove(delivery)
 
     def _repeat(self, work: Callable[[], None]) -> None:
         while not self._stopped:
             try:
                 work()
                 pause = IDLE_SECONDS
-            except (peewee.OperationalError, peewee.InterfaceError) as error:
-                log.error("The database is away: %s", type(error).__name__)
-                pause = AWAY_SECONDS
-            except Exception:
-                # One bad row must not keep all others waiting; its lease keeps it away for a while.
-                log.exception("The worker stumbled and goes on.")
+            except Exception as error:
+                if errors.meaning_of(error):
+                    log.error("The database is away: %s", type(error).__name__)
+                else:
+                    # One bad row must not keep all others waiting; its lease keeps it away for a while.
+                    log.exception("The worker stumbled and goes on.")
                 pause = AWAY_SECONDS
             self._give_back()
             self._rest(pause)
@@ -105,9 +135,11 @@ class Worker:
 
     def work_off(self) -> None:
         """Remind who is due, deliver every message that is due, and settle every session that needs it."""
+        self._mind_the_clock()
         self._remind()
         while not self._stopped and (delivery := Delivery.claim()):
-            self._deliver(delivery)
+            with self._holding(delivery):
+                self._deliver(delivery)
         Session.settle_all()
         Event.judge_waiting()
         Seal.seal_new()
@@ -115,6 +147,14 @@ class Worker:
         publish_new()
         KeyCount.fold()
         self._do_daily()
+
+    def _mind_the_clock(self) -> None:
+        if self._setback.has_happened:
+            log.warning("The clock was set back; what waits for its moment is brought forward.")
+            with db.atomic():
+                Delivery.bring_forward()
+                WebhookDelivery.bring_forward()
+            self._setback.settle()
 
     def _remind(self) -> None:
         """Once a minute: a reminder is a matter of days."""
@@ -126,7 +166,8 @@ class Worker:
     def post_webhooks(self) -> None:
         """Deliver every message to a webhook that is due."""
         while not self._stopped and (delivery := WebhookDelivery.claim()):
-            self._post(delivery)
+            with self._holding(delivery):
+                self._post(delivery)
 
     def _post(self, delivery: WebhookDelivery) -> None:
         hook = delivery.webhook

@@ -6,7 +6,7 @@ import select
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -17,9 +17,12 @@ import uuid_utils.compat
 from playhouse.db_url import parse as parse_url
 from playhouse.pool import PooledPostgresqlDatabase, PooledSqliteDatabase
 
+import errors
 from rules.instants import text_of
 
 RECONNECT_SECONDS = 5
+# Less than this costs nobody anything; an hour would.
+SETBACK = timedelta(seconds=30)
 
 # peewee's class is generic to type checkers only.
 Query: TypeAlias = "peewee.ModelSelect[Any]"
@@ -45,6 +48,26 @@ class Clock:
 clock = Clock()
 
 
+class Setback:
+    """Notices that the clock was set back, by the one that nobody sets: what was planned by it before would be late."""
+
+    def __init__(self) -> None:
+        self._planned_by = self._difference()
+
+    @property
+    def has_happened(self) -> bool:
+        """Whether it was, by more than SETBACK, since this was made or `settle` was called."""
+        return self._planned_by - self._difference() > SETBACK
+
+    def settle(self) -> None:
+        """What was planned has been put right."""
+        self._planned_by = self._difference()
+
+    @staticmethod
+    def _difference() -> datetime:
+        return clock.now() - timedelta(seconds=time.monotonic())
+
+
 class Unsent(threading.local):
     """Statements of a thread that wait for the next one."""
 
@@ -67,7 +90,8 @@ class Unsent(threading.local):
 
 
 class Postgres(PooledPostgresqlDatabase):
-    """PostgreSQL with a pool that outlives a restart of the server, and with few round trips.
+    """PostgreSQL with a pool that outlives a restart of the server and one that takes another's place, and with few
+    round trips.
 
     The beginning of a transaction, and inserts of which nobody awaits an answer, travel with the statement after them:
     issuing keys takes 5 round trips so instead of 13, ingesting 2 less. What fails there fails at the statement that
@@ -76,9 +100,10 @@ class Postgres(PooledPostgresqlDatabase):
 
     _away_since: float | None = None
 
-    def __init__(self, *args: Any, **kwargs: Any):
+    def __init__(self, *args: Any, **options: Any):
         self._unsent = Unsent()
-        super().__init__(*args, **kwargs)
+        self._renounced: set[Any] = set()
+        super().__init__(*args, **options)
 
     def begin(self, isolation_level: Any = None) -> None:
         self._unsent.add("BEGIN")
@@ -96,7 +121,12 @@ class Postgres(PooledPostgresqlDatabase):
             self._unsent.clear()
         if self._unsent.statements:
             sql, params = self._unsent.take_with(sql, params)
-        return super().execute_sql(sql, params)
+        try:
+            return super().execute_sql(sql, params)
+        except peewee.InternalError as error:
+            if errors.sqlstate(error) == errors.READ_ONLY:
+                self._renounce()
+            raise
 
     def commit(self) -> None:
         if self._unsent.statements == ["BEGIN"]:
@@ -131,6 +161,19 @@ class Postgres(PooledPostgresqlDatabase):
             else:
                 self._away_since = None
                 return opened
+
+    def _renounce(self) -> None:
+        """Use none of the present connections again: they lead to a server that has become read only, and all but
+        writing works on them. A new one leads to whoever took its place."""
+        with self._pool_lock:
+            self._renounced.update(self._in_use)
+            self.close_idle()
+
+    def _can_reuse(self, conn: Any) -> bool:
+        if self.conn_key(conn) not in self._renounced:
+            return super()._can_reuse(conn)
+        self._renounced.discard(self.conn_key(conn))
+        return False
 
 
 def _can_read(conn: Any) -> bool:

@@ -165,6 +165,16 @@ class Delivery(Model):
         )
         return next(iter(claimed.execute()), None)
 
+    @classmethod
+    def bring_forward(cls) -> None:
+        """After the clock was set back: what is new is due now, and what is leased or pauses after a lease's time at
+        most, which is never too early for who still has it in hand."""
+        now = clock.now()
+        waits, is_new = cls.state == "queued", (cls.attempts == 0) & (cls.kind != REMOVAL)
+        cls.update(due_at=now).where(waits, is_new, cls.due_at > now).execute()
+        # A removal that was never tried waits until nobody can upload any more, which this clock decides.
+        cls.update(due_at=now + LEASE).where(waits, cls.attempts > 0, cls.due_at > now + LEASE).execute()
+
     @property
     def is_worn_out(self) -> bool:
         """Whether it was claimed too often: its attempts end before they can say how, perhaps with their worker."""
@@ -189,6 +199,10 @@ class Delivery(Model):
             self.fail(words)
         else:
             self._finish("queued", last_error=words, due_at=clock.now() + pause)
+
+    def give_back(self) -> None:
+        """Let another worker have it at once: this one stops, and does not know whether it went out."""
+        self._finish("queued", due_at=clock.now())
 
     def _finish(self, state: str, **changes: Any) -> None:
         # Only the holder of the latest claim decides; a worker whose lease ran out comes too late.

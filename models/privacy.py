@@ -259,4 +259,5 @@ class DailyTask(Model):
         """Whether it is the caller's to do today."""
         cls.insert(name=name, day="").on_conflict_ignore().execute()
         today = clock.now().date().isoformat()
-        return cls.update(day=today).where(cls.name == name, cls.day < today).execute() == 1
+        # A day to come is one too: the clock was wrong then, and nothing may wait until it is right.
+        return cls.update(day=today).where(cls.name == name, cls.day != today).execute() == 1

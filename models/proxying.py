@@ -69,7 +69,8 @@ class ModelUsage(Model):
                 provider=provider,
                 model=used.model,
                 started_at=started_at,
-                ended_at=clock.now(),
+                # The clock may have been set back meanwhile.
+                ended_at=max(clock.now(), started_at),
                 status_code=status_code,
                 is_whole=is_whole,
                 **{column: used.counts.get(name) for column, name in _COLUMNS.items()},

@@ -176,8 +176,12 @@ class Submission(Model, GoesWithSession):
         return kept
 
     def _supersede(self, later: "Submission") -> None:
-        """Let go of the content that a later submission replaces; what it was stays as a fact."""
-        Submission.update(diff=None, file_tree=None).where(Submission.id == self.id).execute()
+        """Let go of the content that a later submission replaces; what it was stays as a fact.
+
+        One that has lost its upload is never the current one, whatever the clock said when it came.
+        """
+        gone = {"diff": None, "file_tree": None, "upload": None}
+        Submission.update(gone).where(Submission.id == self.id).execute()
         upload: Any = self.upload
         if upload.id != later.upload_id:
             upload.let_go()

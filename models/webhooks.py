@@ -220,10 +220,29 @@ class WebhookDelivery(Model):
         claimed = cls.update(attempts=cls.attempts + 1, due_at=now + LEASE).where(cls.id.in_(due))
         return next(iter(claimed.returning(cls).execute()), None)
 
+    @classmethod
+    def bring_forward(cls) -> None:
+        """After the clock was set back: what is new is due now, all else after a lease's time at most, which is never
+        too early for who still has it in hand."""
+        now = clock.now()
+        waits = cls.state == "queued"
+        cls.update(due_at=now).where(waits, cls.attempts == 0, cls.due_at > now).execute()
+        cls.update(due_at=now + LEASE).where(waits, cls.due_at > now + LEASE).execute()
+        Webhook.update(held_until=now + LEASE).where(Webhook.held_until > now + LEASE).execute()
+
     @property
     def is_worn_out(self) -> bool:
         """Whether it was claimed too often: its tries end before they can say how, perhaps with their worker."""
         return self.attempts > MOST_ATTEMPTS
+
+    def give_back(self) -> None:
+        """Let another worker have it at once: this one stops, and does not know whether it arrived."""
+        WebhookDelivery.update(due_at=clock.now()).where(self._is_mine()).execute()
+
+    def _is_mine(self) -> peewee.Expression:
+        # Only the holder of the latest claim decides; a worker whose lease ran out comes too late.
+        latest = WebhookDelivery.attempts == self.attempts
+        return (WebhookDelivery.id == self.id) & (WebhookDelivery.state == "queued") & latest
 
     def settle(self, reply: Reply) -> None:
         """Keep what came of a try, and decide what comes next."""
@@ -234,12 +253,7 @@ class WebhookDelivery(Model):
             hook = locked(Webhook.select().where(Webhook.id == self.webhook_id)).get()
             finished = WebhookDelivery.update(
                 attempted_at=now, answer=answer, **told, **self._following(reply, now)
-            ).where(
-                # Only the holder of the latest claim decides; a worker whose lease ran out comes too late.
-                WebhookDelivery.id == self.id,
-                WebhookDelivery.state == "queued",
-                WebhookDelivery.attempts == self.attempts,
-            )
+            ).where(self._is_mine())
             if finished.execute() and (self.type != TEST or reply.is_success or reply.is_gone):
                 hook.note(reply)
 

@@ -16,7 +16,7 @@ TETHER = Path(__file__).with_name("tether.py")
 PREPARATION = ["-m", "scripts.prepare"]
 APPLICATION = "app:create_app()"
 START_SECONDS = 60
-STOP_SECONDS = 35  # a little more than gunicorn's graceful_timeout
+STOP_SECONDS = 18  # a little more than gunicorn's graceful_timeout and the worker's STOP_SECONDS
 GLANCE_SECONDS = 0.05
 
 
@@ -82,11 +82,12 @@ class Service:
 
     def stop(self) -> None:
         """Let the children finish what they do; a second Ctrl-C does not wait."""
+        deadline = time.monotonic() + STOP_SECONDS
         try:
             for child in self.children.values():
                 child.terminate()
             for child in self.children.values():
-                child.wait(STOP_SECONDS)
+                child.wait(max(0, deadline - time.monotonic()))
         except (Stopped, subprocess.TimeoutExpired):
             for child in self.children.values():
                 child.kill()

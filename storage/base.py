@@ -111,7 +111,14 @@ class Storage(ABC):
 
 def _chunks(stream: Readable) -> Iterator[bytes]:
     try:
-        while chunk := stream.read(CHUNK):
+        while chunk := _piece(stream):
             yield chunk
     finally:
         stream.close()
+
+
+def _piece(stream: Readable) -> bytes:
+    try:
+        return stream.read(CHUNK)
+    except OSError as error:
+        raise Unavailable("The bundle cannot be read.") from error

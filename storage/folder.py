@@ -19,6 +19,7 @@ from storage.base import (
     Readable,
     Storage,
     TooLarge,
+    Unavailable,
     is_object_key,
 )
 
@@ -28,7 +29,7 @@ _EXPIRES = re.compile("[0-9]{1,12}", re.ASCII)
 class FolderStorage(Storage):
     """A folder of files. Uploads come to this service itself, to an address that authorises itself.
 
-    folder -- made when the first bundle comes
+    folder -- made when the first address for a bundle is given out; if it is gone later, it is away
     base_url -- the service's public address, without a slash at its end
     secret -- gives the key of the signatures, at least 32 random bytes; it has to be the same in all processes and
         after a restart, and is asked for with each signature
@@ -40,6 +41,8 @@ class FolderStorage(Storage):
         self._secret = secret
 
     def upload_url(self, object_key: str, expires_at: datetime) -> str:
+        with self._reached():
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         expires = str(int(expires_at.timestamp()))
         signature = self._signature(object_key, expires)
         return f"{self.base_url}/v1/bundles/{object_key}?expires={expires}&signature={signature}"
@@ -64,33 +67,37 @@ class FolderStorage(Storage):
         if content_length > LARGEST_BUNDLE:
             raise TooLarge("The bundle is larger than 128 MiB.")
         path = self._path(object_key)
-        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         part = path.with_name(f"{object_key}.{secrets.token_hex(8)}.part")
-        try:
-            _write(part, stream, content_length)
-            os.replace(part, path)
-        finally:
-            part.unlink(missing_ok=True)
+        with self._reached():
+            try:
+                _write(part, stream, content_length)
+                os.replace(part, path)
+            finally:
+                part.unlink(missing_ok=True)
 
     def open(self, object_key: str) -> Readable:
-        with self._found():
+        with self._reached():
             return self._path(object_key).open("rb")
 
     def size(self, object_key: str) -> int:
-        with self._found():
+        with self._reached():
             return self._path(object_key).stat().st_size
 
     def delete(self, object_key: str) -> None:
-        with suppress(Missing):
+        with suppress(Missing), self._reached():
             path = self._path(object_key)
-            for file in (path, *self.folder.glob(f"{object_key}.*.part")):
-                file.unlink(missing_ok=True)
+            path.unlink(missing_ok=True)
+            # Not `glob`, which finds nothing in a folder that is away.
+            for name in os.listdir(self.folder):
+                if name.startswith(f"{object_key}.") and name.endswith(".part"):
+                    (self.folder / name).unlink(missing_ok=True)
 
     def remove_leftovers(self, before: datetime) -> int:
         """Remove what uploads left that ended with their process; only files untouched since then. Returns how many."""
-        old = [part for part in self.folder.glob("*.part") if part.stat().st_mtime < before.timestamp()]
-        for part in old:
-            part.unlink(missing_ok=True)
+        with self._reached():
+            old = [part for part in self.folder.glob("*.part") if _touched_at(part) < before.timestamp()]
+            for part in old:
+                part.unlink(missing_ok=True)
         return len(old)
 
     def _path(self, object_key: str) -> Path:
@@ -102,13 +109,23 @@ class FolderStorage(Storage):
         content = f"PUT\n{object_key}\n{expires}".encode()
         return hmac.new(self._secret(), content, hashlib.sha256).hexdigest()
 
-    @staticmethod
     @contextmanager
-    def _found() -> Iterator[None]:
+    def _reached(self) -> Iterator[None]:
+        """The system's errors as ours: a file that is not there is Missing, all else means that the folder is away."""
         try:
             yield
-        except FileNotFoundError:
-            raise Missing("There is no such bundle.") from None
+        except OSError as error:
+            if isinstance(error, FileNotFoundError) and self.folder.is_dir():
+                raise Missing("There is no such bundle.") from None
+            raise Unavailable("The folder of bundles cannot be used.") from error
+
+
+def _touched_at(part: Path) -> float:
+    """When it was written to; a moment to come for one that has just gone."""
+    try:
+        return part.stat().st_mtime
+    except FileNotFoundError:
+        return float("inf")
 
 
 def _write(part: Path, stream: Readable, length: int) -> None:

@@ -1,5 +1,7 @@
 """Bundles in a bucket of an S3-compatible store."""
 
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
@@ -7,6 +9,11 @@ from functools import cached_property
 from typing import Any
 
 from storage.base import CONTENT_TYPE, Missing, Readable, Storage, Unavailable, is_object_key
+
+# For each of at most two tries: whoever waits for the store keeps a thread from everybody else's requests.
+CONNECT_SECONDS, READ_SECONDS, TRIES = 3, 8, 2
+# While the store is away one caller in so many seconds tries it, and all others are refused at once.
+PAUSE_SECONDS = 5
 
 
 class S3Storage(Storage):
@@ -30,6 +37,7 @@ class S3Storage(Storage):
     ):
         self.bucket = bucket
         self.prefix = prefix
+        self._outage = Outage()
         self._settings = {
             "endpoint_url": endpoint_url,
             "region_name": region,
@@ -39,7 +47,7 @@ class S3Storage(Storage):
 
     def upload_url(self, object_key: str, expires_at: datetime) -> str:
         seconds = int((expires_at - datetime.now(UTC)).total_seconds())
-        with _answers():
+        with _errors():
             return self._client.generate_presigned_url(
                 "put_object",
                 Params=self._place(object_key) | {"ContentType": CONTENT_TYPE},
@@ -47,16 +55,21 @@ class S3Storage(Storage):
             )
 
     def open(self, object_key: str) -> Readable:
-        with _answers():
+        with self._answers():
             return _Body(self._client.get_object(**self._place(object_key))["Body"])
 
     def size(self, object_key: str) -> int:
-        with _answers():
+        with self._answers():
             return self._client.head_object(**self._place(object_key))["ContentLength"]
 
     def delete(self, object_key: str) -> None:
-        with suppress(Missing), _answers():
+        with suppress(Missing), self._answers():
             self._client.delete_object(**self._place(object_key))
+
+    @contextmanager
+    def _answers(self) -> Iterator[None]:
+        with _errors(), self._outage.noticed():
+            yield
 
     def _place(self, object_key: str) -> dict[str, str]:
         if not is_object_key(object_key):
@@ -77,11 +90,43 @@ class S3Storage(Storage):
             # Newer checksums are unknown to some stores, and the client that uploads computes none.
             request_checksum_calculation="when_required",
             response_checksum_validation="when_required",
-            connect_timeout=5,
-            read_timeout=30,
-            retries={"mode": "standard", "total_max_attempts": 3},
+            connect_timeout=CONNECT_SECONDS,
+            read_timeout=READ_SECONDS,
+            retries={"mode": "standard", "total_max_attempts": TRIES},
         )
         return boto3.session.Session().client("s3", config=config, **self._settings)
+
+
+class Outage:
+    """Whether the store was away when it was asked last, and when it may be asked again."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._ask_at: float | None = None
+
+    @contextmanager
+    def noticed(self) -> Iterator[None]:
+        """Ask the store inside; Unavailable at once while it is away and somebody else asks."""
+        with self._lock:
+            if self._ask_at is not None:
+                if time.monotonic() < self._ask_at:
+                    raise Unavailable("The store of bundles did not answer a moment ago.")
+                self._ask_at = time.monotonic() + CONNECT_SECONDS + READ_SECONDS
+        try:
+            yield
+        except Exception as error:
+            self._ask_at = time.monotonic() + PAUSE_SECONDS if _is_away(error) else None
+            raise
+        self._ask_at = None
+
+
+def _is_away(error: Exception) -> bool:
+    """Whether the store gave no answer, or said itself that it cannot; a refusal is an answer."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    if isinstance(error, ClientError):
+        return error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0) >= 500
+    return isinstance(error, BotoCoreError)
 
 
 class _Body:
@@ -91,7 +136,7 @@ class _Body:
         self._body = body
 
     def read(self, size: int = -1, /) -> bytes:
-        with _answers():
+        with _errors():
             return self._body.read(None if size < 0 else size)
 
     def close(self) -> None:
@@ -99,7 +144,7 @@ class _Body:
 
 
 @contextmanager
-def _answers() -> Iterator[None]:
+def _errors() -> Iterator[None]:
     """boto3's errors as ours."""
     from botocore.exceptions import BotoCoreError, ClientError
 

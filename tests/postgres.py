@@ -58,6 +58,13 @@ class Server:
     def drop_database(self, name: str) -> None:
         self._execute("DROP DATABASE IF EXISTS {} WITH (FORCE)", name)
 
+    def query(self, statement: str) -> list[tuple]:
+        """Run one statement outside of any transaction; its rows, if it has any."""
+        with closing(psycopg2.connect(self.address)) as connection, connection.cursor() as cursor:
+            connection.autocommit = True
+            cursor.execute(statement)
+            return cursor.fetchall() if cursor.description else []
+
     def stop(self) -> None:
         """A server that was running before goes on running."""
 
@@ -109,9 +116,13 @@ class EmbeddedServer(Server):
         self._end(signal.SIGINT)
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def restart(self) -> None:
-        """Stop as an administrator would (open connections are cut), and start on the same address."""
+    def leave(self) -> None:
+        """Stop as an administrator would: open connections are cut, and the data stays."""
         self._end(signal.SIGINT)
+
+    def restart(self) -> None:
+        """Leave, and start on the same address."""
+        self.leave()
         self.start()
 
     def kill(self) -> None:

@@ -89,6 +89,7 @@ WORDLESS_COLUMNS = {
 
 @pytest.fixture
 def bundles(app, tmp_path, monkeypatch):
+    (tmp_path / "bundles").mkdir()
     folder = FolderStorage(tmp_path / "bundles", "http://localhost", lambda: bytes(32))
     monkeypatch.setitem(app.extensions, "storage", folder)
     return folder

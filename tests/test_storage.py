@@ -72,6 +72,7 @@ def s3(s3_address, bucket):
 
 @pytest.fixture
 def folder(tmp_path):
+    (tmp_path / "bundles").mkdir()
     return FolderStorage(tmp_path / "bundles", "https://proofstone.example.com", lambda: SECRET)
 
 
@@ -475,10 +476,10 @@ def test_half_a_pair_of_credentials_is_a_wrong_setting(half):
 
 def test_a_service_with_a_folder_does_not_load_boto3(tmp_path):
     program = (
-        "import sys, io, storage\n"
+        "import sys, io, storage\nfrom datetime import datetime\n"
         f"store = storage.storage_from({{'BUNDLE_FOLDER': {str(tmp_path)!r}}}, 'http://x', lambda: b'x' * 32)\n"
         f"key = storage.new_object_key({SESSION!r})\n"
-        "store.receive(key, io.BytesIO(b'x'), 1); store.delete(key)\n"
+        "store.upload_url(key, datetime.now()); store.receive(key, io.BytesIO(b'x'), 1); store.delete(key)\n"
         "sys.exit('boto3' in sys.modules or 'botocore' in sys.modules)\n"
     )
     root = os.path.dirname(os.path.dirname(storage.__file__))
