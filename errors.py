@@ -1,6 +1,7 @@
 """Every refusal, and the one shape a refusal has (R26)."""
 
 import logging
+import sqlite3
 from typing import Any
 
 import peewee
@@ -9,6 +10,9 @@ from playhouse.pool import MaxConnectionsExceeded
 from werkzeug.exceptions import HTTPException
 
 log = logging.getLogger("proofstone")
+
+# Somebody has to make room first.
+ROOM_SECONDS = 60
 
 
 class Refusal(HTTPException):
@@ -379,6 +383,43 @@ class StoreUnavailable(Unavailable):
     )
 
 
+class DatabaseFull(Unavailable):
+    """503: the database's server has no room; nothing was kept, and the same request can be sent again."""
+
+    reason = "database_full"
+    sentence = "The database has no room at the moment, and nothing was kept. Please try again in a few minutes."
+
+    def get_headers(self, *args: Any, **kwargs: Any) -> list[tuple[str, str]]:
+        return [("Retry-After", str(ROOM_SECONDS))]
+
+
+class DiskFull(Refusal):
+    """507: the disk of the service itself is full; nothing was kept, and the same request can be sent again."""
+
+    code = 507
+    reason = "disk_full"
+    sentence = "The service's disk is full, and nothing was kept. Please try again in a few minutes."
+
+    def get_headers(self, *args: Any, **kwargs: Any) -> list[tuple[str, str]]:
+        return [("Retry-After", str(ROOM_SECONDS))]
+
+
+# What a database's own code means for the caller. SQLite calls every mistake in a statement an OperationalError too, so
+# what is not named is a mistake of ours; a code of PostgreSQL that is not named says only that it is away.
+SQLITE_MEANS: dict[int, type[Refusal]] = {
+    sqlite3.SQLITE_BUSY: Unavailable,
+    sqlite3.SQLITE_LOCKED: Unavailable,
+    sqlite3.SQLITE_CANTOPEN: Unavailable,
+    sqlite3.SQLITE_IOERR: Unavailable,
+    sqlite3.SQLITE_IOERR_SHMSIZE: DiskFull,
+    sqlite3.SQLITE_FULL: DiskFull,
+}
+POSTGRESQL_MEANS: dict[str, type[Refusal]] = {
+    "53100": DatabaseFull,
+}
+DATABASE_ERRORS = (peewee.OperationalError, peewee.InterfaceError, MaxConnectionsExceeded)
+
+
 PLAIN = {
     400: ("bad_request", "The request cannot be understood."),
     404: ("not_found", NotFound.sentence),
@@ -408,8 +449,8 @@ def answer(error: HTTPException) -> tuple[dict, int, list]:
 def register(app: Flask) -> None:
     """What is not an HTTP error by itself: the database's refusals."""
     app.register_error_handler(peewee.IntegrityError, _conflict)
-    for away in (peewee.OperationalError, peewee.InterfaceError, MaxConnectionsExceeded):
-        app.register_error_handler(away, _unavailable)
+    for kind in DATABASE_ERRORS:
+        app.register_error_handler(kind, lambda error: answer(database_refusal(error)))
 
 
 def _conflict(error: Exception) -> tuple[dict, int, list]:
@@ -417,6 +458,18 @@ def _conflict(error: Exception) -> tuple[dict, int, list]:
     return answer(Conflict())
 
 
-def _unavailable(error: Exception) -> tuple[dict, int, list]:
-    log.error("The database is away: %s", str(error).splitlines()[0] if str(error) else type(error).__name__)
-    return answer(Unavailable())
+def database_refusal(error: Exception) -> Refusal:
+    """What a database's error means for the caller, logged; raises it again where the mistake is ours."""
+    refusal = _meaning(getattr(error, "orig", None) or error)
+    if refusal is None:
+        raise error
+    first_line = str(error).splitlines()[0] if str(error) else type(error).__name__
+    log.error("The database cannot do it now (%s): %s", refusal.reason, first_line)
+    return refusal()
+
+
+def _meaning(cause: BaseException) -> type[Refusal] | None:
+    if isinstance(cause, sqlite3.Error):
+        code = getattr(cause, "sqlite_errorcode", 0)
+        return SQLITE_MEANS.get(code) or SQLITE_MEANS.get(code & 0xFF)
+    return POSTGRESQL_MEANS.get(getattr(cause, "pgcode", None) or "", Unavailable)

@@ -1,16 +1,13 @@
 """Refusals of the model proxies: those of errors.py in the shape that the provider's own clients read."""
 
-import logging
 from typing import Any
 
-import peewee
 from flask import request
-from playhouse.pool import MaxConnectionsExceeded
 from werkzeug.exceptions import HTTPException
 
 import errors
 from blueprints import Blueprint
-from errors import NotRedeemed, Refusal, SessionClosed, Unauthenticated, Unavailable
+from errors import DatabaseFull, DiskFull, NotRedeemed, Refusal, SessionClosed, Unauthenticated, Unavailable
 from model_proxy import (
     BudgetSpent,
     NoProviderKey,
@@ -21,14 +18,12 @@ from model_proxy import (
 )
 from rules.provider_errors import SHAPES, may_be_repeated
 
-log = logging.getLogger("proofstone.model_proxy")
-
 
 def register(blp: Blueprint) -> None:
     """Let everything that goes wrong in an endpoint of `blp` be answered in the provider's shape."""
     blp.register_error_handler(HTTPException, _refuse)
-    for away in (peewee.OperationalError, peewee.InterfaceError, MaxConnectionsExceeded):
-        blp.register_error_handler(away, _database_is_away)
+    for kind in errors.DATABASE_ERRORS:
+        blp.register_error_handler(kind, lambda error: _refuse(errors.database_refusal(error)))
 
 
 def _refuse(error: HTTPException) -> tuple[dict, int, list]:
@@ -37,11 +32,6 @@ def _refuse(error: HTTPException) -> tuple[dict, int, list]:
     if not may_be_repeated(status):
         headers = [*headers, ("X-Should-Retry", "false")]
     return SHAPES[provider](status, body["code"], body["error"]), status, headers
-
-
-def _database_is_away(error: Exception) -> tuple[dict, int, list]:
-    log.error("The database is away: %s", type(error).__name__)
-    return _refuse(Unavailable())
 
 
 def documented(provider: str) -> dict[int, Any]:
@@ -64,6 +54,8 @@ def _refusals(provider: str) -> list[tuple[int, str, str]]:
             ProviderRedirects(),
             ProviderUnreachable(),
             Unavailable(),
+            DatabaseFull(),
+            DiskFull(),
             ProviderTimeout(),
         ),
     )

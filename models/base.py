@@ -70,6 +70,26 @@ class Sqlite(PooledSqliteDatabase):
     def begin(self, lock_type: str = "IMMEDIATE") -> None:
         super().begin(lock_type)
 
+    def rollback(self) -> None:
+        if not self.has_rolled_back():
+            super().rollback()
+
+    def savepoint(self) -> "Savepoint":
+        return Savepoint(self)
+
+    def has_rolled_back(self) -> bool:
+        """A full disk, or a broken one, makes SQLite end a transaction by itself. To roll back then what is no more
+        would fail, and hide the reason."""
+        return not self.is_closed() and not self.connection().in_transaction
+
+
+class Savepoint(peewee._savepoint):
+    """A part of a transaction of `Sqlite`."""
+
+    def rollback(self, begin: bool = True) -> None:
+        if not self.db.has_rolled_back():
+            super().rollback(begin)
+
 
 def bind(url: str, pool: int = 20) -> peewee.Database:
     """Let the models speak to the database behind `url`."""

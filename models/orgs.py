@@ -1,5 +1,6 @@
 """Organizations, and the reviewers who may call the API for them."""
 
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -139,7 +140,9 @@ class Reviewer(Model):
         """Keep when the token was last used, to the minute: a busy script must not cost a write a request."""
         now = clock.now()
         if self.last_used_at is None or now - self.last_used_at >= LAST_USE_PRECISION:
-            Reviewer.update(last_used_at=now).where(Reviewer.id == self.id).execute()
+            # A disk that is full keeps nobody from reading.
+            with suppress(peewee.OperationalError), db.atomic():
+                Reviewer.update(last_used_at=now).where(Reviewer.id == self.id).execute()
 
     def revoke(self, even_the_last: bool = False) -> None:
         """Refuse the token from now on; LastWriteToken where nobody with `write` would be left."""

@@ -1,5 +1,6 @@
 """Bundles in a folder of this machine, with uploads that come to this service itself."""
 
+import errno
 import hashlib
 import hmac
 import os
@@ -13,12 +14,14 @@ from pathlib import Path
 from storage.base import (
     CHUNK,
     LARGEST_BUNDLE,
+    Full,
     Incomplete,
     LengthRequired,
     Missing,
     Readable,
     Storage,
     TooLarge,
+    Unavailable,
     is_object_key,
 )
 
@@ -57,20 +60,22 @@ class FolderStorage(Storage):
 
         stream -- gives the body, and nothing once the connection has ended
         content_length -- as the request told it, None if it did not
-        Raises LengthRequired, TooLarge before anything is read, and Incomplete.
+        Raises LengthRequired, TooLarge before anything is read, Incomplete, and Full or Unavailable where the disk
+        does not take it.
         """
         if content_length is None or content_length < 0:
             raise LengthRequired("The upload must tell its length in Content-Length.")
         if content_length > LARGEST_BUNDLE:
             raise TooLarge("The bundle is larger than 128 MiB.")
         path = self._path(object_key)
-        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        part = path.with_name(f"{object_key}.{secrets.token_hex(8)}.part")
-        try:
-            _write(part, stream, content_length)
-            os.replace(part, path)
-        finally:
-            part.unlink(missing_ok=True)
+        with _room():
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            part = path.with_name(f"{object_key}.{secrets.token_hex(8)}.part")
+            try:
+                _write(part, stream, content_length)
+                os.replace(part, path)
+            finally:
+                part.unlink(missing_ok=True)
 
     def open(self, object_key: str) -> Readable:
         with self._found():
@@ -109,6 +114,17 @@ class FolderStorage(Storage):
             yield
         except FileNotFoundError:
             raise Missing("There is no such bundle.") from None
+
+
+@contextmanager
+def _room() -> Iterator[None]:
+    """What the disk says against writing, as ours."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise Full("The disk is full.") from error
+        raise Unavailable("The folder of bundles cannot be written to.") from error
 
 
 def _write(part: Path, stream: Readable, length: int) -> None:

@@ -32,7 +32,7 @@ LAYERS = (
     {"log_masks"},
     {"models", "schemas", "wire", "model_proxy", "storage"},
     {"auth", "delivery", "migrations", "recordings", "cohort_table"},
-    {"gates", "config", "auditing", "idempotency", "rate_limits"},
+    {"gates", "config", "auditing", "idempotency", "rate_limits", "backups"},
     {"blueprints", "cli"},
     {"app"},
     # Programs, which start the service or call it.
