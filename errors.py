@@ -11,7 +11,7 @@ from werkzeug.exceptions import HTTPException
 
 log = logging.getLogger("proofstone")
 
-# Somebody has to make room first.
+# How soon to ask again where somebody has to make room first.
 ROOM_SECONDS = 60
 
 
@@ -374,13 +374,10 @@ class Unavailable(Refusal):
         return [("Retry-After", "2")]
 
 
-class StoreUnavailable(Unavailable):
-    """503: the store of bundles is away; the same request can be sent again."""
+class Busy(Unavailable):
+    """503: the database ended the transaction for the sake of another one; nothing of it is done."""
 
-    reason = "store_unavailable"
-    sentence = (
-        "The service cannot reach its store of bundles at the moment. Please try again in a few seconds."
-    )
+    sentence = "The database gave way to another request. Please try again in a few seconds."
 
 
 class DatabaseFull(Unavailable):
@@ -404,20 +401,13 @@ class DiskFull(Refusal):
         return [("Retry-After", str(ROOM_SECONDS))]
 
 
-# What a database's own code means for the caller. SQLite calls every mistake in a statement an OperationalError too, so
-# what is not named is a mistake of ours; a code of PostgreSQL that is not named says only that it is away.
-SQLITE_MEANS: dict[int, type[Refusal]] = {
-    sqlite3.SQLITE_BUSY: Unavailable,
-    sqlite3.SQLITE_LOCKED: Unavailable,
-    sqlite3.SQLITE_CANTOPEN: Unavailable,
-    sqlite3.SQLITE_IOERR: Unavailable,
-    sqlite3.SQLITE_IOERR_SHMSIZE: DiskFull,
-    sqlite3.SQLITE_FULL: DiskFull,
-}
-POSTGRESQL_MEANS: dict[str, type[Refusal]] = {
-    "53100": DatabaseFull,
-}
-DATABASE_ERRORS = (peewee.OperationalError, peewee.InterfaceError, MaxConnectionsExceeded)
+class StoreUnavailable(Unavailable):
+    """503: the store of bundles is away; the same request can be sent again."""
+
+    reason = "store_unavailable"
+    sentence = (
+        "The service cannot reach its store of bundles at the moment. Please try again in a few seconds."
+    )
 
 
 PLAIN = {
@@ -446,11 +436,53 @@ def answer(error: HTTPException) -> tuple[dict, int, list]:
     return {"error": sentence, "code": reason}, status, kept
 
 
+# What an error of the database means, by its SQLSTATE, where its class alone does not say it (`meaning_of`).
+READ_ONLY = "25006"
+MEANINGS: dict[str, type[Refusal]] = {
+    READ_ONLY: Unavailable,  # The server was a primary until another took its place.
+    "25P02": Unavailable,  # The transaction went on although a statement of it had failed so.
+    "25P03": Unavailable,  # The server gave up waiting for us.
+    "40001": Busy,
+    "40P01": Busy,
+    "53100": DatabaseFull,
+}
+# The same by SQLite's own code. What is not here is a fault of ours, since SQLite's driver makes an OperationalError
+# of a mistake in a statement too.
+SQLITE_MEANINGS: dict[int, type[Refusal]] = {
+    sqlite3.SQLITE_BUSY: Unavailable,
+    sqlite3.SQLITE_LOCKED: Unavailable,
+    sqlite3.SQLITE_CANTOPEN: Unavailable,
+    sqlite3.SQLITE_IOERR: Unavailable,
+    sqlite3.SQLITE_IOERR_SHMSIZE: DiskFull,
+    sqlite3.SQLITE_FULL: DiskFull,
+}
+AWAY = (peewee.OperationalError, peewee.InterfaceError, MaxConnectionsExceeded)
+
+
+def meaning_of(error: BaseException) -> type[Refusal] | None:
+    """What an error of the database is answered with; None for a fault of ours.
+
+    The driver's plain DatabaseError is what becomes of a connection that breaks in the middle of an answer.
+    """
+    cause = getattr(error, "orig", None)
+    if isinstance(cause, sqlite3.Error):
+        code = getattr(cause, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
+        return SQLITE_MEANINGS.get(code) or SQLITE_MEANINGS.get(code & 0xFF)
+    by_state = MEANINGS.get(sqlstate(error) or "")
+    is_away = isinstance(error, AWAY) or type(error) is peewee.DatabaseError
+    return by_state or (Unavailable if is_away else None)
+
+
+def sqlstate(error: BaseException) -> str | None:
+    """PostgreSQL's five letters for what went wrong, where it was there to say it."""
+    return getattr(getattr(error, "orig", None), "pgcode", None)
+
+
 def register(app: Flask) -> None:
     """What is not an HTTP error by itself: the database's refusals."""
     app.register_error_handler(peewee.IntegrityError, _conflict)
-    for kind in DATABASE_ERRORS:
-        app.register_error_handler(kind, lambda error: answer(database_refusal(error)))
+    for kind in (peewee.DatabaseError, *AWAY):
+        app.register_error_handler(kind, _refused_by_database)
 
 
 def _conflict(error: Exception) -> tuple[dict, int, list]:
@@ -458,18 +490,15 @@ def _conflict(error: Exception) -> tuple[dict, int, list]:
     return answer(Conflict())
 
 
-def database_refusal(error: Exception) -> Refusal:
-    """What a database's error means for the caller, logged; raises it again where the mistake is ours."""
-    refusal = _meaning(getattr(error, "orig", None) or error)
-    if refusal is None:
+def _refused_by_database(error: Exception) -> tuple[dict, int, list]:
+    return answer(refusal_of(error))
+
+
+def refusal_of(error: Exception) -> Refusal:
+    """The refusal for an error of the database, and a line in the log; a fault of ours is raised again."""
+    meaning = meaning_of(error)
+    if meaning is None:
         raise error
-    first_line = str(error).splitlines()[0] if str(error) else type(error).__name__
-    log.error("The database cannot do it now (%s): %s", refusal.reason, first_line)
-    return refusal()
-
-
-def _meaning(cause: BaseException) -> type[Refusal] | None:
-    if isinstance(cause, sqlite3.Error):
-        code = getattr(cause, "sqlite_errorcode", 0)
-        return SQLITE_MEANS.get(code) or SQLITE_MEANS.get(code & 0xFF)
-    return POSTGRESQL_MEANS.get(getattr(cause, "pgcode", None) or "", Unavailable)
+    said = str(error).splitlines()[0] if str(error) else type(error).__name__
+    log.error("The database is away or refuses (%s): %s", meaning.reason, said)
+    return meaning()

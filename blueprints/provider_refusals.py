@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import peewee
 from flask import request
 from werkzeug.exceptions import HTTPException
 
@@ -22,8 +23,8 @@ from rules.provider_errors import SHAPES, may_be_repeated
 def register(blp: Blueprint) -> None:
     """Let everything that goes wrong in an endpoint of `blp` be answered in the provider's shape."""
     blp.register_error_handler(HTTPException, _refuse)
-    for kind in errors.DATABASE_ERRORS:
-        blp.register_error_handler(kind, lambda error: _refuse(errors.database_refusal(error)))
+    for kind in (peewee.DatabaseError, *errors.AWAY):
+        blp.register_error_handler(kind, _refused_by_database)
 
 
 def _refuse(error: HTTPException) -> tuple[dict, int, list]:
@@ -32,6 +33,10 @@ def _refuse(error: HTTPException) -> tuple[dict, int, list]:
     if not may_be_repeated(status):
         headers = [*headers, ("X-Should-Retry", "false")]
     return SHAPES[provider](status, body["code"], body["error"]), status, headers
+
+
+def _refused_by_database(error: Exception) -> tuple[dict, int, list]:
+    return _refuse(errors.refusal_of(error))
 
 
 def documented(provider: str) -> dict[int, Any]:

@@ -71,24 +71,18 @@ class Sqlite(PooledSqliteDatabase):
         super().begin(lock_type)
 
     def rollback(self) -> None:
-        if not self.has_rolled_back():
+        if not self._has_rolled_back():
             super().rollback()
 
-    def savepoint(self) -> "Savepoint":
-        return Savepoint(self)
+    def execute_sql(self, sql: str, params: Any = None) -> Any:
+        if sql.startswith("ROLLBACK TO SAVEPOINT") and self._has_rolled_back():
+            return None
+        return super().execute_sql(sql, params)
 
-    def has_rolled_back(self) -> bool:
+    def _has_rolled_back(self) -> bool:
         """A full disk, or a broken one, makes SQLite end a transaction by itself. To roll back then what is no more
         would fail, and hide the reason."""
         return not self.is_closed() and not self.connection().in_transaction
-
-
-class Savepoint(peewee._savepoint):
-    """A part of a transaction of `Sqlite`."""
-
-    def rollback(self, begin: bool = True) -> None:
-        if not self.db.has_rolled_back():
-            super().rollback(begin)
 
 
 def bind(url: str, pool: int = 20) -> peewee.Database:
