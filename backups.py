@@ -44,7 +44,9 @@ class Installation(NamedTuple):
 def installation(storage: Storage) -> Installation:
     """The one that the settings name; Refused on PostgreSQL, which has tools of its own."""
     if is_postgres():
-        raise Refused("This is for SQLite. On PostgreSQL use pg_dump and pg_restore, as docs/backup.md shows.")
+        raise Refused(
+            "This is for SQLite. On PostgreSQL use pg_dump and pg_restore, as docs/backup.md shows."
+        )
     if db.obj.database == ":memory:":
         raise Refused("The database lies in memory only; there is nothing to back up or to restore to.")
     return Installation(Path(db.obj.database), storage.folder if isinstance(storage, FolderStorage) else None)
@@ -200,7 +202,9 @@ def _alone(database: Path) -> Iterator[sqlite3.Connection]:
 def _why_not(database: Path, error: sqlite3.DatabaseError) -> str:
     if error.sqlite_errorcode & 0xFF in IN_USE:
         return f"Another process uses {database}: stop the web process and the worker first."
-    return f"{database} cannot be opened ({error}); move it away, with the files {database.name}-wal and -shm."
+    return (
+        f"{database} cannot be opened ({error}); move it away, with the files {database.name}-wal and -shm."
+    )
 
 
 def _has_data(connection: sqlite3.Connection) -> bool:
@@ -215,7 +219,9 @@ def _replace_database(
     tar: tarfile.TarFile, manifest: dict[str, Any], database: Path, connection: sqlite3.Connection
 ) -> None:
     """Check the database of the file and copy it over the one that is open: one transaction of SQLite's own."""
-    with tempfile.TemporaryDirectory(dir=database.parent, prefix=f"{database.name}.", suffix=".part") as folder:
+    with tempfile.TemporaryDirectory(
+        dir=database.parent, prefix=f"{database.name}.", suffix=".part"
+    ) as folder:
         unpacked = Path(folder, DATABASE)
         _unpack(tar, tar.getmember(DATABASE), unpacked)
         with unpacked.open("rb") as file:

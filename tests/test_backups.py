@@ -297,7 +297,14 @@ def names_in(content):
         return tar.getnames()
 
 
-DAMAGES = [cut, cut_at_a_member, flip, with_a_strange_name, lambda content: b"", lambda content: b"no tar" * 999]
+DAMAGES = [
+    cut,
+    cut_at_a_member,
+    flip,
+    with_a_strange_name,
+    lambda content: b"",
+    lambda content: b"no tar" * 999,
+]
 
 
 @pytest.mark.parametrize("damaged", DAMAGES)
@@ -318,7 +325,9 @@ def test_a_damaged_file_is_refused_and_nothing_is_changed(here, backup, damaged)
         ("DROP TABLE organizations", "not one of Proofstone"),
     ],
 )
-def test_a_database_that_this_version_cannot_use_is_neither_backed_up_nor_restored(here, file, change, reason):
+def test_a_database_that_this_version_cannot_use_is_neither_backed_up_nor_restored(
+    here, file, change, reason
+):
     with opened(here) as database:
         database.execute(change)
     with pytest.raises(Refused, match=reason):
