@@ -2,7 +2,10 @@
 
 import json
 import signal
+import sqlite3
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -14,6 +17,7 @@ import yaml
 from flask import Flask, current_app
 from flask.cli import AppGroup, with_appcontext
 
+import backups
 import cohort_table
 import migrations
 import recordings
@@ -65,6 +69,8 @@ audits = Group("audit", help="The audit log.")
 def register(app: Flask) -> None:
     for group in (database, orgs, tokens, library, sessions, deliveries, audits, retention):
         app.cli.add_command(group)
+    app.cli.add_command(run_backup)
+    app.cli.add_command(run_restore)
     app.cli.add_command(run_worker)
     app.cli.add_command(run_demo)
 
@@ -324,6 +330,43 @@ def run_retention(apply: bool) -> None:
                     audit.note_erasure(key, audit.COMMAND)
             click.echo(f"  {key.id}  ended {moment(privacy.ended_at(key))}  {key.assessment.title}")
     click.echo("Erased." if apply else "Nothing was erased; `--apply` does it.")
+
+
+@click.command("backup")
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@click.option("--overwrite", is_flag=True, help="Replace FILE if it is there.")
+@with_appcontext
+def run_backup(file: Path, overwrite: bool) -> None:
+    """Back up an installation on SQLite, while it works: its database and its folder of bundles, as one FILE."""
+    with _said_in_a_sentence():
+        here = backups.installation(current_app.extensions["storage"])
+        count = backups.back_up(here, file, overwrite)
+    there = f"{count} bundles" if here.bundles else "without bundles, which lie in the store"
+    click.echo(f"{file}: the database, {there}. Keep it as secret as the database itself.")
+
+
+@click.command("restore")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--overwrite", is_flag=True, help="Replace the data that is there: it is lost.")
+@with_appcontext
+def run_restore(file: Path, overwrite: bool) -> None:
+    """Restore what `flask backup` wrote, while neither web process nor worker runs, and upgrade it if need be."""
+    with _said_in_a_sentence():
+        count = backups.restore(backups.installation(current_app.extensions["storage"]), file, overwrite)
+    click.echo(f"Restored the database and {count} bundles.")
+    for name in migrations.upgrade():
+        click.echo(name)
+    with db.atomic():
+        for organization in Organization.select():
+            _note(organization, "restoreBackup")
+
+
+@contextmanager
+def _said_in_a_sentence() -> Iterator[None]:
+    try:
+        yield
+    except (backups.Refused, OSError, sqlite3.Error) as error:
+        raise click.ClickException(str(error)) from None
 
 
 @click.command("worker")

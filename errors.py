@@ -1,6 +1,7 @@
 """Every refusal, and the one shape a refusal has (R26)."""
 
 import logging
+import sqlite3
 from typing import Any
 
 import peewee
@@ -9,6 +10,9 @@ from playhouse.pool import MaxConnectionsExceeded
 from werkzeug.exceptions import HTTPException
 
 log = logging.getLogger("proofstone")
+
+# How soon to ask again where somebody has to make room first.
+ROOM_SECONDS = 60
 
 
 class Refusal(HTTPException):
@@ -358,9 +362,7 @@ class InProgress(Conflict):
     """409: the first request with this `Idempotency-Key` is still being worked on."""
 
     reason = "in_progress"
-    sentence = (
-        "A request with this Idempotency-Key is still being worked on. Please send the same again in a few seconds."
-    )
+    sentence = "A request with this Idempotency-Key is still being worked on. Please send the same again in a few seconds."
     retry_after = 5
 
 
@@ -385,6 +387,25 @@ class Busy(Unavailable):
     """503: the database ended the transaction for the sake of another one; nothing of it is done."""
 
     sentence = "The database gave way to another request. Please try again in a few seconds."
+
+
+class DatabaseFull(Unavailable):
+    """503: the database's server has no room; nothing was kept, and the same request can be sent again."""
+
+    reason = "database_full"
+    sentence = (
+        "The database has no room at the moment, and nothing was kept. Please try again in a few minutes."
+    )
+    retry_after = ROOM_SECONDS
+
+
+class DiskFull(Refusal):
+    """507: the disk of the service itself is full; nothing was kept, and the same request can be sent again."""
+
+    code = 507
+    reason = "disk_full"
+    sentence = "The service's disk is full, and nothing was kept. Please try again in a few minutes."
+    retry_after = ROOM_SECONDS
 
 
 class StoreUnavailable(Unavailable):
@@ -426,9 +447,21 @@ def answer(error: HTTPException) -> tuple[dict, int, list]:
 READ_ONLY = "25006"
 MEANINGS: dict[str, type[Refusal]] = {
     READ_ONLY: Unavailable,  # The server was a primary until another took its place.
+    "25P02": Unavailable,  # The transaction went on although a statement of it had failed so.
     "25P03": Unavailable,  # The server gave up waiting for us.
     "40001": Busy,
     "40P01": Busy,
+    "53100": DatabaseFull,
+}
+# The same by SQLite's own code. What is not here is a fault of ours, since SQLite's driver makes an OperationalError
+# of a mistake in a statement too.
+SQLITE_MEANINGS: dict[int, type[Refusal]] = {
+    sqlite3.SQLITE_BUSY: Unavailable,
+    sqlite3.SQLITE_LOCKED: Unavailable,
+    sqlite3.SQLITE_CANTOPEN: Unavailable,
+    sqlite3.SQLITE_IOERR: Unavailable,
+    sqlite3.SQLITE_IOERR_SHMSIZE: DiskFull,
+    sqlite3.SQLITE_FULL: DiskFull,
 }
 AWAY = (peewee.OperationalError, peewee.InterfaceError, MaxConnectionsExceeded)
 
@@ -438,6 +471,10 @@ def meaning_of(error: BaseException) -> type[Refusal] | None:
 
     The driver's plain DatabaseError is what becomes of a connection that breaks in the middle of an answer.
     """
+    cause = getattr(error, "orig", None)
+    if isinstance(cause, sqlite3.Error):
+        code = getattr(cause, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
+        return SQLITE_MEANINGS.get(code) or SQLITE_MEANINGS.get(code & 0xFF)
     by_state = MEANINGS.get(sqlstate(error) or "")
     is_away = isinstance(error, AWAY) or type(error) is peewee.DatabaseError
     return by_state or (Unavailable if is_away else None)
@@ -470,5 +507,5 @@ def refusal_of(error: Exception) -> Refusal:
     if meaning is None:
         raise error
     said = str(error).splitlines()[0] if str(error) else type(error).__name__
-    log.error("The database is away or refuses: %s", said)
+    log.error("The database is away or refuses (%s): %s", meaning.reason, said)
     return meaning()

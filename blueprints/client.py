@@ -10,6 +10,7 @@ from auth import caller
 from blueprints import Blueprint, give_back_connection, refuses, setting, store
 from errors import (
     AssessmentClosed,
+    DiskFull,
     Incomplete,
     LengthRequired,
     NotFound,
@@ -160,6 +161,7 @@ REFUSALS = {
     storage.LengthRequired: LengthRequired,
     storage.TooLarge: TooLarge,
     storage.Incomplete: Incomplete,
+    storage.Full: DiskFull,
     storage.Unavailable: StoreUnavailable,
 }
 

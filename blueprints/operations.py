@@ -11,6 +11,8 @@ from auth import security_of
 from errors import (
     PLAIN,
     AlreadyBegun,
+    DatabaseFull,
+    DiskFull,
     DuplicateCandidates,
     Invalid,
     NotFound,
@@ -85,7 +87,7 @@ def _describe_answers(doc: dict[str, Any]) -> None:
 
 
 def _refusals(view: Any, *, takes_arguments: bool, takes_body: bool, rule: str) -> set[type[Refusal]]:
-    found = {*getattr(view, "refusals", ()), Unavailable}
+    found = {*getattr(view, "refusals", ()), Unavailable, DatabaseFull, DiskFull}
     if takes_arguments:
         found.add(Invalid)
     if takes_body:

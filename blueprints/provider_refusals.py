@@ -8,7 +8,7 @@ from werkzeug.exceptions import HTTPException
 
 import errors
 from blueprints import Blueprint
-from errors import NotRedeemed, Refusal, SessionClosed, Unauthenticated, Unavailable
+from errors import DatabaseFull, DiskFull, NotRedeemed, Refusal, SessionClosed, Unauthenticated, Unavailable
 from model_proxy import (
     BudgetSpent,
     NoProviderKey,
@@ -59,6 +59,8 @@ def _refusals(provider: str) -> list[tuple[int, str, str]]:
             ProviderRedirects(),
             ProviderUnreachable(),
             Unavailable(),
+            DatabaseFull(),
+            DiskFull(),
             ProviderTimeout(),
         ),
     )

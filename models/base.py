@@ -188,6 +188,20 @@ class Sqlite(PooledSqliteDatabase):
     def begin(self, lock_type: str = "IMMEDIATE") -> None:
         super().begin(lock_type)
 
+    def rollback(self) -> None:
+        if not self._has_rolled_back():
+            super().rollback()
+
+    def execute_sql(self, sql: str, params: Any = None) -> Any:
+        if sql.startswith("ROLLBACK TO SAVEPOINT") and self._has_rolled_back():
+            return None
+        return super().execute_sql(sql, params)
+
+    def _has_rolled_back(self) -> bool:
+        """A full disk, or a broken one, makes SQLite end a transaction by itself. To roll back then what is no more
+        would fail, and hide the reason."""
+        return not self.is_closed() and not self.connection().in_transaction
+
 
 def bind(url: str, pool: int = 20) -> peewee.Database:
     """Let the models speak to the database behind `url`."""

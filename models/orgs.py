@@ -141,10 +141,11 @@ class Reviewer(Model):
         now = clock.now()
         if self.last_used_at is None or abs(now - self.last_used_at) >= LAST_USE_PRECISION:
             try:
-                Reviewer.update(last_used_at=now).where(Reviewer.id == self.id).execute()
-            except peewee.InternalError as error:
-                # A server that only reads keeps nobody from reading.
-                if errors.sqlstate(error) != errors.READ_ONLY:
+                with db.atomic():
+                    Reviewer.update(last_used_at=now).where(Reviewer.id == self.id).execute()
+            except peewee.DatabaseError as error:
+                # Neither a full disk nor a server that only reads keeps anybody from reading.
+                if errors.meaning_of(error) is None:
                     raise
 
     def revoke(self, even_the_last: bool = False) -> None:

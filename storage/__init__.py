@@ -13,6 +13,7 @@ from typing import Any
 from storage.base import (
     CONTENT_TYPE,
     LARGEST_BUNDLE,
+    Full,
     Incomplete,
     LengthRequired,
     Missing,
@@ -31,6 +32,7 @@ __all__ = [
     "CONTENT_TYPE",
     "LARGEST_BUNDLE",
     "FolderStorage",
+    "Full",
     "Incomplete",
     "LengthRequired",
     "Missing",

@@ -36,6 +36,10 @@ class Incomplete(StorageError):
     """An upload broke off before the length that it had told (400)."""
 
 
+class Full(StorageError):
+    """The disk has no room for an upload (507)."""
+
+
 class Unavailable(StorageError):
     """The store does not answer, or refuses this service (503)."""
 

@@ -1,5 +1,6 @@
 """Bundles in a folder of this machine, with uploads that come to this service itself."""
 
+import errno
 import hashlib
 import hmac
 import os
@@ -13,6 +14,7 @@ from pathlib import Path
 from storage.base import (
     CHUNK,
     LARGEST_BUNDLE,
+    Full,
     Incomplete,
     LengthRequired,
     Missing,
@@ -60,7 +62,8 @@ class FolderStorage(Storage):
 
         stream -- gives the body, and nothing once the connection has ended
         content_length -- as the request told it, None if it did not
-        Raises LengthRequired, TooLarge before anything is read, and Incomplete.
+        Raises LengthRequired, TooLarge before anything is read, Incomplete, and Full or Unavailable where the disk
+        does not take it.
         """
         if content_length is None or content_length < 0:
             raise LengthRequired("The upload must tell its length in Content-Length.")
@@ -111,12 +114,15 @@ class FolderStorage(Storage):
 
     @contextmanager
     def _reached(self) -> Iterator[None]:
-        """The system's errors as ours: a file that is not there is Missing, all else means that the folder is away."""
+        """The system's errors as ours: a file that is not there is Missing, no room is Full, and
+        all else means that the folder is away."""
         try:
             yield
         except OSError as error:
             if isinstance(error, FileNotFoundError) and self.folder.is_dir():
                 raise Missing("There is no such bundle.") from None
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise Full("The disk is full.") from error
             raise Unavailable("The folder of bundles cannot be used.") from error
 
 

@@ -14,6 +14,7 @@ from factories import add_event, envelope, make_assessment, make_key, make_organ
 import cli
 import migrations
 from models import Delivery, Issue, Organization, Reviewer, Session
+from models.base import is_postgres
 from rules import plans, tokens
 
 RECORDING = [envelope("session_start"), envelope("prompt", at=60), envelope("file_diff", at=90)]
@@ -79,6 +80,34 @@ def test_a_database_that_was_never_made_is_said_in_one_sentence(on_nothing):
 
 def test_nobody_else_can_look_into_the_folder_of_a_new_database(on_nothing, tmp_path):
     assert (tmp_path / "var").stat().st_mode & 0o777 == 0o700
+
+
+# flask backup and flask restore (tests/test_backups.py has what they promise)
+
+
+def test_on_postgresql_its_own_tools_are_named(app, refused, tmp_path):
+    if not is_postgres():
+        pytest.skip("SQLite has a backup of its own.")
+    (tmp_path / "there").write_bytes(b"")
+    for arguments in (["backup", tmp_path / "new"], ["restore", tmp_path / "there"]):
+        said = refused(*arguments)
+        assert "pg_dump and pg_restore" in said
+        assert "docs/backup.md" in said
+
+
+def test_on_sqlite_a_backup_is_one_file(app, flask, refused, tmp_path):
+    if is_postgres():
+        pytest.skip("PostgreSQL has tools of its own.")
+    file = tmp_path / "proofstone.tar"
+    assert f"{file}: the database, 0 bundles." in flask("backup", file)
+    assert "--overwrite" in refused("backup", file)
+    assert flask("backup", file, "--overwrite")
+
+
+def test_what_the_disk_says_against_it_is_said_in_a_sentence(app, refused, tmp_path):
+    if is_postgres():
+        pytest.skip("PostgreSQL has tools of its own.")
+    assert "No such file or directory" in refused("backup", tmp_path / "nowhere" / "proofstone.tar")
 
 
 # flask org

@@ -32,7 +32,7 @@ LAYERS = (
     {"log_masks"},
     {"models", "schemas", "wire", "model_proxy", "storage"},
     {"auth", "delivery", "migrations", "recordings", "cohort_table"},
-    {"gates", "config", "auditing", "idempotency", "rate_limits"},
+    {"gates", "config", "auditing", "idempotency", "rate_limits", "backups"},
     {"blueprints", "cli"},
     {"app"},
     # Programs, which start the service or call it.
@@ -233,6 +233,19 @@ def documented_commands() -> set[str]:
 
 def test_every_command_is_in_the_documents(app_on_database):
     assert set(commands(app_on_database)) - documented_commands() == set()
+
+
+def code_in(text: str) -> str:
+    """What stands in a document as code: whole blocks, and words within a sentence."""
+    return "\n".join(re.findall(r"```.*?```|`[^`\n]+`", text, re.DOTALL))
+
+
+def test_every_command_in_the_documents_exists(app_on_database):
+    existing = app_on_database.cli.commands
+    for name, child in re.findall(r"\bflask ([a-z]+)(?: ([a-z]+))?", code_in(documents())):
+        assert name in existing, f"flask {name}"
+        if isinstance(group := existing[name], Group):
+            assert child in group.commands, f"flask {name} {child}"
 
 
 @pytest.mark.parametrize("setting", fields(config.Config), ids=lambda setting: setting.name.upper())

@@ -137,7 +137,8 @@ def test_an_operation_documents_every_refusal_on_its_way(document):
         "415": {"unsupported_media_type"},
         "422": {"idempotency_key_reused"},
         "429": {"too_many_requests"},
-        "503": {"unavailable"},
+        "503": {"unavailable", "database_full"},
+        "507": {"disk_full"},
     }
 
 
