@@ -1,6 +1,5 @@
 """Wiring only: settings, database, errors, blueprints, commands. `gunicorn "app:create_app()"`."""
 
-import logging
 import sys
 from dataclasses import asdict
 from importlib import import_module
@@ -15,12 +14,13 @@ import auth
 import cli
 import config
 import errors
-import log_masks
+import log_lines
 import models
 import rate_limits
 import wire
 from blueprints import IdConverter, give_back_connection
-from blueprints.operations import Paths
+from blueprints.operations import Paths, operations_of
+from request_log import RequestLog
 from schemas import Error
 from storage import storage_from
 
@@ -62,6 +62,9 @@ the same shape: a sentence in `error`, a stable `code`, and for bad input the pl
 
 Answers say in `X-RateLimit-Limit`, `-Remaining` and `-Reset` (seconds since 1970) how many requests the credential
 may send, or the address without one. A request that creates takes an `Idempotency-Key`: sent again, it is done once.
+
+Every answer carries `X-Request-Id`, the name of the request in the service's logs: your own where you send one of up
+to 128 letters, digits and `._:-`, else a new one.
 """
 
 
@@ -77,10 +80,7 @@ class Api(flask_smorest.Api):
 def create_app(settings: config.Config | None = None) -> Flask:
     """The application; a setting that cannot be used ends the process with a sentence."""
     settings = settings or load_settings()
-    logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    log_masks.mask(logging.getLogger())
-    # peewee's debug lines quote every value of a statement, and keys are among them.
-    logging.getLogger("peewee").setLevel(max(logging.INFO, logging.getLogger().level))
+    log_lines.set_up(settings.log_level, settings.log_format)
     app = Flask("proofstone", static_folder=None)
     app.config.from_mapping({name.upper(): value for name, value in asdict(settings).items()}, **SPEC)
     app.config["MAX_CONTENT_LENGTH"] = wire.LONGEST_BODY_BYTES
@@ -93,6 +93,8 @@ def create_app(settings: config.Config | None = None) -> Flask:
     _register_blueprints(app)
     errors.register(app)
     cli.register(app)
+    # The outermost of all: what it measures is the whole of an answer.
+    app.wsgi_app = RequestLog(app.wsgi_app, operations_of(app))  # type: ignore[method-assign]
     return app
 
 

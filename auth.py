@@ -12,6 +12,7 @@ from werkzeug.local import LocalProxy
 from errors import InsufficientScope, Unauthenticated
 from models import CandidateKey, Reviewer, Session
 from models.base import clock
+from request_log import note_caller
 from rules import candidate_keys
 
 # Where a credential is presented, and who it names.
@@ -38,6 +39,7 @@ def required(kinds: type | UnionType, scope: str = "read", *, either_header: boo
             if isinstance(who, Reviewer):
                 who.require_scope(scope)
             g.caller = who
+            note_caller("reviewer" if isinstance(who, Reviewer) else "candidate", who.id)
             return view(*args, **kwargs)
 
         # Read where the operation is registered: what OpenAPI says cannot be something else than what happens.

@@ -379,6 +379,13 @@ class StoreUnavailable(Unavailable):
     )
 
 
+class NotReady(Unavailable):
+    """503: a part that the service needs is not there; `parts` says which."""
+
+    reason = "not_ready"
+    sentence = "The service is not ready: a part of it is missing at the moment. `parts` says which."
+
+
 PLAIN = {
     400: ("bad_request", "The request cannot be understood."),
     404: ("not_found", NotFound.sentence),
