@@ -1,6 +1,7 @@
 """Wiring only: settings, database, errors, blueprints, commands. `gunicorn "app:create_app()"`."""
 
 import sys
+from collections.abc import Callable
 from dataclasses import asdict
 from importlib import import_module
 from typing import Any
@@ -94,7 +95,8 @@ def create_app(settings: config.Config | None = None) -> Flask:
     errors.register(app)
     cli.register(app)
     # The outermost of all: what it measures is the whole of an answer.
-    app.wsgi_app = RequestLog(app.wsgi_app, operations_of(app))  # type: ignore[method-assign]
+    measure = _monitor(app)
+    app.wsgi_app = RequestLog(app.wsgi_app, operations_of(app), measure)  # type: ignore[method-assign]
     return app
 
 
@@ -136,6 +138,19 @@ def _register_blueprints(app: Flask) -> None:
         api.register_blueprint(import_module(f"blueprints.{name}").blp, url_prefix="/v1")
     app.extensions["openapi"] = api.spec
     app.register_blueprint(import_module("blueprints.docs").blp)
+
+
+def _monitor(app: Flask) -> Callable | None:
+    """What measures each request, where somebody may read the metrics."""
+    if not app.config["METRICS_TOKEN"]:
+        return None
+    # Not before it is known that they are wanted, and by whom: see monitoring.py.
+    from monitoring import Monitoring
+
+    app.register_blueprint(import_module("blueprints.metrics").blp)
+    pool = app.config["DATABASE_POOL"] if models.base.is_postgres() else None
+    monitoring = app.extensions["monitoring"] = Monitoring(pool)
+    return monitoring.measure
 
 
 def _note_connection() -> None:

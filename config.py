@@ -235,6 +235,10 @@ def load(environment: Mapping[str, str] = os.environ) -> Config:
         raise WrongSetting(
             "The setting PROXY_STREAMS is wrong: wanted is a number below WEB_THREADS, so that events get through."
         )
+    if (settings.s3_access_key_id is None) != (settings.s3_secret_access_key is None):
+        raise WrongSetting(
+            "The setting S3_ACCESS_KEY_ID is wrong: wanted is it and S3_SECRET_ACCESS_KEY, both or neither."
+        )
     return settings
 
 

@@ -60,6 +60,12 @@ class Unauthenticated(Refusal):
         return [("WWW-Authenticate", "Bearer")]
 
 
+class MetricsTokenRequired(Unauthenticated):
+    """401: the page of the metrics is for who has the METRICS_TOKEN."""
+
+    sentence = "This needs the service's METRICS_TOKEN as `Authorization: Bearer`."
+
+
 class InsufficientScope(Refusal):
     """403: the token is right, but may only read (R1)."""
 

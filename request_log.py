@@ -30,16 +30,18 @@ Operations = Mapping[str, tuple[str, str]]
 class Served:
     """What is known of one request: from its beginning, and more while it is served.
 
-    `caller` is the kind of the credential and its row's id. `milliseconds` end with the last byte of the answer.
+    `caller` is the kind of the credential and its row's id; `endpoint` is Flask's name of what answers, None where no
+    route matched. `milliseconds` end with the last byte of the answer.
     """
 
-    __slots__ = ("began", "caller", "environ", "id", "late_events", "milliseconds", "sent", "status")
+    __slots__ = ("began", "caller", "endpoint", "environ", "id", "late_events", "milliseconds", "sent", "status")
 
     def __init__(self, environ: dict[str, Any]):
         self.began = time.perf_counter()
         self.environ = environ
         self.id = _id_of(environ.get("HTTP_X_REQUEST_ID"))
         self.caller: tuple[str, Any] | None = None
+        self.endpoint: str | None = None
         self.late_events = 0
         self.status = 500
         self.sent = 0
@@ -49,12 +51,6 @@ class Served:
     def method(self) -> str:
         method = self.environ["REQUEST_METHOD"]
         return method if method in METHODS else "other"
-
-    @property
-    def endpoint(self) -> str | None:
-        """Flask's name of what answered; None where no route matched, or none was looked for."""
-        rule = getattr(self.environ.get("werkzeug.request"), "url_rule", None)
-        return rule.endpoint if rule else None
 
     @property
     def address(self) -> str:
@@ -124,6 +120,7 @@ class RequestLog:
 
         def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
             served.status = int(status[:3])
+            served.endpoint = _endpoint(environ)
             headers.append((HEADER, served.id))
             return start_response(status, headers, exc_info)
 
@@ -186,6 +183,12 @@ def _id_of(given: str | None) -> str:
     if given and HARMLESS_ID.fullmatch(given) and masked(given) == given:
         return given
     return str(uuid_utils.uuid7())
+
+
+def _endpoint(environ: dict[str, Any]) -> str | None:
+    """What answers; asked when the answer begins, since Flask lets go of the request before its end."""
+    rule = getattr(environ.get("werkzeug.request"), "url_rule", None)
+    return rule.endpoint if rule else None
 
 
 def _facts(served: Served, operation: str | None, route: str | None) -> Facts:

@@ -17,6 +17,9 @@ from models.webhooks import Webhook, WebhookDelivery
 # All tries of a message are over by then, so that a later failure belongs to a younger message.
 TRIES_LAST = timedelta(days=4)
 WEBHOOK = "webhook"
+# Messages to candidates and removals, messages to webhooks, events without a number in the feed, entries of the audit
+# log that are not chained, and candidates' events without a seal.
+NAMES = ("delivery", WEBHOOK, "feed", "audit", "seal")
 
 
 class Count(NamedTuple):
@@ -71,8 +74,7 @@ def failed_since(moment: datetime) -> int:
 
 
 def oldest_due() -> dict[str, datetime]:
-    """Since when the oldest of each queue has been due: `delivery`, `webhook`, `feed` (events without a number),
-    `audit` (entries that are not chained), `seal` (events without a seal); those that are empty are left out."""
+    """Since when the oldest of each queue (see NAMES) has been due; those that are empty are left out."""
     found = {
         "delivery": _least(Delivery, Delivery.due_at, _is_due(Delivery)),
         WEBHOOK: _least(WebhookDelivery, WebhookDelivery.due_at, _is_due(WebhookDelivery) & ~_is_held()),

@@ -47,4 +47,6 @@ class Caller:
     def request(
         self, method: str, path: str, headers: dict[str, str] | None = None, **options: Any
     ) -> TestResponse:
+        # Read to its end, as a server does; else the application would never come to know that it was.
+        options.setdefault("buffered", True)
         return self.client.open(path, method=method, headers=self.headers | (headers or {}), **options)
