@@ -34,12 +34,12 @@ def required(kinds: type | UnionType, scope: str = "read", *, either_header: boo
         @wraps(view)
         def wrapper(*args: Any, **kwargs: Any) -> Any:
             who = authenticate(EITHER_HEADER if either_header else CHAIN)
+            note_caller("reviewer" if isinstance(who, Reviewer) else "candidate", who.id)
             if not isinstance(who, kinds):
                 raise Unauthenticated()
             if isinstance(who, Reviewer):
                 who.require_scope(scope)
             g.caller = who
-            note_caller("reviewer" if isinstance(who, Reviewer) else "candidate", who.id)
             return view(*args, **kwargs)
 
         # Read where the operation is registered: what OpenAPI says cannot be something else than what happens.

@@ -1,6 +1,6 @@
 """What is wrong with an installation, part by part, each with a sentence on what to do (`flask doctor`).
 
-A check yields findings and raises nothing: what is missing or does not answer is a finding. None of them names a secret.
+A check yields findings and raises nothing: what is missing or does not answer is a finding. None names a secret.
 """
 
 import os

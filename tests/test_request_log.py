@@ -138,7 +138,8 @@ def test_the_audit_log_has_the_same_id(reviewer, assessment):
 
 
 def test_a_line_of_text_reads_as_names_and_values():
-    record = logging.LogRecord("proofstone.requests", logging.INFO, "", 0, Facts(status=200, route=None, ms=1.5), (), None)
+    facts = Facts(status=200, route=None, ms=1.5)
+    record = logging.LogRecord("proofstone.requests", logging.INFO, "", 0, facts, (), None)
     assert formatter("text").format(record).endswith("INFO proofstone.requests: status=200 ms=1.5")
 
 

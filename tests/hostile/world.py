@@ -34,7 +34,7 @@ INSIDE = (
 )
 NOT_FOUND = {"error": NotFound.sentence, "code": NotFound.reason}
 UNAUTHENTICATED = {"error": Unauthenticated.sentence, "code": Unauthenticated.reason}
-# Members that a refusal may carry beside the three of R26: R10, the rubric in use, places that are in the way, and parts.
+# Members that a refusal may carry beside the three of R26: R10, a rubric in use, places in the way, and parts.
 MORE_MEMBERS = {"used", "quota", "assessments", "entries", "parts"}
 
 
