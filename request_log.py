@@ -31,10 +31,12 @@ class Served:
     """What is known of one request: from its beginning, and more while it is served.
 
     `caller` is the kind of the credential and its row's id; `endpoint` is Flask's name of what answers, None where no
-    route matched. `milliseconds` end with the last byte of the answer.
+    route matched. `milliseconds` end with the last byte of the answer; `is_whole` tells whether all of it went out.
     """
 
-    __slots__ = ("began", "caller", "endpoint", "environ", "id", "late_events", "milliseconds", "sent", "status")
+    __slots__ = (
+        "began", "caller", "endpoint", "environ", "id", "is_whole", "late_events", "milliseconds", "sent", "status",
+    )  # fmt: skip
 
     def __init__(self, environ: dict[str, Any]):
         self.began = time.perf_counter()
@@ -42,6 +44,7 @@ class Served:
         self.id = _id_of(environ.get("HTTP_X_REQUEST_ID"))
         self.caller: tuple[str, Any] | None = None
         self.endpoint: str | None = None
+        self.is_whole = False
         self.late_events = 0
         self.status = 500
         self.sent = 0
@@ -158,6 +161,10 @@ class _Answer:
         try:
             piece = next(self._pieces)
         except StopIteration:
+            self._served.is_whole = True
+            self._end()
+            raise
+        except Exception:
             self._end()
             raise
         self._served.sent += len(piece)
@@ -193,7 +200,7 @@ def _endpoint(environ: dict[str, Any]) -> str | None:
 
 def _facts(served: Served, operation: str | None, route: str | None) -> Facts:
     caller = served.caller
-    return Facts(
+    facts = Facts(
         request=served.id,
         operation=operation,
         method=served.method,
@@ -204,6 +211,7 @@ def _facts(served: Served, operation: str | None, route: str | None) -> Facts:
         credential=f"{caller[0]}:{caller[1]}" if caller else None,
         address=served.address,
     )
+    return facts if served.is_whole else Facts(facts, broken=True)
 
 
 def _write(facts: Facts) -> None:

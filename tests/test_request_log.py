@@ -35,8 +35,9 @@ class Lines(logging.Handler):
 
 
 @pytest.fixture
-def lines(app):
+def lines(app, monkeypatch):
     """The lines of the requests from now on."""
+    monkeypatch.setattr(Caller, "reads_to_the_end", True)
     log, handler = logging.getLogger("proofstone.requests"), Lines()
     log.addHandler(handler)
     log.setLevel(logging.INFO)
@@ -129,6 +130,18 @@ def test_a_failure_is_one_line_of_the_request_and_one_of_what_failed(app, review
     (failure,) = (line for line in errors if "exception" in line)
     assert failure["request"] == lines.last["request"] == answer.headers["X-Request-Id"]
     assert "TypeError" in failure["exception"]
+
+
+def test_an_answer_that_broke_off_says_so(app, reviewer, lines, monkeypatch):
+    def pieces():
+        yield b"["
+        raise ConnectionResetError
+
+    (endpoint,) = (name for name, (operation, _) in app.wsgi_app.operations.items() if operation == "getMe")
+    monkeypatch.setitem(app.view_functions, endpoint, lambda: app.response_class(pieces()))
+    with pytest.raises(ConnectionResetError):
+        reviewer.get("/v1/me")
+    assert (lines.last["status"], lines.last["bytes"], lines.last["broken"]) == (200, 1, True)
 
 
 def test_the_audit_log_has_the_same_id(reviewer, assessment):
