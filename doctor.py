@@ -188,12 +188,12 @@ def _rate_limits(store: str | None) -> Finding:
 def _database() -> Iterator[Finding]:
     try:
         yield Finding(OK, "database", f"{_version()} answers.")
+        missing = migrations.missing()
     except AWAY as error:
         yield Finding(
             WRONG, "database", f"{_sentence(_first_line(error))} Is it running, and is DATABASE_URL right?"
         )
         return
-    missing = migrations.missing()
     if missing:
         yield Finding(WRONG, "migrations", f"{len(missing)} are missing: run `flask db upgrade`.")
         return
@@ -202,7 +202,7 @@ def _database() -> Iterator[Finding]:
         try:
             yield from check()
         except AWAY as error:
-            yield Finding(WRONG, "database", f"{_sentence(_first_line(error))}")
+            yield Finding(WRONG, "database", _sentence(_first_line(error)))
 
 
 def _version() -> str:
