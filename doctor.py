@@ -132,7 +132,9 @@ SETTINGS: tuple[Callable[[Mapping[str, Any]], str | None], ...] = (
 def _mail(settings: Mapping[str, Any]) -> Finding:
     transport = transport_from(settings["SMTP_URL"], settings["MAIL_FOLDER"])
     if not isinstance(transport, SmtpTransport):
-        return Finding(WARNING, "mail", "SMTP_URL is not set: invitations are saved as files and reach nobody.")
+        return Finding(
+            WARNING, "mail", "SMTP_URL is not set: invitations are saved as files and reach nobody."
+        )
     try:
         transport.try_out(MAIL_SECONDS)
     except DeliveryFailure as failure:

@@ -55,7 +55,9 @@ def test_every_answer_names_its_request(anonymous, lines, path):
 
 
 def test_a_body_that_is_too_large_is_answered_with_an_id(reviewer, lines):
-    answer = reviewer.request("POST", "/v1/assessments", data=b"x" * 2_000_000, content_type="application/json")
+    answer = reviewer.request(
+        "POST", "/v1/assessments", data=b"x" * 2_000_000, content_type="application/json"
+    )
     assert answer.status_code == 413
     assert lines.last["request"] == answer.headers["X-Request-Id"]
 
@@ -67,7 +69,9 @@ def test_a_harmless_id_is_taken_over(anonymous, lines, given):
     assert lines.last["request"] == given
 
 
-@pytest.mark.parametrize("given", ["", " ", "a b", "x" * 129, "ü", "a;b", "alice@example.com", "PST-ABCD-EFGH"])
+@pytest.mark.parametrize(
+    "given", ["", " ", "a b", "x" * 129, "ü", "a;b", "alice@example.com", "PST-ABCD-EFGH"]
+)
 def test_another_id_is_replaced(anonymous, given):
     answer = anonymous.request("GET", "/v1/health", headers={"X-Request-Id": given})
     UUID(answer.headers["X-Request-Id"])

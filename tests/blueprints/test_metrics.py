@@ -48,7 +48,9 @@ def test_without_the_setting_there_is_no_page(anonymous):
     assert (answer.status_code, answer.json["code"]) == (404, "not_found")
 
 
-@pytest.mark.parametrize("presented", [None, "", "Bearer", "Bearer wrong", TOKEN, f"Basic {TOKEN}", "Bearer ü"])
+@pytest.mark.parametrize(
+    "presented", [None, "", "Bearer", "Bearer wrong", TOKEN, f"Basic {TOKEN}", "Bearer ü"]
+)
 def test_without_the_token_nothing_is_shown(watched, presented):
     answer = Caller(watched, **({} if presented is None else {"Authorization": presented})).get("/metrics")
     assert (answer.status_code, answer.json["code"]) == (401, "unauthorized")
@@ -91,7 +93,9 @@ def test_late_events_are_counted(watched, key, clock, read):
 
 
 def test_queues_are_counted_by_kind_and_state(assessment, clock, read):
-    due, waiting, failed = (factories.make_key(assessment, f"{n}@example.com").invitation_id for n in range(3))
+    due, waiting, failed = (
+        factories.make_key(assessment, f"{n}@example.com").invitation_id for n in range(3)
+    )
     clock.fixed += timedelta(minutes=7)
     Delivery.update(due_at=clock.now() + timedelta(hours=1)).where(Delivery.id == waiting).execute()
     Delivery.get_by_id(failed).fail("550 no such user")

@@ -43,7 +43,11 @@ def line_of(service, answer):
 
 def test_each_line_is_json_and_names_its_request(watched):
     reviewer = watched.organization("Acme")
-    answers = [reviewer.post("/v1/assessments", ASSESSMENT), reviewer.get("/v1/nowhere"), reviewer.get("/docs")]
+    answers = [
+        reviewer.post("/v1/assessments", ASSESSMENT),
+        reviewer.get("/v1/nowhere"),
+        reviewer.get("/docs"),
+    ]
     for answer in answers:
         line = line_of(watched, answer)
         assert line["status"] == answer.status
