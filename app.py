@@ -1,7 +1,7 @@
 """Wiring only: settings, database, errors, blueprints, commands. `gunicorn "app:create_app()"`."""
 
-import logging
 import sys
+from collections.abc import Callable
 from dataclasses import asdict
 from importlib import import_module
 from typing import Any
@@ -15,12 +15,13 @@ import auth
 import cli
 import config
 import errors
-import log_masks
+import log_lines
 import models
 import rate_limits
 import wire
 from blueprints import IdConverter, give_back_connection
-from blueprints.operations import Paths
+from blueprints.operations import Paths, operations_of
+from request_log import RequestLog
 from schemas import Error
 from storage import storage_from
 
@@ -62,6 +63,9 @@ the same shape: a sentence in `error`, a stable `code`, and for bad input the pl
 
 Answers say in `X-RateLimit-Limit`, `-Remaining` and `-Reset` (seconds since 1970) how many requests the credential
 may send, or the address without one. A request that creates takes an `Idempotency-Key`: sent again, it is done once.
+
+Every answer carries `X-Request-Id`, the name of the request in the service's logs: your own where you send one of up
+to 128 letters, digits and `._:-`, else a new one.
 """
 
 
@@ -77,10 +81,7 @@ class Api(flask_smorest.Api):
 def create_app(settings: config.Config | None = None) -> Flask:
     """The application; a setting that cannot be used ends the process with a sentence."""
     settings = settings or load_settings()
-    logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    log_masks.mask(logging.getLogger())
-    # peewee's debug lines quote every value of a statement, and keys are among them.
-    logging.getLogger("peewee").setLevel(max(logging.INFO, logging.getLogger().level))
+    log_lines.set_up(settings.log_level, settings.log_format)
     app = Flask("proofstone", static_folder=None)
     app.config.from_mapping({name.upper(): value for name, value in asdict(settings).items()}, **SPEC)
     app.config["MAX_CONTENT_LENGTH"] = wire.LONGEST_BODY_BYTES
@@ -93,6 +94,9 @@ def create_app(settings: config.Config | None = None) -> Flask:
     _register_blueprints(app)
     errors.register(app)
     cli.register(app)
+    # The outermost of all: what it measures is the whole of an answer.
+    measure = _monitor(app)
+    app.wsgi_app = RequestLog(app.wsgi_app, operations_of(app), measure)  # type: ignore[method-assign]
     return app
 
 
@@ -134,6 +138,19 @@ def _register_blueprints(app: Flask) -> None:
         api.register_blueprint(import_module(f"blueprints.{name}").blp, url_prefix="/v1")
     app.extensions["openapi"] = api.spec
     app.register_blueprint(import_module("blueprints.docs").blp)
+
+
+def _monitor(app: Flask) -> Callable | None:
+    """What measures each request, where somebody may read the metrics."""
+    if not app.config["METRICS_TOKEN"]:
+        return None
+    # Not before it is known that they are wanted, and by whom: see monitoring.py.
+    from monitoring import Monitoring
+
+    app.register_blueprint(import_module("blueprints.metrics").blp)
+    pool = app.config["DATABASE_POOL"] if models.base.is_postgres() else None
+    monitoring = app.extensions["monitoring"] = Monitoring(pool)
+    return monitoring.measure
 
 
 def _note_connection() -> None:

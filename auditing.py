@@ -1,19 +1,17 @@
 """The audit log's side of a request: who did it, from where, by which request (models/audit.py)."""
 
-import re
 import uuid
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
-from flask import g, request
+from flask import request
 
 from auth import caller
-from models import Reviewer, db, new_id
+from models import Reviewer, db
 from models.audit import Actor, AuditEntry
+from request_log import current_id
 from schemas import camel
-
-REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 
 
 def change(made: str | None = None) -> Callable:
@@ -59,7 +57,7 @@ def note_export(action: str) -> None:
         action,
         Actor.of(caller._get_current_object()),
         came_from=request.remote_addr,
-        request_id=request_id(),
+        request_id=current_id(),
     )
 
 
@@ -71,16 +69,8 @@ def note_candidate(key: Any, action: str) -> None:
         Actor.of(key),
         subject_kind="candidate",
         subject_id=key.id,
-        request_id=request_id(),
+        request_id=current_id(),
     )
-
-
-def request_id() -> str:
-    """The request's id: the one that a proxy in front gave it, or one of our own."""
-    if "request_id" not in g:
-        given = request.headers.get("X-Request-Id", "")
-        g.request_id = given if REQUEST_ID.fullmatch(given) else str(new_id())
-    return g.request_id
 
 
 def _note(view: Callable, args: tuple, kwargs: dict[str, Any], made: list[Any], noun: str | None) -> None:
@@ -96,7 +86,7 @@ def _note(view: Callable, args: tuple, kwargs: dict[str, Any], made: list[Any], 
         members=sorted(camel(name) for body in args if isinstance(body, dict) for name in body),
         # A candidate's address would be data of a person, in a log from which nothing can be erased.
         came_from=request.remote_addr if isinstance(who, Reviewer) else None,
-        request_id=request_id(),
+        request_id=current_id(),
     )
 
 

@@ -13,6 +13,7 @@ from errors import InsufficientScope, Unauthenticated
 from models import CandidateKey, Reviewer, Session
 from models.base import Query, clock
 from models.compiled import Compiled, Parameter
+from request_log import note_caller
 from rules import candidate_keys
 
 # Where a credential is presented, and who it names.
@@ -34,6 +35,7 @@ def required(kinds: type | UnionType, scope: str = "read", *, either_header: boo
         @wraps(view)
         def wrapper(*args: Any, **kwargs: Any) -> Any:
             who = authenticate(EITHER_HEADER if either_header else CHAIN)
+            note_caller("reviewer" if isinstance(who, Reviewer) else "candidate", who.id)
             if not isinstance(who, kinds):
                 raise Unauthenticated()
             if isinstance(who, Reviewer):

@@ -19,9 +19,11 @@ from flask.cli import AppGroup, with_appcontext
 
 import backups
 import cohort_table
+import doctor
 import migrations
 import recordings
 from errors import Refusal
+from log_masks import masked
 from models import (
     Assessment,
     AuditEntry,
@@ -73,6 +75,7 @@ def register(app: Flask) -> None:
     app.cli.add_command(run_restore)
     app.cli.add_command(run_worker)
     app.cli.add_command(run_demo)
+    app.cli.add_command(run_doctor)
 
 
 def prepare() -> str | None:
@@ -384,6 +387,21 @@ def run_worker(once: bool, ready_fd: int | None) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: worker.stop())
     worker.run(ready_fd)
+
+
+@click.command("doctor")
+@with_appcontext
+def run_doctor() -> None:
+    """Look at every part of this installation; exits with 1 if something is wrong.
+
+    Says what to do, and never a secret. No mail is sent.
+    """
+    is_wrong = False
+    for finding in doctor.examine(current_app.config, current_app.extensions["storage"]):
+        click.echo(masked(f"{finding.state:8}{finding.part}: {finding.sentence}"))
+        is_wrong |= finding.state == doctor.WRONG
+    if is_wrong:
+        raise SystemExit(1)
 
 
 @click.command("demo")

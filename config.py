@@ -112,6 +112,18 @@ def log_level(value: str) -> str:
     return value.upper()
 
 
+def log_format(value: str) -> str:
+    if value.lower() not in ("json", "text"):
+        raise ValueError("json or text")
+    return value.lower()
+
+
+def metrics_token(value: str) -> str:
+    if len(secret(value)) < 16:
+        raise ValueError("at least 16 characters that nobody guesses")
+    return value
+
+
 def _setting(default: Any, sentence: str, parse: Callable[[str], Any]) -> Any:
     return field(default=default, metadata={"sentence": sentence, "parse": parse})
 
@@ -202,6 +214,12 @@ class Config:
         0, "How many proxies stand in front and add to X-Forwarded-For; 0 ignores the header.", count
     )
     log_level: str = _setting("INFO", "How much is logged: DEBUG, INFO, WARNING or ERROR.", log_level)
+    log_format: str = _setting(
+        "text", "The form of what is logged: json for programs, text for people.", log_format
+    )
+    metrics_token: str | None = _setting(
+        None, "What a Prometheus presents to read /metrics; without it there is no such page.", metrics_token
+    )
 
 
 def load(environment: Mapping[str, str] = os.environ) -> Config:
@@ -219,6 +237,10 @@ def load(environment: Mapping[str, str] = os.environ) -> Config:
     if settings.proxy_streams >= settings.web_threads:
         raise WrongSetting(
             "The setting PROXY_STREAMS is wrong: wanted is a number below WEB_THREADS, so that events get through."
+        )
+    if (settings.s3_access_key_id is None) != (settings.s3_secret_access_key is None):
+        raise WrongSetting(
+            "The setting S3_ACCESS_KEY_ID is wrong: wanted is it and S3_SECRET_ACCESS_KEY, both or neither."
         )
     return settings
 

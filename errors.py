@@ -75,6 +75,12 @@ class Unauthenticated(Refusal):
         return [("WWW-Authenticate", "Bearer")]
 
 
+class MetricsTokenRequired(Unauthenticated):
+    """401: the page of the metrics is for who has the METRICS_TOKEN."""
+
+    sentence = "This needs the service's METRICS_TOKEN as `Authorization: Bearer`."
+
+
 class InsufficientScope(Refusal):
     """403: the token is right, but may only read (R1)."""
 
@@ -415,6 +421,13 @@ class StoreUnavailable(Unavailable):
     sentence = (
         "The service cannot reach its store of bundles at the moment. Please try again in a few seconds."
     )
+
+
+class NotReady(Unavailable):
+    """503: a part that the service needs is not there; `parts` says which."""
+
+    reason = "not_ready"
+    sentence = "The service is not ready: a part of it is missing at the moment. `parts` says which."
 
 
 PLAIN = {

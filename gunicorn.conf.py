@@ -1,11 +1,15 @@
 """Settings of the web process; gunicorn reads PORT and WEB_CONCURRENCY by itself."""
 
 import os
+import shutil
+import tempfile
+from typing import Any
 
 from app import load_settings
 
 # A wrong setting ends the master here, once, rather than every worker that it would start again.
-threads = load_settings().web_threads
+settings = load_settings()
+threads = settings.web_threads
 worker_class = "web_worker.WebWorker"
 logger_class = "web_worker.Log"
 
@@ -20,5 +24,28 @@ access_log_format = '%(h)s %(t)s "%(m)s %(U)s" %(s)s %(B)s %(L)s'
 
 # The heartbeat file lies in memory where it can: on a busy disk a healthy worker would be taken for dead.
 worker_tmp_dir = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+# The folder in which all web processes count together, where somebody may read their metrics.
+METRICS = "PROMETHEUS_MULTIPROC_DIR"
+
+
+def on_starting(server: Any) -> None:
+    """In the master, before there is any web process."""
+    if settings.metrics_token:
+        os.environ[METRICS] = tempfile.mkdtemp(prefix="proofstone-metrics-", dir=worker_tmp_dir)
+
+
+def child_exit(server: Any, worker: Any) -> None:
+    """What a process counted stays; what it had in use, it has no more."""
+    if settings.metrics_token:
+        from prometheus_client.multiprocess import mark_process_dead
+
+        mark_process_dead(worker.pid)
+
+
+def on_exit(server: Any) -> None:
+    if settings.metrics_token:
+        shutil.rmtree(os.environ[METRICS], ignore_errors=True)
+
+
 # Nobody steers gunicorn over a socket; what is not opened cannot be misused.
 control_socket_disable = True

@@ -13,8 +13,15 @@ _SECRET = re.compile(
 )
 
 
+# What a secret begins with, as `casefold()` shows it: a search for these costs a tenth of the expression's.
+_MARKS = tuple(mark.casefold() for mark in ("PST-", PREFIX, WEBHOOK_PREFIX))
+
+
 def masked(text: str) -> str:
     """The text with the secret part of every candidate key, token and webhook's secret in it made unreadable."""
+    folded = text.casefold()
+    if not any(mark in folded for mark in _MARKS):
+        return text
     return _SECRET.sub(lambda found: f"{found[found.lastindex or 0]}****", text)
 
 

@@ -42,9 +42,9 @@ NOT_ASKED = HOP_BY_HOP | {
     "openai-project", "via", "x-api-key", "x-promptster-cli-version", "x-real-ip", "x-request-id", "x-request-start",
 }  # fmt: skip
 NOT_ASKED_PREFIXES = ("cf-", "x-forwarded-")
-# What a provider says of its own address would be taken as said of ours.
+# What a provider says of its own address would be taken as said of ours, and so would its name for the request.
 NOT_ANSWERED = HOP_BY_HOP | {
-    "alt-svc", "date", "nel", "report-to", "server", "set-cookie", "strict-transport-security",
+    "alt-svc", "date", "nel", "report-to", "server", "set-cookie", "strict-transport-security", "x-request-id",
 }  # fmt: skip
 
 

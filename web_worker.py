@@ -6,7 +6,7 @@
 - Told to stop, it takes in whoever has knocked already, then shuts its door, so that nobody waits in front of a
   process that is going away; and it cuts what is still running shortly before it would be killed.
 - What is no HTTP is refused in the API's own shape (R26), not as gunicorn's page of HTML.
-- The log never quotes a request line: its query may carry a candidate's key.
+- The log never quotes a request line: its query may carry a candidate's key. Its lines have the form of all others.
 """
 
 import contextlib
@@ -24,7 +24,9 @@ from gunicorn.glogging import Logger
 from gunicorn.http import errors
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
-import log_masks
+import config
+import log_lines
+import request_log
 
 SILENCE_SECONDS = 10
 HEAD_SECONDS = 10
@@ -44,12 +46,13 @@ OUR_FAULT = (errors.InvalidResponseHeader, errors.InvalidResponseHeaderName, err
 
 
 class Log(Logger):
-    """gunicorn's, in whose lines no key and no token can be read."""
+    """gunicorn's, in the form of all other lines; no key and no token can be read in them."""
 
     def setup(self, cfg: Any) -> None:
         super().setup(cfg)
-        log_masks.mask(self.error_log)
-        log_masks.mask(self.access_log)
+        formatter = log_lines.formatter(config.load().log_format)
+        for handler in (*self.error_log.handlers, *self.access_log.handlers):
+            handler.setFormatter(formatter)
 
 
 class WebWorker(ThreadWorker):
@@ -116,14 +119,15 @@ class WebWorker(ThreadWorker):
         if req is not None and refusal is MALFORMED:
             # Its body is malformed and nobody wanted to read it: it has been answered, and needs no second answer.
             return
-        if refusal is FAILED:
-            self.log.error("A request failed outside the application", exc_info=exc)
-        else:
-            self.log.info("Refused a malformed request (%s)", type(exc).__name__)
-        try:
-            util.write_nonblock(client, answer(*refusal))
-        except OSError:
-            self.log.debug("The client did not wait for its refusal")
+        with request_log.outside_the_application() as request_id:
+            if refusal is FAILED:
+                self.log.error("A request failed outside the application", exc_info=exc)
+            else:
+                self.log.info("Refused a malformed request (%s)", type(exc).__name__)
+            try:
+                util.write_nonblock(client, answer(*refusal, request_id))
+            except OSError:
+                self.log.debug("The client did not wait for its refusal")
 
 
 def limit_silence(sock: socket.socket) -> None:
@@ -169,10 +173,11 @@ def refusal_of(exc: Exception) -> Refusal:
     return REFUSALS.get(type(exc), MALFORMED)
 
 
-def answer(status: int, reason: str, code: str, sentence: str) -> bytes:
+def answer(status: int, reason: str, code: str, sentence: str, request_id: str) -> bytes:
     body = json.dumps({"error": sentence, "code": code})
     head = (
         f"HTTP/1.1 {status} {reason}\r\nConnection: close\r\nContent-Type: application/json\r\n"
-        f"X-Content-Type-Options: nosniff\r\nContent-Length: {len(body)}\r\n\r\n"
+        f"X-Content-Type-Options: nosniff\r\n{request_log.HEADER}: {request_id}\r\n"
+        f"Content-Length: {len(body)}\r\n\r\n"
     )
     return (head + body).encode("ascii")

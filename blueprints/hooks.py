@@ -10,6 +10,7 @@ from blueprints import Blueprint, refuses
 from errors import NotFound, NotRedeemed, Refusal, SessionClosed
 from models import Arrival, CandidateKey, Session
 from rate_limits import INGEST, counts_under
+from request_log import note_late_events
 from rules import instants
 from rules.envelopes import label
 from schemas import parse_id
@@ -36,6 +37,7 @@ def ingest(envelope):
     _require_own(envelope, session)
     arrival = Arrival(g.body, instants.parse(envelope["ts"]), request.get_data(as_text=True))
     (outcome,) = session.append(arrival)
+    note_late_events(outcome == "late")
     if outcome == "skipped":
         return {"ok": True, "skipped": True}, 200
     return {"ok": True, "late": True} if outcome == "late" else {"ok": True}
@@ -101,5 +103,6 @@ def _outcomes(session, arrivals):
         return iter(
             [{"id": each.envelope["id"], "status": "refused", "error": error.sentence} for each in arrivals]
         )
+    note_late_events(outcomes.count("late"))
     pairs = zip(arrivals, outcomes, strict=True)
     return iter([{"id": arrival.envelope["id"], "status": outcome} for arrival, outcome in pairs])

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from itertools import groupby
 from typing import Any
 
+from flask import Flask
 from flask_smorest.spec.plugins import FlaskPlugin
 
 from auth import security_of
@@ -16,6 +17,7 @@ from errors import (
     DuplicateCandidates,
     Invalid,
     NotFound,
+    NotReady,
     QuotaExceeded,
     Refusal,
     RubricInUse,
@@ -35,6 +37,7 @@ MEMBERS: dict[type[Refusal], dict[str, Any]] = {
         "entries": [{"path": ["candidateEmails", 1], "message": f"It has the open key {EXAMPLE_ID}."}]
     },
     QuotaExceeded: {"used": 10, "quota": 10},
+    NotReady: {"parts": {"database": "ok", "migrations": "behind", "storage": "ok"}},
     RubricInUse: {"assessments": [{"id": EXAMPLE_ID, "title": "Backend API Challenge"}]},
 }
 
@@ -54,6 +57,16 @@ def _path_parameter(found: dict[str, Any]) -> dict[str, Any]:
     noun = found["name"].removesuffix("_id").replace("_", " ")
     meaning = f"The {noun}'s id." if found["name"].endswith("_id") else f"The {noun}."
     return found | {"name": camel(found["name"]), "description": meaning}
+
+
+def operations_of(app: Flask) -> dict[str, tuple[str, str]]:
+    """By endpoints: the operation (of a page the endpoint itself), and the route as callers read it."""
+    found = {}
+    for rule in app.url_map.iter_rules():
+        is_of_the_api = rule.rule.startswith("/v1/")
+        name = camel(app.view_functions[rule.endpoint].__name__) if is_of_the_api else rule.endpoint
+        found[rule.endpoint] = (name, Paths.flaskpath2openapi(rule.rule))
+    return found
 
 
 def documented(view: Any, rule: str) -> dict[str, Any]:

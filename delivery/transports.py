@@ -10,7 +10,7 @@ import smtplib
 import ssl
 import tempfile
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from email.message import EmailMessage
 from pathlib import Path
 from typing import Literal, Protocol
@@ -60,6 +60,15 @@ class SmtpTransport:
 
     def forget(self, message_id: str) -> None:
         """A mail that was sent is with its recipient."""
+
+    def try_out(self, timeout_seconds: float) -> None:
+        """Greet the server and log in, without a message; raises TemporaryFailure where that does not work."""
+        impatient = replace(self, timeout_seconds=timeout_seconds)
+        connection = impatient._connected()
+        try:
+            impatient._prepare(connection)
+        finally:
+            _leave(connection)
 
     def _connected(self) -> smtplib.SMTP:
         host, port = self.server.host, self.server.port

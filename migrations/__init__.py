@@ -20,5 +20,10 @@ def status() -> list[tuple[str, bool]]:
     return [(migration.name, bool(migration.applied)) for migration in _runner().status()]
 
 
+def missing() -> list[str]:
+    """The names of those that have not been applied."""
+    return [name for name, applied in status() if not applied]
+
+
 def _runner() -> Runner:
     return Runner(db.obj, directory=str(FOLDER), table_name="migrations")

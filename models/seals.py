@@ -52,7 +52,7 @@ class Seal(Model):
 
     @classmethod
     def _seal_since(cls, seq: int) -> int:
-        waiting = _unsealed(seq).select(Event.session).distinct()
+        waiting = without_seal(seq).select(Event.session).distinct()
         return sum(cls.seal_session(session_id) for (session_id,) in list(waiting.tuples()))
 
     @classmethod
@@ -67,7 +67,7 @@ class Seal(Model):
     def _seal_some(cls, session_id: Any) -> int:
         with db.atomic():
             session = Session(id=session_id).take_turn()
-            unsealed = _unsealed().where(Event.session == session_id)
+            unsealed = without_seal().where(Event.session == session_id)
             head = session.seal_head or seals.beginning(str(session_id))
             rows: list[dict[str, Any]] = []
             for seq, event_id, received_at, envelope in pieces.piece(unsealed, Event.seq, Event.size):
@@ -115,7 +115,7 @@ class Seal(Model):
         return cls.select(cls.event_id).where(cls.session == session, cls.position == position).scalar()
 
 
-def _unsealed(since: int = 0) -> Query:
+def without_seal(since: int = 0) -> Query:
     """The events with a later number of arrival than `since` that have no seal."""
     unsealed = Event.select(Event.seq, Event.event_id, Event.received_at, Event.envelope)
     # The bound stands on both sides, or the database would read all seals to find those that are missing.

@@ -453,6 +453,14 @@ class Error(Schema):
             "sometimes": True,
         }
     )
+    parts = fields.Dict(
+        keys=fields.String(),
+        values=fields.String(),
+        metadata={
+            "description": "Only with `not_ready`: each part of the service, and whether it is `ok`.",
+            "sometimes": True,
+        },
+    )
     assessments = fields.List(
         fields.Nested(NamedAssessment),
         metadata={

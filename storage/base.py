@@ -82,6 +82,11 @@ class Storage(ABC):
     def delete(self, object_key: str) -> None:
         """Remove the object and what is left of broken uploads to it; nothing happens if it is not there."""
 
+    @abstractmethod
+    def check_writable(self) -> None:
+        """Try out whether a bundle could be stored now, leaving nothing new behind; Unavailable if not. Quick, also
+        where the store does not answer."""
+
     def remove_leftovers(self, before: datetime) -> int:
         """Remove what uploads left that ended with their process; only what is older. Returns how many. A store that
         takes an object whole or not at all has none."""

@@ -6,6 +6,7 @@ import hmac
 import os
 import re
 import secrets
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
@@ -94,6 +95,18 @@ class FolderStorage(Storage):
             for name in os.listdir(self.folder):
                 if name.startswith(f"{object_key}.") and name.endswith(".part"):
                     (self.folder / name).unlink(missing_ok=True)
+
+    def check_writable(self) -> None:
+        try:
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            # It never has a name, so that nothing is left, not even by a process that is killed.
+            with tempfile.TemporaryFile(dir=self.folder) as file:
+                file.write(b"?")
+                file.flush()
+        except OSError as error:
+            raise Unavailable(
+                f"The folder of bundles cannot be written to: {error.strerror or error}."
+            ) from error
 
     def remove_leftovers(self, before: datetime) -> int:
         """Remove what uploads left that ended with their process; only files untouched since then. Returns how many."""

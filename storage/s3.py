@@ -14,6 +14,8 @@ from storage.base import CONTENT_TYPE, Missing, Readable, Storage, Unavailable, 
 CONNECT_SECONDS, READ_SECONDS, TRIES = 3, 8, 2
 # While the store is away one caller in so many seconds tries it, and all others are refused at once.
 PAUSE_SECONDS = 5
+# What `check_writable` writes; no bundle can have this key.
+TRIAL = "write-check"
 
 
 class S3Storage(Storage):
@@ -71,6 +73,11 @@ class S3Storage(Storage):
         with _errors(), self._outage.noticed():
             yield
 
+    def check_writable(self) -> None:
+        """Writes the same empty object each time: who may only look at a bucket cannot store in it."""
+        with _errors():
+            self._impatient_client.put_object(Bucket=self.bucket, Key=f"{self.prefix}{TRIAL}", Body=b"")
+
     def _place(self, object_key: str) -> dict[str, str]:
         if not is_object_key(object_key):
             raise Missing("There is no such bundle.")
@@ -78,6 +85,13 @@ class S3Storage(Storage):
 
     @cached_property
     def _client(self) -> Any:
+        return self._client_with(CONNECT_SECONDS, READ_SECONDS, TRIES)
+
+    @cached_property
+    def _impatient_client(self) -> Any:
+        return self._client_with(connect_timeout=2, read_timeout=3, attempts=1)
+
+    def _client_with(self, connect_timeout: int, read_timeout: int, attempts: int) -> Any:
         # Imported here since it takes 25 MiB, which a service with a folder does not need.
         import boto3
         from botocore.config import Config
@@ -90,9 +104,9 @@ class S3Storage(Storage):
             # Newer checksums are unknown to some stores, and the client that uploads computes none.
             request_checksum_calculation="when_required",
             response_checksum_validation="when_required",
-            connect_timeout=CONNECT_SECONDS,
-            read_timeout=READ_SECONDS,
-            retries={"mode": "standard", "total_max_attempts": TRIES},
+            connect_timeout=connect_timeout,
+            read_timeout=read_timeout,
+            retries={"mode": "standard", "total_max_attempts": attempts},
         )
         return boto3.session.Session().client("s3", config=config, **self._settings)
 

@@ -9,7 +9,12 @@ from models import CandidateKey, Organization, Reviewer
 
 
 class Caller:
-    """Calls the application as somebody; `caller.get("/v1/me")`, `caller.post("/v1/assessments", {...})`."""
+    """Calls the application as somebody; `caller.get("/v1/me")`, `caller.post("/v1/assessments", {...})`.
+
+    reads_to_the_end -- whether each answer is read and closed at once, as a server does it, or as the test goes on
+    """
+
+    reads_to_the_end = False
 
     def __init__(self, app: Flask, **headers: str):
         self.client = app.test_client()
@@ -47,4 +52,5 @@ class Caller:
     def request(
         self, method: str, path: str, headers: dict[str, str] | None = None, **options: Any
     ) -> TestResponse:
+        options.setdefault("buffered", self.reads_to_the_end)
         return self.client.open(path, method=method, headers=self.headers | (headers or {}), **options)

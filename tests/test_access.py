@@ -64,6 +64,7 @@ ROWS = {
     "GET /replay/<session_id>": Row(ALL),
     "GET /start": Row(ALL),
     "GET /v1/health": Row(ALL),
+    "GET /v1/ready": Row(ALL),
     "GET /v1/assessments": Row(READ),
     "POST /v1/assessments": Row(CREATE, NEW_ASSESSMENT),
     "GET /v1/assessments/<assessment_id>": Row(CANDIDATE_TOO),

@@ -40,7 +40,8 @@ def test_an_empty_value_counts_as_not_set(name):
         ("RATELIMIT_STORAGE_URL", "valkey://store", "redis://store"),
         ("TRUSTED_PROXIES", "0", 0), ("TRUSTED_PROXIES", "2", 2),
         ("LOG_LEVEL", "warning", "WARNING"),
-        ("LOG_LEVEL", " Debug ", "DEBUG"),
+        ("LOG_LEVEL", " Debug ", "DEBUG"), ("LOG_FORMAT", "JSON", "json"),
+        ("METRICS_TOKEN", "x" * 16, "x" * 16),
     ],
 )  # fmt: skip
 def test_a_value_is_read(name, text, value):
@@ -59,7 +60,8 @@ def test_a_value_is_read(name, text, value):
         ("PROXY_STREAMS", "8"),
         ("RATELIMIT_ENABLED", "1"), ("RATELIMIT_DEFAULT", "many"), ("RATELIMIT_REFUSED", "10 per fortnight"),
         ("RATELIMIT_STORAGE_URL", "memcached://store"), ("RATELIMIT_STORAGE_URL", "redis://"),
-        ("TRUSTED_PROXIES", "-1"), ("TRUSTED_PROXIES", "all"),
+        ("TRUSTED_PROXIES", "-1"), ("TRUSTED_PROXIES", "all"), ("S3_ACCESS_KEY_ID", "alone"),
+        ("LOG_FORMAT", "xml"), ("METRICS_TOKEN", "short"), ("METRICS_TOKEN", "with a space in the middle"),
     ],
 )  # fmt: skip
 def test_a_wrong_value_stops_the_start_with_one_sentence(name, text):

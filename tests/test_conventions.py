@@ -30,9 +30,12 @@ SOURCES = [file for file in MODULES if "tests" not in file.relative_to(ROOT).par
 LAYERS = (
     {"rules", "errors", "hangups", "bundle_listing", "allowances"},
     {"log_masks"},
+    {"request_log"},
+    {"log_lines"},
     {"models", "schemas", "wire", "model_proxy", "storage"},
     {"auth", "delivery", "migrations", "recordings", "cohort_table"},
-    {"gates", "config", "auditing", "idempotency", "rate_limits", "backups"},
+    {"gates", "config", "auditing", "idempotency", "rate_limits", "readiness", "monitoring", "backups"},
+    {"doctor"},
     {"blueprints", "cli"},
     {"app"},
     # Programs, which start the service or call it.
@@ -63,6 +66,7 @@ MODELS_IN_ORDER = (
     "idempotency",
     "webhooks",
     "privacy",
+    "audit",
 )
 SEE_A_REQUEST = {"blueprints", "auth", "auditing", "gates", "wire", "app", "idempotency", "rate_limits"}
 MAY_USE = {

@@ -6,6 +6,7 @@ import random
 import subprocess
 import sys
 import threading
+import time
 import tracemalloc
 import urllib.error
 import urllib.request
@@ -420,6 +421,23 @@ def test_a_bundle_lies_under_the_prefix_with_its_type(s3, owner, bucket, key):
     assert (found["ContentLength"], found["ContentType"]) == (4, "application/gzip")
     s3.delete(key)
     assert "Contents" not in owner.list_objects_v2(Bucket=bucket, Prefix=f"kept/{key}")
+
+
+def test_trying_out_whether_the_store_takes_anything_leaves_one_object_at_most(s3, owner, bucket):
+    for _ in range(3):
+        s3.check_writable()
+    found = owner.list_objects_v2(Bucket=bucket, Prefix="kept/write-check")["Contents"]
+    assert [(each["Key"], each["Size"]) for each in found] == [("kept/write-check", 0)]
+
+
+def test_a_store_that_takes_nothing_says_so_at_once(s3_address):
+    away = S3Storage("bundles", endpoint_url=f"http://127.0.0.1:{free_port()}", region=REGION, **CREDENTIALS)
+    elsewhere = S3Storage("elsewhere", endpoint_url=s3_address, region=REGION, **CREDENTIALS)
+    for store in (away, elsewhere):
+        began = time.monotonic()
+        with pytest.raises(Unavailable):
+            store.check_writable()
+        assert time.monotonic() - began < 10
 
 
 def test_a_store_that_does_not_answer_is_unavailable(key):

@@ -33,7 +33,7 @@ def service(request, tmp_path_factory):
     url = f"sqlite:///{folder}/proofstone.db"
     if request.param == "postgresql":
         url = request.getfixturevalue("postgres_server").create_database(f"proofstone_hostile_{WORKER}")
-    with TalkativeService(folder, url, LOG_LEVEL="DEBUG").start(processes=1) as service:
+    with TalkativeService(folder, url, LOG_LEVEL="DEBUG", LOG_FORMAT="json").start(processes=1) as service:
         yield service
 
 

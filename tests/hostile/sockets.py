@@ -114,6 +114,7 @@ def check(answer: Answer) -> None:
     assert not 300 <= answer.status < 400
     if answer.status >= 200:
         assert answer.headers["x-content-type-options"] == "nosniff"
+        assert answer.headers["x-request-id"]
     if answer.status >= 400:
         assert answer.headers["content-type"] == "application/json"
         assert answer.json["error"]

@@ -6,6 +6,7 @@ from contextlib import closing, contextmanager
 import pytest
 
 from tests.hostile.sockets import HOST, JSON_TYPE, chunked
+from tests.live.service import wait_until
 
 
 def posted(path, headers, body):
@@ -80,6 +81,17 @@ def test_no_key_and_no_token_is_logged(service, line):
     for request in requests_with_secrets(line):
         line.send(request)
     assert_no_secret_is_logged(service, line)
+
+
+def test_every_answer_has_a_line_and_every_line_is_json(service, line):
+    answers = [answer for request in requests_with_secrets(line) for answer in line.send(request)]
+    names = {answer.headers["x-request-id"] for answer in answers if answer.status >= 200}
+    assert len(names) == len([answer for answer in answers if answer.status >= 200])
+
+    def waiting():
+        return names - {json.loads(text).get("request") for text in service.log().splitlines()}
+
+    wait_until(lambda: not waiting(), "Some answers have no line.")
 
 
 @pytest.mark.parametrize("table", ["candidate_keys", "reviewers", "events", "consents"])

@@ -34,8 +34,8 @@ INSIDE = (
 )
 NOT_FOUND = {"error": NotFound.sentence, "code": NotFound.reason}
 UNAUTHENTICATED = {"error": Unauthenticated.sentence, "code": Unauthenticated.reason}
-# Members that a refusal may carry beside the three of R26: R10, the rubric in use, and places that are in the way.
-MORE_MEMBERS = {"used", "quota", "assessments", "entries"}
+# Members that a refusal may carry beside the three of R26: R10, a rubric in use, places in the way, and parts.
+MORE_MEMBERS = {"used", "quota", "assessments", "entries", "parts"}
 
 
 class Belongings:

@@ -1,5 +1,6 @@
 """The database goes away and comes back: 503 while it is away, and nobody has to restart anything."""
 
+import subprocess
 import time
 from contextlib import closing
 
@@ -114,6 +115,23 @@ def test_a_crash_and_a_long_outage_are_answered_with_503_until_it_is_back(own_se
         assert began < after
         assert ended > before
     busy.assert_nothing_acknowledged_is_lost()
+
+
+@pytest.mark.slow
+def test_the_service_is_not_ready_until_the_database_is_back(own_service, server):
+    def ready():
+        return own_service.anonymous.get("/v1/ready")
+
+    assert ready().status == 200
+    server.kill()
+    told = wait_until(lambda: (answer := ready()).status == 503 and answer, "It says that it is ready.")
+    assert told["parts"] == {"database": "unavailable", "migrations": "unknown", "storage": "ok"}
+    assert int(told.headers["Retry-After"]) > 0
+    with pytest.raises(subprocess.CalledProcessError) as failed:
+        own_service.flask("doctor")
+    assert "\nwrong   database: " in failed.value.stdout
+    server.start()
+    wait_until(lambda: ready().status == 200, "It does not get ready again.")
 
 
 def assert_worker_delivers(busy):
