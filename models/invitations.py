@@ -291,16 +291,16 @@ def _set(key: CandidateKey, **values: Any) -> None:
 # Bounces
 
 
-def mark_bounced(address: str) -> int:
+def mark_bounced(address: str) -> list[CandidateKey]:
     """Note that mails to an address come back: nobody is reminded there, and its latest invitations count as failed.
 
-    Returns how many keys have it.
+    Returns the keys that have it.
     """
     with db.atomic():
         keys = list(CandidateKey.select().where(CandidateKey.address == address.strip().casefold()))
         CandidateKey.update(bounced=True).where(CandidateKey.id.in_([key.id for key in keys])).execute()
         Delivery.mark_bounced([key.invitation_id for key in keys if key.invitation_id], BOUNCED)
-    return len(keys)
+    return keys
 
 
 # Reminders

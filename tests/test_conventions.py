@@ -51,6 +51,7 @@ MODELS_IN_ORDER = (
     "occurrences",
     "delivery",
     "assessments",
+    "audit",
     "sessions",
     "scoring",
     "cohorts",

@@ -39,7 +39,8 @@ MORE_MEMBERS = {"used", "quota", "assessments", "entries"}
 
 
 class Belongings:
-    """An organization with an assessment, an issue, a rubric, a webhook, a spare token, and three keys."""
+    """An organization with an assessment, a fresh one besides, an issue, a rubric, a webhook, a spare token, and three
+    keys."""
 
     def __init__(self, app: Flask, name: str):
         self.organization: Organization = factories.make_organization(name)
@@ -52,6 +53,7 @@ class Belongings:
         self.assessment = factories.make_assessment(
             self.organization, title=f"Challenge of {name}", rubric_id=used.id
         )
+        self.fresh = factories.make_assessment(self.organization, title=f"Fresh of {name}", rubric_id=used.id)
         self.pending = factories.make_key(self.assessment, "pending@example.com", f"Pending of {name}")
         self.key = factories.make_key(self.assessment, "open@example.com", f"Open of {name}")
         self.session: Session = factories.make_session(self.key)
@@ -101,6 +103,8 @@ class World:
 
     def path(self, operation: Operation, **ids: Any) -> str:
         own = self.own.ids
+        if (operation.method, operation.path) == ("PATCH", "/v1/assessments/{assessmentId}"):
+            own["assessmentId"] = self.own.fresh.id
         if operation.path.endswith("/allow-redeem"):
             own["candidateId"] = self.own.key.id
         if operation.path.endswith(("/invite", "/extend", "/accommodation")):
@@ -142,6 +146,17 @@ class World:
         **headers: str,
     ) -> TestResponse:
         """Call as who may; what succeeds is undone. Path and query go out as they are, a byte a character."""
+        return undone(lambda: self.send(operation, path, body, query, **headers))
+
+    def send(
+        self,
+        operation: Operation,
+        path: str | None = None,
+        body: bytes | None = None,
+        query: str | None = None,
+        **headers: str,
+    ) -> TestResponse:
+        """The same with nothing undone."""
         if body is None and operation.members is not None:
             body = json.dumps(self.body(operation)).encode()
         caller = self.caller(operation)
@@ -150,9 +165,7 @@ class World:
         if query is None:
             query = f"key={self.own.key.key}" if "key" in operation.query_parameters else operation.query
         environ = {"PATH_INFO": path or self.path(operation), "QUERY_STRING": query}
-        return undone(
-            lambda: caller.request(operation.method, "/", headers, data=body, environ_overrides=environ)
-        )
+        return caller.request(operation.method, "/", headers, data=body, environ_overrides=environ)
 
 
 def quick_on(database: str) -> pytest.MarkDecorator:
