@@ -145,8 +145,11 @@ def _refuse_duplicates(candidates: list[dict[str, Any]], found: dict[str, Any]) 
 def _issue_missing(
     assessment: Assessment, candidates: list[dict[str, Any]], org_name: str | None, found: dict[str, Any]
 ) -> list[Any]:
-    """Issue keys for those without one, once for each address; all ids, in the order of the candidates."""
-    missing = {_address(each) or number: each for number, each in enumerate(candidates)}
+    """Issue keys for those without one, once for each address, as it stands first; all ids, in the order of the
+    candidates."""
+    missing: dict[Any, dict[str, Any]] = {}
+    for number, each in enumerate(candidates):
+        missing.setdefault(_address(each) or number, each)
     missing = {who: each for who, each in missing.items() if who not in found}
     issued = dict(zip(missing, assessment.issue_keys(list(missing.values()), org_name), strict=True))
     ids = found | issued

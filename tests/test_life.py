@@ -240,7 +240,9 @@ class Life(RuleBasedStateMachine):
         if key.session is None or key.assessment.deleted:
             assert answer.status_code == 404
             return
-        self._is_as_known(answer.json, key)
+        assert answer.json["status"] == key.session.status(self.now)
+        assert answer.json["eventCount"] == key.session.count(late=False)
+        assert answer.json["lateEventCount"] == key.session.count(late=True)
         assert (answer.json["metrics"] is not None) == (key.session.closed_as_of(self.now) is not None)
         if answer.json["metrics"]:
             assert answer.json["metrics"]["promptCount"] == key.session.count(late=False)
@@ -291,12 +293,8 @@ class Life(RuleBasedStateMachine):
         known = {key.session_id: key for key in self.known_keys if key.session and not key.assessment.deleted}
         assert {one["id"] for one in shown} == set(known)
         for one in shown:
-            self._is_as_known(one, known[one["id"]])
-
-    def _is_as_known(self, shown, key):
-        assert shown["status"] == key.session.status(self.now)
-        assert shown["eventCount"] == key.session.count(late=False)
-        assert shown.get("lateEventCount", key.session.count(late=True)) == key.session.count(late=True)
+            key = known[one["id"]]
+            assert (one["status"], one["candidateEmail"]) == (key.session.status(self.now), key.email)
 
     @invariant()
     def statuses_are_counted(self):

@@ -12,6 +12,7 @@ from flask import Flask
 from werkzeug.test import TestResponse
 
 import models
+import storage
 from errors import NotFound, Unauthenticated
 from models import CandidateKey, Delivery, Organization, Session, clock, db
 from tests.hostile.operations import Operation, operations
@@ -65,6 +66,17 @@ class Belongings:
         self.webhook = factories.make_webhook(self.organization, description=f"Webhook of {name}")
         self.delivery = models.WebhookDelivery.enqueue_test(self.webhook)
         self.finished = factories.make_closed_session(self.assessment, factories.envelope(id=self.event_id))
+        self.reader = Caller.reviewer(app, self.organization, scope="read")
+        self.upload = models.Upload.open(self.session, storage.new_object_key(str(self.session.id)))
+        models.ClientReport.keep(self.session, "device_start", {"host": name})
+        models.Score.give(
+            self.finished,
+            "quality",
+            self.reviewer.row,
+            value=1,
+            comment=f"Seen by {name}",
+            evidence=[self.event_id],
+        )
 
     @property
     def ids(self) -> dict[str, Any]:
@@ -82,6 +94,7 @@ class Belongings:
             "messageId": self.delivery.id,
             "candidateId": self.finished.key_id,
             "deliveryId": self.failed.id,
+            "objectKey": self.upload.object_key,
         }
 
 
@@ -94,7 +107,8 @@ class World:
         self.foreign = Belongings(app, FOREIGN_MARK)
         self.anonymous = Caller(app)
         # The first use of a token is noted on its row; the clock stands still, so the next ones are not.
-        self.own.reviewer.get("/v1/me")
+        for reviewer in (self.own.reviewer, self.own.reader):
+            reviewer.get("/v1/me")
 
     def caller(self, operation: Operation) -> Caller:
         if "reviewerToken" in operation.callers:
