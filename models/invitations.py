@@ -152,7 +152,7 @@ def _issue_missing(
         missing.setdefault(_address(each) or number, each)
     missing = {who: each for who, each in missing.items() if who not in found}
     issued = dict(zip(missing, assessment.issue_keys(list(missing.values()), org_name), strict=True))
-    ids = found | issued
+    ids: dict[Any, Any] = found | issued
     return [ids[_address(each) or number] for number, each in enumerate(candidates)]
 
 

@@ -333,9 +333,9 @@ def live(app, examples, steps):
 
 
 def test_a_short_life(app):
-    live(app, examples=5, steps=20)
+    live(app, examples=4, steps=15)
 
 
 @pytest.mark.slow
 def test_many_long_lives(app):
-    live(app, examples=100, steps=60)
+    live(app, examples=40, steps=50)

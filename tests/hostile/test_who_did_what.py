@@ -11,6 +11,7 @@ from delivery.worker import Worker
 from models import AuditEntry, CandidateKey, Session, Upload, WebhookDelivery, db
 from rules.hook_replies import Reply
 from tests.hostile.operations import DOCUMENT, operations
+from tests.hostile.world import quick_on
 
 # The event stream is the record itself: each event is kept as it came, sealed and signed (docs/integrity.md).
 THE_RECORD_ITSELF = {"ingest", "ingestBatch"}
@@ -46,6 +47,7 @@ def noted(world, operation):
     return [action for action, _ in fresh], answer.status_code
 
 
+@quick_on("sqlite")
 def test_every_operation_that_changes_something_is_noted_once(world):
     served = world.served()
     not_served = {action_of(operation) for operation in CHANGING if operation not in served}
@@ -57,6 +59,7 @@ def test_every_operation_that_changes_something_is_noted_once(world):
         assert noted(world, operation)[0] == expected, operation
 
 
+@quick_on("sqlite")
 def test_every_reading_of_a_record_is_noted_once_and_a_list_is_not(world):
     for operation in READING:
         action = action_of(operation)
@@ -70,6 +73,7 @@ def test_every_reading_of_a_record_is_noted_once_and_a_list_is_not(world):
             assert found == ([action] if is_noted else []), operation
 
 
+@quick_on("sqlite")
 def test_what_is_refused_is_noted_nowhere(world):
     for operation in operations():
         with db.atomic() as undone:
