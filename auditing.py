@@ -62,7 +62,7 @@ def note_export(action: str) -> None:
 
 
 def note_candidate(key: Any, action: str) -> None:
-    """Note what a candidate does whose key stands in the body, in the transaction of the work."""
+    """Note what a candidate does by a key that stands in the body or that the work names, in the work's transaction."""
     AuditEntry.note(
         key.organization_id,
         action,

@@ -85,7 +85,15 @@ def prepare() -> str | None:
         _import_issues(CATALOGUE)
     if Organization.select().exists():
         return None
-    return Organization.open("My company")[1]
+    return _open("My company")[1]
+
+
+def _open(name: str, plan: str = "self_hosted") -> tuple[Organization, str]:
+    with db.atomic():
+        organization, token = Organization.open(name, plan)
+        first = Reviewer.get(Reviewer.organization == organization)
+        _note(organization, "createOrg", further_ids=[str(first.id)])
+    return organization, token
 
 
 def _name(context: click.Context, parameter: click.Parameter, text: str) -> str:
@@ -117,7 +125,7 @@ def status() -> None:
 @click.option("--plan", type=click.Choice(list(plans.PLANS)), default="self_hosted", show_default=True)
 def create_org(name: str, plan: str) -> None:
     """Create an organization and print its first token, alone on the last line."""
-    organization, token = Organization.open(name, plan)
+    organization, token = _open(name, plan)
     click.echo(f"Created {organization.name} ({organization.id}). Its first token, shown only now:", err=True)
     click.echo(token)
 
@@ -222,6 +230,9 @@ def _import_issues(file: Path) -> int:
     with db.atomic():
         for entry in entries:
             Issue.upsert(entry)
+        # The catalogue is everybody's, so that everybody's log has it.
+        for organization in Organization.select(Organization.id):
+            _note(organization, "importIssues")
     return len(entries)
 
 
@@ -280,7 +291,7 @@ def rederive_sessions(assessment: str | None) -> None:
     changes = []
     with click.progressbar(list(closed), label="Deriving") as bar:
         for session in bar:
-            changes += [(session.id, *change) for change in session.rederive().items()]
+            changes += [(session.id, *change) for change in _rederived(session).items()]
     for session_id, name, (before, after) in changes:
         click.echo(f"{session_id}  {name}  {json.dumps(before)} -> {json.dumps(after)}")
     click.echo(
@@ -288,14 +299,25 @@ def rederive_sessions(assessment: str | None) -> None:
     )
 
 
+def _rederived(session: Session) -> dict[str, tuple[Any, Any]]:
+    with db.atomic():
+        changed = session.rederive()
+        if changed:
+            _note(session.organization, "rederiveSession", "session", session.id, members=list(changed))
+    return changed
+
+
 @deliveries.command("bounce")
 @click.argument("address")
 def bounce(address: str) -> None:
     """Note that mails to an address come back: its invitations count as failed, and nobody is reminded there."""
-    found = invitations.mark_bounced(address)
-    if not found:
+    with db.atomic():
+        keys = invitations.mark_bounced(address)
+        for key in keys:
+            _note(key.organization, "markBounced", "candidate", key.id)
+    if not keys:
         raise click.ClickException("No candidate has this address.")
-    click.echo(f"{found} candidate keys have this address.")
+    click.echo(f"{len(keys)} candidate keys have this address.")
 
 
 @audits.command("verify")
@@ -414,9 +436,11 @@ def run_demo(keep: bool | None) -> None:
     demo.run(in_a_terminal if keep is None else keep)
 
 
-def _note(organization: Organization, action: str, kind: str = "org", subject_id: Any = None) -> None:
+def _note(
+    organization: Organization, action: str, kind: str = "org", subject_id: Any = None, **facts: Any
+) -> None:
     subject = {"subject_kind": kind, "subject_id": subject_id or organization.id}
-    AuditEntry.note(organization.id, action, audit.COMMAND, **subject)
+    AuditEntry.note(organization.id, action, audit.COMMAND, **subject, **facts)
 
 
 def _organization(text: str) -> Organization:

@@ -9,7 +9,18 @@ import marshmallow as ma
 
 import wire
 from errors import NotFound, Refusal
-from models import Arrival, Assessment, CandidateKey, Consent, Organization, Reviewer, Session, db
+from models import (
+    Arrival,
+    Assessment,
+    AuditEntry,
+    CandidateKey,
+    Consent,
+    Organization,
+    Reviewer,
+    Session,
+    audit,
+    db,
+)
 from rules import instants
 from schemas import parse_id
 from schemas.candidate import Envelope
@@ -47,13 +58,20 @@ class Intake:
                     raise BrokenLine(f"{file}, line {number}: {_reason(error)}") from None
                 note_bytes(len(line))
             session.complete()
+            self._note("importSession", "session", session.id, further_ids=[str(session.key_id)])
         self.assessment = assessment
         return session
 
     def _open(self) -> Assessment:
         reviewer = Reviewer(organization=self.organization)
         brief = "Sessions that were recorded elsewhere."
-        return Assessment.open(reviewer, title=self.title, role="Recorded elsewhere", task_brief=brief)
+        opened = Assessment.open(reviewer, title=self.title, role="Recorded elsewhere", task_brief=brief)
+        self._note("createAssessment", "assessment", opened.id)
+        return opened
+
+    def _note(self, action: str, kind: str, subject_id: Any, **facts: Any) -> None:
+        subject = {"subject_kind": kind, "subject_id": subject_id}
+        AuditEntry.note(self.organization.id, action, audit.COMMAND, **subject, **facts)
 
 
 def _begin(assessment: Assessment, name: str) -> Session:

@@ -2,6 +2,7 @@
 
 from flask import request
 
+import auditing
 import auth
 import errors
 import storage
@@ -20,7 +21,7 @@ from errors import (
     TooLarge,
     UploadRefused,
 )
-from models import CandidateKey, ClientReport, Session, Submission, Upload, clock
+from models import CandidateKey, ClientReport, Session, Submission, Upload, clock, db
 from rate_limits import counts_under
 from rules import client_versions
 from schemas import parse_id
@@ -59,6 +60,7 @@ def check_version(query):
 @refuses(NotFound, NotRedeemed, SessionClosed)
 @blp.arguments(WorkspaceCommit)
 @blp.response(200, Recorded)
+@auditing.change()
 def report_workspace_commit(data):
     """Report the workspace's commit
 
@@ -73,6 +75,7 @@ def report_workspace_commit(data):
 @refuses(NotRedeemed, SessionClosed)
 @blp.arguments(DeviceCheck)
 @blp.response(200, Recorded)
+@auditing.change()
 def report_device(data):
     """Report the device
 
@@ -87,6 +90,7 @@ def report_device(data):
 @refuses(NotRedeemed, SessionClosed)
 @blp.arguments(HostedBoot)
 @blp.response(200, HostedBootAnswer)
+@auditing.change()
 def report_hosted_boot(data):
     """Report how a hosted workspace came up
 
@@ -101,6 +105,7 @@ def report_hosted_boot(data):
 @refuses(NotFound, NotRedeemed, AssessmentClosed, StoreUnavailable)
 @blp.arguments(OfSession)
 @blp.response(200, UploadPlace)
+@auditing.change()
 def open_upload(data):
     """Get a place to upload a bundle to
 
@@ -132,7 +137,10 @@ def submit_code(data):
     session = _own_session(data.pop("session_id"))
     upload = Upload.get_or_none(Upload.object_key == data.pop("bundle_key"), Upload.session == session)
     give_back_connection()
-    submission = Submission.keep(session, upload, _what_lies_there(upload), data)
+    found = _what_lies_there(upload)
+    with db.atomic():
+        submission = Submission.keep(session, upload, found, data)
+        auditing.note_candidate(caller, "submitCode")
     return {"ok": True, "verified": submission.verdict == "verified"}
 
 
@@ -153,6 +161,9 @@ def receive_bundle(object_key):
     give_back_connection()
     request.max_content_length = storage.LARGEST_BUNDLE
     folder.receive(object_key, request.stream, request.content_length)
+    upload = Upload.get_or_none(Upload.object_key == object_key)
+    if upload is not None:
+        auditing.note_candidate(upload.session.key, "receiveBundle")
     return {"ok": True}
 
 

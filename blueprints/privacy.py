@@ -30,6 +30,7 @@ def get_own_data():
 
     What, from when to when, by whom, on which consent, and until when it is kept.
     """
+    auditing.note_candidate(caller, "getOwnData")
     return _told(caller, Session.get_or_none(Session.key == caller))
 
 
@@ -47,6 +48,7 @@ def export_own_data():
     All that came from the candidate as one JSON Lines file: what is held, what the client handed in, and each event
     as it came. What reviewers think of it is theirs.
     """
+    auditing.note_candidate(caller, "exportOwnData")
     lines = _export(caller, Session.get_or_none(Session.key == caller))
     name = f'attachment; filename="candidate-{caller.id}.jsonl"'
     return Response(

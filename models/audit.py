@@ -15,7 +15,8 @@ ROWS_AT_A_TIME = 500
 
 
 class Actor(NamedTuple):
-    """Who does it: `reviewer` with the token's id and name, `candidate` with the key's id, `command` or `worker`."""
+    """Who does it: `reviewer` with the token's id and name, `candidate` with the key's id, `command`, `worker`, or the
+    `service` itself, whose rules act whoever notices it."""
 
     kind: str
     id: Any = None
@@ -28,7 +29,7 @@ class Actor(NamedTuple):
         return cls("candidate", caller.id)
 
 
-COMMAND, WORKER = Actor("command"), Actor("worker")
+COMMAND, WORKER, SERVICE = Actor("command"), Actor("worker"), Actor("service")
 
 
 class AuditEntry(Model):
@@ -189,4 +190,14 @@ def note_erasure(key: CandidateKey, actor: Actor) -> None:
     AuditEntry.note(key.organization_id, "eraseCandidate", actor, subject_kind="candidate", subject_id=key.id)
 
 
-__all__ = ["COMMAND", "WORKER", "Actor", "AuditChain", "AuditEntry", "chain_new", "note_erasure", "verify"]
+__all__ = [
+    "COMMAND",
+    "SERVICE",
+    "WORKER",
+    "Actor",
+    "AuditChain",
+    "AuditEntry",
+    "chain_new",
+    "note_erasure",
+    "verify",
+]

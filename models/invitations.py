@@ -152,8 +152,11 @@ def _refuse_duplicates(candidates: list[dict[str, Any]], found: dict[str, Any]) 
 def _issue_missing(
     assessment: Assessment, candidates: list[dict[str, Any]], org_name: str | None, found: dict[str, Any]
 ) -> list[dict[str, Any]]:
-    """Issue keys for those without one, once for each address; all records, in the order of the candidates."""
-    missing = {_address(each) or number: each for number, each in enumerate(candidates)}
+    """Issue keys for those without one, once for each address, as it stands first; all records, in the order of the
+    candidates."""
+    missing: dict[Any, dict[str, Any]] = {}
+    for number, each in enumerate(candidates):
+        missing.setdefault(_address(each) or number, each)
     missing = {who: each for who, each in missing.items() if who not in found}
     issued = assessment.issue_records(list(missing.values()), org_name)
     records = _records_by_address(found) | dict(zip(missing, issued, strict=True))
@@ -303,16 +306,16 @@ def _set(key: CandidateKey, **values: Any) -> None:
 # Bounces
 
 
-def mark_bounced(address: str) -> int:
+def mark_bounced(address: str) -> list[CandidateKey]:
     """Note that mails to an address come back: nobody is reminded there, and its latest invitations count as failed.
 
-    Returns how many keys have it.
+    Returns the keys that have it.
     """
     with db.atomic():
         keys = list(CandidateKey.select().where(CandidateKey.address == address.strip().casefold()))
         CandidateKey.update(bounced=True).where(CandidateKey.id.in_([key.id for key in keys])).execute()
         Delivery.mark_bounced([key.invitation_id for key in keys if key.invitation_id], BOUNCED)
-    return len(keys)
+    return keys
 
 
 # Reminders

@@ -25,6 +25,7 @@ from errors import (
 )
 from models import pieces
 from models.assessments import Assessment, CandidateKey
+from models.audit import SERVICE, AuditEntry
 from models.base import BytesField, GoesWithSession, Model, Query, TimestampField, clock, db, locked
 from models.compiled import Compiled, Parameter
 from models.delivery import Delivery
@@ -425,6 +426,9 @@ class Session(Model):
     def _settle(self) -> None:
         if self.closed_at is None and self.closed_as_of(clock.now()):
             self._close(self.closes_at, "limit")
+            AuditEntry.note(
+                self.organization_id, "closeAtLimit", SERVICE, subject_kind="session", subject_id=self.id
+            )
         elif self.closed_at is not None and self.metrics_due:
             self._derive()
 

@@ -7,6 +7,7 @@ import peewee
 
 from errors import AssessmentClosed, SessionClosed
 from models.assessments import CandidateKey
+from models.audit import WORKER, AuditEntry
 from models.base import GoesWithSession, Model, Query, TimestampField, clock, db
 from models.delivery import Delivery
 from models.sessions import Session
@@ -76,8 +77,20 @@ class Upload(Model):
         over = cls.expires_at <= clock.now() - KEPT_UNUSED
         unused = list(cls.select(cls, Session).join(Session).where(over, cls.id.not_in(used)))
         for upload in unused:
-            upload.let_go()
+            upload._remove_unused()
         return len(unused)
+
+    def _remove_unused(self) -> None:
+        with db.atomic():
+            self.let_go()
+            subject = {"subject_kind": "session", "subject_id": self.session_id}
+            AuditEntry.note(
+                self.session.organization_id,
+                "removeUnusedUpload",
+                WORKER,
+                **subject,
+                further_ids=[str(self.id)],
+            )
 
     def let_go(self) -> None:
         """Let go of the place, and from the store of its bundle, also of one that the address may still bring."""

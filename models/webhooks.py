@@ -10,6 +10,7 @@ import peewee
 
 from errors import TooManyWebhooks, WebhookDisabled
 from models.assessments import CandidateKey
+from models.audit import SERVICE, AuditEntry
 from models.base import Model, Query, TimestampField, clock, db, insert_rows, is_postgres, locked, new_id
 from models.occurrences import KEPT, Feed, Occurrence
 from models.orgs import Organization, Reviewer
@@ -125,9 +126,15 @@ class Webhook(Model):
         failing_since = self.failing_since or now
         self._set(failing_since=failing_since, held_until=now + hook_replies.hold(reply, now))
         if reply.is_gone:
-            self.disable("gone")
+            self._give_up("gone")
         elif self.is_enabled and hook_replies.is_hopeless(failing_since, now):
-            self.disable("failing")
+            self._give_up("failing")
+
+    def _give_up(self, reason: str) -> None:
+        self.disable(reason)
+        AuditEntry.note(
+            self.organization_id, "disableWebhook", SERVICE, subject_kind="webhook", subject_id=self.id
+        )
 
     def _still_former(self) -> list[dict[str, str]]:
         now = text_of(clock.now())

@@ -17,7 +17,8 @@ from rules.instants import text_of as moment
 
 LIMIT_DEFAULT, LIMIT_MOST = 50, 200
 OFFSET_MOST = 2**63 - 1
-_WHOLE_NUMBER = re.compile(r"([+-]?)0*([0-9]+)")
+# Leading noughts are taken once and never given back: to try each way of sharing them takes quadratic time.
+_WHOLE_NUMBER = re.compile(r"([+-]?)(?=[0-9])0*+([0-9]*)")
 # More digits than any range here has; further ones change nothing, and Python refuses to read thousands.
 _MOST_DIGITS = 20
 _SOURCE_OF_A_RULE = re.compile(r" \((?:R\d|client contract)[^)]*\)")
@@ -337,7 +338,7 @@ class QueryNumber(fields.Integer):
         if match is None:
             raise ma.ValidationError("Must be a whole number.")
         sign, digits = match.groups()
-        return int(sign + digits[:_MOST_DIGITS])
+        return int(sign + (digits[:_MOST_DIGITS] or "0"))
 
 
 class Limit(QueryNumber):

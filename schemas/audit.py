@@ -4,7 +4,7 @@ from marshmallow import fields, validate
 
 from schemas import Id, Instant, Moment, PageOf, PageQuery, Schema, described
 
-ACTORS = ("reviewer", "candidate", "command", "worker")
+ACTORS = ("reviewer", "candidate", "command", "worker", "service")
 
 
 class AuditQuery(PageQuery):
@@ -34,7 +34,8 @@ class AuditEntry(Schema):
     action = fields.String(metadata=described("The operation, by its operationId.", "issueKeys"))
     actor_kind = fields.String(
         metadata=described(
-            "Who did it: a `reviewer`, a `candidate`, a `command` on the server or the `worker`.",
+            "Who did it: a `reviewer`, a `candidate`, a `command` on the server, the `worker`, or the `service` by a "
+            "rule such as the time limit, whoever noticed it.",
             "reviewer",
             enum=list(ACTORS),
         )

@@ -259,6 +259,18 @@ def test_every_row_has_a_route(app_on_database):
     assert set(ROWS) - set(routes(app_on_database)) == set()
 
 
+def test_every_documented_operation_has_a_row(app_on_database):
+    paths = app_on_database.extensions["openapi"].to_dict()["paths"]
+    operations = {
+        f"{method.upper()} {path}"
+        for path, item in paths.items()
+        for method in item
+        if method != "parameters"
+    }
+    rows = {NAME.sub(lambda name: f"{{{camel(name[1])}}}", route) for route in ROWS}
+    assert len(operations & rows) == len(operations)
+
+
 def test_what_openapi_says_of_credentials_is_what_happens(app_on_database):
     paths = app_on_database.extensions["openapi"].to_dict()["paths"]
     for route, row in ROWS.items():

@@ -55,6 +55,7 @@ MODELS_IN_ORDER = (
     "occurrences",
     "delivery",
     "assessments",
+    "audit",
     "sessions",
     "scoring",
     "cohorts",
@@ -286,6 +287,29 @@ def test_every_make_target_that_the_documents_mention_explains_itself():
     explained = set(re.findall(r"^([a-z]+):.*## ", makefile, re.MULTILINE))
     mentioned = set(re.findall(r"`?make ([a-z]+)", documents()))
     assert mentioned <= explained
+
+
+def security_page() -> str:
+    return (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
+
+
+def test_every_test_that_the_page_on_security_names_exists():
+    named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", security_page())
+    missing = [
+        f"{file}::{test}"
+        for file, test in named
+        if f"\ndef {test}(" not in (ROOT / file).read_text(encoding="utf-8")
+    ]
+    assert missing == []
+
+
+def test_each_of_the_ten_names_what_defends_it_and_a_test():
+    parts = re.split(r"\n### (API\d+):2023 .*\n", security_page())[1:]
+    assert parts[::2] == [f"API{number}" for number in range(1, 11)]
+    for name, text in zip(parts[::2], parts[1::2], strict=True):
+        own = re.findall(r"`((?:\w+/)*\w+\.py)`", text)
+        assert "::test_" in text, name
+        assert [module for module in own if not (ROOT / module).exists()] == [], name
 
 
 # The database

@@ -227,6 +227,7 @@ def test_an_address_that_stands_twice_gets_one_key(reviewer, assessment):
     answer = issue(reviewer, assessment, "a@example.com", "A@example.com", onDuplicate="return")
     first, second = answer.json["keys"]
     assert first == second
+    assert first["candidateEmail"] == "a@example.com"
     assert CandidateKey.select().count() == 1
 
 

@@ -41,6 +41,30 @@ INSIDE = [
     "[64:ff9b::127.0.0.1]", "[64:ff9b::a9fe:a9fe]", "[64:ff9b:1::1]", "[2002:7f00:1::1]", "[2002:a9fe:a9fe::1]",
     "[2001:0:7f00:1::1]",
 ]  # fmt: skip
+# The same places written in ways that programs read differently; each whole, since its form is what matters.
+DISGUISED = [
+    "https://someone:secret@127.0.0.1/", "https://example.com@127.0.0.1/", "https://127.0.0.1:22/",
+    "https://127.0.0.1:0/", "https://127.0.0.1./", "https://LOCALHOST/", "https://\uff11\uff12\uff17.0.0.1/",
+    "https://\u2460\u2461\u2466.\u24ea.\u24ea.\u2460/", "https://127\u30020\u30020\u30021/",
+    "https://loc\u00adalhost/", "https://169.254.169.254.:443/latest/meta-data/", "https://[::ffff:127.1]/",
+    "https://[::1%25eth0]/", "https://[fe80::1%eth0]/", "https://127.0.0.1\\@example.com/", "https://127.0.0.1%00/",
+    "https://127.0.0.1%2f.example.com/", "https://127.0.0.1#@example.com/", "https://0/", "https://0.0/",
+    "https://" + "a" * 64 + "/", "https://127.0.0.1:99999/", "https://127.0.0.1:-1/", "https://[127.0.0.1/",
+    "gopher://127.0.0.1:25/", "dict://127.0.0.1/", "unix:///run/docker.sock", "javascript:alert(1)",
+]  # fmt: skip
+# Names that lead inside: they are what the resolver says, whatever they are called.
+NAMED_INSIDE = {
+    "metadata.google.internal": "169.254.169.254",
+    "127.0.0.1.nip.example": "127.0.0.1",
+    "localtest.example": "::1",
+    "kubernetes.default.svc": "10.96.0.1",
+    "xn--lcalhost-54a.example": "127.0.0.1",
+    "host.docker.internal.": "192.168.65.2",
+    "mapped.example": "::ffff:10.0.0.1",
+    "nat64.example": "64:ff9b::a9fe:a9fe",
+    "six-to-four.example": "2002:7f00:1::",
+    "shared.example": "100.64.0.1",
+}
 PUBLIC = [
     "93.184.216.34",
     "8.8.8.8",
@@ -103,6 +127,33 @@ def test_nothing_goes_inside(host):
         assert reply.status is None
         # A form that this machine's resolver does not take leads nowhere either.
         assert reply.words in (webhooks.FORBIDDEN, "The name of the receiver cannot be resolved.")
+
+
+@pytest.fixture
+def addresses_only(monkeypatch):
+    """Nobody is asked for a name: whatever is no address, in any form, is not known, save this machine's name."""
+    really = socket.getaddrinfo
+
+    def resolve(host, port, *args, **kwargs):
+        is_local = host.encode("idna").rstrip(b".").lower() == b"localhost"
+        return really(host, port, *args, flags=0 if is_local else socket.AI_NUMERICHOST, **kwargs)
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+
+
+@pytest.mark.usefixtures("no_connection", "addresses_only")
+@pytest.mark.parametrize("url", DISGUISED)
+def test_no_disguise_leads_inside(url):
+    reply = post(url, opened=())
+    assert reply.status is None
+    assert reply.words
+
+
+@pytest.mark.usefixtures("no_connection")
+@pytest.mark.parametrize(("name", "address"), NAMED_INSIDE.items())
+def test_no_name_leads_inside(names, name, address):
+    names[name] = [[address]]
+    assert post(f"https://{name}/hook", opened=()).words == webhooks.FORBIDDEN
 
 
 @pytest.mark.parametrize("address", PUBLIC)

@@ -48,10 +48,15 @@ DOCUMENT: dict[str, Any] = (
 
 
 @cache
+def every_operation() -> list[Operation]:
+    paths = DOCUMENT["paths"].items()
+    return [_operation(path, item, method) for path, item in paths for method in METHODS if method in item]
+
+
+@cache
 def operations() -> list[Operation]:
     """All but those of the model proxies, which answer in the providers' shapes."""
-    paths = [(path, item) for path, item in DOCUMENT["paths"].items() if not path.startswith("/v1/proxy/")]
-    return [_operation(path, item, method) for path, item in paths for method in METHODS if method in item]
+    return [operation for operation in every_operation() if not operation.path.startswith("/v1/proxy/")]
 
 
 def _operation(path: str, item: dict[str, Any], method: str) -> Operation:

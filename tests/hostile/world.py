@@ -12,6 +12,7 @@ from flask import Flask
 from werkzeug.test import TestResponse
 
 import models
+import storage
 from errors import NotFound, Unauthenticated
 from models import CandidateKey, Delivery, Organization, Session, clock, db
 from tests.hostile.operations import Operation, operations
@@ -39,7 +40,8 @@ MORE_MEMBERS = {"used", "quota", "assessments", "entries", "parts"}
 
 
 class Belongings:
-    """An organization with an assessment, an issue, a rubric, a webhook, a spare token, and three keys."""
+    """An organization with an assessment, a fresh one besides, an issue, a rubric, a webhook, a spare token, and three
+    keys."""
 
     def __init__(self, app: Flask, name: str):
         self.organization: Organization = factories.make_organization(name)
@@ -52,6 +54,7 @@ class Belongings:
         self.assessment = factories.make_assessment(
             self.organization, title=f"Challenge of {name}", rubric_id=used.id
         )
+        self.fresh = factories.make_assessment(self.organization, title=f"Fresh of {name}", rubric_id=used.id)
         self.pending = factories.make_key(self.assessment, "pending@example.com", f"Pending of {name}")
         self.key = factories.make_key(self.assessment, "open@example.com", f"Open of {name}")
         self.session: Session = factories.make_session(self.key)
@@ -63,6 +66,17 @@ class Belongings:
         self.webhook = factories.make_webhook(self.organization, description=f"Webhook of {name}")
         self.delivery = models.WebhookDelivery.enqueue_test(self.webhook)
         self.finished = factories.make_closed_session(self.assessment, factories.envelope(id=self.event_id))
+        self.reader = Caller.reviewer(app, self.organization, scope="read")
+        self.upload = models.Upload.open(self.session, storage.new_object_key(str(self.session.id)))
+        models.ClientReport.keep(self.session, "device_start", {"host": name})
+        models.Score.give(
+            self.finished,
+            "quality",
+            self.reviewer.row,
+            value=1,
+            comment=f"Seen by {name}",
+            evidence=[self.event_id],
+        )
 
     @property
     def ids(self) -> dict[str, Any]:
@@ -80,6 +94,7 @@ class Belongings:
             "messageId": self.delivery.id,
             "candidateId": self.finished.key_id,
             "deliveryId": self.failed.id,
+            "objectKey": self.upload.object_key,
         }
 
 
@@ -92,7 +107,8 @@ class World:
         self.foreign = Belongings(app, FOREIGN_MARK)
         self.anonymous = Caller(app)
         # The first use of a token is noted on its row; the clock stands still, so the next ones are not.
-        self.own.reviewer.get("/v1/me")
+        for reviewer in (self.own.reviewer, self.own.reader):
+            reviewer.get("/v1/me")
 
     def caller(self, operation: Operation) -> Caller:
         if "reviewerToken" in operation.callers:
@@ -101,6 +117,8 @@ class World:
 
     def path(self, operation: Operation, **ids: Any) -> str:
         own = self.own.ids
+        if (operation.method, operation.path) == ("PATCH", "/v1/assessments/{assessmentId}"):
+            own["assessmentId"] = self.own.fresh.id
         if operation.path.endswith("/allow-redeem"):
             own["candidateId"] = self.own.key.id
         if operation.path.endswith(("/invite", "/extend", "/accommodation")):
@@ -142,6 +160,17 @@ class World:
         **headers: str,
     ) -> TestResponse:
         """Call as who may; what succeeds is undone. Path and query go out as they are, a byte a character."""
+        return undone(lambda: self.send(operation, path, body, query, **headers))
+
+    def send(
+        self,
+        operation: Operation,
+        path: str | None = None,
+        body: bytes | None = None,
+        query: str | None = None,
+        **headers: str,
+    ) -> TestResponse:
+        """The same with nothing undone."""
         if body is None and operation.members is not None:
             body = json.dumps(self.body(operation)).encode()
         caller = self.caller(operation)
@@ -150,9 +179,7 @@ class World:
         if query is None:
             query = f"key={self.own.key.key}" if "key" in operation.query_parameters else operation.query
         environ = {"PATH_INFO": path or self.path(operation), "QUERY_STRING": query}
-        return undone(
-            lambda: caller.request(operation.method, "/", headers, data=body, environ_overrides=environ)
-        )
+        return caller.request(operation.method, "/", headers, data=body, environ_overrides=environ)
 
 
 def quick_on(database: str) -> pytest.MarkDecorator:
