@@ -433,9 +433,7 @@ class Session(Model):
             self._derive()
 
     def _close(self, moment: datetime, by: str, completed_at: datetime | None = None) -> None:
-        # Not before its beginning, where the clock was set back since.
-        moment = max(moment, self.created_at)
-        self._set(closed_at=moment, closed_by=by, completed_at=completed_at and moment)
+        self._set(closed_at=moment, closed_by=by, completed_at=completed_at)
         self._derive()
         status = "completed" if completed_at else "expired"
         self._tell(f"session.{status}", status)
