@@ -301,9 +301,9 @@ class Assessment(Model):
 
     @classmethod
     def held_by(cls, caller: Reviewer, strength: str = "FOR SHARE") -> Query:
-        """What the organization can issue keys to, held as by `hold`."""
-        query = cls.alive().where(cls.organization == caller.organization)
-        return locked(query, strength)
+        """What the organization can issue keys to, held as by `hold`, with what that takes to know."""
+        query = cls.alive().select(cls.id, cls.organization, cls.expires_in_days)
+        return locked(query.where(cls.organization == caller.organization), strength)
 
     def issue_keys(self, candidates: list[dict[str, Any]], org_name: str | None = None) -> list[Any]:
         """Issue one key for each candidate (`email`, `name`, either None) and queue the invitations: all, or none.
@@ -500,8 +500,8 @@ class KeyCount(Model):
     """How many valid keys each assessment has: the sum of its rows' changes, for totals that count nothing.
 
     Whoever issues or revokes adds a row in the same transaction: no one waits for another, and in every snapshot the
-    sum is what counting the keys would give. The worker makes one row of many (`fold`). With 100,000 keys a total takes
-    0.2 ms so, where counting took 25.
+    sum is what counting the keys would give. The worker makes one row of many (`fold`). A total takes the same 0.2 ms
+    so for any number of keys, where counting 10,000 of them took 10.
     """
 
     organization_id: Any

@@ -22,6 +22,12 @@ def kinds():
     return [row.type for row in Occurrence.select().order_by(Occurrence.id)]
 
 
+def begin_and_give_up(row):
+    with db.atomic():
+        insert_rows(Occurrence, [row])
+        raise Undone
+
+
 def test_rows_are_there_for_whoever_asks_next(row):
     with db.atomic():
         insert_rows(Occurrence, [row, row])
@@ -39,9 +45,8 @@ def test_without_rows_nothing_is_sent():
 
 def test_what_waits_when_a_part_is_undone_is_undone_with_it(row):
     insert_rows(Occurrence, [row | {"type": "before"}])
-    with pytest.raises(Undone), db.atomic():
-        insert_rows(Occurrence, [row | {"type": "inside"}])
-        raise Undone
+    with pytest.raises(Undone):
+        begin_and_give_up(row | {"type": "inside"})
     insert_rows(Occurrence, [row | {"type": "after"}])
     assert kinds() == ["before", "after"]
 

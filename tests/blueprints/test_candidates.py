@@ -389,7 +389,7 @@ def test_who_was_read_last_may_be_revoked_and_total_and_offset_stay_what_they_ar
 
 
 def test_behind_goes_with_the_filters(reviewer, assessment):
-    first, second, third = make_keys(assessment, 3)
+    first, _, third = make_keys(assessment, 3)
     make_session(third)
     page = listed(reviewer, after=str(first.id), status="active")
     assert [candidate["id"] for candidate in page["candidates"]] == [str(third.id)]
