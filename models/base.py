@@ -106,6 +106,9 @@ class Postgres(PooledPostgresqlDatabase):
         super().__init__(*args, **options)
 
     def begin(self, isolation_level: Any = None) -> None:
+        # Connecting forgets which transactions there are, and must not come after their beginning.
+        self.connect(reuse_if_open=True)
+        self._unsent.clear()
         self._unsent.add("BEGIN")
 
     def send_with_next(self, sql: str, params: Sequence[Any]) -> None:

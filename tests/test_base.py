@@ -66,3 +66,15 @@ def test_a_beginning_and_inserts_travel_with_the_statement_after_them(row):
         insert_rows(Occurrence, [row])
         Occurrence.select().count()
     assert len(statements) == 1
+
+
+def test_a_transaction_connects_where_nobody_has(app_on_database):
+    assert db.is_closed()
+    with db.atomic():
+        assert Occurrence.select().count() == 0
+    with db.atomic():
+        pass  # nothing to send, and nothing that waits for the next one
+    with pytest.raises(Undone), db.atomic():
+        raise Undone
+    assert not db.in_transaction()
+    db.close()
