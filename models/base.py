@@ -313,6 +313,8 @@ def insert_rows(model: Any, rows: list[dict[str, Any]]) -> None:
 def insert_new_rows(model: Any, rows: list[dict[str, Any]], unique: peewee.Field) -> int:
     """As insert_rows, leaving out rows whose value of the unique column is there already; returns how many there
     were not."""
+    if not rows:
+        return 0
     statement, values = _insert(model, rows)
     return db.execute_sql(f'{statement} ON CONFLICT ("{unique.column_name}") DO NOTHING', values).rowcount
 

@@ -6,7 +6,7 @@ from factories import make_organization
 from statements import counted
 
 from models import Occurrence, db
-from models.base import insert_rows, is_postgres
+from models.base import insert_new_rows, insert_rows, is_postgres
 
 
 class Undone(Exception):
@@ -40,6 +40,7 @@ def test_rows_are_there_for_whoever_asks_next(row):
 def test_without_rows_nothing_is_sent():
     with counted() as statements:
         insert_rows(Occurrence, [])
+        assert insert_new_rows(Occurrence, [], Occurrence.id) == 0
     assert statements == []
 
 

@@ -223,6 +223,13 @@ def test_the_open_key_of_an_address_stands_in_the_answer(reviewer, assessment, k
     assert Delivery.select().count() == 2
 
 
+def test_where_all_have_one_nothing_is_issued(reviewer, assessment):
+    first = issue(reviewer, assessment, "a@example.com").json["keys"]
+    again = issue(reviewer, assessment, "a@example.com", onDuplicate="return")
+    assert (again.status_code, again.json["keys"]) == (201, first)
+    assert CandidateKey.select().count() == 1
+
+
 def test_an_address_that_stands_twice_gets_one_key(reviewer, assessment):
     answer = issue(reviewer, assessment, "a@example.com", "A@example.com", onDuplicate="return")
     first, second = answer.json["keys"]
