@@ -11,7 +11,18 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 import migrations
-from models import Assessment, CandidateKey, Consent, Delivery, Organization, Reviewer, Session, clock, db
+from models import (
+    Assessment,
+    CandidateKey,
+    Consent,
+    Delivery,
+    Organization,
+    Reviewer,
+    Session,
+    clock,
+    db,
+    recounts,
+)
 from models.base import new_id
 
 ASSESSMENTS = 4
@@ -45,6 +56,8 @@ def fill() -> Targets:
         _insert(Delivery, map(_delivery, keys))
         sessions = list(_sessions(keys[:SESSIONS]))
         _insert(Session, sessions)
+        for assessment in assessments:
+            recounts.rebuild(assessment)
     assessment = _assessment(growing, "Growing")
     return Targets(
         token=token,

@@ -9,6 +9,7 @@ from models.occurrences import Feed, Occurrence, read_feed
 from models.orgs import Organization, Reviewer
 from models.privacy import DailyTask, Erasure
 from models.proxying import ModelUsage
+from models.rollups import CohortCount, CohortRollup
 from models.scoring import Score
 from models.seals import Seal
 from models.service_secrets import ServiceSecret, upload_secret
@@ -39,6 +40,8 @@ TABLES = [
     CandidateKey,
     Consent,
     Session,
+    CohortRollup,
+    CohortCount,
     SigningKey,
     Event,
     ModelUsage,
@@ -65,6 +68,8 @@ __all__ = [
     "AuditEntry",
     "CandidateKey",
     "ClientReport",
+    "CohortCount",
+    "CohortRollup",
     "Consent",
     "DailyTask",
     "Delivery",
