@@ -36,6 +36,7 @@ from models import (
     db,
     invitations,
     privacy,
+    recounts,
 )
 from rules import plans
 from schemas import moment, parse_id
@@ -64,12 +65,13 @@ tokens = Group("token", help="Reviewers' tokens.")
 library = Group("issues", help="The problem library.")
 sessions = Group("sessions", help="Candidates' sessions.")
 retention = Group("retention", help="How long what is known of candidates is kept.")
+cohorts = Group("cohorts", help="What is kept of each assessment's closed sessions for its statistics.")
 deliveries = Group("deliveries", help="Messages to candidates.")
 audits = Group("audit", help="The audit log.")
 
 
 def register(app: Flask) -> None:
-    for group in (database, orgs, tokens, library, sessions, deliveries, audits, retention):
+    for group in (database, orgs, tokens, library, sessions, cohorts, deliveries, audits, retention):
         app.cli.add_command(group)
     app.cli.add_command(run_backup)
     app.cli.add_command(run_restore)
@@ -305,6 +307,33 @@ def _rederived(session: Session) -> dict[str, tuple[Any, Any]]:
         if changed:
             _note(session.organization, "rederiveSession", "session", session.id, members=list(changed))
     return changed
+
+
+@cohorts.command("verify")
+@click.option("--assessment", metavar="ID", help="Only this assessment's cohort.")
+def verify_cohorts(assessment: str | None) -> None:
+    """Count the cohorts anew from their sessions and compare; names the first difference, and exits with 1 then."""
+    broken = False
+    for found in _assessments(assessment):
+        difference = recounts.first_difference(found)
+        click.echo(f"{found.id}  {found.title}  {difference or 'equal to its sessions'}")
+        broken = broken or difference is not None
+    if broken:
+        raise SystemExit(1)
+
+
+@cohorts.command("rebuild")
+@click.option("--assessment", metavar="ID", help="Only this assessment's cohort.")
+def rebuild_cohorts(assessment: str | None) -> None:
+    """Count the cohorts anew from their sessions; closes of an assessment wait while its cohort is counted."""
+    for found in _assessments(assessment):
+        recounts.rebuild(found)
+        click.echo(f"{found.id}  {found.title}")
+
+
+def _assessments(text: str | None) -> list[Assessment]:
+    """The one that is named, or all; deleted ones too, since those who work on one may still close their sessions."""
+    return [_assessment(text)] if text else list(Assessment.select().order_by(Assessment.id))
 
 
 @deliveries.command("bounce")

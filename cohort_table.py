@@ -46,13 +46,12 @@ COLUMNS = (
 
 def of_assessment(assessment: Assessment) -> list[str]:
     """The table of an assessment that has at least one closed session, from the database."""
-    Session.settle_all(Session.assessment == assessment)
-    sums = Session.cohort_sums(assessment)
+    Session.settle_all(assessment=assessment)
     rows = [
         Row(
             session.key.candidate_name or str(session.id),
             session.shown_metrics(),
-            Percentiles().dump(cohorts.percentiles(session, sums)),
+            Percentiles().dump(cohorts.percentiles([session.id])[session.id]),
         )
         for session in cohorts.members(assessment)
     ]

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import migrations
 from benchmarks import bulk
-from models import Assessment, CandidateKey, Consent, KeyCount, Organization, Reviewer, Session, db
+from models import Assessment, CandidateKey, Consent, KeyCount, Organization, Reviewer, Session, db, recounts
 from models.base import is_postgres
 
 ASSESSMENTS = 10
@@ -74,6 +74,8 @@ def fill(size: Size) -> Targets:
 
 def keep_up() -> None:
     """Do what happens by itself as data comes in through the API: the worker's sums, the database's statistics."""
+    for assessment in Assessment.select():
+        recounts.rebuild(assessment)
     KeyCount.fold()
     db.execute_sql("VACUUM ANALYZE" if is_postgres() else "ANALYZE")
 

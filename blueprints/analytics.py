@@ -53,9 +53,9 @@ def get_session_cohort_stats(session_id):
     The statistics of the session's assessment, with the session's percentiles once it is closed and not the only
     one. Null while no session of the assessment is closed.
     """
-    assessment = find(Session, session_id).assessment
-    Session.settle_all(Session.assessment == assessment)
-    return {"cohort_stats": cohorts.statistics(assessment, find(Session, session_id))}
+    session = find(Session, session_id)
+    Session.settle_all(assessment=session.assessment)
+    return {"cohort_stats": cohorts.compared(session.assessment, session.id)}
 
 
 @blp.get("/analytics/overview")
@@ -68,7 +68,7 @@ def get_overview(query):
     How many candidates were invited, began, completed and were hired, and the medians of their sessions: of all, by
     assessment, and by the month of the invitation.
     """
-    Session.settle_all(Session.organization == caller.organization)
+    Session.settle_all(organization=caller.organization)
     return overviews.overview(caller.organization, query.get("assessment_id"))
 
 
@@ -82,7 +82,7 @@ def get_top_candidates(query):
     By the one that you choose: there is no score that says who is better. High values come first, of
     `commandFailRate` low ones; sessions without a value are left out.
     """
-    Session.settle_all(Session.organization == caller.organization)
+    Session.settle_all(organization=caller.organization)
     metric = METRIC_OF[query["metric"]]
     found = overviews.top(caller.organization, metric, query["limit"], query.get("assessment_id"))
     return {"metric": metric.name, "candidates": found}

@@ -2,7 +2,6 @@
 
 import auth
 from blueprints import Blueprint, find
-from errors import NotFound
 from models import Assessment, Reviewer, Session, cohorts
 from schemas import parse_id
 from schemas.cohort_stats import CohortQuery, CohortStatistics
@@ -21,13 +20,7 @@ def cohort_stats(query, assessment_id):
     Null while there are none.
     """
     assessment = find(Assessment, assessment_id)
-    Session.settle_all(Session.assessment == assessment)
-    session = _session(assessment, query["session_id"]) if "session_id" in query else None
-    return {"cohort_stats": cohorts.statistics(assessment, session)}
-
-
-def _session(assessment: Assessment, text: str) -> Session:
-    session = Session.get_or_none(Session.id == parse_id(text), Session.assessment == assessment)
-    if session is None:
-        raise NotFound()
-    return session
+    Session.settle_all(assessment=assessment)
+    if "session_id" in query:
+        return {"cohort_stats": cohorts.compared(assessment, parse_id(query["session_id"]))}
+    return {"cohort_stats": cohorts.statistics(assessment)}

@@ -9,6 +9,7 @@ from models.occurrences import Feed, Occurrence, read_feed
 from models.orgs import Organization, Reviewer
 from models.privacy import DailyTask, Erasure
 from models.proxying import ModelUsage
+from models.rollups import CohortCount, CohortRollup
 from models.scoring import Score
 from models.seals import Seal
 from models.service_secrets import ServiceSecret, upload_secret
@@ -40,6 +41,8 @@ TABLES = [
     KeyCount,
     Consent,
     Session,
+    CohortRollup,
+    CohortCount,
     SigningKey,
     Event,
     ModelUsage,
@@ -66,6 +69,8 @@ __all__ = [
     "AuditEntry",
     "CandidateKey",
     "ClientReport",
+    "CohortCount",
+    "CohortRollup",
     "Consent",
     "DailyTask",
     "Delivery",

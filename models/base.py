@@ -244,6 +244,11 @@ def locked(query: Query, strength: Any = "FOR NO KEY UPDATE") -> Query:
     return query.for_update(strength) if is_postgres() else query
 
 
+def snapshot() -> Any:
+    """A transaction whose statements all see one moment; inside of another it is a part of that one."""
+    return db.atomic("REPEATABLE READ") if is_postgres() else db.atomic()
+
+
 @contextlib.contextmanager
 def alone(name: str) -> Iterator[None]:
     """Let only one process at a time do what stands inside: an advisory lock, or for SQLite a lock file."""

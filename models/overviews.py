@@ -6,11 +6,12 @@ from typing import Any
 
 import peewee
 
+from models import cohorts
 from models.assessments import Assessment, CandidateKey
 from models.base import Query, clock, is_postgres
 from models.orgs import Organization
 from models.sessions import Session, key_status
-from rules.cohorts import METRICS, Metric, average, median, percentile
+from rules.cohorts import METRICS, Metric, average, median
 
 FUNNEL = ("invited", "redeemed", "completed", "hired")
 # In the order of METRICS.
@@ -63,10 +64,6 @@ def top(
 ) -> list[dict[str, Any]]:
     """The closed sessions with the best values of a metric, each with its percentile in its own cohort (R20)."""
     column = getattr(Session, metric.field)
-    worst_first, best_first = (
-        (column.desc(), column.asc()) if metric.lower_is_better else (column.asc(), column.desc())
-    )
-    cohort = [Session.assessment]
     query = Session.select(
         Session.id.alias("session_id"),
         Session.key.alias("candidate_id"),
@@ -77,17 +74,16 @@ def top(
         CandidateKey.candidate_email,
         key_status(clock.now()).alias("status"),
         column.alias("value"),
-        peewee.fn.RANK().over(partition_by=cohort, order_by=[worst_first]).alias("rank"),
-        peewee.fn.COUNT(Session.id).over(partition_by=cohort).alias("sessions"),
     )
     query = _closed(_with_key_and_assessment(query), organization, assessment_id).where(column.is_null(False))
-    best: Any = query.order_by(best_first, Session.created_at, Session.id).limit(limit).dicts()
-    return [_ranked(row, metric) for row in best]
+    best_first = column.asc() if metric.lower_is_better else column.desc()
+    best: Any = list(query.order_by(best_first, Session.created_at, Session.id).limit(limit).dicts())
+    ranks = cohorts.percentiles([row["session_id"] for row in best], [metric])
+    return [_shown(row, metric) | {"percentile": ranks[row["session_id"]][metric.field]} for row in best]
 
 
-def _ranked(row: dict[str, Any], metric: Metric) -> dict[str, Any]:
-    shown = row["value"] if metric.unit == 1 else average(row["value"], 1, metric)
-    return row | {"value": shown, "percentile": percentile(row["rank"] - 1, row["sessions"], True)}
+def _shown(row: dict[str, Any], metric: Metric) -> dict[str, Any]:
+    return row if metric.unit == 1 else row | {"value": average(row["value"], 1, metric)}
 
 
 def _with_key_and_assessment(query: Query) -> Query:

@@ -31,8 +31,8 @@ from models.compiled import Compiled, Parameter
 from models.delivery import Delivery
 from models.occurrences import Occurrence
 from models.orgs import Organization
+from models.rollups import CohortRollup
 from rules import candidate_keys, envelopes, event_chain, metrics, retention, session_clock, summaries
-from rules.cohorts import METRICS, Metric
 
 # Judging a signature takes time by the length of the text; ingest has to answer at once.
 JUDGED_AT_ONCE_BYTES = 256 * 1024
@@ -404,17 +404,27 @@ class Session(Model):
     # The numbers
 
     @classmethod
-    def unsettled(cls, now: datetime) -> Query:
-        """Sessions whose limit has passed, or whose metrics are due again."""
-        due = cls.closed_at.is_null() & (cls.closes_at <= now)
-        stale = cls.metrics_due & cls.closed_at.is_null(False)
-        return cls.select().where(due | stale)
+    def unsettled(cls, now: datetime) -> Any:
+        """Sessions whose limit has passed, or whose metrics are due again: each half from its own partial index."""
+        columns = (cls.id, cls.assessment, cls.organization)
+        due = cls.select(*columns).where(cls.closed_at.is_null(), cls.closes_at <= now)
+        stale = cls.select(*columns).where(cls.metrics_due, cls.closed_at.is_null(False))
+        return due.union_all(stale)
 
     @classmethod
-    def settle_all(cls, *where: Any) -> int:
-        """Settle each session that needs it and fits, each in its own transaction; returns how many."""
-        waiting = list(cls.unsettled(clock.now()).where(*where).order_by(cls.id))
-        for session in waiting:
+    def settle_all(cls, **whose: Model) -> int:
+        """Settle each session that needs it, each in its own transaction, of one `assessment` or `organization` where
+        it is named; returns how many.
+
+        Whose they are is asked here, since few wait at any moment: SQLite, asked for those of an assessment, would
+        look through all of its sessions.
+        """
+        waiting = [
+            session
+            for session in cls.unsettled(clock.now())
+            if all(getattr(session, f"{name}_id") == row.id for name, row in whose.items())
+        ]
+        for session in sorted(waiting, key=lambda session: session.id):
             session.settle()
         return len(waiting)
 
@@ -439,15 +449,24 @@ class Session(Model):
         self._tell(f"session.{status}", status)
 
     def _derive(self) -> None:
+        """Derive the metrics, here and nowhere else, and let the cohort follow in the same transaction."""
+        # By its first derivation, at the close, it joins the cohort.
+        before = None if self.derivation_version is None else self._counted()
+        self._set(metrics_due=False, **self._derived())
+        CohortRollup.replace_session(self.assessment_id, before, self._counted())
+
+    def _derived(self) -> dict[str, Any]:
         found = metrics.derive(Event.timeline(self), self._test_result(), prices())
         if found.event_count == 0 and self.event_count:
             # The events were erased or are past their retention: the session keeps its numbers.
-            self._set(metrics_due=False, **self._tests_alone(found))
-            return
+            return self._tests_alone(found)
         values = asdict(found)
         columns = {name: values.pop(name) for name in (*METRIC_COLUMNS, "event_count")}
-        version = values.pop("version")
-        self._set(metrics_due=False, derivation_version=version, further_metrics=values, **columns)
+        return columns | {"derivation_version": values.pop("version"), "further_metrics": values}
+
+    def _counted(self) -> dict[str, Any]:
+        """What the cohort counts of the session."""
+        return {name: getattr(self, name) for name in COHORT_COLUMNS}
 
     def submitted_tests(self) -> dict[str, Any] | None:
         """The submitted result, as it came in."""
@@ -489,59 +508,6 @@ class Session(Model):
             after = session.shown_metrics() or {}
         changed = {name for name in before | after if before.get(name) != after.get(name)}
         return {name: (before.get(name), after.get(name)) for name in sorted(changed)}
-
-    # The cohort
-
-    @classmethod
-    def cohort_sums(cls, assessment: Assessment) -> dict[str, int]:
-        """Of the sessions that have closed: `sessions`, how many `passed`, and for each metric's field the
-        `<field>_sum` and `<field>_count` of its values, all exact (R19, R21); besides, the `oldest_version` and the
-        `newest_version` by which they were derived."""
-        sums = []
-        for metric in METRICS:
-            column = getattr(cls, metric.field)
-            sums += [
-                peewee.fn.SUM(column).alias(f"{metric.field}_sum"),
-                peewee.fn.COUNT(column).alias(f"{metric.field}_count"),
-            ]
-        sessions, passed = (
-            peewee.fn.COUNT(cls.id),
-            peewee.fn.COUNT(peewee.Case(None, ((cls.tests_passed, 1),))),
-        )
-        versions = [
-            peewee.fn.MIN(cls.derivation_version).alias("oldest_version"),
-            peewee.fn.MAX(cls.derivation_version).alias("newest_version"),
-        ]
-        query = cls.select(sessions.alias("sessions"), passed.alias("passed"), *versions, *sums)
-        row: Any = query.where(cls.assessment == assessment, cls.closed_at.is_null(False)).dicts().get()
-        # PostgreSQL adds integers up to a numeric, and nothing at all to NULL.
-        return {name: int(value or 0) for name, value in row.items()}
-
-    @classmethod
-    def derivation_versions(cls, assessment: Assessment) -> list[int]:
-        """The versions of the definition by which the cohort's metrics were derived; usually there is one."""
-        query = cls.select(cls.derivation_version).distinct()
-        query = query.where(
-            cls.assessment == assessment,
-            cls.closed_at.is_null(False),
-            cls.derivation_version.is_null(False),
-        )
-        rows: Any = query.order_by(cls.derivation_version).tuples()
-        return [version for (version,) in rows]
-
-    def beaten(self) -> dict[str, int]:
-        """For each metric's field, how many sessions of the cohort have a strictly worse value (R20)."""
-        counts = [
-            peewee.fn.COUNT(peewee.Case(None, ((self._beats(metric), 1),))).alias(metric.field)
-            for metric in METRICS
-        ]
-        cohort = (Session.assessment == self.assessment_id) & Session.closed_at.is_null(False)
-        row: Any = Session.select(*counts).where(cohort).dicts().get()
-        return row
-
-    def _beats(self, metric: Metric) -> peewee.Expression:
-        column, value = getattr(Session, metric.field), getattr(self, metric.field)
-        return column > value if metric.lower_is_better else column < value
 
     # Helpers
 
@@ -587,6 +553,7 @@ METRIC_COLUMNS = (
     "first_change_latency_ms",
     "tests_passed",
 )
+COHORT_COLUMNS = (*METRIC_COLUMNS, "derivation_version")
 
 
 class SigningKey(Model, GoesWithSession):

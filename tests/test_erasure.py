@@ -32,6 +32,8 @@ from models import (
     AuditEntry,
     CandidateKey,
     ClientReport,
+    CohortCount,
+    CohortRollup,
     Consent,
     DailyTask,
     Delivery,
@@ -71,6 +73,7 @@ WITHOUT_A_PERSON = {
     KeyCount,  # numbers
     Consent,  # that somebody agreed to a text, and when
     ModelUsage,  # numbers, and the names that providers give their models
+    CohortRollup, CohortCount,  # numbers that belong to no single session
     Erasure, DailyTask, ServiceSecret,
     AuditEntry, AuditChain,  # ids of what was done to whom, and names of tokens
     Occurrence, Feed, Webhook,  # ids and states, and receivers

@@ -81,13 +81,15 @@ def test_events_that_came_after_the_close_are_no_change_of_the_definition(flask,
     assert Session.get_by_id(closed.id).prompt_count == 3
 
 
-def test_a_cohort_that_mixes_versions_says_so(flask, reviewer, assessment, closed):
+def test_a_cohort_that_mixes_versions_says_so(flask, reviewer, assessment, closed, monkeypatch):
     path = f"/v1/assessments/{assessment.id}/cohort-stats"
     second, third = (make_closed_session(assessment, envelope("prompt")) for _ in range(2))
     alike = reviewer.get(path).json["cohortStats"]
     assert set(alike) == {"sessionCount", "metrics"}
-    change(second, derivation_version=0)
-    change(third, derivation_version=3)
+    for session, version in ((second, 0), (third, 3)):
+        monkeypatch.setattr(metrics, "VERSION", version)
+        session.rederive()
+    monkeypatch.undo()
     mixed = reviewer.get(path, sessionId=closed.id).json["cohortStats"]
     assert mixed["derivationVersions"] == [0, 1, 3]
     flask("sessions", "rederive")

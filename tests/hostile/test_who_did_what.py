@@ -140,7 +140,7 @@ COMMANDS = {
 # They look, or they change nothing of an organization's: the schema, or a whole installation with its log.
 WITHOUT = {
     "db upgrade", "db status", "org list", "org show", "token list", "audit verify", "worker", "demo",
-    "backup", "restore", "doctor", "run", "shell", "routes",
+    "backup", "restore", "doctor", "cohorts verify", "cohorts rebuild", "run", "shell", "routes",
 }  # fmt: skip
 
 

@@ -1,0 +1,102 @@
+"""Counters of a cohort: what one session adds, and that ranks come out of the trees (R19 to R21)."""
+
+import random
+from collections import Counter
+from itertools import pairwise
+
+import pytest
+
+from rules.cohorts import METRICS
+from rules.rollups import LEVELS, change, counts, merit, totals, versions
+
+SESSION = {
+    "duration_ms": 2**24 + 2**16 + 2**8 + 1,
+    "prompt_count": 3,
+    "command_fail_rate": 500_000_000,
+    "verify_intensity": 0,
+    "manual_edit_ratio": None,
+    "first_change_latency_ms": None,
+    "tests_passed": True,
+    "derivation_version": 2,
+}
+INTERESTING = [0, 1, 255, 256, 257, 65_535, 65_536, 2**24 - 1, 2**24, 2**32, 10**9, 2**62, 2**63 - 1]
+
+
+def test_a_session_adds_its_values_to_the_totals():
+    assert totals(SESSION) == {
+        "sessions": 1,
+        "passed": 1,
+        "version_2": 1,
+        "duration_ms_count": 1,
+        "duration_ms_sum": 16_843_009,
+        "prompt_count_count": 1,
+        "prompt_count_sum": 3,
+        "command_fail_rate_count": 1,
+        "command_fail_rate_sum": 500_000_000,
+        "verify_intensity_count": 1,
+    }
+
+
+@pytest.mark.parametrize("tests_passed", [False, None])
+def test_only_tests_that_were_seen_to_pass_count_as_passed(tests_passed):
+    assert "passed" not in totals(SESSION | {"tests_passed": tests_passed})
+
+
+def test_versions_in_use_are_named_in_order():
+    assert versions({"sessions": 3, "version_10": 1, "version_9": 2}) == [9, 10]
+
+
+def test_a_session_is_counted_once_on_each_level_of_each_metric_with_a_value():
+    found = counts(SESSION)
+    assert set(found.values()) == {1}
+    assert [bucket for metric, _, bucket in sorted(found) if metric == 0] == [1, 257, 65_793, 16_843_009]
+    assert Counter(metric for metric, _, _ in found) == {0: 4, 1: 4, 2: 4, 3: 4}
+
+
+def test_a_lower_fail_rate_has_more_merit():
+    rate = METRICS[2]
+    assert merit(rate, 0) > merit(rate, 1) > merit(rate, 10**9)
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_buckets_stand_in_the_order_of_their_values(level):
+    for sign in (1, -1):
+        in_order = sorted(sign * value for value in INTERESTING)
+        buckets = [value >> level.shift for value in in_order]
+        assert buckets == sorted(buckets)
+
+
+def test_the_last_level_is_exact_and_each_bucket_has_one_parent():
+    assert LEVELS[0].bits is None
+    assert LEVELS[-1].shift == 0
+    for above, level in pairwise(LEVELS):
+        assert above.shift == level.shift + level.bits
+
+
+@pytest.mark.parametrize("lower_is_better", [False, True])
+def test_a_rank_is_the_sum_of_the_siblings_to_the_left(lower_is_better):
+    chance = random.Random(5)
+    values = INTERESTING + [
+        chance.choice((chance.randrange(400), chance.getrandbits(30))) for _ in range(500)
+    ]
+    metric = METRICS[0]._replace(lower_is_better=lower_is_better)
+    merits = [merit(metric, value) for value in values]
+    tree = Counter((level, each >> level.shift) for each in merits for level in LEVELS)
+    for own in merits:
+        assert sum(left_of(tree, level, own) for level in LEVELS) == sum(each < own for each in merits)
+
+
+def left_of(tree, level, own):
+    bucket = own >> level.shift
+    parent = None if level.bits is None else bucket >> level.bits
+    return sum(
+        n
+        for (other, place), n in tree.items()
+        if other == level and place < bucket and parent in (None, place >> (level.bits or 0))
+    )
+
+
+def test_a_change_names_only_what_is_different():
+    old, new = Counter({"a": 1, "b": 2}), Counter({"b": 2, "c": 3})
+    assert change(old, new) == {"a": -1, "c": 3}
+    assert change(new, new) == {}

@@ -1,0 +1,181 @@
+"""What is kept of a cohort is what its sessions give, after all that can happen to them (R19 to R22)."""
+
+import importlib
+from datetime import datetime, timedelta
+
+import independent_cohorts
+import pytest
+from factories import add_event, envelope, make_assessment, make_closed_session, make_key, make_session
+
+from models import CohortCount, CohortRollup, Session, cohorts, db, privacy, recounts
+from rules import metrics
+
+
+@pytest.fixture
+def cohort(assessment):
+    """Three closed sessions with different numbers."""
+    return [make_closed_session(assessment, *work(number)) for number in range(3)]
+
+
+def work(number):
+    yield envelope("prompt")
+    yield envelope("command", 10, {"command": "make", "exitCode": number % 2})
+    yield from (envelope("prompt", 20 * one) for one in range(number))
+    yield envelope("file_diff", 300 + 7 * number)
+
+
+def change(session, **values):
+    Session.update(**values).where(Session.id == session.id).execute()
+
+
+def assert_equal_to_its_sessions(assessment):
+    """By the command, and by a second way of counting."""
+    assert recounts.first_difference(assessment) is None
+    members = Session.select(*(getattr(Session, name) for name in independent_cohorts.COLUMNS))
+    members = list(members.where(Session.assessment == assessment, Session.closed_at.is_null(False)).dicts())
+    assert CohortRollup.get_by_id(assessment.id).totals == independent_cohorts.totals(members)
+    ids = [member["id"] for member in members]
+    assert cohorts.percentiles(ids) == independent_cohorts.percentiles(members)
+    assert not CohortCount.select().where(CohortCount.n <= 0).exists()
+    return members
+
+
+def test_closes_are_counted(assessment, cohort):
+    assert len(assert_equal_to_its_sessions(assessment)) == 3
+
+
+def test_an_open_session_is_not_counted(assessment, cohort):
+    add_event(make_session(make_key(assessment)), envelope())
+    assert len(assert_equal_to_its_sessions(assessment)) == 3
+
+
+def test_events_that_came_after_the_close_are_counted(assessment, cohort):
+    for number in range(5):
+        add_event(cohort[0], envelope("prompt", 400 + number))
+    cohort[0].settle()
+    numbers = {member["id"]: member["prompt_count"] for member in assert_equal_to_its_sessions(assessment)}
+    assert numbers == {cohort[0].id: 6, cohort[1].id: 2, cohort[2].id: 3}
+
+
+def test_sessions_that_their_limit_closed_are_counted(clock, organization):
+    assessment = make_assessment(organization, time_limit_minutes=60)
+    for number in range(3):
+        session = make_session(make_key(assessment))
+        for event in work(number):
+            add_event(session, event)
+    clock.fixed += timedelta(hours=2)
+    Session.settle_all()
+    assert len(assert_equal_to_its_sessions(assessment)) == 3
+
+
+def test_a_submitted_test_result_is_counted(assessment, cohort):
+    cohort[1].submit_test_result(3, 0, None, None)
+    assert CohortRollup.get_by_id(assessment.id).totals["passed"] == 1
+    cohort[1].submit_test_result(3, 1, None, None)
+    assert "passed" not in CohortRollup.get_by_id(assessment.id).totals
+    assert_equal_to_its_sessions(assessment)
+
+
+def test_hiring_and_completing_late_change_no_number(assessment, cohort):
+    before = CohortRollup.get_by_id(assessment.id).totals
+    cohort[0].mark_hired(True)
+    cohort[0].mark_hired(False)
+    cohort[1].complete()
+    cohort[1].close()
+    assert CohortRollup.get_by_id(assessment.id).totals == before
+    assert_equal_to_its_sessions(assessment)
+
+
+def test_an_erasure_keeps_the_numbers_and_counts_an_open_session(assessment, cohort):
+    session = make_session(make_key(assessment))
+    add_event(session, envelope("prompt"))
+    privacy.erase(session.key)
+    privacy.erase(cohort[0].key)
+    cohort[0].rederive()
+    cohort[2].submit_test_result(1, 0, None, None)
+    assert len(assert_equal_to_its_sessions(assessment)) == 4
+
+
+def test_what_is_derived_anew_is_counted_anew(assessment, cohort, monkeypatch):
+    monkeypatch.setattr(metrics, "VERSION", 5)
+    cohort[0].rederive()
+    assert cohorts.statistics(assessment)["derivation_versions"] == [1, 5]
+    assert_equal_to_its_sessions(assessment)
+    for session in cohort:
+        session.rederive()
+    assert "derivation_versions" not in cohorts.statistics(assessment)
+    assert_equal_to_its_sessions(assessment)
+
+
+def test_sums_are_exact_beyond_what_a_column_of_integers_holds(assessment):
+    """As half a million sessions can reach whose clocks were wrong by centuries."""
+    ends = envelope(ts="1700-01-01T00:00:00Z"), envelope(ts="2260-01-01T00:00:00Z")
+    for _ in range(2):
+        change(make_closed_session(assessment, *ends), duration_ms=2**63 - 1)
+    recounts.rebuild(assessment)
+    assert CohortRollup.get_by_id(assessment.id).totals["duration_ms_sum"] == 2**64 - 2
+    make_closed_session(assessment, envelope(), envelope(at=1))
+    make_closed_session(assessment, *ends)
+    centuries = (datetime(2260, 1, 1) - datetime(1700, 1, 1)) // timedelta(milliseconds=1)
+    totals = CohortRollup.get_by_id(assessment.id).totals
+    assert totals["duration_ms_sum"] == 2**64 - 2 + 1000 + centuries
+    assert_equal_to_its_sessions(assessment)
+
+
+def test_the_migration_counts_the_sessions_that_were_there(assessment, cohort, organization):
+    other = make_assessment(organization)
+    change(make_closed_session(other, envelope()), derivation_version=2, tests_passed=True)
+    make_closed_session(other)
+    db.drop_tables([CohortCount, CohortRollup])
+    importlib.import_module("migrations.0002_cohort_rollups").up(None, db)
+    assert len(assert_equal_to_its_sessions(assessment)) == 3
+    assert len(assert_equal_to_its_sessions(other)) == 2
+
+
+# The commands
+
+
+def flask(app, *arguments):
+    result = app.test_cli_runner().invoke(args=["cohorts", *map(str, arguments)])
+    return result.exit_code, result.output
+
+
+def test_the_command_says_that_all_is_well(app, assessment, cohort):
+    line = f"{assessment.id}  {assessment.title}  equal to its sessions\n"
+    assert flask(app, "verify") == (0, line)
+    assert flask(app, "verify", "--assessment", assessment.id) == (0, line)
+
+
+@pytest.mark.parametrize(
+    ("column", "complaint"),
+    [
+        ({"tests_passed": True}, "passed is 0 and should be 1"),
+        ({"prompt_count": 100}, "prompt_count_sum is 6 and should be 105"),
+        ({"derivation_version": 9}, "version_1 is 3 and should be 2"),
+    ],
+)
+def test_the_command_names_the_first_difference_and_the_other_mends_it(
+    app, assessment, cohort, column, complaint
+):
+    change(cohort[0], **column)
+    code, output = flask(app, "verify")
+    assert (code, complaint in output) == (1, True)
+    assert flask(app, "rebuild", "--assessment", assessment.id)[0] == 0
+    assert flask(app, "verify")[0] == 0
+    assert_equal_to_its_sessions(assessment)
+
+
+def test_a_counter_that_is_wrong_is_found(app, assessment, cohort):
+    last = len(cohorts.LEVELS) - 1
+    CohortCount.update(n=CohortCount.n + 2).where(
+        CohortCount.metric == 1, CohortCount.level == last, CohortCount.bucket == 2
+    ).execute()
+    assert "prompt_count, level 3, bucket 2 has 2 too many" in flask(app, "verify")[1]
+    CohortCount.delete().where(CohortCount.metric < 2).execute()
+    assert "duration_ms, level 0, bucket 0 has -3 too many" in flask(app, "verify")[1]
+
+
+def test_an_assessment_without_sessions_is_well(app, assessment):
+    assert recounts.first_difference(assessment) is None
+    recounts.rebuild(assessment)
+    assert cohorts.statistics(assessment) is None
