@@ -300,10 +300,19 @@ class Assessment(Model):
         Assessment.update(deleted_at=clock.now()).where(Assessment.id == self.id).execute()
 
     @classmethod
-    def held_by(cls, caller: Reviewer, strength: str = "FOR SHARE") -> Query:
-        """What the organization can issue keys to, held as by `hold`, with what that takes to know."""
+    def shared_by(cls, caller: Reviewer) -> Query:
+        """What the organization can issue keys to, with what that takes to know, held against a deletion."""
+        return locked(cls._issued_by(caller), "FOR SHARE")
+
+    @classmethod
+    def held_by(cls, caller: Reviewer) -> Query:
+        """As `shared_by`, by one at a time."""
+        return locked(cls._issued_by(caller))
+
+    @classmethod
+    def _issued_by(cls, caller: Reviewer) -> Query:
         query = cls.alive().select(cls.id, cls.organization, cls.expires_in_days)
-        return locked(query.where(cls.organization == caller.organization), strength)
+        return query.where(cls.organization == caller.organization_id)
 
     def issue_keys(self, candidates: list[dict[str, Any]], org_name: str | None = None) -> list[Any]:
         """Issue one key for each candidate (`email`, `name`, either None) and queue the invitations: all, or none.

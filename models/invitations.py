@@ -5,7 +5,6 @@ Each verb holds the key's row, as redeem does, so that an expiry and a redeem ne
 
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
-from functools import partial
 from typing import Any
 
 import peewee
@@ -92,8 +91,7 @@ def _require_reminder_fits(assessment: Assessment, changed: dict[str, Any]) -> N
 def held_to_issue(on_duplicate: str) -> Callable[[Any], Query]:
     """How an assessment is looked up to issue keys to it: by many at once, or where addresses are compared by one at
     a time."""
-    strength = "FOR SHARE" if on_duplicate == "allow" else "FOR NO KEY UPDATE"
-    return partial(Assessment.held_by, strength=strength)
+    return Assessment.shared_by if on_duplicate == "allow" else Assessment.held_by
 
 
 def issue_keys(
