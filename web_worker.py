@@ -2,6 +2,7 @@
 
 - A connection that stays silent in the middle of a request or an answer is dropped, so that a few slow
   clients cannot hold every thread; and waiting until a client hangs up is a thread's work, not the loop's.
+- A worker that stops still serves who has come already; gunicorn's would close the door on them.
 - What is no HTTP is refused in the API's own shape (R26), not as gunicorn's page of HTML.
 - The log never quotes a request line: its query may carry a candidate's key.
 """
@@ -9,6 +10,7 @@
 import contextlib
 import json
 import logging
+import os
 import socket
 import struct
 import time
@@ -48,6 +50,26 @@ class WebWorker(ThreadWorker):
     def init_process(self) -> None:
         self.log.error_log.addFilter(is_worth_a_line)
         super().init_process()
+
+    def set_accept_enabled(self, enabled: bool) -> None:
+        super().set_accept_enabled(enabled)
+        if not enabled and (not self.alive or self.ppid != os.getppid()):
+            self.close_door()
+
+    def close_door(self) -> None:
+        """Let in whoever waits at the door, then turn everybody away.
+
+        A connection that nobody has accepted when its listener is closed would be reset, with the request in it.
+        """
+        listeners, self.sockets = self.sockets, []
+        for listener in listeners:
+            # More than these cannot have been waiting when it was time to stop.
+            for _ in range(self.cfg.backlog):
+                connections = self.nr_conns
+                self.accept(listener)
+                if self.nr_conns == connections:
+                    break
+            listener.close()
 
     def enqueue_req(self, conn: TConn) -> None:
         limit_silence(conn.sock)
