@@ -61,7 +61,8 @@ class WebWorker(ThreadWorker):
 
         A connection that nobody has accepted when its listener is closed would be reset, with the request in it.
         """
-        listeners, self.sockets = self.sockets, []
+        listeners: list[Any] = self.sockets
+        self.sockets: list[Any] = []
         for listener in listeners:
             # More than these cannot have been waiting when it was time to stop.
             for _ in range(self.cfg.backlog):

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -55,9 +55,15 @@ class Checks:
         listed = self._get(f"/v1/assessments/{story.assessment_id}/keys")["keys"]
         if len({key["key"] for key in listed}) != len(listed):
             yield "a key stands there twice"
-        by_batch = {batch.name: [key for key in listed if key["candidateName"] == batch.name] for batch in story.batches}
-        if sum(map(len, by_batch.values())) != len(listed):
-            yield "there are keys that nobody asked for"
+        by_batch: dict[str, list] = {batch.name: [] for batch in story.batches}
+        for key in listed:
+            by_batch.setdefault(key["candidateName"], []).append(key)
+        if len(by_batch) != len(story.batches):
+            yield f"there are keys that nobody asked for: {list(by_batch)}"
+        if story.gone & {key["id"] for key in listed}:
+            yield "a key is there that was revoked or erased"
+        self.looked_at["assessment"] += 1
+        self.looked_at["revocation"] += len(story.gone) - sum(work.is_erased for work in story.works)
         for batch in story.batches:
             yield from self._batch(batch, by_batch[batch.name], story.gone)
         for key in listed:
@@ -94,12 +100,15 @@ class Checks:
         if session["completedAt"] != work.completed_at:
             yield f"completed at {session['completedAt']}, and told was {work.completed_at}"
         yield from self._integrity(work, len(there))
+        self.looked_at.update(["redemption", "completion"])
         if work.is_erased:
+            self.looked_at["erasure"] += 1
             yield from _erased(work, session, there)
             return
         yield from self._events(work, there)
         if session["eventCount"] + session["lateEventCount"] != len(there):
             yield f"it counts {session['eventCount']} events and has {len(there)}"
+        yield from self._consent(work)
         yield from self._scores(work)
         yield from self._bundle(work)
         if work.is_signed:
@@ -135,6 +144,13 @@ class Checks:
         wrong = ("unsealed", "invalid", "unknownKey", "notJudged")
         if counts["events"] != count or counts["sealed"] != count or any(counts[name] for name in wrong):
             yield f"its integrity counts {counts}"
+
+    def _consent(self, work: Work) -> Iterator[str]:
+        headers = {"X-API-Key": work.key["key"]}
+        consents = self.world.line.insist("GET", "/v1/candidate/me", headers=headers)["consents"]
+        if len(consents) != 1:
+            yield f"the candidate agreed once, and there are the consents {consents}"
+        self.looked_at["consent"] += 1
 
     def _scores(self, work: Work) -> Iterator[str]:
         sheet = self._get(f"/v1/sessions/{work.session_id}/scores")
@@ -211,6 +227,3 @@ def of_keys(world: World) -> list[str]:
     """No key and no address twice over all organizations, past the API, which hides what was revoked."""
     twice = world.ask_database("SELECT key, count(*) FROM candidate_keys GROUP BY key HAVING count(*) > 1")
     return [f"The key {key} stands there {count} times." for key, count in twice]
-
-
-Judge = Callable[[str], bool]

@@ -3,7 +3,6 @@
 import threading
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import Any
 
 
 @dataclass
@@ -12,7 +11,7 @@ class Batch:
 
     name: str
     addresses: list[str]
-    keys: list[dict[str, Any]] | None = None
+    keys: list[dict[str, str]] | None = None
 
 
 @dataclass
@@ -24,7 +23,7 @@ class Work:
     scores -- by criterion: the last acknowledged value, how many were acknowledged, and how many are open besides
     """
 
-    key: dict[str, Any]
+    key: dict[str, str]
     session_id: str = ""
     sent: dict[str, bool] = field(default_factory=dict)
     together: list[list[str]] = field(default_factory=list)

@@ -11,11 +11,22 @@ def report(run: Any, title: str, seconds: float) -> str:
         f"== {title}: {seconds:.0f} s",
         *_faults(run.striker),
         *_requests(run.world.line),
-        *_writes(run.ledger, run.checks),
+        *_writes(run.ledger, run.checking.checks),
         *_deliveries(run),
         *_breaches(run.ledger.breaches),
     ]
     return "\n".join(parts)
+
+
+def report_soak(soak: Any, title: str) -> str:
+    """The same for a steady load, with the memory instead of faults."""
+    memory = [
+        f"memory of {name}: {second:.1f} MiB in the second quarter, {last:.1f} MiB in the last"
+        for name in ("web", "worker")
+        for second, last in [soak.memory(name)]
+    ]
+    parts = [f"== {title}", *_requests(soak.world.line), *memory, *_writes(soak.ledger, soak.checking.checks)]
+    return "\n".join([*parts, *_deliveries(soak), *_breaches(soak.ledger.breaches)])
 
 
 def _faults(striker: Any) -> list[str]:
@@ -42,13 +53,13 @@ def _writes(ledger: Any, checks: Any) -> list[str]:
 
 
 def _deliveries(run: Any) -> list[str]:
-    receivers, checks = run.world.receivers, run.checks
-    repeated_hooks = receivers.hooks.count - len(receivers.hooks.bodies)
+    receivers, checks = run.world.receivers, run.checking.checks
+    repeated_hooks = receivers.hooks.count - len(receivers.hooks.digests)
     return [
         f"mails: {checks.looked_at['mail']} invitations arrived, {checks.found['repeated mail']} of them again "
         f"under the same Message-ID",
-        f"webhooks: {len(receivers.hooks.bodies)} events arrived and were verified, {repeated_hooks} again under "
-        f"the same webhook-id; the feed has {len(run.feed.events)}",
+        f"webhooks: {len(receivers.hooks.digests)} events arrived and were verified, {repeated_hooks} again under "
+        f"the same webhook-id; the feed has {len(run.checking.feed.digests)}",
     ]
 
 

@@ -31,7 +31,13 @@ class Story:
     """One assessment and all that belongs to it."""
 
     def __init__(
-        self, label: str, choices: random.Random, line: Line, ledger: Ledger, reviewer: Headers, rubric_id: str
+        self,
+        label: str,
+        choices: random.Random,
+        line: Line,
+        ledger: Ledger,
+        reviewer: Headers,
+        rubric_id: str,
     ):
         self.label = label
         self.choices = choices
@@ -87,7 +93,8 @@ class Story:
         return batch
 
     def _keep(self, batch: Batch, keys: list[dict[str, Any]]) -> None:
-        batch.keys = keys
+        # All that is needed later: an hour's stories have a hundred thousand keys.
+        batch.keys = [{"id": key["id"], "key": key["key"]} for key in keys]
         self.ledger.acknowledge("key", len(keys))
 
     def _read(self) -> None:
@@ -102,7 +109,7 @@ class Story:
             work.scores[criterion] = (answer["score"]["value"], 1, tries)
             self.ledger.acknowledge("score")
 
-    def _revoke(self, key: dict[str, Any]) -> None:
+    def _revoke(self, key: dict[str, str]) -> None:
         # Asked again after a lost answer, the key is not found any more.
         self.line.insist("DELETE", f"{self._keys}/{key['id']}", headers=self.reviewer, expected=(200, 404))
         self.gone.add(key["id"])
@@ -123,7 +130,7 @@ class Story:
 
     # The candidate
 
-    def _work(self, key: dict[str, Any]) -> None:
+    def _work(self, key: dict[str, str]) -> None:
         work = Work(key, is_signed=self.choices.random() < 0.5)
         signer = Signer(self.choices.randbytes(32)) if work.is_signed else None
         self._begin(work, signer)

@@ -16,19 +16,20 @@ WRITERS = 6
 class Writers:
     """Stories by writers that go on while the `with` block runs, and end their last one after it."""
 
-    def __init__(self, world: World, ledger: Ledger, seed: int):
+    def __init__(self, world: World, ledger: Ledger, seed: int, count: int = WRITERS):
         self.world = world
         self.ledger = ledger
         self.seed = seed
         self.stories: list[Story] = []
-        self._numbers = [0] * WRITERS
+        self._numbers = [0] * count
         self._stopped = threading.Event()
         self._threads: list[threading.Thread] = []
 
     def __enter__(self) -> Self:
         self._stopped.clear()
         self._threads = [
-            threading.Thread(target=self._write, args=(writer,), daemon=True) for writer in range(WRITERS)
+            threading.Thread(target=self._write, args=(writer,), daemon=True)
+            for writer in range(len(self._numbers))
         ]
         for thread in self._threads:
             thread.start()
@@ -54,6 +55,4 @@ class Writers:
         label = f"{self.seed}-{writer}-{self._numbers[writer]}"
         self._numbers[writer] += 1
         world = self.world
-        return Story(
-            label, random.Random(label), world.line, self.ledger, world.reviewer, world.rubric_id
-        )
+        return Story(label, random.Random(label), world.line, self.ledger, world.reviewer, world.rubric_id)
