@@ -68,14 +68,17 @@ class Pace:
 class Line:
     """The way to the service, shared by all writers: each request has a connection of its own.
 
+    has_one_writer -- whether the database lets one write at a time, as SQLite does, and may be busy for once
+
     `in_flight` is how many requests are on their way now; `answered`, `statuses`, `turned_away` (the connection was
     refused, so nothing was sent) and `lost` are what became of them.
     """
 
-    def __init__(self, port: int, outages: Outages, pace: Pace | None = None):
+    def __init__(self, port: int, outages: Outages, pace: Pace | None = None, has_one_writer: bool = False):
         self.port = port
         self.outages = outages
         self.pace = pace
+        self.has_one_writer = has_one_writer
         self.in_flight = 0
         self.answered = 0
         self.turned_away = 0
@@ -87,8 +90,8 @@ class Line:
     def ask(self, method: str, path: str, body: Any = None, headers: Headers | None = None) -> Answer | None:
         """The answer to one request; None where its fate is open.
 
-        It is open where no whole answer came, after a 503 while the database was away, and while another request of
-        the same `Idempotency-Key` is at work. Raises Breach for any other 5xx.
+        It is open where no whole answer came, after a 503 while the database was away (or too busy, for SQLite), and
+        while another request of the same `Idempotency-Key` is at work. Raises Breach for any other 5xx.
         """
         if self.pace:
             self.pace.wait()
@@ -169,7 +172,7 @@ class Line:
             self.lost.append(Lost(began, time.monotonic(), words))
 
     def _judge_unavailable(self, answer: Answer, began: float, what: str) -> None:
-        if not self.outages.touch(began, time.monotonic()):
+        if not self.has_one_writer and not self.outages.touch(began, time.monotonic()):
             raise Breach(f"{what} answered 503 although the database was there: {answer.text[:300]!r}")
         if not answer.headers.get("Retry-After", "").isdigit():
             raise Breach(f"{what} answered 503 without Retry-After.")

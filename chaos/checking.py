@@ -28,7 +28,9 @@ class Checking:
         try:
             settle(self.world, seconds, wait_for_leases)
         except Breach as breach:
+            # Whatever else is missing follows from it.
             self.ledger.accuse(str(breach))
+            return
         settled = time.monotonic()
         self._look(stories)
         print(

@@ -34,6 +34,7 @@ class Sample(NamedTuple):
     """A moment: which share of the time is over, how much was answered, and the memory by processes in bytes."""
 
     share: float
+    seconds: float
     answered: int
     memory: dict[str, list[int]]
 
@@ -60,6 +61,7 @@ class Soak:
         """All of it, and the check of everything at the end."""
         print(f"{'time (UTC)':10}{'requests/s':>12}{'web MiB':>18}{'worker MiB':>16}  what", flush=True)
         began = time.monotonic()
+        self.samples = [Sample(0, began, self.world.line.answered, self.world.resident_bytes())]
         with self.writers:
             self._watch(began)
         # Asking for what is there is no part of the load.
@@ -88,10 +90,10 @@ class Soak:
 
     def _sample(self, share: float) -> None:
         line = self.world.line
-        before = self.samples[-1].answered if self.samples else 0
-        sample = Sample(share, line.answered, self.world.resident_bytes())
+        before = self.samples[-1]
+        sample = Sample(share, time.monotonic(), line.answered, self.world.resident_bytes())
         self.samples.append(sample)
-        per_second = (sample.answered - before) / (self.seconds / SAMPLES)
+        per_second = (sample.answered - before.answered) / (sample.seconds - before.seconds)
         web, worker = (_mebibytes(sample.memory[name]) for name in ("web", "worker"))
         what = f"{len(self.ledger.breaches)} wrong, {len(line.lost)} lost; waiting: {_said(left(self.world))}"
         print(f"{_now():10}{per_second:12.1f}{web:>18}{worker:>16}  {what}", flush=True)
@@ -106,8 +108,10 @@ class Soak:
 
     def _restart_workers(self) -> None:
         for _ in range(len(self.world.workers)):
-            self.world.stop_worker()
-            self.world.workers.append(self.world.start_worker())
+            try:
+                self.world.stop_worker()
+            finally:
+                self.world.workers.append(self.world.start_worker())
 
     def _restart_receivers(self) -> None:
         self.world.receivers.go()

@@ -1,5 +1,7 @@
 """All that runs: PostgreSQL (or a file of SQLite), the web process, the workers, a mail server and a receiver."""
 
+import os
+import select
 import shutil
 import signal
 import subprocess
@@ -15,7 +17,7 @@ from chaos.receivers import Receivers
 from chaos.story import CRITERIA, LEVELS
 from tests import postgres
 from tests.delivery.mail_server import HOST, free_port
-from tests.live.service import WORKER_IS_READY, Service, children, is_running, wait_until
+from tests.live.service import PATIENCE_SECONDS, Service, children, is_running, wait_until
 
 WEB_PROCESSES = 2
 WORKERS = 2
@@ -33,7 +35,7 @@ class World:
         self.database = database
         self.outages = Outages()
         self.receivers = Receivers()
-        self.line = Line(free_port(), self.outages, pace)
+        self.line = Line(free_port(), self.outages, pace, has_one_writer=database == "sqlite")
         self.server: postgres.EmbeddedServer | None = None
         self.workers: list[subprocess.Popen] = []
         self.reviewer: Headers = {}
@@ -90,11 +92,15 @@ class World:
         wait_until(self.service.answers, "The web process does not come back.")
 
     def start_worker(self) -> subprocess.Popen:
-        ready_before = self.service.log().count(WORKER_IS_READY)
-        process = self.service.spawn(["-m", "flask", "worker"])
-        wait_until(
-            lambda: self.service.log().count(WORKER_IS_READY) > ready_before, "A worker does not get ready."
-        )
+        """Start another worker; returns when it is at work, which it tells by closing a pipe."""
+        ready, says_ready = os.pipe()
+        command = ["-m", "flask", "worker", "--ready-fd", str(says_ready)]
+        process = self.service.spawn(command, pass_fds=[says_ready])
+        os.close(says_ready)
+        has_closed = select.select([ready], [], [], PATIENCE_SECONDS)[0]
+        os.close(ready)
+        if not has_closed or process.poll() is not None:
+            raise Breach("A worker does not get ready.")
         return process
 
     @property
@@ -119,6 +125,8 @@ class World:
         try:
             status = process.wait(STOP_SECONDS)
         except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
             raise Breach(f"{name} did not stop within {STOP_SECONDS} seconds.") from None
         if status != 0:
             raise Breach(f"{name} ended with status {status} when it was told to stop.")
@@ -192,4 +200,4 @@ def _temporary_folder() -> Iterator[str]:
 
 def _resident_bytes(pid: int) -> int:
     pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
-    return pages * 4096
+    return pages * os.sysconf("SC_PAGE_SIZE")
