@@ -1,11 +1,16 @@
 # `make` lists the commands. Each makes .venv and installs the locked packages first, once.
 .DEFAULT_GOAL := help
-.PHONY: help run test slow check lint types demo bench lock clean ready ready-dev
+.PHONY: help run test slow check lint types demo bench chaos soak lock clean ready ready-dev
 
 export PYTHON
 python := .venv/bin/python
 tests ?=
 options ?=
+rounds ?= 20
+seed ?= 1
+database ?= both
+minutes ?= 60
+rate ?= 50
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -32,6 +37,12 @@ types: ready-dev ## Types
 
 bench: ready-dev ## The benchmarks, beside a bare WSGI application (options=--help for profile, growth, memory)
 	$(python) -m benchmarks $(options)
+
+chaos: ready-dev ## Faults against real processes under load (rounds=20 seed=1 database=sqlite|postgresql|both)
+	$(python) -m chaos --rounds $(rounds) --seed $(seed) --database $(database)
+
+soak: ready-dev ## A steady load with restarts, and what the memory does (minutes=60 rate=50)
+	$(python) -m chaos.soak --minutes $(minutes) --rate $(rate)
 
 lock: ## Lock the packages again from setup.cfg (needs uv)
 	uv pip compile --quiet --upgrade $(lock_options) setup.cfg -o requirements.txt

@@ -12,6 +12,7 @@
 import contextlib
 import json
 import logging
+import os
 import socket
 import struct
 import threading
@@ -87,16 +88,23 @@ class WebWorker(ThreadWorker):
 
     def set_accept_enabled(self, enabled: bool) -> None:
         super().set_accept_enabled(enabled)
-        if not enabled and not self.alive:
+        if not enabled and (not self.alive or self.ppid != os.getppid()):
             self.shut_the_door()
 
     def shut_the_door(self) -> None:
-        """Take in who has knocked already; who comes later is refused at once, and need not wait in vain."""
-        for listener in self.sockets:
-            before = None
-            while before != self.nr_conns:
-                before = self.nr_conns
+        """Take in who has knocked already; who comes later is refused at once, and need not wait in vain.
+
+        A connection that nobody has accepted when its listener is closed would be reset, with the request in it.
+        """
+        listeners: list[Any] = self.sockets
+        self.sockets: list[Any] = []
+        for listener in listeners:
+            # More than these cannot have been waiting when it was time to stop.
+            for _ in range(self.cfg.backlog):
+                connections = self.nr_conns
                 self.accept(listener)
+                if self.nr_conns == connections:
+                    break
             listener.close()
         self.close_silent()
         timer = threading.Timer(self.cfg.graceful_timeout - LAST_SECONDS, self.cut)

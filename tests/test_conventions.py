@@ -40,7 +40,7 @@ LAYERS = (
     {"app"},
     # Programs, which start the service or call it.
     {"scripts", "gunicorn.conf", "web_worker"},
-    {"demo", "benchmarks"},
+    {"demo", "benchmarks", "chaos"},
 )
 # The command that runs the throw-away service; imported where it is called.
 EXCEPTIONS = {("cli", "demo")}

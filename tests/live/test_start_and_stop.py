@@ -1,12 +1,14 @@
 """How processes begin and end: requests in flight finish, one command starts all of it, one Ctrl-C stops it."""
 
 import os
+import re
 import signal
 import socket
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import ExitStack, closing
+from pathlib import Path
 
 import pytest
 
@@ -36,6 +38,37 @@ def test_a_process_that_is_told_to_stop_finishes_the_request_in_flight(own_postg
             wait_until(lambda: not service.answers(within_seconds=1), "It takes requests all the same.")
         assert in_flight.result().status == 201
         assert service.stop() == 0
+
+
+@pytest.mark.slow
+def test_who_was_at_the_door_when_it_was_told_to_stop_is_served_all_the_same(tmp_path):
+    with Service(tmp_path, f"sqlite:///{tmp_path}/proofstone.db").start(processes=2) as service:
+        processes = service.web_processes()
+        for process in processes:
+            os.kill(process, signal.SIGSTOP)
+        wait_until(lambda: all(said(process, "State", "T") for process in processes), "They go on.")
+        with ExitStack() as stack:
+            waiting = [stack.enter_context(socket.create_connection((HOST, service.port))) for _ in range(50)]
+            for connection in waiting:
+                connection.sendall(b"GET /v1/health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+            service.web.terminate()
+            wait_until(lambda: all(map(is_told_to_stop, processes)), "The processes are not told.")
+            for process in processes:
+                os.kill(process, signal.SIGCONT)
+            answers = [connection.makefile("rb").readline() for connection in waiting]
+        assert answers == [b"HTTP/1.1 200 OK\r\n"] * 50
+        assert service.stop() == 0
+
+
+def is_told_to_stop(pid):
+    """Whether a SIGTERM waits for a process."""
+    return int(said(pid, "ShdPnd", "[0-9a-f]+"), 16) & 1 << (signal.SIGTERM - 1)
+
+
+def said(pid, name, pattern):
+    """What Linux says of a process under that name, if it is as the pattern."""
+    found = re.search(rf"^{name}:\s*({pattern})", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
+    return found and found[1]
 
 
 # `make run`
