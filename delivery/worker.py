@@ -71,14 +71,17 @@ class Worker:
         log.info("The worker is ready.")
         if ready_fd is not None:
             os.close(ready_fd)
-        # Receivers that let one wait must keep no mail waiting.
-        posting = threading.Thread(
-            target=self._repeat, args=(self.post_webhooks,), name="webhooks", daemon=True
-        )
-        posting.start()
-        self._repeat(self.work_off)
-        posting.join()
+        # Each by itself: a mail server, or receivers, that let one wait must keep nothing else waiting.
+        threads = [self._at_work("mails", self.deliver_mails), self._at_work("webhooks", self.post_webhooks)]
+        self._repeat(self.keep_records)
+        for thread in threads:
+            thread.join()
         log.info("The worker has stopped.")
+
+    def _at_work(self, name: str, work: Callable[[], None]) -> threading.Thread:
+        thread = threading.Thread(target=self._repeat, args=(work,), name=name, daemon=True)
+        thread.start()
+        return thread
 
     def _repeat(self, work: Callable[[], None]) -> None:
         while not self._stopped:
@@ -103,10 +106,18 @@ class Worker:
             time.sleep(NAP_SECONDS)
 
     def work_off(self) -> None:
-        """Remind who is due, deliver every message that is due, and settle every session that needs it."""
+        """All that there is to do save webhooks, once."""
+        self.deliver_mails()
+        self.keep_records()
+
+    def deliver_mails(self) -> None:
+        """Remind who is due, and deliver every message that is due."""
         self._remind()
         while not self._stopped and (delivery := Delivery.claim()):
             self._deliver(delivery)
+
+    def keep_records(self) -> None:
+        """Settle every session that needs it, seal, chain and number what is new, and do what is due once a day."""
         Session.settle_all()
         Event.judge_waiting()
         Seal.seal_new()
