@@ -77,8 +77,12 @@ class Worker:
         log.info("The worker is ready.")
         if ready_fd is not None:
             os.close(ready_fd)
-        # Receivers that let one wait must keep no mail waiting.
-        threads = [self._at_work("mails", self.work_off), self._at_work("webhooks", self.post_webhooks)]
+        # Each by itself: a mail server, or receivers, that let one wait must keep nothing else waiting.
+        threads = [
+            self._at_work("mails", self.deliver_mails),
+            self._at_work("webhooks", self.post_webhooks),
+            self._at_work("records", self.keep_records),
+        ]
         while not self._stopped:
             time.sleep(NAP_SECONDS)
         deadline = time.monotonic() + STOP_SECONDS
@@ -134,12 +138,20 @@ class Worker:
             time.sleep(NAP_SECONDS)
 
     def work_off(self) -> None:
-        """Remind who is due, deliver every message that is due, and settle every session that needs it."""
-        self._mind_the_clock()
+        """All that there is to do save webhooks, once."""
+        self.keep_records()
+        self.deliver_mails()
+
+    def deliver_mails(self) -> None:
+        """Remind who is due, and deliver every message that is due."""
         self._remind()
         while not self._stopped and (delivery := Delivery.claim()):
             with self._holding(delivery):
                 self._deliver(delivery)
+
+    def keep_records(self) -> None:
+        """Settle every session that needs it, seal, chain and number what is new, and do what is due once a day."""
+        self._mind_the_clock()
         Session.settle_all()
         Event.judge_waiting()
         Seal.seal_new()

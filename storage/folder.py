@@ -98,6 +98,7 @@ class FolderStorage(Storage):
 
     def check_writable(self) -> None:
         try:
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             # It never has a name, so that nothing is left, not even by a process that is killed.
             with tempfile.TemporaryFile(dir=self.folder) as file:
                 file.write(b"?")

@@ -7,7 +7,7 @@ from email import message_from_bytes, policy
 import pytest
 
 from tests.delivery.mail_server import HOST, Mailbox, free_port, smtp_server
-from tests.live.cast import invite, keys_of
+from tests.live.cast import invite, keys_of, make_assessment
 from tests.live.mailboxes import KillingMailbox, MeetingMailbox, WaitingMailbox, serving
 from tests.live.service import ended, is_running, wait_until
 
@@ -143,6 +143,29 @@ def test_a_worker_that_is_told_to_stop_finishes_the_mail_in_hand(service, review
         assert ended(worker) == 0
     assert [envelope.rcpt_tos for envelope in mailbox.envelopes] == [[ALICE]]
     assert [invitations()[address]["state"] for address in (ALICE, BOB)] == ["sent", "queued"]
+
+
+def test_a_mail_server_that_lets_one_wait_keeps_nothing_else_waiting(
+    service, reviewer, assessment, invitations
+):
+    mailbox = WaitingMailbox()
+    with smtp_server(mailbox) as port, service.worker(**to(port)):
+        invite(reviewer, assessment, ALICE)
+        wait_until(lambda: mailbox.arrived, "No mail arrived.")
+        created = make_assessment(reviewer)
+        wait_until(lambda: created["id"] in latest_event(reviewer), "It is not in the feed.")
+        # The mail is still on its way: the worker has not lost its patience with the server.
+        assert invitations()[ALICE]["lastError"] is None
+        mailbox.take()
+
+
+def latest_event(reviewer):
+    """The ids in the last event of the feed."""
+    path = "/v1/events?types=assessment.created&limit=200&after={}"
+    page = reviewer.get(path.format(0))
+    while page["hasMore"]:
+        page = reviewer.get(path.format(page["next"]))
+    return page["events"][-1]["data"].values() if page["events"] else ()
 
 
 @pytest.mark.slow
