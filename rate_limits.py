@@ -34,8 +34,46 @@ class Use(NamedTuple):
 
     @property
     def headers(self) -> dict[str, str]:
-        told = {"Limit": self.most, "Remaining": max(0, self.most - self.used), "Reset": int(self.reset_at)}
-        return {f"X-RateLimit-{name}": str(value) for name, value in told.items()}
+        return {
+            "X-RateLimit-Limit": str(self.most),
+            "X-RateLimit-Remaining": str(max(0, self.most - self.used)),
+            "X-RateLimit-Reset": str(int(self.reset_at)),
+        }
+
+
+class Asked(NamedTuple):
+    """Who asks for what, without asking the database."""
+
+    view: Any
+    address: str
+    credential: str
+    presented: tuple[str, str]  # the address, and a fingerprint of the credential
+
+    @classmethod
+    def now(cls, view: Any) -> "Asked":
+        headers = request.headers
+        credential = headers.get("Authorization") or headers.get("X-API-Key") or ""
+        at = address()
+        return cls(view, at, credential, (at, fingerprint(credential)))
+
+    @property
+    def whose(self) -> str:
+        return f"credential:{self.presented[1]}" if self.credential else f"address:{self.address}"
+
+    @property
+    def takes_a_key(self) -> bool:
+        """Whether the operation takes a candidate's key in body or query (R30)."""
+        return KeyNotFound in getattr(self.view, "refusals", ())
+
+    @property
+    def guess(self) -> str:
+        """What was presented: a credential, or the key in the body or the query."""
+        if not self.takes_a_key:
+            return self.credential
+        return str(g.get("body", {}).get("key") or request.args.get("key") or self.credential)
+
+    def is_refused_by(self, response: Response) -> bool:
+        return response.status_code == 401 or (response.status_code in (404, 410) and self.takes_a_key)
 
 
 def counts_under(setting: str | None) -> Callable:
@@ -71,14 +109,15 @@ class Limits:
 
     def count(self) -> None:
         """Raise TooManyRequests where the caller's allowance, or the address' one for guesses, is used up."""
-        setting = _counted_under()
-        if setting is None:
+        view = _view()
+        setting = view and allowance_of(view)
+        if not setting:
             return
-        g.presented = address(), fingerprint(_credential())
-        g.use = self._hit(self._limits[setting], setting, _whose())
+        asked = g.asked = Asked.now(view)
+        g.use = self._hit(self._limits[setting], setting, asked.whose)
         if g.use.used > g.use.most:
             raise _too_many()
-        self._refuse_guessers()
+        self._refuse_guessers(asked)
 
     def _hit(self, limit: RateLimitItem, *ids: str) -> Use:
         used, reset_at = self._allowances.hit(limit, *ids)
@@ -86,16 +125,16 @@ class Limits:
 
     # Refused tries of credentials and keys, each wrong one counted once an hour for its address.
 
-    def _refuse_guessers(self) -> None:
+    def _refuse_guessers(self, asked: Asked) -> None:
         """Once an address has guessed too often, what it presents is not looked at any more, unless this process has
         accepted the same from there before: who is in the middle of the work is not stopped by a neighbour.
 
         A right credential proves nothing of another key in the body.
         """
-        if g.presented in self._known and not _takes_a_key():
+        if asked.presented in self._known and not asked.takes_a_key:
             return
         limit = self._limits[REFUSED]
-        used, reset_at = self._allowances.used(limit, REFUSED, address())
+        used, reset_at = self._allowances.used(limit, REFUSED, asked.address)
         if used >= limit.amount:
             g.use = Use(limit.amount, used, reset_at)
             raise _too_many()
@@ -104,20 +143,24 @@ class Limits:
         """`X-RateLimit-*`; and learn from the answer."""
         if (use := g.get("use")) is None:
             return response
-        response.headers.update(use.headers)
-        if _refuses_a_guess(response) and self._hit(SAME_GUESS, address(), fingerprint(_guess())).used == 1:
-            self._hit(self._limits[REFUSED], REFUSED, address())
-        self._learn(response)
+        response.headers.extend(use.headers)
+        asked = g.asked
+        if asked.is_refused_by(response) and self._is_new(asked):
+            self._hit(self._limits[REFUSED], REFUSED, asked.address)
+        self._learn(asked, response)
         return response
 
-    def _learn(self, response: Response) -> None:
+    def _is_new(self, asked: Asked) -> bool:
+        return self._hit(SAME_GUESS, asked.address, fingerprint(asked.guess)).used == 1
+
+    def _learn(self, asked: Asked, response: Response) -> None:
         """Remember what was accepted where a credential is asked for, and forget what no longer is."""
         if response.status_code == 401:
-            self._known.pop(g.presented, None)
-        elif response.status_code < 400 and hasattr(_view(), "access"):
+            self._known.pop(asked.presented, None)
+        elif response.status_code < 400 and hasattr(asked.view, "access"):
             if len(self._known) >= MOST_KNOWN:
                 self._known.clear()
-            self._known[g.presented] = None
+            self._known[asked.presented] = None
 
 
 def _too_many() -> TooManyRequests:
@@ -125,21 +168,8 @@ def _too_many() -> TooManyRequests:
 
 
 def _view() -> Any:
-    return current_app.view_functions.get(request.endpoint or "")
-
-
-def _counted_under() -> str | None:
-    """The setting whose allowance the request uses up."""
-    view = _view()
-    return allowance_of(view) if view is not None and request.path.startswith("/v1/") else None
-
-
-# Who is calling, without asking the database
-
-
-def _whose() -> str:
-    at, presented = g.presented
-    return f"credential:{presented}" if _credential() else f"address:{at}"
+    """The operation that is asked for; None for what is no part of the API."""
+    return current_app.view_functions.get(request.endpoint or "") if request.path.startswith("/v1/") else None
 
 
 def address() -> str:
@@ -156,23 +186,3 @@ def address() -> str:
 
 def fingerprint(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
-
-
-def _credential() -> str:
-    return request.headers.get("Authorization") or request.headers.get("X-API-Key") or ""
-
-
-def _refuses_a_guess(response: Response) -> bool:
-    return response.status_code == 401 or (response.status_code in (404, 410) and _takes_a_key())
-
-
-def _takes_a_key() -> bool:
-    """Whether the operation takes a candidate's key in body or query (R30)."""
-    return KeyNotFound in getattr(_view(), "refusals", ())
-
-
-def _guess() -> str:
-    """What was presented: a credential, or the key in the body or the query."""
-    if not _takes_a_key():
-        return _credential()
-    return str(g.get("body", {}).get("key") or request.args.get("key") or _credential())

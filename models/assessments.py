@@ -364,7 +364,7 @@ class CandidateKey(Model):
 
     organization_id: Any
     assessment_id: Any
-    own_session: Any  # of a key that has authenticated (auth.py): its session's id alone, or None
+    own_session_id: Any  # of a key that has authenticated (auth.py): its session's, or None
     organization = peewee.ForeignKeyField(Organization, index=False)
     assessment = peewee.ForeignKeyField(Assessment, index=False)
     key = peewee.TextField(unique=True)

@@ -80,8 +80,12 @@ class _Reader:
         )
         plan.initialize()
         self._columns: dict[Any, list[tuple]] = {model: [] for model in plan.key_to_constructor}
+        self._further: list[tuple[int, str]] = []
         for (index, model, name, convert), field in zip(plan._row_spec, plan.fields, strict=True):
-            self._columns[model].append((index, name, None if isinstance(field, AS_THEY_COME) else convert))
+            if field is None:
+                self._further.append((index, name))
+            else:
+                self._columns[model].append((index, name, None if isinstance(field, AS_THEY_COME) else convert))
         self._root = query.model
         self._joins = [(source, attribute, joined) for source, attribute, joined, *_ in plan.src_to_dest]
 
@@ -90,6 +94,8 @@ class _Reader:
         for source, attribute, joined in self._joins:
             found = parts[joined]
             setattr(parts[source], attribute, found if found._pk is not None else None)
+        for index, name in self._further:
+            setattr(parts[self._root], name, row[index])
         return parts[self._root]
 
     @staticmethod

@@ -170,11 +170,9 @@ class Session(Model):
     def named_by(cls, key: CandidateKey) -> "Session":
         """The session of a key that has authenticated, with nothing but its ids, for what looks at the row anew;
         NotRedeemed where there is none (R29)."""
-        own = key.own_session
-        if own is None:
+        if key.own_session_id is None:
             raise NotRedeemed()
-        own.key = key.id
-        return own
+        return cls(__no_default__=True, id=cls.id.python_value(key.own_session_id), key=key.id)
 
     # Redeem
 

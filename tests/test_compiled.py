@@ -9,14 +9,14 @@ from models.compiled import Compiled, Parameter
 
 def keys_with_sessions():
     query = CandidateKey.select(CandidateKey, Assessment, Session).join(Assessment)
-    query = query.join_from(CandidateKey, Session, peewee.JOIN.LEFT_OUTER, attr="own_session")
+    query = query.join_from(CandidateKey, Session, peewee.JOIN.LEFT_OUTER, attr="begun")
     return query.where(CandidateKey.id == Parameter("id", CandidateKey.id))
 
 
 def test_a_row_with_its_joins_is_what_peewee_makes_of_it(key):
     session = factories.make_session(key)
     found = Compiled(keys_with_sessions).first(id=key.id)
-    for instance, model in ((found, key), (found.assessment, key.assessment), (found.own_session, session)):
+    for instance, model in ((found, key), (found.assessment, key.assessment), (found.begun, session)):
         assert instance.__data__ == type(model).get_by_id(model.id).__data__
 
 
@@ -27,7 +27,7 @@ def test_each_run_has_values_of_its_own(assessment):
 
 
 def test_what_no_join_finds_is_none(key):
-    assert Compiled(keys_with_sessions).first(id=key.id).own_session is None
+    assert Compiled(keys_with_sessions).first(id=key.id).begun is None
 
 
 def test_what_is_not_there_is_none(key):
