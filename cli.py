@@ -312,7 +312,7 @@ def _rederived(session: Session) -> dict[str, tuple[Any, Any]]:
 @cohorts.command("verify")
 @click.option("--assessment", metavar="ID", help="Only this assessment's cohort.")
 def verify_cohorts(assessment: str | None) -> None:
-    """Count the cohorts anew from their sessions and compare; names the first difference, and exits with 1 then."""
+    """Count cohorts and numbers of keys anew and compare; names the first difference, and exits with 1 then."""
     broken = False
     for found in _assessments(assessment):
         difference = recounts.first_difference(found)
@@ -325,7 +325,7 @@ def verify_cohorts(assessment: str | None) -> None:
 @cohorts.command("rebuild")
 @click.option("--assessment", metavar="ID", help="Only this assessment's cohort.")
 def rebuild_cohorts(assessment: str | None) -> None:
-    """Count the cohorts anew from their sessions; closes of an assessment wait while its cohort is counted."""
+    """Count cohorts and numbers of keys anew; closes of an assessment wait while its cohort is counted."""
     for found in _assessments(assessment):
         recounts.rebuild(found)
         click.echo(f"{found.id}  {found.title}")

@@ -11,7 +11,7 @@ from itertools import count
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from models import Assessment, CandidateKey, Delivery, Event, KeyCount, Session, db
+from models import Assessment, CandidateKey, Delivery, Event, Session, db
 from models.base import is_postgres
 from rules.candidate_keys import ALPHABET
 
@@ -69,7 +69,6 @@ def keys(assessment: Assessment, size: int) -> Batch:
     }
     insert(CandidateKey, common | own, size)
     insert(Delivery, common | sent, size)
-    KeyCount.change_by(size, assessment.organization_id, assessment.id)
     return batch
 
 

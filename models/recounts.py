@@ -1,4 +1,5 @@
-"""Cohorts counted anew from their sessions by the database: to put a rollup right, and to see that it is."""
+"""What is kept beside the rows counted anew by the database, cohorts and numbers of keys: to put it right, and to see
+that it is."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -6,7 +7,7 @@ from typing import Any
 
 import peewee
 
-from models.assessments import Assessment
+from models.assessments import Assessment, CandidateKey, KeyCount
 from models.base import Query, db, snapshot
 from models.rollups import CohortCount, CohortRollup
 from models.sessions import Session
@@ -23,6 +24,8 @@ def rebuild(assessment: Assessment) -> None:
         CohortCount.delete().where(CohortCount.assessment_id == assessment.id).execute()
         for place in _places():
             CohortCount.insert_from(_counted(assessment, *place), CohortCount._meta.sorted_fields).execute()
+    # Whatever comes and goes meanwhile changes both sides of the difference alike.
+    KeyCount.change_by(-_keys_too_many(assessment), assessment.organization_id, assessment.id)
 
 
 def first_difference(assessment: Assessment) -> str | None:
@@ -32,6 +35,8 @@ def first_difference(assessment: Assessment) -> str | None:
 
 
 def _differences(assessment: Assessment) -> Iterator[str]:
+    if surplus := _keys_too_many(assessment):
+        yield f"the number of keys has {surplus} too many"
     rollup = CohortRollup.get_or_none(CohortRollup.assessment == assessment)
     kept, counted = rollup.totals if rollup else {}, _totals(assessment)
     for name in sorted(kept.keys() | counted.keys()):
@@ -52,6 +57,16 @@ def _wrong_counts(assessment: Assessment, metric: int, level: int) -> Any:
     surplus = peewee.fn.SUM(both.c.n)
     query = peewee.Select([both], [both.c.bucket, surplus]).group_by(both.c.bucket).having(surplus != 0)
     return query.order_by(both.c.bucket).limit(1).tuples().execute(db)
+
+
+def _keys_too_many(assessment: Assessment) -> int:
+    """By how much the kept number of keys is above what there is; both counted by one statement, at one moment."""
+    kept = KeyCount.select(peewee.fn.COALESCE(peewee.fn.SUM(KeyCount.change), 0))
+    kept = kept.where(KeyCount.assessment == assessment)
+    there = CandidateKey.select(peewee.fn.COUNT(CandidateKey.id))
+    there = there.where(CandidateKey.assessment == assessment, CandidateKey.revoked_at.is_null())
+    ((surplus,),) = peewee.Select(columns=[peewee.Expression(kept, "-", there)]).tuples().execute(db)
+    return int(surplus)
 
 
 def _places() -> Iterator[tuple[int, int]]:

@@ -7,7 +7,7 @@ import independent_cohorts
 import pytest
 from factories import add_event, envelope, make_assessment, make_closed_session, make_key, make_session
 
-from models import CohortCount, CohortRollup, Session, cohorts, db, privacy, recounts
+from models import CohortCount, CohortRollup, KeyCount, Session, cohorts, db, privacy, recounts
 from rules import metrics
 
 
@@ -173,6 +173,13 @@ def test_a_counter_that_is_wrong_is_found(app, assessment, cohort):
     assert "prompt_count, level 3, bucket 2 has 2 too many" in flask(app, "verify")[1]
     CohortCount.delete().where(CohortCount.metric < 2).execute()
     assert "duration_ms, level 0, bucket 0 has -3 too many" in flask(app, "verify")[1]
+
+
+def test_a_number_of_keys_that_is_wrong_is_found_and_mended(app, assessment, cohort):
+    KeyCount.change_by(4, assessment.organization_id, assessment.id)
+    assert "the number of keys has 4 too many" in flask(app, "verify")[1]
+    assert flask(app, "rebuild")[0] == 0
+    assert flask(app, "verify")[0] == 0
 
 
 def test_an_assessment_without_sessions_is_well(app, assessment):
