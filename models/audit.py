@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import peewee
 
 from models.assessments import CandidateKey
-from models.base import BytesField, Model, Query, db, insert_rows, locked
+from models.base import BytesField, Model, Query, db, insert_rows, locked, snapshot
 from models.orgs import Organization, Reviewer
 from rules import audit_chain
 from rules.instants import text_of
@@ -166,7 +166,12 @@ class Verdict(NamedTuple):
 
 
 def verify(organization: Organization) -> Verdict:
-    """Check the log of an organization from its first row on."""
+    """Check the log of an organization from its first row on, as it is at one moment: workers go on chaining."""
+    with snapshot():
+        return _verdict(organization)
+
+
+def _verdict(organization: Organization) -> Verdict:
     chain = AuditChain.get_or_none(AuditChain.organization == organization)
     head, count = (chain.head, chain.count) if chain else (None, 0)
     own = AuditEntry.select().where(AuditEntry.organization == organization)

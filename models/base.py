@@ -109,7 +109,7 @@ class Postgres(PooledPostgresqlDatabase):
         # Connecting forgets which transactions there are, and must not come after their beginning.
         self.connect(reuse_if_open=True)
         self._unsent.clear()
-        self._unsent.add("BEGIN")
+        self._unsent.add(f"BEGIN ISOLATION LEVEL {isolation_level}" if isolation_level else "BEGIN")
 
     def send_with_next(self, sql: str, params: Sequence[Any]) -> None:
         """Let the statement travel with the next one of the transaction; outside of one it goes at once."""
@@ -132,16 +132,21 @@ class Postgres(PooledPostgresqlDatabase):
             raise
 
     def commit(self) -> None:
-        if self._unsent.statements == ["BEGIN"]:
+        if self._has_not_begun and len(self._unsent.statements) == 1:
             self._unsent.clear()
         else:
             self.execute_sql("COMMIT")
 
     def rollback(self) -> None:
-        has_begun = "BEGIN" not in self._unsent.statements
+        had_begun = not self._has_not_begun
         self._unsent.clear()
-        if has_begun:
+        if had_begun:
             super().rollback()
+
+    @property
+    def _has_not_begun(self) -> bool:
+        """Whether the server does not know of the transaction yet."""
+        return any(statement.startswith("BEGIN") for statement in self._unsent.statements)
 
     def _is_closed(self, conn: Any) -> bool:
         # An idle connection has something to read only when the server has said its last words: asking it costs a
@@ -245,8 +250,9 @@ def locked(query: Query, strength: Any = "FOR NO KEY UPDATE") -> Query:
 
 
 def snapshot() -> Any:
-    """A transaction whose statements all see one moment; inside of another it is a part of that one."""
-    return db.atomic("REPEATABLE READ") if is_postgres() else db.atomic()
+    """A transaction of readings that all see one moment, and in which SQLite keeps nobody from writing; inside of
+    another it is a part of that one."""
+    return db.atomic("REPEATABLE READ" if is_postgres() else "DEFERRED")
 
 
 @contextlib.contextmanager

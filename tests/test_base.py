@@ -1,4 +1,7 @@
-"""What waits for the next statement arrives with it, or not at all."""
+"""What waits for the next statement arrives with it, or not at all; and what is read together is of one moment."""
+
+import sqlite3
+from contextlib import closing
 
 import peewee
 import pytest
@@ -6,7 +9,7 @@ from factories import make_organization
 from statements import counted
 
 from models import Occurrence, db
-from models.base import insert_new_rows, insert_rows, is_postgres
+from models.base import insert_new_rows, insert_rows, is_postgres, snapshot
 
 
 class Undone(Exception):
@@ -79,3 +82,14 @@ def test_a_transaction_connects_where_nobody_has(app_on_database):
         raise Undone
     assert not db.in_transaction()
     db.close()
+
+
+def test_what_is_read_together_is_of_one_moment_and_keeps_nobody_from_writing(app_on_database):
+    with db.connection_context(), snapshot():
+        if is_postgres():
+            assert db.execute_sql("SHOW transaction_isolation").fetchone() == ("repeatable read",)
+            return
+        Occurrence.select().count()
+        with closing(sqlite3.connect(db.obj.database, timeout=0)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            other.rollback()
