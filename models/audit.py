@@ -166,18 +166,22 @@ class Verdict(NamedTuple):
 
 
 def verify(organization: Organization) -> Verdict:
-    """Check the log of an organization from its first row on."""
+    """Check the log of an organization from its first row on, also while it grows."""
+    own = AuditEntry.select().where(AuditEntry.organization == organization)
+    # Read before the chain's head, which moves with it: no row may lie beyond, and what is chained while this looks
+    # is left for the next time.
+    last = own.select(peewee.fn.MAX(AuditEntry.position)).scalar() or 0
     chain = AuditChain.get_or_none(AuditChain.organization == organization)
     head, count = (chain.head, chain.count) if chain else (None, 0)
-    own = AuditEntry.select().where(AuditEntry.organization == organization)
-    broken = audit_chain.first_break(str(organization.id), _links(own), head, count)
+    links = _links(own.where(AuditEntry.position <= max(last, count)))
+    broken = audit_chain.first_break(str(organization.id), links, head, count)
     there = broken and own.where(AuditEntry.position == broken.position).get_or_none()
     waiting = own.where(AuditEntry.position.is_null()).count()
     return Verdict(count, waiting, broken, there and there.id)
 
 
 def _links(own: Query) -> Iterator[audit_chain.Link]:
-    query = own.where(AuditEntry.position.is_null(False)).order_by(AuditEntry.position).limit(ROWS_AT_A_TIME)
+    query = own.order_by(AuditEntry.position).limit(ROWS_AT_A_TIME)
     rows = list(query)
     while rows:
         for row in rows:
