@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import subprocess
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -235,8 +236,8 @@ def of_audit(world: World) -> list[str]:
     """What `flask audit verify` finds."""
     try:
         world.service.flask("audit", "verify")
-    except Exception as error:
-        return [f"The audit log is broken: {error}"]
+    except subprocess.CalledProcessError as error:
+        return [f"The audit log is broken: {error.stdout}"]
     return []
 
 
