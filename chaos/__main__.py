@@ -11,7 +11,7 @@ import sys
 import time
 from pathlib import Path
 
-from chaos import plan
+from chaos import checks, plan
 from chaos.calls import Breach
 from chaos.checking import Checking
 from chaos.faults import Striker
@@ -42,6 +42,8 @@ class Run:
             with self.writers:
                 for number, faults in enumerate(rounds[begin : begin + self.check_every], begin + 1):
                     self._round(number, faults)
+                # The log is whole also while it grows and is chained.
+                self.ledger.accuse(*checks.of_audit(self.world))
             self.checking.check(self.writers.stories[checked:])
             checked = len(self.writers.stories)
             if self.ledger.breaches:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from chaos.calls import Headers, Line
+from chaos.calls import Breach, Headers, Line
 from chaos.ledger import Batch, Ledger, Work
 from tests.live.cast import ASSESSMENT, event
 from tests.live.scripted_chain import Chain, message
@@ -101,6 +101,12 @@ class Story:
         path = self.choices.choice(READINGS).format(self.assessment_id)
         self.line.insist("GET", path, headers=self.reviewer)
 
+    def _look_into(self, work: Work) -> None:
+        """The record is whole also while it grows and is sealed."""
+        path = f"/v1/sessions/{work.session_id}/integrity"
+        if facts := self.line.insist("GET", path, headers=self.reviewer)["facts"]:
+            raise Breach(f"The integrity of the running session {work.session_id} says {facts}")
+
     def _score(self, work: Work) -> None:
         for criterion in CRITERIA:
             path = f"/v1/sessions/{work.session_id}/scores/{criterion}"
@@ -138,6 +144,7 @@ class Story:
         for number in range(self.choices.randint(3, 8)):
             self._tell(work, number, signer)
         self._tell_together(work, self.choices.randint(2, 20), signer)
+        self._look_into(work)
         self._hand_in(work, self.choices.randbytes(self.choices.randint(100, 20_000)))
         self._complete(work)
         self._score(work)

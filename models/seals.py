@@ -94,17 +94,23 @@ class Seal(Model):
 
     @classmethod
     def breaks(cls, session: Session) -> list[tuple[seals.Break, str | None]]:
-        """Where the session is not as it was sealed, each with the id of the event concerned if it is known."""
-        found = seals.breaks(str(session.id), cls._sealed(session), session.seal_head, session.sealed_count)
+        """Where the session is not as it was sealed, each with the id of the event concerned if it is known; also
+        while the worker goes on sealing."""
+        # Read before the session's head, which moves with it: no seal may lie beyond, and what is sealed while this
+        # looks is left for the next time.
+        last = cls.select(peewee.fn.MAX(cls.position)).where(cls.session == session).scalar() or 0
+        stored = Session.select(Session.seal_head, Session.sealed_count).where(Session.id == session.id).get()
+        rows = cls._sealed(session, max(last, stored.sealed_count))
+        found = seals.breaks(str(session.id), rows, stored.seal_head, stored.sealed_count)
         return [(each, cls._event_id(session, each.position)) for each in found]
 
     @classmethod
-    def _sealed(cls, session: Session) -> Iterator[seals.Sealed]:
+    def _sealed(cls, session: Session, last: int) -> Iterator[seals.Sealed]:
         query = cls.select(cls.position, cls.event_seq, Event.received_at, Event.envelope, cls.head)
         query = query.join(
             Event, peewee.JOIN.LEFT_OUTER, on=(Event.seq == cls.event_seq) & (Event.session == session)
         )
-        query = query.where(cls.session == session)
+        query = query.where(cls.session == session, cls.position <= last)
         for position, seq, received_at, envelope, head in pieces.rows(query, cls.position, Event.size):
             present = envelope is not None
             arrived, content = (text_of(received_at), digest(envelope)) if present else (None, None)

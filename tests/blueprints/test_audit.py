@@ -214,6 +214,23 @@ def test_chaining_goes_on_where_it_stopped(app, reviewer, organization, log):
     assert audit.chain_new() == 0
 
 
+def test_what_is_chained_while_it_looks_breaks_nothing(app, organization, log, monkeypatch):
+    def later(own, walk=audit._links):
+        AuditEntry.note(organization.id, "later", audit.COMMAND)
+        assert audit.chain_new() == 1
+        return walk(own)
+
+    monkeypatch.setattr(audit, "_links", later)
+    assert verify(app, "Acme") == (0, "Acme: 4 rows chained, 0 waiting\n")
+
+
+def test_a_row_that_nobody_chained_is_found(app, organization, log):
+    AuditEntry.note(organization.id, "forged", audit.COMMAND, position=5, hash=bytes(32))
+    code, output = verify(app, "Acme")
+    assert code == 1
+    assert "first broken: row 5 " in output
+
+
 @pytest.mark.parametrize(
     "change",
     [

@@ -147,6 +147,18 @@ def test_what_commits_behind_many_later_events_is_sealed_too(reviewer, session, 
     assert integrity(reviewer, slow)["seal"]["isWhole"] is True
 
 
+def test_what_is_sealed_while_somebody_looks_breaks_nothing(reviewer, session, monkeypatch):
+    def later(cls, session, last, walk=Seal._sealed.__func__):
+        add_event(session, envelope())
+        assert Seal.seal_new() == 1
+        return walk(cls, session, last)
+
+    add_event(session, envelope())
+    Seal.seal_new()
+    monkeypatch.setattr(Seal, "_sealed", classmethod(later))
+    assert facts(reviewer, session) == []
+
+
 @pytest.mark.parametrize("most_bytes", [1, 1000])
 def test_large_events_are_read_some_at_a_time(app, reviewer, signed, signer, monkeypatch, most_bytes):
     monkeypatch.setattr(pieces, "MOST_BYTES", most_bytes)
