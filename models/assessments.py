@@ -19,6 +19,7 @@ from models.base import (
     locked,
     new_id,
 )
+from models.compiled import Compiled, Parameter
 from models.delivery import Delivery
 from models.occurrences import Occurrence
 from models.orgs import Organization, Reviewer
@@ -235,7 +236,8 @@ class Assessment(Model):
         return cls.select().where(cls.deleted_at.is_null())
 
     @classmethod
-    def deleted_ids(cls, organization: Organization) -> Query:
+    def deleted_ids(cls, organization: Any) -> Query:
+        """Of an organization, or of the one that a Parameter stands for."""
         return cls.select(cls.id).where(cls.organization == organization, cls.deleted_at.is_null(False))
 
     @classmethod
@@ -530,12 +532,17 @@ class KeyCount(Model):
         insert_rows(cls, [row] if number else [])
 
     @classmethod
-    def total(cls, organization: Organization, assessment_id: Any = None) -> int:
+    def total(cls, organization_id: Any, assessment_id: Any = None) -> int:
         """How many keys that are not revoked the organization has to assessments that are not deleted."""
-        counted = cls.select(peewee.fn.COALESCE(peewee.fn.SUM(cls.change), 0)).where(
+        total = _TOTAL_OF_ASSESSMENT if assessment_id else _TOTAL
+        return total.scalar(organization_id=organization_id, assessment_id=assessment_id)
+
+    @classmethod
+    def _counted(cls) -> Query:
+        organization = Parameter("organization_id", cls.organization)
+        return cls.select(peewee.fn.COALESCE(peewee.fn.SUM(cls.change), 0)).where(
             cls.organization == organization, cls.assessment.not_in(Assessment.deleted_ids(organization))
         )
-        return (counted.where(cls.assessment == assessment_id) if assessment_id else counted).scalar()
 
     @classmethod
     def fold(cls) -> int:
@@ -577,3 +584,7 @@ KeyCount.add_index(
 )
 # What `fold` looks for.
 KeyCount.add_index(KeyCount.index(KeyCount.id, where=~KeyCount.is_sum, name="key_counts_to_fold"))
+_TOTAL = Compiled(KeyCount._counted)
+_TOTAL_OF_ASSESSMENT = Compiled(
+    lambda: KeyCount._counted().where(KeyCount.assessment == Parameter("assessment_id", KeyCount.assessment))
+)
