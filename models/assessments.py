@@ -327,15 +327,22 @@ class Assessment(Model):
 
     def issue_records(self, candidates: list[dict[str, Any]], org_name: str | None) -> list[dict[str, Any]]:
         """As issue_keys, for an assessment that is held; returns the keys as `key_records` would."""
-        now = clock.now()
-        rows = [CandidateKey.row(self, candidate, now) for candidate in candidates]
+        rows = [CandidateKey.row(**candidate) for candidate in candidates]
+        same = self._given_to_keys(clock.now())
         told = [{"candidateId": row["id"], "assessmentId": self.id, "status": "pending"} for row in rows]
         Occurrence.tell(self.organization_id, "key.created", *told)
         invitations = [(row["invitation_id"], row["id"]) for row in rows if row["invitation_id"]]
         Delivery.enqueue_invitations(self.organization, invitations, org_name or self.organization.shown_name)
         KeyCount.change_by(len(rows), self.organization_id, self.id)
-        CandidateKey.add(rows)
-        return [row | FRESH | {"invite_state": row["invitation_id"] and "queued"} for row in rows]
+        CandidateKey.add(rows, same)
+        same |= FRESH
+        return [{**same, **row, "invite_state": row["invitation_id"] and "queued"} for row in rows]
+
+    def _given_to_keys(self, now: datetime) -> dict[str, Any]:
+        """The columns in which keys that are issued together do not differ."""
+        expires_at = now + timedelta(days=self.expires_in_days)
+        same = {"organization": self.organization_id, "assessment": self.id}
+        return same | {"expires_at": expires_at, "created_at": now}
 
     def hold(self, strength: str = "FOR NO KEY UPDATE") -> "Assessment":
         """The row as it is now, held until the transaction ends, against a deletion at the same moment; NotFound
@@ -391,23 +398,16 @@ class CandidateKey(Model):
         indexes = ((("assessment", "created_at", "id"), False),)
 
     @classmethod
-    def row(cls, assessment: Assessment, candidate: dict[str, Any], now: datetime) -> dict[str, Any]:
-        return {
-            "id": new_id(),
-            "organization": assessment.organization_id,
-            "assessment": assessment.id,
-            "key": candidate_keys.make(),
-            **cls.person(candidate["name"], candidate["email"]),
-            "invitation_id": new_id() if candidate["email"] else None,
-            "expires_at": now + timedelta(days=assessment.expires_in_days),
-            "created_at": now,
-        }
+    def row(cls, email: str | None, name: str | None) -> dict[str, Any]:
+        """The columns in which keys that are issued together differ."""
+        row = {"id": new_id(), "key": candidate_keys.make(), "invitation_id": new_id() if email else None}
+        return row | cls.person(name, email)
 
     @classmethod
-    def add(cls, rows: list[dict[str, Any]]) -> None:
+    def add(cls, rows: list[dict[str, Any]], same: dict[str, Any]) -> None:
         """Insert keys; those that were drawn before, by whomever, are drawn anew."""
         for _ in range(KEY_DRAWS):
-            if insert_new_rows(cls, rows, cls.key) == len(rows):
+            if insert_new_rows(cls, rows, cls.key, **same) == len(rows):
                 return
             added = {key.id for key in cls.select(cls.id).where(cls.id.in_([row["id"] for row in rows]))}
             rows = [row for row in rows if row["id"] not in added]
@@ -418,8 +418,12 @@ class CandidateKey(Model):
     @staticmethod
     def person(name: str | None, email: str | None) -> dict[str, Any]:
         """The columns that say whose key it is."""
-        whose = {"candidate_name": name, "candidate_email": email}
-        return whose | {"address": email and email.casefold(), "search_text": folded(name, email)}
+        return {
+            "candidate_name": name,
+            "candidate_email": email,
+            "address": email and email.casefold(),
+            "search_text": folded(name, email),
+        }
 
     @classmethod
     def alive(cls) -> Query:
