@@ -2,8 +2,9 @@
 
 import csv
 import io
+import re
 from collections.abc import Iterator
-from datetime import datetime
+from functools import cache
 from typing import Any
 
 import peewee
@@ -26,6 +27,8 @@ from models import (
     key_records,
     key_status,
 )
+from models.base import Query
+from models.compiled import Compiled, Parameter
 from schemas.candidates import Candidate, CandidateChange, CandidateQuery, Candidates, OneCandidate
 
 blp = Blueprint("Candidates", __name__, description="Everybody who was given a key.")
@@ -65,14 +68,14 @@ def list_candidates(query):
     best read with `after`: how far its pages are behind makes no difference then. With `format=csv` the whole list as
     a file, whatever `limit`, `offset` and `after` are.
     """
-    keys = _matching(query)
+    asked = _asked(query)
     if query["format"] == "csv":
         auditing.note_export("exportCandidates")
-        return Response(stream_with_context(_csv(keys)), mimetype="text/csv", headers=CSV_HEADERS)
-    part = _part(keys, query).order_by(*IN_ORDER).limit(query["limit"]).offset(query["offset"])
+        return Response(stream_with_context(_csv(asked)), mimetype="text/csv", headers=CSV_HEADERS)
+    part = _behind(asked, query["after"]) if "after" in query else asked
     return {
-        "candidates": list(_shown(part)),
-        "total": _total(keys, query),
+        "candidates": _rows(part, limit=query["limit"], offset=query["offset"]),
+        "total": _total(asked),
         "limit": query["limit"],
         "offset": query["offset"],
     }
@@ -123,65 +126,103 @@ def _visible():
     return key_records(clock.now()).where(CandidateKey.organization == caller.organization)
 
 
-def _matching(query):
+def _asked(query: dict[str, Any]) -> dict[str, Any]:
+    """Whose candidates are asked for, when, and the values of the filters that were given."""
+    asked: dict[str, Any] = {"organization_id": caller.organization_id, "now": clock.now()}
+    asked |= {name: query[name] for name in ("assessment_id", "status") if name in query}
+    return asked | ({"pattern": _pattern(folded(query["q"]))} if "q" in query else {})
+
+
+def _pattern(text: str) -> str:
+    """What LIKE takes for every text that contains this one; `!` takes the next sign's meaning away."""
+    return "%" + re.sub("([!%_])", r"!\1", text) + "%"
+
+
+def _behind(asked: dict[str, Any], candidate_id: Any) -> dict[str, Any]:
+    """What is behind the candidate that the caller has read to, who may be revoked meanwhile."""
+    last = CandidateKey.of_organization(caller).where(CandidateKey.id == candidate_id).get_or_none()
+    if last is None:
+        raise invalid("after", "There is no candidate with this id.")
+    return asked | {"last_created_at": last.created_at, "last_id": last.id}
+
+
+def _rows(asked: dict[str, Any], limit: int, offset: int = 0) -> list[dict[str, Any]]:
+    return _page(frozenset(asked)).dicts(**asked, limit=limit, offset=offset)
+
+
+def _total(asked: dict[str, Any]) -> int:
+    if "pattern" in asked or "status" in asked:
+        return _count(frozenset(asked)).scalar(**asked)
+    return KeyCount.total(asked["organization_id"], asked.get("assessment_id"))
+
+
+# Each set of filters has statements of its own: to build them anew takes as long as to answer.
+
+
+@cache
+def _page(names: frozenset[str]) -> Compiled:
+    return Compiled(lambda: _shown(_walk(names)))
+
+
+@cache
+def _count(names: frozenset[str]) -> Compiled:
+    return Compiled(lambda: CandidateKey.select(peewee.fn.COUNT(peewee.SQL("1"))).from_(_matching(names)))
+
+
+def _walk(names: frozenset[str]) -> Query:
+    """The ids of a page's keys."""
+    keys = _matching(names)
+    if "last_id" in names:
+        keys = keys.where(_COMES_AFTER)
+    limit, offset = (Parameter(name, peewee.IntegerField()) for name in ("limit", "offset"))
+    return keys.order_by(*IN_ORDER).limit(limit).offset(offset)
+
+
+# Compared as pairs, which the index can begin at; two comparisons with an "or" it would filter from the start.
+_COMES_AFTER = peewee.Tuple(*IN_ORDER) > peewee.Tuple(
+    Parameter("last_created_at", CandidateKey.created_at), Parameter("last_id", CandidateKey.id)
+)
+
+
+def _matching(names: frozenset[str]) -> Query:
     """The ids of the keys that are asked for. Without a further filter their index has all that it takes."""
-    deleted = Assessment.deleted_ids(caller.organization)
+    organization = Parameter("organization_id", CandidateKey.organization)
     keys = CandidateKey.select(CandidateKey.id).where(
-        CandidateKey.organization == caller.organization,
+        CandidateKey.organization == organization,
         CandidateKey.revoked_at.is_null(),
-        CandidateKey.assessment.not_in(deleted),
+        CandidateKey.assessment.not_in(Assessment.deleted_ids(organization)),
     )
-    if "assessment_id" in query:
-        keys = keys.where(CandidateKey.assessment == query["assessment_id"])
-    if "q" in query:
-        keys = keys.where(CandidateKey.search_text.contains(folded(query["q"])))
-    if "status" in query:
-        keys = keys.join(Session, peewee.JOIN.LEFT_OUTER).where(key_status(clock.now()) == query["status"])
+    if "assessment_id" in names:
+        keys = keys.where(CandidateKey.assessment == Parameter("assessment_id", CandidateKey.assessment))
+    if "pattern" in names:
+        pattern = peewee.NodeList((Parameter("pattern", CandidateKey.search_text), peewee.SQL("ESCAPE '!'")))
+        keys = keys.where(peewee.Expression(CandidateKey.search_text, peewee.OP.ILIKE, pattern))
+    if "status" in names:
+        status = Parameter("status", peewee.TextField())
+        keys = keys.join(Session, peewee.JOIN.LEFT_OUTER).where(key_status(_NOW) == status)
     return keys
 
 
-def _total(keys, query):
-    if "q" in query or "status" in query:
-        return keys.count()
-    return KeyCount.total(caller.organization, query.get("assessment_id"))
-
-
-def _part(keys, query):
-    """What is behind the candidate that the caller has read to, who may be revoked meanwhile."""
-    if "after" not in query:
-        return keys
-    last = CandidateKey.of_organization(caller).where(CandidateKey.id == query["after"]).get_or_none()
-    if last is None:
-        raise invalid("after", "There is no candidate with this id.")
-    return keys.where(_comes_after(last.created_at, last.id))
-
-
-def _shown(part):
+def _shown(part: Query) -> Query:
     """What is shown of a page's keys: joined to these few, and not to all that the page passes over."""
-    return key_records(clock.now()).where(CandidateKey.id.in_(part)).order_by(*IN_ORDER)
+    return key_records(_NOW).where(CandidateKey.id.in_(part)).order_by(*IN_ORDER)
 
 
-def _csv(keys: peewee.ModelSelect) -> Iterator[str]:
+_NOW = Parameter("now", Session.closes_at)
+
+
+def _csv(asked: dict[str, Any]) -> Iterator[str]:
     """The list as CSV, some hundred rows at a time, in the order of the list."""
     yield _csv_lines([CSV_COLUMNS])
     schema = Candidate()
-    following = keys.order_by(*IN_ORDER).limit(ROWS_AT_A_TIME)
-    part: list[Any] = list(_shown(following))
+    part = _rows(asked, ROWS_AT_A_TIME)
     while part:
         yield _csv_lines(
             [[_cell(shown[name]) for name in CSV_COLUMNS] for shown in schema.dump(part, many=True)]
         )
         last = part[-1]
-        part = list(_shown(following.where(_comes_after(last["created_at"], last["id"]))))
-
-
-def _comes_after(created_at: datetime, key_id: Any) -> peewee.Expression:
-    # Compared as pairs, which the index can begin at; two comparisons with an "or" it would filter from the start.
-    last = (
-        peewee.Value(created_at, CandidateKey.created_at.db_value),
-        peewee.Value(key_id, CandidateKey.id.db_value),
-    )
-    return peewee.Tuple(*IN_ORDER) > peewee.Tuple(*last)
+        behind = {"last_created_at": last["created_at"], "last_id": last["id"]}
+        part = _rows(asked | behind, ROWS_AT_A_TIME)
 
 
 def _csv_lines(rows):

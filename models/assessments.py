@@ -19,6 +19,7 @@ from models.base import (
     locked,
     new_id,
 )
+from models.compiled import Compiled, Parameter
 from models.delivery import Delivery
 from models.occurrences import Occurrence
 from models.orgs import Organization, Reviewer
@@ -235,7 +236,8 @@ class Assessment(Model):
         return cls.select().where(cls.deleted_at.is_null())
 
     @classmethod
-    def deleted_ids(cls, organization: Organization) -> Query:
+    def deleted_ids(cls, organization: Any) -> Query:
+        """Of an organization, or of the one that a Parameter stands for."""
         return cls.select(cls.id).where(cls.organization == organization, cls.deleted_at.is_null(False))
 
     @classmethod
@@ -325,15 +327,22 @@ class Assessment(Model):
 
     def issue_records(self, candidates: list[dict[str, Any]], org_name: str | None) -> list[dict[str, Any]]:
         """As issue_keys, for an assessment that is held; returns the keys as `key_records` would."""
-        now = clock.now()
-        rows = [CandidateKey.row(self, candidate, now) for candidate in candidates]
+        rows = [CandidateKey.row(**candidate) for candidate in candidates]
+        same = self._given_to_keys(clock.now())
         told = [{"candidateId": row["id"], "assessmentId": self.id, "status": "pending"} for row in rows]
         Occurrence.tell(self.organization_id, "key.created", *told)
         invitations = [(row["invitation_id"], row["id"]) for row in rows if row["invitation_id"]]
         Delivery.enqueue_invitations(self.organization, invitations, org_name or self.organization.shown_name)
         KeyCount.change_by(len(rows), self.organization_id, self.id)
-        CandidateKey.add(rows)
-        return [row | FRESH | {"invite_state": row["invitation_id"] and "queued"} for row in rows]
+        CandidateKey.add(rows, same)
+        same |= FRESH
+        return [{**same, **row, "invite_state": row["invitation_id"] and "queued"} for row in rows]
+
+    def _given_to_keys(self, now: datetime) -> dict[str, Any]:
+        """The columns in which keys that are issued together do not differ."""
+        expires_at = now + timedelta(days=self.expires_in_days)
+        same = {"organization": self.organization_id, "assessment": self.id}
+        return same | {"expires_at": expires_at, "created_at": now}
 
     def hold(self, strength: str = "FOR NO KEY UPDATE") -> "Assessment":
         """The row as it is now, held until the transaction ends, against a deletion at the same moment; NotFound
@@ -389,23 +398,16 @@ class CandidateKey(Model):
         indexes = ((("assessment", "created_at", "id"), False),)
 
     @classmethod
-    def row(cls, assessment: Assessment, candidate: dict[str, Any], now: datetime) -> dict[str, Any]:
-        return {
-            "id": new_id(),
-            "organization": assessment.organization_id,
-            "assessment": assessment.id,
-            "key": candidate_keys.make(),
-            **cls.person(candidate["name"], candidate["email"]),
-            "invitation_id": new_id() if candidate["email"] else None,
-            "expires_at": now + timedelta(days=assessment.expires_in_days),
-            "created_at": now,
-        }
+    def row(cls, email: str | None, name: str | None) -> dict[str, Any]:
+        """The columns in which keys that are issued together differ."""
+        row = {"id": new_id(), "key": candidate_keys.make(), "invitation_id": new_id() if email else None}
+        return row | cls.person(name, email)
 
     @classmethod
-    def add(cls, rows: list[dict[str, Any]]) -> None:
+    def add(cls, rows: list[dict[str, Any]], same: dict[str, Any]) -> None:
         """Insert keys; those that were drawn before, by whomever, are drawn anew."""
         for _ in range(KEY_DRAWS):
-            if insert_new_rows(cls, rows, cls.key) == len(rows):
+            if insert_new_rows(cls, rows, cls.key, **same) == len(rows):
                 return
             added = {key.id for key in cls.select(cls.id).where(cls.id.in_([row["id"] for row in rows]))}
             rows = [row for row in rows if row["id"] not in added]
@@ -416,8 +418,12 @@ class CandidateKey(Model):
     @staticmethod
     def person(name: str | None, email: str | None) -> dict[str, Any]:
         """The columns that say whose key it is."""
-        whose = {"candidate_name": name, "candidate_email": email}
-        return whose | {"address": email and email.casefold(), "search_text": folded(name, email)}
+        return {
+            "candidate_name": name,
+            "candidate_email": email,
+            "address": email and email.casefold(),
+            "search_text": folded(name, email),
+        }
 
     @classmethod
     def alive(cls) -> Query:
@@ -530,12 +536,17 @@ class KeyCount(Model):
         insert_rows(cls, [row] if number else [])
 
     @classmethod
-    def total(cls, organization: Organization, assessment_id: Any = None) -> int:
+    def total(cls, organization_id: Any, assessment_id: Any = None) -> int:
         """How many keys that are not revoked the organization has to assessments that are not deleted."""
-        counted = cls.select(peewee.fn.COALESCE(peewee.fn.SUM(cls.change), 0)).where(
+        total = _TOTAL_OF_ASSESSMENT if assessment_id else _TOTAL
+        return total.scalar(organization_id=organization_id, assessment_id=assessment_id)
+
+    @classmethod
+    def _counted(cls) -> Query:
+        organization = Parameter("organization_id", cls.organization)
+        return cls.select(peewee.fn.COALESCE(peewee.fn.SUM(cls.change), 0)).where(
             cls.organization == organization, cls.assessment.not_in(Assessment.deleted_ids(organization))
         )
-        return (counted.where(cls.assessment == assessment_id) if assessment_id else counted).scalar()
 
     @classmethod
     def fold(cls) -> int:
@@ -577,3 +588,7 @@ KeyCount.add_index(
 )
 # What `fold` looks for.
 KeyCount.add_index(KeyCount.index(KeyCount.id, where=~KeyCount.is_sum, name="key_counts_to_fold"))
+_TOTAL = Compiled(KeyCount._counted)
+_TOTAL_OF_ASSESSMENT = Compiled(
+    lambda: KeyCount._counted().where(KeyCount.assessment == Parameter("assessment_id", KeyCount.assessment))
+)

@@ -5,7 +5,7 @@ times what the database needs to find it; built once, what is left is to fill in
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import peewee
 
@@ -39,6 +39,7 @@ class Compiled:
         self._parameters: list[Any] = []
         self._query: Any = None
         self._reader: _Reader | None = None
+        self._columns: list[Column] | None = None
 
     def all(self, **values: Any) -> list[Any]:
         """The rows as instances, such as the query would give them."""
@@ -46,6 +47,17 @@ class Compiled:
         if self._reader is None:
             self._reader = _Reader(self._query, cursor)
         return [self._reader.instance(row) for row in cursor.fetchall()]
+
+    def dicts(self, **values: Any) -> list[dict[str, Any]]:
+        """The rows as dictionaries, such as a query with dicts() would give them."""
+        cursor = self._run(values)
+        if self._columns is None:
+            self._columns = _columns_of(self._query, cursor)
+        return [_read(self._columns, row) for row in cursor.fetchall()]
+
+    def scalar(self, **values: Any) -> Any:
+        """The first column of the one row."""
+        return self._run(values).fetchone()[0]
 
     def first(self, **values: Any) -> Any:
         """The first row, or None."""
@@ -55,16 +67,46 @@ class Compiled:
         """Whether it gives any row."""
         return self._run(values).fetchone() is not None
 
-    def _run(self, values: dict[str, Any]) -> Any:
+    def sql(self, **values: Any) -> tuple[str, list[Any]]:
+        """The statement's text, and what stands for its placeholders."""
         if self._database is not db.obj:
             self._prepare()
-        return db.execute_sql(self._text, [_filled(each, values) for each in self._parameters])
+        return self._text, [_filled(each, values) for each in self._parameters]
+
+    def _run(self, values: dict[str, Any]) -> Any:
+        return db.execute_sql(*self.sql(**values))
 
     def _prepare(self) -> None:
         self._query = self._build()
         self._text, self._parameters = self._query.sql()
-        self._reader = None
+        self._reader = self._columns = None
         self._database = db.obj
+
+
+class Column(NamedTuple):
+    """Where a column stands in a row, what it is called, and what makes a value of ours of it, or None."""
+
+    place: int
+    name: str
+    convert: Callable[[Any], Any] | None
+
+
+def _read(columns: list[Column], row: tuple) -> dict[str, Any]:
+    return {
+        name: convert(row[place]) if convert and row[place] is not None else row[place]
+        for place, name, convert in columns
+    }
+
+
+def _columns_of(query: Any, cursor: Any) -> list[Column]:
+    plan: Any = peewee.ModelDictCursorWrapper(cursor, query.model, query._returning)
+    plan.initialize()
+    return [
+        Column(place, name, _needed(field, convert))
+        for place, (name, field, convert) in enumerate(
+            zip(plan.unique_columns, plan.fields, plan.converters, strict=True)
+        )
+    ]
 
 
 class _Reader:
@@ -79,13 +121,13 @@ class _Reader:
             cursor, query.model, query._returning, query._from_list, query._joins
         )
         plan.initialize()
-        self._columns: dict[Any, list[tuple]] = {model: [] for model in plan.key_to_constructor}
+        self._columns: dict[Any, list[Column]] = {model: [] for model in plan.key_to_constructor}
         self._further: list[tuple[int, str]] = []
         for (index, model, name, convert), field in zip(plan._row_spec, plan.fields, strict=True):
             if field is None:
                 self._further.append((index, name))
             else:
-                self._columns[model].append((index, name, None if isinstance(field, AS_THEY_COME) else convert))
+                self._columns[model].append(Column(index, name, _needed(field, convert)))
         self._root = query.model
         self._joins = [(source, attribute, joined) for source, attribute, joined, *_ in plan.src_to_dest]
 
@@ -99,17 +141,18 @@ class _Reader:
         return parts[self._root]
 
     @staticmethod
-    def _part(model: Any, columns: list[tuple], row: tuple) -> Any:
+    def _part(model: Any, columns: list[Column], row: tuple) -> Any:
         part = model(__no_default__=True)
-        part.__data__ = {
-            name: convert(row[index]) if convert and row[index] is not None else row[index]
-            for index, name, convert in columns
-        }
+        part.__data__ = _read(columns, row)
         return part
 
 
 # The driver gives them as they are meant.
 AS_THEY_COME = (peewee.TextField, peewee.IntegerField)
+
+
+def _needed(field: Any, convert: Callable | None) -> Callable | None:
+    return None if isinstance(field, AS_THEY_COME) else convert
 
 
 def _filled(parameter: Any, values: dict[str, Any]) -> Any:

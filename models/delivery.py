@@ -7,7 +7,7 @@ from typing import Any
 import peewee
 
 from errors import NotFailed
-from models.base import Model, Query, TimestampField, clock, db, insert_rows, is_postgres, new_id
+from models.base import Model, Query, TimestampField, clock, db, insert_rows, is_postgres
 from models.occurrences import Occurrence
 from models.orgs import Organization, Reviewer
 from rules.deliveries import PAUSES, pause_after
@@ -48,18 +48,14 @@ class Delivery(Model):
         cls, organization: Organization, invitations: Iterable[tuple[Any, Any]], org_name: str
     ) -> None:
         """Queue one invitation for each (delivery id, key id), in the transaction that issues the keys."""
-        rows = [
-            _to_candidate(INVITATION, organization.id, delivery_id, key_id, org_name)
-            for delivery_id, key_id in invitations
-        ]
-        insert_rows(cls, rows)
+        rows = [{"id": delivery_id, "subject_id": key_id} for delivery_id, key_id in invitations]
+        insert_rows(cls, rows, **_to_candidate(INVITATION, organization.id, org_name))
 
     @classmethod
     def enqueue_reminder(cls, organization: Organization, key_id: Any) -> None:
         """Queue a reminder, in the transaction that notes that there is one."""
-        cls.insert(
-            _to_candidate(REMINDER, organization.id, new_id(), key_id, organization.shown_name)
-        ).execute()
+        same = _to_candidate(REMINDER, organization.id, organization.shown_name)
+        insert_rows(cls, [{"subject_id": key_id}], **same)
 
     @classmethod
     def visible_to(cls, caller: Reviewer) -> Query:
@@ -218,16 +214,8 @@ class Delivery(Model):
         Occurrence.tell(self.organization_id, TOLD[state], data)
 
 
-def _to_candidate(
-    kind: str, organization_id: Any, delivery_id: Any, key_id: Any, org_name: str
-) -> dict[str, Any]:
-    return {
-        "id": delivery_id,
-        "organization": organization_id,
-        "kind": kind,
-        "subject_id": key_id,
-        "data": {"orgName": org_name},
-    }
+def _to_candidate(kind: str, organization_id: Any, org_name: str) -> dict[str, Any]:
+    return {"kind": kind, "organization": organization_id, "data": {"orgName": org_name}}
 
 
 def _removal(

@@ -38,9 +38,8 @@ class Occurrence(Model):
 
         The worker takes them apart. For 50 keys that is 0.2 ms instead of 3 while the caller waits.
         """
-        data = [_plain(each) for each in told]
-        if data:
-            row = {"organization": organization_id, "type": kind, "data": data if len(data) > 1 else data[0]}
+        if told:
+            row = {"organization": organization_id, "type": kind, "data": told if len(told) > 1 else told[0]}
             insert_rows(cls, [row])
 
     @classmethod
@@ -59,11 +58,11 @@ class Occurrence(Model):
         Occurrence.update(numbered).where(Occurrence.id == self.id).execute()
         same = {"organization": self.organization_id, "type": self.type, "created_at": self.created_at}
         rows = [
-            same | {"id": new_id(), "data": data, "position": following}
+            {"id": new_id(), "data": data, "position": following}
             for following, data in enumerate(others, position + 1)
         ]
-        insert_rows(Occurrence, rows)
-        return [self, *(Occurrence(**row) for row in rows)]
+        insert_rows(Occurrence, rows, **same)
+        return [self, *(Occurrence(**same, **row) for row in rows)]
 
     @classmethod
     def visible_to(cls, caller: Reviewer) -> Query:
@@ -84,13 +83,6 @@ class Occurrence(Model):
 Occurrence.add_index(
     Occurrence.index(Occurrence.id, where=Occurrence.position.is_null(), name="occurrences_not_numbered")
 )
-
-
-def _plain(data: dict[str, Any]) -> dict[str, Any]:
-    """Ids as texts."""
-    return {
-        name: value if isinstance(value, int | str | None) else str(value) for name, value in data.items()
-    }
 
 
 class Feed(Model):

@@ -658,7 +658,7 @@ _STORE_IF_OPEN = Compiled(_store_if_open)
 Event.add_index(Event.index(Event.seq, where=Event.verdict.is_null(), name="events_not_judged"))
 
 
-def key_status(now: datetime) -> peewee.Case:
+def key_status(now: datetime | Parameter) -> peewee.Case:
     """Where a candidate stands, computed here and nowhere else, so that lists are right without a background job
     (R17)."""
     return peewee.Case(
@@ -674,7 +674,7 @@ def key_status(now: datetime) -> peewee.Case:
     )
 
 
-def key_records(now: datetime) -> Query:
+def key_records(now: datetime | Parameter) -> Query:
     """Candidate keys as the API shows them, with their session's state and their latest invitation (R16)."""
     query = CandidateKey.select(
         CandidateKey,

@@ -3,7 +3,7 @@
 import factories
 import peewee
 
-from models import Assessment, CandidateKey, Session
+from models import Assessment, CandidateKey, Session, clock, key_records
 from models.compiled import Compiled, Parameter
 
 
@@ -32,3 +32,16 @@ def test_what_no_join_finds_is_none(key):
 
 def test_what_is_not_there_is_none(key):
     assert Compiled(keys_with_sessions).first(id=key.assessment_id) is None
+
+
+def test_rows_as_dictionaries_are_what_peewee_makes_of_them(key):
+    factories.make_session(key)
+    now = clock.now()
+    look_up = Compiled(lambda: key_records(Parameter("now", Session.closes_at)))
+    assert look_up.dicts(now=now) == look_up.dicts(now=now) == list(key_records(now))
+
+
+def test_a_count_is_a_number(key):
+    count = CandidateKey.select(peewee.fn.COUNT(CandidateKey.id))
+    counted = Compiled(lambda: count.where(CandidateKey.id == Parameter("id", CandidateKey.id)))
+    assert [counted.scalar(id=each) for each in (key.id, key.assessment_id)] == [1, 0]
