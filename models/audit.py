@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import peewee
 
 from models.assessments import CandidateKey
-from models.base import BytesField, Model, Query, db, insert_rows, locked, snapshot
+from models.base import BytesField, Model, Query, db, insert_rows, locked
 from models.orgs import Organization, Reviewer
 from rules import audit_chain
 from rules.instants import text_of
@@ -166,16 +166,15 @@ class Verdict(NamedTuple):
 
 
 def verify(organization: Organization) -> Verdict:
-    """Check the log of an organization from its first row on, as it is at one moment: workers go on chaining."""
-    with snapshot():
-        return _verdict(organization)
-
-
-def _verdict(organization: Organization) -> Verdict:
+    """Check the log of an organization from its first row on, also while it grows."""
+    own = AuditEntry.select().where(AuditEntry.organization == organization)
+    # Read before the chain's head, which moves with it: no row may lie beyond, and what is chained while this looks
+    # is left for the next time.
+    last = own.select(peewee.fn.MAX(AuditEntry.position)).scalar() or 0
     chain = AuditChain.get_or_none(AuditChain.organization == organization)
     head, count = (chain.head, chain.count) if chain else (None, 0)
-    own = AuditEntry.select().where(AuditEntry.organization == organization)
-    broken = audit_chain.first_break(str(organization.id), _links(own), head, count)
+    links = _links(own.where(AuditEntry.position <= max(last, count)))
+    broken = audit_chain.first_break(str(organization.id), links, head, count)
     there = broken and own.where(AuditEntry.position == broken.position).get_or_none()
     waiting = own.where(AuditEntry.position.is_null()).count()
     return Verdict(count, waiting, broken, there and there.id)
