@@ -257,14 +257,16 @@ def snapshot() -> Any:
 
 @contextlib.contextmanager
 def alone(name: str) -> Iterator[None]:
-    """Let only one process at a time do what stands inside: an advisory lock, or for SQLite a lock file."""
+    """Let only one process at a time do what stands inside: an advisory lock, or for SQLite a lock file.
+
+    On PostgreSQL all of it is one transaction, and the lock goes with it. One of the session would stay for good behind
+    PgBouncer in transaction mode, where the unlocking may reach another connection than the locking did.
+    """
     if is_postgres():
         key = int.from_bytes(name.encode()[:7], "big")
-        db.execute_sql("select pg_advisory_lock(%s)", (key,))
-        try:
+        with db.atomic():
+            db.execute_sql("select pg_advisory_xact_lock(%s)", (key,))
             yield
-        finally:
-            db.execute_sql("select pg_advisory_unlock(%s)", (key,))
         return
     with open(f"{db.obj.database}.{name}.lock", "w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)

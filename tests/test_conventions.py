@@ -221,6 +221,17 @@ def documents() -> str:
     return "\n".join(file.read_text(encoding="utf-8") for file in files if file.exists())
 
 
+def test_every_relative_link_in_the_documents_leads_to_a_file():
+    files = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]
+    missing = [
+        f"{file.name}: {target}"
+        for file in files
+        for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", file.read_text(encoding="utf-8"))
+        if "://" not in target and not (file.parent / target).exists()
+    ]
+    assert missing == []
+
+
 def commands(app) -> Iterator[str]:
     builtin = {"run", "shell", "routes"}
     for name, command in app.cli.commands.items():
