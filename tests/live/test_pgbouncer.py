@@ -12,7 +12,6 @@ import pytest
 
 import models
 from models.base import alone
-
 from tests.delivery.mail_server import free_port
 from tests.live.cast import begin, event, invite, make_assessment
 from tests.live.client import at_once
