@@ -1,5 +1,6 @@
 """Settings of the web process; gunicorn reads PORT and WEB_CONCURRENCY by itself."""
 
+import gc
 import os
 import shutil
 import tempfile
@@ -32,6 +33,13 @@ def on_starting(server: Any) -> None:
     """In the master, before there is any web process."""
     if settings.metrics_token:
         os.environ[METRICS] = tempfile.mkdtemp(prefix="proofstone-metrics-", dir=worker_tmp_dir)
+
+
+def post_worker_init(worker: Any) -> None:
+    """What the application is made of stays, and is not looked through for garbage again: with it in the way that took a
+    tenth of what issuing 50 keys takes."""
+    gc.collect()
+    gc.freeze()
 
 
 def child_exit(server: Any, worker: Any) -> None:

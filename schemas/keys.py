@@ -5,7 +5,7 @@ from typing import Any
 import marshmallow as ma
 from marshmallow import fields, validate
 
-from schemas import Body, Count, Deleted, Id, Inline, Moment, Schema, Text, described
+from schemas import Body, Count, Deleted, Id, Inline, Moment, OfValue, Schema, Text, described
 
 ON_DUPLICATE = ("allow", "return", "refuse")
 STATUSES = ("pending", "active", "completed", "expired", "hired")
@@ -72,7 +72,7 @@ class NewKeys(Body):
         }
 
 
-class Metadata(fields.Field):
+class Metadata(OfValue):
     """A flat object of short texts: at most 20 members, their names up to 40 characters and their values up to 500."""
 
     def __init__(self, **kwargs: Any):
