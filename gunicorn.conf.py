@@ -36,8 +36,8 @@ def on_starting(server: Any) -> None:
 
 
 def post_worker_init(worker: Any) -> None:
-    """What the application is made of stays, and is not looked through for garbage again: with it in the way that took a
-    tenth of what issuing 50 keys takes."""
+    """What the application is made of stays, and is not looked through for garbage again: with it in the way that took
+    a tenth of what issuing 50 keys takes."""
     gc.collect()
     gc.freeze()
 
