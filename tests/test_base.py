@@ -40,6 +40,14 @@ def test_rows_are_there_for_whoever_asks_next(row):
     assert first.created_at is not None
 
 
+def test_what_rows_have_in_common_is_given_once(row):
+    data = row.pop("data")
+    insert_rows(Occurrence, [{"data": data}, {"data": [data]}], **row)
+    found = list(Occurrence.select().order_by(Occurrence.id))
+    assert [each.data for each in found] == [data, [data]]
+    assert {(each.type, each.organization_id) for each in found} == {("told", row["organization"])}
+
+
 def test_without_rows_nothing_is_sent():
     with counted() as statements:
         insert_rows(Occurrence, [])

@@ -94,6 +94,18 @@ def test_objects_and_tuples_too(kind, monkeypatch):
     assert WithoutInline().dump(value) == expected
 
 
+def test_members_with_a_prefix_make_an_object():
+    row = {"inline_state": "z", "inline_count": 3}
+    assert Shape(only=("inline",)).dump(row) == {"inline": {"state": "z", "count": 3}}
+
+
+def test_a_value_is_not_taken_for_the_one_before(monkeypatch):
+    moments = [MOMENT, MOMENT, MOMENT + timedelta(hours=1), MOMENT]
+    rows = [{"id": uuid.uuid4(), "moment": moment} for moment in moments]
+    only = Shape(only=("id", "moment"), many=True)
+    assert only.dump(rows) == dumped_by_marshmallow(only, rows, monkeypatch)
+
+
 def test_many_and_nothing(monkeypatch):
     for value, options in [([VALUES, UNUSUAL], {"many": True}), (None, {"many": True}), ([], {"many": True})]:
         expected = dumped_by_marshmallow(WithoutInline(), value, monkeypatch, **options)
