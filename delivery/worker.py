@@ -139,8 +139,9 @@ class Worker:
 
     def work_off(self) -> None:
         """All that there is to do save webhooks, once."""
-        self.keep_records()
+        self._mind_the_clock()
         self.deliver_mails()
+        self.keep_records()
 
     def deliver_mails(self) -> None:
         """Remind who is due, and deliver every message that is due."""
