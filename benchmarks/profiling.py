@@ -41,8 +41,7 @@ GROUPS = {
     "marshmallow": "marshmallow",
     "peewee.py": "peewee",
     "playhouse": "peewee",
-    "flask_limiter": "flask-limiter, limits",
-    "limits": "flask-limiter, limits",
+    "limits": "limits",
 }
 DATABASE = "psycopg2 (execute, fetch, commit)"
 WAITING = re.compile(r"of 'psycopg2.extensions.(cursor|connection)' objects")
