@@ -43,21 +43,22 @@ class Compiled:
 
     def all(self, **values: Any) -> list[Any]:
         """The rows as instances, such as the query would give them."""
-        cursor = self._run(values)
+        cursor, rows = self._run(values)
         if self._reader is None:
             self._reader = _Reader(self._query, cursor)
-        return [self._reader.instance(row) for row in cursor.fetchall()]
+        return [self._reader.instance(row) for row in rows]
 
     def dicts(self, **values: Any) -> list[dict[str, Any]]:
         """The rows as dictionaries, such as a query with dicts() would give them."""
-        cursor = self._run(values)
+        cursor, rows = self._run(values)
         if self._columns is None:
             self._columns = _columns_of(self._query, cursor)
-        return [_read(self._columns, row) for row in cursor.fetchall()]
+        return [_read(self._columns, row) for row in rows]
 
     def scalar(self, **values: Any) -> Any:
         """The first column of the one row."""
-        return self._run(values).fetchone()[0]
+        _, rows = self._run(values)
+        return rows[0][0]
 
     def first(self, **values: Any) -> Any:
         """The first row, or None."""
@@ -65,7 +66,8 @@ class Compiled:
 
     def returns_any(self, **values: Any) -> bool:
         """Whether it gives any row."""
-        return self._run(values).fetchone() is not None
+        _, rows = self._run(values)
+        return bool(rows)
 
     def sql(self, **values: Any) -> tuple[str, list[Any]]:
         """The statement's text, and what stands for its placeholders."""
@@ -73,8 +75,12 @@ class Compiled:
             self._prepare()
         return self._text, [_filled(each, values) for each in self._parameters]
 
-    def _run(self, values: dict[str, Any]) -> Any:
-        return db.execute_sql(*self.sql(**values))
+    def _run(self, values: dict[str, Any]) -> tuple[Any, list[tuple]]:
+        """The cursor and all rows. To the last: SQLite ends a statement that writes, and keeps it or finds the disk
+        full, when nothing is left to fetch of it."""
+        with peewee.__exception_wrapper__:  # type: ignore[attr-defined]
+            cursor = db.execute_sql(*self.sql(**values))
+            return cursor, cursor.fetchall()
 
     def _prepare(self) -> None:
         self._query = self._build()
