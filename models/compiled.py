@@ -78,8 +78,8 @@ class Compiled:
     def _run(self, values: dict[str, Any]) -> tuple[Any, list[tuple]]:
         """The cursor and all rows. To the last: SQLite ends a statement that writes, and keeps it or finds the disk
         full, when nothing is left to fetch of it."""
+        cursor = db.execute_sql(*self.sql(**values))
         with peewee.__exception_wrapper__:  # type: ignore[attr-defined]
-            cursor = db.execute_sql(*self.sql(**values))
             return cursor, cursor.fetchall()
 
     def _prepare(self) -> None:
