@@ -1,26 +1,25 @@
 """The outbox: messages to the outside world, written with the work that they tell of and delivered after it."""
 
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import peewee
 
 from errors import NotFailed
-from models.base import Model, Query, TimestampField, clock, db, insert_rows, is_postgres
+from models.base import Model, Query, TimestampField, clock, db, insert_rows
+from models.leases import LEASE, Leased
 from models.occurrences import Occurrence
 from models.orgs import Organization, Reviewer
-from rules.deliveries import PAUSES, pause_after
+from rules.deliveries import pause_after
 
-LEASE = timedelta(minutes=5)
 INVITATION, REMINDER, REMOVAL = "invitation", "reminder", "removal"
 ROWS_AT_A_TIME = 500
-MOST_ATTEMPTS = len(PAUSES) + 1
 # What an invitation's end is called outside.
 TOLD = {"sent": "invite.sent", "saved": "invite.sent", "failed": "invite.failed"}
 
 
-class Delivery(Model):
+class Delivery(Leased, Model):
     """One message to one recipient.
 
     `state` is `queued` until it is `sent`, `saved` (as a file), `failed` or `canceled`. The subject (a candidate's
@@ -141,27 +140,6 @@ class Delivery(Model):
             Delivery.insert(row).execute()
 
     @classmethod
-    def claim(cls) -> "Delivery | None":
-        """Take one due message, so that no other worker has it for the length of the lease.
-
-        A worker that dies with it loses nothing: the message is due again when the lease is over.
-        """
-        now = clock.now()
-        due = (
-            cls.select(cls.id)
-            .where(cls.state == "queued", cls.due_at <= now)
-            .order_by(cls.due_at, cls.id)
-            .limit(1)
-        )
-        if is_postgres():
-            due = due.for_update(skip_locked=True)
-        # Equal to it, not `in`: a join would ask for it once a row, and each time get the next one that is free.
-        claimed = (
-            cls.update(attempts=cls.attempts + 1, due_at=now + LEASE).where(cls.id == due).returning(cls)
-        )
-        return next(iter(claimed.execute()), None)
-
-    @classmethod
     def bring_forward(cls) -> None:
         """After the clock was set back: what is new is due now, and what is leased or pauses after a lease's time at
         most, which is never too early for who still has it in hand."""
@@ -170,11 +148,6 @@ class Delivery(Model):
         cls.update(due_at=now).where(waits, is_new, cls.due_at > now).execute()
         # A removal that was never tried waits until nobody can upload any more, which this clock decides.
         cls.update(due_at=now + LEASE).where(waits, cls.attempts > 0, cls.due_at > now + LEASE).execute()
-
-    @property
-    def is_worn_out(self) -> bool:
-        """Whether it was claimed too often: its attempts end before they can say how, perhaps with their worker."""
-        return self.attempts > MOST_ATTEMPTS
 
     def succeed(self, state: str) -> None:
         """It is out: `sent`, or `saved` as a file; or `done`."""
@@ -196,15 +169,8 @@ class Delivery(Model):
         else:
             self._finish("queued", last_error=words, due_at=clock.now() + pause)
 
-    def give_back(self) -> None:
-        """Let another worker have it at once: this one stops, and does not know whether it went out."""
-        self._finish("queued", due_at=clock.now())
-
     def _finish(self, state: str, **changes: Any) -> None:
-        # Only the holder of the latest claim decides; a worker whose lease ran out comes too late.
-        finish = Delivery.update(state=state, **changes).where(
-            Delivery.id == self.id, Delivery.state == "queued", Delivery.attempts == self.attempts
-        )
+        finish = Delivery.update(state=state, **changes).where(self.is_mine())
         with db.atomic():
             if finish.execute() and self.kind == INVITATION and state in TOLD:
                 self._tell(state)

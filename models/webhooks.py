@@ -11,11 +11,11 @@ import peewee
 from errors import TooManyWebhooks, WebhookDisabled
 from models.assessments import CandidateKey
 from models.audit import SERVICE, AuditEntry
-from models.base import Model, Query, TimestampField, clock, db, insert_rows, is_postgres, locked, new_id
+from models.base import Model, Query, TimestampField, clock, db, insert_rows, locked, new_id
+from models.leases import LEASE, Leased
 from models.occurrences import KEPT, Feed, Occurrence
 from models.orgs import Organization, Reviewer
 from rules import hook_replies, signatures
-from rules.deliveries import PAUSES
 from rules.hook_replies import Reply
 from rules.instants import text_of
 
@@ -24,9 +24,6 @@ TEST = "webhook.test"
 ROTATION = timedelta(days=1)
 FORMER_SECRETS_MOST = 4
 WEBHOOKS_MOST = 20
-# Longer than the longest try: a worker that is still at it has not lost its message.
-LEASE = timedelta(minutes=5)
-MOST_ATTEMPTS = len(PAUSES) + 1
 
 
 class Webhook(Model):
@@ -149,7 +146,7 @@ class Webhook(Model):
             setattr(self, name, value)
 
 
-class WebhookDelivery(Model):
+class WebhookDelivery(Leased, Model):
     """One event for one receiver.
 
     `state` is `queued` until it is `delivered`, `failed` or `canceled`. `event_id` is what the receiver knows it by,
@@ -215,17 +212,10 @@ class WebhookDelivery(Model):
     # Sending them
 
     @classmethod
-    def claim(cls) -> "WebhookDelivery | None":
-        """Take one due message, so that no other worker has it for the length of the lease."""
-        now = clock.now()
+    def free(cls, now: datetime) -> list[peewee.Expression]:
+        """Its receiver has not asked to be left alone for now, or it is a test."""
         held = Webhook.select(Webhook.id).where(Webhook.held_until > now)
-        is_free = cls.webhook.not_in(held) | (cls.type == TEST)
-        due = cls.select(cls.id).where(cls.state == "queued", cls.due_at <= now, is_free)
-        due = due.order_by(cls.due_at, cls.id).limit(1)
-        if is_postgres():
-            due = due.for_update(skip_locked=True)
-        claimed = cls.update(attempts=cls.attempts + 1, due_at=now + LEASE).where(cls.id.in_(due))
-        return next(iter(claimed.returning(cls).execute()), None)
+        return [cls.webhook.not_in(held) | (cls.type == TEST)]
 
     @classmethod
     def bring_forward(cls) -> None:
@@ -237,20 +227,6 @@ class WebhookDelivery(Model):
         cls.update(due_at=now + LEASE).where(waits, cls.due_at > now + LEASE).execute()
         Webhook.update(held_until=now + LEASE).where(Webhook.held_until > now + LEASE).execute()
 
-    @property
-    def is_worn_out(self) -> bool:
-        """Whether it was claimed too often: its tries end before they can say how, perhaps with their worker."""
-        return self.attempts > MOST_ATTEMPTS
-
-    def give_back(self) -> None:
-        """Let another worker have it at once: this one stops, and does not know whether it arrived."""
-        WebhookDelivery.update(due_at=clock.now()).where(self._is_mine()).execute()
-
-    def _is_mine(self) -> peewee.Expression:
-        # Only the holder of the latest claim decides; a worker whose lease ran out comes too late.
-        latest = WebhookDelivery.attempts == self.attempts
-        return (WebhookDelivery.id == self.id) & (WebhookDelivery.state == "queued") & latest
-
     def settle(self, reply: Reply) -> None:
         """Keep what came of a try, and decide what comes next."""
         now = clock.now()
@@ -260,7 +236,7 @@ class WebhookDelivery(Model):
             hook = locked(Webhook.select().where(Webhook.id == self.webhook_id)).get()
             finished = WebhookDelivery.update(
                 attempted_at=now, answer=answer, **told, **self._following(reply, now)
-            ).where(self._is_mine())
+            ).where(self.is_mine())
             if finished.execute() and (self.type != TEST or reply.is_success or reply.is_gone):
                 hook.note(reply)
 

@@ -17,7 +17,7 @@ from models import (
     audit,
 )
 from models.base import Setback
-from models.delivery import LEASE
+from models.leases import LEASE
 from models.webhooks import publish_new
 from rules.model_usage import Usage
 

@@ -48,6 +48,7 @@ EXCEPTIONS = {("cli", "demo")}
 MODELS_IN_ORDER = (
     "base",
     "compiled",
+    "leases",
     "pieces",
     "disclosure",
     "service_secrets",

@@ -19,7 +19,8 @@ from models import (
     db,
     privacy,
 )
-from models.webhooks import MOST_ATTEMPTS, WEBHOOKS_MOST
+from models.leases import MOST_ATTEMPTS
+from models.webhooks import WEBHOOKS_MOST
 from rules import destinations, signatures
 from rules.event_types import EVENT_TYPES
 from tests.delivery.receiver import receiving
@@ -452,6 +453,16 @@ def test_two_workers_share_the_messages(organization):
     first, second = WebhookDelivery.claim(), WebhookDelivery.claim()
     assert first != second
     assert WebhookDelivery.claim() is None
+
+
+def test_a_claim_takes_one_message_even_if_the_database_thinks_that_there_is_but_one(organization):
+    hook = make_webhook(organization)
+    WebhookDelivery.enqueue_test(hook)
+    db.execute_sql("ANALYZE webhook_deliveries")
+    for _ in range(3):
+        WebhookDelivery.enqueue_test(hook)
+    assert WebhookDelivery.claim()
+    assert WebhookDelivery.select().where(WebhookDelivery.attempts == 1).count() == 1
 
 
 def test_what_is_settled_is_kept_for_30_days(clock, worker, reviewer, receiver):
