@@ -81,14 +81,12 @@ class TooManyStreams(Refusal):
     code = 429
     reason = "too_many_streams"
     sentence = "Too many calls of models are running at the moment. Please try again in a few seconds."
+    retry_after = 2
     status = {"anthropic": 529, "openai": 429}
 
     def __init__(self, provider: str):
         super().__init__()
         self.code = self.status[provider]
-
-    def get_headers(self, *args: Any, **kwargs: Any) -> list[tuple[str, str]]:
-        return [("Retry-After", "2")]
 
 
 class ProviderUnreachable(Refusal):

@@ -43,10 +43,9 @@ def find(model: Any, row_id: uuid.UUID | None, visible: Callable | None = None) 
     if row_id is None:
         raise NotFound()
     ids = {name: getattr(caller, name, None) for name in ("id", "organization_id", "assessment_id")}
-    row = _look_up(model, visible or model.visible_to, caller.__class__).first(row_id=row_id, **ids)
-    if row is None:
-        raise NotFound()
-    return row
+    return or_not_found(
+        _look_up(model, visible or model.visible_to, caller.__class__).first(row_id=row_id, **ids)
+    )
 
 
 @cache
@@ -57,7 +56,11 @@ def _look_up(model: Any, visible: Callable, kind: type) -> Compiled:
 
 def find_among(query: Any, row_id: uuid.UUID | None) -> Any:
     """The row of a query over what the caller may see; NotFound otherwise."""
-    row = query.where(query.model.id == row_id).get_or_none()
+    return or_not_found(query.where(query.model.id == row_id).get_or_none())
+
+
+def or_not_found(row: Any) -> Any:
+    """What was looked for; NotFound where that is None."""
     if row is None:
         raise NotFound()
     return row
@@ -128,6 +131,7 @@ __all__ = [
     "find",
     "find_among",
     "give_back_connection",
+    "or_not_found",
     "page",
     "refuses",
     "setting",

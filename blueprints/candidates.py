@@ -13,8 +13,8 @@ from flask import Response, stream_with_context
 import auditing
 import auth
 from auth import caller
-from blueprints import Blueprint, find, refuses
-from errors import NotFinished, NotFound, SessionClosed, invalid
+from blueprints import Blueprint, find, or_not_found, refuses
+from errors import NotFinished, SessionClosed, invalid
 from models import (
     Assessment,
     CandidateKey,
@@ -116,10 +116,7 @@ def allow_redeem(candidate_id):
 
 def record(candidate_id):
     """The candidate as lists show it."""
-    record = _visible().where(CandidateKey.id == candidate_id).first()
-    if record is None:
-        raise NotFound()
-    return record
+    return or_not_found(_visible().where(CandidateKey.id == candidate_id).first())
 
 
 def _visible():

@@ -10,7 +10,7 @@ from flask import Response, stream_with_context
 import auditing
 import auth
 import bundle_listing
-from blueprints import Blueprint, find, give_back_connection, refuses, store
+from blueprints import Blueprint, find, give_back_connection, or_not_found, refuses, store
 from errors import BundleChanged, NotFound, StoreUnavailable
 from models import CandidateKey, Reviewer, Seal, Session, SigningKey, Submission, signatures
 from rules import integrity
@@ -135,9 +135,7 @@ def _signed_log(session: Session) -> Iterator[bytes]:
 
 def _with_bundle(session_id: Any) -> Submission:
     """The session's submission, whose bundle is still the one that was verified."""
-    submission = Submission.current(find(Session, session_id))
-    if submission is None:
-        raise NotFound()
+    submission = or_not_found(Submission.current(find(Session, session_id)))
     give_back_connection()
     # The client's address takes several PUTs, of which a later one might come after the submission.
     found = store().size_and_sha256(_place(submission))

@@ -10,9 +10,9 @@ import auditing
 import auth
 import wire
 from auth import caller
-from blueprints import Blueprint, find, page
+from blueprints import Blueprint, find, or_not_found, page
 from blueprints.sessions import shown
-from errors import NotFound, invalid
+from errors import invalid
 from models import CandidateKey, Reviewer, Session, clock, key_status, overviews, timelines
 from rules import artifacts
 from rules.activity import sentence
@@ -92,9 +92,7 @@ def get_event(session_id, event_id):
     """
     session = find(Session, session_id)
     event = None if wire.UNWANTED.search(event_id) else timelines.event(session, event_id)
-    if event is None:
-        raise NotFound()
-    return {"event": _event(event)}
+    return {"event": _event(or_not_found(event))}
 
 
 @blp.get("/sessions/<id:session_id>/decisions")
