@@ -14,7 +14,7 @@ import wire
 from auth import caller
 from blueprints import operations
 from errors import NotFound, Refusal
-from models import CandidateKey, Reviewer, db
+from models import CandidateKey, Reviewer, Session, db
 from models.compiled import Compiled, Parameter
 
 
@@ -64,6 +64,12 @@ def or_not_found(row: Any) -> Any:
     if row is None:
         raise NotFound()
     return row
+
+
+def require_own(session: Session, named: str) -> None:
+    """NotFound where another session is named than the credential's own (R29)."""
+    if schemas.parse_id(named) != session.id:
+        raise NotFound()
 
 
 def page(
@@ -134,6 +140,7 @@ __all__ = [
     "or_not_found",
     "page",
     "refuses",
+    "require_own",
     "setting",
     "store",
 ]

@@ -5,7 +5,7 @@ from datetime import timedelta
 from flask import request
 
 import auditing
-from blueprints import Blueprint, refuses, setting
+from blueprints import Blueprint, refuses, require_own, setting
 from errors import (
     AlreadyRedeemed,
     ConsentRequired,
@@ -17,7 +17,6 @@ from errors import (
     invalid,
 )
 from models import CandidateKey, Consent, Session, clock, db, disclosure, key_records, presented_key
-from schemas import parse_id
 from schemas.candidate import (
     Completed,
     Completion,
@@ -129,8 +128,7 @@ def complete(data):
     """
     key = presented_key(data["key"])
     session = Session.of_key(key)
-    if session.id != parse_id(data["session_id"]):
-        raise NotFound()
+    require_own(session, data["session_id"])
     with db.atomic():
         completed_at = session.complete()
         auditing.note_candidate(key, "complete")

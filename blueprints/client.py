@@ -8,7 +8,7 @@ import errors
 import storage
 import wire
 from auth import caller
-from blueprints import Blueprint, give_back_connection, refuses, setting, store
+from blueprints import Blueprint, give_back_connection, refuses, require_own, setting, store
 from errors import (
     AssessmentClosed,
     DiskFull,
@@ -24,7 +24,6 @@ from errors import (
 from models import CandidateKey, ClientReport, Session, Submission, Upload, clock, db
 from rate_limits import counts_under
 from rules import client_versions
-from schemas import parse_id
 from schemas.client import (
     DeviceCheck,
     HostedBoot,
@@ -193,6 +192,5 @@ def _what_lies_there(upload):
 
 def _own_session(text):
     session = Session.of_key(caller)
-    if parse_id(text) != session.id:
-        raise NotFound()
+    require_own(session, text)
     return session

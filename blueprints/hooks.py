@@ -6,14 +6,13 @@ from flask import g, request
 import auth
 import wire
 from auth import caller
-from blueprints import Blueprint, refuses
+from blueprints import Blueprint, refuses, require_own
 from errors import NotFound, NotRedeemed, Refusal, SessionClosed
 from models import Arrival, CandidateKey, Session
 from rate_limits import INGEST, counts_under
 from request_log import note_late_events
 from rules import instants
 from rules.envelopes import label
-from schemas import parse_id
 from schemas.candidate import Envelope, EnvelopeBatch, Ingested, IngestedBatch
 
 blp = Blueprint("Events", __name__, description="What happens while a candidate works.")
@@ -34,7 +33,7 @@ def ingest(envelope):
     session.
     """
     session = Session.named_by(caller)
-    _require_own(envelope, session)
+    _require_own_event(envelope, session)
     arrival = Arrival(g.body, instants.parse(envelope["ts"]), request.get_data(as_text=True))
     (outcome,) = session.append(arrival)
     note_late_events(outcome == "late")
@@ -63,10 +62,10 @@ def ingest_batch(data):
     return {"results": [next(outcomes) if isinstance(found, Arrival) else found for found in read]}
 
 
-def _require_own(envelope, session):
-    """NotFound for an event of another session than the credential's own (R29)."""
-    if "session_id" in envelope and parse_id(envelope["session_id"]) != session.id:
-        raise NotFound()
+def _require_own_event(envelope, session):
+    """An event need not name its session."""
+    if "session_id" in envelope:
+        require_own(session, envelope["session_id"])
 
 
 def _read(text, session):
@@ -74,7 +73,7 @@ def _read(text, session):
     try:
         members = wire.strict_object(text.encode(), Envelope.verbatim)
         envelope = Envelope().load(members)
-        _require_own(envelope, session)
+        _require_own_event(envelope, session)
         return Arrival(members, instants.parse(envelope["ts"]), text)
     except (Refusal, ma.ValidationError) as error:
         return {"id": _id_of(text), "status": "refused", "error": _reason(error)}
