@@ -122,3 +122,15 @@ def candidate(app, key):
 def session(key):
     """The open session of `key`, redeemed just now."""
     return factories.make_session(key)
+
+
+@pytest.fixture
+def flask(app):
+    """Runs a `flask` command that succeeds and returns what it printed."""
+
+    def run(*arguments):
+        result = app.test_cli_runner().invoke(args=[str(argument) for argument in arguments])
+        assert result.exit_code == 0, result.output
+        return result.stdout
+
+    return run

@@ -21,18 +21,6 @@ RECORDING = [envelope("session_start"), envelope("prompt", at=60), envelope("fil
 
 
 @pytest.fixture
-def flask(app):
-    """Runs a `flask` command that succeeds and returns what it printed."""
-
-    def run(*arguments):
-        result = app.test_cli_runner().invoke(args=[str(argument) for argument in arguments])
-        assert result.exit_code == 0, result.output
-        return result.stdout
-
-    return run
-
-
-@pytest.fixture
 def refused(app):
     """Runs a `flask` command that fails and returns what it said; never a traceback."""
 

@@ -10,18 +10,6 @@ from rules import metrics
 
 
 @pytest.fixture
-def flask(app):
-    """Runs a `flask` command and returns what it printed."""
-
-    def run(*arguments):
-        result = app.test_cli_runner().invoke(args=[str(argument) for argument in arguments])
-        assert result.exit_code == 0, result.output
-        return result.output
-
-    return run
-
-
-@pytest.fixture
 def closed(assessment):
     return make_closed_session(assessment, envelope("prompt"), envelope("prompt", at=60))
 

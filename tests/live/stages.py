@@ -2,6 +2,7 @@
 
 import socket
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from email import message_from_bytes, policy
@@ -18,7 +19,7 @@ class Gate:
         self.reached, self.opened = threading.Event(), threading.Event()
 
 
-class Stages:
+class Stages(ABC):
     """What both kinds of receiver share; `taken` holds the ids of what was taken in whole."""
 
     def __init__(self) -> None:
@@ -42,8 +43,9 @@ class Stages:
                 with connection, suppress(OSError):
                     self.talk(connection, connection.makefile("rb"))
 
+    @abstractmethod
     def talk(self, connection: socket.socket, lines: Any) -> None:
-        raise NotImplementedError
+        """Take what one sender has, and say at each stage that it is reached."""
 
     def left(self, connection: socket.socket) -> None:
         """The worker hangs up once it has read the answer, and notes it after that."""

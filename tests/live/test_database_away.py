@@ -72,6 +72,15 @@ class Busy:
         assert 0 <= sum(shown) - ingested <= len(self.refusals())
 
 
+def assert_refused_only(busy, before, after):
+    """Between these moments of the monotonic clock, with 503, and nothing that was acknowledged is lost."""
+    for began, ended, answer in busy.refusals():
+        assert_unavailable(answer)
+        assert began < after
+        assert ended > before
+    busy.assert_nothing_acknowledged_is_lost()
+
+
 def assert_unavailable(answer):
     assert answer.status == 503
     assert int(answer.headers["Retry-After"]) > 0
@@ -89,11 +98,7 @@ def test_a_restart_under_load_costs_a_few_503s_and_only_while_it_lasts(own_servi
         after = time.monotonic()
         busy.work_well()
         assert_worker_delivers(busy)
-    for began, ended, answer in busy.refusals():
-        assert_unavailable(answer)
-        assert began < after
-        assert ended > before
-    busy.assert_nothing_acknowledged_is_lost()
+    assert_refused_only(busy, before, after)
 
 
 @pytest.mark.slow
@@ -110,11 +115,7 @@ def test_a_crash_and_a_long_outage_are_answered_with_503_until_it_is_back(own_se
         after = time.monotonic()
         busy.work_well()
         assert_worker_delivers(busy)
-    for began, ended, answer in busy.refusals():
-        assert_unavailable(answer)
-        assert began < after
-        assert ended > before
-    busy.assert_nothing_acknowledged_is_lost()
+    assert_refused_only(busy, before, after)
 
 
 @pytest.mark.slow

@@ -142,18 +142,22 @@ def assert_refused(answer, status, code):
     assert int(answer.headers["Retry-After"]) > 0
 
 
+def fill_and_make_room(team, disk, status, code):
+    """Writes are refused so while the disk is full, reads go on; with room all works, and nothing was half written."""
+    team.write_well()
+    disk.fill()
+    for answer in team.write_until_refused():
+        assert_refused(answer, status, code)
+    assert team.reviewer.get("/v1/assessments").status == 200
+    disk.clear()
+    team.assert_works_again()
+    team.assert_all_is_there_and_nothing_by_halves()
+
+
 def test_sqlite_on_a_full_disk_is_answered_with_507_until_there_is_room(disk, tmp_path):
     path = disk.folder / "proofstone.db"
     with Service(tmp_path, f"sqlite:///{path}").start() as service, service.worker():
-        team = Team(service)
-        team.write_well()
-        disk.fill()
-        for answer in team.write_until_refused():
-            assert_refused(answer, 507, "disk_full")
-        assert team.reviewer.get("/v1/assessments").status == 200
-        disk.clear()
-        team.assert_works_again()
-        team.assert_all_is_there_and_nothing_by_halves()
+        fill_and_make_room(Team(service), disk, 507, "disk_full")
         assert service.execute("PRAGMA integrity_check") == [("ok",)]
         assert "no transaction is active" not in service.log()
 
@@ -177,15 +181,7 @@ def test_postgresql_without_room_for_its_tables_is_answered_with_503_until_there
     server._execute(f"CREATE TABLESPACE small LOCATION '{place}'")
     server._execute("CREATE DATABASE proofstone TABLESPACE small")
     with Service(tmp_path, server.url("proofstone")).start() as service, service.worker():
-        team = Team(service)
-        team.write_well()
-        disk.fill()
-        for answer in team.write_until_refused():
-            assert_refused(answer, 503, "database_full")
-        assert team.reviewer.get("/v1/assessments").status == 200
-        disk.clear()
-        team.assert_works_again()
-        team.assert_all_is_there_and_nothing_by_halves()
+        fill_and_make_room(Team(service), disk, 503, "database_full")
 
 
 def test_postgresql_without_room_for_its_log_loses_nothing_that_was_acknowledged(server, tmp_path):
