@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import flask_smorest
-from flask import Flask, Response, g, request
+from flask import Flask, Response, request
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 import auth
@@ -79,7 +79,13 @@ class Api(flask_smorest.Api):
 
 
 class App(Flask):
-    """Flask, for views that are functions."""
+    """Flask, for views that are functions, at any host."""
+
+    def create_url_adapter(self, request: Any) -> Any:
+        # No address depends on the host that was asked for, so that nobody needs to take it apart.
+        if request is None:
+            return None
+        return self.url_map.bind("", path_info=request.path, default_method=request.method)
 
     def ensure_sync(self, func: Any) -> Any:
         # No view is a coroutine; Flask looks for one seven times a request.
@@ -134,7 +140,6 @@ def _route(app: Flask) -> None:
     if proxies := app.config["TRUSTED_PROXIES"]:
         # Without a proxy of ours in front anybody can write X-Forwarded-For.
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=proxies, x_proto=proxies)  # type: ignore[method-assign]
-    app.before_request(_note_connection)
     app.teardown_request(_release_connection)
     app.after_request(_harden)
 
@@ -161,21 +166,17 @@ def _monitor(app: Flask) -> Callable | None:
     return monitoring.measure
 
 
-def _note_connection() -> None:
-    # A test may hold a transaction around the request; then the connection is not the request's to give back.
-    g.connection_is_ours = models.db.is_closed()
-
-
 def _release_connection(error: BaseException | None) -> None:
     give_back_connection()
 
 
 def _harden(response: Response) -> Response:
+    asked = request._get_current_object()  # type: ignore[attr-defined]
     response.headers["X-Content-Type-Options"] = "nosniff"
-    if request.method == "OPTIONS" and response.status_code == 200:
+    if asked.method == "OPTIONS" and response.status_code == 200:
         # There is no body, and Flask calls it HTML.
         response.headers.remove("Content-Type")
-    if request.path.startswith("/v1/"):
+    if asked.path.startswith("/v1/"):
         # Keys, tokens and candidates' data belong in nobody's cache.
         response.headers["Cache-Control"] = "no-store"
     return response

@@ -82,7 +82,7 @@ def _note(view: Callable, args: tuple, kwargs: dict[str, Any], made: list[Any], 
         Actor.of(who),
         subject_kind=kind,
         subject_id=subject_id,
-        further_ids=[str(each) for each in made if each != subject_id],
+        further_ids=[each for each in made if each != subject_id],
         members=sorted(camel(name) for body in args if isinstance(body, dict) for name in body),
         # A candidate's address would be data of a person, in a log from which nothing can be erased.
         came_from=request.remote_addr if isinstance(who, Reviewer) else None,

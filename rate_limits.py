@@ -9,10 +9,11 @@ import hashlib
 import ipaddress
 import time
 from collections.abc import Callable
+from functools import lru_cache
 from math import ceil
 from typing import Any, NamedTuple
 
-from flask import Flask, Response, current_app, g, request
+from flask import Flask, Request, Response, current_app, g, request
 from limits import RateLimitItem, parse
 
 from allowances import Allowances
@@ -50,10 +51,10 @@ class Asked(NamedTuple):
     presented: tuple[str, str]  # the address, and a fingerprint of the credential
 
     @classmethod
-    def now(cls, view: Any) -> "Asked":
-        headers = request.headers
-        credential = headers.get("Authorization") or headers.get("X-API-Key") or ""
-        at = address()
+    def by(cls, asking: Request, view: Any) -> "Asked":
+        told = asking.environ
+        credential = told.get("HTTP_AUTHORIZATION") or told.get("HTTP_X_API_KEY") or ""
+        at = network_of(asking.remote_addr or "")
         return cls(view, at, credential, (at, fingerprint(credential)))
 
     @property
@@ -109,13 +110,16 @@ class Limits:
 
     def count(self) -> None:
         """Raise TooManyRequests where the caller's allowance, or the address' one for guesses, is used up."""
-        view = _view()
+        # Each look through Flask's proxies costs as much as what is looked for.
+        asking: Any = request._get_current_object()  # type: ignore[attr-defined]
+        here = g._get_current_object()
+        view = _view(asking)
         setting = view and allowance_of(view)
         if not setting:
             return
-        asked = g.asked = Asked.now(view)
-        g.use = self._hit(self._limits[setting], setting, asked.whose)
-        if g.use.used > g.use.most:
+        asked = here.asked = Asked.by(asking, view)
+        use = here.use = self._hit(self._limits[setting], setting, asked.whose)
+        if use.used > use.most:
             raise _too_many()
         self._refuse_guessers(asked)
 
@@ -141,10 +145,11 @@ class Limits:
 
     def tell(self, response: Response) -> Response:
         """`X-RateLimit-*`; and learn from the answer."""
-        if (use := g.get("use")) is None:
+        here = g._get_current_object()
+        if (use := here.get("use")) is None:
             return response
         response.headers.extend(use.headers)
-        asked = g.asked
+        asked = here.asked
         if asked.is_refused_by(response) and self._is_new(asked):
             self._hit(self._limits[REFUSED], REFUSED, asked.address)
         self._learn(asked, response)
@@ -167,15 +172,17 @@ def _too_many() -> TooManyRequests:
     return TooManyRequests(retry_after=max(1, ceil(g.use.reset_at - time.time())))
 
 
-def _view() -> Any:
+def _view(asking: Request) -> Any:
     """The operation that is asked for; None for what is no part of the API."""
-    return current_app.view_functions.get(request.endpoint or "") if request.path.startswith("/v1/") else None
+    is_of_api = asking.path.startswith("/v1/")
+    return current_app.view_functions.get(asking.endpoint or "") if is_of_api else None
 
 
-def address() -> str:
-    """Where the request comes from; of IPv6 the network, since whoever has one address there has 2^64."""
+@lru_cache(MOST_KNOWN)
+def network_of(address: str) -> str:
+    """Where a request comes from; of IPv6 the network, since whoever has one address there has 2^64."""
     try:
-        found = ipaddress.ip_address(request.remote_addr or "")
+        found = ipaddress.ip_address(address)
     except ValueError:
         return "unknown"
     mapped = getattr(found, "ipv4_mapped", None)

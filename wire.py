@@ -79,7 +79,7 @@ def _decoded(body: bytes) -> str:
 
 def _parsed(text: str) -> Any:
     try:
-        return json.loads(text, object_pairs_hook=_members, parse_constant=_no_constant)
+        return STRICT.decode(text)
     except RecursionError:
         raise NotJson(TOO_DEEP) from None
     except json.JSONDecodeError:
@@ -99,6 +99,10 @@ def _members(pairs: list[tuple[str, Any]]) -> dict:
 
 def _no_constant(word: str) -> None:
     raise NotJson(f"{word} is not a JSON number.")
+
+
+# Made once: json.loads() would make one for each body.
+STRICT = json.JSONDecoder(object_pairs_hook=_members, parse_constant=_no_constant)
 
 
 def _refuse_unwanted(node: dict | list, path: list, free: bool, verbatim: tuple[str, ...]) -> None:

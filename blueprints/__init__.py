@@ -6,7 +6,7 @@ from functools import cache
 from typing import Any
 
 import flask_smorest
-from flask import current_app, g
+from flask import current_app
 from werkzeug.routing import BaseConverter
 
 import schemas
@@ -127,8 +127,10 @@ def setting(name: str) -> Any:
 def give_back_connection() -> None:
     """Let go of the database before what takes long, since there are fewer connections than threads; the next query
     takes one anew."""
-    if g.get("connection_is_ours") and not db.is_closed():
-        db.close()
+    database = db.obj
+    # A test may hold a transaction around the request, and has its connection still to use.
+    if not database.is_closed() and not database.in_transaction():
+        database.close()
 
 
 __all__ = [

@@ -159,7 +159,10 @@ def _as_it_is(field: fields.Field) -> frozenset[type] | None:
         return _NOTHING | {field.num_type} if is_exact else None  # type: ignore[attr-defined]
     if serialize is fields.String._serialize:
         return _NOTHING | {str}
-    if serialize in (Moment._serialize, fields.UUID._serialize):
+    if serialize is fields.UUID._serialize:
+        # What writes JSON here writes them too, in a tenth of the time that text takes.
+        return _NOTHING | {uuid.UUID}
+    if serialize is Moment._serialize:
         return _NOTHING
     return _NOTHING | {bool, int, float, str, dict, list} if serialize is fields.Field._serialize else None
 
@@ -167,8 +170,6 @@ def _as_it_is(field: fields.Field) -> frozenset[type] | None:
 def _converter(field: fields.Field) -> Callable[[Any], Any]:
     if isinstance(field, Moment):
         return _of_neighbours(moment)
-    if isinstance(field, fields.UUID):
-        return _of_neighbours(str)
     return lambda value: field._serialize(value, None, None)
 
 
@@ -219,7 +220,7 @@ class Body(Schema):
 
     @ma.pre_load
     def leave_out_nulls(self, data: Any, **kwargs: Any) -> Any:
-        if self.is_change or not isinstance(data, dict):
+        if self.is_change or not isinstance(data, dict) or None not in data.values():
             return data
         clearing = {
             field.data_key for field in self.load_fields.values() if field.allow_none or field.required

@@ -140,6 +140,7 @@ def test_little_room_on_the_disk_is_told(examined, monkeypatch):
     assert said(examined()[1], "warning", "disk of the bundles")
 
 
+@pytest.mark.slow
 def test_a_database_that_is_away_is_wrong(app, examined):
     bound = db.obj
     db.initialize(type(bound)("/nowhere/x") if "Sqlite" in type(bound).__name__ else away())

@@ -48,6 +48,7 @@ def make_due(service):
     service.execute("UPDATE deliveries SET due_at = created_at WHERE state = 'queued'")
 
 
+@pytest.mark.slow
 def test_a_mail_server_that_is_down_delays_no_key_and_loses_no_mail(service, reviewer, assessment, until):
     port, mailbox = free_port(), Mailbox()
     answer = invite(reviewer, assessment, ALICE)
@@ -145,6 +146,7 @@ def test_a_worker_that_is_told_to_stop_finishes_the_mail_in_hand(service, review
     assert [invitations()[address]["state"] for address in (ALICE, BOB)] == ["sent", "queued"]
 
 
+@pytest.mark.slow
 def test_a_mail_server_that_lets_one_wait_keeps_nothing_else_waiting(
     service, reviewer, assessment, invitations
 ):
