@@ -21,7 +21,6 @@ from models import (
     audit,
     db,
 )
-from rules import instants
 from schemas import parse_id
 from schemas.candidate import Envelope
 
@@ -99,7 +98,7 @@ def _append(session: Session, line: bytes) -> None:
     envelope = ENVELOPE.load(members)
     if "session_id" in envelope and parse_id(envelope["session_id"]) != session.id:
         raise NotFound("It belongs to another session.")
-    session.append(Arrival(members, instants.parse(envelope["ts"]), body.decode()))
+    session.append(Arrival(members, envelope["ts"], body.decode()))
 
 
 def _reason(error: Refusal | ma.ValidationError) -> str:

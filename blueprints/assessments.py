@@ -4,7 +4,7 @@ import auditing
 import auth
 import gates
 from auth import caller
-from blueprints import Blueprint, find, refuses
+from blueprints import Blueprint, find, or_not_found, refuses
 from errors import AlreadyBegun, QuotaExceeded
 from idempotency import idempotent
 from models import Assessment, CandidateKey, Reviewer, invitations
@@ -51,13 +51,16 @@ def list_assessments():
 
 
 @blp.get("/assessments/<id:assessment_id>")
-@auth.required(Reviewer | CandidateKey)
+@auth.required(Reviewer | CandidateKey, chain=auth.WITH_ASSESSMENT)
 @blp.response(200, OneAssessment)
 def get_assessment(assessment_id):
     """Get an assessment
 
     With its linked issue, if there is one. A candidate sees the assessment of the own key.
     """
+    who = caller._get_current_object()
+    if isinstance(who, CandidateKey):
+        return {"assessment": or_not_found(who.assessment if who.assessment_id == assessment_id else None)}
     return {"assessment": find(Assessment, assessment_id)}
 
 

@@ -11,7 +11,6 @@ from errors import NotFound, NotRedeemed, Refusal, SessionClosed
 from models import Arrival, CandidateKey, Session
 from rate_limits import INGEST, counts_under
 from request_log import note_late_events
-from rules import instants
 from rules.envelopes import label
 from schemas.candidate import Envelope, EnvelopeBatch, Ingested, IngestedBatch
 
@@ -20,7 +19,7 @@ blp = Blueprint("Events", __name__, description="What happens while a candidate 
 
 @blp.post("/hooks/ingest")
 @counts_under(INGEST)
-@auth.required(CandidateKey)
+@auth.required(CandidateKey, chain=auth.REMEMBERED)
 @wire.body_limit(wire.LONGEST_EVENT_BYTES)
 @refuses(NotFound, NotRedeemed, SessionClosed)
 @blp.arguments(Envelope)
@@ -32,9 +31,9 @@ def ingest(envelope):
     Answered once it is stored for good. Kinds and members that are not known are welcome. An id counts once in its
     session.
     """
-    session = Session.named_by(caller)
+    session = Session.named_by(caller._get_current_object())
     _require_own_event(envelope, session)
-    arrival = Arrival(g.body, instants.parse(envelope["ts"]), request.get_data(as_text=True))
+    arrival = Arrival(g.body, envelope["ts"], request.get_data(as_text=True))
     (outcome,) = session.append(arrival)
     note_late_events(outcome == "late")
     if outcome == "skipped":
@@ -74,7 +73,7 @@ def _read(text, session):
         members = wire.strict_object(text.encode(), Envelope.verbatim)
         envelope = Envelope().load(members)
         _require_own_event(envelope, session)
-        return Arrival(members, instants.parse(envelope["ts"]), text)
+        return Arrival(members, envelope["ts"], text)
     except (Refusal, ma.ValidationError) as error:
         return {"id": _id_of(text), "status": "refused", "error": _reason(error)}
 

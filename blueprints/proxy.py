@@ -80,7 +80,7 @@ def proxied(provider: str) -> Callable:
 
     def decorate(view: Any) -> Any:
         view = wire.body_limit(LONGEST_REQUEST_BYTES)(view)
-        view = auth.required(CandidateKey, either_header=True)(view)
+        view = auth.required(CandidateKey, chain=auth.EITHER_HEADER)(view)
         view.answers = provider_refusals.documented(provider)
         return view
 
@@ -140,7 +140,7 @@ def openai_models():
     return _forward("openai", "/v1/models")
 
 
-@auth.required(CandidateKey, either_header=True)
+@auth.required(CandidateKey, chain=auth.EITHER_HEADER)
 def other_path(provider, path):
     """All that the two tools do not need: it would be paid with somebody else's key."""
     raise NotFound()

@@ -1,7 +1,7 @@
 """What candidates are given: problems, rubrics, assessments, and the keys to them."""
 
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, ClassVar
 
 import peewee
 
@@ -66,6 +66,9 @@ class Issue(Model):
     updated_at = TimestampField(default=clock.now)
     deleted_at = TimestampField(null=True)
 
+    # The columns that are left out read as None (R3).
+    SHOWN_TO_CANDIDATES: ClassVar[tuple[peewee.Field, ...]]
+
     class Meta:
         table_name = "issues"
 
@@ -74,17 +77,11 @@ class Issue(Model):
         """The catalogue and the organization's own; a candidate sees the one that the own assessment is about."""
         if isinstance(caller, CandidateKey):
             given = Assessment.select(Assessment.issue).where(Assessment.id == caller.assessment_id)
-            return cls.select(*cls.columns_for(caller)).where(cls.id.in_(given))
+            return cls.select(*cls.SHOWN_TO_CANDIDATES).where(cls.id.in_(given))
         return cls.select().where(
             cls.organization.is_null() | (cls.organization == caller.organization_id),
             cls.deleted_at.is_null(),
         )
-
-    @classmethod
-    def columns_for(cls, caller: Any) -> list[peewee.Field]:
-        """What the caller may know of an issue; the columns that are left out read as None (R3)."""
-        hidden = FOR_REVIEWERS_ONLY if isinstance(caller, CandidateKey) else ()
-        return [column for column in cls._meta.sorted_fields if column.name not in hidden]
 
     @classmethod
     def owned_by(cls, caller: Reviewer) -> Query:
@@ -117,6 +114,12 @@ class Issue(Model):
 
 # What solves an issue, or leads to where it was solved.
 FOR_REVIEWERS_ONLY = ("test_command", "reference_sha", "sources", "license")
+NOT_SHOWN = ("search_text", "deleted_at")
+Issue.SHOWN_TO_CANDIDATES = tuple(
+    column
+    for column in Issue._meta.sorted_fields  # type: ignore[attr-defined]
+    if column.name not in (*FOR_REVIEWERS_ONLY, *NOT_SHOWN)
+)
 CATALOGUE_FIELDS = (
     "repo_url",
     "repo_commit",
@@ -241,11 +244,9 @@ class Assessment(Model):
         return cls.select(cls.id).where(cls.organization == organization, cls.deleted_at.is_null(False))
 
     @classmethod
-    def visible_to(cls, caller: Any) -> Query:
-        """The organization's, with their issues; a candidate sees the own one only (R3)."""
-        query = cls.alive().select_extend(*Issue.columns_for(caller)).join(Issue, peewee.JOIN.LEFT_OUTER)
-        if isinstance(caller, CandidateKey):
-            return query.where(cls.id == caller.assessment_id)
+    def visible_to(cls, caller: Reviewer) -> Query:
+        """The organization's, with their issues; a candidate's own one comes with the key (auth.py, R3)."""
+        query = cls.alive().select_extend(Issue).join(Issue, peewee.JOIN.LEFT_OUTER)
         return query.where(cls.organization == caller.organization_id)
 
     @classmethod

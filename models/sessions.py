@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator
-from contextlib import nullcontext
 from dataclasses import asdict
 from datetime import datetime, timedelta
 from functools import cache
@@ -22,6 +21,7 @@ from errors import (
     NotRedeemed,
     SessionClosed,
     TimeIsOver,
+    Unauthenticated,
 )
 from models import pieces
 from models.assessments import Assessment, CandidateKey
@@ -276,11 +276,13 @@ class Session(Model):
         """Store events, all or none: each is `created`, `late` (stored, counts in nothing) or `skipped` (its id is
         there already).
 
-        Raises SessionClosed more than 24 hours after the close (R18). Which it is, is decided under a lock
+        Raises SessionClosed more than 24 hours after the close (R18), and Unauthenticated where the session's key is
+        revoked, since who brings one event may be remembered only (auth.py). Which it is, is decided under a lock
         against the close; open sessions share theirs, so that events do not wait for each other.
         """
         # Before the lock, since to judge signatures takes time.
-        keys = SigningKey.of(self) if any(arrival.envelope.get("sig") for arrival in arrivals) else []
+        is_signed = any(event_chain.is_signed(arrival.envelope) for arrival in arrivals)
+        keys = SigningKey.of(self) if is_signed else []
         rows = [Event.row(self, arrival, keys) for arrival in arrivals]
         stored = self._store_if_open(rows)
         if any(stored):
@@ -288,14 +290,17 @@ class Session(Model):
         # Nothing is new, or it has closed: then the row itself may have to be marked, and a shared lock cannot grow
         # into an exclusive one without deadlocks.
         with db.atomic():
-            session = self._held()
+            session = self._held_by_its_key()
             now = clock.now()
             return self._store(rows, now, session_clock.window(now, session.closed_as_of(now)))
 
     def _store_if_open(self, rows: list[dict[str, Any]]) -> list[bool]:
         """Whether each was stored. Lock, look and insert are one statement, and for one event the transaction."""
         arrived = {"session_id": self.id, "received_at": clock.now(), "late": False}
-        with db.atomic() if len(rows) > 1 else nullcontext():
+        if len(rows) == 1:
+            return [_STORE_IF_KEY_IS_PRESENT.returns_any(**rows[0], **arrived)]
+        # Without a look at the key, or a revocation in the middle would tear the batch in two.
+        with db.atomic():
             return [_STORE_IF_OPEN.returns_any(**row, **arrived) for row in rows]
 
     def _store(self, rows: list[dict[str, Any]], now: datetime, window: str) -> list[str]:
@@ -521,6 +526,12 @@ class Session(Model):
         """The row as it is now, held until the transaction ends."""
         return self._held()
 
+    def _held_by_its_key(self) -> "Session":
+        session = locked(Session.select().where(Session.id == self.id, _key_is_present())).get_or_none()
+        if session is None:
+            raise Unauthenticated()
+        return session
+
     def _held(self, strength: str = "FOR NO KEY UPDATE") -> "Session":
         return locked(Session.select().where(Session.id == self.id), strength).get()
 
@@ -617,7 +628,9 @@ class Event(peewee.Model, GoesWithSession):
         """What is stored of an arrival, save when it came. The signature of a very large one is left to the worker to
         judge."""
         text, size = arrival.text, len(arrival.text.encode())
-        verdict = event_chain.verify(text, keys) if size <= JUDGED_AT_ONCE_BYTES else None
+        verdict: str | None = event_chain.UNSIGNED
+        if event_chain.is_signed(arrival.envelope):
+            verdict = event_chain.verify(text, keys) if size <= JUDGED_AT_ONCE_BYTES else None
         place = {"session": session, "event_id": arrival.envelope["id"], "time_ns": arrival.time_ns}
         facts = {"size": size, "verdict": verdict, "envelope": text}
         summary = summaries.summary_of(arrival.envelope)._asdict()
@@ -641,7 +654,16 @@ class Event(peewee.Model, GoesWithSession):
             yield time_ns, json.loads(envelope)
 
 
-def _store_if_open() -> Any:
+def _key_is_present() -> Any:
+    """Whether the session's key is neither revoked nor of a deleted assessment."""
+    revoked_at = CandidateKey.select(CandidateKey.revoked_at).where(CandidateKey.id == Session.key)
+    deleted_at = Assessment.select(Assessment.deleted_at).where(Assessment.id == Session.assessment)
+    return peewee.Expression(revoked_at, peewee.OP.IS, None) & peewee.Expression(
+        deleted_at, peewee.OP.IS, None
+    )
+
+
+def _store_if_open(*conditions: Any) -> Any:
     """Insert an event, given by its columns, if its session is open; the seq if it was stored."""
     names = [name for name in Event._meta.sorted_field_names if name not in ("seq", "session")]
     fields = [getattr(Event, name) for name in names]
@@ -649,11 +671,13 @@ def _store_if_open() -> Any:
     is_open = Session.closed_at.is_null() & (Session.closes_at.is_null() | (Session.closes_at > now))
     values = [Parameter(name, field) for name, field in zip(names, fields, strict=True)]
     query = Session.select(Session.id, *values)
-    query = locked(query.where(Session.id == Parameter("session_id", Session.id), is_open), "FOR SHARE")
+    query = query.where(Session.id == Parameter("session_id", Session.id), is_open, *conditions)
+    query = locked(query, "FOR SHARE")
     return Event.insert_from(query, [Event.session, *fields]).on_conflict_ignore().returning(Event.seq)
 
 
 _STORE_IF_OPEN = Compiled(_store_if_open)
+_STORE_IF_KEY_IS_PRESENT = Compiled(lambda: _store_if_open(_key_is_present()))
 # What judge_waiting looks for.
 Event.add_index(Event.index(Event.seq, where=Event.verdict.is_null(), name="events_not_judged"))
 

@@ -53,11 +53,16 @@ def judge(text: str, public_keys: Sequence[str]) -> Judgement:
     """
     try:
         envelope = parse(text)
-        if isinstance(envelope, dict) and envelope.get("sig") in (None, ""):
+        if isinstance(envelope, dict) and not is_signed(envelope):
             return Judgement(UNSIGNED)
         return _judged(envelope, public_keys)
     except (ValueError, RecursionError):
         return Judgement(INVALID)
+
+
+def is_signed(envelope: dict[str, Any]) -> bool:
+    """Whether there is something to judge in an envelope, however it was read."""
+    return envelope.get("sig") not in (None, "")
 
 
 def verify(text: str, public_keys: Sequence[str]) -> str:

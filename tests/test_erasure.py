@@ -24,7 +24,7 @@ from factories import (
 from peewee import BlobField, JSONField, TextField
 
 from delivery.worker import Worker
-from errors import Erased, KeyNotFound, SessionClosed
+from errors import Erased, KeyNotFound, Unauthenticated
 from models import (
     TABLES,
     Assessment,
@@ -412,7 +412,7 @@ def test_what_was_on_its_way_in_is_refused(reviewer, person):
     """A request that had passed the door when the erasure came, and waited for its turn."""
     session = Session.get(Session.key == person)
     erase(reviewer, person)
-    with pytest.raises(SessionClosed):
+    with pytest.raises(Unauthenticated):
         add_event(session, envelope())
     with pytest.raises(KeyNotFound):
         Consent.give(person, None, None)
