@@ -62,7 +62,7 @@ def measure(rounds: int, seconds: int) -> None:
         conditions += f"{rounds} rounds of {seconds} s."
         report.write("comparison", report.comparison(results, conditions, _version(server)))
     print(report.table(results))
-    if any(result.errors for result in results):
+    if any(any(result.errors) for result in results):
         sys.exit("Some answers were errors.")
 
 

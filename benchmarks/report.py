@@ -23,7 +23,7 @@ HEAD = (
     "limit ms",
     "on SQLite /s",
     "SQLite / PostgreSQL",
-    "errors",
+    "errors of product, limit, SQLite",
 )
 
 
@@ -54,8 +54,9 @@ class Result(NamedTuple):
         return [_share(each.product.per_second, each.limit.per_second) for each in self.rounds]
 
     @property
-    def errors(self) -> int:
-        return sum(turn.errors for each in self.rounds for turn in each)
+    def errors(self) -> list[int]:
+        """How many of the product's answers, of the limit's and of those on SQLite."""
+        return [sum(turn.errors for turn in turns) for turns in zip(*self.rounds, strict=True)]
 
     def cells(self) -> list[str]:
         product, limit, on_sqlite = (list(turns) for turns in zip(*self.rounds, strict=True))
@@ -71,7 +72,7 @@ class Result(NamedTuple):
             *(f"{median(turn.median_ms for turn in turns):.1f}" for turns in (product, limit)),
             f"{median(turn.per_second for turn in on_sqlite):.0f}",
             f"{median(on_other):.2f}",
-            str(self.errors),
+            ", ".join(map(str, self.errors)),
         ]
 
 

@@ -20,6 +20,8 @@ from playhouse.pool import PooledPostgresqlDatabase, PooledSqliteDatabase
 import errors
 from rules.instants import text_of
 
+# So long a statement waits for SQLite's lock.
+LOCK_SECONDS = 5
 RECONNECT_SECONDS = 5
 # Less than this costs nobody anything; an hour would.
 SETBACK = timedelta(seconds=30)
@@ -191,10 +193,26 @@ def _can_read(conn: Any) -> bool:
 
 
 class Sqlite(PooledSqliteDatabase):
-    """SQLite whose transactions take the write lock at once, so that none fails half-way for want of it."""
+    """SQLite whose transactions take the write lock at once, so that none fails half-way for want of it.
+
+    Of a process' threads one at a time waits for it: SQLite gives it to whoever asks at the right moment, and of
+    sixteen that ask now and then one may wait for seconds in vain.
+    """
+
+    def __init__(self, *args: Any, **options: Any):
+        self._turn = threading.Lock()
+        super().__init__(*args, **options)
 
     def begin(self, lock_type: str = "IMMEDIATE") -> None:
-        super().begin(lock_type)
+        if lock_type != "IMMEDIATE":
+            super().begin(lock_type)
+            return
+        has_turn = self._turn.acquire(timeout=LOCK_SECONDS)
+        try:
+            super().begin(lock_type)
+        finally:
+            if has_turn:
+                self._turn.release()
 
     def rollback(self) -> None:
         if not self._has_rolled_back():
@@ -223,10 +241,10 @@ def _sqlite(options: dict[str, Any]) -> Sqlite:
     if path != ":memory:":
         # Keys lie in it as text: a folder made here is this user's alone.
         Path(path).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    pragmas = {"journal_mode": "wal", "synchronous": "full", "foreign_keys": 1, "busy_timeout": 5000}
+    pragmas = {"journal_mode": "wal", "synchronous": "full", "foreign_keys": 1, "busy_timeout": LOCK_SECONDS * 1000}
     # The pool hands a connection from thread to thread, though never to two at once.
     shared = {"check_same_thread": False, "max_connections": None}
-    return Sqlite(path, pragmas=pragmas, timeout=5, **(shared | options))
+    return Sqlite(path, pragmas=pragmas, timeout=LOCK_SECONDS, **(shared | options))
 
 
 def _postgres(options: dict[str, Any], pool: int) -> Postgres:

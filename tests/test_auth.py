@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from answers import refusal
 from callers import Caller
-from factories import make_assessment, make_key, make_organization, make_session
+from factories import envelope, make_assessment, make_key, make_organization, make_session
 
 from models import Assessment, CandidateKey, Reviewer
 from rules import candidate_keys, tokens
@@ -131,6 +131,16 @@ def test_a_revoked_key_is_refused_at_once(candidate, key):
 def test_a_revoked_key_is_refused_in_the_middle_of_the_work(candidate, key, session):
     key.revoke()
     assert refusal(candidate.get(f"/v1/sessions/{session.id}")) == UNAUTHORIZED
+
+
+def test_a_revoked_key_is_refused_whatever_it_sends(candidate, key, session):
+    """An event is stored without a look-up of the key, which this process remembers."""
+    sent = envelope()
+    assert candidate.post("/v1/hooks/ingest", sent).status_code == 201
+    key.revoke()
+    for body in (envelope(), sent, {}, envelope(sessionId=str(key.id))):
+        assert refusal(candidate.post("/v1/hooks/ingest", body)) == UNAUTHORIZED
+    assert session.counts()["event_count"] == 1
 
 
 def test_the_key_of_a_deleted_assessment_is_refused(candidate, assessment):

@@ -293,6 +293,16 @@ def test_a_candidate_gets_the_own_assessment(reviewer, candidate, assessment):
     assert answer.json == reviewer.get(path).json
 
 
+def test_a_candidate_gets_all_of_it_that_a_reviewer_gets(app, reviewer, organization):
+    issue = make_issue(organization, repo_url="https://example.com/orders", labels=["go"], language="go")
+    values = {"rubric_id": make_rubric(organization).id, "time_limit_minutes": 90, "expires_in_days": 3}
+    assessment = make_assessment(organization, issue_id=issue.id, **values)
+    path = f"/v1/assessments/{assessment.id}"
+    shown = reviewer.get(path).json["assessment"]
+    shown["issue"] |= dict.fromkeys(("testCommand", "referenceSha", "sources", "license"))
+    assert Caller.candidate(app, make_key(assessment)).get(path).json == {"assessment": shown}
+
+
 def test_a_reviewer_sees_what_solves_the_issue_and_a_candidate_does_not(app, reviewer, organization):
     secrets = {
         "reference_sha": SOLUTION,
