@@ -3,6 +3,7 @@
 - A connection that stays silent in the middle of a request or an answer is dropped, and one whose request's head
   does not come to its end, so that a few slow clients cannot hold every thread (docs/slow-clients.md); and waiting
   until a client hangs up is a thread's work, not the loop's.
+- It takes one new connection a millisecond, so that all processes get their share.
 - Told to stop, it takes in whoever has knocked already, then shuts its door, so that nobody waits in front of a
   process that is going away; and it cuts what is still running shortly before it would be killed.
 - What is no HTTP is refused in the API's own shape (R26), not as gunicorn's page of HTML.
@@ -32,6 +33,7 @@ import request_log
 SILENCE_SECONDS = 10
 HEAD_SECONDS = 10
 GOODBYE_SECONDS = 1
+GIVE_WAY_SECONDS = 0.001
 # So long before the end of graceful_timeout what is still running is cut: a thread that is killed notes nothing more.
 LAST_SECONDS = 3
 
@@ -61,6 +63,13 @@ class WebWorker(ThreadWorker):
         self.log.error_log.addFilter(is_worth_a_line)
         self.being_served: set[TConn] = set()
         super().init_process()
+
+    def accept(self, listener: Any) -> None:
+        before = self.nr_conns
+        super().accept(listener)
+        if self.nr_conns > before and self.alive:
+            # Of connections that come at once one process took all, before the others had woken, and kept them.
+            time.sleep(GIVE_WAY_SECONDS)
 
     def enqueue_req(self, conn: TConn) -> None:
         limit_silence(conn.sock)

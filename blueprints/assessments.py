@@ -7,7 +7,7 @@ from auth import caller
 from blueprints import Blueprint, find, or_not_found, refuses
 from errors import AlreadyBegun, QuotaExceeded
 from idempotency import idempotent
-from models import Assessment, CandidateKey, Reviewer, invitations
+from models import Assessment, CandidateKey, Issue, Reviewer, invitations
 from schemas.assessments import (
     AssessmentChange,
     Assessments,
@@ -58,9 +58,8 @@ def get_assessment(assessment_id):
 
     With its linked issue, if there is one. A candidate sees the assessment of the own key.
     """
-    who = caller._get_current_object()
-    if isinstance(who, CandidateKey):
-        return {"assessment": or_not_found(who.assessment if who.assessment_id == assessment_id else None)}
+    if isinstance(caller, CandidateKey):
+        return {"assessment": _own(caller._get_current_object(), assessment_id)}
     return {"assessment": find(Assessment, assessment_id)}
 
 
@@ -105,3 +104,11 @@ def delete_assessment(assessment_id):
     """
     find(Assessment, assessment_id).delete_softly()
     return {"ok": True, "id": assessment_id}
+
+
+def _own(key, assessment_id):
+    """What has come with the key, with its issue as candidates see it."""
+    assessment = or_not_found(key.assessment if key.assessment_id == assessment_id else None)
+    if assessment.issue_id:
+        assessment.issue = find(Issue, assessment.issue_id)
+    return assessment

@@ -1,7 +1,7 @@
 """What candidates are given: problems, rubrics, assessments, and the keys to them."""
 
 from datetime import datetime, timedelta
-from typing import Any, ClassVar
+from typing import Any
 
 import peewee
 
@@ -66,9 +66,6 @@ class Issue(Model):
     updated_at = TimestampField(default=clock.now)
     deleted_at = TimestampField(null=True)
 
-    # The columns that are left out read as None (R3).
-    SHOWN_TO_CANDIDATES: ClassVar[tuple[peewee.Field, ...]]
-
     class Meta:
         table_name = "issues"
 
@@ -77,7 +74,7 @@ class Issue(Model):
         """The catalogue and the organization's own; a candidate sees the one that the own assessment is about."""
         if isinstance(caller, CandidateKey):
             given = Assessment.select(Assessment.issue).where(Assessment.id == caller.assessment_id)
-            return cls.select(*cls.SHOWN_TO_CANDIDATES).where(cls.id.in_(given))
+            return cls.select(*SHOWN_TO_CANDIDATES).where(cls.id.in_(given))
         return cls.select().where(
             cls.organization.is_null() | (cls.organization == caller.organization_id),
             cls.deleted_at.is_null(),
@@ -114,12 +111,12 @@ class Issue(Model):
 
 # What solves an issue, or leads to where it was solved.
 FOR_REVIEWERS_ONLY = ("test_command", "reference_sha", "sources", "license")
-NOT_SHOWN = ("search_text", "deleted_at")
-Issue.SHOWN_TO_CANDIDATES = tuple(
+# The columns that are left out read as None (R3).
+SHOWN_TO_CANDIDATES = [
     column
     for column in Issue._meta.sorted_fields  # type: ignore[attr-defined]
-    if column.name not in (*FOR_REVIEWERS_ONLY, *NOT_SHOWN)
-)
+    if column.name not in FOR_REVIEWERS_ONLY
+]
 CATALOGUE_FIELDS = (
     "repo_url",
     "repo_commit",
