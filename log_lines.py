@@ -29,9 +29,15 @@ class TextFormatter(logging.Formatter):
             self._last_second = latest = second, written
         return f"{latest[1]},{record.msecs:03.0f}"
 
+    def format(self, record: logging.LogRecord) -> str:
+        if isinstance(record.msg, Facts):
+            # As the rest, without all that a request's line never has; there is one for each request.
+            return f"{self.formatTime(record)} {record.levelname} {record.name}: {record.msg}"
+        return super().format(record)
+
     def formatMessage(self, record: logging.LogRecord) -> str:
         line = super().formatMessage(record)
-        request_id = None if isinstance(record.msg, Facts) else request_log.current_id()
+        request_id = request_log.current_id()
         return f"{line} request={request_id}" if request_id else line
 
 
@@ -70,6 +76,8 @@ def formatter(form: str) -> logging.Formatter:
 
 def set_up(level: str, form: str) -> None:
     """Write what is logged to the standard error, unless somebody else has seen to the log already."""
+    # No line names them, and each would be looked up for each line.
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     handler = logging.StreamHandler()
     handler.setFormatter(formatter(form))
     logging.basicConfig(level=level, handlers=[handler])

@@ -7,7 +7,7 @@ import argparse
 
 from benchmarks import compare, footprint, load, scale
 
-SECONDS, ROUNDS = 4, 5
+SECONDS, ROUNDS = 4, 6
 
 
 def main() -> None:

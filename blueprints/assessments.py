@@ -58,8 +58,9 @@ def get_assessment(assessment_id):
 
     With its linked issue, if there is one. A candidate sees the assessment of the own key.
     """
-    if isinstance(caller, CandidateKey):
-        return {"assessment": _own(caller._get_current_object(), assessment_id)}
+    who = caller._get_current_object()
+    if isinstance(who, CandidateKey):
+        return {"assessment": _own(who, assessment_id)}
     return {"assessment": find(Assessment, assessment_id)}
 
 
