@@ -72,7 +72,7 @@ def route(environ: dict[str, Any]) -> Answer:
         case "GET", ["assessments", assessment_id, "cohort-stats"]:
             return cohort_statistics(environ, assessment_id)
         case "POST", ["assessments", assessment_id, "keys"]:
-            return issue_keys(environ, assessment_id)
+            return issue_keys(environ, assessment_id, orjson.loads(body_of(environ)))
         case "GET", ["health"]:
             return Answer(200, {"ok": True})
     return Answer(404, {"error": "There is nothing here.", "code": "not_found"})
@@ -165,8 +165,7 @@ def cohort_statistics(environ: dict[str, Any], assessment_id: str) -> Answer:
     return Answer(200, {"cohortStats": shown})
 
 
-def issue_keys(environ: dict[str, Any], assessment_id: str) -> Answer:
-    body = orjson.loads(body_of(environ))
+def issue_keys(environ: dict[str, Any], assessment_id: str, body: dict[str, Any]) -> Answer:
     emails, names = body["candidateEmails"], body["candidateNames"]
     ids, keys = [new_id() for _ in emails], [candidate_keys.make() for _ in emails]
     values = reviewer(environ) | {
@@ -183,7 +182,11 @@ def issue_keys(environ: dict[str, Any], assessment_id: str) -> Answer:
         "members": orjson.dumps(sorted(body)).decode(),
         "address": environ["REMOTE_ADDR"],
     }
-    rows = fetch(statements.ISSUE_KEYS, values)
+    try:
+        rows = fetch(statements.ISSUE_KEYS, values)
+    except psycopg2.errors.UniqueViolation:
+        # One of the keys was drawn before, which happens once in a million of them.
+        return issue_keys(environ, assessment_id, body)
     if not rows:
         return UNAUTHORIZED
     ((organization, expires_at),) = rows
