@@ -13,7 +13,7 @@ import pytest
 from tests.live.service import ROOT, wait_until
 
 WRITERS = 8
-# COHORT_CLOSES=10000 is the long history that docs/cohorts.md tells of.
+# COHORT_CLOSES=10000 is the long history of docs/cohorts.md.
 CLOSES = int(os.environ.get("COHORT_CLOSES", "1200"))
 KILLED = 3
 PATIENCE_SECONDS = 1800
