@@ -49,7 +49,7 @@ class Allowances:
 
 
 def _key(limit: RateLimitItem, ids: tuple[str, ...]) -> str:
-    return f"proofstone/{'/'.join(ids)}/{limit.amount}/{limit.get_expiry()}"
+    return limit.key_for("proofstone", *ids)
 
 
 class OwnCounts:

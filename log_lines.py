@@ -27,7 +27,7 @@ class TextFormatter(logging.Formatter):
         if latest[0] != second:
             written = time.strftime(self.default_time_format, time.localtime(second))
             self._last_second = latest = second, written
-        return f"{latest[1]},{record.msecs:03.0f}"
+        return f"{latest[1]},{int(record.msecs):03}"
 
     def format(self, record: logging.LogRecord) -> str:
         if isinstance(record.msg, Facts):

@@ -6,6 +6,7 @@ import sys
 import tempfile
 import urllib.error
 import urllib.request
+from collections import deque
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -17,8 +18,6 @@ from benchmarks.operations import NUMBER, OPERATIONS, Operation, Request
 from tests import postgres
 
 WARM_UP_SECONDS = 1
-# The places of product, limit and SQLite among the contenders.
-ORDER = (0, 1, 2)
 
 
 class Contender(NamedTuple):
@@ -57,11 +56,11 @@ def measure(rounds: int, seconds: int) -> None:
             print(f"Round {number + 1} of {rounds} ...", flush=True)
             for result in results:
                 # Each is the first in its turn, since that one also has what the operation before left to be done.
-                turns = {
-                    place: contenders[place].run(result.operation, seconds)
-                    for place in (*ORDER[number % len(ORDER) :], *ORDER[: number % len(ORDER)])
-                }
-                result.rounds.append(report.Round(*(turns[place] for place in ORDER)))
+                first = number % len(contenders)
+                order = (*contenders[first:], *contenders[:first])
+                turns = deque(contender.run(result.operation, seconds) for contender in order)
+                turns.rotate(first)
+                result.rounds.append(report.Round(*turns))
         conditions = (
             f"{load.generator()}, {load.CONNECTIONS} connections, {services.PROCESSES} processes each, "
         )

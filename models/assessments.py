@@ -236,6 +236,13 @@ class Assessment(Model):
         return cls.select().where(cls.deleted_at.is_null())
 
     @classmethod
+    def is_present(cls, reference: Any) -> peewee.Expression:
+        """Whether the assessment that a column refers to is not deleted; with a select in the place of a join, since
+        PostgreSQL takes four times as long to plan joins as to run them."""
+        deleted_at = cls.select(cls.deleted_at).where(cls.id == reference)
+        return peewee.Expression(deleted_at, peewee.OP.IS, None)
+
+    @classmethod
     def deleted_ids(cls, organization: Any) -> Query:
         """Of an organization, or of the one that a Parameter stands for."""
         return cls.select(cls.id).where(cls.organization == organization, cls.deleted_at.is_null(False))

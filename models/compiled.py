@@ -148,8 +148,8 @@ class _Reader:
 
     @staticmethod
     def _part(model: Any, columns: list[Column], row: tuple) -> Any:
-        part = model.__new__(model)
-        part.__data__, part.__rel__, part._dirty = _read(columns, row), {}, set()
+        part = model(__no_default__=True)
+        part.__data__ = _read(columns, row)
         return part
 
 

@@ -11,13 +11,11 @@ import peewee
 
 from errors import InProgress, KeyReused
 from models.assessments import CandidateKey
-from models.base import Model, Query, clock, db, is_postgres
+from models.base import LOCK_SECONDS, Model, Query, clock, db, is_postgres
 from models.orgs import Reviewer
 
 KEPT = timedelta(hours=24)
 PATIENCE_SECONDS = 10
-# SQLite's own patience outside of here, as `base.bind` sets it.
-USUAL_MILLISECONDS = 5000
 LOCK_NOT_AVAILABLE = "55P03"
 # What of an erased candidate's entry stays in an answer; whatever is added to entries later goes.
 STAYS = {
@@ -121,7 +119,7 @@ def _patience() -> Iterator[None]:
         raise
     finally:
         if not is_postgres():
-            db.pragma("busy_timeout", USUAL_MILLISECONDS)
+            db.pragma("busy_timeout", LOCK_SECONDS * 1000)
 
 
 def _limit_waiting(duration: str) -> None:

@@ -657,10 +657,8 @@ class Event(peewee.Model, GoesWithSession):
 def _key_is_present() -> Any:
     """Whether the session's key is neither revoked nor of a deleted assessment."""
     revoked_at = CandidateKey.select(CandidateKey.revoked_at).where(CandidateKey.id == Session.key)
-    deleted_at = Assessment.select(Assessment.deleted_at).where(Assessment.id == Session.assessment)
-    return peewee.Expression(revoked_at, peewee.OP.IS, None) & peewee.Expression(
-        deleted_at, peewee.OP.IS, None
-    )
+    is_valid = peewee.Expression(revoked_at, peewee.OP.IS, None)
+    return is_valid & Assessment.is_present(Session.assessment)
 
 
 def _store_if_open(*conditions: Any) -> Any:

@@ -160,6 +160,13 @@ def test_a_line_of_text_reads_as_names_and_values():
     assert formatter("text").format(record).endswith("INFO proofstone.requests: status=200 ms=1.5")
 
 
+def test_a_line_of_text_never_tells_a_millisecond_that_has_not_been():
+    record = logging.LogRecord("proofstone.requests", logging.INFO, "", 0, Facts(status=200), (), None)
+    record.created, record.msecs = 1_775_034_000.9996, 999.6
+    time, _, _ = formatter("text").format(record).partition(" INFO ")
+    assert time.endswith(":00,999")
+
+
 @pytest.mark.parametrize("message", ["one\nline", "\ud800", "ü \u2028"])
 def test_whatever_is_said_a_line_is_one_object(message):
     record = logging.LogRecord("x", logging.ERROR, "", 0, "%s", (message,), None)
