@@ -25,6 +25,7 @@ class Stages(ABC):
     def __init__(self) -> None:
         self.gates: dict[str, Gate] = {}
         self.taken: list[str] = []
+        self.is_idle = threading.Event()
 
     def gate_at(self, stage: str) -> Gate:
         """Let the next delivery wait at this stage."""
@@ -35,17 +36,32 @@ class Stages(ABC):
             gate.reached.set()
             gate.opened.wait(PATIENCE_SECONDS)
 
+    def let_go(self, gate: Gate) -> None:
+        """Open the gate of a sender that is dead, and wait until nothing it left on the way can reach another gate."""
+        gate.opened.set()
+        assert self.is_idle.wait(PATIENCE_SECONDS), "The receiver still talks to a sender that was killed."
+
     def serve(self, listener: socket.socket) -> None:
         with suppress(OSError):
             while True:
                 connection, _ = listener.accept()
+                self.is_idle.clear()
                 # Whoever was killed says nothing more.
                 with connection, suppress(OSError):
                     self.talk(connection, connection.makefile("rb"))
+                self.is_idle.set()
 
     @abstractmethod
     def talk(self, connection: socket.socket, lines: Any) -> None:
         """Take what one sender has, and say at each stage that it is reached."""
+
+    @staticmethod
+    def line(lines: Any) -> bytes:
+        """The next line; ConnectionError where the sender is gone."""
+        line = lines.readline()
+        if not line:
+            raise ConnectionError()
+        return line
 
     def left(self, connection: socket.socket) -> None:
         """The worker hangs up once it has read the answer, and notes it after that."""
@@ -73,20 +89,13 @@ class MailStages(Stages):
         self.left(connection)
 
     def _take(self, connection: socket.socket, lines: Any) -> None:
-        mail = lines.readline()
+        mail = self.line(lines)
         self.at("data")
         while not mail.endswith(b"\r\n.\r\n"):
-            mail += self._line(lines)
+            mail += self.line(lines)
         self.taken.append(str(message_from_bytes(mail, policy=policy.default)["Message-ID"]))
         self.at("accepted")
         connection.sendall(b"250 taken\r\n")
-
-    @staticmethod
-    def _line(lines: Any) -> bytes:
-        line = lines.readline()
-        if not line:
-            raise ConnectionError()
-        return line
 
 
 class HookStages(Stages):
@@ -104,10 +113,9 @@ class HookStages(Stages):
         connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
         self.left(connection)
 
-    @staticmethod
-    def _headers(lines: Any) -> dict[bytes, bytes]:
+    def _headers(self, lines: Any) -> dict[bytes, bytes]:
         headers = {}
-        for line in iter(lines.readline, b"\r\n"):
+        while (line := self.line(lines)) != b"\r\n":
             name, _, value = line.partition(b":")
             headers[name.strip().lower()] = value.strip()
         return headers

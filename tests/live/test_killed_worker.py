@@ -83,7 +83,7 @@ def kill_at(outbox, stages, stage):
     with outbox.service.worker(**outbox.settings) as worker:
         assert gate.reached.wait(PATIENCE_SECONDS), stage
         kill(worker)
-    gate.opened.set()
+    stages.let_go(gate)
 
 
 def kill_while_it_notes(outbox, stages):
@@ -95,7 +95,7 @@ def kill_while_it_notes(outbox, stages):
             assert left.reached.wait(PATIENCE_SECONDS)
             outbox.wait_until_somebody_waits()
             kill(worker)
-    left.opened.set()
+    stages.let_go(left)
 
 
 def die_at_every_stage(outbox, stages, end):
