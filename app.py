@@ -1,18 +1,14 @@
 """Wiring only: settings, database, errors, blueprints, commands. `gunicorn "app:create_app()"`."""
 
-import sys
 from collections.abc import Callable
 from dataclasses import asdict
 from importlib import import_module
 from typing import Any
-from urllib.parse import urlsplit
 
-import flask_smorest
 from flask import Flask, Response, request
+from flask.cli import AppGroup
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-import auth
-import cli
 import config
 import errors
 import log_lines
@@ -20,9 +16,8 @@ import models
 import rate_limits
 import wire
 from blueprints import IdConverter, give_back_connection
-from blueprints.operations import Paths, operations_of
+from blueprints.operations import operations_of
 from request_log import RequestLog
-from schemas import Error
 from storage import storage_from
 
 API_BLUEPRINTS = (
@@ -49,33 +44,20 @@ API_BLUEPRINTS = (
     "proxy",
     "health",
 )
-SPEC = {
-    "API_TITLE": "Proofstone",
-    "API_VERSION": "v1",
-    "OPENAPI_VERSION": "3.1.0",
-}
-DESCRIPTION = """
-Technical assessments on your own servers: create an assessment, generate candidate keys, follow the sessions, and
-see how each one compares with its cohort.
 
-Reviewers send a token as `Authorization: Bearer`, candidates their key as `X-API-Key`. Times are UTC. Every error has
-the same shape: a sentence in `error`, a stable `code`, and for bad input the places in `details`.
+class Commands(AppGroup):
+    """The commands of cli.py, imported when somebody asks for one: a web process would keep 2 MiB for them."""
 
-Answers say in `X-RateLimit-Limit`, `-Remaining` and `-Reset` (seconds since 1970) how many requests the credential
-may send, or the address without one. A request that creates takes an `Idempotency-Key`: sent again, it is done once.
+    def get_command(self, context: Any, name: str) -> Any:
+        self._import()
+        return super().get_command(context, name)
 
-Every answer carries `X-Request-Id`, the name of the request in the service's logs: your own where you send one of up
-to 128 letters, digits and `._:-`, else a new one.
-"""
+    def list_commands(self, context: Any) -> list[str]:
+        self._import()
+        return super().list_commands(context)
 
-
-class Api(flask_smorest.Api):
-    """flask-smorest's, with our shape of errors."""
-
-    ERROR_SCHEMA = Error
-
-    def handle_http_exception(self, error: Any) -> Any:
-        return errors.answer(error)
+    def _import(self) -> None:
+        import_module("cli").register(self)
 
 
 class App(Flask):
@@ -94,12 +76,12 @@ class App(Flask):
 
 def create_app(settings: config.Config | None = None) -> Flask:
     """The application; a setting that cannot be used ends the process with a sentence."""
-    settings = settings or load_settings()
+    settings = settings or config.load_or_exit()
     log_lines.set_up(settings.log_level, settings.log_format)
     app = App("proofstone", static_folder=None)
-    app.config.from_mapping({name.upper(): value for name, value in asdict(settings).items()}, **SPEC)
+    app.cli = Commands(app.name)
+    app.config.from_mapping({name.upper(): value for name, value in asdict(settings).items()})
     app.config["MAX_CONTENT_LENGTH"] = wire.LONGEST_BODY_BYTES
-    app.config["API_SPEC_OPTIONS"] = _spec_options(settings)
     app.json = wire.JSONProvider(app)
     models.bind(settings.database_url, settings.database_pool)
     app.extensions["storage"] = storage_from(app.config, settings.base_url, models.upload_secret)
@@ -107,28 +89,10 @@ def create_app(settings: config.Config | None = None) -> Flask:
     rate_limits.register(app)
     _register_blueprints(app)
     errors.register(app)
-    cli.register(app)
     # The outermost of all: what it measures is the whole of an answer.
     measure = _monitor(app)
     app.wsgi_app = RequestLog(app.wsgi_app, operations_of(app), measure)  # type: ignore[method-assign]
     return app
-
-
-def load_settings() -> config.Config:
-    """The settings of the environment; the process ends with a sentence for one that cannot be used."""
-    try:
-        return config.load()
-    except config.WrongSetting as error:
-        sys.exit(str(error))
-
-
-def _spec_options(settings: config.Config) -> dict[str, Any]:
-    return {
-        "info": {"description": DESCRIPTION.strip(), "license": {"name": "MIT", "identifier": "MIT"}},
-        # Without a host: what the docs page tries goes to where the page came from, whatever BASE_URL says.
-        "servers": [{"url": urlsplit(settings.base_url).path or "/", "description": "This service"}],
-        "components": {"securitySchemes": auth.SCHEMES},
-    }
 
 
 def _route(app: Flask) -> None:
@@ -145,11 +109,8 @@ def _route(app: Flask) -> None:
 
 
 def _register_blueprints(app: Flask) -> None:
-    api = Api(app, spec_kwargs={"flask_plugin": Paths()})
-    api.register_converter(IdConverter, lambda converter: {"type": "string", "format": "uuid"})
     for name in API_BLUEPRINTS:
-        api.register_blueprint(import_module(f"blueprints.{name}").blp, url_prefix="/v1")
-    app.extensions["openapi"] = api.spec
+        app.register_blueprint(import_module(f"blueprints.{name}").blp, url_prefix="/v1")
     app.register_blueprint(import_module("blueprints.docs").blp)
 
 

@@ -14,7 +14,7 @@ import click
 import marshmallow
 import peewee
 import yaml
-from flask import Flask, current_app
+from flask import current_app
 from flask.cli import AppGroup, with_appcontext
 
 import backups
@@ -70,14 +70,11 @@ deliveries = Group("deliveries", help="Messages to candidates.")
 audits = Group("audit", help="The audit log.")
 
 
-def register(app: Flask) -> None:
+def register(commands: click.Group) -> None:
     for group in (database, orgs, tokens, library, sessions, cohorts, deliveries, audits, retention):
-        app.cli.add_command(group)
-    app.cli.add_command(run_backup)
-    app.cli.add_command(run_restore)
-    app.cli.add_command(run_worker)
-    app.cli.add_command(run_demo)
-    app.cli.add_command(run_doctor)
+        commands.add_command(group)
+    for command in (run_backup, run_restore, run_worker, run_demo, run_doctor):
+        commands.add_command(command)
 
 
 def prepare() -> str | None:

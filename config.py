@@ -1,13 +1,12 @@
 """Every setting, read once from the environment; a wrong value stops the start with a sentence that names it."""
 
 import os
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
-
-from limits import parse as parse_limit
 
 from rules import client_versions, destinations
 
@@ -91,8 +90,10 @@ def switch(value: str) -> bool:
 
 
 def rate(value: str) -> str:
+    from limits import parse
+
     try:
-        parse_limit(value)
+        parse(value)
     except ValueError:
         raise ValueError("a rate such as 600 per minute") from None
     return value
@@ -243,6 +244,14 @@ def load(environment: Mapping[str, str] = os.environ) -> Config:
             "The setting S3_ACCESS_KEY_ID is wrong: wanted is it and S3_SECRET_ACCESS_KEY, both or neither."
         )
     return settings
+
+
+def load_or_exit() -> Config:
+    """The settings of the environment; the process ends with a sentence for one that cannot be used."""
+    try:
+        return load()
+    except WrongSetting as error:
+        sys.exit(str(error))
 
 
 def _parse(name: str, text: str, parse: Callable[[str], Any]) -> Any:

@@ -499,7 +499,8 @@ def sqlstate(error: BaseException) -> str | None:
 
 
 def register(app: Flask) -> None:
-    """What is not an HTTP error by itself: the database's refusals."""
+    """HTTP's errors in the one shape, and those of the database, each as the one that it means."""
+    app.register_error_handler(HTTPException, answer)
     app.register_error_handler(peewee.IntegrityError, _conflict)
     for kind in (peewee.DatabaseError, *AWAY):
         app.register_error_handler(kind, _refused_by_database)

@@ -6,10 +6,11 @@ import shutil
 import tempfile
 from typing import Any
 
-from app import load_settings
+from config import load_or_exit
 
-# A wrong setting ends the master here, once, rather than every worker that it would start again.
-settings = load_settings()
+# A wrong setting ends the master here, once, rather than every worker that it would start again. The master needs no
+# more of the application than this, and is half as large without it.
+settings = load_or_exit()
 threads = settings.web_threads
 worker_class = "web_worker.WebWorker"
 logger_class = "web_worker.Log"

@@ -103,6 +103,11 @@ class Blueprint(flask_smorest.Blueprint):
 
     ARGUMENTS_PARSER = wire.Parser()
 
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        # Before those of flask-smorest, which write what the notes say by then.
+        self._prepare_doc_cbks.insert(0, operations.complete)
+
     def arguments(self, schema: Any, **options: Any) -> Any:
         """flask-smorest's, with one instance of the schema: webargs would make one for each request, a tenth of it."""
         return super().arguments(schema() if isinstance(schema, type) else schema, **options)
@@ -111,7 +116,7 @@ class Blueprint(flask_smorest.Blueprint):
         self, rule: str, endpoint: Any = None, view_func: Any = None, *args: Any, **options: Any
     ) -> None:
         if view_func is not None:
-            view_func._apidoc = operations.documented(view_func, rule)
+            view_func._apidoc = getattr(view_func, "_apidoc", {}) | {"view": view_func, "rule": rule}
         super().add_url_rule(rule, endpoint, view_func, *args, **options)
 
 

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import orjson
 from flask import Blueprint, Response, current_app, render_template, request
 
-from blueprints import operations, setting
+from blueprints import openapi, setting
 from delivery.mail import commands
 from errors import NotFound
 
@@ -45,13 +45,13 @@ def index():
     return {"name": "Proofstone", "docs": "/docs", "openapi": "/openapi.json", "health": "/v1/health"}
 
 
-@blp.get("/openapi.json")
-def openapi():
-    """The OpenAPI document, made once in each process."""
+@blp.get("/openapi.json", endpoint="openapi")
+def openapi_document():
+    """The OpenAPI document, made once in each process that is asked."""
     made = current_app.extensions
-    if "openapi_bytes" not in made:
-        made["openapi_bytes"] = orjson.dumps(_document(made["openapi"].to_dict()))
-    return Response(made["openapi_bytes"], mimetype="application/json")
+    if "openapi" not in made:
+        made["openapi"] = orjson.dumps(openapi.document_of(current_app))
+    return Response(made["openapi"], mimetype="application/json")
 
 
 @blp.get("/docs")
@@ -108,13 +108,3 @@ def _contents(file: Path, compressed: bool) -> tuple[bytes, str]:
     """A file's bytes and their ETag; they change with a new release only, and stay in memory until then."""
     body = gzip.compress(file.read_bytes(), mtime=0) if compressed else file.read_bytes()
     return body, hashlib.sha256(body).hexdigest()[:32]
-
-
-def _document(document: dict[str, Any]) -> dict[str, Any]:
-    """flask-smorest's document without its own pagination, with every operation's answers in order."""
-    document["components"]["schemas"].pop("PaginationMetadata", None)
-    document["components"]["responses"]["DEFAULT_ERROR"] |= operations.OTHER_REFUSALS
-    for path in document["paths"].values():
-        for operation in (part for part in path.values() if isinstance(part, dict)):
-            operation["responses"] = dict(sorted(operation["responses"].items()))
-    return document

@@ -69,31 +69,32 @@ def operations_of(app: Flask) -> dict[str, tuple[str, str]]:
     return found
 
 
-def documented(view: Any, rule: str) -> dict[str, Any]:
-    """flask-smorest's notes on a view, completed: operationId, security, examples, and every refusal."""
-    doc = getattr(view, "_apidoc", {})
-    arguments = doc.get("arguments", {})
+def complete(operation: Any, notes: dict[str, Any], **context: Any) -> Any:
+    """Complete flask-smorest's notes on a view, before it writes its documentation of them: operationId, security,
+    examples, and every refusal."""
+    view, rule = notes["view"], notes["rule"]
+    arguments = notes.get("arguments", {})
     # flask-smorest's own word on 400 would stand in the way of ours.
     arguments.pop("responses", None)
     bodies = [place for place in arguments.get("parameters", ()) if place["in"] == "json"]
     for body in bodies:
         body.setdefault("example", example_of(body["schema"]))
-    _describe_answers(doc)
+    _describe_answers(notes)
     if getattr(view, "is_idempotent", False):
         arguments["parameters"] = [*arguments["parameters"], IDEMPOTENCY_KEY]
     refusals = _refusals(view, takes_arguments=bool(arguments), takes_body=bool(bodies), rule=rule)
-    manual = doc.setdefault("manual_doc", {})
+    manual = notes.setdefault("manual_doc", {})
     manual["operationId"] = camel(view.__name__)
     manual["security"] = security_of(view)
     # What only passes an answer on refuses in another shape than ours, and says itself in which.
     ours = getattr(view, "answers", None) or _responses(refusals, takes_body=bool(bodies))
     manual["responses"] = manual.get("responses", {}) | ours
-    return doc
+    return operation
 
 
-def _describe_answers(doc: dict[str, Any]) -> None:
+def _describe_answers(notes: dict[str, Any]) -> None:
     """An answer is described by its shape's docstring, where flask-smorest would say `OK`."""
-    for answers in doc.get("response", {}).get("responses", {}).values():
+    for answers in notes.get("response", {}).get("responses", {}).values():
         for answer in answers:
             if answer["description"] in ("OK", "Created"):
                 answer["description"] = answer["schema"].Meta.description

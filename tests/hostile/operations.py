@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 
 import config
 from app import create_app
+from blueprints import openapi
 
 METHODS = ("get", "post", "put", "patch", "delete")
 # Examples for members that the document has none for.
@@ -42,8 +43,8 @@ class Operation:
 
 
 # Made at the import, before any test has bound the models to its own database.
-DOCUMENT: dict[str, Any] = (
-    create_app(config.load({"DATABASE_URL": "sqlite:///:memory:"})).extensions["openapi"].to_dict()
+DOCUMENT: dict[str, Any] = openapi.document_of(
+    create_app(config.load({"DATABASE_URL": "sqlite:///:memory:"}))
 )
 
 
