@@ -1,8 +1,9 @@
-"""Too much: how many requests a credential may send, an address without one, and how many wrong guesses.
+"""Too much: how many requests a credential may send, an address where none is asked for, and how many wrong guesses.
 
-What counts is who is calling, not what they find: requests are counted by a fingerprint of the credential as it is
-presented, before anybody looks it up. So that made-up credentials are no way around it, guesses are counted by
-address. The library `limits` counts; Flask-Limiter, which it comes from, took a quarter of a short request.
+What counts is who is calling, not what they find: requests are counted by a fingerprint of the credential, however it
+is spelt, before anybody looks it up. So that made-up credentials are no way around it, guesses are counted by
+address, and so is every request to an operation that looks at none. The library `limits` counts; Flask-Limiter, which
+it comes from, took a quarter of a short request.
 """
 
 import hashlib
@@ -59,7 +60,14 @@ class Asked(NamedTuple):
 
     @property
     def whose(self) -> str:
-        return f"credential:{self.presented[1]}" if self.credential else f"address:{self.address}"
+        if not self.credential or not self.asks_for_a_credential:
+            return f"address:{self.address}"
+        # Case and white space, which where it is looked up do not count, make no other credential of it.
+        return f"credential:{fingerprint(''.join(self.credential.split()).upper())}"
+
+    @property
+    def asks_for_a_credential(self) -> bool:
+        return hasattr(self.view, "access")
 
     @property
     def takes_a_key(self) -> bool:
@@ -162,7 +170,7 @@ class Limits:
         """Remember what was accepted where a credential is asked for, and forget what no longer is."""
         if response.status_code == 401:
             self._known.pop(asked.presented, None)
-        elif response.status_code < 400 and hasattr(asked.view, "access"):
+        elif response.status_code < 400 and asked.asks_for_a_credential:
             if len(self._known) >= MOST_KNOWN:
                 self._known.clear()
             self._known[asked.presented] = None

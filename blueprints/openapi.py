@@ -18,7 +18,8 @@ Reviewers send a token as `Authorization: Bearer`, candidates their key as `X-AP
 the same shape: a sentence in `error`, a stable `code`, and for bad input the places in `details`.
 
 Answers say in `X-RateLimit-Limit`, `-Remaining` and `-Reset` (seconds since 1970) how many requests the credential
-may send, or the address without one. A request that creates takes an `Idempotency-Key`: sent again, it is done once.
+may send, or the address where none is asked for. A request that creates takes an `Idempotency-Key`: sent again, it
+is done once.
 
 Every answer carries `X-Request-Id`, the name of the request in the service's logs: your own where you send one of up
 to 128 letters, digits and `._:-`, else a new one.

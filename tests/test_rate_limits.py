@@ -57,6 +57,33 @@ def test_without_a_credential_the_address_counts(limited):
     assert statuses(Caller(app, **{"X-Forwarded-For": ELSEWHERE}), 1, path) == [200]
 
 
+SPELLINGS = [" {}", "{}\xa0", "{} ", "\t{}"]
+
+
+@pytest.mark.parametrize("spelling", ["{}", *SPELLINGS])
+def test_a_credential_in_another_spelling_has_no_further_allowance(limited, candidate, spelling):
+    app = limited(RATELIMIT_DEFAULT="2 per minute")
+    key = candidate.headers["X-API-Key"]
+    assert statuses(on(app, candidate), 2) == [200, 200]
+    assert statuses(Caller(app, **{"X-API-Key": spelling.format(key.lower())}), 1) == [429]
+
+
+@pytest.mark.parametrize("scheme", ["bearer", "Bearer  ", "BEARER\xa0 "])
+def test_a_token_in_another_spelling_has_no_further_allowance(limited, reviewer, scheme):
+    app = limited(RATELIMIT_DEFAULT="2 per minute")
+    token = reviewer.headers["Authorization"].split()[1]
+    assert statuses(on(app, reviewer), 2) == [200, 200]
+    assert statuses(Caller(app, Authorization=f"{scheme} {token}"), 1) == [429]
+
+
+@pytest.mark.parametrize("header", ["X-API-Key", "Authorization"])
+def test_where_no_credential_is_asked_for_one_that_is_made_up_has_no_allowance(limited, header):
+    app = limited(RATELIMIT_DEFAULT="2 per minute")
+    path = "/v1/cli/version-check?version=1.10.0"
+    answers = [statuses(Caller(app, **{header: f"made up {number}"}), 1, path) for number in range(3)]
+    assert answers == [[200], [200], [429]]
+
+
 def test_an_answer_tells_what_is_left_and_a_refusal_when_to_come_again(limited, reviewer):
     caller = on(limited(RATELIMIT_DEFAULT="2 per minute"), reviewer)
     first, _, refused = (caller.get("/v1/me") for _ in range(3))
