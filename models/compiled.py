@@ -34,30 +34,25 @@ class Compiled:
 
     def __init__(self, build: Callable[[], Query]) -> None:
         self._build = build
-        self._database: Any = None
-        self._text = ""
-        self._parameters: list[Any] = []
-        self._query: Any = None
-        self._reader: _Reader | None = None
-        self._columns: list[Column] | None = None
+        self._built: _Built | None = None
 
     def all(self, **values: Any) -> list[Any]:
         """The rows as instances, such as the query would give them."""
-        cursor, rows = self._run(values)
-        if self._reader is None:
-            self._reader = _Reader(self._query, cursor)
-        return [self._reader.instance(row) for row in rows]
+        built = self._for_this_database()
+        cursor, rows = built.run(values)
+        reader = built.reader = built.reader or _Reader(built.query, cursor)
+        return [reader.instance(row) for row in rows]
 
     def dicts(self, **values: Any) -> list[dict[str, Any]]:
         """The rows as dictionaries, such as a query with dicts() would give them."""
-        cursor, rows = self._run(values)
-        if self._columns is None:
-            self._columns = _columns_of(self._query, cursor)
-        return [_read(self._columns, row) for row in rows]
+        built = self._for_this_database()
+        cursor, rows = built.run(values)
+        columns = built.columns = built.columns or _columns_of(built.query, cursor)
+        return [_read(columns, row) for row in rows]
 
     def scalar(self, **values: Any) -> Any:
         """The first column of the one row."""
-        _, rows = self._run(values)
+        _, rows = self._for_this_database().run(values)
         return rows[0][0]
 
     def first(self, **values: Any) -> Any:
@@ -66,27 +61,40 @@ class Compiled:
 
     def returns_any(self, **values: Any) -> bool:
         """Whether it gives any row."""
-        _, rows = self._run(values)
+        _, rows = self._for_this_database().run(values)
         return bool(rows)
 
     def sql(self, **values: Any) -> tuple[str, list[Any]]:
         """The statement's text, and what stands for its placeholders."""
-        if self._database is not db.obj:
-            self._prepare()
+        return self._for_this_database().sql(values)
+
+    def _for_this_database(self) -> "_Built":
+        # Threads that come at the same moment may each build one; each goes on with its own, and one stays.
+        built = self._built
+        if built is None or built.database is not db.obj:
+            built = self._built = _Built(self._build())
+        return built
+
+
+class _Built:
+    """A query as one database takes it, and how its rows are read, which its first answer shows."""
+
+    def __init__(self, query: Query) -> None:
+        self.database = db.obj
+        self.query: Any = query
+        self.reader: _Reader | None = None
+        self.columns: list[Column] | None = None
+        self._text, self._parameters = self.query.sql()
+
+    def sql(self, values: dict[str, Any]) -> tuple[str, list[Any]]:
         return self._text, [_filled(each, values) for each in self._parameters]
 
-    def _run(self, values: dict[str, Any]) -> tuple[Any, list[tuple]]:
+    def run(self, values: dict[str, Any]) -> tuple[Any, list[tuple]]:
         """The cursor and all rows. To the last: SQLite ends a statement that writes, and keeps it or finds the disk
         full, when nothing is left to fetch of it."""
-        cursor = db.execute_sql(*self.sql(**values))
+        cursor = db.execute_sql(*self.sql(values))
         with peewee.__exception_wrapper__:  # type: ignore[attr-defined]
             return cursor, cursor.fetchall()
-
-    def _prepare(self) -> None:
-        self._query = self._build()
-        self._text, self._parameters = self._query.sql()
-        self._reader = self._columns = None
-        self._database = db.obj
 
 
 class Column(NamedTuple):

@@ -1,10 +1,16 @@
 """A query that is built once gives what peewee would give, with other values each time."""
 
+import sys
+from functools import partial
+
 import factories
 import peewee
+import pytest
 
-from models import Assessment, CandidateKey, Session, clock, key_records
+from models import Assessment, CandidateKey, DailyTask, Session, clock, db, key_records
+from models.base import insert_rows
 from models.compiled import Compiled, Parameter
+from tests.live.client import at_once
 
 
 def keys_with_sessions():
@@ -24,6 +30,35 @@ def test_each_run_has_values_of_its_own(assessment):
     one, other = (factories.make_key(assessment) for _ in range(2))
     look_up = Compiled(keys_with_sessions)
     assert [look_up.first(id=key.id).key for key in (one, other, one)] == [one.key, other.key, one.key]
+
+
+@pytest.fixture
+def tasks(app_on_database):
+    """Rows that every connection sees."""
+    with db.connection_context():
+        insert_rows(DailyTask, [{"name": f"task {number}", "day": "some day"} for number in range(20)])
+        yield DailyTask.day == "some day"
+        DailyTask.delete().where(DailyTask.day == "some day").execute()
+
+
+@pytest.fixture
+def switching_often():
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    yield
+    sys.setswitchinterval(interval)
+
+
+def test_threads_that_come_first_at_the_same_moment_all_get_the_rows(tasks, switching_often):
+    """The first run finds out how rows are read; that of one must not get into the way of another's."""
+
+    def run(compiled):
+        with db.connection_context():
+            return len(compiled.all()), len(compiled.dicts())
+
+    for _ in range(30):
+        compiled = Compiled(lambda: DailyTask.select().where(tasks))
+        assert at_once([partial(run, compiled)] * 8) == [(20, 20)] * 8
 
 
 def test_what_no_join_finds_is_none(key):
