@@ -96,7 +96,7 @@ class Postgres(PooledPostgresqlDatabase):
     round trips.
 
     The beginning of a transaction, and inserts of which nobody awaits an answer, travel with the statement after them:
-    issuing keys takes 5 round trips so instead of 13, ingesting 2 less. What fails there fails at the statement that
+    issuing keys takes 5 round trips so instead of 13. What fails there fails at the statement that
     it travels with, at the latest at the commit.
     """
 
@@ -195,8 +195,9 @@ def _can_read(conn: Any) -> bool:
 class Sqlite(PooledSqliteDatabase):
     """SQLite whose transactions take the write lock at once, so that none fails half-way for want of it.
 
-    Of a process' threads one at a time waits for it: SQLite gives it to whoever asks at the right moment, and of
-    sixteen that ask now and then one may wait for seconds in vain.
+    Of a process' threads one at a time waits for it, each for LOCK_SECONDS after as many for its turn at most: SQLite
+    gives the lock to whoever asks at the right moment, and of sixteen that ask now and then one may wait for seconds
+    in vain. With the turn the slowest of sixteen threads' events took 0.14 s, without it 1.7.
     """
 
     def __init__(self, *args: Any, **options: Any):
@@ -259,12 +260,17 @@ def is_postgres() -> bool:
     return isinstance(db.obj, peewee.PostgresqlDatabase)
 
 
-def locked(query: Query, strength: Any = "FOR NO KEY UPDATE") -> Query:
-    """Lock the rows of the query until the transaction ends.
+def locked(query: Query, strength: Any = "FOR NO KEY UPDATE", of: Any = None) -> Query:
+    """Lock the rows of the query, or those of one of its tables, until the transaction ends.
 
     SQLite needs no lock: its transactions hold the only write lock from their beginning.
     """
-    return query.for_update(strength) if is_postgres() else query
+    return query.for_update(strength, of=of) if is_postgres() else query
+
+
+def by_one_statement() -> Any:
+    """A transaction of one statement, which PostgreSQL makes by itself. SQLite would too, but out of turn (Sqlite)."""
+    return contextlib.nullcontext() if is_postgres() else db.atomic()
 
 
 def snapshot() -> Any:

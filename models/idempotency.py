@@ -55,7 +55,8 @@ class IdempotentRequest(Model):
 
         The row has the first answer, or none where the work is the caller's to do and to `keep`. What is raised
         inside undoes the work and the claim together. Another of the same key is waited for; raises InProgress
-        after PATIENCE_SECONDS, KeyReused where the key belongs to another request.
+        after PATIENCE_SECONDS, on SQLite LOCK_SECONDS for the turn besides, and KeyReused where the key belongs to
+        another request.
         """
         with ExitStack() as stack:
             with _patience():

@@ -117,7 +117,8 @@ def _address(candidate: dict[str, Any]) -> str | None:
 
 
 def _open_keys(assessment: Assessment, addresses: list[str]) -> dict[str, Any]:
-    """The ids of keys that can be worked with, by their addresses; of several the latest."""
+    """The ids of keys that can be worked with, by their addresses; of several the latest. They are held, so that no
+    erasure comes between reading a name and keeping it in an answer (models/idempotency.py)."""
     query = CandidateKey.select(CandidateKey.address, CandidateKey.id)
     query = query.join(Session, peewee.JOIN.LEFT_OUTER).where(
         CandidateKey.assessment == assessment,
@@ -125,7 +126,7 @@ def _open_keys(assessment: Assessment, addresses: list[str]) -> dict[str, Any]:
         CandidateKey.revoked_at.is_null(),
         _is_open(clock.now()),
     )
-    rows: Any = query.order_by(CandidateKey.id).tuples()
+    rows: Any = locked(query.order_by(CandidateKey.id), "FOR SHARE", of=CandidateKey).tuples()
     return dict(iter(rows))
 
 

@@ -26,7 +26,17 @@ from errors import (
 from models import pieces
 from models.assessments import Assessment, CandidateKey
 from models.audit import SERVICE, AuditEntry
-from models.base import BytesField, GoesWithSession, Model, Query, TimestampField, clock, db, locked
+from models.base import (
+    BytesField,
+    GoesWithSession,
+    Model,
+    Query,
+    TimestampField,
+    by_one_statement,
+    clock,
+    db,
+    locked,
+)
 from models.compiled import Compiled, Parameter
 from models.delivery import Delivery
 from models.occurrences import Occurrence
@@ -278,30 +288,25 @@ class Session(Model):
 
         Raises SessionClosed more than 24 hours after the close (R18), and Unauthenticated where the session's key is
         revoked, since who brings one event may be remembered only (auth.py). Which it is, is decided under a lock
-        against the close; open sessions share theirs, so that events do not wait for each other.
+        against the close; single events of an open session share it, and do not wait for each other.
         """
         # Before the lock, since to judge signatures takes time.
         is_signed = any(event_chain.is_signed(arrival.envelope) for arrival in arrivals)
         keys = SigningKey.of(self) if is_signed else []
         rows = [Event.row(self, arrival, keys) for arrival in arrivals]
-        stored = self._store_if_open(rows)
-        if any(stored):
-            return ["created" if is_new else "skipped" for is_new in stored]
-        # Nothing is new, or it has closed: then the row itself may have to be marked, and a shared lock cannot grow
-        # into an exclusive one without deadlocks.
+        if len(rows) == 1 and self._store_if_open(rows[0]):
+            return ["created"]
+        # They are many, or the one is not new, or the session has closed: then the row itself may have to be marked,
+        # and a shared lock cannot grow into an exclusive one without deadlocks.
         with db.atomic():
             session = self._held_by_its_key()
             now = clock.now()
             return self._store(rows, now, session_clock.window(now, session.closed_as_of(now)))
 
-    def _store_if_open(self, rows: list[dict[str, Any]]) -> list[bool]:
-        """Whether each was stored. Lock, look and insert are one statement, and for one event the transaction."""
-        arrived = {"session_id": self.id, "received_at": clock.now(), "late": False}
-        if len(rows) == 1:
-            return [_STORE_IF_KEY_IS_PRESENT.returns_any(**rows[0], **arrived)]
-        # Without a look at the key, or a revocation in the middle would tear the batch in two.
-        with db.atomic():
-            return [_STORE_IF_OPEN.returns_any(**row, **arrived) for row in rows]
+    def _store_if_open(self, row: dict[str, Any]) -> bool:
+        """Whether it was stored. Lock, look and insert are one statement."""
+        with by_one_statement():
+            return _STORE_IF_OPEN.returns_any(**row, session_id=self.id, received_at=clock.now(), late=False)
 
     def _store(self, rows: list[dict[str, Any]], now: datetime, window: str) -> list[str]:
         # An erasure closes first, so that only after a close there is a need to look.
@@ -661,21 +666,22 @@ def _key_is_present() -> Any:
     return is_valid & Assessment.is_present(Session.assessment)
 
 
-def _store_if_open(*conditions: Any) -> Any:
-    """Insert an event, given by its columns, if its session is open; the seq if it was stored."""
+def _store_if_open() -> Any:
+    """Insert an event, given by its columns, if its session is open and its key good; the seq if it was stored."""
     names = [name for name in Event._meta.sorted_field_names if name not in ("seq", "session")]
     fields = [getattr(Event, name) for name in names]
     now = Parameter("received_at", Event.received_at)
     is_open = Session.closed_at.is_null() & (Session.closes_at.is_null() | (Session.closes_at > now))
     values = [Parameter(name, field) for name, field in zip(names, fields, strict=True)]
     query = Session.select(Session.id, *values)
-    query = query.where(Session.id == Parameter("session_id", Session.id), is_open, *conditions)
+    query = query.where(
+        Session.id == Parameter("session_id", Session.id), is_open, _key_is_present()
+    )
     query = locked(query, "FOR SHARE")
     return Event.insert_from(query, [Event.session, *fields]).on_conflict_ignore().returning(Event.seq)
 
 
 _STORE_IF_OPEN = Compiled(_store_if_open)
-_STORE_IF_KEY_IS_PRESENT = Compiled(lambda: _store_if_open(_key_is_present()))
 # What judge_waiting looks for.
 Event.add_index(Event.index(Event.seq, where=Event.verdict.is_null(), name="events_not_judged"))
 

@@ -8,7 +8,7 @@ import pytest
 from factories import make_organization
 from statements import counted
 
-from models import Occurrence, db
+from models import DailyTask, Occurrence, db
 from models.base import insert_new_rows, insert_rows, is_postgres, snapshot
 
 
@@ -68,6 +68,14 @@ def test_what_fails_on_its_way_undoes_the_part_around_it(row, organization):
         insert_rows(Occurrence, [row | {"position": 1}, row | {"position": 1}])
     assert kinds() == []
     make_organization("The connection can be used")
+
+
+def test_a_transaction_of_inserts_that_wait_is_kept(app_on_database):
+    name = "waited for the end alone"
+    with db.connection_context():
+        with db.atomic():
+            insert_rows(DailyTask, [{"name": name, "day": ""}])
+        assert DailyTask.delete().where(DailyTask.name == name).execute() == 1
 
 
 def test_a_beginning_and_inserts_travel_with_the_statement_after_them(row):

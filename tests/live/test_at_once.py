@@ -66,6 +66,21 @@ def test_an_event_that_comes_often_at_the_same_moment_counts_once(service, revie
     assert reviewer.get(f"/v1/sessions/{session_id}")["eventCount"] == 1
 
 
+def test_batches_with_the_same_events_in_another_order_store_each_once(service, reviewer, assessment):
+    (key,) = make_keys(reviewer, assessment, 1)
+    session_id, candidate = begin(service, key["key"]), service.candidate(key["key"])
+    for _ in range(4):
+        events = [event() for _ in range(100)]
+        orders = [{"events": events}, {"events": events[::-1]}] * 4
+        answers = at_once(
+            [lambda body=body: candidate.post("/v1/hooks/ingest/batch", body) for body in orders]
+        )
+        assert {answer.status for answer in answers} == {200}
+        said = Counter(result["status"] for answer in answers for result in answer["results"])
+        assert said == {"created": 100, "skipped": 700}
+    assert reviewer.get(f"/v1/sessions/{session_id}")["eventCount"] == 400
+
+
 def test_an_address_that_comes_often_at_the_same_moment_gets_one_key(reviewer, assessment):
     for on_duplicate, statuses in [("return", {201: 16}), ("refuse", {409: 16})]:
         answers = at_once(

@@ -1,9 +1,11 @@
 """An erasure while the candidate's tools still send: nothing slips in behind it, and two are one."""
 
+import uuid
+
 import pytest
 
 from tests.live.cast import begin, event, make_keys
-from tests.live.client import at_once
+from tests.live.client import Client, at_once
 
 CANDIDATES = 12
 EVENTS = 8
@@ -23,6 +25,25 @@ def test_nothing_slips_in_behind_an_erasure(service, reviewer, assessment):
         shown = reviewer.get(f"/v1/sessions/{session_id}").json
         stored = sum(answer.status == 201 for answer in ingested)
         assert shown["eventCount"] == shown["metrics"]["promptCount"] == stored
+
+
+@pytest.mark.slow
+def test_no_answer_that_is_kept_has_a_person_who_was_erased(service, reviewer, assessment):
+    """A request that may be sent again gets its first answer again, and that was being written meanwhile."""
+    path = f"/v1/assessments/{assessment['id']}/keys"
+    for number in range(CANDIDATES):
+        email = f"{uuid.uuid4()}@example.com"
+        body = {"count": 1, "candidateEmails": [email], "onDuplicate": "return"}
+        (key,) = reviewer.post(path, body)["keys"]
+        senders = [
+            Client(service.port, **reviewer.headers, **{"Idempotency-Key": f"{number}-{sender}"}) for sender in range(4)
+        ]
+        asks = [lambda sender=sender, body=body: sender.post(path, body) for sender in senders]
+        *_, receipt = at_once([*asks, lambda key=key: reviewer.delete(data_of(key))])
+        assert receipt.status == 200
+        # Who asked after the erasure got a new key.
+        again = [found for ask in asks for found in ask()["keys"] if found["id"] == key["id"]]
+        assert {found["candidateEmail"] for found in again} <= {None}
 
 
 def race(service, reviewer, key, session_id):
