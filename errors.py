@@ -501,9 +501,16 @@ def sqlstate(error: BaseException) -> str | None:
 def register(app: Flask) -> None:
     """HTTP's errors in the one shape, and those of the database, each as the one that it means."""
     app.register_error_handler(HTTPException, answer)
+    app.register_error_handler(peewee.DoesNotExist, _has_gone)
     app.register_error_handler(peewee.IntegrityError, _conflict)
     for kind in (peewee.DatabaseError, *AWAY):
         app.register_error_handler(kind, _refused_by_database)
+
+
+def _has_gone(error: Exception) -> tuple[dict, int, list]:
+    """What was found at first was deleted, or locked out, before it could be shown."""
+    log.warning("A row went in the middle of a request: %s", type(error).__name__)
+    return answer(NotFound())
 
 
 def _conflict(error: Exception) -> tuple[dict, int, list]:

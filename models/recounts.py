@@ -24,8 +24,8 @@ def rebuild(assessment: Assessment) -> None:
         CohortCount.delete().where(CohortCount.assessment_id == assessment.id).execute()
         for place in _places():
             CohortCount.insert_from(_counted(assessment, *place), CohortCount._meta.sorted_fields).execute()
-    # Whatever comes and goes meanwhile changes both sides of the difference alike.
-    KeyCount.change_by(-_keys_too_many(assessment), assessment.organization_id, assessment.id)
+        # Whatever comes and goes meanwhile changes both sides of the difference alike.
+        KeyCount.change_by(-_keys_too_many(assessment), assessment.organization_id, assessment.id)
 
 
 def first_difference(assessment: Assessment) -> str | None:

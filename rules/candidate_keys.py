@@ -24,5 +24,6 @@ def make() -> str:
 
 def normalise(text: str) -> str | None:
     """The key as it is stored, or None for what cannot be a key; letter case and outer white space do not count."""
-    key = text.strip().upper()
-    return key if _FORM.fullmatch(key) else None
+    key = text.strip()
+    # Of letters that are none of ours some are once they are large: `ß` is two of them.
+    return key.upper() if key.isascii() and _FORM.fullmatch(key.upper()) else None

@@ -3,7 +3,7 @@
 import pytest
 from answers import refusal
 
-from models import Assessment, db
+from models import Assessment, db, key_records
 from models.base import is_postgres
 
 NEW = {"title": "Backend API Challenge", "role": "Senior Backend Engineer", "taskBrief": "Fix it. " * 1000}
@@ -32,6 +32,15 @@ def test_a_database_without_room_is_said_to_be_full(reviewer, without_room):
     assert int(answer.headers["Retry-After"]) > 0
     if not is_postgres():
         assert Assessment.select().count() == 0
+
+
+def test_what_goes_between_two_looks_is_not_found(candidate, key, monkeypatch):
+    def revoked_meanwhile(now):
+        key.revoke()
+        return key_records(now)
+
+    monkeypatch.setattr("blueprints.privacy.key_records", revoked_meanwhile)
+    assert refusal(candidate.get("/v1/candidate/me")) == (404, "not_found")
 
 
 @pytest.mark.filterwarnings("ignore")

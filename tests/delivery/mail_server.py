@@ -16,7 +16,6 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 HOST = "127.0.0.1"
-ANSWERS = ("MAIL", "RCPT", "DATA")
 HANG_UP = "hang up"
 
 

@@ -45,6 +45,7 @@ def test_letter_case_and_outer_white_space_do_not_count(text):
         "", "PST", "PST-ABCD", "PST-ABCD-EFG", "PST-ABCD-EFGHJ", "PSTABCDEFGH", "PST ABCD EFGH", "PST-ABCDEFGH",
         "PST-ABCD-1234", "PST-ABCD-EFG0", "PST-ABCI-EFGH", "PST-ABCL-EFGH", "PST-ABCO-EFGH", "PST-ABCU-EFGH",
         "XST-ABCD-EFGH", "PST-ABCD-EFGH-JKMN", "PST-AB CD-EFGH", "PST-ABCD\n-EFGH", "PST-ABC\u0661-EFGH",
+        "PST-\u00dfAB-CDEF", "PST-ABC\u017f-EFGH",
     ],
 )  # fmt: skip
 def test_what_looks_otherwise_is_no_key(text):
