@@ -97,8 +97,8 @@ def _open(name: str, plan: str = "self_hosted") -> tuple[Organization, str]:
 
 def _name(context: click.Context, parameter: click.Parameter, text: str) -> str:
     name = text.strip()
-    if not 1 <= len(name) <= 255:
-        raise click.BadParameter("wanted are 1 to 255 characters.")
+    if not 1 <= len(name) <= 255 or not name.isprintable():
+        raise click.BadParameter("wanted are 1 to 255 characters, no control characters among them.")
     return name
 
 
@@ -172,6 +172,8 @@ def change_subscription(org: str, state: str, until: Any) -> None:
         organization.subscribe(None if state == "none" else state, ends)
         _note(organization, "changeSubscription")
     click.echo(_line(organization))
+    if organization.plan == "self_hosted":
+        click.echo("The plan self_hosted needs no subscription: this counts once it has another plan.", err=True)
 
 
 @tokens.command("create")

@@ -26,6 +26,8 @@ def database_url(value: str) -> str:
     parts = urlsplit(value)
     if parts.scheme not in ("sqlite", "postgres", "postgresql"):
         raise ValueError("an address such as postgres://user:password@host/name or sqlite:///proofstone.db")
+    if parts.path in ("", "/", "/:memory:"):
+        raise ValueError("an address that names a database, such as sqlite:///proofstone.db or postgres://host/name")
     if "," in parts.netloc.rpartition("@")[2]:
         raise ValueError(
             "postgres://user:password@/name?host=a,b&target_session_attrs=read-write for two hosts"
@@ -54,7 +56,7 @@ def provider_address(value: str) -> str:
 
 def secret(value: str) -> str:
     if not value.isascii() or not value.isprintable() or " " in value:
-        raise ValueError("a key without spaces, as the provider shows it")
+        raise ValueError("a word of ASCII characters without spaces")
     return value
 
 

@@ -5,7 +5,7 @@ import sqlite3
 from typing import Any
 
 import peewee
-from flask import Flask
+from flask import Flask, current_app
 from playhouse.pool import MaxConnectionsExceeded
 from werkzeug.exceptions import HTTPException
 
@@ -519,6 +519,11 @@ def _conflict(error: Exception) -> tuple[dict, int, list]:
 
 
 def _refused_by_database(error: Exception) -> tuple[dict, int, list]:
+    if meaning_of(error) is None:
+        # No fault of ours where the code is newer than the database's schema: it was not upgraded.
+        parts = current_app.extensions["readiness"].parts()
+        if parts["migrations"] == "behind":
+            return answer(NotReady(parts=parts))
     return answer(refusal_of(error))
 
 

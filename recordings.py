@@ -56,6 +56,8 @@ class Intake:
                 except (Refusal, ma.ValidationError) as error:
                     raise BrokenLine(f"{file}, line {number}: {_reason(error)}") from None
                 note_bytes(len(line))
+            if not session.counts()["event_count"]:
+                raise BrokenLine(f"{file}: There are no events in it.")
             session.complete()
             self._note("importSession", "session", session.id, further_ids=[str(session.key_id)])
         self.assessment = assessment

@@ -27,6 +27,7 @@ BLANK = re.compile(r"[ \t\n\r]*")
 DECODER = json.JSONDecoder(parse_int=str)
 INT64 = range(-(2**63), 2**63)
 NOT_WHOLE = "The body did not arrive whole."
+NO_OBJECT = "The body must be a JSON object."
 TOO_DEEP = f"The body is nested more than {MAX_DEPTH} levels deep."
 
 
@@ -60,7 +61,7 @@ def strict_object(body: bytes, verbatim: tuple[str, ...] = ()) -> dict:
     text = _decoded(body)
     value = _parsed(text)
     if not isinstance(value, dict):
-        raise NotJson("The body must be a JSON object.")
+        raise NotJson(NO_OBJECT)
     # The walk costs more than the parse, so it is made only where the text can hold what it looks for.
     if "\\u" in text or text.count("{") + text.count("[") > MAX_DEPTH or HUGE.search(text):
         _refuse_unwanted(value, [], False, verbatim)
@@ -150,6 +151,8 @@ def elements(text: str, name: str) -> tuple[list[str], str]:
 
 def _members_of(text: str) -> Iterator[tuple[str, int]]:
     """The members of the object in `text`: name, and where the value begins."""
+    if text[_blank(text, 0)] != "{":
+        raise NotJson(NO_OBJECT)
     at = _after(text, 0, "{")
     while text[at] != "}":
         name, at = DECODER.raw_decode(text, at)

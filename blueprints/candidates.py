@@ -36,7 +36,7 @@ blp = Blueprint("Candidates", __name__, description="Everybody who was given a k
 ROWS_AT_A_TIME = 500
 IN_ORDER = (CandidateKey.created_at, CandidateKey.id)
 # What a spreadsheet would run as a formula is kept a text by a leading apostrophe.
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 CSV_HEADERS = {"Content-Disposition": 'attachment; filename="candidates.csv"'}
 CSV_SHAPE = {"type": "string", "description": "A line for each candidate, after one of column names."}
 CSV_COLUMNS = (

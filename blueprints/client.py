@@ -145,7 +145,7 @@ def submit_code(data):
 
 @blp.put("/bundles/<object_key>")
 @counts_under(None)
-@refuses(UploadRefused, LengthRequired, TooLarge, StoreUnavailable)
+@refuses(UploadRefused, LengthRequired, Incomplete, TooLarge, StoreUnavailable)
 @blp.response(200, Recorded)
 def receive_bundle(object_key):
     """Upload a bundle

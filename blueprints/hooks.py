@@ -31,6 +31,9 @@ def ingest(envelope):
     Answered once it is stored for good. Kinds and members that are not known are welcome. An id counts once in its
     session.
     """
+    if "session_id" in envelope and caller.own_session_id is None:
+        # R5: that it is none of the key's own goes before that the key has none yet.
+        raise NotFound()
     session = Session.named_by(caller._get_current_object())
     _require_own_event(envelope, session)
     arrival = Arrival(g.body, envelope["ts"], request.get_data(as_text=True))
@@ -87,11 +90,10 @@ def _id_of(text):
 
 
 def _reason(error):
-    if isinstance(error, Refusal):
+    details = wire.flatten(error.messages) if isinstance(error, ma.ValidationError) else error.details
+    if not details:
         return error.sentence
-    return " ".join(
-        f"{'.'.join(map(str, each['path']))}: {each['message']}" for each in wire.flatten(error.messages)
-    )
+    return " ".join(f"{'.'.join(map(str, each['path']))}: {each['message']}" for each in details)
 
 
 def _outcomes(session, arrivals):

@@ -31,6 +31,10 @@ STAYS = {
 }
 
 
+# What is never null in an entry.
+EMPTY: dict[str, Any] = {"metadata": {}}
+
+
 class IdempotentRequest(Model):
     """A request that was done under an `Idempotency-Key`, and its answer, which is there as soon as the row is seen.
 
@@ -141,5 +145,5 @@ def _without_person(node: Any, row_id: str) -> Any:
     if not isinstance(node, dict):
         return node
     if node.get("id") == row_id:
-        return {name: value if name in STAYS else None for name, value in node.items()}
+        return {name: value if name in STAYS else EMPTY.get(name) for name, value in node.items()}
     return {name: _without_person(child, row_id) for name, child in node.items()}

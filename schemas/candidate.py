@@ -231,7 +231,9 @@ class IngestedEvent(Schema):
             enum=["created", "skipped", "late", "refused"],
         )
     )
-    error = fields.String(metadata=described("Why it was refused.", "ts: This is not an RFC 3339 time."))
+    error = fields.String(
+        metadata=described("Why it was refused.", "ts: This is not an RFC 3339 time.", sometimes=True)
+    )
 
 
 class IngestedBatch(Schema):

@@ -15,7 +15,11 @@ class Email(fields.Email):
     """An address of valid form, at most 254 characters; whether it exists is the mail server's to say (R14)."""
 
     def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> Any:
-        return super()._deserialize(value.strip() if isinstance(value, str) else value, attr, data, **kwargs)
+        text = super()._deserialize(value.strip() if isinstance(value, str) else value, attr, data, **kwargs)
+        if not text.isprintable():
+            # Between quotation marks there may be any character, and some cannot be written into a mail.
+            raise self.make_error("invalid")
+        return text
 
 
 class NewKeys(Body):

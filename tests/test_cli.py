@@ -115,7 +115,9 @@ def test_the_plan_is_self_hosted_unless_given(flask):
     assert Organization.get().plan == "self_hosted"
 
 
-@pytest.mark.parametrize("arguments", [["create"], ["create", "Acme", "--plan", "gold"], ["create", "  "]])
+@pytest.mark.parametrize(
+    "arguments", [["create"], ["create", "Acme", "--plan", "gold"], ["create", "  "], ["create", "a\nb"]]
+)
 def test_an_organization_needs_a_name_and_a_plan_that_exists(refused, arguments):
     refused("org", *arguments)
     assert Organization.select().count() == 0
@@ -153,6 +155,13 @@ def test_the_plan_changes(flask, organization):
 def test_the_subscription_changes(flask, organization, state):
     flask("org", "subscription", "Acme", state)
     assert Organization.get().subscription == (None if state == "none" else state)
+
+
+@pytest.mark.parametrize(("plan", "counts"), [("self_hosted", False), ("starter", True)])
+def test_a_subscription_that_counts_for_nothing_yet_is_said_to(app, flask, organization, plan, counts):
+    flask("org", "plan", "Acme", plan)
+    said = app.test_cli_runner().invoke(args=["org", "subscription", "Acme", "canceled"]).stderr
+    assert ("needs no subscription" not in said) == counts
 
 
 def test_a_trial_lasts_through_its_last_day(clock, flask, organization):

@@ -51,7 +51,9 @@ def test_a_value_is_read(name, text, value):
 @pytest.mark.parametrize(
     ("name", "text"),
     [
-        ("DATABASE_URL", "mysql://host/name"), ("DATABASE_URL", "proofstone.db"), ("DATABASE_POOL", "0"),
+        ("DATABASE_URL", "mysql://host/name"), ("DATABASE_URL", "proofstone.db"),
+        ("DATABASE_URL", "sqlite:///"), ("DATABASE_URL", "sqlite:///:memory:"), ("DATABASE_URL", "postgres://host"),
+        ("DATABASE_POOL", "0"),
         ("DATABASE_POOL", "-1"), ("DATABASE_POOL", "many"), ("DATABASE_POOL", "1.5"), ("DATABASE_POOL", "\u0665"),
         ("BASE_URL", "proofstone.example.com"), ("BASE_URL", "ftp://example.com"), ("BASE_URL", "https://"),
         ("BASE_URL", "https://example.com/?x=1"), ("BASE_URL", "https://example.com/#x"), ("BASE_URL", "http://[::1"),

@@ -3,6 +3,7 @@
 import pytest
 from answers import refusal
 
+import readiness
 from models import Assessment, db, key_records
 from models.base import is_postgres
 
@@ -34,6 +35,21 @@ def test_a_database_without_room_is_said_to_be_full(reviewer, without_room):
         assert Assessment.select().count() == 0
 
 
+@pytest.fixture
+def seen_anew(app, monkeypatch):
+    """Nothing is remembered of how the parts of the service stand."""
+    monkeypatch.setitem(app.extensions, "readiness", readiness.Readiness(app.extensions["storage"]))
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_database_that_was_not_upgraded_is_not_ready(reviewer, seen_anew):
+    db.execute_sql("ALTER TABLE assessments RENAME TO elsewhere")
+    db.execute_sql("DELETE FROM migrations")
+    answer = reviewer.post("/v1/assessments", NEW)
+    assert refusal(answer) == (503, "not_ready")
+    assert answer.json["parts"]["migrations"] == "behind"
+
+
 def test_what_goes_between_two_looks_is_not_found(candidate, key, monkeypatch):
     def revoked_meanwhile(now):
         key.revoke()
@@ -44,7 +60,7 @@ def test_what_goes_between_two_looks_is_not_found(candidate, key, monkeypatch):
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_a_mistake_in_a_statement_is_no_matter_of_waiting(reviewer, caplog):
+def test_a_mistake_in_a_statement_is_no_matter_of_waiting(reviewer, seen_anew, caplog):
     db.execute_sql("ALTER TABLE assessments RENAME TO elsewhere")
     answer = reviewer.post("/v1/assessments", NEW)
     assert refusal(answer) == (500, "internal_error")

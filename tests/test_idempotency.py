@@ -144,4 +144,4 @@ def test_an_erased_candidate_is_in_no_answer_any_more(reviewer, organization):
     again = post(reviewer, path, people)
     assert again.headers["Idempotent-Replayed"] == "true"
     assert again.json["keys"][1] == bob
-    assert again.json["keys"][0] == alice | {"candidateName": None, "metadata": None}
+    assert again.json["keys"][0] == alice | {"candidateName": None, "metadata": {}}

@@ -246,6 +246,8 @@ def test_a_broken_line_is_named_and_nothing_of_its_file_is_kept(app, organizatio
 
 def test_where_nothing_can_be_imported_no_assessment_is_opened(app, organization, recording):
     assert run(app, recording("broken", "{}")).exit_code == 1
+    empty = run(app, recording("empty", ""))
+    assert (empty.exit_code, "no events" in empty.output) == (1, True)
     assert not Assessment.select().exists()
 
 

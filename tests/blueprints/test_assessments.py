@@ -151,7 +151,8 @@ def test_a_repository_is_an_absolute_url(reviewer, url):
         "", "example.com/x", "/x", "//example.com/x", "git@github.com:example/orders.git", "ftp://example.com/x",
         "file:///etc/passwd", "javascript:alert(1)", "https://", "https:///x", "https://user:secret@example.com/x",
         "https://user:@example.com/x", "https://example.com/a b", "https://example.com:port/x", "https://[::1/x",
-        "https://example.com/\nx", "https://example.com/" + "x" * 2029, 7, ["https://example.com"],
+        "https://example.com/\nx", 'https://"><script>', "https://host\\x", "https://a\u00a0b/", "https://a%0ab/",
+        "https://example.com/" + "x" * 2029, 7, ["https://example.com"],
     ],
 )  # fmt: skip
 def test_anything_else_is_no_repository(reviewer, url):

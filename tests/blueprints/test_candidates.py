@@ -252,7 +252,7 @@ def test_csv_can_be_filtered(reviewer):
     ]
 
 
-@pytest.mark.parametrize("formula", ["=1+1", "+1", "-1", "@SUM(A1)"])
+@pytest.mark.parametrize("formula", ["=1+1", "+1", "-1", "@SUM(A1)", "\uff1d1+1"])
 def test_no_cell_of_the_csv_can_be_a_formula(reviewer, assessment, formula):
     make_key(assessment, name=formula)
     (row,) = rows(reviewer.get(PATH, format="csv"))

@@ -208,6 +208,7 @@ def test_another_candidates_session_is_404(candidate, assessment, session):
 
 def test_a_key_that_is_not_redeemed_is_409(candidate):
     assert refusal(candidate.post(PATH, envelope())) == (409, "not_redeemed")
+    assert refusal(candidate.post(PATH, envelope(sessionId="nonsense"))) == (404, "not_found")
     assert Event.select().count() == 0
 
 

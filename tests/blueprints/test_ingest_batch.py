@@ -58,6 +58,14 @@ def test_one_refused_item_refuses_no_other(candidate, session, bad):
 
 
 @pytest.mark.parametrize(
+    ("members", "place"), [({"kind": "a\0b"}, "kind: "), ({"v": 0.5}, "v: "), ({"ts": "soon"}, "ts: ")]
+)
+def test_a_refusal_names_the_member(candidate, session, members, place):
+    (result,) = candidate.post(PATH, {"events": [envelope(**members)]}).json["results"]
+    assert result["error"].startswith(place)
+
+
+@pytest.mark.parametrize(
     "rest",
     [
         '"other": ' + "[" * 32 + "]" * 32,
@@ -104,6 +112,7 @@ def test_a_batch_has_1_to_500_events(candidate, session, events):
 def test_what_is_no_json_object_is_refused_as_a_whole(candidate, session, body):
     answer = candidate.request("POST", PATH, data=body, headers={"Content-Type": "application/json"})
     assert answer.status_code == 400
+    assert ("must be a JSON object" in answer.json["error"]) == (body == "[]")
     assert Event.select().count() == 0
 
 

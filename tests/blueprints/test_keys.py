@@ -119,6 +119,7 @@ def test_there_are_exactly_as_many_names_as_keys(reviewer, path, names, addresse
     [
         "", "nonsense", "a@", "@example.com", "a b@example.com", "a@example.com\nBcc: x@y.z", None, 7,
         "a@example.com, b@example.com", ["a@example.com"], "x" * 250 + "@y.de",
+        '"a\u000bb"@y.de', '"a\u0001b"@y.de',
     ],
 )  # fmt: skip
 def test_each_address_must_be_valid(reviewer, path, wrong):

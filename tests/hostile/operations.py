@@ -44,7 +44,7 @@ class Operation:
 
 # Made at the import, before any test has bound the models to its own database.
 DOCUMENT: dict[str, Any] = openapi.document_of(
-    create_app(config.load({"DATABASE_URL": "sqlite:///:memory:"}))
+    create_app(config.load({}))
 )
 
 
