@@ -1,6 +1,7 @@
 """What waits for the next statement arrives with it, or not at all; and what is read together is of one moment."""
 
 import sqlite3
+import threading
 from contextlib import closing
 
 import peewee
@@ -9,7 +10,7 @@ from factories import make_organization
 from statements import counted
 
 from models import DailyTask, Occurrence, db
-from models.base import insert_new_rows, insert_rows, is_postgres, snapshot
+from models.base import LOCK_SECONDS, insert_new_rows, insert_rows, is_postgres, snapshot
 
 
 class Undone(Exception):
@@ -109,3 +110,28 @@ def test_what_is_read_together_is_of_one_moment_and_keeps_nobody_from_writing(ap
         with closing(sqlite3.connect(db.obj.database, timeout=0)) as other:
             other.execute("BEGIN IMMEDIATE")
             other.rollback()
+
+
+def test_on_sqlite_the_threads_of_a_process_write_in_turn(app_on_database):
+    """Who waits is woken by whoever is done, and need not ask SQLite again and again."""
+    if is_postgres():
+        pytest.skip("PostgreSQL has locks for rows.")
+    done = []
+
+    def write():
+        with db.connection_context():
+            # Out of turn SQLite would say at once that it is locked.
+            db.pragma("busy_timeout", 0)
+            try:
+                with db.atomic():
+                    done.append("second")
+            finally:
+                db.pragma("busy_timeout", LOCK_SECONDS * 1000)
+
+    writer = threading.Thread(target=write)
+    with db.connection_context(), db.atomic():
+        writer.start()
+        writer.join(0.2)
+        done.append("first")
+    writer.join()
+    assert done == ["first", "second"]
