@@ -47,8 +47,6 @@ def installation(storage: Storage) -> Installation:
         raise Refused(
             "This is for SQLite. On PostgreSQL use pg_dump and pg_restore, as docs/backup.md shows."
         )
-    if db.obj.database == ":memory:":
-        raise Refused("The database lies in memory only; there is nothing to back up or to restore to.")
     return Installation(Path(db.obj.database), storage.folder if isinstance(storage, FolderStorage) else None)
 
 

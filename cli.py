@@ -39,10 +39,12 @@ from models import (
     recounts,
 )
 from rules import plans
-from schemas import moment, parse_id
+from schemas import Text, moment, parse_id
 from schemas.issues import Catalogue
 
 PROGRESS_BYTES = 65_536
+# As the API takes one.
+NAME = Text(255, one_line=True)
 CATALOGUE = Path(__file__).parent / "data" / "catalogue.yaml"
 
 
@@ -71,9 +73,8 @@ audits = Group("audit", help="The audit log.")
 
 
 def register(commands: click.Group) -> None:
-    for group in (database, orgs, tokens, library, sessions, cohorts, deliveries, audits, retention):
-        commands.add_command(group)
-    for command in (run_backup, run_restore, run_worker, run_demo, run_doctor):
+    groups = (database, orgs, tokens, library, sessions, cohorts, deliveries, audits, retention)
+    for command in (*groups, run_backup, run_restore, run_worker, run_demo, run_doctor):
         commands.add_command(command)
 
 
@@ -96,10 +97,10 @@ def _open(name: str, plan: str = "self_hosted") -> tuple[Organization, str]:
 
 
 def _name(context: click.Context, parameter: click.Parameter, text: str) -> str:
-    name = text.strip()
-    if not 1 <= len(name) <= 255 or not name.isprintable():
-        raise click.BadParameter("wanted are 1 to 255 characters, no control characters among them.")
-    return name
+    try:
+        return NAME.deserialize(text)
+    except marshmallow.ValidationError:
+        raise click.BadParameter("wanted are 1 to 255 characters, no control characters among them.") from None
 
 
 @database.command("upgrade")

@@ -54,7 +54,7 @@ class Intake:
                 try:
                     _append(session, line)
                 except (Refusal, ma.ValidationError) as error:
-                    raise BrokenLine(f"{file}, line {number}: {_reason(error)}") from None
+                    raise BrokenLine(f"{file}, line {number}: {wire.reasons(error)[0]}") from None
                 note_bytes(len(line))
             if not session.counts()["event_count"]:
                 raise BrokenLine(f"{file}: There are no events in it.")
@@ -101,14 +101,3 @@ def _append(session: Session, line: bytes) -> None:
     if "session_id" in envelope and parse_id(envelope["session_id"]) != session.id:
         raise NotFound("It belongs to another session.")
     session.append(Arrival(members, envelope["ts"], body.decode()))
-
-
-def _reason(error: Refusal | ma.ValidationError) -> str:
-    """The first thing that is wrong, as one phrase."""
-    if isinstance(error, ma.ValidationError):
-        return _first(wire.flatten(error.messages))
-    return _first(error.details) if error.details else error.sentence
-
-
-def _first(details: list[dict[str, Any]]) -> str:
-    return f"{'.'.join(map(str, details[0]['path']))}: {details[0]['message']}"

@@ -7,6 +7,7 @@ from functools import wraps
 from math import inf
 from typing import Any, NoReturn
 
+import marshmallow as ma
 import orjson
 from flask import Request, Response, g, request
 from flask.json.provider import DefaultJSONProvider
@@ -267,6 +268,15 @@ def flatten(messages: Any, path: tuple = ()) -> list[dict]:
     if isinstance(messages, list):
         return [found for inner in messages for found in flatten(inner, path)]
     return [{"path": list(path), "message": str(messages)}]
+
+
+def reasons(error: Refusal | ma.ValidationError) -> list[str]:
+    """What is wrong, each as one phrase, such as `ts: This is not an RFC 3339 time.`"""
+    if isinstance(error, Refusal):
+        details, whole = error.details or [], [error.sentence]
+    else:
+        details, whole = flatten(error.messages), []
+    return [f"{'.'.join(map(str, each['path']))}: {each['message']}" for each in details] or whole
 
 
 class JSONProvider(DefaultJSONProvider):

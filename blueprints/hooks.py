@@ -78,7 +78,7 @@ def _read(text, session):
         _require_own_event(envelope, session)
         return Arrival(members, envelope["ts"], text)
     except (Refusal, ma.ValidationError) as error:
-        return {"id": _id_of(text), "status": "refused", "error": _reason(error)}
+        return {"id": _id_of(text), "status": "refused", "error": " ".join(wire.reasons(error))}
 
 
 def _id_of(text):
@@ -87,13 +87,6 @@ def _id_of(text):
     except RecursionError:
         return None
     return label(found.get("id")) if isinstance(found, dict) else None
-
-
-def _reason(error):
-    details = wire.flatten(error.messages) if isinstance(error, ma.ValidationError) else error.details
-    if not details:
-        return error.sentence
-    return " ".join(f"{'.'.join(map(str, each['path']))}: {each['message']}" for each in details)
 
 
 def _outcomes(session, arrivals):

@@ -96,8 +96,8 @@ class Postgres(PooledPostgresqlDatabase):
     round trips.
 
     The beginning of a transaction, and inserts of which nobody awaits an answer, travel with the statement after them:
-    issuing keys takes 5 round trips so instead of 13. What fails there fails at the statement that
-    it travels with, at the latest at the commit.
+    issuing keys takes 5 round trips so instead of 13. What fails there fails at the statement that it travels with, at
+    the latest at the commit.
     """
 
     _away_since: float | None = None
@@ -213,10 +213,10 @@ class Turn(threading.local):
 class Sqlite(PooledSqliteDatabase):
     """SQLite whose transactions take the write lock at once, so that none fails half-way for want of it.
 
-    A process' threads write in turn, and each waits for LOCK_SECONDS at most for its turn and then for the other
-    processes: SQLite gives the lock to whoever asks at the right moment, and of sixteen that ask now and then one may
-    wait for seconds. Two processes of eight threads that stored as many events as they could: the slowest took 0.1 s,
-    without turns 1.1 to 1.5, for a sixth fewer events.
+    Those of a process' threads come in turn, and each waits for LOCK_SECONDS at most for its turn and then for the
+    other processes: SQLite gives the lock to whoever asks at the right moment, and of sixteen that ask now and then one
+    may wait for seconds. Two processes of eight threads that stored as many events as they could: the slowest took
+    0.1 s, without turns 1.1 to 1.5, for a sixth fewer events.
     """
 
     def __init__(self, *args: Any, **options: Any):
@@ -265,9 +265,8 @@ def bind(url: str, pool: int = 20) -> peewee.Database:
 
 def _sqlite(options: dict[str, Any]) -> Sqlite:
     path = options.pop("database")
-    if path != ":memory:":
-        # Keys lie in it as text: a folder made here is this user's alone.
-        Path(path).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    # Keys lie in it as text: a folder made here is this user's alone.
+    Path(path).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     pragmas = {"journal_mode": "wal", "synchronous": "full", "foreign_keys": 1, "busy_timeout": LOCK_SECONDS * 1000}
     # The pool hands a connection from thread to thread, though never to two at once.
     shared = {"check_same_thread": False, "max_connections": None}

@@ -29,8 +29,6 @@ STAYS = {
     "completedAt",
     "createdAt",
 }
-
-
 # What is never null in an entry.
 EMPTY: dict[str, Any] = {"metadata": {}}
 

@@ -674,9 +674,7 @@ def _store_if_open() -> Any:
     is_open = Session.closed_at.is_null() & (Session.closes_at.is_null() | (Session.closes_at > now))
     values = [Parameter(name, field) for name, field in zip(names, fields, strict=True)]
     query = Session.select(Session.id, *values)
-    query = query.where(
-        Session.id == Parameter("session_id", Session.id), is_open, _key_is_present()
-    )
+    query = query.where(Session.id == Parameter("session_id", Session.id), is_open, _key_is_present())
     query = locked(query, "FOR SHARE")
     return Event.insert_from(query, [Event.session, *fields]).on_conflict_ignore().returning(Event.seq)
 

@@ -23,7 +23,7 @@ _WHOLE_NUMBER = re.compile(r"([+-]?)(?=[0-9])0*+([0-9]*)")
 _MOST_DIGITS = 20
 _SOURCE_OF_A_RULE = re.compile(r" \((?:R\d|client contract)[^)]*\)")
 EXAMPLE_ID = "01978f2e-7c1a-7a4e-9d57-1f3f7f8b7a01"
-_NOT_IN_AN_ADDRESS = re.compile(r'[\s"<>\\^`{|}]')
+_NOT_IN_A_URL = re.compile(r'[\x00-\x1f\x7f-\x9f\s"<>\\^`{|}]')
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
@@ -369,15 +369,16 @@ class RepositoryUrl(fields.String):
 
 
 def is_repository_url(text: str) -> bool:
-    if _CONTROL.search(text) or _NOT_IN_AN_ADDRESS.search(text):
+    if _NOT_IN_A_URL.search(text):
         return False
     try:
         parts = urlsplit(text)
         parts.port  # noqa: B018 - a port that is no number is refused by reading it
     except ValueError:
         return False
-    host = parts.hostname or "%"
-    return parts.scheme in ("http", "https", "ssh") and "%" not in host and parts.password is None
+    host = parts.hostname or ""
+    has_host = host != "" and "%" not in host
+    return parts.scheme in ("http", "https", "ssh") and has_host and parts.password is None
 
 
 class QueryNumber(fields.Integer):

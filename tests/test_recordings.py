@@ -20,8 +20,10 @@ from models import Assessment, CandidateKey, Session
 ROOT = Path(__file__).parent.parent
 FOLDER = Path(os.environ.get("RECORDINGS") or ROOT / "../shared/data/sessions")
 FILES = sorted(FOLDER.glob("*.jsonl"))
-# They are real people's sessions, which have no place in the repository: who has none tests without them.
-NO_RECORDINGS = f"there are no recordings in {FOLDER}; RECORDINGS names another folder"
+NO_RECORDINGS = (
+    f"there are no recordings in {FOLDER}: they are real people's sessions, which have no place in the repository, and "
+    "who has none tests without them; RECORDINGS names another folder"
+)
 # So large that everything they are used for is slow.
 SMALL_BYTES, LARGE_BYTES = 100_000, 500_000
 BATCH = 137

@@ -43,9 +43,7 @@ class Operation:
 
 
 # Made at the import, before any test has bound the models to its own database.
-DOCUMENT: dict[str, Any] = openapi.document_of(
-    create_app(config.load({}))
-)
+DOCUMENT: dict[str, Any] = openapi.document_of(create_app(config.load({})))
 
 
 @cache
