@@ -16,7 +16,7 @@ help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 run: ready ## Start Proofstone: database, web process and worker (PORT=8000, Ctrl-C stops it)
-	@exec $(python) -I -S scripts/tether.py $$PPID SIGTERM - $(CURDIR)/$(python) -m scripts.run
+	@exec $(python) -I -S tools/scripts/tether.py $$PPID SIGTERM - $(CURDIR)/$(python) -m tools.scripts.run
 
 demo: ready ## Twelve simulated candidates against a throw-away service
 	@exec $(python) -m flask demo
@@ -36,13 +36,13 @@ types: ready-dev ## Types
 	$(python) -m mypy
 
 bench: ready-dev ## The benchmarks, beside a bare WSGI application (options=--help for profile, growth, memory)
-	$(python) -m benchmarks $(options)
+	$(python) -m tools.benchmarks $(options)
 
 chaos: ready-dev ## Faults against real processes under load (rounds=20 seed=1 database=sqlite|postgresql|both)
-	$(python) -m chaos --rounds $(rounds) --seed $(seed) --database $(database)
+	$(python) -m tools.chaos --rounds $(rounds) --seed $(seed) --database $(database)
 
 soak: ready-dev ## A steady load with restarts, and what the memory does (minutes=60 rate=50)
-	$(python) -m chaos.soak --minutes $(minutes) --rate $(rate)
+	$(python) -m tools.chaos.soak --minutes $(minutes) --rate $(rate)
 
 lock: ## Lock the packages again from setup.cfg (needs uv)
 	uv pip compile --quiet --upgrade $(lock_options) setup.cfg -o requirements.txt
@@ -56,7 +56,7 @@ clean: ## Remove the virtual environment and caches; data in var/ stays
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 ready:
-	@sh scripts/setup.sh requirements.txt
+	@sh tools/scripts/setup.sh requirements.txt
 
 ready-dev:
-	@sh scripts/setup.sh requirements.txt requirements-dev.txt
+	@sh tools/scripts/setup.sh requirements.txt requirements-dev.txt

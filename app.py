@@ -11,39 +11,40 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 import config
 import errors
-import log_lines
 import models
-import rate_limits
-import wire
+from access import rate_limits
 from blueprints import IdConverter, give_back_connection
 from blueprints.operations import operations_of
-from request_log import RequestLog
 from storage import storage_from
+from web import log_format
+from web.access_log import RequestLog
+from web.json import LONGEST_BODY_BYTES, JSONProvider, without_leading_slashes
 
 API_BLUEPRINTS = (
-    "assessments",
-    "keys",
-    "candidates",
-    "cohort_stats",
-    "sessions",
-    "invitations",
-    "timeline",
-    "integrity",
-    "scores",
-    "analytics",
-    "issues",
-    "rubrics",
-    "org",
-    "webhooks",
-    "events",
-    "privacy",
-    "audit",
-    "candidate",
-    "client",
-    "hooks",
-    "proxy",
-    "health",
+    "blueprints.assessments",
+    "blueprints.keys",
+    "blueprints.candidates",
+    "blueprints.cohort_stats",
+    "blueprints.sessions",
+    "blueprints.invitations",
+    "blueprints.timeline",
+    "blueprints.integrity",
+    "blueprints.scores",
+    "blueprints.analytics",
+    "blueprints.issues",
+    "blueprints.rubrics",
+    "blueprints.org",
+    "blueprints.webhooks",
+    "blueprints.feed",
+    "blueprints.privacy",
+    "blueprints.audit",
+    "blueprints.candidate_session",
+    "blueprints.candidate_client",
+    "blueprints.ingest",
+    "proxy.blueprint",
+    "blueprints.health",
 )
+
 
 class Commands(AppGroup):
     """The commands of cli.py, imported when somebody asks for one: a web process would keep 2 MiB for them."""
@@ -77,12 +78,12 @@ class App(Flask):
 def create_app(settings: config.Config | None = None) -> Flask:
     """The application; a setting that cannot be used ends the process with a sentence."""
     settings = settings or config.load_or_exit()
-    log_lines.set_up(settings.log_level, settings.log_format)
+    log_format.set_up(settings.log_level, settings.log_format)
     app = App("proofstone", static_folder=None)
     app.cli = Commands(app.name)
     app.config.from_mapping({name.upper(): value for name, value in asdict(settings).items()})
-    app.config["MAX_CONTENT_LENGTH"] = wire.LONGEST_BODY_BYTES
-    app.json = wire.JSONProvider(app)
+    app.config["MAX_CONTENT_LENGTH"] = LONGEST_BODY_BYTES
+    app.json = JSONProvider(app)
     models.bind(settings.database_url, settings.database_pool)
     app.extensions["storage"] = storage_from(app.config, settings.base_url, models.upload_secret)
     _route(app)
@@ -100,7 +101,7 @@ def _route(app: Flask) -> None:
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False
     app.url_map.converters["id"] = IdConverter
-    app.wsgi_app = wire.without_leading_slashes(app.wsgi_app)  # type: ignore[method-assign]
+    app.wsgi_app = without_leading_slashes(app.wsgi_app)  # type: ignore[method-assign]
     if proxies := app.config["TRUSTED_PROXIES"]:
         # Without a proxy of ours in front anybody can write X-Forwarded-For.
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=proxies, x_proto=proxies)  # type: ignore[method-assign]
@@ -110,7 +111,7 @@ def _route(app: Flask) -> None:
 
 def _register_blueprints(app: Flask) -> None:
     for name in API_BLUEPRINTS:
-        app.register_blueprint(import_module(f"blueprints.{name}").blp, url_prefix="/v1")
+        app.register_blueprint(import_module(name).blp, url_prefix="/v1")
     app.register_blueprint(import_module("blueprints.docs").blp)
 
 
@@ -118,8 +119,8 @@ def _monitor(app: Flask) -> Callable | None:
     """What measures each request, where somebody may read the metrics."""
     if not app.config["METRICS_TOKEN"]:
         return None
-    # Not before it is known that they are wanted, and by whom: see monitoring.py.
-    from monitoring import Monitoring
+    # Not before it is known that they are wanted, and by whom: see ops/metrics.py.
+    from ops.metrics import Monitoring
 
     app.register_blueprint(import_module("blueprints.metrics").blp)
     pool = app.config["DATABASE_POOL"] if models.base.is_postgres() else None

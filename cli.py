@@ -17,19 +17,14 @@ import yaml
 from flask import current_app
 from flask.cli import AppGroup, with_appcontext
 
-import backups
-import cohort_table
-import doctor
 import migrations
-import recordings
 from errors import Refusal
-from log_masks import masked
 from models import (
+    ApiToken,
     Assessment,
     AuditEntry,
     Issue,
     Organization,
-    Reviewer,
     Session,
     audit,
     clock,
@@ -38,9 +33,11 @@ from models import (
     privacy,
     recounts,
 )
+from ops import backup, cohort_table, doctor, session_import
 from rules import plans
 from schemas import Text, moment, parse_id
 from schemas.issues import Catalogue
+from web.log_masking import masked
 
 PROGRESS_BYTES = 65_536
 # As the API takes one.
@@ -91,7 +88,7 @@ def prepare() -> str | None:
 def _open(name: str, plan: str = "self_hosted") -> tuple[Organization, str]:
     with db.atomic():
         organization, token = Organization.open(name, plan)
-        first = Reviewer.get(Reviewer.organization == organization)
+        first = ApiToken.get(ApiToken.organization == organization)
         _note(organization, "createOrg", further_ids=[str(first.id)])
     return organization, token
 
@@ -100,7 +97,9 @@ def _name(context: click.Context, parameter: click.Parameter, text: str) -> str:
     try:
         return NAME.deserialize(text)
     except marshmallow.ValidationError:
-        raise click.BadParameter("wanted are 1 to 255 characters, no control characters among them.") from None
+        raise click.BadParameter(
+            "wanted are 1 to 255 characters, no control characters among them."
+        ) from None
 
 
 @database.command("upgrade")
@@ -143,7 +142,7 @@ def show_org(org: str) -> None:
     """Show an organization, named by its id or its name."""
     organization = _organization(org)
     click.echo(_line(organization))
-    for reviewer in Reviewer.select().where(Reviewer.organization == organization).order_by(Reviewer.id):
+    for reviewer in ApiToken.select().where(ApiToken.organization == organization).order_by(ApiToken.id):
         click.echo("  " + _token_line(reviewer))
 
 
@@ -174,7 +173,9 @@ def change_subscription(org: str, state: str, until: Any) -> None:
         _note(organization, "changeSubscription")
     click.echo(_line(organization))
     if organization.plan == "self_hosted":
-        click.echo("The plan self_hosted needs no subscription: this counts once it has another plan.", err=True)
+        click.echo(
+            "The plan self_hosted needs no subscription: this counts once it has another plan.", err=True
+        )
 
 
 @tokens.command("create")
@@ -187,7 +188,7 @@ def create_token(org: str, scope: str, name: str, expires: int | None) -> None:
     expires_at = clock.now() + timedelta(days=expires) if expires else None
     organization = _organization(org)
     with db.atomic():
-        reviewer, token = Reviewer.issue(organization, name, scope, expires_at)
+        reviewer, token = ApiToken.issue(organization, name, scope, expires_at)
         _note(organization, "createToken", "token", reviewer.id)
     click.echo(token)
 
@@ -197,7 +198,7 @@ def create_token(org: str, scope: str, name: str, expires: int | None) -> None:
 def list_tokens(org: str) -> None:
     """List an organization's tokens."""
     for reviewer in (
-        Reviewer.select().where(Reviewer.organization == _organization(org)).order_by(Reviewer.id)
+        ApiToken.select().where(ApiToken.organization == _organization(org)).order_by(ApiToken.id)
     ):
         click.echo(_token_line(reviewer))
 
@@ -206,7 +207,7 @@ def list_tokens(org: str) -> None:
 @click.argument("token_id")
 def revoke_token(token_id: str) -> None:
     """Revoke a token, named by its id; the last one with `write` too, since here another one can be made."""
-    reviewer = Reviewer.get_or_none(Reviewer.id == parse_id(token_id))
+    reviewer = ApiToken.get_or_none(ApiToken.id == parse_id(token_id))
     if reviewer is None:
         raise click.ClickException(f"There is no token {token_id}.")
     with db.atomic():
@@ -246,7 +247,7 @@ def _import_issues(file: Path) -> int:
 @click.option(
     "--org", help="Whose new assessment it is; may be left out while there is only one organization."
 )
-@click.option("--title", default=recordings.TITLE, show_default=True, help="The new assessment's title.")
+@click.option("--title", default=session_import.TITLE, show_default=True, help="The new assessment's title.")
 def import_sessions(files: tuple[Path, ...], assessment: str | None, org: str | None, title: str) -> None:
     """Import recorded timelines (JSON Lines, one event a line), each as the session of a candidate of its own.
 
@@ -265,18 +266,18 @@ def import_sessions(files: tuple[Path, ...], assessment: str | None, org: str | 
         raise click.ClickException("Not imported:\n" + "\n".join(broken))
 
 
-def _intake(assessment_id: str | None, org: str | None, title: str) -> recordings.Intake:
+def _intake(assessment_id: str | None, org: str | None, title: str) -> session_import.Intake:
     if assessment_id is None:
-        return recordings.Intake(_organization(org) if org else _only_organization(), title=title)
+        return session_import.Intake(_organization(org) if org else _only_organization(), title=title)
     assessment = _assessment(assessment_id)
-    return recordings.Intake(assessment.organization, assessment)
+    return session_import.Intake(assessment.organization, assessment)
 
 
-def _take_in(intake: recordings.Intake, file: Path, bar: Any) -> str | None:
+def _take_in(intake: session_import.Intake, file: Path, bar: Any) -> str | None:
     """What is broken about the file, if anything is."""
     try:
         intake.take_in(file, bar.update)
-    except recordings.BrokenLine as error:
+    except session_import.BrokenLine as error:
         return str(error)
     except Refusal as error:
         raise click.ClickException(error.sentence) from None
@@ -393,8 +394,8 @@ def run_retention(apply: bool) -> None:
 def run_backup(file: Path, overwrite: bool) -> None:
     """Back up an installation on SQLite, while it works: its database and its folder of bundles, as one FILE."""
     with _said_in_a_sentence():
-        here = backups.installation(current_app.extensions["storage"])
-        count = backups.back_up(here, file, overwrite)
+        here = backup.installation(current_app.extensions["storage"])
+        count = backup.back_up(here, file, overwrite)
     there = f"{count} bundles" if here.bundles else "without bundles, which lie in the store"
     click.echo(f"{file}: the database, {there}. Keep it as secret as the database itself.")
 
@@ -406,7 +407,7 @@ def run_backup(file: Path, overwrite: bool) -> None:
 def run_restore(file: Path, overwrite: bool) -> None:
     """Restore what `flask backup` wrote, while neither web process nor worker runs, and upgrade it if need be."""
     with _said_in_a_sentence():
-        count = backups.restore(backups.installation(current_app.extensions["storage"]), file, overwrite)
+        count = backup.restore(backup.installation(current_app.extensions["storage"]), file, overwrite)
     click.echo(f"Restored the database and {count} bundles.")
     for name in migrations.upgrade():
         click.echo(name)
@@ -419,7 +420,7 @@ def run_restore(file: Path, overwrite: bool) -> None:
 def _said_in_a_sentence() -> Iterator[None]:
     try:
         yield
-    except (backups.Refused, OSError, sqlite3.Error) as error:
+    except (backup.Refused, OSError, sqlite3.Error) as error:
         raise click.ClickException(str(error)) from None
 
 
@@ -459,9 +460,10 @@ def run_doctor() -> None:
 @click.option("--keep/--stop", default=None, help="Keep it running; by default in a terminal only.")
 def run_demo(keep: bool | None) -> None:
     """Run a throw-away service with twelve simulated candidates and show how they did."""
-    import demo
 
     in_a_terminal = sys.stdin.isatty() and sys.stdout.isatty()
+    from tools import demo
+
     demo.run(in_a_terminal if keep is None else keep)
 
 
@@ -502,7 +504,7 @@ def _line(organization: Organization) -> str:
     return f"{organization.id}  {organization.name}  plan {organization.plan}  {state}{until}"
 
 
-def _token_line(reviewer: Reviewer) -> str:
+def _token_line(reviewer: ApiToken) -> str:
     state = "revoked" if reviewer.revoked_at else "valid"
     if reviewer.expires_at and not reviewer.revoked_at:
         state = f"until {moment(reviewer.expires_at)}"

@@ -9,6 +9,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from rules import client_versions, destinations
+from rules.mail_addresses import parse_sender
+from rules.smtp_url import parse_smtp_url
 
 
 class WrongSetting(ValueError):
@@ -27,7 +29,9 @@ def database_url(value: str) -> str:
     if parts.scheme not in ("sqlite", "postgres", "postgresql"):
         raise ValueError("an address such as postgres://user:password@host/name or sqlite:///proofstone.db")
     if parts.path in ("", "/", "/:memory:"):
-        raise ValueError("an address that names a database, such as sqlite:///proofstone.db or postgres://host/name")
+        raise ValueError(
+            "an address that names a database, such as sqlite:///proofstone.db or postgres://host/name"
+        )
     if "," in parts.netloc.rpartition("@")[2]:
         raise ValueError(
             "postgres://user:password@/name?host=a,b&target_session_attrs=read-write for two hosts"
@@ -36,15 +40,11 @@ def database_url(value: str) -> str:
 
 
 def smtp_url(value: str) -> str:
-    from delivery.smtp_url import parse_smtp_url
-
     parse_smtp_url(value)
     return value
 
 
 def sender(value: str) -> str:
-    from delivery.mail import parse_sender
-
     parse_sender(value)
     return value
 

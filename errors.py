@@ -368,7 +368,9 @@ class InProgress(Conflict):
     """409: the first request with this `Idempotency-Key` is still being worked on."""
 
     reason = "in_progress"
-    sentence = "A request with this Idempotency-Key is still being worked on. Please send it again in a few seconds."
+    sentence = (
+        "A request with this Idempotency-Key is still being worked on. Please send it again in a few seconds."
+    )
     retry_after = 5
 
 

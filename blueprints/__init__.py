@@ -10,12 +10,12 @@ from flask import current_app
 from werkzeug.routing import BaseConverter
 
 import schemas
-import wire
-from auth import caller
+from access.auth import caller
 from blueprints import operations
 from errors import NotFound, Refusal
-from models import CandidateKey, Reviewer, Session, db
+from models import ApiToken, CandidateKey, Session, db
 from models.compiled import Compiled, Parameter
+from web.json import Parser
 
 
 class IdConverter(BaseConverter):
@@ -28,7 +28,7 @@ class IdConverter(BaseConverter):
 
 # Callers whose ids are known only when a look-up runs.
 STAND_INS: dict[type, Any] = {
-    Reviewer: Reviewer(organization=Parameter("organization_id", Reviewer.organization)),
+    ApiToken: ApiToken(organization=Parameter("organization_id", ApiToken.organization)),
     CandidateKey: CandidateKey(
         id=Parameter("id", CandidateKey.id), assessment=Parameter("assessment_id", CandidateKey.assessment)
     ),
@@ -101,7 +101,7 @@ def refuses(*refusals: type[Refusal]) -> Callable:
 class Blueprint(flask_smorest.Blueprint):
     """flask-smorest's, with our parser, and with every refusal of an operation written into its documentation."""
 
-    ARGUMENTS_PARSER = wire.Parser()
+    ARGUMENTS_PARSER = Parser()
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)

@@ -2,11 +2,10 @@
 
 from typing import Any
 
-import auditing
-import auth
-from auth import caller
+from access import audit, auth
+from access.auth import caller
 from blueprints import Blueprint, find
-from models import ModelUsage, Reviewer, Session, cohorts, overviews, timelines
+from models import ApiToken, ModelUsage, Session, cohorts, overview, timeline
 from rules.cohorts import METRICS
 from rules.episodes import Episode
 from rules.steps import Step
@@ -20,9 +19,9 @@ METRIC_OF = {metric.name: metric for metric in METRICS}
 
 
 @blp.get("/sessions/<id:session_id>/analytics")
-@auth.required(Reviewer)
+@auth.required(ApiToken)
 @blp.response(200, Analytics)
-@auditing.reading
+@audit.reading
 def get_analytics(session_id):
     """Analyse a session
 
@@ -30,7 +29,7 @@ def get_analytics(session_id):
     ended. Read from the events as they are now, so it works while the session is open too.
     """
     session = find(Session, session_id)
-    found = timelines.analysis(session)
+    found = timeline.analysis(session)
     return found.times._asdict() | {
         "sittings": found.sittings,
         "turns": found.turns,
@@ -45,7 +44,7 @@ def get_analytics(session_id):
 
 
 @blp.get("/sessions/<id:session_id>/cohort-stats")
-@auth.required(Reviewer)
+@auth.required(ApiToken)
 @blp.response(200, CohortStatistics)
 def get_session_cohort_stats(session_id):
     """Compare a session with its cohort
@@ -59,7 +58,7 @@ def get_session_cohort_stats(session_id):
 
 
 @blp.get("/analytics/overview")
-@auth.required(Reviewer)
+@auth.required(ApiToken)
 @blp.arguments(OverviewQuery, location="query")
 @blp.response(200, Overview)
 def get_overview(query):
@@ -69,11 +68,11 @@ def get_overview(query):
     assessment, and by the month of the invitation.
     """
     Session.settle_all(organization=caller.organization)
-    return overviews.overview(caller.organization, query.get("assessment_id"))
+    return overview.overview(caller.organization, query.get("assessment_id"))
 
 
 @blp.get("/analytics/top-candidates")
-@auth.required(Reviewer)
+@auth.required(ApiToken)
 @blp.arguments(TopQuery, location="query")
 @blp.response(200, TopCandidates)
 def get_top_candidates(query):
@@ -84,7 +83,7 @@ def get_top_candidates(query):
     """
     Session.settle_all(organization=caller.organization)
     metric = METRIC_OF[query["metric"]]
-    found = overviews.top(caller.organization, metric, query["limit"], query.get("assessment_id"))
+    found = overview.top(caller.organization, metric, query["limit"], query.get("assessment_id"))
     return {"metric": metric.name, "candidates": found}
 
 

@@ -1,13 +1,11 @@
 """Assessments: create, list, look at, change, delete."""
 
-import auditing
-import auth
-import gates
-from auth import caller
+from access import audit, auth, gates
+from access.auth import caller
+from access.idempotency import idempotent
 from blueprints import Blueprint, find, or_not_found, refuses
 from errors import AlreadyBegun, QuotaExceeded
-from idempotency import idempotent
-from models import Assessment, CandidateKey, Issue, Reviewer, invitations
+from models import ApiToken, Assessment, CandidateKey, Issue, invitations
 from schemas.assessments import (
     AssessmentChange,
     Assessments,
@@ -21,13 +19,13 @@ blp = Blueprint("Assessments", __name__, description="What candidates are invite
 
 
 @blp.post("/assessments")
-@auth.required(Reviewer, scope="write")
+@auth.required(ApiToken, scope="write")
 @idempotent
 @gates.subscribed
 @refuses(QuotaExceeded)
 @blp.arguments(NewAssessment)
 @blp.response(201, OneAssessment)
-@auditing.change(made="assessment")
+@audit.change(made="assessment")
 def create_assessment(data):
     """Create an assessment
 
@@ -39,7 +37,7 @@ def create_assessment(data):
 
 
 @blp.get("/assessments")
-@auth.required(Reviewer)
+@auth.required(ApiToken)
 @blp.response(200, Assessments)
 def list_assessments():
     """List assessments
@@ -51,7 +49,7 @@ def list_assessments():
 
 
 @blp.get("/assessments/<id:assessment_id>")
-@auth.required(Reviewer | CandidateKey, chain=auth.WITH_ASSESSMENT)
+@auth.required(ApiToken | CandidateKey, chain=auth.WITH_ASSESSMENT)
 @blp.response(200, OneAssessment)
 def get_assessment(assessment_id):
     """Get an assessment
@@ -65,7 +63,7 @@ def get_assessment(assessment_id):
 
 
 @blp.get("/assessments/<id:assessment_id>/task")
-@auth.required(Reviewer)
+@auth.required(ApiToken)
 @blp.response(200, OneTask)
 def get_task(assessment_id):
     """Get what candidates are given
@@ -77,11 +75,11 @@ def get_task(assessment_id):
 
 
 @blp.patch("/assessments/<id:assessment_id>")
-@auth.required(Reviewer, scope="write")
+@auth.required(ApiToken, scope="write")
 @refuses(AlreadyBegun)
 @blp.arguments(AssessmentChange)
 @blp.response(200, OneAssessment)
-@auditing.change()
+@audit.change()
 def change_assessment(data, assessment_id):
     """Change an assessment
 
@@ -94,9 +92,9 @@ def change_assessment(data, assessment_id):
 
 
 @blp.delete("/assessments/<id:assessment_id>")
-@auth.required(Reviewer, scope="write")
+@auth.required(ApiToken, scope="write")
 @blp.response(200, DeletedAssessment)
-@auditing.change()
+@audit.change()
 def delete_assessment(assessment_id):
     """Delete an assessment
 

@@ -5,10 +5,10 @@ from collections.abc import Iterator
 import orjson
 from flask import Response, stream_with_context
 
-import auth
-from auth import caller
+from access import auth
+from access.auth import caller
 from blueprints import Blueprint, page
-from models import Reviewer
+from models import ApiToken
 from models.audit import AuditEntry
 from schemas.audit import AuditEntry as Shape
 from schemas.audit import AuditLog, AuditQuery
@@ -21,7 +21,7 @@ FILE_SHAPE = {"type": "string", "description": "JSON Lines: one entry a line, th
 
 
 @blp.get("/audit")
-@auth.required(Reviewer)
+@auth.required(ApiToken)
 @blp.arguments(AuditQuery, location="query")
 @blp.response(200, AuditLog)
 @blp.alt_response(

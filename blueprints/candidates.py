@@ -10,16 +10,15 @@ from typing import Any
 import peewee
 from flask import Response, stream_with_context
 
-import auditing
-import auth
-from auth import caller
+from access import audit, auth
+from access.auth import caller
 from blueprints import Blueprint, find, or_not_found, refuses
 from errors import NotFinished, SessionClosed, invalid
 from models import (
+    ApiToken,
     Assessment,
     CandidateKey,
     KeyCount,
-    Reviewer,
     Session,
     clock,
     folded,
@@ -57,7 +56,7 @@ CSV_COLUMNS = (
 
 
 @blp.get("/candidates")
-@auth.required(Reviewer)
+@auth.required(ApiToken)
 @blp.arguments(CandidateQuery, location="query")
 @blp.response(200, Candidates)
 @blp.alt_response(200, schema=CSV_SHAPE, content_type="text/csv", description=Candidates.Meta.description)
@@ -70,7 +69,7 @@ def list_candidates(query):
     """
     asked = _asked(query)
     if query["format"] == "csv":
-        auditing.note_export("exportCandidates")
+        audit.note_export("exportCandidates")
         return Response(stream_with_context(_csv(asked)), mimetype="text/csv", headers=CSV_HEADERS)
     part = _behind(asked, query["after"]) if "after" in query else asked
     return {
@@ -82,11 +81,11 @@ def list_candidates(query):
 
 
 @blp.patch("/candidates/<id:candidate_id>")
-@auth.required(Reviewer, scope="write")
+@auth.required(ApiToken, scope="write")
 @refuses(NotFinished)
 @blp.arguments(CandidateChange)
 @blp.response(200, OneCandidate)
-@auditing.change()
+@audit.change()
 def change_candidate(data, candidate_id):
     """Change a candidate
 
@@ -98,10 +97,10 @@ def change_candidate(data, candidate_id):
 
 
 @blp.post("/candidates/<id:candidate_id>/allow-redeem")
-@auth.required(Reviewer, scope="write")
+@auth.required(ApiToken, scope="write")
 @refuses(SessionClosed)
 @blp.response(200, OneCandidate)
-@auditing.change()
+@audit.change()
 def allow_redeem(candidate_id):
     """Allow one more redeem
 

@@ -1,8 +1,8 @@
 """How the sessions of an assessment did, and how one of them compares."""
 
-import auth
+from access import auth
 from blueprints import Blueprint, find
-from models import Assessment, Reviewer, Session, cohorts
+from models import ApiToken, Assessment, Session, cohorts
 from schemas import parse_id
 from schemas.cohort_stats import CohortQuery, CohortStatistics
 
@@ -10,7 +10,7 @@ blp = Blueprint("Cohort statistics", __name__, description="The numbers of all s
 
 
 @blp.get("/assessments/<id:assessment_id>/cohort-stats")
-@auth.required(Reviewer)
+@auth.required(ApiToken)
 @blp.arguments(CohortQuery, location="query")
 @blp.response(200, CohortStatistics)
 def cohort_stats(query, assessment_id):

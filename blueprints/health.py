@@ -3,10 +3,10 @@
 from flask import current_app
 from marshmallow import fields
 
+from access.rate_limits import counts_under
 from blueprints import Blueprint, refuses
 from errors import NotReady
-from rate_limits import counts_under
-from readiness import OK, Readiness
+from ops.readiness import OK, Readiness
 from schemas import Schema, described
 
 blp = Blueprint("Health", __name__, description="Whether the service is there.")

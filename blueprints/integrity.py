@@ -7,15 +7,13 @@ from typing import Any
 import orjson
 from flask import Response, stream_with_context
 
-import auditing
-import auth
-import bundle_listing
+from access import audit, auth
 from blueprints import Blueprint, find, give_back_connection, or_not_found, refuses, store
 from errors import BundleChanged, NotFound, StoreUnavailable
-from models import CandidateKey, Reviewer, Seal, Session, SigningKey, Submission, signatures
+from models import ApiToken, CandidateKey, Seal, Session, SigningKey, Submission, signed_log
 from rules import integrity
 from schemas.integrity import BundleListing, Integrity, SignedEvent, SignedLog, Submissions
-from storage import CONTENT_TYPE
+from storage import CONTENT_TYPE, bundle_listing
 
 blp = Blueprint(
     "Integrity", __name__, description="Whether a record is whole and unchanged; what was submitted."
@@ -23,9 +21,9 @@ blp = Blueprint(
 
 
 @blp.get("/sessions/<id:session_id>/integrity")
-@auth.required(Reviewer)
+@auth.required(ApiToken)
 @blp.response(200, Integrity)
-@auditing.reading
+@audit.reading
 def get_integrity(session_id):
     """Check a session's record
 
@@ -35,7 +33,7 @@ def get_integrity(session_id):
     its head was written down elsewhere.
     """
     session = find(Session, session_id)
-    verdicts = signatures.verdicts(session)
+    verdicts = signed_log.verdicts(session)
     counts = {name: verdicts.get(name, 0) for name in ("valid", "invalid", "unsigned", "unknown_key")}
     counts |= {
         "events": verdicts.total(),
@@ -47,7 +45,7 @@ def get_integrity(session_id):
         found = [integrity.ERASED]
     else:
         found = integrity.facts(
-            Seal.breaks(session), signatures.chain_of(session), signatures.invalid(session)
+            Seal.breaks(session), signed_log.chain_of(session), signed_log.invalid(session)
         )
     return {
         "counts": counts,
@@ -58,9 +56,9 @@ def get_integrity(session_id):
 
 
 @blp.get("/sessions/<id:session_id>/signed-log")
-@auth.required(Reviewer | CandidateKey)
+@auth.required(ApiToken | CandidateKey)
 @blp.response(200, SignedLog)
-@auditing.reading
+@audit.reading
 def get_signed_log(session_id):
     """Get the signed log
 
@@ -72,9 +70,9 @@ def get_signed_log(session_id):
 
 
 @blp.get("/sessions/<id:session_id>/submissions")
-@auth.required(Reviewer)
+@auth.required(ApiToken)
 @blp.response(200, Submissions)
-@auditing.reading
+@audit.reading
 def list_submissions(session_id):
     """List a session's submissions
 
@@ -85,12 +83,12 @@ def list_submissions(session_id):
 
 
 @blp.get("/sessions/<id:session_id>/bundle")
-@auth.required(Reviewer)
+@auth.required(ApiToken)
 @refuses(NotFound, BundleChanged, StoreUnavailable)
 @blp.response(
     200, {"type": "string", "format": "binary"}, content_type=CONTENT_TYPE, description="The bundle."
 )
-@auditing.reading
+@audit.reading
 def download_bundle(session_id):
     """Download a session's bundle
 
@@ -106,10 +104,10 @@ def download_bundle(session_id):
 
 
 @blp.get("/sessions/<id:session_id>/bundle/files")
-@auth.required(Reviewer)
+@auth.required(ApiToken)
 @refuses(NotFound, BundleChanged, StoreUnavailable)
 @blp.response(200, BundleListing)
-@auditing.reading
+@audit.reading
 def list_bundle_files(session_id):
     """List the files of a session's bundle
 
@@ -127,7 +125,7 @@ def _signed_log(session: Session) -> Iterator[bytes]:
     keys, shape = SigningKey.of(session), SignedEvent()
     head = orjson.dumps({"sessionId": str(session.id), "signingPubkey": keys[0] if keys else ""})
     yield head.removesuffix(b"}") + b',"events":['
-    for number, entry in enumerate(signatures.signed_log(session)):
+    for number, entry in enumerate(signed_log.signed_log(session)):
         event = shape.dump(entry | {"payload": orjson.Fragment(entry["payload"])})
         yield (b"," if number else b"") + orjson.dumps(event)
     yield b"]}\n"

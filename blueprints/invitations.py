@@ -1,8 +1,7 @@
 """An invitation's whole life: send it again, another expiry, more time; and how its messages fare."""
 
-import auditing
-import auth
-from auth import caller
+from access import audit, auth
+from access.auth import caller
 from blueprints import Blueprint, find, page, refuses
 from blueprints.candidates import record
 from errors import (
@@ -15,7 +14,7 @@ from errors import (
     SessionEnded,
     TimeIsOver,
 )
-from models import CandidateKey, Delivery, Reviewer, invitations
+from models import ApiToken, CandidateKey, Delivery, invitations
 from schemas import PageQuery
 from schemas.candidates import OneCandidate
 from schemas.invitations import (
@@ -32,10 +31,10 @@ blp = Blueprint("Invitations", __name__, description="What becomes of a candidat
 
 
 @blp.post("/candidates/<id:candidate_id>/invite")
-@auth.required(Reviewer, scope="write")
+@auth.required(ApiToken, scope="write")
 @refuses(NoAddress, KeyIsExpired, SessionEnded)
 @blp.response(200, OneCandidate)
-@auditing.change()
+@audit.change()
 def send_again(candidate_id):
     """Send the invitation again
 
@@ -47,11 +46,11 @@ def send_again(candidate_id):
 
 
 @blp.post("/candidates/<id:candidate_id>/extend")
-@auth.required(Reviewer, scope="write")
+@auth.required(ApiToken, scope="write")
 @refuses(KeyRedeemed, KeyIsExpired)
 @blp.arguments(NewExpiry)
 @blp.response(200, OneCandidate)
-@auditing.change()
+@audit.change()
 def extend_key(data, candidate_id):
     """Change until when a key can be redeemed
 
@@ -63,11 +62,11 @@ def extend_key(data, candidate_id):
 
 
 @blp.post("/candidates/<id:candidate_id>/reopen")
-@auth.required(Reviewer, scope="write")
+@auth.required(ApiToken, scope="write")
 @refuses(KeyRedeemed, KeyNotExpired)
 @blp.arguments(ReopenedExpiry)
 @blp.response(200, OneCandidate)
-@auditing.change()
+@audit.change()
 def reopen_key(data, candidate_id):
     """Reopen an expired key
 
@@ -78,9 +77,9 @@ def reopen_key(data, candidate_id):
 
 
 @blp.get("/candidates/<id:candidate_id>/accommodation")
-@auth.required(Reviewer, scope="write")
+@auth.required(ApiToken, scope="write")
 @blp.response(200, OneAccommodation)
-@auditing.reading
+@audit.reading
 def get_accommodation(candidate_id):
     """Get a candidate's accommodation
 
@@ -90,11 +89,11 @@ def get_accommodation(candidate_id):
 
 
 @blp.put("/candidates/<id:candidate_id>/accommodation")
-@auth.required(Reviewer, scope="write")
+@auth.required(ApiToken, scope="write")
 @refuses(SessionClosed, TimeIsOver)
 @blp.arguments(NewAccommodation)
 @blp.response(200, OneAccommodation)
-@auditing.change()
+@audit.change()
 def set_accommodation(data, candidate_id):
     """Give a candidate more time
 
@@ -108,10 +107,10 @@ def set_accommodation(data, candidate_id):
 
 
 @blp.get("/candidates/<id:candidate_id>/deliveries")
-@auth.required(Reviewer)
+@auth.required(ApiToken)
 @blp.arguments(PageQuery, location="query")
 @blp.response(200, Deliveries)
-@auditing.reading
+@audit.reading
 def list_candidate_deliveries(query, candidate_id):
     """List the messages to a candidate
 
@@ -121,7 +120,7 @@ def list_candidate_deliveries(query, candidate_id):
 
 
 @blp.get("/deliveries")
-@auth.required(Reviewer)
+@auth.required(ApiToken)
 @blp.arguments(DeliveryQuery, location="query")
 @blp.response(200, Deliveries)
 def list_deliveries(query):
@@ -136,10 +135,10 @@ def list_deliveries(query):
 
 
 @blp.post("/deliveries/<id:delivery_id>/retry")
-@auth.required(Reviewer, scope="write")
+@auth.required(ApiToken, scope="write")
 @refuses(NotFailed)
 @blp.response(200, OneDelivery)
-@auditing.change()
+@audit.change()
 def retry_delivery(delivery_id):
     """Try a failed message again
 

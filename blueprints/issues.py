@@ -2,12 +2,11 @@
 
 import peewee
 
-import auditing
-import auth
-from auth import caller
+from access import audit, auth
+from access.auth import caller
+from access.idempotency import idempotent
 from blueprints import Blueprint, find, page
-from idempotency import idempotent
-from models import CandidateKey, Issue, Reviewer, folded
+from models import ApiToken, CandidateKey, Issue, folded
 from schemas.issues import DeletedIssue, IssueChange, IssueQuery, Issues, NewIssue, OneIssue
 
 blp = Blueprint(
@@ -16,7 +15,7 @@ blp = Blueprint(
 
 
 @blp.get("/issues")
-@auth.required(Reviewer)
+@auth.required(ApiToken)
 @blp.arguments(IssueQuery, location="query")
 @blp.response(200, Issues)
 def list_issues(query):
@@ -35,11 +34,11 @@ def list_issues(query):
 
 
 @blp.post("/issues")
-@auth.required(Reviewer, scope="write")
+@auth.required(ApiToken, scope="write")
 @idempotent
 @blp.arguments(NewIssue)
 @blp.response(201, OneIssue)
-@auditing.change(made="issue")
+@audit.change(made="issue")
 def create_issue(data):
     """Add an issue
 
@@ -50,7 +49,7 @@ def create_issue(data):
 
 
 @blp.get("/issues/<id:issue_id>")
-@auth.required(Reviewer | CandidateKey)
+@auth.required(ApiToken | CandidateKey)
 @blp.response(200, OneIssue)
 def get_issue(issue_id):
     """Get an issue
@@ -61,10 +60,10 @@ def get_issue(issue_id):
 
 
 @blp.patch("/issues/<id:issue_id>")
-@auth.required(Reviewer, scope="write")
+@auth.required(ApiToken, scope="write")
 @blp.arguments(IssueChange)
 @blp.response(200, OneIssue)
-@auditing.change()
+@audit.change()
 def change_issue(data, issue_id):
     """Change an issue
 
@@ -75,9 +74,9 @@ def change_issue(data, issue_id):
 
 
 @blp.delete("/issues/<id:issue_id>")
-@auth.required(Reviewer, scope="write")
+@auth.required(ApiToken, scope="write")
 @blp.response(200, DeletedIssue)
-@auditing.change()
+@audit.change()
 def delete_issue(issue_id):
     """Delete an issue
 

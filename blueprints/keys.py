@@ -1,26 +1,24 @@
 """Candidate keys: generate, list, revoke."""
 
-import auditing
-import auth
-import gates
-from auth import caller
+from access import audit, auth, gates
+from access.auth import caller
+from access.idempotency import idempotent
 from blueprints import Blueprint, find, refuses
 from errors import DuplicateCandidates, NotFound
-from idempotency import idempotent
-from models import Assessment, CandidateKey, Reviewer, clock, invitations, key_records
+from models import ApiToken, Assessment, CandidateKey, clock, invitations, key_records
 from schemas.keys import Keys, NewKeys, RevokedKey
 
 blp = Blueprint("Candidate keys", __name__, description="Keys that open an assessment to candidates.")
 
 
 @blp.post("/assessments/<id:assessment_id>/keys")
-@auth.required(Reviewer, scope="write")
+@auth.required(ApiToken, scope="write")
 @idempotent
 @gates.subscribed
 @refuses(DuplicateCandidates)
 @blp.arguments(NewKeys)
 @blp.response(201, Keys)
-@auditing.change(made="keys")
+@audit.change(made="keys")
 def issue_keys(data, assessment_id):
     """Generate candidate keys
 
@@ -33,7 +31,7 @@ def issue_keys(data, assessment_id):
 
 
 @blp.get("/assessments/<id:assessment_id>/keys")
-@auth.required(Reviewer)
+@auth.required(ApiToken)
 @blp.response(200, Keys)
 def list_keys(assessment_id):
     """List candidate keys
@@ -45,9 +43,9 @@ def list_keys(assessment_id):
 
 
 @blp.delete("/assessments/<id:assessment_id>/keys/<id:key_id>")
-@auth.required(Reviewer, scope="write")
+@auth.required(ApiToken, scope="write")
 @blp.response(200, RevokedKey)
-@auditing.change()
+@audit.change()
 def revoke_key(assessment_id, key_id):
     """Revoke a candidate key
 

@@ -6,8 +6,8 @@ from urllib.parse import urlsplit
 import flask_smorest
 from flask import Flask
 
-import auth
 import schemas
+from access import auth
 from blueprints import Blueprint, IdConverter, operations
 
 DESCRIPTION = """

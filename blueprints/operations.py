@@ -8,7 +8,9 @@ from typing import Any
 from flask import Flask
 from flask_smorest.spec.plugins import FlaskPlugin
 
-from auth import security_of
+from access.auth import security_of
+from access.idempotency import PARAMETER as IDEMPOTENCY_KEY
+from access.rate_limits import allowance_of
 from errors import (
     PLAIN,
     AlreadyBegun,
@@ -24,10 +26,8 @@ from errors import (
     TooManyRequests,
     Unavailable,
 )
-from idempotency import PARAMETER as IDEMPOTENCY_KEY
-from rate_limits import allowance_of
 from schemas import EXAMPLE_ID, camel, example_of
-from wire import NotJson
+from web.json import NotJson
 
 # What a refusal's body carries beside its sentence and its code.
 MEMBERS: dict[type[Refusal], dict[str, Any]] = {

@@ -2,13 +2,12 @@
 
 from datetime import timedelta
 
-import auditing
-import auth
-from auth import caller
+from access import audit, auth
+from access.auth import caller
+from access.idempotency import idempotent
 from blueprints import Blueprint, find, refuses
 from errors import LastWriteToken
-from idempotency import idempotent
-from models import Assessment, CandidateKey, Reviewer, clock, disclosure
+from models import ApiToken, Assessment, CandidateKey, clock, disclosure
 from rules import plans
 from schemas.org import (
     Me,
@@ -25,7 +24,7 @@ blp = Blueprint("Organization", __name__, description="Your organization, its se
 
 
 @blp.get("/org")
-@auth.required(Reviewer)
+@auth.required(ApiToken)
 @blp.response(200, OneOrganization)
 def get_org():
     """Get the organization
@@ -45,7 +44,7 @@ def get_org():
 
 
 @blp.get("/org/settings")
-@auth.required(Reviewer)
+@auth.required(ApiToken)
 @blp.response(200, OneSettings)
 def get_settings():
     """Get the settings
@@ -56,10 +55,10 @@ def get_settings():
 
 
 @blp.patch("/org/settings")
-@auth.required(Reviewer, scope="write")
+@auth.required(ApiToken, scope="write")
 @blp.arguments(SettingsChange)
 @blp.response(200, OneSettings)
-@auditing.change()
+@audit.change()
 def change_settings(data):
     """Change the settings
 
@@ -71,22 +70,22 @@ def change_settings(data):
 
 
 @blp.get("/org/tokens")
-@auth.required(Reviewer)
+@auth.required(ApiToken)
 @blp.response(200, Tokens)
 def list_tokens():
     """List tokens
 
     All that are not revoked, oldest first, without their secrets.
     """
-    return {"tokens": list(Reviewer.visible_to(caller).order_by(Reviewer.created_at, Reviewer.id))}
+    return {"tokens": list(ApiToken.visible_to(caller).order_by(ApiToken.created_at, ApiToken.id))}
 
 
 @blp.post("/org/tokens")
-@auth.required(Reviewer, scope="write")
+@auth.required(ApiToken, scope="write")
 @idempotent
 @blp.arguments(NewToken)
 @blp.response(201, ShownToken)
-@auditing.change(made="token")
+@audit.change(made="token")
 def create_token(data):
     """Create a token
 
@@ -95,33 +94,33 @@ def create_token(data):
     scope = "write" if "write" in data["scopes"] else "read"
     days = data.get("expires_in_days")
     expires_at = clock.now() + timedelta(days=days) if days else None
-    reviewer, token = Reviewer.issue(caller.organization, data["name"], scope, expires_at)
+    reviewer, token = ApiToken.issue(caller.organization, data["name"], scope, expires_at)
     return {"token": reviewer, "secret": token}
 
 
 @blp.delete("/org/tokens/<id:token_id>")
-@auth.required(Reviewer, scope="write")
+@auth.required(ApiToken, scope="write")
 @refuses(LastWriteToken)
 @blp.response(200, RevokedToken)
-@auditing.change()
+@audit.change()
 def revoke_token(token_id):
     """Revoke a token
 
     A token can revoke itself, but not the organization's last one with the scope `write`.
     """
-    find(Reviewer, token_id).revoke()
+    find(ApiToken, token_id).revoke()
     return {"ok": True, "id": token_id}
 
 
 @blp.get("/me")
-@auth.required(Reviewer | CandidateKey)
+@auth.required(ApiToken | CandidateKey)
 @blp.response(200, Me)
 def get_me():
     """Who this credential is
 
     Of a token or of a candidate's key: the quickest way to see that a credential works.
     """
-    is_reviewer = isinstance(caller, Reviewer)
+    is_reviewer = isinstance(caller, ApiToken)
     return {
         "kind": "reviewer" if is_reviewer else "candidate",
         "id": caller.id,

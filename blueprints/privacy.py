@@ -6,11 +6,10 @@ from typing import Any
 import orjson
 from flask import Response, stream_with_context
 
-import auditing
-import auth
-from auth import caller
+from access import audit, auth
+from access.auth import caller
 from blueprints import Blueprint, find
-from models import CandidateKey, Reviewer, Session, clock, key_records, privacy, timelines
+from models import ApiToken, CandidateKey, Session, clock, key_records, privacy, timeline
 from schemas import moment
 from schemas.privacy import CandidateData, ErasureRequest, OneReceipt
 
@@ -30,7 +29,7 @@ def get_own_data():
 
     What, from when to when, by whom, on which consent, and until when it is kept.
     """
-    auditing.note_candidate(caller, "getOwnData")
+    audit.note_candidate(caller, "getOwnData")
     return _told(caller, Session.get_or_none(Session.key == caller))
 
 
@@ -48,7 +47,7 @@ def export_own_data():
     All that came from the candidate as one JSON Lines file: what is held, what the client handed in, and each event
     as it came. What reviewers think of it is theirs.
     """
-    auditing.note_candidate(caller, "exportOwnData")
+    audit.note_candidate(caller, "exportOwnData")
     lines = _export(caller, Session.get_or_none(Session.key == caller))
     name = f'attachment; filename="candidate-{caller.id}.jsonl"'
     return Response(
@@ -59,7 +58,7 @@ def export_own_data():
 @blp.post("/candidate/me/erasure-request")
 @auth.required(CandidateKey)
 @blp.response(200, ErasureRequest)
-@auditing.change()
+@audit.change()
 def request_erasure():
     """Ask for the erasure of my data
 
@@ -69,9 +68,9 @@ def request_erasure():
 
 
 @blp.delete("/candidates/<id:candidate_id>/data")
-@auth.required(Reviewer, scope="write")
+@auth.required(ApiToken, scope="write")
 @blp.response(200, OneReceipt)
-@auditing.change()
+@audit.change()
 def erase_candidate(candidate_id):
     """Erase a candidate's data
 
@@ -106,8 +105,8 @@ def _export(key: Any, session: Session | None) -> Iterator[bytes]:
         return
     for name, row in privacy.handed_in(session):
         yield _line({name: row})
-    for event in timelines.everything(session):
-        yield timelines.one_line(event["envelope"]).encode() + b"\n"
+    for event in timeline.everything(session):
+        yield timeline.one_line(event["envelope"]).encode() + b"\n"
 
 
 def _line(value: dict[str, Any]) -> bytes:

@@ -1,12 +1,11 @@
 """Scoring rubrics."""
 
-import auditing
-import auth
-from auth import caller
+from access import audit, auth
+from access.auth import caller
+from access.idempotency import idempotent
 from blueprints import Blueprint, find, page, refuses
 from errors import RubricInUse
-from idempotency import idempotent
-from models import Reviewer, Rubric
+from models import ApiToken, Rubric
 from schemas import PageQuery
 from schemas.rubrics import DeletedRubric, NewRubric, OneRubric, RubricChange, Rubrics
 
@@ -14,7 +13,7 @@ blp = Blueprint("Rubrics", __name__, description="What reviewers score sessions 
 
 
 @blp.get("/rubrics")
-@auth.required(Reviewer)
+@auth.required(ApiToken)
 @blp.arguments(PageQuery, location="query")
 @blp.response(200, Rubrics)
 def list_rubrics(query):
@@ -27,11 +26,11 @@ def list_rubrics(query):
 
 
 @blp.post("/rubrics")
-@auth.required(Reviewer, scope="write")
+@auth.required(ApiToken, scope="write")
 @idempotent
 @blp.arguments(NewRubric)
 @blp.response(201, OneRubric)
-@auditing.change(made="rubric")
+@audit.change(made="rubric")
 def create_rubric(data):
     """Create a rubric
 
@@ -41,7 +40,7 @@ def create_rubric(data):
 
 
 @blp.get("/rubrics/<id:rubric_id>")
-@auth.required(Reviewer)
+@auth.required(ApiToken)
 @blp.response(200, OneRubric)
 def get_rubric(rubric_id):
     """Get a rubric
@@ -52,10 +51,10 @@ def get_rubric(rubric_id):
 
 
 @blp.patch("/rubrics/<id:rubric_id>")
-@auth.required(Reviewer, scope="write")
+@auth.required(ApiToken, scope="write")
 @blp.arguments(RubricChange)
 @blp.response(200, OneRubric)
-@auditing.change()
+@audit.change()
 def change_rubric(data, rubric_id):
     """Change a rubric
 
@@ -65,10 +64,10 @@ def change_rubric(data, rubric_id):
 
 
 @blp.delete("/rubrics/<id:rubric_id>")
-@auth.required(Reviewer, scope="write")
+@auth.required(ApiToken, scope="write")
 @refuses(RubricInUse)
 @blp.response(200, DeletedRubric)
-@auditing.change()
+@audit.change()
 def delete_rubric(rubric_id):
     """Delete a rubric
 

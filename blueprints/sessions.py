@@ -2,12 +2,11 @@
 
 from typing import Any
 
-import auditing
-import auth
-from auth import caller
+from access import audit, auth
+from access.auth import caller
 from blueprints import Blueprint, find, refuses
 from errors import Erased
-from models import CandidateKey, Reviewer, Session, clock, key_status, privacy
+from models import ApiToken, CandidateKey, Session, clock, key_status, privacy
 from schemas.sessions import ReviewedSession, TestResult
 from schemas.sessions import Session as CandidateSession
 
@@ -15,9 +14,9 @@ blp = Blueprint("Sessions", __name__, description="What candidates did, and the 
 
 
 @blp.get("/sessions/<id:session_id>")
-@auth.required(Reviewer | CandidateKey)
+@auth.required(ApiToken | CandidateKey)
 @blp.response(200, ReviewedSession)
-@auditing.reading
+@audit.reading
 def get_session(session_id):
     """Get a session
 
@@ -29,9 +28,9 @@ def get_session(session_id):
 
 
 @blp.post("/sessions/<id:session_id>/close")
-@auth.required(Reviewer, scope="write")
+@auth.required(ApiToken, scope="write")
 @blp.response(200, ReviewedSession)
-@auditing.change()
+@audit.change()
 def close_session(session_id):
     """Close a session
 
@@ -42,11 +41,11 @@ def close_session(session_id):
 
 
 @blp.put("/sessions/<id:session_id>/test-result")
-@auth.required(Reviewer, scope="write")
+@auth.required(ApiToken, scope="write")
 @refuses(Erased)
 @blp.arguments(TestResult)
 @blp.response(200, ReviewedSession)
-@auditing.change()
+@audit.change()
 def submit_test_result(data, session_id):
     """Submit a test result
 

@@ -6,14 +6,12 @@ from typing import Any
 import orjson
 from flask import Response, stream_with_context
 
-import auditing
-import auth
-import wire
-from auth import caller
+from access import audit, auth
+from access.auth import caller
 from blueprints import Blueprint, find, or_not_found, page
 from blueprints.sessions import shown
 from errors import invalid
-from models import CandidateKey, Reviewer, Session, clock, key_status, overviews, timelines
+from models import ApiToken, CandidateKey, Session, clock, key_status, overview, timeline
 from rules import artifacts
 from rules.activity import sentence
 from rules.decisions import KINDS as DECISION_KINDS
@@ -32,6 +30,7 @@ from schemas.timeline import (
     Timeline,
     TimelineQuery,
 )
+from web.json import UNWANTED
 
 blp = Blueprint("Records", __name__, description="What happened in a session, event by event.")
 
@@ -42,7 +41,7 @@ EXPORT_SHAPE = {
 
 
 @blp.get("/sessions")
-@auth.required(Reviewer)
+@auth.required(ApiToken)
 @blp.arguments(SessionQuery, location="query")
 @blp.response(200, Sessions)
 def list_sessions(query):
@@ -50,7 +49,7 @@ def list_sessions(query):
 
     A page of the sessions of all assessments, oldest first.
     """
-    found = overviews.sessions(caller.organization)
+    found = overview.sessions(caller.organization)
     if "assessment_id" in query:
         found = found.where(Session.assessment == query["assessment_id"])
     if "status" in query:
@@ -65,10 +64,10 @@ def list_sessions(query):
 
 
 @blp.get("/sessions/<id:session_id>/timeline")
-@auth.required(Reviewer)
+@auth.required(ApiToken)
 @blp.arguments(TimelineQuery, location="query")
 @blp.response(200, Timeline)
-@auditing.reading
+@audit.reading
 def get_timeline(query, session_id):
     """Read the timeline
 
@@ -77,43 +76,43 @@ def get_timeline(query, session_id):
     session = find(Session, session_id)
     filters = {name: query.get(name) for name in ("kind", "without", "source", "actor")}
     is_full = query["detail"] == "full"
-    found = timelines.page(session, query["limit"], _cursor(query), is_full, **filters)
+    found = timeline.page(session, query["limit"], _cursor(query), is_full, **filters)
     return {"events": [_event(event) for event in found.events], "next": found.next}
 
 
 @blp.get("/sessions/<id:session_id>/timeline/<path:event_id>")
-@auth.required(Reviewer)
+@auth.required(ApiToken)
 @blp.response(200, OneEvent)
-@auditing.reading
+@audit.reading
 def get_event(session_id, event_id):
     """Get an event
 
     One event as it came.
     """
     session = find(Session, session_id)
-    event = None if wire.UNWANTED.search(event_id) else timelines.event(session, event_id)
+    event = None if UNWANTED.search(event_id) else timeline.event(session, event_id)
     return {"event": _event(or_not_found(event))}
 
 
 @blp.get("/sessions/<id:session_id>/decisions")
-@auth.required(Reviewer)
+@auth.required(ApiToken)
 @blp.arguments(CursorQuery, location="query")
 @blp.response(200, Decisions)
-@auditing.reading
+@audit.reading
 def get_decisions(query, session_id):
     """Read the decisions
 
     What the candidate explained, and what the candidate answered to an agent's plans, in order.
     """
     session = find(Session, session_id)
-    found = timelines.page(session, query["limit"], _cursor(query), full=True, kind=sorted(DECISION_KINDS))
+    found = timeline.page(session, query["limit"], _cursor(query), full=True, kind=sorted(DECISION_KINDS))
     return {"decisions": [event | decision(event["envelope"]) for event in found.events], "next": found.next}
 
 
 @blp.get("/sessions/<id:session_id>/artifacts")
-@auth.required(Reviewer)
+@auth.required(ApiToken)
 @blp.response(200, Artifacts)
-@auditing.reading
+@audit.reading
 def get_artifacts(session_id):
     """Get the artifacts
 
@@ -121,17 +120,17 @@ def get_artifacts(session_id):
     of the agents as they stood at last. Long contents are cut; the events have all of them.
     """
     found = artifacts.Artifacts()
-    for event in timelines.happenings(find(Session, session_id), sorted(artifacts.KINDS)):
+    for event in timeline.happenings(find(Session, session_id), sorted(artifacts.KINDS)):
         found.take(event)
     return found
 
 
 @blp.get("/sessions/<id:session_id>/export")
-@auth.required(Reviewer)
+@auth.required(ApiToken)
 @blp.alt_response(
     200, schema=EXPORT_SHAPE, content_type="application/x-ndjson", description="The session as a file."
 )
-@auditing.reading
+@audit.reading
 def export_session(session_id):
     """Export a session
 
@@ -149,17 +148,17 @@ def export_session(session_id):
 
 
 @blp.get("/sessions/<id:session_id>/recent-activity")
-@auth.required(Reviewer | CandidateKey)
+@auth.required(ApiToken | CandidateKey)
 @blp.arguments(RecentQuery, location="query")
 @blp.response(200, RecentActivity)
-@auditing.reading
+@audit.reading
 def get_recent_activity(query, session_id):
     """Get the recent activity
 
     What arrived in the last minutes, for a candidate who explains a decision.
     """
     session, minutes = find(Session, session_id), query["minutes"]
-    activity = timelines.recent_activity(session, minutes)
+    activity = timeline.recent_activity(session, minutes)
     return {
         "summary": sentence(minutes, activity),
         "recent_activity": activity,
@@ -173,18 +172,18 @@ def _listed(session: Any) -> dict[str, Any]:
     return found | {"test_result": session.submitted_tests()}
 
 
-def _cursor(query: dict[str, Any]) -> timelines.Cursor | None:
+def _cursor(query: dict[str, Any]) -> timeline.Cursor | None:
     if "after" not in query:
         return None
     try:
-        return timelines.Cursor.parse(query["after"])
+        return timeline.Cursor.parse(query["after"])
     except ValueError as error:
         raise invalid("after", str(error)) from None
 
 
 def _event(row: dict[str, Any]) -> dict[str, Any]:
     """An event as it is shown; its envelope goes out as it came, unread."""
-    shown_event = row | {"summary": timelines.summary(row)}
+    shown_event = row | {"summary": timeline.summary(row)}
     if "envelope" in row:
         shown_event["envelope"] = orjson.Fragment(row["envelope"])
     return shown_event
@@ -192,5 +191,5 @@ def _event(row: dict[str, Any]) -> dict[str, Any]:
 
 def _export(session: Session) -> Iterator[bytes]:
     yield orjson.dumps({"session": ReviewedSession().dump(shown(session.id))}) + b"\n"
-    for event in timelines.everything(session):
-        yield timelines.one_line(event["envelope"]).encode() + b"\n"
+    for event in timeline.everything(session):
+        yield timeline.one_line(event["envelope"]).encode() + b"\n"

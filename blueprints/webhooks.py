@@ -1,12 +1,11 @@
 """Webhooks: who is told of events, and what was sent to them."""
 
-import auditing
-import auth
-from auth import caller
+from access import audit, auth
+from access.auth import caller
+from access.idempotency import idempotent
 from blueprints import Blueprint, find, find_among, page, refuses
 from errors import TooManyWebhooks, WebhookDisabled
-from idempotency import idempotent
-from models import Reviewer, Webhook, WebhookDelivery
+from models import ApiToken, Webhook, WebhookDelivery
 from schemas import PageQuery
 from schemas.webhooks import (
     DeletedWebhook,
@@ -24,7 +23,7 @@ blp = Blueprint("Webhooks", __name__, description="Who is told of events, by Sta
 
 
 @blp.get("/webhooks")
-@auth.required(Reviewer)
+@auth.required(ApiToken)
 @blp.arguments(PageQuery, location="query")
 @blp.response(200, Webhooks)
 def list_webhooks(query):
@@ -37,12 +36,12 @@ def list_webhooks(query):
 
 
 @blp.post("/webhooks")
-@auth.required(Reviewer, scope="write")
+@auth.required(ApiToken, scope="write")
 @idempotent
 @refuses(TooManyWebhooks)
 @blp.arguments(NewWebhook)
 @blp.response(201, ShownWebhook)
-@auditing.change(made="webhook")
+@audit.change(made="webhook")
 def create_webhook(data):
     """Create a webhook
 
@@ -56,7 +55,7 @@ def create_webhook(data):
 
 
 @blp.get("/webhooks/<id:webhook_id>")
-@auth.required(Reviewer)
+@auth.required(ApiToken)
 @blp.response(200, OneWebhook)
 def get_webhook(webhook_id):
     """Get a webhook
@@ -67,10 +66,10 @@ def get_webhook(webhook_id):
 
 
 @blp.patch("/webhooks/<id:webhook_id>")
-@auth.required(Reviewer, scope="write")
+@auth.required(ApiToken, scope="write")
 @blp.arguments(WebhookChange)
 @blp.response(200, OneWebhook)
-@auditing.change()
+@audit.change()
 def change_webhook(data, webhook_id):
     """Change a webhook
 
@@ -80,9 +79,9 @@ def change_webhook(data, webhook_id):
 
 
 @blp.delete("/webhooks/<id:webhook_id>")
-@auth.required(Reviewer, scope="write")
+@auth.required(ApiToken, scope="write")
 @blp.response(200, DeletedWebhook)
-@auditing.change()
+@audit.change()
 def delete_webhook(webhook_id):
     """Delete a webhook
 
@@ -93,9 +92,9 @@ def delete_webhook(webhook_id):
 
 
 @blp.post("/webhooks/<id:webhook_id>/rotate-secret")
-@auth.required(Reviewer, scope="write")
+@auth.required(ApiToken, scope="write")
 @blp.response(200, ShownWebhook)
-@auditing.change()
+@audit.change()
 def rotate_secret(webhook_id):
     """Rotate a webhook's secret
 
@@ -107,9 +106,9 @@ def rotate_secret(webhook_id):
 
 
 @blp.post("/webhooks/<id:webhook_id>/test")
-@auth.required(Reviewer, scope="write")
+@auth.required(ApiToken, scope="write")
 @blp.response(202, OneHookDelivery)
-@auditing.change()
+@audit.change()
 def test_webhook(webhook_id):
     """Test a webhook
 
@@ -120,7 +119,7 @@ def test_webhook(webhook_id):
 
 
 @blp.get("/webhooks/<id:webhook_id>/deliveries")
-@auth.required(Reviewer)
+@auth.required(ApiToken)
 @blp.arguments(HookDeliveryQuery, location="query")
 @blp.response(200, HookDeliveries)
 def list_webhook_deliveries(query, webhook_id):
@@ -136,10 +135,10 @@ def list_webhook_deliveries(query, webhook_id):
 
 
 @blp.post("/webhooks/<id:webhook_id>/deliveries/<id:message_id>/redeliver")
-@auth.required(Reviewer, scope="write")
+@auth.required(ApiToken, scope="write")
 @refuses(WebhookDisabled)
 @blp.response(202, OneHookDelivery)
-@auditing.change()
+@audit.change()
 def redeliver(webhook_id, message_id):
     """Deliver again
 

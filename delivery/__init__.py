@@ -4,7 +4,7 @@ A sender raises one of two failures. Their text is for a person who looks at the
 one line, at most `WORDS_LIMIT` characters, with nothing of the settings in it.
 """
 
-from delivery.words import one_line
+from rules.wording import one_line
 
 WORDS_LIMIT = 500
 

@@ -11,18 +11,16 @@ from datetime import datetime
 from email import policy
 from email.headerregistry import Address
 from email.message import EmailMessage
-from email.utils import getaddresses
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
 from delivery import PermanentFailure
-from delivery.words import minutes_in_words, moment_in_words, one_line, shortened
+from rules.mail_addresses import header_address, header_text, parse_sender
+from rules.wording import minutes_in_words, moment_in_words, one_line, shortened
 
 BRIEF_LIMIT = 2000
 NAME_LIMIT = 255
-HEADER_NAME_LIMIT = 80
-SENDER_WANTED = "one address such as Proofstone <no-reply@example.com>"
 LONGEST_LINE = 998  # RFC 5322, 2.1.1
 
 templates = Environment(
@@ -76,19 +74,8 @@ def compose(invitation: Invitation, sender: str, now: datetime) -> EmailMessage:
     return message
 
 
-def parse_sender(text: str) -> Address:
-    """The value of MAIL_FROM as an address; ValueError saying what is wanted for what cannot be a sender."""
-    named = getaddresses([text])
-    if len(named) != 1 or not text.isprintable() or not named[0][1].isascii():
-        raise ValueError(SENDER_WANTED)
-    try:
-        return _address(*named[0])
-    except PermanentFailure:
-        raise ValueError(SENDER_WANTED) from None
-
-
 def _subject(invitation: Invitation) -> str:
-    org_name, title = _in_header(invitation.org_name), _in_header(invitation.assessment_title)
+    org_name, title = header_text(invitation.org_name), header_text(invitation.assessment_title)
     if invitation.is_reminder:
         return f"Reminder: {org_name} has invited you to an assessment: {title}"
     return f"{org_name} invites you to an assessment: {title}"
@@ -138,19 +125,10 @@ def commands(base_url: str, key: str) -> dict[str, str]:
 
 
 def _address(name: str, address: str) -> Address:
-    """A header's address. A domain is written in ASCII (IDNA); a local part beyond ASCII needs SMTPUTF8."""
-    local, _, domain = address.rpartition("@")
-    if not local or not domain or "=?" in address or one_line(address, len(address)).split() != [address]:
-        raise PermanentFailure("The address cannot be written into a mail.")
     try:
-        ascii_domain = domain if domain.isascii() else domain.encode("idna").decode("ascii")
-    except UnicodeError:
-        raise PermanentFailure("The domain of the address is not a valid one.") from None
-    return Address(_in_header(name), local, ascii_domain)
-
-
-def _in_header(text: str) -> str:
-    return one_line(text.replace("=?", "= ?"), HEADER_NAME_LIMIT)
+        return header_address(name, address)
+    except ValueError as error:
+        raise PermanentFailure(str(error)) from None
 
 
 def _encoding(text: str) -> str:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from delivery import DeliveryFailure, PermanentFailure, TemporaryFailure
-from delivery.smtp_url import SmtpServer, parse_smtp_url
+from rules.smtp_url import SmtpServer, parse_smtp_url
 
 TIMEOUT_SECONDS = 20.0
 FILE_NAME_LIMIT = 200

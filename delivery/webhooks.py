@@ -16,10 +16,10 @@ from urllib.parse import SplitResult, urlsplit
 import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
-from delivery.words import one_line
 from models import WebhookDelivery, clock
 from rules import destinations, signatures
 from rules.hook_replies import Reply
+from rules.wording import one_line
 
 CONNECT_SECONDS = 5.0
 READ_SECONDS = 10.0

@@ -14,17 +14,17 @@ from delivery import PermanentFailure, TemporaryFailure, webhooks
 from delivery.mail import Invitation, compose
 from delivery.transports import transport_from
 from models import (
+    BundleUpload,
     CandidateKey,
     DailyTask,
     Delivery,
     Event,
+    FeedEvent,
     IdempotentRequest,
     KeyCount,
-    Occurrence,
     Organization,
     Seal,
     Session,
-    Upload,
     WebhookDelivery,
     audit,
     clock,
@@ -269,13 +269,13 @@ class Worker:
         if DailyTask.take("leftovers"):
             self._clear_up()
         if DailyTask.take("feed"):
-            Occurrence.forget_old()
+            FeedEvent.forget_old()
             WebhookDelivery.forget_old()
         self._day = today
 
     def _clear_up(self) -> None:
         Seal.seal_left_over()
-        Upload.let_go_of_unused()
+        BundleUpload.let_go_of_unused()
         if self.storage is not None:
             self.storage.remove_leftovers(clock.now() - LEFTOVERS_AFTER)
 

@@ -4,13 +4,13 @@ from models.assessments import Assessment, CandidateKey, Issue, KeyCount, Rubric
 from models.audit import AuditChain, AuditEntry
 from models.base import bind, clock, db, folded, new_id
 from models.delivery import Delivery
+from models.feed import Feed, FeedEvent, read_feed
 from models.idempotency import IdempotentRequest
-from models.occurrences import Feed, Occurrence, read_feed
-from models.orgs import Organization, Reviewer
+from models.model_usage import ModelUsage
+from models.orgs import ApiToken, Organization
 from models.privacy import DailyTask, Erasure
-from models.proxying import ModelUsage
 from models.rollups import CohortCount, CohortRollup
-from models.scoring import Score
+from models.scores import Score
 from models.seals import Seal
 from models.service_secrets import ServiceSecret, upload_secret
 from models.sessions import (
@@ -23,14 +23,14 @@ from models.sessions import (
     key_status,
     presented_key,
 )
-from models.submissions import ClientReport, Submission, Upload
+from models.submissions import BundleUpload, ClientReport, Submission
 from models.webhooks import Webhook, WebhookDelivery
 
 # Parents before children.
 TABLES = [
     Organization,
-    Reviewer,
-    Occurrence,
+    ApiToken,
+    FeedEvent,
     Feed,
     Delivery,
     Issue,
@@ -47,7 +47,7 @@ TABLES = [
     Event,
     ModelUsage,
     ClientReport,
-    Upload,
+    BundleUpload,
     Submission,
     Seal,
     ServiceSecret,
@@ -63,10 +63,12 @@ TABLES = [
 
 __all__ = [
     "TABLES",
+    "ApiToken",
     "Arrival",
     "Assessment",
     "AuditChain",
     "AuditEntry",
+    "BundleUpload",
     "CandidateKey",
     "ClientReport",
     "CohortCount",
@@ -77,13 +79,12 @@ __all__ = [
     "Erasure",
     "Event",
     "Feed",
+    "FeedEvent",
     "IdempotentRequest",
     "Issue",
     "KeyCount",
     "ModelUsage",
-    "Occurrence",
     "Organization",
-    "Reviewer",
     "Rubric",
     "RubricVersion",
     "Score",
@@ -92,7 +93,6 @@ __all__ = [
     "Session",
     "SigningKey",
     "Submission",
-    "Upload",
     "Webhook",
     "WebhookDelivery",
     "bind",

@@ -21,8 +21,8 @@ from models.base import (
 )
 from models.compiled import Compiled, Parameter
 from models.delivery import Delivery
-from models.occurrences import Occurrence
-from models.orgs import Organization, Reviewer
+from models.feed import FeedEvent
+from models.orgs import ApiToken, Organization
 from rules import candidate_keys, plans, retention, session_clock
 
 # Thirty letters to the eighth power are 6.6e11 keys: a batch that meets an old key is drawn anew, and ten
@@ -81,7 +81,7 @@ class Issue(Model):
         )
 
     @classmethod
-    def owned_by(cls, caller: Reviewer) -> Query:
+    def owned_by(cls, caller: ApiToken) -> Query:
         return cls.visible_to(caller).where(cls.organization == caller.organization_id)
 
     @classmethod
@@ -149,7 +149,7 @@ class Rubric(Model):
         table_name = "rubrics"
 
     @classmethod
-    def visible_to(cls, caller: Reviewer) -> Query:
+    def visible_to(cls, caller: ApiToken) -> Query:
         return cls.select().where(cls.organization == caller.organization_id, cls.deleted_at.is_null())
 
     @classmethod
@@ -248,13 +248,13 @@ class Assessment(Model):
         return cls.select(cls.id).where(cls.organization == organization, cls.deleted_at.is_null(False))
 
     @classmethod
-    def visible_to(cls, caller: Reviewer) -> Query:
-        """The organization's, with their issues; a candidate's own one comes with the key (auth.py, R3)."""
+    def visible_to(cls, caller: ApiToken) -> Query:
+        """The organization's, with their issues; a candidate's own one comes with the key (access/auth.py, R3)."""
         query = cls.alive().select_extend(Issue).join(Issue, peewee.JOIN.LEFT_OUTER)
         return query.where(cls.organization == caller.organization_id)
 
     @classmethod
-    def open(cls, reviewer: Reviewer, **values: Any) -> "Assessment":
+    def open(cls, reviewer: ApiToken, **values: Any) -> "Assessment":
         """Create an assessment within the month's quota.
 
         Raises Invalid for an unknown issue or rubric (R8), or where neither brief nor issue is given, and
@@ -271,11 +271,11 @@ class Assessment(Model):
                 raise invalid("taskBrief", "Required when issueId is not provided.")
             cls.require_quota(organization)
             assessment = cls.create(organization=organization, issue=issue, rubric=rubric, **values)
-            Occurrence.tell(organization.id, "assessment.created", {"assessmentId": assessment.id})
+            FeedEvent.publish(organization.id, "assessment.created", {"assessmentId": assessment.id})
         return assessment
 
     @staticmethod
-    def referred(model: Any, member: str, given: Any, reviewer: Reviewer) -> Any:
+    def referred(model: Any, member: str, given: Any, reviewer: ApiToken) -> Any:
         """The row that a request's member names, or None for None; Invalid where the reviewer cannot use it (R8)."""
         if given is None:
             return None
@@ -307,17 +307,17 @@ class Assessment(Model):
         Assessment.update(deleted_at=clock.now()).where(Assessment.id == self.id).execute()
 
     @classmethod
-    def shared_by(cls, caller: Reviewer) -> Query:
+    def shared_by(cls, caller: ApiToken) -> Query:
         """What the organization can issue keys to, with what that takes to know, held against a deletion."""
         return locked(cls._issued_by(caller), "FOR SHARE")
 
     @classmethod
-    def held_by(cls, caller: Reviewer) -> Query:
+    def held_by(cls, caller: ApiToken) -> Query:
         """As `shared_by`, by one at a time."""
         return locked(cls._issued_by(caller))
 
     @classmethod
-    def _issued_by(cls, caller: Reviewer) -> Query:
+    def _issued_by(cls, caller: ApiToken) -> Query:
         query = cls.alive().select(cls.id, cls.organization, cls.expires_in_days)
         return query.where(cls.organization == caller.organization_id)
 
@@ -335,7 +335,7 @@ class Assessment(Model):
         rows = [CandidateKey.row(**candidate) for candidate in candidates]
         same = self._given_to_keys(clock.now())
         told = [{"candidateId": row["id"], "assessmentId": self.id, "status": "pending"} for row in rows]
-        Occurrence.tell(self.organization_id, "key.created", *told)
+        FeedEvent.publish(self.organization_id, "key.created", *told)
         invitations = [(row["invitation_id"], row["id"]) for row in rows if row["invitation_id"]]
         Delivery.enqueue_invitations(self.organization, invitations, org_name or self.organization.shown_name)
         KeyCount.change_by(len(rows), self.organization_id, self.id)
@@ -378,7 +378,7 @@ class CandidateKey(Model):
 
     organization_id: Any
     assessment_id: Any
-    own_session_id: Any  # of a key that has authenticated (auth.py): its session's, or None
+    own_session_id: Any  # of a key that has authenticated (access/auth.py): its session's, or None
     organization = peewee.ForeignKeyField(Organization, index=False)
     assessment = peewee.ForeignKeyField(Assessment, index=False)
     key = peewee.TextField(unique=True)
@@ -437,11 +437,11 @@ class CandidateKey(Model):
         return query.where(cls.revoked_at.is_null(), Assessment.deleted_at.is_null())
 
     @classmethod
-    def visible_to(cls, caller: Reviewer) -> Query:
+    def visible_to(cls, caller: ApiToken) -> Query:
         return cls.alive().where(cls.organization == caller.organization_id)
 
     @classmethod
-    def of_organization(cls, caller: Reviewer) -> Query:
+    def of_organization(cls, caller: ApiToken) -> Query:
         """All of the organization's, the revoked ones and those of deleted assessments too."""
         query = cls.select(cls, Assessment, Organization).join(Assessment).switch(cls).join(Organization)
         return query.where(cls.organization == caller.organization_id)

@@ -7,7 +7,7 @@ import peewee
 
 from models.assessments import CandidateKey
 from models.base import BytesField, Model, Query, db, insert_rows, locked
-from models.orgs import Organization, Reviewer
+from models.orgs import ApiToken, Organization
 from rules import audit_chain
 from rules.instants import text_of
 
@@ -24,7 +24,7 @@ class Actor(NamedTuple):
 
     @classmethod
     def of(cls, caller: Any) -> "Actor":
-        if isinstance(caller, Reviewer):
+        if isinstance(caller, ApiToken):
             return cls("reviewer", caller.id, caller.name)
         return cls("candidate", caller.id)
 
@@ -76,7 +76,7 @@ class AuditEntry(Model):
         insert_rows(cls, [row | facts])
 
     @classmethod
-    def visible_to(cls, caller: Reviewer) -> Query:
+    def visible_to(cls, caller: ApiToken) -> Query:
         return cls.select().where(cls.organization == caller.organization_id)
 
     def facts(self) -> dict[str, Any]:

@@ -267,7 +267,12 @@ def _sqlite(options: dict[str, Any]) -> Sqlite:
     path = options.pop("database")
     # Keys lie in it as text: a folder made here is this user's alone.
     Path(path).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    pragmas = {"journal_mode": "wal", "synchronous": "full", "foreign_keys": 1, "busy_timeout": LOCK_SECONDS * 1000}
+    pragmas = {
+        "journal_mode": "wal",
+        "synchronous": "full",
+        "foreign_keys": 1,
+        "busy_timeout": LOCK_SECONDS * 1000,
+    }
     # The pool hands a connection from thread to thread, though never to two at once.
     shared = {"check_same_thread": False, "max_connections": None}
     return Sqlite(path, pragmas=pragmas, timeout=LOCK_SECONDS, **(shared | options))

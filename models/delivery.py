@@ -8,9 +8,9 @@ import peewee
 
 from errors import NotFailed
 from models.base import Model, Query, TimestampField, clock, db, insert_rows
+from models.feed import FeedEvent
 from models.leases import LEASE, Leased
-from models.occurrences import Occurrence
-from models.orgs import Organization, Reviewer
+from models.orgs import ApiToken, Organization
 from rules.deliveries import pause_after
 
 INVITATION, REMINDER, REMOVAL = "invitation", "reminder", "removal"
@@ -57,7 +57,7 @@ class Delivery(Leased, Model):
         insert_rows(cls, [{"subject_id": key_id}], **same)
 
     @classmethod
-    def visible_to(cls, caller: Reviewer) -> Query:
+    def visible_to(cls, caller: ApiToken) -> Query:
         """The messages to the organization's candidates."""
         return cls.select().where(
             cls.organization == caller.organization_id, cls.kind.in_((INVITATION, REMINDER))
@@ -177,7 +177,7 @@ class Delivery(Leased, Model):
 
     def _tell(self, state: str) -> None:
         data = {"candidateId": self.subject_id, "inviteId": self.id, "state": state}
-        Occurrence.tell(self.organization_id, TOLD[state], data)
+        FeedEvent.publish(self.organization_id, TOLD[state], data)
 
 
 def _to_candidate(kind: str, organization_id: Any, org_name: str) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import peewee
 from errors import InProgress, KeyReused
 from models.assessments import CandidateKey
 from models.base import LOCK_SECONDS, Model, Query, clock, db, is_postgres
-from models.orgs import Reviewer
+from models.orgs import ApiToken
 
 KEPT = timedelta(hours=24)
 PATIENCE_SECONDS = 10
@@ -40,7 +40,7 @@ class IdempotentRequest(Model):
     request: method, path and body. `answer` is the body's text without secrets.
     """
 
-    reviewer = peewee.ForeignKeyField(Reviewer)
+    reviewer = peewee.ForeignKeyField(ApiToken)
     fingerprint = peewee.TextField()
     digest = peewee.TextField()
     status = peewee.IntegerField(null=True)
@@ -52,7 +52,7 @@ class IdempotentRequest(Model):
 
     @classmethod
     @contextmanager
-    def turn(cls, reviewer: Reviewer, key: str, digest: str) -> Iterator["IdempotentRequest"]:
+    def turn(cls, reviewer: ApiToken, key: str, digest: str) -> Iterator["IdempotentRequest"]:
         """A transaction around the work of a request, which is the only one with its key meanwhile.
 
         The row has the first answer, or none where the work is the caller's to do and to `keep`. What is raised
@@ -67,7 +67,7 @@ class IdempotentRequest(Model):
             yield found
 
     @classmethod
-    def _claimed(cls, reviewer: Reviewer, key: str, digest: str) -> "IdempotentRequest":
+    def _claimed(cls, reviewer: ApiToken, key: str, digest: str) -> "IdempotentRequest":
         _limit_waiting(f"'{PATIENCE_SECONDS}s'")
         fingerprint = hashlib.sha256(key.encode()).hexdigest()
         same = (cls.reviewer == reviewer) & (cls.fingerprint == fingerprint)
@@ -97,7 +97,7 @@ class IdempotentRequest(Model):
     @classmethod
     def of_person(cls, key: CandidateKey, session: Any) -> Query:
         """The answers that have an entry about the candidate: ids appear in them as texts."""
-        colleagues = Reviewer.select(Reviewer.id).where(Reviewer.organization == key.organization_id)
+        colleagues = ApiToken.select(ApiToken.id).where(ApiToken.organization == key.organization_id)
         return cls.select().where(cls.reviewer.in_(colleagues), cls.answer.contains(str(key.id)))
 
     @classmethod

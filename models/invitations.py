@@ -24,7 +24,7 @@ from errors import (
 from models.assessments import Assessment, CandidateKey, Rubric
 from models.base import Query, clock, db, locked, new_id
 from models.delivery import Delivery
-from models.orgs import Reviewer
+from models.orgs import ApiToken
 from models.sessions import Session, key_records
 
 LONGEST_EXPIRY = timedelta(days=365)
@@ -49,7 +49,7 @@ ROWS_AT_A_TIME = 500
 # Assessments
 
 
-def change_assessment(assessment: Assessment, reviewer: Reviewer, values: dict[str, Any]) -> None:
+def change_assessment(assessment: Assessment, reviewer: ApiToken, values: dict[str, Any]) -> None:
     """Change an assessment; what candidates are shown only while no key of it is redeemed.
 
     Raises AlreadyBegun, naming what cannot change any more, and Invalid for an unknown rubric or for a reminder that

@@ -39,7 +39,7 @@ class Organization(Model):
         with db.atomic():
             organization = cls.create(name=name, plan=plan)
             organization.subscribe("trialing" if plan == "trial" else "active")
-            _, token = Reviewer.issue(organization, "First token", "write")
+            _, token = ApiToken.issue(organization, "First token", "write")
         return organization, token
 
     def subscribe(self, state: str | None, trial_ends_at: datetime | None = None) -> None:
@@ -74,7 +74,7 @@ class Organization(Model):
         locked(Organization.select(Organization.id).where(Organization.id == self.id)).execute()
 
 
-class Reviewer(Model):
+class ApiToken(Model):
     """Someone, or some script, who may call the API for an organization, known by one token.
 
     Of the token only its fingerprint is kept. A token is revoked rather than deleted.
@@ -96,7 +96,7 @@ class Reviewer(Model):
     @classmethod
     def issue(
         cls, organization: Organization, name: str, scope: str, expires_at: datetime | None = None
-    ) -> tuple["Reviewer", str]:
+    ) -> tuple["ApiToken", str]:
         """Create a reviewer and the token, which is shown now and never again."""
         token = tokens.make()
         reviewer = cls.create(
@@ -110,7 +110,7 @@ class Reviewer(Model):
         return reviewer, token
 
     @classmethod
-    def by_token(cls, token: str) -> "Reviewer | None":
+    def by_token(cls, token: str) -> "ApiToken | None":
         """Whom the token names, with the organization, if it is valid now."""
         if not tokens.is_well_formed(token):
             return None
@@ -121,7 +121,7 @@ class Reviewer(Model):
         return cls.select().where(cls.revoked_at.is_null(), cls.expires_at.is_null() | (cls.expires_at > now))
 
     @classmethod
-    def visible_to(cls, caller: "Reviewer") -> Query:
+    def visible_to(cls, caller: "ApiToken") -> Query:
         return cls.select().where(cls.organization == caller.organization_id, cls.revoked_at.is_null())
 
     @property
@@ -142,7 +142,7 @@ class Reviewer(Model):
         if self.last_used_at is None or abs(now - self.last_used_at) >= LAST_USE_PRECISION:
             try:
                 with db.atomic():
-                    Reviewer.update(last_used_at=now).where(Reviewer.id == self.id).execute()
+                    ApiToken.update(last_used_at=now).where(ApiToken.id == self.id).execute()
             except peewee.DatabaseError as error:
                 # Neither a full disk nor a server that only reads keeps anybody from reading.
                 if errors.meaning_of(error) is None:
@@ -155,19 +155,19 @@ class Reviewer(Model):
             now = clock.now()
             if self.scope == "write" and not even_the_last and not self._others_may_write(now):
                 raise LastWriteToken()
-            Reviewer.update(revoked_at=now).where(Reviewer.id == self.id).execute()
+            ApiToken.update(revoked_at=now).where(ApiToken.id == self.id).execute()
 
     def _others_may_write(self, now: datetime) -> bool:
-        others = Reviewer.valid(now).where(
-            Reviewer.organization == self.organization, Reviewer.scope == "write", Reviewer.id != self.id
+        others = ApiToken.valid(now).where(
+            ApiToken.organization == self.organization, ApiToken.scope == "write", ApiToken.id != self.id
         )
         return others.exists()
 
 
 def _by_fingerprint() -> Query:
-    query = Reviewer.valid(Parameter("now", Reviewer.expires_at)).select_extend(Organization)
+    query = ApiToken.valid(Parameter("now", ApiToken.expires_at)).select_extend(Organization)
     return query.join(Organization).where(
-        Reviewer.fingerprint == Parameter("fingerprint", Reviewer.fingerprint)
+        ApiToken.fingerprint == Parameter("fingerprint", ApiToken.fingerprint)
     )
 
 

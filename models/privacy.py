@@ -13,13 +13,13 @@ import peewee
 from models.assessments import Assessment, CandidateKey
 from models.base import Model, Query, clock, db, locked
 from models.delivery import Delivery
+from models.feed import FeedEvent
 from models.idempotency import IdempotentRequest
-from models.occurrences import Occurrence
-from models.orgs import Organization, Reviewer
-from models.scoring import Score
+from models.orgs import ApiToken, Organization
+from models.scores import Score
 from models.seals import Seal
 from models.sessions import Consent, Event, Session, SigningKey
-from models.submissions import ClientReport, Submission, Upload
+from models.submissions import BundleUpload, ClientReport, Submission
 from models.webhooks import WebhookDelivery
 from rules import retention
 
@@ -58,7 +58,10 @@ PARTS = (
     ),
     Part("submissions", Submission, "What you submitted: changes and names of files.", Submission.created_at),
     Part(
-        "uploads", Upload, "Bundles of your workspace, or places that were made for them.", Upload.created_at
+        "uploads",
+        BundleUpload,
+        "Bundles of your workspace, or places that were made for them.",
+        BundleUpload.created_at,
     ),
     Part("scores", Score, None, Score.created_at),
     Part("messages", Delivery, "Invitations that were sent to you.", Delivery.created_at),
@@ -96,7 +99,7 @@ class Erasure(Model):
     organization = peewee.ForeignKeyField(Organization)
     key = peewee.ForeignKeyField(CandidateKey, unique=True)
     kind = peewee.TextField()
-    reviewer = peewee.ForeignKeyField(Reviewer, null=True)
+    reviewer = peewee.ForeignKeyField(ApiToken, null=True)
     session_id = peewee.UUIDField(null=True)
     counts = peewee.JSONField()
 
@@ -104,7 +107,7 @@ class Erasure(Model):
         table_name = "erasures"
 
 
-def erase(key: CandidateKey, reviewer: Reviewer | None = None) -> Erasure:
+def erase(key: CandidateKey, reviewer: ApiToken | None = None) -> Erasure:
     """Erase what is held of a candidate, all of it or nothing; a second time answers the first receipt.
 
     The session is closed, and its numbers are derived, before its events go. `reviewer` is who wants it; None for
@@ -124,7 +127,7 @@ def erase(key: CandidateKey, reviewer: Reviewer | None = None) -> Erasure:
             session_id=session and session.id,
             counts={part.name: part.model.erase_of(key, session) for part in PARTS},
         )
-        Occurrence.tell(key.organization_id, "candidate.erased", _told(key, receipt))
+        FeedEvent.publish(key.organization_id, "candidate.erased", _told(key, receipt))
         return receipt
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import peewee
 
-from models import pieces
+from models import batches
 from models.assessments import CandidateKey
 from models.base import BytesField, Model, Query, db, insert_rows
 from models.sessions import Event, Session
@@ -70,7 +70,7 @@ class Seal(Model):
             unsealed = without_seal().where(Event.session == session_id)
             head = session.seal_head or seals.beginning(str(session_id))
             rows: list[dict[str, Any]] = []
-            for seq, event_id, received_at, envelope in pieces.piece(unsealed, Event.seq, Event.size):
+            for seq, event_id, received_at, envelope in batches.piece(unsealed, Event.seq, Event.size):
                 head = seals.seal(head, seq, text_of(received_at), digest(envelope))
                 position = session.sealed_count + len(rows) + 1
                 rows.append(cls._row(session_id, position, seq, event_id, head))
@@ -111,7 +111,7 @@ class Seal(Model):
             Event, peewee.JOIN.LEFT_OUTER, on=(Event.seq == cls.event_seq) & (Event.session == session)
         )
         query = query.where(cls.session == session, cls.position <= last)
-        for position, seq, received_at, envelope, head in pieces.rows(query, cls.position, Event.size):
+        for position, seq, received_at, envelope, head in batches.rows(query, cls.position, Event.size):
             present = envelope is not None
             arrived, content = (text_of(received_at), digest(envelope)) if present else (None, None)
             yield seals.Sealed(position, seq, arrived, content, head)

@@ -23,7 +23,7 @@ from errors import (
     TimeIsOver,
     Unauthenticated,
 )
-from models import pieces
+from models import batches
 from models.assessments import Assessment, CandidateKey
 from models.audit import SERVICE, AuditEntry
 from models.base import (
@@ -39,7 +39,7 @@ from models.base import (
 )
 from models.compiled import Compiled, Parameter
 from models.delivery import Delivery
-from models.occurrences import Occurrence
+from models.feed import FeedEvent
 from models.orgs import Organization
 from models.rollups import CohortRollup
 from rules import candidate_keys, envelopes, event_chain, metrics, retention, session_clock, summaries
@@ -287,7 +287,7 @@ class Session(Model):
         there already).
 
         Raises SessionClosed more than 24 hours after the close (R18), and Unauthenticated where the session's key is
-        revoked, since who brings one event may be remembered only (auth.py). Which it is, is decided under a lock
+        revoked, since who brings one event may be remembered only (access/auth.py). Which it is, is decided under a lock
         against the close; single events of an open session share it, and do not wait for each other.
         """
         # Before the lock, since to judge signatures takes time.
@@ -525,7 +525,7 @@ class Session(Model):
         return {"sessionId": self.id, "candidateId": self.key_id, "assessmentId": self.assessment_id}
 
     def _tell(self, kind: str, status: str) -> None:
-        Occurrence.tell(self.organization_id, kind, self.ids | {"status": status})
+        FeedEvent.publish(self.organization_id, kind, self.ids | {"status": status})
 
     def take_turn(self) -> "Session":
         """The row as it is now, held until the transaction ends."""
@@ -646,7 +646,7 @@ class Event(peewee.Model, GoesWithSession):
         """Judge the signatures that were left for later; returns how many."""
         waiting = cls.select(cls.seq, cls.session, cls.envelope).where(cls.verdict.is_null())
         count = 0
-        for seq, session_id, envelope in pieces.rows(waiting, cls.seq, cls.size):
+        for seq, session_id, envelope in batches.rows(waiting, cls.seq, cls.size):
             verdict = event_chain.verify(envelope, SigningKey.of(session_id))
             count += cls.update(verdict=verdict).where(cls.seq == seq).execute()
         return count
@@ -655,7 +655,7 @@ class Event(peewee.Model, GoesWithSession):
     def timeline(cls, session: Session) -> Iterator[tuple[int, dict[str, Any]]]:
         """(nanoseconds, envelope) of the events that count."""
         counting = cls.select(cls.seq, cls.time_ns, cls.envelope).where(cls.session == session, ~cls.late)
-        for _, time_ns, envelope in pieces.rows(counting, cls.seq, cls.size):
+        for _, time_ns, envelope in batches.rows(counting, cls.seq, cls.size):
             yield time_ns, json.loads(envelope)
 
 

@@ -47,7 +47,7 @@ class ClientReport(Model, GoesWithSession):
         return list(cls.select().where(cls.session == session).order_by(cls.created_at, cls.id))
 
 
-class Upload(Model):
+class BundleUpload(Model):
     """A place in the store for one bundle. Each call gets one of its own; many are never used."""
 
     session_id: Any
@@ -59,7 +59,7 @@ class Upload(Model):
         table_name = "uploads"
 
     @classmethod
-    def open(cls, session: Session, object_key: str) -> "Upload":
+    def open(cls, session: Session, object_key: str) -> "BundleUpload":
         """A new place, for an hour; AssessmentClosed where the session takes no bundle any more (R18)."""
         now = clock.now()
         with db.atomic():
@@ -133,7 +133,7 @@ class Submission(Model, GoesWithSession):
     session_id: Any
     upload_id: Any
     session = peewee.ForeignKeyField(Session, index=False)
-    upload = peewee.ForeignKeyField(Upload, null=True)
+    upload = peewee.ForeignKeyField(BundleUpload, null=True)
     verdict = peewee.TextField()
     bundle_size = peewee.BigIntegerField()
     bundle_sha256 = peewee.TextField()
@@ -159,12 +159,18 @@ class Submission(Model, GoesWithSession):
     @classmethod
     def current(cls, session: Session) -> "Submission | None":
         """The latest verified submission of a session."""
-        verified = cls.select(cls, Upload).join(Upload).where(cls.session == session, cls.is_verified())
+        verified = (
+            cls.select(cls, BundleUpload).join(BundleUpload).where(cls.session == session, cls.is_verified())
+        )
         return verified.order_by(cls.created_at.desc(), cls.id.desc()).first()
 
     @classmethod
     def keep(
-        cls, session: Session, upload: Upload | None, found: tuple[int, str] | None, told: dict[str, Any]
+        cls,
+        session: Session,
+        upload: BundleUpload | None,
+        found: tuple[int, str] | None,
+        told: dict[str, Any],
     ) -> "Submission":
         """Keep what a client submitted; `found` is size and SHA-256 of what lies in the store, None for nothing.
 
@@ -176,7 +182,7 @@ class Submission(Model, GoesWithSession):
             held.require_person()
             require_open(held, clock.now())
             # What lay there may have been let go of since it was looked at.
-            upload = upload and Upload.get_or_none(Upload.id == upload.id)
+            upload = upload and BundleUpload.get_or_none(BundleUpload.id == upload.id)
             found = found if upload else None
             before = cls.current(session)
             verdict = _verdict(found, (told["bundle_size"], told["bundle_sha256"].lower()))

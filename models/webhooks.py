@@ -12,9 +12,9 @@ from errors import TooManyWebhooks, WebhookDisabled
 from models.assessments import CandidateKey
 from models.audit import SERVICE, AuditEntry
 from models.base import Model, Query, TimestampField, clock, db, insert_rows, locked, new_id
+from models.feed import KEPT, Feed, FeedEvent
 from models.leases import LEASE, Leased
-from models.occurrences import KEPT, Feed, Occurrence
-from models.orgs import Organization, Reviewer
+from models.orgs import ApiToken, Organization
 from rules import hook_replies, signatures
 from rules.hook_replies import Reply
 from rules.instants import text_of
@@ -57,7 +57,7 @@ class Webhook(Model):
         return cls.select().where(cls.deleted_at.is_null())
 
     @classmethod
-    def visible_to(cls, caller: Reviewer) -> Query:
+    def visible_to(cls, caller: ApiToken) -> Query:
         return cls.alive().where(cls.organization == caller.organization_id)
 
     @classmethod
@@ -181,12 +181,12 @@ class WebhookDelivery(Leased, Model):
     # Making them
 
     @classmethod
-    def enqueue(cls, organization_id: Any, occurrences: list[Occurrence]) -> None:
+    def enqueue(cls, organization_id: Any, feed_events: list[FeedEvent]) -> None:
         """Queue these events for every receiver that wants them, in the transaction that numbers them."""
         hooks = Webhook.alive().where(
             Webhook.organization == organization_id, Webhook.disabled_reason.is_null()
         )
-        rows = [row for hook in hooks for row in _rows(hook, occurrences)]
+        rows = [row for hook in hooks for row in _rows(hook, feed_events)]
         for batch in peewee.chunked(rows, 100):
             insert_rows(cls, batch)
 
@@ -288,7 +288,7 @@ WebhookDelivery.add_index(
 
 def publish_new() -> int:
     """Number the events that were committed since the last time, and queue them for the receivers; returns how many."""
-    waiting: Any = Occurrence.waiting().select(Occurrence.organization).distinct().tuples()
+    waiting: Any = FeedEvent.waiting().select(FeedEvent.organization).distinct().tuples()
     return sum(_publish(organization_id) for (organization_id,) in list(waiting))
 
 
@@ -306,8 +306,8 @@ def _publish_some(organization_id: Any) -> int:
     return len(fresh)
 
 
-def _rows(hook: Webhook, occurrences: list[Occurrence]) -> Iterable[dict[str, Any]]:
-    wanted = [occurrence for occurrence in occurrences if hook.wants(occurrence.type)]
+def _rows(hook: Webhook, feed_events: list[FeedEvent]) -> Iterable[dict[str, Any]]:
+    wanted = [occurrence for occurrence in feed_events if hook.wants(occurrence.type)]
     people = _people(wanted) if hook.include_personal else {}
     for occurrence in wanted:
         person = people.get(occurrence.candidate_id)
@@ -322,10 +322,10 @@ def _rows(hook: Webhook, occurrences: list[Occurrence]) -> Iterable[dict[str, An
         }
 
 
-def _people(occurrences: list[Occurrence]) -> dict[str, dict[str, str | None]]:
+def _people(feed_events: list[FeedEvent]) -> dict[str, dict[str, str | None]]:
     """Names and addresses by candidates' ids. Their rows are held, so that no erasure comes between reading a name
     and writing it down."""
-    ids = {occurrence.candidate_id for occurrence in occurrences} - {None}
+    ids = {occurrence.candidate_id for occurrence in feed_events} - {None}
     keys = locked(
         CandidateKey.select().where(CandidateKey.id.in_(ids)).order_by(CandidateKey.id), "FOR SHARE"
     )

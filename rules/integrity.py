@@ -59,7 +59,9 @@ _INVALID = (
 )
 
 
-ERASED = Fact("erased", [], 0, "The candidate's data was erased; the seals went with the events that they closed.")
+ERASED = Fact(
+    "erased", [], 0, "The candidate's data was erased; the seals went with the events that they closed."
+)
 
 
 def facts(breaks: Iterable[tuple[Break, str | None]], chain: Chain, invalid: Iterable[str]) -> list[Fact]:

@@ -163,13 +163,13 @@ def _as_it_is(field: fields.Field) -> frozenset[type] | None:
     if serialize is fields.UUID._serialize:
         # What writes JSON here writes them too, in a tenth of the time that text takes.
         return _NOTHING | {uuid.UUID}
-    if serialize is Moment._serialize:
+    if serialize is Timestamp._serialize:
         return _NOTHING
     return _NOTHING | {bool, int, float, str, dict, list} if serialize is fields.Field._serialize else None
 
 
 def _converter(field: fields.Field) -> Callable[[Any], Any]:
-    if isinstance(field, Moment):
+    if isinstance(field, Timestamp):
         return _of_neighbours(moment)
     return lambda value: field._serialize(value, None, None)
 
@@ -230,7 +230,7 @@ class Body(Schema):
         return {name: value for name, value in data.items() if value is not None or name in clearing}
 
 
-class Moment(fields.Field):
+class Timestamp(fields.Field):
     """A moment in UTC with milliseconds, `2026-04-01T09:00:00.000Z` (R25)."""
 
     def __init__(self, **kwargs: Any):
@@ -241,7 +241,7 @@ class Moment(fields.Field):
         return None if value is None else moment(value)
 
 
-class Instant(fields.Field):
+class TimestampInput(fields.Field):
     """A moment on its way in: RFC 3339 in any offset; inside in UTC with whole milliseconds."""
 
     def __init__(self, **kwargs: Any):

@@ -4,9 +4,9 @@ from marshmallow import fields, validate
 
 from rules import phases, stretches
 from rules.cohorts import METRICS
-from schemas import Filter, Id, Limit, Moment, Schema, described
+from schemas import Filter, Id, Limit, Schema, Timestamp, described
 from schemas.keys import STATUSES
-from schemas.timeline import EVENT_ID, Instant
+from schemas.timeline import EVENT_ID, EventTime
 
 METRIC_NAMES = [metric.name for metric in METRICS]
 _PAUSE_MINUTES = phases.LONGEST_PAUSE_MS // 60_000
@@ -38,8 +38,8 @@ class Stretch(Schema):
     """A part of a session: a sitting, or what one prompt led to."""
 
     event_id = fields.String(metadata=described("Its first event's id.", EVENT_ID))
-    began_at = Instant(attribute="began", metadata=described("Its first event."))
-    ended_at = Instant(attribute="ended", metadata=described("Its last event."))
+    began_at = EventTime(attribute="began", metadata=described("Its first event."))
+    ended_at = EventTime(attribute="ended", metadata=described("Its last event."))
     duration_ms = fields.Integer(metadata=described("The time between them.", 3600000))
     events = fields.Integer(metadata=described("Events.", 310))
     prompts = fields.Integer(metadata=described("Prompts.", 9))
@@ -101,7 +101,7 @@ class Check(Schema):
     """A command or test run that failed, or that ended an error episode."""
 
     event_id = fields.String(metadata=described("The event's id.", EVENT_ID))
-    ts = Instant(attribute="time", metadata=described("When, by the candidate's clock."))
+    ts = EventTime(attribute="time", metadata=described("When, by the candidate's clock."))
     command = fields.String(allow_none=True, metadata=described("The command, on one line.", "go test ./..."))
     output = fields.String(
         allow_none=True,
@@ -275,7 +275,7 @@ class TopCandidate(Schema):
     status = fields.String(
         metadata=described("Where the candidate stands.", "completed", enum=list(STATUSES[1:]))
     )
-    completed_at = Moment(allow_none=True, metadata=described("When the candidate completed."))
+    completed_at = Timestamp(allow_none=True, metadata=described("When the candidate completed."))
     value = fields.Raw(
         metadata=described("The value; times in ms, ratios with three decimals.", 1.25, type="number")
     )

@@ -5,7 +5,7 @@ from typing import Any
 import marshmallow as ma
 from marshmallow import fields, validate
 
-from schemas import Body, Count, Deleted, Dollars, Id, Moment, RepositoryUrl, Schema, Text, described
+from schemas import Body, Count, Deleted, Dollars, Id, RepositoryUrl, Schema, Text, Timestamp, described
 from schemas.briefs import StructuredBrief
 from schemas.issues import Issue
 
@@ -185,8 +185,8 @@ class Assessment(Schema):
     rubric_id = Id(allow_none=True, metadata=described("The rubric that sessions are scored against."))
     time_limit_minutes = fields.Integer(allow_none=True, metadata=described("Time limit in minutes.", 90))
     expires_in_days = fields.Integer(metadata=described("Days before generated keys expire.", 7))
-    created_at = Moment(metadata=described("When it was created."))
-    updated_at = Moment(metadata=described("When it was last changed."))
+    created_at = Timestamp(metadata=described("When it was created."))
+    updated_at = Timestamp(metadata=described("When it was last changed."))
 
 
 class Task(Schema):

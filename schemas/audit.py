@@ -2,7 +2,7 @@
 
 from marshmallow import fields, validate
 
-from schemas import Id, Instant, Moment, PageOf, PageQuery, Schema, described
+from schemas import Id, PageOf, PageQuery, Schema, Timestamp, TimestampInput, described
 
 ACTORS = ("reviewer", "candidate", "command", "worker", "service")
 
@@ -16,8 +16,8 @@ class AuditQuery(PageQuery):
     )
     actor_id = Id(metadata=described("Only what was done with this token or key."))
     subject_id = Id(metadata=described("Only what was done to this, or read of it."))
-    since = Instant(metadata=described("Only what happened then or later."))
-    until = Instant(metadata=described("Only what happened before."))
+    since = TimestampInput(metadata=described("Only what happened then or later."))
+    until = TimestampInput(metadata=described("Only what happened before."))
     format = fields.String(
         load_default="json",
         validate=validate.OneOf(["json", "jsonl"]),
@@ -60,7 +60,7 @@ class AuditEntry(Schema):
     request_id = fields.String(
         allow_none=True, metadata=described("The request's id: `X-Request-Id`, or one of our own.", "req-1")
     )
-    created_at = Moment(metadata=described("When."))
+    created_at = Timestamp(metadata=described("When."))
     position = fields.Integer(
         allow_none=True, metadata=described("Its place in the chain; null until it is chained.", 1)
     )

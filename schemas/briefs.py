@@ -39,7 +39,9 @@ class StructuredBrief(Body):
         10_000, metadata=described("The situation.", "Customers say that orders vanish on busy days.")
     )
     codebase = fields.Nested(Codebase, metadata=described("The code to work on."))
-    phases = fields.List(fields.Nested(BriefPhase), validate=MOST, metadata=described("The steps of the work."))
+    phases = fields.List(
+        fields.Nested(BriefPhase), validate=MOST, metadata=described("The steps of the work.")
+    )
     evaluation = sentences("What is looked at.", "How you found the cause.")
     ground_rules = sentences("What holds while working.", "AI tools are allowed.")
     deliverables = sentences("What is handed in.", "A fix with a test.")

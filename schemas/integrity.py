@@ -2,7 +2,7 @@
 
 from marshmallow import fields
 
-from schemas import EXAMPLE_ID, Moment, Schema, described
+from schemas import EXAMPLE_ID, Schema, Timestamp, described
 from schemas.sessions import SealHead
 
 
@@ -104,7 +104,7 @@ class BundleFile(Schema):
 class SubmissionFacts(Schema):
     """What was submitted, and whether it is in the store as the client told."""
 
-    submitted_at = Moment(attribute="created_at", metadata=described("When it was submitted."))
+    submitted_at = Timestamp(attribute="created_at", metadata=described("When it was submitted."))
     verdict = fields.String(
         metadata=described(
             "`verified`, `mismatch` or `missing`.", "verified", enum=["verified", "mismatch", "missing"]

@@ -5,7 +5,7 @@ from typing import Any
 import marshmallow as ma
 from marshmallow import fields, validate
 
-from schemas import Body, Count, Id, Instant, Moment, PageOf, PageQuery, Schema, described
+from schemas import Body, Count, Id, PageOf, PageQuery, Schema, Timestamp, TimestampInput, described
 
 STATES = ("queued", "sent", "saved", "failed", "canceled")
 KINDS = ("invitation", "reminder")
@@ -14,7 +14,7 @@ KINDS = ("invitation", "reminder")
 class NewExpiry(Body):
     """Until when the key can be redeemed: a moment, or a number of days."""
 
-    expires_at = Instant(
+    expires_at = TimestampInput(
         metadata=described("The moment; in the future, and at most 365 days from now. Instead of `days`.")
     )
     days = Count(1, 365, metadata=described("Days after the present expiry.", 7))
@@ -30,7 +30,7 @@ class NewExpiry(Body):
 class ReopenedExpiry(Body):
     """Until when the key can be redeemed; with neither, for the assessment's `expiresInDays`."""
 
-    expires_at = Instant(
+    expires_at = TimestampInput(
         metadata=described("The moment; in the future, and at most 365 days from now. Instead of `days`.")
     )
     days = Count(1, 365, metadata=described("Days from now.", 7))
@@ -113,9 +113,9 @@ class Delivery(Schema):
     last_error = fields.String(
         allow_none=True, metadata=described("The mail server's last words.", "550 5.1.1 No such user")
     )
-    next_try_at = Moment(allow_none=True, metadata=described("When it is tried next; null if it is not."))
-    sent_at = Moment(allow_none=True, metadata=described("When the mail server took it."))
-    created_at = Moment(metadata=described("When it was queued."))
+    next_try_at = Timestamp(allow_none=True, metadata=described("When it is tried next; null if it is not."))
+    sent_at = Timestamp(allow_none=True, metadata=described("When the mail server took it."))
+    created_at = Timestamp(metadata=described("When it was queued."))
 
 
 class DeliveryQuery(PageQuery):

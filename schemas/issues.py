@@ -7,12 +7,12 @@ from schemas import (
     Deleted,
     Distinct,
     Id,
-    Moment,
     PageOf,
     PageQuery,
     RepositoryUrl,
     Schema,
     Text,
+    Timestamp,
     Words,
     described,
 )
@@ -84,8 +84,8 @@ class Issue(IssueFields):
             "example": False,
         },
     )
-    created_at = Moment(metadata=described("When it was added."))
-    updated_at = Moment(metadata=described("When it was last changed."))
+    created_at = Timestamp(metadata=described("When it was added."))
+    updated_at = Timestamp(metadata=described("When it was last changed."))
 
 
 class IssueBody(Body):

@@ -5,7 +5,7 @@ from typing import Any
 import marshmallow as ma
 from marshmallow import fields, validate
 
-from schemas import Body, Count, Deleted, Id, Inline, Moment, OfValue, Schema, Text, described
+from schemas import Body, Count, Deleted, Id, Inline, OfValue, Schema, Text, Timestamp, described
 
 ON_DUPLICATE = ("allow", "return", "refuse")
 STATUSES = ("pending", "active", "completed", "expired", "hired")
@@ -115,7 +115,7 @@ class Invite(Schema):
         allow_none=True,
         metadata=described("The mail server's last words, if it refused.", "450 4.2.0 Greylisted"),
     )
-    sent_at = Moment(allow_none=True, metadata=described("When the mail server took it."))
+    sent_at = Timestamp(allow_none=True, metadata=described("When the mail server took it."))
 
 
 class Key(Schema):
@@ -141,13 +141,13 @@ class Key(Schema):
         metadata=described("Whatever else you keep with the candidate.", {"source": "careers page"})
     )
     session_id = Id(allow_none=True, metadata=described("The session, once the key is redeemed."))
-    expires_at = Moment(metadata=described("Until when the key can be redeemed."))
-    redeemed_at = Moment(allow_none=True, metadata=described("When it was redeemed."))
-    completed_at = Moment(
+    expires_at = Timestamp(metadata=described("Until when the key can be redeemed."))
+    redeemed_at = Timestamp(allow_none=True, metadata=described("When it was redeemed."))
+    completed_at = Timestamp(
         allow_none=True, metadata=described("When the candidate completed; null for an expired session.")
     )
-    created_at = Moment(metadata=described("When it was generated."))
-    erasure_requested_at = Moment(
+    created_at = Timestamp(metadata=described("When it was generated."))
+    erasure_requested_at = Timestamp(
         allow_none=True, metadata=described("When the candidate asked for the erasure of the data.")
     )
     invite = Inline(

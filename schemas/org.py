@@ -4,7 +4,7 @@ from marshmallow import fields, validate
 
 from rules.plans import PLANS, SUBSCRIPTION_STATES
 from rules.retention import DAYS_LEAST, DAYS_MOST
-from schemas import Body, Count, Deleted, Id, Moment, Schema, Text, Words, described
+from schemas import Body, Count, Deleted, Id, Schema, Text, Timestamp, Words, described
 from schemas.keys import Email
 
 SCOPES = ("read", "write")
@@ -21,7 +21,7 @@ class Subscription(Schema):
             "Its state; null without a subscription.", "active", enum=[*SUBSCRIPTION_STATES, None]
         ),
     )
-    trial_ends_at = Moment(allow_none=True, metadata=described("When a trial ends."))
+    trial_ends_at = Timestamp(allow_none=True, metadata=described("When a trial ends."))
 
 
 class Quota(Schema):
@@ -31,7 +31,7 @@ class Quota(Schema):
     quota = fields.Integer(
         allow_none=True, metadata=described("How many the plan allows; null without a quota.", 10)
     )
-    resets_at = Moment(metadata=described("When the next month begins."))
+    resets_at = Timestamp(metadata=described("When the next month begins."))
 
 
 class Organization(Schema):
@@ -42,7 +42,7 @@ class Organization(Schema):
     plan = fields.String(metadata=described("Its plan.", "self_hosted", enum=list(PLANS)))
     subscription = fields.Nested(Subscription, metadata=described("Its subscription."))
     quota = fields.Nested(Quota, metadata=described("Its monthly quota."))
-    created_at = Moment(metadata=described("When it was created."))
+    created_at = Timestamp(metadata=described("When it was created."))
 
 
 class OneOrganization(Schema):
@@ -143,9 +143,9 @@ class Token(Schema):
     scopes = fields.List(fields.String(), metadata=described("What it may do.", ["read"]))
     prefix = fields.String(metadata=described("How every token begins.", "psk_live_"))
     last_four = fields.String(metadata=described("Its last four characters.", "x7Qa"))
-    expires_at = Moment(allow_none=True, metadata=described("When it expires."))
-    last_used_at = Moment(allow_none=True, metadata=described("When it was last used, to the minute."))
-    created_at = Moment(metadata=described("When it was made."))
+    expires_at = Timestamp(allow_none=True, metadata=described("When it expires."))
+    last_used_at = Timestamp(allow_none=True, metadata=described("When it was last used, to the minute."))
+    created_at = Timestamp(metadata=described("When it was made."))
 
 
 class ShownToken(Schema):
@@ -160,7 +160,9 @@ class ShownToken(Schema):
         ),
     )
     note = fields.String(
-        metadata=described("Only in an answer that is given again: why the secret is missing.", sometimes=True)
+        metadata=described(
+            "Only in an answer that is given again: why the secret is missing.", sometimes=True
+        )
     )
 
 
@@ -189,4 +191,4 @@ class Me(Schema):
         metadata=described("What a reviewer's token may do; empty for a candidate.", ["read", "write"]),
     )
     assessment_id = Id(allow_none=True, metadata=described("A candidate's assessment."))
-    expires_at = Moment(allow_none=True, metadata=described("When the credential expires."))
+    expires_at = Timestamp(allow_none=True, metadata=described("When the credential expires."))

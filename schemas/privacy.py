@@ -2,7 +2,7 @@
 
 from marshmallow import fields
 
-from schemas import EXAMPLE_ID, Id, Moment, Schema, described
+from schemas import EXAMPLE_ID, Id, Schema, Timestamp, described
 from schemas.keys import STATUSES
 
 
@@ -18,7 +18,7 @@ class GivenConsent(Schema):
     disclosure_hash = fields.String(
         allow_none=True, metadata=described("The hash of the text.", "9f86d081884c7d65")
     )
-    given_at = Moment(attribute="created_at", metadata=described("When."))
+    given_at = Timestamp(attribute="created_at", metadata=described("When."))
 
 
 class Held(Schema):
@@ -27,8 +27,8 @@ class Held(Schema):
     name = fields.String(metadata=described("Its name.", "events"))
     description = fields.String(metadata=described("What it is.", "What your tools reported."))
     count = fields.Integer(metadata=described("How many.", 214))
-    since = Moment(metadata=described("When the first of them came."))
-    until = Moment(metadata=described("When the last of them came."))
+    since = Timestamp(metadata=described("When the first of them came."))
+    until = Timestamp(metadata=described("When the last of them came."))
 
 
 class CandidateData(Schema):
@@ -57,11 +57,11 @@ class CandidateData(Schema):
         allow_none=True,
         metadata=described("Days for which it is kept after the end; null where no limit is set.", 180),
     )
-    retained_until = Moment(
+    retained_until = Timestamp(
         allow_none=True,
         metadata=described("Until when it is kept, as things stand; null where no date is set."),
     )
-    erasure_requested_at = Moment(
+    erasure_requested_at = Timestamp(
         allow_none=True, metadata=described("When the candidate asked for its erasure.")
     )
 
@@ -69,7 +69,7 @@ class CandidateData(Schema):
 class ErasureRequest(Schema):
     """The request is recorded; reviewers see it."""
 
-    erasure_requested_at = Moment(metadata=described("When it was asked for first."))
+    erasure_requested_at = Timestamp(metadata=described("When it was asked for first."))
 
 
 class Receipt(Schema):
@@ -86,7 +86,7 @@ class Receipt(Schema):
         )
     )
     reviewer_id = Id(allow_none=True, metadata=described("The token of the reviewer.", EXAMPLE_ID))
-    erased_at = Moment(attribute="created_at", metadata=described("When."))
+    erased_at = Timestamp(attribute="created_at", metadata=described("When."))
     counts = fields.Dict(
         keys=fields.String(),
         values=fields.Integer(),

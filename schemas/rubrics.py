@@ -4,7 +4,7 @@ from typing import Any
 
 from marshmallow import fields, validate
 
-from schemas import Body, Count, Deleted, Distinct, Id, Moment, PageOf, Schema, Text, described
+from schemas import Body, Count, Deleted, Distinct, Id, PageOf, Schema, Text, Timestamp, described
 
 LEVELS_LEAST, LEVELS_MOST, CRITERIA_MOST = 2, 10, 50
 CRITERIA = [validate.Length(min=1, max=CRITERIA_MOST), Distinct("key")]
@@ -99,8 +99,8 @@ class Rubric(Schema):
     name = fields.String(metadata=described("What it is called.", "Backend engineers"))
     version = fields.Integer(metadata=described("Which version this is, from 1.", 1))
     criteria = fields.List(fields.Nested(Criterion), metadata=described("What is scored."))
-    created_at = Moment(metadata=described("When it was made."))
-    updated_at = Moment(metadata=described("When it was last changed."))
+    created_at = Timestamp(metadata=described("When it was made."))
+    updated_at = Timestamp(metadata=described("When it was last changed."))
 
 
 class OneRubric(Schema):

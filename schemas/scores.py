@@ -2,7 +2,7 @@
 
 from marshmallow import fields, validate
 
-from schemas import Body, Count, Filter, Id, Moment, QueryNumber, Schema, Text, described
+from schemas import Body, Count, Filter, Id, QueryNumber, Schema, Text, Timestamp, described
 from schemas.rubrics import Criterion
 
 EVIDENCE_MOST = 100
@@ -69,7 +69,7 @@ class Score(Schema):
         fields.String(), metadata=described("Ids of events of the session that show it.", EVIDENCE)
     )
     reviewer = fields.Nested(ScoringReviewer, metadata=described("Who scored."))
-    created_at = Moment(metadata=described("When."))
+    created_at = Timestamp(metadata=described("When."))
 
 
 class OneScore(Schema):

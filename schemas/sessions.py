@@ -2,7 +2,7 @@
 
 from marshmallow import fields
 
-from schemas import Body, Count, Id, Moment, Schema, Text, described
+from schemas import Body, Count, Id, Schema, Text, Timestamp, described
 from schemas.keys import STATUSES
 
 
@@ -30,13 +30,13 @@ class Session(Schema):
     status = fields.String(metadata=described("Where it stands.", "active", enum=list(STATUSES[1:])))
     event_count = fields.Integer(metadata=described("Events that count.", 214))
     late_event_count = fields.Integer(metadata=described("Events that came too late to count.", 0))
-    redeemed_at = Moment(metadata=described("When it began."))
-    closes_at = Moment(
+    redeemed_at = Timestamp(metadata=described("When it began."))
+    closes_at = Timestamp(
         allow_none=True, metadata=described("When the time limit, with 5 minutes of grace, closes it.")
     )
-    closed_at = Moment(allow_none=True, metadata=described("When it closed."))
-    completed_at = Moment(allow_none=True, metadata=described("When the candidate completed it."))
-    retained_until = Moment(
+    closed_at = Timestamp(allow_none=True, metadata=described("When it closed."))
+    completed_at = Timestamp(allow_none=True, metadata=described("When the candidate completed it."))
+    retained_until = Timestamp(
         allow_none=True,
         metadata=described(
             "Until when what is personal is kept, as things stand; null where no date is set or it is gone."
@@ -49,7 +49,7 @@ class Session(Schema):
             "Where the server's seal stands; for the candidate once all of a closed session is sealed."
         ),
     )
-    erasure_requested_at = Moment(
+    erasure_requested_at = Timestamp(
         allow_none=True, metadata=described("When the candidate asked for the erasure of the data.")
     )
 
@@ -63,7 +63,7 @@ class ReviewedSession(Session):
     candidate_email = fields.String(
         metadata=described("The candidate's address.", "alice@example.com", sometimes=True), allow_none=True
     )
-    hired_at = Moment(
+    hired_at = Timestamp(
         allow_none=True, metadata=described("When the candidate was marked as hired.", sometimes=True)
     )
     metrics = fields.Dict(
@@ -83,7 +83,7 @@ class ReviewedSession(Session):
             sometimes=True,
         ),
     )
-    erased_at = Moment(
+    erased_at = Timestamp(
         allow_none=True,
         metadata=described("When the candidate's data was erased; the numbers stay.", sometimes=True),
     )

@@ -7,7 +7,7 @@ import marshmallow as ma
 from marshmallow import fields, validate
 
 from rules import instants
-from schemas import Filter, Id, Limit, Moment, PageOf, PageQuery, QueryNumber, Schema, described
+from schemas import Filter, Id, Limit, PageOf, PageQuery, QueryNumber, Schema, Timestamp, described
 from schemas.keys import STATUSES
 from schemas.sessions import TestResult
 
@@ -16,7 +16,7 @@ LONGEST_FILTER = 2000
 _MILLISECOND = 10**6
 
 
-class Instant(Moment):
+class EventTime(Timestamp):
     """An event's time, from nanoseconds."""
 
     def _serialize(self, value: Any, attr: Any, obj: Any, **kwargs: Any) -> str | None:
@@ -24,7 +24,7 @@ class Instant(Moment):
         return super()._serialize(found, attr, obj, **kwargs)
 
 
-class QueryMoment(fields.Field):
+class TimestampFilter(fields.Field):
     """An RFC 3339 time in a query; what is finer than the API's milliseconds is rounded up, so that `from` and `to`
     of the same text share nothing and leave nothing out."""
 
@@ -55,13 +55,13 @@ class SessionQuery(PageQuery):
         validate=validate.OneOf(STATUSES[1:]),
         metadata=described("Only sessions that stand here.", "completed", enum=list(STATUSES[1:])),
     )
-    redeemed_from = QueryMoment(
+    redeemed_from = TimestampFilter(
         data_key="from",
         metadata=described(
             "Only sessions that began at or after this time.", type="string", format="date-time"
         ),
     )
-    redeemed_to = QueryMoment(
+    redeemed_to = TimestampFilter(
         data_key="to",
         metadata=described("Only sessions that began before this time.", type="string", format="date-time"),
     )
@@ -76,17 +76,19 @@ class ListedSession(Schema):
     org_name = fields.String(metadata=described("The organization that invited.", "Example Ltd"))
     assessment_title = fields.String(metadata=described("The assessment's title.", "Backend API Challenge"))
     status = fields.String(metadata=described("Where it stands.", "active", enum=list(STATUSES[1:])))
-    redeemed_at = Moment(metadata=described("When it began."))
-    closes_at = Moment(
+    redeemed_at = Timestamp(metadata=described("When it began."))
+    closes_at = Timestamp(
         allow_none=True, metadata=described("When the time limit, with 5 minutes of grace, closes it.")
     )
-    closed_at = Moment(allow_none=True, metadata=described("When it closed, as far as anybody noticed yet."))
-    completed_at = Moment(allow_none=True, metadata=described("When the candidate completed it."))
+    closed_at = Timestamp(
+        allow_none=True, metadata=described("When it closed, as far as anybody noticed yet.")
+    )
+    completed_at = Timestamp(allow_none=True, metadata=described("When the candidate completed it."))
     candidate_name = fields.String(allow_none=True, metadata=described("The candidate's name.", "Alice"))
     candidate_email = fields.String(
         allow_none=True, metadata=described("The candidate's address.", "alice@example.com")
     )
-    hired_at = Moment(allow_none=True, metadata=described("When the candidate was marked as hired."))
+    hired_at = Timestamp(allow_none=True, metadata=described("When the candidate was marked as hired."))
     test_result = fields.Nested(
         TestResult,
         allow_none=True,
@@ -160,8 +162,8 @@ class TimelineEvent(Schema):
     """One event of a session."""
 
     id = fields.String(attribute="event_id", metadata=described("Its id, as its client made it.", EVENT_ID))
-    ts = Instant(attribute="time_ns", metadata=described("When it happened, by the candidate's clock."))
-    received_at = Moment(metadata=described("When it arrived."))
+    ts = EventTime(attribute="time_ns", metadata=described("When it happened, by the candidate's clock."))
+    received_at = Timestamp(metadata=described("When it arrived."))
     kind = fields.String(metadata=described("What happened.", "command"))
     source = fields.String(allow_none=True, metadata=described("Where it was seen.", "claude-code"))
     actor = fields.String(allow_none=True, metadata=described("Who did it.", "ai"))
@@ -212,7 +214,7 @@ class Decision(Schema):
     What was not told is null."""
 
     event_id = fields.String(metadata=described("The event's id.", EVENT_ID))
-    ts = Instant(attribute="time_ns", metadata=described("When, by the candidate's clock."))
+    ts = EventTime(attribute="time_ns", metadata=described("When, by the candidate's clock."))
     kind = fields.String(
         metadata=described("Which of the two.", "decision_event", enum=["decision_event", "plan_decision"])
     )
@@ -259,7 +261,7 @@ class Occurrence(Schema):
     """One event behind an artifact."""
 
     event_id = fields.String(metadata=described("The event's id.", EVENT_ID))
-    ts = Instant(attribute="time", metadata=described("When, by the candidate's clock."))
+    ts = EventTime(attribute="time", metadata=described("When, by the candidate's clock."))
     source = fields.String(allow_none=True, metadata=described("Where it was seen.", "claude-code"))
     actor = fields.String(allow_none=True, metadata=described("Who did it.", "ai"))
     attribution = fields.String(
@@ -339,8 +341,8 @@ class Plan(Schema):
     """An agent's to-do list as it stood at last."""
 
     event_id = fields.String(metadata=described("The event that changed it last.", EVENT_ID))
-    began_at = Instant(attribute="began", metadata=described("When it was first written."))
-    changed_at = Instant(attribute="changed", metadata=described("When it was changed last."))
+    began_at = EventTime(attribute="began", metadata=described("When it was first written."))
+    changed_at = EventTime(attribute="changed", metadata=described("When it was changed last."))
     source = fields.String(allow_none=True, metadata=described("Whose plan it is.", "claude-code"))
     versions = fields.Integer(metadata=described("How many times it was written.", 7))
     steps = fields.List(fields.Nested(PlanStep), metadata=described("Its steps."))

@@ -11,12 +11,12 @@ from schemas import (
     Deleted,
     Flag,
     Id,
-    Moment,
     PageOf,
     PageQuery,
     RepositoryUrl,
     Schema,
     Text,
+    Timestamp,
     described,
     is_repository_url,
 )
@@ -116,12 +116,12 @@ class Webhook(Schema):
             enum=[*REASONS, None],
         ),
     )
-    disabled_at = Moment(allow_none=True, metadata=described("When it was switched off."))
-    failing_since = Moment(
+    disabled_at = Timestamp(allow_none=True, metadata=described("When it was switched off."))
+    failing_since = Timestamp(
         allow_none=True, metadata=described("The first failure after the last success; null if all is well.")
     )
-    created_at = Moment(metadata=described("When it was made."))
-    updated_at = Moment(metadata=described("When it was last changed."))
+    created_at = Timestamp(metadata=described("When it was made."))
+    updated_at = Timestamp(metadata=described("When it was last changed."))
 
 
 class OneWebhook(Schema):
@@ -169,8 +169,8 @@ class HookDelivery(Schema):
     )
     state = fields.String(metadata=described("Where it stands.", "delivered", enum=list(STATES)))
     attempts = fields.Integer(metadata=described("How often it was tried.", 1))
-    due_at = Moment(metadata=described("When it is tried next, while it is queued."))
-    attempted_at = Moment(allow_none=True, metadata=described("When the last try ended."))
+    due_at = Timestamp(metadata=described("When it is tried next, while it is queued."))
+    attempted_at = Timestamp(allow_none=True, metadata=described("When the last try ended."))
     request = fields.String(
         attribute="body",
         metadata=described("The body that is sent.", '{"type":"session.completed"}'),
@@ -189,7 +189,7 @@ class HookDelivery(Schema):
         allow_none=True,
         metadata=described("What went wrong at the last try.", "The receiver answered 500."),
     )
-    created_at = Moment(metadata=described("When it was queued."))
+    created_at = Timestamp(metadata=described("When it was queued."))
 
 
 class OneHookDelivery(Schema):

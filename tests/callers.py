@@ -5,7 +5,7 @@ from typing import Any
 from flask import Flask
 from werkzeug.test import TestResponse
 
-from models import CandidateKey, Organization, Reviewer
+from models import ApiToken, CandidateKey, Organization
 
 
 class Caller:
@@ -23,7 +23,7 @@ class Caller:
 
     @classmethod
     def reviewer(cls, app: Flask, organization: Organization, scope: str = "write") -> "Caller":
-        row, token = Reviewer.issue(organization, f"A reviewer who may {scope}", scope)
+        row, token = ApiToken.issue(organization, f"A reviewer who may {scope}", scope)
         caller = cls(app, Authorization=f"Bearer {token}")
         caller.row = row
         return caller

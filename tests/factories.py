@@ -6,13 +6,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from models import (
+    ApiToken,
     Arrival,
     Assessment,
     CandidateKey,
     Consent,
     Issue,
     Organization,
-    Reviewer,
     Rubric,
     Session,
     Webhook,
@@ -26,7 +26,7 @@ def make_organization(name: str = "Acme", plan: str = "self_hosted") -> Organiza
 
 
 def make_assessment(organization: Organization, **values: Any) -> Assessment:
-    reviewer = Reviewer(organization=organization)
+    reviewer = ApiToken(organization=organization)
     values = {
         "title": "Backend API Challenge",
         "role": "Senior Backend Engineer",

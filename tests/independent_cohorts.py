@@ -32,7 +32,9 @@ def percentiles(sessions):
     ranks = beaten(sessions)
     return {
         session["id"]: {
-            metric: _share(ranks[session["id"]][metric], others[metric]) if session[metric] is not None else None
+            metric: _share(ranks[session["id"]][metric], others[metric])
+            if session[metric] is not None
+            else None
             for metric in HIGHER_IS_BETTER
         }
         for session in sessions

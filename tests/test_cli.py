@@ -13,7 +13,7 @@ from factories import add_event, envelope, make_assessment, make_key, make_organ
 
 import cli
 import migrations
-from models import Delivery, Issue, Organization, Reviewer, Session
+from models import ApiToken, Delivery, Issue, Organization, Session
 from models.base import is_postgres
 from rules import plans, tokens
 
@@ -70,7 +70,7 @@ def test_nobody_else_can_look_into_the_folder_of_a_new_database(on_nothing, tmp_
     assert (tmp_path / "var").stat().st_mode & 0o777 == 0o700
 
 
-# flask backup and flask restore (tests/test_backups.py has what they promise)
+# flask backup and flask restore (tests/ops/test_backup.py has what they promise)
 
 
 def test_on_postgresql_its_own_tools_are_named(app, refused, tmp_path):
@@ -190,14 +190,14 @@ def test_a_token_is_printed_alone_and_works(app, flask, organization, scope, sta
 
 def test_a_token_may_write_unless_said_otherwise_and_has_a_name_and_an_end(clock, flask, organization):
     flask("token", "create", organization.id, "--name", "Nightly", "--expires", 30)
-    row = Reviewer.get(Reviewer.name == "Nightly")
+    row = ApiToken.get(ApiToken.name == "Nightly")
     assert (row.scope, row.expires_at) == ("write", clock.now() + timedelta(days=30))
 
 
 @pytest.mark.parametrize("arguments", [["Nobody"], ["Acme", "--scope", "admin"], ["Acme", "--expires", "0"]])
 def test_a_wrong_token_is_not_made(refused, organization, arguments):
     refused("token", "create", *arguments)
-    assert Reviewer.select().count() == 1
+    assert ApiToken.select().count() == 1
 
 
 def test_tokens_are_listed_without_their_secret(flask, organization):
@@ -208,7 +208,7 @@ def test_tokens_are_listed_without_their_secret(flask, organization):
 
 
 def test_a_token_is_revoked_even_the_last_one(app, flask, reviewer):
-    for row in Reviewer.select():
+    for row in ApiToken.select():
         assert "Revoked" in flask("token", "revoke", row.id)
     assert reviewer.get("/v1/me").status_code == 401
 

@@ -3,9 +3,9 @@
 import pytest
 from answers import refusal
 
-import readiness
 from models import Assessment, db, key_records
 from models.base import is_postgres
+from ops import readiness
 
 NEW = {"title": "Backend API Challenge", "role": "Senior Backend Engineer", "taskBrief": "Fix it. " * 1000}
 FULL = """

@@ -13,7 +13,7 @@ from factories import make_keys, make_session
 from marshmallow import fields
 
 from models import CandidateKey, key_records
-from schemas import Id, Inline, Moment, Schema
+from schemas import Id, Inline, Schema, Timestamp
 from schemas.candidates import Candidate
 
 SUMMER = timezone(timedelta(hours=2))
@@ -35,8 +35,8 @@ class Shape(Schema):
     mapping = fields.Dict()
     id = Id()
     ids = fields.List(Id())
-    moment = Moment()
-    moments = fields.List(Moment())
+    moment = Timestamp()
+    moments = fields.List(Timestamp())
     with_default = fields.Integer(dump_default=7)
     made = fields.Function(lambda row: "made")
     one = fields.Nested(State)

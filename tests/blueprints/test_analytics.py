@@ -16,7 +16,7 @@ from factories import (
 )
 
 from models import ModelUsage
-from rules.model_usage import Usage
+from rules.usage_reader import Usage
 
 OVERVIEW, TOP = "/v1/analytics/overview", "/v1/analytics/top-candidates"
 MEDIANS = {

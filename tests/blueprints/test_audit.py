@@ -8,7 +8,7 @@ from answers import places, refusal
 from factories import make_assessment, make_key, make_session
 
 from delivery.worker import Worker
-from models import AuditChain, AuditEntry, Consent, Reviewer, audit
+from models import ApiToken, AuditChain, AuditEntry, Consent, audit
 
 PATH = "/v1/audit"
 # Readings that are not of one candidate's record.
@@ -38,7 +38,7 @@ def test_every_operation_that_takes_a_write_token_is_noted(app_on_database):
     missing = [
         str(rule)
         for rule, view, kinds, scope in views(app_on_database)
-        if scope == "write" and kinds is Reviewer and not getattr(view, "audited", False)
+        if scope == "write" and kinds is ApiToken and not getattr(view, "audited", False)
     ]
     assert missing == []
 

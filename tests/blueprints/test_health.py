@@ -3,8 +3,8 @@
 import pytest
 from statements import counted
 
-import readiness
 from models import db
+from ops import readiness
 from storage import FolderStorage
 
 

@@ -7,7 +7,7 @@ from answers import places, refusal
 from callers import Caller
 from factories import make_assessment, make_key, make_organization
 
-from models import Assessment, Reviewer
+from models import ApiToken, Assessment
 from rules import tokens
 
 NEW = {"title": "One more", "role": "Engineer", "taskBrief": "Fix it."}
@@ -154,9 +154,9 @@ def test_a_token_can_revoke_itself(reviewer):
 
 
 def test_the_last_token_with_write_stays(clock, reviewer, reader, organization):
-    first = Reviewer.get(Reviewer.name == "First token")
+    first = ApiToken.get(ApiToken.name == "First token")
     reviewer.delete(f"/v1/org/tokens/{first.id}")
-    expiring, _ = Reviewer.issue(organization, "Expired", "write", clock.now() + timedelta(seconds=1))
+    expiring, _ = ApiToken.issue(organization, "Expired", "write", clock.now() + timedelta(seconds=1))
     clock.fixed += timedelta(seconds=1)
     assert refusal(reviewer.delete(f"/v1/org/tokens/{reviewer.row.id}")) == (409, "last_write_token")
     assert reviewer.get("/v1/me").status_code == 200

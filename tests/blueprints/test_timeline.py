@@ -17,7 +17,7 @@ from factories import (
     make_session,
 )
 
-from models import Event, db, timelines
+from models import Event, db, timeline
 from models.base import is_postgres
 
 LIST = "/v1/sessions"
@@ -340,7 +340,7 @@ def _wsgi(text):
 
 
 def test_a_full_page_ends_where_its_events_grow_too_large(reviewer, session, monkeypatch):
-    monkeypatch.setattr(timelines, "MOST_BYTES", 10_000)
+    monkeypatch.setattr(timeline, "MOST_BYTES", 10_000)
     add(
         session,
         *(
@@ -373,7 +373,7 @@ INDEXES = [
 def plan(session, after, filters):
     """How the database goes about a page."""
     explain = "EXPLAIN " if is_postgres() else "EXPLAIN QUERY PLAN "
-    sql, parameters = timelines.query(session, after, filters).limit(51).sql()
+    sql, parameters = timeline.query(session, after, filters).limit(51).sql()
     return "\n".join(str(row[-1]) for row in db.execute_sql(explain + sql, parameters)).lower()
 
 
@@ -384,7 +384,7 @@ def test_any_page_of_20000_events_is_read_from_an_index_without_sorting(assessme
     began = Event.select(peewee.fn.MIN(Event.time_ns)).where(Event.session == session).scalar()
     for filters, index in INDEXES:
         for seconds in (None, 100, 10_000, 19_900):
-            after = None if seconds is None else timelines.Cursor(began + seconds * 10**9, 0)
+            after = None if seconds is None else timeline.Cursor(began + seconds * 10**9, 0)
             found = plan(session, after, filters)
             assert index in found, found
             assert "sort" not in found, found
@@ -514,7 +514,7 @@ def test_each_event_of_an_export_is_one_line(reviewer, session, send):
 
 
 def test_an_export_goes_over_many_pages(reviewer, session, monkeypatch):
-    monkeypatch.setattr(timelines, "EVENTS_AT_A_TIME", 7)
+    monkeypatch.setattr(timeline, "EVENTS_AT_A_TIME", 7)
     add_many(session, 50)
     assert len(exported(reviewer, session)[1:-1]) == 50
 

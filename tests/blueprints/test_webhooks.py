@@ -12,7 +12,7 @@ from delivery.worker import Worker
 from models import (
     CandidateKey,
     Delivery,
-    Occurrence,
+    FeedEvent,
     Score,
     Webhook,
     WebhookDelivery,
@@ -240,7 +240,7 @@ def test_marking_as_hired_again_is_told_once(organization, assessment):
     session.mark_hired(True)
     session.mark_hired(True)
     session.mark_hired(False)
-    assert Occurrence.select().where(Occurrence.type == "candidate.hired").count() == 1
+    assert FeedEvent.select().where(FeedEvent.type == "candidate.hired").count() == 1
 
 
 # Secrets

@@ -12,8 +12,8 @@ from aiosmtpd.smtp import SMTP
 
 from delivery import PermanentFailure, TemporaryFailure
 from delivery.mail import compose
-from delivery.smtp_url import parse_smtp_url
 from delivery.transports import SmtpTransport, transport_from
+from rules.smtp_url import parse_smtp_url
 from tests.delivery.mail_server import (
     HANG_UP,
     HOST,

@@ -4,10 +4,10 @@ import json
 
 import pytest
 
-import wire
 from tests.hostile.operations import operations
 from tests.hostile.values import BODIES, JSON_VALUES, NO_JSON
 from tests.hostile.world import body_with, places, quick_on, snapshot
+from web.json import MAX_DEPTH
 
 # Every operation with every value takes its time.
 pytestmark = pytest.mark.slow
@@ -117,7 +117,7 @@ def test_charset_and_identity_change_nothing(world):
 @quick_on("sqlite")
 def test_unknown_members_are_ignored_and_32_levels_are_taken(world):
     deep = []
-    for _ in range(wire.MAX_DEPTH - 2):
+    for _ in range(MAX_DEPTH - 2):
         deep = [deep]
     more = {
         "__proto__": {"admin": True},

@@ -4,7 +4,7 @@ import pytest
 
 from errors import Invalid
 from tests.hostile.values import BODIES
-from wire import MAX_DEPTH, NotJson, strict_object
+from web.json import MAX_DEPTH, NotJson, strict_object
 
 DATA = ("data", "rawPayload")
 

@@ -8,7 +8,7 @@ import pytest
 from factories import envelope, make_assessment, make_closed_session, make_key, make_session
 
 from delivery.worker import Worker
-from models import AuditEntry, CandidateKey, Session, Upload, WebhookDelivery, db
+from models import AuditEntry, BundleUpload, CandidateKey, Session, WebhookDelivery, db
 from rules.hook_replies import Reply
 from tests.hostile.operations import DOCUMENT, operations
 from tests.hostile.world import quick_on
@@ -115,7 +115,7 @@ def test_a_receiver_that_is_gone_is_switched_off_by_the_service(world):
 
 
 def test_a_bundle_that_became_no_submission_is_removed_by_the_worker(app, clock, session):
-    upload = Upload.open(session, "unused.tar.gz")
+    upload = BundleUpload.open(session, "unused.tar.gz")
     clock.fixed += timedelta(hours=26)
     Worker(app.config).work_off()
     entry = AuditEntry.get(AuditEntry.action == "removeUnusedUpload")

@@ -67,7 +67,7 @@ class Belongings:
         self.delivery = models.WebhookDelivery.enqueue_test(self.webhook)
         self.finished = factories.make_closed_session(self.assessment, factories.envelope(id=self.event_id))
         self.reader = Caller.reviewer(app, self.organization, scope="read")
-        self.upload = models.Upload.open(self.session, storage.new_object_key(str(self.session.id)))
+        self.upload = models.BundleUpload.open(self.session, storage.new_object_key(str(self.session.id)))
         models.ClientReport.keep(self.session, "device_start", {"host": name})
         models.Score.give(
             self.finished,

@@ -25,7 +25,7 @@ import psycopg2
 from tests.live.client import LOST, Client
 
 ROOT = Path(__file__).parents[2]
-TETHER = ROOT / "scripts" / "tether.py"
+TETHER = ROOT / "tools" / "scripts" / "tether.py"
 HOST = "127.0.0.1"
 PATIENCE_SECONDS = 60
 GLANCE_SECONDS = 0.02

@@ -36,7 +36,8 @@ def test_no_answer_that_is_kept_has_a_person_who_was_erased(service, reviewer, a
         body = {"count": 1, "candidateEmails": [email], "onDuplicate": "return"}
         (key,) = reviewer.post(path, body)["keys"]
         senders = [
-            Client(service.port, **reviewer.headers, **{"Idempotency-Key": f"{number}-{sender}"}) for sender in range(4)
+            Client(service.port, **reviewer.headers, **{"Idempotency-Key": f"{number}-{sender}"})
+            for sender in range(4)
         ]
         asks = [lambda sender=sender, body=body: sender.post(path, body) for sender in senders]
         *_, receipt = at_once([*asks, lambda key=key: reviewer.delete(data_of(key))])

@@ -9,7 +9,7 @@ import pytest
 from tests.live.client import Load
 from tests.live.service import HOST, Service, wait_until
 from tests.live.slow_clients import HEAD, slow, trickling
-from web_worker import HEAD_SECONDS
+from web.gunicorn_worker import HEAD_SECONDS
 
 THREADS = 4
 

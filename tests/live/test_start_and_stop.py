@@ -82,7 +82,7 @@ def launcher(tmp_path):
     service = Service(tmp_path, f"sqlite:///{tmp_path}/proofstone.db")
     with socket.create_server((HOST, 0)) as probe:
         service.port = probe.getsockname()[1]
-    process = service.spawn(["-m", "scripts.run"], PORT=str(service.port), WEB_CONCURRENCY="1")
+    process = service.spawn(["-m", "tools.scripts.run"], PORT=str(service.port), WEB_CONCURRENCY="1")
     try:
         wait_until(lambda: "(Ctrl-C stops it)" in service.log(), "The launcher does not get ready.")
         yield service, process
@@ -117,7 +117,11 @@ def test_a_taken_port_is_said_in_one_sentence(tmp_path):
         port = taken.getsockname()[1]
         environment = os.environ | {"PORT": str(port), "DATABASE_URL": f"sqlite:///{tmp_path}/proofstone.db"}
         launched = subprocess.run(
-            [sys.executable, "-m", "scripts.run"], cwd=ROOT, env=environment, capture_output=True, text=True
+            [sys.executable, "-m", "tools.scripts.run"],
+            cwd=ROOT,
+            env=environment,
+            capture_output=True,
+            text=True,
         )
     assert launched.returncode == 1
     assert launched.stderr.splitlines() == [

@@ -4,7 +4,7 @@ import pytest
 import urllib3
 from callers import Caller
 
-from model_proxy import ModelProxy
+from proxy.forwarding import ModelProxy
 from tests.live.service import Service
 from tests.proxy.upstream import MESSAGE, Upstream, documents
 

@@ -11,7 +11,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from model_proxy import BrokenOff, Call, ModelProxy, ProviderUnreachable
+from proxy.forwarding import BrokenOff, Call, ModelProxy, ProviderUnreachable
 from tests.proxy.upstream import MESSAGE_EVENTS, PATIENCE_SECONDS, START, Upstream, streams
 
 

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from rules.model_usage import LONGEST_DOCUMENT_BYTES, UsageReader
+from rules.usage_reader import LONGEST_DOCUMENT_BYTES, UsageReader
 
 EVENTS = "text/event-stream; charset=utf-8"
 

@@ -1,0 +1,1 @@
+"""Tools for whoever runs the service: readiness, metrics, doctor, backup, import."""

@@ -1,0 +1,1 @@
+"""Model calls, forwarded to the providers."""

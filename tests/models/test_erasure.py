@@ -1,0 +1,559 @@
+"""After an erasure nothing of the person is found in any table, store or folder, and no number has moved.
+
+A table that is added fails here until it says what an erasure does to it: it gets a row below, and either stands in
+`privacy.PARTS` or in `WITHOUT_A_PERSON`.
+"""
+
+import io
+import json
+from datetime import timedelta
+
+import pytest
+from callers import Caller
+from factories import (
+    add_event,
+    envelope,
+    make_assessment,
+    make_closed_session,
+    make_issue,
+    make_key,
+    make_rubric,
+    make_session,
+    make_webhook,
+)
+from peewee import BlobField, JSONField, TextField
+
+from delivery.worker import Worker
+from errors import Erased, KeyNotFound, Unauthenticated
+from models import (
+    TABLES,
+    ApiToken,
+    Assessment,
+    AuditChain,
+    AuditEntry,
+    BundleUpload,
+    CandidateKey,
+    ClientReport,
+    CohortCount,
+    CohortRollup,
+    Consent,
+    DailyTask,
+    Delivery,
+    Erasure,
+    Event,
+    Feed,
+    FeedEvent,
+    IdempotentRequest,
+    Issue,
+    KeyCount,
+    ModelUsage,
+    Organization,
+    Rubric,
+    RubricVersion,
+    Score,
+    Seal,
+    ServiceSecret,
+    Session,
+    Submission,
+    Webhook,
+    WebhookDelivery,
+    audit,
+    privacy,
+)
+from rules.usage_reader import Usage
+from storage import FolderStorage, new_object_key
+
+NAME, EMAIL, WORD = "Zebulon Quartermain", "zq@quartermain.example", "zqmarker"
+PUBLIC_KEY = "A6EHv/POEL4dcN0Y50vAmWfk1jCbpQ1fHdyGZBJVMbg="
+# However it is written: names are searched in any letter case.
+TRACES = ("zebulon", "quartermain", WORD, PUBLIC_KEY.casefold())
+
+WITHOUT_A_PERSON = {
+    Organization, ApiToken, Issue, Rubric, RubricVersion, Assessment,  # the organization's own
+    KeyCount,  # numbers
+    Consent,  # that somebody agreed to a text, and when
+    ModelUsage,  # numbers, and the names that providers give their models
+    CohortRollup, CohortCount,  # numbers that belong to no single session
+    Erasure, DailyTask, ServiceSecret,
+    AuditEntry, AuditChain,  # ids of what was done to whom, and names of tokens
+    FeedEvent, Feed, Webhook,  # ids and states, and receivers
+}  # fmt: skip
+# Of these an erasure takes what no word of a person stands in.
+WITHOUT_WORDS = {BundleUpload}
+# What the service writes there itself, or takes in one of a few forms only.
+WORDLESS_COLUMNS = {
+    "CandidateKey.key", "ClientReport.kind", "Delivery.kind", "Delivery.state", "Event.verdict",
+    "IdempotentRequest.digest", "IdempotentRequest.fingerprint", "Score.criterion",
+    "Seal.head", "Session.closed_by", "Session.seal_head", "Submission.bundle_sha256", "Submission.found_sha256",
+    "Submission.verdict", "BundleUpload.object_key", "WebhookDelivery.last_error", "WebhookDelivery.state",
+    "WebhookDelivery.type",
+}  # fmt: skip
+
+
+@pytest.fixture
+def bundles(app, tmp_path, monkeypatch):
+    (tmp_path / "bundles").mkdir()
+    folder = FolderStorage(tmp_path / "bundles", "http://localhost", lambda: bytes(32))
+    monkeypatch.setitem(app.extensions, "storage", folder)
+    return folder
+
+
+@pytest.fixture
+def mails(app, tmp_path, monkeypatch):
+    monkeypatch.setitem(app.config, "MAIL_FOLDER", tmp_path / "mails")
+    return tmp_path / "mails"
+
+
+@pytest.fixture
+def rubric(organization):
+    return make_rubric(organization)
+
+
+@pytest.fixture
+def cohort(organization, rubric, clock):
+    """An assessment with three closed sessions of others."""
+    assessment = make_assessment(organization, rubric_id=rubric.id)
+    for number in range(3):
+        make_closed_session(assessment, *work("other", prompts=number))
+        clock.fixed += timedelta(minutes=7)
+    return assessment
+
+
+def work(word, prompts):
+    """Events that say `word` wherever a client can say something."""
+    yield envelope("session_start", data={word: word}, source=word, actor={"type": word}) | {
+        "id": f"{word}-start"
+    }
+    for number in range(prompts):
+        yield envelope("prompt", 10 + number, {"text": word}) | {"id": f"{word}-{number}"}
+    yield envelope("command", 50, {"command": f"cat {word}", "exitCode": prompts % 2})
+    yield envelope("file_diff", 60, {"path": word, "diff": word}, provenance={"attribution": word})
+    yield envelope("tool_use", 70, {"toolName": word})
+    yield envelope(word, 75)
+    yield envelope("ai_response", 80, {"model": word, "usage": {"input_tokens": 10, "output_tokens": 5}})
+
+
+@pytest.fixture
+def person(app, cohort, reviewer, bundles, mails, clock):
+    """A candidate who left traces wherever there is a place for them; returns the key."""
+    make_webhook(cohort.organization, types=["key.created"], include_personal=True)
+    key = make_key(cohort, EMAIL, NAME)
+    known = {"candidateName": NAME, "externalId": WORD, "metadata": {WORD: WORD}}
+    assert reviewer.patch(f"/v1/candidates/{key.id}", known).status_code == 200
+    audit.chain_new()
+    Worker(app.config).work_off()
+    WebhookDelivery.update(answer=f"Welcome, {NAME}").where(WebhookDelivery.candidate_id == key.id).execute()
+    assert NAME in mail_texts(mails)
+    refused = {"last_error": f"550 {EMAIL} is unknown", "data": {"orgName": f"For {NAME}"}}
+    Delivery.update(refused).where(Delivery.subject_id == key.id).execute()
+    Consent.give(key, "2026-11", None)
+    session = Session.redeem(key.key, PUBLIC_KEY)
+    for event in work(WORD, prompts=4):
+        add_event(session, event)
+    hand_in(session, bundles)
+    ModelUsage.keep(
+        session, "openai", Usage("gpt-5.5", {}), started_at=clock.now(), status_code=200, is_whole=True
+    )
+    session.complete()
+    session.submit_test_result(3, 1, None, f"{NAME}'s clone")
+    clock.fixed += timedelta(hours=1)
+    add_event(session, envelope("prompt", data={"text": WORD}))
+    Seal.seal_new()
+    Score.give(session, "quality", reviewer.row, value=1, comment=f"{NAME} guesses.", evidence=[f"{WORD}-1"])
+    answered(reviewer.row, key)
+    make_issue(key.organization)
+    ServiceSecret.named("one")
+    DailyTask.take("one")
+    return key
+
+
+def answered(reviewer, key):
+    """What was answered when the key was generated, with the key of somebody else beside it."""
+    entry = {"id": str(key.id), "candidateName": NAME, "candidateEmail": EMAIL, "metadata": {WORD: WORD}}
+    with IdempotentRequest.turn(reviewer, NAME, "digest") as turn:
+        turn.keep(201, json.dumps({"keys": [entry, {"id": "other", "candidateName": "Alice"}]}))
+
+
+def hand_in(session, bundles):
+    ClientReport.keep(session, "device_start", {"hostnameHash": WORD})
+    upload = BundleUpload.open(session, new_object_key(str(session.id)))
+    bundles.receive(upload.object_key, io.BytesIO(WORD.encode()), len(WORD))
+    size, digest = bundles.size_and_sha256(upload.object_key)
+    told = {"bundle_size": size, "bundle_sha256": digest, "repo_url": WORD, "base_sha": WORD}
+    Submission.keep(session, upload, (size, digest), told | {"diff": WORD, "file_tree": [WORD]})
+
+
+def tables_with_traces():
+    return {table for table in TABLES if any(has_trace(row) for row in table.select().dicts())}
+
+
+def has_trace(row):
+    found = json.dumps(row, default=readable, ensure_ascii=False).casefold()
+    return any(trace in found for trace in TRACES)
+
+
+def readable(value):
+    return bytes(value).decode("latin-1") if isinstance(value, bytes | memoryview) else str(value)
+
+
+def mail_texts(folder):
+    return "".join(file.read_text() for file in folder.glob("*"))
+
+
+def erase(reviewer, key):
+    answer = reviewer.delete(f"/v1/candidates/{key.id}/data")
+    assert answer.status_code == 200, answer.json
+    return answer.json["receipt"]
+
+
+# Every table
+
+
+def test_every_table_says_what_an_erasure_does_to_it():
+    assert {part.model for part in privacy.PARTS} | WITHOUT_A_PERSON == set(TABLES)
+    assert {part.model for part in privacy.PARTS} & WITHOUT_A_PERSON == set()
+
+
+def test_nothing_of_the_person_is_found_in_any_table(reviewer, person):
+    parts = {part.model for part in privacy.PARTS}
+    assert tables_with_traces() == parts - WITHOUT_WORDS
+    erase(reviewer, person)
+    assert tables_with_traces() == set()
+
+
+@pytest.mark.usefixtures("person")
+def test_every_column_that_can_hold_words_was_filled_with_some():
+    wordless = {
+        f"{part.model.__name__}.{column.name}"
+        for part in privacy.PARTS
+        for column in part.model._meta.sorted_fields
+        if isinstance(column, TextField | JSONField | BlobField)
+        and not any(has_trace({"": value}) for (value,) in part.model.select(column).tuples())
+    }
+    assert wordless == WORDLESS_COLUMNS
+
+
+@pytest.mark.usefixtures("person")
+def test_the_person_left_something_in_every_table():
+    assert [table.__name__ for table in TABLES if not table.select().exists()] == ["Erasure"]
+
+
+def test_only_the_persons_own_goes(reviewer, person):
+    others = Event.select().join(Session).where(Session.key != person)
+    before = list(others.order_by(Event.seq).dicts())
+    erase(reviewer, person)
+    assert list(others.order_by(Event.seq).dicts()) == before != []
+    assert CandidateKey.select().where(CandidateKey.candidate_name == "Alice").count() == 3
+
+
+def test_nothing_is_found_in_the_store_or_among_the_mails(app, reviewer, person, bundles, mails):
+    (upload,) = BundleUpload.select()
+    erase(reviewer, person)
+    assert bundles.exists(upload.object_key)
+    Worker(app.config, bundles).work_off()
+    assert list(bundles.folder.iterdir()) == []
+    assert EMAIL not in mail_texts(mails)
+    assert NAME not in mail_texts(mails)
+
+
+def test_a_bundle_that_comes_after_the_erasure_goes_too(app, clock, reviewer, person, bundles):
+    (upload,) = BundleUpload.select()
+    clock.fixed = upload.expires_at - timedelta(seconds=1)
+    erase(reviewer, person)
+    Worker(app.config, bundles).work_off()
+    bundles.receive(upload.object_key, io.BytesIO(b"late"), 4)
+    clock.fixed = upload.expires_at
+    Worker(app.config, bundles).work_off()
+    assert list(bundles.folder.iterdir()) == []
+
+
+def test_a_removal_is_never_given_up(app, clock, reviewer, person, bundles):
+    erase(reviewer, person)
+    for _ in range(12):
+        Worker(app.config, None).work_off()
+        clock.fixed += timedelta(days=1)
+    Worker(app.config, bundles).work_off()
+    clock.fixed += timedelta(days=1)
+    Worker(app.config, bundles).work_off()
+    assert list(bundles.folder.iterdir()) == []
+
+
+# The numbers
+
+
+def numbers(reviewer, assessment):
+    """All that is told of the cohort, of each of its sessions in it, and of the organization."""
+    stats = f"/v1/assessments/{assessment.id}/cohort-stats"
+    sessions = Session.select().where(Session.assessment == assessment).order_by(Session.id)
+    return [
+        reviewer.get(stats).get_data(),
+        *[reviewer.get(stats, sessionId=session.id).get_data() for session in sessions],
+        reviewer.get("/v1/analytics/overview").get_data(),
+    ]
+
+
+def test_the_cohorts_statistics_are_the_same_to_the_last_digit(reviewer, cohort, person):
+    before = numbers(reviewer, cohort)
+    erase(reviewer, person)
+    assert numbers(reviewer, cohort) == before
+    assert reviewer.get(f"/v1/assessments/{cohort.id}/cohort-stats").json["cohortStats"]["sessionCount"] == 4
+
+
+def test_the_session_keeps_its_numbers_when_they_are_derived_again(reviewer, cohort, person):
+    session = Session.get(Session.key == person)
+    erase(reviewer, person)
+    before = reviewer.get(f"/v1/sessions/{session.id}").json
+    assert before["metrics"]["promptCount"] == 4
+    assert before["metrics"]["toolUsage"] == {"other": 1}
+    assert Session.get_by_id(session.id).rederive() == {}
+    assert reviewer.get(f"/v1/sessions/{session.id}").json == before
+
+
+def test_an_open_session_is_closed_and_counts_with_what_had_arrived(clock, reviewer, cohort):
+    session = make_session(make_key(cohort))
+    for event in work("somebody", prompts=9):
+        add_event(session, event)
+    erase(reviewer, session.key)
+    shown = reviewer.get(f"/v1/sessions/{session.id}").json
+    assert (shown["status"], shown["metrics"]["promptCount"], shown["eventCount"]) == ("expired", 9, 15)
+    assert (shown["candidateName"], shown["candidateEmail"]) == (None, None)
+    assert (
+        shown["erasedAt"]
+        == shown["closedAt"]
+        == clock.fixed.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    )
+
+
+def test_events_that_came_after_the_close_count_before_they_go(clock, reviewer, cohort):
+    session = make_closed_session(cohort, *work("somebody", prompts=1))
+    clock.fixed += timedelta(minutes=9)
+    add_event(session, envelope("prompt", 100))
+    erase(reviewer, session.key)
+    assert reviewer.get(f"/v1/sessions/{session.id}").json["metrics"]["promptCount"] == 2
+
+
+# The receipt
+
+
+def test_the_receipt_says_what_went(clock, reviewer, person):
+    session = Session.get(Session.key == person)
+    receipt = erase(reviewer, person)
+    assert receipt == {
+        "id": receipt["id"],
+        "candidateId": str(person.id),
+        "sessionId": str(session.id),
+        "kind": "reviewer",
+        "reviewerId": str(reviewer.row.id),
+        "erasedAt": receipt["erasedAt"],
+        "counts": {
+            "events": 11, "seals": 11, "signingKeys": 1, "clientReports": 1, "submissions": 1, "uploads": 1,
+            "scores": 1, "messages": 1, "answers": 1, "webhookDeliveries": 1, "sessions": 1, "keys": 1,
+        },
+    }  # fmt: skip
+
+
+def test_a_second_erasure_answers_the_same_receipt(app, clock, organization, reviewer, person):
+    receipt = erase(reviewer, person)
+    clock.fixed += timedelta(days=1)
+    assert erase(Caller.reviewer(app, organization), person) == receipt
+    assert Erasure.select().count() == 1
+
+
+def test_a_key_that_was_never_redeemed_can_be_erased(reviewer, assessment):
+    key = make_key(assessment, EMAIL, NAME)
+    receipt = erase(reviewer, key)
+    assert receipt["sessionId"] is None
+    assert tables_with_traces() == set()
+    assert Delivery.get(Delivery.subject_id == key.id).state == "canceled"
+    assert reviewer.get("/v1/candidates").json["total"] == 0
+
+
+def test_revoked_keys_and_those_of_deleted_assessments_are_found(reviewer, organization, assessment):
+    revoked, deleted = make_key(assessment, EMAIL, NAME), make_key(make_assessment(organization), EMAIL, NAME)
+    make_session(revoked)
+    revoked.revoke()
+    deleted.assessment.delete_softly()
+    for key in (revoked, deleted):
+        erase(reviewer, key)
+    assert tables_with_traces() == set()
+
+
+def test_an_erasure_takes_nobody_out_of_the_funnel(clock, reviewer, assessment):
+    key, taken_back = make_key(assessment), make_key(assessment)
+    taken_back.revoke()
+    clock.fixed += timedelta(hours=1)
+    funnel = reviewer.get("/v1/analytics/overview").json["funnel"]
+    assert funnel["invited"] == 1
+    for each in (key, taken_back):
+        erase(reviewer, each)
+    assert reviewer.get("/v1/analytics/overview").json["funnel"] == funnel
+
+
+def test_neighbours_erase_nobody(neighbour, person):
+    answer = neighbour.delete(f"/v1/candidates/{person.id}/data")
+    assert answer.status_code == 404
+    assert Erasure.select().count() == 0
+
+
+# Nothing new comes in
+
+
+def test_the_key_opens_nothing_any_more(app, reviewer, person, anonymous):
+    erase(reviewer, person)
+    candidate = Caller.candidate(app, person)
+    assert candidate.get("/v1/candidate/me").status_code == 401
+    assert candidate.post("/v1/hooks/ingest", envelope()).status_code == 401
+    body = {"key": person.key}
+    assert anonymous.post("/v1/candidate/consent", body).json["code"] == "key_not_found"
+    assert anonymous.post("/v1/candidate/redeem", body).json["code"] == "key_not_found"
+
+
+def test_what_was_on_its_way_in_is_refused(reviewer, person):
+    """A request that had passed the door when the erasure came, and waited for its turn."""
+    session = Session.get(Session.key == person)
+    erase(reviewer, person)
+    with pytest.raises(Unauthenticated):
+        add_event(session, envelope())
+    with pytest.raises(KeyNotFound):
+        Consent.give(person, None, None)
+    for write in (
+        lambda: ClientReport.keep(session, "device_done", {}),
+        lambda: BundleUpload.open(session, new_object_key(str(session.id))),
+        lambda: Submission.keep(session, None, None, {"bundle_size": 1, "bundle_sha256": "0" * 64}),
+        lambda: session.submit_test_result(1, 0, None, NAME),
+    ):
+        with pytest.raises(Erased):
+            write()
+
+
+# Retention
+
+
+@pytest.fixture
+def kept_for_30_days(organization):
+    organization.change_settings({"retention_days": 30})
+
+
+def erased():
+    return {receipt.key_id for receipt in Erasure.select().where(Erasure.kind == "retention")}
+
+
+@pytest.fixture
+def flask(app):
+    def run(*arguments):
+        result = app.test_cli_runner().invoke(args=list(arguments))
+        assert result.exit_code == 0, result.output
+        return result.output
+
+    return run
+
+
+@pytest.mark.usefixtures("kept_for_30_days")
+def test_the_retention_counts_from_the_end_of_the_session(clock, flask, organization):
+    limited = make_assessment(organization, time_limit_minutes=60)
+    completed = make_closed_session(limited, envelope())
+    over = make_session(make_key(limited))  # closes at 10:05
+    clock.fixed += timedelta(days=30) - timedelta(milliseconds=1)
+    flask("retention", "run", "--apply")
+    assert erased() == set()
+    clock.fixed += timedelta(milliseconds=1)
+    flask("retention", "run", "--apply")
+    assert erased() == {completed.key_id}
+    clock.fixed += timedelta(minutes=65)
+    flask("retention", "run", "--apply")
+    assert erased() == {completed.key_id, over.key_id}
+
+
+@pytest.mark.usefixtures("kept_for_30_days")
+def test_without_a_session_it_counts_from_the_end_of_the_key(clock, flask, organization, assessment):
+    expired, revoked = make_key(assessment), make_key(assessment)  # expire after 7 days
+    deleted = make_key(make_assessment(organization))
+    revoked.revoke()
+    deleted.assessment.delete_softly()
+    clock.fixed += timedelta(days=30)
+    flask("retention", "run", "--apply")
+    assert erased() == {revoked.id, deleted.id}
+    clock.fixed += timedelta(days=7)
+    flask("retention", "run", "--apply")
+    assert erased() == {expired.id, revoked.id, deleted.id}
+
+
+@pytest.mark.usefixtures("kept_for_30_days")
+def test_an_open_session_of_a_revoked_key_counts_from_the_revocation(clock, flask, session):
+    clock.fixed += timedelta(days=100)
+    session.key.revoke()
+    flask("retention", "run", "--apply")
+    assert erased() == set()
+    clock.fixed += timedelta(days=30)
+    flask("retention", "run", "--apply")
+    assert erased() == {session.key_id}
+
+
+@pytest.mark.usefixtures("kept_for_30_days")
+def test_what_is_not_over_stays(clock, flask, session):
+    clock.fixed += timedelta(days=1000)
+    flask("retention", "run", "--apply")
+    assert erased() == set()  # it has no limit, and its candidate may still come back to it
+
+
+def test_without_a_retention_everything_stays(clock, flask, assessment):
+    make_closed_session(assessment, envelope())
+    clock.fixed += timedelta(days=10_000)
+    assert flask("retention", "run", "--apply") == "Erased.\n"
+    assert erased() == set()
+
+
+@pytest.mark.usefixtures("kept_for_30_days")
+def test_a_dry_run_shows_what_would_go(clock, flask, assessment):
+    session = make_closed_session(assessment, envelope())
+    clock.fixed += timedelta(days=30)
+    shown = flask("retention", "run")
+    assert "Acme, kept for 30 days: 1 overdue" in shown
+    assert f"{session.key_id}  ended 2026-04-01T09:00:00.000Z  Backend API Challenge" in shown
+    assert "Alice" not in shown
+    assert Erasure.select().count() == 0
+    assert Event.select().count() == 1
+
+
+@pytest.mark.usefixtures("kept_for_30_days")
+def test_the_worker_does_it_once_a_day(app, clock, organization, assessment):
+    first = make_closed_session(assessment)
+    clock.fixed += timedelta(minutes=1)
+    second = make_closed_session(assessment)
+    clock.fixed = first.closed_at + timedelta(days=30)
+    workers = [Worker(app.config), Worker(app.config)]
+    for worker in workers:
+        worker.work_off()
+    assert erased() == {first.key_id}
+    clock.fixed += timedelta(minutes=1)
+    for worker in workers:
+        worker.work_off()
+    assert erased() == {first.key_id}
+    clock.fixed += timedelta(days=1)
+    workers[1].work_off()
+    assert erased() == {first.key_id, second.key_id}
+
+
+@pytest.mark.usefixtures("kept_for_30_days")
+def test_one_candidates_trouble_keeps_nobody_elses_data(app, clock, assessment, monkeypatch):
+    trouble, fine = make_closed_session(assessment), make_closed_session(assessment)
+    really = privacy.erase
+    monkeypatch.setattr(privacy, "erase", lambda key: really(key) if key.id != trouble.key_id else 1 / 0)
+    clock.fixed += timedelta(days=30)
+    Worker(app.config).work_off()
+    assert erased() == {fine.key_id}
+
+
+def test_a_task_is_taken_once_a_day(clock):
+    assert DailyTask.take("retention")
+    assert not DailyTask.take("retention")
+    assert DailyTask.take("another")
+    clock.fixed += timedelta(hours=15)  # it is midnight in UTC
+    assert DailyTask.take("retention")
+
+
+def test_the_receipt_of_the_retention_names_no_reviewer(clock, reviewer, organization, assessment):
+    key = make_closed_session(assessment).key
+    privacy.erase(key)
+    receipt = erase(reviewer, key)
+    assert (receipt["kind"], receipt["reviewerId"]) == ("retention", None)

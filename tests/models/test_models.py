@@ -1,0 +1,285 @@
+"""Verbs and queries that no operation reaches, or reaches only in part: outbox, worker, imports, times."""
+
+from datetime import UTC, datetime, timedelta, timezone
+
+import peewee
+import pytest
+from factories import (
+    add_event,
+    envelope,
+    make_assessment,
+    make_closed_session,
+    make_issue,
+    make_key,
+    make_keys,
+    make_organization,
+    make_session,
+)
+
+import errors
+from models import (
+    TABLES,
+    ApiToken,
+    CandidateKey,
+    Consent,
+    Delivery,
+    Event,
+    Issue,
+    Organization,
+    Session,
+    batches,
+    db,
+    folded,
+)
+from models.base import new_id
+from rules.deliveries import PAUSES
+
+# The outbox
+
+
+@pytest.fixture
+def delivery(clock, assessment):
+    """A queued invitation."""
+    make_key(assessment)
+    return Delivery.get()
+
+
+def test_a_claimed_message_is_taken_for_the_length_of_the_lease(clock, delivery):
+    assert Delivery.claim().id == delivery.id
+    assert Delivery.claim() is None
+    clock.fixed += timedelta(minutes=5)
+    again = Delivery.claim()
+    assert (again.id, again.attempts) == (delivery.id, 2)
+
+
+def test_a_claim_takes_one_message_even_if_the_database_thinks_that_there_is_but_one(clock, assessment):
+    make_keys(assessment, 1, email="a@example.com")
+    db.execute_sql("ANALYZE deliveries")
+    make_keys(assessment, 3, email="a@example.com")
+    assert Delivery.claim()
+    assert Delivery.select().where(Delivery.attempts == 1).count() == 1
+
+
+def test_messages_are_claimed_in_the_order_in_which_they_are_due(clock, assessment):
+    make_keys(assessment, 3, email="a@example.com")
+    ids = [row.id for row in Delivery.select().order_by(Delivery.id)]
+    assert [Delivery.claim().id for _ in range(3)] == ids
+
+
+@pytest.mark.parametrize("state", ["sent", "saved"])
+def test_a_delivered_message_is_not_claimed_again(clock, delivery, state):
+    Delivery.claim().succeed(state)
+    row = Delivery.get()
+    assert (row.state, row.sent_at) == (state, clock.now() if state == "sent" else None)
+    clock.fixed += timedelta(days=1)
+    assert Delivery.claim() is None
+
+
+def test_a_postponed_message_keeps_the_servers_words_and_waits(clock, delivery):
+    Delivery.claim().postpone("451 try later")
+    row = Delivery.get()
+    assert (row.state, row.last_error, row.due_at) == ("queued", "451 try later", clock.now() + PAUSES[0])
+
+
+def test_a_message_that_never_gets_through_fails_after_about_three_days(clock, delivery):
+    begun = clock.now()
+    while claimed := Delivery.claim():
+        claimed.postpone("451 try later")
+        clock.fixed = Delivery.get().due_at
+    row = Delivery.get()
+    assert (row.state, row.last_error) == ("failed", "451 try later")
+    assert timedelta(days=2.5) < clock.now() - begun < timedelta(days=4)
+
+
+def test_a_refused_message_fails_at_once(delivery):
+    Delivery.claim().fail("550 no such user")
+    row = Delivery.get()
+    assert (row.state, row.last_error, row.attempts) == ("failed", "550 no such user", 1)
+
+
+def test_a_worker_whose_lease_ran_out_decides_nothing(clock, delivery):
+    slow = Delivery.claim()
+    clock.fixed += timedelta(minutes=6)
+    quick = Delivery.claim()
+    quick.succeed("sent")
+    slow.fail("too late")
+    assert Delivery.get().state == "sent"
+
+
+def test_the_batch_and_its_invitations_come_together_or_not_at_all(assessment, monkeypatch):
+    def broken(*args):
+        raise peewee.OperationalError("the database is away")
+
+    monkeypatch.setattr(Delivery, "enqueue_invitations", broken)
+    with pytest.raises(peewee.OperationalError):
+        make_keys(assessment, 5, email="a@example.com")
+    assert CandidateKey.select().count() == 0
+
+
+# What the worker looks for
+
+
+def test_the_worker_settles_what_is_over_and_nothing_else(clock, organization):
+    limited = make_assessment(organization, time_limit_minutes=30)
+    over, still_open = make_session(make_key(limited)), make_session(make_key(make_assessment(organization)))
+    add_event(over, envelope("prompt"))
+    clock.fixed += timedelta(minutes=35)
+    assert Session.settle_all() == 1
+    row = Session.get_by_id(over.id)
+    assert (row.closed_at, row.closed_by, row.completed_at, row.prompt_count) == (
+        clock.now(),
+        "limit",
+        None,
+        1,
+    )
+    assert Session.get_by_id(still_open.id).closed_at is None
+    assert Session.settle_all() == 0
+
+
+def test_the_worker_derives_anew_what_is_due(assessment):
+    session = make_closed_session(assessment)
+    add_event(session, envelope("prompt"))
+    assert Session.settle_all() == 1
+    row = Session.get_by_id(session.id)
+    assert (row.prompt_count, row.metrics_due) == (1, False)
+
+
+def test_deriving_again_gives_the_same_numbers(assessment):
+    session = make_closed_session(
+        assessment, envelope("prompt"), envelope("command", at=9, data={"exitCode": 1})
+    )
+    before = Session.get_by_id(session.id).__data__
+    Session.update(metrics_due=True).where(Session.id == session.id).execute()
+    session.settle()
+    assert Session.get_by_id(session.id).__data__ == before
+
+
+def test_a_timeline_is_read_in_parts_and_whole(assessment, monkeypatch):
+    monkeypatch.setattr(batches, "MOST_ROWS", 3)
+    session = make_session(make_key(assessment))
+    events = [envelope("prompt", at=-number) for number in range(10)]
+    for event in events:
+        add_event(session, event)
+    assert [found["id"] for _, found in Event.timeline(session)] == [event["id"] for event in events]
+
+
+def test_late_events_are_not_in_the_timeline(clock, assessment):
+    session = make_closed_session(assessment, envelope())
+    clock.fixed += timedelta(hours=1)
+    add_event(session, envelope())
+    assert len(list(Event.timeline(session))) == 1
+    assert Event.select().count() == 2
+
+
+# Tokens, organizations, consent
+
+
+def test_the_last_token_is_revoked_where_another_can_be_made(organization):
+    (first,) = ApiToken.select()
+    with pytest.raises(errors.LastWriteToken):
+        first.revoke()
+    first.revoke(even_the_last=True)
+    assert ApiToken.get().revoked_at is not None
+
+
+def test_a_subscription_forgets_its_trial(clock, organization):
+    organization.subscribe("trialing")
+    assert organization.trial_ends_at == clock.now() + timedelta(days=14)
+    organization.subscribe("active")
+    assert Organization.get().trial_ends_at is None
+
+
+@pytest.mark.parametrize(
+    ("plan", "state"),
+    [("self_hosted", "active"), ("trial", "trialing"), ("starter", "active"), ("growth", "active")],
+)
+def test_a_new_organization_can_begin_at_once(app, plan, state):
+    organization = make_organization("New", plan)
+    organization.require_subscription()
+    assert organization.subscription == state
+
+
+def test_nobody_agrees_for_a_revoked_key(key):
+    key.revoke()
+    with pytest.raises(errors.KeyNotFound):
+        Consent.give(key, None, None)
+    assert Consent.select().count() == 0
+
+
+def test_no_keys_for_an_assessment_that_was_deleted_meanwhile(assessment):
+    assessment.delete_softly()
+    with pytest.raises(errors.NotFound):
+        assessment.issue_keys([{"email": None, "name": None}])
+
+
+# The catalogue
+
+
+def test_importing_again_changes_what_changed_and_brings_back(app):
+    entry = {"id": new_id(), "title": "Before", "task_brief": "Fix it.", "language": "Go"}
+    Issue.upsert(entry)
+    Issue.get().delete_softly()
+    Issue.upsert({"id": entry["id"], "title": "After", "task_brief": "Fix it well."})
+    (issue,) = Issue.select()
+    assert (issue.title, issue.task_brief, issue.language, issue.deleted_at) == (
+        "After",
+        "Fix it well.",
+        None,
+        None,
+    )
+    assert issue.search_text == "after"
+
+
+def test_an_import_leaves_an_organizations_own_issue_alone(organization):
+    own = make_issue(organization, title="Ours")
+    Issue.upsert({"id": own.id, "title": "Catalogue", "task_brief": "x"})
+    (issue,) = Issue.select()
+    assert (issue.title, issue.organization_id) == ("Ours", organization.id)
+
+
+# Times, ids, texts
+
+
+@pytest.mark.parametrize(
+    "moment",
+    [
+        datetime(2026, 4, 1, 9, tzinfo=UTC),
+        datetime(2026, 4, 1, 9, 0, 0, 7000, tzinfo=UTC),
+        datetime(2026, 4, 1, 11, 30, tzinfo=timezone(timedelta(hours=2, minutes=30))),
+        datetime(1999, 12, 31, 23, 59, 59, 999_000, tzinfo=UTC),
+    ],
+)
+def test_a_moment_comes_back_as_the_same_one_in_utc(organization, moment):
+    organization.subscribe("trialing", moment)
+    found = Organization.get().trial_ends_at
+    assert found == moment
+    assert found.utcoffset() == timedelta()
+
+
+def test_the_clock_speaks_whole_milliseconds(clock):
+    clock.fixed = datetime(2026, 4, 1, 9, 0, 0, 123_999, tzinfo=UTC)
+    assert clock.now().microsecond == 123_000
+
+
+def test_ids_ascend_as_they_are_made():
+    ids = [new_id() for _ in range(10_000)]
+    assert ids == sorted(ids)
+    assert {made.version for made in ids} == {7}
+
+
+def test_folded_texts_are_in_one_letter_case():
+    assert (
+        folded("Zoë STRASSE", None, "A@B.de") == folded("ZOË Straße", "", "a@b.DE") == "zoë strasse\na@b.de"
+    )
+
+
+def test_nothing_refers_to_what_is_not_there(app):
+    orphan = ApiToken(organization=new_id(), name="x", scope="read", fingerprint="x", last_four="xxxx")
+    with pytest.raises(peewee.IntegrityError), db.atomic():
+        orphan.save(force_insert=True)
+
+
+def test_tables_stand_parents_before_children():
+    for position, table in enumerate(TABLES):
+        for foreign_key in table._meta.refs:
+            assert TABLES.index(foreign_key.rel_model) <= position, (table, foreign_key)

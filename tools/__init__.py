@@ -1,0 +1,1 @@
+"""Programs around the service: start script, demo, benchmarks, chaos tests."""

@@ -1,0 +1,79 @@
+"""The load: 16 connections that ask, wait for the answer, and ask again, by a load generator that costs little.
+
+wrk where it is installed (`apt-get install wrk`, `brew install wrk`), else autocannon, which npx fetches from the npm
+registry; the latter costs some times as much, and what the client costs is taken from the services.
+"""
+
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from tools.benchmarks.operations import NUMBER, Request
+
+HOST = "127.0.0.1"
+CONNECTIONS = 16
+TIMEOUT_SECONDS = 30
+SCRIPT = Path(__file__).with_name("wrk.lua")
+NODE_SCRIPT = Path(__file__).with_name("autocannon.cjs")
+AUTOCANNON = "autocannon@8.0.0"
+# As many digits as wrk.lua writes.
+NUMBER_BYTES = 10
+
+
+class Outcome(NamedTuple):
+    """What one run gave: right answers a second, the median time of an answer, and how many were wrong or never
+    came."""
+
+    per_second: float
+    median_ms: float
+    errors: int
+
+
+def generator() -> str:
+    """The load generator that there is; the process ends with a sentence where there is none."""
+    for program, name in (("wrk", "wrk"), ("npx", AUTOCANNON)):
+        if shutil.which(program):
+            return name
+    sys.exit("A load generator is missing: install wrk, or Node with npx, which fetches autocannon.")
+
+
+def run(port: int, requests: Sequence[Request], seconds: int) -> Outcome:
+    """Send the requests in turn to 127.0.0.1:`port` for so long."""
+    with tempfile.TemporaryDirectory() as folder:
+        send = _wrk if generator() == "wrk" else _autocannon
+        printed = send(f"http://{HOST}:{port}", requests, seconds, Path(folder, "requests"))
+    found = json.loads(printed.splitlines()[-1])
+    right = found["answers"] - found["errors"]
+    return Outcome(right / found["seconds"], found["median_ms"], found["errors"])
+
+
+def _wrk(url: str, requests: Sequence[Request], seconds: int, file: Path) -> str:
+    file.write_bytes(b"\0".join(map(_text, requests)))
+    load = ["-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "--latency", f"--timeout={TIMEOUT_SECONDS}s"]
+    return _output(["wrk", *load, f"--script={SCRIPT}", url, "--", str(file)])
+
+
+def _text(request: Request) -> bytes:
+    """The bytes of a request, with the length that its body has once its number stands in it."""
+    lines = [f"{request.method} {request.path} HTTP/1.1", f"Host: {HOST}"]
+    lines += [f"{name}: {value}" for name, value in request.headers.items()]
+    if request.body:
+        lines.append(f"Content-Length: {len(request.body.replace(NUMBER, '0' * NUMBER_BYTES))}")
+    return "\r\n".join([*lines, "", request.body]).encode()
+
+
+def _autocannon(url: str, requests: Sequence[Request], seconds: int, file: Path) -> str:
+    file.write_text(json.dumps([request._asdict() for request in requests]))
+    load = [str(CONNECTIONS), str(seconds), str(TIMEOUT_SECONDS)]
+    return _output(
+        ["npx", "--yes", "--package", AUTOCANNON, "--", "node", str(NODE_SCRIPT), url, str(file), *load]
+    )
+
+
+def _output(command: list[str]) -> str:
+    return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout

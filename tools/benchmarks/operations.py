@@ -1,0 +1,95 @@
+"""The hot operations, as HTTP requests that are ready to be sent."""
+
+import json
+import random
+import uuid
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from tools.benchmarks.data import Targets
+
+PAGE = 50
+DIFFERENT = 1_000
+# Where it stands in a body, the load generator puts a number of its own at each request.
+NUMBER = "[<id>]"
+
+
+class Request(NamedTuple):
+    method: str
+    path: str
+    headers: dict[str, str]
+    body: str = ""
+
+
+class Operation(NamedTuple):
+    """`request` makes one at random; `target` is the share of the limit's throughput that the product should reach."""
+
+    name: str
+    short: str
+    target: float
+    status: int
+    request: Callable[[Targets, random.Random], Request]
+    changes_nothing: bool = True
+
+    def requests(self, targets: Targets) -> list[Request]:
+        """What is sent in turn, other ones at each call."""
+        chance = random.Random(uuid.uuid4().int)
+        return [self.request(targets, chance) for _ in range(DIFFERENT)]
+
+
+def _assessment(targets: Targets, chance: random.Random) -> Request:
+    key, assessment_id = chance.choice(targets.candidates)
+    return Request("GET", f"/v1/assessments/{assessment_id}", {"X-API-Key": key})
+
+
+def _page(targets: Targets, chance: random.Random) -> Request:
+    """Any page of the list is as likely as any other, as for somebody who walks through all of it."""
+    offset = chance.randrange(0, targets.size.keys, PAGE)
+    return Request("GET", f"/v1/candidates?limit={PAGE}&offset={offset}", _bearer(targets.token))
+
+
+def _event(targets: Targets, chance: random.Random) -> Request:
+    key, session_id = chance.choice(targets.open_sessions)
+    event = {
+        "id": f"{uuid.UUID(int=chance.getrandbits(128))}-{NUMBER}",
+        "sessionId": session_id,
+        "ts": "2026-04-02T09:12:44.123456789Z",
+        "kind": "command",
+        "source": "terminal",
+        "actor": {"type": "human", "role": "candidate"},
+        "provenance": {"attribution": "likely_human", "confidence": 0.8, "methods": ["shell-hook"]},
+        "v": 1,
+        "data": {"command": "pytest -q", "exitCode": 0, "durationMs": 2000, "stdout": "." * 400},
+    }
+    return Request("POST", "/v1/hooks/ingest", {"X-API-Key": key} | JSON, json.dumps(event))
+
+
+def _statistics(targets: Targets, chance: random.Random) -> Request:
+    path = f"/v1/assessments/{targets.cohort}/cohort-stats?sessionId={chance.choice(targets.sessions)}"
+    return Request("GET", path, _bearer(targets.cohort_token))
+
+
+def _keys(targets: Targets, chance: random.Random) -> Request:
+    people: dict[str, Any] = {
+        "count": 50,
+        "candidateEmails": [f"candidate{number}@example.com" for number in range(50)],
+        "candidateNames": [f"Candidate {number}" for number in range(50)],
+    }
+    path = f"/v1/assessments/{targets.growing_assessment}/keys"
+    return Request("POST", path, _bearer(targets.growing_token) | JSON, json.dumps(people))
+
+
+JSON = {"Content-Type": "application/json"}
+
+
+def _bearer(token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"}
+
+
+OPERATIONS = (
+    Operation("get an assessment by candidate key", "assessment", 0.60, 200, _assessment),
+    Operation("candidates page of 50, 100,000 keys", "candidates", 1.5, 200, _page),
+    Operation("ingest one event, durable", "ingest", 0.65, 201, _event, changes_nothing=False),
+    Operation("cohort statistics with percentiles, 100,000 sessions", "cohort", 5, 200, _statistics),
+    Operation("50 keys with their rows", "keys", 0.90, 201, _keys, changes_nothing=False),
+)

@@ -1,0 +1,1 @@
+"""HTTP plumbing: strict JSON in, fast JSON out, logging, the gunicorn worker."""
