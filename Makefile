@@ -31,6 +31,7 @@ check: lint types test ## What has to pass before a change is shared: lint, type
 
 lint: ready-dev ## Style, and mistakes that can be seen without running
 	$(python) -m ruff check .
+	$(python) -m ruff format --check .
 
 types: ready-dev ## Types
 	$(python) -m mypy

@@ -15,8 +15,8 @@ threads = settings.web_threads
 worker_class = "web.gunicorn_worker.WebWorker"
 logger_class = "web.gunicorn_worker.Log"
 
-# After SIGTERM requests in flight have this long to finish; web/gunicorn_worker.py cuts what is left shortly before. Platforms
-# kill after 30 seconds at the earliest, and `docker stop` after 10 if it is not told otherwise (`-t 20`).
+# After SIGTERM requests in flight have this long to finish; web/gunicorn_worker.py cuts what is left shortly before.
+# Platforms kill after 30 seconds at the earliest, and `docker stop` after 10 if it is not told otherwise (`-t 20`).
 graceful_timeout = 15
 # Longer than the idle time-out of the usual proxy, so that the proxy never writes into a closed connection.
 keepalive = 65

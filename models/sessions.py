@@ -287,8 +287,8 @@ class Session(Model):
         there already).
 
         Raises SessionClosed more than 24 hours after the close (R18), and Unauthenticated where the session's key is
-        revoked, since who brings one event may be remembered only (access/auth.py). Which it is, is decided under a lock
-        against the close; single events of an open session share it, and do not wait for each other.
+        revoked, since who brings one event may be remembered only (access/auth.py). Which it is, is decided under a
+        lock against the close; single events of an open session share it, and do not wait for each other.
         """
         # Before the lock, since to judge signatures takes time.
         is_signed = any(event_chain.is_signed(arrival.envelope) for arrival in arrivals)
