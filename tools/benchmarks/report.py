@@ -99,7 +99,8 @@ def _line(row: Sequence[str], widths: Sequence[int]) -> str:
 def comparison(results: Sequence[Result], conditions: str, server: str) -> str:
     return f"""## Beside the limit
 
-`make bench`. The product beside a bare WSGI application (`limit/`) with hand-written SQL on the same tables, both under gunicorn with the same settings, on one durable PostgreSQL. The product has everything on that is on by
+`make bench`. The product beside a bare WSGI application (`limit/`) with hand-written SQL on the same tables,
+both under gunicorn with the same settings, on one durable PostgreSQL. The product has everything on that is on by
 default: authentication, limits, audit, event feed, validation, log. The two take turns; numbers are medians of the
 rounds, "from - to" is the smallest and the largest ratio of a round, and times are medians of an answer's time. "By
 processor time" is the limit's processor time for an answer, its database's included, as a share of the product's: on a
