@@ -1,7 +1,6 @@
-// Sends the requests of a file in turn, by autocannon, which npx has put on the PATH:
+// Sends the requests of a file one after another with autocannon, which npx has put on the PATH:
 //   node autocannon.cjs URL FILE CONNECTIONS SECONDS TIMEOUT_SECONDS
-// "[<id>]" in a body becomes the number of the request. Prints what came of it as one line of JSON. Not autocannon's
-// own command: its number in the body does not fit the length that it announces.
+// Starts over at the end of the file. Prints the outcome as one line of JSON.
 const { existsSync, readFileSync } = require("fs")
 const { delimiter, join, resolve } = require("path")
 
@@ -14,8 +13,7 @@ let sent = 0
 
 function setupRequest(request) {
   sent += 1
-  const found = requests[sent % requests.length]
-  return { ...request, ...found, body: found.body.replace("[<id>]", sent) }
+  return { ...request, ...requests[sent % requests.length] }
 }
 
 autocannon({ url, connections: +connections, duration: +duration, timeout: +timeout, requests: [{ setupRequest }] })

@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 import models
+from rules.event_chain import VALID
 from tests import postgres
 from tools.benchmarks import data, load, processes, report, services
-from tools.benchmarks.operations import NUMBER, OPERATIONS, Operation, Request
+from tools.benchmarks.operations import OPERATIONS, Operation, Request
 
 WARM_UP_SECONDS = 1
 
@@ -28,9 +29,12 @@ class Contender(NamedTuple):
     pids: list[int]
 
     def run(self, operation: Operation, seconds: int) -> report.Turn:
+        requests = operation.requests(self.targets, seconds)
         before = processes.processor_seconds(self.pids)
-        outcome = load.run(self.port, operation.requests(self.targets), seconds)
+        outcome = load.run(self.port, requests, seconds)
         used = processes.processor_seconds(self.pids) - before
+        if operation.is_unique and outcome.per_second * seconds > len(requests):
+            sys.exit(f"{operation.name}: more than {len(requests)} answers. Raise UNIQUE_PER_SECOND.")
         return report.Turn(*outcome, used * 1000 / max(outcome.per_second * seconds, 1))
 
 
@@ -96,22 +100,26 @@ def _fill(url: str, size: data.Size) -> data.Targets:
     try:
         return data.fill(size)
     finally:
-        models.db.close()
-        models.db.close_idle()
+        _disconnect()
 
 
 def _compare_answers(product: Contender, limit: Contender) -> None:
     for operation in OPERATIONS:
-        request = operation.request(product.targets, random.Random(0))
-        one, other = (_answer(each.port, request, number) for number, each in enumerate((product, limit)))
-        if operation.changes_nothing and one != other:
+        one, other = (
+            _answer(each.port, operation.request(each.targets, random.Random(0))) for each in (product, limit)
+        )
+        if one != other and not operation.has_random_answer:
             sys.exit(f"{operation.name}: the product answers\n{one}\nand the limit\n{other}")
         if not one[0] == other[0] == operation.status:
             sys.exit(f"{operation.name}: the product answers {one[0]}, and the limit {other[0]}")
+    verdicts = [event.verdict for event in models.Event.select()]
+    _disconnect()
+    if verdicts != [VALID, VALID]:
+        sys.exit(f"The product and the limit each stored a signed event, with the verdicts {verdicts}.")
 
 
-def _answer(port: int, request: Request, number: int) -> tuple[int, object]:
-    body = request.body.replace(NUMBER, str(number)).encode() or None
+def _answer(port: int, request: Request) -> tuple[int, object]:
+    body = request.body.encode() or None
     url = f"http://{load.HOST}:{port}{request.path}"
     asked = urllib.request.Request(url, body, request.headers, method=request.method)
     try:
@@ -124,6 +132,10 @@ def _answer(port: int, request: Request, number: int) -> tuple[int, object]:
 def _version(server: postgres.Server) -> str:
     models.bind(server.url())
     (version,) = models.db.execute_sql("SHOW server_version").fetchone()
+    _disconnect()
+    return f"PostgreSQL {version}, fsync on"
+
+
+def _disconnect() -> None:
     models.db.close()
     models.db.close_idle()
-    return f"PostgreSQL {version}, fsync on"

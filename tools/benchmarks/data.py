@@ -4,12 +4,27 @@ What is read belongs to the first two and stays as it is; events and keys go to 
 last round meet the same tables as those of the first.
 """
 
+import base64
 import random
-from typing import NamedTuple
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 import migrations
-from models import ApiToken, Assessment, CandidateKey, Consent, KeyCount, Organization, Session, db, recounts
+from models import (
+    ApiToken,
+    Assessment,
+    CandidateKey,
+    Consent,
+    Organization,
+    cohorts,
+    db,
+    generate_keys,
+    sessions,
+)
 from models.base import is_postgres
+from tests.live import scripted_chain
 from tools.benchmarks import bulk
 
 ASSESSMENTS = 10
@@ -31,6 +46,22 @@ class Size(NamedTuple):
 SMALL = Size(keys=1_000, sessions=200)
 
 
+@dataclass
+class OpenSession:
+    """A session that accepts events, with the candidate's end of its signature chain."""
+
+    key: str
+    id: str
+    signing_key: Ed25519PrivateKey
+    last_signature: str = ""
+
+    def sign(self, event: dict[str, Any]) -> dict[str, Any]:
+        """Return the event as the next one of the chain, signed as the client signs it."""
+        before = self.last_signature
+        self.last_signature = self.signing_key.sign(scripted_chain.message(event, before)).hex()
+        return event | {"sig": self.last_signature} | ({"prevSig": before} if before else {})
+
+
 class Targets(NamedTuple):
     """What the requests name."""
 
@@ -42,7 +73,7 @@ class Targets(NamedTuple):
     sessions: list[str]
     growing_token: str
     growing_assessment: str
-    open_sessions: list[tuple[str, str]]  # key, id
+    open_sessions: list[OpenSession]
 
 
 def fill(size: Size) -> Targets:
@@ -75,8 +106,7 @@ def fill(size: Size) -> Targets:
 def keep_up() -> None:
     """Do what happens by itself as data comes in through the API: the worker's sums, the database's statistics."""
     for assessment in Assessment.select():
-        recounts.rebuild(assessment)
-    KeyCount.fold()
+        cohorts.rebuild(assessment)
     db.execute_sql("VACUUM ANALYZE" if is_postgres() else "ANALYZE")
 
 
@@ -107,8 +137,11 @@ def _some_rows(batch: bulk.Batch, wanted: int, chance: random.Random) -> list[in
     return chance.sample(range(1, batch.size + 1), min(wanted, batch.size))
 
 
-def open_session(assessment: Assessment) -> tuple[str, str]:
-    (key_id,) = assessment.issue_keys([{"email": None, "name": None}])
-    key = CandidateKey.get_by_id(key_id)
+def open_session(assessment: Assessment) -> OpenSession:
+    """Redeem a new key, and register a signing key with the session."""
+    (row,) = generate_keys(assessment.organization, assessment.id, [{"email": None, "name": None}])
+    key = CandidateKey.get_by_id(row.id)
     Consent.give(key, None, None)
-    return key.key, str(Session.redeem(key.key).id)
+    signing_key = Ed25519PrivateKey.generate()
+    public_key = base64.b64encode(signing_key.public_key().public_bytes_raw()).decode()
+    return OpenSession(key.key, str(sessions.redeem(key.key, public_key).id), signing_key)

@@ -46,7 +46,7 @@ def _one(url: str, targets: data.Targets) -> Footprint:
         started = _first_answer(service)
         processor = processes.processor_seconds([service.children[WEB].pid])
         for operation in OPERATIONS:
-            load.run(service.port, operation.requests(targets), LOAD_SECONDS)
+            load.run(service.port, operation.requests(targets, LOAD_SECONDS), LOAD_SECONDS)
         web, worker = (
             processes.memory(processes.family(service.children[name].pid)) for name in (WEB, WORKER)
         )

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from tools.benchmarks.operations import NUMBER, Request
+from tools.benchmarks.operations import Request
 
 HOST = "127.0.0.1"
 CONNECTIONS = 16
@@ -21,8 +21,6 @@ TIMEOUT_SECONDS = 30
 SCRIPT = Path(__file__).with_name("wrk.lua")
 NODE_SCRIPT = Path(__file__).with_name("autocannon.cjs")
 AUTOCANNON = "autocannon@8.0.0"
-# As many digits as wrk.lua writes.
-NUMBER_BYTES = 10
 
 
 class Outcome(NamedTuple):
@@ -59,11 +57,11 @@ def _wrk(url: str, requests: Sequence[Request], seconds: int, file: Path) -> str
 
 
 def _text(request: Request) -> bytes:
-    """The bytes of a request, with the length that its body has once its number stands in it."""
+    """The bytes of a request."""
     lines = [f"{request.method} {request.path} HTTP/1.1", f"Host: {HOST}"]
     lines += [f"{name}: {value}" for name, value in request.headers.items()]
     if request.body:
-        lines.append(f"Content-Length: {len(request.body.replace(NUMBER, '0' * NUMBER_BYTES))}")
+        lines.append(f"Content-Length: {len(request.body.encode())}")
     return "\r\n".join([*lines, "", request.body]).encode()
 
 

@@ -50,7 +50,7 @@ class World(NamedTuple):
     session: str
     long_session: str
     doomed: str
-    candidate: tuple[str, str]  # key, session
+    candidate: data.OpenSession
 
 
 @dataclass
@@ -174,15 +174,14 @@ def _timeline_cursors(client: Client, world: World) -> list[str]:
 
 
 def _ingest(client: Client, world: World) -> None:
-    key, session_id = world.candidate
     event = {
         "id": str(uuid.uuid4()),
-        "sessionId": session_id,
+        "sessionId": world.candidate.id,
         "ts": "2026-04-02T09:12:44Z",
         "kind": "prompt",
         "v": 1,
     }
-    client.ask("POST", "/v1/hooks/ingest", event | {"data": {"text": "Why?"}}, key)
+    client.ask("POST", "/v1/hooks/ingest", event | {"data": {"text": "Why?"}}, world.candidate.key)
 
 
 def _create(client: Client) -> None:

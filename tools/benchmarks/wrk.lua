@@ -1,25 +1,19 @@
--- Sends the requests of a file in turn: wrk ... -- FILE. They are separated by NUL; "[<id>]" in one becomes the
--- number of the request, in ten digits. Prints what came of it as one line of JSON.
+-- Sends the requests of a file, separated by NUL, one after another: wrk ... -- FILE. Starts over at the end of the
+-- file. Prints the outcome as one line of JSON.
 
 local requests, sent = {}, 0
 
 function init(arguments)
   local file = assert(io.open(arguments[1], "rb"))
   for text in file:read("*a"):gmatch("%Z+") do
-    local from, to = text:find("[<id>]", 1, true)
-    if from then
-      requests[#requests + 1] = { text:sub(1, from - 1), text:sub(to + 1) }
-    else
-      requests[#requests + 1] = { text }
-    end
+    requests[#requests + 1] = text
   end
   file:close()
 end
 
 function request()
   sent = sent + 1
-  local found = requests[sent % #requests + 1]
-  return found[2] and found[1] .. string.format("%010d", sent) .. found[2] or found[1]
+  return requests[sent % #requests + 1]
 end
 
 function done(summary, latency, requests)

@@ -1,5 +1,9 @@
-"""The statements of the bare application: one for each operation, credential and work together, as one would write
-them by hand. All of them run in autocommit, so that an operation is one round trip and one transaction."""
+"""The hand-written statements of the bare application.
+
+One statement does the whole operation, credential included, in autocommit: one round trip, one transaction. Ingest
+takes two, because Python verifies the signature in between. Parameters have a cast where PostgreSQL cannot infer the
+type of a prepared statement's parameter.
+"""
 
 ASSESSMENT = """
     SELECT a.id, a.organization_id, a.title, a.role, a.task_brief, a.repo_url, a.issue_id, a.rubric_id,
@@ -52,7 +56,15 @@ CANDIDATES = f"""
     ORDER BY k.created_at, k.id
 """
 
-# The session's row is held against its close until the event is there; without a row the key opens nothing.
+SESSION = """
+    SELECT s.id::text, ARRAY(SELECT g.public_key FROM signing_keys g WHERE g.session_id = s.id ORDER BY g.id DESC)
+    FROM candidate_keys k
+    JOIN assessments a ON a.id = k.assessment_id
+    JOIN sessions s ON s.key_id = k.id
+    WHERE k.key = %(key)s AND k.revoked_at IS NULL AND a.deleted_at IS NULL
+"""
+
+# The lock keeps the session open until the event is stored. Without a row, the key is not valid.
 INGEST = """
     WITH held AS (
         SELECT s.id, s.closed_at IS NULL AND (s.closes_at IS NULL OR s.closes_at > %(now)s) AS open
@@ -66,11 +78,11 @@ INGEST = """
             (session_id, event_id, kind, source, actor, attribution, time_ns, received_at, late, subject, note, size,
              verdict, envelope)
         SELECT held.id, %(event_id)s, %(kind)s, %(source)s, %(actor)s, %(attribution)s, %(time_ns)s, %(now)s,
-               false, %(subject)s, %(note)s, %(size)s, 'unsigned', %(envelope)s
+               false, %(subject)s, %(note)s, %(size)s, %(verdict)s, %(envelope)s
         FROM held WHERE held.open
         ON CONFLICT DO NOTHING RETURNING seq
     )
-    SELECT held.id, held.open, (SELECT count(*) FROM stored) FROM held
+    SELECT held.open, (SELECT count(*) FROM stored) FROM held
 """
 
 _METRICS = ("duration_ms", "prompt_count", "command_fail_rate", "verify_intensity", "manual_edit_ratio",
@@ -109,8 +121,9 @@ ISSUE_KEYS = f"""
         FOR SHARE OF a
     ), candidates AS (
         SELECT * FROM unnest(
-            %(ids)s::uuid[], %(keys)s, %(emails)s, %(names)s, %(addresses)s, %(texts)s, %(invitations)s::uuid[],
-            %(occurrences)s::uuid[]
+            %(ids)s::text[]::uuid[], %(keys)s::text[], %(emails)s::text[], %(names)s::text[],
+            %(addresses)s::text[], %(texts)s::text[], %(invitations)s::text[]::uuid[],
+            %(occurrences)s::text[]::uuid[]
         ) AS given(id, key, email, name, address, search_text, invitation_id, occurrence_id)
     ), new_keys AS (
         INSERT INTO candidate_keys (id, created_at, organization_id, assessment_id, key, candidate_email,
@@ -132,7 +145,8 @@ ISSUE_KEYS = f"""
         INSERT INTO audit_entries (id, created_at, organization_id, action, actor_kind, actor_id, actor_name,
                                    subject_kind, subject_id, further_ids, members, came_from, request_id)
         SELECT %(audit)s, %(now)s, held.organization_id, 'issueKeys', 'reviewer', held.reviewer_id,
-               held.reviewer_name, 'assessment', held.id, to_jsonb(%(ids)s), %(members)s, %(address)s, %(audit)s
+               held.reviewer_name, 'assessment', held.id, to_jsonb(%(ids)s), %(members)s, %(address)s,
+               %(audit)s::uuid::text
         FROM held
     )
     SELECT organization_id, expires_at FROM held
