@@ -13,7 +13,7 @@ import config
 import errors
 import models
 from access import rate_limits
-from blueprints import IdConverter, give_back_connection
+from blueprints import IdConverter, release_connection
 from blueprints.operations import operations_of
 from storage import storage_from
 from web import log_format
@@ -129,7 +129,7 @@ def _monitor(app: Flask) -> Callable | None:
 
 
 def _release_connection(error: BaseException | None) -> None:
-    give_back_connection()
+    release_connection()
 
 
 def _harden(response: Response) -> Response:

@@ -31,8 +31,9 @@ from models import (
     db,
     invitations,
     privacy,
-    recounts,
 )
+from models.cohorts import first_difference, rebuild
+from models.sessions import rederive
 from ops import backup, cohort_table, doctor, session_import
 from rules import plans
 from schemas import Text, moment, parse_id
@@ -304,7 +305,7 @@ def rederive_sessions(assessment: str | None) -> None:
 
 def _rederived(session: Session) -> dict[str, tuple[Any, Any]]:
     with db.atomic():
-        changed = session.rederive()
+        changed = rederive(session)
         if changed:
             _note(session.organization, "rederiveSession", "session", session.id, members=list(changed))
     return changed
@@ -316,7 +317,7 @@ def verify_cohorts(assessment: str | None) -> None:
     """Count cohorts and numbers of keys anew and compare; names the first difference, and exits with 1 then."""
     broken = False
     for found in _assessments(assessment):
-        difference = recounts.first_difference(found)
+        difference = first_difference(found)
         click.echo(f"{found.id}  {found.title}  {difference or 'equal to its sessions'}")
         broken = broken or difference is not None
     if broken:
@@ -328,7 +329,7 @@ def verify_cohorts(assessment: str | None) -> None:
 def rebuild_cohorts(assessment: str | None) -> None:
     """Count cohorts and numbers of keys anew; closes of an assessment wait while its cohort is counted."""
     for found in _assessments(assessment):
-        recounts.rebuild(found)
+        rebuild(found)
         click.echo(f"{found.id}  {found.title}")
 
 
@@ -382,7 +383,7 @@ def run_retention(apply: bool) -> None:
             if apply:
                 with db.atomic():
                     privacy.erase(key)
-                    audit.note_erasure(key, audit.COMMAND)
+                    audit.record_erasure(key, audit.COMMAND)
             click.echo(f"  {key.id}  ended {moment(privacy.ended_at(key))}  {key.assessment.title}")
     click.echo("Erased." if apply else "Nothing was erased; `--apply` does it.")
 
@@ -471,7 +472,7 @@ def _note(
     organization: Organization, action: str, kind: str = "org", subject_id: Any = None, **facts: Any
 ) -> None:
     subject = {"subject_kind": kind, "subject_id": subject_id or organization.id}
-    AuditEntry.note(organization.id, action, audit.COMMAND, **subject, **facts)
+    AuditEntry.record(organization.id, action, audit.COMMAND, **subject, **facts)
 
 
 def _organization(text: str) -> Organization:

@@ -484,9 +484,12 @@ AWAY = (peewee.OperationalError, peewee.InterfaceError, MaxConnectionsExceeded)
 def meaning_of(error: BaseException) -> type[Refusal] | None:
     """What an error of the database is answered with; None for a fault of ours.
 
-    The driver's plain DatabaseError is what becomes of a connection that breaks in the middle of an answer.
+    The driver's plain DatabaseError is what becomes of a connection that breaks in the middle of an answer. An error
+    during the rollback hides the one that caused it.
     """
-    cause = getattr(error, "orig", None)
+    if (context := error.__context__) and (meaning := meaning_of(context)):
+        return meaning
+    cause = getattr(error, "orig", error)
     if isinstance(cause, sqlite3.Error):
         code = getattr(cause, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
         return SQLITE_MEANINGS.get(code) or SQLITE_MEANINGS.get(code & 0xFF)

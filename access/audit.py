@@ -1,4 +1,4 @@
-"""The audit log's side of a request: who did it, from where, by which request (models/audit.py)."""
+"""The audit log's side of a request: its author, its origin and its id (models/audit.py)."""
 
 import uuid
 from collections.abc import Callable
@@ -14,56 +14,63 @@ from schemas import camel
 from web.access_log import current_id
 
 
-def change(made: str | None = None) -> Callable:
-    """Note that the caller makes a change, in the transaction of the change itself; what is refused is not noted.
+def change(created: str | None = None) -> Callable:
+    """Record the caller's change, in one transaction with it; a refused request is not recorded.
 
-    Stands right above the function, so that nothing is read from the network inside of the transaction.
+    Goes directly above the function, so that no request body is read within the transaction.
 
-    made -- the member of the answer that came of it: a row, or a list of rows
+    created -- the member of the result with the new row
     """
 
     def decorate(view: Callable) -> Callable:
         @wraps(view)
         def wrapper(*args: Any, **kwargs: Any) -> Any:
             with db.atomic():
-                answer = view(*args, **kwargs)
-                _note(view, args, kwargs, _ids(answer[made]) if made else [], made)
-            return answer
+                result = view(*args, **kwargs)
+                kind, subject_id = _path_subject(kwargs)
+                if created and subject_id is None:
+                    kind, subject_id = created, _id_of(result[created])
+                _record(view, args, subject_kind=kind, subject_id=subject_id)
+            return result
 
-        wrapper.audited = True  # type: ignore[attr-defined]
-        return wrapper
+        return _declare(wrapper)
 
     return decorate
 
 
-def reading(view: Callable) -> Callable:
-    """Note that a reviewer reads what is held of a candidate, before the answer leaves."""
+def change_by_verb(view: Callable) -> Callable:
+    """Pass the entry's columns as `audit_entry` to a view whose verb records it in its own statement."""
 
     @wraps(view)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
-        answer = view(*args, **kwargs)
+        return view(*args, **kwargs, audit_entry=_columns(view, args))
+
+    return _declare(wrapper)
+
+
+def reading(view: Callable) -> Callable:
+    """Record that a reviewer read a candidate's record, before the response is sent."""
+
+    @wraps(view)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        result = view(*args, **kwargs)
         if isinstance(caller._get_current_object(), ApiToken):
-            _note(view, (), kwargs, [], None)
-        return answer
+            kind, subject_id = _path_subject(kwargs)
+            _record(view, (), subject_kind=kind, subject_id=subject_id)
+        return result
 
-    wrapper.audited = True  # type: ignore[attr-defined]
-    return wrapper
-
-
-def note_export(action: str) -> None:
-    """Note that the caller takes a list of candidates along as a file."""
-    AuditEntry.note(
-        caller.organization_id,
-        action,
-        Actor.of(caller._get_current_object()),
-        came_from=request.remote_addr,
-        request_id=current_id(),
-    )
+    return _declare(wrapper)
 
 
-def note_candidate(key: Any, action: str) -> None:
-    """Note what a candidate does by a key that stands in the body or that the work names, in the work's transaction."""
-    AuditEntry.note(
+def record_export(action: str) -> None:
+    """Record that the caller exports a list of candidates."""
+    actor = Actor.of(caller._get_current_object())
+    AuditEntry.record(caller.organization_id, action, actor, **_origin())
+
+
+def record_candidate(key: Any, action: str) -> None:
+    """Record what a candidate does with a key from the body, in the transaction of the change."""
+    AuditEntry.record(
         key.organization_id,
         action,
         Actor.of(key),
@@ -73,32 +80,38 @@ def note_candidate(key: Any, action: str) -> None:
     )
 
 
-def _note(view: Callable, args: tuple, kwargs: dict[str, Any], made: list[Any], noun: str | None) -> None:
-    who = caller._get_current_object()
-    kind, subject_id = _subject(kwargs, made, noun)
-    AuditEntry.note(
-        who.organization_id,
-        camel(view.__name__),
-        Actor.of(who),
-        subject_kind=kind,
-        subject_id=subject_id,
-        further_ids=[each for each in made if each != subject_id],
-        members=sorted(camel(name) for body in args if isinstance(body, dict) for name in body),
-        # A candidate's address would be data of a person, in a log from which nothing can be erased.
-        came_from=request.remote_addr if isinstance(who, ApiToken) else None,
-        request_id=current_id(),
-    )
+def _declare(wrapper: Any) -> Any:
+    wrapper.is_audited = True
+    return wrapper
 
 
-def _subject(kwargs: dict[str, Any], made: list[Any], noun: str | None) -> tuple[str | None, Any]:
-    """What stands last in the path, or what came of it."""
-    in_path = [(name, value) for name, value in kwargs.items() if isinstance(value, uuid.UUID)]
-    if in_path:
-        name, value = in_path[-1]
-        return name.removesuffix("_id"), value
-    return (noun, made[0]) if made else (None, None)
+def _record(view: Callable, args: tuple, **subject: Any) -> None:
+    AuditEntry.create(organization=caller.organization_id, **_columns(view, args), **subject)
 
 
-def _ids(made: Any) -> list[Any]:
-    rows = made if isinstance(made, list) else [made]
-    return [row["id"] if isinstance(row, dict) else row.id for row in rows]
+def _columns(view: Callable, args: tuple) -> dict[str, Any]:
+    actor = Actor.of(caller._get_current_object())
+    return {
+        "action": camel(view.__name__),
+        **{f"actor_{name}": value for name, value in actor._asdict().items()},
+        "members": sorted(camel(name) for body in args if isinstance(body, dict) for name in body),
+        **_origin(),
+    }
+
+
+def _origin() -> dict[str, str | None]:
+    # A candidate's address is personal data, which cannot be erased from this log.
+    is_reviewer = isinstance(caller._get_current_object(), ApiToken)
+    return {"came_from": request.remote_addr if is_reviewer else None, "request_id": current_id()}
+
+
+def _path_subject(kwargs: dict[str, Any]) -> tuple[str | None, Any]:
+    """The kind and id of the last id in the path."""
+    ids = [
+        (name.removesuffix("_id"), value) for name, value in kwargs.items() if isinstance(value, uuid.UUID)
+    ]
+    return ids[-1] if ids else (None, None)
+
+
+def _id_of(row: Any) -> Any:
+    return row["id"] if isinstance(row, dict) else row.id

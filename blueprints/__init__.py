@@ -1,8 +1,7 @@
-"""Endpoints, one module a resource; here what they share: Blueprint, the id converter, find() and the pager."""
+"""Endpoints, one module per resource; here Blueprint, the id converter, find() and pagination."""
 
 import uuid
 from collections.abc import Callable
-from functools import cache
 from typing import Any
 
 import flask_smorest
@@ -13,75 +12,47 @@ import schemas
 from access.auth import caller
 from blueprints import operations
 from errors import NotFound, Refusal
-from models import ApiToken, CandidateKey, Session, db
-from models.compiled import Compiled, Parameter
+from models import Session, db
 from web.json import Parser
 
 
 class IdConverter(BaseConverter):
-    """Any segment of a path: its UUID, or None, which find() turns into the one 404 after everybody had to say who
-    they are (R2)."""
+    """A path segment as a UUID, or None: find() responds 404, but after authentication (R2)."""
 
     def to_python(self, value: str) -> uuid.UUID | None:
         return schemas.parse_id(value)
 
 
-# Callers whose ids are known only when a look-up runs.
-STAND_INS: dict[type, Any] = {
-    ApiToken: ApiToken(organization=Parameter("organization_id", ApiToken.organization)),
-    CandidateKey: CandidateKey(
-        id=Parameter("id", CandidateKey.id), assessment=Parameter("assessment_id", CandidateKey.assessment)
-    ),
-}
-
-
 def find(model: Any, row_id: uuid.UUID | None, visible: Callable | None = None) -> Any:
-    """The row, if the caller may see it; NotFound otherwise, whatever the reason.
+    """The row if the caller may see it. Raises NotFound, whatever the reason (R2).
 
-    visible -- instead of `model.visible_to`; of the caller it may use the kind and the ids of STAND_INS
+    visible -- a query by caller instead of `model.visible_to`
     """
-    if row_id is None:
-        raise NotFound()
-    ids = {name: getattr(caller, name, None) for name in ("id", "organization_id", "assessment_id")}
-    return or_not_found(
-        _look_up(model, visible or model.visible_to, caller.__class__).first(row_id=row_id, **ids)
-    )
-
-
-@cache
-def _look_up(model: Any, visible: Callable, kind: type) -> Compiled:
-    """Compiled, since to build it anew takes three times as long as to run it."""
-    return Compiled(lambda: visible(STAND_INS[kind]).where(model.id == Parameter("row_id", model.id)))
+    return find_among((visible or model.visible_to)(caller), row_id)
 
 
 def find_among(query: Any, row_id: uuid.UUID | None) -> Any:
-    """The row of a query over what the caller may see; NotFound otherwise."""
-    return or_not_found(query.where(query.model.id == row_id).get_or_none())
+    """The row of a query over what the caller may see. Raises NotFound."""
+    return or_not_found(row_id and query.where(query.model.id == row_id).get_or_none())
 
 
 def or_not_found(row: Any) -> Any:
-    """What was looked for; NotFound where that is None."""
+    """The row. Raises NotFound for None."""
     if row is None:
         raise NotFound()
     return row
 
 
-def require_own(session: Session, named: str) -> None:
-    """NotFound where another session is named than the credential's own (R29)."""
-    if schemas.parse_id(named) != session.id:
+def require_own(session: Session, session_id: str) -> None:
+    """Raise NotFound if a request names another session than the credential's (R29)."""
+    if schemas.parse_id(session_id) != session.id:
         raise NotFound()
 
 
-def page(
-    noun: str, query: Any, limit: int, offset: int, shown: Callable[[Any], Any] | None = None
-) -> dict[str, Any]:
-    """A part of an ordered query, as `{<noun>, total, limit, offset}`.
-
-    `shown` makes of the part's query the one whose rows are shown; without it that is the part itself.
-    """
-    part = query.limit(limit).offset(offset)
+def page(noun: str, query: Any, limit: int, offset: int) -> dict[str, Any]:
+    """A page of an ordered query, as `{<noun>, total, limit, offset}`."""
     return {
-        noun: list(shown(part) if shown else part),
+        noun: list(query.limit(limit).offset(offset)),
         "total": query.order_by().count(),
         "limit": limit,
         "offset": offset,
@@ -89,7 +60,7 @@ def page(
 
 
 def refuses(*refusals: type[Refusal]) -> Callable:
-    """Document refusals of the work itself; those of the decorators and the path document themselves."""
+    """Document the refusals of the view's own work; decorators document theirs."""
 
     def decorate(view: Any) -> Any:
         view.refusals = (*getattr(view, "refusals", ()), *refusals)
@@ -99,17 +70,17 @@ def refuses(*refusals: type[Refusal]) -> Callable:
 
 
 class Blueprint(flask_smorest.Blueprint):
-    """flask-smorest's, with our parser, and with every refusal of an operation written into its documentation."""
+    """flask-smorest's, with our parser and with every refusal in the documentation."""
 
     ARGUMENTS_PARSER = Parser()
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
-        # Before those of flask-smorest, which write what the notes say by then.
+        # Before flask-smorest's own callbacks, which write what these prepare.
         self._prepare_doc_cbks.insert(0, operations.complete)
 
     def arguments(self, schema: Any, **options: Any) -> Any:
-        """flask-smorest's, with one instance of the schema: webargs would make one for each request, a tenth of it."""
+        """flask-smorest's, with one instance of the schema; webargs would create one for each request."""
         return super().arguments(schema() if isinstance(schema, type) else schema, **options)
 
     def add_url_rule(
@@ -121,7 +92,7 @@ class Blueprint(flask_smorest.Blueprint):
 
 
 def store() -> Any:
-    """Where bundles of code lie (storage/)."""
+    """The store of submitted bundles (storage/)."""
     return current_app.extensions["storage"]
 
 
@@ -129,11 +100,10 @@ def setting(name: str) -> Any:
     return current_app.config[name]
 
 
-def give_back_connection() -> None:
-    """Let go of the database before what takes long, since there are fewer connections than threads; the next query
-    takes one anew."""
+def release_connection() -> None:
+    """Return the connection to the pool before slow work; the next query takes one again."""
     database = db.obj
-    # A test may hold a transaction around the request, and has its connection still to use.
+    # Tests hold a transaction around the request.
     if not database.is_closed() and not database.in_transaction():
         database.close()
 
@@ -143,10 +113,10 @@ __all__ = [
     "IdConverter",
     "find",
     "find_among",
-    "give_back_connection",
     "or_not_found",
     "page",
     "refuses",
+    "release_connection",
     "require_own",
     "setting",
     "store",

@@ -5,7 +5,7 @@ from typing import Any
 from access import audit, auth
 from access.auth import caller
 from blueprints import Blueprint, find
-from models import ApiToken, ModelUsage, Session, cohorts, overview, timeline
+from models import ApiToken, ModelUsage, Session, cohorts, overview, sessions, timeline
 from rules.cohorts import METRICS
 from rules.episodes import Episode
 from rules.steps import Step
@@ -53,8 +53,8 @@ def get_session_cohort_stats(session_id):
     one. Null while no session of the assessment is closed.
     """
     session = find(Session, session_id)
-    Session.settle_all(assessment=session.assessment)
-    return {"cohort_stats": cohorts.compared(session.assessment, session.id)}
+    sessions.settle_all(assessment_id=session.assessment_id)
+    return {"cohort_stats": cohorts.comparison(session.assessment_id, session.id)}
 
 
 @blp.get("/analytics/overview")
@@ -67,7 +67,7 @@ def get_overview(query):
     How many candidates were invited, began, completed and were hired, and the medians of their sessions: of all, by
     assessment, and by the month of the invitation.
     """
-    Session.settle_all(organization=caller.organization)
+    sessions.settle_all(organization_id=caller.organization_id)
     return overview.overview(caller.organization, query.get("assessment_id"))
 
 
@@ -81,7 +81,7 @@ def get_top_candidates(query):
     By the one that you choose: there is no score that says who is better. High values come first, of
     `commandFailRate` low ones; sessions without a value are left out.
     """
-    Session.settle_all(organization=caller.organization)
+    sessions.settle_all(organization_id=caller.organization_id)
     metric = METRIC_OF[query["metric"]]
     found = overview.top(caller.organization, metric, query["limit"], query.get("assessment_id"))
     return {"metric": metric.name, "candidates": found}

@@ -3,9 +3,9 @@
 from access import audit, auth, gates
 from access.auth import caller
 from access.idempotency import idempotent
-from blueprints import Blueprint, find, or_not_found, refuses
-from errors import AlreadyBegun, QuotaExceeded
-from models import ApiToken, Assessment, CandidateKey, Issue, invitations
+from blueprints import Blueprint, find, refuses
+from errors import AlreadyBegun, NotFound, QuotaExceeded
+from models import ApiToken, Assessment, CandidateKey, Issue
 from schemas.assessments import (
     AssessmentChange,
     Assessments,
@@ -25,7 +25,7 @@ blp = Blueprint("Assessments", __name__, description="What candidates are invite
 @refuses(QuotaExceeded)
 @blp.arguments(NewAssessment)
 @blp.response(201, OneAssessment)
-@audit.change(made="assessment")
+@audit.change(created="assessment")
 def create_assessment(data):
     """Create an assessment
 
@@ -49,17 +49,21 @@ def list_assessments():
 
 
 @blp.get("/assessments/<id:assessment_id>")
-@auth.required(ApiToken | CandidateKey, chain=auth.WITH_ASSESSMENT)
+@auth.required(ApiToken | CandidateKey)
 @blp.response(200, OneAssessment)
 def get_assessment(assessment_id):
     """Get an assessment
 
     With its linked issue, if there is one. A candidate sees the assessment of the own key.
     """
-    who = caller._get_current_object()
-    if isinstance(who, CandidateKey):
-        return {"assessment": _own(who, assessment_id)}
-    return {"assessment": find(Assessment, assessment_id)}
+    if not isinstance(caller, CandidateKey):
+        return {"assessment": find(Assessment, assessment_id)}
+    own = caller.assessment
+    if assessment_id != own.id:
+        raise NotFound()
+    if own.issue_id:
+        own.issue = find(Issue, own.issue_id)
+    return {"assessment": own}
 
 
 @blp.get("/assessments/<id:assessment_id>/task")
@@ -87,7 +91,7 @@ def change_assessment(data, assessment_id):
     always change; everything that candidates are shown only until the first key is redeemed. Another `repoUrl` begins
     at no commit, in no folder and without a set-up.
     """
-    invitations.change_assessment(find(Assessment, assessment_id), caller, data)
+    find(Assessment, assessment_id).change(caller, data)
     return {"assessment": find(Assessment, assessment_id)}
 
 
@@ -103,11 +107,3 @@ def delete_assessment(assessment_id):
     """
     find(Assessment, assessment_id).delete_softly()
     return {"ok": True, "id": assessment_id}
-
-
-def _own(key, assessment_id):
-    """What has come with the key, with its issue as candidates see it."""
-    assessment = or_not_found(key.assessment if key.assessment_id == assessment_id else None)
-    if assessment.issue_id:
-        assessment.issue = find(Issue, assessment.issue_id)
-    return assessment

@@ -7,7 +7,7 @@ import storage
 from access import audit, auth
 from access.auth import caller
 from access.rate_limits import counts_under
-from blueprints import Blueprint, give_back_connection, refuses, require_own, setting, store
+from blueprints import Blueprint, refuses, release_connection, require_own, setting, store
 from errors import (
     AssessmentClosed,
     DiskFull,
@@ -136,11 +136,11 @@ def submit_code(data):
     upload = BundleUpload.get_or_none(
         BundleUpload.object_key == data.pop("bundle_key"), BundleUpload.session == session
     )
-    give_back_connection()
+    release_connection()
     found = _what_lies_there(upload)
     with db.atomic():
         submission = Submission.keep(session, upload, found, data)
-        audit.note_candidate(caller, "submitCode")
+        audit.record_candidate(caller, "submitCode")
     return {"ok": True, "verified": submission.verdict == "verified"}
 
 
@@ -158,12 +158,12 @@ def receive_bundle(object_key):
     signed = (object_key, request.args.get("expires", ""), request.args.get("signature", ""))
     if not isinstance(folder, storage.FolderStorage) or not folder.check_signature(*signed, clock.now()):
         raise UploadRefused()
-    give_back_connection()
+    release_connection()
     request.max_content_length = storage.LARGEST_BUNDLE
     folder.receive(object_key, request.stream, request.content_length)
     upload = BundleUpload.get_or_none(BundleUpload.object_key == object_key)
     if upload is not None:
-        audit.note_candidate(upload.session.key, "receiveBundle")
+        audit.record_candidate(upload.session.key, "receiveBundle")
     return {"ok": True}
 
 

@@ -16,7 +16,8 @@ from errors import (
     NotRedeemed,
     invalid,
 )
-from models import CandidateKey, Consent, Session, clock, db, disclosure, key_records, presented_key
+from models import Consent, Session, db, disclosure, sessions
+from models.sessions import find_key
 from schemas.candidate_session import (
     Completed,
     Completion,
@@ -48,16 +49,16 @@ def get_consent(query):
     text = query.get("key") or request.headers.get("X-API-Key")
     if not text:
         raise invalid("key", "Missing data for required field.")
-    key = presented_key(text)
+    key = find_key(text)
     current = disclosure.for_organization(key.organization)
     return {
-        "already_confirmed": Consent.given(key, current["hash"]),
+        "already_confirmed": Consent.exists_for(key, current["hash"]),
         "disclosure_hash": current["hash"],
         "disclosure": current | {"tos_url": setting("TERMS_URL")},
         "assessment_title": key.assessment.title,
         "org_name": key.organization.shown_name,
         "time_limit_minutes": key.time_limit_minutes,
-        "status": key_records(clock.now()).where(CandidateKey.id == key.id).get()["status"],
+        "status": key.status,
         "expires_at": key.expires_at,
     }
 
@@ -72,14 +73,14 @@ def give_consent(data):
     Records that the candidate agreed. Agreeing again changes nothing. With the hash of another text than the
     current one nothing is recorded.
     """
-    key = presented_key(data["key"])
+    key = find_key(data["key"])
     current = disclosure.for_organization(key.organization)
     shown = data.get("disclosure_hash") or None
     if shown is not None and shown != current["hash"]:
         raise DisclosureOutdated()
     with db.atomic():
         Consent.give(key, current["version"] if shown else None, shown)
-        audit.note_candidate(key, "giveConsent")
+        audit.record_candidate(key, "giveConsent")
     return {"ok": True}
 
 
@@ -94,8 +95,8 @@ def redeem(data):
     same result, for a client that lost the answer.
     """
     with db.atomic():
-        session = Session.redeem(data["key"], data.get("signing_pub_key"))
-        audit.note_candidate(session.key, "redeem")
+        session = sessions.redeem(data["key"], data.get("signing_pub_key"))
+        audit.record_candidate(session.key, "redeem")
     assessment = session.assessment
     return {
         "session_id": session.id,
@@ -126,10 +127,10 @@ def complete(data):
 
     Closes the session and derives its metrics. Completing again answers the original moment.
     """
-    key = presented_key(data["key"])
+    key = find_key(data["key"])
     session = Session.of_key(key)
     require_own(session, data["session_id"])
     with db.atomic():
-        completed_at = session.complete()
-        audit.note_candidate(key, "complete")
+        completed_at = sessions.complete(session)
+        audit.record_candidate(key, "complete")
     return {"ok": True, "completed_at": completed_at}

@@ -2,7 +2,7 @@
 
 from access import auth
 from blueprints import Blueprint, find
-from models import ApiToken, Assessment, Session, cohorts
+from models import ApiToken, Assessment, cohorts, sessions
 from schemas import parse_id
 from schemas.cohort_stats import CohortQuery, CohortStatistics
 
@@ -20,7 +20,7 @@ def cohort_stats(query, assessment_id):
     Null while there are none.
     """
     assessment = find(Assessment, assessment_id)
-    Session.settle_all(assessment=assessment)
+    sessions.settle_all(assessment_id=assessment.id)
     if "session_id" in query:
-        return {"cohort_stats": cohorts.compared(assessment, parse_id(query["session_id"]))}
-    return {"cohort_stats": cohorts.statistics(assessment)}
+        return {"cohort_stats": cohorts.comparison(assessment.id, parse_id(query["session_id"]))}
+    return {"cohort_stats": cohorts.statistics(assessment.id)}

@@ -1,4 +1,4 @@
-"""The event stream of a candidate's client (client contract, sections 3.8, 5 and 6)."""
+"""Events from a candidate's client (docs/candidate-client.md#38-ingest)."""
 
 import marshmallow as ma
 from flask import g, request
@@ -8,10 +8,11 @@ from access.auth import caller
 from access.rate_limits import INGEST, counts_under
 from blueprints import Blueprint, refuses, require_own
 from errors import NotFound, NotRedeemed, Refusal, SessionClosed
-from models import Arrival, CandidateKey, Session
+from models import Arrival, CandidateKey, Session, sessions
 from rules.envelopes import label
+from schemas import parse_id
 from schemas.candidate_session import Envelope, EnvelopeBatch, Ingested, IngestedBatch
-from web.access_log import note_late_events
+from web.access_log import note_caller, note_late_events
 from web.json import DECODER, LONGEST_EVENT_BYTES, body_limit, reasons, strict_object
 
 blp = Blueprint("Events", __name__, description="What happens while a candidate works.")
@@ -19,29 +20,45 @@ blp = Blueprint("Events", __name__, description="What happens while a candidate 
 
 @blp.post("/hooks/ingest")
 @counts_under(INGEST)
-@auth.required(CandidateKey, chain=auth.REMEMBERED)
+@auth.checked_by_statement
 @body_limit(LONGEST_EVENT_BYTES)
 @refuses(NotFound, NotRedeemed, SessionClosed)
 @blp.arguments(Envelope)
 @blp.response(201, Ingested)
-@blp.alt_response(200, schema=Ingested, description="The id was there already; nothing is stored twice.")
+@blp.alt_response(200, schema=Ingested, description="The event's id exists already; nothing is stored.")
 def ingest(envelope):
     """Ingest an event
 
-    Answered once it is stored for good. Kinds and members that are not known are welcome. An id counts once in its
-    session.
+    The response means that the event is stored durably. Unknown kinds and members are accepted. An id counts once in
+    its session.
     """
-    if "session_id" in envelope and caller.own_session_id is None:
-        # R5: that it is none of the key's own goes before that the key has none yet.
-        raise NotFound()
-    session = Session.named_by(caller._get_current_object())
-    _require_own_event(envelope, session)
     arrival = Arrival(g.body, envelope["ts"], request.get_data(as_text=True))
-    (outcome,) = session.append(arrival)
+    if key_id := _store(arrival, envelope):
+        note_caller("candidate", key_id)
+        return {"ok": True}
+    session = _session_of(auth.authenticate(CandidateKey), envelope)
+    (outcome,) = sessions.append(session, arrival)
     note_late_events(outcome == "late")
     if outcome == "skipped":
         return {"ok": True, "skipped": True}, 200
     return {"ok": True, "late": True} if outcome == "late" else {"ok": True}
+
+
+def _store(arrival, envelope):
+    """Store the event of an open session in one statement; returns the key's id, None if it takes a closer look."""
+    session_id = envelope.get("session_id")
+    if session_id is not None and parse_id(session_id) is None:
+        return None
+    return sessions.store_if_open(auth.presented_key(), arrival, session_id and parse_id(session_id))
+
+
+def _session_of(key, envelope):
+    """The key's session. A wrong `sessionId` is refused before a missing session is (R5)."""
+    if "session_id" in envelope and (
+        key.session_id is None or parse_id(envelope["session_id"]) != key.session_id
+    ):
+        raise NotFound()
+    return Session.of_key(key)
 
 
 @blp.post("/hooks/ingest/batch")
@@ -54,20 +71,13 @@ def ingest(envelope):
 def ingest_batch(data):
     """Ingest a batch of events
 
-    Up to 500 envelopes, answered one by one: `created`, `skipped` (its id was there already), `late` (stored, counts
-    in nothing) or `refused` with the reason. All that are accepted are stored together; one that is refused refuses
-    no other.
+    Up to 500 envelopes, each with a result of its own: `created`, `skipped` (its id exists), `late` (stored, counts in
+    nothing) or `refused` with the reason. All accepted events are stored together.
     """
-    session = Session.named_by(caller)
+    session = Session.of_key(caller)
     read = [_read(text, session) for text in data["events"]]
     outcomes = _outcomes(session, [found for found in read if isinstance(found, Arrival)])
     return {"results": [next(outcomes) if isinstance(found, Arrival) else found for found in read]}
-
-
-def _require_own_event(envelope, session):
-    """An event need not name its session."""
-    if "session_id" in envelope:
-        require_own(session, envelope["session_id"])
 
 
 def _read(text, session):
@@ -75,7 +85,8 @@ def _read(text, session):
     try:
         members = strict_object(text.encode(), Envelope.verbatim)
         envelope = Envelope().load(members)
-        _require_own_event(envelope, session)
+        if "session_id" in envelope:
+            require_own(session, envelope["session_id"])
         return Arrival(members, envelope["ts"], text)
     except (Refusal, ma.ValidationError) as error:
         return {"id": _id_of(text), "status": "refused", "error": " ".join(reasons(error))}
@@ -91,7 +102,7 @@ def _id_of(text):
 
 def _outcomes(session, arrivals):
     try:
-        outcomes = session.append(*arrivals) if arrivals else []
+        outcomes = sessions.append(session, *arrivals) if arrivals else []
     except SessionClosed as error:
         return iter(
             [{"id": each.envelope["id"], "status": "refused", "error": error.sentence} for each in arrivals]

@@ -8,7 +8,7 @@ import orjson
 from flask import Response, stream_with_context
 
 from access import audit, auth
-from blueprints import Blueprint, find, give_back_connection, or_not_found, refuses, store
+from blueprints import Blueprint, find, or_not_found, refuses, release_connection, store
 from errors import BundleChanged, NotFound, StoreUnavailable
 from models import ApiToken, CandidateKey, Seal, Session, SigningKey, Submission, signed_log
 from rules import integrity
@@ -50,7 +50,7 @@ def get_integrity(session_id):
     return {
         "counts": counts,
         "public_keys": SigningKey.of(session),
-        "seal": session.shown_seal(counts["events"]),
+        "seal": session.seal(counts["events"]),
         "facts": found,
     }
 
@@ -134,7 +134,7 @@ def _signed_log(session: Session) -> Iterator[bytes]:
 def _with_bundle(session_id: Any) -> Submission:
     """The session's submission, whose bundle is still the one that was verified."""
     submission = or_not_found(Submission.current(find(Session, session_id)))
-    give_back_connection()
+    release_connection()
     # The client's address takes several PUTs, of which a later one might come after the submission.
     found = store().size_and_sha256(_place(submission))
     if found != (submission.found_size, submission.found_sha256):

@@ -3,7 +3,7 @@
 from access import audit, auth
 from access.auth import caller
 from blueprints import Blueprint, find, page, refuses
-from blueprints.candidates import record
+from blueprints.candidates import candidate_response
 from errors import (
     KeyIsExpired,
     KeyNotExpired,
@@ -42,7 +42,7 @@ def send_again(candidate_id):
     canceled in its favour.
     """
     invitations.invite(find(CandidateKey, candidate_id))
-    return {"candidate": record(candidate_id)}
+    return candidate_response(candidate_id)
 
 
 @blp.post("/candidates/<id:candidate_id>/extend")
@@ -58,7 +58,7 @@ def extend_key(data, candidate_id):
     new expiry.
     """
     invitations.extend(find(CandidateKey, candidate_id), **data)
-    return {"candidate": record(candidate_id)}
+    return candidate_response(candidate_id)
 
 
 @blp.post("/candidates/<id:candidate_id>/reopen")
@@ -73,7 +73,7 @@ def reopen_key(data, candidate_id):
     For a key that expired before it was redeemed: it can be redeemed again. Nothing is sent by itself.
     """
     invitations.reopen(find(CandidateKey, candidate_id), **data)
-    return {"candidate": record(candidate_id)}
+    return candidate_response(candidate_id)
 
 
 @blp.get("/candidates/<id:candidate_id>/accommodation")

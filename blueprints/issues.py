@@ -6,7 +6,7 @@ from access import audit, auth
 from access.auth import caller
 from access.idempotency import idempotent
 from blueprints import Blueprint, find, page
-from models import ApiToken, CandidateKey, Issue, folded
+from models import ApiToken, CandidateKey, Issue, case_folded
 from schemas.issues import DeletedIssue, IssueChange, IssueQuery, Issues, NewIssue, OneIssue
 
 blp = Blueprint(
@@ -29,7 +29,7 @@ def list_issues(query):
     if "difficulty" in query:
         rows = rows.where(Issue.difficulty == query["difficulty"])
     if "q" in query:
-        rows = rows.where(Issue.search_text.contains(folded(query["q"])))
+        rows = rows.where(Issue.search_text.contains(case_folded(query["q"])))
     return page("issues", rows.order_by(Issue.created_at, Issue.id), query["limit"], query["offset"])
 
 
@@ -38,7 +38,7 @@ def list_issues(query):
 @idempotent
 @blp.arguments(NewIssue)
 @blp.response(201, OneIssue)
-@audit.change(made="issue")
+@audit.change(created="issue")
 def create_issue(data):
     """Add an issue
 

@@ -1,12 +1,14 @@
 """Candidate keys: generate, list, revoke."""
 
+from flask import jsonify
+
 from access import audit, auth, gates
 from access.auth import caller
 from access.idempotency import idempotent
-from blueprints import Blueprint, find, refuses
+from blueprints import Blueprint, find, or_not_found, refuses
 from errors import DuplicateCandidates, NotFound
-from models import ApiToken, Assessment, CandidateKey, clock, invitations, key_records
-from schemas.keys import Keys, NewKeys, RevokedKey
+from models import ApiToken, Assessment, CandidateKey, CandidateList, generate_keys
+from schemas.keys import Keys, NewKeys, RevokedKey, key_of
 
 blp = Blueprint("Candidate keys", __name__, description="Keys that open an assessment to candidates.")
 
@@ -18,16 +20,15 @@ blp = Blueprint("Candidate keys", __name__, description="Keys that open an asses
 @refuses(DuplicateCandidates)
 @blp.arguments(NewKeys)
 @blp.response(201, Keys)
-@audit.change(made="keys")
-def issue_keys(data, assessment_id):
+@audit.change_by_verb
+def issue_keys(data, assessment_id, audit_entry):
     """Generate candidate keys
 
-    All of them or none. Candidates with an email address are invited; the answer does not wait for the mail. What
-    becomes of an address that has an open key already, `onDuplicate` says.
+    Atomic: either all keys are generated or none. Candidates with an email address are invited in the background.
+    `onDuplicate` decides about addresses that have an open key already.
     """
-    assessment = find(Assessment, assessment_id, invitations.held_to_issue(data["on_duplicate"]))
-    assessment.organization = caller.organization
-    return {"keys": invitations.issue_keys(assessment, **data)}
+    rows = generate_keys(caller.organization, or_not_found(assessment_id), **data, audit_entry=audit_entry)
+    return jsonify(keys=[key_of(row) for row in rows]), 201
 
 
 @blp.get("/assessments/<id:assessment_id>/keys")
@@ -36,10 +37,11 @@ def issue_keys(data, assessment_id):
 def list_keys(assessment_id):
     """List candidate keys
 
-    All that are not revoked, oldest first.
+    All keys that are not revoked, oldest first.
     """
     assessment = find(Assessment, assessment_id)
-    return {"keys": list(_listed().where(CandidateKey.assessment == assessment))}
+    rows = CandidateList(caller.organization_id, assessment_id=assessment.id).all()
+    return jsonify(keys=[key_of(row) for row in rows])
 
 
 @blp.delete("/assessments/<id:assessment_id>/keys/<id:key_id>")
@@ -49,14 +51,10 @@ def list_keys(assessment_id):
 def revoke_key(assessment_id, key_id):
     """Revoke a candidate key
 
-    It stops to authenticate at once and disappears from lists. A session that it began stays in the statistics.
+    The key stops working immediately and disappears from lists. A session that it started stays in the statistics.
     """
     key = find(CandidateKey, key_id)
     if key.assessment_id != assessment_id:
         raise NotFound()
     key.revoke()
     return {"ok": True, "id": key_id}
-
-
-def _listed():
-    return key_records(clock.now()).order_by(CandidateKey.created_at, CandidateKey.id)

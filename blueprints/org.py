@@ -65,7 +65,7 @@ def change_settings(data):
     What is left out stays; null clears. Additions to the disclosure replace all earlier ones and make a new version
     of it: who agreed to another text is asked again before the session begins.
     """
-    caller.organization.change_settings(data)
+    caller.organization.update_columns(**data)
     return {"settings": _settings(caller.organization)}
 
 
@@ -85,7 +85,7 @@ def list_tokens():
 @idempotent
 @blp.arguments(NewToken)
 @blp.response(201, ShownToken)
-@audit.change(made="token")
+@audit.change(created="token")
 def create_token(data):
     """Create a token
 

@@ -9,7 +9,7 @@ from flask import Response, stream_with_context
 from access import audit, auth
 from access.auth import caller
 from blueprints import Blueprint, find
-from models import ApiToken, CandidateKey, Session, clock, key_records, privacy, timeline
+from models import ApiToken, CandidateKey, Session, privacy, timeline
 from schemas import moment
 from schemas.privacy import CandidateData, ErasureRequest, OneReceipt
 
@@ -29,7 +29,7 @@ def get_own_data():
 
     What, from when to when, by whom, on which consent, and until when it is kept.
     """
-    audit.note_candidate(caller, "getOwnData")
+    audit.record_candidate(caller, "getOwnData")
     return _told(caller, Session.get_or_none(Session.key == caller))
 
 
@@ -47,7 +47,7 @@ def export_own_data():
     All that came from the candidate as one JSON Lines file: what is held, what the client handed in, and each event
     as it came. What reviewers think of it is theirs.
     """
-    audit.note_candidate(caller, "exportOwnData")
+    audit.record_candidate(caller, "exportOwnData")
     lines = _export(caller, Session.get_or_none(Session.key == caller))
     name = f'attachment; filename="candidate-{caller.id}.jsonl"'
     return Response(
@@ -90,7 +90,7 @@ def _told(key: Any, session: Session | None) -> dict[str, Any]:
         "contact": key.organization.reply_to,
         "assessment_title": key.assessment.title,
         "session_id": session and session.id,
-        "status": key_records(clock.now()).where(CandidateKey.id == key.id).get()["status"],
+        "status": key.status,
         "consents": list(privacy.consents(key)),
         "held": privacy.held(key, session),
         "retention_days": key.organization.retention_days,

@@ -30,7 +30,7 @@ def list_rubrics(query):
 @idempotent
 @blp.arguments(NewRubric)
 @blp.response(201, OneRubric)
-@audit.change(made="rubric")
+@audit.change(created="rubric")
 def create_rubric(data):
     """Create a rubric
 

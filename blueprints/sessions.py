@@ -6,7 +6,7 @@ from access import audit, auth
 from access.auth import caller
 from blueprints import Blueprint, find, refuses
 from errors import Erased
-from models import ApiToken, CandidateKey, Session, clock, key_status, privacy
+from models import ApiToken, CandidateKey, Event, Session, privacy, sessions
 from schemas.sessions import ReviewedSession, TestResult
 from schemas.sessions import Session as CandidateSession
 
@@ -23,7 +23,7 @@ def get_session(session_id):
     A candidate sees the own session, without metrics.
     """
     session = find(Session, session_id)
-    session.settle()
+    sessions.settle(session)
     return shown(session_id)
 
 
@@ -36,7 +36,7 @@ def close_session(session_id):
 
     For one that its candidate abandoned; it reads `expired`. Closing a closed one changes nothing.
     """
-    find(Session, session_id).close()
+    sessions.close(find(Session, session_id))
     return shown(session_id)
 
 
@@ -52,24 +52,24 @@ def submit_test_result(data, session_id):
     Of tests that a reviewer or an integration ran on the candidate's work; it takes precedence over what the
     session's own events tell. A later one replaces it.
     """
-    find(Session, session_id).submit_test_result(
-        data["passed"], data["failed"], data.get("skipped"), data.get("note")
+    sessions.submit_test_result(
+        find(Session, session_id), data["passed"], data["failed"], data.get("skipped"), data.get("note")
     )
     return shown(session_id)
 
 
 def shown(session_id: Any) -> dict[str, Any]:
     """The session as it is now; what only reviewers see is left out for its candidate."""
-    visible = Session.visible_to(caller).select_extend(key_status(clock.now()).alias("status"))
-    session = visible.where(Session.id == session_id).get()
+    session = Session.visible_to(caller).where(Session.id == session_id).get()
     found = {name: getattr(session, name) for name in CandidateSession().fields if hasattr(session, name)}
-    found |= session.counts() | {
+    found |= Event.counts(session) | {
+        "status": session.key.status,
         "org_name": session.organization.shown_name,
         "assessment_title": session.assessment.title,
         "retained_until": privacy.retained_until(session.key, session),
         "erasure_requested_at": session.key.erasure_requested_at,
     }
-    seal = session.shown_seal(found["event_count"] + found["late_event_count"])
+    seal = session.seal(found["event_count"] + found["late_event_count"])
     if isinstance(caller, CandidateKey):
         # Before the end it would only invite the question of what is not sealed yet.
         return found | {"seal": seal if session.closed_at is not None and seal["is_whole"] else None}
@@ -78,7 +78,7 @@ def shown(session_id: Any) -> dict[str, Any]:
         "candidate_name": session.key.candidate_name,
         "candidate_email": session.key.candidate_email,
         "hired_at": session.hired_at,
-        "metrics": session.shown_metrics(),
+        "metrics": sessions.shown_metrics(session),
         "erased_at": session.key.erased_at,
-        "test_result": session.submitted_tests(),
+        "test_result": sessions.submitted_tests(session),
     }

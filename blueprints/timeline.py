@@ -11,7 +11,7 @@ from access.auth import caller
 from blueprints import Blueprint, find, or_not_found, page
 from blueprints.sessions import shown
 from errors import invalid
-from models import ApiToken, CandidateKey, Session, clock, key_status, overview, timeline
+from models import ApiToken, CandidateKey, Session, overview, sessions, timeline
 from rules import artifacts
 from rules.activity import sentence
 from rules.decisions import KINDS as DECISION_KINDS
@@ -21,7 +21,6 @@ from schemas.timeline import (
     Artifacts,
     CursorQuery,
     Decisions,
-    ListedSession,
     OneEvent,
     RecentActivity,
     RecentQuery,
@@ -49,18 +48,10 @@ def list_sessions(query):
 
     A page of the sessions of all assessments, oldest first.
     """
-    found = overview.sessions(caller.organization)
-    if "assessment_id" in query:
-        found = found.where(Session.assessment == query["assessment_id"])
-    if "status" in query:
-        found = found.where(key_status(clock.now()) == query["status"])
-    if "redeemed_from" in query:
-        found = found.where(Session.created_at >= query["redeemed_from"])
-    if "redeemed_to" in query:
-        found = found.where(Session.created_at < query["redeemed_to"])
-    found = found.order_by(Session.created_at, Session.id).objects()
-    shown_page = page("sessions", found, query["limit"], query["offset"])
-    return shown_page | {"sessions": [_listed(session) for session in shown_page["sessions"]]}
+    filters = {name: value for name, value in query.items() if name not in ("limit", "offset")}
+    rows = overview.sessions(caller.organization, **filters)
+    found = page("sessions", rows, query["limit"], query["offset"])
+    return found | {"sessions": [_listed(row) for row in found["sessions"]]}
 
 
 @blp.get("/sessions/<id:session_id>/timeline")
@@ -138,7 +129,7 @@ def export_session(session_id):
     in the order of the timeline.
     """
     session = find(Session, session_id)
-    session.settle()
+    sessions.settle(session)
     name = f'attachment; filename="session-{session.id}.jsonl"'
     return Response(
         stream_with_context(_export(session)),
@@ -167,9 +158,10 @@ def get_recent_activity(query, session_id):
     }
 
 
-def _listed(session: Any) -> dict[str, Any]:
-    found = {name: getattr(session, name) for name in ListedSession().fields if hasattr(session, name)}
-    return found | {"test_result": session.submitted_tests()}
+def _listed(row: dict[str, Any]) -> dict[str, Any]:
+    counts = {name: row[f"tests_{name}_count"] for name in ("passed", "failed", "skipped")}
+    has_result = counts["passed"] is not None
+    return row | {"test_result": counts | {"note": row["tests_note"]} if has_result else None}
 
 
 def _cursor(query: dict[str, Any]) -> timeline.Cursor | None:

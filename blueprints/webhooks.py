@@ -41,7 +41,7 @@ def list_webhooks(query):
 @refuses(TooManyWebhooks)
 @blp.arguments(NewWebhook)
 @blp.response(201, ShownWebhook)
-@audit.change(made="webhook")
+@audit.change(created="webhook")
 def create_webhook(data):
     """Create a webhook
 

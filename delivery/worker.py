@@ -21,19 +21,17 @@ from models import (
     Event,
     FeedEvent,
     IdempotentRequest,
-    KeyCount,
     Organization,
     Seal,
-    Session,
     WebhookDelivery,
     audit,
     clock,
     db,
     invitations,
-    key_records,
     privacy,
+    sessions,
 )
-from models.base import Setback
+from models.base import ClockStepDetector
 from models.delivery import REMINDER, REMOVAL
 from models.webhooks import TEST, publish_new
 from rules.hook_replies import Reply
@@ -60,7 +58,7 @@ class Worker:
         self._reminded_at: datetime | None = None
         self.transport = transport_from(settings["SMTP_URL"], settings["MAIL_FOLDER"])
         self._stopped = False
-        self._setback = Setback()
+        self._setback = ClockStepDetector()
         self._in_hand: list[Delivery | WebhookDelivery] = []
         if not settings["SMTP_URL"]:
             log.warning("SMTP_URL is not set: mails are not sent but saved in %s", settings["MAIL_FOLDER"])
@@ -153,21 +151,20 @@ class Worker:
     def keep_records(self) -> None:
         """Settle every session that needs it, seal, chain and number what is new, and do what is due once a day."""
         self._mind_the_clock()
-        Session.settle_all()
-        Event.judge_waiting()
+        sessions.settle_all()
+        Event.verify_waiting()
         Seal.seal_new()
         audit.chain_new()
         publish_new()
-        KeyCount.fold()
         self._do_daily()
 
     def _mind_the_clock(self) -> None:
-        if self._setback.has_happened:
+        if self._setback.has_stepped_back:
             log.warning("The clock was set back; what waits for its moment is brought forward.")
             with db.atomic():
                 Delivery.bring_forward()
                 WebhookDelivery.bring_forward()
-            self._setback.settle()
+            self._setback.reset()
 
     def _remind(self) -> None:
         """Once a minute: a reminder is a matter of days."""
@@ -208,34 +205,33 @@ class Worker:
             delivery.postpone(failure.words)
 
     def _invite(self, delivery: Delivery) -> None:
-        key = key_records(clock.now()).where(CandidateKey.id == delivery.subject_id).first()
-        if key is None or key["status"] == "expired":
+        key = CandidateKey.alive().where(CandidateKey.id == delivery.subject_id).get_or_none()
+        if key is None or key.status == "expired":
             delivery.cancel("The key was revoked or has expired.")
             return
-        if not key["candidate_email"]:
+        if not key.candidate_email:
             delivery.cancel("The candidate has no email address any more.")
             return
-        if delivery.kind == REMINDER and (key["status"] != "pending" or key["reminded_at"] is None):
+        if delivery.kind == REMINDER and (key.status != "pending" or key.reminded_at is None):
             delivery.cancel("The candidate has begun, or the key was extended.")
             return
         delivery.succeed(self.transport.deliver(self._message(delivery, key)))
 
-    def _message(self, delivery: Delivery, key: dict[str, Any]) -> Any:
-        candidate = CandidateKey.get_by_id(key["id"])
-        assessment = candidate.assessment
+    def _message(self, delivery: Delivery, key: CandidateKey) -> Any:
+        assessment = key.assessment
         invitation = Invitation(
             message_id=_message_id(delivery.id),
-            to_address=key["candidate_email"],
-            candidate_name=key["candidate_name"],
+            to_address=key.candidate_email or "",
+            candidate_name=key.candidate_name,
             org_name=delivery.data["orgName"],
             assessment_title=assessment.title,
             role=assessment.role,
             task_brief=assessment.task_brief,
-            time_limit_minutes=candidate.time_limit_minutes,
-            key=key["key"],
-            expires_at=key["expires_at"],
+            time_limit_minutes=key.time_limit_minutes,
+            key=key.key,
+            expires_at=key.expires_at,
             base_url=self.settings["BASE_URL"],
-            reply_to=assessment.organization.reply_to,
+            reply_to=key.organization.reply_to,
             is_reminder=delivery.kind == REMINDER,
         )
         return compose(invitation, self.settings["MAIL_FROM"], clock.now())
@@ -269,13 +265,13 @@ class Worker:
         if DailyTask.take("leftovers"):
             self._clear_up()
         if DailyTask.take("feed"):
-            FeedEvent.forget_old()
+            FeedEvent.delete_expired()
             WebhookDelivery.forget_old()
         self._day = today
 
     def _clear_up(self) -> None:
-        Seal.seal_left_over()
-        BundleUpload.let_go_of_unused()
+        Seal.seal_skipped()
+        BundleUpload.delete_unused()
         if self.storage is not None:
             self.storage.remove_leftovers(clock.now() - LEFTOVERS_AFTER)
 
@@ -284,7 +280,7 @@ class Worker:
             try:
                 with db.atomic():
                     privacy.erase(key)
-                    audit.note_erasure(key, audit.WORKER)
+                    audit.record_erasure(key, audit.WORKER)
             except Exception:
                 # One candidate's trouble must not keep the others' data for another day.
                 log.exception("The data of candidate %s could not be erased.", key.id)

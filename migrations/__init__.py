@@ -4,14 +4,15 @@ from pathlib import Path
 
 from playhouse.migrations import Runner
 
-from models.base import alone, db
+from models.base import db
+from models.database import process_lock
 
 FOLDER = Path(__file__).parent
 
 
 def upgrade() -> list[str]:
     """Apply what is missing and return its names; safe when several processes start at once."""
-    with alone("migrate"):
+    with process_lock("migrate"):
         return _runner().up()
 
 

@@ -1,28 +1,24 @@
 """Tables; queries that return queries; verbs that do one thing in one transaction."""
 
-from models.assessments import Assessment, CandidateKey, Issue, KeyCount, Rubric, RubricVersion
+from models.assessments import Assessment
 from models.audit import AuditChain, AuditEntry
-from models.base import bind, clock, db, folded, new_id
+from models.base import bind, case_folded, clock, db, new_id
+from models.candidates import CandidateList, CandidateRow, find_candidate
 from models.delivery import Delivery
 from models.feed import Feed, FeedEvent, read_feed
 from models.idempotency import IdempotentRequest
+from models.issues import Issue
+from models.key_generation import generate_keys
+from models.keys import CandidateKey
 from models.model_usage import ModelUsage
 from models.orgs import ApiToken, Organization
 from models.privacy import DailyTask, Erasure
 from models.rollups import CohortCount, CohortRollup
+from models.rubrics import Rubric, RubricVersion
 from models.scores import Score
 from models.seals import Seal
 from models.service_secrets import ServiceSecret, upload_secret
-from models.sessions import (
-    Arrival,
-    Consent,
-    Event,
-    Session,
-    SigningKey,
-    key_records,
-    key_status,
-    presented_key,
-)
+from models.sessions import Arrival, Consent, Event, Session, SigningKey
 from models.submissions import BundleUpload, ClientReport, Submission
 from models.webhooks import Webhook, WebhookDelivery
 
@@ -38,7 +34,6 @@ TABLES = [
     RubricVersion,
     Assessment,
     CandidateKey,
-    KeyCount,
     Consent,
     Session,
     CohortRollup,
@@ -70,6 +65,8 @@ __all__ = [
     "AuditEntry",
     "BundleUpload",
     "CandidateKey",
+    "CandidateList",
+    "CandidateRow",
     "ClientReport",
     "CohortCount",
     "CohortRollup",
@@ -82,7 +79,6 @@ __all__ = [
     "FeedEvent",
     "IdempotentRequest",
     "Issue",
-    "KeyCount",
     "ModelUsage",
     "Organization",
     "Rubric",
@@ -96,13 +92,12 @@ __all__ = [
     "Webhook",
     "WebhookDelivery",
     "bind",
+    "case_folded",
     "clock",
     "db",
-    "folded",
-    "key_records",
-    "key_status",
+    "find_candidate",
+    "generate_keys",
     "new_id",
-    "presented_key",
     "read_feed",
     "upload_secret",
 ]

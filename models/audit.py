@@ -1,22 +1,25 @@
-"""Who did what: an append-only log, written with the work and chained after it (rules/audit_chain.py)."""
+"""The audit log: append-only, written with the change, chained by the worker (rules/audit_chain.py)."""
 
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import peewee
 
-from models.assessments import CandidateKey
-from models.base import BytesField, Model, Query, db, insert_rows, locked
+from models.base import BytesField, Model, Query, db
+from models.numbering import Sequence, number_all
 from models.orgs import ApiToken, Organization
 from rules import audit_chain
 from rules.instants import text_of
 
-ROWS_AT_A_TIME = 500
+BATCH_SIZE = 500
 
 
 class Actor(NamedTuple):
-    """Who does it: `reviewer` with the token's id and name, `candidate` with the key's id, `command`, `worker`, or the
-    `service` itself, whose rules act whoever notices it."""
+    """The author of a change.
+
+    `kind` is `reviewer` (with the token's id and name), `candidate` (with the key's id), `command`, `worker`, or
+    `service` for rules that apply whichever process notices.
+    """
 
     kind: str
     id: Any = None
@@ -33,11 +36,10 @@ COMMAND, WORKER, SERVICE = Actor("command"), Actor("worker"), Actor("service")
 
 
 class AuditEntry(Model):
-    """One change, or one reading of a candidate's record; never changed, and never a candidate's name or address.
+    """One change, or one reading of a candidate's record; without names and addresses of candidates.
 
-    `subject_id` is what it was done to or what came of it, `further_ids` are the others that came of it; `members` are
-    the members of the body that were given, without their values. `came_from` is a reviewer's network address.
-    `position` and `hash` are the worker's.
+    `subject_id` is the changed or created row, `further_ids` are other rows created with it. `members` are the names
+    of the request's members. `came_from` is a reviewer's network address. The worker sets `position` and `hash`.
     """
 
     organization_id: Any
@@ -64,31 +66,30 @@ class AuditEntry(Model):
         )
 
     @classmethod
-    def note(cls, organization_id: Any, action: str, actor: Actor, **facts: Any) -> None:
-        """Write one row, in the transaction of the work that it tells of."""
-        row = {
-            "organization": organization_id,
-            "action": action,
-            "actor_kind": actor.kind,
-            "actor_id": actor.id,
-            "actor_name": actor.name,
-        }
-        insert_rows(cls, [row | facts])
+    def record(cls, organization_id: Any, action: str, actor: Actor, **columns: Any) -> None:
+        """Write one entry, in the transaction of the change."""
+        actor_columns = {f"actor_{name}": value for name, value in actor._asdict().items()}
+        cls.create(organization=organization_id, action=action, **actor_columns, **columns)
+
+    @classmethod
+    def unchained(cls) -> Query:
+        return cls.select().where(cls.position.is_null())
 
     @classmethod
     def visible_to(cls, caller: ApiToken) -> Query:
         return cls.select().where(cls.organization == caller.organization_id)
 
-    def facts(self) -> dict[str, Any]:
-        """What the hash covers."""
-        ids = {
-            name: _text(getattr(self, name)) for name in ("id", "organization_id", "actor_id", "subject_id")
-        }
-        texts = {name: getattr(self, name) for name in _COVERED}
-        return ids | texts | {"created_at": text_of(self.created_at)}
+    def hashed_columns(self) -> dict[str, Any]:
+        """The columns that the hash covers, as text."""
+        ids = {name: getattr(self, name) for name in _HASHED_IDS}
+        texts = {name: None if value is None else str(value) for name, value in ids.items()}
+        return (
+            texts | {name: getattr(self, name) for name in _HASHED} | {"created_at": text_of(self.created_at)}
+        )
 
 
-_COVERED = (
+_HASHED_IDS = ("id", "organization_id", "actor_id", "subject_id")
+_HASHED = (
     "action",
     "actor_kind",
     "actor_name",
@@ -98,24 +99,14 @@ _COVERED = (
     "came_from",
     "request_id",
 )
-# What the worker looks for.
 AuditEntry.add_index(
-    AuditEntry.index(
-        AuditEntry.id,
-        where=AuditEntry.position.is_null(),
-        name="audit_entries_unchained",
-    )
+    AuditEntry.index(AuditEntry.id, where=AuditEntry.position.is_null(), name="audit_entries_unchained")
 )
 
 
-def _text(value: Any) -> str | None:
-    return None if value is None else str(value)
+class AuditChain(Sequence):
+    """The head of an organization's chain and the number of its entries."""
 
-
-class AuditChain(Model):
-    """Where an organization's chain stands; held by whoever chains, so that no writer of the log waits for it."""
-
-    organization = peewee.ForeignKeyField(Organization, unique=True)
     head = BytesField(null=True)
     count = peewee.BigIntegerField(default=0)
 
@@ -124,40 +115,26 @@ class AuditChain(Model):
 
 
 def chain_new() -> int:
-    """Chain the rows that were committed since the last time; returns how many."""
-    waiting = AuditEntry.select(AuditEntry.organization).where(AuditEntry.position.is_null()).distinct()
-    rows: Any = waiting.tuples()
-    return sum(_chain_all(organization_id) for (organization_id,) in list(rows))
+    """Chain the entries committed since the last run; returns how many."""
+    return number_all(AuditEntry.unchained().select(AuditEntry.organization), _chain_batch)
 
 
-def _chain_all(organization_id: Any) -> int:
-    AuditChain.insert(organization=organization_id).on_conflict_ignore().execute()
-    count = 0
-    while chained := _chain_some(organization_id):
-        count += chained
-    return count
-
-
-def _chain_some(organization_id: Any) -> int:
+def _chain_batch(organization_id: Any) -> int:
     with db.atomic():
-        chain = locked(AuditChain.select().where(AuditChain.organization == organization_id)).get()
-        rows = AuditEntry.select().where(
-            AuditEntry.organization == organization_id, AuditEntry.position.is_null()
-        )
-        entries = list(rows.order_by(AuditEntry.created_at, AuditEntry.id).limit(ROWS_AT_A_TIME))
+        chain = AuditChain.locked_for(organization_id)
+        waiting = AuditEntry.unchained().where(AuditEntry.organization == organization_id)
+        entries = list(waiting.order_by(AuditEntry.created_at, AuditEntry.id).limit(BATCH_SIZE))
         head = chain.head or audit_chain.beginning(str(organization_id))
         for position, entry in enumerate(entries, chain.count + 1):
-            head = audit_chain.link(head, position, entry.facts())
-            AuditEntry.update(position=position, hash=head).where(AuditEntry.id == entry.id).execute()
+            head = audit_chain.link(head, position, entry.hashed_columns())
+            entry.update_columns(position=position, hash=head)
         if entries:
-            moved = {"head": head, "count": chain.count + len(entries)}
-            AuditChain.update(moved).where(AuditChain.id == chain.id).execute()
+            chain.update_columns(head=head, count=chain.count + len(entries))
     return len(entries)
 
 
 class Verdict(NamedTuple):
-    """How an organization's log stands: how many rows are chained, how many wait, and the first broken place with
-    the id of its row, where it is still there."""
+    """The state of an organization's log: chained and waiting entries, the first break and its entry's id."""
 
     chained: int
     waiting: int
@@ -166,32 +143,33 @@ class Verdict(NamedTuple):
 
 
 def verify(organization: Organization) -> Verdict:
-    """Check the log of an organization from its first row on, also while it grows."""
-    own = AuditEntry.select().where(AuditEntry.organization == organization)
-    # Read before the chain's head, which moves with it: no row may lie beyond, and what is chained while this looks
-    # is left for the next time.
-    last = own.select(peewee.fn.MAX(AuditEntry.position)).scalar() or 0
+    """Check an organization's log from its first entry on, also while it grows."""
+    entries = AuditEntry.select().where(AuditEntry.organization == organization)
+    # Read before the chain's head, which moves with it: entries chained meanwhile are left for the next run.
+    last = entries.select(peewee.fn.MAX(AuditEntry.position)).scalar() or 0
     chain = AuditChain.get_or_none(AuditChain.organization == organization)
     head, count = (chain.head, chain.count) if chain else (None, 0)
-    links = _links(own.where(AuditEntry.position <= max(last, count)))
+    links = _links(entries.where(AuditEntry.position <= max(last, count)))
     broken = audit_chain.first_break(str(organization.id), links, head, count)
-    there = broken and own.where(AuditEntry.position == broken.position).get_or_none()
-    waiting = own.where(AuditEntry.position.is_null()).count()
-    return Verdict(count, waiting, broken, there and there.id)
+    entry = broken and entries.where(AuditEntry.position == broken.position).get_or_none()
+    waiting = entries.where(AuditEntry.position.is_null()).count()
+    return Verdict(count, waiting, broken, entry and entry.id)
 
 
-def _links(own: Query) -> Iterator[audit_chain.Link]:
-    query = own.where(AuditEntry.position.is_null(False)).order_by(AuditEntry.position).limit(ROWS_AT_A_TIME)
-    rows = list(query)
-    while rows:
-        for row in rows:
-            yield audit_chain.Link(row.position, row.facts(), row.hash)
-        rows = list(query.where(AuditEntry.position > rows[-1].position))
+def _links(entries: Query) -> Iterator[audit_chain.Link]:
+    query = entries.where(AuditEntry.position.is_null(False)).order_by(AuditEntry.position).limit(BATCH_SIZE)
+    batch = list(query)
+    while batch:
+        for entry in batch:
+            yield audit_chain.Link(entry.position, entry.hashed_columns(), entry.hash)
+        batch = list(query.where(AuditEntry.position > batch[-1].position))
 
 
-def note_erasure(key: CandidateKey, actor: Actor) -> None:
-    """That the retention took a candidate's data away."""
-    AuditEntry.note(key.organization_id, "eraseCandidate", actor, subject_kind="candidate", subject_id=key.id)
+def record_erasure(key: Any, actor: Actor) -> None:
+    """Record that retention erased a candidate's data."""
+    AuditEntry.record(
+        key.organization_id, "eraseCandidate", actor, subject_kind="candidate", subject_id=key.id
+    )
 
 
 __all__ = [
@@ -202,6 +180,6 @@ __all__ = [
     "AuditChain",
     "AuditEntry",
     "chain_new",
-    "note_erasure",
+    "record_erasure",
     "verify",
 ]

@@ -10,7 +10,7 @@ from models.audit import AuditEntry
 from models.base import clock
 from models.delivery import Delivery
 from models.feed import FeedEvent
-from models.seals import MARGIN, Seal, without_seal
+from models.seals import Seal, unsealed
 from models.sessions import Event
 from models.webhooks import Webhook, WebhookDelivery
 
@@ -100,6 +100,5 @@ def _least(table: Any, column: Any, which: Any) -> datetime | None:
 
 
 def _oldest_unsealed() -> datetime | None:
-    latest = Seal.select(peewee.fn.MAX(Seal.event_seq)).scalar() or 0
-    rows: Any = without_seal(latest - MARGIN).select(peewee.fn.MIN(Event.received_at))
+    rows: Any = unsealed(Seal.search_start()).select(peewee.fn.MIN(Event.received_at))
     return rows.scalar()

@@ -7,7 +7,7 @@ from typing import Any
 import peewee
 
 from errors import NotFailed
-from models.base import Model, Query, TimestampField, clock, db, insert_rows
+from models.base import Model, Query, TimestampField, clock, db
 from models.feed import FeedEvent
 from models.leases import LEASE, Leased
 from models.orgs import ApiToken, Organization
@@ -48,13 +48,15 @@ class Delivery(Leased, Model):
     ) -> None:
         """Queue one invitation for each (delivery id, key id), in the transaction that issues the keys."""
         rows = [{"id": delivery_id, "subject_id": key_id} for delivery_id, key_id in invitations]
-        insert_rows(cls, rows, **_to_candidate(INVITATION, organization.id, org_name))
+        shared = _to_candidate(INVITATION, organization.id, org_name)
+        if rows:
+            cls.insert_many([row | shared for row in rows]).execute()
 
     @classmethod
     def enqueue_reminder(cls, organization: Organization, key_id: Any) -> None:
         """Queue a reminder, in the transaction that notes that there is one."""
         same = _to_candidate(REMINDER, organization.id, organization.shown_name)
-        insert_rows(cls, [{"subject_id": key_id}], **same)
+        cls.create(subject_id=key_id, **same)
 
     @classmethod
     def visible_to(cls, caller: ApiToken) -> Query:
@@ -107,7 +109,7 @@ class Delivery(Leased, Model):
             for due_at in {now, max(now, until)}
         ]
         for batch in peewee.chunked(rows, ROWS_AT_A_TIME):
-            insert_rows(cls, batch)
+            cls.insert_many(batch).execute()
 
     @classmethod
     def requeue_removals(cls) -> int:

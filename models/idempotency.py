@@ -10,8 +10,9 @@ from typing import Any
 import peewee
 
 from errors import InProgress, KeyReused
-from models.assessments import CandidateKey
-from models.base import LOCK_SECONDS, Model, Query, clock, db, is_postgres
+from models.base import Model, Query, clock, db, is_postgres
+from models.database import LOCK_TIMEOUT_SECONDS
+from models.keys import CandidateKey
 from models.orgs import ApiToken
 
 KEPT = timedelta(hours=24)
@@ -57,8 +58,8 @@ class IdempotentRequest(Model):
 
         The row has the first answer, or none where the work is the caller's to do and to `keep`. What is raised
         inside undoes the work and the claim together. Another of the same key is waited for; raises InProgress
-        after PATIENCE_SECONDS, on SQLite LOCK_SECONDS for the turn besides, and KeyReused where the key belongs to
-        another request.
+        after PATIENCE_SECONDS, on SQLite LOCK_TIMEOUT_SECONDS for the turn besides, and KeyReused where the key
+        belongs to another request.
         """
         with ExitStack() as stack:
             with _patience():
@@ -122,7 +123,7 @@ def _patience() -> Iterator[None]:
         raise
     finally:
         if not is_postgres():
-            db.pragma("busy_timeout", LOCK_SECONDS * 1000)
+            db.pragma("busy_timeout", LOCK_TIMEOUT_SECONDS * 1000)
 
 
 def _limit_waiting(duration: str) -> None:

@@ -6,8 +6,8 @@ from typing import Any
 import peewee
 
 from errors import SessionClosed
-from models.assessments import CandidateKey
 from models.base import Model, TimestampField, clock, db
+from models.keys import CandidateKey
 from models.sessions import Session, prices
 from rules import usage
 from rules.usage_reader import Usage

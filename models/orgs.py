@@ -1,4 +1,4 @@
-"""Organizations, and the reviewers who may call the API for them."""
+"""Organizations and their API tokens."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -7,18 +7,18 @@ import peewee
 
 import errors
 from errors import InsufficientScope, LastWriteToken, SubscriptionRequired
-from models.base import Model, Query, TimestampField, clock, db, locked
-from models.compiled import Compiled, Parameter
+from models import sql
+from models.base import Model, Query, TimestampField, clock, db
 from rules import plans, tokens
 
-LAST_USE_PRECISION = timedelta(minutes=1)
+LAST_USED_PRECISION = timedelta(minutes=1)
 
 
 class Organization(Model):
-    """A customer: a hiring team, and the whole world that its reviewers can see.
+    """A hiring team, and everything that its API tokens can see.
 
-    `display_name` is what candidates read instead of the name; `disclosure_additions` are lists of texts that the
-    disclosure has besides, by the names of its lists.
+    `display_name` is what candidates read instead of the name; `disclosure_additions` are further texts for the
+    disclosure's lists, by the lists' names.
     """
 
     name = peewee.TextField()
@@ -35,7 +35,7 @@ class Organization(Model):
 
     @classmethod
     def open(cls, name: str, plan: str = "self_hosted") -> tuple["Organization", str]:
-        """Create an organization with its first token; a `trial` trials for 14 days, all else is active."""
+        """Create an organization and its first API token; on the plan `trial` it has 14 days."""
         with db.atomic():
             organization = cls.create(name=name, plan=plan)
             organization.subscribe("trialing" if plan == "trial" else "active")
@@ -43,41 +43,29 @@ class Organization(Model):
         return organization, token
 
     def subscribe(self, state: str | None, trial_ends_at: datetime | None = None) -> None:
-        """Set the subscription's state; `trialing` without a date ends in 14 days."""
-        self.subscription = state
-        self.trial_ends_at = (trial_ends_at or clock.now() + plans.TRIAL) if state == "trialing" else None
-        self.save()
+        """Set the subscription's state; `trialing` ends in 14 days unless a time is given."""
+        ends_at = (trial_ends_at or clock.now() + plans.TRIAL) if state == "trialing" else None
+        self.update_columns(subscription=state, trial_ends_at=ends_at)
 
     def change_plan(self, plan: str) -> None:
-        self.plan = plan
-        self.save()
-
-    def change_settings(self, values: dict[str, Any]) -> None:
-        for name, value in values.items():
-            setattr(self, name, value)
-        if values:
-            Organization.update(**values).where(Organization.id == self.id).execute()
+        self.update_columns(plan=plan)
 
     @property
     def shown_name(self) -> str:
-        """What candidates read."""
+        """The name that candidates read."""
         return self.display_name or self.name
 
     def require_subscription(self) -> None:
-        """Raise SubscriptionRequired where the subscription refuses new work (R11)."""
+        """Raise SubscriptionRequired if the subscription does not allow new work (R11)."""
         reason = plans.refusal(self.plan, self.subscription, self.trial_ends_at, clock.now())
         if reason:
             raise SubscriptionRequired(reason)
 
-    def take_turn(self) -> None:
-        """Wait until nobody else decides on this organization; inside a transaction, until its end."""
-        locked(Organization.select(Organization.id).where(Organization.id == self.id)).execute()
-
 
 class ApiToken(Model):
-    """Someone, or some script, who may call the API for an organization, known by one token.
+    """A reviewer's or a script's token for one organization.
 
-    Of the token only its fingerprint is kept. A token is revoked rather than deleted.
+    Only the token's fingerprint is stored. Tokens are revoked, never deleted.
     """
 
     organization_id: Any
@@ -97,27 +85,33 @@ class ApiToken(Model):
     def issue(
         cls, organization: Organization, name: str, scope: str, expires_at: datetime | None = None
     ) -> tuple["ApiToken", str]:
-        """Create a reviewer and the token, which is shown now and never again."""
-        token = tokens.make()
-        reviewer = cls.create(
+        """Create a token; its text is returned here and never again."""
+        text = tokens.make()
+        token = cls.create(
             organization=organization,
             name=name,
             scope=scope,
-            fingerprint=tokens.fingerprint(token),
-            last_four=token[-4:],
+            fingerprint=tokens.fingerprint(text),
+            last_four=text[-4:],
             expires_at=expires_at,
         )
-        return reviewer, token
+        return token, text
 
     @classmethod
-    def by_token(cls, token: str) -> "ApiToken | None":
-        """Whom the token names, with the organization, if it is valid now."""
-        if not tokens.is_well_formed(token):
+    def authenticate(cls, text: str) -> "ApiToken | None":
+        """The valid token with this text, with its organization."""
+        if not tokens.is_well_formed(text):
             return None
-        return _BY_FINGERPRINT.first(fingerprint=tokens.fingerprint(token), now=clock.now())
+        found = sql.rows(_API_TOKEN, fingerprint=tokens.fingerprint(text), now=clock.now())
+        if not found:
+            return None
+        (values,) = found
+        token = sql.build(cls, values[:_WIDTH])
+        token.organization = sql.build(Organization, values[_WIDTH:])
+        return token
 
     @classmethod
-    def valid(cls, now: Any) -> Query:
+    def valid(cls, now: datetime) -> Query:
         return cls.select().where(cls.revoked_at.is_null(), cls.expires_at.is_null() | (cls.expires_at > now))
 
     @classmethod
@@ -136,39 +130,34 @@ class ApiToken(Model):
         if scope not in self.scopes:
             raise InsufficientScope()
 
-    def note_use(self) -> None:
-        """Keep when the token was last used, to the minute: a busy script must not cost a write a request."""
+    def record_use(self) -> None:
+        """Set `last_used_at`, at most once a minute."""
         now = clock.now()
-        if self.last_used_at is None or abs(now - self.last_used_at) >= LAST_USE_PRECISION:
+        if self.last_used_at is None or abs(now - self.last_used_at) >= LAST_USED_PRECISION:
             try:
                 with db.atomic():
-                    ApiToken.update(last_used_at=now).where(ApiToken.id == self.id).execute()
+                    self.update_columns(last_used_at=now)
             except peewee.DatabaseError as error:
-                # Neither a full disk nor a server that only reads keeps anybody from reading.
+                # A full disk or a read-only server must not stop anybody from reading.
                 if errors.meaning_of(error) is None:
                     raise
 
     def revoke(self, even_the_last: bool = False) -> None:
-        """Refuse the token from now on; LastWriteToken where nobody with `write` would be left."""
+        """Revoke the token. Raises LastWriteToken if no other valid one has the scope `write`."""
         with db.atomic():
-            self.organization.take_turn()
+            self.organization.lock()
             now = clock.now()
-            if self.scope == "write" and not even_the_last and not self._others_may_write(now):
+            if self.scope == "write" and not even_the_last and not self._other_write_tokens(now).exists():
                 raise LastWriteToken()
-            ApiToken.update(revoked_at=now).where(ApiToken.id == self.id).execute()
+            self.update_columns(revoked_at=now)
 
-    def _others_may_write(self, now: datetime) -> bool:
-        others = ApiToken.valid(now).where(
+    def _other_write_tokens(self, now: datetime) -> Query:
+        return ApiToken.valid(now).where(
             ApiToken.organization == self.organization, ApiToken.scope == "write", ApiToken.id != self.id
         )
-        return others.exists()
 
 
-def _by_fingerprint() -> Query:
-    query = ApiToken.valid(Parameter("now", ApiToken.expires_at)).select_extend(Organization)
-    return query.join(Organization).where(
-        ApiToken.fingerprint == Parameter("fingerprint", ApiToken.fingerprint)
-    )
-
-
-_BY_FINGERPRINT = Compiled(_by_fingerprint)
+_API_TOKEN = sql.API_TOKEN.format(
+    token=sql.columns(ApiToken, "t"), organization=sql.columns(Organization, "o")
+)
+_WIDTH = len(ApiToken._meta.sorted_fields)  # type: ignore[attr-defined]

@@ -10,15 +10,16 @@ from typing import Any, NamedTuple
 
 import peewee
 
-from models.assessments import Assessment, CandidateKey
-from models.base import Model, Query, clock, db, locked
+from models.assessments import Assessment
+from models.base import Model, Query, clock, db
 from models.delivery import Delivery
 from models.feed import FeedEvent
 from models.idempotency import IdempotentRequest
+from models.keys import CandidateKey
 from models.orgs import ApiToken, Organization
 from models.scores import Score
 from models.seals import Seal
-from models.sessions import Consent, Event, Session, SigningKey
+from models.sessions import Consent, Event, Session, SigningKey, close, settle
 from models.submissions import BundleUpload, ClientReport, Submission
 from models.webhooks import WebhookDelivery
 from rules import retention
@@ -114,7 +115,7 @@ def erase(key: CandidateKey, reviewer: ApiToken | None = None) -> Erasure:
     the retention.
     """
     with db.atomic():
-        key = locked(CandidateKey.select().where(CandidateKey.id == key.id)).get()
+        key = key.lock()
         receipt = Erasure.get_or_none(Erasure.key == key)
         if receipt is not None:
             return receipt
@@ -144,8 +145,8 @@ def _settled(key: CandidateKey) -> Session | None:
     session = Session.get_or_none(Session.key == key)
     if session is None:
         return None
-    session.close()
-    session.settle()
+    close(session)
+    settle(session)
     return Session.get_by_id(session.id)
 
 

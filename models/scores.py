@@ -5,10 +5,11 @@ from typing import Any
 import peewee
 
 from errors import NoRubric, NotFound, invalid
-from models.assessments import CandidateKey, Rubric, RubricVersion
 from models.base import Model, Query, db
 from models.feed import FeedEvent
+from models.keys import CandidateKey
 from models.orgs import ApiToken
+from models.rubrics import Rubric, RubricVersion
 from models.sessions import Event, Session
 from rules import scoring
 
@@ -55,8 +56,8 @@ class Score(Model):
             score = cls.create(
                 session=session, criterion=criterion_key, rubric_version=version, reviewer=reviewer, **given
             )
-            told = {"criterion": criterion_key, "value": score.value, "rubricVersion": version.number}
-            FeedEvent.publish(session.organization_id, "score.updated", session.ids | told)
+            payload = {"criterion": criterion_key, "value": score.value, "rubricVersion": version.number}
+            FeedEvent.publish(session.organization_id, "score.updated", session.ids | payload)
         return score
 
     @classmethod

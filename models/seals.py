@@ -1,4 +1,4 @@
-"""The server's own seal on a session's events: a hash chain in the order of arrival (rules/seals.py)."""
+"""The server's seal on a session's events: a hash chain in the order of arrival (rules/seals.py)."""
 
 import hashlib
 from collections.abc import Iterator
@@ -7,18 +7,21 @@ from typing import Any
 import peewee
 
 from models import batches
-from models.assessments import CandidateKey
-from models.base import BytesField, Model, Query, db, insert_rows
+from models.base import BytesField, ErasedWithSession, Model, Query, db
+from models.numbering import drain, number_all
 from models.sessions import Event, Session
 from rules import seals
 from rules.instants import text_of
 
-# A transaction that took its number of arrival a while ago commits behind later ones, though seldom behind as many.
-MARGIN = 2_000
+# A transaction that took its number of arrival earlier may commit behind later ones, but seldom behind so many.
+SEARCH_MARGIN = 2_000
 
 
-class Seal(Model):
-    """That one event was there, and behind which other one; written by the worker, after the event's commit."""
+class Seal(Model, ErasedWithSession):
+    """The link of one event in its session's chain, written by the worker after the event's commit.
+
+    Erased with the events; the session keeps its last head.
+    """
 
     session = peewee.ForeignKeyField(Session, index=False)
     position = peewee.IntegerField()
@@ -31,73 +34,31 @@ class Seal(Model):
         indexes = ((("session", "position"), True),)
 
     @classmethod
-    def of_person(cls, key: CandidateKey, session: Session | None) -> Query:
-        return cls.select().where(cls.session == session)
-
-    @classmethod
-    def erase_of(cls, key: CandidateKey, session: Session | None) -> int:
-        """The links go with the events that they bear witness of; the session keeps its last head."""
-        return cls.delete().where(cls.session == session).execute()
-
-    @classmethod
     def seal_new(cls) -> int:
-        """Seal what has been accepted since the last time; returns how many events."""
-        latest = cls.select(peewee.fn.MAX(cls.event_seq)).scalar() or 0
-        return cls._seal_since(latest - MARGIN)
+        """Seal the events committed since the last run; returns how many."""
+        return _seal_after(cls.search_start())
 
     @classmethod
-    def seal_left_over(cls) -> int:
-        """Seal what came behind so many later events that `seal_new` passed it by: looks at all that there is."""
-        return cls._seal_since(0)
-
-    @classmethod
-    def _seal_since(cls, seq: int) -> int:
-        waiting = without_seal(seq).select(Event.session).distinct()
-        return sum(cls.seal_session(session_id) for (session_id,) in list(waiting.tuples()))
+    def seal_skipped(cls) -> int:
+        """Seal events that committed further behind than `seal_new` searches; reads all events."""
+        return _seal_after(0)
 
     @classmethod
     def seal_session(cls, session_id: Any) -> int:
-        """Seal all that is not yet sealed of one session, some at a time; returns how many events."""
-        count = 0
-        while sealed := cls._seal_some(session_id):
-            count += sealed
-        return count
+        """Seal the unsealed events of a session; returns how many."""
+        return drain(_seal_batch, session_id)
 
     @classmethod
-    def _seal_some(cls, session_id: Any) -> int:
-        with db.atomic():
-            session = Session(id=session_id).take_turn()
-            unsealed = without_seal().where(Event.session == session_id)
-            head = session.seal_head or seals.beginning(str(session_id))
-            rows: list[dict[str, Any]] = []
-            for seq, event_id, received_at, envelope in batches.piece(unsealed, Event.seq, Event.size):
-                head = seals.seal(head, seq, text_of(received_at), digest(envelope))
-                position = session.sealed_count + len(rows) + 1
-                rows.append(cls._row(session_id, position, seq, event_id, head))
-            if rows:
-                insert_rows(cls, rows)
-                sealed_count = session.sealed_count + len(rows)
-                Session.update(seal_head=head, sealed_count=sealed_count).where(
-                    Session.id == session_id
-                ).execute()
-        return len(rows)
-
-    @staticmethod
-    def _row(session_id: Any, position: int, seq: int, event_id: str, head: bytes) -> dict[str, Any]:
-        return {
-            "session": session_id,
-            "position": position,
-            "event_seq": seq,
-            "event_id": event_id,
-            "head": head,
-        }
+    def search_start(cls) -> int:
+        return (cls.select(peewee.fn.MAX(cls.event_seq)).scalar() or 0) - SEARCH_MARGIN
 
     @classmethod
     def breaks(cls, session: Session) -> list[tuple[seals.Break, str | None]]:
-        """Where the session is not as it was sealed, each with the id of the event concerned if it is known; also
-        while the worker goes on sealing."""
-        # Read before the session's head, which moves with it: no seal may lie beyond, and what is sealed while this
-        # looks is left for the next time.
+        """The places where the session differs from its seal, each with its event's id if known.
+
+        Correct also while the worker seals.
+        """
+        # Read before the session's head, which moves with it: what is sealed meanwhile is left for the next check.
         last = cls.select(peewee.fn.MAX(cls.position)).where(cls.session == session).scalar() or 0
         stored = Session.select(Session.seal_head, Session.sealed_count).where(Session.id == session.id).get()
         rows = cls._sealed(session, max(last, stored.sealed_count))
@@ -112,8 +73,8 @@ class Seal(Model):
         )
         query = query.where(cls.session == session, cls.position <= last)
         for position, seq, received_at, envelope, head in batches.rows(query, cls.position, Event.size):
-            present = envelope is not None
-            arrived, content = (text_of(received_at), digest(envelope)) if present else (None, None)
+            is_stored = envelope is not None
+            arrived, content = (text_of(received_at), digest(envelope)) if is_stored else (None, None)
             yield seals.Sealed(position, seq, arrived, content, head)
 
     @classmethod
@@ -121,12 +82,34 @@ class Seal(Model):
         return cls.select(cls.event_id).where(cls.session == session, cls.position == position).scalar()
 
 
-def without_seal(since: int = 0) -> Query:
-    """The events with a later number of arrival than `since` that have no seal."""
-    unsealed = Event.select(Event.seq, Event.event_id, Event.received_at, Event.envelope)
-    # The bound stands on both sides, or the database would read all seals to find those that are missing.
-    own = (Seal.event_seq == Event.seq) & (Seal.event_seq > since)
-    return unsealed.join(Seal, peewee.JOIN.LEFT_OUTER, on=own).where(Event.seq > since, Seal.id.is_null())
+def unsealed(after: int = 0) -> Query:
+    """The events without a seal whose number of arrival is greater than `after`."""
+    # On both sides, or the database would read all seals to find the missing ones.
+    seal = (Seal.event_seq == Event.seq) & (Seal.event_seq > after)
+    events = Event.select(Event.seq, Event.event_id, Event.received_at, Event.envelope)
+    return events.join(Seal, peewee.JOIN.LEFT_OUTER, on=seal).where(Event.seq > after, Seal.id.is_null())
+
+
+def _seal_after(seq: int) -> int:
+    return number_all(unsealed(seq).select(Event.session), _seal_batch)
+
+
+def _seal_batch(session_id: Any) -> int:
+    with db.atomic():
+        session = Session(id=session_id).lock()
+        head = session.seal_head or seals.beginning(str(session_id))
+        links: list[Seal] = []
+        waiting = unsealed().where(Event.session == session_id)
+        for seq, event_id, received_at, envelope in batches.piece(waiting, Event.seq, Event.size):
+            head = seals.seal(head, seq, text_of(received_at), digest(envelope))
+            position = session.sealed_count + len(links) + 1
+            links.append(
+                Seal(session=session_id, position=position, event_seq=seq, event_id=event_id, head=head)
+            )
+        if links:
+            Seal.bulk_create(links)
+            session.update_columns(seal_head=head, sealed_count=session.sealed_count + len(links))
+    return len(links)
 
 
 def digest(envelope: str) -> bytes:

@@ -6,10 +6,10 @@ from typing import Any
 import peewee
 
 from errors import AssessmentClosed, SessionClosed
-from models.assessments import CandidateKey
 from models.audit import WORKER, AuditEntry
-from models.base import GoesWithSession, Model, Query, TimestampField, clock, db
+from models.base import ErasedWithSession, Model, Query, TimestampField, clock, db
 from models.delivery import Delivery
+from models.keys import CandidateKey
 from models.sessions import Session
 from rules import session_clock
 from rules.instants import text_of
@@ -19,7 +19,7 @@ UPLOAD_OPEN = timedelta(hours=1)
 KEPT_UNUSED = timedelta(hours=24)
 
 
-class ClientReport(Model, GoesWithSession):
+class ClientReport(Model, ErasedWithSession):
     """Something that a client tells about its machine or workspace, as it came.
 
     `kind` is `workspace_commit`, `device_start`, `device_done` or `hosted_boot`.
@@ -68,7 +68,7 @@ class BundleUpload(Model):
             return cls.create(session=session, object_key=object_key, expires_at=now + UPLOAD_OPEN)
 
     @classmethod
-    def let_go_of_unused(cls) -> int:
+    def delete_unused(cls) -> int:
         """Let go of every place that became no submission within a day after its address had expired; returns how
         many."""
         used = Submission.select(Submission.upload).where(
@@ -77,14 +77,14 @@ class BundleUpload(Model):
         over = cls.expires_at <= clock.now() - KEPT_UNUSED
         unused = list(cls.select(cls, Session).join(Session).where(over, cls.id.not_in(used)))
         for upload in unused:
-            upload._remove_unused()
+            upload._delete_unused()
         return len(unused)
 
-    def _remove_unused(self) -> None:
+    def _delete_unused(self) -> None:
         with db.atomic():
-            self.let_go()
+            self.delete_with_object()
             subject = {"subject_kind": "session", "subject_id": self.session_id}
-            AuditEntry.note(
+            AuditEntry.record(
                 self.session.organization_id,
                 "removeUnusedUpload",
                 WORKER,
@@ -92,10 +92,10 @@ class BundleUpload(Model):
                 further_ids=[str(self.id)],
             )
 
-    def let_go(self) -> None:
+    def delete_with_object(self) -> None:
         """Let go of the place, and from the store of its bundle, also of one that the address may still bring."""
         with db.atomic():
-            session = self.session.take_turn()
+            session = self.session.lock()
             Submission.update(upload=None).where(Submission.upload == self).execute()
             Delivery.enqueue_removals(
                 session.organization_id, session.id, [(self.object_key, self.expires_at)]
@@ -123,7 +123,7 @@ def require_open(session: Session, now: datetime) -> None:
         raise AssessmentClosed(completedAt=text_of(session.completed_at or close))
 
 
-class Submission(Model, GoesWithSession):
+class Submission(Model, ErasedWithSession):
     """What was submitted, and whether the bundle in the store is what the client says it sent.
 
     `verdict` is `verified`, `mismatch` (another size or digest) or `missing` (nothing was uploaded). The latest
@@ -178,9 +178,9 @@ class Submission(Model, GoesWithSession):
         more than ten minutes after the close (R18).
         """
         with db.atomic():
-            held = session.take_turn()
-            held.require_person()
-            require_open(held, clock.now())
+            locked = session.lock()
+            locked.require_person()
+            require_open(locked, clock.now())
             # What lay there may have been let go of since it was looked at.
             upload = upload and BundleUpload.get_or_none(BundleUpload.id == upload.id)
             found = found if upload else None
@@ -200,10 +200,10 @@ class Submission(Model, GoesWithSession):
         One that has lost its upload is never the current one, whatever the clock said when it came.
         """
         gone = {"diff": None, "file_tree": None, "upload": None}
-        Submission.update(gone).where(Submission.id == self.id).execute()
         upload: Any = self.upload
+        self.update_columns(**gone)
         if upload.id != later.upload_id:
-            upload.let_go()
+            upload.delete_with_object()
 
 
 def _verdict(found: tuple[int, str] | None, told: tuple[int, str]) -> str:

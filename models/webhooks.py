@@ -9,11 +9,12 @@ from typing import Any
 import peewee
 
 from errors import TooManyWebhooks, WebhookDisabled
-from models.assessments import CandidateKey
 from models.audit import SERVICE, AuditEntry
-from models.base import Model, Query, TimestampField, clock, db, insert_rows, locked, new_id
-from models.feed import KEPT, Feed, FeedEvent
+from models.base import Model, Query, TimestampField, clock, db, for_update, new_id
+from models.feed import RETENTION, Feed, FeedEvent
+from models.keys import CandidateKey
 from models.leases import LEASE, Leased
+from models.numbering import number_all
 from models.orgs import ApiToken, Organization
 from rules import hook_replies, signatures
 from rules.hook_replies import Reply
@@ -64,7 +65,7 @@ class Webhook(Model):
     def add(cls, organization: Organization, **values: Any) -> "Webhook":
         """A new receiver with a secret; TooManyWebhooks where there are enough."""
         with db.atomic():
-            organization.take_turn()
+            organization.lock()
             if cls.alive().where(cls.organization == organization).count() >= WEBHOOKS_MOST:
                 raise TooManyWebhooks()
             return cls.create(organization=organization, secret=signatures.make_secret(), **values)
@@ -72,11 +73,13 @@ class Webhook(Model):
     def change(self, values: dict[str, Any]) -> "Webhook":
         """Change it; with `enabled` it is switched on, with a clean slate, or off."""
         with db.atomic():
-            hook = self._held()
+            hook = self.lock()
             enabled = values.pop("enabled", None)
-            hook._set(updated_at=clock.now(), **values)
+            hook.update_columns(updated_at=clock.now(), **values)
             if enabled and not hook.is_enabled:
-                hook._set(disabled_reason=None, disabled_at=None, failing_since=None, held_until=None)
+                hook.update_columns(
+                    disabled_reason=None, disabled_at=None, failing_since=None, held_until=None
+                )
             elif enabled is False and hook.is_enabled:
                 hook.disable("paused")
         return hook
@@ -84,17 +87,19 @@ class Webhook(Model):
     def rotate(self) -> "Webhook":
         """Give it a new secret; the former one signs too, for a day."""
         with db.atomic():
-            hook = self._held()
+            hook = self.lock()
             until = text_of(clock.now() + ROTATION)
             former = [{"secret": hook.secret, "until": until}, *hook._still_former()]
             secret = signatures.make_secret()
-            hook._set(secret=secret, former_secrets=former[:FORMER_SECRETS_MOST], updated_at=clock.now())
+            hook.update_columns(
+                secret=secret, former_secrets=former[:FORMER_SECRETS_MOST], updated_at=clock.now()
+            )
         return hook
 
     def delete_softly(self) -> None:
         """Send nothing to it any more, and forget its secrets."""
         with db.atomic():
-            self._set(deleted_at=clock.now(), secret="", former_secrets=[])
+            self.update_columns(deleted_at=clock.now(), secret="", former_secrets=[])
             WebhookDelivery.cancel_waiting(self)
 
     @property
@@ -111,17 +116,17 @@ class Webhook(Model):
 
     def disable(self, reason: str) -> None:
         """Switch it off; what waits for it is canceled and can be delivered again by call."""
-        self._set(disabled_reason=reason, disabled_at=clock.now())
+        self.update_columns(disabled_reason=reason, disabled_at=clock.now())
         WebhookDelivery.cancel_waiting(self)
 
     def note(self, reply: Reply) -> None:
         """Keep how the receiver does, and switch it off where it is gone or hopeless."""
         now = clock.now()
         if reply.is_success:
-            self._set(failing_since=None, held_until=None)
+            self.update_columns(failing_since=None, held_until=None)
             return
         failing_since = self.failing_since or now
-        self._set(failing_since=failing_since, held_until=now + hook_replies.hold(reply, now))
+        self.update_columns(failing_since=failing_since, held_until=now + hook_replies.hold(reply, now))
         if reply.is_gone:
             self._give_up("gone")
         elif self.is_enabled and hook_replies.is_hopeless(failing_since, now):
@@ -129,21 +134,13 @@ class Webhook(Model):
 
     def _give_up(self, reason: str) -> None:
         self.disable(reason)
-        AuditEntry.note(
+        AuditEntry.record(
             self.organization_id, "disableWebhook", SERVICE, subject_kind="webhook", subject_id=self.id
         )
 
     def _still_former(self) -> list[dict[str, str]]:
         now = text_of(clock.now())
         return [former for former in self.former_secrets if former["until"] > now]
-
-    def _held(self) -> "Webhook":
-        return locked(Webhook.select().where(Webhook.id == self.id)).get()
-
-    def _set(self, **values: Any) -> None:
-        Webhook.update(**values).where(Webhook.id == self.id).execute()
-        for name, value in values.items():
-            setattr(self, name, value)
 
 
 class WebhookDelivery(Leased, Model):
@@ -188,7 +185,7 @@ class WebhookDelivery(Leased, Model):
         )
         rows = [row for hook in hooks for row in _rows(hook, feed_events)]
         for batch in peewee.chunked(rows, 100):
-            insert_rows(cls, batch)
+            cls.insert_many(batch).execute()
 
     @classmethod
     def enqueue_test(cls, hook: Webhook) -> "WebhookDelivery":
@@ -233,7 +230,7 @@ class WebhookDelivery(Leased, Model):
         answer = peewee.Case(None, ((WebhookDelivery.is_erased, None),), reply.answer)
         told = {"status": reply.status, "duration_ms": reply.duration_ms, "last_error": reply.error}
         with db.atomic():
-            hook = locked(Webhook.select().where(Webhook.id == self.webhook_id)).get()
+            hook = for_update(Webhook.select().where(Webhook.id == self.webhook_id)).get()
             finished = WebhookDelivery.update(
                 attempted_at=now, answer=answer, **told, **self._following(reply, now)
             ).where(self.is_mine())
@@ -257,7 +254,7 @@ class WebhookDelivery(Leased, Model):
     @classmethod
     def forget_old(cls) -> int:
         """Let go of what is settled and was kept as long as the feed keeps it."""
-        old = (cls.state != "queued") & (cls.created_at < clock.now() - KEPT)
+        old = (cls.state != "queued") & (cls.created_at < clock.now() - RETENTION)
         return cls.delete().where(old).execute()
 
     @classmethod
@@ -287,21 +284,13 @@ WebhookDelivery.add_index(
 
 
 def publish_new() -> int:
-    """Number the events that were committed since the last time, and queue them for the receivers; returns how many."""
-    waiting: Any = FeedEvent.waiting().select(FeedEvent.organization).distinct().tuples()
-    return sum(_publish(organization_id) for (organization_id,) in list(waiting))
+    """Number the events committed since the last run, and queue them for the receivers; returns how many."""
+    return number_all(FeedEvent.unnumbered().select(FeedEvent.organization), _publish_batch)
 
 
-def _publish(organization_id: Any) -> int:
-    count = 0
-    while published := _publish_some(organization_id):
-        count += published
-    return count
-
-
-def _publish_some(organization_id: Any) -> int:
+def _publish_batch(organization_id: Any) -> int:
     with db.atomic():
-        fresh = Feed.number_some(organization_id)
+        fresh = Feed.number_batch(organization_id)
         WebhookDelivery.enqueue(organization_id, fresh)
     return len(fresh)
 
@@ -326,7 +315,7 @@ def _people(feed_events: list[FeedEvent]) -> dict[str, dict[str, str | None]]:
     """Names and addresses by candidates' ids. Their rows are held, so that no erasure comes between reading a name
     and writing it down."""
     ids = {occurrence.candidate_id for occurrence in feed_events} - {None}
-    keys = locked(
+    keys = for_update(
         CandidateKey.select().where(CandidateKey.id.in_(ids)).order_by(CandidateKey.id), "FOR SHARE"
     )
     return {str(key.id): {"name": key.candidate_name, "email": key.candidate_email} for key in keys}

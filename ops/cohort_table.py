@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
-from models import Assessment, Session, cohorts
+from models import Assessment, cohorts, sessions
 from schemas.cohort_stats import CohortStats, Percentiles
 
 NAME_WIDTH = 36
@@ -46,11 +46,11 @@ COLUMNS = (
 
 def of_assessment(assessment: Assessment) -> list[str]:
     """The table of an assessment that has at least one closed session, from the database."""
-    Session.settle_all(assessment=assessment)
+    sessions.settle_all(assessment_id=assessment.id)
     rows = [
         Row(
             session.key.candidate_name or str(session.id),
-            session.shown_metrics(),
+            sessions.shown_metrics(session) or {},
             Percentiles().dump(cohorts.percentiles([session.id])[session.id]),
         )
         for session in cohorts.members(assessment)

@@ -15,10 +15,13 @@ from models import (
     AuditEntry,
     CandidateKey,
     Consent,
+    Event,
     Organization,
     Session,
     audit,
     db,
+    generate_keys,
+    sessions,
 )
 from schemas import parse_id
 from schemas.candidate_session import Envelope
@@ -56,9 +59,9 @@ class Intake:
                 except (Refusal, ma.ValidationError) as error:
                     raise BrokenLine(f"{file}, line {number}: {reasons(error)[0]}") from None
                 note_bytes(len(line))
-            if not session.counts()["event_count"]:
+            if not Event.counts(session)["event_count"]:
                 raise BrokenLine(f"{file}: There are no events in it.")
-            session.complete()
+            sessions.complete(session)
             self._note("importSession", "session", session.id, further_ids=[str(session.key_id)])
         self.assessment = assessment
         return session
@@ -72,15 +75,16 @@ class Intake:
 
     def _note(self, action: str, kind: str, subject_id: Any, **facts: Any) -> None:
         subject = {"subject_kind": kind, "subject_id": subject_id}
-        AuditEntry.note(self.organization.id, action, audit.COMMAND, **subject, **facts)
+        AuditEntry.record(self.organization.id, action, audit.COMMAND, **subject, **facts)
 
 
 def _begin(assessment: Assessment, name: str) -> Session:
-    (key_id,) = assessment.issue_keys([{"email": None, "name": name}])
+    (key_row,) = generate_keys(assessment.organization, assessment.id, [{"email": None, "name": name}])
+    key_id = key_row.id
     key = CandidateKey.get_by_id(key_id)
     Consent.give(key, None, None)
-    session = Session.redeem(key.key)
-    session.lift_time_limit()
+    session = sessions.redeem(key.key)
+    sessions.lift_time_limit(session)
     return session
 
 
@@ -100,4 +104,4 @@ def _append(session: Session, line: bytes) -> None:
     envelope = ENVELOPE.load(members)
     if "session_id" in envelope and parse_id(envelope["session_id"]) != session.id:
         raise NotFound("It belongs to another session.")
-    session.append(Arrival(members, envelope["ts"], body.decode()))
+    sessions.append(session, Arrival(members, envelope["ts"], body.decode()))

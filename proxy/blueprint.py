@@ -19,7 +19,7 @@ from werkzeug.exceptions import HTTPException
 import models
 from access import auth
 from access.auth import caller
-from blueprints import Blueprint, give_back_connection
+from blueprints import Blueprint, release_connection
 from errors import NotFound
 from models import CandidateKey, ModelUsage, Session
 from models.model_usage import active_session
@@ -81,7 +81,7 @@ def proxied(provider: str) -> Callable:
 
     def decorate(view: Any) -> Any:
         view = body_limit(LONGEST_REQUEST_BYTES)(view)
-        view = auth.required(CandidateKey, chain=auth.EITHER_HEADER)(view)
+        view = auth.required(CandidateKey, chain=auth.CANDIDATE_CHAIN)(view)
         view.answers = refusals.documented(provider)
         return view
 
@@ -141,7 +141,7 @@ def openai_models():
     return _forward("openai", "/v1/models")
 
 
-@auth.required(CandidateKey, chain=auth.EITHER_HEADER)
+@auth.required(CandidateKey, chain=auth.CANDIDATE_CHAIN)
 def other_path(provider, path):
     """All that the two tools do not need: it would be paid with somebody else's key."""
     raise NotFound()
@@ -153,7 +153,7 @@ def _forward(provider: str, path: str, *, is_counted: bool = False) -> Response:
     proxy.require_key(provider)
     _require_budget(session)
     # A stream takes minutes.
-    give_back_connection()
+    release_connection()
     at_end = partial(_keep_usage, session, provider, models.clock.now()) if is_counted else _keep_nothing
     answer = proxy.forward(_call(provider, path), at_end)
     response = Passed(answer.pieces(), answer.status, answer.headers)

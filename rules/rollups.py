@@ -1,66 +1,70 @@
-"""A cohort as counters that add up, so that one session more or less changes a few of them (R19 to R21).
+"""A cohort as counters that add up, so that one session more or less changes only a few of them (R19 to R21).
 
 `totals` are for the averages. For the ranks each metric has a tree of counts: a level counts sessions by their merit
-without its last `shift` bits, and a bucket of the level above has 2 ** `bits` buckets of this one. How many sessions
-have less merit than one of them is the sum of what stands to its left among its siblings, level by level: at most
-255 counters a level below the first, for any number of sessions. It needs nothing but shifts, which are the same here
-and in every database.
+without its last `shift` bits; each bucket of the level above splits into 256 buckets of this one. The number of
+sessions with less merit than a given one is the sum of the counters to its left among its siblings, level by level: at
+most 255 a level below the first, for any number of sessions. Shifts mean the same here and in every database.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple, TypeVar
 
 from rules.cohorts import METRICS, Metric
 
+# (index in METRICS, index in LEVELS, bucket)
+Place = tuple[int, int, int]
+Key = TypeVar("Key", str, Place)
+
 
 class Level(NamedTuple):
+    """One level of the tree; the first has no parent."""
+
     shift: int
-    bits: int | None
+    parent_shift: int | None
 
 
-# Above the first there is nothing. It counts by 4.7 hours, or by 0.017 of a ratio, so that few of it are in use.
-LEVELS = (Level(24, None), Level(16, 8), Level(8, 8), Level(0, 8))
+# The first level counts by 4.7 hours, or by 0.017 of a ratio, so that few of its buckets are in use.
+LEVELS = (Level(24, None), Level(16, 24), Level(8, 16), Level(0, 8))
 
 
 def merit(metric: Metric, value: int) -> int:
-    """The value, or its opposite where lower is better: more merit beats less (R20)."""
+    """The value, negated where lower is better: more merit beats less (R20)."""
     return -value if metric.lower_is_better else value
 
 
-def totals(values: Mapping[str, Any]) -> Counter[str]:
-    """What a session adds to its cohort's totals: to `sessions`, to `passed`, to `version_<n>` of its derivation, and
-    for each metric that has a value to `<field>_sum` and `<field>_count`.
+def totals(session: Mapping[str, Any] | None) -> Counter[str]:
+    """A session's share of the totals: `sessions`, `passed`, `version_<n>` of its derivation, and for each metric with
+    a value `<field>_sum` and `<field>_count`.
 
-    values -- the session's columns
+    session -- its columns; None for no session
     """
-    found = Counter({"sessions": 1, f"version_{values['derivation_version']}": 1})
-    found["passed"] = int(values["tests_passed"] is True)
+    if session is None:
+        return Counter()
+    found = Counter({"sessions": 1, f"version_{session['derivation_version']}": 1})
+    found["passed"] = int(session["tests_passed"] is True)
     for metric in METRICS:
-        value = values[metric.field]
+        value = session[metric.field]
         if value is not None:
             found += Counter({f"{metric.field}_count": 1, f"{metric.field}_sum": value})
     return +found
 
 
 def versions(totals: Mapping[str, int]) -> list[int]:
-    """The versions of the definition by which the cohort's metrics were derived; usually there is one."""
+    """The versions of the metrics' definition in the cohort; usually one."""
     return sorted(int(name.removeprefix("version_")) for name in totals if name.startswith("version_"))
 
 
-def counts(values: Mapping[str, Any]) -> Counter[tuple[int, int, int]]:
-    """The counters in the trees that a session is counted by: (place in METRICS, place in LEVELS, bucket)."""
-    return Counter(_counts(values))
+def counts(session: Mapping[str, Any] | None) -> Counter[Place]:
+    """The counters of the trees that count a session."""
+    return Counter(
+        (index, number, merit(metric, session[metric.field]) >> level.shift)
+        for index, metric in enumerate(METRICS)
+        if session is not None and session[metric.field] is not None
+        for number, level in enumerate(LEVELS)
+    )
 
 
-def _counts(values: Mapping[str, Any]) -> Iterator[tuple[int, int, int]]:
-    for place, metric in enumerate(METRICS):
-        value = values[metric.field]
-        if value is not None:
-            for number, level in enumerate(LEVELS):
-                yield place, number, merit(metric, value) >> level.shift
-
-
-def change(old: Counter[Any], new: Counter[Any]) -> dict[Any, int]:
-    """What has to be added to counters so that they count `new` instead of `old`; without what stays as it is."""
+def difference(old: Counter[Key], new: Counter[Key]) -> dict[Key, int]:
+    """What to add to counters that count `old`, so that they count `new`."""
     return {key: new[key] - old[key] for key in old.keys() | new.keys() if new[key] != old[key]}

@@ -2,11 +2,9 @@
 
 import re
 import uuid
-from collections.abc import Callable, Mapping
 from datetime import datetime
 from decimal import Decimal
-from functools import cached_property, partial
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import urlsplit
 
 import marshmallow as ma
@@ -33,14 +31,9 @@ def camel(name: str) -> str:
 
 
 class Schema(ma.Schema):
-    """snake_case inside, camelCase outside; unknown members are ignored (R12).
+    """snake_case inside, camelCase outside; unknown members are ignored (R12)."""
 
-    What goes out is written by a plan that is made once of the fields. The output is marshmallow's own, which asks
-    every field of every object anew how to read and write it: for 50 candidates of 17 members that takes 1.3 ms, and
-    the plan 0.3.
-    """
-
-    # What goes out carries every member, save those whose description says `sometimes`.
+    # Responses carry every member, except those whose metadata says `sometimes`.
     always_complete = True
 
     class Meta:
@@ -57,147 +50,6 @@ class Schema(ma.Schema):
         field_obj.data_key = field_obj.data_key or camel(field_name)
         if self.always_complete and "sometimes" not in field_obj.metadata:
             field_obj.required = True
-
-    def _serialize(self, obj: Any, *, many: bool = False) -> Any:
-        # Below marshmallow's dump(), so that hooks before and after it stay its own.
-        if many and obj is not None:
-            return [self._shown(each) for each in obj]
-        return self._shown(obj)
-
-    def _shown(self, obj: Any) -> Any:
-        read = _reader(obj)
-        return super()._serialize(obj) if read is None else self.written(self._plan, obj, read)
-
-    def written(self, plan: "list[_Member]", obj: Any, read: Callable) -> dict[str, Any]:
-        """The object as it goes out; `read` gives its values by their names."""
-        shown = {}
-        for key, attribute, as_it_is, write, field in plan:
-            value = read(attribute, ma.missing)
-            if type(value) in as_it_is:
-                shown[key] = value
-            elif write is not None and value is not ma.missing:
-                shown[key] = write(value)
-            else:
-                # What is not there may have a default; what is not in the plan only marshmallow can write.
-                value = field.serialize(attribute, obj, accessor=self.get_attribute)
-                if value is not ma.missing:
-                    shown[key] = value
-        return shown
-
-    @cached_property
-    def _plan(self) -> "list[_Member]":
-        return self.plan_with("")
-
-    def plan_with(self, prefix: str) -> "list[_Member]":
-        """How the members go out of a row that has them under names with a prefix."""
-        plan = []
-        for name, field in self.dump_fields.items():
-            as_it_is, write = _writing(field) or (frozenset(), None)
-            attribute = prefix + (field.attribute or name)
-            plan.append(_Member(field.data_key or name, attribute, as_it_is, write, field))
-        return plan
-
-
-class _Member(NamedTuple):
-    """A member: its key outside, its name inside, the types that go out as they are, what writes the others."""
-
-    key: str
-    attribute: str
-    as_it_is: frozenset[type]
-    write: Callable[[Any], Any] | None
-    field: fields.Field
-
-
-class _Writing(NamedTuple):
-    """How a field's value goes out: as it is where it has one of these types, else by a function."""
-
-    as_it_is: frozenset[type]
-    write: Callable[[Any], Any]
-
-
-def _reader(obj: Any) -> Callable | None:
-    """What reads a value of the object by its name as marshmallow would; None for unusual kinds of objects."""
-    if isinstance(obj, dict):
-        return obj.get
-    if hasattr(obj, "__getitem__") and not isinstance(obj, tuple):
-        return None
-    return partial(getattr, obj)
-
-
-def _writing(field: fields.Field) -> _Writing | None:
-    """None for a field that is not known to the plan, or that reads values in its own way."""
-    kind = type(field)
-    if not kind._CHECK_ATTRIBUTE or kind.get_value is not fields.Field.get_value:
-        return None
-    if isinstance(field, OfValue):
-        return _Writing(frozenset(), lambda value: field._serialize(value, None, None))
-    if kind._serialize is fields.List._serialize:
-        return _writing_list(field.inner)  # type: ignore[attr-defined]
-    if kind._serialize is fields.Nested._serialize:
-        many = field.schema.many or field.many  # type: ignore[attr-defined]
-        return _Writing(_NOTHING, partial(field.schema.dump, many=many))  # type: ignore[attr-defined]
-    as_it_is = _as_it_is(field)
-    return None if as_it_is is None else _Writing(as_it_is, _converter(field))
-
-
-def _writing_list(inner: fields.Field) -> _Writing | None:
-    writing = _writing(inner)
-    if writing is None:
-        return None
-    as_it_is, write = writing
-
-    def write_list(values: Any) -> list[Any]:
-        return [value if type(value) in as_it_is else write(value) for value in values]
-
-    return _Writing(_NOTHING, write_list)
-
-
-def _as_it_is(field: fields.Field) -> frozenset[type] | None:
-    """The types of values that the field gives out as they are."""
-    serialize = type(field)._serialize
-    if serialize is fields.Number._serialize:
-        is_exact = not field.as_string and field.num_type in (int, float)  # type: ignore[attr-defined]
-        return _NOTHING | {field.num_type} if is_exact else None  # type: ignore[attr-defined]
-    if serialize is fields.String._serialize:
-        return _NOTHING | {str}
-    if serialize is fields.UUID._serialize:
-        # What writes JSON here writes them too, in a tenth of the time that text takes.
-        return _NOTHING | {uuid.UUID}
-    if serialize is Timestamp._serialize:
-        return _NOTHING
-    return _NOTHING | {bool, int, float, str, dict, list} if serialize is fields.Field._serialize else None
-
-
-def _converter(field: fields.Field) -> Callable[[Any], Any]:
-    if isinstance(field, Timestamp):
-        return _of_neighbours(moment)
-    return lambda value: field._serialize(value, None, None)
-
-
-def _of_neighbours(write: Callable[[Any], str]) -> Callable[[Any], str]:
-    """As `write`, of values that never change; those that rows have in common are written once.
-
-    Keys that are issued together are of one assessment and expire at one moment, which is a third of what it takes
-    to write them.
-    """
-    last = (None, "")
-
-    def write_once(value: Any) -> str:
-        nonlocal last
-        latest = last
-        if latest[0] is not value:
-            # One assignment, since threads share the plan.
-            last = latest = value, write(value)
-        return latest[1]
-
-    return write_once
-
-
-_NOTHING: frozenset[type] = frozenset({type(None)})
-
-
-class OfValue(fields.Field):
-    """A field that makes what goes out of its value alone, whatever the object is."""
 
 
 class Filter(Schema):
@@ -397,26 +249,6 @@ class Limit(QueryNumber):
 
     def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> int:
         return max(1, min(LIMIT_MOST, super()._deserialize(value, attr, data, **kwargs)))
-
-
-class Inline(fields.Nested):
-    """An object whose members lie in the same row, with a prefix: absent where `<prefix>_state` is."""
-
-    def __init__(self, nested: Any, prefix: str, **kwargs: Any):
-        self.prefix = prefix
-        super().__init__(nested, dump_only=True, **kwargs)
-
-    def serialize(self, attr: str, obj: Any, accessor: Any = None, **kwargs: Any) -> Any:
-        row: Mapping[str, Any] = obj
-        if row.get(f"{self.prefix}_state") is None:
-            return None
-        schema: Any = self.schema
-        return schema.written(self._plan, row, row.get)
-
-    @cached_property
-    def _plan(self) -> list[_Member]:
-        schema: Any = self.schema
-        return schema.plan_with(f"{self.prefix}_")
 
 
 class PageQuery(Filter):

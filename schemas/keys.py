@@ -5,7 +5,8 @@ from typing import Any
 import marshmallow as ma
 from marshmallow import fields, validate
 
-from schemas import Body, Count, Deleted, Id, Inline, OfValue, Schema, Text, Timestamp, described
+from rules.rows import row_id, row_json, row_time
+from schemas import Body, Count, Deleted, Id, Schema, Text, Timestamp, described
 
 ON_DUPLICATE = ("allow", "return", "refuse")
 STATUSES = ("pending", "active", "completed", "expired", "hired")
@@ -76,7 +77,7 @@ class NewKeys(Body):
         }
 
 
-class Metadata(OfValue):
+class Metadata(fields.Field):
     """A flat object of short texts: at most 20 members, their names up to 40 characters and their values up to 500."""
 
     def __init__(self, **kwargs: Any):
@@ -150,9 +151,42 @@ class Key(Schema):
     erasure_requested_at = Timestamp(
         allow_none=True, metadata=described("When the candidate asked for the erasure of the data.")
     )
-    invite = Inline(
-        Invite, "invite", allow_none=True, metadata=described("The latest invitation, if there is one.")
+    invite = fields.Nested(
+        Invite, dump_only=True, allow_none=True, metadata=described("The latest invitation, if there is one.")
     )
+
+
+def key_of(row: Any) -> dict[str, Any]:
+    """A Key, written from a row of models.candidates."""
+    invite = {
+        "state": row.invite_state,
+        "attempts": row.invite_attempts,
+        "lastError": row.invite_last_error,
+        "sentAt": row_time(row.invite_sent_at),
+    }
+    return {
+        "id": row_id(row.id),
+        "key": row.key,
+        "assessmentId": row_id(row.assessment_id),
+        "orgId": row_id(row.organization_id),
+        "status": row.status,
+        "candidateEmail": row.candidate_email,
+        "candidateName": row.candidate_name,
+        "externalId": row.external_id,
+        "metadata": row_json(row.metadata) or {},
+        "sessionId": row_id(row.session_id),
+        "expiresAt": row_time(row.expires_at),
+        "redeemedAt": row_time(row.redeemed_at),
+        "completedAt": row_time(row.completed_at),
+        "createdAt": row_time(row.created_at),
+        "erasureRequestedAt": row_time(row.erasure_requested_at),
+        "invite": invite if row.invite_state else None,
+    }
+
+
+def candidate_of(row: Any) -> dict[str, Any]:
+    """A Candidate, written from a row of models.candidates."""
+    return key_of(row) | {"assessmentTitle": row.assessment_title}
 
 
 class Keys(Schema):

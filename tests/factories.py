@@ -16,6 +16,8 @@ from models import (
     Rubric,
     Session,
     Webhook,
+    generate_keys,
+    sessions,
 )
 from models.base import new_id
 from rules import instants
@@ -57,21 +59,23 @@ def make_webhook(organization: Organization, url: str = "https://example.com/hoo
 
 
 def make_keys(assessment: Assessment, count: int, email: str | None = None) -> list[CandidateKey]:
-    ids = assessment.issue_keys([{"email": email, "name": None}] * count)
+    candidates = [{"email": email, "name": None}] * count
+    ids = [row.id for row in generate_keys(assessment.organization, assessment.id, candidates)]
     return list(CandidateKey.alive().where(CandidateKey.id.in_(ids)).order_by(CandidateKey.id))
 
 
 def make_key(
     assessment: Assessment, email: str | None = "alice@example.com", name: str | None = "Alice"
 ) -> CandidateKey:
-    (key_id,) = assessment.issue_keys([{"email": email, "name": name}])
-    return CandidateKey.alive().where(CandidateKey.id == key_id).get()
+    candidates = [{"email": email, "name": name}]
+    (row,) = generate_keys(assessment.organization, assessment.id, candidates)
+    return CandidateKey.alive().where(CandidateKey.id == row.id).get()
 
 
 def make_session(key: CandidateKey) -> Session:
     """An open session: the candidate has agreed and redeemed."""
     Consent.give(key, None, None)
-    return Session.redeem(key.key)
+    return sessions.redeem(key.key)
 
 
 def make_closed_session(assessment: Assessment, *envelopes: dict[str, Any]) -> Session:
@@ -79,7 +83,7 @@ def make_closed_session(assessment: Assessment, *envelopes: dict[str, Any]) -> S
     session = make_session(make_key(assessment))
     for event in envelopes:
         add_event(session, event)
-    session.complete()
+    sessions.complete(session)
     return Session.get_by_id(session.id)
 
 
@@ -100,4 +104,4 @@ def envelope(
 
 
 def add_event(session: Session, event: dict[str, Any]) -> str:
-    return session.append(Arrival(event, instants.parse(event["ts"]), json.dumps(event)))[0]
+    return sessions.append(session, Arrival(event, instants.parse(event["ts"]), json.dumps(event)))[0]

@@ -33,6 +33,7 @@ def plans(call: Callable[[], Any]) -> list[str]:
     if is_postgres():
         # Small tables are read as a whole; what matters is whether there is an index for it.
         db.execute_sql("SET LOCAL enable_seqscan = off")
+        db.execute_sql("SET LOCAL enable_bitmapscan = off")
     explain = "EXPLAIN" if is_postgres() else "EXPLAIN QUERY PLAN"
     readings = [
         query for query in collector.queries if query[0].lstrip("( \n").startswith(("SELECT", "WITH"))

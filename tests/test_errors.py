@@ -3,7 +3,7 @@
 import pytest
 from answers import refusal
 
-from models import Assessment, db, key_records
+from models import Assessment, db
 from models.base import is_postgres
 from ops import readiness
 
@@ -24,11 +24,13 @@ def without_room(app):
         return
     db.execute_sql("PRAGMA max_page_count = 1")
     yield
+    # SQLite has ended the test's transaction, which the fixture `app` is going to roll back.
+    db.execute_sql("BEGIN")
     db.execute_sql("PRAGMA max_page_count = 1073741823")
 
 
 def test_a_database_without_room_is_said_to_be_full(reviewer, without_room):
-    answer = reviewer.post("/v1/assessments", NEW | {"taskBrief": "x" * 20_000})
+    answer = reviewer.post("/v1/assessments", NEW | {"taskBrief": "x" * 50_000})
     assert refusal(answer) == ((503, "database_full") if is_postgres() else (507, "disk_full"))
     assert int(answer.headers["Retry-After"]) > 0
     if not is_postgres():
@@ -51,11 +53,10 @@ def test_a_database_that_was_not_upgraded_is_not_ready(reviewer, seen_anew):
 
 
 def test_what_goes_between_two_looks_is_not_found(candidate, key, monkeypatch):
-    def revoked_meanwhile(now):
-        key.revoke()
-        return key_records(now)
+    def delete_meanwhile(key, session):
+        raise Assessment.DoesNotExist
 
-    monkeypatch.setattr("blueprints.privacy.key_records", revoked_meanwhile)
+    monkeypatch.setattr("models.privacy.held", delete_meanwhile)
     assert refusal(candidate.get("/v1/candidate/me")) == (404, "not_found")
 
 

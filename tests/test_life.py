@@ -18,7 +18,7 @@ from hypothesis.stateful import (
 from life_model import MADE, Assessment, Key
 
 import models
-from models import Seal, audit, db
+from models import Seal, audit, db, sessions
 from rules.instants import text_of
 
 NOBODY = "00000000-0000-7000-8000-000000000000"
@@ -230,7 +230,7 @@ class Life(RuleBasedStateMachine):
 
     @rule()
     def the_worker_comes_by(self):
-        models.Session.settle_all()
+        models.sessions.settle_all()
         Seal.seal_new()
         audit.chain_new()
 
@@ -308,7 +308,7 @@ class Life(RuleBasedStateMachine):
         for key in self.known_keys:
             self.somebody_looks_at_the_session(key)
             if key.session and key.session.closed_as_of(self.now):
-                assert models.Session.get_by_id(key.session_id).rederive() == {}
+                assert sessions.rederive(models.Session.get_by_id(key.session_id)) == {}
         for assessment in self.known_assessments:
             self.somebody_looks_at_the_cohort(assessment)
         assert audit.verify(self.organization).broken is None

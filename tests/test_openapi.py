@@ -9,6 +9,7 @@ from hypothesis import Phase, given, settings
 from jsonschema import Draft202012Validator
 from openapi_spec_validator import validate
 
+from models import sessions
 from schemas import Body, camel, example_of
 
 METHODS = {"get", "post", "put", "patch", "delete"}
@@ -207,7 +208,7 @@ def test_answers_are_what_the_document_says(document, reviewer, candidate, asses
     factories.make_issue(reviewer.row.organization)
     factories.make_rubric(reviewer.row.organization)
     session = factories.make_session(factories.make_key(assessment))
-    session.complete()
+    sessions.complete(session)
     asked = [
         (reviewer, "/v1/assessments", {}),
         (reviewer, "/v1/assessments/{assessmentId}", {"assessmentId": assessment.id}),

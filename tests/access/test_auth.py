@@ -7,7 +7,7 @@ from answers import refusal
 from callers import Caller
 from factories import envelope, make_assessment, make_key, make_organization, make_session
 
-from models import ApiToken, Assessment, CandidateKey
+from models import ApiToken, Assessment, CandidateKey, Event, sessions
 from rules import candidate_keys, tokens
 
 UNAUTHORIZED = (401, "unauthorized")
@@ -140,7 +140,7 @@ def test_a_revoked_key_is_refused_whatever_it_sends(candidate, key, session):
     key.revoke()
     for body in (envelope(), sent, {}, envelope(sessionId=str(key.id))):
         assert refusal(candidate.post("/v1/hooks/ingest", body)) == UNAUTHORIZED
-    assert session.counts()["event_count"] == 1
+    assert Event.counts(session)["event_count"] == 1
 
 
 def test_the_key_of_a_deleted_assessment_is_refused(candidate, assessment):
@@ -161,7 +161,7 @@ def test_the_expiry_of_a_redeemed_key_cuts_nobody_off(clock, candidate, key, ses
 
 
 def test_a_key_still_reads_after_completion(clock, candidate, key, session):
-    session.complete()
+    sessions.complete(session)
     clock.fixed += timedelta(days=100)
     answer = candidate.get(f"/v1/sessions/{session.id}")
     assert (answer.status_code, answer.json["status"]) == (200, "completed")

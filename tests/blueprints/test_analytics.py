@@ -15,7 +15,7 @@ from factories import (
     make_session,
 )
 
-from models import ModelUsage
+from models import ModelUsage, sessions
 from rules.usage_reader import Usage
 
 OVERVIEW, TOP = "/v1/analytics/overview", "/v1/analytics/top-candidates"
@@ -171,7 +171,7 @@ def test_error_episodes_say_how_they_ended(reviewer, session):
 
 
 def test_late_events_have_no_part_in_the_analysis(clock, reviewer, session):
-    session.complete()
+    sessions.complete(session)
     clock.fixed += timedelta(hours=1)
     add_event(session, envelope("prompt"))
     assert analytics(reviewer, session)["turns"] == []
@@ -240,7 +240,7 @@ def candidates(clock, organization):
     make_key(april)
     make_session(make_key(april))
     make_closed_session(april, *prompts(2, 10))
-    make_closed_session(april, *prompts(4, 30)).mark_hired(True)
+    sessions.mark_hired(make_closed_session(april, *prompts(4, 30)), True)
     return march, april
 
 
@@ -292,7 +292,7 @@ def test_a_hired_candidate_whose_time_ran_out_has_come_through_the_whole_funnel(
 ):
     session = make_session(make_key(make_assessment(organization, time_limit_minutes=1)))
     clock.fixed += timedelta(minutes=6)
-    session.mark_hired(True)
+    sessions.mark_hired(session, True)
     assert set(ok(reviewer.get(OVERVIEW))["funnel"].values()) == {1}
 
 
@@ -322,7 +322,7 @@ def closed(assessment, name, *events):
     session = make_session(make_key(assessment, name=name))
     for event in events:
         add_event(session, event)
-    session.complete()
+    sessions.complete(session)
     return session
 
 

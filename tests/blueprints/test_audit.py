@@ -8,7 +8,7 @@ from answers import places, refusal
 from factories import make_assessment, make_key, make_session
 
 from delivery.worker import Worker
-from models import ApiToken, AuditChain, AuditEntry, Consent, audit
+from models import ApiToken, AuditChain, AuditEntry, Consent, audit, sessions
 
 PATH = "/v1/audit"
 # Readings that are not of one candidate's record.
@@ -38,7 +38,7 @@ def test_every_operation_that_takes_a_write_token_is_noted(app_on_database):
     missing = [
         str(rule)
         for rule, view, kinds, scope in views(app_on_database)
-        if scope == "write" and kinds is ApiToken and not getattr(view, "audited", False)
+        if scope == "write" and kinds is ApiToken and not getattr(view, "is_audited", False)
     ]
     assert missing == []
 
@@ -48,7 +48,7 @@ def test_every_reading_of_a_session_is_noted(app_on_database):
         str(rule)
         for rule, view, _, _ in views(app_on_database)
         if str(rule).startswith(("/v1/sessions/<", "/v1/candidates/<"))
-        and not getattr(view, "audited", False)
+        and not getattr(view, "is_audited", False)
     ]
     assert set(missing) == NO_RECORD
 
@@ -216,7 +216,7 @@ def test_chaining_goes_on_where_it_stopped(app, reviewer, organization, log):
 
 def test_what_is_chained_while_it_looks_breaks_nothing(app, organization, log, monkeypatch):
     def later(own, walk=audit._links):
-        AuditEntry.note(organization.id, "later", audit.COMMAND)
+        AuditEntry.record(organization.id, "later", audit.COMMAND)
         assert audit.chain_new() == 1
         return walk(own)
 
@@ -225,7 +225,7 @@ def test_what_is_chained_while_it_looks_breaks_nothing(app, organization, log, m
 
 
 def test_a_row_that_nobody_chained_is_found(app, organization, log):
-    AuditEntry.note(organization.id, "forged", audit.COMMAND, position=5, hash=bytes(32))
+    AuditEntry.record(organization.id, "forged", audit.COMMAND, position=5, hash=bytes(32))
     code, output = verify(app, "Acme")
     assert code == 1
     assert "first broken: row 5 " in output
@@ -264,16 +264,18 @@ def test_a_chain_without_its_end_is_found(app, log):
 
 
 def test_a_row_that_is_committed_late_is_chained_late(app, reviewer, organization, log):
-    AuditEntry.note(organization.id, "late", audit.COMMAND, created_at=log[0].created_at - timedelta(hours=1))
+    AuditEntry.record(
+        organization.id, "late", audit.COMMAND, created_at=log[0].created_at - timedelta(hours=1)
+    )
     audit.chain_new()
     assert AuditEntry.get(AuditEntry.action == "late").position == 5
     assert verify(app, "Acme")[0] == 0
 
 
 def test_the_retention_notes_whom_it_erased(app, clock, reviewer, organization):
-    organization.change_settings({"retention_days": 30})
+    organization.update_columns(retention_days=30)
     key = make_key(make_assessment(organization), "z@example.com")
-    make_session(key).close()
+    sessions.close(make_session(key))
     clock.fixed += timedelta(days=31)
     Worker(app.config).work_off()
     (entry,) = entries(reviewer, action="eraseCandidate")

@@ -12,7 +12,7 @@ from callers import Caller
 from factories import make_assessment, make_key, make_organization, make_session
 
 from delivery.worker import Worker
-from models import BundleUpload, ClientReport, Delivery, Submission
+from models import BundleUpload, ClientReport, Delivery, Submission, sessions
 from models.submissions import KEPT_UNUSED, UPLOAD_OPEN
 from rules import client_versions
 
@@ -114,7 +114,7 @@ def test_a_hosted_boot_has_four_members_each_of_which_may_be_null(candidate, ses
 
 
 def test_reports_are_taken_as_long_as_events_are(candidate, session, clock):
-    session.complete()
+    sessions.complete(session)
     report = {"checkpoint": "done", "fingerprint": {}}
     clock.fixed += timedelta(hours=24)
     assert candidate.post("/v1/candidate/device-check", report).status_code == 200
@@ -218,7 +218,7 @@ def test_a_later_verified_bundle_wins_and_the_earlier_one_is_let_go(candidate, s
 
 
 def test_bundles_are_taken_for_ten_minutes_after_the_close(candidate, session, clock):
-    session.complete()
+    sessions.complete(session)
     clock.fixed += timedelta(minutes=10)
     place = upload(candidate, session)
     assert candidate.post("/v1/candidate/submit-code", told(session, place)).json["verified"]
@@ -273,7 +273,7 @@ def test_unused_places_are_harmless_and_go_after_a_day_with_what_lies_there(
     candidate.post("/v1/candidate/submit-code", told(session, used))
     never = candidate.post("/v1/candidate/upload-url", {"sessionId": str(session.id)}).json
     clock.fixed += UPLOAD_OPEN + KEPT_UNUSED - timedelta(milliseconds=1)
-    assert BundleUpload.let_go_of_unused() == 0
+    assert BundleUpload.delete_unused() == 0
     clock.fixed += timedelta(milliseconds=1)
     Worker(app.config, app.extensions["storage"]).work_off()
     Worker(app.config, app.extensions["storage"]).work_off()
@@ -287,7 +287,7 @@ def test_unused_places_are_harmless_and_go_after_a_day_with_what_lies_there(
 def test_the_database_is_given_back_while_a_bundle_comes_or_goes(candidate, reviewer, session, monkeypatch):
     given_back = []
     for module in ("candidate_client", "integrity"):
-        monkeypatch.setattr(f"blueprints.{module}.give_back_connection", lambda: given_back.append(1))
+        monkeypatch.setattr(f"blueprints.{module}.release_connection", lambda: given_back.append(1))
     place = upload(candidate, session)
     candidate.post("/v1/candidate/submit-code", told(session, place))
     reviewer.get(f"/v1/sessions/{session.id}/bundle")

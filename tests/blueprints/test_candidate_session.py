@@ -6,7 +6,9 @@ import pytest
 from answers import places, refusal
 from factories import add_event, envelope, make_assessment, make_issue, make_key, make_session
 
-from models import CandidateKey, Consent, Session, SigningKey, disclosure, key_records
+from models import Consent, Session, SigningKey, disclosure, find_candidate, sessions
+from rules.instants import text_of
+from rules.rows import row_time
 
 NOWHERE = "00000000-0000-7000-8000-000000000000"
 PUBLIC_KEY = "A6EHv/POEL4dcN0Y50vAmWfk1jCbpQ1fHdyGZBJVMbg="
@@ -223,8 +225,8 @@ def test_without_a_limit_the_client_keeps_its_state(anonymous, key):
 def test_a_redeemed_key_is_active(clock, anonymous, key):
     consent(anonymous, key)
     redeem(anonymous, key)
-    record = key_records(clock.now()).where(CandidateKey.id == key.id).get()
-    assert (record["status"], record["redeemed_at"]) == ("active", clock.now())
+    record = find_candidate(key, key.id)
+    assert (record.status, row_time(record.redeemed_at)) == ("active", text_of(clock.now()))
 
 
 @pytest.mark.parametrize(
@@ -275,7 +277,7 @@ def test_after_the_first_event_a_key_is_redeemed(anonymous, key, session):
 
 
 def test_after_the_completion_a_key_is_redeemed(anonymous, key, session):
-    session.complete()
+    sessions.complete(session)
     assert refusal(redeem(anonymous, key)) == (409, "already_redeemed")
 
 
@@ -289,14 +291,14 @@ def test_after_the_limits_close_a_key_is_redeemed(clock, anonymous, limited_key)
 
 def test_what_a_reviewer_allowed_ends_with_the_session(anonymous, key, session):
     add_event(session, envelope())
-    session.allow_redeem()
-    session.complete()
+    sessions.allow_redeem(session)
+    sessions.complete(session)
     assert refusal(redeem(anonymous, key)) == (409, "already_redeemed")
 
 
 def test_an_allowed_redeem_adds_the_new_public_key(anonymous, key, session):
     add_event(session, envelope())
-    session.allow_redeem()
+    sessions.allow_redeem(session)
     answer = redeem(anonymous, key, signingPubKey=OTHER_PUBLIC_KEY)
     assert (answer.status_code, answer.json["sessionId"]) == (200, str(session.id))
     assert public_keys() == {OTHER_PUBLIC_KEY}

@@ -17,8 +17,8 @@ from factories import (
     make_session,
 )
 
-from blueprints import candidates as candidates_module
-from models import KeyCount, Session, privacy
+from models import Session, privacy, sessions
+from models import candidates as candidates_module
 
 PATH = "/v1/candidates"
 NOWHERE = "00000000-0000-7000-8000-000000000000"
@@ -48,7 +48,7 @@ def test_nobody_yet(reviewer):
 def test_a_candidate_is_shown_with_the_assessment(clock, reviewer, assessment, key):
     session = make_session(key)
     clock.fixed += timedelta(hours=5, minutes=30)
-    session.complete()
+    sessions.complete(session)
     answer = listed(reviewer)
     (candidate,) = answer["candidates"]
     assert set(candidate) >= MEMBERS
@@ -159,10 +159,10 @@ def everybody(clock, reviewer, assessment):
     clock.fixed += timedelta(days=2)
     make_key(assessment, name="pending")
     make_session(make_key(assessment, name="active"))
-    make_session(make_key(assessment, name="completed")).complete()
+    sessions.complete(make_session(make_key(assessment, name="completed")))
     hired = make_session(make_key(assessment, name="hired"))
-    hired.complete()
-    hired.mark_hired(True)
+    sessions.complete(hired)
+    sessions.mark_hired(hired, True)
 
 
 @pytest.mark.usefixtures("everybody")
@@ -230,7 +230,7 @@ def rows(answer):
 
 
 def test_csv_is_the_whole_list(reviewer, assessment, monkeypatch):
-    monkeypatch.setattr(candidates_module, "ROWS_AT_A_TIME", 3)
+    monkeypatch.setattr(candidates_module, "BATCH_SIZE", 3)
     keys = make_keys(assessment, 10)
     answer = reviewer.get(PATH, format="csv", limit=2, offset=5)
     assert [row["key"] for row in rows(answer)] == [key.key for key in keys]
@@ -276,7 +276,7 @@ def hire(reviewer, key, hired=True):
 
 
 def test_a_completed_candidate_is_hired_and_taken_back(reviewer, key, session):
-    session.complete()
+    sessions.complete(session)
     answer = hire(reviewer, key)
     assert (answer.status_code, answer.json["candidate"]["status"]) == (200, "hired")
     assert answer.json["candidate"] == listed(reviewer)["candidates"][0]
@@ -293,13 +293,13 @@ def test_an_expired_candidate_is_hired_and_taken_back(clock, reviewer, organizat
 
 
 def test_hiring_keeps_when_the_candidate_completed(clock, reviewer, key, session):
-    session.complete()
+    sessions.complete(session)
     clock.fixed += timedelta(days=3)
     assert hire(reviewer, key).json["candidate"]["completedAt"] == "2026-04-01T09:00:00.000Z"
 
 
 def test_hiring_twice_is_hiring(reviewer, key, session):
-    session.complete()
+    sessions.complete(session)
     hire(reviewer, key)
     assert hire(reviewer, key).json["candidate"]["status"] == "hired"
 
@@ -318,12 +318,12 @@ def test_who_never_came_is_not_hired(clock, reviewer, key):
 
 @pytest.mark.parametrize("wrong", [..., None, "true", "yes", 1, 0, [], {}])
 def test_hired_is_true_or_false(reviewer, key, session, wrong):
-    session.complete()
+    sessions.complete(session)
     assert places(reviewer.patch(f"{PATH}/{key.id}", {} if wrong is ... else {"hired": wrong})) == [["hired"]]
 
 
 def test_only_ones_own_candidates_are_hired(reviewer, neighbour, key, session):
-    session.complete()
+    sessions.complete(session)
     assert refusal(hire(neighbour, key)) == (404, "not_found")
     for wrong in (NOWHERE, "nonsense"):
         assert refusal(reviewer.patch(f"{PATH}/{wrong}", {"hired": True})) == (404, "not_found")
@@ -332,7 +332,7 @@ def test_only_ones_own_candidates_are_hired(reviewer, neighbour, key, session):
 
 
 def test_the_server_owns_the_rest_of_a_candidate(reviewer, key, session):
-    session.complete()
+    sessions.complete(session)
     reviewer.patch(f"{PATH}/{key.id}", {"hired": True, "status": "pending", "key": "PST-AAAA-AAAA"})
     assert [(found["status"], found["key"]) for found in listed(reviewer)["candidates"]] == [
         ("hired", key.key)
@@ -357,7 +357,7 @@ def test_before_work_has_begun_nothing_needs_to_be_allowed(reviewer, key):
 
 
 def test_a_closed_session_is_not_opened_again(reviewer, key, session):
-    session.complete()
+    sessions.complete(session)
     assert refusal(reviewer.post(f"{PATH}/{key.id}/allow-redeem")) == (409, "session_closed")
 
 
@@ -430,15 +430,3 @@ def test_the_total_follows_every_change(reviewer, organization, assessment):
     assert total(reviewer) == 6
     other.delete_softly()
     assert (total(reviewer), total(reviewer, assessmentId=str(other.id))) == (3, 0)
-
-
-def test_the_worker_folds_the_changes_and_the_total_stays(reviewer, organization, assessment):
-    make_keys(make_assessment(organization), 2)
-    for _ in range(3):
-        make_keys(assessment, 4)[0].revoke()
-    assert KeyCount.fold() == 7
-    make_key(assessment)
-    assert KeyCount.fold() == 1
-    assert KeyCount.fold() == 0
-    assert sorted(row.change for row in KeyCount.select()) == [2, 10]
-    assert total(reviewer) == 12

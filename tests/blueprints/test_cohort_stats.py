@@ -8,7 +8,7 @@ from answers import refusal
 from callers import Caller
 from factories import add_event, envelope, make_assessment, make_closed_session, make_key, make_session
 
-from models import Session
+from models import Session, sessions
 
 NOWHERE = "00000000-0000-7000-8000-000000000000"
 
@@ -241,8 +241,8 @@ def test_the_pass_rate_is_of_all_sessions(reviewer, assessment):
 def test_hired_expired_and_closed_sessions_are_in_the_cohort(clock, reviewer, organization):
     assessment = make_assessment(organization, time_limit_minutes=30)
     hired = make_closed_session(assessment)
-    hired.mark_hired(True)
-    make_session(make_key(assessment)).close()
+    sessions.mark_hired(hired, True)
+    sessions.close(make_session(make_key(assessment)))
     make_session(make_key(assessment))
     clock.fixed += timedelta(minutes=35, milliseconds=-1)
     assert statistics(reviewer, assessment)["sessionCount"] == 2

@@ -6,8 +6,9 @@ import pytest
 from answers import places, refusal
 from factories import add_event, envelope, make_assessment, make_key, make_session
 
-from models import CandidateKey, Session, key_records
-from models import clock as service_clock
+from models import Session, find_candidate, sessions
+from rules.instants import text_of
+from rules.rows import row_time
 
 NOWHERE = "00000000-0000-7000-8000-000000000000"
 COMPLETE = "/v1/candidate/complete"
@@ -24,11 +25,11 @@ def complete(anonymous, session):
 
 
 def record_of(key):
-    return key_records(service_clock.now()).where(CandidateKey.id == key.id).get()
+    return find_candidate(key, key.id)
 
 
 def status(key):
-    return record_of(key)["status"]
+    return record_of(key).status
 
 
 def test_complete_closes_the_session(clock, anonymous, key, session):
@@ -37,7 +38,7 @@ def test_complete_closes_the_session(clock, anonymous, key, session):
     assert answer.status_code == 200
     assert answer.json == {"ok": True, "completedAt": "2026-04-01T09:40:00.007Z"}
     record = record_of(key)
-    assert (record["status"], record["completed_at"]) == ("completed", clock.now())
+    assert (record.status, row_time(record.completed_at)) == ("completed", text_of(clock.now()))
 
 
 def test_complete_derives_the_metrics(anonymous, session):
@@ -91,7 +92,7 @@ def test_a_complete_within_ten_minutes_of_the_limits_close_counts(clock, anonymo
 def test_it_counts_though_somebody_has_noticed_the_close(clock, anonymous, limited_key):
     session = make_session(limited_key)
     clock.fixed += timedelta(minutes=96)
-    session.settle()
+    sessions.settle(session)
     assert status(limited_key) == "expired"
     complete(anonymous, session)
     assert status(limited_key) == "completed"
@@ -107,7 +108,7 @@ def test_a_complete_later_than_that_changes_nothing(clock, anonymous, limited_ke
         answer = complete(anonymous, session)
         assert (answer.status_code, answer.json["completedAt"]) == (200, "2026-04-01T10:35:00.000Z")
         record = record_of(limited_key)
-        assert (record["status"], record["completed_at"]) == ("expired", None)
+        assert (record.status, record.completed_at) == ("expired", None)
 
 
 def test_the_windows_stay_where_the_limits_close_was(clock, anonymous, limited_key):
@@ -122,7 +123,7 @@ def test_the_windows_stay_where_the_limits_close_was(clock, anonymous, limited_k
 
 def test_a_complete_after_a_reviewers_close_leaves_it_expired(clock, anonymous, key, session):
     clock.fixed += timedelta(minutes=30)
-    session.close()
+    sessions.close(session)
     clock.fixed += timedelta(minutes=1)
     answer = complete(anonymous, session)
     assert (answer.status_code, answer.json["completedAt"]) == (200, "2026-04-01T09:30:00.000Z")

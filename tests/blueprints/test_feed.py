@@ -104,7 +104,7 @@ def test_when_all_are_gone_the_numbers_go_on(app, clock, reviewer, organization,
 
 
 def test_many_are_numbered_in_parts(organization, monkeypatch):
-    monkeypatch.setattr("models.feed.ROWS_AT_A_TIME", 3)
+    monkeypatch.setattr("models.feed.BATCH_SIZE", 3)
     for part in (range(2), range(2, 6), range(6, 7), range(7, 10)):
         FeedEvent.publish(organization.id, "assessment.created", *[{"number": number} for number in part])
     assert publish_new() == 10

@@ -8,7 +8,7 @@ from answers import places, refusal
 from callers import Caller
 from factories import envelope, make_assessment, make_key, make_session
 
-from models import Event, Session
+from models import Event, Session, sessions
 
 PATH = "/v1/hooks/ingest"
 NOWHERE = "00000000-0000-7000-8000-000000000000"
@@ -182,7 +182,7 @@ def test_another_session_may_have_the_same_id(app, candidate, assessment, sessio
 def test_a_duplicate_after_the_close_is_skipped(clock, candidate, session):
     event = envelope()
     ingest(candidate, event)
-    session.complete()
+    sessions.complete(session)
     clock.fixed += timedelta(hours=1)
     assert ingest(candidate, event) == SKIPPED
 
@@ -218,7 +218,7 @@ def test_only_a_candidate_sends_events(reviewer, anonymous, session):
 
 
 def test_refusals_come_in_their_order(clock, anonymous, candidate, session):
-    session.complete()
+    sessions.complete(session)
     clock.fixed += timedelta(days=2)
     broken = {"id": 7, "sessionId": NOWHERE}
     plain = {"data": "{", "content_type": "text/plain"}
@@ -244,7 +244,7 @@ def counts(reviewer, session):
 
 
 def test_events_count_for_ten_minutes_after_the_close(clock, reviewer, candidate, session):
-    session.complete()
+    sessions.complete(session)
     assert counts(reviewer, session) == (0, 0, 0)
     clock.fixed += timedelta(minutes=10, milliseconds=-1)
     assert ingest(candidate, envelope("prompt")) == OK
@@ -252,7 +252,7 @@ def test_events_count_for_ten_minutes_after_the_close(clock, reviewer, candidate
 
 
 def test_later_events_are_stored_and_count_in_nothing(clock, reviewer, candidate, session):
-    session.complete()
+    sessions.complete(session)
     clock.fixed += timedelta(minutes=10, milliseconds=1)
     assert ingest(candidate, envelope("prompt")) == LATE
     assert counts(reviewer, session) == (0, 1, 0)
@@ -260,7 +260,7 @@ def test_later_events_are_stored_and_count_in_nothing(clock, reviewer, candidate
 
 
 def test_a_day_after_the_close_events_are_refused(clock, reviewer, candidate, session):
-    session.complete()
+    sessions.complete(session)
     clock.fixed += timedelta(hours=24, milliseconds=-1)
     assert ingest(candidate, envelope("prompt")) == LATE
     clock.fixed += timedelta(milliseconds=2)
@@ -286,13 +286,13 @@ def test_the_windows_begin_at_the_limits_close_though_nobody_noticed(clock, revi
 
 
 def test_an_events_own_time_decides_nothing(clock, candidate, session):
-    session.complete()
+    sessions.complete(session)
     clock.fixed += timedelta(hours=1)
     assert ingest(candidate, envelope("prompt", at=-3600)) == LATE
 
 
 def test_an_event_after_the_close_only_marks_the_metrics_as_due(candidate, session):
-    session.complete()
+    sessions.complete(session)
     ingest(candidate, envelope("prompt"))
     row = Session.get_by_id(session.id)
     assert (row.metrics_due, row.prompt_count) == (True, 0)

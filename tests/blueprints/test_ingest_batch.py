@@ -7,7 +7,7 @@ import pytest
 from answers import places, refusal
 from factories import envelope
 
-from models import Event, Session
+from models import Event, Session, sessions
 
 PATH = "/v1/hooks/ingest/batch"
 
@@ -97,7 +97,7 @@ def test_envelopes_are_kept_as_they_came(candidate, session):
 def test_a_batch_counts_in_the_session(candidate, session):
     candidate.post(PATH, {"events": [envelope("prompt", at=second) for second in range(500)]})
     assert candidate.get(f"/v1/sessions/{session.id}").json["eventCount"] == 500
-    session.complete()
+    sessions.complete(session)
     assert Session.get_by_id(session.id).prompt_count == 500
 
 
@@ -117,7 +117,7 @@ def test_what_is_no_json_object_is_refused_as_a_whole(candidate, session, body):
 
 
 def test_late_events_of_a_batch_are_stored_and_count_in_nothing(candidate, session, clock):
-    session.complete()
+    sessions.complete(session)
     clock.fixed += timedelta(minutes=11)
     assert results(candidate.post(PATH, {"events": [envelope()]})) == ["late"]
     clock.fixed += timedelta(hours=24)

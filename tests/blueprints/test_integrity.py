@@ -7,7 +7,7 @@ from callers import Caller
 from factories import add_event, envelope, make_key, make_session
 from signing import Signer
 
-from models import Consent, Event, Seal, Session, batches, seals
+from models import Consent, Event, Seal, batches, seals, sessions
 
 
 @pytest.fixture
@@ -20,7 +20,7 @@ def signed(assessment, signer):
     """An open session whose key pair is known."""
     key = make_key(assessment)
     Consent.give(key, None, None)
-    return Session.redeem(key.key, signer.public_key)
+    return sessions.redeem(key.key, signer.public_key)
 
 
 @pytest.fixture
@@ -107,7 +107,7 @@ def test_every_key_of_a_session_may_sign(reviewer, assessment):
     Consent.give(key, None, None)
     first, second = Signer(1), Signer(2)
     for signer in (first, second):
-        session = Session.redeem(key.key, signer.public_key)
+        session = sessions.redeem(key.key, signer.public_key)
     for signer in (first, second):
         add_event(session, signer.event(session))
     assert integrity(reviewer, session)["counts"]["valid"] == 2
@@ -136,14 +136,14 @@ def test_sealing_goes_on_where_it_ended(reviewer, session):
 
 
 def test_what_commits_behind_many_later_events_is_sealed_too(reviewer, session, assessment, monkeypatch):
-    monkeypatch.setattr(seals, "MARGIN", 1)
+    monkeypatch.setattr(seals, "SEARCH_MARGIN", 1)
     slow = make_session(make_key(assessment))
     events = [(slow, envelope()), (session, envelope()), (session, envelope())]
     for owner, event in events:
         add_event(owner, event)
     Seal.seal_session(session.id)
     assert Seal.seal_new() == 0
-    assert Seal.seal_left_over() == 1
+    assert Seal.seal_skipped() == 1
     assert integrity(reviewer, slow)["seal"]["isWhole"] is True
 
 
@@ -175,7 +175,7 @@ def test_large_events_are_read_some_at_a_time(app, reviewer, signed, signer, mon
 def test_a_candidate_reads_the_seal_once_the_session_is_closed_and_sealed(app, reviewer, signed, chained):
     candidate = Caller.candidate(app, signed.key)
     assert candidate.get(f"/v1/sessions/{signed.id}").json["seal"] is None
-    signed.complete()
+    sessions.complete(signed)
     seal = candidate.get(f"/v1/sessions/{signed.id}").json["seal"]
     assert seal == integrity(reviewer, signed)["seal"]
     assert seal["count"] == 5
@@ -202,5 +202,5 @@ def test_an_unsigned_session_has_an_empty_log(app, session):
 def test_a_very_large_event_is_judged_by_the_worker(reviewer, signed, signer):
     add_event(signed, signer.event(signed, data={"text": "x" * 300_000}))
     assert integrity(reviewer, signed)["counts"]["notJudged"] == 1
-    assert Event.judge_waiting() == 1
+    assert Event.verify_waiting() == 1
     assert integrity(reviewer, signed)["counts"]["valid"] == 1

@@ -7,7 +7,7 @@ from answers import places, refusal
 from factories import make_assessment, make_key, make_organization, make_session
 
 from delivery.worker import Worker
-from models import Assessment, CandidateKey, Consent, Delivery, Session, invitations, privacy
+from models import Assessment, CandidateKey, Consent, Delivery, Session, invitations, privacy, sessions
 
 NOWHERE = "00000000-0000-7000-8000-000000000000"
 
@@ -72,7 +72,7 @@ def test_who_has_no_address_cannot_be_invited(reviewer, assessment):
 
 def test_who_expired_or_ended_is_not_invited(clock, reviewer, assessment, key):
     session = make_session(make_key(assessment))
-    session.complete()
+    sessions.complete(session)
     assert refusal(reviewer.post(f"/v1/candidates/{session.key_id}/invite")) == (409, "session_ended")
     clock.fixed = key.expires_at
     assert refusal(reviewer.post(at(key, "/invite"))) == (409, "expired")
@@ -251,8 +251,8 @@ def test_duplicates_are_refused_by_their_entries(reviewer, assessment, key):
     answer = issue(reviewer, assessment, *emails, onDuplicate="refuse")
     assert refusal(answer) == (409, "duplicate_candidates")
     assert answer.json["entries"] == [
-        {"path": ["candidateEmails", 1], "message": f"It has the open key {key.id}."},
-        {"path": ["candidateEmails", 2], "message": "It stands twice."},
+        {"path": ["candidateEmails", 1], "message": f"Has the open key {key.id}."},
+        {"path": ["candidateEmails", 2], "message": "Appears twice."},
     ]
     assert CandidateKey.select().count() == 1
 
@@ -264,7 +264,7 @@ def test_by_default_duplicates_are_allowed(reviewer, assessment, key):
 def test_only_a_key_that_can_be_worked_with_is_a_duplicate(clock, reviewer, organization, assessment):
     make_key(make_assessment(organization))
     make_key(assessment).revoke()
-    make_session(make_key(assessment)).complete()
+    sessions.complete(make_session(make_key(assessment)))
     expired = make_key(assessment)
     clock.fixed = expired.expires_at
     assert issue(reviewer, assessment, "alice@example.com", onDuplicate="refuse").status_code == 201
@@ -375,7 +375,7 @@ def test_a_wrong_accommodation_is_refused(reviewer, key, body):
 def test_an_accommodation_is_for_those_who_may_write_and_in_no_list(reviewer, reader, session, key):
     accommodate(reviewer, key, extraMinutes=30)
     assert refusal(reader.get(at(key, "/accommodation"))) == (403, "insufficient_scope")
-    session.complete()
+    sessions.complete(session)
     for path in ("/v1/candidates", f"/v1/sessions/{session.id}", f"/v1/sessions/{session.id}/cohort-stats"):
         assert "extraMinutes" not in reviewer.get(path).text
 
@@ -514,7 +514,7 @@ def test_a_bounced_address_counts_as_failed(app, reviewer, key, worker):
     worker.work_off()
     assert "1 candidate keys" in bounce(app, "ALICE@example.com").output
     (failed,) = reviewer.get("/v1/deliveries", state="failed").json["deliveries"]
-    assert "come back" in failed["lastError"]
+    assert "bouncing" in failed["lastError"]
     assert reviewer.get("/v1/candidates").json["candidates"][0]["invite"]["state"] == "failed"
     assert bounce(app, "nobody@example.com").exit_code == 1
 

@@ -7,7 +7,7 @@ import pytest
 from answers import places, refusal
 from factories import make_assessment, make_key, make_keys, make_session
 
-from models import CandidateKey, Delivery, Organization
+from models import CandidateKey, Delivery, Organization, sessions
 from rules import candidate_keys
 
 MEMBERS = {
@@ -232,7 +232,7 @@ def test_a_redeemed_key_is_active_and_names_its_session(clock, reviewer, key, pa
 
 def test_a_completed_key_says_when(clock, reviewer, key, session, path):
     clock.fixed += timedelta(minutes=30)
-    session.complete()
+    sessions.complete(session)
     seen = shown(reviewer, path)
     assert (seen["status"], seen["completedAt"]) == ("completed", "2026-04-01T09:30:00.000Z")
 

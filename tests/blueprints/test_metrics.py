@@ -10,7 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 import config
 import models
 from app import create_app
-from models import Delivery
+from models import Delivery, sessions
 
 TOKEN = "a-token-that-nobody-guesses"
 
@@ -84,7 +84,7 @@ def test_a_made_up_method_makes_no_new_counter(watched, read):
 
 def test_late_events_are_counted(watched, key, clock, read):
     session = factories.make_session(key)
-    session.complete()
+    sessions.complete(session)
     clock.fixed += timedelta(minutes=30)
     candidate = Caller(watched, **{"X-API-Key": key.key})
     assert candidate.post("/v1/hooks/ingest", factories.envelope()).json["late"]

@@ -10,7 +10,7 @@ from callers import Caller
 from factories import add_event, envelope, make_closed_session, make_key, make_session
 
 from delivery.worker import Worker
-from models import CandidateKey, ClientReport, Consent, Organization, Score, Session, disclosure
+from models import CandidateKey, ClientReport, Consent, Organization, Score, disclosure, sessions
 
 SETTINGS = "/v1/org/settings"
 ME = "/v1/candidate/me"
@@ -221,12 +221,12 @@ def test_a_candidate_is_told_what_is_held(clock, reviewer, candidate, key):
     change(reviewer, retentionDays=30, replyTo="hiring@acme.example")
     clock.fixed += timedelta(minutes=1)
     Consent.give(key, "2026-11", "a hash")
-    session = Session.redeem(key.key, "A6EHv/POEL4dcN0Y50vAmWfk1jCbpQ1fHdyGZBJVMbg=")
+    session = sessions.redeem(key.key, "A6EHv/POEL4dcN0Y50vAmWfk1jCbpQ1fHdyGZBJVMbg=")
     for minute in (2, 5):
         clock.fixed = key.created_at + timedelta(minutes=minute)
         add_event(session, envelope())
     ClientReport.keep(session, "device_start", {"os": "linux"})
-    session.complete()
+    sessions.complete(session)
     shown = told(candidate)
     held = {one["name"]: (one["count"], one["since"], one["until"]) for one in shown.pop("held")}
     assert shown == {
@@ -271,7 +271,7 @@ def test_before_the_session_there_is_little(clock, reviewer, candidate, key):
 
 def test_what_reviewers_think_is_theirs(app, reviewer, organization, assessment):
     session = make_closed_session(assessment, envelope())
-    session.submit_test_result(1, 0, None, "A note about Alice")
+    sessions.submit_test_result(session, 1, 0, None, "A note about Alice")
     candidate = Caller.candidate(app, CandidateKey.get_by_id(session.key_id))
     for answer in (candidate.get(ME), candidate.get(f"{ME}/export")):
         assert b"A note about Alice" not in answer.data
@@ -288,7 +288,7 @@ def test_the_session_says_until_when_it_is_kept(clock, reviewer, candidate, key)
     )
     change(reviewer, retentionDays=30)
     assert candidate.get(path).json["retainedUntil"] is None  # open, without a limit
-    session.complete()
+    sessions.complete(session)
     for caller in (candidate, reviewer):
         assert caller.get(path).json["retainedUntil"] == "2026-05-01T09:00:00.000Z"
 
@@ -306,7 +306,7 @@ def exported(candidate):
 
 def test_a_candidate_takes_along_what_came_from_the_own_computer(clock, candidate, key):
     Consent.give(key, None, None)
-    session = Session.redeem(key.key, "A6EHv/POEL4dcN0Y50vAmWfk1jCbpQ1fHdyGZBJVMbg=")
+    session = sessions.redeem(key.key, "A6EHv/POEL4dcN0Y50vAmWfk1jCbpQ1fHdyGZBJVMbg=")
     events = [envelope("prompt", at) for at in (2, 1)]
     for event in events:
         add_event(session, event)

@@ -7,8 +7,8 @@ from answers import places, refusal
 from callers import Caller
 from factories import add_event, envelope, make_assessment, make_closed_session, make_key, make_session
 
-from models import Event, Session
-from models.sessions import METRIC_COLUMNS
+from models import Event, Session, sessions
+from models.sessions.session import METRIC_COLUMNS
 
 NOWHERE = "00000000-0000-7000-8000-000000000000"
 FOR_ALL = {
@@ -71,7 +71,7 @@ def test_a_completed_session(clock, reviewer, assessment):
     add_event(session, envelope("session_start"))
     add_event(session, envelope("prompt", at=90))
     clock.fixed += timedelta(minutes=3)
-    session.complete()
+    sessions.complete(session)
     shown = seen(reviewer, session)
     assert set(shown) >= FOR_ALL | FOR_REVIEWERS
     assert (shown["status"], shown["closesAt"]) == ("completed", None)
@@ -92,7 +92,7 @@ def test_a_candidate_sees_the_own_session_without_what_is_for_reviewers(candidat
         assert set(shown) >= FOR_ALL
         assert not set(shown) & FOR_REVIEWERS
         assert shown["status"] == status
-        session.complete()
+        sessions.complete(session)
 
 
 @pytest.mark.parametrize("wrong", [NOWHERE, "nonsense"])
@@ -112,7 +112,7 @@ def test_a_neighbours_session_is_404(neighbour, session):
 
 
 def test_the_session_of_a_revoked_key_stays_to_be_seen(reviewer, key, session):
-    session.complete()
+    sessions.complete(session)
     key.revoke()
     assert seen(reviewer, session)["status"] == "completed"
 
@@ -159,7 +159,7 @@ def test_a_reviewer_closes_an_abandoned_session(clock, reviewer, session):
 
 
 def test_closing_a_closed_session_changes_nothing(clock, reviewer, session):
-    session.complete()
+    sessions.complete(session)
     before = seen(reviewer, session)
     clock.fixed = clock.now() + timedelta(hours=1)
     answer = reviewer.post(f"/v1/sessions/{session.id}/close")
@@ -186,7 +186,7 @@ def submit(reviewer, session, **result):
 
 
 def test_a_test_result_is_submitted_and_shown(reviewer, session):
-    session.complete()
+    sessions.complete(session)
     answer = submit(reviewer, session, passed=41, failed=0, skipped=1, note=" Node 22, clean clone ")
     assert answer.status_code == 200
     expected = {"passed": 41, "failed": 0, "skipped": 1, "note": "Node 22, clean clone"}
@@ -198,7 +198,7 @@ def test_a_test_result_is_submitted_and_shown(reviewer, session):
     ("passed", "failed", "verdict"), [(1, 0, True), (1, 1, False), (0, 1, False), (0, 0, False)]
 )
 def test_tests_pass_where_some_passed_and_none_failed(reviewer, session, passed, failed, verdict):
-    session.complete()
+    sessions.complete(session)
     assert submit(reviewer, session, passed=passed, failed=failed).json["metrics"]["testsPassed"] is verdict
 
 
@@ -209,7 +209,7 @@ def test_a_submitted_result_goes_before_what_the_events_tell(reviewer, assessmen
 
 
 def test_a_later_result_replaces_the_earlier_one(reviewer, session):
-    session.complete()
+    sessions.complete(session)
     submit(reviewer, session, passed=8, failed=1, skipped=2, note="First run")
     answer = submit(reviewer, session, passed=9, failed=0)
     assert answer.json["testResult"] == {"passed": 9, "failed": 0, "skipped": None, "note": None}
@@ -219,19 +219,19 @@ def test_a_later_result_replaces_the_earlier_one(reviewer, session):
 def test_a_result_that_came_before_the_close_counts_at_the_close(reviewer, session):
     answer = submit(reviewer, session, passed=9, failed=0)
     assert (answer.json["status"], answer.json["metrics"]) == ("active", None)
-    session.complete()
+    sessions.complete(session)
     assert seen(reviewer, session)["metrics"]["testsPassed"] is True
 
 
 def test_a_result_reaches_the_cohort(reviewer, assessment, session):
-    session.complete()
+    sessions.complete(session)
     submit(reviewer, session, passed=9, failed=0)
     statistics = reviewer.get(f"/v1/assessments/{assessment.id}/cohort-stats").json["cohortStats"]
     assert statistics["metrics"]["testPassRate"] == 100
 
 
 def test_a_result_comes_in_long_after_the_close(clock, reviewer, session):
-    session.complete()
+    sessions.complete(session)
     clock.fixed = clock.now() + timedelta(days=90)
     assert submit(reviewer, session, passed=9, failed=0).json["metrics"]["testsPassed"] is True
 

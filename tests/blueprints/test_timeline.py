@@ -17,7 +17,7 @@ from factories import (
     make_session,
 )
 
-from models import Event, db, timeline
+from models import Event, db, sessions, timeline
 from models.base import is_postgres
 
 LIST = "/v1/sessions"
@@ -116,8 +116,8 @@ def ids(page):
 
 
 def test_a_listed_session_reads_like_the_session_itself(clock, reviewer, session):
-    session.submit_test_result(3, 0, None, "Clean clone")
-    session.complete()
+    sessions.submit_test_result(session, 3, 0, None, "Clean clone")
+    sessions.complete(session)
     (entry,) = listed(reviewer)["sessions"]
     whole = reviewer.get(path(session)).json
     assert {name: whole[name] for name in entry} == entry
@@ -142,7 +142,7 @@ def test_sessions_are_found_by_assessment_and_status(clock, reviewer, organizati
     clock.fixed += timedelta(minutes=6)
     active = make_session(make_key(assessment))
     done, hired = make_closed_session(assessment), make_closed_session(assessment)
-    hired.mark_hired(True)
+    sessions.mark_hired(hired, True)
     by_status = {"expired": over, "active": active, "completed": done, "hired": hired}
     for status, session in by_status.items():
         assert ids(listed(reviewer, status=status)) == [str(session.id)]
@@ -287,7 +287,7 @@ def test_kind_source_and_actor_filter(reviewer, session):
 
 def test_late_events_are_in_the_timeline_and_say_so(clock, reviewer, session):
     add(session, envelope(at=0))
-    session.complete()
+    sessions.complete(session)
     clock.fixed += timedelta(hours=1)
     add(session, envelope(at=1))
     assert [event["late"] for event in read(reviewer, session)["events"]] == [False, True]
@@ -480,7 +480,7 @@ def test_artifacts_are_files_commands_and_plans(reviewer, session):
 
 
 def test_late_events_have_no_part_in_the_artifacts(clock, reviewer, session):
-    session.complete()
+    sessions.complete(session)
     clock.fixed += timedelta(hours=1)
     add(session, envelope("file_diff", data={"path": "a.go"}))
     assert read(reviewer, session, "artifacts") == {"files": [], "commands": [], "plans": []}
@@ -500,7 +500,7 @@ def test_an_export_is_the_session_and_then_each_event_as_it_came(reviewer, sessi
     text = '{"v":1, "id":"one","ts":"2026-04-01T09:00:00Z","kind":"command", "data":' + HOSTILE + "}"
     send(text)
     add(session, envelope(id="earlier", at=-1))
-    session.complete()
+    sessions.complete(session)
     head, *events, end = exported(reviewer, session)
     assert json.loads(head) == {"session": reviewer.get(path(session)).json}
     assert [json.loads(event)["id"] for event in events] == ["earlier", "one"]
@@ -582,5 +582,5 @@ def test_minutes_are_1_to_60(candidate, session, wrong):
 
 def test_recent_activity_works_after_the_end(clock, candidate, session):
     add(session, envelope("prompt"))
-    session.complete()
+    sessions.complete(session)
     assert read(candidate, session, "recent-activity")["recentActivity"]["promptCount"] == 1

@@ -18,6 +18,7 @@ from models import (
     WebhookDelivery,
     db,
     privacy,
+    sessions,
 )
 from models.leases import MOST_ATTEMPTS
 from models.webhooks import WEBHOOKS_MOST
@@ -154,7 +155,7 @@ def live(organization, reviewer):
     """Something of every type happens; one invitation is refused for good."""
     assessment = make_assessment(organization, rubric_id=make_rubric(organization).id)
     session = make_closed_session(assessment)
-    session.mark_hired(True)
+    sessions.mark_hired(session, True)
     Score.give(session, "quality", reviewer.row, value=1, comment="Alice guesses.", evidence=[])
     privacy.erase(make_session(make_key(assessment)).key, reviewer.row)
     make_key(assessment)
@@ -237,9 +238,9 @@ def test_an_invitation_that_went_out_is_told(worker, reviewer, receiver, assessm
 
 def test_marking_as_hired_again_is_told_once(organization, assessment):
     session = make_closed_session(assessment)
-    session.mark_hired(True)
-    session.mark_hired(True)
-    session.mark_hired(False)
+    sessions.mark_hired(session, True)
+    sessions.mark_hired(session, True)
+    sessions.mark_hired(session, False)
     assert FeedEvent.select().where(FeedEvent.type == "candidate.hired").count() == 1
 
 

@@ -8,7 +8,7 @@ import pytest
 from factories import envelope, make_assessment, make_closed_session, make_key, make_session
 
 from delivery.worker import Worker
-from models import AuditEntry, BundleUpload, CandidateKey, Session, WebhookDelivery, db
+from models import AuditEntry, BundleUpload, CandidateKey, Session, WebhookDelivery, db, sessions
 from rules.hook_replies import Reply
 from tests.hostile.operations import DOCUMENT, operations
 from tests.hostile.world import quick_on
@@ -100,7 +100,7 @@ def test_a_close_by_the_limit_is_the_services_whoever_notices_it(app, clock, rev
     session = make_session(make_key(make_assessment(organization, time_limit_minutes=30)))
     clock.fixed += timedelta(minutes=36)
     if who == "worker":
-        Session.settle_all()
+        sessions.settle_all()
     else:
         reviewer.get(f"/v1/sessions/{session.id}")
     entry = AuditEntry.get(AuditEntry.action == "closeAtLimit")
@@ -147,7 +147,7 @@ WITHOUT = {
 @pytest.fixture
 def cast(app, clock, organization, reviewer, tmp_path):
     """What the commands' arguments name; one organization, with somebody whose data and numbers are due."""
-    organization.change_settings({"retention_days": 30})
+    organization.update_columns(retention_days=30)
     session = make_closed_session(make_assessment(organization), envelope())
     clock.fixed += timedelta(days=31)
     Session.update(prompt_count=7).where(Session.id == session.id).execute()

@@ -15,7 +15,18 @@ from datetime import UTC, datetime, timedelta
 
 import models
 from errors import Refusal
-from models import Arrival, Assessment, CandidateKey, CohortRollup, Consent, Session, cohorts, privacy
+from models import (
+    Arrival,
+    Assessment,
+    CandidateKey,
+    CohortRollup,
+    Consent,
+    Session,
+    cohorts,
+    generate_keys,
+    privacy,
+    sessions,
+)
 from rules import instants, metrics
 from rules.cohorts import METRICS
 
@@ -28,7 +39,7 @@ def write(assessment_id, seed, closes):
     assessment, chance = Assessment.get_by_id(assessment_id), random.Random(seed)
     for key_id in keys(assessment, closes):
         session = begin(CandidateKey.get_by_id(key_id))
-        session.append(*(arrival(chance) for _ in range(chance.randrange(1, 6))))
+        sessions.append(session, *(arrival(chance) for _ in range(chance.randrange(1, 6))))
         chance.choice((session.complete, session.close))()
         if chance.random() < 0.4:
             happen(chance, any_closed(assessment, chance))
@@ -36,12 +47,13 @@ def write(assessment_id, seed, closes):
 
 def keys(assessment, count):
     for _ in range(0, count, KEYS_AT_A_TIME):
-        yield from assessment.issue_keys([{"email": None, "name": None}] * min(KEYS_AT_A_TIME, count))
+        candidates = [{"email": None, "name": None}] * min(KEYS_AT_A_TIME, count)
+        yield from (row.id for row in generate_keys(assessment.organization, assessment.id, candidates))
 
 
 def begin(key):
     Consent.give(key, None, None)
-    return Session.redeem(key.key)
+    return sessions.redeem(key.key)
 
 
 def arrival(chance):
@@ -65,18 +77,18 @@ def happen(chance, session):
     try:
         match chance.randrange(6):
             case 0:
-                session.append(arrival(chance), arrival(chance))
-                session.settle()
+                sessions.append(session, arrival(chance), arrival(chance))
+                sessions.settle(session)
             case 1:
-                session.append(arrival(chance))
+                sessions.append(session, arrival(chance))
             case 2:
-                session.rederive()
+                sessions.rederive(session)
             case 3:
                 privacy.erase(session.key)
             case 4:
-                session.submit_test_result(chance.randrange(3), chance.randrange(2), None, None)
+                sessions.submit_test_result(session, chance.randrange(3), chance.randrange(2), None, None)
             case 5:
-                session.mark_hired(chance.random() < 0.5)
+                sessions.mark_hired(session, chance.random() < 0.5)
     except Refusal:
         pass
 

@@ -11,7 +11,7 @@ import psycopg2
 import pytest
 
 import models
-from models.base import alone
+from models.database import process_lock
 from tests.delivery.mail_server import free_port
 from tests.live.cast import begin, event, invite, make_assessment
 from tests.live.client import at_once
@@ -91,7 +91,7 @@ def bound(address):
 @pytest.mark.slow
 def test_what_one_process_does_alone_leaves_no_lock_behind(server, address, bound):
     with closing(psycopg2.connect(address)) as other:
-        with alone("something"):
+        with process_lock("something"):
             # Its transaction gets the connection that was in use last, if that is free.
             other.cursor().execute("SELECT 1")
         assert server.query(LOCKS) == [(0,)]

@@ -16,7 +16,7 @@ from models import (
     WebhookDelivery,
     audit,
 )
-from models.base import Setback
+from models.base import ClockStepDetector
 from models.leases import LEASE
 from models.webhooks import publish_new
 from rules.usage_reader import Usage
@@ -37,20 +37,20 @@ def worker(app, clock):
 
 
 def test_it_is_noticed_once(clock):
-    setback = Setback()
-    assert not setback.has_happened
+    setback = ClockStepDetector()
+    assert not setback.has_stepped_back
     clock.fixed += HOUR
-    setback.settle()
+    setback.reset()
     set_back(clock)
-    assert setback.has_happened
-    setback.settle()
-    assert not setback.has_happened
+    assert setback.has_stepped_back
+    setback.reset()
+    assert not setback.has_stepped_back
 
 
 def test_a_second_that_is_taken_back_is_none(clock):
-    setback = Setback()
+    setback = ClockStepDetector()
     set_back(clock, timedelta(seconds=1))
-    assert not setback.has_happened
+    assert not setback.has_stepped_back
 
 
 def test_an_invitation_from_before_goes_out_at_once(worker, assessment, clock):

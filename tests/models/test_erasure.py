@@ -45,7 +45,6 @@ from models import (
     FeedEvent,
     IdempotentRequest,
     Issue,
-    KeyCount,
     ModelUsage,
     Organization,
     Rubric,
@@ -59,6 +58,7 @@ from models import (
     WebhookDelivery,
     audit,
     privacy,
+    sessions,
 )
 from rules.usage_reader import Usage
 from storage import FolderStorage, new_object_key
@@ -70,7 +70,6 @@ TRACES = ("zebulon", "quartermain", WORD, PUBLIC_KEY.casefold())
 
 WITHOUT_A_PERSON = {
     Organization, ApiToken, Issue, Rubric, RubricVersion, Assessment,  # the organization's own
-    KeyCount,  # numbers
     Consent,  # that somebody agreed to a text, and when
     ModelUsage,  # numbers, and the names that providers give their models
     CohortRollup, CohortCount,  # numbers that belong to no single session
@@ -147,15 +146,15 @@ def person(app, cohort, reviewer, bundles, mails, clock):
     refused = {"last_error": f"550 {EMAIL} is unknown", "data": {"orgName": f"For {NAME}"}}
     Delivery.update(refused).where(Delivery.subject_id == key.id).execute()
     Consent.give(key, "2026-11", None)
-    session = Session.redeem(key.key, PUBLIC_KEY)
+    session = sessions.redeem(key.key, PUBLIC_KEY)
     for event in work(WORD, prompts=4):
         add_event(session, event)
     hand_in(session, bundles)
     ModelUsage.keep(
         session, "openai", Usage("gpt-5.5", {}), started_at=clock.now(), status_code=200, is_whole=True
     )
-    session.complete()
-    session.submit_test_result(3, 1, None, f"{NAME}'s clone")
+    sessions.complete(session)
+    sessions.submit_test_result(session, 3, 1, None, f"{NAME}'s clone")
     clock.fixed += timedelta(hours=1)
     add_event(session, envelope("prompt", data={"text": WORD}))
     Seal.seal_new()
@@ -305,7 +304,7 @@ def test_the_session_keeps_its_numbers_when_they_are_derived_again(reviewer, coh
     before = reviewer.get(f"/v1/sessions/{session.id}").json
     assert before["metrics"]["promptCount"] == 4
     assert before["metrics"]["toolUsage"] == {"other": 1}
-    assert Session.get_by_id(session.id).rederive() == {}
+    assert sessions.rederive(Session.get_by_id(session.id)) == {}
     assert reviewer.get(f"/v1/sessions/{session.id}").json == before
 
 
@@ -420,7 +419,7 @@ def test_what_was_on_its_way_in_is_refused(reviewer, person):
         lambda: ClientReport.keep(session, "device_done", {}),
         lambda: BundleUpload.open(session, new_object_key(str(session.id))),
         lambda: Submission.keep(session, None, None, {"bundle_size": 1, "bundle_sha256": "0" * 64}),
-        lambda: session.submit_test_result(1, 0, None, NAME),
+        lambda: sessions.submit_test_result(session, 1, 0, None, NAME),
     ):
         with pytest.raises(Erased):
             write()
@@ -431,7 +430,7 @@ def test_what_was_on_its_way_in_is_refused(reviewer, person):
 
 @pytest.fixture
 def kept_for_30_days(organization):
-    organization.change_settings({"retention_days": 30})
+    organization.update_columns(retention_days=30)
 
 
 def erased():

@@ -15,11 +15,8 @@ from factories import (
 from statements import counted
 from statements import plans as plans_of
 
-from blueprints import candidates
-from models import ApiToken, Assessment, CandidateKey, KeyCount, clock, db, invitations
+from models import ApiToken, Assessment, CandidateList, db, key_generation
 from models.base import is_postgres
-from models.compiled import Compiled
-from rules import plans
 
 
 def sent(call):
@@ -47,60 +44,35 @@ def test_listing_candidates(steady, organization, assessment):
     assert sent(lambda: steady.get("/v1/candidates", limit=200)) == few <= 3  # who calls, page, total
 
 
-def plan(query, **values):
-    """How the database would run the query; for PostgreSQL as with many rows, of which a test has none."""
-    statement, values = query.sql(**values)
-    if not is_postgres():
-        return "\n".join(row[3] for row in db.execute_sql(f"EXPLAIN QUERY PLAN {statement}", values))
-    db.execute_sql("SET LOCAL enable_seqscan = off")
-    db.execute_sql("SET LOCAL enable_bitmapscan = off")
-    return "\n".join(row[0] for row in db.execute_sql(f"EXPLAIN {statement}", values))
+def index_only(plan, index):
+    """Whether a plan reads this index alone, in its order."""
+    name = f"Index Only Scan using {index}" if is_postgres() else f"COVERING INDEX {index}"
+    return name in plan
 
 
-def finds_all_in(index, found):
-    """Whether a plan finds all that it takes of the keys in this index alone, in its order."""
-    alone = f"Index Only Scan using {index}" if is_postgres() else f"COVERING INDEX {index}"
-    return alone in found and "Sort" not in found and "TEMP B-TREE" not in found
+def test_a_page_of_candidates_far_behind_reads_one_index(steady, key):
+    for query in ({"offset": 100_000}, {"after": str(key.id)}):
+        found = plans_of(lambda query=query: steady.get("/v1/candidates", **query))
+        assert any(index_only(plan, "candidate_keys_in_order") for plan in found)
 
 
-def test_a_far_page_of_candidates_walks_one_index_alone(organization, key):
-    whose = {"organization_id": organization.id, "limit": 50}
-    last = {"last_id": key.id, "last_created_at": key.created_at}
-    walk = Compiled(lambda: candidates._walk(frozenset()))
-    assert finds_all_in("candidate_keys_in_order", plan(walk, **whose, offset=100_000))
-    behind = plan(Compiled(lambda: candidates._walk(frozenset(last))), **whose, **last, offset=0)
-    assert finds_all_in("candidate_keys_in_order", behind)
-    # It begins behind the candidate, and passes over nobody.
-    assert "ROW(created_at, id) >" in behind or "(created_at,id)>" in behind
+def test_candidates_are_counted_in_one_index(organization, key):
+    (plan,) = plans_of(lambda: CandidateList(organization.id).count())
+    assert index_only(plan, "candidate_keys_in_order")
 
 
-def test_a_total_reads_no_keys(organization):
-    (found,) = plans_of(lambda: KeyCount.total(organization.id))
-    assert "key_counts_organization_id" in found.replace("keycount", "key_counts")
-    with counted() as statements:
-        KeyCount.total(organization.id)
-    assert len(statements) == 1
-    assert "candidate_keys" not in statements[0]
+def test_open_keys_of_an_address_are_found_by_it(assessment):
+    make_keys(assessment, 500)
+    candidates = [{"email": "a@example.com", "name": None}]
+    if is_postgres():
+        db.execute_sql("ANALYZE candidate_keys")
+    (plan, *_) = plans_of(lambda: key_generation._open_keys(assessment.id, candidates))
+    assert "candidate_keys_of_address" in plan
 
 
-def test_open_keys_of_an_address_are_looked_up_by_it(assessment):
-    with counted() as statements:
-        invitations._open_keys(assessment, ["a@example.com"])
-    assert len(statements) == 1
-    found = CandidateKey.select().where(
-        CandidateKey.address.in_(["a@example.com"]), CandidateKey.assessment == assessment
-    )
-    assert "candidate_keys_of_address" in plan(found)
-
-
-def test_the_quota_is_counted_in_an_index_alone(organization):
-    first, following = plans.month_of(clock.now())
-    created = Assessment.select(Assessment.created_at).where(
-        Assessment.organization == organization,
-        Assessment.created_at >= first,
-        Assessment.created_at < following,
-    )
-    assert "Index Only Scan" in plan(created) or "COVERING INDEX" in plan(created)
+def test_the_quota_is_counted_in_an_index(organization):
+    (plan,) = plans_of(lambda: Assessment.used_this_month(organization))
+    assert "Index Only Scan" in plan or "COVERING INDEX" in plan
 
 
 def test_listing_keys(steady, assessment):
@@ -130,16 +102,15 @@ def test_generating_keys(steady, assessment):
         body = {"count": count, "candidateEmails": ["a@example.com"] * count}
         return lambda: steady.post(f"/v1/assessments/{assessment.id}/keys", body)
 
-    # Who calls, the assessment; keys, invitations, events, their number and the entry in the audit log; a transaction
-    # around them. On PostgreSQL what awaits no answer travels with the statement after it.
-    assert sent(issue(50)) == sent(issue(1)) <= (5 if is_postgres() else 9)
+    # On PostgreSQL the token and one statement, here in a savepoint; on SQLite an insert for each table.
+    assert sent(issue(50)) == sent(issue(1)) <= (4 if is_postgres() else 9)
 
 
 def test_ingesting(candidate, session):
     few = sent(lambda: candidate.post("/v1/hooks/ingest", envelope()))
     for number in range(100):
         add_event(session, envelope(at=number))
-    assert sent(lambda: candidate.post("/v1/hooks/ingest", envelope())) == few == (1 if is_postgres() else 3)
+    assert sent(lambda: candidate.post("/v1/hooks/ingest", envelope())) == few == (1 if is_postgres() else 4)
 
 
 def test_ingesting_a_batch(candidate, session):
@@ -163,19 +134,13 @@ def test_cohort_statistics(steady, assessment):
     assert sent(ask(session)) == few <= 5  # who calls, assessment, what waits, and all numbers at once
 
 
-def test_cohort_statistics_read_by_indexes_alone(steady, assessment):
+def test_ranks_are_read_as_ranges_of_the_counters(steady, assessment):
     session = make_closed_session(assessment, envelope())
-    make_closed_session(assessment)
     path = f"/v1/assessments/{assessment.id}/cohort-stats"
     found = plans_of(lambda: steady.get(path, sessionId=str(session.id)))
-    numbers, waiting = (next(plan for plan in found if name in plan) for name in ("cohort_", "sessions_open"))
-    assert "sessions_metrics_due" in waiting
-    for plan in found:
-        assert "Seq Scan" not in plan
-        assert "session_assessment_id" not in plan  # it leads to all sessions of the assessment
-    assert (
-        numbers.count("(assessment_id = ") + numbers.count("(assessment_id=? AND metric=? AND level=?") >= 4
-    )
+    ranks = next(plan for plan in found if "cohort_counts" in plan or "cohortcount" in plan)
+    assert "Seq Scan" not in ranks
+    assert "bucket >= " in ranks or "bucket>?" in ranks
 
 
 def test_listing_tokens(steady, organization):

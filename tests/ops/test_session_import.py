@@ -14,7 +14,7 @@ import factories
 import independent_metrics
 import pytest
 
-from models import Assessment, CandidateKey, Session
+from models import Assessment, CandidateKey, Session, sessions
 from ops import session_import
 
 ROOT = Path(__file__).parents[2]
@@ -109,7 +109,7 @@ def test_the_order_of_arrival_changes_no_number(session, file):
     random.Random(1).shuffle(lines)
     for line in lines:
         factories.add_event(session, json.loads(line))
-    session.complete()
+    sessions.complete(session)
     wanted = expected(file)
     assert stored(session, wanted) == wanted
 

@@ -6,7 +6,7 @@ import pytest
 from callers import Caller
 from factories import make_key
 
-from models import Assessment, ModelUsage
+from models import Assessment, ModelUsage, sessions
 from tests.proxy.conftest import STREAMS
 from tests.proxy.upstream import MESSAGE_NANO_USD, START, documents
 
@@ -78,13 +78,13 @@ def test_before_the_session_has_begun_there_is_no_model(candidate, app, assessme
 
 @BOTH
 def test_after_the_sessions_end_there_is_no_model(candidate, session, path, upstream):
-    session.complete()
+    sessions.complete(session)
     assert refusal(call(candidate, path)) == (409, "invalid_request_error", "session_closed")
     assert upstream.requests == []
 
 
 def test_after_the_time_limit_there_is_no_model_although_nobody_has_noticed_it(candidate, session, clock):
-    session._set(closes_at=clock.fixed)
+    session.update_columns(closes_at=clock.fixed)
     assert refusal(call(candidate, ANTHROPIC))[2] == "session_closed"
 
 

@@ -7,7 +7,7 @@ from itertools import pairwise
 import pytest
 
 from rules.cohorts import METRICS
-from rules.rollups import LEVELS, change, counts, merit, totals, versions
+from rules.rollups import LEVELS, counts, difference, merit, totals, versions
 
 SESSION = {
     "duration_ms": 2**24 + 2**16 + 2**8 + 1,
@@ -67,10 +67,10 @@ def test_buckets_stand_in_the_order_of_their_values(level):
 
 
 def test_the_last_level_is_exact_and_each_bucket_has_one_parent():
-    assert LEVELS[0].bits is None
+    assert LEVELS[0].parent_shift is None
     assert LEVELS[-1].shift == 0
     for above, level in pairwise(LEVELS):
-        assert above.shift == level.shift + level.bits
+        assert above.shift == level.parent_shift
 
 
 @pytest.mark.parametrize("lower_is_better", [False, True])
@@ -87,16 +87,18 @@ def test_a_rank_is_the_sum_of_the_siblings_to_the_left(lower_is_better):
 
 
 def left_of(tree, level, own):
+    def parent(bucket):
+        return None if level.parent_shift is None else bucket >> (level.parent_shift - level.shift)
+
     bucket = own >> level.shift
-    parent = None if level.bits is None else bucket >> level.bits
     return sum(
         n
         for (other, place), n in tree.items()
-        if other == level and place < bucket and parent in (None, place >> (level.bits or 0))
+        if other == level and place < bucket and parent(place) == parent(bucket)
     )
 
 
 def test_a_change_names_only_what_is_different():
     old, new = Counter({"a": 1, "b": 2}), Counter({"b": 2, "c": 3})
-    assert change(old, new) == {"a": -1, "c": 3}
-    assert change(new, new) == {}
+    assert difference(old, new) == {"a": -1, "c": 3}
+    assert difference(new, new) == {}

@@ -1,0 +1,89 @@
+"""Candidates as the API lists them: rows of models.sql.candidates, written out by schemas.keys."""
+
+import re
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from models import sql
+from models.base import case_folded, clock
+from models.orgs import ApiToken
+
+BATCH_SIZE = 500
+
+
+class CandidateRow(NamedTuple):
+    """A candidate key with its session's state, its latest invitation and its assessment's title (R16)."""
+
+    id: Any
+    key: str
+    assessment_id: Any
+    organization_id: Any
+    status: str
+    candidate_email: str | None
+    candidate_name: str | None
+    external_id: str | None = None
+    metadata: Any = None
+    session_id: Any = None
+    expires_at: Any = None
+    redeemed_at: Any = None
+    completed_at: Any = None
+    created_at: Any = None
+    erasure_requested_at: Any = None
+    invite_state: str | None = None
+    invite_attempts: int | None = None
+    invite_last_error: str | None = None
+    invite_sent_at: Any = None
+    assessment_title: str | None = None
+
+
+class CandidateList:
+    """The candidates of an organization that match filters, oldest first.
+
+    filters -- `assessment_id`, `status`, `q` (part of name or address, in any letter case), `key_id`; all optional
+    """
+
+    def __init__(self, organization_id: Any, **filters: Any) -> None:
+        text = filters.pop("q", None)
+        pattern = {} if text is None else {"pattern": _like_pattern(case_folded(text))}
+        self._values = {"organization_id": organization_id, "now": clock.now()} | filters | pattern
+
+    def count(self) -> int:
+        ((count,),) = sql.rows(sql.count_candidates(frozenset(self._values)), **self._values)
+        return count
+
+    def page(self, limit: int, offset: int = 0) -> list[CandidateRow]:
+        text = sql.candidates(frozenset(self._values), is_page=True)
+        return self._rows(text, limit=limit, offset=offset)
+
+    def all(self) -> list[CandidateRow]:
+        return self._rows(sql.candidates(frozenset(self._values), is_page=False))
+
+    def batches(self) -> Iterator[list[CandidateRow]]:
+        """All of them, BATCH_SIZE at a time."""
+        part: CandidateList = self
+        while batch := part.page(BATCH_SIZE):
+            yield batch
+            part = part.after(batch[-1])
+
+    def after(self, last: Any) -> "CandidateList":
+        """The part of the list behind a key or a row, which may have been revoked meanwhile."""
+        rest = CandidateList(None)
+        rest._values = self._values | {"last_created_at": last.created_at, "last_id": last.id}
+        return rest
+
+    def _rows(self, text: str, **values: Any) -> list[CandidateRow]:
+        return [CandidateRow(*row) for row in sql.rows(text, **self._values, **values)]
+
+
+def find_candidate(caller: ApiToken, key_id: Any) -> CandidateRow | None:
+    """One candidate as lists show it."""
+    return next(iter(CandidateList(caller.organization_id, key_id=key_id).all()), None)
+
+
+def list_keys(caller: ApiToken, assessment_id: Any) -> list[CandidateRow]:
+    return CandidateList(caller.organization_id, assessment_id=assessment_id).all()
+
+
+def _like_pattern(text: str) -> str:
+    """A LIKE pattern for texts that contain this one, escaped by `!`."""
+    return "%" + re.sub("([!%_])", r"!\1", text) + "%"

@@ -1,0 +1,180 @@
+"""Database connections, transactions and locks, on PostgreSQL and SQLite."""
+
+import contextlib
+import fcntl
+import select
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import peewee
+from playhouse.db_url import parse as parse_url
+from playhouse.pool import PooledPostgresqlDatabase, PooledSqliteDatabase
+
+import errors
+
+LOCK_TIMEOUT_SECONDS = 5
+RECONNECT_TIMEOUT_SECONDS = 5
+# After a failover every connection that was open before it is closed rather than reused.
+FAILOVER_SECONDS = 60
+
+# peewee's class is generic to type checkers only.
+Query: TypeAlias = "peewee.ModelSelect[Any]"
+
+db = peewee.DatabaseProxy()
+
+
+class Postgres(PooledPostgresqlDatabase):
+    """A PostgreSQL pool that survives a restart of the server and a failover to another one."""
+
+    _down_since: float | None = None
+    _failed_over_at = float("-inf")
+
+    def _is_closed(self, conn: Any) -> bool:
+        # The pool would send `SELECT 1` before each reuse (docs in tools/benchmarks/README.md). An idle connection
+        # is readable only when the server has closed it.
+        return bool(conn.closed) or (_is_readable(conn) and super()._is_closed(conn))
+
+    def connect(self, reuse_if_open: bool = False) -> bool:
+        """Connect, waiting for a server that restarts; once it is down for longer, fail at once."""
+        started_at = time.monotonic()
+        while True:
+            try:
+                opened = super().connect(reuse_if_open)
+            except (peewee.OperationalError, peewee.InterfaceError):
+                down_since = min(started_at, self._down_since or started_at)
+                if time.monotonic() - down_since > RECONNECT_TIMEOUT_SECONDS:
+                    raise
+                self._down_since = down_since
+                time.sleep(0.1)
+            else:
+                self._down_since = None
+                return opened
+
+    def execute_sql(self, sql: str, params: Any = None) -> Any:
+        try:
+            return super().execute_sql(sql, params)
+        except peewee.InternalError as error:
+            if errors.sqlstate(error) == errors.READ_ONLY:
+                self._failed_over_at = time.monotonic()
+                self.close_idle()
+            raise
+
+    def _can_reuse(self, conn: Any) -> bool:
+        # The former primary still answers reads, so its connections look healthy.
+        has_failed_over = time.monotonic() - self._failed_over_at < FAILOVER_SECONDS
+        return not has_failed_over and super()._can_reuse(conn)
+
+
+def _is_readable(conn: Any) -> bool:
+    poll = select.poll()
+    poll.register(conn.fileno(), select.POLLIN)
+    return bool(poll.poll(0))
+
+
+class WriteLock(threading.local):
+    """Lets one thread of the process write at a time; after LOCK_TIMEOUT_SECONDS a thread tries without it."""
+
+    def __init__(self, lock: Any) -> None:
+        self._lock, self._is_held = lock, False
+
+    def acquire(self) -> None:
+        self._is_held = self._lock.acquire(timeout=LOCK_TIMEOUT_SECONDS)
+
+    def release(self) -> None:
+        if self._is_held:
+            self._is_held = False
+            self._lock.release()
+
+
+class Sqlite(PooledSqliteDatabase):
+    """SQLite with immediate write transactions, one thread of the process at a time.
+
+    Immediate transactions never fail halfway for want of the write lock. SQLite's own waiting is not a queue: under
+    load single writers wait for seconds (docs/scaling.md), so the threads of a process take turns.
+    """
+
+    def __init__(self, *args: Any, **options: Any):
+        self._write_lock = WriteLock(threading.Lock())
+        super().__init__(*args, **options)
+
+    def begin(self, lock_type: str = "IMMEDIATE") -> None:
+        if lock_type == "IMMEDIATE":
+            self._write_lock.acquire()
+        try:
+            super().begin(lock_type)
+        except BaseException:
+            self._write_lock.release()
+            raise
+
+    def commit(self) -> None:
+        super().commit()
+        self._write_lock.release()
+
+    def rollback(self) -> None:
+        try:
+            super().rollback()
+        finally:
+            self._write_lock.release()
+
+
+def bind(url: str, pool: int = 20) -> peewee.Database:
+    """Connect the models to the database at `url`."""
+    options = parse_url(url, unquote_password=True, unquote_user=True)
+    db.initialize(_sqlite(options) if url.startswith("sqlite") else _postgres(options, pool))
+    return db.obj
+
+
+def _sqlite(options: dict[str, Any]) -> Sqlite:
+    path = options.pop("database")
+    # The database contains candidate keys: a folder created here is private.
+    Path(path).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    timeout_ms = LOCK_TIMEOUT_SECONDS * 1000
+    pragmas = {"journal_mode": "wal", "synchronous": "full", "foreign_keys": 1, "busy_timeout": timeout_ms}
+    # The pool passes a connection from thread to thread, never to two at once.
+    shared = {"check_same_thread": False, "max_connections": None}
+    return Sqlite(path, pragmas=pragmas, timeout=LOCK_TIMEOUT_SECONDS, **(shared | options))
+
+
+def _postgres(options: dict[str, Any], pool: int) -> Postgres:
+    settings = {"max_connections": pool, "stale_timeout": 300, "timeout": 10, "connect_timeout": 5}
+    # Detect a server that vanished (cut network, failover) within a minute.
+    settings |= {"keepalives_idle": 20, "keepalives_interval": 5, "keepalives_count": 3}
+    settings |= {"tcp_user_timeout": 30_000}
+    return Postgres(**(settings | options))
+
+
+def is_postgres() -> bool:
+    return isinstance(db.obj, peewee.PostgresqlDatabase)
+
+
+def for_update(query: Query, strength: Any = "FOR NO KEY UPDATE", of: Any = None) -> Query:
+    """Lock the query's rows, or those of one of its tables, until the transaction ends.
+
+    SQLite needs no row locks: a transaction has the write lock from its start.
+    """
+    return query.for_update(strength, of=of) if is_postgres() else query
+
+
+def snapshot() -> Any:
+    """A read-only transaction whose queries all see the same state; on SQLite it does not block writers."""
+    return db.atomic("REPEATABLE READ" if is_postgres() else "DEFERRED")
+
+
+@contextlib.contextmanager
+def process_lock(name: str) -> Iterator[None]:
+    """Let one process at a time run the block: an advisory lock, or a lock file for SQLite.
+
+    On PostgreSQL the block is one transaction. A session-level lock would leak behind PgBouncer in transaction mode.
+    """
+    if is_postgres():
+        key = int.from_bytes(name.encode()[:7], "big")
+        with db.atomic():
+            db.execute_sql("select pg_advisory_xact_lock(%s)", (key,))
+            yield
+        return
+    with open(f"{db.obj.database}.{name}.lock", "w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield

@@ -1,0 +1,96 @@
+"""The problem library: the catalogue that everybody sees, and an organization's own issues."""
+
+from typing import Any
+
+import peewee
+
+from models.base import Model, Query, TimestampField, case_folded, clock
+from models.orgs import ApiToken, Organization
+
+
+class Issue(Model):
+    """A problem of the library: an organization's own, or without an organization one of the catalogue."""
+
+    organization = peewee.ForeignKeyField(Organization, null=True)
+    title = peewee.TextField()
+    repo_url = peewee.TextField(null=True)
+    repo_commit = peewee.TextField(null=True)
+    repo_subdir = peewee.TextField(null=True)
+    description = peewee.TextField(null=True)
+    difficulty = peewee.TextField(null=True)
+    language = peewee.TextField(null=True)
+    labels = peewee.JSONField(default=list)
+    task_brief = peewee.TextField()
+    setup_instructions = peewee.TextField(null=True)
+    test_command = peewee.TextField(null=True)
+    reference_sha = peewee.TextField(null=True)
+    sources = peewee.JSONField(default=list)
+    license = peewee.TextField(null=True)
+    search_text = peewee.TextField(default="")
+    updated_at = TimestampField(default=clock.now)
+    deleted_at = TimestampField(null=True)
+
+    class Meta:
+        table_name = "issues"
+
+    @classmethod
+    def visible_to(cls, caller: Any) -> Query:
+        """The catalogue and the organization's own issues; for a candidate the issue of their assessment (R3)."""
+        if isinstance(caller, ApiToken):
+            return cls.select().where(
+                cls.organization.is_null() | (cls.organization == caller.organization_id),
+                cls.deleted_at.is_null(),
+            )
+        return cls.select(*_CANDIDATE_COLUMNS).where(cls.id == caller.assessment.issue_id)
+
+    @classmethod
+    def owned_by(cls, caller: ApiToken) -> Query:
+        return cls.visible_to(caller).where(cls.organization == caller.organization_id)
+
+    @classmethod
+    def add(cls, organization: Organization, values: dict[str, Any]) -> "Issue":
+        return cls.create(organization=organization, **values, search_text=_search_text(values))
+
+    @classmethod
+    def upsert(cls, values: dict[str, Any]) -> None:
+        """Import one entry of the catalogue under its fixed id; repeatable."""
+        now = clock.now()
+        row = dict.fromkeys(_CATALOGUE_COLUMNS) | {"labels": [], "sources": []} | values
+        row |= {"search_text": _search_text(values), "updated_at": now, "deleted_at": None}
+        changed = {getattr(cls, name): value for name, value in row.items() if name != "id"}
+        insert = cls.insert(row | {"created_at": now})
+        insert.on_conflict(
+            conflict_target=[cls.id], update=changed, where=cls.organization.is_null()
+        ).execute()
+
+    def change(self, values: dict[str, Any]) -> None:
+        searched = {name: getattr(self, name) for name in ("title", "description")} | values
+        self.update_columns(**values, search_text=_search_text(searched), updated_at=clock.now())
+
+    def delete_softly(self) -> None:
+        self.update_columns(deleted_at=clock.now())
+
+
+# A candidate must not see what would give the solution away; these columns read as None.
+_SOLUTION_COLUMNS = ("test_command", "reference_sha", "sources", "license")
+_CANDIDATE_COLUMNS = [
+    column
+    for column in Issue._meta.sorted_fields  # type: ignore[attr-defined]
+    if column.name not in _SOLUTION_COLUMNS
+]
+_CATALOGUE_COLUMNS = (
+    "repo_url",
+    "repo_commit",
+    "repo_subdir",
+    "description",
+    "difficulty",
+    "language",
+    "setup_instructions",
+    "test_command",
+    "reference_sha",
+    "license",
+)
+
+
+def _search_text(values: dict[str, Any]) -> str:
+    return case_folded(values["title"], values.get("description"))

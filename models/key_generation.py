@@ -1,0 +1,213 @@
+"""Generate candidate keys with their invitations, feed event and audit entry: all of them or none (R13 to R15)."""
+
+import contextlib
+from datetime import timedelta
+from typing import Any
+
+import peewee
+
+from errors import DuplicateCandidates, NotFound
+from models import sql
+from models.assessments import Assessment
+from models.audit import AuditEntry
+from models.base import clock, db, for_update, is_postgres, new_id
+from models.candidates import CandidateList, CandidateRow
+from models.delivery import Delivery
+from models.feed import FeedEvent
+from models.keys import CandidateKey
+from models.orgs import Organization
+from rules import candidate_keys
+from rules.rows import row_id
+
+# A drawn key that exists already is drawn again. There are 30^8 = 6.6e11: ten times in a row is a fault.
+MAX_DRAWS = 10
+
+Candidate = dict[str, Any]  # `email` and `name`, either None
+Row = dict[str, Any]
+
+
+def generate_keys(
+    organization: Organization,
+    assessment_id: Any,
+    candidates: list[Candidate],
+    *,
+    org_name: str | None = None,
+    on_duplicate: str = "allow",
+    audit_entry: Row | None = None,
+) -> list[CandidateRow]:
+    """Generate one key for each candidate, and queue invitations to those with an email address.
+
+    on_duplicate -- for addresses that have an open key already: `allow` generates another key, `return` returns the
+        open one instead, `refuse` raises DuplicateCandidates
+    audit_entry -- the entry's columns without its organization and subject
+
+    Returns the keys in the order of the candidates. Raises NotFound without the assessment.
+    """
+    mail = {"orgName": org_name or organization.shown_name}
+    if on_duplicate == "allow":
+        return _insert(organization, assessment_id, candidates, mail, audit_entry)
+    with db.atomic():
+        _lock(organization, assessment_id, "FOR NO KEY UPDATE")
+        open_keys = _open_keys(assessment_id, candidates)
+        if on_duplicate == "refuse":
+            _refuse_duplicates(candidates, open_keys)
+        missing = _without_open_key(candidates, open_keys)
+        new = _insert(organization, assessment_id, list(missing.values()), mail, None)
+        found = dict(zip(missing, new, strict=True))
+        for address, key_id in open_keys.items():
+            (found[address],) = CandidateList(organization.id, key_id=key_id).all()
+        rows = [found[_address(each) or number] for number, each in enumerate(candidates)]
+        if audit_entry:
+            AuditEntry.create(**_with_subject(audit_entry, organization, assessment_id, rows))
+        return rows
+
+
+def _lock(organization: Organization, assessment_id: Any, strength: str) -> Assessment:
+    query = Assessment.alive().where(Assessment.id == assessment_id, Assessment.organization == organization)
+    found = for_update(query, strength).get_or_none()
+    if found is None:
+        raise NotFound()
+    return found
+
+
+# Duplicates
+
+
+def _address(candidate: Candidate) -> str | None:
+    return candidate["email"] and candidate["email"].casefold()
+
+
+def _open_keys(assessment_id: Any, candidates: list[Candidate]) -> dict[str, Any]:
+    """The ids of pending and active keys by address, of several the latest; locked against erasure."""
+    addresses = [address for each in candidates if (address := _address(each))]
+    if not addresses:
+        return {}
+    names, values = sql.in_list("address", addresses)
+    text = sql.OPEN_KEYS.format(addresses=names, lock="FOR SHARE OF k" if is_postgres() else "")
+    rows = sql.rows(text, assessment_id=assessment_id, now=clock.now(), **values)
+    return {address: row_id(key_id) for address, key_id in rows}
+
+
+def _refuse_duplicates(candidates: list[Candidate], open_keys: dict[str, Any]) -> None:
+    entries, seen = [], set[str]()
+    for number, address in enumerate(map(_address, candidates)):
+        if address in open_keys or address in seen:
+            message = f"Has the open key {open_keys[address]}." if address in open_keys else "Appears twice."
+            entries.append({"path": ["candidateEmails", number], "message": message})
+        if address:
+            seen.add(address)
+    if entries:
+        raise DuplicateCandidates(entries=entries)
+
+
+def _without_open_key(candidates: list[Candidate], open_keys: dict[str, Any]) -> dict[Any, Candidate]:
+    """The candidates who need a key, one for each address, by address or (without one) by position."""
+    missing: dict[Any, Candidate] = {}
+    for number, each in enumerate(candidates):
+        if _address(each) not in open_keys:
+            missing.setdefault(_address(each) or number, each)
+    return missing
+
+
+# Insert
+
+
+def _insert(
+    organization: Organization,
+    assessment_id: Any,
+    candidates: list[Candidate],
+    mail: Row,
+    audit_entry: Row | None,
+) -> list[CandidateRow]:
+    keys = [_new_key(**each) for each in candidates]
+    now, draws = clock.now(), 1
+    while keys:
+        audit = audit_entry and _with_subject(audit_entry, organization, assessment_id, keys)
+        try:
+            # On PostgreSQL one statement needs no transaction of its own.
+            with db.atomic() if db.in_transaction() or not is_postgres() else contextlib.nullcontext():
+                insert = _insert_on_postgres if is_postgres() else _insert_on_sqlite
+                expires_at = insert(organization, assessment_id, keys, mail, now, audit)
+            return [_generated(key, assessment_id, organization.id, expires_at, now) for key in keys]
+        except peewee.IntegrityError:
+            if draws == MAX_DRAWS:
+                raise
+            draws += 1
+            keys = [key | {"key": candidate_keys.make()} for key in keys]
+    return []
+
+
+def _new_key(email: str | None, name: str | None) -> Row:
+    key = {"id": new_id(), "key": candidate_keys.make(), "invitation_id": new_id() if email else None}
+    return key | CandidateKey.person(name, email)
+
+
+def _insert_on_postgres(
+    organization: Organization, assessment_id: Any, keys: list[Row], mail: Row, now: Any, audit: Row | None
+) -> Any:
+    payloads = _payloads(keys, assessment_id)
+    found = sql.rows(
+        sql.GENERATE_KEYS,
+        now=now,
+        assessment_id=assessment_id,
+        organization_id=organization.id,
+        keys=keys,
+        mail=mail,
+        event_id=new_id(),
+        payloads=payloads if len(payloads) > 1 else payloads[0],
+        audit_entry=audit,
+    )
+    if not found:
+        raise NotFound()
+    ((expires_at,),) = found
+    return expires_at
+
+
+def _insert_on_sqlite(
+    organization: Organization, assessment_id: Any, keys: list[Row], mail: Row, now: Any, audit: Row | None
+) -> Any:
+    assessment = _lock(organization, assessment_id, "FOR SHARE")
+    expires_at = now + timedelta(days=assessment.expires_in_days)
+    shared = {
+        "organization": organization.id,
+        "assessment": assessment_id,
+        "created_at": now,
+        "expires_at": expires_at,
+    }
+    CandidateKey.insert_many([key | shared for key in keys]).execute()
+    invitations = [(key["invitation_id"], key["id"]) for key in keys if key["invitation_id"]]
+    Delivery.enqueue_invitations(organization, invitations, mail["orgName"])
+    FeedEvent.publish(organization.id, "key.created", *_payloads(keys, assessment_id))
+    if audit:
+        AuditEntry.create(**audit)
+    return expires_at
+
+
+def _payloads(keys: list[Row], assessment_id: Any) -> list[Row]:
+    return [{"candidateId": key["id"], "assessmentId": assessment_id, "status": "pending"} for key in keys]
+
+
+def _with_subject(entry: Row, organization: Organization, assessment_id: Any, keys: list[Any]) -> Row:
+    ids = [str(key["id"] if isinstance(key, dict) else key.id) for key in keys]
+    subject = {"subject_kind": "assessment", "subject_id": assessment_id, "further_ids": ids}
+    row = {"id": new_id(), "created_at": clock.now(), "organization_id": organization.id}
+    return row | entry | subject
+
+
+def _generated(
+    key: Row, assessment_id: Any, organization_id: Any, expires_at: Any, created_at: Any
+) -> CandidateRow:
+    """A key just generated, as models.candidates would read it."""
+    return CandidateRow(
+        id=key["id"],
+        key=key["key"],
+        assessment_id=assessment_id,
+        organization_id=organization_id,
+        status="pending",
+        candidate_email=key["candidate_email"],
+        candidate_name=key["candidate_name"],
+        expires_at=expires_at,
+        created_at=created_at,
+        invite_state=key["invitation_id"] and "queued",
+        invite_attempts=0,
+    )

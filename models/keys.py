@@ -1,0 +1,172 @@
+"""Candidate keys: each opens one assessment to one candidate."""
+
+from datetime import datetime
+from typing import Any
+
+import peewee
+
+from models import sql
+from models.assessments import Assessment
+from models.base import Model, Query, TimestampField, case_folded, clock
+from models.orgs import ApiToken, Organization
+from rules import candidate_keys, retention, session_clock
+from rules.rows import row_id
+
+
+class CandidateKey(Model):
+    """A candidate's key to one assessment.
+
+    `address` is the case-folded email address. An accommodation is `extra_minutes` or `time_multiplier_thousandths`.
+    `invitation_id` is the latest invitation's delivery. `reminded_at` is when the reminder for the present expiry was
+    queued; `bounced` stops further mail to the address.
+    """
+
+    organization_id: Any
+    assessment_id: Any
+    session_id: Any = None  # of a key found by `find`: its session's id, or None
+    organization = peewee.ForeignKeyField(Organization, index=False)
+    assessment = peewee.ForeignKeyField(Assessment, index=False)
+    key = peewee.TextField(unique=True)
+    candidate_email = peewee.TextField(null=True)
+    candidate_name = peewee.TextField(null=True)
+    address = peewee.TextField(null=True)
+    search_text = peewee.TextField(default="")
+    external_id = peewee.TextField(null=True)
+    metadata = peewee.JSONField(null=True)
+    extra_minutes = peewee.IntegerField(null=True)
+    time_multiplier_thousandths = peewee.IntegerField(null=True)
+    invitation_id = peewee.UUIDField(null=True)
+    bounced = peewee.BooleanField(default=False)
+    reminded_at = TimestampField(null=True)
+    expires_at = TimestampField()
+    revoked_at = TimestampField(null=True)
+    erasure_requested_at = TimestampField(null=True)
+    erased_at = TimestampField(null=True)
+
+    class Meta:
+        table_name = "candidate_keys"
+        indexes = ((("assessment", "created_at", "id"), False),)
+
+    @classmethod
+    def find(cls, text: str) -> "CandidateKey | None":
+        """The key with this text in any letter case, with its assessment and its session's id.
+
+        None if it is unknown, revoked or of a deleted assessment.
+        """
+        key = candidate_keys.normalise(text)
+        found = sql.rows(_CANDIDATE_KEY, key=key) if key else []
+        if not found:
+            return None
+        (values,) = found
+        row = sql.build(cls, values[:_WIDTH])
+        row.assessment = sql.build(Assessment, values[_WIDTH:-1])
+        row.session_id = row_id(values[-1])
+        return row
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether a key found by `find` authenticates: redeemed, or not yet expired (R4)."""
+        return self.session_id is not None or self.expires_at > clock.now()
+
+    @property
+    def status(self) -> str:
+        """The candidate's status now (R17)."""
+        ((status,),) = sql.rows(sql.STATUS_OF_KEY, key_id=self.id, now=clock.now())
+        return status
+
+    @classmethod
+    def alive(cls) -> Query:
+        """Keys that are not revoked, of assessments that are not deleted, with both."""
+        return cls.with_parents().where(cls.revoked_at.is_null(), Assessment.deleted_at.is_null())
+
+    @classmethod
+    def with_parents(cls) -> Query:
+        query = cls.select(cls, Assessment, Organization).join(Assessment).switch(cls)
+        return query.join(Organization)
+
+    @classmethod
+    def visible_to(cls, caller: ApiToken) -> Query:
+        return cls.alive().where(cls.organization == caller.organization_id)
+
+    @classmethod
+    def of_organization(cls, caller: ApiToken) -> Query:
+        """All keys of the organization, also revoked ones and those of deleted assessments."""
+        return cls.with_parents().where(cls.organization == caller.organization_id)
+
+    @staticmethod
+    def person(name: str | None, email: str | None) -> dict[str, Any]:
+        """The columns that identify the candidate."""
+        return {
+            "candidate_name": name,
+            "candidate_email": email,
+            "address": email and email.casefold(),
+            "search_text": case_folded(name, email),
+        }
+
+    def revoke(self) -> None:
+        CandidateKey.update(revoked_at=clock.now()).where(
+            CandidateKey.id == self.id, CandidateKey.revoked_at.is_null()
+        ).execute()
+
+    @property
+    def time_limit_minutes(self) -> int | None:
+        """The assessment's limit with the candidate's accommodation."""
+        limit = self.assessment.time_limit_minutes
+        return None if limit is None else limit + self.added_minutes
+
+    @property
+    def added_minutes(self) -> int:
+        limit = self.assessment.time_limit_minutes
+        return session_clock.extra_minutes(limit, self.extra_minutes, self.time_multiplier_thousandths)
+
+    @property
+    def ended_at(self) -> datetime | None:
+        """When a key without a session stops being of use."""
+        return retention.earliest([self.expires_at, self.revoked_at, self.assessment.deleted_at])
+
+    def request_erasure(self) -> datetime:
+        """Record the candidate's request for erasure; returns when it was first made."""
+        CandidateKey.update(erasure_requested_at=clock.now()).where(
+            CandidateKey.id == self.id, CandidateKey.erasure_requested_at.is_null()
+        ).execute()
+        return CandidateKey.get_by_id(self.id).erasure_requested_at
+
+    @classmethod
+    def of_person(cls, key: "CandidateKey", session: Any) -> Query:
+        return cls.select().where(cls.id == key.id)
+
+    @classmethod
+    def erase_of(cls, key: "CandidateKey", session: Any) -> int:
+        """Remove name and address and revoke the key, whose row the caller has locked."""
+        now = clock.now()
+        erased = cls.person(None, None) | {"external_id": None, "metadata": None}
+        erased |= {"extra_minutes": None, "time_multiplier_thousandths": None}
+        ended = {"revoked_at": key.revoked_at or now, "erased_at": now}
+        return cls.update(**erased, **ended).where(cls.id == key.id).execute()
+
+
+# Covers everything that a list asks of the keys it passes over, so that a page far behind reads no rows.
+CandidateKey.add_index(
+    CandidateKey.index(
+        CandidateKey.organization,
+        CandidateKey.created_at,
+        CandidateKey.id,
+        CandidateKey.assessment,
+        CandidateKey.revoked_at,
+        name="candidate_keys_in_order",
+    )
+)
+CandidateKey.add_index(
+    CandidateKey.index(CandidateKey.address, CandidateKey.assessment, name="candidate_keys_of_address")
+)
+# For the worker's search for reminders that are due.
+CandidateKey.add_index(
+    CandidateKey.index(
+        CandidateKey.expires_at, where=CandidateKey.reminded_at.is_null(), name="candidate_keys_to_remind"
+    )
+)
+
+_CANDIDATE_KEY = sql.CANDIDATE_KEY.format(
+    key=sql.columns(CandidateKey, "k"), assessment=sql.columns(Assessment, "a")
+)
+_WIDTH = len(CandidateKey._meta.sorted_fields)  # type: ignore[attr-defined]

@@ -1,0 +1,72 @@
+"""Scoring rubrics and their versions."""
+
+from typing import Any
+
+import peewee
+
+from errors import RubricInUse
+from models.base import Model, Query, TimestampField, clock, db
+from models.orgs import ApiToken, Organization
+
+
+class Rubric(Model):
+    """A scoring rubric in its current version; earlier versions stay, so that no change alters a given score."""
+
+    organization = peewee.ForeignKeyField(Organization)
+    name = peewee.TextField()
+    criteria = peewee.JSONField()
+    version = peewee.IntegerField(default=1)
+    updated_at = TimestampField(default=clock.now)
+    deleted_at = TimestampField(null=True)
+
+    class Meta:
+        table_name = "rubrics"
+
+    @classmethod
+    def visible_to(cls, caller: ApiToken) -> Query:
+        return cls.select().where(cls.organization == caller.organization_id, cls.deleted_at.is_null())
+
+    @classmethod
+    def draft(cls, organization: Organization, name: str, criteria: list[dict]) -> "Rubric":
+        """Create a rubric with its first version."""
+        with db.atomic():
+            rubric = cls.create(organization=organization, name=name, criteria=criteria)
+            rubric._save_version()
+        return rubric
+
+    def change(self, values: dict[str, Any]) -> "Rubric":
+        """Change name or criteria as the next version."""
+        with db.atomic():
+            rubric = self.lock()
+            rubric.update_columns(**values, version=rubric.version + 1, updated_at=clock.now())
+            rubric._save_version()
+        return rubric
+
+    def delete_softly(self) -> None:
+        """Delete the rubric. Raises RubricInUse with the assessments that refer to it."""
+        from models.assessments import Assessment
+
+        with db.atomic():
+            self.organization.lock()
+            users = Assessment.alive().where(Assessment.rubric == self).order_by(Assessment.id)
+            named = [{"id": str(user.id), "title": user.title} for user in users.limit(100)]
+            if named:
+                raise RubricInUse(assessments=named)
+            self.update_columns(deleted_at=clock.now())
+
+    def _save_version(self) -> None:
+        RubricVersion.create(rubric=self, number=self.version, name=self.name, criteria=self.criteria)
+
+
+class RubricVersion(Model):
+    """A rubric as it once was; never changed."""
+
+    rubric_id: Any
+    rubric = peewee.ForeignKeyField(Rubric, index=False)
+    number = peewee.IntegerField()
+    name = peewee.TextField()
+    criteria = peewee.JSONField()
+
+    class Meta:
+        table_name = "rubric_versions"
+        indexes = ((("rubric", "number"), True),)

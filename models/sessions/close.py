@@ -1,0 +1,99 @@
+"""Close sessions: by their candidate, a reviewer or the time limit (R17, R18, R29)."""
+
+from datetime import datetime
+from typing import Any
+
+from errors import NotFinished
+from models import sql
+from models.audit import SERVICE, AuditEntry
+from models.base import clock, db
+from models.feed import FeedEvent
+from models.sessions.metrics import derive
+from models.sessions.session import Session
+from rules import session_clock
+from rules.rows import row_id
+
+
+def complete(session: Session) -> datetime:
+    """Complete a session for its candidate, and derive its metrics; returns the response's `completedAt`.
+
+    Repeatable. After the limit's close the session still becomes `completed` for ten minutes; later, or after a
+    reviewer's close, only the response carries a time (R18).
+    """
+    with db.atomic():
+        locked = session.lock()
+        settle_locked(locked)
+        now = clock.now()
+        if locked.closed_at is None:
+            _close(locked, now, "candidate", completed_at=now)
+        elif locked.completed_at is None and _can_complete(locked, now):
+            locked.update_columns(completed_at=now)
+            _publish(locked, "completed")
+        return locked.completed_at or locked.closed_at
+
+
+def _can_complete(session: Session, now: datetime) -> bool:
+    return session.closed_by == "limit" and session_clock.window(now, session.closed_at) == "flush"
+
+
+def close(session: Session) -> None:
+    """Close an abandoned session for a reviewer; it reads `expired`. Repeatable."""
+    with db.atomic():
+        locked = session.lock()
+        settle_locked(locked)
+        if locked.closed_at is None:
+            _close(locked, clock.now(), "reviewer")
+
+
+def mark_hired(session: Session, hired: bool) -> None:
+    """Mark the candidate as hired, or undo it. Raises NotFinished for an open session (R17)."""
+    with db.atomic():
+        locked = session.lock()
+        settle_locked(locked)
+        if locked.closed_at is None:
+            raise NotFinished()
+        if hired and locked.hired_at is None:
+            FeedEvent.publish(locked.organization_id, "candidate.hired", locked.ids | {"status": "hired"})
+        locked.update_columns(hired_at=clock.now() if hired else None)
+
+
+def settle(session: Session) -> None:
+    """Close the session if its limit has passed; derive its metrics if they are due (R17, R18, R34)."""
+    with db.atomic():
+        settle_locked(session.lock())
+
+
+def settle_locked(session: Session) -> None:
+    """As `settle`, for a locked session."""
+    if session.closed_at is None and session.closed_as_of(clock.now()):
+        _close(session, session.closes_at, "limit")
+        AuditEntry.record(
+            session.organization_id, "closeAtLimit", SERVICE, subject_kind="session", subject_id=session.id
+        )
+    elif session.closed_at is not None and session.metrics_due:
+        derive(session)
+
+
+def settle_all(*, assessment_id: Any = None, organization_id: Any = None) -> int:
+    """Settle every session that needs it, each in its own transaction; returns how many.
+
+    assessment_id, organization_id -- only its sessions. Filtered here, since few sessions wait at any time.
+    """
+    waiting: list[Any] = [
+        row_id(session)
+        for session, assessment, organization in sql.rows(sql.UNSETTLED, now=clock.now())
+        if assessment_id in (None, row_id(assessment)) and organization_id in (None, row_id(organization))
+    ]
+    for session_id in sorted(waiting):
+        settle(Session(id=session_id))
+    return len(waiting)
+
+
+def _close(session: Session, closed_at: datetime, by: str, completed_at: datetime | None = None) -> None:
+    session.update_columns(closed_at=closed_at, closed_by=by, completed_at=completed_at)
+    derive(session)
+    _publish(session, "completed" if completed_at else "expired")
+
+
+def _publish(session: Session, status: str) -> None:
+    FeedEvent.publish(session.organization_id, f"session.{status}", session.ids | {"status": status})

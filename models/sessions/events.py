@@ -1,0 +1,136 @@
+"""Events as they arrived, and the public keys that sign them."""
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import peewee
+
+from models import batches, sql
+from models.base import ErasedWithSession, Model, TimestampField, db
+from models.sessions.session import Session
+from rules import candidate_keys, envelopes, event_chain, summaries
+
+# Larger events are verified by the worker, so that ingest responds in time.
+MAX_VERIFIED_BYTES = 256 * 1024
+
+
+class Arrival(NamedTuple):
+    """An event as it arrived: parsed, its time in nanoseconds, and its text."""
+
+    envelope: dict[str, Any]
+    time_ns: int
+    text: str
+
+    @property
+    def is_signed(self) -> bool:
+        return event_chain.is_signed(self.envelope)
+
+
+class SigningKey(Model, ErasedWithSession):
+    """A public key of a session. The client makes a new pair at each start, so all of them are kept."""
+
+    session = peewee.ForeignKeyField(Session, index=False)
+    public_key = peewee.TextField()
+
+    class Meta:
+        table_name = "signing_keys"
+        indexes = ((("session", "public_key"), True),)
+
+    @classmethod
+    def of(cls, session: Session) -> list[str]:
+        """The session's public keys, the latest first."""
+        rows: Any = cls.select(cls.public_key).where(cls.session == session).order_by(cls.id.desc()).tuples()
+        return [public_key for (public_key,) in rows]
+
+    @classmethod
+    def of_candidate_key(cls, text: str) -> list[str]:
+        """As `of`, for the session of a candidate key."""
+        key = candidate_keys.normalise(text)
+        return [public_key for (public_key,) in sql.rows(sql.PUBLIC_KEYS, key=key)]
+
+    @classmethod
+    def add(cls, session: Session, public_key: str | None) -> None:
+        if public_key:
+            cls.insert(session=session, public_key=public_key).on_conflict_ignore().execute()
+
+
+class Event(peewee.Model, ErasedWithSession):
+    """One event as it arrived, with columns for what lists and filters ask.
+
+    The envelope is text, since its signature covers the spelling of numbers and the order of members. `seq` is the
+    order of arrival, `size` the envelope's bytes; `subject` and `note` are its summary. The widest column comes last,
+    so that the others are read without it.
+    """
+
+    session_id: Any
+    seq = peewee.BigAutoField()
+    session = peewee.ForeignKeyField(Session, index=False)
+    event_id = peewee.TextField()
+    kind = peewee.TextField()
+    source = peewee.TextField(null=True)
+    actor = peewee.TextField(null=True)
+    attribution = peewee.TextField(null=True)
+    time_ns = peewee.BigIntegerField()
+    received_at = TimestampField()
+    late = peewee.BooleanField()
+    subject = peewee.TextField(null=True)
+    note = peewee.TextField(null=True)
+    size = peewee.IntegerField()
+    verdict = peewee.TextField(null=True)
+    envelope = peewee.TextField()
+
+    class Meta:
+        database = db
+        table_name = "events"
+        legacy_table_names = False
+        indexes = (
+            (("session", "event_id"), True),
+            (("session", "seq"), False),
+            (("session", "time_ns", "seq"), False),
+            (("session", "kind", "time_ns", "seq"), False),
+        )
+
+    @classmethod
+    def row(cls, arrival: Arrival, public_keys: list[str]) -> dict[str, Any]:
+        """The columns of an arrival, without session and arrival time.
+
+        `verdict` is None for a signed event too large to verify now.
+        """
+        size = len(arrival.text.encode())
+        verdict: str | None = event_chain.UNSIGNED
+        if arrival.is_signed:
+            verdict = event_chain.verify(arrival.text, public_keys) if size <= MAX_VERIFIED_BYTES else None
+        row = {"event_id": arrival.envelope["id"], "time_ns": arrival.time_ns, "envelope": arrival.text}
+        row |= {"size": size, "verdict": verdict}
+        return row | envelopes.columns(arrival.envelope) | summaries.summary_of(arrival.envelope)._asdict()
+
+    @classmethod
+    def verify_waiting(cls) -> int:
+        """Verify the signatures of large events; returns how many."""
+        waiting = cls.select(cls.seq, cls.session, cls.envelope).where(cls.verdict.is_null())
+        count = 0
+        for seq, session_id, envelope in batches.rows(waiting, cls.seq, cls.size):
+            verdict = event_chain.verify(envelope, SigningKey.of(session_id))
+            count += cls.update(verdict=verdict).where(cls.seq == seq).execute()
+        return count
+
+    @classmethod
+    def timeline(cls, session: Session) -> Iterator[tuple[int, dict[str, Any]]]:
+        """(nanoseconds, envelope) of the events that count."""
+        counting = cls.select(cls.seq, cls.time_ns, cls.envelope).where(cls.session == session, ~cls.late)
+        for _, time_ns, envelope in batches.rows(counting, cls.seq, cls.size):
+            yield time_ns, json.loads(envelope)
+
+    @classmethod
+    def counts(cls, session: Session) -> dict[str, int]:
+        """`event_count` and `late_event_count`; once the events are erased, the number that was derived."""
+        query = cls.select(cls.late, peewee.fn.COUNT(cls.seq)).where(cls.session == session)
+        rows: Any = query.group_by(cls.late).tuples()
+        found = Counter(dict(rows))
+        return {"event_count": found[False] or session.event_count or 0, "late_event_count": found[True]}
+
+
+# For verify_waiting.
+Event.add_index(Event.index(Event.seq, where=Event.verdict.is_null(), name="events_not_judged"))

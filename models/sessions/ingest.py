@@ -1,0 +1,87 @@
+"""Store events (R18, R29). Whether one counts is decided under a lock against the session's close."""
+
+from datetime import datetime
+from typing import Any
+
+from errors import SessionClosed, Unauthenticated
+from models import sql
+from models.assessments import Assessment
+from models.base import clock, db, for_update, is_postgres
+from models.keys import CandidateKey
+from models.sessions.events import Arrival, Event, SigningKey
+from models.sessions.session import Session
+from rules import candidate_keys, session_clock
+from rules.rows import row_id
+
+
+def store_if_open(key_text: str, arrival: Arrival, session_id: Any = None) -> Any:
+    """Store an event of the open session of a candidate key; returns the key's id.
+
+    None if nothing was stored: the key is unknown or not redeemed, the session has closed or is not `session_id`, or
+    the event's id exists. `append` finds out which. Concurrent events of one session share its lock.
+    """
+    key = candidate_keys.normalise(key_text)
+    public_keys = SigningKey.of_candidate_key(key_text) if key and arrival.is_signed else []
+    row = Event.row(arrival, public_keys) | {"received_at": clock.now(), "late": False}
+    search = {"key": key, "session_id": session_id, "now": clock.now()}
+    store = _store_on_postgres if is_postgres() else _store_on_sqlite
+    return store(search, row) if key else None
+
+
+def _store_on_postgres(search: dict[str, Any], row: dict[str, Any]) -> Any:
+    return next((key for _, key, is_stored in sql.rows(sql.STORE_EVENT, **search, **row) if is_stored), None)
+
+
+def _store_on_sqlite(search: dict[str, Any], row: dict[str, Any]) -> Any:
+    with db.atomic():
+        for session, key in sql.rows(sql.OPEN_SESSION, **search):
+            insert = sql.INSERT_EVENT.format(session=":session", source="WHERE true")
+            if sql.execute(insert, session=session, **row).rowcount == 1:
+                return row_id(key)
+    return None
+
+
+def append(session: Session, *arrivals: Arrival) -> list[str]:
+    """Store events, all or none: each is `created`, `late` (stored, counts in nothing) or `skipped` (its id exists).
+
+    Raises SessionClosed more than 24 hours after the close or once the candidate is erased, and Unauthenticated if
+    the session's key was revoked.
+    """
+    # Before the lock, since verifying signatures takes time.
+    public_keys = SigningKey.of(session) if any(arrival.is_signed for arrival in arrivals) else []
+    rows = [Event.row(arrival, public_keys) for arrival in arrivals]
+    with db.atomic():
+        locked = _lock_with_key(session)
+        now = clock.now()
+        return _store(locked, rows, now, session_clock.window(now, locked.closed_as_of(now)))
+
+
+def _lock_with_key(session: Session) -> Session:
+    query = Session.select(Session).join(CandidateKey).switch(Session).join(Assessment)
+    query = query.where(
+        Session.id == session.id, CandidateKey.revoked_at.is_null(), Assessment.deleted_at.is_null()
+    )
+    locked = for_update(query, of=Session).get_or_none()
+    if locked is None:
+        raise Unauthenticated()
+    return locked
+
+
+def _store(session: Session, rows: list[dict[str, Any]], now: datetime, window: str) -> list[str]:
+    # An erasure closes the session first, so an open one needs no check.
+    if window == "over" or (window != "open" and session.is_erased):
+        raise SessionClosed()
+    common = {"session": session, "received_at": now, "late": window == "late"}
+    insert = Event.insert_many([row | common for row in rows]).on_conflict_ignore().returning(Event.event_id)
+    new = {row.event_id for row in insert.execute()}
+    if new and window == "flush":
+        session.update_columns(metrics_due=True)
+    outcome = "late" if window == "late" else "created"
+    return [outcome if _take(row["event_id"], new) else "skipped" for row in rows]
+
+
+def _take(event_id: str, new: set[str]) -> bool:
+    """Whether this is the first of its id: of two in one batch the second is skipped."""
+    is_first = event_id in new
+    new.discard(event_id)
+    return is_first

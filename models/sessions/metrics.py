@@ -1,0 +1,103 @@
+"""A closed session's metrics: derived from its events, here and nowhere else (R18, R19, docs/metrics.md)."""
+
+from dataclasses import asdict
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from models.base import db
+from models.rollups import CohortRollup
+from models.sessions.events import Event
+from models.sessions.session import COHORT_COLUMNS, METRIC_COLUMNS, Session
+from rules import metrics
+
+PRICES = Path(__file__).parents[2] / "data" / "pricing.yaml"
+
+
+@cache
+def prices() -> Any:
+    """The models' dated prices (data/pricing.yaml)."""
+    return yaml.safe_load(PRICES.read_text())
+
+
+def derive(session: Session) -> None:
+    """Derive the metrics of a locked session, and update its cohort in the same transaction."""
+    # A session joins its cohort with its first derivation, at the close.
+    before = None if session.derivation_version is None else _cohort_columns(session)
+    session.update_columns(metrics_due=False, **_derived_columns(session))
+    CohortRollup.replace_session(session.assessment_id, before, _cohort_columns(session))
+
+
+def _cohort_columns(session: Session) -> dict[str, Any]:
+    return {name: getattr(session, name) for name in COHORT_COLUMNS}
+
+
+def _derived_columns(session: Session) -> dict[str, Any]:
+    tests = _test_result(session)
+    found = metrics.derive(Event.timeline(session), tests, prices())
+    if found.event_count == 0 and session.event_count:
+        # The events were erased: the session keeps its numbers.
+        return {} if tests is None else {"tests_passed": found.tests_passed}
+    values = asdict(found)
+    columns = {name: values.pop(name) for name in (*METRIC_COLUMNS, "event_count")}
+    return columns | {"derivation_version": values.pop("version"), "further_metrics": values}
+
+
+def shown_metrics(session: Session) -> dict[str, Any] | None:
+    """The metrics by their names in docs/metrics.md; None while the session is open."""
+    if session.derivation_version is None:
+        return None
+    row = {name: getattr(session, name) for name in METRIC_COLUMNS}
+    return metrics.shown(row | session.further_metrics) | {"derivationVersion": session.derivation_version}
+
+
+def rederive(session: Session) -> dict[str, tuple[Any, Any]]:
+    """Derive a closed session's metrics again; returns what changed, as (before, after) by name."""
+    from models.sessions.close import settle_locked
+
+    with db.atomic():
+        locked = session.lock()
+        settle_locked(locked)
+        before = shown_metrics(locked) or {}
+        derive(locked)
+        after = shown_metrics(locked) or {}
+    changed = {name for name in before | after if before.get(name) != after.get(name)}
+    return {name: (before.get(name), after.get(name)) for name in sorted(changed)}
+
+
+# Test results that a reviewer or an integration submits; they take precedence over the events.
+
+
+def submit_test_result(
+    session: Session, passed: int, failed: int, skipped: int | None, note: str | None
+) -> None:
+    """Store the result of tests run elsewhere. Raises Erased."""
+    from models.sessions.close import settle_locked
+
+    with db.atomic():
+        session.require_person()
+        locked = session.lock()
+        locked.update_columns(
+            tests_passed_count=passed,
+            tests_failed_count=failed,
+            tests_skipped_count=skipped,
+            tests_note=note,
+            metrics_due=True,
+        )
+        settle_locked(locked)
+
+
+def submitted_tests(session: Session) -> dict[str, Any] | None:
+    """The submitted result; None without one."""
+    if session.tests_passed_count is None:
+        return None
+    counts = {name: getattr(session, f"tests_{name}_count") for name in ("passed", "failed", "skipped")}
+    return counts | {"note": session.tests_note}
+
+
+def _test_result(session: Session) -> tuple[int, int] | None:
+    if session.tests_passed_count is None or session.tests_failed_count is None:
+        return None
+    return session.tests_passed_count, session.tests_failed_count

@@ -1,0 +1,105 @@
+"""Redeem a key: start its session, or find it again (R4, R28 to R31)."""
+
+from datetime import datetime, timedelta
+
+from errors import AlreadyRedeemed, ConsentRequired, KeyExpired, KeyNotFound, SessionClosed, TimeIsOver
+from models.base import clock, db
+from models.feed import FeedEvent
+from models.keys import CandidateKey
+from models.sessions.close import settle_locked
+from models.sessions.events import Event, SigningKey
+from models.sessions.session import Consent, Session, lock_key
+from rules import session_clock
+
+
+def find_key(text: str) -> CandidateKey:
+    """The key in a body or a query. Raises KeyNotFound and KeyExpired (R30)."""
+    key = CandidateKey.find(text)
+    if key is None:
+        raise KeyNotFound()
+    if not key.is_usable:
+        raise KeyExpired()
+    return key
+
+
+def redeem(key_text: str, public_key: str | None = None) -> Session:
+    """Start the session of a key, or return it to a candidate whose client lost the response (R31).
+
+    Raises KeyNotFound, KeyExpired, ConsentRequired and AlreadyRedeemed.
+    """
+    with db.atomic():
+        lock_key(find_key(key_text))
+        # Read again: before the lock its expiry or time limit may have changed.
+        key = find_key(key_text)
+        session = Session.get_or_none(Session.key == key)
+        if session is None:
+            session = _start(key)
+        else:
+            _redeem_again(session)
+        SigningKey.add(session, public_key)
+    session.key, session.assessment = key, key.assessment
+    return session
+
+
+def _start(key: CandidateKey) -> Session:
+    if not Consent.select().where(Consent.key == key).exists():
+        raise ConsentRequired()
+    # Locked, so that the candidate is not shown something else than the session records.
+    key.assessment = key.assessment.lock("FOR SHARE")
+    now = clock.now()
+    session = Session.create(
+        organization=key.organization_id,
+        assessment=key.assessment_id,
+        key=key,
+        created_at=now,
+        closes_at=_time_limit(key, now),
+    )
+    FeedEvent.publish(session.organization_id, "session.started", session.ids | {"status": "active"})
+    return session
+
+
+def _redeem_again(session: Session) -> None:
+    if session.closed_as_of(clock.now()):
+        raise AlreadyRedeemed("This session has ended.")
+    if not Event.select().where(Event.session == session).exists():
+        return
+    if not session.redeem_allowed:
+        raise AlreadyRedeemed()
+    session.update_columns(redeem_allowed=False)
+
+
+def allow_redeem(session: Session) -> None:
+    """Allow one more redeem after work has started, as for a broken laptop (R31). Raises SessionClosed."""
+    with db.atomic():
+        locked = session.lock()
+        if locked.closed_as_of(clock.now()):
+            raise SessionClosed()
+        locked.update_columns(redeem_allowed=True)
+
+
+def _time_limit(key: CandidateKey, redeemed_at: datetime) -> datetime | None:
+    limit, extra = key.assessment.time_limit_minutes, timedelta(minutes=key.added_minutes)
+    return session_clock.closes_at(redeemed_at, limit, extra)
+
+
+def move_limit(session: Session, key: CandidateKey) -> None:
+    """Move the session's limit after its key's accommodation changed, within a transaction.
+
+    Raises SessionClosed, and TimeIsOver if the new limit has passed.
+    """
+    locked = session.lock()
+    settle_locked(locked)
+    if locked.closed_at is not None:
+        raise SessionClosed()
+    closes_at = _time_limit(key, locked.created_at)
+    # An imported session has no limit, whatever its assessment has.
+    if locked.closes_at is None or closes_at is None:
+        return
+    if closes_at <= clock.now():
+        raise TimeIsOver()
+    locked.update_columns(closes_at=closes_at)
+
+
+def lift_time_limit(session: Session) -> None:
+    """Let an imported session take the time that it took."""
+    session.update_columns(closes_at=None)

@@ -1,0 +1,174 @@
+"""A candidate's session, and the consent it needs."""
+
+from datetime import datetime
+from typing import Any
+
+import peewee
+
+from errors import Erased, KeyNotFound, NotRedeemed
+from models.assessments import Assessment
+from models.base import BytesField, Model, Query, TimestampField, db, for_update
+from models.keys import CandidateKey
+from models.orgs import Organization
+from rules import retention, session_clock
+
+METRIC_COLUMNS = (
+    "duration_ms",
+    "prompt_count",
+    "command_fail_rate",
+    "verify_intensity",
+    "manual_edit_ratio",
+    "first_change_latency_ms",
+    "tests_passed",
+)
+COHORT_COLUMNS = (*METRIC_COLUMNS, "derivation_version")
+
+
+class Consent(Model):
+    """A candidate's consent; version and hash are None if the client showed a text of its own (R28)."""
+
+    key = peewee.ForeignKeyField(CandidateKey)
+    disclosure_version = peewee.TextField(null=True)
+    disclosure_hash = peewee.TextField(null=True)
+
+    class Meta:
+        table_name = "consents"
+
+    @classmethod
+    def exists_for(cls, key: CandidateKey, disclosure_hash: str | None) -> bool:
+        """Whether the candidate consented to exactly this text."""
+        same = cls.disclosure_hash == disclosure_hash if disclosure_hash else cls.disclosure_hash.is_null()
+        return cls.select().where(cls.key == key, same).exists()
+
+    @classmethod
+    def of_person(cls, key: CandidateKey, session: Any) -> Query:
+        return cls.select().where(cls.key == key)
+
+    @classmethod
+    def give(cls, key: CandidateKey, version: str | None, disclosure_hash: str | None) -> None:
+        """Record the consent; repeatable."""
+        with db.atomic():
+            lock_key(key)
+            if not cls.exists_for(key, disclosure_hash):
+                cls.create(key=key, disclosure_version=version, disclosure_hash=disclosure_hash)
+
+
+def lock_key(key: CandidateKey) -> None:
+    """Lock the key's row. Raises KeyNotFound if it was revoked meanwhile."""
+    query = CandidateKey.select(CandidateKey.id).where(
+        CandidateKey.id == key.id, CandidateKey.revoked_at.is_null()
+    )
+    if for_update(query).get_or_none() is None:
+        raise KeyNotFound()
+
+
+class Session(Model):
+    """One candidate's work on an assessment, from redeem to close, with the metrics derived from its events.
+
+    `created_at` is the redeem. `closes_at` is the time limit's close (None without a limit), `closed_at` the close
+    once a process has settled it. Durations are milliseconds, ratios billionths (docs/metrics.md).
+    """
+
+    organization_id: Any
+    assessment_id: Any
+    organization = peewee.ForeignKeyField(Organization, index=False)
+    assessment = peewee.ForeignKeyField(Assessment)
+    key_id: Any
+    key = peewee.ForeignKeyField(CandidateKey, unique=True)
+    closes_at = TimestampField(null=True)
+    closed_at = TimestampField(null=True)
+    closed_by = peewee.TextField(null=True)
+    completed_at = TimestampField(null=True)
+    hired_at = TimestampField(null=True)
+    redeem_allowed = peewee.BooleanField(default=False)
+    tests_passed_count = peewee.IntegerField(null=True)
+    tests_failed_count = peewee.IntegerField(null=True)
+    tests_skipped_count = peewee.IntegerField(null=True)
+    tests_note = peewee.TextField(null=True)
+    metrics_due = peewee.BooleanField(default=False)
+    derivation_version = peewee.IntegerField(null=True)
+    event_count = peewee.IntegerField(null=True)
+    duration_ms = peewee.BigIntegerField(null=True)
+    prompt_count = peewee.BigIntegerField(null=True)
+    command_fail_rate = peewee.BigIntegerField(null=True)
+    verify_intensity = peewee.BigIntegerField(null=True)
+    manual_edit_ratio = peewee.BigIntegerField(null=True)
+    first_change_latency_ms = peewee.BigIntegerField(null=True)
+    tests_passed = peewee.BooleanField(null=True)
+    further_metrics = peewee.JSONField(null=True)
+    sealed_count = peewee.IntegerField(default=0)
+    seal_head = BytesField(null=True)
+
+    class Meta:
+        table_name = "sessions"
+        indexes = ((("organization", "created_at", "id"), False),)
+
+    @classmethod
+    def visible_to(cls, caller: Any) -> Query:
+        """The organization's sessions of present assessments; for a candidate their own (R3)."""
+        query = cls.select(cls, CandidateKey, Assessment, Organization).join(CandidateKey)
+        query = query.switch(cls).join(Assessment).switch(cls).join(Organization)
+        query = query.where(Assessment.deleted_at.is_null())
+        if isinstance(caller, CandidateKey):
+            return query.where(cls.key == caller.id)
+        return query.where(cls.organization == caller.organization_id)
+
+    @classmethod
+    def of_key(cls, key: CandidateKey) -> "Session":
+        """The session of a redeemed key. Raises NotRedeemed (R29)."""
+        session = cls.get_or_none(cls.key == key)
+        if session is None:
+            raise NotRedeemed()
+        return session
+
+    @property
+    def redeemed_at(self) -> datetime:
+        return self.created_at
+
+    @property
+    def ids(self) -> dict[str, Any]:
+        """The session's ids, as feed events name them."""
+        return {"sessionId": self.id, "candidateId": self.key_id, "assessmentId": self.assessment_id}
+
+    def closed_as_of(self, now: datetime) -> datetime | None:
+        """When the session closed, whether or not a process has settled it; None if it is open."""
+        return session_clock.close_as_of(now, self.closed_at, self.closes_at)
+
+    @property
+    def ended_at(self) -> datetime | None:
+        """When it closes; without a limit when its key or assessment was removed."""
+        return self.closed_at or self.closes_at or self.key.revoked_at or self.assessment.deleted_at
+
+    def require_person(self) -> None:
+        """Lock the session. Raises Erased if the candidate's data was erased."""
+        self.lock()
+        if self.is_erased:
+            raise Erased()
+
+    @property
+    def is_erased(self) -> bool:
+        erased = CandidateKey.erased_at.is_null(False)
+        return CandidateKey.select().where(CandidateKey.id == self.key_id, erased).exists()
+
+    def seal(self, events: int) -> dict[str, Any]:
+        """The seal's head and count, and whether it covers all `events`."""
+        head = self.seal_head.hex() if self.seal_head is not None else None
+        return {"head": head, "count": self.sealed_count, "is_whole": self.sealed_count == events}
+
+    @classmethod
+    def of_person(cls, key: CandidateKey, session: "Session | None") -> Query:
+        return cls.select().where(cls.key == key)
+
+    @classmethod
+    def erase_of(cls, key: CandidateKey, session: "Session | None") -> int:
+        """Remove the reviewer's note and the names in the metrics; the numbers stay."""
+        if session is None:
+            return 0
+        further = session.further_metrics and retention.without_names(session.further_metrics)
+        session.update_columns(tests_note=None, further_metrics=further)
+        return 1
+
+
+# For the worker's search for sessions to settle.
+Session.add_index(Session.index(Session.closes_at, where=Session.closed_at.is_null(), name="sessions_open"))
+Session.add_index(Session.index(Session.id, where=Session.metrics_due, name="sessions_metrics_due"))

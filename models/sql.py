@@ -1,0 +1,243 @@
+"""The statements of the hot operations as SQL text, with one helper that runs them on both databases.
+
+Everything else is plain Peewee. What each statement buys is in tools/benchmarks/README.md. In the texts `k` is
+candidate_keys, `s` sessions, `a` assessments, `d` deliveries (the latest invitation).
+"""
+
+import re
+from collections.abc import Sequence
+from datetime import datetime
+from functools import lru_cache
+from typing import Any
+from uuid import UUID
+
+import orjson
+import peewee
+
+from models.database import db, is_postgres
+from rules.instants import text_of
+
+_PARAMETER = re.compile(r"(?<!:):([a-z_]+\d*)")
+
+
+def rows(text: str, **values: Any) -> list[tuple]:
+    """Run a statement with `:name` parameters and return all its rows."""
+    return execute(text, **values).fetchall()
+
+
+def execute(text: str, **values: Any) -> Any:
+    """Run a statement with `:name` parameters and return the cursor."""
+    bound = {name: _bound(value) for name, value in values.items()}
+    return db.execute_sql(_for_psycopg(text) if is_postgres() else text, bound)
+
+
+@lru_cache
+def _for_psycopg(text: str) -> str:
+    return _PARAMETER.sub(r"%(\1)s", text)
+
+
+def _bound(value: Any) -> Any:
+    if isinstance(value, UUID):
+        return value.hex
+    if isinstance(value, datetime):
+        return value if is_postgres() else text_of(value)
+    return orjson.dumps(value).decode() if isinstance(value, dict | list) else value
+
+
+def node(text: str, **values: Any) -> peewee.SQL:
+    """A piece of SQL text with `:name` parameters for a Peewee query whose tables have the aliases above."""
+    names = _PARAMETER.findall(text)
+    return peewee.SQL(_PARAMETER.sub(db.param, text), [_bound(values[name]) for name in names])
+
+
+def in_list(name: str, items: Sequence[Any]) -> tuple[str, dict[str, Any]]:
+    """The parameters of an `IN (...)`, as text and as values."""
+    values = {f"{name}_{number}": item for number, item in enumerate(items)}
+    return ", ".join(f":{each}" for each in values), values
+
+
+def columns(model: Any, alias: str) -> str:
+    """All columns of a table, for a SELECT whose rows `build` turns into instances."""
+    return ", ".join(f"{alias}.{field.column_name}" for field in model._meta.sorted_fields)
+
+
+def build(model: Any, values: Sequence[Any]) -> Any:
+    """An instance from the values of its `columns`."""
+    fields = model._meta.sorted_fields
+    return model(**{f.name: f.python_value(value) for f, value in zip(fields, values, strict=True)})
+
+
+# Authentication. The placeholders in braces are the tables' `columns`.
+
+API_TOKEN = """
+    SELECT {token}, {organization}
+    FROM reviewers t JOIN organizations o ON o.id = t.organization_id
+    WHERE t.fingerprint = :fingerprint AND t.revoked_at IS NULL AND (t.expires_at IS NULL OR t.expires_at > :now)
+"""
+
+# A subselect instead of a third join: PostgreSQL plans joins for longer than it runs them.
+CANDIDATE_KEY = """
+    SELECT {key}, {assessment}, (SELECT s.id FROM sessions s WHERE s.key_id = k.id)
+    FROM candidate_keys k JOIN assessments a ON a.id = k.assessment_id
+    WHERE k.key = :key AND k.revoked_at IS NULL AND a.deleted_at IS NULL
+"""
+
+# Status (R17): the only definition. A key without a session has no row `s`.
+
+STATUS = """CASE
+        WHEN s.hired_at IS NOT NULL THEN 'hired'
+        WHEN s.completed_at IS NOT NULL THEN 'completed'
+        WHEN s.closed_at IS NOT NULL OR s.closes_at <= :now THEN 'expired'
+        WHEN s.id IS NOT NULL THEN 'active'
+        WHEN k.expires_at <= :now THEN 'expired'
+        ELSE 'pending'
+    END"""
+
+STATUS_OF_KEY = f"""
+    SELECT {STATUS} FROM candidate_keys k LEFT JOIN sessions s ON s.key_id = k.id WHERE k.id = :key_id
+"""
+
+# Candidate lists. `_LISTED_KEYS` reads nothing but the index candidate_keys_in_order as long as no filter is given.
+
+_LISTED_KEYS = """
+    FROM candidate_keys k {session}
+    WHERE k.organization_id = :organization_id AND k.revoked_at IS NULL
+      AND k.assessment_id NOT IN
+        (SELECT id FROM assessments WHERE organization_id = :organization_id AND deleted_at IS NOT NULL)
+"""
+_KEY_FILTERS = {
+    "assessment_id": "AND k.assessment_id = :assessment_id",
+    "key_id": "AND k.id = :key_id",
+    "pattern": "AND k.search_text LIKE :pattern ESCAPE '!'",
+    "status": f"AND {STATUS} = :status",
+    "last_id": "AND (k.created_at, k.id) > (:last_created_at, :last_id)",
+}
+_CANDIDATES = f"""
+    SELECT k.id, k.key, k.assessment_id, k.organization_id, {STATUS}, k.candidate_email, k.candidate_name,
+           k.external_id, k.metadata, s.id, k.expires_at, s.created_at, s.completed_at, k.created_at,
+           k.erasure_requested_at, d.state, d.attempts, d.last_error, d.sent_at, a.title
+    FROM candidate_keys k JOIN assessments a ON a.id = k.assessment_id
+    LEFT JOIN sessions s ON s.key_id = k.id LEFT JOIN deliveries d ON d.id = k.invitation_id
+"""
+
+
+@lru_cache
+def candidates(filters: frozenset[str], is_page: bool) -> str:
+    """Candidates in list order, as rows for schemas.keys; a page takes `limit` and `offset`."""
+    page = "ORDER BY k.created_at, k.id LIMIT :limit OFFSET :offset" if is_page else ""
+    matching = f"SELECT k.id {_matching(filters)} {page}"
+    return f"{_CANDIDATES} WHERE k.id IN ({matching}) ORDER BY k.created_at, k.id"
+
+
+@lru_cache
+def count_candidates(filters: frozenset[str]) -> str:
+    return f"SELECT count(*) {_matching(filters)}"
+
+
+def _matching(filters: frozenset[str]) -> str:
+    session = "LEFT JOIN sessions s ON s.key_id = k.id" if "status" in filters else ""
+    conditions = [text for name, text in _KEY_FILTERS.items() if name in filters]
+    return "\n".join([_LISTED_KEYS.format(session=session), *conditions])
+
+
+# Pending and active keys of some addresses, locked so that no erasure comes between reading and returning a name.
+
+OPEN_KEYS = f"""
+    SELECT k.address, k.id FROM candidate_keys k LEFT JOIN sessions s ON s.key_id = k.id
+    WHERE k.assessment_id = :assessment_id AND k.address IN ({{addresses}}) AND k.revoked_at IS NULL
+      AND {STATUS} IN ('pending', 'active')
+    ORDER BY k.id {{lock}}
+"""
+
+# New candidate keys, on PostgreSQL: one statement for the keys, their invitations, the feed event and the audit entry.
+# The assessment is locked against deletion until they exist.
+
+GENERATE_KEYS = """
+    WITH assessment AS (
+        SELECT id, organization_id, :now + expires_in_days * interval '1 day' AS expires_at FROM assessments
+        WHERE id = :assessment_id AND organization_id = :organization_id AND deleted_at IS NULL FOR SHARE
+    ), new_keys AS (
+        INSERT INTO candidate_keys (id, created_at, organization_id, assessment_id, key, candidate_email,
+                                    candidate_name, address, search_text, invitation_id, expires_at, bounced)
+        SELECT g.id, :now, a.organization_id, a.id, g.key, g.candidate_email, g.candidate_name, g.address,
+               g.search_text, g.invitation_id, a.expires_at, false
+        FROM assessment a, json_populate_recordset(NULL::candidate_keys, :keys) g
+    ), invitations AS (
+        INSERT INTO deliveries (id, created_at, organization_id, kind, subject_id, data, state, attempts, due_at)
+        SELECT g.invitation_id, :now, a.organization_id, 'invitation', g.id, :mail, 'queued', 0, :now
+        FROM assessment a, json_populate_recordset(NULL::candidate_keys, :keys) g
+        WHERE g.invitation_id IS NOT NULL
+    ), published AS (
+        INSERT INTO occurrences (id, created_at, organization_id, type, data)
+        SELECT :event_id, :now, organization_id, 'key.created', :payloads FROM assessment
+    ), recorded AS (
+        INSERT INTO audit_entries
+        SELECT entry.* FROM assessment, json_populate_record(NULL::audit_entries, :audit_entry) entry
+        WHERE entry.id IS NOT NULL
+    )
+    SELECT expires_at FROM assessment
+"""
+
+# One event of an open session, looked up by its key (R4, R29). On PostgreSQL look-up, lock and insert are one
+# statement; SQLite runs OPEN_SESSION and INSERT_EVENT in one transaction.
+
+OPEN_SESSION = """
+    SELECT s.id, k.id AS key_id FROM candidate_keys k JOIN sessions s ON s.key_id = k.id
+    WHERE k.key = :key AND k.revoked_at IS NULL AND (:session_id IS NULL OR s.id = :session_id)
+      AND s.closed_at IS NULL AND (s.closes_at IS NULL OR s.closes_at > :now)
+      AND (SELECT a.deleted_at FROM assessments a WHERE a.id = s.assessment_id) IS NULL
+"""
+_EVENT = [
+    *("event_id", "kind", "source", "actor", "attribution", "time_ns", "received_at", "late"),
+    *("subject", "note", "size", "verdict", "envelope"),
+]
+INSERT_EVENT = f"""
+    INSERT INTO events (session_id, {", ".join(_EVENT)})
+    SELECT {{session}}, {", ".join(f":{name}" for name in _EVENT)} {{source}}
+    ON CONFLICT DO NOTHING
+"""
+STORE_EVENT = f"""
+    WITH session AS ({OPEN_SESSION} FOR SHARE OF s), stored AS (
+        {INSERT_EVENT.format(session="session.id", source="FROM session")} RETURNING seq
+    )
+    SELECT id, key_id, EXISTS (SELECT FROM stored) FROM session
+"""
+PUBLIC_KEYS = """
+    SELECT p.public_key FROM candidate_keys k JOIN sessions s ON s.key_id = k.id
+    JOIN signing_keys p ON p.session_id = s.id WHERE k.key = :key ORDER BY p.id DESC
+"""
+
+# Cohort statistics: sessions to close or to derive first, then ranks. See models/rollups.py for the tree of counters.
+
+UNSETTLED = """
+    SELECT id, assessment_id, organization_id FROM sessions WHERE closed_at IS NULL AND closes_at <= :now
+    UNION ALL
+    SELECT id, assessment_id, organization_id FROM sessions WHERE metrics_due AND closed_at IS NOT NULL
+"""
+
+# The cohort's ranks; models/cohorts.py fills in the braces. The subselect runs once per metric and
+# level, as an index range; written as a join the planner may read all counters of the cohort.
+
+RANKS = """
+    WITH metrics (metric) AS (VALUES {metrics}),
+    levels (level, shift, parent_shift) AS (VALUES {levels}),
+    ranked AS (
+        SELECT s.id AS session_id, s.assessment_id, s.closed_at, m.metric, CASE m.metric {merits} END AS merit
+        FROM sessions s CROSS JOIN metrics m WHERE s.id IN ({session_ids})
+    ), parts AS (
+        SELECT ranked.*, (
+            SELECT SUM(c.n) FROM cohort_counts c
+            WHERE c.assessment_id = ranked.assessment_id AND c.metric = ranked.metric AND c.level = levels.level
+              AND c.bucket < ranked.merit >> levels.shift
+              AND c.bucket >= COALESCE(
+                  (ranked.merit >> levels.parent_shift) << (levels.parent_shift - levels.shift),
+                  -9223372036854775807)
+        ) AS beaten
+        FROM ranked CROSS JOIN levels
+    ), ranks AS (
+        SELECT session_id, assessment_id, closed_at, metric, merit, SUM(beaten) AS beaten
+        FROM parts GROUP BY session_id, assessment_id, closed_at, metric, merit
+    )
+    SELECT ranks.*, r.totals FROM ranks LEFT JOIN cohort_rollups r ON r.assessment_id = ranks.assessment_id
+    ORDER BY metric
+"""

@@ -1,0 +1,60 @@
+"""Transactions, locks and snapshots on both databases."""
+
+import sqlite3
+import threading
+from contextlib import closing
+
+import pytest
+
+from models import FeedEvent, db
+from models.base import is_postgres
+from models.database import LOCK_TIMEOUT_SECONDS, snapshot
+
+
+class RolledBackError(Exception):
+    pass
+
+
+def test_a_transaction_connects_if_nobody_has(app_on_database):
+    assert db.is_closed()
+    with db.atomic():
+        assert FeedEvent.select().count() == 0
+    with pytest.raises(RolledBackError), db.atomic():
+        raise RolledBackError
+    assert not db.in_transaction()
+    db.close()
+
+
+def test_a_snapshot_sees_one_state_and_blocks_no_writer(app_on_database):
+    with db.connection_context(), snapshot():
+        if is_postgres():
+            assert db.execute_sql("SHOW transaction_isolation").fetchone() == ("repeatable read",)
+            return
+        FeedEvent.select().count()
+        with closing(sqlite3.connect(db.obj.database, timeout=0)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            other.rollback()
+
+
+def test_the_threads_of_a_process_write_one_at_a_time_on_sqlite(app_on_database):
+    if is_postgres():
+        pytest.skip("PostgreSQL locks rows.")
+    order = []
+
+    def write():
+        with db.connection_context():
+            # Without the process' own lock SQLite would fail at once.
+            db.pragma("busy_timeout", 0)
+            try:
+                with db.atomic():
+                    order.append("second")
+            finally:
+                db.pragma("busy_timeout", LOCK_TIMEOUT_SECONDS * 1000)
+
+    writer = threading.Thread(target=write)
+    with db.connection_context(), db.atomic():
+        writer.start()
+        writer.join(0.2)
+        order.append("first")
+    writer.join()
+    assert order == ["first", "second"]

@@ -1,0 +1,21 @@
+"""Keys and candidates are written from rows by hand; the documented shapes must have the same members."""
+
+import pytest
+from factories import make_key, make_session
+
+from models import CandidateList
+from schemas.candidates import Candidate
+from schemas.keys import Invite, Key, candidate_of, key_of
+
+
+def members(schema):
+    return [field.data_key for field in schema().fields.values()]
+
+
+@pytest.mark.parametrize("email", ["alice@example.com", None])
+def test_rows_have_the_documented_members(assessment, email):
+    make_session(make_key(assessment, email))
+    (row,) = CandidateList(assessment.organization_id).all()
+    assert list(key_of(row)) == members(Key)
+    assert list(candidate_of(row)) == members(Candidate)
+    assert list(key_of(row)["invite"] or members(Invite)) == members(Invite)
