@@ -15,7 +15,7 @@ import models
 from access import rate_limits
 from blueprints import IdConverter, release_connection
 from blueprints.operations import operations_of
-from storage import storage_from
+from storage import build_storage
 from web import log_format
 from web.access_log import RequestLog
 from web.json import LONGEST_BODY_BYTES, JSONProvider, without_leading_slashes
@@ -85,7 +85,7 @@ def create_app(settings: config.Config | None = None) -> Flask:
     app.config["MAX_CONTENT_LENGTH"] = LONGEST_BODY_BYTES
     app.json = JSONProvider(app)
     models.bind(settings.database_url, settings.database_pool)
-    app.extensions["storage"] = storage_from(app.config, settings.base_url, models.upload_secret)
+    app.extensions["storage"] = build_storage(app.config, settings.base_url, models.upload_secret)
     _route(app)
     rate_limits.register(app)
     _register_blueprints(app)

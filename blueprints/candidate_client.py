@@ -156,10 +156,10 @@ def receive_bundle(object_key):
     """
     folder = store()
     signed = (object_key, request.args.get("expires", ""), request.args.get("signature", ""))
-    if not isinstance(folder, storage.FolderStorage) or not folder.check_signature(*signed, clock.now()):
+    if not isinstance(folder, storage.FolderStorage) or not folder.is_signed(*signed, clock.now()):
         raise UploadRefused()
     release_connection()
-    request.max_content_length = storage.LARGEST_BUNDLE
+    request.max_content_length = storage.MAX_BUNDLE_BYTES
     folder.receive(object_key, request.stream, request.content_length)
     upload = BundleUpload.get_or_none(BundleUpload.object_key == object_key)
     if upload is not None:

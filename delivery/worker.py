@@ -273,7 +273,7 @@ class Worker:
         Seal.seal_skipped()
         BundleUpload.delete_unused()
         if self.storage is not None:
-            self.storage.remove_leftovers(clock.now() - LEFTOVERS_AFTER)
+            self.storage.delete_partial_uploads(clock.now() - LEFTOVERS_AFTER)
 
     def _erase_overdue(self, organization: Organization) -> None:
         for key in list(privacy.overdue(organization)):

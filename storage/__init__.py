@@ -1,9 +1,7 @@
-"""Where bundles of code lie: a folder by default, an S3-compatible store in production (contract 3.9 and 3.10).
+"""Storage for submitted bundles: a local folder, or an S3-compatible store (candidate-client.md 3.9, 3.10).
 
-A bundle is a gzip-compressed tar of at most LARGEST_BUNDLE bytes. It is never held in memory as a whole and never
-unpacked here. The database knows each object by its key; the keys are made here and hold nothing of the client's.
-
-The folder belongs to one machine: where several run the service, they need a store, or one shared volume.
+A bundle is a gzip-compressed tar of at most MAX_BUNDLE_BYTES. It is always streamed and never unpacked. The server
+generates object keys; they contain nothing from the client. Several machines need S3 or a shared volume.
 """
 
 from collections.abc import Callable, Mapping
@@ -12,7 +10,7 @@ from typing import Any
 
 from storage.base import (
     CONTENT_TYPE,
-    LARGEST_BUNDLE,
+    MAX_BUNDLE_BYTES,
     Full,
     Incomplete,
     LengthRequired,
@@ -30,7 +28,7 @@ from storage.s3 import S3Storage
 
 __all__ = [
     "CONTENT_TYPE",
-    "LARGEST_BUNDLE",
+    "MAX_BUNDLE_BYTES",
     "FolderStorage",
     "Full",
     "Incomplete",
@@ -42,24 +40,24 @@ __all__ = [
     "StorageError",
     "TooLarge",
     "Unavailable",
+    "build_storage",
     "is_object_key",
     "new_object_key",
-    "storage_from",
 ]
 
 
-def storage_from(settings: Mapping[str, Any], base_url: str, secret: Callable[[], bytes]) -> Storage:
-    """The storage that the settings name: S3 where S3_BUCKET is set, else the folder BUNDLE_FOLDER (var/bundles).
+def build_storage(settings: Mapping[str, Any], base_url: str, secret: Callable[[], bytes]) -> Storage:
+    """Return S3 storage if S3_BUCKET is set, else the folder BUNDLE_FOLDER.
 
     base_url, secret -- see FolderStorage
-    Raises ValueError, with what is wanted, where one half of a pair of credentials is missing.
+    Raises ValueError if only one of the two S3 credentials is set.
     """
     if not settings.get("S3_BUCKET"):
         return FolderStorage(Path(settings.get("BUNDLE_FOLDER") or "var/bundles"), base_url, secret)
     access_key_id = settings.get("S3_ACCESS_KEY_ID") or None
     secret_access_key = settings.get("S3_SECRET_ACCESS_KEY") or None
     if (access_key_id is None) != (secret_access_key is None):
-        raise ValueError("S3_ACCESS_KEY_ID and S3_SECRET_ACCESS_KEY, both or neither")
+        raise ValueError("Set both S3_ACCESS_KEY_ID and S3_SECRET_ACCESS_KEY, or neither")
     return S3Storage(
         settings["S3_BUCKET"],
         prefix=settings.get("S3_PREFIX") or "",

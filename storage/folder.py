@@ -1,4 +1,4 @@
-"""Bundles in a folder of this machine, with uploads that come to this service itself."""
+"""Bundles in a local folder, uploaded to this service by signed URLs."""
 
 import errno
 import hashlib
@@ -13,8 +13,8 @@ from datetime import datetime
 from pathlib import Path
 
 from storage.base import (
-    CHUNK,
-    LARGEST_BUNDLE,
+    CHUNK_BYTES,
+    MAX_BUNDLE_BYTES,
     Full,
     Incomplete,
     LengthRequired,
@@ -30,12 +30,11 @@ _EXPIRES = re.compile("[0-9]{1,12}", re.ASCII)
 
 
 class FolderStorage(Storage):
-    """A folder of files. Uploads come to this service itself, to an address that authorises itself.
+    """Bundles as files in one folder.
 
-    folder -- made when the first address for a bundle is given out; if it is gone later, it is away
-    base_url -- the service's public address, without a slash at its end
-    secret -- gives the key of the signatures, at least 32 random bytes; it has to be the same in all processes and
-        after a restart, and is asked for with each signature
+    folder -- created with the first upload URL; if it is missing later, the storage is unavailable
+    base_url -- the service's public URL, without a trailing slash
+    secret -- returns the signing key, at least 32 random bytes, the same in all processes and after a restart
     """
 
     def __init__(self, folder: Path, base_url: str, secret: Callable[[], bytes]):
@@ -44,35 +43,33 @@ class FolderStorage(Storage):
         self._secret = secret
 
     def upload_url(self, object_key: str, expires_at: datetime) -> str:
-        with self._reached():
-            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with self._translated_errors():
+            self._create_folder()
         expires = str(int(expires_at.timestamp()))
-        signature = self._signature(object_key, expires)
+        signature = self._sign(object_key, expires)
         return f"{self.base_url}/v1/bundles/{object_key}?expires={expires}&signature={signature}"
 
-    def check_signature(self, object_key: str, expires: str, signature: str, now: datetime) -> bool:
-        """Whether the parameters of a PUT are those of an address that was given out and has not expired."""
+    def is_signed(self, object_key: str, expires: str, signature: str, now: datetime) -> bool:
+        """Check the parameters of an upload URL: signed by this service and not expired."""
         if not is_object_key(object_key) or not _EXPIRES.fullmatch(expires):
             return False
-        expected = self._signature(object_key, expires)
-        same = hmac.compare_digest(expected.encode(), signature.encode("utf-8", "replace"))
-        return same and now.timestamp() < int(expires)
+        expected = self._sign(object_key, expires)
+        is_authentic = hmac.compare_digest(expected.encode(), signature.encode("utf-8", "replace"))
+        return is_authentic and now.timestamp() < int(expires)
 
     def receive(self, object_key: str, stream: Readable, content_length: int | None) -> None:
-        """Store the body of a PUT, in one piece or not at all; of several PUTs the last one to end stays.
+        """Store the body of a PUT atomically; of concurrent PUTs, the last to finish wins.
 
-        stream -- gives the body, and nothing once the connection has ended
-        content_length -- as the request told it, None if it did not
-        Raises LengthRequired, TooLarge before anything is read, Incomplete, and Full or Unavailable where the disk
-        does not take it.
+        content_length -- from the request header, None if it is missing
+        Raises LengthRequired or TooLarge before reading; Incomplete, Full or Unavailable while storing.
         """
         if content_length is None or content_length < 0:
-            raise LengthRequired("The upload must tell its length in Content-Length.")
-        if content_length > LARGEST_BUNDLE:
+            raise LengthRequired("The upload requires a Content-Length header.")
+        if content_length > MAX_BUNDLE_BYTES:
             raise TooLarge("The bundle is larger than 128 MiB.")
         path = self._path(object_key)
         part = path.with_name(f"{object_key}.{secrets.token_hex(8)}.part")
-        with self._reached():
+        with self._translated_errors():
             try:
                 _write(part, stream, content_length)
                 os.replace(part, path)
@@ -80,89 +77,77 @@ class FolderStorage(Storage):
                 part.unlink(missing_ok=True)
 
     def open(self, object_key: str) -> Readable:
-        with self._reached():
+        with self._translated_errors():
             return self._path(object_key).open("rb")
 
     def size(self, object_key: str) -> int:
-        with self._reached():
+        with self._translated_errors():
             return self._path(object_key).stat().st_size
 
     def delete(self, object_key: str) -> None:
-        with suppress(Missing), self._reached():
-            path = self._path(object_key)
-            path.unlink(missing_ok=True)
-            # Not `glob`, which finds nothing in a folder that is away.
+        with suppress(Missing), self._translated_errors():
+            self._path(object_key).unlink(missing_ok=True)
+            # listdir fails if the folder is missing; glob would find nothing.
             for name in os.listdir(self.folder):
                 if name.startswith(f"{object_key}.") and name.endswith(".part"):
                     (self.folder / name).unlink(missing_ok=True)
 
     def check_writable(self) -> None:
         try:
-            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            # It never has a name, so that nothing is left, not even by a process that is killed.
+            self._create_folder()
+            # Unnamed, so a killed process leaves nothing behind.
             with tempfile.TemporaryFile(dir=self.folder) as file:
                 file.write(b"?")
                 file.flush()
         except OSError as error:
-            raise Unavailable(
-                f"The folder of bundles cannot be written to: {error.strerror or error}."
-            ) from error
+            raise Unavailable(f"The bundle folder is not writable: {error.strerror or error}.") from error
 
-    def remove_leftovers(self, before: datetime) -> int:
-        """Remove what uploads left that ended with their process; only files untouched since then. Returns how many."""
-        with self._reached():
-            old = [part for part in self.folder.glob("*.part") if _touched_at(part) < before.timestamp()]
-            for part in old:
-                part.unlink(missing_ok=True)
-        return len(old)
+    def delete_partial_uploads(self, before: datetime) -> None:
+        with self._translated_errors():
+            for part in self.folder.glob("*.part"):
+                with suppress(FileNotFoundError):  # the upload has just finished
+                    if part.stat().st_mtime < before.timestamp():
+                        part.unlink()
+
+    def _create_folder(self) -> None:
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def _path(self, object_key: str) -> Path:
         if not is_object_key(object_key):
-            raise Missing("There is no such bundle.")
+            raise Missing("No such bundle.")
         return self.folder / object_key
 
-    def _signature(self, object_key: str, expires: str) -> str:
+    def _sign(self, object_key: str, expires: str) -> str:
         content = f"PUT\n{object_key}\n{expires}".encode()
         return hmac.new(self._secret(), content, hashlib.sha256).hexdigest()
 
     @contextmanager
-    def _reached(self) -> Iterator[None]:
-        """The system's errors as ours: a file that is not there is Missing, no room is Full, and
-        all else means that the folder is away."""
+    def _translated_errors(self) -> Iterator[None]:
         try:
             yield
         except OSError as error:
             if isinstance(error, FileNotFoundError) and self.folder.is_dir():
-                raise Missing("There is no such bundle.") from None
+                raise Missing("No such bundle.") from None
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
                 raise Full("The disk is full.") from error
-            raise Unavailable("The folder of bundles cannot be used.") from error
-
-
-def _touched_at(part: Path) -> float:
-    """When it was written to; a moment to come for one that has just gone."""
-    try:
-        return part.stat().st_mtime
-    except FileNotFoundError:
-        return float("inf")
+            raise Unavailable("The bundle folder is unavailable.") from error
 
 
 def _write(part: Path, stream: Readable, length: int) -> None:
     with part.open("xb") as file:
-        rest = length
-        while rest and (chunk := _piece(stream, min(rest, CHUNK))):
+        remaining = length
+        while remaining and (chunk := _read_upload(stream, min(remaining, CHUNK_BYTES))):
             file.write(chunk)
-            rest -= len(chunk)
-        if rest:
-            raise Incomplete("The upload broke off before its end.")
-        # The answer says that the bundle is safe, so it has to be on the disk under its name.
+            remaining -= len(chunk)
+        if remaining:
+            raise Incomplete("The upload ended before its Content-Length.")
+        # The response confirms that the bundle is stored durably.
         file.flush()
         os.fsync(file.fileno())
 
 
-def _piece(stream: Readable, size: int) -> bytes:
+def _read_upload(stream: Readable, size: int) -> bytes:
     try:
         return stream.read(size)
-    except (OSError, ValueError):
-        # A connection that was reset, or that gunicorn could not make sense of.
-        raise Incomplete("The upload broke off before its end.") from None
+    except (OSError, ValueError):  # connection reset, or invalid for gunicorn
+        raise Incomplete("The upload ended before its Content-Length.") from None

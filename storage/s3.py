@@ -1,30 +1,30 @@
 """Bundles in a bucket of an S3-compatible store."""
 
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from functools import cached_property
+from time import monotonic
 from typing import Any
 
 from storage.base import CONTENT_TYPE, Missing, Readable, Storage, Unavailable, is_object_key
 
-# For each of at most two tries: whoever waits for the store keeps a thread from everybody else's requests.
-CONNECT_SECONDS, READ_SECONDS, TRIES = 3, 8, 2
-# While the store is away one caller in so many seconds tries it, and all others are refused at once.
-PAUSE_SECONDS = 5
-# What `check_writable` writes; no bundle can have this key.
-TRIAL = "write-check"
+# For each attempt. A request that waits for the store occupies a server thread.
+CONNECT_TIMEOUT_SECONDS, READ_TIMEOUT_SECONDS, MAX_ATTEMPTS = 3, 8, 2
+# During an outage one request per pause tries the store; the others fail immediately.
+OUTAGE_PAUSE_SECONDS = 5
+# Written by `check_writable`. It is not a valid object key, so no bundle can have it.
+WRITE_CHECK_KEY = "write-check"
 
 
 class S3Storage(Storage):
-    """A bucket of an S3-compatible store; the client uploads straight to it.
+    """A bucket of an S3-compatible store; clients upload to it directly.
 
-    bucket -- exists already; nothing in it needs to be public
-    prefix -- goes before each object key, such as "bundles/"
-    endpoint_url, region -- as the store wants them; both None for Amazon's own with the machine's settings
-    access_key_id, secret_access_key -- both None to leave it to the machine's own credentials
+    bucket -- an existing bucket; nothing in it needs to be public
+    prefix -- precedes each object key, such as "bundles/"
+    endpoint_url, region -- None for Amazon S3 with the machine's settings
+    access_key_id, secret_access_key -- None for the machine's credentials
     """
 
     def __init__(
@@ -39,7 +39,7 @@ class S3Storage(Storage):
     ):
         self.bucket = bucket
         self.prefix = prefix
-        self._outage = Outage()
+        self._circuit_breaker = CircuitBreaker()
         self._settings = {
             "endpoint_url": endpoint_url,
             "region_name": region,
@@ -48,60 +48,57 @@ class S3Storage(Storage):
         }
 
     def upload_url(self, object_key: str, expires_at: datetime) -> str:
-        seconds = int((expires_at - datetime.now(UTC)).total_seconds())
-        with _errors():
+        with _translated_errors():
             return self._client.generate_presigned_url(
                 "put_object",
-                Params=self._place(object_key) | {"ContentType": CONTENT_TYPE},
-                ExpiresIn=seconds,
+                Params=self._object(object_key) | {"ContentType": CONTENT_TYPE},
+                ExpiresIn=int((expires_at - datetime.now(UTC)).total_seconds()),
             )
 
     def open(self, object_key: str) -> Readable:
-        with self._answers():
-            return _Body(self._client.get_object(**self._place(object_key))["Body"])
+        with _translated_errors(), self._circuit_breaker.guard():
+            return _Body(self._client.get_object(**self._object(object_key))["Body"])
 
     def size(self, object_key: str) -> int:
-        with self._answers():
-            return self._client.head_object(**self._place(object_key))["ContentLength"]
+        with _translated_errors(), self._circuit_breaker.guard():
+            return self._client.head_object(**self._object(object_key))["ContentLength"]
 
     def delete(self, object_key: str) -> None:
-        with suppress(Missing), self._answers():
-            self._client.delete_object(**self._place(object_key))
-
-    @contextmanager
-    def _answers(self) -> Iterator[None]:
-        with _errors(), self._outage.noticed():
-            yield
+        with suppress(Missing), _translated_errors(), self._circuit_breaker.guard():
+            self._client.delete_object(**self._object(object_key))
 
     def check_writable(self) -> None:
-        """Writes the same empty object each time: who may only look at a bucket cannot store in it."""
-        with _errors():
-            self._impatient_client.put_object(Bucket=self.bucket, Key=f"{self.prefix}{TRIAL}", Body=b"")
+        """Write an empty object, always the same one: read permission alone is not enough."""
+        with _translated_errors():
+            self._probe_client.put_object(Bucket=self.bucket, Key=f"{self.prefix}{WRITE_CHECK_KEY}", Body=b"")
 
-    def _place(self, object_key: str) -> dict[str, str]:
+    def delete_partial_uploads(self, before: datetime) -> None:
+        """Do nothing: S3 stores an object completely or not at all."""
+
+    def _object(self, object_key: str) -> dict[str, str]:
         if not is_object_key(object_key):
-            raise Missing("There is no such bundle.")
+            raise Missing("No such bundle.")
         return {"Bucket": self.bucket, "Key": self.prefix + object_key}
 
     @cached_property
     def _client(self) -> Any:
-        return self._client_with(CONNECT_SECONDS, READ_SECONDS, TRIES)
+        return self._new_client(CONNECT_TIMEOUT_SECONDS, READ_TIMEOUT_SECONDS, MAX_ATTEMPTS)
 
     @cached_property
-    def _impatient_client(self) -> Any:
-        return self._client_with(connect_timeout=2, read_timeout=3, attempts=1)
+    def _probe_client(self) -> Any:
+        return self._new_client(connect_timeout=2, read_timeout=3, attempts=1)
 
-    def _client_with(self, connect_timeout: int, read_timeout: int, attempts: int) -> Any:
-        # Imported here since it takes 25 MiB, which a service with a folder does not need.
+    def _new_client(self, connect_timeout: int, read_timeout: int, attempts: int) -> Any:
+        # Imported here because boto3 takes 25 MiB, which a service with a folder does not need.
         import boto3
         from botocore.config import Config
 
         config = Config(
             signature_version="s3v4",
-            # Amazon's host name of the bucket in its region: the one without a region may answer a PUT with a
-            # redirect, which the client cannot follow. Other stores seldom have a host name for each bucket.
+            # Amazon's host without a region may redirect a PUT, which clients cannot follow.
+            # Most other stores have no host name for each bucket.
             s3={"addressing_style": "path" if self._settings["endpoint_url"] else "virtual"},
-            # Newer checksums are unknown to some stores, and the client that uploads computes none.
+            # Some stores do not support the newer checksums, and clients send none.
             request_checksum_calculation="when_required",
             response_checksum_validation="when_required",
             connect_timeout=connect_timeout,
@@ -111,66 +108,62 @@ class S3Storage(Storage):
         return boto3.session.Session().client("s3", config=config, **self._settings)
 
 
-class Outage:
-    """Whether the store was away when it was asked last, and when it may be asked again."""
+class CircuitBreaker:
+    """During an outage, let one request at a time through and fail the others."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._ask_at: float | None = None
+        self._retry_at: float | None = None
 
     @contextmanager
-    def noticed(self) -> Iterator[None]:
-        """Ask the store inside; Unavailable at once while it is away and somebody else asks."""
+    def guard(self) -> Iterator[None]:
         with self._lock:
-            if self._ask_at is not None:
-                if time.monotonic() < self._ask_at:
-                    raise Unavailable("The store of bundles did not answer a moment ago.")
-                self._ask_at = time.monotonic() + CONNECT_SECONDS + READ_SECONDS
+            if self._retry_at is not None:
+                if monotonic() < self._retry_at:
+                    raise Unavailable("The bundle store did not respond to an earlier request.")
+                self._retry_at = monotonic() + CONNECT_TIMEOUT_SECONDS + READ_TIMEOUT_SECONDS
         try:
             yield
         except Exception as error:
-            self._ask_at = time.monotonic() + PAUSE_SECONDS if _is_away(error) else None
+            self._retry_at = monotonic() + OUTAGE_PAUSE_SECONDS if _is_outage(error) else None
             raise
-        self._ask_at = None
-
-
-def _is_away(error: Exception) -> bool:
-    """Whether the store gave no answer, or said itself that it cannot; a refusal is an answer."""
-    from botocore.exceptions import BotoCoreError, ClientError
-
-    if isinstance(error, ClientError):
-        return error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0) >= 500
-    return isinstance(error, BotoCoreError)
+        self._retry_at = None
 
 
 class _Body:
-    """The body of a store's answer, whose errors are Unavailable."""
+    """The body of a response, with translated errors."""
 
     def __init__(self, body: Any):
         self._body = body
 
     def read(self, size: int = -1, /) -> bytes:
-        with _errors():
+        with _translated_errors():
             return self._body.read(None if size < 0 else size)
 
     def close(self) -> None:
         self._body.close()
 
 
+def _is_outage(error: Exception) -> bool:
+    """Return whether the store did not respond or failed; a refusal is no outage."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    return isinstance(error, BotoCoreError) or (isinstance(error, ClientError) and _status(error) >= 500)
+
+
 @contextmanager
-def _errors() -> Iterator[None]:
-    """boto3's errors as ours."""
+def _translated_errors() -> Iterator[None]:
     from botocore.exceptions import BotoCoreError, ClientError
 
     try:
         yield
     except ClientError as error:
-        if error.response.get("ResponseMetadata", {}).get("HTTPStatusCode") == 404 and not _no_bucket(error):
-            raise Missing("There is no such bundle.") from None
-        raise Unavailable("The store of bundles refuses this service.") from error
+        if _status(error) == 404 and error.response.get("Error", {}).get("Code") != "NoSuchBucket":
+            raise Missing("No such bundle.") from None
+        raise Unavailable("The bundle store refused the request.") from error
     except BotoCoreError as error:
-        raise Unavailable("The store of bundles does not answer.") from error
+        raise Unavailable("The bundle store does not respond.") from error
 
 
-def _no_bucket(error: Any) -> bool:
-    return error.response.get("Error", {}).get("Code") == "NoSuchBucket"
+def _status(error: Any) -> int:
+    return error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)

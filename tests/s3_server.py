@@ -1,4 +1,4 @@
-"""An S3-compatible store on this machine: moto's server in a process of its own, which checks no signature."""
+"""An S3-compatible store on this machine: moto's server in a separate process. It checks no signatures."""
 
 import os
 import socket
@@ -10,15 +10,15 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 HOST = "127.0.0.1"
-STARTS_WITHIN_SECONDS = 30
+START_TIMEOUT_SECONDS = 30
 TETHER = Path(__file__).parent.parent / "tools" / "scripts" / "tether.py"
 
 
 @contextmanager
 def s3_server() -> Iterator[str]:
-    """The store's address. It has no bucket, and forgets everything at the end."""
+    """Yield the URL of an empty store without buckets."""
     port = free_port()
-    # Tethered, so that a test run that is killed leaves no server.
+    # Tethered, so that a killed test run leaves no server.
     tether = [sys.executable, "-I", "-S", str(TETHER), str(os.getpid()), "SIGKILL", "-"]
     command = [sys.executable, "-m", "moto.server", "-H", HOST, "-p", str(port)]
     with subprocess.Popen(
@@ -38,7 +38,7 @@ def free_port() -> int:
 
 
 def _wait_for(process: subprocess.Popen, port: int) -> None:
-    deadline = time.monotonic() + STARTS_WITHIN_SECONDS
+    deadline = time.monotonic() + START_TIMEOUT_SECONDS
     while process.poll() is None and time.monotonic() < deadline:
         with suppress(OSError):
             socket.create_connection((HOST, port), 1).close()

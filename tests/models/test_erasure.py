@@ -248,7 +248,7 @@ def test_only_the_persons_own_goes(reviewer, person):
 def test_nothing_is_found_in_the_store_or_among_the_mails(app, reviewer, person, bundles, mails):
     (upload,) = BundleUpload.select()
     erase(reviewer, person)
-    assert bundles.exists(upload.object_key)
+    assert bundles.size(upload.object_key)
     Worker(app.config, bundles).work_off()
     assert list(bundles.folder.iterdir()) == []
     assert EMAIL not in mail_texts(mails)

@@ -1,0 +1,81 @@
+"""Storages and uploads for the tests of storage/."""
+
+import io
+import threading
+import urllib.request
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from storage import FolderStorage, S3Storage
+
+SESSION = "11111111-1111-4111-8111-111111111111"
+SECRET = bytes(range(32))
+REGION = "eu-central-1"
+CREDENTIALS = {"access_key_id": "AKIDEXAMPLE", "secret_access_key": "wJalrXUtnFEMI/K7MDENG"}
+MIB = 1024 * 1024
+
+
+class Zeros:
+    """A stream of zeros that takes no memory."""
+
+    def __init__(self, length: int):
+        self.length = self.remaining = length
+
+    def read(self, size: int = -1, /) -> bytes:
+        size = min(self.remaining, size if size >= 0 else self.remaining)
+        self.remaining -= size
+        return bytes(size)
+
+
+def folder_at(path) -> FolderStorage:
+    return FolderStorage(path, "https://proofstone.example.com", lambda: SECRET)
+
+
+def s3_at(endpoint_url: str | None, bucket: str = "bundles", **options) -> S3Storage:
+    return S3Storage(bucket, endpoint_url=endpoint_url, region=REGION, **CREDENTIALS, **options)
+
+
+def soon() -> datetime:
+    return datetime.now(UTC) + timedelta(minutes=15)
+
+
+def upload(store, key: str, content: bytes | Zeros) -> None:
+    """Upload to the store's URL as a client does, or as the service does for a folder."""
+    length = content.length if isinstance(content, Zeros) else len(content)
+    if isinstance(store, FolderStorage):
+        store.receive(key, content if isinstance(content, Zeros) else io.BytesIO(content), length)
+        return
+    headers = {"Content-Type": "application/gzip", "Content-Length": str(length)}
+    request = urllib.request.Request(store.upload_url(key, soon()), content, headers, method="PUT")
+    with urllib.request.urlopen(request, timeout=60) as response:
+        assert response.status == 200
+
+
+def contents(store, key: str) -> bytes:
+    return b"".join(store.chunks(key))
+
+
+class InternalServerError(BaseHTTPRequestHandler):
+    def respond(self):
+        self.server.requests += 1
+        self.send_response(500)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    do_GET = do_HEAD = do_DELETE = respond
+
+    def log_message(self, *args):
+        pass
+
+
+@contextmanager
+def failing_server():
+    """A store that answers 500 and counts its `requests`."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), InternalServerError) as server:
+        server.requests = 0
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
