@@ -1,4 +1,4 @@
-"""Whether a session's record is whole and unchanged, and what was submitted with it."""
+"""Integrity of a session's record, its signed log, and its submissions."""
 
 from collections.abc import Iterator
 from contextlib import closing
@@ -15,9 +15,7 @@ from rules import integrity
 from schemas.integrity import BundleListing, Integrity, SignedEvent, SignedLog, Submissions
 from storage import CONTENT_TYPE, bundle_listing
 
-blp = Blueprint(
-    "Integrity", __name__, description="Whether a record is whole and unchanged; what was submitted."
-)
+blp = Blueprint("Integrity", __name__, description="Integrity of a session's record, and its submissions.")
 
 
 @blp.get("/sessions/<id:session_id>/integrity")
@@ -27,31 +25,17 @@ blp = Blueprint(
 def get_integrity(session_id):
     """Check a session's record
 
-    Signatures of the client, the order of its events, and the server's own seal on what it accepted: what stands
-    out is named, with an explanation. Facts, no score. The seal is written by the worker some seconds after an event;
-    nothing is promised about what is not sealed yet, nor against somebody who can rewrite the whole database, unless
-    its head was written down elsewhere.
+    Checks the client's signatures, the order of its events, and the server's seal on the events it accepted. Reports
+    facts with explanations, no score. The worker seals an event within seconds; unsealed events are not protected.
+    A full rewrite of the database is detected only if the seal's head was recorded elsewhere.
     """
     session = find(Session, session_id)
-    verdicts = signed_log.verdicts(session)
-    counts = {name: verdicts.get(name, 0) for name in ("valid", "invalid", "unsigned", "unknown_key")}
-    counts |= {
-        "events": verdicts.total(),
-        "not_judged": verdicts.get(None, 0),
-        "sealed": session.sealed_count,
-    }
-    counts["unsealed"] = max(0, counts["events"] - session.sealed_count)
-    if session.key.erased_at is not None:
-        found = [integrity.ERASED]
-    else:
-        found = integrity.facts(
-            Seal.breaks(session), signed_log.chain_of(session), signed_log.invalid(session)
-        )
+    counts = _event_counts(session)
     return {
         "counts": counts,
         "public_keys": SigningKey.of(session),
         "seal": session.seal(counts["events"]),
-        "facts": found,
+        "facts": _facts(session),
     }
 
 
@@ -62,8 +46,8 @@ def get_integrity(session_id):
 def get_signed_log(session_id):
     """Get the signed log
 
-    The signed events in the order of their chain, each with its envelope as it was sent. The client's `verify` reads
-    it.
+    The signed events in the order of their chain, each with its envelope as sent. The client's `verify` command reads
+    this format.
     """
     session = find(Session, session_id)
     return Response(stream_with_context(_signed_log(session)), mimetype="application/json")
@@ -76,8 +60,8 @@ def get_signed_log(session_id):
 def list_submissions(session_id):
     """List a session's submissions
 
-    Clients submit snapshots while they work; the latest whose bundle is in the store as it was told is the one that
-    counts. Of the others only the facts are kept.
+    Clients submit snapshots of the work in progress. The latest verified one counts; of the others only the facts
+    remain.
     """
     return {"submissions": Submission.of(find(Session, session_id))}
 
@@ -92,15 +76,15 @@ def list_submissions(session_id):
 def download_bundle(session_id):
     """Download a session's bundle
 
-    The gzip-compressed tar as the candidate's client uploaded it. Look at its list of files before you unpack it.
+    The gzip-compressed tar as the candidate's client uploaded it. List its files before you unpack it.
     """
-    submission = _with_bundle(session_id)
+    submission = _find_unchanged(session_id)
     name = f"session-{session_id}.tar.gz"
     headers = {
         "Content-Disposition": f'attachment; filename="{name}"',
         "Content-Length": str(submission.bundle_size),
     }
-    return Response(store().chunks(_place(submission)), mimetype=CONTENT_TYPE, headers=headers)
+    return Response(store().chunks(submission.upload.object_key), mimetype=CONTENT_TYPE, headers=headers)
 
 
 @blp.get("/sessions/<id:session_id>/bundle/files")
@@ -111,17 +95,34 @@ def download_bundle(session_id):
 def list_bundle_files(session_id):
     """List the files of a session's bundle
 
-    Read from the bundle without unpacking it, up to limits on count, size and names. What must not be unpacked as it
-    is (absolute names, links, devices) says so.
+    Reads the bundle without unpacking it, up to limits on entries, size and time. Unsafe entries, such as absolute
+    names, links and devices, are marked.
     """
-    submission = _with_bundle(session_id)
-    with closing(store().open(_place(submission))) as stream:
+    submission = _find_unchanged(session_id)
+    with closing(store().open(submission.upload.object_key)) as stream:
         listing = bundle_listing.list_bundle(stream)
     return {"submission": submission, "files": listing.entries, "problem": listing.problem}
 
 
+def _event_counts(session: Session) -> dict[str, int]:
+    verdicts = signed_log.verdicts(session)
+    counts = {name: verdicts.get(name, 0) for name in ("valid", "invalid", "unsigned", "unknown_key")}
+    return counts | {
+        "events": verdicts.total(),
+        "not_judged": verdicts.get(None, 0),
+        "sealed": session.sealed_count,
+        "unsealed": max(0, verdicts.total() - session.sealed_count),
+    }
+
+
+def _facts(session: Session) -> list[integrity.Fact]:
+    if session.key.erased_at is not None:
+        return [integrity.ERASED]
+    return integrity.facts(Seal.breaks(session), signed_log.chain_of(session), signed_log.invalid(session))
+
+
 def _signed_log(session: Session) -> Iterator[bytes]:
-    """A SignedLog piece by piece: with its envelopes it is as large as the session."""
+    """Stream a SignedLog, which is as large as the session."""
     keys, shape = SigningKey.of(session), SignedEvent()
     head = orjson.dumps({"sessionId": str(session.id), "signingPubkey": keys[0] if keys else ""})
     yield head.removesuffix(b"}") + b',"events":['
@@ -131,17 +132,12 @@ def _signed_log(session: Session) -> Iterator[bytes]:
     yield b"]}\n"
 
 
-def _with_bundle(session_id: Any) -> Submission:
-    """The session's submission, whose bundle is still the one that was verified."""
+def _find_unchanged(session_id: Any) -> Any:
+    """Find the session's submission; BundleChanged if its bundle was replaced."""
     submission = or_not_found(Submission.current(find(Session, session_id)))
     release_connection()
-    # The client's address takes several PUTs, of which a later one might come after the submission.
-    found = store().size_and_sha256(_place(submission))
-    if found != (submission.found_size, submission.found_sha256):
+    # The upload URL accepts further PUTs until it expires.
+    stored = store().size_and_sha256(submission.upload.object_key)
+    if stored != (submission.found_size, submission.found_sha256):
         raise BundleChanged()
     return submission
-
-
-def _place(submission: Submission) -> str:
-    upload: Any = submission.upload
-    return upload.object_key

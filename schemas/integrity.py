@@ -1,4 +1,4 @@
-"""What can be said about whether a session's record is whole and unchanged."""
+"""Integrity of a session's record, its signed log, and its submissions."""
 
 from marshmallow import fields
 
@@ -7,65 +7,63 @@ from schemas.sessions import SealHead
 
 
 class EventCounts(Schema):
-    """How many events there are of each sort."""
+    """Numbers of events by verdict and seal."""
 
-    events = fields.Integer(metadata=described("Stored events, late ones included.", 214))
+    events = fields.Integer(metadata=described("Stored events, including late ones.", 214))
     valid = fields.Integer(metadata=described("Signed by one of the session's keys.", 200))
-    invalid = fields.Integer(metadata=described("Signed, but by none of the keys for this content.", 0))
+    invalid = fields.Integer(
+        metadata=described("Signed, but the signature matches none of the session's keys.", 0)
+    )
     unsigned = fields.Integer(
-        metadata=described("Without a signature; the editor's extension never signs.", 14)
+        metadata=described("Without a signature; the editor extension never signs.", 14)
     )
-    unknown_key = fields.Integer(metadata=described("Signed, but the session has no key to check with.", 0))
-    not_judged = fields.Integer(
-        metadata=described("Not judged yet: large events are judged by the worker.", 0)
-    )
-    sealed = fields.Integer(metadata=described("Closed by the server's seal.", 214))
-    unsealed = fields.Integer(
-        metadata=described("Accepted and not sealed yet; nothing is promised about them.", 0)
-    )
+    unknown_key = fields.Integer(metadata=described("Signed, but the session has no public key.", 0))
+    not_judged = fields.Integer(metadata=described("Not verified yet: the worker verifies large events.", 0))
+    sealed = fields.Integer(metadata=described("Covered by the server's seal.", 214))
+    unsealed = fields.Integer(metadata=described("Accepted but not sealed yet, and so not protected.", 0))
 
 
 class Fact(Schema):
-    """Something that stands out. A fact, no judgement."""
+    """An irregularity in the record: a fact, not a judgment."""
 
     code = fields.String(
         metadata=described(
-            "What it is: `event_changed`, `event_missing`, `seal_broken`, `signature_invalid`, `chain_gap`, "
+            "Kind of irregularity: `event_changed`, `event_missing`, `seal_broken`, `signature_invalid`, `chain_gap`, "
             "`chain_fork`, `chain_restart`, `signature_repeated`, `chain_circle`, `clock_jump` or `erased`.",
             "chain_gap",
         )
     )
-    event_ids = fields.List(fields.String(), metadata=described("The events concerned.", [EXAMPLE_ID]))
-    count = fields.Integer(metadata=described("How many events are concerned.", 1))
+    event_ids = fields.List(
+        fields.String(), metadata=described("Affected events, at most 100.", [EXAMPLE_ID])
+    )
+    count = fields.Integer(metadata=described("Number of affected events.", 1))
     explanation = fields.String(
-        metadata=described(
-            "What it means, and what else may be behind it.", "An event that this one follows is not there."
-        )
+        metadata=described("Meaning and possible causes.", "The event that this one follows is missing.")
     )
 
 
 class Integrity(Schema):
     """Facts about a session's record, with explanations, and no score."""
 
-    counts = fields.Nested(EventCounts, metadata=described("How many events there are of each sort."))
+    counts = fields.Nested(EventCounts, metadata=described("Numbers of events by verdict and seal."))
     public_keys = fields.List(
         fields.String(),
         metadata=described(
             "The session's public keys, latest first.", ["A6EHv/POEL4dcN0Y50vAmWfk1jCbpQ1fHdyGZBJVMbg="]
         ),
     )
-    seal = fields.Nested(SealHead, metadata=described("Where the server's seal stands."))
-    facts = fields.List(fields.Nested(Fact), metadata=described("What stands out; empty if nothing does."))
+    seal = fields.Nested(SealHead, metadata=described("State of the server's seal."))
+    facts = fields.List(fields.Nested(Fact), metadata=described("Irregularities found."))
 
 
 class SignedEvent(Schema):
     """A signed event in its chain."""
 
     id = fields.String(metadata=described("The event's id.", EXAMPLE_ID))
-    ts = fields.String(metadata=described("Its time as it was sent.", "2026-04-02T09:12:44.123456789Z"))
+    ts = fields.String(metadata=described("Its time as sent.", "2026-04-02T09:12:44.123456789Z"))
     sig = fields.String(metadata=described("Its signature, hexadecimal.", "4fe47400" * 16))
     prev_sig = fields.String(
-        allow_none=True, metadata=described("The signature of the one before; null for the first.")
+        allow_none=True, metadata=described("The previous event's signature; null for the first.")
     )
     event_hash = fields.String(
         allow_none=True, metadata=described("SHA-256 of the signed message.", "bd2d0e9b" * 8)
@@ -74,7 +72,7 @@ class SignedEvent(Schema):
         metadata=described("Whether one of the session's keys made the signature.", True)
     )
     payload = fields.Raw(
-        metadata=described("The envelope as it was sent.", {"id": EXAMPLE_ID, "v": 1}, type="object")
+        metadata=described("The envelope as sent.", {"id": EXAMPLE_ID, "v": 1}, type="object")
     )
 
 
@@ -83,7 +81,7 @@ class SignedLog(Schema):
 
     session_id = fields.String(metadata=described("The session.", EXAMPLE_ID))
     signing_pubkey = fields.String(
-        metadata=described("The latest public key, as it was registered; empty for an unsigned session.", "")
+        metadata=described("The latest registered public key; empty for an unsigned session.", "")
     )
     events = fields.List(fields.Nested(SignedEvent), metadata=described("The events."))
 
@@ -91,18 +89,18 @@ class SignedLog(Schema):
 class BundleFile(Schema):
     """One entry of a bundle."""
 
-    name = fields.String(metadata=described("Its name as it stands in the bundle.", "src/orders.py"))
+    name = fields.String(metadata=described("Its name, made safe to display.", "src/orders.py"))
     type = fields.String(
-        metadata=described("What it is: `file`, `directory`, `symbolic link` and so on.", "file")
+        metadata=described("Its type, such as `file`, `directory` or `symbolic link`.", "file")
     )
     size = fields.Integer(metadata=described("Its size in bytes.", 2048))
     unsafe = fields.String(
-        allow_none=True, metadata=described("Why it must not be unpacked as it is, if so.")
+        allow_none=True, metadata=described("Why it is unsafe to unpack; null if it is safe.")
     )
 
 
 class SubmissionFacts(Schema):
-    """What was submitted, and whether it is in the store as the client told."""
+    """A submission, and whether the stored bundle matches it."""
 
     submitted_at = Timestamp(attribute="created_at", metadata=described("When it was submitted."))
     verdict = fields.String(
@@ -110,30 +108,32 @@ class SubmissionFacts(Schema):
             "`verified`, `mismatch` or `missing`.", "verified", enum=["verified", "mismatch", "missing"]
         )
     )
-    bundle_size = fields.Integer(metadata=described("Bytes of the bundle, as told.", 20480))
-    bundle_sha256 = fields.String(metadata=described("SHA-256 of the bundle, as told.", "e3b0c442" * 8))
-    found_size = fields.Integer(allow_none=True, metadata=described("Bytes that lay in the store.", 20480))
-    found_sha256 = fields.String(allow_none=True, metadata=described("SHA-256 of what lay in the store."))
-    repo_url = fields.String(allow_none=True, metadata=described("The repository, as told."))
-    base_sha = fields.String(
-        allow_none=True, metadata=described("The commit that the diff is against, as told.")
+    bundle_size = fields.Integer(metadata=described("Size in bytes that the client submitted.", 20480))
+    bundle_sha256 = fields.String(metadata=described("SHA-256 that the client submitted.", "e3b0c442" * 8))
+    found_size = fields.Integer(
+        allow_none=True, metadata=described("Size of the stored bundle in bytes.", 20480)
     )
-    diff = fields.String(allow_none=True, metadata=described("The diff, of the submission that counts."))
+    found_sha256 = fields.String(allow_none=True, metadata=described("SHA-256 of the stored bundle."))
+    repo_url = fields.String(allow_none=True, metadata=described("The repository, as submitted."))
+    base_sha = fields.String(
+        allow_none=True, metadata=described("The base commit of the diff, as submitted.")
+    )
+    diff = fields.String(allow_none=True, metadata=described("The diff; only of the submission that counts."))
     file_tree = fields.List(
-        fields.String(), allow_none=True, metadata=described("The files, of the submission that counts.")
+        fields.String(), allow_none=True, metadata=described("The files; only of the submission that counts.")
     )
 
 
 class BundleListing(Schema):
-    """What a session's bundle holds, without unpacking it."""
+    """The files of a session's bundle."""
 
     submission = fields.Nested(
         SubmissionFacts, metadata=described("The submission that the bundle belongs to.")
     )
-    files = fields.List(fields.Nested(BundleFile), metadata=described("Its entries, up to a limit."))
+    files = fields.List(fields.Nested(BundleFile), metadata=described("Its entries, up to the limits."))
     problem = fields.String(
         allow_none=True,
-        metadata=described("Why the list ends before the bundle does, if so: damage or a limit."),
+        metadata=described("Why the list is incomplete, such as damage or a limit; null if it is complete."),
     )
 
 

@@ -1,4 +1,4 @@
-"""Storage for submitted bundles: a local folder, or an S3-compatible store (candidate-client.md 3.9, 3.10).
+"""Storage for submitted bundles: a local folder or an S3-compatible store.
 
 A bundle is a gzip-compressed tar of at most MAX_BUNDLE_BYTES. It is always streamed and never unpacked. The server
 generates object keys; they contain nothing from the client. Several machines need S3 or a shared volume.

@@ -94,7 +94,10 @@ class Storage(ABC):
         """Delete what killed processes left of uploads, if it is older."""
 
     def size_and_sha256(self, object_key: str) -> tuple[int, str]:
-        """Read the object and return its size and hex digest. Raises TooLarge before reading."""
+        """Read the object; return its size and hex digest.
+
+        Raises TooLarge before reading an object above MAX_BUNDLE_BYTES.
+        """
         if self.size(object_key) > MAX_BUNDLE_BYTES:
             raise TooLarge("The bundle is larger than 128 MiB.")
         size, digest = 0, hashlib.sha256()

@@ -37,7 +37,7 @@ ABSOLUTE_PATH = re.compile(r"[/\\]|[A-Za-z]:")
 
 
 class Entry(NamedTuple):
-    """A tar entry: name made safe to display, size in bytes, type, and why it is unsafe to unpack (or None)."""
+    """A tar entry: its displayable name, size in bytes, type, and why it is unsafe."""
 
     name: str
     size: int
@@ -46,7 +46,7 @@ class Entry(NamedTuple):
 
 
 class Listing(NamedTuple):
-    """The entries, and why the list may end before the bundle does (or None)."""
+    """The entries, and why the list may be incomplete."""
 
     entries: list[Entry]
     problem: str | None
@@ -68,7 +68,10 @@ def list_bundle(source: Readable, limits: ListingLimits = DEFAULT_LIMITS) -> Lis
 
 
 class _Header(tarfile.TarInfo):
-    """A single header. tarfile would read the extensions and sparse maps around it without limits."""
+    """A single header block, read without the extensions that belong to it.
+
+    tarfile itself reads them, and sparse maps, into memory without limits.
+    """
 
     @classmethod
     def fromtarfile(cls, archive: Any) -> "_Header":
@@ -106,7 +109,7 @@ def _entries(contents: Any) -> Iterator[Entry]:
 
 
 def _extension_fields(header: _Header, stream: Readable) -> dict[str, bytes]:
-    """Only the fields used: `path`, `size`, whether the file is `sparse`, the extension `oversized`."""
+    """Return the fields `path` and `size`, and the flags `sparse` and `oversized`."""
     if not 0 <= header.size <= MAX_EXTENSION_BYTES:
         return {"oversized": b""}
     text = stream.read(header.size)

@@ -20,7 +20,7 @@ class ListingStopped(Exception):
 
 
 class BoundedGunzip:
-    """The uncompressed bytes of the first gzip member; millions of empty members could follow it."""
+    """The uncompressed bytes of the first gzip member; millions may follow."""
 
     def __init__(self, source: Readable, limits: ListingLimits):
         self._source = source
@@ -29,7 +29,7 @@ class BoundedGunzip:
         self._deadline = monotonic() + limits.seconds
 
     def read(self, size: int) -> bytes:
-        """Return 1 to `size` bytes. Raise at the end: a tar ends before its gzip stream does."""
+        """Return 1 to `size` bytes. Raise ListingStopped at the end of the stream."""
         data = b""
         while not data:
             self._check_limits()

@@ -1,4 +1,4 @@
-"""An S3-compatible store on this machine: moto's server in a separate process. It checks no signatures."""
+"""An S3-compatible store: moto's server, in a separate process."""
 
 import os
 import socket

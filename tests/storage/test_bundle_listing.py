@@ -44,7 +44,7 @@ def names(found) -> list[str]:
 
 
 def header(type: bytes, size=0, format=tarfile.USTAR_FORMAT, **changes) -> bytes:
-    """A header block; `changes` such as `at124=b"..."` overwrite bytes, and the checksum is right."""
+    """A header block. `changes` such as `at124=b"..."` overwrite its bytes."""
     block = bytearray(member("h", type, size).tobuf(format))
     for place, value in changes.items():
         start = int(place.removeprefix("at"))

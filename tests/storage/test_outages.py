@@ -1,4 +1,4 @@
-"""While the store is unavailable: 503 with Retry-After where it is needed, nothing half done, all else works."""
+"""Outages of the store: 503 where it is needed, nothing half done, all else works."""
 
 import hashlib
 import socket

@@ -15,7 +15,7 @@ from storage import Unavailable
 
 
 def signature_v4(url, query: dict[str, str]) -> str:
-    """AWS Signature Version 4 of a presigned PUT with content-type; moto checks no signatures."""
+    """AWS Signature Version 4 of a presigned PUT, which moto does not check."""
     signed_query = "&".join(
         f"{quote(name, safe='')}={quote(value, safe='')}"
         for name, value in sorted(query.items())
