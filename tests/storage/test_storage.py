@@ -20,12 +20,9 @@ def test_a_bundle_is_returned_as_it_was_uploaded(store, object_key):
     assert contents(store, object_key) == content
     assert store.size(object_key) == 700_000
     assert store.size_and_sha256(object_key) == (700_000, hashlib.sha256(content).hexdigest())
-
-
-def test_a_bundle_is_opened_as_a_stream(store, object_key):
-    upload(store, object_key, b"0123456789")
     stream = store.open(object_key)
-    assert [stream.read(4) for _ in range(4)] == [b"0123", b"4567", b"89", b""]
+    pieces = [content[:4], content[4:8], content[8:], b""]
+    assert [stream.read(4), stream.read(4), stream.read(), stream.read(4)] == pieces
     stream.close()
 
 
@@ -81,11 +78,7 @@ def test_a_key_names_its_session_and_cannot_be_guessed():
     keys = {new_object_key(SESSION) for _ in range(100)}
     assert len(keys) == 100
     assert all(is_object_key(key) and key.startswith(SESSION + ".") for key in keys)
-
-
-@pytest.mark.parametrize("suffix", ["\n", "/", ".part", "%00", " "])
-def test_a_key_with_a_suffix_is_malformed(object_key, suffix):
-    assert not is_object_key(object_key + suffix)
+    assert not any(is_object_key(UNKNOWN_KEY + suffix) for suffix in ("\n", "/", ".part", "%00", " "))
 
 
 # Settings
