@@ -1,11 +1,14 @@
 """Assessments: create, list, look at, change, delete."""
 
+from flask import jsonify
+
 from access import audit, auth, gates
 from access.auth import caller
 from access.idempotency import idempotent
 from blueprints import Blueprint, find, refuses
 from errors import AlreadyBegun, NotFound, QuotaExceeded
 from models import ApiToken, Assessment, CandidateKey, Issue
+from rules.rows import row_id
 from schemas.assessments import (
     AssessmentChange,
     Assessments,
@@ -13,6 +16,7 @@ from schemas.assessments import (
     NewAssessment,
     OneAssessment,
     OneTask,
+    assessment_of,
 )
 
 blp = Blueprint("Assessments", __name__, description="What candidates are invited to.")
@@ -58,12 +62,11 @@ def get_assessment(assessment_id):
     """
     if not isinstance(caller, CandidateKey):
         return {"assessment": find(Assessment, assessment_id)}
-    own = caller.assessment
-    if assessment_id != own.id:
+    row = caller.assessment_row
+    if assessment_id != row_id(row.id):
         raise NotFound()
-    if own.issue_id:
-        own.issue = find(Issue, own.issue_id)
-    return {"assessment": own}
+    issue = find(Issue, row_id(row.issue_id)) if row.issue_id else None
+    return jsonify(assessment=assessment_of(row, issue))
 
 
 @blp.get("/assessments/<id:assessment_id>/task")

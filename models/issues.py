@@ -41,7 +41,7 @@ class Issue(Model):
                 cls.organization.is_null() | (cls.organization == caller.organization_id),
                 cls.deleted_at.is_null(),
             )
-        return cls.select(*_CANDIDATE_COLUMNS).where(cls.id == caller.assessment.issue_id)
+        return cls.select(*_CANDIDATE_COLUMNS).where(cls.id == caller.assessment_row.issue_id)
 
     @classmethod
     def owned_by(cls, caller: ApiToken) -> Query:

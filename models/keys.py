@@ -1,7 +1,7 @@
 """Candidate keys: each opens one assessment to one candidate."""
 
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import peewee
 
@@ -11,6 +11,23 @@ from models.base import Model, Query, TimestampField, case_folded, clock
 from models.orgs import ApiToken, Organization
 from rules import candidate_keys, retention, session_clock
 from rules.rows import row_id
+
+
+class AssessmentRow(NamedTuple):
+    """What a candidate is shown of their assessment; written out by schemas.assessments."""
+
+    id: Any
+    organization_id: Any
+    title: str
+    role: str
+    task_brief: str
+    repo_url: str | None
+    issue_id: Any
+    rubric_id: Any
+    time_limit_minutes: int | None
+    expires_in_days: int
+    created_at: Any
+    updated_at: Any
 
 
 class CandidateKey(Model):
@@ -23,7 +40,9 @@ class CandidateKey(Model):
 
     organization_id: Any
     assessment_id: Any
-    session_id: Any = None  # of a key found by `find`: its session's id, or None
+    # Of a key found by `find`: its session's id, and its assessment's columns as AssessmentRow.
+    session_id: Any = None
+    assessment_row: Any = None
     organization = peewee.ForeignKeyField(Organization, index=False)
     assessment = peewee.ForeignKeyField(Assessment, index=False)
     key = peewee.TextField(unique=True)
@@ -49,18 +68,18 @@ class CandidateKey(Model):
 
     @classmethod
     def find(cls, text: str) -> "CandidateKey | None":
-        """The key with this text in any letter case, with its assessment and its session's id.
+        """The key with this text in any letter case; None if it is unknown, revoked or of a deleted assessment.
 
-        None if it is unknown, revoked or of a deleted assessment.
+        Only the columns that callers use are loaded.
         """
         key = candidate_keys.normalise(text)
         found = sql.rows(_CANDIDATE_KEY, key=key) if key else []
         if not found:
             return None
         (values,) = found
-        row = sql.build(cls, values[:_WIDTH])
-        row.assessment = sql.build(Assessment, values[_WIDTH:-1])
-        row.session_id = row_id(values[-1])
+        row = _KEY.build(values[: len(_KEY)])
+        row.session_id = row_id(values[len(_KEY)])
+        row.assessment_row = AssessmentRow(*values[len(_KEY) + 1 :])
         return row
 
     @property
@@ -166,7 +185,9 @@ CandidateKey.add_index(
     )
 )
 
-_CANDIDATE_KEY = sql.CANDIDATE_KEY.format(
-    key=sql.columns(CandidateKey, "k"), assessment=sql.columns(Assessment, "a")
+_KEY = sql.Columns(
+    CandidateKey,
+    "k",
+    "id organization assessment key candidate_name candidate_email expires_at erasure_requested_at",
 )
-_WIDTH = len(CandidateKey._meta.sorted_fields)  # type: ignore[attr-defined]
+_CANDIDATE_KEY = sql.CANDIDATE_KEY.format(key=_KEY.text)

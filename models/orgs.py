@@ -99,15 +99,15 @@ class ApiToken(Model):
 
     @classmethod
     def authenticate(cls, text: str) -> "ApiToken | None":
-        """The valid token with this text, with its organization."""
+        """The valid token with this text, with the columns that callers use, and its organization."""
         if not tokens.is_well_formed(text):
             return None
         found = sql.rows(_API_TOKEN, fingerprint=tokens.fingerprint(text), now=clock.now())
         if not found:
             return None
         (values,) = found
-        token = sql.build(cls, values[:_WIDTH])
-        token.organization = sql.build(Organization, values[_WIDTH:])
+        token = _TOKEN.build(values[: len(_TOKEN)])
+        token.organization = _ORGANIZATION.build(values[len(_TOKEN) :])
         return token
 
     @classmethod
@@ -157,7 +157,10 @@ class ApiToken(Model):
         )
 
 
-_API_TOKEN = sql.API_TOKEN.format(
-    token=sql.columns(ApiToken, "t"), organization=sql.columns(Organization, "o")
+_TOKEN = sql.Columns(ApiToken, "t", "id organization name scope expires_at last_used_at")
+_ORGANIZATION = sql.Columns(
+    Organization,
+    "o",
+    "id created_at name plan subscription trial_ends_at display_name reply_to retention_days disclosure_additions",
 )
-_WIDTH = len(ApiToken._meta.sorted_fields)  # type: ignore[attr-defined]
+_API_TOKEN = sql.API_TOKEN.format(token=_TOKEN.text, organization=_ORGANIZATION.text)

@@ -56,18 +56,25 @@ def in_list(name: str, items: Sequence[Any]) -> tuple[str, dict[str, Any]]:
     return ", ".join(f":{each}" for each in values), values
 
 
-def columns(model: Any, alias: str) -> str:
-    """All columns of a table, for a SELECT whose rows `build` turns into instances."""
-    return ", ".join(f"{alias}.{field.column_name}" for field in model._meta.sorted_fields)
+class Columns:
+    """Some columns of a table: for a SELECT, and to build instances from its rows."""
+
+    def __init__(self, model: Any, alias: str, names: str) -> None:
+        self._model, self._names = model, names.split()
+        fields = [getattr(model, name) for name in self._names]
+        self._converters = [field.python_value for field in fields]
+        self.text = ", ".join(f"{alias}.{field.column_name}" for field in fields)
+
+    def build(self, values: Sequence[Any]) -> Any:
+        """An instance with these columns only."""
+        converted = (convert(value) for convert, value in zip(self._converters, values, strict=True))
+        return self._model(**dict(zip(self._names, converted, strict=True)))
+
+    def __len__(self) -> int:
+        return len(self._names)
 
 
-def build(model: Any, values: Sequence[Any]) -> Any:
-    """An instance from the values of its `columns`."""
-    fields = model._meta.sorted_fields
-    return model(**{f.name: f.python_value(value) for f, value in zip(fields, values, strict=True)})
-
-
-# Authentication. The placeholders in braces are the tables' `columns`.
+# Authentication. The braces take Columns.
 
 API_TOKEN = """
     SELECT {token}, {organization}
@@ -77,7 +84,9 @@ API_TOKEN = """
 
 # A subselect instead of a third join: PostgreSQL plans joins for longer than it runs them.
 CANDIDATE_KEY = """
-    SELECT {key}, {assessment}, (SELECT s.id FROM sessions s WHERE s.key_id = k.id)
+    SELECT {key}, (SELECT s.id FROM sessions s WHERE s.key_id = k.id),
+           a.id, a.organization_id, a.title, a.role, a.task_brief, a.repo_url, a.issue_id, a.rubric_id,
+           a.time_limit_minutes, a.expires_in_days, a.created_at, a.updated_at
     FROM candidate_keys k JOIN assessments a ON a.id = k.assessment_id
     WHERE k.key = :key AND k.revoked_at IS NULL AND a.deleted_at IS NULL
 """

@@ -5,6 +5,7 @@ from typing import Any
 import marshmallow as ma
 from marshmallow import fields, validate
 
+from rules.rows import row_id, row_time
 from schemas import Body, Count, Deleted, Dollars, Id, RepositoryUrl, Schema, Text, Timestamp, described
 from schemas.briefs import StructuredBrief
 from schemas.issues import Issue
@@ -187,6 +188,25 @@ class Assessment(Schema):
     expires_in_days = fields.Integer(metadata=described("Days before generated keys expire.", 7))
     created_at = Timestamp(metadata=described("When it was created."))
     updated_at = Timestamp(metadata=described("When it was last changed."))
+
+
+def assessment_of(row: Any, issue: Any) -> dict[str, Any]:
+    """An Assessment, written from the row that comes with a candidate key."""
+    return {
+        "id": row_id(row.id),
+        "orgId": row_id(row.organization_id),
+        "title": row.title,
+        "role": row.role,
+        "taskBrief": row.task_brief,
+        "repoUrl": row.repo_url,
+        "issueId": row_id(row.issue_id),
+        "issue": Issue().dump(issue) if issue else None,
+        "rubricId": row_id(row.rubric_id),
+        "timeLimitMinutes": row.time_limit_minutes,
+        "expiresInDays": row.expires_in_days,
+        "createdAt": row_time(row.created_at),
+        "updatedAt": row_time(row.updated_at),
+    }
 
 
 class Task(Schema):

@@ -13,13 +13,13 @@ from rules import session_clock
 
 
 def find_key(text: str) -> CandidateKey:
-    """The key in a body or a query. Raises KeyNotFound and KeyExpired (R30)."""
+    """The key in a body or a query, with all columns. Raises KeyNotFound and KeyExpired (R30)."""
     key = CandidateKey.find(text)
     if key is None:
         raise KeyNotFound()
     if not key.is_usable:
         raise KeyExpired()
-    return key
+    return CandidateKey.with_parents().where(CandidateKey.id == key.id).get()
 
 
 def redeem(key_text: str, public_key: str | None = None) -> Session:
