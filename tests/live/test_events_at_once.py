@@ -101,7 +101,7 @@ def test_a_writer_that_commits_late_is_not_skipped(service, writer, reader):
 @pytest.mark.slow
 def test_a_webhook_is_told_what_the_feed_tells_though_workers_are_killed(service, writer, reader):
     with receiving() as receiver:
-        receiver.answers = [(503, {}, b"")] * 3
+        receiver.responses = [(503, {}, b"")] * 3
         secret = writer.post("/v1/webhooks", {"url": receiver.url()})["secret"]
         at_once([lambda: happen(service, writer)] * 2)
         for killed_after in (3, 10):

@@ -198,7 +198,7 @@ def test_a_row_that_nobody_can_deliver_keeps_no_other_waiting(service, reviewer,
         until(lambda invite: invite["state"] == "sent", BOB)
         make_due(service)
         failed = until(lambda invite: invite["state"] == "failed")
-    assert failed["lastError"] == "No attempt to send it came to an end."
+    assert failed["lastError"] == "Every delivery attempt was interrupted."
     assert [envelope.rcpt_tos for envelope in mailbox.envelopes] == [[BOB]]
 
 
