@@ -1,4 +1,4 @@
-"""Post one signed message to a webhook, with limits on time, size and destination.
+"""Post to a webhook, with limits on time, size and destination.
 
 Every attempt resolves and checks the destination, and connects to the checked address: a DNS answer that changes
 afterwards (rebinding) has no effect. Redirects are not followed, and proxies from the environment are not used.
@@ -13,8 +13,7 @@ from contextlib import closing, contextmanager, suppress
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from urllib.parse import SplitResult, urlsplit
 
-from models import WebhookDelivery, clock
-from rules import destinations, signatures
+from rules import destinations
 from rules.hook_replies import Reply
 from rules.wording import one_line
 
@@ -32,14 +31,6 @@ NOT_ENCRYPTED = (
 
 class ForbiddenDestination(Exception):
     """Webhooks must not reach the destination; the text says why."""
-
-
-def deliver(delivery: WebhookDelivery, allowed_networks: Sequence[destinations.Network] = ()) -> Reply:
-    """Post a message, signed with each valid secret. Failures are returned, not raised."""
-    hook, body = delivery.webhook, delivery.body.encode()
-    timestamp = int(clock.now().timestamp())
-    headers = signatures.headers(hook.signing_secrets, str(delivery.event_id), timestamp, body)
-    return post(hook.url, headers, body, allowed_networks)
 
 
 def post(

@@ -19,7 +19,7 @@ from werkzeug.exceptions import HTTPException
 import models
 from access import auth
 from access.auth import caller
-from blueprints import Blueprint, give_back_connection
+from blueprints import Blueprint, release_connection
 from errors import NotFound, SessionClosed
 from models import CandidateKey, ModelUsage, Session
 from proxy import refusals
@@ -82,7 +82,7 @@ def proxied(provider: str) -> Callable:
 
     def decorate(view: Any) -> Any:
         view = body_limit(MAX_REQUEST_BYTES)(view)
-        view = auth.required(CandidateKey, chain=auth.EITHER_HEADER)(view)
+        view = auth.required(CandidateKey, chain=auth.CANDIDATE_CHAIN)(view)
         view.answers = refusals.documented(provider)
         return view
 
@@ -142,7 +142,7 @@ def openai_models():
     return _forward("openai", "/v1/models")
 
 
-@auth.required(CandidateKey, chain=auth.EITHER_HEADER)
+@auth.required(CandidateKey, chain=auth.CANDIDATE_CHAIN)
 def other_path(provider, path):
     """Refuse every other path: it would be billed to the service's key."""
     raise NotFound()
@@ -154,7 +154,7 @@ def _forward(provider: str, path: str, *, records_usage: bool = False) -> Respon
     proxy.require_key(provider)
     _require_budget(session)
     # A stream can take minutes and needs no database.
-    give_back_connection()
+    release_connection()
     on_end = (
         partial(_record_usage, session, provider, models.clock.now()) if records_usage else _record_nothing
     )

@@ -10,7 +10,7 @@ from delivery.transports import transport_from
 from delivery.worker import housekeeping, mails, webhooks
 from delivery.worker.loop import Loop
 from models import Delivery, Webhook, WebhookDelivery, clock, db, invitations
-from models.base import Setback
+from models.base import ClockStepDetector
 from storage import Storage
 
 REMINDER_INTERVAL = timedelta(minutes=1)
@@ -26,7 +26,7 @@ class Worker:
         self._storage = storage
         self._transport = transport_from(settings["SMTP_URL"], settings["MAIL_FOLDER"])
         self._loop = Loop()
-        self._setback = Setback()
+        self._clock_steps = ClockStepDetector()
         self._reminded_at: datetime | None = None
         self._day: date | None = None
         if not settings["SMTP_URL"]:
@@ -74,10 +74,10 @@ class Worker:
             self._day = today
 
     def _check_clock(self) -> None:
-        if self._setback.has_happened:
+        if self._clock_steps.has_stepped_back:
             log.warning("The clock was set back; queued messages are brought forward.")
             with db.atomic():
                 Delivery.bring_forward()
                 WebhookDelivery.bring_forward()
                 Webhook.shorten_holds()
-            self._setback.settle()
+            self._clock_steps.reset()

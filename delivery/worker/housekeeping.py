@@ -9,15 +9,14 @@ from models import (
     Event,
     FeedEvent,
     IdempotentRequest,
-    KeyCount,
     Organization,
     Seal,
-    Session,
     WebhookDelivery,
     audit,
     clock,
     db,
     privacy,
+    sessions,
 )
 from models.deliveries.outbox import requeue_removals
 from models.webhooks.outbox import publish_new
@@ -30,12 +29,11 @@ log = logging.getLogger("proofstone.worker")
 
 def process_new() -> None:
     """Settle due sessions, then seal, chain and publish what is new."""
-    Session.settle_all()
-    Event.judge_waiting()
+    sessions.settle_all()
+    Event.verify_waiting()
     Seal.seal_new()
     audit.chain_new()
     publish_new()
-    KeyCount.fold()
 
 
 def run_daily_tasks(storage: Storage | None) -> None:
@@ -46,12 +44,12 @@ def run_daily_tasks(storage: Storage | None) -> None:
         for organization in Organization.select().where(Organization.retention_days.is_null(False)):
             _erase_overdue(organization)
     if DailyTask.take("leftovers"):
-        Seal.seal_left_over()
-        BundleUpload.let_go_of_unused()
+        Seal.seal_skipped()
+        BundleUpload.delete_unused()
         if storage is not None:
             storage.remove_leftovers(clock.now() - MAX_LEFTOVER_AGE)
     if DailyTask.take("feed"):
-        FeedEvent.forget_old()
+        FeedEvent.delete_expired()
         WebhookDelivery.delete_expired()
 
 
@@ -60,7 +58,7 @@ def _erase_overdue(organization: Organization) -> None:
         try:
             with db.atomic():
                 privacy.erase(key)
-                audit.note_erasure(key, audit.WORKER)
+                audit.record_erasure(key, audit.WORKER)
         except Exception:
             # Continue with the other candidates; this one is tried again tomorrow.
             log.exception("The data of candidate %s could not be erased.", key.id)

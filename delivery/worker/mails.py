@@ -2,13 +2,12 @@
 
 import logging
 from collections.abc import Mapping
-from email.message import EmailMessage
 from typing import Any
 
 from delivery import PermanentFailure, TemporaryFailure
 from delivery.mail import Invitation, compose
 from delivery.transports import Transport
-from models import CandidateKey, Delivery, clock, key_records
+from models import CandidateKey, Delivery, clock
 from models.deliveries import REMINDER, REMOVAL, outcomes
 from storage import Storage, StorageError
 
@@ -36,42 +35,37 @@ def deliver(
 
 
 def _send(delivery: Delivery, settings: Mapping[str, Any], transport: Transport) -> None:
-    key = key_records(clock.now()).where(CandidateKey.id == delivery.subject_id).first()
-    if reason := _reason_not_to_send(delivery, key):
-        outcomes.cancel(delivery, reason)
+    key = CandidateKey.alive().where(CandidateKey.id == delivery.subject_id).get_or_none()
+    if key is None or key.status == "expired":
+        outcomes.cancel(delivery, "The key was revoked or has expired.")
+    elif not key.candidate_email:
+        outcomes.cancel(delivery, "The candidate has no email address.")
+    elif delivery.kind == REMINDER and (key.status != "pending" or key.reminded_at is None):
+        outcomes.cancel(delivery, "The candidate has started, or the key was extended.")
     else:
-        outcomes.succeed(delivery, transport.deliver(_message(delivery, key, settings)))
+        message = compose(
+            _invitation(delivery, key, settings["BASE_URL"]), settings["MAIL_FROM"], clock.now()
+        )
+        outcomes.succeed(delivery, transport.deliver(message))
 
 
-def _reason_not_to_send(delivery: Delivery, key: dict[str, Any] | None) -> str | None:
-    if key is None or key["status"] == "expired":
-        return "The key was revoked or has expired."
-    if not key["candidate_email"]:
-        return "The candidate has no email address."
-    if delivery.kind == REMINDER and (key["status"] != "pending" or key["reminded_at"] is None):
-        return "The candidate has started, or the key was extended."
-    return None
-
-
-def _message(delivery: Delivery, key: dict[str, Any], settings: Mapping[str, Any]) -> EmailMessage:
-    candidate = CandidateKey.get_by_id(key["id"])
-    assessment = candidate.assessment
-    invitation = Invitation(
+def _invitation(delivery: Delivery, key: CandidateKey, base_url: str) -> Invitation:
+    assessment = key.assessment
+    return Invitation(
         message_id=_message_id(delivery.id),
-        to_address=key["candidate_email"],
-        candidate_name=key["candidate_name"],
+        to_address=key.candidate_email or "",
+        candidate_name=key.candidate_name,
         org_name=delivery.data["orgName"],
         assessment_title=assessment.title,
         role=assessment.role,
         task_brief=assessment.task_brief,
-        time_limit_minutes=candidate.time_limit_minutes,
-        key=key["key"],
-        expires_at=key["expires_at"],
-        base_url=settings["BASE_URL"],
-        reply_to=assessment.organization.reply_to,
+        time_limit_minutes=key.time_limit_minutes,
+        key=key.key,
+        expires_at=key.expires_at,
+        base_url=base_url,
+        reply_to=key.organization.reply_to,
         is_reminder=delivery.kind == REMINDER,
     )
-    return compose(invitation, settings["MAIL_FROM"], clock.now())
 
 
 def _message_id(delivery_id: Any) -> str:

@@ -10,7 +10,6 @@ from models.leases import Leased
 from models.orgs import ApiToken, Organization
 
 INVITATION, REMINDER, REMOVAL = "invitation", "reminder", "removal"
-MESSAGES = (INVITATION, REMINDER)
 
 
 class Delivery(Leased, Model):
@@ -38,48 +37,38 @@ class Delivery(Leased, Model):
     @classmethod
     def visible_to(cls, caller: ApiToken) -> Query:
         """Messages to the organization's candidates."""
-        return cls.select().where(cls.organization == caller.organization_id, cls.kind.in_(MESSAGES))
+        return cls.select().where(cls.organization == caller.organization_id, cls.kind != REMOVAL)
 
     @classmethod
-    def to_candidate(cls, key: Any) -> Query:
-        return cls.select().where(cls.subject_id == key.id, cls.kind.in_(MESSAGES))
-
-    @classmethod
-    def of_person(cls, key: Any, session: Any) -> Query:
+    def of_person(cls, key: Any, session: Any = None) -> Query:
         """Messages to a candidate."""
-        subjects = [key.id, session.id] if session else [key.id]
-        return cls.select().where(cls.subject_id.in_(subjects), cls.kind != REMOVAL)
+        return cls.select().where(cls.subject_id == key.id, cls.kind != REMOVAL)
 
     @classmethod
     def erase_of(cls, key: Any, session: Any) -> int:
         """Cancel what is queued, clear personal data, and queue the removal of saved mails."""
-        messages = list(cls.of_person(key, session))
+        messages = list(cls.of_person(key))
         for message in messages:
             message._remove_saved_mail()
-        is_one = cls.id.in_([message.id for message in messages])
-        cls.update(state="canceled").where(is_one, cls.state == "queued").execute()
-        return cls.update(data={}, last_error=None).where(is_one).execute()
+        of_person = cls.id.in_([message.id for message in messages])
+        cls.update(state="canceled").where(of_person, cls.state == "queued").execute()
+        return cls.update(data={}, last_error=None).where(of_person).execute()
+
+    def _remove_saved_mail(self) -> None:
+        # A worker that has claimed the message may save it until its lease expires.
+        due_at = {"saved": clock.now(), "queued": self.due_at}.get(self.state)
+        if due_at and self.attempts:
+            message = {"organization": self.organization_id, "subject_id": self.subject_id}
+            Delivery.create(**message, kind=REMOVAL, data={"mail": str(self.id)}, due_at=due_at)
 
     @classmethod
     def is_new(cls) -> peewee.Expression:
-        # The first removal attempt may be planned for later: until then the object can still be uploaded.
+        # A removal may be planned for later: until then the object can still be uploaded.
         return super().is_new() & (cls.kind != REMOVAL)
 
     @property
     def next_try_at(self) -> datetime | None:
         return self.due_at if self.state == "queued" else None
-
-    def _remove_saved_mail(self) -> None:
-        # A worker that has claimed the message may still save it until its lease expires.
-        due_at = {"saved": clock.now(), "queued": self.due_at}.get(self.state)
-        if due_at and self.attempts:
-            Delivery.create(
-                organization=self.organization_id,
-                kind=REMOVAL,
-                subject_id=self.subject_id,
-                data={"mail": str(self.id)},
-                due_at=due_at,
-            )
 
 
 # For claims.

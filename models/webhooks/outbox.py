@@ -7,9 +7,10 @@ from typing import Any
 import peewee
 
 from errors import WebhookDisabled
-from models.assessments import CandidateKey
-from models.base import clock, db, insert_rows, locked, new_id
+from models.base import clock, db, for_update, new_id
 from models.feed import Feed, FeedEvent
+from models.keys import CandidateKey
+from models.numbering import number_all
 from models.webhooks.tables import TEST_EVENT, Webhook, WebhookDelivery, json_body
 from rules.instants import text_of
 
@@ -18,20 +19,12 @@ MAX_ROWS_PER_INSERT = 100
 
 def publish_new() -> int:
     """Number newly committed events and queue them for the webhooks; returns how many."""
-    waiting: Any = FeedEvent.waiting().select(FeedEvent.organization).distinct().tuples()
-    return sum(_publish_organization(organization_id) for (organization_id,) in list(waiting))
-
-
-def _publish_organization(organization_id: Any) -> int:
-    count = 0
-    while published := _publish_batch(organization_id):
-        count += published
-    return count
+    return number_all(FeedEvent.unnumbered().select(FeedEvent.organization), _publish_batch)
 
 
 def _publish_batch(organization_id: Any) -> int:
     with db.atomic():
-        events = Feed.number_some(organization_id)
+        events = Feed.number_batch(organization_id)
         _enqueue(organization_id, events)
     return len(events)
 
@@ -40,7 +33,7 @@ def _enqueue(organization_id: Any, events: list[FeedEvent]) -> None:
     hooks = Webhook.alive().where(Webhook.organization == organization_id, Webhook.disabled_reason.is_null())
     rows = [row for hook in hooks for row in _rows(hook, events)]
     for batch in peewee.chunked(rows, MAX_ROWS_PER_INSERT):
-        insert_rows(WebhookDelivery, batch)
+        WebhookDelivery.insert_many(batch).execute()
 
 
 def _rows(hook: Webhook, events: list[FeedEvent]) -> Iterator[dict[str, Any]]:
@@ -65,7 +58,7 @@ def _people(events: list[FeedEvent]) -> dict[str, dict[str, str | None]]:
     keys = CandidateKey.select().where(CandidateKey.id.in_(ids)).order_by(CandidateKey.id)
     return {
         str(key.id): {"name": key.candidate_name, "email": key.candidate_email}
-        for key in locked(keys, "FOR SHARE")
+        for key in for_update(keys, "FOR SHARE")
     }
 
 

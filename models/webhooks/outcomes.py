@@ -58,6 +58,6 @@ def _record_health(hook: Webhook, reply: Reply, now: datetime) -> None:
 
 def _give_up(hook: Webhook, reason: str) -> None:
     disable(hook, reason)
-    AuditEntry.note(
+    AuditEntry.record(
         hook.organization_id, "disableWebhook", SERVICE, subject_kind="webhook", subject_id=hook.id
     )

@@ -19,7 +19,7 @@ ROTATION_OVERLAP = timedelta(days=1)
 def create(organization: Organization, **values: Any) -> Webhook:
     """Create a webhook with a new secret. Raises TooManyWebhooks."""
     with db.atomic():
-        organization.take_turn()
+        organization.lock()
         if Webhook.alive().where(Webhook.organization == organization).count() >= MAX_WEBHOOKS:
             raise TooManyWebhooks()
         return Webhook.create(organization=organization, secret=signatures.make_secret(), **values)

@@ -6,9 +6,9 @@ from typing import Any
 
 import peewee
 
-from models.assessments import CandidateKey
-from models.base import Model, Query, TimestampField, clock, locked
-from models.feed import KEPT
+from models.base import Model, Query, TimestampField, clock
+from models.feed import RETENTION
+from models.keys import CandidateKey
 from models.leases import LEASE, Leased
 from models.orgs import ApiToken, Organization
 from rules.instants import text_of
@@ -56,10 +56,6 @@ class Webhook(Model):
         """Limit holds to one lease, after the clock was set back."""
         latest = clock.now() + LEASE
         cls.update(held_until=latest).where(cls.held_until > latest).execute()
-
-    def lock(self) -> "Webhook":
-        """The current row, locked until the transaction ends."""
-        return locked(Webhook.select().where(Webhook.id == self.id)).get()
 
     @property
     def is_enabled(self) -> bool:
@@ -124,7 +120,7 @@ class WebhookDelivery(Leased, Model):
     @classmethod
     def delete_expired(cls) -> int:
         """Delete finished deliveries that are older than the feed's retention; returns how many."""
-        old = (cls.state != "queued") & (cls.created_at < clock.now() - KEPT)
+        old = (cls.state != "queued") & (cls.created_at < clock.now() - RETENTION)
         return cls.delete().where(old).execute()
 
     @classmethod

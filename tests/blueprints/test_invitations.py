@@ -7,7 +7,7 @@ from answers import places, refusal
 from factories import make_assessment, make_key, make_session
 
 from delivery.worker import Worker
-from models import Assessment, CandidateKey, Consent, Delivery, Session, invitations, privacy
+from models import Assessment, CandidateKey, Consent, Delivery, Session, invitations, privacy, sessions
 from models.deliveries import outbox, outcomes
 
 UNKNOWN_ID = "00000000-0000-7000-8000-000000000000"
@@ -73,7 +73,7 @@ def test_resending_keeps_the_organizations_name(reviewer, assessment):
 def test_resending_needs_an_address_and_an_open_key(clock, reviewer, assessment, key):
     assert refusal(reviewer.post(at(make_key(assessment, None), "/invite"))) == (409, "no_address")
     session = make_session(make_key(assessment))
-    session.complete()
+    sessions.complete(session)
     assert refusal(reviewer.post(at(session.key, "/invite"))) == (409, "session_ended")
     clock.fixed = key.expires_at
     assert refusal(reviewer.post(at(key, "/invite"))) == (409, "expired")
@@ -259,7 +259,7 @@ def test_duplicates_are_allowed_by_default(reviewer, assessment, key):
 def test_only_an_open_key_is_a_duplicate(clock, reviewer, organization, assessment):
     make_key(make_assessment(organization))
     make_key(assessment).revoke()
-    make_session(make_key(assessment)).complete()
+    sessions.complete(make_session(make_key(assessment)))
     expired = make_key(assessment)
     clock.fixed = expired.expires_at
     assert issue(reviewer, assessment, "alice@example.com", onDuplicate="refuse").status_code == 201
@@ -365,7 +365,7 @@ def test_an_invalid_accommodation_is_refused(reviewer, key, body):
 def test_an_accommodation_needs_the_write_scope_and_is_in_no_list(reviewer, reader, session, key):
     accommodate(reviewer, key, extraMinutes=30)
     assert refusal(reader.get(at(key, "/accommodation"))) == (403, "insufficient_scope")
-    session.complete()
+    sessions.complete(session)
     for path in ("/v1/candidates", f"/v1/sessions/{session.id}", f"/v1/sessions/{session.id}/cohort-stats"):
         assert "extraMinutes" not in reviewer.get(path).text
 

@@ -10,7 +10,7 @@ from answers import places, refusal
 from factories import make_assessment, make_closed_session, make_key, make_rubric, make_session, make_webhook
 
 from delivery.worker import Worker, webhooks
-from models import CandidateKey, Delivery, FeedEvent, Score, Webhook, WebhookDelivery, db, privacy
+from models import CandidateKey, Delivery, FeedEvent, Score, Webhook, WebhookDelivery, db, privacy, sessions
 from models.deliveries import outcomes
 from models.leases import MAX_ATTEMPTS
 from models.webhooks import outbox
@@ -182,7 +182,7 @@ def by_id(event):
 def cause_every_event(organization, reviewer):
     assessment = make_assessment(organization, rubric_id=make_rubric(organization).id)
     session = make_closed_session(assessment)
-    session.mark_hired(True)
+    sessions.mark_hired(session, True)
     Score.give(session, "quality", reviewer.row, value=1, comment="Alice guesses.", evidence=[])
     privacy.erase(make_session(make_key(assessment)).key, reviewer.row)
     make_key(assessment)
@@ -260,7 +260,7 @@ def test_a_sent_invitation_is_published(worker, reviewer, receiver, assessment):
 def test_marking_a_candidate_as_hired_twice_publishes_one_event(assessment):
     session = make_closed_session(assessment)
     for is_hired in (True, True, False):
-        session.mark_hired(is_hired)
+        sessions.mark_hired(session, is_hired)
     assert FeedEvent.select().where(FeedEvent.type == "candidate.hired").count() == 1
 
 

@@ -6,7 +6,7 @@ import pytest
 from callers import Caller
 from factories import make_key
 
-from models import Assessment, ModelUsage
+from models import Assessment, ModelUsage, sessions
 from tests.proxy.conftest import STREAMS
 from tests.proxy.upstream import (
     MESSAGE_NANO_USD,
@@ -73,7 +73,7 @@ def test_a_call_needs_an_open_session(candidate, app, assessment, session, path,
     response = call(Caller.candidate(app, make_key(assessment)), path)
     assert refusal(response) == (409, "invalid_request_error", "not_redeemed")
     assert response.headers["X-Should-Retry"] == "false"
-    session.complete()
+    sessions.complete(session)
     assert refusal(call(candidate, path)) == (409, "invalid_request_error", "session_closed")
     assert upstream.requests == []
 
