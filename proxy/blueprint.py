@@ -155,9 +155,7 @@ def _forward(provider: str, path: str, *, records_usage: bool = False) -> Respon
     _require_budget(session)
     # A stream can take minutes and needs no database.
     release_connection()
-    on_end = (
-        partial(_record_usage, session, provider, models.clock.now()) if records_usage else _record_nothing
-    )
+    on_end = partial(_record_usage, session, provider, models.clock.now()) if records_usage else None
     forwarded = proxy.forward(_call(provider, path), on_end)
     response = ForwardedResponse(forwarded.chunks(), forwarded.status, forwarded.headers)
     response.call_on_close(forwarded.close)
@@ -188,10 +186,6 @@ def _call(provider: str, path: str) -> Call:
         RequestBody() if request.method == "POST" else None,
         request.environ.get("gunicorn.socket"),
     )
-
-
-def _record_nothing(response: ProviderResponse) -> None:
-    """For calls that cost nothing."""
 
 
 def _record_usage(session: Session, provider: str, started_at: datetime, response: ProviderResponse) -> None:

@@ -66,7 +66,9 @@ class ModelProxy:
         if not self._keys[provider]:
             raise NoProviderKey(provider)
 
-    def forward(self, call: Call, on_end: Callable[[ProviderResponse], None]) -> ProviderResponse:
+    def forward(
+        self, call: Call, on_end: Callable[[ProviderResponse], None] | None = None
+    ) -> ProviderResponse:
         """The provider's response once its headers have arrived; the caller must close it.
 
         Raises TooManyStreams, ProviderUnreachable, ProviderRedirects, ProviderTimeout, and exceptions from reading

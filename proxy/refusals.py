@@ -8,7 +8,7 @@ from werkzeug.exceptions import HTTPException
 
 import errors
 from blueprints import Blueprint
-from errors import DatabaseFull, DiskFull, NotRedeemed, SessionClosed, Unauthenticated, Unavailable
+from errors import DatabaseFull, DiskFull, NotRedeemed, Refusal, SessionClosed, Unauthenticated, Unavailable
 from proxy.errors import (
     BudgetSpent,
     NoProviderKey,
@@ -54,19 +54,8 @@ def documented(provider: str) -> dict[int, Any]:
 
 
 def _refusals(provider: str) -> list[tuple[int, str, str]]:
-    refusals = (
-        Unauthenticated(),
-        BudgetSpent(),
-        NoProviderKey(provider),
-        NotRedeemed(),
-        SessionClosed(),
-        TooManyStreams(provider),
-        ProviderRedirects(),
-        ProviderUnreachable(),
-        Unavailable(),
-        DatabaseFull(),
-        DiskFull(),
-        ProviderTimeout(),
-    )
+    kinds: list[type[Refusal]] = [Unauthenticated, BudgetSpent, NotRedeemed, SessionClosed, ProviderRedirects]
+    kinds += [ProviderUnreachable, Unavailable, DatabaseFull, DiskFull, ProviderTimeout]
+    refusals = [NoProviderKey(provider), TooManyStreams(provider), *(kind() for kind in kinds)]
     plain = [(status, *errors.PLAIN[status]) for status in (404, 413, 429)]
     return plain + [(refusal.code, refusal.reason, refusal.sentence) for refusal in refusals]

@@ -30,7 +30,7 @@ class ProviderResponse:
         response: urllib3.BaseHTTPResponse,
         watch: Watch,
         slots: threading.BoundedSemaphore,
-        on_end: Callable[["ProviderResponse"], None],
+        on_end: Callable[["ProviderResponse"], None] | None,
     ):
         headers = response.headers
         self.status = response.status
@@ -81,7 +81,8 @@ class ProviderResponse:
         self._response.close()
         self._response.release_conn()
         self._slots.release()
-        self._on_end(self)
+        if self._on_end:
+            self._on_end(self)
 
 
 def log_failure(provider: str, error: Exception, watch: Watch) -> None:

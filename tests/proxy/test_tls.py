@@ -31,8 +31,7 @@ def proxy(upstream, certificate, monkeypatch):
 
 
 def forward(proxy, client=None):
-    call = Call("anthropic", "GET", "/v1/models", "", [], client=client)
-    return proxy.forward(call, on_end=lambda response: None)
+    return proxy.forward(Call("anthropic", "GET", "/v1/models", "", [], client=client))
 
 
 def test_a_stream_is_forwarded(proxy, upstream):
