@@ -22,7 +22,7 @@ from models.deliveries.outbox import requeue_removals
 from models.webhooks.outbox import publish_new
 from storage import Storage
 
-MAX_LEFTOVER_AGE = timedelta(hours=24)
+MAX_PARTIAL_UPLOAD_AGE = timedelta(hours=24)
 
 log = logging.getLogger("proofstone.worker")
 
@@ -47,7 +47,7 @@ def run_daily_tasks(storage: Storage | None) -> None:
         Seal.seal_skipped()
         BundleUpload.delete_unused()
         if storage is not None:
-            storage.remove_leftovers(clock.now() - MAX_LEFTOVER_AGE)
+            storage.delete_partial_uploads(clock.now() - MAX_PARTIAL_UPLOAD_AGE)
     if DailyTask.take("feed"):
         FeedEvent.delete_expired()
         WebhookDelivery.delete_expired()
