@@ -435,7 +435,7 @@ def run_worker(once: bool, ready_fd: int | None) -> None:
 
     worker = Worker(current_app.config, current_app.extensions.get("storage"))
     if once:
-        worker.work_off()
+        worker.run_once()
         return
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: worker.stop())

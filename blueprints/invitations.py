@@ -1,4 +1,4 @@
-"""An invitation's whole life: send it again, another expiry, more time; and how its messages fare."""
+"""Invitations: resend, extend, reopen, grant more time, and follow their messages."""
 
 from access import audit, auth
 from access.auth import caller
@@ -15,6 +15,7 @@ from errors import (
     TimeIsOver,
 )
 from models import ApiToken, CandidateKey, Delivery, invitations
+from models.deliveries import outbox
 from schemas import PageQuery
 from schemas.candidates import OneCandidate
 from schemas.invitations import (
@@ -27,7 +28,7 @@ from schemas.invitations import (
     ReopenedExpiry,
 )
 
-blp = Blueprint("Invitations", __name__, description="What becomes of a candidate's invitation.")
+blp = Blueprint("Invitations", __name__, description="Candidates' invitations and the messages to them.")
 
 
 @blp.post("/candidates/<id:candidate_id>/invite")
@@ -38,8 +39,7 @@ blp = Blueprint("Invitations", __name__, description="What becomes of a candidat
 def send_again(candidate_id):
     """Send the invitation again
 
-    A new message with the same key; the history of the earlier ones stays. An invitation that still waits is
-    canceled in its favour.
+    A new message with the same key. An invitation that is still queued is canceled; earlier ones stay listed.
     """
     invitations.invite(find(CandidateKey, candidate_id))
     return candidate_response(candidate_id)
@@ -52,10 +52,9 @@ def send_again(candidate_id):
 @blp.response(200, OneCandidate)
 @audit.change()
 def extend_key(data, candidate_id):
-    """Change until when a key can be redeemed
+    """Change a key's expiry
 
-    For a key that has neither expired nor been redeemed. Nothing is sent; the reminder, if there is one, follows the
-    new expiry.
+    For a key that has neither expired nor been redeemed. No message is sent; a reminder follows the new expiry.
     """
     invitations.extend(find(CandidateKey, candidate_id), **data)
     return candidate_response(candidate_id)
@@ -70,7 +69,7 @@ def extend_key(data, candidate_id):
 def reopen_key(data, candidate_id):
     """Reopen an expired key
 
-    For a key that expired before it was redeemed: it can be redeemed again. Nothing is sent by itself.
+    For a key that expired before it was redeemed. No message is sent.
     """
     invitations.reopen(find(CandidateKey, candidate_id), **data)
     return candidate_response(candidate_id)
@@ -83,7 +82,7 @@ def reopen_key(data, candidate_id):
 def get_accommodation(candidate_id):
     """Get a candidate's accommodation
 
-    For tokens that may write; it stands in no list and in no statistics.
+    Requires the scope `write`. Accommodations appear in no list and no statistics.
     """
     return {"accommodation": find(CandidateKey, candidate_id)}
 
@@ -97,8 +96,8 @@ def get_accommodation(candidate_id):
 def set_accommodation(data, candidate_id):
     """Give a candidate more time
 
-    Before the work or during it: the deadline moves with it, also in what the candidate's client is told. An empty
-    body takes it back.
+    Before or during the session. The deadline moves, and the candidate's client is informed. An empty body removes the
+    accommodation.
     """
     invitations.accommodate(
         find(CandidateKey, candidate_id), data.get("extra_minutes"), data.get("time_multiplier")
@@ -114,9 +113,9 @@ def set_accommodation(data, candidate_id):
 def list_candidate_deliveries(query, candidate_id):
     """List the messages to a candidate
 
-    Invitations and reminders, the latest first, with the mail server's last words.
+    Invitations and reminders, newest first, with the mail server's latest error.
     """
-    return _page(Delivery.to_candidate(find(CandidateKey, candidate_id)), query)
+    return _page(Delivery.of_person(find(CandidateKey, candidate_id)), query)
 
 
 @blp.get("/deliveries")
@@ -126,7 +125,7 @@ def list_candidate_deliveries(query, candidate_id):
 def list_deliveries(query):
     """List messages
 
-    To all candidates of the organization, the latest first; with `state=failed` everything that did not arrive.
+    To all candidates of the organization, newest first. `state=failed` lists those that could not be delivered.
     """
     messages = Delivery.visible_to(caller)
     if "state" in query:
@@ -140,11 +139,11 @@ def list_deliveries(query):
 @blp.response(200, OneDelivery)
 @audit.change()
 def retry_delivery(delivery_id):
-    """Try a failed message again
+    """Retry a failed message
 
-    With all of its attempts. It is canceled instead where its key was revoked or has expired by then.
+    With all of its attempts. It is canceled instead if its key has been revoked or has expired.
     """
-    return {"delivery": find(Delivery, delivery_id).retry()}
+    return {"delivery": outbox.retry(find(Delivery, delivery_id))}
 
 
 def _page(messages, query):

@@ -1,4 +1,4 @@
-"""Webhooks: who is told of events, and what was sent to them."""
+"""Webhooks: receivers of events, and the messages sent to them."""
 
 from access import audit, auth
 from access.auth import caller
@@ -6,6 +6,7 @@ from access.idempotency import idempotent
 from blueprints import Blueprint, find, find_among, page, refuses
 from errors import TooManyWebhooks, WebhookDisabled
 from models import ApiToken, Webhook, WebhookDelivery
+from models.webhooks import outbox, receivers
 from schemas import PageQuery
 from schemas.webhooks import (
     DeletedWebhook,
@@ -19,7 +20,7 @@ from schemas.webhooks import (
     Webhooks,
 )
 
-blp = Blueprint("Webhooks", __name__, description="Who is told of events, by Standard Webhooks 1.0.0.")
+blp = Blueprint("Webhooks", __name__, description="Receivers of events, by Standard Webhooks 1.0.0.")
 
 
 @blp.get("/webhooks")
@@ -29,7 +30,7 @@ blp = Blueprint("Webhooks", __name__, description="Who is told of events, by Sta
 def list_webhooks(query):
     """List webhooks
 
-    A page of the organization's webhooks, oldest first, without their secrets.
+    Oldest first, without secrets.
     """
     rows = Webhook.visible_to(caller).order_by(Webhook.created_at, Webhook.id)
     return page("webhooks", rows, query["limit"], query["offset"])
@@ -45,12 +46,12 @@ def list_webhooks(query):
 def create_webhook(data):
     """Create a webhook
 
-    Each event from now on is sent as a POST of `{id, type, timestamp, data}`, signed by Standard Webhooks 1.0.0, at
-    least once and under the same `webhook-id` at each try. An answer of 2xx within 10 seconds counts as delivered; all
-    else is tried again for about three days, 410 switches the webhook off. The secret is in this answer and cannot be
-    shown again.
+    From now on, each event is sent as a POST of `{id, type, timestamp, data}`, signed by Standard Webhooks 1.0.0, at
+    least once and with the same `webhook-id` in every attempt. A 2xx response within 10 seconds counts as delivered.
+    Everything else is retried for about three days; 410 disables the webhook. The secret is shown in this response
+    only.
     """
-    hook = Webhook.add(caller.organization, **data)
+    hook = receivers.create(caller.organization, **data)
     return {"webhook": hook, "secret": hook.secret}
 
 
@@ -60,7 +61,7 @@ def create_webhook(data):
 def get_webhook(webhook_id):
     """Get a webhook
 
-    With how it does: whether it is on, and since when it has been failing.
+    Including whether it is enabled, and since when it has been failing.
     """
     return {"webhook": find(Webhook, webhook_id)}
 
@@ -73,9 +74,10 @@ def get_webhook(webhook_id):
 def change_webhook(data, webhook_id):
     """Change a webhook
 
-    Its address, its types, or whether it is on. What happened while it was off is in the feed (`GET /v1/events`).
+    Its URL, its event types, or whether it is enabled. Events are not sent while it is disabled; read them from the
+    feed (`GET /v1/events`).
     """
-    return {"webhook": find(Webhook, webhook_id).change(data)}
+    return {"webhook": receivers.change(find(Webhook, webhook_id), data)}
 
 
 @blp.delete("/webhooks/<id:webhook_id>")
@@ -85,9 +87,9 @@ def change_webhook(data, webhook_id):
 def delete_webhook(webhook_id):
     """Delete a webhook
 
-    Nothing is sent to it any more, also of what waits.
+    Queued deliveries are canceled.
     """
-    find(Webhook, webhook_id).delete_softly()
+    receivers.delete(find(Webhook, webhook_id))
     return {"ok": True, "id": webhook_id}
 
 
@@ -98,10 +100,10 @@ def delete_webhook(webhook_id):
 def rotate_secret(webhook_id):
     """Rotate a webhook's secret
 
-    The new secret is in this answer and cannot be shown again. For a day messages carry a signature of the former one
-    too, so that a receiver can change over without losing any.
+    The new secret is shown in this response only. For one day, messages are signed with the former secret as well, so
+    that the receiver can switch without losing any.
     """
-    hook = find(Webhook, webhook_id).rotate()
+    hook = receivers.rotate_secret(find(Webhook, webhook_id))
     return {"webhook": hook, "secret": hook.secret}
 
 
@@ -112,10 +114,10 @@ def rotate_secret(webhook_id):
 def test_webhook(webhook_id):
     """Test a webhook
 
-    Queues a message of the type `webhook.test`, also for a webhook that is off. It has one try; what came of it stands
-    in the deliveries a moment later.
+    Queues an event of type `webhook.test`, for a disabled webhook as well. It has one attempt; its result is in the
+    webhook's deliveries a moment later.
     """
-    return {"delivery": WebhookDelivery.enqueue_test(find(Webhook, webhook_id))}
+    return {"delivery": outbox.enqueue_test(find(Webhook, webhook_id))}
 
 
 @blp.get("/webhooks/<id:webhook_id>/deliveries")
@@ -125,7 +127,7 @@ def test_webhook(webhook_id):
 def list_webhook_deliveries(query, webhook_id):
     """List a webhook's deliveries
 
-    A page of them, oldest first, each with what was sent and what came of the last try. Kept for 30 days.
+    Oldest first, each with its body and the result of the latest attempt. Deleted after 30 days.
     """
     rows = WebhookDelivery.of(find(Webhook, webhook_id))
     if "state" in query:
@@ -142,7 +144,7 @@ def list_webhook_deliveries(query, webhook_id):
 def redeliver(webhook_id, message_id):
     """Deliver again
 
-    The same message under the same `webhook-id`, at once and with all tries; also one that has arrived before.
+    Sends the same message with the same `webhook-id` now, with all of its attempts. It may have been delivered before.
     """
     deliveries = WebhookDelivery.of(find(Webhook, webhook_id))
-    return {"delivery": find_among(deliveries, message_id).redeliver()}
+    return {"delivery": outbox.redeliver(find_among(deliveries, message_id))}

@@ -1,25 +1,24 @@
-"""What happens after the answer: messages to the outside world, and how they can fail.
+"""Work after the response: deliver messages, and describe how delivery failed.
 
-A sender raises one of two failures. Their text is for a person who looks at the key or the webhook later:
-one line, at most `WORDS_LIMIT` characters, with nothing of the settings in it.
+The reason of a failure is shown to reviewers: one line, truncated, without secrets.
 """
 
 from rules.wording import one_line
 
-WORDS_LIMIT = 500
+MAX_REASON_CHARACTERS = 500
 
 
 class DeliveryFailure(Exception):
-    """A message that did not go out; `words` say why."""
+    """A message was not delivered; `reason` says why."""
 
-    def __init__(self, words: str) -> None:
-        self.words = one_line(words, WORDS_LIMIT)
-        super().__init__(self.words)
+    def __init__(self, reason: str) -> None:
+        self.reason = one_line(reason, MAX_REASON_CHARACTERS)
+        super().__init__(self.reason)
 
 
 class TemporaryFailure(DeliveryFailure):
-    """Worth another try later: the other side is away, busy, or our settings are wrong."""
+    """The message can be retried: the peer is unavailable or busy, or a setting is wrong."""
 
 
 class PermanentFailure(DeliveryFailure):
-    """Refused for good: the same message will be refused again."""
+    """The message was refused, and would be refused again."""

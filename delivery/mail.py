@@ -1,8 +1,7 @@
-"""The invitation: a mail made from plain values; its templates lie beside it.
+"""Compose invitations and reminders from plain values and the templates in `templates/`.
 
-Nothing in a mail may depend on what a candidate or an organization is called. Python's `email` package
-decodes RFC 2047 words (`=?utf-8?q?...?=`) that it finds in a header value, line breaks included, and writes
-them out as new header lines; so what goes into a header is made harmless here and not left to the package.
+Names are sanitized before they reach a header: Python's `email` package decodes RFC 2047 words (`=?utf-8?q?...?=`)
+in header values, line breaks included, and would write them out as new header lines.
 """
 
 import shlex
@@ -19,9 +18,9 @@ from delivery import PermanentFailure
 from rules.mail_addresses import header_address, header_text, parse_sender
 from rules.wording import minutes_in_words, moment_in_words, one_line, shortened
 
-BRIEF_LIMIT = 2000
-NAME_LIMIT = 255
-LONGEST_LINE = 998  # RFC 5322, 2.1.1
+MAX_BRIEF_CHARACTERS = 2000
+MAX_NAME_CHARACTERS = 255
+MAX_LINE_CHARACTERS = 998  # RFC 5322, 2.1.1
 
 templates = Environment(
     loader=FileSystemLoader(Path(__file__).parent / "templates"),
@@ -35,9 +34,9 @@ templates = Environment(
 
 @dataclass(frozen=True)
 class Invitation:
-    """What one candidate is told. `message_id` is the same at every try: a repeat can be recognised by it.
+    """The content of an invitation. Every attempt has the same `message_id`, so that repeats can be recognized.
 
-    `expires_at` is aware, `base_url` has no slash at its end, `time_limit_minutes` is None for no limit.
+    `expires_at` is timezone-aware and `base_url` has no trailing slash. `time_limit_minutes` is None without a limit.
     """
 
     message_id: str
@@ -56,9 +55,9 @@ class Invitation:
 
 
 def compose(invitation: Invitation, sender: str, now: datetime) -> EmailMessage:
-    """The invitation as text and HTML, from `sender` (`Proofstone <no-reply@example.com>`), dated `now`.
+    """Compose the mail as text and HTML, from a sender such as `Proofstone <no-reply@example.com>`.
 
-    Raises PermanentFailure for an address that no header can hold; a strange name is made harmless instead.
+    Raises PermanentFailure for an address that is invalid in a mail header. Names are sanitized instead.
     """
     to = _address(invitation.candidate_name or "", invitation.to_address)
     message = EmailMessage(policy=policy.SMTP if to.addr_spec.isascii() else policy.SMTPUTF8)
@@ -70,7 +69,7 @@ def compose(invitation: Invitation, sender: str, now: datetime) -> EmailMessage:
     message["Date"] = now
     message["Message-ID"] = f"<{invitation.message_id.strip('<>')}>"
     message["Auto-Submitted"] = "auto-generated"
-    _fill(message, _told(invitation))
+    _set_content(message, _template_values(invitation))
     return message
 
 
@@ -81,22 +80,21 @@ def _subject(invitation: Invitation) -> str:
     return f"{org_name} invites you to an assessment: {title}"
 
 
-def _fill(message: EmailMessage, told: dict[str, object]) -> None:
-    text = templates.get_template("invitation.txt").render(told)
-    html = templates.get_template("invitation.html").render(told)
+def _set_content(message: EmailMessage, values: dict[str, object]) -> None:
+    text = templates.get_template("invitation.txt").render(values)
+    html = templates.get_template("invitation.html").render(values)
     message.set_content(text, cte=_encoding(text))
     message.add_alternative(html, subtype="html", cte=_encoding(html))
 
 
-def _told(invitation: Invitation) -> dict[str, object]:
-    """What the templates show, by the names that they use."""
-    brief, brief_goes_on = shortened(invitation.task_brief, BRIEF_LIMIT)
+def _template_values(invitation: Invitation) -> dict[str, object]:
+    brief, brief_goes_on = shortened(invitation.task_brief, MAX_BRIEF_CHARACTERS)
     limit = invitation.time_limit_minutes
     return {
-        "name": one_line(invitation.candidate_name or "", NAME_LIMIT),
-        "org_name": one_line(invitation.org_name, NAME_LIMIT),
-        "title": one_line(invitation.assessment_title, NAME_LIMIT),
-        "role": one_line(invitation.role, NAME_LIMIT),
+        "name": one_line(invitation.candidate_name or "", MAX_NAME_CHARACTERS),
+        "org_name": one_line(invitation.org_name, MAX_NAME_CHARACTERS),
+        "title": one_line(invitation.assessment_title, MAX_NAME_CHARACTERS),
+        "role": one_line(invitation.role, MAX_NAME_CHARACTERS),
         "brief": brief,
         "brief_goes_on": brief_goes_on,
         "time_limit": minutes_in_words(limit) if limit else None,
@@ -110,9 +108,9 @@ def _told(invitation: Invitation) -> dict[str, object]:
 
 
 def commands(base_url: str, key: str) -> dict[str, str]:
-    """What to type, since the client's own defaults lead to another service.
+    """The client's commands, with the URLs of this service in place of the client's defaults.
 
-    From `start` on it remembers where its API is, but not where its closing page is.
+    The client stores the API's URL at `start`, but not the URL of the page that `done` opens.
     """
     posix, powershell = shlex.quote(base_url), "'" + base_url.replace("'", "''") + "'"
     api, app = "PROMPTSTER_API_URL", "PROMPTSTER_APP_URL"
@@ -132,6 +130,6 @@ def _address(name: str, address: str) -> Address:
 
 
 def _encoding(text: str) -> str:
-    """Plain where it can be, so that a saved mail can be read, and copied from, in any editor."""
-    fits = text.isascii() and all(len(line) <= LONGEST_LINE for line in text.splitlines())
-    return "7bit" if fits else "quoted-printable"
+    """7bit if possible, so that saved mails are readable in an editor."""
+    is_plain = text.isascii() and all(len(line) <= MAX_LINE_CHARACTERS for line in text.splitlines())
+    return "7bit" if is_plain else "quoted-printable"

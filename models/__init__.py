@@ -4,7 +4,7 @@ from models.assessments import Assessment
 from models.audit import AuditChain, AuditEntry
 from models.base import bind, case_folded, clock, db, new_id
 from models.candidates import CandidateList, CandidateRow, find_candidate
-from models.delivery import Delivery
+from models.deliveries import Delivery
 from models.feed import Feed, FeedEvent, read_feed
 from models.idempotency import IdempotentRequest
 from models.issues import Issue

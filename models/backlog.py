@@ -8,7 +8,7 @@ import peewee
 
 from models.audit import AuditEntry
 from models.base import clock
-from models.delivery import Delivery
+from models.deliveries import Delivery
 from models.feed import FeedEvent
 from models.seals import Seal, unsealed
 from models.sessions import Event

@@ -21,7 +21,7 @@ from errors import (
 )
 from models.assessments import Assessment
 from models.base import Query, clock, db, for_update, new_id
-from models.delivery import Delivery
+from models.deliveries import Delivery, outbox, outcomes
 from models.keys import CandidateKey
 from models.sessions import Session, mark_hired, move_limit
 
@@ -68,9 +68,9 @@ def invite(key: CandidateKey) -> None:
         if locked.candidate_email is None:
             raise NoAddress()
         org_name = _latest_org_name(locked)
-        Delivery.replace_waiting(locked)
+        outbox.cancel_queued_invitations(locked)
         delivery_id = new_id()
-        Delivery.enqueue_invitations(locked.organization, [(delivery_id, locked.id)], org_name)
+        outbox.enqueue_invitations(locked.organization, [(delivery_id, locked.id)], org_name)
         locked.update_columns(invitation_id=delivery_id, bounced=False)
 
 
@@ -164,7 +164,7 @@ def mark_bounced(address: str) -> list[CandidateKey]:
     with db.atomic():
         keys = list(CandidateKey.select().where(CandidateKey.address == address.strip().casefold()))
         CandidateKey.update(bounced=True).where(CandidateKey.id.in_([key.id for key in keys])).execute()
-        Delivery.mark_bounced([key.invitation_id for key in keys if key.invitation_id], BOUNCED)
+        outcomes.mark_bounced([key.invitation_id for key in keys if key.invitation_id], BOUNCED)
     return keys
 
 
@@ -178,7 +178,7 @@ def enqueue_reminders() -> int:
         with db.atomic():
             unreminded = (CandidateKey.id == key.id) & CandidateKey.reminded_at.is_null()
             if CandidateKey.update(reminded_at=clock.now()).where(unreminded).execute():
-                Delivery.enqueue_reminder(key.organization, key.id)
+                outbox.enqueue_reminder(key.organization, key.id)
                 queued += 1
     return queued
 

@@ -12,7 +12,7 @@ from models.assessments import Assessment
 from models.audit import AuditEntry
 from models.base import clock, db, for_update, is_postgres, new_id
 from models.candidates import CandidateList, CandidateRow
-from models.delivery import Delivery
+from models.deliveries import outbox
 from models.feed import FeedEvent
 from models.keys import CandidateKey
 from models.orgs import Organization
@@ -176,7 +176,7 @@ def _insert_on_sqlite(
     }
     CandidateKey.insert_many([key | shared for key in keys]).execute()
     invitations = [(key["invitation_id"], key["id"]) for key in keys if key["invitation_id"]]
-    Delivery.enqueue_invitations(organization, invitations, mail["orgName"])
+    outbox.enqueue_invitations(organization, invitations, mail["orgName"])
     FeedEvent.publish(organization.id, "key.created", *_payloads(keys, assessment_id))
     if audit:
         AuditEntry.create(**audit)

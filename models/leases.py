@@ -1,4 +1,4 @@
-"""What the tables of messages have in common: a worker has a message alone, for the length of a lease."""
+"""Leases: a worker that claims a queued message is its only sender until the lease expires."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -8,15 +8,16 @@ import peewee
 from models.base import clock, is_postgres
 from rules.deliveries import PAUSES
 
-# Longer than the longest try: a worker that is still at it has not lost its message.
+# Longer than the slowest attempt, so that a worker which is still sending keeps its message.
 LEASE = timedelta(minutes=5)
-MOST_ATTEMPTS = len(PAUSES) + 1
+MAX_ATTEMPTS = len(PAUSES) + 1
 
 
 class Leased:
-    """For tables of which each row is a message with `state`, `attempts` and `due_at`.
+    """For tables of messages with the columns `state`, `attempts` and `due_at`.
 
-    It waits while its state is `queued`; `attempts` counts the claims, so that one that kills its worker counts too.
+    A message is waiting while its state is `queued`. `attempts` counts claims, so an attempt that kills its worker
+    counts too.
     """
 
     id: Any
@@ -25,35 +26,51 @@ class Leased:
     due_at: Any
 
     @classmethod
-    def free(cls, now: datetime) -> list[peewee.Expression]:
-        """What a due message has to fulfil besides."""
+    def claim_conditions(cls, now: datetime) -> list[peewee.Expression]:
+        """Conditions that a due message must meet before it can be claimed."""
         return []
 
     @classmethod
-    def claim(cls: Any) -> Any:
-        """Take one due message, so that no other worker has it for the length of the lease; or None.
+    def is_new(cls) -> peewee.Expression:
+        """Messages that were due when they were queued and have not been attempted."""
+        return cls.attempts == 0
 
-        A worker that dies with it loses nothing: the message is due again when the lease is over.
+    @classmethod
+    def claim(cls: Any) -> Any:
+        """Claim one due message for the length of a lease, or return None.
+
+        If the worker dies, the message becomes due again when the lease expires.
         """
         now = clock.now()
-        due = cls.select(cls.id).where(cls.state == "queued", cls.due_at <= now, *cls.free(now))
+        due = cls.select(cls.id).where(cls.state == "queued", cls.due_at <= now, *cls.claim_conditions(now))
         due = due.order_by(cls.due_at, cls.id).limit(1)
         if is_postgres():
             due = due.for_update(skip_locked=True)
-        # Equal to it, not `in`: a join would ask for it once a row, and each time get the next one that is free.
+        # `==` instead of `in`: PostgreSQL may run an `in` subquery once a row, and claim another message each time.
         claimed = cls.update(attempts=cls.attempts + 1, due_at=now + LEASE).where(cls.id == due)
         return next(iter(claimed.returning(cls).execute()), None)
 
+    @classmethod
+    def bring_forward(cls: Any) -> None:
+        """Make new messages due now and all others within one lease, after the clock was set back.
+
+        A message that another worker has claimed stays with it for at least the rest of its lease.
+        """
+        now = clock.now()
+        waiting = cls.state == "queued"
+        cls.update(due_at=now).where(waiting, cls.is_new(), cls.due_at > now).execute()
+        cls.update(due_at=now + LEASE).where(waiting, cls.attempts > 0, cls.due_at > now + LEASE).execute()
+
     @property
-    def is_worn_out(self) -> bool:
-        """Whether it was claimed too often: its attempts end before they can say how, perhaps with their worker."""
-        return self.attempts > MOST_ATTEMPTS
+    def attempts_exhausted(self) -> bool:
+        """Whether the latest claim is one too many: earlier attempts ended without a result."""
+        return self.attempts > MAX_ATTEMPTS
 
-    def give_back(self: Any) -> None:
-        """Let another worker have it at once: this one stops, and does not know whether it arrived."""
-        type(self).update(due_at=clock.now()).where(self.is_mine()).execute()
+    def release(self: Any) -> None:
+        """Make a claimed message due now, for another worker. It may have been delivered already."""
+        type(self).update(due_at=clock.now()).where(self.is_current_claim()).execute()
 
-    def is_mine(self) -> peewee.Expression:
-        """Only the holder of the latest claim decides; a worker whose lease ran out comes too late."""
+    def is_current_claim(self) -> peewee.Expression:
+        """The row, unless it was claimed again: only the latest claim may record a result."""
         table: Any = type(self)
         return (table.id == self.id) & (table.state == "queued") & (table.attempts == self.attempts)

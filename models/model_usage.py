@@ -1,18 +1,17 @@
-"""What a candidate's calls of a model through the proxies used."""
+"""Tokens and cost of the model calls that candidates make through the proxy."""
 
 from datetime import datetime
 from typing import Any
 
 import peewee
 
-from errors import SessionClosed
 from models.base import Model, TimestampField, clock, db
-from models.keys import CandidateKey
 from models.sessions import Session, prices
 from rules import usage
 from rules.usage_reader import Usage
 
-_COLUMNS = {
+# The columns, and their names in a usage report.
+_COUNTS = {
     "input_tokens": "input",
     "output_tokens": "output",
     "cache_read_tokens": "cacheRead",
@@ -22,11 +21,11 @@ _COLUMNS = {
 
 
 class ModelUsage(Model):
-    """One call of a model: when, how it ended, and what it used; nothing of what was asked or answered.
+    """One model call: times, status, tokens and cost. Prompts and responses are not stored.
 
-    `input_tokens` are those neither read from the cache nor written to it; `cache_write_1h_tokens` are the part
-    of the written ones that lives for an hour. What the provider had not reported when the answer ended is None.
-    `cost_nano_usd` is in billionths of a dollar, by the price of the day; None where the model has no price.
+    `input_tokens` excludes tokens read from or written to the cache; `cache_write_1h_tokens` is the part of
+    `cache_write_tokens` with a lifetime of one hour. Counts that the provider had not reported when the response
+    ended are None. `cost_nano_usd` is in billionths of a dollar; None if the model has no price.
     """
 
     session_id: Any
@@ -48,7 +47,7 @@ class ModelUsage(Model):
         table_name = "model_usage"
 
     @classmethod
-    def keep(
+    def record(
         cls,
         session: Session,
         provider: str,
@@ -58,42 +57,42 @@ class ModelUsage(Model):
         status_code: int,
         is_whole: bool,
     ) -> None:
-        """Store a call that ended just now.
+        """Store a call that has just ended.
 
-        Called when the request is over, so it opens a connection of its own, and gives it back.
+        It runs after the request has closed its connection, so it closes the one that it opens.
         """
-        is_ours = db.is_closed()
+        opens_connection = db.is_closed()
         try:
             cls.create(
                 session=session,
                 provider=provider,
                 model=used.model,
                 started_at=started_at,
-                # The clock may have been set back meanwhile.
+                # The clock may have been set back during the call.
                 ended_at=max(clock.now(), started_at),
                 status_code=status_code,
                 is_whole=is_whole,
-                **{column: used.counts.get(name) for column, name in _COLUMNS.items()},
+                **{column: used.counts.get(name) for column, name in _COUNTS.items()},
                 cost_nano_usd=_cost(used, started_at),
             )
         finally:
-            if is_ours:
+            if opens_connection:
                 db.close()
 
     @classmethod
     def by_model(cls, session: Session) -> list[dict[str, Any]]:
-        """What a session's calls used, added up by provider and model; `calls` counts those too that failed."""
-        names = (*_COLUMNS, "cost_nano_usd")
+        """A session's usage, summed by provider and model. `calls` includes failed calls."""
+        names = (*_COUNTS, "cost_nano_usd")
         sums = [peewee.fn.SUM(getattr(cls, name)).alias(name) for name in names]
         query = cls.select(cls.provider, cls.model, peewee.fn.COUNT(cls.id).alias("calls"), *sums)
         query = query.where(cls.session == session).group_by(cls.provider, cls.model)
         rows: Any = query.order_by(cls.provider, cls.model).dicts()
-        # PostgreSQL adds integers up to a numeric.
+        # PostgreSQL's sum of bigints is a numeric.
         return [row | {name: row[name] and int(row[name]) for name in names} for row in rows]
 
     @classmethod
-    def spent(cls, session: Session) -> int:
-        """Billionths of a dollar that the session's calls have cost, as far as their costs are known."""
+    def spent_nano_usd(cls, session: Session) -> int:
+        """The known cost of a session's calls."""
         total = cls.select(peewee.fn.SUM(cls.cost_nano_usd)).where(cls.session == session).scalar()
         return int(total or 0)
 
@@ -101,11 +100,3 @@ class ModelUsage(Model):
 def _cost(used: Usage, at: datetime) -> int | None:
     report = usage.Report(int(at.timestamp()) * 10**9, False, False, None, used.model, used.counts, None)
     return usage.total([report], prices())[1]
-
-
-def active_session(key: CandidateKey) -> Session:
-    """The open session of a key; NotRedeemed before it has begun, SessionClosed after its close."""
-    session = Session.of_key(key)
-    if session.closed_as_of(clock.now()):
-        raise SessionClosed()
-    return session

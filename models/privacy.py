@@ -12,7 +12,7 @@ import peewee
 
 from models.assessments import Assessment
 from models.base import Model, Query, clock, db
-from models.delivery import Delivery
+from models.deliveries import Delivery
 from models.feed import FeedEvent
 from models.idempotency import IdempotentRequest
 from models.keys import CandidateKey

@@ -8,7 +8,7 @@ import peewee
 from errors import AssessmentClosed, SessionClosed
 from models.audit import WORKER, AuditEntry
 from models.base import ErasedWithSession, Model, Query, TimestampField, clock, db
-from models.delivery import Delivery
+from models.deliveries import outbox
 from models.keys import CandidateKey
 from models.sessions import Session
 from rules import session_clock
@@ -97,9 +97,7 @@ class BundleUpload(Model):
         with db.atomic():
             session = self.session.lock()
             Submission.update(upload=None).where(Submission.upload == self).execute()
-            Delivery.enqueue_removals(
-                session.organization_id, session.id, [(self.object_key, self.expires_at)]
-            )
+            outbox.enqueue_removals(session.organization_id, session.id, [(self.object_key, self.expires_at)])
             self.delete_instance()
 
     @classmethod
@@ -112,7 +110,7 @@ class BundleUpload(Model):
         if session is None:
             return 0
         objects = list(cls.of_person(key, session).select(cls.object_key, cls.expires_at).tuples())
-        Delivery.enqueue_removals(session.organization_id, session.id, objects)
+        outbox.enqueue_removals(session.organization_id, session.id, objects)
         return cls.delete().where(cls.session == session).execute()
 
 

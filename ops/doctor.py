@@ -136,9 +136,9 @@ def _mail(settings: Mapping[str, Any]) -> Finding:
             WARNING, "mail", "SMTP_URL is not set: invitations are saved as files and reach nobody."
         )
     try:
-        transport.try_out(MAIL_SECONDS)
+        transport.check(MAIL_SECONDS)
     except DeliveryFailure as failure:
-        return Finding(WRONG, "mail", f"{_sentence(failure.words)} Is SMTP_URL right?")
+        return Finding(WRONG, "mail", f"{_sentence(failure.reason)} Is SMTP_URL right?")
     return Finding(OK, "mail", "The mail server takes our mail; nothing was sent.")
 
 

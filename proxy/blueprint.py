@@ -1,6 +1,6 @@
-"""The model proxies: what Claude Code and Codex need of their providers (client contract, section 3.16).
+"""The model proxies: the provider endpoints that Claude Code and Codex use (client contract, section 3.16).
 
-Refusals have the provider's shape here, since its own clients read them (docs/proxies.md).
+Errors have the provider's format, since its own clients read them (docs/proxies.md).
 """
 
 import logging
@@ -20,31 +20,33 @@ import models
 from access import auth
 from access.auth import caller
 from blueprints import Blueprint, release_connection
-from errors import NotFound
+from errors import NotFound, SessionClosed
 from models import CandidateKey, ModelUsage, Session
-from models.model_usage import active_session
 from proxy import refusals
-from proxy.forwarding import LONGEST_REQUEST_BYTES, Answer, BudgetSpent, Call, ModelProxy
+from proxy.errors import BudgetSpent
+from proxy.forwarding import Call, ModelProxy
+from proxy.response import ProviderResponse
 from web.json import NotJson, body_limit
 
-log = logging.getLogger("proofstone.model_proxy")
+log = logging.getLogger("proofstone.proxy")
 
+MAX_REQUEST_BYTES = 32 * 1024 * 1024
 METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 JSON_BODY = {"required": True, "content": {"application/json": {"schema": {"type": "object"}}}}
 MODEL = re.compile(r"(?!\.+$)[\w.:@\[\]-]+", re.ASCII)
 
-blp = Blueprint("Model proxies", __name__, description="The models' providers, for the tools of candidates.")
+blp = Blueprint("Model proxies", __name__, description="The model providers, for candidates' tools.")
 refusals.register(blp)
 
 
-class Passed(Response):
-    """A provider's answer: without a content type of ours where it has none."""
+class ForwardedResponse(Response):
+    """A provider's response; without a content type if the provider sends none."""
 
     default_mimetype = None
 
 
 class RequestBody:
-    """The request's body on its way to the provider; 413 at once where it says that it is too long."""
+    """The request's body as a file to read from while it arrives; 413 if it is declared to be too long."""
 
     def __init__(self) -> None:
         self._stream = request.stream
@@ -55,20 +57,19 @@ class RequestBody:
         except HTTPException:
             raise
         except Exception:
-            # It would look as if the provider had failed, not the candidate's connection.
-            raise NotJson("The body did not arrive whole.") from None
+            # Otherwise it would be reported as a failure of the provider.
+            raise NotJson("The body ended before its declared length.") from None
 
 
 @blp.record_once
-def _connect(state: Any) -> None:
-    state.app.extensions["model_proxy"] = proxy_of(state.app)
+def _register(state: Any) -> None:
+    state.app.extensions["proxy"] = _proxy_of(state.app)
     state.add_url_rule(
         "/proxy/<any(anthropic, openai):provider>/<path:path>", "other_path", other_path, methods=METHODS
     )
 
 
-def proxy_of(app: Flask) -> ModelProxy:
-    """The way to the providers that the settings name."""
+def _proxy_of(app: Flask) -> ModelProxy:
     providers = {
         name: (app.config[f"{name.upper()}_BASE_URL"], app.config[f"{name.upper()}_API_KEY"])
         for name in ("anthropic", "openai")
@@ -77,10 +78,10 @@ def proxy_of(app: Flask) -> ModelProxy:
 
 
 def proxied(provider: str) -> Callable:
-    """What all operations share: who may call, how much they may send, and which answers they give."""
+    """Authentication, body limit and documented errors, for every operation."""
 
     def decorate(view: Any) -> Any:
-        view = body_limit(LONGEST_REQUEST_BYTES)(view)
+        view = body_limit(MAX_REQUEST_BYTES)(view)
         view = auth.required(CandidateKey, chain=auth.CANDIDATE_CHAIN)(view)
         view.answers = refusals.documented(provider)
         return view
@@ -94,9 +95,9 @@ def proxied(provider: str) -> Callable:
 def anthropic_messages():
     """Ask an Anthropic model
 
-    Anthropic's Messages, streamed or not, passed on byte by byte. Only while the session is open.
+    Anthropic's Messages API, streamed or not, forwarded unchanged. Only while the session is open.
     """
-    return _forward("anthropic", "/v1/messages", is_counted=True)
+    return _forward("anthropic", "/v1/messages", records_usage=True)
 
 
 @blp.post("/proxy/anthropic/v1/messages/count_tokens")
@@ -117,7 +118,7 @@ def anthropic_models():
 @blp.get("/proxy/anthropic/v1/models/<model>")
 @proxied("anthropic")
 def anthropic_model(model):
-    """Look at one of Anthropic's models"""
+    """Get one of Anthropic's models"""
     if not MODEL.fullmatch(model):
         raise NotFound()
     return _forward("anthropic", f"/v1/models/{quote(model)}")
@@ -129,9 +130,9 @@ def anthropic_model(model):
 def openai_responses():
     """Ask an OpenAI model
 
-    OpenAI's Responses, streamed or not, passed on byte by byte. Only while the session is open.
+    OpenAI's Responses API, streamed or not, forwarded unchanged. Only while the session is open.
     """
-    return _forward("openai", "/v1/responses", is_counted=True)
+    return _forward("openai", "/v1/responses", records_usage=True)
 
 
 @blp.get("/proxy/openai/v1/models")
@@ -143,22 +144,36 @@ def openai_models():
 
 @auth.required(CandidateKey, chain=auth.CANDIDATE_CHAIN)
 def other_path(provider, path):
-    """All that the two tools do not need: it would be paid with somebody else's key."""
+    """Refuse every other path: it would be billed to the service's key."""
     raise NotFound()
 
 
-def _forward(provider: str, path: str, *, is_counted: bool = False) -> Response:
-    session = active_session(caller)
-    proxy = current_app.extensions["model_proxy"]
+def _forward(provider: str, path: str, *, records_usage: bool = False) -> Response:
+    session = _open_session()
+    proxy = current_app.extensions["proxy"]
     proxy.require_key(provider)
     _require_budget(session)
-    # A stream takes minutes.
+    # A stream can take minutes and needs no database.
     release_connection()
-    at_end = partial(_keep_usage, session, provider, models.clock.now()) if is_counted else _keep_nothing
-    answer = proxy.forward(_call(provider, path), at_end)
-    response = Passed(answer.pieces(), answer.status, answer.headers)
-    response.call_on_close(answer.close)
+    on_end = partial(_record_usage, session, provider, models.clock.now()) if records_usage else None
+    forwarded = proxy.forward(_call(provider, path), on_end)
+    response = ForwardedResponse(forwarded.chunks(), forwarded.status, forwarded.headers)
+    response.call_on_close(forwarded.close)
     return response
+
+
+def _open_session() -> Session:
+    """The caller's session. Raises NotRedeemed and SessionClosed."""
+    session = Session.of_key(caller)
+    if session.closed_as_of(models.clock.now()):
+        raise SessionClosed()
+    return session
+
+
+def _require_budget(session: Session) -> None:
+    budget = caller.assessment.token_budget_nano_usd
+    if budget is not None and ModelUsage.spent_nano_usd(session) >= budget:
+        raise BudgetSpent()
 
 
 def _call(provider: str, path: str) -> Call:
@@ -173,26 +188,16 @@ def _call(provider: str, path: str) -> Call:
     )
 
 
-def _require_budget(session: Session) -> None:
-    budget = caller.assessment.token_budget_nano_usd
-    if budget is not None and ModelUsage.spent(session) >= budget:
-        raise BudgetSpent()
-
-
-def _keep_nothing(answer: Answer) -> None:
-    """What costs nothing is not kept."""
-
-
-def _keep_usage(session: Session, provider: str, started_at: datetime, answer: Answer) -> None:
+def _record_usage(session: Session, provider: str, started_at: datetime, response: ProviderResponse) -> None:
     try:
-        ModelUsage.keep(
+        ModelUsage.record(
             session,
             provider,
-            answer.reader.usage(),
+            response.reader.usage(),
             started_at=started_at,
-            status_code=answer.status,
-            is_whole=answer.is_whole,
+            status_code=response.status,
+            is_whole=response.is_whole,
         )
     except (peewee.PeeweeException, MaxConnectionsExceeded):
-        # The answer is with the candidate already; what is lost is a number.
-        log.exception("What a call of %s used could not be kept", provider)
+        # The candidate has the response already.
+        log.exception("The usage of a call to %s could not be stored", provider)

@@ -1,7 +1,7 @@
-"""Notices that a client has hung up while its request waits for somebody else.
+"""Detect clients that disconnect while their request waits for a provider.
 
-A thread that waits for a slow upstream cannot look at its client meanwhile. One thread of the process looks at the
-sockets of all clients that wait, and cuts the upstream connection of one that has gone, which wakes its thread.
+A thread that waits for a provider cannot watch its client. One thread per process watches the sockets of all waiting
+clients. When a client disconnects, it shuts the upstream connection down, which wakes the waiting thread.
 """
 
 import contextlib
@@ -11,20 +11,20 @@ import threading
 from functools import cache
 from typing import Any
 
-# Held while a connection is cut, so that after `Watch.end()` none is cut any more.
+# Held during a shutdown, so that none happens after `Watch.end()`.
 _lock = threading.Lock()
 
 
 class Watch:
-    """From `begin` to `end`, the upstream connection is cut when the client hangs up; `has_left` then."""
+    """Between `start` and `end`, shuts the upstream connection down if the client disconnects."""
 
     def __init__(self, client: socket.socket | None):
         self.client = client
         self.upstream: socket.socket | None = None
-        self.has_left = False
+        self.client_left = False
 
-    def begin(self, upstream: socket.socket) -> None:
-        """Begin once the client has sent its whole request: its socket stays silent then, until it hangs up."""
+    def start(self, upstream: socket.socket) -> None:
+        """Start when the client has sent its whole request: from then on its socket is readable on disconnect only."""
         if self.client is None:
             return
         with _lock:
@@ -37,18 +37,18 @@ class Watch:
                 self.upstream = None
                 _selector().unregister(self.client)
 
-    def look(self, client: socket.socket) -> None:
-        """Something came from the client: its end, or the beginning of a next request, which tells nothing."""
+    def on_readable(self, client: socket.socket) -> None:
+        """Stop watching: the client has disconnected, or sent its next request early."""
         upstream, self.upstream = self.upstream, None
         _selector().unregister(client)
-        if upstream is not None and _is_gone(client):
-            self.has_left = True
+        if upstream is not None and _is_closed(client):
+            self.client_left = True
             with contextlib.suppress(OSError):
-                # The plain socket's method: that of a TLS socket would leave its reader without decryption.
+                # Not SSLSocket.shutdown, which would break the decryption for the thread that is reading.
                 socket.socket.shutdown(upstream, socket.SHUT_RDWR)
 
 
-def _is_gone(client: socket.socket) -> bool:
+def _is_closed(client: socket.socket) -> bool:
     try:
         return not client.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
     except BlockingIOError:
@@ -59,17 +59,17 @@ def _is_gone(client: socket.socket) -> bool:
 
 @cache
 def _selector() -> selectors.BaseSelector:
-    """Made at first use, with the thread that looks: one made before a fork would be shared between processes."""
+    """Created with its thread at first use, so that it is not shared with processes forked before."""
     selector = selectors.DefaultSelector()
-    threading.Thread(target=_look, args=(selector,), name="hangups", daemon=True).start()
+    threading.Thread(target=_run, args=(selector,), name="disconnects", daemon=True).start()
     return selector
 
 
-def _look(selector: selectors.BaseSelector) -> None:
+def _run(selector: selectors.BaseSelector) -> None:
     while True:
         for key, _ in selector.select():
             with _lock:
-                # It may have ended since, and its number belong to another client's socket by now.
+                # The watch may have ended, and the file descriptor may belong to another client by now.
                 if selector.get_map().get(key.fd) is key:
                     watch: Any = key.data
-                    watch.look(key.fileobj)
+                    watch.on_readable(key.fileobj)

@@ -1,4 +1,4 @@
-"""Refusals of the model proxies: those of errors.py in the shape that the provider's own clients read."""
+"""Refusals in the provider's error format, which its own clients can read."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from werkzeug.exceptions import HTTPException
 import errors
 from blueprints import Blueprint
 from errors import DatabaseFull, DiskFull, NotRedeemed, Refusal, SessionClosed, Unauthenticated, Unavailable
-from proxy.forwarding import (
+from proxy.errors import (
     BudgetSpent,
     NoProviderKey,
     ProviderRedirects,
@@ -21,10 +21,10 @@ from rules.provider_errors import SHAPES, may_be_repeated
 
 
 def register(blp: Blueprint) -> None:
-    """Let everything that goes wrong in an endpoint of `blp` be answered in the provider's shape."""
+    """Return every error of the blueprint's endpoints in the provider's format."""
     blp.register_error_handler(HTTPException, _refuse)
     for kind in (peewee.DatabaseError, *errors.AWAY):
-        blp.register_error_handler(kind, _refused_by_database)
+        blp.register_error_handler(kind, _refuse_database_error)
 
 
 def _refuse(error: HTTPException) -> tuple[dict, int, list]:
@@ -35,34 +35,27 @@ def _refuse(error: HTTPException) -> tuple[dict, int, list]:
     return SHAPES[provider](status, body["code"], body["error"]), status, headers
 
 
-def _refused_by_database(error: Exception) -> tuple[dict, int, list]:
+def _refuse_database_error(error: Exception) -> tuple[dict, int, list]:
     return _refuse(errors.refusal_of(error))
 
 
 def documented(provider: str) -> dict[int, Any]:
-    """The answers of an operation for OpenAPI: the provider's own, and each refusal in its shape."""
-    answers: dict[int, Any] = {200: {"description": "The provider's answer, as it came. So are its errors."}}
+    """An operation's responses for OpenAPI: the provider's, and each refusal in its format."""
+    responses: dict[int, Any] = {
+        200: {"description": "The provider's response, unchanged. So are its errors."}
+    }
     for status, code, sentence in _refusals(provider):
         media: dict[str, Any] = {"schema": {"type": "object"}, "examples": {}}
-        answer = answers.setdefault(status, {"description": "", "content": {"application/json": media}})
-        answer["description"] = f"{answer['description']}\n\n`{code}`: {sentence}".strip()
+        response = responses.setdefault(status, {"description": "", "content": {"application/json": media}})
+        response["description"] = f"{response['description']}\n\n`{code}`: {sentence}".strip()
         example = {"value": SHAPES[provider](status, code, sentence)}
-        answer["content"]["application/json"]["examples"][code] = example
-    return answers
+        response["content"]["application/json"]["examples"][code] = example
+    return responses
 
 
 def _refusals(provider: str) -> list[tuple[int, str, str]]:
-    refusals: tuple[Refusal, ...] = (
-        *(Unauthenticated(), BudgetSpent(), NoProviderKey(provider), NotRedeemed(), SessionClosed()),
-        *(
-            TooManyStreams(provider),
-            ProviderRedirects(),
-            ProviderUnreachable(),
-            Unavailable(),
-            DatabaseFull(),
-            DiskFull(),
-            ProviderTimeout(),
-        ),
-    )
+    kinds: list[type[Refusal]] = [Unauthenticated, BudgetSpent, NotRedeemed, SessionClosed, ProviderRedirects]
+    kinds += [ProviderUnreachable, Unavailable, DatabaseFull, DiskFull, ProviderTimeout]
+    refusals = [NoProviderKey(provider), TooManyStreams(provider), *(kind() for kind in kinds)]
     plain = [(status, *errors.PLAIN[status]) for status in (404, 413, 429)]
     return plain + [(refusal.code, refusal.reason, refusal.sentence) for refusal in refusals]

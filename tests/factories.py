@@ -20,6 +20,7 @@ from models import (
     sessions,
 )
 from models.base import new_id
+from models.webhooks import receivers
 from rules import instants
 
 
@@ -55,7 +56,7 @@ def make_rubric(organization: Organization, **values: Any) -> Rubric:
 
 
 def make_webhook(organization: Organization, url: str = "https://example.com/hook", **values: Any) -> Webhook:
-    return Webhook.add(organization, url=url, **values)
+    return receivers.create(organization, url=url, **values)
 
 
 def make_keys(assessment: Assessment, count: int, email: str | None = None) -> list[CandidateKey]:

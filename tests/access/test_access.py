@@ -20,7 +20,8 @@ from factories import (
 )
 
 from blueprints import openapi
-from models import ApiToken, Consent, WebhookDelivery, db
+from models import ApiToken, Consent, db
+from models.webhooks import outbox
 from schemas import camel
 
 NAME = re.compile(r"<(\w+)>")
@@ -201,7 +202,7 @@ def world(app, organization, reviewer, reader, neighbour, anonymous):
         "token_id": ApiToken.get(ApiToken.name == "First token").id,
         "event_id": "first",
         "webhook_id": hook.id,
-        "message_id": WebhookDelivery.enqueue_test(hook).id,
+        "message_id": outbox.enqueue_test(hook).id,
         "object_key": "x",
         "key": key.key,
         "fresh_key": fresh_key.key,

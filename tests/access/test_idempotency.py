@@ -132,7 +132,7 @@ def test_the_worker_deletes_what_is_older_than_a_day(app, reviewer, clock):
     clock.fixed += timedelta(hours=20)
     post(reviewer, "/v1/assessments", NEW, "young")
     clock.fixed += timedelta(hours=5)
-    Worker(app.config).work_off()
+    Worker(app.config).run_once()
     assert IdempotentRequest.select().count() == 1
 
 

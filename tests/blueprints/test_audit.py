@@ -209,7 +209,7 @@ def test_a_whole_log_is_whole(app, log):
 def test_chaining_goes_on_where_it_stopped(app, reviewer, organization, log):
     reviewer.delete(f"/v1/assessments/{make_assessment(organization).id}")
     assert "4 rows chained, 1 waiting" in verify(app, "Acme")[1]
-    Worker(app.config).work_off()
+    Worker(app.config).run_once()
     assert verify(app, "Acme") == (0, "Acme: 5 rows chained, 0 waiting\n")
     assert audit.chain_new() == 0
 
@@ -277,7 +277,7 @@ def test_the_retention_notes_whom_it_erased(app, clock, reviewer, organization):
     key = make_key(make_assessment(organization), "z@example.com")
     sessions.close(make_session(key))
     clock.fixed += timedelta(days=31)
-    Worker(app.config).work_off()
+    Worker(app.config).run_once()
     (entry,) = entries(reviewer, action="eraseCandidate")
     assert (entry["actorKind"], entry["subjectId"]) == ("worker", str(key.id))
 

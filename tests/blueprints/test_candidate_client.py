@@ -275,8 +275,8 @@ def test_unused_places_are_harmless_and_go_after_a_day_with_what_lies_there(
     clock.fixed += UPLOAD_OPEN + KEPT_UNUSED - timedelta(milliseconds=1)
     assert BundleUpload.delete_unused() == 0
     clock.fixed += timedelta(milliseconds=1)
-    Worker(app.config, app.extensions["storage"]).work_off()
-    Worker(app.config, app.extensions["storage"]).work_off()
+    Worker(app.config, app.extensions["storage"]).run_once()
+    Worker(app.config, app.extensions["storage"]).run_once()
     assert {name for name, _ in removals()} == {place["objectKey"] for place in (unused, wrong, never)}
     assert os.listdir(folder) == [used["objectKey"]]
     assert reviewer.get(f"/v1/sessions/{session.id}/bundle").data == BUNDLE

@@ -7,7 +7,7 @@ from factories import make_assessment, make_key, make_organization
 
 from delivery.worker import Worker
 from models import Feed, FeedEvent
-from models.webhooks import publish_new
+from models.webhooks.outbox import publish_new
 
 
 @pytest.fixture
@@ -83,10 +83,10 @@ def test_events_are_kept_for_30_days_and_a_cursor_that_missed_some_is_told(
     clock.fixed += timedelta(days=30)
     make_assessment(organization)
     worker = Worker(app.config)
-    worker.work_off()
+    worker.run_once()
     assert len(reviewer.get("/v1/events").json["events"]) == 6
     clock.fixed += timedelta(days=1)
-    worker.work_off()
+    worker.run_once()
     assert len(reviewer.get("/v1/events").json["events"]) == 1
     expired = reviewer.get("/v1/events", after=4)
     assert (expired.status_code, expired.json["code"]) == (410, "cursor_expired")
@@ -95,7 +95,7 @@ def test_events_are_kept_for_30_days_and_a_cursor_that_missed_some_is_told(
 
 def test_when_all_are_gone_the_numbers_go_on(app, clock, reviewer, organization, five):
     clock.fixed += timedelta(days=31)
-    Worker(app.config).work_off()
+    Worker(app.config).run_once()
     assert reviewer.get("/v1/events").json == {"events": [], "next": 5, "hasMore": False}
     assert reviewer.get("/v1/events", after=5).status_code == 200
     make_assessment(organization)

@@ -11,6 +11,7 @@ import config
 import models
 from app import create_app
 from models import Delivery, sessions
+from models.deliveries import outcomes
 
 TOKEN = "a-token-that-nobody-guesses"
 
@@ -98,7 +99,7 @@ def test_queues_are_counted_by_kind_and_state(assessment, clock, read):
     )
     clock.fixed += timedelta(minutes=7)
     Delivery.update(due_at=clock.now() + timedelta(hours=1)).where(Delivery.id == waiting).execute()
-    Delivery.get_by_id(failed).fail("550 no such user")
+    outcomes.fail(Delivery.get_by_id(failed), "550 no such user")
     found = read()
     assert {key[1:]: value for key, value in found.items() if key[0] == "proofstone_queue_rows"} == {
         ("invitation", "due"): 1,
@@ -113,6 +114,6 @@ def test_queues_are_counted_by_kind_and_state(assessment, clock, read):
 
 def test_what_failed_long_ago_is_no_news(assessment, clock, read):
     failed = Delivery.get_by_id(factories.make_key(assessment, "a@example.com").invitation_id)
-    failed.fail("550 no such user")
+    outcomes.fail(failed, "550 no such user")
     clock.fixed = datetime.now(UTC) + timedelta(days=5)
     assert ("proofstone_queue_rows", "invitation", "failed") not in read()

@@ -148,7 +148,7 @@ def mail(app, tmp_path, monkeypatch):
     monkeypatch.setitem(app.config, "MAIL_FOLDER", tmp_path)
 
     def deliver():
-        Worker(app.config).work_off()
+        Worker(app.config).run_once()
         (file,) = tmp_path.glob("*.eml")
         return message_from_bytes(file.read_bytes(), policy=policy.default)
 

@@ -1,4 +1,4 @@
-"""A receiver of webhooks on a loopback address: keeps what came, and answers as it is told."""
+"""A webhook receiver on a loopback address that stores messages and responds as a test demands."""
 
 import socket
 import ssl
@@ -11,7 +11,7 @@ LOOPBACK = "127.0.0.1"
 
 
 class Message(NamedTuple):
-    """A request as it came; headers by their names in lower case."""
+    """A received request; header names are in lower case."""
 
     path: str
     headers: dict[str, str]
@@ -19,13 +19,13 @@ class Message(NamedTuple):
 
 
 class Receiver(ThreadingHTTPServer):
-    """Answers 200, or in turn what stands in `answers` as (status, headers, body)."""
+    """Responds with the next (status, headers, body) of `responses`, and with 200 when there is none."""
 
     daemon_threads = True
 
     def __init__(self, host: str = LOOPBACK, port: int = 0):
         self.messages: list[Message] = []
-        self.answers: list[tuple[int, dict[str, str], bytes]] = []
+        self.responses: list[tuple[int, dict[str, str], bytes]] = []
         super().__init__((host, port), Handler)
 
     @property
@@ -36,7 +36,7 @@ class Receiver(ThreadingHTTPServer):
         return f"{scheme}://{host}:{self.port}{path}"
 
     def handle_error(self, *args: Any) -> None:
-        """Who hangs up is part of some tests."""
+        """Ignore broken connections; some tests cause them."""
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -46,21 +46,22 @@ class Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers["Content-Length"]))
         headers = {name.lower(): value for name, value in self.headers.items()}
         self.server.messages.append(Message(self.path, headers, body))
-        status, more, answer = self.server.answers.pop(0) if self.server.answers else (200, {}, b"ok")
+        responses = self.server.responses
+        status, more_headers, content = responses.pop(0) if responses else (200, {}, b"ok")
         self.send_response(status)
-        for name, value in more.items():
+        for name, value in more_headers.items():
             self.send_header(name, value)
-        self.send_header("Content-Length", str(len(answer)))
+        self.send_header("Content-Length", str(len(content)))
         self.end_headers()
-        self.wfile.write(answer)
+        self.wfile.write(content)
 
     def log_message(self, *args: Any) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 @contextmanager
 def receiving(host: str = LOOPBACK, port: int = 0, tls: ssl.SSLContext | None = None):
-    """A receiver at work while the block runs."""
+    """Run a receiver."""
     with Receiver(host, port) as receiver:
         if tls is not None:
             receiver.socket = tls.wrap_socket(receiver.socket, server_side=True)
@@ -74,12 +75,12 @@ def receiving(host: str = LOOPBACK, port: int = 0, tls: ssl.SSLContext | None = 
 
 
 @contextmanager
-def speaking(talk):
-    """The port of a server that does `talk(connection)` with the first who comes, after the request's headers."""
+def raw_server(talk):
+    """Run `talk(connection)` for the first connection, and yield the port."""
 
     def serve(listener: socket.socket) -> None:
         connection, _ = listener.accept()
-        # The other side may have had enough.
+        # The client may close the connection first.
         with connection, suppress(OSError):
             talk(connection)
 

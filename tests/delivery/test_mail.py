@@ -1,4 +1,4 @@
-"""What an invitation says, and that no name can make it say anything else."""
+"""The content of invitations, and header injection by names."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
@@ -37,27 +37,24 @@ START = (
 
 
 class Page(HTMLParser):
-    """The words of a page, its tags, and every address that it names."""
+    """The text, tags and URLs of an HTML page."""
 
     def __init__(self, source: str) -> None:
         super().__init__()
-        self.words, self.tags, self.addresses = "", set(), set()
+        self.text, self.tags, self.urls = "", set(), set()
         self.feed(source)
 
     def handle_starttag(self, tag, attrs):
         self.tags.add(tag)
-        self.addresses |= {value for name, value in attrs if name in ("href", "src", "background")}
+        self.urls |= {value for name, value in attrs if name in ("href", "src", "background")}
 
     def handle_data(self, data):
-        self.words += data
-
-
-def as_received(message: EmailMessage) -> EmailMessage:
-    return message_from_bytes(message.as_bytes(), policy=policy.default)
+        self.text += data
 
 
 def received(**changes) -> EmailMessage:
-    return as_received(compose(replace(INVITATION, **changes), SENDER, NOW))
+    message = compose(replace(INVITATION, **changes), SENDER, NOW)
+    return message_from_bytes(message.as_bytes(), policy=policy.default)
 
 
 def text_of(message: EmailMessage) -> str:
@@ -68,7 +65,15 @@ def page_of(message: EmailMessage) -> Page:
     return Page(message.get_body(("html",)).get_content().replace("\r\n", "\n"))
 
 
-def test_the_headers_say_who_what_and_when():
+def texts_of(message: EmailMessage) -> tuple[str, str]:
+    return text_of(message), page_of(message).text
+
+
+def addresses_in(header) -> list[str]:
+    return [address.addr_spec for address in header.addresses]
+
+
+def test_headers():
     message = received()
     assert message["From"] == SENDER
     assert message["To"] == "Alice Liddell <alice@example.com>"
@@ -76,15 +81,15 @@ def test_the_headers_say_who_what_and_when():
     assert message["Date"].datetime == NOW
     assert message["Message-ID"] == "<5f0c@proofstone.example>"
     assert message["Auto-Submitted"] == "auto-generated"
+    assert message["Reply-To"] is None
 
 
-def test_answers_go_to_the_organization_where_it_gave_an_address():
+def test_replies_go_to_the_organizations_address():
     assert received(reply_to="jobs@northwind.example")["Reply-To"] == "Northwind <jobs@northwind.example>"
-    assert received()["Reply-To"] is None
 
 
 @pytest.mark.parametrize(
-    "fact",
+    "part",
     [
         "Hello Alice Liddell,",
         "Northwind invites you to an assessment.",
@@ -96,20 +101,19 @@ def test_answers_go_to_the_organization_where_it_gave_an_address():
         LINK,
         START,
         "npm install -g @promptster/cli",
-        "The clock starts when you redeem your key",
         "PROMPTSTER_APP_URL=https://assess.example promptster done",
         "$env:PROMPTSTER_API_URL='https://assess.example'",
     ],
 )
-def test_text_and_html_tell_the_same(fact):
-    message = received()
-    assert fact in text_of(message)
-    assert fact in page_of(message).words
+def test_text_and_html_have_the_same_content(part):
+    text, html_text = texts_of(received())
+    assert part in text
+    assert part in html_text
 
 
-def test_the_html_links_to_the_page_and_loads_nothing():
+def test_the_html_links_to_the_start_page_and_loads_nothing():
     page = page_of(received())
-    assert page.addresses == {LINK, "https://github.com/pa-arth/promptster-cli"}
+    assert page.urls == {LINK, "https://github.com/pa-arth/promptster-cli"}
     assert not page.tags & {"img", "script", "iframe", "link", "form"}
 
 
@@ -119,48 +123,44 @@ def test_without_a_name_the_greeting_has_none():
     assert message["To"] == "alice@example.com"
 
 
-def test_without_a_time_limit_no_clock_is_mentioned():
-    message = received(time_limit_minutes=None)
-    for words in (text_of(message), page_of(message).words):
-        assert "clock" not in words
-        assert "there is no time limit" in words
+def test_a_clock_is_mentioned_only_with_a_time_limit():
+    assert all("clock starts" in text for text in texts_of(received()))
+    for text in texts_of(received(time_limit_minutes=None)):
+        assert "clock" not in text
+        assert "no time limit" in text
 
 
-def test_the_expiry_is_told_in_utc_whatever_zone_it_came_in():
+def test_the_expiry_is_in_utc():
     in_tokyo = datetime(2026, 4, 8, 18, tzinfo=timezone(timedelta(hours=9)))
     assert "8 April 2026, 09:00 UTC" in text_of(received(expires_at=in_tokyo))
 
 
-def test_a_long_brief_is_cut_between_words_and_points_to_the_page():
-    message = received(task_brief="word " * 2000)
-    for words in (text_of(message), page_of(message).words):
-        assert "word word ..." in words
-        assert "only the beginning of the brief" in words
-        assert len(words) < 6000
-    assert "only the beginning" not in text_of(received())
+def test_a_long_brief_is_truncated_between_words():
+    for text in texts_of(received(task_brief="word " * 2000)):
+        assert "word word ..." in text
+        assert "full brief" in text or "whole of it" in text
+        assert len(text) < 6000
+    assert "brief" not in text_of(received())
 
 
-def test_what_people_wrote_is_shown_and_never_markup():
+def test_markup_in_values_is_escaped():
     hostile = '<script>alert("1")</script><a href="https://evil.example">'
-    message = received(
-        candidate_name=hostile, org_name=hostile, assessment_title=hostile, role=hostile, task_brief=hostile
-    )
-    page = page_of(message)
-    assert page.words.count(hostile) >= 5
-    assert "https://evil.example" not in page.addresses
+    names = ("candidate_name", "org_name", "assessment_title", "role", "task_brief")
+    page = page_of(received(**dict.fromkeys(names, hostile)))
+    assert page.text.count(hostile) >= 5
+    assert "https://evil.example" not in page.urls
     assert "script" not in page.tags
 
 
-def test_braces_in_a_brief_stay_braces():
+def test_template_syntax_in_a_brief_is_not_evaluated():
     assert "{{ key }} {% if %}" in text_of(received(task_brief="{{ key }} {% if %}"))
 
 
-def test_an_english_mail_can_be_read_in_any_editor():
-    raw = compose(INVITATION, SENDER, NOW).as_bytes()
-    assert START.encode() in raw
+def test_an_ascii_mail_is_not_encoded():
+    assert START.encode() in compose(INVITATION, SENDER, NOW).as_bytes()
 
 
-def test_other_scripts_arrive_as_written():
+def test_non_ascii_text_is_preserved():
     message = received(candidate_name="Zoë Łąk", org_name="株式会社", task_brief="Prüfe “alles” 🙂")
     assert message["To"].addresses[0].display_name == "Zoë Łąk"
     assert message["Subject"] == "株式会社 invites you to an assessment: Fix the scheduler"
@@ -188,27 +188,23 @@ def test_other_scripts_arrive_as_written():
     ],
 )
 def test_a_name_adds_no_header_and_no_recipient(name):
-    message = received(
-        candidate_name=name, org_name=name, assessment_title=name, reply_to="jobs@northwind.example"
-    )
+    names = dict.fromkeys(("candidate_name", "org_name", "assessment_title"), name)
+    message = received(**names, reply_to="jobs@northwind.example")
     assert set(message.keys()) == HEADERS | {"Reply-To"}
-    assert [address.addr_spec for address in message["To"].addresses] == ["alice@example.com"]
-    assert [address.addr_spec for address in message["Reply-To"].addresses] == ["jobs@northwind.example"]
+    assert addresses_in(message["To"]) == ["alice@example.com"]
+    assert addresses_in(message["Reply-To"]) == ["jobs@northwind.example"]
     assert text_of(message).startswith("Hello")
 
 
 @given(name=st.text(max_size=255), other=st.text(alphabet='=?qb"\\<>@,:;()\r\n x0DAé_', max_size=60))
-def test_no_name_at_all_adds_a_header_or_a_recipient(name, other):
+def test_no_generated_name_adds_a_header_or_a_recipient(name, other):
     message = received(candidate_name=name + other, org_name=other, assessment_title=other + name)
     assert set(message.keys()) == HEADERS
-    assert [address.addr_spec for address in message["To"].addresses] == ["alice@example.com"]
+    assert addresses_in(message["To"]) == ["alice@example.com"]
 
 
-def test_a_domain_of_any_script_is_written_in_ascii():
+def test_non_ascii_addresses_keep_the_local_part_and_encode_the_domain():
     assert received(to_address="alice@bücher.example")["To"].addresses[0].domain == "xn--bcher-kva.example"
-
-
-def test_an_address_of_any_script_is_kept():
     message = compose(replace(INVITATION, to_address="jürgen@bücher.example"), SENDER, NOW)
     assert b"<j\xc3\xbcrgen@xn--bcher-kva.example>" in message.as_bytes()
 
@@ -225,20 +221,20 @@ def test_an_address_of_any_script_is_kept():
         "",
     ],
 )
-def test_an_address_that_no_header_can_hold_is_refused(address):
+def test_an_invalid_address_is_a_permanent_failure(address):
     with pytest.raises(PermanentFailure):
         received(to_address=address)
 
 
-def test_the_sender_may_have_a_name_or_none():
-    assert str(parse_sender(SENDER)) == SENDER
-    assert str(parse_sender("no-reply@proofstone.example")) == "no-reply@proofstone.example"
+@pytest.mark.parametrize("sender", [SENDER, "no-reply@proofstone.example"])
+def test_a_sender_has_a_name_or_none(sender):
+    assert str(parse_sender(sender)) == sender
 
 
 @pytest.mark.parametrize(
     "text",
     ["", "Proofstone", "Acme, Inc. <a@b.example>", "a@b.example, c@d.example", "a@b\r\nBcc: c@d", "é@b.c"],
 )
-def test_a_wrong_sender_is_refused_saying_what_is_wanted(text):
+def test_an_invalid_sender_is_refused_with_the_expected_format(text):
     with pytest.raises(ValueError, match=r"^one address such as"):
         parse_sender(text)

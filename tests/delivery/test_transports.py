@@ -1,4 +1,4 @@
-"""Mail over a real SMTP server, and as files; what each way of failing means."""
+"""Mail over a real SMTP server and as files, and how each failure is classified."""
 
 import os
 import socket
@@ -9,38 +9,26 @@ from urllib.parse import quote
 
 import pytest
 from aiosmtpd.smtp import SMTP
+from certificates import make_certificate, server_context
 
 from delivery import PermanentFailure, TemporaryFailure
 from delivery.mail import compose
 from delivery.transports import SmtpTransport, transport_from
 from rules.smtp_url import parse_smtp_url
-from tests.delivery.mail_server import (
-    HANG_UP,
-    HOST,
-    Mailbox,
-    accepts,
-    free_port,
-    make_certificate,
-    server_context,
-    smtp_server,
-)
-from tests.delivery.test_mail import INVITATION, NOW, SENDER, page_of, text_of
+from tests.delivery.mail_server import HANG_UP, HOST, Mailbox, accepts, free_port, smtp_server
+from tests.delivery.test_mail import INVITATION, NOW, SENDER, texts_of
 
 pytestmark = pytest.mark.filterwarnings("ignore:Requiring AUTH while not requiring TLS")
 
 USER, PASSWORD = "mailer@proofstone.example", "s3cret/:@#?"
 LOGIN = f"{quote(USER, safe='')}:{quote(PASSWORD, safe='')}"
 MESSAGE = compose(INVITATION, SENDER, NOW)
+COMMANDS = pytest.mark.parametrize("command", ["MAIL", "RCPT", "DATA"])
 
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory):
     return make_certificate(tmp_path_factory.mktemp("certificates"))
-
-
-@pytest.fixture(scope="module")
-def certificate_of_another_host(tmp_path_factory):
-    return make_certificate(tmp_path_factory.mktemp("certificates"), "127.0.0.2")
 
 
 @pytest.fixture
@@ -52,20 +40,15 @@ def deliver(url, message=MESSAGE):
     return transport_from(url, "unused").deliver(message)
 
 
-def received(mailbox):
-    (envelope,) = mailbox.envelopes
-    return message_from_bytes(envelope.content, policy=policy.default)
-
-
-def test_a_mail_arrives_as_it_was_composed(mailbox):
+def test_a_mail_arrives_as_composed(mailbox):
     with smtp_server(mailbox) as port:
         assert deliver(f"smtp://{HOST}:{port}") == "sent"
     (envelope,) = mailbox.envelopes
     assert envelope.mail_from == "no-reply@proofstone.example"
     assert envelope.rcpt_tos == ["alice@example.com"]
-    assert received(mailbox)["Message-ID"] == "<5f0c@proofstone.example>"
-    assert text_of(received(mailbox)) == text_of(MESSAGE)
-    assert page_of(received(mailbox)).words == page_of(MESSAGE).words
+    received = message_from_bytes(envelope.content, policy=policy.default)
+    assert received["Message-ID"] == "<5f0c@proofstone.example>"
+    assert texts_of(received) == texts_of(MESSAGE)
 
 
 def test_an_envelope_has_one_recipient_whatever_the_name(mailbox):
@@ -75,20 +58,18 @@ def test_an_envelope_has_one_recipient_whatever_the_name(mailbox):
     assert mailbox.envelopes[0].rcpt_tos == ["alice@example.com"]
 
 
-def test_starttls_is_taken_where_it_is_offered(mailbox, certificate):
-    with smtp_server(mailbox, tls_context=server_context(certificate)) as port:
-        deliver(f"smtp://{HOST}:{port}?cafile={certificate}")
-    assert mailbox.encrypted == [True]
+# Encryption and login
 
 
-def test_no_encryption_at_all_has_to_be_asked_for(mailbox, certificate):
+@pytest.mark.parametrize(("options", "encrypted"), [("cafile={certificate}", True), ("tls=none", False)])
+def test_starttls_is_used_if_offered_unless_the_url_disables_it(mailbox, certificate, options, encrypted):
     with smtp_server(mailbox, tls_context=server_context(certificate)) as port:
-        deliver(f"smtp://{HOST}:{port}?tls=none")
-    assert mailbox.encrypted == [False]
+        deliver(f"smtp://{HOST}:{port}?{options.format(certificate=certificate)}")
+    assert mailbox.encrypted == [encrypted]
 
 
 @pytest.mark.parametrize("url", ["smtp://{login}@{at}", "smtp://{at}?tls=required"])
-def test_required_encryption_that_is_not_offered_keeps_mail_and_login_back(mailbox, url):
+def test_without_required_encryption_neither_mail_nor_login_is_sent(mailbox, url):
     logins = []
     options = {"authenticator": lambda *given: logins.append(given), "auth_require_tls": False}
     with smtp_server(mailbox, **options) as port, pytest.raises(TemporaryFailure, match="encryption"):
@@ -96,71 +77,65 @@ def test_required_encryption_that_is_not_offered_keeps_mail_and_login_back(mailb
     assert mailbox.envelopes == logins == []
 
 
-def test_a_login_goes_over_starttls(mailbox, certificate):
-    options = {"tls_context": server_context(certificate), "authenticator": accepts(USER, PASSWORD)}
-    with smtp_server(mailbox, **options, auth_required=True) as port:
-        assert deliver(f"smtp://{LOGIN}@{HOST}:{port}?cafile={certificate}") == "sent"
-    assert mailbox.encrypted == [True]
-
-
-def test_a_login_goes_over_tls_from_the_first_byte(mailbox, certificate):
-    options = {"ssl_context": server_context(certificate), "authenticator": accepts(USER, PASSWORD)}
-    # aiosmtpd counts only STARTTLS as encryption.
-    with smtp_server(mailbox, **options, auth_required=True, auth_require_tls=False) as port:
-        assert deliver(f"smtps://{LOGIN}@{HOST}:{port}?cafile={certificate}") == "sent"
-    assert len(mailbox.envelopes) == 1
-
-
-def test_a_login_goes_in_the_open_where_the_setting_says_so(mailbox):
-    options = {"authenticator": accepts(USER, PASSWORD), "auth_required": True, "auth_require_tls": False}
-    with smtp_server(mailbox, **options) as port:
-        assert deliver(f"smtp://{LOGIN}@{HOST}:{port}?tls=none") == "sent"
-
-
-def test_a_wrong_login_can_be_mended(mailbox):
-    options = {"authenticator": accepts(USER, "another"), "auth_require_tls": False}
-    with (
-        smtp_server(mailbox, **options) as port,
-        pytest.raises(TemporaryFailure, match="answered 535") as failure,
-    ):
-        deliver(f"smtp://{LOGIN}@{HOST}:{port}?tls=none")
-    assert PASSWORD not in failure.value.words
-
-
-def test_a_missing_login_can_be_mended(mailbox):
-    options = {"authenticator": accepts(USER, PASSWORD), "auth_required": True, "auth_require_tls": False}
-    with smtp_server(mailbox, **options) as port, pytest.raises(TemporaryFailure, match="answered 530"):
-        deliver(f"smtp://{HOST}:{port}")
-
-
-def test_a_server_without_logins_can_be_mended(mailbox):
-    with smtp_server(mailbox) as port, pytest.raises(TemporaryFailure, match="AUTH"):
-        deliver(f"smtp://{LOGIN}@{HOST}:{port}?tls=none")
-
-
-@pytest.mark.parametrize("scheme", ["smtp", "smtps"])
-def test_a_certificate_of_nobody_we_trust_is_not_accepted(mailbox, certificate, scheme):
-    option = "ssl_context" if scheme == "smtps" else "tls_context"
-    with (
-        smtp_server(mailbox, **{option: server_context(certificate)}) as port,
-        pytest.raises(TemporaryFailure, match="certificate cannot be verified"),
-    ):
-        deliver(f"{scheme}://{HOST}:{port}")
-    assert mailbox.envelopes == []
-
-
-def test_a_certificate_of_another_host_is_not_accepted(mailbox, certificate_of_another_host):
-    with (
-        smtp_server(mailbox, tls_context=server_context(certificate_of_another_host)) as port,
-        pytest.raises(TemporaryFailure, match="certificate cannot be verified"),
-    ):
-        deliver(f"smtp://{HOST}:{port}?cafile={certificate_of_another_host}")
-    assert mailbox.envelopes == []
-
-
-@pytest.mark.parametrize("command", ["MAIL", "RCPT", "DATA"])
 @pytest.mark.parametrize(
-    ("answer", "failure"),
+    ("url", "context"),
+    [
+        ("smtp://{login}@{at}?cafile={certificate}", "tls_context"),
+        ("smtps://{login}@{at}?cafile={certificate}", "ssl_context"),
+        ("smtp://{login}@{at}?tls=none", None),
+    ],
+)
+def test_a_login_uses_the_encryption_of_the_url(mailbox, certificate, url, context):
+    options = {context: server_context(certificate)} if context else {}
+    # aiosmtpd's check knows STARTTLS only.
+    options |= {"authenticator": accepts(USER, PASSWORD), "auth_required": True, "auth_require_tls": False}
+    with smtp_server(mailbox, **options) as port:
+        at = f"{HOST}:{port}"
+        assert deliver(url.format(login=LOGIN, at=at, certificate=certificate)) == "sent"
+    assert mailbox.encrypted == [context == "tls_context"]
+
+
+@pytest.mark.parametrize(
+    ("url", "options", "reason"),
+    [
+        ("smtp://{login}@{at}?tls=none", {"authenticator": accepts(USER, "another")}, "answered 535"),
+        ("smtp://{at}", {"authenticator": accepts(USER, PASSWORD), "auth_required": True}, "answered 530"),
+        ("smtp://{login}@{at}?tls=none", {"auth_require_tls": True}, "AUTH"),
+    ],
+    ids=["wrong", "missing", "not offered"],
+)
+def test_a_failing_login_is_temporary(mailbox, url, options, reason):
+    options = {"auth_require_tls": False} | options
+    with smtp_server(mailbox, **options) as port, pytest.raises(TemporaryFailure, match=reason) as failure:
+        deliver(url.format(login=LOGIN, at=f"{HOST}:{port}"))
+    assert PASSWORD not in failure.value.reason
+
+
+@pytest.mark.parametrize(
+    ("url", "context", "certified_host"),
+    [
+        ("smtp://{at}", "tls_context", HOST),
+        ("smtps://{at}", "ssl_context", HOST),
+        ("smtp://{at}?cafile={certificate}", "tls_context", "127.0.0.2"),
+    ],
+    ids=["untrusted over starttls", "untrusted over tls", "for another host"],
+)
+def test_a_certificate_is_verified(mailbox, tmp_path, url, context, certified_host):
+    certificate = make_certificate(tmp_path, certified_host)
+    with (
+        smtp_server(mailbox, **{context: server_context(certificate)}) as port,
+        pytest.raises(TemporaryFailure, match="certificate cannot be verified"),
+    ):
+        deliver(url.format(at=f"{HOST}:{port}", certificate=certificate))
+    assert mailbox.envelopes == []
+
+
+# Refusals and failures
+
+
+@COMMANDS
+@pytest.mark.parametrize(
+    ("reply", "failure"),
     [
         ("550 5.1.1 no such mailbox", PermanentFailure),
         ("552 5.3.4 too big", PermanentFailure),
@@ -169,65 +144,62 @@ def test_a_certificate_of_another_host_is_not_accepted(mailbox, certificate_of_a
         ("530 5.7.0 must log in", TemporaryFailure),
     ],
 )
-def test_the_answer_decides_whether_to_try_again(mailbox, command, answer, failure):
-    mailbox.answers[command] = answer
+def test_the_reply_decides_whether_to_retry(mailbox, command, reply, failure):
+    mailbox.replies[command] = reply
     with smtp_server(mailbox) as port, pytest.raises(failure) as raised:
         deliver(f"smtp://{HOST}:{port}")
-    assert type(raised.value) is failure
-    assert raised.value.words == f"The mail server answered {answer[:3]}: {answer[4:]}"
+    assert raised.value.reason == f"The mail server answered {reply[:3]}: {reply[4:]}"
     assert mailbox.envelopes == []
 
 
-@pytest.mark.parametrize("command", ["MAIL", "RCPT", "DATA"])
-def test_a_server_that_hangs_up_is_tried_again(mailbox, command):
-    mailbox.answers[command] = HANG_UP
+@COMMANDS
+def test_a_server_that_hangs_up_is_a_temporary_failure(mailbox, command):
+    mailbox.replies[command] = HANG_UP
     with smtp_server(mailbox) as port, pytest.raises(TemporaryFailure, match="mail server cannot be used"):
         deliver(f"smtp://{HOST}:{port}")
 
 
-def test_a_server_that_is_not_there_is_tried_again():
-    with pytest.raises(TemporaryFailure, match="Connection refused"):
-        deliver(f"smtp://{HOST}:{free_port()}")
+@pytest.mark.parametrize(
+    ("host", "reason"),
+    [(HOST, "Connection refused"), ("nowhere.invalid", "mail server cannot be used")],
+)
+def test_an_unreachable_server_is_a_temporary_failure(host, reason):
+    with pytest.raises(TemporaryFailure, match=reason):
+        deliver(f"smtp://{host}:{free_port()}")
 
 
-def test_a_host_that_is_not_there_is_tried_again():
-    with pytest.raises(TemporaryFailure, match="mail server cannot be used"):
-        deliver("smtp://nowhere.invalid")
-
-
-def test_a_server_that_says_nothing_is_not_waited_for_endlessly():
+def test_a_silent_server_times_out():
     with socket.create_server((HOST, 0)) as silent:
         server = parse_smtp_url(f"smtp://{HOST}:{silent.getsockname()[1]}")
         with pytest.raises(TemporaryFailure, match="timed out"):
             SmtpTransport(server, timeout_seconds=0.05).deliver(MESSAGE)
 
 
-def test_a_server_that_turns_everybody_away_is_tried_again():
+def test_a_server_that_refuses_connections_is_a_temporary_failure():
+    def refuse():
+        connection, _ = listener.accept()
+        with connection:
+            connection.sendall(b"554 no service for you\r\n")
+            connection.recv(100)
+
     with socket.create_server((HOST, 0)) as listener:
-        threading.Thread(target=turn_away, args=(listener,), daemon=True).start()
+        threading.Thread(target=refuse, daemon=True).start()
         with pytest.raises(TemporaryFailure, match="answered 554: no service for you"):
             deliver(f"smtp://{HOST}:{listener.getsockname()[1]}")
 
 
-def turn_away(listener):
-    connection, _ = listener.accept()
-    with connection:
-        connection.sendall(b"554 no service for you\r\n")
-        connection.recv(100)
-
-
-def test_the_words_are_one_short_line_without_the_password(mailbox):
-    mailbox.answers["RCPT"] = f"550-first {PASSWORD}\r\n550 " + "x" * 1000
+def test_a_reason_is_one_short_line_without_the_password(mailbox):
+    mailbox.replies["RCPT"] = f"550-first {PASSWORD}\r\n550 " + "x" * 1000
     options = {"authenticator": accepts(USER, PASSWORD), "auth_require_tls": False}
     with smtp_server(mailbox, **options) as port, pytest.raises(PermanentFailure) as failure:
         deliver(f"smtp://{LOGIN}@{HOST}:{port}?tls=none")
-    words = failure.value.words
-    assert words.startswith("The mail server answered 550: first *** xxx")
-    assert words.isprintable()
-    assert len(words) == 500
+    reason = failure.value.reason
+    assert reason.startswith("The mail server answered 550: first *** xxx")
+    assert reason.isprintable()
+    assert len(reason) == 500
 
 
-def test_an_accepted_mail_is_sent_even_if_the_goodbye_fails(mailbox, monkeypatch):
+def test_an_accepted_mail_is_sent_even_if_quit_fails(mailbox, monkeypatch):
     async def hang_up(self, argument):
         self.transport.abort()
 
@@ -237,20 +209,23 @@ def test_an_accepted_mail_is_sent_even_if_the_goodbye_fails(mailbox, monkeypatch
     assert len(mailbox.envelopes) == 1
 
 
-def test_an_address_of_any_script_needs_a_server_that_takes_it(mailbox):
+def test_a_non_ascii_address_needs_a_server_with_smtputf8(mailbox):
     message = compose(replace(INVITATION, to_address="jürgen@bücher.example"), SENDER, NOW)
     with smtp_server(mailbox, enable_SMTPUTF8=True) as port:
         assert deliver(f"smtp://{HOST}:{port}", message) == "sent"
     assert mailbox.envelopes[0].rcpt_tos == ["jürgen@xn--bcher-kva.example"]
     with (
         smtp_server(mailbox, enable_SMTPUTF8=False) as port,
-        pytest.raises(PermanentFailure, match="beyond ASCII"),
+        pytest.raises(PermanentFailure, match="non-ASCII addresses"),
     ):
         deliver(f"smtp://{HOST}:{port}", message)
 
 
+# Files
+
+
 @pytest.mark.parametrize("no_url", [None, ""])
-def test_without_a_server_mails_are_files(tmp_path, no_url):
+def test_without_a_server_mails_are_private_files(tmp_path, no_url):
     folder = tmp_path / "var" / "mail"
     assert transport_from(no_url, folder).deliver(MESSAGE) == "saved"
     (path,) = folder.iterdir()
@@ -268,20 +243,20 @@ def test_a_mail_saved_again_replaces_its_file(tmp_path):
     assert saved["To"].addresses[0].display_name == "Zoë"
 
 
-def test_no_message_id_leads_out_of_the_folder(tmp_path):
+def test_a_message_id_cannot_escape_the_folder(tmp_path):
     message = compose(replace(INVITATION, message_id="<../../x/y@example>"), SENDER, NOW)
     transport_from(None, tmp_path / "mail").deliver(message)
     (path,) = (tmp_path / "mail").iterdir()
     assert path.name.endswith("x_y@example.eml")
 
 
-def test_a_folder_that_cannot_be_written_is_tried_again(tmp_path):
+def test_an_unwritable_folder_is_a_temporary_failure(tmp_path):
     (tmp_path / "mail").write_text("a file, not a folder")
     with pytest.raises(TemporaryFailure, match="cannot be saved"):
         transport_from(None, tmp_path / "mail").deliver(MESSAGE)
 
 
-def test_a_file_that_fails_half_way_leaves_nothing(tmp_path, monkeypatch):
+def test_a_failed_write_leaves_no_file(tmp_path, monkeypatch):
     def full(descriptor):
         raise OSError(28, "No space left on device")
 

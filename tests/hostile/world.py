@@ -15,6 +15,8 @@ import models
 import storage
 from errors import NotFound, Unauthenticated
 from models import CandidateKey, Delivery, Organization, Session, clock, db
+from models.deliveries import outcomes
+from models.webhooks import outbox
 from tests.hostile.operations import Operation, operations
 from tests.hostile.values import SOME_ID
 
@@ -62,9 +64,9 @@ class Belongings:
         self.expired = factories.make_key(self.assessment, "expired@example.com", f"Expired of {name}")
         CandidateKey.update(expires_at=clock.now()).where(CandidateKey.id == self.expired.id).execute()
         self.failed = Delivery.get_by_id(self.pending.invitation_id)
-        self.failed.fail("550 no such user")
+        outcomes.fail(self.failed, "550 no such user")
         self.webhook = factories.make_webhook(self.organization, description=f"Webhook of {name}")
-        self.delivery = models.WebhookDelivery.enqueue_test(self.webhook)
+        self.delivery = outbox.enqueue_test(self.webhook)
         self.finished = factories.make_closed_session(self.assessment, factories.envelope(id=self.event_id))
         self.reader = Caller.reviewer(app, self.organization, scope="read")
         self.upload = models.BundleUpload.open(self.session, storage.new_object_key(str(self.session.id)))

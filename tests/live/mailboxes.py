@@ -1,59 +1,44 @@
-"""SMTP servers that are away and come back, and mailboxes with which a delivery can be caught half-way."""
+"""Mailboxes that interrupt or delay a delivery."""
 
 import asyncio
 import os
 import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
 
-from aiosmtpd.controller import Controller
-
-from tests.delivery.mail_server import HOST, Mailbox
-
-
-@contextmanager
-def serving(mailbox: Mailbox, port: int) -> Iterator[None]:
-    """An SMTP server on this very port: one that comes back."""
-    controller = Controller(mailbox, hostname=HOST, port=port)
-    controller.start()
-    try:
-        yield
-    finally:
-        controller.stop()
+from tests.delivery.mail_server import Mailbox
 
 
 class MeetingMailbox(Mailbox):
-    """Takes the first mails only when that many workers are delivering at the same moment."""
+    """Accepts the first mails when that many workers are delivering at the same time."""
 
     def __init__(self, workers: int):
         super().__init__()
         self.workers = workers
-        self.met = asyncio.Event()
-        self.inside = 0
+        self.all_present = asyncio.Event()
+        self.present = 0
 
     async def handle_DATA(self, server, session, envelope):
-        self.inside += 1
-        if self.inside == self.workers:
-            self.met.set()
-        await self.met.wait()
+        self.present += 1
+        if self.present == self.workers:
+            self.all_present.set()
+        await self.all_present.wait()
         return await super().handle_DATA(server, session, envelope)
 
 
 class KillingMailbox(Mailbox):
-    """Takes the first mail, and kills the worker that brought it before it can be told so."""
+    """Accepts the first mail, and kills the worker `victim` before it receives the reply."""
 
     victim: int | None = None
 
     async def handle_DATA(self, server, session, envelope):
-        answer = await super().handle_DATA(server, session, envelope)
+        reply = await super().handle_DATA(server, session, envelope)
         if self.victim is not None:
             os.kill(self.victim, signal.SIGKILL)
             self.victim = None
-        return answer
+        return reply
 
 
 class WaitingMailbox(Mailbox):
-    """Says that a mail is there (`arrived`), and takes it once it is told to (`take`)."""
+    """Sets `arrived` when a mail is being delivered, and accepts it after a call of `take`."""
 
     def __init__(self):
         super().__init__()

@@ -85,7 +85,7 @@ def test_a_writer_that_commits_late_is_not_skipped(service, writer, reader):
     late = str(uuid_utils.compat.uuid7())
     with closing(service.connect()) as connection, connection, connection.cursor() as cursor:
         cursor.execute(
-            "INSERT INTO feed_events (id, created_at, organization_id, type, data) VALUES (%s, now(), %s, %s, '{}')",
+            "INSERT INTO occurrences (id, created_at, organization_id, type, data) VALUES (%s, now(), %s, %s, '{}')",
             (late, organization, "assessment.created"),
         )
         with service.worker():
@@ -101,7 +101,7 @@ def test_a_writer_that_commits_late_is_not_skipped(service, writer, reader):
 @pytest.mark.slow
 def test_a_webhook_is_told_what_the_feed_tells_though_workers_are_killed(service, writer, reader):
     with receiving() as receiver:
-        receiver.answers = [(503, {}, b"")] * 3
+        receiver.responses = [(503, {}, b"")] * 3
         secret = writer.post("/v1/webhooks", {"url": receiver.url()})["secret"]
         at_once([lambda: happen(service, writer)] * 2)
         for killed_after in (3, 10):
@@ -132,6 +132,6 @@ def make_due(service):
 
 
 def all_told(service):
-    waiting = "SELECT count(*) FROM feed_events WHERE position IS NULL"
+    waiting = "SELECT count(*) FROM occurrences WHERE position IS NULL"
     queued = "SELECT count(*) FROM webhook_deliveries WHERE state <> 'delivered'"
     return service.execute(waiting)[0][0] == service.execute(queued)[0][0] == 0

@@ -53,10 +53,10 @@ class Calls:
 
 def endless(exchange):
     """A provider that goes on speaking until it is hung up on."""
-    exchange.begin_stream()
+    exchange.start_stream()
     try:
         while True:
-            exchange.piece(START)
+            exchange.chunk(START)
             time.sleep(0.1)
     except OSError:
         exchange.close_connection = True
@@ -117,7 +117,7 @@ def test_no_request_is_lost_and_a_quiet_service_stops_at_once(tmp_path):
 def test_streams_and_slow_clients_end_in_time_and_what_a_stream_used_is_kept(tmp_path):
     with ExitStack() as stack:
         upstream = stack.enter_context(Upstream())
-        upstream.behave = endless
+        upstream.respond = endless
         settings = {"ANTHROPIC_BASE_URL": upstream.address, "ANTHROPIC_API_KEY": "sk-ant-ours"}
         service = Service(tmp_path, f"sqlite:///{tmp_path}/proofstone.db", **settings).start(processes=2)
         stack.enter_context(service)
@@ -143,7 +143,7 @@ def test_a_worker_gives_back_a_mail_that_nobody_takes(tmp_path):
             invite(reviewer, assessment, "alice@example.com")
             wait_until(lambda: mailbox.arrived, "No mail arrived.")
             assert stop_and_time(worker) < GONE_SECONDS
-        assert "it is given back" in service.log()
+        assert "it is released" in service.log()
         mailbox.take()
         # No lease is waited for.
         with service.worker(SMTP_URL=f"smtp://{HOST}:{port}"):

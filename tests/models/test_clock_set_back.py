@@ -17,8 +17,9 @@ from models import (
     audit,
 )
 from models.base import ClockStepDetector
+from models.deliveries import outbox, outcomes
 from models.leases import LEASE
-from models.webhooks import publish_new
+from models.webhooks.outbox import publish_new
 from rules.usage_reader import Usage
 
 HOUR = timedelta(hours=1)
@@ -32,7 +33,7 @@ def set_back(clock, by=HOUR):
 def worker(app, clock):
     """A worker that has been at work before."""
     worker = Worker(app.config, app.extensions["storage"])
-    worker.work_off()
+    worker.run_once()
     return worker
 
 
@@ -56,7 +57,7 @@ def test_a_second_that_is_taken_back_is_none(clock):
 def test_an_invitation_from_before_goes_out_at_once(worker, assessment, clock):
     factories.make_key(assessment)
     set_back(clock)
-    worker.work_off()
+    worker.run_once()
     assert [row.state for row in Delivery.select()] == ["saved"]
 
 
@@ -64,7 +65,7 @@ def test_what_another_worker_has_in_hand_is_left_to_it_for_a_whole_lease(worker,
     factories.make_key(assessment)
     held = Delivery.claim()
     set_back(clock)
-    worker.work_off()
+    worker.run_once()
     clock.fixed += LEASE - timedelta(seconds=1)
     assert Delivery.claim() is None
     # It died; the hour that was set back is not waited for.
@@ -74,19 +75,19 @@ def test_what_another_worker_has_in_hand_is_left_to_it_for_a_whole_lease(worker,
 
 def test_a_pause_is_no_hour_longer(worker, assessment, clock):
     factories.make_key(assessment)
-    Delivery.claim().postpone("The mail server is busy.")
+    outcomes.postpone(Delivery.claim(), "The mail server is busy.")
     set_back(clock)
-    worker.work_off()
+    worker.run_once()
     clock.fixed += LEASE
     assert Delivery.claim().attempts == 2
 
 
 def test_an_object_that_may_still_be_uploaded_is_not_removed_too_early(worker, organization, session, clock):
     until = clock.now() + HOUR
-    Delivery.enqueue_removals(organization.id, session.id, [("an object", until)])
-    worker.work_off()
+    outbox.enqueue_removals(organization.id, session.id, [("an object", until)])
+    worker.run_once()
     set_back(clock)
-    worker.work_off()
+    worker.run_once()
     assert [row.due_at for row in Delivery.select().where(Delivery.state == "queued")] == [until]
 
 
@@ -98,7 +99,7 @@ def test_webhooks_wait_no_longer_than_a_lease(worker, organization, clock):
     first = WebhookDelivery.claim()
     Webhook.update(held_until=clock.now() + timedelta(seconds=30)).where(Webhook.id == hook.id).execute()
     set_back(clock)
-    worker.work_off()
+    worker.run_once()
     assert WebhookDelivery.claim() is None
     clock.fixed += LEASE
     assert {WebhookDelivery.claim().event_id, WebhookDelivery.claim().event_id} >= {first.event_id}
@@ -137,7 +138,7 @@ def test_a_call_of_a_model_does_not_end_before_it_began(session, clock):
     started_at = clock.now()
     set_back(clock)
     used = Usage("claude-haiku-4-5", {})
-    ModelUsage.keep(session, "anthropic", used, started_at=started_at, status_code=200, is_whole=True)
+    ModelUsage.record(session, "anthropic", used, started_at=started_at, status_code=200, is_whole=True)
     assert ModelUsage.get().ended_at == started_at
 
 
@@ -145,9 +146,9 @@ def test_feed_seals_and_audit_log_stay_in_order_and_whole(worker, reviewer, cand
     for _ in range(3):
         reviewer.post("/v1/assessments", {"title": "Orders", "role": "Engineer", "taskBrief": "Fix it."})
         candidate.post("/v1/hooks/ingest", factories.envelope())
-        worker.work_off()
+        worker.run_once()
         set_back(clock)
-    worker.work_off()
+    worker.run_once()
     events = reviewer.get("/v1/events").json["events"]
     created = [each["data"]["assessmentId"] for each in events if each["type"] == "assessment.created"]
     listed = reviewer.get("/v1/assessments").json["assessments"]

@@ -140,7 +140,7 @@ def person(app, cohort, reviewer, bundles, mails, clock):
     known = {"candidateName": NAME, "externalId": WORD, "metadata": {WORD: WORD}}
     assert reviewer.patch(f"/v1/candidates/{key.id}", known).status_code == 200
     audit.chain_new()
-    Worker(app.config).work_off()
+    Worker(app.config).run_once()
     WebhookDelivery.update(answer=f"Welcome, {NAME}").where(WebhookDelivery.candidate_id == key.id).execute()
     assert NAME in mail_texts(mails)
     refused = {"last_error": f"550 {EMAIL} is unknown", "data": {"orgName": f"For {NAME}"}}
@@ -150,7 +150,7 @@ def person(app, cohort, reviewer, bundles, mails, clock):
     for event in work(WORD, prompts=4):
         add_event(session, event)
     hand_in(session, bundles)
-    ModelUsage.keep(
+    ModelUsage.record(
         session, "openai", Usage("gpt-5.5", {}), started_at=clock.now(), status_code=200, is_whole=True
     )
     sessions.complete(session)
@@ -249,7 +249,7 @@ def test_nothing_is_found_in_the_store_or_among_the_mails(app, reviewer, person,
     (upload,) = BundleUpload.select()
     erase(reviewer, person)
     assert bundles.size(upload.object_key)
-    Worker(app.config, bundles).work_off()
+    Worker(app.config, bundles).run_once()
     assert list(bundles.folder.iterdir()) == []
     assert EMAIL not in mail_texts(mails)
     assert NAME not in mail_texts(mails)
@@ -259,21 +259,21 @@ def test_a_bundle_that_comes_after_the_erasure_goes_too(app, clock, reviewer, pe
     (upload,) = BundleUpload.select()
     clock.fixed = upload.expires_at - timedelta(seconds=1)
     erase(reviewer, person)
-    Worker(app.config, bundles).work_off()
+    Worker(app.config, bundles).run_once()
     bundles.receive(upload.object_key, io.BytesIO(b"late"), 4)
     clock.fixed = upload.expires_at
-    Worker(app.config, bundles).work_off()
+    Worker(app.config, bundles).run_once()
     assert list(bundles.folder.iterdir()) == []
 
 
 def test_a_removal_is_never_given_up(app, clock, reviewer, person, bundles):
     erase(reviewer, person)
     for _ in range(12):
-        Worker(app.config, None).work_off()
+        Worker(app.config, None).run_once()
         clock.fixed += timedelta(days=1)
-    Worker(app.config, bundles).work_off()
+    Worker(app.config, bundles).run_once()
     clock.fixed += timedelta(days=1)
-    Worker(app.config, bundles).work_off()
+    Worker(app.config, bundles).run_once()
     assert list(bundles.folder.iterdir()) == []
 
 
@@ -522,14 +522,14 @@ def test_the_worker_does_it_once_a_day(app, clock, organization, assessment):
     clock.fixed = first.closed_at + timedelta(days=30)
     workers = [Worker(app.config), Worker(app.config)]
     for worker in workers:
-        worker.work_off()
+        worker.run_once()
     assert erased() == {first.key_id}
     clock.fixed += timedelta(minutes=1)
     for worker in workers:
-        worker.work_off()
+        worker.run_once()
     assert erased() == {first.key_id}
     clock.fixed += timedelta(days=1)
-    workers[1].work_off()
+    workers[1].run_once()
     assert erased() == {first.key_id, second.key_id}
 
 
@@ -539,7 +539,7 @@ def test_one_candidates_trouble_keeps_nobody_elses_data(app, clock, assessment, 
     really = privacy.erase
     monkeypatch.setattr(privacy, "erase", lambda key: really(key) if key.id != trouble.key_id else 1 / 0)
     clock.fixed += timedelta(days=30)
-    Worker(app.config).work_off()
+    Worker(app.config).run_once()
     assert erased() == {fine.key_id}
 
 

@@ -33,6 +33,7 @@ from models import (
     sessions,
 )
 from models.base import case_folded, new_id
+from models.deliveries import outcomes
 from rules.deliveries import PAUSES
 
 # The outbox
@@ -69,7 +70,7 @@ def test_messages_are_claimed_in_the_order_in_which_they_are_due(clock, assessme
 
 @pytest.mark.parametrize("state", ["sent", "saved"])
 def test_a_delivered_message_is_not_claimed_again(clock, delivery, state):
-    Delivery.claim().succeed(state)
+    outcomes.succeed(Delivery.claim(), state)
     row = Delivery.get()
     assert (row.state, row.sent_at) == (state, clock.now() if state == "sent" else None)
     clock.fixed += timedelta(days=1)
@@ -77,7 +78,7 @@ def test_a_delivered_message_is_not_claimed_again(clock, delivery, state):
 
 
 def test_a_postponed_message_keeps_the_servers_words_and_waits(clock, delivery):
-    Delivery.claim().postpone("451 try later")
+    outcomes.postpone(Delivery.claim(), "451 try later")
     row = Delivery.get()
     assert (row.state, row.last_error, row.due_at) == ("queued", "451 try later", clock.now() + PAUSES[0])
 
@@ -85,7 +86,7 @@ def test_a_postponed_message_keeps_the_servers_words_and_waits(clock, delivery):
 def test_a_message_that_never_gets_through_fails_after_about_three_days(clock, delivery):
     begun = clock.now()
     while claimed := Delivery.claim():
-        claimed.postpone("451 try later")
+        outcomes.postpone(claimed, "451 try later")
         clock.fixed = Delivery.get().due_at
     row = Delivery.get()
     assert (row.state, row.last_error) == ("failed", "451 try later")
@@ -93,7 +94,7 @@ def test_a_message_that_never_gets_through_fails_after_about_three_days(clock, d
 
 
 def test_a_refused_message_fails_at_once(delivery):
-    Delivery.claim().fail("550 no such user")
+    outcomes.fail(Delivery.claim(), "550 no such user")
     row = Delivery.get()
     assert (row.state, row.last_error, row.attempts) == ("failed", "550 no such user", 1)
 
@@ -102,8 +103,8 @@ def test_a_worker_whose_lease_ran_out_decides_nothing(clock, delivery):
     slow = Delivery.claim()
     clock.fixed += timedelta(minutes=6)
     quick = Delivery.claim()
-    quick.succeed("sent")
-    slow.fail("too late")
+    outcomes.succeed(quick, "sent")
+    outcomes.fail(slow, "too late")
     assert Delivery.get().state == "sent"
 
 

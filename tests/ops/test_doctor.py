@@ -6,6 +6,7 @@ import factories
 import pytest
 
 from models import Delivery, clock, db
+from models.deliveries import outcomes
 from ops import doctor
 from storage import FolderStorage
 from tests.delivery.mail_server import HOST, Mailbox, accepts, free_port, smtp_server
@@ -120,7 +121,9 @@ def test_an_event_without_a_seal_and_an_entry_without_a_link_say_so_too(clock, r
 
 
 def test_what_failed_in_the_last_day_is_counted(clock, assessment, examined):
-    Delivery.get_by_id(factories.make_key(assessment, "a@example.com").invitation_id).fail("550 no such user")
+    outcomes.fail(
+        Delivery.get_by_id(factories.make_key(assessment, "a@example.com").invitation_id), "550 no such user"
+    )
     assert said(examined()[1], "warning", "deliveries")[0].startswith("deliveries: 1 failed")
     clock.fixed += timedelta(days=2)
     assert said(examined()[1], "ok", "deliveries")

@@ -1,4 +1,4 @@
-"""Both providers played by one upstream of our own, and the application that forwards to it."""
+"""An upstream that plays both providers, and an application that forwards to it."""
 
 import pytest
 import urllib3
@@ -14,27 +14,25 @@ STREAMS = 2
 @pytest.fixture
 def upstream():
     with Upstream() as upstream:
-        upstream.behave = documents(200, MESSAGE)
+        upstream.respond = documents(200, MESSAGE)
         yield upstream
 
 
 @pytest.fixture
-def forward_to(app):
-    """Let the application forward to this address with these keys, for the time of the test."""
-    before = app.extensions["model_proxy"]
+def forward_to(app, monkeypatch):
+    """Make the application forward to this address with these keys."""
 
     def forward_to(address, anthropic="sk-ant-ours", openai="sk-ours", read_seconds=5):
         providers = {"anthropic": (address, anthropic), "openai": (address, openai)}
         timeout = urllib3.Timeout(connect=2, read=read_seconds)
-        app.extensions["model_proxy"] = ModelProxy(providers, STREAMS, timeout)
+        monkeypatch.setitem(app.extensions, "proxy", ModelProxy(providers, STREAMS, timeout))
 
-    yield forward_to
-    app.extensions["model_proxy"] = before
+    return forward_to
 
 
 @pytest.fixture
 def candidate(app, key, session, upstream, forward_to):
-    """Whoever holds the key of an open session; calls go to `upstream`."""
+    """The holder of an open session's key; calls are forwarded to `upstream`."""
     forward_to(upstream.address)
     return Caller.candidate(app, key)
 

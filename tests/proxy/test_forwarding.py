@@ -1,4 +1,4 @@
-"""What goes to a provider, what comes back, and what is kept of it (client contract, section 3.16)."""
+"""Requests to the providers, their responses, and the usage that is stored (client contract, section 3.16)."""
 
 import gzip
 import json
@@ -13,23 +13,23 @@ from tests.proxy.upstream import (
     MESSAGE,
     MESSAGE_EVENTS,
     MESSAGE_NANO_USD,
+    MESSAGES,
     RESPONSE,
     RESPONSE_EVENTS,
     RESPONSE_NANO_USD,
+    RESPONSES,
     START,
+    STREAMING_BODY,
     documents,
+    stay_open,
     streams,
 )
 
-MESSAGES = "/v1/proxy/anthropic/v1/messages"
-RESPONSES = "/v1/proxy/openai/v1/responses"
-
 
 def call(candidate, path, method="POST", **options):
-    """The whole answer, read to its end as a client does."""
+    """The response, read to its end."""
     if method == "POST":
-        options.setdefault("data", b'{"model": "m", "stream": true}')
-        options.setdefault("content_type", "application/json")
+        options = {"data": STREAMING_BODY, "content_type": "application/json"} | options
     return candidate.request(method, path, buffered=True, **options)
 
 
@@ -37,18 +37,18 @@ def usage_of(session):
     return list(ModelUsage.select().where(ModelUsage.session == session).order_by(ModelUsage.id))
 
 
-# What goes out
+# Requests
 
 
-def test_the_candidates_credential_is_replaced_by_the_providers_key(candidate, upstream, key):
-    call(candidate, MESSAGES, headers={"Authorization": f"Bearer {key.key}"})
-    call(candidate, RESPONSES, headers={"Authorization": f"Bearer {key.key}"})
-    to_anthropic, to_openai = upstream.requests
-    assert to_anthropic.headers["X-Api-Key"] == "sk-ant-ours"
-    assert "Authorization" not in to_anthropic.headers
-    assert to_openai.headers["Authorization"] == "Bearer sk-ours"
-    assert "X-Api-Key" not in to_openai.headers
-    assert key.key not in f"{to_anthropic.headers}{to_openai.headers}"
+def test_the_candidates_key_is_replaced_by_the_providers_key(candidate, upstream, key):
+    for path in (MESSAGES, RESPONSES):
+        call(candidate, path, headers={"Authorization": f"Bearer {key.key}"})
+    to_anthropic, to_openai = (request.headers for request in upstream.requests)
+    assert to_anthropic["X-Api-Key"] == "sk-ant-ours"
+    assert "Authorization" not in to_anthropic
+    assert to_openai["Authorization"] == "Bearer sk-ours"
+    assert "X-Api-Key" not in to_openai
+    assert key.key not in f"{to_anthropic}{to_openai}"
 
 
 @pytest.mark.parametrize(
@@ -62,22 +62,22 @@ def test_the_candidates_credential_is_replaced_by_the_providers_key(candidate, u
         ("GET", "/openai/v1/models?client_version=0.99.0", "/v1/models?client_version=0.99.0"),
     ],
 )
-def test_what_the_two_tools_need_is_forwarded_with_its_query(candidate, upstream, method, path, target):
+def test_path_and_query_are_forwarded(candidate, upstream, method, path, target):
     assert call(candidate, f"/v1/proxy{path}", method).status_code == 200
     (request,) = upstream.requests
     assert (request.method, request.target) == (method, target)
 
 
 @pytest.mark.parametrize("body", [b'{"model":"m" ,"n":1.0}', bytes(range(256)) * 4000])
-def test_the_body_goes_out_byte_by_byte(candidate, upstream, body):
+def test_the_body_is_forwarded_unchanged(candidate, upstream, body):
     call(candidate, MESSAGES, data=body)
     (request,) = upstream.requests
     assert request.body == body
     assert request.headers["Content-Length"] == str(len(body))
 
 
-def test_headers_go_out_save_those_of_the_connection_and_of_the_way_here(candidate, upstream):
-    kept = {
+def test_headers_are_forwarded_except_hop_by_hop_and_identifying_ones(candidate, upstream):
+    forwarded = {
         "anthropic-version": "2023-06-01",
         "anthropic-beta": "a,b",
         "User-Agent": "claude-cli",
@@ -89,88 +89,78 @@ def test_headers_go_out_save_those_of_the_connection_and_of_the_way_here(candida
         "Forwarded": "for=192.0.2.7", "CF-Connecting-IP": "192.0.2.7", "X-Promptster-CLI-Version": "1.10.0",
         "OpenAI-Organization": "org-theirs",
     }  # fmt: skip
-    call(candidate, MESSAGES, headers=kept | dropped)
-    (request,) = upstream.requests
-    assert {name: request.headers[name] for name in kept} == kept
-    assert not [name for name in dropped if name != "Connection" and name in request.headers]
-    assert "192.0.2.7" not in str(request.headers)
-    assert request.headers["Host"] == upstream.address.removeprefix("http://")
+    replaced = {"Accept-Encoding": "gzip, br, zstd"}
+    call(candidate, MESSAGES, headers=forwarded | dropped | replaced)
+    headers = upstream.requests[0].headers
+    assert {name: headers[name] for name in forwarded} == forwarded
+    assert not [name for name in dropped if name != "Connection" and name in headers]
+    assert "192.0.2.7" not in str(headers)
+    assert headers["Accept-Encoding"] == "identity"
+    assert headers["Host"] == upstream.address.removeprefix("http://")
 
 
-def test_the_provider_is_asked_for_bytes_that_are_not_packed(candidate, upstream):
-    call(candidate, MESSAGES, headers={"Accept-Encoding": "gzip, br, zstd"})
-    assert upstream.requests[0].headers["Accept-Encoding"] == "identity"
+# Responses
 
 
-# What comes back
-
-
-@pytest.mark.parametrize(("path", "pieces"), [(MESSAGES, MESSAGE_EVENTS), (RESPONSES, RESPONSE_EVENTS)])
-def test_a_stream_comes_back_byte_by_byte(candidate, upstream, path, pieces):
-    upstream.behave = streams(pieces)
-    answer = call(candidate, path)
-    assert answer.status_code == 200
-    assert answer.data == b"".join(pieces)
-    assert answer.headers["Content-Type"] == "text/event-stream; charset=utf-8"
+@pytest.mark.parametrize(("path", "chunks"), [(MESSAGES, MESSAGE_EVENTS), (RESPONSES, RESPONSE_EVENTS)])
+def test_a_stream_is_returned_unchanged(candidate, upstream, path, chunks):
+    upstream.respond = streams(chunks)
+    response = call(candidate, path)
+    assert response.status_code == 200
+    assert response.data == b"".join(chunks)
+    assert response.headers["Content-Type"] == "text/event-stream; charset=utf-8"
 
 
 @pytest.mark.parametrize("status", [200, 400, 401, 403, 404, 413, 418, 429, 500, 529])
-def test_answers_and_errors_of_the_provider_come_back_unchanged(candidate, upstream, status):
-    error = {
-        "type": "error",
-        "error": {"type": "overloaded_error", "message": "Ünchanged"},
-        "request_id": "req_1",
-    }
-    upstream.behave = documents(status, error, Retry_After="7", Request_Id="req_1", X_Should_Retry="true")
-    answer = call(candidate, MESSAGES)
-    assert answer.status_code == status
-    assert answer.data == json.dumps(error).encode()
-    told = {
-        name: answer.headers[name] for name in ("Retry-After", "Request-Id", "X-Should-Retry", "Content-Type")
-    }
-    assert told == {
-        "Retry-After": "7", "Request-Id": "req_1", "X-Should-Retry": "true", "Content-Type": "application/json",
-    }  # fmt: skip
+def test_documents_and_errors_are_returned_unchanged(candidate, upstream, status):
+    error = {"type": "error", "error": {"type": "overloaded_error", "message": "Ünchanged"}}
+    headers = {"Retry-After": "7", "Request-Id": "req_1", "X-Should-Retry": "true"}
+    sent = {name.replace("-", "_"): value for name, value in headers.items()}
+    upstream.respond = documents(status, error, **sent)
+    response = call(candidate, MESSAGES)
+    assert response.status_code == status
+    assert response.data == json.dumps(error).encode()
+    assert (headers | {"Content-Type": "application/json"}).items() <= dict(response.headers).items()
 
 
-def test_a_packed_answer_comes_back_packed(candidate, upstream, session):
-    packed = gzip.compress(json.dumps(MESSAGE).encode())
-    upstream.behave = lambda exchange: exchange.document(200, packed, Content_Encoding="gzip")
-    answer = call(candidate, MESSAGES)
-    assert answer.data == packed
-    assert answer.headers["Content-Encoding"] == "gzip"
+def test_a_compressed_response_stays_compressed(candidate, upstream, session):
+    compressed = gzip.compress(json.dumps(MESSAGE).encode())
+    upstream.respond = lambda exchange: exchange.document(200, compressed, Content_Encoding="gzip")
+    response = call(candidate, MESSAGES)
+    assert response.data == compressed
+    assert response.headers["Content-Encoding"] == "gzip"
     assert usage_of(session)[0].input_tokens == 1000
 
 
-def test_headers_that_speak_of_the_providers_own_address_stay_out(candidate, upstream):
-    headers = {
-        "Set_Cookie": "a=b",
-        "Alt_Svc": "h3",
-        "Strict_Transport_Security": "max-age=1",
-        "Connection": "X-Hop",
-    }
-    upstream.behave = documents(200, MESSAGE, **headers, X_Hop="1", Keep_Alive="5")
-    answer = call(candidate, MESSAGES)
+def test_headers_about_the_providers_host_are_dropped(candidate, upstream):
+    dropped = {
+        "Set_Cookie": "a=b", "Alt_Svc": "h3", "Strict_Transport_Security": "max-age=1", "Keep_Alive": "5",
+        "Connection": "X-Hop", "X_Hop": "1",
+    }  # fmt: skip
+    upstream.respond = documents(200, MESSAGE, **dropped)
+    response = call(candidate, MESSAGES)
     for name in ("Set-Cookie", "Alt-Svc", "Strict-Transport-Security", "X-Hop", "Keep-Alive", "Server"):
-        assert name not in answer.headers
+        assert name not in response.headers
 
 
-def test_an_answer_without_a_content_type_gets_none(candidate, upstream):
-    upstream.behave = lambda exchange: exchange.head(200, Content_Length="0")
+def test_no_content_type_is_added(candidate, upstream):
+    upstream.respond = lambda exchange: exchange.head(200, Content_Length="0")
     assert "Content-Type" not in call(candidate, MESSAGES).headers
 
 
-def test_a_huge_answer_comes_back_whole(candidate, upstream):
+def test_a_huge_response_is_returned_whole(candidate, upstream):
     body = b"x" * (40 * 1024 * 1024)
-    upstream.behave = lambda exchange: exchange.document(200, body)
+    upstream.respond = lambda exchange: exchange.document(200, body)
     assert call(candidate, MESSAGES).data == body
 
 
-# What is kept
+# Usage
 
 
-def test_a_messages_usage_is_kept_with_the_session(candidate, upstream, session, clock):
-    call(candidate, MESSAGES)
+@pytest.mark.parametrize("respond", [documents(200, MESSAGE), streams(MESSAGE_EVENTS)])
+def test_the_usage_of_a_message_is_stored(candidate, upstream, session, clock, respond):
+    upstream.respond = respond
+    call(candidate, MESSAGES, data=json.dumps({"model": "m", "prompt": "a secret question"}))
     (used,) = usage_of(session)
     assert (used.provider, used.model) == ("anthropic", "claude-haiku-4-5-20251001")
     assert (used.input_tokens, used.output_tokens, used.cache_read_tokens) == (1000, 200, 10_000)
@@ -178,11 +168,13 @@ def test_a_messages_usage_is_kept_with_the_session(candidate, upstream, session,
     assert used.cost_nano_usd == MESSAGE_NANO_USD
     assert (used.status_code, used.is_whole) == (200, True)
     assert used.started_at == used.ended_at == clock.fixed
+    assert "secret" not in str(used.__data__)
+    assert "Grüße" not in str(used.__data__)
 
 
-@pytest.mark.parametrize("behave", [documents(200, RESPONSE), streams(RESPONSE_EVENTS)])
-def test_a_responses_usage_is_kept_with_the_session(candidate, upstream, session, behave):
-    upstream.behave = behave
+@pytest.mark.parametrize("respond", [documents(200, RESPONSE), streams(RESPONSE_EVENTS)])
+def test_the_usage_of_a_response_is_stored(candidate, upstream, session, respond):
+    upstream.respond = respond
     call(candidate, RESPONSES)
     (used,) = usage_of(session)
     assert (used.provider, used.model) == ("openai", "gpt-5-2025-08-07")
@@ -190,38 +182,26 @@ def test_a_responses_usage_is_kept_with_the_session(candidate, upstream, session
     assert used.cost_nano_usd == RESPONSE_NANO_USD
 
 
-def test_a_stream_of_a_message_costs_what_the_same_message_costs_at_once(candidate, upstream, session):
-    upstream.behave = streams(MESSAGE_EVENTS)
-    call(candidate, MESSAGES)
-    assert usage_of(session)[0].cost_nano_usd == MESSAGE_NANO_USD
-
-
-def test_a_model_without_a_price_has_tokens_and_no_cost(candidate, upstream, session):
-    upstream.behave = documents(200, MESSAGE | {"model": "claude-nobody-knows"})
-    call(candidate, MESSAGES)
-    (used,) = usage_of(session)
-    assert (used.input_tokens, used.cost_nano_usd) == (1000, None)
-
-
-def test_an_error_of_the_provider_is_kept_as_a_call_that_used_nothing_known(candidate, upstream, session):
-    upstream.behave = documents(
-        529, {"type": "error", "error": {"type": "overloaded_error", "message": "Busy"}}
-    )
+@pytest.mark.parametrize(
+    ("respond", "status", "input_tokens"),
+    [
+        (documents(200, MESSAGE | {"model": "claude-unknown"}), 200, 1000),
+        (documents(529, {"type": "error", "error": {"type": "overloaded_error"}}), 529, None),
+    ],
+    ids=["no price", "error"],
+)
+def test_a_call_without_a_known_cost_is_stored(candidate, upstream, session, respond, status, input_tokens):
+    upstream.respond = respond
     call(candidate, MESSAGES)
     (used,) = usage_of(session)
-    assert (used.status_code, used.model, used.input_tokens, used.cost_nano_usd) == (529, None, None, None)
+    assert (used.status_code, used.input_tokens, used.cost_nano_usd) == (status, input_tokens, None)
 
 
-def test_an_answer_that_the_client_leaves_has_used_what_was_reported_till_then(candidate, upstream, session):
-    def behave(exchange):
-        exchange.begin_stream()
-        exchange.piece(START)
-        exchange.sees_a_hangup()
-
-    upstream.behave = behave
-    answer = candidate.request("POST", MESSAGES, data=b"{}")
-    assert b"".join(islice(answer.response, 2)) == START
-    answer.close()
+def test_a_canceled_response_has_used_what_was_reported_so_far(candidate, upstream, session):
+    upstream.respond = stay_open
+    response = candidate.request("POST", MESSAGES, data=b"{}")
+    assert b"".join(islice(response.response, 2)) == START
+    response.close()
     (used,) = usage_of(session)
     assert (used.input_tokens, used.output_tokens, used.is_whole) == (1000, 1, False)
 
@@ -229,22 +209,15 @@ def test_an_answer_that_the_client_leaves_has_used_what_was_reported_till_then(c
 @pytest.mark.parametrize(
     ("method", "path"), [("POST", f"{MESSAGES}/count_tokens"), ("GET", "/v1/proxy/anthropic/v1/models")]
 )
-def test_what_costs_nothing_is_not_kept(candidate, upstream, session, method, path):
-    upstream.behave = documents(200, {"input_tokens": 14})
+def test_free_calls_are_not_stored(candidate, upstream, session, method, path):
+    upstream.respond = documents(200, {"input_tokens": 14})
     call(candidate, path, method)
     assert usage_of(session) == []
 
 
-def test_spending_adds_up_the_sessions_own_calls(candidate, app, assessment, upstream, session):
+def test_spending_is_the_sum_of_the_sessions_calls(candidate, app, assessment, session):
     other = make_key(assessment)
     make_session(other)
     for caller in (candidate, candidate, Caller.candidate(app, other)):
         call(caller, MESSAGES)
-    assert ModelUsage.spent(session) == 2 * MESSAGE_NANO_USD
-
-
-def test_nothing_of_prompt_or_answer_is_in_a_row(candidate, upstream, session):
-    call(candidate, MESSAGES, data=json.dumps({"model": "m", "prompt": "a secret question"}))
-    (used,) = usage_of(session)
-    assert "secret" not in str(used.__data__)
-    assert "Grüße" not in str(used.__data__)
+    assert ModelUsage.spent_nano_usd(session) == 2 * MESSAGE_NANO_USD

@@ -1,4 +1,4 @@
-"""What the proxies refuse, in the shape that the provider's own clients read; streaming requests too."""
+"""Refusals of the proxies, in the provider's error format."""
 
 import socket
 
@@ -8,87 +8,82 @@ from factories import make_key
 
 from models import Assessment, ModelUsage, sessions
 from tests.proxy.conftest import STREAMS
-from tests.proxy.upstream import MESSAGE_NANO_USD, START, documents
+from tests.proxy.upstream import (
+    MESSAGE_NANO_USD,
+    MESSAGES,
+    RESPONSES,
+    STREAMING_BODY,
+    documents,
+    stay_open,
+)
 
-ANTHROPIC = "/v1/proxy/anthropic/v1/messages"
-OPENAI = "/v1/proxy/openai/v1/responses"
-BOTH = pytest.mark.parametrize("path", [ANTHROPIC, OPENAI])
-STREAMING = b'{"model": "m", "stream": true}'
+MAX_BYTES = 32 * 1024 * 1024
+BOTH = pytest.mark.parametrize("path", [MESSAGES, RESPONSES])
 
 
-def refusal(answer):
-    """(status, type, code) of a refusal, after a look at its provider's shape."""
-    body = answer.json
+def refusal(response):
+    """(status, type, code) of a refusal, whose format is checked."""
+    body = response.json
     error = body["error"]
     assert isinstance(error["message"], str)
-    if "/anthropic/" in answer.request.path:
+    if "/anthropic/" in response.request.path:
         assert set(body) == {"type", "error"}
         assert body["type"] == "error"
         assert set(error) == {"type", "message", "code"}
     else:
         assert set(body) == {"error"}
         assert set(error) == {"message", "type", "param", "code"}
-    return answer.status_code, error["type"], error["code"]
+    return response.status_code, error["type"], error["code"]
 
 
 def call(caller, path, **options):
-    options = {"data": STREAMING, "content_type": "application/json"} | options
+    options = {"data": STREAMING_BODY, "content_type": "application/json"} | options
     return caller.request("POST", path, buffered=True, **options)
 
 
-# Who may call
+# Callers
 
 
 @BOTH
-def test_a_key_counts_in_either_header(candidate, app, key, path):
+def test_a_key_is_accepted_in_either_header(candidate, app, key, path):
     for header, value in [("X-API-Key", key.key.lower()), ("Authorization", f"bearer {key.key}")]:
         assert call(Caller(app, **{header: value}), path).status_code == 200
 
 
 @BOTH
-def test_where_both_headers_are_sent_authorization_decides(candidate, app, key, path, upstream):
-    right, wrong = key.key, "PST-AAAA-AAAA"
-    both = Caller(app, **{"Authorization": f"Bearer {right}", "X-API-Key": wrong})
-    assert call(both, path).status_code == 200
-    both = Caller(app, **{"Authorization": f"Bearer {wrong}", "X-API-Key": right})
-    assert call(both, path).status_code == 401
+def test_authorization_takes_precedence(candidate, app, key, path, upstream):
+    for bearer, api_key, status in [(key.key, "PST-AAAA-AAAA", 200), ("PST-AAAA-AAAA", key.key, 401)]:
+        both = Caller(app, **{"Authorization": f"Bearer {bearer}", "X-API-Key": api_key})
+        assert call(both, path).status_code == status
     assert len(upstream.requests) == 1
 
 
 @BOTH
-def test_nobody_else_may_call(candidate, anonymous, reviewer, app, path, upstream):
-    for caller in (
-        anonymous,
-        reviewer,
-        Caller(app, Authorization="Basic x"),
-        Caller(app, **{"X-API-Key": "x"}),
-    ):
-        answer = call(caller, path)
-        assert refusal(answer) == (401, "authentication_error", "unauthorized")
-        assert answer.headers["WWW-Authenticate"] == "Bearer"
+def test_other_callers_are_refused(candidate, anonymous, reviewer, app, path, upstream):
+    wrong = [Caller(app, Authorization="Basic x"), Caller(app, **{"X-API-Key": "x"})]
+    for caller in (anonymous, reviewer, *wrong):
+        response = call(caller, path)
+        assert refusal(response) == (401, "authentication_error", "unauthorized")
+        assert response.headers["WWW-Authenticate"] == "Bearer"
     assert upstream.requests == []
 
 
 @BOTH
-def test_before_the_session_has_begun_there_is_no_model(candidate, app, assessment, path):
-    answer = call(Caller.candidate(app, make_key(assessment)), path)
-    assert refusal(answer) == (409, "invalid_request_error", "not_redeemed")
-    assert answer.headers["X-Should-Retry"] == "false"
-
-
-@BOTH
-def test_after_the_sessions_end_there_is_no_model(candidate, session, path, upstream):
+def test_a_call_needs_an_open_session(candidate, app, assessment, session, path, upstream):
+    response = call(Caller.candidate(app, make_key(assessment)), path)
+    assert refusal(response) == (409, "invalid_request_error", "not_redeemed")
+    assert response.headers["X-Should-Retry"] == "false"
     sessions.complete(session)
     assert refusal(call(candidate, path)) == (409, "invalid_request_error", "session_closed")
     assert upstream.requests == []
 
 
-def test_after_the_time_limit_there_is_no_model_although_nobody_has_noticed_it(candidate, session, clock):
+def test_a_session_past_its_time_limit_is_closed(candidate, session, clock):
     session.update_columns(closes_at=clock.fixed)
-    assert refusal(call(candidate, ANTHROPIC))[2] == "session_closed"
+    assert refusal(call(candidate, MESSAGES))[2] == "session_closed"
 
 
-# What may be called
+# Paths and bodies
 
 
 @pytest.mark.parametrize(
@@ -118,116 +113,107 @@ def test_other_paths_are_refused(candidate, anonymous, upstream, method, path):
     assert upstream.requests == []
 
 
-def test_there_is_no_third_provider(candidate):
-    answer = candidate.request("POST", "/v1/proxy/others/v1/messages")
-    assert (answer.status_code, answer.json["code"]) == (404, "not_found")
+def test_other_providers_do_not_exist(candidate):
+    response = candidate.request("POST", "/v1/proxy/others/v1/messages")
+    assert (response.status_code, response.json["code"]) == (404, "not_found")
 
 
 @pytest.mark.parametrize(
-    ("path", "kind"), [(ANTHROPIC, "request_too_large"), (OPENAI, "invalid_request_error")]
+    ("path", "error_type"), [(MESSAGES, "request_too_large"), (RESPONSES, "invalid_request_error")]
 )
-def test_a_request_of_more_than_32_mebibytes_is_refused(candidate, upstream, path, kind):
-    limit = 32 * 1024 * 1024
-    assert call(candidate, path, data=b"x" * limit).status_code == 200
-    assert refusal(call(candidate, path, data=b"x" * (limit + 1))) == (413, kind, "too_large")
+def test_a_body_has_up_to_32_mebibytes(candidate, upstream, path, error_type):
+    assert call(candidate, path, data=b"x" * MAX_BYTES).status_code == 200
+    assert refusal(call(candidate, path, data=b"x" * (MAX_BYTES + 1))) == (413, error_type, "too_large")
     assert len(upstream.requests) == 1
 
 
-# Settings, budget, cap
+# Settings, budget, stream slots
 
 
-@pytest.mark.parametrize(("path", "setting"), [(ANTHROPIC, "ANTHROPIC_API_KEY"), (OPENAI, "OPENAI_API_KEY")])
-def test_without_a_key_in_the_settings_the_candidate_is_told_what_to_do(
-    candidate, forward_to, upstream, path, setting
-):
+@pytest.mark.parametrize(
+    ("path", "setting"), [(MESSAGES, "ANTHROPIC_API_KEY"), (RESPONSES, "OPENAI_API_KEY")]
+)
+def test_a_missing_provider_key_is_named(candidate, forward_to, upstream, path, setting):
     forward_to(upstream.address, anthropic=None, openai=None)
-    answer = call(candidate, path)
-    assert refusal(answer) == (403, "permission_error", "no_provider_key")
-    assert setting in answer.json["error"]["message"]
-    assert "tell whoever invited you" in answer.json["error"]["message"]
+    response = call(candidate, path)
+    assert refusal(response) == (403, "permission_error", "no_provider_key")
+    assert setting in response.json["error"]["message"]
     assert upstream.requests == []
 
 
-@pytest.mark.parametrize(("path", "kind"), [(ANTHROPIC, "billing_error"), (OPENAI, "insufficient_quota")])
-def test_a_budget_ends_it(candidate, assessment, session, path, kind):
+@pytest.mark.parametrize(
+    ("path", "error_type"), [(MESSAGES, "billing_error"), (RESPONSES, "insufficient_quota")]
+)
+def test_a_spent_budget_refuses_further_calls(candidate, assessment, session, path, error_type):
     budget = Assessment.update(token_budget_nano_usd=MESSAGE_NANO_USD + 1)
     budget.where(Assessment.id == assessment.id).execute()
-    assert [call(candidate, ANTHROPIC).status_code for _ in range(2)] == [200, 200]
-    assert refusal(call(candidate, path)) == (402, kind, "token_budget_spent")
-    assert ModelUsage.spent(session) == 2 * MESSAGE_NANO_USD
+    assert [call(candidate, MESSAGES).status_code for _ in range(2)] == [200, 200]
+    assert refusal(call(candidate, path)) == (402, error_type, "token_budget_spent")
+    assert ModelUsage.spent_nano_usd(session) == 2 * MESSAGE_NANO_USD
 
 
 @pytest.mark.parametrize(
     ("path", "expected"),
     [
-        (ANTHROPIC, (529, "overloaded_error", "too_many_streams")),
-        (OPENAI, (429, "rate_limit_error", "too_many_streams")),
+        (MESSAGES, (529, "overloaded_error", "too_many_streams")),
+        (RESPONSES, (429, "rate_limit_error", "too_many_streams")),
     ],
 )
-def test_more_streams_than_the_cap_are_refused_until_one_ends(candidate, upstream, path, expected):
-    def stay_open(exchange):
-        exchange.begin_stream()
-        exchange.piece(START)
-        exchange.sees_a_hangup()
-
-    upstream.behave = stay_open
-    running = [candidate.request("POST", path, data=STREAMING) for _ in range(STREAMS)]
-    answer = call(candidate, path)
-    assert refusal(answer) == expected
-    assert answer.headers["Retry-After"] == "2"
+def test_a_call_without_a_free_stream_slot_is_refused(candidate, upstream, path, expected):
+    upstream.respond = stay_open
+    running = [candidate.request("POST", path, data=STREAMING_BODY) for _ in range(STREAMS)]
+    response = call(candidate, path)
+    assert refusal(response) == expected
+    assert response.headers["Retry-After"] == "2"
     running.pop().close()
-    upstream.behave = documents(200, {})
+    upstream.respond = documents(200, {})
     assert call(candidate, path).status_code == 200
     running.pop().close()
 
 
-def test_a_refusal_leaves_no_place_occupied(candidate, forward_to, upstream, app, key):
-    upstream.behave = documents(307, {}, Location="/elsewhere")
+def test_a_refusal_frees_its_stream_slot(candidate, upstream):
+    upstream.respond = documents(307, {}, Location="/elsewhere")
     for _ in range(STREAMS + 1):
-        assert call(candidate, ANTHROPIC).status_code == 502
-        assert call(candidate, ANTHROPIC, data=b"x" * (32 * 1024 * 1024 + 1)).status_code == 413
-    upstream.behave = documents(200, {})
-    assert call(candidate, ANTHROPIC).status_code == 200
+        assert call(candidate, MESSAGES).status_code == 502
+        assert call(candidate, MESSAGES, data=b"x" * (MAX_BYTES + 1)).status_code == 413
+    upstream.respond = documents(200, {})
+    assert call(candidate, MESSAGES).status_code == 200
 
 
-# The provider fails
+# Failing providers
 
 
 @BOTH
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-def test_a_redirect_is_neither_followed_nor_passed_on(candidate, upstream, path, status):
-    upstream.behave = documents(status, {}, Location=f"{upstream.address}/elsewhere")
-    answer = call(candidate, path)
-    assert refusal(answer)[::2] == (502, "provider_redirects")
-    assert "Location" not in answer.headers
+def test_a_redirect_is_neither_followed_nor_returned(candidate, upstream, path, status):
+    upstream.respond = documents(status, {}, Location=f"{upstream.address}/elsewhere")
+    response = call(candidate, path)
+    assert refusal(response)[::2] == (502, "provider_redirects")
+    assert "Location" not in response.headers
     assert len(upstream.requests) == 1
 
 
 @BOTH
-def test_a_provider_that_is_not_there_is_502(candidate, forward_to, path):
-    with socket.create_server(("127.0.0.1", 0)) as nobody:
-        address = f"http://127.0.0.1:{nobody.getsockname()[1]}"
+def test_a_refused_connection_is_502(candidate, forward_to, path):
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        address = f"http://127.0.0.1:{closed.getsockname()[1]}"
     forward_to(address)
     assert refusal(call(candidate, path))[::2] == (502, "provider_unreachable")
 
 
 @BOTH
-def test_a_provider_that_hangs_up_before_its_answer_is_502(candidate, upstream, path):
-    upstream.behave = lambda exchange: exchange.break_off()
+@pytest.mark.parametrize("sent", [b"", b"SSH-2.0-OpenSSH\r\n"])
+def test_a_provider_that_sends_no_response_is_502(candidate, upstream, path, sent):
+    def respond(exchange):
+        exchange.wfile.write(sent)
+        exchange.disconnect()
+
+    upstream.respond = respond
     assert refusal(call(candidate, path))[::2] == (502, "provider_unreachable")
 
 
-def test_a_provider_that_speaks_no_http_is_502(candidate, upstream):
-    def behave(exchange):
-        exchange.wfile.write(b"SSH-2.0-OpenSSH\r\n")
-        exchange.break_off()
-
-    upstream.behave = behave
-    assert refusal(call(candidate, ANTHROPIC))[::2] == (502, "provider_unreachable")
-
-
-@pytest.mark.parametrize(("path", "kind"), [(ANTHROPIC, "timeout_error"), (OPENAI, "server_error")])
-def test_a_silent_provider_is_504(candidate, forward_to, upstream, path, kind):
+@pytest.mark.parametrize(("path", "error_type"), [(MESSAGES, "timeout_error"), (RESPONSES, "server_error")])
+def test_a_silent_provider_is_504(candidate, forward_to, upstream, path, error_type):
     forward_to(upstream.address, read_seconds=0.1)
-    upstream.behave = lambda exchange: exchange.sees_a_hangup()
-    assert refusal(call(candidate, path)) == (504, kind, "provider_timeout")
+    upstream.respond = lambda exchange: exchange.wait_for_disconnect()
+    assert refusal(call(candidate, path)) == (504, error_type, "provider_timeout")

@@ -1,7 +1,7 @@
-"""A provider of models made for the tests: it speaks both protocols over real HTTP and does what a test tells it.
+"""A model provider for tests: it speaks both protocols over HTTP and responds as a test demands.
 
 with Upstream() as upstream:
-    upstream.behave = documents(200, MESSAGE)
+    upstream.respond = documents(200, MESSAGE)
     ...
     assert upstream.requests[-1].headers["X-Api-Key"] == "the key"
 """
@@ -15,7 +15,10 @@ from http.client import HTTPMessage
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 
-PATIENCE_SECONDS = 20
+MESSAGES = "/v1/proxy/anthropic/v1/messages"
+RESPONSES = "/v1/proxy/openai/v1/responses"
+STREAMING_BODY = b'{"model": "m", "stream": true}'
+TIMEOUT_SECONDS = 20
 
 MESSAGE = {
     "id": "msg_1",
@@ -75,19 +78,19 @@ class Request:
 
 
 class Exchange(BaseHTTPRequestHandler):
-    """One request, and the means to answer it well or badly."""
+    """One request, and methods to respond to it correctly or not."""
 
     protocol_version = "HTTP/1.1"
     server: "Upstream"
 
-    def answer(self) -> None:
+    def handle_request(self) -> None:
         self.server.requests.append(Request(self.command, self.path, self.headers, self._body()))
-        self.server.behave(self)
+        self.server.respond(self)
 
-    do_GET = do_POST = do_PUT = do_DELETE = do_HEAD = answer
+    do_GET = do_POST = do_PUT = do_DELETE = handle_request
 
     def head(self, status: int, **headers: str) -> None:
-        """Send status and headers; underscores stand for hyphens."""
+        """Send status and headers; underscores in names become hyphens."""
         self.send_response(status)
         for name, value in headers.items():
             self.send_header(name.replace("_", "-"), value)
@@ -97,26 +100,25 @@ class Exchange(BaseHTTPRequestHandler):
         self, status: int, body: bytes, content_type: str = "application/json", **headers: str
     ) -> None:
         self.head(status, Content_Type=content_type, Content_Length=str(len(body)), **headers)
-        if self.command != "HEAD":
-            self.wfile.write(body)
+        self.wfile.write(body)
 
-    def begin_stream(self, content_type: str = "text/event-stream; charset=utf-8", **headers: str) -> None:
-        self.head(200, Content_Type=content_type, Transfer_Encoding="chunked", **headers)
+    def start_stream(self) -> None:
+        self.head(200, Content_Type="text/event-stream; charset=utf-8", Transfer_Encoding="chunked")
 
-    def piece(self, data: bytes) -> None:
+    def chunk(self, data: bytes) -> None:
         self.wfile.write(b"%x\r\n%b\r\n" % (len(data), data))
 
     def end_stream(self) -> None:
         self.wfile.write(b"0\r\n\r\n")
 
-    def break_off(self) -> None:
+    def disconnect(self) -> None:
         self.connection.shutdown(socket.SHUT_RDWR)
         self.close_connection = True
 
-    def sees_a_hangup(self) -> bool:
-        """Wait until the other side hangs up; False when it does not."""
+    def wait_for_disconnect(self) -> bool:
+        """Whether the client disconnects within TIMEOUT_SECONDS."""
         self.close_connection = True
-        self.connection.settimeout(PATIENCE_SECONDS)
+        self.connection.settimeout(TIMEOUT_SECONDS)
         try:
             return self.connection.recv(1) == b""
         except ConnectionError:
@@ -126,10 +128,10 @@ class Exchange(BaseHTTPRequestHandler):
 
     def _body(self) -> bytes:
         if self.headers.get("Transfer-Encoding") == "chunked":
-            return b"".join(iter(self._chunk, b""))
+            return b"".join(iter(self._read_chunk, b""))
         return self.rfile.read(int(self.headers.get("Content-Length", 0)))
 
-    def _chunk(self) -> bytes:
+    def _read_chunk(self) -> bytes:
         chunk = self.rfile.read(int(self.rfile.readline(), 16))
         self.rfile.readline()
         return chunk
@@ -138,28 +140,35 @@ class Exchange(BaseHTTPRequestHandler):
         pass
 
 
-Behaviour = Callable[[Exchange], None]
+Respond = Callable[[Exchange], None]
 
 
-def documents(status: int, document: Any, **headers: str) -> Behaviour:
+def documents(status: int, document: Any, **headers: str) -> Respond:
     body = json.dumps(document).encode()
     return lambda exchange: exchange.document(status, body, **headers)
 
 
-def streams(pieces: list[bytes]) -> Behaviour:
-    def behave(exchange: Exchange) -> None:
-        exchange.begin_stream()
-        for piece in pieces:
-            exchange.piece(piece)
+def streams(chunks: list[bytes]) -> Respond:
+    def respond(exchange: Exchange) -> None:
+        exchange.start_stream()
+        for chunk in chunks:
+            exchange.chunk(chunk)
         exchange.end_stream()
 
-    return behave
+    return respond
+
+
+def stay_open(exchange: Exchange) -> None:
+    """Start a stream and keep it open until the client disconnects."""
+    exchange.start_stream()
+    exchange.chunk(START)
+    exchange.wait_for_disconnect()
 
 
 class Upstream(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 256
-    behave: Behaviour
+    respond: Respond
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Exchange)
@@ -175,4 +184,4 @@ class Upstream(ThreadingHTTPServer):
         self.server_close()
 
     def handle_error(self, *args: Any) -> None:
-        """A connection that breaks is what many of these tests are about."""
+        """Ignore broken connections; many tests cause them."""

@@ -112,14 +112,14 @@ def test_an_erasure_succeeds_and_deletes_the_bundle_after_the_outage(
 ):
     use(unavailable)
     assert reviewer.delete(f"/v1/candidates/{candidate.row.id}/data").status_code == 200
-    Worker(app.config, unavailable).work_off()
+    Worker(app.config, unavailable).run_once()
     removals = Delivery.select().where(Delivery.kind == "removal")
     waiting = removals.order_by(Delivery.due_at).first()
     assert (waiting.state, waiting.attempts) == ("queued", 1)
     assert waiting.last_error
     assert bundles.size(uploaded["objectKey"])
     clock.fixed += timedelta(hours=2)
-    Worker(app.config, bundles).work_off()
+    Worker(app.config, bundles).run_once()
     with pytest.raises(Missing):
         bundles.size(uploaded["objectKey"])
     assert not removals.where(Delivery.state != "done").exists()

@@ -11,9 +11,8 @@ from typing import Any
 from aiosmtpd.smtp import Envelope
 from standardwebhooks import Webhook, WebhookVerificationError
 
-from tests.delivery.mail_server import HOST, Mailbox, free_port
+from tests.delivery.mail_server import HOST, Mailbox, free_port, smtp_server
 from tests.delivery.receiver import Receiver, receiving
-from tests.live.mailboxes import serving
 
 
 def digest(event: dict[str, Any]) -> bytes:
@@ -88,7 +87,7 @@ class Receivers:
             self.go()
 
     def come(self) -> None:
-        self._stack.enter_context(serving(self.mails, self.mail_port))
+        self._stack.enter_context(smtp_server(self.mails, self.mail_port))
         self._receiver = self._stack.enter_context(receiving(port=self.hook_port))
 
     def go(self) -> None:

@@ -10,7 +10,7 @@ GLANCE_SECONDS = 0.2
 LEFT = {
     "mails that wait": "SELECT count(*) FROM deliveries WHERE state = 'queued' AND kind <> 'removal'",
     "webhooks that wait": "SELECT count(*) FROM webhook_deliveries WHERE state = 'queued'",
-    "events without a number": "SELECT count(*) FROM feed_events WHERE position IS NULL",
+    "events without a number": "SELECT count(*) FROM occurrences WHERE position IS NULL",
     "audit entries without a place": "SELECT count(*) FROM audit_entries WHERE position IS NULL",
     "events without a seal": (
         "SELECT count(*) FROM events e LEFT JOIN seals s ON s.event_seq = e.seq WHERE s.id IS NULL"

@@ -1,0 +1,86 @@
+"""Deliver one invitation, reminder or removal."""
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from delivery import PermanentFailure, TemporaryFailure
+from delivery.mail import Invitation, compose
+from delivery.transports import Transport
+from models import CandidateKey, Delivery, clock
+from models.deliveries import REMINDER, REMOVAL, outcomes
+from storage import Storage, StorageError
+
+log = logging.getLogger("proofstone.worker")
+
+
+def deliver(
+    delivery: Delivery, settings: Mapping[str, Any], transport: Transport, storage: Storage | None
+) -> None:
+    """Deliver a claimed message and record the outcome."""
+    if delivery.attempts_exhausted:
+        outcomes.fail(delivery, "Every delivery attempt was interrupted.")
+        return
+    try:
+        if delivery.kind == REMOVAL:
+            _remove(delivery, transport, storage)
+        else:
+            _send(delivery, settings, transport)
+    except PermanentFailure as failure:
+        log.warning("Delivery %s failed permanently.", delivery.id)
+        outcomes.fail(delivery, failure.reason)
+    except TemporaryFailure as failure:
+        log.warning("Delivery %s failed and will be retried.", delivery.id)
+        outcomes.postpone(delivery, failure.reason)
+
+
+def _send(delivery: Delivery, settings: Mapping[str, Any], transport: Transport) -> None:
+    key = CandidateKey.alive().where(CandidateKey.id == delivery.subject_id).get_or_none()
+    if key is None or key.status == "expired":
+        outcomes.cancel(delivery, "The key was revoked or has expired.")
+    elif not key.candidate_email:
+        outcomes.cancel(delivery, "The candidate has no email address.")
+    elif delivery.kind == REMINDER and (key.status != "pending" or key.reminded_at is None):
+        outcomes.cancel(delivery, "The candidate has started, or the key was extended.")
+    else:
+        message = compose(
+            _invitation(delivery, key, settings["BASE_URL"]), settings["MAIL_FROM"], clock.now()
+        )
+        outcomes.succeed(delivery, transport.deliver(message))
+
+
+def _invitation(delivery: Delivery, key: CandidateKey, base_url: str) -> Invitation:
+    assessment = key.assessment
+    return Invitation(
+        message_id=_message_id(delivery.id),
+        to_address=key.candidate_email or "",
+        candidate_name=key.candidate_name,
+        org_name=delivery.data["orgName"],
+        assessment_title=assessment.title,
+        role=assessment.role,
+        task_brief=assessment.task_brief,
+        time_limit_minutes=key.time_limit_minutes,
+        key=key.key,
+        expires_at=key.expires_at,
+        base_url=base_url,
+        reply_to=key.organization.reply_to,
+        is_reminder=delivery.kind == REMINDER,
+    )
+
+
+def _message_id(delivery_id: Any) -> str:
+    return f"<{delivery_id}@proofstone>"
+
+
+def _remove(delivery: Delivery, transport: Transport, storage: Storage | None) -> None:
+    """Delete a saved mail or an object of the bundle store."""
+    if "mail" in delivery.data:
+        transport.remove(_message_id(delivery.data["mail"]))
+    elif storage is None:
+        raise TemporaryFailure("No bundle store is configured.")
+    else:
+        try:
+            storage.delete(delivery.data["objectKey"])
+        except StorageError as error:
+            raise TemporaryFailure(str(error)) from error
+    outcomes.succeed(delivery, "done")

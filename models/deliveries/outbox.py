@@ -1,0 +1,70 @@
+"""The outbox: queue a delivery in the transaction of the change that causes it."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+import peewee
+
+from errors import NotFailed
+from models.base import clock
+from models.deliveries.table import INVITATION, REMINDER, REMOVAL, Delivery
+from models.orgs import Organization
+
+MAX_ROWS_PER_INSERT = 500
+
+
+def enqueue_invitations(
+    organization: Organization, invitations: list[tuple[Any, Any]], org_name: str
+) -> None:
+    """Queue one invitation for each (delivery id, key id)."""
+    shared = {"organization": organization.id, "kind": INVITATION, "data": {"orgName": org_name}}
+    rows = [shared | {"id": delivery_id, "subject_id": key_id} for delivery_id, key_id in invitations]
+    if rows:
+        Delivery.insert_many(rows).execute()
+
+
+def enqueue_reminder(organization: Organization, key_id: Any) -> None:
+    data = {"orgName": organization.shown_name}
+    Delivery.create(organization=organization, kind=REMINDER, subject_id=key_id, data=data)
+
+
+def enqueue_removals(organization_id: Any, subject_id: Any, objects: Iterable[tuple[str, datetime]]) -> None:
+    """Queue the removal of (object key, end of upload) from the bundle store.
+
+    Each object is removed now, and again when its upload URL has expired, since it may be uploaded until then.
+    """
+    now = clock.now()
+    shared = {"organization": organization_id, "kind": REMOVAL, "subject_id": subject_id}
+    rows = [
+        shared | {"data": {"objectKey": object_key}, "due_at": due_at}
+        for object_key, upload_end in objects
+        for due_at in {now, max(now, upload_end)}
+    ]
+    for batch in peewee.chunked(rows, MAX_ROWS_PER_INSERT):
+        Delivery.insert_many(batch).execute()
+
+
+def requeue_removals() -> int:
+    """Queue failed removals again: a removal is retried until it succeeds."""
+    return _requeue_failed(Delivery.kind == REMOVAL)
+
+
+def retry(delivery: Delivery) -> Delivery:
+    """Queue a failed message again, with the same Message-ID and all of its attempts. Raises NotFailed."""
+    if not _requeue_failed(Delivery.id == delivery.id):
+        raise NotFailed()
+    return Delivery.get_by_id(delivery.id)
+
+
+def _requeue_failed(condition: peewee.Expression) -> int:
+    update = Delivery.update(state="queued", attempts=0, due_at=clock.now())
+    return update.where(condition, Delivery.state == "failed").execute()
+
+
+def cancel_queued_invitations(key: Any) -> None:
+    """Cancel a candidate's queued invitations, in the transaction that queues a newer one."""
+    update = Delivery.update(state="canceled", last_error="A newer invitation was sent.")
+    update.where(
+        Delivery.subject_id == key.id, Delivery.kind == INVITATION, Delivery.state == "queued"
+    ).execute()

@@ -1,0 +1,49 @@
+"""Record the result of a delivery attempt; only the latest claim counts."""
+
+from typing import Any
+
+from models.base import clock, db
+from models.deliveries.table import INVITATION, Delivery
+from models.feed import FeedEvent
+from rules.deliveries import pause_after
+
+# The feed's event types for the end of an invitation.
+EVENT_TYPES = {"sent": "invite.sent", "saved": "invite.sent", "failed": "invite.failed"}
+
+
+def succeed(delivery: Delivery, state: str) -> None:
+    """Record success: `sent`, `saved` or `done`."""
+    _finish(delivery, state, last_error=None, sent_at=clock.now() if state == "sent" else None)
+
+
+def fail(delivery: Delivery, reason: str) -> None:
+    """Record a permanent failure."""
+    _finish(delivery, "failed", last_error=reason)
+
+
+def cancel(delivery: Delivery, reason: str) -> None:
+    """Record that the message must not be sent."""
+    _finish(delivery, "canceled", last_error=reason)
+
+
+def postpone(delivery: Delivery, reason: str) -> None:
+    """Record a temporary failure: retry after a growing pause, or fail after the last attempt."""
+    pause = pause_after(delivery.attempts)
+    if pause is None:
+        fail(delivery, reason)
+    else:
+        _finish(delivery, "queued", last_error=reason, due_at=clock.now() + pause)
+
+
+def mark_bounced(delivery_ids: list[Any], reason: str) -> None:
+    """Mark messages as failed that a mail server accepted and then returned."""
+    not_canceled = Delivery.id.in_(delivery_ids) & (Delivery.state != "canceled")
+    Delivery.update(state="failed", last_error=reason).where(not_canceled).execute()
+
+
+def _finish(delivery: Delivery, state: str, **columns: Any) -> None:
+    update = Delivery.update(state=state, **columns).where(delivery.is_current_claim())
+    with db.atomic():
+        if update.execute() and delivery.kind == INVITATION and state in EVENT_TYPES:
+            payload = {"candidateId": delivery.subject_id, "inviteId": delivery.id, "state": state}
+            FeedEvent.publish(delivery.organization_id, EVENT_TYPES[state], payload)

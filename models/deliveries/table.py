@@ -1,0 +1,79 @@
+"""The table of deliveries and its queries."""
+
+from datetime import datetime
+from typing import Any
+
+import peewee
+
+from models.base import Model, Query, TimestampField, clock
+from models.leases import Leased
+from models.orgs import ApiToken, Organization
+
+INVITATION, REMINDER, REMOVAL = "invitation", "reminder", "removal"
+
+
+class Delivery(Leased, Model):
+    """One message to a candidate, or one removal.
+
+    A message is an `invitation` or a `reminder`. It is `queued`, then `sent`, `saved` (as a file), `failed` or
+    `canceled`. A `removal` deletes an object from the bundle store or a saved mail from its folder, and ends as
+    `done`. `subject_id` is the id of the candidate's key; for an object it is the session's id.
+    """
+
+    organization_id: Any
+    organization = peewee.ForeignKeyField(Organization)
+    kind = peewee.TextField()
+    subject_id = peewee.UUIDField(index=True)
+    data = peewee.JSONField()
+    state = peewee.TextField(default="queued")
+    attempts = peewee.IntegerField(default=0)
+    due_at = TimestampField(default=clock.now)
+    last_error = peewee.TextField(null=True)
+    sent_at = TimestampField(null=True)
+
+    class Meta:
+        table_name = "deliveries"
+
+    @classmethod
+    def visible_to(cls, caller: ApiToken) -> Query:
+        """Messages to the organization's candidates."""
+        return cls.select().where(cls.organization == caller.organization_id, cls.kind != REMOVAL)
+
+    @classmethod
+    def of_person(cls, key: Any, session: Any = None) -> Query:
+        """Messages to a candidate."""
+        return cls.select().where(cls.subject_id == key.id, cls.kind != REMOVAL)
+
+    @classmethod
+    def erase_of(cls, key: Any, session: Any) -> int:
+        """Cancel what is queued, clear personal data, and queue the removal of saved mails."""
+        messages = list(cls.of_person(key))
+        for message in messages:
+            message._remove_saved_mail()
+        of_person = cls.id.in_([message.id for message in messages])
+        cls.update(state="canceled").where(of_person, cls.state == "queued").execute()
+        return cls.update(data={}, last_error=None).where(of_person).execute()
+
+    def _remove_saved_mail(self) -> None:
+        # A worker that has claimed the message may save it until its lease expires.
+        due_at = {"saved": clock.now(), "queued": self.due_at}.get(self.state)
+        if due_at and self.attempts:
+            message = {"organization": self.organization_id, "subject_id": self.subject_id}
+            Delivery.create(**message, kind=REMOVAL, data={"mail": str(self.id)}, due_at=due_at)
+
+    @classmethod
+    def is_new(cls) -> peewee.Expression:
+        # A removal may be planned for later: until then the object can still be uploaded.
+        return super().is_new() & (cls.kind != REMOVAL)
+
+    @property
+    def next_try_at(self) -> datetime | None:
+        return self.due_at if self.state == "queued" else None
+
+
+# For claims.
+Delivery.add_index(
+    Delivery.index(Delivery.due_at, Delivery.id, where=(Delivery.state == "queued"), name="deliveries_due")
+)
+# For reviewers' lists.
+Delivery.add_index(Delivery.index(Delivery.organization, Delivery.state, Delivery.id, name="deliveries_of"))

@@ -1,0 +1,5 @@
+"""Webhooks and the messages to them."""
+
+from models.webhooks.tables import Webhook, WebhookDelivery
+
+__all__ = ["Webhook", "WebhookDelivery"]

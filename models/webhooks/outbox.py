@@ -1,0 +1,89 @@
+"""Publish events: number them in the feed and queue them for the webhooks."""
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+import peewee
+
+from errors import WebhookDisabled
+from models.base import clock, db, for_update, new_id
+from models.feed import Feed, FeedEvent
+from models.keys import CandidateKey
+from models.numbering import number_all
+from models.webhooks.tables import TEST_EVENT, Webhook, WebhookDelivery, json_body
+from rules.instants import text_of
+
+MAX_ROWS_PER_INSERT = 100
+
+
+def publish_new() -> int:
+    """Number newly committed events and queue them for the webhooks; returns how many."""
+    return number_all(FeedEvent.unnumbered().select(FeedEvent.organization), _publish_batch)
+
+
+def _publish_batch(organization_id: Any) -> int:
+    with db.atomic():
+        events = Feed.number_batch(organization_id)
+        _enqueue(organization_id, events)
+    return len(events)
+
+
+def _enqueue(organization_id: Any, events: list[FeedEvent]) -> None:
+    hooks = Webhook.alive().where(Webhook.organization == organization_id, Webhook.disabled_reason.is_null())
+    rows = [row for hook in hooks for row in _rows(hook, events)]
+    for batch in peewee.chunked(rows, MAX_ROWS_PER_INSERT):
+        WebhookDelivery.insert_many(batch).execute()
+
+
+def _rows(hook: Webhook, events: list[FeedEvent]) -> Iterator[dict[str, Any]]:
+    wanted = [event for event in events if hook.wants(event.type)]
+    people = _people(wanted) if hook.include_personal else {}
+    for event in wanted:
+        person = people.get(event.candidate_id)
+        data = event.data | ({"candidate": person} if person else {})
+        yield {
+            "id": new_id(),
+            "webhook": hook.id,
+            "event_id": event.id,
+            "type": event.type,
+            "candidate_id": event.candidate_id,
+            "body": _body(event.id, event.type, event.created_at, data),
+        }
+
+
+def _people(events: list[FeedEvent]) -> dict[str, dict[str, str | None]]:
+    """Names and addresses by candidate id. The lock keeps an erasure from running between reading and storing them."""
+    ids = {event.candidate_id for event in events} - {None}
+    keys = CandidateKey.select().where(CandidateKey.id.in_(ids)).order_by(CandidateKey.id)
+    return {
+        str(key.id): {"name": key.candidate_name, "email": key.candidate_email}
+        for key in for_update(keys, "FOR SHARE")
+    }
+
+
+def enqueue_test(hook: Webhook) -> WebhookDelivery:
+    """Queue a test event, for a disabled webhook as well. It has one attempt."""
+    event_id = new_id()
+    body = _body(event_id, TEST_EVENT, clock.now(), {"webhookId": str(hook.id)})
+    return WebhookDelivery.create(webhook=hook, event_id=event_id, type=TEST_EVENT, body=body)
+
+
+def redeliver(delivery: WebhookDelivery) -> WebhookDelivery:
+    """Send a delivery again now, with all of its attempts. Raises WebhookDisabled."""
+    if not delivery.webhook.is_enabled and delivery.type != TEST_EVENT:
+        raise WebhookDisabled()
+    # A queued delivery may be claimed at the moment; its count identifies the claim.
+    is_queued = WebhookDelivery.state == "queued"
+    attempts = peewee.Case(None, ((is_queued, WebhookDelivery.attempts),), 0)
+    with db.atomic():
+        delivery.webhook.update_columns(held_until=None)
+        again = WebhookDelivery.update(state="queued", attempts=attempts, due_at=clock.now())
+        again.where(WebhookDelivery.id == delivery.id).execute()
+    return WebhookDelivery.get_by_id(delivery.id)
+
+
+def _body(event_id: Any, event_type: str, created_at: datetime, data: dict[str, Any]) -> str:
+    return json_body(
+        {"id": str(event_id), "type": event_type, "timestamp": text_of(created_at), "data": data}
+    )

@@ -1,0 +1,63 @@
+"""Record the result of an attempt to post to a webhook."""
+
+import random
+from datetime import datetime
+from typing import Any
+
+import peewee
+
+from models.audit import SERVICE, AuditEntry
+from models.base import clock, db
+from models.webhooks.receivers import disable
+from models.webhooks.tables import TEST_EVENT, Webhook, WebhookDelivery
+from rules import hook_replies
+from rules.hook_replies import Reply
+
+
+def record(delivery: WebhookDelivery, reply: Reply) -> None:
+    """Store the result, schedule the next attempt, and disable the webhook if it is gone or keeps failing.
+
+    Only the latest claim counts. A failed test does not count against the webhook.
+    """
+    now = clock.now()
+    update = WebhookDelivery.update(
+        attempted_at=now,
+        status=reply.status,
+        duration_ms=reply.duration_ms,
+        answer=peewee.Case(None, ((WebhookDelivery.is_erased, None),), reply.answer),
+        last_error=reply.error,
+        **_next_state(delivery, reply, now),
+    )
+    with db.atomic():
+        hook = delivery.webhook.lock()
+        is_recorded = update.where(delivery.is_current_claim()).execute()
+        if is_recorded and (delivery.type != TEST_EVENT or reply.is_success or reply.is_gone):
+            _record_health(hook, reply, now)
+
+
+def _next_state(delivery: WebhookDelivery, reply: Reply, now: datetime) -> dict[str, Any]:
+    if reply.is_success:
+        return {"state": "delivered"}
+    pause = hook_replies.next_pause(delivery.attempts, reply, now, random.random())
+    if pause is None or reply.is_gone or delivery.type == TEST_EVENT:
+        return {"state": "failed"}
+    return {"due_at": now + pause}
+
+
+def _record_health(hook: Webhook, reply: Reply, now: datetime) -> None:
+    if reply.is_success:
+        hook.update_columns(failing_since=None, held_until=None)
+        return
+    failing_since = hook.failing_since or now
+    hook.update_columns(failing_since=failing_since, held_until=now + hook_replies.hold(reply, now))
+    if reply.is_gone:
+        _give_up(hook, "gone")
+    elif hook.is_enabled and hook_replies.is_hopeless(failing_since, now):
+        _give_up(hook, "failing")
+
+
+def _give_up(hook: Webhook, reason: str) -> None:
+    disable(hook, reason)
+    AuditEntry.record(
+        hook.organization_id, "disableWebhook", SERVICE, subject_kind="webhook", subject_id=hook.id
+    )

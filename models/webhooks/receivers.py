@@ -1,0 +1,65 @@
+"""Create, change and delete webhooks."""
+
+from datetime import timedelta
+from typing import Any
+
+from errors import TooManyWebhooks
+from models.base import clock, db
+from models.orgs import Organization
+from models.webhooks.tables import Webhook, WebhookDelivery
+from rules import signatures
+from rules.instants import text_of
+
+MAX_WEBHOOKS = 20
+MAX_FORMER_SECRETS = 4
+# After a rotation, messages are signed with the former secret as well for this long.
+ROTATION_OVERLAP = timedelta(days=1)
+
+
+def create(organization: Organization, **values: Any) -> Webhook:
+    """Create a webhook with a new secret. Raises TooManyWebhooks."""
+    with db.atomic():
+        organization.lock()
+        if Webhook.alive().where(Webhook.organization == organization).count() >= MAX_WEBHOOKS:
+            raise TooManyWebhooks()
+        return Webhook.create(organization=organization, secret=signatures.make_secret(), **values)
+
+
+def change(hook: Webhook, values: dict[str, Any]) -> Webhook:
+    """Change a webhook. `enabled` switches it off, or on with its failures reset."""
+    with db.atomic():
+        hook = hook.lock()
+        enabled = values.pop("enabled", None)
+        hook.update_columns(updated_at=clock.now(), **values)
+        if enabled and not hook.is_enabled:
+            hook.update_columns(disabled_reason=None, disabled_at=None, failing_since=None, held_until=None)
+        elif enabled is False and hook.is_enabled:
+            disable(hook, "paused")
+    return hook
+
+
+def rotate_secret(hook: Webhook) -> Webhook:
+    """Give the webhook a new secret; the former one stays valid for ROTATION_OVERLAP."""
+    with db.atomic():
+        hook = hook.lock()
+        until = text_of(clock.now() + ROTATION_OVERLAP)
+        former = [{"secret": hook.secret, "until": until}, *hook.valid_former_secrets]
+        hook.update_columns(
+            secret=signatures.make_secret(),
+            former_secrets=former[:MAX_FORMER_SECRETS],
+            updated_at=clock.now(),
+        )
+    return hook
+
+
+def delete(hook: Webhook) -> None:
+    """Delete the webhook and its secrets, and cancel its queued deliveries."""
+    with db.atomic():
+        hook.update_columns(deleted_at=clock.now(), secret="", former_secrets=[])
+        WebhookDelivery.cancel_queued(hook)
+
+
+def disable(hook: Webhook, reason: str) -> None:
+    """Disable the webhook and cancel its queued deliveries, which reviewers can redeliver."""
+    hook.update_columns(disabled_reason=reason, disabled_at=clock.now())
+    WebhookDelivery.cancel_queued(hook)

@@ -1,0 +1,157 @@
+"""The tables of webhooks and of their deliveries, and their queries."""
+
+import json
+from datetime import datetime
+from typing import Any
+
+import peewee
+
+from models.base import Model, Query, TimestampField, clock
+from models.feed import RETENTION
+from models.keys import CandidateKey
+from models.leases import LEASE, Leased
+from models.orgs import ApiToken, Organization
+from rules.instants import text_of
+
+TEST_EVENT = "webhook.test"
+
+
+class Webhook(Model):
+    """A receiver of an organization's events.
+
+    An empty list of `types` means all events. `former_secrets` are objects `{secret, until}`. `disabled_reason` is
+    None while the webhook is enabled, else `paused` (by a reviewer), `gone` (it responded with 410) or `failing`
+    (nothing was delivered for days). `failing_since` is the first failure after the last success. Nothing but tests
+    is sent before `held_until`.
+    """
+
+    organization_id: Any
+    organization = peewee.ForeignKeyField(Organization)
+    url = peewee.TextField()
+    description = peewee.TextField(null=True)
+    types = peewee.JSONField(default=list)
+    include_personal = peewee.BooleanField(default=False)
+    secret = peewee.TextField()
+    former_secrets = peewee.JSONField(default=list)
+    disabled_reason = peewee.TextField(null=True)
+    disabled_at = TimestampField(null=True)
+    failing_since = TimestampField(null=True)
+    held_until = TimestampField(null=True)
+    updated_at = TimestampField(default=clock.now)
+    deleted_at = TimestampField(null=True)
+
+    class Meta:
+        table_name = "webhooks"
+
+    @classmethod
+    def alive(cls) -> Query:
+        return cls.select().where(cls.deleted_at.is_null())
+
+    @classmethod
+    def visible_to(cls, caller: ApiToken) -> Query:
+        return cls.alive().where(cls.organization == caller.organization_id)
+
+    @classmethod
+    def shorten_holds(cls) -> None:
+        """Limit holds to one lease, after the clock was set back."""
+        latest = clock.now() + LEASE
+        cls.update(held_until=latest).where(cls.held_until > latest).execute()
+
+    @property
+    def is_enabled(self) -> bool:
+        return self.disabled_reason is None
+
+    @property
+    def signing_secrets(self) -> list[str]:
+        """The current secret, then the former ones that are still in use."""
+        return [self.secret, *(former["secret"] for former in self.valid_former_secrets)]
+
+    @property
+    def valid_former_secrets(self) -> list[dict[str, str]]:
+        now = text_of(clock.now())
+        return [former for former in self.former_secrets if former["until"] > now]
+
+    def wants(self, event_type: str) -> bool:
+        return not self.types or event_type in self.types
+
+
+class WebhookDelivery(Leased, Model):
+    """One event for one webhook.
+
+    `state` is `queued`, then `delivered`, `failed` or `canceled`. `event_id` identifies the event to the receiver and
+    is the same in every attempt. `body` is sent as stored. `answer` is the start of the latest response; after an
+    erasure none is stored, since a receiver may echo personal data.
+    """
+
+    webhook_id: Any
+    webhook = peewee.ForeignKeyField(Webhook, index=False)
+    event_id = peewee.UUIDField()
+    type = peewee.TextField()
+    candidate_id = peewee.UUIDField(null=True, index=True)
+    body = peewee.TextField()
+    state = peewee.TextField(default="queued")
+    attempts = peewee.IntegerField(default=0)
+    due_at = TimestampField(default=clock.now)
+    attempted_at = TimestampField(null=True)
+    status = peewee.IntegerField(null=True)
+    duration_ms = peewee.IntegerField(null=True)
+    answer = peewee.TextField(null=True)
+    last_error = peewee.TextField(null=True)
+    is_erased = peewee.BooleanField(default=False)
+
+    class Meta:
+        table_name = "webhook_deliveries"
+        indexes = ((("webhook", "event_id"), True), (("webhook", "created_at", "id"), False))
+
+    @classmethod
+    def of(cls, hook: Webhook) -> Query:
+        return cls.select().where(cls.webhook == hook)
+
+    @classmethod
+    def claim_conditions(cls, now: datetime) -> list[peewee.Expression]:
+        """Tests are sent at once; all else waits until the webhook's hold ends."""
+        held = Webhook.select(Webhook.id).where(Webhook.held_until > now)
+        return [cls.webhook.not_in(held) | (cls.type == TEST_EVENT)]
+
+    @classmethod
+    def cancel_queued(cls, hook: Webhook) -> None:
+        cls.update(state="canceled").where(cls.webhook == hook, cls.state == "queued").execute()
+
+    @classmethod
+    def delete_expired(cls) -> int:
+        """Delete finished deliveries that are older than the feed's retention; returns how many."""
+        old = (cls.state != "queued") & (cls.created_at < clock.now() - RETENTION)
+        return cls.delete().where(old).execute()
+
+    @classmethod
+    def of_person(cls, key: CandidateKey, session: Any) -> Query:
+        return cls.select().where(cls.candidate_id == key.id)
+
+    @classmethod
+    def erase_of(cls, key: CandidateKey, session: Any) -> int:
+        """Remove personal data from bodies, queued ones included, and the receivers' responses."""
+        messages = list(cls.of_person(key, session).order_by(cls.id))
+        for message in messages:
+            message.update_columns(body=_without_person(message.body), answer=None, is_erased=True)
+        return len(messages)
+
+
+# For claims.
+WebhookDelivery.add_index(
+    WebhookDelivery.index(
+        WebhookDelivery.due_at,
+        WebhookDelivery.id,
+        where=(WebhookDelivery.state == "queued"),
+        name="webhook_deliveries_due",
+    )
+)
+
+
+def json_body(payload: dict[str, Any]) -> str:
+    return json.dumps(payload, ensure_ascii=False, separators=(",", ":"))
+
+
+def _without_person(body: str) -> str:
+    payload = json.loads(body)
+    payload["data"].pop("candidate", None)
+    return json_body(payload)

@@ -1,0 +1,50 @@
+"""Connection pools to the providers, whose connections start a Watch when the request has been sent."""
+
+import threading
+from typing import Any
+
+import urllib3
+from urllib3.connection import HTTPConnection, HTTPSConnection
+
+from proxy.disconnect import Watch
+
+# The watch of the call that this thread makes: urlopen() cannot pass it to the connection.
+_current = threading.local()
+
+
+def pool(base_url: str, size: int, timeout: urllib3.Timeout) -> urllib3.HTTPConnectionPool:
+    """A pool whose requests are made by `urlopen` below."""
+    pool = urllib3.connection_from_url(base_url, maxsize=size, timeout=timeout)
+    pool.ConnectionCls = _WatchedHTTPSConnection if pool.scheme == "https" else _WatchedHTTPConnection
+    return pool
+
+
+def urlopen(
+    pool: urllib3.HTTPConnectionPool, watch: Watch, method: str, target: str, **options: Any
+) -> urllib3.BaseHTTPResponse:
+    """Send a request and return the response once its headers have arrived; no retries, no redirects."""
+    _current.watch = watch
+    return pool.urlopen(
+        method,
+        target,
+        retries=False,
+        redirect=False,
+        preload_content=False,
+        decode_content=False,
+        **options,
+    )
+
+
+class _Watched:
+    def getresponse(self) -> Any:
+        """Called when the whole request has been sent."""
+        _current.watch.start(self.sock)  # type: ignore[attr-defined]
+        return super().getresponse()  # type: ignore[misc]
+
+
+class _WatchedHTTPConnection(_Watched, HTTPConnection):
+    pass
+
+
+class _WatchedHTTPSConnection(_Watched, HTTPSConnection):
+    pass

@@ -1,0 +1,91 @@
+"""A provider's response on its way to the client."""
+
+import logging
+import threading
+from collections.abc import Callable, Iterator
+
+import urllib3
+from urllib3.exceptions import HTTPError
+
+from proxy.disconnect import Watch
+from proxy.errors import ResponseInterrupted
+from proxy.headers import response_headers
+from rules.usage_reader import UsageReader
+
+CHUNK_BYTES = 65536
+
+log = logging.getLogger("proofstone.proxy")
+
+
+class ProviderResponse:
+    """`status`, `headers`, the bytes of `chunks()`, and a `reader` of the usage that they report.
+
+    It occupies a stream slot until it ends. `on_end` is called once: when the last byte has arrived, before the
+    client can see it, or when the response is closed.
+    """
+
+    def __init__(
+        self,
+        provider: str,
+        response: urllib3.BaseHTTPResponse,
+        watch: Watch,
+        slots: threading.BoundedSemaphore,
+        on_end: Callable[["ProviderResponse"], None] | None,
+    ):
+        headers = response.headers
+        self.status = response.status
+        self.headers = response_headers(headers.items())
+        self.is_whole = False
+        self.reader = UsageReader(
+            provider, headers.get("content-type", ""), headers.get("content-encoding", "")
+        )
+        self._provider = provider
+        self._response = response
+        self._watch = watch
+        self._slots = slots
+        self._on_end = on_end
+        self._has_ended = False
+
+    def chunks(self) -> Iterator[bytes]:
+        """Yield the bytes as they arrive. Raises ResponseInterrupted."""
+        # An empty chunk sends the headers before the model responds.
+        yield b""
+        while not self._has_ended and (chunk := self._read()):
+            self.reader.feed(chunk)
+            if self._response.length_remaining == 0:
+                self._end(is_whole=True)
+            yield chunk
+        self._end(is_whole=True)
+
+    def close(self) -> None:
+        """Release everything; an unfinished response is canceled at the provider."""
+        self._end(is_whole=False)
+
+    def _read(self) -> bytes:
+        """The bytes that are available, at least one; none at the end."""
+        try:
+            chunk = self._response.read1(CHUNK_BYTES)
+        except (HTTPError, OSError) as error:
+            log_failure(self._provider, error, self._watch)
+            raise ResponseInterrupted() from None
+        if self._watch.client_left:
+            raise ResponseInterrupted()
+        return chunk
+
+    def _end(self, *, is_whole: bool) -> None:
+        if self._has_ended:
+            return
+        self._has_ended = True
+        self.is_whole = is_whole
+        self._watch.end()
+        self._response.close()
+        self._response.release_conn()
+        self._slots.release()
+        if self._on_end:
+            self._on_end(self)
+
+
+def log_failure(provider: str, error: Exception, watch: Watch) -> None:
+    # Candidates interrupt models all the time; that is no reason for a warning.
+    level = logging.INFO if watch.client_left else logging.WARNING
+    log.log(level, "A call to %s failed: %s", provider, type(error).__name__)

@@ -1,0 +1,69 @@
+"""Connections to a provider over TLS."""
+
+import socket
+import threading
+
+import pytest
+from certificates import make_certificate, server_context
+
+from proxy.errors import ProviderUnreachable, ResponseInterrupted
+from proxy.forwarding import Call, ModelProxy
+from tests.proxy.upstream import MESSAGE_EVENTS, START, TIMEOUT_SECONDS, Upstream, streams
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory):
+    return make_certificate(tmp_path_factory.mktemp("tls"))
+
+
+@pytest.fixture
+def upstream(certificate):
+    with Upstream() as upstream:
+        upstream.socket = server_context(certificate).wrap_socket(upstream.socket, server_side=True)
+        upstream.address = upstream.address.replace("http:", "https:")
+        yield upstream
+
+
+@pytest.fixture
+def proxy(upstream, certificate, monkeypatch):
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    return ModelProxy({"anthropic": (f"{upstream.address}/gateway", "sk-ant-ours")}, streams=1)
+
+
+def forward(proxy, client=None):
+    return proxy.forward(Call("anthropic", "GET", "/v1/models", "", [], client=client))
+
+
+def test_a_stream_is_forwarded(proxy, upstream):
+    upstream.respond = streams(MESSAGE_EVENTS)
+    assert b"".join(forward(proxy).chunks()) == b"".join(MESSAGE_EVENTS)
+    assert upstream.requests[0].target == "/gateway/v1/models"
+
+
+def test_an_untrusted_certificate_is_refused(proxy, upstream, monkeypatch):
+    monkeypatch.delenv("SSL_CERT_FILE")
+    with pytest.raises(ProviderUnreachable):
+        forward(proxy)
+    assert upstream.requests == []
+
+
+def test_a_disconnected_client_ends_the_call(proxy, upstream):
+    ended = threading.Event()
+
+    def respond(exchange):
+        exchange.start_stream()
+        exchange.chunk(START)
+        if exchange.wait_for_disconnect():
+            ended.set()
+
+    upstream.respond = respond
+    server_side, client = socket.socketpair()
+    response = forward(proxy, server_side)
+    chunks = response.chunks()
+    assert next(chunks) + next(chunks) == START
+    client.close()
+    with pytest.raises(ResponseInterrupted):
+        next(chunks)
+    response.close()
+    server_side.close()
+    assert ended.wait(TIMEOUT_SECONDS)

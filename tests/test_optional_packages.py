@@ -1,0 +1,43 @@
+"""Optional packages can be deleted with their lines in app.py, and the rest still works."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+OPTIONAL = ["proxy"]
+NOT_COPIED = shutil.ignore_patterns(".*", "var", "tests", "tools", "docs", "__pycache__")
+START = """
+import config
+from app import create_app
+from blueprints import openapi
+
+app = create_app(config.load({"DATABASE_URL": "sqlite:///optional.db"}))
+with app.app_context():
+    print("\\n".join(openapi.document_of(app)["paths"]))
+"""
+
+
+@pytest.mark.parametrize("package", OPTIONAL)
+def test_the_application_works_without(package, tmp_path):
+    tree = tmp_path / "tree"
+    shutil.copytree(ROOT, tree, ignore=NOT_COPIED)
+    shutil.rmtree(tree / package)
+    wiring = (tree / "app.py").read_text()
+    kept = [line for line in wiring.splitlines() if f'"{package}.' not in line]
+    (tree / "app.py").write_text("\n".join(kept))
+    environment = os.environ | {"PYTHON_DOTENV_DISABLED": "1"}
+    started = subprocess.run(
+        [sys.executable, "-c", START], cwd=tree, env=environment, capture_output=True, text=True
+    )
+    assert started.returncode == 0, (
+        f"The application needs {package}/, which is optional. Import it only from its own modules and name it "
+        f"only in its line of app.py; move shared code elsewhere.\n{started.stderr}"
+    )
+    paths = started.stdout.splitlines()
+    assert "/v1/assessments" in paths
+    assert not [path for path in paths if path.startswith(f"/v1/{package}/")]
