@@ -10,16 +10,16 @@ from flask.cli import AppGroup
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 import config
-import errors
 import models
 from access import rate_limits
 from blueprints import IdConverter, release_connection
 from blueprints.operations import operations_of
 from storage import build_storage
-from web import log_format
+from web import error_handlers, log_format
 from web.access_log import RequestLog
 from web.json import LONGEST_BODY_BYTES, JSONProvider, without_leading_slashes
 
+# Optional packages such as `proxy` can be deleted with their line.
 API_BLUEPRINTS = (
     "blueprints.assessments",
     "blueprints.keys",
@@ -47,36 +47,34 @@ API_BLUEPRINTS = (
 
 
 class Commands(AppGroup):
-    """The commands of cli.py, imported when somebody asks for one: a web process would keep 2 MiB for them."""
+    """The commands of cli.py, imported when one is called: a web process never needs them."""
 
     def get_command(self, context: Any, name: str) -> Any:
-        self._import()
+        self._load()
         return super().get_command(context, name)
 
     def list_commands(self, context: Any) -> list[str]:
-        self._import()
+        self._load()
         return super().list_commands(context)
 
-    def _import(self) -> None:
+    def _load(self) -> None:
         import_module("cli").register(self)
 
 
 class App(Flask):
-    """Flask, for views that are functions, at any host."""
+    """Flask without host matching and async views, which cost every request (tools/benchmarks/README.md)."""
 
     def create_url_adapter(self, request: Any) -> Any:
-        # No address depends on the host that was asked for, so that nobody needs to take it apart.
         if request is None:
             return None
         return self.url_map.bind("", path_info=request.path, default_method=request.method)
 
     def ensure_sync(self, func: Any) -> Any:
-        # No view is a coroutine; Flask looks for one seven times a request.
         return func
 
 
 def create_app(settings: config.Config | None = None) -> Flask:
-    """The application; a setting that cannot be used ends the process with a sentence."""
+    """Create the application. An invalid setting ends the process with a message."""
     settings = settings or config.load_or_exit()
     log_format.set_up(settings.log_level, settings.log_format)
     app = App("proofstone", static_folder=None)
@@ -86,27 +84,27 @@ def create_app(settings: config.Config | None = None) -> Flask:
     app.json = JSONProvider(app)
     models.bind(settings.database_url, settings.database_pool)
     app.extensions["storage"] = build_storage(app.config, settings.base_url, models.upload_secret)
-    _route(app)
+    _configure_routing(app)
     rate_limits.register(app)
     _register_blueprints(app)
-    errors.register(app)
-    # The outermost of all: what it measures is the whole of an answer.
-    measure = _monitor(app)
+    error_handlers.register(app)
+    # The outermost layer, so that it measures the whole response.
+    measure = _register_metrics(app)
     app.wsgi_app = RequestLog(app.wsgi_app, operations_of(app), measure)  # type: ignore[method-assign]
     return app
 
 
-def _route(app: Flask) -> None:
-    # No answer is a redirect (R32); a client whose base URL ends in a slash asks for `//v1/...`.
+def _configure_routing(app: Flask) -> None:
+    # No response is a redirect (R32); a client whose base URL ends in a slash requests `//v1/...`.
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False
     app.url_map.converters["id"] = IdConverter
     app.wsgi_app = without_leading_slashes(app.wsgi_app)  # type: ignore[method-assign]
     if proxies := app.config["TRUSTED_PROXIES"]:
-        # Without a proxy of ours in front anybody can write X-Forwarded-For.
+        # Without a trusted proxy anybody can set X-Forwarded-For.
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=proxies, x_proto=proxies)  # type: ignore[method-assign]
-    app.teardown_request(_release_connection)
-    app.after_request(_harden)
+    app.teardown_request(lambda error: release_connection())
+    app.after_request(_set_headers)
 
 
 def _register_blueprints(app: Flask) -> None:
@@ -115,11 +113,11 @@ def _register_blueprints(app: Flask) -> None:
     app.register_blueprint(import_module("blueprints.docs").blp)
 
 
-def _monitor(app: Flask) -> Callable | None:
-    """What measures each request, where somebody may read the metrics."""
+def _register_metrics(app: Flask) -> Callable | None:
+    """Enable /metrics if METRICS_TOKEN is set; returns the function that measures a request."""
     if not app.config["METRICS_TOKEN"]:
         return None
-    # Not before it is known that they are wanted, and by whom: see ops/metrics.py.
+    # At import prometheus-client decides how it counts: see ops/metrics.py.
     from ops.metrics import Monitoring
 
     app.register_blueprint(import_module("blueprints.metrics").blp)
@@ -128,17 +126,12 @@ def _monitor(app: Flask) -> Callable | None:
     return monitoring.measure
 
 
-def _release_connection(error: BaseException | None) -> None:
-    release_connection()
-
-
-def _harden(response: Response) -> Response:
-    asked = request._get_current_object()  # type: ignore[attr-defined]
+def _set_headers(response: Response) -> Response:
     response.headers["X-Content-Type-Options"] = "nosniff"
-    if asked.method == "OPTIONS" and response.status_code == 200:
-        # There is no body, and Flask calls it HTML.
+    if request.method == "OPTIONS" and response.status_code == 200:
+        # Flask labels the empty body HTML.
         response.headers.remove("Content-Type")
-    if asked.path.startswith("/v1/"):
-        # Keys, tokens and candidates' data belong in nobody's cache.
+    if request.path.startswith("/v1/"):
+        # Responses contain keys, tokens and candidates' data.
         response.headers["Cache-Control"] = "no-store"
     return response

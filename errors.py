@@ -1,29 +1,26 @@
-"""Every refusal, and the one shape a refusal has (R26)."""
+"""Every refusal: its status, code and message, in the one shape of R26."""
 
 import logging
 import sqlite3
 from typing import Any
 
 import peewee
-from flask import Flask, current_app
 from playhouse.pool import MaxConnectionsExceeded
 from werkzeug.exceptions import HTTPException
 
 log = logging.getLogger("proofstone")
 
-# How soon to ask again where somebody has to make room first.
-ROOM_SECONDS = 60
+# For `Retry-After` where somebody has to free disk space first.
+DISK_RETRY_SECONDS = 60
 
 
 class Refusal(HTTPException):
-    """A named refusal: `code` is the HTTP status, `reason` the stable machine code, `sentence` what a person reads."""
+    """An error response: `code` is the HTTP status, `reason` the machine code, `sentence` the message."""
 
     code = 400
     reason = "bad_request"
-    sentence = "The request cannot be served."
-
-    # Seconds after which it may be otherwise.
-    retry_after: int | None = None
+    sentence = "The request cannot be processed."
+    retry_after: int | None = None  # seconds
 
     def __init__(
         self,
@@ -49,55 +46,51 @@ class Refusal(HTTPException):
 
 
 class Invalid(Refusal):
-    """400: query or body are not what the operation wants; `details` names the places."""
+    """400: query or body are invalid; `details` names the members."""
 
     reason = "invalid_request"
-    sentence = "The request is not valid; the details name what is wrong and what is wanted."
+    sentence = "The request is invalid. See `details`."
 
 
 def invalid(path: str | list, message: str) -> Invalid:
-    """An Invalid that names one place."""
-    place = [path] if isinstance(path, str) else path
-    return Invalid(details=[{"path": place, "message": message}])
+    """An Invalid that names one member."""
+    return Invalid(details=[{"path": [path] if isinstance(path, str) else path, "message": message}])
 
 
 class Unauthenticated(Refusal):
-    """401: one answer for a missing, malformed, unknown, revoked or expired credential (R1)."""
+    """401: the credential is missing, malformed, unknown, revoked or expired (R1)."""
 
     code = 401
     reason = "unauthorized"
-    sentence = (
-        "This needs a valid credential: a reviewer's token as `Authorization: Bearer`, "
-        "or a candidate's key as `X-API-Key`."
-    )
+    sentence = "A valid credential is required: an API token as `Authorization: Bearer`, or a candidate key as `X-API-Key`."
 
     def get_headers(self, *args: Any, **kwargs: Any) -> list[tuple[str, str]]:
         return [("WWW-Authenticate", "Bearer")]
 
 
 class MetricsTokenRequired(Unauthenticated):
-    """401: the page of the metrics is for who has the METRICS_TOKEN."""
+    """401: /metrics needs the METRICS_TOKEN."""
 
-    sentence = "This needs the service's METRICS_TOKEN as `Authorization: Bearer`."
+    sentence = "The service's METRICS_TOKEN is required as `Authorization: Bearer`."
 
 
 class InsufficientScope(Refusal):
-    """403: the token is right, but may only read (R1)."""
+    """403: the API token may only read (R1)."""
 
     code = 403
     reason = "insufficient_scope"
-    sentence = "This token may not do that; the operation needs a token with the scope `write`."
+    sentence = "This operation requires a token with the scope `write`."
 
 
 class SubscriptionRequired(Refusal):
-    """402: `reason` is `no_subscription`, `trial_expired` or `subscription_inactive` (R11)."""
+    """402: the subscription does not allow new work; `reason` says why (R11)."""
 
     code = 402
     reason = "subscription_inactive"
     SENTENCES = {
         "no_subscription": "The organization has no subscription.",
         "trial_expired": "The organization's trial has expired.",
-        "subscription_inactive": "The organization's subscription is not active.",
+        "subscription_inactive": "The organization's subscription is inactive.",
     }
 
     def __init__(self, reason: str = "subscription_inactive"):
@@ -106,15 +99,15 @@ class SubscriptionRequired(Refusal):
 
 
 class NotFound(Refusal):
-    """404: not there, or not the caller's to see; one body for both (R2)."""
+    """404: does not exist, or belongs to another organization; one body for both (R2)."""
 
     code = 404
     reason = "not_found"
-    sentence = "There is nothing here by that address that you can see."
+    sentence = "Not found."
 
 
 class QuotaExceeded(Refusal):
-    """403: the month's assessments are used up; the body carries `used` and `quota` (R10)."""
+    """403: the monthly quota of assessments is used up; the body has `used` and `quota` (R10)."""
 
     code = 403
     reason = "quota_exceeded"
@@ -122,42 +115,42 @@ class QuotaExceeded(Refusal):
 
 
 class TooLarge(Refusal):
-    """413: the body is larger than the operation takes."""
+    """413: the body is too large for the operation."""
 
     code = 413
     reason = "too_large"
-    sentence = "The body is larger than this operation takes."
+    sentence = "The body is too large for this operation."
 
 
 class LengthRequired(Refusal):
-    """411: an upload must tell its length."""
+    """411: an upload needs a Content-Length."""
 
     code = 411
     reason = "length_required"
-    sentence = "The upload must tell its length in the header Content-Length."
+    sentence = "The upload requires the header Content-Length."
 
 
 class Incomplete(Refusal):
-    """400: the body ended before its length; nothing of it is kept."""
+    """400: the body ended early; nothing was stored."""
 
     reason = "incomplete"
-    sentence = "The body ended before its length; nothing of it was kept."
+    sentence = "The body ended before its Content-Length. Nothing was stored."
 
 
 class UploadRefused(Refusal):
-    """403: the address of an upload was not given out by this service, or has expired."""
+    """403: the upload URL is not one of this service's, or has expired."""
 
     code = 403
     reason = "upload_refused"
-    sentence = "This address for an upload is not valid or has expired; ask for a new one."
+    sentence = "This upload URL is invalid or has expired. Request a new one."
 
 
 class KeyNotFound(Refusal):
-    """404: the key in body or query is unknown, revoked, or of a deleted assessment (R30)."""
+    """404: the key in body or query is unknown, revoked or of a deleted assessment (R30)."""
 
     code = 404
     reason = "key_not_found"
-    sentence = "This candidate key is not known. Check it letter by letter, or ask whoever invited you for a new one."
+    sentence = "Unknown candidate key. Check it for typos, or ask the hiring team for a new one."
 
 
 class KeyExpired(Refusal):
@@ -165,23 +158,23 @@ class KeyExpired(Refusal):
 
     code = 410
     reason = "key_expired"
-    sentence = "This candidate key has expired. Ask whoever invited you for a new one."
+    sentence = "This candidate key has expired. Ask the hiring team for a new one."
 
 
 class ConsentRequired(Refusal):
-    """403: nothing is recorded about a candidate who has not agreed (R28)."""
+    """403: the candidate has not consented yet (R28)."""
 
     code = 403
     reason = "consent_required"
-    sentence = "Please read what is recorded and agree to it first; then start again."
+    sentence = "Read and accept the disclosure first, then start again."
 
 
 class DisclosureOutdated(Refusal):
-    """409: the disclosure that was shown is not the current one; nothing was recorded (contract 3.4)."""
+    """409: the accepted disclosure is not the current one; nothing was recorded."""
 
     code = 409
     reason = "disclosure_outdated"
-    sentence = "The text that was shown is not the current one. Please update your client and read it again."
+    sentence = "The disclosure has changed. Update your client and read it again."
 
 
 class Conflict(Refusal):
@@ -189,163 +182,159 @@ class Conflict(Refusal):
 
     code = 409
     reason = "conflict"
-    sentence = "This contradicts what is already stored."
+    sentence = "The request conflicts with the stored state."
 
 
 class AlreadyRedeemed(Conflict):
-    """409: the session has begun or ended, and nobody allowed one more redeem (R31)."""
+    """409: the session has events or has ended, and no further redeem was allowed (R31)."""
 
     reason = "already_redeemed"
     sentence = (
-        "This key has already been used to start a session. If you changed computers or lost your workspace, "
-        "ask whoever invited you to allow one more start."
+        "This key has already started a session. If you changed computers or lost your workspace, "
+        "ask the hiring team to allow one more start."
     )
 
 
 class NotRedeemed(Conflict):
-    """409: the key has not been redeemed, so there is no session yet (R29)."""
+    """409: the key has no session yet (R29)."""
 
     reason = "not_redeemed"
-    sentence = "This key has not been redeemed yet; start the session first."
+    sentence = "This key has not been redeemed. Start the session first."
 
 
 class SessionClosed(Conflict):
-    """409: the session closed too long ago to take this (R18)."""
+    """409: the session closed too long ago (R18)."""
 
     reason = "session_closed"
-    sentence = "This session has been closed."
+    sentence = "This session is closed."
 
 
 class AssessmentClosed(Conflict):
-    """409: the session takes no bundle and no submission any more; `completedAt` is the moment of its end (R18)."""
+    """409: the session accepts no more submissions; the body has `completedAt` (R18)."""
 
     reason = "assessment_closed"
     sentence = "This assessment has been submitted and is closed."
 
 
 class NotFinished(Conflict):
-    """409: only a session that has completed or expired can be marked as hired (R17)."""
+    """409: only candidates with a completed or expired session can be marked as hired (R17)."""
 
     reason = "not_finished"
-    sentence = "Only a candidate whose session has completed or expired can be marked as hired."
+    sentence = "The candidate's session must be completed or expired before they can be marked as hired."
 
 
 class AlreadyBegun(Conflict):
-    """409: what a candidate was shown stays what it was; `entries` name what cannot change any more."""
+    """409: candidates were shown these members already; `entries` names them."""
 
     reason = "already_begun"
-    sentence = "A candidate has begun, so what candidates are shown cannot change any more."
+    sentence = "A candidate has started, so the members in `entries` can no longer change."
 
 
 class KeyRedeemed(Conflict):
-    """409: the key was redeemed, and its expiry means nothing any more (R4)."""
+    """409: the key was redeemed, so its expiry has no effect (R4)."""
 
     reason = "key_redeemed"
-    sentence = "This key has been redeemed; its expiry does not matter any more."
+    sentence = "This key has been redeemed. Its expiry no longer applies."
 
 
 class KeyNotExpired(Conflict):
-    """409: there is nothing to reopen; `extend` changes the expiry of an open key."""
+    """409: only expired keys can be reopened."""
 
     reason = "not_expired"
-    sentence = "This key has not expired; extend it instead."
+    sentence = "This key has not expired. Extend it instead."
 
 
 class KeyIsExpired(Conflict):
-    """409: the key expired before it was redeemed; it has to be reopened first."""
+    """409: the key expired before it was redeemed."""
 
     reason = "expired"
-    sentence = "This key has expired; reopen it first."
+    sentence = "This key has expired. Reopen it first."
 
 
 class SessionEnded(Conflict):
-    """409: the candidate's session has ended, and nothing is left to be invited to."""
+    """409: the candidate's session has ended."""
 
     reason = "session_ended"
-    sentence = "The session of this candidate has ended."
+    sentence = "The candidate's session has ended."
 
 
 class NoAddress(Conflict):
-    """409: there is no address to send an invitation to."""
+    """409: the candidate has no email address."""
 
     reason = "no_address"
-    sentence = "This candidate has no email address; set one first."
+    sentence = "This candidate has no email address. Set one first."
 
 
 class TimeIsOver(Conflict):
-    """409: with this accommodation the time would be over already."""
+    """409: with this accommodation the candidate's time would be over."""
 
     reason = "time_is_over"
-    sentence = "With this the candidate's time would be over already."
+    sentence = "With this accommodation the candidate's time would already be over."
 
 
 class DuplicateCandidates(Conflict):
-    """409: addresses that have an open key for the assessment; `entries` name them."""
+    """409: some addresses have an open key for the assessment; `entries` names them."""
 
     reason = "duplicate_candidates"
-    sentence = (
-        "Some of these addresses have an open key for this assessment, or stand twice; no key was generated."
-    )
+    sentence = "Some addresses have an open key for this assessment or appear twice. No key was generated."
 
 
 class NotFailed(Conflict):
-    """409: only a delivery that failed can be tried again."""
+    """409: only failed deliveries can be retried."""
 
     reason = "not_failed"
-    sentence = "Only a delivery that has failed can be tried again."
+    sentence = "Only a failed delivery can be retried."
 
 
 class NoRubric(Conflict):
-    """409: the session's assessment has no rubric to score by."""
+    """409: the session's assessment has no rubric."""
 
     reason = "no_rubric"
-    sentence = "The assessment has no rubric, so there is nothing to score by."
+    sentence = "The assessment has no rubric. Set `rubricId` first."
 
 
 class BundleChanged(Conflict):
-    """409: what lies in the store is not the bundle that was verified when it was submitted."""
+    """409: the stored bundle differs from the one verified at submission."""
 
     reason = "bundle_changed"
-    sentence = (
-        "What lies in the store is not the bundle that the candidate submitted: it was overwritten since."
-    )
+    sentence = "The stored bundle was overwritten after the candidate submitted it."
 
 
 class Erased(Conflict):
-    """409: the candidate's data was erased, and nothing is written about a person any more."""
+    """409: the candidate's data was erased."""
 
     reason = "erased"
-    sentence = "The data of this candidate has been erased; only numbers are left."
+    sentence = "This candidate's data has been erased. Only numbers remain."
 
 
 class WebhookDisabled(Conflict):
-    """409: the webhook is switched off, so nothing is sent to it."""
+    """409: the webhook is disabled."""
 
     reason = "webhook_disabled"
-    sentence = "This webhook is switched off; switch it on again first."
+    sentence = "This webhook is disabled. Enable it first."
 
 
 class TooManyWebhooks(Conflict):
-    """409: every event is sent to each webhook, so that an organization has a limited number of them."""
+    """409: the organization has the maximum number of webhooks."""
 
     reason = "too_many_webhooks"
-    sentence = "The organization has as many webhooks as it can have; delete one first."
+    sentence = "The organization has the maximum number of webhooks. Delete one first."
 
 
 class CursorExpired(Refusal):
-    """410: events after the cursor are past the time for which they are kept."""
+    """410: events after the cursor have been deleted."""
 
     code = 410
     reason = "cursor_expired"
-    sentence = "Events after this cursor are not kept any more. Ask without a cursor for the oldest that are."
+    sentence = "Events after this cursor have been deleted. Omit the cursor to start at the oldest event."
 
 
 class LastWriteToken(Conflict):
-    """409: without this token nobody could manage the organization any more."""
+    """409: without this token nobody could manage the organization."""
 
     reason = "last_write_token"
     sentence = (
-        "This is the organization's last token with the scope `write`; create another one before revoking it."
+        "This is the organization's last token with the scope `write`. Create another one before revoking it."
     )
 
 
@@ -353,124 +342,115 @@ class RubricInUse(Conflict):
     """409: assessments refer to the rubric; the body names them."""
 
     reason = "rubric_in_use"
-    sentence = "The rubric is used by assessments and cannot be deleted."
+    sentence = "Assessments use this rubric, so it cannot be deleted."
 
 
 class KeyReused(Refusal):
-    """422: the `Idempotency-Key` belongs to another request of the last 24 hours."""
+    """422: the `Idempotency-Key` belongs to a different request of the last 24 hours."""
 
     code = 422
     reason = "idempotency_key_reused"
-    sentence = "This Idempotency-Key was used for another request; a new request needs a new key."
+    sentence = "This Idempotency-Key was used for a different request. Use a new key for a new request."
 
 
 class InProgress(Conflict):
-    """409: the first request with this `Idempotency-Key` is still being worked on."""
+    """409: the first request with this `Idempotency-Key` is still running."""
 
     reason = "in_progress"
-    sentence = (
-        "A request with this Idempotency-Key is still being worked on. Please send it again in a few seconds."
-    )
+    sentence = "A request with this Idempotency-Key is still running. Retry in a few seconds."
     retry_after = 5
 
 
 class TooManyRequests(Refusal):
-    """429: an allowance is used up; the header Retry-After says for how long."""
+    """429: the rate limit is reached; Retry-After says for how long."""
 
     code = 429
     reason = "too_many_requests"
-    sentence = "These are too many requests. Please wait as long as the header Retry-After says."
+    sentence = "Too many requests. Retry after the seconds in the header Retry-After."
 
 
 class Unavailable(Refusal):
-    """503: the database is away; the same request can be sent again."""
+    """503: the database is unreachable; the same request can be retried."""
 
     code = 503
     reason = "unavailable"
-    sentence = "The service cannot reach its database at the moment. Please try again in a few seconds."
+    sentence = "The database is unreachable. Retry in a few seconds."
     retry_after = 2
 
 
 class Busy(Unavailable):
-    """503: the database ended the transaction for the sake of another one; nothing of it is done."""
+    """503: the database aborted the transaction in favor of another one; nothing was changed."""
 
-    sentence = "The database gave way to another request. Please try again in a few seconds."
+    sentence = "The database is busy. Retry in a few seconds."
 
 
 class DatabaseFull(Unavailable):
-    """503: the database's server has no room; nothing was kept, and the same request can be sent again."""
+    """503: the database server is out of disk space; nothing was stored."""
 
     reason = "database_full"
-    sentence = (
-        "The database has no room at the moment, and nothing was kept. Please try again in a few minutes."
-    )
-    retry_after = ROOM_SECONDS
+    sentence = "The database is out of disk space. Nothing was stored. Retry in a few minutes."
+    retry_after = DISK_RETRY_SECONDS
 
 
 class DiskFull(Refusal):
-    """507: the disk of the service itself is full; nothing was kept, and the same request can be sent again."""
+    """507: the service's disk is full; nothing was stored."""
 
     code = 507
     reason = "disk_full"
-    sentence = "The service's disk is full, and nothing was kept. Please try again in a few minutes."
-    retry_after = ROOM_SECONDS
+    sentence = "The service's disk is full. Nothing was stored. Retry in a few minutes."
+    retry_after = DISK_RETRY_SECONDS
 
 
 class StoreUnavailable(Unavailable):
-    """503: the store of bundles is away; the same request can be sent again."""
+    """503: the bundle store is unreachable; the same request can be retried."""
 
     reason = "store_unavailable"
-    sentence = (
-        "The service cannot reach its store of bundles at the moment. Please try again in a few seconds."
-    )
+    sentence = "The bundle store is unreachable. Retry in a few seconds."
 
 
 class NotReady(Unavailable):
-    """503: a part that the service needs is not there; `parts` says which."""
+    """503: a part of the service is missing; `parts` says which."""
 
     reason = "not_ready"
-    sentence = "The service is not ready: a part of it is missing at the moment. `parts` says which."
+    sentence = "The service is not ready. See `parts`."
 
 
-PLAIN = {
-    400: ("bad_request", "The request cannot be understood."),
-    404: ("not_found", NotFound.sentence),
-    405: (
-        "method_not_allowed",
-        "This address does not answer to that method; the header Allow lists those it does.",
-    ),
-    413: ("too_large", "The body is larger than this operation takes."),
-    414: ("uri_too_long", "The address is too long."),
+# Errors that Flask and Werkzeug raise, by status.
+HTTP_ERRORS = {
+    400: ("bad_request", "The request is malformed."),
+    404: (NotFound.reason, NotFound.sentence),
+    405: ("method_not_allowed", "This method is not allowed here. See the header Allow."),
+    413: (TooLarge.reason, TooLarge.sentence),
+    414: ("uri_too_long", "The URL is too long."),
     415: ("unsupported_media_type", "The body must be sent as application/json."),
     429: (TooManyRequests.reason, TooManyRequests.sentence),
     431: ("headers_too_large", "The headers are too large."),
-    500: ("internal_error", "Something went wrong on the server. It has been logged."),
+    500: ("internal_error", "Internal error. It has been logged."),
 }
 
 
-def answer(error: HTTPException) -> tuple[dict, int, list]:
-    """Any HTTP error as the one shape; headers such as Allow survive, nothing of the inside shows."""
+def response_of(error: HTTPException) -> tuple[dict, int, list]:
+    """The response to any HTTP error, in the one shape; headers such as Allow are kept."""
     if isinstance(error, Refusal):
         return error.payload, error.code, error.get_headers()
     status = error.code or 500
-    reason, sentence = PLAIN.get(status, ("http_error", "The request cannot be served."))
-    kept = [(name, value) for name, value in error.get_headers() if name.lower() != "content-type"]
-    return {"error": sentence, "code": reason}, status, kept
+    reason, sentence = HTTP_ERRORS.get(status, ("http_error", "The request cannot be processed."))
+    headers = [(name, value) for name, value in error.get_headers() if name.lower() != "content-type"]
+    return {"error": sentence, "code": reason}, status, headers
 
 
-# What an error of the database means, by its SQLSTATE, where its class alone does not say it (`meaning_of`).
+# The database's errors: PostgreSQL's by SQLSTATE, SQLite's by its code. What is not listed is a bug, since SQLite's
+# driver raises OperationalError for a wrong statement too.
 READ_ONLY = "25006"
-MEANINGS: dict[str, type[Refusal]] = {
-    READ_ONLY: Unavailable,  # The server was a primary until another took its place.
-    "25P02": Unavailable,  # The transaction went on although a statement of it had failed so.
-    "25P03": Unavailable,  # The server gave up waiting for us.
+POSTGRES_ERRORS: dict[str, type[Refusal]] = {
+    READ_ONLY: Unavailable,  # The server was the primary until a failover.
+    "25P02": Unavailable,  # The transaction is aborted.
+    "25P03": Unavailable,  # The server closed an idle transaction.
     "40001": Busy,
     "40P01": Busy,
     "53100": DatabaseFull,
 }
-# The same by SQLite's own code. What is not here is a fault of ours, since SQLite's driver makes an OperationalError
-# of a mistake in a statement too.
-SQLITE_MEANINGS: dict[int, type[Refusal]] = {
+SQLITE_ERRORS: dict[int, type[Refusal]] = {
     sqlite3.SQLITE_BUSY: Unavailable,
     sqlite3.SQLITE_LOCKED: Unavailable,
     sqlite3.SQLITE_CANTOPEN: Unavailable,
@@ -478,65 +458,40 @@ SQLITE_MEANINGS: dict[int, type[Refusal]] = {
     sqlite3.SQLITE_IOERR_SHMSIZE: DiskFull,
     sqlite3.SQLITE_FULL: DiskFull,
 }
-AWAY = (peewee.OperationalError, peewee.InterfaceError, MaxConnectionsExceeded)
+CONNECTION_ERRORS = (peewee.OperationalError, peewee.InterfaceError, MaxConnectionsExceeded)
 
 
-def meaning_of(error: BaseException) -> type[Refusal] | None:
-    """What an error of the database is answered with; None for a fault of ours.
+def refusal_for(error: BaseException) -> type[Refusal] | None:
+    """The refusal for a database error; None for a bug.
 
-    The driver's plain DatabaseError is what becomes of a connection that breaks in the middle of an answer. An error
-    during the rollback hides the one that caused it.
+    The driver raises a plain DatabaseError when a connection breaks during a response.
     """
-    if (context := error.__context__) and (meaning := meaning_of(context)):
-        return meaning
+    # After SQLite has ended a transaction, its rollback fails and hides the reason.
+    if (context := error.__context__) and (refusal := refusal_for(context)):
+        return refusal
     cause = getattr(error, "orig", error)
     if isinstance(cause, sqlite3.Error):
         code = getattr(cause, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
-        return SQLITE_MEANINGS.get(code) or SQLITE_MEANINGS.get(code & 0xFF)
-    by_state = MEANINGS.get(sqlstate(error) or "")
-    is_away = isinstance(error, AWAY) or type(error) is peewee.DatabaseError
-    return by_state or (Unavailable if is_away else None)
+        return SQLITE_ERRORS.get(code) or SQLITE_ERRORS.get(code & 0xFF)
+    by_state = POSTGRES_ERRORS.get(sqlstate(error) or "")
+    is_connection = isinstance(error, CONNECTION_ERRORS) or type(error) is peewee.DatabaseError
+    return by_state or (Unavailable if is_connection else None)
 
 
 def sqlstate(error: BaseException) -> str | None:
-    """PostgreSQL's five letters for what went wrong, where it was there to say it."""
+    """PostgreSQL's five-character error code, if the server sent one."""
     return getattr(getattr(error, "orig", None), "pgcode", None)
 
 
-def register(app: Flask) -> None:
-    """HTTP's errors in the one shape, and those of the database, each as the one that it means."""
-    app.register_error_handler(HTTPException, answer)
-    app.register_error_handler(peewee.DoesNotExist, _has_gone)
-    app.register_error_handler(peewee.IntegrityError, _conflict)
-    for kind in (peewee.DatabaseError, *AWAY):
-        app.register_error_handler(kind, _refused_by_database)
+def first_line(error: BaseException) -> str:
+    """An error's first line, for logs and the terminal."""
+    return str(error).splitlines()[0] if str(error) else type(error).__name__
 
 
-def _has_gone(error: Exception) -> tuple[dict, int, list]:
-    """What was found at first was deleted, or locked out, before it could be shown."""
-    log.warning("A row went in the middle of a request: %s", type(error).__name__)
-    return answer(NotFound())
-
-
-def _conflict(error: Exception) -> tuple[dict, int, list]:
-    log.warning("A constraint of the database refused a request: %s", type(error).__name__)
-    return answer(Conflict())
-
-
-def _refused_by_database(error: Exception) -> tuple[dict, int, list]:
-    if meaning_of(error) is None:
-        # No fault of ours where the code is newer than the database's schema: it was not upgraded.
-        parts = current_app.extensions["readiness"].parts()
-        if parts["migrations"] == "behind":
-            return answer(NotReady(parts=parts))
-    return answer(refusal_of(error))
-
-
-def refusal_of(error: Exception) -> Refusal:
-    """The refusal for an error of the database, and a line in the log; a fault of ours is raised again."""
-    meaning = meaning_of(error)
-    if meaning is None:
+def refuse_database_error(error: Exception) -> Refusal:
+    """Log a database error and return its refusal. Re-raises a bug."""
+    refusal = refusal_for(error)
+    if refusal is None:
         raise error
-    said = str(error).splitlines()[0] if str(error) else type(error).__name__
-    log.error("The database is away or refuses (%s): %s", meaning.reason, said)
-    return meaning()
+    log.error("Database error (%s): %s", refusal.reason, first_line(error))
+    return refusal()

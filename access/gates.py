@@ -1,4 +1,4 @@
-"""May this organization do it: one decorator a gate, from the caller alone."""
+"""Gates: whether an organization may do something, from the caller alone."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -9,7 +9,7 @@ from errors import SubscriptionRequired
 
 
 def subscribed(view: Callable) -> Callable:
-    """Let only organizations through whose subscription allows new work; SubscriptionRequired otherwise (R11)."""
+    """Require a subscription that allows new work. Raises SubscriptionRequired (R11)."""
 
     @wraps(view)
     def wrapper(*args: Any, **kwargs: Any) -> Any:

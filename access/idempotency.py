@@ -1,4 +1,4 @@
-"""Doing it twice: a request with an `Idempotency-Key` is done once, and answered again with its first answer."""
+"""Idempotent requests: a repeated `Idempotency-Key` replays the first response."""
 
 import hashlib
 import re
@@ -17,25 +17,25 @@ from web.json import whole_body
 HEADER = "Idempotency-Key"
 WELL_FORMED = re.compile(r"[\x21-\x7e]{1,255}")
 SECRET = "secret"
-NOTE = "The secret was shown in the first answer only; it is not stored and cannot be shown again."
+NOTE = "The secret was shown in the first response only. It is not stored and cannot be shown again."
 PARAMETER = {
     "in": "header",
     "name": HEADER,
     "required": False,
     "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
     "description": (
-        "A key of your own for this request, such as a UUID. For 24 hours the same request with the same key is "
-        "done once: again it gets the first answer, with the header `Idempotent-Replayed: true` and without a "
-        "secret. What is refused is not kept."
+        "A key of your own for this request, such as a UUID. For 24 hours the same request with the same key runs "
+        "once: repeating it replays the first response, with the header `Idempotent-Replayed: true` and without a "
+        "secret. Refusals are not stored."
     ),
 }
 
 
 def idempotent(view: Callable) -> Callable:
-    """Do the request once for each `Idempotency-Key` of the caller; without the header nothing changes.
+    """Run a request once for each `Idempotency-Key` of the caller; without the header nothing changes.
 
-    The view's work and the stored answer are one transaction. Stands right below `auth.required`: who did it once
-    gets the first answer, even where new work would be refused by now.
+    The view's work and the stored response are one transaction. Goes directly below `auth.required`: a replay
+    succeeds even where new work would be refused by now.
     """
 
     @wraps(view)
@@ -45,12 +45,12 @@ def idempotent(view: Callable) -> Callable:
             return view(*args, **kwargs)
         if not WELL_FORMED.fullmatch(key):
             raise invalid(HEADER, "Must be 1 to 255 visible ASCII characters.")
-        # Read before the transaction begins: a slow client must keep no lock.
-        with IdempotentRequest.turn(caller, key, _digest()) as turn:
-            if turn.answer is not None:
-                return _again(turn)
+        # The body is read before the transaction starts: a slow client must not hold a lock.
+        with IdempotentRequest.claim(caller, key, _digest()) as first:
+            if first.answer is not None:
+                return _replay(first)
             response = make_response(view(*args, **kwargs))
-            turn.keep(response.status_code, _without_secret(response.get_data()).decode())
+            first.store(response.status_code, _without_secret(response.get_data()).decode())
             return response
 
     wrapper.refusals = (*getattr(view, "refusals", ()), Invalid, InProgress, KeyReused)  # type: ignore[attr-defined]
@@ -63,16 +63,18 @@ def _digest() -> str:
     return hashlib.sha256(line.encode() + whole_body(request)).hexdigest()
 
 
-def _again(turn: IdempotentRequest) -> Response:
-    response = Response(turn.answer, turn.status, mimetype="application/json")
+def _replay(first: IdempotentRequest) -> Response:
+    response = Response(first.answer, first.status, mimetype="application/json")
     response.headers["Idempotent-Replayed"] = "true"
     return response
 
 
 def _without_secret(body: bytes) -> bytes:
-    """The body as it is stored: a secret stands beside the new row, or in it."""
-    answer = orjson.loads(body)
-    shown = [part for part in (answer, *answer.values()) if isinstance(part, dict) and part.get(SECRET)]
-    for part in shown:
+    """The body to store: a secret is a member of the response, or of the new row in it."""
+    response = orjson.loads(body)
+    with_secret = [
+        part for part in (response, *response.values()) if isinstance(part, dict) and part.get(SECRET)
+    ]
+    for part in with_secret:
         part[SECRET] = None
-    return orjson.dumps(answer | {"note": NOTE}) if shown else body
+    return orjson.dumps(response | {"note": NOTE}) if with_secret else body

@@ -1,9 +1,8 @@
-"""Too much: how many requests a credential may send, an address where none is asked for, and how many wrong guesses.
+"""Rate limits: requests per credential, and wrong credentials per address.
 
-What counts is who is calling, not what they find: requests are counted by a fingerprint of the credential, however it
-is spelt, before anybody looks it up. So that made-up credentials are no way around it, guesses are counted by
-address, and so is every request to an operation that looks at none. The library `limits` counts; Flask-Limiter, which
-it comes from, took a quarter of a short request.
+Requests are counted by a fingerprint of the credential before it is looked up; without one, and for operations that
+take none, by address. Made-up credentials would evade that, so wrong ones are counted by address too. The library
+`limits` counts.
 """
 
 import hashlib
@@ -17,34 +16,33 @@ from typing import Any, NamedTuple
 from flask import Flask, Request, Response, current_app, g, request
 from limits import RateLimitItem, parse
 
-from access.counters import Allowances
+from access.counters import Counters
 from errors import KeyNotFound, TooManyRequests
 
 DEFAULT, INGEST, REFUSED = "RATELIMIT_DEFAULT", "RATELIMIT_INGEST", "RATELIMIT_REFUSED"
-# The same wrong credential again is no new guess: a client with a revoked key may come hundreds of times, and must
-# not lock its neighbours out.
-SAME_GUESS = parse("1 per hour")
-MOST_KNOWN = 10_000
+# A client with a revoked key repeats it hundreds of times; that is one guess, and must not lock its neighbors out.
+ONE_GUESS = parse("1 per hour")
+MAX_ACCEPTED = 10_000
 
 
-class Use(NamedTuple):
-    """What a request has left of an allowance: `used` of `most`, until the second `reset_at` since 1970."""
+class Usage(NamedTuple):
+    """How much of a limit is used, until `reset_at` in seconds since 1970."""
 
-    most: int
+    limit: int
     used: int
     reset_at: float
 
     @property
     def headers(self) -> dict[str, str]:
         return {
-            "X-RateLimit-Limit": str(self.most),
-            "X-RateLimit-Remaining": str(max(0, self.most - self.used)),
+            "X-RateLimit-Limit": str(self.limit),
+            "X-RateLimit-Remaining": str(max(0, self.limit - self.used)),
             "X-RateLimit-Reset": str(int(self.reset_at)),
         }
 
 
-class Asked(NamedTuple):
-    """Who asks for what, without asking the database."""
+class LimitedRequest(NamedTuple):
+    """A request, its address and its credential, which is not looked up yet."""
 
     view: Any
     address: str
@@ -52,143 +50,136 @@ class Asked(NamedTuple):
     presented: tuple[str, str]  # the address, and a fingerprint of the credential
 
     @classmethod
-    def by(cls, asking: Request, view: Any) -> "Asked":
-        told = asking.environ
-        credential = told.get("HTTP_AUTHORIZATION") or told.get("HTTP_X_API_KEY") or ""
-        at = network_of(asking.remote_addr or "")
-        return cls(view, at, credential, (at, fingerprint(credential)))
+    def of(cls, req: Request, view: Any) -> "LimitedRequest":
+        headers = req.environ
+        credential = headers.get("HTTP_AUTHORIZATION") or headers.get("HTTP_X_API_KEY") or ""
+        address = network_of(req.remote_addr or "")
+        return cls(view, address, credential, (address, fingerprint(credential)))
 
     @property
-    def whose(self) -> str:
-        if not self.credential or not self.asks_for_a_credential:
+    def counted_as(self) -> str:
+        if not self.credential or not self.needs_credential:
             return f"address:{self.address}"
-        # Case and white space, which where it is looked up do not count, make no other credential of it.
+        # Letter case and white space do not make another credential.
         return f"credential:{fingerprint(''.join(self.credential.split()).upper())}"
 
     @property
-    def asks_for_a_credential(self) -> bool:
+    def needs_credential(self) -> bool:
         return hasattr(self.view, "access")
 
     @property
-    def takes_a_key(self) -> bool:
-        """Whether the operation takes a candidate's key in body or query (R30)."""
+    def takes_key(self) -> bool:
+        """Whether the operation takes a candidate key in its body or query (R30)."""
         return KeyNotFound in getattr(self.view, "refusals", ())
 
     @property
     def guess(self) -> str:
-        """What was presented: a credential, or the key in the body or the query."""
-        if not self.takes_a_key:
+        """The credential, or the key in the body or the query."""
+        if not self.takes_key:
             return self.credential
         return str(g.get("body", {}).get("key") or request.args.get("key") or self.credential)
 
     def is_refused_by(self, response: Response) -> bool:
-        return response.status_code == 401 or (response.status_code in (404, 410) and self.takes_a_key)
+        return response.status_code == 401 or (response.status_code in (404, 410) and self.takes_key)
 
 
-def counts_under(setting: str | None) -> Callable:
-    """Let an operation count under another setting than RATELIMIT_DEFAULT; None: it is never too much."""
+def limit(setting: str | None) -> Callable:
+    """Count an operation under another setting than RATELIMIT_DEFAULT; None: unlimited."""
 
     def decorate(view: Any) -> Any:
-        view.allowance = setting
+        view.rate_limit = setting
         return view
 
     return decorate
 
 
-def allowance_of(view: Any) -> str | None:
-    return getattr(view, "allowance", DEFAULT)
+def setting_of(view: Any) -> str | None:
+    return getattr(view, "rate_limit", DEFAULT)
 
 
 def register(app: Flask) -> None:
     """Limit the operations of the API, if the settings say so; pages and documents are not limited."""
     if app.config["RATELIMIT_ENABLED"]:
-        limits = RateLimiter(app.config)
-        app.before_request(limits.count)
-        app.after_request(limits.tell)
+        limiter = RateLimiter(app.config)
+        app.before_request(limiter.check)
+        app.after_request(limiter.finish)
 
 
 class RateLimiter:
-    """Before a request it is counted, after it the caller is told, and a refused guess is counted."""
+    """Counts each request before it is processed, and each refused guess after it."""
 
     def __init__(self, settings: Any) -> None:
         self._limits = {name: parse(settings[name]) for name in (DEFAULT, INGEST, REFUSED)}
-        self._allowances = Allowances(settings["RATELIMIT_STORAGE_URL"])
-        # What was accepted of late, by the address that it came from.
-        self._known: dict[tuple[str, str], None] = {}
+        self._counters = Counters(settings["RATELIMIT_STORAGE_URL"])
+        # Credentials accepted recently, by the address that they came from.
+        self._accepted: dict[tuple[str, str], None] = {}
 
-    def count(self) -> None:
-        """Raise TooManyRequests where the caller's allowance, or the address' one for guesses, is used up."""
-        # Each look through Flask's proxies costs as much as what is looked for.
-        asking: Any = request._get_current_object()  # type: ignore[attr-defined]
-        here = g._get_current_object()
-        view = _view(asking)
-        setting = view and allowance_of(view)
+    def check(self) -> None:
+        """Count the request. Raises TooManyRequests if the caller's or the address' limit is reached."""
+        view = _view(request)
+        setting = view and setting_of(view)
         if not setting:
             return
-        asked = here.asked = Asked.by(asking, view)
-        use = here.use = self._hit(self._limits[setting], setting, asked.whose)
-        if use.used > use.most:
-            raise _too_many()
-        self._refuse_guessers(asked)
+        limited = g.limited_request = LimitedRequest.of(request, view)
+        usage = g.rate_limit = self._hit(self._limits[setting], setting, limited.counted_as)
+        if usage.used > usage.limit:
+            raise _too_many_requests(usage)
+        self._refuse_guesses(limited)
 
-    def _hit(self, limit: RateLimitItem, *ids: str) -> Use:
-        used, reset_at = self._allowances.hit(limit, *ids)
-        return Use(limit.amount, used, reset_at)
+    def _hit(self, limit: RateLimitItem, *ids: str) -> Usage:
+        used, reset_at = self._counters.hit(limit, *ids)
+        return Usage(limit.amount, used, reset_at)
 
-    # Refused tries of credentials and keys, each wrong one counted once an hour for its address.
+    def _refuse_guesses(self, limited: LimitedRequest) -> None:
+        """Refuse an address that guessed too often, except credentials that were accepted from it before.
 
-    def _refuse_guessers(self, asked: Asked) -> None:
-        """Once an address has guessed too often, what it presents is not looked at any more, unless this process has
-        accepted the same from there before: who is in the middle of the work is not stopped by a neighbour.
-
-        A right credential proves nothing of another key in the body.
+        An accepted credential says nothing about another key in the body.
         """
-        if asked.presented in self._known and not asked.takes_a_key:
+        if limited.presented in self._accepted and not limited.takes_key:
             return
         limit = self._limits[REFUSED]
-        used, reset_at = self._allowances.used(limit, REFUSED, asked.address)
+        used, reset_at = self._counters.get(limit, REFUSED, limited.address)
         if used >= limit.amount:
-            g.use = Use(limit.amount, used, reset_at)
-            raise _too_many()
+            g.rate_limit = Usage(limit.amount, used, reset_at)
+            raise _too_many_requests(g.rate_limit)
 
-    def tell(self, response: Response) -> Response:
-        """`X-RateLimit-*`; and learn from the answer."""
-        here = g._get_current_object()
-        if (use := here.get("use")) is None:
+    def finish(self, response: Response) -> Response:
+        """Set `X-RateLimit-*`, count a refused guess and remember an accepted credential."""
+        if (usage := g.get("rate_limit")) is None:
             return response
-        response.headers.extend(use.headers)
-        asked = here.asked
-        if asked.is_refused_by(response) and self._is_new(asked):
-            self._hit(self._limits[REFUSED], REFUSED, asked.address)
-        self._learn(asked, response)
+        response.headers.extend(usage.headers)
+        limited = g.limited_request
+        if limited.is_refused_by(response) and self._is_new_guess(limited):
+            self._hit(self._limits[REFUSED], REFUSED, limited.address)
+        self._remember(limited, response)
         return response
 
-    def _is_new(self, asked: Asked) -> bool:
-        return self._hit(SAME_GUESS, asked.address, fingerprint(asked.guess)).used == 1
+    def _is_new_guess(self, limited: LimitedRequest) -> bool:
+        return self._hit(ONE_GUESS, limited.address, fingerprint(limited.guess)).used == 1
 
-    def _learn(self, asked: Asked, response: Response) -> None:
-        """Remember what was accepted where a credential is asked for, and forget what no longer is."""
+    def _remember(self, limited: LimitedRequest, response: Response) -> None:
         if response.status_code == 401:
-            self._known.pop(asked.presented, None)
-        elif response.status_code < 400 and asked.asks_for_a_credential:
-            if len(self._known) >= MOST_KNOWN:
-                self._known.clear()
-            self._known[asked.presented] = None
+            self._accepted.pop(limited.presented, None)
+        elif response.status_code < 400 and limited.needs_credential:
+            if len(self._accepted) >= MAX_ACCEPTED:
+                self._accepted.clear()
+            self._accepted[limited.presented] = None
 
 
-def _too_many() -> TooManyRequests:
-    return TooManyRequests(retry_after=max(1, ceil(g.use.reset_at - time.time())))
+def _too_many_requests(usage: Usage) -> TooManyRequests:
+    seconds = max(1, ceil(usage.reset_at - time.time()))
+    return TooManyRequests(f"Too many requests. Retry after {seconds} seconds.", retry_after=seconds)
 
 
-def _view(asking: Request) -> Any:
-    """The operation that is asked for; None for what is no part of the API."""
-    is_of_api = asking.path.startswith("/v1/")
-    return current_app.view_functions.get(asking.endpoint or "") if is_of_api else None
+def _view(req: Request) -> Any:
+    """The requested operation; None outside the API."""
+    is_api = req.path.startswith("/v1/")
+    return current_app.view_functions.get(req.endpoint or "") if is_api else None
 
 
-@lru_cache(MOST_KNOWN)
+@lru_cache(MAX_ACCEPTED)
 def network_of(address: str) -> str:
-    """Where a request comes from; of IPv6 the network, since whoever has one address there has 2^64."""
+    """The address; of IPv6 its /64, since each subscriber has 2^64 addresses."""
     try:
         found = ipaddress.ip_address(address)
     except ValueError:

@@ -4,9 +4,8 @@ from flask import request
 
 import errors
 import storage
-from access import audit, auth
+from access import audit, auth, rate_limits
 from access.auth import caller
-from access.rate_limits import counts_under
 from blueprints import Blueprint, refuses, release_connection, require_own, setting, store
 from errors import (
     AssessmentClosed,
@@ -145,7 +144,7 @@ def submit_code(data):
 
 
 @blp.put("/bundles/<object_key>")
-@counts_under(None)
+@rate_limits.limit(None)
 @refuses(UploadRefused, LengthRequired, Incomplete, TooLarge, StoreUnavailable)
 @blp.response(200, Recorded)
 def receive_bundle(object_key):
@@ -180,7 +179,7 @@ REFUSALS = {
 @blp.app_errorhandler(storage.StorageError)
 def refuse(error):
     """What the store cannot do is a refusal like any other."""
-    return errors.answer(REFUSALS[type(error)]())
+    return errors.response_of(REFUSALS[type(error)]())
 
 
 def _what_lies_there(upload):

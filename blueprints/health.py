@@ -3,7 +3,7 @@
 from flask import current_app
 from marshmallow import fields
 
-from access.rate_limits import counts_under
+from access import rate_limits
 from blueprints import Blueprint, refuses
 from errors import NotReady
 from ops.readiness import OK, Readiness
@@ -39,7 +39,7 @@ def _connect(state):
 
 
 @blp.get("/health")
-@counts_under(None)
+@rate_limits.limit(None)
 @blp.response(200, Health)
 def health():
     """Check that the service answers
@@ -50,7 +50,7 @@ def health():
 
 
 @blp.get("/ready")
-@counts_under(None)
+@rate_limits.limit(None)
 @refuses(NotReady)
 @blp.response(200, Ready)
 def ready():

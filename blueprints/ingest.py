@@ -3,9 +3,8 @@
 import marshmallow as ma
 from flask import g, request
 
-from access import auth
+from access import auth, rate_limits
 from access.auth import caller
-from access.rate_limits import INGEST, counts_under
 from blueprints import Blueprint, refuses, require_own
 from errors import NotFound, NotRedeemed, Refusal, SessionClosed
 from models import Arrival, CandidateKey, Session, sessions
@@ -19,7 +18,7 @@ blp = Blueprint("Events", __name__, description="What happens while a candidate 
 
 
 @blp.post("/hooks/ingest")
-@counts_under(INGEST)
+@rate_limits.limit(rate_limits.INGEST)
 @auth.checked_by_statement
 @body_limit(LONGEST_EVENT_BYTES)
 @refuses(NotFound, NotRedeemed, SessionClosed)
@@ -62,7 +61,7 @@ def _session_of(key, envelope):
 
 
 @blp.post("/hooks/ingest/batch")
-@counts_under(INGEST)
+@rate_limits.limit(rate_limits.INGEST)
 @auth.required(CandidateKey)
 @body_limit(LONGEST_EVENT_BYTES)
 @refuses(NotRedeemed)

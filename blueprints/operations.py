@@ -10,9 +10,9 @@ from flask_smorest.spec.plugins import FlaskPlugin
 
 from access.auth import security_of
 from access.idempotency import PARAMETER as IDEMPOTENCY_KEY
-from access.rate_limits import allowance_of
+from access.rate_limits import setting_of
 from errors import (
-    PLAIN,
+    HTTP_ERRORS,
     AlreadyBegun,
     DatabaseFull,
     DiskFull,
@@ -106,7 +106,7 @@ def _refusals(view: Any, *, takes_arguments: bool, takes_body: bool, rule: str) 
         found.add(Invalid)
     if takes_body:
         found.add(NotJson)
-    if allowance_of(view) is not None:
+    if setting_of(view) is not None:
         found.add(TooManyRequests)
     if "<id:" in rule:
         found.add(NotFound)
@@ -132,7 +132,7 @@ def _bodies(refusal: type[Refusal]) -> list[dict[str, Any]]:
 
 
 def _plain(status: int) -> dict[str, Any]:
-    code, sentence = PLAIN[status]
+    code, sentence = HTTP_ERRORS[status]
     return {"error": sentence, "code": code}
 
 

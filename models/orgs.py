@@ -139,7 +139,7 @@ class ApiToken(Model):
                     self.update_columns(last_used_at=now)
             except peewee.DatabaseError as error:
                 # A full disk or a read-only server must not stop anybody from reading.
-                if errors.meaning_of(error) is None:
+                if errors.refusal_for(error) is None:
                     raise
 
     def revoke(self, even_the_last: bool = False) -> None:

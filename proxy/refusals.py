@@ -23,12 +23,12 @@ from rules.provider_errors import SHAPES, may_be_repeated
 def register(blp: Blueprint) -> None:
     """Return every error of the blueprint's endpoints in the provider's format."""
     blp.register_error_handler(HTTPException, _refuse)
-    for kind in (peewee.DatabaseError, *errors.AWAY):
+    for kind in (peewee.DatabaseError, *errors.CONNECTION_ERRORS):
         blp.register_error_handler(kind, _refuse_database_error)
 
 
 def _refuse(error: HTTPException) -> tuple[dict, int, list]:
-    body, status, headers = errors.answer(error)
+    body, status, headers = errors.response_of(error)
     provider = request.path.removeprefix("/v1/proxy/").partition("/")[0]
     if not may_be_repeated(status):
         headers = [*headers, ("X-Should-Retry", "false")]
@@ -36,7 +36,7 @@ def _refuse(error: HTTPException) -> tuple[dict, int, list]:
 
 
 def _refuse_database_error(error: Exception) -> tuple[dict, int, list]:
-    return _refuse(errors.refusal_of(error))
+    return _refuse(errors.refuse_database_error(error))
 
 
 def documented(provider: str) -> dict[int, Any]:
@@ -57,5 +57,5 @@ def _refusals(provider: str) -> list[tuple[int, str, str]]:
     kinds: list[type[Refusal]] = [Unauthenticated, BudgetSpent, NotRedeemed, SessionClosed, ProviderRedirects]
     kinds += [ProviderUnreachable, Unavailable, DatabaseFull, DiskFull, ProviderTimeout]
     refusals = [NoProviderKey(provider), TooManyStreams(provider), *(kind() for kind in kinds)]
-    plain = [(status, *errors.PLAIN[status]) for status in (404, 413, 429)]
+    plain = [(status, *errors.HTTP_ERRORS[status]) for status in (404, 413, 429)]
     return plain + [(refusal.code, refusal.reason, refusal.sentence) for refusal in refusals]

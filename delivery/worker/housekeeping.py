@@ -40,7 +40,7 @@ def run_daily_tasks(storage: Storage | None) -> None:
     """Run the tasks that no worker has run today."""
     if DailyTask.take("retention"):
         requeue_removals()
-        IdempotentRequest.forget_old()
+        IdempotentRequest.delete_expired()
         for organization in Organization.select().where(Organization.retention_days.is_null(False)):
             _erase_overdue(organization)
     if DailyTask.take("leftovers"):

@@ -75,7 +75,7 @@ class Loop:
                 task()
                 pause = IDLE_SECONDS
             except Exception as error:
-                if errors.meaning_of(error):
+                if errors.refusal_for(error):
                     log.error("The database is unavailable: %s", type(error).__name__)
                 else:
                     # The lease keeps a message that raised this from being claimed again at once.

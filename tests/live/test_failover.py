@@ -13,6 +13,7 @@ from tests.live.client import Load
 from tests.live.service import Service, wait_until
 from tests.live.standby import Standby, both
 from tests.live.test_database_away import Busy, assert_unavailable, assert_worker_delivers
+from web import error_handlers
 
 READ_ONLY = "ALTER SYSTEM SET default_transaction_read_only = {}"
 RELOAD = "SELECT pg_reload_conf()"
@@ -132,7 +133,7 @@ def test_of_two_transactions_that_wait_for_each_other_one_is_told_to_come_again(
         thread.join()
     (failure,) = filter(None, failures)
     assert errors.sqlstate(failure) == "40P01"
-    assert errors.meaning_of(failure) is errors.Busy
+    assert errors.refusal_for(failure) is errors.Busy
 
 
 def test_a_connection_that_is_cut_in_a_transaction_means_that_the_database_is_away(bound):
@@ -143,7 +144,7 @@ def test_a_connection_that_is_cut_in_a_transaction_means_that_the_database_is_aw
         other.join()
         take(2)
 
-    assert errors.meaning_of(failure_of(bound, work)) is errors.Unavailable
+    assert errors.refusal_for(failure_of(bound, work)) is errors.Unavailable
     bound.close()
     # The next one has a connection that works, and nothing of the broken transaction is there.
     assert bound.execute_sql("SELECT sum(taken) FROM places").fetchone() == (0,)
@@ -161,7 +162,7 @@ def test_after_a_write_to_a_server_that_only_reads_no_connection_is_used_again(b
         bound.execute_sql("SET TRANSACTION READ ONLY")
         take(1)
 
-    assert errors.meaning_of(failure_of(bound, work)) is errors.Unavailable
+    assert errors.refusal_for(failure_of(bound, work)) is errors.Unavailable
     bound.close()
     assert backend() != before
 
@@ -172,9 +173,9 @@ def backend():
 
 def test_a_fault_of_ours_is_not_taken_for_one_of_the_database(bound):
     failure = failure_of(bound, lambda: bound.execute_sql("SELECT nothing FROM nowhere"))
-    assert errors.meaning_of(failure) is None
+    assert errors.refusal_for(failure) is None
     app = Flask("faulty")
-    errors.register(app)
+    error_handlers.register(app)
 
     @app.get("/")
     def ask():

@@ -169,8 +169,8 @@ def person(app, cohort, reviewer, bundles, mails, clock):
 def answered(reviewer, key):
     """What was answered when the key was generated, with the key of somebody else beside it."""
     entry = {"id": str(key.id), "candidateName": NAME, "candidateEmail": EMAIL, "metadata": {WORD: WORD}}
-    with IdempotentRequest.turn(reviewer, NAME, "digest") as turn:
-        turn.keep(201, json.dumps({"keys": [entry, {"id": "other", "candidateName": "Alice"}]}))
+    with IdempotentRequest.claim(reviewer, NAME, "digest") as first:
+        first.store(201, json.dumps({"keys": [entry, {"id": "other", "candidateName": "Alice"}]}))
 
 
 def hand_in(session, bundles):
