@@ -29,7 +29,7 @@ def get_analytics(session_id):
     ended. Read from the events as they are now, so it works while the session is open too.
     """
     session = find(Session, session_id)
-    found = timeline.analysis(session)
+    found = timeline.analyze(session)
     return found.times._asdict() | {
         "sittings": found.sittings,
         "turns": found.turns,

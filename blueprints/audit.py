@@ -8,14 +8,13 @@ from flask import Response, stream_with_context
 from access import auth
 from access.auth import caller
 from blueprints import Blueprint, page
-from models import ApiToken
+from models import ApiToken, batches
 from models.audit import AuditEntry
 from schemas.audit import AuditEntry as Shape
 from schemas.audit import AuditLog, AuditQuery
 
 blp = Blueprint("Audit", __name__, description="Who changed what, and who read what is held of candidates.")
 
-ROWS_AT_A_TIME = 500
 FILE = {"Content-Disposition": 'attachment; filename="audit.jsonl"'}
 FILE_SHAPE = {"type": "string", "description": "JSON Lines: one entry a line, the earliest first."}
 
@@ -58,10 +57,5 @@ def _matching(query):
 
 def _lines(entries) -> Iterator[bytes]:
     shape = Shape()
-    query = entries.order_by(AuditEntry.created_at, AuditEntry.id).limit(ROWS_AT_A_TIME)
-    part = list(query)
-    while part:
-        yield b"".join(orjson.dumps(shape.dump(entry)) + b"\n" for entry in part)
-        last = part[-1]
-        later = (AuditEntry.created_at == last.created_at) & (AuditEntry.id > last.id)
-        part = list(query.where(later | (AuditEntry.created_at > last.created_at)))
+    for entry in batches.read_all(entries, AuditEntry.created_at, AuditEntry.id):
+        yield orjson.dumps(shape.dump(entry)) + b"\n"

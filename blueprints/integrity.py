@@ -105,7 +105,7 @@ def list_bundle_files(session_id):
 
 
 def _event_counts(session: Session) -> dict[str, int]:
-    verdicts = signed_log.verdicts(session)
+    verdicts = signed_log.count_verdicts(session)
     counts = {name: verdicts.get(name, 0) for name in ("valid", "invalid", "unsigned", "unknown_key")}
     return counts | {
         "events": verdicts.total(),
@@ -118,7 +118,9 @@ def _event_counts(session: Session) -> dict[str, int]:
 def _facts(session: Session) -> list[integrity.Fact]:
     if session.key.erased_at is not None:
         return [integrity.ERASED]
-    return integrity.facts(Seal.breaks(session), signed_log.chain_of(session), signed_log.invalid(session))
+    return integrity.facts(
+        Seal.breaks(session), signed_log.build_chain(session), signed_log.invalid_events(session)
+    )
 
 
 def _signed_log(session: Session) -> Iterator[bytes]:

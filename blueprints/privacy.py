@@ -105,8 +105,8 @@ def _export(key: Any, session: Session | None) -> Iterator[bytes]:
         return
     for name, row in privacy.handed_in(session):
         yield _line({name: row})
-    for event in timeline.everything(session):
-        yield timeline.one_line(event["envelope"]).encode() + b"\n"
+    for event in timeline.read_all(session):
+        yield timeline.jsonl(event["envelope"])
 
 
 def _line(value: dict[str, Any]) -> bytes:

@@ -81,7 +81,7 @@ def get_event(session_id, event_id):
     One event as it came.
     """
     session = find(Session, session_id)
-    event = None if UNWANTED.search(event_id) else timeline.event(session, event_id)
+    event = None if UNWANTED.search(event_id) else timeline.find_event(session, event_id)
     return {"event": _event(or_not_found(event))}
 
 
@@ -183,5 +183,5 @@ def _event(row: dict[str, Any]) -> dict[str, Any]:
 
 def _export(session: Session) -> Iterator[bytes]:
     yield orjson.dumps({"session": ReviewedSession().dump(shown(session.id))}) + b"\n"
-    for event in timeline.everything(session):
-        yield timeline.one_line(event["envelope"]).encode() + b"\n"
+    for event in timeline.read_all(session):
+        yield timeline.jsonl(event["envelope"])

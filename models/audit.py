@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import peewee
 
+from models import batches
 from models.base import BytesField, Model, Query, db
 from models.numbering import Sequence, number_all
 from models.orgs import ApiToken, Organization
@@ -157,12 +158,9 @@ def verify(organization: Organization) -> Verdict:
 
 
 def _links(entries: Query) -> Iterator[audit_chain.Link]:
-    query = entries.where(AuditEntry.position.is_null(False)).order_by(AuditEntry.position).limit(BATCH_SIZE)
-    batch = list(query)
-    while batch:
-        for entry in batch:
-            yield audit_chain.Link(entry.position, entry.hashed_columns(), entry.hash)
-        batch = list(query.where(AuditEntry.position > batch[-1].position))
+    chained = entries.where(AuditEntry.position.is_null(False))
+    for entry in batches.read_all(chained, AuditEntry.position):
+        yield audit_chain.Link(entry.position, entry.hashed_columns(), entry.hash)
 
 
 def record_erasure(key: Any, actor: Actor) -> None:

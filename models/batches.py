@@ -1,43 +1,63 @@
-"""Wide rows read some at a time: an envelope can be megabytes, and a session has thousands of them."""
+"""Read large results batch by batch, in the order of unique columns (keyset pagination)."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import peewee
 
 from models.base import Query
 
-MOST_ROWS = 500
-MOST_BYTES = 4 * 1024 * 1024
+MAX_ROWS = 500
+MAX_BYTES = 4 * 1024 * 1024
+
+Row = dict[str, Any]
 
 
-def rows(query: Query, place: peewee.Field, size: peewee.Field) -> Iterator[tuple]:
-    """All rows of a query in the order of `place`, as tuples, without ever holding many more than MOST_BYTES.
+def read_all(query: Query, *order: peewee.Field) -> Iterator[Any]:
+    """All rows of a query, as instances."""
+    batch = list(query.order_by(*order).limit(MAX_ROWS))
+    while batch:
+        yield from batch
+        batch = list(after(query, order, [getattr(batch[-1], field.name) for field in order]).limit(MAX_ROWS))
 
-    query -- selects `place` first, which no two of its rows share
-    size -- the bytes of a row's wide column, in a narrow one
+
+def read_wide(query: Query, order: Sequence[peewee.Field], size: peewee.Field) -> Iterator[Row]:
+    """All rows of a query with a wide column, as dictionaries, at most MAX_BYTES of them at a time.
+
+    query -- selects the columns of `order`
+    size -- the bytes of a row's wide column
     """
-    found = piece(query, place, size)
-    while found:
-        yield from found
-        found = piece(query.where(place > found[-1][0]), place, size)
+    batch = first_wide(query, order, size)
+    while batch:
+        yield from batch
+        batch = first_wide(after(query, order, [batch[-1][field.name] for field in order]), order, size)
 
 
-def piece(query: Query, place: peewee.Field, size: peewee.Field) -> list[tuple]:
-    """The first rows of such a query: as many as come to MOST_BYTES together, but at least one."""
-    ahead: Any = query.select(place, size).order_by(place).limit(MOST_ROWS).tuples()
+def first_wide(query: Query, order: Sequence[peewee.Field], size: peewee.Field) -> list[Row]:
+    """The first rows of such a query: up to MAX_BYTES, but at least one."""
+    narrow: Any = query.select(*order, size.alias("size")).order_by(*order).limit(MAX_ROWS).dicts()
     # A row that is missing in an outer join has no size.
-    first = next(batches(ahead, lambda row: row[1] or 0), [])
-    return list(query.where(place <= first[-1][0]).order_by(place).tuples()) if first else []
+    first = next(split(narrow, lambda row: row["size"] or 0), [])
+    if not first:
+        return []
+    last = peewee.Tuple(*(first[-1][field.name] for field in order))
+    rows: Any = query.where(peewee.Tuple(*order) <= last).order_by(*order).dicts()
+    return list(rows)
 
 
-def batches(items: Iterable[Any], size_of: Callable[[Any], int]) -> Iterator[list]:
-    """Items in lists that come to MOST_BYTES and MOST_ROWS at most, each of at least one."""
+def after(query: Query, order: Sequence[peewee.Field], values: Sequence[Any]) -> Query:
+    """The rows behind the one with these values, in order."""
+    bound = [field.db_value(value) for field, value in zip(order, values, strict=True)]
+    return query.where(peewee.Tuple(*order) > peewee.Tuple(*bound)).order_by(*order)
+
+
+def split(items: Iterable[Any], size_of: Callable[[Any], int]) -> Iterator[list]:
+    """Items in lists of up to MAX_BYTES and MAX_ROWS, each of at least one."""
     batch: list[Any] = []
     total = 0
     for item in items:
         total += size_of(item)
-        if batch and (total > MOST_BYTES or len(batch) == MOST_ROWS):
+        if batch and (total > MAX_BYTES or len(batch) == MAX_ROWS):
             yield batch
             batch, total = [], size_of(item)
         batch.append(item)

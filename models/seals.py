@@ -72,10 +72,11 @@ class Seal(Model, ErasedWithSession):
             Event, peewee.JOIN.LEFT_OUTER, on=(Event.seq == cls.event_seq) & (Event.session == session)
         )
         query = query.where(cls.session == session, cls.position <= last)
-        for position, seq, received_at, envelope, head in batches.rows(query, cls.position, Event.size):
-            is_stored = envelope is not None
-            arrived, content = (text_of(received_at), digest(envelope)) if is_stored else (None, None)
-            yield seals.Sealed(position, seq, arrived, content, head)
+        for row in batches.read_wide(query, [cls.position], Event.size):
+            is_stored = row["envelope"] is not None
+            arrived = text_of(row["received_at"]) if is_stored else None
+            content = digest(row["envelope"]) if is_stored else None
+            yield seals.Sealed(row["position"], row["event_seq"], arrived, content, row["head"])
 
     @classmethod
     def _event_id(cls, session: Session, position: int) -> str | None:
@@ -100,12 +101,12 @@ def _seal_batch(session_id: Any) -> int:
         head = session.seal_head or seals.beginning(str(session_id))
         links: list[Seal] = []
         waiting = unsealed().where(Event.session == session_id)
-        for seq, event_id, received_at, envelope in batches.piece(waiting, Event.seq, Event.size):
-            head = seals.seal(head, seq, text_of(received_at), digest(envelope))
-            position = session.sealed_count + len(links) + 1
-            links.append(
-                Seal(session=session_id, position=position, event_seq=seq, event_id=event_id, head=head)
-            )
+        for position, row in enumerate(
+            batches.first_wide(waiting, [Event.seq], Event.size), session.sealed_count + 1
+        ):
+            head = seals.seal(head, row["seq"], text_of(row["received_at"]), digest(row["envelope"]))
+            event = {"event_seq": row["seq"], "event_id": row["event_id"]}
+            links.append(Seal(session=session_id, position=position, head=head, **event))
         if links:
             Seal.bulk_create(links)
             session.update_columns(seal_head=head, sealed_count=session.sealed_count + len(links))

@@ -1,4 +1,4 @@
-"""How the signed events of a session stand: verdicts, the chain of the client, the signed log (contract 7, 3.15)."""
+"""A session's signed events: verdicts, the client's chain, the signed log (docs/candidate-client.md#315-signed-log)."""
 
 import json
 from collections import Counter
@@ -13,49 +13,44 @@ from rules import event_chain
 from rules.chain_order import Chain, Link, chain
 
 
-def verdicts(session: Session) -> Counter:
-    """How many events have each verdict; None counts those that the worker has not judged yet."""
+def count_verdicts(session: Session) -> Counter:
+    """How many events have each verdict; None counts those that the worker has not verified yet."""
     query = Event.select(Event.verdict, peewee.fn.COUNT(Event.seq)).where(Event.session == session)
     rows: Any = query.group_by(Event.verdict).tuples()
     return Counter(dict(rows))
 
 
-def invalid(session: Session) -> list[str]:
-    """The ids of the events whose signature none of the session's keys made."""
+def invalid_events(session: Session) -> list[str]:
+    """The ids of the events with a signature that none of the session's keys made."""
     query = Event.select(Event.event_id).where(Event.session == session, Event.verdict == event_chain.INVALID)
     rows: Any = query.order_by(Event.seq).tuples()
     return [event_id for (event_id,) in rows]
 
 
-def chain_of(session: Session) -> Chain:
-    """The session's signed events in the order of their chain, and what stands out."""
+def build_chain(session: Session) -> Chain:
+    """The session's signed events in the order of their chain, and its irregularities."""
     return chain(link for link, _ in _links(session))
 
 
 def signed_log(session: Session) -> Iterator[dict[str, Any]]:
-    """The signed events in the order of their chain, with event hash and verdict, the envelope as it was sent."""
-    keys = SigningKey.of(session)
+    """The signed events in the order of their chain, with event hash, verdict and the envelope as it was sent."""
+    public_keys = SigningKey.of(session)
     sizes = dict(_links(session))
-    for batch in batches.batches(chain(sizes).order, lambda link: sizes[link]):
-        envelopes = _envelopes([link.seq for link in batch])
-        # One that is missing has been erased in between.
-        yield from (_entry(link, envelopes[link.seq], keys) for link in batch if link.seq in envelopes)
+    for batch in batches.split(chain(sizes).order, lambda link: sizes[link]):
+        envelopes = Event.envelopes([link.seq for link in batch])
+        # An envelope is missing if the event was erased meanwhile.
+        yield from (_entry(link, envelopes[link.seq], public_keys) for link in batch if link.seq in envelopes)
 
 
-def _envelopes(numbers: list[int]) -> dict[int, str]:
-    rows: Any = Event.select(Event.seq, Event.envelope).where(Event.seq.in_(numbers)).tuples()
-    return dict(rows)
-
-
-def _entry(link: Link, text: str, keys: list[str]) -> dict[str, Any]:
-    judged = event_chain.judge(text, keys)
+def _entry(link: Link, text: str, public_keys: list[str]) -> dict[str, Any]:
+    judgement = event_chain.judge(text, public_keys)
     return {
         "id": link.id,
         "ts": json.loads(text)["ts"],
         "sig": link.sig,
         "prev_sig": link.prev_sig,
-        "event_hash": judged.event_hash,
-        "sig_verified": judged.verdict == event_chain.VALID,
+        "event_hash": judgement.event_hash,
+        "sig_verified": judgement.verdict == event_chain.VALID,
         "payload": text,
     }
 
@@ -63,9 +58,9 @@ def _entry(link: Link, text: str, keys: list[str]) -> dict[str, Any]:
 def _links(session: Session) -> Iterator[tuple[Link, int]]:
     """Each signed event's link, and the size of its envelope."""
     query = Event.select(Event.seq, Event.time_ns, Event.envelope, Event.size).where(Event.session == session)
-    for seq, time_ns, text, size in batches.rows(query, Event.seq, Event.size):
-        envelope = json.loads(text)
+    for row in batches.read_wide(query, [Event.seq], Event.size):
+        envelope = json.loads(row["envelope"])
         sig, prev_sig = envelope.get("sig"), envelope.get("prevSig")
         if isinstance(sig, str) and sig:
-            prev = prev_sig if isinstance(prev_sig, str) else None
-            yield Link(envelope["id"], sig, prev, time_ns, seq), size
+            previous = prev_sig if isinstance(prev_sig, str) else None
+            yield Link(envelope["id"], sig, previous, row["time_ns"], row["seq"]), row["size"]

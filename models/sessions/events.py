@@ -111,17 +111,23 @@ class Event(peewee.Model, ErasedWithSession):
         """Verify the signatures of large events; returns how many."""
         waiting = cls.select(cls.seq, cls.session, cls.envelope).where(cls.verdict.is_null())
         count = 0
-        for seq, session_id, envelope in batches.rows(waiting, cls.seq, cls.size):
-            verdict = event_chain.verify(envelope, SigningKey.of(session_id))
-            count += cls.update(verdict=verdict).where(cls.seq == seq).execute()
+        for row in batches.read_wide(waiting, [cls.seq], cls.size):
+            verdict = event_chain.verify(row["envelope"], SigningKey.of(row["session"]))
+            count += cls.update(verdict=verdict).where(cls.seq == row["seq"]).execute()
         return count
 
     @classmethod
     def timeline(cls, session: Session) -> Iterator[tuple[int, dict[str, Any]]]:
         """(nanoseconds, envelope) of the events that count."""
         counting = cls.select(cls.seq, cls.time_ns, cls.envelope).where(cls.session == session, ~cls.late)
-        for _, time_ns, envelope in batches.rows(counting, cls.seq, cls.size):
-            yield time_ns, json.loads(envelope)
+        for row in batches.read_wide(counting, [cls.seq], cls.size):
+            yield row["time_ns"], json.loads(row["envelope"])
+
+    @classmethod
+    def envelopes(cls, seqs: list[int]) -> dict[int, str]:
+        """Envelopes by their number of arrival."""
+        rows: Any = cls.select(cls.seq, cls.envelope).where(cls.seq.in_(seqs)).tuples()
+        return dict(rows)
 
     @classmethod
     def counts(cls, session: Session) -> dict[str, int]:

@@ -159,7 +159,7 @@ def test_the_log_is_filtered_and_comes_in_pages(clock, reviewer, organization):
 
 
 def test_the_log_as_a_file_has_all_of_it(reviewer, organization, monkeypatch):
-    monkeypatch.setattr("blueprints.audit.ROWS_AT_A_TIME", 2)
+    monkeypatch.setattr("models.batches.MAX_ROWS", 2)
     for _ in range(5):
         reviewer.delete(f"/v1/assessments/{make_assessment(organization).id}")
     answer = reviewer.get(PATH, format="jsonl", limit=1)

@@ -161,8 +161,8 @@ def test_what_is_sealed_while_somebody_looks_breaks_nothing(reviewer, session, m
 
 @pytest.mark.parametrize("most_bytes", [1, 1000])
 def test_large_events_are_read_some_at_a_time(app, reviewer, signed, signer, monkeypatch, most_bytes):
-    monkeypatch.setattr(batches, "MOST_BYTES", most_bytes)
-    monkeypatch.setattr(batches, "MOST_ROWS", 3)
+    monkeypatch.setattr(batches, "MAX_BYTES", most_bytes)
+    monkeypatch.setattr(batches, "MAX_ROWS", 3)
     events = [signer.event(signed, at=second) for second in range(7)]
     for event in reversed(events):
         add_event(signed, event)

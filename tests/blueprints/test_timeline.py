@@ -17,8 +17,7 @@ from factories import (
     make_session,
 )
 
-from models import Event, db, sessions, timeline
-from models.base import is_postgres
+from models import Event, batches, db, sessions, timeline
 
 LIST = "/v1/sessions"
 NOWHERE = "00000000-0000-7000-8000-000000000000"
@@ -340,7 +339,7 @@ def _wsgi(text):
 
 
 def test_a_full_page_ends_where_its_events_grow_too_large(reviewer, session, monkeypatch):
-    monkeypatch.setattr(timeline, "MOST_BYTES", 10_000)
+    monkeypatch.setattr(batches, "MAX_BYTES", 10_000)
     add(
         session,
         *(
@@ -370,13 +369,6 @@ INDEXES = [
 ]
 
 
-def plan(session, after, filters):
-    """How the database goes about a page."""
-    explain = "EXPLAIN " if is_postgres() else "EXPLAIN QUERY PLAN "
-    sql, parameters = timeline.query(session, after, filters).limit(51).sql()
-    return "\n".join(str(row[-1]) for row in db.execute_sql(explain + sql, parameters)).lower()
-
-
 def test_any_page_of_20000_events_is_read_from_an_index_without_sorting(assessment, session):
     add_many(session, 20_000)
     add_many(make_session(make_key(assessment)), 1000)
@@ -385,7 +377,10 @@ def test_any_page_of_20000_events_is_read_from_an_index_without_sorting(assessme
     for filters, index in INDEXES:
         for seconds in (None, 100, 10_000, 19_900):
             after = None if seconds is None else timeline.Cursor(began + seconds * 10**9, 0)
-            found = plan(session, after, filters)
+            (found,) = statements.plans(
+                lambda after=after, filters=filters: timeline.page(session, 50, after, **filters)
+            )
+            found = found.lower()
             assert index in found, found
             assert "sort" not in found, found
             assert "temp b-tree" not in found, found
@@ -514,7 +509,7 @@ def test_each_event_of_an_export_is_one_line(reviewer, session, send):
 
 
 def test_an_export_goes_over_many_pages(reviewer, session, monkeypatch):
-    monkeypatch.setattr(timeline, "EVENTS_AT_A_TIME", 7)
+    monkeypatch.setattr(batches, "MAX_ROWS", 7)
     add_many(session, 50)
     assert len(exported(reviewer, session)[1:-1]) == 50
 

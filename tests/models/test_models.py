@@ -154,7 +154,7 @@ def test_deriving_again_gives_the_same_numbers(assessment):
 
 
 def test_a_timeline_is_read_in_parts_and_whole(assessment, monkeypatch):
-    monkeypatch.setattr(batches, "MOST_ROWS", 3)
+    monkeypatch.setattr(batches, "MAX_ROWS", 3)
     session = make_session(make_key(assessment))
     events = [envelope("prompt", at=-number) for number in range(10)]
     for event in events:
