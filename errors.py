@@ -62,7 +62,9 @@ class Unauthenticated(Refusal):
 
     code = 401
     reason = "unauthorized"
-    sentence = "A valid credential is required: an API token as `Authorization: Bearer`, or a candidate key as `X-API-Key`."
+    sentence = (
+        "A valid credential is required: an API token in `Authorization: Bearer`, or a key in `X-API-Key`."
+    )
 
     def get_headers(self, *args: Any, **kwargs: Any) -> list[tuple[str, str]]:
         return [("WWW-Authenticate", "Bearer")]

@@ -115,7 +115,7 @@ def list_candidate_deliveries(query, candidate_id):
 
     Invitations and reminders, newest first, with the mail server's latest error.
     """
-    return _page(Delivery.of_person(find(CandidateKey, candidate_id)), query)
+    return _page(Delivery.personal_rows(find(CandidateKey, candidate_id)), query)
 
 
 @blp.get("/deliveries")

@@ -92,7 +92,7 @@ def _told(key: Any, session: Session | None) -> dict[str, Any]:
         "session_id": session and session.id,
         "status": key.status,
         "consents": list(privacy.consents(key)),
-        "held": privacy.held(key, session),
+        "held": privacy.stored_data(key, session),
         "retention_days": key.organization.retention_days,
         "retained_until": privacy.retained_until(key, session),
         "erasure_requested_at": key.erasure_requested_at,
@@ -103,7 +103,7 @@ def _export(key: Any, session: Session | None) -> Iterator[bytes]:
     yield _line({"candidate": CandidateData().dump(_told(key, session))})
     if session is None:
         return
-    for name, row in privacy.handed_in(session):
+    for name, row in privacy.submitted_data(session):
         yield _line({name: row})
     for event in timeline.read_all(session):
         yield timeline.jsonl(event["envelope"])

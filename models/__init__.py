@@ -1,5 +1,7 @@
 """Tables; queries that return queries; verbs that do one thing in one transaction."""
 
+from typing import Any
+
 from models.assessments import Assessment
 from models.audit import AuditChain, AuditEntry
 from models.base import bind, case_folded, clock, db, new_id
@@ -22,13 +24,14 @@ from models.sessions import Arrival, Consent, Event, Session, SigningKey
 from models.submissions import BundleUpload, ClientReport, Submission
 from models.webhooks import Webhook, WebhookDelivery
 
-# Parents before children.
-TABLES = [
+# Parents before children; personal data is erased in the opposite order.
+TABLES: list[Any] = [
     Organization,
     ApiToken,
     FeedEvent,
     Feed,
-    Delivery,
+    AuditEntry,
+    AuditChain,
     Issue,
     Rubric,
     RubricVersion,
@@ -38,22 +41,21 @@ TABLES = [
     Session,
     CohortRollup,
     CohortCount,
-    SigningKey,
-    Event,
     ModelUsage,
-    ClientReport,
-    BundleUpload,
-    Submission,
-    Seal,
-    ServiceSecret,
-    Score,
     Webhook,
     WebhookDelivery,
+    IdempotentRequest,
+    Delivery,
+    Score,
+    BundleUpload,
+    Submission,
+    ClientReport,
+    SigningKey,
+    Seal,
+    Event,
+    ServiceSecret,
     Erasure,
     DailyTask,
-    AuditEntry,
-    AuditChain,
-    IdempotentRequest,
 ]
 
 __all__ = [

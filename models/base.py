@@ -2,7 +2,7 @@
 
 import time
 from datetime import UTC, datetime, timedelta
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import peewee
 import uuid_utils.compat
@@ -103,17 +103,35 @@ class Model(peewee.Model):
             setattr(self, name, value)
 
 
+class PersonalData(NamedTuple):
+    """Declares that a table has personal data of candidates (models/privacy.py).
+
+    name -- in receipts, and for candidates
+    description -- for candidates; None for what they may not see (R3)
+    arrived -- the column with a row's time
+    """
+
+    name: str
+    description: str | None
+    arrived: str = "created_at"
+
+
 class ErasedWithSession:
-    """For tables whose rows belong to a session and are deleted when the candidate is erased (models/privacy.py)."""
+    """For tables whose rows belong to a session and are deleted when the candidate is erased.
+
+    A table with `personal_data` defines `personal_rows(key, session)`, the rows about a candidate, and
+    `erase_personal_data(key, session)`, which returns how many rows it changed; the session is None for a key that
+    was not redeemed.
+    """
 
     session: Any
 
     @classmethod
-    def of_person(cls: Any, key: Any, session: Any) -> Query:
+    def personal_rows(cls: Any, key: Any, session: Any) -> Query:
         return cls.select().where(cls.session == session)
 
     @classmethod
-    def erase_of(cls: Any, key: Any, session: Any) -> int:
+    def erase_personal_data(cls: Any, key: Any, session: Any) -> int:
         return cls.delete().where(cls.session == session).execute()
 
 
@@ -127,6 +145,7 @@ __all__ = [
     "ClockStepDetector",
     "ErasedWithSession",
     "Model",
+    "PersonalData",
     "Query",
     "TimestampField",
     "bind",

@@ -10,7 +10,7 @@ from typing import Any
 import peewee
 
 from errors import InProgress, KeyReused, sqlstate
-from models.base import Model, Query, clock, db, is_postgres
+from models.base import Model, PersonalData, Query, clock, db, is_postgres
 from models.database import LOCK_TIMEOUT_SECONDS
 from models.keys import CandidateKey
 from models.orgs import ApiToken
@@ -40,6 +40,10 @@ class IdempotentRequest(Model):
     The key is stored as a fingerprint, since callers may put a name into it. `digest` covers method, path and body.
     `answer` is the response's body without secrets.
     """
+
+    personal_data = PersonalData(
+        "answers", "For a day, the response that the hiring team received about you."
+    )
 
     reviewer = peewee.ForeignKeyField(ApiToken)
     fingerprint = peewee.TextField()
@@ -93,15 +97,15 @@ class IdempotentRequest(Model):
         return cls.created_at <= clock.now() - RETENTION
 
     @classmethod
-    def of_person(cls, key: CandidateKey, session: Any) -> Query:
+    def personal_rows(cls, key: CandidateKey, session: Any) -> Query:
         """The responses with an entry about the candidate, found by the text of its id."""
         tokens = ApiToken.select(ApiToken.id).where(ApiToken.organization == key.organization_id)
         return cls.select().where(cls.reviewer.in_(tokens), cls.answer.contains(str(key.id)))
 
     @classmethod
-    def erase_of(cls, key: CandidateKey, session: Any) -> int:
+    def erase_personal_data(cls, key: CandidateKey, session: Any) -> int:
         """Remove personal data from the responses. They stay, so that no request runs twice."""
-        found = list(cls.of_person(key, session))
+        found = list(cls.personal_rows(key, session))
         for row in found:
             row.store(row.status, json.dumps(_without_person(json.loads(row.answer), str(key.id))))
         return len(found)

@@ -7,7 +7,7 @@ import peewee
 
 from models import sql
 from models.assessments import Assessment
-from models.base import Model, Query, TimestampField, case_folded, clock
+from models.base import Model, PersonalData, Query, TimestampField, case_folded, clock
 from models.orgs import ApiToken, Organization
 from rules import candidate_keys, retention, session_clock
 from rules.rows import row_id
@@ -37,6 +37,8 @@ class CandidateKey(Model):
     `invitation_id` is the latest invitation's delivery. `reminded_at` is when the reminder for the present expiry was
     queued; `bounced` stops further mail to the address.
     """
+
+    personal_data = PersonalData("keys", "Your invitation, with your name and address if they were given.")
 
     organization_id: Any
     assessment_id: Any
@@ -151,11 +153,11 @@ class CandidateKey(Model):
         return CandidateKey.get_by_id(self.id).erasure_requested_at
 
     @classmethod
-    def of_person(cls, key: "CandidateKey", session: Any) -> Query:
+    def personal_rows(cls, key: "CandidateKey", session: Any) -> Query:
         return cls.select().where(cls.id == key.id)
 
     @classmethod
-    def erase_of(cls, key: "CandidateKey", session: Any) -> int:
+    def erase_personal_data(cls, key: "CandidateKey", session: Any) -> int:
         """Remove name and address and revoke the key, whose row the caller has locked."""
         now = clock.now()
         erased = cls.person(None, None) | {"external_id": None, "metadata": None}

@@ -5,7 +5,7 @@ from typing import Any
 import peewee
 
 from errors import NoRubric, NotFound, invalid
-from models.base import Model, Query, db
+from models.base import Model, PersonalData, Query, db
 from models.feed import FeedEvent
 from models.keys import CandidateKey
 from models.orgs import ApiToken
@@ -20,6 +20,8 @@ class Score(Model):
     It belongs to the version of the rubric in which it was given. `evidence` are ids of the session's events. An
     erasure takes comment and evidence away and leaves the value.
     """
+
+    personal_data = PersonalData("scores", None)
 
     rubric_version_id: Any
     reviewer_id: Any
@@ -67,11 +69,11 @@ class Score(Model):
         return query.where(cls.session == session).order_by(cls.created_at.desc(), cls.id.desc())
 
     @classmethod
-    def of_person(cls, key: CandidateKey, session: Session | None) -> Query:
+    def personal_rows(cls, key: CandidateKey, session: Session | None) -> Query:
         return cls.select().where(cls.session == session)
 
     @classmethod
-    def erase_of(cls, key: CandidateKey, session: Session | None) -> int:
+    def erase_personal_data(cls, key: CandidateKey, session: Session | None) -> int:
         """Take away what was written about the candidate; the values stay."""
         return cls.update(comment=None, evidence=[]).where(cls.session == session).execute()
 

@@ -7,7 +7,7 @@ from typing import Any
 import peewee
 
 from models import batches
-from models.base import BytesField, ErasedWithSession, Model, Query, db
+from models.base import BytesField, ErasedWithSession, Model, PersonalData, Query, db
 from models.numbering import drain, number_all
 from models.sessions import Event, Session
 from rules import seals
@@ -22,6 +22,8 @@ class Seal(Model, ErasedWithSession):
 
     Erased with the events; the session keeps its last head.
     """
+
+    personal_data = PersonalData("seals", None)
 
     session = peewee.ForeignKeyField(Session, index=False)
     position = peewee.IntegerField()

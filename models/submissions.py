@@ -7,7 +7,7 @@ import peewee
 
 from errors import AssessmentClosed, SessionClosed
 from models.audit import WORKER, AuditEntry
-from models.base import ErasedWithSession, Model, Query, TimestampField, clock, db
+from models.base import ErasedWithSession, Model, PersonalData, Query, TimestampField, clock, db
 from models.deliveries import outbox
 from models.keys import CandidateKey
 from models.sessions import Session
@@ -24,6 +24,10 @@ class ClientReport(Model, ErasedWithSession):
 
     `kind` is `workspace_commit`, `device_start`, `device_done` or `hosted_boot`.
     """
+
+    personal_data = PersonalData(
+        "clientReports", "What your client reported about your computer and your workspace."
+    )
 
     session = peewee.ForeignKeyField(Session)
     kind = peewee.TextField()
@@ -49,6 +53,8 @@ class ClientReport(Model, ErasedWithSession):
 
 class BundleUpload(Model):
     """A place in the store for one bundle. Each call gets one of its own; many are never used."""
+
+    personal_data = PersonalData("uploads", "Uploads of your workspace.")
 
     session_id: Any
     session = peewee.ForeignKeyField(Session)
@@ -101,15 +107,15 @@ class BundleUpload(Model):
             self.delete_instance()
 
     @classmethod
-    def of_person(cls, key: CandidateKey, session: Session | None) -> Query:
+    def personal_rows(cls, key: CandidateKey, session: Session | None) -> Query:
         return cls.select().where(cls.session == session)
 
     @classmethod
-    def erase_of(cls, key: CandidateKey, session: Session | None) -> int:
+    def erase_personal_data(cls, key: CandidateKey, session: Session | None) -> int:
         """Let the bundles go from the store, those too that an address given out before may still bring."""
         if session is None:
             return 0
-        objects = list(cls.of_person(key, session).select(cls.object_key, cls.expires_at).tuples())
+        objects = list(cls.personal_rows(key, session).select(cls.object_key, cls.expires_at).tuples())
         outbox.enqueue_removals(session.organization_id, session.id, objects)
         return cls.delete().where(cls.session == session).execute()
 
@@ -127,6 +133,8 @@ class Submission(Model, ErasedWithSession):
     `verdict` is `verified`, `mismatch` (another size or digest) or `missing` (nothing was uploaded). The latest
     verified one is the session's; of the others only the facts are kept, and in time no upload.
     """
+
+    personal_data = PersonalData("submissions", "What you submitted: changes and names of files.")
 
     session_id: Any
     upload_id: Any

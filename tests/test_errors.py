@@ -56,7 +56,7 @@ def test_what_goes_between_two_looks_is_not_found(candidate, key, monkeypatch):
     def delete_meanwhile(key, session):
         raise Assessment.DoesNotExist
 
-    monkeypatch.setattr("models.privacy.held", delete_meanwhile)
+    monkeypatch.setattr("models.privacy.stored_data", delete_meanwhile)
     assert refusal(candidate.get("/v1/candidate/me")) == (404, "not_found")
 
 

@@ -38,17 +38,17 @@ def process_new() -> None:
 
 def run_daily_tasks(storage: Storage | None) -> None:
     """Run the tasks that no worker has run today."""
-    if DailyTask.take("retention"):
+    if DailyTask.claim("retention"):
         requeue_removals()
         IdempotentRequest.delete_expired()
         for organization in Organization.select().where(Organization.retention_days.is_null(False)):
             _erase_overdue(organization)
-    if DailyTask.take("leftovers"):
+    if DailyTask.claim("leftovers"):
         Seal.seal_skipped()
         BundleUpload.delete_unused()
         if storage is not None:
             storage.delete_partial_uploads(clock.now() - MAX_PARTIAL_UPLOAD_AGE)
-    if DailyTask.take("feed"):
+    if DailyTask.claim("feed"):
         FeedEvent.delete_expired()
         WebhookDelivery.delete_expired()
 

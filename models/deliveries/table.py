@@ -5,7 +5,7 @@ from typing import Any
 
 import peewee
 
-from models.base import Model, Query, TimestampField, clock
+from models.base import Model, PersonalData, Query, TimestampField, clock
 from models.leases import Leased
 from models.orgs import ApiToken, Organization
 
@@ -19,6 +19,8 @@ class Delivery(Leased, Model):
     `canceled`. A `removal` deletes an object from the bundle store or a saved mail from its folder, and ends as
     `done`. `subject_id` is the id of the candidate's key; for an object it is the session's id.
     """
+
+    personal_data = PersonalData("messages", "Invitations that were sent to you.")
 
     organization_id: Any
     organization = peewee.ForeignKeyField(Organization)
@@ -40,19 +42,19 @@ class Delivery(Leased, Model):
         return cls.select().where(cls.organization == caller.organization_id, cls.kind != REMOVAL)
 
     @classmethod
-    def of_person(cls, key: Any, session: Any = None) -> Query:
+    def personal_rows(cls, key: Any, session: Any = None) -> Query:
         """Messages to a candidate."""
         return cls.select().where(cls.subject_id == key.id, cls.kind != REMOVAL)
 
     @classmethod
-    def erase_of(cls, key: Any, session: Any) -> int:
+    def erase_personal_data(cls, key: Any, session: Any) -> int:
         """Cancel what is queued, clear personal data, and queue the removal of saved mails."""
-        messages = list(cls.of_person(key))
+        messages = list(cls.personal_rows(key))
         for message in messages:
             message._remove_saved_mail()
-        of_person = cls.id.in_([message.id for message in messages])
-        cls.update(state="canceled").where(of_person, cls.state == "queued").execute()
-        return cls.update(data={}, last_error=None).where(of_person).execute()
+        personal_rows = cls.id.in_([message.id for message in messages])
+        cls.update(state="canceled").where(personal_rows, cls.state == "queued").execute()
+        return cls.update(data={}, last_error=None).where(personal_rows).execute()
 
     def _remove_saved_mail(self) -> None:
         # A worker that has claimed the message may save it until its lease expires.

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import peewee
 
 from models import batches, sql
-from models.base import ErasedWithSession, Model, TimestampField, db
+from models.base import ErasedWithSession, Model, PersonalData, TimestampField, db
 from models.sessions.session import Session
 from rules import candidate_keys, envelopes, event_chain, summaries
 
@@ -30,6 +30,8 @@ class Arrival(NamedTuple):
 
 class SigningKey(Model, ErasedWithSession):
     """A public key of a session. The client makes a new pair at each start, so all of them are kept."""
+
+    personal_data = PersonalData("signingKeys", "Public keys that your client signed with.")
 
     session = peewee.ForeignKeyField(Session, index=False)
     public_key = peewee.TextField()
@@ -63,6 +65,12 @@ class Event(peewee.Model, ErasedWithSession):
     order of arrival, `size` the envelope's bytes; `subject` and `note` are its summary. The widest column comes last,
     so that the others are read without it.
     """
+
+    personal_data = PersonalData(
+        "events",
+        "What your tools and your editor reported while you worked: prompts, responses, commands, changes.",
+        arrived="received_at",
+    )
 
     session_id: Any
     seq = peewee.BigAutoField()

@@ -7,7 +7,7 @@ import peewee
 
 from errors import Erased, KeyNotFound, NotRedeemed
 from models.assessments import Assessment
-from models.base import BytesField, Model, Query, TimestampField, db, for_update
+from models.base import BytesField, Model, PersonalData, Query, TimestampField, db, for_update
 from models.keys import CandidateKey
 from models.orgs import Organization
 from rules import retention, session_clock
@@ -41,7 +41,7 @@ class Consent(Model):
         return cls.select().where(cls.key == key, same).exists()
 
     @classmethod
-    def of_person(cls, key: CandidateKey, session: Any) -> Query:
+    def personal_rows(cls, key: CandidateKey, session: Any) -> Query:
         return cls.select().where(cls.key == key)
 
     @classmethod
@@ -68,6 +68,8 @@ class Session(Model):
     `created_at` is the redeem. `closes_at` is the time limit's close (None without a limit), `closed_at` the close
     once a process has settled it. Durations are milliseconds, ratios billionths (docs/metrics.md).
     """
+
+    personal_data = PersonalData("sessions", "Your session: when it started and ended, and its numbers.")
 
     organization_id: Any
     assessment_id: Any
@@ -156,11 +158,11 @@ class Session(Model):
         return {"head": head, "count": self.sealed_count, "is_whole": self.sealed_count == events}
 
     @classmethod
-    def of_person(cls, key: CandidateKey, session: "Session | None") -> Query:
+    def personal_rows(cls, key: CandidateKey, session: "Session | None") -> Query:
         return cls.select().where(cls.key == key)
 
     @classmethod
-    def erase_of(cls, key: CandidateKey, session: "Session | None") -> int:
+    def erase_personal_data(cls, key: CandidateKey, session: "Session | None") -> int:
         """Remove the reviewer's note and the names in the metrics; the numbers stay."""
         if session is None:
             return 0

@@ -6,7 +6,7 @@ from typing import Any
 
 import peewee
 
-from models.base import Model, Query, TimestampField, clock
+from models.base import Model, PersonalData, Query, TimestampField, clock
 from models.feed import RETENTION
 from models.keys import CandidateKey
 from models.leases import LEASE, Leased
@@ -83,6 +83,10 @@ class WebhookDelivery(Leased, Model):
     erasure none is stored, since a receiver may echo personal data.
     """
 
+    personal_data = PersonalData(
+        "webhookDeliveries", "Messages about you to the hiring team's other systems."
+    )
+
     webhook_id: Any
     webhook = peewee.ForeignKeyField(Webhook, index=False)
     event_id = peewee.UUIDField()
@@ -124,13 +128,13 @@ class WebhookDelivery(Leased, Model):
         return cls.delete().where(old).execute()
 
     @classmethod
-    def of_person(cls, key: CandidateKey, session: Any) -> Query:
+    def personal_rows(cls, key: CandidateKey, session: Any) -> Query:
         return cls.select().where(cls.candidate_id == key.id)
 
     @classmethod
-    def erase_of(cls, key: CandidateKey, session: Any) -> int:
+    def erase_personal_data(cls, key: CandidateKey, session: Any) -> int:
         """Remove personal data from bodies, queued ones included, and the receivers' responses."""
-        messages = list(cls.of_person(key, session).order_by(cls.id))
+        messages = list(cls.personal_rows(key, session).order_by(cls.id))
         for message in messages:
             message.update_columns(body=_without_person(message.body), answer=None, is_erased=True)
         return len(messages)

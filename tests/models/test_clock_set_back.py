@@ -107,10 +107,10 @@ def test_webhooks_wait_no_longer_than_a_lease(worker, organization, clock):
 
 def test_what_is_done_daily_is_done_on_the_day_that_it_has_become(app, clock):
     clock.fixed += timedelta(days=7)
-    assert DailyTask.take("retention")
+    assert DailyTask.claim("retention")
     clock.fixed -= timedelta(days=7)
-    assert DailyTask.take("retention")
-    assert not DailyTask.take("retention")
+    assert DailyTask.claim("retention")
+    assert not DailyTask.claim("retention")
 
 
 def test_tokens_and_keys_stay_valid_and_requests_are_not_done_twice(reviewer, candidate, session, clock):

@@ -1,7 +1,7 @@
 """After an erasure nothing of the person is found in any table, store or folder, and no number has moved.
 
 A table that is added fails here until it says what an erasure does to it: it gets a row below, and either stands in
-`privacy.PARTS` or in `WITHOUT_A_PERSON`.
+`privacy.personal_tables()` or in `WITHOUT_A_PERSON`.
 """
 
 import io
@@ -162,7 +162,7 @@ def person(app, cohort, reviewer, bundles, mails, clock):
     answered(reviewer.row, key)
     make_issue(key.organization)
     ServiceSecret.named("one")
-    DailyTask.take("one")
+    DailyTask.claim("one")
     return key
 
 
@@ -209,13 +209,14 @@ def erase(reviewer, key):
 
 
 def test_every_table_says_what_an_erasure_does_to_it():
-    assert {part.model for part in privacy.PARTS} | WITHOUT_A_PERSON == set(TABLES)
-    assert {part.model for part in privacy.PARTS} & WITHOUT_A_PERSON == set()
+    declared = set(privacy.personal_tables())
+    missing = [table.__name__ for table in TABLES if table not in declared | WITHOUT_A_PERSON]
+    assert missing == [], "Declare `personal_data` on the model, or add it to WITHOUT_A_PERSON in this file."
+    assert declared & WITHOUT_A_PERSON == set()
 
 
 def test_nothing_of_the_person_is_found_in_any_table(reviewer, person):
-    parts = {part.model for part in privacy.PARTS}
-    assert tables_with_traces() == parts - WITHOUT_WORDS
+    assert tables_with_traces() == set(privacy.personal_tables()) - WITHOUT_WORDS
     erase(reviewer, person)
     assert tables_with_traces() == set()
 
@@ -223,11 +224,11 @@ def test_nothing_of_the_person_is_found_in_any_table(reviewer, person):
 @pytest.mark.usefixtures("person")
 def test_every_column_that_can_hold_words_was_filled_with_some():
     wordless = {
-        f"{part.model.__name__}.{column.name}"
-        for part in privacy.PARTS
-        for column in part.model._meta.sorted_fields
+        f"{table.__name__}.{column.name}"
+        for table in privacy.personal_tables()
+        for column in table._meta.sorted_fields
         if isinstance(column, TextField | JSONField | BlobField)
-        and not any(has_trace({"": value}) for (value,) in part.model.select(column).tuples())
+        and not any(has_trace({"": value}) for (value,) in table.select(column).tuples())
     }
     assert wordless == WORDLESS_COLUMNS
 
@@ -544,11 +545,11 @@ def test_one_candidates_trouble_keeps_nobody_elses_data(app, clock, assessment, 
 
 
 def test_a_task_is_taken_once_a_day(clock):
-    assert DailyTask.take("retention")
-    assert not DailyTask.take("retention")
-    assert DailyTask.take("another")
+    assert DailyTask.claim("retention")
+    assert not DailyTask.claim("retention")
+    assert DailyTask.claim("another")
     clock.fixed += timedelta(hours=15)  # it is midnight in UTC
-    assert DailyTask.take("retention")
+    assert DailyTask.claim("retention")
 
 
 def test_the_receipt_of_the_retention_names_no_reviewer(clock, reviewer, organization, assessment):
