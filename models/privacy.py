@@ -201,7 +201,7 @@ def retained_until(key: CandidateKey, session: Session | None) -> datetime | Non
     """When the retention takes it away, as things stand; None without a retention, an end, or anything left."""
     if key.erased_at is not None:
         return None
-    return retention.kept_until(_ended_at(key, session), (session or key).organization.retention_days)
+    return retention.retention_deadline(_ended_at(key, session), (session or key).organization.retention_days)
 
 
 # Retention

@@ -11,7 +11,7 @@ from models.base import BytesField, ErasedWithSession, Model, Query, db
 from models.numbering import drain, number_all
 from models.sessions import Event, Session
 from rules import seals
-from rules.instants import text_of
+from rules.timestamps import format_timestamp
 
 # A transaction that took its number of arrival earlier may commit behind later ones, but seldom behind so many.
 SEARCH_MARGIN = 2_000
@@ -62,11 +62,11 @@ class Seal(Model, ErasedWithSession):
         last = cls.select(peewee.fn.MAX(cls.position)).where(cls.session == session).scalar() or 0
         stored = Session.select(Session.seal_head, Session.sealed_count).where(Session.id == session.id).get()
         rows = cls._sealed(session, max(last, stored.sealed_count))
-        found = seals.breaks(str(session.id), rows, stored.seal_head, stored.sealed_count)
+        found = seals.find_breaks(str(session.id), rows, stored.seal_head, stored.sealed_count)
         return [(each, cls._event_id(session, each.position)) for each in found]
 
     @classmethod
-    def _sealed(cls, session: Session, last: int) -> Iterator[seals.Sealed]:
+    def _sealed(cls, session: Session, last: int) -> Iterator[seals.SealedEvent]:
         query = cls.select(cls.position, cls.event_seq, Event.received_at, Event.envelope, cls.head)
         query = query.join(
             Event, peewee.JOIN.LEFT_OUTER, on=(Event.seq == cls.event_seq) & (Event.session == session)
@@ -74,8 +74,10 @@ class Seal(Model, ErasedWithSession):
         query = query.where(cls.session == session, cls.position <= last)
         for position, seq, received_at, envelope, head in batches.rows(query, cls.position, Event.size):
             is_stored = envelope is not None
-            arrived, content = (text_of(received_at), digest(envelope)) if is_stored else (None, None)
-            yield seals.Sealed(position, seq, arrived, content, head)
+            arrived, content = (
+                (format_timestamp(received_at), digest(envelope)) if is_stored else (None, None)
+            )
+            yield seals.SealedEvent(position, seq, arrived, content, head)
 
     @classmethod
     def _event_id(cls, session: Session, position: int) -> str | None:
@@ -97,11 +99,11 @@ def _seal_after(seq: int) -> int:
 def _seal_batch(session_id: Any) -> int:
     with db.atomic():
         session = Session(id=session_id).lock()
-        head = session.seal_head or seals.beginning(str(session_id))
+        head = session.seal_head or seals.initial_head(str(session_id))
         links: list[Seal] = []
         waiting = unsealed().where(Event.session == session_id)
         for seq, event_id, received_at, envelope in batches.piece(waiting, Event.seq, Event.size):
-            head = seals.seal(head, seq, text_of(received_at), digest(envelope))
+            head = seals.next_head(head, seq, format_timestamp(received_at), digest(envelope))
             position = session.sealed_count + len(links) + 1
             links.append(
                 Seal(session=session_id, position=position, event_seq=seq, event_id=event_id, head=head)

@@ -15,8 +15,8 @@ import peewee
 from models.base import Query, clock
 from models.sessions import Event, Session, prices
 from rules import summaries
-from rules.analysis import Analysis, analyse
-from rules.artifacts import Happening
+from rules.analysis import Analysis, analyze
+from rules.artifacts import ArtifactEvent
 
 MOST_BYTES = 4 * 1024 * 1024
 EVENTS_AT_A_TIME = 200
@@ -117,11 +117,11 @@ def everything(session: Session, **filters: Any) -> Iterator[dict[str, Any]]:
             return
 
 
-def happenings(session: Session, kinds: list[str]) -> Iterator[Happening]:
+def happenings(session: Session, kinds: list[str]) -> Iterator[ArtifactEvent]:
     """The events of these kinds that count, in order."""
     for row in everything(session, kind=kinds):
         if not row["late"]:
-            yield Happening(
+            yield ArtifactEvent(
                 row["event_id"],
                 row["time_ns"],
                 row["kind"],
@@ -139,12 +139,12 @@ def one_line(envelope: str) -> str:
 
 
 def summary(row: dict[str, Any]) -> str:
-    return summaries.line(row["subject"], row["note"])
+    return summaries.format_summary(row["subject"], row["note"])
 
 
 def analysis(session: Session) -> Analysis:
     """The analysis of the events that count, as they are now."""
-    return analyse(Event.timeline(session), prices())
+    return analyze(Event.timeline(session), prices())
 
 
 def recent_activity(session: Session, minutes: int) -> dict[str, Any]:
