@@ -129,7 +129,7 @@ def _option_length(words: list[str], index: int) -> int:
 
 
 def _options(words: list[str], start: int) -> tuple[list[int], int]:
-    """The indexes of the consecutive options from `start` on, and the index after them."""
+    """The indexes of consecutive options from `start` on, and the one after them."""
     indexes, index = [], start
     while index < len(words) and words[index].startswith("-"):
         indexes.append(index)
