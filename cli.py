@@ -122,7 +122,7 @@ def status() -> None:
 
 @orgs.command("create")
 @click.argument("name", callback=_name)
-@click.option("--plan", type=click.Choice(list(plans.PLANS)), default="self_hosted", show_default=True)
+@click.option("--plan", type=click.Choice(list(plans.QUOTAS)), default="self_hosted", show_default=True)
 def create_org(name: str, plan: str) -> None:
     """Create an organization and print its first token, alone on the last line."""
     organization, token = _open(name, plan)
@@ -149,7 +149,7 @@ def show_org(org: str) -> None:
 
 @orgs.command("plan")
 @click.argument("org")
-@click.argument("plan", type=click.Choice(list(plans.PLANS)))
+@click.argument("plan", type=click.Choice(list(plans.QUOTAS)))
 def change_plan(org: str, plan: str) -> None:
     """Change an organization's plan."""
     organization = _organization(org)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from rules import client_versions, destinations
+from rules import client_versions, webhook_addresses
 from rules.mail_addresses import parse_sender
 from rules.smtp_url import parse_smtp_url
 
@@ -61,14 +61,14 @@ def secret(value: str) -> str:
 
 
 def client_version(value: str) -> str:
-    if client_versions.parse(value) is None:
+    if client_versions.parse_version(value) is None:
         raise ValueError("a version such as 1.10.0")
     return value
 
 
-def networks(value: str) -> tuple[destinations.Network, ...]:
+def networks(value: str) -> tuple[webhook_addresses.Network, ...]:
     try:
-        return destinations.networks(value)
+        return webhook_addresses.parse_networks(value)
     except ValueError:
         raise ValueError("networks such as 10.0.0.0/8,fd00::/8") from None
 
@@ -158,7 +158,7 @@ class Config:
     terms_url: str | None = _setting(
         None, "Address of the terms that candidates agree to, named in the disclosure.", web_address
     )
-    webhook_allowed_networks: tuple[destinations.Network, ...] | None = _setting(
+    webhook_allowed_networks: tuple[webhook_addresses.Network, ...] | None = _setting(
         None,
         "Networks of your own that webhooks may go to, such as 10.0.0.0/8; else only the internet.",
         networks,

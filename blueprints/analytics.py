@@ -6,9 +6,9 @@ from access import audit, auth
 from access.auth import caller
 from blueprints import Blueprint, find
 from models import ApiToken, ModelUsage, Session, cohorts, overview, sessions, timeline
+from rules.analyzed_events import AnalyzedEvent
 from rules.cohorts import METRICS
-from rules.episodes import Episode
-from rules.steps import Step
+from rules.error_episodes import ErrorEpisode
 from schemas.analytics import Analytics, Overview, OverviewQuery, TopCandidates, TopQuery
 from schemas.cohort_stats import CohortStatistics
 
@@ -39,7 +39,7 @@ def get_analytics(session_id):
         "proxy_usage": [
             use | {"cost_usd": _dollars(use["cost_nano_usd"])} for use in ModelUsage.by_model(session)
         ],
-        "error_episodes": [_episode(episode) for episode in found.episodes],
+        "error_episodes": [_episode(episode) for episode in found.error_episodes],
     }
 
 
@@ -97,7 +97,7 @@ def _dollars(nano_usd: int | None) -> float | None:
     return None if nano_usd is None else nano_usd / NANO
 
 
-def _episode(episode: Episode) -> dict[str, Any]:
+def _episode(episode: ErrorEpisode) -> dict[str, Any]:
     return episode._asdict() | {
         "failure_count": len(episode.failures),
         "first_failure": _check(episode.failures[0]),
@@ -106,5 +106,10 @@ def _episode(episode: Episode) -> dict[str, Any]:
     }
 
 
-def _check(step: Step) -> dict[str, Any]:
-    return {"event_id": step.id, "time": step.time, "command": step.subject, "output": step.complaint}
+def _check(event: AnalyzedEvent) -> dict[str, Any]:
+    return {
+        "event_id": event.id,
+        "time_ns": event.time_ns,
+        "command": event.subject,
+        "output": event.failure_output,
+    }

@@ -47,7 +47,7 @@ def check_version(query):
 
     Whether it must or should be updated, by the settings CLIENT_MIN_VERSION and CLIENT_LATEST_VERSION.
     """
-    return client_versions.check(
+    return client_versions.check_version(
         query["version"], setting("CLIENT_MIN_VERSION"), setting("CLIENT_LATEST_VERSION")
     )
 

@@ -34,8 +34,8 @@ def get_org():
     organization = caller.organization
     quota = {
         "used": Assessment.used_this_month(organization),
-        "quota": plans.PLANS[organization.plan].monthly_assessments,
-        "resets_at": plans.month_of(clock.now())[1],
+        "quota": plans.QUOTAS[organization.plan],
+        "resets_at": plans.calendar_month(clock.now())[1],
     }
     shown = {"id": organization.id, "name": organization.name, "plan": organization.plan}
     return {

@@ -13,9 +13,9 @@ from blueprints.sessions import shown
 from errors import invalid
 from models import ApiToken, CandidateKey, Session, overview, sessions, timeline
 from rules import artifacts
-from rules.activity import sentence
+from rules.activity import describe_activity
 from rules.decisions import KINDS as DECISION_KINDS
-from rules.decisions import decision
+from rules.decisions import read_decision
 from schemas.sessions import ReviewedSession
 from schemas.timeline import (
     Artifacts,
@@ -97,7 +97,10 @@ def get_decisions(query, session_id):
     """
     session = find(Session, session_id)
     found = timeline.page(session, query["limit"], _cursor(query), full=True, kind=sorted(DECISION_KINDS))
-    return {"decisions": [event | decision(event["envelope"]) for event in found.events], "next": found.next}
+    return {
+        "decisions": [event | read_decision(event["envelope"]) for event in found.events],
+        "next": found.next,
+    }
 
 
 @blp.get("/sessions/<id:session_id>/artifacts")
@@ -112,7 +115,7 @@ def get_artifacts(session_id):
     """
     found = artifacts.Artifacts()
     for event in timeline.happenings(find(Session, session_id), sorted(artifacts.KINDS)):
-        found.take(event)
+        found.add(event)
     return found
 
 
@@ -151,7 +154,7 @@ def get_recent_activity(query, session_id):
     session, minutes = find(Session, session_id), query["minutes"]
     activity = timeline.recent_activity(session, minutes)
     return {
-        "summary": sentence(minutes, activity),
+        "summary": describe_activity(minutes, activity),
         "recent_activity": activity,
         "period_minutes": minutes,
         "event_count": activity["event_count"],

@@ -3,7 +3,7 @@
 The reason of a failure is shown to reviewers: one line, truncated, without secrets.
 """
 
-from rules.wording import one_line
+from rules.plain_text import one_line
 
 MAX_REASON_CHARACTERS = 500
 

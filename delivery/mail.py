@@ -16,7 +16,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoes
 
 from delivery import PermanentFailure
 from rules.mail_addresses import header_address, header_text, parse_sender
-from rules.wording import minutes_in_words, moment_in_words, one_line, shortened
+from rules.plain_text import excerpt, format_date_time, format_minutes, one_line
 
 MAX_BRIEF_CHARACTERS = 2000
 MAX_NAME_CHARACTERS = 255
@@ -88,7 +88,7 @@ def _set_content(message: EmailMessage, values: dict[str, object]) -> None:
 
 
 def _template_values(invitation: Invitation) -> dict[str, object]:
-    brief, brief_goes_on = shortened(invitation.task_brief, MAX_BRIEF_CHARACTERS)
+    brief, brief_goes_on = excerpt(invitation.task_brief, MAX_BRIEF_CHARACTERS)
     limit = invitation.time_limit_minutes
     return {
         "name": one_line(invitation.candidate_name or "", MAX_NAME_CHARACTERS),
@@ -97,8 +97,8 @@ def _template_values(invitation: Invitation) -> dict[str, object]:
         "role": one_line(invitation.role, MAX_NAME_CHARACTERS),
         "brief": brief,
         "brief_goes_on": brief_goes_on,
-        "time_limit": minutes_in_words(limit) if limit else None,
-        "expiry": moment_in_words(invitation.expires_at),
+        "time_limit": format_minutes(limit) if limit else None,
+        "expiry": format_date_time(invitation.expires_at),
         "key": invitation.key,
         "link": f"{invitation.base_url}/start#{invitation.key}",
         "is_reminder": invitation.is_reminder,

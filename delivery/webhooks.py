@@ -13,9 +13,9 @@ from contextlib import closing, contextmanager, suppress
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from urllib.parse import SplitResult, urlsplit
 
-from rules import destinations
-from rules.hook_replies import Reply
-from rules.wording import one_line
+from rules import webhook_addresses
+from rules.plain_text import one_line
+from rules.retries import WebhookResponse
 
 CONNECT_SECONDS = 5.0
 READ_SECONDS = 10.0
@@ -34,21 +34,21 @@ class ForbiddenDestination(Exception):
 
 
 def post(
-    url: str, headers: dict[str, str], body: bytes, allowed_networks: Sequence[destinations.Network] = ()
-) -> Reply:
+    url: str, headers: dict[str, str], body: bytes, allowed_networks: Sequence[webhook_addresses.Network] = ()
+) -> WebhookResponse:
     """Post JSON to a public address, or to one in `allowed_networks`."""
     started = time.monotonic()
     try:
         parts = urlsplit(url)
         reply = _post(parts, checked_address(parts, allowed_networks), headers, body)
     except ForbiddenDestination as error:
-        reply = Reply(words=str(error))
+        reply = WebhookResponse(failure=str(error))
     except (OSError, ValueError, HTTPException) as error:
-        reply = Reply(words=_describe(error))
+        reply = WebhookResponse(failure=_describe(error))
     return reply._replace(duration_ms=round((time.monotonic() - started) * 1000))
 
 
-def checked_address(parts: SplitResult, allowed_networks: Sequence[destinations.Network]) -> str:
+def checked_address(parts: SplitResult, allowed_networks: Sequence[webhook_addresses.Network]) -> str:
     """Resolve the destination to its first address. Raises ForbiddenDestination.
 
     All addresses of the name must be allowed, since the next attempt may use another one.
@@ -57,10 +57,10 @@ def checked_address(parts: SplitResult, allowed_networks: Sequence[destinations.
         raise ForbiddenDestination("The webhook's address is not an http or https URL.")
     resolved = socket.getaddrinfo(parts.hostname, _port(parts), type=socket.SOCK_STREAM)
     addresses = [str(address[0]) for *_, address in resolved]
-    if not all(destinations.is_allowed(address, allowed_networks) for address in addresses):
+    if not all(webhook_addresses.is_allowed(address, allowed_networks) for address in addresses):
         raise ForbiddenDestination(FORBIDDEN)
     if parts.scheme == "http" and not all(
-        destinations.is_opened(address, allowed_networks) for address in addresses
+        webhook_addresses.is_in_networks(address, allowed_networks) for address in addresses
     ):
         raise ForbiddenDestination(NOT_ENCRYPTED)
     return addresses[0]
@@ -70,7 +70,7 @@ def _port(parts: SplitResult) -> int:
     return parts.port or (443 if parts.scheme == "https" else 80)
 
 
-def _post(parts: SplitResult, address: str, headers: dict[str, str], body: bytes) -> Reply:
+def _post(parts: SplitResult, address: str, headers: dict[str, str], body: bytes) -> WebhookResponse:
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     headers = {"Content-Type": "application/json", "User-Agent": "Proofstone-Webhooks/1"} | headers
     with _connect(address, _port(parts)) as plain, _deadline(plain, TOTAL_SECONDS):
@@ -79,9 +79,9 @@ def _post(parts: SplitResult, address: str, headers: dict[str, str], body: bytes
             connection.request("POST", path, body, headers)
             response = connection.getresponse()
             content = response.read(MAX_RESPONSE_BYTES)
-        return Reply(
+        return WebhookResponse(
             status=response.status,
-            answer=content.decode(errors="replace").replace("\x00", "\ufffd"),
+            body=content.decode(errors="replace").replace("\x00", "\ufffd"),
             retry_after=response.headers.get("Retry-After"),
         )
 

@@ -100,13 +100,13 @@ class Assessment(Model):
     @classmethod
     def require_quota(cls, organization: Organization) -> None:
         used = cls.used_this_month(organization)
-        if plans.is_used_up(organization.plan, used):
-            raise QuotaExceeded(used=used, quota=plans.PLANS[organization.plan].monthly_assessments)
+        if plans.is_quota_exhausted(organization.plan, used):
+            raise QuotaExceeded(used=used, quota=plans.QUOTAS[organization.plan])
 
     @classmethod
     def used_this_month(cls, organization: Organization) -> int:
         """The number of assessments created in this calendar month, deleted ones included (R10)."""
-        start, end = plans.month_of(clock.now())
+        start, end = plans.calendar_month(clock.now())
         created = cls.select().where(
             cls.organization == organization, cls.created_at >= start, cls.created_at < end
         )

@@ -10,7 +10,7 @@ from models.base import BytesField, Model, Query, db
 from models.numbering import Sequence, number_all
 from models.orgs import ApiToken, Organization
 from rules import audit_chain
-from rules.instants import text_of
+from rules.timestamps import format_timestamp
 
 BATCH_SIZE = 500
 
@@ -85,7 +85,9 @@ class AuditEntry(Model):
         ids = {name: getattr(self, name) for name in _HASHED_IDS}
         texts = {name: None if value is None else str(value) for name, value in ids.items()}
         return (
-            texts | {name: getattr(self, name) for name in _HASHED} | {"created_at": text_of(self.created_at)}
+            texts
+            | {name: getattr(self, name) for name in _HASHED}
+            | {"created_at": format_timestamp(self.created_at)}
         )
 
 
@@ -125,9 +127,9 @@ def _chain_batch(organization_id: Any) -> int:
         chain = AuditChain.locked_for(organization_id)
         waiting = AuditEntry.unchained().where(AuditEntry.organization == organization_id)
         entries = list(waiting.order_by(AuditEntry.created_at, AuditEntry.id).limit(BATCH_SIZE))
-        head = chain.head or audit_chain.beginning(str(organization_id))
+        head = chain.head or audit_chain.initial_hash(str(organization_id))
         for position, entry in enumerate(entries, chain.count + 1):
-            head = audit_chain.link(head, position, entry.hashed_columns())
+            head = audit_chain.next_hash(head, position, entry.hashed_columns())
             entry.update_columns(position=position, hash=head)
         if entries:
             chain.update_columns(head=head, count=chain.count + len(entries))
@@ -151,16 +153,16 @@ def verify(organization: Organization) -> Verdict:
     chain = AuditChain.get_or_none(AuditChain.organization == organization)
     head, count = (chain.head, chain.count) if chain else (None, 0)
     links = _links(entries.where(AuditEntry.position <= max(last, count)))
-    broken = audit_chain.first_break(str(organization.id), links, head, count)
+    broken = audit_chain.find_break(str(organization.id), links, head, count)
     entry = broken and entries.where(AuditEntry.position == broken.position).get_or_none()
     waiting = entries.where(AuditEntry.position.is_null()).count()
     return Verdict(count, waiting, broken, entry and entry.id)
 
 
-def _links(entries: Query) -> Iterator[audit_chain.Link]:
+def _links(entries: Query) -> Iterator[audit_chain.ChainedEntry]:
     chained = entries.where(AuditEntry.position.is_null(False))
     for entry in batches.read_all(chained, AuditEntry.position):
-        yield audit_chain.Link(entry.position, entry.hashed_columns(), entry.hash)
+        yield audit_chain.ChainedEntry(entry.position, entry.hashed_columns(), entry.hash)
 
 
 def record_erasure(key: Any, actor: Actor) -> None:

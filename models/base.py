@@ -8,7 +8,7 @@ import peewee
 import uuid_utils.compat
 
 from models.database import Query, bind, db, for_update, is_postgres
-from rules.instants import text_of
+from rules.timestamps import format_timestamp
 
 # Smaller steps of the clock delay a scheduled delivery by less than its retry pause.
 CLOCK_STEP = timedelta(seconds=30)
@@ -59,7 +59,7 @@ class TimestampField(peewee.Field):
     def db_value(self, value: datetime | None) -> Any:
         if value is None or is_postgres():
             return value
-        return text_of(value)
+        return format_timestamp(value)
 
     def python_value(self, value: Any) -> datetime | None:
         if isinstance(value, str):

@@ -133,12 +133,12 @@ def _insert(
             if draws == MAX_DRAWS:
                 raise
             draws += 1
-            keys = [key | {"key": candidate_keys.make()} for key in keys]
+            keys = [key | {"key": candidate_keys.generate()} for key in keys]
     return []
 
 
 def _new_key(email: str | None, name: str | None) -> Row:
-    key = {"id": new_id(), "key": candidate_keys.make(), "invitation_id": new_id() if email else None}
+    key = {"id": new_id(), "key": candidate_keys.generate(), "invitation_id": new_id() if email else None}
     return key | CandidateKey.person(name, email)
 
 

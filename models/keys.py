@@ -9,7 +9,7 @@ from models import sql
 from models.assessments import Assessment
 from models.base import Model, PersonalData, Query, TimestampField, case_folded, clock
 from models.orgs import ApiToken, Organization
-from rules import candidate_keys, retention, session_clock
+from rules import candidate_keys, retention, session_close
 from rules.rows import row_id
 
 
@@ -74,7 +74,7 @@ class CandidateKey(Model):
 
         Only the columns that callers use are loaded.
         """
-        key = candidate_keys.normalise(text)
+        key = candidate_keys.normalize(text)
         found = sql.rows(_CANDIDATE_KEY, key=key) if key else []
         if not found:
             return None
@@ -138,7 +138,7 @@ class CandidateKey(Model):
     @property
     def added_minutes(self) -> int:
         limit = self.assessment.time_limit_minutes
-        return session_clock.extra_minutes(limit, self.extra_minutes, self.time_multiplier_thousandths)
+        return session_close.extra_minutes(limit, self.extra_minutes, self.time_multiplier_thousandths)
 
     @property
     def ended_at(self) -> datetime | None:

@@ -6,11 +6,11 @@ from typing import Any
 import peewee
 
 from models.base import clock, is_postgres
-from rules.deliveries import PAUSES
+from rules.retries import RETRY_DELAYS
 
 # Longer than the slowest attempt, so that a worker which is still sending keeps its message.
 LEASE = timedelta(minutes=5)
-MAX_ATTEMPTS = len(PAUSES) + 1
+MAX_ATTEMPTS = len(RETRY_DELAYS) + 1
 
 
 class Leased:

@@ -8,7 +8,7 @@ import peewee
 from models.base import Model, TimestampField, clock, db
 from models.sessions import Session, prices
 from rules import usage
-from rules.usage_reader import Usage
+from rules.usage_reader import ReportedUsage
 
 # The columns, and their names in a usage report.
 _COUNTS = {
@@ -51,7 +51,7 @@ class ModelUsage(Model):
         cls,
         session: Session,
         provider: str,
-        used: Usage,
+        used: ReportedUsage,
         *,
         started_at: datetime,
         status_code: int,
@@ -97,6 +97,6 @@ class ModelUsage(Model):
         return int(total or 0)
 
 
-def _cost(used: Usage, at: datetime) -> int | None:
-    report = usage.Report(int(at.timestamp()) * 10**9, False, False, None, used.model, used.counts, None)
-    return usage.total([report], prices())[1]
+def _cost(used: ReportedUsage, at: datetime) -> int | None:
+    report = usage.UsageReport(int(at.timestamp()) * 10**9, False, False, None, used.model, used.counts, None)
+    return usage.total_usage([report], prices())[1]

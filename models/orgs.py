@@ -9,7 +9,7 @@ import errors
 from errors import InsufficientScope, LastWriteToken, SubscriptionRequired
 from models import sql
 from models.base import Model, Query, TimestampField, clock, db
-from rules import plans, tokens
+from rules import api_tokens, plans
 
 LAST_USED_PRECISION = timedelta(minutes=1)
 
@@ -57,7 +57,7 @@ class Organization(Model):
 
     def require_subscription(self) -> None:
         """Raise SubscriptionRequired if the subscription does not allow new work (R11)."""
-        reason = plans.refusal(self.plan, self.subscription, self.trial_ends_at, clock.now())
+        reason = plans.subscription_refusal(self.plan, self.subscription, self.trial_ends_at, clock.now())
         if reason:
             raise SubscriptionRequired(reason)
 
@@ -86,12 +86,12 @@ class ApiToken(Model):
         cls, organization: Organization, name: str, scope: str, expires_at: datetime | None = None
     ) -> tuple["ApiToken", str]:
         """Create a token; its text is returned here and never again."""
-        text = tokens.make()
+        text = api_tokens.generate()
         token = cls.create(
             organization=organization,
             name=name,
             scope=scope,
-            fingerprint=tokens.fingerprint(text),
+            fingerprint=api_tokens.fingerprint(text),
             last_four=text[-4:],
             expires_at=expires_at,
         )
@@ -100,9 +100,9 @@ class ApiToken(Model):
     @classmethod
     def authenticate(cls, text: str) -> "ApiToken | None":
         """The valid token with this text, with the columns that callers use, and its organization."""
-        if not tokens.is_well_formed(text):
+        if not api_tokens.is_well_formed(text):
             return None
-        found = sql.rows(_API_TOKEN, fingerprint=tokens.fingerprint(text), now=clock.now())
+        found = sql.rows(_API_TOKEN, fingerprint=api_tokens.fingerprint(text), now=clock.now())
         if not found:
             return None
         (values,) = found
@@ -124,7 +124,7 @@ class ApiToken(Model):
 
     @property
     def prefix(self) -> str:
-        return tokens.PREFIX
+        return api_tokens.PREFIX
 
     def require_scope(self, scope: str) -> None:
         if scope not in self.scopes:

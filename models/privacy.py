@@ -135,7 +135,7 @@ def retained_until(key: CandidateKey, session: Session | None) -> datetime | Non
     """When retention will erase the data; None without a retention or an end, or if it was erased."""
     if key.erased_at is not None:
         return None
-    return retention.kept_until(_ended_at(key, session), (session or key).organization.retention_days)
+    return retention.retention_deadline(_ended_at(key, session), (session or key).organization.retention_days)
 
 
 # Retention

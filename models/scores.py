@@ -47,7 +47,7 @@ class Score(Model):
         with db.atomic():
             session.require_person()
             version = current_version(session)
-            criterion = scoring.criterion_of(version.criteria, criterion_key)
+            criterion = scoring.find_criterion(version.criteria, criterion_key)
             if criterion is None:
                 raise NotFound()
             _require_in_scale(criterion, given["value"])
@@ -96,14 +96,14 @@ def sheet(session: Session, number: int | None = None) -> dict[str, Any]:
     version = _version(current, history, number)
     criteria = [_on_sheet(criterion, version, history) for criterion in version.criteria]
     values = {criterion["key"]: criterion["score"].value for criterion in criteria if criterion["score"]}
-    lowest, highest = scoring.total_range(version.criteria)
+    lowest, highest = scoring.total_score_range(version.criteria)
     return {
         "rubric_id": version.rubric_id,
         "rubric_name": version.name,
         "rubric_version": version.number,
         "current_rubric_version": current.number,
         "criteria": criteria,
-        "total": scoring.total(version.criteria, values),
+        "total": scoring.total_score(version.criteria, values),
         "lowest_total": lowest,
         "highest_total": highest,
     }
@@ -133,7 +133,7 @@ def _version(current: RubricVersion, history: list[Score], number: int | None) -
 
 def _on_sheet(criterion: dict[str, Any], version: RubricVersion, history: list[Score]) -> dict[str, Any]:
     given = [score for score in history if score.criterion == criterion["key"]]
-    lowest, highest = scoring.scale(criterion)
+    lowest, highest = scoring.value_range(criterion)
     return criterion | {
         "lowest": lowest,
         "highest": highest,
@@ -143,7 +143,7 @@ def _on_sheet(criterion: dict[str, Any], version: RubricVersion, history: list[S
 
 
 def _require_in_scale(criterion: Any, value: int) -> None:
-    lowest, highest = scoring.scale(criterion)
+    lowest, highest = scoring.value_range(criterion)
     if not lowest <= value <= highest:
         raise invalid("value", f"Must be from {lowest} to {highest}, the scale of this criterion.")
 

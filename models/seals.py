@@ -11,7 +11,7 @@ from models.base import BytesField, ErasedWithSession, Model, PersonalData, Quer
 from models.numbering import drain, number_all
 from models.sessions import Event, Session
 from rules import seals
-from rules.instants import text_of
+from rules.timestamps import format_timestamp
 
 # A transaction that took its number of arrival earlier may commit behind later ones, but seldom behind so many.
 SEARCH_MARGIN = 2_000
@@ -64,11 +64,11 @@ class Seal(Model, ErasedWithSession):
         last = cls.select(peewee.fn.MAX(cls.position)).where(cls.session == session).scalar() or 0
         stored = Session.select(Session.seal_head, Session.sealed_count).where(Session.id == session.id).get()
         rows = cls._sealed(session, max(last, stored.sealed_count))
-        found = seals.breaks(str(session.id), rows, stored.seal_head, stored.sealed_count)
+        found = seals.find_breaks(str(session.id), rows, stored.seal_head, stored.sealed_count)
         return [(each, cls._event_id(session, each.position)) for each in found]
 
     @classmethod
-    def _sealed(cls, session: Session, last: int) -> Iterator[seals.Sealed]:
+    def _sealed(cls, session: Session, last: int) -> Iterator[seals.SealedEvent]:
         query = cls.select(cls.position, cls.event_seq, Event.received_at, Event.envelope, cls.head)
         query = query.join(
             Event, peewee.JOIN.LEFT_OUTER, on=(Event.seq == cls.event_seq) & (Event.session == session)
@@ -76,9 +76,9 @@ class Seal(Model, ErasedWithSession):
         query = query.where(cls.session == session, cls.position <= last)
         for row in batches.read_wide(query, [cls.position], Event.size):
             is_stored = row["envelope"] is not None
-            arrived = text_of(row["received_at"]) if is_stored else None
+            arrived = format_timestamp(row["received_at"]) if is_stored else None
             content = digest(row["envelope"]) if is_stored else None
-            yield seals.Sealed(row["position"], row["event_seq"], arrived, content, row["head"])
+            yield seals.SealedEvent(row["position"], row["event_seq"], arrived, content, row["head"])
 
     @classmethod
     def _event_id(cls, session: Session, position: int) -> str | None:
@@ -100,13 +100,15 @@ def _seal_after(seq: int) -> int:
 def _seal_batch(session_id: Any) -> int:
     with db.atomic():
         session = Session(id=session_id).lock()
-        head = session.seal_head or seals.beginning(str(session_id))
+        head = session.seal_head or seals.initial_head(str(session_id))
         links: list[Seal] = []
         waiting = unsealed().where(Event.session == session_id)
         for position, row in enumerate(
             batches.first_wide(waiting, [Event.seq], Event.size), session.sealed_count + 1
         ):
-            head = seals.seal(head, row["seq"], text_of(row["received_at"]), digest(row["envelope"]))
+            head = seals.next_head(
+                head, row["seq"], format_timestamp(row["received_at"]), digest(row["envelope"])
+            )
             event = {"event_seq": row["seq"], "event_id": row["event_id"]}
             links.append(Seal(session=session_id, position=position, head=head, **event))
         if links:

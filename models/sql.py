@@ -15,7 +15,7 @@ import orjson
 import peewee
 
 from models.database import db, is_postgres
-from rules.instants import text_of
+from rules.timestamps import format_timestamp
 
 _PARAMETER = re.compile(r"(?<!:):([a-z_]+\d*)")
 
@@ -40,7 +40,7 @@ def _bound(value: Any) -> Any:
     if isinstance(value, UUID):
         return value.hex
     if isinstance(value, datetime):
-        return value if is_postgres() else text_of(value)
+        return value if is_postgres() else format_timestamp(value)
     return orjson.dumps(value).decode() if isinstance(value, dict | list) else value
 
 

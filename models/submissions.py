@@ -11,8 +11,8 @@ from models.base import ErasedWithSession, Model, PersonalData, Query, Timestamp
 from models.deliveries import outbox
 from models.keys import CandidateKey
 from models.sessions import Session
-from rules import session_clock
-from rules.instants import text_of
+from rules import session_close
+from rules.timestamps import format_timestamp
 
 UPLOAD_OPEN = timedelta(hours=1)
 # A client submits right after it has uploaded; one that has not done so by then never will.
@@ -42,7 +42,7 @@ class ClientReport(Model, ErasedWithSession):
         now = clock.now()
         with db.atomic():
             session.require_person()
-            if session_clock.window(now, session.closed_as_of(now)) == "over":
+            if session_close.intake_window(now, session.closed_as_of(now)) == "over":
                 raise SessionClosed()
             cls.create(session=session, kind=kind, data=data)
 
@@ -123,8 +123,8 @@ class BundleUpload(Model):
 def require_open(session: Session, now: datetime) -> None:
     """AssessmentClosed more than ten minutes after the close (R18)."""
     close = session.closed_as_of(now)
-    if close is not None and session_clock.window(now, close) != "flush":
-        raise AssessmentClosed(completedAt=text_of(session.completed_at or close))
+    if close is not None and session_close.intake_window(now, close) != "flush":
+        raise AssessmentClosed(completedAt=format_timestamp(session.completed_at or close))
 
 
 class Submission(Model, ErasedWithSession):

@@ -15,9 +15,8 @@ import peewee
 from models import batches
 from models.base import Query, clock
 from models.sessions import Event, Session, prices
-from rules import summaries
-from rules.analysis import Analysis, analyse
-from rules.artifacts import Happening
+from rules import analysis, summaries
+from rules.artifacts import ArtifactEvent
 
 MAX_RECENT_SUBJECTS = 50
 _CURSOR = re.compile(r"(-?[0-9]{1,19})\.([0-9]{1,19})", re.ASCII)
@@ -119,11 +118,11 @@ def read_all(session: Session, **filters: Any) -> Iterator[dict[str, Any]]:
     return batches.read_wide(query, _ORDER, Event.size)
 
 
-def happenings(session: Session, kinds: list[str]) -> Iterator[Happening]:
+def happenings(session: Session, kinds: list[str]) -> Iterator[ArtifactEvent]:
     """The events of these kinds that count, in order."""
     for row in read_all(session, kind=kinds):
         if not row["late"]:
-            yield Happening(
+            yield ArtifactEvent(
                 row["event_id"],
                 row["time_ns"],
                 row["kind"],
@@ -140,12 +139,12 @@ def jsonl(envelope: str) -> bytes:
 
 
 def summary(row: dict[str, Any]) -> str:
-    return summaries.line(row["subject"], row["note"])
+    return summaries.format_summary(row["subject"], row["note"])
 
 
-def analyze(session: Session) -> Analysis:
+def analyze(session: Session) -> analysis.Analysis:
     """The analysis of the events that count, as they are now."""
-    return analyse(Event.timeline(session), prices())
+    return analysis.analyze(Event.timeline(session), prices())
 
 
 def recent_activity(session: Session, minutes: int) -> dict[str, Any]:

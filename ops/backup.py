@@ -20,7 +20,7 @@ from typing import IO, Any, NamedTuple
 import migrations
 from models import clock, db
 from models.base import is_postgres
-from rules.instants import text_of
+from rules.timestamps import format_timestamp
 from storage import FolderStorage, Storage, is_object_key
 
 DATABASE = "database.sqlite3"
@@ -139,7 +139,9 @@ def _add(tar: tarfile.TarFile, name: str, file: IO[bytes]) -> None:
 
 def _add_manifest(tar: tarfile.TarFile, facts: dict[str, Any]) -> None:
     with tempfile.TemporaryFile() as file:
-        file.write(json.dumps({"format": FORMAT, "createdAt": text_of(clock.now()), **facts}).encode())
+        file.write(
+            json.dumps({"format": FORMAT, "createdAt": format_timestamp(clock.now()), **facts}).encode()
+        )
         file.seek(0)
         _add(tar, MANIFEST, file)
 

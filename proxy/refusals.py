@@ -17,7 +17,7 @@ from proxy.errors import (
     ProviderUnreachable,
     TooManyStreams,
 )
-from rules.provider_errors import SHAPES, may_be_repeated
+from rules.provider_errors import ERROR_BUILDERS, is_retryable
 
 
 def register(blp: Blueprint) -> None:
@@ -30,9 +30,9 @@ def register(blp: Blueprint) -> None:
 def _refuse(error: HTTPException) -> tuple[dict, int, list]:
     body, status, headers = errors.response_of(error)
     provider = request.path.removeprefix("/v1/proxy/").partition("/")[0]
-    if not may_be_repeated(status):
+    if not is_retryable(status):
         headers = [*headers, ("X-Should-Retry", "false")]
-    return SHAPES[provider](status, body["code"], body["error"]), status, headers
+    return ERROR_BUILDERS[provider](status, body["code"], body["error"]), status, headers
 
 
 def _refuse_database_error(error: Exception) -> tuple[dict, int, list]:
@@ -48,7 +48,7 @@ def documented(provider: str) -> dict[int, Any]:
         media: dict[str, Any] = {"schema": {"type": "object"}, "examples": {}}
         response = responses.setdefault(status, {"description": "", "content": {"application/json": media}})
         response["description"] = f"{response['description']}\n\n`{code}`: {sentence}".strip()
-        example = {"value": SHAPES[provider](status, code, sentence)}
+        example = {"value": ERROR_BUILDERS[provider](status, code, sentence)}
         response["content"]["application/json"]["examples"][code] = example
     return responses
 

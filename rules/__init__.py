@@ -1,1 +1,1 @@
-"""Plain functions on plain values: no table, no request, no clock of their own."""
+"""Pure functions on plain values: no database, no request, no clock."""

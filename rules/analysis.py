@@ -1,48 +1,40 @@
-"""A whole session, read once: times by phase, sittings and turns, tools, models with their cost, and error episodes."""
+"""A session's analysis: phases, sittings, turns, tools, models, error episodes."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from rules import metrics, phases, usage
-from rules.episodes import Episode, episodes
-from rules.steps import Step, in_order, step_of, without_doubles
-from rules.stretches import Stretch, sittings, turns
+from rules.analyzed_events import analyze_event
+from rules.error_episodes import ErrorEpisode, find_error_episodes
+from rules.metric_events import without_editor_duplicates
+from rules.metrics import tool_usage
+from rules.phases import PhaseTimes, measure_phases
+from rules.segments import Segment, split_sittings, split_turns
+from rules.usage import ModelUse, Prices, total_usage, usage_by_model
 
 
 class Analysis(NamedTuple):
-    """What a reviewer wants to know of a session beside its metrics."""
+    """The details of a session beside its metrics."""
 
-    times: phases.Times
-    sittings: list[Stretch]
-    turns: list[Stretch]
+    times: PhaseTimes
+    sittings: list[Segment]
+    turns: list[Segment]
     tools: dict[str, int]
-    models: list[usage.ModelUse]
+    models: list[ModelUse]
     total_cost_nano_usd: int | None
-    episodes: list[Episode]
+    error_episodes: list[ErrorEpisode]
 
 
-def analyse(
-    timeline: Iterable[tuple[int, dict[str, Any]]], prices: Sequence[Mapping[str, Any]] | None
-) -> Analysis:
-    """The analysis of (nanoseconds, envelope) pairs in any order, without late events (R18)."""
-    noted: list[Step] = []
-    found = metrics.derive(_noting(timeline, noted), prices=prices)
-    everything = in_order(noted)
-    steps = without_doubles(everything)
-    reports = [step.record.usage for step in everything if step.record.usage]
+def analyze(timeline: Iterable[tuple[int, dict[str, Any]]], prices: Prices) -> Analysis:
+    """Analyze (nanoseconds, envelope) pairs in any order, without late events (R18)."""
+    all_events = sorted((analyze_event(*item) for item in timeline), key=lambda event: event.sort_key)
+    reports = [event.usage for event in all_events if event.usage]
+    events = without_editor_duplicates(all_events)
     return Analysis(
-        times=phases.times(steps),
-        sittings=sittings(steps),
-        turns=turns(steps),
-        tools=found.tool_usage,
-        models=usage.by_model(reports, prices),
-        total_cost_nano_usd=found.total_cost_nano_usd,
-        episodes=episodes(steps),
+        times=measure_phases(events),
+        sittings=split_sittings(events),
+        turns=split_turns(events),
+        tools=tool_usage(all_events),
+        models=usage_by_model(reports, prices),
+        total_cost_nano_usd=total_usage(reports, prices)[1],
+        error_episodes=find_error_episodes(events),
     )
-
-
-def _noting(timeline: Iterable[tuple[int, Any]], noted: list[Step]) -> Iterator[tuple[int, Any]]:
-    """The timeline as it is, noted on its way: contents are too large to be read twice, or kept."""
-    for time, envelope in timeline:
-        noted.append(step_of(time, envelope))
-        yield time, envelope

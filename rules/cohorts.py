@@ -1,13 +1,13 @@
-"""What an average and a percentile of a cohort mean (R19 to R22): exact, rounded once, at the end (R21)."""
+"""Averages and percentiles of a cohort, exact and rounded once (R19 to R22)."""
 
 from fractions import Fraction
 from typing import NamedTuple
 
-from rules.rounding import half_up, round_half_away
+from rules.rounding import half_up, ratio, round_half_away
 
 
 class Metric(NamedTuple):
-    """A metric that sessions are ranked by; its stored integers are `unit` times what is shown."""
+    """A ranked metric; stored integers are `unit` times the shown value."""
 
     name: str  # in `percentiles`
     average_name: str
@@ -31,7 +31,7 @@ METRICS = (
 
 
 def average(total: int, count: int, metric: Metric) -> int | float | None:
-    """The mean of `count` stored values that add up to `total`; None where no session has a value."""
+    """The mean of `count` stored values with the sum `total`; None without values."""
     if count == 0:
         return None
     mean = round_half_away(Fraction(total, count * metric.unit), metric.digits)
@@ -39,23 +39,21 @@ def average(total: int, count: int, metric: Metric) -> int | float | None:
 
 
 def median(values: list[int], metric: Metric) -> int | float | None:
-    """The middle of stored values, or the mean of the two in the middle; None where no session has a value."""
+    """The median of stored values; None without values."""
     in_order = sorted(values)
     middle = in_order[(len(values) - 1) // 2 : len(values) // 2 + 1]
     return average(sum(middle), len(middle), metric)
 
 
 def percentile(worse: int, n: int, has_value: bool) -> float | None:
-    """The share of the other sessions that a session beats, 0.0 to 1.0 with 3 decimals (R20).
+    """The share of the other sessions that a session beats, with 3 decimals (R20).
 
     worse -- sessions with a strictly worse value: lower, or higher where lower is better
-    n -- sessions with a value, the session itself among them
+    n -- sessions with a value, including the session itself
     """
-    if not has_value or n < 2:
-        return None
-    return float(round_half_away(Fraction(worse, n - 1), 3))
+    return ratio(worse, n - 1) if has_value and n >= 2 else None
 
 
 def pass_rate(passed: int, sessions: int) -> int:
-    """The whole percentage of a cohort's sessions, at least one, whose tests were seen to pass."""
+    """The percentage of a cohort's sessions, at least one, with passing tests."""
     return half_up(Fraction(100 * passed, sessions))

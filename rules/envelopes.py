@@ -1,11 +1,12 @@
-"""Members of an event as a client sent it: any of them may be missing or of any type (contract 5.1)."""
+"""Members of an envelope; any may be missing or of any type (contract 5.1)."""
 
-import re
 from typing import Any
 
-# Names become keys of stored objects: no column holds NUL or a lone surrogate, nobody reads 1 MiB of name.
-LONGEST_LABEL = 200
-_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
+from rules.plain_text import replace_unstorable
+
+MAX_LABEL_CHARACTERS = 200
+CHANGE_KINDS = frozenset({"file_diff", "file_create", "file_delete"})
+EDITOR_CHANNEL = "ide-extension"
 
 
 def member(value: Any, *names: str) -> Any:
@@ -20,26 +21,38 @@ def text(value: Any) -> str | None:
 
 
 def integer(value: Any) -> int | None:
-    """An integer; true and 1.0 are none."""
+    """The integer, or None; `true` and `1.0` are not integers."""
     return value if type(value) is int else None
 
 
 def label(value: Any) -> str | None:
-    """A name that can be stored, or None for what is no string."""
-    name = text(value)
-    return None if name is None else _UNSTORABLE.sub("\ufffd", name[:LONGEST_LABEL])
+    """A name that can be stored, truncated; None if it is not a string."""
+    return replace_unstorable(value[:MAX_LABEL_CHARACTERS]) if isinstance(value, str) else None
 
 
 def source_name(source: Any) -> str:
-    """The string, or of an object `integration`, else `emitter`, else `channel`; "" for anything else."""
+    """The string, or an object's `integration`, `emitter` or `channel`; else ""."""
     if isinstance(source, dict):
-        names = (member(source, name) for name in ("integration", "emitter", "channel"))
+        names = (source.get(name) for name in ("integration", "emitter", "channel"))
         source = next((name for name in names if isinstance(name, str) and name), None)
     return label(source) or ""
 
 
+def is_from_editor(envelope: Any) -> bool:
+    return member(envelope, "source", "channel") == EDITOR_CHANNEL
+
+
+def known_exit_code(envelope: Any) -> int | None:
+    """A command's known exit code (docs/metrics.md#terms): hooks always report 0."""
+    methods = member(envelope, "provenance", "methods")
+    is_hook = isinstance(methods, list) and "hook" in methods
+    if is_hook and source_name(member(envelope, "source")) == "claude-code":
+        return None
+    return integer(member(envelope, "data", "exitCode"))
+
+
 def columns(envelope: dict[str, Any]) -> dict[str, str | None]:
-    """What stands in columns of its own beside an envelope: `kind`, `source`, `actor`, `attribution`."""
+    """The members with their own columns."""
     return {
         "kind": label(envelope.get("kind")),
         "source": source_name(envelope.get("source")) or None,

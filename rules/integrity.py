@@ -1,18 +1,17 @@
-"""What stands out in a session's record, in words: facts with explanations, no score."""
+"""Irregularities in a session's record, as facts with explanations; no score."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from rules.chain_order import Chain
 from rules.seals import Break
+from rules.signature_chain import SignatureChain, SignedLink
 
-MOST_NAMED = 100
+MAX_EVENT_IDS = 100
 
 
 @dataclass(frozen=True)
 class Fact:
-    """Something that stands out: a stable code, the events concerned (at most MOST_NAMED), how many, and why."""
+    """An irregularity; `event_ids` has at most MAX_EVENT_IDS of `count`."""
 
     code: str
     event_ids: list[str]
@@ -20,78 +19,57 @@ class Fact:
     explanation: str
 
 
-_SEAL = {
-    "changed": (
-        "event_changed",
-        "What stands in the database is not what the server sealed when it had accepted it.",
-    ),
-    "missing": (
-        "event_missing",
-        "An event that the server had accepted and sealed is not in the database any more.",
-    ),
-    "head": (
-        "seal_broken",
-        "The events do not end in the seal that the session carries: its end was removed or replaced.",
-    ),
+_SEAL_CODES = {"changed": "event_changed", "missing": "event_missing", "head": "seal_broken"}
+_EXPLANATIONS = {
+    "event_changed": "The stored event differs from the one that the server accepted and sealed.",
+    "event_missing": "An event that the server accepted and sealed is missing.",
+    "seal_broken": "The events do not end in the session's seal: the last events were removed or replaced.",
+    "signature_invalid": "None of the session's keys made this signature for this content: the event was changed "
+    "after it was signed, or signed with a key that was never registered.",
+    "chain_restart": "The client started its chain again: a second start, or another computer.",
+    "chain_gap": "The event before this one is missing. Clients send each event once, so an event lost in transit "
+    "leaves such a gap; so does a removed one.",
+    "chain_fork": "Several events follow the same one: two computers, or restored local files.",
+    "signature_repeated": "Several events have the same signature.",
+    "chain_circle": "The events follow each other in a circle. No client produces this.",
+    "clock_jump": "The candidate's clock went back between an event and the next.",
 }
-_CHAIN = {
-    "starts": ("chain_restart", "The client began its chain anew: a second start, or another computer."),
-    "gaps": (
-        "chain_gap",
-        "The event that this one follows is not there. Clients send each event once, so one that was lost on its way "
-        "leaves such a gap; so does one that was removed.",
-    ),
-    "forks": (
-        "chain_fork",
-        "Several events follow the same one: two computers, or local files that were put back.",
-    ),
-    "repeats": ("signature_repeated", "Several events carry one and the same signature."),
-    "circles": ("chain_circle", "Events follow one another in a circle, which no client makes."),
-    "clock_jumps": (
-        "clock_jump",
-        "The candidate's clock went back between an event and the one that follows it.",
-    ),
-}
-_INVALID = (
-    "signature_invalid",
-    "None of the session's keys made this signature for this content: it was changed after it was signed, or signed "
-    "with a key that the service was never told.",
-)
-
 
 ERASED = Fact(
-    "erased", [], 0, "The candidate's data was erased; the seals went with the events that they closed."
+    "erased", [], 0, "The candidate's data was erased, and the seals with the events that they covered."
 )
 
 
-def facts(breaks: Iterable[tuple[Break, str | None]], chain: Chain, invalid: Iterable[str]) -> list[Fact]:
-    """All that stands out, what weighs most first.
+def facts(
+    breaks: Iterable[tuple[Break, str | None]], chain: SignatureChain, invalid: Sequence[str]
+) -> list[Fact]:
+    """All irregularities, most serious first.
 
-    breaks -- where the seal does not fit, each with the event's id if it is known
-    invalid -- ids of the events whose signature is not valid
+    breaks -- the seal's breaks, each with the event's id if it is known
+    invalid -- ids of the events without a valid signature
     """
-    return [*_broken_seals(breaks), *_named(_INVALID, list(invalid)), *_broken_chain(chain)]
+    return [*_seal_facts(breaks), *_fact("signature_invalid", invalid), *_chain_facts(chain)]
 
 
-def _broken_seals(breaks: Iterable[tuple[Break, str | None]]) -> Iterator[Fact]:
-    for each, event_id in breaks:
-        code, explanation = _SEAL[each.reason]
-        yield Fact(code, [event_id] if event_id else [], each.events, explanation)
+def _seal_facts(breaks: Iterable[tuple[Break, str | None]]) -> Iterator[Fact]:
+    for found, event_id in breaks:
+        code = _SEAL_CODES[found.reason]
+        yield Fact(code, [event_id] if event_id else [], found.events, _EXPLANATIONS[code])
 
 
-def _broken_chain(chain: Chain) -> Iterator[Fact]:
-    # The first start is how every chain begins.
-    yield from _named(_CHAIN["starts"], [link.id for link in chain.starts[1:]])
-    yield from _named(_CHAIN["gaps"], [link.id for link in chain.gaps])
-    for group in chain.forks:
-        yield from _named(_CHAIN["forks"], [link.id for link in group])
-    for group in chain.repeats:
-        yield from _named(_CHAIN["repeats"], [link.id for link in group])
-    yield from _named(_CHAIN["circles"], [link.id for link in chain.circles])
-    for pair in chain.clock_jumps:
-        yield from _named(_CHAIN["clock_jumps"], [link.id for link in pair])
+def _chain_facts(chain: SignatureChain) -> Iterator[Fact]:
+    groups: list[tuple[str, Sequence[SignedLink]]] = [
+        ("chain_restart", chain.starts[1:]),  # every chain has a first start
+        ("chain_gap", chain.gaps),
+        *(("chain_fork", group) for group in chain.forks),
+        *(("signature_repeated", group) for group in chain.repeats),
+        ("chain_circle", chain.cycles),
+        *(("clock_jump", pair) for pair in chain.clock_jumps),
+    ]
+    for code, links in groups:
+        yield from _fact(code, [link.id for link in links])
 
 
-def _named(what: tuple[str, str], event_ids: list[Any]) -> Iterator[Fact]:
+def _fact(code: str, event_ids: Sequence[str]) -> Iterator[Fact]:
     if event_ids:
-        yield Fact(what[0], event_ids[:MOST_NAMED], len(event_ids), what[1])
+        yield Fact(code, list(event_ids[:MAX_EVENT_IDS]), len(event_ids), _EXPLANATIONS[code])

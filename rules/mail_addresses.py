@@ -1,20 +1,20 @@
 """Addresses for mail headers, safe against header injection.
 
 Python's `email` package decodes RFC 2047 words (`=?utf-8?q?...?=`) in header values, line breaks included, and writes
-them out as new header lines. Names are therefore made harmless before they reach the package.
+them as new header lines. Names are therefore made harmless before they reach the package.
 """
 
 from email.headerregistry import Address
 from email.utils import getaddresses
 
-from rules.wording import one_line
+from rules.plain_text import one_line
 
 MAX_NAME_CHARACTERS = 80
 SENDER_FORMAT = "one address such as Proofstone <no-reply@example.com>"
 
 
 def parse_sender(text: str) -> Address:
-    """The value of MAIL_FROM as an address. Raises ValueError with the expected format."""
+    """Parse MAIL_FROM. Raises ValueError with the expected format."""
     named = getaddresses([text])
     if len(named) != 1 or not text.isprintable() or not named[0][1].isascii():
         raise ValueError(SENDER_FORMAT)
@@ -25,9 +25,9 @@ def parse_sender(text: str) -> Address:
 
 
 def header_address(name: str, address: str) -> Address:
-    """A header's address. The domain is encoded as ASCII (IDNA); a non-ASCII local part needs SMTPUTF8.
+    """A header's address. Raises ValueError for one that no header can hold.
 
-    Raises ValueError for an address that no header can hold.
+    The domain is encoded as ASCII (IDNA); a non-ASCII local part needs SMTPUTF8.
     """
     local, _, domain = address.rpartition("@")
     if not local or not domain or "=?" in address or one_line(address, len(address)).split() != [address]:

@@ -1,41 +1,35 @@
-"""Where a session's time went: reading, prompting, changing, verifying, and what is none of them.
+"""The time of a session by phase.
 
-Events are reported when they are over, so the time before an event belongs to the event. Its kind says to which
-phase:
+Events are reported when they end, so the time before an event belongs to the event. Its kind gives the phase:
 
-- `prompting`: the person writes or decides: prompts, answers to plans, explained decisions, interrupts
-- `reading`: files, folders, searches and the web are looked at, by the person or for them, with commands such as
-  `cat` and `git log` too
+- `prompting`: prompts, answers to plans, explained decisions, interrupts
+- `reading`: files, folders, searches, the web, and read-only commands such as `cat` and `git log`
 - `changing`: files are created, edited or deleted
-- `verifying`: tests, checks and builds run (metrics.md, "verification")
-- `other`: all other commands and tools, sub-agents, and answers that no action follows
+- `verifying`: tests, checks and builds (docs/metrics.md#terms, "verification")
+- `other`: all other commands and tools, sub-agents, and responses without an action after them
 
-Announcements, answers and plans have no phase of their own, for they are the way to what comes next: their time is
-carried on to the action that follows. Where a prompt follows, there was no action, and it is `other`; only the time
-right before the prompt, in which the person read and wrote, is `prompting`.
+Announcements, responses and plans have no phase: their time is carried to the next action. If a prompt comes
+first, there was no action, and the carried time is `other`.
 
-Nobody can tell from a pause whether somebody thinks or is at lunch. So a pause counts up to five minutes, a break
-between two sittings (rules/stretches.py) not at all, and the rest is `idle` and in no phase. An agent that waits to be
-allowed something waits in the phase of what it asked for. Where two agents work at once, time goes to whichever event
-comes next.
+A pause counts for at most five minutes, since nobody can tell thinking from lunch; a break between two sittings
+(rules/segments.py) does not count at all. The rest is idle time. Time with two agents at work goes to whichever
+event comes next.
 """
 
 from collections import Counter
 from collections.abc import Sequence
-from fractions import Fraction
 from itertools import pairwise
 from typing import NamedTuple
 
-from rules.rounding import half_up, round_half_away
-from rules.steps import Step
-from rules.stretches import is_break
+from rules.analyzed_events import AnalyzedEvent
+from rules.rounding import NS_PER_MS, milliseconds, ratio
+from rules.segments import is_break
 
-NAMES = ("prompting", "reading", "changing", "verifying", "other")
-LONGEST_PAUSE_MS = 5 * 60 * 1000
-_NANOSECONDS = 10**6
-_LONGEST_PAUSE = LONGEST_PAUSE_MS * _NANOSECONDS
+PHASES = ("prompting", "reading", "changing", "verifying", "other")
+MAX_PAUSE_MS = 5 * 60 * 1000
+_MAX_PAUSE_NS = MAX_PAUSE_MS * NS_PER_MS
 
-_PHASE_OF = {
+_PHASE_BY_KIND = {
     **dict.fromkeys(("prompt", "plan_decision", "decision_event", "interrupt"), "prompting"),
     **dict.fromkeys(
         ("file_read", "file_search", "dir_list", "web_lookup", "planning_read", "editor_focus"), "reading"
@@ -47,7 +41,7 @@ _PHASE_OF = {
 
 
 class Phase(NamedTuple):
-    """A phase's events and time, with its share of the time that counts; `pauses` were cut to five minutes."""
+    """One phase; `pauses` counts those that were truncated to MAX_PAUSE_MS."""
 
     name: str
     events: int
@@ -56,8 +50,8 @@ class Phase(NamedTuple):
     pauses: int
 
 
-class Times(NamedTuple):
-    """`elapsed_ms` from the first event to the last is `active_ms`, of which the phases have shares, and `idle_ms`."""
+class PhaseTimes(NamedTuple):
+    """`elapsed_ms` is the sum of `active_ms`, the time of all phases, and `idle_ms`."""
 
     elapsed_ms: int
     active_ms: int
@@ -65,54 +59,41 @@ class Times(NamedTuple):
     phases: list[Phase]
 
 
-def phase_of(step: Step) -> str | None:
-    """The phase of an event; None for one that is only the way to the next."""
-    if step.kind != "command":
-        return _PHASE_OF.get(step.kind)
-    if step.record.command_kind:
-        return "verifying"
-    return "reading" if step.only_looks else "other"
-
-
-def times(steps: Sequence[Step]) -> Times:
-    """The times of a session's steps, which are in order and without doubles."""
-    spent: Counter[str] = Counter()
+def measure_phases(events: Sequence[AnalyzedEvent]) -> PhaseTimes:
+    """The phases of a session's events in order, without duplicates."""
+    time: Counter[str] = Counter()
     pauses: Counter[str] = Counter()
     carried = 0
-    for before, step in pairwise(steps):
-        gap = step.time - before.time
-        counted = 0 if is_break(gap) else min(gap, _LONGEST_PAUSE)
-        phase = phase_of(step)
-        if phase is not None:
-            spent["other" if phase == "prompting" else phase] += carried
-            carried = 0
-            spent[phase] += counted
-        else:
-            carried += counted
+    for before, event in pairwise(events):
+        gap = event.time_ns - before.time_ns
+        counted = 0 if is_break(gap) else min(gap, _MAX_PAUSE_NS)
+        phase = _phase(event)
         pauses[phase or "other"] += 0 < counted < gap
-    spent["other"] += carried
-    elapsed = steps[-1].time - steps[0].time if steps else 0
-    return Times(
-        elapsed_ms=_milliseconds(elapsed),
-        active_ms=_milliseconds(spent.total()),
-        idle_ms=_milliseconds(elapsed - spent.total()),
-        phases=_phases(steps, spent, pauses),
+        if phase is None:
+            carried += counted
+        else:
+            time["other" if phase == "prompting" else phase] += carried
+            time[phase] += counted
+            carried = 0
+    time["other"] += carried
+    counts = Counter(map(_phase, events))
+    active = time.total()
+    elapsed = events[-1].time_ns - events[0].time_ns if events else 0
+    return PhaseTimes(
+        milliseconds(elapsed),
+        milliseconds(active),
+        milliseconds(elapsed - active),
+        [
+            Phase(name, counts[name], milliseconds(time[name]), ratio(time[name], active), pauses[name])
+            for name in PHASES
+        ],
     )
 
 
-def _phases(steps: Sequence[Step], spent: Counter[str], pauses: Counter[str]) -> list[Phase]:
-    events = Counter(phase_of(step) for step in steps)
-    return [
-        Phase(
-            name, events[name], _milliseconds(spent[name]), _share(spent[name], spent.total()), pauses[name]
-        )
-        for name in NAMES
-    ]
-
-
-def _milliseconds(nanoseconds: int) -> int:
-    return half_up(Fraction(nanoseconds, _NANOSECONDS))
-
-
-def _share(part: int, whole: int) -> float | None:
-    return float(round_half_away(Fraction(part, whole), 3)) if whole else None
+def _phase(event: AnalyzedEvent) -> str | None:
+    """The phase of an event; None if its time is carried to the next action."""
+    if event.kind != "command":
+        return _PHASE_BY_KIND.get(event.kind)
+    if event.command_kind:
+        return "verifying"
+    return "reading" if event.is_read_only else "other"

@@ -1,34 +1,19 @@
-"""What each plan allows and what each subscription state refuses (R10, R11), as plain data."""
+"""Plans with their quotas, and subscriptions (R10, R11)."""
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 TRIAL = timedelta(days=14)
 SUBSCRIPTION_STATES = ("active", "trialing", "past_due", "canceled")
 
 
-@dataclass(frozen=True)
-class Plan:
-    """A plan; `monthly_assessments` is None where there is no quota."""
-
-    name: str
-    monthly_assessments: int | None
+# Assessments a month by plan; None without a quota.
+QUOTAS = {"self_hosted": None, "trial": 3, "starter": 10, "growth": 50, "business": 250}
 
 
-PLANS = {
-    plan.name: plan
-    for plan in (
-        Plan("self_hosted", None),
-        Plan("trial", 3),
-        Plan("starter", 10),
-        Plan("growth", 50),
-        Plan("business", 250),
-    )
-}
-
-
-def refusal(plan: str, state: str | None, trial_ends_at: datetime | None, now: datetime) -> str | None:
-    """Why the subscription refuses new work (`no_subscription`, `trial_expired`, `subscription_inactive`), or None."""
+def subscription_refusal(
+    plan: str, state: str | None, trial_ends_at: datetime | None, now: datetime
+) -> str | None:
+    """The error code if the subscription does not allow new work, else None."""
     if plan == "self_hosted" or state == "active":
         return None
     if state is None:
@@ -38,13 +23,12 @@ def refusal(plan: str, state: str | None, trial_ends_at: datetime | None, now: d
     return "subscription_inactive"
 
 
-def is_used_up(plan: str, used: int) -> bool:
-    quota = PLANS[plan].monthly_assessments
+def is_quota_exhausted(plan: str, used: int) -> bool:
+    quota = QUOTAS[plan]
     return quota is not None and used >= quota
 
 
-def month_of(now: datetime) -> tuple[datetime, datetime]:
-    """The calendar month of `now`, which is in UTC: its first moment and the next month's (R10)."""
-    first = now.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
-    following = (first + timedelta(days=32)).replace(day=1)
-    return first, following
+def calendar_month(now: datetime) -> tuple[datetime, datetime]:
+    """The start of the month of `now`, in UTC, and of the next one (R10)."""
+    start = now.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    return start, (start + timedelta(days=32)).replace(day=1)

@@ -1,4 +1,4 @@
-"""A refusal in the shape that a provider's own clients understand: Anthropic's and OpenAI's errors."""
+"""Errors in the format of each provider's own clients."""
 
 from typing import Any
 
@@ -20,26 +20,23 @@ _OPENAI_TYPES = {
 }
 
 
-def anthropic(status: int, code: str, sentence: str) -> dict[str, Any]:
-    kind = _ANTHROPIC_TYPES.get(status, _general(status, "api_error"))
-    return {"type": "error", "error": {"type": kind, "message": sentence, "code": code}}
+def anthropic_error(status: int, code: str, message: str) -> dict[str, Any]:
+    error_type = _ANTHROPIC_TYPES.get(status, _default_type(status, "api_error"))
+    return {"type": "error", "error": {"type": error_type, "message": message, "code": code}}
 
 
-def openai(status: int, code: str, sentence: str) -> dict[str, Any]:
-    kind = _OPENAI_TYPES.get(status, _general(status, "server_error"))
-    return {"error": {"message": sentence, "type": kind, "param": None, "code": code}}
+def openai_error(status: int, code: str, message: str) -> dict[str, Any]:
+    error_type = _OPENAI_TYPES.get(status, _default_type(status, "server_error"))
+    return {"error": {"message": message, "type": error_type, "param": None, "code": code}}
 
 
-def _general(status: int, of_server: str) -> str:
-    return of_server if status >= 500 else "invalid_request_error"
+def _default_type(status: int, server_error: str) -> str:
+    return server_error if status >= 500 else "invalid_request_error"
 
 
-SHAPES = {"anthropic": anthropic, "openai": openai}
+ERROR_BUILDERS = {"anthropic": anthropic_error, "openai": openai_error}
 
 
-def may_be_repeated(status: int) -> bool:
-    """Whether the same request can succeed later without anybody doing anything.
-
-    The providers' clients repeat a 409 by themselves unless they are told not to.
-    """
+def is_retryable(status: int) -> bool:
+    """True if the same request can succeed later."""
     return status == 429 or status >= 500

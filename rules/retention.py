@@ -1,38 +1,33 @@
-"""Until when what is known of a candidate is kept, and what of a session's numbers a person could be told from."""
+"""Retention of a candidate's data, and metrics without identifying names."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-DAYS_LEAST, DAYS_MOST = 1, 3650
+MIN_DAYS, MAX_DAYS = 1, 3650
 OTHER = "other"
 
 
-def kept_until(ended_at: datetime | None, days: int | None) -> datetime | None:
-    """The moment at which the retention takes it away; None while there is no end, or without a retention."""
+def retention_deadline(ended_at: datetime | None, days: int | None) -> datetime | None:
+    """The time of deletion; None before the end, or without a retention period."""
     return None if ended_at is None or days is None else ended_at + timedelta(days=days)
 
 
-def earliest(moments: Iterable[datetime | None]) -> datetime | None:
-    return min((moment for moment in moments if moment is not None), default=None)
+def earliest(times: Iterable[datetime | None]) -> datetime | None:
+    return min((time for time in times if time is not None), default=None)
 
 
-def without_names(further_metrics: Mapping[str, Any]) -> dict[str, Any]:
-    """A session's further metrics without what the candidate's computer named: tools and models become one sum.
+def anonymize_metrics(further_metrics: Mapping[str, Any]) -> dict[str, Any]:
+    """A session's further metrics with all tools and all models added up.
 
-    An agent's tools can bear any name, a person's too.
+    Their names come from the candidate's computer and may contain a person's.
     """
-    tools = further_metrics["tool_usage"]
-    models = further_metrics["tokens"].values()
+    tools, models = further_metrics["tool_usage"], further_metrics["tokens"]
+    tokens: Counter[str] = Counter()
+    for counts in models.values():
+        tokens.update(counts)
     return dict(further_metrics) | {
         "tool_usage": {OTHER: sum(tools.values())} if tools else {},
-        "tokens": {OTHER: _sums(models)} if models else {},
+        "tokens": {OTHER: dict(tokens)} if models else {},
     }
-
-
-def _sums(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
-    sums: dict[str, int] = {}
-    for one in counts:
-        for name, count in one.items():
-            sums[name] = sums.get(name, 0) + count
-    return sums

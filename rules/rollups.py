@@ -1,4 +1,4 @@
-"""A cohort as counters that add up, so that one session more or less changes only a few of them (R19 to R21).
+"""A cohort as sums and counters, of which a session changes a few (R19 to R21).
 
 `totals` are for the averages. For the ranks each metric has a tree of counts: a level counts sessions by their merit
 without its last `shift` bits; each bucket of the level above splits into 256 buckets of this one. The number of
@@ -34,8 +34,10 @@ def merit(metric: Metric, value: int) -> int:
 
 
 def totals(session: Mapping[str, Any] | None) -> Counter[str]:
-    """A session's share of the totals: `sessions`, `passed`, `version_<n>` of its derivation, and for each metric with
-    a value `<field>_sum` and `<field>_count`.
+    """A session's share of the totals.
+
+    `sessions`, `passed`, `version_<n>` of its derivation, and `<field>_sum` and `<field>_count` of each metric
+    with a value.
 
     session -- its columns; None for no session
     """
@@ -66,5 +68,5 @@ def counts(session: Mapping[str, Any] | None) -> Counter[Place]:
 
 
 def difference(old: Counter[Key], new: Counter[Key]) -> dict[Key, int]:
-    """What to add to counters that count `old`, so that they count `new`."""
+    """The additions that turn the `old` counters into the `new` ones."""
     return {key: new[key] - old[key] for key in old.keys() | new.keys() if new[key] != old[key]}

@@ -1,18 +1,28 @@
-"""Exact rounding: rationals in, rationals out, no float on the way (metrics.md "Exactness", R21)."""
+"""Exact rounding of fractions (docs/metrics.md#exactness, R21)."""
 
 from fractions import Fraction
 from math import floor
 
-_HALF = Fraction(1, 2)
+NS_PER_MS = 10**6
 
 
 def half_up(value: Fraction) -> int:
-    """The nearest integer; what lies in the middle goes up."""
-    return floor(value + _HALF)
+    """The nearest integer; ties round up."""
+    return floor(value + Fraction(1, 2))
 
 
 def round_half_away(value: Fraction, digits: int) -> Fraction:
-    """`value` with that many decimals, as an exact fraction; what lies in the middle goes away from zero."""
+    """The value with `digits` decimals, exact; ties round away from zero."""
     scale = 10**digits
     rounded = Fraction(half_up(abs(value) * scale), scale)
     return -rounded if value < 0 else rounded
+
+
+def milliseconds(nanoseconds: int) -> int:
+    """Whole milliseconds; ties round up."""
+    return (nanoseconds + NS_PER_MS // 2) // NS_PER_MS
+
+
+def ratio(part: int, whole: int) -> float | None:
+    """part / whole with 3 decimals; None if `whole` is 0."""
+    return float(round_half_away(Fraction(part, whole), 3)) if whole else None

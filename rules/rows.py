@@ -4,7 +4,7 @@ import json
 from typing import Any
 from uuid import UUID
 
-from rules.instants import text_of
+from rules.timestamps import format_timestamp
 
 
 def row_id(value: Any) -> UUID | None:
@@ -17,4 +17,4 @@ def row_json(value: Any) -> Any:
 
 def row_time(value: Any) -> str | None:
     """The timestamp as the API shows it, which is how SQLite stores it."""
-    return value if value is None or isinstance(value, str) else text_of(value)
+    return value if value is None or isinstance(value, str) else format_timestamp(value)

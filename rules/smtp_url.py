@@ -1,13 +1,12 @@
-"""SMTP_URL: one line that says where mail goes, by which account, and how much encryption it takes.
+"""Parses SMTP_URL: server, credentials and encryption of outgoing mail.
 
-    smtp://user:password@mail.example.com:587      STARTTLS, required because there is a login
-    smtp://mail.example.com                        port 587; STARTTLS when the server offers it
-    smtps://user:password@mail.example.com         TLS from the first byte, port 465
+    smtp://user:password@mail.example.com:587      STARTTLS, required because of the credentials
+    smtp://mail.example.com                        port 587; STARTTLS if the server offers it
+    smtps://user:password@mail.example.com         implicit TLS, port 465
 
-Options: `?tls=required` asks for STARTTLS without a login too, `?tls=none` gives up encryption (and then
-credentials cross the network in the open: for a relay on the same machine), `?cafile=FILE` trusts the
-authorities in that file in place of the system's. Special characters are percent-encoded (`%40` for `@`).
-Certificates are always verified; a certificate that does not fit is a failure, with no login as well.
+Options: `?tls=required` requires STARTTLS without credentials too. `?tls=none` disables encryption, for a relay on
+the same machine: credentials are then sent in clear text. `?cafile=FILE` replaces the system's trusted authorities.
+Special characters are percent-encoded (`%40` for `@`). Certificates are always verified.
 """
 
 import ssl
@@ -16,14 +15,14 @@ from typing import Literal
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 DEFAULT_PORTS = {"smtp": 587, "smtps": 465}
-ENCODED = "special characters in the user and the password are percent-encoded, such as %40 for @"
+ENCODING_HINT = "special characters in the user and the password are percent-encoded, such as %40 for @"
 
 Encryption = Literal["implicit", "required", "offered", "none"]
 
 
 @dataclass(frozen=True)
 class SmtpServer:
-    """Where mail goes. `encryption` "offered" takes STARTTLS if the server has it; never with a login."""
+    """An SMTP server; `offered` encryption is STARTTLS if available."""
 
     host: str
     port: int
@@ -37,7 +36,7 @@ class SmtpServer:
 
 
 def parse_smtp_url(url: str) -> SmtpServer:
-    """The settings in an SMTP_URL; ValueError for a wrong one, saying what is wanted and nothing of it."""
+    """Parse SMTP_URL. Raises ValueError with the expected format, without the value."""
     parts = _split(url)
     user, password = _credentials(parts)
     options = _options(parts)
@@ -49,7 +48,10 @@ def parse_smtp_url(url: str) -> SmtpServer:
         password=password,
         cafile=options.get("cafile"),
     )
-    _check_authorities(server)
+    try:
+        server.tls_context()
+    except OSError:  # includes ssl.SSLError
+        raise ValueError("a readable cafile with certificates in PEM format") from None
     return server
 
 
@@ -61,9 +63,9 @@ def _split(url: str) -> SplitResult:
     except ValueError:
         raise ValueError("a URL such as smtp://user:password@mail.example.com:587") from None
     if parts.scheme not in DEFAULT_PORTS:
-        raise ValueError("a URL that begins with smtp:// or smtps://")
+        raise ValueError("a URL that starts with smtp:// or smtps://")
     if parts.fragment or parts.path not in ("", "/"):
-        raise ValueError(f"a URL with nothing but options after host and port; {ENCODED}")
+        raise ValueError(f"a URL with only options after host and port; {ENCODING_HINT}")
     return parts
 
 
@@ -73,7 +75,7 @@ def _host(parts: SplitResult) -> str:
     try:
         return parts.hostname.encode("idna").decode("ascii")
     except UnicodeError:
-        raise ValueError("the name of a host that can exist") from None
+        raise ValueError("a valid host name") from None
 
 
 def _port(parts: SplitResult) -> int:
@@ -82,7 +84,7 @@ def _port(parts: SplitResult) -> int:
     except ValueError:
         port = 0
     if port == 0:
-        raise ValueError(f"a port from 1 to 65535; {ENCODED}")
+        raise ValueError(f"a port from 1 to 65535; {ENCODING_HINT}")
     return port or DEFAULT_PORTS[parts.scheme]
 
 
@@ -92,7 +94,7 @@ def _credentials(parts: SplitResult) -> tuple[str, str] | tuple[None, None]:
     user, password = unquote(parts.username or ""), unquote(parts.password or "")
     if not user or not password:
         raise ValueError("both a user and a password, or neither")
-    # smtplib writes both as ASCII.
+    # smtplib encodes both as ASCII.
     if not (user + password).isascii() or not (user + password).isprintable():
         raise ValueError("a user and a password of printable ASCII characters")
     return user, password
@@ -107,7 +109,7 @@ def _options(parts: SplitResult) -> dict[str, str]:
 
 
 def _encryption(scheme: str, tls: str | None, *, has_login: bool) -> Encryption:
-    """Credentials never cross the network unencrypted unless `tls=none` says so in as many words."""
+    """Credentials are sent encrypted unless `tls=none` is explicit."""
     if tls not in (None, "required", "none"):
         raise ValueError("tls=required, tls=none or no tls option")
     if scheme == "smtps":
@@ -117,10 +119,3 @@ def _encryption(scheme: str, tls: str | None, *, has_login: bool) -> Encryption:
     if tls == "none":
         return "none"
     return "required" if tls or has_login else "offered"
-
-
-def _check_authorities(server: SmtpServer) -> None:
-    try:
-        server.tls_context()
-    except OSError:  # ssl.SSLError is one
-        raise ValueError("a cafile that can be read and holds certificates in PEM form") from None

@@ -1,149 +1,134 @@
-"""What an event is about, on one line, so that a timeline can be read without its contents (contract 5.2 to 5.8).
-
-Made when an event arrives and stored beside it. Any member may be missing or of any type.
-"""
+"""One-line summaries of events (contract 5.2 to 5.8), stored on arrival."""
 
 from collections import Counter
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from rules.envelopes import integer, member, source_name, text
-from rules.records import known_exit_code
-from rules.texts import one_line
+from rules.envelopes import CHANGE_KINDS, integer, known_exit_code, member, source_name, text
+from rules.plain_text import event_line
 
-LONGEST_SUBJECT = 300
-LONGEST_NOTE = 100
+MAX_SUBJECT_CHARACTERS = 300
+MAX_NOTE_CHARACTERS = 100
 _PLAN_STATES = (("completed", "done"), ("in_progress", "in progress"), ("pending", "open"))
+_CHANGE_TYPES = {"add": "new file", "delete": "deleted"}
+
+Members = dict[str, Any]
+Reader = Callable[[Members, Any], tuple[Any, Any]]  # (data, envelope) -> (subject, note)
 
 
 class Summary(NamedTuple):
-    """`subject`: the path, command, question or tool; `note`: how it went. Either may be None."""
+    """`subject` is a path, command, question or tool; `note` is the result."""
 
     subject: str | None
     note: str | None
 
 
-def summary_of(envelope: Any) -> Summary:
-    """The summary of an envelope as it was sent: nothing in it may make this raise."""
+def summarize(envelope: Any) -> Summary:
+    """The summary of an envelope as it was sent; never raises."""
     data = member(envelope, "data")
-    reader = _READERS.get(text(member(envelope, "kind")) or "", _nothing)
     members = data if isinstance(data, dict) else {}
-    subject, note = reader(members, envelope)
+    read = _READERS.get(text(member(envelope, "kind")) or "")
+    subject, note = read(members, envelope) if read else (None, None)
     if not subject and not note:
         subject = _first_text(members)
-    return Summary(one_line(subject, LONGEST_SUBJECT), one_line(note, LONGEST_NOTE))
+    return Summary(event_line(subject, MAX_SUBJECT_CHARACTERS), event_line(note, MAX_NOTE_CHARACTERS))
 
 
-def line(subject: str | None, note: str | None) -> str:
-    """A stored summary as people read it."""
-    return " · ".join(part for part in (subject, note) if part)
+def format_summary(subject: str | None, note: str | None) -> str:
+    """A stored summary for people."""
+    return _join(" · ", subject, note)
 
 
-Reader = Callable[[dict[str, Any], Any], tuple[Any, Any]]
+def plan_step_text(todo: Any) -> str | None:
+    """The text of a plan's step: `content` in Claude Code, `step` in Codex."""
+    return text(member(todo, "content")) or text(member(todo, "step"))
+
+
+def _join(separator: str, *parts: str | None) -> str:
+    return separator.join(part for part in parts if part)
 
 
 def _members(subject: str, note: str | None = None) -> Reader:
-    """A reader of two members that are texts already."""
+    """A reader of members that are texts already."""
     return lambda data, envelope: (data.get(subject), data.get(note) if note else None)
 
 
-def _prompt(data: dict[str, Any], envelope: Any) -> tuple[Any, Any]:
-    return data.get("text"), "after an interrupt" if data.get("followsInterrupt") is True else None
-
-
-def _response(data: dict[str, Any], envelope: Any) -> tuple[Any, Any]:
-    tokens = integer(data.get("outputTokens"))
-    # Codex counts all of its session so far; a number that only grows says nothing about one answer.
-    counted = tokens is not None and source_name(member(envelope, "source")) != "codex"
-    parts = [text(data.get("model")), f"output tokens: {tokens}" if counted else None]
-    return data.get("lastAssistantMessage"), ", ".join(part for part in parts if part)
-
-
-def _change(data: dict[str, Any], envelope: Any) -> tuple[Any, Any]:
-    added, removed = integer(data.get("linesAdded")), integer(data.get("linesRemoved"))
-    counts = None if added is None or removed is None else f"+{added} -{removed}"
-    moved = text(data.get("movePath"))
-    parts = [counts, _CHANGE_WORDS.get(text(data.get("changeType")) or ""), moved and f"moved to {moved}"]
-    if isinstance(data.get("content"), str):
-        parts.append("whole file")
-    return data.get("path"), ", ".join(part for part in parts if part)
-
-
-_CHANGE_WORDS = {"add": "new file", "delete": "deleted"}
-
-
-def _command(data: dict[str, Any], envelope: Any) -> tuple[Any, Any]:
-    code = known_exit_code(envelope, source_name(member(envelope, "source")))
-    return data.get("command"), None if code is None else f"exit {code}"
-
-
 def _counted(subject: str, count: str, noun: str) -> Reader:
-    def read(data: dict[str, Any], envelope: Any) -> tuple[Any, Any]:
+    def read(data: Members, envelope: Any) -> tuple[Any, Any]:
         number = integer(data.get(count))
         return data.get(subject), None if number is None else f"{noun}: {number}"
 
     return read
 
 
-def _planning(data: dict[str, Any], envelope: Any) -> tuple[Any, Any]:
+def _tool(name: str, preview: str) -> Reader:
+    def read(data: Members, envelope: Any) -> tuple[Any, Any]:
+        failed = "failed" if data.get("ok") is False else None
+        return data.get(name), _join(": ", failed, text(data.get(preview)), text(data.get("error")))
+
+    return read
+
+
+def _prompt(data: Members, envelope: Any) -> tuple[Any, Any]:
+    return data.get("text"), "after an interrupt" if data.get("followsInterrupt") is True else None
+
+
+def _response(data: Members, envelope: Any) -> tuple[Any, Any]:
+    tokens = integer(data.get("outputTokens"))
+    # Codex reports running totals of its session, which say nothing about one response.
+    is_known = tokens is not None and source_name(member(envelope, "source")) != "codex"
+    note = _join(", ", text(data.get("model")), f"output tokens: {tokens}" if is_known else None)
+    return data.get("lastAssistantMessage"), note
+
+
+def _change(data: Members, envelope: Any) -> tuple[Any, Any]:
+    added, removed = integer(data.get("linesAdded")), integer(data.get("linesRemoved"))
+    moved_to = text(data.get("movePath"))
+    note = _join(
+        ", ",
+        None if added is None or removed is None else f"+{added} -{removed}",
+        _CHANGE_TYPES.get(text(data.get("changeType")) or ""),
+        moved_to and f"moved to {moved_to}",
+        "whole file" if isinstance(data.get("content"), str) else None,
+    )
+    return data.get("path"), note
+
+
+def _command(data: Members, envelope: Any) -> tuple[Any, Any]:
+    code = known_exit_code(envelope)
+    return data.get("command"), None if code is None else f"exit {code}"
+
+
+def _planning(data: Members, envelope: Any) -> tuple[Any, Any]:
     todos = data.get("todos")
     if not isinstance(todos, list):
         return data.get("subject") or data.get("taskId") or data.get("toolName"), data.get("status")
     states = Counter(text(member(todo, "status")) for todo in todos)
-    note = ", ".join(f"{states[state]} {word}" for state, word in _PLAN_STATES if states[state])
+    note = ", ".join(f"{states[state]} {label}" for state, label in _PLAN_STATES if states[state])
     current = next((todo for todo in todos if member(todo, "status") == "in_progress"), None)
-    return plan_step(current) or f"steps: {len(todos)}", note
+    return plan_step_text(current) or f"steps: {len(todos)}", note
 
 
-def plan_step(todo: Any) -> str | None:
-    """The words of one step of a plan: Claude Code calls them `content`, Codex `step`."""
-    return text(member(todo, "content")) or text(member(todo, "step"))
-
-
-def _test_run(data: dict[str, Any], envelope: Any) -> tuple[Any, Any]:
+def _test_run(data: Members, envelope: Any) -> tuple[Any, Any]:
     counts = {name: integer(data.get(name)) for name in ("passed", "failed", "skipped")}
     note = ", ".join(f"{count} {name}" for name, count in counts.items() if count is not None)
     return data.get("command") or data.get("framework"), note
 
 
-def _tool(name: str, preview: str) -> Reader:
-    def read(data: dict[str, Any], envelope: Any) -> tuple[Any, Any]:
-        parts = [
-            "failed" if data.get("ok") is False else None,
-            text(data.get(preview)),
-            text(data.get("error")),
-        ]
-        return data.get(name), ": ".join(part for part in parts if part)
-
-    return read
-
-
-def _editor(data: dict[str, Any], envelope: Any) -> tuple[Any, Any]:
-    places = (data.get(name) for name in ("filePath", "toFile", "lastActiveFile"))
-    return next((place for place in places if isinstance(place, str)), None), _editor_note(data)
-
-
-def _editor_note(data: dict[str, Any]) -> str:
+def _editor(data: Members, envelope: Any) -> tuple[Any, Any]:
+    paths = (data.get(name) for name in ("filePath", "toFile", "lastActiveFile"))
     count = integer(data.get("charCount"))
     kind = (text(data.get("subKind")) or "").replace("_", " ")
-    return kind if count is None else f"{kind}, characters: {count}"
+    note = kind if count is None else f"{kind}, characters: {count}"
+    return next((path for path in paths if isinstance(path, str)), None), note
 
 
-def _compaction(data: dict[str, Any], envelope: Any) -> tuple[Any, Any]:
-    tokens = integer(data.get("preTokens"))
-    return data.get("trigger"), None if tokens is None else f"tokens before: {tokens}"
-
-
-def _web_lookup(data: dict[str, Any], envelope: Any) -> tuple[Any, Any]:
+def _web_lookup(data: Members, envelope: Any) -> tuple[Any, Any]:
     return data.get("query") or data.get("url"), None
 
 
-def _nothing(data: dict[str, Any], envelope: Any) -> tuple[Any, Any]:
-    return None, None
-
-
-def _first_text(data: dict[str, Any]) -> str | None:
-    """For a kind that is not known, and for data that was masked as a whole."""
+def _first_text(data: Members) -> str | None:
+    """For unknown kinds, and for data that was masked as a whole."""
     return next((value for value in data.values() if isinstance(value, str) and value), None)
 
 
@@ -151,7 +136,7 @@ _READERS: dict[str, Reader] = {
     "prompt": _prompt,
     "ai_response": _response,
     "subagent_usage": _response,
-    **dict.fromkeys(("file_diff", "file_create", "file_delete"), _change),
+    **dict.fromkeys(CHANGE_KINDS, _change),
     "command": _command,
     "file_read": _counted("path", "numLines", "lines"),
     "file_search": _counted("pattern", "resultsCount", "results"),
@@ -169,6 +154,6 @@ _READERS: dict[str, Reader] = {
     "session_start": _members("model", "source"),
     "session_end": _members("reason"),
     "subagent_stop": _members("subagentType", "status"),
-    "context_compact": _compaction,
+    "context_compact": _counted("trigger", "preTokens", "tokens before"),
     **dict.fromkeys(("editor_focus", "editor_edit", "editor_idle"), _editor),
 }

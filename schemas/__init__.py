@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 import marshmallow as ma
 from marshmallow import fields, validate
 
-from rules import instants
-from rules.instants import text_of as moment
+from rules.timestamps import format_timestamp as moment
+from rules.timestamps import parse_timestamp_ns, timestamp_from_ns
 
 LIMIT_DEFAULT, LIMIT_MOST = 50, 200
 OFFSET_MOST = 2**63 - 1
@@ -105,7 +105,7 @@ class TimestampInput(fields.Field):
         if not isinstance(value, str):
             raise ma.ValidationError("Not a valid string.")
         try:
-            return instants.moment_of(instants.parse(value))
+            return timestamp_from_ns(parse_timestamp_ns(value))
         except ValueError as error:
             raise ma.ValidationError(str(error)) from None
 

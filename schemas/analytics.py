@@ -2,14 +2,14 @@
 
 from marshmallow import fields, validate
 
-from rules import phases, stretches
+from rules import phases, segments
 from rules.cohorts import METRICS
 from schemas import Filter, Id, Limit, Schema, Timestamp, described
 from schemas.keys import STATUSES
 from schemas.timeline import EVENT_ID, EventTime
 
 METRIC_NAMES = [metric.name for metric in METRICS]
-_PAUSE_MINUTES = phases.LONGEST_PAUSE_MS // 60_000
+_PAUSE_MINUTES = phases.MAX_PAUSE_MS // 60_000
 
 
 def _tokens(meaning: str, example: int) -> fields.Integer:
@@ -21,7 +21,7 @@ def _tokens(meaning: str, example: int) -> fields.Integer:
 class Phase(Schema):
     """How much of a session was spent on one thing."""
 
-    name = fields.String(metadata=described("The phase.", "reading", enum=list(phases.NAMES)))
+    name = fields.String(metadata=described("The phase.", "reading", enum=list(phases.PHASES)))
     events = fields.Integer(metadata=described("Events of the phase.", 41))
     time_ms = fields.Integer(metadata=described("The time that led to these events.", 480000))
     share = fields.Float(
@@ -38,8 +38,8 @@ class Stretch(Schema):
     """A part of a session: a sitting, or what one prompt led to."""
 
     event_id = fields.String(metadata=described("Its first event's id.", EVENT_ID))
-    began_at = EventTime(attribute="began", metadata=described("Its first event."))
-    ended_at = EventTime(attribute="ended", metadata=described("Its last event."))
+    began_at = EventTime(attribute="start_ns", metadata=described("Its first event."))
+    ended_at = EventTime(attribute="end_ns", metadata=described("Its last event."))
     duration_ms = fields.Integer(metadata=described("The time between them.", 3600000))
     events = fields.Integer(metadata=described("Events.", 310))
     prompts = fields.Integer(metadata=described("Prompts.", 9))
@@ -101,7 +101,7 @@ class Check(Schema):
     """A command or test run that failed, or that ended an error episode."""
 
     event_id = fields.String(metadata=described("The event's id.", EVENT_ID))
-    ts = EventTime(attribute="time", metadata=described("When, by the candidate's clock."))
+    ts = EventTime(attribute="time_ns", metadata=described("When, by the candidate's clock."))
     command = fields.String(allow_none=True, metadata=described("The command, on one line.", "go test ./..."))
     output = fields.String(
         allow_none=True,
@@ -140,14 +140,14 @@ class Analytics(Schema):
     )
     idle_ms = fields.Integer(metadata=described("What of it does not count.", 7200000))
     longest_pause_ms = fields.Integer(
-        dump_default=phases.LONGEST_PAUSE_MS,
-        metadata=described("What of a pause counts at most.", phases.LONGEST_PAUSE_MS),
+        dump_default=phases.MAX_PAUSE_MS,
+        metadata=described("What of a pause counts at most.", phases.MAX_PAUSE_MS),
     )
     longest_break_ms = fields.Integer(
-        dump_default=stretches.LONGEST_BREAK_MINUTES * 60_000,
+        dump_default=segments.MAX_BREAK_MINUTES * 60_000,
         metadata=described(
             "A longer pause is a break between two sittings and does not count at all.",
-            stretches.LONGEST_BREAK_MINUTES * 60_000,
+            segments.MAX_BREAK_MINUTES * 60_000,
         ),
     )
     phases = fields.List(

@@ -4,7 +4,7 @@ from typing import Any
 
 from marshmallow import fields, validate
 
-from rules.texts import readable
+from rules.plain_text import storable
 from schemas import EXAMPLE_ID, Body, Count, Filter, Schema, Timestamp, described
 
 
@@ -131,7 +131,7 @@ class SourceText(fields.String):
 
     def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> str:
         text = super()._deserialize(value, attr, data, **kwargs)
-        return readable(text, len(text))
+        return storable(text, len(text))
 
 
 class SubmittedCode(OfSession):

@@ -1,13 +1,12 @@
 """What candidates' clients send and read (client contract, sections 3 and 5)."""
 
-import base64
-import binascii
 from typing import Any
 
 import marshmallow as ma
 from marshmallow import fields, validate
 
-from rules import instants
+from rules.event_signatures import is_public_key
+from rules.timestamps import parse_timestamp_ns
 from schemas import EXAMPLE_ID, Body, Filter, Id, Schema, Timestamp, described
 from schemas.issues import EXAMPLE_BRIEF, EXAMPLE_SHA
 
@@ -90,11 +89,7 @@ class NewSession(Body):
 
     @ma.validates("signing_pub_key")
     def is_a_public_key(self, value: str, **kwargs: Any) -> None:
-        try:
-            length = len(base64.b64decode(value, validate=True)) if value else 32
-        except (binascii.Error, ValueError):
-            length = 0
-        if length != 32:
+        if value and not is_public_key(value):
             raise ma.ValidationError("Must be the base64 of a 32-byte Ed25519 public key.")
 
 
@@ -162,7 +157,7 @@ class Nanoseconds(fields.String):
 
     def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> Any:
         try:
-            return instants.parse(super()._deserialize(value, attr, data, **kwargs))
+            return parse_timestamp_ns(super()._deserialize(value, attr, data, **kwargs))
         except ValueError as error:
             raise ma.ValidationError(str(error)) from None
 
@@ -232,7 +227,7 @@ class IngestedEvent(Schema):
         )
     )
     error = fields.String(
-        metadata=described("Why it was refused.", "ts: This is not an RFC 3339 time.", sometimes=True)
+        metadata=described("Why it was refused.", "ts: Not an RFC 3339 time.", sometimes=True)
     )
 
 

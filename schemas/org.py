@@ -2,8 +2,8 @@
 
 from marshmallow import fields, validate
 
-from rules.plans import PLANS, SUBSCRIPTION_STATES
-from rules.retention import DAYS_LEAST, DAYS_MOST
+from rules.plans import QUOTAS, SUBSCRIPTION_STATES
+from rules.retention import MAX_DAYS, MIN_DAYS
 from schemas import Body, Count, Deleted, Id, Schema, Text, Timestamp, Words, described
 from schemas.keys import Email
 
@@ -39,7 +39,7 @@ class Organization(Schema):
 
     id = Id(metadata=described("Its id."))
     name = fields.String(metadata=described("Its name.", "Example Ltd"))
-    plan = fields.String(metadata=described("Its plan.", "self_hosted", enum=list(PLANS)))
+    plan = fields.String(metadata=described("Its plan.", "self_hosted", enum=list(QUOTAS)))
     subscription = fields.Nested(Subscription, metadata=described("Its subscription."))
     quota = fields.Nested(Quota, metadata=described("Its monthly quota."))
     created_at = Timestamp(metadata=described("When it was created."))
@@ -87,8 +87,8 @@ class SettingsChange(Body):
         metadata=described("Where candidates' answers to an invitation go.", "hiring@example.com"),
     )
     retention_days = Count(
-        DAYS_LEAST,
-        DAYS_MOST,
+        MIN_DAYS,
+        MAX_DAYS,
         allow_none=True,
         metadata=described(
             "Days after the end of a session, or of a key that was never redeemed, after which what is personal is "

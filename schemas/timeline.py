@@ -6,7 +6,7 @@ from typing import Any
 import marshmallow as ma
 from marshmallow import fields, validate
 
-from rules import instants
+from rules.timestamps import parse_timestamp_ns, timestamp_from_ns
 from schemas import Filter, Id, Limit, PageOf, PageQuery, QueryNumber, Schema, Timestamp, described
 from schemas.keys import STATUSES
 from schemas.sessions import TestResult
@@ -20,7 +20,7 @@ class EventTime(Timestamp):
     """An event's time, from nanoseconds."""
 
     def _serialize(self, value: Any, attr: Any, obj: Any, **kwargs: Any) -> str | None:
-        found = None if value is None else instants.moment_of(value)
+        found = None if value is None else timestamp_from_ns(value)
         return super()._serialize(found, attr, obj, **kwargs)
 
 
@@ -30,7 +30,7 @@ class TimestampFilter(fields.Field):
 
     def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> datetime:
         try:
-            return instants.moment_of(instants.parse(value) + _MILLISECOND - 1)
+            return timestamp_from_ns(parse_timestamp_ns(value) + _MILLISECOND - 1)
         except ValueError as error:
             raise ma.ValidationError(str(error)) from None
 
@@ -261,7 +261,7 @@ class Occurrence(Schema):
     """One event behind an artifact."""
 
     event_id = fields.String(metadata=described("The event's id.", EVENT_ID))
-    ts = EventTime(attribute="time", metadata=described("When, by the candidate's clock."))
+    ts = EventTime(attribute="time_ns", metadata=described("When, by the candidate's clock."))
     source = fields.String(allow_none=True, metadata=described("Where it was seen.", "claude-code"))
     actor = fields.String(allow_none=True, metadata=described("Who did it.", "ai"))
     attribution = fields.String(
@@ -341,8 +341,8 @@ class Plan(Schema):
     """An agent's to-do list as it stood at last."""
 
     event_id = fields.String(metadata=described("The event that changed it last.", EVENT_ID))
-    began_at = EventTime(attribute="began", metadata=described("When it was first written."))
-    changed_at = EventTime(attribute="changed", metadata=described("When it was changed last."))
+    began_at = EventTime(attribute="started_ns", metadata=described("When it was first written."))
+    changed_at = EventTime(attribute="changed_ns", metadata=described("When it was changed last."))
     source = fields.String(allow_none=True, metadata=described("Whose plan it is.", "claude-code"))
     versions = fields.Integer(metadata=described("How many times it was written.", 7))
     steps = fields.List(fields.Nested(PlanStep), metadata=described("Its steps."))

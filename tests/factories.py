@@ -21,7 +21,7 @@ from models import (
 )
 from models.base import new_id
 from models.webhooks import receivers
-from rules import instants
+from rules.timestamps import parse_timestamp_ns
 
 
 def make_organization(name: str = "Acme", plan: str = "self_hosted") -> Organization:
@@ -105,4 +105,4 @@ def envelope(
 
 
 def add_event(session: Session, event: dict[str, Any]) -> str:
-    return sessions.append(session, Arrival(event, instants.parse(event["ts"]), json.dumps(event)))[0]
+    return sessions.append(session, Arrival(event, parse_timestamp_ns(event["ts"]), json.dumps(event)))[0]

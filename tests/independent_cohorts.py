@@ -1,4 +1,7 @@
-"""A cohort's totals and ranks, counted a second time: plain Python over the columns of its sessions (R19 to R21)."""
+"""A second implementation of a cohort's totals and ranks (R19 to R21).
+
+It shares nothing with `rules`: tests compare the two.
+"""
 
 from bisect import bisect_left
 from collections import Counter
@@ -16,18 +19,18 @@ COLUMNS = ("id", "derivation_version", "tests_passed", *HIGHER_IS_BETTER)
 
 
 def totals(sessions):
-    """What the cohort's row should hold; `sessions` are dicts of COLUMNS."""
-    found = {"sessions": len(sessions), "passed": sum(bool(session["tests_passed"]) for session in sessions)}
+    """The expected totals of a cohort; `sessions` are dicts of COLUMNS."""
+    sums = {"sessions": len(sessions), "passed": sum(bool(session["tests_passed"]) for session in sessions)}
     for version, count in Counter(session["derivation_version"] for session in sessions).items():
-        found[f"version_{version}"] = count
+        sums[f"version_{version}"] = count
     for metric in HIGHER_IS_BETTER:
         values = _values(sessions, metric)
-        found |= {f"{metric}_count": len(values), f"{metric}_sum": sum(values)}
-    return {name: number for name, number in found.items() if number != 0}
+        sums |= {f"{metric}_count": len(values), f"{metric}_sum": sum(values)}
+    return {name: number for name, number in sums.items() if number != 0}
 
 
 def percentiles(sessions):
-    """By session and metric the share of the others that it beats, rounded half up to thousandths."""
+    """By session and metric the share of the others that it beats (R20)."""
     others = {metric: len(_values(sessions, metric)) - 1 for metric in HIGHER_IS_BETTER}
     ranks = beaten(sessions)
     return {
@@ -42,7 +45,7 @@ def percentiles(sessions):
 
 
 def beaten(sessions):
-    """By session and metric how many sessions are strictly worse; 0 for one without a value."""
+    """By session and metric the number of strictly worse sessions."""
     ranks = {session["id"]: dict.fromkeys(HIGHER_IS_BETTER, 0) for session in sessions}
     for metric, higher_is_better in HIGHER_IS_BETTER.items():
         sign = 1 if higher_is_better else -1
@@ -57,5 +60,5 @@ def _values(sessions, metric):
     return [session[metric] for session in sessions if session[metric] is not None]
 
 
-def _share(beaten, others):
-    return int(Fraction(1000 * beaten, others) + Fraction(1, 2)) / 1000 if others >= 1 else None
+def _share(count, others):
+    return int(Fraction(1000 * count, others) + Fraction(1, 2)) / 1000 if others >= 1 else None

@@ -1,19 +1,17 @@
-"""What kind of verification a command is, written a second time from metrics.md ("How a command is read").
+"""A second implementation of docs/metrics.md#how-a-command-is-read.
 
-Nothing here is shared with `rules`: the tests compare the two readings. Only the lists, `verifications.json`,
-are the same, since they are data. The numbers in the comments are the steps of that section.
+It shares nothing with `rules` but the lists, `verifications.json`: tests compare the two.
 """
 
 import json
 import re
-from functools import cache
 from pathlib import Path
 
-LISTS_FILE = Path(__file__).parent.parent / "rules" / "verifications.json"
+LISTS = json.loads((Path(__file__).parents[1] / "rules" / "verifications.json").read_text())
 
 KINDS_BY_RANK = ("test", "check", "build")
 
-# WORD is of any letters, not of ASCII's alone: where metrics.md means those, it says so.
+# WORD may have any letters: where the definition means ASCII, it says so.
 HERE_DOCUMENT = re.compile(
     r"""(?<!<)<<(?!<)-?[ \t]*(?: \\?(?P<plain>[^\W\d]\w*)
                                | '(?P<single>[^\W\d]\w*)'
@@ -21,7 +19,7 @@ HERE_DOCUMENT = re.compile(
     re.VERBOSE,
 )
 
-# A comment is tried first, and only where no word has begun (`Parts.read_token`).
+# Tried first, and only at the start of a word (`Parts.read_token`).
 COMMENT = re.compile(r"#[^\n]*")
 TOKEN = re.compile(
     r"""(?P<joined_lines> \\\n )
@@ -43,18 +41,11 @@ SHELLS = ("bash", "sh", "zsh")
 SHELL_SCRIPT_OPTION = re.compile(r"-[a-z]*c")
 
 
-@cache
-def load_lists(path: Path = LISTS_FILE) -> dict:
-    """The content of `verifications.json`."""
-    return json.loads(Path(path).read_text(encoding="utf-8"))
-
-
-def command_kind(command: object, lists: dict | None = None) -> str | None:
-    """`test`, `check`, `build`, or None for a command that verifies nothing (or is no text)."""
+def command_kind(command: object) -> str | None:
+    """`test`, `check` or `build`; None for a command that verifies nothing."""
     if not isinstance(command, str):
         return None
-    lists = lists or load_lists()
-    return first_in_rank({part_kind(words, lists) for words in parts_of(without_here_documents(command))})
+    return first_in_rank({part_kind(words) for words in parts_of(without_here_documents(command))})
 
 
 def first_in_rank(kinds: set) -> str | None:
@@ -66,14 +57,14 @@ def first_in_rank(kinds: set) -> str | None:
 
 
 def without_here_documents(text: str) -> str:
-    """The text without the lines of its here-documents; one without its last line is none."""
+    """The text without the lines of its here-documents; without an end there is none."""
     lines = text.split("\n")
     kept = []
     while lines:
         line = lines.pop(0)
         kept.append(line)
-        for found in HERE_DOCUMENT.finditer(line):
-            word = found["plain"] or found["single"] or found["double"]
+        for match in HERE_DOCUMENT.finditer(line):
+            word = match["plain"] or match["single"] or match["double"]
             stripped = [following.strip() for following in lines]
             if word in stripped:
                 del lines[: stripped.index(word) + 1]
@@ -84,20 +75,20 @@ def without_here_documents(text: str) -> str:
 
 
 def parts_of(text: str) -> list[list[str]]:
-    """The text's parts, each with its words, quotes and redirections taken off; empty parts are left out."""
+    """The nonempty parts, each with its words, without quotes and redirections."""
     parts = Parts()
     parts.read(text)
     return [words for words in parts.finished if words]
 
 
 class Parts:
-    """The state of reading from left to right: the parts so far, and the part and word being read."""
+    """The state of parsing from left to right."""
 
     def __init__(self) -> None:
         self.finished: list[list[str]] = []
         self.words: list[str] = []
         self.word: str | None = None
-        self.next_word_is_a_file = False
+        self.next_word_is_file = False
 
     def read(self, text: str) -> None:
         position = 0
@@ -110,39 +101,37 @@ class Parts:
         if comment:
             return comment.end()
         token = TOKEN.match(text, position)
-        # TOKEN has an alternative for every character.
-        assert token is not None
-        assert token.lastgroup is not None
-        self.take(token.lastgroup, token.group())
+        assert token is not None, "TOKEN has an alternative for every character"
+        self.add_token(token.lastgroup or "", token.group())
         return token.end()
 
-    def take(self, group: str, token: str) -> None:
+    def add_token(self, group: str, token: str) -> None:
         if group == "cut":
             self.end_part()
         elif group == "blank":
             self.end_word()
         elif group == "redirection":
-            self.begin_redirection()
+            self.start_redirection()
         elif group != "joined_lines" and token != "\\":  # a backslash with nothing after it is nothing
             self.word = (self.word or "") + unquoted(group, token)
 
-    def begin_redirection(self) -> None:
+    def start_redirection(self) -> None:
         if self.word is not None and DIGITS.fullmatch(self.word):
             self.word = None
         self.end_word()
-        self.next_word_is_a_file = True
+        self.next_word_is_file = True
 
     def end_word(self) -> None:
         if self.word is None:
             return
-        if not self.next_word_is_a_file:
+        if not self.next_word_is_file:
             self.words.append(self.word)
-        self.word, self.next_word_is_a_file = None, False
+        self.word, self.next_word_is_file = None, False
 
     def end_part(self) -> None:
         self.end_word()
         self.finished.append(self.words)
-        self.words, self.next_word_is_a_file = [], False
+        self.words, self.next_word_is_file = [], False
 
 
 def unquoted(group: str, token: str) -> str:
@@ -152,28 +141,28 @@ def unquoted(group: str, token: str) -> str:
         return token[1:].removesuffix("'")
     if group == "double":
         inner = token[1:-1] if DOUBLE_QUOTED.fullmatch(token) else token[1:]
-        return ESCAPED_IN_DOUBLE_QUOTES.sub(lambda found: found[1].strip("\n"), inner)
+        return ESCAPED_IN_DOUBLE_QUOTES.sub(lambda match: match[1].strip("\n"), inner)
     return token
 
 
 # Steps 3 and 4: options and the program
 
 
-def part_kind(words: list[str], lists: dict) -> str | None:
-    while words := without_front(words, lists["shell_words"]):
+def part_kind(words: list[str]) -> str | None:
+    while words := without_front(words, LISTS["shell_words"]):
         if asks_about_the_program(words):
             return None
         program = program_name(words[0])
         words = [program, *words[1:]]
-        if program == "python" and (module := words_from_module(words, lists)):
+        if program == "python" and (module := words_from_module(words)):
             words = module
             continue
-        if program in SHELLS and (script := script_of_shell(words, lists)) is not None:
-            return command_kind(script, lists)
-        kind = runner_kind(words, lists) or tool_kind(words, lists)
+        if program in SHELLS and (script := script_of_shell(words)) is not None:
+            return command_kind(script)
+        kind = runner_kind(words) or tool_kind(words)
         if kind:
             return kind
-        words = without_prefix(words, lists)
+        words = without_prefix(words)
     return None
 
 
@@ -197,33 +186,33 @@ def program_name(word: str) -> str:
     return "python" if re.fullmatch(r"python[0-9.]*", name) else name
 
 
-def option_length(words: list[str], program: str, lists: dict) -> int:
-    """How many words the option at the front takes: 0 for none, 2 with its value."""
+def option_length(words: list[str], program: str) -> int:
+    """The number of words of the option at the front: 0 for none, 2 with a value."""
     if not words or not words[0].startswith("-"):
         return 0
-    return 2 if words[0] in lists["options_with_value"].get(program, ()) else 1
+    return 2 if words[0] in LISTS["options_with_value"].get(program, ()) else 1
 
 
-def without_options(words: list[str], program: str, lists: dict) -> list[str]:
-    while length := option_length(words, program, lists):
+def without_options(words: list[str], program: str) -> list[str]:
+    while length := option_length(words, program):
         words = words[length:]
     return words
 
 
-def words_from_module(words: list[str], lists: dict) -> list[str]:
-    """`pytest -q` of `python -W error -m pytest -q`; nothing where no module is named."""
+def words_from_module(words: list[str]) -> list[str]:
+    """`pytest -q` for `python -W error -m pytest -q`; [] without a module."""
     rest = words[1:]
-    while length := option_length(rest, "python", lists):
+    while length := option_length(rest, "python"):
         if rest[0] == "-m":
             return rest[1:]
         rest = rest[length:]
     return []
 
 
-def script_of_shell(words: list[str], lists: dict) -> str | None:
-    """The text after the `-c` of a shell."""
+def script_of_shell(words: list[str]) -> str | None:
+    """The argument of a shell's `-c`."""
     shell, rest = words[0], words[1:]
-    while length := option_length(rest, shell, lists):
+    while length := option_length(rest, shell):
         if SHELL_SCRIPT_OPTION.fullmatch(rest[0]):
             return rest[1] if len(rest) > 1 else None
         rest = rest[length:]
@@ -233,12 +222,12 @@ def script_of_shell(words: list[str], lists: dict) -> str | None:
 # Step 5: runners and tools
 
 
-def runner_kind(words: list[str], lists: dict) -> str | None:
-    runners, program = lists["runners"], words[0]
+def runner_kind(words: list[str]) -> str | None:
+    runners, program = LISTS["runners"], words[0]
     if program in runners["all_arguments"]:
-        targets = arguments(words[1:], program, lists)
+        targets = arguments(words[1:], program)
     elif length := first_argument_runner_length(words, runners["first_argument"]):
-        targets = first_target(arguments(words[length:], program, lists))
+        targets = first_target(arguments(words[length:], program))
     else:
         return None
     if not targets:
@@ -247,18 +236,18 @@ def runner_kind(words: list[str], lists: dict) -> str | None:
 
 
 def first_argument_runner_length(words: list[str], runners: list[str]) -> int:
-    """How many words the runner at the front has (`deno task` has two); 0 for none."""
+    """The number of words of the runner at the front (`deno task` has two)."""
     return next((len(names) for names in map(str.split, runners) if words[: len(names)] == names), 0)
 
 
-def arguments(words: list[str], program: str, lists: dict) -> list[str]:
-    found = []
+def arguments(words: list[str], program: str) -> list[str]:
+    targets = []
     while words:
-        length = option_length(words, program, lists)
+        length = option_length(words, program)
         if not length and not ASSIGNMENT.match(words[0]) and not DIGITS.fullmatch(words[0]):
-            found.append(words[0])
+            targets.append(words[0])
         words = words[length or 1 :]
-    return found
+    return targets
 
 
 def first_target(candidates: list[str]) -> list[str]:
@@ -279,10 +268,10 @@ def target_words(target: str) -> list[str]:
     return [word.lower() for word in re.findall(r"[A-Za-z0-9]+", cut_at_capitals)]
 
 
-def tool_kind(words: list[str], lists: dict) -> str | None:
-    bare_words = [words[0], *without_options(words[1:], words[0], lists)]
+def tool_kind(words: list[str]) -> str | None:
+    bare_words = [words[0], *without_options(words[1:], words[0])]
     for line in (line_of(words), line_of(bare_words)):
-        for tool in lists["tools"]:
+        for tool in LISTS["tools"]:
             if re.search(tool["pattern"], line):
                 return tool["kind"]
     return None
@@ -295,21 +284,21 @@ def line_of(words: list[str]) -> str:
 # Step 6: prefixes
 
 
-def without_prefix(words: list[str], lists: dict) -> list[str]:
-    """What follows the prefix of most words; nothing where the part begins with none."""
+def without_prefix(words: list[str]) -> list[str]:
+    """The words after the longest prefix; [] without one."""
     matches = []
-    for prefix in [*lists["prefixes"], *lists["prefixes_with_argument"]]:
-        rest = words_after(prefix.split(), words, lists)
+    for prefix in [*LISTS["prefixes"], *LISTS["prefixes_with_argument"]]:
+        rest = words_after(prefix.split(), words)
         if rest is not None:
-            skipped = 1 if prefix in lists["prefixes_with_argument"] else 0
+            skipped = 1 if prefix in LISTS["prefixes_with_argument"] else 0
             matches.append((len(prefix.split()), rest[skipped:]))
     return max(matches, key=lambda match: match[0])[1] if matches else []
 
 
-def words_after(prefix: list[str], words: list[str], lists: dict) -> list[str] | None:
+def words_after(prefix: list[str], words: list[str]) -> list[str] | None:
     program, rest = words[0], words
     for name in prefix:
         if rest[:1] != [name]:
             return None
-        rest = without_options(rest[1:], program, lists)
+        rest = without_options(rest[1:], program)
     return rest

@@ -1,8 +1,7 @@
-"""A session's metrics and a cohort's statistics, written a second time from metrics.md and R19 to R21.
+"""A second implementation of docs/metrics.md and of R19 to R21.
 
-Nothing here is shared with `rules`: the tests compare the two. It reads a whole timeline as a list, asks one
-plain question after the other, and computes in fractions. The names are those of metrics.md. Cost and tokens
-are left out.
+It shares nothing with `rules`: tests compare the two. Names are those of docs/metrics.md. It leaves out cost and
+tokens.
 """
 
 import re
@@ -10,7 +9,8 @@ from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 from math import floor
 
-from independent_commands import command_kind, load_lists
+import independent_cohorts
+from independent_commands import command_kind
 
 TIME = re.compile(
     r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(?:[Zz]|([+-])(\d\d):(\d\d))", re.ASCII
@@ -24,38 +24,35 @@ ATTRIBUTIONS = ("likely_ai", "ai_revised_by_human", "likely_human", "mixed")
 BILLION = 10**9
 NANOSECONDS_PER_MILLISECOND = 10**6
 
-RANKED = (
-    "durationMs",
-    "promptCount",
-    "commandFailRate",
-    "verifyIntensity",
-    "manualEditRatio",
-    "firstChangeLatencyMs",
-)
+COLUMNS = {
+    "durationMs": "duration_ms",
+    "promptCount": "prompt_count",
+    "commandFailRate": "command_fail_rate",
+    "verifyIntensity": "verify_intensity",
+    "manualEditRatio": "manual_edit_ratio",
+    "firstChangeLatencyMs": "first_change_latency_ms",
+}
 
 
-def recompute(
-    envelopes: list[dict], test_result: tuple[int, int] | None = None, lists: dict | None = None
-) -> dict:
-    """The metrics of a session's events, in whatever order they come.
+def recompute(envelopes: list[dict]) -> dict:
+    """The metrics of a session's events in any order, without a submitted test result.
 
-    `test_result` is the submitted one, (passed, failed); `lists` the content of `verifications.json`. Times
-    are integers of milliseconds, ratios integers of billionths, `aiAttributionPct` a Fraction.
+    Times are integers of milliseconds, ratios integers of billionths, `aiAttributionPct` is a Fraction.
     """
     events = sorted(envelopes, key=order)
     commands = without_editor([event for event in events if event["kind"] == "command"])
     changes = without_editor([event for event in events if event["kind"] in CHANGE_KINDS])
     test_runs = of_kind(events, "test_run")
     return {
-        **what_happened(events, changes),
-        **who_changed(changes),
-        **what_was_verified(events, commands, changes, test_result, lists or load_lists()),
-        **what_failed(commands, test_runs),
+        **activity(events, changes),
+        **attributions(changes),
+        **verification(events, commands, changes),
+        **failures(commands, test_runs),
         "toolUsage": tool_usage(events),
     }
 
 
-def what_happened(events: list[dict], changes: list[dict]) -> dict:
+def activity(events: list[dict], changes: list[dict]) -> dict:
     return {
         "durationMs": milliseconds_between(events[0], events[-1]) if len(events) >= 2 else None,
         "firstChangeLatencyMs": milliseconds_between(events[0], changes[0]) if changes else None,
@@ -64,36 +61,30 @@ def what_happened(events: list[dict], changes: list[dict]) -> dict:
     }
 
 
-def who_changed(changes: list[dict]) -> dict:
+def attributions(changes: list[dict]) -> dict:
     paths = [data(event).get("path") for event in changes]
-    who = [attribution(event) for event in changes if attribution(event) in ATTRIBUTIONS]
+    known = [attribution(event) for event in changes if attribution(event) in ATTRIBUTIONS]
     return {
         "fileChangeCount": len(changes),
         "uniqueFilesTouched": len({path for path in paths if isinstance(path, str)}),
-        "manualEditRatio": billionths(len([name for name in who if name in BY_HAND]), len(who)),
-        "aiAttributionPct": percent(who.count("likely_ai"), len(who)),
+        "manualEditRatio": billionths(len([name for name in known if name in BY_HAND]), len(known)),
+        "aiAttributionPct": percent(known.count("likely_ai"), len(known)),
     }
 
 
-def what_was_verified(
-    events: list[dict],
-    commands: list[dict],
-    changes: list[dict],
-    test_result: tuple[int, int] | None,
-    lists: dict,
-) -> dict:
+def verification(events: list[dict], commands: list[dict], changes: list[dict]) -> dict:
     test_runs = of_kind(events, "test_run")
-    kinds = [command_kind(data(event).get("command"), lists) for event in commands]
+    kinds = [command_kind(data(event).get("command")) for event in commands]
     testing = [event for event, kind in zip(commands, kinds, strict=True) if kind == "test"]
     verifying = len(test_runs) + len(of_kind(events, "build_run")) + len([kind for kind in kinds if kind])
     return {
         "verifyIntensity": billionths(verifying, len(changes)),
         "testRunCount": len(test_runs) + len(testing),
-        "testsPassed": tests_passed(test_result, test_runs, testing),
+        "testsPassed": tests_passed(test_runs, testing),
     }
 
 
-def what_failed(commands: list[dict], test_runs: list[dict]) -> dict:
+def failures(commands: list[dict], test_runs: list[dict]) -> dict:
     codes = [exit_code(event) for event in commands if exit_code(event) is not None]
     return {
         "commandCount": len(commands),
@@ -110,11 +101,11 @@ def half_up(value: Fraction) -> int:
 
 
 def nanoseconds(text: str) -> int:
-    """The exact instant of an event's `ts`, in nanoseconds since 1970."""
-    found = TIME.fullmatch(text)
-    if not found:
+    """An event's `ts` in nanoseconds since 1970."""
+    match = TIME.fullmatch(text)
+    if not match:
         raise ValueError(f"not a time: {text!r}")
-    day, clock, fraction, sign, hours, minutes = found.groups()
+    day, clock, fraction, sign, hours, minutes = match.groups()
     whole = datetime.fromisoformat(f"{day}T{clock}+00:00") - EPOCH
     if sign:
         offset = timedelta(hours=int(hours), minutes=int(minutes))
@@ -126,36 +117,36 @@ def milliseconds_between(first: dict, last: dict) -> int:
     return half_up(Fraction(nanoseconds(last["ts"]) - nanoseconds(first["ts"]), NANOSECONDS_PER_MILLISECOND))
 
 
-def billionths(some: int, of_all: int) -> int:
-    return half_up(Fraction(some, of_all) * BILLION) if of_all else 0
+def billionths(part: int, total: int) -> int:
+    return half_up(Fraction(part, total) * BILLION) if total else 0
 
 
-def percent(some: int, of_all: int) -> Fraction | None:
-    return Fraction(half_up(Fraction(some, of_all) * 1000), 10) if of_all else None
+def percent(part: int, total: int) -> Fraction | None:
+    return Fraction(half_up(Fraction(part, total) * 1000), 10) if total else None
 
 
 def is_integer(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
-# Questions to one event
+# One event
 
 
 def order(event: dict) -> tuple[int, str]:
     return nanoseconds(event["ts"]), event["id"]
 
 
-def part(event: dict, name: str) -> dict:
+def object_member(event: dict, name: str) -> dict:
     value = event.get(name)
     return value if isinstance(value, dict) else {}
 
 
 def data(event: dict) -> dict:
-    return part(event, "data")
+    return object_member(event, "data")
 
 
 def attribution(event: dict) -> object:
-    return part(event, "provenance").get("attribution")
+    return object_member(event, "provenance").get("attribution")
 
 
 def source_name(event: dict) -> str | None:
@@ -167,25 +158,25 @@ def source_name(event: dict) -> str | None:
 
 
 def is_from_editor(event: dict) -> bool:
-    return part(event, "source").get("channel") == "ide-extension"
+    return object_member(event, "source").get("channel") == "ide-extension"
 
 
-def is_from_a_hook(event: dict) -> bool:
-    methods = part(event, "provenance").get("methods")
+def is_from_hook(event: dict) -> bool:
+    methods = object_member(event, "provenance").get("methods")
     return source_name(event) == "claude-code" and isinstance(methods, list) and "hook" in methods
 
 
 def exit_code(event: dict) -> int | None:
-    """The known exit code of a command, or None."""
+    """A command's known exit code, or None."""
     code = data(event).get("exitCode")
-    return code if is_integer(code) and not is_from_a_hook(event) else None
+    return code if is_integer(code) and not is_from_hook(event) else None
 
 
 def has_counts(event: dict) -> bool:
     return is_integer(data(event).get("passed")) and is_integer(data(event).get("failed"))
 
 
-# Questions to several
+# Several events
 
 
 def of_kind(events: list[dict], kind: str) -> list[dict]:
@@ -193,31 +184,26 @@ def of_kind(events: list[dict], kind: str) -> list[dict]:
 
 
 def without_editor(events: list[dict]) -> list[dict]:
-    """The events that others than the editor extension reported, or all where there are none."""
+    """The events of channels other than the editor extension, or all without any."""
     return [event for event in events if not is_from_editor(event)] or events
 
 
-def tests_passed(
-    submitted: tuple[int, int] | None, test_runs: list[dict], testing: list[dict]
-) -> bool | None:
-    counted = [(data(event)["passed"], data(event)["failed"]) for event in test_runs if has_counts(event)]
-    if submitted is not None:
-        counted.append(submitted)
-    if counted:
-        passed, failed = counted[-1]
-        return failed == 0 and passed > 0
+def tests_passed(test_runs: list[dict], testing: list[dict]) -> bool | None:
+    counts = [data(event) for event in test_runs if has_counts(event)]
+    if counts:
+        return counts[-1]["failed"] == 0 and counts[-1]["passed"] > 0
     codes = [exit_code(event) for event in testing if exit_code(event) is not None]
     return codes[-1] == 0 if codes else None
 
 
 def error_episodes(commands_and_test_runs: list[dict]) -> int:
-    """How many unbroken runs of failures, from a letter for each known outcome."""
+    """The number of unbroken runs of failures."""
     outcomes = "".join(outcome(event) for event in commands_and_test_runs)
     return len(re.findall("F+", outcomes))
 
 
 def outcome(event: dict) -> str:
-    """F, P, or nothing where the outcome is not known."""
+    """F, P, or nothing if the outcome is unknown."""
     if event["kind"] == "command":
         code = exit_code(event)
         return "" if code is None else "PF"[code != 0]
@@ -246,10 +232,7 @@ def tool_name(event: dict, is_announced: bool) -> object:
 
 
 def cohort(sessions: list[dict]) -> dict:
-    """The `metrics` of the specification's cohort statistics, from what `recompute` gave for each session.
-
-    Numbers as a JSON reader gives them: integers, or the float nearest to the exact decimal.
-    """
+    """The `metrics` of the cohort statistics, from results of `recompute`."""
     return {
         "avgDurationMs": mean(sessions, "durationMs", decimals=0),
         "avgPromptCount": mean(sessions, "promptCount", decimals=1),
@@ -278,14 +261,10 @@ def rounded(value: Fraction, decimals: int) -> int | float:
 
 
 def percentiles(sessions: list[dict], index: int) -> dict:
-    """The share of the other sessions that the session at `index` beats, by metric (R20)."""
-    return {name: percentile(sessions, index, name) for name in RANKED}
-
-
-def percentile(sessions: list[dict], index: int, name: str) -> float | None:
-    own = sessions[index][name]
-    values = [session[name] for session in sessions if session[name] is not None]
-    if own is None or len(values) < 2:
-        return None
-    is_beaten = (lambda value: value > own) if name == "commandFailRate" else (lambda value: value < own)
-    return rounded(Fraction(len(list(filter(is_beaten, values))), len(values) - 1), 3)
+    """The percentiles of the session at `index` (R20)."""
+    rows = [
+        {"id": number} | {column: session[name] for name, column in COLUMNS.items()}
+        for number, session in enumerate(sessions)
+    ]
+    shares = independent_cohorts.percentiles(rows)[index]
+    return {name: shares[column] for name, column in COLUMNS.items()}

@@ -1,4 +1,4 @@
-"""A candidate's client that signs its events, as section 7 of the client contract says."""
+"""A client that signs its events, written from contract 7 and not from `rules`."""
 
 import base64
 import hashlib
@@ -13,7 +13,7 @@ from models import Session
 
 
 class Signer:
-    """A key pair and the chain that it signs; written from the contract, not from the service's code."""
+    """A key pair and its chain of signatures."""
 
     def __init__(self, seed: int = 0):
         self.key = Ed25519PrivateKey.from_private_bytes(bytes([seed]) * 32)
@@ -24,7 +24,7 @@ class Signer:
         return base64.b64encode(self.key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)).decode()
 
     def event(self, session: Session, at: float = 0, **members: Any) -> dict[str, Any]:
-        """The next event of the chain; its data is simple enough for Python's JSON to be canonical."""
+        """The next event; Python's JSON of its data must be canonical."""
         event = envelope(at=at, sessionId=str(session.id), **members)
         event["sig"] = self._sign(event)
         if self.last_sig:

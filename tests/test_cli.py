@@ -15,7 +15,7 @@ import cli
 import migrations
 from models import ApiToken, Delivery, Issue, Organization, Session
 from models.base import is_postgres
-from rules import plans, tokens
+from rules import api_tokens, plans
 
 RECORDING = [envelope("session_start"), envelope("prompt", at=60), envelope("file_diff", at=90)]
 
@@ -101,7 +101,7 @@ def test_what_the_disk_says_against_it_is_said_in_a_sentence(app, refused, tmp_p
 # flask org
 
 
-@pytest.mark.parametrize("plan", plans.PLANS)
+@pytest.mark.parametrize("plan", plans.QUOTAS)
 def test_a_new_organization_comes_with_its_first_token(app, clock, flask, plan):
     *_, token = flask("org", "create", "Acme Ltd", "--plan", plan).splitlines()
     org = Caller(app, Authorization=f"Bearer {token}").get("/v1/org").json["org"]
@@ -183,7 +183,7 @@ def test_a_wrong_subscription_is_refused(refused, organization, arguments):
 @pytest.mark.parametrize(("scope", "status"), [("read", 403), ("write", 201)])
 def test_a_token_is_printed_alone_and_works(app, flask, organization, scope, status):
     token = flask("token", "create", "Acme", "--scope", scope).removesuffix("\n")
-    assert tokens.is_well_formed(token)
+    assert api_tokens.is_well_formed(token)
     body = {"title": "One more", "role": "Engineer", "taskBrief": "Fix it."}
     assert Caller(app, Authorization=f"Bearer {token}").post("/v1/assessments", body).status_code == status
 

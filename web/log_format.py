@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from rules.instants import text_of
+from rules.timestamps import format_timestamp
 from web import access_log, log_masking
 from web.access_log import Facts
 
@@ -46,7 +46,7 @@ class JsonFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         line: dict[str, Any] = {
-            "time": text_of(datetime.fromtimestamp(record.created, UTC)),
+            "time": format_timestamp(datetime.fromtimestamp(record.created, UTC)),
             "level": record.levelname,
             "logger": record.name,
         }

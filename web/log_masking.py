@@ -3,9 +3,9 @@
 import logging
 import re
 
+from rules.api_tokens import PREFIX
 from rules.candidate_keys import ALPHABET
-from rules.signatures import PREFIX as WEBHOOK_PREFIX
-from rules.tokens import PREFIX
+from rules.webhook_signatures import PREFIX as WEBHOOK_PREFIX
 
 _SECRET = re.compile(
     rf"(PST-[{ALPHABET}]{{4}}-)[{ALPHABET}]{{4}}|({PREFIX})[0-9A-Za-z]+|({WEBHOOK_PREFIX})[0-9A-Za-z+/=]+",

@@ -6,9 +6,9 @@ from delivery.webhooks import post
 from models import WebhookDelivery, clock
 from models.webhooks import outcomes
 from models.webhooks.tables import TEST_EVENT
-from rules import signatures
-from rules.destinations import Network
-from rules.hook_replies import Reply
+from rules import webhook_signatures
+from rules.retries import WebhookResponse
+from rules.webhook_addresses import Network
 
 
 def deliver(delivery: WebhookDelivery, allowed_networks: Sequence[Network]) -> None:
@@ -17,8 +17,8 @@ def deliver(delivery: WebhookDelivery, allowed_networks: Sequence[Network]) -> N
     if hook.deleted_at or (not hook.is_enabled and delivery.type != TEST_EVENT):
         WebhookDelivery.cancel_queued(hook)
     elif delivery.attempts_exhausted:
-        outcomes.record(delivery, Reply(words="Every delivery attempt was interrupted."))
+        outcomes.record(delivery, WebhookResponse(failure="Every delivery attempt was interrupted."))
     else:
         body, timestamp = delivery.body.encode(), int(clock.now().timestamp())
-        headers = signatures.headers(hook.signing_secrets, str(delivery.event_id), timestamp, body)
+        headers = webhook_signatures.headers(hook.signing_secrets, str(delivery.event_id), timestamp, body)
         outcomes.record(delivery, post(hook.url, headers, body, allowed_networks))

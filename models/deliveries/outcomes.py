@@ -5,7 +5,7 @@ from typing import Any
 from models.base import clock, db
 from models.deliveries.table import INVITATION, Delivery
 from models.feed import FeedEvent
-from rules.deliveries import pause_after
+from rules.retries import retry_delay
 
 # The feed's event types for the end of an invitation.
 EVENT_TYPES = {"sent": "invite.sent", "saved": "invite.sent", "failed": "invite.failed"}
@@ -28,7 +28,7 @@ def cancel(delivery: Delivery, reason: str) -> None:
 
 def postpone(delivery: Delivery, reason: str) -> None:
     """Record a temporary failure: retry after a growing pause, or fail after the last attempt."""
-    pause = pause_after(delivery.attempts)
+    pause = retry_delay(delivery.attempts)
     if pause is None:
         fail(delivery, reason)
     else:

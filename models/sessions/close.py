@@ -10,7 +10,7 @@ from models.base import clock, db
 from models.feed import FeedEvent
 from models.sessions.metrics import derive
 from models.sessions.session import Session
-from rules import session_clock
+from rules import session_close
 from rules.rows import row_id
 
 
@@ -33,7 +33,7 @@ def complete(session: Session) -> datetime:
 
 
 def _can_complete(session: Session, now: datetime) -> bool:
-    return session.closed_by == "limit" and session_clock.window(now, session.closed_at) == "flush"
+    return session.closed_by == "limit" and session_close.intake_window(now, session.closed_at) == "flush"
 
 
 def close(session: Session) -> None:

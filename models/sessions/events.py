@@ -10,7 +10,7 @@ import peewee
 from models import batches, sql
 from models.base import ErasedWithSession, Model, PersonalData, TimestampField, db
 from models.sessions.session import Session
-from rules import candidate_keys, envelopes, event_chain, summaries
+from rules import candidate_keys, envelopes, event_signatures, summaries
 
 # Larger events are verified by the worker, so that ingest responds in time.
 MAX_VERIFIED_BYTES = 256 * 1024
@@ -25,7 +25,7 @@ class Arrival(NamedTuple):
 
     @property
     def is_signed(self) -> bool:
-        return event_chain.is_signed(self.envelope)
+        return event_signatures.is_signed(self.envelope)
 
 
 class SigningKey(Model, ErasedWithSession):
@@ -49,7 +49,7 @@ class SigningKey(Model, ErasedWithSession):
     @classmethod
     def of_candidate_key(cls, text: str) -> list[str]:
         """As `of`, for the session of a candidate key."""
-        key = candidate_keys.normalise(text)
+        key = candidate_keys.normalize(text)
         return [public_key for (public_key,) in sql.rows(sql.PUBLIC_KEYS, key=key)]
 
     @classmethod
@@ -107,12 +107,13 @@ class Event(peewee.Model, ErasedWithSession):
         `verdict` is None for a signed event too large to verify now.
         """
         size = len(arrival.text.encode())
-        verdict: str | None = event_chain.UNSIGNED
+        verdict: str | None = event_signatures.UNSIGNED
         if arrival.is_signed:
-            verdict = event_chain.verify(arrival.text, public_keys) if size <= MAX_VERIFIED_BYTES else None
+            is_small = size <= MAX_VERIFIED_BYTES
+            verdict = event_signatures.verify(arrival.text, public_keys).verdict if is_small else None
         row = {"event_id": arrival.envelope["id"], "time_ns": arrival.time_ns, "envelope": arrival.text}
         row |= {"size": size, "verdict": verdict}
-        return row | envelopes.columns(arrival.envelope) | summaries.summary_of(arrival.envelope)._asdict()
+        return row | envelopes.columns(arrival.envelope) | summaries.summarize(arrival.envelope)._asdict()
 
     @classmethod
     def verify_waiting(cls) -> int:
@@ -120,7 +121,7 @@ class Event(peewee.Model, ErasedWithSession):
         waiting = cls.select(cls.seq, cls.session, cls.envelope).where(cls.verdict.is_null())
         count = 0
         for row in batches.read_wide(waiting, [cls.seq], cls.size):
-            verdict = event_chain.verify(row["envelope"], SigningKey.of(row["session"]))
+            verdict = event_signatures.verify(row["envelope"], SigningKey.of(row["session"])).verdict
             count += cls.update(verdict=verdict).where(cls.seq == row["seq"]).execute()
         return count
 

@@ -10,7 +10,7 @@ from models.base import clock, db, for_update, is_postgres
 from models.keys import CandidateKey
 from models.sessions.events import Arrival, Event, SigningKey
 from models.sessions.session import Session
-from rules import candidate_keys, session_clock
+from rules import candidate_keys, session_close
 from rules.rows import row_id
 
 
@@ -20,7 +20,7 @@ def store_if_open(key_text: str, arrival: Arrival, session_id: Any = None) -> An
     None if nothing was stored: the key is unknown or not redeemed, the session has closed or is not `session_id`, or
     the event's id exists. `append` finds out which. Concurrent events of one session share its lock.
     """
-    key = candidate_keys.normalise(key_text)
+    key = candidate_keys.normalize(key_text)
     public_keys = SigningKey.of_candidate_key(key_text) if key and arrival.is_signed else []
     row = Event.row(arrival, public_keys) | {"received_at": clock.now(), "late": False}
     search = {"key": key, "session_id": session_id, "now": clock.now()}
@@ -53,7 +53,7 @@ def append(session: Session, *arrivals: Arrival) -> list[str]:
     with db.atomic():
         locked = _lock_with_key(session)
         now = clock.now()
-        return _store(locked, rows, now, session_clock.window(now, locked.closed_as_of(now)))
+        return _store(locked, rows, now, session_close.intake_window(now, locked.closed_as_of(now)))
 
 
 def _lock_with_key(session: Session) -> Session:

@@ -50,7 +50,9 @@ def shown_metrics(session: Session) -> dict[str, Any] | None:
     if session.derivation_version is None:
         return None
     row = {name: getattr(session, name) for name in METRIC_COLUMNS}
-    return metrics.shown(row | session.further_metrics) | {"derivationVersion": session.derivation_version}
+    return metrics.to_response(row | session.further_metrics) | {
+        "derivationVersion": session.derivation_version
+    }
 
 
 def rederive(session: Session) -> dict[str, tuple[Any, Any]]:

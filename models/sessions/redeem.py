@@ -9,7 +9,7 @@ from models.keys import CandidateKey
 from models.sessions.close import settle_locked
 from models.sessions.events import Event, SigningKey
 from models.sessions.session import Consent, Session, lock_key
-from rules import session_clock
+from rules import session_close
 
 
 def find_key(text: str) -> CandidateKey:
@@ -79,7 +79,7 @@ def allow_redeem(session: Session) -> None:
 
 def _time_limit(key: CandidateKey, redeemed_at: datetime) -> datetime | None:
     limit, extra = key.assessment.time_limit_minutes, timedelta(minutes=key.added_minutes)
-    return session_clock.closes_at(redeemed_at, limit, extra)
+    return session_close.close_deadline(redeemed_at, limit, extra)
 
 
 def move_limit(session: Session, key: CandidateKey) -> None:

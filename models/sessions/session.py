@@ -10,7 +10,7 @@ from models.assessments import Assessment
 from models.base import BytesField, Model, PersonalData, Query, TimestampField, db, for_update
 from models.keys import CandidateKey
 from models.orgs import Organization
-from rules import retention, session_clock
+from rules import retention, session_close
 
 METRIC_COLUMNS = (
     "duration_ms",
@@ -134,7 +134,7 @@ class Session(Model):
 
     def closed_as_of(self, now: datetime) -> datetime | None:
         """When the session closed, whether or not a process has settled it; None if it is open."""
-        return session_clock.close_as_of(now, self.closed_at, self.closes_at)
+        return session_close.effective_close(now, self.closed_at, self.closes_at)
 
     @property
     def ended_at(self) -> datetime | None:
@@ -166,7 +166,7 @@ class Session(Model):
         """Remove the reviewer's note and the names in the metrics; the numbers stay."""
         if session is None:
             return 0
-        further = session.further_metrics and retention.without_names(session.further_metrics)
+        further = session.further_metrics and retention.anonymize_metrics(session.further_metrics)
         session.update_columns(tests_note=None, further_metrics=further)
         return 1
 

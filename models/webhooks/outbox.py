@@ -12,7 +12,7 @@ from models.feed import Feed, FeedEvent
 from models.keys import CandidateKey
 from models.numbering import number_all
 from models.webhooks.tables import TEST_EVENT, Webhook, WebhookDelivery, json_body
-from rules.instants import text_of
+from rules.timestamps import format_timestamp
 
 MAX_ROWS_PER_INSERT = 100
 
@@ -85,5 +85,5 @@ def redeliver(delivery: WebhookDelivery) -> WebhookDelivery:
 
 def _body(event_id: Any, event_type: str, created_at: datetime, data: dict[str, Any]) -> str:
     return json_body(
-        {"id": str(event_id), "type": event_type, "timestamp": text_of(created_at), "data": data}
+        {"id": str(event_id), "type": event_type, "timestamp": format_timestamp(created_at), "data": data}
     )

@@ -10,11 +10,11 @@ from models.audit import SERVICE, AuditEntry
 from models.base import clock, db
 from models.webhooks.receivers import disable
 from models.webhooks.tables import TEST_EVENT, Webhook, WebhookDelivery
-from rules import hook_replies
-from rules.hook_replies import Reply
+from rules import retries
+from rules.retries import WebhookResponse
 
 
-def record(delivery: WebhookDelivery, reply: Reply) -> None:
+def record(delivery: WebhookDelivery, reply: WebhookResponse) -> None:
     """Store the result, schedule the next attempt, and disable the webhook if it is gone or keeps failing.
 
     Only the latest claim counts. A failed test does not count against the webhook.
@@ -24,7 +24,7 @@ def record(delivery: WebhookDelivery, reply: Reply) -> None:
         attempted_at=now,
         status=reply.status,
         duration_ms=reply.duration_ms,
-        answer=peewee.Case(None, ((WebhookDelivery.is_erased, None),), reply.answer),
+        answer=peewee.Case(None, ((WebhookDelivery.is_erased, None),), reply.body),
         last_error=reply.error,
         **_next_state(delivery, reply, now),
     )
@@ -35,24 +35,24 @@ def record(delivery: WebhookDelivery, reply: Reply) -> None:
             _record_health(hook, reply, now)
 
 
-def _next_state(delivery: WebhookDelivery, reply: Reply, now: datetime) -> dict[str, Any]:
+def _next_state(delivery: WebhookDelivery, reply: WebhookResponse, now: datetime) -> dict[str, Any]:
     if reply.is_success:
         return {"state": "delivered"}
-    pause = hook_replies.next_pause(delivery.attempts, reply, now, random.random())
+    pause = retries.webhook_retry_delay(delivery.attempts, reply, now, random.random())
     if pause is None or reply.is_gone or delivery.type == TEST_EVENT:
         return {"state": "failed"}
     return {"due_at": now + pause}
 
 
-def _record_health(hook: Webhook, reply: Reply, now: datetime) -> None:
+def _record_health(hook: Webhook, reply: WebhookResponse, now: datetime) -> None:
     if reply.is_success:
         hook.update_columns(failing_since=None, held_until=None)
         return
     failing_since = hook.failing_since or now
-    hook.update_columns(failing_since=failing_since, held_until=now + hook_replies.hold(reply, now))
+    hook.update_columns(failing_since=failing_since, held_until=now + retries.receiver_pause(reply, now))
     if reply.is_gone:
         _give_up(hook, "gone")
-    elif hook.is_enabled and hook_replies.is_hopeless(failing_since, now):
+    elif hook.is_enabled and retries.should_disable_receiver(failing_since, now):
         _give_up(hook, "failing")
 
 

@@ -7,8 +7,8 @@ from errors import TooManyWebhooks
 from models.base import clock, db
 from models.orgs import Organization
 from models.webhooks.tables import Webhook, WebhookDelivery
-from rules import signatures
-from rules.instants import text_of
+from rules import webhook_signatures
+from rules.timestamps import format_timestamp
 
 MAX_WEBHOOKS = 20
 MAX_FORMER_SECRETS = 4
@@ -22,7 +22,9 @@ def create(organization: Organization, **values: Any) -> Webhook:
         organization.lock()
         if Webhook.alive().where(Webhook.organization == organization).count() >= MAX_WEBHOOKS:
             raise TooManyWebhooks()
-        return Webhook.create(organization=organization, secret=signatures.make_secret(), **values)
+        return Webhook.create(
+            organization=organization, secret=webhook_signatures.generate_secret(), **values
+        )
 
 
 def change(hook: Webhook, values: dict[str, Any]) -> Webhook:
@@ -42,10 +44,10 @@ def rotate_secret(hook: Webhook) -> Webhook:
     """Give the webhook a new secret; the former one stays valid for ROTATION_OVERLAP."""
     with db.atomic():
         hook = hook.lock()
-        until = text_of(clock.now() + ROTATION_OVERLAP)
+        until = format_timestamp(clock.now() + ROTATION_OVERLAP)
         former = [{"secret": hook.secret, "until": until}, *hook.valid_former_secrets]
         hook.update_columns(
-            secret=signatures.make_secret(),
+            secret=webhook_signatures.generate_secret(),
             former_secrets=former[:MAX_FORMER_SECRETS],
             updated_at=clock.now(),
         )

@@ -11,7 +11,7 @@ from models.feed import RETENTION
 from models.keys import CandidateKey
 from models.leases import LEASE, Leased
 from models.orgs import ApiToken, Organization
-from rules.instants import text_of
+from rules.timestamps import format_timestamp
 
 TEST_EVENT = "webhook.test"
 
@@ -68,7 +68,7 @@ class Webhook(Model):
 
     @property
     def valid_former_secrets(self) -> list[dict[str, str]]:
-        now = text_of(clock.now())
+        now = format_timestamp(clock.now())
         return [former for former in self.former_secrets if former["until"] > now]
 
     def wants(self, event_type: str) -> bool:

@@ -8,7 +8,7 @@ from callers import Caller
 from factories import envelope, make_assessment, make_key, make_organization, make_session
 
 from models import ApiToken, Assessment, CandidateKey, Event, sessions
-from rules import candidate_keys, tokens
+from rules import api_tokens, candidate_keys
 
 UNAUTHORIZED = (401, "unauthorized")
 NOWHERE = "00000000-0000-7000-8000-000000000000"
@@ -65,10 +65,10 @@ def test_every_wrong_credential_gets_the_same_answer(app, organization, token):
     answers = [
         Caller(app).get("/v1/me"),
         calling(app, Authorization="Bearer nonsense"),
-        calling(app, Authorization=f"Bearer {tokens.make()}"),
+        calling(app, Authorization=f"Bearer {api_tokens.generate()}"),
         calling(app, Authorization=f"Bearer {its_token}"),
         calling(app, X_API_Key="nonsense"),
-        calling(app, X_API_Key=candidate_keys.make()),
+        calling(app, X_API_Key=candidate_keys.generate()),
     ]
     assert {(answer.status_code, answer.data) for answer in answers} == {(401, answers[0].data)}
     assert {answer.headers["WWW-Authenticate"] for answer in answers} == {"Bearer"}
@@ -91,7 +91,7 @@ def test_a_token_expires_to_the_millisecond(app, clock, organization):
 def test_only_the_fingerprint_of_a_token_is_stored(organization, token):
     stored = ApiToken.get(ApiToken.last_four == token[-4:]).__data__
     assert token not in str(stored)
-    assert stored["fingerprint"] == tokens.fingerprint(token)
+    assert stored["fingerprint"] == api_tokens.fingerprint(token)
 
 
 def test_the_last_use_is_kept_to_the_minute(app, clock, reviewer):
@@ -176,7 +176,7 @@ def test_authorization_decides_where_both_are_sent(app, token, key):
 
 
 def test_a_wrong_authorization_is_not_made_good_by_a_key(app, key):
-    for wrong in ("", "Bearer nonsense", f"Bearer {tokens.make()}"):
+    for wrong in ("", "Bearer nonsense", f"Bearer {api_tokens.generate()}"):
         assert refusal(calling(app, Authorization=wrong, X_API_Key=key.key)) == UNAUTHORIZED
 
 

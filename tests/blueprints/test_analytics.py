@@ -16,7 +16,7 @@ from factories import (
 )
 
 from models import ModelUsage, sessions
-from rules.usage_reader import Usage
+from rules.usage_reader import ReportedUsage
 
 OVERVIEW, TOP = "/v1/analytics/overview", "/v1/analytics/top-candidates"
 MEDIANS = {
@@ -128,7 +128,7 @@ def test_tools_and_models_with_their_cost(reviewer, session):
 def test_what_passed_the_proxies_is_added_up_by_model(reviewer, session, clock):
     def call(provider, model, status=200, **counts):
         ended = {"started_at": clock.now(), "status_code": status, "is_whole": True}
-        ModelUsage.record(session, provider, Usage(model, counts), **ended)
+        ModelUsage.record(session, provider, ReportedUsage(model, counts), **ended)
 
     call("anthropic", "claude-haiku-4-5", input=1000, output=100, cacheRead=10)
     call("anthropic", "claude-haiku-4-5", input=1, output=2)

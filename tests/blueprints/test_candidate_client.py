@@ -70,7 +70,7 @@ def removals():
     ],
 )
 def test_versions_are_compared_as_numbers(version, required, recommended):
-    found = client_versions.check(version, "1.9.0", "1.10.0")
+    found = client_versions.check_version(version, "1.9.0", "1.10.0")
     assert (found["update_required"], found["update_recommended"]) == (required, recommended)
     assert bool(found["message"]) == recommended
 

@@ -7,8 +7,8 @@ from answers import places, refusal
 from factories import add_event, envelope, make_assessment, make_issue, make_key, make_session
 
 from models import Consent, Session, SigningKey, disclosure, find_candidate, sessions
-from rules.instants import text_of
 from rules.rows import row_time
+from rules.timestamps import format_timestamp
 
 NOWHERE = "00000000-0000-7000-8000-000000000000"
 PUBLIC_KEY = "A6EHv/POEL4dcN0Y50vAmWfk1jCbpQ1fHdyGZBJVMbg="
@@ -226,7 +226,7 @@ def test_a_redeemed_key_is_active(clock, anonymous, key):
     consent(anonymous, key)
     redeem(anonymous, key)
     record = find_candidate(key, key.id)
-    assert (record.status, row_time(record.redeemed_at)) == ("active", text_of(clock.now()))
+    assert (record.status, row_time(record.redeemed_at)) == ("active", format_timestamp(clock.now()))
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,8 @@ from answers import places, refusal
 from factories import add_event, envelope, make_assessment, make_key, make_session
 
 from models import Session, find_candidate, sessions
-from rules.instants import text_of
 from rules.rows import row_time
+from rules.timestamps import format_timestamp
 
 NOWHERE = "00000000-0000-7000-8000-000000000000"
 COMPLETE = "/v1/candidate/complete"
@@ -38,7 +38,7 @@ def test_complete_closes_the_session(clock, anonymous, key, session):
     assert answer.status_code == 200
     assert answer.json == {"ok": True, "completedAt": "2026-04-01T09:40:00.007Z"}
     record = record_of(key)
-    assert (record.status, row_time(record.completed_at)) == ("completed", text_of(clock.now()))
+    assert (record.status, row_time(record.completed_at)) == ("completed", format_timestamp(clock.now()))
 
 
 def test_complete_derives_the_metrics(anonymous, session):

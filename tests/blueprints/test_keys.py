@@ -175,17 +175,17 @@ def test_the_company_name_defaults_to_the_organizations(reviewer, organization, 
 
 
 def test_a_key_that_was_drawn_before_is_drawn_again(reviewer, path, assessment, monkeypatch):
-    old, new = make_key(assessment), candidate_keys.make()
+    old, new = make_key(assessment), candidate_keys.generate()
     drawn = iter([old.key, new])
-    monkeypatch.setattr(candidate_keys, "make", lambda: next(drawn))
+    monkeypatch.setattr(candidate_keys, "generate", lambda: next(drawn))
     assert issue(reviewer, path, count=1)[0]["key"] == new
 
 
 def test_the_key_of_a_revoked_candidate_is_never_given_again(reviewer, path, assessment, monkeypatch):
-    old, new = make_key(assessment), candidate_keys.make()
+    old, new = make_key(assessment), candidate_keys.generate()
     old.revoke()
     drawn = iter([old.key, new])
-    monkeypatch.setattr(candidate_keys, "make", lambda: next(drawn))
+    monkeypatch.setattr(candidate_keys, "generate", lambda: next(drawn))
     assert issue(reviewer, path, count=1)[0]["key"] == new
 
 

@@ -8,7 +8,7 @@ from callers import Caller
 from factories import make_assessment, make_key, make_organization
 
 from models import ApiToken, Assessment
-from rules import tokens
+from rules import api_tokens
 
 NEW = {"title": "One more", "role": "Engineer", "taskBrief": "Fix it."}
 NOWHERE = "00000000-0000-7000-8000-000000000000"
@@ -94,7 +94,7 @@ def test_a_new_token_is_shown_once_and_works(app, clock, reviewer):
         "lastUsedAt": None,
         "createdAt": "2026-04-01T09:00:00.000Z",
     }
-    assert tokens.is_well_formed(secret)
+    assert api_tokens.is_well_formed(secret)
     assert create(Caller(app, Authorization=f"Bearer {secret}")).status_code == 201
     assert secret not in reviewer.get("/v1/org/tokens").text
 

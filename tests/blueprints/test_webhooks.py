@@ -15,11 +15,11 @@ from models.deliveries import outcomes
 from models.leases import MAX_ATTEMPTS
 from models.webhooks import outbox
 from models.webhooks.receivers import MAX_WEBHOOKS
-from rules import destinations, signatures
+from rules import webhook_addresses, webhook_signatures
 from rules.event_types import EVENT_TYPES
 from tests.delivery.receiver import receiving
 
-LOOPBACK = destinations.networks("127.0.0.0/8")
+LOOPBACK = webhook_addresses.parse_networks("127.0.0.0/8")
 
 
 @pytest.fixture
@@ -275,7 +275,7 @@ def test_for_a_day_messages_are_signed_with_both_secrets(clock, worker, hook, re
         worker.post_webhooks()
         headers, body = receiver.messages[-1].headers, receiver.messages[-1].body
         signed = headers["webhook-id"], int(clock.now().timestamp()), body
-        expected = " ".join(signatures.sign(secret, *signed) for secret in secrets)
+        expected = " ".join(webhook_signatures.sign(secret, *signed) for secret in secrets)
         assert headers["webhook-signature"] == expected
 
 

@@ -10,10 +10,10 @@ import pytest
 from certificates import make_certificate, server_context
 
 from delivery import webhooks
-from rules import destinations
+from rules import webhook_addresses
 from tests.delivery.receiver import LOOPBACK, raw_server, receiving
 
-LOOPBACK_NETWORK = destinations.networks("127.0.0.0/8")
+LOOPBACK_NETWORK = webhook_addresses.parse_networks("127.0.0.0/8")
 BODY = b'{"type":"webhook.test"}'
 HEADERS = {"webhook-id": "1", "webhook-timestamp": "2", "webhook-signature": "v1,x"}
 UNRESOLVABLE = "The webhook's host name cannot be resolved."
@@ -156,13 +156,13 @@ def test_no_name_with_an_internal_address_is_reached(names, name, addresses):
     ],
 )
 def test_public_addresses_are_allowed(address):
-    assert destinations.is_allowed(address)
+    assert webhook_addresses.is_allowed(address)
 
 
 def test_dns_rebinding_has_no_effect(names):
     with receiving() as checked, receiving("127.0.0.2", checked.port) as other:
         names["hooks.example.com"] = [["127.0.0.1"], ["127.0.0.2"]]
-        reply = post(checked.url(host="hooks.example.com"), destinations.networks("127.0.0.1/32"))
+        reply = post(checked.url(host="hooks.example.com"), webhook_addresses.parse_networks("127.0.0.1/32"))
     assert reply.status == 200
     assert (len(checked.messages), len(other.messages)) == (1, 0)
 
@@ -170,7 +170,10 @@ def test_dns_rebinding_has_no_effect(names):
 def test_every_attempt_checks_the_name_again(names):
     with receiving() as receiver:
         names["hooks.example.com"] = [["127.0.0.1"], ["127.0.0.2"]]
-        url, network = receiver.url(host="hooks.example.com"), destinations.networks("127.0.0.1/32")
+        url, network = (
+            receiver.url(host="hooks.example.com"),
+            webhook_addresses.parse_networks("127.0.0.1/32"),
+        )
         assert post(url, network).status == 200
         assert post(url, network).error == webhooks.FORBIDDEN
 
@@ -198,9 +201,11 @@ def test_plain_http_is_allowed_in_allowed_networks_only(names):
 
 
 def test_an_allowed_network_includes_its_ipv6_forms():
-    assert destinations.is_allowed("::ffff:10.1.2.3", destinations.networks("10.0.0.0/8"))
-    assert destinations.is_allowed("fd00::5", destinations.networks("10.0.0.0/8, fd00::/8"))
-    assert not destinations.is_allowed("fe80::5", destinations.networks("10.0.0.0/8, fd00::/8"))
+    assert webhook_addresses.is_allowed("::ffff:10.1.2.3", webhook_addresses.parse_networks("10.0.0.0/8"))
+    assert webhook_addresses.is_allowed("fd00::5", webhook_addresses.parse_networks("10.0.0.0/8, fd00::/8"))
+    assert not webhook_addresses.is_allowed(
+        "fe80::5", webhook_addresses.parse_networks("10.0.0.0/8, fd00::/8")
+    )
 
 
 # Request and response
@@ -222,7 +227,7 @@ def test_the_response_is_truncated_to_one_kibibyte():
         receiver.responses = [(500, {"Retry-After": "7"}, b"\xff\x00" + b"x" * 100_000)]
         reply = post(receiver.url())
     assert (reply.status, reply.retry_after) == (500, "7")
-    assert reply.answer == "\ufffd\ufffd" + "x" * 1022
+    assert reply.body == "\ufffd\ufffd" + "x" * 1022
 
 
 @pytest.mark.parametrize(

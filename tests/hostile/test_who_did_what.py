@@ -10,7 +10,7 @@ from factories import envelope, make_assessment, make_closed_session, make_key, 
 from delivery.worker import Worker
 from models import AuditEntry, BundleUpload, CandidateKey, Session, WebhookDelivery, db, sessions
 from models.webhooks import outcomes
-from rules.hook_replies import Reply
+from rules.retries import WebhookResponse
 from tests.hostile.operations import DOCUMENT, operations
 from tests.hostile.world import quick_on
 
@@ -109,7 +109,7 @@ def test_a_close_by_the_limit_is_the_services_whoever_notices_it(app, clock, rev
 
 
 def test_a_receiver_that_is_gone_is_switched_off_by_the_service(world):
-    outcomes.record(WebhookDelivery.claim(), Reply(status=410))
+    outcomes.record(WebhookDelivery.claim(), WebhookResponse(status=410))
     entry = AuditEntry.get(AuditEntry.action == "disableWebhook")
     assert (entry.actor_kind, entry.subject_id) == ("service", world.own.webhook.id)
 

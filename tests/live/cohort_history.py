@@ -27,8 +27,9 @@ from models import (
     privacy,
     sessions,
 )
-from rules import instants, metrics
+from rules import metrics
 from rules.cohorts import METRICS
+from rules.timestamps import parse_timestamp_ns
 
 KEYS_AT_A_TIME = 50
 KINDS = ("prompt", "file_diff", "ai_response")
@@ -62,7 +63,7 @@ def arrival(chance):
     event["kind"] = chance.choice(KINDS)
     if chance.random() < 0.4:
         event |= {"kind": "command", "data": {"command": "pytest", "exitCode": chance.randrange(2)}}
-    return Arrival(event, instants.parse(event["ts"]), json.dumps(event))
+    return Arrival(event, parse_timestamp_ns(event["ts"]), json.dumps(event))
 
 
 def any_closed(assessment, chance):

@@ -20,7 +20,7 @@ from models.base import ClockStepDetector
 from models.deliveries import outbox, outcomes
 from models.leases import LEASE
 from models.webhooks.outbox import publish_new
-from rules.usage_reader import Usage
+from rules.usage_reader import ReportedUsage
 
 HOUR = timedelta(hours=1)
 
@@ -137,7 +137,7 @@ def test_a_session_takes_events_and_its_completion_all_the_same(candidate, sessi
 def test_a_call_of_a_model_does_not_end_before_it_began(session, clock):
     started_at = clock.now()
     set_back(clock)
-    used = Usage("claude-haiku-4-5", {})
+    used = ReportedUsage("claude-haiku-4-5", {})
     ModelUsage.record(session, "anthropic", used, started_at=started_at, status_code=200, is_whole=True)
     assert ModelUsage.get().ended_at == started_at
 

@@ -60,7 +60,7 @@ from models import (
     privacy,
     sessions,
 )
-from rules.usage_reader import Usage
+from rules.usage_reader import ReportedUsage
 from storage import FolderStorage, new_object_key
 
 NAME, EMAIL, WORD = "Zebulon Quartermain", "zq@quartermain.example", "zqmarker"
@@ -151,7 +151,12 @@ def person(app, cohort, reviewer, bundles, mails, clock):
         add_event(session, event)
     hand_in(session, bundles)
     ModelUsage.record(
-        session, "openai", Usage("gpt-5.5", {}), started_at=clock.now(), status_code=200, is_whole=True
+        session,
+        "openai",
+        ReportedUsage("gpt-5.5", {}),
+        started_at=clock.now(),
+        status_code=200,
+        is_whole=True,
     )
     sessions.complete(session)
     sessions.submit_test_result(session, 3, 1, None, f"{NAME}'s clone")

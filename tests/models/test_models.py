@@ -34,7 +34,7 @@ from models import (
 )
 from models.base import case_folded, new_id
 from models.deliveries import outcomes
-from rules.deliveries import PAUSES
+from rules.retries import RETRY_DELAYS
 
 # The outbox
 
@@ -80,7 +80,11 @@ def test_a_delivered_message_is_not_claimed_again(clock, delivery, state):
 def test_a_postponed_message_keeps_the_servers_words_and_waits(clock, delivery):
     outcomes.postpone(Delivery.claim(), "451 try later")
     row = Delivery.get()
-    assert (row.state, row.last_error, row.due_at) == ("queued", "451 try later", clock.now() + PAUSES[0])
+    assert (row.state, row.last_error, row.due_at) == (
+        "queued",
+        "451 try later",
+        clock.now() + RETRY_DELAYS[0],
+    )
 
 
 def test_a_message_that_never_gets_through_fails_after_about_three_days(clock, delivery):

@@ -1,4 +1,4 @@
-"""How a command is read (metrics.md): each table is one of its seven steps."""
+"""Verification kinds, by the steps of docs/metrics.md#how-a-command-is-read."""
 
 import json
 import time
@@ -9,238 +9,137 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rules import commands
-from rules.commands import kind_of
+from rules.commands import verification_kind
 
 LISTS = json.loads(Path(commands.__file__).with_name("verifications.json").read_text(encoding="utf-8"))
+KINDS = [
+    # 1. Here-documents. Without an end there is none; the lines of one open no other.
+    (None, [
+        "cat > run.sh <<EOF\nnpm test\nEOF", "cat <<-\\EOF\n\tnpm test\n\tEOF\n",
+        "cat << EOF\nnpm test\nEOF", "cat <<A <<B\nnpm test\nB\n", "echo '<<EOF'\nnpm test\nEOF",
+        "cat <<EOF\nnpm test\nEOFX\nEOF\n",
+    ]),
+    ("build", [
+        "cat > run.sh <<'EOF'\nnpm test\nEOF\nnpm run build",
+        "cat <<A <<B\nnpm test\nA\nnpm test\nB\nnpm run build",
+    ]),
+    ("check", [
+        'cat <<"END" > x\nnpm test\n  END  \nmypy .',
+    ]),
+    ("test", [
+        "cat <<EOF\nnpm test\n", "cat <<<EOF\nnpm test\nEOF", "cat <<1A\nnpm test\n1A",
+        "cat <<A\n<<B\nA\nnpm test\nB",
+    ]),
+    # 2. Words and parts
+    (None, [
+        "echo 'npm test'", 'echo "a && npm test"', 'echo "$(npm test)"', "'npm test'", "npm\\ test",
+        'echo "a\\" && npm test"', "echo 'never closed && npm test", 'echo "never closed && npm test\\',
+        "# npm test", "ls # npm test", "npm#x test", "go 1 > x test", "echo x > npm test", "cat < npm; test",
+        "${x} npm test", "", " \n;;&& ",
+    ]),
+    ("test", [
+        'n\'pm\' te"st"', "n\\pm test", "npm \\\ntest", "np\\\nm test", "echo 'a\\' && npm test",
+        'echo "a\\n" && npm test', '"np\\\nm" test', "ls # it's\nnpm test", "npm test#x",
+        "npm test 2>&1 | tail -5", "npm 2>/dev/null test", "npm >log test", "npm > log test",
+        ">log npm test", "npm &>>log test", "npm >| log test", "npm <&3 test", "go <<<text test",
+        "diff <(npm test) <(ls)", "npm test > ", "cd app && npm test", "false || npm test",
+        "cd app; npm test", "cd app & npm test", "yes | npm test", "(cd app; npm test)", "A=$(npm test)",
+        "A=`npm test`", "cd app\nnpm test", "cd app\r\nnpm test\r\n", "npm\ttest",
+    ]),
+    # 4. Program. The script of a shell decides alone.
+    (None, [
+        "npm test --help", "pytest --version", "npm exec -- jest --help", "1A=1 npm test", "CI=1", "@scope",
+        "python -m", "python -c 'import pytest' -m pytest", "zsh -ic npm test", "bash -c 'ls' test.sh",
+        "bash -c", "bash -c 'cat <<EOF\nnpm test\nEOF'", "bash -C 'npm test'",
+    ]),
+    ("test", [
+        "npm test -- --help", "echo --help && npm test", "CI=1 npm test", "CI=1 DEBUG='a b' npm test",
+        "if npm test", "! npm test", "for f in *; do npm test; done", "while CI=1 npm test; do :; done",
+        "{ npm test; }", "node_modules/.bin/jest", "/usr/bin/make test", "./gradlew test",
+        "python3.11 -m pytest", "python -m pytest tests", "python3 -X dev -W error -m unittest discover",
+        "python3 manage.py test", "python app/manage.py test", "bash -c 'npm test'",
+        "bash -euo pipefail -c 'npm test'", 'sh -c "bash -c \'npm test\'"', "bash test.sh",
+        "bash -x test.sh",
+    ]),
+    ("check", [
+        "eslint@9 .", "node_modules/@biomejs/biome check .", "python -m python -m mypy src",
+        "bash -n deploy.sh",
+    ]),
+    ("build", [
+        "python -m build", "bash -lc 'cd x && npm run build'",
+    ]),
+    # 5. Runners
+    ("build", [
+        "make", "make -j4", "make -C dir", "make CC=clang 4", "make all", "make -f test", "ninja -C out",
+        "gradle assembleDebug", "gradle compile -x test", "npm --prefix web run build",
+        "yarn workspace web run build", "yarn build",
+    ]),
+    ("test", [
+        "make lint test", "tox", "tox -e py311", "just unit-tests", "task e2e", "task runE2e", "npm test",
+        "npm run test:unit", "npm t", "yarn workspace web test", "pnpm --filter web test", "bun test",
+        "deno task test", "deno test", "nx run app:test", "mise run test:ci", "mix test", "cargo t",
+    ]),
+    (None, [
+        "make clean", "task latest", "npm run", "npm install", "npm ci", "npm run dev test", "deno task",
+    ]),
+    ("check", [
+        "tox -e lint", "task checkAll", "task runChecks", "npm run-script lint", "npm run ci",
+        "mix format --check-formatted", "cargo +nightly clippy",
+    ]),
+    # 5. Tools
+    ("test", [
+        "go test ./...", "go -C dir test ./...", "node --test", "node src/a.test.mjs", "mvn -pl core verify",
+        "sbt testOnly", "./run_tests.sh", "scripts/test-all.sh -v",
+    ]),
+    (None, [
+        "go testing", "go install golang.org/x/tools/gopls@latest", "gofmt -w .", "ruff format .",
+        "node 'a b.test.js'", "scripts/test-all.sh up", "git status", "pytester",
+    ]),
+    ("build", [
+        "go build", "go install ./cmd/x", "./mvnw -q package", "./build.sh", "docker compose build",
+    ]),
+    ("check", [
+        "go run github.com/golangci/golangci-lint/cmd/golangci-lint@v1.55 run", "gofmt -l .",
+        "rustfmt a.rs --check", "ruff check .", "ruff format . --check", "black '' --check",
+        "node --check a.js",
+    ]),
+    # 6. Prefixes. `timeout` takes its argument, whatever it is.
+    ("test", [
+        "time npm test", "sudo -u bob npm test", "env -u X CI=1 pytest", "nice -n 5 time -p make test",
+        "find . | xargs -I {} sh -c 'pytest {}'", "npx jest", "npm exec -- jest", "pnpm exec vitest run",
+        "yarn jest", "uv run --with x pytest", "poetry run python -m pytest", "timeout 60 npm test",
+        "timeout -s KILL 60 npm test", "docker exec -it web pytest", "docker run -e A=1 --rm image npm test",
+        "docker compose -f dev.yml exec -T web npm test",
+    ]),
+    ("check", [
+        "xargs -n 1 eslint", "npx -p typescript tsc", "npx --yes eslint@9 .", "bun x tsc",
+    ]),
+    (None, [
+        "yarn add jest", "uv pip install pytest", "timeout npm test", "docker ps", "command -v jest", "exec",
+    ]),
+    # 7. Several parts: the kind with the highest priority
+    ("check", [
+        "npm run build && npm run lint", "bash -c 'npm run build'; eslint .",
+    ]),
+    ("test", [
+        "npm run lint; npm run build; npm test",
+    ]),
+]  # fmt: skip
 
 
-def test_every_pattern_begins_at_the_beginning():
-    # They are tried as one pattern there, so that a hostile command costs one pass and not seventy.
-    assert all(tool["pattern"].startswith("^") for tool in LISTS["tools"])
-
-
-@pytest.mark.parametrize(
-    ("command", "kind"),
-    [
-        # 1. here-documents
-        ("cat > run.sh <<EOF\nnpm test\nEOF", None),
-        ("cat > run.sh <<'EOF'\nnpm test\nEOF\nnpm run build", "build"),
-        ('cat <<"END" > x\nnpm test\n  END  \nmypy .', "check"),
-        ("cat <<-\\EOF\n\tnpm test\n\tEOF\n", None),
-        ("cat << EOF\nnpm test\nEOF", None),
-        ("cat <<EOF\nnpm test\n", "test"),  # without an end it is none
-        ("cat <<A <<B\nnpm test\nA\nnpm test\nB\nnpm run build", "build"),
-        ("cat <<A <<B\nnpm test\nB\n", None),  # the second one alone has an end
-        ("cat <<<EOF\nnpm test\nEOF", "test"),
-        ("cat <<1A\nnpm test\n1A", "test"),
-        ("echo '<<EOF'\nnpm test\nEOF", None),  # wherever that stands
-        ("cat <<EOF\nnpm test\nEOFX\nEOF\n", None),
-        ("cat <<A\n<<B\nA\nnpm test\nB", "test"),  # what is dropped opens nothing
-        # 2. words and parts
-        ("echo 'npm test'", None),
-        ('echo "a && npm test"', None),
-        ('echo "$(npm test)"', None),
-        ("n'pm' te\"st\"", "test"),
-        ("'npm test'", None),
-        ("npm\\ test", None),
-        ("n\\pm test", "test"),
-        ("npm \\\ntest", "test"),
-        ("np\\\nm test", "test"),
-        ('echo "a\\" && npm test"', None),
-        ("echo 'a\\' && npm test", "test"),
-        ('echo "a\\n" && npm test', "test"),
-        ('"np\\\nm" test', "test"),
-        ("echo 'never closed && npm test", None),
-        ('echo "never closed && npm test\\', None),
-        ("# npm test", None),
-        ("ls # npm test", None),
-        ("ls # it's\nnpm test", "test"),
-        ("npm#x test", None),
-        ("npm test#x", "test"),
-        ("npm test 2>&1 | tail -5", "test"),
-        ("npm 2>/dev/null test", "test"),
-        ("npm >log test", "test"),
-        ("npm > log test", "test"),
-        (">log npm test", "test"),
-        ("npm &>>log test", "test"),
-        ("npm >| log test", "test"),
-        ("npm <&3 test", "test"),
-        ("go <<<text test", "test"),
-        ("go 1 > x test", None),  # a number that stands alone is a word
-        ("echo x > npm test", None),
-        ("cat < npm; test", None),
-        ("diff <(npm test) <(ls)", "test"),
-        ("npm test > ", "test"),
-        ("cd app && npm test", "test"),
-        ("false || npm test", "test"),
-        ("cd app; npm test", "test"),
-        ("cd app & npm test", "test"),
-        ("yes | npm test", "test"),
-        ("(cd app; npm test)", "test"),
-        ("A=$(npm test)", "test"),
-        ("A=`npm test`", "test"),
-        ("cd app\nnpm test", "test"),
-        ("cd app\r\nnpm test\r\n", "test"),
-        ("npm\ttest", "test"),
-        ("${x} npm test", None),
-        ("", None),
-        (" \n;;&& ", None),
-        # 4. program
-        ("npm test --help", None),
-        ("pytest --version", None),
-        ("npm test -- --help", "test"),
-        ("npm exec -- jest --help", None),  # read again behind the prefix
-        ("echo --help && npm test", "test"),
-        ("CI=1 npm test", "test"),
-        ("CI=1 DEBUG='a b' npm test", "test"),
-        ("1A=1 npm test", None),
-        ("if npm test", "test"),
-        ("! npm test", "test"),
-        ("for f in *; do npm test; done", "test"),
-        ("while CI=1 npm test; do :; done", "test"),
-        ("{ npm test; }", "test"),
-        ("CI=1", None),
-        ("node_modules/.bin/jest", "test"),
-        ("/usr/bin/make test", "test"),
-        ("./gradlew test", "test"),
-        ("eslint@9 .", "check"),
-        ("@scope", None),
-        ("node_modules/@biomejs/biome check .", "check"),
-        ("python3.11 -m pytest", "test"),
-        ("python -m pytest tests", "test"),
-        ("python3 -X dev -W error -m unittest discover", "test"),
-        ("python -m python -m mypy src", "check"),
-        ("python -m", None),
-        ("python -c 'import pytest' -m pytest", None),
-        ("python -m build", "build"),
-        ("python3 manage.py test", "test"),
-        ("python app/manage.py test", "test"),
-        ("bash -c 'npm test'", "test"),
-        ("bash -lc 'cd x && npm run build'", "build"),
-        ("bash -euo pipefail -c 'npm test'", "test"),
-        ("sh -c \"bash -c 'npm test'\"", "test"),
-        ("zsh -ic npm test", None),
-        ("bash -c 'ls' test.sh", None),  # the text alone decides
-        ("bash -c", None),
-        ("bash -c 'cat <<EOF\nnpm test\nEOF'", None),
-        ("bash -C 'npm test'", None),
-        ("bash test.sh", "test"),
-        ("bash -x test.sh", "test"),
-        ("bash -n deploy.sh", "check"),
-        # 5. runners
-        ("make", "build"),
-        ("make -j4", "build"),
-        ("make -C dir", "build"),
-        ("make CC=clang 4", "build"),
-        ("make lint test", "test"),
-        ("make clean", None),
-        ("make all", "build"),
-        ("make -f test", "build"),
-        ("ninja -C out", "build"),
-        ("tox", "test"),
-        ("tox -e lint", "check"),
-        ("tox -e py311", "test"),
-        ("just unit-tests", "test"),
-        ("task checkAll", "check"),
-        ("task runChecks", "check"),
-        ("task e2e", "test"),
-        ("task runE2e", "test"),
-        ("task latest", None),
-        ("gradle assembleDebug", "build"),
-        ("gradle compile -x test", "build"),
-        ("npm test", "test"),
-        ("npm run test:unit", "test"),
-        ("npm run-script lint", "check"),
-        ("npm run", None),
-        ("npm install", None),
-        ("npm ci", None),
-        ("npm run ci", "check"),
-        ("npm t", "test"),
-        ("npm --prefix web run build", "build"),
-        ("npm run dev test", None),  # only the first argument names the task
-        ("yarn workspace web test", "test"),
-        ("yarn workspace web run build", "build"),
-        ("yarn build", "build"),
-        ("pnpm --filter web test", "test"),
-        ("bun test", "test"),
-        ("deno task test", "test"),
-        ("deno task", None),
-        ("deno test", "test"),
-        ("nx run app:test", "test"),
-        ("mise run test:ci", "test"),
-        ("mix test", "test"),
-        ("mix format --check-formatted", "check"),
-        ("cargo t", "test"),
-        ("cargo +nightly clippy", "check"),
-        # 5. tools
-        ("go test ./...", "test"),
-        ("go -C dir test ./...", "test"),
-        ("go testing", None),
-        ("go build", "build"),
-        ("go install ./cmd/x", "build"),
-        ("go install golang.org/x/tools/gopls@latest", None),
-        ("go run github.com/golangci/golangci-lint/cmd/golangci-lint@v1.55 run", "check"),
-        ("gofmt -l .", "check"),
-        ("gofmt -w .", None),
-        ("rustfmt a.rs --check", "check"),
-        ("ruff check .", "check"),
-        ("ruff format .", None),
-        ("ruff format . --check", "check"),
-        ("black '' --check", "check"),
-        ("node --test", "test"),
-        ("node --check a.js", "check"),
-        ("node src/a.test.mjs", "test"),
-        ("node 'a b.test.js'", None),
-        ("mvn -pl core verify", "test"),
-        ("./mvnw -q package", "build"),
-        ("sbt testOnly", "test"),
-        ("./run_tests.sh", "test"),
-        ("scripts/test-all.sh -v", "test"),
-        ("scripts/test-all.sh up", None),
-        ("./build.sh", "build"),
-        ("docker compose build", "build"),
-        ("git status", None),
-        ("pytester", None),
-        # 6. prefixes
-        ("time npm test", "test"),
-        ("sudo -u bob npm test", "test"),
-        ("env -u X CI=1 pytest", "test"),
-        ("nice -n 5 time -p make test", "test"),
-        ("xargs -n 1 eslint", "check"),
-        ("find . | xargs -I {} sh -c 'pytest {}'", "test"),
-        ("npx jest", "test"),
-        ("npx -p typescript tsc", "check"),
-        ("npx --yes eslint@9 .", "check"),
-        ("npm exec -- jest", "test"),
-        ("pnpm exec vitest run", "test"),
-        ("yarn jest", "test"),
-        ("yarn add jest", None),
-        ("bun x tsc", "check"),
-        ("uv run --with x pytest", "test"),
-        ("uv pip install pytest", None),
-        ("poetry run python -m pytest", "test"),
-        ("timeout 60 npm test", "test"),
-        ("timeout -s KILL 60 npm test", "test"),
-        ("timeout npm test", None),  # the argument is taken off whatever it is
-        ("docker exec -it web pytest", "test"),
-        ("docker run -e A=1 --rm image npm test", "test"),
-        ("docker compose -f dev.yml exec -T web npm test", "test"),
-        ("docker ps", None),
-        ("command -v jest", None),
-        ("exec", None),
-        # 7. the best part
-        ("npm run build && npm run lint", "check"),
-        ("npm run lint; npm run build; npm test", "test"),
-        ("bash -c 'npm run build'; eslint .", "check"),
-    ],
-)
+@pytest.mark.parametrize(("command", "kind"), [(command, kind) for kind, texts in KINDS for command in texts])
 def test_a_command_is_read_as_the_definition_says(command, kind):
-    assert kind_of(command) == kind
+    assert verification_kind(command) == kind
+
+
+def test_every_pattern_is_anchored_at_the_start():
+    # They are compiled into one alternation that is matched once, at the start.
+    assert all(tool["pattern"].startswith("^") for tool in LISTS["tools"])
 
 
 @given(st.text(alphabet=st.characters(exclude_categories=())))
 def test_any_text_is_read(command):
-    assert kind_of(command) in {"test", "check", "build", None}
+    assert verification_kind(command) in {"test", "check", "build", None}
 
 
 @given(
@@ -248,43 +147,39 @@ def test_any_text_is_read(command):
         st.sampled_from(["'", '"', "\\", "\n", " ", "<<", "A", "$(", "#", ">", "2", "&", "bash -c ", "--"])
     )
 )
-def test_any_mixture_of_what_is_special_is_read(pieces):
-    assert kind_of("".join(pieces)) is None
+def test_any_mixture_of_special_characters_is_read(pieces):
+    assert verification_kind("".join(pieces)) is None
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("start", ["", "ruby ", "sbt ", 'bash -c "'])
 @pytest.mark.parametrize(
     "unit",
     [
-        "env ",
-        "env;",
-        "bash -c ",
-        "python -m ",
-        "<<A\n",
-        "<<A ",
-        "yarn -a ",
-        "make a ",
-        "2>",
-        "\\",
-        '"\\',
-        "'\"",
-        "a#",
-        "$(",
-        "test",
-        "test_",
-        "a:",
-        "\0",
+        *(
+            "env ",
+            "env;",
+            "bash -c ",
+            "python -m ",
+            "<<A\n",
+            "<<A ",
+            "yarn -a ",
+            "make a ",
+            "2>",
+            "\\",
+            '"\\',
+        ),
+        *("'\"", "a#", "$(", "test", "test_", "a:", "\0"),
     ],
 )
-@pytest.mark.slow
-@pytest.mark.parametrize("start", ["", "ruby ", "sbt ", 'bash -c "'])
-def test_a_quarter_of_a_mebibyte_of_hostile_text_takes_no_longer_than_it_must(start, unit):
+def test_256_kib_of_hostile_text_take_less_than_three_seconds(start, unit):
     text = start + unit * (256 * 1024 // len(unit)) + "-"
     before = time.process_time()
-    kind_of(text)
+    verification_kind(text)
     assert time.process_time() - before < 3
 
 
-def test_a_real_command_of_many_kibibytes_is_read_to_its_end():
+def test_a_long_real_command_is_read_to_its_end():
     document = "cat > data.txt <<'EOF'\n" + "a line of text\n" * 40_000 + "EOF\n"
     script = "python - 'x' \"" + "code " * 20_000 + '"\n'
-    assert kind_of(document + script + "npm test") == "test"
+    assert verification_kind(document + script + "npm test") == "test"

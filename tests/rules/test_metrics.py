@@ -1,4 +1,4 @@
-"""A session's timeline becomes its metrics: metrics.md, sentence by sentence, counted by hand."""
+"""A session's metrics, by the definitions of docs/metrics.md."""
 
 import dataclasses
 import json
@@ -10,13 +10,12 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rules import instants, metrics
-from rules.metrics import derive, shown
+from rules import metrics
+from rules.metrics import derive, to_response
+from rules.timestamps import parse_timestamp_ns
 
 ROOT = Path(__file__).parents[2]
-SECOND = 10**9
 BILLION = 10**9
-
 CLAUDE, CODEX, TERMINAL = "claude-code", "codex", "terminal"
 EDITOR = {"channel": "ide-extension", "integration": "vscode", "emitter": "promptster-vscode"}
 
@@ -26,49 +25,54 @@ def event(kind, seconds=0, /, *, id=None, source=CLAUDE, attribution=None, metho
     envelope = {"kind": kind, "source": source, "data": data}
     envelope["id"] = id or f"{kind}-{seconds}-{json.dumps(data)}"
     envelope["provenance"] = {"attribution": attribution, "methods": list(methods)}
-    return int(seconds * SECOND), envelope
+    return int(seconds * 10**9), envelope
 
 
 def of(*timeline, **arguments):
     return derive(timeline, **arguments)
 
 
+def values(found, **expected):
+    """The metrics named in `expected`, to compare with it."""
+    return {name: getattr(found, name) for name in expected} == expected
+
+
 # Order, time, exactness
 
 
 def test_a_session_without_events_has_no_times_and_zero_counts():
-    nothing = of()
-    assert nothing.duration_ms is None
-    assert nothing.first_change_latency_ms is None
-    assert nothing.tests_passed is None
-    assert nothing.total_cost_nano_usd is None
-    assert nothing.ai_attribution_permille is None
-    assert (nothing.event_count, nothing.prompt_count, nothing.command_fail_rate) == (0, 0, 0)
-    assert (nothing.verify_intensity, nothing.manual_edit_ratio, nothing.error_episodes) == (0, 0, 0)
-    assert (nothing.tool_usage, nothing.tokens) == ({}, {})
-    assert nothing.version == metrics.VERSION
+    zero = ("event_count", "prompt_count", "command_fail_rate", "verify_intensity", "manual_edit_ratio")
+    zero += ("command_count", "file_change_count", "unique_files_touched", "test_run_count", "decision_count")
+    expected = dict.fromkeys((*zero, "error_episodes"), 0)
+    null = ("duration_ms", "first_change_latency_ms", "tests_passed", "total_cost_nano_usd")
+    expected |= dict.fromkeys((*null, "ai_attribution_permille"))
+    expected |= {"tool_usage": {}, "tokens": {}, "version": metrics.VERSION}
+    assert dataclasses.asdict(of()) == expected
 
 
-def test_one_event_has_no_duration_and_two_at_once_have_none_to_speak_of():
-    assert of(event("prompt", 5)).duration_ms is None
-    assert of(event("prompt", 5), event("planning", 5)).duration_ms == 0
+@pytest.mark.parametrize(
+    ("events", "duration_ms"),
+    [
+        ([event("prompt", 5)], None),
+        ([event("prompt", 5), event("planning", 5)], 0),
+        ([event("editor_idle", 10), event("prompt", 20), event("no such kind", 70)], 60_000),
+    ],
+)
+def test_the_duration_is_the_time_between_the_first_and_the_last_event(events, duration_ms):
+    assert derive(events).duration_ms == duration_ms
 
 
 @pytest.mark.parametrize(
     ("nanoseconds", "milliseconds"),
     [(499_999, 0), (500_000, 1), (1_499_999, 1), (1_500_000, 2), (61_000_000_000, 61_000)],
 )
-def test_a_duration_is_rounded_half_up_from_the_exact_instants(nanoseconds, milliseconds):
-    start = instants.parse("2026-01-02T03:04:05.123456789Z")
+def test_a_duration_is_rounded_half_up_once(nanoseconds, milliseconds):
+    start = parse_timestamp_ns("2026-01-02T03:04:05.123456789Z")
     timeline = [(start, {"id": "a", "kind": "prompt"}), (start + nanoseconds, {"id": "b", "kind": "unknown"})]
     assert derive(timeline).duration_ms == milliseconds
 
 
-def test_events_of_any_kind_make_the_duration():
-    assert of(event("editor_idle", 10), event("prompt", 20), event("no such kind", 70)).duration_ms == 60_000
-
-
-def test_the_first_change_is_timed_from_the_first_event():
+def test_the_first_change_latency_starts_at_the_first_event():
     timeline = [
         event("file_diff", 9),
         event("prompt", 2),
@@ -78,81 +82,66 @@ def test_the_first_change_is_timed_from_the_first_event():
     assert derive(timeline).first_change_latency_ms == 6_500
 
 
-def test_ties_are_broken_by_id():
-    passing = event("test_run", 1, id="b", passed=1, failed=0)
-    failing = event("test_run", 1, id="a", passed=0, failed=1)
-    assert of(passing, failing).tests_passed is True
-    assert of(failing, passing).tests_passed is True
+def test_ties_are_ordered_by_id():
+    passed = event("test_run", 1, id="b", passed=1, failed=0)
+    failed = event("test_run", 1, id="a", passed=0, failed=1)
+    assert of(passed, failed).tests_passed is of(failed, passed).tests_passed is True
 
 
 # Commands
 
 
 def test_the_fail_rate_is_of_the_commands_with_a_known_exit_code():
-    result = of(
-        event("command", 1, exitCode=0),
-        event("command", 2, exitCode=1),
-        event("command", 3, exitCode=-1),
-        event("command", 4),
-        event("command", 5, exitCode=True),
-        event("command", 6, exitCode=1.0),
-        event("command", 7, exitCode="1"),
-        event("command", 8, exitCode=None),
-    )
-    assert result.command_count == 8
-    assert result.command_fail_rate == 666_666_667
+    codes = [{"exitCode": code} for code in (0, 1, -1, True, 1.0, "1", None)]
+    result = of(*(event("command", number, **code) for number, code in enumerate([*codes, {}])))
+    assert values(result, command_count=8, command_fail_rate=666_666_667)
 
 
-def test_an_exit_code_that_claude_codes_hooks_captured_says_nothing():
-    hooked = {"methods": ["hook"], "exitCode": 1}
-    assert of(event("command", 1, **hooked)).command_fail_rate == 0
-    as_object = {"integration": CLAUDE, "channel": "x"}
-    assert of(event("command", 1, source=as_object, **hooked)).command_fail_rate == 0
-    assert of(event("command", 1, source=CODEX, **hooked)).command_fail_rate == BILLION
-    assert of(event("command", 1, methods=["transcript-jsonl"], exitCode=1)).command_fail_rate == BILLION
+@pytest.mark.parametrize(
+    ("source", "methods", "rate"),
+    [
+        (CLAUDE, ["hook"], 0),
+        ({"integration": CLAUDE, "channel": "x"}, ["hook"], 0),
+        (CODEX, ["hook"], BILLION),
+        (CLAUDE, ["transcript-jsonl"], BILLION),
+    ],
+)
+def test_exit_codes_of_claude_codes_hooks_are_unknown(source, methods, rate):
+    assert of(event("command", 1, source=source, methods=methods, exitCode=1)).command_fail_rate == rate
 
 
-def test_a_command_that_the_editor_reports_again_counts_once():
+def test_the_editors_commands_and_changes_count_only_without_those_of_another_channel():
     result = of(
         event("command", 1, source=TERMINAL, command="npm test", exitCode=0),
         event("command", 1.1, source=EDITOR, command="npm test", exitCode=1),
         event("file_create", 2, source=EDITOR, path="a.py", attribution="likely_human"),
     )
-    assert (result.command_count, result.command_fail_rate, result.test_run_count) == (1, 0, 1)
-    assert (result.file_change_count, result.manual_edit_ratio) == (1, BILLION)
-    assert result.tests_passed is True
-
-
-def test_the_editors_changes_do_not_count_beside_those_of_others():
+    assert values(result, command_count=1, command_fail_rate=0, test_run_count=1, tests_passed=True)
+    assert values(result, file_change_count=1, manual_edit_ratio=BILLION)
     result = of(
         event("file_diff", 2, path="a.py", attribution="likely_ai"),
         event("file_create", 1, source=EDITOR, path="b.py", attribution="likely_human"),
         event("command", 3, source=EDITOR, command="pytest"),
     )
-    assert (result.file_change_count, result.unique_files_touched, result.manual_edit_ratio) == (1, 1, 0)
-    assert result.first_change_latency_ms == 1_000
-    assert (result.command_count, result.verify_intensity) == (1, BILLION)
+    assert values(result, file_change_count=1, unique_files_touched=1, manual_edit_ratio=0)
+    assert values(result, first_change_latency_ms=1_000, command_count=1, verify_intensity=BILLION)
 
 
-def test_verifications_are_test_runs_build_runs_and_verifying_commands_per_change():
-    result = of(
+def test_the_intensity_is_verifications_per_change():
+    verifications = [
         event("test_run", 1),
         event("build_run", 2),
         event("command", 3, command="npm run lint && npm test && npm run build"),
         event("command", 4, command="ls"),
         event("command", 5, command=["npm", "test"]),
         event("command", 6, command="go vet ./..."),
-        *(event("file_diff", 10 + n) for n in range(3)),
-    )
-    assert result.verify_intensity == 1_333_333_333
-    assert result.test_run_count == 2
+    ]
+    result = of(*verifications, *(event("file_diff", 10 + n) for n in range(3)))
+    assert values(result, verify_intensity=1_333_333_333, test_run_count=2)
+    assert derive(verifications).verify_intensity == 0
 
 
-def test_without_a_change_there_is_no_intensity():
-    assert of(event("test_run", 1), event("command", 2, command="pytest")).verify_intensity == 0
-
-
-def test_episodes_are_unbroken_runs_of_failures():
+def test_error_episodes_are_unbroken_runs_of_failures():
     result = of(
         event("command", 1, exitCode=1),
         event("command", 2, exitCode=2),
@@ -172,30 +161,22 @@ def test_episodes_are_unbroken_runs_of_failures():
 # Changes
 
 
-def test_the_manual_ratio_and_the_share_of_ai_are_of_the_changes_with_an_attribution():
-    result = of(
-        event("file_diff", 1, attribution="likely_human"),
-        event("file_create", 2, attribution="ai_revised_by_human"),
-        event("file_delete", 3, attribution="likely_ai"),
-        event("file_diff", 4, attribution="likely_ai"),
-        event("file_diff", 5, attribution="likely_ai"),
-        event("file_diff", 6, attribution="mixed"),
-        event("file_diff", 7, attribution="somebody"),
-        event("file_diff", 8),
-        event("prompt", 9, attribution="likely_human"),
-    )
-    assert result.file_change_count == 8
-    assert result.manual_edit_ratio == 333_333_333
-    assert result.ai_attribution_permille == 500
-
-
-@pytest.mark.parametrize(
-    ("ai", "all_of_them", "permille"), [(1, 3, 333), (2, 3, 667), (1, 16, 63), (0, 4, 0)]
-)
-def test_the_share_of_ai_has_one_decimal_half_up(ai, all_of_them, permille):
+def test_the_manual_ratio_and_the_ai_share_are_of_the_attributed_changes():
+    attributions = ["likely_human", "ai_revised_by_human", "likely_ai", "likely_ai", "likely_ai", "mixed"]
+    kinds = ["file_create", "file_delete", *["file_diff"] * 6]
     changes = [
-        event("file_diff", n, attribution="likely_ai" if n < ai else "mixed") for n in range(all_of_them)
+        event(kind, number, attribution=attribution)
+        for number, (kind, attribution) in enumerate(
+            zip(kinds, [*attributions, "somebody", None], strict=True)
+        )
     ]
+    result = of(*changes, event("prompt", 9, attribution="likely_human"))
+    assert values(result, file_change_count=8, manual_edit_ratio=333_333_333, ai_attribution_permille=500)
+
+
+@pytest.mark.parametrize(("ai", "total", "permille"), [(1, 3, 333), (2, 3, 667), (1, 16, 63), (0, 4, 0)])
+def test_the_ai_share_is_rounded_half_up_to_one_decimal(ai, total, permille):
+    changes = [event("file_diff", n, attribution="likely_ai" if n < ai else "mixed") for n in range(total)]
     assert derive(changes).ai_attribution_permille == permille
 
 
@@ -206,45 +187,59 @@ def test_files_touched_are_distinct_strings():
 
 def test_prompts_and_decisions_are_counted():
     result = of(event("prompt", 1), event("prompt", 2, source=EDITOR), event("decision_event", 3))
-    assert (result.prompt_count, result.decision_count) == (2, 1)
+    assert values(result, prompt_count=2, decision_count=1)
 
 
 # The test result
 
-
-def test_a_submitted_result_goes_before_everything():
-    run = event("test_run", 1, passed=1, failed=0)
-    assert of(run, test_result=(10, 1)).tests_passed is False
-    assert of(run, test_result=(0, 0)).tests_passed is False
-    assert of(test_result=(1, 0)).tests_passed is True
+PASSED, FAILED = {"passed": 5, "failed": 0}, {"passed": 5, "failed": 1}
+FAILING_TEST = event("command", 9, command="pytest", exitCode=1)
 
 
-def test_then_the_last_test_run_with_its_counts():
-    passing, failing = {"passed": 5, "failed": 0}, {"passed": 5, "failed": 1}
-    command = event("command", 9, command="pytest", exitCode=1)
-    assert of(event("test_run", 2, **passing), event("test_run", 1, **failing), command).tests_passed is True
-    assert of(event("test_run", 1, **passing), event("test_run", 2, **failing), command).tests_passed is False
-    assert of(event("test_run", 1, **failing), event("test_run", 2, passed=5)).tests_passed is False
-    assert of(event("test_run", 1, passed=0, failed=0)).tests_passed is False
+@pytest.mark.parametrize(("submitted", "passed"), [((10, 1), False), ((0, 0), False), ((1, 0), True)])
+def test_a_submitted_result_has_priority(submitted, passed):
+    assert of(event("test_run", 1, **PASSED), test_result=submitted).tests_passed is passed
+    assert of(event("test_run", 1, **FAILED), test_result=submitted).tests_passed is passed
 
 
-def test_then_the_last_test_command_with_a_known_exit_code():
-    result = of(
-        event("command", 1, command="pytest", exitCode=0),
-        event("command", 2, command="pytest"),
-        event("command", 3, command="npm run lint", exitCode=1),
-        event("command", 4, command="pytest", exitCode=1, methods=["hook"]),
-        event("test_run", 5, passed=True, failed=0),
-    )
-    assert result.tests_passed is True
-    assert of(event("command", 1, command="pytest", exitCode=1)).tests_passed is False
-    assert of(event("command", 1, command="ls", exitCode=0)).tests_passed is None
+@pytest.mark.parametrize(
+    ("events", "passed"),
+    [
+        ([event("test_run", 2, **PASSED), event("test_run", 1, **FAILED), FAILING_TEST], True),
+        ([event("test_run", 1, **PASSED), event("test_run", 2, **FAILED), FAILING_TEST], False),
+        ([event("test_run", 1, **FAILED), event("test_run", 2, passed=5)], False),
+        ([event("test_run", 1, passed=0, failed=0)], False),
+    ],
+)
+def test_else_the_last_test_run_with_counts_decides(events, passed):
+    assert derive(events).tests_passed is passed
+
+
+@pytest.mark.parametrize(
+    ("events", "passed"),
+    [
+        (
+            [
+                event("command", 1, command="pytest", exitCode=0),
+                event("command", 2, command="pytest"),
+                event("command", 3, command="npm run lint", exitCode=1),
+                event("command", 4, command="pytest", exitCode=1, methods=["hook"]),
+                event("test_run", 5, passed=True, failed=0),
+            ],
+            True,
+        ),
+        ([FAILING_TEST], False),
+        ([event("command", 1, command="ls", exitCode=0)], None),
+    ],
+)
+def test_else_the_last_test_command_with_a_known_exit_code_decides(events, passed):
+    assert derive(events).tests_passed is passed
 
 
 # Tools
 
 
-def test_tools_are_counted_by_their_announcements_where_a_source_announces_any():
+def test_tools_are_counted_by_announcements_if_their_source_sends_any():
     result = of(
         event("tool_intent", 1, toolName="Bash"),
         event("tool_use", 2, toolName="Bash"),
@@ -259,7 +254,7 @@ def test_tools_are_counted_by_their_announcements_where_a_source_announces_any()
     assert result.tool_usage == {"Bash": 2, "search": 2, "view": 1}
 
 
-def test_a_tools_name_can_always_be_stored():
+def test_a_tools_name_can_be_stored():
     names = of(event("tool_intent", 1, toolName="a\0b\ud800" + "x" * 1000)).tool_usage
     assert names == {"a\ufffdb\ufffd" + "x" * 196: 1}
 
@@ -267,14 +262,8 @@ def test_a_tools_name_can_always_be_stored():
 # Tokens and cost
 
 PRICES = [
-    {
-        "model": "claude-x",
-        "input": "3",
-        "output": "15",
-        "cacheRead": "0.30",
-        "cacheWrite5m": "3.75",
-        "cacheWrite1h": "6",
-    },
+    {"model": "claude-x", "input": "3", "output": "15"}
+    | {"cacheRead": "0.30", "cacheWrite5m": "3.75", "cacheWrite1h": "6"},
     {"model": "claude-x", "from": "1970-01-02", "input": "1", "output": "5"},
     {"model": "gpt-x", "input": "1.25", "output": "10", "cacheRead": "0.125"},
 ]
@@ -285,33 +274,34 @@ def response(seconds, /, **data):
     return event("ai_response", seconds, **data)
 
 
-def test_the_reported_cost_counts_exactly():
-    result = of(
-        response(1, totalCost=1.8e-05, inputTokens=7), response(2, totalCost=0.1), response(3, totalCost=0.2)
-    )
-    assert result.total_cost_nano_usd == 300_018_000
-    assert result.tokens == {"unknown": {"input": 7, "output": 0, "cacheRead": 0, "cacheWrite": 0}}
-    assert of(response(1, totalCost=1)).total_cost_nano_usd == BILLION
-    assert of(response(1, totalCost=0, inputTokens=1)).total_cost_nano_usd == 0
+def cost(*events, prices=PRICES):
+    return derive(events, prices=prices).total_cost_nano_usd
 
 
-def test_a_cost_is_rounded_once_from_the_exact_sum():
-    assert of(response(1, totalCost=5e-10)).total_cost_nano_usd == 1
-    assert of(response(1, totalCost=4e-10), response(2, totalCost=4e-10)).total_cost_nano_usd == 1
-    assert of(response(1, totalCost=4e-10)).total_cost_nano_usd == 0
+def inputs(result):
+    return {model: counts["input"] for model, counts in result.tokens.items()}
 
 
-def test_tokens_without_a_cost_are_priced_by_model():
+@pytest.mark.parametrize(
+    ("costs", "nano_usd"),
+    [
+        *(([1.8e-05, 0.1, 0.2], 300_018_000), ([1], BILLION), ([0], 0)),
+        # Rounded once, from the exact sum.
+        *(([5e-10], 1), ([4e-10, 4e-10], 1), ([4e-10], 0)),
+    ],
+)
+def test_reported_costs_are_added_up_exactly(costs, nano_usd):
+    result = of(*(response(n, totalCost=usd, inputTokens=7) for n, usd in enumerate(costs)))
+    assert result.total_cost_nano_usd == nano_usd
+    tokens = {"input": 7 * len(costs), "output": 0, "cacheRead": 0, "cacheWrite": 0}
+    assert result.tokens == {"unknown": tokens}
+
+
+def test_tokens_without_a_reported_cost_are_priced_by_model():
+    cached = {"cacheReadTokens": 1000, "cacheWriteTokens": 300, "cacheWrite1hTokens": 100}
     result = of(
         response(1, model="claude-x-20250929", inputTokens=1000, outputTokens=100),
-        event(
-            "subagent_usage",
-            2,
-            model="claude-x",
-            cacheReadTokens=1000,
-            cacheWriteTokens=300,
-            cacheWrite1hTokens=100,
-        ),
+        event("subagent_usage", 2, model="claude-x", **cached),
         prices=PRICES,
     )
     # 1000 * 3 + 100 * 15 + 1000 * 0.30 + 200 * 3.75 + 100 * 6, in millionths of a dollar
@@ -322,59 +312,50 @@ def test_tokens_without_a_cost_are_priced_by_model():
     }
 
 
-def test_a_price_holds_from_its_day_on():
-    assert of(response(DAY - 1, model="claude-x", inputTokens=1), prices=PRICES).total_cost_nano_usd == 3_000
-    assert of(response(DAY, model="claude-x", inputTokens=1), prices=PRICES).total_cost_nano_usd == 1_000
-    only_later = PRICES[1:2]
-    assert (
-        of(response(DAY - 1, model="claude-x", inputTokens=1), prices=only_later).total_cost_nano_usd is None
-    )
+def test_a_price_is_valid_from_its_date():
+    before, after = (response(at, model="claude-x", inputTokens=1) for at in (DAY - 1, DAY))
+    assert (cost(before), cost(after)) == (3_000, 1_000)
+    assert cost(before, prices=PRICES[1:2]) is None
 
 
 @pytest.mark.parametrize("model", ["claude-x-2", "claude", "claude-xx", None, 5])
-def test_a_used_model_without_a_price_makes_the_total_unknown(model):
+def test_a_used_model_without_a_price_makes_the_cost_unknown(model):
     known = response(1, model="claude-x", inputTokens=1)
-    assert of(known, response(2, model=model, inputTokens=1), prices=PRICES).total_cost_nano_usd is None
-    assert of(known, response(2, model=model, inputTokens=0), prices=PRICES).total_cost_nano_usd == 3_000
-    assert of(known).total_cost_nano_usd is None
+    assert cost(known, response(2, model=model, inputTokens=1)) is None
+    assert cost(known, response(2, model=model, inputTokens=0)) == 3_000
+    assert cost(known, prices=None) is None
 
 
-def test_tokens_of_a_sort_that_has_no_price_make_the_total_unknown():
-    cached = response(DAY, model="claude-x", cacheReadTokens=1)
-    assert of(cached, prices=PRICES).total_cost_nano_usd is None
-
-
-def test_responses_that_report_no_use_have_no_cost():
-    assert of(response(1, lastAssistantMessage="hello"), prices=PRICES).total_cost_nano_usd is None
+def test_tokens_without_a_price_or_responses_without_tokens_have_no_cost():
+    assert cost(response(DAY, model="claude-x", cacheReadTokens=1)) is None
+    assert cost(response(1, lastAssistantMessage="hello")) is None
 
 
 @pytest.mark.parametrize("count", [-1, 1.0, True, "1", None, [1], 10**30])
-def test_what_is_no_count_is_no_use(count):
+def test_an_invalid_count_is_ignored(count):
     result = of(response(1, model="claude-x", inputTokens=count), prices=PRICES)
     assert (result.tokens, result.total_cost_nano_usd) == ({}, None)
 
 
-@pytest.mark.parametrize("cost", [-1, True, "1", None, float("nan"), float("inf"), 1e300, 10**400])
-def test_what_is_no_amount_is_no_reported_cost(cost):
-    result = of(response(1, model="claude-x", inputTokens=1, totalCost=cost), prices=PRICES)
-    assert result.total_cost_nano_usd == 3_000
+@pytest.mark.parametrize("usd", [-1, True, "1", None, float("nan"), float("inf"), 1e300, 10**400])
+def test_an_invalid_reported_cost_is_ignored(usd):
+    assert cost(response(1, model="claude-x", inputTokens=1, totalCost=usd)) == 3_000
 
 
-def codex(kind, seconds, /, **data):
-    return event(kind, seconds, source=CODEX, **data)
+def codex_session(seconds, /, **data):
+    return event("session_start", seconds, source=CODEX, **data)
 
 
-def totals(seconds, /, *, input, output, cached=0, **data):
-    return codex(
-        "ai_response", seconds, inputTokens=input, outputTokens=output, cacheReadTokens=cached, **data
-    )
+def codex_total(seconds, input, output=0, cached=0, **data):
+    counts = {"inputTokens": input, "outputTokens": output, "cacheReadTokens": cached}
+    return event("ai_response", seconds, source=CODEX, **counts, **data)
 
 
-def test_codex_reports_running_totals_and_counts_what_it_cached_as_input():
+def test_codex_reports_running_totals_with_cached_input():
     result = of(
-        codex("session_start", 1, ideSessionId="a", model="gpt-x"),
-        totals(2, input=1000, output=10, cached=800),
-        totals(3, input=3000, output=30, cached=2000),
+        codex_session(1, ideSessionId="a", model="gpt-x"),
+        codex_total(2, 1000, 10, 800),
+        codex_total(3, 3000, 30, 2000),
         prices=PRICES,
     )
     assert result.tokens == {"gpt-x": {"input": 3000, "output": 30, "cacheRead": 2000, "cacheWrite": 0}}
@@ -382,61 +363,50 @@ def test_codex_reports_running_totals_and_counts_what_it_cached_as_input():
     assert result.total_cost_nano_usd == 1_800_000
 
 
-def test_each_codex_session_counts_from_its_own_beginning():
+def test_each_codex_session_has_its_own_totals():
     result = of(
-        codex("session_start", 1, ideSessionId="a", model="gpt-x"),
-        totals(2, input=100, output=0),
-        codex("session_start", 3, ideSessionId="b", model="gpt-y"),
-        totals(4, input=500, output=0),
-        codex("session_start", 5, ideSessionId="a"),
-        totals(6, input=130, output=0),
-        codex("session_start", 7),
-        totals(8, input=1000, output=0),
-        codex("session_start", 9),
-        totals(10, input=2000, output=0),
+        codex_session(1, ideSessionId="a", model="gpt-x"),
+        codex_total(2, 100),
+        codex_session(3, ideSessionId="b", model="gpt-y"),
+        codex_total(4, 500),
+        codex_session(5, ideSessionId="a"),
+        codex_total(6, 130),
+        codex_session(7),
+        codex_total(8, 1000),
+        codex_session(9),
+        codex_total(10, 2000),
     )
-    assert {model: counts["input"] for model, counts in result.tokens.items()} == {
-        "gpt-x": 130,
-        "gpt-y": 500,
-        "unknown": 3000,
-    }
+    assert inputs(result) == {"gpt-x": 130, "gpt-y": 500, "unknown": 3000}
 
 
-def test_a_codex_counter_that_fell_began_anew():
-    result = of(
-        totals(1, input=100, output=50), totals(2, input=30, output=60), totals(3, input=40, output=60)
-    )
+def test_a_codex_total_that_decreased_was_reset():
+    result = of(codex_total(1, 100, 50), codex_total(2, 30, 60), codex_total(3, 40, 60))
     assert result.tokens["unknown"] == {"input": 140, "output": 110, "cacheRead": 0, "cacheWrite": 0}
 
 
-def test_a_codex_response_that_names_its_session_belongs_there():
+def test_a_codex_response_may_name_its_session():
     result = of(
-        codex("session_start", 1, ideSessionId="a", model="gpt-x"),
-        codex("session_start", 2, ideSessionId="b", model="gpt-y"),
-        totals(3, input=100, output=0, ideSessionId="a"),
-        totals(4, input=10, output=0),
-        totals(5, input=150, output=0, meta={"ideSessionId": "a"}),
+        codex_session(1, ideSessionId="a", model="gpt-x"),
+        codex_session(2, ideSessionId="b", model="gpt-y"),
+        codex_total(3, 100, ideSessionId="a"),
+        codex_total(4, 10),
+        codex_total(5, 150, meta={"ideSessionId": "a"}),
     )
-    assert {model: counts["input"] for model, counts in result.tokens.items()} == {"gpt-x": 150, "gpt-y": 10}
+    assert inputs(result) == {"gpt-x": 150, "gpt-y": 10}
 
 
-def test_the_price_table_is_well_formed_and_says_where_it_was_seen():
+def test_the_price_table_is_valid_and_has_its_sources():
     entries = yaml.safe_load((ROOT / "data" / "pricing.yaml").read_text(encoding="utf-8"))
-    kinds = {"input", "output", "cacheRead", "cacheWrite5m", "cacheWrite1h"}
+    required = {"model", "input", "output", "cacheRead", "seen"}
     assert len({(entry["model"], entry.get("from")) for entry in entries}) == len(entries)
     for entry in entries:
+        assert required <= set(entry) <= required | {"cacheWrite5m", "cacheWrite1h", "from"}
+        assert all(isinstance(value, str) for value in entry.values())
         assert entry["seen"]
-        assert (
-            {"model", "input", "output", "cacheRead", "seen"}
-            <= set(entry)
-            <= kinds | {"model", "from", "seen"}
-        )
-        assert all(isinstance(entry[name], str) for name in entry)
-        used = response(1, model=entry["model"], inputTokens=1, outputTokens=1)
-        assert of(used, prices=entries).total_cost_nano_usd
+        assert cost(response(1, model=entry["model"], inputTokens=1, outputTokens=1), prices=entries)
 
 
-# Whatever arrives, in whatever order
+# Any input in any order
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters(exclude_categories=())),
@@ -478,7 +448,7 @@ ENVELOPES = st.fixed_dictionaries({"kind": KINDS, "source": SOURCES, "data": DAT
 
 @st.composite
 def timelines(draw):
-    """Events with ids of their own and times that often tie, twice: in one order and in another."""
+    """Events with unique ids and frequent ties, in two orders."""
     envelopes = draw(st.lists(ENVELOPES, max_size=12))
     times = draw(st.lists(st.integers(0, 3), min_size=len(envelopes), max_size=len(envelopes)))
     timeline = [
@@ -489,9 +459,9 @@ def timelines(draw):
 
 
 @given(timelines())
-def test_the_order_of_arrival_does_not_matter(orders):
-    one, another = orders
-    assert derive(one, prices=PRICES) == derive(another, prices=PRICES)
+def test_the_input_order_does_not_matter(orders):
+    first, second = orders
+    assert derive(first, prices=PRICES) == derive(second, prices=PRICES)
 
 
 @given(
@@ -511,7 +481,7 @@ def test_the_order_of_arrival_does_not_matter(orders):
         max_size=6,
     )
 )
-def test_whatever_a_client_sends_there_are_metrics_that_can_be_stored(envelopes):
+def test_any_input_gives_metrics_that_can_be_stored(envelopes):
     result = derive([(time, envelope) for time, envelope in enumerate(envelopes)])
     text = json.dumps(dataclasses.asdict(result), ensure_ascii=False, allow_nan=False)
     assert "\\u0000" not in text
@@ -527,7 +497,7 @@ def assert_integers_only(values):
             assert value is None or isinstance(value, int)
 
 
-def test_contents_are_not_kept_while_a_timeline_streams_by():
+def test_contents_are_not_kept_in_memory():
     def stream():
         for number in range(50):
             yield event("file_diff", number, id=str(number), path="p" * 2**20, content="c" * 2**20)
@@ -540,10 +510,10 @@ def test_contents_are_not_kept_while_a_timeline_streams_by():
         tracemalloc.stop()
 
 
-# How they are shown
+# The response
 
 
-def test_a_sessions_answer_shows_all_the_names_side_by_side():
+def test_the_response_has_all_metrics_by_name():
     row = {
         **dataclasses.asdict(of()),
         "duration_ms": 4_320_000,
@@ -556,7 +526,9 @@ def test_a_sessions_answer_shows_all_the_names_side_by_side():
         "total_cost_nano_usd": 18_000,
         "ai_attribution_permille": 667,
     }
-    assert shown(row) == {
+    zero = ("commandCount", "fileChangeCount", "uniqueFilesTouched", "testRunCount")
+    assert to_response(row) == {
+        **dict.fromkeys((*zero, "decisionCount", "errorEpisodes"), 0),
         "durationMs": 4_320_000,
         "promptCount": 38,
         "commandFailRate": 0.143,
@@ -564,27 +536,9 @@ def test_a_sessions_answer_shows_all_the_names_side_by_side():
         "manualEditRatio": 0.001,
         "firstChangeLatencyMs": None,
         "testsPassed": True,
-        "commandCount": 0,
-        "fileChangeCount": 0,
-        "uniqueFilesTouched": 0,
-        "testRunCount": 0,
-        "decisionCount": 0,
-        "errorEpisodes": 0,
         "toolUsage": {"Bash": 2},
         "tokens": {},
         "totalCostUsd": 1.8e-05,
         "aiAttributionPct": 66.7,
     }
-
-
-def test_nothing_derived_is_left_unshown_but_the_version_and_the_count_of_events():
-    row = dataclasses.asdict(of())
-    needed = {name for name in row if not _can_show({key: row[key] for key in row if key != name})}
-    assert set(row) - needed == {"version", "event_count"}
-
-
-def _can_show(row):
-    try:
-        return bool(shown(row))
-    except KeyError:
-        return False
+    assert len(to_response(row)) == len(row) - len(("version", "event_count"))

@@ -1,38 +1,36 @@
-"""Until when is kept what is known of a candidate, and which names go from a session's numbers."""
+"""Retention deadlines and anonymized metrics."""
 
 from datetime import UTC, datetime, timedelta
 
-from rules import retention
+import pytest
+
+from rules.retention import anonymize_metrics, earliest, retention_deadline
 
 END = datetime(2026, 4, 1, 9, tzinfo=UTC)
 
 
-def test_it_is_kept_for_the_days_of_the_retention():
-    assert retention.kept_until(END, 30) == END + timedelta(days=30)
+@pytest.mark.parametrize(
+    ("ended_at", "days", "deadline"),
+    [(END, 30, END + timedelta(days=30)), (None, 30, None), (END, None, None)],
+)
+def test_the_deadline_is_the_end_plus_the_retention_period(ended_at, days, deadline):
+    assert retention_deadline(ended_at, days) == deadline
 
 
-def test_without_an_end_or_a_retention_there_is_no_date():
-    assert retention.kept_until(None, 30) is None
-    assert retention.kept_until(END, None) is None
+def test_the_earliest_of_the_known_times():
+    assert earliest([None, END, END - timedelta(days=1)]) == END - timedelta(days=1)
+    assert earliest([None]) is None
 
 
-def test_the_earliest_of_the_moments_that_are_known():
-    assert retention.earliest([None, END, END - timedelta(days=1)]) == END - timedelta(days=1)
-    assert retention.earliest([None]) is None
-
-
-def test_names_of_tools_and_models_become_one_sum():
+def test_tools_and_models_are_added_up_without_their_names():
     further = {
         "command_count": 3,
         "tool_usage": {"Bash": 3, "mcp__alice__notes": 2},
         "tokens": {"alice-model": {"input": 10, "output": 1}, "other": {"input": 5}},
     }
-    assert retention.without_names(further) == {
+    assert anonymize_metrics(further) == {
         "command_count": 3,
         "tool_usage": {"other": 5},
         "tokens": {"other": {"input": 15, "output": 1}},
     }
-
-
-def test_where_nothing_was_used_nothing_is_summed():
-    assert retention.without_names({"tool_usage": {}, "tokens": {}}) == {"tool_usage": {}, "tokens": {}}
+    assert anonymize_metrics({"tool_usage": {}, "tokens": {}}) == {"tool_usage": {}, "tokens": {}}

@@ -1,4 +1,4 @@
-"""Counters of a cohort: what one session adds, and that ranks come out of the trees (R19 to R21)."""
+"""A cohort's totals and rank counters (R19 to R21)."""
 
 import random
 from collections import Counter
@@ -19,7 +19,7 @@ SESSION = {
     "tests_passed": True,
     "derivation_version": 2,
 }
-INTERESTING = [0, 1, 255, 256, 257, 65_535, 65_536, 2**24 - 1, 2**24, 2**32, 10**9, 2**62, 2**63 - 1]
+EDGES = [0, 1, 255, 256, 257, 65_535, 65_536, 2**24 - 1, 2**24, 2**32, 10**9, 2**62, 2**63 - 1]
 
 
 def test_a_session_adds_its_values_to_the_totals():
@@ -35,14 +35,15 @@ def test_a_session_adds_its_values_to_the_totals():
         "command_fail_rate_sum": 500_000_000,
         "verify_intensity_count": 1,
     }
+    assert totals(None) == counts(None) == {}
 
 
 @pytest.mark.parametrize("tests_passed", [False, None])
-def test_only_tests_that_were_seen_to_pass_count_as_passed(tests_passed):
+def test_only_passed_tests_count_as_passed(tests_passed):
     assert "passed" not in totals(SESSION | {"tests_passed": tests_passed})
 
 
-def test_versions_in_use_are_named_in_order():
+def test_versions_in_use_are_sorted():
     assert versions({"sessions": 3, "version_10": 1, "version_9": 2}) == [9, 10]
 
 
@@ -59,46 +60,42 @@ def test_a_lower_fail_rate_has_more_merit():
 
 
 @pytest.mark.parametrize("level", LEVELS)
-def test_buckets_stand_in_the_order_of_their_values(level):
-    for sign in (1, -1):
-        in_order = sorted(sign * value for value in INTERESTING)
-        buckets = [value >> level.shift for value in in_order]
-        assert buckets == sorted(buckets)
+@pytest.mark.parametrize("sign", [1, -1])
+def test_buckets_have_the_order_of_their_values(level, sign):
+    buckets = [value >> level.shift for value in sorted(sign * value for value in EDGES)]
+    assert buckets == sorted(buckets)
 
 
 def test_the_last_level_is_exact_and_each_bucket_has_one_parent():
-    assert LEVELS[0].parent_shift is None
-    assert LEVELS[-1].shift == 0
-    for above, level in pairwise(LEVELS):
-        assert above.shift == level.parent_shift
+    assert (LEVELS[0].parent_shift, LEVELS[-1].shift) == (None, 0)
+    assert all(above.shift == level.parent_shift for above, level in pairwise(LEVELS))
 
 
 @pytest.mark.parametrize("lower_is_better", [False, True])
-def test_a_rank_is_the_sum_of_the_siblings_to_the_left(lower_is_better):
+def test_a_rank_is_the_sum_of_the_lower_siblings(lower_is_better):
     chance = random.Random(5)
-    values = INTERESTING + [
-        chance.choice((chance.randrange(400), chance.getrandbits(30))) for _ in range(500)
-    ]
+    values = EDGES + [chance.choice((chance.randrange(400), chance.getrandbits(30))) for _ in range(500)]
     metric = METRICS[0]._replace(lower_is_better=lower_is_better)
     merits = [merit(metric, value) for value in values]
     tree = Counter((level, each >> level.shift) for each in merits for level in LEVELS)
     for own in merits:
-        assert sum(left_of(tree, level, own) for level in LEVELS) == sum(each < own for each in merits)
+        beaten = sum(count_lower_siblings(tree, level, own) for level in LEVELS)
+        assert beaten == sum(each < own for each in merits)
 
 
-def left_of(tree, level, own):
+def count_lower_siblings(tree, level, own):
     def parent(bucket):
         return None if level.parent_shift is None else bucket >> (level.parent_shift - level.shift)
 
-    bucket = own >> level.shift
+    limit = own >> level.shift
     return sum(
         n
-        for (other, place), n in tree.items()
-        if other == level and place < bucket and parent(place) == parent(bucket)
+        for (other, bucket), n in tree.items()
+        if other == level and bucket < limit and parent(bucket) == parent(limit)
     )
 
 
-def test_a_change_names_only_what_is_different():
+def test_a_difference_has_only_changed_counters():
     old, new = Counter({"a": 1, "b": 2}), Counter({"b": 2, "c": 3})
     assert difference(old, new) == {"a": -1, "c": 3}
     assert difference(new, new) == {}

@@ -1,12 +1,12 @@
-"""What an event is about, on one line."""
+"""One-line summaries of events."""
 
 import pytest
 
-from rules.summaries import LONGEST_NOTE, LONGEST_SUBJECT, line, summary_of
+from rules.summaries import MAX_NOTE_CHARACTERS, MAX_SUBJECT_CHARACTERS, format_summary, summarize
 
 
 def summary(kind, data, **members):
-    return line(*summary_of({"kind": kind, "source": "claude-code", "data": data} | members))
+    return format_summary(*summarize({"kind": kind, "source": "claude-code", "data": data} | members))
 
 
 @pytest.mark.parametrize(
@@ -36,46 +36,50 @@ def summary(kind, data, **members):
         ("web_lookup", {"toolName": "WebSearch", "query": "go queues"}, "go queues"),
         ("test_run", {"passed": 3, "failed": 1}, "3 passed, 1 failed"),
         ("editor_edit", {"subKind": "paste", "filePath": "a.go", "charCount": 900}, "a.go · paste, characters: 900"),
-        ("heard_of_by_nobody", {"n": 1, "what": "something"}, "something"),
+        ("unknown", {"n": 1, "what": "something"}, "something"),
         ("command", {"scrubbed": "***"}, "***"),
         ("context_compact", {}, ""),
     ],
 )  # fmt: skip
-def test_it_says_what_happened(kind, data, expected):
+def test_a_summary_has_subject_and_note(kind, data, expected):
     assert summary(kind, data) == expected
 
 
-def test_hooks_know_no_exit_codes():
+def test_exit_codes_of_hooks_are_left_out():
     assert summary("command", {"command": "ls", "exitCode": 0}, provenance={"methods": ["hook"]}) == "ls"
 
 
-def test_running_totals_of_codex_say_nothing_about_one_answer():
-    assert (
-        summary("ai_response", {"lastAssistantMessage": "Done", "outputTokens": 5}, source="codex") == "Done"
-    )
+def test_running_totals_of_codex_are_left_out():
+    data = {"lastAssistantMessage": "Done", "outputTokens": 5}
+    assert summary("ai_response", data, source="codex") == "Done"
 
 
-def test_it_is_short_whatever_the_event_holds():
-    long = {"subject": "x" * 10**6, "toolName": "y " * 10**6, "inputPreview": "z" * 10**6}
-    for kind in ("tool_use", "planning"):
-        subject, note = summary_of({"kind": kind, "data": long | {"status": "s" * 1000}})
-        assert (len(subject), len(note)) == (LONGEST_SUBJECT, LONGEST_NOTE)
-        assert subject.endswith("…")
+@pytest.mark.parametrize("kind", ["tool_use", "planning"])
+def test_a_summary_is_short(kind):
+    data = {
+        "subject": "x" * 10**6,
+        "toolName": "y " * 10**6,
+        "inputPreview": "z" * 10**6,
+        "status": "s" * 1000,
+    }
+    subject, note = summarize({"kind": kind, "data": data})
+    assert (len(subject), len(note)) == (MAX_SUBJECT_CHARACTERS, MAX_NOTE_CHARACTERS)
+    assert subject.endswith("…")
 
 
-def test_what_is_cut_off_before_it_is_folded_shows_too():
-    subject, _ = summary_of({"kind": "prompt", "data": {"text": "a" + " " * 10**6 + "b"}})
+def test_text_truncated_within_white_space_has_an_ellipsis():
+    subject, _ = summarize({"kind": "prompt", "data": {"text": "a" + " " * 10**6 + "b"}})
     assert subject == "a…"
 
 
 @pytest.mark.parametrize("text", ["a\0b", "a\ud800b", "a\x1b[31mb", "a\u2028b"])
-def test_nothing_in_it_stops_a_column_or_a_terminal(text):
-    subject, _ = summary_of({"kind": "prompt", "data": {"text": text}})
+def test_a_summary_is_safe_in_columns_and_terminals(text):
+    subject, _ = summarize({"kind": "prompt", "data": {"text": text}})
     assert subject in ("a b", "a\ufffdb", "ab")
 
 
 @pytest.mark.parametrize(
     "envelope", [None, [], {}, {"kind": 5, "data": []}, {"kind": "command", "data": {"command": {}}}]
 )
-def test_what_says_nothing_has_an_empty_summary(envelope):
-    assert summary_of(envelope) == (None, None)
+def test_an_event_without_content_has_an_empty_summary(envelope):
+    assert summarize(envelope) == (None, None)

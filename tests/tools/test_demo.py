@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from rules import instants, metrics
+from rules import metrics
+from rules.timestamps import parse_timestamp_ns
 from schemas.candidate_session import Envelope
 from tools.demo.candidates import make_candidates
 
@@ -31,7 +32,7 @@ def test_the_candidates_are_the_same_twelve_at_every_run():
 def test_their_events_are_what_a_client_sends_and_end_when_they_should():
     for candidate in make_candidates(END):
         assert Envelope(many=True).validate(candidate.events) == {}
-        times = [instants.parse(event["ts"]) for event in candidate.events]
+        times = [parse_timestamp_ns(event["ts"]) for event in candidate.events]
         assert times == sorted(times)
         assert abs(times[-1] - int(END.timestamp()) * 10**9) < 10**9
         assert len({event["id"] for event in candidate.events}) == len(candidate.events)
@@ -41,7 +42,7 @@ def test_they_ask_change_run_and_fail_each_in_their_own_way():
     kinds = [Counter(event["kind"] for event in candidate.events) for candidate in make_candidates(END)]
     assert all(count["prompt"] and count["file_diff"] and count["command"] for count in kinds)
     found = [
-        metrics.derive([(instants.parse(event["ts"]), event) for event in candidate.events])
+        metrics.derive([(parse_timestamp_ns(event["ts"]), event) for event in candidate.events])
         for candidate in make_candidates(END)
     ]
     assert {one.tests_passed for one in found} == {True, False}

@@ -4,7 +4,7 @@ import logging
 
 import pytest
 
-from rules import candidate_keys, tokens
+from rules import api_tokens, candidate_keys
 from web.log_masking import MaskingFormatter, masked
 
 
@@ -22,12 +22,12 @@ def test_other_texts_stay(text):
 
 
 def test_nothing_of_a_tokens_secret_is_left():
-    token = tokens.make()
+    token = api_tokens.generate()
     assert masked(f"Bearer {token},") == "Bearer psk_live_****,"
 
 
 def test_a_traceback_is_masked_too():
-    key = candidate_keys.make()
+    key = candidate_keys.generate()
     formatter = MaskingFormatter(logging.Formatter("%(message)s"))
     try:
         raise ValueError(f"{key} is unknown")

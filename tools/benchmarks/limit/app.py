@@ -18,7 +18,8 @@ import orjson
 import psycopg2.pool
 import uuid_utils
 
-from rules import candidate_keys, cohorts, envelopes, event_chain, instants, summaries, tokens
+from rules import api_tokens, candidate_keys, cohorts, envelopes, event_signatures, summaries
+from rules.timestamps import parse_timestamp_ns
 from tools.benchmarks.limit import statements
 from tools.benchmarks.limit.prepared import PreparingConnection
 
@@ -85,7 +86,7 @@ def route(environ: dict[str, Any]) -> Answer:
 
 
 def assessment(environ: dict[str, Any], assessment_id: str) -> Answer:
-    key = candidate_keys.normalise(environ.get("HTTP_X_API_KEY", ""))
+    key = candidate_keys.normalize(environ.get("HTTP_X_API_KEY", ""))
     rows = fetch(statements.ASSESSMENT, {"key": key, "assessment": assessment_id, "now": now()})
     if not rows:
         return UNAUTHORIZED
@@ -133,7 +134,7 @@ def shown_key(row: Any) -> dict[str, Any]:
 def ingest(environ: dict[str, Any]) -> Answer:
     body = body_of(environ)
     envelope = orjson.loads(body)
-    key = candidate_keys.normalise(environ["HTTP_X_API_KEY"])
+    key = candidate_keys.normalize(environ["HTTP_X_API_KEY"])
     rows = fetch(statements.SESSION, {"key": key})
     if not rows:
         return UNAUTHORIZED
@@ -143,12 +144,12 @@ def ingest(environ: dict[str, Any]) -> Answer:
     text = body.decode()
     values = {
         **envelopes.columns(envelope),
-        **summaries.summary_of(envelope)._asdict(),
+        **summaries.summarize(envelope)._asdict(),
         "key": key,
         "event_id": envelope["id"],
-        "time_ns": instants.parse(envelope["ts"]),
+        "time_ns": parse_timestamp_ns(envelope["ts"]),
         "size": len(body),
-        "verdict": event_chain.verify(text, public_keys),
+        "verdict": event_signatures.verify(text, public_keys).verdict,
         "envelope": text,
         "now": now(),
     }
@@ -182,7 +183,7 @@ def cohort_statistics(environ: dict[str, Any], assessment_id: str) -> Answer:
 
 def issue_keys(environ: dict[str, Any], assessment_id: str, body: dict[str, Any]) -> Answer:
     emails, names = body["candidateEmails"], body["candidateNames"]
-    ids, keys = [new_id() for _ in emails], [candidate_keys.make() for _ in emails]
+    ids, keys = [new_id() for _ in emails], [candidate_keys.generate() for _ in emails]
     values = reviewer(environ) | {
         "assessment": assessment_id,
         "ids": ids,
@@ -225,7 +226,7 @@ def fetch(sql: str, values: dict[str, Any]) -> list[tuple]:
 def reviewer(environ: dict[str, Any]) -> dict[str, Any]:
     """The values by which a statement finds out whom the token names."""
     token = environ["HTTP_AUTHORIZATION"].removeprefix("Bearer ")
-    return {"fingerprint": tokens.fingerprint(token), "now": now()}
+    return {"fingerprint": api_tokens.fingerprint(token), "now": now()}
 
 
 def body_of(environ: dict[str, Any]) -> bytes:

@@ -1,4 +1,4 @@
-"""The form of a reviewer's token: `psk_live_`, 178 random bits in base 62, a checksum of six characters."""
+"""API tokens: `psk_live_`, 178 random bits in base 62, a six-character checksum."""
 
 import hashlib
 import hmac
@@ -11,28 +11,25 @@ PREFIX = "psk_live_"
 _BASE62 = string.digits + string.ascii_letters
 _SECRET_LENGTH = 30
 _CHECKSUM_LENGTH = 6
-_FORM = re.compile(rf"{PREFIX}[0-9A-Za-z]{{{_SECRET_LENGTH + _CHECKSUM_LENGTH}}}", re.ASCII)
+_FORMAT = re.compile(rf"{PREFIX}[0-9A-Za-z]{{{_SECRET_LENGTH + _CHECKSUM_LENGTH}}}", re.ASCII)
 
 
-def make() -> str:
+def generate() -> str:
     """A new token from the system's cryptographic source."""
     secret = "".join(secrets.choice(_BASE62) for _ in range(_SECRET_LENGTH))
     return PREFIX + secret + _checksum(secret)
 
 
 def is_well_formed(text: str) -> bool:
-    """Whether form and checksum fit; a mistyped or invented token is refused without asking the database."""
-    if not _FORM.fullmatch(text):
+    """Check format and checksum, so that a mistyped token needs no query."""
+    if not _FORMAT.fullmatch(text):
         return False
     secret, checksum = text[len(PREFIX) : -_CHECKSUM_LENGTH], text[-_CHECKSUM_LENGTH:]
     return hmac.compare_digest(checksum, _checksum(secret))
 
 
 def fingerprint(token: str) -> str:
-    """What is stored of a token, and found by: its SHA-256 in hexadecimal digits.
-
-    A plain hash is enough for 178 random bits: there is nothing to guess, and nothing to slow down.
-    """
+    """The stored SHA-256 in hex; a plain hash is enough for 178 random bits."""
     return hashlib.sha256(token.encode()).hexdigest()
 
 

@@ -1,16 +1,16 @@
-"""The life of assessments, keys and sessions in plain Python: what the rules say, without a database (R4, R13 to R31).
+"""A model of assessments, keys and sessions, from R4 and R13 to R31.
 
-Each verb takes the moment at which it happens and returns `(status, code)`; the code is None where it succeeds.
+Each action takes the current time and returns the expected `(status, code)`; the code is None on success.
 """
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-DONE, MADE = (200, None), (201, None)
+OK, CREATED = (200, None), (201, None)
 MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)
-GRACE, COUNTED, STORED = 5 * MINUTE, 10 * MINUTE, DAY
-FARTHEST_EXPIRY = 365 * DAY
-NOT_FOUND, UNKNOWN_KEY, NOBODY = (404, "not_found"), (404, "key_not_found"), (401, "unauthorized")
+GRACE, COUNTED_AFTER_CLOSE, STORED_AFTER_CLOSE = 5 * MINUTE, 10 * MINUTE, DAY
+MAX_EXPIRY = 365 * DAY
+NOT_FOUND, KEY_NOT_FOUND, UNAUTHORIZED = (404, "not_found"), (404, "key_not_found"), (401, "unauthorized")
 
 
 def conflict(code: str) -> tuple[int, str]:
@@ -32,32 +32,32 @@ class Assessment:
         if member != "days" and getattr(self, member) != value and any(key.session for key in self.keys):
             return conflict("already_begun")
         setattr(self, member, value)
-        return DONE
+        return OK
 
     def open_key(self, email: str, now: datetime) -> "Key | None":
-        """The latest key of an address that can still be worked with."""
+        """The address's latest key that is pending or active."""
         return next((key for key in reversed(self.keys) if key.is_open_for(email, now)), None)
 
-    def cohort(self, now: datetime) -> int:
-        """How many sessions have closed, those of revoked keys included (R19)."""
+    def cohort_size(self, now: datetime) -> int:
+        """The number of closed sessions, including those of revoked keys (R19)."""
         sessions = [key.session for key in self.keys if key.session]
         return sum(session.closed_as_of(now) is not None for session in sessions)
 
 
 @dataclass
 class Session:
-    began_at: datetime
+    redeemed_at: datetime
     closes_at: datetime | None
     closed_at: datetime | None = None
     closed_by_limit: bool = False
     completed_at: datetime | None = None
     hired: bool = False
     redeem_allowed: bool = False
-    events: dict[str, bool] = field(default_factory=dict)  # whether it was late, by its id
+    events: dict[str, bool] = field(default_factory=dict)  # by id, whether it was late
     score: int | None = None
 
     def closed_as_of(self, now: datetime) -> datetime | None:
-        """When it closed; the limit closes at its own moment, whoever notices it and when (R17)."""
+        """The close; that of the limit does not depend on when it is read (R17)."""
         if self.closed_at is None and self.closes_at is not None and self.closes_at <= now:
             self.closed_at, self.closed_by_limit = self.closes_at, True
         return self.closed_at
@@ -82,7 +82,7 @@ class Key:
     session_id: str | None = None
     session: Session | None = None
     extra: int = 0
-    agreed: bool = False
+    consented: bool = False
     revoked: bool = False
     erased: bool = False
 
@@ -98,84 +98,85 @@ class Key:
         is_same = self.email is not None and self.email.casefold() == email.casefold()
         return is_same and not self.revoked and self.status(now) in ("pending", "active")
 
-    def _presented(self, now: datetime) -> tuple | None:
-        """What refuses a key in a body or a query, if anything does (R30)."""
+    def _key_error(self, now: datetime) -> tuple | None:
+        """The error for the key in a body or a query (R30)."""
         if not self.is_alive():
-            return UNKNOWN_KEY
+            return KEY_NOT_FOUND
         return (410, "key_expired") if not self.session and self.expires_at <= now else None
 
-    def _authenticated(self, now: datetime) -> tuple | None:
-        return NOBODY if self._presented(now) else None
+    # Candidates
 
-    # The candidate's side
-
-    def agree(self, now: datetime) -> tuple:
-        if refused := self._presented(now):
-            return refused
-        self.agreed = True
-        return DONE
+    def consent(self, now: datetime) -> tuple:
+        if error := self._key_error(now):
+            return error
+        self.consented = True
+        return OK
 
     def redeem(self, now: datetime) -> tuple:
-        if refused := self._presented(now):
-            return refused
+        if error := self._key_error(now):
+            return error
         if self.session is None:
-            return self._begin(now) if self.agreed else (403, "consent_required")
+            return self._start_session(now) if self.consented else (403, "consent_required")
         if self.session.closed_as_of(now) or (self.session.events and not self.session.redeem_allowed):
             return conflict("already_redeemed")
         if self.session.events:
             self.session.redeem_allowed = False
-        return DONE
+        return OK
 
-    def _begin(self, now: datetime) -> tuple:
-        self.session = Session(now, self._limit(now))
-        return DONE
+    def _start_session(self, now: datetime) -> tuple:
+        self.session = Session(now, self._close_deadline(now))
+        return OK
 
-    def _limit(self, began_at: datetime) -> datetime | None:
+    def _close_deadline(self, redeemed_at: datetime) -> datetime | None:
         limit = self.assessment.limit
-        return None if limit is None else began_at + (limit + self.extra) * MINUTE + GRACE
+        return None if limit is None else redeemed_at + (limit + self.extra) * MINUTE + GRACE
 
     def ingest(self, event_id: str, now: datetime) -> tuple:
-        if refused := self._authenticated(now):
-            return refused
+        if self._key_error(now):
+            return UNAUTHORIZED
         if self.session is None:
             return conflict("not_redeemed")
         closed = self.session.closed_as_of(now)
-        if closed and now > closed + STORED:
+        if closed and now > closed + STORED_AFTER_CLOSE:
             return conflict("session_closed")
         if event_id in self.session.events:
-            return DONE
-        self.session.events[event_id] = bool(closed and now > closed + COUNTED)
-        return MADE
+            return OK
+        self.session.events[event_id] = bool(closed and now > closed + COUNTED_AFTER_CLOSE)
+        return CREATED
 
     def complete(self, now: datetime) -> tuple:
-        if refused := self._presented(now):
-            return refused
+        if error := self._key_error(now):
+            return error
         if self.session is None:
             return conflict("not_redeemed")
         closed = self.session.closed_as_of(now)
         if closed is None:
             self.session.closed_at = self.session.completed_at = now
-        elif self.session.closed_by_limit and not self.session.completed_at and now <= closed + COUNTED:
+        elif (
+            self.session.closed_by_limit
+            and not self.session.completed_at
+            and now <= closed + COUNTED_AFTER_CLOSE
+        ):
             self.session.completed_at = now
-        return DONE
+        return OK
 
-    def completion_told(self) -> datetime | None:
+    def shown_completion(self) -> datetime | None:
         return self.session and (self.session.completed_at or self.session.closed_at)
 
-    # The reviewer's side
+    # Reviewers
 
     def revoke(self) -> tuple:
         if not self.is_alive():
             return NOT_FOUND
         self.revoked = True
-        return DONE
+        return OK
 
     def invite(self, now: datetime) -> tuple:
         if not self.is_alive():
             return NOT_FOUND
         if self.status(now) not in ("pending", "active"):
             return conflict("session_ended" if self.session else "expired")
-        return DONE if self.email else conflict("no_address")
+        return OK if self.email else conflict("no_address")
 
     def extend(self, days: int, now: datetime) -> tuple:
         if not self.is_alive():
@@ -191,11 +192,11 @@ class Key:
             return conflict("key_redeemed" if self.session else "not_expired")
         return self._expire(now + (days or self.assessment.days) * DAY, now)
 
-    def _expire(self, moment: datetime, now: datetime) -> tuple:
-        if moment > now + FARTHEST_EXPIRY:
+    def _expire(self, expires_at: datetime, now: datetime) -> tuple:
+        if expires_at > now + MAX_EXPIRY:
             return 400, "invalid_request"
-        self.expires_at = moment
-        return DONE
+        self.expires_at = expires_at
+        return OK
 
     def accommodate(self, extra: int, now: datetime) -> tuple:
         if not self.is_alive():
@@ -204,12 +205,12 @@ class Key:
             return conflict("session_closed")
         before, self.extra = self.extra, extra
         if self.session and self.session.closes_at:
-            limit = self._limit(self.session.began_at)
-            if limit is not None and limit <= now:
+            deadline = self._close_deadline(self.session.redeemed_at)
+            if deadline is not None and deadline <= now:
                 self.extra = before
                 return conflict("time_is_over")
-            self.session.closes_at = limit
-        return DONE
+            self.session.closes_at = deadline
+        return OK
 
     def allow_redeem(self, now: datetime) -> tuple:
         if not self.is_alive():
@@ -218,7 +219,7 @@ class Key:
             return conflict("session_closed")
         if self.session:
             self.session.redeem_allowed = True
-        return DONE
+        return OK
 
     def hire(self, hired: bool, now: datetime) -> tuple:
         if not self.is_alive():
@@ -226,15 +227,15 @@ class Key:
         if self.session is None or not self.session.closed_as_of(now):
             return conflict("not_finished")
         self.session.hired = hired
-        return DONE
+        return OK
 
     def close(self, now: datetime) -> tuple:
-        """A reviewer's close of the session; it is found whether or not its key was revoked."""
+        """Close the session, even if its key was revoked."""
         if self.session is None or self.assessment.deleted:
             return NOT_FOUND
         if not self.session.closed_as_of(now):
             self.session.closed_at = now
-        return DONE
+        return OK
 
     def score(self, value: int) -> tuple:
         if self.session is None or self.assessment.deleted:
@@ -242,14 +243,14 @@ class Key:
         if self.erased:
             return conflict("erased")
         self.session.score = value
-        return DONE
+        return OK
 
     def erase(self, now: datetime) -> tuple:
         if self.session and not self.session.closed_as_of(now):
             self.session.closed_at = now
         if self.session:
-            # Those that count stay as a number.
+            # The number of counted events stays.
             self.session.events = {name: late for name, late in self.session.events.items() if not late}
         self.revoked = self.erased = True
         self.email = None
-        return DONE
+        return OK

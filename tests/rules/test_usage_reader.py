@@ -1,27 +1,32 @@
-"""What a model's answer used, read on its way: both protocols, streamed and plain, packed and not."""
+"""Usage in a model's response: both protocols, streamed or not, compressed or not."""
 
 import gzip
 import json
 
 import pytest
 
-from rules.usage_reader import LONGEST_DOCUMENT_BYTES, UsageReader
+from rules.usage_reader import MAX_DOCUMENT_BYTES, UsageReader
 
 EVENTS = "text/event-stream; charset=utf-8"
+OPENAI_USAGE = {
+    "input_tokens": 100,
+    "input_tokens_details": {"cached_tokens": 60, "cache_write_tokens": 30},
+    "output_tokens": 20,
+    "output_tokens_details": {"reasoning_tokens": 12},
+    "total_tokens": 120,
+}
 
 
 def read(provider, body, content_type="application/json", encoding="", size=1):
-    """The usage read from `body`, fed `size` bytes at a time."""
+    """The usage in `body`, fed `size` bytes at a time."""
     reader = UsageReader(provider, content_type, encoding)
     for start in range(0, len(body), size):
         reader.feed(body[start : start + size])
     return reader.usage()
 
 
-def events(*documents, end="\n"):
-    lines = [
-        f"event: {document['type']}{end}data: {json.dumps(document)}{end}{end}" for document in documents
-    ]
+def stream(*documents, end="\n"):
+    lines = [f"event: {each['type']}{end}data: {json.dumps(each)}{end}{end}" for each in documents]
     return "".join(lines).encode()
 
 
@@ -39,20 +44,11 @@ def message_delta(**usage):
 
 
 def response(kind="response.completed", usage=None):
-    answer = {"object": "response", "model": "gpt-5-2025-08-07", "output": [], "usage": usage}
-    return {"type": kind, "response": answer}
+    document = {"object": "response", "model": "gpt-5-2025-08-07", "output": [], "usage": usage}
+    return {"type": kind, "response": document}
 
 
-OPENAI_USAGE = {
-    "input_tokens": 100,
-    "input_tokens_details": {"cached_tokens": 60, "cache_write_tokens": 30},
-    "output_tokens": 20,
-    "output_tokens_details": {"reasoning_tokens": 12},
-    "total_tokens": 120,
-}
-
-
-def test_a_plain_message_reports_its_tokens_with_the_kinds_of_cache():
+def test_a_message_reports_its_tokens_by_kind():
     usage = {
         "input_tokens": 7,
         "cache_creation_input_tokens": 30,
@@ -61,17 +57,15 @@ def test_a_plain_message_reports_its_tokens_with_the_kinds_of_cache():
         "output_tokens": 40,
     }
     body = json.dumps({"type": "message", "model": "claude-opus-4-6", "usage": usage}).encode()
-    found = read("anthropic", body)
-    assert found.model == "claude-opus-4-6"
-    assert found.counts == {
-        "input": 7, "output": 40, "cacheRead": 500, "cacheWrite": 30, "cacheWrite5m": 10, "cacheWrite1h": 20,
-    }  # fmt: skip
+    counts = {"input": 7, "output": 40, "cacheRead": 500, "cacheWrite": 30}
+    counts |= {"cacheWrite5m": 10, "cacheWrite1h": 20}
+    assert read("anthropic", body) == ("claude-opus-4-6", counts)
 
 
 @pytest.mark.parametrize("size", [1, 7, 10_000])
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
-def test_a_streamed_message_reports_the_last_word_on_each_number(size, end):
-    body = events(
+def test_a_streamed_message_reports_the_last_value_of_each_count(size, end):
+    body = stream(
         message_start(input_tokens=7, cache_read_input_tokens=500, output_tokens=1),
         text_delta('It says "usage": {"output_tokens": 999} in its text.'),
         message_delta(output_tokens=12),
@@ -79,38 +73,35 @@ def test_a_streamed_message_reports_the_last_word_on_each_number(size, end):
         {"type": "message_stop"},
         end=end,
     )
-    found = read("anthropic", body, EVENTS, size=size)
-    assert found.model == "claude-haiku-4-5-20251001"
-    assert found.counts == {"input": 9, "output": 40, "cacheRead": 500}
+    counts = {"input": 9, "output": 40, "cacheRead": 500}
+    assert read("anthropic", body, EVENTS, size=size) == ("claude-haiku-4-5-20251001", counts)
 
 
-def test_a_stream_that_breaks_off_has_used_what_it_reported_till_then():
-    body = events(message_start(input_tokens=7, output_tokens=1), text_delta("Half a sen"))
+def test_an_interrupted_stream_has_the_usage_reported_so_far():
+    body = stream(message_start(input_tokens=7, output_tokens=1), text_delta("Half a sen"))
     assert read("anthropic", body, EVENTS).counts == {"input": 7, "output": 1}
 
 
-def test_openais_input_is_told_without_what_was_read_from_and_written_to_the_cache():
+def test_openais_input_is_reported_without_cache_reads_and_writes():
     body = json.dumps(response(usage=OPENAI_USAGE)["response"]).encode()
-    found = read("openai", body)
-    assert found.model == "gpt-5-2025-08-07"
-    assert found.counts == {"input": 10, "output": 20, "cacheRead": 60, "cacheWrite": 30}
+    counts = {"input": 10, "output": 20, "cacheRead": 60, "cacheWrite": 30}
+    assert read("openai", body) == ("gpt-5-2025-08-07", counts)
 
 
 @pytest.mark.parametrize("last", ["response.completed", "response.incomplete", "response.failed"])
 def test_a_streamed_response_reports_at_its_end(last):
     delta = {"type": "response.output_text.delta", "delta": "Hello"}
-    body = events(response("response.created"), delta, response(last, OPENAI_USAGE))
+    body = stream(response("response.created"), delta, response(last, OPENAI_USAGE))
     assert read("openai", body, EVENTS).counts["input"] == 10
 
 
-def test_a_response_that_breaks_off_names_its_model_and_no_tokens():
-    found = read("openai", events(response("response.created")), EVENTS)
-    assert found == ("gpt-5-2025-08-07", {})
+def test_an_interrupted_response_has_a_model_and_no_tokens():
+    assert read("openai", stream(response("response.created")), EVENTS) == ("gpt-5-2025-08-07", {})
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "GZIP", "x-gzip"])
-def test_a_packed_answer_is_read_too(encoding):
-    body = gzip.compress(events(message_start(input_tokens=7, output_tokens=1)))
+def test_a_compressed_response_is_read(encoding):
+    body = gzip.compress(stream(message_start(input_tokens=7, output_tokens=1)))
     assert read("anthropic", body, EVENTS, encoding).counts == {"input": 7, "output": 1}
 
 
@@ -130,20 +121,16 @@ def test_a_packed_answer_is_read_too(encoding):
         (b'{"usage": {"input_tokens": 1}}', "gzip"),
     ],
 )
-def test_what_cannot_be_read_used_nothing_that_is_known(body, encoding):
+def test_an_unreadable_response_has_no_usage(body, encoding):
     assert read("anthropic", body, encoding=encoding, size=1000) == (None, {})
 
 
-def test_an_event_longer_than_is_held_is_skipped_and_the_next_one_read():
-    body = (
-        b'data: {"usage": {"input_tokens": 1}, "text": "'
-        + b"x" * (LONGEST_DOCUMENT_BYTES + 2**21)
-        + b'"}\n\n'
-    )
-    body += events(message_delta(output_tokens=40))
+def test_an_event_above_the_limit_is_skipped():
+    body = b'data: {"usage": {"input_tokens": 1}, "text": "' + b"x" * (MAX_DOCUMENT_BYTES + 2**21) + b'"}\n\n'
+    body += stream(message_delta(output_tokens=40))
     assert read("anthropic", body, EVENTS, size=2**20).counts == {"output": 40}
 
 
-def test_a_document_longer_than_is_held_used_what_is_not_known():
-    body = json.dumps({"usage": {"input_tokens": 1}, "text": "x" * LONGEST_DOCUMENT_BYTES}).encode()
+def test_a_document_above_the_limit_has_no_usage():
+    body = json.dumps({"usage": {"input_tokens": 1}, "text": "x" * MAX_DOCUMENT_BYTES}).encode()
     assert read("anthropic", body, size=2**20).counts == {}

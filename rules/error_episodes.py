@@ -1,0 +1,72 @@
+"""Unbroken runs of failures and their endings (docs/metrics.md, `errorEpisodes`).
+
+An episode ends with the next command or test run that passed. Its ending is one of:
+
+- `fixed`: the last failed check passed next: the same command, or a verification of the same kind
+- `fixed_later`: another check passed next, and the last failed one at some time after that
+- `moved_on`: another check passed next, and the last failed one never did
+- `open`: nothing passed afterwards
+"""
+
+from collections.abc import Mapping, Sequence
+from itertools import groupby
+from typing import Any, NamedTuple
+
+from rules.analyzed_events import AnalyzedEvent
+from rules.envelopes import CHANGE_KINDS
+from rules.rounding import milliseconds
+
+
+class ErrorEpisode(NamedTuple):
+    """A run of failures; counts are between the first failure and the end."""
+
+    failures: list[AnalyzedEvent]
+    ended_by: AnalyzedEvent | None
+    ending: str
+    duration_ms: int | None
+    changes: int
+    prompts: int
+
+
+def find_error_episodes(events: Sequence[AnalyzedEvent]) -> list[ErrorEpisode]:
+    """The episodes of a session's events in order, without duplicates."""
+    checks = [index for index, event in enumerate(events) if event.failed is not None]
+    last_passed = {_subject(events[index]): index for index in checks if not events[index].failed}
+    runs = [list(run) for _, run in groupby(checks, key=lambda index: events[index].failed)]
+    ends = [run[0] for run in runs[1:]] + [None]
+    return [
+        _episode(events, run, end, last_passed)
+        for run, end in zip(runs, ends, strict=False)
+        if events[run[0]].failed
+    ]
+
+
+def _episode(
+    events: Sequence[AnalyzedEvent], failures: list[int], end: int | None, last_passed: Mapping[Any, int]
+) -> ErrorEpisode:
+    first, last = events[failures[0]], events[failures[-1]]
+    ended_by = None if end is None else events[end]
+    kinds = [event.kind for event in events[failures[0] : end]]
+    passed_later = last_passed.get(_subject(last), -1) > failures[-1]
+    return ErrorEpisode(
+        failures=[events[index] for index in failures],
+        ended_by=ended_by,
+        ending=_ending(last, ended_by, passed_later),
+        duration_ms=milliseconds(ended_by.time_ns - first.time_ns) if ended_by else None,
+        changes=sum(kind in CHANGE_KINDS for kind in kinds),
+        prompts=kinds.count("prompt"),
+    )
+
+
+def _ending(last_failure: AnalyzedEvent, ended_by: AnalyzedEvent | None, passed_later: bool) -> str:
+    if ended_by is None:
+        return "open"
+    if _subject(ended_by) == _subject(last_failure):
+        return "fixed"
+    return "fixed_later" if passed_later else "moved_on"
+
+
+def _subject(check: AnalyzedEvent) -> tuple[str, str | None]:
+    """The subject of a check: all tests have the same, and so have all builds."""
+    kind = "test" if check.kind == "test_run" else check.command_kind
+    return ("command", check.subject) if kind is None else (kind, None)

@@ -1,0 +1,148 @@
+"""Verifies events' client signatures (contract 7).
+
+A signature covers the envelope's `id`, `sessionId`, `ts`, `kind`, `source`, `v`, `data` and, through `prevSig`, the
+whole chain before it (rules/signature_chain.py). It does not cover `actor`, `provenance`, `rawPayload` and
+`relatedEventIds`: only the server's seals (rules/seals.py) detect a change of those.
+"""
+
+import base64
+import re
+from collections.abc import Iterator, Sequence
+from hashlib import sha256
+from typing import Any, NamedTuple
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from rules.canonical_json import VARIANTS, Variant, canonicalize, parse, replace_surrogates
+
+VALID, INVALID, UNSIGNED, UNKNOWN_KEY = "valid", "invalid", "unsigned", "unknown_key"
+
+_VERSION = "PST-EVT-V1"
+_SIGNATURE = re.compile(r"[0-9a-fA-F]{128}")
+
+
+class SignatureCheck(NamedTuple):
+    """The result for one event.
+
+    verdict --
+        `valid`: made by one of the session's keys for this content.
+        `unsigned`: `sig` is missing, null or empty.
+        `unknown_key`: signed, but the session has no usable key.
+        `invalid`: none of the session's keys made it for this content: the content was changed, or the key was
+        never registered (an Ed25519 signature does not name its key). Also a malformed `sig`, and an envelope
+        without a `signed_message`.
+    event_hash -- SHA-256 of the signed message in hex (the contract's event hash); without a valid signature, of
+        the message in the client's current variant; None if nothing is signed
+    public_key -- the registered key that made a valid signature, else None
+    """
+
+    verdict: str
+    event_hash: str | None = None
+    public_key: str | None = None
+
+
+def is_public_key(text: str) -> bool:
+    """True for padded base64 of a 32-byte Ed25519 public key."""
+    return _load_key(text) is not None
+
+
+def is_signed(envelope: dict[str, Any]) -> bool:
+    return envelope.get("sig") not in (None, "")
+
+
+def verify(text: str, public_keys: Sequence[str]) -> SignatureCheck:
+    """Verify an envelope as it was sent; never raises.
+
+    public_keys -- the session's, likeliest first; unusable ones are skipped
+    """
+    try:
+        envelope = parse(text)
+        if isinstance(envelope, dict) and not is_signed(envelope):
+            return SignatureCheck(UNSIGNED)
+        return _verify(envelope, public_keys)
+    except (ValueError, RecursionError):
+        return SignatureCheck(INVALID)
+
+
+def signed_message(envelope: Any, variant: Variant = VARIANTS[0]) -> bytes:
+    """The ten fields that a signature covers, joined by line feeds.
+
+    envelope -- as rules.canonical_json.parse returns it
+    Raises ValueError if a field is missing or of another type, if `data` has no canonical form, and if a field
+    contains a line feed: the same message would fit two different events.
+    """
+    if not isinstance(envelope, dict):
+        raise ValueError("The envelope is not an object.")
+    fields = [
+        _VERSION,
+        *(_text(envelope.get(name)) for name in ("id", "sessionId", "ts", "kind")),
+        _source(envelope.get("source")),
+        _version(envelope.get("v")),
+        sha256(canonicalize(envelope.get("data"), variant)).hexdigest(),
+        _text(envelope.get("prevSig") or ""),
+        "",
+    ]
+    if any("\n" in field for field in fields):
+        raise ValueError("A field contains a line feed.")
+    return "\n".join(fields).encode()
+
+
+def _verify(envelope: Any, public_keys: Sequence[str]) -> SignatureCheck:
+    event_hash = sha256(signed_message(envelope)).hexdigest()
+    if not _SIGNATURE.fullmatch(_text(envelope["sig"])):
+        return SignatureCheck(INVALID, event_hash)
+    keys = [(text, key) for text in public_keys if (key := _load_key(text))]
+    if not keys:
+        return SignatureCheck(UNKNOWN_KEY, event_hash)
+    signature = bytes.fromhex(envelope["sig"])
+    for message in _possible_messages(envelope):
+        for text, key in keys:
+            if _is_valid(key, signature, message):
+                return SignatureCheck(VALID, sha256(message).hexdigest(), text)
+    return SignatureCheck(INVALID, event_hash)
+
+
+def _possible_messages(envelope: Any) -> Iterator[bytes]:
+    """The distinct messages of the variants, likeliest first."""
+    seen = set()
+    for variant in VARIANTS:
+        message = signed_message(envelope, variant)
+        if message not in seen:
+            seen.add(message)
+            yield message
+
+
+def _is_valid(key: Ed25519PublicKey, signature: bytes, message: bytes) -> bool:
+    try:
+        key.verify(signature, message)
+    except InvalidSignature:
+        return False
+    return True
+
+
+def _load_key(public_key: str) -> Ed25519PublicKey | None:
+    try:
+        return Ed25519PublicKey.from_public_bytes(base64.b64decode(public_key, validate=True))
+    except ValueError:
+        return None
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise ValueError("A field is not a string.")
+    return replace_surrogates(value)
+
+
+def _source(value: Any) -> str:
+    """The string, or an object's first string of the three members; else ""."""
+    if isinstance(value, dict):
+        names = (value.get(name) for name in ("integration", "emitter", "channel"))
+        value = next((name for name in names if isinstance(name, str)), "")
+    return replace_surrogates(value) if isinstance(value, str) else ""
+
+
+def _version(value: Any) -> str:
+    if type(value) is not int:
+        raise ValueError("The version is not an integer.")
+    return str(value)

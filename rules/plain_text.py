@@ -1,0 +1,78 @@
+"""Text for people: one line, bounded length, counts, dates and durations in words."""
+
+import re
+from datetime import UTC, datetime
+from typing import Any
+
+_CONTROLS = "\x00-\x1f\x7f-\x9f\u2028\u2029"
+_CONTROL = re.compile(f"[{_CONTROLS}]")
+# Direction overrides reorder the text after them: a name could rewrite the line that it is in.
+_UNSAFE_IN_LINE = re.compile(f"[{_CONTROLS}\ud800-\udfff\u202a-\u202e\u2066-\u2069]")
+_UNPRINTABLE = re.compile("[\x00-\x08\x0e-\x1f\x7f\ud800-\udfff]")
+# PostgreSQL stores no NUL, and UTF-8 has no lone surrogates.
+_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
+_ANSI_CODE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+# Characters of the source that `event_line` reads for each one it returns; most of the rest is white space.
+_READ_FACTOR = 8
+
+
+def one_line(text: str, max_characters: int) -> str:
+    """The text on one line without controls, safe in mails and logs."""
+    line = " ".join(_UNSAFE_IN_LINE.sub(" ", text).split())
+    return line if len(line) <= max_characters else line[: max_characters - 3].rstrip() + "..."
+
+
+def event_line(value: Any, max_characters: int) -> str | None:
+    """One line of an event's text for a summary; None if empty or not a string."""
+    if not isinstance(value, str):
+        return None
+    start = value[: max_characters * _READ_FACTOR]
+    line = " ".join(_CONTROL.sub(" ", _ANSI_CODE.sub("", start)).split())
+    return storable(line + "…" * (len(start) < len(value)), max_characters) or None
+
+
+def storable(text: str, max_characters: int) -> str:
+    """The truncated text, without characters that a column or a response cannot hold."""
+    return replace_unstorable(truncate(text, max_characters))
+
+
+def replace_unstorable(text: str) -> str:
+    return _UNSTORABLE.sub("\ufffd", text)
+
+
+def truncate(text: str, max_characters: int) -> str:
+    return text if len(text) <= max_characters else text[: max_characters - 1] + "…"
+
+
+def excerpt(text: str, max_characters: int) -> tuple[str, bool]:
+    """The start of a text, and whether it was truncated.
+
+    Ends at a paragraph, a line or a word if that keeps at least half of `max_characters`.
+    """
+    lines = _UNPRINTABLE.sub("\ufffd", text).strip().splitlines()
+    text = "\n".join(line.rstrip() for line in lines)
+    if len(text) <= max_characters:
+        return text, False
+    head = text[:max_characters]
+    ends = (head.rfind(separator) for separator in ("\n\n", "\n", " "))
+    end = next((end for end in ends if end >= max_characters // 2), max_characters)
+    return head[:end].rstrip() + " ...", True
+
+
+def pluralize(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def format_date_time(time: datetime) -> str:
+    """`8 April 2026, 09:00 UTC`, truncated so that a deadline is never overstated."""
+    time = time.astimezone(UTC)
+    return f"{time.day} {time:%B %Y, %H:%M} UTC"
+
+
+def format_minutes(minutes: int) -> str:
+    """`45 minutes`, `1 hour`, `2 hours 30 minutes`."""
+    hours, rest = divmod(minutes, 60)
+    parts = [pluralize(hours, "hour")] if hours else []
+    if rest or not hours:
+        parts.append(pluralize(rest, "minute"))
+    return " ".join(parts)

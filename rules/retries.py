@@ -1,0 +1,81 @@
+"""Retry schedule of mails and webhooks, and when to disable a webhook."""
+
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from typing import NamedTuple
+
+# About three days: long enough for a mail server to be down for a weekend.
+RETRY_DELAYS = tuple(timedelta(minutes=minutes) for minutes in (1, 5, 15, 60, 180, 360, 720, 1440, 1440))
+# Spreads webhooks that failed at the same time.
+JITTER = 0.2
+MAX_RETRY_AFTER = timedelta(days=1)
+# After a failure the receiver's other webhooks wait too.
+RECEIVER_PAUSE = timedelta(seconds=30)
+# Between the last two retries of the first webhook that failed, whatever the jitter.
+DISABLE_AFTER = timedelta(hours=56)
+
+
+class WebhookResponse(NamedTuple):
+    """The result of one attempt; without a response only `failure` has the reason."""
+
+    status: int | None = None
+    body: str | None = None
+    retry_after: str | None = None
+    failure: str | None = None
+    duration_ms: int | None = None
+
+    @property
+    def is_success(self) -> bool:
+        return self.status is not None and 200 <= self.status < 300
+
+    @property
+    def is_gone(self) -> bool:
+        return self.status == 410
+
+    @property
+    def error(self) -> str | None:
+        """The error for people; None after a success."""
+        if self.is_success:
+            return None
+        return self.failure or f"The receiver answered {self.status}."
+
+
+def retry_delay(attempts: int) -> timedelta | None:
+    """The delay after that many attempts; None after the last one."""
+    return RETRY_DELAYS[attempts - 1] if attempts <= len(RETRY_DELAYS) else None
+
+
+def webhook_retry_delay(
+    attempts: int, response: WebhookResponse, now: datetime, random: float
+) -> timedelta | None:
+    """`retry_delay` with jitter, but not before the receiver's Retry-After.
+
+    random -- from 0 to 1, shifts the delay by -20 % to +20 %
+    """
+    delay = retry_delay(attempts)
+    if delay is None:
+        return None
+    return max(delay * (1 - JITTER + 2 * JITTER * random), parse_retry_after(response.retry_after, now))
+
+
+def receiver_pause(response: WebhookResponse, now: datetime) -> timedelta:
+    """The time during which nothing is sent to the receiver after this failure."""
+    return max(RECEIVER_PAUSE, parse_retry_after(response.retry_after, now))
+
+
+def parse_retry_after(value: str | None, now: datetime) -> timedelta:
+    """The delay of a Retry-After header: at most a day, zero if invalid."""
+    text = (value or "").strip()
+    if text.isascii() and text.isdigit():
+        return timedelta(seconds=min(int(text[:9]), MAX_RETRY_AFTER.total_seconds()))
+    try:
+        time = parsedate_to_datetime(text)
+    except ValueError:
+        return timedelta(0)
+    time = time if time.tzinfo else time.replace(tzinfo=UTC)
+    return min(max(time - now, timedelta(0)), MAX_RETRY_AFTER)
+
+
+def should_disable_receiver(failing_since: datetime, now: datetime) -> bool:
+    """True if the receiver has failed for too long without a success."""
+    return now - failing_since >= DISABLE_AFTER

@@ -1,0 +1,49 @@
+"""RFC 3339 text, nanoseconds and `datetime` (docs/metrics.md#order-and-time, R25)."""
+
+import re
+from datetime import UTC, datetime, timedelta
+
+_RFC_3339 = re.compile(
+    r"(\d{4})-(\d\d)-(\d\d)[Tt](\d\d):(\d\d):([0-5]\d|60)(?:\.(\d{1,9}))?"
+    r"(?:[Zz]|([+-])([01]\d|2[0-3]):([0-5]\d))",
+    re.ASCII,
+)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_SECOND = timedelta(seconds=1)
+_INT64 = range(-(2**63), 2**63)
+
+
+def parse_timestamp_ns(text: str) -> int:
+    """Nanoseconds since 1970 of a text like `2026-01-02T03:04:05.123456789Z`.
+
+    0 to 9 fractional digits, any offset, `t` and `z` in either case. A leap second (23:59:60 UTC, in any offset)
+    is the first second of the next day. Raises ValueError with a message for anything else, and for times that
+    64 bits cannot hold (before 1677, after 2262).
+    """
+    match = _RFC_3339.fullmatch(text)
+    if match is None:
+        raise ValueError("Not an RFC 3339 time such as 2026-01-02T03:04:05.123Z.")
+    year, month, day, hour, minute, second, fraction, sign, hours, minutes = match.groups()
+    try:
+        start = datetime(int(year), int(month), int(day), int(hour), int(minute), tzinfo=UTC)
+    except ValueError:
+        raise ValueError("The date or time does not exist.") from None
+    offset = timedelta(hours=int(hours or 0), minutes=int(minutes or 0))
+    seconds = (start - _EPOCH + (offset if sign == "-" else -offset)) // _SECOND + int(second)
+    if second == "60" and seconds % 86_400:
+        raise ValueError("Second 60 exists only at the end of a UTC day.")
+    nanoseconds = seconds * 10**9 + int((fraction or "").ljust(9, "0"))
+    if nanoseconds not in _INT64:
+        raise ValueError("The time must be between the years 1678 and 2261.")
+    return nanoseconds
+
+
+def timestamp_from_ns(nanoseconds: int) -> datetime:
+    """The UTC time, truncated to milliseconds as the API shows it."""
+    return _EPOCH + timedelta(milliseconds=nanoseconds // 10**6)
+
+
+def format_timestamp(time: datetime) -> str:
+    """The API's format: UTC with milliseconds, `2026-04-01T09:00:00.000Z` (R25)."""
+    in_utc = time if time.tzinfo is UTC else time.astimezone(UTC)
+    return in_utc.isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"

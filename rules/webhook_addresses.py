@@ -1,0 +1,66 @@
+"""Allowed destinations of webhooks: public addresses, and networks from a setting.
+
+Everything else could reach internal services: private networks, this machine, link-local addresses with cloud
+metadata, multicast, and IPv4 addresses embedded in IPv6.
+"""
+
+from collections.abc import Iterable
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+
+Network = IPv4Network | IPv6Network
+
+# All public unicast addresses; everything outside is reserved or local.
+_PUBLIC_IPV6 = IPv6Network("2000::/3")
+# Blocked although they are in public ranges.
+_BLOCKED = tuple(
+    map(
+        ip_network,
+        (
+            "168.63.129.16/32",  # Azure's metadata
+            "192.88.99.0/24",  # 6to4 relays
+            "192.0.0.0/24",  # IETF protocol assignments
+            "2001::/23",  # Teredo and other tunnels
+            "3fff::/20",  # documentation
+        ),
+    )
+)
+# IPv4 in the last four bytes: compatible, mapped, translated (SIIT) and NAT64.
+_EMBEDS_IPV4 = tuple(map(IPv6Network, ("::/96", "::ffff:0:0/96", "::ffff:0:0:0/96", "64:ff9b::/96")))
+_SIX_TO_FOUR = IPv6Network("2002::/16")
+
+
+def parse_networks(text: str) -> tuple[Network, ...]:
+    """The networks in `10.0.0.0/8, fd00::/8`. Raises ValueError if one is invalid."""
+    return tuple(ip_network(part.strip()) for part in text.split(","))
+
+
+def is_allowed(address: str, allowed: Iterable[Network] = ()) -> bool:
+    """True if webhooks may connect to a resolved address."""
+    try:
+        return is_in_networks(address, allowed) or _is_public(_embedded(ip_address(address)))
+    except ValueError:
+        return False
+
+
+def is_in_networks(address: str, networks: Iterable[Network]) -> bool:
+    """True if the address, or the IPv4 address embedded in it, is in a network."""
+    found = ip_address(address)
+    return any(found in network or _embedded(found) in network for network in networks)
+
+
+def _is_public(address: IPv4Address | IPv6Address) -> bool:
+    if address.version == 6 and address not in _PUBLIC_IPV6:
+        return False
+    is_blocked = address.is_multicast or any(address in network for network in _BLOCKED)
+    return address.is_global and not is_blocked
+
+
+def _embedded(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
+    """The IPv4 address embedded in an IPv6 address, or the address itself."""
+    if isinstance(address, IPv4Address):
+        return address
+    if any(address in network for network in _EMBEDS_IPV4):
+        return IPv4Address(address.packed[12:])
+    if address in _SIX_TO_FOUR:
+        return IPv4Address(address.packed[2:6])
+    return address

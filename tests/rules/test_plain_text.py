@@ -1,0 +1,50 @@
+"""Text for people: durations, dates, one line, excerpts."""
+
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rules.plain_text import excerpt, format_date_time, format_minutes, one_line
+
+
+@pytest.mark.parametrize(
+    ("minutes", "text"),
+    [
+        *((1, "1 minute"), (45, "45 minutes"), (60, "1 hour"), (61, "1 hour 1 minute")),
+        *((150, "2 hours 30 minutes"), (1440, "24 hours")),
+    ],
+)
+def test_minutes_are_formatted_in_words(minutes, text):
+    assert format_minutes(minutes) == text
+
+
+def test_a_deadline_is_never_overstated():
+    assert format_date_time(datetime(2026, 12, 31, 23, 59, 59, tzinfo=UTC)) == "31 December 2026, 23:59 UTC"
+
+
+def test_a_short_text_is_its_own_excerpt():
+    assert excerpt("# Title\n\n    code\n- item", 100) == ("# Title\n\n    code\n- item", False)
+
+
+@pytest.mark.parametrize(
+    ("text", "limit", "expected"),
+    [
+        ("One paragraph.\n\nAnother one.", 20, "One paragraph. ..."),
+        ("One line.\nAnother line.", 15, "One line. ..."),
+        ("One two three four", 10, "One two ..."),
+        ("x" * 30, 10, "x" * 10 + " ..."),
+        ("a\n\n" + "x" * 30, 10, "a\n\n" + "x" * 7 + " ..."),
+    ],
+)
+def test_an_excerpt_ends_at_a_paragraph_line_or_word(text, limit, expected):
+    assert excerpt(text, limit) == (expected, True)
+
+
+@given(text=st.text(), limit=st.integers(min_value=10, max_value=50))
+def test_one_line_is_one_printable_line_within_its_limit(text, limit):
+    line = one_line(text, limit)
+    assert len(line) <= limit
+    assert len(line.splitlines()) <= 1
+    line.encode("utf-8")

@@ -1,0 +1,64 @@
+"""A session's close and the windows after it (R17, R18)."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from rules.session_close import close_deadline, effective_close, extra_minutes, intake_window
+
+REDEEMED = datetime(2026, 4, 1, 9, tzinfo=UTC)
+CLOSE = datetime(2026, 4, 1, 10, 35, tzinfo=UTC)
+MILLISECOND, MINUTE, DAY = timedelta(milliseconds=1), timedelta(minutes=1), timedelta(days=1)
+
+
+@pytest.mark.parametrize(
+    ("limit", "extra", "close"),
+    [(90, 0 * MINUTE, CLOSE), (60, 30 * MINUTE, CLOSE), (None, 0 * MINUTE, None), (None, 30 * MINUTE, None)],
+)
+def test_the_deadline_is_the_limit_with_extra_time_and_five_minutes_of_grace(limit, extra, close):
+    assert close_deadline(REDEEMED, limit, extra) == close
+
+
+@pytest.mark.parametrize(
+    ("limit", "minutes", "multiplier", "extra"),
+    [
+        (90, None, None, 0),
+        (90, 15, None, 15),
+        (90, None, 1500, 45),
+        (7, None, 1001, 1),
+        (None, None, 1500, 0),
+    ],
+)
+def test_a_multiplier_is_rounded_up_to_whole_minutes(limit, minutes, multiplier, extra):
+    assert extra_minutes(limit, minutes, multiplier) == extra
+
+
+@pytest.mark.parametrize(
+    ("now", "closed_at", "closes_at", "close"),
+    [
+        (CLOSE - MILLISECOND, None, CLOSE, None),
+        (CLOSE, None, CLOSE, CLOSE),
+        (CLOSE + 9 * DAY, None, CLOSE, CLOSE),
+        (CLOSE, None, None, None),
+        (CLOSE, REDEEMED, None, REDEEMED),
+        (CLOSE + 9 * DAY, REDEEMED, CLOSE, REDEEMED),  # completed before the limit
+    ],
+)
+def test_the_effective_close_does_not_depend_on_when_it_is_read(now, closed_at, closes_at, close):
+    assert effective_close(now, closed_at, closes_at) == close
+
+
+@pytest.mark.parametrize(
+    ("after", "window"),
+    [
+        (timedelta(), "flush"),
+        (10 * MINUTE - MILLISECOND, "flush"),
+        (10 * MINUTE + MILLISECOND, "late"),
+        (DAY - MILLISECOND, "late"),
+        (DAY + MILLISECOND, "over"),
+        (300 * DAY, "over"),
+    ],
+)
+def test_the_window_depends_on_the_time_since_the_close(after, window):
+    assert intake_window(CLOSE + after, CLOSE) == window
+    assert intake_window(CLOSE + after, None) == "open"

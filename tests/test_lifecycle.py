@@ -1,0 +1,338 @@
+"""Random actions on assessments, keys and sessions, compared with a model."""
+
+from datetime import UTC, datetime, timedelta
+
+import factories
+import hypothesis
+import pytest
+from callers import Caller
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    invariant,
+    multiple,
+    rule,
+    run_state_machine_as_test,
+)
+from lifecycle_model import CREATED, NOT_FOUND, OK, Assessment, Key
+
+import models
+from models import Seal, audit, db, sessions
+from rules.timestamps import format_timestamp
+
+UNKNOWN_ID = "00000000-0000-7000-8000-000000000000"
+# Before and after each limit: grace, flush, late events, expiry.
+PAUSE_MINUTES = [1, 5, 10, 11, 30, 60, 24 * 60, 24 * 60 + 1, 3 * 24 * 60, 30 * 24 * 60]
+EMAILS = ["alice@example.com", "Alice@Example.com", "bob@example.com"]
+
+
+class Lifecycle(RuleBasedStateMachine):
+    """One organization with its reviewer and candidates; rolled back at the end."""
+
+    assessments = Bundle("assessments")
+    keys = Bundle("keys")
+
+    def __init__(self, app):
+        super().__init__()
+        self.savepoint = db.savepoint()
+        self.savepoint.__enter__()
+        models.clock.fixed = datetime(2026, 4, 1, 9, tzinfo=UTC)
+        self.app = app
+        self.organization = factories.make_organization()
+        self.rubric = factories.make_rubric(self.organization)
+        self.reviewer = Caller.reviewer(app, self.organization)
+        self.anonymous = Caller(app)
+        self.known_assessments: list[Assessment] = []
+        self.known_keys: list[Key] = []
+
+    def teardown(self):
+        try:
+            self.check_final_state()
+        finally:
+            models.clock.fixed = None
+            self.savepoint.rollback()
+            self.savepoint.__exit__(None, None, None)
+
+    @property
+    def now(self):
+        return models.clock.now()
+
+    @staticmethod
+    def check(response, expected):
+        assert (response.status_code, response.json.get("code")) == expected, response.text
+        return response.json
+
+    # Assessments
+
+    @rule(target=assessments, limit=st.sampled_from([None, 1, 30]), days=st.sampled_from([1, 7]))
+    def create_assessment(self, limit, days):
+        body = {"title": "One", "role": "Engineer", "taskBrief": "Fix it.", "timeLimitMinutes": limit}
+        body |= {"expiresInDays": days, "rubricId": str(self.rubric.id)}
+        created = self.check(self.reviewer.post("/v1/assessments", body), CREATED)["assessment"]
+        self.known_assessments.append(Assessment(created["id"], limit, days, "One"))
+        return self.known_assessments[-1]
+
+    @rule(
+        assessment=assessments,
+        change=st.sampled_from([("title", "Two"), ("limit", 60), ("limit", None), ("days", 3)]),
+    )
+    def change_assessment(self, assessment, change):
+        name = {"title": "title", "limit": "timeLimitMinutes", "days": "expiresInDays"}[change[0]]
+        response = self.reviewer.patch(f"/v1/assessments/{assessment.id}", {name: change[1]})
+        self.check(response, assessment.change(*change))
+
+    @rule(assessment=assessments)
+    def delete_assessment(self, assessment):
+        response = self.reviewer.delete(f"/v1/assessments/{assessment.id}")
+        self.check(response, NOT_FOUND if assessment.deleted else OK)
+        assessment.deleted = True
+
+    # Keys
+
+    @rule(target=keys, assessment=assessments, count=st.integers(1, 2))
+    def generate_keys_without_addresses(self, assessment, count):
+        return self._generate(assessment, [None] * count, {"count": count})
+
+    @rule(
+        target=keys,
+        assessment=assessments,
+        emails=st.lists(st.sampled_from(EMAILS), min_size=1, max_size=3),
+        on_duplicate=st.sampled_from(["allow", "return", "refuse"]),
+    )
+    def generate_keys(self, assessment, emails, on_duplicate):
+        body = {"count": len(emails), "candidateEmails": emails, "onDuplicate": on_duplicate}
+        has_open_key = any(assessment.open_key(email, self.now) for email in emails)
+        is_duplicate = has_open_key or len({email.casefold() for email in emails}) < len(emails)
+        if on_duplicate == "refuse" and is_duplicate and not assessment.deleted:
+            response = self.reviewer.post(f"/v1/assessments/{assessment.id}/keys", body)
+            self.check(response, (409, "duplicate_candidates"))
+            return multiple()
+        return self._generate(assessment, emails, body)
+
+    def _generate(self, assessment, emails, body):
+        response = self.reviewer.post(f"/v1/assessments/{assessment.id}/keys", body)
+        shown = self.check(response, NOT_FOUND if assessment.deleted else CREATED).get("keys", [])
+        keys = [self._new_key(assessment, email, one) for email, one in zip(emails, shown, strict=False)]
+        return multiple(*filter(None, keys))
+
+    def _new_key(self, assessment, email, shown):
+        """The new key; None for an existing one, which must be the model's open key."""
+        if any(key.id == shown["id"] for key in assessment.keys):
+            assert assessment.open_key(email, self.now).id == shown["id"]
+            return None
+        key = Key(shown["id"], shown["key"], assessment, email, self.now + timedelta(days=assessment.days))
+        assessment.keys.append(key)
+        self.known_keys.append(key)
+        return key
+
+    @rule(key=keys)
+    def revoke(self, key):
+        path = f"/v1/assessments/{key.assessment.id}/keys/{key.id}"
+        self.check(self.reviewer.delete(path), key.revoke())
+
+    @rule(key=keys)
+    def invite(self, key):
+        self.check(self._post(key, "invite"), key.invite(self.now))
+
+    @rule(key=keys, days=st.sampled_from([1, 7, 365]))
+    def extend(self, key, days):
+        self.check(self._post(key, "extend", {"days": days}), key.extend(days, self.now))
+
+    @rule(key=keys, days=st.sampled_from([None, 2]))
+    def reopen(self, key, days):
+        self.check(self._post(key, "reopen", {"days": days} if days else {}), key.reopen(days, self.now))
+
+    @rule(key=keys, extra=st.sampled_from([0, 1, 30, 1440]))
+    def accommodate(self, key, extra):
+        body = {"extraMinutes": extra} if extra else {}
+        response = self.reviewer.put(f"/v1/candidates/{key.id}/accommodation", body)
+        self.check(response, key.accommodate(extra, self.now))
+
+    @rule(key=keys)
+    def allow_redeem(self, key):
+        self.check(self._post(key, "allow-redeem"), key.allow_redeem(self.now))
+
+    @rule(key=keys, hired=st.booleans())
+    def hire(self, key, hired):
+        response = self.reviewer.patch(f"/v1/candidates/{key.id}", {"hired": hired})
+        self.check(response, key.hire(hired, self.now))
+
+    @rule(key=keys, email=st.sampled_from([None, *EMAILS]))
+    def change_address(self, key, email):
+        response = self.reviewer.patch(f"/v1/candidates/{key.id}", {"candidateEmail": email})
+        self.check(response, OK if key.is_alive() else NOT_FOUND)
+        key.email = email if key.is_alive() else key.email
+
+    @rule(key=keys)
+    def erase(self, key):
+        response = self.reviewer.delete(f"/v1/candidates/{key.id}/data")
+        self.check(response, key.erase(self.now))
+
+    def _post(self, key, verb, body=None):
+        return self.reviewer.post(f"/v1/candidates/{key.id}/{verb}", body)
+
+    # Candidates
+
+    @rule(key=keys)
+    def consent(self, key):
+        self.check(self.anonymous.post("/v1/candidate/consent", {"key": key.text}), key.consent(self.now))
+
+    @rule(key=keys)
+    def redeem(self, key):
+        response = self.anonymous.post("/v1/candidate/redeem", {"key": key.text})
+        shown = self.check(response, key.redeem(self.now))
+        if "sessionId" in shown:
+            assert key.session_id in (None, shown["sessionId"])
+            key.session_id = shown["sessionId"]
+
+    @rule(key=keys)
+    def start_session(self, key):
+        """Consent and redeem together, so that more runs reach the later actions."""
+        self.consent(key)
+        self.redeem(key)
+
+    @rule(key=keys, number=st.integers(1, 3))
+    def ingest(self, key, number):
+        event = factories.envelope(id=f"event {number}")
+        response = Caller(self.app, **{"X-API-Key": key.text}).post("/v1/hooks/ingest", event)
+        self.check(response, key.ingest(event["id"], self.now))
+
+    @rule(key=keys)
+    def complete(self, key):
+        body = {"key": key.text, "sessionId": key.session_id or UNKNOWN_ID}
+        shown = self.check(self.anonymous.post("/v1/candidate/complete", body), key.complete(self.now))
+        if "completedAt" in shown:
+            assert shown["completedAt"] == format_timestamp(key.shown_completion())
+
+    # Sessions
+
+    @rule(key=keys)
+    def close(self, key):
+        response = self.reviewer.post(f"/v1/sessions/{key.session_id or UNKNOWN_ID}/close")
+        self.check(response, key.close(self.now))
+
+    @rule(key=keys, value=st.sampled_from([1, 2]))
+    def score(self, key, value):
+        path = f"/v1/sessions/{key.session_id or UNKNOWN_ID}/scores/quality"
+        self.check(self.reviewer.put(path, {"value": value}), key.score(value))
+
+    # Time, the worker, reads
+
+    @rule(minutes=st.sampled_from(PAUSE_MINUTES))
+    def let_time_pass(self, minutes):
+        models.clock.fixed += timedelta(minutes=minutes)
+
+    @rule()
+    def run_worker(self):
+        models.sessions.settle_all()
+        Seal.seal_new()
+        audit.chain_new()
+
+    @rule(key=keys)
+    def read_session(self, key):
+        response = self.reviewer.get(f"/v1/sessions/{key.session_id or UNKNOWN_ID}")
+        if key.session is None or key.assessment.deleted:
+            assert response.status_code == 404
+            return
+        assert response.json["status"] == key.session.status(self.now)
+        assert response.json["eventCount"] == key.session.count(late=False)
+        assert response.json["lateEventCount"] == key.session.count(late=True)
+        assert (response.json["metrics"] is not None) == (key.session.closed_as_of(self.now) is not None)
+        if response.json["metrics"]:
+            assert response.json["metrics"]["promptCount"] == key.session.count(late=False)
+
+    @rule(key=keys)
+    def read_scores(self, key):
+        response = self.reviewer.get(f"/v1/sessions/{key.session_id or UNKNOWN_ID}/scores")
+        if response.status_code == 200:
+            score = response.json["criteria"][0]["score"]
+            assert (score and score["value"]) == key.session.score
+
+    @rule(assessment=assessments)
+    def read_cohort(self, assessment):
+        response = self.reviewer.get(f"/v1/assessments/{assessment.id}/cohort-stats")
+        if assessment.deleted:
+            assert response.status_code == 404
+            return
+        stats = response.json["cohortStats"]
+        assert (stats["sessionCount"] if stats else 0) == assessment.cohort_size(self.now)
+
+    # Checked after each action; lists write nothing, so they cannot repair a wrong state
+
+    @invariant()
+    def assessments_are_listed(self):
+        shown = self.reviewer.get("/v1/assessments").json["assessments"]
+        alive = [(each.id, each.title) for each in self.known_assessments if not each.deleted]
+        assert sorted((one["id"], one["title"]) for one in shown) == sorted(alive)
+
+    @invariant()
+    def candidates_are_listed(self):
+        shown = self.reviewer.get("/v1/candidates", limit=100).json
+        assert shown["total"] == len(shown["candidates"])
+        found = {one["id"]: self._listed(one) for one in shown["candidates"]}
+        assert found == {key.id: self._known(key) for key in self.known_keys if key.is_alive()}
+
+    def _listed(self, one):
+        names = ("status", "candidateEmail", "sessionId", "expiresAt", "redeemedAt", "completedAt")
+        return tuple(one[name] for name in names)
+
+    def _known(self, key):
+        redeemed = key.session and format_timestamp(key.session.redeemed_at)
+        completed = key.session and key.session.completed_at and format_timestamp(key.session.completed_at)
+        return (
+            key.status(self.now),
+            key.email,
+            key.session_id,
+            format_timestamp(key.expires_at),
+            redeemed,
+            completed,
+        )
+
+    @invariant()
+    def sessions_are_listed(self):
+        shown = self.reviewer.get("/v1/sessions", limit=100).json["sessions"]
+        known = {key.session_id: key for key in self.known_keys if key.session and not key.assessment.deleted}
+        assert {one["id"] for one in shown} == set(known)
+        for one in shown:
+            key = known[one["id"]]
+            assert (one["status"], one["candidateEmail"]) == (key.session.status(self.now), key.email)
+
+    @invariant()
+    def statuses_are_counted(self):
+        status = ("pending", "active", "completed", "expired", "hired")[len(self.known_keys) % 5]
+        shown = self.reviewer.get("/v1/candidates", status=status, limit=1).json
+        alive = [key for key in self.known_keys if key.is_alive()]
+        assert shown["total"] == sum(key.status(self.now) == status for key in alive)
+
+    def check_final_state(self):
+        self.run_worker()
+        for key in self.known_keys:
+            self.read_session(key)
+            if key.session and key.session.closed_as_of(self.now):
+                assert sessions.rederive(models.Session.get_by_id(key.session_id)) == {}
+        for assessment in self.known_assessments:
+            self.read_cohort(assessment)
+        assert audit.verify(self.organization).broken is None
+
+
+def run(app, examples, steps):
+    checks = hypothesis.HealthCheck
+    settings = hypothesis.settings(
+        max_examples=examples,
+        stateful_step_count=steps,
+        deadline=None,
+        derandomize=True,
+        database=None,
+        suppress_health_check=[checks.too_slow, checks.data_too_large, checks.filter_too_much],
+    )
+    run_state_machine_as_test(lambda: Lifecycle(app), settings=settings)
+
+
+def test_short_lifecycles(app):
+    run(app, examples=4, steps=15)
+
+
+@pytest.mark.slow
+def test_many_long_lifecycles(app):
+    run(app, examples=40, steps=50)
