@@ -8,11 +8,11 @@ import flask_smorest
 from flask import current_app
 from werkzeug.routing import BaseConverter
 
-import schemas
 from access.auth import caller
 from blueprints import operations
 from errors import NotFound, Refusal
 from models import Session, db
+from schemas.fields import parse_id
 from web.json import Parser
 
 
@@ -20,7 +20,7 @@ class IdConverter(BaseConverter):
     """A path segment as a UUID, or None: find() responds 404, but after authentication (R2)."""
 
     def to_python(self, value: str) -> uuid.UUID | None:
-        return schemas.parse_id(value)
+        return parse_id(value)
 
 
 def find(model: Any, row_id: uuid.UUID | None, visible: Callable | None = None) -> Any:
@@ -45,7 +45,7 @@ def or_not_found(row: Any) -> Any:
 
 def require_own(session: Session, session_id: str) -> None:
     """Raise NotFound if a request names another session than the credential's (R29)."""
-    if schemas.parse_id(session_id) != session.id:
+    if parse_id(session_id) != session.id:
         raise NotFound()
 
 

@@ -6,9 +6,9 @@ from urllib.parse import urlsplit
 import flask_smorest
 from flask import Flask
 
-import schemas
 from access import auth
 from blueprints import Blueprint, IdConverter, operations
+from schemas.base import Error
 
 DESCRIPTION = """
 Technical assessments on your own servers: create an assessment, generate candidate keys, follow the sessions, and
@@ -29,7 +29,7 @@ to 128 letters, digits and `._:-`, else a new one.
 class Api(flask_smorest.Api):
     """flask-smorest's, with our shape of errors."""
 
-    ERROR_SCHEMA = schemas.Error
+    ERROR_SCHEMA = Error
 
 
 def document_of(app: Flask) -> dict[str, Any]:

@@ -26,7 +26,8 @@ from errors import (
     TooManyRequests,
     Unavailable,
 )
-from schemas import EXAMPLE_ID, camel, example_of
+from schemas.base import camel, example_of
+from schemas.fields import EXAMPLE_ID
 from web.json import NotJson
 
 # What a refusal's body carries beside its sentence and its code.

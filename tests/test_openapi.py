@@ -10,7 +10,7 @@ from jsonschema import Draft202012Validator
 from openapi_spec_validator import validate
 
 from models import sessions
-from schemas import Body, camel, example_of
+from schemas.base import Body, camel, example_of
 
 METHODS = {"get", "post", "put", "patch", "delete"}
 PROXIES = "/v1/proxy/"
