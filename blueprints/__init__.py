@@ -9,7 +9,6 @@ from flask import current_app
 from werkzeug.routing import BaseConverter
 
 from access.auth import caller
-from blueprints import operations
 from errors import NotFound, Refusal
 from models import Session, db
 from schemas.fields import parse_id
@@ -70,25 +69,20 @@ def refuses(*refusals: type[Refusal]) -> Callable:
 
 
 class Blueprint(flask_smorest.Blueprint):
-    """flask-smorest's, with our parser and with every refusal in the documentation."""
+    """flask-smorest's, with our parser; notes the schemas of a view for the documentation."""
 
     ARGUMENTS_PARSER = Parser()
 
-    def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **options)
-        # Before flask-smorest's own callbacks, which write what these prepare.
-        self._prepare_doc_cbks.insert(0, operations.complete)
-
-    def arguments(self, schema: Any, **options: Any) -> Any:
+    def arguments(self, schema: Any, location: str = "json", **options: Any) -> Callable:
         """flask-smorest's, with one instance of the schema; webargs would create one for each request."""
-        return super().arguments(schema() if isinstance(schema, type) else schema, **options)
+        instance = schema() if isinstance(schema, type) else schema
+        parse = super().arguments(instance, location=location, **options)
 
-    def add_url_rule(
-        self, rule: str, endpoint: Any = None, view_func: Any = None, *args: Any, **options: Any
-    ) -> None:
-        if view_func is not None:
-            view_func._apidoc = getattr(view_func, "_apidoc", {}) | {"view": view_func, "rule": rule}
-        super().add_url_rule(rule, endpoint, view_func, *args, **options)
+        def decorate(view: Any) -> Any:
+            view.arguments = getattr(view, "arguments", {}) | {location: instance}
+            return parse(view)
+
+        return decorate
 
 
 def store() -> Any:
