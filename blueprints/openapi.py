@@ -17,7 +17,7 @@ compare each session with its cohort.
 Reviewers send a token as `Authorization: Bearer`, candidates their key as `X-API-Key`. Times are UTC. All errors have
 the same shape: a sentence in `error`, a stable `code`, and for invalid input the `details`.
 
-The headers `X-RateLimit-Limit`, `-Remaining` and `-Reset` (seconds since 1970) tell how many requests the credential
+The headers `X-RateLimit-Limit`, `-Remaining` and `-Reset` (seconds since 1970) state how many requests the credential
 may send, or the network address if no credential is needed. A request that creates something takes an
 `Idempotency-Key`: repeated with the same key, it is executed once.
 

@@ -30,7 +30,7 @@ from schemas.base import camel, example_of
 from schemas.fields import EXAMPLE_ID
 from web.json import NotJson
 
-# Examples of members beside `error` and `code`.
+# Examples of members other than `error` and `code`.
 EXAMPLE_MEMBERS: dict[type[Refusal], dict[str, Any]] = {
     Invalid: {"details": [{"path": ["title"], "message": "Required."}]},
     AlreadyBegun: {"entries": [{"path": ["taskBrief"], "message": "A candidate was shown it."}]},

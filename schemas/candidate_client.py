@@ -1,4 +1,4 @@
-"""Requests of the candidate's client besides events (client contract, 3.1, 3.6 to 3.11, 3.17)."""
+"""Requests of the candidate's client other than events (client contract, 3.1, 3.6 to 3.11, 3.17)."""
 
 from typing import Any
 
