@@ -36,13 +36,14 @@ from models.cohorts import first_difference, rebuild
 from models.sessions import rederive
 from ops import backup, cohort_table, doctor, session_import
 from rules import plans
-from schemas import Text, moment, parse_id
+from rules.timestamps import format_timestamp
+from schemas.fields import Line, parse_id
 from schemas.issues import Catalogue
 from web.log_masking import masked
 
 PROGRESS_BYTES = 65_536
 # As the API takes one.
-NAME = Text(255, one_line=True)
+NAME = Line(255)
 CATALOGUE = Path(__file__).parent / "data" / "catalogue.yaml"
 
 
@@ -384,7 +385,7 @@ def run_retention(apply: bool) -> None:
                 with db.atomic():
                     privacy.erase(key)
                     audit.record_erasure(key, audit.COMMAND)
-            click.echo(f"  {key.id}  ended {moment(privacy.ended_at(key))}  {key.assessment.title}")
+            click.echo(f"  {key.id}  ended {format_timestamp(privacy.ended_at(key))}  {key.assessment.title}")
     click.echo("Erased." if apply else "Nothing was erased; `--apply` does it.")
 
 
@@ -501,14 +502,14 @@ def _only_organization() -> Organization:
 
 def _line(organization: Organization) -> str:
     state = organization.subscription or "no subscription"
-    until = f" until {moment(organization.trial_ends_at)}" if organization.trial_ends_at else ""
+    until = f" until {format_timestamp(organization.trial_ends_at)}" if organization.trial_ends_at else ""
     return f"{organization.id}  {organization.name}  plan {organization.plan}  {state}{until}"
 
 
 def _token_line(reviewer: ApiToken) -> str:
     state = "revoked" if reviewer.revoked_at else "valid"
     if reviewer.expires_at and not reviewer.revoked_at:
-        state = f"until {moment(reviewer.expires_at)}"
+        state = f"until {format_timestamp(reviewer.expires_at)}"
     return (
         f"{reviewer.id}  {reviewer.prefix}...{reviewer.last_four}  {reviewer.scope}  {state}  {reviewer.name}"
     )

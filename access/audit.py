@@ -10,7 +10,7 @@ from flask import request
 from access.auth import caller
 from models import ApiToken, db
 from models.audit import Actor, AuditEntry
-from schemas import camel
+from schemas.base import camel
 from web.access_log import current_id
 
 

@@ -8,11 +8,10 @@ import flask_smorest
 from flask import current_app
 from werkzeug.routing import BaseConverter
 
-import schemas
 from access.auth import caller
-from blueprints import operations
 from errors import NotFound, Refusal
 from models import Session, db
+from schemas.fields import parse_id
 from web.json import Parser
 
 
@@ -20,7 +19,7 @@ class IdConverter(BaseConverter):
     """A path segment as a UUID, or None: find() responds 404, but after authentication (R2)."""
 
     def to_python(self, value: str) -> uuid.UUID | None:
-        return schemas.parse_id(value)
+        return parse_id(value)
 
 
 def find(model: Any, row_id: uuid.UUID | None, visible: Callable | None = None) -> Any:
@@ -45,7 +44,7 @@ def or_not_found(row: Any) -> Any:
 
 def require_own(session: Session, session_id: str) -> None:
     """Raise NotFound if a request names another session than the credential's (R29)."""
-    if schemas.parse_id(session_id) != session.id:
+    if parse_id(session_id) != session.id:
         raise NotFound()
 
 
@@ -70,25 +69,20 @@ def refuses(*refusals: type[Refusal]) -> Callable:
 
 
 class Blueprint(flask_smorest.Blueprint):
-    """flask-smorest's, with our parser and with every refusal in the documentation."""
+    """flask-smorest's, with our parser; notes the schemas of a view for the documentation."""
 
     ARGUMENTS_PARSER = Parser()
 
-    def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **options)
-        # Before flask-smorest's own callbacks, which write what these prepare.
-        self._prepare_doc_cbks.insert(0, operations.complete)
-
-    def arguments(self, schema: Any, **options: Any) -> Any:
+    def arguments(self, schema: Any, location: str = "json", **options: Any) -> Callable:
         """flask-smorest's, with one instance of the schema; webargs would create one for each request."""
-        return super().arguments(schema() if isinstance(schema, type) else schema, **options)
+        instance = schema() if isinstance(schema, type) else schema
+        parse = super().arguments(instance, location=location, **options)
 
-    def add_url_rule(
-        self, rule: str, endpoint: Any = None, view_func: Any = None, *args: Any, **options: Any
-    ) -> None:
-        if view_func is not None:
-            view_func._apidoc = getattr(view_func, "_apidoc", {}) | {"view": view_func, "rule": rule}
-        super().add_url_rule(rule, endpoint, view_func, *args, **options)
+        def decorate(view: Any) -> Any:
+            view.arguments = getattr(view, "arguments", {}) | {location: instance}
+            return parse(view)
+
+        return decorate
 
 
 def store() -> Any:

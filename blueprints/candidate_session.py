@@ -48,7 +48,7 @@ def get_consent(query):
     """
     text = query.get("key") or request.headers.get("X-API-Key")
     if not text:
-        raise invalid("key", "Missing data for required field.")
+        raise invalid("key", "Required.")
     key = find_key(text)
     current = disclosure.for_organization(key.organization)
     return {

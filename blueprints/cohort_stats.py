@@ -3,8 +3,8 @@
 from access import auth
 from blueprints import Blueprint, find
 from models import ApiToken, Assessment, cohorts, sessions
-from schemas import parse_id
 from schemas.cohort_stats import CohortQuery, CohortStatistics
+from schemas.fields import parse_id
 
 blp = Blueprint("Cohort statistics", __name__, description="The numbers of all sessions of an assessment.")
 

@@ -1,13 +1,13 @@
 """Whether the service is there, and whether it is ready."""
 
 from flask import current_app
-from marshmallow import fields
 
 from access import rate_limits
 from blueprints import Blueprint, refuses
 from errors import NotReady
 from ops.readiness import OK, Readiness
-from schemas import Schema, described
+from schemas.base import Schema
+from schemas.fields import Nested, String
 
 blp = Blueprint("Health", __name__, description="Whether the service is there.")
 
@@ -15,22 +15,22 @@ blp = Blueprint("Health", __name__, description="Whether the service is there.")
 class Health(Schema):
     """The service answers."""
 
-    status = fields.String(metadata=described("Always `ok`.", "ok"))
+    status = String("Always `ok`.", example="ok")
 
 
 class Parts(Schema):
     """The parts of the service."""
 
-    database = fields.String(metadata=described("Whether the database answers.", OK))
-    migrations = fields.String(metadata=described("Whether every migration was applied.", OK))
-    storage = fields.String(metadata=described("Whether bundles can be stored.", OK))
+    database = String("Whether the database answers.", example=OK)
+    migrations = String("Whether every migration was applied.", example=OK)
+    storage = String("Whether bundles can be stored.", example=OK)
 
 
 class Ready(Schema):
     """The service is ready."""
 
-    status = fields.String(metadata=described("Always `ready`.", "ready"))
-    parts = fields.Nested(Parts, metadata=described("Each part; here all are `ok`."))
+    status = String("Always `ready`.", example="ready")
+    parts = Nested(Parts, "Each part; here all are `ok`.")
 
 
 @blp.record_once

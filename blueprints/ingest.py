@@ -9,8 +9,8 @@ from blueprints import Blueprint, refuses, require_own
 from errors import NotFound, NotRedeemed, Refusal, SessionClosed
 from models import Arrival, CandidateKey, Session, sessions
 from rules.envelopes import label
-from schemas import parse_id
 from schemas.candidate_session import Envelope, EnvelopeBatch, Ingested, IngestedBatch
+from schemas.fields import parse_id
 from web.access_log import note_caller, note_late_events
 from web.json import DECODER, LONGEST_EVENT_BYTES, body_limit, reasons, strict_object
 

@@ -16,7 +16,7 @@ from errors import (
 )
 from models import ApiToken, CandidateKey, Delivery, invitations
 from models.deliveries import outbox
-from schemas import PageQuery
+from schemas.base import PageQuery
 from schemas.candidates import OneCandidate
 from schemas.invitations import (
     Deliveries,

@@ -1,4 +1,4 @@
-"""The OpenAPI document: what the blueprints say of themselves, put together by flask-smorest."""
+"""The OpenAPI document, generated from the blueprints."""
 
 from typing import Any
 from urllib.parse import urlsplit
@@ -6,46 +6,44 @@ from urllib.parse import urlsplit
 import flask_smorest
 from flask import Flask
 
-import schemas
 from access import auth
 from blueprints import Blueprint, IdConverter, operations
+from schemas.base import Error
 
 DESCRIPTION = """
 Technical assessments on your own servers: create an assessment, generate candidate keys, follow the sessions, and
-see how each one compares with its cohort.
+compare each session with its cohort.
 
-Reviewers send a token as `Authorization: Bearer`, candidates their key as `X-API-Key`. Times are UTC. Every error has
-the same shape: a sentence in `error`, a stable `code`, and for bad input the places in `details`.
+Reviewers send a token as `Authorization: Bearer`, candidates their key as `X-API-Key`. Times are UTC. All errors have
+the same shape: a sentence in `error`, a stable `code`, and for invalid input the `details`.
 
-Answers say in `X-RateLimit-Limit`, `-Remaining` and `-Reset` (seconds since 1970) how many requests the credential
-may send, or the address where none is asked for. A request that creates takes an `Idempotency-Key`: sent again, it
-is done once.
+The headers `X-RateLimit-Limit`, `-Remaining` and `-Reset` (seconds since 1970) state how many requests the credential
+may send, or the network address if no credential is needed. A request that creates something takes an
+`Idempotency-Key`: repeated with the same key, it is executed once.
 
-Every answer carries `X-Request-Id`, the name of the request in the service's logs: your own where you send one of up
-to 128 letters, digits and `._:-`, else a new one.
+Every response has an `X-Request-Id`, the request's id in the service's logs: yours, if you send one of up to 128
+letters, digits and `._:-`, or a new one.
 """
 
 
 class Api(flask_smorest.Api):
     """flask-smorest's, with our shape of errors."""
 
-    ERROR_SCHEMA = schemas.Error
+    ERROR_SCHEMA = Error
 
 
 def document_of(app: Flask) -> dict[str, Any]:
-    """The document, without flask-smorest's own pagination, with every operation's answers in order.
-
-    It is put together when somebody asks: kept from the start, what flask-smorest knows would be a twentieth of a web
-    process.
-    """
-    # flask-smorest wants an application to set up, and the one that serves is past that.
+    """Generate the document on demand: flask-smorest's notes take a twentieth of a web process's memory."""
+    # flask-smorest sets up an application, and one that has served a request can't be changed.
     api = Api(Flask(app.name, static_folder=None), spec_kwargs=_options(app.config["BASE_URL"]))
     api.register_converter(IdConverter, lambda converter: {"type": "string", "format": "uuid"})
     for blueprint in app.blueprints.values():
         if isinstance(blueprint, Blueprint):
             blueprint.register_views_in_doc(api, app, api.spec, name=blueprint.name, parameters=None)
             api.spec.tag({"name": blueprint.name, "description": blueprint.description})
-    return _in_order(api.spec.to_dict())
+    document = api.spec.to_dict()
+    _complete(document, app)
+    return document
 
 
 def _options(base_url: str) -> dict[str, Any]:
@@ -55,16 +53,31 @@ def _options(base_url: str) -> dict[str, Any]:
         "openapi_version": "3.1.0",
         "flask_plugin": operations.Paths(),
         "info": {"description": DESCRIPTION.strip(), "license": {"name": "MIT", "identifier": "MIT"}},
-        # Without a host: what the docs page tries goes to where the page came from, whatever BASE_URL says.
+        # Relative, so that the docs page sends its requests to the host that it came from.
         "servers": [{"url": urlsplit(base_url).path or "/", "description": "This service"}],
         "components": {"securitySchemes": auth.SCHEMES},
     }
 
 
-def _in_order(document: dict[str, Any]) -> dict[str, Any]:
-    document["components"]["schemas"].pop("PaginationMetadata", None)
-    document["components"]["responses"]["DEFAULT_ERROR"] |= operations.OTHER_REFUSALS
-    for path in document["paths"].values():
-        for operation in (part for part in path.values() if isinstance(part, dict)):
-            operation["responses"] = dict(sorted(operation["responses"].items()))
-    return document
+def _complete(document: dict[str, Any], app: Flask) -> None:
+    """Remove flask-smorest's pagination and default errors; add what our decorators know."""
+    components = document["components"]
+    components["schemas"].pop("PaginationMetadata", None)
+    components["responses"] = {
+        "DEFAULT_ERROR": components["responses"]["DEFAULT_ERROR"] | operations.OTHER_REFUSALS
+    }
+    for rule in app.url_map.iter_rules():
+        path = document["paths"].get(operations.Paths.flaskpath2openapi(rule.rule), {})
+        for method in rule.methods or ():
+            if operation := path.get(method.lower()):
+                operations.complete(operation, app.view_functions[rule.endpoint], rule.rule)
+                _describe_responses(operation, components["schemas"])
+                operation["responses"] = dict(sorted(operation["responses"].items()))
+
+
+def _describe_responses(operation: dict[str, Any], schemas: dict[str, Any]) -> None:
+    """Replace `OK` and `Created` by the description of the response's schema."""
+    for response in operation["responses"].values():
+        if response.get("description") in ("OK", "Created"):
+            reference = response["content"]["application/json"]["schema"]["$ref"]
+            response["description"] = schemas[reference.rpartition("/")[2]]["description"]

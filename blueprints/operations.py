@@ -1,4 +1,4 @@
-"""What OpenAPI says about an operation: its name, its parameters, and every status that it can answer."""
+"""Operations in OpenAPI: names, parameters, and every status that they can respond with."""
 
 import re
 from collections.abc import Iterable
@@ -26,12 +26,13 @@ from errors import (
     TooManyRequests,
     Unavailable,
 )
-from schemas import EXAMPLE_ID, camel, example_of
+from schemas.base import camel, example_of
+from schemas.fields import EXAMPLE_ID
 from web.json import NotJson
 
-# What a refusal's body carries beside its sentence and its code.
-MEMBERS: dict[type[Refusal], dict[str, Any]] = {
-    Invalid: {"details": [{"path": ["title"], "message": "Missing data for required field."}]},
+# Examples of members other than `error` and `code`.
+EXAMPLE_MEMBERS: dict[type[Refusal], dict[str, Any]] = {
+    Invalid: {"details": [{"path": ["title"], "message": "Required."}]},
     AlreadyBegun: {"entries": [{"path": ["taskBrief"], "message": "A candidate was shown it."}]},
     DuplicateCandidates: {
         "entries": [{"path": ["candidateEmails", 1], "message": f"It has the open key {EXAMPLE_ID}."}]
@@ -43,91 +44,73 @@ MEMBERS: dict[type[Refusal], dict[str, Any]] = {
 
 
 class Paths(FlaskPlugin):
-    """Paths as callers read them: `{assessmentId}` and not `{assessment_id}`, with every parameter described."""
+    """Paths with camelCase parameters, such as `{assessmentId}`, each with a description."""
 
     @staticmethod
     def flaskpath2openapi(path: str) -> str:
         return re.sub(r"\{\w+\}", lambda name: camel(name[0]), FlaskPlugin.flaskpath2openapi(path))
 
     def rule_to_params(self, rule: Any) -> list[dict[str, Any]]:
-        return [_path_parameter(found) for found in super().rule_to_params(rule)]
+        return [_describe(parameter) for parameter in super().rule_to_params(rule)]
 
 
-def _path_parameter(found: dict[str, Any]) -> dict[str, Any]:
-    noun = found["name"].removesuffix("_id").replace("_", " ")
-    meaning = f"The {noun}'s id." if found["name"].endswith("_id") else f"The {noun}."
-    return found | {"name": camel(found["name"]), "description": meaning}
+def _describe(parameter: dict[str, Any]) -> dict[str, Any]:
+    noun = parameter["name"].removesuffix("_id").replace("_", " ")
+    description = f"The {noun}'s id." if parameter["name"].endswith("_id") else f"The {noun}."
+    return parameter | {"name": camel(parameter["name"]), "description": description}
 
 
 def operations_of(app: Flask) -> dict[str, tuple[str, str]]:
-    """By endpoints: the operation (of a page the endpoint itself), and the route as callers read it."""
-    found = {}
+    """Operation and route of each endpoint; outside the API, the endpoint is the operation."""
+    operations = {}
     for rule in app.url_map.iter_rules():
-        is_of_the_api = rule.rule.startswith("/v1/")
-        name = camel(app.view_functions[rule.endpoint].__name__) if is_of_the_api else rule.endpoint
-        found[rule.endpoint] = (name, Paths.flaskpath2openapi(rule.rule))
-    return found
+        is_api = rule.rule.startswith("/v1/")
+        name = camel(app.view_functions[rule.endpoint].__name__) if is_api else rule.endpoint
+        operations[rule.endpoint] = (name, Paths.flaskpath2openapi(rule.rule))
+    return operations
 
 
-def complete(operation: Any, notes: dict[str, Any], **context: Any) -> Any:
-    """Complete flask-smorest's notes on a view, before it writes its documentation of them: operationId, security,
-    examples, and every refusal."""
-    view, rule = notes["view"], notes["rule"]
-    arguments = notes.get("arguments", {})
-    # flask-smorest's own word on 400 would stand in the way of ours.
-    arguments.pop("responses", None)
-    bodies = [place for place in arguments.get("parameters", ()) if place["in"] == "json"]
-    for body in bodies:
-        body.setdefault("example", example_of(body["schema"]))
-    _describe_answers(notes)
+def complete(operation: dict[str, Any], view: Any, rule: str) -> None:
+    """Add name, security, example, idempotency key and every refusal of a view to its operation."""
+    operation["operationId"] = camel(view.__name__)
+    operation["security"] = security_of(view)
+    if body := getattr(view, "arguments", {}).get("json"):
+        operation["requestBody"]["content"]["application/json"]["example"] = example_of(body)
     if getattr(view, "is_idempotent", False):
-        arguments["parameters"] = [*arguments["parameters"], IDEMPOTENCY_KEY]
-    refusals = _refusals(view, takes_arguments=bool(arguments), takes_body=bool(bodies), rule=rule)
-    manual = notes.setdefault("manual_doc", {})
-    manual["operationId"] = camel(view.__name__)
-    manual["security"] = security_of(view)
-    # What only passes an answer on refuses in another shape than ours, and says itself in which.
-    ours = getattr(view, "answers", None) or _responses(refusals, takes_body=bool(bodies))
-    manual["responses"] = manual.get("responses", {}) | ours
-    return operation
+        operation.setdefault("parameters", []).append(IDEMPOTENCY_KEY)
+    # A view that forwards responses documents their shape itself.
+    refusals = getattr(view, "answers", None) or _responses(_refusals(view, rule))
+    operation["responses"] |= {str(status): response for status, response in refusals.items()}
 
 
-def _describe_answers(notes: dict[str, Any]) -> None:
-    """An answer is described by its shape's docstring, where flask-smorest would say `OK`."""
-    for answers in notes.get("response", {}).get("responses", {}).values():
-        for answer in answers:
-            if answer["description"] in ("OK", "Created"):
-                answer["description"] = answer["schema"].Meta.description
+def _refusals(view: Any, rule: str) -> set[type[Refusal]]:
+    """Refusals of the view, its decorators, its arguments and its path."""
+    arguments = getattr(view, "arguments", {})
+    conditions = {
+        Invalid: bool(arguments),
+        NotJson: "json" in arguments,
+        TooManyRequests: setting_of(view) is not None,
+        NotFound: "<id:" in rule,
+    }
+    possible = {refusal for refusal, is_possible in conditions.items() if is_possible}
+    return {*getattr(view, "refusals", ()), *possible, Unavailable, DatabaseFull, DiskFull}
 
 
-def _refusals(view: Any, *, takes_arguments: bool, takes_body: bool, rule: str) -> set[type[Refusal]]:
-    found = {*getattr(view, "refusals", ()), Unavailable, DatabaseFull, DiskFull}
-    if takes_arguments:
-        found.add(Invalid)
-    if takes_body:
-        found.add(NotJson)
-    if setting_of(view) is not None:
-        found.add(TooManyRequests)
-    if "<id:" in rule:
-        found.add(NotFound)
-    return found
-
-
-def _responses(refusals: Iterable[type[Refusal]], *, takes_body: bool) -> dict[int, Any]:
+def _responses(refusals: Iterable[type[Refusal]]) -> dict[int, Any]:
     in_order = sorted(refusals, key=lambda refusal: (refusal.code, refusal.reason))
     responses = {
-        status: _response([body for one in same for body in _bodies(one)])
-        for status, same in groupby(in_order, key=lambda one: one.code)
+        status: _response([body for refusal in group for body in _bodies(refusal)])
+        for status, group in groupby(in_order, key=lambda refusal: refusal.code)
     }
-    if takes_body:
+    if NotJson in refusals:
         responses |= {status: _response([_plain(status)]) for status in (413, 415)}
     return responses
 
 
 def _bodies(refusal: type[Refusal]) -> list[dict[str, Any]]:
-    """What a refusal can answer; most have one code with one sentence."""
+    """Bodies that a refusal can have; most have one code with one sentence."""
     sentences = getattr(refusal, "SENTENCES", {refusal.reason: refusal.sentence})
-    members = MEMBERS.get(refusal, {})
+    members = EXAMPLE_MEMBERS.get(refusal, {})
     return [{"error": sentence, "code": code, **members} for code, sentence in sentences.items()]
 
 
@@ -137,11 +120,11 @@ def _plain(status: int) -> dict[str, Any]:
 
 
 def _response(bodies: list[dict[str, Any]]) -> dict[str, Any]:
-    """One status: each code with its sentence, and an example of each."""
+    """A response with an example and a description of each code."""
     examples = {body["code"]: {"value": body} for body in bodies}
     media = {"schema": {"$ref": "#/components/schemas/Error"}, "examples": examples}
     description = "\n\n".join(f"`{body['code']}`: {body['error']}" for body in bodies)
     return {"description": description, "content": {"application/json": media}}
 
 
-OTHER_REFUSALS = _response([_plain(500)]) | {"description": "Any other refusal has the same shape."}
+OTHER_REFUSALS = _response([_plain(500)]) | {"description": "Any other error has the same shape."}

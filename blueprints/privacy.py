@@ -10,7 +10,7 @@ from access import audit, auth
 from access.auth import caller
 from blueprints import Blueprint, find
 from models import ApiToken, CandidateKey, Session, privacy, timeline
-from schemas import moment
+from rules.timestamps import format_timestamp
 from schemas.privacy import CandidateData, ErasureRequest, OneReceipt
 
 blp = Blueprint("Privacy", __name__, description="What is held of a candidate, until when, and how it goes.")
@@ -110,4 +110,4 @@ def _export(key: Any, session: Session | None) -> Iterator[bytes]:
 
 
 def _line(value: dict[str, Any]) -> bytes:
-    return orjson.dumps(value, default=moment, option=orjson.OPT_PASSTHROUGH_DATETIME) + b"\n"
+    return orjson.dumps(value, default=format_timestamp, option=orjson.OPT_PASSTHROUGH_DATETIME) + b"\n"

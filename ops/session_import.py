@@ -23,8 +23,8 @@ from models import (
     generate_keys,
     sessions,
 )
-from schemas import parse_id
 from schemas.candidate_session import Envelope
+from schemas.fields import parse_id
 from web.json import LONGEST_EVENT_BYTES, reasons, strict_object
 
 # Where a recording names its session, which it could not know.

@@ -1,296 +1,232 @@
-"""What a session's events say about how somebody worked, and what an organization's sessions say together."""
-
-from marshmallow import fields, validate
+"""Analytics of a session, and of an organization's sessions."""
 
 from rules import phases, segments
 from rules.cohorts import METRICS
-from schemas import Filter, Id, Limit, Schema, Timestamp, described
-from schemas.keys import STATUSES
-from schemas.timeline import EVENT_ID, EventTime
+from schemas import members
+from schemas.base import Filter, Schema
+from schemas.fields import (
+    Choice,
+    EventTime,
+    Id,
+    Integer,
+    Limit,
+    ListOf,
+    Nested,
+    Number,
+    Raw,
+    String,
+    Timestamp,
+)
+from schemas.keys import SESSION_STATUSES
 
 METRIC_NAMES = [metric.name for metric in METRICS]
-_PAUSE_MINUTES = phases.MAX_PAUSE_MS // 60_000
+MAX_PAUSE_MS = phases.MAX_PAUSE_MS
+MAX_BREAK_MS = segments.MAX_BREAK_MINUTES * 60_000
 
 
-def _tokens(meaning: str, example: int) -> fields.Integer:
-    return fields.Integer(
-        allow_none=True, metadata=described(f"{meaning} Null where no answer reported it.", example)
-    )
+def _tokens(description: str, example: int) -> Integer:
+    return Integer(f"{description} Null if no response reported them.", example=example, null=True)
+
+
+def _constant(description: str, value: int) -> Integer:
+    return Integer(description, dump_default=value, example=value)
+
+
+def _cost() -> Number:
+    return Number("Cost in USD; null without a price.", example=6.42, null=True)
 
 
 class Phase(Schema):
-    """How much of a session was spent on one thing."""
+    """Share of a session spent on one kind of work."""
 
-    name = fields.String(metadata=described("The phase.", "reading", enum=list(phases.PHASES)))
-    events = fields.Integer(metadata=described("Events of the phase.", 41))
-    time_ms = fields.Integer(metadata=described("The time that led to these events.", 480000))
-    share = fields.Float(
-        allow_none=True, metadata=described("Its share of the active time; null without any.", 0.25)
-    )
-    pauses = fields.Integer(
-        metadata=described(
-            f"Pauses in it that were longer than {_PAUSE_MINUTES} minutes and count as that.", 1
-        )
-    )
+    name = Choice(phases.PHASES, "Phase.", example="reading")
+    events = Integer("Events of the phase.", example=41)
+    time_ms = Integer("Time before these events, in ms.", example=480000)
+    share = Number("Share of the active time; null without active time.", example=0.25, null=True)
+    pauses = Integer(f"Pauses over {MAX_PAUSE_MS // 60_000} minutes, which count as that.", example=1)
 
 
 class Stretch(Schema):
-    """A part of a session: a sitting, or what one prompt led to."""
+    """Part of a session: a sitting, or the work after one prompt."""
 
-    event_id = fields.String(metadata=described("Its first event's id.", EVENT_ID))
-    began_at = EventTime(attribute="start_ns", metadata=described("Its first event."))
-    ended_at = EventTime(attribute="end_ns", metadata=described("Its last event."))
-    duration_ms = fields.Integer(metadata=described("The time between them.", 3600000))
-    events = fields.Integer(metadata=described("Events.", 310))
-    prompts = fields.Integer(metadata=described("Prompts.", 9))
-    changes = fields.Integer(metadata=described("Changes of files.", 24))
-    commands = fields.Integer(metadata=described("Commands.", 31))
-    failed_commands = fields.Integer(metadata=described("Commands that are known to have failed.", 2))
-    first_prompt = fields.String(
-        allow_none=True,
-        metadata=described("Its first prompt, on one line.", "Why does the queue lose orders?"),
-    )
+    event_id = String("Id of the first event.", example=members.EXAMPLE_EVENT_ID)
+    began_at = EventTime("Time of the first event.", attribute="start_ns")
+    ended_at = EventTime("Time of the last event.", attribute="end_ns")
+    duration_ms = Integer("Time between them, in ms.", example=3600000)
+    events = Integer("Number of events.", example=310)
+    prompts = Integer("Number of prompts.", example=9)
+    changes = Integer("Number of file changes.", example=24)
+    commands = Integer("Number of commands.", example=31)
+    failed_commands = Integer("Number of commands known to have failed.", example=2)
+    first_prompt = String("First prompt, on one line.", example="Why does the queue lose orders?", null=True)
 
 
 class ToolUse(Schema):
-    """A tool of an agent."""
+    """Calls of one of an agent's tools."""
 
-    name = fields.String(metadata=described("Its name.", "Bash"))
-    calls = fields.Integer(metadata=described("How many times it was called.", 31))
+    name = String("Tool.", example="Bash")
+    calls = Integer("Number of calls.", example=31)
 
 
 class ModelTokens(Schema):
-    """Tokens as the client reports them: Codex's input has in it what was read from the cache, Claude's not."""
+    """Tokens as the client reports them. Codex includes cache reads in the input, Claude does not."""
 
-    input = fields.Integer(metadata=described("Input.", 1200))
-    output = fields.Integer(metadata=described("Output.", 52000))
-    cache_read = fields.Integer(attribute="cacheRead", metadata=described("Read from the cache.", 4100000))
-    cache_write = fields.Integer(attribute="cacheWrite", metadata=described("Written to the cache.", 380000))
+    input = Integer("Input tokens.", example=1200)
+    output = Integer("Output tokens.", example=52000)
+    cache_read = Integer("Tokens read from the cache.", attribute="cacheRead", example=4100000)
+    cache_write = Integer("Tokens written to the cache.", attribute="cacheWrite", example=380000)
 
 
 class ModelUse(Schema):
-    """What was used of one model."""
+    """Usage of one model."""
 
-    model = fields.String(metadata=described("The model.", "claude-opus-4-5-20251101"))
-    responses = fields.Integer(metadata=described("Responses that reported their use.", 140))
-    tokens = fields.Nested(ModelTokens, metadata=described("Tokens."))
-    cost_usd = fields.Float(
-        allow_none=True, metadata=described("What they cost; null without a price.", 6.42)
-    )
+    model = String("Model.", example="claude-opus-4-5-20251101")
+    responses = Integer("Responses that reported their usage.", example=140)
+    tokens = Nested(ModelTokens, "Tokens.")
+    cost_usd = _cost()
 
 
 class ProxyUse(Schema):
-    """What the proxies saw of one model: tokens as its provider reported them, whatever the client's events say."""
+    """Usage of one model through the proxies: tokens as its provider reported them."""
 
-    provider = fields.String(metadata=described("The provider.", "anthropic"))
-    model = fields.String(
-        allow_none=True,
-        metadata=described("The model; null where no answer named one.", "claude-opus-4-5-20251101"),
-    )
-    calls = fields.Integer(metadata=described("Calls, failed ones included.", 142))
-    input_tokens = _tokens("Input that was neither read from the cache nor written to it.", 1200)
-    output_tokens = _tokens("Output.", 52000)
-    cache_read_tokens = _tokens("Read from the cache.", 4100000)
-    cache_write_tokens = _tokens("Written to the cache.", 380000)
-    cost_usd = fields.Float(
-        allow_none=True, metadata=described("What they cost; null without a price.", 6.42)
-    )
+    provider = String("Provider.", example="anthropic")
+    model = String("Model; null if no response named one.", example="claude-opus-4-5-20251101", null=True)
+    calls = Integer("Number of calls, including failed ones.", example=142)
+    input_tokens = _tokens("Input tokens neither read from the cache nor written to it.", 1200)
+    output_tokens = _tokens("Output tokens.", 52000)
+    cache_read_tokens = _tokens("Tokens read from the cache.", 4100000)
+    cache_write_tokens = _tokens("Tokens written to the cache.", 380000)
+    cost_usd = _cost()
 
 
 class Check(Schema):
     """A command or test run that failed, or that ended an error episode."""
 
-    event_id = fields.String(metadata=described("The event's id.", EVENT_ID))
-    ts = EventTime(attribute="time_ns", metadata=described("When, by the candidate's clock."))
-    command = fields.String(allow_none=True, metadata=described("The command, on one line.", "go test ./..."))
-    output = fields.String(
-        allow_none=True,
-        metadata=described("Of a failure: the last lines of its output.", "FAIL queue 0.4s / FAIL"),
-    )
+    event_id = members.EVENT_ID
+    ts = EventTime("When it happened, by the candidate's clock.", attribute="time_ns")
+    command = String("Command, on one line.", example="go test ./...", null=True)
+    output = String("Last lines of a failure's output.", example="FAIL queue 0.4s / FAIL", null=True)
 
 
 class Episode(Schema):
-    """An unbroken run of failures among what is known to have passed or failed, and how it ended.
+    """A run of failures without a success in between, and how it ended.
 
-    `fixed`: the same command passed next, or a verification of the same kind. `fixed_later`: something else passed
-    next, that only later. `moved_on`: it was never seen to pass. `open`: nothing passed any more."""
+    `fixed`: the same command, or a verification of the same kind, succeeded next. `fixed_later`: it succeeded after
+    something else did. `moved_on`: something else succeeded, it never did. `open`: no success followed."""
 
-    ending = fields.String(
-        metadata=described("How it ended.", "fixed", enum=["fixed", "fixed_later", "moved_on", "open"])
-    )
-    failure_count = fields.Integer(metadata=described("How many failures.", 3))
-    first_failure = fields.Nested(Check, metadata=described("The first failure."))
-    last_failure = fields.Nested(Check, metadata=described("The last failure."))
-    ended_by = fields.Nested(Check, allow_none=True, metadata=described("What passed next; null while open."))
-    duration_ms = fields.Integer(
-        allow_none=True, metadata=described("From the first failure to that.", 155950)
-    )
-    changes = fields.Integer(metadata=described("Changes of files in between.", 8))
-    prompts = fields.Integer(metadata=described("Prompts in between.", 1))
+    ending = Choice(["fixed", "fixed_later", "moved_on", "open"], "How it ended.", example="fixed")
+    failure_count = Integer("Number of failures.", example=3)
+    first_failure = Nested(Check, "First failure.")
+    last_failure = Nested(Check, "Last failure.")
+    ended_by = Nested(Check, "Next success; null while open.", null=True)
+    duration_ms = Integer("From the first failure to that success, in ms.", example=155950, null=True)
+    changes = Integer("File changes in between.", example=8)
+    prompts = Integer("Prompts in between.", example=1)
 
 
 class Analytics(Schema):
-    """How the time of a session was spent, with which tools and models, and what went wrong.
+    """Time, tools, models and failures of a session, without late events."""
 
-    Late events have no part in it."""
-
-    elapsed_ms = fields.Integer(metadata=described("First to last event.", 14400000))
-    active_ms = fields.Integer(
-        metadata=described("What of it counts, and the phases have shares of.", 7200000)
+    elapsed_ms = Integer("First to last event, in ms.", example=14400000)
+    active_ms = Integer("Time that counts and is shared by the phases, in ms.", example=7200000)
+    idle_ms = Integer("Time that does not count, in ms.", example=7200000)
+    longest_pause_ms = _constant("Longest part of a pause that counts, in ms.", MAX_PAUSE_MS)
+    longest_break_ms = _constant("Longer pauses, in ms, separate sittings and do not count.", MAX_BREAK_MS)
+    phases = ListOf(
+        Phase,
+        "Time before an event belongs to its phase. Time before announcements, responses and plans belongs to the next "
+        "action, or to `other` before a prompt.",
     )
-    idle_ms = fields.Integer(metadata=described("What of it does not count.", 7200000))
-    longest_pause_ms = fields.Integer(
-        dump_default=phases.MAX_PAUSE_MS,
-        metadata=described("What of a pause counts at most.", phases.MAX_PAUSE_MS),
-    )
-    longest_break_ms = fields.Integer(
-        dump_default=segments.MAX_BREAK_MINUTES * 60_000,
-        metadata=described(
-            "A longer pause is a break between two sittings and does not count at all.",
-            segments.MAX_BREAK_MINUTES * 60_000,
-        ),
-    )
-    phases = fields.List(
-        fields.Nested(Phase),
-        metadata=described(
-            "The time before an event belongs to the event's phase; the time before announcements, answers and plans "
-            "goes on to the action that follows, or to `other` where a prompt follows."
-        ),
-    )
-    sittings = fields.List(
-        fields.Nested(Stretch), metadata=described("When somebody worked, without long breaks in between.")
-    )
-    turns = fields.List(
-        fields.Nested(Stretch),
-        metadata=described(
-            "What each prompt led to, up to the next one; two agents at once run into each other."
-        ),
-    )
-    tools = fields.List(fields.Nested(ToolUse), metadata=described("Tools, the most used first."))
-    models = fields.List(fields.Nested(ModelUse), metadata=described("Models, by name."))
-    total_cost_usd = fields.Float(
-        allow_none=True, metadata=described("The cost of all models; null where one has no price.", 6.42)
-    )
-    proxy_usage = fields.List(
-        fields.Nested(ProxyUse),
-        metadata=described(
-            "What passed the proxies of the models, late calls included; the same use is in `models` too where the "
-            "client reported it."
-        ),
-    )
-    error_episodes = fields.List(fields.Nested(Episode), metadata=described("Error episodes in order."))
+    sittings = ListOf(Stretch, "Periods of work without long breaks.")
+    turns = ListOf(Stretch, "Work after each prompt, up to the next one; concurrent agents overlap.")
+    tools = ListOf(ToolUse, "Tools, most used first.")
+    models = ListOf(ModelUse, "Models, by name.")
+    total_cost_usd = Number("Cost of all models in USD; null if one has no price.", example=6.42, null=True)
+    proxy_usage = ListOf(ProxyUse, "Usage through the model proxies; overlaps with `models`.")
+    error_episodes = ListOf(Episode, "Error episodes in order.")
 
 
 # The organization
 
 
 class OverviewQuery(Filter):
-    """Whose numbers."""
+    """Filter of the overview."""
 
-    assessment_id = Id(metadata=described("Only candidates of this assessment."))
+    assessment_id = Id("Only candidates of this assessment.")
 
 
 class Funnel(Schema):
-    """How far candidates came; each number has the following one in it."""
+    """Number of candidates by progress; each number includes the next one."""
 
-    invited = fields.Integer(
-        metadata=described("Candidates with a key that was not revoked before it was used.", 40)
-    )
-    redeemed = fields.Integer(metadata=described("Those of them who began.", 31))
-    completed = fields.Integer(metadata=described("Those who completed, or were hired without.", 24))
-    hired = fields.Integer(metadata=described("Those who were hired.", 3))
+    invited = Integer("Candidates with a key that was not revoked before its use.", example=40)
+    redeemed = Integer("Candidates who started.", example=31)
+    completed = Integer("Candidates who completed, or were hired without.", example=24)
+    hired = Integer("Candidates who were hired.", example=3)
 
 
 class Medians(Schema):
-    """Medians over the closed sessions that have a value; null where none has."""
+    """Medians over the closed sessions that have a value; null if none has."""
 
-    duration_ms = fields.Integer(allow_none=True, metadata=described("First to last event, in ms.", 4320000))
-    prompt_count = fields.Float(allow_none=True, metadata=described("Prompts.", 38.5))
-    command_fail_rate = fields.Float(
-        allow_none=True, metadata=described("Failed commands among those with a known exit code.", 0.142)
-    )
-    verify_intensity = fields.Float(
-        allow_none=True, metadata=described("Verifications for each change.", 0.61)
-    )
-    manual_edit_ratio = fields.Float(allow_none=True, metadata=described("Changes made by hand.", 0.33))
-    first_change_latency_ms = fields.Integer(
-        allow_none=True, metadata=described("First event to first change, in ms.", 180000)
-    )
+    duration_ms = Integer("First to last event, in ms.", example=4320000, null=True)
+    prompt_count = Number("Number of prompts.", example=38.5, null=True)
+    command_fail_rate = Number("Share of commands that failed.", example=0.142, null=True)
+    verify_intensity = Number("Verifications per change.", example=0.61, null=True)
+    manual_edit_ratio = Number("Share of changes made by hand.", example=0.33, null=True)
+    first_change_latency_ms = Integer("First event to first change, in ms.", example=180000, null=True)
 
 
 class Numbers(Schema):
-    """The funnel and the medians of a group of candidates."""
+    """Funnel and medians of a group of candidates."""
 
-    funnel = fields.Nested(Funnel, metadata=described("How far they came."))
-    medians = fields.Nested(Medians, metadata=described("How their sessions were."))
+    funnel = Nested(Funnel, "Number of candidates by progress.")
+    medians = Nested(Medians, "Medians of their sessions.")
 
 
 class AssessmentNumbers(Numbers):
-    """The numbers of one assessment."""
+    """Funnel and medians of one assessment."""
 
-    assessment_id = Id(metadata=described("The assessment."))
-    assessment_title = fields.String(metadata=described("Its title.", "Backend API Challenge"))
+    assessment_id = Id("Assessment id.")
+    assessment_title = members.ASSESSMENT_TITLE
 
 
 class MonthNumbers(Numbers):
-    """The numbers of those who were invited in one month, whenever they worked."""
+    """Funnel and medians of the candidates invited in one month."""
 
-    month = fields.String(metadata=described("The month of the invitation, in UTC.", "2026-04"))
+    month = String("Month of the invitation, in UTC.", example="2026-04")
 
 
 class Overview(Numbers):
-    """The numbers of the organization, without deleted assessments."""
+    """Funnel and medians of the organization, without deleted assessments."""
 
-    by_assessment = fields.List(
-        fields.Nested(AssessmentNumbers), metadata=described("By assessment, oldest first.")
-    )
-    by_month = fields.List(fields.Nested(MonthNumbers), metadata=described("By month, oldest first."))
+    by_assessment = ListOf(AssessmentNumbers, "By assessment, oldest first.")
+    by_month = ListOf(MonthNumbers, "By month, oldest first.")
 
 
 class TopQuery(Filter):
-    """By which metric to sort, and how many to show."""
+    """Metric to sort by, and filter."""
 
-    metric = fields.String(
-        required=True,
-        validate=validate.OneOf(METRIC_NAMES),
-        metadata=described(
-            "The metric to sort by; the choice is yours.", "verifyIntensity", enum=METRIC_NAMES
-        ),
-    )
-    limit = Limit(load_default=10, metadata=described("Maximum number of results; clamped to 1 to 200.", 10))
-    assessment_id = Id(metadata=described("Only candidates of this assessment."))
+    metric = Choice(METRIC_NAMES, "Metric to sort by.", required=True)
+    limit = Limit(10)
+    assessment_id = Id("Only candidates of this assessment.")
 
 
 class TopCandidate(Schema):
     """A candidate's value of the chosen metric."""
 
-    session_id = Id(metadata=described("The session."))
-    candidate_id = Id(metadata=described("The candidate key."))
-    candidate_name = fields.String(allow_none=True, metadata=described("The candidate's name.", "Alice"))
-    candidate_email = fields.String(
-        allow_none=True, metadata=described("The candidate's address.", "alice@example.com")
-    )
-    assessment_id = Id(metadata=described("The assessment."))
-    assessment_title = fields.String(metadata=described("Its title.", "Backend API Challenge"))
-    status = fields.String(
-        metadata=described("Where the candidate stands.", "completed", enum=list(STATUSES[1:]))
-    )
-    completed_at = Timestamp(allow_none=True, metadata=described("When the candidate completed."))
-    value = fields.Raw(
-        metadata=described("The value; times in ms, ratios with three decimals.", 1.25, type="number")
-    )
-    percentile = fields.Float(
-        allow_none=True,
-        metadata=described(
-            "The share of the other sessions of the assessment that it beats; null for the only one.", 0.909
-        ),
-    )
+    session_id = Id("Session id.")
+    candidate_id = Id("Id of the candidate key.")
+    candidate_name = members.CANDIDATE_NAME
+    candidate_email = members.CANDIDATE_EMAIL
+    assessment_id = Id("Assessment id.")
+    assessment_title = members.ASSESSMENT_TITLE
+    status = Choice(SESSION_STATUSES, "Status of the candidate.", example="completed")
+    completed_at = Timestamp("When the candidate completed.", null=True)
+    value = Raw("number", "Value: times in ms, ratios with three decimals.", example=1.25)
+    percentile = Number("Share of other sessions that it beats; null if none.", example=0.909, null=True)
 
 
 class TopCandidates(Schema):
-    """Closed sessions sorted by one metric, the highest percentile's sense first: high values, or low failure rates."""
+    """Closed sessions sorted by one metric: high values first, of `commandFailRate` low ones."""
 
-    metric = fields.String(
-        metadata=described("The metric that they are sorted by.", "verifyIntensity", enum=METRIC_NAMES)
-    )
-    candidates = fields.List(fields.Nested(TopCandidate), metadata=described("The candidates."))
+    metric = Choice(METRIC_NAMES, "Sort metric.", example="verifyIntensity")
+    candidates = ListOf(TopCandidate, "Candidates.")

@@ -1,164 +1,114 @@
-"""Assessments, in and out."""
+"""Assessments and their tasks."""
 
 from typing import Any
 
 import marshmallow as ma
-from marshmallow import fields, validate
 
 from rules.rows import row_id, row_time
-from schemas import Body, Count, Deleted, Dollars, Id, RepositoryUrl, Schema, Text, Timestamp, described
+from schemas import members
+from schemas.base import Body, Deleted, Schema
 from schemas.briefs import StructuredBrief
+from schemas.fields import (
+    Choice,
+    Dollars,
+    Id,
+    Integer,
+    ListOf,
+    Nested,
+    RepositoryUrl,
+    String,
+    Text,
+    Timestamp,
+)
 from schemas.issues import Issue
+from schemas.members import EXAMPLE_BRIEF, EXAMPLE_REPOSITORY
 
 TOOLS = ("claude", "codex")
+_REMINDER = (
+    "Days before a key expires on which a candidate who has not started is reminded; less than expiresInDays. "
+    "No reminder if it is not set."
+)
+_BUDGET = "Budget of a candidate's calls through the model proxies, in USD."
 
-EXAMPLE_BRIEF = "Orders are lost when two arrive at once. Find out why, fix it, and add a test that shows it."
+
+def _repo_url(**options: Any) -> RepositoryUrl:
+    return RepositoryUrl(
+        "Repository for the candidate to work in: an absolute http, https or ssh URL without a password.",
+        example=EXAMPLE_REPOSITORY,
+        **options,
+    )
+
+
+def _allowed_tools(description: str, **options: Any) -> ListOf:
+    return ListOf(Choice(TOOLS), description, min=1, max=len(TOOLS), example=list(TOOLS), **options)
 
 
 class NewAssessment(Body):
-    """What a new assessment needs."""
+    """A new assessment."""
 
-    title = Text(255, required=True, metadata=described("Assessment name.", "Backend API Challenge"))
-    role = Text(255, required=True, metadata=described("Role being assessed.", "Senior Backend Engineer"))
-    task_brief = fields.String(
-        metadata=described(
-            "Task description shown to the candidate, at most 50,000 characters. Required when issueId is not "
-            "provided; blank counts as not provided. Takes precedence over the issue's.",
-            EXAMPLE_BRIEF,
-            maxLength=50000,
-        )
+    title = Text(255, "Assessment name.", example="Backend API Challenge", required=True)
+    role = Text(255, "Role being assessed.", example="Senior Backend Engineer", required=True)
+    task_brief = String(
+        "Task description shown to the candidate, at most 50,000 characters. Required when issueId is not "
+        "provided; blank counts as not provided. Takes precedence over the issue's.",
+        example=EXAMPLE_BRIEF,
+        max=50_000,
     )
-    issue_id = Id(
-        metadata=described(
-            "An issue of the problem library, from which taskBrief and repoUrl are copied if not given."
-        )
-    )
-    repo_url = RepositoryUrl(
-        metadata=described(
-            "Repository for the candidate to work in: an absolute http, https or ssh URL without a password.",
-            "https://github.com/example/orders",
-        )
-    )
-    time_limit_minutes = Count(
-        1, 43_200, metadata=described("Time limit in minutes, counted from redeem.", 90)
-    )
-    expires_in_days = Count(
-        1, 365, load_default=7, metadata=described("Days before generated candidate keys expire.", 7)
-    )
-    reminder_days_before = Count(
-        1,
-        364,
-        metadata=described(
-            "Days before a key's expiry at which a candidate who has not begun is reminded; less than expiresInDays. "
-            "Nobody is reminded if it is left out."
-        ),
-    )
-    rubric_id = Id(metadata=described("A scoring rubric to apply to sessions from this assessment."))
-    brief = fields.Nested(
-        StructuredBrief, metadata=described("The task in a structured form, for clients that show one.")
-    )
-    setup_instructions = Text(
-        10_000, metadata=described("How to set the workspace up; shown to the candidate.", "make setup")
-    )
-    allowed_tools = fields.List(
-        fields.String(validate=validate.OneOf(TOOLS)),
-        validate=validate.Length(min=1, max=len(TOOLS)),
-        metadata=described("The AI tools that may be used; all if left out.", ["claude", "codex"]),
-    )
-    token_budget_usd = Dollars(
-        metadata=described(
-            "What a candidate's calls through the model proxies may cost together, in USD.", 20
-        )
-    )
+    issue_id = Id("An issue of the problem library; provides taskBrief and repoUrl where they are not given.")
+    repo_url = _repo_url()
+    time_limit_minutes = Integer("Time limit in minutes, from redeem.", min=1, max=43_200, example=90)
+    expires_in_days = Integer("Days until candidate keys expire.", min=1, max=365, load_default=7, example=7)
+    reminder_days_before = Integer(_REMINDER, min=1, max=364)
+    rubric_id = Id("A scoring rubric to apply to sessions from this assessment.")
+    brief = Nested(StructuredBrief, "The task in a structured form, for clients that can show it.")
+    setup_instructions = Text(10_000, "Instructions to set up the workspace.", example="make setup")
+    allowed_tools = _allowed_tools("Allowed AI tools; without it, all.")
+    token_budget_usd = Dollars(_BUDGET, example=20)
 
     @ma.pre_load
-    def leave_out_a_blank_brief(self, data: dict, **kwargs: Any) -> dict:
-        # Blank counts as not provided (R6), which the issue may still make good.
+    def omit_blank_brief(self, data: dict, **kwargs: Any) -> dict:
+        # Blank counts as not provided (R6); the issue may provide it.
         return {name: value for name, value in data.items() if name != "taskBrief" or not _is_blank(value)}
 
     @ma.post_load
-    def as_it_is_stored(self, data: dict, **kwargs: Any) -> dict:
-        return _stored(data)
-
-    @ma.validates("task_brief")
-    def brief_is_not_too_long(self, value: str, **kwargs: Any) -> None:
-        if len(value) > 50_000:
-            raise ma.ValidationError("Longer than maximum length 50000.")
+    def to_columns(self, data: dict, **kwargs: Any) -> dict:
+        return _to_columns(data)
 
     @ma.validates_schema
-    def reminder_comes_after_the_invitation(self, data: dict, **kwargs: Any) -> None:
+    def check_reminder(self, data: dict, **kwargs: Any) -> None:
         if data.get("reminder_days_before", 0) >= data["expires_in_days"]:
             raise ma.ValidationError("Must be less than expiresInDays.", "reminderDaysBefore")
 
     @ma.validates_schema(skip_on_field_errors=False, pass_original=True)
-    def brief_or_issue(self, data: dict, original: dict, **kwargs: Any) -> None:
+    def check_brief_or_issue(self, data: dict, original: dict, **kwargs: Any) -> None:
         if _is_blank(original.get("taskBrief")) and original.get("issueId") is None:
             raise ma.ValidationError("Required when issueId is not provided.", "taskBrief")
 
 
 class AssessmentChange(Body):
-    """What changes about an assessment; an explicit null clears."""
+    """Changes of an assessment; null clears."""
 
     is_change = True
 
-    title = Text(255, metadata=described("Assessment name.", "Backend API Challenge"))
-    role = Text(255, metadata=described("Role being assessed.", "Senior Backend Engineer"))
-    task_brief = Text(50_000, metadata=described("Task description shown to the candidate.", EXAMPLE_BRIEF))
-    repo_url = RepositoryUrl(
-        allow_none=True,
-        metadata=described(
-            "Repository for the candidate to work in: an absolute http, https or ssh URL without a password.",
-            "https://github.com/example/orders",
-        ),
-    )
-    time_limit_minutes = Count(
-        1,
-        43_200,
-        allow_none=True,
-        metadata=described("Time limit in minutes, counted from redeem; null for none.", 90),
-    )
-    expires_in_days = Count(
-        1, 365, metadata=described("Days before keys expire that are generated from now on.", 7)
-    )
-    reminder_days_before = Count(
-        1,
-        364,
-        allow_none=True,
-        metadata=described(
-            "Days before a key's expiry at which a candidate who has not begun is reminded; less than expiresInDays. "
-            "Null for no reminders.",
-            2,
-        ),
-    )
-    rubric_id = Id(
-        allow_none=True,
-        metadata=described(
-            "The scoring rubric; scores that were given stay with the version they belong to."
-        ),
-    )
-    brief = fields.Nested(
-        StructuredBrief, allow_none=True, metadata=described("The task in a structured form.")
-    )
-    setup_instructions = Text(
-        10_000, allow_none=True, metadata=described("How to set the workspace up.", "make setup")
-    )
-    allowed_tools = fields.List(
-        fields.String(validate=validate.OneOf(TOOLS)),
-        allow_none=True,
-        validate=validate.Length(min=1, max=len(TOOLS)),
-        metadata=described("The AI tools that may be used; null for all.", ["claude", "codex"]),
-    )
-    token_budget_usd = Dollars(
-        allow_none=True,
-        metadata=described("What calls through the model proxies may cost together, in USD.", 20),
-    )
+    title = Text(255, "Assessment name.", example="Backend API Challenge")
+    role = Text(255, "Role being assessed.", example="Senior Backend Engineer")
+    task_brief = Text(50_000, "Task description shown to the candidate.", example=EXAMPLE_BRIEF)
+    repo_url = _repo_url(null=True)
+    time_limit_minutes = Integer("Time limit in minutes, if any.", min=1, max=43_200, example=90, null=True)
+    expires_in_days = Integer("Days until new keys expire.", min=1, max=365, example=7)
+    reminder_days_before = Integer(_REMINDER, min=1, max=364, example=2, null=True)
+    rubric_id = Id("Scoring rubric. Existing scores keep their version.", null=True)
+    brief = Nested(StructuredBrief, "The task in a structured form.", null=True)
+    setup_instructions = Text(10_000, "Instructions for the workspace.", example="make setup", null=True)
+    allowed_tools = _allowed_tools("Allowed AI tools; null for all.", null=True)
+    token_budget_usd = Dollars(_BUDGET, example=20, null=True)
 
     @ma.post_load
-    def as_it_is_stored(self, data: dict, **kwargs: Any) -> dict:
-        return _stored(data)
+    def to_columns(self, data: dict, **kwargs: Any) -> dict:
+        return _to_columns(data)
 
 
-def _stored(data: dict) -> dict:
+def _to_columns(data: dict) -> dict:
     if data.get("brief") is not None:
         data["brief"] = StructuredBrief().dump(data["brief"])
     if "token_budget_usd" in data:
@@ -170,24 +120,22 @@ def _is_blank(value: Any) -> bool:
     return value is None or (isinstance(value, str) and not value.strip())
 
 
-class Assessment(Schema):
-    """An assessment (R9); absent values are null, never missing."""
+class Assessment(Schema):  # R9
+    """An assessment; absent values are null, never missing."""
 
-    id = Id(metadata=described("Its id."))
-    org_id = Id(attribute="organization_id", metadata=described("The organization that it belongs to."))
-    title = fields.String(metadata=described("Assessment name.", "Backend API Challenge"))
-    role = fields.String(metadata=described("Role being assessed.", "Senior Backend Engineer"))
-    task_brief = fields.String(metadata=described("Task description shown to the candidate.", EXAMPLE_BRIEF))
-    repo_url = fields.String(
-        allow_none=True, metadata=described("Repository to work in.", "https://github.com/example/orders")
-    )
-    issue_id = Id(allow_none=True, metadata=described("The linked issue."))
-    issue = fields.Nested(Issue, allow_none=True, metadata=described("The linked issue's details."))
-    rubric_id = Id(allow_none=True, metadata=described("The rubric that sessions are scored against."))
-    time_limit_minutes = fields.Integer(allow_none=True, metadata=described("Time limit in minutes.", 90))
-    expires_in_days = fields.Integer(metadata=described("Days before generated keys expire.", 7))
-    created_at = Timestamp(metadata=described("When it was created."))
-    updated_at = Timestamp(metadata=described("When it was last changed."))
+    id = Id("Unique id.")
+    org_id = Id("Organization id.", attribute="organization_id")
+    title = members.ASSESSMENT_TITLE
+    role = String("Role being assessed.", example="Senior Backend Engineer")
+    task_brief = members.TASK_BRIEF
+    repo_url = members.REPO_URL
+    issue_id = Id("Id of the linked issue.", null=True)
+    issue = Nested(Issue, "The linked issue.", null=True)
+    rubric_id = Id("Rubric that sessions are scored with.", null=True)
+    time_limit_minutes = Integer("Time limit in minutes.", example=90, null=True)
+    expires_in_days = Integer("Days until generated keys expire.", example=7)
+    created_at = Timestamp("When it was created.")
+    updated_at = Timestamp("When it was last changed.")
 
 
 def assessment_of(row: Any, issue: Any) -> dict[str, Any]:
@@ -210,54 +158,37 @@ def assessment_of(row: Any, issue: Any) -> dict[str, Any]:
 
 
 class Task(Schema):
-    """What candidates are given to work on, and when they are reminded of it; what is not set is null."""
+    """The task of candidates, with its limits; values that are not set are null."""
 
-    task_brief = fields.String(metadata=described("Task description.", EXAMPLE_BRIEF))
-    brief = fields.Nested(
-        StructuredBrief, allow_none=True, metadata=described("The task in a structured form.")
-    )
-    repo_url = fields.String(
-        allow_none=True, metadata=described("The repository.", "https://github.com/example/orders")
-    )
-    repo_commit = fields.String(allow_none=True, metadata=described("The commit to begin from."))
-    repo_subdir = fields.String(allow_none=True, metadata=described("The folder to work in."))
-    setup_instructions = fields.String(allow_none=True, metadata=described("How to set it up.", "make setup"))
-    allowed_tools = fields.List(
-        fields.String(),
-        allow_none=True,
-        metadata=described("The AI tools that may be used; null for all.", ["claude"]),
-    )
-    token_budget_usd = Dollars(
-        attribute="token_budget_nano_usd",
-        allow_none=True,
-        metadata=described(
-            "What calls through the model proxies may cost, in USD; null without a limit.", 20
-        ),
-    )
-    time_limit_minutes = fields.Integer(allow_none=True, metadata=described("Time limit in minutes.", 90))
-    reminder_days_before = fields.Integer(
-        allow_none=True,
-        metadata=described("Days before the key's expiry at which who has not begun is reminded.", 2),
-    )
+    task_brief = members.TASK_BRIEF
+    brief = Nested(StructuredBrief, "The task in a structured form.", null=True)
+    repo_url = members.REPO_URL
+    repo_commit = String("Commit to start from.", null=True)
+    repo_subdir = String("Directory to work in.", null=True)
+    setup_instructions = String("Instructions to set up the workspace.", example="make setup", null=True)
+    allowed_tools = ListOf(String(), "Allowed AI tools; null for all.", example=["claude"], null=True)
+    token_budget_usd = Dollars(_BUDGET, attribute="token_budget_nano_usd", example=20, null=True)
+    time_limit_minutes = Integer("Time limit in minutes.", example=90, null=True)
+    reminder_days_before = Integer(_REMINDER, example=2, null=True)
 
 
 class OneTask(Schema):
     """The task of an assessment."""
 
-    task = fields.Nested(Task, metadata=described("The task."))
+    task = Nested(Task, "The task.")
 
 
 class OneAssessment(Schema):
     """One assessment."""
 
-    assessment = fields.Nested(Assessment, metadata=described("The assessment."))
+    assessment = Nested(Assessment, "The assessment.")
 
 
 class Assessments(Schema):
     """All assessments, oldest first."""
 
-    assessments = fields.List(fields.Nested(Assessment), metadata=described("The assessments."))
+    assessments = ListOf(Assessment, "Assessments.")
 
 
 class DeletedAssessment(Deleted):
-    """The assessment and its keys are gone from every list and look-up."""
+    """The assessment and its keys are deleted."""

@@ -1,80 +1,49 @@
-"""The audit log, as reviewers read it."""
+"""The audit log."""
 
-from marshmallow import fields, validate
+from typing import Any
 
-from schemas import Id, PageOf, PageQuery, Schema, Timestamp, TimestampInput, described
+from schemas.base import PageOf, PageQuery, Schema
+from schemas.fields import Choice, Computed, Id, Integer, ListOf, String, Timestamp, TimestampInput
 
+EXAMPLE_HASH = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 ACTORS = ("reviewer", "candidate", "command", "worker", "service")
 
 
 class AuditQuery(PageQuery):
-    """Which entries."""
+    """Filter of the audit log."""
 
-    action = fields.String(
-        validate=validate.Length(max=255),
-        metadata=described("Only this operation, by its operationId.", "issueKeys"),
-    )
-    actor_id = Id(metadata=described("Only what was done with this token or key."))
-    subject_id = Id(metadata=described("Only what was done to this, or read of it."))
-    since = TimestampInput(metadata=described("Only what happened then or later."))
-    until = TimestampInput(metadata=described("Only what happened before."))
-    format = fields.String(
-        load_default="json",
-        validate=validate.OneOf(["json", "jsonl"]),
-        metadata=described(
-            "`jsonl` answers all that fits as a file, one entry a line.", "json", enum=["json", "jsonl"]
-        ),
-    )
+    action = String("Only this operation, by its operationId.", max=255)
+    actor_id = Id("Only actions of this token or key.")
+    subject_id = Id("Only changes and reads of this object.")
+    since = TimestampInput("Only entries at or after this time.")
+    until = TimestampInput("Only entries before this time.")
+    format = Choice(["json", "jsonl"], "`jsonl` returns all entries as a file.", load_default="json")
+
+
+def _hex_hash(entry: Any) -> str | None:
+    return entry.hash and entry.hash.hex()
 
 
 class AuditEntry(Schema):
-    """One change, or one reading of a candidate's record."""
+    """A change, or a read of a candidate's record."""
 
-    id = Id(metadata=described("Its id."))
-    action = fields.String(metadata=described("The operation, by its operationId.", "issueKeys"))
-    actor_kind = fields.String(
-        metadata=described(
-            "Who did it: a `reviewer`, a `candidate`, a `command` on the server, the `worker`, or the `service` by a "
-            "rule such as the time limit, whoever noticed it.",
-            "reviewer",
-            enum=list(ACTORS),
-        )
-    )
-    actor_id = Id(allow_none=True, metadata=described("The token, or the candidate."))
-    actor_name = fields.String(
-        allow_none=True, metadata=described("The token's name at that time.", "Hiring team")
-    )
-    subject_kind = fields.String(
-        allow_none=True, metadata=described("What it was done to, or what came of it.", "assessment")
-    )
-    subject_id = Id(allow_none=True, metadata=described("The id of that."))
-    further_ids = fields.List(
-        fields.String(), metadata=described("What else came of it: the keys that were generated.", [])
-    )
-    members = fields.List(
-        fields.String(), metadata=described("The members of the body that were given, no values.", ["title"])
-    )
-    came_from = fields.String(
-        allow_none=True, metadata=described("A reviewer's network address.", "203.0.113.7")
-    )
-    request_id = fields.String(
-        allow_none=True, metadata=described("The request's id: `X-Request-Id`, or one of our own.", "req-1")
-    )
-    created_at = Timestamp(metadata=described("When."))
-    position = fields.Integer(
-        allow_none=True, metadata=described("Its place in the chain; null until it is chained.", 1)
-    )
-    hash = fields.Function(
-        lambda entry: entry.hash and entry.hash.hex(),
-        metadata=described(
-            "SHA-256 over this entry and the one before it, in hex; null until it is chained.",
-            "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
-            type=["string", "null"],
-        ),
-    )
+    id = Id("Unique id.")
+    action = String("Operation, by its operationId.", example="issueKeys")
+    actor_kind = Choice(ACTORS, "Kind of actor; `service` applies rules such as limits.", example="reviewer")
+    actor_id = Id("Id of the token, or of the candidate.", null=True)
+    actor_name = String("Name of the token at that time.", example="Hiring team", null=True)
+    subject_kind = String("Kind of the object changed, read or created.", example="assessment", null=True)
+    subject_id = Id("Id of that object.", null=True)
+    further_ids = ListOf(String(), "Ids of further objects created, such as keys.", example=[])
+    members = ListOf(String(), "Names of the members in the body, without values.", example=["title"])
+    came_from = String("Network address of a reviewer.", example="203.0.113.7", null=True)
+    request_id = String("Request id: `X-Request-Id`, or a generated one.", example="req-1", null=True)
+    created_at = Timestamp("When it was recorded.")
+    position = Integer("Position in the hash chain; null until it is chained.", example=1, null=True)
+    hash = Computed(_hex_hash, ["string", "null"], "SHA-256 with the previous hash.", example=EXAMPLE_HASH)
 
 
 class AuditLog(PageOf):
-    """A page of the audit log, the latest first."""
+    """A page of the audit log, latest first."""
 
-    entries = fields.List(fields.Nested(AuditEntry), metadata=described("The entries of this page."))
+    entries = ListOf(AuditEntry, "Entries of this page.")

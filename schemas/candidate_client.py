@@ -1,133 +1,98 @@
-"""What the candidate's client sends and reads beside its events (client contract, 3.1, 3.6 to 3.11, 3.17)."""
+"""Requests of the candidate's client other than events (client contract, 3.1, 3.6 to 3.11, 3.17)."""
 
 from typing import Any
 
-from marshmallow import fields, validate
+from marshmallow.validate import Range, Regexp
 
 from rules.plain_text import storable
-from schemas import EXAMPLE_ID, Body, Count, Filter, Schema, Timestamp, described
+from schemas import members
+from schemas.base import Body, Filter, Schema
+from schemas.fields import Choice, Dict, Flag, Integer, ListOf, Nested, Number, String, Timestamp
+from schemas.members import EXAMPLE_REPOSITORY
+
+IS_BOOT_TIME = Range(0, 3600, error="Must be a number between 0 and 3600.")
+IS_COMMIT = Regexp(r"[0-9a-fA-F]{4,64}\Z", error="Must be a commit id, possibly abbreviated.")
+EXAMPLE_SHA256 = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+IS_SHA256 = Regexp(r"[0-9a-fA-F]{64}\Z", error="Must be a SHA-256: 64 hexadecimal digits.")
 
 
 class VersionQuery(Filter):
-    """Which client asks."""
+    """Version of the client."""
 
-    version = fields.String(
-        load_default="",
-        validate=validate.Length(max=100),
-        metadata=described("The client's version.", "1.10.0"),
-    )
+    version = String("The client's version.", max=100, load_default="")
 
 
 class VersionCheck(Schema):
-    """Whether the client is recent enough."""
+    """Whether the client needs an update."""
 
-    update_required = fields.Boolean(metadata=described("Whether the client must be updated first.", False))
-    update_recommended = fields.Boolean(metadata=described("Whether a newer client is there.", False))
-    latest_version = fields.String(metadata=described("The latest version, if it is set.", "1.10.0"))
-    min_version = fields.String(metadata=described("The oldest version that works, if it is set.", "1.9.0"))
-    message = fields.String(metadata=described("A sentence for the candidate; empty if all is well.", ""))
+    update_required = Flag("Whether the client must be updated first.", example=False)
+    update_recommended = Flag("Whether a newer client is available.", example=False)
+    latest_version = String("Latest version, if it is configured.", example="1.10.0")
+    min_version = String("Oldest supported version, if it is configured.", example="1.9.0")
+    message = String("Message for the candidate; empty if no update is needed.", example="")
 
 
 class OfSession(Body):
-    """Names the session; it must be the credential's own."""
+    """A session, which must be the credential's."""
 
-    session_id = fields.String(
-        required=True, metadata=described("The session, as redeem answered it.", EXAMPLE_ID)
-    )
+    session_id = members.SESSION_ID
 
 
 class WorkspaceCommit(OfSession):
-    """Where the workspace begins."""
+    """The commit that the workspace starts from."""
 
-    commit_sha = fields.String(
-        required=True,
-        validate=validate.Regexp(
-            r"[0-9a-fA-F]{4,64}\Z", error="Must be a commit id, which may be abbreviated."
-        ),
-        metadata=described("The commit, possibly abbreviated.", "4b825dc"),
-    )
+    commit_sha = String("Commit id or its start.", validate=IS_COMMIT, example="4b825dc", required=True)
 
 
 class DeviceCheck(Body):
-    """What kind of machine the candidate works on."""
+    """The candidate's machine."""
 
-    checkpoint = fields.String(
+    checkpoint = Choice(["start", "done"], "When the check ran.", example="start", required=True)
+    fingerprint = Dict(
+        "System, processor and memory; names of machine and user only as digests.",
+        example={"os": "linux", "arch": "amd64", "cpuCount": 8, "ramBytes": 16777216000},
         required=True,
-        validate=validate.OneOf(["start", "done"]),
-        metadata=described("When it was looked at.", "start", enum=["start", "done"]),
-    )
-    fingerprint = fields.Dict(
-        required=True,
-        metadata=described(
-            "System, processor and memory; names of machine and user only as digests.",
-            {"os": "linux", "arch": "amd64", "cpuCount": 8, "ramBytes": 16777216000},
-        ),
     )
 
 
 class HostedBoot(Body):
-    """How a hosted workspace came up."""
+    """Start of a hosted workspace."""
 
-    prebuilt = fields.Boolean(
-        allow_none=True, truthy={True}, falsy={False}, metadata=described("Prebuilt.", True)
-    )
-    on_create_completed = fields.Boolean(
-        allow_none=True,
-        truthy={True},
-        falsy={False},
-        metadata=described("Whether its preparation ended.", True),
-    )
-    boot_seconds = fields.Float(
-        allow_none=True,
-        validate=validate.Range(min=0, max=3600),
-        metadata=described("How long it took.", 41.5),
-    )
-    tree_matches = fields.Boolean(
-        allow_none=True,
-        truthy={True},
-        falsy={False},
-        metadata=described("Whether its content is as expected.", True),
-    )
+    prebuilt = Flag("Whether it was prebuilt.", example=True, null=True)
+    on_create_completed = Flag("Whether its setup completed.", example=True, null=True)
+    boot_seconds = Number("Start time in seconds.", validate=IS_BOOT_TIME, example=41.5, null=True)
+    tree_matches = Flag("Whether its files are as expected.", example=True, null=True)
 
 
 class Verdict(Schema):
-    """What the service makes of a hosted workspace."""
+    """Result of the check of a hosted workspace."""
 
-    state = fields.String(
-        metadata=described("`ok`, or `differs` where its content is not as expected.", "ok")
-    )
+    state = String("`ok`, or `differs` if its files are not as expected.", example="ok")
 
 
 class HostedBootAnswer(Schema):
     """The report is recorded."""
 
-    verdict = fields.Nested(Verdict, metadata=described("For the client's log."))
+    verdict = Nested(Verdict, "For the client's log.")
 
 
 class Recorded(Schema):
-    """It is recorded."""
+    """The report is recorded."""
 
-    ok = fields.Boolean(metadata=described("Always true.", True))
+    ok = members.ALWAYS_TRUE
 
 
 class UploadPlace(Schema):
-    """A place for one bundle."""
+    """An upload slot for one bundle."""
 
-    upload_url = fields.String(
-        metadata=described(
-            "Where to PUT the bundle; the address authorises itself.",
-            "https://assess.example.com/v1/bundles/...",
-        )
-    )
-    object_key = fields.String(
-        metadata=described("To be sent back as `bundleKey`.", "2f0c.../01a2....tar.gz")
-    )
-    token = fields.String(allow_none=True, metadata=described("Not used; the address authorises itself."))
-    expires_at = Timestamp(metadata=described("Until when the address works."))
+    upload_url = String("URL to PUT the bundle to.", example="https://assess.example.com/v1/bundles/...")
+    object_key = String("Value for `bundleKey`.", example="2f0c.../01a2....tar.gz")
+    token = String("Unused.", null=True)
+    expires_at = Timestamp("When the URL expires.")
 
 
-class SourceText(fields.String):
-    """Text out of source files; what no column can hold becomes U+FFFD."""
+class SourceText(String):
+    """Text from source files; characters that no column can store become U+FFFD."""
 
     def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> str:
         text = super()._deserialize(value, attr, data, **kwargs)
@@ -135,38 +100,22 @@ class SourceText(fields.String):
 
 
 class SubmittedCode(OfSession):
-    """What the candidate's code is, as a diff and as a bundle that was uploaded before."""
+    """The candidate's code: a diff, and a bundle uploaded before."""
 
-    # Git takes a file for text whose first NUL stands far behind, and a refusal would keep the candidate from ending.
+    # Git treats a file as text whose first NUL is far from its start; a refusal would block the candidate.
     verbatim = ("diff",)
 
-    bundle_key = fields.String(
-        required=True, metadata=described("The upload's `objectKey`.", "2f0c.../01a2....tar.gz")
-    )
-    bundle_size = Count(0, 2**53, required=True, metadata=described("Bytes of the bundle.", 20480))
-    bundle_sha256 = fields.String(
-        required=True,
-        validate=validate.Regexp(r"[0-9a-fA-F]{64}\Z", error="Must be a SHA-256: 64 hexadecimal digits."),
-        metadata=described(
-            "SHA-256 of the bundle.", "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
-        ),
-    )
-    diff = SourceText(load_default="", metadata=described("The changes against the base, as a unified diff."))
-    file_tree = fields.List(
-        fields.String(), load_default=list, metadata=described("Names of the files.", ["orders.py"])
-    )
-    repo_url = fields.String(
-        load_default="", metadata=described("The repository.", "https://github.com/example/orders")
-    )
-    base_sha = fields.String(load_default="", metadata=described("The commit that the diff is against."))
+    bundle_key = String("The upload's `objectKey`.", example="2f0c.../01a2....tar.gz", required=True)
+    bundle_size = Integer("Size of the bundle in bytes.", min=0, max=2**53, example=20480, required=True)
+    bundle_sha256 = String("SHA-256 of it.", validate=IS_SHA256, example=EXAMPLE_SHA256, required=True)
+    diff = SourceText("Changes against the base commit, as a unified diff.", load_default="")
+    file_tree = ListOf(String(), "File names.", load_default=list, example=["orders.py"])
+    repo_url = String("Repository URL.", load_default="", example=EXAMPLE_REPOSITORY)
+    base_sha = String("Base commit of the diff.", load_default="")
 
 
 class SubmissionVerdict(Schema):
-    """What became of a submission."""
+    """Result of a submission."""
 
-    ok = fields.Boolean(metadata=described("Always true: the facts are recorded.", True))
-    verified = fields.Boolean(
-        metadata=described(
-            "Whether the stored bundle has just this size and digest and is the submission now.", True
-        )
-    )
+    ok = Flag("Always true: the submission is recorded.", example=True)
+    verified = Flag("Whether the stored bundle matches, so that the submission counts.", example=True)

@@ -1,92 +1,58 @@
-"""The candidates of an organization, over all its assessments."""
+"""Candidates of an organization, across its assessments."""
 
 from typing import Any
 
 import marshmallow as ma
-from marshmallow import fields, validate
 
-from schemas import Body, Flag, Id, PageOf, PageQuery, Schema, Text, described
-from schemas.keys import STATUSES, Email, Key, Metadata
+from schemas import members
+from schemas.base import Body, PageOf, PageQuery, Schema
+from schemas.fields import Choice, Email, Flag, Id, Line, ListOf, Nested, String
+from schemas.keys import STATUSES, Key, Metadata
 
 
 class CandidateQuery(PageQuery):
-    """Which candidates."""
+    """Filter of candidates."""
 
-    status = fields.String(
-        validate=validate.OneOf(STATUSES),
-        metadata=described("Only candidates that stand here.", "completed", enum=list(STATUSES)),
-    )
-    assessment_id = Id(metadata=described("Only candidates of this assessment."))
+    status = Choice(STATUSES, "Only candidates with this status.")
+    assessment_id = Id("Only candidates of this assessment.")
     after = Id(
-        metadata=described(
-            "Only candidates behind this one in the list: the id of the last that you have read. Pages are found at "
-            "the same cost however far they are behind, and none is missed or read twice where others are revoked "
-            "meanwhile."
-        )
+        "Only candidates after this one: the id of the last one read. Each page costs the same, and revocations "
+        "meanwhile neither skip nor repeat a candidate."
     )
-    q = fields.String(
-        validate=validate.Length(max=255),
-        metadata=described(
-            "Only candidates whose name or address contains this, in any letter case.", "alice"
-        ),
-    )
-    format = fields.String(
-        load_default="json",
-        validate=validate.OneOf(["json", "csv"]),
-        metadata=described("`csv` answers the whole list as a file.", "json", enum=["json", "csv"]),
-    )
+    q = String("Only candidates whose name or address contains this, in any letter case.", max=255)
+    format = Choice(["json", "csv"], "`csv` returns the whole list as a file.", load_default="json")
 
 
 class Candidate(Key):
     """A candidate key with its assessment's title."""
 
-    assessment_title = fields.String(metadata=described("The assessment's title.", "Backend API Challenge"))
+    assessment_title = members.ASSESSMENT_TITLE
 
 
 class Candidates(PageOf):
     """A page of candidates, oldest first."""
 
-    candidates = fields.List(fields.Nested(Candidate), metadata=described("The candidates of this page."))
+    candidates = ListOf(Candidate, "Candidates of this page.")
 
 
 class CandidateChange(Body):
-    """What a reviewer decides or knows about a candidate; an explicit null clears."""
+    """Changes of a candidate; null clears."""
 
     is_change = True
 
-    hired = Flag(metadata=described("Whether the candidate was hired; false takes it back.", True))
-    candidate_name = Text(
-        255, one_line=True, allow_none=True, metadata=described("Display name.", "Alice Liddell")
-    )
-    candidate_email = Email(
-        allow_none=True,
-        validate=validate.Length(max=254),
-        metadata=described(
-            "Email address. Nothing is sent to it by itself; what waits goes there.", "alice@example.com"
-        ),
-    )
-    external_id = Text(
-        255,
-        one_line=True,
-        allow_none=True,
-        metadata=described("What your own system calls the candidate.", "applicant-4711"),
-    )
-    metadata = Metadata(
-        allow_none=True,
-        metadata=described(
-            "Whatever else you keep with the candidate: at most 20 texts of up to 500 characters. It replaces what "
-            "was there.",
-            {"source": "careers page"},
-        ),
-    )
+    hired = Flag("Whether the candidate was hired; false restores the previous status.", example=True)
+    candidate_name = Line(255, "Display name.", example="Alice Liddell", null=True)
+    candidate_email = Email("Address, also for queued messages.", example="alice@example.com", null=True)
+    external_id = Line(255, "Your own id for the candidate.", example="applicant-4711", null=True)
+    metadata = Metadata("Your own data; replaced whole.", example={"source": "careers page"}, null=True)
 
     @ma.validates_schema
-    def says_something(self, data: dict, **kwargs: Any) -> None:
+    def check_not_empty(self, data: dict, **kwargs: Any) -> None:
         if not data:
-            raise ma.ValidationError("This, or another member that can be changed, is required.", "hired")
+            raise ma.ValidationError("This or another member that can be changed is required.", "hired")
 
 
 class OneCandidate(Schema):
     """One candidate."""
 
-    candidate = fields.Nested(Candidate, metadata=described("The candidate."))
+    candidate = Nested(Candidate, "The candidate.")

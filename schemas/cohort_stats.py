@@ -1,77 +1,54 @@
-"""A cohort's statistics."""
+"""Statistics of a cohort."""
 
-from marshmallow import fields
-
-from schemas import EXAMPLE_ID, Filter, Schema, described
+from schemas.base import Filter, Schema
+from schemas.fields import Integer, ListOf, Nested, Number, String
 
 
 class CohortQuery(Filter):
-    """Which session to compare, if any."""
+    """Session to compare, if any."""
 
-    session_id = fields.String(metadata=described("Also answer this session's percentile ranks.", EXAMPLE_ID))
+    session_id = String("Also return this session's percentile ranks.")
 
 
 class CohortMetrics(Schema):
-    """Arithmetic means over the sessions that have a value; null where none has."""
+    """Means over the sessions that have a value; null if none has."""
 
-    avg_duration_ms = fields.Integer(
-        allow_none=True, metadata=described("First to last event, in ms.", 4320000)
-    )
-    avg_prompt_count = fields.Float(allow_none=True, metadata=described("Prompts.", 38.5))
-    avg_command_fail_rate = fields.Float(
-        allow_none=True, metadata=described("Failed commands among those with a known exit code.", 0.142)
-    )
-    avg_verify_intensity = fields.Float(
-        allow_none=True, metadata=described("Verifications for each change.", 0.61)
-    )
-    avg_manual_edit_ratio = fields.Float(allow_none=True, metadata=described("Changes made by hand.", 0.33))
-    avg_first_change_latency_ms = fields.Integer(
-        allow_none=True, metadata=described("First event to first change, in ms.", 180000)
-    )
-    test_pass_rate = fields.Integer(
-        metadata=described("Percentage of all sessions whose tests were seen to pass.", 75)
-    )
+    avg_duration_ms = Integer("First to last event, in ms.", example=4320000, null=True)
+    avg_prompt_count = Number("Number of prompts.", example=38.5, null=True)
+    avg_command_fail_rate = Number("Share of commands that failed.", example=0.142, null=True)
+    avg_verify_intensity = Number("Verifications per change.", example=0.61, null=True)
+    avg_manual_edit_ratio = Number("Share of changes made by hand.", example=0.33, null=True)
+    avg_first_change_latency_ms = Integer("First event to first change.", example=180000, null=True)
+    test_pass_rate = Integer("Percentage of all sessions whose tests passed.", example=75)
 
 
 class Percentiles(Schema):
-    """The share of the other sessions that this one beats, 0.0 to 1.0. Higher is better; for commandFailRate a lower
-    rate gives a higher percentile. Null where the session has no value, or no other one has."""
+    """Share of the other sessions that this one beats, 0.0 to 1.0. Higher is better; a lower commandFailRate gives a
+    higher percentile. Null if the session has no value, or no other session has one."""
 
-    duration_ms = fields.Float(allow_none=True, metadata=described("Rank of durationMs.", 0.727))
-    prompt_count = fields.Float(allow_none=True, metadata=described("Rank of promptCount.", 0.455))
-    command_fail_rate = fields.Float(allow_none=True, metadata=described("Rank of commandFailRate.", 0.818))
-    verify_intensity = fields.Float(allow_none=True, metadata=described("Rank of verifyIntensity.", 0.636))
-    manual_edit_ratio = fields.Float(allow_none=True, metadata=described("Rank of manualEditRatio.", 0.727))
-    first_change_latency_ms = fields.Float(
-        allow_none=True, metadata=described("Rank of firstChangeLatencyMs.", 0.364)
-    )
+    duration_ms = Number("Rank of durationMs.", example=0.727, null=True)
+    prompt_count = Number("Rank of promptCount.", example=0.455, null=True)
+    command_fail_rate = Number("Rank of commandFailRate.", example=0.818, null=True)
+    verify_intensity = Number("Rank of verifyIntensity.", example=0.636, null=True)
+    manual_edit_ratio = Number("Rank of manualEditRatio.", example=0.727, null=True)
+    first_change_latency_ms = Number("Rank of firstChangeLatencyMs.", example=0.364, null=True)
 
 
 class CohortStats(Schema):
-    """How the sessions of an assessment did."""
+    """Statistics of an assessment's sessions."""
 
-    session_count = fields.Integer(
-        metadata=described("Sessions that completed or expired, hired ones included.", 12)
+    session_count = Integer("Sessions that completed or expired, including hired ones.", example=12)
+    metrics = Nested(CohortMetrics, "Means.")
+    derivation_versions = ListOf(
+        Integer(),
+        "Only if they differ; `flask sessions rederive` updates them.",
+        example=[1, 2],
+        optional=True,
     )
-    metrics = fields.Nested(CohortMetrics, metadata=described("Averages."))
-    derivation_versions = fields.List(
-        fields.Integer(),
-        metadata=described(
-            "Only where the sessions' metrics were derived by more than one version of the definition: which. "
-            "`flask sessions rederive` makes them one.",
-            [1, 2],
-            sometimes=True,
-        ),
-    )
-    percentiles = fields.Nested(
-        Percentiles,
-        metadata=described(
-            "Only with sessionId, and with at least two sessions in the cohort.", sometimes=True
-        ),
-    )
+    percentiles = Nested(Percentiles, "Only with sessionId and two or more sessions.", optional=True)
 
 
 class CohortStatistics(Schema):
-    """Statistics, or null while no session has been completed."""
+    """Statistics, or null if no session has completed."""
 
-    cohort_stats = fields.Nested(CohortStats, allow_none=True, metadata=described("The statistics."))
+    cohort_stats = Nested(CohortStats, "Statistics.", null=True)

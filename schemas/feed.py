@@ -1,74 +1,59 @@
-"""The feed of events, out."""
+"""The feed of events."""
 
 from typing import Any
 
 import marshmallow as ma
-from marshmallow import fields, validate
 
 from rules.event_types import EVENT_TYPES
-from schemas import (
+from schemas.base import Filter, Schema
+from schemas.fields import (
     EXAMPLE_ID,
-    LIMIT_DEFAULT,
-    OFFSET_MOST,
-    Filter,
+    MAX_OFFSET,
+    Choice,
+    Dict,
+    Flag,
     Id,
+    Integer,
     Limit,
-    QueryNumber,
-    Schema,
+    ListOf,
+    QueryInteger,
+    String,
     Timestamp,
-    described,
 )
 
+_MEANINGS = " ".join(f"`{name}`: {meaning}" for name, meaning in EVENT_TYPES.items())
 
-class TypeList(fields.String):
-    """Event types with commas between them."""
+
+class TypeList(String):
+    """Event types, separated by commas."""
 
     def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> Any:
         types = super()._deserialize(value, attr, data, **kwargs).split(",")
         if not set(types) <= set(EVENT_TYPES):
-            raise ma.ValidationError(
-                f"Must be types of events with commas between them: {', '.join(EVENT_TYPES)}."
-            )
+            raise ma.ValidationError(f"Must be event types, separated by commas: {', '.join(EVENT_TYPES)}.")
         return types
 
 
 class FeedQuery(Filter):
-    """From where on, which, and how many."""
+    """Part of the feed."""
 
-    after = QueryNumber(
-        validate=validate.Range(min=0, max=OFFSET_MOST),
-        metadata=described("The `next` of the last answer; left out, the feed begins with the oldest event."),
-    )
-    types = TypeList(metadata=described("Only these types, with commas between them."))
-    limit = Limit(
-        load_default=LIMIT_DEFAULT,
-        metadata=described("Maximum number of events; clamped to 1 to 200."),
-    )
+    after = QueryInteger("The previous response's `next`; without it, from the start.", min=0, max=MAX_OFFSET)
+    types = TypeList("Only these types, separated by commas.")
+    limit = Limit()
 
 
 class FeedEvent(Schema):
-    """What happened, with ids and states; the same as a webhook is told."""
+    """An event, with ids and states; webhooks receive the same."""
 
-    id = Id(metadata=described("Its id, which is the `webhook-id` of a webhook's request."))
-    type = fields.String(
-        metadata=described(
-            " ".join(f"`{name}`: {meaning}" for name, meaning in EVENT_TYPES.items()),
-            "session.completed",
-            enum=list(EVENT_TYPES),
-        )
-    )
-    timestamp = Timestamp(attribute="created_at", metadata=described("When it happened."))
-    data = fields.Dict(
-        keys=fields.String(),
-        metadata=described(
-            "Ids and states: whose, and what is so now.", {"sessionId": EXAMPLE_ID, "status": "completed"}
-        ),
-    )
+    id = Id("Unique id; the `webhook-id` of a webhook's request.")
+    type = Choice(EVENT_TYPES, _MEANINGS, example="session.completed")
+    timestamp = Timestamp("When it happened.", attribute="created_at")
+    data = Dict("Ids and states.", example={"sessionId": EXAMPLE_ID, "status": "completed"})
 
 
 class FeedPage(Schema):
-    """Events, oldest first, and the place to go on from."""
+    """Events, oldest first, and the position of the next page."""
 
-    events = fields.List(fields.Nested(FeedEvent), metadata=described("The events."))
-    next = fields.Integer(metadata=described("What to send as `after` next time, now or later.", 214))
-    has_more = fields.Boolean(metadata=described("Whether to ask again at once.", False))
+    events = ListOf(FeedEvent, "Events.")
+    next = Integer("Value for `after` in the next request.", example=214)
+    has_more = Flag("Whether more events are available now.", example=False)

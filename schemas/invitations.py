@@ -1,58 +1,56 @@
-"""What changes about an invitation, and how its messages fare."""
+"""Expiry of keys, accommodations, and delivery of messages to candidates."""
 
 from typing import Any
 
 import marshmallow as ma
-from marshmallow import fields, validate
 
-from schemas import Body, Count, Id, PageOf, PageQuery, Schema, Timestamp, TimestampInput, described
+from schemas.base import Body, PageOf, PageQuery, Schema
+from schemas.fields import Choice, Described, Id, Integer, ListOf, Nested, String, Timestamp, TimestampInput
+from schemas.keys import INVITE_STATES
 
-STATES = ("queued", "sent", "saved", "failed", "canceled")
 KINDS = ("invitation", "reminder")
+_FACTOR = "Factor of the assessment's time limit."
+
+
+def _expires_at() -> TimestampInput:
+    return TimestampInput("New expiry instead of `days`: in the future, and at most 365 days from now.")
 
 
 class NewExpiry(Body):
-    """Until when the key can be redeemed: a moment, or a number of days."""
+    """New expiry of a key: a timestamp, or a number of days."""
 
-    expires_at = TimestampInput(
-        metadata=described("The moment; in the future, and at most 365 days from now. Instead of `days`.")
-    )
-    days = Count(1, 365, metadata=described("Days after the present expiry.", 7))
+    expires_at = _expires_at()
+    days = Integer("Days after the current expiry.", min=1, max=365, example=7)
 
     @ma.validates_schema
-    def one_of_both(self, data: dict, **kwargs: Any) -> None:
-        if "expires_at" not in data and "days" not in data:
+    def check_exactly_one(self, data: dict, **kwargs: Any) -> None:
+        if not data:
             raise ma.ValidationError("Either `days` or `expiresAt` is required.", "days")
-        if len(data) > 1:
-            raise ma.ValidationError("Only one of `days` and `expiresAt` can be given.", "days")
+        _check_at_most_one(data, "days", "expiresAt")
 
 
 class ReopenedExpiry(Body):
-    """Until when the key can be redeemed; with neither, for the assessment's `expiresInDays`."""
+    """New expiry of a key; with neither member, the assessment's `expiresInDays` from now."""
 
-    expires_at = TimestampInput(
-        metadata=described("The moment; in the future, and at most 365 days from now. Instead of `days`.")
-    )
-    days = Count(1, 365, metadata=described("Days from now.", 7))
+    expires_at = _expires_at()
+    days = Integer("Days from now.", min=1, max=365, example=7)
 
     @ma.validates_schema
-    def not_both(self, data: dict, **kwargs: Any) -> None:
-        if len(data) > 1:
-            raise ma.ValidationError("Only one of `days` and `expiresAt` can be given.", "days")
+    def check_at_most_one(self, data: dict, **kwargs: Any) -> None:
+        _check_at_most_one(data, "days", "expiresAt")
 
 
-class Multiplier(fields.Field):
-    """A factor from 1 to 10 with at most three decimals; inside whole thousandths."""
+class Multiplier(Described):
+    """A factor from 1 to 10 with at most three decimals; inside an integer of thousandths."""
 
-    def __init__(self, **kwargs: Any):
-        super().__init__(metadata={"type": "number"} | kwargs.pop("metadata", {}), **kwargs)
+    openapi = {"type": "number"}
+    default_error_messages = {"invalid": "Must be a number between 1 and 10 with at most three decimals."}
 
     def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> int:
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            raise ma.ValidationError("Not a valid number.")
-        thousandths = round(value * 1000) if 1 <= value <= 10 else 0
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        thousandths = round(value * 1000) if is_number and 1 <= value <= 10 else 0
         if thousandths == 0 or thousandths / 1000 != value:
-            raise ma.ValidationError("Must be from 1 to 10, with at most three decimals.")
+            raise self.make_error("invalid")
         return thousandths
 
     def _serialize(self, value: int | None, attr: Any, obj: Any, **kwargs: Any) -> float | None:
@@ -60,80 +58,62 @@ class Multiplier(fields.Field):
 
 
 class NewAccommodation(Body):
-    """More time for one candidate: minutes, or a factor of the time limit; with neither, none any more."""
+    """More time for one candidate: minutes, or a factor; with neither, none."""
 
-    extra_minutes = Count(1, 43_200, metadata=described("Minutes beside the assessment's time limit.", 30))
-    time_multiplier = Multiplier(
-        metadata=described("What the time limit is multiplied by, instead of `extraMinutes`.")
-    )
+    extra_minutes = Integer("Minutes added to the assessment's time limit.", min=1, max=43_200, example=30)
+    time_multiplier = Multiplier(_FACTOR)
 
     @ma.validates_schema
-    def not_both(self, data: dict, **kwargs: Any) -> None:
-        if len(data) > 1:
-            raise ma.ValidationError("Only one of both can be given.", "timeMultiplier")
+    def check_at_most_one(self, data: dict, **kwargs: Any) -> None:
+        _check_at_most_one(data, "timeMultiplier", "extraMinutes")
+
+
+def _check_at_most_one(data: dict, name: str, other: str) -> None:
+    if len(data) > 1:
+        raise ma.ValidationError(f"Only one of `{name}` and `{other}` is allowed.", name)
 
 
 class Accommodation(Schema):
-    """The time that one candidate has."""
+    """Time limit of one candidate."""
 
-    extra_minutes = fields.Integer(
-        allow_none=True, metadata=described("Minutes beside the assessment's time limit.", 30)
-    )
-    time_multiplier = Multiplier(
-        attribute="time_multiplier_thousandths",
-        allow_none=True,
-        metadata=described("What the assessment's time limit is multiplied by.", 1.5),
-    )
-    time_limit_minutes = fields.Integer(
-        allow_none=True,
-        metadata=described("The candidate's time limit, as the client is told; null without a limit.", 120),
-    )
+    extra_minutes = Integer("Minutes added to the assessment's time limit.", example=30, null=True)
+    time_multiplier = Multiplier(_FACTOR, attribute="time_multiplier_thousandths", example=1.5, null=True)
+    time_limit_minutes = Integer("Resulting time limit in minutes.", example=120, null=True)
 
 
 class OneAccommodation(Schema):
     """A candidate's accommodation."""
 
-    accommodation = fields.Nested(Accommodation, metadata=described("The accommodation."))
+    accommodation = Nested(Accommodation, "The accommodation.")
 
 
 class Delivery(Schema):
     """One message to one candidate."""
 
-    id = Id(metadata=described("Its id."))
-    kind = fields.String(metadata=described("What it is.", "invitation", enum=list(KINDS)))
-    candidate_id = Id(attribute="subject_id", metadata=described("The candidate that it is for."))
-    state = fields.String(
-        metadata=described(
-            "`queued` (waiting, or to be tried again), `sent`, `saved` (as a file), `failed` or `canceled`.",
-            "failed",
-            enum=list(STATES),
-        )
-    )
-    attempts = fields.Integer(metadata=described("How often delivery was tried.", 1))
-    last_error = fields.String(
-        allow_none=True, metadata=described("The mail server's last words.", "550 5.1.1 No such user")
-    )
-    next_try_at = Timestamp(allow_none=True, metadata=described("When it is tried next; null if it is not."))
-    sent_at = Timestamp(allow_none=True, metadata=described("When the mail server took it."))
-    created_at = Timestamp(metadata=described("When it was queued."))
+    id = Id("Unique id.")
+    kind = Choice(KINDS, "Kind of message.", example="invitation")
+    candidate_id = Id("Id of the candidate key.", attribute="subject_id")
+    state = Choice(INVITE_STATES, "`queued` also between attempts; `saved` as a file.", example="failed")
+    attempts = Integer("Number of attempts.", example=1)
+    last_error = String("The mail server's last error.", example="550 5.1.1 No such user", null=True)
+    next_try_at = Timestamp("When it is tried next; null if it is not.", null=True)
+    sent_at = Timestamp("When the mail server accepted it.", null=True)
+    created_at = Timestamp("When it was queued.")
 
 
 class DeliveryQuery(PageQuery):
-    """Which messages."""
+    """Filter of messages."""
 
-    state = fields.String(
-        validate=validate.OneOf(STATES),
-        metadata=described("Only messages that stand here.", "failed", enum=list(STATES)),
-    )
+    state = Choice(INVITE_STATES, "Only messages in this state.")
 
 
 class Deliveries(PageOf):
-    """A page of messages, the latest first."""
+    """A page of messages, latest first."""
 
-    deliveries = fields.List(fields.Nested(Delivery), metadata=described("The messages of this page."))
+    deliveries = ListOf(Delivery, "Messages of this page.")
 
 
 class OneDelivery(Schema):
     """One message."""
 
-    delivery = fields.Nested(Delivery, metadata=described("The message."))
+    delivery = Nested(Delivery, "The message.")

@@ -1,194 +1,119 @@
-"""The problem library, in and out."""
+"""The problem library."""
 
-from marshmallow import fields, validate
+from typing import Any
 
-from schemas import (
-    Body,
-    Deleted,
-    Distinct,
+from marshmallow.validate import Regexp
+
+from schemas import members
+from schemas.base import Body, Deleted, PageOf, PageQuery, Schema
+from schemas.fields import (
+    Choice,
+    Computed,
     Id,
-    PageOf,
-    PageQuery,
+    Line,
+    ListOf,
+    Nested,
     RepositoryUrl,
-    Schema,
+    String,
     Text,
+    TextList,
     Timestamp,
-    Words,
-    described,
 )
+from schemas.members import EXAMPLE_BRIEF, EXAMPLE_REPOSITORY, EXAMPLE_SHA
 
 DIFFICULTIES = ("easy", "medium", "hard")
-SHA = validate.Regexp(
-    r"[0-9a-f]{40}\Z", error="Must be a full commit id: 40 hexadecimal digits in lower case."
-)
-EXAMPLE_BRIEF = "Orders are lost when two arrive at once. Find out why, fix it, and add a test that shows it."
-
-
+IS_SHA = Regexp(r"[0-9a-f]{40}\Z", error="Must be a full commit id: 40 lowercase hexadecimal digits.")
+EXAMPLE_TITLE = "Orders are lost under load"
 EXAMPLE_SUMMARY = "Two orders that arrive at the same moment overwrite each other."
-EXAMPLE_SHA = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
 EXAMPLE_SOURCES = ["https://github.com/example/orders/issues/12"]
 
 
-class IssueFields(Schema):
-    """What an issue tells about its problem."""
-
-    title = fields.String(metadata=described("What it is about.", "Orders are lost under load"))
-    repo_url = fields.String(
-        allow_none=True, metadata=described("The repository.", "https://github.com/example/orders")
-    )
-    repo_commit = fields.String(
-        allow_none=True,
-        metadata=described("The commit to begin from.", EXAMPLE_SHA),
-    )
-    repo_subdir = fields.String(
-        allow_none=True, metadata=described("The folder to work in.", "services/orders")
-    )
-    description = fields.String(
-        allow_none=True, metadata=described("A summary for whoever chooses an issue.", EXAMPLE_SUMMARY)
-    )
-    difficulty = fields.String(
-        allow_none=True, metadata=described("How hard it is.", "medium", enum=[*DIFFICULTIES, None])
-    )
-    language = fields.String(allow_none=True, metadata=described("The programming language.", "Go"))
-    labels = fields.List(fields.String(), metadata=described("Words to sort by.", ["concurrency"]))
-    task_brief = fields.String(metadata=described("The task as the candidate reads it.", EXAMPLE_BRIEF))
-    setup_instructions = fields.String(
-        allow_none=True, metadata=described("How to set it up.", "go mod download")
-    )
+def _is_catalogue(issue: Any) -> bool:
+    return issue.organization_id is None
 
 
-class Issue(IssueFields):
-    """A problem of the library. What would give the solution away is null for candidates (R3)."""
+class Issue(Schema):  # R3
+    """An issue of the problem library. Members that reveal the solution are null for candidates."""
 
-    id = Id(metadata=described("Its id."))
-    test_command = fields.String(
-        allow_none=True, metadata=described("How its tests run. For reviewers only.", "go test ./...")
-    )
-    reference_sha = fields.String(
-        allow_none=True,
-        metadata=described("The commit that solves it. For reviewers only.", EXAMPLE_SHA),
-    )
-    sources = fields.List(
-        fields.String(),
-        allow_none=True,
-        metadata=described("Where it was found. For reviewers only.", EXAMPLE_SOURCES),
-    )
-    license = fields.String(
-        allow_none=True, metadata=described("The repository's licence. For reviewers only.", "MIT")
-    )
-    is_catalogue = fields.Function(
-        lambda issue: issue.organization_id is None,
-        metadata={
-            "type": "boolean",
-            "description": "Whether it comes from the catalogue that all organizations see.",
-            "example": False,
-        },
-    )
-    created_at = Timestamp(metadata=described("When it was added."))
-    updated_at = Timestamp(metadata=described("When it was last changed."))
+    id = Id("Unique id.")
+    title = String("Title.", example=EXAMPLE_TITLE)
+    repo_url = members.REPO_URL
+    repo_commit = members.REPO_COMMIT
+    repo_subdir = members.REPO_SUBDIR
+    description = String("Summary for reviewers.", example=EXAMPLE_SUMMARY, null=True)
+    difficulty = Choice(DIFFICULTIES, "Difficulty.", example="medium", null=True)
+    language = String("Programming language.", example="Go", null=True)
+    labels = ListOf(String(), "Labels.", example=["concurrency"])
+    task_brief = members.TASK_BRIEF
+    setup_instructions = members.SETUP_INSTRUCTIONS
+    test_command = String("Command that runs the tests.", example="go test ./...", null=True)
+    reference_sha = String("Commit of the solution.", example=EXAMPLE_SHA, null=True)
+    sources = ListOf(String(), "Sources of the problem.", example=EXAMPLE_SOURCES, null=True)
+    license = String("License of the repository.", example="MIT", null=True)
+    is_catalogue = Computed(_is_catalogue, "boolean", "Whether all organizations share it.", example=False)
+    created_at = Timestamp("When it was added.")
+    updated_at = Timestamp("When it was last changed.")
 
 
-class IssueBody(Body):
-    """What the library keeps of a problem."""
+class NewIssue(Body):
+    """A new issue of the organization."""
 
-    title = Text(255, required=True, metadata=described("What it is about.", "Orders are lost under load"))
-    task_brief = Text(
-        50_000, required=True, metadata=described("The task as the candidate reads it.", EXAMPLE_BRIEF)
-    )
-    repo_url = RepositoryUrl(
-        allow_none=True, metadata=described("The repository.", "https://github.com/example/orders")
-    )
-    repo_commit = fields.String(
-        allow_none=True, validate=SHA, metadata=described("The commit to begin from.", EXAMPLE_SHA)
-    )
-    repo_subdir = Text(
-        1024, one_line=True, allow_none=True, metadata=described("The folder to work in.", "services/orders")
-    )
-    description = Text(
-        10_000,
-        allow_none=True,
-        metadata=described("A summary for whoever chooses an issue.", EXAMPLE_SUMMARY),
-    )
-    difficulty = fields.String(
-        allow_none=True,
-        validate=validate.OneOf(DIFFICULTIES),
-        metadata=described("How hard it is.", "medium"),
-    )
-    language = Text(
-        100, one_line=True, allow_none=True, metadata=described("The programming language.", "Go")
-    )
-    labels = Words(100, metadata=described("Words to sort by.", ["concurrency"]))
-    setup_instructions = Text(
-        10_000, allow_none=True, metadata=described("How to set it up.", "go mod download")
-    )
-    test_command = Text(1000, allow_none=True, metadata=described("How its tests run.", "go test ./..."))
-    reference_sha = fields.String(
-        allow_none=True,
-        validate=SHA,
-        metadata=described("The commit that solves it; candidates never see it.", EXAMPLE_SHA),
-    )
-    sources = Words(2048, metadata=described("Where it was found.", EXAMPLE_SOURCES))
-    license = Text(
-        100, one_line=True, allow_none=True, metadata=described("The repository's licence.", "MIT")
-    )
+    title = Text(255, "Title.", example=EXAMPLE_TITLE, required=True)
+    task_brief = Text(50_000, "Task shown to the candidate.", example=EXAMPLE_BRIEF, required=True)
+    repo_url = RepositoryUrl("Repository URL.", example=EXAMPLE_REPOSITORY, null=True)
+    repo_commit = String("Commit to start from.", validate=IS_SHA, example=EXAMPLE_SHA, null=True)
+    repo_subdir = Line(1024, "Directory to work in.", example="services/orders", null=True)
+    description = Text(10_000, "Summary for reviewers.", example=EXAMPLE_SUMMARY, null=True)
+    difficulty = Choice(DIFFICULTIES, "Difficulty.", example="medium", null=True)
+    language = Line(100, "Programming language.", example="Go", null=True)
+    labels = TextList(100, "Labels.", example=["concurrency"])
+    setup_instructions = Text(10_000, "Setup instructions.", example="go mod download", null=True)
+    test_command = Text(1000, "Command that runs the tests.", example="go test ./...", null=True)
+    reference_sha = String("Commit of the solution.", validate=IS_SHA, example=EXAMPLE_SHA, null=True)
+    sources = TextList(2048, "Sources of the problem.", example=EXAMPLE_SOURCES)
+    license = Line(100, "License of the repository.", example="MIT", null=True)
 
 
-class NewIssue(IssueBody):
-    """A new problem of the organization's own."""
-
-
-class IssueChange(IssueBody):
-    """What changes about a problem; an explicit null clears. Assessments made from it stay as they were."""
+class IssueChange(NewIssue):
+    """Changes of an issue; null clears. Existing assessments made from it do not change."""
 
     is_change = True
 
-    title = Text(255, metadata=described("What it is about.", "Orders are lost under load"))
-    task_brief = Text(50_000, metadata=described("The task as the candidate reads it.", EXAMPLE_BRIEF))
+    title = Text(255, "Title.", example=EXAMPLE_TITLE)
+    task_brief = Text(50_000, "Task description shown to the candidate.", example=EXAMPLE_BRIEF)
 
 
 class CatalogueEntry(NewIssue):
-    """An issue in a catalogue's file; its fixed id makes importing it again safe."""
+    """An issue in a catalogue file; its fixed id makes the import repeatable."""
 
-    id = Id(required=True, metadata=described("Its fixed id."))
+    id = Id("Fixed id.", required=True)
 
 
 class Catalogue(Schema):
-    """A catalogue's file."""
+    """A catalogue file."""
 
-    issues = fields.List(
-        fields.Nested(CatalogueEntry),
-        required=True,
-        validate=Distinct("id"),
-        metadata=described("Its entries."),
-    )
+    issues = ListOf(CatalogueEntry, "Entries.", distinct="id", required=True)
 
 
 class IssueQuery(PageQuery):
-    """Which issues."""
+    """Filter of issues."""
 
-    language = fields.String(metadata=described("Only issues in this language, in any letter case.", "go"))
-    difficulty = fields.String(
-        validate=validate.OneOf(DIFFICULTIES), metadata=described("Only issues of this difficulty.", "medium")
-    )
-    q = fields.String(
-        validate=validate.Length(max=255),
-        metadata=described(
-            "Only issues whose title or description contains this, in any letter case.", "orders"
-        ),
-    )
+    language = String("Only issues in this language, in any letter case.")
+    difficulty = Choice(DIFFICULTIES, "Only issues of this difficulty.")
+    q = String("Only issues whose title or description contains this, in any letter case.", max=255)
 
 
 class OneIssue(Schema):
     """One issue."""
 
-    issue = fields.Nested(Issue, metadata=described("The issue."))
+    issue = Nested(Issue, "The issue.")
 
 
 class Issues(PageOf):
     """A page of issues, oldest first."""
 
-    issues = fields.List(fields.Nested(Issue), metadata=described("The issues of this page."))
+    issues = ListOf(Issue, "Issues of this page.")
 
 
 class DeletedIssue(Deleted):
-    """The issue is gone from the library; assessments made from it stay."""
+    """The issue is deleted from the library; assessments made from it remain."""

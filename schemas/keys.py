@@ -1,99 +1,74 @@
-"""Candidate keys, in and out."""
+"""Candidate keys."""
 
 from typing import Any
 
 import marshmallow as ma
-from marshmallow import fields, validate
 
 from rules.rows import row_id, row_json, row_time
-from schemas import Body, Count, Deleted, Id, Schema, Text, Timestamp, described
+from schemas import members
+from schemas.base import Body, Deleted, Schema
+from schemas.fields import Choice, Described, Email, Id, Integer, Line, ListOf, Nested, String, Timestamp
 
 ON_DUPLICATE = ("allow", "return", "refuse")
 STATUSES = ("pending", "active", "completed", "expired", "hired")
-
-
-class Email(fields.Email):
-    """An address of valid form, at most 254 characters; whether it exists is the mail server's to say (R14)."""
-
-    def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> Any:
-        text = super()._deserialize(value.strip() if isinstance(value, str) else value, attr, data, **kwargs)
-        if not text.isprintable():
-            # Between quotation marks there may be any character, and some cannot be written into a mail.
-            raise self.make_error("invalid")
-        return text
+SESSION_STATUSES = STATUSES[1:]
+INVITE_STATES = ("queued", "sent", "saved", "failed", "canceled")
 
 
 class NewKeys(Body):
-    """How many keys, and for whom."""
+    """Number of keys, and their candidates."""
 
-    count = Count(1, 50, required=True, metadata=described("Number of keys to generate.", 2))
-    candidate_emails = fields.List(
-        Email(validate=validate.Length(max=254)),
-        metadata=described(
-            "Email addresses, exactly `count`; each is sent an invitation.",
-            ["alice@example.com", "bob@example.com"],
-        ),
+    count = Integer("Number of keys to generate.", min=1, max=50, example=2, required=True)
+    candidate_emails = ListOf(
+        Email(), "Addresses to invite, exactly `count`.", example=["alice@example.com", "bob@example.com"]
     )
-    candidate_names = fields.List(
-        Text(255, one_line=True),
-        metadata=described("Display names, as many as addresses; used in the invitations.", ["Alice", "Bob"]),
-    )
-    org_name = Text(
-        255, one_line=True, metadata=described("Your company name for the invitations' text.", "Example Ltd")
-    )
-
-    on_duplicate = fields.String(
+    candidate_names = ListOf(Line(255), "Display names, exactly `count`.", example=["Alice", "Bob"])
+    org_name = Line(255, "Your company name for the invitations.", example="Example Ltd")
+    on_duplicate = Choice(
+        ON_DUPLICATE,
+        "For an address with an open key of this assessment: `allow` another key, `return` the open key without a "
+        "message, or `refuse` the whole request.",
         load_default="allow",
-        validate=validate.OneOf(ON_DUPLICATE),
-        metadata=described(
-            "What to do with an address that has an open key for this assessment: `allow` another one, `return` the "
-            "open one in its place, without a message, or `refuse` the whole request.",
-            "allow",
-            enum=list(ON_DUPLICATE),
-        ),
+        example="allow",
     )
 
     @ma.validates_schema
-    def lengths_fit(self, data: dict, **kwargs: Any) -> None:
-        count, emails, names = data["count"], data.get("candidate_emails"), data.get("candidate_names")
-        if emails is not None and len(emails) != count:
-            raise ma.ValidationError(
-                f"Must have exactly {count} entries, as many as count.", "candidateEmails"
-            )
-        if names is not None and len(names) != count:
-            raise ma.ValidationError(f"Must have exactly {count} entries.", "candidateNames")
+    def check_lengths(self, data: dict, **kwargs: Any) -> None:
+        for name in ("candidate_emails", "candidate_names"):
+            if name in data and len(data[name]) != data["count"]:
+                message = f"Must have exactly {data['count']} entries, as many as count."
+                raise ma.ValidationError(message, str(self.fields[name].data_key))
 
     @ma.post_load
-    def candidates(self, data: dict, **kwargs: Any) -> dict:
-        """One entry for each candidate, as `invitations.issue_keys` takes them."""
-        nobody = [None] * data["count"]
-        people = zip(
-            data.get("candidate_emails") or nobody, data.get("candidate_names") or nobody, strict=True
-        )
+    def pair_candidates(self, data: dict, **kwargs: Any) -> dict:
+        """One entry per candidate, as `invitations.issue_keys` takes them."""
+        missing = [None] * data["count"]
+        emails, names = (data.get(name) or missing for name in ("candidate_emails", "candidate_names"))
         return {
-            "candidates": [{"email": email, "name": name} for email, name in people],
+            "candidates": [{"email": e, "name": name} for e, name in zip(emails, names, strict=True)],
             "org_name": data.get("org_name"),
             "on_duplicate": data["on_duplicate"],
         }
 
 
-class Metadata(fields.Field):
-    """A flat object of short texts: at most 20 members, their names up to 40 characters and their values up to 500."""
+class Metadata(Described):
+    """A flat object of at most 20 strings."""
 
-    def __init__(self, **kwargs: Any):
-        shape = {"type": "object", "additionalProperties": {"type": "string", "maxLength": 500}}
-        super().__init__(metadata=shape | {"maxProperties": 20} | kwargs.pop("metadata", {}), **kwargs)
+    openapi = {
+        "type": "object",
+        "additionalProperties": {"type": "string", "maxLength": 500},
+        "maxProperties": 20,
+    }
 
     def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> dict[str, str]:
-        if not isinstance(value, dict):
-            raise ma.ValidationError("Must be an object.")
-        if len(value) > 20:
-            raise ma.ValidationError("Must have at most 20 members.")
+        if not isinstance(value, dict) or len(value) > 20:
+            raise ma.ValidationError("Must be an object of at most 20 members.")
         for name, text in value.items():
             if not 1 <= len(name) <= 40 or not isinstance(text, str) or len(text) > 500:
-                raise ma.ValidationError(
-                    "Names must have 1 to 40 characters; values must be texts of at most 500 characters."
+                message = (
+                    "Names must have 1 to 40 characters, values must be strings of at most 500 characters."
                 )
+                raise ma.ValidationError(message)
         return value
 
     def _serialize(self, value: dict[str, str] | None, attr: Any, obj: Any, **kwargs: Any) -> dict[str, str]:
@@ -101,59 +76,33 @@ class Metadata(fields.Field):
 
 
 class Invite(Schema):
-    """How the latest invitation fares."""
+    """Delivery of the latest invitation."""
 
-    state = fields.String(
-        metadata=described(
-            "`queued` (waiting, or to be tried again), `sent`, `saved` (as a file, where no mail server is set), "
-            "`failed` or `canceled`.",
-            "sent",
-            enum=["queued", "sent", "saved", "failed", "canceled"],
-        )
-    )
-    attempts = fields.Integer(metadata=described("How often delivery was tried.", 1))
-    last_error = fields.String(
-        allow_none=True,
-        metadata=described("The mail server's last words, if it refused.", "450 4.2.0 Greylisted"),
-    )
-    sent_at = Timestamp(allow_none=True, metadata=described("When the mail server took it."))
+    state = Choice(INVITE_STATES, "`queued` also between attempts; `saved` as a file.", example="sent")
+    attempts = Integer("Number of attempts.", example=1)
+    last_error = String("The mail server's last error.", example="450 4.2.0 Greylisted", null=True)
+    sent_at = Timestamp("When the mail server accepted it.", null=True)
 
 
-class Key(Schema):
-    """A candidate key (R16)."""
+class Key(Schema):  # R16
+    """A candidate key."""
 
-    id = Id(metadata=described("Its id."))
-    key = fields.String(metadata=described("The key itself.", "PST-ABCD-EFGH"))
-    assessment_id = Id(attribute="assessment", metadata=described("The assessment that it opens."))
-    org_id = Id(attribute="organization", metadata=described("The organization that it belongs to."))
-    status = fields.String(
-        metadata=described(
-            "Where the candidate stands, right whenever it is read.", "pending", enum=list(STATUSES)
-        )
-    )
-    candidate_email = fields.String(
-        allow_none=True, metadata=described("Email address.", "alice@example.com")
-    )
-    candidate_name = fields.String(allow_none=True, metadata=described("Display name.", "Alice"))
-    external_id = fields.String(
-        allow_none=True, metadata=described("What your own system calls the candidate.", "applicant-4711")
-    )
-    metadata = Metadata(
-        metadata=described("Whatever else you keep with the candidate.", {"source": "careers page"})
-    )
-    session_id = Id(allow_none=True, metadata=described("The session, once the key is redeemed."))
-    expires_at = Timestamp(metadata=described("Until when the key can be redeemed."))
-    redeemed_at = Timestamp(allow_none=True, metadata=described("When it was redeemed."))
-    completed_at = Timestamp(
-        allow_none=True, metadata=described("When the candidate completed; null for an expired session.")
-    )
-    created_at = Timestamp(metadata=described("When it was generated."))
-    erasure_requested_at = Timestamp(
-        allow_none=True, metadata=described("When the candidate asked for the erasure of the data.")
-    )
-    invite = fields.Nested(
-        Invite, dump_only=True, allow_none=True, metadata=described("The latest invitation, if there is one.")
-    )
+    id = Id("Unique id.")
+    key = String("The key.", example="PST-ABCD-EFGH")
+    assessment_id = Id("Assessment id.", attribute="assessment")
+    org_id = Id("Organization id.", attribute="organization")
+    status = Choice(STATUSES, "Current status of the candidate.", example="pending")
+    candidate_email = members.CANDIDATE_EMAIL
+    candidate_name = members.CANDIDATE_NAME
+    external_id = String("Your own id for the candidate.", example="applicant-4711", null=True)
+    metadata = Metadata("Your own data about the candidate.", example={"source": "careers page"})
+    session_id = Id("Session id, once the key is redeemed.", null=True)
+    expires_at = Timestamp("When the key expires, unless it is redeemed.")
+    redeemed_at = Timestamp("When the key was redeemed.", null=True)
+    completed_at = Timestamp("When the candidate completed; null for an expired session.", null=True)
+    created_at = Timestamp("When the key was generated.")
+    erasure_requested_at = Timestamp("When the candidate asked for erasure.", null=True)
+    invite = Nested(Invite, "The latest invitation, if there is one.", dump_only=True, null=True)
 
 
 def key_of(row: Any) -> dict[str, Any]:
@@ -192,7 +141,7 @@ def candidate_of(row: Any) -> dict[str, Any]:
 class Keys(Schema):
     """Candidate keys, oldest first."""
 
-    keys = fields.List(fields.Nested(Key), metadata=described("The keys."))
+    keys = ListOf(Key, "Keys.")
 
 
 class RevokedKey(Deleted):

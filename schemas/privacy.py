@@ -1,100 +1,66 @@
-"""What a candidate is told about the own data, and the receipt of its erasure."""
+"""A candidate's own data, and the receipt of its erasure."""
 
-from marshmallow import fields
-
-from schemas import EXAMPLE_ID, Id, Schema, Timestamp, described
+from schemas import members
+from schemas.base import Schema
+from schemas.fields import Choice, Dict, Id, Integer, ListOf, Nested, String, Timestamp
 from schemas.keys import STATUSES
 
 
 class GivenConsent(Schema):
-    """An agreement, as it was recorded."""
+    """A recorded agreement."""
 
-    disclosure_version = fields.String(
-        allow_none=True,
-        metadata=described(
-            "The version of the text; null where the client showed a text of its own.", "2026-11-25"
-        ),
-    )
-    disclosure_hash = fields.String(
-        allow_none=True, metadata=described("The hash of the text.", "9f86d081884c7d65")
-    )
-    given_at = Timestamp(attribute="created_at", metadata=described("When."))
+    disclosure_version = String("Version of the disclosure, if known.", example="2026-11-25", null=True)
+    disclosure_hash = String("Hash of the text.", example="9f86d081884c7d65", null=True)
+    given_at = Timestamp("When the candidate agreed.", attribute="created_at")
 
 
 class Held(Schema):
-    """One kind of what is held."""
+    """Stored data of one kind."""
 
-    name = fields.String(metadata=described("Its name.", "events"))
-    description = fields.String(metadata=described("What it is.", "What your tools reported."))
-    count = fields.Integer(metadata=described("How many.", 214))
-    since = Timestamp(metadata=described("When the first of them came."))
-    until = Timestamp(metadata=described("When the last of them came."))
+    name = String("Kind of data.", example="events")
+    description = String("Description.", example="What your tools reported.")
+    count = Integer("Number of records.", example=214)
+    since = Timestamp("When the first was recorded.")
+    until = Timestamp("When the last was recorded.")
 
 
 class CandidateData(Schema):
-    """What is held of a candidate, by whom, and until when."""
+    """Stored data of a candidate, its controller, and its retention."""
 
-    candidate_id = Id(metadata=described("The id of the candidate's key."))
-    name = fields.String(allow_none=True, metadata=described("The candidate's name.", "Alice"))
-    email = fields.String(
-        allow_none=True, metadata=described("The candidate's address.", "alice@example.com")
-    )
-    org_name = fields.String(metadata=described("Who invited, and holds it.", "Example Ltd"))
-    contact = fields.String(
-        allow_none=True, metadata=described("Where to write to, if it was named.", "hiring@example.com")
-    )
-    assessment_title = fields.String(metadata=described("The assessment.", "Backend API Challenge"))
-    session_id = Id(allow_none=True, metadata=described("The session, once the key is redeemed."))
-    status = fields.String(metadata=described("Where it stands.", "completed", enum=list(STATUSES)))
-    consents = fields.List(
-        fields.Nested(GivenConsent), metadata=described("What the candidate agreed to, the first first.")
-    )
-    held = fields.List(
-        fields.Nested(Held),
-        metadata=described("What is held, by kind; a kind of which there is nothing is left out."),
-    )
-    retention_days = fields.Integer(
-        allow_none=True,
-        metadata=described("Days for which it is kept after the end; null where no limit is set.", 180),
-    )
-    retained_until = Timestamp(
-        allow_none=True,
-        metadata=described("Until when it is kept, as things stand; null where no date is set."),
-    )
-    erasure_requested_at = Timestamp(
-        allow_none=True, metadata=described("When the candidate asked for its erasure.")
-    )
+    candidate_id = Id("Id of the candidate key.")
+    name = members.CANDIDATE_NAME
+    email = members.CANDIDATE_EMAIL
+    org_name = members.ORG_NAME
+    contact = String("Contact address, if it is configured.", example="hiring@example.com", null=True)
+    assessment_title = members.ASSESSMENT_TITLE
+    session_id = Id("Session id, once the key is redeemed.", null=True)
+    status = Choice(STATUSES, "Current status.", example="completed")
+    consents = ListOf(GivenConsent, "Agreements, oldest first.")
+    held = ListOf(Held, "Stored data, by kind; without kinds that have none.")
+    retention_days = Integer("Days of retention after the end; null without a limit.", example=180, null=True)
+    retained_until = Timestamp("When the data will be erased; null if no date is set.", null=True)
+    erasure_requested_at = Timestamp("When the candidate asked for erasure.", null=True)
 
 
 class ErasureRequest(Schema):
     """The request is recorded; reviewers see it."""
 
-    erasure_requested_at = Timestamp(metadata=described("When it was asked for first."))
+    erasure_requested_at = Timestamp("When the candidate first asked.")
 
 
 class Receipt(Schema):
-    """That a candidate's data was erased."""
+    """Proof that a candidate's data was erased."""
 
-    id = Id(metadata=described("Its id."))
-    candidate_id = Id(attribute="key_id", metadata=described("The candidate key."))
-    session_id = Id(allow_none=True, metadata=described("The session, if there was one; its numbers stay."))
-    kind = fields.String(
-        metadata=described(
-            "Who wanted it: a reviewer, or the organization's retention.",
-            "reviewer",
-            enum=["reviewer", "retention"],
-        )
-    )
-    reviewer_id = Id(allow_none=True, metadata=described("The token of the reviewer.", EXAMPLE_ID))
-    erased_at = Timestamp(attribute="created_at", metadata=described("When."))
-    counts = fields.Dict(
-        keys=fields.String(),
-        values=fields.Integer(),
-        metadata=described("In how many records something went, by kind.", {"events": 214, "keys": 1}),
-    )
+    id = Id("Unique id.")
+    candidate_id = Id("Id of the candidate key.", attribute="key_id")
+    session_id = Id("Session id, if there was a session; its metrics remain.", null=True)
+    kind = Choice(["reviewer", "retention"], "Cause of the erasure.", example="reviewer")
+    reviewer_id = Id("Id of the reviewer's token.", null=True)
+    erased_at = Timestamp("When it was erased.", attribute="created_at")
+    counts = Dict("Erased records, by kind.", values=Integer(), example={"events": 214, "keys": 1})
 
 
 class OneReceipt(Schema):
     """The receipt of an erasure."""
 
-    receipt = fields.Nested(Receipt, metadata=described("The receipt; the same one every time."))
+    receipt = Nested(Receipt, "The receipt; the same for every request.")

@@ -1,119 +1,76 @@
-"""Scores of a session, in and out."""
+"""Scores of a session."""
 
-from marshmallow import fields, validate
-
-from schemas import Body, Count, Filter, Id, QueryNumber, Schema, Text, Timestamp, described
+from schemas.base import Body, Filter, Schema
+from schemas.fields import Id, Integer, ListOf, Nested, Number, QueryInteger, String, Text, Timestamp
+from schemas.members import EXAMPLE_EVENT_ID
 from schemas.rubrics import Criterion
 
-EVIDENCE_MOST = 100
-EVIDENCE = ["0b4c5c1e-7b1f-4c55-9d57-1f3f7f8b7a01"]
+EXAMPLE_COMMENT = "Found the race by reading, then proved it."
 
 
 class ScoreQuery(Filter):
-    """Under which version of the rubric."""
+    """Version of the rubric."""
 
-    version = QueryNumber(
-        validate=validate.Range(min=1, max=2**31 - 1),
-        metadata=described(
-            "A version of the rubric; by default the one in which the session was last scored."
-        ),
-    )
+    version = QueryInteger("Version of the rubric; by default the last one used.", min=1, max=2**31 - 1)
 
 
 class NewScore(Body):
     """A reviewer's score of one criterion."""
 
-    value = Count(
-        0,
-        1000,
-        required=True,
-        metadata=described(
-            "A whole number from the lowest to the highest value of the criterion's levels.", 3
-        ),
-    )
-    comment = Text(
-        5000,
-        load_default=None,
-        allow_none=True,
-        metadata=described("Why.", "Found the race by reading, then proved it."),
-    )
-    evidence = fields.List(
-        fields.String(validate=validate.Length(min=1, max=255)),
+    value = Integer("Value within the criterion's scale.", min=0, max=1000, example=3, required=True)
+    comment = Text(5000, "Reason.", load_default=None, example=EXAMPLE_COMMENT, null=True)
+    evidence = ListOf(
+        String(min=1, max=255),
+        "Ids of events that support the score.",
+        max=100,
         load_default=list,
-        validate=validate.Length(max=EVIDENCE_MOST),
-        metadata=described("Ids of events of this session that show it.", []),
+        example=[],
     )
 
 
 class ScoringReviewer(Schema):
-    """Who scored."""
+    """Reviewer who gave a score."""
 
-    id = Id(metadata=described("The id of the reviewer's token."))
-    name = fields.String(metadata=described("The token's name.", "Applicant tracking"))
+    id = Id("Id of the reviewer's token.")
+    name = String("Name of the token.", example="Applicant tracking")
 
 
 class Score(Schema):
-    """A score as it was given."""
+    """A score as given."""
 
-    id = Id(metadata=described("Its id."))
-    criterion = fields.String(metadata=described("The criterion's key.", "problem-solving"))
-    rubric_version = fields.Integer(
-        attribute="rubric_version.number",
-        metadata=described("The version of the rubric in which it was given.", 1),
-    )
-    value = fields.Integer(metadata=described("The score.", 3))
-    comment = fields.String(
-        allow_none=True, metadata=described("Why.", "Found the race by reading, then proved it.")
-    )
-    evidence = fields.List(
-        fields.String(), metadata=described("Ids of events of the session that show it.", EVIDENCE)
-    )
-    reviewer = fields.Nested(ScoringReviewer, metadata=described("Who scored."))
-    created_at = Timestamp(metadata=described("When."))
+    id = Id("Unique id.")
+    criterion = String("Key of the criterion.", example="problem-solving")
+    rubric_version = Integer("Version of the rubric.", attribute="rubric_version.number", example=1)
+    value = Integer("Score.", example=3)
+    comment = String("Reason.", example=EXAMPLE_COMMENT, null=True)
+    evidence = ListOf(String(), "Ids of events that support the score.", example=[EXAMPLE_EVENT_ID])
+    reviewer = Nested(ScoringReviewer, "Reviewer.")
+    created_at = Timestamp("When it was given.")
 
 
 class OneScore(Schema):
     """One score."""
 
-    score = fields.Nested(Score, metadata=described("The score, which counts from now on."))
+    score = Nested(Score, "The score, which now counts.")
 
 
 class ScoredCriterion(Criterion):
-    """A criterion with the score that counts and all that were ever given."""
+    """A criterion with its current score and its history."""
 
-    lowest = fields.Integer(metadata=described("The lowest value of its scale.", 1))
-    highest = fields.Integer(metadata=described("The highest value of its scale.", 3))
-    score = fields.Nested(
-        Score,
-        allow_none=True,
-        metadata=described("The latest score under this version of the rubric; null where there is none."),
-    )
-    history = fields.List(
-        fields.Nested(Score),
-        metadata=described("Every score of this criterion, of all versions, the latest first."),
-    )
+    lowest = Integer("Lowest value of the scale.", example=1)
+    highest = Integer("Highest value of the scale.", example=3)
+    score = Nested(Score, "Latest score in this version of the rubric; null without one.", null=True)
+    history = ListOf(Score, "Scores of this criterion in all versions, latest first.")
 
 
 class Scores(Schema):
-    """A session's scores under one version of the rubric."""
+    """A session's scores in one version of the rubric."""
 
-    rubric_id = Id(metadata=described("The rubric."))
-    rubric_name = fields.String(
-        metadata=described("What it was called in this version.", "Backend engineers")
-    )
-    rubric_version = fields.Integer(metadata=described("The version that is shown.", 1))
-    current_rubric_version = fields.Integer(
-        metadata=described("The rubric's current version, in which the next score will be given.", 1)
-    )
-    criteria = fields.List(
-        fields.Nested(ScoredCriterion), metadata=described("The criteria of this version.")
-    )
-    total = fields.Float(
-        allow_none=True,
-        metadata=described(
-            "The sum of weight times score, with 3 decimals; null until every criterion of this version has a score.",
-            6,
-        ),
-    )
-    lowest_total = fields.Float(metadata=described("The total with the lowest value everywhere.", 2))
-    highest_total = fields.Float(metadata=described("The total with the highest value everywhere.", 6))
+    rubric_id = Id("Rubric id.")
+    rubric_name = String("Name of the rubric in this version.", example="Backend engineers")
+    rubric_version = Integer("This version.", example=1)
+    current_rubric_version = Integer("Current version of the rubric, for the next score.", example=1)
+    criteria = ListOf(ScoredCriterion, "Criteria of this version.")
+    total = Number("Weighted sum with 3 decimals; null if a score is missing.", example=6, null=True)
+    lowest_total = Number("Total with the lowest value of each criterion.", example=2)
+    highest_total = Number("Total with the highest value of each criterion.", example=6)

@@ -1,107 +1,85 @@
-"""A session, as reviewers and its candidate see it."""
+"""Sessions, as reviewers and their candidate see them."""
 
-from marshmallow import fields
+from schemas import members
+from schemas.base import Body, Schema
+from schemas.fields import Choice, Dict, Flag, Id, Integer, Nested, String, Text, Timestamp
+from schemas.keys import SESSION_STATUSES
 
-from schemas import Body, Count, Id, Schema, Text, Timestamp, described
-from schemas.keys import STATUSES
+MAX_TESTS = 2**31 - 1
+EXAMPLE_METRICS = {
+    "durationMs": 4320000,
+    "promptCount": 38,
+    "commandFailRate": 0.142,
+    "testsPassed": True,
+    "derivationVersion": 1,
+}
 
 
 class SealHead(Schema):
-    """Where the server's seal stands."""
+    """State of the server's seal."""
 
-    head = fields.String(
-        allow_none=True,
-        metadata=described(
-            "The head of the hash chain, in hexadecimal digits; null before the first seal.", "9f86d081" * 8
-        ),
-    )
-    count = fields.Integer(metadata=described("How many events it closes.", 214))
-    is_whole = fields.Boolean(metadata=described("Whether it closes every stored event.", True))
+    head = String("Head of the hash chain, in hex.", example="9f86d081" * 8, null=True)
+    count = Integer("Number of sealed events.", example=214)
+    is_whole = Flag("Whether all stored events are sealed.", example=True)
 
 
-class Session(Schema):
-    """A session; all members are at the top level, where the candidate's client looks for them."""
+class SessionBase(Schema):
+    """Members of every session object."""
 
-    id = Id(metadata=described("Its id."))
-    assessment_id = Id(metadata=described("Its assessment."))
-    key_id = Id(metadata=described("The candidate key that began it."))
-    org_name = fields.String(metadata=described("The organization that invited.", "Example Ltd"))
-    assessment_title = fields.String(metadata=described("The assessment's title.", "Backend API Challenge"))
-    status = fields.String(metadata=described("Where it stands.", "active", enum=list(STATUSES[1:])))
-    event_count = fields.Integer(metadata=described("Events that count.", 214))
-    late_event_count = fields.Integer(metadata=described("Events that came too late to count.", 0))
-    redeemed_at = Timestamp(metadata=described("When it began."))
-    closes_at = Timestamp(
-        allow_none=True, metadata=described("When the time limit, with 5 minutes of grace, closes it.")
-    )
-    closed_at = Timestamp(allow_none=True, metadata=described("When it closed."))
-    completed_at = Timestamp(allow_none=True, metadata=described("When the candidate completed it."))
-    retained_until = Timestamp(
-        allow_none=True,
-        metadata=described(
-            "Until when what is personal is kept, as things stand; null where no date is set or it is gone."
-        ),
-    )
-    seal = fields.Nested(
-        SealHead,
-        allow_none=True,
-        metadata=described(
-            "Where the server's seal stands; for the candidate once all of a closed session is sealed."
-        ),
-    )
-    erasure_requested_at = Timestamp(
-        allow_none=True, metadata=described("When the candidate asked for the erasure of the data.")
-    )
+    id = Id("Unique id.")
+    assessment_id = Id("Assessment id.")
+    key_id = Id("Id of the candidate key.")
+    org_name = members.ORG_NAME
+    assessment_title = members.ASSESSMENT_TITLE
+    status = Choice(SESSION_STATUSES, "Current status.", example="active")
+    redeemed_at = Timestamp("When the session started.")
+    closes_at = Timestamp("When the time limit, with 5 minutes of grace, closes the session.", null=True)
+    closed_at = Timestamp("When the session closed.", null=True)
+    completed_at = Timestamp("When the candidate completed.", null=True)
 
 
-class ReviewedSession(Session):
-    """A session with what only reviewers see. For a candidate these members are missing."""
+class Session(SessionBase):
+    """A session; all members are at the top level, where the candidate's client expects them."""
 
-    candidate_name = fields.String(
-        metadata=described("The candidate's name.", "Alice", sometimes=True), allow_none=True
-    )
-    candidate_email = fields.String(
-        metadata=described("The candidate's address.", "alice@example.com", sometimes=True), allow_none=True
-    )
-    hired_at = Timestamp(
-        allow_none=True, metadata=described("When the candidate was marked as hired.", sometimes=True)
-    )
-    metrics = fields.Dict(
-        keys=fields.String(),
-        allow_none=True,
-        metadata=described(
-            "The derived metrics by name; null while the session is open. Times in milliseconds, ratios with three "
-            "decimals, tests as true, false or null. `derivationVersion` is that of the definition by which they were "
-            "derived.",
-            {
-                "durationMs": 4320000,
-                "promptCount": 38,
-                "commandFailRate": 0.142,
-                "testsPassed": True,
-                "derivationVersion": 1,
-            },
-            sometimes=True,
-        ),
-    )
-    erased_at = Timestamp(
-        allow_none=True,
-        metadata=described("When the candidate's data was erased; the numbers stay.", sometimes=True),
-    )
-    test_result = fields.Nested(
-        "TestResult",
-        allow_none=True,
-        metadata=described("The result that a reviewer or an integration submitted.", sometimes=True),
-    )
+    event_count = Integer("Events that count.", example=214)
+    late_event_count = Integer("Events that arrived too late to count.", example=0)
+    retained_until = Timestamp("When personal data will be erased, if ever.", null=True)
+    seal = Nested(SealHead, "Server's seal; for the candidate only when complete.", null=True)
+    erasure_requested_at = Timestamp("When the candidate asked for erasure.", null=True)
 
 
 class TestResult(Body):
-    """The result of tests that somebody ran on the candidate's work."""
+    """Result of tests that were run on the candidate's work."""
 
-    passed = Count(0, 2**31 - 1, required=True, metadata=described("How many tests passed.", 41))
-    failed = Count(0, 2**31 - 1, required=True, metadata=described("How many tests failed.", 0))
-    skipped = Count(0, 2**31 - 1, allow_none=True, metadata=described("How many tests were skipped.", 1))
-    note = Text(
-        2000,
-        allow_none=True,
-        metadata=described("Anything worth knowing about the run.", "Node 22, clean clone"),
+    passed = Integer("Number of tests that passed.", min=0, max=MAX_TESTS, example=41, required=True)
+    failed = Integer("Number of tests that failed.", min=0, max=MAX_TESTS, example=0, required=True)
+    skipped = Integer("Number of tests that were skipped.", min=0, max=MAX_TESTS, example=1, null=True)
+    note = Text(2000, "Note about the run.", example="Node 22, clean clone", null=True)
+
+
+class ReviewedSession(Session):
+    """A session with members for reviewers; a candidate's response omits them."""
+
+    candidate_name = String("Candidate's name.", example="Alice", null=True, optional=True)
+    candidate_email = String(
+        "Candidate's email address.", example="alice@example.com", null=True, optional=True
     )
+    hired_at = Timestamp("When the candidate was marked as hired.", null=True, optional=True)
+    metrics = Dict(
+        "Derived metrics by name; null while the session is open. Times in milliseconds, ratios with three decimals, "
+        "tests as true, false or null. `derivationVersion` is the version of the definition that derived them.",
+        example=EXAMPLE_METRICS,
+        null=True,
+        optional=True,
+    )
+    erased_at = Timestamp("When personal data was erased.", null=True, optional=True)
+    test_result = Nested(TestResult, "Submitted test result.", null=True, optional=True)
+
+
+class ListedSession(SessionBase):
+    """A session in a list, without its metrics; `closedAt` is null until the close is recorded."""
+
+    candidate_name = members.CANDIDATE_NAME
+    candidate_email = members.CANDIDATE_EMAIL
+    hired_at = Timestamp("When the candidate was marked as hired.", null=True)
+    test_result = Nested(TestResult, "Submitted test result.", null=True)

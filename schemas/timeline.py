@@ -1,257 +1,158 @@
-"""A session's record: its events, and what came out of them."""
+"""A session's record: its events, decisions, artifacts and recent activity."""
 
-from datetime import datetime
 from typing import Any
 
 import marshmallow as ma
-from marshmallow import fields, validate
 
-from rules.timestamps import parse_timestamp_ns, timestamp_from_ns
-from schemas import Filter, Id, Limit, PageOf, PageQuery, QueryNumber, Schema, Timestamp, described
-from schemas.keys import STATUSES
-from schemas.sessions import TestResult
+from schemas import members
+from schemas.base import Filter, PageOf, PageQuery, Schema
+from schemas.fields import (
+    Choice,
+    Described,
+    Dict,
+    EventTime,
+    Flag,
+    Id,
+    Integer,
+    Limit,
+    ListOf,
+    Nested,
+    QueryInteger,
+    Raw,
+    String,
+    Timestamp,
+    TimestampInput,
+)
+from schemas.keys import SESSION_STATUSES
+from schemas.members import EXAMPLE_EVENT_ID
+from schemas.sessions import ListedSession
 
-EVENT_ID = "0b4c5c1e-7b1f-4c55-9d57-1f3f7f8b7a01"
-LONGEST_FILTER = 2000
-_MILLISECOND = 10**6
+MAX_FILTER_CHARACTERS = 2000
+EXAMPLE_COMMAND = "go test ./..."
+EXAMPLE_DATA = {"command": EXAMPLE_COMMAND, "exitCode": 1}
+EXAMPLE_ENVELOPE = {"id": EXAMPLE_EVENT_ID, "kind": "command", "v": 1, "data": EXAMPLE_DATA}
 
-
-class EventTime(Timestamp):
-    """An event's time, from nanoseconds."""
-
-    def _serialize(self, value: Any, attr: Any, obj: Any, **kwargs: Any) -> str | None:
-        found = None if value is None else timestamp_from_ns(value)
-        return super()._serialize(found, attr, obj, **kwargs)
-
-
-class TimestampFilter(fields.Field):
-    """An RFC 3339 time in a query; what is finer than the API's milliseconds is rounded up, so that `from` and `to`
-    of the same text share nothing and leave nothing out."""
-
-    def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> datetime:
-        try:
-            return timestamp_from_ns(parse_timestamp_ns(value) + _MILLISECOND - 1)
-        except ValueError as error:
-            raise ma.ValidationError(str(error)) from None
-
-
-class Words(fields.Field):
-    """One or more words, with commas between them."""
-
-    def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> list[str]:
-        if len(value) > LONGEST_FILTER:
-            raise ma.ValidationError(f"Longer than maximum length {LONGEST_FILTER}.")
-        return sorted({word.strip() for word in value.split(",")} - {""})
+SOURCE = String("Tool that reported it.", example="claude-code", null=True)
+ACTOR = String("Actor.", example="ai", null=True)
+ATTRIBUTION = String("Likely author.", example="likely_ai", null=True)
+LATE = Flag("Whether it is too late to count in the metrics.", example=False)
 
 
 # Sessions
 
 
 class SessionQuery(PageQuery):
-    """Which sessions."""
+    """Filter of sessions."""
 
-    assessment_id = Id(metadata=described("Only sessions of this assessment."))
-    status = fields.String(
-        validate=validate.OneOf(STATUSES[1:]),
-        metadata=described("Only sessions that stand here.", "completed", enum=list(STATUSES[1:])),
-    )
-    redeemed_from = TimestampFilter(
-        data_key="from",
-        metadata=described(
-            "Only sessions that began at or after this time.", type="string", format="date-time"
-        ),
-    )
-    redeemed_to = TimestampFilter(
-        data_key="to",
-        metadata=described("Only sessions that began before this time.", type="string", format="date-time"),
-    )
-
-
-class ListedSession(Schema):
-    """A session in a list, without its numbers, which are derived when a session is looked at."""
-
-    id = Id(metadata=described("Its id."))
-    assessment_id = Id(metadata=described("Its assessment."))
-    key_id = Id(metadata=described("The candidate key that began it."))
-    org_name = fields.String(metadata=described("The organization that invited.", "Example Ltd"))
-    assessment_title = fields.String(metadata=described("The assessment's title.", "Backend API Challenge"))
-    status = fields.String(metadata=described("Where it stands.", "active", enum=list(STATUSES[1:])))
-    redeemed_at = Timestamp(metadata=described("When it began."))
-    closes_at = Timestamp(
-        allow_none=True, metadata=described("When the time limit, with 5 minutes of grace, closes it.")
-    )
-    closed_at = Timestamp(
-        allow_none=True, metadata=described("When it closed, as far as anybody noticed yet.")
-    )
-    completed_at = Timestamp(allow_none=True, metadata=described("When the candidate completed it."))
-    candidate_name = fields.String(allow_none=True, metadata=described("The candidate's name.", "Alice"))
-    candidate_email = fields.String(
-        allow_none=True, metadata=described("The candidate's address.", "alice@example.com")
-    )
-    hired_at = Timestamp(allow_none=True, metadata=described("When the candidate was marked as hired."))
-    test_result = fields.Nested(
-        TestResult,
-        allow_none=True,
-        metadata=described("The result that a reviewer or an integration submitted."),
-    )
+    assessment_id = Id("Only sessions of this assessment.")
+    status = Choice(SESSION_STATUSES, "Only sessions with this status.")
+    redeemed_from = TimestampInput("Only sessions started then or later.", data_key="from", round_up=True)
+    redeemed_to = TimestampInput("Only sessions started earlier.", data_key="to", round_up=True)
 
 
 class Sessions(PageOf):
     """A page of the organization's sessions, oldest first."""
 
-    sessions = fields.List(fields.Nested(ListedSession), metadata=described("The sessions."))
+    sessions = ListOf(ListedSession, "Sessions.")
 
 
 # Timeline
 
 
-class Cursor(fields.String):
-    """Where a page begins."""
+class Cursor(String):
+    """Position of a page."""
 
-    def __init__(self, **kwargs: Any):
-        metadata = {"example": "1775034000123456789.42"} | kwargs.pop("metadata", {})
-        super().__init__(metadata=metadata, **kwargs)
+    openapi = {"example": "1775034000123456789.42"}
 
     def _serialize(self, value: Any, attr: Any, obj: Any, **kwargs: Any) -> str | None:
         return None if value is None else str(value)
 
 
 class CursorQuery(Filter):
-    """Which part of a list that is read from cursor to cursor."""
+    """Part of a list with cursors."""
 
-    after = Cursor(
-        validate=validate.Length(max=100),
-        metadata=described("The `next` of the page before; left out at first."),
-    )
-    limit = Limit(load_default=50, metadata=described("Maximum number of results; clamped to 1 to 200.", 50))
+    after = Cursor("The `next` of the previous page; omitted for the first page.", max=100)
+    limit = Limit()
+
+
+class KindList(Described):
+    """Kinds of events, separated by commas."""
+
+    openapi = {"type": "string"}
+
+    def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> list[str]:
+        if len(value) > MAX_FILTER_CHARACTERS:
+            raise ma.ValidationError(f"Must have at most {MAX_FILTER_CHARACTERS} characters.")
+        return sorted({kind.strip() for kind in value.split(",")} - {""})
 
 
 class TimelineQuery(CursorQuery):
-    """Which events, and how much of each."""
+    """Filter of events, and level of detail."""
 
-    kind = Words(
-        metadata=described(
-            "Only events of this kind; several with commas: `prompt,file_diff`.", type="string"
-        )
-    )
-    without = Words(
-        metadata=described(
-            "No events of these kinds: `tool_intent,ai_response` leaves out what an agent only says.",
-            type="string",
-        )
-    )
-    source = fields.String(
-        validate=validate.Length(max=255), metadata=described("Only events of this source.", "claude-code")
-    )
-    actor = fields.String(
-        validate=validate.Length(max=255),
-        metadata=described("Only events of this actor: `human`, `ai` or `system`.", "human"),
-    )
-    detail = fields.String(
-        load_default="summary",
-        validate=validate.OneOf(["summary", "full"]),
-        metadata=described(
-            "`full` has each event as it came. Such a page ends early where its events are large.",
-            "summary",
-            enum=["summary", "full"],
-        ),
-    )
+    kind = KindList("Only events of this kind; several with commas: `prompt,file_diff`.")
+    without = KindList("No events of these kinds: `tool_intent,ai_response` omits what an agent only says.")
+    source = String("Only events of this source.", max=255)
+    actor = String("Only events of this actor: `human`, `ai` or `system`.", max=255)
+    detail = Choice(["summary", "full"], "`full` includes events as sent.", load_default="summary")
 
 
 class TimelineEvent(Schema):
     """One event of a session."""
 
-    id = fields.String(attribute="event_id", metadata=described("Its id, as its client made it.", EVENT_ID))
-    ts = EventTime(attribute="time_ns", metadata=described("When it happened, by the candidate's clock."))
-    received_at = Timestamp(metadata=described("When it arrived."))
-    kind = fields.String(metadata=described("What happened.", "command"))
-    source = fields.String(allow_none=True, metadata=described("Where it was seen.", "claude-code"))
-    actor = fields.String(allow_none=True, metadata=described("Who did it.", "ai"))
-    attribution = fields.String(
-        allow_none=True, metadata=described("Whose work it is likely to be.", "likely_ai")
-    )
-    late = fields.Boolean(metadata=described("Whether it came too late to count in the numbers.", False))
-    summary = fields.String(
-        metadata=described("What it is about and how it went, on one line.", "go test ./... · exit 1")
-    )
-    size_bytes = fields.Integer(
-        attribute="size", metadata=described("The size of the event as it came.", 1840)
-    )
-    envelope = fields.Raw(
-        metadata=described(
-            "Only with `detail=full`: the event as it came, character by character.",
-            {"id": EVENT_ID, "kind": "command", "v": 1, "data": {"command": "go test ./...", "exitCode": 1}},
-            type="object",
-            sometimes=True,
-        )
-    )
+    id = String("Event id, as sent by the client.", attribute="event_id", example=EXAMPLE_EVENT_ID)
+    ts = members.EVENT_TIME
+    received_at = Timestamp("When it arrived.")
+    kind = String("Kind of event.", example="command")
+    source = SOURCE
+    actor = ACTOR
+    attribution = ATTRIBUTION
+    late = LATE
+    summary = String("Summary and result, on one line.", example="go test ./... · exit 1")
+    size_bytes = Integer("Size of the event as sent, in bytes.", attribute="size", example=1840)
+    envelope = Raw("object", "With `detail=full`: event as sent.", example=EXAMPLE_ENVELOPE, optional=True)
 
 
 class Timeline(Schema):
-    """A page of a session's events by the time at which they happened, ties in order of arrival."""
+    """A page of a session's events in order of time, ties in order of arrival."""
 
-    events = fields.List(fields.Nested(TimelineEvent), metadata=described("The events."))
-    next = Cursor(
-        allow_none=True,
-        metadata=described(
-            "Where the next page begins, for `after`; null at the end. What arrives later may stand before it."
-        ),
-    )
+    events = ListOf(TimelineEvent, "Events.")
+    next = Cursor("Value for `after`; null at the end. Events that arrive later may precede it.", null=True)
 
 
 class OneEvent(Schema):
     """One event."""
 
-    event = fields.Nested(TimelineEvent, metadata=described("The event, as with `detail=full`."))
+    event = Nested(TimelineEvent, "The event, as with `detail=full`.")
 
 
 # Decisions
 
 
 class Decision(Schema):
-    """A decision that the candidate explained (`decision_event`), or the answer to an agent's plan (`plan_decision`).
+    """A decision that the candidate explained (`decision_event`), or the reply to an agent's plan (`plan_decision`).
 
-    What was not told is null."""
+    Missing values are null."""
 
-    event_id = fields.String(metadata=described("The event's id.", EVENT_ID))
-    ts = EventTime(attribute="time_ns", metadata=described("When, by the candidate's clock."))
-    kind = fields.String(
-        metadata=described("Which of the two.", "decision_event", enum=["decision_event", "plan_decision"])
-    )
-    late = fields.Boolean(metadata=described("Whether it came too late to count in the numbers.", False))
-    title = fields.String(
-        allow_none=True, metadata=described("What was decided.", "Keep the queue in the database")
-    )
-    chosen_option = fields.String(
-        allow_none=True, metadata=described("What was chosen.", "A table with SKIP LOCKED")
-    )
-    rationale = fields.String(allow_none=True, metadata=described("Why.", "One moving part fewer"))
-    tradeoffs = fields.String(allow_none=True, metadata=described("At what price.", "Polling every second"))
-    context = fields.String(
-        allow_none=True,
-        metadata=described("What had happened before, as the client put it.", "2 files changed"),
-    )
-    impact_score = fields.Integer(
-        allow_none=True, metadata=described("How much it matters to the candidate, 1 to 5.", 3)
-    )
-    trigger_event_id = fields.String(
-        allow_none=True, metadata=described("The event that it is about.", EVENT_ID)
-    )
-    plan = fields.String(
-        allow_none=True, metadata=described("The beginning of the agent's plan.", "1. Read the tests")
-    )
-    response = fields.String(
-        allow_none=True, metadata=described("What the candidate answered to it.", "Start with 2")
-    )
+    event_id = members.EVENT_ID
+    ts = members.EVENT_TIME
+    kind = Choice(["decision_event", "plan_decision"], "Kind of decision.", example="decision_event")
+    late = LATE
+    title = String("Decision.", example="Keep the queue in the database", null=True)
+    chosen_option = String("Chosen option.", example="A table with SKIP LOCKED", null=True)
+    rationale = String("Reason.", example="One moving part fewer", null=True)
+    tradeoffs = String("Trade-offs.", example="Polling every second", null=True)
+    context = String("Preceding activity, as reported by the client.", example="2 files changed", null=True)
+    impact_score = Integer("Importance to the candidate, 1 to 5.", example=3, null=True)
+    trigger_event_id = String("Id of the event that it is about.", example=EXAMPLE_EVENT_ID, null=True)
+    plan = String("Start of the agent's plan.", example="1. Read the tests", null=True)
+    response = String("The candidate's reply to it.", example="Start with 2", null=True)
 
 
 class Decisions(Schema):
-    """A page of the decisions in the order in which they happened."""
+    """A page of a session's decisions in order of time."""
 
-    decisions = fields.List(fields.Nested(Decision), metadata=described("The decisions."))
-    next = Cursor(
-        allow_none=True, metadata=described("Where the next page begins, for `after`; null at the end.")
-    )
+    decisions = ListOf(Decision, "Decisions.")
+    next = Cursor("Value for `after`; null at the end.", null=True)
 
 
 # Artifacts
@@ -260,133 +161,92 @@ class Decisions(Schema):
 class Occurrence(Schema):
     """One event behind an artifact."""
 
-    event_id = fields.String(metadata=described("The event's id.", EVENT_ID))
-    ts = EventTime(attribute="time_ns", metadata=described("When, by the candidate's clock."))
-    source = fields.String(allow_none=True, metadata=described("Where it was seen.", "claude-code"))
-    actor = fields.String(allow_none=True, metadata=described("Who did it.", "ai"))
-    attribution = fields.String(
-        allow_none=True, metadata=described("Whose work it is likely to be.", "likely_ai")
-    )
+    event_id = members.EVENT_ID
+    ts = EventTime("When it happened, by the candidate's clock.", attribute="time_ns")
+    source = SOURCE
+    actor = ACTOR
+    attribution = ATTRIBUTION
 
 
 class FileChange(Occurrence):
     """One change of a file."""
 
-    kind = fields.String(metadata=described("What happened.", "file_diff"))
-    lines_added = fields.Integer(metadata=described("Lines added.", 12))
-    lines_removed = fields.Integer(metadata=described("Lines removed.", 3))
+    kind = String("Kind of event.", example="file_diff")
+    lines_added = Integer("Lines added.", example=12)
+    lines_removed = Integer("Lines removed.", example=3)
 
 
 class ChangedFile(Schema):
-    """A file that was changed, with what is known of its latest state."""
+    """A changed file, with its latest known state."""
 
-    path = fields.String(metadata=described("Its path.", "internal/queue/queue.go"))
-    is_deleted = fields.Boolean(metadata=described("Whether its last change deleted it.", False))
-    lines_added = fields.Integer(metadata=described("Lines added by all changes.", 120))
-    lines_removed = fields.Integer(metadata=described("Lines removed by all changes.", 40))
-    attributions = fields.Dict(
-        keys=fields.String(),
-        values=fields.Integer(),
-        metadata=described(
-            "By whom: how many changes have which attribution.", {"likely_ai": 4, "likely_human": 1}
-        ),
-    )
-    content = fields.String(
-        allow_none=True,
-        metadata=described("All of it, where its last change wrote all of it.", "package queue\n"),
-    )
-    diff = fields.String(
-        allow_none=True,
-        metadata=described("Its last change, where that was an edit.", "@@ -1 +1 @@\n-a\n+b\n"),
-    )
-    is_cut = fields.Boolean(
-        metadata=described(
-            "Whether content or diff is longer than what is shown; the event has all of it.", False
-        )
-    )
-    changes = fields.List(
-        fields.Nested(FileChange), metadata=described("Its changes in order; the events have their diffs.")
-    )
+    path = String("Path.", example="internal/queue/queue.go")
+    is_deleted = Flag("Whether its last change deleted it.", example=False)
+    lines_added = Integer("Lines added by all changes.", example=120)
+    lines_removed = Integer("Lines removed by all changes.", example=40)
+    attributions = Dict("By attribution.", values=Integer(), example={"likely_ai": 4, "likely_human": 1})
+    content = String("Whole content, if its last change wrote it.", example="package queue\n", null=True)
+    diff = String("Its last change, if that was an edit.", example="@@ -1 +1 @@\n-a\n+b\n", null=True)
+    is_cut = Flag("Whether content or diff is truncated; the event has all of it.", example=False)
+    changes = ListOf(FileChange, "Its changes in order; the events have their diffs.")
 
 
 class RunCommand(Occurrence):
     """A command that ran."""
 
-    command = fields.String(allow_none=True, metadata=described("The command.", "go test ./..."))
-    verifies = fields.String(
-        allow_none=True,
-        metadata=described("What it verifies, if anything: `test`, `check` or `build`.", "test"),
-    )
-    exit_code = fields.Integer(
-        allow_none=True, metadata=described("Its exit code; null where nobody knows it.", 1)
-    )
-    duration_ms = fields.Integer(
-        allow_none=True, metadata=described("How long it took, where that was told.", 2000)
-    )
+    command = String("Command.", example=EXAMPLE_COMMAND, null=True)
+    verifies = String("Kind of verification, if any: `test`, `check` or `build`.", example="test", null=True)
+    exit_code = Integer("Exit code; null if unknown.", example=1, null=True)
+    duration_ms = Integer("Duration in milliseconds, if reported.", example=2000, null=True)
 
 
 class PlanStep(Schema):
     """A step of a plan."""
 
-    step = fields.String(
-        allow_none=True, metadata=described("What is to be done.", "Add a test for empty queues")
-    )
-    status = fields.String(allow_none=True, metadata=described("Where it stood at last.", "completed"))
-    task_id = fields.String(
-        allow_none=True, metadata=described("Its number, where the tool has numbers.", "3")
-    )
+    step = String("Task.", example="Add a test for empty queues", null=True)
+    status = String("Last status.", example="completed", null=True)
+    task_id = String("Number of the task, if the tool assigns one.", example="3", null=True)
 
 
 class Plan(Schema):
-    """An agent's to-do list as it stood at last."""
+    """Last state of an agent's to-do list."""
 
-    event_id = fields.String(metadata=described("The event that changed it last.", EVENT_ID))
-    began_at = EventTime(attribute="started_ns", metadata=described("When it was first written."))
-    changed_at = EventTime(attribute="changed_ns", metadata=described("When it was changed last."))
-    source = fields.String(allow_none=True, metadata=described("Whose plan it is.", "claude-code"))
-    versions = fields.Integer(metadata=described("How many times it was written.", 7))
-    steps = fields.List(fields.Nested(PlanStep), metadata=described("Its steps."))
+    event_id = String("Id of the event that changed it last.", example=EXAMPLE_EVENT_ID)
+    began_at = EventTime("When it was first written.", attribute="started_ns")
+    changed_at = EventTime("When it was last changed.", attribute="changed_ns")
+    source = String("Tool that wrote it.", example="claude-code", null=True)
+    versions = Integer("Number of times it was written.", example=7)
+    steps = ListOf(PlanStep, "Steps.")
 
 
 class Artifacts(Schema):
-    """What came out of a session. Late events have no part in it, and what the editor reports again is left out."""
+    """Results of a session, without late events and the editor's duplicates."""
 
-    files = fields.List(fields.Nested(ChangedFile), metadata=described("Changed files, by path."))
-    commands = fields.List(fields.Nested(RunCommand), metadata=described("Commands in order."))
-    plans = fields.List(fields.Nested(Plan), metadata=described("Plans in the order in which they began."))
+    files = ListOf(ChangedFile, "Changed files, by path.")
+    commands = ListOf(RunCommand, "Commands in order.")
+    plans = ListOf(Plan, "Plans in order of their start.")
 
 
 # Recent activity
 
 
 class RecentQuery(Filter):
-    """How far to look back."""
+    """Period of recent activity."""
 
-    minutes = QueryNumber(
-        load_default=20,
-        validate=validate.Range(min=1, max=60),
-        metadata=described("How many minutes to look back, 1 to 60.", 20),
-    )
+    minutes = QueryInteger("Number of minutes to look back.", min=1, max=60, load_default=20)
 
 
 class Activity(Schema):
-    """What was done."""
+    """Recent changes, commands and prompts."""
 
-    files_changed = fields.List(
-        fields.String(), metadata=described("Files that were changed, the latest last.", ["queue.go"])
-    )
-    commands = fields.List(
-        fields.String(), metadata=described("Commands that ran, the latest last.", ["go test ./..."])
-    )
-    prompt_count = fields.Integer(metadata=described("How many prompts there were.", 3))
+    files_changed = ListOf(String(), "Changed files, latest last.", example=["queue.go"])
+    commands = ListOf(String(), "Commands, latest last.", example=["go test ./..."])
+    prompt_count = Integer("Number of prompts.", example=3)
 
 
 class RecentActivity(Schema):
-    """What arrived in the last minutes (client contract, 3.14)."""
+    """Activity of the last minutes."""
 
-    summary = fields.String(
-        metadata=described("All of it in one sentence.", "3 prompts, 1 file changed: queue.go.")
-    )
-    recent_activity = fields.Nested(Activity, metadata=described("What was done."))
-    period_minutes = fields.Integer(metadata=described("How many minutes were looked back.", 20))
-    event_count = fields.Integer(metadata=described("How many events arrived.", 57))
+    summary = String("Summary in one sentence.", example="3 prompts, 1 file changed: queue.go.")
+    recent_activity = Nested(Activity, "Changes, commands and prompts.")
+    period_minutes = Integer("Length of the period in minutes.", example=20)
+    event_count = Integer("Number of events that arrived.", example=57)

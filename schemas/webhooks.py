@@ -1,204 +1,130 @@
-"""Webhooks and their deliveries, in and out."""
+"""Webhooks and their deliveries."""
 
 from typing import Any
 
-import marshmallow as ma
-from marshmallow import fields, validate
-
 from rules.event_types import EVENT_TYPES
-from schemas import (
-    Body,
-    Deleted,
-    Flag,
-    Id,
-    PageOf,
-    PageQuery,
-    RepositoryUrl,
-    Schema,
-    Text,
-    Timestamp,
-    described,
-    is_repository_url,
-)
+from schemas.base import Body, Deleted, PageOf, PageQuery, Schema
+from schemas.fields import Choice, Flag, Id, Integer, Line, ListOf, Nested, RepositoryUrl, String, Timestamp
 
 STATES = ("queued", "delivered", "failed", "canceled")
 REASONS = ("paused", "gone", "failing")
-URL_EXAMPLE = "https://ats.example.com/hooks/proofstone"
-TYPES_EXAMPLE = ["session.completed", "session.expired"]
+EXAMPLE_URL = "https://ats.example.com/hooks/proofstone"
+EXAMPLE_TYPES = ["session.completed", "session.expired"]
 
 
 class ReceiverUrl(RepositoryUrl):
     """An absolute https or http URL of ASCII characters with a host, without user, password or fragment."""
 
-    def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> str:
-        text = fields.String._deserialize(self, value, attr, data, **kwargs).strip()
-        is_one = text.isascii() and is_repository_url(text) and text.startswith(("https://", "http://"))
-        if not is_one or len(text) > 2048 or "@" in text or "#" in text:
-            raise ma.ValidationError(
-                "Must be an absolute https URL of ASCII characters with a host, without user, password or "
-                "fragment, of at most 2048 characters."
-            )
-        return text
+    default_error_messages = {
+        "invalid": "Must be an absolute https URL of ASCII characters with a host, without user, password or "
+        "fragment, of at most 2048 characters."
+    }
+
+    def accepts(self, text: str) -> bool:
+        is_clean = text.isascii() and "@" not in text and "#" not in text
+        return is_clean and text.startswith(("https://", "http://")) and super().accepts(text)
 
 
-def _types(**kwargs: Any) -> fields.List:
-    return fields.List(
-        fields.String(validate=validate.OneOf(list(EVENT_TYPES))),
-        validate=validate.Length(max=len(EVENT_TYPES)),
-        metadata=described(
-            "Which events it is told of; empty for all, those of later versions too.", TYPES_EXAMPLE
-        ),
-        **kwargs,
+def _types(**options: Any) -> ListOf:
+    return ListOf(
+        Choice(EVENT_TYPES),
+        "Event types to send; empty for all, including those of later versions.",
+        max=len(EVENT_TYPES),
+        example=EXAMPLE_TYPES,
+        **options,
     )
 
 
 class NewWebhook(Body):
-    """A receiver of events."""
+    """A new receiver of events."""
 
-    url = ReceiverUrl(
-        required=True,
-        metadata=described(
-            "Where events are sent, over https; plain http is for networks that the service's settings open.",
-            URL_EXAMPLE,
-        ),
-    )
-    description = Text(255, one_line=True, metadata=described("What it is for.", "Applicant tracking"))
+    url = ReceiverUrl("URL to send to; http only if settings allow it.", example=EXAMPLE_URL, required=True)
+    description = Line(255, "Purpose.", example="Applicant tracking")
     types = _types(load_default=list)
-    include_personal = Flag(
-        load_default=False,
-        metadata=described("Whether events carry the candidate's name and address beside the id.", False),
-    )
+    include_personal = Flag("Whether to send name and address.", load_default=False, example=False)
 
 
 class WebhookChange(Body):
-    """What changes."""
+    """Changes of a webhook."""
 
     is_change = True
 
-    url = ReceiverUrl(metadata=described("Where events are sent from now on.", URL_EXAMPLE))
-    description = Text(
-        255,
-        one_line=True,
-        allow_none=True,
-        metadata=described("What it is for; null clears.", "Applicant tracking"),
-    )
+    url = ReceiverUrl("URL that events are sent to from now on.", example=EXAMPLE_URL)
+    description = Line(255, "Purpose; null clears.", example="Applicant tracking", null=True)
     types = _types()
-    include_personal = Flag(
-        metadata=described(
-            "Whether events carry the candidate's name and address; those that wait stay as they are.", False
-        )
-    )
-    enabled = Flag(
-        metadata=described(
-            "True switches it on again; false switches it off and cancels what waits for it.", True
-        )
-    )
+    include_personal = Flag("Whether new events include name and address.", example=False)
+    enabled = Flag("True enables it; false disables it and cancels its queued events.", example=True)
 
 
 class Webhook(Schema):
     """A receiver of events, without its secret."""
 
-    id = Id(metadata=described("Its id."))
-    url = fields.String(metadata=described("Where events are sent.", URL_EXAMPLE))
-    description = fields.String(allow_none=True, metadata=described("What it is for.", "Applicant tracking"))
-    types = fields.List(
-        fields.String(), metadata=described("Which events it is told of; empty for all.", TYPES_EXAMPLE)
-    )
-    include_personal = fields.Boolean(metadata=described("Whether events carry names and addresses.", False))
-    enabled = fields.Boolean(
-        attribute="is_enabled", metadata=described("Whether events are sent to it.", True)
-    )
-    disabled_reason = fields.String(
-        allow_none=True,
-        metadata=described(
-            "Why it is off: `paused` by a reviewer, `gone` since it answered 410, `failing` since nothing arrived "
-            "for days. Null while it is on.",
-            enum=[*REASONS, None],
-        ),
-    )
-    disabled_at = Timestamp(allow_none=True, metadata=described("When it was switched off."))
-    failing_since = Timestamp(
-        allow_none=True, metadata=described("The first failure after the last success; null if all is well.")
-    )
-    created_at = Timestamp(metadata=described("When it was made."))
-    updated_at = Timestamp(metadata=described("When it was last changed."))
+    id = Id("Unique id.")
+    url = String("URL that events are sent to.", example=EXAMPLE_URL)
+    description = String("Purpose.", example="Applicant tracking", null=True)
+    types = ListOf(String(), "Event types to send; empty for all.", example=EXAMPLE_TYPES)
+    include_personal = Flag("Whether events include the candidate's name and address.", example=False)
+    enabled = Flag("Whether events are sent.", attribute="is_enabled", example=True)
+    disabled_reason = Choice(REASONS, "`gone`: a 410 response. `failing`: days without success.", null=True)
+    disabled_at = Timestamp("When it was disabled.", null=True)
+    failing_since = Timestamp("First failure since the last success; null if there is none.", null=True)
+    created_at = Timestamp("When it was created.")
+    updated_at = Timestamp("When it was last changed.")
 
 
 class OneWebhook(Schema):
     """One webhook."""
 
-    webhook = fields.Nested(Webhook, metadata=described("The webhook."))
+    webhook = Nested(Webhook, "The webhook.")
 
 
 class ShownWebhook(OneWebhook):
-    """A webhook with its secret, which is shown this once."""
+    """A webhook with its secret, which is shown only once."""
 
-    secret = fields.String(
-        metadata=described(
-            "What messages are signed with. It cannot be shown again.",
-            "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwQ0mUM6mDrpM=",
-        )
-    )
+    secret = String("Key that signs requests.", example="whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwQ0mUM6mDrpM=")
 
 
 class Webhooks(PageOf):
     """A page of webhooks, oldest first."""
 
-    webhooks = fields.List(fields.Nested(Webhook), metadata=described("The webhooks of this page."))
+    webhooks = ListOf(Webhook, "Webhooks of this page.")
 
 
 class DeletedWebhook(Deleted):
-    """The webhook is gone."""
+    """The webhook is deleted."""
 
 
 class HookDeliveryQuery(PageQuery):
-    """Which deliveries."""
+    """Filter of deliveries."""
 
-    state = fields.String(
-        validate=validate.OneOf(STATES), metadata=described("Only those in this state.", "failed")
-    )
+    state = Choice(STATES, "Only deliveries in this state.")
 
 
 class HookDelivery(Schema):
-    """One event for one webhook."""
+    """Delivery of one event to one webhook."""
 
-    id = Id(metadata=described("Its id."))
-    event_id = Id(metadata=described("The event's id: `webhook-id` of the request, the same at each try."))
-    type = fields.String(
-        metadata=described("The event's type; `webhook.test` for a test.", "session.completed")
-    )
-    state = fields.String(metadata=described("Where it stands.", "delivered", enum=list(STATES)))
-    attempts = fields.Integer(metadata=described("How often it was tried.", 1))
-    due_at = Timestamp(metadata=described("When it is tried next, while it is queued."))
-    attempted_at = Timestamp(allow_none=True, metadata=described("When the last try ended."))
-    request = fields.String(
-        attribute="body",
-        metadata=described("The body that is sent.", '{"type":"session.completed"}'),
-    )
-    status = fields.Integer(
-        allow_none=True, metadata=described("The status that the receiver answered last.", 200)
-    )
-    duration_ms = fields.Integer(
-        allow_none=True, metadata=described("How long the last try took, in milliseconds.", 84)
-    )
-    answer = fields.String(
-        allow_none=True, metadata=described("The first KiB of the receiver's last answer.", "ok")
-    )
-    error = fields.String(
-        attribute="last_error",
-        allow_none=True,
-        metadata=described("What went wrong at the last try.", "The receiver answered 500."),
-    )
-    created_at = Timestamp(metadata=described("When it was queued."))
+    id = Id("Unique id.")
+    event_id = Id("Event id: `webhook-id` of the request, the same in every attempt.")
+    type = String("Event type; `webhook.test` for a test.", example="session.completed")
+    state = Choice(STATES, "State.", example="delivered")
+    attempts = Integer("Number of attempts.", example=1)
+    due_at = Timestamp("When the next attempt is due, while it is queued.")
+    attempted_at = Timestamp("When the last attempt ended.", null=True)
+    request = String("Body of the request.", attribute="body", example='{"type":"session.completed"}')
+    status = Integer("Status of the receiver's last response.", example=200, null=True)
+    duration_ms = Integer("Duration of the last attempt in milliseconds.", example=84, null=True)
+    answer = String("The receiver's last response, truncated to 1 KiB.", example="ok", null=True)
+    error = String("Last error.", attribute="last_error", example="The receiver answered 500.", null=True)
+    created_at = Timestamp("When it was queued.")
 
 
 class OneHookDelivery(Schema):
     """One delivery."""
 
-    delivery = fields.Nested(HookDelivery, metadata=described("The delivery."))
+    delivery = Nested(HookDelivery, "The delivery.")
 
 
 class HookDeliveries(PageOf):
     """A page of deliveries, oldest first."""
 
-    deliveries = fields.List(fields.Nested(HookDelivery), metadata=described("The deliveries of this page."))
+    deliveries = ListOf(HookDelivery, "Deliveries of this page.")

@@ -16,7 +16,7 @@ from playhouse.schema_diff import diff_models
 import config
 import errors
 import models
-import schemas
+import schemas.base
 from blueprints import openapi
 
 ROOT = Path(__file__).parent.parent
@@ -135,7 +135,7 @@ def shapes() -> list[type[Schema]]:
             yield child
             yield from below(child)
 
-    found = {shape for shape in below(schemas.Schema) if shape.__module__.startswith("schemas")}
+    found = {shape for shape in below(schemas.base.Schema) if shape.__module__.startswith("schemas")}
     return sorted(found, key=lambda shape: (shape.__module__, shape.__name__))
 
 

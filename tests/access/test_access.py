@@ -22,7 +22,7 @@ from factories import (
 from blueprints import openapi
 from models import ApiToken, Consent, db
 from models.webhooks import outbox
-from schemas import camel
+from schemas.base import camel
 
 NAME = re.compile(r"<(\w+)>")
 CONVERTER = re.compile(r"<\w+(\([^)]*\))?:")

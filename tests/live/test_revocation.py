@@ -2,7 +2,7 @@
 
 import pytest
 
-from schemas import EXAMPLE_ID
+from schemas.fields import EXAMPLE_ID
 from tests.live.cast import begin, event, make_assessment, make_keys
 from tests.live.client import Client
 from tests.live.service import Service

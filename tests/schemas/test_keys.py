@@ -1,4 +1,4 @@
-"""Keys and candidates are written from rows by hand; the documented shapes must have the same members."""
+"""Keys and candidates are written from rows by hand, with the members that their schemas document."""
 
 import pytest
 from factories import make_key, make_session

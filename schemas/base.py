@@ -1,0 +1,146 @@
+"""Base schemas: camelCase members, request bodies and queries, pages, errors."""
+
+from typing import Any
+
+import marshmallow as ma
+
+from schemas.fields import (
+    EXAMPLE_ID,
+    MAX_OFFSET,
+    Dict,
+    Flag,
+    Id,
+    Integer,
+    Limit,
+    ListOf,
+    Nested,
+    QueryInteger,
+    Raw,
+    String,
+)
+
+
+def camel(name: str) -> str:
+    first, *others = name.split("_")
+    return first + "".join(other.capitalize() for other in others)
+
+
+class Schema(ma.Schema):
+    """snake_case inside, camelCase outside; unknown members are ignored (R12)."""
+
+    # Responses have every member, except fields with `optional`.
+    always_complete = True
+
+    class Meta:
+        unknown = ma.EXCLUDE
+        description = ""
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Publish the docstring as the description in the API's documentation."""
+        super().__init_subclass__(**kwargs)
+        description = " ".join((cls.__doc__ or "").split())
+        cls.Meta = type("Meta", (cls.Meta,), {"description": description})  # type: ignore[assignment, misc]
+
+    def on_bind_field(self, field_name: str, field_obj: Any) -> None:
+        field_obj.data_key = field_obj.data_key or camel(field_name)
+        if self.always_complete and not field_obj.optional:
+            field_obj.required = True
+
+
+class Filter(Schema):
+    """Base of query parameters."""
+
+    always_complete = False
+
+    def on_bind_field(self, field_name: str, field_obj: Any) -> None:
+        super().on_bind_field(field_name, field_obj)
+        # The docs page fills in examples, and a filter that nobody chose hides results.
+        field_obj.metadata = {key: value for key, value in field_obj.metadata.items() if key != "example"}
+
+
+class Body(Schema):
+    """Base of request bodies: null equals an omitted member; in a change it clears (R6)."""
+
+    always_complete = False
+    error_messages = {"type": "Must be an object."}
+    # In a change, null for a member that can't be cleared is refused.
+    is_change = False
+
+    @ma.pre_load
+    def omit_nulls(self, data: Any, **kwargs: Any) -> Any:
+        if self.is_change or not isinstance(data, dict) or None not in data.values():
+            return data
+        kept = {field.data_key for field in self.load_fields.values() if field.allow_none or field.required}
+        return {name: value for name, value in data.items() if value is not None or name in kept}
+
+
+class PageQuery(Filter):
+    """Part of a list."""
+
+    limit = Limit()
+    offset = QueryInteger("Number of results to skip.", min=0, max=MAX_OFFSET, load_default=0)
+
+
+class PageOf(Schema):
+    """Base of the pages of a list."""
+
+    total = Integer("Number of entries in the whole list.", example=47)
+    limit = Integer("Limit that was applied.", example=50)
+    offset = Integer("Number of entries skipped.", example=0)
+
+
+class Deleted(Schema):
+    """Base of responses to a deletion."""
+
+    ok = Flag("Always true.", dump_default=True, example=True)
+    id = Id("Id of the deleted object.")
+
+
+class ErrorDetail(Schema):
+    """An invalid part of the request."""
+
+    path = ListOf(
+        Raw(["string", "integer"], "Member name or index."),
+        "Path of the value.",
+        example=["candidateEmails", 2],
+    )
+    message = String(
+        "Problem, and the accepted values.",
+        example="Must be a valid email address of at most 254 characters.",
+    )
+
+
+class NamedAssessment(Schema):
+    """An assessment, by id and title."""
+
+    id = Id("Assessment id.")
+    title = String("Assessment name.", example="Backend API Challenge")
+
+
+class Error(Schema):
+    """Shape of every error."""
+
+    error = String("Message for people.", example="The request is not valid.")
+    code = String("Stable code for programs.", example="invalid_request")
+    details = ListOf(ErrorDetail, "With `invalid_request`: invalid values.", optional=True)
+    entries = ListOf(ErrorDetail, "With `already_begun`, `duplicate_candidates`: conflicts.", optional=True)
+    used = Integer("With `quota_exceeded`: assessments created this month.", example=10, optional=True)
+    quota = Integer("With `quota_exceeded`: monthly quota.", example=10, optional=True)
+    parts = Dict("With `not_ready`: states of the service's parts.", values=String(), optional=True)
+    assessments = ListOf(NamedAssessment, "With `rubric_in_use`: assessments that use it.", optional=True)
+
+
+def example_of(schema: ma.Schema) -> dict[str, Any]:
+    """A valid body made of the fields' examples; without optional ids, since an invented id is refused."""
+    examples = {str(field.data_key): _example(field) for field in schema.load_fields.values()}
+    return {name: value for name, value in examples.items() if value is not None}
+
+
+def _example(field: ma.fields.Field) -> Any:
+    example = field.metadata.get("example")
+    if isinstance(field, Nested):
+        return example_of(field.schema)
+    if isinstance(field, ListOf) and example is None:
+        inner = _example(field.inner)
+        return None if inner is None else [inner]
+    return None if example == EXAMPLE_ID and not field.required else example

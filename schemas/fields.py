@@ -1,0 +1,373 @@
+"""Field classes for schemas: a class's own arguments first, then the description, then options."""
+
+import re
+import uuid
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+from urllib.parse import urlsplit
+
+import marshmallow as ma
+from marshmallow import validate
+
+from rules.timestamps import format_timestamp, parse_timestamp_ns, timestamp_from_ns
+
+EXAMPLE_ID = "01978f2e-7c1a-7a4e-9d57-1f3f7f8b7a01"
+DEFAULT_LIMIT, MAX_LIMIT = 50, 200
+MAX_OFFSET = 2**63 - 1
+MAX_URL_CHARACTERS = 2048
+MAX_TEXTS = 50
+# The lookahead keeps this linear: leading zeros match in one way only.
+_INTEGER = re.compile(r"([+-]?)(?=[0-9])0*+([0-9]*)")
+# Exceeds every range here; Python refuses to parse thousands of digits.
+_MAX_DIGITS = 20
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_INVALID_IN_URL = re.compile(r'[\x00-\x1f\x7f-\x9f\s"<>\\^`{|}]')
+_check_email = validate.Email()
+
+
+class Described(ma.fields.Field):
+    """Base of all field classes.
+
+    description, example -- shown in the API's documentation
+    null -- the value may be null
+    optional -- a response may omit the member
+    openapi -- further keywords of its JSON Schema; the class attribute has those of every field of the class
+    """
+
+    openapi: dict[str, Any] = {}
+    default_error_messages = {"required": "Required.", "null": "Must not be null."}
+
+    def __init__(
+        self,
+        description: str | None = None,
+        *,
+        example: Any = None,
+        null: bool = False,
+        optional: bool = False,
+        openapi: dict[str, Any] | None = None,
+        **options: Any,
+    ):
+        metadata = self.openapi | (openapi or {})
+        metadata |= {} if description is None else {"description": description}
+        metadata |= {} if example is None else {"example": example}
+        super().__init__(metadata=metadata, allow_none=null, **options)
+        self.optional = optional
+
+
+class String(Described, ma.fields.String):
+    """A string, as it is; `min` and `max` limit its characters."""
+
+    default_error_messages = {"invalid": "Must be a string."}
+
+    def __init__(self, *args: Any, min: int | None = None, max: int | None = None, **options: Any):
+        if min or max:
+            options["validate"] = _length(min, max, "characters")
+        super().__init__(*args, **options)
+
+
+class Choice(String):
+    """One of the strings `choices`."""
+
+    def __init__(self, choices: Iterable[str], *args: Any, **options: Any):
+        super().__init__(*args, validate=validate.OneOf(list(choices)), **options)
+
+
+class ParsedString(String):
+    """Base of strings that one function, `parse`, checks and returns; lists of them are read fast."""
+
+    def parse(self, value: Any) -> str:
+        raise NotImplementedError
+
+    def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> str:
+        return self.parse(value)
+
+
+class Text(ParsedString):
+    """A trimmed text of 1 to `max` characters."""
+
+    def __init__(self, max: int, *args: Any, **options: Any):
+        super().__init__(*args, openapi={"minLength": 1, "maxLength": max}, **options)
+        self.max = max
+
+    def parse(self, value: Any) -> str:
+        if not isinstance(value, str):
+            raise self.make_error("invalid")
+        text = value.strip()
+        if not 1 <= len(text) <= self.max:
+            raise ma.ValidationError(f"Must have 1 to {self.max} characters.")
+        return text
+
+
+class Line(Text):
+    """A text without control characters, so without line breaks."""
+
+    def parse(self, value: Any) -> str:
+        text = super().parse(value)
+        if _CONTROL.search(text):
+            raise ma.ValidationError("Must not contain control characters.")
+        return text
+
+
+class Email(ParsedString):
+    """An email address of valid syntax, at most 254 characters (R14)."""
+
+    openapi = {"format": "email", "maxLength": 254}
+    default_error_messages = {"invalid": "Must be a valid email address of at most 254 characters."}
+
+    def parse(self, value: Any) -> str:
+        text = value.strip() if isinstance(value, str) else ""
+        # Quoted local parts may contain any character; unprintable ones can't be written into a mail header.
+        if len(text) > 254 or not text.isprintable():
+            raise self.make_error("invalid")
+        try:
+            return _check_email(text)
+        except ma.ValidationError:
+            raise self.make_error("invalid") from None
+
+
+class RepositoryUrl(ParsedString):
+    """An absolute http, https or ssh URL with a host, without password (R7)."""
+
+    openapi = {"format": "uri", "maxLength": MAX_URL_CHARACTERS}
+    default_error_messages = {
+        "invalid": "Must be an absolute http, https or ssh URL with a host, without a password, "
+        f"of at most {MAX_URL_CHARACTERS} characters."
+    }
+
+    def parse(self, value: Any) -> str:
+        text = value.strip() if isinstance(value, str) else ""
+        if len(text) > MAX_URL_CHARACTERS or not self.accepts(text):
+            raise self.make_error("invalid")
+        return text
+
+    def accepts(self, text: str) -> bool:
+        if _INVALID_IN_URL.search(text):
+            return False
+        try:
+            parts = urlsplit(text)
+            parts.port  # noqa: B018 - raises ValueError for an invalid port
+        except ValueError:
+            return False
+        host = parts.hostname or "%"
+        return parts.scheme in ("http", "https", "ssh") and "%" not in host and parts.password is None
+
+
+class Integer(Described, ma.fields.Integer):
+    """An integer, from `min` to `max`; strings, fractions and booleans are refused."""
+
+    def __init__(self, *args: Any, min: int | None = None, max: int | None = None, **options: Any):
+        message = "Must be an integer."
+        if max is not None:
+            message = f"Must be an integer between {min} and {max}."
+            options["validate"] = validate.Range(min, max, error=message)
+        super().__init__(*args, strict=True, error_messages={"invalid": message}, **options)
+
+
+class QueryInteger(Integer):
+    """An integer in a query: digits with an optional sign (R24)."""
+
+    def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> int:
+        match = _INTEGER.fullmatch(value)
+        if match is None:
+            raise self.make_error("invalid")
+        sign, digits = match.groups()
+        return int(sign + (digits[:_MAX_DIGITS] or "0"))
+
+
+class Limit(QueryInteger):
+    """Page size of a list, clamped to 1 to 200 (R24)."""
+
+    def __init__(self, default: int = DEFAULT_LIMIT):
+        super().__init__(f"Maximum number of results; clamped to 1 to {MAX_LIMIT}.", load_default=default)
+
+    def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> int:
+        return max(1, min(MAX_LIMIT, super()._deserialize(value, attr, data, **kwargs)))
+
+
+class Number(Described, ma.fields.Float):
+    """A number; strings and booleans are refused."""
+
+    default_error_messages = {"invalid": "Must be a number."}
+
+    def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> float:
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise self.make_error("invalid")
+        return super()._deserialize(value, attr, data, **kwargs)
+
+
+class Dollars(Described):
+    """An amount in USD, above 0 and at most a million; inside an integer of billionths."""
+
+    openapi = {"type": "number"}
+    default_error_messages = {"invalid": "Must be a number above 0 and at most 1000000."}
+
+    def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> int:
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        nano_usd = int(Decimal(repr(value)) * 10**9) if is_number and 0 < value <= 10**6 else 0
+        if nano_usd < 1:
+            raise self.make_error("invalid")
+        return nano_usd
+
+    def _serialize(self, value: int | None, attr: Any, obj: Any, **kwargs: Any) -> float | None:
+        return None if value is None else value / 10**9
+
+
+class Flag(Described, ma.fields.Boolean):
+    """True or false; strings and numbers are refused."""
+
+    default_error_messages = {"invalid": "Must be true or false."}
+
+    def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> bool:
+        if not isinstance(value, bool):
+            raise self.make_error("invalid")
+        return value
+
+
+class Id(Described, ma.fields.UUID):
+    """A UUID with hyphens; lower case in responses (R25)."""
+
+    openapi = {"example": EXAMPLE_ID}
+    default_error_messages = {"invalid_uuid": "Must be a UUID."}
+
+    def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> uuid.UUID:
+        found = parse_id(value) if isinstance(value, str) else None
+        if found is None:
+            raise self.make_error("invalid_uuid")
+        return found
+
+
+def parse_id(text: str) -> uuid.UUID | None:
+    """The UUID written with hyphens, in any letter case; None for all else."""
+    try:
+        found = uuid.UUID(text)
+    except ValueError:
+        return None
+    return found if str(found) == text.lower() else None
+
+
+class Timestamp(Described):
+    """A timestamp in a response, in UTC with milliseconds (R25)."""
+
+    openapi = {"type": "string", "format": "date-time", "example": "2026-04-01T09:00:00.000Z"}
+
+    def __init__(self, *args: Any, **options: Any):
+        super().__init__(*args, dump_only=True, **options)
+
+    def _serialize(self, value: datetime | None, attr: Any, obj: Any, **kwargs: Any) -> str | None:
+        return None if value is None else format_timestamp(value)
+
+
+class EventTime(Timestamp):
+    """An event's time, stored in nanoseconds since 1970."""
+
+    def _serialize(self, value: Any, attr: Any, obj: Any, **kwargs: Any) -> str | None:
+        return None if value is None else format_timestamp(timestamp_from_ns(value))
+
+
+class TimestampInput(Described):
+    """An RFC 3339 timestamp in a request, with any offset; inside UTC with whole milliseconds.
+
+    round_up -- to the next millisecond, so that consecutive ranges of a filter neither overlap nor leave a gap
+    """
+
+    openapi = {"type": "string", "format": "date-time"}
+    default_error_messages = {"invalid": "Must be a string."}
+
+    def __init__(self, *args: Any, round_up: bool = False, **options: Any):
+        super().__init__(*args, **options)
+        self.added_ns = 999_999 if round_up else 0
+
+    def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> datetime:
+        if not isinstance(value, str):
+            raise self.make_error("invalid")
+        try:
+            return timestamp_from_ns(parse_timestamp_ns(value) + self.added_ns)
+        except ValueError as error:
+            raise ma.ValidationError(str(error)) from None
+
+
+class Nested(Described, ma.fields.Nested):
+    """An object of the shape `schema`."""
+
+    def __init__(self, schema: type[ma.Schema], *args: Any, **options: Any):
+        super().__init__(*args, nested=schema, **options)
+
+
+class ListOf(Described, ma.fields.List):
+    """A list of `min` to `max` entries: a field, or a schema for objects of that shape.
+
+    distinct -- a member in which the entries must differ
+    """
+
+    default_error_messages = {"invalid": "Must be a list."}
+
+    def __init__(
+        self,
+        entry: ma.fields.Field | type[ma.Schema],
+        *args: Any,
+        min: int | None = None,
+        max: int | None = None,
+        distinct: str | None = None,
+        **options: Any,
+    ):
+        checks: list[Callable] = [_length(min, max, "entries")] if min or max else []
+        if distinct:
+            checks.append(_distinct(distinct))
+        inner = entry if isinstance(entry, ma.fields.Field) else Nested(entry)
+        super().__init__(*args, cls_or_instance=inner, validate=checks, **options)
+
+    def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> list:
+        if isinstance(value, list) and isinstance(self.inner, ParsedString) and not self.inner.validators:
+            try:
+                return [self.inner.parse(entry) for entry in value]
+            except ma.ValidationError:
+                pass  # marshmallow reports every invalid entry with its index
+        return super()._deserialize(value, attr, data, **kwargs)
+
+
+class TextList(ListOf):
+    """A list of one-line texts; null empties it."""
+
+    def __init__(self, max_characters: int, *args: Any, **options: Any):
+        super().__init__(Line(max_characters), *args, max=MAX_TEXTS, null=True, **options)
+
+    def deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
+        return super().deserialize([] if value is None else value, *args, **kwargs)
+
+
+class Dict(Described, ma.fields.Dict):
+    """An object with any members."""
+
+    default_error_messages = {"invalid": "Must be an object."}
+
+
+class Raw(Described, ma.fields.Raw):
+    """A value of the JSON type or types `type`, unchecked."""
+
+    def __init__(self, type: str | list[str], *args: Any, **options: Any):
+        super().__init__(*args, openapi={"type": type}, **options)
+
+
+class Computed(Described, ma.fields.Function):
+    """A value of the JSON type or types `type` that a function derives from the object."""
+
+    def __init__(self, derive: Callable, type: str | list[str], *args: Any, **options: Any):
+        super().__init__(*args, serialize=derive, openapi={"type": type}, **options)
+
+
+def _length(low: int | None, high: int | None, unit: str) -> validate.Length:
+    if high is None:
+        message = "Must not be empty."
+    else:
+        message = f"Must have {low} to {high} {unit}." if low else f"Must have at most {high} {unit}."
+    return validate.Length(low, high, error=message)
+
+
+def _distinct(member: str) -> Callable:
+    def check(entries: list[dict]) -> None:
+        if len({entry[member] for entry in entries}) < len(entries):
+            raise ma.ValidationError(f"Entries must differ in `{member}`.")
+
+    return check

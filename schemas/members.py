@@ -1,0 +1,23 @@
+"""Members that several shapes have. Schemas copy the fields, so that classes can share them."""
+
+from schemas.fields import EXAMPLE_ID, EventTime, Flag, String
+
+EXAMPLE_BRIEF = "Orders are lost when two arrive at once. Find out why, fix it, and add a test that shows it."
+EXAMPLE_EVENT_ID = "0b4c5c1e-7b1f-4c55-9d57-1f3f7f8b7a01"
+EXAMPLE_PUBLIC_KEY = "A6EHv/POEL4dcN0Y50vAmWfk1jCbpQ1fHdyGZBJVMbg="
+EXAMPLE_REPOSITORY = "https://github.com/example/orders"
+EXAMPLE_SHA = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
+
+ASSESSMENT_TITLE = String("Assessment name.", example="Backend API Challenge")
+ORG_NAME = String("Organization name.", example="Example Ltd")
+CANDIDATE_NAME = String("Candidate's name.", example="Alice", null=True)
+CANDIDATE_EMAIL = String("Candidate's email address.", example="alice@example.com", null=True)
+TASK_BRIEF = String("Task description shown to the candidate.", example=EXAMPLE_BRIEF)
+REPO_URL = String("Repository URL.", example=EXAMPLE_REPOSITORY, null=True)
+REPO_COMMIT = String("Commit to start from.", example=EXAMPLE_SHA, null=True)
+REPO_SUBDIR = String("Directory to work in.", example="services/orders", null=True)
+SETUP_INSTRUCTIONS = String("Setup instructions.", example="go mod download", null=True)
+SESSION_ID = String("Session id from the redeem response.", example=EXAMPLE_ID, required=True)
+EVENT_ID = String("Event id.", example=EXAMPLE_EVENT_ID)
+EVENT_TIME = EventTime("When it happened, by the candidate's clock.", attribute="time_ns")
+ALWAYS_TRUE = Flag("Always true.", example=True)
