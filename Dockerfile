@@ -1,5 +1,4 @@
-# One image, three uses: web (the default), `flask worker` (with `--no-healthcheck`: it serves nothing), and
-# `flask db upgrade` before a new version serves.
+# One image for the web process (default), `flask worker` (run it with `--no-healthcheck`) and `flask db upgrade`.
 FROM python:3.13-slim AS packages
 COPY requirements.txt .
 RUN python -m venv /venv && /venv/bin/pip install --no-cache-dir -r requirements.txt
@@ -9,7 +8,7 @@ ENV PATH=/venv/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 PORT=8000 
 COPY --from=packages /venv /venv
 WORKDIR /srv/proofstone
 COPY . .
-# Only var/ is written to, and only where no PostgreSQL, mail server and object store are set.
+# The service writes only to var/, and only without PostgreSQL, a mail server or an object store.
 RUN useradd --system proofstone && install -d -m 700 -o proofstone var
 USER proofstone
 EXPOSE 8000

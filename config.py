@@ -137,13 +137,13 @@ class Config:
 
     database_url: str = _setting(
         "sqlite:///var/proofstone.db",
-        "Where the data lies: postgres://... in earnest, sqlite:///path to try it.",
+        "Database: postgres://user:password@host/name in production, sqlite:///path for a trial.",
         database_url,
     )
-    database_pool: int = _setting(20, "Most connections that one web process keeps to PostgreSQL.", positive)
+    database_pool: int = _setting(20, "Maximum number of PostgreSQL connections per web process.", positive)
     base_url: str = _setting(
         "http://localhost:8000",
-        "The public address of this service; links in mails and on pages begin with it.",
+        "Public address of this service; links in mails and on pages start with it.",
         web_address,
     )
     smtp_url: str | None = _setting(
@@ -151,77 +151,83 @@ class Config:
         "Mail server, smtp://user:password@host:587 or smtps://host:465; without it mails are saved as files.",
         smtp_url,
     )
-    mail_from: str = _setting("Proofstone <no-reply@localhost>", "The sender of invitations.", sender)
+    mail_from: str = _setting("Proofstone <no-reply@localhost>", "Sender of invitations.", sender)
     mail_folder: Path = _setting(
-        Path("var/mail"), "Folder for mails as .eml files where no SMTP_URL is set.", Path
+        Path("var/mail"), "Folder for mails as .eml files if SMTP_URL is not set.", Path
     )
     terms_url: str | None = _setting(
-        None, "Address of the terms that candidates agree to, named in the disclosure.", web_address
+        None, "Address of the terms that candidates agree to; linked in the disclosure.", web_address
     )
     webhook_allowed_networks: tuple[webhook_addresses.Network, ...] | None = _setting(
         None,
-        "Networks of your own that webhooks may go to, such as 10.0.0.0/8; else only the internet.",
+        "Private networks that webhooks may reach, such as 10.0.0.0/8; without it only public addresses.",
         networks,
     )
     bundle_folder: Path = _setting(
-        Path("var/bundles"), "Folder for candidates' bundles of code where no S3_BUCKET is set.", Path
+        Path("var/bundles"), "Folder for candidates' code bundles if S3_BUCKET is not set.", Path
     )
-    s3_bucket: str | None = _setting(None, "Bucket of an S3-compatible store for bundles of code.", str)
-    s3_endpoint_url: str | None = _setting(None, "Address of the store, if it is not Amazon's.", web_address)
+    s3_bucket: str | None = _setting(None, "Bucket for code bundles in an S3-compatible store.", str)
+    s3_endpoint_url: str | None = _setting(None, "Address of the store if it is not Amazon S3.", web_address)
     s3_region: str | None = _setting(None, "Region of the bucket.", str)
     s3_access_key_id: str | None = _setting(
-        None, "Credential for the store; without it the machine's own.", secret
+        None, "Access key for the store; without it the machine's own credentials are used.", secret
     )
-    s3_secret_access_key: str | None = _setting(None, "The secret to S3_ACCESS_KEY_ID.", secret)
-    s3_prefix: str | None = _setting(None, "What the names of all objects in the bucket begin with.", str)
+    s3_secret_access_key: str | None = _setting(None, "Secret key that belongs to S3_ACCESS_KEY_ID.", secret)
+    s3_prefix: str | None = _setting(None, "Prefix of all object names in the bucket.", str)
     client_min_version: str | None = _setting(
-        None, "Oldest version of the candidate's client that may start, such as 1.9.0.", client_version
+        None, "Oldest version of the candidate client that may start, such as 1.9.0.", client_version
     )
     client_latest_version: str | None = _setting(
-        None, "Latest version of the candidate's client; older ones are told of it.", client_version
+        None, "Latest version of the candidate client; older ones suggest an update.", client_version
     )
     anthropic_base_url: str = _setting(
-        "https://api.anthropic.com", "Where calls of Claude Code are forwarded to.", provider_address
+        "https://api.anthropic.com", "Address that calls of Claude Code are forwarded to.", provider_address
     )
     anthropic_api_key: str | None = _setting(
-        None, "The key to Anthropic that candidates work with; without it Claude Code has no model.", secret
+        None, "Anthropic API key for candidates' sessions; without it Claude Code has no model.", secret
     )
     openai_base_url: str = _setting(
-        "https://api.openai.com", "Where calls of Codex are forwarded to.", provider_address
+        "https://api.openai.com", "Address that calls of Codex are forwarded to.", provider_address
     )
     openai_api_key: str | None = _setting(
-        None, "The key to OpenAI that candidates work with; without it Codex has no model.", secret
+        None, "OpenAI API key for candidates' sessions; without it Codex has no model.", secret
     )
-    web_threads: int = _setting(8, "Requests that one web process serves at the same time.", positive)
+    web_threads: int = _setting(
+        8, "Number of requests that one web process serves at the same time.", positive
+    )
     proxy_streams: int = _setting(
-        4, "Most calls of models that one web process forwards at a time; fewer than WEB_THREADS.", positive
+        4,
+        "Maximum number of model calls that one web process forwards at the same time; less than WEB_THREADS.",
+        positive,
     )
-    ratelimit_enabled: bool = _setting(True, "Whether too many requests are refused: true or false.", switch)
+    ratelimit_enabled: bool = _setting(True, "Whether rate limits are enforced: true or false.", switch)
     ratelimit_storage_url: str | None = _setting(
         None,
-        "Valkey or Redis where all web processes count together, redis://host:6379; without it each counts alone.",
+        "Valkey or Redis for shared rate limits, redis://host:6379; without it each web process counts separately.",
         rate_store,
     )
     ratelimit_default: str = _setting(
         "600 per minute", "Requests of one credential, or of one address without a credential.", rate
     )
     ratelimit_ingest: str = _setting(
-        "6000 per minute", "Events or batches of one candidate's client, which loses what is refused.", rate
+        "6000 per minute",
+        "Events or batches of one candidate; the client does not resend what is refused.",
+        rate,
     )
     ratelimit_refused: str = _setting(
         "100 per 10 minutes",
-        "Wrong credentials and keys from one address, each counted once; then no more are looked at.",
+        "Different wrong credentials or keys from one address before new ones are refused unchecked.",
         rate,
     )
     trusted_proxies: int = _setting(
-        0, "How many proxies stand in front and add to X-Forwarded-For; 0 ignores the header.", count
+        0, "Number of proxies in front that add to X-Forwarded-For; 0 ignores the header.", count
     )
-    log_level: str = _setting("INFO", "How much is logged: DEBUG, INFO, WARNING or ERROR.", log_level)
-    log_format: str = _setting(
-        "text", "The form of what is logged: json for programs, text for people.", log_format
-    )
+    log_level: str = _setting("INFO", "Minimum level of log lines: DEBUG, INFO, WARNING or ERROR.", log_level)
+    log_format: str = _setting("text", "Format of log lines: json for programs, text for people.", log_format)
     metrics_token: str | None = _setting(
-        None, "What a Prometheus presents to read /metrics; without it there is no such page.", metrics_token
+        None,
+        "Bearer token for GET /metrics, at least 16 characters; without it there is no /metrics.",
+        metrics_token,
     )
 
 

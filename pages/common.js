@@ -1,16 +1,16 @@
-// What the candidate's pages share: asking the service, filling a page in, and times in the reader's own zone.
+// Shared by the candidates' pages: requests, filling in texts, and times in the reader's time zone.
 
 const ROOT = document.documentElement.dataset.root;
-const PATIENCE_MS = 15000;
+const TIMEOUT_MS = 15000;
 
-/** The answer as `{status, body}`; status 0 where there is none, or none that is JSON. */
-export async function ask(path, options = {}) {
+/** The response as `{status, body}`; status 0 without a JSON response. */
+export async function fetchJson(path, options = {}) {
   try {
     const response = await fetch(ROOT + path, {
       ...options,
       cache: "no-store",
       credentials: "omit",
-      signal: AbortSignal.timeout(PATIENCE_MS),
+      signal: AbortSignal.timeout(TIMEOUT_MS),
     });
     return { status: response.status, body: await response.json() };
   } catch {
@@ -18,7 +18,7 @@ export async function ask(path, options = {}) {
   }
 }
 
-/** Show one of the page's states, and put the reader at its heading. */
+/** Show one of the page's states and focus its heading. */
 export function showState(name) {
   for (const section of document.querySelectorAll("[data-state]")) {
     section.hidden = section.dataset.state !== name;
@@ -30,14 +30,14 @@ export function showPart(name, shown) {
   for (const part of document.querySelectorAll(`[data-part="${name}"]`)) part.hidden = !shown;
 }
 
-/** Put texts where the page names them: `fill({org: "Example Ltd"})`. */
+/** Set the text of every element with `data-fill`: `fill({org: "Example Ltd"})`. */
 export function fill(texts) {
   for (const [name, text] of Object.entries(texts)) {
-    for (const place of document.querySelectorAll(`[data-fill="${name}"]`)) place.textContent = text;
+    for (const element of document.querySelectorAll(`[data-fill="${name}"]`)) element.textContent = text;
   }
 }
 
-const MOMENT = new Intl.DateTimeFormat("en-GB", {
+const TIME_FORMAT = new Intl.DateTimeFormat("en-GB", {
   weekday: "long",
   day: "numeric",
   month: "long",
@@ -46,13 +46,13 @@ const MOMENT = new Intl.DateTimeFormat("en-GB", {
   minute: "2-digit",
 });
 
-/** `Wednesday 8 April 2026 at 11:00`, where the reader is. */
-export function moment(text) {
-  return MOMENT.format(new Date(text));
+/** `Wednesday 8 April 2026 at 11:00`, in the reader's time zone. */
+export function formatTime(text) {
+  return TIME_FORMAT.format(new Date(text));
 }
 
-/** Which zone that is, for a moment: `Europe/Berlin, GMT+2`. */
-export function zone(text) {
+/** The reader's time zone at that time: `Europe/Berlin, GMT+2`. */
+export function formatZone(text) {
   const format = new Intl.DateTimeFormat("en-GB", { timeZoneName: "short" });
   const short = format.formatToParts(new Date(text)).find((part) => part.type === "timeZoneName").value;
   const name = format.resolvedOptions().timeZone;

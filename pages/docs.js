@@ -1,12 +1,12 @@
-// Swagger UI over our own OpenAPI document. Credentials stay in this page's memory, and requests on this origin.
+// Swagger UI for /openapi.json. Credentials stay in memory; requests go to this origin only.
 
 const dark = matchMedia("(prefers-color-scheme: dark)");
-const follow = () => document.documentElement.classList.toggle("dark-mode", dark.matches);
-dark.addEventListener("change", follow);
-follow();
+const applyTheme = () => document.documentElement.classList.toggle("dark-mode", dark.matches);
+dark.addEventListener("change", applyTheme);
+applyTheme();
 
-// Swagger UI gives the field a placeholder only, which is no name to a screen reader.
-function nameTheFilter() {
+// Swagger UI gives the field only a placeholder, which screen readers do not announce.
+function labelFilter() {
   document.querySelector(".operation-filter-input").setAttribute("aria-label", "Filter operations by tag or path");
 }
 
@@ -22,5 +22,5 @@ SwaggerUIBundle({
   persistAuthorization: false,
   withCredentials: false,
   validatorUrl: null,
-  onComplete: nameTheFilter,
+  onComplete: labelFilter,
 });

@@ -1,9 +1,9 @@
-// The page behind an invitation's link: from the key after the `#` to the consent to the command.
+// The page behind an invitation's link: key (after the `#`), consent, commands.
 
-import { ask, fill, moment, showPart, showState, zone } from "./common.js";
+import { fetchJson, fill, formatTime, formatZone, showPart, showState } from "./common.js";
 
-const KEY_FORM = /^PST-[A-Z0-9]{4}-[A-Z0-9]{4}$/;
-const OVER = { completed: "completed", hired: "completed", expired: "over" };
+const KEY_PATTERN = /^PST-[A-Z0-9]{4}-[A-Z0-9]{4}$/;
+const CLOSED_PARTS = { completed: "completed", hired: "completed", expired: "over" };
 const COPIED_MS = 2000;
 
 let key = "";
@@ -11,42 +11,35 @@ let invitation = {};
 
 async function open() {
   key = location.hash.slice(1).trim().toUpperCase();
-  if (!KEY_FORM.test(key)) return showState("no-key");
+  if (!KEY_PATTERN.test(key)) return showState("no-key");
   fill({ key });
   showState("loading");
-  const { status, body } = await ask("/v1/candidate/consent", { headers: { "X-API-Key": key } });
+  const { status, body } = await fetchJson("/v1/candidate/consent", { headers: { "X-API-Key": key } });
   if (status === 404) return showState("unknown");
   if (status === 410) return showState("expired");
   if (status !== 200) return showState("offline");
   invitation = body;
-  fillIn();
+  fillInvitation();
   showProgress();
   return showState("assessment");
 }
 
-function fillIn() {
+function fillInvitation() {
   const { assessmentTitle, orgName, timeLimitMinutes, expiresAt, disclosure } = invitation;
   document.title = `${assessmentTitle} · ${orgName}`;
-  const limit = timeLimitMinutes ? inWords(timeLimitMinutes) : "None";
-  fill({ title: assessmentTitle, org: orgName, limit, clock: clock(limit) });
-  fill({ expiry: `${moment(expiresAt)} (${fromNow(expiresAt)})`, zone: zone(expiresAt) });
+  const limit = timeLimitMinutes ? formatMinutes(timeLimitMinutes) : "None";
+  fill({ title: assessmentTitle, org: orgName, limit, clock: clockSentence(limit) });
+  fill({ expiry: `${formatTime(expiresAt)} (${formatFromNow(expiresAt)})`, zone: formatZone(expiresAt) });
   showPart("limited", Boolean(timeLimitMinutes));
   for (const list of document.querySelectorAll("[data-list]")) {
-    list.replaceChildren(...disclosure[list.dataset.list].map(item));
+    list.replaceChildren(...disclosure[list.dataset.list].map(listItem));
   }
   showPart("terms", Boolean(disclosure.tosUrl));
   if (disclosure.tosUrl) document.querySelector("[data-terms]").href = disclosure.tosUrl;
-  for (const command of document.querySelectorAll("[data-command]")) putKeyIn(command);
-}
-
-function putKeyIn(command) {
-  const placeholder = command.dataset.command;
-  if (placeholder) command.textContent = command.textContent.replace(placeholder, key);
-  command.dataset.command = placeholder && key;
 }
 
 function showProgress() {
-  const progress = OVER[invitation.status] ?? (invitation.status === "active" ? "active" : "before");
+  const progress = CLOSED_PARTS[invitation.status] ?? (invitation.status === "active" ? "active" : "before");
   for (const part of ["before", "active", "completed", "over"]) showPart(part, part === progress);
   const agreed = invitation.alreadyConfirmed;
   showPart("disclosure", progress === "before" && !agreed);
@@ -60,16 +53,16 @@ async function agree(event) {
   event.preventDefault();
   const body = JSON.stringify({ key, disclosureHash: invitation.disclosureHash });
   const headers = { "Content-Type": "application/json" };
-  const { status } = await ask("/v1/candidate/consent", { method: "POST", headers, body });
+  const { status } = await fetchJson("/v1/candidate/consent", { method: "POST", headers, body });
   showPart("failed", status !== 200 && status !== 409);
-  if (status === 409) return readAgain();
+  if (status === 409) return showChangedDisclosure();
   if (status !== 200) return undefined;
   invitation.alreadyConfirmed = true;
   showProgress();
   return document.querySelector("[data-focus-commands]").focus();
 }
 
-async function readAgain() {
+async function showChangedDisclosure() {
   document.querySelector("[data-consent]").reset();
   await open();
   showPart("outdated", true);
@@ -77,20 +70,19 @@ async function readAgain() {
 
 async function copy(event) {
   const button = event.currentTarget;
-  const command = button.closest(".command").querySelector("pre");
-  const copied = await put(command);
+  const copied = await copyText(button.closest(".command").querySelector("pre"));
   button.textContent = copied ? "Copied" : "Press Ctrl+C";
-  document.querySelector("[data-said]").textContent = copied ? "The command is copied." : "The command is selected.";
+  document.querySelector("[data-announcement]").textContent = copied ? "Command copied." : "Command selected.";
   setTimeout(() => (button.textContent = "Copy"), COPIED_MS);
 }
 
-/** Into the clipboard. Where the address is not https there is only the older way, by way of a selection. */
-async function put(command) {
+/** Copy the element's text. Without https only the older way works: select it and run the copy command. */
+async function copyText(element) {
   try {
-    await navigator.clipboard.writeText(command.textContent);
+    await navigator.clipboard.writeText(element.textContent);
     return true;
   } catch {
-    getSelection().selectAllChildren(command);
+    getSelection().selectAllChildren(element);
     return document.execCommand("copy");
   }
 }
@@ -100,24 +92,23 @@ function chooseShell(shell) {
   document.querySelector(`input[name=shell][value=${shell}]`).checked = true;
 }
 
-function item(text) {
+function listItem(text) {
   const element = document.createElement("li");
   element.textContent = text;
   return element;
 }
 
-function clock(limit) {
-  const redeem = "The start command redeems your key";
-  if (limit === "None") return `${redeem}, and from then on the session is recorded. There is no time limit.`;
-  return `${redeem}, and that starts the clock, not before. You then have ${limit}.`;
+function clockSentence(limit) {
+  if (limit === "None") return "Recording starts when you run the start command. There is no time limit.";
+  return `Recording and the clock start when you run the start command. You then have ${limit}.`;
 }
 
-function inWords(minutes) {
+function formatMinutes(minutes) {
   const parts = [[Math.floor(minutes / 60), "hour"], [minutes % 60, "minute"]].filter(([number]) => number > 0);
   return parts.map(([number, noun]) => `${number} ${noun}${number === 1 ? "" : "s"}`).join(" ");
 }
 
-function fromNow(text) {
+function formatFromNow(text) {
   const hours = (new Date(text) - Date.now()) / 3600000;
   const format = new Intl.RelativeTimeFormat("en-GB");
   return Math.abs(hours) < 48 ? format.format(Math.trunc(hours), "hour") : format.format(Math.trunc(hours / 24), "day");

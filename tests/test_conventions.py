@@ -183,13 +183,44 @@ def documents() -> str:
     return "\n".join(file.read_text(encoding="utf-8") for file in files if file.exists())
 
 
-def test_every_relative_link_in_the_documents_leads_to_a_file():
-    files = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]
+def anchors(file: Path) -> set[str]:
+    """The anchors of a document's headings, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.*)$", file.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def references() -> Iterator[tuple[Path, Path, str]]:
+    """(file, target, anchor) of every link in a document and every document that the code names."""
+    for file in [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]:
+        for target, anchor in re.findall(r"\]\(([^)#\s]*)#?([^)\s]*)\)", file.read_text(encoding="utf-8")):
+            if "://" not in target:
+                yield file, (file.parent / target if target else file), anchor
+    for file in MODULES:
+        for target, anchor in re.findall(
+            r"\b(docs/[\w-]+\.md)(?:#([\w-]+))?", file.read_text(encoding="utf-8")
+        ):
+            yield file, ROOT / target, anchor
+
+
+def test_every_reference_to_a_document_leads_somewhere():
     missing = [
-        f"{file.name}: {target}"
-        for file in files
-        for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", file.read_text(encoding="utf-8"))
-        if "://" not in target and not (file.parent / target).exists()
+        f"{file.relative_to(ROOT)}: {target.name}#{anchor}"
+        for file, target, anchor in references()
+        if not target.exists() or (anchor and anchor not in anchors(target))
+    ]
+    assert missing == []
+
+
+def test_every_setting_is_in_the_reference():
+    reference = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
+    missing = [
+        setting.name.upper()
+        for setting in fields(config.Config)
+        if not re.search(
+            rf"^\| `{setting.name.upper()}` \| .* \| {re.escape(setting.metadata['sentence'])} \|$",
+            reference,
+            re.M,
+        )
     ]
     assert missing == []
 

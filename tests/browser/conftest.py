@@ -1,6 +1,6 @@
-"""A real browser before the running service: Debian's chromium, driven by Playwright.
+"""A real browser against the running service: chromium, driven by Playwright.
 
-Where there is no chromium these tests skip and say so; `apt-get install chromium` brings it.
+Without chromium these tests skip; `apt-get install chromium` installs it.
 """
 
 import shutil
@@ -15,41 +15,46 @@ from tests.live.client import Client
 from tests.live.service import Service
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-# Nobody can reach it: what the pages print as the service's address is this setting, and not where they came from.
+# Unreachable: shows that pages print BASE_URL and not the address they were loaded from.
 PUBLIC_ADDRESS = "https://proofstone.example.com"
-WIDE, NARROW = 1280, 360
-PATIENCE_MS = 10_000
+DESKTOP, PHONE = 1280, 360
+TIMEOUT_MS = 10_000
 
 
 class Visit:
-    """One visitor's window, and everything that it said or asked for."""
+    """One browser window, with its console messages and its requests to other hosts."""
 
     def __init__(self, context: BrowserContext, address: str):
         self.address = address
         self.page = context.new_page()
-        self.page.set_default_timeout(PATIENCE_MS)
+        self.page.set_default_timeout(TIMEOUT_MS)
         self.messages: list[str] = []
-        self.asked_elsewhere: list[str] = []
+        self.foreign_requests: list[str] = []
         self.page.on("console", lambda message: self.messages.append(message.text))
         self.page.on("pageerror", lambda error: self.messages.append(str(error)))
-        self.page.on("request", self._note_request)
+        self.page.on("request", self._check_request)
 
-    def _note_request(self, request: Any) -> None:
+    def _check_request(self, request: Any) -> None:
         if not request.url.startswith((self.address, "data:")):
-            self.asked_elsewhere.append(request.url)
+            self.foreign_requests.append(request.url)
 
     def open(self, path: str) -> "Visit":
         self.page.goto(self.address + path)
         return self
 
     def heading(self) -> str:
-        """The page's heading, once it has found out what to show."""
+        """The heading of the state that the page shows once it has loaded."""
         return self.page.locator("h1:visible").inner_text()
 
-    def is_sound(self) -> bool:
-        """Nothing on the console, nothing asked of others, no cookie, and nothing wider than the window."""
+    def shows(self, text: str) -> bool:
+        """Wait until the text is visible."""
+        self.page.locator(f"text={text} >> visible=true").first.wait_for()
+        return True
+
+    def is_clean(self) -> bool:
+        """No console messages, foreign requests, cookies or horizontal scrolling."""
         assert self.messages == []
-        assert self.asked_elsewhere == []
+        assert self.foreign_requests == []
         assert self.page.context.cookies() == []
         assert self.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
         return True
@@ -58,7 +63,7 @@ class Visit:
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     if CHROMIUM is None:
-        pytest.skip("There is no chromium on this machine; `apt-get install chromium` brings it.")
+        pytest.skip("chromium is not installed; install it with `apt-get install chromium`.")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         yield browser
@@ -67,7 +72,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="session")
 def website(browser, tmp_path_factory) -> Iterator[Service]:
-    """The service as it runs in earnest, under a public address of its own."""
+    """The service under gunicorn, with PUBLIC_ADDRESS as its BASE_URL."""
     database = tmp_path_factory.mktemp("website")
     with Service(database, f"sqlite:///{database}/proofstone.db", BASE_URL=PUBLIC_ADDRESS) as service:
         yield service.start(processes=1)
@@ -91,7 +96,7 @@ def assessment(reviewer) -> dict[str, Any]:
 
 @pytest.fixture
 def key(reviewer, assessment) -> str:
-    """A new key that nobody has used."""
+    """A new, unused key."""
     return make_keys(reviewer, assessment, 1)[0]["key"]
 
 
@@ -106,10 +111,10 @@ def session_id(website, key) -> str:
 
 @pytest.fixture
 def open_visit(browser, website):
-    """`open_visit(path)`: a window of a given width, in Berlin, with nothing left over from others."""
+    """`open_visit(path)`: a new window in Berlin's time zone, sharing nothing with other windows."""
     contexts = []
 
-    def open_visit(path: str, width: int = WIDE, **options: Any) -> Visit:
+    def open_visit(path: str, width: int = DESKTOP, **options: Any) -> Visit:
         context = browser.new_context(
             viewport={"width": width, "height": 800}, timezone_id="Europe/Berlin", **options
         )

@@ -1,15 +1,15 @@
-"""The docs page: it shows every operation, and trying one out works with either credential."""
+"""The docs page lists every operation, and either credential can try one."""
 
 import pytest
 
-from tests.browser.conftest import NARROW, WIDE
+from tests.browser.conftest import DESKTOP, PHONE
 
 METHODS = {"get", "post", "put", "patch", "delete"}
 ME = "#operations-Organization-getMe"
 
 
-@pytest.mark.parametrize("width", [WIDE, pytest.param(NARROW, marks=pytest.mark.slow)])
-def test_it_shows_every_operation_and_asks_nobody_else(open_visit, website, width):
+@pytest.mark.parametrize("width", [DESKTOP, pytest.param(PHONE, marks=pytest.mark.slow)])
+def test_docs_page_lists_every_operation(open_visit, website, width):
     visit = open_visit("/docs", width)
     visit.page.wait_for_selector(".opblock")
     document = website.anonymous.get("/openapi.json").json
@@ -20,24 +20,24 @@ def test_it_shows_every_operation_and_asks_nobody_else(open_visit, website, widt
     operation.locator(".opblock-summary-control").click()
     operation.locator("text=Maximum number of results").wait_for()
     assert operation.locator("tr.response").count() >= 3
-    assert visit.is_sound()
+    assert visit.is_clean()
 
 
-def test_a_reviewers_token_can_be_tried(open_visit, reviewer):
+def test_api_token_can_try_an_operation(open_visit, reviewer):
     token = reviewer.headers["Authorization"].removeprefix("Bearer ")
-    answer = try_me(open_visit("/docs"), "reviewerToken", token)
-    assert "200" in answer
-    assert "Northwind Traders" in answer
+    response = try_me(open_visit("/docs"), "reviewerToken", token)
+    assert "200" in response
+    assert "Northwind Traders" in response
 
 
 @pytest.mark.slow
-def test_a_candidates_key_can_be_tried(open_visit, key):
-    answer = try_me(open_visit("/docs"), "candidateKey", key)
-    assert "200" in answer
-    assert '"candidate"' in answer
+def test_candidate_key_can_try_an_operation(open_visit, key):
+    response = try_me(open_visit("/docs"), "candidateKey", key)
+    assert "200" in response
+    assert '"candidate"' in response
 
 
-def test_the_policy_lets_no_other_script_run(open_visit):
+def test_policy_blocks_injected_scripts(open_visit):
     visit = open_visit("/start")
     visit.page.evaluate(
         "document.body.append(Object.assign(document.createElement('script'), {textContent: 'window.intruded = 1'}))"
@@ -47,7 +47,7 @@ def test_the_policy_lets_no_other_script_run(open_visit):
 
 
 def try_me(visit, scheme, credential):
-    """Authorize, try `GET /v1/me`, and return what the page shows as the answer."""
+    """Authorize, execute `GET /v1/me`, and return the response as the page shows it."""
     page = visit.page
     page.locator(".btn.authorize").click()
     form = page.locator(".auth-container", has_text=scheme)
@@ -57,6 +57,6 @@ def try_me(visit, scheme, credential):
     page.locator(f"{ME} .opblock-summary-control").click()
     page.locator(f"{ME} .try-out__btn").click()
     page.locator(f"{ME} .execute").click()
-    answer = page.locator(f"{ME} .live-responses-table tbody").inner_text()
-    assert visit.is_sound()
-    return answer
+    response = page.locator(f"{ME} .live-responses-table tbody").inner_text()
+    assert visit.is_clean()
+    return response
