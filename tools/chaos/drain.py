@@ -1,51 +1,51 @@
-"""Wait until nothing is left to do: every message out, every event numbered and sealed, the audit log chained."""
+"""Wait until all queues are empty: messages, feed positions, seals, the chain of the audit log."""
 
 import time
 
-from tools.chaos.calls import Breach
-from tools.chaos.world import World
+from tests.live.service import Service
+from tools.chaos.client import Violation
 
-SETTLE_SECONDS = 60  # without progress
-GLANCE_SECONDS = 0.2
-LEFT = {
-    "mails that wait": "SELECT count(*) FROM deliveries WHERE state = 'queued' AND kind <> 'removal'",
-    "webhooks that wait": "SELECT count(*) FROM webhook_deliveries WHERE state = 'queued'",
-    "events without a number": "SELECT count(*) FROM occurrences WHERE position IS NULL",
-    "audit entries without a place": "SELECT count(*) FROM audit_entries WHERE position IS NULL",
-    "events without a seal": (
+DRAIN_SECONDS = 60  # without progress
+POLL_SECONDS = 0.2
+QUEUES = {
+    "mails to send": "SELECT count(*) FROM deliveries WHERE state = 'queued' AND kind <> 'removal'",
+    "webhooks to send": "SELECT count(*) FROM webhook_deliveries WHERE state = 'queued'",
+    "feed events to number": "SELECT count(*) FROM occurrences WHERE position IS NULL",
+    "audit entries to chain": "SELECT count(*) FROM audit_entries WHERE position IS NULL",
+    "events to seal": (
         "SELECT count(*) FROM events e LEFT JOIN seals s ON s.event_seq = e.seq WHERE s.id IS NULL"
     ),
 }
-# What is in a worker's hands is out within a moment; what was in those of one that was killed is not, and is due
-# again after five minutes.
-IN_HAND_SECONDS = 3
-LEASED = (
+# Deliveries of a killed worker are due again when their lease ends after five minutes. Expiring all leases every few
+# seconds saves the wait; deliveries of running workers are done by then.
+LEASE_SECONDS = 3
+EXPIRE_LEASES = (
     "UPDATE deliveries SET due_at = created_at WHERE state = 'queued' AND kind <> 'removal'",
     "UPDATE webhook_deliveries SET due_at = created_at WHERE state = 'queued'",
 )
 
 
-def settle(world: World, seconds: float = SETTLE_SECONDS, wait_for_leases: bool = False) -> None:
-    """Return when nothing is left; Breach where it does not get less for that time.
+def drain(service: Service, seconds: float = DRAIN_SECONDS, wait_for_leases: bool = False) -> None:
+    """Return when nothing is queued; raises Violation if there is no progress for that time.
 
-    wait_for_leases -- let them run out by themselves, instead of setting the time of the next try
+    wait_for_leases -- let leases end normally
     """
     now = time.monotonic()
-    least, deadline, next_release = float("inf"), now + seconds, now + IN_HAND_SECONDS
-    while remaining := left(world):
+    fewest, deadline, next_expiry = float("inf"), now + seconds, now + LEASE_SECONDS
+    while remaining := queued(service):
         now, total = time.monotonic(), sum(remaining.values())
-        if total < least:
-            least, deadline = total, now + seconds
+        if total < fewest:
+            fewest, deadline = total, now + seconds
         if now > deadline:
-            raise Breach(f"For {seconds:g} seconds there are still {remaining}.")
-        if now > next_release and not wait_for_leases:
-            next_release = now + IN_HAND_SECONDS
-            for statement in LEASED:
-                world.ask_database(statement)
-        time.sleep(GLANCE_SECONDS)
+            raise Violation(f"No progress for {seconds:g} seconds with {remaining}.")
+        if now > next_expiry and not wait_for_leases:
+            next_expiry = now + LEASE_SECONDS
+            for statement in EXPIRE_LEASES:
+                service.execute(statement)
+        time.sleep(POLL_SECONDS)
 
 
-def left(world: World) -> dict[str, int]:
-    """How much of what is still to do; empty when nothing is."""
-    found = {name: world.ask_database(query)[0][0] for name, query in LEFT.items()}
-    return {name: count for name, count in found.items() if count}
+def queued(service: Service) -> dict[str, int]:
+    """Lengths of the queues that are not empty."""
+    lengths = {name: service.execute(query)[0][0] for name, query in QUEUES.items()}
+    return {name: length for name, length in lengths.items() if length}

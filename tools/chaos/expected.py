@@ -1,4 +1,4 @@
-"""What the writers were told: acknowledged, or open."""
+"""The expected state: writes that were acknowledged, and writes whose outcome is unknown."""
 
 import threading
 from collections import Counter
@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 
 
 @dataclass
-class Batch:
-    """Keys that were asked for together; `keys` as they were answered, None where the fate of all of them is open."""
+class KeyBatch:
+    """Keys of one request; `keys` is None if its outcome is unknown: all of them exist, or none."""
 
     name: str
     addresses: list[str]
@@ -15,46 +15,42 @@ class Batch:
 
 
 @dataclass
-class Work:
+class ExpectedSession:
     """One candidate's session.
 
-    sent -- the events' ids with whether each was acknowledged
-    together -- ids of batches of events of open fate: all of a batch are there, or none
-    scores -- by criterion: the last acknowledged value, how many were acknowledged, and how many are open besides
+    sent -- event ids, each with whether it was acknowledged
+    unknown_batches -- event ids of batches whose outcome is unknown: all of a batch exist, or none
+    scores -- by criterion: the last acknowledged value, and the number of retries, each of which may have written it
     """
 
     key: dict[str, str]
     session_id: str = ""
     sent: dict[str, bool] = field(default_factory=dict)
-    together: list[list[str]] = field(default_factory=list)
+    unknown_batches: list[list[str]] = field(default_factory=list)
     is_signed: bool = False
     bundle_sha256: str | None = None
     completed_at: str | None = None
-    scores: dict[str, tuple[int, int, int]] = field(default_factory=dict)
+    scores: dict[str, tuple[int, int]] = field(default_factory=dict)
     is_erased: bool = False
 
     @property
     def acknowledged(self) -> set[str]:
-        return {event_id for event_id, is_there in self.sent.items() if is_there}
+        return {event_id for event_id, is_acknowledged in self.sent.items() if is_acknowledged}
 
 
-class Ledger:
-    """Counts of all writers, and every breach that somebody noticed."""
+class Results:
+    """Numbers of writes by all writers, and all violations."""
 
     def __init__(self) -> None:
         self.acknowledged: Counter[str] = Counter()
-        self.open: Counter[str] = Counter()
-        self.breaches: list[str] = []
+        self.unknown: Counter[str] = Counter()
+        self.violations: list[str] = []
         self._lock = threading.Lock()
 
-    def acknowledge(self, kind: str, count: int = 1) -> None:
+    def add(self, kind: str, count: int = 1, is_acknowledged: bool = True) -> None:
         with self._lock:
-            self.acknowledged[kind] += count
+            (self.acknowledged if is_acknowledged else self.unknown)[kind] += count
 
-    def leave_open(self, kind: str, count: int = 1) -> None:
+    def add_violations(self, *messages: str) -> None:
         with self._lock:
-            self.open[kind] += count
-
-    def accuse(self, *words: str) -> None:
-        with self._lock:
-            self.breaches.extend(words)
+            self.violations.extend(messages)

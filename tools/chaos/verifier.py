@@ -1,64 +1,65 @@
-"""One check of a whole installation: everything settles, and is compared with what the writers were told."""
+"""The verifier: drain the deployment, then compare it with the expected state."""
 
 import time
 
 from tools.chaos import checks, logs
-from tools.chaos.calls import Breach
-from tools.chaos.feed import Feed
-from tools.chaos.ledger import Ledger
-from tools.chaos.settling import SETTLE_SECONDS, settle
-from tools.chaos.story import Story
-from tools.chaos.world import World
+from tools.chaos.client import Violation
+from tools.chaos.deployment import Deployment
+from tools.chaos.drain import DRAIN_SECONDS, drain
+from tools.chaos.expected import Results
+from tools.chaos.feed import FeedReader
+from tools.chaos.scenario import Scenario
 
 
-class Checking:
-    """Checks again and again while stories are added; what is wrong goes into the ledger."""
+class Verifier:
+    """Verifies scenarios again and again, as more are added; adds violations to the results."""
 
-    def __init__(self, world: World, ledger: Ledger):
-        self.world = world
-        self.ledger = ledger
-        self.feed = Feed(world)
-        self.checks = checks.Checks(world, self.feed)
-        self._log_read = 0
+    def __init__(self, deployment: Deployment, results: Results):
+        self.deployment = deployment
+        self.results = results
+        self.feed = FeedReader(deployment)
+        self.checks = checks.Checks(deployment, self.feed)
+        self._log_position = 0
 
-    def check(
-        self, stories: list[Story], seconds: float = SETTLE_SECONDS, wait_for_leases: bool = False
+    def verify(
+        self, scenarios: list[Scenario], seconds: float = DRAIN_SECONDS, wait_for_leases: bool = False
     ) -> None:
-        began = time.monotonic()
+        start = time.monotonic()
         try:
-            settle(self.world, seconds, wait_for_leases)
-        except Breach as breach:
-            # Whatever else is missing follows from it.
-            self.ledger.accuse(str(breach))
+            drain(self.deployment.service, seconds, wait_for_leases)
+        except Violation as violation:
+            # All other differences would follow from this one.
+            self.results.add_violations(str(violation))
             return
-        settled = time.monotonic()
-        self._look(stories)
+        drained = time.monotonic()
+        self._compare(scenarios)
         print(
-            f"{len(stories)} stories checked: settled in {settled - began:.1f} s, "
-            f"looked at in {time.monotonic() - settled:.1f} s, {len(self.ledger.breaches)} breaches",
+            f"verified {len(scenarios)} scenarios: drained in {drained - start:.1f} s, "
+            f"checked in {time.monotonic() - drained:.1f} s, {len(self.results.violations)} violations",
             flush=True,
         )
 
-    def check_everything(self, stories: list[Story]) -> None:
-        """Once more from the beginning: what was right may have been lost since."""
-        self.checks.looked_at.clear()
-        self.checks.found.clear()
-        self.check(stories)
-        self.ledger.accuse(*self.feed.read_again())
+    def verify_all(self, scenarios: list[Scenario]) -> None:
+        """Verify all scenarios from scratch, because verified data may have been lost later."""
+        self.checks.checked.clear()
+        self.checks.recovered.clear()
+        self.verify(scenarios)
+        self.results.add_violations(*self.feed.reread())
 
-    def _look(self, stories: list[Story]) -> None:
-        self.world.receivers.take_in()
-        self.ledger.accuse(
-            *self.world.receivers.hooks.wrong,
-            *self.feed.read_on(),
-            *self.checks.breaches(stories),
-            *checks.of_audit(self.world),
-            *checks.of_keys(self.world),
-            *self._of_log(),
+    def _compare(self, scenarios: list[Scenario]) -> None:
+        receivers = self.deployment.receivers
+        receivers.process()
+        self.results.add_violations(
+            *receivers.webhooks.violations,
+            *self.feed.read_new(),
+            *self.checks.violations(scenarios),
+            *checks.audit_violations(self.deployment),
+            *checks.key_violations(self.deployment),
+            *self._log_violations(),
         )
-        self.world.receivers.hooks.wrong.clear()
+        receivers.webhooks.violations.clear()
 
-    def _of_log(self) -> list[str]:
-        log = self.world.service.log()
-        fresh, self._log_read = log[self._log_read :], len(log)
-        return logs.breaches(fresh, self.world.server is not None)
+    def _log_violations(self) -> list[str]:
+        log = self.deployment.service.log()
+        new, self._log_position = log[self._log_position :], len(log)
+        return logs.violations(new, self.deployment.server is not None)

@@ -1,10 +1,9 @@
-"""Run a command that ends when its parent ends: python tether.py PARENT_PID SIGNAL USER COMMAND ...
+"""Run a command that ends with its parent: python tether.py PARENT_PID SIGNAL USER COMMAND ...
 
-Linux sends SIGNAL (a name such as SIGTERM) to the command when the process PARENT_PID dies, even by kill -9.
-Elsewhere the command simply runs. COMMAND begins with a full path. USER is who runs it; `-` changes nothing.
+On Linux the command receives SIGNAL (such as SIGTERM) when the process PARENT_PID dies, even by kill -9. COMMAND
+starts with an absolute path. USER is the user to run it as; `-` keeps the current one.
 
-This is a program of its own, and not a function that subprocess calls between fork and exec, because that is
-not safe in a parent with threads.
+A separate program, because a function between fork and exec (`preexec_fn`) is not safe in a parent with threads.
 """
 
 import ctypes
@@ -18,19 +17,19 @@ PR_SET_PDEATHSIG = 1
 
 def main(parent: str, signal_name: str, user: str, *command: str) -> None:
     if user != "-":
-        become(user)
+        switch_user(user)
     if sys.platform == "linux":
-        # After the change of user, which would take it back.
+        # After switch_user, because a change of user clears the setting.
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.Signals[signal_name])
-        # A parent that died before that line sends no signal any more.
+        # The parent may have died before.
         if os.getppid() != int(parent):
             sys.exit(1)
-    # Not execvp, which may have to load more of Python, from where USER may not enter.
+    # execvp could import more of Python, from folders that USER may not read.
     os.execv(command[0], command)
 
 
-def become(user: str) -> None:
-    entry = pwd.getpwnam(user)
+def switch_user(name: str) -> None:
+    entry = pwd.getpwnam(name)
     os.setgroups([])
     os.setgid(entry.pw_gid)
     os.setuid(entry.pw_uid)
