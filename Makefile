@@ -16,7 +16,7 @@ help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 run: ready ## Start the database, the web process and the worker (PORT=8000, Ctrl-C stops them)
-	@exec $(python) -I -S tools/scripts/tether.py $$PPID SIGTERM - $(CURDIR)/$(python) -m tools.scripts.run
+	@exec $(python) -I -S tools/scripts/run_with_parent.py $$PPID SIGTERM - $(CURDIR)/$(python) -m tools.scripts.run
 
 demo: ready ## Simulate twelve candidates on a temporary service
 	@exec $(python) -m flask demo

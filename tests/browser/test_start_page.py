@@ -100,7 +100,7 @@ def test_an_unknown_key_is_named_as_such(open_visit):
 
 
 def test_an_expired_key_is_named_as_such(open_visit, website, key):
-    website.execute("UPDATE candidate_keys SET expires_at = %s WHERE key = %s", website.moment(60), key)
+    website.execute("UPDATE candidate_keys SET expires_at = %s WHERE key = %s", website.stored_time(60), key)
     assert open_visit(f"/start#{key}", NARROW).heading() == "This invitation has expired"
 
 

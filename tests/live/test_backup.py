@@ -4,7 +4,7 @@ import subprocess
 
 import pytest
 
-from tests.live.cast import begin, event, make_assessment, make_keys
+from tests.live.cast import event, make_assessment, make_keys, start_session
 from tests.live.client import Client, Load
 from tests.live.service import Service, wait_until
 
@@ -18,7 +18,7 @@ class BusyService:
         self.service = service
         reviewer = service.organization("Acme")
         key = make_keys(reviewer, make_assessment(reviewer), 1)[0]["key"]
-        self.session_id = begin(service, key)
+        self.session_id = start_session(service, key)
         self.candidate = service.candidate(key)
         self.acknowledged = []
 

@@ -7,8 +7,8 @@ import signal
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.live.cast import ASSESSMENT, begin, event, invite, make_assessment
-from tests.live.client import Client, at_once
+from tests.live.cast import ASSESSMENT, event, invite, make_assessment, start_session
+from tests.live.client import Client, run_concurrently
 from tests.live.service import Service, wait_until
 
 pytestmark = pytest.mark.slow
@@ -63,7 +63,7 @@ def test_the_log_contains_no_secrets_and_no_personal_data(watched):
     reviewer = watched.organization("Discreet")
     token = reviewer.headers["Authorization"].split()[1]
     (key,) = invite(reviewer, make_assessment(reviewer), ALICE, candidateNames=["Alice"])["keys"]
-    begin(watched, key["key"])
+    start_session(watched, key["key"])
     response = watched.candidate(key["key"]).post("/v1/hooks/ingest?secret=in-the-query", event())
     (line,) = lines_of_request(watched, response)
     assert line["credential"] == f"candidate:{key['id']}"
@@ -93,7 +93,7 @@ def test_all_processes_share_counters_which_survive_a_killed_process(watched):
     counter = ("proofstone_http_requests_total", "GET", "getMe", "200")
     reviewer = watched.organization("Counted")
     before = samples(watched).get(counter, 0)
-    at_once([lambda: reviewer.get("/v1/me")] * REQUESTS)
+    run_concurrently([lambda: reviewer.get("/v1/me")] * REQUESTS)
     wait_until(lambda: samples(watched)[counter] == before + REQUESTS, "Some requests were not counted.")
     killed = watched.web_processes()[0]
     os.kill(killed, signal.SIGKILL)

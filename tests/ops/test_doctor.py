@@ -6,7 +6,7 @@ import factories
 import pytest
 
 from models import Delivery, clock, db
-from models.base import Postgres, is_postgres
+from models.database import Postgres, is_postgres
 from models.deliveries import outcomes
 from ops import doctor
 from storage import FolderStorage

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from tests.live.client import Answer
+from tests.live.client import Response
 from tests.live.scripted_chain import verify
 from tools.chaos.client import Violation
 from tools.chaos.deployment import Deployment
@@ -61,7 +61,7 @@ class Checks:
             self.checked[kind] += checked
             self.recovered[kind] += recovered
 
-    def _get(self, path: str, expected: tuple[int, ...] = (200,)) -> Answer:
+    def _get(self, path: str, expected: tuple[int, ...] = (200,)) -> Response:
         deployment = self.deployment
         return deployment.client.request("GET", path, headers=deployment.reviewer, expected=expected)
 

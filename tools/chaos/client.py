@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
-from tests.live.client import LOST, Answer
+from tests.live.client import CONNECTION_ERRORS, Response
 from tests.live.scripted_client import call
 
 TIMEOUT_SECONDS = 60
@@ -91,7 +91,7 @@ class ApiClient:
 
     def try_once(
         self, method: str, path: str, body: Any = None, headers: Headers | None = None
-    ) -> Answer | None:
+    ) -> Response | None:
         """Send a request; returns the response, or None if the outcome is unknown.
 
         It is unknown without a complete response, after a valid 503, and while a request with the same
@@ -102,7 +102,7 @@ class ApiClient:
         start = time.monotonic()
         try:
             response = self._send(method, path, body, headers or {})
-        except LOST as error:
+        except CONNECTION_ERRORS as error:
             with self._lock:
                 self.lost.append(LostRequest(start, time.monotonic(), f"{method} {path}: {error!r}"))
             return None
@@ -124,13 +124,13 @@ class ApiClient:
         body: Any = None,
         headers: Headers | None = None,
         expected: tuple[int, ...] = SUCCESS,
-    ) -> Answer:
+    ) -> Response:
         """Retry until the outcome is known; raises Violation for an unexpected status, or after a minute."""
         return self.request_with_retries(method, path, body, headers, expected)[0]
 
     def request_with_retries(
         self, method: str, path: str, body: Any, headers: Headers | None, expected: tuple[int, ...] = SUCCESS
-    ) -> tuple[Answer, int]:
+    ) -> tuple[Response, int]:
         """Like `request`; returns also the number of retries."""
         deadline = time.monotonic() + TIMEOUT_SECONDS
         retries = 0
@@ -143,7 +143,7 @@ class ApiClient:
             raise Violation(f"{method} {path} returned {response.status}: {response.text[:300]!r}")
         return response, retries
 
-    def _send(self, method: str, path: str, body: Any, headers: Headers) -> Answer:
+    def _send(self, method: str, path: str, body: Any, headers: Headers) -> Response:
         data = body if isinstance(body, bytes | None) else json.dumps(body).encode()
         headers = {"Connection": "close", "Content-Type": "application/json"} | headers
         deadline = time.monotonic() + TIMEOUT_SECONDS
@@ -168,7 +168,7 @@ class ApiClient:
             with self._lock:
                 self.in_flight -= 1
 
-    def _check_unavailable(self, response: Answer, start: float, request: str) -> None:
+    def _check_unavailable(self, response: Response, start: float, request: str) -> None:
         if not self.has_single_writer and not self.outages.overlap(start, time.monotonic()):
             raise Violation(f"{request} returned 503 while the database was up: {response.text[:300]!r}")
         if not response.headers.get("Retry-After", "").isdigit():

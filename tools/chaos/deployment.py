@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tests import postgres
 from tests.delivery.mail_server import HOST, free_port
-from tests.live.service import PATIENCE_SECONDS, Service, children, is_running, wait_until
+from tests.live.service import TIMEOUT_SECONDS, Service, children, is_running, wait_until
 from tools.chaos.client import ApiClient, Headers, Outages, Throttle, Violation
 from tools.chaos.receivers import Receivers
 from tools.chaos.scenario import CRITERIA, LEVELS
@@ -88,7 +88,7 @@ class Deployment:
         options = f"--bind {HOST}:{self.client.port} --workers {WEB_PROCESSES}"
         command = ["-m", "gunicorn", "app:create_app()"]
         self.service.web = self.service.spawn(command, GUNICORN_CMD_ARGS=options)
-        wait_until(self.service.answers, "The web process does not start.")
+        wait_until(self.service.responds, "The web process does not start.")
 
     def start_worker(self) -> None:
         """Start another worker; returns when it is ready."""
@@ -96,7 +96,7 @@ class Deployment:
         command = ["-m", "flask", "worker", "--ready-fd", str(worker_end)]
         worker = self.service.spawn(command, pass_fds=[worker_end])
         os.close(worker_end)
-        is_ready = select.select([ready], [], [], PATIENCE_SECONDS)[0] and worker.poll() is None
+        is_ready = select.select([ready], [], [], TIMEOUT_SECONDS)[0] and worker.poll() is None
         os.close(ready)
         if not is_ready:
             raise Violation("A worker does not start.")

@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from tests.live.cast import ASSESSMENT, event
-from tests.live.client import Answer
+from tests.live.client import Response
 from tests.live.scripted_chain import Chain, message
 from tools.chaos.client import ApiClient, Headers, Violation
 from tools.chaos.expected import ExpectedSession, KeyBatch, Results
@@ -71,7 +71,7 @@ class Scenario:
         batch = KeyBatch(name, [f"{name.replace(' ', '.')}.{number}@example.com" for number in range(count)])
         self.batches.append(batch)
         body = {"count": count, "candidateEmails": batch.addresses, "candidateNames": [name] * count}
-        response: Answer | None
+        response: Response | None
         if retry:
             response = self.client.request("POST", self._keys, body, self._idempotent(name), (201,))
         elif (response := self.client.try_once("POST", self._keys, body, self.reviewer)) is None:

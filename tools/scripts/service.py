@@ -8,11 +8,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from types import FrameType
 from typing import IO
 
-TETHER = Path(__file__).with_name("tether.py")
+from tools.scripts.run_with_parent import with_parent
+
 APPLICATION = "app:create_app()"
 START_SECONDS = 60
 STOP_SECONDS = 18  # longer than gunicorn's graceful_timeout and the worker's STOP_SECONDS
@@ -104,10 +104,9 @@ class Service:
     def _popen(
         self, command: list[str], stdout: int | None = None, pass_fds: Sequence[int] = ()
     ) -> subprocess.Popen:
-        tether = [sys.executable, "-I", "-S", str(TETHER), str(os.getpid()), "SIGTERM", "-"]
         # A separate process group does not receive Ctrl-C, so children can finish their work.
         return subprocess.Popen(
-            [*tether, sys.executable, *command],
+            with_parent([sys.executable, *command], "SIGTERM"),
             env=self.environment,
             process_group=0,
             pass_fds=pass_fds,

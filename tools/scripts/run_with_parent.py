@@ -1,4 +1,4 @@
-"""Run a command that ends with its parent: python tether.py PARENT_PID SIGNAL USER COMMAND ...
+"""Run a command that ends with its parent: python run_with_parent.py PARENT_PID SIGNAL USER COMMAND ...
 
 On Linux the command receives SIGNAL (such as SIGTERM) when the process PARENT_PID dies, even by kill -9. COMMAND
 starts with an absolute path. USER is the user to run it as; `-` keeps the current one.
@@ -13,6 +13,11 @@ import signal
 import sys
 
 PR_SET_PDEATHSIG = 1
+
+
+def with_parent(command: list, signal_name: str = "SIGKILL", user: str = "-") -> list:
+    """Return the command line that runs `command` at most as long as this process."""
+    return [sys.executable, "-I", "-S", __file__, str(os.getpid()), signal_name, user, *command]
 
 
 def main(parent: str, signal_name: str, user: str, *command: str) -> None:
