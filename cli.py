@@ -26,6 +26,9 @@ PROGRESS_STEP_BYTES = 65_536
 NAME = Text(255, one_line=True)
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 PLAN = click.Choice(list(plans.PLANS))
+ORGANIZATION = click.argument(
+    "organization", metavar="ORG", callback=lambda context, parameter, text: admin.find_organization(text)
+)
 
 
 class Group(AppGroup):
@@ -101,35 +104,32 @@ def list_orgs() -> None:
 
 
 @orgs.command("show")
-@click.argument("org")
-def show_org(org: str) -> None:
+@ORGANIZATION
+def show_org(organization: Organization) -> None:
     """Show an organization (id or name) and its tokens."""
-    organization = admin.find_organization(org)
     click.echo(_organization_line(organization))
     for line in _token_lines(organization):
         click.echo(f"  {line}")
 
 
 @orgs.command("plan")
-@click.argument("org")
+@ORGANIZATION
 @click.argument("plan", type=PLAN)
-def change_plan(org: str, plan: str) -> None:
+def change_plan(organization: Organization, plan: str) -> None:
     """Change the plan of an organization."""
-    organization = admin.find_organization(org)
     with admin.recorded(organization, "changePlan"):
         organization.change_plan(plan)
     click.echo(_organization_line(organization))
 
 
 @orgs.command("subscription")
-@click.argument("org")
+@ORGANIZATION
 @click.argument("state", type=click.Choice([*plans.SUBSCRIPTION_STATES, "none"]))
 @click.option("--until", type=click.DateTime(["%Y-%m-%d"]), help="Last day of a trial, in UTC.")
-def change_subscription(org: str, state: str, until: datetime | None) -> None:
+def change_subscription(organization: Organization, state: str, until: datetime | None) -> None:
     """Change the subscription of an organization."""
     if until and state != "trialing":
         raise click.UsageError("--until is only valid with `trialing`.")
-    organization = admin.find_organization(org)
     trial_ends_at = until.replace(tzinfo=clock.now().tzinfo) + timedelta(days=1) if until else None
     with admin.recorded(organization, "changeSubscription"):
         organization.subscribe(None if state == "none" else state, trial_ends_at)
@@ -139,21 +139,21 @@ def change_subscription(org: str, state: str, until: datetime | None) -> None:
 
 
 @tokens.command("create")
-@click.argument("org")
+@ORGANIZATION
 @click.option("--scope", type=click.Choice(["read", "write"]), default="write", show_default=True)
 @click.option("--name", default="Made on the command line", show_default=True, callback=_name)
 @click.option("--expires", type=click.IntRange(1, 3650), metavar="DAYS", help="Days until it expires.")
-def create_token(org: str, scope: str, name: str, expires: int | None) -> None:
+def create_token(organization: Organization, scope: str, name: str, expires: int | None) -> None:
     """Create a token for an organization and print it."""
     expires_at = clock.now() + timedelta(days=expires) if expires else None
-    click.echo(admin.create_token(admin.find_organization(org), name, scope, expires_at))
+    click.echo(admin.create_token(organization, name, scope, expires_at))
 
 
 @tokens.command("list")
-@click.argument("org")
-def list_tokens(org: str) -> None:
+@ORGANIZATION
+def list_tokens(organization: Organization) -> None:
     """List the tokens of an organization, without their secrets."""
-    for line in _token_lines(admin.find_organization(org)):
+    for line in _token_lines(organization):
         click.echo(line)
 
 
@@ -189,14 +189,9 @@ def import_sessions(files: tuple[Path, ...], assessment: str | None, org: str | 
     else:
         owner = admin.find_organization(org) if org else admin.only_organization()
         importer = session_import.Importer(owner, title=title)
-    invalid = []
     size = sum(file.stat().st_size for file in files)
     with click.progressbar(length=size, label="Importing", update_min_steps=PROGRESS_STEP_BYTES) as bar:
-        for file in files:
-            try:
-                importer.import_file(file, bar.update)
-            except session_import.InvalidRecording as error:
-                invalid.append(str(error))
+        invalid = importer.import_files(files, bar.update)
     if importer.assessment:
         click.echo(f"{importer.assessment.title} ({importer.assessment.id})")
         click.echo("\n".join(cohort_table.of_assessment(importer.assessment)))
@@ -251,16 +246,16 @@ def bounce(address: str) -> None:
 @click.argument("org", required=False)
 def verify_audit(org: str | None) -> None:
     """Verify the audit log of one organization or of all; exit with status 1 if a row is broken."""
-    is_broken = False
     organizations = Organization.select().order_by(Organization.id)
+    verdicts = []
     for organization in [admin.find_organization(org)] if org else organizations:
         verdict = audit.verify(organization)
+        verdicts.append(verdict)
         click.echo(f"{organization.name}: {verdict.chained} rows chained, {verdict.waiting} waiting")
         if verdict.broken:
-            is_broken = True
             row = verdict.entry_id or "gone"
             click.echo(f"  first broken: row {verdict.broken.position} ({row}), {verdict.broken.reason}")
-    if is_broken:
+    if any(verdict.broken for verdict in verdicts):
         sys.exit(1)
 
 
@@ -269,10 +264,8 @@ def verify_audit(org: str | None) -> None:
 def run_retention(apply: bool) -> None:
     """List candidates whose retention has ended, or erase their data now (the worker does it daily)."""
     for organization in Organization.select().where(Organization.retention_days.is_null(False)):
-        overdue = list(privacy.overdue(organization))
-        click.echo(
-            f"{organization.name}, retention {organization.retention_days} days: {len(overdue)} overdue"
-        )
+        days, overdue = organization.retention_days, list(privacy.overdue(organization))
+        click.echo(f"{organization.name}, kept for {days} days: {len(overdue)} overdue")
         for key in overdue:
             if apply:
                 admin.erase(key)
@@ -285,7 +278,7 @@ def run_retention(apply: bool) -> None:
 @click.option("--overwrite", is_flag=True, help="Replace FILE if it exists.")
 @with_appcontext
 def run_backup(file: Path, overwrite: bool) -> None:
-    """Back up a running SQLite installation, database and bundles, to one FILE."""
+    """Back up database and bundles to one FILE (SQLite), while the service runs."""
     installation = backup.get_installation(current_app.extensions["storage"])
     count = backup.back_up(installation, file, overwrite)
     bundles = f"{count} bundles" if installation.bundles else "without the bundles of the object store"
@@ -325,7 +318,7 @@ def run_worker(once: bool, ready_fd: int | None) -> None:
 @click.command("doctor")
 @with_appcontext
 def run_doctor() -> None:
-    """Check every part of this installation, without sending mail; exit with status 1 on an error."""
+    """Check every part of this installation; exit with status 1 on an error. Sends no mail."""
     states = set()
     for finding in doctor.examine(current_app.config, current_app.extensions["storage"]):
         click.echo(masked(f"{finding.state:8}{finding.part}: {finding.message}"))
@@ -337,7 +330,7 @@ def run_doctor() -> None:
 @click.command("demo")
 @click.option("--keep/--stop", default=None, help="Keep the service running; the default in a terminal.")
 def run_demo(keep: bool | None) -> None:
-    """Run a temporary service with twelve simulated candidates and print their results."""
+    """Simulate twelve candidates on a temporary service and print their results."""
     from tools import demo
 
     in_terminal = sys.stdin.isatty() and sys.stdout.isatty()
@@ -356,14 +349,9 @@ def _organization_line(organization: Organization) -> str:
 
 
 def _token_lines(organization: Organization) -> list[str]:
-    rows = ApiToken.select().where(ApiToken.organization == organization).order_by(ApiToken.id)
-    return [
-        f"{row.id}  {row.prefix}...{row.last_four}  {row.scope}  {_token_state(row)}  {row.name}"
-        for row in rows
-    ]
-
-
-def _token_state(token: ApiToken) -> str:
-    if token.revoked_at:
-        return "revoked"
-    return f"until {moment(token.expires_at)}" if token.expires_at else "valid"
+    lines = []
+    for row in ApiToken.select().where(ApiToken.organization == organization).order_by(ApiToken.id):
+        expiry = f"until {moment(row.expires_at)}" if row.expires_at else "valid"
+        state = "revoked" if row.revoked_at else expiry
+        lines.append(f"{row.id}  {row.prefix}...{row.last_four}  {row.scope}  {state}  {row.name}")
+    return lines

@@ -64,7 +64,6 @@ def find_organization(text: str) -> Organization:
 
 
 def only_organization() -> Organization:
-    """Return the organization if there is just one."""
     found = list(Organization.select().limit(2))
     if len(found) != 1:
         raise OperationError("Name the organization with --org. `flask org list` shows all.")

@@ -1,7 +1,7 @@
 """Import recorded timelines (JSON Lines, one event per line): each becomes a candidate's session."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +43,16 @@ class Importer:
         self.organization = organization
         self.assessment = assessment
         self.title = title
+
+    def import_files(self, files: Iterable[Path], on_progress: Callable[[int], Any]) -> list[str]:
+        """Import all valid recordings; returns a message for each invalid one."""
+        messages = []
+        for file in files:
+            try:
+                self.import_file(file, on_progress)
+            except InvalidRecording as error:
+                messages.append(str(error))
+        return messages
 
     def import_file(self, file: Path, on_progress: Callable[[int], Any] = lambda size: None) -> Session:
         """Create a completed session, or raise InvalidRecording and store nothing.

@@ -130,7 +130,7 @@ def test_the_service_is_not_ready_until_the_database_is_back(own_service, server
     assert int(told.headers["Retry-After"]) > 0
     with pytest.raises(subprocess.CalledProcessError) as failed:
         own_service.flask("doctor")
-    assert "\nwrong   database: " in failed.value.stdout
+    assert "\nerror   database: " in failed.value.stdout
     server.start()
     wait_until(lambda: ready().status == 200, "It does not get ready again.")
 

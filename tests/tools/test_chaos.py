@@ -2,7 +2,8 @@
 
 import pytest
 
-from tools.chaos import logs, plan
+from tools.chaos import plan
+from tools.chaos.checks import log_violations
 from tools.chaos.client import Outages
 
 CONNECTION_LOST = """\
@@ -32,9 +33,9 @@ def test_each_round_starts_with_a_kill_and_a_long_plan_has_all_faults(has_server
 
 
 def test_only_a_lost_connection_to_a_server_is_no_violation():
-    assert logs.violations(CONNECTION_LOST, has_server=True) == []
-    assert len(logs.violations(CONNECTION_LOST, has_server=False)) == 1
-    assert len(logs.violations(OTHER_ERROR, has_server=True)) == 1
+    assert log_violations(CONNECTION_LOST, has_server=True) == []
+    assert len(log_violations(CONNECTION_LOST, has_server=False)) == 1
+    assert len(log_violations(OTHER_ERROR, has_server=True)) == 1
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 import subprocess
 import threading
 from collections import Counter
@@ -18,6 +19,7 @@ from tools.chaos.feed import FeedReader
 from tools.chaos.scenario import Scenario
 
 THREADS = 4
+CONNECTION_LOST = re.compile(r"(OperationalError|InterfaceError|AdminShutdown|DatabaseError)\b")
 
 
 class Checks:
@@ -233,3 +235,25 @@ def key_violations(deployment: Deployment) -> list[str]:
     """Find repeated keys in the database, because the API hides revoked ones."""
     query = "SELECT key, count(*) FROM candidate_keys GROUP BY key HAVING count(*) > 1"
     return [f"The key {key} exists {count} times." for key, count in deployment.service.execute(query)]
+
+
+def log_violations(log: str, has_server: bool) -> list[str]:
+    """Find tracebacks in the log, except for connections that were lost with the database."""
+    return [
+        "Traceback in the log: " + " | ".join(lines[-6:])
+        for lines in _tracebacks(log)
+        if not (has_server and CONNECTION_LOST.search(lines[-1]))
+    ]
+
+
+def _tracebacks(log: str) -> Iterator[list[str]]:
+    """Find all tracebacks, each up to the line that names the error."""
+    block: list[str] = []
+    for line in log.splitlines():
+        if line.startswith("Traceback (most recent call last):"):
+            block = [line]
+        elif block:
+            block.append(line)
+            if line and not line[0].isspace():
+                yield block
+                block = []

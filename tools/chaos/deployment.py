@@ -2,6 +2,7 @@
 
 import os
 import select
+import signal
 import subprocess
 import tempfile
 import time
@@ -130,17 +131,27 @@ class Deployment:
         finally:
             self.start_worker()
 
+    def kill_web_process(self) -> None:
+        """Kill one of the master's processes, which the master replaces."""
+        pid = self.service.web_processes()[0]
+        os.kill(pid, signal.SIGKILL)
+        wait_until(lambda: not is_running(pid), "The killed process is still running.")
+        if self.web.poll() is not None:
+            raise Violation("The master ended with one of its processes.")
+
     def kill_web_master(self) -> None:
-        """Kill the master; its processes notice, end, and free the port."""
+        """Kill the master, wait until its processes have freed the port, and start it again."""
         orphans = children(self.web.pid)
         self.web.kill()
         self.web.wait()
         wait_until(lambda: not any(map(is_running, orphans)), "Processes outlive their master.", STOP_SECONDS)
+        self.start_web()
 
     def kill_worker(self) -> None:
         worker = self.workers.pop(0)
         worker.kill()
         worker.wait()
+        self.start_worker()
 
     def resident_bytes(self) -> dict[str, list[int]]:
         """Memory of each web process and each worker."""

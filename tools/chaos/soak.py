@@ -10,18 +10,15 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
-from typing import NamedTuple
 
 from tools.chaos.client import Throttle, Violation
 from tools.chaos.deployment import Deployment
-from tools.chaos.drain import queued
 from tools.chaos.expected import Results
 from tools.chaos.report import report_soak
-from tools.chaos.verifier import Verifier
+from tools.chaos.verifier import Verifier, queued
 from tools.chaos.writers import Writers
 
-WRITERS = 12
+THREADS = 12
 SAMPLES = 60
 RECEIVER_OUTAGE_SECONDS = 2
 MEBIBYTE = 2**20
@@ -30,25 +27,16 @@ MAX_GROWTH = 1.1
 DRAIN_SECONDS = 480
 
 
-class Sample(NamedTuple):
-    """A measurement: share of the run, time, number of responses, memory in bytes by kind of process."""
-
-    share: float
-    seconds: float
-    responses: int
-    memory: dict[str, list[int]]
-
-
 class Soak:
-    """The load, its restarts and its measurements."""
+    """The load, its restarts, and samples of the memory: (share of the run, bytes by kind of process)."""
 
     def __init__(self, deployment: Deployment, seed: int, seconds: float):
         self.deployment = deployment
         self.seconds = seconds
         self.results = Results()
-        self.writers = Writers(deployment, self.results, seed, WRITERS)
+        self.writers = Writers(deployment, self.results, seed, THREADS)
         self.verifier = Verifier(deployment, self.results)
-        self.samples: list[Sample] = []
+        self.samples: list[tuple[float, dict[str, list[int]]]] = []
         self.restarts: list[tuple[float, str, Callable[[], None]]] = [
             (0.08, "web", deployment.restart_web),
             (0.16, "workers", self._restart_workers),
@@ -58,13 +46,11 @@ class Soak:
         ]
 
     def run(self) -> None:
-        print(f"{'time (UTC)':10}{'requests/s':>12}{'web MiB':>18}{'worker MiB':>16}  state", flush=True)
         start = time.monotonic()
-        self.samples = [self._measure(0)]
         with self.writers:
             for number in range(1, SAMPLES + 1):
                 self._wait(start, start + self.seconds * number / SAMPLES)
-                self._print_sample(number / SAMPLES)
+                self._sample(number / SAMPLES)
         # The checks are not part of the load.
         client = self.deployment.client
         client.throttle = None
@@ -77,17 +63,13 @@ class Soak:
             share = (time.monotonic() - start) / self.seconds
             while self.restarts and self.restarts[0][0] <= share:
                 _, name, restart = self.restarts.pop(0)
-                self._restart(name, restart)
+                print(f"restarting {name}", flush=True)
+                try:
+                    restart()
+                except (Violation, AssertionError) as error:
+                    self.results.add_violations(f"restart of {name}: {error}")
             self.deployment.receivers.process()
             time.sleep(min(remaining, 1))
-
-    def _restart(self, name: str, restart: Callable[[], None]) -> None:
-        start = time.monotonic()
-        try:
-            restart()
-        except (Violation, AssertionError) as error:
-            self.results.add_violations(f"restart of {name}: {error}")
-        print(f"{_now():10}{'':46}  restarted {name} in {time.monotonic() - start:.1f} s", flush=True)
 
     def _restart_workers(self) -> None:
         for _ in range(len(self.deployment.workers)):
@@ -100,26 +82,19 @@ class Soak:
 
     # Measurements
 
-    def _measure(self, share: float) -> Sample:
+    def _sample(self, share: float) -> None:
         deployment = self.deployment
-        return Sample(share, time.monotonic(), deployment.client.responses, deployment.resident_bytes())
-
-    def _print_sample(self, share: float) -> None:
-        previous, sample = self.samples[-1], self._measure(share)
-        self.samples.append(sample)
-        rate = (sample.responses - previous.responses) / (sample.seconds - previous.seconds)
-        web, worker = (
-            " ".join(f"{size / MEBIBYTE:.1f}" for size in sample.memory[name]) for name in ("web", "worker")
+        self.samples.append((share, deployment.resident_bytes()))
+        print(
+            f"{share:4.0%}: {deployment.client.responses} responses, {len(deployment.client.lost)} lost, "
+            f"{len(self.results.violations)} violations; queued: {queued(deployment.service) or 'nothing'}",
+            flush=True,
         )
-        violations, lost = len(self.results.violations), len(self.deployment.client.lost)
-        queues = [f"{length} {name}" for name, length in queued(self.deployment.service).items()]
-        state = f"{violations} violations, {lost} lost; queued: {', '.join(queues) or 'nothing'}"
-        print(f"{_now():10}{rate:12.1f}{web:>18}{worker:>16}  {state}", flush=True)
 
     def memory(self, name: str) -> tuple[float, float]:
         """Mean memory of all processes of a kind in the second and in the last quarter, in MiB."""
-        second = [sum(it.memory[name]) for it in self.samples if 0.25 < it.share <= 0.5]
-        last = [sum(it.memory[name]) for it in self.samples if it.share > 0.75]
+        second = [sum(memory[name]) for share, memory in self.samples if 0.25 < share <= 0.5]
+        last = [sum(memory[name]) for share, memory in self.samples if share > 0.75]
         return statistics.mean(second) / MEBIBYTE, statistics.mean(last) / MEBIBYTE
 
     def _growth(self) -> list[str]:
@@ -144,10 +119,6 @@ def main() -> None:
         print(report_soak(soak, f"{options.minutes:g} minutes at {options.rate:g} requests/s"))
     if soak.results.violations:
         sys.exit("There were violations.")
-
-
-def _now() -> str:
-    return datetime.now(UTC).strftime("%H:%M:%S")
 
 
 if __name__ == "__main__":

@@ -2,6 +2,8 @@
 
 import threading
 import traceback
+from concurrent.futures import ThreadPoolExecutor
+from itertools import count
 from typing import Self
 
 from tools.chaos.client import Violation
@@ -9,44 +11,34 @@ from tools.chaos.deployment import Deployment
 from tools.chaos.expected import Results
 from tools.chaos.scenario import Scenario
 
-WRITERS = 6
-
 
 class Writers:
     """Writers that run while the `with` block does, and then finish their last scenario."""
 
-    def __init__(self, deployment: Deployment, results: Results, seed: int, count: int = WRITERS):
+    def __init__(self, deployment: Deployment, results: Results, seed: int, threads: int = 6):
         self.deployment = deployment
         self.results = results
         self.seed = seed
+        self._numbers = [count() for _ in range(threads)]
         self.scenarios: list[Scenario] = []
-        self._numbers = [0] * count
         self._stopped = threading.Event()
-        self._threads: list[threading.Thread] = []
 
     def __enter__(self) -> Self:
         self._stopped.clear()
-        self._threads = [
-            threading.Thread(target=self._write, args=(writer,), daemon=True)
-            for writer in range(len(self._numbers))
-        ]
-        for thread in self._threads:
-            thread.start()
+        self._threads = ThreadPoolExecutor(len(self._numbers))
+        for thread in range(len(self._numbers)):
+            self._threads.submit(self._write, thread)
         return self
 
     def __exit__(self, *error: object) -> None:
         self._stopped.set()
-        for thread in self._threads:
-            thread.join()
+        self._threads.shutdown()
 
-    def _write(self, writer: int) -> None:
-        deployment = self.deployment
+    def _write(self, thread: int) -> None:
+        it = self.deployment
         while not self._stopped.is_set():
-            label = f"{self.seed}-{writer}-{self._numbers[writer]}"
-            self._numbers[writer] += 1
-            scenario = Scenario(
-                label, deployment.client, self.results, deployment.reviewer, deployment.rubric_id
-            )
+            label = f"{self.seed}-{thread}-{next(self._numbers[thread])}"
+            scenario = Scenario(label, it.client, self.results, it.reviewer, it.rubric_id)
             self.scenarios.append(scenario)
             try:
                 scenario.run()
