@@ -58,7 +58,7 @@ class Visit:
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     if CHROMIUM is None:
-        pytest.skip("There is no chromium on this machine; `apt-get install chromium` brings it.")
+        pytest.skip("Chromium is not installed; `apt-get install chromium` installs it.")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         yield browser

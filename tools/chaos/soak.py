@@ -85,9 +85,10 @@ class Soak:
     def _sample(self, share: float) -> None:
         deployment = self.deployment
         self.samples.append((share, deployment.resident_bytes()))
+        waiting = ", ".join(f"{length} {name}" for name, length in queued(deployment.service).items())
         print(
             f"{share:4.0%}: {deployment.client.responses} responses, {len(deployment.client.lost)} lost, "
-            f"{len(self.results.violations)} violations; queued: {queued(deployment.service) or 'nothing'}",
+            f"{len(self.results.violations)} violations; queued: {waiting or 'nothing'}",
             flush=True,
         )
 
