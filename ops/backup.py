@@ -108,7 +108,7 @@ def _copy_database(database: Path, snapshot: Path) -> None:
 
 
 def _bundles_of(snapshot: Path, folder: Path | None) -> list[Path] | None:
-    """Bundles that the database knows: nothing would ever delete others from a restored folder."""
+    """List the bundles of the database. Others would never be deleted from a restored folder."""
     if folder is None:
         return None
     with closing(_connect(snapshot, "ro")) as connection:
@@ -143,7 +143,7 @@ def _exclusive_connection(database: Path) -> Iterator[sqlite3.Connection]:
 
 
 def _has_data(connection: sqlite3.Connection) -> bool:
-    """Whether the database has an organization, or tables of another program."""
+    """Look for an organization, or for tables of another program."""
     tables = _table_names(connection)
     if "organizations" not in tables:
         return bool(tables)

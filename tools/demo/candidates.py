@@ -30,7 +30,7 @@ DECISIONS = ("Round once, at the end", "Lock the order's row", "Keep the public 
 
 
 class Habits(NamedTuple):
-    """How a candidate works; the last three are probabilities."""
+    """Working habits; the last three are probabilities."""
 
     rounds: int
     pace_seconds: float
