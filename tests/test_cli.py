@@ -81,18 +81,14 @@ def test_on_sqlite_a_backup_is_one_file(app, flask, failing, tmp_path):
 # flask org
 
 
-@pytest.mark.parametrize("plan", plans.PLANS)
-def test_creating_an_organization_prints_its_first_token(app, clock, flask, plan):
-    *_, token = flask("org", "create", "Acme Ltd", "--plan", plan).splitlines()
+@pytest.mark.parametrize("arguments", [[], *(["--plan", plan] for plan in plans.PLANS)])
+def test_creating_an_organization_prints_its_first_token(app, clock, flask, arguments):
+    plan = arguments[-1] if arguments else "self_hosted"
+    *_, token = flask("org", "create", "Acme Ltd", *arguments).splitlines()
     org = Caller(app, Authorization=f"Bearer {token}").get("/v1/org").json["org"]
     assert (org["name"], org["plan"]) == ("Acme Ltd", plan)
     state, ends = ("trialing", "2026-04-15T09:00:00.000Z") if plan == "trial" else ("active", None)
     assert org["subscription"] == {"state": state, "trialEndsAt": ends}
-
-
-def test_the_default_plan_is_self_hosted(flask):
-    flask("org", "create", "Acme")
-    assert Organization.get().plan == "self_hosted"
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Backup and restore on SQLite: consistent while others write, complete, and all or nothing (docs/backup.md)."""
+"""Backup and restore on SQLite: complete, and all or nothing. tests/live/test_backup.py adds concurrent writers."""
 
 import io
 import os
@@ -6,7 +6,6 @@ import sqlite3
 import subprocess
 import sys
 import tarfile
-import threading
 from contextlib import closing
 
 import pytest
@@ -96,52 +95,6 @@ def test_a_restored_backup_equals_the_original(installation, empty, file):
     assert back_up(installation, file) == 1
     assert restore(empty, file) == 1
     assert (names(empty), bundles(empty)) == (["Acme"], {key: b"code"})
-
-
-def test_a_backup_during_writes_has_every_write_acknowledged_before_it(installation, empty, file):
-    with Writer(installation) as writer:
-        for _ in range(5):
-            acknowledged = writer.wait_for_more()
-            back_up(installation, file, overwrite=True)
-            writer.wait_for_more()
-            restore(empty, file, overwrite=True)
-            restored = names(empty)
-            assert restored == [str(number) for number in range(len(restored))]
-            assert len(restored) >= acknowledged
-    assert len(names(installation)) == writer.acknowledged
-
-
-class Writer:
-    """A thread that adds organizations; `acknowledged` is the number of committed ones."""
-
-    def __init__(self, installation):
-        self.installation = installation
-        self.acknowledged = 0
-        self._changed = threading.Condition()
-        self._stopped = False
-        self._thread = threading.Thread(target=self._write)
-
-    def wait_for_more(self):
-        with self._changed:
-            target = self.acknowledged + 20
-            assert self._changed.wait_for(lambda: self.acknowledged >= target, timeout=60)
-            return self.acknowledged
-
-    def _write(self):
-        with connect(self.installation) as database:
-            while not self._stopped:
-                database.execute("INSERT INTO organizations VALUES (?)", [str(self.acknowledged)])
-                with self._changed:
-                    self.acknowledged += 1
-                    self._changed.notify_all()
-
-    def __enter__(self):
-        self._thread.start()
-        return self
-
-    def __exit__(self, *error):
-        self._stopped = True
-        self._thread.join()
 
 
 def test_only_the_owner_can_read_a_backup_and_no_other_file_remains(installation, file, tmp_path):

@@ -61,7 +61,12 @@ class Run:
 
 
 def main() -> None:
-    options = _options()
+    parser = argparse.ArgumentParser(prog="python -m tools.chaos", description="Inject faults under load.")
+    parser.add_argument("--database", choices=(*DATABASES, "both"), default="both", help="%(default)s")
+    parser.add_argument("--rounds", type=int, default=20, help="on each database (%(default)s)")
+    parser.add_argument("--seed", type=int, default=1, help="of faults and writers (%(default)s)")
+    parser.add_argument("--check-every", type=int, default=5, help="rounds between checks (%(default)s)")
+    options = parser.parse_args()
     databases = DATABASES if options.database == "both" else (options.database,)
     # Both run, even if the first has violations.
     passed = [_passes(database, options) for database in databases]
@@ -84,15 +89,6 @@ def _passes(database: str, options: argparse.Namespace) -> bool:
             log.write_text(deployment.service.log())
             print(f"The log of the processes is in {log}")
     return not run.results.violations
-
-
-def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m tools.chaos", description="Inject faults under load.")
-    parser.add_argument("--database", choices=(*DATABASES, "both"), default="both", help="%(default)s")
-    parser.add_argument("--rounds", type=int, default=20, help="on each database (%(default)s)")
-    parser.add_argument("--seed", type=int, default=1, help="of faults and writers (%(default)s)")
-    parser.add_argument("--check-every", type=int, default=5, help="rounds between checks (%(default)s)")
-    return parser.parse_args()
 
 
 if __name__ == "__main__":

@@ -46,7 +46,8 @@ class Deployment:
             temporary = tempfile.TemporaryDirectory(prefix="proofstone-chaos-", ignore_cleanup_errors=True)
             folder = Path(self._stack.enter_context(temporary))
             url = self._start_database(folder)
-            self._stack.enter_context(self.receivers.running())
+            self.receivers.start()
+            self._stack.callback(self.receivers.stop)
             self.service = Service(folder, url, **self._settings())
             self.service.port = self.client.port
             self.service.flask("db", "upgrade")

@@ -3,8 +3,7 @@
 import hashlib
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from email import message_from_bytes
 from typing import Any
 
@@ -74,14 +73,6 @@ class Receivers:
     @property
     def webhook_url(self) -> str:
         return f"http://{HOST}:{self.webhook_port}/hook"
-
-    @contextmanager
-    def running(self) -> Iterator[None]:
-        self.start()
-        try:
-            yield
-        finally:
-            self.stop()
 
     def start(self) -> None:
         self._stack.enter_context(smtp_server(self.mails, self.mail_port))
