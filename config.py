@@ -1,4 +1,4 @@
-"""Every setting, read once from the environment; a wrong value stops the start with a sentence that names it."""
+"""Every setting, read once from the environment; an invalid value stops the start with one sentence."""
 
 import os
 import sys
@@ -13,24 +13,27 @@ from rules.mail_addresses import parse_sender
 from rules.smtp_url import parse_smtp_url
 
 
-class WrongSetting(ValueError):
-    """A setting has a value that cannot be used; the message names the setting and says what is wanted."""
+class InvalidSetting(ValueError):
+    """A setting has an invalid value; the message names the setting and the expected value."""
 
 
-def web_address(value: str) -> str:
+# Parsers: each returns the value, or raises ValueError with the words that follow "expected".
+
+
+def http_url(value: str) -> str:
     parts = urlsplit(value)
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
-        raise ValueError("an address such as https://proofstone.example.com")
+        raise ValueError("a URL such as https://proofstone.example.com")
     return value.rstrip("/")
 
 
 def database_url(value: str) -> str:
     parts = urlsplit(value)
     if parts.scheme not in ("sqlite", "postgres", "postgresql"):
-        raise ValueError("an address such as postgres://user:password@host/name or sqlite:///proofstone.db")
+        raise ValueError("a URL such as postgres://user:password@host/name or sqlite:///proofstone.db")
     if parts.path in ("", "/", "/:memory:"):
         raise ValueError(
-            "an address that names a database, such as sqlite:///proofstone.db or postgres://host/name"
+            "a URL that names a database, such as postgres://host/name or sqlite:///proofstone.db"
         )
     if "," in parts.netloc.rpartition("@")[2]:
         raise ValueError(
@@ -49,14 +52,14 @@ def sender(value: str) -> str:
     return value
 
 
-def provider_address(value: str) -> str:
-    # The providers' own clients differ in whether the version is part of the address.
-    return web_address(value).removesuffix("/v1")
+def provider_url(value: str) -> str:
+    # Some clients of the providers expect the version in the base URL, others add it.
+    return http_url(value).removesuffix("/v1")
 
 
 def secret(value: str) -> str:
     if not value.isascii() or not value.isprintable() or " " in value:
-        raise ValueError("a word of ASCII characters without spaces")
+        raise ValueError("printable ASCII characters without spaces")
     return value
 
 
@@ -73,38 +76,47 @@ def networks(value: str) -> tuple[webhook_addresses.Network, ...]:
         raise ValueError("networks such as 10.0.0.0/8,fd00::/8") from None
 
 
+def integer(value: str, minimum: int) -> int:
+    if not value.isascii() or not value.isdigit() or int(value) < minimum:
+        raise ValueError(f"an integer of at least {minimum}")
+    return int(value)
+
+
 def positive(value: str) -> int:
-    if not value.isascii() or not value.isdigit() or int(value) < 1:
-        raise ValueError("a whole number above zero")
+    return integer(value, 1)
+
+
+def non_negative(value: str) -> int:
+    return integer(value, 0)
+
+
+def port(value: str) -> int:
+    if integer(value, 1) > 65535:
+        raise ValueError("a port from 1 to 65535")
     return int(value)
 
 
-def count(value: str) -> int:
-    if not value.isascii() or not value.isdigit():
-        raise ValueError("a whole number, 0 for none")
-    return int(value)
-
-
-def switch(value: str) -> bool:
+def boolean(value: str) -> bool:
     if value.lower() not in ("true", "false"):
         raise ValueError("true or false")
     return value.lower() == "true"
 
 
 def rate(value: str) -> str:
-    from limits import parse
+    from limits import parse_many
 
     try:
-        parse(value)
+        # Only one rate would be applied, so unpacking refuses several.
+        (_,) = parse_many(value)
     except ValueError:
-        raise ValueError("a rate such as 600 per minute") from None
+        raise ValueError("a single rate such as 600 per minute") from None
     return value
 
 
-def rate_store(value: str) -> str:
+def redis_url(value: str) -> str:
     scheme, _, rest = value.partition("://")
     if scheme not in ("redis", "rediss", "valkey", "valkeys") or not urlsplit(value).hostname:
-        raise ValueError("an address such as redis://host:6379 or valkey://host:6379")
+        raise ValueError("a URL such as redis://host:6379 or valkey://host:6379")
     # Valkey speaks the protocol of Redis, and one client is enough.
     return f"{scheme.replace('valkey', 'redis')}://{rest}"
 
@@ -123,7 +135,7 @@ def log_format(value: str) -> str:
 
 def metrics_token(value: str) -> str:
     if len(secret(value)) < 16:
-        raise ValueError("at least 16 characters that nobody guesses")
+        raise ValueError("at least 16 characters")
     return value
 
 
@@ -144,7 +156,7 @@ class Config:
     base_url: str = _setting(
         "http://localhost:8000",
         "Public address of this service; links in mails and on pages start with it.",
-        web_address,
+        http_url,
     )
     smtp_url: str | None = _setting(
         None,
@@ -156,7 +168,7 @@ class Config:
         Path("var/mail"), "Folder for mails as .eml files if SMTP_URL is not set.", Path
     )
     terms_url: str | None = _setting(
-        None, "Address of the terms that candidates agree to; linked in the disclosure.", web_address
+        None, "Address of the terms that candidates agree to; linked in the disclosure.", http_url
     )
     webhook_allowed_networks: tuple[webhook_addresses.Network, ...] | None = _setting(
         None,
@@ -167,7 +179,7 @@ class Config:
         Path("var/bundles"), "Folder for candidates' code bundles if S3_BUCKET is not set.", Path
     )
     s3_bucket: str | None = _setting(None, "Bucket for code bundles in an S3-compatible store.", str)
-    s3_endpoint_url: str | None = _setting(None, "Address of the store if it is not Amazon S3.", web_address)
+    s3_endpoint_url: str | None = _setting(None, "Address of the store if it is not Amazon S3.", http_url)
     s3_region: str | None = _setting(None, "Region of the bucket.", str)
     s3_access_key_id: str | None = _setting(
         None, "Access key for the store; without it the machine's own credentials are used.", secret
@@ -181,13 +193,13 @@ class Config:
         None, "Latest version of the candidate client; older ones suggest an update.", client_version
     )
     anthropic_base_url: str = _setting(
-        "https://api.anthropic.com", "Address that calls of Claude Code are forwarded to.", provider_address
+        "https://api.anthropic.com", "Address that calls of Claude Code are forwarded to.", provider_url
     )
     anthropic_api_key: str | None = _setting(
         None, "Anthropic API key for candidates' sessions; without it Claude Code has no model.", secret
     )
     openai_base_url: str = _setting(
-        "https://api.openai.com", "Address that calls of Codex are forwarded to.", provider_address
+        "https://api.openai.com", "Address that calls of Codex are forwarded to.", provider_url
     )
     openai_api_key: str | None = _setting(
         None, "OpenAI API key for candidates' sessions; without it Codex has no model.", secret
@@ -200,11 +212,11 @@ class Config:
         "Maximum number of model calls that one web process forwards at the same time; less than WEB_THREADS.",
         positive,
     )
-    ratelimit_enabled: bool = _setting(True, "Whether rate limits are enforced: true or false.", switch)
+    ratelimit_enabled: bool = _setting(True, "Whether rate limits are enforced: true or false.", boolean)
     ratelimit_storage_url: str | None = _setting(
         None,
         "Valkey or Redis for shared rate limits, redis://host:6379; without it each web process counts separately.",
-        rate_store,
+        redis_url,
     )
     ratelimit_default: str = _setting(
         "600 per minute", "Requests of one credential, or of one address without a credential.", rate
@@ -220,7 +232,7 @@ class Config:
         rate,
     )
     trusted_proxies: int = _setting(
-        0, "Number of proxies in front that add to X-Forwarded-For; 0 ignores the header.", count
+        0, "Number of proxies in front that add to X-Forwarded-For; 0 ignores the header.", non_negative
     )
     log_level: str = _setting("INFO", "Minimum level of log lines: DEBUG, INFO, WARNING or ERROR.", log_level)
     log_format: str = _setting("text", "Format of log lines: json for programs, text for people.", log_format)
@@ -234,36 +246,34 @@ class Config:
 def load(environment: Mapping[str, str] = os.environ) -> Config:
     """Read the settings; an empty value counts as not set.
 
-    Raises WrongSetting with one sentence for the first value that cannot be used.
+    Raises InvalidSetting for the first invalid value.
     """
     values = {}
     for setting in fields(Config):
         name = setting.name.upper()
-        text = environment.get(name, "").strip()
-        if text:
-            values[setting.name] = _parse(name, text, setting.metadata["parse"])
+        if text := environment.get(name, "").strip():
+            values[setting.name] = parse(name, text, setting.metadata["parse"])
     settings = Config(**values)
     if settings.proxy_streams >= settings.web_threads:
-        raise WrongSetting(
-            "The setting PROXY_STREAMS is wrong: wanted is a number below WEB_THREADS, so that events get through."
-        )
+        raise InvalidSetting("PROXY_STREAMS is invalid: expected a number below WEB_THREADS.")
     if (settings.s3_access_key_id is None) != (settings.s3_secret_access_key is None):
-        raise WrongSetting(
-            "The setting S3_ACCESS_KEY_ID is wrong: wanted is it and S3_SECRET_ACCESS_KEY, both or neither."
+        raise InvalidSetting(
+            "S3_ACCESS_KEY_ID is invalid: expected both it and S3_SECRET_ACCESS_KEY, or neither."
         )
     return settings
 
 
 def load_or_exit() -> Config:
-    """The settings of the environment; the process ends with a sentence for one that cannot be used."""
+    """Read the settings of the environment, or exit with the message for an invalid one."""
     try:
         return load()
-    except WrongSetting as error:
+    except InvalidSetting as error:
         sys.exit(str(error))
 
 
-def _parse(name: str, text: str, parse: Callable[[str], Any]) -> Any:
+def parse(name: str, text: str, parser: Callable[[str], Any]) -> Any:
+    """Parse the value of one setting; raises InvalidSetting."""
     try:
-        return parse(text)
+        return parser(text)
     except ValueError as error:
-        raise WrongSetting(f"The setting {name} is wrong: wanted is {error}.") from None
+        raise InvalidSetting(f"{name} is invalid: expected {error}.") from None

@@ -1,4 +1,4 @@
-"""The first tables: a frozen copy of the models, as they were then."""
+"""Create the first tables: a frozen copy of the models at that time."""
 
 from peewee import (
     BigAutoField,

@@ -1,4 +1,4 @@
-"""What is kept of each cohort (models/rollups.py), counted from the sessions that have closed already."""
+"""Create cohort rollups (models/rollups.py), computed from the closed sessions."""
 
 from collections import defaultdict
 
@@ -12,7 +12,7 @@ from peewee import (
     UUIDField,
 )
 
-# The metrics by their place, with the sign by which more is better.
+# Metrics in the order of their numbers; the sign makes a higher value the better one.
 METRICS = (
     ("duration_ms", ""),
     ("prompt_count", ""),
@@ -66,8 +66,7 @@ def up(migrator, db):
 
 
 def counted(db):
-    """The totals of each assessment's closed sessions. Sums are put together of two halves, so that they cannot
-    overflow on SQLite."""
+    """Compute the totals of each assessment's closed sessions; sums in two halves cannot overflow on SQLite."""
     found = defaultdict(dict)
     sums = ", ".join(
         f"COUNT({column}), SUM({column} >> 32), SUM({column} & 4294967295)" for column, _ in METRICS

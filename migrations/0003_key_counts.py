@@ -1,4 +1,4 @@
-"""How many valid keys each assessment has, kept instead of counted; indexes with all that walks and look-ups ask."""
+"""Store the number of valid keys of each assessment, and add covering indexes for lists of keys."""
 
 from peewee import BooleanField, ForeignKeyField, IntegerField, Model, UUIDField, fn
 

@@ -1,4 +1,4 @@
-"""The schema's history: numbered files, applied in order by `flask db upgrade`."""
+"""Schema migrations: numbered files, applied in order by `flask db upgrade`."""
 
 from pathlib import Path
 
@@ -11,18 +11,18 @@ FOLDER = Path(__file__).parent
 
 
 def upgrade() -> list[str]:
-    """Apply what is missing and return its names; safe when several processes start at once."""
+    """Apply missing migrations, one process at a time; returns their names."""
     with process_lock("migrate"):
         return _runner().up()
 
 
 def status() -> list[tuple[str, bool]]:
-    """Each migration's name, and whether it has been applied."""
+    """List the migrations; returns each name, and whether it is applied."""
     return [(migration.name, bool(migration.applied)) for migration in _runner().status()]
 
 
 def missing() -> list[str]:
-    """The names of those that have not been applied."""
+    """List the names of migrations that are not applied."""
     return [name for name, applied in status() if not applied]
 
 

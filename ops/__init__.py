@@ -1,1 +1,11 @@
-"""Tools for whoever runs the service: readiness, metrics, doctor, backup, import."""
+"""Tools for operators: administration, doctor, readiness, metrics, backup, import."""
+
+import click
+import peewee
+from playhouse.pool import MaxConnectionsExceeded
+
+DATABASE_ERRORS = (peewee.PeeweeException, MaxConnectionsExceeded)
+
+
+class OperationError(click.ClickException):
+    """A command cannot do its work; the message says why and what to do."""

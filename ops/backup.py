@@ -1,192 +1,130 @@
-"""A backup of an installation on SQLite: one file with its database and the bundles of its folder (docs/backup.md).
+"""Back up and restore an installation on SQLite: its database and its folder of bundles (docs/backup.md).
 
-The file is a tar: `database.sqlite3`, `bundles/<object key>` for each bundle that this database knows, and at its end
-`manifest.json`, without which it is not whole. Where a store has the bundles the store is backed up by its own means.
+Bundles in an object store are not included; back up the store itself.
 """
 
-import hashlib
-import json
 import os
 import secrets
-import shutil
 import sqlite3
-import tarfile
 import tempfile
-from collections.abc import Iterable, Iterator
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import NamedTuple
 
 import migrations
-from models import clock, db
+from models import db
 from models.base import is_postgres
-from rules.timestamps import format_timestamp
+from ops import OperationError
+from ops.backup_archive import Archive, open_archive, write_archive
 from storage import FolderStorage, Storage, is_object_key
 
-DATABASE = "database.sqlite3"
-BUNDLES = "bundles/"
-MANIFEST = "manifest.json"
-FORMAT = 1
-IN_USE = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
-
-
-class Refused(Exception):
-    """Why there is no backup, or nothing was restored: a sentence."""
+LOCKED = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 
 
 class Installation(NamedTuple):
-    """What a backup is of: the database's file, and the folder of bundles, None where they lie in a store."""
+    """The files of an installation: its database, and its folder of bundles (None with an object store)."""
 
     database: Path
     bundles: Path | None
 
 
-def installation(storage: Storage) -> Installation:
-    """The one that the settings name; Refused on PostgreSQL, which has tools of its own."""
+def get_installation(storage: Storage) -> Installation:
+    """Return the configured installation; raises OperationError on PostgreSQL."""
     if is_postgres():
-        raise Refused(
-            "This is for SQLite. On PostgreSQL use pg_dump and pg_restore, as docs/backup.md shows."
+        raise OperationError(
+            "This command is for SQLite. On PostgreSQL use pg_dump and pg_restore (docs/backup.md)."
         )
     return Installation(Path(db.obj.database), storage.folder if isinstance(storage, FolderStorage) else None)
 
 
-def back_up(source: Installation, file: Path, overwrite: bool = False) -> int:
-    """Write `file`, while others work; returns the number of bundles in it. It is there as a whole or not at all.
+@contextmanager
+def _reported() -> Iterator[None]:
+    """Report errors of the disk and of SQLite as OperationError."""
+    try:
+        yield
+    except (OSError, sqlite3.Error) as error:
+        raise OperationError(str(error)) from None
 
-    Everything that was answered before the call is in it.
+
+@_reported()
+def back_up(source: Installation, file: Path, overwrite: bool = False) -> int:
+    """Write a backup while the service runs; returns the number of bundles in it.
+
+    It includes every write acknowledged before the call. `file` is complete or does not appear.
     """
     if file.exists() and not overwrite:
-        raise Refused(f"{file} is there already; `--overwrite` replaces it.")
+        raise OperationError(f"{file} already exists. Use `--overwrite` to replace it.")
     if not source.database.exists():
-        raise Refused(f"There is no database {source.database}.")
+        raise OperationError(f"There is no database {source.database}. Check DATABASE_URL.")
     with tempfile.TemporaryDirectory(dir=file.parent, prefix=f"{file.name}.", suffix=".part") as folder:
-        snapshot, whole = Path(folder, DATABASE), Path(folder, "whole.tar")
-        _take_snapshot(source.database, snapshot)
-        _check(snapshot)
-        bundles = _pack(snapshot, source.bundles, whole)
-        os.replace(whole, file)
+        snapshot, archive = Path(folder, "snapshot"), Path(folder, "archive")
+        _copy_database(source.database, snapshot)
+        _check_database(snapshot)
+        count = write_archive(archive, snapshot, _bundles_of(snapshot, source.bundles))
+        os.replace(archive, file)
     _sync_folder(file.parent)
-    return bundles
-
-
-def restore(target: Installation, file: Path, overwrite: bool = False) -> int:
-    """Put what `file` holds in the place of what is there; returns the number of bundles. Nobody may be at work.
-
-    The database is the former one or that of the file at every moment, with the bundles that it knows: missing ones
-    come before it, and what it does not know goes after it. Doing it again finishes what was killed in between.
-    """
-    with _opened(file) as (tar, manifest, bundles):
-        if bundles and target.bundles is None:
-            raise Refused("The backup holds bundles of a folder; unset S3_BUCKET to restore it.")
-        with _alone(target.database) as connection:
-            if not overwrite and _has_data(connection):
-                raise Refused(f"{target.database} holds data already; `--overwrite` replaces all of it.")
-            _bring(tar, (it for it in bundles if not _place(target, it).exists()), target)
-            _replace_database(tar, manifest, target.database, connection)
-            if manifest["bundlesInFolder"] and target.bundles is not None:
-                _bring(tar, (it for it in bundles if not _is_same(tar, it, _place(target, it))), target)
-                _remove_others(target.bundles, {_place(target, it).name for it in bundles})
-    return len(bundles)
-
-
-# Backing up
-
-
-def _take_snapshot(database: Path, snapshot: Path) -> None:
-    """A copy as of one moment, by SQLite's own backup. In one step, since a write begins one of many steps anew; in WAL
-    mode no writer waits for it."""
-    with closing(_connect(database, "rw")) as here, closing(sqlite3.connect(snapshot)) as there:
-        here.backup(there)
-        # One file, without a log beside it.
-        there.execute("PRAGMA journal_mode=DELETE")
-
-
-def _pack(snapshot: Path, folder: Path | None, whole: Path) -> int:
-    with open(whole, "xb", opener=_private) as file:
-        with tarfile.open(fileobj=file, mode="w") as tar, snapshot.open("rb") as database:
-            digest = _digest(database)
-            database.seek(0)
-            _add(tar, DATABASE, database)
-            count = sum(_add_bundle(tar, folder, key) for key in _object_keys(snapshot)) if folder else 0
-            _add_manifest(tar, {"sha256": digest, "bundles": count, "bundlesInFolder": folder is not None})
-        file.flush()
-        os.fsync(file.fileno())
     return count
 
 
-def _object_keys(snapshot: Path) -> list[str]:
-    # What the snapshot does not know would lie in a restored folder for ever: nothing would ever erase it.
+@_reported()
+def restore(target: Installation, file: Path, overwrite: bool = False) -> int:
+    """Replace an installation's files with those of a backup; returns the number of bundles.
+
+    No process may use the database. An interrupted restore leaves the old database or the restored one, each with
+    its bundles: missing bundles are added before the database is replaced, unknown ones are deleted after it.
+    Running the restore again completes it.
+    """
+    with open_archive(file) as archive:
+        if archive.bundles and target.bundles is None:
+            raise OperationError("The backup contains bundles of a folder. Unset S3_BUCKET to restore it.")
+        with _exclusive_connection(target.database) as connection:
+            if not overwrite and _has_data(connection):
+                raise OperationError(
+                    f"{target.database} already contains data. Use `--overwrite` to replace all of it."
+                )
+            folder = target.bundles or Path()
+            _extract_bundles(archive, folder, [key for key in archive.bundles if not (folder / key).exists()])
+            _replace_database(archive, target.database, connection)
+            if archive.manifest["bundlesInFolder"] and target.bundles:
+                changed = [key for key in archive.bundles if not archive.has_same_bundle(key, folder / key)]
+                _extract_bundles(archive, folder, changed)
+                _delete_other_bundles(folder, set(archive.bundles))
+        return len(archive.bundles)
+
+
+# Back up
+
+
+def _copy_database(database: Path, snapshot: Path) -> None:
+    """Copy a consistent state with SQLite's backup API.
+
+    A single step, because a write restarts a backup of several steps. In WAL mode no writer waits for it.
+    """
+    with closing(_connect(database, "rw")) as source, closing(sqlite3.connect(snapshot)) as target:
+        source.backup(target)
+        # A single file, without a write-ahead log next to it.
+        target.execute("PRAGMA journal_mode=DELETE")
+
+
+def _bundles_of(snapshot: Path, folder: Path | None) -> list[Path] | None:
+    """List the bundles of the database. Others would never be deleted from a restored folder."""
+    if folder is None:
+        return None
     with closing(_connect(snapshot, "ro")) as connection:
-        return [key for (key,) in connection.execute("SELECT object_key FROM uploads ORDER BY object_key")]
+        keys = connection.execute("SELECT object_key FROM uploads ORDER BY object_key")
+        return [folder / key for (key,) in keys]
 
 
-def _add_bundle(tar: tarfile.TarFile, folder: Path, key: str) -> bool:
-    """Whether it was there: many places are never used, and an erasure may have come since the snapshot."""
-    try:
-        with (folder / key).open("rb") as bundle:
-            _add(tar, BUNDLES + key, bundle)
-    except FileNotFoundError:
-        return False
-    return True
-
-
-def _add(tar: tarfile.TarFile, name: str, file: IO[bytes]) -> None:
-    entry = tarfile.TarInfo(name)
-    entry.size = os.fstat(file.fileno()).st_size
-    entry.mode, entry.mtime = 0o600, int(clock.now().timestamp())
-    tar.addfile(entry, file)
-
-
-def _add_manifest(tar: tarfile.TarFile, facts: dict[str, Any]) -> None:
-    with tempfile.TemporaryFile() as file:
-        file.write(
-            json.dumps({"format": FORMAT, "createdAt": format_timestamp(clock.now()), **facts}).encode()
-        )
-        file.seek(0)
-        _add(tar, MANIFEST, file)
-
-
-# Restoring
+# Restore
 
 
 @contextmanager
-def _opened(file: Path) -> Iterator[tuple[tarfile.TarFile, dict[str, Any], list[tarfile.TarInfo]]]:
-    """The tar, its manifest and its bundles, once it is known to be whole."""
-    try:
-        with tarfile.open(file, "r:") as tar:
-            database, bundles, last = _parts(tar)
-            if database != DATABASE or last != MANIFEST:
-                raise Refused(f"{file} is not a backup of Proofstone, or not a whole one.")
-            yield tar, _manifest(tar, len(bundles)), bundles
-    except tarfile.TarError as error:
-        raise Refused(f"{file} is not a whole backup: {error}.") from None
+def _exclusive_connection(database: Path) -> Iterator[sqlite3.Connection]:
+    """Connect with an exclusive lock, held until the end.
 
-
-def _parts(tar: tarfile.TarFile) -> tuple[str, list[tarfile.TarInfo], str]:
-    """The first name, the bundles between, the last name."""
-    members = tar.getmembers()
-    for member in members[1:-1]:
-        if not member.isreg() or not is_object_key(member.name.removeprefix(BUNDLES)):
-            raise Refused(f"The file is not a backup of Proofstone: it holds {member.name}.")
-    return members[0].name, members[1:-1], members[-1].name
-
-
-def _manifest(tar: tarfile.TarFile, bundles: int) -> dict[str, Any]:
-    with _reader(tar, tar.getmember(MANIFEST)) as file:
-        manifest = json.load(file)
-    if manifest["format"] != FORMAT:
-        raise Refused("The backup was made by a newer version of Proofstone; restore it with that one.")
-    if manifest["bundles"] != bundles:
-        raise Refused("The file is not a whole backup: bundles are missing.")
-    return manifest
-
-
-@contextmanager
-def _alone(database: Path) -> Iterator[sqlite3.Connection]:
-    """A connection with nobody else at the database until its end.
-
-    SQLite itself knows whether there is somebody: each open connection of web processes and workers holds a shared
-    lock of its file, also while nothing is asked. Who comes later waits, and finds what was restored.
+    Every open connection of a web process or worker has a shared lock, even when idle, so the lock is only granted
+    when none runs. Processes that start later wait for it.
     """
     with closing(sqlite3.connect(database, timeout=0, isolation_level=None)) as connection:
         try:
@@ -195,114 +133,77 @@ def _alone(database: Path) -> Iterator[sqlite3.Connection]:
             connection.execute("BEGIN EXCLUSIVE")
             connection.execute("COMMIT")
         except sqlite3.DatabaseError as error:
-            raise Refused(_why_not(database, error)) from None
+            if error.sqlite_errorcode & 0xFF in LOCKED:
+                message = f"Another process uses {database}. Stop the web process and the worker first."
+            else:
+                files = f"{database.name}-wal and {database.name}-shm"
+                message = f"{database} cannot be opened ({error}). Move it away, with {files}."
+            raise OperationError(message) from None
         yield connection
 
 
-def _why_not(database: Path, error: sqlite3.DatabaseError) -> str:
-    if error.sqlite_errorcode & 0xFF in IN_USE:
-        return f"Another process uses {database}: stop the web process and the worker first."
-    return (
-        f"{database} cannot be opened ({error}); move it away, with the files {database.name}-wal and -shm."
-    )
-
-
 def _has_data(connection: sqlite3.Connection) -> bool:
-    """Whether somebody would miss it: an organization, or the tables of another program."""
-    tables = _tables(connection)
+    """Look for an organization, or for tables of another program."""
+    tables = _table_names(connection)
     if "organizations" not in tables:
         return bool(tables)
     return connection.execute("SELECT 1 FROM organizations LIMIT 1").fetchone() is not None
 
 
-def _replace_database(
-    tar: tarfile.TarFile, manifest: dict[str, Any], database: Path, connection: sqlite3.Connection
-) -> None:
-    """Check the database of the file and copy it over the one that is open: one transaction of SQLite's own."""
+def _replace_database(archive: Archive, database: Path, connection: sqlite3.Connection) -> None:
+    """Check the archived database and copy it over the open one, in a single transaction of SQLite."""
     with tempfile.TemporaryDirectory(
         dir=database.parent, prefix=f"{database.name}.", suffix=".part"
     ) as folder:
-        unpacked = Path(folder, DATABASE)
-        _unpack(tar, tar.getmember(DATABASE), unpacked)
-        with unpacked.open("rb") as file:
-            if _digest(file) != manifest["sha256"]:
-                raise Refused("The database in the backup is damaged: its SHA-256 is another one.")
-        _check(unpacked)
-        with closing(_connect(unpacked, "ro")) as source:
+        extracted = Path(folder, "database")
+        archive.extract_database(extracted)
+        _check_database(extracted)
+        with closing(_connect(extracted, "ro")) as source:
             source.backup(connection)
 
 
-def _bring(tar: tarfile.TarFile, bundles: Iterable[tarfile.TarInfo], target: Installation) -> None:
-    for bundle in bundles:
-        place = _place(target, bundle)
-        place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        # Named as an upload that broke off: what a killed restore leaves goes as that does.
-        part = place.with_name(f"{place.name}.{secrets.token_hex(8)}.part")
+def _extract_bundles(archive: Archive, folder: Path, keys: list[str]) -> None:
+    for key in keys:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # Named like an interrupted upload: the worker deletes what a killed restore leaves.
+        part = folder / f"{key}.{secrets.token_hex(8)}.part"
         try:
-            _unpack(tar, bundle, part)
-            os.replace(part, place)
+            archive.extract_bundle(key, part)
+            os.replace(part, folder / key)
         finally:
             part.unlink(missing_ok=True)
-    if target.bundles is not None and target.bundles.exists():
-        _sync_folder(target.bundles)
+    if keys:
+        _sync_folder(folder)
 
 
-def _remove_others(folder: Path, kept: set[str]) -> None:
+def _delete_other_bundles(folder: Path, keys: set[str]) -> None:
     if folder.exists():
         for path in folder.iterdir():
-            if is_object_key(path.name) and path.name not in kept:
+            if is_object_key(path.name) and path.name not in keys:
                 path.unlink()
-
-
-def _is_same(tar: tarfile.TarFile, bundle: tarfile.TarInfo, place: Path) -> bool:
-    with suppress(FileNotFoundError), place.open("rb") as there, _reader(tar, bundle) as here:
-        return _digest(there) == _digest(here)
-    return False
-
-
-def _digest(file: Any) -> str:
-    return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _unpack(tar: tarfile.TarFile, member: tarfile.TarInfo, path: Path) -> None:
-    with _reader(tar, member) as source, open(path, "xb", opener=_private) as file:
-        shutil.copyfileobj(source, file)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _place(target: Installation, bundle: tarfile.TarInfo) -> Path:
-    assert target.bundles is not None
-    return target.bundles / bundle.name.removeprefix(BUNDLES)
-
-
-def _reader(tar: tarfile.TarFile, member: tarfile.TarInfo) -> IO[bytes]:
-    reader = tar.extractfile(member)
-    assert reader is not None
-    return reader
 
 
 # Both
 
 
-def _check(database: Path) -> None:
-    """Refused unless the file is a whole database of Proofstone, and not of a newer version."""
+def _check_database(database: Path) -> None:
+    """Raise OperationError unless the file is an intact database of this version of Proofstone, or an older one."""
     with closing(_connect(database, "ro")) as connection:
         try:
             (verdict,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
-            tables = _tables(connection)
+            tables = _table_names(connection)
         except sqlite3.DatabaseError as error:
             verdict, tables = str(error), set()
         if verdict != "ok":
-            raise Refused(f"The database is damaged: {verdict}.")
+            raise OperationError(f"The database is damaged: {verdict}.")
         if not tables >= {"migrations", "organizations"}:
-            raise Refused("The database is not one of Proofstone.")
+            raise OperationError("The database is not a Proofstone database.")
         applied = {name for (name,) in connection.execute("SELECT name FROM migrations")}
     if unknown := applied - {file.stem for file in migrations.FOLDER.glob("[0-9]*.py")}:
-        raise Refused(f"The database is of a newer version of Proofstone: it has {min(unknown)}.")
+        raise OperationError(f"The database is of a newer version of Proofstone: it has {min(unknown)}.")
 
 
-def _tables(connection: sqlite3.Connection) -> set[str]:
+def _table_names(connection: sqlite3.Connection) -> set[str]:
     return {name for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
 
 
@@ -310,15 +211,10 @@ def _connect(database: Path, mode: str) -> sqlite3.Connection:
     return sqlite3.connect(f"{database.resolve().as_uri()}?mode={mode}", uri=True)
 
 
-def _private(path: str, flags: int) -> int:
-    # Keys lie in it as text, and so do secrets of webhooks.
-    return os.open(path, flags, 0o600)
-
-
 def _sync_folder(folder: Path) -> None:
-    """A new name is on the disk once its folder is."""
-    number = os.open(folder, os.O_RDONLY)
+    """Make renames in the folder durable."""
+    descriptor = os.open(folder, os.O_RDONLY)
     try:
-        os.fsync(number)
+        os.fsync(descriptor)
     finally:
-        os.close(number)
+        os.close(descriptor)

@@ -1,26 +1,26 @@
-"""A cohort as a table for the terminal: a line for each session, its metrics with their percentiles, the averages."""
+"""A cohort as a text table: a line for each session with its metrics and percentiles, then the averages."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from models import Assessment, cohorts, sessions
 from schemas.cohort_stats import CohortStats, Percentiles
 
-NAME_WIDTH = 36
+MAX_NAME_CHARACTERS = 36
 UNKNOWN = "-"
 
 
 class Column(NamedTuple):
-    """One metric: its head, its name in a session, its name among the averages, and how it is written."""
+    """One metric: its title, its names in the API for a session and for the average, and its format."""
 
-    head: str
+    title: str
     metric: str
     average: str
-    write: Callable[[Any], str]
+    format: Callable[[Any], str]
 
 
 class Row(NamedTuple):
-    """One session; `metrics` and `percentiles` as the API shows them."""
+    """One session, with `metrics` and `percentiles` as in the API."""
 
     name: str
     metrics: Mapping[str, Any]
@@ -28,24 +28,25 @@ class Row(NamedTuple):
 
 
 def duration(milliseconds: int) -> str:
-    """Hours and minutes, or below an hour minutes and seconds."""
+    """Format as hours and minutes, or as minutes and seconds below an hour."""
     hours, rest = divmod(milliseconds // 1000, 3600)
     minutes, seconds = divmod(rest, 60)
     return f"{hours} h {minutes:02d} m" if hours else f"{minutes} m {seconds:02d} s"
 
 
+number = "{:.3f}".format
 COLUMNS = (
     Column("duration", "durationMs", "avgDurationMs", duration),
     Column("prompts", "promptCount", "avgPromptCount", str),
-    Column("fail rate", "commandFailRate", "avgCommandFailRate", "{:.3f}".format),
-    Column("verify", "verifyIntensity", "avgVerifyIntensity", "{:.3f}".format),
-    Column("manual", "manualEditRatio", "avgManualEditRatio", "{:.3f}".format),
+    Column("fail rate", "commandFailRate", "avgCommandFailRate", number),
+    Column("verify", "verifyIntensity", "avgVerifyIntensity", number),
+    Column("manual", "manualEditRatio", "avgManualEditRatio", number),
     Column("first change", "firstChangeLatencyMs", "avgFirstChangeLatencyMs", duration),
 )
 
 
 def of_assessment(assessment: Assessment) -> list[str]:
-    """The table of an assessment that has at least one closed session, from the database."""
+    """Build the table of an assessment with at least one closed session."""
     sessions.settle_all(assessment_id=assessment.id)
     rows = [
         Row(
@@ -59,38 +60,34 @@ def of_assessment(assessment: Assessment) -> list[str]:
 
 
 def lines(rows: Iterable[Row], cohort: Mapping[str, Any]) -> list[str]:
-    """The table, with averages on its last line; `cohort` is the `cohortStats` of the API."""
-    head = ["session"] + [text for column in COLUMNS for text in (column.head, "pct")] + ["tests"]
-    return _aligned([head, *map(_cells, rows), _averages(cohort)])
+    """Build the table; `cohort` is `cohortStats` as in the API."""
+    titles = ["session"] + [text for column in COLUMNS for text in (column.title, "pct")] + ["tests"]
+    first, *others = zip(titles, *map(_cells, rows), _averages(cohort), strict=True)
+    columns = [_padded(first, str.ljust), *(_padded(column, str.rjust) for column in others)]
+    return ["  ".join(line) for line in zip(*columns, strict=True)]
 
 
 def _cells(row: Row) -> list[str]:
-    cells = [row.name if len(row.name) <= NAME_WIDTH else row.name[: NAME_WIDTH - 1] + "…"]
+    name = row.name
+    cells = [name if len(name) <= MAX_NAME_CHARACTERS else name[: MAX_NAME_CHARACTERS - 1] + "…"]
     for column in COLUMNS:
-        cells += [_written(row.metrics[column.metric], column.write)]
-        cells += [_written(row.percentiles.get(column.metric), "{:.3f}".format)]
+        cells.append(_text(row.metrics[column.metric], column.format))
+        cells.append(_text(row.percentiles.get(column.metric), number))
     return [*cells, {True: "pass", False: "fail", None: UNKNOWN}[row.metrics["testsPassed"]]]
 
 
 def _averages(cohort: Mapping[str, Any]) -> list[str]:
-    metrics = cohort["metrics"]
-    count = cohort["sessionCount"]
+    metrics, count = cohort["metrics"], cohort["sessionCount"]
     cells = [f"{count} {'session' if count == 1 else 'sessions'}, average"]
     for column in COLUMNS:
-        cells += [_written(metrics[column.average], column.write), ""]
+        cells += [_text(metrics[column.average], column.format), ""]
     return [*cells, f"{metrics['testPassRate']} %"]
 
 
-def _written(value: Any, write: Callable[[Any], str]) -> str:
-    return UNKNOWN if value is None else write(value)
+def _text(value: Any, format: Callable[[Any], str]) -> str:
+    return UNKNOWN if value is None else format(value)
 
 
-def _aligned(table: list[list[str]]) -> list[str]:
-    """Columns as wide as their widest cell: the first to the left, numbers to the right."""
-    first, *others = [max(map(len, column)) for column in zip(*table, strict=True)]
-    return [
-        "  ".join(
-            [name.ljust(first), *(cell.rjust(width) for cell, width in zip(cells, others, strict=True))]
-        )
-        for name, *cells in table
-    ]
+def _padded(cells: Sequence[str], align: Callable[[str, int], str]) -> list[str]:
+    width = max(map(len, cells))
+    return [align(cell, width) for cell in cells]

@@ -1,62 +1,61 @@
-"""What a Prometheus reads: requests and their time, the database's pool, the queues.
+"""Metrics for Prometheus: requests and their duration, database connections, queues.
 
-Imported only where METRICS_TOKEN is set, by each web process after its start: the library decides at its import whether
-it counts for one process, or (under gunicorn, see gunicorn.conf.py) for all of them in files that they share.
+Imported only if METRICS_TOKEN is set, and only in a started web process: at import `prometheus_client` decides whether
+it counts for one process or, under gunicorn (gunicorn.conf.py), for all processes in shared files.
 """
 
 import os
 from collections.abc import Iterator
 from typing import Any
 
-import peewee
-from playhouse.pool import MaxConnectionsExceeded
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from models import backlog, clock, db
+from ops import DATABASE_ERRORS
 from web.access_log import Served
 
-SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+DURATION_BUCKETS_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 UNMATCHED = "unmatched"
 
 
 class Monitoring:
-    """Counts each request (`measure`), and shows what all web processes have counted, and the queues (`page`).
+    """Request metrics of this process, and the page with the metrics of all processes.
 
-    pool -- most connections of this process to the database; None where there is no limit
+    pool -- maximum number of database connections of this process; None for no limit
     """
 
     def __init__(self, pool: int | None):
-        # One of its own, so that a second application in the same process does not count into the first one's.
+        # A separate registry keeps several applications in one process apart.
         self._registry = registry = CollectorRegistry()
         self._requests = Counter(
             "proofstone_http_requests",
-            "Requests that were answered.",
+            "Finished requests.",
             ["operation", "method", "status"],
             registry=registry,
         )
         self._durations = Histogram(
             "proofstone_http_request_duration_seconds",
-            "From a request's beginning to the last byte of its answer.",
+            "Time from the start of a request to the last byte of its response.",
             ["operation"],
-            buckets=SECONDS,
+            buckets=DURATION_BUCKETS_SECONDS,
             registry=registry,
         )
         self._late_events = Counter(
-            "proofstone_late_events", "Events that came too late to count in anything.", registry=registry
+            "proofstone_late_events", "Events received too late for the metrics.", registry=registry
         )
-        self._connections = _sum_of_processes(
+        self._connections = _summed_gauge(
             "proofstone_database_connections_in_use",
-            "Connections to the database in use, as the latest request of each process left them.",
+            "Database connections in use after the latest request of each process.",
             registry,
         )
         if pool:
-            most = "Most connections to the database that the web processes may have together."
-            _sum_of_processes("proofstone_database_connections_max", most, registry).set(pool)
+            text = "Maximum number of database connections of all web processes."
+            _summed_gauge("proofstone_database_connections_max", text, registry).set(pool)
 
     def measure(self, served: Served, operation: str | None) -> None:
-        """Count a request that has been answered."""
+        """Count a finished request."""
         name = operation or UNMATCHED
         self._requests.labels(name, served.method, served.status).inc()
         self._durations.labels(name).observe(served.milliseconds / 1000)
@@ -65,38 +64,37 @@ class Monitoring:
             self._late_events.inc(served.late_events)
 
     def page(self) -> bytes:
-        """Everything, in Prometheus' text format."""
-        shown = CollectorRegistry()
+        """All metrics in Prometheus' text format."""
+        combined = CollectorRegistry()
         if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
-            MultiProcessCollector(shown)
+            MultiProcessCollector(combined)
         else:
-            shown.register(self._registry)
-        shown.register(Queues())
-        return generate_latest(shown)
+            combined.register(self._registry)
+        combined.register(QueueCollector())
+        return generate_latest(combined)
 
 
-def _sum_of_processes(name: str, sentence: str, registry: CollectorRegistry) -> Gauge:
-    return Gauge(name, sentence, registry=registry, multiprocess_mode="livesum")
+def _summed_gauge(name: str, text: str, registry: CollectorRegistry) -> Gauge:
+    return Gauge(name, text, registry=registry, multiprocess_mode="livesum")
 
 
-class Queues:
-    """What waits in the database, read when it is asked for."""
+class QueueCollector:
+    """Queue metrics, read from the database at each scrape."""
 
     def collect(self) -> Iterator[Any]:
-        up = GaugeMetricFamily("proofstone_database_up", "Whether the database answers: 1, or 0.")
+        up = GaugeMetricFamily("proofstone_database_up", "1 if the database responds, otherwise 0.")
         try:
-            found = [_rows(), _ages()]
-        except (peewee.PeeweeException, MaxConnectionsExceeded):
-            # A database that is away is told of; all else is still worth reading.
-            found = []
-        up.add_metric([], 1 if found else 0)
-        yield from [up, *found]
+            queues = [_rows(), _ages()]
+        except DATABASE_ERRORS:
+            queues = []
+        up.add_metric([], 1 if queues else 0)
+        yield from [up, *queues]
 
 
 def _rows() -> GaugeMetricFamily:
     family = GaugeMetricFamily(
         "proofstone_queue_rows",
-        "Messages by kind: due, waiting for their next try, or failed in the last four days.",
+        "Messages by kind: due, waiting for the next attempt, or failed in the last four days.",
         labels=["kind", "state"],
     )
     for count in backlog.counts():
@@ -107,7 +105,7 @@ def _rows() -> GaugeMetricFamily:
 def _ages() -> GaugeMetricFamily:
     family = GaugeMetricFamily(
         "proofstone_queue_oldest_due_age_seconds",
-        "For how long the oldest that the worker has to do has been due; 0 where nothing is.",
+        "Time since the oldest entry of a queue became due; 0 for an empty queue.",
         labels=["queue"],
     )
     due, now = backlog.oldest_due(), clock.now()

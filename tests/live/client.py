@@ -1,4 +1,4 @@
-"""A caller over real HTTP, and many of them at the same moment."""
+"""An HTTP client, and ways to send many requests concurrently."""
 
 import http.client
 import json
@@ -8,12 +8,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
-# The ways in which an answer can fail to come.
-LOST = (OSError, http.client.HTTPException)
+# Raised if there is no complete response.
+CONNECTION_ERRORS = (OSError, http.client.HTTPException)
 
 
 @dataclass(frozen=True)
-class Answer:
+class Response:
     status: int
     headers: http.client.HTTPMessage
     text: bytes
@@ -23,14 +23,14 @@ class Answer:
         return json.loads(self.text)
 
     def __getitem__(self, name: str) -> Any:
-        """A member of the answer's JSON object."""
+        """A member of the JSON object."""
         return self.json[name]
 
 
 class Client:
-    """Calls the service on a port of this machine as somebody; any number of threads can share one.
+    """Client of a service on this machine, usable by several threads, with a connection for each request.
 
-    Each call has a connection of its own. It raises one of LOST when no whole answer comes.
+    Raises one of CONNECTION_ERRORS if there is no complete response.
     """
 
     def __init__(self, port: int, timeout: float = 60, **headers: str):
@@ -38,16 +38,16 @@ class Client:
         self.timeout = timeout
         self.headers = headers
 
-    def get(self, path: str) -> Answer:
+    def get(self, path: str) -> Response:
         return self.request("GET", path)
 
-    def post(self, path: str, body: Any = None) -> Answer:
+    def post(self, path: str, body: Any = None) -> Response:
         return self.request("POST", path, body)
 
-    def delete(self, path: str) -> Answer:
+    def delete(self, path: str) -> Response:
         return self.request("DELETE", path)
 
-    def request(self, method: str, path: str, body: Any = None) -> Answer:
+    def request(self, method: str, path: str, body: Any = None) -> Response:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=self.timeout)
         try:
             headers = self.headers | {"Connection": "close"}
@@ -55,25 +55,25 @@ class Client:
                 headers["Content-Type"] = "application/json"
             connection.request(method, path, json.dumps(body) if body is not None else None, headers)
             response = connection.getresponse()
-            return Answer(response.status, response.headers, response.read())
+            return Response(response.status, response.headers, response.read())
         finally:
             connection.close()
 
 
-def at_once(calls: Sequence[Callable[[], Any]]) -> list[Any]:
-    """Make all calls at the same moment, each from a thread of its own; their results in the same order."""
-    gate = threading.Barrier(len(calls))
+def run_concurrently(calls: Sequence[Callable[[], Any]]) -> list[Any]:
+    """Start all calls at the same time, each in a thread; returns their results in order."""
+    barrier = threading.Barrier(len(calls))
 
-    def after_the_gate(call: Callable[[], Any]) -> Any:
-        gate.wait()
+    def run(call: Callable[[], Any]) -> Any:
+        barrier.wait()
         return call()
 
     with ThreadPoolExecutor(len(calls)) as threads:
-        return list(threads.map(after_the_gate, calls))
+        return list(threads.map(run, calls))
 
 
 class Load:
-    """Calls that are made again and again, each from a thread of its own, until the `with` block ends."""
+    """Repeats each call in a thread until the `with` block ends, which raises the first failure."""
 
     def __init__(self, calls: Sequence[Callable[[], Any]]):
         self._stopped = threading.Event()

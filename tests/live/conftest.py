@@ -1,6 +1,6 @@
-"""The cast over real HTTP: one service of several processes on each database, shared by these tests.
+"""A service with several processes on each database, shared by the tests of a run.
 
-Nothing is rolled back here: each test makes its own assessment, and looks at nothing else.
+Nothing is rolled back: each test uses its own assessment.
 """
 
 import os
@@ -11,8 +11,7 @@ from tests.live.cast import make_assessment
 from tests.live.service import Service
 
 WORKER = os.environ.get("PYTEST_XDIST_WORKER", "main")
-
-
+# On SQLite these are slow tests; PostgreSQL, which allows more concurrency, is enough for the quick suite.
 QUICK_ON_POSTGRESQL = ("test_client.py", "test_at_once.py")
 
 
@@ -37,12 +36,10 @@ def reviewer(service):
 
 @pytest.fixture
 def assessment(reviewer):
-    """An assessment without a time limit, as the API shows it."""
     return make_assessment(reviewer)
 
 
 def pytest_collection_modifyitems(items):
-    """What takes a while on both databases is quick on PostgreSQL alone, the stricter one, and slow on SQLite."""
     for item in items:
         parameters = item.callspec.params if hasattr(item, "callspec") else {}
         if item.path.name in QUICK_ON_POSTGRESQL and parameters.get("live_database_url") == "sqlite":

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tests.live.client import Answer
+from tests.live.client import Response
 
 # Null and what is absent fit everywhere, and so do further members.
 TEXTS = [str]
@@ -55,7 +55,7 @@ REFUSAL = {"error": str, "code": str, "completedAt": str}
 PROVIDER_REFUSAL = {"error": {"message": str, "type": str}}
 
 
-def decoded(answer: Answer, shape: Any, status: int = 200) -> Any:
+def decoded(answer: Response, shape: Any, status: int = 200) -> Any:
     """The answer's JSON, which has that status and fits the types that the program decodes it into."""
     assert answer.status == status, answer.text
     must_fit(answer.json, shape, "answer")

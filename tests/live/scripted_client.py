@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, Self
 from urllib.parse import quote, urlsplit
 
-from tests.live.client import Answer
+from tests.live.client import Response
 from tests.live.scripted_answers import (
     ACTIVITY,
     ANYTHING,
@@ -102,14 +102,14 @@ class Cli:
     def look_up_consent(self) -> dict[str, Any]:
         return self.accepted("GET", f"/v1/candidate/consent?key={quote(self.key)}", CONSENT, token=False)
 
-    def consent(self, shown_hash: str | None = None) -> Answer:
+    def consent(self, shown_hash: str | None = None) -> Response:
         body = {"key": self.key} | ({"disclosureHash": shown_hash} if shown_hash else {})
         return self.call("POST", "/v1/candidate/consent", body, token=False)
 
     def agree(self, shown_hash: str | None = None) -> None:
         assert self.consent(shown_hash).status == 200
 
-    def ask_to_redeem(self) -> Answer:
+    def ask_to_redeem(self) -> Response:
         """One try: a key pair made a moment before goes with each."""
         self.seed = os.urandom(32)
         body = {"key": self.key, "signingPubKey": self.chain.public_key}
@@ -160,7 +160,7 @@ class Cli:
         head = {"id": str(uuid.uuid4()), "sessionId": self.session_id, "ts": ts, "kind": kind}
         return self.chain.append({**head, "source": source, "v": 1, "data": data, **members})
 
-    def send(self, event: dict[str, Any], *, in_foreground: bool = False) -> Answer:
+    def send(self, event: dict[str, Any], *, in_foreground: bool = False) -> Response:
         """Hooks have three seconds and tell no version; commands that the candidate waits for do."""
         seconds = CALL_SECONDS if in_foreground else HOOK_SECONDS
         return self.call("POST", "/v1/hooks/ingest", event, version=in_foreground, seconds=seconds)
@@ -176,10 +176,10 @@ class Cli:
             assert self.submit(place, bundle).status < 300
         return place
 
-    def ask_for_place(self) -> Answer:
+    def ask_for_place(self) -> Response:
         return self.call("POST", "/v1/candidate/upload-url", {"sessionId": self.session_id})
 
-    def put(self, place: dict[str, Any], bundle: bytes) -> Answer:
+    def put(self, place: dict[str, Any], bundle: bytes) -> Response:
         """The address is its own authorisation. Its host is the public one; this service listens on a port here."""
         address = urlsplit(place["uploadUrl"])
         assert address.scheme in ("http", "https")
@@ -188,7 +188,7 @@ class Cli:
         path = f"{address.path}?{address.query}"
         return call(self.port, "PUT", path, bundle, headers=headers, seconds=PUT_SECONDS)
 
-    def submit(self, place: dict[str, Any], bundle: bytes, **members: Any) -> Answer:
+    def submit(self, place: dict[str, Any], bundle: bytes, **members: Any) -> Response:
         facts = {"bundleKey": place["objectKey"], "bundleSize": len(bundle)}
         facts["bundleSha256"] = hashlib.sha256(bundle).hexdigest()
         code = {"diff": "", "fileTree": ["orders.py"], "repoUrl": "", "baseSha": ""}
@@ -234,7 +234,7 @@ class Cli:
     def call(
         self, method: str, path: str, body: dict[str, Any] | None = None, *,
         token: bool = True, version: bool = True, seconds: float = CALL_SECONDS, headers: dict[str, str] | None = None,
-    ) -> Answer:  # fmt: skip
+    ) -> Response:  # fmt: skip
         told = {"X-Promptster-CLI-Version": VERSION} if version else {}
         known = {"X-API-Key": self.session["sessionToken"]} if token else {}
         all_headers = JSON | told | known | (headers or {})
@@ -258,12 +258,12 @@ class Extension:
         head = {"id": str(uuid.uuid4()), "sessionId": self.session_id, "ts": ts, "source": source}
         return {**head, **who, "v": 1, "kind": kind, "data": data}
 
-    def flush(self, events: list[dict[str, Any]]) -> list[Answer]:
+    def flush(self, events: list[dict[str, Any]]) -> list[Response]:
         """Send events, three at a time; the answers in their order."""
         with ThreadPoolExecutor(EXTENSION_AT_A_TIME) as threads:
             return list(threads.map(self._send, events))
 
-    def _send(self, event: dict[str, Any]) -> Answer:
+    def _send(self, event: dict[str, Any]) -> Response:
         body = json.dumps(event, ensure_ascii=False, separators=(",", ":")).encode()
         headers = JSON | {"X-API-Key": self.key}
         return call(self.port, "POST", "/v1/hooks/ingest", body, headers=headers, seconds=EXTENSION_SECONDS)
@@ -271,14 +271,14 @@ class Extension:
 
 def call(
     port: int, method: str, path: str, body: bytes | None, *, headers: dict[str, str], seconds: float
-) -> Answer:
+) -> Response:
     """One request over a connection of its own; fails where the answer takes longer than the program waits."""
     began = time.monotonic()
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=seconds)
     try:
         connection.request(method, path, body, headers)
         response = connection.getresponse()
-        answer = Answer(response.status, response.headers, response.read())
+        answer = Response(response.status, response.headers, response.read())
     finally:
         connection.close()
     assert time.monotonic() - began < seconds

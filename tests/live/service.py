@@ -1,10 +1,10 @@
-"""Proofstone as it runs in earnest: the processes of gunicorn, and workers, each as a program of its own.
+"""Proofstone as in production: gunicorn's processes and workers as separate programs.
 
     with Service(folder, database_url).start(processes=2) as service:
         reviewer = service.organization("Acme")
         reviewer.post("/v1/assessments", {...})
 
-Whatever is started here ends with the tests, even when they are killed.
+All processes end with the tests, even if the tests are killed.
 """
 
 import os
@@ -22,77 +22,81 @@ from typing import Any, Self
 
 import psycopg2
 
-from tests.live.client import LOST, Client
+from rules.timestamps import format_timestamp
+from tests.live.client import CONNECTION_ERRORS, Client
+from tools.scripts.run_with_parent import with_parent
 
 ROOT = Path(__file__).parents[2]
-TETHER = ROOT / "tools" / "scripts" / "tether.py"
 HOST = "127.0.0.1"
-PATIENCE_SECONDS = 60
-GLANCE_SECONDS = 0.02
-WORKER_IS_READY = "The worker is ready."
+TIMEOUT_SECONDS = 60
+POLL_SECONDS = 0.02
+WORKER_READY = "The worker is ready."
 
 
 class Service:
-    """One installation: a database, the web process on a port of its own, workers, and their common log.
+    """One installation: a database, a web process, workers, and one log.
 
-    folder -- for the log and for mails as files
-    settings -- by their environment names, for every process of this installation
+    folder -- for the log, mail and bundles
+    settings -- by environment name, for all processes
     """
 
     def __init__(self, folder: Path, database_url: str, **settings: str):
         self.folder = folder
         self.database_url = database_url
         self.mail_folder = folder / "mail"
-        folders = {"MAIL_FOLDER": str(self.mail_folder), "BUNDLE_FOLDER": str(folder / "bundles")}
-        ours = {"DATABASE_URL": database_url, "RATELIMIT_ENABLED": "false"}
-        self.settings = ours | folders | settings
+        defaults = {
+            "DATABASE_URL": database_url,
+            "RATELIMIT_ENABLED": "false",
+            "MAIL_FOLDER": str(self.mail_folder),
+            "BUNDLE_FOLDER": str(folder / "bundles"),
+        }
+        self.settings = defaults | settings
         self.port = 0
         self.web: subprocess.Popen | None = None
 
     # Processes
 
     def start(self, processes: int = 2) -> Self:
-        """Bring the database up to date and serve; returns when the service answers."""
+        """Upgrade the database and start the web process; returns when it responds."""
         self.flask("db", "upgrade")
-        # The socket is handed over, so that nobody else can take the port in between.
+        # Passing the open socket keeps the port from being taken by another process.
         with socket.create_server((HOST, 0)) as listener:
-            self.port, number = listener.getsockname()[1], listener.fileno()
-            options = f"--bind fd://{number} --workers {processes}"
+            self.port, descriptor = listener.getsockname()[1], listener.fileno()
+            options = f"--bind fd://{descriptor} --workers {processes}"
             command = ["-m", "gunicorn", "app:create_app()"]
-            web = self.web = self.spawn(command, pass_fds=[number], GUNICORN_CMD_ARGS=options)
-        wait_until(lambda: self._runs(web) and self.answers(), "The service does not answer.")
+            web = self.web = self.spawn(command, pass_fds=[descriptor], GUNICORN_CMD_ARGS=options)
+        wait_until(lambda: self._is_running(web) and self.responds(), "The service does not respond.")
         return self
 
     def stop(self) -> int:
-        """Stop the web process politely; returns its exit status."""
+        """Stop the web process gracefully; returns its exit status."""
         assert self.web is not None
-        return ended(self.web)
+        return stop_process(self.web)
 
     @contextmanager
     def worker(self, **settings: str) -> Iterator[subprocess.Popen]:
-        """A `flask worker` at work beside the web process; stopped politely at the end if it still runs."""
-        ready_before = self.log().count(WORKER_IS_READY)
+        """Run a worker; stopped gracefully at the end if it is still running."""
+        ready_before = self.log().count(WORKER_READY)
         process = self.spawn(["-m", "flask", "worker"], **settings)
         try:
             wait_until(
-                lambda: self._runs(process) and self.log().count(WORKER_IS_READY) > ready_before,
-                "The worker does not get ready.",
+                lambda: self._is_running(process) and self.log().count(WORKER_READY) > ready_before,
+                "The worker does not start.",
             )
             yield process
         finally:
-            ended(process)
+            stop_process(process)
 
     def spawn(self, command: list[str], pass_fds: Any = (), **settings: str) -> subprocess.Popen:
-        """Run Python with `command`; it ends when this process ends."""
-        tether = [sys.executable, "-I", "-S", str(TETHER), str(os.getpid()), "SIGKILL", "-"]
+        """Start Python with `command`."""
         with open(self.folder / "log", "ab") as log:
             return subprocess.Popen(
-                [*tether, sys.executable, *command], cwd=ROOT, env=self._environment(settings),
+                with_parent([sys.executable, *command]), cwd=ROOT, env=self._environment(settings),
                 process_group=0, pass_fds=pass_fds, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
             )  # fmt: skip
 
     def flask(self, *arguments: str) -> str:
-        """Run a `flask` command to its end and return what it printed."""
+        """Run a `flask` command; returns its output."""
         command = [sys.executable, "-m", "flask", *arguments]
         return subprocess.run(
             command, cwd=ROOT, env=self._environment({}), check=True, stdout=subprocess.PIPE, text=True
@@ -103,31 +107,30 @@ class Service:
         assert self.web is not None
         return children(self.web.pid)
 
-    def answers(self, within_seconds: float = 5) -> bool:
-        """Whether the service takes requests now."""
+    def responds(self, within_seconds: float = 5) -> bool:
         try:
             return Client(self.port, timeout=within_seconds).get("/v1/health").status == 200
-        except LOST:
+        except CONNECTION_ERRORS:
             return False
 
     def log(self) -> str:
-        """What all processes have said."""
+        """The output of all processes."""
         path = self.folder / "log"
         return path.read_text(errors="replace") if path.exists() else ""
 
     def _environment(self, settings: dict[str, str]) -> dict[str, str]:
-        # Nothing of the developer's own settings may reach in.
-        kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
-        return kept | {"PYTHON_DOTENV_DISABLED": "1", "PYTHONUNBUFFERED": "1"} | self.settings | settings
+        # Without the developer's own settings.
+        inherited = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+        return inherited | {"PYTHON_DOTENV_DISABLED": "1", "PYTHONUNBUFFERED": "1"} | self.settings | settings
 
-    def _runs(self, process: subprocess.Popen) -> bool:
+    def _is_running(self, process: subprocess.Popen) -> bool:
         assert process.poll() is None, f"A process ended at its start:\n{self.log()}"
         return True
 
-    # Who is there
+    # Callers
 
     def organization(self, name: str, plan: str = "self_hosted") -> Client:
-        """A new organization's reviewer with the scope `write`."""
+        """Create an organization; returns a reviewer with the scope `write`."""
         token = self.flask("org", "create", name, "--plan", plan).split()[-1]
         return Client(self.port, Authorization=f"Bearer {token}")
 
@@ -138,25 +141,23 @@ class Service:
     def anonymous(self) -> Client:
         return Client(self.port)
 
-    # The database, past the service
+    # Direct access to the database
 
     def execute(self, statement: str, *values: Any) -> list[tuple]:
-        """Run one statement (`%s` for a value) in a transaction of its own; returns its rows, if it has any."""
+        """Run one statement (`%s` for a value) in its own transaction; returns its rows, if any."""
         with closing(self.connect()) as connection, connection:
             cursor = connection.cursor()
             cursor.execute(statement if self.is_postgres else statement.replace("%s", "?"), values)
             return cursor.fetchall() if cursor.description else []
 
-    def id(self, text: str) -> str:
-        """An id of the API as the database keeps it: SQLite without dashes."""
+    def stored_id(self, text: str) -> str:
+        """An id of the API as stored in the database: SQLite has no dashes."""
         return text if self.is_postgres else text.replace("-", "")
 
-    def moment(self, seconds_ago: float) -> Any:
-        """A moment in the past as the database keeps it."""
-        moment = datetime.now(UTC) - timedelta(seconds=seconds_ago)
-        return (
-            moment if self.is_postgres else moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        )
+    def stored_time(self, seconds_ago: float) -> Any:
+        """A time in the past as stored in the database."""
+        time = datetime.now(UTC) - timedelta(seconds=seconds_ago)
+        return time if self.is_postgres else format_timestamp(time)
 
     def connect(self) -> Any:
         if self.is_postgres:
@@ -174,24 +175,24 @@ class Service:
         self.stop()
 
 
-def ended(process: subprocess.Popen) -> int:
-    """Ask the process to stop, and wait until it has; returns its exit status."""
+def stop_process(process: subprocess.Popen) -> int:
+    """Terminate the process and wait for it; returns its exit status."""
     if process.poll() is None:
         process.terminate()
     try:
-        return process.wait(PATIENCE_SECONDS)
+        return process.wait(TIMEOUT_SECONDS)
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGKILL)
         raise
 
 
 def children(pid: int) -> list[int]:
-    """The ids of a process's children, as Linux tells them."""
+    """The ids of a process's children (Linux)."""
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 def is_running(pid: int) -> bool:
-    """Whether there is such a process that has not ended; one that nobody has waited for has."""
+    """Check that the process exists and is not a zombie."""
     try:
         state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except (FileNotFoundError, ProcessLookupError):
@@ -199,10 +200,10 @@ def is_running(pid: int) -> bool:
     return state != "Z"
 
 
-def wait_until(condition: Callable[[], Any], failure: str, seconds: float = PATIENCE_SECONDS) -> Any:
-    """Look again and again until the condition holds, and return what it returned."""
+def wait_until(condition: Callable[[], Any], failure: str, seconds: float = TIMEOUT_SECONDS) -> Any:
+    """Poll until the condition is true; returns its value, or fails with the message."""
     deadline = time.monotonic() + seconds
-    while not (found := condition()):
+    while not (value := condition()):
         assert time.monotonic() < deadline, failure
-        time.sleep(GLANCE_SECONDS)
-    return found
+        time.sleep(POLL_SECONDS)
+    return value

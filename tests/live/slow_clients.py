@@ -15,7 +15,7 @@ from collections.abc import Callable
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from tests.live.client import LOST, Client
+from tests.live.client import CONNECTION_ERRORS, Client
 from tests.live.service import HOST, Service
 
 PROBE_SECONDS = 2
@@ -105,7 +105,7 @@ def stopped_for(port: int, watched_seconds: float) -> tuple[float, float]:
         at, probes = time.monotonic(), probes + 1
         try:
             assert probe.get("/v1/health").status == 200
-        except LOST:
+        except CONNECTION_ERRORS:
             lost.append((at, time.monotonic()))
         time.sleep(0.2)
     return (lost[-1][1] - lost[0][0], len(lost) / probes) if lost else (0, 0)

@@ -1,4 +1,7 @@
-"""Receivers that say how far a delivery has come, and wait there: for workers that are killed at a wanted stage."""
+"""Receivers of mail and webhooks that pause a delivery at a given stage, so that its worker can be killed there.
+
+Stages: `connected`, `data` (half of the message is sent), `accepted` (the response is not sent yet), `disconnected`.
+"""
 
 import socket
 import threading
@@ -9,123 +12,109 @@ from email import message_from_bytes, policy
 from typing import Any
 
 from tests.delivery.mail_server import HOST
-from tests.live.service import PATIENCE_SECONDS
+from tests.live.service import TIMEOUT_SECONDS
 
 
-class Gate:
-    """A stage at which a receiver waits until it is opened."""
-
-    def __init__(self) -> None:
-        self.reached, self.opened = threading.Event(), threading.Event()
-
-
-class Stages(ABC):
-    """What both kinds of receiver share; `taken` holds the ids of what was taken in whole."""
+class Pause:
+    """A pause at a stage: `reached` by the delivery, and `resumed` by the test."""
 
     def __init__(self) -> None:
-        self.gates: dict[str, Gate] = {}
-        self.taken: list[str] = []
+        self.reached, self.resumed = threading.Event(), threading.Event()
+
+
+class Receiver(ABC):
+    """A receiver of one delivery at a time; `received` has the ids of complete messages."""
+
+    def __init__(self) -> None:
+        self.pauses: dict[str, Pause] = {}
+        self.received: list[str] = []
         self.is_idle = threading.Event()
 
-    def gate_at(self, stage: str) -> Gate:
-        """Let the next delivery wait at this stage."""
-        return self.gates.setdefault(stage, Gate())
+    def pause_at(self, stage: str) -> Pause:
+        """Pause the next delivery at this stage."""
+        return self.pauses.setdefault(stage, Pause())
 
-    def at(self, stage: str) -> None:
-        if gate := self.gates.pop(stage, None):
-            gate.reached.set()
-            gate.opened.wait(PATIENCE_SECONDS)
-
-    def let_go(self, gate: Gate) -> None:
-        """Open the gate of a sender that is dead, and wait until nothing it left on the way can reach another gate."""
-        gate.opened.set()
-        assert self.is_idle.wait(PATIENCE_SECONDS), "The receiver still talks to a sender that was killed."
+    def resume(self, pause: Pause) -> None:
+        """Resume after the sender was killed, and wait until its connection is closed."""
+        pause.resumed.set()
+        assert self.is_idle.wait(TIMEOUT_SECONDS), "The connection of a killed sender is still open."
 
     def serve(self, listener: socket.socket) -> None:
         with suppress(OSError):
             while True:
                 connection, _ = listener.accept()
                 self.is_idle.clear()
-                # Whoever was killed says nothing more.
+                # A killed sender closes the connection at any stage.
                 with connection, suppress(OSError):
-                    self.talk(connection, connection.makefile("rb"))
+                    self._receive(connection, connection.makefile("rb"))
+                    # The worker closes the connection after the response, and records the outcome after that.
+                    while connection.recv(100):
+                        pass
+                    self._reach("disconnected")
                 self.is_idle.set()
 
     @abstractmethod
-    def talk(self, connection: socket.socket, lines: Any) -> None:
-        """Take what one sender has, and say at each stage that it is reached."""
+    def _receive(self, connection: socket.socket, lines: Any) -> None:
+        """Receive one message, and respond."""
 
-    @staticmethod
-    def line(lines: Any) -> bytes:
-        """The next line; ConnectionError where the sender is gone."""
-        line = lines.readline()
-        if not line:
-            raise ConnectionError()
-        return line
-
-    def left(self, connection: socket.socket) -> None:
-        """The worker hangs up once it has read the answer, and notes it after that."""
-        while connection.recv(100):
-            pass
-        self.at("left")
+    def _reach(self, stage: str) -> None:
+        if pause := self.pauses.pop(stage, None):
+            pause.reached.set()
+            pause.resumed.wait(TIMEOUT_SECONDS)
 
 
-class MailStages(Stages):
-    """Speaks SMTP: `connected`, `data` (in the middle of the mail), `accepted` (not yet said), `left` (it was)."""
-
-    def talk(self, connection: socket.socket, lines: Any) -> None:
-        self.at("connected")
+class MailReceiver(Receiver):
+    def _receive(self, connection: socket.socket, lines: Any) -> None:
+        self._reach("connected")
         connection.sendall(b"220 ready\r\n")
         for line in iter(lines.readline, b""):
-            word = line.split()[0].upper()
-            if word == b"DATA":
-                connection.sendall(b"354 go on\r\n")
-                self._take(connection, lines)
-            elif word == b"QUIT":
+            command = line.split()[0].upper()
+            if command == b"QUIT":
                 connection.sendall(b"221 bye\r\n")
                 break
-            else:
-                connection.sendall(b"250 ok\r\n")
-        self.left(connection)
+            if command == b"DATA":
+                connection.sendall(b"354 go on\r\n")
+                self._receive_mail(lines)
+            connection.sendall(b"250 ok\r\n")
 
-    def _take(self, connection: socket.socket, lines: Any) -> None:
-        mail = self.line(lines)
-        self.at("data")
+    def _receive_mail(self, lines: Any) -> None:
+        mail = _line(lines)
+        self._reach("data")
         while not mail.endswith(b"\r\n.\r\n"):
-            mail += self.line(lines)
-        self.taken.append(str(message_from_bytes(mail, policy=policy.default)["Message-ID"]))
-        self.at("accepted")
-        connection.sendall(b"250 taken\r\n")
+            mail += _line(lines)
+        self.received.append(str(message_from_bytes(mail, policy=policy.default)["Message-ID"]))
+        self._reach("accepted")
 
 
-class HookStages(Stages):
-    """Speaks HTTP: `connected`, `data` (in the middle of the message), `accepted` (not yet said), `left` (it was)."""
-
-    def talk(self, connection: socket.socket, lines: Any) -> None:
-        self.at("connected")
-        headers = self._headers(lines)
-        self.at("data")
+class WebhookReceiver(Receiver):
+    def _receive(self, connection: socket.socket, lines: Any) -> None:
+        self._reach("connected")
+        headers = {}
+        while (line := _line(lines)) != b"\r\n":
+            name, _, value = line.partition(b":")
+            headers[name.strip().lower()] = value.strip()
+        self._reach("data")
         length = int(headers[b"content-length"])
         if len(lines.read(length)) < length:
             raise ConnectionError()
-        self.taken.append(headers[b"webhook-id"].decode())
-        self.at("accepted")
+        self.received.append(headers[b"webhook-id"].decode())
+        self._reach("accepted")
         connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
-        self.left(connection)
 
-    def _headers(self, lines: Any) -> dict[bytes, bytes]:
-        headers = {}
-        while (line := self.line(lines)) != b"\r\n":
-            name, _, value = line.partition(b":")
-            headers[name.strip().lower()] = value.strip()
-        return headers
+
+def _line(lines: Any) -> bytes:
+    """Read the next line; raises ConnectionError if the sender is gone."""
+    line = lines.readline()
+    if not line:
+        raise ConnectionError()
+    return line
 
 
 @contextmanager
-def listening(stages: Stages) -> Iterator[int]:
-    """The port on which the receiver is at work."""
+def listening(receiver: Receiver) -> Iterator[int]:
+    """Run the receiver; returns its port."""
     with socket.create_server((HOST, 0)) as listener:
-        threading.Thread(target=stages.serve, args=(listener,), daemon=True).start()
+        threading.Thread(target=receiver.serve, args=(listener,), daemon=True).start()
         try:
             yield listener.getsockname()[1]
         finally:

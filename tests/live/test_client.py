@@ -20,7 +20,7 @@ from cryptography.exceptions import InvalidSignature
 from independent_metrics import recompute
 
 from tests.live.cast import ASSESSMENT, make_keys
-from tests.live.client import at_once
+from tests.live.client import run_concurrently
 from tests.live.scripted_answers import REFUSAL, decoded
 from tests.live.scripted_chain import Chain, canonical, verify
 from tests.live.scripted_client import VERSION, Cli, Extension
@@ -120,7 +120,7 @@ def seen_by(reviewer, cli, part=""):
 def set_back(service, cli, column, seconds):
     """Let the session's moment have been that long ago."""
     statement = f"UPDATE sessions SET {column} = %s WHERE id = %s"
-    service.execute(statement, service.moment(seconds), service.id(cli.session_id))
+    service.execute(statement, service.stored_time(seconds), service.stored_id(cli.session_id))
 
 
 def said(answers):
@@ -254,7 +254,7 @@ def work(port: int, folder: Path, hooks: int) -> list[dict]:
         ]
         random.shuffle(events)
         calls = [lambda event=event: cli.send(event) for event in events]
-        *answers, _ = at_once([*calls, lambda: cli.snapshot(b"", "placed")])
+        *answers, _ = run_concurrently([*calls, lambda: cli.snapshot(b"", "placed")])
         assert [answer.status for answer in answers] == [201] * len(events)
         sent += events
     return sent
@@ -308,7 +308,7 @@ def cut_off(port, place, content):
 
 def test_snapshots_that_overlap_do_not_disturb_each_other_and_the_last_submitted_counts(reviewer, started):
     contents = [bundle(b"snapshot %d" % number) for number in range(4)]
-    places = at_once([lambda each=each: started.snapshot(each, "uploaded") for each in contents])
+    places = run_concurrently([lambda each=each: started.snapshot(each, "uploaded") for each in contents])
     assert len({place["objectKey"] for place in places}) == len(contents)
     for place, content in reversed(list(zip(places, contents, strict=True))):
         assert started.submit(place, content)["verified"] is True
@@ -410,7 +410,7 @@ def test_done_hands_in_the_work_and_late_events_still_count(service, reviewer, s
 
 
 def test_completes_at_the_same_moment_agree(started):
-    answers = at_once([started.complete] * 8)
+    answers = run_concurrently([started.complete] * 8)
     assert len({answer["completedAt"] for answer in answers}) == 1
 
 

@@ -44,7 +44,7 @@ def start_writer(service, assessment, seed, closes):
 
 def closed(service, assessment):
     query = "SELECT count(*) FROM sessions WHERE assessment_id = %s AND closed_at IS NOT NULL"
-    return service.execute(query, service.id(assessment["id"]))[0][0]
+    return service.execute(query, service.stored_id(assessment["id"]))[0][0]
 
 
 def assert_equal_to_its_sessions(service, assessment):
@@ -67,6 +67,6 @@ def tell(service, assessment):
 def closed_sessions(service, assessment):
     columns = independent_cohorts.COLUMNS
     query = f"SELECT {', '.join(columns)} FROM sessions WHERE assessment_id = %s AND closed_at IS NOT NULL"
-    rows = service.execute(query, service.id(assessment["id"]))
+    rows = service.execute(query, service.stored_id(assessment["id"]))
     sessions = [dict(zip(columns, row, strict=True)) for row in rows]
     return [session | {"id": str(session["id"]).replace("-", "")} for session in sessions]

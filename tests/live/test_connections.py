@@ -4,8 +4,8 @@ import socket
 
 import pytest
 
-from tests.live.cast import MOST_KEYS, invite, make_assessment
-from tests.live.client import at_once
+from tests.live.cast import MAX_KEYS_PER_REQUEST, invite, make_assessment
+from tests.live.client import run_concurrently
 from tests.live.service import HOST, Service
 
 LONG_NAME = "Alice " * 40
@@ -19,9 +19,9 @@ def narrow(postgres_server, tmp_path_factory):
     with Service(folder, url, DATABASE_POOL="2", WEB_THREADS="8").start(processes=1) as service:
         reviewer = service.organization("Acme")
         assessment = make_assessment(reviewer)
-        addresses = ["alice@example.com"] * MOST_KEYS
+        addresses = ["alice@example.com"] * MAX_KEYS_PER_REQUEST
         for _ in range(100):
-            invite(reviewer, assessment, *addresses, candidateNames=[LONG_NAME] * MOST_KEYS)
+            invite(reviewer, assessment, *addresses, candidateNames=[LONG_NAME] * MAX_KEYS_PER_REQUEST)
         yield service, reviewer
     postgres_server.drop_database("proofstone_narrow")
 
@@ -29,7 +29,7 @@ def narrow(postgres_server, tmp_path_factory):
 @pytest.mark.slow
 def test_more_threads_than_connections_take_turns(narrow):
     _, reviewer = narrow
-    answers = at_once([lambda: reviewer.get("/v1/candidates?limit=200")] * 32)
+    answers = run_concurrently([lambda: reviewer.get("/v1/candidates?limit=200")] * 32)
     assert {answer.status for answer in answers} == {200}
 
 
@@ -38,10 +38,10 @@ def test_a_reader_who_hangs_up_in_the_middle_of_the_file_keeps_no_connection(nar
     service, reviewer = narrow
     for _ in range(8):
         hang_up_early(service.port, reviewer)
-    answers = at_once([lambda: reviewer.get("/v1/candidates?limit=1")] * 8)
+    answers = run_concurrently([lambda: reviewer.get("/v1/candidates?limit=1")] * 8)
     assert {answer.status for answer in answers} == {200}
     whole = reviewer.get("/v1/candidates?format=csv")
-    assert len(whole.text.splitlines()) == 1 + 100 * MOST_KEYS
+    assert len(whole.text.splitlines()) == 1 + 100 * MAX_KEYS_PER_REQUEST
 
 
 def hang_up_early(port, reviewer):

@@ -5,8 +5,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.live.cast import keys_of, make_assessment, make_keys
-from tests.live.client import at_once
+from tests.live.cast import list_keys, make_assessment, make_keys
+from tests.live.client import run_concurrently
 
 WRITERS, STEPS = 8, 12
 
@@ -42,7 +42,7 @@ def write(service, reviewer, assessments, seed):
         made = reviewer.post(path, {"count": chance.randint(1, 5)}).json.get("keys", [])
         if made and chance.random() < 0.3:
             try_to_begin(service, made[0]["key"])
-        for key in made[:2] + keys_of(reviewer, assessments[1])[:1]:
+        for key in made[:2] + list_keys(reviewer, assessments[1])[:1]:
             end(reviewer, key, chance)
         if seed == 0 and step == STEPS // 2:
             assert reviewer.delete(f"/v1/assessments/{assessments[2]['id']}").status == 200
@@ -58,7 +58,7 @@ def end(reviewer, key, chance):
     """Revoke the key or erase the candidate, twice at once: it goes once."""
     revoke = f"/v1/assessments/{key['assessmentId']}/keys/{key['id']}"
     path = revoke if chance.random() < 0.6 else f"/v1/candidates/{key['id']}/data"
-    at_once([lambda: reviewer.delete(path), lambda: reviewer.delete(revoke)])
+    run_concurrently([lambda: reviewer.delete(path), lambda: reviewer.delete(revoke)])
 
 
 def counted_in_one_snapshot(service):

@@ -7,7 +7,7 @@ from contextlib import closing
 import postgres
 import pytest
 
-from tests.live.cast import ASSESSMENT, begin, event, invite, keys_of, make_assessment, make_keys
+from tests.live.cast import ASSESSMENT, event, invite, list_keys, make_assessment, make_keys, start_session
 from tests.live.client import Load
 from tests.live.service import Service, wait_until
 
@@ -36,7 +36,7 @@ class Busy:
         self.reviewer = service.organization("Acme")
         self.assessment = make_assessment(self.reviewer)
         self.keys = make_keys(self.reviewer, self.assessment, 3)
-        self.sessions = [begin(service, key["key"]) for key in self.keys]
+        self.sessions = [start_session(service, key["key"]) for key in self.keys]
         self.candidates = [service.candidate(key["key"]) for key in self.keys]
         self.answers = []
 
@@ -110,7 +110,7 @@ def test_a_crash_and_a_long_outage_are_answered_with_503_until_it_is_back(own_se
         server.kill()
         # At first requests wait some seconds for a restart, then no thread is kept any longer.
         wait_until(lambda: busy.refused_at_once() > 20, "Requests are not refused at once.")
-        assert own_service.answers(within_seconds=1)
+        assert own_service.responds(within_seconds=1)
         server.start()
         after = time.monotonic()
         busy.work_well()
@@ -130,7 +130,7 @@ def test_the_service_is_not_ready_until_the_database_is_back(own_service, server
     assert int(told.headers["Retry-After"]) > 0
     with pytest.raises(subprocess.CalledProcessError) as failed:
         own_service.flask("doctor")
-    assert "\nwrong   database: " in failed.value.stdout
+    assert "\nerror   database: " in failed.value.stdout
     server.start()
     wait_until(lambda: ready().status == 200, "It does not get ready again.")
 
@@ -141,7 +141,7 @@ def assert_worker_delivers(busy):
 
 
 def invitation(busy):
-    return next(key["invite"] for key in keys_of(busy.reviewer, busy.assessment) if key["candidateEmail"])
+    return next(key["invite"] for key in list_keys(busy.reviewer, busy.assessment) if key["candidateEmail"])
 
 
 @pytest.mark.slow

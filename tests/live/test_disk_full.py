@@ -12,8 +12,8 @@ from urllib.parse import quote
 import postgres
 import pytest
 
-from tests.live.cast import ASSESSMENT, begin, event, make_assessment, make_keys
-from tests.live.client import Answer
+from tests.live.cast import ASSESSMENT, event, make_assessment, make_keys, start_session
+from tests.live.client import Response
 from tests.live.service import Service, wait_until
 
 pytestmark = pytest.mark.slow
@@ -71,7 +71,7 @@ class Team:
         self.reviewer = service.organization("Acme")
         self.assessment = make_assessment(self.reviewer)
         key = make_keys(self.reviewer, self.assessment, 1)[0]["key"]
-        self.session = begin(service, key)
+        self.session = start_session(service, key)
         self.candidate = service.candidate(key)
         self.assessments = {self.assessment["id"]}
         self.events = set()
@@ -237,4 +237,4 @@ def put(service, path, content):
     with closing(connection):
         connection.request("PUT", f"/v1/{path}", content, {"Content-Type": "application/gzip"})
         response = connection.getresponse()
-        return Answer(response.status, response.headers, response.read())
+        return Response(response.status, response.headers, response.read())

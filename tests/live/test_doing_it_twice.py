@@ -8,7 +8,7 @@ from collections import Counter
 import pytest
 
 from tests.delivery.mail_server import HOST, Mailbox, smtp_server
-from tests.live.cast import ASSESSMENT, keys_of, make_assessment
+from tests.live.cast import ASSESSMENT, list_keys, make_assessment
 from tests.live.service import ROOT, wait_until
 
 # Each is slow on both databases: eight programs have to start.
@@ -91,7 +91,7 @@ def test_keys_are_generated_once_and_everybody_gets_one_mail(service, reviewer, 
         keys = once(send(f"/v1/assessments/{assessment['id']}/keys", body, "keys-by-eight"))["keys"]
         wait_until(lambda: not waiting(service), "Not every mail is sent.")
     assert Counter(envelope.rcpt_tos[0] for envelope in mailbox.envelopes) == dict.fromkeys(ADDRESSES, 1)
-    assert [key["id"] for key in keys_of(reviewer, assessment)] == [key["id"] for key in keys]
+    assert [key["id"] for key in list_keys(reviewer, assessment)] == [key["id"] for key in keys]
     assert audited(reviewer, assessment["id"]) == ["issueKeys", "createAssessment"]
 
 

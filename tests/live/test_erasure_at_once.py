@@ -4,8 +4,8 @@ import uuid
 
 import pytest
 
-from tests.live.cast import begin, event, make_keys
-from tests.live.client import Client, at_once
+from tests.live.cast import event, make_keys, start_session
+from tests.live.client import Client, run_concurrently
 
 CANDIDATES = 12
 EVENTS = 8
@@ -16,7 +16,7 @@ DEVICE = {"checkpoint": "done", "fingerprint": {}}
 @pytest.mark.slow
 def test_nothing_slips_in_behind_an_erasure(service, reviewer, assessment):
     for key in make_keys(reviewer, assessment, CANDIDATES):
-        session_id = begin(service, key["key"])
+        session_id = start_session(service, key["key"])
         receipts, ingested = race(service, reviewer, key, session_id)
         assert [receipt.status for receipt in receipts] == [200, 200]
         assert receipts[0].json == receipts[1].json == reviewer.delete(data_of(key)).json
@@ -40,7 +40,7 @@ def test_no_answer_that_is_kept_has_a_person_who_was_erased(service, reviewer, a
             for sender in range(4)
         ]
         asks = [lambda sender=sender, body=body: sender.post(path, body) for sender in senders]
-        *_, receipt = at_once([*asks, lambda key=key: reviewer.delete(data_of(key))])
+        *_, receipt = run_concurrently([*asks, lambda key=key: reviewer.delete(data_of(key))])
         assert receipt.status == 200
         # Who asked after the erasure got a new key.
         again = [found for ask in asks for found in ask()["keys"] if found["id"] == key["id"]]
@@ -54,7 +54,7 @@ def race(service, reviewer, key, session_id):
     calls += [lambda: candidate.post("/v1/hooks/ingest", event())] * EVENTS
     calls += [lambda: candidate.post("/v1/candidate/device-check", DEVICE)]
     calls += [lambda: service.anonymous.post("/v1/candidate/complete", completion)]
-    answers = at_once(calls)
+    answers = run_concurrently(calls)
     return answers[:2], answers[2 : 2 + EVENTS]
 
 
@@ -63,7 +63,7 @@ def data_of(key):
 
 
 def left_of(service, session_id):
-    row = service.id(session_id)
+    row = service.stored_id(session_id)
     return {
         table: service.execute(f"SELECT count(*) FROM {table} WHERE session_id = %s", row)[0][0]
         for table in TABLES

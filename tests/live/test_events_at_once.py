@@ -11,8 +11,8 @@ import standardwebhooks
 import uuid_utils.compat
 
 from tests.delivery.receiver import receiving
-from tests.live.cast import begin, make_assessment, make_keys
-from tests.live.client import Load, at_once
+from tests.live.cast import make_assessment, make_keys, start_session
+from tests.live.client import Load, run_concurrently
 from tests.live.service import wait_until
 
 OPENED = {"WEBHOOK_ALLOWED_NETWORKS": "127.0.0.0/8"}
@@ -53,7 +53,7 @@ def happen(service, writer):
     """What one writer does, one thing after another."""
     for _ in range(ROUNDS):
         for key in make_keys(writer, make_assessment(writer), KEYS):
-            begin(service, key["key"])
+            start_session(service, key["key"])
 
 
 EXPECTED = {
@@ -66,7 +66,7 @@ EXPECTED = {
 @pytest.mark.slow
 def test_the_feed_yields_each_event_exactly_once(service, writer, reader):
     with service.worker(), service.worker(), Load([reader.read_on]):
-        at_once([lambda: happen(service, writer)] * WRITERS)
+        run_concurrently([lambda: happen(service, writer)] * WRITERS)
         wait_until(lambda: len(reader.events) >= sum(EXPECTED.values()), "Events are missing.")
     assert reader.counted() == EXPECTED
     assert len({event["id"] for event in reader.events}) == len(reader.events)
@@ -103,7 +103,7 @@ def test_a_webhook_is_told_what_the_feed_tells_though_workers_are_killed(service
     with receiving() as receiver:
         receiver.responses = [(503, {}, b"")] * 3
         secret = writer.post("/v1/webhooks", {"url": receiver.url()})["secret"]
-        at_once([lambda: happen(service, writer)] * 2)
+        run_concurrently([lambda: happen(service, writer)] * 2)
         for killed_after in (3, 10):
             with ExitStack() as stack:
                 worker = stack.enter_context(service.worker(**OPENED))

@@ -10,7 +10,7 @@ from itertools import count
 import pytest
 
 from tests.live.cast import ASSESSMENT
-from tests.live.client import LOST, Client, Load
+from tests.live.client import CONNECTION_ERRORS, Client, Load
 from tests.live.service import wait_until
 
 CALLERS = 6
@@ -91,7 +91,7 @@ class Persistent:
     def _asked(sender, title):
         try:
             return sender.post("/v1/assessments", ASSESSMENT | {"title": title}).status
-        except LOST:
+        except CONNECTION_ERRORS:
             return None
 
 

@@ -5,8 +5,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from independent_metrics import recompute
 
-from tests.live.cast import begin, event, make_keys
-from tests.live.client import at_once
+from tests.live.cast import event, make_keys, start_session
+from tests.live.client import run_concurrently
 
 SESSIONS_AT_A_TIME = 4
 INTEGERS = ("durationMs", "promptCount", "firstChangeLatencyMs", "commandCount", "fileChangeCount")
@@ -16,12 +16,12 @@ INTEGERS = ("durationMs", "promptCount", "firstChangeLatencyMs", "commandCount",
 def test_every_acknowledged_event_is_in_the_metrics(service, reviewer, assessment, sessions):
     keys = [key["key"] for key in make_keys(reviewer, assessment, sessions)]
     with ThreadPoolExecutor(SESSIONS_AT_A_TIME) as threads:
-        session_ids = list(threads.map(lambda key: begin(service, key), keys))
+        session_ids = list(threads.map(lambda key: start_session(service, key), keys))
         outcomes = list(threads.map(lambda *it: race(service, *it), keys, session_ids))
         shown = list(threads.map(lambda it: look(reviewer, it), session_ids))
         # The same numbers come out when they are derived afresh.
         statement = "UPDATE sessions SET metrics_due = %s WHERE assessment_id = %s"
-        service.execute(statement, True, service.id(assessment["id"]))
+        service.execute(statement, True, service.stored_id(assessment["id"]))
         assert list(threads.map(lambda it: look(reviewer, it), session_ids)) == shown
     for (sent, completed, ingested), session in zip(outcomes, shown, strict=True):
         assert (completed.status, session["status"]) == (200, "completed")
@@ -49,22 +49,26 @@ def race(service, key, session_id):
     ]
     candidate, completion = service.candidate(key), {"key": key, "sessionId": session_id}
     ingests = [lambda it=it: candidate.post("/v1/hooks/ingest", it) for it in sent]
-    completed, *ingested = at_once([lambda: candidate.post("/v1/candidate/complete", completion), *ingests])
+    completed, *ingested = run_concurrently(
+        [lambda: candidate.post("/v1/candidate/complete", completion), *ingests]
+    )
     return sent, completed, ingested
 
 
 def test_events_that_arrive_as_the_window_ends_count_or_are_marked_late(service, reviewer, assessment):
     """The close is set back to just under ten minutes ago, so that some of the events come after the window."""
     (key,) = make_keys(reviewer, assessment, 1)
-    session_id = begin(service, key["key"])
+    session_id = start_session(service, key["key"])
     candidate = service.candidate(key["key"])
     candidate.post("/v1/candidate/complete", {"key": key["key"], "sessionId": session_id})
     candidate.post("/v1/hooks/ingest", event())
-    closed_at = service.moment(seconds_ago=600 - 0.5)
-    service.execute("UPDATE sessions SET closed_at = %s WHERE id = %s", closed_at, service.id(session_id))
+    closed_at = service.stored_time(seconds_ago=600 - 0.5)
+    service.execute(
+        "UPDATE sessions SET closed_at = %s WHERE id = %s", closed_at, service.stored_id(session_id)
+    )
     answers = []
     while sum("late" in answer.json for answer in answers) < 20:
-        answers += at_once([lambda: candidate.post("/v1/hooks/ingest", event())] * 8)
+        answers += run_concurrently([lambda: candidate.post("/v1/hooks/ingest", event())] * 8)
     assert {answer.status for answer in answers} == {201}
     counted = 1 + sum(answer.json == {"ok": True} for answer in answers)
     shown = reviewer.get(f"/v1/sessions/{session_id}")

@@ -8,9 +8,9 @@ from email import message_from_bytes, policy
 import pytest
 
 from tests.delivery.mail_server import HOST, Mailbox, free_port, smtp_server
-from tests.live.cast import invite, keys_of, make_assessment
+from tests.live.cast import invite, list_keys, make_assessment
 from tests.live.mailboxes import KillingMailbox, MeetingMailbox, WaitingMailbox
-from tests.live.service import ended, is_running, wait_until
+from tests.live.service import is_running, stop_process, wait_until
 
 ALICE, BOB, CAROL = "alice@example.com", "bob@example.com", "carol@example.com"
 
@@ -25,7 +25,7 @@ def _empty_outbox(service):
 @pytest.fixture
 def invitations(reviewer, assessment):
     """The invitations by address."""
-    return lambda: {key["candidateEmail"]: key["invite"] for key in keys_of(reviewer, assessment)}
+    return lambda: {key["candidateEmail"]: key["invite"] for key in list_keys(reviewer, assessment)}
 
 
 @pytest.fixture
@@ -142,7 +142,7 @@ def test_a_stopped_worker_finishes_its_claimed_mail(reviewer, assessment, invita
         wait_until(lambda: mailbox.arrived, "No mail arrived.")
         worker.terminate()
         mailbox.take()
-        assert ended(worker) == 0
+        assert stop_process(worker) == 0
     assert recipients(mailbox) == [[ALICE]]
     assert [invitations()[address]["state"] for address in (ALICE, BOB)] == ["sent", "queued"]
 
@@ -172,13 +172,13 @@ def test_revoked_and_expired_keys_get_no_mail(service, reviewer, assessment, unt
     revoked, expired, _ = invite(reviewer, assessment, ALICE, BOB, CAROL)["keys"]
     reviewer.delete(f"/v1/assessments/{assessment['id']}/keys/{revoked['id']}")
     expire = "UPDATE candidate_keys SET expires_at = %s WHERE id = %s"
-    service.execute(expire, service.moment(seconds_ago=1), service.id(expired["id"]))
+    service.execute(expire, service.stored_time(seconds_ago=1), service.stored_id(expired["id"]))
     with mailing(mailbox):
         until(state_is("sent"), CAROL)
     assert invitations()[BOB]["state"] == "canceled"
     assert recipients(mailbox) == [[CAROL]]
     statement = "SELECT state FROM deliveries WHERE subject_id = %s"
-    assert service.execute(statement, service.id(revoked["id"])) == [("canceled",)]
+    assert service.execute(statement, service.stored_id(revoked["id"])) == [("canceled",)]
 
 
 def test_an_undeliverable_row_blocks_no_other(service, reviewer, assessment, until, mailing):

@@ -8,7 +8,7 @@ from itertools import count
 import pytest
 
 from tests.live.cast import invite
-from tests.live.client import LOST, Load
+from tests.live.client import CONNECTION_ERRORS, Load
 from tests.live.service import wait_until
 
 BATCH = 50
@@ -38,7 +38,7 @@ class Batches:
         addresses = [f"candidate{number}@example.com" for number in range(BATCH)]
         try:
             answer = invite(self.reviewer, self.assessment, *addresses, candidateNames=[name] * BATCH)
-        except LOST:
+        except CONNECTION_ERRORS:
             self.lost.append(name)
             return
         assert answer.status == 201
@@ -64,10 +64,12 @@ def assert_all_or_none(service, assessment, batches):
         """SELECT k.candidate_name, k.id, d.id FROM candidate_keys k
         LEFT JOIN deliveries d ON d.id = k.invitation_id AND d.subject_id = k.id
         WHERE k.assessment_id = %s ORDER BY k.created_at, k.id""",
-        service.id(assessment["id"]),
+        service.stored_id(assessment["id"]),
     )
     assert set(Counter(name for name, _, _ in rows).values()) == {BATCH}
     assert all(delivery_id is not None for _, _, delivery_id in rows)
     assert batches.answered.keys() <= {name for name, _, _ in rows}
     for name, ids in batches.answered.items():
-        assert [service.id(it) for it in ids] == [str(key_id) for there, key_id, _ in rows if there == name]
+        assert [service.stored_id(it) for it in ids] == [
+            str(key_id) for there, key_id, _ in rows if there == name
+        ]

@@ -7,8 +7,8 @@ from contextlib import closing, contextmanager
 import pytest
 
 from tests.live.cast import invite, make_assessment
-from tests.live.service import HOST, PATIENCE_SECONDS, Service, is_running, wait_until
-from tests.live.stages import HookStages, MailStages, listening
+from tests.live.service import HOST, TIMEOUT_SECONDS, Service, is_running, wait_until
+from tests.live.stages import MailReceiver, WebhookReceiver, listening
 
 STAGES = ("connected", "data", "accepted")
 EMAIL = "alice@example.com"
@@ -40,7 +40,7 @@ class Queue:
 
     def expire_lease(self):
         leased = f"SELECT 1 FROM {self.table} WHERE due_at > %s"
-        assert self.service.execute(leased, self.service.moment(seconds_ago=0))
+        assert self.service.execute(leased, self.service.stored_time(seconds_ago=0))
         self.service.execute(f"UPDATE {self.table} SET due_at = created_at")
 
     @contextmanager
@@ -69,22 +69,22 @@ class Queue:
             kill(worker)
 
     def kill_at(self, stage):
-        gate = self.stages.gate_at(stage)
+        pause = self.stages.pause_at(stage)
         with self.worker() as worker:
-            assert gate.reached.wait(PATIENCE_SECONDS), stage
+            assert pause.reached.wait(TIMEOUT_SECONDS), stage
             kill(worker)
-        self.stages.let_go(gate)
+        self.stages.resume(pause)
 
     def kill_before_the_outcome_is_recorded(self):
-        accepted, left = self.stages.gate_at("accepted"), self.stages.gate_at("left")
+        accepted, disconnected = self.stages.pause_at("accepted"), self.stages.pause_at("disconnected")
         with self.worker() as worker:
-            assert accepted.reached.wait(PATIENCE_SECONDS)
+            assert accepted.reached.wait(TIMEOUT_SECONDS)
             with self.locked():
-                accepted.opened.set()
-                assert left.reached.wait(PATIENCE_SECONDS)
+                accepted.resumed.set()
+                assert disconnected.reached.wait(TIMEOUT_SECONDS)
                 self.wait_for_blocked_worker()
                 kill(worker)
-        self.stages.let_go(left)
+        self.stages.resume(disconnected)
 
     def check(self, final_state):
         """Kill a worker at each stage, then let one deliver the message."""
@@ -100,8 +100,8 @@ class Queue:
             wait_until(lambda: self.row[0] == final_state, "It is not delivered.")
         assert self.row == (final_state, len(STAGES) + 2)
         # Accepted twice from killed workers, then from the last one.
-        assert len(self.stages.taken) >= 3
-        assert len(set(self.stages.taken)) == 1
+        assert len(self.stages.received) >= 3
+        assert len(set(self.stages.received)) == 1
 
 
 def kill(worker):
@@ -111,7 +111,7 @@ def kill(worker):
 
 @pytest.mark.slow
 def test_a_mail_is_delivered_with_one_message_id(own_service):
-    reviewer, stages = own_service.organization("Acme"), MailStages()
+    reviewer, stages = own_service.organization("Acme"), MailReceiver()
     with listening(stages) as port:
         invite(reviewer, make_assessment(reviewer), EMAIL)
         Queue(own_service, "deliveries", stages, SMTP_URL=f"smtp://{HOST}:{port}").check("sent")
@@ -119,7 +119,7 @@ def test_a_mail_is_delivered_with_one_message_id(own_service):
 
 @pytest.mark.slow
 def test_a_webhook_message_is_delivered_with_one_id(own_service):
-    reviewer, stages = own_service.organization("Acme"), HookStages()
+    reviewer, stages = own_service.organization("Acme"), WebhookReceiver()
     with listening(stages) as port:
         hook = reviewer.post("/v1/webhooks", {"url": f"http://{HOST}:{port}/", "types": ["key.created"]})
         assert hook.status == 201, hook.text

@@ -3,7 +3,6 @@
 import os
 import shutil
 import subprocess
-import sys
 from contextlib import closing, contextmanager
 
 import postgres
@@ -13,9 +12,10 @@ import pytest
 import models
 from models.database import process_lock
 from tests.delivery.mail_server import free_port
-from tests.live.cast import begin, event, invite, make_assessment
-from tests.live.client import at_once
-from tests.live.service import HOST, TETHER, Service, ended, wait_until
+from tests.live.cast import event, invite, make_assessment, start_session
+from tests.live.client import run_concurrently
+from tests.live.service import HOST, Service, stop_process, wait_until
+from tools.scripts.run_with_parent import with_parent
 
 CONNECTIONS = 2
 EVENTS = 40
@@ -68,14 +68,13 @@ def bouncer(folder, settings):
     """It refuses to run as root, and whoever it runs as instead gets the settings through its standard input."""
     user = "nobody" if os.getuid() == 0 else "-"
     (folder / "pgbouncer.ini").write_text(settings)
-    tether = [sys.executable, "-I", "-S", str(TETHER), str(os.getpid()), "SIGKILL", user]
     with open(folder / "pgbouncer.ini") as file, open(folder / "pgbouncer.log", "ab") as log:
-        command = [*tether, shutil.which("pgbouncer"), "/dev/stdin"]
+        command = with_parent([shutil.which("pgbouncer"), "/dev/stdin"], user=user)
         process = subprocess.Popen(command, stdin=file, stdout=log, stderr=log, cwd="/")
     try:
         yield process
     finally:
-        ended(process)
+        stop_process(process)
 
 
 @pytest.fixture
@@ -100,8 +99,8 @@ def test_what_one_process_does_alone_leaves_no_lock_behind(server, address, boun
 @pytest.mark.slow
 def test_upgrades_at_the_same_moment_all_succeed_and_one_does_the_work(address, tmp_path):
     service = Service(tmp_path, address)
-    said = at_once([lambda: service.flask("db", "upgrade")] * 4)
-    assert said.count("nothing to do\n") == 3
+    said = run_concurrently([lambda: service.flask("db", "upgrade")] * 4)
+    assert said.count("Nothing to apply.\n") == 3
 
 
 @pytest.mark.slow
@@ -110,8 +109,8 @@ def test_many_threads_share_few_connections(server, address, tmp_path):
         reviewer = service.organization("Acme")
         assessment = make_assessment(reviewer)
         keys = invite(reviewer, assessment, *[f"c{number}@example.com" for number in range(8)])["keys"]
-        candidates = [(service.candidate(key["key"]), begin(service, key["key"])) for key in keys]
-        at_once([lambda it=it: work(*it) for it in candidates])
+        candidates = [(service.candidate(key["key"]), start_session(service, key["key"])) for key in keys]
+        run_concurrently([lambda it=it: work(*it) for it in candidates])
         shown = [reviewer.get(f"/v1/sessions/{session}")["eventCount"] for _, session in candidates]
         assert shown == [EVENTS] * len(candidates)
         wait_until(lambda: all_sent(reviewer), "The invitations are not sent.")

@@ -3,7 +3,7 @@
 import pytest
 
 from schemas.fields import EXAMPLE_ID
-from tests.live.cast import begin, event, make_assessment, make_keys
+from tests.live.cast import event, make_assessment, make_keys, start_session
 from tests.live.client import Client
 from tests.live.service import Service
 
@@ -26,7 +26,7 @@ def test_a_revoked_token_is_refused_by_another_process_at_once(service, other, r
 
 def test_a_revoked_key_is_refused_by_another_process_at_once(service, other, reviewer, assessment):
     (key,) = make_keys(reviewer, assessment, 1)
-    session_id = begin(service, key["key"])
+    session_id = start_session(service, key["key"])
     there = other.candidate(key["key"])
     sent = [event(sessionId=session_id) for _ in range(20)]
     assert [there.post("/v1/hooks/ingest", each).status for each in sent] == [201] * 20
@@ -41,7 +41,7 @@ def test_a_revoked_key_is_refused_by_another_process_at_once(service, other, rev
 def test_a_deleted_assessment_locks_its_candidates_out_of_every_process_at_once(service, other, reviewer):
     assessment = make_assessment(reviewer)
     (key,) = make_keys(reviewer, assessment, 1)
-    session_id = begin(service, key["key"])
+    session_id = start_session(service, key["key"])
     there = other.candidate(key["key"])
     path = f"/v1/assessments/{assessment['id']}"
     assert [there.get(path).status for _ in range(20)] == [200] * 20

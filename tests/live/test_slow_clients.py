@@ -25,7 +25,7 @@ def test_heads_of_a_byte_a_second_are_hung_up_on(tmp_path):
                 while client.recv(1000):
                     pass
             assert time.monotonic() - began < 2 * HEAD_SECONDS + 10
-        wait_until(lambda: service.answers(within_seconds=2), "The threads are held for ever.", seconds=20)
+        wait_until(lambda: service.responds(within_seconds=2), "The threads are held for ever.", seconds=20)
 
 
 def drip(client):

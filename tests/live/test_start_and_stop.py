@@ -14,7 +14,7 @@ import pytest
 
 from tests.live.cast import ASSESSMENT
 from tests.live.client import Client
-from tests.live.service import HOST, ROOT, Service, children, ended, is_running, wait_until
+from tests.live.service import HOST, ROOT, Service, children, is_running, stop_process, wait_until
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def test_a_process_that_is_told_to_stop_finishes_the_request_in_flight(own_postg
                 lambda: service.execute("SELECT 1 FROM pg_locks WHERE NOT granted"), "No request waits."
             )
             service.web.terminate()
-            wait_until(lambda: not service.answers(within_seconds=1), "It takes requests all the same.")
+            wait_until(lambda: not service.responds(within_seconds=1), "It takes requests all the same.")
         assert in_flight.result().status == 201
         assert service.stop() == 0
 
@@ -87,7 +87,7 @@ def launcher(tmp_path):
         wait_until(lambda: "(Ctrl-C stops it)" in service.log(), "The launcher does not get ready.")
         yield service, process
     finally:
-        ended(process)
+        stop_process(process)
 
 
 @pytest.mark.slow

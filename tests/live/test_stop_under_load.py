@@ -9,10 +9,10 @@ from contextlib import ExitStack, contextmanager, suppress
 import pytest
 
 from tests.delivery.mail_server import smtp_server
-from tests.live.cast import begin, event, invite, keys_of, make_assessment, make_keys
+from tests.live.cast import event, invite, list_keys, make_assessment, make_keys, start_session
 from tests.live.client import Load
 from tests.live.mailboxes import WaitingMailbox
-from tests.live.service import HOST, Service, ended, wait_until
+from tests.live.service import HOST, Service, stop_process, wait_until
 from tests.proxy.upstream import START, Upstream
 
 GONE_SECONDS = 20
@@ -91,7 +91,7 @@ def streaming(service, key):
 
 def stop_and_time(process):
     began = time.monotonic()
-    assert ended(process) == 0
+    assert stop_process(process) == 0
     return time.monotonic() - began
 
 
@@ -100,14 +100,16 @@ def test_no_request_is_lost_and_a_quiet_service_stops_at_once(tmp_path):
     with Service(tmp_path, f"sqlite:///{tmp_path}/proofstone.db").start(processes=2) as service:
         reviewer = service.organization("Acme")
         (key,) = make_keys(reviewer, make_assessment(reviewer), 1)
-        session_id = begin(service, key["key"])
+        session_id = start_session(service, key["key"])
         calls = Calls(service, key["key"])
         # Opened ahead, as browsers do, and never used.
         with socket.create_connection((HOST, service.port)), Load([calls.call] * CALLERS):
             wait_until(lambda: len(calls.answered) > 100, "Nothing is answered.")
             assert stop_and_time(service.web) < 10
             wait_until(lambda: calls.refused > CALLERS, "It takes requests all the same.")
-        stored = service.execute("SELECT count(*) FROM events WHERE session_id = %s", service.id(session_id))
+        stored = service.execute(
+            "SELECT count(*) FROM events WHERE session_id = %s", service.stored_id(session_id)
+        )
     assert calls.lost == []
     assert stored == [(len(calls.answered),)]
     assert "Traceback" not in service.log()
@@ -123,7 +125,7 @@ def test_streams_and_slow_clients_end_in_time_and_what_a_stream_used_is_kept(tmp
         stack.enter_context(service)
         reviewer = service.organization("Acme")
         (key,) = make_keys(reviewer, make_assessment(reviewer), 1)
-        begin(service, key["key"])
+        start_session(service, key["key"])
         stack.enter_context(streaming(service, key["key"]))
         stack.enter_context(trickling(service, key["key"]))
         assert stop_and_time(service.web) < GONE_SECONDS
@@ -148,7 +150,7 @@ def test_a_worker_gives_back_a_mail_that_nobody_takes(tmp_path):
         # No lease is waited for.
         with service.worker(SMTP_URL=f"smtp://{HOST}:{port}"):
             wait_until(
-                lambda: keys_of(reviewer, assessment)[0]["invite"]["state"] == "sent",
+                lambda: list_keys(reviewer, assessment)[0]["invite"]["state"] == "sent",
                 "The next worker does not take it.",
                 seconds=30,
             )

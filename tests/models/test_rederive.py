@@ -47,7 +47,7 @@ def test_one_assessment_alone_can_be_derived_again(app, flask, organization, clo
     )
     assert Session.get_by_id(closed.id).prompt_count == 7
     result = app.test_cli_runner().invoke(args=["sessions", "rederive", "--assessment", "nonsense"])
-    assert (result.exit_code, "There is no assessment nonsense." in result.output) == (1, True)
+    assert (result.exit_code, "No such assessment: nonsense." in result.output) == (1, True)
 
 
 def test_a_session_without_its_events_keeps_its_numbers(flask, closed):

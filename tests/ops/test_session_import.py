@@ -1,6 +1,6 @@
-"""Recorded timelines come in by the command and over HTTP, with the numbers of a second reading of metrics.md.
+"""Recorded timelines, imported by command and sent over HTTP, have the metrics of an independent computation.
 
-They are read in place, from the folder that RECORDINGS names.
+RECORDINGS names the folder of the recordings.
 """
 
 import json
@@ -21,198 +21,170 @@ ROOT = Path(__file__).parents[2]
 FOLDER = Path(os.environ.get("RECORDINGS") or ROOT / "../shared/data/sessions")
 FILES = sorted(FOLDER.glob("*.jsonl"))
 NO_RECORDINGS = (
-    f"there are no recordings in {FOLDER}: they are real people's sessions, which have no place in the repository, and "
-    "who has none tests without them; RECORDINGS names another folder"
+    f"no recordings in {FOLDER}; they are personal data and not in the repository (see RECORDINGS)"
 )
-# So large that everything they are used for is slow.
+# Tests with larger files are slow.
 SMALL_BYTES, LARGE_BYTES = 100_000, 500_000
-BATCH = 137
-
-NAMED_OTHERWISE = {"aiAttributionPct": "ai_attribution_permille"}
+BATCH_SIZE = 137  # divides no recording
 
 
 def each_file(quick_bytes):
-    """A run for each recording, slow for those above `quick_bytes`."""
+    """Parametrize by recording; those larger than `quick_bytes` are slow."""
     files = [
         pytest.param(file, id=file.stem, marks=[pytest.mark.slow] * (file.stat().st_size > quick_bytes))
         for file in FILES
     ]
-    return pytest.mark.parametrize(
-        "file", files or [pytest.param(None, marks=pytest.mark.skip(NO_RECORDINGS))]
-    )
+    skipped = pytest.param(None, marks=pytest.mark.skip(NO_RECORDINGS))
+    return pytest.mark.parametrize("file", files or [skipped])
 
 
-def lines_of(file, session_id="SESSION"):
+def read_lines(file, session_id="SESSION"):
     return [line.replace('"SESSION"', f'"{session_id}"', 1) for line in file.read_text("utf-8").splitlines()]
 
 
-def expected(file):
-    """The recording's metrics, by the names and in the units in which they are stored."""
-    found = independent_metrics.recompute([json.loads(line) for line in lines_of(file)])
-    percent = found["aiAttributionPct"]
-    found["aiAttributionPct"] = None if percent is None else percent * 10
-    return {stored_name(name): value for name, value in found.items()}
+def recompute(file):
+    return independent_metrics.recompute([json.loads(line) for line in read_lines(file)])
 
 
-def stored_name(name):
-    return NAMED_OTHERWISE.get(name) or re.sub("[A-Z]", lambda letter: f"_{letter[0].lower()}", name)
-
-
-def stored(session, names):
+def assert_metrics(session, file):
+    """Compare the stored metrics, by their column names and in their units, with those of the recording."""
     row = Session.get_by_id(session.id)
-    return {
-        name: row.further_metrics[name] if name in row.further_metrics else getattr(row, name)
-        for name in names
-    }
+    for name, value in recompute(file).items():
+        column = re.sub("[A-Z]", lambda letter: f"_{letter[0].lower()}", name)
+        if name == "aiAttributionPct":
+            column, value = "ai_attribution_permille", None if value is None else value * 10
+        stored = row.further_metrics[column] if column in row.further_metrics else getattr(row, column)
+        assert stored == value, name
+
+
+def complete(candidate, key, session):
+    body = {"key": key.key, "sessionId": str(session.id)}
+    assert candidate.post("/v1/candidate/complete", body).status_code == 200
 
 
 def run(app, *arguments):
     return app.test_cli_runner().invoke(args=["sessions", "import", *map(str, arguments)])
 
 
+def candidate_names():
+    return [key.candidate_name for key in CandidateKey.select().order_by(CandidateKey.id)]
+
+
 @pytest.fixture
 def recording(tmp_path):
-    """A small recording of our own: make(name, *lines)."""
+    """Write a recording: `recording(name, *lines)` returns its path."""
 
-    def make(name, *lines):
+    def write(name, *lines):
         file = tmp_path / f"{name}.jsonl"
-        file.write_bytes(
-            b"".join(line if isinstance(line, bytes) else line.encode() + b"\n" for line in lines)
-        )
+        file.write_bytes(b"".join(it if isinstance(it, bytes) else it.encode() + b"\n" for it in lines))
         return file
 
-    return make
+    return write
 
 
-def event(**members):
-    return json.dumps(factories.envelope(sessionId="SESSION") | members)
+def event(kind="prompt", seconds=0, **members):
+    return json.dumps(factories.envelope(kind, seconds, sessionId="SESSION") | members)
 
 
-def event_at(kind, seconds):
-    return json.dumps(factories.envelope(kind, seconds))
-
-
-# The published recordings
+# Recordings of real sessions
 
 
 @each_file(quick_bytes=LARGE_BYTES)
-def test_an_imported_recording_has_the_metrics_of_the_second_reading(organization, file):
-    session = session_import.Intake(organization).take_in(file)
-    wanted = expected(file)
-    assert stored(session, wanted) == wanted
-    assert Session.get_by_id(session.id).event_count == len(lines_of(file))
+def test_an_imported_recording_has_the_expected_metrics(organization, file):
+    session = session_import.Importer(organization).import_file(file)
+    assert_metrics(session, file)
+    assert Session.get_by_id(session.id).event_count == len(read_lines(file))
 
 
 @each_file(quick_bytes=SMALL_BYTES)
-def test_the_order_of_arrival_changes_no_number(session, file):
-    lines = lines_of(file, session.id)
+def test_metrics_do_not_depend_on_the_order_of_arrival(session, file):
+    lines = read_lines(file, session.id)
     random.Random(1).shuffle(lines)
     for line in lines:
         factories.add_event(session, json.loads(line))
     sessions.complete(session)
-    wanted = expected(file)
-    assert stored(session, wanted) == wanted
+    assert_metrics(session, file)
 
 
 @each_file(quick_bytes=SMALL_BYTES)
-def test_a_recording_sent_over_http_has_the_same_metrics(candidate, key, session, file):
-    for line in lines_of(file, session.id):
-        answer = candidate.request("POST", "/v1/hooks/ingest", data=line, content_type="application/json")
-        assert answer.status_code == 201, answer.json
-    assert (
-        candidate.post("/v1/candidate/complete", {"key": key.key, "sessionId": str(session.id)}).status_code
-        == 200
-    )
-    wanted = expected(file)
-    assert stored(session, wanted) == wanted
+def test_a_recording_sent_over_http_has_the_expected_metrics(candidate, key, session, file):
+    for line in read_lines(file, session.id):
+        response = candidate.request("POST", "/v1/hooks/ingest", data=line, content_type="application/json")
+        assert response.status_code == 201, response.json
+    complete(candidate, key, session)
+    assert_metrics(session, file)
 
 
 @each_file(quick_bytes=SMALL_BYTES)
-def test_shuffled_batches_with_duplicates_have_the_same_metrics_and_keep_them(
-    app, candidate, key, session, file
-):
-    lines = lines_of(file, session.id)
+def test_shuffled_batches_with_duplicates_have_the_expected_metrics(app, candidate, key, session, file):
+    lines = read_lines(file, session.id)
     order = random.Random(2)
     sent = lines + order.sample(lines, len(lines) // 3)
     order.shuffle(sent)
-    results = Counter(status for batch in batches(sent) for status in answered(candidate, batch))
+    results = Counter()
+    for start in range(0, len(sent), BATCH_SIZE):
+        body = f'{{"events": [{",".join(sent[start : start + BATCH_SIZE])}]}}'.encode()
+        response = candidate.request(
+            "POST", "/v1/hooks/ingest/batch", data=body, content_type="application/json"
+        )
+        assert response.status_code == 200, response.json
+        results.update(result["status"] for result in response.json["results"])
     assert results == {"created": len(lines), "skipped": len(sent) - len(lines)}
-    candidate.post("/v1/candidate/complete", {"key": key.key, "sessionId": str(session.id)})
-    wanted = expected(file)
-    assert stored(session, wanted) == wanted
-    rederived = app.test_cli_runner().invoke(args=["sessions", "rederive"])
-    assert "1 sessions, 0 of them changed." in rederived.output
-    assert stored(session, wanted) == wanted
-
-
-def batches(lines):
-    """Parts of a length that divides none of the recordings, so that each ends with a shorter one."""
-    return [lines[start : start + BATCH] for start in range(0, len(lines), BATCH)]
-
-
-def answered(candidate, lines):
-    body = f'{{"events": [{",".join(lines)}]}}'
-    answer = candidate.request(
-        "POST", "/v1/hooks/ingest/batch", data=body.encode(), content_type="application/json"
-    )
-    assert answer.status_code == 200, answer.json
-    return [result["status"] for result in answer.json["results"]]
+    complete(candidate, key, session)
+    assert_metrics(session, file)
+    assert "0 of them changed" in app.test_cli_runner().invoke(args=["sessions", "rederive"]).output
+    assert_metrics(session, file)
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(not FILES, reason=NO_RECORDINGS)
-def test_all_recordings_together_are_one_cohort_with_the_right_statistics(app, organization, reviewer):
+def test_all_recordings_in_one_cohort_have_the_expected_statistics(app, organization, reviewer):
     result = run(app, *FILES)
     assert result.exit_code == 0, result.output
-    sessions = [
-        independent_metrics.recompute([json.loads(line) for line in lines_of(file)]) for file in FILES
-    ]
+    sessions = [recompute(file) for file in FILES]
     assessment = Assessment.get(Assessment.organization == organization)
     for index, row in enumerate(Session.select().order_by(Session.created_at, Session.id)):
-        answer = reviewer.get(f"/v1/assessments/{assessment.id}/cohort-stats", sessionId=str(row.id)).json
-        assert answer["cohortStats"]["sessionCount"] == len(FILES)
-        assert answer["cohortStats"]["metrics"] == independent_metrics.cohort(sessions)
-        assert answer["cohortStats"]["percentiles"] == independent_metrics.percentiles(sessions, index)
+        response = reviewer.get(f"/v1/assessments/{assessment.id}/cohort-stats", sessionId=str(row.id))
+        stats = response.json["cohortStats"]
+        assert stats["sessionCount"] == len(FILES)
+        assert stats["metrics"] == independent_metrics.cohort(sessions)
+        assert stats["percentiles"] == independent_metrics.percentiles(sessions, index)
 
 
 # The command
 
 
-def test_each_recording_becomes_a_completed_session_of_a_candidate_with_its_name(
-    app, organization, recording
-):
-    result = run(
-        app, recording("first", event()), recording("second", event(), event()), "--title", "Last year's"
-    )
+def test_each_recording_becomes_a_completed_session_of_a_new_candidate(app, organization, recording):
+    files = recording("first", event()), recording("second", event(), event())
+    result = run(app, *files, "--title", "Last year's")
     assert result.exit_code == 0, result.output
-    assert "Last year's" in result.output
-    assert [key.candidate_name for key in CandidateKey.select().order_by(CandidateKey.id)] == [
-        "first",
-        "second",
-    ]
-    assert [row.event_count for row in Session.select().order_by(Session.id)] == [1, 2]
-    assert all(row.completed_at for row in Session.select())
+    assessment = Assessment.get()
+    assert f"Last year's ({assessment.id})" in result.output
+    assert candidate_names() == ["first", "second"]
+    rows = list(Session.select().order_by(Session.id))
+    assert [row.event_count for row in rows] == [1, 2]
+    assert all(row.completed_at and row.assessment == assessment for row in rows)
 
 
-def test_the_table_shows_metrics_percentiles_and_averages(app, organization, recording):
-    short = recording("short", event_at("prompt", 0), event_at("prompt", 60))
-    long = recording("long", event_at("session_start", 0), event_at("file_diff", 3600))
-    head, *rows = run(app, short, long).output.splitlines()[-4:]
-    assert "prompts" in head
-    assert [row.split("  ")[0] for row in rows] == ["short", "long", "2 sessions, average"]
-    assert re.split(r" {2,}", rows[0])[1:5] == ["1 m 00 s", "0.000", "2", "1.000"]
-    assert re.split(r" {2,}", rows[1])[1:5] == ["1 h 00 m", "1.000", "0", "0.000"]
-    assert re.split(r" {2,}", rows[2])[1:3] == ["30 m 30 s", "1.0"]
+def test_the_table_has_metrics_percentiles_and_averages(app, organization, recording):
+    short = recording("short", event("prompt", 0), event("prompt", 60))
+    long = recording("long", event("session_start", 0), event("file_diff", 3600))
+    titles, *rows = run(app, short, long).output.splitlines()[-4:]
+    assert "prompts" in titles
+    first, second, average = (re.split(r" {2,}", row) for row in rows)
+    assert first[:5] == ["short", "1 m 00 s", "0.000", "2", "1.000"]
+    assert second[:5] == ["long", "1 h 00 m", "1.000", "0", "0.000"]
+    assert average[:3] == ["2 sessions, average", "30 m 30 s", "1.0"]
 
 
-def test_a_line_is_kept_as_it_was_spelt_with_the_sessions_id(organization, recording):
+def test_a_line_is_stored_verbatim_with_the_id_of_its_session(organization, recording):
     line = '{"v":1, "data": {"n": 1.50e1}, "sessionId" : "SESSION", "ts": "2026-04-01T09:00:00Z","kind":"x","id":"a"}'
-    session = session_import.Intake(organization).take_in(recording("spelt", line))
-    (kept,) = session.event_set
-    assert kept.envelope == line.replace("SESSION", str(session.id))
+    session = session_import.Importer(organization).import_file(recording("verbatim", line))
+    (stored,) = session.event_set
+    assert stored.envelope == line.replace("SESSION", str(session.id))
 
 
-def test_an_assessment_with_a_time_limit_takes_recordings_without_one(app, organization, recording):
+def test_a_time_limit_does_not_apply_to_recordings(app, organization, recording):
     assessment = factories.make_assessment(organization, time_limit_minutes=1)
     result = run(app, recording("one", event()), "--assessment", assessment.id)
     assert result.exit_code == 0, result.output
@@ -224,32 +196,31 @@ def test_an_assessment_with_a_time_limit_takes_recordings_without_one(app, organ
     ("line", "reason"),
     [
         ('{"id": "a"', "not valid JSON"),
+        ("\x00", "not valid JSON"),
         ('{"id": "a", "id": "b"}', "twice"),
         (b'{"id": "\xff"}\n', "UTF-8"),
         ("[]", "object"),
+        ('{"id": "1"}', "kind: "),
         (event(ts="yesterday"), "ts: "),
         (event(kind="a\0b"), "kind: "),
         (event(v=True), "v: "),
         (event(sessionId="01978f2e-7c1a-7a4e-9d57-1f3f7f8b7a01"), "another session"),
     ],
 )
-def test_a_broken_line_is_named_and_nothing_of_its_file_is_kept(app, organization, recording, line, reason):
-    broken = recording("broken", event(), "", line, event())
-    result = run(app, recording("before", event()), broken, recording("after", event()))
+def test_an_invalid_line_is_reported_and_only_its_file_is_skipped(app, organization, recording, line, reason):
+    invalid = recording("invalid", event(), "", line, event())
+    result = run(app, recording("before", event()), invalid, recording("after", event()))
     assert result.exit_code == 1
-    assert f"{broken}, line 3: " in result.output
+    assert f"{invalid}, line 3: " in result.output
     assert reason in result.output
-    assert [key.candidate_name for key in CandidateKey.select().order_by(CandidateKey.id)] == [
-        "before",
-        "after",
-    ]
+    assert candidate_names() == ["before", "after"]
     assert Session.select().count() == 2
 
 
-def test_where_nothing_can_be_imported_no_assessment_is_opened(app, organization, recording):
-    assert run(app, recording("broken", "{}")).exit_code == 1
-    empty = run(app, recording("empty", ""))
-    assert (empty.exit_code, "no events" in empty.output) == (1, True)
+@pytest.mark.parametrize(("line", "reason"), [("{}", "line 1"), ("", "no events")])
+def test_no_assessment_is_created_if_nothing_can_be_imported(app, organization, recording, line, reason):
+    result = run(app, recording("invalid", line))
+    assert (result.exit_code, reason in result.output) == (1, True)
     assert not Assessment.select().exists()
 
 
@@ -261,7 +232,8 @@ def test_with_several_organizations_one_has_to_be_named(app, organization, neigh
     assert Assessment.get().organization == organization
 
 
-def test_an_unknown_assessment_is_refused(app, organization, recording):
-    result = run(app, recording("one", event()), "--assessment", "01978f2e-7c1a-7a4e-9d57-1f3f7f8b7a01")
+@pytest.mark.parametrize("assessment_id", ["nonsense", "01978f2e-7c1a-7a4e-9d57-1f3f7f8b7a01"])
+def test_an_unknown_assessment_is_refused(app, organization, recording, assessment_id):
+    result = run(app, recording("one", event()), "--assessment", assessment_id)
     assert result.exit_code == 1
-    assert "There is no assessment" in result.output
+    assert f"No such assessment: {assessment_id}." in result.output

@@ -11,8 +11,8 @@ from contextlib import contextmanager
 
 import pytest
 
-from tests.live.cast import begin, event, make_assessment, make_keys
-from tests.live.client import at_once
+from tests.live.cast import event, make_assessment, make_keys, start_session
+from tests.live.client import run_concurrently
 from tests.live.service import wait_until
 from tests.proxy.upstream import (
     MESSAGE_EVENTS,
@@ -38,7 +38,7 @@ def reviewer(service):
 def key(service, reviewer):
     """The key of an open session."""
     (key,) = make_keys(reviewer, make_assessment(reviewer), 1)
-    begin(service, key["key"])
+    start_session(service, key["key"])
     return key["key"]
 
 
@@ -207,7 +207,7 @@ def test_ingest_is_fast_while_every_stream_slot_is_taken(service, service_upstre
         client = service.candidate(key)
         client.timeout = CLIENT_TIMEOUT_SECONDS
         calls = [lambda: client.post("/v1/hooks/ingest", event()).status for _ in range(40)]
-        assert at_once(calls) == [201] * 40
+        assert run_concurrently(calls) == [201] * 40
 
 
 def test_the_log_has_no_keys_prompts_and_responses(service, service_upstream, key, calling):

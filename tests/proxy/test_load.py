@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.live.cast import begin, event, make_assessment, make_keys
+from tests.live.cast import event, make_assessment, make_keys, start_session
 from tests.live.service import Service
 from tests.proxy.upstream import MESSAGE_EVENTS, MESSAGES, START, Upstream, text_delta
 
@@ -97,7 +97,7 @@ def test_a_hundred_streams_are_not_delayed_while_events_are_stored(service, upst
     reviewer = service.organization("Acme")
     keys = [key["key"] for key in make_keys(reviewer, make_assessment(reviewer), CALLS)]
     for key in keys:
-        begin(service, key)
+        start_session(service, key)
     upstream.respond = provider = Provider()
 
     with ThreadPoolExecutor(CALLS + SENDERS) as threads:

@@ -1,6 +1,5 @@
-"""Faults against real processes under load, and the check afterwards that nothing acknowledged was lost.
+"""Fault injection into real processes under load, and the check that no acknowledged write is lost.
 
-`python -m chaos` (or `make chaos`) kills, stops and restarts the web process, the worker and PostgreSQL while
-writers do what reviewers and candidates do; see `__main__.py`. `python -m tools.chaos.soak` runs a steady load for a
-long time instead, and watches the memory.
+`python -m tools.chaos` (`make chaos`) kills, stops and restarts the web process, the worker and PostgreSQL.
+`python -m tools.chaos.soak` (`make soak`) runs a steady load for a long time and checks the memory.
 """

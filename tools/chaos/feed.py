@@ -1,14 +1,14 @@
-"""The feed of events as one reads it: from page to page, each event once, in an order that never changes."""
+"""The reader of the event feed: page by page, each event once, in a stable order."""
 
 from collections import Counter
 from typing import Any
 
+from tools.chaos.deployment import Deployment
 from tools.chaos.receivers import digest
-from tools.chaos.world import World
 
-PAGE = 200
-# What an event is about, by its type; sessions' events are about the session.
-ABOUT = {
+PAGE_SIZE = 200
+# The subject of an event by its type; all other events are about a session.
+SUBJECTS = {
     "assessment.created": "assessmentId",
     "key.created": "candidateId",
     "invite.sent": "candidateId",
@@ -17,55 +17,57 @@ ABOUT = {
 }
 
 
-class Feed:
-    """What was read so far: `digests` by ids, in the feed's order.
+class FeedReader:
+    """The events read so far.
 
-    `places` says where the first event of a type and subject stands, `counts` how many there are.
+    digests -- by event id, in the order of the feed
+    counts, positions -- number and first position of the events of a type about a subject
     """
 
-    def __init__(self, world: World):
-        self.world = world
+    def __init__(self, deployment: Deployment):
+        self.deployment = deployment
         self.digests: dict[str, bytes] = {}
         self.counts: Counter[tuple[str, str]] = Counter()
-        self.places: dict[tuple[str, str], int] = {}
-        self._next = 0
+        self.positions: dict[tuple[str, str], int] = {}
+        self._cursor = 0
 
-    def read_on(self) -> list[str]:
-        """Read what is new; returns what is wrong with it."""
-        fresh, self._next = self._read(self._next)
-        twice = []
-        for event in fresh:
+    def read_new(self) -> list[str]:
+        """Read new events; returns violations."""
+        events, self._cursor = self._read(self._cursor)
+        repeated = []
+        for event in events:
             if event["id"] in self.digests:
-                twice.append(event["id"])
-            subject = (event["type"], event["data"][ABOUT.get(event["type"], "sessionId")])
+                repeated.append(event["id"])
+            subject = (event["type"], event["data"][SUBJECTS.get(event["type"], "sessionId")])
             self.counts[subject] += 1
-            self.places.setdefault(subject, len(self.digests))
+            self.positions.setdefault(subject, len(self.digests))
             self.digests[event["id"]] = digest(event)
-        return [f"The feed has the event {event_id} twice." for event_id in twice] + self._against_hooks()
+        violations = [f"The feed has the event {event_id} twice." for event_id in repeated]
+        return violations + self._compare_with_webhooks()
 
-    def read_again(self) -> list[str]:
-        """Read it from its beginning: the same events in the same order, none that came in behind a reader."""
-        again, _ = self._read(0)
-        same = [(event["id"], digest(event)) for event in again] == list(self.digests.items())
-        return [] if same else ["The feed reads differently from its beginning."]
+    def reread(self) -> list[str]:
+        """Read all events again: the order must not change, and no event may appear behind a reader."""
+        events, _ = self._read(0)
+        is_same = [(event["id"], digest(event)) for event in events] == list(self.digests.items())
+        return [] if is_same else ["The feed is different when read again."]
 
-    def _read(self, after: int) -> tuple[list[dict[str, Any]], int]:
-        found, has_more = [], True
+    def _read(self, cursor: int) -> tuple[list[dict[str, Any]], int]:
+        events, has_more = [], True
         while has_more:
-            path = f"/v1/events?after={after}&limit={PAGE}"
-            page = self.world.line.insist("GET", path, headers=self.world.reviewer).json
-            found += page["events"]
-            after, has_more = page["next"], page["hasMore"]
-        return found, after
+            path = f"/v1/events?after={cursor}&limit={PAGE_SIZE}"
+            page = self.deployment.client.request("GET", path, headers=self.deployment.reviewer).json
+            events += page["events"]
+            cursor, has_more = page["next"], page["hasMore"]
+        return events, cursor
 
-    def _against_hooks(self) -> list[str]:
-        """The webhook's receiver got the very same events by their ids."""
-        told = self.world.receivers.hooks.digests
-        missing = self.digests.keys() - told.keys()
-        unknown = told.keys() - self.digests.keys()
-        other = [it for it in told.keys() & self.digests.keys() if told[it] != self.digests[it]]
+    def _compare_with_webhooks(self) -> list[str]:
+        feed, webhooks = self.digests, self.deployment.receivers.webhooks.digests
         return [
-            *(f"The event {event_id} of the feed never came as a webhook." for event_id in missing),
-            *(f"The event {event_id} reads differently as a webhook." for event_id in other),
-            *(f"The webhook {event_id} is not in the feed." for event_id in unknown),
+            *(f"No webhook delivered the feed event {it}." for it in feed.keys() - webhooks.keys()),
+            *(f"The webhook {it} is not in the feed." for it in webhooks.keys() - feed.keys()),
+            *(
+                f"The event {it} differs between feed and webhook."
+                for it in feed.keys() & webhooks.keys()
+                if feed[it] != webhooks[it]
+            ),
         ]

@@ -1,10 +1,9 @@
-"""Where mails and webhooks arrive: real servers that keep of each message what the checks need."""
+"""The receivers of mail and webhooks: real servers that record what the checks need."""
 
 import hashlib
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from email import message_from_bytes
 from typing import Any
 
@@ -19,88 +18,76 @@ def digest(event: dict[str, Any]) -> bytes:
     return hashlib.sha256(json.dumps(event, sort_keys=True).encode()).digest()
 
 
-class Mails(Mailbox):
-    """Counts each address's mails by their Message-ID."""
+class MailRecorder(Mailbox):
+    """Counts the mails to each address by their Message-ID."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.arrived: defaultdict[str, Counter[str]] = defaultdict(Counter)
+        self.received: defaultdict[str, Counter[str]] = defaultdict(Counter)
         self.count = 0
 
     async def handle_DATA(self, server: Any, session: Any, envelope: Envelope) -> str:
         message_id = message_from_bytes(envelope.content)["Message-ID"]  # type: ignore[arg-type]
         for address in envelope.rcpt_tos:
-            self.arrived[address][message_id] += 1
+            self.received[address][message_id] += 1
         self.count += 1
         return "250 OK"
 
 
-class Hooks:
-    """Webhook messages by their `webhook-id`, each verified with the library `standardwebhooks`.
+class WebhookRecorder:
+    """Verifies webhooks with the library `standardwebhooks`; records the digest of each body by its `webhook-id`.
 
-    What they said is kept as a digest: within an hour there are hundreds of thousands.
+    Digests only, because a long run has hundreds of thousands of webhooks.
     """
 
     def __init__(self) -> None:
         self.digests: dict[str, bytes] = {}
         self.count = 0
-        self.wrong: list[str] = []
+        self.violations: list[str] = []
         self.secret = ""
 
-    def take_in(self, receiver: Receiver) -> None:
-        """Verify what came since the last time; the signatures hold for five minutes."""
-        fresh, receiver.messages = receiver.messages, []
-        for message in fresh:
+    def process(self, receiver: Receiver) -> None:
+        """Verify the new messages; call it at least every five minutes, while the signatures are valid."""
+        messages, receiver.messages = receiver.messages, []
+        for message in messages:
             self.count += 1
             try:
                 body = Webhook(self.secret).verify(message.body, message.headers)
             except WebhookVerificationError as error:
-                self.wrong.append(f"A webhook cannot be verified ({error}): {message.body!r}")
+                self.violations.append(f"A webhook cannot be verified ({error}): {message.body!r}")
                 continue
-            self._keep(message.headers["webhook-id"], body)
-
-    def _keep(self, hook_id: str, body: dict[str, Any]) -> None:
-        found = digest(body)
-        if self.digests.setdefault(hook_id, found) != found or body["id"] != hook_id:
-            self.wrong.append(f"The webhook {hook_id} came with another body too: {json.dumps(body)}")
+            webhook_id, found = message.headers["webhook-id"], digest(body)
+            if self.digests.setdefault(webhook_id, found) != found or body["id"] != webhook_id:
+                self.violations.append(f"The webhook {webhook_id} has several bodies: {json.dumps(body)}")
 
 
 class Receivers:
-    """Both servers on ports of their own, which they keep when they come back."""
+    """Both servers, on ports that they keep when they are restarted."""
 
     def __init__(self) -> None:
-        self.mails, self.hooks = Mails(), Hooks()
-        self.mail_port, self.hook_port = free_port(), free_port()
+        self.mails, self.webhooks = MailRecorder(), WebhookRecorder()
+        self.mail_port, self.webhook_port = free_port(), free_port()
         self._stack = ExitStack()
         self._receiver: Receiver | None = None
 
     @property
-    def hook_url(self) -> str:
-        return f"http://{HOST}:{self.hook_port}/hook"
+    def webhook_url(self) -> str:
+        return f"http://{HOST}:{self.webhook_port}/hook"
 
-    @contextmanager
-    def at_work(self) -> Iterator[None]:
-        self.come()
-        try:
-            yield
-        finally:
-            self.go()
-
-    def come(self) -> None:
+    def start(self) -> None:
         self._stack.enter_context(smtp_server(self.mails, self.mail_port))
-        self._receiver = self._stack.enter_context(receiving(port=self.hook_port))
+        self._receiver = self._stack.enter_context(receiving(port=self.webhook_port))
 
-    def go(self) -> None:
-        self.take_in()
+    def stop(self) -> None:
         self._stack.close()
-        self.take_in()
+        self.process()
 
-    def take_in(self) -> None:
+    def process(self) -> None:
         if self._receiver is not None:
-            self.hooks.take_in(self._receiver)
+            self.webhooks.process(self._receiver)
 
     @property
     def delivered(self) -> int:
-        """How many messages have come, of either sort."""
+        """The number of mails and webhooks received."""
         waiting = len(self._receiver.messages) if self._receiver else 0
-        return self.mails.count + self.hooks.count + waiting
+        return self.mails.count + self.webhooks.count + waiting

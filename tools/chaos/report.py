@@ -1,70 +1,52 @@
-"""What a run did and what came of it, as text."""
+"""The report of a run, as text."""
 
 from typing import Any
 
-BREACHES_SHOWN = 40
+MAX_VIOLATIONS = 40
 
 
 def report(run: Any, title: str, seconds: float) -> str:
-    """The whole report: faults, requests, writes, deliveries and breaches."""
-    parts = [
-        f"== {title}: {seconds:.0f} s",
-        *_faults(run.striker),
-        *_requests(run.world.line),
-        *_writes(run.ledger, run.checking.checks),
-        *_deliveries(run),
-        *_breaches(run.ledger.breaches),
-    ]
-    return "\n".join(parts)
+    """Report faults, requests, writes, deliveries and violations."""
+    lines = [f"== {title}: {seconds:.0f} s", "faults:"]
+    lines += [f"  {name:18} {times:5}" for name, times in sorted(run.injector.injected.items())]
+    return "\n".join(lines + _common(run))
 
 
 def report_soak(soak: Any, title: str) -> str:
-    """The same for a steady load, with the memory instead of faults."""
-    memory = [
-        f"memory of {name}: {second:.1f} MiB in the second quarter, {last:.1f} MiB in the last"
-        for name in ("web", "worker")
-        for second, last in [soak.memory(name)]
+    """Report the same for a soak test, with the memory instead of faults."""
+    lines = [f"== {title}"]
+    for name in ("web", "worker"):
+        second, last = soak.memory(name)
+        lines.append(f"memory of {name}: {second:.1f} MiB in the second quarter, {last:.1f} MiB in the last")
+    return "\n".join(lines + _common(soak))
+
+
+def _common(run: Any) -> list[str]:
+    client, receivers = run.deployment.client, run.deployment.receivers
+    results, checks, feed = run.results, run.verifier.checks, run.verifier.feed
+    statuses = ", ".join(f"{count} x {status}" for status, count in sorted(client.statuses.items()))
+    lines = [
+        f"requests: {client.responses} with a response ({statuses}), {len(client.lost)} without, "
+        f"{client.connections_refused} connections refused; the slowest took {client.slowest_seconds:.1f} s",
+        f"{'writes':14}{'acknowledged':>14}{'verified':>10}{'unknown':>9}{'unknown, stored':>17}",
     ]
-    parts = [f"== {title}", *_requests(soak.world.line), *memory, *_writes(soak.ledger, soak.checking.checks)]
-    return "\n".join([*parts, *_deliveries(soak), *_breaches(soak.ledger.breaches)])
-
-
-def _faults(striker: Any) -> list[str]:
-    lines = ["faults, each with the requests on their way at that moment, on average:"]
-    for name, times in sorted(striker.struck.items()):
-        lines.append(f"  {name:18} {times:5}   {striker.in_flight[name] / times:4.1f}")
-    return lines
-
-
-def _requests(line: Any) -> list[str]:
-    statuses = ", ".join(f"{count} x {status}" for status, count in sorted(line.statuses.items()))
-    return [
-        f"requests: {line.answered} answered ({statuses}); {len(line.lost)} lost without an answer, "
-        f"{line.turned_away} turned away at the door; the slowest took {line.slowest_seconds:.1f} s"
+    for kind in sorted(results.acknowledged):
+        verified, recovered = checks.checked.get(kind, ""), checks.recovered[kind]
+        acknowledged, unknown = results.acknowledged[kind], results.unknown[kind]
+        lines.append(f"  {kind:12}{acknowledged:14}{verified:>10}{unknown:9}{recovered:17}")
+    webhooks = receivers.webhooks
+    lines += [
+        f"mails: {checks.checked['mail']} invitations received, {checks.recovered['repeated mail']} repeated "
+        "with the same Message-ID",
+        f"webhooks: {len(webhooks.digests)} events received, {webhooks.count - len(webhooks.digests)} repeated "
+        f"with the same webhook-id; the feed has {len(feed.digests)}",
     ]
+    return lines + _violations(results.violations)
 
 
-def _writes(ledger: Any, checks: Any) -> list[str]:
-    lines = [f"{'writes':14}{'acknowledged':>14}{'checked':>10}{'open':>7}{'open but there':>16}"]
-    for kind in sorted(ledger.acknowledged):
-        told, looked_at = ledger.acknowledged[kind], checks.looked_at.get(kind, "")
-        lines.append(f"  {kind:12}{told:14}{looked_at:>10}{ledger.open[kind]:7}{checks.found[kind]:16}")
-    return lines
-
-
-def _deliveries(run: Any) -> list[str]:
-    receivers, checks = run.world.receivers, run.checking.checks
-    repeated_hooks = receivers.hooks.count - len(receivers.hooks.digests)
-    return [
-        f"mails: {checks.looked_at['mail']} invitations arrived, {checks.found['repeated mail']} of them again "
-        f"under the same Message-ID",
-        f"webhooks: {len(receivers.hooks.digests)} events arrived and were verified, {repeated_hooks} again under "
-        f"the same webhook-id; the feed has {len(run.checking.feed.digests)}",
-    ]
-
-
-def _breaches(breaches: list[str]) -> list[str]:
-    if not breaches:
-        return ["losses 0, duplicates 0, half batches 0, broken chains 0"]
-    more = [f"... and {len(breaches) - BREACHES_SHOWN} more"] if len(breaches) > BREACHES_SHOWN else []
-    return [f"BREACHES: {len(breaches)}", *(f"  {it}" for it in breaches[:BREACHES_SHOWN]), *more]
+def _violations(violations: list[str]) -> list[str]:
+    if not violations:
+        return ["losses 0, duplicates 0, incomplete batches 0, broken chains 0"]
+    lines = [f"VIOLATIONS: {len(violations)}", *(f"  {it}" for it in violations[:MAX_VIOLATIONS])]
+    hidden = len(violations) - MAX_VIOLATIONS
+    return [*lines, f"... and {hidden} more"] if hidden > 0 else lines

@@ -1,58 +1,48 @@
-"""Threads that tell one story after the other until they are told to stop."""
+"""Threads that run one scenario after the other until stopped."""
 
-import random
 import threading
 import traceback
+from concurrent.futures import ThreadPoolExecutor
+from itertools import count
 from typing import Self
 
-from tools.chaos.calls import Breach
-from tools.chaos.ledger import Ledger
-from tools.chaos.story import Story
-from tools.chaos.world import World
-
-WRITERS = 6
+from tools.chaos.client import Violation
+from tools.chaos.deployment import Deployment
+from tools.chaos.expected import Results
+from tools.chaos.scenario import Scenario
 
 
 class Writers:
-    """Stories by writers that go on while the `with` block runs, and end their last one after it."""
+    """Writers that run while the `with` block does, and then finish their last scenario."""
 
-    def __init__(self, world: World, ledger: Ledger, seed: int, count: int = WRITERS):
-        self.world = world
-        self.ledger = ledger
+    def __init__(self, deployment: Deployment, results: Results, seed: int, threads: int = 6):
+        self.deployment = deployment
+        self.results = results
         self.seed = seed
-        self.stories: list[Story] = []
-        self._numbers = [0] * count
+        self._numbers = [count() for _ in range(threads)]
+        self.scenarios: list[Scenario] = []
         self._stopped = threading.Event()
-        self._threads: list[threading.Thread] = []
 
     def __enter__(self) -> Self:
         self._stopped.clear()
-        self._threads = [
-            threading.Thread(target=self._write, args=(writer,), daemon=True)
-            for writer in range(len(self._numbers))
-        ]
-        for thread in self._threads:
-            thread.start()
+        self._threads = ThreadPoolExecutor(len(self._numbers))
+        for thread in range(len(self._numbers)):
+            self._threads.submit(self._write, thread)
         return self
 
     def __exit__(self, *error: object) -> None:
         self._stopped.set()
-        for thread in self._threads:
-            thread.join()
+        self._threads.shutdown()
 
-    def _write(self, writer: int) -> None:
+    def _write(self, thread: int) -> None:
+        it = self.deployment
         while not self._stopped.is_set():
-            story = self._story(writer)
-            self.stories.append(story)
+            label = f"{self.seed}-{thread}-{next(self._numbers[thread])}"
+            scenario = Scenario(label, it.client, self.results, it.reviewer, it.rubric_id)
+            self.scenarios.append(scenario)
             try:
-                story.play()
-            except Breach as breach:
-                self.ledger.accuse(f"{story.label}: {breach}")
+                scenario.run()
+            except Violation as violation:
+                self.results.add_violations(f"{label}: {violation}")
             except Exception:
-                self.ledger.accuse(f"{story.label}: {traceback.format_exc()}")
-
-    def _story(self, writer: int) -> Story:
-        label = f"{self.seed}-{writer}-{self._numbers[writer]}"
-        self._numbers[writer] += 1
-        world = self.world
-        return Story(label, random.Random(label), world.line, self.ledger, world.reviewer, world.rubric_id)
+                self.results.add_violations(f"{label}: {traceback.format_exc()}")

@@ -1,4 +1,4 @@
-"""`make demo`: a throw-away service, and twelve simulated candidates who come to it from consent to completion."""
+"""`make demo`: a temporary service and twelve simulated candidates, from consent to completion."""
 
 import os
 import re
@@ -14,44 +14,45 @@ from typing import Any
 
 from ops import cohort_table
 from tools.demo.candidates import Candidate, make_candidates
-from tools.demo.client import Client, Refused
-from tools.scripts.service import Service, Stopped, listen_for_stop
+from tools.demo.client import Client, RequestFailed
+from tools.scripts.service import Service, Stopped, handle_stop_signals
 
 HOST = "127.0.0.1"
 TOKEN = re.compile(r"psk_live_\w+")
-MAIL_SECONDS = 30
-GLANCE_SECONDS = 0.1
+MAIL_TIMEOUT_SECONDS = 30
 
 
 def run(keep: bool) -> None:
-    """Run the demo and print what came of it; with `keep` the service stays until Ctrl-C.
+    """Run the demo and print its results.
 
-    The data goes with the service. The mails stay, in a folder of their own that is named at the end.
+    The data is deleted with the service; the mail folder stays.
+
+    keep -- keep the service running until Ctrl-C
     """
-    mails = tempfile.mkdtemp(prefix="proofstone-demo-mail-")
+    mail_folder = tempfile.mkdtemp(prefix="proofstone-demo-mail-")
     with tempfile.TemporaryDirectory(prefix="proofstone-demo-") as folder:
         port = _free_port()
-        service = Service(HOST, port, os.environ | _settings(folder, mails, port))
-        listen_for_stop()
+        service = Service(HOST, port, os.environ | _settings(folder, mail_folder, port))
+        handle_stop_signals()
         try:
-            _show(service, mails)
+            _simulate(service, mail_folder)
             if keep:
                 print("The service runs until Ctrl-C.", flush=True)
                 service.watch()
         except Stopped:
             print("\nStopping ...", flush=True)
-        except Refused as refused:
-            sys.exit(f"The demo failed: {refused}")
+        except RequestFailed as error:
+            sys.exit(f"The demo failed: {error}")
         finally:
             service.stop()
 
 
-def _settings(folder: str, mails: str, port: int) -> dict[str, str]:
-    """None of the settings of the real service reaches this one, and no mail goes out."""
+def _settings(folder: str, mail_folder: str, port: int) -> dict[str, str]:
+    """Settings that replace those of a real service, and send no mail."""
     return {
         "DATABASE_URL": f"sqlite:///{folder}/proofstone.db",
         "BASE_URL": f"http://localhost:{port}",
-        "MAIL_FOLDER": mails,
+        "MAIL_FOLDER": mail_folder,
         "BUNDLE_FOLDER": str(Path(folder) / "bundles"),
         "SMTP_URL": "",
         "RATELIMIT_ENABLED": "false",
@@ -66,68 +67,62 @@ def _free_port() -> int:
         return probe.getsockname()[1]
 
 
-def _show(service: Service, mails: str) -> None:
-    print("Starting a throw-away service ...", flush=True)
-    token = _token(service.prepare(subprocess.PIPE))
+def _simulate(service: Service, mail_folder: str) -> None:
+    print("Starting a temporary service ...", flush=True)
+    output = service.prepare(subprocess.PIPE) or ""
+    token = TOKEN.findall(output)[0]
     service.start()
     with Client(HOST, service.port, Authorization=f"Bearer {token}") as reviewer:
         candidates = make_candidates(datetime.now(UTC))
-        assessment = _open_assessment(reviewer)
+        assessment = _create_assessment(reviewer)
         keys = _invite(reviewer, assessment, candidates)
-        print(f"{len(candidates)} candidates work on it ...", flush=True)
+        print(f"Simulating {len(candidates)} candidates ...", flush=True)
         with ThreadPoolExecutor(len(candidates)) as pool:
-            list(pool.map(lambda key, candidate: _come(service.port, key, candidate), keys, candidates))
-        _wait_for_mails(mails, len(candidates))
+            list(pool.map(lambda key, candidate: _take(service.port, key, candidate), keys, candidates))
+        _wait_for_mail(mail_folder, len(candidates))
         print("\n" + "\n".join(_table(reviewer, assessment)))
-    print(f"\nThe invitations lie in {mails}")
-    print(f"API docs: http://localhost:{service.port}/docs, to be tried with the token {token}", flush=True)
+    print(f"\nInvitations: {mail_folder}")
+    print(f"API docs: http://localhost:{service.port}/docs (token {token})", flush=True)
 
 
-def _token(printed: str | None) -> str:
-    found = TOKEN.search(printed or "")
-    if found is None:
-        sys.exit("The new service has shown no token.")
-    return found[0]
-
-
-def _open_assessment(reviewer: Client) -> dict[str, Any]:
-    """About the first issue of the problem library, from which it takes brief and repository."""
+def _create_assessment(reviewer: Client) -> dict[str, Any]:
+    """Create an assessment about the first issue of the library, with its brief and repository."""
     (issue,) = reviewer.get("/v1/issues?limit=1")["issues"]
-    values = {
+    body = {
         "title": issue["title"],
         "role": "Backend Engineer",
         "issueId": issue["id"],
         "timeLimitMinutes": 240,
     }
-    return reviewer.post("/v1/assessments", values)["assessment"]
+    return reviewer.post("/v1/assessments", body)["assessment"]
 
 
 def _invite(reviewer: Client, assessment: dict[str, Any], candidates: list[Candidate]) -> list[str]:
-    people = {
+    body = {
         "count": len(candidates),
         "candidateEmails": [candidate.email for candidate in candidates],
         "candidateNames": [candidate.name for candidate in candidates],
     }
-    return [key["key"] for key in reviewer.post(f"/v1/assessments/{assessment['id']}/keys", people)["keys"]]
+    return [key["key"] for key in reviewer.post(f"/v1/assessments/{assessment['id']}/keys", body)["keys"]]
 
 
-def _come(port: int, key: str, candidate: Candidate) -> None:
-    """One candidate's whole way."""
+def _take(port: int, key: str, candidate: Candidate) -> None:
+    """Take the assessment as one candidate."""
     with Client(HOST, port, X_API_Key=key) as client:
-        shown = client.get("/v1/candidate/consent")
-        client.post("/v1/candidate/consent", {"key": key, "disclosureHash": shown["disclosureHash"]})
+        disclosure = client.get("/v1/candidate/consent")
+        client.post("/v1/candidate/consent", {"key": key, "disclosureHash": disclosure["disclosureHash"]})
         session_id = client.post("/v1/candidate/redeem", {"key": key})["sessionId"]
         for event in candidate.events:
             client.post("/v1/hooks/ingest", {"sessionId": session_id, **event})
         client.post("/v1/candidate/complete", {"key": key, "sessionId": session_id})
 
 
-def _wait_for_mails(mails: str, count: int) -> None:
-    deadline = time.monotonic() + MAIL_SECONDS
-    while len(list(Path(mails).glob("*.eml"))) < count:
+def _wait_for_mail(mail_folder: str, count: int) -> None:
+    deadline = time.monotonic() + MAIL_TIMEOUT_SECONDS
+    while len(list(Path(mail_folder).glob("*.eml"))) < count:
         if time.monotonic() > deadline:
-            sys.exit(f"The worker has not written all {count} mails within {MAIL_SECONDS} seconds.")
-        time.sleep(GLANCE_SECONDS)
+            sys.exit(f"The worker did not write all {count} mails within {MAIL_TIMEOUT_SECONDS} seconds.")
+        time.sleep(0.1)
 
 
 def _table(reviewer: Client, assessment: dict[str, Any]) -> list[str]:

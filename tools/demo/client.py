@@ -1,12 +1,12 @@
-"""A small client of the API: one connection, one credential."""
+"""API client of the demo: one connection, one credential."""
 
 import http.client
 import json
 from typing import Any, Self
 
 
-class Refused(Exception):
-    """The service answered with something else than success; the message says what."""
+class RequestFailed(Exception):
+    """The response is not a success; the message shows status and body."""
 
 
 class Client:
@@ -21,14 +21,14 @@ class Client:
         return self.call("POST", path, body)
 
     def call(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
-        """The answer's JSON; Refused for any status but 2xx."""
-        sent = None if body is None else json.dumps(body)
-        self.connection.request(method, path, sent, self.headers | {"Content-Type": "application/json"})
+        """Return the response's JSON; raises RequestFailed unless the status is 2xx."""
+        data = None if body is None else json.dumps(body)
+        self.connection.request(method, path, data, self.headers | {"Content-Type": "application/json"})
         response = self.connection.getresponse()
-        answer = response.read()
+        text = response.read()
         if response.status // 100 != 2:
-            raise Refused(f"{method} {path.partition('?')[0]}: {response.status} {answer.decode()}")
-        return json.loads(answer)
+            raise RequestFailed(f"{method} {path.partition('?')[0]}: {response.status} {text.decode()}")
+        return json.loads(text)
 
     def __enter__(self) -> Self:
         return self

@@ -1,22 +1,23 @@
-"""The first step of `make run`: bring the database up to date, and show a new organization's token, once."""
+"""First step of `make run`: upgrade the database, and print the token of a new organization."""
 
 import sys
 
 import click
 import peewee
 
-import cli
 from app import create_app
+from errors import first_line
+from ops import admin
 
 
 def main() -> None:
     try:
         with create_app().app_context():
-            token = cli.prepare()
+            token = admin.bootstrap()
     except (click.ClickException, peewee.OperationalError) as error:
-        sys.exit(f"Proofstone cannot start: {str(error).splitlines()[0]}.")
+        sys.exit(f"Proofstone cannot start: {first_line(error)}. Check DATABASE_URL.")
     if token:
-        print(f"\nYour organization is made. Its token, shown only this once:\n\n    {token}\n", flush=True)
+        print(f"\nCreated your organization. Its token, shown only once:\n\n    {token}\n", flush=True)
 
 
 if __name__ == "__main__":

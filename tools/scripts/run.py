@@ -1,7 +1,6 @@
-"""`make run`: everything that Proofstone needs on one machine, until Ctrl-C.
+"""`make run`: the web process and the worker on this machine, until Ctrl-C.
 
-Settings come from the environment and from `.env`, as for every `flask` command. The database is made or
-upgraded first; then the web process and the worker run as children.
+Settings come from the environment and `.env`, as for `flask` commands. The database is upgraded first.
 """
 
 import os
@@ -10,18 +9,19 @@ import sys
 
 from dotenv import load_dotenv
 
-from tools.scripts.service import Service, Stopped, listen_for_stop
+import config
+from tools.scripts.service import Service, Stopped, handle_stop_signals
 
-# Whoever wants others to reach it puts a proxy with TLS in front.
+# Only local: other machines connect through a TLS proxy.
 HOST = "127.0.0.1"
 
 
 def main() -> None:
     load_dotenv(".env")
     port = _port()
-    _refuse_a_taken_port(port)
+    _require_free(port)
     os.environ["BASE_URL"] = os.environ.get("BASE_URL") or f"http://localhost:{port}"
-    listen_for_stop()
+    handle_stop_signals()
     service = Service(HOST, port, os.environ)
     try:
         service.prepare()
@@ -35,14 +35,14 @@ def main() -> None:
 
 
 def _port() -> int:
-    text = os.environ.get("PORT") or "8000"
-    if not (text.isascii() and text.isdigit() and 0 < int(text) < 65536):
-        sys.exit(f"The setting PORT is wrong: wanted is a number from 1 to 65535, not {text}.")
-    os.environ["PORT"] = text
-    return int(text)
+    os.environ["PORT"] = os.environ.get("PORT") or "8000"
+    try:
+        return config.parse("PORT", os.environ["PORT"], config.port)
+    except config.InvalidSetting as error:
+        sys.exit(str(error))
 
 
-def _refuse_a_taken_port(port: int) -> None:
+def _require_free(port: int) -> None:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

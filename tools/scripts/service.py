@@ -1,4 +1,4 @@
-"""The web process and the worker as children of this process, which neither of them outlives."""
+"""The web process and the worker as child processes, which end with this process."""
 
 import http.client
 import os
@@ -8,24 +8,23 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from types import FrameType
 from typing import IO
 
-TETHER = Path(__file__).with_name("tether.py")
-PREPARATION = ["-m", "tools.scripts.prepare"]
+from tools.scripts.run_with_parent import with_parent
+
 APPLICATION = "app:create_app()"
 START_SECONDS = 60
-STOP_SECONDS = 18  # a little more than gunicorn's graceful_timeout and the worker's STOP_SECONDS
-GLANCE_SECONDS = 0.05
+STOP_SECONDS = 18  # longer than gunicorn's graceful_timeout and the worker's STOP_SECONDS
+POLL_SECONDS = 0.05
 
 
 class Stopped(BaseException):
     """Ctrl-C, SIGTERM or a closed terminal."""
 
 
-def listen_for_stop() -> None:
-    """From now on these raise Stopped."""
+def handle_stop_signals() -> None:
+    """Raise Stopped on these signals."""
 
     def stop(number: int, frame: FrameType | None) -> None:
         raise Stopped
@@ -35,7 +34,10 @@ def listen_for_stop() -> None:
 
 
 class Service:
-    """Prepare, start, watch, stop. What cannot be gone on with ends this process with a sentence."""
+    """Child processes to prepare, start, watch and stop; a failure ends this process with a message.
+
+    log -- where the children write their log instead of stderr
+    """
 
     def __init__(
         self,
@@ -46,42 +48,41 @@ class Service:
         has_worker: bool = True,
         log: IO | None = None,
     ):
-        """log: where the children write what they log, instead of here."""
-        self.log = log
         self.host, self.port, self.application, self.has_worker = host, port, application, has_worker
-        bound = f"--bind {host}:{port} {environment.get('GUNICORN_CMD_ARGS', '')}"
-        self.environment = {**environment, "GUNICORN_CMD_ARGS": bound}
+        self.log = log
+        arguments = f"--bind {host}:{port} {environment.get('GUNICORN_CMD_ARGS', '')}"
+        self.environment = {**environment, "GUNICORN_CMD_ARGS": arguments}
         self.children: dict[str, subprocess.Popen] = {}
 
     def prepare(self, stdout: int | None = None) -> str | None:
-        """Bring the database up to date; returns what was printed if `stdout` is subprocess.PIPE."""
-        preparation = self._popen(PREPARATION, stdout)
-        printed, _ = preparation.communicate()
+        """Upgrade the database; returns the output if `stdout` is subprocess.PIPE."""
+        preparation = self._popen(["-m", "tools.scripts.prepare"], stdout)
+        output, _ = preparation.communicate()
         if preparation.returncode != 0:
             sys.exit(1)
-        return printed
+        return output
 
     def start(self) -> None:
-        """Start the children; returns when the service answers and the worker is at work."""
-        ready, says_ready = os.pipe()
+        """Start the children; returns when they are ready."""
+        ready, worker_end = os.pipe()
         self.children["web process"] = self._popen(["-m", "gunicorn", self.application])
         if self.has_worker:
-            command = ["-m", "flask", "worker", "--ready-fd", str(says_ready)]
-            self.children["worker"] = self._popen(command, pass_fds=[says_ready])
-        # Now the worker alone holds this end of the pipe, and closes it when it is ready.
-        os.close(says_ready)
-        self._wait_until(lambda: _has_ended(ready), "worker")
+            command = ["-m", "flask", "worker", "--ready-fd", str(worker_end)]
+            self.children["worker"] = self._popen(command, pass_fds=[worker_end])
+        # Only the worker has this end of the pipe now, and closes it when it is ready.
+        os.close(worker_end)
+        self._wait_until(lambda: bool(select.select([ready], [], [], 0)[0]), "worker")
         self._wait_until(self._is_healthy, "web process")
         os.close(ready)
 
     def watch(self) -> None:
-        """Wait for ever, or until a child ends."""
+        """Wait until a child ends."""
         while True:
-            self._exit_if_any_ended()
-            time.sleep(10 * GLANCE_SECONDS)
+            self._exit_if_child_ended()
+            time.sleep(10 * POLL_SECONDS)
 
     def stop(self) -> None:
-        """Let the children finish what they do; a second Ctrl-C does not wait."""
+        """Stop the children gracefully; after STOP_SECONDS or a second Ctrl-C, kill them."""
         deadline = time.monotonic() + STOP_SECONDS
         try:
             for child in self.children.values():
@@ -96,17 +97,16 @@ class Service:
         deadline = time.monotonic() + START_SECONDS
         while not is_ready():
             if time.monotonic() > deadline:
-                sys.exit(f"The {name} is not ready after {START_SECONDS} seconds; its log is above.")
-            time.sleep(GLANCE_SECONDS)
-            self._exit_if_any_ended()
+                sys.exit(f"The {name} is not ready after {START_SECONDS} seconds. See its log above.")
+            time.sleep(POLL_SECONDS)
+            self._exit_if_child_ended()
 
     def _popen(
         self, command: list[str], stdout: int | None = None, pass_fds: Sequence[int] = ()
     ) -> subprocess.Popen:
-        tether = [sys.executable, "-I", "-S", str(TETHER), str(os.getpid()), "SIGTERM", "-"]
-        # In a process group of its own a child does not see Ctrl-C, and can finish its work when told to stop.
+        # A separate process group does not receive Ctrl-C, so children can finish their work.
         return subprocess.Popen(
-            [*tether, sys.executable, *command],
+            with_parent([sys.executable, *command], "SIGTERM"),
             env=self.environment,
             process_group=0,
             pass_fds=pass_fds,
@@ -125,12 +125,7 @@ class Service:
         finally:
             connection.close()
 
-    def _exit_if_any_ended(self) -> None:
+    def _exit_if_child_ended(self) -> None:
         for name, child in self.children.items():
             if child.poll() is not None:
-                sys.exit(f"The {name} ended by itself (status {child.returncode}), so Proofstone stops.")
-
-
-def _has_ended(pipe: int) -> bool:
-    """Whether nobody holds the writing end of a pipe, into which nothing is written, any more."""
-    return bool(select.select([pipe], [], [], 0)[0])
+                sys.exit(f"The {name} ended with status {child.returncode}, so Proofstone stops.")

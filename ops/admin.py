@@ -1,0 +1,169 @@
+"""Administration from the command line: each operation is one transaction with its audit entries."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import marshmallow
+import yaml
+
+import migrations
+from models import (
+    ApiToken,
+    Assessment,
+    AuditEntry,
+    CandidateKey,
+    Issue,
+    Organization,
+    Session,
+    audit,
+    db,
+    invitations,
+    privacy,
+    sessions,
+)
+from ops import OperationError
+from schemas.fields import parse_id
+from schemas.issues import Catalogue
+
+CATALOGUE = Path(__file__).parent.parent / "data" / "catalogue.yaml"
+
+
+def record(
+    organization: Organization, action: str, kind: str = "org", subject_id: Any = None, **fields: Any
+) -> None:
+    """Write an audit entry of a command; by default its subject is the organization."""
+    fields |= {"subject_kind": kind, "subject_id": subject_id or organization.id}
+    AuditEntry.record(organization.id, action, audit.COMMAND, **fields)
+
+
+@contextmanager
+def recorded(organization: Organization, action: str) -> Iterator[None]:
+    """Run a change of the organization in a transaction, with its audit entry."""
+    with db.atomic():
+        yield
+        record(organization, action)
+
+
+# Find
+
+
+def find_organization(text: str) -> Organization:
+    """Find an organization by its id or its name."""
+    organization_id = parse_id(text)
+    by = Organization.id == organization_id if organization_id else Organization.name == text
+    found = list(Organization.select().where(by).limit(2))
+    if not found:
+        raise OperationError(f"No such organization: {text}. `flask org list` shows all.")
+    if len(found) > 1:
+        raise OperationError(f"Several organizations are named {text}. Use the id instead.")
+    return found[0]
+
+
+def only_organization() -> Organization:
+    found = list(Organization.select().limit(2))
+    if len(found) != 1:
+        raise OperationError("Name the organization with --org. `flask org list` shows all.")
+    return found[0]
+
+
+def find_assessment(text: str) -> Assessment:
+    assessment = Assessment.alive().where(Assessment.id == parse_id(text)).get_or_none()
+    if assessment is None:
+        raise OperationError(f"No such assessment: {text}.")
+    return assessment
+
+
+# Change
+
+
+def bootstrap() -> str | None:
+    """Set up a new installation: schema, catalogue, first organization.
+
+    Returns the organization's first token, or None if there already is an organization.
+    """
+    if migrations.upgrade():
+        import_catalogue(CATALOGUE)
+    if Organization.select().exists():
+        return None
+    return create_organization("My company", "self_hosted")[1]
+
+
+def create_organization(name: str, plan: str) -> tuple[Organization, str]:
+    """Create an organization; returns it and its first token."""
+    with db.atomic():
+        organization, token = Organization.open(name, plan)
+        first = ApiToken.get(ApiToken.organization == organization)
+        record(organization, "createOrg", further_ids=[str(first.id)])
+    return organization, token
+
+
+def create_token(organization: Organization, name: str, scope: str, expires_at: datetime | None) -> str:
+    with db.atomic():
+        row, token = ApiToken.issue(organization, name, scope, expires_at)
+        record(organization, "createToken", "token", row.id)
+    return token
+
+
+def revoke_token(token_id: str) -> ApiToken:
+    """Revoke a token, even the last one with `write`: a command can create another."""
+    token = ApiToken.get_or_none(ApiToken.id == parse_id(token_id))
+    if token is None:
+        raise OperationError(f"No such token: {token_id}. `flask token list` shows the ids.")
+    with db.atomic():
+        token.revoke(even_the_last=True)
+        record(token.organization, "revokeToken", "token", token.id)
+    return token
+
+
+def import_catalogue(file: Path) -> int:
+    """Create or update the issues of a catalogue, for all organizations; returns their number."""
+    try:
+        entries = Catalogue().load(yaml.safe_load(file.read_text(encoding="utf-8")))["issues"]
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise OperationError(f"{file} is not valid YAML or JSON: {error}") from None
+    except marshmallow.ValidationError as error:
+        raise OperationError(f"{file} is not a valid catalogue: {json.dumps(error.messages)}") from None
+    with db.atomic():
+        for entry in entries:
+            Issue.upsert(entry)
+        for organization in Organization.select(Organization.id):
+            record(organization, "importIssues")
+    return len(entries)
+
+
+def rederive(session: Session) -> dict[str, tuple[Any, Any]]:
+    """Rederive a session's metrics; returns each changed one with its old and new value."""
+    with db.atomic():
+        changes = sessions.rederive(session)
+        if changes:
+            record(session.organization, "rederiveSession", "session", session.id, members=list(changes))
+    return changes
+
+
+def mark_bounced(address: str) -> int:
+    """Mark the invitations to an address as failed; returns the number of its keys."""
+    with db.atomic():
+        keys = invitations.mark_bounced(address)
+        for key in keys:
+            record(key.organization, "markBounced", "candidate", key.id)
+    if not keys:
+        raise OperationError(f"No candidate has the address {address}.")
+    return len(keys)
+
+
+def erase(key: CandidateKey) -> None:
+    """Erase the data of a candidate whose retention has ended."""
+    with db.atomic():
+        privacy.erase(key)
+        audit.record_erasure(key, audit.COMMAND)
+
+
+def record_restore() -> None:
+    """Record in every organization that a backup was restored."""
+    with db.atomic():
+        for organization in Organization.select():
+            record(organization, "restoreBackup")

@@ -1,0 +1,137 @@
+"""The file format of a backup: a tar of the database, its bundles and a manifest.
+
+Members in order: `database.sqlite3`, `bundles/<object key>` for each bundle, `manifest.json`. A file without a
+manifest at its end is incomplete.
+"""
+
+import hashlib
+import io
+import json
+import os
+import shutil
+import tarfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+from models import clock
+from ops import OperationError
+from rules.timestamps import format_timestamp
+from storage import is_object_key
+
+DATABASE = "database.sqlite3"
+BUNDLES = "bundles/"
+MANIFEST = "manifest.json"
+FORMAT = 1
+
+
+def write_archive(path: Path, database: Path, bundles: list[Path] | None) -> int:
+    """Write a complete archive; returns the number of bundles in it.
+
+    bundles -- files that may be missing: an upload can be unused, or erased in the meantime; None if the
+        installation stores its bundles elsewhere
+    """
+    with open(path, "xb", opener=_private) as file:
+        with tarfile.open(fileobj=file, mode="w") as tar:
+            with database.open("rb") as source:
+                _add(tar, DATABASE, source)
+            count = sum(_add_bundle(tar, bundle) for bundle in bundles or ())
+            manifest = {
+                "format": FORMAT,
+                "createdAt": format_timestamp(clock.now()),
+                "sha256": _sha256(database),
+                "bundles": count,
+                "bundlesInFolder": bundles is not None,
+            }
+            _add(tar, MANIFEST, io.BytesIO(json.dumps(manifest).encode()))
+        _sync(file)
+    return count
+
+
+def _add_bundle(tar: tarfile.TarFile, bundle: Path) -> bool:
+    try:
+        with bundle.open("rb") as source:
+            _add(tar, BUNDLES + bundle.name, source)
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def _add(tar: tarfile.TarFile, name: str, source: IO[bytes]) -> None:
+    member = tarfile.TarInfo(name)
+    member.size = source.seek(0, os.SEEK_END)
+    member.mode, member.mtime = 0o600, int(clock.now().timestamp())
+    source.seek(0)
+    tar.addfile(member, source)
+
+
+@contextmanager
+def open_archive(path: Path) -> Iterator["Archive"]:
+    """Open a complete archive; raises OperationError for any other file."""
+    try:
+        with tarfile.open(path, "r:") as tar:
+            yield Archive(path, tar)
+    except tarfile.TarError as error:
+        raise OperationError(f"{path} is not a complete backup: {error}.") from None
+
+
+class Archive:
+    """A complete archive, open for reading; `bundles` are the object keys of its bundles."""
+
+    def __init__(self, path: Path, tar: tarfile.TarFile):
+        self._tar = tar
+        names = tar.getnames()
+        if names[:1] != [DATABASE] or names[-1:] != [MANIFEST]:
+            raise OperationError(f"{path} is not a complete Proofstone backup.")
+        self.bundles = [name.removeprefix(BUNDLES) for name in names[1:-1]]
+        for key, member in zip(self.bundles, tar.getmembers()[1:-1], strict=True):
+            if member.name != BUNDLES + key or not is_object_key(key) or not member.isreg():
+                raise OperationError(f"{path} is not a Proofstone backup: it contains {member.name}.")
+        self.manifest: dict[str, Any] = json.load(self._reader(MANIFEST))
+        if self.manifest["format"] != FORMAT:
+            raise OperationError(
+                "A newer version of Proofstone made this backup. Restore it with that version."
+            )
+        if self.manifest["bundles"] != len(self.bundles):
+            raise OperationError(f"{path} is not a complete backup: bundles are missing.")
+
+    def extract_database(self, path: Path) -> None:
+        self._extract(DATABASE, path)
+        if _sha256(path) != self.manifest["sha256"]:
+            raise OperationError("The database in the backup is damaged: its SHA-256 does not match.")
+
+    def extract_bundle(self, key: str, path: Path) -> None:
+        self._extract(BUNDLES + key, path)
+
+    def has_same_bundle(self, key: str, path: Path) -> bool:
+        return path.exists() and _sha256(path) == _digest(self._reader(BUNDLES + key))
+
+    def _extract(self, name: str, path: Path) -> None:
+        with self._reader(name) as source, open(path, "xb", opener=_private) as file:
+            shutil.copyfileobj(source, file)
+            _sync(file)
+
+    def _reader(self, name: str) -> IO[bytes]:
+        reader = self._tar.extractfile(name)
+        assert reader is not None
+        return reader
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return _digest(file)
+
+
+def _digest(file: Any) -> str:
+    return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _private(path: str, flags: int) -> int:
+    # The database contains keys and webhook secrets as text.
+    return os.open(path, flags, 0o600)
+
+
+def _sync(file: IO[bytes]) -> None:
+    file.flush()
+    os.fsync(file.fileno())

@@ -1,0 +1,213 @@
+"""The deployment under test: database, web process, workers, mail server and webhook receiver."""
+
+import os
+import select
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from tests import postgres
+from tests.delivery.mail_server import HOST, free_port
+from tests.live.service import TIMEOUT_SECONDS, Service, children, is_running, wait_until
+from tools.chaos.client import ApiClient, Headers, Outages, Throttle, Violation
+from tools.chaos.receivers import Receivers
+from tools.chaos.scenario import CRITERIA, LEVELS
+
+WEB_PROCESSES = 2
+WORKERS = 2
+STOP_SECONDS = 20
+
+
+class Deployment:
+    """A running deployment, and the ways to break it.
+
+    database -- `sqlite` or `postgresql`
+    """
+
+    def __init__(self, database: str, throttle: Throttle | None = None):
+        self.database = database
+        self.outages = Outages()
+        self.receivers = Receivers()
+        self.client = ApiClient(free_port(), self.outages, throttle, has_single_writer=database == "sqlite")
+        self.server: postgres.EmbeddedServer | None = None
+        self.workers: list[subprocess.Popen] = []
+        self.reviewer: Headers = {}
+        self.rubric_id = ""
+        self._stack = ExitStack()
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Run everything, with a reviewer, a rubric and a webhook, until the block ends."""
+        with self._stack:
+            temporary = tempfile.TemporaryDirectory(prefix="proofstone-chaos-", ignore_cleanup_errors=True)
+            folder = Path(self._stack.enter_context(temporary))
+            url = self._start_database(folder)
+            self.receivers.start()
+            self._stack.callback(self.receivers.stop)
+            self.service = Service(folder, url, **self._settings())
+            self.service.port = self.client.port
+            self.service.flask("db", "upgrade")
+            self._stack.callback(self._stop_processes)
+            self.start_web()
+            for _ in range(WORKERS):
+                self.start_worker()
+            self._create_fixtures()
+            yield
+
+    def _start_database(self, folder: Path) -> str:
+        if self.database == "sqlite":
+            return f"sqlite:///{folder}/proofstone.db"
+        server = self._stack.enter_context(postgres.start(tcp=True))
+        self.server = server if isinstance(server, postgres.EmbeddedServer) else None
+        return server.create_database("proofstone_chaos")
+
+    def _settings(self) -> dict[str, str]:
+        return {
+            "SMTP_URL": f"smtp://{HOST}:{self.receivers.mail_port}",
+            "WEBHOOK_ALLOWED_NETWORKS": f"{HOST}/32",
+            "BASE_URL": f"http://{HOST}:{self.client.port}",
+        }
+
+    def _create_fixtures(self) -> None:
+        token = self.service.flask("org", "create", "Acme", "--plan", "self_hosted").split()[-1]
+        self.reviewer = {"Authorization": f"Bearer {token}"}
+        levels = [{"value": value, "label": f"Level {value}"} for value in LEVELS]
+        criteria = [{"key": key, "title": key, "levels": levels} for key in CRITERIA]
+        rubric = {"name": "Engineers", "criteria": criteria}
+        self.rubric_id = self.client.request("POST", "/v1/rubrics", rubric, self.reviewer)["rubric"]["id"]
+        webhook = {"url": self.receivers.webhook_url}
+        response = self.client.request("POST", "/v1/webhooks", webhook, self.reviewer)
+        self.receivers.webhooks.secret = response["secret"]
+
+    # Processes
+
+    def start_web(self) -> None:
+        """Start the web process on its fixed port; returns when it responds."""
+        options = f"--bind {HOST}:{self.client.port} --workers {WEB_PROCESSES}"
+        command = ["-m", "gunicorn", "app:create_app()"]
+        self.service.web = self.service.spawn(command, GUNICORN_CMD_ARGS=options)
+        wait_until(self.service.responds, "The web process does not start.")
+
+    def start_worker(self) -> None:
+        """Start another worker; returns when it is ready."""
+        ready, worker_end = os.pipe()
+        command = ["-m", "flask", "worker", "--ready-fd", str(worker_end)]
+        worker = self.service.spawn(command, pass_fds=[worker_end])
+        os.close(worker_end)
+        is_ready = select.select([ready], [], [], TIMEOUT_SECONDS)[0] and worker.poll() is None
+        os.close(ready)
+        if not is_ready:
+            raise Violation("A worker does not start.")
+        self.workers.append(worker)
+
+    @property
+    def web(self) -> subprocess.Popen:
+        assert self.service.web is not None
+        return self.service.web
+
+    def restart_web(self) -> None:
+        """Stop the web process with SIGTERM, and start it again.
+
+        Raises Violation if it takes too long, or if an accepted request gets no response.
+        """
+        try:
+            start, lost_before = time.monotonic(), len(self.client.lost)
+            _stop(self.web, "The web process")
+            end = time.monotonic()
+            lost = [it for it in self.client.lost[lost_before:] if it.start < end and it.end > start]
+            if lost:
+                examples = "; ".join(it.description for it in lost[:3])
+                raise Violation(f"{len(lost)} requests were lost when the web process stopped: {examples}")
+        finally:
+            self.start_web()
+
+    def restart_worker(self) -> None:
+        """Stop a worker with SIGTERM, and start another."""
+        try:
+            _stop(self.workers.pop(0), "A worker")
+        finally:
+            self.start_worker()
+
+    def kill_web_process(self) -> None:
+        """Kill one of the master's processes, which the master replaces."""
+        pid = self.service.web_processes()[0]
+        os.kill(pid, signal.SIGKILL)
+        wait_until(lambda: not is_running(pid), "The killed process is still running.")
+        if self.web.poll() is not None:
+            raise Violation("The master ended with one of its processes.")
+
+    def kill_web_master(self) -> None:
+        """Kill the master, wait until its processes have freed the port, and start it again."""
+        orphans = children(self.web.pid)
+        self.web.kill()
+        self.web.wait()
+        wait_until(lambda: not any(map(is_running, orphans)), "Processes outlive their master.", STOP_SECONDS)
+        self.start_web()
+
+    def kill_worker(self) -> None:
+        worker = self.workers.pop(0)
+        worker.kill()
+        worker.wait()
+        self.start_worker()
+
+    def resident_bytes(self) -> dict[str, list[int]]:
+        """Memory of each web process and each worker."""
+        pids = {"web": children(self.web.pid), "worker": [worker.pid for worker in self.workers]}
+        return {name: [_resident_bytes(pid) for pid in found] for name, found in pids.items()}
+
+    def _stop_processes(self) -> None:
+        processes = [process for process in (self.service.web, *self.workers) if process is not None]
+        for process in processes:
+            process.terminate()
+        for process in processes:
+            process.wait(2 * STOP_SECONDS)
+
+    # Database
+
+    def restart_database(self) -> None:
+        assert self.server is not None
+        with self.outages.during():
+            self.server.restart()
+
+    def crash_database(self) -> None:
+        assert self.server is not None
+        with self.outages.during():
+            self.server.kill()
+            self.server.start()
+
+    def kill_postmaster(self) -> None:
+        """Kill PostgreSQL's first process; it can start again once the others have ended."""
+        assert self.server is not None
+        with self.outages.during():
+            self.server.process.kill()
+            self.server.process.wait()
+            wait_until(self._try_start_server, "PostgreSQL does not start again.")
+
+    def _try_start_server(self) -> bool:
+        assert self.server is not None
+        try:
+            self.server.start()
+        except postgres.Unavailable:
+            return False
+        return True
+
+
+def _stop(process: subprocess.Popen, name: str) -> None:
+    process.terminate()
+    try:
+        status = process.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+        raise Violation(f"{name} did not stop within {STOP_SECONDS} seconds.") from None
+    if status != 0:
+        raise Violation(f"{name} stopped with status {status}.")
+
+
+def _resident_bytes(pid: int) -> int:
+    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE")

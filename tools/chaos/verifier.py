@@ -1,0 +1,110 @@
+"""The verifier: drain the deployment, then compare it with the expected state."""
+
+import time
+
+from tests.live.service import Service
+from tools.chaos import checks
+from tools.chaos.client import Violation
+from tools.chaos.deployment import Deployment
+from tools.chaos.expected import Results
+from tools.chaos.feed import FeedReader
+from tools.chaos.scenario import Scenario
+
+DRAIN_SECONDS = 60  # without progress
+POLL_SECONDS = 0.2
+QUEUES = {
+    "mails to send": "SELECT count(*) FROM deliveries WHERE state = 'queued' AND kind <> 'removal'",
+    "webhooks to send": "SELECT count(*) FROM webhook_deliveries WHERE state = 'queued'",
+    "feed events to number": "SELECT count(*) FROM occurrences WHERE position IS NULL",
+    "audit entries to chain": "SELECT count(*) FROM audit_entries WHERE position IS NULL",
+    "events to seal": (
+        "SELECT count(*) FROM events e LEFT JOIN seals s ON s.event_seq = e.seq WHERE s.id IS NULL"
+    ),
+}
+# Deliveries of a killed worker are due again when their lease ends after five minutes. Expiring all leases every few
+# seconds saves the wait; deliveries of running workers are done by then.
+LEASE_SECONDS = 3
+EXPIRE_LEASES = (
+    "UPDATE deliveries SET due_at = created_at WHERE state = 'queued' AND kind <> 'removal'",
+    "UPDATE webhook_deliveries SET due_at = created_at WHERE state = 'queued'",
+)
+
+
+class Verifier:
+    """Verifies scenarios again and again, as more are added; adds violations to the results."""
+
+    def __init__(self, deployment: Deployment, results: Results):
+        self.deployment = deployment
+        self.results = results
+        self.feed = FeedReader(deployment)
+        self.checks = checks.Checks(deployment, self.feed)
+        self._log_position = 0
+
+    def verify(
+        self, scenarios: list[Scenario], seconds: float = DRAIN_SECONDS, wait_for_leases: bool = False
+    ) -> None:
+        start = time.monotonic()
+        try:
+            drain(self.deployment.service, seconds, wait_for_leases)
+        except Violation as violation:
+            # All other differences would follow from this one.
+            self.results.add_violations(str(violation))
+            return
+        drained = time.monotonic()
+        self._compare(scenarios)
+        print(
+            f"verified {len(scenarios)} scenarios: drained in {drained - start:.1f} s, "
+            f"checked in {time.monotonic() - drained:.1f} s, {len(self.results.violations)} violations",
+            flush=True,
+        )
+
+    def verify_all(self, scenarios: list[Scenario]) -> None:
+        """Verify all scenarios from scratch, because verified data may have been lost later."""
+        self.checks.checked.clear()
+        self.checks.recovered.clear()
+        self.verify(scenarios)
+        self.results.add_violations(*self.feed.reread())
+
+    def _compare(self, scenarios: list[Scenario]) -> None:
+        receivers = self.deployment.receivers
+        receivers.process()
+        self.results.add_violations(
+            *receivers.webhooks.violations,
+            *self.feed.read_new(),
+            *self.checks.violations(scenarios),
+            *checks.audit_violations(self.deployment),
+            *checks.key_violations(self.deployment),
+            *self._log_violations(),
+        )
+        receivers.webhooks.violations.clear()
+
+    def _log_violations(self) -> list[str]:
+        log = self.deployment.service.log()
+        new, self._log_position = log[self._log_position :], len(log)
+        return checks.log_violations(new, self.deployment.server is not None)
+
+
+def drain(service: Service, seconds: float = DRAIN_SECONDS, wait_for_leases: bool = False) -> None:
+    """Return when nothing is queued; raises Violation if there is no progress for that time.
+
+    wait_for_leases -- let leases end normally
+    """
+    now = time.monotonic()
+    fewest, deadline, next_expiry = float("inf"), now + seconds, now + LEASE_SECONDS
+    while remaining := queued(service):
+        now, total = time.monotonic(), sum(remaining.values())
+        if total < fewest:
+            fewest, deadline = total, now + seconds
+        if now > deadline:
+            raise Violation(f"No progress for {seconds:g} seconds with {remaining}.")
+        if now > next_expiry and not wait_for_leases:
+            next_expiry = now + LEASE_SECONDS
+            for statement in EXPIRE_LEASES:
+                service.execute(statement)
+        time.sleep(POLL_SECONDS)
+
+
+def queued(service: Service) -> dict[str, int]:
+    """Lengths of the queues that are not empty."""
+    lengths = {name: service.execute(query)[0][0] for name, query in QUEUES.items()}
+    return {name: length for name, length in lengths.items() if length}
