@@ -45,14 +45,129 @@ class Refusal(HTTPException):
         return [("Retry-After", str(self.retry_after))] if self.retry_after else []
 
 
-class Invalid(Refusal):
-    """400: query or body are invalid; `details` names the members."""
-
-    reason = "invalid_request"
-    sentence = "The request is invalid. See `details`."
+def _refusal(code: int, reason: str, sentence: str, retry_after: int | None = None) -> type[Refusal]:
+    name = "".join(word.capitalize() for word in reason.split("_"))
+    return type(name, (Refusal,), vars() | {"__module__": __name__})
 
 
-def invalid(path: str | list, message: str) -> Invalid:
+Invalid = _refusal(400, "invalid_request", "The request is invalid. See `details`.")
+Incomplete = _refusal(400, "incomplete", "The body ended before its Content-Length. Nothing was stored.")
+NotFound = _refusal(404, "not_found", "Not found.")  # the same for another organization's rows (R2)
+LengthRequired = _refusal(411, "length_required", "The upload requires the header Content-Length.")
+TooLarge = _refusal(413, "too_large", "The body is too large for this operation.")
+
+# Access
+InsufficientScope = _refusal(
+    403, "insufficient_scope", "This operation requires a token with the scope `write`."
+)
+UploadRefused = _refusal(
+    403, "upload_refused", "This upload URL is invalid or has expired. Request a new one."
+)
+TooManyRequests = _refusal(
+    429, "too_many_requests", "Too many requests. Retry after the seconds in the header Retry-After."
+)
+LastWriteToken = _refusal(
+    409,
+    "last_write_token",
+    "This is the organization's last token with the scope `write`. Create another one before revoking it.",
+)
+KeyReused = _refusal(
+    422,
+    "idempotency_key_reused",
+    "This Idempotency-Key was used for a different request. Use a new key for a new request.",
+)
+InProgress = _refusal(
+    409, "in_progress", "A request with this Idempotency-Key is still running. Retry in a few seconds.", 5
+)
+
+# Assessments, rubrics and scores. Quota and rubric refusals have further members.
+QuotaExceeded = _refusal(403, "quota_exceeded", "The plan's monthly quota of assessments is used up.")
+AlreadyBegun = _refusal(
+    409, "already_begun", "A candidate has started, so the members in `entries` can no longer change."
+)
+RubricInUse = _refusal(409, "rubric_in_use", "Assessments use this rubric, so it cannot be deleted.")
+NoRubric = _refusal(409, "no_rubric", "The assessment has no rubric. Set `rubricId` first.")
+Conflict = _refusal(409, "conflict", "The request conflicts with the stored state.")
+
+# Keys and invitations
+KeyNotFound = _refusal(
+    404, "key_not_found", "Unknown candidate key. Check it for typos, or ask the hiring team for a new one."
+)
+KeyExpired = _refusal(
+    410, "key_expired", "This candidate key has expired. Ask the hiring team for a new one."
+)
+DuplicateCandidates = _refusal(
+    409,
+    "duplicate_candidates",
+    "Some addresses have an open key for this assessment or appear twice. No key was generated.",
+)
+KeyRedeemed = _refusal(409, "key_redeemed", "This key has been redeemed. Its expiry no longer applies.")
+KeyNotExpired = _refusal(409, "not_expired", "This key has not expired. Extend it instead.")
+KeyIsExpired = _refusal(409, "expired", "This key has expired. Reopen it first.")
+NoAddress = _refusal(409, "no_address", "This candidate has no email address. Set one first.")
+NotFailed = _refusal(409, "not_failed", "Only a failed delivery can be retried.")
+
+# Sessions
+ConsentRequired = _refusal(403, "consent_required", "Read and accept the disclosure first, then start again.")
+DisclosureOutdated = _refusal(
+    409, "disclosure_outdated", "The disclosure has changed. Update your client and read it again."
+)
+AlreadyRedeemed = _refusal(
+    409,
+    "already_redeemed",
+    "This key has already started a session. If you changed computers or lost your workspace, "
+    "ask the hiring team to allow one more start.",
+)
+NotRedeemed = _refusal(409, "not_redeemed", "This key has not been redeemed. Start the session first.")
+SessionClosed = _refusal(409, "session_closed", "This session is closed.")
+SessionEnded = _refusal(409, "session_ended", "The candidate's session has ended.")
+AssessmentClosed = _refusal(409, "assessment_closed", "This assessment has been submitted and is closed.")
+NotFinished = _refusal(
+    409,
+    "not_finished",
+    "The candidate's session must be completed or expired before they can be marked as hired.",
+)
+TimeIsOver = _refusal(
+    409, "time_is_over", "With this accommodation the candidate's time would already be over."
+)
+BundleChanged = _refusal(
+    409, "bundle_changed", "The stored bundle was overwritten after the candidate submitted it."
+)
+Erased = _refusal(409, "erased", "This candidate's data has been erased. Only numbers remain.")
+
+# Feed and webhooks
+CursorExpired = _refusal(
+    410,
+    "cursor_expired",
+    "Events after this cursor have been deleted. Omit the cursor to start at the oldest event.",
+)
+WebhookDisabled = _refusal(409, "webhook_disabled", "This webhook is disabled. Enable it first.")
+TooManyWebhooks = _refusal(
+    409, "too_many_webhooks", "The organization has the maximum number of webhooks. Delete one first."
+)
+
+# The service itself: the same request can be retried
+Unavailable = _refusal(503, "unavailable", "The database is unreachable. Retry in a few seconds.", 2)
+Busy = _refusal(503, "unavailable", "The database is busy. Retry in a few seconds.", 2)
+StoreUnavailable = _refusal(
+    503, "store_unavailable", "The bundle store is unreachable. Retry in a few seconds.", 2
+)
+NotReady = _refusal(503, "not_ready", "The service is not ready. See `parts`.", 2)
+DatabaseFull = _refusal(
+    503,
+    "database_full",
+    "The database is out of disk space. Nothing was stored. Retry in a few minutes.",
+    DISK_RETRY_SECONDS,
+)
+DiskFull = _refusal(
+    507,
+    "disk_full",
+    "The service's disk is full. Nothing was stored. Retry in a few minutes.",
+    DISK_RETRY_SECONDS,
+)
+
+
+def invalid(path: str | list, message: str) -> Refusal:
     """An Invalid that names one member."""
     return Invalid(details=[{"path": [path] if isinstance(path, str) else path, "message": message}])
 
@@ -76,14 +191,6 @@ class MetricsTokenRequired(Unauthenticated):
     sentence = "The service's METRICS_TOKEN is required as `Authorization: Bearer`."
 
 
-class InsufficientScope(Refusal):
-    """403: the API token may only read (R1)."""
-
-    code = 403
-    reason = "insufficient_scope"
-    sentence = "This operation requires a token with the scope `write`."
-
-
 class SubscriptionRequired(Refusal):
     """402: the subscription does not allow new work; `reason` says why (R11)."""
 
@@ -98,323 +205,6 @@ class SubscriptionRequired(Refusal):
     def __init__(self, reason: str = "subscription_inactive"):
         super().__init__(self.SENTENCES[reason])
         self.reason = reason
-
-
-class NotFound(Refusal):
-    """404: does not exist, or belongs to another organization; one body for both (R2)."""
-
-    code = 404
-    reason = "not_found"
-    sentence = "Not found."
-
-
-class QuotaExceeded(Refusal):
-    """403: the monthly quota of assessments is used up; the body has `used` and `quota` (R10)."""
-
-    code = 403
-    reason = "quota_exceeded"
-    sentence = "The plan's monthly quota of assessments is used up."
-
-
-class TooLarge(Refusal):
-    """413: the body is too large for the operation."""
-
-    code = 413
-    reason = "too_large"
-    sentence = "The body is too large for this operation."
-
-
-class LengthRequired(Refusal):
-    """411: an upload needs a Content-Length."""
-
-    code = 411
-    reason = "length_required"
-    sentence = "The upload requires the header Content-Length."
-
-
-class Incomplete(Refusal):
-    """400: the body ended early; nothing was stored."""
-
-    reason = "incomplete"
-    sentence = "The body ended before its Content-Length. Nothing was stored."
-
-
-class UploadRefused(Refusal):
-    """403: the upload URL is not one of this service's, or has expired."""
-
-    code = 403
-    reason = "upload_refused"
-    sentence = "This upload URL is invalid or has expired. Request a new one."
-
-
-class KeyNotFound(Refusal):
-    """404: the key in body or query is unknown, revoked or of a deleted assessment (R30)."""
-
-    code = 404
-    reason = "key_not_found"
-    sentence = "Unknown candidate key. Check it for typos, or ask the hiring team for a new one."
-
-
-class KeyExpired(Refusal):
-    """410: the key expired before it was redeemed (R30)."""
-
-    code = 410
-    reason = "key_expired"
-    sentence = "This candidate key has expired. Ask the hiring team for a new one."
-
-
-class ConsentRequired(Refusal):
-    """403: the candidate has not consented yet (R28)."""
-
-    code = 403
-    reason = "consent_required"
-    sentence = "Read and accept the disclosure first, then start again."
-
-
-class DisclosureOutdated(Refusal):
-    """409: the accepted disclosure is not the current one; nothing was recorded."""
-
-    code = 409
-    reason = "disclosure_outdated"
-    sentence = "The disclosure has changed. Update your client and read it again."
-
-
-class Conflict(Refusal):
-    """409: the request contradicts what is stored."""
-
-    code = 409
-    reason = "conflict"
-    sentence = "The request conflicts with the stored state."
-
-
-class AlreadyRedeemed(Conflict):
-    """409: the session has events or has ended, and no further redeem was allowed (R31)."""
-
-    reason = "already_redeemed"
-    sentence = (
-        "This key has already started a session. If you changed computers or lost your workspace, "
-        "ask the hiring team to allow one more start."
-    )
-
-
-class NotRedeemed(Conflict):
-    """409: the key has no session yet (R29)."""
-
-    reason = "not_redeemed"
-    sentence = "This key has not been redeemed. Start the session first."
-
-
-class SessionClosed(Conflict):
-    """409: the session closed too long ago (R18)."""
-
-    reason = "session_closed"
-    sentence = "This session is closed."
-
-
-class AssessmentClosed(Conflict):
-    """409: the session accepts no more submissions; the body has `completedAt` (R18)."""
-
-    reason = "assessment_closed"
-    sentence = "This assessment has been submitted and is closed."
-
-
-class NotFinished(Conflict):
-    """409: only candidates with a completed or expired session can be marked as hired (R17)."""
-
-    reason = "not_finished"
-    sentence = "The candidate's session must be completed or expired before they can be marked as hired."
-
-
-class AlreadyBegun(Conflict):
-    """409: candidates were shown these members already; `entries` names them."""
-
-    reason = "already_begun"
-    sentence = "A candidate has started, so the members in `entries` can no longer change."
-
-
-class KeyRedeemed(Conflict):
-    """409: the key was redeemed, so its expiry has no effect (R4)."""
-
-    reason = "key_redeemed"
-    sentence = "This key has been redeemed. Its expiry no longer applies."
-
-
-class KeyNotExpired(Conflict):
-    """409: only expired keys can be reopened."""
-
-    reason = "not_expired"
-    sentence = "This key has not expired. Extend it instead."
-
-
-class KeyIsExpired(Conflict):
-    """409: the key expired before it was redeemed."""
-
-    reason = "expired"
-    sentence = "This key has expired. Reopen it first."
-
-
-class SessionEnded(Conflict):
-    """409: the candidate's session has ended."""
-
-    reason = "session_ended"
-    sentence = "The candidate's session has ended."
-
-
-class NoAddress(Conflict):
-    """409: the candidate has no email address."""
-
-    reason = "no_address"
-    sentence = "This candidate has no email address. Set one first."
-
-
-class TimeIsOver(Conflict):
-    """409: with this accommodation the candidate's time would be over."""
-
-    reason = "time_is_over"
-    sentence = "With this accommodation the candidate's time would already be over."
-
-
-class DuplicateCandidates(Conflict):
-    """409: some addresses have an open key for the assessment; `entries` names them."""
-
-    reason = "duplicate_candidates"
-    sentence = "Some addresses have an open key for this assessment or appear twice. No key was generated."
-
-
-class NotFailed(Conflict):
-    """409: only failed deliveries can be retried."""
-
-    reason = "not_failed"
-    sentence = "Only a failed delivery can be retried."
-
-
-class NoRubric(Conflict):
-    """409: the session's assessment has no rubric."""
-
-    reason = "no_rubric"
-    sentence = "The assessment has no rubric. Set `rubricId` first."
-
-
-class BundleChanged(Conflict):
-    """409: the stored bundle differs from the one verified at submission."""
-
-    reason = "bundle_changed"
-    sentence = "The stored bundle was overwritten after the candidate submitted it."
-
-
-class Erased(Conflict):
-    """409: the candidate's data was erased."""
-
-    reason = "erased"
-    sentence = "This candidate's data has been erased. Only numbers remain."
-
-
-class WebhookDisabled(Conflict):
-    """409: the webhook is disabled."""
-
-    reason = "webhook_disabled"
-    sentence = "This webhook is disabled. Enable it first."
-
-
-class TooManyWebhooks(Conflict):
-    """409: the organization has the maximum number of webhooks."""
-
-    reason = "too_many_webhooks"
-    sentence = "The organization has the maximum number of webhooks. Delete one first."
-
-
-class CursorExpired(Refusal):
-    """410: events after the cursor have been deleted."""
-
-    code = 410
-    reason = "cursor_expired"
-    sentence = "Events after this cursor have been deleted. Omit the cursor to start at the oldest event."
-
-
-class LastWriteToken(Conflict):
-    """409: without this token nobody could manage the organization."""
-
-    reason = "last_write_token"
-    sentence = (
-        "This is the organization's last token with the scope `write`. Create another one before revoking it."
-    )
-
-
-class RubricInUse(Conflict):
-    """409: assessments refer to the rubric; the body names them."""
-
-    reason = "rubric_in_use"
-    sentence = "Assessments use this rubric, so it cannot be deleted."
-
-
-class KeyReused(Refusal):
-    """422: the `Idempotency-Key` belongs to a different request of the last 24 hours."""
-
-    code = 422
-    reason = "idempotency_key_reused"
-    sentence = "This Idempotency-Key was used for a different request. Use a new key for a new request."
-
-
-class InProgress(Conflict):
-    """409: the first request with this `Idempotency-Key` is still running."""
-
-    reason = "in_progress"
-    sentence = "A request with this Idempotency-Key is still running. Retry in a few seconds."
-    retry_after = 5
-
-
-class TooManyRequests(Refusal):
-    """429: the rate limit is reached; Retry-After says for how long."""
-
-    code = 429
-    reason = "too_many_requests"
-    sentence = "Too many requests. Retry after the seconds in the header Retry-After."
-
-
-class Unavailable(Refusal):
-    """503: the database is unreachable; the same request can be retried."""
-
-    code = 503
-    reason = "unavailable"
-    sentence = "The database is unreachable. Retry in a few seconds."
-    retry_after = 2
-
-
-class Busy(Unavailable):
-    """503: the database aborted the transaction in favor of another one; nothing was changed."""
-
-    sentence = "The database is busy. Retry in a few seconds."
-
-
-class DatabaseFull(Unavailable):
-    """503: the database server is out of disk space; nothing was stored."""
-
-    reason = "database_full"
-    sentence = "The database is out of disk space. Nothing was stored. Retry in a few minutes."
-    retry_after = DISK_RETRY_SECONDS
-
-
-class DiskFull(Refusal):
-    """507: the service's disk is full; nothing was stored."""
-
-    code = 507
-    reason = "disk_full"
-    sentence = "The service's disk is full. Nothing was stored. Retry in a few minutes."
-    retry_after = DISK_RETRY_SECONDS
-
-
-class StoreUnavailable(Unavailable):
-    """503: the bundle store is unreachable; the same request can be retried."""
-
-    reason = "store_unavailable"
-    sentence = "The bundle store is unreachable. Retry in a few seconds."
-
-
-class NotReady(Unavailable):
-    """503: a part of the service is missing; `parts` says which."""
-
-    reason = "not_ready"
-    sentence = "The service is not ready. See `parts`."
 
 
 # Errors that Flask and Werkzeug raise, by status.

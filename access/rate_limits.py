@@ -17,7 +17,7 @@ from flask import Flask, Request, Response, current_app, g, request
 from limits import RateLimitItem, parse
 
 from access.counters import Counters
-from errors import KeyNotFound, TooManyRequests
+from errors import KeyNotFound, Refusal, TooManyRequests
 
 DEFAULT, INGEST, REFUSED = "RATELIMIT_DEFAULT", "RATELIMIT_INGEST", "RATELIMIT_REFUSED"
 # A client with a revoked key repeats it hundreds of times; that is one guess, and must not lock its neighbors out.
@@ -166,7 +166,7 @@ class RateLimiter:
             self._accepted[limited.presented] = None
 
 
-def _too_many_requests(usage: Usage) -> TooManyRequests:
+def _too_many_requests(usage: Usage) -> Refusal:
     seconds = max(1, ceil(usage.reset_at - time.time()))
     return TooManyRequests(f"Too many requests. Retry after {seconds} seconds.", retry_after=seconds)
 

@@ -100,18 +100,3 @@ def release_connection() -> None:
     # Tests hold a transaction around the request.
     if not database.is_closed() and not database.in_transaction():
         database.close()
-
-
-__all__ = [
-    "Blueprint",
-    "IdConverter",
-    "find",
-    "find_among",
-    "or_not_found",
-    "page",
-    "refuses",
-    "release_connection",
-    "require_own",
-    "setting",
-    "store",
-]

@@ -4,8 +4,9 @@ from typing import Any
 
 from models.assessments import Assessment
 from models.audit import AuditChain, AuditEntry
-from models.base import bind, case_folded, clock, db, new_id
+from models.base import case_folded, clock, db, new_id
 from models.candidates import CandidateList, CandidateRow, find_candidate
+from models.database import bind
 from models.deliveries import Delivery
 from models.feed import Feed, FeedEvent, read_feed
 from models.idempotency import IdempotentRequest
@@ -56,50 +57,4 @@ TABLES: list[Any] = [
     ServiceSecret,
     Erasure,
     DailyTask,
-]
-
-__all__ = [
-    "TABLES",
-    "ApiToken",
-    "Arrival",
-    "Assessment",
-    "AuditChain",
-    "AuditEntry",
-    "BundleUpload",
-    "CandidateKey",
-    "CandidateList",
-    "CandidateRow",
-    "ClientReport",
-    "CohortCount",
-    "CohortRollup",
-    "Consent",
-    "DailyTask",
-    "Delivery",
-    "Erasure",
-    "Event",
-    "Feed",
-    "FeedEvent",
-    "IdempotentRequest",
-    "Issue",
-    "ModelUsage",
-    "Organization",
-    "Rubric",
-    "RubricVersion",
-    "Score",
-    "Seal",
-    "ServiceSecret",
-    "Session",
-    "SigningKey",
-    "Submission",
-    "Webhook",
-    "WebhookDelivery",
-    "bind",
-    "case_folded",
-    "clock",
-    "db",
-    "find_candidate",
-    "generate_keys",
-    "new_id",
-    "read_feed",
-    "upload_secret",
 ]

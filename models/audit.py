@@ -170,16 +170,3 @@ def record_erasure(key: Any, actor: Actor) -> None:
     AuditEntry.record(
         key.organization_id, "eraseCandidate", actor, subject_kind="candidate", subject_id=key.id
     )
-
-
-__all__ = [
-    "COMMAND",
-    "SERVICE",
-    "WORKER",
-    "Actor",
-    "AuditChain",
-    "AuditEntry",
-    "chain_new",
-    "record_erasure",
-    "verify",
-]

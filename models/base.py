@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, Self
 import peewee
 import uuid_utils.compat
 
-from models.database import Query, bind, db, for_update, is_postgres
+from models.database import Query, db, for_update, is_postgres
 from rules.timestamps import format_timestamp
 
 # Smaller steps of the clock delay a scheduled delivery by less than its retry pause.
@@ -138,21 +138,3 @@ class ErasedWithSession:
 def case_folded(*texts: str | None) -> str:
     """Texts as case-insensitive search compares them, the same on every database and locale."""
     return "\n".join(filter(None, texts)).casefold()
-
-
-__all__ = [
-    "BytesField",
-    "ClockStepDetector",
-    "ErasedWithSession",
-    "Model",
-    "PersonalData",
-    "Query",
-    "TimestampField",
-    "bind",
-    "case_folded",
-    "clock",
-    "db",
-    "for_update",
-    "is_postgres",
-    "new_id",
-]

@@ -25,24 +25,6 @@ from storage.base import (
 from storage.folder import FolderStorage
 from storage.s3 import S3Storage
 
-__all__ = [
-    "CONTENT_TYPE",
-    "MAX_BUNDLE_BYTES",
-    "FolderStorage",
-    "Full",
-    "Incomplete",
-    "LengthRequired",
-    "Missing",
-    "S3Storage",
-    "Storage",
-    "StorageError",
-    "TooLarge",
-    "Unavailable",
-    "build_storage",
-    "is_object_key",
-    "new_object_key",
-]
-
 
 def build_storage(settings: Mapping[str, Any], base_url: str, secret: Callable[[], bytes]) -> Storage:
     """Return S3 storage if S3_BUCKET is set, else the folder BUNDLE_FOLDER.

@@ -1,5 +1,3 @@
 """Messages to candidates and removals from storage, queued with the change that causes them."""
 
 from models.deliveries.table import INVITATION, REMINDER, REMOVAL, Delivery
-
-__all__ = ["INVITATION", "REMINDER", "REMOVAL", "Delivery"]

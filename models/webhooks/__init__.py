@@ -1,5 +1,3 @@
 """Webhooks and the messages to them."""
 
 from models.webhooks.tables import Webhook, WebhookDelivery
-
-__all__ = ["Webhook", "WebhookDelivery"]
