@@ -76,7 +76,7 @@ class App(Flask):
 def create_app(settings: config.Config | None = None) -> Flask:
     """Create the application. An invalid setting ends the process with a message."""
     settings = settings or config.load_or_exit()
-    log_format.set_up(settings.log_level, settings.log_format)
+    log_format.configure(settings.log_level, settings.log_format)
     app = App("proofstone", static_folder=None)
     app.cli = Commands(app.name)
     app.config.from_mapping({name.upper(): value for name, value in asdict(settings).items()})

@@ -11,7 +11,7 @@ from werkzeug.local import LocalProxy
 
 from errors import InsufficientScope, Unauthenticated
 from models import ApiToken, CandidateKey
-from web.access_log import note_caller
+from web.access_log import record_caller
 
 # The headers in which a credential is accepted, and its look-up. The first header present decides.
 Chain = tuple[tuple[str, Callable[[str], Any]], ...]
@@ -99,7 +99,7 @@ def authenticate(kinds: type | UnionType, scope: str = "read", chain: Chain = CH
             found = look_up(credential)
             if found is None:
                 break
-            note_caller("reviewer" if isinstance(found, ApiToken) else "candidate", found.id)
+            record_caller("reviewer" if isinstance(found, ApiToken) else "candidate", found.id)
             if not isinstance(found, kinds):
                 break
             if isinstance(found, ApiToken):

@@ -11,7 +11,7 @@ from models import Arrival, CandidateKey, Session, sessions
 from rules.envelopes import label
 from schemas.candidate_session import Envelope, EnvelopeBatch, Ingested, IngestedBatch
 from schemas.fields import parse_id
-from web.access_log import note_caller, note_late_events
+from web.access_log import record_caller, record_late_events
 from web.json import DECODER, LONGEST_EVENT_BYTES, body_limit, reasons, strict_object
 
 blp = Blueprint("Events", __name__, description="What happens while a candidate works.")
@@ -33,11 +33,11 @@ def ingest(envelope):
     """
     arrival = Arrival(g.body, envelope["ts"], request.get_data(as_text=True))
     if key_id := _store(arrival, envelope):
-        note_caller("candidate", key_id)
+        record_caller("candidate", key_id)
         return {"ok": True}
     session = _session_of(auth.authenticate(CandidateKey), envelope)
     (outcome,) = sessions.append(session, arrival)
-    note_late_events(outcome == "late")
+    record_late_events(outcome == "late")
     if outcome == "skipped":
         return {"ok": True, "skipped": True}, 200
     return {"ok": True, "late": True} if outcome == "late" else {"ok": True}
@@ -106,6 +106,6 @@ def _outcomes(session, arrivals):
         return iter(
             [{"id": each.envelope["id"], "status": "refused", "error": error.sentence} for each in arrivals]
         )
-    note_late_events(outcomes.count("late"))
+    record_late_events(outcomes.count("late"))
     pairs = zip(arrivals, outcomes, strict=True)
     return iter([{"id": arrival.envelope["id"], "status": outcome} for arrival, outcome in pairs])

@@ -123,7 +123,7 @@ class WebWorker(ThreadWorker):
         if req is not None and response is MALFORMED:
             # The application has responded without reading this request's malformed body.
             return
-        with access_log.outside_the_application() as request_id:
+        with access_log.outside_application() as request_id:
             if response is INTERNAL:
                 self.log.error("A request failed outside the application", exc_info=exc)
             else:
