@@ -12,7 +12,9 @@ from rules.envelopes import label
 from schemas.candidate_session import Envelope, EnvelopeBatch, Ingested, IngestedBatch
 from schemas.fields import parse_id
 from web.access_log import record_caller, record_late_events
-from web.json import DECODER, LONGEST_EVENT_BYTES, body_limit, reasons, strict_object
+from web.json import LENIENT, MAX_EVENT_BYTES, body_limit, load_strict, reasons
+
+ENVELOPE = Envelope()
 
 blp = Blueprint("Events", __name__, description="What happens while a candidate works.")
 
@@ -20,7 +22,7 @@ blp = Blueprint("Events", __name__, description="What happens while a candidate 
 @blp.post("/hooks/ingest")
 @rate_limits.limit(rate_limits.INGEST)
 @auth.checked_by_statement
-@body_limit(LONGEST_EVENT_BYTES)
+@body_limit(MAX_EVENT_BYTES)
 @refuses(NotFound, NotRedeemed, SessionClosed)
 @blp.arguments(Envelope)
 @blp.response(201, Ingested)
@@ -63,7 +65,7 @@ def _session_of(key, envelope):
 @blp.post("/hooks/ingest/batch")
 @rate_limits.limit(rate_limits.INGEST)
 @auth.required(CandidateKey)
-@body_limit(LONGEST_EVENT_BYTES)
+@body_limit(MAX_EVENT_BYTES)
 @refuses(NotRedeemed)
 @blp.arguments(EnvelopeBatch)
 @blp.response(200, IngestedBatch)
@@ -80,10 +82,9 @@ def ingest_batch(data):
 
 
 def _read(text, session):
-    """The arrival of one envelope of a batch, or the result that refuses it."""
+    """Read one envelope of a batch: its arrival, or the result that refuses it."""
     try:
-        members = strict_object(text.encode(), Envelope.verbatim)
-        envelope = Envelope().load(members)
+        members, envelope = load_strict(ENVELOPE, text.encode())
         if "session_id" in envelope:
             require_own(session, envelope["session_id"])
         return Arrival(members, envelope["ts"], text)
@@ -93,10 +94,10 @@ def _read(text, session):
 
 def _id_of(text):
     try:
-        found = DECODER.decode(text)
+        members = LENIENT.decode(text)
     except RecursionError:
         return None
-    return label(found.get("id")) if isinstance(found, dict) else None
+    return label(members.get("id")) if isinstance(members, dict) else None
 
 
 def _outcomes(session, arrivals):
