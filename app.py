@@ -17,7 +17,7 @@ from blueprints.operations import operations_of
 from storage import build_storage
 from web import error_handlers, log_format
 from web.access_log import RequestLog
-from web.json import LONGEST_BODY_BYTES, JSONProvider, without_leading_slashes
+from web.json import MAX_BODY_BYTES, JSONProvider, strip_leading_slashes
 
 # Optional packages such as `proxy` can be deleted with their line.
 API_BLUEPRINTS = (
@@ -76,11 +76,11 @@ class App(Flask):
 def create_app(settings: config.Config | None = None) -> Flask:
     """Create the application. An invalid setting ends the process with a message."""
     settings = settings or config.load_or_exit()
-    log_format.set_up(settings.log_level, settings.log_format)
+    log_format.configure(settings.log_level, settings.log_format)
     app = App("proofstone", static_folder=None)
     app.cli = Commands(app.name)
     app.config.from_mapping({name.upper(): value for name, value in asdict(settings).items()})
-    app.config["MAX_CONTENT_LENGTH"] = LONGEST_BODY_BYTES
+    app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
     app.json = JSONProvider(app)
     models.bind(settings.database_url, settings.database_pool)
     app.extensions["storage"] = build_storage(app.config, settings.base_url, models.upload_secret)
@@ -99,7 +99,7 @@ def _configure_routing(app: Flask) -> None:
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False
     app.url_map.converters["id"] = IdConverter
-    app.wsgi_app = without_leading_slashes(app.wsgi_app)  # type: ignore[method-assign]
+    app.wsgi_app = strip_leading_slashes(app.wsgi_app)  # type: ignore[method-assign]
     if proxies := app.config["TRUSTED_PROXIES"]:
         # Without a trusted proxy anybody can set X-Forwarded-For.
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=proxies, x_proto=proxies)  # type: ignore[method-assign]

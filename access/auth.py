@@ -11,7 +11,8 @@ from werkzeug.local import LocalProxy
 
 from errors import InsufficientScope, Unauthenticated
 from models import ApiToken, CandidateKey
-from web.access_log import note_caller
+from web.access_log import record_caller
+from web.json import MAX_BODY_BYTES
 
 # The headers in which a credential is accepted, and its look-up. The first header present decides.
 Chain = tuple[tuple[str, Callable[[str], Any]], ...]
@@ -65,11 +66,14 @@ def required(kinds: type | UnionType, scope: str = "read", chain: Chain = CHAIN)
 def checked_by_statement(view: Callable) -> Callable:
     """Accept a candidate key that the view's own statement checks; the view finds it in `presented_key()`.
 
-    Before anything else is refused, the credential is (R5).
+    Before anything else is refused, the credential is (R5). A body of unknown size or over 1 MiB is read only after the
+    credential is checked.
     """
 
     @wraps(view)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
+        if request.content_length is None or request.content_length > MAX_BODY_BYTES:
+            authenticate(CandidateKey)
         try:
             return view(*args, **kwargs)
         except HTTPException:
@@ -99,7 +103,7 @@ def authenticate(kinds: type | UnionType, scope: str = "read", chain: Chain = CH
             found = look_up(credential)
             if found is None:
                 break
-            note_caller("reviewer" if isinstance(found, ApiToken) else "candidate", found.id)
+            record_caller("reviewer" if isinstance(found, ApiToken) else "candidate", found.id)
             if not isinstance(found, kinds):
                 break
             if isinstance(found, ApiToken):

@@ -12,7 +12,7 @@ from flask import Response, make_response, request
 from access.auth import caller
 from errors import InProgress, Invalid, KeyReused, invalid
 from models import IdempotentRequest
-from web.json import whole_body
+from web.json import read_body
 
 HEADER = "Idempotency-Key"
 WELL_FORMED = re.compile(r"[\x21-\x7e]{1,255}")
@@ -60,7 +60,7 @@ def idempotent(view: Callable) -> Callable:
 
 def _digest() -> str:
     line = f"{request.method} {request.path}\n"
-    return hashlib.sha256(line.encode() + whole_body(request)).hexdigest()
+    return hashlib.sha256(line.encode() + read_body(request)).hexdigest()
 
 
 def _replay(first: IdempotentRequest) -> Response:

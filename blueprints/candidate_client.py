@@ -34,7 +34,7 @@ from schemas.candidate_client import (
     VersionQuery,
     WorkspaceCommit,
 )
-from web.json import LONGEST_EVENT_BYTES, body_limit
+from web.json import MAX_EVENT_BYTES, body_limit
 
 blp = Blueprint("Client", __name__, description="What a candidate's client tells beside its events.")
 
@@ -121,7 +121,7 @@ def open_upload(data):
 
 @blp.post("/candidate/submit-code")
 @auth.required(CandidateKey)
-@body_limit(LONGEST_EVENT_BYTES)
+@body_limit(MAX_EVENT_BYTES)
 @refuses(NotFound, NotRedeemed, AssessmentClosed, StoreUnavailable)
 @blp.arguments(SubmittedCode)
 @blp.response(200, SubmissionVerdict)

@@ -11,8 +11,10 @@ from models import Arrival, CandidateKey, Session, sessions
 from rules.envelopes import label
 from schemas.candidate_session import Envelope, EnvelopeBatch, Ingested, IngestedBatch
 from schemas.fields import parse_id
-from web.access_log import note_caller, note_late_events
-from web.json import DECODER, LONGEST_EVENT_BYTES, body_limit, reasons, strict_object
+from web.access_log import record_caller, record_late_events
+from web.json import LENIENT, MAX_EVENT_BYTES, body_limit, load_strict, reasons
+
+ENVELOPE = Envelope()
 
 blp = Blueprint("Events", __name__, description="What happens while a candidate works.")
 
@@ -20,7 +22,7 @@ blp = Blueprint("Events", __name__, description="What happens while a candidate 
 @blp.post("/hooks/ingest")
 @rate_limits.limit(rate_limits.INGEST)
 @auth.checked_by_statement
-@body_limit(LONGEST_EVENT_BYTES)
+@body_limit(MAX_EVENT_BYTES)
 @refuses(NotFound, NotRedeemed, SessionClosed)
 @blp.arguments(Envelope)
 @blp.response(201, Ingested)
@@ -33,11 +35,11 @@ def ingest(envelope):
     """
     arrival = Arrival(g.body, envelope["ts"], request.get_data(as_text=True))
     if key_id := _store(arrival, envelope):
-        note_caller("candidate", key_id)
+        record_caller("candidate", key_id)
         return {"ok": True}
     session = _session_of(auth.authenticate(CandidateKey), envelope)
     (outcome,) = sessions.append(session, arrival)
-    note_late_events(outcome == "late")
+    record_late_events(outcome == "late")
     if outcome == "skipped":
         return {"ok": True, "skipped": True}, 200
     return {"ok": True, "late": True} if outcome == "late" else {"ok": True}
@@ -63,7 +65,7 @@ def _session_of(key, envelope):
 @blp.post("/hooks/ingest/batch")
 @rate_limits.limit(rate_limits.INGEST)
 @auth.required(CandidateKey)
-@body_limit(LONGEST_EVENT_BYTES)
+@body_limit(MAX_EVENT_BYTES)
 @refuses(NotRedeemed)
 @blp.arguments(EnvelopeBatch)
 @blp.response(200, IngestedBatch)
@@ -80,10 +82,9 @@ def ingest_batch(data):
 
 
 def _read(text, session):
-    """The arrival of one envelope of a batch, or the result that refuses it."""
+    """Read one envelope of a batch: its arrival, or the result that refuses it."""
     try:
-        members = strict_object(text.encode(), Envelope.verbatim)
-        envelope = Envelope().load(members)
+        members, envelope = load_strict(ENVELOPE, text.encode())
         if "session_id" in envelope:
             require_own(session, envelope["session_id"])
         return Arrival(members, envelope["ts"], text)
@@ -93,10 +94,10 @@ def _read(text, session):
 
 def _id_of(text):
     try:
-        found = DECODER.decode(text)
+        members = LENIENT.decode(text)
     except RecursionError:
         return None
-    return label(found.get("id")) if isinstance(found, dict) else None
+    return label(members.get("id")) if isinstance(members, dict) else None
 
 
 def _outcomes(session, arrivals):
@@ -106,6 +107,6 @@ def _outcomes(session, arrivals):
         return iter(
             [{"id": each.envelope["id"], "status": "refused", "error": error.sentence} for each in arrivals]
         )
-    note_late_events(outcomes.count("late"))
+    record_late_events(outcomes.count("late"))
     pairs = zip(arrivals, outcomes, strict=True)
     return iter([{"id": arrival.envelope["id"], "status": outcome} for arrival, outcome in pairs])

@@ -29,7 +29,7 @@ from schemas.timeline import (
     Timeline,
     TimelineQuery,
 )
-from web.json import UNWANTED
+from web.json import UNSTORABLE
 
 blp = Blueprint("Records", __name__, description="What happened in a session, event by event.")
 
@@ -81,7 +81,7 @@ def get_event(session_id, event_id):
     One event as it came.
     """
     session = find(Session, session_id)
-    event = None if UNWANTED.search(event_id) else timeline.find_event(session, event_id)
+    event = None if UNSTORABLE.search(event_id) else timeline.find_event(session, event_id)
     return {"event": _event(or_not_found(event))}
 
 

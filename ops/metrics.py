@@ -14,7 +14,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 
 from models import backlog, clock, db
 from ops import DATABASE_ERRORS
-from web.access_log import Served
+from web.access_log import RequestRecord
 
 DURATION_BUCKETS_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 UNMATCHED = "unmatched"
@@ -54,14 +54,14 @@ class Monitoring:
             text = "Maximum number of database connections of all web processes."
             _summed_gauge("proofstone_database_connections_max", text, registry).set(pool)
 
-    def measure(self, served: Served, operation: str | None) -> None:
+    def measure(self, request: RequestRecord, operation: str | None) -> None:
         """Count a finished request."""
         name = operation or UNMATCHED
-        self._requests.labels(name, served.method, served.status).inc()
-        self._durations.labels(name).observe(served.milliseconds / 1000)
+        self._requests.labels(name, request.method, request.status).inc()
+        self._durations.labels(name).observe(request.milliseconds / 1000)
         self._connections.set(len(db.obj._in_use))
-        if served.late_events:
-            self._late_events.inc(served.late_events)
+        if request.late_events:
+            self._late_events.inc(request.late_events)
 
     def page(self) -> bytes:
         """All metrics in Prometheus' text format."""

@@ -24,7 +24,7 @@ from models import (
 from ops import OperationError, admin
 from schemas.candidate_session import Envelope
 from schemas.fields import parse_id
-from web.json import LONGEST_EVENT_BYTES, reasons, strict_object
+from web.json import MAX_EVENT_BYTES, load_strict, reasons
 
 # A recording cannot know the id of its session.
 PLACEHOLDER = re.compile(rb'("sessionId"\s*:\s*)"SESSION"')
@@ -103,10 +103,9 @@ def _lines(file: Path) -> Iterator[tuple[int, bytes]]:
 def _append(session: Session, line: bytes) -> None:
     """Validate and store one event, like the body of a request."""
     body = PLACEHOLDER.sub(rb'\1"%s"' % str(session.id).encode(), line).strip()
-    if len(body) > LONGEST_EVENT_BYTES:
-        raise Refusal(f"The event is larger than {LONGEST_EVENT_BYTES} bytes.")
-    members = strict_object(body, Envelope.verbatim)
-    envelope = ENVELOPE.load(members)
+    if len(body) > MAX_EVENT_BYTES:
+        raise Refusal(f"The event is larger than {MAX_EVENT_BYTES} bytes.")
+    members, envelope = load_strict(ENVELOPE, body)
     if "session_id" in envelope and parse_id(envelope["session_id"]) != session.id:
         raise NotFound("The event belongs to another session.")
     sessions.append(session, Arrival(members, envelope["ts"], body.decode()))

@@ -141,7 +141,7 @@ EXAMPLE_EVENT = {"id": EXAMPLE_EVENT_ID, "kind": "command", "ts": EXAMPLE_TIME, 
 class EnvelopeBatch(Body):
     """Several events, each accepted or refused on its own."""
 
-    each_by_itself = "events"
+    split_list = "events"
 
     events = ListOf(
         Raw("object", "An envelope, as for `POST /v1/hooks/ingest`."),

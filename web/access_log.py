@@ -1,7 +1,6 @@
-"""Each request's id, and its one line in the log once it has been answered.
+"""The ID of each request, and its line in the log.
 
-A WSGI layer around the application rather than hooks inside of it: so it sees every answer, also those that are
-streamed, and those that the application fails to give.
+This is a WSGI middleware, not a Flask hook: it also sees streamed responses and requests that the application fails.
 """
 
 import logging
@@ -16,38 +15,35 @@ import uuid_utils
 
 from web.log_masking import masked
 
-HARMLESS_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}", re.ASCII)
-PLAIN_ADDRESS = re.compile(r"[0-9A-Fa-f.:\[\]]{2,47}", re.ASCII)
+SAFE_REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}", re.ASCII)
+IP_ADDRESS = re.compile(r"[0-9A-Fa-f.:\[\]]{2,47}", re.ASCII)
 METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 HEADER = "X-Request-Id"
 
 log = logging.getLogger("proofstone.requests")
 
-# An endpoint's operation and its route, as callers read both.
+# OpenAPI's operation ID and path of each Flask endpoint.
 Operations = Mapping[str, tuple[str, str]]
 
 
-class Served:
-    """What is known of one request: from its beginning, and more while it is served.
+class RequestRecord:
+    """One request: its ID, its caller and its response.
 
-    `caller` is the kind of the credential and its row's id; `endpoint` is Flask's name of what answers, None where no
-    route matched. `milliseconds` end with the last byte of the answer; `is_whole` tells whether all of it went out.
+    caller -- kind of the credential and ID of its row
+    endpoint -- Flask's name of the view; None if no route matched
+    milliseconds -- until the last byte of the response
     """
 
-    __slots__ = (
-        "began", "caller", "endpoint", "environ", "id", "is_whole", "late_events", "milliseconds", "sent", "status",
-    )  # fmt: skip
-
     def __init__(self, environ: dict[str, Any]):
-        self.began = time.perf_counter()
+        self.started = time.perf_counter()
         self.environ = environ
-        self.id = _id_of(environ.get("HTTP_X_REQUEST_ID"))
+        self.id = _request_id(environ.get("HTTP_X_REQUEST_ID"))
         self.caller: tuple[str, Any] | None = None
         self.endpoint: str | None = None
-        self.is_whole = False
+        self.is_complete = False
         self.late_events = 0
         self.status = 500
-        self.sent = 0
+        self.bytes_sent = 0
         self.milliseconds = 0.0
 
     @property
@@ -57,163 +53,142 @@ class Served:
 
     @property
     def address(self) -> str:
-        """The client's, as TRUSTED_PROXIES tells it; `unknown` where a proxy in front has written something else."""
+        """The client's IP address as set by TRUSTED_PROXIES; `unknown` if a proxy sent anything else."""
         address = self.environ.get("REMOTE_ADDR") or ""
-        return address if PLAIN_ADDRESS.fullmatch(address) else "unknown"
+        return address if IP_ADDRESS.fullmatch(address) else "unknown"
 
 
-_served: ContextVar[Served | None] = ContextVar("served", default=None)
+_current: ContextVar[RequestRecord | None] = ContextVar("request_record", default=None)
 
 
 def current_id() -> str | None:
-    """The id of the request that is being served here; None outside of one."""
-    served = _served.get()
-    return served.id if served else None
+    """Return the ID of the current request; None outside a request."""
+    record = _current.get()
+    return record.id if record else None
 
 
-def note_caller(kind: str, row_id: Any) -> None:
-    """Who calls, by what is public: `reviewer` with the token's id, `candidate` with the key's."""
-    if served := _served.get():
-        served.caller = (kind, row_id)
+def record_caller(kind: str, row_id: Any) -> None:
+    """Record the caller: `reviewer` with the token's ID or `candidate` with the key's ID."""
+    if record := _current.get():
+        record.caller = (kind, row_id)
 
 
-def note_late_events(count: int) -> None:
-    if count and (served := _served.get()):
-        served.late_events += count
+def record_late_events(count: int) -> None:
+    if record := _current.get():
+        record.late_events += count
 
 
 @contextmanager
-def outside_the_application() -> Iterator[str]:
-    """An id for a request that the server itself refuses: for its answer, and for the lines written inside."""
-    served = Served({})
-    token = _served.set(served)
+def outside_application() -> Iterator[str]:
+    """Give a request that the server itself refuses an ID, for its response and its log lines."""
+    record = RequestRecord({})
+    token = _current.set(record)
     try:
-        yield served.id
+        yield record.id
     finally:
-        _served.reset(token)
+        _current.reset(token)
 
 
-class Facts(dict):
-    """A line of the log that consists of members: a program reads them as JSON, a person as `name=value`."""
+class LogFields(dict):
+    """A log message made of fields: an object in JSON, `name=value` in text."""
 
     def __str__(self) -> str:
         return " ".join(f"{name}={value}" for name, value in self.items() if value is not None)
 
 
 class RequestLog:
-    """A WSGI application that gives each answer its X-Request-Id and each request its line.
+    """WSGI middleware that adds X-Request-Id to each response and writes one line for each request.
 
-    operations -- see Operations
-    measure -- called with each request once it is answered, and its operation
+    measure -- called with each finished request and its operation ID
     """
 
     def __init__(
         self,
         application: Callable,
         operations: Operations,
-        measure: Callable[[Served, str | None], None] | None = None,
+        measure: Callable[[RequestRecord, str | None], None] | None = None,
     ):
         self.application = application
         self.operations = operations
         self.measure = measure
 
     def __call__(self, environ: dict[str, Any], start_response: Callable) -> Iterable[bytes]:
-        served = Served(environ)
-        _served.set(served)
+        record = RequestRecord(environ)
+        _current.set(record)
 
         def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
-            served.status = int(status[:3])
-            served.endpoint = _endpoint(environ)
-            headers.append((HEADER, served.id))
+            record.status = int(status[:3])
+            # Flask discards its request before the response ends.
+            record.endpoint = _endpoint(environ)
+            headers.append((HEADER, record.id))
             return start_response(status, headers, exc_info)
 
         try:
-            return _Answer(self.application(environ, start), served, self._finish)
+            return _ResponseBody(self.application(environ, start), record, self._finish)
         except BaseException:
-            self._finish(served)
+            self._finish(record)
             raise
 
-    def _finish(self, served: Served) -> None:
-        served.milliseconds = (time.perf_counter() - served.began) * 1000
-        operation, route = self.operations.get(served.endpoint or "", (None, None))
-        if log.isEnabledFor(logging.INFO):
-            _write(_facts(served, operation, route))
+    def _finish(self, record: RequestRecord) -> None:
+        record.milliseconds = (time.perf_counter() - record.started) * 1000
+        operation, route = self.operations.get(record.endpoint or "", (None, None))
+        log.info(_fields(record, operation, route))
         if self.measure:
-            self.measure(served, operation)
+            self.measure(record, operation)
+        _current.set(None)
 
 
-class _Answer:
-    """An answer on its way out; finished when its last piece is asked for, or its connection ends."""
+class _ResponseBody:
+    """A response body; the request is finished when the server closes it."""
 
-    __slots__ = ("_body", "_finish", "_is_finished", "_pieces", "_served")
-
-    def __init__(self, body: Any, served: Served, finish: Callable[[Served], None]):
+    def __init__(self, body: Any, record: RequestRecord, finish: Callable[[RequestRecord], None]):
         self._body = body
-        self._pieces = iter(body)
-        self._served = served
+        self._chunks = iter(body)
+        self._record = record
         self._finish = finish
-        self._is_finished = False
 
     def __iter__(self) -> Iterator[bytes]:
         return self
 
     def __next__(self) -> bytes:
         try:
-            piece = next(self._pieces)
+            chunk = next(self._chunks)
         except StopIteration:
-            self._served.is_whole = True
-            self._end()
+            self._record.is_complete = True
             raise
-        except Exception:
-            self._end()
-            raise
-        self._served.sent += len(piece)
-        return piece
+        self._record.bytes_sent += len(chunk)
+        return chunk
 
     def close(self) -> None:
         try:
             if hasattr(self._body, "close"):
                 self._body.close()
         finally:
-            self._end()
-            # The thread's next line belongs to no request, until the next one begins.
-            _served.set(None)
-
-    def _end(self) -> None:
-        if not self._is_finished:
-            self._is_finished = True
-            self._finish(self._served)
+            self._finish(self._record)
 
 
-def _id_of(given: str | None) -> str:
-    """The id that a proxy or a client gave, if it is harmless in logs; or one of our own."""
-    if given and HARMLESS_ID.fullmatch(given) and masked(given) == given:
+def _request_id(given: str | None) -> str:
+    """Accept the ID that a proxy or client sent if it is safe to log; otherwise make one."""
+    if given and SAFE_REQUEST_ID.fullmatch(given) and masked(given) == given:
         return given
     return str(uuid_utils.uuid7())
 
 
 def _endpoint(environ: dict[str, Any]) -> str | None:
-    """What answers; asked when the answer begins, since Flask lets go of the request before its end."""
     rule = getattr(environ.get("werkzeug.request"), "url_rule", None)
     return rule.endpoint if rule else None
 
 
-def _facts(served: Served, operation: str | None, route: str | None) -> Facts:
-    caller = served.caller
-    facts = Facts(
-        request=served.id,
+def _fields(record: RequestRecord, operation: str | None, route: str | None) -> LogFields:
+    fields = LogFields(
+        request=record.id,
         operation=operation,
-        method=served.method,
+        method=record.method,
         route=route,
-        status=served.status,
-        ms=round(served.milliseconds, 2),
-        bytes=served.sent,
-        credential=f"{caller[0]}:{caller[1]}" if caller else None,
-        address=served.address,
+        status=record.status,
+        ms=round(record.milliseconds, 2),
+        bytes=record.bytes_sent,
+        credential=":".join(map(str, record.caller)) if record.caller else None,
+        address=record.address,
     )
-    return facts if served.is_whole else Facts(facts, broken=True)
-
-
-def _write(facts: Facts) -> None:
-    """As `log.info(facts)`, without a search for the line of code that calls, which takes longer than the rest."""
-    log.handle(logging.LogRecord(log.name, logging.INFO, "", 0, facts, (), None))
+    return fields if record.is_complete else LogFields(fields, broken=True)

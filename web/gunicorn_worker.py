@@ -1,25 +1,17 @@
-"""gunicorn's threaded worker and its log, with habits of ours (named in gunicorn.conf.py).
+"""gunicorn's threaded worker with limits for silent clients, a lossless stop, and this API's error responses.
 
-- A connection that stays silent in the middle of a request or an answer is dropped, and one whose request's head
-  does not come to its end, so that a few slow clients cannot hold every thread (docs/slow-clients.md); and waiting
-  until a client hangs up is a thread's work, not the loop's.
-- It takes one new connection a millisecond, so that all processes get their share.
-- Told to stop, it takes in whoever has knocked already, then shuts its door, so that nobody waits in front of a
-  process that is going away; and it cuts what is still running shortly before it would be killed.
-- What is no HTTP is refused in the API's own shape (R26), not as gunicorn's page of HTML.
-- The log never quotes a request line: its query may carry a candidate's key. Its lines have the form of all others.
+Each override has a test that fails without it, in tests/live/test_slow_clients.py, tests/live/test_stop_under_load.py,
+tests/live/test_start_and_stop.py or tests/hostile/test_sockets.py.
 """
 
 import contextlib
 import json
-import logging
-import os
 import socket
 import struct
+import sys
 import threading
-import time
-from collections.abc import Iterable
-from typing import Any
+from http import HTTPStatus
+from typing import Any, NamedTuple
 
 from gunicorn import util
 from gunicorn.glogging import Logger
@@ -30,25 +22,32 @@ import config
 from web import access_log, log_format
 
 SILENCE_SECONDS = 10
-HEAD_SECONDS = 10
-GOODBYE_SECONDS = 1
-GIVE_WAY_SECONDS = 0.001
-# So long before the end of graceful_timeout what is still running is cut: a thread that is killed notes nothing more.
-LAST_SECONDS = 3
+LINGER_SECONDS = 1
+MAX_DRAIN_BYTES = 16 * 1024 * 1024
+# Connections are shut down this long before gunicorn kills the process, so that their requests can still finish.
+CUT_SECONDS = 3
 
-Refusal = tuple[int, str, str, str]  # status, its name, code, sentence
-MALFORMED: Refusal = (400, "Bad Request", "malformed_request", "This is not a well-formed HTTP request.")
-REFUSALS: dict[type[Exception], Refusal] = {
-    errors.LimitRequestLine: (414, "URI Too Long", "uri_too_long", "The address is too long."),
-    errors.LimitRequestHeaders: (431, "Headers Too Large", "headers_too_large", "The headers are too long."),
-    errors.ExpectationFailed: (417, "Expectation Failed", "expectation_failed", "Only 100-continue is met."),
+
+class ErrorResponse(NamedTuple):
+    status: int
+    code: str
+    message: str
+
+
+MALFORMED = ErrorResponse(400, "malformed_request", "The request is not well-formed HTTP.")
+INTERNAL = ErrorResponse(500, "internal_error", "Internal error. It has been logged.")
+RESPONSES: dict[type[Exception], ErrorResponse] = {
+    errors.LimitRequestLine: ErrorResponse(414, "uri_too_long", "The URL is too long."),
+    errors.LimitRequestHeaders: ErrorResponse(431, "headers_too_large", "The headers are too large."),
+    errors.ExpectationFailed: ErrorResponse(
+        417, "expectation_failed", "The only supported expectation is 100-continue."
+    ),
 }
-FAILED: Refusal = (500, "Internal Server Error", "internal_error", "Something went wrong on our side.")
-OUR_FAULT = (errors.InvalidResponseHeader, errors.InvalidResponseHeaderName, errors.ConfigurationProblem)
+SERVER_ERRORS = (errors.InvalidResponseHeader, errors.InvalidResponseHeaderName, errors.ConfigurationProblem)
 
 
 class Log(Logger):
-    """gunicorn's, in the form of all other lines; no key and no token can be read in them."""
+    """gunicorn's log in the format of all other lines, with keys and tokens masked."""
 
     def setup(self, cfg: Any) -> None:
         super().setup(cfg)
@@ -56,144 +55,106 @@ class Log(Logger):
         for handler in (*self.error_log.handlers, *self.access_log.handlers):
             handler.setFormatter(formatter)
 
+    def exception(self, msg: Any, *args: Any, **kwargs: Any) -> None:
+        """Log the current exception, but no traceback for a client that exceeded SILENCE_SECONDS."""
+        if isinstance(sys.exc_info()[1], BlockingIOError):
+            self.debug("Closed a silent connection")
+        else:
+            super().exception(msg, *args, **kwargs)
+
 
 class WebWorker(ThreadWorker):
-    def init_process(self) -> None:
-        self.log.error_log.addFilter(is_worth_a_line)
-        self.being_served: set[TConn] = set()
-        super().init_process()
-
-    def accept(self, listener: Any) -> None:
-        before = self.nr_conns
-        super().accept(listener)
-        if self.nr_conns > before and self.alive:
-            # Of connections that come at once one process took all, before the others had woken, and kept them.
-            time.sleep(GIVE_WAY_SECONDS)
-
-    def enqueue_req(self, conn: TConn) -> None:
-        limit_silence(conn.sock)
-        super().enqueue_req(conn)
+    def __init__(self, *args: Any, **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        self.in_flight: set[TConn] = set()
 
     def handle(self, conn: TConn) -> Any:
-        conn.reads_head_since = time.monotonic()
-        self.being_served.add(conn)
+        """Serve a request in a worker thread; return whether the connection stays open."""
+        limit_silence(conn.sock)
+        self.in_flight.add(conn)
         try:
-            keeps = super().handle(conn)
-            if not keeps:
-                say_goodbye(conn.sock)
-            return keeps
+            stays_open = super().handle(conn)
         finally:
-            self.being_served.discard(conn)
-
-    def handle_request(self, req: Any, conn: TConn) -> Any:
-        conn.reads_head_since = None
-        return super().handle_request(req, conn)
-
-    def murder_keepalived(self, force: bool = False) -> None:
-        super().murder_keepalived(force)
-        late = time.monotonic() - HEAD_SECONDS
-        hang_up(conn for conn in self.being_served.copy() if (conn.reads_head_since or late) < late)
+            self.in_flight.discard(conn)
+        if not stays_open:
+            # Wait for the client to close, too. gunicorn would do so in its accept loop, for two seconds per client;
+            # after an exception it closes at once.
+            util.close_graceful(conn.sock.dup(), LINGER_SECONDS, MAX_DRAIN_BYTES)
+            raise ConnectionAbortedError
+        return stays_open
 
     def set_accept_enabled(self, enabled: bool) -> None:
         super().set_accept_enabled(enabled)
-        if not enabled and (not self.alive or self.ppid != os.getppid()):
-            self.shut_the_door()
+        is_stopping = not self.alive or not self.is_parent_alive()
+        if is_stopping and not enabled:
+            self.begin_graceful_stop()
 
-    def shut_the_door(self) -> None:
-        """Take in who has knocked already; who comes later is refused at once, and need not wait in vain.
+    def begin_graceful_stop(self) -> None:
+        """Accept the connections that are already queued, then refuse new ones.
 
-        A connection that nobody has accepted when its listener is closed would be reset, with the request in it.
+        The kernel resets the connections in the queue of a listener that is closed, or that stays open until the
+        process ends.
         """
         listeners: list[Any] = self.sockets
         self.sockets: list[Any] = []
         for listener in listeners:
-            # More than these cannot have been waiting when it was time to stop.
-            for _ in range(self.cfg.backlog):
-                connections = self.nr_conns
+            accepted = None
+            while accepted != self.nr_conns:
+                accepted = self.nr_conns
                 self.accept(listener)
-                if self.nr_conns == connections:
-                    break
             listener.close()
-        self.close_silent()
-        timer = threading.Timer(self.cfg.graceful_timeout - LAST_SECONDS, self.cut)
-        timer.daemon = True
-        timer.start()
-
-    def close_silent(self) -> None:
-        """Connections that have never sent anything have nothing to lose."""
+        # Close connections that have not sent anything yet, such as a browser's spare ones.
         for conn in self.pending_conns:
             conn.timeout = 0
         self.murder_pending()
+        timer = threading.Timer(self.cfg.graceful_timeout - CUT_SECONDS, self.cut_connections)
+        timer.daemon = True
+        timer.start()
 
-    def cut(self) -> None:
-        """End what is still running: endless streams, slow clients."""
-        hang_up(self.being_served.copy())
+    def cut_connections(self) -> None:
+        """End the streams and slow requests that are left; their threads see a disconnected client."""
+        for conn in self.in_flight.copy():
+            with contextlib.suppress(OSError):
+                conn.sock.shutdown(socket.SHUT_RDWR)
 
     def handle_error(self, req: Any, client: socket.socket, addr: Any, exc: Exception) -> None:
-        """Answer a request that never reached the application, or that it could not answer."""
-        refusal = refusal_of(exc)
-        if req is not None and refusal is MALFORMED:
-            # Its body is malformed and nobody wanted to read it: it has been answered, and needs no second answer.
+        """Respond to a request that never reached the application, or that it failed to answer."""
+        response = response_to(exc)
+        if req is not None and response is MALFORMED:
+            # The application has responded without reading this request's malformed body.
             return
-        with access_log.outside_the_application() as request_id:
-            if refusal is FAILED:
+        with access_log.outside_application() as request_id:
+            if response is INTERNAL:
                 self.log.error("A request failed outside the application", exc_info=exc)
             else:
                 self.log.info("Refused a malformed request (%s)", type(exc).__name__)
             try:
-                util.write_nonblock(client, answer(*refusal, request_id))
+                util.write_nonblock(client, serialize(response, request_id))
             except OSError:
-                self.log.debug("The client did not wait for its refusal")
+                self.log.debug("The client disconnected before its error response")
 
 
 def limit_silence(sock: socket.socket) -> None:
-    """Let each receive and each send wait for SILENCE_SECONDS at most.
+    """Let each receive and each send block for at most SILENCE_SECONDS.
 
-    The kernel's own limits, because they count from the last progress: Python's `settimeout` would also limit
-    a large answer as a whole, and gunicorn resets it for each request.
+    These are the kernel's timeouts. gunicorn resets Python's `settimeout` for each request.
     """
     limit = struct.pack("@ll", SILENCE_SECONDS, 0)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, limit)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
 
 
-def hang_up(connections: Iterable[TConn]) -> None:
-    """Each one's thread sees its client hang up."""
-    for conn in connections:
-        with contextlib.suppress(OSError):
-            conn.sock.shutdown(socket.SHUT_RDWR)
+def response_to(exc: Exception) -> ErrorResponse:
+    if isinstance(exc, SERVER_ERRORS) or not isinstance(exc, (errors.ParseException, OSError)):
+        return INTERNAL
+    return RESPONSES.get(type(exc), MALFORMED)
 
 
-def say_goodbye(sock: socket.socket) -> None:
-    """Wait a moment until the client has hung up too, as gunicorn does next, but there for up to two seconds
-    in the loop that accepts connections. After this it finds nothing left to wait for."""
-    deadline = time.monotonic() + GOODBYE_SECONDS
-    with contextlib.suppress(OSError):
-        sock.shutdown(socket.SHUT_WR)
-        while (remaining := deadline - time.monotonic()) > 0:
-            sock.settimeout(remaining)
-            if not sock.recv(65536):
-                break
-    with contextlib.suppress(OSError):
-        sock.shutdown(socket.SHUT_RD)
-
-
-def is_worth_a_line(record: logging.LogRecord) -> bool:
-    """Not a line for a silent client: the limit above shows as a BlockingIOError, with a long traceback."""
-    return not (record.exc_info and isinstance(record.exc_info[1], BlockingIOError))
-
-
-def refusal_of(exc: Exception) -> Refusal:
-    if isinstance(exc, OUR_FAULT) or not isinstance(exc, (errors.ParseException, OSError)):
-        return FAILED
-    return REFUSALS.get(type(exc), MALFORMED)
-
-
-def answer(status: int, reason: str, code: str, sentence: str, request_id: str) -> bytes:
-    body = json.dumps({"error": sentence, "code": code})
+def serialize(response: ErrorResponse, request_id: str) -> bytes:
+    body = json.dumps({"error": response.message, "code": response.code})
     head = (
-        f"HTTP/1.1 {status} {reason}\r\nConnection: close\r\nContent-Type: application/json\r\n"
-        f"X-Content-Type-Options: nosniff\r\n{access_log.HEADER}: {request_id}\r\n"
-        f"Content-Length: {len(body)}\r\n\r\n"
+        f"HTTP/1.1 {response.status} {HTTPStatus(response.status).phrase}\r\nConnection: close\r\n"
+        f"Content-Type: application/json\r\nX-Content-Type-Options: nosniff\r\n"
+        f"{access_log.HEADER}: {request_id}\r\nContent-Length: {len(body)}\r\n\r\n"
     )
     return (head + body).encode("ascii")

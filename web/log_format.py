@@ -1,8 +1,7 @@
-"""The form of every line that is logged: JSON for programs, text for people (LOG_FORMAT)."""
+"""The format of log lines: JSON for programs, text for people (LOG_FORMAT)."""
 
 import json
 import logging
-import time
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,7 +9,7 @@ import orjson
 
 from rules.timestamps import format_timestamp
 from web import access_log, log_masking
-from web.access_log import Facts
+from web.access_log import LogFields
 
 
 class TextFormatter(logging.Formatter):
@@ -18,31 +17,19 @@ class TextFormatter(logging.Formatter):
 
     def __init__(self) -> None:
         super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s")
-        self._last_second = (0, "")
-
-    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:
-        # Written once a second, since that takes a third of what a line takes.
-        latest, second = self._last_second, int(record.created)
-        if latest[0] != second:
-            written = time.strftime(self.default_time_format, time.localtime(second))
-            self._last_second = latest = second, written
-        return f"{latest[1]},{int(record.msecs):03}"
-
-    def format(self, record: logging.LogRecord) -> str:
-        if isinstance(record.msg, Facts):
-            # As the rest, without all that a request's line never has; there is one for each request.
-            return f"{self.formatTime(record)} {record.levelname} {record.name}: {record.msg}"
-        return super().format(record)
 
     def formatMessage(self, record: logging.LogRecord) -> str:
         line = super().formatMessage(record)
         request_id = access_log.current_id()
-        return f"{line} request={request_id}" if request_id else line
+        has_id = request_id is None or isinstance(record.msg, LogFields)
+        return line if has_id else f"{line} request={request_id}"
 
 
 class JsonFormatter(logging.Formatter):
-    """One object a line: `time`, `level`, `logger`, `request` where it is written during one, and either `message`
-    (with `exception`, if there is one) or the members of a request's line."""
+    """One object per line: `time`, `level`, `logger`, and `message` or the fields of a LogFields.
+
+    Also `request` during a request, and `exception` with the traceback.
+    """
 
     def format(self, record: logging.LogRecord) -> str:
         line: dict[str, Any] = {
@@ -50,7 +37,7 @@ class JsonFormatter(logging.Formatter):
             "level": record.levelname,
             "logger": record.name,
         }
-        if isinstance(record.msg, Facts):
+        if isinstance(record.msg, LogFields):
             return _json(line | record.msg)
         if request_id := access_log.current_id():
             line["request"] = request_id
@@ -64,22 +51,20 @@ def _json(line: dict[str, Any]) -> str:
     try:
         return orjson.dumps(line).decode()
     except TypeError:
-        # A lone surrogate, as in a name of a file that is no UTF-8.
+        # orjson refuses lone surrogates, which a file name that is not UTF-8 contains.
         return json.dumps(line)
 
 
-def formatter(form: str) -> logging.Formatter:
-    """What writes lines of that form, `json` or `text`, and masks what is secret in them."""
-    return log_masking.MaskingFormatter(JsonFormatter() if form == "json" else TextFormatter())
+def formatter(log_format: str) -> logging.Formatter:
+    """Build the formatter for `json` or `text`, which also masks secrets."""
+    return log_masking.MaskingFormatter(JsonFormatter() if log_format == "json" else TextFormatter())
 
 
-def set_up(level: str, form: str) -> None:
-    """Write what is logged to the standard error, unless somebody else has seen to the log already."""
-    # No line names them, and each would be looked up for each line.
-    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
+def configure(level: str, log_format: str) -> None:
+    """Log to standard error, unless the root logger already has handlers."""
     handler = logging.StreamHandler()
-    handler.setFormatter(formatter(form))
+    handler.setFormatter(formatter(log_format))
     logging.basicConfig(level=level, handlers=[handler])
-    log_masking.mask(logging.getLogger())
-    # peewee's debug lines quote every value of a statement, and keys are among them.
+    log_masking.mask_handlers(logging.getLogger())
+    # peewee's debug lines contain the values of statements, including candidate keys.
     logging.getLogger("peewee").setLevel(max(logging.INFO, logging.getLogger().level))

@@ -2,6 +2,7 @@
 
 import json
 from datetime import timedelta
+from io import BytesIO
 
 import pytest
 from answers import places, refusal
@@ -227,6 +228,17 @@ def test_refusals_come_in_their_order(clock, anonymous, candidate, session):
     assert refusal(candidate.post(PATH, broken)) == (400, "invalid_request")
     assert refusal(candidate.post(PATH, envelope(sessionId=NOWHERE))) == (404, "not_found")
     assert refusal(candidate.post(PATH, envelope())) == (409, "session_closed")
+
+
+def test_the_large_body_of_an_unknown_caller_is_not_read(anonymous, session):
+    body = BytesIO(bytes(2 * 1024 * 1024))
+    sent = {
+        "input_stream": body,
+        "content_type": "application/json",
+        "content_length": body.getbuffer().nbytes,
+    }
+    assert refusal(anonymous.request("POST", PATH, **sent)) == (401, "unauthorized")
+    assert body.tell() == 0
 
 
 def test_a_session_end_is_only_an_event(candidate, session):

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from tests.hostile.sockets import Line
+from tests.hostile.sockets import RawClient
 from tests.hostile.world import World
 from tests.live import cast
 from tests.live.service import Service
@@ -43,9 +43,9 @@ def live_reviewer(service):
 
 
 @pytest.fixture(scope="session")
-def line(service, live_reviewer):
-    """A way to the service for raw bytes, with a token and the key of an open session."""
+def raw(service, live_reviewer):
+    """A client for raw bytes, with a token and the key of an open session."""
     (key,) = cast.make_keys(live_reviewer, cast.make_assessment(live_reviewer), 1)
     session_id = cast.start_session(service, key["key"])
     token = live_reviewer.headers["Authorization"].split()[1]
-    return Line(service.port, token, key["key"], session_id)
+    return RawClient(service.port, token, key["key"], session_id)

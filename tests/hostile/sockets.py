@@ -1,18 +1,19 @@
-"""Raw bytes to the service, and what comes back, read as strictly as a proxy would."""
+"""A client that sends raw bytes and parses the responses as strictly as a proxy would."""
 
 import json
 import socket
 import uuid
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-PATIENCE_SECONDS = 30
+TIMEOUT_SECONDS = 30
 HOST = b"Host: localhost\r\n"
 JSON_TYPE = b"Content-Type: application/json\r\n"
 
 
 @dataclass(frozen=True)
-class Answer:
+class Response:
     status: int
     headers: dict[str, str]
     body: bytes
@@ -23,8 +24,8 @@ class Answer:
 
 
 @dataclass(frozen=True)
-class Line:
-    """Where the service is, and the credentials of somebody who may."""
+class RawClient:
+    """The service's port, and credentials: a reviewer's token and the key of an open session."""
 
     port: int
     token: str
@@ -40,42 +41,37 @@ class Line:
         return HOST + f"X-API-Key: {self.key}\r\n".encode()
 
     def event(self) -> bytes:
-        """The body of an event that is new."""
-        ts = "2026-04-01T09:00:00Z"
-        event = {
-            "id": str(uuid.uuid4()),
-            "kind": "prompt",
-            "ts": ts,
-            "v": 1,
-            "data": {},
-            "sessionId": self.session_id,
-        }
-        return json.dumps(event).encode()
+        """Build the body of a new event."""
+        event = {"kind": "prompt", "ts": "2026-04-01T09:00:00Z", "v": 1, "data": {}}
+        return json.dumps(event | {"id": str(uuid.uuid4()), "sessionId": self.session_id}).encode()
 
-    def ingest(
-        self, headers: bytes, body: bytes, first: bytes = b"POST /v1/hooks/ingest HTTP/1.1\r\n"
-    ) -> bytes:
+    def ingest(self, headers: bytes, body: bytes) -> bytes:
+        """Build an ingest request of the candidate."""
+        first = b"POST /v1/hooks/ingest HTTP/1.1\r\n"
         return first + self.candidate + JSON_TYPE + headers + b"\r\n" + body
 
     def connect(self) -> socket.socket:
-        return socket.create_connection(("127.0.0.1", self.port), PATIENCE_SECONDS)
+        return socket.create_connection(("127.0.0.1", self.port), TIMEOUT_SECONDS)
 
-    def send(self, *parts: bytes) -> list[Answer]:
-        """All answers to these bytes, after which the client has nothing more to say."""
+    def send(self, sent: bytes) -> list[Response]:
+        """Send the bytes, close the sending side, and return all responses."""
         with self.connect() as connection:
-            try:
-                for part in parts:
-                    connection.sendall(part)
+            with suppress(OSError):  # The service may close early; its response can still be read.
+                connection.sendall(sent)
                 connection.shutdown(socket.SHUT_WR)
-            except OSError:
-                pass  # The service has heard enough; what it answered can still be read.
-            return answers(_everything(connection))
+            return parse_responses(receive_all(connection))
 
-    def statuses(self, *parts: bytes) -> list[int]:
-        found = self.send(*parts)
-        for answer in found:
-            check(answer)
-        return [answer.status for answer in found]
+    def statuses(self, sent: bytes) -> list[int]:
+        """Send the bytes, check all responses, and return their statuses."""
+        responses = self.send(sent)
+        for response in responses:
+            check(response)
+        return [response.status for response in responses]
+
+
+def with_length(request: bytes, body: bytes) -> bytes:
+    """Complete a request line and headers with Content-Length and body."""
+    return request + b"Content-Length: %d\r\n\r\n" % len(body) + body
 
 
 def chunked(body: bytes, size: int = 7) -> bytes:
@@ -83,18 +79,16 @@ def chunked(body: bytes, size: int = 7) -> bytes:
     return b"".join(f"{len(part):x}\r\n".encode() + part + b"\r\n" for part in parts) + b"0\r\n\r\n"
 
 
-def _everything(connection: socket.socket) -> bytes:
+def receive_all(connection: socket.socket) -> bytes:
     received = b""
-    try:
+    with suppress(ConnectionResetError):
         while part := connection.recv(65536):
             received += part
-    except ConnectionResetError:
-        pass
     return received
 
 
-def answers(received: bytes) -> list[Answer]:
-    found = []
+def parse_responses(received: bytes) -> list[Response]:
+    responses = []
     while received:
         head, _, received = received.partition(b"\r\n\r\n")
         first, *lines = head.decode("latin-1").split("\r\n")
@@ -103,20 +97,20 @@ def answers(received: bytes) -> list[Answer]:
         headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines)}
         length = int(headers.get("content-length", 0))
         assert len(received) >= length
-        found.append(Answer(int(status), headers, received[:length]))
+        responses.append(Response(int(status), headers, received[:length]))
         received = received[length:]
-    return found
+    return responses
 
 
-def check(answer: Answer) -> None:
-    """What holds for every answer, whether gunicorn gives it or the application (R26)."""
-    assert answer.status < 500, answer.body
-    assert not 300 <= answer.status < 400
-    if answer.status >= 200:
-        assert answer.headers["x-content-type-options"] == "nosniff"
-        assert answer.headers["x-request-id"]
-    if answer.status >= 400:
-        assert answer.headers["content-type"] == "application/json"
-        assert answer.json["error"]
-        assert answer.json["code"]
-        assert set(answer.json) <= {"error", "code", "details"}
+def check(response: Response) -> None:
+    """Check the rules for every response, from gunicorn or the application (R26)."""
+    assert response.status < 500, response.body
+    assert not 300 <= response.status < 400
+    if response.status >= 200:
+        assert response.headers["x-content-type-options"] == "nosniff"
+        assert response.headers["x-request-id"]
+    if response.status >= 400:
+        assert response.headers["content-type"] == "application/json"
+        assert response.json["error"]
+        assert response.json["code"]
+        assert set(response.json) <= {"error", "code", "details"}

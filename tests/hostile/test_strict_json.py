@@ -1,27 +1,31 @@
-"""The one reader of bodies, on plain bytes (R27)."""
+"""The strict JSON parser and the splitting of batches, on plain bytes (R27)."""
+
+import json
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from errors import Invalid
 from tests.hostile.values import BODIES
-from web.json import MAX_DEPTH, NotJson, strict_object
+from web.json import MAX_DEPTH, NotJson, split_array, strict_object
 
-DATA = ("data", "rawPayload")
+VERBATIM = ("data", "rawPayload")
 
 
 @pytest.mark.parametrize("name", [name for name, (_, _, status) in BODIES.items() if status == 400])
-def test_what_is_not_one_strict_object_is_refused(name):
+def test_invalid_bodies_are_refused(name):
     with pytest.raises((NotJson, Invalid)):
         strict_object(BODIES[name][0])
 
 
-def nested(levels, inner=b"1"):
-    """An object of so many levels, the outermost being the first."""
-    return b'{"data":' + b"[" * (levels - 1) + inner + b"]" * (levels - 1) + b"}"
+def nested(levels, innermost=b"1"):
+    """Build an object with this many levels, itself included."""
+    return b'{"data":' + b"[" * (levels - 1) + innermost + b"]" * (levels - 1) + b"}"
 
 
-@pytest.mark.parametrize("verbatim", [(), DATA])
-def test_32_levels_are_taken_and_33_are_not_even_in_data(verbatim):
+@pytest.mark.parametrize("verbatim", [(), VERBATIM])
+def test_32_levels_are_accepted_and_33_refused_even_in_data(verbatim):
     assert strict_object(nested(MAX_DEPTH), verbatim)
     assert strict_object(nested(MAX_DEPTH - 1, b"{}"), verbatim)
     for body in (nested(MAX_DEPTH + 1), nested(MAX_DEPTH, b"{}"), nested(MAX_DEPTH, b"[]"), nested(100_000)):
@@ -30,72 +34,112 @@ def test_32_levels_are_taken_and_33_are_not_even_in_data(verbatim):
         assert "32 levels" in refused.value.sentence
 
 
-def test_brackets_beside_each_other_and_in_texts_are_no_levels():
+def test_sibling_brackets_and_brackets_in_strings_are_not_levels():
     assert strict_object(b'{"a": [' + b"[[]]," * 1000 + b'"' + b"[{" * 1000 + b'"]}')
 
 
 @pytest.mark.parametrize(
     "number", [b"9223372036854775807", b"-9223372036854775808", b"1e308", b"1e-400", b"-0", b"0.1"]
 )
-def test_numbers_that_fit_are_taken(number):
+def test_numbers_within_64_bits_are_accepted(number):
     assert "n" in strict_object(b'{"n": %s}' % number)
 
 
-TOO_LARGE = [
-    b"9223372036854775808",
-    b"-9223372036854775809",
-    b"9" * 4300,
-    b"1e309",
-    b"-1E+400",
-    b"9" * 400 + b".5",
-    b"1e0400",
-]
+@pytest.mark.parametrize(
+    "number",
+    [
+        b"9223372036854775808", b"-9223372036854775809", b"9" * 4300, b"1e309", b"-1E+400", b"9" * 400 + b".5",
+        b"1e0400",
+    ],
+)  # fmt: skip
+def test_larger_numbers_are_accepted_only_in_data(number):
+    assert strict_object(b'{"data": {"n": [%s]}, "rawPayload": %s}' % (number, number), VERBATIM)
+    assert_refused_at(b'{"a": [{"n": %s}], "data": {}}' % number, ["a", 0, "n"])
 
 
-@pytest.mark.parametrize("number", TOO_LARGE)
-def test_numbers_that_no_column_holds_are_refused_by_their_place(number):
-    with pytest.raises(Invalid) as refused:
-        strict_object(b'{"a": [{"n": %s}], "data": {}}' % number, DATA)
-    assert [place["path"] for place in refused.value.details] == [["a", 0, "n"]]
-
-
-@pytest.mark.parametrize("number", TOO_LARGE)
-def test_numbers_of_any_size_are_kept_in_data(number):
-    assert strict_object(b'{"data": {"n": [%s]}, "rawPayload": %s}' % (number, number), DATA)
-
-
-def test_a_number_of_5000_digits_is_refused_everywhere():
-    for verbatim in ((), DATA):
+def test_a_number_of_5000_digits_is_refused_even_in_data():
+    for verbatim in ((), VERBATIM):
         with pytest.raises(NotJson) as refused:
             strict_object(b'{"data": %s}' % (b"9" * 5000), verbatim)
         assert "digits" in refused.value.sentence
 
 
 @pytest.mark.parametrize("text", [rb"a\u0000", rb"\ud800", rb"\udfffa", rb"\udc00\ud800"])
-def test_texts_that_no_column_holds_are_refused_by_their_place_and_kept_in_data(text):
+def test_nul_and_lone_surrogates_are_accepted_only_in_data(text):
+    assert strict_object(b'{"data": {"%s": "%s"}, "rawPayload": "%s"}' % (text, text, text), VERBATIM)
     for body in (b'{"a": [0, "%s"]}' % text, b'{"a": [0, {"%s": 1}]}' % text):
-        with pytest.raises(Invalid) as refused:
-            strict_object(body, DATA)
-        assert [place["path"] for place in refused.value.details] == [["a", 1]]
-    assert strict_object(b'{"data": {"%s": "%s"}, "rawPayload": "%s"}' % (text, text, text), DATA)
+        assert_refused_at(body, ["a", 1])
 
 
-def test_only_the_outermost_data_is_kept_as_it_came():
+def assert_refused_at(body, path):
+    with pytest.raises(Invalid) as refused:
+        strict_object(body, VERBATIM)
+    assert [detail["path"] for detail in refused.value.details] == [path]
+
+
+@pytest.mark.parametrize("body", [rb'{"a": {"data": "\u0000"}}', rb'{"data\u0000": 1}'])
+def test_only_the_outermost_data_is_exempt(body):
     with pytest.raises(Invalid):
-        strict_object(rb'{"a": {"data": "\u0000"}}', DATA)
-    with pytest.raises(Invalid):
-        strict_object(rb'{"data\u0000": 1}', DATA)
+        strict_object(body, VERBATIM)
 
 
-def test_pairs_of_surrogates_and_escaped_control_characters_are_texts():
+def test_surrogate_pairs_and_escaped_control_characters_are_text():
     assert strict_object(rb'{"a": "\ud83d\udca9", "b": "\u0001\u001b\u007f\u2028"}')["a"] == "\U0001f4a9"
 
 
-def test_a_member_twice_is_refused_at_every_level_even_in_data():
-    for body in (
-        b'{"data": {"a": 1, "a": 1}}',
-        rb'{"data": [{"a": 1, "\u0061": 2}]}',
-        b'{"data": {}, "data": {}}',
-    ):
-        with pytest.raises(NotJson):
-            strict_object(body, DATA)
+@pytest.mark.parametrize(
+    "body",
+    [b'{"data": {"a": 1, "a": 1}}', rb'{"data": [{"a": 1, "\u0061": 2}]}', b'{"data": {}, "data": {}}'],
+)
+def test_duplicate_members_are_refused_at_every_level_even_in_data(body):
+    with pytest.raises(NotJson):
+        strict_object(body, VERBATIM)
+
+
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=4) | st.just("events"), inner)
+    ),
+    max_leaves=15,
+)
+batches = st.builds(
+    lambda members, events, indent: json.dumps(members | {"events": events}, indent=indent),
+    st.dictionaries(st.text(max_size=4), values, max_size=3),
+    st.lists(values, max_size=5),
+    st.sampled_from([None, 1]),
+)
+fragments = st.sampled_from(
+    [*'{}[],:" \t\n\v0', '"events"', r'"\u0065vents"', '"events":[', "1e999", "NaN", ""]
+)
+
+
+@settings(deadline=None, max_examples=300)
+@given(batches, st.data())
+def test_a_split_batch_has_the_entries_of_the_whole_as_they_were_sent(text, data):
+    """Also after random damage, unless the batch is refused."""
+    start = data.draw(st.integers(0, len(text)))
+    damaged = text[:start] + data.draw(fragments) + text[start + data.draw(st.integers(0, 3)) :]
+    for body in (text, damaged):
+        try:
+            entries, rest = split_array(body, "events")
+            strict_object(rest.encode())
+        except (NotJson, Invalid):
+            continue
+        whole = json.loads(body)
+        assert repr([json.loads(entry) for entry in entries]) == repr(
+            whole["events"]
+        )  # NaN is not equal to itself.
+        assert json.loads(rest) == whole | {"events": []}
+        position = 0
+        for entry in entries:
+            position = body.index(entry, position) + len(entry)
+
+
+def test_no_intact_batch_is_refused():
+    entries = ['{"n" : 1.50}', '"\\u0000\\ud800"', "NaN", "9" * 5000, '{"a":1,"a":2}', "[]", "null"]
+    text = ' { "other" : [[]], "events" :\n[ ' + " ,\t".join(entries) + '] , "more": {"events": [1]} } '
+    assert split_array(text, "events") == (
+        entries,
+        ' { "other" : [[]], "events" :\n[] , "more": {"events": [1]} } ',
+    )

@@ -1,8 +1,8 @@
-"""Clients that are slow on purpose, and how many of them it takes until others are not answered.
+"""Clients that are slow on purpose, and how many of them keep others from being served.
 
     python -m tests.live.slow_clients
 
-prints the table of docs/slow-clients.md: two processes of eight threads, a probe of `/v1/health` every 0.2 seconds.
+prints the table of docs/slow-clients.md.
 """
 
 import os
@@ -11,75 +11,74 @@ import socket
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from tests.live.client import CONNECTION_ERRORS, Client
 from tests.live.service import HOST, Service
 
 PROBE_SECONDS = 2
-WATCHED_SECONDS = 20
+MEASURE_SECONDS = 20
 COUNTS = (8, 16, 32)
-LARGE_ANSWER = b"GET /docs/swagger-ui-bundle.js HTTP/1.1\r\nHost: x\r\n\r\n"
 HEAD = b"GET /v1/health HTTP/1.1\r\nHost: x\r\nX-Slow: "
-BODY = b"POST /v1/candidate/consent HTTP/1.1\r\nHost: x\r\nContent-Length: 10000\r\n\r\n{"
+BODY = (
+    b"POST /v1/candidate/consent HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+    b"Content-Length: 10000\r\n\r\n{"
+)
+# Together more than the kernel buffers for a connection (net.ipv4.tcp_wmem).
+LARGE_RESPONSES = b"GET /docs/swagger-ui-bundle.js HTTP/1.1\r\nHost: x\r\n\r\n" * 5
 
-Behaviour = Callable[[socket.socket, threading.Event], None]
+Behavior = Callable[[socket.socket, threading.Event], None]
 
 
-def silent(first: bytes) -> Behaviour:
-    """Sends this, and then nothing more."""
+def silent(sent: bytes) -> Behavior:
+    """Send these bytes, then nothing."""
 
     def behave(connection: socket.socket, ended: threading.Event) -> None:
-        connection.sendall(first)
+        connection.sendall(sent)
         ended.wait()
 
     return behave
 
 
-def trickling(first: bytes) -> Behaviour:
-    """Sends this, and then a byte a second."""
+def trickling(sent: bytes) -> Behavior:
+    """Send these bytes, then one byte per second."""
 
     def behave(connection: socket.socket, ended: threading.Event) -> None:
-        connection.sendall(first)
+        connection.sendall(sent)
         while not ended.wait(1):
             connection.sendall(b"x")
 
     return behave
 
 
-def reads(bytes_a_second: int) -> Behaviour:
-    """Asks for a large answer and reads so much of it."""
-
-    def behave(connection: socket.socket, ended: threading.Event) -> None:
-        connection.sendall(LARGE_ANSWER)
-        while not ended.wait(1):
-            if bytes_a_second and not connection.recv(bytes_a_second):
-                return
-
-    return behave
+def reading_slowly(connection: socket.socket, ended: threading.Event) -> None:
+    connection.sendall(LARGE_RESPONSES)
+    while not ended.wait(1) and connection.recv(1024):
+        pass
 
 
-KINDS: dict[str, Behaviour] = {
-    "connects and says nothing": silent(b""),
+SILENT: dict[str, Behavior] = {
     "half a head, then silence": silent(HEAD),
-    "a head, a byte a second": trickling(HEAD),
     "half a body, then silence": silent(BODY),
-    "a body, a byte a second": trickling(BODY),
-    "reads nothing of a large answer": reads(0),
-    "reads 1 KiB a second of it": reads(1024),
+    "reads nothing of large responses": silent(LARGE_RESPONSES),
+}
+KINDS: dict[str, Behavior] = {
+    "connects and sends nothing": silent(b""),
+    **SILENT,
+    "a head, one byte per second": trickling(HEAD),
+    "a body, one byte per second": trickling(BODY),
+    "reads 1 KiB per second of large responses": reading_slowly,
 }
 
 
 @contextmanager
-def slow(port: int, behave: Behaviour, count: int):
-    """So many of one kind at work."""
+def slow_clients(port: int, behave: Behavior, count: int) -> Iterator[None]:
     ended = threading.Event()
 
     def run() -> None:
         with suppress(OSError), socket.socket() as connection:
-            # A small window, as of a client far away: else the kernel would take the answer for it.
+            # With a larger buffer the kernel would read for the client.
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
             connection.connect((HOST, port))
             behave(connection, ended)
@@ -95,41 +94,29 @@ def slow(port: int, behave: Behaviour, count: int):
             thread.join(5)
 
 
-def stopped_for(port: int, watched_seconds: float) -> tuple[float, float]:
-    """From the first probe that is not answered within PROBE_SECONDS to the last one, in seconds, and the share of
-    probes that was not; (0, 0) if all were."""
-    probe = Client(port, timeout=PROBE_SECONDS)
-    began, lost = time.monotonic(), []
-    probes = 0
-    while time.monotonic() - began < watched_seconds:
-        at, probes = time.monotonic(), probes + 1
-        try:
-            assert probe.get("/v1/health").status == 200
-        except CONNECTION_ERRORS:
-            lost.append((at, time.monotonic()))
-        time.sleep(0.2)
-    return (lost[-1][1] - lost[0][0], len(lost) / probes) if lost else (0, 0)
+def measure(behave: Behavior, count: int) -> str:
+    """Probe the service beside slow clients; return the outage and the share of probes without a response."""
+    with tempfile.TemporaryDirectory() as folder:
+        service = Service(Path(folder), f"sqlite:///{folder}/proofstone.db").start(processes=2)
+        lost, probes = [], 0
+        with slow_clients(service.port, behave, count):
+            end = time.monotonic() + MEASURE_SECONDS
+            while (started := time.monotonic()) < end:
+                probes += 1
+                if not service.responds(within_seconds=PROBE_SECONDS):
+                    lost.append((started, time.monotonic()))
+                time.sleep(0.2)
+            assert service.web is not None
+            os.killpg(service.web.pid, signal.SIGKILL)
+            service.web.wait()
+    return f"{lost[-1][1] - lost[0][0]:.0f} s, {len(lost) / probes:.0%}" if lost else "-"
 
 
 def main() -> None:
     print(f"| | {' | '.join(map(str, COUNTS))} |")
     print("|---|" + "---|" * len(COUNTS))
-    with tempfile.TemporaryDirectory() as folder:
-        for name, behave in KINDS.items():
-            print(
-                f"| {name} | {' | '.join(measured(Path(folder), behave, count) for count in COUNTS)} |",
-                flush=True,
-            )
-
-
-def measured(folder: Path, behave: Behaviour, count: int) -> str:
-    service = Service(folder, f"sqlite:///{folder}/proofstone.db").start(processes=2)
-    with slow(service.port, behave, count):
-        seconds, share = stopped_for(service.port, WATCHED_SECONDS)
-        assert service.web is not None
-        os.killpg(service.web.pid, signal.SIGKILL)
-        service.web.wait()
-    return f"{seconds:.0f} s, {share:.0%}" if seconds else "-"
+    for name, behave in KINDS.items():
+        print(f"| {name} | {' | '.join(measure(behave, count) for count in COUNTS)} |", flush=True)
 
 
 if __name__ == "__main__":

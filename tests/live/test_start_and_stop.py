@@ -1,4 +1,4 @@
-"""How processes begin and end: requests in flight finish, one command starts all of it, one Ctrl-C stops it."""
+"""Processes finish requests in flight before they stop; one command starts everything and Ctrl-C stops it."""
 
 import os
 import re
@@ -18,67 +18,63 @@ from tests.live.service import HOST, ROOT, Service, children, is_running, stop_p
 
 
 @pytest.fixture
-def own_postgres(postgres_server, tmp_path):
+def postgres_url(postgres_server, tmp_path):
     name = f"{tmp_path.name}_{os.getpid()}"
     yield postgres_server.create_database(name)
     postgres_server.drop_database(name)
 
 
 @pytest.mark.slow
-def test_a_process_that_is_told_to_stop_finishes_the_request_in_flight(own_postgres, tmp_path):
-    with Service(tmp_path, own_postgres).start(processes=1) as service, ThreadPoolExecutor(1) as threads:
+def test_sigterm_waits_for_the_request_in_flight(postgres_url, tmp_path):
+    with Service(tmp_path, postgres_url).start(processes=1) as service, ThreadPoolExecutor(1) as threads:
         reviewer = service.organization("Acme")
         with closing(service.connect()) as holder:
             holder.cursor().execute("SELECT id FROM organizations FOR UPDATE")
             in_flight = threads.submit(reviewer.post, "/v1/assessments", ASSESSMENT)
-            wait_until(
-                lambda: service.execute("SELECT 1 FROM pg_locks WHERE NOT granted"), "No request waits."
-            )
+            waiting = "SELECT 1 FROM pg_locks WHERE NOT granted"
+            wait_until(lambda: service.execute(waiting), "No request waits for the lock.")
             service.web.terminate()
-            wait_until(lambda: not service.responds(within_seconds=1), "It takes requests all the same.")
+            wait_until(lambda: not service.responds(within_seconds=1), "It still accepts connections.")
         assert in_flight.result().status == 201
         assert service.stop() == 0
 
 
 @pytest.mark.slow
-def test_who_was_at_the_door_when_it_was_told_to_stop_is_served_all_the_same(tmp_path):
+def test_connections_queued_at_sigterm_are_served(tmp_path):
     with Service(tmp_path, f"sqlite:///{tmp_path}/proofstone.db").start(processes=2) as service:
         processes = service.web_processes()
         for process in processes:
             os.kill(process, signal.SIGSTOP)
-        wait_until(lambda: all(said(process, "State", "T") for process in processes), "They go on.")
+        wait_until(lambda: all(status(process, "State") == "T" for process in processes), "They still run.")
         with ExitStack() as stack:
-            waiting = [stack.enter_context(socket.create_connection((HOST, service.port))) for _ in range(50)]
-            for connection in waiting:
-                connection.sendall(b"GET /v1/health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+            clients = [stack.enter_context(socket.create_connection((HOST, service.port))) for _ in range(50)]
+            for client in clients:
+                client.sendall(b"GET /v1/health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
             service.web.terminate()
-            wait_until(lambda: all(map(is_told_to_stop, processes)), "The processes are not told.")
+            wait_until(lambda: all(map(has_pending_sigterm, processes)), "gunicorn sends no SIGTERM.")
             for process in processes:
                 os.kill(process, signal.SIGCONT)
-            answers = [connection.makefile("rb").readline() for connection in waiting]
-        assert answers == [b"HTTP/1.1 200 OK\r\n"] * 50
+            responses = [client.makefile("rb").readline() for client in clients]
+        assert responses == [b"HTTP/1.1 200 OK\r\n"] * 50
         assert service.stop() == 0
 
 
-def is_told_to_stop(pid):
-    """Whether a SIGTERM waits for a process."""
-    return int(said(pid, "ShdPnd", "[0-9a-f]+"), 16) & 1 << (signal.SIGTERM - 1)
+def has_pending_sigterm(pid):
+    return int(status(pid, "ShdPnd"), 16) & 1 << (signal.SIGTERM - 1)
 
 
-def said(pid, name, pattern):
-    """What Linux says of a process under that name, if it is as the pattern."""
-    found = re.search(rf"^{name}:\s*({pattern})", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
-    return found and found[1]
+def status(pid, name):
+    """Read the first word of a field of /proc/<pid>/status."""
+    text = Path(f"/proc/{pid}/status").read_text()
+    return re.search(rf"^{name}:\s*(\w+)", text, re.MULTILINE)[1]
 
 
-# `make run`
-
-DOCS = "Proofstone is running. API docs: http://localhost:{port}/docs (Ctrl-C stops it)"
+READY = "Proofstone is running. API docs: http://localhost:{port}/docs (Ctrl-C stops it)"
 
 
 @pytest.fixture
 def launcher(tmp_path):
-    """Start the launcher as `make run` does, with a database and a port of its own."""
+    """`make run` with a database and a port of its own."""
     service = Service(tmp_path, f"sqlite:///{tmp_path}/proofstone.db")
     with socket.create_server((HOST, 0)) as probe:
         service.port = probe.getsockname()[1]
@@ -92,37 +88,34 @@ def launcher(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_nothing_that_the_launcher_started_outlives_it(launcher, number):
+def test_no_process_outlives_the_launcher(launcher, number):
     service, process = launcher
     assert Client(service.port).get("/v1/health").status == 200
     started = descendants(process.pid)
     assert len(started) >= 3  # gunicorn, its process, the worker
-    said = [line for line in service.log().splitlines() if "proofstone.requests" not in line]
-    assert said[-1] == DOCS.format(port=service.port)
+    output = [line for line in service.log().splitlines() if "proofstone.requests" not in line]
+    assert output[-1] == READY.format(port=service.port)
     process.send_signal(number)
-    status = process.wait(30)
-    wait_until(lambda: not any(map(is_running, started)), "Something is left running.")
-    assert status == (0 if number != signal.SIGKILL else -signal.SIGKILL)
+    exit_status = process.wait(30)
+    wait_until(lambda: not any(map(is_running, started)), "A process is left running.")
+    assert exit_status == (0 if number != signal.SIGKILL else -signal.SIGKILL)
     assert "Traceback" not in service.log()
 
 
 def descendants(pid):
-    found = children(pid)
-    return found + [further for child in found for further in descendants(child)]
+    direct = children(pid)
+    return direct + [further for child in direct for further in descendants(child)]
 
 
 @pytest.mark.slow
-def test_a_taken_port_is_said_in_one_sentence(tmp_path):
-    with socket.create_server((HOST, 0)) as taken:
-        port = taken.getsockname()[1]
-        environment = os.environ | {"PORT": str(port), "DATABASE_URL": f"sqlite:///{tmp_path}/proofstone.db"}
+def test_a_port_in_use_is_reported_in_one_line(tmp_path):
+    with socket.create_server((HOST, 0)) as server:
+        port = server.getsockname()[1]
+        settings = {"PORT": str(port), "DATABASE_URL": f"sqlite:///{tmp_path}/proofstone.db"}
         launched = subprocess.run(
-            [sys.executable, "-m", "tools.scripts.run"],
-            cwd=ROOT,
-            env=environment,
-            capture_output=True,
+            [sys.executable, "-m", "tools.scripts.run"], cwd=ROOT, env=os.environ | settings, capture_output=True,
             text=True,
-        )
+        )  # fmt: skip
     assert launched.returncode == 1
     assert launched.stderr.splitlines() == [
         f"Port {port} cannot be used (Address already in use); choose another: make run PORT={port + 1}"

@@ -1,7 +1,8 @@
-"""SIGTERM under load: what was sent before it is answered, and all processes are gone within 20 seconds."""
+"""SIGTERM under load: requests sent before it get a response, and all processes end within 20 seconds."""
 
 import http.client
 import json
+import signal
 import socket
 import time
 from contextlib import ExitStack, contextmanager, suppress
@@ -12,47 +13,49 @@ from tests.delivery.mail_server import smtp_server
 from tests.live.cast import event, invite, list_keys, make_assessment, make_keys, start_session
 from tests.live.client import Load
 from tests.live.mailboxes import WaitingMailbox
-from tests.live.service import HOST, Service, stop_process, wait_until
+from tests.live.service import HOST, Service, is_running, stop_process, wait_until
 from tests.proxy.upstream import START, Upstream
 
-GONE_SECONDS = 20
+MAX_STOP_SECONDS = 20
 CALLERS = 20
-TRICKLE = b"POST /v1/hooks/ingest HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\nX-API-Key: %b\r\n\r\n"
+UNFINISHED = (
+    b"POST /v1/hooks/ingest HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 100000\r\n"
+    b"X-API-Key: %b\r\n\r\n"
+)
 
 
-class Calls:
-    """Events that are sent one after the other over new connections, and what became of each."""
+class EventStream:
+    """Sends events, each on a new connection, and keeps the IDs of answered and lost ones."""
 
     def __init__(self, service, key):
-        self.service, self.key = service, key
+        self.port = service.port
+        self.headers = {"X-API-Key": key, "Content-Type": "application/json", "Connection": "close"}
         self.answered, self.lost, self.refused = [], [], 0
 
-    def call(self):
+    def send(self):
         body = event()
         try:
-            connection = socket.create_connection((HOST, self.service.port), 30)
+            connection = socket.create_connection((HOST, self.port), 30)
         except OSError:
             self.refused += 1
             time.sleep(0.01)
             return
         with connection:
-            status = self._status(connection, body)
+            status = self._post(connection, body)
             (self.answered if status == 201 else self.lost).append((body["id"], status))
 
-    def _status(self, connection, body):
-        candidate = self.service.candidate(self.key)
+    def _post(self, connection, body):
+        http_connection = http.client.HTTPConnection(HOST)
+        http_connection.sock = connection
         try:
-            talk = http.client.HTTPConnection(HOST)
-            talk.sock = connection
-            headers = candidate.headers | {"Content-Type": "application/json", "Connection": "close"}
-            talk.request("POST", "/v1/hooks/ingest", json.dumps(body), headers)
-            return talk.getresponse().status
+            http_connection.request("POST", "/v1/hooks/ingest", json.dumps(body), self.headers)
+            return http_connection.getresponse().status
         except (OSError, http.client.HTTPException) as error:
             return repr(error)
 
 
-def endless(exchange):
-    """A provider that goes on speaking until it is hung up on."""
+def stream_until_disconnected(exchange):
+    """Behave as a model provider whose response never ends."""
     exchange.start_stream()
     try:
         while True:
@@ -63,94 +66,122 @@ def endless(exchange):
 
 
 @contextmanager
-def trickling(service, key):
-    """A client that sends its body a byte at a time, for ever."""
+def slow_upload(service, key):
+    """A client that sends its body one byte at a time."""
     with socket.create_connection((HOST, service.port)) as client:
-        client.sendall(TRICKLE % key.encode())
+        client.sendall(UNFINISHED % key.encode())
 
-        def send_one():
+        def send_byte():
             with suppress(OSError):
                 client.sendall(b"x")
             time.sleep(0.5)
 
-        with Load([send_one]):
-            yield client
+        with Load([send_byte]):
+            yield
 
 
 @contextmanager
-def streaming(service, key):
-    """A call of a model whose answer has begun and does not end."""
+def model_stream(service, key):
+    """A model call whose response has started and does not end."""
     connection = http.client.HTTPConnection(HOST, service.port, timeout=60)
     headers = {"X-API-Key": key, "Content-Type": "application/json"}
     connection.request("POST", "/v1/proxy/anthropic/v1/messages", b'{"stream": true}', headers)
-    answer = connection.getresponse()
-    assert answer.read(10)
-    yield answer
+    assert connection.getresponse().read(10)
+    yield
     connection.close()
 
 
-def stop_and_time(process):
-    began = time.monotonic()
+def stop(process):
+    """Stop the process; return how many seconds it took."""
+    started = time.monotonic()
     assert stop_process(process) == 0
-    return time.monotonic() - began
+    return time.monotonic() - started
+
+
+@pytest.fixture
+def start_service(tmp_path):
+    with ExitStack() as stack:
+        yield lambda processes=2, **settings: stack.enter_context(
+            Service(tmp_path, f"sqlite:///{tmp_path}/proofstone.db", **settings).start(processes)
+        )
+
+
+def begin_session(service):
+    """Return the key and the ID of a new session."""
+    reviewer = service.organization("Acme")
+    (key,) = make_keys(reviewer, make_assessment(reviewer), 1)
+    return key["key"], start_session(service, key["key"])
 
 
 @pytest.mark.slow
-def test_no_request_is_lost_and_a_quiet_service_stops_at_once(tmp_path):
-    with Service(tmp_path, f"sqlite:///{tmp_path}/proofstone.db").start(processes=2) as service:
-        reviewer = service.organization("Acme")
-        (key,) = make_keys(reviewer, make_assessment(reviewer), 1)
-        session_id = start_session(service, key["key"])
-        calls = Calls(service, key["key"])
-        # Opened ahead, as browsers do, and never used.
-        with socket.create_connection((HOST, service.port)), Load([calls.call] * CALLERS):
-            wait_until(lambda: len(calls.answered) > 100, "Nothing is answered.")
-            assert stop_and_time(service.web) < 10
-            wait_until(lambda: calls.refused > CALLERS, "It takes requests all the same.")
-        stored = service.execute(
-            "SELECT count(*) FROM events WHERE session_id = %s", service.stored_id(session_id)
-        )
-    assert calls.lost == []
-    assert stored == [(len(calls.answered),)]
+def test_no_request_is_lost_and_new_ones_are_refused(start_service):
+    service = start_service()
+    key, session_id = begin_session(service)
+    events = EventStream(service, key)
+    with Load([events.send] * CALLERS):
+        wait_until(lambda: len(events.answered) > 100, "No event gets a response.")
+        assert stop(service.web) < 10
+        wait_until(lambda: events.refused > CALLERS, "It still accepts connections.")
+    stored = service.execute(
+        "SELECT count(*) FROM events WHERE session_id = %s", service.stored_id(session_id)
+    )
+    assert events.lost == []
+    assert stored == [(len(events.answered),)]
     assert "Traceback" not in service.log()
 
 
 @pytest.mark.slow
-def test_streams_and_slow_clients_end_in_time_and_what_a_stream_used_is_kept(tmp_path):
-    with ExitStack() as stack:
-        upstream = stack.enter_context(Upstream())
-        upstream.respond = endless
-        settings = {"ANTHROPIC_BASE_URL": upstream.address, "ANTHROPIC_API_KEY": "sk-ant-ours"}
-        service = Service(tmp_path, f"sqlite:///{tmp_path}/proofstone.db", **settings).start(processes=2)
-        stack.enter_context(service)
-        reviewer = service.organization("Acme")
-        (key,) = make_keys(reviewer, make_assessment(reviewer), 1)
-        start_session(service, key["key"])
-        stack.enter_context(streaming(service, key["key"]))
-        stack.enter_context(trickling(service, key["key"]))
-        assert stop_and_time(service.web) < GONE_SECONDS
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_connections_are_refused_at_once_while_a_request_delays_the_end(start_service, number):
+    """Also when the master is killed: its successor needs the port."""
+    service = start_service()
+    key, _ = begin_session(service)
+    processes = service.web_processes()
+    with slow_upload(service, key):
+        service.web.send_signal(number)
+        time.sleep(3)
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection((HOST, service.port))
+        assert any(map(is_running, processes))
+        wait_until(lambda: not any(map(is_running, processes)), "They do not end.", MAX_STOP_SECONDS)
+
+
+@pytest.mark.slow
+def test_unused_connections_do_not_delay_the_stop(start_service):
+    service = start_service(processes=1)
+    with socket.create_connection((HOST, service.port)):
+        time.sleep(6)  # The thread waits five seconds for the first byte.
+        assert stop(service.web) < 10
+
+
+@pytest.mark.slow
+def test_streams_are_cut_in_time_to_record_their_usage(start_service):
+    with Upstream() as upstream:
+        upstream.respond = stream_until_disconnected
+        service = start_service(ANTHROPIC_BASE_URL=upstream.address, ANTHROPIC_API_KEY="sk-ant-ours")
+        key, _ = begin_session(service)
+        with model_stream(service, key), slow_upload(service, key):
+            assert stop(service.web) < MAX_STOP_SECONDS
         assert service.execute("SELECT is_whole FROM model_usage") in ([(0,)], [(False,)])
 
 
 @pytest.mark.slow
-def test_a_worker_gives_back_a_mail_that_nobody_takes(tmp_path):
+def test_a_worker_releases_an_email_that_the_mail_server_does_not_accept(start_service):
     mailbox = WaitingMailbox()
-    with (
-        smtp_server(mailbox) as port,
-        Service(tmp_path, f"sqlite:///{tmp_path}/proofstone.db").start(processes=1) as service,
-    ):
+    with smtp_server(mailbox) as port:
+        service = start_service(processes=1)
         reviewer = service.organization("Acme")
         assessment = make_assessment(reviewer)
         with service.worker(SMTP_URL=f"smtp://{HOST}:{port}") as worker:
             invite(reviewer, assessment, "alice@example.com")
-            wait_until(lambda: mailbox.arrived, "No mail arrived.")
-            assert stop_and_time(worker) < GONE_SECONDS
+            wait_until(lambda: mailbox.arrived, "No email arrived.")
+            assert stop(worker) < MAX_STOP_SECONDS
         assert "it is released" in service.log()
         mailbox.take()
-        # No lease is waited for.
+        # The next worker does not wait for the lease to expire.
         with service.worker(SMTP_URL=f"smtp://{HOST}:{port}"):
             wait_until(
                 lambda: list_keys(reviewer, assessment)[0]["invite"]["state"] == "sent",
-                "The next worker does not take it.",
+                "The next worker does not send it.",
                 seconds=30,
             )
