@@ -114,7 +114,7 @@ def get_artifacts(session_id):
     of the agents as they stood at last. Long contents are cut; the events have all of them.
     """
     found = artifacts.Artifacts()
-    for event in timeline.happenings(find(Session, session_id), sorted(artifacts.KINDS)):
+    for event in timeline.artifact_events(find(Session, session_id), sorted(artifacts.KINDS)):
         found.add(event)
     return found
 

@@ -1,4 +1,4 @@
-"""Leases: a worker that claims a queued message is its only sender until the lease expires."""
+"""Leases: a claimed message belongs to one worker until the lease expires."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -8,7 +8,7 @@ import peewee
 from models.base import clock, is_postgres
 from rules.retries import RETRY_DELAYS
 
-# Longer than the slowest attempt, so that a worker which is still sending keeps its message.
+# Longer than the slowest attempt, so that no other worker claims a message that is being sent.
 LEASE = timedelta(minutes=5)
 MAX_ATTEMPTS = len(RETRY_DELAYS) + 1
 

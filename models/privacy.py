@@ -1,6 +1,6 @@
 """Candidates' personal data: what is stored, until when, and its erasure.
 
-A table with personal data declares `personal_data` (models/base.py). Erasure leaves the numbers, without a person.
+A table with personal data declares `personal_data` (models/base.py). An erasure leaves the numbers.
 """
 
 from collections.abc import Iterator
@@ -28,10 +28,9 @@ def personal_tables() -> list[Any]:
 class Erasure(Model):
     """The receipt of an erasure, kept for good.
 
-    `kind` is `reviewer` or `retention`; `counts` is the number of rows that changed, by their PersonalData's name.
+    `kind` is `reviewer` or `retention`; `counts` is the number of rows that changed, by PersonalData's name.
     """
 
-    key_id: Any
     organization = peewee.ForeignKeyField(Organization)
     key = peewee.ForeignKeyField(CandidateKey, unique=True)
     kind = peewee.TextField()
@@ -46,7 +45,7 @@ class Erasure(Model):
 def erase(key: CandidateKey, reviewer: ApiToken | None = None) -> Erasure:
     """Erase a candidate's personal data atomically; repeating it returns the first receipt.
 
-    The session is closed, and its metrics derived, before its events are deleted.
+    The session is closed, and its metrics are derived, before its events are deleted.
 
     reviewer -- the token that requested it; None for the retention
     """
@@ -56,19 +55,13 @@ def erase(key: CandidateKey, reviewer: ApiToken | None = None) -> Erasure:
         if receipt is not None:
             return receipt
         session = _settled(key)
-        receipt = Erasure.create(
-            organization=key.organization_id,
-            key=key,
-            kind="retention" if reviewer is None else "reviewer",
-            reviewer=reviewer,
-            session_id=session and session.id,
-            counts={
-                table.personal_data.name: table.erase_personal_data(key, session)
-                for table in personal_tables()
-            },
-        )
+        ids = {"organization": key.organization_id, "session_id": session and session.id}
+        kind = "retention" if reviewer is None else "reviewer"
+        tables = personal_tables()
+        counts = {table.personal_data.name: table.erase_personal_data(key, session) for table in tables}
+        receipt = Erasure.create(key=key, kind=kind, reviewer=reviewer, counts=counts, **ids)
         payload = {"candidateId": key.id, "assessmentId": key.assessment_id}
-        payload |= {"sessionId": receipt.session_id, "kind": receipt.kind}
+        payload |= {"sessionId": receipt.session_id, "kind": kind}
         FeedEvent.publish(key.organization_id, "candidate.erased", payload)
         return receipt
 
@@ -82,7 +75,7 @@ def _settled(key: CandidateKey) -> Session | None:
     return Session.get_by_id(session.id)
 
 
-# What a candidate may see
+# A candidate's access to their data
 
 
 def stored_data(key: CandidateKey, session: Session | None) -> list[dict[str, Any]]:
@@ -94,11 +87,11 @@ def stored_data(key: CandidateKey, session: Session | None) -> list[dict[str, An
 
 def _summary(table: Any, key: CandidateKey, session: Session | None) -> dict[str, Any]:
     kind = table.personal_data
-    arrived = getattr(table, kind.arrived)
+    received_at = getattr(table, kind.received_at)
     found = table.personal_rows(key, session).select(
-        peewee.fn.COUNT(arrived).alias("count"),
-        peewee.fn.MIN(arrived).alias("since"),
-        peewee.fn.MAX(arrived).alias("until"),
+        peewee.fn.COUNT(received_at).alias("count"),
+        peewee.fn.MIN(received_at).alias("since"),
+        peewee.fn.MAX(received_at).alias("until"),
     )
     return {"name": kind.name, "description": kind.description} | found.dicts().get()
 
@@ -108,27 +101,25 @@ def consents(key: CandidateKey) -> Query:
 
 
 def submitted_data(session: Session) -> Iterator[tuple[str, dict[str, Any]]]:
-    """What the candidate's client sent besides events, as (kind, members)."""
-    for signing_key in SigningKey.personal_rows(session.key, session).order_by(SigningKey.id):
-        row = {"publicKey": signing_key.public_key, "createdAt": signing_key.created_at}
-        yield "signingKey", row
+    """The other data from the candidate's client, without events, as (kind, members)."""
+    for key in SigningKey.personal_rows(session.key, session).order_by(SigningKey.id):
+        yield "signingKey", {"publicKey": key.public_key, "createdAt": key.created_at}
     for report in ClientReport.of(session):
         yield "clientReport", {"kind": report.kind, "data": report.data, "createdAt": report.created_at}
     for submission in Submission.personal_rows(session.key, session).order_by(Submission.id):
-        yield "submission", _submission(submission)
+        yield "submission", {name: getattr(submission, column) for name, column in _SUBMISSION.items()}
 
 
-def _submission(submission: Submission) -> dict[str, Any]:
-    return {
-        "verdict": submission.verdict,
-        "bundleSize": submission.bundle_size,
-        "bundleSha256": submission.bundle_sha256,
-        "repoUrl": submission.repo_url,
-        "baseSha": submission.base_sha,
-        "fileTree": submission.file_tree,
-        "diff": submission.diff,
-        "createdAt": submission.created_at,
-    }
+_SUBMISSION = {
+    "verdict": "verdict",
+    "bundleSize": "bundle_size",
+    "bundleSha256": "bundle_sha256",
+    "repoUrl": "repo_url",
+    "baseSha": "base_sha",
+    "fileTree": "file_tree",
+    "diff": "diff",
+    "createdAt": "created_at",
+}
 
 
 def retained_until(key: CandidateKey, session: Session | None) -> datetime | None:
@@ -141,11 +132,9 @@ def retained_until(key: CandidateKey, session: Session | None) -> datetime | Non
 # Retention
 
 
-def ended_at(key: CandidateKey) -> datetime:
+def ended_at(key: CandidateKey) -> Any:
     """When the session of an overdue key ended, or the key itself: the start of the retention."""
-    found = _ended_at(key, Session.get_or_none(Session.key == key))
-    assert found is not None
-    return found
+    return _ended_at(key, Session.get_or_none(Session.key == key))
 
 
 def _ended_at(key: CandidateKey, session: Session | None) -> datetime | None:
@@ -159,31 +148,28 @@ def overdue(organization: Organization) -> Query:
     if organization.retention_days is None:
         return query.where(peewee.Value(False))
     before = clock.now() - timedelta(days=organization.retention_days)
-    return query.where(
-        CandidateKey.organization == organization,
-        CandidateKey.erased_at.is_null(),
-        _session_ended(before) | _key_ended(before),
-    ).order_by(CandidateKey.id)
-
-
-def _session_ended(before: datetime) -> peewee.Expression:
-    # As Session.ended_at.
-    ended_at = peewee.fn.COALESCE(
-        Session.closed_at, Session.closes_at, CandidateKey.revoked_at, Assessment.deleted_at
+    has_ended = _session_has_ended(before) | _key_has_ended(before)
+    query = query.where(
+        CandidateKey.organization == organization, CandidateKey.erased_at.is_null(), has_ended
     )
-    return Session.id.is_null(False) & (ended_at <= Session.closed_at.db_value(before))
+    return query.order_by(CandidateKey.id)
 
 
-def _key_ended(before: datetime) -> peewee.Expression:
+def _session_has_ended(before: datetime) -> peewee.Expression:
+    # As Session.ended_at.
+    columns = (Session.closed_at, Session.closes_at, CandidateKey.revoked_at, Assessment.deleted_at)
+    is_before = peewee.fn.COALESCE(*columns) <= Session.closed_at.db_value(before)
+    return Session.id.is_null(False) & is_before
+
+
+def _key_has_ended(before: datetime) -> peewee.Expression:
     # As CandidateKey.ended_at.
-    ended = CandidateKey.expires_at <= before
-    ended |= CandidateKey.revoked_at <= before
-    ended |= Assessment.deleted_at <= before
-    return Session.id.is_null() & ended
+    expired, revoked = CandidateKey.expires_at <= before, CandidateKey.revoked_at <= before
+    return Session.id.is_null() & (expired | revoked | (Assessment.deleted_at <= before))
 
 
 class DailyTask(Model):
-    """A task that one of the workers does once a day; `day` is the last day (UTC) on which it was claimed."""
+    """A task that one of the workers runs once a day; `day` is the last day (UTC) on which it was claimed."""
 
     name = peewee.TextField(unique=True)
     day = peewee.TextField()
@@ -193,8 +179,8 @@ class DailyTask(Model):
 
     @classmethod
     def claim(cls, name: str) -> bool:
-        """Claim today's task; returns whether the caller has to do it."""
+        """Claim today's task; returns whether the caller must run it."""
         cls.insert(name=name, day="").on_conflict_ignore().execute()
         today = clock.now().date().isoformat()
-        # A day in the future is one too: the clock was wrong then.
+        # A day in the future counts as well: the clock was wrong.
         return cls.update(day=today).where(cls.name == name, cls.day != today).execute() == 1

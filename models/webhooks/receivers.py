@@ -12,7 +12,7 @@ from rules.timestamps import format_timestamp
 
 MAX_WEBHOOKS = 20
 MAX_FORMER_SECRETS = 4
-# After a rotation, messages are signed with the former secret as well for this long.
+# After a rotation, deliveries are also signed with the former secret for this long.
 ROTATION_OVERLAP = timedelta(days=1)
 
 
@@ -22,13 +22,12 @@ def create(organization: Organization, **values: Any) -> Webhook:
         organization.lock()
         if Webhook.alive().where(Webhook.organization == organization).count() >= MAX_WEBHOOKS:
             raise TooManyWebhooks()
-        return Webhook.create(
-            organization=organization, secret=webhook_signatures.generate_secret(), **values
-        )
+        secret = webhook_signatures.generate_secret()
+        return Webhook.create(organization=organization, secret=secret, **values)
 
 
 def change(hook: Webhook, values: dict[str, Any]) -> Webhook:
-    """Change a webhook. `enabled` switches it off, or on with its failures reset."""
+    """Change a webhook. `enabled` pauses it, or enables it and resets its failures."""
     with db.atomic():
         hook = hook.lock()
         enabled = values.pop("enabled", None)
