@@ -63,7 +63,9 @@ def report_workspace_commit(data):
 
     Where the candidate's work begins. A later report stands beside the earlier one.
     """
-    ClientReport.record(_own_session(data["session_id"]), "workspace_commit", {"commitSha": data["commit_sha"]})
+    ClientReport.record(
+        _own_session(data["session_id"]), "workspace_commit", {"commitSha": data["commit_sha"]}
+    )
     return {"ok": True}
 
 

@@ -53,7 +53,6 @@ class Assessment(Model):
     deleted_at = TimestampField(null=True)
 
     class Meta:
-        table_name = "assessments"
         indexes = ((("organization", "created_at", "id"), False),)
 
     @classmethod
@@ -123,16 +122,13 @@ class Assessment(Model):
             if shown and Session.select().where(Session.assessment == locked).exists():
                 message = "Already shown to a candidate."
                 raise AlreadyBegun(entries=[{"path": [member], "message": message} for member in shown])
-            locked._require_reminder_fits(changed)
+            reminder = changed.get("reminder_days_before", locked.reminder_days_before)
+            if reminder is not None and reminder >= changed.get("expires_in_days", locked.expires_in_days):
+                raise invalid("reminderDaysBefore", "Must be less than expiresInDays.")
             if "repo_url" in changed:
                 changed = dict.fromkeys(_REPOSITORY_COLUMNS) | changed
             if changed:
                 locked.update_columns(**changed, updated_at=clock.now())
-
-    def _require_reminder_fits(self, changed: dict[str, Any]) -> None:
-        reminder = changed.get("reminder_days_before", self.reminder_days_before)
-        if reminder is not None and reminder >= changed.get("expires_in_days", self.expires_in_days):
-            raise invalid("reminderDaysBefore", "Must be less than expiresInDays.")
 
     def delete_softly(self) -> None:
         """Delete the assessment. Its keys stop authenticating, since they are looked up with it."""

@@ -58,7 +58,6 @@ class AuditEntry(Model):
     hash = BytesField(null=True)
 
     class Meta:
-        table_name = "audit_entries"
         indexes = (
             (("organization", "position"), True),
             (("organization", "created_at", "id"), False),
@@ -101,9 +100,6 @@ class AuditChain(Sequence):
 
     head = BytesField(null=True)
     count = peewee.BigIntegerField(default=0)
-
-    class Meta:
-        table_name = "audit_chains"
 
 
 def chain_new() -> int:

@@ -1,5 +1,6 @@
 """The clock, and the columns and verbs that every table shares."""
 
+import re
 import time
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple, Self
@@ -79,8 +80,13 @@ def new_id() -> Any:
     return uuid_utils.compat.uuid7()
 
 
+def _table_name(model: type[peewee.Model]) -> str:
+    name = re.sub(r"(?<!^)([A-Z])", r"_\1", model.__name__).lower()
+    return re.sub(r"(?<!e)y$", "ie", name) + "s"
+
+
 class Table(peewee.Model):
-    """A table of the database."""
+    """A table, by default named like its class: `audit_entries` for AuditEntry."""
 
     # Peewee adds these to tables with such a foreign key; type checkers do not see it.
     organization_id: Any
@@ -90,7 +96,7 @@ class Table(peewee.Model):
 
     class Meta:
         database = db
-        legacy_table_names = False
+        table_function = _table_name
 
 
 class Model(Table):

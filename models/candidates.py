@@ -47,8 +47,10 @@ class CandidateList:
 
     def __init__(self, organization_id: Any, **filters: Any) -> None:
         text = filters.pop("q", None)
-        pattern = {} if text is None else {"pattern": _like_pattern(case_folded(text))}
-        self._values = {"organization_id": organization_id, "now": clock.now()} | filters | pattern
+        if text is not None:
+            # For LIKE, escaped by `!`.
+            filters["pattern"] = "%" + re.sub("([!%_])", r"!\1", case_folded(text)) + "%"
+        self._values = {"organization_id": organization_id, "now": clock.now()} | filters
 
     def count(self) -> int:
         ((count,),) = sql.rows(sql.count_candidates(frozenset(self._values)), **self._values)
@@ -80,8 +82,3 @@ class CandidateList:
 
 def find_candidate(caller: ApiToken, key_id: Any) -> CandidateRow | None:
     return next(iter(CandidateList(caller.organization_id, key_id=key_id).all()), None)
-
-
-def _like_pattern(text: str) -> str:
-    """A LIKE pattern for texts that contain this one, escaped by `!`."""
-    return "%" + re.sub("([!%_])", r"!\1", text) + "%"

@@ -72,21 +72,6 @@ class Postgres(PooledPostgresqlDatabase):
         return not has_failed_over and super()._can_reuse(conn)
 
 
-class WriteLock(threading.local):
-    """Lets one thread of the process write at a time; after LOCK_TIMEOUT_SECONDS a thread tries without it."""
-
-    def __init__(self, lock: Any) -> None:
-        self._lock, self._is_held = lock, False
-
-    def acquire(self) -> None:
-        self._is_held = self._lock.acquire(timeout=LOCK_TIMEOUT_SECONDS)
-
-    def release(self) -> None:
-        if self._is_held:
-            self._is_held = False
-            self._lock.release()
-
-
 class Sqlite(PooledSqliteDatabase):
     """SQLite with immediate write transactions, one thread of the process at a time.
 
@@ -95,26 +80,31 @@ class Sqlite(PooledSqliteDatabase):
     """
 
     def __init__(self, *args: Any, **options: Any):
-        self._write_lock = WriteLock(threading.Lock())
+        self._write_lock = threading.RLock()
         super().__init__(*args, **options)
 
     def begin(self, lock_type: str = "IMMEDIATE") -> None:
         if lock_type == "IMMEDIATE":
-            self._write_lock.acquire()
+            # Without the lock after the timeout: SQLite's own lock keeps the transactions apart.
+            self._write_lock.acquire(timeout=LOCK_TIMEOUT_SECONDS)
         try:
             super().begin(lock_type)
         except BaseException:
-            self._write_lock.release()
+            self._unlock()
             raise
 
     def commit(self) -> None:
         super().commit()
-        self._write_lock.release()
+        self._unlock()
 
     def rollback(self) -> None:
         try:
             super().rollback()
         finally:
+            self._unlock()
+
+    def _unlock(self) -> None:
+        with contextlib.suppress(RuntimeError):  # This thread does not have the lock.
             self._write_lock.release()
 
 

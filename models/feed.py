@@ -86,9 +86,6 @@ class Feed(Sequence):
 
     position = peewee.BigIntegerField(default=0)
 
-    class Meta:
-        table_name = "feeds"
-
     @classmethod
     def number_batch(cls, organization_id: Any) -> list[FeedEvent]:
         """Number the next events, inside a transaction; all of them appear in the feed at its commit."""

@@ -45,7 +45,6 @@ class IdempotentRequest(Model):
     answer = peewee.TextField(null=True)
 
     class Meta:
-        table_name = "idempotent_requests"
         indexes = ((("reviewer", "fingerprint"), True),)
 
     @classmethod
@@ -65,13 +64,15 @@ class IdempotentRequest(Model):
 
     @classmethod
     def _claim(cls, token: ApiToken, key: str, digest: str) -> "IdempotentRequest":
-        _set_lock_timeout(f"'{WAIT_SECONDS}s'")
+        if is_postgres():
+            db.execute_sql(f"SET LOCAL lock_timeout = '{WAIT_SECONDS}s'")
         fingerprint = hashlib.sha256(key.encode()).hexdigest()
         same = (cls.reviewer == token) & (cls.fingerprint == fingerprint)
         cls.delete().where(same, cls._is_expired()).execute()
         # PostgreSQL waits here for an uncommitted row with the same key.
         cls.insert(reviewer=token, fingerprint=fingerprint, digest=digest).on_conflict_ignore().execute()
-        _set_lock_timeout("DEFAULT")
+        if is_postgres():
+            db.execute_sql("SET LOCAL lock_timeout = DEFAULT")
         found = cls.get(same)
         if found.digest != digest:
             raise KeyReused()
@@ -118,11 +119,6 @@ def _limited_wait() -> Iterator[None]:
     finally:
         if not is_postgres():
             db.pragma("busy_timeout", LOCK_TIMEOUT_SECONDS * 1000)
-
-
-def _set_lock_timeout(duration: str) -> None:
-    if is_postgres():
-        db.execute_sql(f"SET LOCAL lock_timeout = {duration}")
 
 
 def _anonymize(node: Any, row_id: str) -> Any:

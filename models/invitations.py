@@ -10,16 +10,7 @@ from typing import Any
 
 import peewee
 
-from errors import (
-    KeyIsExpired,
-    KeyNotExpired,
-    KeyRedeemed,
-    NoAddress,
-    NotFinished,
-    NotFound,
-    SessionEnded,
-    invalid,
-)
+import errors
 from models.assessments import Assessment
 from models.base import Query, clock, db, for_update, new_id
 from models.deliveries import Delivery, outbox, outcomes
@@ -38,7 +29,7 @@ def _locked(key: CandidateKey) -> Iterator[CandidateKey]:
         for_update(CandidateKey.select(CandidateKey.id).where(CandidateKey.id == key.id)).execute()
         found = CandidateKey.alive().where(CandidateKey.id == key.id).get_or_none()
         if found is None:
-            raise NotFound()
+            raise errors.NotFound()
         yield found
 
 
@@ -55,7 +46,7 @@ def change_candidate(key: CandidateKey, values: dict[str, Any]) -> None:
         if "hired" in values:
             session = _session(locked)
             if session is None:
-                raise NotFinished()
+                raise errors.NotFinished()
             mark_hired(session, values["hired"])
         email = values.get("candidate_email", locked.candidate_email)
         columns = CandidateKey.person(values.get("candidate_name", locked.candidate_name), email)
@@ -72,11 +63,11 @@ def invite(key: CandidateKey) -> None:
     with _locked(key) as locked:
         session, now = _session(locked), clock.now()
         if session is None and locked.expires_at <= now:
-            raise KeyIsExpired()
+            raise errors.KeyIsExpired()
         if session is not None and session.closed_as_of(now):
-            raise SessionEnded()
+            raise errors.SessionEnded()
         if locked.candidate_email is None:
-            raise NoAddress()
+            raise errors.NoAddress()
         latest = Delivery.get_or_none(Delivery.id == locked.invitation_id)
         org_name = (latest and latest.data.get("orgName")) or locked.organization.shown_name
         outbox.cancel_queued_invitations(locked)
@@ -93,7 +84,7 @@ def extend(key: CandidateKey, days: int | None = None, expires_at: datetime | No
     with _locked(key) as locked:
         _require_not_redeemed(locked)
         if locked.expires_at <= clock.now():
-            raise KeyIsExpired()
+            raise errors.KeyIsExpired()
         _expire(locked, days, expires_at, start=locked.expires_at)
 
 
@@ -105,20 +96,20 @@ def reopen(key: CandidateKey, days: int | None = None, expires_at: datetime | No
     with _locked(key) as locked:
         _require_not_redeemed(locked)
         if locked.expires_at > clock.now():
-            raise KeyNotExpired()
+            raise errors.KeyNotExpired()
         _expire(locked, days or locked.assessment.expires_in_days, expires_at, start=clock.now())
 
 
 def _require_not_redeemed(key: CandidateKey) -> None:
     if _session(key) is not None:
-        raise KeyRedeemed()
+        raise errors.KeyRedeemed()
 
 
 def _expire(key: CandidateKey, days: int | None, expires_at: datetime | None, start: datetime) -> None:
     now, new_expiry = clock.now(), expires_at or start + timedelta(days=days or 0)
     if not now < new_expiry <= now + MAX_EXPIRY:
         member = "expiresAt" if expires_at else "days"
-        raise invalid(member, "The expiry must be in the future and at most 365 days ahead.")
+        raise errors.invalid(member, "The expiry must be in the future and at most 365 days ahead.")
     key.update_columns(expires_at=new_expiry, reminded_at=None)
 
 

@@ -30,9 +30,6 @@ class Issue(Model):
     updated_at = TimestampField(default=clock.now)
     deleted_at = TimestampField(null=True)
 
-    class Meta:
-        table_name = "issues"
-
     @classmethod
     def visible_to(cls, caller: Any) -> Query:
         """The catalogue and the organization's own issues; for a candidate the issue of their assessment (R3)."""

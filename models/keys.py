@@ -63,7 +63,6 @@ class CandidateKey(Model):
     erased_at = TimestampField(null=True)
 
     class Meta:
-        table_name = "candidate_keys"
         indexes = ((("assessment", "created_at", "id"), False),)
 
     @classmethod

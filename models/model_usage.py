@@ -54,11 +54,13 @@ class ModelUsage(Model):
         It runs after the request has closed its connection, so it closes the one that it opens.
         """
         columns |= {column: used.counts.get(name) for column, name in _COUNTS.items()}
+        time_ns = int(started_at.timestamp()) * 10**9
+        report = usage.UsageReport(time_ns, False, False, None, used.model, used.counts, None)
+        cost = usage.total_usage([report], prices())[1]
         # The clock may have been set back during the call.
         columns |= {"started_at": started_at, "ended_at": max(clock.now(), started_at)}
         opens_connection = db.is_closed()
         try:
-            cost = _cost(used, started_at)
             cls.create(session=session, provider=provider, model=used.model, cost_nano_usd=cost, **columns)
         finally:
             if opens_connection:
@@ -80,8 +82,3 @@ class ModelUsage(Model):
         """The known cost of a session's calls."""
         total = cls.select(peewee.fn.SUM(cls.cost_nano_usd)).where(cls.session == session).scalar()
         return int(total or 0)
-
-
-def _cost(used: ReportedUsage, at: datetime) -> int | None:
-    report = usage.UsageReport(int(at.timestamp()) * 10**9, False, False, None, used.model, used.counts, None)
-    return usage.total_usage([report], prices())[1]

@@ -5,7 +5,6 @@ from datetime import datetime, timedelta
 import peewee
 
 import errors
-from errors import InsufficientScope, LastWriteToken, SubscriptionRequired
 from models import sql
 from models.base import Model, Query, TimestampField, clock, db
 from rules import api_tokens, plans
@@ -28,9 +27,6 @@ class Organization(Model):
     reply_to = peewee.TextField(null=True)
     retention_days = peewee.IntegerField(null=True)
     disclosure_additions = peewee.JSONField(null=True)
-
-    class Meta:
-        table_name = "organizations"
 
     @classmethod
     def open(cls, name: str, plan: str = "self_hosted") -> tuple["Organization", str]:
@@ -58,7 +54,7 @@ class Organization(Model):
         """Raise SubscriptionRequired if the subscription does not allow new work (R11)."""
         reason = plans.subscription_refusal(self.plan, self.subscription, self.trial_ends_at, clock.now())
         if reason:
-            raise SubscriptionRequired(reason)
+            raise errors.SubscriptionRequired(reason)
 
 
 class ApiToken(Model):
@@ -118,7 +114,7 @@ class ApiToken(Model):
 
     def require_scope(self, scope: str) -> None:
         if scope not in self.scopes:
-            raise InsufficientScope()
+            raise errors.InsufficientScope()
 
     def record_use(self) -> None:
         """Set `last_used_at`, at most once a minute."""
@@ -141,7 +137,7 @@ class ApiToken(Model):
                 ApiToken.organization == self.organization, ApiToken.scope == "write", ApiToken.id != self.id
             )
             if self.scope == "write" and not even_the_last and not others.exists():
-                raise LastWriteToken()
+                raise errors.LastWriteToken()
             self.update_columns(revoked_at=now)
 
 

@@ -5,6 +5,8 @@ A table with personal data declares `personal_data` (models/base.py). An erasure
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from functools import reduce
+from operator import or_
 from typing import Any
 
 import peewee
@@ -37,9 +39,6 @@ class Erasure(Model):
     reviewer = peewee.ForeignKeyField(ApiToken, null=True)
     session_id = peewee.UUIDField(null=True)
     counts = peewee.JSONField()
-
-    class Meta:
-        table_name = "erasures"
 
 
 def erase(key: CandidateKey, reviewer: ApiToken | None = None) -> Erasure:
@@ -96,30 +95,20 @@ def _summary(table: Any, key: CandidateKey, session: Session | None) -> dict[str
     return {"name": kind.name, "description": kind.description} | found.dicts().get()
 
 
-def consents(key: CandidateKey) -> Query:
-    return Consent.personal_rows(key, None).order_by(Consent.created_at, Consent.id)
+def consents(key: CandidateKey) -> list[Consent]:
+    return list(Consent.personal_rows(key, None).order_by(Consent.created_at, Consent.id))
 
 
 def submitted_data(session: Session) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The other data from the candidate's client, without events, as (kind, members)."""
-    for key in SigningKey.personal_rows(session.key, session).order_by(SigningKey.id):
-        yield "signingKey", {"publicKey": key.public_key, "createdAt": key.created_at}
-    for report in ClientReport.of(session):
-        yield "clientReport", {"kind": report.kind, "data": report.data, "createdAt": report.created_at}
-    for submission in Submission.personal_rows(session.key, session).order_by(Submission.id):
-        yield "submission", {name: getattr(submission, column) for name, column in _SUBMISSION.items()}
-
-
-_SUBMISSION = {
-    "verdict": "verdict",
-    "bundleSize": "bundle_size",
-    "bundleSha256": "bundle_sha256",
-    "repoUrl": "repo_url",
-    "baseSha": "base_sha",
-    "fileTree": "file_tree",
-    "diff": "diff",
-    "createdAt": "created_at",
-}
+    """The other data from the candidate's client, without events, as (kind, columns)."""
+    tables: tuple[tuple[str, Any, str], ...] = (
+        ("signingKey", SigningKey, "public_key"),
+        ("clientReport", ClientReport, "kind data"),
+        ("submission", Submission, "verdict bundle_size bundle_sha256 repo_url base_sha file_tree diff"),
+    )
+    for kind, table, names in tables:
+        for row in table.personal_rows(session.key, session).order_by(table.created_at, table.id):
+            yield kind, {name: getattr(row, name) for name in (*names.split(), "created_at")}
 
 
 def retained_until(key: CandidateKey, session: Session | None) -> datetime | None:
@@ -158,14 +147,14 @@ def overdue(organization: Organization) -> Query:
 def _session_has_ended(before: datetime) -> peewee.Expression:
     # As Session.ended_at.
     columns = (Session.closed_at, Session.closes_at, CandidateKey.revoked_at, Assessment.deleted_at)
-    is_before = peewee.fn.COALESCE(*columns) <= Session.closed_at.db_value(before)
-    return Session.id.is_null(False) & is_before
+    ended_at = peewee.fn.COALESCE(*columns)
+    return Session.id.is_null(False) & (ended_at <= Session.closed_at.db_value(before))
 
 
 def _key_has_ended(before: datetime) -> peewee.Expression:
     # As CandidateKey.ended_at.
-    expired, revoked = CandidateKey.expires_at <= before, CandidateKey.revoked_at <= before
-    return Session.id.is_null() & (expired | revoked | (Assessment.deleted_at <= before))
+    columns = (CandidateKey.expires_at, CandidateKey.revoked_at, Assessment.deleted_at)
+    return Session.id.is_null() & reduce(or_, [column <= before for column in columns])
 
 
 class DailyTask(Model):
@@ -173,9 +162,6 @@ class DailyTask(Model):
 
     name = peewee.TextField(unique=True)
     day = peewee.TextField()
-
-    class Meta:
-        table_name = "daily_tasks"
 
     @classmethod
     def claim(cls, name: str) -> bool:

@@ -27,9 +27,6 @@ class CohortRollup(Table):
     assessment = peewee.ForeignKeyField(Assessment, primary_key=True)
     totals = peewee.JSONField()
 
-    class Meta:
-        table_name = "cohort_rollups"
-
     @classmethod
     def replace_session(
         cls, assessment_id: Any, old: Mapping[str, Any] | None, new: Mapping[str, Any]
@@ -74,7 +71,6 @@ class CohortCount(Table):
     n = peewee.BigIntegerField()
 
     class Meta:
-        table_name = "cohort_counts"
         primary_key = peewee.CompositeKey("assessment_id", "metric", "level", "bucket")
 
     @classmethod

@@ -19,9 +19,6 @@ class Rubric(Model):
     updated_at = TimestampField(default=clock.now)
     deleted_at = TimestampField(null=True)
 
-    class Meta:
-        table_name = "rubrics"
-
     @classmethod
     def visible_to(cls, caller: ApiToken) -> Query:
         return cls.select().where(cls.organization == caller.organization_id, cls.deleted_at.is_null())
@@ -67,5 +64,4 @@ class RubricVersion(Model):
     criteria = peewee.JSONField()
 
     class Meta:
-        table_name = "rubric_versions"
         indexes = ((("rubric", "number"), True),)

@@ -33,7 +33,6 @@ class Score(Model, ErasedWithSession):
     reviewer = peewee.ForeignKeyField(ApiToken)
 
     class Meta:
-        table_name = "scores"
         indexes = ((("session", "id"), False),)
 
     @classmethod

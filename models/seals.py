@@ -29,7 +29,6 @@ class Seal(Model, ErasedWithSession):
     head = BytesField()
 
     class Meta:
-        table_name = "seals"
         indexes = ((("session", "position"), True),)
 
     @classmethod

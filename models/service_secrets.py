@@ -14,9 +14,6 @@ class ServiceSecret(Model):
     name = peewee.TextField(unique=True)
     value = BytesField()
 
-    class Meta:
-        table_name = "service_secrets"
-
     @classmethod
     def named(cls, name: str) -> bytes:
         """The secret with this name, created if missing."""

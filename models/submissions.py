@@ -33,9 +33,6 @@ class ClientReport(Model, ErasedWithSession):
     kind = peewee.TextField()
     data = peewee.JSONField()
 
-    class Meta:
-        table_name = "client_reports"
-
     @classmethod
     def record(cls, session: Session, kind: str, data: dict[str, Any]) -> None:
         """Store a report. Raises SessionClosed more than 24 hours after the close, as for events (R4, R18)."""
@@ -45,10 +42,6 @@ class ClientReport(Model, ErasedWithSession):
             if session_close.intake_window(now, session.closed_as_of(now)) == "over":
                 raise SessionClosed()
             cls.create(session=session, kind=kind, data=data)
-
-    @classmethod
-    def of(cls, session: Session) -> list["ClientReport"]:
-        return list(cls.select().where(cls.session == session).order_by(cls.created_at, cls.id))
 
 
 class BundleUpload(Model, ErasedWithSession):
@@ -134,7 +127,6 @@ class Submission(Model, ErasedWithSession):
     diff = peewee.TextField(null=True)
 
     class Meta:
-        table_name = "submissions"
         indexes = ((("session", "created_at", "id"), False),)
 
     @classmethod

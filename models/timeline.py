@@ -15,7 +15,7 @@ import peewee
 from models import batches
 from models.base import Query, clock
 from models.sessions import Event, Session, prices
-from rules import analysis, summaries
+from rules import analysis
 from rules.artifacts import ArtifactEvent
 
 MAX_RECENT_SUBJECTS = 50
@@ -118,10 +118,6 @@ def artifact_events(session: Session, kinds: list[str]) -> Iterator[ArtifactEven
 def jsonl(envelope: str) -> bytes:
     """An envelope as one line of JSON Lines; line breaks can only occur between its members."""
     return envelope.replace("\r", " ").replace("\n", " ").encode() + b"\n"
-
-
-def summary(row: dict[str, Any]) -> str:
-    return summaries.format_summary(row["subject"], row["note"])
 
 
 def analyze(session: Session) -> analysis.Analysis:

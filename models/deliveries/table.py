@@ -32,9 +32,6 @@ class Delivery(Leased, Model):
     last_error = peewee.TextField(null=True)
     sent_at = TimestampField(null=True)
 
-    class Meta:
-        table_name = "deliveries"
-
     @classmethod
     def visible_to(cls, caller: ApiToken) -> Query:
         """Messages to the organization's candidates."""

@@ -37,7 +37,6 @@ class SigningKey(Model, ErasedWithSession):
     public_key = peewee.TextField()
 
     class Meta:
-        table_name = "signing_keys"
         indexes = ((("session", "public_key"), True),)
 
     @classmethod
@@ -88,7 +87,6 @@ class Event(Table, ErasedWithSession):
     envelope = peewee.TextField()
 
     class Meta:
-        table_name = "events"
         indexes = (
             (("session", "event_id"), True),
             (("session", "seq"), False),

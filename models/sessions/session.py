@@ -27,9 +27,6 @@ class Consent(Model):
     disclosure_version = peewee.TextField(null=True)
     disclosure_hash = peewee.TextField(null=True)
 
-    class Meta:
-        table_name = "consents"
-
     @classmethod
     def exists_for(cls, key: CandidateKey, disclosure_hash: str | None) -> bool:
         """Whether the candidate consented to exactly this text."""
@@ -95,7 +92,6 @@ class Session(Model):
     seal_head = BytesField(null=True)
 
     class Meta:
-        table_name = "sessions"
         indexes = ((("organization", "created_at", "id"), False),)
 
     @classmethod

@@ -38,9 +38,6 @@ class Webhook(Model):
     updated_at = TimestampField(default=clock.now)
     deleted_at = TimestampField(null=True)
 
-    class Meta:
-        table_name = "webhooks"
-
     @classmethod
     def alive(cls) -> Query:
         return cls.select().where(cls.deleted_at.is_null())
@@ -102,7 +99,6 @@ class WebhookDelivery(Leased, Model):
     is_erased = peewee.BooleanField(default=False)
 
     class Meta:
-        table_name = "webhook_deliveries"
         indexes = ((("webhook", "event_id"), True), (("webhook", "created_at", "id"), False))
 
     @classmethod

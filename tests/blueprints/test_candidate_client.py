@@ -98,7 +98,7 @@ def test_reports_are_kept_as_they_come(candidate, session):
     for checkpoint in ("start", "done"):
         body = {"checkpoint": checkpoint, "fingerprint": fingerprint}
         assert candidate.post("/v1/candidate/device-check", body).status_code == 200
-    assert [(report.kind, report.data) for report in ClientReport.of(session)] == [
+    assert [(report.kind, report.data) for report in ClientReport.select().order_by(ClientReport.id)] == [
         ("workspace_commit", {"commitSha": "4b825dc"}),
         ("device_start", fingerprint),
         ("device_done", fingerprint),
@@ -110,7 +110,7 @@ def test_a_hosted_boot_has_four_members_each_of_which_may_be_null(candidate, ses
     answer = candidate.post("/v1/candidate/hosted-boot", body)
     assert answer.status_code == 200
     assert answer.json == {"verdict": {"state": "differs"}}
-    assert ClientReport.of(session)[0].data == body
+    assert ClientReport.get().data == body
 
 
 def test_reports_are_taken_as_long_as_events_are(candidate, session, clock):
@@ -212,7 +212,10 @@ def test_a_later_verified_bundle_wins_and_the_earlier_one_is_let_go(candidate, s
     assert Submission.current(session).upload.object_key == second["objectKey"]
     assert [each.diff for each in Submission.of(session)] == [None, "+1"]
     # Now, and once more when nobody can upload to the earlier place any more.
-    assert removals() == [(first["objectKey"], clock.fixed), (first["objectKey"], clock.fixed + UPLOAD_URL_LIFETIME)]
+    assert removals() == [
+        (first["objectKey"], clock.fixed),
+        (first["objectKey"], clock.fixed + UPLOAD_URL_LIFETIME),
+    ]
     assert not candidate.post("/v1/candidate/submit-code", told(session, first)).json["verified"]
     assert Submission.current(session).upload.object_key == second["objectKey"]
 
