@@ -52,9 +52,8 @@ def failed_since(start: datetime) -> int:
     """How many messages have failed since then; reads all that ever failed."""
     # A claim sets due_at to the end of its lease, and a failure leaves it there.
     tables: tuple[Any, ...] = (Delivery, WebhookDelivery)
-    return sum(
-        table.select().where(table.state == "failed", table.due_at >= start).count() for table in tables
-    )
+    failed = [table.select().where(table.state == "failed", table.due_at >= start) for table in tables]
+    return sum(query.count() for query in failed)
 
 
 def oldest_due() -> dict[str, datetime]:

@@ -144,8 +144,6 @@ class ErasedWithSession:
     Any table with `personal_data` has these two methods. The session is None for a key that was not redeemed.
     """
 
-    session: Any
-
     @classmethod
     def personal_rows(cls: Any, key: Any, session: Any) -> Query:
         """The rows about a candidate."""

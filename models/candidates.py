@@ -12,10 +12,7 @@ BATCH_SIZE = 500
 
 
 class CandidateRow(NamedTuple):
-    """A candidate key with its session's state, its latest invitation and its assessment's title (R16).
-
-    The columns of `sql.candidates`.
-    """
+    """A row of `sql.candidates`: a key with its session, latest invitation and assessment's title (R16)."""
 
     id: Any
     key: str

@@ -114,9 +114,6 @@ def _ranks(metrics: tuple[Metric, ...], session_ids: str) -> str:
     )
 
 
-# Rebuild and verify
-
-
 def rebuild(assessment: Assessment) -> None:
     """Recount the cohort. Closes wait until the end; statistics stay available."""
     with db.atomic():

@@ -12,7 +12,7 @@ import peewee
 
 import errors
 from models.assessments import Assessment
-from models.base import Query, clock, db, for_update, new_id
+from models.base import clock, db, for_update, new_id
 from models.deliveries import Delivery, outbox, outcomes
 from models.keys import CandidateKey
 from models.sessions import Session, mark_hired, move_limit
@@ -125,9 +125,6 @@ def accommodate(key: CandidateKey, extra_minutes: int | None, multiplier_thousan
             move_limit(session, locked)
 
 
-# Bounces
-
-
 def mark_bounced(address: str) -> list[CandidateKey]:
     """Stop mail to a bouncing address and mark its latest invitations as failed; returns its keys."""
     with db.atomic():
@@ -135,9 +132,6 @@ def mark_bounced(address: str) -> list[CandidateKey]:
         CandidateKey.update(bounced=True).where(CandidateKey.id.in_([key.id for key in keys])).execute()
         outcomes.mark_bounced([key.invitation_id for key in keys if key.invitation_id], BOUNCED)
     return keys
-
-
-# Reminders
 
 
 def enqueue_reminders() -> int:
@@ -153,20 +147,17 @@ def enqueue_reminders() -> int:
 
 
 def _to_remind(now: datetime) -> Iterator[CandidateKey]:
-    days = Assessment.alive().select(Assessment.reminder_days_before).distinct()
-    days = days.where(Assessment.reminder_days_before.is_null(False))
-    for (number,) in list(days.tuples()):
-        yield from list(_expiring(now, number))
-
-
-def _expiring(now: datetime, days: int) -> Query:
-    query = CandidateKey.alive().join_from(CandidateKey, Session, peewee.JOIN.LEFT_OUTER)
-    return query.where(
-        Assessment.reminder_days_before == days,
-        CandidateKey.reminded_at.is_null(),
-        CandidateKey.expires_at > now,
-        CandidateKey.expires_at <= now + timedelta(days=days),
-        CandidateKey.candidate_email.is_null(False),
-        ~CandidateKey.bounced,
-        Session.id.is_null(),
-    ).limit(BATCH_SIZE)
+    rows = Assessment.alive().select(Assessment.reminder_days_before).distinct()
+    rows = rows.where(Assessment.reminder_days_before.is_null(False))
+    for (days,) in list(rows.tuples()):
+        query = CandidateKey.alive().join_from(CandidateKey, Session, peewee.JOIN.LEFT_OUTER)
+        query = query.where(
+            Assessment.reminder_days_before == days,
+            CandidateKey.reminded_at.is_null(),
+            CandidateKey.expires_at > now,
+            CandidateKey.expires_at <= now + timedelta(days=days),
+            CandidateKey.candidate_email.is_null(False),
+            ~CandidateKey.bounced,
+            Session.id.is_null(),
+        )
+        yield from list(query.limit(BATCH_SIZE))

@@ -66,12 +66,11 @@ class Issue(Model):
         self.update_columns(deleted_at=clock.now())
 
 
-# Columns that would give the solution away; for candidates they are None.
-_SOLUTION_COLUMNS = ("test_command", "reference_sha", "sources", "license")
+# Without columns that would give the solution away; for candidates they are None.
 _CANDIDATE_COLUMNS = [
     column
     for column in Issue._meta.sorted_fields  # type: ignore[attr-defined]
-    if column.name not in _SOLUTION_COLUMNS
+    if column.name not in ("test_command", "reference_sha", "sources", "license")
 ]
 _CATALOGUE_COLUMNS = (
     *("repo_url", "repo_commit", "repo_subdir", "description", "difficulty", "language"),

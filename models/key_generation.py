@@ -47,7 +47,7 @@ def generate_keys(
     if on_duplicate == "allow":
         return _insert(organization, assessment_id, candidates, mail, audit_entry)
     with db.atomic():
-        _lock(organization, assessment_id, "FOR NO KEY UPDATE")
+        _lock(organization, assessment_id)
         open_keys = _open_keys(assessment_id, candidates)
         if on_duplicate == "refuse":
             _refuse_duplicates(candidates, open_keys)
@@ -62,15 +62,12 @@ def generate_keys(
         return rows
 
 
-def _lock(organization: Organization, assessment_id: Any, strength: str) -> Assessment:
+def _lock(organization: Organization, assessment_id: Any) -> Assessment:
     query = Assessment.alive().where(Assessment.id == assessment_id, Assessment.organization == organization)
-    found = for_update(query, strength).get_or_none()
+    found = for_update(query).get_or_none()
     if found is None:
         raise NotFound()
     return found
-
-
-# Duplicates
 
 
 def _address(candidate: Candidate) -> str | None:
@@ -107,9 +104,6 @@ def _without_open_key(candidates: list[Candidate], open_keys: dict[str, Any]) ->
         if _address(each) not in open_keys:
             missing.setdefault(_address(each) or number, each)
     return missing
-
-
-# Insert
 
 
 def _insert(
@@ -156,7 +150,7 @@ def _insert_on_sqlite(
     mail: Row,
     audit_entry: Any,
 ) -> Any:
-    assessment = _lock(organization, assessment_id, "FOR SHARE")
+    assessment = _lock(organization, assessment_id)
     expires_at = now + timedelta(days=assessment.expires_in_days)
     shared = {"organization": organization.id, "assessment": assessment_id}
     shared |= {"created_at": now, "expires_at": expires_at}

@@ -112,17 +112,12 @@ class CandidateKey(Model):
     @staticmethod
     def person(name: str | None, email: str | None) -> dict[str, Any]:
         """The columns that identify the candidate."""
-        return {
-            "candidate_name": name,
-            "candidate_email": email,
-            "address": email and email.casefold(),
-            "search_text": case_folded(name, email),
-        }
+        shown = {"candidate_name": name, "candidate_email": email}
+        return shown | {"address": email and email.casefold(), "search_text": case_folded(name, email)}
 
     def revoke(self) -> None:
-        CandidateKey.update(revoked_at=clock.now()).where(
-            CandidateKey.id == self.id, CandidateKey.revoked_at.is_null()
-        ).execute()
+        update = CandidateKey.update(revoked_at=clock.now())
+        update.where(CandidateKey.id == self.id, CandidateKey.revoked_at.is_null()).execute()
 
     @property
     def time_limit_minutes(self) -> int | None:
@@ -143,9 +138,8 @@ class CandidateKey(Model):
 
     def request_erasure(self) -> datetime:
         """Record the candidate's request for erasure; returns the time of the first one."""
-        CandidateKey.update(erasure_requested_at=clock.now()).where(
-            CandidateKey.id == self.id, CandidateKey.erasure_requested_at.is_null()
-        ).execute()
+        update = CandidateKey.update(erasure_requested_at=clock.now())
+        update.where(CandidateKey.id == self.id, CandidateKey.erasure_requested_at.is_null()).execute()
         return CandidateKey.get_by_id(self.id).erasure_requested_at
 
     @classmethod

@@ -9,8 +9,6 @@ from models import sql
 from models.base import Model, Query, TimestampField, clock, db
 from rules import api_tokens, plans
 
-LAST_USED_PRECISION = timedelta(minutes=1)
-
 
 class Organization(Model):
     """A hiring team, which owns everything that its API tokens can see.
@@ -119,7 +117,7 @@ class ApiToken(Model):
     def record_use(self) -> None:
         """Set `last_used_at`, at most once a minute."""
         now = clock.now()
-        if self.last_used_at is None or abs(now - self.last_used_at) >= LAST_USED_PRECISION:
+        if self.last_used_at is None or abs(now - self.last_used_at) >= timedelta(minutes=1):
             try:
                 with db.atomic():
                     self.update_columns(last_used_at=now)
@@ -133,10 +131,9 @@ class ApiToken(Model):
         with db.atomic():
             self.organization.lock()
             now = clock.now()
-            others = ApiToken.valid(now).where(
-                ApiToken.organization == self.organization, ApiToken.scope == "write", ApiToken.id != self.id
-            )
-            if self.scope == "write" and not even_the_last and not others.exists():
+            others = ApiToken.valid(now).where(ApiToken.scope == "write", ApiToken.id != self.id)
+            is_last = not others.where(ApiToken.organization == self.organization).exists()
+            if self.scope == "write" and is_last and not even_the_last:
                 raise errors.LastWriteToken()
             self.update_columns(revoked_at=now)
 

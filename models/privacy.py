@@ -53,7 +53,11 @@ def erase(key: CandidateKey, reviewer: ApiToken | None = None) -> Erasure:
         receipt = Erasure.get_or_none(Erasure.key == key)
         if receipt is not None:
             return receipt
-        session = _settled(key)
+        session = Session.get_or_none(Session.key == key)
+        if session is not None:
+            close(session)
+            settle(session)
+            session = Session.get_by_id(session.id)
         ids = {"organization": key.organization_id, "session_id": session and session.id}
         kind = "retention" if reviewer is None else "reviewer"
         tables = personal_tables()
@@ -65,22 +69,9 @@ def erase(key: CandidateKey, reviewer: ApiToken | None = None) -> Erasure:
         return receipt
 
 
-def _settled(key: CandidateKey) -> Session | None:
-    session = Session.get_or_none(Session.key == key)
-    if session is None:
-        return None
-    close(session)
-    settle(session)
-    return Session.get_by_id(session.id)
-
-
-# A candidate's access to their data
-
-
 def stored_data(key: CandidateKey, session: Session | None) -> list[dict[str, Any]]:
     """The candidate's personal data by kind: `name`, `description`, `count`, `since` and `until`."""
-    visible = [table for table in personal_tables() if table.personal_data.description is not None]
-    kinds = [_summary(table, key, session) for table in visible]
+    kinds = [_summary(table, key, session) for table in personal_tables() if table.personal_data.description]
     return [kind for kind in kinds if kind["count"]]
 
 
@@ -115,19 +106,13 @@ def retained_until(key: CandidateKey, session: Session | None) -> datetime | Non
     """When retention will erase the data; None without a retention or an end, or if it was erased."""
     if key.erased_at is not None:
         return None
-    return retention.retention_deadline(_ended_at(key, session), (session or key).organization.retention_days)
+    return retention.retention_deadline(ended_at(key, session), (session or key).organization.retention_days)
 
 
-# Retention
-
-
-def ended_at(key: CandidateKey) -> Any:
-    """When the session of an overdue key ended, or the key itself: the start of the retention."""
-    return _ended_at(key, Session.get_or_none(Session.key == key))
-
-
-def _ended_at(key: CandidateKey, session: Session | None) -> datetime | None:
-    return key.ended_at if session is None else session.ended_at
+def ended_at(key: CandidateKey, session: Session | None = None) -> Any:
+    """When the session of a key ended, or the key itself: the start of the retention."""
+    session = session or Session.get_or_none(Session.key == key)
+    return session.ended_at if session else key.ended_at
 
 
 def overdue(organization: Organization) -> Query:
@@ -138,10 +123,8 @@ def overdue(organization: Organization) -> Query:
         return query.where(peewee.Value(False))
     before = clock.now() - timedelta(days=organization.retention_days)
     has_ended = _session_has_ended(before) | _key_has_ended(before)
-    query = query.where(
-        CandidateKey.organization == organization, CandidateKey.erased_at.is_null(), has_ended
-    )
-    return query.order_by(CandidateKey.id)
+    query = query.where(CandidateKey.organization == organization, CandidateKey.erased_at.is_null())
+    return query.where(has_ended).order_by(CandidateKey.id)
 
 
 def _session_has_ended(before: datetime) -> peewee.Expression:

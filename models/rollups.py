@@ -1,7 +1,4 @@
-"""Counters of each cohort: its statistics cost the same for ten sessions and for a million (R19 to R22).
-
-rules/rollups.py defines the counters.
-"""
+"""Counters (rules/rollups.py) that make statistics of large cohorts as fast as of small ones (R19 to R22)."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -28,9 +25,7 @@ class CohortRollup(Table):
     totals = peewee.JSONField()
 
     @classmethod
-    def replace_session(
-        cls, assessment_id: Any, old: Mapping[str, Any] | None, new: Mapping[str, Any]
-    ) -> None:
+    def replace_session(cls, assessment_id: Any, old: dict[str, Any] | None, new: dict[str, Any]) -> None:
         """Count a session's `new` columns instead of its `old` ones (None before it joins the cohort).
 
         Runs in the transaction that changes them, with the session locked. The rollup's row is locked last, so that

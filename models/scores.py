@@ -48,7 +48,9 @@ class Score(Model, ErasedWithSession):
             criterion = scoring.find_criterion(version.criteria, criterion_key)
             if criterion is None:
                 raise NotFound()
-            _require_in_scale(criterion, given["value"])
+            lowest, highest = scoring.value_range(criterion)
+            if not lowest <= given["value"] <= highest:
+                raise invalid("value", f"Must be from {lowest} to {highest}, the scale of this criterion.")
             _require_events(session, given["evidence"])
             given |= {"rubric_version": version, "reviewer": reviewer}
             latest = cls.history(session).where(cls.criterion == criterion_key).first()
@@ -120,12 +122,6 @@ def _with_scores(criterion: dict[str, Any], version: RubricVersion, history: lis
     current = next((score for score in given if score.rubric_version_id == version.id), None)
     lowest, highest = scoring.value_range(criterion)
     return criterion | {"lowest": lowest, "highest": highest, "score": current, "history": given}
-
-
-def _require_in_scale(criterion: Any, value: int) -> None:
-    lowest, highest = scoring.value_range(criterion)
-    if not lowest <= value <= highest:
-        raise invalid("value", f"Must be from {lowest} to {highest}, the scale of this criterion.")
 
 
 def _require_events(session: Session, event_ids: list[str]) -> None:

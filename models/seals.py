@@ -34,12 +34,12 @@ class Seal(Model, ErasedWithSession):
     @classmethod
     def seal_new(cls) -> int:
         """Seal the events committed since the last run; returns how many."""
-        return _seal_after(cls.search_start())
+        return number_all(unsealed(cls.search_start()).select(Event.session), seal_batch)
 
     @classmethod
     def seal_skipped(cls) -> int:
         """Seal events that committed too late for `seal_new`; reads all events."""
-        return _seal_after(0)
+        return number_all(unsealed().select(Event.session), seal_batch)
 
     @classmethod
     def search_start(cls) -> int:
@@ -81,10 +81,6 @@ def unsealed(after: int = 0) -> Query:
     seal = (Seal.event_seq == Event.seq) & (Seal.event_seq > after)
     events = Event.select(Event.seq, Event.event_id, Event.received_at, Event.envelope)
     return events.join(Seal, peewee.JOIN.LEFT_OUTER, on=seal).where(Event.seq > after, Seal.id.is_null())
-
-
-def _seal_after(seq: int) -> int:
-    return number_all(unsealed(seq).select(Event.session), seal_batch)
 
 
 def seal_batch(session_id: Any) -> int:

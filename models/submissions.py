@@ -145,11 +145,7 @@ class Submission(Model, ErasedWithSession):
 
     @classmethod
     def record(
-        cls,
-        session: Session,
-        upload: BundleUpload | None,
-        found: tuple[int, str] | None,
-        submitted: dict[str, Any],
+        cls, session: Session, upload: BundleUpload | None, found: tuple[int, str] | None, submitted: dict
     ) -> "Submission":
         """Store a submission. A verified one replaces the one before it, whose bundle is deleted.
 

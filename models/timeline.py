@@ -1,7 +1,6 @@
 """A session's timeline: by event time, ties in order of arrival.
 
-A page starts at a cursor in an index, so it costs the same anywhere. Envelopes can be megabytes: they are read only on
-request, and a few at a time.
+A page starts at a cursor in an index. Envelopes can be megabytes: they are read on request only, a few at a time.
 """
 
 import json
@@ -21,7 +20,6 @@ from rules.artifacts import ArtifactEvent
 MAX_RECENT_SUBJECTS = 50
 _CURSOR = re.compile(r"(-?[0-9]{1,19})\.([0-9]{1,19})", re.ASCII)
 _INT64 = range(-(2**63), 2**63)
-_CHANGES = ("file_diff", "file_create", "file_delete")
 _ORDER = (Event.time_ns, Event.seq)
 # All columns stored before the envelope, so that a page does not read through it.
 _COLUMNS = (
@@ -72,7 +70,13 @@ def page(
         events = next(batches.split(events, lambda row: row["size"]), [])
     is_last = len(events) == len(rows)
     cursor = None if is_last else Cursor(events[-1]["time_ns"], events[-1]["seq"])
-    return Page(_with_envelopes(events) if full else events, cursor)
+    if full:
+        envelopes = Event.envelopes([event["seq"] for event in events])
+        # An envelope is missing if the event was erased meanwhile.
+        events = [
+            event | {"envelope": envelopes[event["seq"]]} for event in events if event["seq"] in envelopes
+        ]
+    return Page(events, cursor)
 
 
 def _matching(session: Session, filters: dict[str, Any]) -> Query:
@@ -86,12 +90,6 @@ def _matching(session: Session, filters: dict[str, Any]) -> Query:
         if filters.get(name) is not None:
             query = query.where(getattr(Event, name) == filters[name])
     return query
-
-
-def _with_envelopes(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    envelopes = Event.envelopes([event["seq"] for event in events])
-    # An envelope is missing if the event was erased meanwhile.
-    return [event | {"envelope": envelopes[event["seq"]]} for event in events if event["seq"] in envelopes]
 
 
 def find_event(session: Session, event_id: str) -> dict[str, Any] | None:
@@ -140,7 +138,7 @@ def recent_activity(session: Session, minutes: int) -> dict[str, Any]:
     return {
         "event_count": row["events"],
         "prompt_count": row["prompts"],
-        "files_changed": _subjects(recent.where(Event.kind.in_(_CHANGES))),
+        "files_changed": _subjects(recent.where(Event.kind.in_(("file_diff", "file_create", "file_delete")))),
         "commands": _subjects(recent.where(Event.kind == "command")),
     }
 

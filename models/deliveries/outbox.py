@@ -63,6 +63,5 @@ def _requeue_failed(condition: peewee.Expression) -> int:
 def cancel_queued_invitations(key: Any) -> None:
     """Cancel a candidate's queued invitations, in the transaction that queues a newer one."""
     update = Delivery.update(state="canceled", last_error="A newer invitation was sent.")
-    update.where(
-        Delivery.subject_id == key.id, Delivery.kind == INVITATION, Delivery.state == "queued"
-    ).execute()
+    is_invitation = (Delivery.subject_id == key.id) & (Delivery.kind == INVITATION)
+    update.where(is_invitation, Delivery.state == "queued").execute()

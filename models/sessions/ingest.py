@@ -56,10 +56,8 @@ def append(session: Session, *arrivals: Arrival) -> list[str]:
 
 def _lock_with_key(session: Session) -> Session:
     query = Session.select(Session).join(CandidateKey).switch(Session).join(Assessment)
-    query = query.where(
-        Session.id == session.id, CandidateKey.revoked_at.is_null(), Assessment.deleted_at.is_null()
-    )
-    locked = for_update(query, of=Session).get_or_none()
+    query = query.where(CandidateKey.revoked_at.is_null(), Assessment.deleted_at.is_null())
+    locked = for_update(query.where(Session.id == session.id), of=Session).get_or_none()
     if locked is None:
         raise Unauthenticated()
     return locked

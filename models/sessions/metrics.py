@@ -67,21 +67,15 @@ def rederive(session: Session) -> dict[str, tuple[Any, Any]]:
 # Test results submitted by a reviewer or an integration; they take precedence over the events
 
 
-def submit_test_result(
-    session: Session, passed: int, failed: int, skipped: int | None, note: str | None
-) -> None:
+def submit_test_result(session: Session, passed: int, failed: int, skipped: Any, note: str | None) -> None:
     """Store the result of tests run elsewhere. Raises Erased."""
     from models.sessions.close import settle_locked
 
     with db.atomic():
         locked = session.lock_unless_erased()
-        locked.update_columns(
-            tests_passed_count=passed,
-            tests_failed_count=failed,
-            tests_skipped_count=skipped,
-            tests_note=note,
-            metrics_due=True,
-        )
+        counts = {"passed": passed, "failed": failed, "skipped": skipped}
+        columns = {f"tests_{name}_count": count for name, count in counts.items()}
+        locked.update_columns(tests_note=note, metrics_due=True, **columns)
         settle_locked(locked)
 
 

@@ -44,12 +44,9 @@ def rotate_secret(hook: Webhook) -> Webhook:
     with db.atomic():
         hook = hook.lock()
         until = format_timestamp(clock.now() + ROTATION_OVERLAP)
-        former = [{"secret": hook.secret, "until": until}, *hook.valid_former_secrets]
-        hook.update_columns(
-            secret=webhook_signatures.generate_secret(),
-            former_secrets=former[:MAX_FORMER_SECRETS],
-            updated_at=clock.now(),
-        )
+        former = [{"secret": hook.secret, "until": until}, *hook.valid_former_secrets][:MAX_FORMER_SECRETS]
+        secret = webhook_signatures.generate_secret()
+        hook.update_columns(secret=secret, former_secrets=former, updated_at=clock.now())
     return hook
 
 

@@ -130,7 +130,9 @@ class WebhookDelivery(Leased, Model):
         """Remove personal data from bodies, queued ones included, and the receivers' responses."""
         messages = list(cls.personal_rows(key, session).order_by(cls.id))
         for message in messages:
-            message.update_columns(body=_without_person(message.body), answer=None, is_erased=True)
+            payload = json.loads(message.body)
+            payload["data"].pop("candidate", None)
+            message.update_columns(body=json_body(payload), answer=None, is_erased=True)
         return len(messages)
 
 
@@ -141,9 +143,3 @@ add_index("webhook_deliveries_due", WebhookDelivery.due_at, WebhookDelivery.id, 
 
 def json_body(payload: dict[str, Any]) -> str:
     return json.dumps(payload, ensure_ascii=False, separators=(",", ":"))
-
-
-def _without_person(body: str) -> str:
-    payload = json.loads(body)
-    payload["data"].pop("candidate", None)
-    return json_body(payload)
