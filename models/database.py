@@ -33,8 +33,8 @@ class Postgres(PooledPostgresqlDatabase):
     _failed_over_at = float("-inf")
 
     def _is_closed(self, conn: Any) -> bool:
-        # The pool would send `SELECT 1` before each reuse (tools/benchmarks/README.md). An idle connection is
-        # readable only if the server has closed it.
+        # The pool would send `SELECT 1` before each reuse. An idle connection is readable only if the server has
+        # closed it.
         if conn.closed:
             return True
         poll = select.poll()

@@ -1,7 +1,7 @@
 """The statements of the hot operations as SQL text, with one helper that runs them on both databases.
 
-Everything else is plain Peewee. What each statement buys is in tools/benchmarks/README.md. In the texts `k` is
-candidate_keys, `s` sessions, `a` assessments, `d` deliveries (the latest invitation).
+Everything else is plain Peewee; tools/benchmarks/RESULTS.md has the costs. In the texts `k` is candidate_keys, `s`
+sessions, `a` assessments, `d` deliveries (the latest invitation).
 """
 
 import re

@@ -159,7 +159,7 @@ def references() -> Iterator[tuple[Path, Path, str]]:
             if "://" not in target:
                 yield file, (file.parent / target if target else file), anchor
     for file in MODULES:
-        for target, anchor in re.findall(r"\b(docs/[\w-]+\.md)(?:#([\w-]+))?", file.read_text("utf-8")):
+        for target, anchor in re.findall(r"\b((?:\w+/)+[\w-]+\.md)(?:#([\w-]+))?", file.read_text("utf-8")):
             yield file, ROOT / target, anchor
 
 
