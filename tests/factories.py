@@ -5,20 +5,8 @@ import uuid
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from models import (
-    ApiToken,
-    Arrival,
-    Assessment,
-    CandidateKey,
-    Consent,
-    Issue,
-    Organization,
-    Rubric,
-    Session,
-    Webhook,
-    generate_keys,
-    sessions,
-)
+import models
+from models import Assessment, CandidateKey, Organization, Session, sessions
 from models.base import new_id
 from models.webhooks import receivers
 from rules.timestamps import parse_timestamp_ns
@@ -30,27 +18,29 @@ def make_organization(name: str = "Acme", plan: str = "self_hosted") -> Organiza
 
 def make_assessment(organization: Organization, **values: Any) -> Assessment:
     defaults = {"title": "Backend API Challenge", "role": "Senior Backend Engineer", "task_brief": "Fix it."}
-    return Assessment.open(ApiToken(organization=organization), **(defaults | values))
+    return Assessment.open(models.ApiToken(organization=organization), **(defaults | values))
 
 
-def make_issue(organization: Organization | None = None, **values: Any) -> Issue:
+def make_issue(organization: Organization | None = None, **values: Any) -> models.Issue:
     """An issue of the organization, or one of the catalogue."""
     values = {"title": "Orders are lost", "task_brief": "Find the lost orders."} | values
     if organization is not None:
-        return Issue.add(organization, values)
+        return models.Issue.add(organization, values)
     # Ids ascend, or two of one millisecond would have no order.
     values.setdefault("id", new_id())
-    Issue.upsert(values)
-    return Issue.get_by_id(values["id"])
+    models.Issue.upsert(values)
+    return models.Issue.get_by_id(values["id"])
 
 
-def make_rubric(organization: Organization, **values: Any) -> Rubric:
+def make_rubric(organization: Organization, **values: Any) -> models.Rubric:
     levels = [{"value": 1, "label": "Weak"}, {"value": 2, "label": "Strong"}]
     criteria = [{"key": "quality", "title": "Quality", "weight": 1, "levels": levels}]
-    return Rubric.draft(organization, **({"name": "Engineers", "criteria": criteria} | values))
+    return models.Rubric.draft(organization, **({"name": "Engineers", "criteria": criteria} | values))
 
 
-def make_webhook(organization: Organization, url: str = "https://example.com/hook", **values: Any) -> Webhook:
+def make_webhook(
+    organization: Organization, url: str = "https://example.com/hook", **values: Any
+) -> models.Webhook:
     return receivers.create(organization, url=url, **values)
 
 
@@ -58,7 +48,7 @@ def make_keys(
     assessment: Assessment, count: int, email: str | None = None, name: str | None = None
 ) -> list[CandidateKey]:
     candidates = [{"email": email, "name": name}] * count
-    ids = [row.id for row in generate_keys(assessment.organization, assessment.id, candidates)]
+    ids = [row.id for row in models.generate_keys(assessment.organization, assessment.id, candidates)]
     return list(CandidateKey.alive().where(CandidateKey.id.in_(ids)).order_by(CandidateKey.id))
 
 
@@ -70,7 +60,7 @@ def make_key(
 
 def make_session(key: CandidateKey) -> Session:
     """An open session: the candidate has consented and redeemed."""
-    Consent.give(key, None, None)
+    models.Consent.give(key, None, None)
     return sessions.redeem(key.key)
 
 
@@ -92,4 +82,6 @@ def envelope(kind: str = "prompt", at: float = 0, data: Any = None, **members: A
 
 
 def add_event(session: Session, event: dict[str, Any]) -> str:
-    return sessions.append(session, Arrival(event, parse_timestamp_ns(event["ts"]), json.dumps(event)))[0]
+    return sessions.append(
+        session, models.Arrival(event, parse_timestamp_ns(event["ts"]), json.dumps(event))
+    )[0]

@@ -68,9 +68,6 @@ def recompute(envelopes):
     }
 
 
-# Exact numbers
-
-
 def half_up(value):
     return floor(value + Fraction(1, 2))
 
@@ -102,9 +99,6 @@ def percent(part, total):
 
 def is_integer(value):
     return isinstance(value, int) and not isinstance(value, bool)
-
-
-# One event
 
 
 def order(event):
@@ -148,9 +142,6 @@ def outcome(event):
     return "PF"[data(event)["failed"] > 0] if has_counts(event) else ""
 
 
-# Several events
-
-
 def of_kind(events, kind):
     return [event for event in events if event["kind"] == kind]
 
@@ -179,9 +170,6 @@ def tool_usage(events):
         if isinstance(name, str):
             usage[name] = usage.get(name, 0) + 1
     return usage
-
-
-# A cohort
 
 
 def cohort(sessions):

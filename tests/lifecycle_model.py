@@ -11,6 +11,7 @@ OK, CREATED = (200, None), (201, None)
 MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)
 GRACE, COUNTED_AFTER_CLOSE, STORED_AFTER_CLOSE = 5 * MINUTE, 10 * MINUTE, DAY
 MAX_EXPIRY = 365 * DAY
+OPEN = ("pending", "active")
 NOT_FOUND, KEY_NOT_FOUND, UNAUTHORIZED = (404, "not_found"), (404, "key_not_found"), (401, "unauthorized")
 
 
@@ -37,7 +38,8 @@ class Assessment:
 
     def open_key(self, email, now):
         """The address's latest key that is pending or active."""
-        return next((key for key in reversed(self.keys) if key.is_open_for(email, now)), None)
+        same = [key for key in self.keys if key.email and key.email.casefold() == email.casefold()]
+        return next((key for key in reversed(same) if not key.revoked and key.status(now) in OPEN), None)
 
     def cohort_size(self, now):
         """The number of closed sessions, including those of revoked keys (R19)."""
@@ -109,15 +111,8 @@ class Key:
         return not self.session and self.expires_at <= now
 
     def status(self, now):
-        if self.session:
-            return self.session.status(now)
-        return "expired" if self.is_expired(now) else "pending"
-
-    def is_open_for(self, email, now):
-        is_same = self.email is not None and self.email.casefold() == email.casefold()
-        return is_same and not self.revoked and self.status(now) in ("pending", "active")
-
-    # Candidates
+        waiting = "expired" if self.is_expired(now) else "pending"
+        return self.session.status(now) if self.session else waiting
 
     @for_candidates
     def consent(self, now):
@@ -165,8 +160,6 @@ class Key:
             session.completed_at = now
         return OK
 
-    # Reviewers
-
     @for_reviewers
     def revoke(self, now):
         self.revoked = True
@@ -174,27 +167,22 @@ class Key:
 
     @for_reviewers
     def invite(self, now):
-        if self.status(now) not in ("pending", "active"):
+        if self.status(now) not in OPEN:
             return conflict("session_ended" if self.session else "expired")
         return OK if self.email else conflict("no_address")
 
     @for_reviewers
-    def extend(self, days, now):
-        if self.session or self.expires_at <= now:
-            return conflict("key_redeemed" if self.session else "expired")
-        return self._expire(self.expires_at + days * DAY, now)
-
-    @for_reviewers
-    def reopen(self, days, now):
-        if self.session or self.expires_at > now:
-            return conflict("key_redeemed" if self.session else "not_expired")
-        return self._expire(now + (days or self.assessment.days) * DAY, now)
-
-    def _expire(self, expires_at, now):
+    def extend(self, days, now, reopens=False):
+        if self.session or self.is_expired(now) != reopens:
+            return conflict("key_redeemed" if self.session else "not_expired" if reopens else "expired")
+        expires_at = (now if reopens else self.expires_at) + (days or self.assessment.days) * DAY
         if expires_at > now + MAX_EXPIRY:
             return 400, "invalid_request"
         self.expires_at = expires_at
         return OK
+
+    def reopen(self, days, now):
+        return self.extend(days, now, True)
 
     @for_reviewers
     def accommodate(self, extra, now):
@@ -229,13 +217,12 @@ class Key:
         self.email = email
         return OK
 
-    # Of a session, even if its key was revoked
+    # Of a session, even if its key was revoked.
 
     def close(self, now):
         if self.session is None or self.assessment.deleted:
             return NOT_FOUND
-        if not self.session.closed_as_of(now):
-            self.session.closed_at = now
+        self.session.closed_at = self.session.closed_as_of(now) or now
         return OK
 
     def give_score(self, value, now):
@@ -247,9 +234,8 @@ class Key:
         return OK
 
     def erase(self, now):
-        if self.session and not self.session.closed_as_of(now):
-            self.session.closed_at = now
         if self.session:
+            self.session.closed_at = self.session.closed_as_of(now) or now
             # The number of counted events stays.
             self.session.events = {name: late for name, late in self.session.events.items() if not late}
         self.revoked = self.erased = True

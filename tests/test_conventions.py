@@ -71,9 +71,6 @@ def documented(pattern: str) -> list:
     return re.findall(pattern, "\n".join(file.read_text(encoding="utf-8") for file in DOCUMENTS))
 
 
-# Modules
-
-
 def test_imports_go_from_upper_to_lower_layers():
     unknown = {top(file) for file in SOURCES} - LAYER_OF.keys()
     assert not unknown, "Add these packages to LAYERS in tests/test_conventions.py."
@@ -111,9 +108,6 @@ def test_modules_have_a_docstring_a_name_of_their_own_and_a_readable_size():
     assert not hidden, "Rename these: they hide modules of the standard library."
 
 
-# Descriptions
-
-
 def subclasses(kind: type) -> Iterator[type]:
     for child in kind.__subclasses__():
         yield child
@@ -141,9 +135,6 @@ def test_every_refusal_has_a_code_and_a_sentence():
     for refusal in subclasses(errors.Refusal):
         assert re.fullmatch(r"[a-z_]+", refusal.reason), f"{refusal}: give it a code in errors.py."
         assert refusal.sentence.endswith("."), f"{refusal}: give it a sentence in errors.py."
-
-
-# Documents
 
 
 def anchors(file: Path) -> set[str]:
@@ -233,9 +224,6 @@ def test_the_security_page_names_code_and_tests_for_each_threat():
             module for module in re.findall(r"`((?:\w+/)*\w+\.py)`", text) if not (ROOT / module).exists()
         ]
         assert missing == [], f"Correct the modules of {name} in docs/security.md."
-
-
-# The database
 
 
 def test_models_equal_migrations(app):

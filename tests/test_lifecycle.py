@@ -21,6 +21,7 @@ import models
 from models import Seal, audit, db, sessions
 from rules.timestamps import format_timestamp
 
+DUPLICATE = (409, "duplicate_candidates")
 UNKNOWN_ID = "00000000-0000-7000-8000-000000000000"
 # Before and after each limit: grace, flush, late events, expiry.
 PAUSE_MINUTES = [1, 5, 10, 11, 30, 60, 24 * 60, 24 * 60 + 1, 3 * 24 * 60, 30 * 24 * 60]
@@ -77,8 +78,6 @@ class Lifecycle(RuleBasedStateMachine):
         assert (response.status_code, response.json.get("code")) == expected, response.text
         return response.json
 
-    # Assessments
-
     @rule(target=assessments, limit=st.sampled_from([None, 1, 30]), days=st.sampled_from([1, 7]))
     def create_assessment(self, limit, days):
         body = {"title": "One", "role": "Engineer", "taskBrief": "Fix it.", "timeLimitMinutes": limit}
@@ -102,11 +101,9 @@ class Lifecycle(RuleBasedStateMachine):
         self.check(response, NOT_FOUND if assessment.deleted else OK)
         assessment.deleted = True
 
-    # Keys
-
     @rule(target=keys, assessment=assessments, count=st.integers(1, 2))
     def generate_keys_without_addresses(self, assessment, count):
-        return self._generate(assessment, [None] * count, {"count": count})
+        return self._generate(assessment, [None] * count, {"count": count}, CREATED)
 
     @rule(
         target=keys,
@@ -118,15 +115,12 @@ class Lifecycle(RuleBasedStateMachine):
         body = {"count": len(emails), "candidateEmails": emails, "onDuplicate": on_duplicate}
         has_open_key = any(assessment.open_key(email, self.now) for email in emails)
         is_duplicate = has_open_key or len({email.casefold() for email in emails}) < len(emails)
-        if on_duplicate == "refuse" and is_duplicate and not assessment.deleted:
-            response = self.reviewer.post(f"/v1/assessments/{assessment.id}/keys", body)
-            self.check(response, (409, "duplicate_candidates"))
-            return multiple()
-        return self._generate(assessment, emails, body)
+        is_refused = on_duplicate == "refuse" and is_duplicate
+        return self._generate(assessment, emails, body, DUPLICATE if is_refused else CREATED)
 
-    def _generate(self, assessment, emails, body):
+    def _generate(self, assessment, emails, body, expected):
         response = self.reviewer.post(f"/v1/assessments/{assessment.id}/keys", body)
-        shown = self.check(response, NOT_FOUND if assessment.deleted else CREATED).get("keys", [])
+        shown = self.check(response, NOT_FOUND if assessment.deleted else expected).get("keys", [])
         new = [self._new_key(assessment, email, one) for email, one in zip(emails, shown, strict=False)]
         return multiple(*filter(None, new))
 
@@ -151,8 +145,6 @@ class Lifecycle(RuleBasedStateMachine):
     erase = action("erase", "DELETE", "{candidate}/data")
     close = action("close", "POST", "{session}/close")
     score = action("give_score", "PUT", "{session}/scores/quality", "value", [1, 2])
-
-    # Candidates
 
     @rule(key=keys)
     def consent(self, key):
@@ -185,8 +177,6 @@ class Lifecycle(RuleBasedStateMachine):
         if "completedAt" in shown:
             completed_at = key.session.completed_at or key.session.closed_at
             assert shown["completedAt"] == format_timestamp(completed_at)
-
-    # Time, the worker, reads
 
     @rule(minutes=st.sampled_from(PAUSE_MINUTES))
     def let_time_pass(self, minutes):
