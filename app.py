@@ -62,7 +62,7 @@ class Commands(AppGroup):
 
 
 class App(Flask):
-    """Flask without host matching and async views, which cost every request (tools/benchmarks/README.md)."""
+    """Flask without host matching and async views, which cost time in every request."""
 
     def create_url_adapter(self, request: Any) -> Any:
         if request is None:

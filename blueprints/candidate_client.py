@@ -63,7 +63,9 @@ def report_workspace_commit(data):
 
     Where the candidate's work begins. A later report stands beside the earlier one.
     """
-    ClientReport.keep(_own_session(data["session_id"]), "workspace_commit", {"commitSha": data["commit_sha"]})
+    ClientReport.record(
+        _own_session(data["session_id"]), "workspace_commit", {"commitSha": data["commit_sha"]}
+    )
     return {"ok": True}
 
 
@@ -78,7 +80,7 @@ def report_device(data):
 
     The kind of machine at the start and at the end; names only as digests.
     """
-    ClientReport.keep(Session.of_key(caller), f"device_{data['checkpoint']}", data["fingerprint"])
+    ClientReport.record(Session.of_key(caller), f"device_{data['checkpoint']}", data["fingerprint"])
     return {"ok": True}
 
 
@@ -93,7 +95,7 @@ def report_hosted_boot(data):
 
     For older clients; the answer says whether its content is as expected.
     """
-    ClientReport.keep(Session.of_key(caller), "hosted_boot", HostedBoot().dump(data))
+    ClientReport.record(Session.of_key(caller), "hosted_boot", HostedBoot().dump(data))
     return {"verdict": {"state": "differs" if data.get("tree_matches") is False else "ok"}}
 
 
@@ -138,7 +140,7 @@ def submit_code(data):
     release_connection()
     found = _what_lies_there(upload)
     with db.atomic():
-        submission = Submission.keep(session, upload, found, data)
+        submission = Submission.record(session, upload, found, data)
         audit.record_candidate(caller, "submitCode")
     return {"ok": True, "verified": submission.verdict == "verified"}
 

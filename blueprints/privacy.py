@@ -11,6 +11,7 @@ from access.auth import caller
 from blueprints import Blueprint, find
 from models import ApiToken, CandidateKey, Session, privacy, timeline
 from rules.timestamps import format_timestamp
+from schemas.base import camel
 from schemas.privacy import CandidateData, ErasureRequest, OneReceipt
 
 blp = Blueprint("Privacy", __name__, description="What is held of a candidate, until when, and how it goes.")
@@ -91,7 +92,7 @@ def _told(key: Any, session: Session | None) -> dict[str, Any]:
         "assessment_title": key.assessment.title,
         "session_id": session and session.id,
         "status": key.status,
-        "consents": list(privacy.consents(key)),
+        "consents": privacy.consents(key),
         "held": privacy.stored_data(key, session),
         "retention_days": key.organization.retention_days,
         "retained_until": privacy.retained_until(key, session),
@@ -104,7 +105,7 @@ def _export(key: Any, session: Session | None) -> Iterator[bytes]:
     if session is None:
         return
     for name, row in privacy.submitted_data(session):
-        yield _line({name: row})
+        yield _line({name: {camel(column): value for column, value in row.items()}})
     for event in timeline.read_all(session):
         yield timeline.jsonl(event["envelope"])
 

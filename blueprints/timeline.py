@@ -16,6 +16,7 @@ from rules import artifacts
 from rules.activity import describe_activity
 from rules.decisions import KINDS as DECISION_KINDS
 from rules.decisions import read_decision
+from rules.summaries import format_summary
 from schemas.sessions import ReviewedSession
 from schemas.timeline import (
     Artifacts,
@@ -114,7 +115,7 @@ def get_artifacts(session_id):
     of the agents as they stood at last. Long contents are cut; the events have all of them.
     """
     found = artifacts.Artifacts()
-    for event in timeline.happenings(find(Session, session_id), sorted(artifacts.KINDS)):
+    for event in timeline.artifact_events(find(Session, session_id), sorted(artifacts.KINDS)):
         found.add(event)
     return found
 
@@ -178,7 +179,7 @@ def _cursor(query: dict[str, Any]) -> timeline.Cursor | None:
 
 def _event(row: dict[str, Any]) -> dict[str, Any]:
     """An event as it is shown; its envelope goes out as it came, unread."""
-    shown_event = row | {"summary": timeline.summary(row)}
+    shown_event = row | {"summary": format_summary(row["subject"], row["note"])}
     if "envelope" in row:
         shown_event["envelope"] = orjson.Fragment(row["envelope"])
     return shown_event

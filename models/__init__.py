@@ -1,4 +1,4 @@
-"""Tables; queries that return queries; verbs that do one thing in one transaction."""
+"""Tables, their queries, and verbs that each run in one transaction."""
 
 from typing import Any
 
@@ -27,34 +27,8 @@ from models.webhooks import Webhook, WebhookDelivery
 
 # Parents before children; personal data is erased in the opposite order.
 TABLES: list[Any] = [
-    Organization,
-    ApiToken,
-    FeedEvent,
-    Feed,
-    AuditEntry,
-    AuditChain,
-    Issue,
-    Rubric,
-    RubricVersion,
-    Assessment,
-    CandidateKey,
-    Consent,
-    Session,
-    CohortRollup,
-    CohortCount,
-    ModelUsage,
-    Webhook,
-    WebhookDelivery,
-    IdempotentRequest,
-    Delivery,
-    Score,
-    BundleUpload,
-    Submission,
-    ClientReport,
-    SigningKey,
-    Seal,
-    Event,
-    ServiceSecret,
-    Erasure,
-    DailyTask,
-]
+    Organization, ApiToken, FeedEvent, Feed, AuditEntry, AuditChain, Issue, Rubric, RubricVersion, Assessment,
+    CandidateKey, Consent, Session, CohortRollup, CohortCount, ModelUsage, Webhook, WebhookDelivery,
+    IdempotentRequest, Delivery, Score, BundleUpload, Submission, ClientReport, SigningKey, Seal, Event,
+    ServiceSecret, Erasure, DailyTask,
+]  # fmt: skip

@@ -12,7 +12,7 @@ from models.orgs import ApiToken, Organization
 from models.rubrics import Rubric
 from rules import plans
 
-# The columns that candidates are shown, and their members in the API.
+# The columns that candidates see, and their members in the API.
 _SHOWN_MEMBERS = {
     "title": "title",
     "role": "role",
@@ -31,7 +31,6 @@ _REPOSITORY_COLUMNS = ("repo_commit", "repo_subdir", "setup_instructions")
 class Assessment(Model):
     """An assessment. Brief and repository are copied from its issue at creation and do not follow later changes."""
 
-    organization_id: Any
     issue_id: Any
     rubric_id: Any
     organization = peewee.ForeignKeyField(Organization, index=False)
@@ -54,7 +53,6 @@ class Assessment(Model):
     deleted_at = TimestampField(null=True)
 
     class Meta:
-        table_name = "assessments"
         indexes = ((("organization", "created_at", "id"), False),)
 
     @classmethod
@@ -82,7 +80,9 @@ class Assessment(Model):
             values = _copied_from(issue, values.get("repo_url")) | values
             if not values.get("task_brief"):
                 raise invalid("taskBrief", "Required when issueId is not provided.")
-            cls.require_quota(organization)
+            used = cls.used_this_month(organization)
+            if plans.is_quota_exhausted(organization.plan, used):
+                raise QuotaExceeded(used=used, quota=plans.QUOTAS[organization.plan])
             assessment = cls.create(organization=organization, issue=issue, rubric=rubric, **values)
             FeedEvent.publish(organization.id, "assessment.created", {"assessmentId": assessment.id})
         return assessment
@@ -98,24 +98,16 @@ class Assessment(Model):
         return found
 
     @classmethod
-    def require_quota(cls, organization: Organization) -> None:
-        used = cls.used_this_month(organization)
-        if plans.is_quota_exhausted(organization.plan, used):
-            raise QuotaExceeded(used=used, quota=plans.QUOTAS[organization.plan])
-
-    @classmethod
     def used_this_month(cls, organization: Organization) -> int:
         """The number of assessments created in this calendar month, deleted ones included (R10)."""
         start, end = plans.calendar_month(clock.now())
-        created = cls.select().where(
-            cls.organization == organization, cls.created_at >= start, cls.created_at < end
-        )
-        return created.count()
+        created = cls.select().where(cls.created_at >= start, cls.created_at < end)
+        return created.where(cls.organization == organization).count()
 
     def change(self, token: ApiToken, values: dict[str, Any]) -> None:
-        """Change the assessment; what candidates are shown only until the first key is redeemed.
+        """Change the assessment. Members that candidates see can change until the first key is redeemed.
 
-        Raises AlreadyBegun with the members that cannot change any longer, and Invalid for an unknown rubric or a
+        Raises AlreadyBegun with the members that can no longer change, and Invalid for an unknown rubric or a
         reminder that would be due before the invitation.
         """
         from models.sessions import Session
@@ -128,22 +120,18 @@ class Assessment(Model):
             changed = {name: value for name, value in values.items() if getattr(locked, name) != value}
             shown = [_SHOWN_MEMBERS[name] for name in changed if name in _SHOWN_MEMBERS]
             if shown and Session.select().where(Session.assessment == locked).exists():
-                raise AlreadyBegun(
-                    entries=[{"path": [m], "message": "Already shown to a candidate."} for m in shown]
-                )
-            locked._require_reminder_fits(changed)
+                message = "Already shown to a candidate."
+                raise AlreadyBegun(entries=[{"path": [member], "message": message} for member in shown])
+            reminder = changed.get("reminder_days_before", locked.reminder_days_before)
+            if reminder is not None and reminder >= changed.get("expires_in_days", locked.expires_in_days):
+                raise invalid("reminderDaysBefore", "Must be less than expiresInDays.")
             if "repo_url" in changed:
                 changed = dict.fromkeys(_REPOSITORY_COLUMNS) | changed
             if changed:
                 locked.update_columns(**changed, updated_at=clock.now())
 
-    def _require_reminder_fits(self, changed: dict[str, Any]) -> None:
-        reminder = changed.get("reminder_days_before", self.reminder_days_before)
-        if reminder is not None and reminder >= changed.get("expires_in_days", self.expires_in_days):
-            raise invalid("reminderDaysBefore", "Must be less than expiresInDays.")
-
     def delete_softly(self) -> None:
-        """Delete the assessment; its keys stop authenticating, since they are looked up with it."""
+        """Delete the assessment. Its keys stop authenticating, since they are looked up with it."""
         self.update_columns(deleted_at=clock.now())
 
     def lock(self, strength: str = "FOR NO KEY UPDATE") -> "Assessment":
@@ -155,9 +143,6 @@ class Assessment(Model):
 
 
 def _copied_from(issue: Issue | None, repo_url: str | None) -> dict[str, Any]:
-    if issue is None:
-        return {}
-    copied = ["task_brief"]
-    if repo_url in (None, issue.repo_url):
-        copied += ["repo_url", *_REPOSITORY_COLUMNS]
-    return {name: getattr(issue, name) for name in copied}
+    has_repository = issue and repo_url in (None, issue.repo_url)
+    repository = ["repo_url", *_REPOSITORY_COLUMNS] if has_repository else []
+    return {name: getattr(issue, name) for name in ["task_brief", *repository]} if issue else {}

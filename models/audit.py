@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import peewee
 
 from models import batches
-from models.base import BytesField, Model, Query, db
+from models.base import BytesField, Model, Query, add_index, db
 from models.numbering import Sequence, number_all
 from models.orgs import ApiToken, Organization
 from rules import audit_chain
@@ -43,7 +43,6 @@ class AuditEntry(Model):
     of the request's members. `came_from` is a reviewer's network address. The worker sets `position` and `hash`.
     """
 
-    organization_id: Any
     organization = peewee.ForeignKeyField(Organization, index=False)
     action = peewee.TextField()
     actor_kind = peewee.TextField()
@@ -59,7 +58,6 @@ class AuditEntry(Model):
     hash = BytesField(null=True)
 
     class Meta:
-        table_name = "audit_entries"
         indexes = (
             (("organization", "position"), True),
             (("organization", "created_at", "id"), False),
@@ -67,10 +65,12 @@ class AuditEntry(Model):
         )
 
     @classmethod
-    def record(cls, organization_id: Any, action: str, actor: Actor, **columns: Any) -> None:
-        """Write one entry, in the transaction of the change."""
-        actor_columns = {f"actor_{name}": value for name, value in actor._asdict().items()}
-        cls.create(organization=organization_id, action=action, **actor_columns, **columns)
+    def record(cls, organization_id: Any, action: str, actor: Actor, *subject: Any, **columns: Any) -> None:
+        """Write one entry, in the transaction of the change; `subject` is the changed row's kind and id."""
+        if subject:
+            columns["subject_kind"], columns["subject_id"] = subject
+        columns |= {f"actor_{name}": value for name, value in actor._asdict().items()}
+        cls.create(organization=organization_id, action=action, **columns)
 
     @classmethod
     def unchained(cls) -> Query:
@@ -82,29 +82,17 @@ class AuditEntry(Model):
 
     def hashed_columns(self) -> dict[str, Any]:
         """The columns that the hash covers, as text."""
-        ids = {name: getattr(self, name) for name in _HASHED_IDS}
-        texts = {name: None if value is None else str(value) for name, value in ids.items()}
-        return (
-            texts
-            | {name: getattr(self, name) for name in _HASHED}
-            | {"created_at": format_timestamp(self.created_at)}
-        )
+        ids = {name: getattr(self, name) for name in ("id", "organization_id", "actor_id", "subject_id")}
+        columns = {name: value and str(value) for name, value in ids.items()}
+        columns |= {name: getattr(self, name) for name in _HASHED_TEXTS_AND_LISTS}
+        return columns | {"created_at": format_timestamp(self.created_at)}
 
 
-_HASHED_IDS = ("id", "organization_id", "actor_id", "subject_id")
-_HASHED = (
-    "action",
-    "actor_kind",
-    "actor_name",
-    "subject_kind",
-    "further_ids",
-    "members",
-    "came_from",
-    "request_id",
+_HASHED_TEXTS_AND_LISTS = (
+    *("action", "actor_kind", "actor_name", "subject_kind"),
+    *("further_ids", "members", "came_from", "request_id"),
 )
-AuditEntry.add_index(
-    AuditEntry.index(AuditEntry.id, where=AuditEntry.position.is_null(), name="audit_entries_unchained")
-)
+add_index("audit_entries_unchained", AuditEntry.id, where=AuditEntry.position.is_null())
 
 
 class AuditChain(Sequence):
@@ -112,9 +100,6 @@ class AuditChain(Sequence):
 
     head = BytesField(null=True)
     count = peewee.BigIntegerField(default=0)
-
-    class Meta:
-        table_name = "audit_chains"
 
 
 def chain_new() -> int:
@@ -137,7 +122,7 @@ def _chain_batch(organization_id: Any) -> int:
 
 
 class Verdict(NamedTuple):
-    """The state of an organization's log: chained and waiting entries, the first break and its entry's id."""
+    """The state of a log: the numbers of chained and waiting entries, the first break and its entry's id."""
 
     chained: int
     waiting: int
@@ -146,9 +131,9 @@ class Verdict(NamedTuple):
 
 
 def verify(organization: Organization) -> Verdict:
-    """Check an organization's log from its first entry on, also while it grows."""
+    """Check an organization's log from its first entry, even while it grows."""
     entries = AuditEntry.select().where(AuditEntry.organization == organization)
-    # Read before the chain's head, which moves with it: entries chained meanwhile are left for the next run.
+    # Read before the chain's head: entries chained meanwhile are left for the next check.
     last = entries.select(peewee.fn.MAX(AuditEntry.position)).scalar() or 0
     chain = AuditChain.get_or_none(AuditChain.organization == organization)
     head, count = (chain.head, chain.count) if chain else (None, 0)
@@ -167,6 +152,4 @@ def _links(entries: Query) -> Iterator[audit_chain.ChainedEntry]:
 
 def record_erasure(key: Any, actor: Actor) -> None:
     """Record that retention erased a candidate's data."""
-    AuditEntry.record(
-        key.organization_id, "eraseCandidate", actor, subject_kind="candidate", subject_id=key.id
-    )
+    AuditEntry.record(key.organization_id, "eraseCandidate", actor, "candidate", key.id)

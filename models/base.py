@@ -1,5 +1,6 @@
 """The clock, and the columns and verbs that every table shares."""
 
+import re
 import time
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple, Self
@@ -10,7 +11,7 @@ import uuid_utils.compat
 from models.database import Query, db, for_update, is_postgres
 from rules.timestamps import format_timestamp
 
-# Smaller steps of the clock delay a scheduled delivery by less than its retry pause.
+# A smaller step delays a scheduled delivery by less than its retry pause.
 CLOCK_STEP = timedelta(seconds=30)
 
 
@@ -36,19 +37,19 @@ class ClockStepDetector:
     """Detects that the clock was set back, by comparing it with the monotonic clock."""
 
     def __init__(self) -> None:
-        self._offset = self._current_offset()
+        self.reset()
+
+    def reset(self) -> None:
+        self._offset = _clock_offset()
 
     @property
     def has_stepped_back(self) -> bool:
         """Whether the clock was set back by more than CLOCK_STEP since the last `reset`."""
-        return self._offset - self._current_offset() > CLOCK_STEP
+        return self._offset - _clock_offset() > CLOCK_STEP
 
-    def reset(self) -> None:
-        self._offset = self._current_offset()
 
-    @staticmethod
-    def _current_offset() -> datetime:
-        return clock.now() - timedelta(seconds=time.monotonic())
+def _clock_offset() -> datetime:
+    return clock.now() - timedelta(seconds=time.monotonic())
 
 
 class TimestampField(peewee.Field):
@@ -79,15 +80,30 @@ def new_id() -> Any:
     return uuid_utils.compat.uuid7()
 
 
-class Model(peewee.Model):
+def _table_name(model: type[peewee.Model]) -> str:
+    name = re.sub(r"(?<!^)([A-Z])", r"_\1", model.__name__).lower()
+    return re.sub(r"(?<!e)y$", "ie", name) + "s"
+
+
+class Table(peewee.Model):
+    """A table, by default named like its class: `audit_entries` for AuditEntry."""
+
+    # Peewee adds these to tables with such a foreign key; type checkers do not see it.
+    organization_id: Any
+    assessment_id: Any
+    key_id: Any
+    session_id: Any
+
+    class Meta:
+        database = db
+        table_function = _table_name
+
+
+class Model(Table):
     """A table with a UUIDv7 id and its creation time."""
 
     id = peewee.UUIDField(primary_key=True, default=new_id)
     created_at = TimestampField(default=clock.now)
-
-    class Meta:
-        database = db
-        legacy_table_names = False
 
     def lock(self, strength: str = "FOR NO KEY UPDATE") -> Self:
         """Reload the row, locked until the transaction ends. Raises DoesNotExist."""
@@ -103,35 +119,39 @@ class Model(peewee.Model):
             setattr(self, name, value)
 
 
+def add_index(name: str, *columns: Any, where: Any = None) -> None:
+    """Declare an index with a condition or a name of its own; others are in `Meta.indexes`."""
+    model = columns[0].model
+    model.add_index(model.index(*columns, where=where, name=name))
+
+
 class PersonalData(NamedTuple):
     """Declares that a table has personal data of candidates (models/privacy.py).
 
     name -- in receipts, and for candidates
-    description -- for candidates; None for what they may not see (R3)
-    arrived -- the column with a row's time
+    description -- for candidates; None if they may not see it (R3)
+    received_at -- the column with a row's time
     """
 
     name: str
     description: str | None
-    arrived: str = "created_at"
+    received_at: str = "created_at"
 
 
 class ErasedWithSession:
     """For tables whose rows belong to a session and are deleted when the candidate is erased.
 
-    A table with `personal_data` defines `personal_rows(key, session)`, the rows about a candidate, and
-    `erase_personal_data(key, session)`, which returns how many rows it changed; the session is None for a key that
-    was not redeemed.
+    Any table with `personal_data` has these two methods. The session is None for a key that was not redeemed.
     """
-
-    session: Any
 
     @classmethod
     def personal_rows(cls: Any, key: Any, session: Any) -> Query:
+        """The rows about a candidate."""
         return cls.select().where(cls.session == session)
 
     @classmethod
     def erase_personal_data(cls: Any, key: Any, session: Any) -> int:
+        """Erase the personal data in these rows; returns how many rows changed."""
         return cls.delete().where(cls.session == session).execute()
 
 

@@ -1,4 +1,4 @@
-"""Candidates as the API lists them: rows of models.sql.candidates, written out by schemas.keys."""
+"""Candidates as the API lists them; schemas.keys writes them out."""
 
 import re
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ BATCH_SIZE = 500
 
 
 class CandidateRow(NamedTuple):
-    """A candidate key with its session's state, its latest invitation and its assessment's title (R16)."""
+    """A row of `sql.candidates`: a key with its session, latest invitation and assessment's title (R16)."""
 
     id: Any
     key: str
@@ -37,15 +37,17 @@ class CandidateRow(NamedTuple):
 
 
 class CandidateList:
-    """The candidates of an organization that match filters, oldest first.
+    """The candidates of an organization that match all filters, oldest first.
 
-    filters -- `assessment_id`, `status`, `q` (part of name or address, in any letter case), `key_id`; all optional
+    filters -- `assessment_id`, `status`, `q` (part of name or address, in any letter case), `key_id`
     """
 
     def __init__(self, organization_id: Any, **filters: Any) -> None:
         text = filters.pop("q", None)
-        pattern = {} if text is None else {"pattern": _like_pattern(case_folded(text))}
-        self._values = {"organization_id": organization_id, "now": clock.now()} | filters | pattern
+        if text is not None:
+            # For LIKE, escaped by `!`.
+            filters["pattern"] = "%" + re.sub("([!%_])", r"!\1", case_folded(text)) + "%"
+        self._values = {"organization_id": organization_id, "now": clock.now()} | filters
 
     def count(self) -> int:
         ((count,),) = sql.rows(sql.count_candidates(frozenset(self._values)), **self._values)
@@ -66,7 +68,7 @@ class CandidateList:
             part = part.after(batch[-1])
 
     def after(self, last: Any) -> "CandidateList":
-        """The part of the list behind a key or a row, which may have been revoked meanwhile."""
+        """The part of the list after a key or a row, which may have been revoked since."""
         rest = CandidateList(None)
         rest._values = self._values | {"last_created_at": last.created_at, "last_id": last.id}
         return rest
@@ -76,14 +78,4 @@ class CandidateList:
 
 
 def find_candidate(caller: ApiToken, key_id: Any) -> CandidateRow | None:
-    """One candidate as lists show it."""
     return next(iter(CandidateList(caller.organization_id, key_id=key_id).all()), None)
-
-
-def list_keys(caller: ApiToken, assessment_id: Any) -> list[CandidateRow]:
-    return CandidateList(caller.organization_id, assessment_id=assessment_id).all()
-
-
-def _like_pattern(text: str) -> str:
-    """A LIKE pattern for texts that contain this one, escaped by `!`."""
-    return "%" + re.sub("([!%_])", r"!\1", text) + "%"

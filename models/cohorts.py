@@ -1,4 +1,4 @@
-"""How the sessions of an assessment did, and how one of them compares (R19 to R22)."""
+"""Cohort statistics of an assessment, and a session's percentiles in them (R19 to R22)."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -33,7 +33,7 @@ def statistics(assessment_id: Any) -> dict[str, Any] | None:
 
 
 def comparison(assessment_id: Any, session_id: Any) -> dict[str, Any] | None:
-    """The cohort's averages with the session's percentiles, if it is one of at least two.
+    """The cohort's averages, with the session's percentiles if it is one of at least two.
 
     Raises NotFound if the assessment has no such session.
     """
@@ -43,8 +43,9 @@ def comparison(assessment_id: Any, session_id: Any) -> dict[str, Any] | None:
     totals = found[0].totals
     if not totals:
         return None
-    is_ranked = found[0].closed_at is not None and totals["sessions"] >= 2
-    return _statistics(totals) | ({"percentiles": dict(map(_percentile, found))} if is_ranked else {})
+    if found[0].closed_at is None or totals["sessions"] < 2:
+        return _statistics(totals)
+    return _statistics(totals) | {"percentiles": {rank.metric.field: rank.percentile for rank in found}}
 
 
 def percentiles(
@@ -53,78 +54,68 @@ def percentiles(
     """The percentiles of closed sessions, each in its own cohort, by session id and the metrics' fields."""
     found: dict[Any, dict[str, float | None]] = {session_id: {} for session_id in session_ids}
     for rank in ranks(session_ids, metrics):
-        found[rank.session_id].update([_percentile(rank)])
+        found[rank.session_id][rank.metric.field] = rank.percentile
     return found
 
 
 def _statistics(totals: Mapping[str, int]) -> dict[str, Any]:
-    found: dict[str, Any] = {"session_count": totals["sessions"], "metrics": _averages(totals)}
+    counts = Counter(totals)
+    averages = {
+        f"avg_{metric.field}": average(counts[f"{metric.field}_sum"], counts[f"{metric.field}_count"], metric)
+        for metric in METRICS
+    }
+    rate = {"test_pass_rate": pass_rate(counts["passed"], counts["sessions"])}
     versions = rollups.versions(totals)
+    found: dict[str, Any] = {"session_count": counts["sessions"], "metrics": averages | rate}
     return found | {"derivation_versions": versions} if len(versions) > 1 else found
 
 
-def _averages(totals: Mapping[str, int]) -> dict[str, Any]:
-    averages = {f"avg_{metric.field}": average(*_sum_and_count(totals, metric), metric) for metric in METRICS}
-    return averages | {"test_pass_rate": pass_rate(totals.get("passed", 0), totals["sessions"])}
-
-
-def _sum_and_count(totals: Mapping[str, int], metric: Metric) -> tuple[int, int]:
-    return totals.get(f"{metric.field}_sum", 0), totals.get(f"{metric.field}_count", 0)
-
-
-def _percentile(rank: "Rank") -> tuple[str, float | None]:
-    metric = METRICS[rank.metric]
-    _, n = _sum_and_count(rank.totals or {}, metric)
-    return metric.field, percentile(rank.beaten, n, rank.merit is not None)
-
-
 class Rank(NamedTuple):
-    """A session's rank by one metric, with its cohort's totals. `merit` is None where it has no value."""
+    """A session's rank by one metric, with its cohort's totals. `merit` is None without a value."""
 
     session_id: Any
     assessment_id: Any
     closed_at: Any
-    metric: int
+    metric: Metric
     merit: int | None
     beaten: int
     totals: dict[str, int] | None
+
+    @property
+    def percentile(self) -> float | None:
+        count = (self.totals or {}).get(f"{self.metric.field}_count", 0)
+        return percentile(self.beaten, count, self.merit is not None)
 
 
 def ranks(session_ids: Sequence[Any], metrics: Sequence[Metric]) -> list[Rank]:
     """How many sessions of its cohort each session beats by each metric.
 
-    One statement, so that session, totals and counters belong together: a percentile is never above 1.
+    One statement, so that session, totals and counters are consistent: a percentile is never above 1.
     """
     if not session_ids:
         return []
-    ids = {f"id_{number}": session_id for number, session_id in enumerate(session_ids)}
-    found = sql.rows(_ranks(tuple(metrics), len(ids)), **ids)
+    names, values = sql.in_list("id", session_ids)
+    found = sql.rows(_ranks(tuple(metrics), names), **values)
     return [
-        Rank(
-            row_id(session), row_id(assessment), closed_at, metric, merit, int(beaten or 0), row_json(totals)
-        )
-        for session, assessment, closed_at, metric, merit, beaten, totals in found
+        Rank(row_id(s), row_id(a), closed_at, METRICS[metric], merit, int(beaten or 0), row_json(totals))
+        for s, a, closed_at, metric, merit, beaten, totals in found
     ]
 
 
 @lru_cache
-def _ranks(metrics: tuple[Metric, ...], sessions: int) -> str:
-    indexes = [METRICS.index(metric) for metric in metrics]
+def _ranks(metrics: tuple[Metric, ...], session_ids: str) -> str:
     merits = [f"WHEN {METRICS.index(m)} THEN {'-' if m.lower_is_better else ''}s.{m.field}" for m in metrics]
     levels = [f"({n}, {level.shift}, {level.parent_shift or 'NULL'})" for n, level in enumerate(LEVELS)]
     return sql.RANKS.format(
-        metrics=", ".join(f"({index})" for index in indexes),
+        metrics=", ".join(f"({METRICS.index(metric)})" for metric in metrics),
         levels=", ".join(levels),
         merits=" ".join(merits),
-        session_ids=", ".join(f":id_{number}" for number in range(sessions)),
+        session_ids=session_ids,
     )
 
 
-# Rebuild and verify: all sessions of the cohort are counted as at their close.
-
-
 def rebuild(assessment: Assessment) -> None:
-    """Recount the cohort. Its closes wait until the end; its statistics stay available."""
+    """Recount the cohort. Closes wait until the end; statistics stay available."""
     with db.atomic():
         rollup = CohortRollup.locked_for(assessment.id)
         totals, counts = _recount(assessment)
@@ -134,27 +125,25 @@ def rebuild(assessment: Assessment) -> None:
 
 
 def first_difference(assessment: Assessment) -> str | None:
-    """The first counter that differs from the sessions, in words; None if all agree."""
+    """Describe the first counter that differs from the sessions; None if all agree."""
     with snapshot():
         totals, counts = _recount(assessment)
         rollup = CohortRollup.get_or_none(CohortRollup.assessment == assessment)
         stored = Counter(rollup.totals if rollup else {})
         for name in sorted(rollups.difference(totals, stored)):
             return f"{name} is {stored[name]} and should be {totals[name]}"
-        for place, surplus in sorted(rollups.difference(counts, CohortCount.of(assessment)).items()):
-            metric, level, bucket = place
+        differences = rollups.difference(counts, CohortCount.of(assessment))
+        for (metric, level, bucket), surplus in sorted(differences.items()):
             return f"{METRICS[metric].field}, level {level}, bucket {bucket} has {surplus} too many"
     return None
 
 
 def _recount(assessment: Assessment) -> tuple[Counter[str], Counter[rollups.Place]]:
-    """The totals and counters of all sessions that have been derived, which happens first at the close."""
-    columns = [getattr(Session, name) for name in COHORT_COLUMNS]
-    query: Any = Session.select(*columns).where(
-        Session.assessment == assessment, Session.derivation_version.is_null(False)
-    )
+    """The totals and counters of all sessions with derived metrics, first derived at the close."""
+    query = Session.select(*(getattr(Session, name) for name in COHORT_COLUMNS))
+    derived: Any = query.where(Session.assessment == assessment, Session.derivation_version.is_null(False))
     totals, counts = Counter[str](), Counter[rollups.Place]()
-    for session in query.dicts().iterator():
+    for session in derived.dicts().iterator():
         totals.update(rollups.totals(session))
         counts.update(rollups.counts(session))
     return totals, counts

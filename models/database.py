@@ -33,12 +33,16 @@ class Postgres(PooledPostgresqlDatabase):
     _failed_over_at = float("-inf")
 
     def _is_closed(self, conn: Any) -> bool:
-        # The pool would send `SELECT 1` before each reuse (docs in tools/benchmarks/README.md). An idle connection
-        # is readable only when the server has closed it.
-        return bool(conn.closed) or (_is_readable(conn) and super()._is_closed(conn))
+        # The pool would send `SELECT 1` before each reuse. An idle connection is readable only if the server has
+        # closed it.
+        if conn.closed:
+            return True
+        poll = select.poll()
+        poll.register(conn.fileno(), select.POLLIN)
+        return bool(poll.poll(0)) and super()._is_closed(conn)
 
     def connect(self, reuse_if_open: bool = False) -> bool:
-        """Connect, waiting for a server that restarts; once it is down for longer, fail at once."""
+        """Connect, waiting for a restarting server; once it has been down for longer, fail immediately."""
         started_at = time.monotonic()
         while True:
             try:
@@ -68,55 +72,39 @@ class Postgres(PooledPostgresqlDatabase):
         return not has_failed_over and super()._can_reuse(conn)
 
 
-def _is_readable(conn: Any) -> bool:
-    poll = select.poll()
-    poll.register(conn.fileno(), select.POLLIN)
-    return bool(poll.poll(0))
-
-
-class WriteLock(threading.local):
-    """Lets one thread of the process write at a time; after LOCK_TIMEOUT_SECONDS a thread tries without it."""
-
-    def __init__(self, lock: Any) -> None:
-        self._lock, self._is_held = lock, False
-
-    def acquire(self) -> None:
-        self._is_held = self._lock.acquire(timeout=LOCK_TIMEOUT_SECONDS)
-
-    def release(self) -> None:
-        if self._is_held:
-            self._is_held = False
-            self._lock.release()
-
-
 class Sqlite(PooledSqliteDatabase):
     """SQLite with immediate write transactions, one thread of the process at a time.
 
-    Immediate transactions never fail halfway for want of the write lock. SQLite's own waiting is not a queue: under
-    load single writers wait for seconds (docs/scaling.md), so the threads of a process take turns.
+    A transaction that starts immediate never fails halfway because another one has the write lock. SQLite's own
+    waiting is not a queue: under load some writers wait for seconds (docs/scaling.md).
     """
 
     def __init__(self, *args: Any, **options: Any):
-        self._write_lock = WriteLock(threading.Lock())
+        self._write_lock = threading.RLock()
         super().__init__(*args, **options)
 
     def begin(self, lock_type: str = "IMMEDIATE") -> None:
         if lock_type == "IMMEDIATE":
-            self._write_lock.acquire()
+            # Without the lock after the timeout: SQLite's own lock keeps the transactions apart.
+            self._write_lock.acquire(timeout=LOCK_TIMEOUT_SECONDS)
         try:
             super().begin(lock_type)
         except BaseException:
-            self._write_lock.release()
+            self._unlock()
             raise
 
     def commit(self) -> None:
         super().commit()
-        self._write_lock.release()
+        self._unlock()
 
     def rollback(self) -> None:
         try:
             super().rollback()
         finally:
+            self._unlock()
+
+    def _unlock(self) -> None:
+        with contextlib.suppress(RuntimeError):  # This thread does not have the lock.
             self._write_lock.release()
 
 
@@ -140,10 +128,9 @@ def _sqlite(options: dict[str, Any]) -> Sqlite:
 
 def _postgres(options: dict[str, Any], pool: int) -> Postgres:
     settings = {"max_connections": pool, "stale_timeout": 300, "timeout": 10, "connect_timeout": 5}
-    # Detect a server that vanished (cut network, failover) within a minute.
-    settings |= {"keepalives_idle": 20, "keepalives_interval": 5, "keepalives_count": 3}
-    settings |= {"tcp_user_timeout": 30_000}
-    return Postgres(**(settings | options))
+    # Detects within a minute that the server is gone (cut network, failover).
+    keepalive = {"keepalives_idle": 20, "keepalives_interval": 5, "keepalives_count": 3}
+    return Postgres(**(settings | keepalive | {"tcp_user_timeout": 30_000} | options))
 
 
 def is_postgres() -> bool:
@@ -151,7 +138,7 @@ def is_postgres() -> bool:
 
 
 def for_update(query: Query, strength: Any = "FOR NO KEY UPDATE", of: Any = None) -> Query:
-    """Lock the query's rows, or those of one of its tables, until the transaction ends.
+    """Lock the query's rows, or those of the table `of`, until the transaction ends.
 
     SQLite needs no row locks: a transaction has the write lock from its start.
     """

@@ -1,4 +1,4 @@
-"""What candidates agree to: the text, its version and its hash (R28), with what an organization adds to it."""
+"""The disclosure that candidates consent to: its texts, version and hash (R28), with an organization's additions."""
 
 import hashlib
 import json
@@ -10,34 +10,28 @@ import yaml
 
 FILE = Path(__file__).parent.parent / "data" / "disclosure.yaml"
 LISTS = ("captures", "does_not_capture", "evaluated", "data_use")
-DIGITS_OF_ADDITIONS = 8
 
 
 @cache
 def current() -> dict[str, Any]:
-    """`version`, `captures`, `does_not_capture`, `evaluated`, `data_use`, and `hash` over all of them."""
-    texts = _texts()
-    return texts | {"hash": _hash(texts)}
+    """`version`, the LISTS of texts, and `hash` over all of them."""
+    return _with_hash(yaml.safe_load(FILE.read_text(encoding="utf-8")))
 
 
 def for_organization(organization: Any) -> dict[str, Any]:
-    """The text for an organization's candidates, of the same form as `current()`.
+    """As `current`, with the organization's additions at the end of each list.
 
-    What it adds stands at the end of each list, and makes a version of its own: `2026-11-25+3fa9c1d2`.
+    They have their own version, such as `2026-11-25+3fa9c1d2`.
     """
     additions = {name: texts for name, texts in (organization.disclosure_additions or {}).items() if texts}
     if not additions:
         return current()
-    texts = _texts()
-    lists = {name: texts[name] + additions.get(name, []) for name in LISTS}
-    version = f"{texts['version']}+{_hash(additions)[:DIGITS_OF_ADDITIONS]}"
-    own = texts | lists | {"version": version}
-    return own | {"hash": _hash(own)}
+    lists = {name: current()[name] + additions.get(name, []) for name in LISTS}
+    return _with_hash(lists | {"version": f"{current()['version']}+{_hash(additions)[:8]}"})
 
 
-@cache
-def _texts() -> Any:
-    return yaml.safe_load(FILE.read_text(encoding="utf-8"))
+def _with_hash(texts: dict[str, Any]) -> dict[str, Any]:
+    return texts | {"hash": _hash(texts)}
 
 
 def _hash(texts: dict[str, Any]) -> str:

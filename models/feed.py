@@ -8,7 +8,7 @@ from uuid import UUID
 import peewee
 
 from errors import CursorExpired, invalid
-from models.base import Model, Query, clock, new_id
+from models.base import Model, Query, add_index, clock, new_id
 from models.numbering import Sequence
 from models.orgs import ApiToken, Organization
 
@@ -19,11 +19,10 @@ BATCH_SIZE = 200
 class FeedEvent(Model):
     """One event of an organization, with ids and states but no names.
 
-    `position` is its cursor in the feed, None until the worker has numbered it. Until then a row may stand for many
+    `position` is its cursor in the feed, None until the worker has numbered it. Until then a row can contain many
     events of one type: `data` is a list of their payloads.
     """
 
-    organization_id: Any
     organization = peewee.ForeignKeyField(Organization, index=False)
     type = peewee.TextField()
     data = peewee.JSONField()
@@ -37,7 +36,10 @@ class FeedEvent(Model):
     def publish(cls, organization_id: Any, type: str, *payloads: dict[str, Any]) -> None:
         """Publish an event for each payload, in the caller's transaction."""
         if payloads:
-            data = [_plain(payload) for payload in payloads]
+            data = [
+                {name: str(value) if isinstance(value, UUID) else value for name, value in payload.items()}
+                for payload in payloads
+            ]
             cls.create(organization=organization_id, type=type, data=data if len(data) > 1 else data[0])
 
     @classmethod
@@ -46,11 +48,11 @@ class FeedEvent(Model):
 
     @property
     def payloads(self) -> list[dict[str, Any]]:
-        """The payload of each event that an unnumbered row stands for."""
+        """The payload of each event in an unnumbered row."""
         return self.data if isinstance(self.data, list) else [self.data]
 
     def number(self, position: int) -> list["FeedEvent"]:
-        """Number the row, and split it into one row for each of its payloads."""
+        """Number the row, and split it into one row per payload."""
         (self.data, *others), self.position = self.payloads, position
         self.save(only=[FeedEvent.data, FeedEvent.position])
         shared = {"organization": self.organization_id, "type": self.type, "created_at": self.created_at}
@@ -76,23 +78,13 @@ class FeedEvent(Model):
         return self.data.get("candidateId")
 
 
-FeedEvent.add_index(
-    FeedEvent.index(FeedEvent.id, where=FeedEvent.position.is_null(), name="occurrences_not_numbered")
-)
-
-
-def _plain(payload: dict[str, Any]) -> dict[str, Any]:
-    """The payload with its ids as text."""
-    return {name: str(value) if isinstance(value, UUID) else value for name, value in payload.items()}
+add_index("occurrences_not_numbered", FeedEvent.id, where=FeedEvent.position.is_null())
 
 
 class Feed(Sequence):
     """The last position of an organization's feed."""
 
     position = peewee.BigIntegerField(default=0)
-
-    class Meta:
-        table_name = "feeds"
 
     @classmethod
     def number_batch(cls, organization_id: Any) -> list[FeedEvent]:
@@ -106,7 +98,7 @@ class Feed(Sequence):
 
 
 def _next_rows(organization_id: Any) -> Iterator[FeedEvent]:
-    """The next unnumbered rows, until they stand for BATCH_SIZE events."""
+    """The next unnumbered rows, until they have BATCH_SIZE events."""
     rows = FeedEvent.unnumbered().where(FeedEvent.organization == organization_id)
     count = 0
     for row in list(rows.order_by(FeedEvent.id).limit(BATCH_SIZE)):
@@ -121,7 +113,7 @@ def read_feed(caller: ApiToken, after: int | None, types: list[str] | None, limi
     Without a cursor it starts at the oldest stored event. Raises CursorExpired if events after the cursor have been
     deleted, and Invalid for a cursor that the feed has not reached.
     """
-    # Read before the rows, so that what is numbered meanwhile is left for the next page and never skipped.
+    # Read before the rows: events numbered meanwhile are left for the next page, and never skipped.
     last = Feed.select(Feed.position).where(Feed.organization == caller.organization).scalar() or 0
     after = _start(caller, after, last)
     rows = FeedEvent.visible_to(caller).where(FeedEvent.position > after, FeedEvent.position <= last)

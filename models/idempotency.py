@@ -20,15 +20,8 @@ WAIT_SECONDS = 10
 LOCK_NOT_AVAILABLE = "55P03"
 # The members of an erased candidate's entry that remain in a response; members added later are removed.
 IMPERSONAL_MEMBERS = {
-    "id",
-    "key",
-    "assessmentId",
-    "orgId",
-    "status",
-    "expiresAt",
-    "redeemedAt",
-    "completedAt",
-    "createdAt",
+    *("id", "key", "assessmentId", "orgId", "status"),
+    *("expiresAt", "redeemedAt", "completedAt", "createdAt"),
 }
 # The entry's members that are never null.
 EMPTY_MEMBERS: dict[str, Any] = {"metadata": {}}
@@ -52,7 +45,6 @@ class IdempotentRequest(Model):
     answer = peewee.TextField(null=True)
 
     class Meta:
-        table_name = "idempotent_requests"
         indexes = ((("reviewer", "fingerprint"), True),)
 
     @classmethod
@@ -60,9 +52,9 @@ class IdempotentRequest(Model):
     def claim(cls, token: ApiToken, key: str, digest: str) -> Iterator["IdempotentRequest"]:
         """A transaction in which no other request with the key runs.
 
-        The row has the first response, or none: then the caller does the work and stores it. An exception undoes the
-        work and the claim. Raises InProgress after WAIT_SECONDS (on SQLite LOCK_TIMEOUT_SECONDS more), and KeyReused
-        if the key belongs to a different request.
+        The row has the first response, or none: then the caller does the work and stores its response. An exception
+        undoes both. Raises InProgress after WAIT_SECONDS (on SQLite LOCK_TIMEOUT_SECONDS more), and KeyReused if the
+        key belongs to a different request.
         """
         with ExitStack() as stack:
             with _limited_wait():
@@ -72,13 +64,15 @@ class IdempotentRequest(Model):
 
     @classmethod
     def _claim(cls, token: ApiToken, key: str, digest: str) -> "IdempotentRequest":
-        _set_lock_timeout(f"'{WAIT_SECONDS}s'")
+        if is_postgres():
+            db.execute_sql(f"SET LOCAL lock_timeout = '{WAIT_SECONDS}s'")
         fingerprint = hashlib.sha256(key.encode()).hexdigest()
         same = (cls.reviewer == token) & (cls.fingerprint == fingerprint)
         cls.delete().where(same, cls._is_expired()).execute()
         # PostgreSQL waits here for an uncommitted row with the same key.
         cls.insert(reviewer=token, fingerprint=fingerprint, digest=digest).on_conflict_ignore().execute()
-        _set_lock_timeout("DEFAULT")
+        if is_postgres():
+            db.execute_sql("SET LOCAL lock_timeout = DEFAULT")
         found = cls.get(same)
         if found.digest != digest:
             raise KeyReused()
@@ -98,16 +92,16 @@ class IdempotentRequest(Model):
 
     @classmethod
     def personal_rows(cls, key: CandidateKey, session: Any) -> Query:
-        """The responses with an entry about the candidate, found by the text of its id."""
+        """The responses with an entry about the candidate, found by its id's text."""
         tokens = ApiToken.select(ApiToken.id).where(ApiToken.organization == key.organization_id)
         return cls.select().where(cls.reviewer.in_(tokens), cls.answer.contains(str(key.id)))
 
     @classmethod
     def erase_personal_data(cls, key: CandidateKey, session: Any) -> int:
-        """Remove personal data from the responses. They stay, so that no request runs twice."""
+        """Remove personal data from the responses. The rows stay, so that no request runs twice."""
         found = list(cls.personal_rows(key, session))
         for row in found:
-            row.store(row.status, json.dumps(_without_person(json.loads(row.answer), str(key.id))))
+            row.store(row.status, json.dumps(_anonymize(json.loads(row.answer), str(key.id))))
         return len(found)
 
 
@@ -127,20 +121,13 @@ def _limited_wait() -> Iterator[None]:
             db.pragma("busy_timeout", LOCK_TIMEOUT_SECONDS * 1000)
 
 
-def _set_lock_timeout(duration: str) -> None:
-    if is_postgres():
-        db.execute_sql(f"SET LOCAL lock_timeout = {duration}")
-
-
-def _without_person(node: Any, row_id: str) -> Any:
+def _anonymize(node: Any, row_id: str) -> Any:
     """The response with only impersonal members in the entry with this id."""
     if isinstance(node, list):
-        return [_without_person(child, row_id) for child in node]
+        return [_anonymize(child, row_id) for child in node]
     if not isinstance(node, dict):
         return node
-    if node.get("id") == row_id:
-        return {
-            name: value if name in IMPERSONAL_MEMBERS else EMPTY_MEMBERS.get(name)
-            for name, value in node.items()
-        }
-    return {name: _without_person(child, row_id) for name, child in node.items()}
+    if node.get("id") != row_id:
+        return {name: _anonymize(child, row_id) for name, child in node.items()}
+    kept = {name: value for name, value in node.items() if name in IMPERSONAL_MEMBERS}
+    return {name: EMPTY_MEMBERS.get(name) for name in node} | kept

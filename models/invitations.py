@@ -1,26 +1,18 @@
-"""Invitations: what reviewers change about keys, bounces and reminders.
+"""Changes that reviewers make to keys and invitations; bounces and reminders.
 
-Each verb locks the key's row, as redeem does, so that a change and a redeem never interleave.
+Each verb locks the key's row, as redeem does, so that the two never interleave.
 """
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any
 
 import peewee
 
-from errors import (
-    KeyIsExpired,
-    KeyNotExpired,
-    KeyRedeemed,
-    NoAddress,
-    NotFinished,
-    NotFound,
-    SessionEnded,
-    invalid,
-)
+import errors
 from models.assessments import Assessment
-from models.base import Query, clock, db, for_update, new_id
+from models.base import clock, db, for_update, new_id
 from models.deliveries import Delivery, outbox, outcomes
 from models.keys import CandidateKey
 from models.sessions import Session, mark_hired, move_limit
@@ -30,31 +22,37 @@ BOUNCED = "The address was reported as bouncing."
 BATCH_SIZE = 500
 
 
+@contextmanager
+def _locked(key: CandidateKey) -> Iterator[CandidateKey]:
+    """A transaction with the key locked. Raises NotFound if it was revoked meanwhile."""
+    with db.atomic():
+        for_update(CandidateKey.select(CandidateKey.id).where(CandidateKey.id == key.id)).execute()
+        found = CandidateKey.alive().where(CandidateKey.id == key.id).get_or_none()
+        if found is None:
+            raise errors.NotFound()
+        yield found
+
+
+def _session(key: CandidateKey) -> Session | None:
+    return Session.get_or_none(Session.key == key)
+
+
 def change_candidate(key: CandidateKey, values: dict[str, Any]) -> None:
     """Change a candidate's data, or mark them as hired, atomically. Queued messages go to a new address.
 
     Raises NotFinished (sessions.mark_hired).
     """
-    with db.atomic():
-        locked = _lock(key)
+    with _locked(key) as locked:
         if "hired" in values:
             session = _session(locked)
             if session is None:
-                raise NotFinished()
+                raise errors.NotFinished()
             mark_hired(session, values["hired"])
-        changed: dict[str, Any] = {
-            name: values[name] for name in ("external_id", "metadata") if name in values
-        }
-        if "candidate_name" in values or "candidate_email" in values:
-            changed |= _person(locked, values)
-        if changed:
-            locked.update_columns(**changed)
-
-
-def _person(key: CandidateKey, values: dict[str, Any]) -> dict[str, Any]:
-    name = values.get("candidate_name", key.candidate_name)
-    email = values.get("candidate_email", key.candidate_email)
-    return CandidateKey.person(name, email) | {"bounced": key.bounced and email == key.candidate_email}
+        email = values.get("candidate_email", locked.candidate_email)
+        columns = CandidateKey.person(values.get("candidate_name", locked.candidate_name), email)
+        columns |= {"bounced": locked.bounced and email == locked.candidate_email}
+        columns |= {name: values[name] for name in ("external_id", "metadata") if name in values}
+        locked.update_columns(**columns)
 
 
 def invite(key: CandidateKey) -> None:
@@ -62,30 +60,20 @@ def invite(key: CandidateKey) -> None:
 
     Raises NoAddress, KeyIsExpired and SessionEnded.
     """
-    with db.atomic():
-        locked = _lock(key)
-        _require_open(locked)
+    with _locked(key) as locked:
+        session, now = _session(locked), clock.now()
+        if session is None and locked.expires_at <= now:
+            raise errors.KeyIsExpired()
+        if session is not None and session.closed_as_of(now):
+            raise errors.SessionEnded()
         if locked.candidate_email is None:
-            raise NoAddress()
-        org_name = _latest_org_name(locked)
+            raise errors.NoAddress()
+        latest = Delivery.get_or_none(Delivery.id == locked.invitation_id)
+        org_name = (latest and latest.data.get("orgName")) or locked.organization.shown_name
         outbox.cancel_queued_invitations(locked)
         delivery_id = new_id()
-        outbox.enqueue_invitations(locked.organization, [(delivery_id, locked.id)], org_name)
+        outbox.enqueue_invitations(locked.organization_id, {delivery_id: locked.id}, org_name)
         locked.update_columns(invitation_id=delivery_id, bounced=False)
-
-
-def _require_open(key: CandidateKey) -> None:
-    now, session = clock.now(), _session(key)
-    if session is None and key.expires_at <= now:
-        raise KeyIsExpired()
-    if session is not None and session.closed_as_of(now):
-        raise SessionEnded()
-
-
-def _latest_org_name(key: CandidateKey) -> str:
-    """The organization's name in the candidate's latest invitation."""
-    latest = Delivery.get_or_none(Delivery.id == key.invitation_id)
-    return (latest and latest.data.get("orgName")) or key.organization.shown_name
 
 
 def extend(key: CandidateKey, days: int | None = None, expires_at: datetime | None = None) -> None:
@@ -93,11 +81,10 @@ def extend(key: CandidateKey, days: int | None = None, expires_at: datetime | No
 
     Raises KeyRedeemed, KeyIsExpired, and Invalid for a time in the past or more than a year ahead.
     """
-    with db.atomic():
-        locked = _lock(key)
+    with _locked(key) as locked:
         _require_not_redeemed(locked)
         if locked.expires_at <= clock.now():
-            raise KeyIsExpired()
+            raise errors.KeyIsExpired()
         _expire(locked, days, expires_at, start=locked.expires_at)
 
 
@@ -106,57 +93,36 @@ def reopen(key: CandidateKey, days: int | None = None, expires_at: datetime | No
 
     Raises KeyRedeemed, KeyNotExpired, and Invalid as `extend`.
     """
-    with db.atomic():
-        locked = _lock(key)
+    with _locked(key) as locked:
         _require_not_redeemed(locked)
         if locked.expires_at > clock.now():
-            raise KeyNotExpired()
-        if expires_at is None:
-            days = days or locked.assessment.expires_in_days
-        _expire(locked, days, expires_at, start=clock.now())
+            raise errors.KeyNotExpired()
+        _expire(locked, days or locked.assessment.expires_in_days, expires_at, start=clock.now())
 
 
 def _require_not_redeemed(key: CandidateKey) -> None:
     if _session(key) is not None:
-        raise KeyRedeemed()
+        raise errors.KeyRedeemed()
 
 
 def _expire(key: CandidateKey, days: int | None, expires_at: datetime | None, start: datetime) -> None:
-    now = clock.now()
-    new_expiry = expires_at or start + timedelta(days=days or 0)
+    now, new_expiry = clock.now(), expires_at or start + timedelta(days=days or 0)
     if not now < new_expiry <= now + MAX_EXPIRY:
         member = "expiresAt" if expires_at else "days"
-        raise invalid(member, "The expiry must be in the future and at most 365 days ahead.")
+        raise errors.invalid(member, "The expiry must be in the future and at most 365 days ahead.")
     key.update_columns(expires_at=new_expiry, reminded_at=None)
 
 
 def accommodate(key: CandidateKey, extra_minutes: int | None, multiplier_thousandths: int | None) -> None:
-    """Set or (with two Nones) remove a candidate's extra time. An open session's deadline moves with it.
+    """Set a candidate's extra time; two Nones remove it. An open session's deadline moves with it.
 
     Raises SessionClosed and TimeIsOver.
     """
-    with db.atomic():
-        locked = _lock(key)
+    with _locked(key) as locked:
         locked.update_columns(extra_minutes=extra_minutes, time_multiplier_thousandths=multiplier_thousandths)
         session = _session(locked)
         if session is not None:
             move_limit(session, locked)
-
-
-def _lock(key: CandidateKey) -> CandidateKey:
-    """The key with its assessment and organization, locked. Raises NotFound if it was revoked meanwhile."""
-    for_update(CandidateKey.select(CandidateKey.id).where(CandidateKey.id == key.id)).execute()
-    found = CandidateKey.alive().where(CandidateKey.id == key.id).get_or_none()
-    if found is None:
-        raise NotFound()
-    return found
-
-
-def _session(key: CandidateKey) -> Session | None:
-    return Session.get_or_none(Session.key == key)
-
-
-# Bounces
 
 
 def mark_bounced(address: str) -> list[CandidateKey]:
@@ -166,9 +132,6 @@ def mark_bounced(address: str) -> list[CandidateKey]:
         CandidateKey.update(bounced=True).where(CandidateKey.id.in_([key.id for key in keys])).execute()
         outcomes.mark_bounced([key.invitation_id for key in keys if key.invitation_id], BOUNCED)
     return keys
-
-
-# Reminders
 
 
 def enqueue_reminders() -> int:
@@ -184,20 +147,17 @@ def enqueue_reminders() -> int:
 
 
 def _to_remind(now: datetime) -> Iterator[CandidateKey]:
-    days = Assessment.alive().select(Assessment.reminder_days_before).distinct()
-    days = days.where(Assessment.reminder_days_before.is_null(False))
-    for (number,) in list(days.tuples()):
-        yield from list(_expiring(now, number))
-
-
-def _expiring(now: datetime, days: int) -> Query:
-    query = CandidateKey.alive().join_from(CandidateKey, Session, peewee.JOIN.LEFT_OUTER)
-    return query.where(
-        Assessment.reminder_days_before == days,
-        CandidateKey.reminded_at.is_null(),
-        CandidateKey.expires_at > now,
-        CandidateKey.expires_at <= now + timedelta(days=days),
-        CandidateKey.candidate_email.is_null(False),
-        ~CandidateKey.bounced,
-        Session.id.is_null(),
-    ).limit(BATCH_SIZE)
+    rows = Assessment.alive().select(Assessment.reminder_days_before).distinct()
+    rows = rows.where(Assessment.reminder_days_before.is_null(False))
+    for (days,) in list(rows.tuples()):
+        query = CandidateKey.alive().join_from(CandidateKey, Session, peewee.JOIN.LEFT_OUTER)
+        query = query.where(
+            Assessment.reminder_days_before == days,
+            CandidateKey.reminded_at.is_null(),
+            CandidateKey.expires_at > now,
+            CandidateKey.expires_at <= now + timedelta(days=days),
+            CandidateKey.candidate_email.is_null(False),
+            ~CandidateKey.bounced,
+            Session.id.is_null(),
+        )
+        yield from list(query.limit(BATCH_SIZE))

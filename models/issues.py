@@ -1,4 +1,4 @@
-"""The problem library: the catalogue that everybody sees, and an organization's own issues."""
+"""The problem library: the shared catalogue, and an organization's own issues."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from models.orgs import ApiToken, Organization
 
 
 class Issue(Model):
-    """A problem of the library: an organization's own, or without an organization one of the catalogue."""
+    """A problem for assessments; one without an organization is in the catalogue."""
 
     organization = peewee.ForeignKeyField(Organization, null=True)
     title = peewee.TextField()
@@ -29,9 +29,6 @@ class Issue(Model):
     search_text = peewee.TextField(default="")
     updated_at = TimestampField(default=clock.now)
     deleted_at = TimestampField(null=True)
-
-    class Meta:
-        table_name = "issues"
 
     @classmethod
     def visible_to(cls, caller: Any) -> Query:
@@ -58,10 +55,8 @@ class Issue(Model):
         row = dict.fromkeys(_CATALOGUE_COLUMNS) | {"labels": [], "sources": []} | values
         row |= {"search_text": _search_text(values), "updated_at": now, "deleted_at": None}
         changed = {getattr(cls, name): value for name, value in row.items() if name != "id"}
-        insert = cls.insert(row | {"created_at": now})
-        insert.on_conflict(
-            conflict_target=[cls.id], update=changed, where=cls.organization.is_null()
-        ).execute()
+        in_catalogue = {"conflict_target": [cls.id], "where": cls.organization.is_null()}
+        cls.insert(row | {"created_at": now}).on_conflict(update=changed, **in_catalogue).execute()
 
     def change(self, values: dict[str, Any]) -> None:
         searched = {name: getattr(self, name) for name in ("title", "description")} | values
@@ -71,24 +66,15 @@ class Issue(Model):
         self.update_columns(deleted_at=clock.now())
 
 
-# A candidate must not see what would give the solution away; these columns read as None.
-_SOLUTION_COLUMNS = ("test_command", "reference_sha", "sources", "license")
+# Without columns that would give the solution away; for candidates they are None.
 _CANDIDATE_COLUMNS = [
     column
     for column in Issue._meta.sorted_fields  # type: ignore[attr-defined]
-    if column.name not in _SOLUTION_COLUMNS
+    if column.name not in ("test_command", "reference_sha", "sources", "license")
 ]
 _CATALOGUE_COLUMNS = (
-    "repo_url",
-    "repo_commit",
-    "repo_subdir",
-    "description",
-    "difficulty",
-    "language",
-    "setup_instructions",
-    "test_command",
-    "reference_sha",
-    "license",
+    *("repo_url", "repo_commit", "repo_subdir", "description", "difficulty", "language"),
+    *("setup_instructions", "test_command", "reference_sha", "license"),
 )
 
 

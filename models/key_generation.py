@@ -1,7 +1,7 @@
 """Generate candidate keys with their invitations, feed event and audit entry: all of them or none (R13 to R15)."""
 
 import contextlib
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import peewee
@@ -19,7 +19,7 @@ from models.orgs import Organization
 from rules import candidate_keys
 from rules.rows import row_id
 
-# A drawn key that exists already is drawn again. There are 30^8 = 6.6e11: ten times in a row is a fault.
+# A random key that exists already is drawn again. Of 30^8 = 6.6e11 keys, ten collisions in a row are a fault.
 MAX_DRAWS = 10
 
 Candidate = dict[str, Any]  # `email` and `name`, either None
@@ -41,13 +41,13 @@ def generate_keys(
         open one instead, `refuse` raises DuplicateCandidates
     audit_entry -- the entry's columns without its organization and subject
 
-    Returns the keys in the order of the candidates. Raises NotFound without the assessment.
+    Returns the keys in the order of the candidates. Raises NotFound if there is no such assessment.
     """
     mail = {"orgName": org_name or organization.shown_name}
     if on_duplicate == "allow":
         return _insert(organization, assessment_id, candidates, mail, audit_entry)
     with db.atomic():
-        _lock(organization, assessment_id, "FOR NO KEY UPDATE")
+        _lock(organization, assessment_id)
         open_keys = _open_keys(assessment_id, candidates)
         if on_duplicate == "refuse":
             _refuse_duplicates(candidates, open_keys)
@@ -62,15 +62,12 @@ def generate_keys(
         return rows
 
 
-def _lock(organization: Organization, assessment_id: Any, strength: str) -> Assessment:
+def _lock(organization: Organization, assessment_id: Any) -> Assessment:
     query = Assessment.alive().where(Assessment.id == assessment_id, Assessment.organization == organization)
-    found = for_update(query, strength).get_or_none()
+    found = for_update(query).get_or_none()
     if found is None:
         raise NotFound()
     return found
-
-
-# Duplicates
 
 
 def _address(candidate: Candidate) -> str | None:
@@ -78,7 +75,7 @@ def _address(candidate: Candidate) -> str | None:
 
 
 def _open_keys(assessment_id: Any, candidates: list[Candidate]) -> dict[str, Any]:
-    """The ids of pending and active keys by address, of several the latest; locked against erasure."""
+    """The id of each address's latest pending or active key; locked against erasure."""
     addresses = [address for each in candidates if (address := _address(each))]
     if not addresses:
         return {}
@@ -109,25 +106,18 @@ def _without_open_key(candidates: list[Candidate], open_keys: dict[str, Any]) ->
     return missing
 
 
-# Insert
-
-
 def _insert(
-    organization: Organization,
-    assessment_id: Any,
-    candidates: list[Candidate],
-    mail: Row,
-    audit_entry: Row | None,
+    organization: Organization, assessment_id: Any, candidates: list[Candidate], mail: Row, audit_entry: Any
 ) -> list[CandidateRow]:
     keys = [_new_key(**each) for each in candidates]
     now, draws = clock.now(), 1
+    insert = _insert_on_postgres if is_postgres() else _insert_on_sqlite
     while keys:
         audit = audit_entry and _with_subject(audit_entry, organization, assessment_id, keys)
         try:
             # On PostgreSQL one statement needs no transaction of its own.
             with db.atomic() if db.in_transaction() or not is_postgres() else contextlib.nullcontext():
-                insert = _insert_on_postgres if is_postgres() else _insert_on_sqlite
-                expires_at = insert(organization, assessment_id, keys, mail, now, audit)
+                expires_at = insert(organization, assessment_id, now, keys=keys, mail=mail, audit_entry=audit)
             return [_generated(key, assessment_id, organization.id, expires_at, now) for key in keys]
         except peewee.IntegrityError:
             if draws == MAX_DRAWS:
@@ -142,44 +132,34 @@ def _new_key(email: str | None, name: str | None) -> Row:
     return key | CandidateKey.person(name, email)
 
 
-def _insert_on_postgres(
-    organization: Organization, assessment_id: Any, keys: list[Row], mail: Row, now: Any, audit: Row | None
-) -> Any:
-    payloads = _payloads(keys, assessment_id)
-    found = sql.rows(
-        sql.GENERATE_KEYS,
-        now=now,
-        assessment_id=assessment_id,
-        organization_id=organization.id,
-        keys=keys,
-        mail=mail,
-        event_id=new_id(),
-        payloads=payloads if len(payloads) > 1 else payloads[0],
-        audit_entry=audit,
-    )
+def _insert_on_postgres(organization: Organization, assessment_id: Any, now: datetime, **values: Any) -> Any:
+    payloads = _payloads(values["keys"], assessment_id)
+    values |= {"event_id": new_id(), "payloads": payloads if len(payloads) > 1 else payloads[0]}
+    ids = {"organization_id": organization.id, "assessment_id": assessment_id}
+    found = sql.rows(sql.GENERATE_KEYS, now=now, **ids, **values)
     if not found:
         raise NotFound()
-    ((expires_at,),) = found
-    return expires_at
+    return found[0][0]
 
 
 def _insert_on_sqlite(
-    organization: Organization, assessment_id: Any, keys: list[Row], mail: Row, now: Any, audit: Row | None
+    organization: Organization,
+    assessment_id: Any,
+    now: datetime,
+    keys: list[Row],
+    mail: Row,
+    audit_entry: Any,
 ) -> Any:
-    assessment = _lock(organization, assessment_id, "FOR SHARE")
+    assessment = _lock(organization, assessment_id)
     expires_at = now + timedelta(days=assessment.expires_in_days)
-    shared = {
-        "organization": organization.id,
-        "assessment": assessment_id,
-        "created_at": now,
-        "expires_at": expires_at,
-    }
+    shared = {"organization": organization.id, "assessment": assessment_id}
+    shared |= {"created_at": now, "expires_at": expires_at}
     CandidateKey.insert_many([key | shared for key in keys]).execute()
-    invitations = [(key["invitation_id"], key["id"]) for key in keys if key["invitation_id"]]
-    outbox.enqueue_invitations(organization, invitations, mail["orgName"])
+    invitations = {key["invitation_id"]: key["id"] for key in keys if key["invitation_id"]}
+    outbox.enqueue_invitations(organization.id, invitations, mail["orgName"])
     FeedEvent.publish(organization.id, "key.created", *_payloads(keys, assessment_id))
-    if audit:
-        AuditEntry.create(**audit)
+    if audit_entry:
+        AuditEntry.create(**audit_entry)
     return expires_at
 
 
@@ -195,19 +175,10 @@ def _with_subject(entry: Row, organization: Organization, assessment_id: Any, ke
 
 
 def _generated(
-    key: Row, assessment_id: Any, organization_id: Any, expires_at: Any, created_at: Any
+    key: Row, assessment_id: Any, organization_id: Any, expires_at: Any, now: datetime
 ) -> CandidateRow:
-    """A key just generated, as models.candidates would read it."""
-    return CandidateRow(
-        id=key["id"],
-        key=key["key"],
-        assessment_id=assessment_id,
-        organization_id=organization_id,
-        status="pending",
-        candidate_email=key["candidate_email"],
-        candidate_name=key["candidate_name"],
-        expires_at=expires_at,
-        created_at=created_at,
-        invite_state=key["invitation_id"] and "queued",
-        invite_attempts=0,
-    )
+    """A key just generated, as `CandidateList` would read it."""
+    columns: Row = {name: key[name] for name in ("id", "key", "candidate_email", "candidate_name")}
+    columns |= {"assessment_id": assessment_id, "organization_id": organization_id, "status": "pending"}
+    columns |= {"invite_state": key["invitation_id"] and "queued", "invite_attempts": 0}
+    return CandidateRow(**columns, expires_at=expires_at, created_at=now)

@@ -7,14 +7,14 @@ import peewee
 
 from models import sql
 from models.assessments import Assessment
-from models.base import Model, PersonalData, Query, TimestampField, case_folded, clock
+from models.base import Model, PersonalData, Query, TimestampField, add_index, case_folded, clock
 from models.orgs import ApiToken, Organization
 from rules import candidate_keys, retention, session_close
 from rules.rows import row_id
 
 
 class AssessmentRow(NamedTuple):
-    """What a candidate is shown of their assessment; written out by schemas.assessments."""
+    """The columns of an assessment that its candidates see; schemas.assessments writes them out."""
 
     id: Any
     organization_id: Any
@@ -40,9 +40,7 @@ class CandidateKey(Model):
 
     personal_data = PersonalData("keys", "Your invitation, with your name and address if they were given.")
 
-    organization_id: Any
-    assessment_id: Any
-    # Of a key found by `find`: its session's id, and its assessment's columns as AssessmentRow.
+    # Set by `find`: the session's id, and the assessment's columns as AssessmentRow.
     session_id: Any = None
     assessment_row: Any = None
     organization = peewee.ForeignKeyField(Organization, index=False)
@@ -65,7 +63,6 @@ class CandidateKey(Model):
     erased_at = TimestampField(null=True)
 
     class Meta:
-        table_name = "candidate_keys"
         indexes = ((("assessment", "created_at", "id"), False),)
 
     @classmethod
@@ -75,14 +72,12 @@ class CandidateKey(Model):
         Only the columns that callers use are loaded.
         """
         key = candidate_keys.normalize(text)
-        found = sql.rows(_CANDIDATE_KEY, key=key) if key else []
-        if not found:
-            return None
-        (values,) = found
-        row = _KEY.build(values[: len(_KEY)])
-        row.session_id = row_id(values[len(_KEY)])
-        row.assessment_row = AssessmentRow(*values[len(_KEY) + 1 :])
-        return row
+        for values in sql.rows(_CANDIDATE_KEY, key=key) if key else []:
+            row = _KEY.build(values[: len(_KEY)])
+            row.session_id = row_id(values[len(_KEY)])
+            row.assessment_row = AssessmentRow(*values[len(_KEY) + 1 :])
+            return row
+        return None
 
     @property
     def is_usable(self) -> bool:
@@ -97,13 +92,13 @@ class CandidateKey(Model):
 
     @classmethod
     def alive(cls) -> Query:
-        """Keys that are not revoked, of assessments that are not deleted, with both."""
+        """Keys that are not revoked, of assessments that are not deleted."""
         return cls.with_parents().where(cls.revoked_at.is_null(), Assessment.deleted_at.is_null())
 
     @classmethod
     def with_parents(cls) -> Query:
-        query = cls.select(cls, Assessment, Organization).join(Assessment).switch(cls)
-        return query.join(Organization)
+        """Keys with their assessments and organizations."""
+        return cls.select(cls, Assessment, Organization).join(Assessment).switch(cls).join(Organization)
 
     @classmethod
     def visible_to(cls, caller: ApiToken) -> Query:
@@ -111,23 +106,18 @@ class CandidateKey(Model):
 
     @classmethod
     def of_organization(cls, caller: ApiToken) -> Query:
-        """All keys of the organization, also revoked ones and those of deleted assessments."""
+        """All keys of the organization, including revoked ones and those of deleted assessments."""
         return cls.with_parents().where(cls.organization == caller.organization_id)
 
     @staticmethod
     def person(name: str | None, email: str | None) -> dict[str, Any]:
         """The columns that identify the candidate."""
-        return {
-            "candidate_name": name,
-            "candidate_email": email,
-            "address": email and email.casefold(),
-            "search_text": case_folded(name, email),
-        }
+        shown = {"candidate_name": name, "candidate_email": email}
+        return shown | {"address": email and email.casefold(), "search_text": case_folded(name, email)}
 
     def revoke(self) -> None:
-        CandidateKey.update(revoked_at=clock.now()).where(
-            CandidateKey.id == self.id, CandidateKey.revoked_at.is_null()
-        ).execute()
+        update = CandidateKey.update(revoked_at=clock.now())
+        update.where(CandidateKey.id == self.id, CandidateKey.revoked_at.is_null()).execute()
 
     @property
     def time_limit_minutes(self) -> int | None:
@@ -137,19 +127,19 @@ class CandidateKey(Model):
 
     @property
     def added_minutes(self) -> int:
+        """The candidate's accommodation."""
         limit = self.assessment.time_limit_minutes
         return session_close.extra_minutes(limit, self.extra_minutes, self.time_multiplier_thousandths)
 
     @property
     def ended_at(self) -> datetime | None:
-        """When a key without a session stops being of use."""
+        """When a key without a session expired, was revoked or lost its assessment."""
         return retention.earliest([self.expires_at, self.revoked_at, self.assessment.deleted_at])
 
     def request_erasure(self) -> datetime:
-        """Record the candidate's request for erasure; returns when it was first made."""
-        CandidateKey.update(erasure_requested_at=clock.now()).where(
-            CandidateKey.id == self.id, CandidateKey.erasure_requested_at.is_null()
-        ).execute()
+        """Record the candidate's request for erasure; returns the time of the first one."""
+        update = CandidateKey.update(erasure_requested_at=clock.now())
+        update.where(CandidateKey.id == self.id, CandidateKey.erasure_requested_at.is_null()).execute()
         return CandidateKey.get_by_id(self.id).erasure_requested_at
 
     @classmethod
@@ -166,30 +156,16 @@ class CandidateKey(Model):
         return cls.update(**erased, **ended).where(cls.id == key.id).execute()
 
 
-# Covers everything that a list asks of the keys it passes over, so that a page far behind reads no rows.
-CandidateKey.add_index(
-    CandidateKey.index(
-        CandidateKey.organization,
-        CandidateKey.created_at,
-        CandidateKey.id,
-        CandidateKey.assessment,
-        CandidateKey.revoked_at,
-        name="candidate_keys_in_order",
-    )
+# Covers lists, so that skipping to a page reads no rows.
+add_index(
+    "candidate_keys_in_order",
+    *(CandidateKey.organization, CandidateKey.created_at, CandidateKey.id),
+    *(CandidateKey.assessment, CandidateKey.revoked_at),
 )
-CandidateKey.add_index(
-    CandidateKey.index(CandidateKey.address, CandidateKey.assessment, name="candidate_keys_of_address")
-)
-# For the worker's search for reminders that are due.
-CandidateKey.add_index(
-    CandidateKey.index(
-        CandidateKey.expires_at, where=CandidateKey.reminded_at.is_null(), name="candidate_keys_to_remind"
-    )
-)
+add_index("candidate_keys_of_address", CandidateKey.address, CandidateKey.assessment)
+# For due reminders.
+add_index("candidate_keys_to_remind", CandidateKey.expires_at, where=CandidateKey.reminded_at.is_null())
 
-_KEY = sql.Columns(
-    CandidateKey,
-    "k",
-    "id organization assessment key candidate_name candidate_email expires_at erasure_requested_at",
-)
+_KEY_COLUMNS = "id organization assessment key candidate_name candidate_email expires_at erasure_requested_at"
+_KEY = sql.Columns(CandidateKey, "k", _KEY_COLUMNS)
 _CANDIDATE_KEY = sql.CANDIDATE_KEY.format(key=_KEY.text)

@@ -1,4 +1,4 @@
-"""Leases: a worker that claims a queued message is its only sender until the lease expires."""
+"""Leases: a claimed message belongs to one worker until the lease expires."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -8,7 +8,7 @@ import peewee
 from models.base import clock, is_postgres
 from rules.retries import RETRY_DELAYS
 
-# Longer than the slowest attempt, so that a worker which is still sending keeps its message.
+# Longer than the slowest attempt, so that no other worker claims a message that is being sent.
 LEASE = timedelta(minutes=5)
 MAX_ATTEMPTS = len(RETRY_DELAYS) + 1
 
@@ -20,18 +20,13 @@ class Leased:
     counts too.
     """
 
-    id: Any
-    state: Any
-    attempts: Any
-    due_at: Any
-
     @classmethod
     def claim_conditions(cls, now: datetime) -> list[peewee.Expression]:
         """Conditions that a due message must meet before it can be claimed."""
         return []
 
     @classmethod
-    def is_new(cls) -> peewee.Expression:
+    def is_new(cls: Any) -> peewee.Expression:
         """Messages that were due when they were queued and have not been attempted."""
         return cls.attempts == 0
 
@@ -62,7 +57,7 @@ class Leased:
         cls.update(due_at=now + LEASE).where(waiting, cls.attempts > 0, cls.due_at > now + LEASE).execute()
 
     @property
-    def attempts_exhausted(self) -> bool:
+    def attempts_exhausted(self: Any) -> bool:
         """Whether the latest claim is one too many: earlier attempts ended without a result."""
         return self.attempts > MAX_ATTEMPTS
 
@@ -70,7 +65,7 @@ class Leased:
         """Make a claimed message due now, for another worker. It may have been delivered already."""
         type(self).update(due_at=clock.now()).where(self.is_current_claim()).execute()
 
-    def is_current_claim(self) -> peewee.Expression:
+    def is_current_claim(self: Any) -> peewee.Expression:
         """The row, unless it was claimed again: only the latest claim may record a result."""
         table: Any = type(self)
         return (table.id == self.id) & (table.state == "queued") & (table.attempts == self.attempts)

@@ -28,7 +28,6 @@ class ModelUsage(Model):
     ended are None. `cost_nano_usd` is in billionths of a dollar; None if the model has no price.
     """
 
-    session_id: Any
     session = peewee.ForeignKeyField(Session)
     provider = peewee.TextField()
     model = peewee.TextField(null=True)
@@ -48,33 +47,21 @@ class ModelUsage(Model):
 
     @classmethod
     def record(
-        cls,
-        session: Session,
-        provider: str,
-        used: ReportedUsage,
-        *,
-        started_at: datetime,
-        status_code: int,
-        is_whole: bool,
+        cls, session: Session, provider: str, used: ReportedUsage, *, started_at: datetime, **columns: Any
     ) -> None:
-        """Store a call that has just ended.
+        """Store a call that has just ended; `columns` are `status_code` and `is_whole`.
 
         It runs after the request has closed its connection, so it closes the one that it opens.
         """
+        columns |= {column: used.counts.get(name) for column, name in _COUNTS.items()}
+        time_ns = int(started_at.timestamp()) * 10**9
+        report = usage.UsageReport(time_ns, False, False, None, used.model, used.counts, None)
+        cost = usage.total_usage([report], prices())[1]
+        # The clock may have been set back during the call.
+        columns |= {"started_at": started_at, "ended_at": max(clock.now(), started_at)}
         opens_connection = db.is_closed()
         try:
-            cls.create(
-                session=session,
-                provider=provider,
-                model=used.model,
-                started_at=started_at,
-                # The clock may have been set back during the call.
-                ended_at=max(clock.now(), started_at),
-                status_code=status_code,
-                is_whole=is_whole,
-                **{column: used.counts.get(name) for column, name in _COUNTS.items()},
-                cost_nano_usd=_cost(used, started_at),
-            )
+            cls.create(session=session, provider=provider, model=used.model, cost_nano_usd=cost, **columns)
         finally:
             if opens_connection:
                 db.close()
@@ -95,8 +82,3 @@ class ModelUsage(Model):
         """The known cost of a session's calls."""
         total = cls.select(peewee.fn.SUM(cls.cost_nano_usd)).where(cls.session == session).scalar()
         return int(total or 0)
-
-
-def _cost(used: ReportedUsage, at: datetime) -> int | None:
-    report = usage.UsageReport(int(at.timestamp()) * 10**9, False, False, None, used.model, used.counts, None)
-    return usage.total_usage([report], prices())[1]

@@ -1,8 +1,7 @@
-"""Numbers given out after the commit: for the feed, the audit log's chain and the seals.
+"""Numbers assigned after the commit: for the feed, the audit log's chain and the seals.
 
-A number cannot be given out within the writer's transaction: a writer with an earlier number could commit after a
-reader has gone past it. The worker numbers committed rows, owner by owner, each batch in a transaction that holds the
-owner's lock; whoever sees a number sees all smaller ones too.
+A writer cannot number its own row: it may commit after a reader has passed that number. The worker numbers committed
+rows instead, each batch under the owner's lock, so that whoever sees a number sees all smaller ones too.
 """
 
 from collections.abc import Callable
@@ -20,19 +19,16 @@ def number_all(owners: Query, number_batch: Callable[[Any], int]) -> int:
     owners -- selects the owner of each waiting row
     number_batch -- numbers some of an owner's rows in one transaction and returns how many
     """
-    rows: Any = owners.distinct().tuples()
-    return sum(drain(number_batch, owner) for (owner,) in list(rows))
-
-
-def drain(number_batch: Callable[[Any], int], owner: Any) -> int:
     total = 0
-    while count := number_batch(owner):
-        total += count
+    rows: Any = owners.distinct().tuples()
+    for (owner,) in list(rows):
+        while count := number_batch(owner):
+            total += count
     return total
 
 
 class Sequence(Model):
-    """An organization's last number; its row is the lock under which numbers are given out."""
+    """An organization's last number; its row is the lock under which numbers are assigned."""
 
     organization = peewee.ForeignKeyField(Organization, unique=True)
 

@@ -1,24 +1,20 @@
 """Organizations and their API tokens."""
 
 from datetime import datetime, timedelta
-from typing import Any
 
 import peewee
 
 import errors
-from errors import InsufficientScope, LastWriteToken, SubscriptionRequired
 from models import sql
 from models.base import Model, Query, TimestampField, clock, db
 from rules import api_tokens, plans
 
-LAST_USED_PRECISION = timedelta(minutes=1)
-
 
 class Organization(Model):
-    """A hiring team, and everything that its API tokens can see.
+    """A hiring team, which owns everything that its API tokens can see.
 
-    `display_name` is what candidates read instead of the name; `disclosure_additions` are further texts for the
-    disclosure's lists, by the lists' names.
+    Candidates read `display_name` instead of the name. `disclosure_additions` are further texts for the disclosure's
+    lists, by the lists' names.
     """
 
     name = peewee.TextField()
@@ -29,9 +25,6 @@ class Organization(Model):
     reply_to = peewee.TextField(null=True)
     retention_days = peewee.IntegerField(null=True)
     disclosure_additions = peewee.JSONField(null=True)
-
-    class Meta:
-        table_name = "organizations"
 
     @classmethod
     def open(cls, name: str, plan: str = "self_hosted") -> tuple["Organization", str]:
@@ -59,7 +52,7 @@ class Organization(Model):
         """Raise SubscriptionRequired if the subscription does not allow new work (R11)."""
         reason = plans.subscription_refusal(self.plan, self.subscription, self.trial_ends_at, clock.now())
         if reason:
-            raise SubscriptionRequired(reason)
+            raise errors.SubscriptionRequired(reason)
 
 
 class ApiToken(Model):
@@ -68,7 +61,6 @@ class ApiToken(Model):
     Only the token's fingerprint is stored. Tokens are revoked, never deleted.
     """
 
-    organization_id: Any
     organization = peewee.ForeignKeyField(Organization)
     name = peewee.TextField()
     scope = peewee.TextField()
@@ -87,14 +79,8 @@ class ApiToken(Model):
     ) -> tuple["ApiToken", str]:
         """Create a token; its text is returned here and never again."""
         text = api_tokens.generate()
-        token = cls.create(
-            organization=organization,
-            name=name,
-            scope=scope,
-            fingerprint=api_tokens.fingerprint(text),
-            last_four=text[-4:],
-            expires_at=expires_at,
-        )
+        columns = {"name": name, "scope": scope, "expires_at": expires_at, "last_four": text[-4:]}
+        token = cls.create(organization=organization, fingerprint=api_tokens.fingerprint(text), **columns)
         return token, text
 
     @classmethod
@@ -102,13 +88,11 @@ class ApiToken(Model):
         """The valid token with this text, with the columns that callers use, and its organization."""
         if not api_tokens.is_well_formed(text):
             return None
-        found = sql.rows(_API_TOKEN, fingerprint=api_tokens.fingerprint(text), now=clock.now())
-        if not found:
-            return None
-        (values,) = found
-        token = _TOKEN.build(values[: len(_TOKEN)])
-        token.organization = _ORGANIZATION.build(values[len(_TOKEN) :])
-        return token
+        for values in sql.rows(_API_TOKEN, fingerprint=api_tokens.fingerprint(text), now=clock.now()):
+            token = _TOKEN.build(values[: len(_TOKEN)])
+            token.organization = _ORGANIZATION.build(values[len(_TOKEN) :])
+            return token
+        return None
 
     @classmethod
     def valid(cls, now: datetime) -> Query:
@@ -128,17 +112,17 @@ class ApiToken(Model):
 
     def require_scope(self, scope: str) -> None:
         if scope not in self.scopes:
-            raise InsufficientScope()
+            raise errors.InsufficientScope()
 
     def record_use(self) -> None:
         """Set `last_used_at`, at most once a minute."""
         now = clock.now()
-        if self.last_used_at is None or abs(now - self.last_used_at) >= LAST_USED_PRECISION:
+        if self.last_used_at is None or abs(now - self.last_used_at) >= timedelta(minutes=1):
             try:
                 with db.atomic():
                     self.update_columns(last_used_at=now)
             except peewee.DatabaseError as error:
-                # A full disk or a read-only server must not stop anybody from reading.
+                # Reads must work on a full disk and on a read-only server.
                 if errors.refusal_for(error) is None:
                     raise
 
@@ -147,20 +131,13 @@ class ApiToken(Model):
         with db.atomic():
             self.organization.lock()
             now = clock.now()
-            if self.scope == "write" and not even_the_last and not self._other_write_tokens(now).exists():
-                raise LastWriteToken()
+            others = ApiToken.valid(now).where(ApiToken.scope == "write", ApiToken.id != self.id)
+            is_last = not others.where(ApiToken.organization == self.organization).exists()
+            if self.scope == "write" and is_last and not even_the_last:
+                raise errors.LastWriteToken()
             self.update_columns(revoked_at=now)
-
-    def _other_write_tokens(self, now: datetime) -> Query:
-        return ApiToken.valid(now).where(
-            ApiToken.organization == self.organization, ApiToken.scope == "write", ApiToken.id != self.id
-        )
 
 
 _TOKEN = sql.Columns(ApiToken, "t", "id organization name scope expires_at last_used_at")
-_ORGANIZATION = sql.Columns(
-    Organization,
-    "o",
-    "id created_at name plan subscription trial_ends_at display_name reply_to retention_days disclosure_additions",
-)
+_ORGANIZATION = sql.Columns(Organization, "o")
 _API_TOKEN = sql.API_TOKEN.format(token=_TOKEN.text, organization=_ORGANIZATION.text)

@@ -1,7 +1,6 @@
-"""An organization's sessions together: the list, the funnel with medians, and the top of one metric."""
+"""An organization's sessions: the list, the funnel with medians, and the best by one metric."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
 from typing import Any
 
 import peewee
@@ -15,12 +14,12 @@ from models.sessions import Session
 from rules.cohorts import METRICS, Metric, average, median
 
 FUNNEL = ("invited", "redeemed", "completed", "hired")
-# The aliases of models.sql, for its definition of the status.
+# The aliases that `sql.STATUS` expects.
 S, K, A = Session.alias("s"), CandidateKey.alias("k"), Assessment.alias("a")
 
 
 def sessions(organization: Organization, **filters: Any) -> Query:
-    """The organization's sessions of present assessments as rows, oldest first.
+    """The organization's sessions as rows, oldest first; without those of deleted assessments.
 
     filters -- `assessment_id`, `status`, `redeemed_from`, `redeemed_to`; all optional
     """
@@ -36,18 +35,10 @@ def sessions(organization: Organization, **filters: Any) -> Query:
         S.assessment.alias("assessment_id"),
         S.key.alias("key_id"),
         S.created_at.alias("redeemed_at"),
-        S.closes_at,
-        S.closed_at,
-        S.completed_at,
-        S.hired_at,
-        S.tests_passed_count,
-        S.tests_failed_count,
-        S.tests_skipped_count,
-        S.tests_note,
+        *(S.closes_at, S.closed_at, S.completed_at, S.hired_at),
+        *(S.tests_passed_count, S.tests_failed_count, S.tests_skipped_count, S.tests_note),
         peewee.fn.COALESCE(Organization.display_name, Organization.name).alias("org_name"),
-        A.title.alias("assessment_title"),
-        K.candidate_name,
-        K.candidate_email,
+        *(A.title.alias("assessment_title"), K.candidate_name, K.candidate_email),
         status.alias("status"),
     )
     query = _with_key_and_assessment(query).join(Organization, on=(Organization.id == S.organization))
@@ -58,16 +49,14 @@ def sessions(organization: Organization, **filters: Any) -> Query:
 
 def overview(organization: Organization, assessment_id: Any = None) -> dict[str, Any]:
     """The funnel and the medians: of everything, by assessment, and by the month of the invitation in UTC."""
-    counts = _counts(organization, assessment_id)
-    values = _values(organization, assessment_id)
-    return _numbers(counts, values) | {
+    rows = _funnel_counts(organization, assessment_id) + _metric_values(organization, assessment_id)
+    return _numbers(rows) | {
         "by_assessment": [
-            {"assessment_id": key[0], "assessment_title": key[1]} | numbers
-            for key, numbers in _grouped(counts, values, ("assessment_id", "assessment_title"))
+            {"assessment_id": row_id, "assessment_title": title} | _numbers(group)
+            for (row_id, title), group in _group(rows, "assessment_id", "assessment_title").items()
         ],
         "by_month": [
-            {"month": month} | numbers
-            for (month,), numbers in sorted(_grouped(counts, values, ("month",)), key=lambda group: group[0])
+            {"month": month} | _numbers(group) for (month,), group in sorted(_group(rows, "month").items())
         ],
     }
 
@@ -77,18 +66,16 @@ def top(
 ) -> list[dict[str, Any]]:
     """The closed sessions with the best values of a metric, each with its percentile in its own cohort (R20)."""
     column = getattr(S, metric.field)
-    query = S.select(
+    query = _closed_sessions(organization, assessment_id).where(column.is_null(False))
+    query = query.select(
         S.id.alias("session_id"),
         S.key.alias("candidate_id"),
         S.assessment.alias("assessment_id"),
         S.completed_at,
-        A.title.alias("assessment_title"),
-        K.candidate_name,
-        K.candidate_email,
+        *(A.title.alias("assessment_title"), K.candidate_name, K.candidate_email),
         _status().alias("status"),
         column.alias("value"),
     )
-    query = _closed(_with_key_and_assessment(query), organization, assessment_id).where(column.is_null(False))
     best_first = column.asc() if metric.lower_is_better else column.desc()
     best: Any = list(query.order_by(best_first, S.created_at, S.id).limit(limit).dicts())
     percentiles = cohorts.percentiles([row["session_id"] for row in best], [metric])
@@ -108,7 +95,8 @@ def _with_key_and_assessment(query: Query) -> Query:
     return query.join(K, on=(K.id == S.key)).join(A, on=(A.id == S.assessment))
 
 
-def _closed(query: Query, organization: Organization, assessment_id: Any) -> Query:
+def _closed_sessions(organization: Organization, assessment_id: Any) -> Query:
+    query = _with_key_and_assessment(S.select())
     query = query.where(S.organization == organization, S.closed_at.is_null(False), A.deleted_at.is_null())
     return query if assessment_id is None else query.where(S.assessment == assessment_id)
 
@@ -120,9 +108,13 @@ def _month() -> Any:
     return peewee.fn.substr(K.created_at, 1, 7).coerce(False)
 
 
-def _counts(organization: Organization, assessment_id: Any) -> list[dict[str, Any]]:
-    """The funnel by assessment and month, oldest assessment first."""
+def _funnel_counts(organization: Organization, assessment_id: Any) -> list[dict[str, Any]]:
+    """The funnel by assessment and month, oldest assessment first.
+
+    Leaves out keys that were revoked before they were redeemed, but not those revoked by an erasure.
+    """
     completed = S.completed_at.is_null(False) | S.hired_at.is_null(False)
+    was_invited = K.revoked_at.is_null() | (K.revoked_at == K.erased_at) | S.id.is_null(False)
     month = _month()
     query = K.select(
         K.assessment.alias("assessment_id"),
@@ -134,11 +126,7 @@ def _counts(organization: Organization, assessment_id: Any) -> list[dict[str, An
         peewee.fn.COUNT(S.hired_at).alias("hired"),
     )
     query = query.join(A, on=(A.id == K.assessment)).join(S, peewee.JOIN.LEFT_OUTER, on=(S.key == K.id))
-    query = query.where(
-        K.organization == organization,
-        A.deleted_at.is_null(),
-        _was_invited(),
-    )
+    query = query.where(K.organization == organization, A.deleted_at.is_null(), was_invited)
     if assessment_id is not None:
         query = query.where(K.assessment == assessment_id)
     query = query.group_by(K.assessment, A.title, A.created_at, month)
@@ -146,42 +134,29 @@ def _counts(organization: Organization, assessment_id: Any) -> list[dict[str, An
     return list(rows)
 
 
-def _was_invited() -> peewee.Expression:
-    """Leaves out keys that were revoked before they were redeemed; erased candidates stay in the funnel."""
-    by_erasure = K.revoked_at == K.erased_at
-    return K.revoked_at.is_null() | by_erasure | S.id.is_null(False)
-
-
-def _values(organization: Organization, assessment_id: Any) -> list[dict[str, Any]]:
+def _metric_values(organization: Organization, assessment_id: Any) -> list[dict[str, Any]]:
     """Each closed session's assessment, month and values of METRICS."""
-    query = S.select(
-        S.assessment.alias("assessment_id"),
-        A.title.alias("assessment_title"),
-        _month().alias("month"),
+    query = _closed_sessions(organization, assessment_id).select(
+        *(S.assessment.alias("assessment_id"), A.title.alias("assessment_title"), _month().alias("month")),
         *(getattr(S, metric.field) for metric in METRICS),
     )
-    rows: Any = _closed(_with_key_and_assessment(query), organization, assessment_id).dicts()
-    return list(rows)
+    return list(query.dicts())
 
 
-def _grouped(
-    counts: Sequence[dict[str, Any]], values: Sequence[dict[str, Any]], names: tuple[str, ...]
-) -> list[tuple[tuple[Any, ...], dict[str, Any]]]:
-    """(key, numbers) of each group, in the order of `counts`."""
-    groups: dict[tuple[Any, ...], tuple[list, list]] = defaultdict(lambda: ([], []))
-    for place, rows in enumerate((counts, values)):
-        for row in rows:
-            groups[tuple(row[name] for name in names)][place].append(row)
-    return [(key, _numbers(*rows)) for key, rows in groups.items()]
+def _group(rows: list[dict[str, Any]], *names: str) -> dict[tuple[Any, ...], list[dict[str, Any]]]:
+    groups = defaultdict(list)
+    for row in rows:
+        groups[tuple(row[name] for name in names)].append(row)
+    return groups
 
 
-def _numbers(counts: Iterable[dict[str, Any]], values: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    counted = list(counts)
+def _numbers(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """The funnel's sums and the metrics' medians; a row has either counts or values."""
     return {
-        "funnel": {name: sum(row[name] for row in counted) for name in FUNNEL},
-        "medians": {metric.field: _median(metric, values) for metric in METRICS},
+        "funnel": {name: sum(row.get(name, 0) for row in rows) for name in FUNNEL},
+        "medians": {metric.field: median(_values(rows, metric.field), metric) for metric in METRICS},
     }
 
 
-def _median(metric: Metric, values: Sequence[dict[str, Any]]) -> int | float | None:
-    return median([row[metric.field] for row in values if row[metric.field] is not None], metric)
+def _values(rows: list[dict[str, Any]], field: str) -> list[int]:
+    return [row[field] for row in rows if row.get(field) is not None]

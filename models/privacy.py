@@ -1,10 +1,12 @@
 """Candidates' personal data: what is stored, until when, and its erasure.
 
-A table with personal data declares `personal_data` (models/base.py). Erasure leaves the numbers, without a person.
+A table with personal data declares `personal_data` (models/base.py). An erasure leaves the numbers.
 """
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from functools import reduce
+from operator import or_
 from typing import Any
 
 import peewee
@@ -28,10 +30,9 @@ def personal_tables() -> list[Any]:
 class Erasure(Model):
     """The receipt of an erasure, kept for good.
 
-    `kind` is `reviewer` or `retention`; `counts` is the number of rows that changed, by their PersonalData's name.
+    `kind` is `reviewer` or `retention`; `counts` is the number of rows that changed, by PersonalData's name.
     """
 
-    key_id: Any
     organization = peewee.ForeignKeyField(Organization)
     key = peewee.ForeignKeyField(CandidateKey, unique=True)
     kind = peewee.TextField()
@@ -39,14 +40,11 @@ class Erasure(Model):
     session_id = peewee.UUIDField(null=True)
     counts = peewee.JSONField()
 
-    class Meta:
-        table_name = "erasures"
-
 
 def erase(key: CandidateKey, reviewer: ApiToken | None = None) -> Erasure:
     """Erase a candidate's personal data atomically; repeating it returns the first receipt.
 
-    The session is closed, and its metrics derived, before its events are deleted.
+    The session is closed, and its metrics are derived, before its events are deleted.
 
     reviewer -- the token that requested it; None for the retention
     """
@@ -55,101 +53,66 @@ def erase(key: CandidateKey, reviewer: ApiToken | None = None) -> Erasure:
         receipt = Erasure.get_or_none(Erasure.key == key)
         if receipt is not None:
             return receipt
-        session = _settled(key)
-        receipt = Erasure.create(
-            organization=key.organization_id,
-            key=key,
-            kind="retention" if reviewer is None else "reviewer",
-            reviewer=reviewer,
-            session_id=session and session.id,
-            counts={
-                table.personal_data.name: table.erase_personal_data(key, session)
-                for table in personal_tables()
-            },
-        )
+        session = Session.get_or_none(Session.key == key)
+        if session is not None:
+            close(session)
+            settle(session)
+            session = Session.get_by_id(session.id)
+        ids = {"organization": key.organization_id, "session_id": session and session.id}
+        kind = "retention" if reviewer is None else "reviewer"
+        tables = personal_tables()
+        counts = {table.personal_data.name: table.erase_personal_data(key, session) for table in tables}
+        receipt = Erasure.create(key=key, kind=kind, reviewer=reviewer, counts=counts, **ids)
         payload = {"candidateId": key.id, "assessmentId": key.assessment_id}
-        payload |= {"sessionId": receipt.session_id, "kind": receipt.kind}
+        payload |= {"sessionId": receipt.session_id, "kind": kind}
         FeedEvent.publish(key.organization_id, "candidate.erased", payload)
         return receipt
 
 
-def _settled(key: CandidateKey) -> Session | None:
-    session = Session.get_or_none(Session.key == key)
-    if session is None:
-        return None
-    close(session)
-    settle(session)
-    return Session.get_by_id(session.id)
-
-
-# What a candidate may see
-
-
 def stored_data(key: CandidateKey, session: Session | None) -> list[dict[str, Any]]:
     """The candidate's personal data by kind: `name`, `description`, `count`, `since` and `until`."""
-    visible = [table for table in personal_tables() if table.personal_data.description is not None]
-    kinds = [_summary(table, key, session) for table in visible]
+    kinds = [_summary(table, key, session) for table in personal_tables() if table.personal_data.description]
     return [kind for kind in kinds if kind["count"]]
 
 
 def _summary(table: Any, key: CandidateKey, session: Session | None) -> dict[str, Any]:
     kind = table.personal_data
-    arrived = getattr(table, kind.arrived)
+    received_at = getattr(table, kind.received_at)
     found = table.personal_rows(key, session).select(
-        peewee.fn.COUNT(arrived).alias("count"),
-        peewee.fn.MIN(arrived).alias("since"),
-        peewee.fn.MAX(arrived).alias("until"),
+        peewee.fn.COUNT(received_at).alias("count"),
+        peewee.fn.MIN(received_at).alias("since"),
+        peewee.fn.MAX(received_at).alias("until"),
     )
     return {"name": kind.name, "description": kind.description} | found.dicts().get()
 
 
-def consents(key: CandidateKey) -> Query:
-    return Consent.personal_rows(key, None).order_by(Consent.created_at, Consent.id)
+def consents(key: CandidateKey) -> list[Consent]:
+    return list(Consent.personal_rows(key, None).order_by(Consent.created_at, Consent.id))
 
 
 def submitted_data(session: Session) -> Iterator[tuple[str, dict[str, Any]]]:
-    """What the candidate's client sent besides events, as (kind, members)."""
-    for signing_key in SigningKey.personal_rows(session.key, session).order_by(SigningKey.id):
-        row = {"publicKey": signing_key.public_key, "createdAt": signing_key.created_at}
-        yield "signingKey", row
-    for report in ClientReport.of(session):
-        yield "clientReport", {"kind": report.kind, "data": report.data, "createdAt": report.created_at}
-    for submission in Submission.personal_rows(session.key, session).order_by(Submission.id):
-        yield "submission", _submission(submission)
-
-
-def _submission(submission: Submission) -> dict[str, Any]:
-    return {
-        "verdict": submission.verdict,
-        "bundleSize": submission.bundle_size,
-        "bundleSha256": submission.bundle_sha256,
-        "repoUrl": submission.repo_url,
-        "baseSha": submission.base_sha,
-        "fileTree": submission.file_tree,
-        "diff": submission.diff,
-        "createdAt": submission.created_at,
-    }
+    """The other data from the candidate's client, without events, as (kind, columns)."""
+    tables: tuple[tuple[str, Any, str], ...] = (
+        ("signingKey", SigningKey, "public_key"),
+        ("clientReport", ClientReport, "kind data"),
+        ("submission", Submission, "verdict bundle_size bundle_sha256 repo_url base_sha file_tree diff"),
+    )
+    for kind, table, names in tables:
+        for row in table.personal_rows(session.key, session).order_by(table.created_at, table.id):
+            yield kind, {name: getattr(row, name) for name in (*names.split(), "created_at")}
 
 
 def retained_until(key: CandidateKey, session: Session | None) -> datetime | None:
     """When retention will erase the data; None without a retention or an end, or if it was erased."""
     if key.erased_at is not None:
         return None
-    return retention.retention_deadline(_ended_at(key, session), (session or key).organization.retention_days)
+    return retention.retention_deadline(ended_at(key, session), (session or key).organization.retention_days)
 
 
-# Retention
-
-
-def ended_at(key: CandidateKey) -> datetime:
-    """When the session of an overdue key ended, or the key itself: the start of the retention."""
-    found = _ended_at(key, Session.get_or_none(Session.key == key))
-    assert found is not None
-    return found
-
-
-def _ended_at(key: CandidateKey, session: Session | None) -> datetime | None:
-    return key.ended_at if session is None else session.ended_at
+def ended_at(key: CandidateKey, session: Session | None = None) -> Any:
+    """When the session of a key ended, or the key itself: the start of the retention."""
+    session = session or Session.get_or_none(Session.key == key)
+    return session.ended_at if session else key.ended_at
 
 
 def overdue(organization: Organization) -> Query:
@@ -159,42 +122,34 @@ def overdue(organization: Organization) -> Query:
     if organization.retention_days is None:
         return query.where(peewee.Value(False))
     before = clock.now() - timedelta(days=organization.retention_days)
-    return query.where(
-        CandidateKey.organization == organization,
-        CandidateKey.erased_at.is_null(),
-        _session_ended(before) | _key_ended(before),
-    ).order_by(CandidateKey.id)
+    has_ended = _session_has_ended(before) | _key_has_ended(before)
+    query = query.where(CandidateKey.organization == organization, CandidateKey.erased_at.is_null())
+    return query.where(has_ended).order_by(CandidateKey.id)
 
 
-def _session_ended(before: datetime) -> peewee.Expression:
+def _session_has_ended(before: datetime) -> peewee.Expression:
     # As Session.ended_at.
-    ended_at = peewee.fn.COALESCE(
-        Session.closed_at, Session.closes_at, CandidateKey.revoked_at, Assessment.deleted_at
-    )
+    columns = (Session.closed_at, Session.closes_at, CandidateKey.revoked_at, Assessment.deleted_at)
+    ended_at = peewee.fn.COALESCE(*columns)
     return Session.id.is_null(False) & (ended_at <= Session.closed_at.db_value(before))
 
 
-def _key_ended(before: datetime) -> peewee.Expression:
+def _key_has_ended(before: datetime) -> peewee.Expression:
     # As CandidateKey.ended_at.
-    ended = CandidateKey.expires_at <= before
-    ended |= CandidateKey.revoked_at <= before
-    ended |= Assessment.deleted_at <= before
-    return Session.id.is_null() & ended
+    columns = (CandidateKey.expires_at, CandidateKey.revoked_at, Assessment.deleted_at)
+    return Session.id.is_null() & reduce(or_, [column <= before for column in columns])
 
 
 class DailyTask(Model):
-    """A task that one of the workers does once a day; `day` is the last day (UTC) on which it was claimed."""
+    """A task that one of the workers runs once a day; `day` is the last day (UTC) on which it was claimed."""
 
     name = peewee.TextField(unique=True)
     day = peewee.TextField()
 
-    class Meta:
-        table_name = "daily_tasks"
-
     @classmethod
     def claim(cls, name: str) -> bool:
-        """Claim today's task; returns whether the caller has to do it."""
+        """Claim today's task; returns whether the caller must run it."""
         cls.insert(name=name, day="").on_conflict_ignore().execute()
         today = clock.now().date().isoformat()
-        # A day in the future is one too: the clock was wrong then.
+        # A day in the future counts as well: the clock was wrong.
         return cls.update(day=today).where(cls.name == name, cls.day != today).execute() == 1

@@ -1,7 +1,4 @@
-"""Counters of each cohort, so that its statistics cost the same for ten sessions and for a million (R19 to R22).
-
-What is counted is defined in rules/rollups.py and nowhere else.
-"""
+"""Counters (rules/rollups.py) that make statistics of large cohorts as fast as of small ones (R19 to R22)."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -12,35 +9,27 @@ from typing import Any
 import peewee
 
 from models.assessments import Assessment
-from models.base import db, for_update
+from models.base import Table, for_update
 from rules import rollups
 
 BATCH_SIZE = 500
 
 
-class CohortRollup(peewee.Model):
+class CohortRollup(Table):
     """The totals of an assessment's closed sessions, and the lock under which they change.
 
-    The totals are JSON, so that sums stay exact even where clients' clocks are wrong by centuries.
+    The totals are JSON, so that sums stay exact even if clients' clocks are wrong by centuries.
     """
 
-    assessment_id: Any
     assessment = peewee.ForeignKeyField(Assessment, primary_key=True)
     totals = peewee.JSONField()
 
-    class Meta:
-        database = db
-        table_name = "cohort_rollups"
-        legacy_table_names = False
-
     @classmethod
-    def replace_session(
-        cls, assessment_id: Any, old: Mapping[str, Any] | None, new: Mapping[str, Any]
-    ) -> None:
+    def replace_session(cls, assessment_id: Any, old: dict[str, Any] | None, new: dict[str, Any]) -> None:
         """Count a session's `new` columns instead of its `old` ones (None before it joins the cohort).
 
-        Runs in the transaction that changes them, with the session locked. The rollup's row is the last lock taken,
-        so that closes of one assessment wait for each other's commit and for nothing else.
+        Runs in the transaction that changes them, with the session locked. The rollup's row is locked last, so that
+        closes of one assessment wait only for each other's commit.
         """
         rollup = cls.locked_for(assessment_id)
         totals = rollups.difference(rollups.totals(old), rollups.totals(new))
@@ -54,19 +43,17 @@ class CohortRollup(peewee.Model):
     def locked_for(cls, assessment_id: Any) -> "CohortRollup":
         """The assessment's row, created if missing, locked until the transaction ends."""
         row = for_update(cls.select().where(cls.assessment == assessment_id))
-        found = row.get_or_none()
-        if found is None:
-            cls.insert(assessment=assessment_id, totals={}).on_conflict_ignore().execute()
-            found = row.clone().get()
-        return found
+        if found := row.get_or_none():
+            return found
+        cls.insert(assessment=assessment_id, totals={}).on_conflict_ignore().execute()
+        return row.clone().get()
 
     def set_totals(self, totals: Mapping[str, int]) -> None:
-        CohortRollup.update(totals=dict(totals)).where(
-            CohortRollup.assessment == self.assessment_id
-        ).execute()
+        self.totals = dict(totals)
+        self.save(only=[CohortRollup.totals])
 
 
-class CohortCount(peewee.Model):
+class CohortCount(Table):
     """One counter in a metric's tree: how many sessions of the cohort fall into a bucket of a level.
 
     Counters of 0 are deleted. There is no foreign key: it would be checked for each of the 24 rows that a close writes.
@@ -79,9 +66,6 @@ class CohortCount(peewee.Model):
     n = peewee.BigIntegerField()
 
     class Meta:
-        database = db
-        table_name = "cohort_counts"
-        legacy_table_names = False
         primary_key = peewee.CompositeKey("assessment_id", "metric", "level", "bucket")
 
     @classmethod
@@ -92,25 +76,19 @@ class CohortCount(peewee.Model):
         for batch in peewee.chunked(rows, BATCH_SIZE):
             insert = cls.insert_many(batch, fields=[*key, cls.n])
             insert.on_conflict(conflict_target=key, update={cls.n: cls.n + peewee.EXCLUDED.n}).execute()
-        decreased = [place for place, n in counts.items() if n < 0]
-        if decreased:
-            cls._delete_empty(assessment_id, decreased)
-
-    @classmethod
-    def _delete_empty(cls, assessment_id: Any, places: list[rollups.Place]) -> None:
         # Each by its full key: a condition on n alone would read all counters of the cohort.
-        any_of = reduce(or_, map(cls._is_at, places))
-        cls.delete().where(cls.assessment_id == assessment_id, any_of, cls.n == 0).execute()
-
-    @classmethod
-    def _is_at(cls, place: rollups.Place) -> peewee.Expression:
-        metric, level, bucket = place
-        return (cls.metric == metric) & (cls.level == level) & (cls.bucket == bucket)
+        decreased = [
+            (cls.metric == metric) & (cls.level == level) & (cls.bucket == bucket)
+            for (metric, level, bucket), n in counts.items()
+            if n < 0
+        ]
+        if decreased:
+            is_empty = reduce(or_, decreased) & (cls.n == 0)
+            cls.delete().where(cls.assessment_id == assessment_id, is_empty).execute()
 
     @classmethod
     def of(cls, assessment: Assessment) -> Counter[rollups.Place]:
         """All counters of a cohort."""
-        rows: Any = cls.select(cls.metric, cls.level, cls.bucket, cls.n).where(
-            cls.assessment_id == assessment.id
-        )
-        return Counter({(metric, level, bucket): n for metric, level, bucket, n in rows.tuples()})
+        query = cls.select(cls.metric, cls.level, cls.bucket, cls.n)
+        rows: Any = query.where(cls.assessment_id == assessment.id).tuples()
+        return Counter({tuple(place): n for *place, n in rows})

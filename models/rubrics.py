@@ -10,7 +10,7 @@ from models.orgs import ApiToken, Organization
 
 
 class Rubric(Model):
-    """A scoring rubric in its current version; earlier versions stay, so that no change alters a given score."""
+    """A scoring rubric in its current version; earlier versions stay for the scores given in them."""
 
     organization = peewee.ForeignKeyField(Organization)
     name = peewee.TextField()
@@ -18,9 +18,6 @@ class Rubric(Model):
     version = peewee.IntegerField(default=1)
     updated_at = TimestampField(default=clock.now)
     deleted_at = TimestampField(null=True)
-
-    class Meta:
-        table_name = "rubrics"
 
     @classmethod
     def visible_to(cls, caller: ApiToken) -> Query:
@@ -48,10 +45,9 @@ class Rubric(Model):
 
         with db.atomic():
             self.organization.lock()
-            users = Assessment.alive().where(Assessment.rubric == self).order_by(Assessment.id)
-            named = [{"id": str(user.id), "title": user.title} for user in users.limit(100)]
-            if named:
-                raise RubricInUse(assessments=named)
+            users = Assessment.alive().where(Assessment.rubric == self).order_by(Assessment.id).limit(100)
+            if users:
+                raise RubricInUse(assessments=[{"id": str(user.id), "title": user.title} for user in users])
             self.update_columns(deleted_at=clock.now())
 
     def _save_version(self) -> None:
@@ -59,7 +55,7 @@ class Rubric(Model):
 
 
 class RubricVersion(Model):
-    """A rubric as it once was; never changed."""
+    """A version of a rubric; never changed."""
 
     rubric_id: Any
     rubric = peewee.ForeignKeyField(Rubric, index=False)
@@ -68,5 +64,4 @@ class RubricVersion(Model):
     criteria = peewee.JSONField()
 
     class Meta:
-        table_name = "rubric_versions"
         indexes = ((("rubric", "number"), True),)

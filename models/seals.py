@@ -1,4 +1,4 @@
-"""The server's seal on a session's events: a hash chain in the order of arrival (rules/seals.py)."""
+"""The seal of a session's events: a hash chain in the order of arrival (rules/seals.py)."""
 
 import hashlib
 from collections.abc import Iterator
@@ -8,20 +8,17 @@ import peewee
 
 from models import batches
 from models.base import BytesField, ErasedWithSession, Model, PersonalData, Query, db
-from models.numbering import drain, number_all
+from models.numbering import number_all
 from models.sessions import Event, Session
 from rules import seals
 from rules.timestamps import format_timestamp
 
-# A transaction that took its number of arrival earlier may commit behind later ones, but seldom behind so many.
+# An event can commit after events with later numbers of arrival, but rarely after so many.
 SEARCH_MARGIN = 2_000
 
 
 class Seal(Model, ErasedWithSession):
-    """The link of one event in its session's chain, written by the worker after the event's commit.
-
-    Erased with the events; the session keeps its last head.
-    """
+    """The link of one event in its session's chain, written by the worker after the event's commit."""
 
     personal_data = PersonalData("seals", None)
 
@@ -32,23 +29,17 @@ class Seal(Model, ErasedWithSession):
     head = BytesField()
 
     class Meta:
-        table_name = "seals"
         indexes = ((("session", "position"), True),)
 
     @classmethod
     def seal_new(cls) -> int:
         """Seal the events committed since the last run; returns how many."""
-        return _seal_after(cls.search_start())
+        return number_all(unsealed(cls.search_start()).select(Event.session), seal_batch)
 
     @classmethod
     def seal_skipped(cls) -> int:
-        """Seal events that committed further behind than `seal_new` searches; reads all events."""
-        return _seal_after(0)
-
-    @classmethod
-    def seal_session(cls, session_id: Any) -> int:
-        """Seal the unsealed events of a session; returns how many."""
-        return drain(_seal_batch, session_id)
+        """Seal events that committed too late for `seal_new`; reads all events."""
+        return number_all(unsealed().select(Event.session), seal_batch)
 
     @classmethod
     def search_start(cls) -> int:
@@ -56,11 +47,11 @@ class Seal(Model, ErasedWithSession):
 
     @classmethod
     def breaks(cls, session: Session) -> list[tuple[seals.Break, str | None]]:
-        """The places where the session differs from its seal, each with its event's id if known.
+        """The differences between a session and its seal, each with its event's id if known.
 
-        Correct also while the worker seals.
+        Correct while the worker seals.
         """
-        # Read before the session's head, which moves with it: what is sealed meanwhile is left for the next check.
+        # Read before the session's head: events sealed meanwhile are left for the next check.
         last = cls.select(peewee.fn.MAX(cls.position)).where(cls.session == session).scalar() or 0
         stored = Session.select(Session.seal_head, Session.sealed_count).where(Session.id == session.id).get()
         rows = cls._sealed(session, max(last, stored.sealed_count))
@@ -70,9 +61,8 @@ class Seal(Model, ErasedWithSession):
     @classmethod
     def _sealed(cls, session: Session, last: int) -> Iterator[seals.SealedEvent]:
         query = cls.select(cls.position, cls.event_seq, Event.received_at, Event.envelope, cls.head)
-        query = query.join(
-            Event, peewee.JOIN.LEFT_OUTER, on=(Event.seq == cls.event_seq) & (Event.session == session)
-        )
+        sealed_event = (Event.seq == cls.event_seq) & (Event.session == session)
+        query = query.join(Event, peewee.JOIN.LEFT_OUTER, on=sealed_event)
         query = query.where(cls.session == session, cls.position <= last)
         for row in batches.read_wide(query, [cls.position], Event.size):
             is_stored = row["envelope"] is not None
@@ -87,28 +77,23 @@ class Seal(Model, ErasedWithSession):
 
 def unsealed(after: int = 0) -> Query:
     """The events without a seal whose number of arrival is greater than `after`."""
-    # On both sides, or the database would read all seals to find the missing ones.
+    # Limits both tables, or the database would read all seals.
     seal = (Seal.event_seq == Event.seq) & (Seal.event_seq > after)
     events = Event.select(Event.seq, Event.event_id, Event.received_at, Event.envelope)
     return events.join(Seal, peewee.JOIN.LEFT_OUTER, on=seal).where(Event.seq > after, Seal.id.is_null())
 
 
-def _seal_after(seq: int) -> int:
-    return number_all(unsealed(seq).select(Event.session), _seal_batch)
-
-
-def _seal_batch(session_id: Any) -> int:
+def seal_batch(session_id: Any) -> int:
+    """Seal unsealed events of a session; returns how many."""
     with db.atomic():
         session = Session(id=session_id).lock()
         head = session.seal_head or seals.initial_head(str(session_id))
         links: list[Seal] = []
         waiting = unsealed().where(Event.session == session_id)
-        for position, row in enumerate(
-            batches.first_wide(waiting, [Event.seq], Event.size), session.sealed_count + 1
-        ):
-            head = seals.next_head(
-                head, row["seq"], format_timestamp(row["received_at"]), digest(row["envelope"])
-            )
+        rows = batches.first_wide(waiting, [Event.seq], Event.size)
+        for position, row in enumerate(rows, session.sealed_count + 1):
+            received_at = format_timestamp(row["received_at"])
+            head = seals.next_head(head, row["seq"], received_at, digest(row["envelope"]))
             event = {"event_seq": row["seq"], "event_id": row["event_id"]}
             links.append(Seal(session=session_id, position=position, head=head, **event))
         if links:

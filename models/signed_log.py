@@ -1,4 +1,4 @@
-"""A session's signed events: verdicts, the client's chain, the signed log (docs/candidate-client.md#315-signed-log)."""
+"""A session's signed events: verdicts, chain and log (docs/candidate-client.md#315-signed-log)."""
 
 import json
 from collections import Counter
@@ -14,28 +14,25 @@ from rules.signature_chain import SignatureChain, SignedLink, order_chain
 
 
 def count_verdicts(session: Session) -> Counter:
-    """How many events have each verdict; None counts those that the worker has not verified yet."""
+    """The number of events by verdict; None if the worker has not verified them yet."""
     query = Event.select(Event.verdict, peewee.fn.COUNT(Event.seq)).where(Event.session == session)
     rows: Any = query.group_by(Event.verdict).tuples()
     return Counter(dict(rows))
 
 
 def invalid_events(session: Session) -> list[str]:
-    """The ids of the events with a signature that none of the session's keys made."""
-    query = Event.select(Event.event_id).where(
-        Event.session == session, Event.verdict == event_signatures.INVALID
-    )
-    rows: Any = query.order_by(Event.seq).tuples()
-    return [event_id for (event_id,) in rows]
+    """The ids of the events whose signature is by none of the session's keys."""
+    query = Event.select(Event.event_id).where(Event.session == session).order_by(Event.seq)
+    return [event.event_id for event in query.where(Event.verdict == event_signatures.INVALID)]
 
 
 def build_chain(session: Session) -> SignatureChain:
-    """The session's signed events in the order of their chain, and its irregularities."""
+    """The session's signed events in the order of their chain, and the chain's irregularities."""
     return order_chain(link for link, _ in _links(session))
 
 
 def signed_log(session: Session) -> Iterator[dict[str, Any]]:
-    """The signed events in the order of their chain, with event hash, verdict and the envelope as it was sent."""
+    """The signed events in the order of their chain, with hash, verdict and envelope."""
     public_keys = SigningKey.of(session)
     sizes = dict(_links(session))
     for batch in batches.split(order_chain(sizes).order, lambda link: sizes[link]):

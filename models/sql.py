@@ -1,7 +1,7 @@
 """The statements of the hot operations as SQL text, with one helper that runs them on both databases.
 
-Everything else is plain Peewee. What each statement buys is in tools/benchmarks/README.md. In the texts `k` is
-candidate_keys, `s` sessions, `a` assessments, `d` deliveries (the latest invitation).
+Everything else is plain Peewee; tools/benchmarks/RESULTS.md has the costs. In the texts `k` is candidate_keys, `s`
+sessions, `a` assessments, `d` deliveries (the latest invitation).
 """
 
 import re
@@ -57,10 +57,10 @@ def in_list(name: str, items: Sequence[Any]) -> tuple[str, dict[str, Any]]:
 
 
 class Columns:
-    """Some columns of a table: for a SELECT, and to build instances from its rows."""
+    """Some or all columns of a table: for a SELECT, and to build instances from its rows."""
 
-    def __init__(self, model: Any, alias: str, names: str) -> None:
-        self._model, self._names = model, names.split()
+    def __init__(self, model: Any, alias: str, names: str = "") -> None:
+        self._model, self._names = model, names.split() or model._meta.sorted_field_names
         fields = [getattr(model, name) for name in self._names]
         self._converters = [field.python_value for field in fields]
         self.text = ", ".join(f"{alias}.{field.column_name}" for field in fields)

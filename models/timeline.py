@@ -1,7 +1,6 @@
-"""Read a session's timeline: by event time, ties in order of arrival.
+"""A session's timeline: by event time, ties in order of arrival.
 
-A page starts at a cursor in an index, so that it costs the same anywhere; envelopes, which can be megabytes, are read
-only where they are asked for, and then a few at a time.
+A page starts at a cursor in an index. Envelopes can be megabytes: they are read on request only, a few at a time.
 """
 
 import json
@@ -15,33 +14,22 @@ import peewee
 from models import batches
 from models.base import Query, clock
 from models.sessions import Event, Session, prices
-from rules import analysis, summaries
+from rules import analysis
 from rules.artifacts import ArtifactEvent
 
 MAX_RECENT_SUBJECTS = 50
 _CURSOR = re.compile(r"(-?[0-9]{1,19})\.([0-9]{1,19})", re.ASCII)
 _INT64 = range(-(2**63), 2**63)
-_CHANGES = ("file_diff", "file_create", "file_delete")
 _ORDER = (Event.time_ns, Event.seq)
-# The columns before the envelope in the table, so that a page does not read through it.
+# All columns stored before the envelope, so that a page does not read through it.
 _COLUMNS = (
-    Event.seq,
-    Event.event_id,
-    Event.time_ns,
-    Event.received_at,
-    Event.kind,
-    Event.source,
-    Event.actor,
-    Event.attribution,
-    Event.late,
-    Event.subject,
-    Event.note,
-    Event.size,
+    *(Event.seq, Event.event_id, Event.time_ns, Event.received_at, Event.kind, Event.source),
+    *(Event.actor, Event.attribution, Event.late, Event.subject, Event.note, Event.size),
 )
 
 
 class Cursor(NamedTuple):
-    """The position of an event: its time, and its number of arrival."""
+    """The position of an event: its time, then its number of arrival."""
 
     time_ns: int
     seq: int
@@ -69,8 +57,9 @@ class Page(NamedTuple):
 def page(
     session: Session, limit: int, after: Cursor | None = None, full: bool = False, **filters: Any
 ) -> Page:
-    """The events after a cursor; with `full` with their envelopes, and then no more than MAX_BYTES of them.
+    """The events after a cursor.
 
+    full -- with their envelopes, of up to MAX_BYTES together
     filters -- `kind` and `without` (lists), `source`, `actor`
     """
     query = _matching(session, filters).select(*_COLUMNS)
@@ -81,29 +70,26 @@ def page(
         events = next(batches.split(events, lambda row: row["size"]), [])
     is_last = len(events) == len(rows)
     cursor = None if is_last else Cursor(events[-1]["time_ns"], events[-1]["seq"])
-    return Page(_with_envelopes(events) if full else events, cursor)
+    if full:
+        envelopes = Event.envelopes([event["seq"] for event in events])
+        # An envelope is missing if the event was erased meanwhile.
+        events = [
+            event | {"envelope": envelopes[event["seq"]]} for event in events if event["seq"] in envelopes
+        ]
+    return Page(events, cursor)
 
 
 def _matching(session: Session, filters: dict[str, Any]) -> Query:
-    found = Event.select().where(Event.session == session)
-    kinds = filters.get("kind") or []
-    if len(kinds) == 1:
+    query = Event.select().where(Event.session == session)
+    if kinds := filters.get("kind"):
         # Equality, so that a single kind is read in the order of its own index.
-        found = found.where(Event.kind == kinds[0])
-    elif kinds:
-        found = found.where(Event.kind.in_(kinds))
+        query = query.where(Event.kind == kinds[0] if len(kinds) == 1 else Event.kind.in_(kinds))
     if filters.get("without"):
-        found = found.where(Event.kind.not_in(filters["without"]))
+        query = query.where(Event.kind.not_in(filters["without"]))
     for name in ("source", "actor"):
         if filters.get(name) is not None:
-            found = found.where(getattr(Event, name) == filters[name])
-    return found
-
-
-def _with_envelopes(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    envelopes = Event.envelopes([event["seq"] for event in events])
-    # An envelope is missing if the event was erased meanwhile.
-    return [event | {"envelope": envelopes[event["seq"]]} for event in events if event["seq"] in envelopes]
+            query = query.where(getattr(Event, name) == filters[name])
+    return query
 
 
 def find_event(session: Session, event_id: str) -> dict[str, Any] | None:
@@ -118,19 +104,13 @@ def read_all(session: Session, **filters: Any) -> Iterator[dict[str, Any]]:
     return batches.read_wide(query, _ORDER, Event.size)
 
 
-def happenings(session: Session, kinds: list[str]) -> Iterator[ArtifactEvent]:
+def artifact_events(session: Session, kinds: list[str]) -> Iterator[ArtifactEvent]:
     """The events of these kinds that count, in order."""
+    columns = ("time_ns", "kind", "source", "actor", "attribution")
     for row in read_all(session, kind=kinds):
         if not row["late"]:
-            yield ArtifactEvent(
-                row["event_id"],
-                row["time_ns"],
-                row["kind"],
-                row["source"],
-                row["actor"],
-                row["attribution"],
-                json.loads(row["envelope"]),
-            )
+            values = {name: row[name] for name in columns}
+            yield ArtifactEvent(id=row["event_id"], **values, envelope=json.loads(row["envelope"]))
 
 
 def jsonl(envelope: str) -> bytes:
@@ -138,22 +118,18 @@ def jsonl(envelope: str) -> bytes:
     return envelope.replace("\r", " ").replace("\n", " ").encode() + b"\n"
 
 
-def summary(row: dict[str, Any]) -> str:
-    return summaries.format_summary(row["subject"], row["note"])
-
-
 def analyze(session: Session) -> analysis.Analysis:
-    """The analysis of the events that count, as they are now."""
+    """Analyze the events that count."""
     return analysis.analyze(Event.timeline(session), prices())
 
 
 def recent_activity(session: Session, minutes: int) -> dict[str, Any]:
-    """What arrived in the last minutes by the server's clock, since the candidate's may be wrong.
+    """The activity of the last minutes by the server's clock, since the candidate's may be wrong.
 
-    The latest MAX_RECENT_SUBJECTS files and commands by their summaries, each once.
+    Includes the latest MAX_RECENT_SUBJECTS files and commands, each once.
     """
-    arrived = Event.received_at >= clock.now() - timedelta(minutes=minutes)
-    recent = Event.select().where(Event.session == session, arrived, ~Event.late)
+    is_recent = Event.received_at >= clock.now() - timedelta(minutes=minutes)
+    recent = Event.select().where(Event.session == session, is_recent, ~Event.late)
     counts = recent.select(
         peewee.fn.COUNT(Event.seq).alias("events"),
         peewee.fn.COUNT(peewee.Case(None, ((Event.kind == "prompt", 1),))).alias("prompts"),
@@ -162,7 +138,7 @@ def recent_activity(session: Session, minutes: int) -> dict[str, Any]:
     return {
         "event_count": row["events"],
         "prompt_count": row["prompts"],
-        "files_changed": _subjects(recent.where(Event.kind.in_(_CHANGES))),
+        "files_changed": _subjects(recent.where(Event.kind.in_(("file_diff", "file_create", "file_delete")))),
         "commands": _subjects(recent.where(Event.kind == "command")),
     }
 

@@ -57,13 +57,13 @@ def contents(store, key: str) -> bytes:
 
 
 class InternalServerError(BaseHTTPRequestHandler):
-    def respond(self):
+    def do_GET(self):
         self.server.requests += 1
         self.send_response(500)
         self.send_header("Content-Length", "0")
         self.end_headers()
 
-    do_GET = do_HEAD = do_DELETE = respond
+    do_HEAD = do_DELETE = do_GET
 
     def log_message(self, *args):
         pass
@@ -71,11 +71,9 @@ class InternalServerError(BaseHTTPRequestHandler):
 
 @contextmanager
 def failing_server():
-    """A store that answers 500 and counts its `requests`."""
+    """A store that responds with 500 and counts its `requests`."""
     with ThreadingHTTPServer(("127.0.0.1", 0), InternalServerError) as server:
         server.requests = 0
-        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
-        thread.start()
+        threading.Thread(target=server.serve_forever, args=(0.02,)).start()
         yield server
         server.shutdown()
-        thread.join()

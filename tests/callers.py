@@ -1,4 +1,4 @@
-"""Who calls the API in the tests: a client with a credential."""
+"""Clients of the API with a credential."""
 
 from typing import Any
 
@@ -9,30 +9,24 @@ from models import ApiToken, CandidateKey, Organization
 
 
 class Caller:
-    """Calls the application as somebody; `caller.get("/v1/me")`, `caller.post("/v1/assessments", {...})`.
+    """Calls the application: `caller.get("/v1/me")`, `caller.post("/v1/assessments", {...})`.
 
-    reads_to_the_end -- whether each answer is read and closed at once, as a server does it, or as the test goes on
+    reads_to_the_end -- read and close each response at once, as a server does
     """
 
     reads_to_the_end = False
 
-    def __init__(self, app: Flask, **headers: str):
-        self.client = app.test_client()
-        self.headers = headers
-        self.row: Any = None
+    def __init__(self, app: Flask, row: Any = None, **headers: str):
+        self.client, self.row, self.headers = app.test_client(), row, headers
 
     @classmethod
     def reviewer(cls, app: Flask, organization: Organization, scope: str = "write") -> "Caller":
         row, token = ApiToken.issue(organization, f"A reviewer who may {scope}", scope)
-        caller = cls(app, Authorization=f"Bearer {token}")
-        caller.row = row
-        return caller
+        return cls(app, row, Authorization=f"Bearer {token}")
 
     @classmethod
     def candidate(cls, app: Flask, key: CandidateKey) -> "Caller":
-        caller = cls(app, **{"X-API-Key": key.key})
-        caller.row = key
-        return caller
+        return cls(app, key, **{"X-API-Key": key.key})
 
     def get(self, path: str, **query: Any) -> TestResponse:
         return self.request("GET", path, query_string=query)
@@ -49,8 +43,6 @@ class Caller:
     def delete(self, path: str) -> TestResponse:
         return self.request("DELETE", path)
 
-    def request(
-        self, method: str, path: str, headers: dict[str, str] | None = None, **options: Any
-    ) -> TestResponse:
+    def request(self, method: str, path: str, headers: Any = None, **options: Any) -> TestResponse:
         options.setdefault("buffered", self.reads_to_the_end)
         return self.client.open(path, method=method, headers=self.headers | (headers or {}), **options)

@@ -17,7 +17,9 @@ def make_certificate(folder: Path, host: str = "127.0.0.1") -> Path:
     now, day = datetime.now(UTC), timedelta(days=1)
     builder = x509.CertificateBuilder(subject, subject, key.public_key(), x509.random_serial_number())
     builder = builder.not_valid_before(now - day).not_valid_after(now + day)
-    builder = builder.add_extension(x509.SubjectAlternativeName([_general_name(host)]), critical=False)
+    is_name = any(letter.isalpha() for letter in host)
+    name = x509.DNSName(host) if is_name else x509.IPAddress(ip_address(host))
+    builder = builder.add_extension(x509.SubjectAlternativeName([name]), critical=False)
     builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
     certificate = builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
     private_key = key.private_bytes(
@@ -32,10 +34,3 @@ def server_context(certificate: Path) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
     return context
-
-
-def _general_name(host: str) -> x509.GeneralName:
-    try:
-        return x509.IPAddress(ip_address(host))
-    except ValueError:
-        return x509.DNSName(host)

@@ -1,4 +1,4 @@
-"""The cast and the databases: every test that asks for `app` runs on SQLite and on PostgreSQL, and is rolled back."""
+"""The application, its callers and its rows. A test that uses `app` runs on both databases and is rolled back."""
 
 import os
 from datetime import UTC, datetime
@@ -45,7 +45,7 @@ def app_on_database(database_url, tmp_path_factory):
         }
     )
     app = create_app(settings)
-    app.testing = False  # errors are answered as in production
+    app.testing = False  # Errors become responses, as in production.
     with app.app_context():
         migrations.upgrade()
     yield app
@@ -55,7 +55,7 @@ def app_on_database(database_url, tmp_path_factory):
 
 @pytest.fixture
 def app(app_on_database):
-    """The application, with everything that the test does undone after it."""
+    """The application; what the test does is rolled back."""
     models.db.connect(reuse_if_open=True)
     try:
         with models.db.atomic() as transaction:
@@ -68,7 +68,7 @@ def app(app_on_database):
 
 @pytest.fixture
 def clock(app):
-    """The service's clock, standing still at 2026-04-01 09:00 UTC; a test moves it with `clock.fixed += ...`."""
+    """The service's clock, stopped at 2026-04-01 09:00 UTC; a test moves it with `clock.fixed += ...`."""
     models.clock.fixed = datetime(2026, 4, 1, 9, tzinfo=UTC)
     return models.clock
 
@@ -80,13 +80,13 @@ def organization(app):
 
 @pytest.fixture
 def reviewer(app, organization):
-    """A reviewer with the scope `write`."""
+    """A reviewer of the organization who may write."""
     return Caller.reviewer(app, organization)
 
 
 @pytest.fixture
 def reader(app, organization):
-    """A reviewer of the same organization who may only read."""
+    """A reviewer of the organization who may only read."""
     return Caller.reviewer(app, organization, scope="read")
 
 
@@ -114,23 +114,23 @@ def key(assessment):
 
 @pytest.fixture
 def candidate(app, key):
-    """Whoever holds `key`."""
     return Caller.candidate(app, key)
 
 
 @pytest.fixture
 def session(key):
-    """The open session of `key`, redeemed just now."""
+    """The open session of `key`."""
     return factories.make_session(key)
 
 
 @pytest.fixture
 def flask(app):
-    """Runs a `flask` command that succeeds and returns what it printed."""
+    """Run a `flask` command and return its output; with `fails` one that fails without a traceback."""
 
-    def run(*arguments):
+    def run(*arguments, fails=False):
         result = app.test_cli_runner().invoke(args=[str(argument) for argument in arguments])
-        assert result.exit_code == 0, result.output
-        return result.stdout
+        assert result.exit_code in (1, 2) if fails else result.exit_code == 0, result.output
+        assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+        return result.output if fails else result.stdout
 
     return run

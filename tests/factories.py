@@ -1,24 +1,12 @@
-"""Rows for tests, made by the same verbs that the service uses; what a test does not name is filled in."""
+"""Rows for tests, created by the service's own verbs with defaults for what a test does not name."""
 
 import json
 import uuid
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from models import (
-    ApiToken,
-    Arrival,
-    Assessment,
-    CandidateKey,
-    Consent,
-    Issue,
-    Organization,
-    Rubric,
-    Session,
-    Webhook,
-    generate_keys,
-    sessions,
-)
+import models
+from models import Assessment, CandidateKey, Organization, Session, sessions
 from models.base import new_id
 from models.webhooks import receivers
 from rules.timestamps import parse_timestamp_ns
@@ -29,53 +17,50 @@ def make_organization(name: str = "Acme", plan: str = "self_hosted") -> Organiza
 
 
 def make_assessment(organization: Organization, **values: Any) -> Assessment:
-    reviewer = ApiToken(organization=organization)
-    values = {
-        "title": "Backend API Challenge",
-        "role": "Senior Backend Engineer",
-        "task_brief": "Fix it.",
-    } | values
-    return Assessment.open(reviewer, **values)
+    defaults = {"title": "Backend API Challenge", "role": "Senior Backend Engineer", "task_brief": "Fix it."}
+    return Assessment.open(models.ApiToken(organization=organization), **(defaults | values))
 
 
-def make_issue(organization: Organization | None = None, **values: Any) -> Issue:
+def make_issue(organization: Organization | None = None, **values: Any) -> models.Issue:
     """An issue of the organization, or one of the catalogue."""
     values = {"title": "Orders are lost", "task_brief": "Find the lost orders."} | values
     if organization is not None:
-        return Issue.add(organization, values)
+        return models.Issue.add(organization, values)
     # Ids ascend, or two of one millisecond would have no order.
     values.setdefault("id", new_id())
-    Issue.upsert(values)
-    return Issue.get_by_id(values["id"])
+    models.Issue.upsert(values)
+    return models.Issue.get_by_id(values["id"])
 
 
-def make_rubric(organization: Organization, **values: Any) -> Rubric:
+def make_rubric(organization: Organization, **values: Any) -> models.Rubric:
     levels = [{"value": 1, "label": "Weak"}, {"value": 2, "label": "Strong"}]
     criteria = [{"key": "quality", "title": "Quality", "weight": 1, "levels": levels}]
-    return Rubric.draft(organization, **({"name": "Engineers", "criteria": criteria} | values))
+    return models.Rubric.draft(organization, **({"name": "Engineers", "criteria": criteria} | values))
 
 
-def make_webhook(organization: Organization, url: str = "https://example.com/hook", **values: Any) -> Webhook:
+def make_webhook(
+    organization: Organization, url: str = "https://example.com/hook", **values: Any
+) -> models.Webhook:
     return receivers.create(organization, url=url, **values)
 
 
-def make_keys(assessment: Assessment, count: int, email: str | None = None) -> list[CandidateKey]:
-    candidates = [{"email": email, "name": None}] * count
-    ids = [row.id for row in generate_keys(assessment.organization, assessment.id, candidates)]
+def make_keys(
+    assessment: Assessment, count: int, email: str | None = None, name: str | None = None
+) -> list[CandidateKey]:
+    candidates = [{"email": email, "name": name}] * count
+    ids = [row.id for row in models.generate_keys(assessment.organization, assessment.id, candidates)]
     return list(CandidateKey.alive().where(CandidateKey.id.in_(ids)).order_by(CandidateKey.id))
 
 
 def make_key(
     assessment: Assessment, email: str | None = "alice@example.com", name: str | None = "Alice"
 ) -> CandidateKey:
-    candidates = [{"email": email, "name": name}]
-    (row,) = generate_keys(assessment.organization, assessment.id, candidates)
-    return CandidateKey.alive().where(CandidateKey.id == row.id).get()
+    return make_keys(assessment, 1, email, name)[0]
 
 
 def make_session(key: CandidateKey) -> Session:
-    """An open session: the candidate has agreed and redeemed."""
-    Consent.give(key, None, None)
+    """An open session: the candidate has consented and redeemed."""
+    models.Consent.give(key, None, None)
     return sessions.redeem(key.key)
 
 
@@ -88,21 +73,15 @@ def make_closed_session(assessment: Assessment, *envelopes: dict[str, Any]) -> S
     return Session.get_by_id(session.id)
 
 
-def envelope(
-    kind: str = "prompt", at: float = 0, data: dict[str, Any] | None = None, **members: Any
-) -> dict[str, Any]:
+def envelope(kind: str = "prompt", at: float = 0, data: Any = None, **members: Any) -> dict[str, Any]:
     """An event as a client sends it; `at` is in seconds after 2026-04-01 09:00 UTC."""
-    moment = datetime(2026, 4, 1, 9, tzinfo=UTC) + timedelta(seconds=at)
-    ts = moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    return {
-        "id": str(uuid.uuid4()),
-        "kind": kind,
-        "ts": ts,
-        "v": 1,
-        "source": "terminal",
-        "data": data or {},
-    } | members
+    time = datetime(2026, 4, 1, 9, tzinfo=UTC) + timedelta(seconds=at)
+    ts = time.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    event = {"id": str(uuid.uuid4()), "kind": kind, "ts": ts, "v": 1, "source": "terminal"}
+    return event | {"data": data or {}} | members
 
 
 def add_event(session: Session, event: dict[str, Any]) -> str:
-    return sessions.append(session, Arrival(event, parse_timestamp_ns(event["ts"]), json.dumps(event)))[0]
+    return sessions.append(
+        session, models.Arrival(event, parse_timestamp_ns(event["ts"]), json.dumps(event))
+    )[0]

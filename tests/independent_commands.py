@@ -8,18 +8,13 @@ import re
 from pathlib import Path
 
 LISTS = json.loads((Path(__file__).parents[1] / "rules" / "verifications.json").read_text())
-
 KINDS_BY_RANK = ("test", "check", "build")
 
 # WORD may have any letters: where the definition means ASCII, it says so.
 HERE_DOCUMENT = re.compile(
-    r"""(?<!<)<<(?!<)-?[ \t]*(?: \\?(?P<plain>[^\W\d]\w*)
-                               | '(?P<single>[^\W\d]\w*)'
-                               | "(?P<double>[^\W\d]\w*)" )""",
-    re.VERBOSE,
+    r"""(?<!<)<<(?!<)-?[ \t]*(?: \\?([^\W\d]\w*) | '([^\W\d]\w*)' | "([^\W\d]\w*)" )""", re.VERBOSE
 )
-
-# Tried first, and only at the start of a word (`Parts.read_token`).
+# Tried first, and only at the start of a word.
 COMMENT = re.compile(r"#[^\n]*")
 TOKEN = re.compile(
     r"""(?P<joined_lines> \\\n )
@@ -34,107 +29,61 @@ TOKEN = re.compile(
 )
 DOUBLE_QUOTED = re.compile(r'"(?:\\.|[^"\\])*"', re.DOTALL)
 ESCAPED_IN_DOUBLE_QUOTES = re.compile(r'\\(["\\$`\n])')
-
 ASSIGNMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=")
 DIGITS = re.compile(r"[0-9]+")
-SHELLS = ("bash", "sh", "zsh")
-SHELL_SCRIPT_OPTION = re.compile(r"-[a-z]*c")
 
 
-def command_kind(command: object) -> str | None:
+def command_kind(command):
     """`test`, `check` or `build`; None for a command that verifies nothing."""
     if not isinstance(command, str):
         return None
     return first_in_rank({part_kind(words) for words in parts_of(without_here_documents(command))})
 
 
-def first_in_rank(kinds: set) -> str | None:
+def first_in_rank(kinds):
     """Step 7."""
     return next((kind for kind in KINDS_BY_RANK if kind in kinds), None)
 
 
-# Step 1: here-documents
-
-
-def without_here_documents(text: str) -> str:
-    """The text without the lines of its here-documents; without an end there is none."""
-    lines = text.split("\n")
-    kept = []
+def without_here_documents(text):
+    """Step 1: without the lines of here-documents; without an end there is none."""
+    lines, kept = text.split("\n"), []
     while lines:
-        line = lines.pop(0)
-        kept.append(line)
-        for match in HERE_DOCUMENT.finditer(line):
-            word = match["plain"] or match["single"] or match["double"]
+        kept.append(lines.pop(0))
+        for match in HERE_DOCUMENT.finditer(kept[-1]):
+            word = next(filter(None, match.groups()))
             stripped = [following.strip() for following in lines]
             if word in stripped:
                 del lines[: stripped.index(word) + 1]
     return "\n".join(kept)
 
 
-# Step 2: words and parts
-
-
-def parts_of(text: str) -> list[list[str]]:
-    """The nonempty parts, each with its words, without quotes and redirections."""
-    parts = Parts()
-    parts.read(text)
-    return [words for words in parts.finished if words]
-
-
-class Parts:
-    """The state of parsing from left to right."""
-
-    def __init__(self) -> None:
-        self.finished: list[list[str]] = []
-        self.words: list[str] = []
-        self.word: str | None = None
-        self.next_word_is_file = False
-
-    def read(self, text: str) -> None:
-        position = 0
-        while position < len(text):
-            position = self.read_token(text, position)
-        self.end_part()
-
-    def read_token(self, text: str, position: int) -> int:
-        comment = COMMENT.match(text, position) if self.word is None else None
+def parts_of(text):
+    """Step 2: the nonempty parts, each with its words, without quotes and redirections."""
+    parts, words, word, is_file, position = [], [], None, False, 0
+    while position <= len(text):
+        comment = COMMENT.match(text, position) if word is None else None
         if comment:
-            return comment.end()
-        token = TOKEN.match(text, position)
-        assert token is not None, "TOKEN has an alternative for every character"
-        self.add_token(token.lastgroup or "", token.group())
-        return token.end()
-
-    def add_token(self, group: str, token: str) -> None:
-        if group == "cut":
-            self.end_part()
-        elif group == "blank":
-            self.end_word()
-        elif group == "redirection":
-            self.start_redirection()
+            position = comment.end()
+            continue
+        match = TOKEN.match(text, position)
+        group, token = (match.lastgroup, match.group()) if match else ("cut", "")
+        position += len(token) or 1
+        if group in ("cut", "blank", "redirection"):
+            is_descriptor = group == "redirection" and word is not None and DIGITS.fullmatch(word)
+            if word is not None and not is_descriptor:
+                words += [] if is_file else [word]
+                is_file = False
+            word, is_file = None, is_file or group == "redirection"
+            if group == "cut":
+                parts.append(words)
+                words, is_file = [], False
         elif group != "joined_lines" and token != "\\":  # a backslash with nothing after it is nothing
-            self.word = (self.word or "") + unquoted(group, token)
-
-    def start_redirection(self) -> None:
-        if self.word is not None and DIGITS.fullmatch(self.word):
-            self.word = None
-        self.end_word()
-        self.next_word_is_file = True
-
-    def end_word(self) -> None:
-        if self.word is None:
-            return
-        if not self.next_word_is_file:
-            self.words.append(self.word)
-        self.word, self.next_word_is_file = None, False
-
-    def end_part(self) -> None:
-        self.end_word()
-        self.finished.append(self.words)
-        self.words, self.next_word_is_file = [], False
+            word = (word or "") + unquoted(group, token)
+    return [words for words in parts if words]
 
 
-def unquoted(group: str, token: str) -> str:
+def unquoted(group, token):
     if group == "escaped":
         return token[1:]
     if group == "single":
@@ -148,99 +97,79 @@ def unquoted(group: str, token: str) -> str:
 # Steps 3 and 4: options and the program
 
 
-def part_kind(words: list[str]) -> str | None:
-    while words := without_front(words, LISTS["shell_words"]):
-        if asks_about_the_program(words):
+def part_kind(words):
+    while words := without_front(words):
+        before_dashes = words[: words.index("--")] if "--" in words else words
+        if "--version" in before_dashes or "--help" in before_dashes:
             return None
-        program = program_name(words[0])
-        words = [program, *words[1:]]
-        if program == "python" and (module := words_from_module(words)):
+        words = [program_name(words[0]), *words[1:]]
+        module = next((rest[1:] for rest in options(words) if rest[0] == "-m"), [])
+        if words[0] == "python" and module:
             words = module
             continue
-        if program in SHELLS and (script := script_of_shell(words)) is not None:
-            return command_kind(script)
-        kind = runner_kind(words) or tool_kind(words)
-        if kind:
+        scripts = (rest[1:2] for rest in options(words) if re.fullmatch(r"-[a-z]*c", rest[0]))
+        if words[0] in ("bash", "sh", "zsh") and (script := next(scripts, [])):
+            return command_kind(script[0])
+        if kind := runner_kind(words) or tool_kind(words):
             return kind
         words = without_prefix(words)
     return None
 
 
-def asks_about_the_program(words: list[str]) -> bool:
-    before_dashes = words[: words.index("--")] if "--" in words else words
-    return "--version" in before_dashes or "--help" in before_dashes
+def without_front(words):
+    while words and (words[0] in LISTS["shell_words"] or ASSIGNMENT.match(words[0])):
+        words = words[1:]
+    return words
 
 
-def without_front(words: list[str], shell_words: list[str]) -> list[str]:
-    count = 0
-    while count < len(words) and (words[count] in shell_words or ASSIGNMENT.match(words[count])):
-        count += 1
-    return words[count:]
-
-
-def program_name(word: str) -> str:
+def program_name(word):
     name = word.rsplit("/", 1)[-1]
-    at = name.find("@", 1)
-    if at > 0:
-        name = name[:at]
+    name = name[: name.find("@", 1)] if name.find("@", 1) > 0 else name
     return "python" if re.fullmatch(r"python[0-9.]*", name) else name
 
 
-def option_length(words: list[str], program: str) -> int:
+def option_length(words, program):
     """The number of words of the option at the front: 0 for none, 2 with a value."""
     if not words or not words[0].startswith("-"):
         return 0
     return 2 if words[0] in LISTS["options_with_value"].get(program, ()) else 1
 
 
-def without_options(words: list[str], program: str) -> list[str]:
+def options(words):
+    """For each option of the program, the words from it on."""
+    rest = words[1:]
+    while length := option_length(rest, words[0]):
+        yield rest
+        rest = rest[length:]
+
+
+def without_options(words, program):
     while length := option_length(words, program):
         words = words[length:]
     return words
 
 
-def words_from_module(words: list[str]) -> list[str]:
-    """`pytest -q` for `python -W error -m pytest -q`; [] without a module."""
-    rest = words[1:]
-    while length := option_length(rest, "python"):
-        if rest[0] == "-m":
-            return rest[1:]
-        rest = rest[length:]
-    return []
-
-
-def script_of_shell(words: list[str]) -> str | None:
-    """The argument of a shell's `-c`."""
-    shell, rest = words[0], words[1:]
-    while length := option_length(rest, shell):
-        if SHELL_SCRIPT_OPTION.fullmatch(rest[0]):
-            return rest[1] if len(rest) > 1 else None
-        rest = rest[length:]
-    return None
-
-
 # Step 5: runners and tools
 
 
-def runner_kind(words: list[str]) -> str | None:
+def runner_kind(words):
     runners, program = LISTS["runners"], words[0]
+    # `deno task` has two words.
+    names = (name.split() for name in runners["first_argument"])
+    length = next((len(name) for name in names if words[: len(name)] == name), 0)
     if program in runners["all_arguments"]:
         targets = arguments(words[1:], program)
-    elif length := first_argument_runner_length(words, runners["first_argument"]):
+    elif length:
         targets = first_target(arguments(words[length:], program))
     else:
         return None
     if not targets:
         return runners["bare"].get(program)
-    return kind_of_targets(targets, runners["words"])
+    found = {word for target in targets for word in target_words(target)}
+    return first_in_rank({kind for kind, names in runners["words"].items() if found & set(names)})
 
 
-def first_argument_runner_length(words: list[str], runners: list[str]) -> int:
-    """The number of words of the runner at the front (`deno task` has two)."""
-    return next((len(names) for names in map(str.split, runners) if words[: len(names)] == names), 0)
-
-
-def arguments(words: list[str], program: str) -> list[str]:
+def arguments(words, program):
     targets = []
     while words:
         length = option_length(words, program)
@@ -250,7 +179,7 @@ def arguments(words: list[str], program: str) -> list[str]:
     return targets
 
 
-def first_target(candidates: list[str]) -> list[str]:
+def first_target(candidates):
     if candidates[:1] == ["workspace"]:
         candidates = candidates[2:]
     if candidates and candidates[0] in ("run", "run-script", "r"):
@@ -258,44 +187,33 @@ def first_target(candidates: list[str]) -> list[str]:
     return candidates[:1]
 
 
-def kind_of_targets(targets: list[str], words_of_kind: dict) -> str | None:
-    words = {word for target in targets for word in target_words(target)}
-    return first_in_rank({kind for kind, names in words_of_kind.items() if words & set(names)})
-
-
-def target_words(target: str) -> list[str]:
+def target_words(target):
     cut_at_capitals = re.sub(r"([a-z])(?=[A-Z])", r"\1 ", target)
     return [word.lower() for word in re.findall(r"[A-Za-z0-9]+", cut_at_capitals)]
 
 
-def tool_kind(words: list[str]) -> str | None:
-    bare_words = [words[0], *without_options(words[1:], words[0])]
-    for line in (line_of(words), line_of(bare_words)):
+def tool_kind(words):
+    for line in (words, [words[0], *without_options(words[1:], words[0])]):
+        text = " ".join("''" if not word or re.search(r"\s", word) else word for word in line)
         for tool in LISTS["tools"]:
-            if re.search(tool["pattern"], line):
+            if re.search(tool["pattern"], text):
                 return tool["kind"]
     return None
-
-
-def line_of(words: list[str]) -> str:
-    return " ".join("''" if not word or re.search(r"\s", word) else word for word in words)
 
 
 # Step 6: prefixes
 
 
-def without_prefix(words: list[str]) -> list[str]:
+def without_prefix(words):
     """The words after the longest prefix; [] without one."""
-    matches = []
-    for prefix in [*LISTS["prefixes"], *LISTS["prefixes_with_argument"]]:
-        rest = words_after(prefix.split(), words)
-        if rest is not None:
-            skipped = 1 if prefix in LISTS["prefixes_with_argument"] else 0
-            matches.append((len(prefix.split()), rest[skipped:]))
-    return max(matches, key=lambda match: match[0])[1] if matches else []
+    prefixes = [(name.split(), 0) for name in LISTS["prefixes"]]
+    prefixes += [(name.split(), 1) for name in LISTS["prefixes_with_argument"]]
+    matches = [(len(prefix), skipped, words_after(prefix, words)) for prefix, skipped in prefixes]
+    matches = [(length, rest[skipped:]) for length, skipped, rest in matches if rest is not None]
+    return max(matches, key=lambda match: match[0], default=(0, []))[1]
 
 
-def words_after(prefix: list[str], words: list[str]) -> list[str] | None:
+def words_after(prefix, words):
     program, rest = words[0], words
     for name in prefix:
         if rest[:1] != [name]:

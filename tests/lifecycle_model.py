@@ -5,15 +5,17 @@ Each action takes the current time and returns the expected `(status, code)`; th
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import wraps
 
 OK, CREATED = (200, None), (201, None)
 MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)
 GRACE, COUNTED_AFTER_CLOSE, STORED_AFTER_CLOSE = 5 * MINUTE, 10 * MINUTE, DAY
 MAX_EXPIRY = 365 * DAY
+OPEN = ("pending", "active")
 NOT_FOUND, KEY_NOT_FOUND, UNAUTHORIZED = (404, "not_found"), (404, "key_not_found"), (401, "unauthorized")
 
 
-def conflict(code: str) -> tuple[int, str]:
+def conflict(code):
     return 409, code
 
 
@@ -22,11 +24,11 @@ class Assessment:
     id: str
     limit: int | None
     days: int
-    title: str
+    title: str = "One"
     deleted: bool = False
     keys: list["Key"] = field(default_factory=list)
 
-    def change(self, member: str, value: object) -> tuple:
+    def change(self, member, value):
         if self.deleted:
             return NOT_FOUND
         if member != "days" and getattr(self, member) != value and any(key.session for key in self.keys):
@@ -34,14 +36,14 @@ class Assessment:
         setattr(self, member, value)
         return OK
 
-    def open_key(self, email: str, now: datetime) -> "Key | None":
+    def open_key(self, email, now):
         """The address's latest key that is pending or active."""
-        return next((key for key in reversed(self.keys) if key.is_open_for(email, now)), None)
+        same = [key for key in self.keys if key.email and key.email.casefold() == email.casefold()]
+        return next((key for key in reversed(same) if not key.revoked and key.status(now) in OPEN), None)
 
-    def cohort_size(self, now: datetime) -> int:
+    def cohort_size(self, now):
         """The number of closed sessions, including those of revoked keys (R19)."""
-        sessions = [key.session for key in self.keys if key.session]
-        return sum(session.closed_as_of(now) is not None for session in sessions)
+        return sum(bool(key.session and key.session.closed_as_of(now)) for key in self.keys)
 
 
 @dataclass
@@ -56,20 +58,36 @@ class Session:
     events: dict[str, bool] = field(default_factory=dict)  # by id, whether it was late
     score: int | None = None
 
-    def closed_as_of(self, now: datetime) -> datetime | None:
+    def closed_as_of(self, now):
         """The close; that of the limit does not depend on when it is read (R17)."""
         if self.closed_at is None and self.closes_at is not None and self.closes_at <= now:
             self.closed_at, self.closed_by_limit = self.closes_at, True
         return self.closed_at
 
-    def count(self, late: bool) -> int:
+    def count(self, late):
         return sum(was_late == late for was_late in self.events.values())
 
-    def status(self, now: datetime) -> str:
-        closed = self.closed_as_of(now)
-        if self.hired:
-            return "hired"
-        return "completed" if self.completed_at else "expired" if closed else "active"
+    def status(self, now):
+        if self.hired or self.completed_at:
+            return "hired" if self.hired else "completed"
+        return "expired" if self.closed_as_of(now) else "active"
+
+
+def for_reviewers(action):
+    """404 for a revoked key and for a key of a deleted assessment."""
+    return wraps(action)(lambda key, *args: action(key, *args) if key.is_alive() else NOT_FOUND)
+
+
+def for_candidates(action):
+    """An error for a key in a body that is unknown or expired (R30)."""
+
+    @wraps(action)
+    def wrapper(key, now):
+        if not key.is_alive():
+            return KEY_NOT_FOUND
+        return (410, "key_expired") if key.is_expired(now) else action(key, now)
+
+    return wrapper
 
 
 @dataclass
@@ -86,53 +104,39 @@ class Key:
     revoked: bool = False
     erased: bool = False
 
-    def is_alive(self) -> bool:
+    def is_alive(self):
         return not self.revoked and not self.assessment.deleted
 
-    def status(self, now: datetime) -> str:
-        if self.session:
-            return self.session.status(now)
-        return "expired" if self.expires_at <= now else "pending"
+    def is_expired(self, now):
+        return not self.session and self.expires_at <= now
 
-    def is_open_for(self, email: str, now: datetime) -> bool:
-        is_same = self.email is not None and self.email.casefold() == email.casefold()
-        return is_same and not self.revoked and self.status(now) in ("pending", "active")
+    def status(self, now):
+        waiting = "expired" if self.is_expired(now) else "pending"
+        return self.session.status(now) if self.session else waiting
 
-    def _key_error(self, now: datetime) -> tuple | None:
-        """The error for the key in a body or a query (R30)."""
-        if not self.is_alive():
-            return KEY_NOT_FOUND
-        return (410, "key_expired") if not self.session and self.expires_at <= now else None
-
-    # Candidates
-
-    def consent(self, now: datetime) -> tuple:
-        if error := self._key_error(now):
-            return error
+    @for_candidates
+    def consent(self, now):
         self.consented = True
         return OK
 
-    def redeem(self, now: datetime) -> tuple:
-        if error := self._key_error(now):
-            return error
+    @for_candidates
+    def redeem(self, now):
         if self.session is None:
-            return self._start_session(now) if self.consented else (403, "consent_required")
-        if self.session.closed_as_of(now) or (self.session.events and not self.session.redeem_allowed):
+            if not self.consented:
+                return 403, "consent_required"
+            self.session = Session(now, self._close_deadline(now))
+        elif self.session.closed_as_of(now) or (self.session.events and not self.session.redeem_allowed):
             return conflict("already_redeemed")
-        if self.session.events:
+        elif self.session.events:
             self.session.redeem_allowed = False
         return OK
 
-    def _start_session(self, now: datetime) -> tuple:
-        self.session = Session(now, self._close_deadline(now))
-        return OK
-
-    def _close_deadline(self, redeemed_at: datetime) -> datetime | None:
+    def _close_deadline(self, redeemed_at):
         limit = self.assessment.limit
         return None if limit is None else redeemed_at + (limit + self.extra) * MINUTE + GRACE
 
-    def ingest(self, event_id: str, now: datetime) -> tuple:
-        if self._key_error(now):
+    def ingest(self, event_id, now):
+        if not self.is_alive() or self.is_expired(now):
             return UNAUTHORIZED
         if self.session is None:
             return conflict("not_redeemed")
@@ -144,63 +148,44 @@ class Key:
         self.session.events[event_id] = bool(closed and now > closed + COUNTED_AFTER_CLOSE)
         return CREATED
 
-    def complete(self, now: datetime) -> tuple:
-        if error := self._key_error(now):
-            return error
-        if self.session is None:
+    @for_candidates
+    def complete(self, now):
+        session = self.session
+        if session is None:
             return conflict("not_redeemed")
-        closed = self.session.closed_as_of(now)
+        closed = session.closed_as_of(now)
         if closed is None:
-            self.session.closed_at = self.session.completed_at = now
-        elif (
-            self.session.closed_by_limit
-            and not self.session.completed_at
-            and now <= closed + COUNTED_AFTER_CLOSE
-        ):
-            self.session.completed_at = now
+            session.closed_at = session.completed_at = now
+        elif session.closed_by_limit and not session.completed_at and now <= closed + COUNTED_AFTER_CLOSE:
+            session.completed_at = now
         return OK
 
-    def shown_completion(self) -> datetime | None:
-        return self.session and (self.session.completed_at or self.session.closed_at)
-
-    # Reviewers
-
-    def revoke(self) -> tuple:
-        if not self.is_alive():
-            return NOT_FOUND
+    @for_reviewers
+    def revoke(self, now):
         self.revoked = True
         return OK
 
-    def invite(self, now: datetime) -> tuple:
-        if not self.is_alive():
-            return NOT_FOUND
-        if self.status(now) not in ("pending", "active"):
+    @for_reviewers
+    def invite(self, now):
+        if self.status(now) not in OPEN:
             return conflict("session_ended" if self.session else "expired")
         return OK if self.email else conflict("no_address")
 
-    def extend(self, days: int, now: datetime) -> tuple:
-        if not self.is_alive():
-            return NOT_FOUND
-        if self.session or self.expires_at <= now:
-            return conflict("key_redeemed" if self.session else "expired")
-        return self._expire(self.expires_at + days * DAY, now)
-
-    def reopen(self, days: int | None, now: datetime) -> tuple:
-        if not self.is_alive():
-            return NOT_FOUND
-        if self.session or self.expires_at > now:
-            return conflict("key_redeemed" if self.session else "not_expired")
-        return self._expire(now + (days or self.assessment.days) * DAY, now)
-
-    def _expire(self, expires_at: datetime, now: datetime) -> tuple:
+    @for_reviewers
+    def extend(self, days, now, reopens=False):
+        if self.session or self.is_expired(now) != reopens:
+            return conflict("key_redeemed" if self.session else "not_expired" if reopens else "expired")
+        expires_at = (now if reopens else self.expires_at) + (days or self.assessment.days) * DAY
         if expires_at > now + MAX_EXPIRY:
             return 400, "invalid_request"
         self.expires_at = expires_at
         return OK
 
-    def accommodate(self, extra: int, now: datetime) -> tuple:
-        if not self.is_alive():
-            return NOT_FOUND
+    def reopen(self, days, now):
+        return self.extend(days, now, True)
+
+    @for_reviewers
+    def accommodate(self, extra, now):
         if self.session and self.session.closed_as_of(now):
             return conflict("session_closed")
         before, self.extra = self.extra, extra
@@ -212,32 +197,35 @@ class Key:
             self.session.closes_at = deadline
         return OK
 
-    def allow_redeem(self, now: datetime) -> tuple:
-        if not self.is_alive():
-            return NOT_FOUND
+    @for_reviewers
+    def allow_redeem(self, now):
         if self.session and self.session.closed_as_of(now):
             return conflict("session_closed")
         if self.session:
             self.session.redeem_allowed = True
         return OK
 
-    def hire(self, hired: bool, now: datetime) -> tuple:
-        if not self.is_alive():
-            return NOT_FOUND
+    @for_reviewers
+    def hire(self, hired, now):
         if self.session is None or not self.session.closed_as_of(now):
             return conflict("not_finished")
         self.session.hired = hired
         return OK
 
-    def close(self, now: datetime) -> tuple:
-        """Close the session, even if its key was revoked."""
-        if self.session is None or self.assessment.deleted:
-            return NOT_FOUND
-        if not self.session.closed_as_of(now):
-            self.session.closed_at = now
+    @for_reviewers
+    def change_address(self, email, now):
+        self.email = email
         return OK
 
-    def score(self, value: int) -> tuple:
+    # Of a session, even if its key was revoked.
+
+    def close(self, now):
+        if self.session is None or self.assessment.deleted:
+            return NOT_FOUND
+        self.session.closed_at = self.session.closed_as_of(now) or now
+        return OK
+
+    def give_score(self, value, now):
         if self.session is None or self.assessment.deleted:
             return NOT_FOUND
         if self.erased:
@@ -245,10 +233,9 @@ class Key:
         self.session.score = value
         return OK
 
-    def erase(self, now: datetime) -> tuple:
-        if self.session and not self.session.closed_as_of(now):
-            self.session.closed_at = now
+    def erase(self, now):
         if self.session:
+            self.session.closed_at = self.session.closed_as_of(now) or now
             # The number of counted events stays.
             self.session.events = {name: late for name, late in self.session.events.items() if not late}
         self.revoked = self.erased = True

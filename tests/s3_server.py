@@ -17,10 +17,8 @@ START_TIMEOUT_SECONDS = 30
 def s3_server() -> Iterator[str]:
     """Yield the URL of an empty store without buckets."""
     port = free_port()
-    command = [sys.executable, "-m", "moto.server", "-H", HOST, "-p", str(port)]
-    with subprocess.Popen(
-        with_parent(command), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    ) as process:
+    command = with_parent([sys.executable, "-m", "moto.server", "-H", HOST, "-p", str(port)])
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         try:
             _wait_for(process, port)
             yield f"http://{HOST}:{port}"
@@ -37,8 +35,7 @@ def free_port() -> int:
 def _wait_for(process: subprocess.Popen, port: int) -> None:
     deadline = time.monotonic() + START_TIMEOUT_SECONDS
     while process.poll() is None and time.monotonic() < deadline:
-        with suppress(OSError):
-            socket.create_connection((HOST, port), 1).close()
+        with suppress(OSError), socket.create_connection((HOST, port), 1):
             return
         time.sleep(0.05)
     raise RuntimeError("moto's server did not start.")

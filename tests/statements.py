@@ -1,58 +1,53 @@
-"""How many statements something sends to the database."""
+"""The statements that a call sends to the database, and their plans."""
 
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, cast
+from typing import Any
 
 from models.base import db, is_postgres
+
+
+class Statement(str):
+    """A statement's text, with its values."""
+
+    values: Any
 
 
 class _Collector(logging.Handler):
     def __init__(self) -> None:
         super().__init__()
-        self.statements: list[str] = []
-        self.queries: list[tuple[str, Any]] = []
+        self.statements: list[Statement] = []
 
-    def emit(self, record: logging.LogRecord) -> None:
-        self.statements.append(record.getMessage())
-        self.queries.append(cast(Any, record.msg))
-
-
-@contextmanager
-def counted() -> Iterator[list[str]]:
-    """The statements that are sent while the block runs, as peewee logs them; `len()` of it is their number."""
-    with _collecting() as collector:
-        yield collector.statements
-
-
-def plans(call: Callable[[], Any]) -> list[str]:
-    """How the database would run each reading that the call sends, were its tables large."""
-    with _collecting() as collector:
-        call()
-    if is_postgres():
-        # Small tables are read as a whole; what matters is whether there is an index for it.
-        db.execute_sql("SET LOCAL enable_seqscan = off")
-        db.execute_sql("SET LOCAL enable_bitmapscan = off")
-    explain = "EXPLAIN" if is_postgres() else "EXPLAIN QUERY PLAN"
-    readings = [
-        query for query in collector.queries if query[0].lstrip("( \n").startswith(("SELECT", "WITH"))
-    ]
-    return [_lines(db.execute_sql(f"{explain} {text}", values)) for text, values in readings]
-
-
-def _lines(rows: Any) -> str:
-    return "\n".join(str(row[-1]) for row in rows)
+    def emit(self, record: Any) -> None:
+        text, values = record.msg
+        self.statements.append(Statement(text))
+        self.statements[-1].values = values
 
 
 @contextmanager
-def _collecting() -> Iterator[_Collector]:
-    log = logging.getLogger("peewee")
-    collector, level = _Collector(), log.level
+def counted() -> Iterator[list[Statement]]:
+    """The statements sent within the block, as peewee logs them."""
+    log, collector = logging.getLogger("peewee"), _Collector()
+    level = log.level
     log.addHandler(collector)
     log.setLevel(logging.DEBUG)
     try:
-        yield collector
+        yield collector.statements
     finally:
         log.setLevel(level)
         log.removeHandler(collector)
+
+
+def plans(call: Callable[[], Any]) -> list[str]:
+    """The plan of each query that the call sends, as for large tables."""
+    with counted() as statements:
+        call()
+    if is_postgres():
+        # Small tables are read as a whole, whatever indexes they have.
+        db.execute_sql("SET LOCAL enable_seqscan = off")
+        db.execute_sql("SET LOCAL enable_bitmapscan = off")
+    explain = "EXPLAIN" if is_postgres() else "EXPLAIN QUERY PLAN"
+    reads = [each for each in statements if each.lstrip("( \n").startswith(("SELECT", "WITH"))]
+    rows = [db.execute_sql(f"{explain} {each}", each.values) for each in reads]
+    return ["\n".join(str(row[-1]) for row in plan) for plan in rows]

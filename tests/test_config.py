@@ -1,5 +1,6 @@
 """Settings: defaults, valid values, and a clear message for an invalid one."""
 
+import re
 from dataclasses import fields
 from pathlib import Path
 
@@ -8,7 +9,8 @@ import pytest
 import config
 
 
-def test_every_setting_has_a_default():
+def test_every_setting_has_a_description_and_a_default():
+    assert all(re.fullmatch(r"[A-Z].+\.", setting.metadata["sentence"]) for setting in fields(config.Config))
     settings = config.load({})
     assert settings.database_url == "sqlite:///var/proofstone.db"
     assert settings.base_url == "http://localhost:8000"
@@ -57,7 +59,7 @@ def test_a_valid_value_is_parsed(name, text, value):
         ("DATABASE_POOL", "\u0665"),
         ("BASE_URL", "proofstone.example.com"), ("BASE_URL", "ftp://example.com"), ("BASE_URL", "https://"),
         ("BASE_URL", "https://example.com/?x=1"), ("BASE_URL", "https://example.com/#x"), ("BASE_URL", "http://[::1"),
-        ("SMTP_URL", "mail.example.com"), ("SMTP_URL", "http://mail.example.com"), ("MAIL_FROM", "nobody"),
+        ("SMTP_URL", "mail.example.com"), ("SMTP_URL", "http://user:secret@mail.example.com"), ("MAIL_FROM", "nobody"),
         ("TERMS_URL", "javascript:alert(1)"), ("LOG_LEVEL", "LOUD"), ("WEB_THREADS", "x"), ("WEB_THREADS", "0"),
         ("PROXY_STREAMS", "8"),
         ("RATELIMIT_ENABLED", "1"), ("RATELIMIT_DEFAULT", "many"), ("RATELIMIT_REFUSED", "10 per fortnight"),
@@ -67,29 +69,14 @@ def test_a_valid_value_is_parsed(name, text, value):
         ("LOG_FORMAT", "xml"), ("METRICS_TOKEN", "short"), ("METRICS_TOKEN", "with a space in the middle"),
     ],
 )  # fmt: skip
-def test_an_invalid_value_stops_the_start_with_one_sentence(name, text):
+def test_an_invalid_value_stops_the_start_with_one_sentence_without_secrets(name, text):
     with pytest.raises(config.InvalidSetting) as error:
         config.load({name: text})
-    message = str(error.value)
-    assert message.startswith(f"{name} is invalid: expected ")
-    assert message.endswith(".")
-    assert "\n" not in message
+    assert re.fullmatch(rf"{name} is invalid: expected .+\.", str(error.value))
+    assert "secret" not in str(error.value)
 
 
 def test_several_rates_are_refused_because_only_one_would_be_applied():
     with pytest.raises(config.InvalidSetting) as error:
         config.load({"RATELIMIT_REFUSED": "10 per second; 100 per hour"})
     assert str(error.value) == "RATELIMIT_REFUSED is invalid: expected a single rate such as 600 per minute."
-
-
-def test_the_message_does_not_repeat_a_secret():
-    with pytest.raises(config.InvalidSetting) as error:
-        config.load({"SMTP_URL": "http://user:secret@mail.example.com"})
-    assert "secret" not in str(error.value)
-
-
-@pytest.mark.parametrize("setting", fields(config.Config), ids=lambda setting: setting.name)
-def test_every_setting_has_a_description(setting):
-    sentence = setting.metadata["sentence"]
-    assert sentence[0].isupper()
-    assert sentence.endswith(".")

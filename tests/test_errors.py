@@ -1,4 +1,4 @@
-"""What an error of the database becomes: a refusal where it can be done later, else an honest 500."""
+"""Errors of the database: a refusal where a retry helps, else a 500."""
 
 import pytest
 from answers import refusal
@@ -7,7 +7,7 @@ from models import Assessment, db
 from models.base import is_postgres
 from ops import readiness
 
-NEW = {"title": "Backend API Challenge", "role": "Senior Backend Engineer", "taskBrief": "Fix it. " * 1000}
+NEW = {"title": "Backend API Challenge", "role": "Senior Backend Engineer", "taskBrief": "x" * 50_000}
 FULL = """
 CREATE FUNCTION no_room() RETURNS trigger LANGUAGE plpgsql AS
 $$ BEGIN RAISE EXCEPTION 'could not extend file' USING ERRCODE = 'disk_full'; END $$;
@@ -16,8 +16,8 @@ CREATE TRIGGER no_room BEFORE INSERT ON assessments EXECUTE FUNCTION no_room();
 
 
 @pytest.fixture
-def without_room(app):
-    """The database has no room for a new row: SQLite's file may not grow, PostgreSQL says so by itself."""
+def full_database(app):
+    """No room for a new row: SQLite's file may not grow, and a trigger on PostgreSQL raises the error."""
     if is_postgres():
         db.execute_sql(FULL)
         yield
@@ -29,41 +29,36 @@ def without_room(app):
     db.execute_sql("PRAGMA max_page_count = 1073741823")
 
 
-def test_a_database_without_room_is_said_to_be_full(reviewer, without_room):
-    answer = reviewer.post("/v1/assessments", NEW | {"taskBrief": "x" * 50_000})
+def test_a_full_database_is_reported_with_a_time_to_retry(reviewer, full_database):
+    answer = reviewer.post("/v1/assessments", NEW)
     assert refusal(answer) == ((503, "database_full") if is_postgres() else (507, "disk_full"))
     assert int(answer.headers["Retry-After"]) > 0
     if not is_postgres():
         assert Assessment.select().count() == 0
 
 
-@pytest.fixture
-def seen_anew(app, monkeypatch):
-    """Nothing is remembered of how the parts of the service stand."""
-    monkeypatch.setitem(app.extensions, "readiness", readiness.Readiness(app.extensions["storage"]))
-
-
 @pytest.mark.filterwarnings("ignore")
-def test_a_database_that_was_not_upgraded_is_not_ready(reviewer, seen_anew):
+@pytest.mark.parametrize("is_upgraded", [False, True])
+def test_a_missing_table_is_503_before_an_upgrade_and_500_after_it(
+    app, reviewer, monkeypatch, caplog, is_upgraded
+):
+    monkeypatch.setitem(app.extensions, "readiness", readiness.Readiness(app.extensions["storage"]))
     db.execute_sql("ALTER TABLE assessments RENAME TO elsewhere")
-    db.execute_sql("DELETE FROM migrations")
+    if not is_upgraded:
+        db.execute_sql("DELETE FROM migrations")
     answer = reviewer.post("/v1/assessments", NEW)
-    assert refusal(answer) == (503, "not_ready")
-    assert answer.json["parts"]["migrations"] == "behind"
+    if is_upgraded:
+        assert refusal(answer) == (500, "internal_error")
+        assert "Retry-After" not in answer.headers
+        assert "Exception on /v1/assessments" in caplog.text
+    else:
+        assert refusal(answer) == (503, "not_ready")
+        assert answer.json["parts"]["migrations"] == "behind"
 
 
-def test_what_goes_between_two_looks_is_not_found(candidate, key, monkeypatch):
+def test_a_row_deleted_during_the_request_is_404(candidate, key, monkeypatch):
     def delete_meanwhile(key, session):
         raise Assessment.DoesNotExist
 
     monkeypatch.setattr("models.privacy.stored_data", delete_meanwhile)
     assert refusal(candidate.get("/v1/candidate/me")) == (404, "not_found")
-
-
-@pytest.mark.filterwarnings("ignore")
-def test_a_mistake_in_a_statement_is_no_matter_of_waiting(reviewer, seen_anew, caplog):
-    db.execute_sql("ALTER TABLE assessments RENAME TO elsewhere")
-    answer = reviewer.post("/v1/assessments", NEW)
-    assert refusal(answer) == (500, "internal_error")
-    assert "Retry-After" not in answer.headers
-    assert "Exception on /v1/assessments" in caplog.text

@@ -21,17 +21,32 @@ import models
 from models import Seal, audit, db, sessions
 from rules.timestamps import format_timestamp
 
+DUPLICATE = (409, "duplicate_candidates")
 UNKNOWN_ID = "00000000-0000-7000-8000-000000000000"
 # Before and after each limit: grace, flush, late events, expiry.
 PAUSE_MINUTES = [1, 5, 10, 11, 30, 60, 24 * 60, 24 * 60 + 1, 3 * 24 * 60, 30 * 24 * 60]
 EMAILS = ["alice@example.com", "Alice@Example.com", "bob@example.com"]
+STATUSES = ("pending", "active", "completed", "expired", "hired")
+assessments, keys = Bundle("assessments"), Bundle("keys")
+
+
+def action(verb, method, path, member=None, values=()):
+    """A rule that sends a reviewer's request about a key, with one of the values as the body's member."""
+
+    @rule(key=keys, value=st.sampled_from([*values] or [None]))
+    def act(self, key, value):
+        body = {member: value} if value or method == "PATCH" else {}
+        session = f"/v1/sessions/{key.session_id or UNKNOWN_ID}"
+        url = path.format(key=key, candidate=f"/v1/candidates/{key.id}", session=session)
+        response = self.reviewer.request(method, url, json=body if member else None)
+        self.check(response, getattr(key, verb)(*([value] if member else []), self.now))
+
+    act.__name__ = verb
+    return act
 
 
 class Lifecycle(RuleBasedStateMachine):
     """One organization with its reviewer and candidates; rolled back at the end."""
-
-    assessments = Bundle("assessments")
-    keys = Bundle("keys")
 
     def __init__(self, app):
         super().__init__()
@@ -63,14 +78,12 @@ class Lifecycle(RuleBasedStateMachine):
         assert (response.status_code, response.json.get("code")) == expected, response.text
         return response.json
 
-    # Assessments
-
     @rule(target=assessments, limit=st.sampled_from([None, 1, 30]), days=st.sampled_from([1, 7]))
     def create_assessment(self, limit, days):
         body = {"title": "One", "role": "Engineer", "taskBrief": "Fix it.", "timeLimitMinutes": limit}
         body |= {"expiresInDays": days, "rubricId": str(self.rubric.id)}
         created = self.check(self.reviewer.post("/v1/assessments", body), CREATED)["assessment"]
-        self.known_assessments.append(Assessment(created["id"], limit, days, "One"))
+        self.known_assessments.append(Assessment(created["id"], limit, days))
         return self.known_assessments[-1]
 
     @rule(
@@ -88,11 +101,9 @@ class Lifecycle(RuleBasedStateMachine):
         self.check(response, NOT_FOUND if assessment.deleted else OK)
         assessment.deleted = True
 
-    # Keys
-
     @rule(target=keys, assessment=assessments, count=st.integers(1, 2))
     def generate_keys_without_addresses(self, assessment, count):
-        return self._generate(assessment, [None] * count, {"count": count})
+        return self._generate(assessment, [None] * count, {"count": count}, CREATED)
 
     @rule(
         target=keys,
@@ -104,17 +115,14 @@ class Lifecycle(RuleBasedStateMachine):
         body = {"count": len(emails), "candidateEmails": emails, "onDuplicate": on_duplicate}
         has_open_key = any(assessment.open_key(email, self.now) for email in emails)
         is_duplicate = has_open_key or len({email.casefold() for email in emails}) < len(emails)
-        if on_duplicate == "refuse" and is_duplicate and not assessment.deleted:
-            response = self.reviewer.post(f"/v1/assessments/{assessment.id}/keys", body)
-            self.check(response, (409, "duplicate_candidates"))
-            return multiple()
-        return self._generate(assessment, emails, body)
+        is_refused = on_duplicate == "refuse" and is_duplicate
+        return self._generate(assessment, emails, body, DUPLICATE if is_refused else CREATED)
 
-    def _generate(self, assessment, emails, body):
+    def _generate(self, assessment, emails, body, expected):
         response = self.reviewer.post(f"/v1/assessments/{assessment.id}/keys", body)
-        shown = self.check(response, NOT_FOUND if assessment.deleted else CREATED).get("keys", [])
-        keys = [self._new_key(assessment, email, one) for email, one in zip(emails, shown, strict=False)]
-        return multiple(*filter(None, keys))
+        shown = self.check(response, NOT_FOUND if assessment.deleted else expected).get("keys", [])
+        new = [self._new_key(assessment, email, one) for email, one in zip(emails, shown, strict=False)]
+        return multiple(*filter(None, new))
 
     def _new_key(self, assessment, email, shown):
         """The new key; None for an existing one, which must be the model's open key."""
@@ -126,53 +134,17 @@ class Lifecycle(RuleBasedStateMachine):
         self.known_keys.append(key)
         return key
 
-    @rule(key=keys)
-    def revoke(self, key):
-        path = f"/v1/assessments/{key.assessment.id}/keys/{key.id}"
-        self.check(self.reviewer.delete(path), key.revoke())
-
-    @rule(key=keys)
-    def invite(self, key):
-        self.check(self._post(key, "invite"), key.invite(self.now))
-
-    @rule(key=keys, days=st.sampled_from([1, 7, 365]))
-    def extend(self, key, days):
-        self.check(self._post(key, "extend", {"days": days}), key.extend(days, self.now))
-
-    @rule(key=keys, days=st.sampled_from([None, 2]))
-    def reopen(self, key, days):
-        self.check(self._post(key, "reopen", {"days": days} if days else {}), key.reopen(days, self.now))
-
-    @rule(key=keys, extra=st.sampled_from([0, 1, 30, 1440]))
-    def accommodate(self, key, extra):
-        body = {"extraMinutes": extra} if extra else {}
-        response = self.reviewer.put(f"/v1/candidates/{key.id}/accommodation", body)
-        self.check(response, key.accommodate(extra, self.now))
-
-    @rule(key=keys)
-    def allow_redeem(self, key):
-        self.check(self._post(key, "allow-redeem"), key.allow_redeem(self.now))
-
-    @rule(key=keys, hired=st.booleans())
-    def hire(self, key, hired):
-        response = self.reviewer.patch(f"/v1/candidates/{key.id}", {"hired": hired})
-        self.check(response, key.hire(hired, self.now))
-
-    @rule(key=keys, email=st.sampled_from([None, *EMAILS]))
-    def change_address(self, key, email):
-        response = self.reviewer.patch(f"/v1/candidates/{key.id}", {"candidateEmail": email})
-        self.check(response, OK if key.is_alive() else NOT_FOUND)
-        key.email = email if key.is_alive() else key.email
-
-    @rule(key=keys)
-    def erase(self, key):
-        response = self.reviewer.delete(f"/v1/candidates/{key.id}/data")
-        self.check(response, key.erase(self.now))
-
-    def _post(self, key, verb, body=None):
-        return self.reviewer.post(f"/v1/candidates/{key.id}/{verb}", body)
-
-    # Candidates
+    revoke = action("revoke", "DELETE", "/v1/assessments/{key.assessment.id}/keys/{key.id}")
+    invite = action("invite", "POST", "{candidate}/invite")
+    extend = action("extend", "POST", "{candidate}/extend", "days", [1, 7, 365])
+    reopen = action("reopen", "POST", "{candidate}/reopen", "days", [None, 2])
+    accommodate = action("accommodate", "PUT", "{candidate}/accommodation", "extraMinutes", [0, 1, 30, 1440])
+    allow_redeem = action("allow_redeem", "POST", "{candidate}/allow-redeem")
+    hire = action("hire", "PATCH", "{candidate}", "hired", [True, False])
+    change_address = action("change_address", "PATCH", "{candidate}", "candidateEmail", [None, *EMAILS])
+    erase = action("erase", "DELETE", "{candidate}/data")
+    close = action("close", "POST", "{session}/close")
+    score = action("give_score", "PUT", "{session}/scores/quality", "value", [1, 2])
 
     @rule(key=keys)
     def consent(self, key):
@@ -203,21 +175,8 @@ class Lifecycle(RuleBasedStateMachine):
         body = {"key": key.text, "sessionId": key.session_id or UNKNOWN_ID}
         shown = self.check(self.anonymous.post("/v1/candidate/complete", body), key.complete(self.now))
         if "completedAt" in shown:
-            assert shown["completedAt"] == format_timestamp(key.shown_completion())
-
-    # Sessions
-
-    @rule(key=keys)
-    def close(self, key):
-        response = self.reviewer.post(f"/v1/sessions/{key.session_id or UNKNOWN_ID}/close")
-        self.check(response, key.close(self.now))
-
-    @rule(key=keys, value=st.sampled_from([1, 2]))
-    def score(self, key, value):
-        path = f"/v1/sessions/{key.session_id or UNKNOWN_ID}/scores/quality"
-        self.check(self.reviewer.put(path, {"value": value}), key.score(value))
-
-    # Time, the worker, reads
+            completed_at = key.session.completed_at or key.session.closed_at
+            assert shown["completedAt"] == format_timestamp(completed_at)
 
     @rule(minutes=st.sampled_from(PAUSE_MINUTES))
     def let_time_pass(self, minutes):
@@ -235,19 +194,14 @@ class Lifecycle(RuleBasedStateMachine):
         if key.session is None or key.assessment.deleted:
             assert response.status_code == 404
             return
-        assert response.json["status"] == key.session.status(self.now)
-        assert response.json["eventCount"] == key.session.count(late=False)
-        assert response.json["lateEventCount"] == key.session.count(late=True)
-        assert (response.json["metrics"] is not None) == (key.session.closed_as_of(self.now) is not None)
-        if response.json["metrics"]:
-            assert response.json["metrics"]["promptCount"] == key.session.count(late=False)
-
-    @rule(key=keys)
-    def read_scores(self, key):
-        response = self.reviewer.get(f"/v1/sessions/{key.session_id or UNKNOWN_ID}/scores")
-        if response.status_code == 200:
-            score = response.json["criteria"][0]["score"]
-            assert (score and score["value"]) == key.session.score
+        shown, session = response.json, key.session
+        assert shown["status"] == session.status(self.now)
+        assert (shown["eventCount"], shown["lateEventCount"]) == (session.count(False), session.count(True))
+        assert (shown["metrics"] is not None) == (session.closed_as_of(self.now) is not None)
+        if shown["metrics"]:
+            assert shown["metrics"]["promptCount"] == session.count(late=False)
+        score = self.reviewer.get(f"/v1/sessions/{key.session_id}/scores").json["criteria"][0]["score"]
+        assert (score and score["value"]) == session.score
 
     @rule(assessment=assessments)
     def read_cohort(self, assessment):
@@ -267,43 +221,29 @@ class Lifecycle(RuleBasedStateMachine):
         assert sorted((one["id"], one["title"]) for one in shown) == sorted(alive)
 
     @invariant()
-    def candidates_are_listed(self):
+    def candidates_are_listed_and_their_statuses_counted(self):
+        alive = {key.id: key for key in self.known_keys if key.is_alive()}
         shown = self.reviewer.get("/v1/candidates", limit=100).json
         assert shown["total"] == len(shown["candidates"])
-        found = {one["id"]: self._listed(one) for one in shown["candidates"]}
-        assert found == {key.id: self._known(key) for key in self.known_keys if key.is_alive()}
-
-    def _listed(self, one):
         names = ("status", "candidateEmail", "sessionId", "expiresAt", "redeemedAt", "completedAt")
-        return tuple(one[name] for name in names)
+        found = {one["id"]: tuple(one[name] for name in names) for one in shown["candidates"]}
+        assert found == {key_id: self._known(key) for key_id, key in alive.items()}
+        status = STATUSES[len(self.known_keys) % 5]
+        total = self.reviewer.get("/v1/candidates", status=status, limit=1).json["total"]
+        assert total == sum(key.status(self.now) == status for key in alive.values())
 
     def _known(self, key):
-        redeemed = key.session and format_timestamp(key.session.redeemed_at)
-        completed = key.session and key.session.completed_at and format_timestamp(key.session.completed_at)
-        return (
-            key.status(self.now),
-            key.email,
-            key.session_id,
-            format_timestamp(key.expires_at),
-            redeemed,
-            completed,
-        )
+        times = (key.session.redeemed_at, key.session.completed_at) if key.session else (None, None)
+        shown = (time and format_timestamp(time) for time in (key.expires_at, *times))
+        return (key.status(self.now), key.email, key.session_id, *shown)
 
     @invariant()
     def sessions_are_listed(self):
         shown = self.reviewer.get("/v1/sessions", limit=100).json["sessions"]
-        known = {key.session_id: key for key in self.known_keys if key.session and not key.assessment.deleted}
-        assert {one["id"] for one in shown} == set(known)
-        for one in shown:
-            key = known[one["id"]]
-            assert (one["status"], one["candidateEmail"]) == (key.session.status(self.now), key.email)
-
-    @invariant()
-    def statuses_are_counted(self):
-        status = ("pending", "active", "completed", "expired", "hired")[len(self.known_keys) % 5]
-        shown = self.reviewer.get("/v1/candidates", status=status, limit=1).json
-        alive = [key for key in self.known_keys if key.is_alive()]
-        assert shown["total"] == sum(key.status(self.now) == status for key in alive)
+        known = [key for key in self.known_keys if key.session and not key.assessment.deleted]
+        assert {one["id"]: (one["status"], one["candidateEmail"]) for one in shown} == {
+            key.session_id: (key.session.status(self.now), key.email) for key in known
+        }
 
     def check_final_state(self):
         self.run_worker()
@@ -316,7 +256,10 @@ class Lifecycle(RuleBasedStateMachine):
         assert audit.verify(self.organization).broken is None
 
 
-def run(app, examples, steps):
+@pytest.mark.parametrize(
+    ("examples", "steps"), [(4, 15), pytest.param(40, 50, marks=pytest.mark.slow)], ids=["short", "long"]
+)
+def test_random_lifecycles_equal_the_model(app, examples, steps):
     checks = hypothesis.HealthCheck
     settings = hypothesis.settings(
         max_examples=examples,
@@ -327,12 +270,3 @@ def run(app, examples, steps):
         suppress_health_check=[checks.too_slow, checks.data_too_large, checks.filter_too_much],
     )
     run_state_machine_as_test(lambda: Lifecycle(app), settings=settings)
-
-
-def test_short_lifecycles(app):
-    run(app, examples=4, steps=15)
-
-
-@pytest.mark.slow
-def test_many_long_lifecycles(app):
-    run(app, examples=40, steps=50)

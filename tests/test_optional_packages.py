@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-OPTIONAL = ["proxy"]
 NOT_COPIED = shutil.ignore_patterns(".*", "var", "tests", "tools", "docs", "__pycache__")
 START = """
 import config
@@ -22,18 +21,16 @@ with app.app_context():
 """
 
 
-@pytest.mark.parametrize("package", OPTIONAL)
+@pytest.mark.parametrize("package", ["proxy"])
 def test_the_application_works_without(package, tmp_path):
     tree = tmp_path / "tree"
     shutil.copytree(ROOT, tree, ignore=NOT_COPIED)
     shutil.rmtree(tree / package)
-    wiring = (tree / "app.py").read_text()
-    kept = [line for line in wiring.splitlines() if f'"{package}.' not in line]
-    (tree / "app.py").write_text("\n".join(kept))
+    wiring = (tree / "app.py").read_text().splitlines(keepends=True)
+    (tree / "app.py").write_text("".join(line for line in wiring if f'"{package}.' not in line))
     environment = os.environ | {"PYTHON_DOTENV_DISABLED": "1"}
-    started = subprocess.run(
-        [sys.executable, "-c", START], cwd=tree, env=environment, capture_output=True, text=True
-    )
+    command = [sys.executable, "-c", START]
+    started = subprocess.run(command, cwd=tree, env=environment, capture_output=True, text=True)
     assert started.returncode == 0, (
         f"The application needs {package}/, which is optional. Import it only from its own modules and name it "
         f"only in its line of app.py; move shared code elsewhere.\n{started.stderr}"

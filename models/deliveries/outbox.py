@@ -14,12 +14,10 @@ from models.orgs import Organization
 MAX_ROWS_PER_INSERT = 500
 
 
-def enqueue_invitations(
-    organization: Organization, invitations: list[tuple[Any, Any]], org_name: str
-) -> None:
-    """Queue one invitation for each (delivery id, key id)."""
-    shared = {"organization": organization.id, "kind": INVITATION, "data": {"orgName": org_name}}
-    rows = [shared | {"id": delivery_id, "subject_id": key_id} for delivery_id, key_id in invitations]
+def enqueue_invitations(organization_id: Any, key_ids: dict[Any, Any], org_name: str) -> None:
+    """Queue one invitation per candidate key, by the delivery's id."""
+    shared = {"organization": organization_id, "kind": INVITATION, "data": {"orgName": org_name}}
+    rows = [shared | {"id": delivery_id, "subject_id": key_id} for delivery_id, key_id in key_ids.items()]
     if rows:
         Delivery.insert_many(rows).execute()
 
@@ -30,16 +28,16 @@ def enqueue_reminder(organization: Organization, key_id: Any) -> None:
 
 
 def enqueue_removals(organization_id: Any, subject_id: Any, objects: Iterable[tuple[str, datetime]]) -> None:
-    """Queue the removal of (object key, end of upload) from the bundle store.
+    """Queue the removal of objects from the bundle store, given as (object key, expiry of its upload URL).
 
-    Each object is removed now, and again when its upload URL has expired, since it may be uploaded until then.
+    Each is removed now, and again after the expiry, since it can be uploaded until then.
     """
     now = clock.now()
     shared = {"organization": organization_id, "kind": REMOVAL, "subject_id": subject_id}
     rows = [
         shared | {"data": {"objectKey": object_key}, "due_at": due_at}
-        for object_key, upload_end in objects
-        for due_at in {now, max(now, upload_end)}
+        for object_key, expires_at in objects
+        for due_at in {now, max(now, expires_at)}
     ]
     for batch in peewee.chunked(rows, MAX_ROWS_PER_INSERT):
         Delivery.insert_many(batch).execute()
@@ -51,7 +49,7 @@ def requeue_removals() -> int:
 
 
 def retry(delivery: Delivery) -> Delivery:
-    """Queue a failed message again, with the same Message-ID and all of its attempts. Raises NotFailed."""
+    """Queue a failed message again, with the same Message-ID and no attempts so far. Raises NotFailed."""
     if not _requeue_failed(Delivery.id == delivery.id):
         raise NotFailed()
     return Delivery.get_by_id(delivery.id)
@@ -65,6 +63,5 @@ def _requeue_failed(condition: peewee.Expression) -> int:
 def cancel_queued_invitations(key: Any) -> None:
     """Cancel a candidate's queued invitations, in the transaction that queues a newer one."""
     update = Delivery.update(state="canceled", last_error="A newer invitation was sent.")
-    update.where(
-        Delivery.subject_id == key.id, Delivery.kind == INVITATION, Delivery.state == "queued"
-    ).execute()
+    is_invitation = (Delivery.subject_id == key.id) & (Delivery.kind == INVITATION)
+    update.where(is_invitation, Delivery.state == "queued").execute()

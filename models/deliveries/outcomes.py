@@ -17,12 +17,10 @@ def succeed(delivery: Delivery, state: str) -> None:
 
 
 def fail(delivery: Delivery, reason: str) -> None:
-    """Record a permanent failure."""
     _finish(delivery, "failed", last_error=reason)
 
 
 def cancel(delivery: Delivery, reason: str) -> None:
-    """Record that the message must not be sent."""
     _finish(delivery, "canceled", last_error=reason)
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import peewee
 
-from models.base import Model, PersonalData, Query, TimestampField, clock
+from models.base import Model, PersonalData, Query, TimestampField, add_index, clock
 from models.leases import Leased
 from models.orgs import ApiToken, Organization
 
@@ -16,13 +16,12 @@ class Delivery(Leased, Model):
     """One message to a candidate, or one removal.
 
     A message is an `invitation` or a `reminder`. It is `queued`, then `sent`, `saved` (as a file), `failed` or
-    `canceled`. A `removal` deletes an object from the bundle store or a saved mail from its folder, and ends as
-    `done`. `subject_id` is the id of the candidate's key; for an object it is the session's id.
+    `canceled`. A `removal` deletes an object from the bundle store or a saved mail, and ends as `done`. `subject_id`
+    is the candidate key's id; for an object it is the session's id.
     """
 
     personal_data = PersonalData("messages", "Invitations that were sent to you.")
 
-    organization_id: Any
     organization = peewee.ForeignKeyField(Organization)
     kind = peewee.TextField()
     subject_id = peewee.UUIDField(index=True)
@@ -32,9 +31,6 @@ class Delivery(Leased, Model):
     due_at = TimestampField(default=clock.now)
     last_error = peewee.TextField(null=True)
     sent_at = TimestampField(null=True)
-
-    class Meta:
-        table_name = "deliveries"
 
     @classmethod
     def visible_to(cls, caller: ApiToken) -> Query:
@@ -60,8 +56,8 @@ class Delivery(Leased, Model):
         # A worker that has claimed the message may save it until its lease expires.
         due_at = {"saved": clock.now(), "queued": self.due_at}.get(self.state)
         if due_at and self.attempts:
-            message = {"organization": self.organization_id, "subject_id": self.subject_id}
-            Delivery.create(**message, kind=REMOVAL, data={"mail": str(self.id)}, due_at=due_at)
+            removal = {"kind": REMOVAL, "data": {"mail": str(self.id)}, "due_at": due_at}
+            Delivery.create(organization=self.organization_id, subject_id=self.subject_id, **removal)
 
     @classmethod
     def is_new(cls) -> peewee.Expression:
@@ -73,9 +69,6 @@ class Delivery(Leased, Model):
         return self.due_at if self.state == "queued" else None
 
 
-# For claims.
-Delivery.add_index(
-    Delivery.index(Delivery.due_at, Delivery.id, where=(Delivery.state == "queued"), name="deliveries_due")
-)
-# For reviewers' lists.
-Delivery.add_index(Delivery.index(Delivery.organization, Delivery.state, Delivery.id, name="deliveries_of"))
+# For claims, and for reviewers' lists.
+add_index("deliveries_due", Delivery.due_at, Delivery.id, where=Delivery.state == "queued")
+add_index("deliveries_of", Delivery.organization, Delivery.state, Delivery.id)

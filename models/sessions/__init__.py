@@ -1,4 +1,4 @@
-"""Candidates' sessions: consent, redeem, events, close and metrics, a module for each."""
+"""Candidates' sessions: consent, redeem, events, close and metrics."""
 
 from models.sessions.close import close, complete, mark_hired, settle, settle_all
 from models.sessions.events import Arrival, Event, SigningKey

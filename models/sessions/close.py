@@ -24,16 +24,13 @@ def complete(session: Session) -> datetime:
         locked = session.lock()
         settle_locked(locked)
         now = clock.now()
-        if locked.closed_at is None:
+        window = session_close.intake_window(now, locked.closed_at)
+        if window == "open":
             _close(locked, now, "candidate", completed_at=now)
-        elif locked.completed_at is None and _can_complete(locked, now):
+        elif window == "flush" and locked.closed_by == "limit" and locked.completed_at is None:
             locked.update_columns(completed_at=now)
             _publish(locked, "completed")
         return locked.completed_at or locked.closed_at
-
-
-def _can_complete(session: Session, now: datetime) -> bool:
-    return session.closed_by == "limit" and session_close.intake_window(now, session.closed_at) == "flush"
 
 
 def close(session: Session) -> None:
@@ -67,9 +64,7 @@ def settle_locked(session: Session) -> None:
     """As `settle`, for a locked session."""
     if session.closed_at is None and session.closed_as_of(clock.now()):
         _close(session, session.closes_at, "limit")
-        AuditEntry.record(
-            session.organization_id, "closeAtLimit", SERVICE, subject_kind="session", subject_id=session.id
-        )
+        AuditEntry.record(session.organization_id, "closeAtLimit", SERVICE, "session", session.id)
     elif session.closed_at is not None and session.metrics_due:
         derive(session)
 
@@ -77,7 +72,7 @@ def settle_locked(session: Session) -> None:
 def settle_all(*, assessment_id: Any = None, organization_id: Any = None) -> int:
     """Settle every session that needs it, each in its own transaction; returns how many.
 
-    assessment_id, organization_id -- only its sessions. Filtered here, since few sessions wait at any time.
+    assessment_id, organization_id -- only its sessions; filtered here, since few sessions wait at any time
     """
     waiting: list[Any] = [
         row_id(session)

@@ -1,4 +1,4 @@
-"""Events as they arrived, and the public keys that sign them."""
+"""Events as received, and the public keys that verify them."""
 
 import json
 from collections import Counter
@@ -8,16 +8,16 @@ from typing import Any, NamedTuple
 import peewee
 
 from models import batches, sql
-from models.base import ErasedWithSession, Model, PersonalData, TimestampField, db
+from models.base import ErasedWithSession, Model, PersonalData, Table, TimestampField, add_index
 from models.sessions.session import Session
-from rules import candidate_keys, envelopes, event_signatures, summaries
+from rules import envelopes, event_signatures, summaries
 
 # Larger events are verified by the worker, so that ingest responds in time.
 MAX_VERIFIED_BYTES = 256 * 1024
 
 
 class Arrival(NamedTuple):
-    """An event as it arrived: parsed, its time in nanoseconds, and its text."""
+    """An event as received: parsed, its time in nanoseconds, and its text."""
 
     envelope: dict[str, Any]
     time_ns: int
@@ -29,7 +29,7 @@ class Arrival(NamedTuple):
 
 
 class SigningKey(Model, ErasedWithSession):
-    """A public key of a session. The client makes a new pair at each start, so all of them are kept."""
+    """A public key of a session. The client creates a new pair at each start; all stay valid."""
 
     personal_data = PersonalData("signingKeys", "Public keys that your client signed with.")
 
@@ -37,19 +37,17 @@ class SigningKey(Model, ErasedWithSession):
     public_key = peewee.TextField()
 
     class Meta:
-        table_name = "signing_keys"
         indexes = ((("session", "public_key"), True),)
 
     @classmethod
     def of(cls, session: Session) -> list[str]:
-        """The session's public keys, the latest first."""
-        rows: Any = cls.select(cls.public_key).where(cls.session == session).order_by(cls.id.desc()).tuples()
-        return [public_key for (public_key,) in rows]
+        """The session's public keys, latest first."""
+        rows = cls.select(cls.public_key).where(cls.session == session).order_by(cls.id.desc())
+        return [row.public_key for row in rows]
 
     @classmethod
-    def of_candidate_key(cls, text: str) -> list[str]:
-        """As `of`, for the session of a candidate key."""
-        key = candidate_keys.normalize(text)
+    def of_candidate_key(cls, key: str) -> list[str]:
+        """As `of`, for the session of a candidate key in its stored form."""
         return [public_key for (public_key,) in sql.rows(sql.PUBLIC_KEYS, key=key)]
 
     @classmethod
@@ -58,21 +56,20 @@ class SigningKey(Model, ErasedWithSession):
             cls.insert(session=session, public_key=public_key).on_conflict_ignore().execute()
 
 
-class Event(peewee.Model, ErasedWithSession):
-    """One event as it arrived, with columns for what lists and filters ask.
+class Event(Table, ErasedWithSession):
+    """One event as received, with columns for lists and filters.
 
-    The envelope is text, since its signature covers the spelling of numbers and the order of members. `seq` is the
-    order of arrival, `size` the envelope's bytes; `subject` and `note` are its summary. The widest column comes last,
-    so that the others are read without it.
+    The envelope is text, since its signature covers the spelling of numbers and the order of members. It is the last
+    column, so that the others are read without it; `size` is its bytes. `seq` is the number of arrival; `subject` and
+    `note` are the summary.
     """
 
     personal_data = PersonalData(
         "events",
         "What your tools and your editor reported while you worked: prompts, responses, commands, changes.",
-        arrived="received_at",
+        received_at="received_at",
     )
 
-    session_id: Any
     seq = peewee.BigAutoField()
     session = peewee.ForeignKeyField(Session, index=False)
     event_id = peewee.TextField()
@@ -90,9 +87,6 @@ class Event(peewee.Model, ErasedWithSession):
     envelope = peewee.TextField()
 
     class Meta:
-        database = db
-        table_name = "events"
-        legacy_table_names = False
         indexes = (
             (("session", "event_id"), True),
             (("session", "seq"), False),
@@ -140,7 +134,7 @@ class Event(peewee.Model, ErasedWithSession):
 
     @classmethod
     def counts(cls, session: Session) -> dict[str, int]:
-        """`event_count` and `late_event_count`; once the events are erased, the number that was derived."""
+        """`event_count` and `late_event_count`; for erased events the number that was derived."""
         query = cls.select(cls.late, peewee.fn.COUNT(cls.seq)).where(cls.session == session)
         rows: Any = query.group_by(cls.late).tuples()
         found = Counter(dict(rows))
@@ -148,4 +142,4 @@ class Event(peewee.Model, ErasedWithSession):
 
 
 # For verify_waiting.
-Event.add_index(Event.index(Event.seq, where=Event.verdict.is_null(), name="events_not_judged"))
+add_index("events_not_judged", Event.seq, where=Event.verdict.is_null())

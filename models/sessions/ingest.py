@@ -1,4 +1,4 @@
-"""Store events (R18, R29). Whether one counts is decided under a lock against the session's close."""
+"""Store events (R18, R29), with a lock against the session's close."""
 
 from datetime import datetime
 from typing import Any
@@ -18,31 +18,29 @@ def store_if_open(key_text: str, arrival: Arrival, session_id: Any = None) -> An
     """Store an event of the open session of a candidate key; returns the key's id.
 
     None if nothing was stored: the key is unknown or not redeemed, the session has closed or is not `session_id`, or
-    the event's id exists. `append` finds out which. Concurrent events of one session share its lock.
+    the event's id exists. `append` raises the error. Concurrent events of one session share its lock.
     """
     key = candidate_keys.normalize(key_text)
-    public_keys = SigningKey.of_candidate_key(key_text) if key and arrival.is_signed else []
-    row = Event.row(arrival, public_keys) | {"received_at": clock.now(), "late": False}
-    search = {"key": key, "session_id": session_id, "now": clock.now()}
-    store = _store_on_postgres if is_postgres() else _store_on_sqlite
-    return store(search, row) if key else None
-
-
-def _store_on_postgres(search: dict[str, Any], row: dict[str, Any]) -> Any:
-    return next((key for _, key, is_stored in sql.rows(sql.STORE_EVENT, **search, **row) if is_stored), None)
-
-
-def _store_on_sqlite(search: dict[str, Any], row: dict[str, Any]) -> Any:
+    if key is None:
+        return None
+    public_keys = SigningKey.of_candidate_key(key) if arrival.is_signed else []
+    row = Event.row(arrival, public_keys)
+    now = clock.now()
+    row |= {"received_at": now, "late": False}
+    search = {"key": key, "session_id": session_id, "now": now}
+    if is_postgres():
+        stored = sql.rows(sql.STORE_EVENT, **search, **row)
+        return next((key_id for _, key_id, is_stored in stored if is_stored), None)
+    insert = sql.INSERT_EVENT.format(session=":session", source="WHERE true")
     with db.atomic():
-        for session, key in sql.rows(sql.OPEN_SESSION, **search):
-            insert = sql.INSERT_EVENT.format(session=":session", source="WHERE true")
+        for session, key_id in sql.rows(sql.OPEN_SESSION, **search):
             if sql.execute(insert, session=session, **row).rowcount == 1:
-                return row_id(key)
+                return row_id(key_id)
     return None
 
 
 def append(session: Session, *arrivals: Arrival) -> list[str]:
-    """Store events, all or none: each is `created`, `late` (stored, counts in nothing) or `skipped` (its id exists).
+    """Store events, all or none: each is `created`, `late` (stored, does not count) or `skipped` (its id exists).
 
     Raises SessionClosed more than 24 hours after the close or once the candidate is erased, and Unauthenticated if
     the session's key was revoked.
@@ -58,10 +56,8 @@ def append(session: Session, *arrivals: Arrival) -> list[str]:
 
 def _lock_with_key(session: Session) -> Session:
     query = Session.select(Session).join(CandidateKey).switch(Session).join(Assessment)
-    query = query.where(
-        Session.id == session.id, CandidateKey.revoked_at.is_null(), Assessment.deleted_at.is_null()
-    )
-    locked = for_update(query, of=Session).get_or_none()
+    query = query.where(CandidateKey.revoked_at.is_null(), Assessment.deleted_at.is_null())
+    locked = for_update(query.where(Session.id == session.id), of=Session).get_or_none()
     if locked is None:
         raise Unauthenticated()
     return locked
@@ -77,11 +73,9 @@ def _store(session: Session, rows: list[dict[str, Any]], now: datetime, window: 
     if new and window == "flush":
         session.update_columns(metrics_due=True)
     outcome = "late" if window == "late" else "created"
-    return [outcome if _take(row["event_id"], new) else "skipped" for row in rows]
-
-
-def _take(event_id: str, new: set[str]) -> bool:
-    """Whether this is the first of its id: of two in one batch the second is skipped."""
-    is_first = event_id in new
-    new.discard(event_id)
-    return is_first
+    outcomes = []
+    for row in rows:
+        outcomes.append(outcome if row["event_id"] in new else "skipped")
+        # Of two events with one id in a batch, the second is skipped.
+        new.discard(row["event_id"])
+    return outcomes

@@ -1,4 +1,4 @@
-"""A closed session's metrics: derived from its events, here and nowhere else (R18, R19, docs/metrics.md)."""
+"""Derive a closed session's metrics from its events (R18, R19, docs/metrics.md)."""
 
 from dataclasses import asdict
 from functools import cache
@@ -25,17 +25,14 @@ def prices() -> Any:
 def derive(session: Session) -> None:
     """Derive the metrics of a locked session, and update its cohort in the same transaction."""
     # A session joins its cohort with its first derivation, at the close.
-    before = None if session.derivation_version is None else _cohort_columns(session)
+    before = None if session.derivation_version is None else session.columns(COHORT_COLUMNS)
     session.update_columns(metrics_due=False, **_derived_columns(session))
-    CohortRollup.replace_session(session.assessment_id, before, _cohort_columns(session))
-
-
-def _cohort_columns(session: Session) -> dict[str, Any]:
-    return {name: getattr(session, name) for name in COHORT_COLUMNS}
+    CohortRollup.replace_session(session.assessment_id, before, session.columns(COHORT_COLUMNS))
 
 
 def _derived_columns(session: Session) -> dict[str, Any]:
-    tests = _test_result(session)
+    counts: Any = (session.tests_passed_count, session.tests_failed_count)
+    tests = None if None in counts else counts
     found = metrics.derive(Event.timeline(session), tests, prices())
     if found.event_count == 0 and session.event_count:
         # The events were erased: the session keeps its numbers.
@@ -49,14 +46,12 @@ def shown_metrics(session: Session) -> dict[str, Any] | None:
     """The metrics by their names in docs/metrics.md; None while the session is open."""
     if session.derivation_version is None:
         return None
-    row = {name: getattr(session, name) for name in METRIC_COLUMNS}
-    return metrics.to_response(row | session.further_metrics) | {
-        "derivationVersion": session.derivation_version
-    }
+    shown = metrics.to_response(session.columns(METRIC_COLUMNS) | session.further_metrics)
+    return shown | {"derivationVersion": session.derivation_version}
 
 
 def rederive(session: Session) -> dict[str, tuple[Any, Any]]:
-    """Derive a closed session's metrics again; returns what changed, as (before, after) by name."""
+    """Derive a closed session's metrics again; returns the changes as (before, after) by name."""
     from models.sessions.close import settle_locked
 
     with db.atomic():
@@ -69,25 +64,18 @@ def rederive(session: Session) -> dict[str, tuple[Any, Any]]:
     return {name: (before.get(name), after.get(name)) for name in sorted(changed)}
 
 
-# Test results that a reviewer or an integration submits; they take precedence over the events.
+# Test results submitted by a reviewer or an integration; they take precedence over the events
 
 
-def submit_test_result(
-    session: Session, passed: int, failed: int, skipped: int | None, note: str | None
-) -> None:
+def submit_test_result(session: Session, passed: int, failed: int, skipped: Any, note: str | None) -> None:
     """Store the result of tests run elsewhere. Raises Erased."""
     from models.sessions.close import settle_locked
 
     with db.atomic():
-        session.require_person()
-        locked = session.lock()
-        locked.update_columns(
-            tests_passed_count=passed,
-            tests_failed_count=failed,
-            tests_skipped_count=skipped,
-            tests_note=note,
-            metrics_due=True,
-        )
+        locked = session.lock_unless_erased()
+        counts = {"passed": passed, "failed": failed, "skipped": skipped}
+        columns = {f"tests_{name}_count": count for name, count in counts.items()}
+        locked.update_columns(tests_note=note, metrics_due=True, **columns)
         settle_locked(locked)
 
 
@@ -97,9 +85,3 @@ def submitted_tests(session: Session) -> dict[str, Any] | None:
         return None
     counts = {name: getattr(session, f"tests_{name}_count") for name in ("passed", "failed", "skipped")}
     return counts | {"note": session.tests_note}
-
-
-def _test_result(session: Session) -> tuple[int, int] | None:
-    if session.tests_passed_count is None or session.tests_failed_count is None:
-        return None
-    return session.tests_passed_count, session.tests_failed_count

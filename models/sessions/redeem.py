@@ -23,7 +23,7 @@ def find_key(text: str) -> CandidateKey:
 
 
 def redeem(key_text: str, public_key: str | None = None) -> Session:
-    """Start the session of a key, or return it to a candidate whose client lost the response (R31).
+    """Start the session of a key, or return it if the client lost the response (R31).
 
     Raises KeyNotFound, KeyExpired, ConsentRequired and AlreadyRedeemed.
     """
@@ -44,16 +44,11 @@ def redeem(key_text: str, public_key: str | None = None) -> Session:
 def _start(key: CandidateKey) -> Session:
     if not Consent.select().where(Consent.key == key).exists():
         raise ConsentRequired()
-    # Locked, so that the candidate is not shown something else than the session records.
+    # The lock keeps the assessment from changing between its display and the start.
     key.assessment = key.assessment.lock("FOR SHARE")
     now = clock.now()
-    session = Session.create(
-        organization=key.organization_id,
-        assessment=key.assessment_id,
-        key=key,
-        created_at=now,
-        closes_at=_time_limit(key, now),
-    )
+    owners = {"organization": key.organization_id, "assessment": key.assessment_id}
+    session = Session.create(**owners, key=key, created_at=now, closes_at=_close_deadline(key, now))
     FeedEvent.publish(session.organization_id, "session.started", session.ids | {"status": "active"})
     return session
 
@@ -69,7 +64,7 @@ def _redeem_again(session: Session) -> None:
 
 
 def allow_redeem(session: Session) -> None:
-    """Allow one more redeem after work has started, as for a broken laptop (R31). Raises SessionClosed."""
+    """Allow one more redeem after work has started, such as for a broken laptop (R31). Raises SessionClosed."""
     with db.atomic():
         locked = session.lock()
         if locked.closed_as_of(clock.now()):
@@ -77,7 +72,7 @@ def allow_redeem(session: Session) -> None:
         locked.update_columns(redeem_allowed=True)
 
 
-def _time_limit(key: CandidateKey, redeemed_at: datetime) -> datetime | None:
+def _close_deadline(key: CandidateKey, redeemed_at: datetime) -> datetime | None:
     limit, extra = key.assessment.time_limit_minutes, timedelta(minutes=key.added_minutes)
     return session_close.close_deadline(redeemed_at, limit, extra)
 
@@ -91,8 +86,8 @@ def move_limit(session: Session, key: CandidateKey) -> None:
     settle_locked(locked)
     if locked.closed_at is not None:
         raise SessionClosed()
-    closes_at = _time_limit(key, locked.created_at)
-    # An imported session has no limit, whatever its assessment has.
+    closes_at = _close_deadline(key, locked.created_at)
+    # An imported session has no limit, even if its assessment has one.
     if locked.closes_at is None or closes_at is None:
         return
     if closes_at <= clock.now():
@@ -101,5 +96,5 @@ def move_limit(session: Session, key: CandidateKey) -> None:
 
 
 def lift_time_limit(session: Session) -> None:
-    """Let an imported session take the time that it took."""
+    """Remove the limit of an imported session."""
     session.update_columns(closes_at=None)

@@ -1,5 +1,6 @@
 """A candidate's session, and the consent it needs."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
@@ -7,32 +8,24 @@ import peewee
 
 from errors import Erased, KeyNotFound, NotRedeemed
 from models.assessments import Assessment
-from models.base import BytesField, Model, PersonalData, Query, TimestampField, db, for_update
+from models.base import BytesField, Model, PersonalData, Query, TimestampField, add_index, db, for_update
 from models.keys import CandidateKey
 from models.orgs import Organization
 from rules import retention, session_close
 
 METRIC_COLUMNS = (
-    "duration_ms",
-    "prompt_count",
-    "command_fail_rate",
-    "verify_intensity",
-    "manual_edit_ratio",
-    "first_change_latency_ms",
-    "tests_passed",
+    *("duration_ms", "prompt_count", "command_fail_rate", "verify_intensity"),
+    *("manual_edit_ratio", "first_change_latency_ms", "tests_passed"),
 )
 COHORT_COLUMNS = (*METRIC_COLUMNS, "derivation_version")
 
 
 class Consent(Model):
-    """A candidate's consent; version and hash are None if the client showed a text of its own (R28)."""
+    """A candidate's consent; version and hash are None if the client showed its own text (R28)."""
 
     key = peewee.ForeignKeyField(CandidateKey)
     disclosure_version = peewee.TextField(null=True)
     disclosure_hash = peewee.TextField(null=True)
-
-    class Meta:
-        table_name = "consents"
 
     @classmethod
     def exists_for(cls, key: CandidateKey, disclosure_hash: str | None) -> bool:
@@ -55,10 +48,8 @@ class Consent(Model):
 
 def lock_key(key: CandidateKey) -> None:
     """Lock the key's row. Raises KeyNotFound if it was revoked meanwhile."""
-    query = CandidateKey.select(CandidateKey.id).where(
-        CandidateKey.id == key.id, CandidateKey.revoked_at.is_null()
-    )
-    if for_update(query).get_or_none() is None:
+    query = CandidateKey.select(CandidateKey.id).where(CandidateKey.id == key.id)
+    if for_update(query.where(CandidateKey.revoked_at.is_null())).get_or_none() is None:
         raise KeyNotFound()
 
 
@@ -71,11 +62,8 @@ class Session(Model):
 
     personal_data = PersonalData("sessions", "Your session: when it started and ended, and its numbers.")
 
-    organization_id: Any
-    assessment_id: Any
     organization = peewee.ForeignKeyField(Organization, index=False)
     assessment = peewee.ForeignKeyField(Assessment)
-    key_id: Any
     key = peewee.ForeignKeyField(CandidateKey, unique=True)
     closes_at = TimestampField(null=True)
     closed_at = TimestampField(null=True)
@@ -102,18 +90,16 @@ class Session(Model):
     seal_head = BytesField(null=True)
 
     class Meta:
-        table_name = "sessions"
         indexes = ((("organization", "created_at", "id"), False),)
 
     @classmethod
     def visible_to(cls, caller: Any) -> Query:
-        """The organization's sessions of present assessments; for a candidate their own (R3)."""
+        """The organization's sessions of assessments that are not deleted; for a candidate their own (R3)."""
         query = cls.select(cls, CandidateKey, Assessment, Organization).join(CandidateKey)
         query = query.switch(cls).join(Assessment).switch(cls).join(Organization)
-        query = query.where(Assessment.deleted_at.is_null())
-        if isinstance(caller, CandidateKey):
-            return query.where(cls.key == caller.id)
-        return query.where(cls.organization == caller.organization_id)
+        is_own = isinstance(caller, CandidateKey)
+        owned = cls.key == caller.id if is_own else cls.organization == caller.organization_id
+        return query.where(Assessment.deleted_at.is_null(), owned)
 
     @classmethod
     def of_key(cls, key: CandidateKey) -> "Session":
@@ -138,14 +124,18 @@ class Session(Model):
 
     @property
     def ended_at(self) -> datetime | None:
-        """When it closes; without a limit when its key or assessment was removed."""
+        """When it closes; without a limit, when its key was revoked or its assessment deleted."""
         return self.closed_at or self.closes_at or self.key.revoked_at or self.assessment.deleted_at
 
-    def require_person(self) -> None:
-        """Lock the session. Raises Erased if the candidate's data was erased."""
-        self.lock()
+    def lock_unless_erased(self) -> "Session":
+        """As `lock`. Raises Erased if the candidate's data was erased."""
+        locked = self.lock()
         if self.is_erased:
             raise Erased()
+        return locked
+
+    def columns(self, names: Iterable[str]) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in names}
 
     @property
     def is_erased(self) -> bool:
@@ -154,7 +144,7 @@ class Session(Model):
 
     def seal(self, events: int) -> dict[str, Any]:
         """The seal's head and count, and whether it covers all `events`."""
-        head = self.seal_head.hex() if self.seal_head is not None else None
+        head = self.seal_head and self.seal_head.hex()
         return {"head": head, "count": self.sealed_count, "is_whole": self.sealed_count == events}
 
     @classmethod
@@ -172,5 +162,5 @@ class Session(Model):
 
 
 # For the worker's search for sessions to settle.
-Session.add_index(Session.index(Session.closes_at, where=Session.closed_at.is_null(), name="sessions_open"))
-Session.add_index(Session.index(Session.id, where=Session.metrics_due, name="sessions_metrics_due"))
+add_index("sessions_open", Session.closes_at, where=Session.closed_at.is_null())
+add_index("sessions_metrics_due", Session.id, where=Session.metrics_due)

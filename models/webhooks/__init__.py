@@ -1,3 +1,3 @@
-"""Webhooks and the messages to them."""
+"""Webhooks and their deliveries."""
 
 from models.webhooks.tables import Webhook, WebhookDelivery

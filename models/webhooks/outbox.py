@@ -23,17 +23,13 @@ def publish_new() -> int:
 
 
 def _publish_batch(organization_id: Any) -> int:
+    hooks = Webhook.alive().where(Webhook.organization == organization_id, Webhook.disabled_reason.is_null())
     with db.atomic():
         events = Feed.number_batch(organization_id)
-        _enqueue(organization_id, events)
+        rows = [row for hook in hooks for row in _rows(hook, events)]
+        for batch in peewee.chunked(rows, MAX_ROWS_PER_INSERT):
+            WebhookDelivery.insert_many(batch).execute()
     return len(events)
-
-
-def _enqueue(organization_id: Any, events: list[FeedEvent]) -> None:
-    hooks = Webhook.alive().where(Webhook.organization == organization_id, Webhook.disabled_reason.is_null())
-    rows = [row for hook in hooks for row in _rows(hook, events)]
-    for batch in peewee.chunked(rows, MAX_ROWS_PER_INSERT):
-        WebhookDelivery.insert_many(batch).execute()
 
 
 def _rows(hook: Webhook, events: list[FeedEvent]) -> Iterator[dict[str, Any]]:
@@ -53,7 +49,7 @@ def _rows(hook: Webhook, events: list[FeedEvent]) -> Iterator[dict[str, Any]]:
 
 
 def _people(events: list[FeedEvent]) -> dict[str, dict[str, str | None]]:
-    """Names and addresses by candidate id. The lock keeps an erasure from running between reading and storing them."""
+    """Names and addresses by candidate id; locked, so that no erasure runs before they are stored."""
     ids = {event.candidate_id for event in events} - {None}
     keys = CandidateKey.select().where(CandidateKey.id.in_(ids)).order_by(CandidateKey.id)
     return {
@@ -70,10 +66,10 @@ def enqueue_test(hook: Webhook) -> WebhookDelivery:
 
 
 def redeliver(delivery: WebhookDelivery) -> WebhookDelivery:
-    """Send a delivery again now, with all of its attempts. Raises WebhookDisabled."""
+    """Queue a delivery again, due now and with no attempts so far. Raises WebhookDisabled."""
     if not delivery.webhook.is_enabled and delivery.type != TEST_EVENT:
         raise WebhookDisabled()
-    # A queued delivery may be claimed at the moment; its count identifies the claim.
+    # A worker may have claimed a queued delivery; the number of attempts identifies its claim.
     is_queued = WebhookDelivery.state == "queued"
     attempts = peewee.Case(None, ((is_queued, WebhookDelivery.attempts),), 0)
     with db.atomic():
@@ -84,6 +80,5 @@ def redeliver(delivery: WebhookDelivery) -> WebhookDelivery:
 
 
 def _body(event_id: Any, event_type: str, created_at: datetime, data: dict[str, Any]) -> str:
-    return json_body(
-        {"id": str(event_id), "type": event_type, "timestamp": format_timestamp(created_at), "data": data}
-    )
+    event = {"id": str(event_id), "type": event_type, "timestamp": format_timestamp(created_at)}
+    return json_body(event | {"data": data})

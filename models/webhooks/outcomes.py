@@ -50,14 +50,6 @@ def _record_health(hook: Webhook, reply: WebhookResponse, now: datetime) -> None
         return
     failing_since = hook.failing_since or now
     hook.update_columns(failing_since=failing_since, held_until=now + retries.receiver_pause(reply, now))
-    if reply.is_gone:
-        _give_up(hook, "gone")
-    elif hook.is_enabled and retries.should_disable_receiver(failing_since, now):
-        _give_up(hook, "failing")
-
-
-def _give_up(hook: Webhook, reason: str) -> None:
-    disable(hook, reason)
-    AuditEntry.record(
-        hook.organization_id, "disableWebhook", SERVICE, subject_kind="webhook", subject_id=hook.id
-    )
+    if reply.is_gone or (hook.is_enabled and retries.should_disable_receiver(failing_since, now)):
+        disable(hook, "gone" if reply.is_gone else "failing")
+        AuditEntry.record(hook.organization_id, "disableWebhook", SERVICE, "webhook", hook.id)

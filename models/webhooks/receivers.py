@@ -12,7 +12,7 @@ from rules.timestamps import format_timestamp
 
 MAX_WEBHOOKS = 20
 MAX_FORMER_SECRETS = 4
-# After a rotation, messages are signed with the former secret as well for this long.
+# After a rotation, deliveries are also signed with the former secret for this long.
 ROTATION_OVERLAP = timedelta(days=1)
 
 
@@ -22,13 +22,12 @@ def create(organization: Organization, **values: Any) -> Webhook:
         organization.lock()
         if Webhook.alive().where(Webhook.organization == organization).count() >= MAX_WEBHOOKS:
             raise TooManyWebhooks()
-        return Webhook.create(
-            organization=organization, secret=webhook_signatures.generate_secret(), **values
-        )
+        secret = webhook_signatures.generate_secret()
+        return Webhook.create(organization=organization, secret=secret, **values)
 
 
 def change(hook: Webhook, values: dict[str, Any]) -> Webhook:
-    """Change a webhook. `enabled` switches it off, or on with its failures reset."""
+    """Change a webhook. `enabled` pauses it, or enables it and resets its failures."""
     with db.atomic():
         hook = hook.lock()
         enabled = values.pop("enabled", None)
@@ -45,12 +44,9 @@ def rotate_secret(hook: Webhook) -> Webhook:
     with db.atomic():
         hook = hook.lock()
         until = format_timestamp(clock.now() + ROTATION_OVERLAP)
-        former = [{"secret": hook.secret, "until": until}, *hook.valid_former_secrets]
-        hook.update_columns(
-            secret=webhook_signatures.generate_secret(),
-            former_secrets=former[:MAX_FORMER_SECRETS],
-            updated_at=clock.now(),
-        )
+        former = [{"secret": hook.secret, "until": until}, *hook.valid_former_secrets][:MAX_FORMER_SECRETS]
+        secret = webhook_signatures.generate_secret()
+        hook.update_columns(secret=secret, former_secrets=former, updated_at=clock.now())
     return hook
 
 

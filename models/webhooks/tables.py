@@ -6,7 +6,7 @@ from typing import Any
 
 import peewee
 
-from models.base import Model, PersonalData, Query, TimestampField, clock
+from models.base import Model, PersonalData, Query, TimestampField, add_index, clock
 from models.feed import RETENTION
 from models.keys import CandidateKey
 from models.leases import LEASE, Leased
@@ -21,11 +21,9 @@ class Webhook(Model):
 
     An empty list of `types` means all events. `former_secrets` are objects `{secret, until}`. `disabled_reason` is
     None while the webhook is enabled, else `paused` (by a reviewer), `gone` (it responded with 410) or `failing`
-    (nothing was delivered for days). `failing_since` is the first failure after the last success. Nothing but tests
-    is sent before `held_until`.
+    (for days). `failing_since` is the first failure after the last success. Only tests are sent before `held_until`.
     """
 
-    organization_id: Any
     organization = peewee.ForeignKeyField(Organization)
     url = peewee.TextField()
     description = peewee.TextField(null=True)
@@ -39,9 +37,6 @@ class Webhook(Model):
     held_until = TimestampField(null=True)
     updated_at = TimestampField(default=clock.now)
     deleted_at = TimestampField(null=True)
-
-    class Meta:
-        table_name = "webhooks"
 
     @classmethod
     def alive(cls) -> Query:
@@ -63,7 +58,7 @@ class Webhook(Model):
 
     @property
     def signing_secrets(self) -> list[str]:
-        """The current secret, then the former ones that are still in use."""
+        """The current secret, then the former ones that are still valid."""
         return [self.secret, *(former["secret"] for former in self.valid_former_secrets)]
 
     @property
@@ -78,9 +73,9 @@ class Webhook(Model):
 class WebhookDelivery(Leased, Model):
     """One event for one webhook.
 
-    `state` is `queued`, then `delivered`, `failed` or `canceled`. `event_id` identifies the event to the receiver and
-    is the same in every attempt. `body` is sent as stored. `answer` is the start of the latest response; after an
-    erasure none is stored, since a receiver may echo personal data.
+    `state` is `queued`, then `delivered`, `failed` or `canceled`. `event_id` identifies the event to the receiver in
+    every attempt. `answer` is the start of the latest response; after an erasure none is stored, since a receiver may
+    echo personal data.
     """
 
     personal_data = PersonalData(
@@ -104,7 +99,6 @@ class WebhookDelivery(Leased, Model):
     is_erased = peewee.BooleanField(default=False)
 
     class Meta:
-        table_name = "webhook_deliveries"
         indexes = ((("webhook", "event_id"), True), (("webhook", "created_at", "id"), False))
 
     @classmethod
@@ -113,7 +107,7 @@ class WebhookDelivery(Leased, Model):
 
     @classmethod
     def claim_conditions(cls, now: datetime) -> list[peewee.Expression]:
-        """Tests are sent at once; all else waits until the webhook's hold ends."""
+        """Deliveries other than tests wait until the webhook's hold ends."""
         held = Webhook.select(Webhook.id).where(Webhook.held_until > now)
         return [cls.webhook.not_in(held) | (cls.type == TEST_EVENT)]
 
@@ -136,26 +130,16 @@ class WebhookDelivery(Leased, Model):
         """Remove personal data from bodies, queued ones included, and the receivers' responses."""
         messages = list(cls.personal_rows(key, session).order_by(cls.id))
         for message in messages:
-            message.update_columns(body=_without_person(message.body), answer=None, is_erased=True)
+            payload = json.loads(message.body)
+            payload["data"].pop("candidate", None)
+            message.update_columns(body=json_body(payload), answer=None, is_erased=True)
         return len(messages)
 
 
 # For claims.
-WebhookDelivery.add_index(
-    WebhookDelivery.index(
-        WebhookDelivery.due_at,
-        WebhookDelivery.id,
-        where=(WebhookDelivery.state == "queued"),
-        name="webhook_deliveries_due",
-    )
-)
+_is_queued = WebhookDelivery.state == "queued"
+add_index("webhook_deliveries_due", WebhookDelivery.due_at, WebhookDelivery.id, where=_is_queued)
 
 
 def json_body(payload: dict[str, Any]) -> str:
     return json.dumps(payload, ensure_ascii=False, separators=(",", ":"))
-
-
-def _without_person(body: str) -> str:
-    payload = json.loads(body)
-    payload["data"].pop("candidate", None)
-    return json_body(payload)

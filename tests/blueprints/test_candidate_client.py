@@ -13,7 +13,7 @@ from factories import make_assessment, make_key, make_organization, make_session
 
 from delivery.worker import Worker
 from models import BundleUpload, ClientReport, Delivery, Submission, sessions
-from models.submissions import KEPT_UNUSED, UPLOAD_OPEN
+from models.submissions import MAX_UNUSED_UPLOAD_AGE, UPLOAD_URL_LIFETIME
 from rules import client_versions
 
 BUNDLE = gzip.compress(b"the files of a workspace", mtime=0)
@@ -98,7 +98,7 @@ def test_reports_are_kept_as_they_come(candidate, session):
     for checkpoint in ("start", "done"):
         body = {"checkpoint": checkpoint, "fingerprint": fingerprint}
         assert candidate.post("/v1/candidate/device-check", body).status_code == 200
-    assert [(report.kind, report.data) for report in ClientReport.of(session)] == [
+    assert [(report.kind, report.data) for report in ClientReport.select().order_by(ClientReport.id)] == [
         ("workspace_commit", {"commitSha": "4b825dc"}),
         ("device_start", fingerprint),
         ("device_done", fingerprint),
@@ -110,7 +110,7 @@ def test_a_hosted_boot_has_four_members_each_of_which_may_be_null(candidate, ses
     answer = candidate.post("/v1/candidate/hosted-boot", body)
     assert answer.status_code == 200
     assert answer.json == {"verdict": {"state": "differs"}}
-    assert ClientReport.of(session)[0].data == body
+    assert ClientReport.get().data == body
 
 
 def test_reports_are_taken_as_long_as_events_are(candidate, session, clock):
@@ -212,7 +212,10 @@ def test_a_later_verified_bundle_wins_and_the_earlier_one_is_let_go(candidate, s
     assert Submission.current(session).upload.object_key == second["objectKey"]
     assert [each.diff for each in Submission.of(session)] == [None, "+1"]
     # Now, and once more when nobody can upload to the earlier place any more.
-    assert removals() == [(first["objectKey"], clock.fixed), (first["objectKey"], clock.fixed + UPLOAD_OPEN)]
+    assert removals() == [
+        (first["objectKey"], clock.fixed),
+        (first["objectKey"], clock.fixed + UPLOAD_URL_LIFETIME),
+    ]
     assert not candidate.post("/v1/candidate/submit-code", told(session, first)).json["verified"]
     assert Submission.current(session).upload.object_key == second["objectKey"]
 
@@ -272,7 +275,7 @@ def test_unused_places_are_harmless_and_go_after_a_day_with_what_lies_there(
     candidate.post("/v1/candidate/submit-code", told(session, wrong, bundleSize=1))
     candidate.post("/v1/candidate/submit-code", told(session, used))
     never = candidate.post("/v1/candidate/upload-url", {"sessionId": str(session.id)}).json
-    clock.fixed += UPLOAD_OPEN + KEPT_UNUSED - timedelta(milliseconds=1)
+    clock.fixed += UPLOAD_URL_LIFETIME + MAX_UNUSED_UPLOAD_AGE - timedelta(milliseconds=1)
     assert BundleUpload.delete_unused() == 0
     clock.fixed += timedelta(milliseconds=1)
     Worker(app.config, app.extensions["storage"]).run_once()

@@ -141,7 +141,7 @@ def test_what_commits_behind_many_later_events_is_sealed_too(reviewer, session, 
     events = [(slow, envelope()), (session, envelope()), (session, envelope())]
     for owner, event in events:
         add_event(owner, event)
-    Seal.seal_session(session.id)
+    seals.seal_batch(session.id)
     assert Seal.seal_new() == 0
     assert Seal.seal_skipped() == 1
     assert integrity(reviewer, slow)["seal"]["isWhole"] is True

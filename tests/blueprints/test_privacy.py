@@ -225,7 +225,7 @@ def test_a_candidate_is_told_what_is_held(clock, reviewer, candidate, key):
     for minute in (2, 5):
         clock.fixed = key.created_at + timedelta(minutes=minute)
         add_event(session, envelope())
-    ClientReport.keep(session, "device_start", {"os": "linux"})
+    ClientReport.record(session, "device_start", {"os": "linux"})
     sessions.complete(session)
     shown = told(candidate)
     held = {one["name"]: (one["count"], one["since"], one["until"]) for one in shown.pop("held")}
@@ -310,7 +310,7 @@ def test_a_candidate_takes_along_what_came_from_the_own_computer(clock, candidat
     events = [envelope("prompt", at) for at in (2, 1)]
     for event in events:
         add_event(session, event)
-    ClientReport.keep(session, "workspace_commit", {"commitSha": "abc1234"})
+    ClientReport.record(session, "workspace_commit", {"commitSha": "abc1234"})
     first, *others = exported(candidate)
     assert json.loads(first) == {"candidate": told(candidate)}
     assert [json.loads(line) for line in others[:2]] == [

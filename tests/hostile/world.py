@@ -70,7 +70,7 @@ class Belongings:
         self.finished = factories.make_closed_session(self.assessment, factories.envelope(id=self.event_id))
         self.reader = Caller.reviewer(app, self.organization, scope="read")
         self.upload = models.BundleUpload.open(self.session, storage.new_object_key(str(self.session.id)))
-        models.ClientReport.keep(self.session, "device_start", {"host": name})
+        models.ClientReport.record(self.session, "device_start", {"host": name})
         models.Score.give(
             self.finished,
             "quality",

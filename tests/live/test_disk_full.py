@@ -178,8 +178,8 @@ def test_postgresql_without_room_for_its_tables_is_answered_with_503_until_there
     place.mkdir()
     if server.user != "-":
         shutil.chown(place, server.user)
-    server._execute(f"CREATE TABLESPACE small LOCATION '{place}'")
-    server._execute("CREATE DATABASE proofstone TABLESPACE small")
+    server.query(f"CREATE TABLESPACE small LOCATION '{place}'")
+    server.query("CREATE DATABASE proofstone TABLESPACE small")
     with Service(tmp_path, server.url("proofstone")).start() as service, service.worker():
         fill_and_make_room(Team(service), disk, 503, "database_full")
 

@@ -179,12 +179,12 @@ def answered(reviewer, key):
 
 
 def hand_in(session, bundles):
-    ClientReport.keep(session, "device_start", {"hostnameHash": WORD})
+    ClientReport.record(session, "device_start", {"hostnameHash": WORD})
     upload = BundleUpload.open(session, new_object_key(str(session.id)))
     bundles.receive(upload.object_key, io.BytesIO(WORD.encode()), len(WORD))
     size, digest = bundles.size_and_sha256(upload.object_key)
     told = {"bundle_size": size, "bundle_sha256": digest, "repo_url": WORD, "base_sha": WORD}
-    Submission.keep(session, upload, (size, digest), told | {"diff": WORD, "file_tree": [WORD]})
+    Submission.record(session, upload, (size, digest), told | {"diff": WORD, "file_tree": [WORD]})
 
 
 def tables_with_traces():
@@ -422,9 +422,9 @@ def test_what_was_on_its_way_in_is_refused(reviewer, person):
     with pytest.raises(KeyNotFound):
         Consent.give(person, None, None)
     for write in (
-        lambda: ClientReport.keep(session, "device_done", {}),
+        lambda: ClientReport.record(session, "device_done", {}),
         lambda: BundleUpload.open(session, new_object_key(str(session.id))),
-        lambda: Submission.keep(session, None, None, {"bundle_size": 1, "bundle_sha256": "0" * 64}),
+        lambda: Submission.record(session, None, None, {"bundle_size": 1, "bundle_sha256": "0" * 64}),
         lambda: sessions.submit_test_result(session, 1, 0, None, NAME),
     ):
         with pytest.raises(Erased):
