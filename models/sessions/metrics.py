@@ -73,7 +73,7 @@ def rederive(session: Session) -> dict[str, tuple[Any, Any]]:
 
 
 def submit_test_result(
-    session: Session, passed: int, failed: int, skipped: int | None, note: str | None
+    session: Session, passed: int, failed: int, skipped: int | None = None, note: str | None = None
 ) -> None:
     """Store the result of tests run elsewhere. Raises Erased."""
     from models.sessions.close import settle_locked
