@@ -4,23 +4,14 @@ from datetime import timedelta
 
 import pytest
 from answers import places
-from factories import (
-    add_event,
-    envelope,
-    make_assessment,
-    make_closed_session,
-    make_key,
-    make_organization,
-    make_session,
-)
+from factories import add_event, envelope, make_assessment, make_closed_session, make_key, make_session
 
 from models import ModelUsage, sessions
+from rules.cohorts import METRICS
 from rules.usage_reader import ReportedUsage
 
 OVERVIEW, TOP = "/v1/analytics/overview", "/v1/analytics/top-candidates"
-MEDIANS = {
-    "durationMs", "promptCount", "commandFailRate", "verifyIntensity", "manualEditRatio", "firstChangeLatencyMs",
-}  # fmt: skip
+NO_MEDIANS = dict.fromkeys(metric.name for metric in METRICS)
 
 
 def get(reviewer, path, **query):
@@ -67,18 +58,13 @@ def test_open_session_is_analyzed_by_its_current_events(reviewer, session):
         ("verifying", 0, 0, 0.0),
         ("other", 0, 0, 0.0),
     ]
-    turn = {
-        "eventId": "p",
+    times = {
         "beganAt": "2026-04-01T09:00:00.000Z",
         "endedAt": "2026-04-01T09:00:40.000Z",
         "durationMs": 40_000,
-        "events": 3,
-        "prompts": 1,
-        "changes": 1,
-        "commands": 0,
-        "failedCommands": 0,
-        "firstPrompt": "Fix it",
     }
+    counts = {"events": 3, "prompts": 1, "changes": 1, "commands": 0, "failedCommands": 0}
+    turn = {"eventId": "p", "firstPrompt": "Fix it"} | times | counts
     assert found["turns"] == found["sittings"] == [turn]
 
 
@@ -134,20 +120,13 @@ def test_error_episodes_have_their_failures_and_ending(reviewer, session):
     success = command(90, "go test ./...", 0)
     for event in (failure, envelope("file_diff", at=30), envelope("prompt", at=60), success):
         add_event(session, event)
-    failed = {"eventId": failure["id"], "ts": "2026-04-01T09:00:00.000Z", "output": "ok a / FAIL b / FAIL"}
-    fixed = {"eventId": success["id"], "ts": "2026-04-01T09:01:30.000Z", "output": None}
-    assert analyze(reviewer, session)["errorEpisodes"] == [
-        {
-            "ending": "fixed",
-            "failureCount": 1,
-            "firstFailure": failed | {"command": "go test ./..."},
-            "lastFailure": failed | {"command": "go test ./..."},
-            "endedBy": fixed | {"command": "go test ./..."},
-            "durationMs": 90_000,
-            "changes": 1,
-            "prompts": 1,
-        }
-    ]
+    failed = {"ts": "2026-04-01T09:00:00.000Z", "output": "ok a / FAIL b / FAIL", "eventId": failure["id"]}
+    fixed = {"ts": "2026-04-01T09:01:30.000Z", "output": None, "eventId": success["id"]}
+    for check in (failed, fixed):
+        check["command"] = "go test ./..."
+    episode = {"firstFailure": failed, "lastFailure": failed, "endedBy": fixed, "ending": "fixed"}
+    episode |= {"failureCount": 1, "durationMs": 90_000, "changes": 1, "prompts": 1}
+    assert analyze(reviewer, session)["errorEpisodes"] == [episode]
 
 
 def test_late_events_are_not_analyzed(clock, reviewer, session):
@@ -214,7 +193,7 @@ def candidates(clock, organization):
 def test_overview_without_candidates_is_empty(reviewer):
     found = get(reviewer, OVERVIEW)
     assert found["funnel"] == funnel(0, 0, 0, 0)
-    assert found["medians"] == dict.fromkeys(MEDIANS)
+    assert found["medians"] == NO_MEDIANS
     assert found["byAssessment"] == found["byMonth"] == []
 
 
@@ -229,7 +208,7 @@ def test_overview_has_funnel_and_medians_in_total_by_assessment_and_by_month(rev
     assert medians["firstChangeLatencyMs"] is None
     for groups in (found["byAssessment"], found["byMonth"]):
         assert [each["funnel"] for each in groups] == [funnel(1, 0, 0, 0), funnel(4, 3, 2, 1)]
-        assert [each["medians"] for each in groups] == [dict.fromkeys(MEDIANS), medians]
+        assert [each["medians"] for each in groups] == [NO_MEDIANS, medians]
 
 
 def test_overview_closes_sessions_past_their_limit(clock, reviewer, candidates):
@@ -334,8 +313,10 @@ def test_top_requires_a_known_metric(reviewer):
     assert places(reviewer.get(TOP)) == places(reviewer.get(TOP, metric="score")) == [["metric"]]
 
 
-def test_top_leaves_out_open_deleted_and_foreign_sessions_and_those_without_a_value(reviewer, assessment):
-    close(make_assessment(make_organization("Elsewhere")), "theirs", *prompts(2))
+def test_top_leaves_out_open_deleted_and_foreign_sessions_and_those_without_a_value(
+    reviewer, neighbour, assessment
+):
+    close(make_assessment(neighbour.row.organization), "theirs", *prompts(2))
     close(assessment, "no change", *prompts(2))
     make_session(make_key(assessment, name="open"))
     assert get(reviewer, TOP, metric="firstChangeLatencyMs") == {

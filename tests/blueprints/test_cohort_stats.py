@@ -104,27 +104,24 @@ def work_over_http(app, assessment, work):
     return body["sessionId"]
 
 
-def test_the_specifications_example(app, reviewer, assessment):
-    sessions = [work_over_http(app, assessment, work) for work in [*OTHERS[:5], OURS, *OTHERS[5:]]]
-    path = f"/v1/assessments/{assessment.id}/cohort-stats"
-    response = reviewer.get(path, sessionId=sessions[5])
-    assert (response.status_code, response.json) == (200, {"cohortStats": EXAMPLE})
-    without = {name: value for name, value in EXAMPLE.items() if name != "percentiles"}
-    assert reviewer.get(path).json == {"cohortStats": without}
-
-
-# Smaller cohorts
-
-
-def statistics(reviewer, assessment, session=None):
-    query = {"sessionId": session.id} if session else {}
+def statistics(reviewer, assessment, session_id=None):
+    query = {"sessionId": session_id} if session_id else {}
     response = reviewer.get(f"/v1/assessments/{assessment.id}/cohort-stats", **query)
     assert response.status_code == 200, response.json
     return response.json["cohortStats"]
 
 
+def test_the_specifications_example(app, reviewer, assessment):
+    ids = [work_over_http(app, assessment, work) for work in [*OTHERS[:5], OURS, *OTHERS[5:]]]
+    assert statistics(reviewer, assessment, ids[5]) == EXAMPLE
+    assert statistics(reviewer, assessment) == {"sessionCount": 12, "metrics": EXAMPLE["metrics"]}
+
+
+# Smaller cohorts
+
+
 def percentiles(reviewer, assessment, metric, *sessions):
-    return [statistics(reviewer, assessment, each)["percentiles"][metric] for each in sessions]
+    return [statistics(reviewer, assessment, each.id)["percentiles"][metric] for each in sessions]
 
 
 def prompts(count, seconds=1):
@@ -138,17 +135,17 @@ def commands(*exit_codes):
 
 def test_open_session_is_in_no_cohort(reviewer, assessment, session):
     assert statistics(reviewer, assessment) is None
-    assert statistics(reviewer, assessment, session) is None
+    assert statistics(reviewer, assessment, session.id) is None
     for count in (1, 2):
         make_closed_session(assessment, *prompts(count))
-    found = statistics(reviewer, assessment, session)
+    found = statistics(reviewer, assessment, session.id)
     assert found["sessionCount"] == 2
     assert "percentiles" not in found
 
 
 def test_only_session_has_no_percentiles(reviewer, assessment):
     session = make_closed_session(assessment, *prompts(3, seconds=60))
-    assert statistics(reviewer, assessment, session) == {
+    assert statistics(reviewer, assessment, session.id) == {
         "sessionCount": 1,
         "metrics": {
             "avgDurationMs": 60000,
@@ -165,7 +162,7 @@ def test_only_session_has_no_percentiles(reviewer, assessment):
 def test_percentile_is_the_share_of_other_sessions_with_a_lower_value(reviewer, assessment):
     rows = [make_closed_session(assessment, *prompts(count)) for count in (3, 2, 2)]
     assert percentiles(reviewer, assessment, "promptCount", *rows) == [1.0, 0.0, 0.0]
-    ranks = statistics(reviewer, assessment, rows[1])["percentiles"]
+    ranks = statistics(reviewer, assessment, rows[1].id)["percentiles"]
     assert ranks == dict.fromkeys(ranks, 0.0) | {"firstChangeLatencyMs": None}
 
 
@@ -186,15 +183,12 @@ def test_null_values_are_left_out_of_averages_and_percentiles(reviewer, assessme
     assert percentiles(reviewer, assessment, "firstChangeLatencyMs", early, late, never) == [0.0, 1.0, None]
 
 
-def test_session_without_events_counts_with_its_values(reviewer, assessment):
+def test_averages_are_rounded_once_half_away_from_zero(reviewer, assessment):
     make_closed_session(assessment)
     metrics = statistics(reviewer, assessment)["metrics"]
     assert (metrics["avgDurationMs"], metrics["avgPromptCount"]) == (None, 0.0)
-
-
-def test_averages_are_rounded_once_half_away_from_zero(reviewer, assessment):
     # 1/3 is stored as 333333333 billionths; the mean of three prompts over four sessions is 0.75.
-    for events in (commands(1, 0, 0), prompts(3, seconds=0.001), [], []):
+    for events in (commands(1, 0, 0), prompts(3, seconds=0.001), []):
         make_closed_session(assessment, *events)
     metrics = statistics(reviewer, assessment)["metrics"]
     assert metrics["avgPromptCount"] == 0.8
@@ -222,7 +216,7 @@ def test_hired_expired_and_closed_sessions_are_in_the_cohort(clock, reviewer, or
     clock.fixed += timedelta(minutes=35, milliseconds=-1)
     assert statistics(reviewer, assessment)["sessionCount"] == 2
     clock.fixed += timedelta(milliseconds=1)
-    found = statistics(reviewer, assessment, expiring)
+    found = statistics(reviewer, assessment, expiring.id)
     assert (found["sessionCount"], found["metrics"]["avgPromptCount"]) == (3, 1.3)
     assert found["percentiles"]["promptCount"] == 1.0
     assert Session.get_by_id(expiring.id).closed_at == expiring.closes_at
@@ -252,15 +246,13 @@ def test_sessions_of_revoked_keys_stay_in_the_cohort_and_those_of_other_assessme
 # The session in the query (R22)
 
 
-def test_session_id_must_be_of_the_assessment(reviewer, organization, neighbour, assessment):
+def test_session_id_must_be_of_the_assessment_and_is_case_insensitive(
+    reviewer, organization, neighbour, assessment
+):
     owners = (organization, neighbour.row.organization)
     others = [make_closed_session(make_assessment(owner)).id for owner in owners]
     for wrong in (NOWHERE, "nonsense", "", " ", "%", "0" * 32, *others):
         response = reviewer.get(f"/v1/assessments/{assessment.id}/cohort-stats", sessionId=wrong)
         assert refusal(response) == (404, "not_found"), wrong
-
-
-def test_session_id_is_case_insensitive(reviewer, assessment):
     rows = [make_closed_session(assessment, *prompts(number)) for number in range(2)]
-    path = f"/v1/assessments/{assessment.id}/cohort-stats"
-    assert "percentiles" in reviewer.get(path, sessionId=str(rows[0].id).upper()).json["cohortStats"]
+    assert "percentiles" in statistics(reviewer, assessment, str(rows[0].id).upper())

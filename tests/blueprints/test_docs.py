@@ -8,13 +8,8 @@ import pytest
 from answers import refusal
 
 PAGES = ["/docs", "/start", "/replay/01978f2e-7c1a-7a4e-9d57-1f3f7f8b7a01"]
-FILES = [
-    "/docs/swagger-ui.css",
-    "/docs/swagger-ui-bundle.js",
-    "/pages/site.css",
-    "/pages/start.js",
-    "/pages/icon.svg",
-]
+STATIC = ["site.css", "start.js", "icon.svg"]
+FILES = ["/docs/swagger-ui.css", "/docs/swagger-ui-bundle.js", *(f"/pages/{name}" for name in STATIC)]
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
     "font-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"

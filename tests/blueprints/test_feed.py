@@ -70,16 +70,9 @@ def test_each_organization_has_its_own_feed(neighbour, reviewer, five):
 
 
 def test_invalid_cursors_types_and_limits_are_refused(reviewer, five):
-    wrong = [
-        ("after", 6),
-        ("after", "x"),
-        ("after", -1),
-        ("types", "key.lost"),
-        ("types", ""),
-        ("limit", "x"),
-    ]
-    for member, value in wrong:
-        assert places(reviewer.get(PATH, **{member: value})) == [[member]], (member, value)
+    for member, values in {"after": [6, "x", -1], "types": ["key.lost", ""], "limit": ["x"]}.items():
+        for value in values:
+            assert places(reviewer.get(PATH, **{member: value})) == [[member]], value
 
 
 def test_events_are_stored_for_30_days(app, clock, reviewer, organization, five):

@@ -4,7 +4,6 @@ import json
 from datetime import timedelta
 from io import BytesIO
 
-import pytest
 from answers import places, refusal
 from callers import Caller
 from factories import envelope, make_assessment, make_key, make_session
@@ -58,26 +57,16 @@ def test_optional_members_may_be_missing_or_null(candidate, session):
         assert ingest(candidate, envelope(**{member: None})) == OK, member
 
 
-@pytest.mark.parametrize(
-    "members",
-    [
-        {"kind": "unknown"},
-        {"kind": "x" * 5000},
-        {"later": {"deeply": ["nested"]}},
-        {"source": {"channel": "ide-extension", "integration": "vscode"}},
+def test_unknown_kinds_members_and_forms_are_accepted(candidate, session):
+    for members in (
+        {"kind": "unknown", "later": {"deeply": ["nested"]}, "v": 2, "data": {"scrubbed": "..."}},
+        {"kind": "x" * 5000, "source": {"channel": "ide-extension", "integration": "vscode"}},
         {"source": 7, "actor": "human", "provenance": [1], "relatedEventIds": ["x"]},
-        {"actor": {"type": 7}},
-        {"v": 2},
-        {"data": {"scrubbed": "..."}},
-        {"id": "not a uuid"},
-        {"id": "x" * 255},
-        {"ts": "2026-04-01T09:00:00.123456789Z"},
-        {"ts": "2026-04-01T11:00:00.5+02:00"},
+        {"actor": {"type": 7}, "id": "not a uuid", "ts": "2026-04-01T09:00:00.123456789Z"},
+        {"id": "x" * 255, "ts": "2026-04-01T11:00:00.5+02:00"},
         {"ts": "1999-12-31T23:59:60Z"},
-    ],
-)
-def test_unknown_kinds_members_and_forms_are_accepted(candidate, session, members):
-    assert ingest(candidate, envelope(**members)) == OK
+    ):
+        assert ingest(candidate, envelope(**members)) == OK, members
 
 
 def test_id_kind_time_version_and_data_are_required_in_their_form(candidate, session):
