@@ -134,11 +134,15 @@ def test_repeated_wrong_credential_counts_once_and_valid_ones_never(limited, can
     assert set(statuses(on(app, reviewer), 10)) == {200}
 
 
-def test_accepted_credential_keeps_working_at_a_blocked_address(limited, candidate, session):
+def test_accepted_credential_keeps_working_at_a_blocked_address_until_it_is_revoked(
+    limited, candidate, key, session
+):
     app = limited(RATELIMIT_REFUSED="2 per hour")
     assert statuses(on(app, candidate), 1) == [200]
     assert guess(app, [ROUTER] * 3) == [401, 401, 429]
     assert on(app, candidate).post("/v1/hooks/ingest", factories.envelope()).status_code == 201
+    key.revoke()
+    assert statuses(on(app, candidate), 2) == [401, 429]
 
 
 def test_made_up_credential_is_not_accepted_by_a_public_operation(limited):

@@ -116,16 +116,21 @@ def test_proxy_usage_is_totaled_by_model(reviewer, session, clock):
 
 
 def test_error_episodes_have_their_failures_and_ending(reviewer, session):
-    failure = command(0, "go test ./...", 1, stdout="ok a\nFAIL b\nFAIL", stderr="")
-    success = command(90, "go test ./...", 0)
-    for event in (failure, envelope("file_diff", at=30), envelope("prompt", at=60), success):
+    first = command(0, "go test ./...", 1, stdout="ok a\nFAIL b\nFAIL", stderr="")
+    last, success = command(45, "go test ./...", 1, stdout="FAIL"), command(90, "go test ./...", 0)
+    for event in (first, envelope("file_diff", at=30), last, envelope("prompt", at=60), success):
         add_event(session, event)
-    failed = {"ts": "2026-04-01T09:00:00.000Z", "output": "ok a / FAIL b / FAIL", "eventId": failure["id"]}
-    fixed = {"ts": "2026-04-01T09:01:30.000Z", "output": None, "eventId": success["id"]}
-    for check in (failed, fixed):
-        check["command"] = "go test ./..."
-    episode = {"firstFailure": failed, "lastFailure": failed, "endedBy": fixed, "ending": "fixed"}
-    episode |= {"failureCount": 1, "durationMs": 90_000, "changes": 1, "prompts": 1}
+    checks = {
+        "firstFailure": {
+            "eventId": first["id"],
+            "ts": "2026-04-01T09:00:00.000Z",
+            "output": "ok a / FAIL b / FAIL",
+        },
+        "lastFailure": {"eventId": last["id"], "ts": "2026-04-01T09:00:45.000Z", "output": "FAIL"},
+        "endedBy": {"eventId": success["id"], "ts": "2026-04-01T09:01:30.000Z", "output": None},
+    }
+    episode = {name: check | {"command": "go test ./..."} for name, check in checks.items()}
+    episode |= {"ending": "fixed", "failureCount": 2, "durationMs": 90_000, "changes": 1, "prompts": 1}
     assert analyze(reviewer, session)["errorEpisodes"] == [episode]
 
 

@@ -44,7 +44,7 @@ def test_every_change_by_a_token_and_every_read_of_a_record_is_recorded(app_on_d
 
 
 def test_entry_of_a_change(clock, reviewer, assessment):
-    path, body = f"/v1/assessments/{assessment.id}", {"title": "Other", "role": "Other"}
+    path, body = f"/v1/assessments/{assessment.id}", {"title": "Other", "taskBrief": "Other."}
     reviewer.request("PATCH", path, json=body, headers={"X-Request-Id": "req-1"})
     (entry,) = entries(reviewer)
     assert entry == {
@@ -56,7 +56,7 @@ def test_entry_of_a_change(clock, reviewer, assessment):
         "subjectKind": "assessment",
         "subjectId": str(assessment.id),
         "furtherIds": [],
-        "members": ["role", "title"],
+        "members": ["taskBrief", "title"],
         "cameFrom": "127.0.0.1",
         "requestId": "req-1",
         "createdAt": "2026-04-01T09:00:00.000Z",
@@ -72,11 +72,17 @@ def test_malformed_request_id_is_replaced(reviewer, assessment, request_id):
     assert entries(reviewer)[0]["requestId"] not in (None, request_id)
 
 
-def test_created_rows_are_recorded(reviewer, assessment):
+def test_created_and_nested_rows_are_recorded(reviewer, assessment):
     body = {"count": 2, "candidateEmails": ["a@example.com", "b@example.com"]}
     keys = reviewer.post(f"/v1/assessments/{assessment.id}/keys", body).json["keys"]
     created = reviewer.post("/v1/assessments", NEW).json["assessment"]
-    create, issue = entries(reviewer)
+    reviewer.delete(f"/v1/assessments/{assessment.id}/keys/{keys[0]['id']}")
+    revoke, create, issue = entries(reviewer)
+    assert (revoke["action"], revoke["subjectKind"], revoke["subjectId"]) == (
+        "revokeKey",
+        "key",
+        keys[0]["id"],
+    )
     assert (create["action"], create["subjectId"]) == ("createAssessment", created["id"])
     assert (issue["action"], issue["subjectId"]) == ("issueKeys", str(assessment.id))
     assert issue["furtherIds"] == [key["id"] for key in keys]
@@ -107,12 +113,13 @@ def test_reads_of_records_and_exports_are_recorded_but_lists_are_not(reader, rev
     assert actions(reviewer)[0] == "exportCandidates"
 
 
-def test_actions_of_candidates_are_recorded_without_their_address(anonymous, reviewer, key):
+def test_actions_of_candidates_are_recorded_without_their_address(anonymous, candidate, reviewer, key):
+    candidate.post("/v1/candidate/me/erasure-request")
     Consent.give(key, None, None)
     redeemed = anonymous.post("/v1/candidate/redeem", {"key": key.key}).json
     anonymous.post("/v1/candidate/complete", {"key": key.key, "sessionId": redeemed["sessionId"]})
     found = entries(reviewer)
-    assert [entry["action"] for entry in found] == ["complete", "redeem"]
+    assert [entry["action"] for entry in found] == ["complete", "redeem", "requestErasure"]
     for entry in found:
         assert (entry["actorKind"], entry["actorId"], entry["cameFrom"]) == ("candidate", str(key.id), None)
 

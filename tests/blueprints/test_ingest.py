@@ -134,11 +134,12 @@ def test_key_must_be_redeemed(candidate):
     assert Event.select().count() == 0
 
 
-def test_refusals_come_in_their_order(clock, anonymous, reviewer, candidate, session):
+def test_refusals_come_in_their_order(app, clock, anonymous, reviewer, candidate, session):
     sessions.complete(session)
     clock.fixed += timedelta(days=2)
     plain = {"data": "{", "content_type": "text/plain"}
-    for caller in (anonymous, reviewer):
+    both = Caller(app, **candidate.headers, Authorization="Bearer nonsense")
+    for caller in (anonymous, reviewer, both):
         assert refusal(caller.post(PATH, envelope())) == (401, "unauthorized")
         assert refusal(caller.request("POST", PATH, **plain)) == (401, "unauthorized")
     assert refusal(candidate.request("POST", PATH, **plain)) == (415, "unsupported_media_type")
