@@ -19,7 +19,7 @@ from web import error_handlers, log_format
 from web.access_log import RequestLog
 from web.json import MAX_BODY_BYTES, JSONProvider, strip_leading_slashes
 
-# Optional packages such as `proxy` can be deleted with their line.
+# In the order of the documentation. Optional packages such as `proxy` can be deleted with their line.
 API_BLUEPRINTS = (
     "blueprints.assessments",
     "blueprints.keys",
@@ -47,18 +47,15 @@ API_BLUEPRINTS = (
 
 
 class Commands(AppGroup):
-    """The commands of cli.py, imported when one is called: a web process never needs them."""
+    """The commands of cli.py, imported when one is called; a web process does not need them."""
 
     def get_command(self, context: Any, name: str) -> Any:
-        self._load()
+        import_module("cli").register(self)
         return super().get_command(context, name)
 
     def list_commands(self, context: Any) -> list[str]:
-        self._load()
-        return super().list_commands(context)
-
-    def _load(self) -> None:
         import_module("cli").register(self)
+        return super().list_commands(context)
 
 
 class App(Flask):
@@ -86,7 +83,9 @@ def create_app(settings: config.Config | None = None) -> Flask:
     app.extensions["storage"] = build_storage(app.config, settings.base_url, models.upload_secret)
     _configure_routing(app)
     rate_limits.register(app)
-    _register_blueprints(app)
+    for name in API_BLUEPRINTS:
+        app.register_blueprint(import_module(name).blp, url_prefix="/v1")
+    app.register_blueprint(import_module("blueprints.docs").blp)
     error_handlers.register(app)
     # The outermost layer, so that it measures the whole response.
     measure = _register_metrics(app)
@@ -107,12 +106,6 @@ def _configure_routing(app: Flask) -> None:
     app.after_request(_set_headers)
 
 
-def _register_blueprints(app: Flask) -> None:
-    for name in API_BLUEPRINTS:
-        app.register_blueprint(import_module(name).blp, url_prefix="/v1")
-    app.register_blueprint(import_module("blueprints.docs").blp)
-
-
 def _register_metrics(app: Flask) -> Callable | None:
     """Enable /metrics if METRICS_TOKEN is set; returns the function that measures a request."""
     if not app.config["METRICS_TOKEN"]:
@@ -129,9 +122,9 @@ def _register_metrics(app: Flask) -> Callable | None:
 def _set_headers(response: Response) -> Response:
     response.headers["X-Content-Type-Options"] = "nosniff"
     if request.method == "OPTIONS" and response.status_code == 200:
-        # Flask labels the empty body HTML.
+        # Flask labels the empty body as HTML.
         response.headers.remove("Content-Type")
     if request.path.startswith("/v1/"):
-        # Responses contain keys, tokens and candidates' data.
+        # Responses contain keys, tokens and personal data.
         response.headers["Cache-Control"] = "no-store"
     return response

@@ -1,1 +1,22 @@
-"""Who may call, how often, and on record."""
+"""Access: authentication, gates, rate limits, idempotency and the audit log, as decorators of views."""
+
+from collections.abc import Callable
+from typing import Any
+
+from flask import g
+from werkzeug.local import LocalProxy
+
+from errors import Refusal
+
+# The authenticated ApiToken or CandidateKey (access/auth.py).
+caller: Any = LocalProxy(lambda: g.caller)
+
+
+def refuses(*refusals: type[Refusal]) -> Callable:
+    """Document refusals of a view or a decorator in OpenAPI."""
+
+    def decorate(view: Any) -> Any:
+        view.refusals = (*getattr(view, "refusals", ()), *refusals)
+        return view
+
+    return decorate

@@ -1,4 +1,4 @@
-"""The audit log's side of a request: its author, its origin and its id (models/audit.py)."""
+"""Audit entries of requests: action, author, subject, origin and request id (models/audit.py)."""
 
 import uuid
 from collections.abc import Callable
@@ -7,7 +7,7 @@ from typing import Any
 
 from flask import request
 
-from access.auth import caller
+from access import caller
 from models import ApiToken, db
 from models.audit import Actor, AuditEntry
 from schemas.base import camel
@@ -27,13 +27,11 @@ def change(created: str | None = None) -> Callable:
         def wrapper(*args: Any, **kwargs: Any) -> Any:
             with db.atomic():
                 result = view(*args, **kwargs)
-                kind, subject_id = _path_subject(kwargs)
-                if created and subject_id is None:
-                    kind, subject_id = created, _id_of(result[created])
-                _record(view, args, subject_kind=kind, subject_id=subject_id)
+                subject = _subject(created, result[created].id) if created else _path_subject(kwargs)
+                AuditEntry.create(organization=caller.organization_id, **_columns(view, args), **subject)
             return result
 
-        return _declare(wrapper)
+        return _audited(wrapper)
 
     return decorate
 
@@ -45,7 +43,7 @@ def change_by_verb(view: Callable) -> Callable:
     def wrapper(*args: Any, **kwargs: Any) -> Any:
         return view(*args, **kwargs, audit_entry=_columns(view, args))
 
-    return _declare(wrapper)
+    return _audited(wrapper)
 
 
 def reading(view: Callable) -> Callable:
@@ -54,46 +52,33 @@ def reading(view: Callable) -> Callable:
     @wraps(view)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
         result = view(*args, **kwargs)
-        if isinstance(caller._get_current_object(), ApiToken):
-            kind, subject_id = _path_subject(kwargs)
-            _record(view, (), subject_kind=kind, subject_id=subject_id)
+        if isinstance(caller, ApiToken):
+            AuditEntry.create(organization=caller.organization_id, **_columns(view), **_path_subject(kwargs))
         return result
 
-    return _declare(wrapper)
+    return _audited(wrapper)
 
 
 def record_export(action: str) -> None:
     """Record that the caller exports a list of candidates."""
-    actor = Actor.of(caller._get_current_object())
-    AuditEntry.record(caller.organization_id, action, actor, **_origin())
+    AuditEntry.record(caller.organization_id, action, Actor.of(caller), **_origin())
 
 
 def record_candidate(key: Any, action: str) -> None:
-    """Record what a candidate does with a key from the body, in the transaction of the change."""
-    AuditEntry.record(
-        key.organization_id,
-        action,
-        Actor.of(key),
-        subject_kind="candidate",
-        subject_id=key.id,
-        request_id=current_id(),
-    )
+    """Record a candidate's action, in the transaction of its change; the key may come from the body."""
+    subject = _subject("candidate", key.id)
+    AuditEntry.record(key.organization_id, action, Actor.of(key), **subject, request_id=current_id())
 
 
-def _declare(wrapper: Any) -> Any:
+def _audited(wrapper: Any) -> Any:
     wrapper.is_audited = True
     return wrapper
 
 
-def _record(view: Callable, args: tuple, **subject: Any) -> None:
-    AuditEntry.create(organization=caller.organization_id, **_columns(view, args), **subject)
-
-
-def _columns(view: Callable, args: tuple) -> dict[str, Any]:
-    actor = Actor.of(caller._get_current_object())
+def _columns(view: Callable, args: tuple = ()) -> dict[str, Any]:
     return {
         "action": camel(view.__name__),
-        **{f"actor_{name}": value for name, value in actor._asdict().items()},
+        **{f"actor_{name}": value for name, value in Actor.of(caller)._asdict().items()},
         "members": sorted(camel(name) for body in args if isinstance(body, dict) for name in body),
         **_origin(),
     }
@@ -101,17 +86,15 @@ def _columns(view: Callable, args: tuple) -> dict[str, Any]:
 
 def _origin() -> dict[str, str | None]:
     # A candidate's address is personal data, which cannot be erased from this log.
-    is_reviewer = isinstance(caller._get_current_object(), ApiToken)
-    return {"came_from": request.remote_addr if is_reviewer else None, "request_id": current_id()}
+    address = request.remote_addr if isinstance(caller, ApiToken) else None
+    return {"came_from": address, "request_id": current_id()}
 
 
-def _path_subject(kwargs: dict[str, Any]) -> tuple[str | None, Any]:
-    """The kind and id of the last id in the path."""
-    ids = [
-        (name.removesuffix("_id"), value) for name, value in kwargs.items() if isinstance(value, uuid.UUID)
-    ]
-    return ids[-1] if ids else (None, None)
+def _path_subject(kwargs: dict[str, Any]) -> dict[str, Any]:
+    """The last id in the path."""
+    ids = [(name, value) for name, value in kwargs.items() if isinstance(value, uuid.UUID)]
+    return _subject(ids[-1][0].removesuffix("_id"), ids[-1][1]) if ids else {}
 
 
-def _id_of(row: Any) -> Any:
-    return row["id"] if isinstance(row, dict) else row.id
+def _subject(kind: str, row_id: Any) -> dict[str, Any]:
+    return {"subject_kind": kind, "subject_id": row_id}

@@ -1,4 +1,4 @@
-"""Authentication: a chain that accepts API tokens or candidate keys (R1, R4)."""
+"""Authentication: a chain of headers that accepts API tokens or candidate keys (R1, R4)."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -7,17 +7,15 @@ from typing import Any, get_args
 
 from flask import g, request
 from werkzeug.exceptions import HTTPException
-from werkzeug.local import LocalProxy
 
+from access import refuses
 from errors import InsufficientScope, Unauthenticated
 from models import ApiToken, CandidateKey
 from web.access_log import record_caller
 from web.json import MAX_BODY_BYTES
 
-# The headers in which a credential is accepted, and its look-up. The first header present decides.
-Chain = tuple[tuple[str, Callable[[str], Any]], ...]
-
-caller: Any = LocalProxy(lambda: g.caller)
+# The look-up of a credential by its header. The first header present decides.
+Chain = dict[str, Callable[[str], Any]]
 
 
 def _bearer(header: str) -> str:
@@ -37,19 +35,18 @@ def _candidate_key(text: str) -> CandidateKey | None:
     return key if key is not None and key.is_usable else None
 
 
-CHAIN: Chain = (("Authorization", _api_token), ("X-API-Key", _candidate_key))
+CHAIN: Chain = {"Authorization": _api_token, "X-API-Key": _candidate_key}
 # For the model proxies, where a candidate key is accepted in either header (R1).
-CANDIDATE_CHAIN: Chain = (
-    ("Authorization", lambda header: _candidate_key(_bearer(header))),
-    ("X-API-Key", _candidate_key),
-)
+CANDIDATE_CHAIN: Chain = {
+    "Authorization": lambda header: _candidate_key(_bearer(header)),
+    "X-API-Key": _candidate_key,
+}
 
 
 def required(kinds: type | UnionType, scope: str = "read", chain: Chain = CHAIN) -> Callable:
     """Accept only these kinds of callers, and API tokens only with the scope.
 
-    Raises Unauthenticated, and InsufficientScope for an API token that may only read. Declares the operation's
-    `security` in OpenAPI.
+    Raises Unauthenticated, and InsufficientScope for an API token without the scope.
     """
 
     def decorate(view: Callable) -> Callable:
@@ -64,10 +61,10 @@ def required(kinds: type | UnionType, scope: str = "read", chain: Chain = CHAIN)
 
 
 def checked_by_statement(view: Callable) -> Callable:
-    """Accept a candidate key that the view's own statement checks; the view finds it in `presented_key()`.
+    """Accept a candidate key that the view's own statement checks; the view reads it from `presented_key()`.
 
-    Before anything else is refused, the credential is (R5). A body of unknown size or over 1 MiB is read only after the
-    credential is checked.
+    If the view refuses the request, a wrong credential is refused first (R5). A body of unknown size or over 1 MiB is
+    read only after the credential is checked.
     """
 
     @wraps(view)
@@ -80,24 +77,17 @@ def checked_by_statement(view: Callable) -> Callable:
             authenticate(CandidateKey)
             raise
 
-    return _declare(wrapper, CandidateKey, "read", CHAIN)
+    return _declare(wrapper, CandidateKey)
 
 
 def presented_key() -> str:
-    """The candidate key that the request presents, not yet looked up; empty if `Authorization` decides instead."""
+    """The candidate key in the request, not yet looked up; empty if `Authorization` takes precedence."""
     return "" if "Authorization" in request.headers else request.headers.get("X-API-Key", "")
 
 
-def _declare(wrapper: Any, kinds: type | UnionType, scope: str, chain: Chain) -> Any:
-    refusals = (Unauthenticated, InsufficientScope) if scope == "write" else (Unauthenticated,)
-    wrapper.access, wrapper.chain = (kinds, scope), chain
-    wrapper.refusals = (*getattr(wrapper, "refusals", ()), *refusals)
-    return wrapper
-
-
 def authenticate(kinds: type | UnionType, scope: str = "read", chain: Chain = CHAIN) -> Any:
-    """The ApiToken or CandidateKey that the request presents. Raises Unauthenticated and InsufficientScope."""
-    for header, look_up in chain:
+    """The request's ApiToken or CandidateKey. Raises Unauthenticated and InsufficientScope."""
+    for header, look_up in chain.items():
         credential = request.headers.get(header)
         if credential is not None:
             found = look_up(credential)
@@ -112,33 +102,22 @@ def authenticate(kinds: type | UnionType, scope: str = "read", chain: Chain = CH
     raise Unauthenticated()
 
 
+_TOKEN = {"type": "http", "scheme": "bearer", "bearerFormat": "psk_live_..."}
+_KEY = {"type": "apiKey", "in": "header", "name": "X-API-Key"}
+_BEARER_KEY = {"type": "http", "scheme": "bearer", "bearerFormat": "PST-XXXX-XXXX"}
 SCHEMES = {
-    "reviewerToken": {
-        "type": "http",
-        "scheme": "bearer",
-        "bearerFormat": "psk_live_...",
-        "description": "An API token, from `flask token create` or `POST /v1/org/tokens`.",
-    },
-    "candidateKey": {
-        "type": "apiKey",
-        "in": "header",
-        "name": "X-API-Key",
-        "description": "A candidate key, `PST-XXXX-XXXX`.",
-    },
-    "candidateBearer": {
-        "type": "http",
-        "scheme": "bearer",
-        "bearerFormat": "PST-XXXX-XXXX",
-        "description": "A candidate key; accepted here by the model proxies only.",
-    },
+    "reviewerToken": _TOKEN
+    | {"description": "API token, from `flask token create` or `POST /v1/org/tokens`."},
+    "candidateKey": _KEY | {"description": "Candidate key, `PST-XXXX-XXXX`."},
+    "candidateBearer": _BEARER_KEY | {"description": "Candidate key, for the model proxies only."},
 }
-_SCHEMES_BY_KIND = {ApiToken: "reviewerToken", CandidateKey: "candidateKey"}
+_SCHEME_OF = {ApiToken: "reviewerToken", CandidateKey: "candidateKey"}
 
 
-def security_of(view: Any) -> list[dict[str, list]]:
-    """The operation's `security` in OpenAPI: any one of its schemes, or none."""
-    kinds, _ = getattr(view, "access", ((), None))
-    schemes = [_SCHEMES_BY_KIND[kind] for kind in get_args(kinds) or (kinds and (kinds,))]
-    if getattr(view, "chain", None) is CANDIDATE_CHAIN:
-        schemes.append("candidateBearer")
-    return [{scheme: []} for scheme in schemes]
+def _declare(wrapper: Any, kinds: type | UnionType, scope: str = "read", chain: Chain = CHAIN) -> Any:
+    """Note who may call, and the operation's `security` and refusals for OpenAPI."""
+    schemes = [_SCHEME_OF[kind] for kind in get_args(kinds) or (kinds,)]
+    schemes += ["candidateBearer"] if chain is CANDIDATE_CHAIN else []
+    wrapper.access = (kinds, scope)
+    wrapper.security = [{scheme: []} for scheme in schemes]
+    return refuses(Unauthenticated, *([InsufficientScope] if scope == "write" else []))(wrapper)

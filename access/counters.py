@@ -1,4 +1,4 @@
-"""Counters of rate limits: in a store that all processes share, or in this process."""
+"""Counters of rate limits, shared by all processes or local to one."""
 
 import logging
 import threading
@@ -12,7 +12,6 @@ from limits.storage import storage_from_string
 log = logging.getLogger("proofstone.rate_limits")
 
 STORE_TIMEOUT_SECONDS = 1
-# How long a store that failed is not asked again.
 STORE_RETRY_SECONDS = 5
 MIN_SWEPT_WINDOWS = 1_000
 
@@ -20,7 +19,7 @@ MIN_SWEPT_WINDOWS = 1_000
 class Counters:
     """Counters in windows that start with the first hit.
 
-    store_url -- a Redis or Valkey; empty to count in this process alone, as it does while the store is down
+    store_url -- a Redis or Valkey; each process counts alone without one, and while it is unreachable
     """
 
     def __init__(self, store_url: str | None) -> None:
@@ -46,9 +45,7 @@ class Counters:
             return operation(self._shared)
         except Exception as error:
             # The client library has many exceptions for a store that is down, and none may fail a request.
-            log.warning(
-                "The rate limit store is unreachable (%s). Each process counts alone.", type(error).__name__
-            )
+            log.warning("Rate limit store is unreachable (%s). Counting per process.", type(error).__name__)
             self._down_until = time.monotonic() + STORE_RETRY_SECONDS
             return operation(self._local)
 
@@ -56,8 +53,7 @@ class Counters:
 class LocalCounters:
     """Counters of this process, with the methods of the library's stores.
 
-    The library's own store in memory starts a thread for each hundredth of a second with a request, and follows the
-    wall clock.
+    The library's own store in memory starts many threads, and follows the wall clock.
     """
 
     def __init__(self) -> None:

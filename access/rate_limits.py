@@ -1,8 +1,7 @@
 """Rate limits: requests per credential, and wrong credentials per address.
 
-Requests are counted by a fingerprint of the credential before it is looked up; without one, and for operations that
-take none, by address. Made-up credentials would evade that, so wrong ones are counted by address too. The library
-`limits` counts.
+Requests are counted by the fingerprint of their credential before it is looked up; without one, and for operations
+that need none, by address. Made-up credentials would evade that, so wrong ones are also counted by address.
 """
 
 import hashlib
@@ -13,14 +12,14 @@ from functools import lru_cache
 from math import ceil
 from typing import Any, NamedTuple
 
-from flask import Flask, Request, Response, current_app, g, request
+from flask import Flask, Response, current_app, g, request
 from limits import RateLimitItem, parse
 
 from access.counters import Counters
 from errors import KeyNotFound, Refusal, TooManyRequests
 
 DEFAULT, INGEST, REFUSED = "RATELIMIT_DEFAULT", "RATELIMIT_INGEST", "RATELIMIT_REFUSED"
-# A client with a revoked key repeats it hundreds of times; that is one guess, and must not lock its neighbors out.
+# A client repeats a revoked key hundreds of times. That is one guess, and must not lock out its neighbors.
 ONE_GUESS = parse("1 per hour")
 MAX_ACCEPTED = 10_000
 
@@ -40,28 +39,25 @@ class Usage(NamedTuple):
             "X-RateLimit-Reset": str(int(self.reset_at)),
         }
 
+    @property
+    def refusal(self) -> Refusal:
+        seconds = max(1, ceil(self.reset_at - time.time()))
+        return TooManyRequests(f"Too many requests. Retry after {seconds} seconds.", retry_after=seconds)
+
 
 class LimitedRequest(NamedTuple):
-    """A request, its address and its credential, which is not looked up yet."""
+    """The request's operation, address and credential, which has not been looked up."""
 
     view: Any
     address: str
     credential: str
-    presented: tuple[str, str]  # the address, and a fingerprint of the credential
+    sender: tuple[str, str]  # the address, and the credential's fingerprint
 
     @classmethod
-    def of(cls, req: Request, view: Any) -> "LimitedRequest":
-        headers = req.environ
-        credential = headers.get("HTTP_AUTHORIZATION") or headers.get("HTTP_X_API_KEY") or ""
-        address = network_of(req.remote_addr or "")
+    def current(cls, view: Any) -> "LimitedRequest":
+        credential = request.headers.get("Authorization") or request.headers.get("X-API-Key") or ""
+        address = network_of(request.remote_addr or "")
         return cls(view, address, credential, (address, fingerprint(credential)))
-
-    @property
-    def counted_as(self) -> str:
-        if not self.credential or not self.needs_credential:
-            return f"address:{self.address}"
-        # Letter case and white space do not make another credential.
-        return f"credential:{fingerprint(''.join(self.credential.split()).upper())}"
 
     @property
     def needs_credential(self) -> bool:
@@ -73,18 +69,20 @@ class LimitedRequest(NamedTuple):
         return KeyNotFound in getattr(self.view, "refusals", ())
 
     @property
-    def guess(self) -> str:
-        """The credential, or the key in the body or the query."""
-        if not self.takes_key:
-            return self.credential
-        return str(g.get("body", {}).get("key") or request.args.get("key") or self.credential)
+    def counted_as(self) -> str:
+        if not self.credential or not self.needs_credential:
+            return f"address:{self.address}"
+        # Letter case and white space do not make another credential.
+        return f"credential:{fingerprint(''.join(self.credential.split()).upper())}"
 
-    def is_refused_by(self, response: Response) -> bool:
-        return response.status_code == 401 or (response.status_code in (404, 410) and self.takes_key)
+    @property
+    def guess(self) -> str:
+        key = self.takes_key and (g.get("body", {}).get("key") or request.args.get("key"))
+        return str(key or self.credential)
 
 
 def limit(setting: str | None) -> Callable:
-    """Count an operation under another setting than RATELIMIT_DEFAULT; None: unlimited."""
+    """Limit an operation by another setting than RATELIMIT_DEFAULT, or (with None) not at all."""
 
     def decorate(view: Any) -> Any:
         view.rate_limit = setting
@@ -111,70 +109,54 @@ class RateLimiter:
     def __init__(self, settings: Any) -> None:
         self._limits = {name: parse(settings[name]) for name in (DEFAULT, INGEST, REFUSED)}
         self._counters = Counters(settings["RATELIMIT_STORAGE_URL"])
-        # Credentials accepted recently, by the address that they came from.
+        # The senders of recently accepted credentials.
         self._accepted: dict[tuple[str, str], None] = {}
 
     def check(self) -> None:
         """Count the request. Raises TooManyRequests if the caller's or the address' limit is reached."""
-        view = _view(request)
-        setting = view and setting_of(view)
+        view = current_app.view_functions.get(request.endpoint or "")
+        setting = view and request.path.startswith("/v1/") and setting_of(view)
         if not setting:
             return
-        limited = g.limited_request = LimitedRequest.of(request, view)
+        limited = g.limited_request = LimitedRequest.current(view)
         usage = g.rate_limit = self._hit(self._limits[setting], setting, limited.counted_as)
         if usage.used > usage.limit:
-            raise _too_many_requests(usage)
+            raise usage.refusal
         self._refuse_guesses(limited)
-
-    def _hit(self, limit: RateLimitItem, *ids: str) -> Usage:
-        used, reset_at = self._counters.hit(limit, *ids)
-        return Usage(limit.amount, used, reset_at)
 
     def _refuse_guesses(self, limited: LimitedRequest) -> None:
         """Refuse an address that guessed too often, except credentials that were accepted from it before.
 
-        An accepted credential says nothing about another key in the body.
+        An accepted credential does not vouch for another key in the body.
         """
-        if limited.presented in self._accepted and not limited.takes_key:
+        if limited.sender in self._accepted and not limited.takes_key:
             return
         limit = self._limits[REFUSED]
-        used, reset_at = self._counters.get(limit, REFUSED, limited.address)
-        if used >= limit.amount:
-            g.rate_limit = Usage(limit.amount, used, reset_at)
-            raise _too_many_requests(g.rate_limit)
+        usage = Usage(limit.amount, *self._counters.get(limit, REFUSED, limited.address))
+        if usage.used >= usage.limit:
+            g.rate_limit = usage
+            raise usage.refusal
 
     def finish(self, response: Response) -> Response:
         """Set `X-RateLimit-*`, count a refused guess and remember an accepted credential."""
         if (usage := g.get("rate_limit")) is None:
             return response
         response.headers.extend(usage.headers)
-        limited = g.limited_request
-        if limited.is_refused_by(response) and self._is_new_guess(limited):
-            self._hit(self._limits[REFUSED], REFUSED, limited.address)
-        self._remember(limited, response)
-        return response
-
-    def _is_new_guess(self, limited: LimitedRequest) -> bool:
-        return self._hit(ONE_GUESS, limited.address, fingerprint(limited.guess)).used == 1
-
-    def _remember(self, limited: LimitedRequest, response: Response) -> None:
-        if response.status_code == 401:
-            self._accepted.pop(limited.presented, None)
-        elif response.status_code < 400 and limited.needs_credential:
+        limited, status = g.limited_request, response.status_code
+        if status == 401 or (status in (404, 410) and limited.takes_key):
+            guess = self._hit(ONE_GUESS, limited.address, fingerprint(limited.guess))
+            if guess.used == 1:
+                self._hit(self._limits[REFUSED], REFUSED, limited.address)
+        if status == 401:
+            self._accepted.pop(limited.sender, None)
+        elif status < 400 and limited.needs_credential:
             if len(self._accepted) >= MAX_ACCEPTED:
                 self._accepted.clear()
-            self._accepted[limited.presented] = None
+            self._accepted[limited.sender] = None
+        return response
 
-
-def _too_many_requests(usage: Usage) -> Refusal:
-    seconds = max(1, ceil(usage.reset_at - time.time()))
-    return TooManyRequests(f"Too many requests. Retry after {seconds} seconds.", retry_after=seconds)
-
-
-def _view(req: Request) -> Any:
-    """The requested operation; None outside the API."""
-    is_api = req.path.startswith("/v1/")
-    return current_app.view_functions.get(req.endpoint or "") if is_api else None
+    def _hit(self, limit: RateLimitItem, *ids: str) -> Usage:
+        return Usage(limit.amount, *self._counters.hit(limit, *ids))
 
 
 @lru_cache(MAX_ACCEPTED)
@@ -184,10 +166,8 @@ def network_of(address: str) -> str:
         found = ipaddress.ip_address(address)
     except ValueError:
         return "unknown"
-    mapped = getattr(found, "ipv4_mapped", None)
-    if found.version == 4 or mapped:
-        return str(mapped or found)
-    return str(ipaddress.ip_network((found, 64), strict=False))
+    found = getattr(found, "ipv4_mapped", None) or found
+    return str(found if found.version == 4 else ipaddress.ip_network((found, 64), strict=False))
 
 
 def fingerprint(text: str) -> str:

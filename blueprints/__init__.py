@@ -1,18 +1,20 @@
-"""Endpoints, one module per resource; here Blueprint, the id converter, find() and pagination."""
+"""Endpoints, one module per resource; here Blueprint, the id converter, find(), pages and files."""
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import flask_smorest
-from flask import current_app
+from flask import Response, current_app, stream_with_context
 from werkzeug.routing import BaseConverter
 
-from access.auth import caller
-from errors import NotFound, Refusal
+from access import caller
+from errors import NotFound
 from models import Session, db
 from schemas.fields import parse_id
 from web.json import Parser
+
+JSON_LINES = "application/x-ndjson"
 
 
 class IdConverter(BaseConverter):
@@ -22,17 +24,13 @@ class IdConverter(BaseConverter):
         return parse_id(value)
 
 
-def find(model: Any, row_id: uuid.UUID | None, visible: Callable | None = None) -> Any:
+def find(model: Any, row_id: uuid.UUID | None, among: Any = None) -> Any:
     """The row if the caller may see it. Raises NotFound, whatever the reason (R2).
 
-    visible -- a query by caller instead of `model.visible_to`
+    among -- a query instead of `model.visible_to(caller)`
     """
-    return find_among((visible or model.visible_to)(caller), row_id)
-
-
-def find_among(query: Any, row_id: uuid.UUID | None) -> Any:
-    """The row of a query over what the caller may see. Raises NotFound."""
-    return or_not_found(row_id and query.where(query.model.id == row_id).get_or_none())
+    query = model.visible_to(caller) if among is None else among
+    return or_not_found(row_id and query.where(model.id == row_id).get_or_none())
 
 
 def or_not_found(row: Any) -> Any:
@@ -42,39 +40,40 @@ def or_not_found(row: Any) -> Any:
     return row
 
 
-def require_own(session: Session, session_id: str) -> None:
-    """Raise NotFound if a request names another session than the credential's (R29)."""
+def own_session(key: Any, session_id: str) -> Session:
+    """The key's session. Raises NotRedeemed, and NotFound if `session_id` is another session's (R29)."""
+    session = Session.of_key(key)
     if parse_id(session_id) != session.id:
         raise NotFound()
+    return session
 
 
-def page(noun: str, query: Any, limit: int, offset: int) -> dict[str, Any]:
-    """A page of an ordered query, as `{<noun>, total, limit, offset}`."""
-    return {
-        noun: list(query.limit(limit).offset(offset)),
-        "total": query.order_by().count(),
-        "limit": limit,
-        "offset": offset,
-    }
+def filters_of(query: dict[str, Any]) -> dict[str, Any]:
+    """The parameters of a list's query that filter it."""
+    return {name: query[name] for name in query.keys() - {"limit", "offset", "after", "format"}}
 
 
-def refuses(*refusals: type[Refusal]) -> Callable:
-    """Document the refusals of the view's own work; decorators document theirs."""
+def page(noun: str, rows: Any, query: dict[str, Any], newest_first: bool = False) -> dict[str, Any]:
+    """A page of rows, oldest first, as `{<noun>, total, limit, offset}`."""
+    limit, offset, columns = query["limit"], query["offset"], (rows.model.created_at, rows.model.id)
+    ordered = rows.order_by(*(column.desc() for column in columns) if newest_first else columns)
+    found = list(ordered.limit(limit).offset(offset))
+    return {noun: found, "total": rows.order_by().count(), "limit": limit, "offset": offset}
 
-    def decorate(view: Any) -> Any:
-        view.refusals = (*getattr(view, "refusals", ()), *refusals)
-        return view
 
-    return decorate
+def file_response(name: str, chunks: Iterator, mimetype: str = JSON_LINES) -> Response:
+    """A streamed file, for the client to save under this name."""
+    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+    return Response(stream_with_context(chunks), mimetype=mimetype, headers=headers)
 
 
 class Blueprint(flask_smorest.Blueprint):
-    """flask-smorest's, with our parser; notes the schemas of a view for the documentation."""
+    """flask-smorest's Blueprint with our parser. It notes the schemas of a view for the documentation."""
 
     ARGUMENTS_PARSER = Parser()
 
     def arguments(self, schema: Any, location: str = "json", **options: Any) -> Callable:
-        """flask-smorest's, with one instance of the schema; webargs would create one for each request."""
+        """As in flask-smorest, with one instance of the schema instead of one per request."""
         instance = schema() if isinstance(schema, type) else schema
         parse = super().arguments(instance, location=location, **options)
 
@@ -83,6 +82,11 @@ class Blueprint(flask_smorest.Blueprint):
             return parse(view)
 
         return decorate
+
+    def file(self, content: str, description: str, content_type: str = JSON_LINES) -> Callable:
+        """Document a response of file_response()."""
+        shape = {"type": "string", "description": content}
+        return self.alt_response(200, schema=shape, content_type=content_type, description=description)
 
 
 def store() -> Any:

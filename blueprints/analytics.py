@@ -1,9 +1,8 @@
-"""What the events of a session, and the sessions of an organization, say in numbers."""
+"""Numbers of a session's events, and of an organization's sessions."""
 
 from typing import Any
 
-from access import audit, auth
-from access.auth import caller
+from access import audit, auth, caller
 from blueprints import Blueprint, find
 from models import ApiToken, ModelUsage, Session, cohorts, overview, sessions, timeline
 from rules.analyzed_events import AnalyzedEvent
@@ -14,26 +13,24 @@ from schemas.cohort_stats import CohortStatistics
 
 blp = Blueprint("Analytics", __name__, description="How candidates worked, in numbers.")
 
-NANO = 10**9
-METRIC_OF = {metric.name: metric for metric in METRICS}
-
 
 @blp.get("/sessions/<id:session_id>/analytics")
 @auth.required(ApiToken)
 @blp.response(200, Analytics)
 @audit.reading
 def get_analytics(session_id):
-    """Analyse a session
+    """Analyze a session
 
-    Where the time went, when somebody worked, tools, tokens and cost by model, and each run of errors with how it
-    ended. Read from the events as they are now, so it works while the session is open too.
+    Time per phase, sittings, tools, tokens and cost per model, and each run of errors with how it ended. Computed from
+    the session's current events, so it also works while the session is open.
     """
     session = find(Session, session_id)
     found = timeline.analyze(session)
+    calls = sorted(found.tools.items(), key=lambda tool: -tool[1])
     return found.times._asdict() | {
         "sittings": found.sittings,
         "turns": found.turns,
-        "tools": _most_used_first(found.tools),
+        "tools": [{"name": name, "calls": count} for name, count in calls],
         "models": [use._asdict() | {"cost_usd": _dollars(use.cost_nano_usd)} for use in found.models],
         "total_cost_usd": _dollars(found.total_cost_nano_usd),
         "proxy_usage": [
@@ -49,8 +46,8 @@ def get_analytics(session_id):
 def get_session_cohort_stats(session_id):
     """Compare a session with its cohort
 
-    The statistics of the session's assessment, with the session's percentiles once it is closed and not the only
-    one. Null while no session of the assessment is closed.
+    The statistics of the session's assessment, with the session's percentiles if it is closed and not the only one.
+    Null until a session of the assessment has closed.
     """
     session = find(Session, session_id)
     sessions.settle_all(assessment_id=session.assessment_id)
@@ -64,8 +61,8 @@ def get_session_cohort_stats(session_id):
 def get_overview(query):
     """Get an overview
 
-    How many candidates were invited, began, completed and were hired, and the medians of their sessions: of all, by
-    assessment, and by the month of the invitation.
+    The funnel from invited to hired and the medians of closed sessions: in total, by assessment, and by the month of
+    the invitation.
     """
     sessions.settle_all(organization_id=caller.organization_id)
     return overview.overview(caller.organization, query.get("assessment_id"))
@@ -76,25 +73,19 @@ def get_overview(query):
 @blp.arguments(TopQuery, location="query")
 @blp.response(200, TopCandidates)
 def get_top_candidates(query):
-    """Sort candidates by a metric
+    """List the top candidates by a metric
 
-    By the one that you choose: there is no score that says who is better. High values come first, of
-    `commandFailRate` low ones; sessions without a value are left out.
+    You choose the metric; there is no overall score. Highest values first, except for `commandFailRate`, where lower
+    is better. Sessions without a value are left out.
     """
     sessions.settle_all(organization_id=caller.organization_id)
-    metric = METRIC_OF[query["metric"]]
+    metric = next(each for each in METRICS if each.name == query["metric"])
     found = overview.top(caller.organization, metric, query["limit"], query.get("assessment_id"))
     return {"metric": metric.name, "candidates": found}
 
 
-def _most_used_first(tools: dict[str, int]) -> list[dict[str, Any]]:
-    return [
-        {"name": name, "calls": calls} for name, calls in sorted(tools.items(), key=lambda tool: -tool[1])
-    ]
-
-
 def _dollars(nano_usd: int | None) -> float | None:
-    return None if nano_usd is None else nano_usd / NANO
+    return None if nano_usd is None else nano_usd / 10**9
 
 
 def _episode(episode: ErrorEpisode) -> dict[str, Any]:

@@ -1,25 +1,16 @@
-"""Assessments: create, list, look at, change, delete."""
+"""Assessments: create, list, get, change, delete."""
 
 from flask import jsonify
 
-from access import audit, auth, gates
-from access.auth import caller
+from access import audit, auth, caller, gates, refuses
 from access.idempotency import idempotent
-from blueprints import Blueprint, find, refuses
+from blueprints import Blueprint, find
 from errors import AlreadyBegun, NotFound, QuotaExceeded
 from models import ApiToken, Assessment, CandidateKey, Issue
 from rules.rows import row_id
-from schemas.assessments import (
-    AssessmentChange,
-    Assessments,
-    DeletedAssessment,
-    NewAssessment,
-    OneAssessment,
-    OneTask,
-    assessment_of,
-)
+from schemas import assessments as schemas
 
-blp = Blueprint("Assessments", __name__, description="What candidates are invited to.")
+blp = Blueprint("Assessments", __name__, description="Tasks that candidates are invited to.")
 
 
 @blp.post("/assessments")
@@ -27,14 +18,14 @@ blp = Blueprint("Assessments", __name__, description="What candidates are invite
 @idempotent
 @gates.subscribed
 @refuses(QuotaExceeded)
-@blp.arguments(NewAssessment)
-@blp.response(201, OneAssessment)
+@blp.arguments(schemas.NewAssessment)
+@blp.response(201, schemas.OneAssessment)
 @audit.change(created="assessment")
 def create_assessment(data):
     """Create an assessment
 
-    A task brief is taken from the issue when none is given, and stays as it is if the issue changes later; so does
-    the repository. Counts towards the plan's monthly quota.
+    Counts towards the plan's monthly quota. A missing brief or repository is copied from the issue, and does not
+    change with it later.
     """
     created = Assessment.open(caller, **data)
     return {"assessment": find(Assessment, created.id)}
@@ -42,11 +33,11 @@ def create_assessment(data):
 
 @blp.get("/assessments")
 @auth.required(ApiToken)
-@blp.response(200, Assessments)
+@blp.response(200, schemas.Assessments)
 def list_assessments():
     """List assessments
 
-    All that are not deleted, oldest first, each with its linked issue.
+    All assessments that are not deleted, oldest first, with their linked issues.
     """
     query = Assessment.visible_to(caller)
     return {"assessments": list(query.order_by(Assessment.created_at, Assessment.id))}
@@ -54,11 +45,11 @@ def list_assessments():
 
 @blp.get("/assessments/<id:assessment_id>")
 @auth.required(ApiToken | CandidateKey)
-@blp.response(200, OneAssessment)
+@blp.response(200, schemas.OneAssessment)
 def get_assessment(assessment_id):
     """Get an assessment
 
-    With its linked issue, if there is one. A candidate sees the assessment of the own key.
+    Includes the linked issue. A candidate can get the assessment of their key.
     """
     if not isinstance(caller, CandidateKey):
         return {"assessment": find(Assessment, assessment_id)}
@@ -66,17 +57,17 @@ def get_assessment(assessment_id):
     if assessment_id != row_id(row.id):
         raise NotFound()
     issue = find(Issue, row_id(row.issue_id)) if row.issue_id else None
-    return jsonify(assessment=assessment_of(row, issue))
+    return jsonify(assessment=schemas.assessment_of(row, issue))
 
 
 @blp.get("/assessments/<id:assessment_id>/task")
 @auth.required(ApiToken)
-@blp.response(200, OneTask)
+@blp.response(200, schemas.OneTask)
 def get_task(assessment_id):
-    """Get what candidates are given
+    """Get an assessment's task
 
-    The brief in both forms, repository and commit, set-up, tools and budget: what the candidate's client is told at
-    redeem.
+    Both forms of the brief, repository and commit, setup instructions, tools and budget: the task that a candidate's
+    client receives when it redeems a key.
     """
     return {"task": find(Assessment, assessment_id)}
 
@@ -84,15 +75,15 @@ def get_task(assessment_id):
 @blp.patch("/assessments/<id:assessment_id>")
 @auth.required(ApiToken, scope="write")
 @refuses(AlreadyBegun)
-@blp.arguments(AssessmentChange)
-@blp.response(200, OneAssessment)
+@blp.arguments(schemas.AssessmentChange)
+@blp.response(200, schemas.OneAssessment)
 @audit.change()
 def change_assessment(data, assessment_id):
     """Change an assessment
 
-    What is left out stays; null clears. `expiresInDays` (for keys to come), `reminderDaysBefore` and `rubricId` can
-    always change; everything that candidates are shown only until the first key is redeemed. Another `repoUrl` begins
-    at no commit, in no folder and without a set-up.
+    Omitted members keep their values; null clears. Members that candidates are shown can only change until the first
+    key is redeemed; `expiresInDays` (for new keys), `reminderDaysBefore` and `rubricId` always can. A new `repoUrl`
+    clears commit, folder and setup instructions.
     """
     find(Assessment, assessment_id).change(caller, data)
     return {"assessment": find(Assessment, assessment_id)}
@@ -100,13 +91,13 @@ def change_assessment(data, assessment_id):
 
 @blp.delete("/assessments/<id:assessment_id>")
 @auth.required(ApiToken, scope="write")
-@blp.response(200, DeletedAssessment)
+@blp.response(200, schemas.DeletedAssessment)
 @audit.change()
 def delete_assessment(assessment_id):
     """Delete an assessment
 
-    It and its keys appear in no list and no look-up any more, and candidates are locked out at once. Sessions and
-    their events stay stored, out of sight.
+    It disappears with its keys, and its candidates lose access immediately. Its sessions and their events stay stored,
+    but nobody can read them.
     """
     find(Assessment, assessment_id).delete_softly()
     return {"ok": True, "id": assessment_id}

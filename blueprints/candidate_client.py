@@ -1,51 +1,26 @@
-"""What the candidate's client tells beside its events (client contract, 3.1, 3.6 to 3.11, 3.17)."""
+"""Reports and uploads of a candidate's client (docs/candidate-client.md, 3.1, 3.6 to 3.11, 3.17)."""
 
 from flask import request
 
 import errors
 import storage
-from access import audit, auth, rate_limits
-from access.auth import caller
-from blueprints import Blueprint, refuses, release_connection, require_own, setting, store
-from errors import (
-    AssessmentClosed,
-    DiskFull,
-    Incomplete,
-    LengthRequired,
-    NotFound,
-    NotRedeemed,
-    SessionClosed,
-    StoreUnavailable,
-    TooLarge,
-    UploadRefused,
-)
+from access import audit, auth, caller, rate_limits, refuses
+from blueprints import Blueprint, own_session, release_connection, setting, store
 from models import BundleUpload, CandidateKey, ClientReport, Session, Submission, clock, db
 from rules import client_versions
-from schemas.candidate_client import (
-    DeviceCheck,
-    HostedBoot,
-    HostedBootAnswer,
-    OfSession,
-    Recorded,
-    SubmissionVerdict,
-    SubmittedCode,
-    UploadPlace,
-    VersionCheck,
-    VersionQuery,
-    WorkspaceCommit,
-)
+from schemas import candidate_client as schemas
 from web.json import MAX_EVENT_BYTES, body_limit
 
-blp = Blueprint("Client", __name__, description="What a candidate's client tells beside its events.")
+blp = Blueprint("Client", __name__, description="Reports and uploads of a candidate's client.")
 
 
 @blp.get("/cli/version-check")
-@blp.arguments(VersionQuery, location="query")
-@blp.response(200, VersionCheck)
+@blp.arguments(schemas.VersionQuery, location="query")
+@blp.response(200, schemas.VersionCheck)
 def check_version(query):
     """Check a client's version
 
-    Whether it must or should be updated, by the settings CLIENT_MIN_VERSION and CLIENT_LATEST_VERSION.
+    Whether the client must or should be updated, by the settings CLIENT_MIN_VERSION and CLIENT_LATEST_VERSION.
     """
     return client_versions.check_version(
         query["version"], setting("CLIENT_MIN_VERSION"), setting("CLIENT_LATEST_VERSION")
@@ -54,31 +29,31 @@ def check_version(query):
 
 @blp.post("/candidate/workspace-commit")
 @auth.required(CandidateKey)
-@refuses(NotFound, NotRedeemed, SessionClosed)
-@blp.arguments(WorkspaceCommit)
-@blp.response(200, Recorded)
+@refuses(errors.NotFound, errors.NotRedeemed, errors.SessionClosed)
+@blp.arguments(schemas.WorkspaceCommit)
+@blp.response(200, schemas.Recorded)
 @audit.change()
 def report_workspace_commit(data):
     """Report the workspace's commit
 
-    Where the candidate's work begins. A later report stands beside the earlier one.
+    The commit that the candidate starts from. Earlier reports are kept.
     """
     ClientReport.record(
-        _own_session(data["session_id"]), "workspace_commit", {"commitSha": data["commit_sha"]}
+        own_session(caller, data["session_id"]), "workspace_commit", {"commitSha": data["commit_sha"]}
     )
     return {"ok": True}
 
 
 @blp.post("/candidate/device-check")
 @auth.required(CandidateKey)
-@refuses(NotRedeemed, SessionClosed)
-@blp.arguments(DeviceCheck)
-@blp.response(200, Recorded)
+@refuses(errors.NotRedeemed, errors.SessionClosed)
+@blp.arguments(schemas.DeviceCheck)
+@blp.response(200, schemas.Recorded)
 @audit.change()
 def report_device(data):
     """Report the device
 
-    The kind of machine at the start and at the end; names only as digests.
+    The kind of machine at the start and at the end. Names are sent as hashes only.
     """
     ClientReport.record(Session.of_key(caller), f"device_{data['checkpoint']}", data["fingerprint"])
     return {"ok": True}
@@ -86,113 +61,102 @@ def report_device(data):
 
 @blp.post("/candidate/hosted-boot")
 @auth.required(CandidateKey)
-@refuses(NotRedeemed, SessionClosed)
-@blp.arguments(HostedBoot)
-@blp.response(200, HostedBootAnswer)
+@refuses(errors.NotRedeemed, errors.SessionClosed)
+@blp.arguments(schemas.HostedBoot)
+@blp.response(200, schemas.HostedBootAnswer)
 @audit.change()
 def report_hosted_boot(data):
-    """Report how a hosted workspace came up
+    """Report the start of a hosted workspace
 
-    For older clients; the answer says whether its content is as expected.
+    For older clients. The response says whether the workspace has the expected content.
     """
-    ClientReport.record(Session.of_key(caller), "hosted_boot", HostedBoot().dump(data))
+    ClientReport.record(Session.of_key(caller), "hosted_boot", schemas.HostedBoot().dump(data))
     return {"verdict": {"state": "differs" if data.get("tree_matches") is False else "ok"}}
 
 
 @blp.post("/candidate/upload-url")
 @auth.required(CandidateKey)
-@refuses(NotFound, NotRedeemed, AssessmentClosed, StoreUnavailable)
-@blp.arguments(OfSession)
-@blp.response(200, UploadPlace)
+@refuses(errors.NotFound, errors.NotRedeemed, errors.AssessmentClosed, errors.StoreUnavailable)
+@blp.arguments(schemas.OfSession)
+@blp.response(200, schemas.UploadPlace)
 @audit.change()
 def open_upload(data):
-    """Get a place to upload a bundle to
+    """Create an upload URL
 
-    Each call gets one of its own, for an hour; it need not be used. The address takes several PUTs.
+    Each call returns a new URL for one bundle, valid for an hour. It accepts several PUTs, and need not be used.
     """
-    session = _own_session(data["session_id"])
+    session = own_session(caller, data["session_id"])
     upload = BundleUpload.open(session, storage.new_object_key(str(session.id)))
-    url = store().upload_url(upload.object_key, upload.expires_at)
-    return {
-        "upload_url": url,
-        "object_key": upload.object_key,
-        "token": None,
-        "expires_at": upload.expires_at,
-    }
+    key, expires_at = upload.object_key, upload.expires_at
+    url = store().upload_url(key, expires_at)
+    return {"upload_url": url, "object_key": key, "token": None, "expires_at": expires_at}
 
 
 @blp.post("/candidate/submit-code")
 @auth.required(CandidateKey)
 @body_limit(MAX_EVENT_BYTES)
-@refuses(NotFound, NotRedeemed, AssessmentClosed, StoreUnavailable)
-@blp.arguments(SubmittedCode)
-@blp.response(200, SubmissionVerdict)
+@refuses(errors.NotFound, errors.NotRedeemed, errors.AssessmentClosed, errors.StoreUnavailable)
+@blp.arguments(schemas.SubmittedCode)
+@blp.response(200, schemas.SubmissionVerdict)
 def submit_code(data):
     """Submit code
 
-    Any number of times; the latest whose stored bundle has the size and digest that it tells is the submission.
-    Anything else is kept as a fact.
+    May be repeated. The latest submission whose stored bundle has the given size and SHA-256 counts; the others are
+    recorded as facts.
     """
-    session = _own_session(data.pop("session_id"))
-    upload = BundleUpload.get_or_none(
-        BundleUpload.object_key == data.pop("bundle_key"), BundleUpload.session == session
-    )
+    session = own_session(caller, data.pop("session_id"))
+    upload = BundleUpload.get_or_none(object_key=data.pop("bundle_key"), session=session)
     release_connection()
-    found = _what_lies_there(upload)
+    stored = _size_and_sha256(upload)
     with db.atomic():
-        submission = Submission.record(session, upload, found, data)
+        submission = Submission.record(session, upload, stored, data)
         audit.record_candidate(caller, "submitCode")
     return {"ok": True, "verified": submission.verdict == "verified"}
 
 
 @blp.put("/bundles/<object_key>")
 @rate_limits.limit(None)
-@refuses(UploadRefused, LengthRequired, Incomplete, TooLarge, StoreUnavailable)
-@blp.response(200, Recorded)
+@refuses(
+    errors.UploadRefused, errors.LengthRequired, errors.Incomplete, errors.TooLarge, errors.StoreUnavailable
+)
+@blp.response(200, schemas.Recorded)
 def receive_bundle(object_key):
     """Upload a bundle
 
-    To an address that `POST /v1/candidate/upload-url` gave out; it authorises itself. A gzip-compressed tar of at
-    most 128 MiB. It is stored in one piece or not at all, and can be sent again.
+    Send a gzip-compressed tar of at most 128 MiB to a URL from `POST /v1/candidate/upload-url`; no credential is
+    needed. The bundle is stored completely or not at all, and can be sent again.
     """
     folder = store()
     signed = (object_key, request.args.get("expires", ""), request.args.get("signature", ""))
     if not isinstance(folder, storage.FolderStorage) or not folder.is_signed(*signed, clock.now()):
-        raise UploadRefused()
+        raise errors.UploadRefused()
     release_connection()
     request.max_content_length = storage.MAX_BUNDLE_BYTES
     folder.receive(object_key, request.stream, request.content_length)
-    upload = BundleUpload.get_or_none(BundleUpload.object_key == object_key)
+    upload = BundleUpload.get_or_none(object_key=object_key)
     if upload is not None:
         audit.record_candidate(upload.session.key, "receiveBundle")
     return {"ok": True}
 
 
 REFUSALS = {
-    storage.Missing: NotFound,
-    storage.LengthRequired: LengthRequired,
-    storage.TooLarge: TooLarge,
-    storage.Incomplete: Incomplete,
-    storage.Full: DiskFull,
-    storage.Unavailable: StoreUnavailable,
+    storage.Missing: errors.NotFound,
+    storage.LengthRequired: errors.LengthRequired,
+    storage.TooLarge: errors.TooLarge,
+    storage.Incomplete: errors.Incomplete,
+    storage.Full: errors.DiskFull,
+    storage.Unavailable: errors.StoreUnavailable,
 }
 
 
 @blp.app_errorhandler(storage.StorageError)
 def refuse(error):
-    """What the store cannot do is a refusal like any other."""
     return errors.response_of(REFUSALS[type(error)]())
 
 
-def _what_lies_there(upload):
-    """Size and SHA-256 of what was uploaded; None for nothing, or for a place that was never given out."""
+def _size_and_sha256(upload):
+    """Size and SHA-256 of the stored bundle; None without an upload or a bundle."""
     try:
         return store().size_and_sha256(upload.object_key) if upload else None
     except storage.Missing:
         return None
-
-
-def _own_session(text):
-    session = Session.of_key(caller)
-    require_own(session, text)
-    return session

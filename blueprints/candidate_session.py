@@ -1,54 +1,34 @@
-"""The candidate's way: consent, redeem, complete (client contract, sections 3.3 to 3.5 and 3.12)."""
+"""Consent, redeem and complete (docs/candidate-client.md, 3.3 to 3.5 and 3.12)."""
 
 from datetime import timedelta
 
 from flask import request
 
-from access import audit
-from blueprints import Blueprint, refuses, require_own, setting
-from errors import (
-    AlreadyRedeemed,
-    ConsentRequired,
-    DisclosureOutdated,
-    KeyExpired,
-    KeyNotFound,
-    NotFound,
-    NotRedeemed,
-    invalid,
-)
-from models import Consent, Session, db, disclosure, sessions
+import errors
+from access import audit, refuses
+from blueprints import Blueprint, own_session, setting
+from models import Consent, db, disclosure, sessions
 from models.sessions import find_key
-from schemas.candidate_session import (
-    Completed,
-    Completion,
-    Confirmed,
-    ConsentQuery,
-    ConsentState,
-    NewConsent,
-    NewSession,
-    RedeemedSession,
-)
+from schemas import candidate_session as schemas
 
-blp = Blueprint(
-    "Candidate", __name__, description="What a candidate's client calls, from consent to completion."
-)
+blp = Blueprint("Candidate", __name__, description="A candidate's client, from consent to completion.")
 
-KEPT_BY_CLIENT_AFTER_CLOSE = timedelta(hours=24)
+CLIENT_KEEPS_STATE_AFTER_CLOSE = timedelta(hours=24)
 
 
 @blp.get("/candidate/consent")
-@refuses(KeyNotFound, KeyExpired)
-@blp.arguments(ConsentQuery, location="query")
-@blp.response(200, ConsentState)
+@refuses(errors.KeyNotFound, errors.KeyExpired)
+@blp.arguments(schemas.ConsentQuery, location="query")
+@blp.response(200, schemas.ConsentState)
 def get_consent(query):
-    """What there is to agree to
+    """Get the disclosure
 
-    The text that the candidate agrees to, and whether that has happened. The key stands in the query, or in the
-    header `X-API-Key`, which keeps it out of addresses.
+    The text that the candidate consents to, and whether they have. Send the key in the header `X-API-Key` to keep it
+    out of URLs, or in the query.
     """
     text = query.get("key") or request.headers.get("X-API-Key")
     if not text:
-        raise invalid("key", "Required.")
+        raise errors.invalid("key", "Required.")
     key = find_key(text)
     current = disclosure.for_organization(key.organization)
     return {
@@ -64,72 +44,63 @@ def get_consent(query):
 
 
 @blp.post("/candidate/consent")
-@refuses(KeyNotFound, KeyExpired, DisclosureOutdated)
-@blp.arguments(NewConsent)
-@blp.response(200, Confirmed)
+@refuses(errors.KeyNotFound, errors.KeyExpired, errors.DisclosureOutdated)
+@blp.arguments(schemas.NewConsent)
+@blp.response(200, schemas.Confirmed)
 def give_consent(data):
-    """Agree
+    """Consent to the disclosure
 
-    Records that the candidate agreed. Agreeing again changes nothing. With the hash of another text than the
-    current one nothing is recorded.
+    Repeating it changes nothing. Consent to another text than the current one, by its hash, is refused.
     """
     key = find_key(data["key"])
     current = disclosure.for_organization(key.organization)
-    shown = data.get("disclosure_hash") or None
-    if shown is not None and shown != current["hash"]:
-        raise DisclosureOutdated()
+    shown_hash = data.get("disclosure_hash") or None
+    if shown_hash not in (None, current["hash"]):
+        raise errors.DisclosureOutdated()
     with db.atomic():
-        Consent.give(key, current["version"] if shown else None, shown)
+        Consent.give(key, current["version"] if shown_hash else None, shown_hash)
         audit.record_candidate(key, "giveConsent")
     return {"ok": True}
 
 
 @blp.post("/candidate/redeem")
-@refuses(KeyNotFound, KeyExpired, ConsentRequired, AlreadyRedeemed)
-@blp.arguments(NewSession)
-@blp.response(200, RedeemedSession)
+@refuses(errors.KeyNotFound, errors.KeyExpired, errors.ConsentRequired, errors.AlreadyRedeemed)
+@blp.arguments(schemas.NewSession)
+@blp.response(200, schemas.RedeemedSession)
 def redeem(data):
     """Redeem a key
 
-    Begins the session, and with it the clock. Until the first event or the completion it can be repeated with the
-    same result, for a client that lost the answer.
+    Starts the session and its time limit. A client that lost the response can repeat the request, with the same
+    result, until the first event or the completion.
     """
     with db.atomic():
         session = sessions.redeem(data["key"], data.get("signing_pub_key"))
         audit.record_candidate(session.key, "redeem")
-    assessment = session.assessment
-    return {
+    repository = ("repo_url", "repo_commit", "repo_subdir", "setup_instructions")
+    columns = ("task_brief", "brief", "issue_id", "allowed_tools", *repository)
+    return {name: getattr(session.assessment, name) for name in columns} | {
         "session_id": session.id,
         "session_token": session.key.key,
-        "assessment_id": assessment.id,
-        "assessment_title": assessment.title,
+        "assessment_id": session.assessment_id,
+        "assessment_title": session.assessment.title,
         "org_name": session.key.organization.shown_name,
-        "task_brief": assessment.task_brief,
-        "brief": assessment.brief,
-        "repo_url": assessment.repo_url,
-        "repo_commit": assessment.repo_commit,
-        "repo_subdir": assessment.repo_subdir,
-        "setup_instructions": assessment.setup_instructions,
         "time_limit_minutes": session.key.time_limit_minutes,
-        "issue_id": assessment.issue_id,
-        "expires_at": session.closes_at and session.closes_at + KEPT_BY_CLIENT_AFTER_CLOSE,
+        "expires_at": session.closes_at and session.closes_at + CLIENT_KEEPS_STATE_AFTER_CLOSE,
         "tos_accepted": True,
-        "allowed_tools": assessment.allowed_tools,
     }
 
 
 @blp.post("/candidate/complete")
-@refuses(KeyNotFound, KeyExpired, NotRedeemed, NotFound)
-@blp.arguments(Completion)
-@blp.response(200, Completed)
+@refuses(errors.KeyNotFound, errors.KeyExpired, errors.NotRedeemed, errors.NotFound)
+@blp.arguments(schemas.Completion)
+@blp.response(200, schemas.Completed)
 def complete(data):
     """Complete a session
 
-    Closes the session and derives its metrics. Completing again answers the original moment.
+    Closes the session and derives its metrics. Repeating it returns the original time.
     """
     key = find_key(data["key"])
-    session = Session.of_key(key)
-    require_own(session, data["session_id"])
+    session = own_session(key, data["session_id"])
     with db.atomic():
         completed_at = sessions.complete(session)
         audit.record_candidate(key, "complete")

@@ -1,40 +1,26 @@
-"""Candidates over all assessments of the organization."""
+"""Candidates of all assessments."""
 
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
-from flask import Response, jsonify, stream_with_context
+from flask import Response, jsonify
 
-from access import audit, auth
-from access.auth import caller
-from blueprints import Blueprint, find, or_not_found, refuses
+from access import audit, auth, caller, refuses
+from blueprints import Blueprint, file_response, filters_of, find, or_not_found
 from errors import NotFinished, SessionClosed, invalid
 from models import ApiToken, CandidateKey, CandidateList, Session, find_candidate, invitations, sessions
 from schemas.candidates import CandidateChange, CandidateQuery, Candidates, OneCandidate
 from schemas.keys import candidate_of
 
-blp = Blueprint("Candidates", __name__, description="Everybody who was given a key.")
+blp = Blueprint("Candidates", __name__, description="Candidates of all assessments.")
 
 # Spreadsheets run cells that start like this as formulas; a leading apostrophe keeps them text.
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
-CSV_HEADERS = {"Content-Disposition": 'attachment; filename="candidates.csv"'}
-CSV_SHAPE = {"type": "string", "description": "A header line, then a line for each candidate."}
 CSV_COLUMNS = (
-    "id",
-    "key",
-    "candidateName",
-    "candidateEmail",
-    "status",
-    "sessionId",
-    "redeemedAt",
-    "completedAt",
-    "expiresAt",
-    "createdAt",
-    "assessmentId",
-    "assessmentTitle",
-    "externalId",
+    *("id", "key", "candidateName", "candidateEmail", "status", "sessionId", "redeemedAt", "completedAt"),
+    *("expiresAt", "createdAt", "assessmentId", "assessmentTitle", "externalId"),
 )
 
 
@@ -42,24 +28,20 @@ CSV_COLUMNS = (
 @auth.required(ApiToken)
 @blp.arguments(CandidateQuery, location="query")
 @blp.response(200, Candidates)
-@blp.alt_response(200, schema=CSV_SHAPE, content_type="text/csv", description=Candidates.Meta.description)
+@blp.file("A header line, then a line for each candidate.", Candidates.Meta.description, "text/csv")
 def list_candidates(query):
-    """List all candidates
+    """List candidates
 
-    A page of the candidate keys of all assessments, oldest first, with their assessment's title. Read a long list
-    with `after`: each page costs the same, however far behind it is. `format=csv` returns the whole list as a file
-    and ignores `limit`, `offset` and `after`.
+    A page of the candidates of all assessments, oldest first. Use `after` to read a long list; each page costs the
+    same. `format=csv` returns all matching candidates as a file, and ignores `limit`, `offset` and `after`.
     """
-    filters = {name: query[name] for name in ("assessment_id", "status", "q") if name in query}
-    candidates = CandidateList(caller.organization_id, **filters)
+    candidates = CandidateList(caller.organization_id, **filters_of(query))
     if query["format"] == "csv":
         audit.record_export("exportCandidates")
-        return Response(stream_with_context(_csv(candidates)), mimetype="text/csv", headers=CSV_HEADERS)
+        return file_response("candidates.csv", _csv(candidates), "text/csv")
     limit, offset = query["limit"], query["offset"]
-    rows = _after(candidates, query).page(limit, offset)
-    return jsonify(
-        candidates=[candidate_of(row) for row in rows], total=candidates.count(), limit=limit, offset=offset
-    )
+    rows = map(candidate_of, _after(candidates, query).page(limit, offset))
+    return jsonify(candidates=list(rows), total=candidates.count(), limit=limit, offset=offset)
 
 
 @blp.patch("/candidates/<id:candidate_id>")
@@ -71,8 +53,8 @@ def list_candidates(query):
 def change_candidate(data, candidate_id):
     """Change a candidate
 
-    Atomic. Name, address, `externalId` and `metadata` can change at any time; null clears. `hired` needs a session
-    that has completed or expired; setting it to false restores the previous status.
+    Atomic. Name, address, `externalId` and `metadata` can change at any time; null clears. `hired` requires a completed
+    or expired session; false restores the previous status.
     """
     invitations.change_candidate(find(CandidateKey, candidate_id), data)
     return candidate_response(candidate_id)
@@ -86,8 +68,8 @@ def change_candidate(data, candidate_id):
 def allow_redeem(candidate_id):
     """Allow one more redeem
 
-    For a candidate whose computer broke during the work: the key can be redeemed once more, into the same session
-    with its remaining time. Not needed before the first event.
+    For a candidate who has to change computers: the key can be redeemed once more, for the same session and its
+    remaining time. Not needed before the first event.
     """
     session = Session.get_or_none(Session.key == find(CandidateKey, candidate_id))
     if session is not None:
@@ -96,7 +78,7 @@ def allow_redeem(candidate_id):
 
 
 def candidate_response(candidate_id: Any) -> Response:
-    """The candidate as lists show it."""
+    """The candidate as in lists."""
     return jsonify(candidate=candidate_of(or_not_found(find_candidate(caller, candidate_id))))
 
 
@@ -112,11 +94,10 @@ def _after(candidates: CandidateList, query: dict[str, Any]) -> CandidateList:
 def _csv(candidates: CandidateList) -> Iterator[str]:
     yield _csv_lines([CSV_COLUMNS])
     for batch in candidates.batches():
-        shown = map(candidate_of, batch)
-        yield _csv_lines([[_cell(candidate[name]) for name in CSV_COLUMNS] for candidate in shown])
+        yield _csv_lines([_cell(row[name]) for name in CSV_COLUMNS] for row in map(candidate_of, batch))
 
 
-def _csv_lines(rows: Any) -> str:
+def _csv_lines(rows: Iterable[Any]) -> str:
     lines = io.StringIO()
     csv.writer(lines).writerows(rows)
     return lines.getvalue()

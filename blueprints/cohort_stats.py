@@ -1,4 +1,4 @@
-"""How the sessions of an assessment did, and how one of them compares."""
+"""Cohort statistics of an assessment."""
 
 from access import auth
 from blueprints import Blueprint, find
@@ -6,7 +6,7 @@ from models import ApiToken, Assessment, cohorts, sessions
 from schemas.cohort_stats import CohortQuery, CohortStatistics
 from schemas.fields import parse_id
 
-blp = Blueprint("Cohort statistics", __name__, description="The numbers of all sessions of an assessment.")
+blp = Blueprint("Cohort statistics", __name__, description="Averages and percentiles of sessions.")
 
 
 @blp.get("/assessments/<id:assessment_id>/cohort-stats")
@@ -16,8 +16,8 @@ blp = Blueprint("Cohort statistics", __name__, description="The numbers of all s
 def cohort_stats(query, assessment_id):
     """Get cohort statistics
 
-    Averages over all completed, expired and hired sessions; with `sessionId` also how that session ranks among them.
-    Null while there are none.
+    Averages of all completed, expired and hired sessions; with `sessionId` also that session's percentiles. Null while
+    there are no such sessions.
     """
     assessment = find(Assessment, assessment_id)
     sessions.settle_all(assessment_id=assessment.id)

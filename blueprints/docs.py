@@ -1,7 +1,4 @@
-"""The documents: where to begin, OpenAPI, and the pages that people see, which are the only HTML there is.
-
-A page is a template in `pages/` with scripts and styles from the service itself, so that the policy can be strict.
-"""
+"""The root, OpenAPI, and the HTML pages: templates in `pages/`, with local scripts and styles only."""
 
 import gzip
 import hashlib
@@ -20,10 +17,10 @@ from delivery.mail import commands
 from errors import NotFound
 
 PAGES = Path(__file__).parent.parent / "pages"
-OWN_FILES = {file.name for file in PAGES.iterdir() if file.suffix in (".css", ".js", ".svg")}
+PAGE_FILES = {file.name for file in PAGES.iterdir() if file.suffix in (".css", ".js", ".svg")}
 SWAGGER = Path(str(find_spec("flask_swagger_ui").origin)).parent / "dist"  # type: ignore[union-attr]
 SWAGGER_FILES = {"swagger-ui.css", "swagger-ui-bundle.js"}
-KEY_TO_COME = "PST-XXXX-XXXX"
+PLACEHOLDER_KEY = "PST-XXXX-XXXX"
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
     "connect-src 'self'; font-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
@@ -34,29 +31,27 @@ blp = Blueprint("docs", __name__, template_folder=str(PAGES))
 
 
 @blp.after_request
-def _guard(response: Response) -> Response:
+def _set_headers(response: Response) -> Response:
     response.headers.update(HEADERS)
     return response
 
 
 @blp.get("/")
 def index():
-    """Where to begin."""
     return {"name": "Proofstone", "docs": "/docs", "openapi": "/openapi.json", "health": "/v1/health"}
 
 
 @blp.get("/openapi.json", endpoint="openapi")
 def openapi_document():
-    """The OpenAPI document, made once in each process that is asked."""
-    made = current_app.extensions
-    if "openapi" not in made:
-        made["openapi"] = orjson.dumps(openapi.document_of(current_app))
-    return Response(made["openapi"], mimetype="application/json")
+    """The OpenAPI document, generated once per process."""
+    extensions = current_app.extensions
+    if "openapi" not in extensions:
+        extensions["openapi"] = orjson.dumps(openapi.document_of(current_app))
+    return Response(extensions["openapi"], mimetype="application/json")
 
 
 @blp.get("/docs")
 def docs():
-    """The OpenAPI document, to read and to try."""
     return _page("docs.html")
 
 
@@ -67,36 +62,36 @@ def swagger_file(name):
 
 @blp.get("/pages/<name>")
 def own_file(name):
-    return _file(PAGES, name, OWN_FILES)
+    return _file(PAGES, name, PAGE_FILES)
 
 
 @blp.get("/start")
 def start():
-    """Behind the link of an invitation; the key stands after the `#` and never reaches the service's logs."""
-    return _page("start.html", key=KEY_TO_COME, **commands(setting("BASE_URL"), KEY_TO_COME))
+    """The invitation's link. The key follows the `#`, so that it never reaches the service's logs."""
+    return _page("start.html", key=PLACEHOLDER_KEY, **commands(setting("BASE_URL"), PLACEHOLDER_KEY))
 
 
 @blp.get("/replay/<session_id>")
 def replay(session_id):
-    """What the candidate's client prints at the end (client contract, section 2)."""
+    """The link that the candidate's client prints at the end (docs/candidate-client.md#2-after-submission)."""
     return _page("replay.html")
 
 
 def _page(template: str, **values: Any) -> Response:
     address = setting("BASE_URL")
-    response = Response(render_template(template, address=address, root=urlsplit(address).path, **values))
-    response.headers["Cache-Control"] = "no-store"
-    return response
+    html = render_template(template, address=address, root=urlsplit(address).path, **values)
+    return Response(html, headers={"Cache-Control": "no-store"})
 
 
 def _file(folder: Path, name: str, served: set[str]) -> Response:
-    """One of the files, for whoever does not have it yet; compressed for whoever can read that."""
+    """One of the files, with an ETag, compressed if the client accepts gzip."""
     if name not in served:
         raise NotFound()
-    body, etag = _contents(folder / name, bool(request.accept_encodings["gzip"]))
+    is_compressed = bool(request.accept_encodings["gzip"])
+    body, etag = _contents(folder / name, is_compressed)
     response = Response(body, mimetype=mimetypes.guess_type(name)[0])
     response.headers.update({"Vary": "Accept-Encoding", "Cache-Control": "no-cache"})
-    if request.accept_encodings["gzip"]:
+    if is_compressed:
         response.headers["Content-Encoding"] = "gzip"
     response.set_etag(etag)
     response.make_conditional(request)
@@ -104,7 +99,7 @@ def _file(folder: Path, name: str, served: set[str]) -> Response:
 
 
 @cache
-def _contents(file: Path, compressed: bool) -> tuple[bytes, str]:
-    """A file's bytes and their ETag; they change with a new release only, and stay in memory until then."""
-    body = gzip.compress(file.read_bytes(), mtime=0) if compressed else file.read_bytes()
+def _contents(file: Path, is_compressed: bool) -> tuple[bytes, str]:
+    """A file's bytes and their ETag."""
+    body = gzip.compress(file.read_bytes(), mtime=0) if is_compressed else file.read_bytes()
     return body, hashlib.sha256(body).hexdigest()[:32]

@@ -1,13 +1,12 @@
-"""The feed: the events of webhooks, for those who cannot open a port."""
+"""The feed of events: an alternative to webhooks for receivers without an open port."""
 
-from access import auth
-from access.auth import caller
-from blueprints import Blueprint, refuses
+from access import auth, caller, refuses
+from blueprints import Blueprint
 from errors import CursorExpired
 from models import ApiToken, read_feed
 from schemas.feed import FeedPage, FeedQuery
 
-blp = Blueprint("Feed", __name__, description="What happened: the events of webhooks, to be fetched.")
+blp = Blueprint("Feed", __name__, description="The events of webhooks, to fetch yourself.")
 
 
 @blp.get("/events")
@@ -18,7 +17,7 @@ blp = Blueprint("Feed", __name__, description="What happened: the events of webh
 def list_events(query):
     """List events
 
-    What happened after a cursor, oldest first: each event once and none left out, whoever writes at the same time.
-    Events come a moment after what they tell of, and are kept for 30 days.
+    The events after a cursor, oldest first. Each event appears exactly once, a few seconds after it happened, and is
+    stored for 30 days.
     """
     return read_feed(caller, query.get("after"), query.get("types"), query["limit"])

@@ -1,28 +1,28 @@
-"""Whether the service is there, and whether it is ready."""
+"""Health and readiness of the service."""
 
 from flask import current_app
 
-from access import rate_limits
-from blueprints import Blueprint, refuses
+from access import rate_limits, refuses
+from blueprints import Blueprint
 from errors import NotReady
 from ops.readiness import OK, Readiness
 from schemas.base import Schema
 from schemas.fields import Nested, String
 
-blp = Blueprint("Health", __name__, description="Whether the service is there.")
+blp = Blueprint("Health", __name__, description="Health and readiness of the service.")
 
 
 class Health(Schema):
-    """The service answers."""
+    """The service responds."""
 
     status = String("Always `ok`.", example="ok")
 
 
 class Parts(Schema):
-    """The parts of the service."""
+    """Parts of the service."""
 
-    database = String("Whether the database answers.", example=OK)
-    migrations = String("Whether every migration was applied.", example=OK)
+    database = String("Whether the database responds.", example=OK)
+    migrations = String("Whether all migrations have been applied.", example=OK)
     storage = String("Whether bundles can be stored.", example=OK)
 
 
@@ -34,7 +34,7 @@ class Ready(Schema):
 
 
 @blp.record_once
-def _connect(state):
+def _create_readiness(state):
     state.app.extensions["readiness"] = Readiness(state.app.extensions["storage"])
 
 
@@ -42,9 +42,9 @@ def _connect(state):
 @rate_limits.limit(None)
 @blp.response(200, Health)
 def health():
-    """Check that the service answers
+    """Check the service's health
 
-    Asks no database.
+    Responds without a query to the database.
     """
     return {"status": "ok"}
 
@@ -54,10 +54,10 @@ def health():
 @refuses(NotReady)
 @blp.response(200, Ready)
 def ready():
-    """Check that the service is ready
+    """Check the service's readiness
 
-    For a load balancer or a platform, every few seconds: the database answers, its schema is the one that this
-    version wants, and bundles of code can be stored. 503 otherwise, with the part that is not `ok`.
+    For a load balancer or a platform, every few seconds. Checks that the database responds, that all migrations have
+    been applied, and that bundles can be stored. Otherwise 503, with the state of each part.
     """
     parts = current_app.extensions["readiness"].parts()
     if set(parts.values()) != {OK}:

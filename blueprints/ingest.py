@@ -3,9 +3,8 @@
 import marshmallow as ma
 from flask import g, request
 
-from access import auth, rate_limits
-from access.auth import caller
-from blueprints import Blueprint, refuses, require_own
+from access import auth, caller, rate_limits, refuses
+from blueprints import Blueprint
 from errors import NotFound, NotRedeemed, Refusal, SessionClosed
 from models import Arrival, CandidateKey, Session, sessions
 from rules.envelopes import label
@@ -14,9 +13,9 @@ from schemas.fields import parse_id
 from web.access_log import record_caller, record_late_events
 from web.json import LENIENT, MAX_EVENT_BYTES, body_limit, load_strict, reasons
 
-ENVELOPE = Envelope()
+blp = Blueprint("Events", __name__, description="Events of a candidate's work.")
 
-blp = Blueprint("Events", __name__, description="What happens while a candidate works.")
+ENVELOPE = Envelope()
 
 
 @blp.post("/hooks/ingest")
@@ -30,15 +29,15 @@ blp = Blueprint("Events", __name__, description="What happens while a candidate 
 def ingest(envelope):
     """Ingest an event
 
-    The response means that the event is stored durably. Unknown kinds and members are accepted. An id counts once in
-    its session.
+    Responds when the event is stored durably. Unknown kinds and members are accepted. An id counts once per session.
     """
     arrival = Arrival(g.body, envelope["ts"], request.get_data(as_text=True))
     if key_id := _store(arrival, envelope):
         record_caller("candidate", key_id)
         return {"ok": True}
-    session = _session_of(auth.authenticate(CandidateKey), envelope)
-    (outcome,) = sessions.append(session, arrival)
+    key = auth.authenticate(CandidateKey)
+    _require_own(key.session_id, envelope)
+    (outcome,) = sessions.append(Session.of_key(key), arrival)
     record_late_events(outcome == "late")
     if outcome == "skipped":
         return {"ok": True, "skipped": True}, 200
@@ -46,20 +45,18 @@ def ingest(envelope):
 
 
 def _store(arrival, envelope):
-    """Store the event of an open session in one statement; returns the key's id, None if it takes a closer look."""
-    session_id = envelope.get("session_id")
-    if session_id is not None and parse_id(session_id) is None:
+    """Store the event of an open session in one statement; returns the key's id, None if that was not possible."""
+    text = envelope.get("session_id")
+    session_id = None if text is None else parse_id(text)
+    if text is not None and session_id is None:
         return None
-    return sessions.store_if_open(auth.presented_key(), arrival, session_id and parse_id(session_id))
+    return sessions.store_if_open(auth.presented_key(), arrival, session_id)
 
 
-def _session_of(key, envelope):
-    """The key's session. A wrong `sessionId` is refused before a missing session is (R5)."""
-    if "session_id" in envelope and (
-        key.session_id is None or parse_id(envelope["session_id"]) != key.session_id
-    ):
+def _require_own(session_id, envelope):
+    """Raise NotFound if the envelope names another session than the key's, or one that is not started (R5, R29)."""
+    if "session_id" in envelope and (session_id is None or parse_id(envelope["session_id"]) != session_id):
         raise NotFound()
-    return Session.of_key(key)
 
 
 @blp.post("/hooks/ingest/batch")
@@ -72,8 +69,8 @@ def _session_of(key, envelope):
 def ingest_batch(data):
     """Ingest a batch of events
 
-    Up to 500 envelopes, each with a result of its own: `created`, `skipped` (its id exists), `late` (stored, counts in
-    nothing) or `refused` with the reason. All accepted events are stored together.
+    Up to 500 envelopes, each with its own result: `created`, `skipped` (its id exists), `late` (stored, but not
+    counted) or `refused` with the reason. All accepted events are stored together.
     """
     session = Session.of_key(caller)
     read = [_read(text, session) for text in data["events"]]
@@ -82,11 +79,10 @@ def ingest_batch(data):
 
 
 def _read(text, session):
-    """Read one envelope of a batch: its arrival, or the result that refuses it."""
+    """The arrival of one envelope of a batch, or the result that refuses it."""
     try:
         members, envelope = load_strict(ENVELOPE, text.encode())
-        if "session_id" in envelope:
-            require_own(session, envelope["session_id"])
+        _require_own(session.id, envelope)
         return Arrival(members, envelope["ts"], text)
     except (Refusal, ma.ValidationError) as error:
         return {"id": _id_of(text), "status": "refused", "error": " ".join(reasons(error))}
@@ -101,12 +97,11 @@ def _id_of(text):
 
 
 def _outcomes(session, arrivals):
+    """The results of the arrivals, in order."""
+    ids = [arrival.envelope["id"] for arrival in arrivals]
     try:
         outcomes = sessions.append(session, *arrivals) if arrivals else []
     except SessionClosed as error:
-        return iter(
-            [{"id": each.envelope["id"], "status": "refused", "error": error.sentence} for each in arrivals]
-        )
+        return iter([{"id": each, "status": "refused", "error": error.sentence} for each in ids])
     record_late_events(outcomes.count("late"))
-    pairs = zip(arrivals, outcomes, strict=True)
-    return iter([{"id": arrival.envelope["id"], "status": outcome} for arrival, outcome in pairs])
+    return iter([{"id": each, "status": outcome} for each, outcome in zip(ids, outcomes, strict=True)])

@@ -7,8 +7,8 @@ from typing import Any
 import orjson
 from flask import Response, stream_with_context
 
-from access import audit, auth
-from blueprints import Blueprint, find, or_not_found, refuses, release_connection, store
+from access import audit, auth, refuses
+from blueprints import Blueprint, file_response, find, or_not_found, release_connection, store
 from errors import BundleChanged, NotFound, StoreUnavailable
 from models import ApiToken, CandidateKey, Seal, Session, SigningKey, Submission, signed_log
 from rules import integrity
@@ -79,12 +79,10 @@ def download_bundle(session_id):
     The gzip-compressed tar as the candidate's client uploaded it. List its files before you unpack it.
     """
     submission = _find_unchanged(session_id)
-    name = f"session-{session_id}.tar.gz"
-    headers = {
-        "Content-Disposition": f'attachment; filename="{name}"',
-        "Content-Length": str(submission.bundle_size),
-    }
-    return Response(store().chunks(submission.upload.object_key), mimetype=CONTENT_TYPE, headers=headers)
+    chunks = store().chunks(submission.upload.object_key)
+    response = file_response(f"session-{session_id}.tar.gz", chunks, CONTENT_TYPE)
+    response.content_length = submission.bundle_size
+    return response
 
 
 @blp.get("/sessions/<id:session_id>/bundle/files")
@@ -135,7 +133,7 @@ def _signed_log(session: Session) -> Iterator[bytes]:
 
 
 def _find_unchanged(session_id: Any) -> Any:
-    """Find the session's submission; BundleChanged if its bundle was replaced."""
+    """The session's submission. Raises BundleChanged if its bundle was replaced."""
     submission = or_not_found(Submission.current(find(Session, session_id)))
     release_connection()
     # The upload URL accepts further PUTs until it expires.

@@ -1,39 +1,21 @@
 """Invitations: resend, extend, reopen, grant more time, and follow their messages."""
 
-from access import audit, auth
-from access.auth import caller
-from blueprints import Blueprint, find, page, refuses
+import errors
+from access import audit, auth, caller, refuses
+from blueprints import Blueprint, find, page
 from blueprints.candidates import candidate_response
-from errors import (
-    KeyIsExpired,
-    KeyNotExpired,
-    KeyRedeemed,
-    NoAddress,
-    NotFailed,
-    SessionClosed,
-    SessionEnded,
-    TimeIsOver,
-)
 from models import ApiToken, CandidateKey, Delivery, invitations
 from models.deliveries import outbox
+from schemas import invitations as schemas
 from schemas.base import PageQuery
 from schemas.candidates import OneCandidate
-from schemas.invitations import (
-    Deliveries,
-    DeliveryQuery,
-    NewAccommodation,
-    NewExpiry,
-    OneAccommodation,
-    OneDelivery,
-    ReopenedExpiry,
-)
 
 blp = Blueprint("Invitations", __name__, description="Candidates' invitations and the messages to them.")
 
 
 @blp.post("/candidates/<id:candidate_id>/invite")
 @auth.required(ApiToken, scope="write")
-@refuses(NoAddress, KeyIsExpired, SessionEnded)
+@refuses(errors.NoAddress, errors.KeyIsExpired, errors.SessionEnded)
 @blp.response(200, OneCandidate)
 @audit.change()
 def send_again(candidate_id):
@@ -47,8 +29,8 @@ def send_again(candidate_id):
 
 @blp.post("/candidates/<id:candidate_id>/extend")
 @auth.required(ApiToken, scope="write")
-@refuses(KeyRedeemed, KeyIsExpired)
-@blp.arguments(NewExpiry)
+@refuses(errors.KeyRedeemed, errors.KeyIsExpired)
+@blp.arguments(schemas.NewExpiry)
 @blp.response(200, OneCandidate)
 @audit.change()
 def extend_key(data, candidate_id):
@@ -62,8 +44,8 @@ def extend_key(data, candidate_id):
 
 @blp.post("/candidates/<id:candidate_id>/reopen")
 @auth.required(ApiToken, scope="write")
-@refuses(KeyRedeemed, KeyNotExpired)
-@blp.arguments(ReopenedExpiry)
+@refuses(errors.KeyRedeemed, errors.KeyNotExpired)
+@blp.arguments(schemas.ReopenedExpiry)
 @blp.response(200, OneCandidate)
 @audit.change()
 def reopen_key(data, candidate_id):
@@ -77,7 +59,7 @@ def reopen_key(data, candidate_id):
 
 @blp.get("/candidates/<id:candidate_id>/accommodation")
 @auth.required(ApiToken, scope="write")
-@blp.response(200, OneAccommodation)
+@blp.response(200, schemas.OneAccommodation)
 @audit.reading
 def get_accommodation(candidate_id):
     """Get a candidate's accommodation
@@ -89,9 +71,9 @@ def get_accommodation(candidate_id):
 
 @blp.put("/candidates/<id:candidate_id>/accommodation")
 @auth.required(ApiToken, scope="write")
-@refuses(SessionClosed, TimeIsOver)
-@blp.arguments(NewAccommodation)
-@blp.response(200, OneAccommodation)
+@refuses(errors.SessionClosed, errors.TimeIsOver)
+@blp.arguments(schemas.NewAccommodation)
+@blp.response(200, schemas.OneAccommodation)
 @audit.change()
 def set_accommodation(data, candidate_id):
     """Give a candidate more time
@@ -99,29 +81,29 @@ def set_accommodation(data, candidate_id):
     Before or during the session. The deadline moves, and the candidate's client is informed. An empty body removes the
     accommodation.
     """
-    invitations.accommodate(
-        find(CandidateKey, candidate_id), data.get("extra_minutes"), data.get("time_multiplier")
-    )
+    key = find(CandidateKey, candidate_id)
+    invitations.accommodate(key, data.get("extra_minutes"), data.get("time_multiplier"))
     return {"accommodation": find(CandidateKey, candidate_id)}
 
 
 @blp.get("/candidates/<id:candidate_id>/deliveries")
 @auth.required(ApiToken)
 @blp.arguments(PageQuery, location="query")
-@blp.response(200, Deliveries)
+@blp.response(200, schemas.Deliveries)
 @audit.reading
 def list_candidate_deliveries(query, candidate_id):
     """List the messages to a candidate
 
     Invitations and reminders, newest first, with the mail server's latest error.
     """
-    return _page(Delivery.personal_rows(find(CandidateKey, candidate_id)), query)
+    messages = Delivery.personal_rows(find(CandidateKey, candidate_id))
+    return page("deliveries", messages, query, newest_first=True)
 
 
 @blp.get("/deliveries")
 @auth.required(ApiToken)
-@blp.arguments(DeliveryQuery, location="query")
-@blp.response(200, Deliveries)
+@blp.arguments(schemas.DeliveryQuery, location="query")
+@blp.response(200, schemas.Deliveries)
 def list_deliveries(query):
     """List messages
 
@@ -130,13 +112,13 @@ def list_deliveries(query):
     messages = Delivery.visible_to(caller)
     if "state" in query:
         messages = messages.where(Delivery.state == query["state"])
-    return _page(messages, query)
+    return page("deliveries", messages, query, newest_first=True)
 
 
 @blp.post("/deliveries/<id:delivery_id>/retry")
 @auth.required(ApiToken, scope="write")
-@refuses(NotFailed)
-@blp.response(200, OneDelivery)
+@refuses(errors.NotFailed)
+@blp.response(200, schemas.OneDelivery)
 @audit.change()
 def retry_delivery(delivery_id):
     """Retry a failed message
@@ -144,8 +126,3 @@ def retry_delivery(delivery_id):
     With all of its attempts. It is canceled instead if its key has been revoked or has expired.
     """
     return {"delivery": outbox.retry(find(Delivery, delivery_id))}
-
-
-def _page(messages, query):
-    ordered = messages.order_by(Delivery.created_at.desc(), Delivery.id.desc())
-    return page("deliveries", ordered, query["limit"], query["offset"])

@@ -1,17 +1,12 @@
-"""The problem library: the catalogue that all see, and the organization's own issues."""
+"""The problem library: the shared catalog, and the organization's own issues."""
 
-import peewee
-
-from access import audit, auth
-from access.auth import caller
+from access import audit, auth, caller
 from access.idempotency import idempotent
-from blueprints import Blueprint, find, page
-from models import ApiToken, CandidateKey, Issue, case_folded
+from blueprints import Blueprint, filters_of, find, page
+from models import ApiToken, CandidateKey, Issue
 from schemas.issues import DeletedIssue, IssueChange, IssueQuery, Issues, NewIssue, OneIssue
 
-blp = Blueprint(
-    "Issues", __name__, description="The problem library: real problems to make assessments from."
-)
+blp = Blueprint("Issues", __name__, description="The problem library: real problems to base assessments on.")
 
 
 @blp.get("/issues")
@@ -21,16 +16,9 @@ blp = Blueprint(
 def list_issues(query):
     """List issues
 
-    A page of the catalogue's and the organization's own issues, oldest first.
+    A page of the catalog's and the organization's own issues, oldest first.
     """
-    rows = Issue.visible_to(caller)
-    if "language" in query:
-        rows = rows.where(peewee.fn.LOWER(Issue.language) == query["language"].lower())
-    if "difficulty" in query:
-        rows = rows.where(Issue.difficulty == query["difficulty"])
-    if "q" in query:
-        rows = rows.where(Issue.search_text.contains(case_folded(query["q"])))
-    return page("issues", rows.order_by(Issue.created_at, Issue.id), query["limit"], query["offset"])
+    return page("issues", Issue.search(caller, **filters_of(query)), query)
 
 
 @blp.post("/issues")
@@ -40,9 +28,9 @@ def list_issues(query):
 @blp.response(201, OneIssue)
 @audit.change(created="issue")
 def create_issue(data):
-    """Add an issue
+    """Create an issue
 
-    To the organization's own; other organizations do not see it.
+    Only your organization can see it.
     """
     created = Issue.add(caller.organization, data)
     return {"issue": find(Issue, created.id)}
@@ -54,7 +42,7 @@ def create_issue(data):
 def get_issue(issue_id):
     """Get an issue
 
-    A candidate sees the issue of the own assessment, without what would give the solution away.
+    A candidate can get the issue of their assessment, without the members that would give the solution away.
     """
     return {"issue": find(Issue, issue_id)}
 
@@ -67,9 +55,9 @@ def get_issue(issue_id):
 def change_issue(data, issue_id):
     """Change an issue
 
-    One of the organization's own; the catalogue's cannot be changed. Assessments made from it stay as they are.
+    Only the organization's own issues can change, not the catalog's. Existing assessments keep the earlier content.
     """
-    find(Issue, issue_id, Issue.owned_by).change(data)
+    find(Issue, issue_id, Issue.owned_by(caller)).change(data)
     return {"issue": find(Issue, issue_id)}
 
 
@@ -80,7 +68,7 @@ def change_issue(data, issue_id):
 def delete_issue(issue_id):
     """Delete an issue
 
-    One of the organization's own. Assessments made from it keep it.
+    Only the organization's own issues can be deleted. Existing assessments keep them.
     """
-    find(Issue, issue_id, Issue.owned_by).delete_softly()
+    find(Issue, issue_id, Issue.owned_by(caller)).delete_softly()
     return {"ok": True, "id": issue_id}

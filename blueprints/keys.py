@@ -2,11 +2,10 @@
 
 from flask import jsonify
 
-from access import audit, auth, gates
-from access.auth import caller
+from access import audit, auth, caller, gates, refuses
 from access.idempotency import idempotent
-from blueprints import Blueprint, find, or_not_found, refuses
-from errors import DuplicateCandidates, NotFound
+from blueprints import Blueprint, find, or_not_found
+from errors import DuplicateCandidates
 from models import ApiToken, Assessment, CandidateKey, CandidateList, generate_keys
 from schemas.keys import Keys, NewKeys, RevokedKey, key_of
 
@@ -53,8 +52,6 @@ def revoke_key(assessment_id, key_id):
 
     The key stops working immediately and disappears from lists. A session that it started stays in the statistics.
     """
-    key = find(CandidateKey, key_id)
-    if key.assessment_id != assessment_id:
-        raise NotFound()
-    key.revoke()
+    keys = CandidateKey.visible_to(caller).where(CandidateKey.assessment == assessment_id)
+    find(CandidateKey, key_id, keys).revoke()
     return {"ok": True, "id": key_id}

@@ -1,4 +1,4 @@
-"""The page that a Prometheus reads; it is there where METRICS_TOKEN is set."""
+"""The metrics page for Prometheus, served if METRICS_TOKEN is set."""
 
 import hmac
 
@@ -13,10 +13,10 @@ blp = Blueprint("metrics", __name__)
 
 @blp.get("/metrics")
 def metrics():
-    """What all web processes have counted, and the queues."""
-    presented = request.headers.get("Authorization", "")
-    wanted = f"Bearer {setting('METRICS_TOKEN')}"
-    if not hmac.compare_digest(presented.encode("utf-8", "replace"), wanted.encode()):
+    """The counters of all web processes, and the queues."""
+    credential = request.headers.get("Authorization", "")
+    expected = f"Bearer {setting('METRICS_TOKEN')}"
+    if not hmac.compare_digest(credential.encode("utf-8", "replace"), expected.encode()):
         raise MetricsTokenRequired()
     page = current_app.extensions["monitoring"].page()
     return Response(page, content_type=CONTENT_TYPE_LATEST, headers={"Cache-Control": "no-store"})

@@ -17,23 +17,23 @@ compare each session with its cohort.
 Reviewers send a token as `Authorization: Bearer`, candidates their key as `X-API-Key`. Times are UTC. All errors have
 the same shape: a sentence in `error`, a stable `code`, and for invalid input the `details`.
 
-The headers `X-RateLimit-Limit`, `-Remaining` and `-Reset` (seconds since 1970) state how many requests the credential
-may send, or the network address if no credential is needed. A request that creates something takes an
-`Idempotency-Key`: repeated with the same key, it is executed once.
+Requests are limited per credential, or per network address where no credential is needed. The response headers
+`X-RateLimit-Limit`, `-Remaining` and `-Reset` (seconds since 1970) state the limit. Requests that create something
+accept an `Idempotency-Key`: a request that is repeated with the same key runs only once.
 
-Every response has an `X-Request-Id`, the request's id in the service's logs: yours, if you send one of up to 128
-letters, digits and `._:-`, or a new one.
+Every response has an `X-Request-Id`, which also appears in the service's logs. To set it, send one of up to 128
+letters, digits and `._:-`.
 """
 
 
 class Api(flask_smorest.Api):
-    """flask-smorest's, with our shape of errors."""
+    """flask-smorest's Api with our shape of errors."""
 
     ERROR_SCHEMA = Error
 
 
 def document_of(app: Flask) -> dict[str, Any]:
-    """Generate the document on demand: flask-smorest's notes take a twentieth of a web process's memory."""
+    """Generate the document on demand, since flask-smorest's data takes 5 % of a web process's memory."""
     # flask-smorest sets up an application, and one that has served a request can't be changed.
     api = Api(Flask(app.name, static_folder=None), spec_kwargs=_options(app.config["BASE_URL"]))
     api.register_converter(IdConverter, lambda converter: {"type": "string", "format": "uuid"})
@@ -63,9 +63,8 @@ def _complete(document: dict[str, Any], app: Flask) -> None:
     """Remove flask-smorest's pagination and default errors; add what our decorators know."""
     components = document["components"]
     components["schemas"].pop("PaginationMetadata", None)
-    components["responses"] = {
-        "DEFAULT_ERROR": components["responses"]["DEFAULT_ERROR"] | operations.OTHER_REFUSALS
-    }
+    default = components["responses"]["DEFAULT_ERROR"] | operations.OTHER_REFUSALS
+    components["responses"] = {"DEFAULT_ERROR": default}
     for rule in app.url_map.iter_rules():
         path = document["paths"].get(operations.Paths.flaskpath2openapi(rule.rule), {})
         for method in rule.methods or ():

@@ -8,38 +8,24 @@ from typing import Any
 from flask import Flask
 from flask_smorest.spec.plugins import FlaskPlugin
 
-from access.auth import security_of
+import errors
 from access.idempotency import PARAMETER as IDEMPOTENCY_KEY
 from access.rate_limits import setting_of
-from errors import (
-    HTTP_ERRORS,
-    AlreadyBegun,
-    DatabaseFull,
-    DiskFull,
-    DuplicateCandidates,
-    Invalid,
-    NotFound,
-    NotReady,
-    QuotaExceeded,
-    Refusal,
-    RubricInUse,
-    TooManyRequests,
-    Unavailable,
-)
+from errors import Refusal
 from schemas.base import camel, example_of
 from schemas.fields import EXAMPLE_ID
 from web.json import NotJson
 
 # Examples of members other than `error` and `code`.
 EXAMPLE_MEMBERS: dict[type[Refusal], dict[str, Any]] = {
-    Invalid: {"details": [{"path": ["title"], "message": "Required."}]},
-    AlreadyBegun: {"entries": [{"path": ["taskBrief"], "message": "A candidate was shown it."}]},
-    DuplicateCandidates: {
+    errors.Invalid: {"details": [{"path": ["title"], "message": "Required."}]},
+    errors.AlreadyBegun: {"entries": [{"path": ["taskBrief"], "message": "Already shown to a candidate."}]},
+    errors.DuplicateCandidates: {
         "entries": [{"path": ["candidateEmails", 1], "message": f"It has the open key {EXAMPLE_ID}."}]
     },
-    QuotaExceeded: {"used": 10, "quota": 10},
-    NotReady: {"parts": {"database": "ok", "migrations": "behind", "storage": "ok"}},
-    RubricInUse: {"assessments": [{"id": EXAMPLE_ID, "title": "Backend API Challenge"}]},
+    errors.QuotaExceeded: {"used": 10, "quota": 10},
+    errors.NotReady: {"parts": {"database": "ok", "migrations": "behind", "storage": "ok"}},
+    errors.RubricInUse: {"assessments": [{"id": EXAMPLE_ID, "title": "Backend API Challenge"}]},
 }
 
 
@@ -55,9 +41,10 @@ class Paths(FlaskPlugin):
 
 
 def _describe(parameter: dict[str, Any]) -> dict[str, Any]:
-    noun = parameter["name"].removesuffix("_id").replace("_", " ")
-    description = f"The {noun}'s id." if parameter["name"].endswith("_id") else f"The {noun}."
-    return parameter | {"name": camel(parameter["name"]), "description": description}
+    name = parameter["name"]
+    noun = name.removesuffix("_id").replace("_", " ")
+    description = f"The {noun}'s id." if name.endswith("_id") else f"The {noun}."
+    return parameter | {"name": camel(name), "description": description}
 
 
 def operations_of(app: Flask) -> dict[str, tuple[str, str]]:
@@ -73,7 +60,7 @@ def operations_of(app: Flask) -> dict[str, tuple[str, str]]:
 def complete(operation: dict[str, Any], view: Any, rule: str) -> None:
     """Add name, security, example, idempotency key and every refusal of a view to its operation."""
     operation["operationId"] = camel(view.__name__)
-    operation["security"] = security_of(view)
+    operation["security"] = getattr(view, "security", [])
     if body := getattr(view, "arguments", {}).get("json"):
         operation["requestBody"]["content"]["application/json"]["example"] = example_of(body)
     if getattr(view, "is_idempotent", False):
@@ -87,13 +74,19 @@ def _refusals(view: Any, rule: str) -> set[type[Refusal]]:
     """Refusals of the view, its decorators, its arguments and its path."""
     arguments = getattr(view, "arguments", {})
     conditions = {
-        Invalid: bool(arguments),
+        errors.Invalid: bool(arguments),
         NotJson: "json" in arguments,
-        TooManyRequests: setting_of(view) is not None,
-        NotFound: "<id:" in rule,
+        errors.TooManyRequests: setting_of(view) is not None,
+        errors.NotFound: "<id:" in rule,
     }
     possible = {refusal for refusal, is_possible in conditions.items() if is_possible}
-    return {*getattr(view, "refusals", ()), *possible, Unavailable, DatabaseFull, DiskFull}
+    return {
+        *getattr(view, "refusals", ()),
+        *possible,
+        errors.Unavailable,
+        errors.DatabaseFull,
+        errors.DiskFull,
+    }
 
 
 def _responses(refusals: Iterable[type[Refusal]]) -> dict[int, Any]:
@@ -115,7 +108,7 @@ def _bodies(refusal: type[Refusal]) -> list[dict[str, Any]]:
 
 
 def _plain(status: int) -> dict[str, Any]:
-    code, sentence = HTTP_ERRORS[status]
+    code, sentence = errors.HTTP_ERRORS[status]
     return {"error": sentence, "code": code}
 
 

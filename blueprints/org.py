@@ -1,35 +1,25 @@
-"""The organization, its tokens, and who is calling."""
+"""The organization, its tokens, and the caller."""
 
 from datetime import timedelta
 
-from access import audit, auth
-from access.auth import caller
+from access import audit, auth, caller, refuses
 from access.idempotency import idempotent
-from blueprints import Blueprint, find, refuses
+from blueprints import Blueprint, find
 from errors import LastWriteToken
 from models import ApiToken, Assessment, CandidateKey, clock, disclosure
 from rules import plans
-from schemas.org import (
-    Me,
-    NewToken,
-    OneOrganization,
-    OneSettings,
-    RevokedToken,
-    SettingsChange,
-    ShownToken,
-    Tokens,
-)
+from schemas import org as schemas
 
 blp = Blueprint("Organization", __name__, description="Your organization, its settings and its tokens.")
 
 
 @blp.get("/org")
 @auth.required(ApiToken)
-@blp.response(200, OneOrganization)
+@blp.response(200, schemas.OneOrganization)
 def get_org():
     """Get the organization
 
-    Its plan, its subscription, and how much of the month's quota is used.
+    Includes its plan, its subscription, and how much of the month's quota is used.
     """
     organization = caller.organization
     quota = {
@@ -37,33 +27,31 @@ def get_org():
         "quota": plans.QUOTAS[organization.plan],
         "resets_at": plans.calendar_month(clock.now())[1],
     }
-    shown = {"id": organization.id, "name": organization.name, "plan": organization.plan}
-    return {
-        "org": shown | {"created_at": organization.created_at, "subscription": organization, "quota": quota}
-    }
+    columns = {name: getattr(organization, name) for name in ("id", "name", "plan", "created_at")}
+    return {"org": columns | {"subscription": organization, "quota": quota}}
 
 
 @blp.get("/org/settings")
 @auth.required(ApiToken)
-@blp.response(200, OneSettings)
+@blp.response(200, schemas.OneSettings)
 def get_settings():
     """Get the settings
 
-    How candidates see the organization, what the disclosure tells them, and how long their data is kept.
+    The name that candidates see, additions to the disclosure, and how long personal data is stored.
     """
     return {"settings": _settings(caller.organization)}
 
 
 @blp.patch("/org/settings")
 @auth.required(ApiToken, scope="write")
-@blp.arguments(SettingsChange)
-@blp.response(200, OneSettings)
+@blp.arguments(schemas.SettingsChange)
+@blp.response(200, schemas.OneSettings)
 @audit.change()
 def change_settings(data):
     """Change the settings
 
-    What is left out stays; null clears. Additions to the disclosure replace all earlier ones and make a new version
-    of it: who agreed to another text is asked again before the session begins.
+    Omitted members keep their values; null clears. New additions to the disclosure replace all earlier ones and change
+    its version: candidates who have not started must consent again.
     """
     caller.organization.update_columns(**data)
     return {"settings": _settings(caller.organization)}
@@ -71,11 +59,11 @@ def change_settings(data):
 
 @blp.get("/org/tokens")
 @auth.required(ApiToken)
-@blp.response(200, Tokens)
+@blp.response(200, schemas.Tokens)
 def list_tokens():
     """List tokens
 
-    All that are not revoked, oldest first, without their secrets.
+    All tokens that are not revoked, oldest first, without their secrets.
     """
     return {"tokens": list(ApiToken.visible_to(caller).order_by(ApiToken.created_at, ApiToken.id))}
 
@@ -83,30 +71,30 @@ def list_tokens():
 @blp.post("/org/tokens")
 @auth.required(ApiToken, scope="write")
 @idempotent
-@blp.arguments(NewToken)
-@blp.response(201, ShownToken)
+@blp.arguments(schemas.NewToken)
+@blp.response(201, schemas.ShownToken)
 @audit.change(created="token")
 def create_token(data):
     """Create a token
 
-    The secret is in this answer and cannot be shown again.
+    The secret is shown in this response only.
     """
     scope = "write" if "write" in data["scopes"] else "read"
     days = data.get("expires_in_days")
     expires_at = clock.now() + timedelta(days=days) if days else None
-    reviewer, token = ApiToken.issue(caller.organization, data["name"], scope, expires_at)
-    return {"token": reviewer, "secret": token}
+    token, secret = ApiToken.issue(caller.organization, data["name"], scope, expires_at)
+    return {"token": token, "secret": secret}
 
 
 @blp.delete("/org/tokens/<id:token_id>")
 @auth.required(ApiToken, scope="write")
 @refuses(LastWriteToken)
-@blp.response(200, RevokedToken)
+@blp.response(200, schemas.RevokedToken)
 @audit.change()
 def revoke_token(token_id):
     """Revoke a token
 
-    A token can revoke itself, but not the organization's last one with the scope `write`.
+    A token can revoke itself, unless it is the organization's last one with the scope `write`.
     """
     find(ApiToken, token_id).revoke()
     return {"ok": True, "id": token_id}
@@ -114,11 +102,11 @@ def revoke_token(token_id):
 
 @blp.get("/me")
 @auth.required(ApiToken | CandidateKey)
-@blp.response(200, Me)
+@blp.response(200, schemas.Me)
 def get_me():
-    """Who this credential is
+    """Get the caller
 
-    Of a token or of a candidate's key: the quickest way to see that a credential works.
+    The API token or candidate key that the request is authenticated with. Use it to check a credential.
     """
     is_reviewer = isinstance(caller, ApiToken)
     return {
@@ -134,13 +122,11 @@ def get_me():
 
 
 def _settings(organization):
-    told = disclosure.for_organization(organization)
-    return {
-        "display_name": organization.display_name,
-        "reply_to": organization.reply_to,
-        "retention_days": organization.retention_days,
-        "disclosure_additions": {name: [] for name in disclosure.LISTS}
-        | (organization.disclosure_additions or {}),
-        "disclosure_version": told["version"],
-        "disclosure_hash": told["hash"],
+    current = disclosure.for_organization(organization)
+    additions = {name: [] for name in disclosure.LISTS} | (organization.disclosure_additions or {})
+    columns = ("display_name", "reply_to", "retention_days")
+    return {name: getattr(organization, name) for name in columns} | {
+        "disclosure_additions": additions,
+        "disclosure_version": current["version"],
+        "disclosure_hash": current["hash"],
     }

@@ -1,59 +1,47 @@
-"""What is held of a candidate: to look at, to take along, and to erase."""
+"""A candidate's personal data: view, export and erase it."""
 
 from collections.abc import Iterator
 from typing import Any
 
 import orjson
-from flask import Response, stream_with_context
 
-from access import audit, auth
-from access.auth import caller
-from blueprints import Blueprint, find
+from access import audit, auth, caller
+from blueprints import Blueprint, file_response, find
 from models import ApiToken, CandidateKey, Session, privacy, timeline
 from rules.timestamps import format_timestamp
 from schemas.base import camel
 from schemas.privacy import CandidateData, ErasureRequest, OneReceipt
 
-blp = Blueprint("Privacy", __name__, description="What is held of a candidate, until when, and how it goes.")
-
-EXPORT_SHAPE = {
-    "type": "string",
-    "description": 'JSON Lines: `{"candidate": ...}`, what else the client sent, then each event as it came.',
-}
+blp = Blueprint("Privacy", __name__, description="Candidates' personal data, its retention and its erasure.")
 
 
 @blp.get("/candidate/me")
 @auth.required(CandidateKey)
 @blp.response(200, CandidateData)
 def get_own_data():
-    """What is held of me
+    """Get my data
 
-    What, from when to when, by whom, on which consent, and until when it is kept.
+    Your stored personal data by kind, your consents, whom to contact, and when the data will be erased.
     """
     audit.record_candidate(caller, "getOwnData")
-    return _told(caller, Session.get_or_none(Session.key == caller))
+    return _data_of(caller, Session.get_or_none(Session.key == caller))
 
 
 @blp.get("/candidate/me/export")
 @auth.required(CandidateKey)
-@blp.alt_response(
-    200,
-    schema=EXPORT_SHAPE,
-    content_type="application/x-ndjson",
-    description="The candidate's data as a file.",
+@blp.file(
+    'JSON Lines: `{"candidate": ...}`, further data from the client, then each event as it was sent.',
+    "The candidate's data as a file.",
 )
 def export_own_data():
-    """Take my data along
+    """Export my data
 
-    All that came from the candidate as one JSON Lines file: what is held, what the client handed in, and each event
-    as it came. What reviewers think of it is theirs.
+    A JSON Lines file with your stored data, everything that your client sent, and each event as it was sent.
+    Reviewers' notes and scores are not included.
     """
     audit.record_candidate(caller, "exportOwnData")
-    lines = _export(caller, Session.get_or_none(Session.key == caller))
-    name = f'attachment; filename="candidate-{caller.id}.jsonl"'
-    return Response(
-        stream_with_context(lines), mimetype="application/x-ndjson", headers={"Content-Disposition": name}
-    )
+    session = Session.get_or_none(Session.key == caller)
+    return file_response(f"candidate-{caller.id}.jsonl", _export(caller, session))
 
 
 @blp.post("/candidate/me/erasure-request")
@@ -61,9 +49,9 @@ def export_own_data():
 @blp.response(200, ErasureRequest)
 @audit.change()
 def request_erasure():
-    """Ask for the erasure of my data
+    """Request the erasure of my data
 
-    Reviewers see the request; it is theirs to carry out. Asking again changes nothing.
+    Reviewers see the request and decide. Repeating it changes nothing.
     """
     return {"erasure_requested_at": caller.request_erasure()}
 
@@ -75,14 +63,15 @@ def request_erasure():
 def erase_candidate(candidate_id):
     """Erase a candidate's data
 
-    Names, addresses, events, contents, bundles and what was written about the candidate go, and the key is revoked;
-    an open session is closed first. The numbers stay without a person, so that the cohort's statistics do not
-    move. Revoked keys and those of deleted assessments are found too. Erasing again answers the first receipt.
+    Erases names, addresses, events, bundles, notes and comments, closes an open session and revokes the key. Anonymous
+    numbers remain, so that cohort statistics do not change. Also works for revoked keys and deleted assessments.
+    Repeating it returns the first receipt.
     """
-    return {"receipt": privacy.erase(find(CandidateKey, candidate_id, CandidateKey.of_organization), caller)}
+    key = find(CandidateKey, candidate_id, CandidateKey.of_organization(caller))
+    return {"receipt": privacy.erase(key, caller)}
 
 
-def _told(key: Any, session: Session | None) -> dict[str, Any]:
+def _data_of(key: Any, session: Session | None) -> dict[str, Any]:
     return {
         "candidate_id": key.id,
         "name": key.candidate_name,
@@ -92,7 +81,7 @@ def _told(key: Any, session: Session | None) -> dict[str, Any]:
         "assessment_title": key.assessment.title,
         "session_id": session and session.id,
         "status": key.status,
-        "consents": privacy.consents(key),
+        "consents": list(privacy.consents(key)),
         "held": privacy.stored_data(key, session),
         "retention_days": key.organization.retention_days,
         "retained_until": privacy.retained_until(key, session),
@@ -101,13 +90,12 @@ def _told(key: Any, session: Session | None) -> dict[str, Any]:
 
 
 def _export(key: Any, session: Session | None) -> Iterator[bytes]:
-    yield _line({"candidate": CandidateData().dump(_told(key, session))})
-    if session is None:
-        return
-    for name, row in privacy.submitted_data(session):
-        yield _line({name: {camel(column): value for column, value in row.items()}})
-    for event in timeline.read_all(session):
-        yield timeline.jsonl(event["envelope"])
+    yield _line({"candidate": CandidateData().dump(_data_of(key, session))})
+    if session is not None:
+        for name, row in privacy.submitted_data(session):
+            yield _line({name: {camel(column): value for column, value in row.items()}})
+        for event in timeline.read_all(session):
+            yield timeline.jsonl(event["envelope"])
 
 
 def _line(value: dict[str, Any]) -> bytes:

@@ -1,15 +1,14 @@
 """Scoring rubrics."""
 
-from access import audit, auth
-from access.auth import caller
+from access import audit, auth, caller, refuses
 from access.idempotency import idempotent
-from blueprints import Blueprint, find, page, refuses
+from blueprints import Blueprint, find, page
 from errors import RubricInUse
 from models import ApiToken, Rubric
 from schemas.base import PageQuery
 from schemas.rubrics import DeletedRubric, NewRubric, OneRubric, RubricChange, Rubrics
 
-blp = Blueprint("Rubrics", __name__, description="What reviewers score sessions by.")
+blp = Blueprint("Rubrics", __name__, description="Criteria by which reviewers score sessions.")
 
 
 @blp.get("/rubrics")
@@ -21,8 +20,7 @@ def list_rubrics(query):
 
     A page of the organization's rubrics, oldest first.
     """
-    rows = Rubric.visible_to(caller).order_by(Rubric.created_at, Rubric.id)
-    return page("rubrics", rows, query["limit"], query["offset"])
+    return page("rubrics", Rubric.visible_to(caller), query)
 
 
 @blp.post("/rubrics")
@@ -34,7 +32,7 @@ def list_rubrics(query):
 def create_rubric(data):
     """Create a rubric
 
-    It begins as version 1. Assessments name it by its id.
+    It starts at version 1. To use it, set an assessment's `rubricId`.
     """
     return {"rubric": Rubric.draft(caller.organization, **data)}
 
@@ -45,7 +43,7 @@ def create_rubric(data):
 def get_rubric(rubric_id):
     """Get a rubric
 
-    In its current version.
+    Returns its current version.
     """
     return {"rubric": find(Rubric, rubric_id)}
 
@@ -58,7 +56,7 @@ def get_rubric(rubric_id):
 def change_rubric(data, rubric_id):
     """Change a rubric
 
-    The change becomes the next version. What was scored with an earlier one stays as it was.
+    The change is saved as a new version. Existing scores keep their version.
     """
     return {"rubric": find(Rubric, rubric_id).change(data)}
 
@@ -71,7 +69,7 @@ def change_rubric(data, rubric_id):
 def delete_rubric(rubric_id):
     """Delete a rubric
 
-    Refused while assessments refer to it; the answer names them.
+    Refused while assessments use it; the error lists them.
     """
     find(Rubric, rubric_id).delete_softly()
     return {"ok": True, "id": rubric_id}

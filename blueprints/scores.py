@@ -1,13 +1,12 @@
 """Scores of a session by the criteria of a rubric."""
 
-from access import audit, auth
-from access.auth import caller
-from blueprints import Blueprint, find, refuses
+from access import audit, auth, caller, refuses
+from blueprints import Blueprint, find
 from errors import Erased, NoRubric
 from models import ApiToken, Score, Session, scores
 from schemas.scores import NewScore, OneScore, ScoreQuery, Scores
 
-blp = Blueprint("Scores", __name__, description="What reviewers think of a session, criterion by criterion.")
+blp = Blueprint("Scores", __name__, description="Reviewers' scores of a session, by criterion.")
 
 
 @blp.get("/sessions/<id:session_id>/scores")
@@ -17,10 +16,10 @@ blp = Blueprint("Scores", __name__, description="What reviewers think of a sessi
 @blp.response(200, Scores)
 @audit.reading
 def get_scores(query, session_id):
-    """Get the scores
+    """Get a session's scores
 
-    Each criterion with the score that counts and its history, and the weighted total. A total is of one version of
-    the rubric: a score given under another version stays in the history and counts in nothing.
+    Each criterion with its current score and its history, and the weighted total. All of them belong to one version of
+    the rubric; scores of other versions are in the history only.
     """
     return scores.sheet(find(Session, session_id), query.get("version"))
 
@@ -34,7 +33,6 @@ def get_scores(query, session_id):
 def put_score(data, session_id, criterion):
     """Score a criterion
 
-    By the rubric's current version. It takes the place of the score before, which stays in the history.
+    Uses the rubric's current version. An earlier score moves to the history.
     """
-    score = Score.give(find(Session, session_id), criterion, caller, **data)
-    return {"score": score}
+    return {"score": Score.give(find(Session, session_id), criterion, caller, **data)}

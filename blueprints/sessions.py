@@ -1,16 +1,15 @@
-"""Sessions: look at one, close it, submit the result of its tests."""
+"""Sessions: get, close, and submit test results."""
 
 from typing import Any
 
-from access import audit, auth
-from access.auth import caller
-from blueprints import Blueprint, find, refuses
+from access import audit, auth, caller, refuses
+from blueprints import Blueprint, find
 from errors import Erased
 from models import ApiToken, CandidateKey, Event, Session, privacy, sessions
 from schemas.sessions import ReviewedSession, TestResult
 from schemas.sessions import Session as CandidateSession
 
-blp = Blueprint("Sessions", __name__, description="What candidates did, and the numbers that come of it.")
+blp = Blueprint("Sessions", __name__, description="Candidates' sessions and their metrics.")
 
 
 @blp.get("/sessions/<id:session_id>")
@@ -20,7 +19,7 @@ blp = Blueprint("Sessions", __name__, description="What candidates did, and the 
 def get_session(session_id):
     """Get a session
 
-    A candidate sees the own session, without metrics.
+    A candidate can get their own session, without metrics.
     """
     session = find(Session, session_id)
     sessions.settle(session)
@@ -34,7 +33,7 @@ def get_session(session_id):
 def close_session(session_id):
     """Close a session
 
-    For one that its candidate abandoned; it reads `expired`. Closing a closed one changes nothing.
+    For a session that its candidate abandoned. Its status becomes `expired`. Repeating it changes nothing.
     """
     sessions.close(find(Session, session_id))
     return shown(session_id)
@@ -49,17 +48,15 @@ def close_session(session_id):
 def submit_test_result(data, session_id):
     """Submit a test result
 
-    Of tests that a reviewer or an integration ran on the candidate's work; it takes precedence over what the
-    session's own events tell. A later one replaces it.
+    The result of tests that a reviewer or an integration ran on the candidate's work. It takes precedence over test
+    runs in the session's events, and replaces an earlier result.
     """
-    sessions.submit_test_result(
-        find(Session, session_id), data["passed"], data["failed"], data.get("skipped"), data.get("note")
-    )
+    sessions.submit_test_result(find(Session, session_id), **data)
     return shown(session_id)
 
 
 def shown(session_id: Any) -> dict[str, Any]:
-    """The session as it is now; what only reviewers see is left out for its candidate."""
+    """The session's current state, without the members for reviewers if the caller is its candidate."""
     session = Session.visible_to(caller).where(Session.id == session_id).get()
     found = {name: getattr(session, name) for name in CandidateSession().fields if hasattr(session, name)}
     found |= Event.counts(session) | {
@@ -71,7 +68,7 @@ def shown(session_id: Any) -> dict[str, Any]:
     }
     seal = session.seal(found["event_count"] + found["late_event_count"])
     if isinstance(caller, CandidateKey):
-        # Before the end it would only invite the question of what is not sealed yet.
+        # A partial seal would only raise the question of what is not sealed yet.
         return found | {"seal": seal if session.closed_at is not None and seal["is_whole"] else None}
     return found | {
         "seal": seal,

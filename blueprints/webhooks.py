@@ -1,24 +1,13 @@
 """Webhooks: receivers of events, and the messages sent to them."""
 
-from access import audit, auth
-from access.auth import caller
+from access import audit, auth, caller, refuses
 from access.idempotency import idempotent
-from blueprints import Blueprint, find, find_among, page, refuses
+from blueprints import Blueprint, find, page
 from errors import TooManyWebhooks, WebhookDisabled
 from models import ApiToken, Webhook, WebhookDelivery
 from models.webhooks import outbox, receivers
+from schemas import webhooks as schemas
 from schemas.base import PageQuery
-from schemas.webhooks import (
-    DeletedWebhook,
-    HookDeliveries,
-    HookDeliveryQuery,
-    NewWebhook,
-    OneHookDelivery,
-    OneWebhook,
-    ShownWebhook,
-    WebhookChange,
-    Webhooks,
-)
 
 blp = Blueprint("Webhooks", __name__, description="Receivers of events, by Standard Webhooks 1.0.0.")
 
@@ -26,22 +15,21 @@ blp = Blueprint("Webhooks", __name__, description="Receivers of events, by Stand
 @blp.get("/webhooks")
 @auth.required(ApiToken)
 @blp.arguments(PageQuery, location="query")
-@blp.response(200, Webhooks)
+@blp.response(200, schemas.Webhooks)
 def list_webhooks(query):
     """List webhooks
 
     Oldest first, without secrets.
     """
-    rows = Webhook.visible_to(caller).order_by(Webhook.created_at, Webhook.id)
-    return page("webhooks", rows, query["limit"], query["offset"])
+    return page("webhooks", Webhook.visible_to(caller), query)
 
 
 @blp.post("/webhooks")
 @auth.required(ApiToken, scope="write")
 @idempotent
 @refuses(TooManyWebhooks)
-@blp.arguments(NewWebhook)
-@blp.response(201, ShownWebhook)
+@blp.arguments(schemas.NewWebhook)
+@blp.response(201, schemas.ShownWebhook)
 @audit.change(created="webhook")
 def create_webhook(data):
     """Create a webhook
@@ -57,7 +45,7 @@ def create_webhook(data):
 
 @blp.get("/webhooks/<id:webhook_id>")
 @auth.required(ApiToken)
-@blp.response(200, OneWebhook)
+@blp.response(200, schemas.OneWebhook)
 def get_webhook(webhook_id):
     """Get a webhook
 
@@ -68,8 +56,8 @@ def get_webhook(webhook_id):
 
 @blp.patch("/webhooks/<id:webhook_id>")
 @auth.required(ApiToken, scope="write")
-@blp.arguments(WebhookChange)
-@blp.response(200, OneWebhook)
+@blp.arguments(schemas.WebhookChange)
+@blp.response(200, schemas.OneWebhook)
 @audit.change()
 def change_webhook(data, webhook_id):
     """Change a webhook
@@ -82,7 +70,7 @@ def change_webhook(data, webhook_id):
 
 @blp.delete("/webhooks/<id:webhook_id>")
 @auth.required(ApiToken, scope="write")
-@blp.response(200, DeletedWebhook)
+@blp.response(200, schemas.DeletedWebhook)
 @audit.change()
 def delete_webhook(webhook_id):
     """Delete a webhook
@@ -95,7 +83,7 @@ def delete_webhook(webhook_id):
 
 @blp.post("/webhooks/<id:webhook_id>/rotate-secret")
 @auth.required(ApiToken, scope="write")
-@blp.response(200, ShownWebhook)
+@blp.response(200, schemas.ShownWebhook)
 @audit.change()
 def rotate_secret(webhook_id):
     """Rotate a webhook's secret
@@ -109,7 +97,7 @@ def rotate_secret(webhook_id):
 
 @blp.post("/webhooks/<id:webhook_id>/test")
 @auth.required(ApiToken, scope="write")
-@blp.response(202, OneHookDelivery)
+@blp.response(202, schemas.OneHookDelivery)
 @audit.change()
 def test_webhook(webhook_id):
     """Test a webhook
@@ -122,8 +110,8 @@ def test_webhook(webhook_id):
 
 @blp.get("/webhooks/<id:webhook_id>/deliveries")
 @auth.required(ApiToken)
-@blp.arguments(HookDeliveryQuery, location="query")
-@blp.response(200, HookDeliveries)
+@blp.arguments(schemas.HookDeliveryQuery, location="query")
+@blp.response(200, schemas.HookDeliveries)
 def list_webhook_deliveries(query, webhook_id):
     """List a webhook's deliveries
 
@@ -132,14 +120,13 @@ def list_webhook_deliveries(query, webhook_id):
     rows = WebhookDelivery.of(find(Webhook, webhook_id))
     if "state" in query:
         rows = rows.where(WebhookDelivery.state == query["state"])
-    rows = rows.order_by(WebhookDelivery.created_at, WebhookDelivery.id)
-    return page("deliveries", rows, query["limit"], query["offset"])
+    return page("deliveries", rows, query)
 
 
 @blp.post("/webhooks/<id:webhook_id>/deliveries/<id:message_id>/redeliver")
 @auth.required(ApiToken, scope="write")
 @refuses(WebhookDisabled)
-@blp.response(202, OneHookDelivery)
+@blp.response(202, schemas.OneHookDelivery)
 @audit.change()
 def redeliver(webhook_id, message_id):
     """Deliver again
@@ -147,4 +134,4 @@ def redeliver(webhook_id, message_id):
     Sends the same message with the same `webhook-id` now, with all of its attempts. It may have been delivered before.
     """
     deliveries = WebhookDelivery.of(find(Webhook, webhook_id))
-    return {"delivery": outbox.redeliver(find_among(deliveries, message_id))}
+    return {"delivery": outbox.redeliver(find(WebhookDelivery, message_id, deliveries))}

@@ -80,6 +80,16 @@ class AuditEntry(Model):
     def visible_to(cls, caller: ApiToken) -> Query:
         return cls.select().where(cls.organization == caller.organization_id)
 
+    @classmethod
+    def search(cls, caller: ApiToken, since: Any = None, until: Any = None, **columns: Any) -> Query:
+        """The organization's entries from `since` until before `until`, with these values of columns."""
+        found = cls.visible_to(caller).where(
+            *(getattr(cls, name) == value for name, value in columns.items())
+        )
+        if since is not None:
+            found = found.where(cls.created_at >= since)
+        return found if until is None else found.where(cls.created_at < until)
+
     def hashed_columns(self) -> dict[str, Any]:
         """The columns that the hash covers, as text."""
         ids = {name: getattr(self, name) for name in ("id", "organization_id", "actor_id", "subject_id")}

@@ -45,6 +45,16 @@ class Issue(Model):
         return cls.visible_to(caller).where(cls.organization == caller.organization_id)
 
     @classmethod
+    def search(cls, caller: ApiToken, **filters: str) -> Query:
+        """Issues that match filters: `difficulty`, `language` and `q` (part of title or description); all optional."""
+        conditions = {
+            "difficulty": lambda text: cls.difficulty == text,
+            "language": lambda text: peewee.fn.LOWER(cls.language) == text.lower(),
+            "q": lambda text: cls.search_text.contains(case_folded(text)),
+        }
+        return cls.visible_to(caller).where(*(conditions[name](text) for name, text in filters.items()))
+
+    @classmethod
     def add(cls, organization: Organization, values: dict[str, Any]) -> "Issue":
         return cls.create(organization=organization, **values, search_text=_search_text(values))
 

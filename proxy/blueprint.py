@@ -17,8 +17,7 @@ from playhouse.pool import MaxConnectionsExceeded
 from werkzeug.exceptions import HTTPException
 
 import models
-from access import auth
-from access.auth import caller
+from access import auth, caller
 from blueprints import Blueprint, release_connection
 from errors import NotFound, SessionClosed
 from models import CandidateKey, ModelUsage, Session

@@ -67,7 +67,9 @@ def rederive(session: Session) -> dict[str, tuple[Any, Any]]:
 # Test results submitted by a reviewer or an integration; they take precedence over the events
 
 
-def submit_test_result(session: Session, passed: int, failed: int, skipped: Any, note: str | None) -> None:
+def submit_test_result(
+    session: Session, passed: int, failed: int, skipped: int | None = None, note: str | None = None
+) -> None:
     """Store the result of tests run elsewhere. Raises Erased."""
     from models.sessions.close import settle_locked
 

@@ -1,4 +1,4 @@
-"""Consent and redeem, and keys in body and query (R12, R13, R28, R30, R31; the client contract, 3.3 to 3.5)."""
+"""Consent, redeem and complete (R11 to R13, R17, R18, R28 to R31; docs/candidate-client.md, 3.3 to 3.5 and 3.12)."""
 
 from datetime import timedelta
 
@@ -30,62 +30,64 @@ def redeem(anonymous, key, **members):
     return anonymous.post(REDEEM, {"key": key.key} | members)
 
 
-# The key in body or query (R30)
+def complete(anonymous, session):
+    return anonymous.post(COMPLETE, {"key": session.key.key, "sessionId": str(session.id)})
 
 
-def with_key(anonymous, text):
-    """The answers of the four operations that take a key outside the header."""
-    body = {"key": text, "sessionId": NOWHERE}
-    return [
-        anonymous.get(CONSENT, key=text),
-        *(anonymous.post(path, body) for path in (CONSENT, REDEEM, COMPLETE)),
-    ]
+def candidate_of(key):
+    return find_candidate(key, key.id)
 
 
-@pytest.mark.parametrize("text", ["nonsense", "PST-ABCD-1234", "PST-AAAA-AAAA", "PST-AAAA-AAAA-AAAA"])
-def test_an_unknown_key_is_404(anonymous, text):
-    assert {refusal(answer) for answer in with_key(anonymous, text)} == {(404, "key_not_found")}
+def status_of(key):
+    return candidate_of(key).status
 
 
-def test_a_revoked_key_is_404(anonymous, key):
-    key.revoke()
-    assert {refusal(answer) for answer in with_key(anonymous, key.key)} == {(404, "key_not_found")}
+def public_keys():
+    return {row.public_key for row in SigningKey.select()}
 
 
-def test_a_redeemed_key_that_was_revoked_is_404(anonymous, key, session):
-    key.revoke()
-    assert {refusal(answer) for answer in with_key(anonymous, key.key)} == {(404, "key_not_found")}
+# The key in the body or the query (R30)
 
 
-def test_a_key_of_a_deleted_assessment_is_404(anonymous, assessment, key):
+def refusals_of(anonymous, key_text):
+    """The refusals of the four operations that take a key in the body or the query."""
+    body = {"key": key_text, "sessionId": NOWHERE}
+    posts = [anonymous.post(path, body) for path in (CONSENT, REDEEM, COMPLETE)]
+    return {refusal(response) for response in (anonymous.get(CONSENT, key=key_text), *posts)}
+
+
+def test_unknown_and_revoked_keys_and_those_of_deleted_assessments_are_404(
+    clock, anonymous, organization, assessment, key
+):
+    revoked, redeemed = (make_key(make_assessment(organization)) for _ in range(2))
+    make_session(redeemed)
+    for row in (revoked, redeemed):
+        row.revoke()
     assessment.delete_softly()
-    assert {refusal(answer) for answer in with_key(anonymous, key.key)} == {(404, "key_not_found")}
+    unknown = ("nonsense", "PST-ABCD-1234", "PST-AAAA-AAAA", "PST-AAAA-AAAA-AAAA")
+    for now in (clock.now(), key.expires_at):
+        clock.fixed = now
+        for text in (*unknown, revoked.key, redeemed.key, key.key):
+            assert refusals_of(anonymous, text) == {(404, "key_not_found")}, text
 
 
-def test_a_key_that_expired_before_it_was_redeemed_is_410(clock, anonymous, key):
+def test_key_that_expired_before_it_was_redeemed_is_410(clock, anonymous, key):
     consent(anonymous, key)
     clock.fixed = key.expires_at
-    assert {refusal(answer) for answer in with_key(anonymous, key.key)} == {(410, "key_expired")}
+    assert refusals_of(anonymous, key.key) == {(410, "key_expired")}
     clock.fixed -= timedelta(milliseconds=1)
     assert redeem(anonymous, key).status_code == 200
 
 
-def test_a_revoked_key_that_expired_is_404_still(clock, anonymous, key):
-    key.revoke()
-    clock.fixed = key.expires_at
-    assert {refusal(answer) for answer in with_key(anonymous, key.key)} == {(404, "key_not_found")}
-
-
-def test_a_redeemed_key_does_not_expire(clock, anonymous, key, session):
+def test_redeemed_key_does_not_expire(clock, anonymous, key, session):
     clock.fixed = key.expires_at + timedelta(days=30)
     assert anonymous.get(CONSENT, key=key.key).status_code == 200
     assert redeem(anonymous, key).status_code == 200
-    body = {"key": key.key, "sessionId": str(session.id)}
-    assert anonymous.post(COMPLETE, body).status_code == 200
+    assert complete(anonymous, session).status_code == 200
 
 
 @pytest.mark.parametrize("form", [str.lower, str.title, " {} ".format, "\n{}\t".format])
-def test_a_key_counts_in_any_letter_case_and_with_white_space(anonymous, key, form):
+def test_key_is_case_insensitive_and_white_space_is_ignored(anonymous, key, form):
     body = {"key": form(key.key)}
     assert anonymous.get(CONSENT, **body).status_code == 200
     assert anonymous.post(CONSENT, body).status_code == 200
@@ -94,20 +96,21 @@ def test_a_key_counts_in_any_letter_case_and_with_white_space(anonymous, key, fo
 
 
 @pytest.mark.parametrize("path", [CONSENT, REDEEM, COMPLETE])
-@pytest.mark.parametrize("wrong", [..., None, 7, ["PST-AAAA-AAAA"], {}])
-def test_the_key_is_a_required_text(anonymous, path, wrong):
-    body = {"sessionId": NOWHERE} | ({} if wrong is ... else {"key": wrong})
-    assert places(anonymous.post(path, body)) == [["key"]]
+def test_key_is_a_required_string(anonymous, path):
+    for body in ({}, {"key": None}, {"key": 7}, {"key": ["PST-AAAA-AAAA"]}, {"key": {}}):
+        assert places(anonymous.post(path, {"sessionId": NOWHERE} | body)) == [["key"]]
 
 
 # Consent (R28)
 
 
-def test_the_disclosure_is_shown(clock, anonymous, key):
-    answer = anonymous.get(CONSENT, key=key.key)
-    assert answer.status_code == 200
+def test_disclosure_is_returned_for_a_key_in_the_query_or_the_header(clock, anonymous, candidate, key):
     current = disclosure.current()
-    assert answer.json == {
+    response = anonymous.get(CONSENT, key=key.key)
+    assert candidate.get(CONSENT).json == response.json
+    assert places(anonymous.get(CONSENT)) == [["key"]]
+    assert response.status_code == 200
+    assert response.json == {
         "alreadyConfirmed": False,
         "disclosureHash": current["hash"],
         "disclosure": {
@@ -122,29 +125,19 @@ def test_the_disclosure_is_shown(clock, anonymous, key):
         "orgName": "Acme",
         "timeLimitMinutes": None,
         "status": "pending",
-        "expiresAt": key_expiry(key),
+        "expiresAt": "2026-04-08T09:00:00.000Z",
     }
     assert all(current[name] for name in ("captures", "does_not_capture", "evaluated", "data_use"))
 
 
-def key_expiry(key):
-    return key.expires_at.strftime("%Y-%m-%dT%H:%M:%S.") + f"{key.expires_at.microsecond // 1000:03}Z"
-
-
-def test_the_key_may_stand_in_the_header_of_the_look_up(anonymous, candidate):
-    assert candidate.get(CONSENT).status_code == 200
-    assert places(anonymous.get(CONSENT)) == [["key"]]
-
-
-def test_consent_to_the_current_text_is_confirmed(anonymous, key):
-    answer = consent(anonymous, key, disclosureHash=disclosure.current()["hash"])
-    assert (answer.status_code, answer.json) == (200, {"ok": True})
+def test_consent_to_the_current_text_is_recorded_once(anonymous, key):
+    current = disclosure.current()
+    for _ in range(3):
+        response = consent(anonymous, key, disclosureHash=current["hash"])
+        assert (response.status_code, response.json) == (200, {"ok": True})
     assert anonymous.get(CONSENT, key=key.key).json["alreadyConfirmed"] is True
-    given = Consent.get()
-    assert (given.disclosure_version, given.disclosure_hash) == (
-        disclosure.current()["version"],
-        disclosure.current()["hash"],
-    )
+    (given,) = Consent.select()
+    assert (given.disclosure_version, given.disclosure_hash) == (current["version"], current["hash"])
 
 
 @pytest.mark.parametrize("members", [{}, {"disclosureHash": None}, {"disclosureHash": ""}])
@@ -155,45 +148,35 @@ def test_consent_without_a_hash_is_recorded_without_version_and_hash(anonymous, 
     assert anonymous.get(CONSENT, key=key.key).json["alreadyConfirmed"] is False
 
 
-def test_consent_is_idempotent(anonymous, key):
-    for _ in range(3):
-        assert consent(anonymous, key, disclosureHash=disclosure.current()["hash"]).status_code == 200
-    assert Consent.select().count() == 1
-
-
-def test_consent_to_another_text_is_409_and_not_recorded(anonymous, key):
+def test_consent_to_another_text_is_refused(anonymous, key):
     assert refusal(consent(anonymous, key, disclosureHash="0" * 64)) == (409, "disclosure_outdated")
     assert Consent.select().count() == 0
-    assert refusal(redeem(anonymous, key)) == (403, "consent_required")
 
 
-def test_redeem_without_consent_is_403_and_begins_nothing(anonymous, key):
+def test_redeem_requires_the_candidates_own_consent(anonymous, assessment, key):
+    consent(anonymous, make_key(assessment))
     assert refusal(redeem(anonymous, key, signingPubKey=PUBLIC_KEY)) == (403, "consent_required")
     assert Session.select().count() == SigningKey.select().count() == 0
-
-
-def test_the_consent_of_another_candidate_does_not_count(anonymous, assessment, key):
-    consent(anonymous, make_key(assessment))
-    assert refusal(redeem(anonymous, key)) == (403, "consent_required")
 
 
 # Redeem
 
 
-def test_redeem_answers_all_that_the_client_needs(clock, anonymous, organization):
+def test_redeem_returns_the_task_and_starts_the_session(clock, anonymous, organization):
     commit = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
-    issue = make_issue(
-        repo_url="https://github.com/example/orders", repo_commit=commit, repo_subdir="orders",
-        setup_instructions="make deps", reference_sha=commit[::-1],
-    )  # fmt: skip
+    repository = {
+        "repo_url": "https://github.com/example/orders",
+        "repo_commit": commit,
+        "repo_subdir": "orders",
+    }
+    issue = make_issue(**repository, setup_instructions="make deps", reference_sha=commit[::-1])
     assessment = make_assessment(organization, issue_id=issue.id, time_limit_minutes=90)
     key = make_key(assessment)
     consent(anonymous, key)
-    answer = redeem(anonymous, key, signingPubKey=PUBLIC_KEY)
-    session = Session.get()
-    assert answer.status_code == 200
-    assert answer.json == {
-        "sessionId": str(session.id),
+    response = redeem(anonymous, key, signingPubKey=PUBLIC_KEY)
+    assert response.status_code == 200
+    assert response.json == {
+        "sessionId": str(Session.get().id),
         "sessionToken": key.key,
         "assessmentId": str(assessment.id),
         "assessmentTitle": "Backend API Challenge",
@@ -210,56 +193,34 @@ def test_redeem_answers_all_that_the_client_needs(clock, anonymous, organization
         "tosAccepted": True,
         "allowedTools": None,
     }
+    candidate = candidate_of(key)
+    assert (candidate.status, row_time(candidate.redeemed_at)) == ("active", format_timestamp(clock.now()))
 
 
-def test_without_a_limit_the_client_keeps_its_state(anonymous, key):
+def test_members_without_a_value_are_null_and_unknown_members_are_ignored(anonymous, key):
     consent(anonymous, key)
-    answer = redeem(anonymous, key)
-    nulls = {name for name, value in answer.json.items() if value is None}
-    assert nulls == {
+    response = redeem(anonymous, key, candidateName="Bob", sessionId=NOWHERE, later=[1])
+    assert response.json["sessionId"] != NOWHERE
+    assert {name for name, value in response.json.items() if value is None} == {
         "brief", "repoUrl", "repoCommit", "repoSubdir", "setupInstructions", "timeLimitMinutes", "issueId",
         "expiresAt", "allowedTools",
     }  # fmt: skip
 
 
-def test_a_redeemed_key_is_active(clock, anonymous, key):
+def test_signing_key_is_optional_and_the_base64_of_32_bytes(anonymous, key):
     consent(anonymous, key)
-    redeem(anonymous, key)
-    record = find_candidate(key, key.id)
-    assert (record.status, row_time(record.redeemed_at)) == ("active", format_timestamp(clock.now()))
-
-
-@pytest.mark.parametrize(
-    "wrong", ["nonsense", PUBLIC_KEY[:-4], PUBLIC_KEY + "AAAA", PUBLIC_KEY.replace("/", "_"), 7]
-)
-def test_a_signing_key_is_the_base64_of_32_bytes(anonymous, key, wrong):
-    consent(anonymous, key)
-    assert places(redeem(anonymous, key, signingPubKey=wrong)) == [["signingPubKey"]]
+    for wrong in ("nonsense", PUBLIC_KEY[:-4], PUBLIC_KEY + "AAAA", PUBLIC_KEY.replace("/", "_"), 7):
+        assert places(redeem(anonymous, key, signingPubKey=wrong)) == [["signingPubKey"]]
     assert Session.select().count() == 0
-
-
-@pytest.mark.parametrize("missing", [{}, {"signingPubKey": None}, {"signingPubKey": ""}])
-def test_a_session_without_a_signing_key_is_unsigned(anonymous, key, missing):
-    consent(anonymous, key)
-    assert redeem(anonymous, key, **missing).status_code == 200
-    assert SigningKey.select().count() == 0
-
-
-def test_unknown_members_are_ignored(anonymous, key):
-    consent(anonymous, key)
-    answer = redeem(anonymous, key, candidateName="Bob", sessionId=NOWHERE, later=[1])
-    assert answer.status_code == 200
-    assert answer.json["sessionId"] != NOWHERE
+    for members in ({}, {"signingPubKey": None}, {"signingPubKey": ""}):
+        assert redeem(anonymous, key, **members).status_code == 200
+    assert public_keys() == set()
 
 
 # Redeem again (R31)
 
 
-def public_keys():
-    return {row.public_key for row in SigningKey.select()}
-
-
-def test_a_lost_answer_is_given_again_with_every_public_key_kept(clock, anonymous, limited_key):
+def test_redeem_can_be_repeated_before_the_first_event_and_adds_its_public_key(clock, anonymous, limited_key):
     consent(anonymous, limited_key)
     first = redeem(anonymous, limited_key, signingPubKey=PUBLIC_KEY)
     clock.fixed += timedelta(minutes=10)
@@ -270,18 +231,23 @@ def test_a_lost_answer_is_given_again_with_every_public_key_kept(clock, anonymou
     assert Session.select().count() == 1
 
 
-def test_after_the_first_event_a_key_is_redeemed(anonymous, key, session):
+def test_redeem_after_the_first_event_must_be_allowed(anonymous, key, session):
     add_event(session, envelope())
-    assert refusal(redeem(anonymous, key, signingPubKey=OTHER_PUBLIC_KEY)) == (409, "already_redeemed")
+    assert refusal(redeem(anonymous, key, signingPubKey=PUBLIC_KEY)) == (409, "already_redeemed")
     assert public_keys() == set()
-
-
-def test_after_the_completion_a_key_is_redeemed(anonymous, key, session):
-    sessions.complete(session)
+    sessions.allow_redeem(session)
+    response = redeem(anonymous, key, signingPubKey=OTHER_PUBLIC_KEY)
+    assert (response.status_code, response.json["sessionId"]) == (200, str(session.id))
+    assert public_keys() == {OTHER_PUBLIC_KEY}
     assert refusal(redeem(anonymous, key)) == (409, "already_redeemed")
 
 
-def test_after_the_limits_close_a_key_is_redeemed(clock, anonymous, limited_key):
+def test_closed_session_cannot_be_redeemed_even_if_it_was_allowed(
+    clock, anonymous, key, session, limited_key
+):
+    sessions.allow_redeem(session)
+    sessions.complete(session)
+    assert refusal(redeem(anonymous, key)) == (409, "already_redeemed")
     make_session(limited_key)
     clock.fixed += timedelta(minutes=95, milliseconds=-1)
     assert redeem(anonymous, limited_key).status_code == 200
@@ -289,16 +255,84 @@ def test_after_the_limits_close_a_key_is_redeemed(clock, anonymous, limited_key)
     assert refusal(redeem(anonymous, limited_key)) == (409, "already_redeemed")
 
 
-def test_what_a_reviewer_allowed_ends_with_the_session(anonymous, key, session):
-    add_event(session, envelope())
-    sessions.allow_redeem(session)
-    sessions.complete(session)
-    assert refusal(redeem(anonymous, key)) == (409, "already_redeemed")
+# Complete
 
 
-def test_an_allowed_redeem_adds_the_new_public_key(anonymous, key, session):
-    add_event(session, envelope())
-    sessions.allow_redeem(session)
-    answer = redeem(anonymous, key, signingPubKey=OTHER_PUBLIC_KEY)
-    assert (answer.status_code, answer.json["sessionId"]) == (200, str(session.id))
-    assert public_keys() == {OTHER_PUBLIC_KEY}
+def test_complete_closes_the_session_and_derives_its_metrics(clock, anonymous, key, session):
+    add_event(session, envelope("prompt"))
+    clock.fixed += timedelta(minutes=40, milliseconds=7)
+    completed_at = format_timestamp(clock.now())
+    for pause in (timedelta(), timedelta(minutes=1), timedelta(days=100)):
+        clock.fixed += pause
+        response = complete(anonymous, session)
+        assert (response.status_code, response.json) == (200, {"ok": True, "completedAt": completed_at})
+    candidate = candidate_of(key)
+    assert (candidate.status, row_time(candidate.completed_at)) == ("completed", completed_at)
+    assert Session.get_by_id(session.id).prompt_count == 1
+
+
+def test_complete_requires_the_keys_own_session(anonymous, assessment, key):
+    body = {"key": key.key}
+    assert refusal(anonymous.post(COMPLETE, body | {"sessionId": NOWHERE})) == (409, "not_redeemed")
+    make_session(key)
+    other = make_session(make_key(assessment))
+    for wrong in (NOWHERE, "nonsense", "", str(other.id)):
+        assert refusal(anonymous.post(COMPLETE, body | {"sessionId": wrong})) == (404, "not_found")
+    for wrong in ({}, {"sessionId": None}, {"sessionId": 7}):
+        assert places(anonymous.post(COMPLETE, body | wrong)) == [["sessionId"]]
+    assert Session.select().where(Session.closed_at.is_null()).count() == 2
+
+
+@pytest.mark.parametrize("is_settled", [False, True])
+def test_complete_counts_within_ten_minutes_after_the_limit(clock, anonymous, limited_key, is_settled):
+    session = make_session(limited_key)
+    close = clock.now() + timedelta(minutes=95)
+    clock.fixed = close + timedelta(minutes=10, milliseconds=-1)
+    if is_settled:
+        sessions.settle(session)
+        assert status_of(limited_key) == "expired"
+    completed_at = clock.now()
+    for _ in range(2):
+        assert complete(anonymous, session).json["completedAt"] == "2026-04-01T10:44:59.999Z"
+        row = Session.get_by_id(session.id)
+        assert (row.closed_at, row.completed_at, status_of(limited_key)) == (close, completed_at, "completed")
+        clock.fixed += timedelta(days=1)
+
+
+def test_later_complete_changes_nothing(clock, anonymous, limited_key):
+    session = make_session(limited_key)
+    clock.fixed += timedelta(minutes=105, milliseconds=1)
+    for pause in (timedelta(), timedelta(days=3)):
+        clock.fixed += pause
+        response = complete(anonymous, session)
+        assert (response.status_code, response.json["completedAt"]) == (200, "2026-04-01T10:35:00.000Z")
+        candidate = candidate_of(limited_key)
+        assert (candidate.status, candidate.completed_at) == ("expired", None)
+
+
+def test_complete_after_the_limit_does_not_move_the_window_for_events(clock, anonymous, limited_key):
+    session = make_session(limited_key)
+    clock.fixed += timedelta(minutes=100)
+    complete(anonymous, session)
+    clock.fixed += timedelta(minutes=5, milliseconds=-1)
+    assert add_event(session, envelope()) == "created"
+    clock.fixed += timedelta(milliseconds=2)
+    assert add_event(session, envelope()) == "late"
+
+
+def test_session_closed_by_a_reviewer_stays_expired(clock, anonymous, key, session):
+    clock.fixed += timedelta(minutes=30)
+    sessions.close(session)
+    clock.fixed += timedelta(minutes=1)
+    response = complete(anonymous, session)
+    assert (response.status_code, response.json["completedAt"]) == (200, "2026-04-01T09:30:00.000Z")
+    assert status_of(key) == "expired"
+
+
+def test_candidates_can_work_whatever_the_subscription(anonymous, candidate, organization, key):
+    organization.change_plan("starter")
+    organization.subscribe("canceled")
+    assert consent(anonymous, key).status_code == 200
+    assert redeem(anonymous, key).status_code == 200
+    assert candidate.post("/v1/hooks/ingest", envelope()).status_code == 201
+    assert complete(anonymous, Session.get()).status_code == 200

@@ -1,9 +1,8 @@
-"""Cohort statistics: the specification's own example from events that came through HTTP, and R19 to R22."""
+"""Cohort statistics: the specification's example from events sent over HTTP, and R19 to R22."""
 
 from datetime import timedelta
 from typing import NamedTuple
 
-import pytest
 from answers import refusal
 from callers import Caller
 from factories import add_event, envelope, make_assessment, make_closed_session, make_key, make_session
@@ -14,7 +13,7 @@ NOWHERE = "00000000-0000-7000-8000-000000000000"
 
 
 class Work(NamedTuple):
-    """What one candidate of the example did."""
+    """The work of one candidate of the example."""
 
     minutes: int
     prompts: int
@@ -25,7 +24,7 @@ class Work(NamedTuple):
     tests: tuple[int, int] | None  # passed, failed
 
 
-# The one whose percentiles are asked for; each comment says how many of the other eleven it beats.
+# The candidate whose percentiles are requested; each comment says how many of the other eleven they beat.
 OURS = Work(
     minutes=80,  # 8
     prompts=35,  # 5, and equals one
@@ -35,8 +34,8 @@ OURS = Work(
     first_change=120,  # 4, and equals one
     tests=(41, 0),
 )
-# In no order that any of the metrics has. Together with ours: 864 minutes, 462 prompts, fail rates of 1.7,
-# verifications per change of 7.325, ratios by hand of 3.9583, 2160 seconds, and 9 that passed.
+# Unordered by any metric. The sums of all twelve: 864 minutes, 462 prompts, fail rates of 1.7, verifications per
+# change of 7.325, manual ratios of 3.9583, 2160 seconds, 9 passed.
 OTHERS = [
     Work(30, 90, (1, 5), 1, (0, 5), 120, (12, 0)),
     Work(150, 10, (1, 5), 1, (1, 8), 60, (3, 9)),
@@ -74,7 +73,7 @@ EXAMPLE = {
 
 
 def events_of(work):
-    """The events of a candidate who did this, in no particular order."""
+    """The events of this work, in no particular order."""
     failed, commands = work.commands
     by_hand, changes = work.changes
     yield envelope("session_end", at=work.minutes * 60)
@@ -93,65 +92,60 @@ def events_of(work):
         yield envelope("build_run", at=55 + number)
 
 
-def worked(app, assessment, work):
-    """The id of a session that came through HTTP from consent to complete."""
+def work_over_http(app, assessment, work):
+    """Work from consent to complete; returns the session's id."""
     key = make_key(assessment)
-    candidate = Caller.candidate(app, key)
-    assert candidate.post("/v1/candidate/consent", {"key": key.key}).status_code == 200
-    session_id = candidate.post("/v1/candidate/redeem", {"key": key.key}).json["sessionId"]
-    for event in events_of(work):
-        assert candidate.post("/v1/hooks/ingest", event).status_code == 201
-    assert (
-        candidate.post("/v1/candidate/complete", {"key": key.key, "sessionId": session_id}).status_code == 200
-    )
-    return session_id
+    candidate, body = Caller.candidate(app, key), {"key": key.key}
+    assert candidate.post("/v1/candidate/consent", body).status_code == 200
+    body["sessionId"] = candidate.post("/v1/candidate/redeem", body).json["sessionId"]
+    sent = candidate.post("/v1/hooks/ingest/batch", {"events": list(events_of(work))})
+    assert {result["status"] for result in sent.json["results"]} == {"created"}
+    assert candidate.post("/v1/candidate/complete", body).status_code == 200
+    return body["sessionId"]
+
+
+def statistics(reviewer, assessment, session_id=None):
+    query = {"sessionId": session_id} if session_id else {}
+    response = reviewer.get(f"/v1/assessments/{assessment.id}/cohort-stats", **query)
+    assert response.status_code == 200, response.json
+    return response.json["cohortStats"]
 
 
 def test_the_specifications_example(app, reviewer, assessment):
-    sessions = [worked(app, assessment, work) for work in [*OTHERS[:5], OURS, *OTHERS[5:]]]
-    path = f"/v1/assessments/{assessment.id}/cohort-stats"
-    answer = reviewer.get(path, sessionId=sessions[5])
-    assert (answer.status_code, answer.json) == (200, {"cohortStats": EXAMPLE})
-    without = {name: value for name, value in EXAMPLE.items() if name != "percentiles"}
-    assert reviewer.get(path).json == {"cohortStats": without}
+    ids = [work_over_http(app, assessment, work) for work in [*OTHERS[:5], OURS, *OTHERS[5:]]]
+    assert statistics(reviewer, assessment, ids[5]) == EXAMPLE
+    assert statistics(reviewer, assessment) == {"sessionCount": 12, "metrics": EXAMPLE["metrics"]}
 
 
-# Smaller cohorts, by the same verbs
+# Smaller cohorts
 
 
-def statistics(reviewer, assessment, session=None):
-    query = {"sessionId": str(session.id)} if session else {}
-    answer = reviewer.get(f"/v1/assessments/{assessment.id}/cohort-stats", **query)
-    assert answer.status_code == 200, answer.json
-    return answer.json["cohortStats"]
+def percentiles(reviewer, assessment, metric, *sessions):
+    return [statistics(reviewer, assessment, each.id)["percentiles"][metric] for each in sessions]
 
 
 def prompts(count, seconds=1):
-    """A session's events: `count` prompts spread over `seconds`."""
+    """Envelopes of `count` prompts spread over `seconds`."""
     return [envelope("prompt", at=seconds * number / max(count - 1, 1)) for number in range(count)]
 
 
-def test_there_are_no_statistics_without_sessions(reviewer, assessment):
+def commands(*exit_codes):
+    return [envelope("command", data={"exitCode": code}) for code in exit_codes]
+
+
+def test_open_session_is_in_no_cohort(reviewer, assessment, session):
     assert statistics(reviewer, assessment) is None
-
-
-def test_an_open_session_is_no_cohort_and_has_no_percentiles(reviewer, assessment, session):
-    assert statistics(reviewer, assessment) is None
-    assert statistics(reviewer, assessment, session) is None
-
-
-def test_an_open_session_beside_a_cohort_has_no_percentiles(reviewer, assessment, session):
-    make_closed_session(assessment, *prompts(1))
-    make_closed_session(assessment, *prompts(2))
-    found = statistics(reviewer, assessment, session)
+    assert statistics(reviewer, assessment, session.id) is None
+    for count in (1, 2):
+        make_closed_session(assessment, *prompts(count))
+    found = statistics(reviewer, assessment, session.id)
     assert found["sessionCount"] == 2
     assert "percentiles" not in found
 
 
-def test_a_session_alone_has_no_percentiles(reviewer, assessment):
+def test_only_session_has_no_percentiles(reviewer, assessment):
     session = make_closed_session(assessment, *prompts(3, seconds=60))
-    found = statistics(reviewer, assessment, session)
-    assert found == {
+    assert statistics(reviewer, assessment, session.id) == {
         "sessionCount": 1,
         "metrics": {
             "avgDurationMs": 60000,
@@ -165,151 +159,100 @@ def test_a_session_alone_has_no_percentiles(reviewer, assessment):
     }
 
 
-def test_of_two_sessions_one_beats_the_other(reviewer, assessment):
-    more, fewer = make_closed_session(assessment, *prompts(3)), make_closed_session(assessment, *prompts(2))
-    assert statistics(reviewer, assessment, more)["percentiles"]["promptCount"] == 1.0
-    assert statistics(reviewer, assessment, fewer)["percentiles"]["promptCount"] == 0.0
-
-
-def test_equals_beat_nobody(reviewer, assessment):
-    session, _ = (make_closed_session(assessment, *prompts(2)) for _ in range(2))
-    ranks = statistics(reviewer, assessment, session)["percentiles"]
+def test_percentile_is_the_share_of_other_sessions_with_a_lower_value(reviewer, assessment):
+    rows = [make_closed_session(assessment, *prompts(count)) for count in (3, 2, 2)]
+    assert percentiles(reviewer, assessment, "promptCount", *rows) == [1.0, 0.0, 0.0]
+    ranks = statistics(reviewer, assessment, rows[1].id)["percentiles"]
     assert ranks == dict.fromkeys(ranks, 0.0) | {"firstChangeLatencyMs": None}
 
 
-def test_a_lower_fail_rate_ranks_higher(reviewer, assessment):
-    def session(*codes):
-        return make_closed_session(
-            assessment, *(envelope("command", data={"exitCode": code}) for code in codes)
-        )
-
-    best, middle, worst = session(0), session(0, 1), session(1)
-    ranks = [
-        statistics(reviewer, assessment, one)["percentiles"]["commandFailRate"]
-        for one in (best, middle, worst)
-    ]
-    assert ranks == [1.0, 0.5, 0.0]
+def test_lower_fail_rate_ranks_higher(reviewer, assessment):
+    rows = [make_closed_session(assessment, *commands(*codes)) for codes in ([0], [0, 1], [1])]
+    assert percentiles(reviewer, assessment, "commandFailRate", *rows) == [1.0, 0.5, 0.0]
 
 
-def test_null_values_are_left_out_of_averages_and_ranks(reviewer, assessment):
-    early = make_closed_session(assessment, envelope(), envelope("file_diff", at=10))
-    late = make_closed_session(assessment, envelope(), envelope("file_diff", at=30))
+def test_null_values_are_left_out_of_averages_and_percentiles(reviewer, assessment):
     never = make_closed_session(assessment, envelope())
-    found = statistics(reviewer, assessment, late)
-    assert found["metrics"]["avgFirstChangeLatencyMs"] == found["metrics"]["avgDurationMs"] == 20000
-    assert found["percentiles"]["firstChangeLatencyMs"] == 1.0
-    assert statistics(reviewer, assessment, early)["percentiles"]["firstChangeLatencyMs"] == 0.0
-    assert statistics(reviewer, assessment, never)["percentiles"]["firstChangeLatencyMs"] is None
-
-
-def test_the_only_session_with_a_value_has_no_rank_for_it(reviewer, assessment):
-    only = make_closed_session(assessment, envelope(), envelope("file_diff", at=10))
-    make_closed_session(assessment, envelope())
-    found = statistics(reviewer, assessment, only)
-    assert found["percentiles"]["firstChangeLatencyMs"] is None
-    assert found["percentiles"]["promptCount"] == 0.0
-
-
-def test_a_session_without_events_counts_with_what_it_has(reviewer, assessment):
-    make_closed_session(assessment)
-    found = statistics(reviewer, assessment)
-    assert (found["metrics"]["avgDurationMs"], found["metrics"]["avgPromptCount"]) == (None, 0.0)
+    early = make_closed_session(assessment, envelope(), envelope("file_diff", at=10))
+    # The only session with a value has no percentile for it.
+    assert percentiles(reviewer, assessment, "firstChangeLatencyMs", early) == [None]
+    assert percentiles(reviewer, assessment, "promptCount", early) == [0.0]
+    late = make_closed_session(assessment, envelope(), envelope("file_diff", at=30))
+    metrics = statistics(reviewer, assessment)["metrics"]
+    assert metrics["avgFirstChangeLatencyMs"] == metrics["avgDurationMs"] == 20000
+    assert percentiles(reviewer, assessment, "firstChangeLatencyMs", early, late, never) == [0.0, 1.0, None]
 
 
 def test_averages_are_rounded_once_half_away_from_zero(reviewer, assessment):
+    make_closed_session(assessment)
+    metrics = statistics(reviewer, assessment)["metrics"]
+    assert (metrics["avgDurationMs"], metrics["avgPromptCount"]) == (None, 0.0)
     # 1/3 is stored as 333333333 billionths; the mean of three prompts over four sessions is 0.75.
-    make_closed_session(assessment, *(envelope("command", data={"exitCode": code}) for code in (1, 0, 0)))
-    make_closed_session(assessment, *prompts(3, seconds=0.001))
-    for _ in range(2):
-        make_closed_session(assessment, *prompts(0))
+    for events in (commands(1, 0, 0), prompts(3, seconds=0.001), []):
+        make_closed_session(assessment, *events)
     metrics = statistics(reviewer, assessment)["metrics"]
     assert metrics["avgPromptCount"] == 0.8
     assert metrics["avgCommandFailRate"] == 0.083
-    assert metrics["avgDurationMs"] == 1  # 0 and 1 ms: half a millisecond goes up
+    assert metrics["avgDurationMs"] == 1  # 0 and 1 ms
 
 
-def test_the_pass_rate_is_of_all_sessions(reviewer, assessment):
-    make_closed_session(assessment, envelope("test_run", data={"passed": 1, "failed": 0}))
-    make_closed_session(assessment, envelope("test_run", data={"passed": 1, "failed": 1}))
+def test_pass_rate_is_the_percentage_of_all_sessions(reviewer, assessment):
+    for failed in (0, 1):
+        make_closed_session(assessment, envelope("test_run", data={"passed": 1, "failed": failed}))
     make_closed_session(assessment)
     assert statistics(reviewer, assessment)["metrics"]["testPassRate"] == 33
 
 
-# Who is in the cohort (R19)
+# The sessions of a cohort (R19)
 
 
 def test_hired_expired_and_closed_sessions_are_in_the_cohort(clock, reviewer, organization):
     assessment = make_assessment(organization, time_limit_minutes=30)
-    hired = make_closed_session(assessment)
-    sessions.mark_hired(hired, True)
+    sessions.mark_hired(make_closed_session(assessment), True)
     sessions.close(make_session(make_key(assessment)))
-    make_session(make_key(assessment))
+    expiring = make_session(make_key(assessment))
+    for event in prompts(4):
+        add_event(expiring, event)
     clock.fixed += timedelta(minutes=35, milliseconds=-1)
     assert statistics(reviewer, assessment)["sessionCount"] == 2
     clock.fixed += timedelta(milliseconds=1)
-    assert statistics(reviewer, assessment)["sessionCount"] == 3
+    found = statistics(reviewer, assessment, expiring.id)
+    assert (found["sessionCount"], found["metrics"]["avgPromptCount"]) == (3, 1.3)
+    assert found["percentiles"]["promptCount"] == 1.0
+    assert Session.get_by_id(expiring.id).closed_at == expiring.closes_at
 
 
-def test_a_look_closes_what_is_due_with_its_metrics(clock, reviewer, organization):
-    assessment = make_assessment(organization, time_limit_minutes=30)
-    session = make_session(make_key(assessment))
-    for event in prompts(4):
-        add_event(session, event)
-    clock.fixed += timedelta(days=2)
-    assert statistics(reviewer, assessment, session)["metrics"]["avgPromptCount"] == 4.0
-    assert Session.get_by_id(session.id).closed_at == session.closes_at
-
-
-def test_events_after_the_close_are_in_the_next_look(clock, reviewer, assessment):
+def test_events_soon_after_the_close_count_and_late_ones_do_not(clock, reviewer, assessment):
     session = make_closed_session(assessment, *prompts(1))
     assert statistics(reviewer, assessment)["metrics"]["avgPromptCount"] == 1.0
-    add_event(session, envelope("prompt", at=5))
-    assert statistics(reviewer, assessment)["metrics"]["avgPromptCount"] == 2.0
-    clock.fixed += timedelta(minutes=11)
-    add_event(session, envelope("prompt", at=6))
-    assert statistics(reviewer, assessment)["metrics"]["avgPromptCount"] == 2.0
+    for pause in (timedelta(), timedelta(minutes=11)):
+        clock.fixed += pause
+        add_event(session, envelope("prompt", at=5))
+        assert statistics(reviewer, assessment)["metrics"]["avgPromptCount"] == 2.0
 
 
-def test_a_session_whose_key_was_revoked_stays_in_the_cohort(reviewer, assessment):
-    session, other = (
-        make_closed_session(assessment, *prompts(2)),
-        make_closed_session(assessment, *prompts(1)),
-    )
-    for one in (session, other):
-        one.key.revoke()
-    assert statistics(reviewer, assessment, session)["percentiles"]["promptCount"] == 1.0
-
-
-def test_other_assessments_are_other_cohorts(reviewer, organization, assessment):
+def test_sessions_of_revoked_keys_stay_in_the_cohort_and_those_of_other_assessments_are_not(
+    reviewer, organization, assessment
+):
+    rows = [make_closed_session(assessment, *prompts(count)) for count in (1, 2)]
+    for session in rows:
+        session.key.revoke()
     make_closed_session(make_assessment(organization), *prompts(9))
-    make_closed_session(assessment, *prompts(2))
     found = statistics(reviewer, assessment)
-    assert (found["sessionCount"], found["metrics"]["avgPromptCount"]) == (1, 2.0)
+    assert (found["sessionCount"], found["metrics"]["avgPromptCount"]) == (2, 1.5)
+    assert percentiles(reviewer, assessment, "promptCount", *rows) == [0.0, 1.0]
 
 
-# Which session is meant (R22)
+# The session in the query (R22)
 
 
-@pytest.mark.parametrize("wrong", [NOWHERE, "nonsense", "", " ", "%", "0" * 32])
-def test_what_is_no_session_is_404(reviewer, assessment, wrong):
-    answer = reviewer.get(f"/v1/assessments/{assessment.id}/cohort-stats", sessionId=wrong)
-    assert refusal(answer) == (404, "not_found")
-
-
-def test_a_session_of_another_assessment_is_404(reviewer, organization, neighbour, assessment):
-    for owner in (organization, neighbour.row.organization):
-        session = make_closed_session(make_assessment(owner))
-        answer = reviewer.get(f"/v1/assessments/{assessment.id}/cohort-stats", sessionId=str(session.id))
-        assert refusal(answer) == (404, "not_found")
-
-
-def test_a_session_counts_in_any_letter_case(reviewer, assessment):
-    sessions = [make_closed_session(assessment, *prompts(number)) for number in range(2)]
-    path = f"/v1/assessments/{assessment.id}/cohort-stats"
-    assert "percentiles" in reviewer.get(path, sessionId=str(sessions[0].id).upper()).json["cohortStats"]
-
-
-def test_only_reviewers_of_the_organization_see_statistics(candidate, neighbour, assessment):
-    path = f"/v1/assessments/{assessment.id}/cohort-stats"
-    assert refusal(candidate.get(path)) == (401, "unauthorized")
-    assert refusal(neighbour.get(path)) == (404, "not_found")
+def test_session_id_must_be_of_the_assessment_and_is_case_insensitive(
+    reviewer, organization, neighbour, assessment
+):
+    owners = (organization, neighbour.row.organization)
+    others = [make_closed_session(make_assessment(owner)).id for owner in owners]
+    for wrong in (NOWHERE, "nonsense", "", " ", "%", "0" * 32, *others):
+        response = reviewer.get(f"/v1/assessments/{assessment.id}/cohort-stats", sessionId=wrong)
+        assert refusal(response) == (404, "not_found"), wrong
+    rows = [make_closed_session(assessment, *prompts(number)) for number in range(2)]
+    assert "percentiles" in statistics(reviewer, assessment, str(rows[0].id).upper())

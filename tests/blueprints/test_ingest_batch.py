@@ -1,4 +1,4 @@
-"""Several events in one request: each is judged by itself."""
+"""Ingest a batch of events, each with its own result."""
 
 import json
 from datetime import timedelta
@@ -10,119 +10,116 @@ from factories import envelope
 from models import Event, Session, sessions
 
 PATH = "/v1/hooks/ingest/batch"
+EVENT = '{"id": "x", "kind": "prompt", "ts": "2026-04-01T09:00:00Z", "v": 1, "data": {}}'
 
 
-def results(answer):
-    assert answer.status_code == 200, answer.json
-    return [entry["status"] for entry in answer.json["results"]]
+def post(candidate, *events):
+    return candidate.post(PATH, {"events": events})
 
 
-def test_each_event_is_answered_in_its_place(candidate, session):
+def post_text(candidate, text):
+    return candidate.request("POST", PATH, data=text, headers={"Content-Type": "application/json"})
+
+
+def statuses(response):
+    assert response.status_code == 200, response.json
+    return [result["status"] for result in response.json["results"]]
+
+
+def test_each_event_has_its_result_in_order(candidate, session):
     first, second = envelope(), envelope()
-    answer = candidate.post(PATH, {"events": [first, second, first]})
-    assert answer.json["results"] == [
+    assert post(candidate, first, second, first).json["results"] == [
         {"id": first["id"], "status": "created"},
         {"id": second["id"], "status": "created"},
         {"id": first["id"], "status": "skipped"},
     ]
-    assert results(candidate.post(PATH, {"events": [second]})) == ["skipped"]
+    assert statuses(post(candidate, second)) == ["skipped"]
     assert Event.select().count() == 2
 
 
 @pytest.mark.parametrize(
-    "bad",
+    ("text", "event_id"),
     [
-        '{"id": "x"}',
-        '{"id": "x", "id": "x", "kind": "prompt", "ts": "2026-04-01T09:00:00Z", "v": 1, "data": {}}',
-        '{"id": "x", "kind": "a\\u0000", "ts": "2026-04-01T09:00:00Z", "v": 1, "data": {}}',
-        '{"id": "x", "kind": "prompt", "ts": "yesterday", "v": 1, "data": {}}',
-        '{"id": "x", "kind": "prompt", "ts": "2026-04-01T09:00:00Z", "v": 1, "data": '
-        + "[" * 40
-        + "]" * 40
-        + "}",
-        '{"id": "x", "kind": "prompt", "ts": "2026-04-01T09:00:00Z", "v": 1, "data": {}, "sessionId": "other"}',
-        '{"id": "x", "kind": "prompt", "ts": "2026-04-01T09:00:00Z", "v": ' + "1" * 5000 + ', "data": {}}',
-        "[" * 500 + "]" * 500,
+        ('{"id": "x"}', "x"),
+        (EVENT.replace('"v"', '"id": "x", "v"'), "x"),
+        (EVENT.replace("prompt", "a\\u0000"), "x"),
+        (EVENT.replace("2026", "year"), "x"),
+        (EVENT.replace("{}", "[" * 40 + "]" * 40), "x"),
+        (EVENT.replace('"v"', '"sessionId": "other", "v"'), "x"),
+        (EVENT.replace("1,", "1" * 5000 + ","), "x"),
+        ("[" * 500 + "]" * 500, None),
+        ("NaN", None),
+        ("null", None),
+        ("17", None),
+    ],
+    ids=lambda value: value and value[:40],
+)
+def test_refused_event_refuses_no_other(candidate, session, text, event_id):
+    response = post_text(candidate, f'{{"events": [{text}, {json.dumps(envelope())}]}}')
+    assert statuses(response) == ["refused", "created"]
+    result = response.json["results"][0]
+    assert result["error"]
+    assert result["id"] == event_id
+
+
+def test_refusal_names_the_member(candidate, session):
+    events = [envelope(**members) for members in ({"kind": "a\0b"}, {"v": 0.5}, {"ts": "soon"})]
+    for member, result in zip(("kind", "v", "ts"), post(candidate, *events).json["results"], strict=True):
+        assert result["error"].startswith(f"{member}: ")
+
+
+def test_members_beside_the_events_must_be_strict_json(candidate, session):
+    texts = [
+        "[" * 32 + "]" * 32,
+        '"a\\u0000"',
+        '"\\ud800"',
+        '1, "other": 1',
+        '{"a": 1, "a": 1}',
         "NaN",
-        "null",
-        "17",
-    ],
-)
-def test_one_refused_item_refuses_no_other(candidate, session, bad):
-    good = json.dumps(envelope())
-    answer = candidate.request(
-        "POST", PATH, data=f'{{"events": [{bad}, {good}]}}', headers={"Content-Type": "application/json"}
-    )
-    assert results(answer) == ["refused", "created"]
-    assert answer.json["results"][0]["error"]
-
-
-@pytest.mark.parametrize(
-    ("members", "place"), [({"kind": "a\0b"}, "kind: "), ({"v": 0.5}, "v: "), ({"ts": "soon"}, "ts: ")]
-)
-def test_a_refusal_names_the_member(candidate, session, members, place):
-    (result,) = candidate.post(PATH, {"events": [envelope(**members)]}).json["results"]
-    assert result["error"].startswith(place)
-
-
-@pytest.mark.parametrize(
-    "rest",
-    [
-        '"other": ' + "[" * 32 + "]" * 32,
-        '"other": "a\\u0000"',
-        '"other": "\\ud800"',
-        '"other": 1, "other": 1',
-        '"other": {"a": 1, "a": 1}',
-        '"other": NaN',
-        '"other": 1e999',
-        '"other": 99999999999999999999',
-        '"events": []',
-    ],
-)
-def test_what_stands_beside_the_events_is_held_to_the_rules_of_any_body(candidate, session, rest):
-    body = f'{{"events": [{json.dumps(envelope())}], {rest}}}'
-    answer = candidate.request("POST", PATH, data=body, headers={"Content-Type": "application/json"})
-    assert answer.status_code == 400
+        "1e999",
+    ]
+    others = [f'"other": {text}' for text in (*texts, "9" * 20)]
+    for other in (*others, '"events": []'):
+        response = post_text(candidate, f'{{"events": [{EVENT}], {other}}}')
+        assert response.status_code == 400, other
     assert Event.select().count() == 0
 
 
-def test_envelopes_are_kept_as_they_came(candidate, session):
-    text = '{"id":"e1" , "kind":"prompt","ts":"2026-04-01T09:00:00Z","v":1,"data":{"n":1.50,"t":"\\u0000\\ud800"}}'
-    body = f' {{ "other" : [1], "events" :\n[ {text}\t] , "more": {{}} }} '
-    answer = candidate.request("POST", PATH, data=body, headers={"Content-Type": "application/json"})
-    assert results(answer) == ["created"]
+def test_envelopes_are_stored_as_sent(candidate, session):
+    text = EVENT.replace(", ", " ,  ").replace("{}", '{"n":1.50,"t":"\\u0000\\ud800"}')
+    response = post_text(candidate, f' {{ "other" : [1], "events" :\n[ {text}\t] , "more": {{}} }} ')
+    assert statuses(response) == ["created"]
     assert Event.get().envelope == text
 
 
-def test_a_batch_counts_in_the_session(candidate, session):
-    candidate.post(PATH, {"events": [envelope("prompt", at=second) for second in range(500)]})
+def test_500_events_count_in_the_session(candidate, session):
+    post(candidate, *(envelope("prompt", at=second) for second in range(500)))
     assert candidate.get(f"/v1/sessions/{session.id}").json["eventCount"] == 500
     sessions.complete(session)
     assert Session.get_by_id(session.id).prompt_count == 500
 
 
 @pytest.mark.parametrize("events", [[], [{}] * 501, "x", None])
-def test_a_batch_has_1_to_500_events(candidate, session, events):
+def test_batch_has_1_to_500_events(candidate, session, events):
     assert places(candidate.post(PATH, {"events": events})) == [["events"]]
 
 
-@pytest.mark.parametrize(
-    "body", ["", "[]", '{"events": [}', '{"events": [1,]}', '{"events": [1]', '{"events": [1]} x', "{"]
-)
-def test_what_is_no_json_object_is_refused_as_a_whole(candidate, session, body):
-    answer = candidate.request("POST", PATH, data=body, headers={"Content-Type": "application/json"})
-    assert answer.status_code == 400
-    assert ("must be a JSON object" in answer.json["error"]) == (body in ("", "[]"))
+def test_body_must_be_a_json_object(candidate, session):
+    for body in ("", "[]", '{"events": [}', '{"events": [1,]}', '{"events": [1]', '{"events": [1]} x', "{"):
+        response = post_text(candidate, body)
+        assert response.status_code == 400, body
+        assert ("must be a JSON object" in response.json["error"]) == (body in ("", "[]"))
     assert Event.select().count() == 0
 
 
-def test_late_events_of_a_batch_are_stored_and_count_in_nothing(candidate, session, clock):
+def test_events_of_a_batch_become_late_and_are_then_refused(candidate, session, clock):
     sessions.complete(session)
     clock.fixed += timedelta(minutes=11)
-    assert results(candidate.post(PATH, {"events": [envelope()]})) == ["late"]
+    assert statuses(post(candidate, envelope())) == ["late"]
     clock.fixed += timedelta(hours=24)
-    assert results(candidate.post(PATH, {"events": [envelope()]})) == ["refused"]
+    (refused,) = post(candidate, envelope(id="x")).json["results"]
+    assert refused == {"id": "x", "status": "refused", "error": "This session is closed."}
 
 
-def test_a_batch_needs_a_redeemed_key(candidate):
-    assert refusal(candidate.post(PATH, {"events": [envelope()]})) == (409, "not_redeemed")
+def test_key_must_be_redeemed(candidate):
+    assert refusal(post(candidate, envelope())) == (409, "not_redeemed")
