@@ -16,7 +16,6 @@ from errors import (
 )
 from models import ApiToken, CandidateKey, Delivery, invitations
 from models.deliveries import outbox
-from schemas.base import PageQuery
 from schemas.candidates import OneCandidate
 from schemas.invitations import (
     Deliveries,
@@ -27,6 +26,7 @@ from schemas.invitations import (
     OneDelivery,
     ReopenedExpiry,
 )
+from schemas.queries import PageQuery
 
 blp = Blueprint("Invitations", __name__, description="Candidates' invitations and the messages to them.")
 

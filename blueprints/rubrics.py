@@ -6,7 +6,7 @@ from access.idempotency import idempotent
 from blueprints import Blueprint, find, page, refuses
 from errors import RubricInUse
 from models import ApiToken, Rubric
-from schemas.base import PageQuery
+from schemas.queries import PageQuery
 from schemas.rubrics import DeletedRubric, NewRubric, OneRubric, RubricChange, Rubrics
 
 blp = Blueprint("Rubrics", __name__, description="What reviewers score sessions by.")

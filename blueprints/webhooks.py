@@ -7,7 +7,7 @@ from blueprints import Blueprint, find, find_among, page, refuses
 from errors import TooManyWebhooks, WebhookDisabled
 from models import ApiToken, Webhook, WebhookDelivery
 from models.webhooks import outbox, receivers
-from schemas.base import PageQuery
+from schemas.queries import PageQuery
 from schemas.webhooks import (
     DeletedWebhook,
     HookDeliveries,

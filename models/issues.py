@@ -11,6 +11,7 @@ from models.orgs import ApiToken, Organization
 class Issue(Model):
     """A problem of the library: an organization's own, or without an organization one of the catalogue."""
 
+    organization_id: Any
     organization = peewee.ForeignKeyField(Organization, null=True)
     title = peewee.TextField()
     repo_url = peewee.TextField(null=True)
@@ -32,6 +33,10 @@ class Issue(Model):
 
     class Meta:
         table_name = "issues"
+
+    @property
+    def is_catalogue(self) -> bool:
+        return self.organization_id is None
 
     @classmethod
     def visible_to(cls, caller: Any) -> Query:
