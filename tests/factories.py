@@ -73,10 +73,10 @@ def make_key(
     return CandidateKey.alive().where(CandidateKey.id == row.id).get()
 
 
-def make_session(key: CandidateKey) -> Session:
+def make_session(key: CandidateKey, public_key: str | None = None) -> Session:
     """An open session: the candidate has agreed and redeemed."""
     Consent.give(key, None, None)
-    return sessions.redeem(key.key)
+    return sessions.redeem(key.key, public_key)
 
 
 def make_closed_session(assessment: Assessment, *envelopes: dict[str, Any]) -> Session:
