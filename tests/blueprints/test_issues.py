@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 import pytest
-from answers import places, refusal
+from answers import body_of, places, refusal
 from factories import make_assessment, make_issue
 
 from models import Issue
@@ -29,9 +29,7 @@ EMPTY = dict.fromkeys(OPTIONAL) | {"labels": [], "sources": []}
 
 
 def titles(caller, **query):
-    response = caller.get(PATH, **query)
-    assert response.status_code == 200, response.json
-    return [issue["title"] for issue in response.json["issues"]]
+    return [issue["title"] for issue in body_of(caller.get(PATH, **query))["issues"]]
 
 
 def test_a_new_issue_is_returned(clock, reviewer):

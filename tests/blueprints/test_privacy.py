@@ -5,7 +5,7 @@ from datetime import timedelta
 from email import message_from_bytes, policy
 
 import pytest
-from answers import places, refusal
+from answers import body_of, places, refusal
 from callers import Caller
 from factories import add_event, envelope, make_closed_session, make_session
 
@@ -21,9 +21,7 @@ ADDITIONS = NO_ADDITIONS | {"captures": ["Calls to our own model"], "dataUse": [
 
 
 def read(caller, path, **query):
-    response = caller.get(path, **query)
-    assert response.status_code == 200, response.json
-    return response.json
+    return body_of(caller.get(path, **query))
 
 
 def settings(reviewer):
@@ -31,9 +29,7 @@ def settings(reviewer):
 
 
 def change(reviewer, **body):
-    response = reviewer.patch(SETTINGS, body)
-    assert response.status_code == 200, response.json
-    return response.json["settings"]
+    return body_of(reviewer.patch(SETTINGS, body))["settings"]
 
 
 def consent_state(anonymous, key):

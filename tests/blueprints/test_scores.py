@@ -3,19 +3,11 @@
 from datetime import timedelta
 
 import pytest
-from answers import places, refusal
+from answers import body_of, places, refusal
 from callers import Caller
-from factories import (
-    add_event,
-    envelope,
-    make_assessment,
-    make_closed_session,
-    make_key,
-    make_rubric,
-    make_session,
-)
+from factories import add_event, envelope, make_assessment, make_key, make_rubric, make_session
 
-from models import CandidateKey, Score, privacy
+from models import Score, privacy, sessions
 
 
 def criterion(key, weight=1, values=(1, 3, 5)):
@@ -30,9 +22,10 @@ def rubric(organization):
 
 @pytest.fixture
 def scored(organization, rubric):
-    """A session of an assessment with a rubric."""
-    assessment = make_assessment(organization, rubric_id=rubric.id)
-    return make_closed_session(assessment, envelope(id="first"))
+    """An open session of an assessment with a rubric."""
+    session = make_session(make_key(make_assessment(organization, rubric_id=rubric.id)))
+    add_event(session, envelope(id="first"))
+    return session
 
 
 def path(session, key=""):
@@ -40,15 +33,11 @@ def path(session, key=""):
 
 
 def put(caller, session, key, value, **body):
-    response = caller.put(path(session, key), {"value": value} | body)
-    assert response.status_code == 200, response.json
-    return response.json["score"]
+    return body_of(caller.put(path(session, key), {"value": value} | body))["score"]
 
 
 def sheet(caller, session, **query):
-    response = caller.get(path(session), **query)
-    assert response.status_code == 200, response.json
-    return response.json
+    return body_of(caller.get(path(session), **query))
 
 
 def of(shown, key):
@@ -93,11 +82,6 @@ def test_the_total_needs_a_score_of_every_criterion(reviewer, scored):
     assert sheet(reviewer, scored)["total"] is None
     put(reviewer, scored, "tests", 3)
     assert sheet(reviewer, scored)["total"] == 9.5
-
-
-def test_an_open_session_can_be_scored(reviewer, organization, rubric):
-    session = make_session(make_key(make_assessment(organization, rubric_id=rubric.id)))
-    assert put(reviewer, session, "quality", 2)["value"] == 2
 
 
 def test_the_latest_score_counts_and_earlier_ones_remain(clock, app, organization, reviewer, scored):
@@ -162,14 +146,15 @@ def test_an_invalid_score_is_refused(reviewer, scored, member, invalid):
     assert Score.select().count() == 0
 
 
-def test_evidence_must_be_events_of_the_session(reviewer, organization, scored):
-    make_closed_session(make_assessment(organization), envelope(id="elsewhere"))
+def test_evidence_must_be_events_of_the_session(reviewer, session, scored):
+    add_event(session, envelope(id="elsewhere"))
     body = {"value": 1, "evidence": ["first", "elsewhere"]}
     assert places(reviewer.put(path(scored, "quality"), body)) == [["evidence", 1]]
     assert Score.select().count() == 0
 
 
-def test_late_events_are_evidence_too(clock, reviewer, scored):
+def test_a_closed_session_is_scored_with_late_events_as_evidence(clock, reviewer, scored):
+    sessions.complete(scored)
     clock.fixed += timedelta(hours=1)
     assert add_event(scored, envelope(id="late")) == "late"
     assert put(reviewer, scored, "quality", 1, evidence=["late"])["evidence"] == ["late"]
@@ -189,7 +174,7 @@ def test_an_unknown_criterion_is_not_found(reviewer, scored, unknown):
 def test_an_erasure_leaves_only_values_and_ends_scoring(reviewer, scored):
     put(reviewer, scored, "quality", 4, comment="Alice knows queues.", evidence=["first"])
     put(reviewer, scored, "tests", 1)
-    privacy.erase(CandidateKey.get_by_id(scored.key_id))
+    privacy.erase(scored.key)
     shown = sheet(reviewer, scored)
     assert shown["total"] == 8.5
     score = of(shown, "quality")["score"]

@@ -7,7 +7,7 @@ from datetime import timedelta
 import peewee
 import pytest
 import statements
-from answers import places, refusal
+from answers import body_of, places, refusal
 from factories import add_event, envelope, make_assessment, make_closed_session, make_key, make_session
 
 from models import Event, batches, db, sessions, timeline
@@ -28,9 +28,7 @@ def path(session, *more):
 
 
 def get(caller, path, **query):
-    response = caller.get(path, **query)
-    assert response.status_code == 200, response.json
-    return response.json
+    return body_of(caller.get(path, **query))
 
 
 def read(caller, session, what="timeline", **query):
@@ -63,8 +61,7 @@ def send(candidate, session):
 
     def send_text(text):
         options = {"data": text.encode(), "content_type": "application/json"}
-        response = candidate.request("POST", "/v1/hooks/ingest", **options)
-        assert response.status_code == 201, response.json
+        body_of(candidate.request("POST", "/v1/hooks/ingest", **options), 201)
 
     return send_text
 
@@ -243,18 +240,18 @@ def test_a_summary_replaces_characters_that_no_column_can_store(reviewer, sessio
     assert event["summary"] == "a \ufffdb"
 
 
-def test_an_event_of_another_session_is_not_found(reviewer, assessment, session):
-    add(make_session(make_key(assessment)), envelope(id="theirs"))
-    for unknown in ("theirs", "%00"):
-        assert refusal(reviewer.get(path(session, "timeline", unknown))) == (404, "not_found")
+@pytest.mark.parametrize("event_id", ["a/b", "a//b", "ä ö", "..", "?", "%", "\x00"])
+def test_events_of_the_session_are_found_by_any_id(reviewer, assessment, session, event_id):
+    add(make_session(make_key(assessment)), envelope(id="a/b"))
 
+    def find():
+        in_wsgi = path(session, "timeline", event_id).encode().decode("latin-1")
+        return reviewer.request("GET", "/", environ_overrides={"PATH_INFO": in_wsgi})
 
-@pytest.mark.parametrize("event_id", ["a/b", "a//b", "ä ö", "..", "?", "%"])
-def test_events_are_found_by_any_id(reviewer, session, event_id):
-    add(session, envelope(id=event_id))
-    in_wsgi = path(session, "timeline", event_id).encode().decode("latin-1")
-    response = reviewer.request("GET", "/", environ_overrides={"PATH_INFO": in_wsgi})
-    assert response.json["event"]["id"] == event_id
+    assert refusal(find()) == (404, "not_found")
+    if event_id != "\x00":
+        add(session, envelope(id=event_id))
+        assert find().json["event"]["id"] == event_id
 
 
 def test_a_page_of_full_events_is_limited_in_bytes(reviewer, session, monkeypatch):
@@ -360,22 +357,17 @@ def exported(reviewer, session):
     return response.text.split("\n")
 
 
-def test_an_export_is_the_session_and_then_each_event_as_sent(reviewer, session, send):
+def test_an_export_is_the_session_and_then_each_event_as_sent_on_a_line(reviewer, session, send):
     text = '{"v":1, "id":"one","ts":"2026-04-01T09:00:00Z","kind":"command", "data":' + HOSTILE + "}"
     send(text)
+    send('{"v":1,\r\n"id":"later","ts":"2026-04-01T09:00:01Z",\n"kind":"x","data":{"a":"b\\nc"}}')
     add(session, envelope(id="earlier", at=-1))
     assert json.loads(exported(reviewer, session)[0])["session"]["status"] == "active"
     sessions.complete(session)
     head, *events, end = exported(reviewer, session)
     assert json.loads(head) == {"session": get(reviewer, path(session))}
-    assert [json.loads(event)["id"] for event in events] == ["earlier", "one"]
-    assert (events[1], end) == (text, "")
-
-
-def test_each_exported_event_is_one_line(reviewer, session, send):
-    send('{"v":1,\r\n"id":"one","ts":"2026-04-01T09:00:00Z",\n"kind":"x","data":{"a":"b\\nc"}}')
-    _, event, _ = exported(reviewer, session)
-    assert json.loads(event)["data"] == {"a": "b\nc"}
+    assert [json.loads(event)["id"] for event in events] == ["earlier", "one", "later"]
+    assert (events[1], json.loads(events[2])["data"], end) == (text, {"a": "b\nc"}, "")
 
 
 def test_an_export_reads_in_batches(reviewer, session, monkeypatch):
@@ -420,17 +412,14 @@ def test_recent_activity_has_the_members_of_the_contract(clock, candidate, sessi
 
 
 def test_activity_is_recent_by_its_arrival(clock, candidate, session):
+    nothing = read(candidate, session, "recent-activity", minutes=1)
+    assert nothing["summary"] == "In the last minute: nothing recorded."
+    assert nothing["recentActivity"] == {"filesChanged": [], "commands": [], "promptCount": 0}
     add(session, envelope("prompt", at=90_000))
     clock.fixed += timedelta(minutes=30)
     add(session, envelope("prompt", at=-90_000))
     for query, count in (({}, 1), ({"minutes": 29}, 1), ({"minutes": 60}, 2)):
         assert read(candidate, session, "recent-activity", **query)["eventCount"] == count
-
-
-def test_without_recent_activity_the_summary_says_so(candidate, session):
-    found = read(candidate, session, "recent-activity", minutes=1)
-    assert found["summary"] == "In the last minute: nothing recorded."
-    assert found["recentActivity"] == {"filesChanged": [], "commands": [], "promptCount": 0}
 
 
 @pytest.mark.parametrize("minutes", ["0", "61", "-1", "ten", "1.5", "9" * 30])
