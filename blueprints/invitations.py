@@ -7,8 +7,8 @@ from blueprints.candidates import candidate_response
 from models import ApiToken, CandidateKey, Delivery, invitations
 from models.deliveries import outbox
 from schemas import invitations as schemas
-from schemas.base import PageQuery
 from schemas.candidates import OneCandidate
+from schemas.queries import PageQuery
 
 blp = Blueprint("Invitations", __name__, description="Candidates' invitations and the messages to them.")
 

@@ -5,7 +5,7 @@ from access.idempotency import idempotent
 from blueprints import Blueprint, find, page
 from errors import RubricInUse
 from models import ApiToken, Rubric
-from schemas.base import PageQuery
+from schemas.queries import PageQuery
 from schemas.rubrics import DeletedRubric, NewRubric, OneRubric, RubricChange, Rubrics
 
 blp = Blueprint("Rubrics", __name__, description="Criteria by which reviewers score sessions.")

@@ -7,7 +7,7 @@ from errors import TooManyWebhooks, WebhookDisabled
 from models import ApiToken, Webhook, WebhookDelivery
 from models.webhooks import outbox, receivers
 from schemas import webhooks as schemas
-from schemas.base import PageQuery
+from schemas.queries import PageQuery
 
 blp = Blueprint("Webhooks", __name__, description="Receivers of events, by Standard Webhooks 1.0.0.")
 

@@ -11,6 +11,7 @@ from models.orgs import ApiToken, Organization
 class Issue(Model):
     """A problem for assessments; one without an organization is in the catalogue."""
 
+    organization_id: Any
     organization = peewee.ForeignKeyField(Organization, null=True)
     title = peewee.TextField()
     repo_url = peewee.TextField(null=True)
@@ -29,6 +30,10 @@ class Issue(Model):
     search_text = peewee.TextField(default="")
     updated_at = TimestampField(default=clock.now)
     deleted_at = TimestampField(null=True)
+
+    @property
+    def is_catalogue(self) -> bool:
+        return self.organization_id is None
 
     @classmethod
     def visible_to(cls, caller: Any) -> Query:

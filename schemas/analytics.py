@@ -3,37 +3,16 @@
 from rules import phases, segments
 from rules.cohorts import METRICS
 from schemas import members
-from schemas.base import Filter, Schema
-from schemas.fields import (
-    Choice,
-    EventTime,
-    Id,
-    Integer,
-    Limit,
-    ListOf,
-    Nested,
-    Number,
-    Raw,
-    String,
-    Timestamp,
-)
+from schemas.base import Schema
+from schemas.fields import Choice, Id, Integer, ListOf, Nested, Number, Raw, String
 from schemas.keys import SESSION_STATUSES
+from schemas.queries import Filter, Limit
+from schemas.timestamps import EventTime, Timestamp
 
 METRIC_NAMES = [metric.name for metric in METRICS]
 MAX_PAUSE_MS = phases.MAX_PAUSE_MS
 MAX_BREAK_MS = segments.MAX_BREAK_MINUTES * 60_000
-
-
-def _tokens(description: str, example: int) -> Integer:
-    return Integer(f"{description} Null if no response reported them.", example=example, null=True)
-
-
-def _constant(description: str, value: int) -> Integer:
-    return Integer(description, dump_default=value, example=value)
-
-
-def _cost() -> Number:
-    return Number("Cost in USD; null without a price.", example=6.42, null=True)
+COST_USD = Number("Cost in USD; null without a price.", example=6.42, null=True)
 
 
 class Phase(Schema):
@@ -83,27 +62,27 @@ class ModelUse(Schema):
     model = String("Model.", example="claude-opus-4-5-20251101")
     responses = Integer("Responses that reported their usage.", example=140)
     tokens = Nested(ModelTokens, "Tokens.")
-    cost_usd = _cost()
+    cost_usd = COST_USD
 
 
 class ProxyUse(Schema):
-    """Usage of one model through the proxies: tokens as its provider reported them."""
+    """Usage of one model through the proxies: tokens as its provider reported them, null if no response did."""
 
     provider = String("Provider.", example="anthropic")
     model = String("Model; null if no response named one.", example="claude-opus-4-5-20251101", null=True)
     calls = Integer("Number of calls, including failed ones.", example=142)
-    input_tokens = _tokens("Input tokens neither read from the cache nor written to it.", 1200)
-    output_tokens = _tokens("Output tokens.", 52000)
-    cache_read_tokens = _tokens("Tokens read from the cache.", 4100000)
-    cache_write_tokens = _tokens("Tokens written to the cache.", 380000)
-    cost_usd = _cost()
+    input_tokens = Integer("Input tokens, without those of the cache.", example=1200, null=True)
+    output_tokens = Integer("Output tokens.", example=52000, null=True)
+    cache_read_tokens = Integer("Tokens read from the cache.", example=4100000, null=True)
+    cache_write_tokens = Integer("Tokens written to the cache.", example=380000, null=True)
+    cost_usd = COST_USD
 
 
 class Check(Schema):
     """A command or test run that failed, or that ended an error episode."""
 
     event_id = members.EVENT_ID
-    ts = EventTime("When it happened, by the candidate's clock.", attribute="time_ns")
+    ts = members.EVENT_TIME
     command = String("Command, on one line.", example="go test ./...", null=True)
     output = String("Last lines of a failure's output.", example="FAIL queue 0.4s / FAIL", null=True)
 
@@ -125,18 +104,19 @@ class Episode(Schema):
 
 
 class Analytics(Schema):
-    """Time, tools, models and failures of a session, without late events."""
+    """Time, tools, models and failures of a session, without late events.
+
+    The time before an event belongs to its phase; before announcements, responses and plans, to that of the next
+    action, or to `other` before a prompt."""
 
     elapsed_ms = Integer("First to last event, in ms.", example=14400000)
     active_ms = Integer("Time that counts and is shared by the phases, in ms.", example=7200000)
     idle_ms = Integer("Time that does not count, in ms.", example=7200000)
-    longest_pause_ms = _constant("Longest part of a pause that counts, in ms.", MAX_PAUSE_MS)
-    longest_break_ms = _constant("Longer pauses, in ms, separate sittings and do not count.", MAX_BREAK_MS)
-    phases = ListOf(
-        Phase,
-        "Time before an event belongs to its phase. Time before announcements, responses and plans belongs to the next "
-        "action, or to `other` before a prompt.",
+    longest_pause_ms = Integer("Cap on a pause, in ms.", dump_default=MAX_PAUSE_MS, example=MAX_PAUSE_MS)
+    longest_break_ms = Integer(
+        "Longer pauses end a sitting.", dump_default=MAX_BREAK_MS, example=MAX_BREAK_MS
     )
+    phases = ListOf(Phase, "Phases.")
     sittings = ListOf(Stretch, "Periods of work without long breaks.")
     turns = ListOf(Stretch, "Work after each prompt, up to the next one; concurrent agents overlap.")
     tools = ListOf(ToolUse, "Tools, most used first.")
@@ -144,9 +124,6 @@ class Analytics(Schema):
     total_cost_usd = Number("Cost of all models in USD; null if one has no price.", example=6.42, null=True)
     proxy_usage = ListOf(ProxyUse, "Usage through the model proxies; overlaps with `models`.")
     error_episodes = ListOf(Episode, "Error episodes in order.")
-
-
-# The organization
 
 
 class OverviewQuery(Filter):

@@ -6,41 +6,19 @@ import marshmallow as ma
 
 from rules.rows import row_id, row_time
 from schemas import members
-from schemas.base import Body, Deleted, Schema
+from schemas.base import Body, Deleted, Schema, shape
 from schemas.briefs import StructuredBrief
-from schemas.fields import (
-    Choice,
-    Dollars,
-    Id,
-    Integer,
-    ListOf,
-    Nested,
-    RepositoryUrl,
-    String,
-    Text,
-    Timestamp,
-)
+from schemas.fields import Choice, Dollars, Id, Integer, ListOf, Nested, RepositoryUrl, String, Text
 from schemas.issues import Issue
 from schemas.members import EXAMPLE_BRIEF, EXAMPLE_REPOSITORY
+from schemas.timestamps import Timestamp
 
-TOOLS = ("claude", "codex")
+TOOLS = ["claude", "codex"]
 _REMINDER = (
     "Days before a key expires on which a candidate who has not started is reminded; less than expiresInDays. "
-    "No reminder if it is not set."
+    "Without it, no reminder."
 )
 _BUDGET = "Budget of a candidate's calls through the model proxies, in USD."
-
-
-def _repo_url(**options: Any) -> RepositoryUrl:
-    return RepositoryUrl(
-        "Repository for the candidate to work in: an absolute http, https or ssh URL without a password.",
-        example=EXAMPLE_REPOSITORY,
-        **options,
-    )
-
-
-def _allowed_tools(description: str, **options: Any) -> ListOf:
-    return ListOf(Choice(TOOLS), description, min=1, max=len(TOOLS), example=list(TOOLS), **options)
 
 
 class NewAssessment(Body):
@@ -55,24 +33,20 @@ class NewAssessment(Body):
         max=50_000,
     )
     issue_id = Id("An issue of the problem library; provides taskBrief and repoUrl where they are not given.")
-    repo_url = _repo_url()
+    repo_url = RepositoryUrl("Repository to work in, without a password.", example=EXAMPLE_REPOSITORY)
     time_limit_minutes = Integer("Time limit in minutes, from redeem.", min=1, max=43_200, example=90)
     expires_in_days = Integer("Days until candidate keys expire.", min=1, max=365, load_default=7, example=7)
     reminder_days_before = Integer(_REMINDER, min=1, max=364)
     rubric_id = Id("A scoring rubric to apply to sessions from this assessment.")
     brief = Nested(StructuredBrief, "The task in a structured form, for clients that can show it.")
     setup_instructions = Text(10_000, "Instructions to set up the workspace.", example="make setup")
-    allowed_tools = _allowed_tools("Allowed AI tools; without it, all.")
-    token_budget_usd = Dollars(_BUDGET, example=20)
+    allowed_tools = ListOf(Choice(TOOLS), "Allowed AI tools; without it, all.", min=1, max=2, example=TOOLS)
+    token_budget_usd = Dollars(_BUDGET, attribute="token_budget_nano_usd", example=20)
 
     @ma.pre_load
     def omit_blank_brief(self, data: dict, **kwargs: Any) -> dict:
         # Blank counts as not provided (R6); the issue may provide it.
         return {name: value for name, value in data.items() if name != "taskBrief" or not _is_blank(value)}
-
-    @ma.post_load
-    def to_columns(self, data: dict, **kwargs: Any) -> dict:
-        return _to_columns(data)
 
     @ma.validates_schema
     def check_reminder(self, data: dict, **kwargs: Any) -> None:
@@ -85,6 +59,10 @@ class NewAssessment(Body):
             raise ma.ValidationError("Required when issueId is not provided.", "taskBrief")
 
 
+def _is_blank(value: Any) -> bool:
+    return value is None or (isinstance(value, str) and not value.strip())
+
+
 class AssessmentChange(Body):
     """Changes of an assessment; null clears."""
 
@@ -93,31 +71,15 @@ class AssessmentChange(Body):
     title = Text(255, "Assessment name.", example="Backend API Challenge")
     role = Text(255, "Role being assessed.", example="Senior Backend Engineer")
     task_brief = Text(50_000, "Task description shown to the candidate.", example=EXAMPLE_BRIEF)
-    repo_url = _repo_url(null=True)
+    repo_url = RepositoryUrl("Repository, without a password.", example=EXAMPLE_REPOSITORY, null=True)
     time_limit_minutes = Integer("Time limit in minutes, if any.", min=1, max=43_200, example=90, null=True)
     expires_in_days = Integer("Days until new keys expire.", min=1, max=365, example=7)
     reminder_days_before = Integer(_REMINDER, min=1, max=364, example=2, null=True)
     rubric_id = Id("Scoring rubric. Existing scores keep their version.", null=True)
     brief = Nested(StructuredBrief, "The task in a structured form.", null=True)
     setup_instructions = Text(10_000, "Instructions for the workspace.", example="make setup", null=True)
-    allowed_tools = _allowed_tools("Allowed AI tools; null for all.", null=True)
-    token_budget_usd = Dollars(_BUDGET, example=20, null=True)
-
-    @ma.post_load
-    def to_columns(self, data: dict, **kwargs: Any) -> dict:
-        return _to_columns(data)
-
-
-def _to_columns(data: dict) -> dict:
-    if data.get("brief") is not None:
-        data["brief"] = StructuredBrief().dump(data["brief"])
-    if "token_budget_usd" in data:
-        data["token_budget_nano_usd"] = data.pop("token_budget_usd")
-    return data
-
-
-def _is_blank(value: Any) -> bool:
-    return value is None or (isinstance(value, str) and not value.strip())
+    allowed_tools = ListOf(Choice(TOOLS), "Tools; null for all.", min=1, max=2, example=TOOLS, null=True)
+    token_budget_usd = Dollars(_BUDGET, attribute="token_budget_nano_usd", example=20, null=True)
 
 
 class Assessment(Schema):  # R9
@@ -132,7 +94,7 @@ class Assessment(Schema):  # R9
     issue_id = Id("Id of the linked issue.", null=True)
     issue = Nested(Issue, "The linked issue.", null=True)
     rubric_id = Id("Rubric that sessions are scored with.", null=True)
-    time_limit_minutes = Integer("Time limit in minutes.", example=90, null=True)
+    time_limit_minutes = members.TIME_LIMIT_MINUTES
     expires_in_days = Integer("Days until generated keys expire.", example=7)
     created_at = Timestamp("When it was created.")
     updated_at = Timestamp("When it was last changed.")
@@ -166,29 +128,13 @@ class Task(Schema):
     repo_commit = String("Commit to start from.", null=True)
     repo_subdir = String("Directory to work in.", null=True)
     setup_instructions = String("Instructions to set up the workspace.", example="make setup", null=True)
-    allowed_tools = ListOf(String(), "Allowed AI tools; null for all.", example=["claude"], null=True)
+    allowed_tools = members.ALLOWED_TOOLS
     token_budget_usd = Dollars(_BUDGET, attribute="token_budget_nano_usd", example=20, null=True)
-    time_limit_minutes = Integer("Time limit in minutes.", example=90, null=True)
+    time_limit_minutes = members.TIME_LIMIT_MINUTES
     reminder_days_before = Integer(_REMINDER, example=2, null=True)
 
 
-class OneTask(Schema):
-    """The task of an assessment."""
-
-    task = Nested(Task, "The task.")
-
-
-class OneAssessment(Schema):
-    """One assessment."""
-
-    assessment = Nested(Assessment, "The assessment.")
-
-
-class Assessments(Schema):
-    """All assessments, oldest first."""
-
-    assessments = ListOf(Assessment, "Assessments.")
-
-
-class DeletedAssessment(Deleted):
-    """The assessment and its keys are deleted."""
+OneTask = shape("OneTask", "The task of an assessment.", task=Nested(Task, "The task."))
+OneAssessment = shape("OneAssessment", "One assessment.", assessment=Nested(Assessment, "The assessment."))
+Assessments = shape("Assessments", "Oldest first.", assessments=ListOf(Assessment, "Assessments."))
+DeletedAssessment = shape("DeletedAssessment", "The assessment and its keys are deleted.", Deleted)

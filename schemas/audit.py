@@ -2,8 +2,10 @@
 
 from typing import Any
 
-from schemas.base import PageOf, PageQuery, Schema
-from schemas.fields import Choice, Computed, Id, Integer, ListOf, String, Timestamp, TimestampInput
+from schemas.base import PageOf, Schema, shape
+from schemas.fields import Choice, Id, Integer, ListOf, String
+from schemas.queries import PageQuery
+from schemas.timestamps import Timestamp, TimestampInput
 
 EXAMPLE_HASH = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 ACTORS = ("reviewer", "candidate", "command", "worker", "service")
@@ -20,8 +22,11 @@ class AuditQuery(PageQuery):
     format = Choice(["json", "jsonl"], "`jsonl` returns all entries as a file.", load_default="json")
 
 
-def _hex_hash(entry: Any) -> str | None:
-    return entry.hash and entry.hash.hex()
+class HexString(String):
+    """Bytes, shown in hexadecimal."""
+
+    def _serialize(self, value: Any, attr: Any, obj: Any, **kwargs: Any) -> str | None:
+        return value and value.hex()
 
 
 class AuditEntry(Schema):
@@ -40,10 +45,7 @@ class AuditEntry(Schema):
     request_id = String("Request id: `X-Request-Id`, or a generated one.", example="req-1", null=True)
     created_at = Timestamp("When it was recorded.")
     position = Integer("Position in the hash chain; null until it is chained.", example=1, null=True)
-    hash = Computed(_hex_hash, ["string", "null"], "SHA-256 with the previous hash.", example=EXAMPLE_HASH)
+    hash = HexString("SHA-256 with the previous hash.", example=EXAMPLE_HASH, null=True, dump_only=True)
 
 
-class AuditLog(PageOf):
-    """A page of the audit log, latest first."""
-
-    entries = ListOf(AuditEntry, "Entries of this page.")
+AuditLog = shape("AuditLog", "Audit entries, latest first.", PageOf, entries=ListOf(AuditEntry, "Entries."))

@@ -1,23 +1,10 @@
-"""Base schemas: camelCase members, request bodies and queries, pages, errors."""
+"""Base schemas: camelCase members, request bodies, pages, errors."""
 
 from typing import Any
 
 import marshmallow as ma
 
-from schemas.fields import (
-    EXAMPLE_ID,
-    MAX_OFFSET,
-    Dict,
-    Flag,
-    Id,
-    Integer,
-    Limit,
-    ListOf,
-    Nested,
-    QueryInteger,
-    Raw,
-    String,
-)
+from schemas.fields import EXAMPLE_ID, Dict, Flag, Id, Integer, ListOf, Nested, Raw, String
 
 
 def camel(name: str) -> str:
@@ -47,17 +34,6 @@ class Schema(ma.Schema):
             field_obj.required = True
 
 
-class Filter(Schema):
-    """Base of query parameters."""
-
-    always_complete = False
-
-    def on_bind_field(self, field_name: str, field_obj: Any) -> None:
-        super().on_bind_field(field_name, field_obj)
-        # The docs page fills in examples, and a filter that nobody chose hides results.
-        field_obj.metadata = {key: value for key, value in field_obj.metadata.items() if key != "example"}
-
-
 class Body(Schema):
     """Base of request bodies: null equals an omitted member; in a change it clears (R6)."""
 
@@ -72,13 +48,6 @@ class Body(Schema):
             return data
         kept = {field.data_key for field in self.load_fields.values() if field.allow_none or field.required}
         return {name: value for name, value in data.items() if value is not None or name in kept}
-
-
-class PageQuery(Filter):
-    """Part of a list."""
-
-    limit = Limit()
-    offset = QueryInteger("Number of results to skip.", min=0, max=MAX_OFFSET, load_default=0)
 
 
 class PageOf(Schema):
@@ -96,18 +65,16 @@ class Deleted(Schema):
     id = Id("Id of the deleted object.")
 
 
+def shape(name: str, description: str, base: type[Schema] = Schema, **members: ma.fields.Field) -> Any:
+    """Define a schema class without code of its own, such as an object wrapped in its name."""
+    return type(name, (base,), {"__doc__": description, **members})
+
+
 class ErrorDetail(Schema):
     """An invalid part of the request."""
 
-    path = ListOf(
-        Raw(["string", "integer"], "Member name or index."),
-        "Path of the value.",
-        example=["candidateEmails", 2],
-    )
-    message = String(
-        "Problem, and the accepted values.",
-        example="Must be a valid email address of at most 254 characters.",
-    )
+    path = ListOf(Raw(["string", "integer"]), "Names and indexes.", example=["candidateEmails", 2])
+    message = String("Problem, and the accepted values.", example="Must be a valid email address.")
 
 
 class NamedAssessment(Schema):

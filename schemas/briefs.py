@@ -1,4 +1,8 @@
-"""A task in a structured form, as the candidate's client shows it (client contract, 3.5)."""
+"""A task in a structured form, as the candidate's client shows it (client contract, 3.5).
+
+Stored in camelCase, as clients take it: hence the fields' `attribute`."""
+
+from typing import Any
 
 from schemas.base import Body
 from schemas.fields import ListOf, Nested, Text
@@ -6,8 +10,8 @@ from schemas.fields import ListOf, Nested, Text
 MAX_ENTRIES = 100
 
 
-def _paragraphs(description: str, example: str) -> ListOf:
-    return ListOf(Text(5000), description, max=MAX_ENTRIES, example=[example])
+def _paragraphs(description: str, example: str, **options: Any) -> ListOf:
+    return ListOf(Text(5000), description, max=MAX_ENTRIES, example=[example], **options)
 
 
 class Codebase(Body):
@@ -15,8 +19,8 @@ class Codebase(Body):
 
     name = Text(255, "Name.", example="orders")
     description = Text(5000, "Purpose of the code.", example="Takes orders and hands them on.")
-    run_command = Text(1000, "Command that starts it.", example="make run")
-    test_command = Text(1000, "Command that runs its tests.", example="make test")
+    run_command = Text(1000, "Command that starts it.", attribute="runCommand", example="make run")
+    test_command = Text(1000, "Command that runs its tests.", attribute="testCommand", example="make test")
     stack = ListOf(Text(255), "Languages and systems in use.", max=MAX_ENTRIES, example=["Go", "PostgreSQL"])
 
 
@@ -36,5 +40,5 @@ class StructuredBrief(Body):
     codebase = Nested(Codebase, "The code to work on.")
     phases = ListOf(BriefPhase, "Steps of the work.", max=MAX_ENTRIES)
     evaluation = _paragraphs("Evaluation criteria.", "How you found the cause.")
-    ground_rules = _paragraphs("Ground rules.", "AI tools are allowed.")
+    ground_rules = _paragraphs("Ground rules.", "AI tools are allowed.", attribute="groundRules")
     deliverables = _paragraphs("Deliverables.", "A fix with a test.")

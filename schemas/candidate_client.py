@@ -6,14 +6,15 @@ from marshmallow.validate import Range, Regexp
 
 from rules.plain_text import storable
 from schemas import members
-from schemas.base import Body, Filter, Schema
-from schemas.fields import Choice, Dict, Flag, Integer, ListOf, Nested, Number, String, Timestamp
-from schemas.members import EXAMPLE_REPOSITORY
+from schemas.base import Body, Schema, shape
+from schemas.fields import Choice, Dict, Flag, Integer, ListOf, Nested, Number, String
+from schemas.queries import Filter
+from schemas.timestamps import Timestamp
 
 IS_BOOT_TIME = Range(0, 3600, error="Must be a number between 0 and 3600.")
 IS_COMMIT = Regexp(r"[0-9a-fA-F]{4,64}\Z", error="Must be a commit id, possibly abbreviated.")
-EXAMPLE_SHA256 = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 IS_SHA256 = Regexp(r"[0-9a-fA-F]{64}\Z", error="Must be a SHA-256: 64 hexadecimal digits.")
+EXAMPLE_SHA256 = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 
 
 class VersionQuery(Filter):
@@ -64,22 +65,9 @@ class HostedBoot(Body):
     tree_matches = Flag("Whether its files are as expected.", example=True, null=True)
 
 
-class Verdict(Schema):
-    """Result of the check of a hosted workspace."""
-
-    state = String("`ok`, or `differs` if its files are not as expected.", example="ok")
-
-
-class HostedBootAnswer(Schema):
-    """The report is recorded."""
-
-    verdict = Nested(Verdict, "For the client's log.")
-
-
-class Recorded(Schema):
-    """The report is recorded."""
-
-    ok = members.ALWAYS_TRUE
+Verdict = shape("Verdict", "Result of the check.", state=String("`ok`, or `differs`.", example="ok"))
+HostedBootAnswer = shape("HostedBootAnswer", "Recorded.", verdict=Nested(Verdict, "For the client's log."))
+Recorded = shape("Recorded", "The report is recorded.", ok=members.ALWAYS_TRUE)
 
 
 class UploadPlace(Schema):
@@ -110,7 +98,7 @@ class SubmittedCode(OfSession):
     bundle_sha256 = String("SHA-256 of it.", validate=IS_SHA256, example=EXAMPLE_SHA256, required=True)
     diff = SourceText("Changes against the base commit, as a unified diff.", load_default="")
     file_tree = ListOf(String(), "File names.", load_default=list, example=["orders.py"])
-    repo_url = String("Repository URL.", load_default="", example=EXAMPLE_REPOSITORY)
+    repo_url = String("Repository URL.", load_default="", example=members.EXAMPLE_REPOSITORY)
     base_sha = String("Base commit of the diff.", load_default="")
 
 

@@ -7,24 +7,24 @@ import marshmallow as ma
 from rules.event_signatures import is_public_key
 from rules.timestamps import parse_timestamp_ns
 from schemas import members
-from schemas.base import Body, Filter, Schema
-from schemas.fields import EXAMPLE_ID, Choice, Dict, Flag, Id, Integer, ListOf, Nested, Raw, String, Timestamp
+from schemas.base import Body, Schema, shape
+from schemas.fields import EXAMPLE_ID, Choice, Dict, Flag, Id, Integer, ListOf, Nested, Raw, String
 from schemas.members import EXAMPLE_BRIEF, EXAMPLE_EVENT_ID, EXAMPLE_PUBLIC_KEY
+from schemas.queries import Filter
+from schemas.timestamps import Timestamp
 
 EXAMPLE_TIME = "2026-04-02T09:12:44.123456789Z"
 OUTCOMES = ("created", "skipped", "late", "refused")
 EXAMPLE_DATA = {"command": "pytest", "exitCode": 0}
+EXAMPLE_EVENT = {"id": EXAMPLE_EVENT_ID, "kind": "command", "ts": EXAMPLE_TIME, "v": 1, "data": EXAMPLE_DATA}
 EXAMPLE_KEY = "PST-ABCD-EFGH"
-
-
-def _candidate_key(**options: Any) -> String:
-    return String("Candidate key, in any letter case.", example=EXAMPLE_KEY, **options)
+KEY = String("Candidate key, in any letter case.", example=EXAMPLE_KEY, required=True)
 
 
 class ConsentQuery(Filter):
     """The candidate key, unless the header `X-API-Key` has it."""
 
-    key = _candidate_key()
+    key = String("Candidate key, in any letter case.")
 
 
 class Disclosure(Schema):
@@ -46,7 +46,7 @@ class ConsentState(Schema):
     disclosure = Nested(Disclosure, "The text.")
     assessment_title = members.ASSESSMENT_TITLE
     org_name = members.ORG_NAME
-    time_limit_minutes = Integer("Time limit in minutes.", example=90, null=True)
+    time_limit_minutes = members.TIME_LIMIT_MINUTES
     status = String("Status of the key.", example="pending")
     expires_at = Timestamp("When the key expires.")
 
@@ -54,20 +54,17 @@ class ConsentState(Schema):
 class NewConsent(Body):
     """The candidate's agreement."""
 
-    key = _candidate_key(required=True)
+    key = KEY
     disclosure_hash = String("Hash of the text shown; omitted if the client showed its own.", max=255)
 
 
-class Confirmed(Schema):
-    """The agreement is recorded."""
-
-    ok = members.ALWAYS_TRUE
+Confirmed = shape("Confirmed", "The agreement is recorded.", ok=members.ALWAYS_TRUE)
 
 
 class NewSession(Body):
     """Key to redeem."""
 
-    key = _candidate_key(required=True)
+    key = KEY
     signing_pub_key = String("Base64 of an Ed25519 public key.", example=EXAMPLE_PUBLIC_KEY)
 
     @ma.validates("signing_pub_key")
@@ -90,17 +87,17 @@ class RedeemedSession(Schema):
     repo_commit = members.REPO_COMMIT
     repo_subdir = members.REPO_SUBDIR
     setup_instructions = members.SETUP_INSTRUCTIONS
-    time_limit_minutes = Integer("Time limit in minutes.", example=90, null=True)
+    time_limit_minutes = members.TIME_LIMIT_MINUTES
     issue_id = Id("Id of the issue that the task comes from.", null=True)
     expires_at = Timestamp("When the client deletes its local state: 24 hours after the limit.", null=True)
     tos_accepted = Flag("Always true: no session exists without consent.", example=True)
-    allowed_tools = ListOf(String(), "Allowed AI tools; null for all.", example=["claude"], null=True)
+    allowed_tools = members.ALLOWED_TOOLS
 
 
 class Completion(Body):
     """The candidate is done."""
 
-    key = _candidate_key(required=True)
+    key = KEY
     session_id = members.SESSION_ID
 
 
@@ -135,9 +132,6 @@ class Envelope(Body):
     source = Raw(["string", "object", "null"], "Source, a name or an object.", example="terminal")
 
 
-EXAMPLE_EVENT = {"id": EXAMPLE_EVENT_ID, "kind": "command", "ts": EXAMPLE_TIME, "v": 1, "data": EXAMPLE_DATA}
-
-
 class EnvelopeBatch(Body):
     """Several events, each accepted or refused on its own."""
 
@@ -158,13 +152,12 @@ class IngestedEvent(Schema):
 
     id = String("Event id; null if it has none.", example=EXAMPLE_ID, null=True)
     status = Choice(OUTCOMES, "`skipped`: id exists. `late`: stored, counts in nothing.", example="created")
-    error = String("Why it was refused.", example="ts: This is not an RFC 3339 time.", optional=True)
+    error = String("Why it was refused.", example="ts: The date or time does not exist.", optional=True)
 
 
-class IngestedBatch(Schema):
-    """Result of each event, in their order."""
-
-    results = ListOf(IngestedEvent, "One entry per event.")
+IngestedBatch = shape(
+    "IngestedBatch", "Result of each event.", results=ListOf(IngestedEvent, "In order of the events.")
+)
 
 
 class Ingested(Schema):

@@ -5,9 +5,10 @@ from typing import Any
 import marshmallow as ma
 
 from schemas import members
-from schemas.base import Body, PageOf, PageQuery, Schema
+from schemas.base import Body, PageOf, shape
 from schemas.fields import Choice, Email, Flag, Id, Line, ListOf, Nested, String
 from schemas.keys import STATUSES, Key, Metadata
+from schemas.queries import PageQuery
 
 
 class CandidateQuery(PageQuery):
@@ -29,10 +30,9 @@ class Candidate(Key):
     assessment_title = members.ASSESSMENT_TITLE
 
 
-class Candidates(PageOf):
-    """A page of candidates, oldest first."""
-
-    candidates = ListOf(Candidate, "Candidates of this page.")
+Candidates = shape(
+    "Candidates", "Candidates, oldest first.", PageOf, candidates=ListOf(Candidate, "Candidates.")
+)
 
 
 class CandidateChange(Body):
@@ -52,7 +52,4 @@ class CandidateChange(Body):
             raise ma.ValidationError("This or another member that can be changed is required.", "hired")
 
 
-class OneCandidate(Schema):
-    """One candidate."""
-
-    candidate = Nested(Candidate, "The candidate.")
+OneCandidate = shape("OneCandidate", "One candidate.", candidate=Nested(Candidate, "The candidate."))

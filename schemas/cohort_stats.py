@@ -1,7 +1,8 @@
 """Statistics of a cohort."""
 
-from schemas.base import Filter, Schema
+from schemas.base import Schema, shape
 from schemas.fields import Integer, ListOf, Nested, Number, String
+from schemas.queries import Filter
 
 
 class CohortQuery(Filter):
@@ -39,16 +40,12 @@ class CohortStats(Schema):
 
     session_count = Integer("Sessions that completed or expired, including hired ones.", example=12)
     metrics = Nested(CohortMetrics, "Means.")
-    derivation_versions = ListOf(
-        Integer(),
-        "Only if they differ; `flask sessions rederive` updates them.",
-        example=[1, 2],
-        optional=True,
-    )
+    derivation_versions = ListOf(Integer(), "Versions, only if they differ.", example=[1, 2], optional=True)
     percentiles = Nested(Percentiles, "Only with sessionId and two or more sessions.", optional=True)
 
 
-class CohortStatistics(Schema):
-    """Statistics, or null if no session has completed."""
-
-    cohort_stats = Nested(CohortStats, "Statistics.", null=True)
+CohortStatistics = shape(
+    "CohortStatistics",
+    "Statistics.",
+    cohort_stats=Nested(CohortStats, "Null without closed sessions.", null=True),
+)

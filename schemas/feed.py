@@ -5,21 +5,10 @@ from typing import Any
 import marshmallow as ma
 
 from rules.event_types import EVENT_TYPES
-from schemas.base import Filter, Schema
-from schemas.fields import (
-    EXAMPLE_ID,
-    MAX_OFFSET,
-    Choice,
-    Dict,
-    Flag,
-    Id,
-    Integer,
-    Limit,
-    ListOf,
-    QueryInteger,
-    String,
-    Timestamp,
-)
+from schemas.base import Schema
+from schemas.fields import EXAMPLE_ID, Choice, Dict, Flag, Id, Integer, ListOf, String
+from schemas.queries import MAX_OFFSET, Filter, Limit, QueryInteger
+from schemas.timestamps import Timestamp
 
 _MEANINGS = " ".join(f"`{name}`: {meaning}" for name, meaning in EVENT_TYPES.items())
 

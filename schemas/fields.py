@@ -3,7 +3,6 @@
 import re
 import uuid
 from collections.abc import Callable, Iterable
-from datetime import datetime
 from decimal import Decimal
 from typing import Any
 from urllib.parse import urlsplit
@@ -11,17 +10,9 @@ from urllib.parse import urlsplit
 import marshmallow as ma
 from marshmallow import validate
 
-from rules.timestamps import format_timestamp, parse_timestamp_ns, timestamp_from_ns
-
 EXAMPLE_ID = "01978f2e-7c1a-7a4e-9d57-1f3f7f8b7a01"
-DEFAULT_LIMIT, MAX_LIMIT = 50, 200
-MAX_OFFSET = 2**63 - 1
 MAX_URL_CHARACTERS = 2048
 MAX_TEXTS = 50
-# The lookahead keeps this linear: leading zeros match in one way only.
-_INTEGER = re.compile(r"([+-]?)(?=[0-9])0*+([0-9]*)")
-# Exceeds every range here; Python refuses to parse thousands of digits.
-_MAX_DIGITS = 20
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _INVALID_IN_URL = re.compile(r'[\x00-\x1f\x7f-\x9f\s"<>\\^`{|}]')
 _check_email = validate.Email()
@@ -165,27 +156,6 @@ class Integer(Described, ma.fields.Integer):
         super().__init__(*args, strict=True, error_messages={"invalid": message}, **options)
 
 
-class QueryInteger(Integer):
-    """An integer in a query: digits with an optional sign (R24)."""
-
-    def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> int:
-        match = _INTEGER.fullmatch(value)
-        if match is None:
-            raise self.make_error("invalid")
-        sign, digits = match.groups()
-        return int(sign + (digits[:_MAX_DIGITS] or "0"))
-
-
-class Limit(QueryInteger):
-    """Page size of a list, clamped to 1 to 200 (R24)."""
-
-    def __init__(self, default: int = DEFAULT_LIMIT):
-        super().__init__(f"Maximum number of results; clamped to 1 to {MAX_LIMIT}.", load_default=default)
-
-    def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> int:
-        return max(1, min(MAX_LIMIT, super()._deserialize(value, attr, data, **kwargs)))
-
-
 class Number(Described, ma.fields.Float):
     """A number; strings and booleans are refused."""
 
@@ -245,47 +215,6 @@ def parse_id(text: str) -> uuid.UUID | None:
     except ValueError:
         return None
     return found if str(found) == text.lower() else None
-
-
-class Timestamp(Described):
-    """A timestamp in a response, in UTC with milliseconds (R25)."""
-
-    openapi = {"type": "string", "format": "date-time", "example": "2026-04-01T09:00:00.000Z"}
-
-    def __init__(self, *args: Any, **options: Any):
-        super().__init__(*args, dump_only=True, **options)
-
-    def _serialize(self, value: datetime | None, attr: Any, obj: Any, **kwargs: Any) -> str | None:
-        return None if value is None else format_timestamp(value)
-
-
-class EventTime(Timestamp):
-    """An event's time, stored in nanoseconds since 1970."""
-
-    def _serialize(self, value: Any, attr: Any, obj: Any, **kwargs: Any) -> str | None:
-        return None if value is None else format_timestamp(timestamp_from_ns(value))
-
-
-class TimestampInput(Described):
-    """An RFC 3339 timestamp in a request, with any offset; inside UTC with whole milliseconds.
-
-    round_up -- to the next millisecond, so that consecutive ranges of a filter neither overlap nor leave a gap
-    """
-
-    openapi = {"type": "string", "format": "date-time"}
-    default_error_messages = {"invalid": "Must be a string."}
-
-    def __init__(self, *args: Any, round_up: bool = False, **options: Any):
-        super().__init__(*args, **options)
-        self.added_ns = 999_999 if round_up else 0
-
-    def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> datetime:
-        if not isinstance(value, str):
-            raise self.make_error("invalid")
-        try:
-            return timestamp_from_ns(parse_timestamp_ns(value) + self.added_ns)
-        except ValueError as error:
-            raise ma.ValidationError(str(error)) from None
 
 
 class Nested(Described, ma.fields.Nested):
@@ -348,13 +277,6 @@ class Raw(Described, ma.fields.Raw):
 
     def __init__(self, type: str | list[str], *args: Any, **options: Any):
         super().__init__(*args, openapi={"type": type}, **options)
-
-
-class Computed(Described, ma.fields.Function):
-    """A value of the JSON type or types `type` that a function derives from the object."""
-
-    def __init__(self, derive: Callable, type: str | list[str], *args: Any, **options: Any):
-        super().__init__(*args, serialize=derive, openapi={"type": type}, **options)
 
 
 def _length(low: int | None, high: int | None, unit: str) -> validate.Length:

@@ -1,9 +1,10 @@
 """Integrity of a session's record, its signed log, and its submissions."""
 
-from schemas.base import Schema
-from schemas.fields import EXAMPLE_ID, Choice, Flag, Integer, ListOf, Nested, Raw, String, Timestamp
+from schemas.base import Schema, shape
+from schemas.fields import EXAMPLE_ID, Choice, Flag, Integer, ListOf, Nested, Raw, String
 from schemas.members import EXAMPLE_PUBLIC_KEY
 from schemas.sessions import SealHead
+from schemas.timestamps import Timestamp
 
 
 class EventCounts(Schema):
@@ -45,8 +46,8 @@ class SignedEvent(Schema):
     """A signed event in its chain."""
 
     id = String("Event id.", example=EXAMPLE_ID)
-    ts = String("Its time as sent.", example="2026-04-02T09:12:44.123456789Z")
-    sig = String("Its signature, hexadecimal.", example="4fe47400" * 16)
+    ts = String("Time as sent.", example="2026-04-02T09:12:44.123456789Z")
+    sig = String("Signature, hexadecimal.", example="4fe47400" * 16)
     prev_sig = String("The previous event's signature; null for the first.", null=True)
     event_hash = String("SHA-256 of the signed message.", example="bd2d0e9b" * 8, null=True)
     sig_verified = Flag("Whether one of the session's keys made the signature.", example=True)
@@ -54,7 +55,7 @@ class SignedEvent(Schema):
 
 
 class SignedLog(Schema):
-    """The signed events of a session in the order of their chain."""
+    """The signed events of a session in chain order."""
 
     session_id = String("Session id.", example=EXAMPLE_ID)
     signing_pubkey = String("The latest registered public key; empty for an unsigned session.", example="")
@@ -64,9 +65,9 @@ class SignedLog(Schema):
 class BundleFile(Schema):
     """One entry of a bundle."""
 
-    name = String("Its name, made safe to display.", example="src/orders.py")
-    type = String("Its type, such as `file`, `directory` or `symbolic link`.", example="file")
-    size = Integer("Its size in bytes.", example=2048)
+    name = String("Name, made safe to display.", example="src/orders.py")
+    type = String("Type, such as `file`, `directory` or `symbolic link`.", example="file")
+    size = Integer("Size in bytes.", example=2048)
     unsafe = String("Why it is unsafe to unpack; null if it is safe.", null=True)
 
 
@@ -89,11 +90,10 @@ class BundleListing(Schema):
     """The files of a session's bundle."""
 
     submission = Nested(SubmissionFacts, "The submission that the bundle belongs to.")
-    files = ListOf(BundleFile, "Its entries, up to the limits.")
+    files = ListOf(BundleFile, "Entries of the bundle, up to the limits.")
     problem = String("Why the list is incomplete; null if it is complete.", null=True)
 
 
-class Submissions(Schema):
-    """All submissions of a session, oldest first."""
-
-    submissions = ListOf(SubmissionFacts, "Submissions.")
+Submissions = shape(
+    "Submissions", "All submissions of a session.", submissions=ListOf(SubmissionFacts, "Oldest first.")
+)

@@ -4,40 +4,36 @@ from typing import Any
 
 import marshmallow as ma
 
-from schemas.base import Body, PageOf, PageQuery, Schema
-from schemas.fields import Choice, Described, Id, Integer, ListOf, Nested, String, Timestamp, TimestampInput
+from schemas.base import Body, PageOf, Schema, shape
+from schemas.fields import Choice, Described, Id, Integer, ListOf, Nested, String
 from schemas.keys import INVITE_STATES
+from schemas.queries import PageQuery
+from schemas.timestamps import Timestamp, TimestampInput
 
 KINDS = ("invitation", "reminder")
 _FACTOR = "Factor of the assessment's time limit."
 
 
-def _expires_at() -> TimestampInput:
-    return TimestampInput("New expiry instead of `days`: in the future, and at most 365 days from now.")
-
-
-class NewExpiry(Body):
-    """New expiry of a key: a timestamp, or a number of days."""
-
-    expires_at = _expires_at()
-    days = Integer("Days after the current expiry.", min=1, max=365, example=7)
-
-    @ma.validates_schema
-    def check_exactly_one(self, data: dict, **kwargs: Any) -> None:
-        if not data:
-            raise ma.ValidationError("Either `days` or `expiresAt` is required.", "days")
-        _check_at_most_one(data, "days", "expiresAt")
-
-
 class ReopenedExpiry(Body):
     """New expiry of a key; with neither member, the assessment's `expiresInDays` from now."""
 
-    expires_at = _expires_at()
+    expires_at = TimestampInput("Instead of `days`: in the future, and at most 365 days from now.")
     days = Integer("Days from now.", min=1, max=365, example=7)
 
     @ma.validates_schema
     def check_at_most_one(self, data: dict, **kwargs: Any) -> None:
         _check_at_most_one(data, "days", "expiresAt")
+
+
+class NewExpiry(ReopenedExpiry):
+    """New expiry of a key: a timestamp, or a number of days."""
+
+    days = Integer("Days after the current expiry.", min=1, max=365, example=7)
+
+    @ma.validates_schema
+    def check_not_empty(self, data: dict, **kwargs: Any) -> None:
+        if not data:
+            raise ma.ValidationError("Either `days` or `expiresAt` is required.", "days")
 
 
 class Multiplier(Described):
@@ -81,10 +77,9 @@ class Accommodation(Schema):
     time_limit_minutes = Integer("Resulting time limit in minutes.", example=120, null=True)
 
 
-class OneAccommodation(Schema):
-    """A candidate's accommodation."""
-
-    accommodation = Nested(Accommodation, "The accommodation.")
+OneAccommodation = shape(
+    "OneAccommodation", "A candidate's time limit.", accommodation=Nested(Accommodation, "Time limit.")
+)
 
 
 class Delivery(Schema):
@@ -101,19 +96,11 @@ class Delivery(Schema):
     created_at = Timestamp("When it was queued.")
 
 
-class DeliveryQuery(PageQuery):
-    """Filter of messages."""
-
-    state = Choice(INVITE_STATES, "Only messages in this state.")
-
-
-class Deliveries(PageOf):
-    """A page of messages, latest first."""
-
-    deliveries = ListOf(Delivery, "Messages of this page.")
-
-
-class OneDelivery(Schema):
-    """One message."""
-
-    delivery = Nested(Delivery, "The message.")
+DeliveryQuery = shape(
+    "DeliveryQuery",
+    "Filter of messages.",
+    PageQuery,
+    state=Choice(INVITE_STATES, "Only those in this state."),
+)
+Deliveries = shape("Deliveries", "Messages, latest first.", PageOf, deliveries=ListOf(Delivery, "Messages."))
+OneDelivery = shape("OneDelivery", "One message.", delivery=Nested(Delivery, "The message."))

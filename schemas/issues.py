@@ -1,35 +1,19 @@
 """The problem library."""
 
-from typing import Any
-
 from marshmallow.validate import Regexp
 
 from schemas import members
-from schemas.base import Body, Deleted, PageOf, PageQuery, Schema
-from schemas.fields import (
-    Choice,
-    Computed,
-    Id,
-    Line,
-    ListOf,
-    Nested,
-    RepositoryUrl,
-    String,
-    Text,
-    TextList,
-    Timestamp,
-)
+from schemas.base import Body, Deleted, PageOf, Schema, shape
+from schemas.fields import Choice, Flag, Id, Line, ListOf, Nested, RepositoryUrl, String, Text, TextList
 from schemas.members import EXAMPLE_BRIEF, EXAMPLE_REPOSITORY, EXAMPLE_SHA
+from schemas.queries import PageQuery
+from schemas.timestamps import Timestamp
 
 DIFFICULTIES = ("easy", "medium", "hard")
 IS_SHA = Regexp(r"[0-9a-f]{40}\Z", error="Must be a full commit id: 40 lowercase hexadecimal digits.")
 EXAMPLE_TITLE = "Orders are lost under load"
 EXAMPLE_SUMMARY = "Two orders that arrive at the same moment overwrite each other."
 EXAMPLE_SOURCES = ["https://github.com/example/orders/issues/12"]
-
-
-def _is_catalogue(issue: Any) -> bool:
-    return issue.organization_id is None
 
 
 class Issue(Schema):  # R3
@@ -50,7 +34,7 @@ class Issue(Schema):  # R3
     reference_sha = String("Commit of the solution.", example=EXAMPLE_SHA, null=True)
     sources = ListOf(String(), "Sources of the problem.", example=EXAMPLE_SOURCES, null=True)
     license = String("License of the repository.", example="MIT", null=True)
-    is_catalogue = Computed(_is_catalogue, "boolean", "Whether all organizations share it.", example=False)
+    is_catalogue = Flag("Whether all organizations share it.", example=False, dump_only=True)
     created_at = Timestamp("When it was added.")
     updated_at = Timestamp("When it was last changed.")
 
@@ -103,17 +87,6 @@ class IssueQuery(PageQuery):
     q = String("Only issues whose title or description contains this, in any letter case.", max=255)
 
 
-class OneIssue(Schema):
-    """One issue."""
-
-    issue = Nested(Issue, "The issue.")
-
-
-class Issues(PageOf):
-    """A page of issues, oldest first."""
-
-    issues = ListOf(Issue, "Issues of this page.")
-
-
-class DeletedIssue(Deleted):
-    """The issue is deleted from the library; assessments made from it remain."""
+OneIssue = shape("OneIssue", "One issue.", issue=Nested(Issue, "The issue."))
+Issues = shape("Issues", "Issues, oldest first.", PageOf, issues=ListOf(Issue, "Issues."))
+DeletedIssue = shape("DeletedIssue", "The issue is deleted; assessments made from it remain.", Deleted)

@@ -6,10 +6,10 @@ import marshmallow as ma
 
 from rules.rows import row_id, row_json, row_time
 from schemas import members
-from schemas.base import Body, Deleted, Schema
-from schemas.fields import Choice, Described, Email, Id, Integer, Line, ListOf, Nested, String, Timestamp
+from schemas.base import Body, Deleted, Schema, camel, shape
+from schemas.fields import Choice, Described, Email, Id, Integer, Line, ListOf, Nested, String
+from schemas.timestamps import Timestamp
 
-ON_DUPLICATE = ("allow", "return", "refuse")
 STATUSES = ("pending", "active", "completed", "expired", "hired")
 SESSION_STATUSES = STATUSES[1:]
 INVITE_STATES = ("queued", "sent", "saved", "failed", "canceled")
@@ -20,12 +20,12 @@ class NewKeys(Body):
 
     count = Integer("Number of keys to generate.", min=1, max=50, example=2, required=True)
     candidate_emails = ListOf(
-        Email(), "Addresses to invite, exactly `count`.", example=["alice@example.com", "bob@example.com"]
+        Email(), "Exactly `count` addresses.", example=["alice@example.com", "bob@example.com"]
     )
     candidate_names = ListOf(Line(255), "Display names, exactly `count`.", example=["Alice", "Bob"])
     org_name = Line(255, "Your company name for the invitations.", example="Example Ltd")
     on_duplicate = Choice(
-        ON_DUPLICATE,
+        ["allow", "return", "refuse"],
         "For an address with an open key of this assessment: `allow` another key, `return` the open key without a "
         "message, or `refuse` the whole request.",
         load_default="allow",
@@ -36,8 +36,7 @@ class NewKeys(Body):
     def check_lengths(self, data: dict, **kwargs: Any) -> None:
         for name in ("candidate_emails", "candidate_names"):
             if name in data and len(data[name]) != data["count"]:
-                message = f"Must have exactly {data['count']} entries, as many as count."
-                raise ma.ValidationError(message, str(self.fields[name].data_key))
+                raise ma.ValidationError(f"Must have exactly `count` entries ({data['count']}).", camel(name))
 
     @ma.post_load
     def pair_candidates(self, data: dict, **kwargs: Any) -> dict:
@@ -59,17 +58,15 @@ class Metadata(Described):
         "additionalProperties": {"type": "string", "maxLength": 500},
         "maxProperties": 20,
     }
+    default_error_messages = {
+        "invalid": "Must be an object of at most 20 strings of up to 500 characters, with names of 1 to 40 characters."
+    }
 
     def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> dict[str, str]:
-        if not isinstance(value, dict) or len(value) > 20:
-            raise ma.ValidationError("Must be an object of at most 20 members.")
-        for name, text in value.items():
-            if not 1 <= len(name) <= 40 or not isinstance(text, str) or len(text) > 500:
-                message = (
-                    "Names must have 1 to 40 characters, values must be strings of at most 500 characters."
-                )
-                raise ma.ValidationError(message)
-        return value
+        entries = value.items() if isinstance(value, dict) and len(value) <= 20 else [("", value)]
+        if all(1 <= len(name) <= 40 and isinstance(text, str) and len(text) <= 500 for name, text in entries):
+            return value
+        raise self.make_error("invalid")
 
     def _serialize(self, value: dict[str, str] | None, attr: Any, obj: Any, **kwargs: Any) -> dict[str, str]:
         return value or {}
@@ -138,11 +135,5 @@ def candidate_of(row: Any) -> dict[str, Any]:
     return key_of(row) | {"assessmentTitle": row.assessment_title}
 
 
-class Keys(Schema):
-    """Candidate keys, oldest first."""
-
-    keys = ListOf(Key, "Keys.")
-
-
-class RevokedKey(Deleted):
-    """The key is revoked."""
+Keys = shape("Keys", "Candidate keys, oldest first.", keys=ListOf(Key, "Keys."))
+RevokedKey = shape("RevokedKey", "The key is revoked.", Deleted)

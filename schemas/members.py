@@ -1,6 +1,7 @@
 """Members that several shapes have. Schemas copy the fields, so that classes can share them."""
 
-from schemas.fields import EXAMPLE_ID, EventTime, Flag, String
+from schemas.fields import EXAMPLE_ID, Flag, Integer, ListOf, String
+from schemas.timestamps import EventTime
 
 EXAMPLE_BRIEF = "Orders are lost when two arrive at once. Find out why, fix it, and add a test that shows it."
 EXAMPLE_EVENT_ID = "0b4c5c1e-7b1f-4c55-9d57-1f3f7f8b7a01"
@@ -17,6 +18,8 @@ REPO_URL = String("Repository URL.", example=EXAMPLE_REPOSITORY, null=True)
 REPO_COMMIT = String("Commit to start from.", example=EXAMPLE_SHA, null=True)
 REPO_SUBDIR = String("Directory to work in.", example="services/orders", null=True)
 SETUP_INSTRUCTIONS = String("Setup instructions.", example="go mod download", null=True)
+TIME_LIMIT_MINUTES = Integer("Time limit in minutes.", example=90, null=True)
+ALLOWED_TOOLS = ListOf(String(), "Allowed AI tools; null for all.", example=["claude"], null=True)
 SESSION_ID = String("Session id from the redeem response.", example=EXAMPLE_ID, required=True)
 EVENT_ID = String("Event id.", example=EXAMPLE_EVENT_ID)
 EVENT_TIME = EventTime("When it happened, by the candidate's clock.", attribute="time_ns")

@@ -3,15 +3,12 @@
 from rules.plans import QUOTAS, SUBSCRIPTION_STATES
 from rules.retention import MAX_DAYS, MIN_DAYS
 from schemas import members
-from schemas.base import Body, Deleted, Schema
-from schemas.fields import Choice, Email, Id, Integer, Line, ListOf, Nested, String, TextList, Timestamp
+from schemas.base import Body, Deleted, Schema, shape
+from schemas.fields import Choice, Email, Id, Integer, Line, ListOf, Nested, String, TextList
+from schemas.timestamps import Timestamp
 
-EXAMPLE_SECRET = "psk_live_" + "0" * 36
 SCOPES = ("read", "write")
-
-
-def _statements(description: str, example: str) -> TextList:
-    return TextList(500, description, example=[example])
+EXAMPLE_SECRET = "psk_live_" + "0" * 36
 
 
 class Subscription(Schema):
@@ -40,19 +37,16 @@ class Organization(Schema):
     created_at = Timestamp("When it was created.")
 
 
-class OneOrganization(Schema):
-    """One organization."""
-
-    org = Nested(Organization, "The organization.")
+OneOrganization = shape("OneOrganization", "One organization.", org=Nested(Organization, "The organization."))
 
 
 class DisclosureAdditions(Body):
     """Texts appended to the lists of the service's disclosure."""
 
-    captures = _statements("Further recorded data.", "Calls to our own language model, with their answers")
-    does_not_capture = _statements("Further data that is not recorded.", "Your other accounts")
-    evaluated = _statements("Further evaluation criteria.", "How you write tests")
-    data_use = _statements("Further statements on the use of the data.", "We delete it after 180 days")
+    captures = TextList(500, "Further recorded data.", example=["Calls to our own model, with its answers"])
+    does_not_capture = TextList(500, "Further data that is not recorded.", example=["Your other accounts"])
+    evaluated = TextList(500, "Further evaluation criteria.", example=["How you write tests"])
+    data_use = TextList(500, "Further uses of the data.", example=["We delete it after 180 days"])
 
 
 class SettingsChange(Body):
@@ -81,10 +75,7 @@ class Settings(SettingsChange):
     disclosure_hash = String("Hash of the current disclosure.", example="9f86d081884c7d65")
 
 
-class OneSettings(Schema):
-    """The organization's settings."""
-
-    settings = Nested(Settings, "The settings.")
+OneSettings = shape("OneSettings", "The organization's settings.", settings=Nested(Settings, "The settings."))
 
 
 class NewToken(Body):
@@ -118,14 +109,8 @@ class ShownToken(Schema):
     note = String("Only in a replayed response: why the secret is missing.", optional=True)
 
 
-class Tokens(Schema):
-    """API tokens of the organization, oldest first."""
-
-    tokens = ListOf(Token, "Tokens that are not revoked.")
-
-
-class RevokedToken(Deleted):
-    """The token is revoked."""
+Tokens = shape("Tokens", "API tokens, oldest first.", tokens=ListOf(Token, "Tokens that are not revoked."))
+RevokedToken = shape("RevokedToken", "The token is revoked.", Deleted)
 
 
 class Me(Schema):

@@ -1,9 +1,10 @@
 """A candidate's own data, and the receipt of its erasure."""
 
 from schemas import members
-from schemas.base import Schema
-from schemas.fields import Choice, Dict, Id, Integer, ListOf, Nested, String, Timestamp
+from schemas.base import Schema, shape
+from schemas.fields import Choice, Dict, Id, Integer, ListOf, Nested, String
 from schemas.keys import STATUSES
+from schemas.timestamps import Timestamp
 
 
 class GivenConsent(Schema):
@@ -42,10 +43,11 @@ class CandidateData(Schema):
     erasure_requested_at = Timestamp("When the candidate asked for erasure.", null=True)
 
 
-class ErasureRequest(Schema):
-    """The request is recorded; reviewers see it."""
-
-    erasure_requested_at = Timestamp("When the candidate first asked.")
+ErasureRequest = shape(
+    "ErasureRequest",
+    "Reviewers see the request.",
+    erasure_requested_at=Timestamp("Time of the first request."),
+)
 
 
 class Receipt(Schema):
@@ -60,7 +62,4 @@ class Receipt(Schema):
     counts = Dict("Erased records, by kind.", values=Integer(), example={"events": 214, "keys": 1})
 
 
-class OneReceipt(Schema):
-    """The receipt of an erasure."""
-
-    receipt = Nested(Receipt, "The receipt; the same for every request.")
+OneReceipt = shape("OneReceipt", "The receipt of an erasure.", receipt=Nested(Receipt, "The receipt."))

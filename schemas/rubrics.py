@@ -2,8 +2,9 @@
 
 from marshmallow.validate import Range, Regexp
 
-from schemas.base import Body, Deleted, PageOf, Schema
-from schemas.fields import Id, Integer, Line, ListOf, Nested, Number, String, Text, Timestamp
+from schemas.base import Body, Deleted, PageOf, Schema, shape
+from schemas.fields import Id, Integer, Line, ListOf, Nested, Number, String, Text
+from schemas.timestamps import Timestamp
 
 EXAMPLE_LEVELS = [
     {"value": 1, "label": "Weak", "description": "Changes code until the symptom is gone."},
@@ -31,32 +32,14 @@ class Criterion(Body):
     title = Text(255, "Title.", example="Problem solving", required=True)
     description = Text(2000, "Guidance for reviewers.", example="From symptom to cause.")
     weight = Number("Relative weight, above 0.", validate=IS_WEIGHT, load_default=1, example=2)
-    levels = ListOf(
-        Level,
-        "Levels of distinct values.",
-        min=2,
-        max=10,
-        distinct="value",
-        required=True,
-        example=EXAMPLE_LEVELS,
-    )
-
-
-def _name(**options: bool) -> Text:
-    return Text(255, "Name.", example="Backend engineers", **options)
-
-
-def _criteria(**options: bool) -> ListOf:
-    return ListOf(
-        Criterion, "Criteria: 1 to 50 with different keys.", min=1, max=50, distinct="key", **options
-    )
+    levels = ListOf(Level, "Levels.", min=2, max=10, distinct="value", required=True, example=EXAMPLE_LEVELS)
 
 
 class NewRubric(Body):
     """A new rubric."""
 
-    name = _name(required=True)
-    criteria = _criteria(required=True)
+    name = Text(255, "Name.", example="Backend engineers", required=True)
+    criteria = ListOf(Criterion, "Criteria of different keys.", min=1, max=50, distinct="key", required=True)
 
 
 class RubricChange(Body):
@@ -64,8 +47,8 @@ class RubricChange(Body):
 
     is_change = True
 
-    name = _name()
-    criteria = _criteria()
+    name = Text(255, "Name.", example="Backend engineers")
+    criteria = ListOf(Criterion, "Criteria of different keys.", min=1, max=50, distinct="key")
 
 
 class Rubric(Schema):
@@ -79,17 +62,6 @@ class Rubric(Schema):
     updated_at = Timestamp("When it was last changed.")
 
 
-class OneRubric(Schema):
-    """One rubric."""
-
-    rubric = Nested(Rubric, "The rubric.")
-
-
-class Rubrics(PageOf):
-    """A page of rubrics, oldest first."""
-
-    rubrics = ListOf(Rubric, "Rubrics of this page.")
-
-
-class DeletedRubric(Deleted):
-    """The rubric is deleted."""
+OneRubric = shape("OneRubric", "One rubric.", rubric=Nested(Rubric, "The rubric."))
+Rubrics = shape("Rubrics", "Rubrics, oldest first.", PageOf, rubrics=ListOf(Rubric, "Rubrics."))
+DeletedRubric = shape("DeletedRubric", "The rubric is deleted.", Deleted)

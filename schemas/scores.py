@@ -1,9 +1,11 @@
 """Scores of a session."""
 
-from schemas.base import Body, Filter, Schema
-from schemas.fields import Id, Integer, ListOf, Nested, Number, QueryInteger, String, Text, Timestamp
+from schemas.base import Body, Schema, shape
+from schemas.fields import Id, Integer, ListOf, Nested, Number, String, Text
 from schemas.members import EXAMPLE_EVENT_ID
+from schemas.queries import Filter, QueryInteger
 from schemas.rubrics import Criterion
+from schemas.timestamps import Timestamp
 
 EXAMPLE_COMMENT = "Found the race by reading, then proved it."
 
@@ -19,13 +21,7 @@ class NewScore(Body):
 
     value = Integer("Value within the criterion's scale.", min=0, max=1000, example=3, required=True)
     comment = Text(5000, "Reason.", load_default=None, example=EXAMPLE_COMMENT, null=True)
-    evidence = ListOf(
-        String(min=1, max=255),
-        "Ids of events that support the score.",
-        max=100,
-        load_default=list,
-        example=[],
-    )
+    evidence = ListOf(String(min=1, max=255), "Ids of events.", max=100, load_default=list, example=[])
 
 
 class ScoringReviewer(Schema):
@@ -48,10 +44,7 @@ class Score(Schema):
     created_at = Timestamp("When it was given.")
 
 
-class OneScore(Schema):
-    """One score."""
-
-    score = Nested(Score, "The score, which now counts.")
+OneScore = shape("OneScore", "One score.", score=Nested(Score, "The score, which now counts."))
 
 
 class ScoredCriterion(Criterion):

@@ -2,8 +2,9 @@
 
 from schemas import members
 from schemas.base import Body, Schema
-from schemas.fields import Choice, Dict, Flag, Id, Integer, Nested, String, Text, Timestamp
+from schemas.fields import Choice, Dict, Flag, Id, Integer, Nested, String, Text
 from schemas.keys import SESSION_STATUSES
+from schemas.timestamps import Timestamp
 
 MAX_TESTS = 2**31 - 1
 EXAMPLE_METRICS = {
@@ -61,9 +62,7 @@ class ReviewedSession(Session):
     """A session with members for reviewers; a candidate's response omits them."""
 
     candidate_name = String("Candidate's name.", example="Alice", null=True, optional=True)
-    candidate_email = String(
-        "Candidate's email address.", example="alice@example.com", null=True, optional=True
-    )
+    candidate_email = String("Candidate's address.", example="alice@example.com", null=True, optional=True)
     hired_at = Timestamp("When the candidate was marked as hired.", null=True, optional=True)
     metrics = Dict(
         "Derived metrics by name; null while the session is open. Times in milliseconds, ratios with three decimals, "

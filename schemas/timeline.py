@@ -5,40 +5,22 @@ from typing import Any
 import marshmallow as ma
 
 from schemas import members
-from schemas.base import Filter, PageOf, PageQuery, Schema
-from schemas.fields import (
-    Choice,
-    Described,
-    Dict,
-    EventTime,
-    Flag,
-    Id,
-    Integer,
-    Limit,
-    ListOf,
-    Nested,
-    QueryInteger,
-    Raw,
-    String,
-    Timestamp,
-    TimestampInput,
-)
+from schemas.base import PageOf, Schema, shape
+from schemas.fields import Choice, Described, Dict, Flag, Id, Integer, ListOf, Nested, Raw, String
 from schemas.keys import SESSION_STATUSES
 from schemas.members import EXAMPLE_EVENT_ID
+from schemas.queries import Filter, Limit, PageQuery, QueryInteger
 from schemas.sessions import ListedSession
+from schemas.timestamps import EventTime, Timestamp, TimestampInput
 
 MAX_FILTER_CHARACTERS = 2000
-EXAMPLE_COMMAND = "go test ./..."
-EXAMPLE_DATA = {"command": EXAMPLE_COMMAND, "exitCode": 1}
+EXAMPLE_DATA = {"command": "go test ./...", "exitCode": 1}
 EXAMPLE_ENVELOPE = {"id": EXAMPLE_EVENT_ID, "kind": "command", "v": 1, "data": EXAMPLE_DATA}
 
 SOURCE = String("Tool that reported it.", example="claude-code", null=True)
 ACTOR = String("Actor.", example="ai", null=True)
 ATTRIBUTION = String("Likely author.", example="likely_ai", null=True)
 LATE = Flag("Whether it is too late to count in the metrics.", example=False)
-
-
-# Sessions
 
 
 class SessionQuery(PageQuery):
@@ -50,13 +32,7 @@ class SessionQuery(PageQuery):
     redeemed_to = TimestampInput("Only sessions started earlier.", data_key="to", round_up=True)
 
 
-class Sessions(PageOf):
-    """A page of the organization's sessions, oldest first."""
-
-    sessions = ListOf(ListedSession, "Sessions.")
-
-
-# Timeline
+Sessions = shape("Sessions", "Sessions, oldest first.", PageOf, sessions=ListOf(ListedSession, "Sessions."))
 
 
 class Cursor(String):
@@ -119,13 +95,7 @@ class Timeline(Schema):
     next = Cursor("Value for `after`; null at the end. Events that arrive later may precede it.", null=True)
 
 
-class OneEvent(Schema):
-    """One event."""
-
-    event = Nested(TimelineEvent, "The event, as with `detail=full`.")
-
-
-# Decisions
+OneEvent = shape("OneEvent", "One event.", event=Nested(TimelineEvent, "The event, as with `detail=full`."))
 
 
 class Decision(Schema):
@@ -155,14 +125,11 @@ class Decisions(Schema):
     next = Cursor("Value for `after`; null at the end.", null=True)
 
 
-# Artifacts
-
-
 class Occurrence(Schema):
     """One event behind an artifact."""
 
     event_id = members.EVENT_ID
-    ts = EventTime("When it happened, by the candidate's clock.", attribute="time_ns")
+    ts = members.EVENT_TIME
     source = SOURCE
     actor = ACTOR
     attribution = ATTRIBUTION
@@ -193,7 +160,7 @@ class ChangedFile(Schema):
 class RunCommand(Occurrence):
     """A command that ran."""
 
-    command = String("Command.", example=EXAMPLE_COMMAND, null=True)
+    command = String("Command.", example="go test ./...", null=True)
     verifies = String("Kind of verification, if any: `test`, `check` or `build`.", example="test", null=True)
     exit_code = Integer("Exit code; null if unknown.", example=1, null=True)
     duration_ms = Integer("Duration in milliseconds, if reported.", example=2000, null=True)
@@ -224,9 +191,6 @@ class Artifacts(Schema):
     files = ListOf(ChangedFile, "Changed files, by path.")
     commands = ListOf(RunCommand, "Commands in order.")
     plans = ListOf(Plan, "Plans in order of their start.")
-
-
-# Recent activity
 
 
 class RecentQuery(Filter):

@@ -1,10 +1,10 @@
 """Webhooks and their deliveries."""
 
-from typing import Any
-
 from rules.event_types import EVENT_TYPES
-from schemas.base import Body, Deleted, PageOf, PageQuery, Schema
-from schemas.fields import Choice, Flag, Id, Integer, Line, ListOf, Nested, RepositoryUrl, String, Timestamp
+from schemas.base import Body, Deleted, PageOf, Schema, shape
+from schemas.fields import Choice, Flag, Id, Integer, Line, ListOf, Nested, RepositoryUrl, String
+from schemas.queries import PageQuery
+from schemas.timestamps import Timestamp
 
 STATES = ("queued", "delivered", "failed", "canceled")
 REASONS = ("paused", "gone", "failing")
@@ -25,22 +25,18 @@ class ReceiverUrl(RepositoryUrl):
         return is_clean and text.startswith(("https://", "http://")) and super().accepts(text)
 
 
-def _types(**options: Any) -> ListOf:
-    return ListOf(
-        Choice(EVENT_TYPES),
-        "Event types to send; empty for all, including those of later versions.",
-        max=len(EVENT_TYPES),
-        example=EXAMPLE_TYPES,
-        **options,
-    )
-
-
 class NewWebhook(Body):
     """A new receiver of events."""
 
     url = ReceiverUrl("URL to send to; http only if settings allow it.", example=EXAMPLE_URL, required=True)
     description = Line(255, "Purpose.", example="Applicant tracking")
-    types = _types(load_default=list)
+    types = ListOf(
+        Choice(EVENT_TYPES),
+        "Event types to send; empty for all, including those of later versions.",
+        max=len(EVENT_TYPES),
+        load_default=list,
+        example=EXAMPLE_TYPES,
+    )
     include_personal = Flag("Whether to send name and address.", load_default=False, example=False)
 
 
@@ -51,7 +47,7 @@ class WebhookChange(Body):
 
     url = ReceiverUrl("URL that events are sent to from now on.", example=EXAMPLE_URL)
     description = Line(255, "Purpose; null clears.", example="Applicant tracking", null=True)
-    types = _types()
+    types = ListOf(Choice(EVENT_TYPES), "Event types to send.", max=len(EVENT_TYPES), example=EXAMPLE_TYPES)
     include_personal = Flag("Whether new events include name and address.", example=False)
     enabled = Flag("True enables it; false disables it and cancels its queued events.", example=True)
 
@@ -72,26 +68,18 @@ class Webhook(Schema):
     updated_at = Timestamp("When it was last changed.")
 
 
-class OneWebhook(Schema):
-    """One webhook."""
-
-    webhook = Nested(Webhook, "The webhook.")
+OneWebhook = shape("OneWebhook", "One webhook.", webhook=Nested(Webhook, "The webhook."))
 
 
-class ShownWebhook(OneWebhook):
+class ShownWebhook(Schema):
     """A webhook with its secret, which is shown only once."""
 
+    webhook = Nested(Webhook, "The webhook.")
     secret = String("Key that signs requests.", example="whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwQ0mUM6mDrpM=")
 
 
-class Webhooks(PageOf):
-    """A page of webhooks, oldest first."""
-
-    webhooks = ListOf(Webhook, "Webhooks of this page.")
-
-
-class DeletedWebhook(Deleted):
-    """The webhook is deleted."""
+Webhooks = shape("Webhooks", "Webhooks, oldest first.", PageOf, webhooks=ListOf(Webhook, "Webhooks."))
+DeletedWebhook = shape("DeletedWebhook", "The webhook is deleted.", Deleted)
 
 
 class HookDeliveryQuery(PageQuery):
@@ -118,13 +106,10 @@ class HookDelivery(Schema):
     created_at = Timestamp("When it was queued.")
 
 
-class OneHookDelivery(Schema):
-    """One delivery."""
-
-    delivery = Nested(HookDelivery, "The delivery.")
-
-
-class HookDeliveries(PageOf):
-    """A page of deliveries, oldest first."""
-
-    deliveries = ListOf(HookDelivery, "Deliveries of this page.")
+OneHookDelivery = shape("OneHookDelivery", "One delivery.", delivery=Nested(HookDelivery, "The delivery."))
+HookDeliveries = shape(
+    "HookDeliveries",
+    "Deliveries, oldest first.",
+    PageOf,
+    deliveries=ListOf(HookDelivery, "Deliveries."),
+)

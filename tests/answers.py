@@ -1,5 +1,7 @@
 """What tests read from error responses."""
 
+from typing import Any
+
 from werkzeug.test import TestResponse
 
 
@@ -13,3 +15,9 @@ def refusal(answer: TestResponse) -> tuple[int, str]:
     """The status and code of an error response, which always has a sentence too (R26)."""
     assert answer.json["error"]
     return answer.status_code, answer.json["code"]
+
+
+def body_of(response: TestResponse, status: int = 200) -> Any:
+    """The JSON of a response with this status."""
+    assert response.status_code == status, response.text
+    return response.json

@@ -58,10 +58,10 @@ def make_key(
     return make_keys(assessment, 1, email, name)[0]
 
 
-def make_session(key: CandidateKey) -> Session:
+def make_session(key: CandidateKey, public_key: str | None = None) -> Session:
     """An open session: the candidate has consented and redeemed."""
     models.Consent.give(key, None, None)
-    return sessions.redeem(key.key)
+    return sessions.redeem(key.key, public_key)
 
 
 def make_closed_session(assessment: Assessment, *envelopes: dict[str, Any]) -> Session:

@@ -3,23 +3,21 @@
 from datetime import timedelta
 
 import pytest
-from answers import places, refusal
+from answers import body_of, places, refusal
 from factories import make_assessment, make_key, make_session
 
 from delivery.worker import Worker
 from models import Assessment, CandidateKey, Consent, Delivery, Session, invitations, privacy, sessions
 from models.deliveries import outbox, outcomes
 
-UNKNOWN_ID = "00000000-0000-7000-8000-000000000000"
-
 
 def at(key, path=""):
     return f"/v1/candidates/{key.id}{path}"
 
 
-def candidate_of(response):
-    assert response.status_code == 200, response.json
-    return response.json["candidate"]
+def only_candidate(reviewer):
+    (candidate,) = reviewer.get("/v1/candidates").json["candidates"]
+    return candidate
 
 
 @pytest.fixture
@@ -33,41 +31,26 @@ def mails(tmp_path):
     return lambda: [file.read_text() for file in sorted(tmp_path.rglob("*.eml"))]
 
 
-@pytest.fixture
-def history(reviewer):
+def history(reviewer, key):
     """(kind, state) of the messages to a candidate, newest first."""
-
-    def history(key):
-        listed = reviewer.get(at(key, "/deliveries")).json["deliveries"]
-        return [(message["kind"], message["state"]) for message in listed]
-
-    return history
+    listed = reviewer.get(at(key, "/deliveries")).json["deliveries"]
+    return [(message["kind"], message["state"]) for message in listed]
 
 
-# Resend
-
-
-def test_resending_adds_a_message(reviewer, key, worker, mails, history):
-    worker.run_once()
-    candidate = candidate_of(reviewer.post(at(key, "/invite")))
-    assert candidate["invite"]["state"] == "queued"
-    assert candidate["key"] == key.key
-    worker.run_once()
-    assert history(key) == [("invitation", "saved"), ("invitation", "saved")]
-    assert len(mails()) == 2
-
-
-def test_resending_cancels_a_queued_invitation(reviewer, key, worker, mails, history):
-    reviewer.post(at(key, "/invite"))
-    worker.run_once()
-    assert history(key) == [("invitation", "saved"), ("invitation", "canceled")]
-    assert len(mails()) == 1
-
-
-def test_resending_keeps_the_organizations_name(reviewer, assessment):
+@pytest.mark.parametrize(("was_sent", "state"), [(True, "saved"), (False, "canceled")])
+def test_resending_adds_a_message_and_cancels_a_queued_one(
+    reviewer, assessment, worker, mails, was_sent, state
+):
     (issued,) = issue(reviewer, assessment, "alice@example.com", orgName="Northwind").json["keys"]
-    reviewer.post(f"/v1/candidates/{issued['id']}/invite")
+    key = CandidateKey.get_by_id(issued["id"])
+    if was_sent:
+        worker.run_once()
+    candidate = body_of(reviewer.post(at(key, "/invite")))["candidate"]
+    assert (candidate["invite"]["state"], candidate["key"]) == ("queued", key.key)
+    worker.run_once()
+    assert history(reviewer, key) == [("invitation", "saved"), ("invitation", state)]
     assert [delivery.data["orgName"] for delivery in Delivery.select()] == ["Northwind", "Northwind"]
+    assert len(mails()) == 1 + was_sent
 
 
 def test_resending_needs_an_address_and_an_open_key(clock, reviewer, assessment, key):
@@ -77,16 +60,10 @@ def test_resending_needs_an_address_and_an_open_key(clock, reviewer, assessment,
     assert refusal(reviewer.post(at(session.key, "/invite"))) == (409, "session_ended")
     clock.fixed = key.expires_at
     assert refusal(reviewer.post(at(key, "/invite"))) == (409, "expired")
-
-
-def test_a_revoked_key_is_not_found(reviewer, key):
     key.revoke()
     for path in ("/invite", "/extend", "/reopen"):
         assert refusal(reviewer.post(at(key, path), {"days": 1})) == (404, "not_found")
     assert refusal(reviewer.get(at(key, "/deliveries"))) == (404, "not_found")
-
-
-# Extend and reopen
 
 
 @pytest.mark.parametrize(
@@ -98,25 +75,20 @@ def test_a_revoked_key_is_not_found(reviewer, key):
     ],
 )
 def test_a_key_is_extended(clock, reviewer, key, body, expires_at):
-    assert candidate_of(reviewer.post(at(key, "/extend"), body))["expiresAt"] == expires_at
+    assert body_of(reviewer.post(at(key, "/extend"), body))["candidate"]["expiresAt"] == expires_at
 
 
 @pytest.mark.parametrize(
-    ("body", "place"),
+    ("body", "member"),
     [
-        ({}, "days"),
-        ({"days": 0}, "days"),
-        ({"days": "7"}, "days"),
-        ({"days": 359}, "days"),
+        ({}, "days"), ({"days": 0}, "days"), ({"days": "7"}, "days"), ({"days": 359}, "days"),
         ({"days": 7, "expiresAt": "2026-05-01T00:00:00Z"}, "days"),
-        ({"expiresAt": "2026-04-01T09:00:00Z"}, "expiresAt"),
-        ({"expiresAt": "2027-04-01T09:00:01Z"}, "expiresAt"),
-        ({"expiresAt": "tomorrow"}, "expiresAt"),
-        ({"expiresAt": 1}, "expiresAt"),
+        ({"expiresAt": "2026-04-01T09:00:00Z"}, "expiresAt"), ({"expiresAt": "2027-04-01T09:00:01Z"}, "expiresAt"),
+        ({"expiresAt": "tomorrow"}, "expiresAt"), ({"expiresAt": 1}, "expiresAt"),
     ],
-)
-def test_an_expiry_is_in_the_future_and_within_a_year(clock, reviewer, key, body, place):
-    assert places(reviewer.post(at(key, "/extend"), body)) == [[place]]
+)  # fmt: skip
+def test_an_expiry_is_in_the_future_and_within_a_year(clock, reviewer, key, body, member):
+    assert places(reviewer.post(at(key, "/extend"), body)) == [[member]]
 
 
 def test_an_expired_key_is_reopened_and_redeemed(clock, reviewer, anonymous, key):
@@ -124,7 +96,7 @@ def test_an_expired_key_is_reopened_and_redeemed(clock, reviewer, anonymous, key
     clock.fixed = key.expires_at
     assert refusal(anonymous.post("/v1/candidate/redeem", {"key": key.key})) == (410, "key_expired")
     assert refusal(reviewer.post(at(key, "/extend"), {"days": 7})) == (409, "expired")
-    candidate = candidate_of(reviewer.post(at(key, "/reopen"), {}))
+    candidate = body_of(reviewer.post(at(key, "/reopen"), {}))["candidate"]
     assert (candidate["status"], candidate["expiresAt"]) == ("pending", "2026-04-15T09:00:00.000Z")
     assert anonymous.post("/v1/candidate/redeem", {"key": key.key}).status_code == 200
 
@@ -132,68 +104,54 @@ def test_an_expired_key_is_reopened_and_redeemed(clock, reviewer, anonymous, key
 def test_only_an_expired_key_that_was_not_redeemed_is_reopened(reviewer, clock, key):
     assert refusal(reviewer.post(at(key, "/reopen"), {"days": 1})) == (409, "not_expired")
     make_session(key)
-    assert refusal(reviewer.post(at(key, "/reopen"), {"days": 1})) == (409, "key_redeemed")
-    assert refusal(reviewer.post(at(key, "/extend"), {"days": 1})) == (409, "key_redeemed")
+    for path in ("/reopen", "/extend"):
+        assert refusal(reviewer.post(at(key, path), {"days": 1})) == (409, "key_redeemed")
 
 
-# Candidates
-
-
-def test_a_candidate_is_renamed_and_found_by_the_new_name(reviewer, key, worker, mails):
-    body = {"candidateName": "Bob", "candidateEmail": "Bob@Example.com"}
-    assert body.items() <= candidate_of(reviewer.patch(at(key), body)).items()
-    assert reviewer.get("/v1/candidates", q="bob@").json["total"] == 1
-    assert reviewer.get("/v1/candidates", q="alice").json["total"] == 0
+@pytest.mark.parametrize(
+    ("name", "email", "state"), [("Bob", "Bob@Example.com", "saved"), (None, None, "canceled")]
+)
+def test_a_changed_name_and_address_apply_to_queued_messages(
+    reviewer, key, worker, mails, name, email, state
+):
+    body = {"candidateName": name, "candidateEmail": email}
+    assert body.items() <= body_of(reviewer.patch(at(key), body))["candidate"].items()
+    assert [reviewer.get("/v1/candidates", q=q).json["total"] for q in ("bob@", "alice")] == [bool(name), 0]
     worker.run_once()
-    assert "To: Bob <Bob@Example.com>" in mails()[0]
-
-
-def test_null_clears_name_and_address(reviewer, key, worker, mails, history):
-    body = {"candidateName": None, "candidateEmail": None}
-    assert body.items() <= candidate_of(reviewer.patch(at(key), body)).items()
-    worker.run_once()
-    assert mails() == []
-    assert history(key) == [("invitation", "canceled")]
+    assert history(reviewer, key) == [("invitation", state)]
+    assert [f"To: {name} <{email}>" in mail for mail in mails()] == [True] * bool(name)
 
 
 def test_external_id_and_metadata_are_shown_with_the_key(reviewer, assessment, key):
     values = {"externalId": "applicant-4711", "metadata": {"source": "careers page"}}
-    candidate = candidate_of(reviewer.patch(at(key), values))
-    (in_list,) = reviewer.get("/v1/candidates").json["candidates"]
+    candidate = body_of(reviewer.patch(at(key), values))["candidate"]
     (in_keys,) = reviewer.get(f"/v1/assessments/{assessment.id}/keys").json["keys"]
-    for shown in (candidate, in_list, in_keys):
+    for shown in (candidate, only_candidate(reviewer), in_keys):
         assert values.items() <= shown.items()
-    cleared = candidate_of(reviewer.patch(at(key), {"externalId": None, "metadata": None}))
+    cleared = body_of(reviewer.patch(at(key), {"externalId": None, "metadata": None}))["candidate"]
     assert (cleared["externalId"], cleared["metadata"]) == (None, {})
 
 
 @pytest.mark.parametrize(
     "invalid",
     [
-        [],
-        "text",
-        {"a": 1},
-        {"a": None},
-        {"a": {"b": "c"}},
-        {"a": "x" * 501},
-        {"": "x"},
-        {"a" * 41: "x"},
+        [], "text", {"a": 1}, {"a": None}, {"a": {"b": "c"}}, {"a": "x" * 501}, {"": "x"}, {"a" * 41: "x"},
         {f"member {number}": "x" for number in range(21)},
     ],
-)
+)  # fmt: skip
 def test_metadata_is_flat_and_small(reviewer, key, invalid):
     assert places(reviewer.patch(at(key), {"metadata": invalid})) == [["metadata"]]
 
 
 def test_metadata_has_up_to_20_members_of_500_characters(reviewer, key):
-    largest = {f"member {number}": "x" * 500 for number in range(20)}
-    assert candidate_of(reviewer.patch(at(key), {"metadata": largest}))["metadata"] == largest
+    largest = {f"{number:040}": "x" * 500 for number in range(20)}
+    assert body_of(reviewer.patch(at(key), {"metadata": largest}))["candidate"]["metadata"] == largest
 
 
 def test_a_refused_change_changes_nothing(reviewer, key):
     body = {"hired": True, "candidateName": "Bob"}
     assert refusal(reviewer.patch(at(key), body)) == (409, "not_finished")
-    assert reviewer.get("/v1/candidates").json["candidates"][0]["candidateName"] == "Alice"
+    assert only_candidate(reviewer)["candidateName"] == "Alice"
 
 
 def test_an_erasure_clears_everything(reviewer, key):
@@ -204,27 +162,18 @@ def test_an_erasure_clears_everything(reviewer, key):
     assert (row.address, row.external_id, row.metadata, row.extra_minutes) == (None, None, None, None)
 
 
-# Duplicates
-
-
 def issue(reviewer, assessment, *emails, **members):
     body = {"count": len(emails), "candidateEmails": list(emails)} | members
     return reviewer.post(f"/v1/assessments/{assessment.id}/keys", body)
 
 
-def test_return_answers_with_the_open_key_of_an_address(reviewer, assessment, key):
+def test_return_responds_with_the_open_key_of_an_address(reviewer, assessment, key):
     response = issue(reviewer, assessment, "bob@example.com", "ALICE@example.com", onDuplicate="return")
     bob, alice = response.json["keys"]
-    assert alice["id"] == str(key.id)
-    assert bob["candidateEmail"] == "bob@example.com"
+    assert (alice["id"], bob["candidateEmail"]) == (str(key.id), "bob@example.com")
+    again = issue(reviewer, assessment, "bob@example.com", onDuplicate="return")
+    assert (again.status_code, again.json["keys"]) == (201, [bob])
     assert CandidateKey.select().count() == Delivery.select().count() == 2
-
-
-def test_return_issues_nothing_if_every_address_has_a_key(reviewer, assessment):
-    first = issue(reviewer, assessment, "a@example.com").json["keys"]
-    again = issue(reviewer, assessment, "a@example.com", onDuplicate="return")
-    assert (again.status_code, again.json["keys"]) == (201, first)
-    assert CandidateKey.select().count() == 1
 
 
 def test_return_issues_one_key_for_a_repeated_address(reviewer, assessment):
@@ -236,7 +185,7 @@ def test_return_issues_one_key_for_a_repeated_address(reviewer, assessment):
 
 
 @pytest.mark.parametrize("on_duplicate", ["return", "refuse"])
-def test_keys_without_an_address_are_no_duplicates(reviewer, assessment, on_duplicate):
+def test_keys_without_an_address_are_not_duplicates(reviewer, assessment, on_duplicate):
     body = {"count": 2, "onDuplicate": on_duplicate}
     response = reviewer.post(f"/v1/assessments/{assessment.id}/keys", body)
     assert len({key["id"] for key in response.json["keys"]}) == 2
@@ -252,29 +201,16 @@ def test_refuse_names_the_duplicates(reviewer, assessment, key):
     assert CandidateKey.select().count() == 1
 
 
-def test_duplicates_are_allowed_by_default(reviewer, assessment, key):
-    assert issue(reviewer, assessment, "alice@example.com").json["keys"][0]["id"] != str(key.id)
-
-
-def test_only_an_open_key_is_a_duplicate(clock, reviewer, organization, assessment):
+def test_only_an_open_key_is_a_duplicate(clock, reviewer, organization):
+    assessment = make_assessment(organization, time_limit_minutes=60, expires_in_days=1)
     make_key(make_assessment(organization))
     make_key(assessment).revoke()
     sessions.complete(make_session(make_key(assessment)))
-    expired = make_key(assessment)
-    clock.fixed = expired.expires_at
-    assert issue(reviewer, assessment, "alice@example.com", onDuplicate="refuse").status_code == 201
-    assert issue(reviewer, assessment, "alice@example.com", onDuplicate="refuse").status_code == 409
-
-
-def test_a_session_is_a_duplicate_until_its_time_limit(clock, reviewer, organization):
-    assessment = make_assessment(organization, time_limit_minutes=60)
     make_session(make_key(assessment))
-    assert issue(reviewer, assessment, "alice@example.com", onDuplicate="refuse").status_code == 409
-    clock.fixed += timedelta(minutes=65)
-    assert issue(reviewer, assessment, "alice@example.com", onDuplicate="refuse").status_code == 201
-
-
-# Accommodations
+    for passed, status in ((0, 409), (65, 201), (0, 409), (24 * 60, 201)):  # in minutes
+        clock.fixed += timedelta(minutes=passed)
+        response = issue(reviewer, assessment, "alice@example.com", onDuplicate="refuse")
+        assert response.status_code == status
 
 
 @pytest.fixture
@@ -284,9 +220,7 @@ def timed(organization):
 
 
 def accommodate(reviewer, key, **body):
-    response = reviewer.put(at(key, "/accommodation"), body)
-    assert response.status_code == 200, response.json
-    return response.json["accommodation"]
+    return body_of(reviewer.put(at(key, "/accommodation"), body))["accommodation"]
 
 
 @pytest.mark.parametrize(
@@ -301,10 +235,9 @@ def accommodate(reviewer, key, **body):
 def test_the_candidate_sees_the_extended_time_limit(clock, reviewer, anonymous, timed, body, minutes):
     assert accommodate(reviewer, timed, **body)["timeLimitMinutes"] == minutes
     consent = anonymous.get("/v1/candidate/consent", key=timed.key).json
-    assert consent["timeLimitMinutes"] == minutes
     Consent.give(timed, None, None)
     redeemed = anonymous.post("/v1/candidate/redeem", {"key": timed.key}).json
-    assert redeemed["timeLimitMinutes"] == minutes
+    assert consent["timeLimitMinutes"] == redeemed["timeLimitMinutes"] == minutes
     close = clock.fixed + timedelta(minutes=minutes + 5)
     assert Session.get(Session.key == timed).closes_at == close
     assert redeemed["expiresAt"] == (close + timedelta(hours=24)).strftime("%Y-%m-%dT%H:%M:%S.000Z")
@@ -320,25 +253,11 @@ def test_more_time_during_a_session_moves_the_deadline(clock, reviewer, timed):
     make_session(timed)
     clock.fixed += timedelta(minutes=94)
     accommodate(reviewer, timed, extraMinutes=10)
-    for minutes, status in ((10, "active"), (1, "expired")):
+    for minutes, status, code in ((10, "active", "time_is_over"), (1, "expired", "session_closed")):
         clock.fixed += timedelta(minutes=minutes)
-        assert reviewer.get("/v1/candidates").json["candidates"][0]["status"] == status
-
-
-def test_used_time_cannot_be_taken_back(clock, reviewer, timed):
-    make_session(timed)
-    accommodate(reviewer, timed, extraMinutes=60)
-    clock.fixed += timedelta(minutes=100)
-    assert refusal(reviewer.put(at(timed, "/accommodation"), {})) == (409, "time_is_over")
-    assert reviewer.get(at(timed, "/accommodation")).json["accommodation"]["extraMinutes"] == 60
-
-
-def test_a_closed_session_gets_no_more_time(clock, reviewer, timed):
-    make_session(timed)
-    clock.fixed += timedelta(minutes=95)
-    response = reviewer.put(at(timed, "/accommodation"), {"extraMinutes": 60})
-    assert refusal(response) == (409, "session_closed")
-    assert CandidateKey.get_by_id(timed.id).extra_minutes is None
+        assert only_candidate(reviewer)["status"] == status
+        assert refusal(reviewer.put(at(timed, "/accommodation"), {})) == (409, code)
+        assert reviewer.get(at(timed, "/accommodation")).json["accommodation"]["extraMinutes"] == 10
 
 
 def test_without_a_time_limit_there_is_nothing_to_extend(reviewer, key):
@@ -349,28 +268,19 @@ def test_without_a_time_limit_there_is_nothing_to_extend(reviewer, key):
 @pytest.mark.parametrize(
     "body",
     [
-        {"extraMinutes": 0},
-        {"extraMinutes": "30"},
-        {"timeMultiplier": 0.9},
-        {"timeMultiplier": 10.5},
-        {"timeMultiplier": 1.0001},
-        {"timeMultiplier": True},
-        {"timeMultiplier": 1.5, "extraMinutes": 30},
+        {"extraMinutes": 0}, {"extraMinutes": "30"}, {"timeMultiplier": 0.9}, {"timeMultiplier": 10.5},
+        {"timeMultiplier": 1.0001}, {"timeMultiplier": True}, {"timeMultiplier": 1.5, "extraMinutes": 30},
     ],
-)
+)  # fmt: skip
 def test_an_invalid_accommodation_is_refused(reviewer, key, body):
     assert reviewer.put(at(key, "/accommodation"), body).status_code == 400
 
 
-def test_an_accommodation_needs_the_write_scope_and_is_in_no_list(reviewer, reader, session, key):
+def test_an_accommodation_is_in_no_list(reviewer, session, key):
     accommodate(reviewer, key, extraMinutes=30)
-    assert refusal(reader.get(at(key, "/accommodation"))) == (403, "insufficient_scope")
     sessions.complete(session)
     for path in ("/v1/candidates", f"/v1/sessions/{session.id}", f"/v1/sessions/{session.id}/cohort-stats"):
         assert "extraMinutes" not in reviewer.get(path).text
-
-
-# Reminders
 
 
 @pytest.fixture
@@ -379,7 +289,7 @@ def reminding(clock, organization):
     return make_key(make_assessment(organization, reminder_days_before=2))
 
 
-def test_a_candidate_who_has_not_started_is_reminded_once(clock, reminding, worker, mails, history):
+def test_a_candidate_who_has_not_started_is_reminded_once(clock, reviewer, reminding, worker, mails):
     worker.run_once()
     clock.fixed += timedelta(days=5) - timedelta(minutes=1)
     worker.run_once()
@@ -388,58 +298,48 @@ def test_a_candidate_who_has_not_started_is_reminded_once(clock, reminding, work
     for _ in range(2):
         worker.run_once()
         clock.fixed += timedelta(hours=1)
-    assert history(reminding) == [("reminder", "saved"), ("invitation", "saved")]
+    assert history(reviewer, reminding) == [("reminder", "saved"), ("invitation", "saved")]
     (reminder,) = [mail for mail in mails() if "This is a reminder:" in mail]
     assert reminding.key in reminder
 
 
-def test_there_are_no_reminders_by_default(clock, key, worker, mails):
-    worker.run_once()
+def test_there_are_no_reminders_by_default(clock, key):
     clock.fixed = key.expires_at - timedelta(minutes=1)
-    worker.run_once()
-    assert len(mails()) == 1
+    assert invitations.enqueue_reminders() == 0
 
 
 @pytest.mark.parametrize("event", ["started", "revoked", "expired", "erased", "bounced", "no address"])
-def test_no_reminder_is_queued_after(app, clock, reviewer, reminding, worker, event):
-    worker.run_once()
-    clock.fixed += timedelta(days=5)
-    match event:
-        case "started":
-            make_session(reminding)
-        case "revoked":
-            reminding.revoke()
-        case "expired":
-            clock.fixed = reminding.expires_at
-        case "erased":
-            privacy.erase(reminding, reviewer.row)
-        case "bounced":
-            bounce(app, "alice@example.com")
-        case "no address":
-            reviewer.patch(at(reminding), {"candidateEmail": None})
-    worker.run_once()
-    assert Delivery.select().where(Delivery.kind == "reminder").count() == 0
+def test_no_reminder_is_queued_after(app, clock, reviewer, reminding, event):
+    clock.fixed = reminding.expires_at - timedelta(days=0 if event == "expired" else 2)
+    causes = {
+        "expired": lambda: None,
+        "started": lambda: make_session(reminding),
+        "revoked": reminding.revoke,
+        "erased": lambda: privacy.erase(reminding, reviewer.row),
+        "bounced": lambda: bounce(app, "alice@example.com"),
+        "no address": lambda: reviewer.patch(at(reminding), {"candidateEmail": None}),
+    }
+    causes[event]()
+    assert invitations.enqueue_reminders() == 0
 
 
-def test_a_queued_reminder_is_canceled_when_the_candidate_starts(clock, reminding, worker, mails, history):
+def test_a_queued_reminder_is_canceled_by_a_start(clock, reviewer, reminding, worker, mails):
     worker.run_once()
     clock.fixed += timedelta(days=5)
     assert invitations.enqueue_reminders() == 1
     make_session(reminding)
     worker.run_once()
-    assert history(reminding)[0] == ("reminder", "canceled")
+    assert history(reviewer, reminding)[0] == ("reminder", "canceled")
     assert len(mails()) == 1
 
 
-def test_an_extended_key_is_reminded_of_its_new_expiry(clock, reviewer, reminding, worker, history):
-    worker.run_once()
+def test_an_extended_key_is_reminded_of_its_new_expiry(clock, reviewer, reminding):
     clock.fixed += timedelta(days=5)
-    worker.run_once()
+    assert invitations.enqueue_reminders() == 1
     reviewer.post(at(reminding, "/extend"), {"days": 7})
-    worker.run_once()
+    assert invitations.enqueue_reminders() == 0
     clock.fixed += timedelta(days=7)
-    worker.run_once()
-    assert [kind for kind, _ in history(reminding)] == ["reminder", "reminder", "invitation"]
+    assert invitations.enqueue_reminders() == 1
 
 
 def test_a_reminder_is_due_after_the_invitation(reviewer, assessment):
@@ -450,9 +350,6 @@ def test_a_reminder_is_due_after_the_invitation(reviewer, assessment):
     assert places(reviewer.patch(path, {"reminderDaysBefore": 7})) == [["reminderDaysBefore"]]
     assert reviewer.patch(path, {"reminderDaysBefore": 7, "expiresInDays": 8}).status_code == 200
     assert reviewer.get(f"{path}/task").json["task"]["reminderDaysBefore"] == 7
-
-
-# Messages
 
 
 def test_a_failed_message_is_listed_and_retried(reviewer, key, worker, mails):
@@ -492,17 +389,10 @@ def test_messages_to_a_bounced_address_have_failed(app, reviewer, key, worker):
     assert "1 candidate key" in bounce(app, "ALICE@example.com").output
     (failed,) = reviewer.get("/v1/deliveries", state="failed").json["deliveries"]
     assert failed["lastError"] == invitations.BOUNCED
-    assert reviewer.get("/v1/candidates").json["candidates"][0]["invite"]["state"] == "failed"
-    assert bounce(app, "nobody@example.com").exit_code == 1
-
-
-def test_a_new_address_has_not_bounced(app, reviewer, key):
-    bounce(app, "alice@example.com")
+    assert only_candidate(reviewer)["invite"]["state"] == "failed"
     reviewer.patch(at(key), {"candidateEmail": "alice@example.org"})
     assert not CandidateKey.get_by_id(key.id).bounced
-
-
-# Assessments
+    assert bounce(app, "alice@example.com").exit_code == 1
 
 
 SHOWN_TO_CANDIDATES = {
@@ -511,59 +401,45 @@ SHOWN_TO_CANDIDATES = {
     "taskBrief": "Other",
     "repoUrl": "https://github.com/example/other",
     "timeLimitMinutes": 45,
-    "brief": {"scenario": "Other"},
+    "brief": {"groundRules": ["Ask."], "codebase": {"runCommand": "make run", "testCommand": "make test"}},
     "setupInstructions": "make other",
     "allowedTools": ["claude"],
     "tokenBudgetUsd": 5,
 }
 
 
-def test_everything_can_change_until_a_candidate_starts(clock, reviewer, assessment, key):
-    path = f"/v1/assessments/{assessment.id}"
+@pytest.fixture
+def path(assessment):
+    return f"/v1/assessments/{assessment.id}"
+
+
+def test_everything_can_change_until_a_candidate_starts(clock, reviewer, path, key):
     clock.fixed += timedelta(hours=1)
     changed = reviewer.patch(path, SHOWN_TO_CANDIDATES | {"expiresInDays": 30}).json["assessment"]
-    assert (changed["title"], changed["timeLimitMinutes"], changed["expiresInDays"]) == ("Other", 45, 30)
-    assert changed["updatedAt"] == "2026-04-01T10:00:00.000Z"
-    task = reviewer.get(f"{path}/task").json["task"]
-    assert {
-        "allowedTools": ["claude"],
-        "tokenBudgetUsd": 5,
-        "setupInstructions": "make other",
-    }.items() <= task.items()
+    assert (changed["expiresInDays"], changed["updatedAt"]) == (30, "2026-04-01T10:00:00.000Z")
+    shown = changed | reviewer.get(f"{path}/task").json["task"]
+    assert SHOWN_TO_CANDIDATES.items() <= shown.items()
 
 
 @pytest.mark.parametrize("member", SHOWN_TO_CANDIDATES)
-def test_what_a_candidate_has_seen_cannot_change(reviewer, assessment, session, member):
-    path = f"/v1/assessments/{assessment.id}"
+def test_nothing_that_a_candidate_has_seen_can_change(reviewer, assessment, session, path, member):
+    unseen = {"expiresInDays": 9, "reminderDaysBefore": 3, "title": assessment.title}
+    assert reviewer.patch(path, unseen).json["assessment"]["expiresInDays"] == 9
     before = reviewer.get(path).json
-    response = reviewer.patch(path, {member: SHOWN_TO_CANDIDATES[member], "expiresInDays": 9})
+    response = reviewer.patch(path, {member: SHOWN_TO_CANDIDATES[member], "expiresInDays": 8})
     assert refusal(response) == (409, "already_begun")
     assert [entry["path"] for entry in response.json["entries"]] == [[member]]
     assert reviewer.get(path).json == before
 
 
-def test_members_that_candidates_do_not_see_can_always_change(reviewer, assessment, session):
-    body = {"expiresInDays": 9, "reminderDaysBefore": 3, "title": assessment.title}
-    response = reviewer.patch(f"/v1/assessments/{assessment.id}", body)
-    assert response.json["assessment"]["expiresInDays"] == 9
-
-
-def test_null_clears_optional_members(reviewer, organization):
-    assessment = make_assessment(organization, time_limit_minutes=60, reminder_days_before=2)
+def test_null_clears_optional_members_and_a_new_repository_the_commit(reviewer, organization):
+    values = {"time_limit_minutes": 60, "reminder_days_before": 2, "repo_commit": "abc"}
+    assessment = make_assessment(organization, repo_url="https://github.com/a/b", **values)
     path = f"/v1/assessments/{assessment.id}"
-    cleared = reviewer.patch(path, {"timeLimitMinutes": None, "reminderDaysBefore": None})
-    assert cleared.json["assessment"]["timeLimitMinutes"] is None
-    assert Assessment.get_by_id(assessment.id).reminder_days_before is None
+    body = {"timeLimitMinutes": None, "reminderDaysBefore": None, "repoUrl": "https://github.com/a/c"}
+    assert reviewer.patch(path, body).json["assessment"]["timeLimitMinutes"] is None
+    row = Assessment.get_by_id(assessment.id)
+    assert (row.time_limit_minutes, row.reminder_days_before, row.repo_commit) == (None, None, None)
     for member in ("title", "role", "taskBrief", "expiresInDays"):
         assert places(reviewer.patch(path, {member: None})) == [[member]]
-
-
-def test_a_new_repository_clears_the_commit(reviewer, organization):
-    assessment = make_assessment(organization, repo_url="https://github.com/a/b", repo_commit="abc")
-    reviewer.patch(f"/v1/assessments/{assessment.id}", {"repoUrl": "https://github.com/a/c"})
-    assert Assessment.get_by_id(assessment.id).repo_commit is None
-
-
-def test_an_unknown_rubric_is_refused(reviewer, assessment):
-    path = f"/v1/assessments/{assessment.id}"
-    assert places(reviewer.patch(path, {"rubricId": UNKNOWN_ID})) == [["rubricId"]]
+    assert places(reviewer.patch(path, {"rubricId": str(assessment.id)})) == [["rubricId"]]

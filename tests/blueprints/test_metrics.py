@@ -1,9 +1,10 @@
-"""The page that a Prometheus reads, of one process; tests/live/test_monitoring.py has several."""
+"""The Prometheus metrics of one process; tests/live/test_monitoring.py has several."""
 
 from datetime import UTC, datetime, timedelta
 
 import factories
 import pytest
+from answers import refusal
 from callers import Caller
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -17,83 +18,71 @@ TOKEN = "a-token-that-nobody-guesses"
 
 
 @pytest.fixture
-def watched(app, database_url, monkeypatch):
+def monitored(app, database_url, monkeypatch):
     """The application with a METRICS_TOKEN, on the database of the test."""
     monkeypatch.setattr(Caller, "reads_to_the_end", True)
     bound = models.db.obj
     settings = {"DATABASE_URL": database_url, "METRICS_TOKEN": TOKEN, "RATELIMIT_ENABLED": "false"}
-    made = create_app(config.load(settings | {"LOG_LEVEL": "ERROR"}))
+    created = create_app(config.load(settings | {"LOG_LEVEL": "ERROR"}))
     models.db.initialize(bound)
-    return made
+    return created
 
 
 @pytest.fixture
-def read(watched):
-    """Reads the page; the samples by name and labels in the order of their names."""
+def read(monitored):
+    """Reads the samples, by name and labels in the order of their names."""
 
     def samples():
-        answer = Caller(watched, Authorization=f"Bearer {TOKEN}").get("/metrics")
-        assert answer.status_code == 200
-        families = text_string_to_metric_families(answer.text)
+        response = Caller(monitored, Authorization=f"Bearer {TOKEN}").get("/metrics")
+        assert response.status_code == 200
+        assert response.content_type.startswith("text/plain")
+        assert response.headers["Cache-Control"] == "no-store"
         return {
             (sample.name, *(value for _, value in sorted(sample.labels.items()))): sample.value
-            for family in families
+            for family in text_string_to_metric_families(response.text)
             for sample in family.samples
         }
 
     return samples
 
 
-def test_without_the_setting_there_is_no_page(anonymous):
-    answer = anonymous.request("GET", "/metrics", headers={"Authorization": f"Bearer {TOKEN}"})
-    assert (answer.status_code, answer.json["code"]) == (404, "not_found")
+def test_without_the_setting_there_are_no_metrics(app):
+    assert refusal(Caller(app, Authorization=f"Bearer {TOKEN}").get("/metrics")) == (404, "not_found")
 
 
-@pytest.mark.parametrize(
-    "presented", [None, "", "Bearer", "Bearer wrong", TOKEN, f"Basic {TOKEN}", "Bearer ü"]
-)
-def test_without_the_token_nothing_is_shown(watched, presented):
-    answer = Caller(watched, **({} if presented is None else {"Authorization": presented})).get("/metrics")
-    assert (answer.status_code, answer.json["code"]) == (401, "unauthorized")
-    assert answer.headers["WWW-Authenticate"] == "Bearer"
+@pytest.mark.parametrize("sent", [None, "", "Bearer", "Bearer wrong", TOKEN, f"Basic {TOKEN}", "Bearer ü"])
+def test_metrics_need_the_token(monitored, sent):
+    response = Caller(monitored, **({} if sent is None else {"Authorization": sent})).get("/metrics")
+    assert refusal(response) == (401, "unauthorized")
+    assert response.headers["WWW-Authenticate"] == "Bearer"
 
 
-def test_the_page_is_kept_by_nobody(watched):
-    answer = Caller(watched, Authorization=f"Bearer {TOKEN}").get("/metrics")
-    assert answer.content_type.startswith("text/plain")
-    assert answer.headers["Cache-Control"] == "no-store"
-
-
-def test_requests_are_counted_by_operation_method_and_status(watched, reviewer, read):
-    caller = Caller(watched, **reviewer.headers)
+def test_requests_are_counted_by_operation_method_and_status(monitored, reviewer, read):
+    caller = Caller(monitored, **reviewer.headers)
     for path in ("/v1/me", "/v1/me", "/v1/nowhere"):
         caller.get(path)
+    for number in range(3):
+        caller.request(f"MADE{number}", "/v1/me")
     found = read()
     assert found["proofstone_http_requests_total", "GET", "getMe", "200"] == 2
     assert found["proofstone_http_requests_total", "GET", "unmatched", "404"] == 1
     assert found["proofstone_http_request_duration_seconds_count", "getMe"] == 2
     assert found["proofstone_http_request_duration_seconds_bucket", "+Inf", "getMe"] == 2
     assert 0 < found["proofstone_http_request_duration_seconds_sum", "getMe"] < 60
+    # A client cannot create counters by inventing methods.
+    assert {key[1] for key in found if key[0] == "proofstone_http_requests_total"} <= {"GET", "other"}
 
 
-def test_a_made_up_method_makes_no_new_counter(watched, read):
-    for number in range(3):
-        Caller(watched).request(f"MADE{number}", "/v1/me")
-    methods = {key[1] for key in read() if key[0] == "proofstone_http_requests_total"}
-    assert methods <= {"GET", "other"}
-
-
-def test_late_events_are_counted(watched, key, clock, read):
-    session = factories.make_session(key)
-    sessions.complete(session)
+def test_late_events_are_counted(monitored, key, clock, read):
+    sessions.complete(factories.make_session(key))
     clock.fixed += timedelta(minutes=30)
-    candidate = Caller(watched, **{"X-API-Key": key.key})
+    candidate = Caller.candidate(monitored, key)
     assert candidate.post("/v1/hooks/ingest", factories.envelope()).json["late"]
     candidate.post("/v1/hooks/ingest/batch", {"events": [factories.envelope(), factories.envelope()]})
     assert read()["proofstone_late_events_total",] == 3
 
 
-def test_queues_are_counted_by_kind_and_state(assessment, clock, read):
+def test_queued_messages_are_counted_by_kind_and_state(assessment, clock, read):
     due, waiting, failed = (
         factories.make_key(assessment, f"{n}@example.com").invitation_id for n in range(3)
     )
@@ -101,19 +90,14 @@ def test_queues_are_counted_by_kind_and_state(assessment, clock, read):
     Delivery.update(due_at=clock.now() + timedelta(hours=1)).where(Delivery.id == waiting).execute()
     outcomes.fail(Delivery.get_by_id(failed), "550 no such user")
     found = read()
+    states = ("due", "waiting", "failed")
     assert {key[1:]: value for key, value in found.items() if key[0] == "proofstone_queue_rows"} == {
-        ("invitation", "due"): 1,
-        ("invitation", "waiting"): 1,
-        ("invitation", "failed"): 1,
+        ("invitation", state): 1 for state in states
     }
     assert found["proofstone_queue_oldest_due_age_seconds", "delivery"] == 7 * 60
     assert found["proofstone_queue_oldest_due_age_seconds", "webhook"] == 0
     assert found["proofstone_database_up",] == 1
     assert Delivery.get_by_id(due).state == "queued"
-
-
-def test_what_failed_long_ago_is_no_news(assessment, clock, read):
-    failed = Delivery.get_by_id(factories.make_key(assessment, "a@example.com").invitation_id)
-    outcomes.fail(failed, "550 no such user")
+    # Failures are reported for some days only.
     clock.fixed = datetime.now(UTC) + timedelta(days=5)
     assert ("proofstone_queue_rows", "invitation", "failed") not in read()

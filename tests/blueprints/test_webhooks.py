@@ -1,12 +1,12 @@
 """Webhooks over the API and through the worker. The official library verifies every message."""
 
 import json
-import time
 from datetime import timedelta
+from operator import itemgetter
 
 import pytest
 import standardwebhooks
-from answers import places, refusal
+from answers import body_of, places, refusal
 from factories import make_assessment, make_closed_session, make_key, make_rubric, make_session, make_webhook
 
 from delivery.worker import Worker, webhooks
@@ -19,6 +19,7 @@ from rules import webhook_addresses, webhook_signatures
 from rules.event_types import EVENT_TYPES
 from tests.delivery.receiver import receiving
 
+HOOKS = "/v1/webhooks"
 LOOPBACK = webhook_addresses.parse_networks("127.0.0.0/8")
 
 
@@ -44,11 +45,9 @@ class Hook:
     """A webhook created through the API."""
 
     def __init__(self, reviewer, url, **members):
-        response = reviewer.post("/v1/webhooks", {"url": url} | members)
-        assert response.status_code == 201, response.json
-        self.reviewer, self.secret = reviewer, response.json["secret"]
-        self.id = response.json["webhook"]["id"]
-        self.path = f"/v1/webhooks/{self.id}"
+        created = body_of(reviewer.post(HOOKS, {"url": url} | members), 201)
+        self.reviewer, self.secret, self.id = reviewer, created["secret"], created["webhook"]["id"]
+        self.path = f"{HOOKS}/{self.id}"
 
     @property
     def shown(self):
@@ -61,9 +60,7 @@ class Hook:
         return self.reviewer.patch(self.path, members).json["webhook"]
 
     def test(self):
-        response = self.reviewer.post(f"{self.path}/test")
-        assert response.status_code == 202
-        return response.json["delivery"]
+        return body_of(self.reviewer.post(f"{self.path}/test"), 202)["delivery"]
 
     def rotate_secret(self):
         return self.reviewer.post(f"{self.path}/rotate-secret").json["secret"]
@@ -95,20 +92,16 @@ def verified(message, secret):
     return standardwebhooks.Webhook(secret).verify(message.body.decode(), message.headers)
 
 
-# Create and change
-
-
 def test_a_secret_is_shown_once(reviewer):
-    response = reviewer.post("/v1/webhooks", {"url": "https://ats.example.com/hook"})
-    assert response.status_code == 201
-    secret, shown = response.json["secret"], response.json["webhook"]
+    created = body_of(reviewer.post(HOOKS, {"url": "https://ats.example.com/hook"}), 201)
+    secret, shown = created["secret"], created["webhook"]
     assert shown == {
         "id": shown["id"], "url": "https://ats.example.com/hook", "description": None, "types": [],
         "includePersonal": False, "enabled": True, "disabledReason": None, "disabledAt": None, "failingSince": None,
         "createdAt": shown["createdAt"], "updatedAt": shown["updatedAt"],
     }  # fmt: skip
-    assert reviewer.get(f"/v1/webhooks/{shown['id']}").json == {"webhook": shown}
-    for path in ("/v1/webhooks", f"/v1/webhooks/{shown['id']}"):
+    assert reviewer.get(f"{HOOKS}/{shown['id']}").json == {"webhook": shown}
+    for path in (HOOKS, f"{HOOKS}/{shown['id']}"):
         assert secret not in reviewer.get(path).text
 
 
@@ -121,45 +114,33 @@ def test_a_secret_is_shown_once(reviewer):
     ],
 )  # fmt: skip
 def test_an_invalid_url_is_refused(reviewer, url):
-    assert places(reviewer.post("/v1/webhooks", {"url": url})) == [["url"]]
+    assert places(reviewer.post(HOOKS, {"url": url})) == [["url"]]
 
 
 def test_unknown_types_are_refused(reviewer):
     body = {"url": "https://example.com/", "types": ["session.completed", "session.lost"]}
-    assert places(reviewer.post("/v1/webhooks", body)) == [["types", 1]]
+    assert places(reviewer.post(HOOKS, body)) == [["types", 1]]
 
 
 def test_a_webhook_is_changed(reviewer, organization):
-    path = f"/v1/webhooks/{make_webhook(organization, description='One').id}"
-    change = {
-        "url": "https://example.com/2",
-        "description": None,
-        "types": ["key.created"],
-        "includePersonal": True,
-    }
-    shown = reviewer.patch(path, change).json["webhook"]
-    assert change.items() <= shown.items()
+    path = f"{HOOKS}/{make_webhook(organization, description='One').id}"
+    body = {"description": None, "types": ["key.created"], "includePersonal": True}
+    body["url"] = "https://example.com/2"
+    shown = reviewer.patch(path, body).json["webhook"]
+    assert body.items() <= shown.items()
     assert reviewer.get(path).json["webhook"] == shown
 
 
 def test_the_number_of_webhooks_is_limited(reviewer, organization):
     for _ in range(MAX_WEBHOOKS):
         make_webhook(organization)
-    assert refusal(reviewer.post("/v1/webhooks", {"url": "https://example.com/"})) == (
-        409,
-        "too_many_webhooks",
-    )
+    response = reviewer.post(HOOKS, {"url": "https://example.com/"})
+    assert refusal(response) == (409, "too_many_webhooks")
 
 
 def test_another_organizations_deliveries_are_not_found(neighbour, organization):
-    hook = make_webhook(organization)
-    delivery = outbox.enqueue_test(hook)
-    theirs = Hook(neighbour, "https://example.com/")
-    assert theirs.redeliver({"id": delivery.id}).status_code == 404
-    assert neighbour.get(f"/v1/webhooks/{hook.id}/deliveries").status_code == 404
-
-
-# Messages
+    delivery = outbox.enqueue_test(make_webhook(organization))
+    assert Hook(neighbour, "https://example.com/").redeliver({"id": delivery.id}).status_code == 404
 
 
 def test_every_event_type_is_delivered_and_verifies(worker, reviewer, hook, receiver, organization):
@@ -171,12 +152,8 @@ def test_every_event_type_is_delivered_and_verifies(worker, reviewer, hook, rece
     assert ids == [payload["id"] for payload in payloads]
     assert {delivery["state"] for delivery in hook.deliveries()} == {"delivered"}
     feed = reviewer.get("/v1/events", limit=200).json["events"]
-    assert sorted(payloads, key=by_id) == sorted(feed, key=by_id)
+    assert sorted(payloads, key=itemgetter("id")) == sorted(feed, key=itemgetter("id"))
     assert "alice" not in json.dumps(payloads).lower()
-
-
-def by_id(event):
-    return event["id"]
 
 
 def cause_every_event(organization, reviewer):
@@ -190,14 +167,7 @@ def cause_every_event(organization, reviewer):
     outcomes.fail(delivery, "550 alice@example.com is unknown")
 
 
-def test_only_the_selected_types_are_sent(worker, assessment_hook, receiver, organization):
-    make_key(make_assessment(organization))
-    work(worker)
-    types = [verified(message, assessment_hook.secret)["type"] for message in receiver.messages]
-    assert types == ["assessment.created"]
-
-
-def test_names_and_addresses_are_included_if_selected(worker, key_hook, receiver, assessment):
+def test_only_the_selected_types_with_selected_names_are_sent(worker, key_hook, receiver, assessment):
     key = make_key(assessment, "zoe@example.com", "Zoë")
     work(worker)
     (message,) = receiver.messages
@@ -231,17 +201,11 @@ def test_a_response_after_the_erasure_is_not_stored(worker, reviewer, key_hook, 
 
 
 @pytest.mark.usefixtures("hook")
-def test_nothing_is_sent_about_a_rolled_back_change(worker, receiver, organization):
+def test_nothing_is_sent_about_a_rolled_back_change_or_to_others(worker, neighbour, receiver, organization):
     with db.atomic() as transaction:
         make_assessment(organization)
         transaction.rollback()
-    work(worker)
-    assert receiver.messages == []
-
-
-def test_nothing_is_sent_to_another_organization(worker, neighbour, receiver, organization):
-    Hook(neighbour, receiver.url())
-    make_assessment(organization)
+    make_assessment(neighbour.row.organization)
     work(worker)
     assert receiver.messages == []
 
@@ -264,12 +228,9 @@ def test_marking_a_candidate_as_hired_twice_publishes_one_event(assessment):
     assert FeedEvent.select().where(FeedEvent.type == "candidate.hired").count() == 1
 
 
-# Signatures
-
-
-def test_for_a_day_messages_are_signed_with_both_secrets(clock, worker, hook, receiver):
-    new = hook.rotate_secret()
-    for hours, secrets in ((0, [new, hook.secret]), (24, [new])):
+def test_messages_are_signed_with_every_secret_of_the_last_day(clock, worker, hook, receiver):
+    first, second, third = hook.secret, hook.rotate_secret(), hook.rotate_secret()
+    for hours, secrets in ((0, [third, second, first]), (24, [third])):
         clock.fixed += timedelta(hours=hours)
         hook.test()
         worker.post_webhooks()
@@ -277,27 +238,12 @@ def test_for_a_day_messages_are_signed_with_both_secrets(clock, worker, hook, re
         signed = headers["webhook-id"], int(clock.now().timestamp()), body
         expected = " ".join(webhook_signatures.sign(secret, *signed) for secret in secrets)
         assert headers["webhook-signature"] == expected
-
-
-def test_a_second_rotation_keeps_the_first_secret_for_its_day(worker, hook, receiver):
-    hook.rotate_secret()
-    third = hook.rotate_secret()
-    hook.test()
-    worker.post_webhooks()
-    assert verified(receiver.messages[0], hook.secret) == verified(receiver.messages[0], third)
-
-
-def test_a_signature_has_the_time_of_the_attempt(worker, hook, receiver):
-    hook.test()
-    worker.post_webhooks()
-    assert abs(int(receiver.messages[0].headers["webhook-timestamp"]) - time.time()) < 60
-
-
-# Tests, failures, redelivery
+        assert headers["webhook-timestamp"] == str(signed[1])
 
 
 def test_a_test_has_one_attempt_and_its_result_is_listed(worker, hook, receiver):
     receiver.responses = [(500, {}, b"Not today.")]
+    hook.change(enabled=False)
     assert hook.test()["state"] == "queued"
     worker.post_webhooks()
     payload = verified(receiver.messages[0], hook.secret)
@@ -343,10 +289,8 @@ def test_a_failure_holds_other_messages_for_30_seconds(clock, worker, receiver, 
 
 
 def test_a_webhook_that_fails_for_days_is_disabled(failing, clock, worker, receiver):
-    for _ in range(1000):
-        if failing.deliveries()[0]["state"] != "queued":
-            break
-        clock.fixed += timedelta(minutes=10)
+    for _ in range(MAX_ATTEMPTS - 1):
+        clock.fixed = WebhookDelivery.get().due_at + timedelta(milliseconds=1)
         worker.post_webhooks()
     assert len(receiver.messages) == MAX_ATTEMPTS
     hook = failing.shown
@@ -370,9 +314,12 @@ def test_retry_after_holds_all_messages(clock, worker, receiver, organization):
     assert len(receiver.messages) == 3
 
 
-def test_410_disables_the_webhook_and_cancels_what_is_queued(worker, assessment_hook, receiver, organization):
+def test_410_disables_the_webhook_and_cancels_queued_messages(
+    worker, assessment_hook, receiver, organization
+):
     receiver.responses = [(410, {}, b"")]
-    make_assessment(organization), make_assessment(organization)
+    for _ in range(2):
+        make_assessment(organization)
     work(worker)
     make_assessment(organization)
     work(worker)
@@ -382,9 +329,7 @@ def test_410_disables_the_webhook_and_cancels_what_is_queued(worker, assessment_
     assert [delivery["state"] for delivery in assessment_hook.deliveries()] == ["failed", "canceled"]
 
 
-def test_canceled_messages_can_be_redelivered_when_enabled_again(
-    worker, assessment_hook, receiver, organization
-):
+def test_canceled_and_delivered_messages_can_be_redelivered(worker, assessment_hook, receiver, organization):
     make_assessment(organization)
     worker.run_once()
     assessment_hook.change(enabled=False)
@@ -393,28 +338,11 @@ def test_canceled_messages_can_be_redelivered_when_enabled_again(
     assert canceled["state"] == "canceled"
     assert refusal(assessment_hook.redeliver(canceled)) == (409, "webhook_disabled")
     assessment_hook.change(enabled=True)
-    assert assessment_hook.redeliver(canceled).json["delivery"]["state"] == "queued"
-    worker.post_webhooks()
-    assert verified(receiver.messages[0], assessment_hook.secret)["id"] == canceled["eventId"]
-
-
-def test_a_delivered_message_can_be_redelivered_with_the_same_id(
-    worker, assessment_hook, receiver, organization
-):
-    make_assessment(organization)
-    work(worker)
-    (delivery,) = assessment_hook.deliveries()
-    assessment_hook.redeliver(delivery)
-    worker.post_webhooks()
-    first, second = receiver.messages
-    assert first.headers["webhook-id"] == second.headers["webhook-id"]
-
-
-def test_a_disabled_webhook_can_be_tested(worker, hook, receiver):
-    hook.change(enabled=False)
-    hook.test()
-    worker.post_webhooks()
-    assert len(receiver.messages) == 1
+    for _ in range(2):
+        assert assessment_hook.redeliver(canceled).json["delivery"]["state"] == "queued"
+        worker.post_webhooks()
+    ids = [verified(message, assessment_hook.secret)["id"] for message in receiver.messages]
+    assert ids == [canceled["eventId"]] * 2
 
 
 def test_a_deleted_webhook_gets_no_messages_and_loses_its_secret(
@@ -438,9 +366,6 @@ def test_an_internal_destination_is_refused_by_default(app, clock, hook, receive
     assert shown["error"] == "The webhook's address is in a network that webhooks must not reach."
 
 
-# The queue
-
-
 def test_a_message_that_kills_its_workers_fails_in_the_end(clock, worker, assessment_hook, organization):
     make_assessment(organization)
     worker.run_once()
@@ -452,21 +377,17 @@ def test_a_message_that_kills_its_workers_fails_in_the_end(clock, worker, assess
     assert (shown["state"], shown["error"]) == ("failed", "Every delivery attempt was interrupted.")
 
 
-def test_each_message_is_claimed_once(organization):
+def test_each_message_is_claimed_once_even_with_outdated_statistics(organization):
     hook = make_webhook(organization)
-    queued = {outbox.enqueue_test(hook).id for _ in range(2)}
-    assert {WebhookDelivery.claim().id, WebhookDelivery.claim().id} == queued
-    assert WebhookDelivery.claim() is None
-
-
-def test_a_claim_takes_one_message_with_outdated_statistics(organization):
-    hook = make_webhook(organization)
-    outbox.enqueue_test(hook)
+    queued = {outbox.enqueue_test(hook).id}
     db.execute_sql("ANALYZE webhook_deliveries")
-    for _ in range(3):
-        outbox.enqueue_test(hook)
-    assert WebhookDelivery.claim()
-    assert WebhookDelivery.select().where(WebhookDelivery.attempts == 1).count() == 1
+    queued |= {outbox.enqueue_test(hook).id for _ in range(2)}
+    claimed = []
+    for number in range(1, 4):
+        claimed.append(WebhookDelivery.claim().id)
+        assert WebhookDelivery.select().where(WebhookDelivery.attempts == 1).count() == number
+    assert set(claimed) == queued
+    assert WebhookDelivery.claim() is None
 
 
 def test_finished_deliveries_are_deleted_after_30_days(clock, worker, hook, receiver):

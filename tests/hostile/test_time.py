@@ -9,8 +9,8 @@ import marshmallow as ma
 import pytest
 
 import schemas
-from schemas.base import Body, Filter
-from schemas.fields import QueryInteger
+from schemas.base import Body
+from schemas.queries import Filter, QueryInteger
 
 LENGTH = 200_000
 # What takes seconds for a few thousand characters wherever a pattern tries each way of sharing them.

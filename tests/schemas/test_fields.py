@@ -1,4 +1,4 @@
-"""Fields: accepted values, and messages that name what is accepted."""
+"""Fields: accepted values, and messages that name them."""
 
 from uuid import UUID
 
@@ -6,7 +6,8 @@ import pytest
 from marshmallow import ValidationError, missing
 
 from schemas import fields
-from schemas.base import Filter, Schema
+from schemas.base import Schema
+from schemas.queries import Filter, Limit, QueryInteger
 
 ID = "01978f2e-7c1a-7a4e-9d57-1f3f7f8b7a01"
 LONG = "x" * 256
@@ -19,9 +20,9 @@ LONG = "x" * 256
         (fields.Line(255), " a ", "a"),
         (fields.Email(), " Alice@example.com ", "Alice@example.com"),
         (fields.Integer(min=1, max=50), 50, 50),
-        (fields.QueryInteger(min=0, max=9), "+0007", 7),
-        (fields.Limit(), "-5", 1),
-        (fields.Limit(), "9999", 200),
+        (QueryInteger(min=0, max=9), "+0007", 7),
+        (Limit(), "-5", 1),
+        (Limit(), "9999", 200),
         (fields.Dollars(), 0.5, 500_000_000),
         (fields.Flag(), False, False),
         (fields.Id(), ID.upper(), UUID(ID)),
@@ -49,7 +50,7 @@ def test_accepted_values(field, value, read):
         (fields.Integer(min=1, max=50), 51, "Must be an integer between 1 and 50."),
         (fields.Integer(min=1, max=50), "5", "Must be an integer between 1 and 50."),
         (fields.Integer(min=1, max=50), True, "Must be an integer between 1 and 50."),
-        (fields.QueryInteger(min=0, max=9), "1.0", "Must be an integer between 0 and 9."),
+        (QueryInteger(min=0, max=9), "1.0", "Must be an integer between 0 and 9."),
         (fields.Number(), "1", "Must be a number."),
         (fields.Dollars(), 0, "Must be a number above 0 and at most 1000000."),
         (fields.Flag(), 1, "Must be true or false."),
@@ -81,10 +82,7 @@ def test_list_reports_every_invalid_entry_as_the_field_does(entry):
 
 def test_response_has_every_member_that_is_not_optional():
     shape = Schema.from_dict({"always": fields.String(), "at_times": fields.String(optional=True)})()
-    assert {name: field.required for name, field in shape.fields.items()} == {
-        "always": True,
-        "at_times": False,
-    }
+    assert [field.required for field in shape.fields.values()] == [True, False]
 
 
 def test_filter_shows_no_examples():

@@ -1,4 +1,4 @@
-"""Keys and candidates are written from rows by hand, with the members that their schemas document."""
+"""Keys and candidates are written from rows without a schema, with the members that the schemas document."""
 
 import pytest
 from factories import make_key, make_session

@@ -1,0 +1,53 @@
+"""Base schemas and fields of query parameters."""
+
+import re
+from typing import Any
+
+from schemas.base import Schema
+from schemas.fields import Integer
+
+DEFAULT_LIMIT, MAX_LIMIT = 50, 200
+MAX_OFFSET = 2**63 - 1
+# The lookahead keeps this linear: leading zeros match in one way only.
+_INTEGER = re.compile(r"([+-]?)(?=[0-9])0*+([0-9]*)")
+# Exceeds every range here; Python refuses to parse thousands of digits.
+_MAX_DIGITS = 20
+
+
+class QueryInteger(Integer):
+    """An integer in a query: digits with an optional sign (R24)."""
+
+    def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> int:
+        match = _INTEGER.fullmatch(value)
+        if match is None:
+            raise self.make_error("invalid")
+        sign, digits = match.groups()
+        return int(sign + (digits[:_MAX_DIGITS] or "0"))
+
+
+class Limit(QueryInteger):
+    """Page size of a list, clamped to 1 to 200 (R24)."""
+
+    def __init__(self, default: int = DEFAULT_LIMIT):
+        super().__init__(f"Maximum number of results; clamped to 1 to {MAX_LIMIT}.", load_default=default)
+
+    def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> int:
+        return max(1, min(MAX_LIMIT, super()._deserialize(value, attr, data, **kwargs)))
+
+
+class Filter(Schema):
+    """Base of query parameters."""
+
+    always_complete = False
+
+    def on_bind_field(self, field_name: str, field_obj: Any) -> None:
+        super().on_bind_field(field_name, field_obj)
+        # The docs page fills in examples, and an example nobody chose would hide results.
+        field_obj.metadata = {key: value for key, value in field_obj.metadata.items() if key != "example"}
+
+
+class PageQuery(Filter):
+    """Part of a list."""
+
+    limit = Limit()
+    offset = QueryInteger("Number of results to skip.", min=0, max=MAX_OFFSET, load_default=0)
