@@ -21,7 +21,7 @@ from schemas.keys import SESSION_STATUSES
 
 METRIC_NAMES = [metric.name for metric in METRICS]
 MAX_PAUSE_MS = phases.MAX_PAUSE_MS
-MAX_BREAK_MS = segments.MAX_BREAK_MINUTES * 60_000
+MAX_BREAK_MS = segments.MAX_GAP_MINUTES * 60_000
 
 
 def _tokens(description: str, example: int) -> Integer:

@@ -9,6 +9,11 @@ from pathlib import Path
 
 LISTS = json.loads((Path(__file__).parents[1] / "rules" / "verifications.json").read_text())
 
+OPTIONS_WITH_VALUE = {
+    program: options.split()
+    for programs, options in LISTS["options_with_value"].items()
+    for program in programs.split()
+}
 KINDS_BY_RANK = ("test", "check", "build")
 
 # WORD may have any letters: where the definition means ASCII, it says so.
@@ -190,7 +195,7 @@ def option_length(words: list[str], program: str) -> int:
     """The number of words of the option at the front: 0 for none, 2 with a value."""
     if not words or not words[0].startswith("-"):
         return 0
-    return 2 if words[0] in LISTS["options_with_value"].get(program, ()) else 1
+    return 2 if words[0] in OPTIONS_WITH_VALUE.get(program, ()) else 1
 
 
 def without_options(words: list[str], program: str) -> list[str]:

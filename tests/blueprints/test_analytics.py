@@ -16,7 +16,7 @@ from factories import (
 )
 
 from models import ModelUsage, sessions
-from rules.usage_reader import ReportedUsage
+from rules.usage import ReportedUsage
 
 OVERVIEW, TOP = "/v1/analytics/overview", "/v1/analytics/top-candidates"
 MEDIANS = {

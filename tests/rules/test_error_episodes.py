@@ -2,11 +2,11 @@
 
 import pytest
 from analyzed import command, event
+from rules.metric_events import without_editor_duplicates
 
 from rules import metrics
 from rules.analysis import analyze
 from rules.error_episodes import find_error_episodes
-from rules.metric_events import without_editor_duplicates
 
 EDITOR = {"channel": "ide-extension", "integration": "vscode"}
 RED, GREEN = {"passed": 3, "failed": 1}, {"passed": 4, "failed": 0}

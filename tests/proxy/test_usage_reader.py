@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from rules.usage_reader import MAX_DOCUMENT_BYTES, UsageReader
+from proxy.usage_reader import MAX_DOCUMENT_BYTES, UsageReader
 
 EVENTS = "text/event-stream; charset=utf-8"
 OPENAI_USAGE = {
