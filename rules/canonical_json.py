@@ -27,7 +27,6 @@ class Variant(NamedTuple):
 
 
 VARIANTS = (Variant(True, False), Variant(False, False), Variant(True, True), Variant(False, True))
-
 MAX_PARTS = 200_000  # some 100,000 values: a limit for hostile input, far above any client's event
 
 # Marks a literal U+FFFD while parsing, to tell it from a spelled `\ufffd`. Lone surrogates that were sent become

@@ -35,7 +35,6 @@ _ASSIGNMENT = re.compile(r"[A-Za-z_]\w*=", re.ASCII)
 _PYTHON = re.compile(r"python[\d.]*", re.ASCII)
 _CAMEL_CASE = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _TARGET_WORD = re.compile(r"[A-Za-z0-9]+")
-_WHITE_SPACE = re.compile(r"\s")
 
 Names = dict[str, list[tuple[list[str], bool]]]
 
@@ -103,9 +102,11 @@ def _asks_for_help(words: list[str]) -> bool:
 
 def _after_option(words: list[str], pattern: str) -> list[str] | None:
     """`pytest tests` for `python -X dev -m pytest tests`; None without the option."""
-    for index in _options(words, 1)[0]:
+    index = 1
+    while index < len(words) and words[index].startswith("-"):
         if re.fullmatch(pattern, words[index]):
             return words[index + 1 :]
+        index += _option_length(words, index)
     return None
 
 
@@ -114,22 +115,19 @@ def _option_length(words: list[str], index: int) -> int:
     return 2 if words[index] in _OPTIONS_WITH_VALUE.get(words[0], ()) else 1
 
 
-def _options(words: list[str], start: int) -> tuple[list[int], int]:
-    """The indexes of consecutive options from `start` on, and the one after them."""
-    indexes, index = [], start
+def _skip_options(words: list[str], index: int) -> int:
     while index < len(words) and words[index].startswith("-"):
-        indexes.append(index)
         index += _option_length(words, index)
-    return indexes, index
+    return index
 
 
 def _after_name(words: list[str], name: list[str]) -> int | None:
     """The index after a name; options may follow each of its words."""
-    index = _options(words, 1)[1]
+    index = _skip_options(words, 1)
     for word in name[1:]:
         if index >= len(words) or words[index] != word:
             return None
-        index = _options(words, index + 1)[1]
+        index = _skip_options(words, index + 1)
     return index
 
 
@@ -177,16 +175,14 @@ def _tool_kind(words: list[str]) -> str | None:
     """Match the part as it is, then without the program's options (`go -C dir test`)."""
     match = _TOOLS.match(_joined(words))
     if match is None and len(words) > 1 and words[1].startswith("-"):
-        match = _TOOLS.match(_joined([words[0], *words[_options(words, 1)[1] :]]))
+        match = _TOOLS.match(_joined([words[0], *words[_skip_options(words, 1) :]]))
     return match.lastgroup.partition("_")[0] if match and match.lastgroup else None
 
 
 def _joined(words: list[str]) -> str:
-    return " ".join(map(_visible, words))[:MAX_PART_CHARACTERS]
-
-
-def _visible(word: str) -> str:
-    return word if word and len(word) <= MAX_WORD_CHARACTERS and not _WHITE_SPACE.search(word) else "''"
+    """The part as text; words that are empty, too long or contain white space are ''."""
+    quoted = (word if len(word) <= MAX_WORD_CHARACTERS and word.split() == [word] else "''" for word in words)
+    return " ".join(quoted)[:MAX_PART_CHARACTERS]
 
 
 def _without_prefix(words: list[str]) -> list[str]:

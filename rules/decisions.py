@@ -21,7 +21,7 @@ _TEXTS = {
 
 
 def read_decision(envelope_text: str) -> dict[str, Any]:
-    """The decision's members; None for each that is missing, empty or of another type."""
+    """The decision's members; None if missing, empty or of another type."""
     data = member(json.loads(envelope_text), "data")
     texts = {name: text(member(data, key)) for name, key in _TEXTS.items()}
     return {

@@ -24,19 +24,18 @@ _EXPLANATIONS = {
     "event_changed": "The stored event differs from the one that the server accepted and sealed.",
     "event_missing": "An event that the server accepted and sealed is missing.",
     "seal_broken": "The events do not end in the session's seal: the last events were removed or replaced.",
-    "signature_invalid": "None of the session's keys made this signature for this content: the event was changed "
-    "after it was signed, or signed with a key that was never registered.",
-    "chain_restart": "The client started its chain again: a second start, or another computer.",
-    "chain_gap": "The event before this one is missing. Clients send each event once, so an event lost in transit "
-    "leaves such a gap; so does a removed one.",
+    "signature_invalid": "None of the session's keys made this signature for this content. The event was changed "
+    "after signing, or signed with a key that was never registered.",
+    "chain_restart": "The client restarted its chain: it was started again, or on another computer.",
+    "chain_gap": "The previous event is missing. It was lost in transit, since clients send each event once, or "
+    "removed.",
     "chain_fork": "Several events follow the same one: two computers, or restored local files.",
     "signature_repeated": "Several events have the same signature.",
-    "chain_circle": "The events follow each other in a circle. No client produces this.",
-    "clock_jump": "The candidate's clock went back between an event and the next.",
+    "chain_circle": "The events form a cycle. No client produces this.",
+    "clock_jump": "The candidate's clock went backwards between two events.",
 }
-
 ERASED = Fact(
-    "erased", [], 0, "The candidate's data was erased, and the seals with the events that they covered."
+    "erased", [], 0, "The candidate's data was erased: the events, and the seals that covered them."
 )
 
 

@@ -37,7 +37,7 @@ class WebhookResponse(NamedTuple):
         """The error as a sentence; None after a success."""
         if self.is_success:
             return None
-        return self.failure or f"The receiver answered {self.status}."
+        return self.failure or f"The receiver responded with {self.status}."
 
 
 def retry_delay(attempts: int) -> timedelta | None:

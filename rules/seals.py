@@ -1,13 +1,7 @@
-"""The server's seal: a hash chain over a session's events in arrival order.
+"""The server's seal: a hash chain over a session's events in arrival order (docs/integrity.md#server-seal).
 
 Each sealed event has a position (1, 2, 3, ...) and a head: the SHA-256 of the previous head, the event's arrival
-number, its `received_at` and the SHA-256 of its stored envelope. The envelope includes the members that client
-signatures do not cover (rules/event_signatures.py).
-
-The chain detects events that were changed, removed, inserted or moved by anything that did not recompute the heads: a
-stray UPDATE, a restored backup, a faulty disk. It detects a rewrite of the whole database only if a head was copied
-elsewhere before. It does not cover events that were lost or refused before acceptance, events that are not sealed
-yet, and the columns beside the envelope, which are derived from it.
+number, its `received_at` and the SHA-256 of its stored envelope.
 """
 
 from collections.abc import Iterable, Iterator

@@ -15,11 +15,11 @@ _SECOND = timedelta(seconds=1)
 
 
 def parse_timestamp_ns(text: str) -> int:
-    """Nanoseconds since 1970 of a text like `2026-01-02T03:04:05.123456789Z`.
+    """Parse `2026-01-02T03:04:05.123456789Z` into nanoseconds since 1970.
 
-    0 to 9 fractional digits, any offset, `t` and `z` in either case. A leap second (23:59:60 UTC, in any offset)
-    is the first second of the next day. Raises ValueError with a message for anything else, and for times that
-    64 bits cannot hold (before 1677, after 2262).
+    Accepts 0 to 9 fractional digits, any offset, `t` and `z` in either case. A leap second (23:59:60 UTC, in any
+    offset) is the first second of the next day. Raises ValueError with a message for anything else, and for times
+    that 64 bits cannot hold (before 1677, after 2262).
     """
     match = _RFC_3339.fullmatch(text)
     if match is None:
