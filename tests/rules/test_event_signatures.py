@@ -56,8 +56,7 @@ PLAIN = {"id": "e", "sessionId": "s", "ts": "t", "kind": "k", "source": "x", "v"
 
 def sign(data: str, variant=VARIANTS[0], key=SEED) -> str:
     """An envelope with `data` as this text, signed by a variant."""
-    text = json.dumps({name: value for name, value in PLAIN.items() if name != "data"})[:-1]
-    text += f', "data": {data}}}'
+    text = json.dumps(PLAIN).replace("{}", data)
     signature = key.sign(signed_message(parse(text), variant)).hex()
     return text[:-1] + f', "sig": "{signature}"}}'
 
@@ -70,12 +69,11 @@ def verdict(text: str, keys=(PUBLIC_KEY,)) -> str:
     return verify(text, keys).verdict
 
 
+DATA_2 = '{"inputTokens":1,"outputTokens":1,"totalCost":0.000018}'
+
+
 @pytest.mark.parametrize(
-    ("event", "data", "digest", "sig"),
-    [
-        (EVENT_1, DATA_1, HASH_1, SIG_1),
-        (EVENT_2, '{"inputTokens":1,"outputTokens":1,"totalCost":0.000018}', HASH_2, SIG_2),
-    ],
+    ("event", "data", "digest", "sig"), [(EVENT_1, DATA_1, HASH_1, SIG_1), (EVENT_2, DATA_2, HASH_2, SIG_2)]
 )
 def test_the_contracts_vectors_are_valid(event, data, digest, sig):
     assert public_key(SEED) == PUBLIC_KEY
@@ -96,16 +94,12 @@ def test_the_clients_own_test_event_is_valid():
     # Fixed in the client's tests, with another seed.
     seed = "0102030405060708091011121314151617181920212223242526272829303132"
     envelope = {
-        "id": "01234567-89ab-cdef-0123-456789abcdef",
-        "sessionId": "sess-abc",
-        "ts": "2026-01-01T00:00:00.000Z",
-        "kind": "command",
-        "source": "terminal",
-        "v": 1,
+        "id": "01234567-89ab-cdef-0123-456789abcdef", "sessionId": "sess-abc", "ts": "2026-01-01T00:00:00.000Z",
+        "kind": "command", "source": "terminal", "v": 1,
         "data": {"command": "ls -la", "exitCode": 0, "durationMs": 42},
         "sig": "39375331ee604f6dd11cd975b0a00ccb2894feebb8b82dcc98316e1b88997d60"
         "934c33322c4481d3b593a8c4667460cd93db0660514424288e3b3caa257fe90f",
-    }
+    }  # fmt: skip
     key = public_key(Ed25519PrivateKey.from_private_bytes(bytes.fromhex(seed)))
     assert verdict(json.dumps(envelope), [key]) == VALID
 
@@ -140,35 +134,19 @@ def test_without_a_usable_key_the_key_is_unknown(keys):
 @pytest.mark.parametrize(
     ("old", "new"),
     [
-        ("000001", "000002"),
-        (SESSION, SESSION.replace("1111-4", "1112-4")),
-        ("123456789Z", "123456788Z"),
-        ("123456789Z", "12345678900Z"),
-        ('"command"', '"commanD"'),
-        ("terminal", "Terminal"),
-        ('"v":1', '"v":2'),
-        ('"v":1', '"w":1'),
-        ("2.5", "2.6"),
-        ("echo", "eCho"),
-        ('"cwd"', '"cwD"'),
-        ("[1,2.5", "[2.5,1"),
-        (SIG_1[:4], "4fe5"),
-        ('"sig"', '"prevSig":"ab","sig"'),
-        (SIG_1, SIG_1[:-2]),
-        (SIG_1, SIG_1 + " "),
-        (f'"{SIG_1}"', "7"),
-        (f'"{SIG_1}"', "true"),
-        ('"id":"', '"id":["'),
-        ('"human"}', '"human"'),
-        (":[1,", ":[1e999,"),
-        ('"/w"', "[" * 50_000 + "]" * 50_000),
+        ("000001", "000002"), (SESSION, SESSION.replace("1111-4", "1112-4")), ("123456789Z", "123456788Z"),
+        ("123456789Z", "12345678900Z"), ('"command"', '"commanD"'), ("terminal", "Terminal"), ('"v":1', '"v":2'),
+        ('"v":1', '"w":1'), (SIG_1[:4], "4fe5"), ('"sig"', '"prevSig":"ab","sig"'), (SIG_1, SIG_1[:-2]),
+        (SIG_1, SIG_1 + " "), (f'"{SIG_1}"', "7"), (f'"{SIG_1}"', "true"), ('"id":"', '"id":["'),
+        ('"human"}', '"human"'), (":[1,", ":[1e999,"), ('"/w"', "[" * 50_000 + "]" * 50_000), ("[1,2.5", "[2.5,1"),
     ],
-)
+)  # fmt: skip
 def test_a_changed_event_is_invalid(old, new):
     assert verdict(EVENT_1.replace(old, new, 1)) == INVALID
 
 
-def test_every_byte_of_the_data_is_signed():
+def test_every_byte_of_the_data_is_signed_but_not_the_actor():
+    assert verdict(EVENT_1.replace("human", "ai")) == VALID
     start, end = EVENT_1.index('"data"'), EVENT_1.index(',"actor"')
     for index in range(start, end):
         for byte in "0", "x":
@@ -176,25 +154,19 @@ def test_every_byte_of_the_data_is_signed():
             assert verdict(text) == (VALID if text == EVENT_1 else INVALID), text
 
 
-def test_unsigned_members_may_change():
-    assert verdict(EVENT_1.replace("human", "ai")) == VALID
-
-
 @pytest.mark.parametrize(
     ("source", "field"),
     [
-        *(("terminal", "terminal"), (None, ""), (7, ""), ({}, ""), ({"channel": "c"}, "c")),
+        ("terminal", "terminal"), (None, ""), (7, ""), ({}, ""), ({"channel": "c"}, "c"),
         ({"channel": "c", "emitter": "e", "integration": "i"}, "i"),
-        ({"channel": "c", "emitter": "e", "integration": None}, "e"),
-        ({"integration": "", "channel": "c"}, ""),
+        ({"channel": "c", "emitter": "e", "integration": None}, "e"), ({"integration": "", "channel": "c"}, ""),
     ],
-)
+)  # fmt: skip
 def test_the_source_is_a_string_or_the_first_name_of_an_object(source, field):
     assert signed_message(PLAIN | {"source": source}).decode().split("\n")[5] == field
 
 
-def test_a_message_has_ten_fields_without_line_feeds():
-    assert signed_message(PLAIN).count(b"\n") == 9
+def test_a_field_with_a_line_feed_is_refused():
     with pytest.raises(ValueError, match="line feed"):
         signed_message(PLAIN | {"kind": "k\n"})
 

@@ -18,11 +18,9 @@ PAID = ("trial", "starter", "growth", "business")
 
 
 def test_quotas_grow_with_the_plan_and_self_hosted_has_none():
-    assert set(QUOTAS) == {"self_hosted", *PAID}
+    assert list(QUOTAS) == ["self_hosted", *PAID]
     assert QUOTAS["self_hosted"] is None
-    quotas = [QUOTAS[plan] for plan in PAID]
-    assert quotas == sorted(set(quotas))
-    assert quotas[0] > 0
+    assert 0 < QUOTAS["trial"] < QUOTAS["starter"] < QUOTAS["growth"] < QUOTAS["business"]
     assert timedelta(days=14) == TRIAL
 
 
@@ -36,7 +34,6 @@ def test_quotas_grow_with_the_plan_and_self_hosted_has_none():
         ("canceled", None, "subscription_inactive"),
         ("trialing", NOW + timedelta(milliseconds=1), None),
         ("trialing", NOW, "trial_expired"),
-        ("trialing", NOW - timedelta(days=1), "trial_expired"),
     ],
 )
 def test_a_subscription_without_payment_is_refused(plan, state, ends, code):
@@ -60,7 +57,6 @@ def test_a_quota_is_exhausted_when_that_many_are_used(plan):
     [
         ((2026, 4, 1), (2026, 4, 1), (2026, 5, 1)),
         ((2026, 4, 30, 23, 59, 59, 999_999), (2026, 4, 1), (2026, 5, 1)),
-        ((2026, 1, 31, 12), (2026, 1, 1), (2026, 2, 1)),
         ((2028, 2, 29, 12), (2028, 2, 1), (2028, 3, 1)),
         ((2026, 12, 31, 12), (2026, 12, 1), (2027, 1, 1)),
     ],
