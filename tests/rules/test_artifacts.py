@@ -89,6 +89,8 @@ def test_commands_have_their_verification_kind_exit_code_and_duration():
 
 
 def test_a_plan_has_its_last_state():
+    codex = event("planning", {"todos": [{"step": "A", "status": "pending"}]}, source="codex")
+    assert collect(codex).plans[0]["steps"] == [{"step": "A", "status": "pending", "task_id": None}]
     last = [("A", "completed"), ("B", "in_progress"), ("C", "pending")]
     (plan,) = collect(todos(0, ("A", "in_progress"), ("B", "pending")), todos(5, *last)).plans
     assert pick([plan], "started_ns", "changed_ns", "versions", "event_id") == [(0, 5, 2, "planning at 5")]
@@ -99,12 +101,6 @@ def test_a_plan_has_its_last_state():
 def test_lists_without_a_common_step_or_of_two_agents_are_two_plans(step, agent):
     lists = todos(0, ("A", "completed"), ideSessionId="x"), todos(1, (step, "pending"), ideSessionId=agent)
     assert pick(collect(*lists).plans, "versions") == [(1,), (1,)]
-
-
-def test_codex_steps_are_read_from_their_own_member():
-    data = {"todos": [{"step": "A", "status": "pending"}]}
-    (plan,) = collect(event("planning", data, source="codex")).plans
-    assert plan["steps"] == [{"step": "A", "status": "pending", "task_id": None}]
 
 
 def test_tasks_added_one_by_one_are_one_plan():

@@ -19,12 +19,10 @@ def canonical(text: str, variant: Variant = CURRENT) -> str:
 @pytest.mark.parametrize(
     ("sent", "signed"),
     [
-        ("1.8e-05", "0.000018"), ("0.000018", "0.000018"), ("1e-6", "0.000001"), ("0.0000001", "1e-7"),
-        ("9.5e-7", "9.5e-7"), ("1.5e-10", "1.5e-10"), ("-2.5E-7", "-2.5e-7"), ("5e-324", "5e-324"), ("1.0", "1"),
-        ("1e2", "100"), ("-3.000", "-3"), ("0.0", "0"), ("-0", "0"), ("-0.0", "0"), ("2.5", "2.5"),
-        ("0.30000000000000004", "0.30000000000000004"), ("123456.789e3", "123456789"),
-        ("1e20", "100000000000000000000"), ("123456789012345670000", "123456789012345670000"), ("1e21", "1e+21"),
-        ("-1e21", "-1e+21"), ("1.5e300", "1.5e+300"), ("1000000000000000000000000000000", "1e+30"),
+        ("1.8e-05", "0.000018"), ("1e-6", "0.000001"), ("0.0000001", "1e-7"), ("9.5e-7", "9.5e-7"), ("1e21", "1e+21"),
+        ("1.5e-10", "1.5e-10"), ("-2.5E-7", "-2.5e-7"), ("5e-324", "5e-324"), ("1.0", "1"), ("1e2", "100"),
+        ("-3.000", "-3"), ("0.0", "0"), ("-0", "0"), ("-0.0", "0"), ("2.5", "2.5"), ("123456.789e3", "123456789"),
+        ("1e20", "100000000000000000000"), ("1.5e300", "1.5e+300"), ("1000000000000000000000000000000", "1e+30"),
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("variant", VARIANTS)
@@ -89,16 +87,12 @@ def test_replacement_characters_and_lone_surrogates_are_read_as_in_go(sent, vari
     assert replace_surrogates(parse(sent)) == "\ufffd"
 
 
-def test_members_are_sorted_by_the_bytes_of_their_names_on_every_level():
+def test_members_are_sorted_by_the_bytes_of_their_names_and_arrays_keep_their_order():
     names = ["b", "a", "é", "Z", "a.b", "10", "9", "\uffee", "😀", "", "a<"]
     inner = dict.fromkeys(names, 1)
-    text = canonical(json.dumps({"z": [inner], "a": inner}))
-    assert list(json.loads(text)) == ["a", "z"]
-    for members in (json.loads(text)["a"], json.loads(text)["z"][0]):
-        assert list(members) == sorted(names, key=str.encode)
-
-
-def test_arrays_keep_their_order_and_white_space_is_dropped():
+    outer = json.loads(canonical(json.dumps({"z": [inner], "a": inner})))
+    assert list(outer) == ["a", "z"]
+    assert list(outer["a"]) == list(outer["z"][0]) == sorted(names, key=str.encode)
     sent = '{ "b" : [ ] , "a" : { } , "c" : [ true , false , null , [ 2 , 1 ] , "x y" ] }'
     assert canonical(sent) == '{"a":{},"b":[],"c":[true,false,null,[2,1],"x y"]}'
 

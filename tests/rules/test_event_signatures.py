@@ -8,15 +8,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from rules.canonical_json import VARIANTS, canonicalize, parse
-from rules.event_signatures import (
-    INVALID,
-    UNKNOWN_KEY,
-    UNSIGNED,
-    VALID,
-    is_public_key,
-    signed_message,
-    verify,
-)
+from rules.event_signatures import is_public_key, signed_message, verify
 
 SEED = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 PUBLIC_KEY = "A6EHv/POEL4dcN0Y50vAmWfk1jCbpQ1fHdyGZBJVMbg="
@@ -34,6 +26,7 @@ DATA_1 = (
     r'{"command":"a \u003c b \u0026\u0026 echo €","durationMs":0,"exitCode":1,'
     r'"list":[1,2.5,null,true],"meta":{"cwd":"/w"}}'
 )
+DATA_2 = '{"inputTokens":1,"outputTokens":1,"totalCost":0.000018}'
 HASH_1 = "bd2d0e9bdb57fba6038a360683b70dea93a5366b1b18b082d4a1bdf01fc23bce"
 HASH_2 = "6eb17952a1c448d6a86c9d6900b7fd18b52332d688bf3e6771bd4baefed8cc74"
 
@@ -69,9 +62,6 @@ def verdict(text: str, keys=(PUBLIC_KEY,)) -> str:
     return verify(text, keys).verdict
 
 
-DATA_2 = '{"inputTokens":1,"outputTokens":1,"totalCost":0.000018}'
-
-
 @pytest.mark.parametrize(
     ("event", "data", "digest", "sig"), [(EVENT_1, DATA_1, HASH_1, SIG_1), (EVENT_2, DATA_2, HASH_2, SIG_2)]
 )
@@ -80,14 +70,14 @@ def test_the_contracts_vectors_are_valid(event, data, digest, sig):
     assert canonicalize(parse(event)["data"]).decode() == data
     assert sha256(data.encode()).hexdigest() == digest
     assert SEED.sign(signed_message(parse(event))).hex() == sig
-    assert verdict(event) == VALID
+    assert verdict(event) == "valid"
 
 
 def test_the_event_hash_covers_the_ten_fields():
     fields = ["PST-EVT-V1", "00000000-0000-4000-8000-000000000002", SESSION, "2026-01-02T03:04:06Z"]
     fields += ["ai_response", "claude-code", "1", HASH_2, SIG_1, ""]
     event_hash = sha256("\n".join(fields).encode()).hexdigest()
-    assert verify(EVENT_2, [PUBLIC_KEY]) == (VALID, event_hash, PUBLIC_KEY)
+    assert verify(EVENT_2, [PUBLIC_KEY]) == ("valid", event_hash, PUBLIC_KEY)
 
 
 def test_the_clients_own_test_event_is_valid():
@@ -101,32 +91,32 @@ def test_the_clients_own_test_event_is_valid():
         "934c33322c4481d3b593a8c4667460cd93db0660514424288e3b3caa257fe90f",
     }  # fmt: skip
     key = public_key(Ed25519PrivateKey.from_private_bytes(bytes.fromhex(seed)))
-    assert verdict(json.dumps(envelope), [key]) == VALID
+    assert verdict(json.dumps(envelope), [key]) == "valid"
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_each_variant_of_the_data_is_valid(variant):
     text = sign(r'{"a < b":"<&>","cut":"\ufffd","raw":"€","big":9007199254740993,"x":0.5}', variant)
     event_hash = sha256(signed_message(parse(text), variant)).hexdigest()
-    assert verify(text, [PUBLIC_KEY]) == (VALID, event_hash, PUBLIC_KEY)
+    assert verify(text, [PUBLIC_KEY]) == ("valid", event_hash, PUBLIC_KEY)
 
 
 def test_any_of_the_sessions_keys_is_accepted():
     key = Ed25519PrivateKey.from_private_bytes(bytes(32))
     text = sign("{}", key=key)
     assert verify(text, [PUBLIC_KEY, "no key", public_key(key)]).public_key == public_key(key)
-    assert verdict(text) == INVALID
+    assert verdict(text) == "invalid"
 
 
 @pytest.mark.parametrize("keys", [[], [PUBLIC_KEY]])
 @pytest.mark.parametrize("sig", ["", ', "sig": null', ', "sig": ""'])
 def test_an_event_without_a_signature_is_unsigned(sig, keys):
-    assert verdict(f'{{"id": "e", "data": {{}}{sig}}}', keys) == UNSIGNED
+    assert verdict(f'{{"id": "e", "data": {{}}{sig}}}', keys) == "unsigned"
 
 
 @pytest.mark.parametrize("keys", [[], [""], ["bm8ga2V5"], [PUBLIC_KEY[:-1]], [PUBLIC_KEY + "\n"], ["é"]])
 def test_without_a_usable_key_the_key_is_unknown(keys):
-    assert verdict(EVENT_1, keys) == UNKNOWN_KEY
+    assert verdict(EVENT_1, keys) == "unknown_key"
     assert not any(map(is_public_key, keys))
     assert is_public_key(PUBLIC_KEY)
 
@@ -142,16 +132,16 @@ def test_without_a_usable_key_the_key_is_unknown(keys):
     ],
 )  # fmt: skip
 def test_a_changed_event_is_invalid(old, new):
-    assert verdict(EVENT_1.replace(old, new, 1)) == INVALID
+    assert verdict(EVENT_1.replace(old, new, 1)) == "invalid"
 
 
 def test_every_byte_of_the_data_is_signed_but_not_the_actor():
-    assert verdict(EVENT_1.replace("human", "ai")) == VALID
+    assert verdict(EVENT_1.replace("human", "ai")) == "valid"
     start, end = EVENT_1.index('"data"'), EVENT_1.index(',"actor"')
     for index in range(start, end):
         for byte in "0", "x":
             text = EVENT_1[:index] + byte + EVENT_1[index + 1 :]
-            assert verdict(text) == (VALID if text == EVENT_1 else INVALID), text
+            assert verdict(text) == ("valid" if text == EVENT_1 else "invalid"), text
 
 
 @pytest.mark.parametrize(
@@ -171,8 +161,6 @@ def test_a_field_with_a_line_feed_is_refused():
         signed_message(PLAIN | {"kind": "k\n"})
 
 
-@pytest.mark.parametrize(
-    "text", ["", "[]", "7", '"sig"', "null", "[" * 100_000, '{"sig": "x"}', '{"sig": "\\ud800"}']
-)
+@pytest.mark.parametrize("text", ["", "[]", "7", "null", "[" * 100_000, '{"sig": "x"}', '{"sig": "\\ud800"}'])
 def test_hostile_texts_are_invalid(text):
-    assert verdict(text) == INVALID
+    assert verdict(text) == "invalid"

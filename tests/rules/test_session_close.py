@@ -19,13 +19,9 @@ def test_the_deadline_is_the_limit_with_extra_time_and_five_minutes_of_grace(lim
 @pytest.mark.parametrize(
     ("limit", "minutes", "multiplier", "extra"),
     [
-        (90, None, None, 0),
-        (90, 15, None, 15),
-        (90, None, 1500, 45),
-        (7, None, 1001, 1),
-        (None, None, 1500, 0),
+        (90, None, None, 0), (90, 15, None, 15), (90, None, 1500, 45), (7, None, 1001, 1), (None, None, 1500, 0),
     ],
-)
+)  # fmt: skip
 def test_a_multiplier_is_rounded_up_to_whole_minutes(limit, minutes, multiplier, extra):
     assert extra_minutes(limit, minutes, multiplier) == extra
 
@@ -33,13 +29,11 @@ def test_a_multiplier_is_rounded_up_to_whole_minutes(limit, minutes, multiplier,
 @pytest.mark.parametrize(
     ("now", "closed_at", "closes_at", "close"),
     [
-        (CLOSE - MILLISECOND, None, CLOSE, None),
-        (CLOSE, None, CLOSE, CLOSE),
-        (CLOSE, None, None, None),
-        (CLOSE, REDEEMED, None, REDEEMED),
-        (CLOSE + 9 * DAY, REDEEMED, CLOSE, REDEEMED),  # completed before the limit
+        (CLOSE - MILLISECOND, None, CLOSE, None), (CLOSE, None, CLOSE, CLOSE), (CLOSE, None, None, None),
+        # Completed before the limit.
+        (CLOSE, REDEEMED, None, REDEEMED), (CLOSE + 9 * DAY, REDEEMED, CLOSE, REDEEMED),
     ],
-)
+)  # fmt: skip
 def test_the_effective_close_does_not_depend_on_when_it_is_read(now, closed_at, closes_at, close):
     assert effective_close(now, closed_at, closes_at) == close
 

@@ -20,41 +20,28 @@ from rules.smtp_url import SmtpServer, parse_smtp_url
 )
 def test_each_form_is_parsed(url, server):
     assert parse_smtp_url(url) == server
+    assert "password" not in repr(server)
 
 
 @pytest.mark.parametrize(
     ("expected", "urls"),
     [
         ("starts with smtp:// or smtps://", ["", "mail.example:587", "http://mail.example"]),
-        ("a host", ["smtp://", "smtp://u:p@"]),
-        ("such as smtp://", ["smtp://[::1"]),
-        ("valid host name", ["smtp://" + "x" * 64 + ".example"]),
+        ("a host", ["smtp://", "smtp://u:p@"]), ("such as smtp://", ["smtp://[::1"]),
+        ("valid host name", ["smtp://" + "x" * 64 + ".example"]), ("only options", ["smtp://mail.example/inbox"]),
         ("port from 1 to 65535", ["smtp://mail.example:0", "smtp://mail.example:70000"]),
         ("percent-encoded", ["smtp://u:secret/x@mail.example", "smtp://u:secret#x@mail.example"]),
-        ("only options", ["smtp://mail.example/inbox"]),
         ("both a user and a password", ["smtp://u@mail.example", "smtp://:secret@mail.example"]),
-        (
-            "printable ASCII",
-            ["smtp://u:secret\N{SNOWMAN}@mail.example", "smtp://u:secret%0D%0A@mail.example"],
-        ),
-        ("without spaces", ["smtp://u:secret @mail.example"]),
-        ("tls=required", ["smtp://mail.example?tls=maybe"]),
+        ("printable ASCII", ["smtp://u:secret\N{SNOWMAN}@mail.example", "smtp://u:secret%0D%0A@mail.example"]),
+        ("without spaces", ["smtp://u:secret @mail.example"]), ("tls=required", ["smtp://mail.example?tls=maybe"]),
         ("at most once", ["smtp://mail.example?tls=none&tls=required"]),
-        ("no options but", ["smtp://mail.example?timeout=3"]),
+        ("no options but", ["smtp://mail.example?timeout=3"]), ("with a value", ["smtps://mail.example?cafile="]),
         ("smtps:// without tls=none", ["smtps://mail.example?tls=none"]),
-        (
-            "readable cafile",
-            [f"smtps://mail.example?cafile={name}" for name in ("/not/there.pem", "setup.cfg")],
-        ),
-        ("with a value", ["smtps://mail.example?cafile="]),
+        ("readable cafile", ["smtps://mail.example?cafile=/not/there.pem", "smtps://mail.example?cafile=setup.cfg"]),
     ],
-)
+)  # fmt: skip
 def test_an_invalid_url_is_refused_with_the_expected_format_and_no_secret(expected, urls):
     for url in urls:
         with pytest.raises(ValueError, match=expected) as error:
             parse_smtp_url(url)
         assert "secret" not in str(error.value)
-
-
-def test_the_password_is_not_in_the_repr():
-    assert "hunter2" not in repr(parse_smtp_url("smtps://u:hunter2@mail.example"))
