@@ -56,8 +56,11 @@ class AnalyzedEvent:
         return self.time_ns, self.id, "" if self.id else repr(self)
 
 
-def read_event(time_ns: int, envelope: Any, *, details: bool = False) -> AnalyzedEvent:
-    """The event of an envelope as it was sent; never raises."""
+def read_event(time_ns: int, envelope: Any, *, details: bool) -> AnalyzedEvent:
+    """The event of an envelope as it was sent; never raises.
+
+    details -- read the members that only the analysis needs
+    """
     kind = label(member(envelope, "kind")) or ""
     source = source_name(member(envelope, "source"))
     event = AnalyzedEvent(

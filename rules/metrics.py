@@ -57,7 +57,7 @@ def derive(
     test_result -- (passed, failed) as submitted by a reviewer or an integration
     prices -- the price table of data/pricing.yaml
     """
-    events = sorted((read_event(*item) for item in timeline), key=lambda event: event.sort_key)
+    events = sorted((read_event(*item, details=False) for item in timeline), key=lambda event: event.sort_key)
     kinds = Counter(event.kind for event in events)
     counted = without_editor_duplicates(events)
     commands = [event for event in counted if event.kind == "command"]

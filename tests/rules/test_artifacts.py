@@ -107,13 +107,19 @@ def test_tasks_added_one_by_one_are_one_plan():
     data = [
         {"toolName": "TaskCreate", "subject": "A"},
         {"toolName": "TaskCreate", "subject": "B"},
-        {"toolName": "TaskUpdate", "taskId": "1", "status": "completed"},
+        {"toolName": "TaskUpdate", "taskId": "1", "status": "completed", "subject": "A2"},
         {"toolName": "TaskUpdate", "taskId": "9", "status": "in_progress"},
         {"toolName": "TaskGet", "taskId": "8"},
     ]
     (plan,) = collect(*(event("planning", each, at) for at, each in enumerate(data))).plans
-    expected = [("1", "A", "completed"), ("2", "B", "pending"), ("9", None, "in_progress")]
+    expected = [("1", "A2", "completed"), ("2", "B", "pending"), ("9", None, "in_progress")]
     assert pick(plan["steps"], "task_id", "step", "status") == expected
+
+
+def test_a_plan_has_at_most_200_steps():
+    whole = todos(0, *((str(n), "pending") for n in range(201)))
+    tasks = [event("planning", {"subject": str(n)}, n) for n in range(201)]
+    assert [len(plan["steps"]) for plan in collect(whole, *tasks).plans] == [200, 200]
 
 
 @pytest.mark.parametrize("data", [{}, {"path": 5}, {"todos": [None, {}, 7]}, {"todos": {}}, {"command": []}])

@@ -19,7 +19,7 @@ COMMANDS = {
         "echo 'a\\' && npm test", 'echo "a\\n" && npm test', '"np\\\nm" test', "ls # it's\nnpm test", "npm test#x",
         "npm test 2>&1 | tail -5", "npm 2>/dev/null test", "npm >log test", "npm > log test", ">log npm test",
         "npm &>>log test", "npm >| log test", "npm <&3 test", "go <<<text test", "diff <(npm test) <(ls)",
-        "npm test > ", "cd app && npm test", "false || npm test", "cd app; npm test", "cd app & npm test",
+        "npm test > ", "npm test>log", "cd app && npm test", "false || npm test", "cd app; npm test", "cd app & npm test",
         "yes | npm test", "(cd app; npm test)", "A=$(npm test)", "A=`npm test`", "cd app\nnpm test",
         "cd app\r\nnpm test\r\n", "npm\ttest", "npm test -- --help", "echo --help && npm test", "CI=1 npm test",
         "CI=1 DEBUG='a b' npm test", "if npm test", "! npm test", "for f in *; do npm test; done",

@@ -262,6 +262,8 @@ def test_codex_reports_running_totals_with_cached_input():
     assert result.tokens == {"gpt-x": {"input": 3000, "output": 30, "cacheRead": 2000, "cacheWrite": 0}}
     # (3000 - 2000) * 1.25 + 2000 * 0.125 + 30 * 10, in millionths of a dollar
     assert result.total_cost_nano_usd == 1_800_000
+    # Never negative.
+    assert cost(codex_session(1, "a", model="gpt-x"), codex_total(2, 5, 0, 8)) == 1_000
     # A total that decreased was reset.
     result = of(codex_total(1, 100, 50), codex_total(2, 30, 60), codex_total(3, 40, 60))
     assert result.tokens == {"unknown": {"input": 140, "output": 110, "cacheRead": 0, "cacheWrite": 0}}

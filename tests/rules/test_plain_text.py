@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rules.plain_text import excerpt, format_date_time, format_minutes, one_line
+from rules.plain_text import excerpt, format_date_time, format_minutes, one_line, truncate
 
 
 @pytest.mark.parametrize(
@@ -42,3 +42,5 @@ def test_one_line_is_one_printable_line_within_its_limit(text, limit):
     assert len(line) <= limit
     assert len(line.splitlines()) <= 1
     line.encode("utf-8")
+    assert (one_line("x" * 10, 10), one_line("x" * 11, 10)) == ("x" * 10, "xxxxxxx...")
+    assert (truncate("abcd", 4), truncate("abcde", 4)) == ("abcd", "abc…")

@@ -31,13 +31,10 @@ def test_unchanged_events_of_the_same_session_have_no_break():
     assert breaks(SEALED, "22222222-2222-4222-8222-222222222222") == [(1, 7, "changed", 1)]
 
 
-def test_a_head_has_32_bytes_and_depends_on_everything_sealed():
-    fields = (initial_head(SESSION), A.seq, A.received_at, A.envelope_sha256)
-    others = (initial_head("another"), A.seq + 1, "2026-04-01T10:00:01.000Z", sha256(b"ONE").digest())
-    heads = {next_head(*fields)}
-    heads |= {next_head(*fields[:index], other, *fields[index + 1 :]) for index, other in enumerate(others)}
-    assert {len(head) for head in heads} == {32}
-    assert len(heads) == 5
+def test_a_head_is_the_hash_that_docs_integrity_md_describes():
+    first = sha256(f"PROOFSTONE-SEAL-V1\n{SESSION}".encode()).hexdigest()
+    fields = ("PROOFSTONE-SEAL-V1", first, "7", "2026-04-01T09:00:01.000Z", sha256(b"one").hexdigest())
+    assert A.head == sha256("\n".join(fields).encode()).digest()
 
 
 @pytest.mark.parametrize(

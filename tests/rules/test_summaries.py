@@ -28,6 +28,7 @@ def summary(kind, data, **members):
         ("planning", {"taskId": "3", "status": "completed"}, "3 · completed"),
         ("tool_use", {"toolName": "Skill", "inputPreview": "{}", "ok": True}, "Skill · {}"),
         ("tool_use", {"toolName": "Read", "ok": False}, "Read · failed"),
+        ("mcp_call", {"tool": "search", "argsPreview": "{}", "error": "none"}, "search · {}: none"),
         ("decision_event", {"title": "Queue", "chosenOption": "Table"}, "Queue · Table"),
         ("web_lookup", {"toolName": "WebFetch", "url": "https://x"}, "https://x"),
         ("web_lookup", {"toolName": "WebSearch", "query": "go queues"}, "go queues"),
