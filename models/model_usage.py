@@ -8,7 +8,7 @@ import peewee
 from models.base import Model, TimestampField, clock, db
 from models.sessions import Session, prices
 from rules import usage
-from rules.usage_reader import ReportedUsage
+from rules.usage import ReportedUsage
 
 # The columns, and their names in a usage report.
 _COUNTS = {

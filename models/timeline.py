@@ -106,11 +106,10 @@ def read_all(session: Session, **filters: Any) -> Iterator[dict[str, Any]]:
 
 def artifact_events(session: Session, kinds: list[str]) -> Iterator[ArtifactEvent]:
     """The events of these kinds that count, in order."""
-    columns = ("time_ns", "kind", "source", "actor", "attribution")
     for row in read_all(session, kind=kinds):
         if not row["late"]:
-            values = {name: row[name] for name in columns}
-            yield ArtifactEvent(id=row["event_id"], **values, envelope=json.loads(row["envelope"]))
+            values = row | {"envelope": json.loads(row["envelope"])}
+            yield ArtifactEvent(*(values[name] for name in ArtifactEvent._fields))
 
 
 def jsonl(envelope: str) -> bytes:

@@ -17,7 +17,7 @@ from proxy.errors import (
     ProviderUnreachable,
     TooManyStreams,
 )
-from rules.provider_errors import ERROR_BUILDERS, is_retryable
+from proxy.provider_errors import ERROR_BUILDERS, is_retryable
 
 
 def register(blp: Blueprint) -> None:

@@ -10,7 +10,7 @@ from urllib3.exceptions import HTTPError
 from proxy.disconnect import Watch
 from proxy.errors import ResponseInterrupted
 from proxy.headers import response_headers
-from rules.usage_reader import UsageReader
+from proxy.usage_reader import UsageReader
 
 CHUNK_BYTES = 65536
 

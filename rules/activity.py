@@ -9,7 +9,7 @@ MAX_NAME_CHARACTERS = 80
 
 
 def describe_activity(minutes: int, activity: dict[str, Any]) -> str:
-    """Describe the nonzero ones of `prompt_count`, `files_changed` and `commands`."""
+    """Summarize `prompt_count`, `files_changed` and `commands`, without empty ones."""
     prompts, files, commands = activity["prompt_count"], activity["files_changed"], activity["commands"]
     parts = [
         pluralize(prompts, "prompt") if prompts else "",

@@ -3,9 +3,8 @@
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from rules.analyzed_events import analyze_event
+from rules.analyzed_events import read_event, without_editor_duplicates
 from rules.error_episodes import ErrorEpisode, find_error_episodes
-from rules.metric_events import without_editor_duplicates
 from rules.metrics import tool_usage
 from rules.phases import PhaseTimes, measure_phases
 from rules.segments import Segment, split_sittings, split_turns
@@ -13,7 +12,7 @@ from rules.usage import ModelUse, Prices, total_usage, usage_by_model
 
 
 class Analysis(NamedTuple):
-    """The details of a session beside its metrics."""
+    """A session's details beyond its metrics."""
 
     times: PhaseTimes
     sittings: list[Segment]
@@ -26,7 +25,8 @@ class Analysis(NamedTuple):
 
 def analyze(timeline: Iterable[tuple[int, dict[str, Any]]], prices: Prices) -> Analysis:
     """Analyze (nanoseconds, envelope) pairs in any order, without late events (R18)."""
-    all_events = sorted((analyze_event(*item) for item in timeline), key=lambda event: event.sort_key)
+    analyzed = (read_event(*item, details=True) for item in timeline)
+    all_events = sorted(analyzed, key=lambda event: event.sort_key)
     reports = [event.usage for event in all_events if event.usage]
     events = without_editor_duplicates(all_events)
     return Analysis(

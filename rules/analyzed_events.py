@@ -1,38 +1,98 @@
-"""Events reduced to the values that an analysis reads."""
+"""Events reduced to the values that metrics and the analysis are derived from."""
 
+import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from rules.envelopes import member, text
-from rules.metric_events import MetricEvent, metric_values
+from rules.commands import verification_kind
+from rules.envelopes import (
+    CHANGE_KINDS,
+    integer,
+    is_from_editor,
+    known_exit_code,
+    label,
+    member,
+    source_name,
+    text,
+)
 from rules.plain_text import event_line
 from rules.read_only_commands import is_read_only
 from rules.summaries import summarize
+from rules.usage import UsageReport, read_usage_report
 
 MAX_FAILURE_OUTPUT_CHARACTERS = 300
 # Output names the cause near its end; the very last line often only says that something failed.
 _LAST_LINES = 3
 _LAST_CHARACTERS = 4000
 
+Reader = Callable[[Any], dict[str, Any]]
+
 
 @dataclass(slots=True)
-class AnalyzedEvent(MetricEvent):
+class AnalyzedEvent:
     """One event; members that its kind does not have are None."""
 
+    time_ns: int  # since the epoch
+    id: str
+    kind: str
+    source: str
+    from_editor: bool
+    attribution: str | None = None  # of a change
+    path_digest: bytes | None = None  # of a change: equal for equal paths, and small
+    command_kind: str | None = None  # test, check or build
+    failed: bool | None = None  # of a command with a known exit code, or a test run with its counts
+    passed: bool | None = None  # of the same; false for a test run without tests
+    tool: str | None = None
+    usage: UsageReport | None = None
+    # With details only:
     subject: str | None = None
-    failure_output: str | None = None  # of a failed command: the last lines of its output
+    failure_output: str | None = None  # of a failure: the last lines
     is_read_only: bool = False  # of a command
 
+    @property
+    def sort_key(self) -> tuple[int, str, str]:
+        """By time, ties by id; without an id, which ingest refuses, by content."""
+        return self.time_ns, self.id, "" if self.id else repr(self)
 
-def analyze_event(time_ns: int, envelope: Any) -> AnalyzedEvent:
-    """The event of an envelope as it was sent; never raises."""
-    event = AnalyzedEvent(**metric_values(time_ns, envelope), subject=summarize(envelope).subject)
-    data = member(envelope, "data")
-    if event.failed:
-        event.failure_output = _failure_output(data)
-    if event.kind == "command":
-        event.is_read_only = is_read_only(text(member(data, "command")) or "")
+
+def read_event(time_ns: int, envelope: Any, *, details: bool) -> AnalyzedEvent:
+    """The event of an envelope as it was sent; never raises.
+
+    details -- read the members that only the analysis needs
+    """
+    kind = label(member(envelope, "kind")) or ""
+    source = source_name(member(envelope, "source"))
+    event = AnalyzedEvent(
+        time_ns,
+        text(member(envelope, "id")) or "",
+        kind,
+        source,
+        is_from_editor(envelope),
+        usage=read_usage_report(time_ns, kind, source, member(envelope, "data")),
+        **(_READERS[kind](envelope) if kind in _READERS else {}),
+    )
+    if details:
+        event.subject = summarize(envelope).subject
+        event.failure_output = _failure_output(member(envelope, "data")) if event.failed else None
+        event.is_read_only = kind == "command" and is_read_only(_command_text(envelope))
     return event
+
+
+def without_editor_duplicates(events: list[AnalyzedEvent]) -> list[AnalyzedEvent]:
+    """Drop the editor extension's duplicates (docs/metrics.md#terms)."""
+    others = {_duplicated_group(event) for event in events if not event.from_editor} - {None}
+    return [event for event in events if not event.from_editor or _duplicated_group(event) not in others]
+
+
+def _duplicated_group(event: AnalyzedEvent) -> str | None:
+    if event.kind in CHANGE_KINDS:
+        return "change"
+    return "command" if event.kind == "command" else None
+
+
+def _command_text(envelope: Any) -> str:
+    return text(member(envelope, "data", "command")) or ""
 
 
 def _failure_output(data: Any) -> str | None:
@@ -42,3 +102,36 @@ def _failure_output(data: Any) -> str | None:
         if lines:
             return event_line(" / ".join(lines[-_LAST_LINES:]), MAX_FAILURE_OUTPUT_CHARACTERS)
     return None
+
+
+def _change(envelope: Any) -> dict[str, Any]:
+    path = text(member(envelope, "data", "path"))
+    digest = None if path is None else hashlib.sha256(path.encode("utf-8", "surrogatepass")).digest()
+    return {"attribution": label(member(envelope, "provenance", "attribution")), "path_digest": digest}
+
+
+def _command(envelope: Any) -> dict[str, Any]:
+    code = known_exit_code(envelope)
+    outcome = {} if code is None else {"failed": code != 0, "passed": code == 0}
+    return {"command_kind": verification_kind(_command_text(envelope))} | outcome
+
+
+def _test_run(envelope: Any) -> dict[str, Any]:
+    passed, failed = (integer(member(envelope, "data", name)) for name in ("passed", "failed"))
+    if passed is None or failed is None:
+        return {}
+    return {"failed": failed > 0, "passed": failed == 0 and passed > 0}
+
+
+def _tool(name: str) -> Reader:
+    return lambda envelope: {"tool": label(member(envelope, "data", name))}
+
+
+_READERS: dict[str, Reader] = {
+    **dict.fromkeys(CHANGE_KINDS, _change),
+    "command": _command,
+    "test_run": _test_run,
+    "tool_intent": _tool("toolName"),
+    "tool_use": _tool("toolName"),
+    "mcp_call": _tool("tool"),
+}

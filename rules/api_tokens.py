@@ -15,7 +15,7 @@ _FORMAT = re.compile(rf"{PREFIX}[0-9A-Za-z]{{{_SECRET_LENGTH + _CHECKSUM_LENGTH}
 
 
 def generate() -> str:
-    """A new token from the system's cryptographic source."""
+    """A new token from the system's secure random source."""
     secret = "".join(secrets.choice(_BASE62) for _ in range(_SECRET_LENGTH))
     return PREFIX + secret + _checksum(secret)
 

@@ -4,7 +4,7 @@ from collections import Counter
 from typing import Any, NamedTuple
 
 from rules import commands
-from rules.envelopes import CHANGE_KINDS, integer, is_from_editor, known_exit_code, member, text
+from rules.envelopes import CHANGE_KINDS, INT64, integer, is_from_editor, known_exit_code, member, text
 from rules.plain_text import storable
 from rules.todo_lists import TodoLists
 
@@ -18,7 +18,7 @@ MAX_PATH_CHARACTERS = 1_000
 class ArtifactEvent(NamedTuple):
     """One event with its envelope."""
 
-    id: str
+    event_id: str
     time_ns: int
     kind: str
     source: str | None
@@ -30,7 +30,7 @@ class ArtifactEvent(NamedTuple):
 class Artifacts:
     """Collects artifacts from a session's events in order.
 
-    Changes and commands of the editor extension count only if no other channel has any (docs/metrics.md#terms).
+    Changes and commands from the editor extension count only if no other channel has any (docs/metrics.md#terms).
     """
 
     def __init__(self) -> None:
@@ -60,7 +60,7 @@ class Artifacts:
         elif event.kind == "command":
             self._commands[is_from_editor(event.envelope)].append(_command(event))
         elif event.kind == "planning":
-            self._todo_lists.add(event.id, event.time_ns, event.source, member(event.envelope, "data"))
+            self._todo_lists.add(event.event_id, event.time_ns, event.source, member(event.envelope, "data"))
 
     def _add_change(self, event: ArtifactEvent) -> None:
         data = member(event.envelope, "data")
@@ -69,8 +69,8 @@ class Artifacts:
             return
         path = storable(path, MAX_PATH_CHARACTERS)
         file = self._files[is_from_editor(event.envelope)].setdefault(path, _new_file(path))
-        lines = {"lines_added": _line_count(data, "linesAdded")}
-        lines["lines_removed"] = _line_count(data, "linesRemoved")
+        members = {"lines_added": "linesAdded", "lines_removed": "linesRemoved"}
+        lines = {name: integer(member(data, key), range(2**31)) or 0 for name, key in members.items()}
         for name, count in lines.items():
             file[name] += count
         file["attributions"][event.attribution or "unknown"] += 1
@@ -83,11 +83,11 @@ class Artifacts:
         content = text(member(data, "content"))
         latest = content if content is not None else text(member(data, "diff")) or ""
         limit = min(MAX_CONTENT_CHARACTERS, self._characters_left)
-        shown = storable(latest, limit) if limit > 0 else ""
-        self._characters_left -= len(shown)
+        stored = storable(latest, limit) if limit > 0 else ""
+        self._characters_left -= len(stored)
         file["is_deleted"] = kind == "file_delete" or member(data, "changeType") == "delete"
-        file |= {"is_cut": len(latest) > len(shown), "content": None, "diff": None}
-        file["diff" if content is None else "content"] = shown or None
+        file |= {"is_cut": len(latest) > len(stored), "content": None, "diff": None}
+        file["diff" if content is None else "content"] = stored or None
 
 
 def _new_file(path: str) -> dict[str, Any]:
@@ -103,14 +103,7 @@ def _new_file(path: str) -> dict[str, Any]:
 
 
 def _event_members(event: ArtifactEvent) -> dict[str, Any]:
-    members = event._asdict()
-    del members["envelope"]
-    return {"event_id": members.pop("id"), **members}
-
-
-def _line_count(data: Any, name: str) -> int:
-    count = integer(member(data, name)) or 0
-    return count if 0 <= count < 2**31 else 0
+    return {name: value for name, value in event._asdict().items() if name != "envelope"}
 
 
 def _command(event: ArtifactEvent) -> dict[str, Any]:
@@ -118,11 +111,7 @@ def _command(event: ArtifactEvent) -> dict[str, Any]:
     command = text(member(data, "command"))
     return _event_members(event) | {
         "command": None if command is None else storable(command, MAX_COMMAND_CHARACTERS),
-        "verifies": None if command is None else commands.verification_kind(command),
-        "exit_code": _int64(known_exit_code(event.envelope)),
-        "duration_ms": _int64(integer(member(data, "durationMs"))),
+        "verifies": commands.verification_kind(command or ""),
+        "exit_code": integer(known_exit_code(event.envelope), INT64),
+        "duration_ms": integer(member(data, "durationMs"), INT64),
     }
-
-
-def _int64(number: int | None) -> int | None:
-    return number if number is not None and -(2**63) <= number < 2**63 else None

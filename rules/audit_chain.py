@@ -1,6 +1,6 @@
-"""The audit log's hash chain: a change or removal of an entry is detected.
+"""The audit log's hash chain, which detects changed and removed entries.
 
-It does not detect a rewrite of the whole database, unless somebody has an external copy of a hash.
+A rewrite of the whole database goes undetected unless a hash was copied elsewhere before.
 """
 
 import json
@@ -8,11 +8,11 @@ from collections.abc import Iterable
 from hashlib import sha256
 from typing import Any, NamedTuple
 
-_VERSION = b"PROOFSTONE-AUDIT-V1"
+_VERSION = "PROOFSTONE-AUDIT-V1"
 
 
 class ChainedEntry(NamedTuple):
-    """An entry as it is in the database now; `hash` has 32 bytes."""
+    """An entry as stored now; `hash` has 32 bytes."""
 
     position: int
     content: dict[str, Any]
@@ -28,14 +28,13 @@ class Break(NamedTuple):
 
 def initial_hash(organization_id: str) -> bytes:
     """The hash before the first entry; it binds the chain to the organization."""
-    return sha256(b"\n".join((_VERSION, organization_id.encode()))).digest()
+    return _hash(organization_id)
 
 
 def next_hash(previous: bytes, position: int, content: dict[str, Any]) -> bytes:
     """The hash after `previous`; `content` has only texts, lists of texts and None."""
     text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
-    fields = (previous.hex(), str(position), text)
-    return sha256(b"\n".join((_VERSION, *(field.encode() for field in fields)))).digest()
+    return _hash(previous.hex(), str(position), text)
 
 
 def find_break(
@@ -43,7 +42,7 @@ def find_break(
 ) -> Break | None:
     """The first break of an organization's log, or None.
 
-    entries -- by position, from a cursor if they are many
+    entries -- ordered by position
     head, count -- the organization's last hash and number of entries (None and 0 before the first)
     """
     previous, position = initial_hash(organization_id), 0
@@ -57,3 +56,7 @@ def find_break(
     if position < count:
         return Break(position + 1, "missing")
     return Break(position, "head") if count and previous != head else None
+
+
+def _hash(*fields: str) -> bytes:
+    return sha256("\n".join((_VERSION, *fields)).encode()).digest()

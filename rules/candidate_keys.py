@@ -8,7 +8,7 @@ _FORMAT = re.compile(rf"PST-[{ALPHABET}]{{4}}-[{ALPHABET}]{{4}}")
 
 
 def generate() -> str:
-    """A new key from the system's cryptographic source."""
+    """A new key from the system's secure random source."""
     # One number for all letters, since each draw is a system call.
     number, letters = secrets.randbelow(len(ALPHABET) ** 8), ""
     for _ in range(8):

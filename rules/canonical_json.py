@@ -1,12 +1,12 @@
 """Canonical JSON of an event's data, as signed by the client (contract 7).
 
-The client is a Go program that canonicalizes values in memory and sends the envelope with Go's JSON encoder. Two
-facts get lost on the wire, so a server has to try the VARIANTS:
+The client is a Go program that canonicalizes values in memory and sends the envelope with Go's JSON encoder. An
+envelope does not tell two things, so a server has to try all VARIANTS:
 
-- Whether `<`, `>` and `&` were escaped. The client escapes them now and may stop.
-- Whether a value had itself been read from JSON (masking of secrets does that). If so, each number is a double and
-  each broken character is U+FFFD. Otherwise integers have 64 bits, and a broken character (texts are truncated in
-  the middle of one) is spelled `\\ufffd`, both in the envelope and in the canonical form.
+- Did the client escape `<`, `>` and `&`? It does now and may stop.
+- Had the client read the value from JSON itself, as masking of secrets does? Then each number is a double, and each
+  broken character is U+FFFD. Otherwise integers have 64 bits, and a broken character (left by truncation) is spelled
+  `\\ufffd` in the envelope and in the canonical form.
 """
 
 import json
@@ -16,17 +16,17 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any, NamedTuple
 
+from rules.envelopes import INT64
+
 
 class Variant(NamedTuple):
-    """One way in which the client may have canonicalized; see the module."""
+    """One way in which the client may have canonicalized; see above."""
 
     escapes_html: bool
     read_from_json: bool
 
 
 VARIANTS = (Variant(True, False), Variant(False, False), Variant(True, True), Variant(False, True))
-
-_INT64 = range(-(2**63), 2**63)
 MAX_PARTS = 200_000  # some 100,000 values: a limit for hostile input, far above any client's event
 
 # Marks a literal U+FFFD while parsing, to tell it from a spelled `\ufffd`. Lone surrogates that were sent become
@@ -53,7 +53,7 @@ def replace_surrogates(text: str) -> str:
 def canonicalize(value: Any, variant: Variant = VARIANTS[0]) -> bytes:
     """The canonical form of a value returned by `parse`, in UTF-8.
 
-    Raises ValueError if a number exceeds a double's range, and above MAX_PARTS pieces.
+    Raises ValueError if a number exceeds a double's range, and for more than MAX_PARTS parts.
     """
     parts: list[str] = []
 
@@ -95,7 +95,7 @@ def _write(value: Any, variant: Variant, write: Callable[[str], None]) -> None:
 
 
 def _string(text: str, variant: Variant) -> str:
-    # One `replace` after the other: on megabytes of text a pattern with a function takes seconds.
+    # A pattern with a replacement function would take seconds on megabytes of text.
     escaped = json.dumps(text, ensure_ascii=False)
     if not variant.read_from_json:
         escaped = escaped.replace("\ufffd", "\\ufffd")
@@ -105,9 +105,12 @@ def _string(text: str, variant: Variant) -> str:
 
 
 def _number(number: int | float, variant: Variant) -> str:
-    """An integer without a fraction, else the shortest digits of the double."""
-    if isinstance(number, int) and (variant.read_from_json or number not in _INT64):
-        number = _double(number)
+    """An integer without a fraction, or the shortest digits of the double."""
+    if isinstance(number, int) and (variant.read_from_json or number not in INT64):
+        try:
+            number = float(number)
+        except OverflowError:
+            raise ValueError("A number is out of range.") from None
     if -(2**63) <= number < 2**63 and number == int(number):
         return str(int(number))
     if 1e-6 <= abs(number) < 1e21:
@@ -115,10 +118,3 @@ def _number(number: int | float, variant: Variant) -> str:
     if math.isinf(number):
         raise ValueError("A number is out of range.")
     return repr(number).replace("e-0", "e-")
-
-
-def _double(number: int) -> float:
-    try:
-        return float(number)
-    except OverflowError:
-        raise ValueError("A number is out of range.") from None

@@ -1,4 +1,4 @@
-"""Checks whether a client's version is recent enough (client contract, 3.1)."""
+"""Check whether a client's version is recent enough (contract 3.1)."""
 
 import re
 from typing import Any
@@ -10,12 +10,15 @@ def check_version(version: str, oldest: str | None, latest: str | None) -> dict[
     """The response of the version check; an unparsable version passes."""
     required = _is_older(version, oldest)
     recommended = required or _is_older(version, latest)
+    message = f"A newer client is available: {latest}." if recommended else ""
+    if required:
+        message = f"This client is too old. Update it to {latest or oldest} or later."
     return {
         "update_required": required,
         "update_recommended": recommended,
         "latest_version": latest or "",
         "min_version": oldest or "",
-        "message": _message(required, recommended, latest or oldest),
+        "message": message,
     }
 
 
@@ -28,12 +31,6 @@ def parse_version(text: str) -> tuple[int, int, int, bool] | None:
     return int(major), int(minor), int(patch or 0), preview is None
 
 
-def _message(required: bool, recommended: bool, target: str | None) -> str:
-    if required:
-        return f"This client is too old. Update it to {target} or later."
-    return f"A newer client is available: {target}." if recommended else ""
-
-
-def _is_older(version: str, other: str | None) -> bool:
-    own, other_version = parse_version(version), parse_version(other or "")
-    return own is not None and other_version is not None and own < other_version
+def _is_older(version: str, wanted: str | None) -> bool:
+    parsed, minimum = parse_version(version), parse_version(wanted or "")
+    return parsed is not None and minimum is not None and parsed < minimum

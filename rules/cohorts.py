@@ -3,30 +3,27 @@
 from fractions import Fraction
 from typing import NamedTuple
 
-from rules.rounding import half_up, ratio, round_half_away
+from rules.rounding import BILLION, half_up, ratio, round_half_away
 
 
 class Metric(NamedTuple):
-    """A ranked metric; stored integers are `unit` times the shown value."""
+    """A ranked metric; stored integers are `unit` times the value in responses."""
 
-    name: str  # in `percentiles`
-    average_name: str
+    name: str  # in responses
     field: str  # of rules.metrics.Metrics
     unit: int
     digits: int  # decimals of its average
     lower_is_better: bool = False
 
 
-_BILLION = 10**9  # ratios are stored as billionths
-
 # In the specification's order.
 METRICS = (
-    Metric("durationMs", "avgDurationMs", "duration_ms", 1, 0),
-    Metric("promptCount", "avgPromptCount", "prompt_count", 1, 1),
-    Metric("commandFailRate", "avgCommandFailRate", "command_fail_rate", _BILLION, 3, lower_is_better=True),
-    Metric("verifyIntensity", "avgVerifyIntensity", "verify_intensity", _BILLION, 3),
-    Metric("manualEditRatio", "avgManualEditRatio", "manual_edit_ratio", _BILLION, 3),
-    Metric("firstChangeLatencyMs", "avgFirstChangeLatencyMs", "first_change_latency_ms", 1, 0),
+    Metric("durationMs", "duration_ms", 1, 0),
+    Metric("promptCount", "prompt_count", 1, 1),
+    Metric("commandFailRate", "command_fail_rate", BILLION, 3, lower_is_better=True),
+    Metric("verifyIntensity", "verify_intensity", BILLION, 3),
+    Metric("manualEditRatio", "manual_edit_ratio", BILLION, 3),
+    Metric("firstChangeLatencyMs", "first_change_latency_ms", 1, 0),
 )
 
 

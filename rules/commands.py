@@ -21,24 +21,16 @@ MAX_PART_CHARACTERS = 16 * 1024
 MAX_READINGS = 16  # of a part, one after each prefix
 
 _LISTS = json.loads(Path(__file__).with_name("verifications.json").read_text(encoding="utf-8"))
-_SHELL_WORDS = frozenset(_LISTS["shell_words"])
-_OPTIONS_WITH_VALUE = {
-    program: frozenset(options) for program, options in _LISTS["options_with_value"].items()
-}
-_BARE = _LISTS["runners"]["bare"]
-_TARGET_WORDS = [(kind, frozenset(_LISTS["runners"]["words"][kind])) for kind in KINDS]
+_OPTIONS_WITH_VALUE = _LISTS["options_with_value"]
+_TARGET_WORDS = _LISTS["runners"]["words"]
 # Every pattern begins with `^`: alternatives are tried at the start only, in the order of the list.
 _TOOLS = re.compile(
     "|".join(f"(?P<{tool['kind']}_{n}>{tool['pattern']})" for n, tool in enumerate(_LISTS["tools"]))
 )
-
 _ASSIGNMENT = re.compile(r"[A-Za-z_]\w*=", re.ASCII)
 _PYTHON = re.compile(r"python[\d.]*", re.ASCII)
-_SHELLS = ("bash", "sh", "zsh")
-_SCRIPT_OPTION = re.compile(r"-[a-z]*c")
 _CAMEL_CASE = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _TARGET_WORD = re.compile(r"[A-Za-z0-9]+")
-_WHITE_SPACE = re.compile(r"\s")
 
 Names = dict[str, list[tuple[list[str], bool]]]
 
@@ -70,12 +62,11 @@ def _part_kind(words: list[str], scripts: list[str]) -> str | None:
         words = _program_first(words)
         if not words or _asks_for_help(words):
             return None
-        if module := _python_module(words):
+        if words[0] == "python" and (module := _after_option(words, "-m")):
             words = module
             continue
-        script = _shell_script(words)
-        if script is not None:
-            scripts.append(script)
+        if words[0] in ("bash", "sh", "zsh") and (script := _after_option(words, "-[a-z]*c")) is not None:
+            scripts += script[:1]
             return None
         kind = _runner_kind(words) or _tool_kind(words)
         if kind is not None:
@@ -87,7 +78,7 @@ def _part_kind(words: list[str], scripts: list[str]) -> str | None:
 def _program_first(words: list[str]) -> list[str]:
     """The words from the program on, with its plain name; [] without a program."""
     for index, word in enumerate(words):
-        if word not in _SHELL_WORDS and not _ASSIGNMENT.match(word):
+        if word not in _LISTS["shell_words"] and not _ASSIGNMENT.match(word):
             return [_program(word), *words[index + 1 :]]
     return []
 
@@ -105,21 +96,13 @@ def _asks_for_help(words: list[str]) -> bool:
     return "--version" in before_dashes or "--help" in before_dashes
 
 
-def _python_module(words: list[str]) -> list[str]:
-    """`pytest tests` for `python -X dev -m pytest tests`; [] for anything else."""
-    if words[0] == "python":
-        for index in _options(words, 1)[0]:
-            if words[index] == "-m":
-                return words[index + 1 :]
-    return []
-
-
-def _shell_script(words: list[str]) -> str | None:
-    """The script of `bash -lc SCRIPT`; None for anything else."""
-    if words[0] in _SHELLS:
-        for index in _options(words, 1)[0]:
-            if _SCRIPT_OPTION.fullmatch(words[index]):
-                return words[index + 1] if index + 1 < len(words) else ""
+def _after_option(words: list[str], pattern: str) -> list[str] | None:
+    """`pytest tests` for `python -X dev -m pytest tests`; None without the option."""
+    index = 1
+    while index < len(words) and words[index].startswith("-"):
+        if re.fullmatch(pattern, words[index]):
+            return words[index + 1 :]
+        index += _option_length(words, index)
     return None
 
 
@@ -128,22 +111,19 @@ def _option_length(words: list[str], index: int) -> int:
     return 2 if words[index] in _OPTIONS_WITH_VALUE.get(words[0], ()) else 1
 
 
-def _options(words: list[str], start: int) -> tuple[list[int], int]:
-    """The indexes of consecutive options from `start` on, and the one after them."""
-    indexes, index = [], start
+def _skip_options(words: list[str], index: int) -> int:
     while index < len(words) and words[index].startswith("-"):
-        indexes.append(index)
         index += _option_length(words, index)
-    return indexes, index
+    return index
 
 
 def _after_name(words: list[str], name: list[str]) -> int | None:
     """The index after a name; options may follow each of its words."""
-    index = _options(words, 1)[1]
+    index = _skip_options(words, 1)
     for word in name[1:]:
         if index >= len(words) or words[index] != word:
             return None
-        index = _options(words, index + 1)[1]
+        index = _skip_options(words, index + 1)
     return index
 
 
@@ -181,27 +161,24 @@ def _first_target(targets: Iterator[str]) -> list[str]:
 
 def _targets_kind(targets: list[str], runner: list[str]) -> str | None:
     if not targets:
-        return _BARE.get(" ".join(runner))
-    words = {
-        word.lower() for target in targets for word in _TARGET_WORD.findall(_CAMEL_CASE.sub(" ", target))
-    }
-    return next((kind for kind, names in _TARGET_WORDS if not names.isdisjoint(words)), None)
+        return _LISTS["runners"]["bare"].get(" ".join(runner))
+    text = _CAMEL_CASE.sub(" ", " ".join(targets))
+    words = {word.lower() for word in _TARGET_WORD.findall(text)}
+    return next((kind for kind in KINDS if not words.isdisjoint(_TARGET_WORDS[kind])), None)
 
 
 def _tool_kind(words: list[str]) -> str | None:
     """Match the part as it is, then without the program's options (`go -C dir test`)."""
     match = _TOOLS.match(_joined(words))
     if match is None and len(words) > 1 and words[1].startswith("-"):
-        match = _TOOLS.match(_joined([words[0], *words[_options(words, 1)[1] :]]))
+        match = _TOOLS.match(_joined([words[0], *words[_skip_options(words, 1) :]]))
     return match.lastgroup.partition("_")[0] if match and match.lastgroup else None
 
 
 def _joined(words: list[str]) -> str:
-    return " ".join(map(_visible, words))[:MAX_PART_CHARACTERS]
-
-
-def _visible(word: str) -> str:
-    return word if word and len(word) <= MAX_WORD_CHARACTERS and not _WHITE_SPACE.search(word) else "''"
+    """The part as text; words that are empty, too long or contain white space are ''."""
+    quoted = (word if len(word) <= MAX_WORD_CHARACTERS and word.split() == [word] else "''" for word in words)
+    return " ".join(quoted)[:MAX_PART_CHARACTERS]
 
 
 def _without_prefix(words: list[str]) -> list[str]:

@@ -21,11 +21,10 @@ _TEXTS = {
 
 
 def read_decision(envelope_text: str) -> dict[str, Any]:
-    """The decision's members; None for each that is missing, empty or of another type."""
+    """The decision's members; None if missing, empty or of another type."""
     data = member(json.loads(envelope_text), "data")
     texts = {name: text(member(data, key)) for name, key in _TEXTS.items()}
-    decision = {
-        name: storable(value, MAX_TEXT_CHARACTERS) if value else None for name, value in texts.items()
+    return {
+        **{name: storable(value, MAX_TEXT_CHARACTERS) if value else None for name, value in texts.items()},
+        "impact_score": integer(member(data, "impactScore"), range(1, 6)),
     }
-    score = integer(member(data, "impactScore"))
-    return decision | {"impact_score": score if score in range(1, 6) else None}

@@ -4,9 +4,9 @@ from typing import Any
 
 from rules.plain_text import replace_unstorable
 
+INT64 = range(-(2**63), 2**63)
 MAX_LABEL_CHARACTERS = 200
 CHANGE_KINDS = frozenset({"file_diff", "file_create", "file_delete"})
-EDITOR_CHANNEL = "ide-extension"
 
 
 def member(value: Any, *names: str) -> Any:
@@ -20,13 +20,13 @@ def text(value: Any) -> str | None:
     return value if isinstance(value, str) else None
 
 
-def integer(value: Any) -> int | None:
-    """The integer, or None; `true` and `1.0` are not integers."""
-    return value if type(value) is int else None
+def integer(value: Any, allowed: range | None = None) -> int | None:
+    """The integer, if it is in the allowed range; `true` and `1.0` are not integers."""
+    return value if type(value) is int and (allowed is None or value in allowed) else None
 
 
 def label(value: Any) -> str | None:
-    """A name that can be stored, truncated; None if it is not a string."""
+    """A name truncated and made storable; None if it is not a string."""
     return replace_unstorable(value[:MAX_LABEL_CHARACTERS]) if isinstance(value, str) else None
 
 
@@ -39,11 +39,11 @@ def source_name(source: Any) -> str:
 
 
 def is_from_editor(envelope: Any) -> bool:
-    return member(envelope, "source", "channel") == EDITOR_CHANNEL
+    return member(envelope, "source", "channel") == "ide-extension"
 
 
 def known_exit_code(envelope: Any) -> int | None:
-    """A command's known exit code (docs/metrics.md#terms): hooks always report 0."""
+    """A command's exit code, unless Claude Code's hooks report it: theirs is always 0."""
     methods = member(envelope, "provenance", "methods")
     is_hook = isinstance(methods, list) and "hook" in methods
     if is_hook and source_name(member(envelope, "source")) == "claude-code":

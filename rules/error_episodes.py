@@ -1,12 +1,4 @@
-"""Unbroken runs of failures and their endings (docs/metrics.md, `errorEpisodes`).
-
-An episode ends with the next command or test run that passed. Its ending is one of:
-
-- `fixed`: the last failed check passed next: the same command, or a verification of the same kind
-- `fixed_later`: another check passed next, and the last failed one at some time after that
-- `moved_on`: another check passed next, and the last failed one never did
-- `open`: nothing passed afterwards
-"""
+"""Unbroken runs of failures and their endings (docs/metrics.md#analytics-of-a-session)."""
 
 from collections.abc import Mapping, Sequence
 from itertools import groupby
@@ -18,7 +10,7 @@ from rules.rounding import milliseconds
 
 
 class ErrorEpisode(NamedTuple):
-    """A run of failures; counts are between the first failure and the end."""
+    """A run of failures; `changes` and `prompts` count from the first to the end."""
 
     failures: list[AnalyzedEvent]
     ended_by: AnalyzedEvent | None
@@ -47,26 +39,23 @@ def _episode(
     first, last = events[failures[0]], events[failures[-1]]
     ended_by = None if end is None else events[end]
     kinds = [event.kind for event in events[failures[0] : end]]
-    passed_later = last_passed.get(_subject(last), -1) > failures[-1]
+    if ended_by is None:
+        ending = "open"
+    elif _subject(ended_by) == _subject(last):
+        ending = "fixed"
+    else:
+        ending = "fixed_later" if last_passed.get(_subject(last), -1) > failures[-1] else "moved_on"
     return ErrorEpisode(
         failures=[events[index] for index in failures],
         ended_by=ended_by,
-        ending=_ending(last, ended_by, passed_later),
+        ending=ending,
         duration_ms=milliseconds(ended_by.time_ns - first.time_ns) if ended_by else None,
         changes=sum(kind in CHANGE_KINDS for kind in kinds),
         prompts=kinds.count("prompt"),
     )
 
 
-def _ending(last_failure: AnalyzedEvent, ended_by: AnalyzedEvent | None, passed_later: bool) -> str:
-    if ended_by is None:
-        return "open"
-    if _subject(ended_by) == _subject(last_failure):
-        return "fixed"
-    return "fixed_later" if passed_later else "moved_on"
-
-
 def _subject(check: AnalyzedEvent) -> tuple[str, str | None]:
-    """The subject of a check: all tests have the same, and so have all builds."""
+    """All tests have the same subject, and so do all builds."""
     kind = "test" if check.kind == "test_run" else check.command_kind
     return ("command", check.subject) if kind is None else (kind, None)

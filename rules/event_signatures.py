@@ -1,13 +1,14 @@
-"""Verifies events' client signatures (contract 7).
+"""Verify the client's signatures of events (contract 7).
 
 A signature covers the envelope's `id`, `sessionId`, `ts`, `kind`, `source`, `v`, `data` and, through `prevSig`, the
 whole chain before it (rules/signature_chain.py). It does not cover `actor`, `provenance`, `rawPayload` and
-`relatedEventIds`: only the server's seals (rules/seals.py) detect a change of those.
+`relatedEventIds`; changes of those are detected by the server's seals only (rules/seals.py).
 """
 
 import base64
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from contextlib import suppress
 from hashlib import sha256
 from typing import Any, NamedTuple
 
@@ -26,12 +27,12 @@ class SignatureCheck(NamedTuple):
     """The result for one event.
 
     verdict --
-        `valid`: made by one of the session's keys for this content.
+        `valid`: one of the session's keys signed this content.
         `unsigned`: `sig` is missing, null or empty.
         `unknown_key`: signed, but the session has no usable key.
-        `invalid`: none of the session's keys made it for this content: the content was changed, or the key was
-        never registered (an Ed25519 signature does not name its key). Also a malformed `sig`, and an envelope
-        without a `signed_message`.
+        `invalid`: none of the session's keys signed this content. It was changed, or the key was never registered
+        (an Ed25519 signature does not name its key). Also a malformed `sig`, and an envelope without a
+        `signed_message`.
     event_hash -- SHA-256 of the signed message in hex (the contract's event hash); without a valid signature, of
         the message in the client's current variant; None if nothing is signed
     public_key -- the registered key that made a valid signature, else None
@@ -54,7 +55,7 @@ def is_signed(envelope: dict[str, Any]) -> bool:
 def verify(text: str, public_keys: Sequence[str]) -> SignatureCheck:
     """Verify an envelope as it was sent; never raises.
 
-    public_keys -- the session's, likeliest first; unusable ones are skipped
+    public_keys -- the session's keys, most likely first; unusable ones are skipped
     """
     try:
         envelope = parse(text)
@@ -69,8 +70,8 @@ def signed_message(envelope: Any, variant: Variant = VARIANTS[0]) -> bytes:
     """The ten fields that a signature covers, joined by line feeds.
 
     envelope -- as rules.canonical_json.parse returns it
-    Raises ValueError if a field is missing or of another type, if `data` has no canonical form, and if a field
-    contains a line feed: the same message would fit two different events.
+    Raises ValueError if a field is missing or of another type, if `data` has no canonical form, or if a field contains
+    a line feed, since the same message would then fit two different events.
     """
     if not isinstance(envelope, dict):
         raise ValueError("The envelope is not an object.")
@@ -96,29 +97,13 @@ def _verify(envelope: Any, public_keys: Sequence[str]) -> SignatureCheck:
     if not keys:
         return SignatureCheck(UNKNOWN_KEY, event_hash)
     signature = bytes.fromhex(envelope["sig"])
-    for message in _possible_messages(envelope):
-        for text, key in keys:
-            if _is_valid(key, signature, message):
-                return SignatureCheck(VALID, sha256(message).hexdigest(), text)
-    return SignatureCheck(INVALID, event_hash)
-
-
-def _possible_messages(envelope: Any) -> Iterator[bytes]:
-    """The distinct messages of the variants, likeliest first."""
-    seen = set()
     for variant in VARIANTS:
         message = signed_message(envelope, variant)
-        if message not in seen:
-            seen.add(message)
-            yield message
-
-
-def _is_valid(key: Ed25519PublicKey, signature: bytes, message: bytes) -> bool:
-    try:
-        key.verify(signature, message)
-    except InvalidSignature:
-        return False
-    return True
+        for text, key in keys:
+            with suppress(InvalidSignature):
+                key.verify(signature, message)
+                return SignatureCheck(VALID, sha256(message).hexdigest(), text)
+    return SignatureCheck(INVALID, event_hash)
 
 
 def _load_key(public_key: str) -> Ed25519PublicKey | None:
@@ -135,7 +120,7 @@ def _text(value: Any) -> str:
 
 
 def _source(value: Any) -> str:
-    """The string, or an object's first string of the three members; else ""."""
+    """The string, or the first string among an object's names; else ""."""
     if isinstance(value, dict):
         names = (value.get(name) for name in ("integration", "emitter", "channel"))
         value = next((name for name in names if isinstance(name, str)), "")

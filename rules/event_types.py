@@ -1,4 +1,4 @@
-"""The types of feed events, with their descriptions in the docs."""
+"""The types of feed events, with their descriptions for the docs."""
 
 EVENT_TYPES = {
     "assessment.created": "An assessment was created.",

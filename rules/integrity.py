@@ -24,19 +24,18 @@ _EXPLANATIONS = {
     "event_changed": "The stored event differs from the one that the server accepted and sealed.",
     "event_missing": "An event that the server accepted and sealed is missing.",
     "seal_broken": "The events do not end in the session's seal: the last events were removed or replaced.",
-    "signature_invalid": "None of the session's keys made this signature for this content: the event was changed "
-    "after it was signed, or signed with a key that was never registered.",
-    "chain_restart": "The client started its chain again: a second start, or another computer.",
-    "chain_gap": "The event before this one is missing. Clients send each event once, so an event lost in transit "
-    "leaves such a gap; so does a removed one.",
+    "signature_invalid": "None of the session's keys made this signature for this content. The event was changed "
+    "after signing, or signed with a key that was never registered.",
+    "chain_restart": "The client restarted its chain: it was started again, or on another computer.",
+    "chain_gap": "The previous event is missing. It was lost in transit, since clients send each event once, or "
+    "removed.",
     "chain_fork": "Several events follow the same one: two computers, or restored local files.",
     "signature_repeated": "Several events have the same signature.",
-    "chain_circle": "The events follow each other in a circle. No client produces this.",
-    "clock_jump": "The candidate's clock went back between an event and the next.",
+    "chain_circle": "The events form a cycle. No client produces this.",
+    "clock_jump": "The candidate's clock went backwards between two events.",
 }
-
 ERASED = Fact(
-    "erased", [], 0, "The candidate's data was erased, and the seals with the events that they covered."
+    "erased", [], 0, "The candidate's data was erased: the events, and the seals that covered them."
 )
 
 
@@ -48,28 +47,23 @@ def facts(
     breaks -- the seal's breaks, each with the event's id if it is known
     invalid -- ids of the events without a valid signature
     """
-    return [*_seal_facts(breaks), *_fact("signature_invalid", invalid), *_chain_facts(chain)]
-
-
-def _seal_facts(breaks: Iterable[tuple[Break, str | None]]) -> Iterator[Fact]:
-    for found, event_id in breaks:
-        code = _SEAL_CODES[found.reason]
-        yield Fact(code, [event_id] if event_id else [], found.events, _EXPLANATIONS[code])
-
-
-def _chain_facts(chain: SignatureChain) -> Iterator[Fact]:
-    groups: list[tuple[str, Sequence[SignedLink]]] = [
-        ("chain_restart", chain.starts[1:]),  # every chain has a first start
-        ("chain_gap", chain.gaps),
-        *(("chain_fork", group) for group in chain.forks),
-        *(("signature_repeated", group) for group in chain.repeats),
-        ("chain_circle", chain.cycles),
-        *(("clock_jump", pair) for pair in chain.clock_jumps),
+    found = [_seal_fact(broken, event_id) for broken, event_id in breaks]
+    groups: list[tuple[str, Sequence[str]]] = [("signature_invalid", invalid)]
+    groups += [(code, [link.id for link in links]) for code, links in _chain_groups(chain)]
+    return found + [
+        Fact(code, list(ids[:MAX_EVENT_IDS]), len(ids), _EXPLANATIONS[code]) for code, ids in groups if ids
     ]
-    for code, links in groups:
-        yield from _fact(code, [link.id for link in links])
 
 
-def _fact(code: str, event_ids: Sequence[str]) -> Iterator[Fact]:
-    if event_ids:
-        yield Fact(code, list(event_ids[:MAX_EVENT_IDS]), len(event_ids), _EXPLANATIONS[code])
+def _seal_fact(broken: Break, event_id: str | None) -> Fact:
+    code = _SEAL_CODES[broken.reason]
+    return Fact(code, [event_id] if event_id else [], broken.events, _EXPLANATIONS[code])
+
+
+def _chain_groups(chain: SignatureChain) -> Iterator[tuple[str, Sequence[SignedLink]]]:
+    yield "chain_restart", chain.starts[1:]  # every chain has a first start
+    yield "chain_gap", chain.gaps
+    yield from (("chain_fork", group) for group in chain.forks)
+    yield from (("signature_repeated", group) for group in chain.repeats)
+    yield "chain_circle", chain.cycles
+    yield from (("clock_jump", pair) for pair in chain.clock_jumps)

@@ -1,7 +1,7 @@
 """Addresses for mail headers, safe against header injection.
 
-Python's `email` package decodes RFC 2047 words (`=?utf-8?q?...?=`) in header values, line breaks included, and writes
-them as new header lines. Names are therefore made harmless before they reach the package.
+Python's `email` package decodes RFC 2047 words (`=?utf-8?q?...?=`) in header values and writes line breaks in them as
+new header lines. Names are therefore sanitized first.
 """
 
 from email.headerregistry import Address
@@ -25,7 +25,7 @@ def parse_sender(text: str) -> Address:
 
 
 def header_address(name: str, address: str) -> Address:
-    """A header's address. Raises ValueError for one that no header can hold.
+    """An address for a header. Raises ValueError if no header can contain it.
 
     The domain is encoded as ASCII (IDNA); a non-ASCII local part needs SMTPUTF8.
     """

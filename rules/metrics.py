@@ -4,20 +4,19 @@ The values are exact: milliseconds, billionths, counts. Only `to_response` round
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import pairwise
 from typing import Any
 
+from rules.analyzed_events import AnalyzedEvent, read_event, without_editor_duplicates
 from rules.envelopes import CHANGE_KINDS
-from rules.metric_events import MetricEvent, metric_values, without_editor_duplicates
-from rules.rounding import half_up, milliseconds, ratio
+from rules.error_episodes import find_error_episodes
+from rules.rounding import BILLION, half_up, milliseconds, ratio
 from rules.usage import Prices, total_usage
 
 VERSION = 1  # of the definition, stored with the values; increase it when the same events give other values
 
-BILLION = 10**9
 _BY_HAND = frozenset({"likely_human", "ai_revised_by_human"})
 _ATTRIBUTIONS = _BY_HAND | {"likely_ai", "mixed"}
 
@@ -58,14 +57,12 @@ def derive(
     test_result -- (passed, failed) as submitted by a reviewer or an integration
     prices -- the price table of data/pricing.yaml
     """
-    read = (MetricEvent(**metric_values(*item)) for item in timeline)
-    events = sorted(read, key=lambda event: event.sort_key)
+    events = sorted((read_event(*item, details=False) for item in timeline), key=lambda event: event.sort_key)
     kinds = Counter(event.kind for event in events)
     counted = without_editor_duplicates(events)
     commands = [event for event in counted if event.kind == "command"]
     changes = [event for event in counted if event.kind in CHANGE_KINDS]
     attributions = [change.attribution for change in changes if change.attribution in _ATTRIBUTIONS]
-    test_runs = [event for event in events if event.kind == "test_run"]
     command_kinds = Counter(command.command_kind for command in commands if command.command_kind)
     verifications = command_kinds.total() + kinds["test_run"] + kinds["build_run"]
     tokens, cost = total_usage((event.usage for event in events if event.usage), prices)
@@ -78,13 +75,13 @@ def derive(
         verify_intensity=_scaled_ratio(verifications, len(changes), BILLION) or 0,
         manual_edit_ratio=_share([attribution in _BY_HAND for attribution in attributions]),
         first_change_latency_ms=_elapsed(events[0], changes[0]) if changes else None,
-        tests_passed=_tests_passed(test_result, test_runs, commands),
+        tests_passed=_tests_passed(test_result, counted),
         command_count=len(commands),
         file_change_count=len(changes),
         unique_files_touched=len({change.path_digest for change in changes} - {None}),
         test_run_count=kinds["test_run"] + command_kinds["test"],
         decision_count=kinds["decision_event"],
-        error_episodes=_count_error_episodes([*commands, *test_runs]),
+        error_episodes=len(find_error_episodes(counted)),
         tool_usage=tool_usage(events),
         tokens=tokens,
         total_cost_nano_usd=cost,
@@ -92,7 +89,7 @@ def derive(
     )
 
 
-def tool_usage(events: Iterable[MetricEvent]) -> dict[str, int]:
+def tool_usage(events: Iterable[AnalyzedEvent]) -> dict[str, int]:
     """Calls by tool; sources without `tool_intent` count by `tool_use` and `mcp_call`."""
     calls = [event for event in events if event.kind in ("tool_intent", "tool_use", "mcp_call")]
     announcing = {call.source for call in calls if call.kind == "tool_intent"}
@@ -105,13 +102,29 @@ def to_response(values: Mapping[str, Any]) -> dict[str, Any]:
 
     values -- a mapping with the field names of `Metrics`
     """
+    cost, ai_permille = values["total_cost_nano_usd"], values["ai_attribution_permille"]
     return {
-        name: values[field] if convert is None or values[field] is None else convert(values[field])
-        for name, (field, convert) in _RESPONSE.items()
+        "durationMs": values["duration_ms"],
+        "promptCount": values["prompt_count"],
+        "commandFailRate": _rounded_ratio(values["command_fail_rate"]),
+        "verifyIntensity": _rounded_ratio(values["verify_intensity"]),
+        "manualEditRatio": _rounded_ratio(values["manual_edit_ratio"]),
+        "firstChangeLatencyMs": values["first_change_latency_ms"],
+        "testsPassed": values["tests_passed"],
+        "commandCount": values["command_count"],
+        "fileChangeCount": values["file_change_count"],
+        "uniqueFilesTouched": values["unique_files_touched"],
+        "testRunCount": values["test_run_count"],
+        "decisionCount": values["decision_count"],
+        "errorEpisodes": values["error_episodes"],
+        "toolUsage": values["tool_usage"],
+        "tokens": values["tokens"],
+        "totalCostUsd": None if cost is None else cost / BILLION,
+        "aiAttributionPct": None if ai_permille is None else ai_permille / 10,
     }
 
 
-def _elapsed(first: MetricEvent, last: MetricEvent) -> int:
+def _elapsed(first: AnalyzedEvent, last: AnalyzedEvent) -> int:
     return milliseconds(last.time_ns - first.time_ns)
 
 
@@ -125,46 +138,16 @@ def _share(outcomes: Sequence[bool]) -> int:
     return _scaled_ratio(sum(outcomes), len(outcomes), BILLION) or 0
 
 
-def _tests_passed(
-    submitted: tuple[int, int] | None, test_runs: Iterable[MetricEvent], commands: Iterable[MetricEvent]
-) -> bool | None:
+def _tests_passed(submitted: tuple[int, int] | None, events: Iterable[AnalyzedEvent]) -> bool | None:
     """The submitted result, else the last test run's, else the last test command's."""
     if submitted is not None:
         passed, failed = submitted
         return failed == 0 and passed > 0
-    runs = [run.passed for run in test_runs if run.passed is not None]
-    tests = (command.passed for command in commands if command.command_kind == "test")
-    results = runs or [passed for passed in tests if passed is not None]
-    return results[-1] if results else None
+    known = [event for event in events if event.passed is not None]
+    runs = [event.passed for event in known if event.kind == "test_run"]
+    tests = [event.passed for event in known if event.command_kind == "test"]
+    return (runs or tests or [None])[-1]
 
 
-def _count_error_episodes(checks: Iterable[MetricEvent]) -> int:
-    """The number of unbroken runs of failures; rules/error_episodes.py describes each."""
-    in_order = sorted(checks, key=lambda check: check.sort_key)
-    failures = [check.failed for check in in_order if check.failed is not None]
-    return sum(failed and not before for before, failed in pairwise([False, *failures]))
-
-
-def _ratio_of_billionths(billionths: int) -> float | None:
-    return ratio(billionths, BILLION)
-
-
-_RESPONSE: dict[str, tuple[str, Callable[[int], Any] | None]] = {
-    "durationMs": ("duration_ms", None),
-    "promptCount": ("prompt_count", None),
-    "commandFailRate": ("command_fail_rate", _ratio_of_billionths),
-    "verifyIntensity": ("verify_intensity", _ratio_of_billionths),
-    "manualEditRatio": ("manual_edit_ratio", _ratio_of_billionths),
-    "firstChangeLatencyMs": ("first_change_latency_ms", None),
-    "testsPassed": ("tests_passed", None),
-    "commandCount": ("command_count", None),
-    "fileChangeCount": ("file_change_count", None),
-    "uniqueFilesTouched": ("unique_files_touched", None),
-    "testRunCount": ("test_run_count", None),
-    "decisionCount": ("decision_count", None),
-    "errorEpisodes": ("error_episodes", None),
-    "toolUsage": ("tool_usage", None),
-    "tokens": ("tokens", None),
-    "totalCostUsd": ("total_cost_nano_usd", lambda nano_usd: nano_usd / BILLION),
-    "aiAttributionPct": ("ai_attribution_permille", lambda permille: permille / 10),
-}
+def _rounded_ratio(billionths: int | None) -> float | None:
+    return None if billionths is None else ratio(billionths, BILLION)

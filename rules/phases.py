@@ -1,19 +1,6 @@
-"""The time of a session by phase.
+"""The time of a session by phase (docs/metrics.md#analytics-of-a-session).
 
-Events are reported when they end, so the time before an event belongs to the event. Its kind gives the phase:
-
-- `prompting`: prompts, answers to plans, explained decisions, interrupts
-- `reading`: files, folders, searches, the web, and read-only commands such as `cat` and `git log`
-- `changing`: files are created, edited or deleted
-- `verifying`: tests, checks and builds (docs/metrics.md#terms, "verification")
-- `other`: all other commands and tools, sub-agents, and responses without an action after them
-
-Announcements, responses and plans have no phase: their time is carried to the next action. If a prompt comes
-first, there was no action, and the carried time is `other`.
-
-A pause counts for at most five minutes, since nobody can tell thinking from lunch; a break between two sittings
-(rules/segments.py) does not count at all. The rest is idle time. Time with two agents at work goes to whichever
-event comes next.
+Events are reported when they end, so the time before an event belongs to the event's phase.
 """
 
 from collections import Counter
@@ -22,26 +9,26 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from rules.analyzed_events import AnalyzedEvent
+from rules.envelopes import CHANGE_KINDS
 from rules.rounding import NS_PER_MS, milliseconds, ratio
 from rules.segments import is_break
 
-PHASES = ("prompting", "reading", "changing", "verifying", "other")
+# A longer pause counts as this: thinking cannot be told from absence.
 MAX_PAUSE_MS = 5 * 60 * 1000
-_MAX_PAUSE_NS = MAX_PAUSE_MS * NS_PER_MS
 
-_PHASE_BY_KIND = {
-    **dict.fromkeys(("prompt", "plan_decision", "decision_event", "interrupt"), "prompting"),
-    **dict.fromkeys(
-        ("file_read", "file_search", "dir_list", "web_lookup", "planning_read", "editor_focus"), "reading"
-    ),
-    **dict.fromkeys(("file_diff", "file_create", "file_delete", "editor_edit"), "changing"),
-    **dict.fromkeys(("test_run", "build_run"), "verifying"),
-    **dict.fromkeys(("tool_use", "mcp_call", "tool_call", "task_dispatch", "subagent_stop"), "other"),
+_KINDS = {
+    "prompting": ("prompt", "plan_decision", "decision_event", "interrupt"),
+    "reading": ("file_read", "file_search", "dir_list", "web_lookup", "planning_read", "editor_focus"),
+    "changing": (*CHANGE_KINDS, "editor_edit"),
+    "verifying": ("test_run", "build_run"),
+    "other": ("tool_use", "mcp_call", "tool_call", "task_dispatch", "subagent_stop"),
 }
+PHASES = tuple(_KINDS)
+_PHASE_BY_KIND = {kind: phase for phase, kinds in _KINDS.items() for kind in kinds}
 
 
 class Phase(NamedTuple):
-    """One phase; `pauses` counts those that were truncated to MAX_PAUSE_MS."""
+    """One phase; `pauses` is the number of pauses truncated to MAX_PAUSE_MS."""
 
     name: str
     events: int
@@ -66,12 +53,13 @@ def measure_phases(events: Sequence[AnalyzedEvent]) -> PhaseTimes:
     carried = 0
     for before, event in pairwise(events):
         gap = event.time_ns - before.time_ns
-        counted = 0 if is_break(gap) else min(gap, _MAX_PAUSE_NS)
+        counted = 0 if is_break(gap) else min(gap, MAX_PAUSE_MS * NS_PER_MS)
         phase = _phase(event)
         pauses[phase or "other"] += 0 < counted < gap
         if phase is None:
             carried += counted
         else:
+            # A prompt follows no action.
             time["other" if phase == "prompting" else phase] += carried
             time[phase] += counted
             carried = 0
@@ -79,15 +67,11 @@ def measure_phases(events: Sequence[AnalyzedEvent]) -> PhaseTimes:
     counts = Counter(map(_phase, events))
     active = time.total()
     elapsed = events[-1].time_ns - events[0].time_ns if events else 0
-    return PhaseTimes(
-        milliseconds(elapsed),
-        milliseconds(active),
-        milliseconds(elapsed - active),
-        [
-            Phase(name, counts[name], milliseconds(time[name]), ratio(time[name], active), pauses[name])
-            for name in PHASES
-        ],
-    )
+    phases = [
+        Phase(name, counts[name], milliseconds(time[name]), ratio(time[name], active), pauses[name])
+        for name in PHASES
+    ]
+    return PhaseTimes(milliseconds(elapsed), milliseconds(active), milliseconds(elapsed - active), phases)
 
 
 def _phase(event: AnalyzedEvent) -> str | None:

@@ -1,4 +1,4 @@
-"""Text for people: one line, bounded length, counts, dates and durations in words."""
+"""Text for people: single lines, excerpts, counts, dates and durations."""
 
 import re
 from datetime import UTC, datetime
@@ -6,18 +6,18 @@ from typing import Any
 
 _CONTROLS = "\x00-\x1f\x7f-\x9f\u2028\u2029"
 _CONTROL = re.compile(f"[{_CONTROLS}]")
-# Direction overrides reorder the text after them: a name could rewrite the line that it is in.
+# Direction overrides reorder the text after them, so a name could change the line that it is in.
 _UNSAFE_IN_LINE = re.compile(f"[{_CONTROLS}\ud800-\udfff\u202a-\u202e\u2066-\u2069]")
 _UNPRINTABLE = re.compile("[\x00-\x08\x0e-\x1f\x7f\ud800-\udfff]")
 # PostgreSQL stores no NUL, and UTF-8 has no lone surrogates.
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 _ANSI_CODE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
-# Characters of the source that `event_line` reads for each one it returns; most of the rest is white space.
+# `event_line` reads this many characters for each one that it returns: some are white space or escape codes.
 _READ_FACTOR = 8
 
 
 def one_line(text: str, max_characters: int) -> str:
-    """The text on one line without controls, safe in mails and logs."""
+    """The text on one line without control characters, safe in mails and logs."""
     line = " ".join(_UNSAFE_IN_LINE.sub(" ", text).split())
     return line if len(line) <= max_characters else line[: max_characters - 3].rstrip() + "..."
 
@@ -32,7 +32,7 @@ def event_line(value: Any, max_characters: int) -> str | None:
 
 
 def storable(text: str, max_characters: int) -> str:
-    """The truncated text, without characters that a column or a response cannot hold."""
+    """The text truncated, without characters that a column or a response cannot hold."""
     return replace_unstorable(truncate(text, max_characters))
 
 

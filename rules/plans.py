@@ -4,8 +4,6 @@ from datetime import datetime, timedelta
 
 TRIAL = timedelta(days=14)
 SUBSCRIPTION_STATES = ("active", "trialing", "past_due", "canceled")
-
-
 # Assessments a month by plan; None without a quota.
 QUOTAS = {"self_hosted": None, "trial": 3, "starter": 10, "growth": 50, "business": 250}
 

@@ -6,7 +6,6 @@ from datetime import datetime, timedelta
 from typing import Any
 
 MIN_DAYS, MAX_DAYS = 1, 3650
-OTHER = "other"
 
 
 def retention_deadline(ended_at: datetime | None, days: int | None) -> datetime | None:
@@ -19,15 +18,15 @@ def earliest(times: Iterable[datetime | None]) -> datetime | None:
 
 
 def anonymize_metrics(further_metrics: Mapping[str, Any]) -> dict[str, Any]:
-    """A session's further metrics with all tools and all models added up.
+    """A session's further metrics with its tools and its models added up.
 
-    Their names come from the candidate's computer and may contain a person's.
+    Their names come from the candidate's computer and may identify a person.
     """
     tools, models = further_metrics["tool_usage"], further_metrics["tokens"]
     tokens: Counter[str] = Counter()
     for counts in models.values():
         tokens.update(counts)
     return dict(further_metrics) | {
-        "tool_usage": {OTHER: sum(tools.values())} if tools else {},
-        "tokens": {OTHER: dict(tokens)} if models else {},
+        "tool_usage": {"other": sum(tools.values())} if tools else {},
+        "tokens": {"other": dict(tokens)} if models else {},
     }

@@ -1,4 +1,4 @@
-"""Retry schedule of mails and webhooks, and when to disable a webhook."""
+"""When to retry mails and webhooks, and when to disable a webhook receiver."""
 
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -11,12 +11,12 @@ JITTER = 0.2
 MAX_RETRY_AFTER = timedelta(days=1)
 # After a failure the receiver's other webhooks wait too.
 RECEIVER_PAUSE = timedelta(seconds=30)
-# Between the last two retries of the first webhook that failed, whatever the jitter.
+# Falls between the last two retries of the first webhook that failed, whatever the jitter.
 DISABLE_AFTER = timedelta(hours=56)
 
 
 class WebhookResponse(NamedTuple):
-    """The result of one attempt; without a response only `failure` has the reason."""
+    """The result of one attempt; without a response, `failure` has the reason."""
 
     status: int | None = None
     body: str | None = None
@@ -34,10 +34,10 @@ class WebhookResponse(NamedTuple):
 
     @property
     def error(self) -> str | None:
-        """The error for people; None after a success."""
+        """The error as a sentence; None after a success."""
         if self.is_success:
             return None
-        return self.failure or f"The receiver answered {self.status}."
+        return self.failure or f"The receiver responded with {self.status}."
 
 
 def retry_delay(attempts: int) -> timedelta | None:

@@ -1,9 +1,9 @@
-"""A cohort as sums and counters, of which a session changes a few (R19 to R21).
+"""A cohort as totals and counters, of which a session changes a few (R19 to R21).
 
-`totals` are for the averages. For the ranks each metric has a tree of counts: a level counts sessions by their merit
-without its last `shift` bits; each bucket of the level above splits into 256 buckets of this one. The number of
-sessions with less merit than a given one is the sum of the counters to its left among its siblings, level by level: at
-most 255 a level below the first, for any number of sessions. Shifts mean the same here and in every database.
+Averages are computed from the totals, ranks from a tree of counters for each metric. Each level counts sessions by
+their merit without its last `shift` bits, so each bucket splits into 256 buckets of the next level. The number of
+sessions with less merit than a given one is the sum of the counters to its left among its siblings, over all levels:
+at most 255 counters on each level below the first, for any number of sessions.
 """
 
 from collections import Counter
@@ -34,12 +34,12 @@ def merit(metric: Metric, value: int) -> int:
 
 
 def totals(session: Mapping[str, Any] | None) -> Counter[str]:
-    """A session's share of the totals.
+    """A session's share of the totals; empty for None.
 
-    `sessions`, `passed`, `version_<n>` of its derivation, and `<field>_sum` and `<field>_count` of each metric
-    with a value.
+    `sessions`, `passed`, `version_<n>` of the definition, and `<field>_sum` and `<field>_count` of each metric with a
+    value.
 
-    session -- its columns; None for no session
+    session -- its columns
     """
     if session is None:
         return Counter()
@@ -53,12 +53,12 @@ def totals(session: Mapping[str, Any] | None) -> Counter[str]:
 
 
 def versions(totals: Mapping[str, int]) -> list[int]:
-    """The versions of the metrics' definition in the cohort; usually one."""
+    """The versions of the metrics' definition that the cohort uses; usually one."""
     return sorted(int(name.removeprefix("version_")) for name in totals if name.startswith("version_"))
 
 
 def counts(session: Mapping[str, Any] | None) -> Counter[Place]:
-    """The counters of the trees that count a session."""
+    """The counters of a session in the trees; empty for None."""
     return Counter(
         (index, number, merit(metric, session[metric.field]) >> level.shift)
         for index, metric in enumerate(METRICS)

@@ -4,6 +4,7 @@ from fractions import Fraction
 from math import floor
 
 NS_PER_MS = 10**6
+BILLION = 10**9  # ratios and dollars are stored as billionths
 
 
 def half_up(value: Fraction) -> int:

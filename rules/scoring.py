@@ -1,12 +1,10 @@
-"""Totals of a rubric's scores: exact, and rounded once, at the end."""
+"""Total scores of a rubric, exact and rounded once."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
 from rules.rounding import round_half_away
-
-TOTAL_DIGITS = 3
 
 
 def find_criterion(criteria: Iterable[Mapping[str, Any]], key: str) -> Mapping[str, Any] | None:
@@ -28,7 +26,7 @@ def total_score(criteria: Sequence[Mapping[str, Any]], values: Mapping[str, int]
         return None
     # A weight of 0.1 is a tenth, not the nearest float.
     exact = sum(Fraction(repr(criterion["weight"])) * values[criterion["key"]] for criterion in criteria)
-    return float(round_half_away(Fraction(exact), TOTAL_DIGITS))
+    return float(round_half_away(Fraction(exact), 3))
 
 
 def total_score_range(criteria: Sequence[Mapping[str, Any]]) -> tuple[float | None, float | None]:

@@ -1,26 +1,18 @@
-"""The server's seal: a hash chain over a session's events in arrival order.
+"""The server's seal: a hash chain over a session's events in arrival order (docs/integrity.md#server-seal).
 
 Each sealed event has a position (1, 2, 3, ...) and a head: the SHA-256 of the previous head, the event's arrival
 number, its `received_at` and the SHA-256 of its stored envelope.
-
-A head proves that no event up to it has since been changed, removed, inserted or moved, including the members that
-client signatures do not cover (rules/event_signatures.py). Without an external copy of a head the chain still
-detects changes by anything that did not recompute the heads: a stray UPDATE, a restored backup, a faulty disk.
-
-It does not detect a rewrite of the whole database without an external copy, nor events that were lost or refused
-before acceptance. Events that are accepted but not sealed yet are not covered, and neither are the columns beside
-the envelope, which are derived from it.
 """
 
 from collections.abc import Iterable, Iterator
 from hashlib import sha256
 from typing import NamedTuple
 
-_VERSION = b"PROOFSTONE-SEAL-V1"
+_VERSION = "PROOFSTONE-SEAL-V1"
 
 
 class SealedEvent(NamedTuple):
-    """A seal with its event as it is in the database now; `head` has 32 bytes.
+    """A seal with its event as stored now; `head` has 32 bytes.
 
     `received_at` and `envelope_sha256` are None if the event is missing.
     """
@@ -50,18 +42,17 @@ class Break(NamedTuple):
 
 def initial_head(session_id: str) -> bytes:
     """The head before a session's first event; it binds the chain to the session."""
-    return sha256(b"\n".join((_VERSION, session_id.encode()))).digest()
+    return _hash(session_id)
 
 
 def next_head(previous_head: bytes, seq: int, received_at: str, envelope_sha256: bytes) -> bytes:
-    """The head of an event after `previous_head` (`initial_head` for the first).
+    """The head of an event after `previous_head`.
 
     seq -- its arrival number
     received_at -- its arrival time in the API's format (R25)
     envelope_sha256 -- of the envelope's text in UTF-8, 32 bytes
     """
-    fields = (previous_head.hex(), str(seq), received_at, envelope_sha256.hex())
-    return sha256(b"\n".join((_VERSION, *(field.encode() for field in fields)))).digest()
+    return _hash(previous_head.hex(), str(seq), received_at, envelope_sha256.hex())
 
 
 def find_breaks(
@@ -69,7 +60,7 @@ def find_breaks(
 ) -> Iterator[Break]:
     """Compare a session with its seals; yields the breaks in order.
 
-    rows -- the seals by position, from a cursor if they are many
+    rows -- the seals ordered by position
     head, count -- the session's head (None before the first seal) and number of sealed events
 
     After a break the check continues from the head stored there. The event after a missing seal cannot be checked,
@@ -79,9 +70,7 @@ def find_breaks(
     for row in rows:
         if row.position > position + 1:
             yield Break(position + 1, None, "missing", row.position - position - 1)
-        elif row.position <= position or (
-            row.envelope_sha256 is not None and row.head != _expected_head(previous, row)
-        ):
+        elif row.position <= position or not _matches(previous, row):
             yield Break(row.position, row.seq, "changed")
         if row.envelope_sha256 is None:
             yield Break(row.position, row.seq, "missing")
@@ -92,5 +81,11 @@ def find_breaks(
         yield Break(position, None, "head")
 
 
-def _expected_head(previous: bytes, row: SealedEvent) -> bytes:
-    return next_head(previous, row.seq, row.received_at or "", row.envelope_sha256 or b"")
+def _matches(previous: bytes, row: SealedEvent) -> bool:
+    """Compare the head with its event; a missing event is no contradiction."""
+    content = row.envelope_sha256
+    return content is None or row.head == next_head(previous, row.seq, row.received_at or "", content)
+
+
+def _hash(*fields: str) -> bytes:
+    return sha256("\n".join((_VERSION, *fields)).encode()).digest()

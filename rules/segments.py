@@ -1,8 +1,4 @@
-"""Splits a session into sittings, and into turns.
-
-A sitting ends with a break of more than half an hour. A turn lasts from one prompt to the next; turns of two agents
-at work overlap. Events before the first prompt belong to no turn.
-"""
+"""Split a session into sittings and into turns (docs/metrics.md#analytics-of-a-session)."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -12,8 +8,7 @@ from rules.analyzed_events import AnalyzedEvent
 from rules.envelopes import CHANGE_KINDS
 from rules.rounding import milliseconds
 
-MAX_BREAK_MINUTES = 30
-_MAX_BREAK_NS = MAX_BREAK_MINUTES * 60 * 10**9
+MAX_GAP_MINUTES = 30  # within a sitting
 
 
 class Segment(NamedTuple):
@@ -32,7 +27,8 @@ class Segment(NamedTuple):
 
 
 def is_break(gap_ns: int) -> bool:
-    return gap_ns > _MAX_BREAK_NS
+    """True if the gap ends a sitting."""
+    return gap_ns > MAX_GAP_MINUTES * 60 * 10**9
 
 
 def split_sittings(events: Sequence[AnalyzedEvent]) -> list[Segment]:

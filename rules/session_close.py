@@ -10,7 +10,7 @@ STORED_AFTER_CLOSE = timedelta(hours=24)
 def close_deadline(
     redeemed_at: datetime, limit_minutes: int | None, extra: timedelta = timedelta()
 ) -> datetime | None:
-    """Redeem time + limit + extra time + grace; None without a limit."""
+    """The end of the time limit, with extra time and grace; None without a limit."""
     return None if limit_minutes is None else redeemed_at + timedelta(minutes=limit_minutes) + extra + GRACE
 
 

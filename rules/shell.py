@@ -1,6 +1,4 @@
-"""Split a command into parts and words.
-
-Steps 1 and 2 of docs/metrics.md#how-a-command-is-read."""
+"""Split a command into parts and words: steps 1 and 2 of docs/metrics.md#how-a-command-is-read."""
 
 import re
 from bisect import bisect_left
@@ -30,7 +28,7 @@ _ESCAPED_IN_DOUBLE = re.compile(r"""\\(["\\$`\n])""")
 
 
 def split_parts(text: str) -> list[list[str]]:
-    """The commands of a text, each a list of its words; empty parts are left out."""
+    """The nonempty parts of a text, each a list of its words."""
     return _Parser(_without_here_documents(text)[:MAX_CHARACTERS]).parse()
 
 
@@ -38,15 +36,15 @@ def _without_here_documents(text: str) -> str:
     if "<<" not in text:
         return text
     lines = text.split("\n")
-    # An index of the lines: searching the end of each of thousands of openings would take quadratic time.
+    # An index of the lines, because searching for the end of each of thousands of openings takes quadratic time.
     numbers = defaultdict(list)
     for number, line in enumerate(lines):
         numbers[line.strip()].append(number)
-    kept, number = [], 0
+    remaining, number = [], 0
     while number < len(lines):
-        kept.append(lines[number])
+        remaining.append(lines[number])
         number = _after_here_documents(lines[number], number + 1, numbers)
-    return "\n".join(kept)
+    return "\n".join(remaining)
 
 
 def _after_here_documents(line: str, number: int, numbers: dict[str, list[int]]) -> int:

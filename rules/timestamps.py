@@ -3,6 +3,8 @@
 import re
 from datetime import UTC, datetime, timedelta
 
+from rules.envelopes import INT64
+
 _RFC_3339 = re.compile(
     r"(\d{4})-(\d\d)-(\d\d)[Tt](\d\d):(\d\d):([0-5]\d|60)(?:\.(\d{1,9}))?"
     r"(?:[Zz]|([+-])([01]\d|2[0-3]):([0-5]\d))",
@@ -10,15 +12,14 @@ _RFC_3339 = re.compile(
 )
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SECOND = timedelta(seconds=1)
-_INT64 = range(-(2**63), 2**63)
 
 
 def parse_timestamp_ns(text: str) -> int:
-    """Nanoseconds since 1970 of a text like `2026-01-02T03:04:05.123456789Z`.
+    """Parse `2026-01-02T03:04:05.123456789Z` into nanoseconds since 1970.
 
-    0 to 9 fractional digits, any offset, `t` and `z` in either case. A leap second (23:59:60 UTC, in any offset)
-    is the first second of the next day. Raises ValueError with a message for anything else, and for times that
-    64 bits cannot hold (before 1677, after 2262).
+    Accepts 0 to 9 fractional digits, any offset, `t` and `z` in either case. A leap second (23:59:60 UTC, in any
+    offset) is the first second of the next day. Raises ValueError with a message for anything else, and for times
+    that 64 bits cannot hold (before 1677, after 2262).
     """
     match = _RFC_3339.fullmatch(text)
     if match is None:
@@ -33,7 +34,7 @@ def parse_timestamp_ns(text: str) -> int:
     if second == "60" and seconds % 86_400:
         raise ValueError("Second 60 exists only at the end of a UTC day.")
     nanoseconds = seconds * 10**9 + int((fraction or "").ljust(9, "0"))
-    if nanoseconds not in _INT64:
+    if nanoseconds not in INT64:
         raise ValueError("The time must be between the years 1678 and 2261.")
     return nanoseconds
 

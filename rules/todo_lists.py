@@ -1,8 +1,8 @@
-"""Agents' plans as to-do lists, each with its steps in their last state.
+"""Agents' plans as to-do lists, each with the last state of its steps.
 
-Claude Code and Codex send the whole list each time (`todos`); a list without a step in common with the last one is
-a new plan. Claude Code's newer tools add and change single tasks by number: the tasks of one agent are one list. A
-task without a number gets the next one, as the tool counts.
+Claude Code and Codex send the whole list each time (`todos`); a list that shares no step with the previous one is a
+new plan. Claude Code's newer tools add and change single tasks by number: the tasks of one agent are one list. A task
+without a number gets the next one, as in the tool.
 """
 
 from typing import Any

@@ -3,38 +3,41 @@
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import date
 from decimal import Decimal
 from fractions import Fraction
 from itertools import chain
 from math import isfinite
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 from rules.envelopes import integer, label, member
 from rules.rounding import half_up
+from rules.timestamps import timestamp_from_ns
 
 TokenCounts = dict[str, int]
 Prices = Sequence[Mapping[str, Any]] | None  # the entries of data/pricing.yaml
+# (first day, USD per million tokens) by model, latest first
+PriceTable = Mapping[str, list[tuple[str, dict[str, Fraction]]]]
 
 COUNTED = ("input", "output", "cacheRead", "cacheWrite")
 BILLED = ("input", "output", "cacheRead", "cacheWrite5m", "cacheWrite1h")
-_EVENT_MEMBERS = {
-    "input": ("inputTokens",),
-    "output": ("outputTokens",),
-    "cacheRead": ("cacheReadTokens",),
-    "cacheWrite": ("cacheWriteTokens",),
-    "cacheWrite5m": ("cacheWrite5mTokens",),
-    "cacheWrite1h": ("cacheWrite1hTokens",),
-}
+_EVENT_MEMBERS = {name: (f"{name}Tokens",) for name in (*COUNTED, "cacheWrite5m", "cacheWrite1h")}
 UNKNOWN_MODEL = "unknown"
-# No response counts more; larger numbers could overflow the 64-bit sums.
+# Far above any response; larger numbers could overflow 64-bit sums.
 MAX_TOKENS = 10**12
 _MAX_NANO_USD = 2**63 - 1
-_DAY_NS = 86_400 * 10**9
-_EPOCH_DAY = date(1970, 1, 1).toordinal()
 # claude-haiku-4-5-20251001, gpt-5-2025-08-07 and claude-opus-4-6[1m] have the price of the name without the suffix.
 _SNAPSHOT = re.compile(r"(?:[-@]\d{8}|-\d{4}-\d\d-\d\d|-latest)?(?:\[1m\])?$", re.ASCII)
+
+
+class ReportedUsage(NamedTuple):
+    """Usage that a provider reported in a response; counts that it did not report are missing.
+
+    `input` includes neither cache reads nor cache writes, whatever the provider.
+    """
+
+    model: str | None
+    counts: TokenCounts
 
 
 class UsageReport(NamedTuple):
@@ -50,7 +53,7 @@ class UsageReport(NamedTuple):
 
 
 class ModelUse(NamedTuple):
-    """Usage of one model; the cost is in billionths of a dollar, None without a price."""
+    """Usage of one model; the cost is None without a price."""
 
     model: str
     responses: int
@@ -78,19 +81,19 @@ def read_usage_report(time_ns: int, kind: str, source: str, data: Any) -> UsageR
 def total_usage(reports: Iterable[UsageReport], prices: Prices) -> tuple[dict[str, TokenCounts], int | None]:
     """Tokens by model, and the cost in billionths of a dollar.
 
-    reports -- in the order of their events
+    A response's own `totalCost` has priority over the price table. The cost is None if a used model has no price, or if
+    nothing was used. Tokens are as reported: Codex's input includes cache reads, Claude's does not.
 
-    A response's own `totalCost` has priority over the price table. The cost is None if a used model has no price,
-    and if nothing was used. Tokens are as reported: Codex's input includes cache reads, Claude's does not.
+    reports -- in the order of their events
     """
     by_model = _responses_by_model(reports)
     tokens = {model: _sum_tokens(used) for model, used in by_model.items() if any(map(_has_tokens, used))}
-    return tokens, _cost_nano_usd([*chain.from_iterable(by_model.values())], _PriceTable(prices))
+    return tokens, _cost_nano_usd(list(chain(*by_model.values())), _price_table(prices))
 
 
 def usage_by_model(reports: Iterable[UsageReport], prices: Prices) -> list[ModelUse]:
-    """The same usage as `total_usage`, model by model."""
-    table = _PriceTable(prices)
+    """The same usage as `total_usage`, by model."""
+    table = _price_table(prices)
     return [
         ModelUse(model, len(used), _sum_tokens(used), _cost_nano_usd(used, table))
         for model, used in _responses_by_model(reports).items()
@@ -99,8 +102,8 @@ def usage_by_model(reports: Iterable[UsageReport], prices: Prices) -> list[Model
 
 def token_counts(data: Any, members: Mapping[str, tuple[str, ...]]) -> TokenCounts:
     """The plausible counts in `data`; `members` has the path of each."""
-    counts = {name: integer(member(data, *path)) for name, path in members.items()}
-    return {name: count for name, count in counts.items() if count is not None and 0 <= count <= MAX_TOKENS}
+    counts = {name: integer(member(data, *path), range(MAX_TOKENS + 1)) for name, path in members.items()}
+    return {name: count for name, count in counts.items() if count is not None}
 
 
 def _reported_cost(usd: Any) -> Fraction | None:
@@ -122,7 +125,7 @@ def _sum_tokens(responses: Iterable[UsageReport]) -> TokenCounts:
 
 
 def _responses_by_model(reports: Iterable[UsageReport]) -> dict[str, list[UsageReport]]:
-    """The responses that used anything, by model; with running totals resolved."""
+    """The responses that used anything, by model, with running totals resolved."""
     codex = _CodexTotals()
     by_model = defaultdict(list)
     for report in reports:
@@ -164,58 +167,49 @@ class _CodexTotals:
         return report._replace(model=report.model or self.models.get(session), counts=counts)
 
 
-@dataclass(frozen=True, eq=False)
-class _Price:
-    """An entry of the price table, valid from the ISO date `since`."""
-
-    since: str
-    usd_per_million: dict[str, Fraction]
-
-
-class _PriceTable:
-    """Prices by model and date; entries have USD per million tokens as strings."""
-
-    def __init__(self, entries: Prices) -> None:
-        self.by_model: defaultdict[str, list[_Price]] = defaultdict(list)
-        for entry in entries or ():
-            listed = {name: Fraction(str(entry[name])) for name in BILLED if entry.get(name) is not None}
-            self.by_model[entry["model"]].append(_Price(str(entry.get("from") or ""), listed))
-        for prices in self.by_model.values():
-            prices.sort(key=lambda price: price.since, reverse=True)
-
-    def find(self, model: str, time_ns: int) -> _Price | None:
-        """The model's price on that day; None if the table has none."""
-        prices = self.by_model.get(model) or self.by_model.get(_SNAPSHOT.sub("", model), [])
-        day = date.fromordinal(_EPOCH_DAY + time_ns // _DAY_NS).isoformat()
-        return next((price for price in prices if price.since <= day), None)
+def _price_table(entries: Prices) -> PriceTable:
+    table = defaultdict(list)
+    for entry in entries or ():
+        prices = {name: Fraction(str(entry[name])) for name in BILLED if entry.get(name) is not None}
+        table[entry["model"]].append((str(entry.get("from") or ""), prices))
+    for dated in table.values():
+        dated.sort(key=itemgetter(0), reverse=True)
+    return table
 
 
-def _cost_nano_usd(responses: Sequence[UsageReport], table: _PriceTable) -> int | None:
-    """Billionths of a dollar; None without responses, and if a price is missing."""
+def _prices(table: PriceTable, response: UsageReport) -> dict[str, Fraction]:
+    """The model's prices on the day of the response; {} if the table has none."""
+    model = response.model or UNKNOWN_MODEL
+    dated = table.get(model) or table.get(_SNAPSHOT.sub("", model), [])
+    day = timestamp_from_ns(response.time_ns).date().isoformat()
+    return next((prices for since, prices in dated if since <= day), {})
+
+
+def _cost_nano_usd(responses: Sequence[UsageReport], table: PriceTable) -> int | None:
+    """Billionths of a dollar; None without responses, or if a price is missing."""
     if not responses:
         return None
     usd = sum((response.cost_usd for response in responses if response.cost_usd is not None), Fraction(0))
-    tokens: Counter[tuple[_Price, str]] = Counter()
+    tokens: Counter[Fraction] = Counter()  # by price
     for response in responses:
         if response.cost_usd is None:
-            price = table.find(response.model or UNKNOWN_MODEL, response.time_ns)
-            if price is None:
+            prices = _prices(table, response)
+            counts = {name: count for name, count in _billed_counts(response).items() if count}
+            if not counts.keys() <= prices.keys():
                 return None
-            tokens.update({(price, name): count for name, count in _billed_counts(response).items() if count})
-    for (price, name), count in tokens.items():
-        if name not in price.usd_per_million:
-            return None
-        usd += count * price.usd_per_million[name] / 10**6
+            for name, count in counts.items():
+                tokens[prices[name]] += count
+    usd += sum((count * price for price, count in tokens.items()), Fraction(0)) / 10**6
     return min(half_up(usd * 10**9), _MAX_NANO_USD)
 
 
 def _billed_counts(response: UsageReport) -> TokenCounts:
-    """A response's tokens by the names of a price entry."""
+    """The response's tokens by the names of its prices."""
     counts = {name: response.counts.get(name, 0) for name in _EVENT_MEMBERS}
     if response.is_codex:
         # OpenAI's input includes cache reads (and its output reasoning).
         counts["input"] = max(counts["input"] - counts["cacheRead"], 0)
-    # Cache writes without a reported lifetime have the default of five minutes.
+    # Cache writes without a reported lifetime have the default, five minutes.
     written = counts.pop("cacheWrite")
     counts["cacheWrite5m"] = max(written - counts["cacheWrite1h"], counts["cacheWrite5m"])
     return counts

@@ -1,7 +1,6 @@
 """Allowed destinations of webhooks: public addresses, and networks from a setting.
 
-Everything else could reach internal services: private networks, this machine, link-local addresses with cloud
-metadata, multicast, and IPv4 addresses embedded in IPv6.
+All others could be internal: private networks, this machine, link-local addresses with cloud metadata, multicast.
 """
 
 from collections.abc import Iterable
@@ -9,22 +8,17 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 
 Network = IPv4Network | IPv6Network
 
-# All public unicast addresses; everything outside is reserved or local.
+# All public unicast addresses.
 _PUBLIC_IPV6 = IPv6Network("2000::/3")
 # Blocked although they are in public ranges.
-_BLOCKED = tuple(
-    map(
-        ip_network,
-        (
-            "168.63.129.16/32",  # Azure's metadata
-            "192.88.99.0/24",  # 6to4 relays
-            "192.0.0.0/24",  # IETF protocol assignments
-            "2001::/23",  # Teredo and other tunnels
-            "3fff::/20",  # documentation
-        ),
-    )
+_BLOCKED = (
+    ip_network("168.63.129.16/32"),  # Azure's metadata
+    ip_network("192.88.99.0/24"),  # 6to4 relays
+    ip_network("192.0.0.0/24"),  # IETF protocol assignments
+    ip_network("2001::/23"),  # Teredo and other tunnels
+    ip_network("3fff::/20"),  # documentation
 )
-# IPv4 in the last four bytes: compatible, mapped, translated (SIIT) and NAT64.
+# With an IPv4 address in the last four bytes: compatible, mapped, translated (SIIT) and NAT64.
 _EMBEDS_IPV4 = tuple(map(IPv6Network, ("::/96", "::ffff:0:0/96", "::ffff:0:0:0/96", "64:ff9b::/96")))
 _SIX_TO_FOUR = IPv6Network("2002::/16")
 

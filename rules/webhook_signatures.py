@@ -1,8 +1,4 @@
-"""Signs webhooks by Standard Webhooks 1.0.0.
-
-The signed content is `<id>.<timestamp>.<body>`; a signature is `v1,` and the base64 of its HMAC-SHA256. While two
-secrets are valid, the header has a signature for each, separated by a space.
-"""
+"""Sign webhooks as specified by Standard Webhooks 1.0.0."""
 
 import base64
 import binascii
@@ -11,32 +7,30 @@ import secrets
 from collections.abc import Iterable
 
 PREFIX = "whsec_"
-VERSION = "v1"
-SECRET_BYTES = 32
 
 
 def generate_secret() -> str:
-    """A new secret of 256 random bits, in the format that receivers expect."""
-    return PREFIX + base64.b64encode(secrets.token_bytes(SECRET_BYTES)).decode()
+    """A new secret with 256 random bits."""
+    return PREFIX + base64.b64encode(secrets.token_bytes(32)).decode()
 
 
-def headers(keys: Iterable[str], message_id: str, timestamp: int, body: bytes) -> dict[str, str]:
-    """The headers of a message, signed with each secret; `timestamp` is in seconds."""
+def headers(valid_secrets: Iterable[str], message_id: str, timestamp: int, body: bytes) -> dict[str, str]:
+    """The headers of a message, signed with each valid secret.
+
+    timestamp -- in seconds since the epoch
+    """
     return {
         "webhook-id": message_id,
         "webhook-timestamp": str(timestamp),
-        "webhook-signature": " ".join(sign(key, message_id, timestamp, body) for key in keys),
+        "webhook-signature": " ".join(sign(secret, message_id, timestamp, body) for secret in valid_secrets),
     }
 
 
 def sign(secret: str, message_id: str, timestamp: int, body: bytes) -> str:
     """One signature. Raises ValueError if the secret is malformed."""
-    content = b".".join([message_id.encode(), str(timestamp).encode(), body])
-    return f"{VERSION},{base64.b64encode(hmac.digest(_key(secret), content, 'sha256')).decode()}"
-
-
-def _key(secret: str) -> bytes:
     try:
-        return base64.b64decode(secret.removeprefix(PREFIX), validate=True)
+        key = base64.b64decode(secret.removeprefix(PREFIX), validate=True)
     except binascii.Error:
         raise ValueError("A webhook secret must be whsec_ and base64.") from None
+    digest = hmac.digest(key, f"{message_id}.{timestamp}.".encode() + body, "sha256")
+    return f"v1,{base64.b64encode(digest).decode()}"

@@ -11,7 +11,7 @@ from schemas.timestamps import EventTime, Timestamp
 
 METRIC_NAMES = [metric.name for metric in METRICS]
 MAX_PAUSE_MS = phases.MAX_PAUSE_MS
-MAX_BREAK_MS = segments.MAX_BREAK_MINUTES * 60_000
+MAX_BREAK_MS = segments.MAX_GAP_MINUTES * 60_000
 COST_USD = Number("Cost in USD; null without a price.", example=6.42, null=True)
 
 

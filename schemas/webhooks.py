@@ -102,7 +102,9 @@ class HookDelivery(Schema):
     status = Integer("Status of the receiver's last response.", example=200, null=True)
     duration_ms = Integer("Duration of the last attempt in milliseconds.", example=84, null=True)
     answer = String("The receiver's last response, truncated to 1 KiB.", example="ok", null=True)
-    error = String("Last error.", attribute="last_error", example="The receiver answered 500.", null=True)
+    error = String(
+        "Last error.", attribute="last_error", example="The receiver responded with 500.", null=True
+    )
     created_at = Timestamp("When it was queued.")
 
 

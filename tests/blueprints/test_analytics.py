@@ -8,7 +8,7 @@ from factories import add_event, envelope, make_assessment, make_closed_session,
 
 from models import ModelUsage, sessions
 from rules.cohorts import METRICS
-from rules.usage_reader import ReportedUsage
+from rules.usage import ReportedUsage
 
 OVERVIEW, TOP = "/v1/analytics/overview", "/v1/analytics/top-candidates"
 NO_MEDIANS = dict.fromkeys(metric.name for metric in METRICS)

@@ -4,7 +4,8 @@ from datetime import timedelta
 
 import pytest
 from answers import body_of, places, refusal
-from factories import make_assessment, make_issue
+from callers import Caller
+from factories import make_assessment, make_issue, make_key
 
 from models import Issue
 
@@ -45,6 +46,7 @@ def test_a_new_issue_is_returned(clock, reviewer):
 def test_other_members_are_optional_and_unknown_ones_ignored(reviewer, members):
     issue = reviewer.post(PATH, BODY | members | {"id": SHA, "isCatalogue": True, "later": 1}).json["issue"]
     assert (EMPTY | {"isCatalogue": False}).items() <= issue.items()
+    assert issue["id"] != SHA
 
 
 @pytest.mark.parametrize(
@@ -74,6 +76,13 @@ def test_everybody_sees_the_catalogue_and_their_own_issues(reviewer, neighbour, 
     assert titles(neighbour) == ["Catalogue", "Theirs"]
     shown = reviewer.get(f"{PATH}/{shared.id}").json["issue"]
     assert (shown["isCatalogue"], shown["referenceSha"]) == (True, SHA)
+
+
+def test_a_candidate_sees_only_the_issue_of_their_assessment(app, organization):
+    own, other = make_issue(organization), make_issue(organization)
+    candidate = Caller.candidate(app, make_key(make_assessment(organization, issue_id=own.id)))
+    assert body_of(candidate.get(f"{PATH}/{own.id}"))["issue"]["title"] == own.title
+    assert refusal(candidate.get(f"{PATH}/{other.id}")) == (404, "not_found")
 
 
 def test_issues_are_listed_in_order_of_creation(clock, reviewer):

@@ -20,7 +20,7 @@ from models.base import ClockStepDetector
 from models.deliveries import outbox, outcomes
 from models.leases import LEASE
 from models.webhooks.outbox import publish_new
-from rules.usage_reader import ReportedUsage
+from rules.usage import ReportedUsage
 
 HOUR = timedelta(hours=1)
 

@@ -60,7 +60,7 @@ from models import (
     privacy,
     sessions,
 )
-from rules.usage_reader import ReportedUsage
+from rules.usage import ReportedUsage
 from storage import FolderStorage, new_object_key
 
 NAME, EMAIL, WORD = "Zebulon Quartermain", "zq@quartermain.example", "zqmarker"

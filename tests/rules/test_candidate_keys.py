@@ -7,24 +7,18 @@ import pytest
 from rules.candidate_keys import ALPHABET, generate, normalize
 
 
-def test_the_alphabet_has_no_letters_that_look_alike():
-    assert len(set(ALPHABET)) == len(ALPHABET) == 30
-    assert not set(ALPHABET) & set("ILOU01")
-
-
-def test_generated_keys_are_valid_unique_and_evenly_distributed():
-    keys = [generate() for _ in range(10_000)]
-    assert len(set(keys)) == len(keys)
+def test_generated_keys_are_valid_unique_and_evenly_distributed_over_distinct_letters():
+    keys = {generate() for _ in range(3_750)}
+    assert len(keys) == 3_750
     assert all(normalize(key) == key for key in keys)
-    letters = Counter("".join(key[4:].replace("-", "") for key in keys[:3750]))
-    assert set(letters) == set(ALPHABET)
+    letters = Counter("".join(key[4:].replace("-", "") for key in keys))
+    assert len(letters) == len(set(ALPHABET)) == 30
+    assert not set(letters) & set("ILOU01")
     # 1000 expected, 9 standard deviations either way.
     assert all(700 < count < 1300 for count in letters.values())
 
 
-@pytest.mark.parametrize(
-    "text", ["PST-ABCD-EFGH", "pst-abcd-efgh", "Pst-aBcD-eFgH", " PST-ABCD-EFGH\n", "\tpst-abcd-efgh "]
-)
+@pytest.mark.parametrize("text", ["PST-ABCD-EFGH", "pst-abcd-efgh", " Pst-aBcD-eFgH\n", "\tPST-ABCD-EFGH "])
 def test_letter_case_and_outer_white_space_are_ignored(text):
     assert normalize(text) == "PST-ABCD-EFGH"
 
@@ -32,10 +26,10 @@ def test_letter_case_and_outer_white_space_are_ignored(text):
 @pytest.mark.parametrize(
     "text",
     [
-        "", "PST", "PST-ABCD", "PST-ABCD-EFG", "PST-ABCD-EFGHJ", "PSTABCDEFGH", "PST ABCD EFGH", "PST-ABCDEFGH",
-        "PST-ABCD-1234", "PST-ABCD-EFG0", "PST-ABCI-EFGH", "PST-ABCL-EFGH", "PST-ABCO-EFGH", "PST-ABCU-EFGH",
-        "XST-ABCD-EFGH", "PST-ABCD-EFGH-JKMN", "PST-AB CD-EFGH", "PST-ABCD\n-EFGH", "PST-ABC\u0661-EFGH",
-        "PST-\u00dfAB-CDEF", "PST-ABC\u017f-EFGH",
+        "", "PST", "PST-ABCD-EFG", "PST-ABCD-EFGHJ", "PSTABCDEFGH", "PST ABCD EFGH", "PST-ABCDEFGH", "PST-ABCD-1234",
+        "PST-ABCD-EFG0", "PST-ABCI-EFGH", "PST-ABCL-EFGH", "PST-ABCO-EFGH", "PST-ABCU-EFGH", "XST-ABCD-EFGH",
+        "PST-ABCD-EFGH-JKMN", "PST-AB CD-EFGH", "PST-ABCD\n-EFGH", "PST-ABC\u0661-EFGH", "PST-\u00dfAB-CDEF",
+        "PST-ABC\u017f-EFGH",
     ],
 )  # fmt: skip
 def test_other_texts_are_not_keys(text):

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rules.canonical_json import VARIANTS, Variant, canonicalize, parse, replace_surrogates
+from rules.canonical_json import MAX_PARTS, VARIANTS, Variant, canonicalize, parse, replace_surrogates
 
 CURRENT, UNESCAPED, REREAD, UNESCAPED_REREAD = VARIANTS
 
@@ -19,14 +19,10 @@ def canonical(text: str, variant: Variant = CURRENT) -> str:
 @pytest.mark.parametrize(
     ("sent", "signed"),
     [
-        ("1.8e-05", "0.000018"), ("0.000018", "0.000018"), ("0.000001", "0.000001"), ("1e-6", "0.000001"),
-        ("0.0000001", "1e-7"), ("9.5e-7", "9.5e-7"), ("1.5e-10", "1.5e-10"), ("-2.5E-7", "-2.5e-7"),
-        ("5e-324", "5e-324"), ("1.0", "1"), ("1e2", "100"), ("-3.000", "-3"), ("0.0", "0"), ("-0", "0"),
-        ("-0.0", "0"), ("2.5", "2.5"), ("0.1", "0.1"), ("0.30000000000000004", "0.30000000000000004"),
-        ("123456.789e3", "123456789"), ("1e20", "100000000000000000000"),
-        ("123456789012345670000", "123456789012345670000"), ("1e21", "1e+21"), ("-1e21", "-1e+21"),
-        ("1.5e300", "1.5e+300"), ("1000000000000000000000000000000", "1e+30"),
-        ("1.7976931348623157e308", "1.7976931348623157e+308"),
+        ("1.8e-05", "0.000018"), ("1e-6", "0.000001"), ("0.0000001", "1e-7"), ("9.5e-7", "9.5e-7"), ("1e21", "1e+21"),
+        ("1.5e-10", "1.5e-10"), ("-2.5E-7", "-2.5e-7"), ("5e-324", "5e-324"), ("1.0", "1"), ("1e2", "100"),
+        ("-3.000", "-3"), ("0.0", "0"), ("-0", "0"), ("-0.0", "0"), ("2.5", "2.5"), ("123456.789e3", "123456789"),
+        ("1e20", "100000000000000000000"), ("1.5e300", "1.5e+300"), ("1000000000000000000000000000000", "1e+30"),
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("variant", VARIANTS)
@@ -35,20 +31,19 @@ def test_a_number_has_one_canonical_form(sent, signed, variant):
 
 
 @pytest.mark.parametrize(
-    ("sent", "own", "reread"),
+    ("sent", "exact", "double"),
     [
         ("9007199254740993", "9007199254740993", "9007199254740992"),
         ("-9007199254740993", "-9007199254740993", "-9007199254740992"),
         # A double of 2^60 is sent with its shortest digits, and signed with all of them.
         ("1152921504606847000", "1152921504606847000", "1152921504606846976"),
         ("-9223372036854775808", "-9223372036854775808", "-9223372036854775808"),
-        # Larger than 64 bits: a double in any case.
+        # More than 64 bits: a double in any case.
         ("18446744073709551615", "18446744073709552000", "18446744073709552000"),
     ],
 )
-def test_a_large_integer_is_exact_or_a_double_by_variant(sent, own, reread):
-    assert canonical(sent, CURRENT) == own
-    assert canonical(sent, REREAD) == reread
+def test_a_large_integer_is_exact_or_a_double_by_variant(sent, exact, double):
+    assert (canonical(sent, CURRENT), canonical(sent, REREAD)) == (exact, double)
 
 
 @settings(deadline=None)
@@ -58,9 +53,8 @@ def test_every_double_has_its_shortest_exact_form(number):
     assert struct.pack("d", float(text) + 0.0) == struct.pack("d", number + 0.0)
     if not number.is_integer():
         assert ("e" in text) == (not 1e-6 <= abs(number) < 1e21)
-        assert text.strip("-0.").replace(".", "").partition("e")[0].strip("0") == (
-            repr(abs(number)).partition("e")[0].replace(".", "").strip("0")
-        )
+        digits, shortest = (each.partition("e")[0].replace(".", "") for each in (text, repr(number)))
+        assert digits.strip("-0") == shortest.strip("-0")
 
 
 @pytest.mark.parametrize(
@@ -68,8 +62,7 @@ def test_every_double_has_its_shortest_exact_form(number):
     [
         (r'"\"\\\b\f\n\r\t"', r'"\"\\\b\f\n\r\t"', CURRENT),
         (r'"\u0000\u0001\u001F\u007f"', '"\\u0000\\u0001\\u001f\x7f"', CURRENT),
-        (r'"\/\u0041\u00e9\u20ac"', '"/Aé€"', CURRENT),
-        (r'"\ud83d\ude00"', '"😀"', CURRENT),
+        (r'"\/\u0041\u00e9\u20ac\ud83d\ude00"', '"/Aé€😀"', CURRENT),
         ('"\u2028\u2029"', r'"\u2028\u2029"', CURRENT),
         (r'"a < b && c > d"', r'"a \u003c b \u0026\u0026 c \u003e d"', CURRENT),
         (r'"\\u003c \\ufffd"', r'"\\u003c \\ufffd"', CURRENT),
@@ -91,19 +84,15 @@ def test_a_text_has_one_canonical_form_by_variant(sent, signed, variant):
 @pytest.mark.parametrize("sent", ['"\ufffd"', r'"\ud800"', r'"\udfff"', r'"\udc00"'])
 def test_replacement_characters_and_lone_surrogates_are_read_as_in_go(sent, variant):
     assert canonical(sent, variant) == '"\ufffd"'
+    assert replace_surrogates(parse(sent)) == "\ufffd"
 
 
-def test_members_are_sorted_by_the_bytes_of_their_names_on_every_level():
+def test_members_are_sorted_by_the_bytes_of_their_names_and_arrays_keep_their_order():
     names = ["b", "a", "é", "Z", "a.b", "10", "9", "\uffee", "😀", "", "a<"]
     inner = dict.fromkeys(names, 1)
-    members = json.loads(canonical(json.dumps({"z": [inner], "a": inner})), object_pairs_hook=list)
-    expected = sorted(names, key=str.encode)
-    assert [name for name, _ in members] == ["a", "z"]
-    assert [name for name, _ in members[0][1]] == expected
-    assert [name for name, _ in members[1][1][0]] == expected
-
-
-def test_arrays_keep_their_order_and_white_space_is_dropped():
+    outer = json.loads(canonical(json.dumps({"z": [inner], "a": inner})))
+    assert list(outer) == ["a", "z"]
+    assert list(outer["a"]) == list(outer["z"][0]) == sorted(names, key=str.encode)
     sent = '{ "b" : [ ] , "a" : { } , "c" : [ true , false , null , [ 2 , 1 ] , "x y" ] }'
     assert canonical(sent) == '{"a":{},"b":[],"c":[true,false,null,[2,1],"x y"]}'
 
@@ -120,8 +109,4 @@ def test_invalid_json_and_numbers_out_of_range_raise_a_value_error(text, variant
 def test_too_many_values_raise_a_value_error():
     assert canonical("[" + "0," * 50_000 + "0]")
     with pytest.raises(ValueError, match="too many"):
-        canonical("[" + "0," * 5_000_000 + "0]")
-
-
-def test_replace_surrogates_restores_a_parsed_text():
-    assert replace_surrogates(parse('"a \ufffd\\ud800 b"')) == "a \ufffd\ufffd b"
+        canonical("[" + "0," * MAX_PARTS + "0]")

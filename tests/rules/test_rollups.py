@@ -10,37 +10,21 @@ from rules.cohorts import METRICS
 from rules.rollups import LEVELS, counts, difference, merit, totals, versions
 
 SESSION = {
-    "duration_ms": 2**24 + 2**16 + 2**8 + 1,
-    "prompt_count": 3,
-    "command_fail_rate": 500_000_000,
-    "verify_intensity": 0,
-    "manual_edit_ratio": None,
-    "first_change_latency_ms": None,
-    "tests_passed": True,
-    "derivation_version": 2,
-}
+    "duration_ms": 2**24 + 2**16 + 2**8 + 1, "prompt_count": 3, "command_fail_rate": 500_000_000,
+    "verify_intensity": 0, "manual_edit_ratio": None, "first_change_latency_ms": None,
+    "tests_passed": True, "derivation_version": 2,
+}  # fmt: skip
 EDGES = [0, 1, 255, 256, 257, 65_535, 65_536, 2**24 - 1, 2**24, 2**32, 10**9, 2**62, 2**63 - 1]
 
 
 def test_a_session_adds_its_values_to_the_totals():
-    assert totals(SESSION) == {
-        "sessions": 1,
-        "passed": 1,
-        "version_2": 1,
-        "duration_ms_count": 1,
-        "duration_ms_sum": 16_843_009,
-        "prompt_count_count": 1,
-        "prompt_count_sum": 3,
-        "command_fail_rate_count": 1,
-        "command_fail_rate_sum": 500_000_000,
-        "verify_intensity_count": 1,
-    }
+    sums = {"duration_ms_sum": 16_843_009, "prompt_count_sum": 3, "command_fail_rate_sum": 500_000_000}
+    names = ("duration_ms", "prompt_count", "command_fail_rate", "verify_intensity")
+    ones = dict.fromkeys(["sessions", "passed", "version_2", *(f"{name}_count" for name in names)], 1)
+    assert totals(SESSION) == ones | sums
+    for tests_passed in (False, None):
+        assert "passed" not in totals(SESSION | {"tests_passed": tests_passed})
     assert totals(None) == counts(None) == {}
-
-
-@pytest.mark.parametrize("tests_passed", [False, None])
-def test_only_passed_tests_count_as_passed(tests_passed):
-    assert "passed" not in totals(SESSION | {"tests_passed": tests_passed})
 
 
 def test_versions_in_use_are_sorted():
@@ -54,18 +38,6 @@ def test_a_session_is_counted_once_on_each_level_of_each_metric_with_a_value():
     assert Counter(metric for metric, _, _ in found) == {0: 4, 1: 4, 2: 4, 3: 4}
 
 
-def test_a_lower_fail_rate_has_more_merit():
-    rate = METRICS[2]
-    assert merit(rate, 0) > merit(rate, 1) > merit(rate, 10**9)
-
-
-@pytest.mark.parametrize("level", LEVELS)
-@pytest.mark.parametrize("sign", [1, -1])
-def test_buckets_have_the_order_of_their_values(level, sign):
-    buckets = [value >> level.shift for value in sorted(sign * value for value in EDGES)]
-    assert buckets == sorted(buckets)
-
-
 def test_the_last_level_is_exact_and_each_bucket_has_one_parent():
     assert (LEVELS[0].parent_shift, LEVELS[-1].shift) == (None, 0)
     assert all(above.shift == level.parent_shift for above, level in pairwise(LEVELS))
@@ -74,13 +46,13 @@ def test_the_last_level_is_exact_and_each_bucket_has_one_parent():
 @pytest.mark.parametrize("lower_is_better", [False, True])
 def test_a_rank_is_the_sum_of_the_lower_siblings(lower_is_better):
     chance = random.Random(5)
-    values = EDGES + [chance.choice((chance.randrange(400), chance.getrandbits(30))) for _ in range(500)]
+    values = EDGES + [chance.choice((chance.randrange(400), chance.getrandbits(30))) for _ in range(150)]
     metric = METRICS[0]._replace(lower_is_better=lower_is_better)
     merits = [merit(metric, value) for value in values]
     tree = Counter((level, each >> level.shift) for each in merits for level in LEVELS)
-    for own in merits:
+    for value, own in zip(values, merits, strict=True):
         beaten = sum(count_lower_siblings(tree, level, own) for level in LEVELS)
-        assert beaten == sum(each < own for each in merits)
+        assert beaten == sum(other > value if lower_is_better else other < value for other in values)
 
 
 def count_lower_siblings(tree, level, own):
@@ -88,11 +60,10 @@ def count_lower_siblings(tree, level, own):
         return None if level.parent_shift is None else bucket >> (level.parent_shift - level.shift)
 
     limit = own >> level.shift
-    return sum(
-        n
-        for (other, bucket), n in tree.items()
-        if other == level and bucket < limit and parent(bucket) == parent(limit)
-    )
+    siblings = {
+        bucket: n for (other, bucket), n in tree.items() if (other, parent(bucket)) == (level, parent(limit))
+    }
+    return sum(n for bucket, n in siblings.items() if bucket < limit)
 
 
 def test_a_difference_has_only_changed_counters():

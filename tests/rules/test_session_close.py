@@ -11,24 +11,17 @@ CLOSE = datetime(2026, 4, 1, 10, 35, tzinfo=UTC)
 MILLISECOND, MINUTE, DAY = timedelta(milliseconds=1), timedelta(minutes=1), timedelta(days=1)
 
 
-@pytest.mark.parametrize(
-    ("limit", "extra", "close"),
-    [(90, 0 * MINUTE, CLOSE), (60, 30 * MINUTE, CLOSE), (None, 0 * MINUTE, None), (None, 30 * MINUTE, None)],
-)
+@pytest.mark.parametrize(("limit", "extra", "close"), [(90, 0, CLOSE), (60, 30, CLOSE), (None, 30, None)])
 def test_the_deadline_is_the_limit_with_extra_time_and_five_minutes_of_grace(limit, extra, close):
-    assert close_deadline(REDEEMED, limit, extra) == close
+    assert close_deadline(REDEEMED, limit, extra * MINUTE) == close
 
 
 @pytest.mark.parametrize(
     ("limit", "minutes", "multiplier", "extra"),
     [
-        (90, None, None, 0),
-        (90, 15, None, 15),
-        (90, None, 1500, 45),
-        (7, None, 1001, 1),
-        (None, None, 1500, 0),
+        (90, None, None, 0), (90, 15, None, 15), (90, None, 1500, 45), (7, None, 1001, 1), (None, None, 1500, 0),
     ],
-)
+)  # fmt: skip
 def test_a_multiplier_is_rounded_up_to_whole_minutes(limit, minutes, multiplier, extra):
     assert extra_minutes(limit, minutes, multiplier) == extra
 
@@ -36,29 +29,20 @@ def test_a_multiplier_is_rounded_up_to_whole_minutes(limit, minutes, multiplier,
 @pytest.mark.parametrize(
     ("now", "closed_at", "closes_at", "close"),
     [
-        (CLOSE - MILLISECOND, None, CLOSE, None),
-        (CLOSE, None, CLOSE, CLOSE),
-        (CLOSE + 9 * DAY, None, CLOSE, CLOSE),
-        (CLOSE, None, None, None),
-        (CLOSE, REDEEMED, None, REDEEMED),
-        (CLOSE + 9 * DAY, REDEEMED, CLOSE, REDEEMED),  # completed before the limit
+        (CLOSE - MILLISECOND, None, CLOSE, None), (CLOSE, None, CLOSE, CLOSE), (CLOSE, None, None, None),
+        # Completed before the limit.
+        (CLOSE, REDEEMED, None, REDEEMED), (CLOSE + 9 * DAY, REDEEMED, CLOSE, REDEEMED),
     ],
-)
+)  # fmt: skip
 def test_the_effective_close_does_not_depend_on_when_it_is_read(now, closed_at, closes_at, close):
     assert effective_close(now, closed_at, closes_at) == close
 
 
 @pytest.mark.parametrize(
-    ("after", "window"),
-    [
-        (timedelta(), "flush"),
-        (10 * MINUTE - MILLISECOND, "flush"),
-        (10 * MINUTE + MILLISECOND, "late"),
-        (DAY - MILLISECOND, "late"),
-        (DAY + MILLISECOND, "over"),
-        (300 * DAY, "over"),
-    ],
+    ("boundary", "before", "after"),
+    [(0 * MINUTE, "flush", "flush"), (10 * MINUTE, "flush", "late"), (DAY, "late", "over")],
 )
-def test_the_window_depends_on_the_time_since_the_close(after, window):
-    assert intake_window(CLOSE + after, CLOSE) == window
-    assert intake_window(CLOSE + after, None) == "open"
+def test_the_window_depends_on_the_time_since_the_close(boundary, before, after):
+    assert intake_window(CLOSE + boundary, CLOSE) == before
+    assert intake_window(CLOSE + boundary + MILLISECOND, CLOSE) == after
+    assert intake_window(CLOSE + boundary, None) == "open"

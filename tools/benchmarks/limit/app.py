@@ -174,7 +174,9 @@ def cohort_statistics(environ: dict[str, Any], assessment_id: str) -> Answer:
     for index, metric in enumerate(cohorts.METRICS):
         total, count = numbers[2 * index : 2 * index + 2]
         beaten, has_value = numbers[12 + 2 * index : 14 + 2 * index]
-        averages[metric.average_name] = cohorts.average(int(total or 0), count, metric)
+        averages[f"avg{metric.name[0].upper()}{metric.name[1:]}"] = cohorts.average(
+            int(total or 0), count, metric
+        )
         percentiles[metric.name] = cohorts.percentile(beaten, count, has_value)
     averages["testPassRate"] = cohorts.pass_rate(passed, sessions)
     shown = {"sessionCount": sessions, "metrics": averages, "percentiles": percentiles}

@@ -21,17 +21,15 @@ _OPENAI_TYPES = {
 
 
 def anthropic_error(status: int, code: str, message: str) -> dict[str, Any]:
-    error_type = _ANTHROPIC_TYPES.get(status, _default_type(status, "api_error"))
+    default = "api_error" if status >= 500 else "invalid_request_error"
+    error_type = _ANTHROPIC_TYPES.get(status, default)
     return {"type": "error", "error": {"type": error_type, "message": message, "code": code}}
 
 
 def openai_error(status: int, code: str, message: str) -> dict[str, Any]:
-    error_type = _OPENAI_TYPES.get(status, _default_type(status, "server_error"))
+    default = "server_error" if status >= 500 else "invalid_request_error"
+    error_type = _OPENAI_TYPES.get(status, default)
     return {"error": {"message": message, "type": error_type, "param": None, "code": code}}
-
-
-def _default_type(status: int, server_error: str) -> str:
-    return server_error if status >= 500 else "invalid_request_error"
 
 
 ERROR_BUILDERS = {"anthropic": anthropic_error, "openai": openai_error}
