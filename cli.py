@@ -321,9 +321,9 @@ def run_worker(once: bool, ready_fd: int | None) -> None:
 def run_doctor() -> None:
     """Check every part of this installation; exit with status 1 on an error. Sends no mail."""
     states = set()
-    for finding in doctor.examine(current_app.config, current_app.extensions["storage"]):
-        click.echo(masked(f"{finding.state:8}{finding.part}: {finding.message}"))
-        states.add(finding.state)
+    for state, part, message in doctor.examine(current_app.config, current_app.extensions["storage"]):
+        click.echo(masked(f"{state:8}{part}: {message}"))
+        states.add(state)
     if doctor.ERROR in states:
         sys.exit(1)
 

@@ -2,14 +2,12 @@
 
 from flask import request
 
-import errors
 import storage
 from access import audit, auth, rate_limits
 from access.auth import caller
 from blueprints import Blueprint, refuses, release_connection, require_own, setting, store
 from errors import (
     AssessmentClosed,
-    DiskFull,
     Incomplete,
     LengthRequired,
     NotFound,
@@ -166,27 +164,11 @@ def receive_bundle(object_key):
     return {"ok": True}
 
 
-REFUSALS = {
-    storage.Missing: NotFound,
-    storage.LengthRequired: LengthRequired,
-    storage.TooLarge: TooLarge,
-    storage.Incomplete: Incomplete,
-    storage.Full: DiskFull,
-    storage.Unavailable: StoreUnavailable,
-}
-
-
-@blp.app_errorhandler(storage.StorageError)
-def refuse(error):
-    """What the store cannot do is a refusal like any other."""
-    return errors.response_of(REFUSALS[type(error)]())
-
-
 def _what_lies_there(upload):
     """Size and SHA-256 of what was uploaded; None for nothing, or for a place that was never given out."""
     try:
         return store().size_and_sha256(upload.object_key) if upload else None
-    except storage.Missing:
+    except NotFound:
         return None
 
 

@@ -32,12 +32,10 @@ from schemas.issues import Catalogue
 CATALOGUE = Path(__file__).parent.parent / "data" / "catalogue.yaml"
 
 
-def record(
-    organization: Organization, action: str, kind: str = "org", subject_id: Any = None, **fields: Any
-) -> None:
+def record(org: Organization, action: str, kind: str = "org", subject_id: Any = None, **fields: Any) -> None:
     """Write an audit entry of a command; by default its subject is the organization."""
-    fields |= {"subject_kind": kind, "subject_id": subject_id or organization.id}
-    AuditEntry.record(organization.id, action, audit.COMMAND, **fields)
+    fields |= {"subject_kind": kind, "subject_id": subject_id or org.id}
+    AuditEntry.record(org.id, action, audit.COMMAND, **fields)
 
 
 @contextmanager
@@ -48,14 +46,10 @@ def recorded(organization: Organization, action: str) -> Iterator[None]:
         record(organization, action)
 
 
-# Find
-
-
 def find_organization(text: str) -> Organization:
     """Find an organization by its id or its name."""
-    organization_id = parse_id(text)
-    by = Organization.id == organization_id if organization_id else Organization.name == text
-    found = list(Organization.select().where(by).limit(2))
+    by_id_or_name = (Organization.id == parse_id(text)) | (Organization.name == text)
+    found = list(Organization.select().where(by_id_or_name).limit(2))
     if not found:
         raise OperationError(f"No such organization: {text}. `flask org list` shows all.")
     if len(found) > 1:
@@ -71,13 +65,9 @@ def only_organization() -> Organization:
 
 
 def find_assessment(text: str) -> Assessment:
-    assessment = Assessment.alive().where(Assessment.id == parse_id(text)).get_or_none()
-    if assessment is None:
-        raise OperationError(f"No such assessment: {text}.")
-    return assessment
-
-
-# Change
+    if assessment := Assessment.alive().where(Assessment.id == parse_id(text)).get_or_none():
+        return assessment
+    raise OperationError(f"No such assessment: {text}.")
 
 
 def bootstrap() -> str | None:

@@ -24,15 +24,8 @@ def urlopen(
 ) -> urllib3.BaseHTTPResponse:
     """Send a request and return the response once its headers have arrived; no retries, no redirects."""
     _current.watch = watch
-    return pool.urlopen(
-        method,
-        target,
-        retries=False,
-        redirect=False,
-        preload_content=False,
-        decode_content=False,
-        **options,
-    )
+    options |= {"retries": False, "redirect": False, "preload_content": False, "decode_content": False}
+    return pool.urlopen(method, target, **options)
 
 
 class _Watched:

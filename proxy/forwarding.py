@@ -14,7 +14,6 @@ from urllib.parse import urlsplit
 import urllib3
 from urllib3.exceptions import HTTPError, NewConnectionError, TimeoutError
 
-from errors import Refusal
 from proxy import connections
 from proxy.disconnect import Watch
 from proxy.errors import (
@@ -86,16 +85,18 @@ class ModelProxy:
 
     def _send(self, call: Call, watch: Watch) -> urllib3.BaseHTTPResponse:
         target = self._base_paths[call.provider] + call.path + (f"?{call.query}" if call.query else "")
-        headers = request_headers(call.headers, has_body=call.body is not None) | self._credential(
-            call.provider
+        headers = request_headers(call.headers, has_body=call.body is not None)
+        key, pool = self._keys[call.provider], self._pools[call.provider]
+        headers |= (
+            {"X-Api-Key": f"{key}"} if call.provider == "anthropic" else {"Authorization": f"Bearer {key}"}
         )
         try:
-            response = connections.urlopen(
-                self._pools[call.provider], watch, call.method, target, body=call.body, headers=headers
-            )
+            response = connections.urlopen(pool, watch, call.method, target, body=call.body, headers=headers)
         except HTTPError as error:
             log_failure(call.provider, error, watch)
-            raise _refusal_of(error) from None
+            # NewConnectionError is a TimeoutError in urllib3.
+            timed_out = isinstance(error, TimeoutError) and not isinstance(error, NewConnectionError)
+            raise (ProviderTimeout if timed_out else ProviderUnreachable)() from None
         if response.status in (401, 403):
             # The candidate sees the response too, but cannot change the setting.
             log.error("%s refuses the API key of the settings: %s", call.provider, response.status)
@@ -103,13 +104,3 @@ class ModelProxy:
             response.close()
             raise ProviderRedirects()
         return response
-
-    def _credential(self, provider: str) -> dict[str, str]:
-        key = self._keys[provider]
-        return {"X-Api-Key": f"{key}"} if provider == "anthropic" else {"Authorization": f"Bearer {key}"}
-
-
-def _refusal_of(error: HTTPError) -> Refusal:
-    # NewConnectionError is a TimeoutError in urllib3.
-    timed_out = isinstance(error, TimeoutError) and not isinstance(error, NewConnectionError)
-    return ProviderTimeout() if timed_out else ProviderUnreachable()

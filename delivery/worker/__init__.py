@@ -6,8 +6,9 @@ from datetime import date, datetime, timedelta
 from functools import partial
 from typing import Any
 
+from delivery import webhooks
 from delivery.transports import transport_from
-from delivery.worker import housekeeping, mails, webhooks
+from delivery.worker import housekeeping, mails
 from delivery.worker.loop import Loop
 from models import Delivery, Webhook, WebhookDelivery, clock, db, invitations
 from models.base import ClockStepDetector

@@ -67,29 +67,24 @@ class Loop:
                 message.release()
             except Exception as error:
                 log.error("Not released; its lease has to expire: %s", type(error).__name__)
-        _close_connection()
+        db.close()
 
     def _repeat(self, task: Callable[[], None]) -> None:
         while not self._stopped:
+            pause = IDLE_SECONDS
             try:
                 task()
-                pause = IDLE_SECONDS
             except Exception as error:
+                pause = ERROR_PAUSE_SECONDS
                 if errors.refusal_for(error):
                     log.error("The database is unavailable: %s", type(error).__name__)
                 else:
                     # The lease keeps a message that raised this from being claimed again at once.
                     log.exception("The worker raised an exception and continues.")
-                pause = ERROR_PAUSE_SECONDS
-            _close_connection()
+            db.close()
             self._sleep(pause)
 
     def _sleep(self, seconds: float) -> None:
         end = time.monotonic() + seconds
         while not self._stopped and time.monotonic() < end:
             time.sleep(POLL_SECONDS)
-
-
-def _close_connection() -> None:
-    if not db.is_closed():
-        db.close()
