@@ -173,9 +173,7 @@ def import_issues(file: Path) -> None:
 @sessions.command("import")
 @click.argument("files", nargs=-1, required=True, type=FILE)
 @ASSESSMENT(help="Import into this assessment instead of a new one.")
-@click.option(
-    "--org", metavar="ORG", type=admin.find_organization, help="Organization, if there are several."
-)
+@click.option("--org", metavar="ORG", type=admin.find_organization, help="Needed if there are several.")
 @click.option("--title", default=session_import.TITLE, show_default=True, help="Title of the new assessment.")
 def import_sessions(
     files: tuple[Path, ...], assessment: Assessment | None, org: Organization | None, title: str

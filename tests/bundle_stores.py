@@ -12,8 +12,7 @@ from storage import FolderStorage, S3Storage
 SESSION = "11111111-1111-4111-8111-111111111111"
 SECRET = bytes(range(32))
 REGION = "eu-central-1"
-CREDENTIALS = {"access_key_id": "AKIDEXAMPLE", "secret_access_key": "wJalrXUtnFEMI/K7MDENG"}
-MIB = 1024 * 1024
+ACCESS_KEY_ID, SECRET_ACCESS_KEY = "AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG"
 
 
 class Zeros:
@@ -32,8 +31,15 @@ def folder_at(path) -> FolderStorage:
     return FolderStorage(path, "https://proofstone.example.com", lambda: SECRET)
 
 
-def s3_at(endpoint_url: str | None, bucket: str = "bundles", **options) -> S3Storage:
-    return S3Storage(bucket, endpoint_url=endpoint_url, region=REGION, **CREDENTIALS, **options)
+def s3_at(endpoint_url: str | None, bucket: str = "bundles", prefix: str = "") -> S3Storage:
+    return S3Storage(
+        bucket,
+        prefix,
+        endpoint_url=endpoint_url,
+        region_name=REGION,
+        aws_access_key_id=ACCESS_KEY_ID,
+        aws_secret_access_key=SECRET_ACCESS_KEY,
+    )
 
 
 def soon() -> datetime:
@@ -63,7 +69,7 @@ class InternalServerError(BaseHTTPRequestHandler):
         self.send_header("Content-Length", "0")
         self.end_headers()
 
-    do_GET = do_HEAD = do_DELETE = respond
+    do_GET = do_HEAD = do_PUT = do_DELETE = respond
 
     def log_message(self, *args):
         pass
@@ -71,7 +77,7 @@ class InternalServerError(BaseHTTPRequestHandler):
 
 @contextmanager
 def failing_server():
-    """A store that answers 500 and counts its `requests`."""
+    """A store that responds with 500 and counts its `requests`."""
     with ThreadingHTTPServer(("127.0.0.1", 0), InternalServerError) as server:
         server.requests = 0
         thread = threading.Thread(target=server.serve_forever, args=(0.02,))
