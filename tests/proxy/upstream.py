@@ -10,10 +10,9 @@ import json
 import socket
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 from http.client import HTTPMessage
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 MESSAGES = "/v1/proxy/anthropic/v1/messages"
 RESPONSES = "/v1/proxy/openai/v1/responses"
@@ -21,9 +20,7 @@ STREAMING_BODY = b'{"model": "m", "stream": true}'
 TIMEOUT_SECONDS = 20
 
 MESSAGE = {
-    "id": "msg_1",
     "type": "message",
-    "role": "assistant",
     "model": "claude-haiku-4-5-20251001",
     "content": [{"type": "text", "text": "Grüße"}],
     "usage": {"input_tokens": 1000, "output_tokens": 200, "cache_read_input_tokens": 10_000},
@@ -31,9 +28,7 @@ MESSAGE = {
 # 1,000 at $1, 200 at $5 and 10,000 at $0.10 a million.
 MESSAGE_NANO_USD = 1_000_000 + 1_000_000 + 1_000_000
 RESPONSE = {
-    "id": "resp_1",
     "object": "response",
-    "status": "completed",
     "model": "gpt-5-2025-08-07",
     "output": [{"type": "message", "content": [{"type": "output_text", "text": "Hi"}]}],
     "usage": {"input_tokens": 1000, "input_tokens_details": {"cached_tokens": 400}, "output_tokens": 200},
@@ -69,8 +64,8 @@ RESPONSE_EVENTS = [
 ]
 
 
-@dataclass(frozen=True)
-class Request:
+class Request(NamedTuple):
+    client: tuple[str, int]
     method: str
     target: str
     headers: HTTPMessage
@@ -84,7 +79,8 @@ class Exchange(BaseHTTPRequestHandler):
     server: "Upstream"
 
     def handle_request(self) -> None:
-        self.server.requests.append(Request(self.command, self.path, self.headers, self._body()))
+        request = Request(self.client_address, self.command, self.path, self.headers, self._body())
+        self.server.requests.append(request)
         self.server.respond(self)
 
     do_GET = do_POST = do_PUT = do_DELETE = handle_request
@@ -96,10 +92,8 @@ class Exchange(BaseHTTPRequestHandler):
             self.send_header(name.replace("_", "-"), value)
         self.end_headers()
 
-    def document(
-        self, status: int, body: bytes, content_type: str = "application/json", **headers: str
-    ) -> None:
-        self.head(status, Content_Type=content_type, Content_Length=str(len(body)), **headers)
+    def document(self, status: int, body: bytes, **headers: str) -> None:
+        self.head(status, Content_Type="application/json", Content_Length=str(len(body)), **headers)
         self.wfile.write(body)
 
     def start_stream(self) -> None:
