@@ -16,6 +16,8 @@ from models.base import is_postgres
 from ops import admin
 from rules import api_tokens, plans
 
+UNKNOWN_ID = "00000000-0000-7000-8000-000000000000"
+
 
 @pytest.fixture
 def failing(app):
@@ -33,12 +35,8 @@ def failing(app):
 # flask db
 
 
-def test_upgrading_an_up_to_date_database_does_nothing(flask):
+def test_upgrading_an_up_to_date_database_does_nothing_and_the_status_lists_every_migration(flask):
     assert flask("db", "upgrade") == "Nothing to apply.\n"
-    assert migrations.upgrade() == []
-
-
-def test_the_status_lists_every_migration(flask):
     files = sorted(file.stem for file in migrations.FOLDER.glob("[0-9]*.py"))
     assert flask("db", "status").splitlines() == [f"applied  {name}" for name in files]
 
@@ -58,20 +56,13 @@ def test_a_command_without_a_database_fails_with_one_sentence_and_creates_a_priv
 # flask backup and flask restore
 
 
-def test_on_postgresql_backup_and_restore_name_its_own_tools(app, failing, tmp_path):
-    if not is_postgres():
-        pytest.skip("for PostgreSQL")
-    (tmp_path / "existing").touch()
-    for arguments in (["backup", tmp_path / "new"], ["restore", tmp_path / "existing"]):
-        output = failing(*arguments)
-        assert "pg_dump and pg_restore" in output
-        assert "docs/backup.md" in output
-
-
-def test_on_sqlite_a_backup_is_one_file(app, flask, failing, tmp_path):
+def test_a_backup_is_one_file_on_sqlite_and_a_matter_of_pg_dump_on_postgresql(flask, failing, tmp_path):
+    file, existing = tmp_path / "proofstone.tar", tmp_path / "existing"
+    existing.touch()
     if is_postgres():
-        pytest.skip("for SQLite")
-    file = tmp_path / "proofstone.tar"
+        for output in (failing("backup", file), failing("restore", existing)):
+            assert "pg_dump and pg_restore (docs/backup.md)" in output
+        return
     assert f"{file}: the database, 0 bundles." in flask("backup", file)
     assert "--overwrite" in failing("backup", file)
     assert flask("backup", file, "--overwrite")
@@ -110,15 +101,11 @@ def test_organizations_are_listed_and_shown(flask, organization):
     assert "First token" in by_id
 
 
-@pytest.mark.parametrize("arguments", [["show"], ["plan", "starter"], ["subscription", "active"]])
-def test_an_unknown_organization_is_reported(failing, arguments):
-    command, *rest = arguments
-    assert "No such organization: Nobody." in failing("org", command, "Nobody", *rest)
-
-
-def test_an_ambiguous_name_is_refused(failing, organization):
+def test_an_unknown_organization_or_an_ambiguous_name_is_reported(failing, organization):
     make_organization("Acme")
-    assert "Several organizations are named Acme" in failing("org", "plan", "Acme", "starter")
+    for command, *rest in (["show"], ["plan", "starter"], ["subscription", "active"]):
+        assert "No such organization: Nobody." in failing("org", command, "Nobody", *rest)
+        assert "Several organizations are named Acme" in failing("org", command, "Acme", *rest)
     assert {row.plan for row in Organization.select()} == {"self_hosted"}
 
 
@@ -164,10 +151,13 @@ def test_a_created_token_is_the_only_output_and_has_its_scope(app, flask, organi
     assert Caller(app, Authorization=f"Bearer {token}").post("/v1/assessments", body).status_code == status
 
 
-def test_the_default_scope_is_write_and_a_token_can_have_name_and_expiry(clock, flask, organization):
-    flask("token", "create", organization.id, "--name", "Nightly", "--expires", 30)
+def test_tokens_have_name_scope_and_expiry_and_are_listed_without_their_secret(clock, flask, organization):
+    secret = flask("token", "create", organization.id, "--name", "Nightly", "--expires", 30).strip()
     row = ApiToken.get(ApiToken.name == "Nightly")
     assert (row.scope, row.expires_at) == ("write", clock.now() + timedelta(days=30))
+    lines = flask("token", "list", "Acme")
+    assert secret not in lines
+    assert f"psk_live_...{secret[-4:]}  write  until 2026-05-01T09:00:00.000Z  Nightly" in lines
 
 
 @pytest.mark.parametrize("arguments", [["Nobody"], ["Acme", "--scope", "admin"], ["Acme", "--expires", "0"]])
@@ -176,28 +166,22 @@ def test_an_invalid_token_is_not_created(failing, organization, arguments):
     assert ApiToken.select().count() == 1
 
 
-def test_tokens_are_listed_without_their_secret(flask, organization):
-    secret = flask("token", "create", "Acme", "--name", "Nightly", "--scope", "read").strip()
-    lines = flask("token", "list", "Acme")
-    assert secret not in lines
-    assert f"psk_live_...{secret[-4:]}  read  valid  Nightly" in lines
-
-
-def test_the_last_token_can_be_revoked(app, flask, reviewer):
+def test_even_the_last_token_can_be_revoked(flask, failing, reviewer):
+    for token_id in ("nonsense", UNKNOWN_ID):
+        assert f"No such token: {token_id}." in failing("token", "revoke", token_id)
     for row in ApiToken.select():
         assert "Revoked" in flask("token", "revoke", row.id)
     assert reviewer.get("/v1/me").status_code == 401
-
-
-@pytest.mark.parametrize("token_id", ["nonsense", "00000000-0000-7000-8000-000000000000"])
-def test_an_unknown_token_is_reported(failing, token_id):
-    assert f"No such token: {token_id}." in failing("token", "revoke", token_id)
+    assert "revoked" in flask("token", "list", "Acme")
 
 
 # flask issues
 
 
 ENTRY = "{id: 0192e1c0-0000-7000-8000-000000000001, title: Lost orders, taskBrief: Find them.}"
+JSON = (
+    '{"issues": [{"id": "0192e1c0-0000-7000-8000-000000000001", "title": "Lost orders", "taskBrief": "x"}]}'
+)
 
 
 @pytest.fixture
@@ -212,18 +196,11 @@ def catalogue(tmp_path):
     return write
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        f"issues: [{ENTRY}]",
-        '{"issues": [{"id": "0192e1c0-0000-7000-8000-000000000001", "title": "Lost orders", "taskBrief": "Find."}]}',
-    ],
-)
-def test_a_catalogue_can_be_imported_repeatedly(flask, catalogue, text):
-    for _ in range(2):
+def test_a_catalogue_can_be_imported_repeatedly(flask, catalogue):
+    for text in (f"issues: [{ENTRY}]", JSON):
         assert flask("issues", "import", catalogue(text)) == "Imported 1 issues.\n"
     (issue,) = Issue.select()
-    assert (issue.title, issue.organization_id) == ("Lost orders", None)
+    assert (issue.title, issue.task_brief, issue.organization_id) == ("Lost orders", "x", None)
 
 
 @pytest.mark.parametrize(
@@ -239,10 +216,6 @@ def test_nothing_of_an_invalid_catalogue_is_imported(failing, catalogue, text):
     assert Issue.select().count() == 0
 
 
-def test_a_missing_file_is_reported(failing, tmp_path):
-    assert "nowhere.yaml" in failing("issues", "import", tmp_path / "nowhere.yaml")
-
-
 def test_the_starter_catalogue_can_be_imported(flask):
     flask("issues", "import", admin.CATALOGUE)
     issues = list(Issue.select())
@@ -254,16 +227,14 @@ def test_the_starter_catalogue_can_be_imported(flask):
 # flask worker
 
 
-def test_the_worker_does_what_is_due_and_stops(app, clock, flask, organization):
-    assessment = make_assessment(organization, time_limit_minutes=30)
-    session = make_session(make_key(assessment))
+def test_the_worker_does_what_is_due_and_stops(clock, flask, organization):
+    session = make_session(make_key(make_assessment(organization, time_limit_minutes=30)))
     add_event(session, envelope("prompt"))
     clock.fixed += timedelta(minutes=35)
-    make_key(assessment, email="bob@example.com")
+    make_key(session.assessment, email="bob@example.com")
     flask("worker", "--once")
     assert Session.get_by_id(session.id).prompt_count == 1
-    assert {row.state for row in Delivery.select()} <= {"saved", "canceled"}
-    assert Delivery.select().where(Delivery.state == "saved").count() == 1
+    assert sorted(row.state for row in Delivery.select()) == ["canceled", "saved"]
 
 
 # All commands
@@ -277,10 +248,9 @@ def test_bootstrapping_creates_the_first_organization_once(app):
 
 
 def test_every_command_has_a_help_text(flask, app_on_database):
-    commands = [
-        app_on_database.cli.get_command(None, name) for name in app_on_database.cli.list_commands(None)
-    ]
-    groups = [command for command in commands if isinstance(command, cli.Group)]
+    commands = app_on_database.cli
+    groups = [commands.get_command(None, name) for name in commands.list_commands(None)]
+    groups = [group for group in groups if isinstance(group, cli.Group)]
     assert groups
     for group in groups:
         assert group.help
