@@ -1,11 +1,8 @@
 """Storages and uploads for the tests of storage/."""
 
 import io
-import threading
 import urllib.request
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from storage import FolderStorage, S3Storage
 
@@ -60,28 +57,3 @@ def upload(store, key: str, content: bytes | Zeros) -> None:
 
 def contents(store, key: str) -> bytes:
     return b"".join(store.chunks(key))
-
-
-class InternalServerError(BaseHTTPRequestHandler):
-    def respond(self):
-        self.server.requests += 1
-        self.send_response(500)
-        self.send_header("Content-Length", "0")
-        self.end_headers()
-
-    do_GET = do_HEAD = do_PUT = do_DELETE = respond
-
-    def log_message(self, *args):
-        pass
-
-
-@contextmanager
-def failing_server():
-    """A store that responds with 500 and counts its `requests`."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), InternalServerError) as server:
-        server.requests = 0
-        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
-        thread.start()
-        yield server
-        server.shutdown()
-        thread.join()

@@ -32,9 +32,6 @@ def failing(app):
     return run
 
 
-# flask db
-
-
 def test_upgrading_an_up_to_date_database_does_nothing_and_the_status_lists_every_migration(flask):
     assert flask("db", "upgrade") == "Nothing to apply.\n"
     files = sorted(file.stem for file in migrations.FOLDER.glob("[0-9]*.py"))
@@ -53,9 +50,6 @@ def test_a_command_without_a_database_fails_with_one_sentence_and_creates_a_priv
     assert (tmp_path / "var").stat().st_mode & 0o777 == 0o700
 
 
-# flask backup and flask restore
-
-
 def test_a_backup_is_one_file_on_sqlite_and_a_matter_of_pg_dump_on_postgresql(flask, failing, tmp_path):
     file, existing = tmp_path / "proofstone.tar", tmp_path / "existing"
     existing.touch()
@@ -67,9 +61,6 @@ def test_a_backup_is_one_file_on_sqlite_and_a_matter_of_pg_dump_on_postgresql(fl
     assert "--overwrite" in failing("backup", file)
     assert flask("backup", file, "--overwrite")
     assert "No such file or directory" in failing("backup", tmp_path / "nowhere" / "proofstone.tar")
-
-
-# flask org
 
 
 @pytest.mark.parametrize("arguments", [[], *(["--plan", plan] for plan in plans.QUOTAS)])
@@ -140,9 +131,6 @@ def test_an_invalid_subscription_is_refused(failing, organization, arguments):
     assert Organization.get().subscription == "active"
 
 
-# flask token
-
-
 @pytest.mark.parametrize(("scope", "status"), [("read", 403), ("write", 201)])
 def test_a_created_token_is_the_only_output_and_has_its_scope(app, flask, organization, scope, status):
     token = flask("token", "create", "Acme", "--scope", scope).removesuffix("\n")
@@ -173,9 +161,6 @@ def test_even_the_last_token_can_be_revoked(flask, failing, reviewer):
         assert "Revoked" in flask("token", "revoke", row.id)
     assert reviewer.get("/v1/me").status_code == 401
     assert "revoked" in flask("token", "list", "Acme")
-
-
-# flask issues
 
 
 ENTRY = "{id: 0192e1c0-0000-7000-8000-000000000001, title: Lost orders, taskBrief: Find them.}"
@@ -224,9 +209,6 @@ def test_the_starter_catalogue_can_be_imported(flask):
         assert all([issue.repo_url, issue.repo_commit, issue.reference_sha, issue.sources]), issue.title
 
 
-# flask worker
-
-
 def test_the_worker_does_what_is_due_and_stops(clock, flask, organization):
     session = make_session(make_key(make_assessment(organization, time_limit_minutes=30)))
     add_event(session, envelope("prompt"))
@@ -235,9 +217,6 @@ def test_the_worker_does_what_is_due_and_stops(clock, flask, organization):
     flask("worker", "--once")
     assert Session.get_by_id(session.id).prompt_count == 1
     assert sorted(row.state for row in Delivery.select()) == ["canceled", "saved"]
-
-
-# All commands
 
 
 def test_bootstrapping_creates_the_first_organization_once(app):

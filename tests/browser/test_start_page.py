@@ -35,6 +35,9 @@ def test_page_leads_from_key_to_consent_to_command(open_visit, website, key, wid
     for text in ("1 hour 30 minutes", "Europe/Berlin", "Your screen, camera or microphone"):
         assert visit.shows(text)
     assert not page.locator("[data-part=commands]").is_visible()
+    page.get_by_role("button", name="Agree and continue").click()
+    assert page.evaluate("document.querySelector('[data-consent] input').validity.valueMissing")
+    assert not has_agreed(website, key)
     assert visit.is_clean()
 
     page.get_by_role("checkbox").check()
@@ -58,22 +61,11 @@ def test_page_works_with_the_keyboard_alone(open_visit, key):
     assert page.evaluate("document.activeElement.textContent") == "How to start"
 
 
-def test_button_without_checkbox_records_nothing(open_visit, website, key):
-    page = open_visit(f"/start#{key}").page
-    page.get_by_role("button", name="Agree and continue").click()
-    assert page.evaluate("document.querySelector('[data-consent] input').validity.valueMissing")
-    assert not has_agreed(website, key)
-
-
-def test_copy_button_copies_the_command(open_visit, agreed_key):
-    visit = open_visit(f"/start#{agreed_key}", permissions=["clipboard-read", "clipboard-write"])
-    visit.page.locator("[data-part=commands] .copy:visible >> nth=1").click()
-    visit.page.get_by_role("button", name="Copied").wait_for()
-    assert visit.page.evaluate("navigator.clipboard.readText()") == start_command(agreed_key)
-
-
-def test_windows_command_uses_powershell(open_visit, agreed_key):
-    page = open_visit(f"/start#{agreed_key}").page
+def test_command_can_be_copied_and_is_powershell_on_windows(open_visit, agreed_key):
+    page = open_visit(f"/start#{agreed_key}", permissions=["clipboard-read", "clipboard-write"]).page
+    page.locator("[data-part=commands] .copy:visible >> nth=1").click()
+    page.get_by_role("button", name="Copied").wait_for()
+    assert page.evaluate("navigator.clipboard.readText()") == start_command(agreed_key)
     page.get_by_role("radio", name="Windows").check(force=True)
     assert page.locator(COMMAND).inner_text().splitlines() == [
         f"$env:PROMPTSTER_API_URL='{PUBLIC_ADDRESS}'",

@@ -59,9 +59,6 @@ def test_a_mail_arrives_as_composed_and_only_at_its_recipient(mailbox, send):
     assert texts_of(received) == texts_of(message)
 
 
-# Encryption and login
-
-
 @pytest.mark.parametrize(("option", "encrypted"), [("cafile={}", True), ("tls=none", False)])
 def test_starttls_is_used_if_offered_unless_the_url_disables_it(
     mailbox, send, certificate, option, encrypted
@@ -123,9 +120,6 @@ def test_a_certificate_is_verified(mailbox, send, tmp_path, url, context, certif
     with pytest.raises(TemporaryFailure, match="certificate cannot be verified"):
         send(url.format(certificate), **{context: server_context(certificate)})
     assert mailbox.envelopes == []
-
-
-# Refusals and failures
 
 
 @COMMANDS
@@ -202,9 +196,6 @@ def test_a_non_ascii_address_needs_a_server_with_smtputf8(mailbox, send):
     assert mailbox.envelopes[0].rcpt_tos == ["jürgen@xn--bcher-kva.example"]
     with pytest.raises(PermanentFailure, match="non-ASCII addresses"):
         send(message=message, enable_SMTPUTF8=False)
-
-
-# Files
 
 
 @pytest.mark.parametrize("no_url", [None, ""])

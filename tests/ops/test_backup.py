@@ -107,9 +107,6 @@ def temporary_files(folder):
     return [path.name for path in folder.rglob("*.part")]
 
 
-# Back up
-
-
 def test_a_private_backup_restores_what_the_database_knows(installation, empty, file, tmp_path):
     add(installation, "Acme")
     key = upload(installation, b"code")
@@ -174,9 +171,6 @@ def test_with_an_object_store_only_the_database_is_backed_up(installation, empty
     assert restore(empty, file) == 0
     assert names(empty) == ["Acme"]
     assert not empty.bundles.exists()
-
-
-# Restore
 
 
 def test_existing_data_is_only_replaced_with_overwrite(installation, file, backup):

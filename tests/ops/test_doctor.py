@@ -40,26 +40,13 @@ def setting(app, monkeypatch):
 def test_a_new_installation_has_no_errors(run_doctor):
     output = run_doctor()
     assert "error" not in output
-    for part in ("storage", "database", "migrations", "queue", "deliveries", "rate limits"):
+    for part in (
+        "storage", "disk of the bundles", "database", "migrations", "queue", "deliveries", "rate limits",
+    ):  # fmt: skip
         assert f"ok {part}: " in output
     assert "warning mail: SMTP_URL is not set" in output
     assert "warning settings: BASE_URL is a local address" in output
-
-
-@pytest.mark.parametrize(
-    ("name", "value", "advice"),
-    [
-        ("BASE_URL", "http://assess.example.com", "BASE_URL is not HTTPS"),
-        ("BASE_URL", "https://assess.example.com", "TRUSTED_PROXIES is 0"),
-        ("RATELIMIT_ENABLED", False, "RATELIMIT_ENABLED is false"),
-        ("LOG_LEVEL", "DEBUG", "LOG_LEVEL is DEBUG"),
-        ("DATABASE_POOL", 1, "DATABASE_POOL is too small"),
-        ("SMTP_URL", f"smtp://{HOST}:1", "MAIL_FROM is not set"),
-    ],
-)
-def test_unsuitable_settings_are_warnings(run_doctor, setting, name, value, advice):
-    setting(name, value)
-    assert f"warning settings: {advice}" in run_doctor()
+    assert ("ok clock: " in output) == is_postgres()
 
 
 def test_with_suitable_settings_only_sqlite_is_a_warning(run_doctor, setting):
@@ -74,9 +61,21 @@ def test_with_suitable_settings_only_sqlite_is_a_warning(run_doctor, setting):
     assert output.count(" settings: ") == 1
 
 
-def test_an_invalid_port_is_a_warning(run_doctor, monkeypatch):
+def test_unsuitable_settings_are_warnings(run_doctor, setting, monkeypatch):
+    setting("BASE_URL", "https://assess.example.com")
+    setting("RATELIMIT_ENABLED", False)
+    setting("LOG_LEVEL", "DEBUG")
+    setting("DATABASE_POOL", 1)
+    setting("SMTP_URL", f"smtp://{HOST}:{free_port()}")
     monkeypatch.setenv("PORT", "http")
-    assert "warning settings: PORT is invalid" in run_doctor()
+    output = run_doctor()
+    for advice in (
+        "TRUSTED_PROXIES is 0", "RATELIMIT_ENABLED is false", "LOG_LEVEL is DEBUG", "DATABASE_POOL is too small",
+        "MAIL_FROM is not set", "PORT is invalid",
+    ):  # fmt: skip
+        assert f"warning settings: {advice}" in output
+    setting("BASE_URL", "http://assess.example.com")
+    assert "warning settings: BASE_URL is not HTTPS" in run_doctor()
 
 
 def test_the_mail_server_is_asked_to_log_in_and_gets_no_mail(run_doctor, setting):
@@ -89,47 +88,36 @@ def test_the_mail_server_is_asked_to_log_in_and_gets_no_mail(run_doctor, setting
     assert mailbox.envelopes == []
 
 
-def test_unreachable_servers_are_errors(run_doctor, setting):
+def test_unusable_servers_and_disks_are_reported(app, run_doctor, setting, monkeypatch, tmp_path):
     setting("SMTP_URL", f"smtp://user:{SECRET}@{HOST}:{free_port()}")
     setting("RATELIMIT_STORAGE_URL", f"redis://:{SECRET}@{HOST}:{free_port()}")
+    monkeypatch.setattr(doctor, "MIN_FREE_BYTES", 2**60)
+    db.execute_sql("DELETE FROM migrations")
     output = run_doctor()
-    assert "error mail: " in output
+    assert re.search("error mail: .*Connection refused. Check SMTP_URL.", output)
     assert "error rate limits: The store does not respond" in output
-
-
-def test_an_unwritable_bundle_folder_is_an_error(app, run_doctor, monkeypatch, tmp_path):
+    assert "warning disk of the bundles: Only" in output
+    assert re.search(r"error migrations: \d+ are missing. Run `flask db upgrade`.", output)
     (tmp_path / "file").touch()
     storage = FolderStorage(tmp_path / "file" / "bundles", "http://localhost", lambda: b"")
     monkeypatch.setitem(app.extensions, "storage", storage)
-    assert (
-        "error storage: The bundle folder is not writable: Not a directory. Check BUNDLE_FOLDER"
-        in run_doctor()
-    )
+    assert "error storage: The bundle folder is not writable: Not a directory. Check BUNDLE" in run_doctor()
 
 
-def test_a_missing_migration_is_an_error(run_doctor):
-    db.execute_sql("DELETE FROM migrations")
-    assert re.search(r"error migrations: \d+ are missing. Run `flask db upgrade`.", run_doctor())
-
-
-def test_overdue_mail_is_an_error_after_five_minutes(clock, assessment, run_doctor):
+def test_work_is_overdue_after_five_minutes(clock, reviewer, assessment, session, run_doctor):
     factories.make_key(assessment, "a@example.com")
+    factories.add_event(session, factories.envelope())
+    reviewer.post("/v1/issues", {"title": "One", "taskBrief": "Two"})
     clock.fixed += timedelta(minutes=4)
     assert "ok queue: " in run_doctor()
     clock.fixed += timedelta(minutes=2)
-    assert (
-        "error queue: mail and removals have been due for 6 minutes. Check that `flask worker`"
-        in run_doctor()
-    )
-
-
-def test_overdue_seals_and_audit_entries_are_errors(clock, reviewer, session, run_doctor):
-    factories.add_event(session, factories.envelope())
-    reviewer.post("/v1/issues", {"title": "One", "taskBrief": "Two"})
+    assert "error queue: mail and removals have been due for 6 minutes." in run_doctor()
     clock.fixed += timedelta(hours=3)
     output = run_doctor()
-    assert "error queue: candidate events to seal have been due for 3 hours" in output
-    assert "error queue: audit entries to chain have been due for 3 hours" in output
+    for queue in ("mail and removals", "candidate events to seal", "audit entries to chain"):
+        assert (
+            f"error queue: {queue} have been due for 3 hours 6 minutes. Check that `flask worker`" in output
+        )
 
 
 def test_failed_deliveries_of_the_last_day_are_counted(clock, assessment, run_doctor):
@@ -142,15 +130,8 @@ def test_failed_deliveries_of_the_last_day_are_counted(clock, assessment, run_do
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True, scope="session")
 def test_a_wrong_clock_is_an_error(app, run_doctor):
-    assert "ok clock: " in run_doctor()
     clock.fixed = clock.now() + timedelta(seconds=30)
     assert "error clock: It differs from the database's by 30 s. Use NTP" in run_doctor()
-
-
-def test_little_free_space_is_a_warning(run_doctor, monkeypatch):
-    assert "ok disk of the bundles: " in run_doctor()
-    monkeypatch.setattr(doctor, "MIN_FREE_BYTES", 2**60)
-    assert "warning disk of the bundles: Only" in run_doctor()
 
 
 @pytest.mark.slow

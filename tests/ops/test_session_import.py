@@ -66,9 +66,6 @@ def complete(candidate, key, session):
     assert candidate.post("/v1/candidate/complete", body).status_code == 200
 
 
-# Recordings of real sessions
-
-
 @EACH_FILE
 def test_an_imported_recording_has_the_expected_metrics(organization, file):
     session = session_import.Importer(organization).import_file(file)
@@ -115,9 +112,6 @@ def test_all_recordings_in_one_cohort_have_the_expected_statistics(flask, organi
         assert stats["percentiles"] == independent_metrics.percentiles(sessions, index)
 
 
-# The command
-
-
 def event(kind="prompt", seconds=0, **members):
     return json.dumps(factories.envelope(kind, seconds, sessionId="SESSION") | members)
 
@@ -146,27 +140,17 @@ def failing_import(app):
     return run
 
 
-def candidate_names():
-    return [key.candidate_name for key in CandidateKey.select().order_by(CandidateKey.id)]
-
-
-def test_each_recording_becomes_a_completed_session_of_a_new_candidate(flask, organization, recording):
-    files = recording("first", event()), recording("second", event(), event())
-    output = flask("sessions", "import", *files, "--title", "Last year's")
-    assessment = Assessment.get()
-    assert f"Last year's ({assessment.id})" in output
-    assert candidate_names() == ["first", "second"]
-    rows = list(Session.select().order_by(Session.id))
-    assert [row.event_count for row in rows] == [1, 2]
-    assert all(row.completed_at and row.assessment == assessment for row in rows)
-
-
-def test_the_table_has_metrics_percentiles_and_averages(flask, organization, recording):
+def test_each_recording_becomes_a_completed_session_in_a_table_of_the_cohort(flask, organization, recording):
     short = recording("short", event("prompt", 0), event("prompt", 60))
-    long = recording("long", event("session_start", 0), event("file_diff", 3600))
-    titles, *rows = flask("sessions", "import", short, long).splitlines()[-4:]
+    long = recording("long", event("session_start", 0), event("file_diff", 3600), event("x", 5))
+    lines = flask("sessions", "import", short, long, "--title", "Last year's").splitlines()
+    assessment = Assessment.get()
+    assert f"Last year's ({assessment.id})" in lines
+    rows = list(Session.select().order_by(Session.id))
+    assert [(row.key.candidate_name, row.event_count) for row in rows] == [("short", 2), ("long", 3)]
+    assert all(row.completed_at and row.assessment == assessment for row in rows)
+    titles, first, second, average = (re.split(r" {2,}", line) for line in lines[-4:])
     assert "prompts" in titles
-    first, second, average = (re.split(r" {2,}", row) for row in rows)
     assert first[:5] == ["short", "1 m 00 s", "0.000", "2", "1.000"]
     assert second[:5] == ["long", "1 h 00 m", "1.000", "0", "0.000"]
     assert average[:3] == ["2 sessions, average", "30 m 30 s", "1.0"]
@@ -208,8 +192,8 @@ def test_an_invalid_line_is_reported_and_only_its_file_is_skipped(
     output = failing_import(recording("before", event()), invalid, recording("after", event()))
     assert f"{invalid}, line 3: " in output
     assert reason in output
-    assert candidate_names() == ["before", "after"]
-    assert Session.select().count() == 2
+    assert [row.key.candidate_name for row in Session.select().order_by(Session.id)] == ["before", "after"]
+    assert CandidateKey.select().count() == 2
 
 
 @pytest.mark.parametrize(("line", "reason"), [("{}", "line 1"), ("", "no events")])
@@ -220,16 +204,12 @@ def test_no_assessment_is_created_if_nothing_can_be_imported(
     assert not Assessment.select().exists()
 
 
-def test_with_several_organizations_one_has_to_be_named(
+def test_the_assessment_or_one_of_several_organizations_has_to_be_named(
     flask, failing_import, organization, neighbour, recording
 ):
     file = recording("one", event())
+    for unknown in ("nonsense", UNKNOWN_ID):
+        assert f"No such assessment: {unknown}." in failing_import(file, "--assessment", unknown)
     assert "--org" in failing_import(file)
     flask("sessions", "import", file, "--org", "Acme")
     assert Assessment.get().organization == organization
-
-
-@pytest.mark.parametrize("assessment_id", ["nonsense", UNKNOWN_ID])
-def test_an_unknown_assessment_is_refused(failing_import, organization, recording, assessment_id):
-    output = failing_import(recording("one", event()), "--assessment", assessment_id)
-    assert f"No such assessment: {assessment_id}." in output

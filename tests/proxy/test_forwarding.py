@@ -29,9 +29,6 @@ def usage_of(session):
     return list(ModelUsage.select().where(ModelUsage.session == session).order_by(ModelUsage.id))
 
 
-# Requests
-
-
 def test_the_candidates_key_is_replaced_by_the_providers_key(call, upstream, key):
     for path in (MESSAGES, RESPONSES):
         call(path, headers={"Authorization": f"Bearer {key.key}"})
@@ -88,15 +85,40 @@ def test_headers_are_forwarded_except_hop_by_hop_and_identifying_ones(call, upst
     assert headers["Host"] == upstream.address.removeprefix("http://")
 
 
-# Responses
+MESSAGE_USAGE = {
+    "provider": "anthropic", "model": "claude-haiku-4-5-20251001", "input_tokens": 1000, "output_tokens": 200,
+    "cache_read_tokens": 10_000, "cache_write_tokens": None, "cache_write_1h_tokens": None,
+    "cost_nano_usd": MESSAGE_NANO_USD, "status_code": 200, "is_whole": True,
+}  # fmt: skip
+RESPONSE_USAGE = {
+    "provider": "openai", "model": "gpt-5-2025-08-07", "input_tokens": 600, "output_tokens": 200,
+    "cache_read_tokens": 400, "cost_nano_usd": RESPONSE_NANO_USD,
+}  # fmt: skip
 
 
-@pytest.mark.parametrize(("path", "chunks"), [(MESSAGES, MESSAGE_EVENTS), (RESPONSES, RESPONSE_EVENTS)])
-def test_a_stream_is_returned_unchanged(call, upstream, path, chunks):
-    upstream.respond = streams(chunks)
-    response = call(path)
-    assert (response.status_code, response.data) == (200, b"".join(chunks))
-    assert response.headers["Content-Type"] == "text/event-stream; charset=utf-8"
+@pytest.mark.parametrize(
+    ("path", "answer", "usage"),
+    [
+        (MESSAGES, MESSAGE, MESSAGE_USAGE),
+        (MESSAGES, MESSAGE_EVENTS, MESSAGE_USAGE),
+        (RESPONSES, RESPONSE, RESPONSE_USAGE),
+        (RESPONSES, RESPONSE_EVENTS, RESPONSE_USAGE),
+    ],
+)
+def test_a_response_is_returned_unchanged_and_its_usage_stored(
+    call, upstream, session, clock, path, answer, usage
+):
+    is_stream = isinstance(answer, list)
+    upstream.respond = streams(answer) if is_stream else documents(200, answer)
+    response = call(path, data=json.dumps({"model": "m", "prompt": "a secret question"}))
+    assert response.data == (b"".join(answer) if is_stream else json.dumps(answer).encode())
+    content_type = "text/event-stream; charset=utf-8" if is_stream else "application/json"
+    assert (response.status_code, response.headers["Content-Type"]) == (200, content_type)
+    (used,) = usage_of(session)
+    assert {name: getattr(used, name) for name in usage} == usage
+    assert used.started_at == used.ended_at == clock.fixed
+    assert "secret" not in str(used.__data__)
+    assert "Grüße" not in str(used.__data__)
 
 
 @pytest.mark.parametrize("status", [200, 400, 401, 404, 418, 429, 500, 529])
@@ -138,34 +160,6 @@ def test_a_huge_response_is_returned_whole(call, upstream):
     body = b"x" * (20 * 1024 * 1024)
     upstream.respond = lambda exchange: exchange.document(200, body)
     assert call(MESSAGES).data == body
-
-
-# Usage
-
-
-@pytest.mark.parametrize("respond", [documents(200, MESSAGE), streams(MESSAGE_EVENTS)])
-def test_the_usage_of_a_message_is_stored(call, upstream, session, clock, respond):
-    upstream.respond = respond
-    call(MESSAGES, data=json.dumps({"model": "m", "prompt": "a secret question"}))
-    (used,) = usage_of(session)
-    assert (used.provider, used.model) == ("anthropic", "claude-haiku-4-5-20251001")
-    assert (used.input_tokens, used.output_tokens, used.cache_read_tokens) == (1000, 200, 10_000)
-    assert (used.cache_write_tokens, used.cache_write_1h_tokens) == (None, None)
-    assert used.cost_nano_usd == MESSAGE_NANO_USD
-    assert (used.status_code, used.is_whole) == (200, True)
-    assert used.started_at == used.ended_at == clock.fixed
-    assert "secret" not in str(used.__data__)
-    assert "Grüße" not in str(used.__data__)
-
-
-@pytest.mark.parametrize("respond", [documents(200, RESPONSE), streams(RESPONSE_EVENTS)])
-def test_the_usage_of_a_response_is_stored(call, upstream, session, respond):
-    upstream.respond = respond
-    call(RESPONSES)
-    (used,) = usage_of(session)
-    assert (used.provider, used.model) == ("openai", "gpt-5-2025-08-07")
-    assert (used.input_tokens, used.output_tokens, used.cache_read_tokens) == (600, 200, 400)
-    assert used.cost_nano_usd == RESPONSE_NANO_USD
 
 
 @pytest.mark.parametrize(

@@ -33,9 +33,6 @@ def refusal(response):
     return response.status_code, error["type"], error["code"]
 
 
-# Callers
-
-
 @BOTH
 def test_a_key_is_accepted_in_either_header_and_authorization_takes_precedence(
     call, app, key, path, upstream
@@ -76,9 +73,6 @@ def test_a_session_past_its_time_limit_is_closed(call, session, clock):
     assert refusal(call(MESSAGES))[2] == "session_closed"
 
 
-# Paths and bodies
-
-
 @pytest.mark.parametrize(
     ("method", "paths"),
     [
@@ -108,9 +102,6 @@ def test_a_body_has_up_to_32_mebibytes(call, upstream, path, error_type):
     assert call(path, data=b"x" * MAX_BYTES).status_code == 200
     assert refusal(call(path, data=b"x" * (MAX_BYTES + 1))) == (413, error_type, "too_large")
     assert len(upstream.requests) == 1
-
-
-# Settings, budget, stream slots
 
 
 @pytest.mark.parametrize(
@@ -156,9 +147,6 @@ def test_a_refusal_frees_its_stream_slot(call, upstream):
         assert call(MESSAGES, data=b"x" * (MAX_BYTES + 1)).status_code == 413
     upstream.respond = documents(200, {})
     assert call(MESSAGES).status_code == 200
-
-
-# Failing providers
 
 
 @BOTH

@@ -122,27 +122,23 @@ OTHER_TYPES = {
 
 
 def test_other_types_are_unsafe():
-    found = listing(tar(*(member(shown, type, linkname="/etc") for shown, type in OTHER_TYPES.items())))
     unsafe = "Type is {}; only files and directories are safe."
+    found = listing(tar(*(member(shown, type, linkname="/etc") for shown, type in OTHER_TYPES.items())))
     assert found.entries == [Entry(shown, 0, shown, unsafe.format(shown)) for shown in OTHER_TYPES]
-
-
-def test_sparse_files_in_both_formats_are_unsafe():
     old = header(tarfile.GNUTYPE_SPARSE, at482=b"\1") + bytes(504) + b"\1" + bytes(7) + bytes(512)
     new = member("GNUSparseFile.0/new", size=3, **{"GNU.sparse.major": "1"})
     *sparse, after = listing(old + tar(new, ("after", b"1"))).entries
-    assert [(entry.type, bool(entry.unsafe)) for entry in sparse] == [("sparse file", True)] * 2
+    assert [(entry.type, entry.unsafe) for entry in sparse] == [
+        ("sparse file", unsafe.format("sparse file"))
+    ] * 2
     assert after == AFTER
 
 
-def test_a_global_header_names_all_entries():
+def test_a_global_header_names_all_entries_and_an_oversized_one_is_skipped():
     found = listing(tar(("safe", b""), ("safe too", b""), path="/etc/passwd"))
     assert found.entries == [Entry("/etc/passwd", 0, "file", "Name is an absolute path.")] * 2
-
-
-def test_an_oversized_extended_header_is_skipped():
-    unsafe = "A header is too large to read; the name may be a different one."
     found = listing(tar(member("x", comment="c" * 5 * MIB), ("after", b"1")))
+    unsafe = "A header is too large to read; the name may be a different one."
     assert found.entries == [Entry("x", 0, "file", unsafe), AFTER]
 
 

@@ -7,13 +7,14 @@ from urllib.parse import urlsplit
 
 import factories
 import pytest
-from bundle_stores import failing_server, folder_at, s3_at
-from s3_server import free_port
+from bundle_stores import folder_at, s3_at
 
 import storage.s3
 from delivery.worker import Worker
 from errors import NotFound, StoreUnavailable
 from models import Delivery, Submission
+from tests.delivery.mail_server import free_port
+from tests.delivery.receiver import receiving
 
 BUNDLE = b"\x1f\x8b a bundle of code"
 
@@ -21,8 +22,9 @@ BUNDLE = b"\x1f\x8b a bundle of code"
 def test_an_unusable_store_is_unavailable_and_not_empty(object_key, s3_url, tmp_path, monkeypatch):
     monkeypatch.setattr(storage.s3, "READ_TIMEOUT_SECONDS", 0.3)
     (tmp_path / "file").touch()
-    with failing_server() as failing, socket.create_server(("127.0.0.1", 0)) as silent:
-        ports = failing.server_port, silent.getsockname()[1], free_port()
+    with receiving() as failing, socket.create_server(("127.0.0.1", 0)) as silent:
+        failing.status = 500
+        ports = failing.port, silent.getsockname()[1], free_port()
         for store in (
             folder_at(tmp_path / "missing"),
             folder_at(tmp_path / "file"),

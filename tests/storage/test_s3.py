@@ -7,10 +7,11 @@ from datetime import UTC, datetime
 from urllib.parse import parse_qsl, quote, urlsplit
 
 import pytest
-from bundle_stores import ACCESS_KEY_ID, REGION, SECRET_ACCESS_KEY, failing_server, s3_at, soon, upload
+from bundle_stores import ACCESS_KEY_ID, REGION, SECRET_ACCESS_KEY, s3_at, soon, upload
 
 import storage.s3
 from errors import StoreUnavailable
+from tests.delivery.receiver import receiving
 
 
 def signature_v4(url, query: dict[str, str]) -> str:
@@ -60,9 +61,7 @@ def test_a_bundle_is_stored_under_the_prefix_with_its_type(s3, s3_client, object
     assert (stored["ContentLength"], stored["ContentType"]) == (4, "application/gzip")
     s3.delete(object_key)
     assert "Contents" not in s3_client.list_objects_v2(Bucket="bundles", Prefix=f"kept/{object_key}")
-
-
-def test_the_write_check_leaves_one_empty_object(s3, s3_client):
+    # The write check leaves one empty object.
     for _ in range(2):
         s3.check_writable()
     stored = s3_client.list_objects_v2(Bucket="bundles", Prefix="kept/write-check")["Contents"]
@@ -70,18 +69,16 @@ def test_the_write_check_leaves_one_empty_object(s3, s3_client):
 
 
 def test_during_an_outage_one_request_at_a_time_tries_the_store(object_key, monkeypatch):
-    with failing_server() as server:
-        store = s3_at(f"http://127.0.0.1:{server.server_port}")
+    with receiving() as server:
+        server.status = 500
+        store = s3_at(server.url(""))
         for attempts in (storage.s3.MAX_ATTEMPTS, 2 * storage.s3.MAX_ATTEMPTS):
             for _ in range(5):
                 with pytest.raises(StoreUnavailable):
                     store.size(object_key)
-            assert server.requests == attempts
+            assert len(server.messages) == attempts
             monkeypatch.setattr(storage.s3, "monotonic", lambda: time.monotonic() + 60)
-
-
-def test_the_write_check_makes_a_single_attempt():
-    with failing_server() as server:
+        # The write check makes a single attempt.
         with pytest.raises(StoreUnavailable):
-            s3_at(f"http://127.0.0.1:{server.server_port}").check_writable()
-        assert server.requests == 1
+            store.check_writable()
+        assert len(server.messages) == attempts + 1
