@@ -11,20 +11,8 @@ import marshmallow
 import yaml
 
 import migrations
-from models import (
-    ApiToken,
-    Assessment,
-    AuditEntry,
-    CandidateKey,
-    Issue,
-    Organization,
-    Session,
-    audit,
-    db,
-    invitations,
-    privacy,
-    sessions,
-)
+import models
+from models import ApiToken, Assessment, Organization, audit, db, invitations, privacy, sessions
 from ops import OperationError
 from schemas.fields import parse_id
 from schemas.issues import Catalogue
@@ -35,7 +23,7 @@ CATALOGUE = Path(__file__).parent.parent / "data" / "catalogue.yaml"
 def record(org: Organization, action: str, kind: str = "org", subject_id: Any = None, **fields: Any) -> None:
     """Write an audit entry of a command; by default its subject is the organization."""
     fields |= {"subject_kind": kind, "subject_id": subject_id or org.id}
-    AuditEntry.record(org.id, action, audit.COMMAND, **fields)
+    models.AuditEntry.record(org.id, action, audit.COMMAND, **fields)
 
 
 @contextmanager
@@ -119,13 +107,13 @@ def import_catalogue(file: Path) -> int:
         raise OperationError(f"{file} is not a valid catalogue: {json.dumps(error.messages)}") from None
     with db.atomic():
         for entry in entries:
-            Issue.upsert(entry)
+            models.Issue.upsert(entry)
         for organization in Organization.select(Organization.id):
             record(organization, "importIssues")
     return len(entries)
 
 
-def rederive(session: Session) -> dict[str, tuple[Any, Any]]:
+def rederive(session: models.Session) -> dict[str, tuple[Any, Any]]:
     """Rederive a session's metrics; returns each changed one with its old and new value."""
     with db.atomic():
         changes = sessions.rederive(session)
@@ -145,7 +133,7 @@ def mark_bounced(address: str) -> int:
     return len(keys)
 
 
-def erase(key: CandidateKey) -> None:
+def erase(key: models.CandidateKey) -> None:
     """Erase the data of a candidate whose retention has ended."""
     with db.atomic():
         privacy.erase(key)

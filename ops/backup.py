@@ -102,7 +102,7 @@ def restore(target: Installation, file: Path, overwrite: bool = False) -> int:
             if archive.manifest["bundlesInFolder"] and target.bundles:
                 changed = [key for key in archive.bundles if not archive.has_same_bundle(key, folder / key)]
                 _extract_bundles(archive, folder, changed)
-                _delete_other_bundles(folder, archive.bundles)
+                _delete_other_bundles(folder, set(archive.bundles))
         return len(archive.bundles)
 
 
@@ -154,7 +154,7 @@ def _extract_bundles(archive: Archive, folder: Path, keys: list[str]) -> None:
         _sync_folder(folder)
 
 
-def _delete_other_bundles(folder: Path, keys: list[str]) -> None:
+def _delete_other_bundles(folder: Path, keys: set[str]) -> None:
     for path in folder.iterdir() if folder.exists() else ():
         if is_object_key(path.name) and path.name not in keys:
             path.unlink()

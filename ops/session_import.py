@@ -8,20 +8,9 @@ from typing import Any
 
 import marshmallow as ma
 
+import models
 from errors import NotFound, Refusal
-from models import (
-    ApiToken,
-    Arrival,
-    Assessment,
-    CandidateKey,
-    Consent,
-    Event,
-    Organization,
-    Session,
-    db,
-    generate_keys,
-    sessions,
-)
+from models import Assessment, Organization, Session, db, sessions
 from ops import OperationError, admin
 from schemas.candidate_session import Envelope
 from schemas.fields import parse_id
@@ -69,7 +58,7 @@ class Importer:
                 except (Refusal, ma.ValidationError) as error:
                     raise InvalidRecording(f"{file}, line {number}: {reasons(error)[0]}") from None
                 on_progress(len(line))
-            if not Event.counts(session)["event_count"]:
+            if not models.Event.counts(session)["event_count"]:
                 raise InvalidRecording(f"{file}: it contains no events.")
             sessions.complete(session)
             ids = [str(session.key_id)]
@@ -78,7 +67,7 @@ class Importer:
         return session
 
     def _create_assessment(self) -> Assessment:
-        reviewer = ApiToken(organization=self.organization)
+        reviewer = models.ApiToken(organization=self.organization)
         brief = "Sessions that were recorded elsewhere."
         assessment = Assessment.open(reviewer, title=self.title, role="Recorded elsewhere", task_brief=brief)
         admin.record(self.organization, "createAssessment", "assessment", assessment.id)
@@ -86,9 +75,9 @@ class Importer:
 
 
 def _start_session(assessment: Assessment, name: str) -> Session:
-    (row,) = generate_keys(assessment.organization, assessment.id, [{"email": None, "name": name}])
-    key = CandidateKey.get_by_id(row.id)
-    Consent.give(key, None, None)
+    (row,) = models.generate_keys(assessment.organization, assessment.id, [{"email": None, "name": name}])
+    key = models.CandidateKey.get_by_id(row.id)
+    models.Consent.give(key, None, None)
     session = sessions.redeem(key.key)
     sessions.lift_time_limit(session)
     return session
@@ -104,4 +93,4 @@ def _append(session: Session, line: bytes) -> None:
     members, envelope = load_strict(ENVELOPE, body)
     if "session_id" in envelope and parse_id(envelope["session_id"]) != session.id:
         raise NotFound("The event belongs to another session.")
-    sessions.append(session, Arrival(members, envelope["ts"], body.decode()))
+    sessions.append(session, models.Arrival(members, envelope["ts"], body.decode()))

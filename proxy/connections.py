@@ -35,9 +35,7 @@ class _Watched:
         return super().getresponse()  # type: ignore[misc]
 
 
-class _WatchedHTTPConnection(_Watched, HTTPConnection):
-    pass
+class _WatchedHTTPConnection(_Watched, HTTPConnection): ...
 
 
-class _WatchedHTTPSConnection(_Watched, HTTPSConnection):
-    pass
+class _WatchedHTTPSConnection(_Watched, HTTPSConnection): ...

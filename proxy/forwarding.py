@@ -28,6 +28,7 @@ from proxy.response import ProviderResponse, log_failure
 
 # To connect and send; and between two reads, however long the whole response takes.
 TIMEOUT = urllib3.Timeout(connect=10, read=600)
+CREDENTIALS = {"anthropic": ("X-Api-Key", "{}"), "openai": ("Authorization", "Bearer {}")}
 
 log = logging.getLogger("proofstone.proxy")
 
@@ -85,11 +86,10 @@ class ModelProxy:
 
     def _send(self, call: Call, watch: Watch) -> urllib3.BaseHTTPResponse:
         target = self._base_paths[call.provider] + call.path + (f"?{call.query}" if call.query else "")
+        header, value = CREDENTIALS[call.provider]
         headers = request_headers(call.headers, has_body=call.body is not None)
-        key, pool = self._keys[call.provider], self._pools[call.provider]
-        headers |= (
-            {"X-Api-Key": f"{key}"} if call.provider == "anthropic" else {"Authorization": f"Bearer {key}"}
-        )
+        headers[header] = value.format(self._keys[call.provider])
+        pool = self._pools[call.provider]
         try:
             response = connections.urlopen(pool, watch, call.method, target, body=call.body, headers=headers)
         except HTTPError as error:

@@ -15,8 +15,6 @@ from storage.base import CONTENT_TYPE, Readable, Storage, is_object_key
 CONNECT_TIMEOUT_SECONDS, READ_TIMEOUT_SECONDS, MAX_ATTEMPTS = 3, 8, 2
 # During an outage one request per pause tries the store; the others fail immediately.
 OUTAGE_PAUSE_SECONDS = 5
-# Written by `check_writable`. It is not a valid object key, so no bundle can have it.
-WRITE_CHECK_KEY = "write-check"
 
 
 class S3Storage(Storage):
@@ -55,7 +53,7 @@ class S3Storage(Storage):
     def check_writable(self) -> None:
         """Write an empty object, always the same one: read permission alone is not enough."""
         with _translated_errors():
-            self._probe_client.put_object(Bucket=self.bucket, Key=f"{self.prefix}{WRITE_CHECK_KEY}", Body=b"")
+            self._probe_client.put_object(Bucket=self.bucket, Key=f"{self.prefix}write-check", Body=b"")
 
     def delete_partial_uploads(self, before: datetime) -> None:
         """Do nothing: S3 stores an object completely or not at all."""
