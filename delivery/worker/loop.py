@@ -4,7 +4,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import errors
@@ -31,16 +31,13 @@ class Loop:
     def stop(self) -> None:
         self._stopped = True
 
-    def run(self, tasks: Mapping[str, Callable[[], None]], ready_fd: int | None) -> None:
+    def run(self, tasks: Iterable[Callable[[], None]], ready_fd: int | None) -> None:
         """Repeat each task in a thread until `stop` is called; close `ready_fd` first."""
         log.info("The worker is ready.")
         if ready_fd is not None:
             os.close(ready_fd)
         # Daemons, so that the process can end while a peer blocks a thread.
-        threads = [
-            threading.Thread(target=self._repeat, args=(task,), name=name, daemon=True)
-            for name, task in tasks.items()
-        ]
+        threads = [threading.Thread(target=self._repeat, args=(task,), daemon=True) for task in tasks]
         for thread in threads:
             thread.start()
         while not self._stopped:
