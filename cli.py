@@ -4,6 +4,7 @@ import json
 import signal
 import sys
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from flask import current_app
 from flask.cli import AppGroup, with_appcontext
 
 import migrations
+from delivery.worker import Worker
 from errors import Refusal, first_line
 from models import ApiToken, Assessment, Organization, Session, audit, clock, privacy
 from models.cohorts import first_difference, rebuild
@@ -24,12 +26,10 @@ from schemas.fields import Line
 from web.log_masking import masked
 
 PROGRESS_STEP_BYTES = 65_536
-NAME = Line(255)
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 PLAN = click.Choice(list(plans.QUOTAS))
-ORGANIZATION = click.argument(
-    "organization", metavar="ORG", callback=lambda context, parameter, text: admin.find_organization(text)
-)
+ORGANIZATION = click.argument("organization", metavar="ORG", type=admin.find_organization)
+ASSESSMENT = partial(click.option, "--assessment", metavar="ID", type=admin.find_assessment)
 
 
 class Group(AppGroup):
@@ -63,9 +63,9 @@ def register(commands: click.Group) -> None:
         commands.add_command(command)
 
 
-def _name(context: click.Context, parameter: click.Parameter, text: str) -> str:
+def _name(text: str) -> str:
     try:
-        return NAME.deserialize(text)
+        return Line(255).deserialize(text)
     except marshmallow.ValidationError:
         raise click.BadParameter("must be 1 to 255 characters, without control characters.") from None
 
@@ -88,7 +88,7 @@ def status() -> None:
 
 
 @orgs.command("create")
-@click.argument("name", callback=_name)
+@click.argument("name", type=_name)
 @click.option("--plan", type=PLAN, default="self_hosted", show_default=True)
 def create_org(name: str, plan: str) -> None:
     """Create an organization and print its first token."""
@@ -109,8 +109,7 @@ def list_orgs() -> None:
 def show_org(organization: Organization) -> None:
     """Show an organization (id or name) and its tokens."""
     click.echo(_organization_line(organization))
-    for line in _token_lines(organization):
-        click.echo(f"  {line}")
+    _echo_tokens(organization, indent="  ")
 
 
 @orgs.command("plan")
@@ -142,7 +141,7 @@ def change_subscription(organization: Organization, state: str, until: datetime 
 @tokens.command("create")
 @ORGANIZATION
 @click.option("--scope", type=click.Choice(["read", "write"]), default="write", show_default=True)
-@click.option("--name", default="Made on the command line", show_default=True, callback=_name)
+@click.option("--name", default="Made on the command line", show_default=True, type=_name)
 @click.option("--expires", type=click.IntRange(1, 3650), metavar="DAYS", help="Days until it expires.")
 def create_token(organization: Organization, scope: str, name: str, expires: int | None) -> None:
     """Create a token for an organization and print it."""
@@ -154,8 +153,7 @@ def create_token(organization: Organization, scope: str, name: str, expires: int
 @ORGANIZATION
 def list_tokens(organization: Organization) -> None:
     """List the tokens of an organization, without their secrets."""
-    for line in _token_lines(organization):
-        click.echo(line)
+    _echo_tokens(organization)
 
 
 @tokens.command("revoke")
@@ -174,22 +172,20 @@ def import_issues(file: Path) -> None:
 
 @sessions.command("import")
 @click.argument("files", nargs=-1, required=True, type=FILE)
-@click.option("--assessment", metavar="ID", help="Import into this assessment instead of a new one.")
-@click.option("--org", help="Owner of the new assessment; optional if there is only one organization.")
+@ASSESSMENT(help="Import into this assessment instead of a new one.")
+@click.option("--org", metavar="ORG", type=admin.find_organization, help="Needed if there are several.")
 @click.option("--title", default=session_import.TITLE, show_default=True, help="Title of the new assessment.")
-def import_sessions(files: tuple[Path, ...], assessment: str | None, org: str | None, title: str) -> None:
+def import_sessions(
+    files: tuple[Path, ...], assessment: Assessment | None, org: Organization | None, title: str
+) -> None:
     """Import recorded timelines (JSON Lines, one event per line), each as a candidate's session.
 
     A file with an invalid line is skipped and reported; the others are imported.
     """
     if assessment and org:
         raise click.UsageError("Use either --assessment or --org, not both.")
-    if assessment:
-        found = admin.find_assessment(assessment)
-        importer = session_import.Importer(found.organization, found)
-    else:
-        owner = admin.find_organization(org) if org else admin.only_organization()
-        importer = session_import.Importer(owner, title=title)
+    owner = assessment.organization if assessment else org or admin.only_organization()
+    importer = session_import.Importer(owner, assessment, title)
     size = sum(file.stat().st_size for file in files)
     with click.progressbar(length=size, label="Importing", update_min_steps=PROGRESS_STEP_BYTES) as bar:
         invalid = importer.import_files(files, bar.update)
@@ -201,12 +197,12 @@ def import_sessions(files: tuple[Path, ...], assessment: str | None, org: str | 
 
 
 @sessions.command("rederive")
-@click.option("--assessment", metavar="ID", help="Only rederive the sessions of this assessment.")
-def rederive_sessions(assessment: str | None) -> None:
+@ASSESSMENT(help="Only rederive the sessions of this assessment.")
+def rederive_sessions(assessment: Assessment | None) -> None:
     """Rederive the metrics of closed sessions from their events and print the changes."""
     closed = Session.select().where(Session.closed_at.is_null(False)).order_by(Session.id)
     if assessment:
-        closed = closed.where(Session.assessment == admin.find_assessment(assessment))
+        closed = closed.where(Session.assessment == assessment)
     with click.progressbar(list(closed), label="Rederiving") as bar:
         changes = {session.id: admin.rederive(session) for session in bar}
     for session_id, changed in changes.items():
@@ -216,8 +212,8 @@ def rederive_sessions(assessment: str | None) -> None:
 
 
 @cohorts.command("verify")
-@click.option("--assessment", metavar="ID", help="Only verify this assessment.")
-def verify_cohorts(assessment: str | None) -> None:
+@ASSESSMENT(help="Only verify this assessment.")
+def verify_cohorts(assessment: Assessment | None) -> None:
     """Compare stored statistics with their sessions; exit with status 1 if one differs."""
     differences = []
     for found in _assessments(assessment):
@@ -228,8 +224,8 @@ def verify_cohorts(assessment: str | None) -> None:
 
 
 @cohorts.command("rebuild")
-@click.option("--assessment", metavar="ID", help="Only rebuild this assessment.")
-def rebuild_cohorts(assessment: str | None) -> None:
+@ASSESSMENT(help="Only rebuild this assessment.")
+def rebuild_cohorts(assessment: Assessment | None) -> None:
     """Recompute stored statistics; sessions wait to close until their assessment is done."""
     for found in _assessments(assessment):
         rebuild(found)
@@ -244,12 +240,11 @@ def bounce(address: str) -> None:
 
 
 @audits.command("verify")
-@click.argument("org", required=False)
-def verify_audit(org: str | None) -> None:
+@click.argument("org", required=False, type=admin.find_organization)
+def verify_audit(org: Organization | None) -> None:
     """Verify the audit log of one organization or of all; exit with status 1 if a row is broken."""
-    organizations = Organization.select().order_by(Organization.id)
     verdicts = []
-    for organization in [admin.find_organization(org)] if org else organizations:
+    for organization in [org] if org else Organization.select().order_by(Organization.id):
         verdict = audit.verify(organization)
         verdicts.append(verdict)
         click.echo(f"{organization.name}: {verdict.chained} rows chained, {verdict.waiting} waiting")
@@ -305,9 +300,7 @@ def run_restore(file: Path, overwrite: bool) -> None:
 @with_appcontext
 def run_worker(once: bool, ready_fd: int | None) -> None:
     """Deliver messages and close expired sessions until stopped."""
-    from delivery.worker import Worker
-
-    worker = Worker(current_app.config, current_app.extensions.get("storage"))
+    worker = Worker(current_app.config, current_app.extensions["storage"])
     if once:
         worker.run_once()
         return
@@ -321,9 +314,9 @@ def run_worker(once: bool, ready_fd: int | None) -> None:
 def run_doctor() -> None:
     """Check every part of this installation; exit with status 1 on an error. Sends no mail."""
     states = set()
-    for finding in doctor.examine(current_app.config, current_app.extensions["storage"]):
-        click.echo(masked(f"{finding.state:8}{finding.part}: {finding.message}"))
-        states.add(finding.state)
+    for state, part, message in doctor.examine(current_app.config, current_app.extensions["storage"]):
+        click.echo(masked(f"{state:8}{part}: {message}"))
+        states.add(state)
     if doctor.ERROR in states:
         sys.exit(1)
 
@@ -338,9 +331,9 @@ def run_demo(keep: bool | None) -> None:
     demo.run(in_terminal if keep is None else keep)
 
 
-def _assessments(text: str | None) -> list[Assessment]:
+def _assessments(assessment: Assessment | None) -> list[Assessment]:
     # Deleted ones too: their open sessions can still close.
-    return [admin.find_assessment(text)] if text else list(Assessment.select().order_by(Assessment.id))
+    return [assessment] if assessment else list(Assessment.select().order_by(Assessment.id))
 
 
 def _organization_line(organization: Organization) -> str:
@@ -349,10 +342,8 @@ def _organization_line(organization: Organization) -> str:
     return f"{organization.id}  {organization.name}  plan {organization.plan}  {state}{until}"
 
 
-def _token_lines(organization: Organization) -> list[str]:
-    lines = []
+def _echo_tokens(organization: Organization, indent: str = "") -> None:
     for row in ApiToken.select().where(ApiToken.organization == organization).order_by(ApiToken.id):
         expiry = f"until {format_timestamp(row.expires_at)}" if row.expires_at else "valid"
         state = "revoked" if row.revoked_at else expiry
-        lines.append(f"{row.id}  {row.prefix}...{row.last_four}  {row.scope}  {state}  {row.name}")
-    return lines
+        click.echo(f"{indent}{row.id}  {row.prefix}...{row.last_four}  {row.scope}  {state}  {row.name}")

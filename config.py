@@ -4,13 +4,15 @@ import os
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from rules import client_versions, webhook_addresses
+from rules.client_versions import parse_version
 from rules.mail_addresses import parse_sender
 from rules.smtp_url import parse_smtp_url
+from rules.webhook_addresses import Network, parse_networks
 
 
 class InvalidSetting(ValueError):
@@ -32,23 +34,17 @@ def database_url(value: str) -> str:
     if parts.scheme not in ("sqlite", "postgres", "postgresql"):
         raise ValueError("a URL such as postgres://user:password@host/name or sqlite:///proofstone.db")
     if parts.path in ("", "/", "/:memory:"):
-        raise ValueError(
-            "a URL that names a database, such as postgres://host/name or sqlite:///proofstone.db"
-        )
+        raise ValueError("a URL with a database, such as postgres://host/name or sqlite:///proofstone.db")
     if "," in parts.netloc.rpartition("@")[2]:
         raise ValueError(
-            "postgres://user:password@/name?host=a,b&target_session_attrs=read-write for two hosts"
+            "two hosts as postgres://user:password@/name?host=a,b&target_session_attrs=read-write"
         )
     return value
 
 
-def smtp_url(value: str) -> str:
-    parse_smtp_url(value)
-    return value
-
-
-def sender(value: str) -> str:
-    parse_sender(value)
+def checked(check: Callable[[str], Any], value: str) -> str:
+    """The value itself, if `check` raises no ValueError."""
+    check(value)
     return value
 
 
@@ -64,34 +60,29 @@ def secret(value: str) -> str:
 
 
 def client_version(value: str) -> str:
-    if client_versions.parse_version(value) is None:
+    if parse_version(value) is None:
         raise ValueError("a version such as 1.10.0")
     return value
 
 
-def networks(value: str) -> tuple[webhook_addresses.Network, ...]:
+def networks(value: str) -> tuple[Network, ...]:
     try:
-        return webhook_addresses.parse_networks(value)
+        return parse_networks(value)
     except ValueError:
         raise ValueError("networks such as 10.0.0.0/8,fd00::/8") from None
 
 
-def integer(value: str, minimum: int) -> int:
+def integer(value: str, minimum: int = 0) -> int:
     if not value.isascii() or not value.isdigit() or int(value) < minimum:
         raise ValueError(f"an integer of at least {minimum}")
     return int(value)
 
 
-def positive(value: str) -> int:
-    return integer(value, 1)
-
-
-def non_negative(value: str) -> int:
-    return integer(value, 0)
+positive = partial(integer, minimum=1)
 
 
 def port(value: str) -> int:
-    if integer(value, 1) > 65535:
+    if positive(value) > 65535:
         raise ValueError("a port from 1 to 65535")
     return int(value)
 
@@ -154,30 +145,24 @@ class Config:
     )
     database_pool: int = _setting(20, "Maximum number of PostgreSQL connections per web process.", positive)
     base_url: str = _setting(
-        "http://localhost:8000",
-        "Public address of this service; links in mails and on pages start with it.",
-        http_url,
+        "http://localhost:8000", "Public URL of this service, for the links in mails and on pages.", http_url
     )
     smtp_url: str | None = _setting(
         None,
         "Mail server, smtp://user:password@host:587 or smtps://host:465; without it mails are saved as files.",
-        smtp_url,
+        partial(checked, parse_smtp_url),
     )
-    mail_from: str = _setting("Proofstone <no-reply@localhost>", "Sender of invitations.", sender)
+    mail_from: str = _setting(
+        "Proofstone <no-reply@localhost>", "Sender of invitations.", partial(checked, parse_sender)
+    )
     mail_folder: Path = _setting(
-        Path("var/mail"), "Folder for mails as .eml files if SMTP_URL is not set.", Path
+        Path("var/mail"), "Folder for mails (.eml files) if SMTP_URL is not set.", Path
     )
-    terms_url: str | None = _setting(
-        None, "Address of the terms that candidates agree to; linked in the disclosure.", http_url
+    terms_url: str | None = _setting(None, "URL of candidates' terms, linked in the disclosure.", http_url)
+    webhook_allowed_networks: tuple[Network, ...] | None = _setting(
+        None, "Private networks that webhooks may reach, such as 10.0.0.0/8; by default none.", networks
     )
-    webhook_allowed_networks: tuple[webhook_addresses.Network, ...] | None = _setting(
-        None,
-        "Private networks that webhooks may reach, such as 10.0.0.0/8; without it only public addresses.",
-        networks,
-    )
-    bundle_folder: Path = _setting(
-        Path("var/bundles"), "Folder for candidates' code bundles if S3_BUCKET is not set.", Path
-    )
+    bundle_folder: Path = _setting(Path("var/bundles"), "Folder for bundles if S3_BUCKET is not set.", Path)
     s3_bucket: str | None = _setting(None, "Bucket for code bundles in an S3-compatible store.", str)
     s3_endpoint_url: str | None = _setting(None, "Address of the store if it is not Amazon S3.", http_url)
     s3_region: str | None = _setting(None, "Region of the bucket.", str)
@@ -204,9 +189,7 @@ class Config:
     openai_api_key: str | None = _setting(
         None, "OpenAI API key for candidates' sessions; without it Codex has no model.", secret
     )
-    web_threads: int = _setting(
-        8, "Number of requests that one web process serves at the same time.", positive
-    )
+    web_threads: int = _setting(8, "Requests that one web process serves at the same time.", positive)
     proxy_streams: int = _setting(
         4,
         "Maximum number of model calls that one web process forwards at the same time; less than WEB_THREADS.",
@@ -222,9 +205,7 @@ class Config:
         "600 per minute", "Requests of one credential, or of one address without a credential.", rate
     )
     ratelimit_ingest: str = _setting(
-        "6000 per minute",
-        "Events or batches of one candidate; the client does not resend what is refused.",
-        rate,
+        "6000 per minute", "Events or batches of one candidate; clients do not resend refused ones.", rate
     )
     ratelimit_refused: str = _setting(
         "100 per 10 minutes",
@@ -232,22 +213,17 @@ class Config:
         rate,
     )
     trusted_proxies: int = _setting(
-        0, "Number of proxies in front that add to X-Forwarded-For; 0 ignores the header.", non_negative
+        0, "Number of proxies in front that add to X-Forwarded-For; 0 ignores the header.", integer
     )
     log_level: str = _setting("INFO", "Minimum level of log lines: DEBUG, INFO, WARNING or ERROR.", log_level)
     log_format: str = _setting("text", "Format of log lines: json for programs, text for people.", log_format)
     metrics_token: str | None = _setting(
-        None,
-        "Bearer token for GET /metrics, at least 16 characters; without it there is no /metrics.",
-        metrics_token,
+        None, "Bearer token for GET /metrics, at least 16 characters; without it no /metrics.", metrics_token
     )
 
 
 def load(environment: Mapping[str, str] = os.environ) -> Config:
-    """Read the settings; an empty value counts as not set.
-
-    Raises InvalidSetting for the first invalid value.
-    """
+    """Read the settings; an empty value counts as not set. Raises InvalidSetting for the first invalid one."""
     values = {}
     for setting in fields(Config):
         name = setting.name.upper()
@@ -257,9 +233,7 @@ def load(environment: Mapping[str, str] = os.environ) -> Config:
     if settings.proxy_streams >= settings.web_threads:
         raise InvalidSetting("PROXY_STREAMS is invalid: expected a number below WEB_THREADS.")
     if (settings.s3_access_key_id is None) != (settings.s3_secret_access_key is None):
-        raise InvalidSetting(
-            "S3_ACCESS_KEY_ID is invalid: expected both it and S3_SECRET_ACCESS_KEY, or neither."
-        )
+        raise InvalidSetting("S3_ACCESS_KEY_ID is invalid: expected S3_SECRET_ACCESS_KEY too, or neither.")
     return settings
 
 

@@ -36,6 +36,9 @@ class Refusal(HTTPException):
         self.retry_after = retry_after or self.retry_after
         self.members = members
 
+    def __str__(self) -> str:
+        return self.sentence
+
     @property
     def payload(self) -> dict[str, Any]:
         body = {"error": self.sentence, "code": self.reason, **self.members}

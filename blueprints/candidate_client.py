@@ -139,24 +139,9 @@ def receive_bundle(object_key):
     return {"ok": True}
 
 
-REFUSALS = {
-    storage.Missing: errors.NotFound,
-    storage.LengthRequired: errors.LengthRequired,
-    storage.TooLarge: errors.TooLarge,
-    storage.Incomplete: errors.Incomplete,
-    storage.Full: errors.DiskFull,
-    storage.Unavailable: errors.StoreUnavailable,
-}
-
-
-@blp.app_errorhandler(storage.StorageError)
-def refuse(error):
-    return errors.response_of(REFUSALS[type(error)]())
-
-
 def _size_and_sha256(upload):
     """Size and SHA-256 of the stored bundle; None without an upload or a bundle."""
     try:
         return store().size_and_sha256(upload.object_key) if upload else None
-    except storage.Missing:
+    except errors.NotFound:
         return None

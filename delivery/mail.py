@@ -1,11 +1,7 @@
-"""Compose invitations and reminders from plain values and the templates in `templates/`.
-
-Names are sanitized before they reach a header: Python's `email` package decodes RFC 2047 words (`=?utf-8?q?...?=`)
-in header values, line breaks included, and would write them out as new header lines.
-"""
+"""Compose invitations and reminders from plain values and the templates in `templates/`."""
 
 import shlex
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from email import policy
 from email.headerregistry import Address
@@ -69,8 +65,19 @@ def compose(invitation: Invitation, sender: str, now: datetime) -> EmailMessage:
     message["Date"] = now
     message["Message-ID"] = f"<{invitation.message_id.strip('<>')}>"
     message["Auto-Submitted"] = "auto-generated"
-    _set_content(message, _template_values(invitation))
+    values = _template_values(invitation)
+    text = templates.get_template("invitation.txt").render(values)
+    html = templates.get_template("invitation.html").render(values)
+    message.set_content(text, cte=_encoding(text))
+    message.add_alternative(html, subtype="html", cte=_encoding(html))
     return message
+
+
+def _address(name: str, address: str) -> Address:
+    try:
+        return header_address(name, address)
+    except ValueError as error:
+        raise PermanentFailure(str(error)) from None
 
 
 def _subject(invitation: Invitation) -> str:
@@ -80,31 +87,26 @@ def _subject(invitation: Invitation) -> str:
     return f"{org_name} invites you to an assessment: {title}"
 
 
-def _set_content(message: EmailMessage, values: dict[str, object]) -> None:
-    text = templates.get_template("invitation.txt").render(values)
-    html = templates.get_template("invitation.html").render(values)
-    message.set_content(text, cte=_encoding(text))
-    message.add_alternative(html, subtype="html", cte=_encoding(html))
-
-
 def _template_values(invitation: Invitation) -> dict[str, object]:
-    brief, brief_goes_on = excerpt(invitation.task_brief, MAX_BRIEF_CHARACTERS)
+    values = asdict(invitation)
+    for name in ("candidate_name", "org_name", "assessment_title", "role"):
+        values[name] = one_line(values[name] or "", MAX_NAME_CHARACTERS)
+    brief, brief_is_truncated = excerpt(invitation.task_brief, MAX_BRIEF_CHARACTERS)
     limit = invitation.time_limit_minutes
-    return {
-        "name": one_line(invitation.candidate_name or "", MAX_NAME_CHARACTERS),
-        "org_name": one_line(invitation.org_name, MAX_NAME_CHARACTERS),
-        "title": one_line(invitation.assessment_title, MAX_NAME_CHARACTERS),
-        "role": one_line(invitation.role, MAX_NAME_CHARACTERS),
+    return values | {
         "brief": brief,
-        "brief_goes_on": brief_goes_on,
+        "brief_is_truncated": brief_is_truncated,
         "time_limit": format_minutes(limit) if limit else None,
         "expiry": format_date_time(invitation.expires_at),
-        "key": invitation.key,
         "link": f"{invitation.base_url}/start#{invitation.key}",
-        "is_reminder": invitation.is_reminder,
-        "can_reply": bool(invitation.reply_to),
         **commands(invitation.base_url, invitation.key),
     }
+
+
+def _encoding(text: str) -> str:
+    """7bit if possible, so that saved mails are readable in an editor."""
+    is_plain = text.isascii() and all(len(line) <= MAX_LINE_CHARACTERS for line in text.splitlines())
+    return "7bit" if is_plain else "quoted-printable"
 
 
 def commands(base_url: str, key: str) -> dict[str, str]:
@@ -120,16 +122,3 @@ def commands(base_url: str, key: str) -> dict[str, str]:
         "done_posix": f"{app}={posix} promptster done",
         "done_powershell": f"$env:{app}={powershell}\npromptster done",
     }
-
-
-def _address(name: str, address: str) -> Address:
-    try:
-        return header_address(name, address)
-    except ValueError as error:
-        raise PermanentFailure(str(error)) from None
-
-
-def _encoding(text: str) -> str:
-    """7bit if possible, so that saved mails are readable in an editor."""
-    is_plain = text.isascii() and all(len(line) <= MAX_LINE_CHARACTERS for line in text.splitlines())
-    return "7bit" if is_plain else "quoted-printable"

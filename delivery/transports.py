@@ -4,20 +4,19 @@ Over SMTP, a 5xx response to MAIL, RCPT or DATA is permanent. Everything else is
 settings or certificates, which can be corrected.
 """
 
-import os
 import re
 import smtplib
 import ssl
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from email.message import EmailMessage
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal
 
 from delivery import DeliveryFailure, PermanentFailure, TemporaryFailure
 from rules.smtp_url import SmtpServer, parse_smtp_url
+from storage.atomic_file import atomic_file
 
 TIMEOUT_SECONDS = 20.0
 MAX_FILE_NAME_CHARACTERS = 200
@@ -25,22 +24,6 @@ MAX_FILE_NAME_CHARACTERS = 200
 CONFIGURATION_CODES = {530, 534, 535, 538}
 # Includes ssl.SSLError and timeouts, which are OSErrors.
 CONNECTION_ERRORS = (smtplib.SMTPException, OSError)
-
-
-class Transport(Protocol):
-    """Delivers messages. Raises TemporaryFailure or PermanentFailure."""
-
-    def deliver(self, message: EmailMessage) -> Literal["sent", "saved"]: ...
-
-    def remove(self, message_id: str) -> None:
-        """Delete the saved message, if there is one."""
-
-
-def transport_from(smtp_url: str | None, folder: str | os.PathLike[str]) -> Transport:
-    """SMTP if a URL is set, else files in `folder`. Raises ValueError for an invalid URL."""
-    if smtp_url:
-        return SmtpTransport(parse_smtp_url(smtp_url))
-    return FolderTransport(Path(folder))
 
 
 @dataclass(frozen=True)
@@ -52,7 +35,14 @@ class SmtpTransport:
 
     def deliver(self, message: EmailMessage) -> Literal["sent", "saved"]:
         with self._session() as connection:
-            self._send(connection, message)
+            try:
+                connection.send_message(message)
+            except smtplib.SMTPRecipientsRefused as error:
+                raise self._refusal(*next(iter(error.recipients.values()))) from error
+            except (smtplib.SMTPSenderRefused, smtplib.SMTPDataError) as error:
+                raise self._refusal(error.smtp_code, error.smtp_error) from error
+            except smtplib.SMTPNotSupportedError as error:
+                raise PermanentFailure("The mail server does not support non-ASCII addresses.") from error
         return "sent"
 
     def remove(self, message_id: str) -> None:
@@ -65,55 +55,37 @@ class SmtpTransport:
 
     @contextmanager
     def _session(self) -> Iterator[smtplib.SMTP]:
-        """An encrypted connection with a login, as the settings demand."""
-        connection = self._connect()
+        """A connection, encrypted and logged in as the settings demand. Its errors become TemporaryFailure."""
         try:
-            self._prepare(connection)
-            yield connection
-        finally:
-            # Whether the message was accepted is known by now; a failing QUIT changes nothing.
-            with suppress(*CONNECTION_ERRORS):
-                connection.quit()
-            connection.close()
+            connection = self._connect()
+            try:
+                self._encrypt(connection)
+                if self.server.user and self.server.password:
+                    connection.login(self.server.user, self.server.password)
+                yield connection
+            finally:
+                # Whether the message was accepted is known by now; a failing QUIT changes nothing.
+                with suppress(*CONNECTION_ERRORS):
+                    connection.quit()
+                connection.close()
+        except CONNECTION_ERRORS as error:
+            raise self._temporary(error) from error
 
     def _connect(self) -> smtplib.SMTP:
         host, port = self.server.host, self.server.port
-        try:
-            if self.server.encryption == "implicit":
-                context = self.server.tls_context()
-                return smtplib.SMTP_SSL(host, port, timeout=self.timeout_seconds, context=context)
-            return smtplib.SMTP(host, port, timeout=self.timeout_seconds)
-        except CONNECTION_ERRORS as error:
-            raise self._temporary(error) from error
-
-    def _prepare(self, connection: smtplib.SMTP) -> None:
-        try:
-            connection.ehlo_or_helo_if_needed()
-            self._encrypt(connection)
-            if self.server.user and self.server.password:
-                connection.login(self.server.user, self.server.password)
-        except CONNECTION_ERRORS as error:
-            raise self._temporary(error) from error
+        if self.server.encryption == "implicit":
+            context = self.server.tls_context()
+            return smtplib.SMTP_SSL(host, port, timeout=self.timeout_seconds, context=context)
+        return smtplib.SMTP(host, port, timeout=self.timeout_seconds)
 
     def _encrypt(self, connection: smtplib.SMTP) -> None:
+        connection.ehlo_or_helo_if_needed()
         if self.server.encryption in ("implicit", "none"):
             return
         if connection.has_extn("starttls"):
             connection.starttls(context=self.server.tls_context())
         elif self.server.encryption == "required":
             raise TemporaryFailure("The mail server does not offer the encryption that SMTP_URL requires.")
-
-    def _send(self, connection: smtplib.SMTP, message: EmailMessage) -> None:
-        try:
-            connection.send_message(message)
-        except smtplib.SMTPRecipientsRefused as error:
-            raise self._refusal(*next(iter(error.recipients.values()))) from error
-        except (smtplib.SMTPSenderRefused, smtplib.SMTPDataError) as error:
-            raise self._refusal(error.smtp_code, error.smtp_error) from error
-        except smtplib.SMTPNotSupportedError as error:
-            raise PermanentFailure("The mail server does not support non-ASCII addresses.") from error
-        except CONNECTION_ERRORS as error:
-            raise self._temporary(error) from error
 
     def _refusal(self, code: int, text: bytes | str) -> DeliveryFailure:
         is_permanent = 500 <= code <= 599 and code not in CONFIGURATION_CODES
@@ -136,19 +108,21 @@ class SmtpTransport:
 
 @dataclass(frozen=True)
 class FolderTransport:
-    """Saves each message as one `.eml` file, atomically; a repeat replaces the file."""
+    """Saves each message as one `.eml` file; a repeat replaces the file."""
 
     folder: Path
 
     def deliver(self, message: EmailMessage) -> Literal["sent", "saved"]:
         try:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            _write_atomically(self._path(message["Message-ID"]), message.as_bytes())
+            with atomic_file(self._path(message["Message-ID"])) as file:
+                file.write(message.as_bytes())
         except OSError as error:
             raise TemporaryFailure(f"The mail cannot be saved: {error.strerror or error}") from error
         return "saved"
 
     def remove(self, message_id: str) -> None:
+        """Delete the saved message, if there is one."""
         try:
             self._path(message_id).unlink(missing_ok=True)
         except OSError as error:
@@ -159,20 +133,14 @@ class FolderTransport:
         return self.folder / (name.lstrip(".")[:MAX_FILE_NAME_CHARACTERS] + ".eml")
 
 
+Transport = SmtpTransport | FolderTransport
+
+
+def transport_from(smtp_url: str | None, folder: Path | str) -> Transport:
+    """SMTP if a URL is set, else files in `folder`. Raises ValueError for an invalid URL."""
+    return SmtpTransport(parse_smtp_url(smtp_url)) if smtp_url else FolderTransport(Path(folder))
+
+
 def _response(code: int, text: bytes | str) -> str:
     text = text.decode("utf-8", "replace") if isinstance(text, bytes) else text
     return f"The mail server answered {code}: {text}"
-
-
-def _write_atomically(path: Path, content: bytes) -> None:
-    """Write a file that only this user can read, since mails contain keys."""
-    descriptor, temporary = tempfile.mkstemp(prefix=".", suffix=".part", dir=path.parent)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except OSError:
-        os.unlink(temporary)
-        raise

@@ -1,4 +1,4 @@
-"""Post to a webhook, with limits on time, size and destination.
+"""Deliver webhook messages, with limits on time, size and destination.
 
 Every attempt resolves and checks the destination, and connects to the checked address: a DNS answer that changes
 afterwards (rebinding) has no effect. Redirects are not followed, and proxies from the environment are not used.
@@ -13,9 +13,13 @@ from contextlib import closing, contextmanager, suppress
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from urllib.parse import SplitResult, urlsplit
 
-from rules import webhook_addresses
+from models import WebhookDelivery, clock
+from models.webhooks import outcomes
+from models.webhooks.tables import TEST_EVENT
+from rules import webhook_signatures
 from rules.plain_text import one_line
 from rules.retries import WebhookResponse
+from rules.webhook_addresses import Network, is_allowed, is_in_networks
 
 CONNECT_SECONDS = 5.0
 READ_SECONDS = 10.0
@@ -25,7 +29,7 @@ MAX_RESPONSE_BYTES = 1024
 MAX_ERROR_CHARACTERS = 200
 FORBIDDEN = "The webhook's address is in a network that webhooks must not reach."
 NOT_ENCRYPTED = (
-    "Webhooks require https; plain http is allowed in the networks of WEBHOOK_ALLOWED_NETWORKS only."
+    "Webhooks require https. Plain http is only allowed in the networks of WEBHOOK_ALLOWED_NETWORKS."
 )
 
 
@@ -33,8 +37,21 @@ class ForbiddenDestination(Exception):
     """Webhooks must not reach the destination; the text says why."""
 
 
+def deliver(delivery: WebhookDelivery, allowed_networks: Sequence[Network]) -> None:
+    """Post a claimed message, signed with each valid secret, and record the outcome."""
+    hook = delivery.webhook
+    if hook.deleted_at or (not hook.is_enabled and delivery.type != TEST_EVENT):
+        WebhookDelivery.cancel_queued(hook)
+    elif delivery.attempts_exhausted:
+        outcomes.record(delivery, WebhookResponse(failure="Every delivery attempt was interrupted."))
+    else:
+        body, timestamp = delivery.body.encode(), int(clock.now().timestamp())
+        headers = webhook_signatures.headers(hook.signing_secrets, str(delivery.event_id), timestamp, body)
+        outcomes.record(delivery, post(hook.url, headers, body, allowed_networks))
+
+
 def post(
-    url: str, headers: dict[str, str], body: bytes, allowed_networks: Sequence[webhook_addresses.Network] = ()
+    url: str, headers: dict[str, str], body: bytes, allowed_networks: Sequence[Network] = ()
 ) -> WebhookResponse:
     """Post JSON to a public address, or to one in `allowed_networks`."""
     started = time.monotonic()
@@ -48,7 +65,7 @@ def post(
     return reply._replace(duration_ms=round((time.monotonic() - started) * 1000))
 
 
-def checked_address(parts: SplitResult, allowed_networks: Sequence[webhook_addresses.Network]) -> str:
+def checked_address(parts: SplitResult, allowed_networks: Sequence[Network]) -> str:
     """Resolve the destination to its first address. Raises ForbiddenDestination.
 
     All addresses of the name must be allowed, since the next attempt may use another one.
@@ -57,11 +74,10 @@ def checked_address(parts: SplitResult, allowed_networks: Sequence[webhook_addre
         raise ForbiddenDestination("The webhook's address is not an http or https URL.")
     resolved = socket.getaddrinfo(parts.hostname, _port(parts), type=socket.SOCK_STREAM)
     addresses = [str(address[0]) for *_, address in resolved]
-    if not all(webhook_addresses.is_allowed(address, allowed_networks) for address in addresses):
+    if not all(is_allowed(address, allowed_networks) for address in addresses):
         raise ForbiddenDestination(FORBIDDEN)
-    if parts.scheme == "http" and not all(
-        webhook_addresses.is_in_networks(address, allowed_networks) for address in addresses
-    ):
+    is_plain = parts.scheme == "http"
+    if is_plain and not all(is_in_networks(address, allowed_networks) for address in addresses):
         raise ForbiddenDestination(NOT_ENCRYPTED)
     return addresses[0]
 
@@ -73,9 +89,10 @@ def _port(parts: SplitResult) -> int:
 def _post(parts: SplitResult, address: str, headers: dict[str, str], body: bytes) -> WebhookResponse:
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     headers = {"Content-Type": "application/json", "User-Agent": "Proofstone-Webhooks/1"} | headers
-    with _connect(address, _port(parts)) as plain, _deadline(plain, TOTAL_SECONDS):
-        connection = _connection(parts, plain)
-        with closing(connection):
+    with socket.create_connection((address, _port(parts)), CONNECT_SECONDS) as plain, _deadline(plain):
+        plain.settimeout(READ_SECONDS)
+        plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        with closing(_connection(parts, plain)) as connection:
             connection.request("POST", path, body, headers)
             response = connection.getresponse()
             content = response.read(MAX_RESPONSE_BYTES)
@@ -84,13 +101,6 @@ def _post(parts: SplitResult, address: str, headers: dict[str, str], body: bytes
             body=content.decode(errors="replace").replace("\x00", "\ufffd"),
             retry_after=response.headers.get("Retry-After"),
         )
-
-
-def _connect(address: str, port: int) -> socket.socket:
-    connection = socket.create_connection((address, port), CONNECT_SECONDS)
-    connection.settimeout(READ_SECONDS)
-    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    return connection
 
 
 def _connection(parts: SplitResult, plain: socket.socket) -> HTTPConnection:
@@ -107,8 +117,8 @@ def _connection(parts: SplitResult, plain: socket.socket) -> HTTPConnection:
 
 
 @contextmanager
-def _deadline(connection: socket.socket, seconds: float) -> Iterator[None]:
-    """Shut the connection down after this time and raise TimeoutError, whatever the thread is waiting for."""
+def _deadline(connection: socket.socket) -> Iterator[None]:
+    """Shut the connection down after TOTAL_SECONDS and raise TimeoutError, whatever the thread is waiting for."""
     expired = threading.Event()
     # A duplicate, since TLS detaches the socket that it wraps.
     duplicate = connection.dup()
@@ -118,7 +128,7 @@ def _deadline(connection: socket.socket, seconds: float) -> Iterator[None]:
         with suppress(OSError):
             duplicate.shutdown(socket.SHUT_RDWR)
 
-    timer = threading.Timer(seconds, expire)
+    timer = threading.Timer(TOTAL_SECONDS, expire)
     timer.start()
     try:
         yield

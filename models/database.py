@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 
 import peewee
 from playhouse.db_url import parse as parse_url
-from playhouse.pool import PooledPostgresqlDatabase, PooledSqliteDatabase
+from playhouse.pool import PooledDatabase, PooledPostgresqlDatabase, PooledSqliteDatabase
 
 import errors
 
@@ -26,7 +26,29 @@ Query: TypeAlias = "peewee.ModelSelect[Any]"
 db = peewee.DatabaseProxy()
 
 
-class Postgres(PooledPostgresqlDatabase):
+class CountedPool(PooledDatabase):
+    """Counts the connections in use by their threads; peewee's pool has no public count."""
+
+    def __init__(self, *args: Any, **options: Any):
+        self._connected_threads: set[int] = set()
+        super().__init__(*args, **options)
+
+    @property
+    def connections_in_use(self) -> int:
+        return len(self._connected_threads)
+
+    def connect(self, reuse_if_open: bool = False) -> bool:
+        opened = super().connect(reuse_if_open)
+        self._connected_threads.add(threading.get_ident())
+        return opened
+
+    def close(self) -> bool:
+        closed = super().close()
+        self._connected_threads.discard(threading.get_ident())
+        return closed
+
+
+class Postgres(CountedPool, PooledPostgresqlDatabase):
     """A PostgreSQL pool that survives a restart of the server and a failover to another one."""
 
     _down_since: float | None = None
@@ -72,7 +94,7 @@ class Postgres(PooledPostgresqlDatabase):
         return not has_failed_over and super()._can_reuse(conn)
 
 
-class Sqlite(PooledSqliteDatabase):
+class Sqlite(CountedPool, PooledSqliteDatabase):
     """SQLite with immediate write transactions, one thread of the process at a time.
 
     A transaction that starts immediate never fails halfway because another one has the write lock. SQLite's own

@@ -11,20 +11,8 @@ import marshmallow
 import yaml
 
 import migrations
-from models import (
-    ApiToken,
-    Assessment,
-    AuditEntry,
-    CandidateKey,
-    Issue,
-    Organization,
-    Session,
-    audit,
-    db,
-    invitations,
-    privacy,
-    sessions,
-)
+import models
+from models import ApiToken, Assessment, Organization, audit, db, invitations, privacy, sessions
 from ops import OperationError
 from schemas.fields import parse_id
 from schemas.issues import Catalogue
@@ -32,12 +20,10 @@ from schemas.issues import Catalogue
 CATALOGUE = Path(__file__).parent.parent / "data" / "catalogue.yaml"
 
 
-def record(
-    organization: Organization, action: str, kind: str = "org", subject_id: Any = None, **fields: Any
-) -> None:
+def record(org: Organization, action: str, kind: str = "org", subject_id: Any = None, **fields: Any) -> None:
     """Write an audit entry of a command; by default its subject is the organization."""
-    fields |= {"subject_kind": kind, "subject_id": subject_id or organization.id}
-    AuditEntry.record(organization.id, action, audit.COMMAND, **fields)
+    fields |= {"subject_kind": kind, "subject_id": subject_id or org.id}
+    models.AuditEntry.record(org.id, action, audit.COMMAND, **fields)
 
 
 @contextmanager
@@ -48,14 +34,10 @@ def recorded(organization: Organization, action: str) -> Iterator[None]:
         record(organization, action)
 
 
-# Find
-
-
 def find_organization(text: str) -> Organization:
     """Find an organization by its id or its name."""
-    organization_id = parse_id(text)
-    by = Organization.id == organization_id if organization_id else Organization.name == text
-    found = list(Organization.select().where(by).limit(2))
+    by_id_or_name = (Organization.id == parse_id(text)) | (Organization.name == text)
+    found = list(Organization.select().where(by_id_or_name).limit(2))
     if not found:
         raise OperationError(f"No such organization: {text}. `flask org list` shows all.")
     if len(found) > 1:
@@ -71,13 +53,9 @@ def only_organization() -> Organization:
 
 
 def find_assessment(text: str) -> Assessment:
-    assessment = Assessment.alive().where(Assessment.id == parse_id(text)).get_or_none()
-    if assessment is None:
-        raise OperationError(f"No such assessment: {text}.")
-    return assessment
-
-
-# Change
+    if assessment := Assessment.alive().where(Assessment.id == parse_id(text)).get_or_none():
+        return assessment
+    raise OperationError(f"No such assessment: {text}.")
 
 
 def bootstrap() -> str | None:
@@ -129,13 +107,13 @@ def import_catalogue(file: Path) -> int:
         raise OperationError(f"{file} is not a valid catalogue: {json.dumps(error.messages)}") from None
     with db.atomic():
         for entry in entries:
-            Issue.upsert(entry)
+            models.Issue.upsert(entry)
         for organization in Organization.select(Organization.id):
             record(organization, "importIssues")
     return len(entries)
 
 
-def rederive(session: Session) -> dict[str, tuple[Any, Any]]:
+def rederive(session: models.Session) -> dict[str, tuple[Any, Any]]:
     """Rederive a session's metrics; returns each changed one with its old and new value."""
     with db.atomic():
         changes = sessions.rederive(session)
@@ -155,7 +133,7 @@ def mark_bounced(address: str) -> int:
     return len(keys)
 
 
-def erase(key: CandidateKey) -> None:
+def erase(key: models.CandidateKey) -> None:
     """Erase the data of a candidate whose retention has ended."""
     with db.atomic():
         privacy.erase(key)

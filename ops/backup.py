@@ -4,7 +4,6 @@ Bundles in an object store are not included; back up the store itself.
 """
 
 import os
-import secrets
 import sqlite3
 import tempfile
 from collections.abc import Iterator
@@ -18,8 +17,7 @@ from models.base import is_postgres
 from ops import OperationError
 from ops.backup_archive import Archive, open_archive, write_archive
 from storage import FolderStorage, Storage, is_object_key
-
-LOCKED = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
+from storage.atomic_file import atomic_file
 
 
 class Installation(NamedTuple):
@@ -32,9 +30,7 @@ class Installation(NamedTuple):
 def get_installation(storage: Storage) -> Installation:
     """Return the configured installation; raises OperationError on PostgreSQL."""
     if is_postgres():
-        raise OperationError(
-            "This command is for SQLite. On PostgreSQL use pg_dump and pg_restore (docs/backup.md)."
-        )
+        raise OperationError("Only for SQLite. On PostgreSQL use pg_dump and pg_restore (docs/backup.md).")
     return Installation(Path(db.obj.database), storage.folder if isinstance(storage, FolderStorage) else None)
 
 
@@ -57,43 +53,13 @@ def back_up(source: Installation, file: Path, overwrite: bool = False) -> int:
         raise OperationError(f"{file} already exists. Use `--overwrite` to replace it.")
     if not source.database.exists():
         raise OperationError(f"There is no database {source.database}. Check DATABASE_URL.")
-    with tempfile.TemporaryDirectory(dir=file.parent, prefix=f"{file.name}.", suffix=".part") as folder:
-        snapshot, archive = Path(folder, "snapshot"), Path(folder, "archive")
+    with _temporary_folder(file) as folder, atomic_file(file) as archive:
+        snapshot = Path(folder, "snapshot")
         _copy_database(source.database, snapshot)
         _check_database(snapshot)
         count = write_archive(archive, snapshot, _bundles_of(snapshot, source.bundles))
-        os.replace(archive, file)
     _sync_folder(file.parent)
     return count
-
-
-@_reported()
-def restore(target: Installation, file: Path, overwrite: bool = False) -> int:
-    """Replace an installation's files with those of a backup; returns the number of bundles.
-
-    No process may use the database. An interrupted restore leaves the old database or the restored one, each with
-    its bundles: missing bundles are added before the database is replaced, unknown ones are deleted after it.
-    Running the restore again completes it.
-    """
-    with open_archive(file) as archive:
-        if archive.bundles and target.bundles is None:
-            raise OperationError("The backup contains bundles of a folder. Unset S3_BUCKET to restore it.")
-        with _exclusive_connection(target.database) as connection:
-            if not overwrite and _has_data(connection):
-                raise OperationError(
-                    f"{target.database} already contains data. Use `--overwrite` to replace all of it."
-                )
-            folder = target.bundles or Path()
-            _extract_bundles(archive, folder, [key for key in archive.bundles if not (folder / key).exists()])
-            _replace_database(archive, target.database, connection)
-            if archive.manifest["bundlesInFolder"] and target.bundles:
-                changed = [key for key in archive.bundles if not archive.has_same_bundle(key, folder / key)]
-                _extract_bundles(archive, folder, changed)
-                _delete_other_bundles(folder, set(archive.bundles))
-        return len(archive.bundles)
-
-
-# Back up
 
 
 def _copy_database(database: Path, snapshot: Path) -> None:
@@ -116,7 +82,28 @@ def _bundles_of(snapshot: Path, folder: Path | None) -> list[Path] | None:
         return [folder / key for (key,) in keys]
 
 
-# Restore
+@_reported()
+def restore(target: Installation, file: Path, overwrite: bool = False) -> int:
+    """Replace an installation's files with those of a backup; returns the number of bundles.
+
+    No process may use the database. An interrupted restore leaves the old database or the restored one, each with
+    its bundles: missing bundles are added before the database is replaced, unknown ones are deleted after it.
+    Running the restore again completes it.
+    """
+    with open_archive(file) as archive:
+        if archive.bundles and target.bundles is None:
+            raise OperationError("The backup contains bundles of a folder. Unset S3_BUCKET to restore it.")
+        with _exclusive_connection(target.database) as connection:
+            if not overwrite and _has_data(connection):
+                raise OperationError(f"{target.database} contains data. Use `--overwrite` to replace it.")
+            folder = target.bundles or Path()
+            _extract_bundles(archive, folder, [key for key in archive.bundles if not (folder / key).exists()])
+            _replace_database(archive, target.database, connection)
+            if archive.manifest["bundlesInFolder"] and target.bundles:
+                changed = [key for key in archive.bundles if not archive.has_same_bundle(key, folder / key)]
+                _extract_bundles(archive, folder, changed)
+                _delete_other_bundles(folder, set(archive.bundles))
+        return len(archive.bundles)
 
 
 @contextmanager
@@ -133,11 +120,9 @@ def _exclusive_connection(database: Path) -> Iterator[sqlite3.Connection]:
             connection.execute("BEGIN EXCLUSIVE")
             connection.execute("COMMIT")
         except sqlite3.DatabaseError as error:
-            if error.sqlite_errorcode & 0xFF in LOCKED:
+            message = f"{database} cannot be opened ({error}). Move it away, with its -wal and -shm files."
+            if error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
                 message = f"Another process uses {database}. Stop the web process and the worker first."
-            else:
-                files = f"{database.name}-wal and {database.name}-shm"
-                message = f"{database} cannot be opened ({error}). Move it away, with {files}."
             raise OperationError(message) from None
         yield connection
 
@@ -145,16 +130,14 @@ def _exclusive_connection(database: Path) -> Iterator[sqlite3.Connection]:
 def _has_data(connection: sqlite3.Connection) -> bool:
     """Look for an organization, or for tables of another program."""
     tables = _table_names(connection)
-    if "organizations" not in tables:
-        return bool(tables)
-    return connection.execute("SELECT 1 FROM organizations LIMIT 1").fetchone() is not None
+    if "organizations" in tables:
+        return bool(connection.execute("SELECT 1 FROM organizations LIMIT 1").fetchone())
+    return bool(tables)
 
 
 def _replace_database(archive: Archive, database: Path, connection: sqlite3.Connection) -> None:
     """Check the archived database and copy it over the open one, in a single transaction of SQLite."""
-    with tempfile.TemporaryDirectory(
-        dir=database.parent, prefix=f"{database.name}.", suffix=".part"
-    ) as folder:
+    with _temporary_folder(database) as folder:
         extracted = Path(folder, "database")
         archive.extract_database(extracted)
         _check_database(extracted)
@@ -165,25 +148,16 @@ def _replace_database(archive: Archive, database: Path, connection: sqlite3.Conn
 def _extract_bundles(archive: Archive, folder: Path, keys: list[str]) -> None:
     for key in keys:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        # Named like an interrupted upload: the worker deletes what a killed restore leaves.
-        part = folder / f"{key}.{secrets.token_hex(8)}.part"
-        try:
-            archive.extract_bundle(key, part)
-            os.replace(part, folder / key)
-        finally:
-            part.unlink(missing_ok=True)
+        with atomic_file(folder / key) as file:
+            archive.extract_bundle(key, file)
     if keys:
         _sync_folder(folder)
 
 
 def _delete_other_bundles(folder: Path, keys: set[str]) -> None:
-    if folder.exists():
-        for path in folder.iterdir():
-            if is_object_key(path.name) and path.name not in keys:
-                path.unlink()
-
-
-# Both
+    for path in folder.iterdir() if folder.exists() else ():
+        if is_object_key(path.name) and path.name not in keys:
+            path.unlink()
 
 
 def _check_database(database: Path) -> None:
@@ -191,12 +165,11 @@ def _check_database(database: Path) -> None:
     with closing(_connect(database, "ro")) as connection:
         try:
             (verdict,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
-            tables = _table_names(connection)
         except sqlite3.DatabaseError as error:
-            verdict, tables = str(error), set()
+            verdict = error
         if verdict != "ok":
             raise OperationError(f"The database is damaged: {verdict}.")
-        if not tables >= {"migrations", "organizations"}:
+        if not _table_names(connection) >= {"migrations", "organizations"}:
             raise OperationError("The database is not a Proofstone database.")
         applied = {name for (name,) in connection.execute("SELECT name FROM migrations")}
     if unknown := applied - {file.stem for file in migrations.FOLDER.glob("[0-9]*.py")}:
@@ -209,6 +182,11 @@ def _table_names(connection: sqlite3.Connection) -> set[str]:
 
 def _connect(database: Path, mode: str) -> sqlite3.Connection:
     return sqlite3.connect(f"{database.resolve().as_uri()}?mode={mode}", uri=True)
+
+
+def _temporary_folder(file: Path) -> tempfile.TemporaryDirectory[str]:
+    """A folder on the disk of a file, so that a rename can replace it."""
+    return tempfile.TemporaryDirectory(dir=file.parent, prefix=f"{file.name}.", suffix=".part")
 
 
 def _sync_folder(folder: Path) -> None:

@@ -11,7 +11,7 @@ import os
 import shutil
 import tarfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -26,36 +26,29 @@ MANIFEST = "manifest.json"
 FORMAT = 1
 
 
-def write_archive(path: Path, database: Path, bundles: list[Path] | None) -> int:
+def write_archive(file: IO[bytes], database: Path, bundles: list[Path] | None) -> int:
     """Write a complete archive; returns the number of bundles in it.
 
     bundles -- files that may be missing: an upload can be unused, or erased in the meantime; None if the
         installation stores its bundles elsewhere
     """
-    with open(path, "xb", opener=_private) as file:
-        with tarfile.open(fileobj=file, mode="w") as tar:
-            with database.open("rb") as source:
-                _add(tar, DATABASE, source)
-            count = sum(_add_bundle(tar, bundle) for bundle in bundles or ())
-            manifest = {
-                "format": FORMAT,
-                "createdAt": format_timestamp(clock.now()),
-                "sha256": _sha256(database),
-                "bundles": count,
-                "bundlesInFolder": bundles is not None,
-            }
-            _add(tar, MANIFEST, io.BytesIO(json.dumps(manifest).encode()))
-        _sync(file)
+    count = 0
+    with tarfile.open(fileobj=file, mode="w") as tar:
+        with database.open("rb") as source:
+            _add(tar, DATABASE, source)
+        for bundle in bundles or ():
+            with suppress(FileNotFoundError), bundle.open("rb") as source:
+                _add(tar, BUNDLES + bundle.name, source)
+                count += 1
+        manifest = {
+            "format": FORMAT,
+            "createdAt": format_timestamp(clock.now()),
+            "sha256": _sha256(database),
+            "bundles": count,
+            "bundlesInFolder": bundles is not None,
+        }
+        _add(tar, MANIFEST, io.BytesIO(json.dumps(manifest).encode()))
     return count
-
-
-def _add_bundle(tar: tarfile.TarFile, bundle: Path) -> bool:
-    try:
-        with bundle.open("rb") as source:
-            _add(tar, BUNDLES + bundle.name, source)
-    except FileNotFoundError:
-        return False
-    return True
 
 
 def _add(tar: tarfile.TarFile, name: str, source: IO[bytes]) -> None:
@@ -90,27 +83,21 @@ class Archive:
                 raise OperationError(f"{path} is not a Proofstone backup: it contains {member.name}.")
         self.manifest: dict[str, Any] = json.load(self._reader(MANIFEST))
         if self.manifest["format"] != FORMAT:
-            raise OperationError(
-                "A newer version of Proofstone made this backup. Restore it with that version."
-            )
+            raise OperationError("The backup is from a newer version of Proofstone. Use that version.")
         if self.manifest["bundles"] != len(self.bundles):
             raise OperationError(f"{path} is not a complete backup: bundles are missing.")
 
     def extract_database(self, path: Path) -> None:
-        self._extract(DATABASE, path)
+        with path.open("xb") as file:
+            shutil.copyfileobj(self._reader(DATABASE), file)
         if _sha256(path) != self.manifest["sha256"]:
             raise OperationError("The database in the backup is damaged: its SHA-256 does not match.")
 
-    def extract_bundle(self, key: str, path: Path) -> None:
-        self._extract(BUNDLES + key, path)
+    def extract_bundle(self, key: str, file: IO[bytes]) -> None:
+        shutil.copyfileobj(self._reader(BUNDLES + key), file)
 
     def has_same_bundle(self, key: str, path: Path) -> bool:
         return path.exists() and _sha256(path) == _digest(self._reader(BUNDLES + key))
-
-    def _extract(self, name: str, path: Path) -> None:
-        with self._reader(name) as source, open(path, "xb", opener=_private) as file:
-            shutil.copyfileobj(source, file)
-            _sync(file)
 
     def _reader(self, name: str) -> IO[bytes]:
         reader = self._tar.extractfile(name)
@@ -125,13 +112,3 @@ def _sha256(path: Path) -> str:
 
 def _digest(file: Any) -> str:
     return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _private(path: str, flags: int) -> int:
-    # The database contains keys and webhook secrets as text.
-    return os.open(path, flags, 0o600)
-
-
-def _sync(file: IO[bytes]) -> None:
-    file.flush()
-    os.fsync(file.fileno())

@@ -1,22 +1,14 @@
 """A cohort as a text table: a line for each session with its metrics and percentiles, then the averages."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from models import Assessment, cohorts, sessions
+from rules.plain_text import pluralize, truncate
 from schemas.cohort_stats import CohortStats, Percentiles
 
 MAX_NAME_CHARACTERS = 36
 UNKNOWN = "-"
-
-
-class Column(NamedTuple):
-    """One metric: its title, its names in the API for a session and for the average, and its format."""
-
-    title: str
-    metric: str
-    average: str
-    format: Callable[[Any], str]
 
 
 class Row(NamedTuple):
@@ -35,13 +27,14 @@ def duration(milliseconds: int) -> str:
 
 
 number = "{:.3f}".format
-COLUMNS = (
-    Column("duration", "durationMs", "avgDurationMs", duration),
-    Column("prompts", "promptCount", "avgPromptCount", str),
-    Column("fail rate", "commandFailRate", "avgCommandFailRate", number),
-    Column("verify", "verifyIntensity", "avgVerifyIntensity", number),
-    Column("manual", "manualEditRatio", "avgManualEditRatio", number),
-    Column("first change", "firstChangeLatencyMs", "avgFirstChangeLatencyMs", duration),
+# Title, name in the API and format of each metric.
+COLUMNS: tuple[tuple[str, str, Callable[[Any], str]], ...] = (
+    ("duration", "durationMs", duration),
+    ("prompts", "promptCount", str),
+    ("fail rate", "commandFailRate", number),
+    ("verify", "verifyIntensity", number),
+    ("manual", "manualEditRatio", number),
+    ("first change", "firstChangeLatencyMs", duration),
 )
 
 
@@ -61,33 +54,26 @@ def of_assessment(assessment: Assessment) -> list[str]:
 
 def lines(rows: Iterable[Row], cohort: Mapping[str, Any]) -> list[str]:
     """Build the table; `cohort` is `cohortStats` as in the API."""
-    titles = ["session"] + [text for column in COLUMNS for text in (column.title, "pct")] + ["tests"]
-    first, *others = zip(titles, *map(_cells, rows), _averages(cohort), strict=True)
-    columns = [_padded(first, str.ljust), *(_padded(column, str.rjust) for column in others)]
-    return ["  ".join(line) for line in zip(*columns, strict=True)]
+    titles = ["session", *(text for title, _, _ in COLUMNS for text in (title, "pct")), "tests"]
+    table = [titles, *map(_cells, rows), _averages(cohort)]
+    widths = [max(map(len, cells)) for cells in zip(*table, strict=True)]
+    return ["  ".join([name.ljust(widths[0]), *map(str.rjust, cells, widths[1:])]) for name, *cells in table]
 
 
 def _cells(row: Row) -> list[str]:
-    name = row.name
-    cells = [name if len(name) <= MAX_NAME_CHARACTERS else name[: MAX_NAME_CHARACTERS - 1] + "…"]
-    for column in COLUMNS:
-        cells.append(_text(row.metrics[column.metric], column.format))
-        cells.append(_text(row.percentiles.get(column.metric), number))
+    cells = [truncate(row.name, MAX_NAME_CHARACTERS)]
+    for _, metric, format in COLUMNS:
+        cells += [_text(row.metrics[metric], format), _text(row.percentiles.get(metric), number)]
     return [*cells, {True: "pass", False: "fail", None: UNKNOWN}[row.metrics["testsPassed"]]]
 
 
 def _averages(cohort: Mapping[str, Any]) -> list[str]:
-    metrics, count = cohort["metrics"], cohort["sessionCount"]
-    cells = [f"{count} {'session' if count == 1 else 'sessions'}, average"]
-    for column in COLUMNS:
-        cells += [_text(metrics[column.average], column.format), ""]
-    return [*cells, f"{metrics['testPassRate']} %"]
+    averages = cohort["metrics"]
+    cells = [f"{pluralize(cohort['sessionCount'], 'session')}, average"]
+    for _, metric, format in COLUMNS:
+        cells += [_text(averages[f"avg{metric[0].upper()}{metric[1:]}"], format), ""]
+    return [*cells, f"{averages['testPassRate']} %"]
 
 
 def _text(value: Any, format: Callable[[Any], str]) -> str:
     return UNKNOWN if value is None else format(value)
-
-
-def _padded(cells: Sequence[str], align: Callable[[str, int], str]) -> list[str]:
-    width = max(map(len, cells))
-    return [align(cell, width) for cell in cells]

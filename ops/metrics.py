@@ -17,7 +17,6 @@ from ops import DATABASE_ERRORS
 from web.access_log import RequestRecord
 
 DURATION_BUCKETS_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
-UNMATCHED = "unmatched"
 
 
 class Monitoring:
@@ -29,6 +28,7 @@ class Monitoring:
     def __init__(self, pool: int | None):
         # A separate registry keeps several applications in one process apart.
         self._registry = registry = CollectorRegistry()
+        summed: Any = {"registry": registry, "multiprocess_mode": "livesum"}
         self._requests = Counter(
             "proofstone_http_requests",
             "Finished requests.",
@@ -45,21 +45,21 @@ class Monitoring:
         self._late_events = Counter(
             "proofstone_late_events", "Events received too late for the metrics.", registry=registry
         )
-        self._connections = _summed_gauge(
+        self._connections = Gauge(
             "proofstone_database_connections_in_use",
             "Database connections in use after the latest request of each process.",
-            registry,
+            **summed,
         )
         if pool:
             text = "Maximum number of database connections of all web processes."
-            _summed_gauge("proofstone_database_connections_max", text, registry).set(pool)
+            Gauge("proofstone_database_connections_max", text, **summed).set(pool)
 
     def measure(self, request: RequestRecord, operation: str | None) -> None:
         """Count a finished request."""
-        name = operation or UNMATCHED
+        name = operation or "unmatched"
         self._requests.labels(name, request.method, request.status).inc()
         self._durations.labels(name).observe(request.milliseconds / 1000)
-        self._connections.set(len(db.obj._in_use))
+        self._connections.set(db.obj.connections_in_use)
         if request.late_events:
             self._late_events.inc(request.late_events)
 
@@ -70,18 +70,11 @@ class Monitoring:
             MultiProcessCollector(combined)
         else:
             combined.register(self._registry)
-        combined.register(QueueCollector())
+        combined.register(self)
         return generate_latest(combined)
 
-
-def _summed_gauge(name: str, text: str, registry: CollectorRegistry) -> Gauge:
-    return Gauge(name, text, registry=registry, multiprocess_mode="livesum")
-
-
-class QueueCollector:
-    """Queue metrics, read from the database at each scrape."""
-
     def collect(self) -> Iterator[Any]:
+        """Read the queue metrics from the database, at each scrape."""
         up = GaugeMetricFamily("proofstone_database_up", "1 if the database responds, otherwise 0.")
         try:
             queues = [_rows(), _ages()]
@@ -92,22 +85,16 @@ class QueueCollector:
 
 
 def _rows() -> GaugeMetricFamily:
-    family = GaugeMetricFamily(
-        "proofstone_queue_rows",
-        "Messages by kind: due, waiting for the next attempt, or failed in the last four days.",
-        labels=["kind", "state"],
-    )
+    text = "Messages by kind: due, waiting for the next attempt, or failed in the last four days."
+    family = GaugeMetricFamily("proofstone_queue_rows", text, labels=["kind", "state"])
     for count in backlog.counts():
         family.add_metric([count.kind, count.state], count.rows)
     return family
 
 
 def _ages() -> GaugeMetricFamily:
-    family = GaugeMetricFamily(
-        "proofstone_queue_oldest_due_age_seconds",
-        "Time since the oldest entry of a queue became due; 0 for an empty queue.",
-        labels=["queue"],
-    )
+    text = "Time since the oldest entry of a queue became due; 0 for an empty queue."
+    family = GaugeMetricFamily("proofstone_queue_oldest_due_age_seconds", text, labels=["queue"])
     due, now = backlog.oldest_due(), clock.now()
     for name in backlog.NAMES:
         age = (now - due[name]).total_seconds() if name in due else 0

@@ -6,20 +6,16 @@ import time
 from collections.abc import Callable
 
 import migrations
-from errors import first_line
+from errors import Refusal, first_line
 from models import db
-from ops import DATABASE_ERRORS
-from storage import Storage, StorageError
+from ops import DATABASE_ERRORS, OperationError
+from storage import Storage
 
 # The endpoint needs no credential, so its cost per process must not depend on the number of requests.
 CACHE_SECONDS = 1.0
 OK = "ok"
 
 log = logging.getLogger("proofstone.readiness")
-
-
-class SchemaOutdated(Exception):
-    """The database lacks migrations."""
 
 
 class Readiness:
@@ -39,25 +35,21 @@ class Readiness:
             return self._parts
 
     def _check(self) -> dict[str, str]:
-        database = _state(_query_database, "unavailable")
+        database = _state(lambda: db.execute_sql("select 1"), "unavailable")
         schema = _state(_require_migrations, "behind") if database == OK else "unknown"
         storage = _state(self._storage.check_writable, "not_writable")
         return {"database": database, "migrations": schema, "storage": storage}
 
 
-def _query_database() -> None:
-    db.execute_sql("select 1")
-
-
 def _require_migrations() -> None:
     if missing := migrations.missing():
-        raise SchemaOutdated(f"{len(missing)} migrations have not been applied")
+        raise OperationError(f"{len(missing)} migrations have not been applied")
 
 
-def _state(check: Callable[[], None], state_on_failure: str) -> str:
+def _state(check: Callable[[], object], state_on_failure: str) -> str:
     try:
         check()
-    except (*DATABASE_ERRORS, StorageError, SchemaOutdated) as error:
+    except (*DATABASE_ERRORS, Refusal, OperationError) as error:
         # The reason may contain paths and hosts, so it is only logged.
         log.warning("Not ready: %s", first_line(error))
         return state_on_failure

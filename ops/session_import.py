@@ -1,26 +1,16 @@
 """Import recorded timelines (JSON Lines, one event per line): each becomes a candidate's session."""
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import marshmallow as ma
 
+import models
 from errors import NotFound, Refusal
-from models import (
-    ApiToken,
-    Arrival,
-    Assessment,
-    CandidateKey,
-    Consent,
-    Event,
-    Organization,
-    Session,
-    db,
-    generate_keys,
-    sessions,
-)
+from models import Assessment, Organization, Session, db, sessions
 from ops import OperationError, admin
 from schemas.candidate_session import Envelope
 from schemas.fields import parse_id
@@ -36,13 +26,13 @@ class InvalidRecording(OperationError):
     """The API would refuse a line of the recording; the message names file, line and reason."""
 
 
+@dataclass
 class Importer:
     """Imports recordings into an assessment, or into a new one that the first import creates."""
 
-    def __init__(self, organization: Organization, assessment: Assessment | None = None, title: str = TITLE):
-        self.organization = organization
-        self.assessment = assessment
-        self.title = title
+    organization: Organization
+    assessment: Assessment | None = None
+    title: str = TITLE
 
     def import_files(self, files: Iterable[Path], on_progress: Callable[[int], Any]) -> list[str]:
         """Import all valid recordings; returns a message for each invalid one."""
@@ -59,16 +49,16 @@ class Importer:
 
         on_progress -- called with the size of each stored line in bytes
         """
-        with db.atomic():
+        with db.atomic(), file.open("rb") as lines:
             assessment = self.assessment or self._create_assessment()
             session = _start_session(assessment, file.stem)
-            for number, line in _lines(file):
+            for number, line in enumerate(lines, start=1):
                 try:
-                    _append(session, line)
+                    _append(session, line.strip())
                 except (Refusal, ma.ValidationError) as error:
                     raise InvalidRecording(f"{file}, line {number}: {reasons(error)[0]}") from None
                 on_progress(len(line))
-            if not Event.counts(session)["event_count"]:
+            if not models.Event.counts(session)["event_count"]:
                 raise InvalidRecording(f"{file}: it contains no events.")
             sessions.complete(session)
             ids = [str(session.key_id)]
@@ -77,7 +67,7 @@ class Importer:
         return session
 
     def _create_assessment(self) -> Assessment:
-        reviewer = ApiToken(organization=self.organization)
+        reviewer = models.ApiToken(organization=self.organization)
         brief = "Sessions that were recorded elsewhere."
         assessment = Assessment.open(reviewer, title=self.title, role="Recorded elsewhere", task_brief=brief)
         admin.record(self.organization, "createAssessment", "assessment", assessment.id)
@@ -85,27 +75,22 @@ class Importer:
 
 
 def _start_session(assessment: Assessment, name: str) -> Session:
-    (row,) = generate_keys(assessment.organization, assessment.id, [{"email": None, "name": name}])
-    key = CandidateKey.get_by_id(row.id)
-    Consent.give(key, None, None)
+    (row,) = models.generate_keys(assessment.organization, assessment.id, [{"email": None, "name": name}])
+    key = models.CandidateKey.get_by_id(row.id)
+    models.Consent.give(key, None, None)
     session = sessions.redeem(key.key)
     sessions.lift_time_limit(session)
     return session
 
 
-def _lines(file: Path) -> Iterator[tuple[int, bytes]]:
-    with file.open("rb") as lines:
-        for number, line in enumerate(lines, start=1):
-            if not line.isspace():
-                yield number, line
-
-
 def _append(session: Session, line: bytes) -> None:
-    """Validate and store one event, like the body of a request."""
-    body = PLACEHOLDER.sub(rb'\1"%s"' % str(session.id).encode(), line).strip()
+    """Validate and store one event, like the body of a request; skip an empty line."""
+    if not line:
+        return
+    body = PLACEHOLDER.sub(rb'\1"%s"' % str(session.id).encode(), line)
     if len(body) > MAX_EVENT_BYTES:
         raise Refusal(f"The event is larger than {MAX_EVENT_BYTES} bytes.")
     members, envelope = load_strict(ENVELOPE, body)
     if "session_id" in envelope and parse_id(envelope["session_id"]) != session.id:
         raise NotFound("The event belongs to another session.")
-    sessions.append(session, Arrival(members, envelope["ts"], body.decode()))
+    sessions.append(session, models.Arrival(members, envelope["ts"], body.decode()))

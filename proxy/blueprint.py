@@ -11,16 +11,14 @@ from functools import partial
 from typing import Any
 from urllib.parse import quote
 
-import peewee
-from flask import Flask, Response, current_app, request
-from playhouse.pool import MaxConnectionsExceeded
+from flask import Response, current_app, request
 from werkzeug.exceptions import HTTPException
 
-import models
 from access import auth, caller
 from blueprints import Blueprint, release_connection
 from errors import NotFound, SessionClosed
-from models import CandidateKey, ModelUsage, Session
+from models import CandidateKey, ModelUsage, Session, clock
+from ops import DATABASE_ERRORS
 from proxy import refusals
 from proxy.errors import BudgetSpent
 from proxy.forwarding import Call, ModelProxy
@@ -62,18 +60,14 @@ class RequestBody:
 
 @blp.record_once
 def _register(state: Any) -> None:
-    state.app.extensions["proxy"] = _proxy_of(state.app)
-    state.add_url_rule(
-        "/proxy/<any(anthropic, openai):provider>/<path:path>", "other_path", other_path, methods=METHODS
-    )
-
-
-def _proxy_of(app: Flask) -> ModelProxy:
+    settings = state.app.config
     providers = {
-        name: (app.config[f"{name.upper()}_BASE_URL"], app.config[f"{name.upper()}_API_KEY"])
-        for name in ("anthropic", "openai")
+        "anthropic": (settings["ANTHROPIC_BASE_URL"], settings["ANTHROPIC_API_KEY"]),
+        "openai": (settings["OPENAI_BASE_URL"], settings["OPENAI_API_KEY"]),
     }
-    return ModelProxy(providers, app.config["PROXY_STREAMS"])
+    state.app.extensions["proxy"] = ModelProxy(providers, settings["PROXY_STREAMS"])
+    others = "/proxy/<any(anthropic, openai):provider>/<path:path>"
+    state.add_url_rule(others, "other_path", other_path, methods=METHODS)
 
 
 def proxied(provider: str) -> Callable:
@@ -148,31 +142,21 @@ def other_path(provider, path):
 
 
 def _forward(provider: str, path: str, *, records_usage: bool = False) -> Response:
-    session = _open_session()
+    session, started_at = Session.of_key(caller), clock.now()
+    if session.closed_as_of(started_at):
+        raise SessionClosed()
     proxy = current_app.extensions["proxy"]
     proxy.require_key(provider)
-    _require_budget(session)
+    budget = caller.assessment.token_budget_nano_usd
+    if budget is not None and ModelUsage.spent_nano_usd(session) >= budget:
+        raise BudgetSpent()
     # A stream can take minutes and needs no database.
     release_connection()
-    on_end = partial(_record_usage, session, provider, models.clock.now()) if records_usage else None
+    on_end = partial(_record_usage, session, provider, started_at) if records_usage else None
     forwarded = proxy.forward(_call(provider, path), on_end)
     response = ForwardedResponse(forwarded.chunks(), forwarded.status, forwarded.headers)
     response.call_on_close(forwarded.close)
     return response
-
-
-def _open_session() -> Session:
-    """The caller's session. Raises NotRedeemed and SessionClosed."""
-    session = Session.of_key(caller)
-    if session.closed_as_of(models.clock.now()):
-        raise SessionClosed()
-    return session
-
-
-def _require_budget(session: Session) -> None:
-    budget = caller.assessment.token_budget_nano_usd
-    if budget is not None and ModelUsage.spent_nano_usd(session) >= budget:
-        raise BudgetSpent()
 
 
 def _call(provider: str, path: str) -> Call:
@@ -180,10 +164,10 @@ def _call(provider: str, path: str) -> Call:
         provider,
         request.method,
         path,
-        request.query_string.decode("latin-1"),
-        list(request.headers.items()),
-        RequestBody() if request.method == "POST" else None,
-        request.environ.get("gunicorn.socket"),
+        query=request.query_string.decode("latin-1"),
+        headers=list(request.headers.items()),
+        body=RequestBody() if request.method == "POST" else None,
+        client=request.environ.get("gunicorn.socket"),
     )
 
 
@@ -197,6 +181,6 @@ def _record_usage(session: Session, provider: str, started_at: datetime, respons
             status_code=response.status,
             is_whole=response.is_whole,
         )
-    except (peewee.PeeweeException, MaxConnectionsExceeded):
+    except DATABASE_ERRORS:
         # The candidate has the response already.
         log.exception("The usage of a call to %s could not be stored", provider)

@@ -24,15 +24,8 @@ def urlopen(
 ) -> urllib3.BaseHTTPResponse:
     """Send a request and return the response once its headers have arrived; no retries, no redirects."""
     _current.watch = watch
-    return pool.urlopen(
-        method,
-        target,
-        retries=False,
-        redirect=False,
-        preload_content=False,
-        decode_content=False,
-        **options,
-    )
+    options |= {"retries": False, "redirect": False, "preload_content": False, "decode_content": False}
+    return pool.urlopen(method, target, **options)
 
 
 class _Watched:
@@ -42,9 +35,7 @@ class _Watched:
         return super().getresponse()  # type: ignore[misc]
 
 
-class _WatchedHTTPConnection(_Watched, HTTPConnection):
-    pass
+class _WatchedHTTPConnection(_Watched, HTTPConnection): ...
 
 
-class _WatchedHTTPSConnection(_Watched, HTTPSConnection):
-    pass
+class _WatchedHTTPSConnection(_Watched, HTTPSConnection): ...

@@ -9,7 +9,6 @@ import selectors
 import socket
 import threading
 from functools import cache
-from typing import Any
 
 # Held during a shutdown, so that none happens after `Watch.end()`.
 _lock = threading.Lock()
@@ -71,5 +70,4 @@ def _run(selector: selectors.BaseSelector) -> None:
             with _lock:
                 # The watch may have ended, and the file descriptor may belong to another client by now.
                 if selector.get_map().get(key.fd) is key:
-                    watch: Any = key.data
-                    watch.on_readable(key.fileobj)
+                    key.data.on_readable(key.fileobj)

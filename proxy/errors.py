@@ -6,8 +6,6 @@ from errors import Refusal
 
 
 class NoProviderKey(Refusal):
-    """403: the service has no API key for the provider."""
-
     code = 403
     reason = "no_provider_key"
     TOOLS = {"anthropic": ("Claude Code", "ANTHROPIC_API_KEY"), "openai": ("Codex", "OPENAI_API_KEY")}
@@ -21,8 +19,6 @@ class NoProviderKey(Refusal):
 
 
 class BudgetSpent(Refusal):
-    """402: the session's calls have used up the assessment's budget."""
-
     code = 402
     reason = "token_budget_spent"
     sentence = (
@@ -32,38 +28,31 @@ class BudgetSpent(Refusal):
 
 
 class TooManyStreams(Refusal):
-    """529 (Anthropic) or 429 (OpenAI): all stream slots of this process are taken."""
+    """All stream slots of this process are taken: 529 as Anthropic's clients expect, or 429."""
 
     code = 429
     reason = "too_many_streams"
     sentence = "Too many model calls are running. Retry in a few seconds."
     retry_after = 2
-    STATUSES = {"anthropic": 529, "openai": 429}
 
     def __init__(self, provider: str):
         super().__init__()
-        self.code = self.STATUSES[provider]
+        self.code = 529 if provider == "anthropic" else self.code
 
 
 class ProviderUnreachable(Refusal):
-    """502: the connection to the provider failed before the response started."""
-
     code = 502
     reason = "provider_unreachable"
     sentence = "The model's provider could not be reached. Please try again."
 
 
 class ProviderRedirects(Refusal):
-    """502: the provider responded with a redirect, which is not followed (R32)."""
-
     code = 502
     reason = "provider_redirects"
     sentence = "The model's provider responded with a redirect, which is not followed. Please tell whoever invited you."
 
 
 class ProviderTimeout(Refusal):
-    """504: the provider did not send anything in time."""
-
     code = 504
     reason = "provider_timeout"
     sentence = "The model's provider did not respond in time. Please try again."

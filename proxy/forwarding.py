@@ -14,7 +14,6 @@ from urllib.parse import urlsplit
 import urllib3
 from urllib3.exceptions import HTTPError, NewConnectionError, TimeoutError
 
-from errors import Refusal
 from proxy import connections
 from proxy.disconnect import Watch
 from proxy.errors import (
@@ -29,6 +28,7 @@ from proxy.response import ProviderResponse, log_failure
 
 # To connect and send; and between two reads, however long the whole response takes.
 TIMEOUT = urllib3.Timeout(connect=10, read=600)
+CREDENTIALS = {"anthropic": ("X-Api-Key", "{}"), "openai": ("Authorization", "Bearer {}")}
 
 log = logging.getLogger("proofstone.proxy")
 
@@ -86,16 +86,17 @@ class ModelProxy:
 
     def _send(self, call: Call, watch: Watch) -> urllib3.BaseHTTPResponse:
         target = self._base_paths[call.provider] + call.path + (f"?{call.query}" if call.query else "")
-        headers = request_headers(call.headers, has_body=call.body is not None) | self._credential(
-            call.provider
-        )
+        header, value = CREDENTIALS[call.provider]
+        headers = request_headers(call.headers, has_body=call.body is not None)
+        headers[header] = value.format(self._keys[call.provider])
+        pool = self._pools[call.provider]
         try:
-            response = connections.urlopen(
-                self._pools[call.provider], watch, call.method, target, body=call.body, headers=headers
-            )
+            response = connections.urlopen(pool, watch, call.method, target, body=call.body, headers=headers)
         except HTTPError as error:
             log_failure(call.provider, error, watch)
-            raise _refusal_of(error) from None
+            # NewConnectionError is a TimeoutError in urllib3.
+            timed_out = isinstance(error, TimeoutError) and not isinstance(error, NewConnectionError)
+            raise (ProviderTimeout if timed_out else ProviderUnreachable)() from None
         if response.status in (401, 403):
             # The candidate sees the response too, but cannot change the setting.
             log.error("%s refuses the API key of the settings: %s", call.provider, response.status)
@@ -103,13 +104,3 @@ class ModelProxy:
             response.close()
             raise ProviderRedirects()
         return response
-
-    def _credential(self, provider: str) -> dict[str, str]:
-        key = self._keys[provider]
-        return {"X-Api-Key": f"{key}"} if provider == "anthropic" else {"Authorization": f"Bearer {key}"}
-
-
-def _refusal_of(error: HTTPError) -> Refusal:
-    # NewConnectionError is a TimeoutError in urllib3.
-    timed_out = isinstance(error, TimeoutError) and not isinstance(error, NewConnectionError)
-    return ProviderTimeout() if timed_out else ProviderUnreachable()

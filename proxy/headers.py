@@ -25,10 +25,7 @@ DROPPED_RESPONSE_HEADERS = HOP_BY_HOP | {
 
 
 def request_headers(headers: Headers, *, has_body: bool) -> dict[str, str]:
-    """Headers for the provider, without a credential.
-
-    The response is requested uncompressed, so that its usage can be read.
-    """
+    """Headers without a credential, for a response that is not compressed: its usage has to be read."""
     dropped = DROPPED_REQUEST_HEADERS if has_body else DROPPED_REQUEST_HEADERS | {"content-length"}
     forwarded = {
         name: value

@@ -24,7 +24,7 @@ def register(blp: Blueprint) -> None:
     """Return every error of the blueprint's endpoints in the provider's format."""
     blp.register_error_handler(HTTPException, _refuse)
     for kind in (peewee.DatabaseError, *errors.CONNECTION_ERRORS):
-        blp.register_error_handler(kind, _refuse_database_error)
+        blp.register_error_handler(kind, lambda error: _refuse(errors.refuse_database_error(error)))
 
 
 def _refuse(error: HTTPException) -> tuple[dict, int, list]:
@@ -35,15 +35,9 @@ def _refuse(error: HTTPException) -> tuple[dict, int, list]:
     return ERROR_BUILDERS[provider](status, body["code"], body["error"]), status, headers
 
 
-def _refuse_database_error(error: Exception) -> tuple[dict, int, list]:
-    return _refuse(errors.refuse_database_error(error))
-
-
 def documented(provider: str) -> dict[int, Any]:
     """An operation's responses for OpenAPI: the provider's, and each refusal in its format."""
-    responses: dict[int, Any] = {
-        200: {"description": "The provider's response, unchanged. So are its errors."}
-    }
+    responses: dict[int, Any] = {200: {"description": "The provider's response or error, unchanged."}}
     for status, code, sentence in _refusals(provider):
         media: dict[str, Any] = {"schema": {"type": "object"}, "examples": {}}
         response = responses.setdefault(status, {"description": "", "content": {"application/json": media}})

@@ -3,6 +3,7 @@
 import logging
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 import urllib3
 from urllib3.exceptions import HTTPError
@@ -17,6 +18,7 @@ CHUNK_BYTES = 65536
 log = logging.getLogger("proofstone.proxy")
 
 
+@dataclass
 class ProviderResponse:
     """`status`, `headers`, the bytes of `chunks()`, and a `reader` of the usage that they report.
 
@@ -24,35 +26,28 @@ class ProviderResponse:
     client can see it, or when the response is closed.
     """
 
-    def __init__(
-        self,
-        provider: str,
-        response: urllib3.BaseHTTPResponse,
-        watch: Watch,
-        slots: threading.BoundedSemaphore,
-        on_end: Callable[["ProviderResponse"], None] | None,
-    ):
-        headers = response.headers
-        self.status = response.status
+    provider: str
+    upstream: urllib3.BaseHTTPResponse
+    watch: Watch
+    slots: threading.BoundedSemaphore
+    on_end: Callable[["ProviderResponse"], None] | None
+    is_whole = False
+    has_ended = False
+
+    def __post_init__(self) -> None:
+        headers = self.upstream.headers
+        content_type, encoding = headers.get("content-type", ""), headers.get("content-encoding", "")
+        self.status = self.upstream.status
         self.headers = response_headers(headers.items())
-        self.is_whole = False
-        self.reader = UsageReader(
-            provider, headers.get("content-type", ""), headers.get("content-encoding", "")
-        )
-        self._provider = provider
-        self._response = response
-        self._watch = watch
-        self._slots = slots
-        self._on_end = on_end
-        self._has_ended = False
+        self.reader = UsageReader(self.provider, content_type, encoding)
 
     def chunks(self) -> Iterator[bytes]:
         """Yield the bytes as they arrive. Raises ResponseInterrupted."""
         # An empty chunk sends the headers before the model responds.
         yield b""
-        while not self._has_ended and (chunk := self._read()):
+        while not self.has_ended and (chunk := self._read()):
             self.reader.feed(chunk)
-            if self._response.length_remaining == 0:
+            if self.upstream.length_remaining == 0:
                 self._end(is_whole=True)
             yield chunk
         self._end(is_whole=True)
@@ -64,25 +59,25 @@ class ProviderResponse:
     def _read(self) -> bytes:
         """The bytes that are available, at least one; none at the end."""
         try:
-            chunk = self._response.read1(CHUNK_BYTES)
+            chunk = self.upstream.read1(CHUNK_BYTES)
         except (HTTPError, OSError) as error:
-            log_failure(self._provider, error, self._watch)
+            log_failure(self.provider, error, self.watch)
             raise ResponseInterrupted() from None
-        if self._watch.client_left:
+        if self.watch.client_left:
             raise ResponseInterrupted()
         return chunk
 
     def _end(self, *, is_whole: bool) -> None:
-        if self._has_ended:
+        if self.has_ended:
             return
-        self._has_ended = True
+        self.has_ended = True
         self.is_whole = is_whole
-        self._watch.end()
-        self._response.close()
-        self._response.release_conn()
-        self._slots.release()
-        if self._on_end:
-            self._on_end(self)
+        self.watch.end()
+        self.upstream.close()
+        self.upstream.release_conn()
+        self.slots.release()
+        if self.on_end:
+            self.on_end(self)
 
 
 def log_failure(provider: str, error: Exception, watch: Watch) -> None:

@@ -5,44 +5,22 @@ generates object keys; they contain nothing from the client. Several machines ne
 """
 
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
-from storage.base import (
-    CONTENT_TYPE,
-    MAX_BUNDLE_BYTES,
-    Full,
-    Incomplete,
-    LengthRequired,
-    Missing,
-    Storage,
-    StorageError,
-    TooLarge,
-    Unavailable,
-    is_object_key,
-    new_object_key,
-)
+from storage.base import CONTENT_TYPE, MAX_BUNDLE_BYTES, Storage, is_object_key, new_object_key
 from storage.folder import FolderStorage
 from storage.s3 import S3Storage
 
 
-def build_storage(settings: Mapping[str, Any], base_url: str, secret: Callable[[], bytes]) -> Storage:
-    """Return S3 storage if S3_BUCKET is set, else the folder BUNDLE_FOLDER.
-
-    base_url, secret -- see FolderStorage
-    Raises ValueError if only one of the two S3 credentials is set.
-    """
-    if not settings.get("S3_BUCKET"):
-        return FolderStorage(Path(settings.get("BUNDLE_FOLDER") or "var/bundles"), base_url, secret)
-    access_key_id = settings.get("S3_ACCESS_KEY_ID") or None
-    secret_access_key = settings.get("S3_SECRET_ACCESS_KEY") or None
-    if (access_key_id is None) != (secret_access_key is None):
-        raise ValueError("Set both S3_ACCESS_KEY_ID and S3_SECRET_ACCESS_KEY, or neither")
+def build_storage(settings: Mapping[str, Any], secret: Callable[[], bytes]) -> Storage:
+    """Return S3 storage if S3_BUCKET is set, else the folder BUNDLE_FOLDER, which signs URLs with `secret`."""
+    if not settings["S3_BUCKET"]:
+        return FolderStorage(settings["BUNDLE_FOLDER"], settings["BASE_URL"], secret)
     return S3Storage(
         settings["S3_BUCKET"],
-        prefix=settings.get("S3_PREFIX") or "",
-        endpoint_url=settings.get("S3_ENDPOINT_URL") or None,
-        region=settings.get("S3_REGION") or None,
-        access_key_id=access_key_id,
-        secret_access_key=secret_access_key,
+        settings["S3_PREFIX"] or "",
+        endpoint_url=settings["S3_ENDPOINT_URL"],
+        region_name=settings["S3_REGION"],
+        aws_access_key_id=settings["S3_ACCESS_KEY_ID"],
+        aws_secret_access_key=settings["S3_SECRET_ACCESS_KEY"],
     )

@@ -1,4 +1,4 @@
-"""The storage interface, its errors, and the format of object keys."""
+"""The storage interface, and the format of object keys."""
 
 import hashlib
 import re
@@ -9,40 +9,14 @@ from contextlib import closing
 from datetime import datetime
 from typing import Protocol
 
+from errors import StoreUnavailable, TooLarge
+
 MAX_BUNDLE_BYTES = 128 * 1024 * 1024
 CONTENT_TYPE = "application/gzip"
 CHUNK_BYTES = 256 * 1024
 
 _UUID = "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 _OBJECT_KEY = re.compile(rf"{_UUID}\.[0-9a-f]{{32}}\.tar\.gz", re.ASCII)
-
-
-class StorageError(Exception):
-    """Base class of all storage errors."""
-
-
-class Missing(StorageError):
-    """No object has this key (404)."""
-
-
-class LengthRequired(StorageError):
-    """The upload has no Content-Length (411)."""
-
-
-class TooLarge(StorageError):
-    """The object is larger than MAX_BUNDLE_BYTES (413)."""
-
-
-class Incomplete(StorageError):
-    """The upload ended before its Content-Length (400)."""
-
-
-class Full(StorageError):
-    """The disk has no space for the upload (507)."""
-
-
-class Unavailable(StorageError):
-    """The store does not respond, or refuses this service (503)."""
 
 
 class Readable(Protocol):
@@ -64,7 +38,7 @@ def is_object_key(text: str) -> bool:
 
 
 class Storage(ABC):
-    """Bundles by object key. Raises StorageError only; a malformed key is Missing."""
+    """Bundles by object key. Raises NotFound for a missing object or a malformed key, and StoreUnavailable."""
 
     @abstractmethod
     def upload_url(self, object_key: str, expires_at: datetime) -> str:
@@ -87,11 +61,11 @@ class Storage(ABC):
 
     @abstractmethod
     def check_writable(self) -> None:
-        """Raise Unavailable if a bundle could not be stored now. Returns within seconds."""
+        """Raise StoreUnavailable if a bundle could not be stored now. Returns within seconds."""
 
     @abstractmethod
     def delete_partial_uploads(self, before: datetime) -> None:
-        """Delete what killed processes left of uploads, if it is older."""
+        """Delete older leftovers of uploads whose process was killed."""
 
     def size_and_sha256(self, object_key: str) -> tuple[int, str]:
         """Read the object; return its size and hex digest.
@@ -107,7 +81,7 @@ class Storage(ABC):
         return size, digest.hexdigest()
 
     def chunks(self, object_key: str) -> Iterator[bytes]:
-        """Stream the object. Raises Missing immediately, not with the first chunk."""
+        """Stream the object. Raises NotFound immediately, not with the first chunk."""
         return _read_chunks(self.open(object_key))
 
 
@@ -117,4 +91,4 @@ def _read_chunks(stream: Readable) -> Iterator[bytes]:
             while chunk := stream.read(CHUNK_BYTES):
                 yield chunk
         except OSError as error:
-            raise Unavailable("The bundle cannot be read.") from error
+            raise StoreUnavailable("The bundle cannot be read.") from error

@@ -5,26 +5,15 @@ import hashlib
 import hmac
 import os
 import re
-import secrets
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 
-from storage.base import (
-    CHUNK_BYTES,
-    MAX_BUNDLE_BYTES,
-    Full,
-    Incomplete,
-    LengthRequired,
-    Missing,
-    Readable,
-    Storage,
-    TooLarge,
-    Unavailable,
-    is_object_key,
-)
+from errors import DiskFull, Incomplete, LengthRequired, NotFound, StoreUnavailable, TooLarge
+from storage.atomic_file import atomic_file
+from storage.base import CHUNK_BYTES, MAX_BUNDLE_BYTES, Readable, Storage, is_object_key
 
 _EXPIRES = re.compile("[0-9]{1,12}", re.ASCII)
 
@@ -61,20 +50,18 @@ class FolderStorage(Storage):
         """Store the body of a PUT atomically; of concurrent PUTs, the last to finish wins.
 
         content_length -- from the request header, None if it is missing
-        Raises LengthRequired or TooLarge before reading; Incomplete, Full or Unavailable while storing.
+        Raises LengthRequired or TooLarge before reading; Incomplete, DiskFull or StoreUnavailable while storing.
         """
         if content_length is None or content_length < 0:
-            raise LengthRequired("The upload requires a Content-Length header.")
+            raise LengthRequired()
         if content_length > MAX_BUNDLE_BYTES:
-            raise TooLarge("The bundle is larger than 128 MiB.")
-        path = self._path(object_key)
-        part = path.with_name(f"{object_key}.{secrets.token_hex(8)}.part")
-        with self._translated_errors():
-            try:
-                _write(part, stream, content_length)
-                os.replace(part, path)
-            finally:
-                part.unlink(missing_ok=True)
+            raise TooLarge()
+        with self._translated_errors(), atomic_file(self._path(object_key)) as file:
+            while content_length and (chunk := _read(stream, min(content_length, CHUNK_BYTES))):
+                file.write(chunk)
+                content_length -= len(chunk)
+            if content_length:
+                raise Incomplete()
 
     def open(self, object_key: str) -> Readable:
         with self._translated_errors():
@@ -85,7 +72,7 @@ class FolderStorage(Storage):
             return self._path(object_key).stat().st_size
 
     def delete(self, object_key: str) -> None:
-        with suppress(Missing), self._translated_errors():
+        with suppress(NotFound), self._translated_errors():
             self._path(object_key).unlink(missing_ok=True)
             # listdir fails if the folder is missing; glob would find nothing.
             for name in os.listdir(self.folder):
@@ -100,7 +87,9 @@ class FolderStorage(Storage):
                 file.write(b"?")
                 file.flush()
         except OSError as error:
-            raise Unavailable(f"The bundle folder is not writable: {error.strerror or error}.") from error
+            raise StoreUnavailable(
+                f"The bundle folder is not writable: {error.strerror or error}."
+            ) from error
 
     def delete_partial_uploads(self, before: datetime) -> None:
         with self._translated_errors():
@@ -114,7 +103,7 @@ class FolderStorage(Storage):
 
     def _path(self, object_key: str) -> Path:
         if not is_object_key(object_key):
-            raise Missing("No such bundle.")
+            raise NotFound()
         return self.folder / object_key
 
     def _sign(self, object_key: str, expires: str) -> str:
@@ -127,27 +116,14 @@ class FolderStorage(Storage):
             yield
         except OSError as error:
             if isinstance(error, FileNotFoundError) and self.folder.is_dir():
-                raise Missing("No such bundle.") from None
+                raise NotFound() from None
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
-                raise Full("The disk is full.") from error
-            raise Unavailable("The bundle folder is unavailable.") from error
+                raise DiskFull() from error
+            raise StoreUnavailable() from error
 
 
-def _write(part: Path, stream: Readable, length: int) -> None:
-    with part.open("xb") as file:
-        remaining = length
-        while remaining and (chunk := _read_upload(stream, min(remaining, CHUNK_BYTES))):
-            file.write(chunk)
-            remaining -= len(chunk)
-        if remaining:
-            raise Incomplete("The upload ended before its Content-Length.")
-        # The response confirms that the bundle is stored durably.
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _read_upload(stream: Readable, size: int) -> bytes:
+def _read(stream: Readable, size: int) -> bytes:
     try:
         return stream.read(size)
     except (OSError, ValueError):  # connection reset, or invalid for gunicorn
-        raise Incomplete("The upload ended before its Content-Length.") from None
+        raise Incomplete() from None

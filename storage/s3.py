@@ -8,14 +8,13 @@ from functools import cached_property
 from time import monotonic
 from typing import Any
 
-from storage.base import CONTENT_TYPE, Missing, Readable, Storage, Unavailable, is_object_key
+from errors import NotFound, StoreUnavailable
+from storage.base import CONTENT_TYPE, Readable, Storage, is_object_key
 
 # For each attempt. A request that waits for the store occupies a server thread.
 CONNECT_TIMEOUT_SECONDS, READ_TIMEOUT_SECONDS, MAX_ATTEMPTS = 3, 8, 2
 # During an outage one request per pause tries the store; the others fail immediately.
 OUTAGE_PAUSE_SECONDS = 5
-# Written by `check_writable`. It is not a valid object key, so no bundle can have it.
-WRITE_CHECK_KEY = "write-check"
 
 
 class S3Storage(Storage):
@@ -23,29 +22,15 @@ class S3Storage(Storage):
 
     bucket -- an existing bucket; nothing in it needs to be public
     prefix -- precedes each object key, such as "bundles/"
-    endpoint_url, region -- None for Amazon S3 with the machine's settings
-    access_key_id, secret_access_key -- None for the machine's credentials
+    client_options -- boto3's endpoint_url, region_name, aws_access_key_id and aws_secret_access_key; None for Amazon
+        S3 with the machine's settings and credentials
     """
 
-    def __init__(
-        self,
-        bucket: str,
-        *,
-        prefix: str = "",
-        endpoint_url: str | None = None,
-        region: str | None = None,
-        access_key_id: str | None = None,
-        secret_access_key: str | None = None,
-    ):
+    def __init__(self, bucket: str, prefix: str = "", **client_options: str | None):
         self.bucket = bucket
         self.prefix = prefix
+        self._client_options = client_options
         self._circuit_breaker = CircuitBreaker()
-        self._settings = {
-            "endpoint_url": endpoint_url,
-            "region_name": region,
-            "aws_access_key_id": access_key_id,
-            "aws_secret_access_key": secret_access_key,
-        }
 
     def upload_url(self, object_key: str, expires_at: datetime) -> str:
         with _translated_errors():
@@ -56,28 +41,31 @@ class S3Storage(Storage):
             )
 
     def open(self, object_key: str) -> Readable:
-        with _translated_errors(), self._circuit_breaker.guard():
-            return _Body(self._client.get_object(**self._object(object_key))["Body"])
+        return _Body(self._call("get_object", object_key)["Body"])
 
     def size(self, object_key: str) -> int:
-        with _translated_errors(), self._circuit_breaker.guard():
-            return self._client.head_object(**self._object(object_key))["ContentLength"]
+        return self._call("head_object", object_key)["ContentLength"]
 
     def delete(self, object_key: str) -> None:
-        with suppress(Missing), _translated_errors(), self._circuit_breaker.guard():
-            self._client.delete_object(**self._object(object_key))
+        with suppress(NotFound):
+            self._call("delete_object", object_key)
 
     def check_writable(self) -> None:
         """Write an empty object, always the same one: read permission alone is not enough."""
         with _translated_errors():
-            self._probe_client.put_object(Bucket=self.bucket, Key=f"{self.prefix}{WRITE_CHECK_KEY}", Body=b"")
+            self._probe_client.put_object(Bucket=self.bucket, Key=f"{self.prefix}write-check", Body=b"")
 
     def delete_partial_uploads(self, before: datetime) -> None:
         """Do nothing: S3 stores an object completely or not at all."""
 
+    def _call(self, operation: str, object_key: str) -> Any:
+        target = self._object(object_key)
+        with _translated_errors(), self._circuit_breaker.guard():
+            return getattr(self._client, operation)(**target)
+
     def _object(self, object_key: str) -> dict[str, str]:
         if not is_object_key(object_key):
-            raise Missing("No such bundle.")
+            raise NotFound()
         return {"Bucket": self.bucket, "Key": self.prefix + object_key}
 
     @cached_property
@@ -97,7 +85,7 @@ class S3Storage(Storage):
             signature_version="s3v4",
             # Amazon's host without a region may redirect a PUT, which clients cannot follow.
             # Most other stores have no host name for each bucket.
-            s3={"addressing_style": "path" if self._settings["endpoint_url"] else "virtual"},
+            s3={"addressing_style": "path" if self._client_options.get("endpoint_url") else "virtual"},
             # Some stores do not support the newer checksums, and clients send none.
             request_checksum_calculation="when_required",
             response_checksum_validation="when_required",
@@ -105,7 +93,7 @@ class S3Storage(Storage):
             read_timeout=read_timeout,
             retries={"mode": "standard", "total_max_attempts": attempts},
         )
-        return boto3.session.Session().client("s3", config=config, **self._settings)
+        return boto3.session.Session().client("s3", config=config, **self._client_options)
 
 
 class CircuitBreaker:
@@ -120,7 +108,7 @@ class CircuitBreaker:
         with self._lock:
             if self._retry_at is not None:
                 if monotonic() < self._retry_at:
-                    raise Unavailable("The bundle store did not respond to an earlier request.")
+                    raise StoreUnavailable()
                 self._retry_at = monotonic() + CONNECT_TIMEOUT_SECONDS + READ_TIMEOUT_SECONDS
         try:
             yield
@@ -146,9 +134,9 @@ class _Body:
 
 def _is_outage(error: Exception) -> bool:
     """Return whether the store did not respond or failed; a refusal is no outage."""
-    from botocore.exceptions import BotoCoreError, ClientError
+    from botocore.exceptions import BotoCoreError
 
-    return isinstance(error, BotoCoreError) or (isinstance(error, ClientError) and _status(error) >= 500)
+    return isinstance(error, BotoCoreError) or _status(error) >= 500
 
 
 @contextmanager
@@ -159,11 +147,11 @@ def _translated_errors() -> Iterator[None]:
         yield
     except ClientError as error:
         if _status(error) == 404 and error.response.get("Error", {}).get("Code") != "NoSuchBucket":
-            raise Missing("No such bundle.") from None
-        raise Unavailable("The bundle store refused the request.") from error
+            raise NotFound() from None
+        raise StoreUnavailable("The bundle store refused the request.") from error
     except BotoCoreError as error:
-        raise Unavailable("The bundle store does not respond.") from error
+        raise StoreUnavailable() from error
 
 
 def _status(error: Any) -> int:
-    return error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    return getattr(error, "response", {}).get("ResponseMetadata", {}).get("HTTPStatusCode", 0)

@@ -1,19 +1,15 @@
 """Storages and uploads for the tests of storage/."""
 
 import io
-import threading
 import urllib.request
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from storage import FolderStorage, S3Storage
 
 SESSION = "11111111-1111-4111-8111-111111111111"
 SECRET = bytes(range(32))
 REGION = "eu-central-1"
-CREDENTIALS = {"access_key_id": "AKIDEXAMPLE", "secret_access_key": "wJalrXUtnFEMI/K7MDENG"}
-MIB = 1024 * 1024
+ACCESS_KEY_ID, SECRET_ACCESS_KEY = "AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG"
 
 
 class Zeros:
@@ -32,8 +28,15 @@ def folder_at(path) -> FolderStorage:
     return FolderStorage(path, "https://proofstone.example.com", lambda: SECRET)
 
 
-def s3_at(endpoint_url: str | None, bucket: str = "bundles", **options) -> S3Storage:
-    return S3Storage(bucket, endpoint_url=endpoint_url, region=REGION, **CREDENTIALS, **options)
+def s3_at(endpoint_url: str | None, bucket: str = "bundles", prefix: str = "") -> S3Storage:
+    return S3Storage(
+        bucket,
+        prefix,
+        endpoint_url=endpoint_url,
+        region_name=REGION,
+        aws_access_key_id=ACCESS_KEY_ID,
+        aws_secret_access_key=SECRET_ACCESS_KEY,
+    )
 
 
 def soon() -> datetime:
@@ -54,26 +57,3 @@ def upload(store, key: str, content: bytes | Zeros) -> None:
 
 def contents(store, key: str) -> bytes:
     return b"".join(store.chunks(key))
-
-
-class InternalServerError(BaseHTTPRequestHandler):
-    def do_GET(self):
-        self.server.requests += 1
-        self.send_response(500)
-        self.send_header("Content-Length", "0")
-        self.end_headers()
-
-    do_HEAD = do_DELETE = do_GET
-
-    def log_message(self, *args):
-        pass
-
-
-@contextmanager
-def failing_server():
-    """A store that responds with 500 and counts its `requests`."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), InternalServerError) as server:
-        server.requests = 0
-        threading.Thread(target=server.serve_forever, args=(0.02,)).start()
-        yield server
-        server.shutdown()

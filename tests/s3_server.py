@@ -7,9 +7,9 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
+from tests.delivery.mail_server import HOST, free_port
 from tools.scripts.run_with_parent import with_parent
 
-HOST = "127.0.0.1"
 START_TIMEOUT_SECONDS = 30
 
 
@@ -24,12 +24,6 @@ def s3_server() -> Iterator[str]:
             yield f"http://{HOST}:{port}"
         finally:
             process.kill()
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind((HOST, 0))
-        return listener.getsockname()[1]
 
 
 def _wait_for(process: subprocess.Popen, port: int) -> None:

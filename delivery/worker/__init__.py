@@ -6,8 +6,9 @@ from datetime import date, datetime, timedelta
 from functools import partial
 from typing import Any
 
+from delivery import webhooks
 from delivery.transports import transport_from
-from delivery.worker import housekeeping, mails, webhooks
+from delivery.worker import housekeeping, mails
 from delivery.worker.loop import Loop
 from models import Delivery, Webhook, WebhookDelivery, clock, db, invitations
 from models.base import ClockStepDetector
@@ -35,8 +36,7 @@ class Worker:
     def run(self, ready_fd: int | None = None) -> None:
         """Work until `stop` is called. `ready_fd` is closed when the worker is ready."""
         # A thread each: a slow mail server or webhook must not delay the other tasks.
-        tasks = {"mails": self.deliver_mails, "webhooks": self.post_webhooks, "records": self.keep_records}
-        self._loop.run(tasks, ready_fd)
+        self._loop.run((self.deliver_mails, self.post_webhooks, self.keep_records), ready_fd)
 
     def stop(self) -> None:
         self._loop.stop()

@@ -4,7 +4,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import errors
@@ -31,16 +31,13 @@ class Loop:
     def stop(self) -> None:
         self._stopped = True
 
-    def run(self, tasks: Mapping[str, Callable[[], None]], ready_fd: int | None) -> None:
+    def run(self, tasks: Iterable[Callable[[], None]], ready_fd: int | None) -> None:
         """Repeat each task in a thread until `stop` is called; close `ready_fd` first."""
         log.info("The worker is ready.")
         if ready_fd is not None:
             os.close(ready_fd)
         # Daemons, so that the process can end while a peer blocks a thread.
-        threads = [
-            threading.Thread(target=self._repeat, args=(task,), name=name, daemon=True)
-            for name, task in tasks.items()
-        ]
+        threads = [threading.Thread(target=self._repeat, args=(task,), daemon=True) for task in tasks]
         for thread in threads:
             thread.start()
         while not self._stopped:
@@ -67,29 +64,24 @@ class Loop:
                 message.release()
             except Exception as error:
                 log.error("Not released; its lease has to expire: %s", type(error).__name__)
-        _close_connection()
+        db.close()
 
     def _repeat(self, task: Callable[[], None]) -> None:
         while not self._stopped:
+            pause = IDLE_SECONDS
             try:
                 task()
-                pause = IDLE_SECONDS
             except Exception as error:
+                pause = ERROR_PAUSE_SECONDS
                 if errors.refusal_for(error):
                     log.error("The database is unavailable: %s", type(error).__name__)
                 else:
                     # The lease keeps a message that raised this from being claimed again at once.
                     log.exception("The worker raised an exception and continues.")
-                pause = ERROR_PAUSE_SECONDS
-            _close_connection()
+            db.close()
             self._sleep(pause)
 
     def _sleep(self, seconds: float) -> None:
         end = time.monotonic() + seconds
         while not self._stopped and time.monotonic() < end:
             time.sleep(POLL_SECONDS)
-
-
-def _close_connection() -> None:
-    if not db.is_closed():
-        db.close()

@@ -7,9 +7,10 @@ from typing import Any
 from delivery import PermanentFailure, TemporaryFailure
 from delivery.mail import Invitation, compose
 from delivery.transports import Transport
+from errors import Refusal
 from models import CandidateKey, Delivery, clock
 from models.deliveries import REMINDER, REMOVAL, outcomes
-from storage import Storage, StorageError
+from storage import Storage
 
 log = logging.getLogger("proofstone.worker")
 
@@ -81,6 +82,6 @@ def _remove(delivery: Delivery, transport: Transport, storage: Storage | None) -
     else:
         try:
             storage.delete(delivery.data["objectKey"])
-        except StorageError as error:
-            raise TemporaryFailure(str(error)) from error
+        except Refusal as error:
+            raise TemporaryFailure(error.sentence) from error
     outcomes.succeed(delivery, "done")

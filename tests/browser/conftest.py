@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, BrowserContext, sync_playwright
 
-from tests.live.cast import event, make_keys, start_session
+from tests.live.cast import ASSESSMENT, event, make_keys, start_session
 from tests.live.client import Client
 from tests.live.service import Service
 
@@ -18,29 +18,21 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 # Unreachable: shows that pages print BASE_URL and not the address they were loaded from.
 PUBLIC_ADDRESS = "https://proofstone.example.com"
 DESKTOP, PHONE = 1280, 360
-TIMEOUT_MS = 10_000
+TIMEOUT_MS = 30_000
 
 
 class Visit:
-    """One browser window, with its console messages and its requests to other hosts."""
+    """One browser window, with its console messages and its requests."""
 
     def __init__(self, context: BrowserContext, address: str):
         self.address = address
         self.page = context.new_page()
         self.page.set_default_timeout(TIMEOUT_MS)
         self.messages: list[str] = []
-        self.foreign_requests: list[str] = []
+        self.requests: list[str] = []
         self.page.on("console", lambda message: self.messages.append(message.text))
         self.page.on("pageerror", lambda error: self.messages.append(str(error)))
-        self.page.on("request", self._check_request)
-
-    def _check_request(self, request: Any) -> None:
-        if not request.url.startswith((self.address, "data:")):
-            self.foreign_requests.append(request.url)
-
-    def open(self, path: str) -> "Visit":
-        self.page.goto(self.address + path)
-        return self
+        self.page.on("request", lambda request: self.requests.append(request.url))
 
     def heading(self) -> str:
         """The heading of the state that the page shows once it has loaded."""
@@ -54,7 +46,7 @@ class Visit:
     def is_clean(self) -> bool:
         """No console messages, foreign requests, cookies or horizontal scrolling."""
         assert self.messages == []
-        assert self.foreign_requests == []
+        assert [url for url in self.requests if not url.startswith((self.address, "data:"))] == []
         assert self.page.context.cookies() == []
         assert self.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
         return True
@@ -85,13 +77,7 @@ def reviewer(website) -> Client:
 
 @pytest.fixture(scope="session")
 def assessment(reviewer) -> dict[str, Any]:
-    body = {
-        "title": "Backend API Challenge",
-        "role": "Engineer",
-        "taskBrief": "Fix it.",
-        "timeLimitMinutes": 90,
-    }
-    return reviewer.post("/v1/assessments", body)["assessment"]
+    return reviewer.post("/v1/assessments", ASSESSMENT | {"timeLimitMinutes": 90})["assessment"]
 
 
 @pytest.fixture
@@ -119,7 +105,9 @@ def open_visit(browser, website):
             viewport={"width": width, "height": 800}, timezone_id="Europe/Berlin", **options
         )
         contexts.append(context)
-        return Visit(context, f"http://127.0.0.1:{website.port}").open(path)
+        visit = Visit(context, f"http://127.0.0.1:{website.port}")
+        visit.page.goto(visit.address + path)
+        return visit
 
     yield open_visit
     for context in contexts:

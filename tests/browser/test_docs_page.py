@@ -8,55 +8,39 @@ METHODS = {"get", "post", "put", "patch", "delete"}
 ME = "#operations-Organization-getMe"
 
 
-@pytest.mark.parametrize("width", [DESKTOP, pytest.param(PHONE, marks=pytest.mark.slow)])
-def test_docs_page_lists_every_operation(open_visit, website, width):
+@pytest.mark.parametrize(
+    ("width", "scheme"),
+    [(DESKTOP, "reviewerToken"), pytest.param(PHONE, "candidateKey", marks=pytest.mark.slow)],
+)
+def test_docs_page_lists_every_operation_and_can_try_one(open_visit, website, reviewer, key, width, scheme):
     visit = open_visit("/docs", width)
-    visit.page.wait_for_selector(".opblock")
-    document = website.anonymous.get("/openapi.json").json
-    assert visit.page.locator(".opblock").count() == sum(
-        len(METHODS & item.keys()) for item in document["paths"].values()
-    )
-    operation = visit.page.locator("#operations-Candidates-listCandidates")
+    page = visit.page
+    page.wait_for_selector(".opblock")
+    paths = website.anonymous.get("/openapi.json").json["paths"].values()
+    assert page.locator(".opblock").count() == sum(len(METHODS & item.keys()) for item in paths)
+    operation = page.locator("#operations-Candidates-listCandidates")
     operation.locator(".opblock-summary-control").click()
     operation.locator("text=Maximum number of results").wait_for()
     assert operation.locator("tr.response").count() >= 3
-    assert visit.is_clean()
 
-
-def test_api_token_can_try_an_operation(open_visit, reviewer):
     token = reviewer.headers["Authorization"].removeprefix("Bearer ")
-    response = try_me(open_visit("/docs"), "reviewerToken", token)
-    assert "200" in response
-    assert "Northwind Traders" in response
-
-
-@pytest.mark.slow
-def test_candidate_key_can_try_an_operation(open_visit, key):
-    response = try_me(open_visit("/docs"), "candidateKey", key)
-    assert "200" in response
-    assert '"candidate"' in response
-
-
-def test_policy_blocks_injected_scripts(open_visit):
-    visit = open_visit("/start")
-    visit.page.evaluate(
-        "document.body.append(Object.assign(document.createElement('script'), {textContent: 'window.intruded = 1'}))"
-    )
-    assert visit.page.evaluate("window.intruded") is None
-    assert "Content Security Policy" in visit.messages[0]
-
-
-def try_me(visit, scheme, credential):
-    """Authorize, execute `GET /v1/me`, and return the response as the page shows it."""
-    page = visit.page
+    credential, shown = (token, "Northwind Traders") if scheme == "reviewerToken" else (key, '"candidate"')
     page.locator(".btn.authorize").click()
     form = page.locator(".auth-container", has_text=scheme)
     form.locator("input").fill(credential)
     form.locator("button.authorize").click()
     page.locator(".close-modal").click()
-    page.locator(f"{ME} .opblock-summary-control").click()
-    page.locator(f"{ME} .try-out__btn").click()
-    page.locator(f"{ME} .execute").click()
+    for button in (".opblock-summary-control", ".try-out__btn", ".execute"):
+        page.locator(f"{ME} {button}").click()
     response = page.locator(f"{ME} .live-responses-table tbody").inner_text()
+    assert "200" in response
+    assert shown in response
     assert visit.is_clean()
-    return response
+
+
+def test_policy_blocks_injected_scripts(open_visit):
+    visit = open_visit("/start")
+    script = "Object.assign(document.createElement('script'), {textContent: 'window.intruded = 1'})"
+    visit.page.evaluate(f"document.body.append({script})")
+    assert visit.page.evaluate("window.intruded") is None
+    assert "Content Security Policy" in visit.messages[0]

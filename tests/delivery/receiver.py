@@ -19,9 +19,10 @@ class Message(NamedTuple):
 
 
 class Receiver(ThreadingHTTPServer):
-    """Responds with the next (status, headers, body) of `responses`, and with 200 when there is none."""
+    """Responds with the next (status, headers, body) of `responses`, and with `status` when there is none."""
 
     daemon_threads = True
+    status = 200
 
     def __init__(self, host: str = LOOPBACK, port: int = 0):
         self.messages: list[Message] = []
@@ -42,18 +43,21 @@ class Receiver(ThreadingHTTPServer):
 class Handler(BaseHTTPRequestHandler):
     server: Receiver
 
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["Content-Length"]))
+    def respond(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"] or 0))
         headers = {name.lower(): value for name, value in self.headers.items()}
         self.server.messages.append(Message(self.path, headers, body))
         responses = self.server.responses
-        status, more_headers, content = responses.pop(0) if responses else (200, {}, b"ok")
+        status, more_headers, content = responses.pop(0) if responses else (self.server.status, {}, b"ok")
         self.send_response(status)
         for name, value in more_headers.items():
             self.send_header(name, value)
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
-        self.wfile.write(content)
+        if self.command != "HEAD":
+            self.wfile.write(content)
+
+    do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = respond
 
     def log_message(self, *args: Any) -> None:
         """Log nothing."""

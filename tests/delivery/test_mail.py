@@ -7,7 +7,7 @@ from email.message import EmailMessage
 from html.parser import HTMLParser
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from delivery import PermanentFailure
@@ -28,7 +28,6 @@ INVITATION = Invitation(
     expires_at=datetime(2026, 4, 8, 9, tzinfo=UTC),
     base_url="https://assess.example",
 )
-HEADERS = {"From", "To", "Subject", "Date", "Message-ID", "Auto-Submitted", "MIME-Version", "Content-Type"}
 LINK = "https://assess.example/start#PST-ABCD-2345"
 START = (
     "PROMPTSTER_API_URL=https://assess.example PROMPTSTER_APP_URL=https://assess.example "
@@ -69,52 +68,62 @@ def texts_of(message: EmailMessage) -> tuple[str, str]:
     return text_of(message), page_of(message).text
 
 
-def addresses_in(header) -> list[str]:
-    return [address.addr_spec for address in header.addresses]
+HEADERS = {
+    "From": SENDER,
+    "To": "Alice Liddell <alice@example.com>",
+    "Subject": "Northwind invites you to an assessment: Fix the scheduler",
+    "Date": "Wed, 01 Apr 2026 12:30:00 +0000",
+    "Message-ID": "<5f0c@proofstone.example>",
+    "Auto-Submitted": "auto-generated",
+    "MIME-Version": "1.0",
+}
 
 
 def test_headers():
-    message = received()
-    assert message["From"] == SENDER
-    assert message["To"] == "Alice Liddell <alice@example.com>"
-    assert message["Subject"] == "Northwind invites you to an assessment: Fix the scheduler"
-    assert message["Date"].datetime == NOW
-    assert message["Message-ID"] == "<5f0c@proofstone.example>"
-    assert message["Auto-Submitted"] == "auto-generated"
-    assert message["Reply-To"] is None
+    headers = dict(received().items())
+    assert headers.pop("Content-Type").startswith("multipart/alternative")
+    assert headers == HEADERS
 
 
 def test_replies_go_to_the_organizations_address():
-    assert received(reply_to="jobs@northwind.example")["Reply-To"] == "Northwind <jobs@northwind.example>"
+    message = received(reply_to="jobs@northwind.example")
+    assert message["Reply-To"] == "Northwind <jobs@northwind.example>"
+    assert all("receives your reply" in text for text in texts_of(message))
+    assert all("Replies to this mail are not read" in text for text in texts_of(received()))
 
 
-@pytest.mark.parametrize(
-    "part",
-    [
-        "Hello Alice Liddell,",
-        "Northwind invites you to an assessment.",
-        "Fix the scheduler",
-        "Backend Engineer",
-        "1 hour 30 minutes",
-        "8 April 2026, 09:00 UTC",
-        "Two workers claim *one* row.",
-        LINK,
-        START,
-        "npm install -g @promptster/cli",
-        "PROMPTSTER_APP_URL=https://assess.example promptster done",
-        "$env:PROMPTSTER_API_URL='https://assess.example'",
-    ],
-)
-def test_text_and_html_have_the_same_content(part):
-    text, html_text = texts_of(received())
-    assert part in text
-    assert part in html_text
+def test_text_and_html_have_the_same_content():
+    for text in texts_of(received()):
+        for part in (
+            "Hello Alice Liddell,",
+            "Northwind invites you to an assessment.",
+            "Fix the scheduler",
+            "Backend Engineer",
+            "1 hour 30 minutes",
+            "8 April 2026, 09:00 UTC",
+            "Two workers claim *one* row.",
+            LINK,
+            START,
+            "npm install -g @promptster/cli",
+            "PROMPTSTER_APP_URL=https://assess.example promptster done",
+            "$env:PROMPTSTER_API_URL='https://assess.example'",
+        ):
+            assert part in text
 
 
 def test_the_html_links_to_the_start_page_and_loads_nothing():
     page = page_of(received())
     assert page.urls == {LINK, "https://github.com/pa-arth/promptster-cli"}
     assert not page.tags & {"img", "script", "iframe", "link", "form"}
+
+
+def test_a_reminder_says_so():
+    message = received(is_reminder=True)
+    assert (
+        message["Subject"].strip()
+        == "Reminder: Northwind has invited you to an assessment: Fix the scheduler"
+    )
+    assert all("This is a reminder" in text for text in texts_of(message))
 
 
 def test_without_a_name_the_greeting_has_none():
@@ -138,22 +147,20 @@ def test_the_expiry_is_in_utc():
 def test_a_long_brief_is_truncated_between_words():
     for text in texts_of(received(task_brief="word " * 2000)):
         assert "word word ..." in text
-        assert "full brief" in text or "whole of it" in text
+        assert "full brief" in text
         assert len(text) < 6000
     assert "brief" not in text_of(received())
 
 
-def test_markup_in_values_is_escaped():
-    hostile = '<script>alert("1")</script><a href="https://evil.example">'
+def test_markup_and_template_syntax_in_values_have_no_effect():
+    hostile = '<script>alert("1")</script><a href="https://evil.example">{{ key }} {% if %}'
     names = ("candidate_name", "org_name", "assessment_title", "role", "task_brief")
-    page = page_of(received(**dict.fromkeys(names, hostile)))
+    message = received(**dict.fromkeys(names, hostile))
+    page = page_of(message)
     assert page.text.count(hostile) >= 5
     assert "https://evil.example" not in page.urls
     assert "script" not in page.tags
-
-
-def test_template_syntax_in_a_brief_is_not_evaluated():
-    assert "{{ key }} {% if %}" in text_of(received(task_brief="{{ key }} {% if %}"))
+    assert hostile in text_of(message)
 
 
 def test_an_ascii_mail_is_not_encoded():
@@ -168,39 +175,37 @@ def test_non_ascii_text_is_preserved():
     assert compose(replace(INVITATION, candidate_name="Zoë"), SENDER, NOW).as_bytes().isascii()
 
 
+def assert_no_injection(**names):
+    message = received(**names, reply_to="jobs@northwind.example")
+    assert set(message.keys()) == HEADERS.keys() | {"Reply-To", "Content-Type"}
+    assert [it.addr_spec for it in message["To"].addresses] == ["alice@example.com"]
+    assert [it.addr_spec for it in message["Reply-To"].addresses] == ["jobs@northwind.example"]
+    assert text_of(message).startswith("Hello")
+
+
 @pytest.mark.parametrize(
     "name",
     [
-        "x\r\nBcc: eve@evil.example",
-        "x\n\nThe body",
-        "x\x85Bcc: eve@evil.example",
-        "x\u2028Bcc: eve@evil.example",
+        *(f"x{line_break}Bcc: eve@evil.example" for line_break in ("\r\n", "\n\n", "\x85", "\u2028")),
         "=?utf-8?q?x=0D=0ABcc:_eve@evil.example?=",
         "=?utf-8?b?eA0KQmNjOiBldmVAZXZpbC5leGFtcGxl?=",
         "==??utf-8?q?x=0D=0ABcc:_eve@evil.example?=",
         'x" <eve@evil.example>, "y',
         "Żółć, <eve@evil.example>, " * 9,
         "group: eve@evil.example;",
-        "\ud800\x00\x7f",
-        "\u202egro.live",
+        "\ud800\x00\x7f\u202egro.live",
         "x" * 255,
         "山" * 255,
     ],
 )
 def test_a_name_adds_no_header_and_no_recipient(name):
-    names = dict.fromkeys(("candidate_name", "org_name", "assessment_title"), name)
-    message = received(**names, reply_to="jobs@northwind.example")
-    assert set(message.keys()) == HEADERS | {"Reply-To"}
-    assert addresses_in(message["To"]) == ["alice@example.com"]
-    assert addresses_in(message["Reply-To"]) == ["jobs@northwind.example"]
-    assert text_of(message).startswith("Hello")
+    assert_no_injection(candidate_name=name, org_name=name, assessment_title=name)
 
 
+@settings(deadline=None, max_examples=50)
 @given(name=st.text(max_size=255), other=st.text(alphabet='=?qb"\\<>@,:;()\r\n x0DAé_', max_size=60))
 def test_no_generated_name_adds_a_header_or_a_recipient(name, other):
-    message = received(candidate_name=name + other, org_name=other, assessment_title=other + name)
-    assert set(message.keys()) == HEADERS
-    assert addresses_in(message["To"]) == ["alice@example.com"]
+    assert_no_injection(candidate_name=name + other, org_name=other, assessment_title=other + name)
 
 
 def test_non_ascii_addresses_keep_the_local_part_and_encode_the_domain():
@@ -214,11 +219,7 @@ def test_non_ascii_addresses_keep_the_local_part_and_encode_the_domain():
     [
         "=?utf-8?q?=0D=0ABcc=3A=20eve=40evil.example?=@example.com",
         "alice@example.com\r\nBcc: eve@evil.example",
-        "alice@example.com\x00",
-        "alice",
-        "@example.com",
-        "alice@é..example",
-        "",
+        *("alice@example.com\x00", "alice", "@example.com", "alice@é..example", ""),
     ],
 )
 def test_an_invalid_address_is_a_permanent_failure(address):

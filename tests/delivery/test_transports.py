@@ -2,7 +2,6 @@
 
 import os
 import socket
-import threading
 from dataclasses import replace
 from email import message_from_bytes, policy
 from urllib.parse import quote
@@ -16,6 +15,7 @@ from delivery.mail import compose
 from delivery.transports import SmtpTransport, transport_from
 from rules.smtp_url import parse_smtp_url
 from tests.delivery.mail_server import HANG_UP, HOST, Mailbox, accepts, free_port, smtp_server
+from tests.delivery.receiver import raw_server
 from tests.delivery.test_mail import INVITATION, NOW, SENDER, texts_of
 
 pytestmark = pytest.mark.filterwarnings("ignore:Requiring AUTH while not requiring TLS")
@@ -36,62 +36,58 @@ def mailbox():
     return Mailbox()
 
 
-def deliver(url, message=MESSAGE):
-    return transport_from(url, "unused").deliver(message)
+@pytest.fixture
+def send(mailbox):
+    """Deliver to a server with these options; `url` has the fields `login` and `at`."""
+
+    def send(url="smtp://{at}", message=MESSAGE, **options):
+        with smtp_server(mailbox, **options) as port:
+            url = url.format(login=LOGIN, at=f"{HOST}:{port}")
+            return transport_from(url, "unused").deliver(message)
+
+    return send
 
 
-def test_a_mail_arrives_as_composed(mailbox):
-    with smtp_server(mailbox) as port:
-        assert deliver(f"smtp://{HOST}:{port}") == "sent"
+def test_a_mail_arrives_as_composed_and_only_at_its_recipient(mailbox, send):
+    message = compose(replace(INVITATION, candidate_name='x" <eve@evil.example>, y'), SENDER, NOW)
+    assert send(message=message) == "sent"
     (envelope,) = mailbox.envelopes
     assert envelope.mail_from == "no-reply@proofstone.example"
     assert envelope.rcpt_tos == ["alice@example.com"]
     received = message_from_bytes(envelope.content, policy=policy.default)
     assert received["Message-ID"] == "<5f0c@proofstone.example>"
-    assert texts_of(received) == texts_of(MESSAGE)
+    assert texts_of(received) == texts_of(message)
 
 
-def test_an_envelope_has_one_recipient_whatever_the_name(mailbox):
-    message = compose(replace(INVITATION, candidate_name='x" <eve@evil.example>, y'), SENDER, NOW)
-    with smtp_server(mailbox) as port:
-        deliver(f"smtp://{HOST}:{port}", message)
-    assert mailbox.envelopes[0].rcpt_tos == ["alice@example.com"]
-
-
-# Encryption and login
-
-
-@pytest.mark.parametrize(("options", "encrypted"), [("cafile={certificate}", True), ("tls=none", False)])
-def test_starttls_is_used_if_offered_unless_the_url_disables_it(mailbox, certificate, options, encrypted):
-    with smtp_server(mailbox, tls_context=server_context(certificate)) as port:
-        deliver(f"smtp://{HOST}:{port}?{options.format(certificate=certificate)}")
+@pytest.mark.parametrize(("option", "encrypted"), [("cafile={}", True), ("tls=none", False)])
+def test_starttls_is_used_if_offered_unless_the_url_disables_it(
+    mailbox, send, certificate, option, encrypted
+):
+    send(f"smtp://{{at}}?{option.format(certificate)}", tls_context=server_context(certificate))
     assert mailbox.encrypted == [encrypted]
 
 
 @pytest.mark.parametrize("url", ["smtp://{login}@{at}", "smtp://{at}?tls=required"])
-def test_without_required_encryption_neither_mail_nor_login_is_sent(mailbox, url):
+def test_without_required_encryption_neither_mail_nor_login_is_sent(mailbox, send, url):
     logins = []
-    options = {"authenticator": lambda *given: logins.append(given), "auth_require_tls": False}
-    with smtp_server(mailbox, **options) as port, pytest.raises(TemporaryFailure, match="encryption"):
-        deliver(url.format(login=LOGIN, at=f"{HOST}:{port}"))
+    with pytest.raises(TemporaryFailure, match="encryption"):
+        send(url, authenticator=lambda *given: logins.append(given), auth_require_tls=False)
     assert mailbox.envelopes == logins == []
 
 
 @pytest.mark.parametrize(
     ("url", "context"),
     [
-        ("smtp://{login}@{at}?cafile={certificate}", "tls_context"),
-        ("smtps://{login}@{at}?cafile={certificate}", "ssl_context"),
-        ("smtp://{login}@{at}?tls=none", None),
+        ("smtp://{{login}}@{{at}}?cafile={}", "tls_context"),
+        ("smtps://{{login}}@{{at}}?cafile={}", "ssl_context"),
+        ("smtp://{{login}}@{{at}}?tls=none", None),
     ],
 )
-def test_a_login_uses_the_encryption_of_the_url(mailbox, certificate, url, context):
+def test_a_login_uses_the_encryption_of_the_url(mailbox, send, certificate, url, context):
     options = {context: server_context(certificate)} if context else {}
     # aiosmtpd's check knows STARTTLS only.
     options |= {"authenticator": accepts(USER, PASSWORD), "auth_required": True, "auth_require_tls": False}
-    with smtp_server(mailbox, **options) as port:
-        at = f"{HOST}:{port}"
-        assert deliver(url.format(login=LOGIN, at=at, certificate=certificate)) == "sent"
+    assert send(url.format(certificate), **options) == "sent"
     assert mailbox.encrypted == [context == "tls_context"]
 
 
@@ -104,33 +100,26 @@ def test_a_login_uses_the_encryption_of_the_url(mailbox, certificate, url, conte
     ],
     ids=["wrong", "missing", "not offered"],
 )
-def test_a_failing_login_is_temporary(mailbox, url, options, reason):
-    options = {"auth_require_tls": False} | options
-    with smtp_server(mailbox, **options) as port, pytest.raises(TemporaryFailure, match=reason) as failure:
-        deliver(url.format(login=LOGIN, at=f"{HOST}:{port}"))
+def test_a_failing_login_is_temporary(send, url, options, reason):
+    with pytest.raises(TemporaryFailure, match=reason) as failure:
+        send(url, **{"auth_require_tls": False} | options)
     assert PASSWORD not in failure.value.reason
 
 
 @pytest.mark.parametrize(
     ("url", "context", "certified_host"),
     [
-        ("smtp://{at}", "tls_context", HOST),
-        ("smtps://{at}", "ssl_context", HOST),
-        ("smtp://{at}?cafile={certificate}", "tls_context", "127.0.0.2"),
+        ("smtp://{{at}}", "tls_context", HOST),
+        ("smtps://{{at}}", "ssl_context", HOST),
+        ("smtp://{{at}}?cafile={}", "tls_context", "127.0.0.2"),
     ],
     ids=["untrusted over starttls", "untrusted over tls", "for another host"],
 )
-def test_a_certificate_is_verified(mailbox, tmp_path, url, context, certified_host):
+def test_a_certificate_is_verified(mailbox, send, tmp_path, url, context, certified_host):
     certificate = make_certificate(tmp_path, certified_host)
-    with (
-        smtp_server(mailbox, **{context: server_context(certificate)}) as port,
-        pytest.raises(TemporaryFailure, match="certificate cannot be verified"),
-    ):
-        deliver(url.format(at=f"{HOST}:{port}", certificate=certificate))
+    with pytest.raises(TemporaryFailure, match="certificate cannot be verified"):
+        send(url.format(certificate), **{context: server_context(certificate)})
     assert mailbox.envelopes == []
-
-
-# Refusals and failures
 
 
 @COMMANDS
@@ -138,25 +127,24 @@ def test_a_certificate_is_verified(mailbox, tmp_path, url, context, certified_ho
     ("reply", "failure"),
     [
         ("550 5.1.1 no such mailbox", PermanentFailure),
-        ("552 5.3.4 too big", PermanentFailure),
         ("421 4.3.2 shutting down", TemporaryFailure),
         ("451 4.7.1 greylisted, come again", TemporaryFailure),
         ("530 5.7.0 must log in", TemporaryFailure),
     ],
 )
-def test_the_reply_decides_whether_to_retry(mailbox, command, reply, failure):
+def test_the_reply_decides_whether_to_retry(mailbox, send, command, reply, failure):
     mailbox.replies[command] = reply
-    with smtp_server(mailbox) as port, pytest.raises(failure) as raised:
-        deliver(f"smtp://{HOST}:{port}")
+    with pytest.raises(failure) as raised:
+        send()
     assert raised.value.reason == f"The mail server answered {reply[:3]}: {reply[4:]}"
     assert mailbox.envelopes == []
 
 
 @COMMANDS
-def test_a_server_that_hangs_up_is_a_temporary_failure(mailbox, command):
+def test_a_server_that_hangs_up_is_a_temporary_failure(mailbox, send, command):
     mailbox.replies[command] = HANG_UP
-    with smtp_server(mailbox) as port, pytest.raises(TemporaryFailure, match="mail server cannot be used"):
-        deliver(f"smtp://{HOST}:{port}")
+    with pytest.raises(TemporaryFailure, match="mail server cannot be used"):
+        send()
 
 
 @pytest.mark.parametrize(
@@ -165,7 +153,7 @@ def test_a_server_that_hangs_up_is_a_temporary_failure(mailbox, command):
 )
 def test_an_unreachable_server_is_a_temporary_failure(host, reason):
     with pytest.raises(TemporaryFailure, match=reason):
-        deliver(f"smtp://{host}:{free_port()}")
+        transport_from(f"smtp://{host}:{free_port()}", "unused").deliver(MESSAGE)
 
 
 def test_a_silent_server_times_out():
@@ -176,52 +164,38 @@ def test_a_silent_server_times_out():
 
 
 def test_a_server_that_refuses_connections_is_a_temporary_failure():
-    def refuse():
-        connection, _ = listener.accept()
-        with connection:
-            connection.sendall(b"554 no service for you\r\n")
-            connection.recv(100)
-
-    with socket.create_server((HOST, 0)) as listener:
-        threading.Thread(target=refuse, daemon=True).start()
-        with pytest.raises(TemporaryFailure, match="answered 554: no service for you"):
-            deliver(f"smtp://{HOST}:{listener.getsockname()[1]}")
+    with (
+        raw_server(lambda peer: peer.sendall(b"554 no service for you\r\n") or peer.recv(100)) as port,
+        pytest.raises(TemporaryFailure, match="answered 554: no service for you"),
+    ):
+        transport_from(f"smtp://{HOST}:{port}", "unused").deliver(MESSAGE)
 
 
-def test_a_reason_is_one_short_line_without_the_password(mailbox):
+def test_a_reason_is_one_short_line_without_the_password(mailbox, send):
     mailbox.replies["RCPT"] = f"550-first {PASSWORD}\r\n550 " + "x" * 1000
-    options = {"authenticator": accepts(USER, PASSWORD), "auth_require_tls": False}
-    with smtp_server(mailbox, **options) as port, pytest.raises(PermanentFailure) as failure:
-        deliver(f"smtp://{LOGIN}@{HOST}:{port}?tls=none")
+    with pytest.raises(PermanentFailure) as failure:
+        send("smtp://{login}@{at}?tls=none", authenticator=accepts(USER, PASSWORD), auth_require_tls=False)
     reason = failure.value.reason
     assert reason.startswith("The mail server answered 550: first *** xxx")
     assert reason.isprintable()
     assert len(reason) == 500
 
 
-def test_an_accepted_mail_is_sent_even_if_quit_fails(mailbox, monkeypatch):
+def test_an_accepted_mail_is_sent_even_if_quit_fails(mailbox, send, monkeypatch):
     async def hang_up(self, argument):
         self.transport.abort()
 
     monkeypatch.setattr(SMTP, "smtp_QUIT", hang_up)
-    with smtp_server(mailbox) as port:
-        assert deliver(f"smtp://{HOST}:{port}") == "sent"
+    assert send() == "sent"
     assert len(mailbox.envelopes) == 1
 
 
-def test_a_non_ascii_address_needs_a_server_with_smtputf8(mailbox):
+def test_a_non_ascii_address_needs_a_server_with_smtputf8(mailbox, send):
     message = compose(replace(INVITATION, to_address="jürgen@bücher.example"), SENDER, NOW)
-    with smtp_server(mailbox, enable_SMTPUTF8=True) as port:
-        assert deliver(f"smtp://{HOST}:{port}", message) == "sent"
+    assert send(message=message, enable_SMTPUTF8=True) == "sent"
     assert mailbox.envelopes[0].rcpt_tos == ["jürgen@xn--bcher-kva.example"]
-    with (
-        smtp_server(mailbox, enable_SMTPUTF8=False) as port,
-        pytest.raises(PermanentFailure, match="non-ASCII addresses"),
-    ):
-        deliver(f"smtp://{HOST}:{port}", message)
-
-
-# Files
+    with pytest.raises(PermanentFailure, match="non-ASCII addresses"):
+        send(message=message, enable_SMTPUTF8=False)
 
 
 @pytest.mark.parametrize("no_url", [None, ""])
@@ -234,13 +208,16 @@ def test_without_a_server_mails_are_private_files(tmp_path, no_url):
     assert path.stat().st_mode & 0o077 == 0
 
 
-def test_a_mail_saved_again_replaces_its_file(tmp_path):
+def test_a_mail_saved_again_replaces_its_file_and_can_be_removed(tmp_path):
+    transport = transport_from(None, tmp_path)
     for name in ("Alice", "Zoë"):
-        message = compose(replace(INVITATION, candidate_name=name), SENDER, NOW)
-        transport_from(None, tmp_path).deliver(message)
+        transport.deliver(compose(replace(INVITATION, candidate_name=name), SENDER, NOW))
     (path,) = tmp_path.iterdir()
     saved = message_from_bytes(path.read_bytes(), policy=policy.default)
     assert saved["To"].addresses[0].display_name == "Zoë"
+    for _ in range(2):
+        transport.remove(INVITATION.message_id)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_message_id_cannot_escape_the_folder(tmp_path):

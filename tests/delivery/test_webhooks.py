@@ -2,7 +2,6 @@
 
 import json
 import socket
-import threading
 import time
 from ipaddress import ip_address
 
@@ -14,53 +13,43 @@ from rules import webhook_addresses
 from tests.delivery.receiver import LOOPBACK, raw_server, receiving
 
 LOOPBACK_NETWORK = webhook_addresses.parse_networks("127.0.0.0/8")
+ONE_ADDRESS = webhook_addresses.parse_networks("127.0.0.1/32")
 BODY = b'{"type":"webhook.test"}'
 HEADERS = {"webhook-id": "1", "webhook-timestamp": "2", "webhook-signature": "v1,x"}
 UNRESOLVABLE = "The webhook's host name cannot be resolved."
 TIMED_OUT = "The receiver did not respond in time."
 # Refused without a connection, in every notation.
-INTERNAL = [
-    # This machine
-    "127.0.0.1", "127.1", "127.0.1", "127.255.255.254", "2130706433", "0x7f000001", "0x7f.1", "0177.0.0.1",
-    "017700000001", "0x7f.0.0.1", "localhost", "localhost.", "0.0.0.0", "0", "[::1]", "[::]",
-    "[0:0:0:0:0:0:0:1]", "[::127.0.0.1]", "[::ffff:127.0.0.1]", "[::ffff:7f00:1]", "[0:0:0:0:0:ffff:7f00:0001]",
-    # Private networks
-    "10.0.0.1", "10.255.255.255", "167772161", "012.0.0.1", "172.16.0.1", "172.31.255.255", "192.168.0.1",
-    "0xc0a80001", "100.64.0.1", "198.18.0.1", "192.0.0.1", "[fc00::1]", "[fd00::1]", "[fec0::1]", "[::ffff:10.0.0.1]",
-    "[::ffff:192.168.0.1]", "[::ffff:0:10.0.0.1]",
-    # Link-local, and cloud metadata
-    "169.254.0.1", "169.254.169.254", "2852039166", "0xa9fea9fe", "0251.0376.0251.0376", "169.254.170.2",
-    "100.100.100.200", "168.63.129.16", "[fe80::1]", "[fe80::1%25lo]", "[fd00:ec2::254]", "[::ffff:169.254.169.254]",
-    # Multicast, broadcast, reserved, documentation
-    "224.0.0.1", "239.255.255.255", "255.255.255.255", "240.0.0.1", "192.0.2.1", "[ff02::1]", "[ff0e::1]",
-    "[2001:db8::1]", "[3fff::1]", "[100::1]",
-    # IPv4 inside IPv6
-    "[64:ff9b::127.0.0.1]", "[64:ff9b::a9fe:a9fe]", "[64:ff9b:1::1]", "[2002:7f00:1::1]", "[2002:a9fe:a9fe::1]",
-    "[2001:0:7f00:1::1]",
-]  # fmt: skip
+INTERNAL = {
+    "this machine": "127.0.0.1 127.1 127.255.255.254 2130706433 0x7f000001 0x7f.1 0177.0.0.1 localhost localhost. "
+    "0.0.0.0 0 [::1] [::] [::127.0.0.1] [::ffff:127.0.0.1] [::ffff:7f00:1]",
+    "private networks": "10.0.0.1 10.255.255.255 167772161 012.0.0.1 172.16.0.1 172.31.255.255 192.168.0.1 "
+    "100.64.0.1 198.18.0.1 192.0.0.1 [fc00::1] [fd00::1] [fec0::1] [::ffff:10.0.0.1] [::ffff:0:10.0.0.1]",
+    "link-local and cloud metadata": "169.254.0.1 169.254.169.254 2852039166 0xa9fea9fe 169.254.170.2 "
+    "100.100.100.200 168.63.129.16 [fe80::1] [fe80::1%25lo] [fd00:ec2::254] [::ffff:169.254.169.254]",
+    "multicast, broadcast, reserved": "224.0.0.1 239.255.255.255 255.255.255.255 240.0.0.1 192.0.2.1 [ff02::1] "
+    "[ff0e::1] [2001:db8::1] [3fff::1] [100::1]",
+    "IPv4 inside IPv6": "[64:ff9b::127.0.0.1] [64:ff9b::a9fe:a9fe] [64:ff9b:1::1] [2002:7f00:1::1] "
+    "[2002:a9fe:a9fe::1] [2001:0:7f00:1::1]",
+}
 # URLs that parsers read differently.
 DISGUISED = [
     "https://someone:secret@127.0.0.1/", "https://example.com@127.0.0.1/", "https://127.0.0.1:22/",
     "https://127.0.0.1:0/", "https://127.0.0.1./", "https://LOCALHOST/", "https://\uff11\uff12\uff17.0.0.1/",
     "https://\u2460\u2461\u2466.\u24ea.\u24ea.\u2460/", "https://127\u30020\u30020\u30021/",
-    "https://loc\u00adalhost/", "https://169.254.169.254.:443/latest/meta-data/", "https://[::ffff:127.1]/",
-    "https://[::1%25eth0]/", "https://[fe80::1%eth0]/", "https://127.0.0.1\\@example.com/", "https://127.0.0.1%00/",
-    "https://127.0.0.1%2f.example.com/", "https://127.0.0.1#@example.com/", "https://0/", "https://0.0/",
-    "https://" + "a" * 64 + "/", "https://127.0.0.1:99999/", "https://127.0.0.1:-1/", "https://[127.0.0.1/",
-    "gopher://127.0.0.1:25/", "dict://127.0.0.1/", "unix:///run/docker.sock", "javascript:alert(1)",
-    "ftp://example.com/", "file:///etc/passwd", "https:///hook", "//example.com", "",
+    "https://loc\u00adalhost/", "https://169.254.169.254.:443/latest/meta-data/", "https://[::1%25eth0]/",
+    "https://[fe80::1%eth0]/", "https://127.0.0.1\\@example.com/", "https://127.0.0.1%00/",
+    "https://127.0.0.1%2f.example.com/", "https://127.0.0.1#@example.com/", "https://" + "a" * 64 + "/",
+    "https://127.0.0.1:99999/", "https://127.0.0.1:-1/", "https://[127.0.0.1/", "gopher://127.0.0.1:25/",
+    "unix:///run/docker.sock", "javascript:alert(1)", "file:///etc/passwd", "https:///hook", "//example.com", "",
 ]  # fmt: skip
 # Names and the addresses that they resolve to.
 RESOLVES_INTERNALLY = {
     "metadata.google.internal": ["169.254.169.254"],
-    "127.0.0.1.nip.example": ["127.0.0.1"],
     "localtest.example": ["::1"],
-    "kubernetes.default.svc": ["10.96.0.1"],
     "xn--lcalhost-54a.example": ["127.0.0.1"],
     "host.docker.internal.": ["192.168.65.2"],
     "mapped.example": ["::ffff:10.0.0.1"],
     "nat64.example": ["64:ff9b::a9fe:a9fe"],
-    "six-to-four.example": ["2002:7f00:1::"],
     "shared.example": ["100.64.0.1"],
     "hooks.example.com": ["93.184.216.34", "127.0.0.1"],
     "hooks.example.org": ["2606:4700::1111", "fd00::1"],
@@ -102,80 +91,59 @@ def post(url, allowed_networks=LOOPBACK_NETWORK):
     return webhooks.post(url, HEADERS, BODY, allowed_networks)
 
 
-# Destinations
+@pytest.mark.usefixtures("no_connection")
+@pytest.mark.parametrize("hosts", INTERNAL.values(), ids=INTERNAL)
+def test_no_internal_address_is_reached(hosts):
+    for host in hosts.split():
+        for scheme in ("https", "http"):
+            reply = post(f"{scheme}://{host}/hook", allowed_networks=())
+            assert reply.status is None, host
+            # The resolver of this machine may not accept the notation.
+            assert reply.error in (webhooks.FORBIDDEN, UNRESOLVABLE), host
 
 
 @pytest.mark.usefixtures("no_connection")
-@pytest.mark.parametrize("host", INTERNAL)
-def test_no_internal_address_is_reached(host):
-    for scheme in ("https", "http"):
-        reply = post(f"{scheme}://{host}/hook", allowed_networks=())
-        assert reply.status is None
-        # The resolver of this machine may not accept the notation.
-        assert reply.error in (webhooks.FORBIDDEN, UNRESOLVABLE)
-
-
-@pytest.fixture
-def numeric_hosts_only(monkeypatch):
-    """A resolver that knows no names but localhost."""
+def test_no_disguised_url_reaches_an_internal_address(monkeypatch):
     getaddrinfo = socket.getaddrinfo
 
     def resolve(host, port, *args, **kwargs):
+        """Know no names but localhost."""
         is_local = host.encode("idna").rstrip(b".").lower() == b"localhost"
         return getaddrinfo(host, port, *args, flags=0 if is_local else socket.AI_NUMERICHOST, **kwargs)
 
     monkeypatch.setattr(socket, "getaddrinfo", resolve)
-
-
-@pytest.mark.usefixtures("no_connection", "numeric_hosts_only")
-@pytest.mark.parametrize("url", DISGUISED)
-def test_no_disguised_url_reaches_an_internal_address(url):
-    reply = post(url, allowed_networks=())
-    assert reply.status is None
-    assert reply.error
+    for url in DISGUISED:
+        reply = post(url, allowed_networks=())
+        assert (reply.status, bool(reply.error)) == (None, True), url
 
 
 @pytest.mark.usefixtures("no_connection")
-@pytest.mark.parametrize(("name", "addresses"), RESOLVES_INTERNALLY.items())
-def test_no_name_with_an_internal_address_is_reached(names, name, addresses):
-    names[name] = [addresses]
-    reply = post(f"https://{name}/hook", allowed_networks=())
-    assert reply.error == webhooks.FORBIDDEN
-    assert addresses[0] not in json.dumps(reply._asdict())
+def test_no_name_with_an_internal_address_is_reached(names):
+    for name, addresses in RESOLVES_INTERNALLY.items():
+        names[name] = [addresses]
+        reply = post(f"https://{name}/hook", allowed_networks=())
+        assert reply.error == webhooks.FORBIDDEN, name
+        assert addresses[0] not in json.dumps(reply._asdict())
 
 
-@pytest.mark.parametrize(
-    "address",
-    [
-        "93.184.216.34",
-        "8.8.8.8",
-        "2606:4700::1111",
-        "2a00:1450:4001::1",
-        "::ffff:8.8.8.8",
-        "64:ff9b::808:808",
-    ],
-)
-def test_public_addresses_are_allowed(address):
-    assert webhook_addresses.is_allowed(address)
+def test_public_addresses_and_the_ipv6_forms_of_allowed_networks_are_allowed():
+    public = ["93.184.216.34", "2606:4700::1111", "2a00:1450:4001::1", "::ffff:8.8.8.8", "64:ff9b::808:808"]
+    assert all(map(webhook_addresses.is_allowed, public))
+    networks = webhook_addresses.parse_networks("10.0.0.0/8, fd00::/8")
+    found = {
+        it: webhook_addresses.is_allowed(it, networks) for it in ("::ffff:10.1.2.3", "fd00::5", "fe80::5")
+    }
+    assert found == {"::ffff:10.1.2.3": True, "fd00::5": True, "fe80::5": False}
 
 
 def test_dns_rebinding_has_no_effect(names):
     with receiving() as checked, receiving("127.0.0.2", checked.port) as other:
         names["hooks.example.com"] = [["127.0.0.1"], ["127.0.0.2"]]
-        reply = post(checked.url(host="hooks.example.com"), webhook_addresses.parse_networks("127.0.0.1/32"))
-    assert reply.status == 200
+        url = checked.url(host="hooks.example.com")
+        assert post(url, ONE_ADDRESS).status == 200
+        # Every attempt checks the name again.
+        assert post(url, ONE_ADDRESS).error == webhooks.FORBIDDEN
     assert (len(checked.messages), len(other.messages)) == (1, 0)
-
-
-def test_every_attempt_checks_the_name_again(names):
-    with receiving() as receiver:
-        names["hooks.example.com"] = [["127.0.0.1"], ["127.0.0.2"]]
-        url, network = (
-            receiver.url(host="hooks.example.com"),
-            webhook_addresses.parse_networks("127.0.0.1/32"),
-        )
-        assert post(url, network).status == 200
-        assert post(url, network).error == webhooks.FORBIDDEN
 
 
 def test_no_redirect_is_followed():
@@ -200,17 +168,6 @@ def test_plain_http_is_allowed_in_allowed_networks_only(names):
     assert post("http://hooks.example.com/").error == webhooks.NOT_ENCRYPTED
 
 
-def test_an_allowed_network_includes_its_ipv6_forms():
-    assert webhook_addresses.is_allowed("::ffff:10.1.2.3", webhook_addresses.parse_networks("10.0.0.0/8"))
-    assert webhook_addresses.is_allowed("fd00::5", webhook_addresses.parse_networks("10.0.0.0/8, fd00::/8"))
-    assert not webhook_addresses.is_allowed(
-        "fe80::5", webhook_addresses.parse_networks("10.0.0.0/8, fd00::/8")
-    )
-
-
-# Request and response
-
-
 def test_the_request_is_json_for_the_named_host(names):
     names["hooks.example.com"] = [["127.0.0.1"]]
     with receiving() as receiver:
@@ -230,29 +187,19 @@ def test_the_response_is_truncated_to_one_kibibyte():
     assert reply.body == "\ufffd\ufffd" + "x" * 1022
 
 
-@pytest.mark.parametrize(
-    "response",
-    [
-        b"",
-        b"SSH-2.0-OpenSSH_9.6\r\n",
-        b"HTTP/1.1 999999999999 X\r\n\r\n",
-        b"HTTP/1.1 200 OK\r\n" + b"a: b\r\n" * 200,
-    ],
-)
-def test_an_invalid_response_is_described_in_a_sentence(response):
-    with raw_server(lambda connection: connection.recv(65536) and connection.sendall(response)) as port:
-        reply = post(f"http://{LOOPBACK}:{port}/")
-    assert reply.status is None
-    assert reply.error.endswith(".")
+def test_an_invalid_response_is_described_in_a_sentence():
+    too_many_headers = b"HTTP/1.1 200 OK\r\n" + b"a: b\r\n" * 200
+    for sent in (b"", b"SSH-2.0-OpenSSH_9.6\r\n", b"HTTP/1.1 999999999999 X\r\n\r\n", too_many_headers):
+        with raw_server(lambda peer, sent=sent: peer.recv(65536) and peer.sendall(sent)) as port:
+            reply = post(f"http://{LOOPBACK}:{port}/")
+        assert reply.status is None
+        assert reply.error.startswith("The connection failed (")
 
 
 def test_a_refused_connection_is_described():
     with socket.create_server((LOOPBACK, 0)) as listener:
         port = listener.getsockname()[1]
     assert post(f"http://{LOOPBACK}:{port}/").error == "The receiver refused the connection."
-
-
-# TLS
 
 
 @pytest.fixture
@@ -266,37 +213,25 @@ def tls(tmp_path, monkeypatch):
     return context
 
 
-def test_the_certificate_is_verified_for_the_name(names, tls):
-    names["hooks.example.com"] = [["127.0.0.1"]]
+def test_the_certificate_is_verified_for_the_name(names, tls, monkeypatch):
+    names["hooks.example.com"] = names["others.example.com"] = [["127.0.0.1"]]
     with receiving(tls=tls) as receiver:
-        reply = post(receiver.url(host="hooks.example.com", scheme="https"))
-    assert (reply.status, reply.error) == (200, None)
-    assert receiver.messages[0].headers["host"] == f"hooks.example.com:{receiver.port}"
-    assert tls.requested_names == ["hooks.example.com"]
-
-
-@pytest.mark.parametrize(("name", "is_trusted"), [("others.example.com", True), ("hooks.example.com", False)])
-def test_a_certificate_for_another_name_or_of_an_unknown_issuer_is_refused(
-    names, tls, monkeypatch, name, is_trusted
-):
-    names[name] = [["127.0.0.1"]]
-    if not is_trusted:
+        trusted = post(receiver.url(host="hooks.example.com", scheme="https"))
+        other_name = post(receiver.url(host="others.example.com", scheme="https"))
         monkeypatch.delenv("SSL_CERT_FILE")
-    with receiving(tls=tls) as receiver:
-        reply = post(receiver.url(host=name, scheme="https"))
-    assert receiver.messages == []
-    assert reply.error.startswith("The receiver's certificate is not trusted: ")
-
-
-# Timeouts
+        unknown_issuer = post(receiver.url(host="hooks.example.com", scheme="https"))
+    assert (trusted.status, trusted.error) == (200, None)
+    (message,) = receiver.messages
+    assert message.headers["host"] == f"hooks.example.com:{receiver.port}"
+    assert tls.requested_names == ["hooks.example.com", "others.example.com", "hooks.example.com"]
+    for reply in (other_name, unknown_issuer):
+        assert reply.error.startswith("The receiver's certificate is not trusted: ")
 
 
 def test_a_silent_receiver_times_out(monkeypatch):
     monkeypatch.setattr(webhooks, "READ_SECONDS", 0.2)
-    done = threading.Event()
-    with raw_server(lambda connection: done.wait(10)) as port:
-        reply = post(f"http://{LOOPBACK}:{port}/")
-        done.set()
+    with socket.create_server((LOOPBACK, 0)) as silent:
+        reply = post(f"http://{LOOPBACK}:{silent.getsockname()[1]}/")
     assert reply.error == TIMED_OUT
 
 
@@ -318,8 +253,6 @@ def test_a_response_that_never_ends_times_out(monkeypatch, scheme, start):
             connection.sendall(b"\x02" if scheme == "https" else b"x")
             time.sleep(0.01)
 
-    started = time.monotonic()
     with raw_server(drip) as port:
         reply = post(f"{scheme}://{LOOPBACK}:{port}/")
     assert reply.error == TIMED_OUT
-    assert time.monotonic() - started < 5

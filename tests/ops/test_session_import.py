@@ -14,28 +14,26 @@ import factories
 import independent_metrics
 import pytest
 
-from models import Assessment, CandidateKey, Session, sessions
+from models import Assessment, CandidateKey, Session
 from ops import session_import
 
-ROOT = Path(__file__).parents[2]
-FOLDER = Path(os.environ.get("RECORDINGS") or ROOT / "../shared/data/sessions")
+FOLDER = Path(os.environ.get("RECORDINGS") or Path(__file__).parents[3] / "shared/data/sessions")
 FILES = sorted(FOLDER.glob("*.jsonl"))
 NO_RECORDINGS = (
     f"no recordings in {FOLDER}; they are personal data and not in the repository (see RECORDINGS)"
 )
 # Tests with larger files are slow.
-SMALL_BYTES, LARGE_BYTES = 100_000, 500_000
-BATCH_SIZE = 137  # divides no recording
-
-
-def each_file(quick_bytes):
-    """Parametrize by recording; those larger than `quick_bytes` are slow."""
-    files = [
-        pytest.param(file, id=file.stem, marks=[pytest.mark.slow] * (file.stat().st_size > quick_bytes))
+SMALL_BYTES = 100_000
+EACH_FILE = pytest.mark.parametrize(
+    "file",
+    [
+        pytest.param(file, id=file.stem, marks=[pytest.mark.slow] * (file.stat().st_size > SMALL_BYTES))
         for file in FILES
     ]
-    skipped = pytest.param(None, marks=pytest.mark.skip(NO_RECORDINGS))
-    return pytest.mark.parametrize("file", files or [skipped])
+    or [pytest.param(None, marks=pytest.mark.skip(NO_RECORDINGS))],
+)
+BATCH_SIZE = 137  # divides no recording
+UNKNOWN_ID = "01978f2e-7c1a-7a4e-9d57-1f3f7f8b7a01"
 
 
 def read_lines(file, session_id="SESSION"):
@@ -57,17 +55,65 @@ def assert_metrics(session, file):
         assert stored == value, name
 
 
+def ingest(candidate, path, body):
+    response = candidate.request("POST", f"/v1/hooks/{path}", data=body, content_type="application/json")
+    assert response.status_code in (200, 201), response.json
+    return response.json
+
+
 def complete(candidate, key, session):
     body = {"key": key.key, "sessionId": str(session.id)}
     assert candidate.post("/v1/candidate/complete", body).status_code == 200
 
 
-def run(app, *arguments):
-    return app.test_cli_runner().invoke(args=["sessions", "import", *map(str, arguments)])
+@EACH_FILE
+def test_an_imported_recording_has_the_expected_metrics(organization, file):
+    session = session_import.Importer(organization).import_file(file)
+    assert_metrics(session, file)
+    assert Session.get_by_id(session.id).event_count == len(read_lines(file))
 
 
-def candidate_names():
-    return [key.candidate_name for key in CandidateKey.select().order_by(CandidateKey.id)]
+@EACH_FILE
+def test_a_recording_sent_over_http_has_the_expected_metrics(candidate, key, session, file):
+    for line in read_lines(file, session.id):
+        ingest(candidate, "ingest", line)
+    complete(candidate, key, session)
+    assert_metrics(session, file)
+
+
+@EACH_FILE
+def test_shuffled_batches_with_duplicates_have_the_expected_metrics(flask, candidate, key, session, file):
+    lines = read_lines(file, session.id)
+    order = random.Random(2)
+    sent = lines + order.sample(lines, len(lines) // 3)
+    order.shuffle(sent)
+    results = Counter()
+    for start in range(0, len(sent), BATCH_SIZE):
+        body = f'{{"events": [{",".join(sent[start : start + BATCH_SIZE])}]}}'.encode()
+        results.update(result["status"] for result in ingest(candidate, "ingest/batch", body)["results"])
+    assert results == {"created": len(lines), "skipped": len(sent) - len(lines)}
+    complete(candidate, key, session)
+    assert_metrics(session, file)
+    assert "0 of them changed" in flask("sessions", "rederive")
+    assert_metrics(session, file)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not FILES, reason=NO_RECORDINGS)
+def test_all_recordings_in_one_cohort_have_the_expected_statistics(flask, organization, reviewer):
+    flask("sessions", "import", *FILES)
+    sessions = [recompute(file) for file in FILES]
+    assessment = Assessment.get(Assessment.organization == organization)
+    for index, row in enumerate(Session.select().order_by(Session.created_at, Session.id)):
+        response = reviewer.get(f"/v1/assessments/{assessment.id}/cohort-stats", sessionId=str(row.id))
+        stats = response.json["cohortStats"]
+        assert stats["sessionCount"] == len(FILES)
+        assert stats["metrics"] == independent_metrics.cohort(sessions)
+        assert stats["percentiles"] == independent_metrics.percentiles(sessions, index)
+
+
+def event(kind="prompt", seconds=0, **members):
+    return json.dumps(factories.envelope(kind, seconds, sessionId="SESSION") | members)
 
 
 @pytest.fixture
@@ -82,96 +128,29 @@ def recording(tmp_path):
     return write
 
 
-def event(kind="prompt", seconds=0, **members):
-    return json.dumps(factories.envelope(kind, seconds, sessionId="SESSION") | members)
+@pytest.fixture
+def failing_import(app):
+    """Run the command, which has to fail; returns its output."""
+
+    def run(*arguments):
+        result = app.test_cli_runner().invoke(args=["sessions", "import", *map(str, arguments)])
+        assert result.exit_code == 1
+        return result.output
+
+    return run
 
 
-# Recordings of real sessions
-
-
-@each_file(quick_bytes=LARGE_BYTES)
-def test_an_imported_recording_has_the_expected_metrics(organization, file):
-    session = session_import.Importer(organization).import_file(file)
-    assert_metrics(session, file)
-    assert Session.get_by_id(session.id).event_count == len(read_lines(file))
-
-
-@each_file(quick_bytes=SMALL_BYTES)
-def test_metrics_do_not_depend_on_the_order_of_arrival(session, file):
-    lines = read_lines(file, session.id)
-    random.Random(1).shuffle(lines)
-    for line in lines:
-        factories.add_event(session, json.loads(line))
-    sessions.complete(session)
-    assert_metrics(session, file)
-
-
-@each_file(quick_bytes=SMALL_BYTES)
-def test_a_recording_sent_over_http_has_the_expected_metrics(candidate, key, session, file):
-    for line in read_lines(file, session.id):
-        response = candidate.request("POST", "/v1/hooks/ingest", data=line, content_type="application/json")
-        assert response.status_code == 201, response.json
-    complete(candidate, key, session)
-    assert_metrics(session, file)
-
-
-@each_file(quick_bytes=SMALL_BYTES)
-def test_shuffled_batches_with_duplicates_have_the_expected_metrics(app, candidate, key, session, file):
-    lines = read_lines(file, session.id)
-    order = random.Random(2)
-    sent = lines + order.sample(lines, len(lines) // 3)
-    order.shuffle(sent)
-    results = Counter()
-    for start in range(0, len(sent), BATCH_SIZE):
-        body = f'{{"events": [{",".join(sent[start : start + BATCH_SIZE])}]}}'.encode()
-        response = candidate.request(
-            "POST", "/v1/hooks/ingest/batch", data=body, content_type="application/json"
-        )
-        assert response.status_code == 200, response.json
-        results.update(result["status"] for result in response.json["results"])
-    assert results == {"created": len(lines), "skipped": len(sent) - len(lines)}
-    complete(candidate, key, session)
-    assert_metrics(session, file)
-    assert "0 of them changed" in app.test_cli_runner().invoke(args=["sessions", "rederive"]).output
-    assert_metrics(session, file)
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(not FILES, reason=NO_RECORDINGS)
-def test_all_recordings_in_one_cohort_have_the_expected_statistics(app, organization, reviewer):
-    result = run(app, *FILES)
-    assert result.exit_code == 0, result.output
-    sessions = [recompute(file) for file in FILES]
-    assessment = Assessment.get(Assessment.organization == organization)
-    for index, row in enumerate(Session.select().order_by(Session.created_at, Session.id)):
-        response = reviewer.get(f"/v1/assessments/{assessment.id}/cohort-stats", sessionId=str(row.id))
-        stats = response.json["cohortStats"]
-        assert stats["sessionCount"] == len(FILES)
-        assert stats["metrics"] == independent_metrics.cohort(sessions)
-        assert stats["percentiles"] == independent_metrics.percentiles(sessions, index)
-
-
-# The command
-
-
-def test_each_recording_becomes_a_completed_session_of_a_new_candidate(app, organization, recording):
-    files = recording("first", event()), recording("second", event(), event())
-    result = run(app, *files, "--title", "Last year's")
-    assert result.exit_code == 0, result.output
-    assessment = Assessment.get()
-    assert f"Last year's ({assessment.id})" in result.output
-    assert candidate_names() == ["first", "second"]
-    rows = list(Session.select().order_by(Session.id))
-    assert [row.event_count for row in rows] == [1, 2]
-    assert all(row.completed_at and row.assessment == assessment for row in rows)
-
-
-def test_the_table_has_metrics_percentiles_and_averages(app, organization, recording):
+def test_each_recording_becomes_a_completed_session_in_a_table_of_the_cohort(flask, organization, recording):
     short = recording("short", event("prompt", 0), event("prompt", 60))
-    long = recording("long", event("session_start", 0), event("file_diff", 3600))
-    titles, *rows = run(app, short, long).output.splitlines()[-4:]
+    long = recording("long", event("session_start", 0), event("file_diff", 3600), event("x", 5))
+    lines = flask("sessions", "import", short, long, "--title", "Last year's").splitlines()
+    assessment = Assessment.get()
+    assert f"Last year's ({assessment.id})" in lines
+    rows = list(Session.select().order_by(Session.id))
+    assert [(row.key.candidate_name, row.event_count) for row in rows] == [("short", 2), ("long", 3)]
+    assert all(row.completed_at and row.assessment == assessment for row in rows)
+    titles, first, second, average = (re.split(r" {2,}", line) for line in lines[-4:])
     assert "prompts" in titles
-    first, second, average = (re.split(r" {2,}", row) for row in rows)
     assert first[:5] == ["short", "1 m 00 s", "0.000", "2", "1.000"]
     assert second[:5] == ["long", "1 h 00 m", "1.000", "0", "0.000"]
     assert average[:3] == ["2 sessions, average", "30 m 30 s", "1.0"]
@@ -184,10 +163,9 @@ def test_a_line_is_stored_verbatim_with_the_id_of_its_session(organization, reco
     assert stored.envelope == line.replace("SESSION", str(session.id))
 
 
-def test_a_time_limit_does_not_apply_to_recordings(app, organization, recording):
+def test_a_time_limit_does_not_apply_to_recordings(flask, organization, recording):
     assessment = factories.make_assessment(organization, time_limit_minutes=1)
-    result = run(app, recording("one", event()), "--assessment", assessment.id)
-    assert result.exit_code == 0, result.output
+    flask("sessions", "import", recording("one", event()), "--assessment", assessment.id)
     (session,) = Session.select()
     assert (session.assessment, session.closes_at) == (assessment, None)
 
@@ -204,36 +182,34 @@ def test_a_time_limit_does_not_apply_to_recordings(app, organization, recording)
         (event(ts="yesterday"), "ts: "),
         (event(kind="a\0b"), "kind: "),
         (event(v=True), "v: "),
-        (event(sessionId="01978f2e-7c1a-7a4e-9d57-1f3f7f8b7a01"), "another session"),
+        (event(sessionId=UNKNOWN_ID), "another session"),
     ],
 )
-def test_an_invalid_line_is_reported_and_only_its_file_is_skipped(app, organization, recording, line, reason):
+def test_an_invalid_line_is_reported_and_only_its_file_is_skipped(
+    failing_import, organization, recording, line, reason
+):
     invalid = recording("invalid", event(), "", line, event())
-    result = run(app, recording("before", event()), invalid, recording("after", event()))
-    assert result.exit_code == 1
-    assert f"{invalid}, line 3: " in result.output
-    assert reason in result.output
-    assert candidate_names() == ["before", "after"]
-    assert Session.select().count() == 2
+    output = failing_import(recording("before", event()), invalid, recording("after", event()))
+    assert f"{invalid}, line 3: " in output
+    assert reason in output
+    assert [row.key.candidate_name for row in Session.select().order_by(Session.id)] == ["before", "after"]
+    assert CandidateKey.select().count() == 2
 
 
 @pytest.mark.parametrize(("line", "reason"), [("{}", "line 1"), ("", "no events")])
-def test_no_assessment_is_created_if_nothing_can_be_imported(app, organization, recording, line, reason):
-    result = run(app, recording("invalid", line))
-    assert (result.exit_code, reason in result.output) == (1, True)
+def test_no_assessment_is_created_if_nothing_can_be_imported(
+    failing_import, organization, recording, line, reason
+):
+    assert reason in failing_import(recording("invalid", line))
     assert not Assessment.select().exists()
 
 
-def test_with_several_organizations_one_has_to_be_named(app, organization, neighbour, recording):
+def test_the_assessment_or_one_of_several_organizations_has_to_be_named(
+    flask, failing_import, organization, neighbour, recording
+):
     file = recording("one", event())
-    result = run(app, file)
-    assert (result.exit_code, "--org" in result.output) == (1, True)
-    assert run(app, file, "--org", "Acme").exit_code == 0
+    for unknown in ("nonsense", UNKNOWN_ID):
+        assert f"No such assessment: {unknown}." in failing_import(file, "--assessment", unknown)
+    assert "--org" in failing_import(file)
+    flask("sessions", "import", file, "--org", "Acme")
     assert Assessment.get().organization == organization
-
-
-@pytest.mark.parametrize("assessment_id", ["nonsense", "01978f2e-7c1a-7a4e-9d57-1f3f7f8b7a01"])
-def test_an_unknown_assessment_is_refused(app, organization, recording, assessment_id):
-    result = run(app, recording("one", event()), "--assessment", assessment_id)
-    assert result.exit_code == 1
-    assert f"No such assessment: {assessment_id}." in result.output

@@ -6,7 +6,7 @@ from callers import Caller
 
 from proxy.forwarding import ModelProxy
 from tests.live.service import Service
-from tests.proxy.upstream import MESSAGE, Upstream, documents
+from tests.proxy.upstream import MESSAGE, STREAMING_BODY, Upstream, documents
 
 STREAMS = 2
 
@@ -35,6 +35,18 @@ def candidate(app, key, session, upstream, forward_to):
     """The holder of an open session's key; calls are forwarded to `upstream`."""
     forward_to(upstream.address)
     return Caller.candidate(app, key)
+
+
+@pytest.fixture
+def call(candidate):
+    """Make a call as the candidate, or as another caller; returns the response, read to its end."""
+
+    def call(path, caller=candidate, method="POST", **options):
+        if method == "POST":
+            options = {"data": STREAMING_BODY, "content_type": "application/json"} | options
+        return caller.request(method, path, buffered=True, **options)
+
+    return call
 
 
 @pytest.fixture(scope="session")

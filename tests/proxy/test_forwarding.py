@@ -19,35 +19,22 @@ from tests.proxy.upstream import (
     RESPONSE_NANO_USD,
     RESPONSES,
     START,
-    STREAMING_BODY,
     documents,
     stay_open,
     streams,
 )
 
 
-def call(candidate, path, method="POST", **options):
-    """The response, read to its end."""
-    if method == "POST":
-        options = {"data": STREAMING_BODY, "content_type": "application/json"} | options
-    return candidate.request(method, path, buffered=True, **options)
-
-
 def usage_of(session):
     return list(ModelUsage.select().where(ModelUsage.session == session).order_by(ModelUsage.id))
 
 
-# Requests
-
-
-def test_the_candidates_key_is_replaced_by_the_providers_key(candidate, upstream, key):
+def test_the_candidates_key_is_replaced_by_the_providers_key(call, upstream, key):
     for path in (MESSAGES, RESPONSES):
-        call(candidate, path, headers={"Authorization": f"Bearer {key.key}"})
+        call(path, headers={"Authorization": f"Bearer {key.key}"})
     to_anthropic, to_openai = (request.headers for request in upstream.requests)
-    assert to_anthropic["X-Api-Key"] == "sk-ant-ours"
-    assert "Authorization" not in to_anthropic
-    assert to_openai["Authorization"] == "Bearer sk-ours"
-    assert "X-Api-Key" not in to_openai
+    assert (to_anthropic["X-Api-Key"], to_anthropic["Authorization"]) == ("sk-ant-ours", None)
+    assert (to_openai["X-Api-Key"], to_openai["Authorization"]) == (None, "Bearer sk-ours")
     assert key.key not in f"{to_anthropic}{to_openai}"
 
 
@@ -62,26 +49,26 @@ def test_the_candidates_key_is_replaced_by_the_providers_key(candidate, upstream
         ("GET", "/openai/v1/models?client_version=0.99.0", "/v1/models?client_version=0.99.0"),
     ],
 )
-def test_path_and_query_are_forwarded(candidate, upstream, method, path, target):
-    assert call(candidate, f"/v1/proxy{path}", method).status_code == 200
+def test_path_and_query_are_forwarded(call, upstream, method, path, target):
+    assert call(f"/v1/proxy{path}", method=method).status_code == 200
     (request,) = upstream.requests
     assert (request.method, request.target) == (method, target)
 
 
 @pytest.mark.parametrize("body", [b'{"model":"m" ,"n":1.0}', bytes(range(256)) * 4000])
-def test_the_body_is_forwarded_unchanged(candidate, upstream, body):
-    call(candidate, MESSAGES, data=body)
+def test_the_body_is_forwarded_unchanged(call, upstream, body):
+    call(MESSAGES, data=body)
     (request,) = upstream.requests
     assert request.body == body
     assert request.headers["Content-Length"] == str(len(body))
 
 
-def test_headers_are_forwarded_except_hop_by_hop_and_identifying_ones(candidate, upstream):
+def test_headers_are_forwarded_except_hop_by_hop_and_identifying_ones(call, upstream):
     forwarded = {
         "anthropic-version": "2023-06-01",
         "anthropic-beta": "a,b",
         "User-Agent": "claude-cli",
-        "X-App": "cli",
+        "X-App": "1",
     }
     dropped = {
         "Connection": "keep-alive, X-Private", "X-Private": "1", "Keep-Alive": "5", "TE": "trailers",
@@ -89,8 +76,7 @@ def test_headers_are_forwarded_except_hop_by_hop_and_identifying_ones(candidate,
         "Forwarded": "for=192.0.2.7", "CF-Connecting-IP": "192.0.2.7", "X-Promptster-CLI-Version": "1.10.0",
         "OpenAI-Organization": "org-theirs",
     }  # fmt: skip
-    replaced = {"Accept-Encoding": "gzip, br, zstd"}
-    call(candidate, MESSAGES, headers=forwarded | dropped | replaced)
+    call(MESSAGES, headers=forwarded | dropped | {"Accept-Encoding": "gzip, br, zstd"})
     headers = upstream.requests[0].headers
     assert {name: headers[name] for name in forwarded} == forwarded
     assert not [name for name in dropped if name != "Connection" and name in headers]
@@ -99,87 +85,81 @@ def test_headers_are_forwarded_except_hop_by_hop_and_identifying_ones(candidate,
     assert headers["Host"] == upstream.address.removeprefix("http://")
 
 
-# Responses
+MESSAGE_USAGE = {
+    "provider": "anthropic", "model": "claude-haiku-4-5-20251001", "input_tokens": 1000, "output_tokens": 200,
+    "cache_read_tokens": 10_000, "cache_write_tokens": None, "cache_write_1h_tokens": None,
+    "cost_nano_usd": MESSAGE_NANO_USD, "status_code": 200, "is_whole": True,
+}  # fmt: skip
+RESPONSE_USAGE = {
+    "provider": "openai", "model": "gpt-5-2025-08-07", "input_tokens": 600, "output_tokens": 200,
+    "cache_read_tokens": 400, "cost_nano_usd": RESPONSE_NANO_USD,
+}  # fmt: skip
 
 
-@pytest.mark.parametrize(("path", "chunks"), [(MESSAGES, MESSAGE_EVENTS), (RESPONSES, RESPONSE_EVENTS)])
-def test_a_stream_is_returned_unchanged(candidate, upstream, path, chunks):
-    upstream.respond = streams(chunks)
-    response = call(candidate, path)
-    assert response.status_code == 200
-    assert response.data == b"".join(chunks)
-    assert response.headers["Content-Type"] == "text/event-stream; charset=utf-8"
-
-
-@pytest.mark.parametrize("status", [200, 400, 401, 403, 404, 413, 418, 429, 500, 529])
-def test_documents_and_errors_are_returned_unchanged(candidate, upstream, status):
-    error = {"type": "error", "error": {"type": "overloaded_error", "message": "Ünchanged"}}
-    headers = {"Retry-After": "7", "Request-Id": "req_1", "X-Should-Retry": "true"}
-    sent = {name.replace("-", "_"): value for name, value in headers.items()}
-    upstream.respond = documents(status, error, **sent)
-    response = call(candidate, MESSAGES)
-    assert response.status_code == status
-    assert response.data == json.dumps(error).encode()
-    assert (headers | {"Content-Type": "application/json"}).items() <= dict(response.headers).items()
-
-
-def test_a_compressed_response_stays_compressed(candidate, upstream, session):
-    compressed = gzip.compress(json.dumps(MESSAGE).encode())
-    upstream.respond = lambda exchange: exchange.document(200, compressed, Content_Encoding="gzip")
-    response = call(candidate, MESSAGES)
-    assert response.data == compressed
-    assert response.headers["Content-Encoding"] == "gzip"
-    assert usage_of(session)[0].input_tokens == 1000
-
-
-def test_headers_about_the_providers_host_are_dropped(candidate, upstream):
-    dropped = {
-        "Set_Cookie": "a=b", "Alt_Svc": "h3", "Strict_Transport_Security": "max-age=1", "Keep_Alive": "5",
-        "Connection": "X-Hop", "X_Hop": "1",
-    }  # fmt: skip
-    upstream.respond = documents(200, MESSAGE, **dropped)
-    response = call(candidate, MESSAGES)
-    for name in ("Set-Cookie", "Alt-Svc", "Strict-Transport-Security", "X-Hop", "Keep-Alive", "Server"):
-        assert name not in response.headers
-
-
-def test_no_content_type_is_added(candidate, upstream):
-    upstream.respond = lambda exchange: exchange.head(200, Content_Length="0")
-    assert "Content-Type" not in call(candidate, MESSAGES).headers
-
-
-def test_a_huge_response_is_returned_whole(candidate, upstream):
-    body = b"x" * (40 * 1024 * 1024)
-    upstream.respond = lambda exchange: exchange.document(200, body)
-    assert call(candidate, MESSAGES).data == body
-
-
-# Usage
-
-
-@pytest.mark.parametrize("respond", [documents(200, MESSAGE), streams(MESSAGE_EVENTS)])
-def test_the_usage_of_a_message_is_stored(candidate, upstream, session, clock, respond):
-    upstream.respond = respond
-    call(candidate, MESSAGES, data=json.dumps({"model": "m", "prompt": "a secret question"}))
+@pytest.mark.parametrize(
+    ("path", "answer", "usage"),
+    [
+        (MESSAGES, MESSAGE, MESSAGE_USAGE),
+        (MESSAGES, MESSAGE_EVENTS, MESSAGE_USAGE),
+        (RESPONSES, RESPONSE, RESPONSE_USAGE),
+        (RESPONSES, RESPONSE_EVENTS, RESPONSE_USAGE),
+    ],
+)
+def test_a_response_is_returned_unchanged_and_its_usage_stored(
+    call, upstream, session, clock, path, answer, usage
+):
+    is_stream = isinstance(answer, list)
+    upstream.respond = streams(answer) if is_stream else documents(200, answer)
+    response = call(path, data=json.dumps({"model": "m", "prompt": "a secret question"}))
+    assert response.data == (b"".join(answer) if is_stream else json.dumps(answer).encode())
+    content_type = "text/event-stream; charset=utf-8" if is_stream else "application/json"
+    assert (response.status_code, response.headers["Content-Type"]) == (200, content_type)
     (used,) = usage_of(session)
-    assert (used.provider, used.model) == ("anthropic", "claude-haiku-4-5-20251001")
-    assert (used.input_tokens, used.output_tokens, used.cache_read_tokens) == (1000, 200, 10_000)
-    assert (used.cache_write_tokens, used.cache_write_1h_tokens) == (None, None)
-    assert used.cost_nano_usd == MESSAGE_NANO_USD
-    assert (used.status_code, used.is_whole) == (200, True)
+    assert {name: getattr(used, name) for name in usage} == usage
     assert used.started_at == used.ended_at == clock.fixed
     assert "secret" not in str(used.__data__)
     assert "Grüße" not in str(used.__data__)
 
 
-@pytest.mark.parametrize("respond", [documents(200, RESPONSE), streams(RESPONSE_EVENTS)])
-def test_the_usage_of_a_response_is_stored(candidate, upstream, session, respond):
-    upstream.respond = respond
-    call(candidate, RESPONSES)
-    (used,) = usage_of(session)
-    assert (used.provider, used.model) == ("openai", "gpt-5-2025-08-07")
-    assert (used.input_tokens, used.output_tokens, used.cache_read_tokens) == (600, 200, 400)
-    assert used.cost_nano_usd == RESPONSE_NANO_USD
+@pytest.mark.parametrize("status", [200, 400, 401, 404, 418, 429, 500, 529])
+def test_documents_and_errors_are_returned_unchanged(call, upstream, status):
+    error = {"type": "error", "error": {"type": "overloaded_error", "message": "Ünchanged"}}
+    headers = {"Retry-After": "7", "Request-Id": "req_1", "X-Should-Retry": "true"}
+    sent = {name.replace("-", "_"): value for name, value in headers.items()}
+    upstream.respond = documents(status, error, **sent)
+    response = call(MESSAGES)
+    assert (response.status_code, response.data) == (status, json.dumps(error).encode())
+    assert (headers | {"Content-Type": "application/json"}).items() <= dict(response.headers).items()
+
+
+def test_a_compressed_response_stays_compressed(call, upstream, session):
+    compressed = gzip.compress(json.dumps(MESSAGE).encode())
+    upstream.respond = lambda exchange: exchange.document(200, compressed, Content_Encoding="gzip")
+    response = call(MESSAGES)
+    assert (response.data, response.headers["Content-Encoding"]) == (compressed, "gzip")
+    assert usage_of(session)[0].input_tokens == 1000
+
+
+def test_headers_about_the_providers_host_are_dropped(call, upstream):
+    dropped = {
+        "Set_Cookie": "a=b", "Alt_Svc": "h3", "Strict_Transport_Security": "max-age=1", "Keep_Alive": "5",
+        "Connection": "X-Hop", "X_Hop": "1",
+    }  # fmt: skip
+    upstream.respond = documents(200, MESSAGE, **dropped)
+    response = call(MESSAGES)
+    for name in ("Set-Cookie", "Alt-Svc", "Strict-Transport-Security", "X-Hop", "Keep-Alive", "Server"):
+        assert name not in response.headers
+
+
+def test_no_content_type_is_added(call, upstream):
+    upstream.respond = lambda exchange: exchange.head(200, Content_Length="0")
+    assert "Content-Type" not in call(MESSAGES).headers
+
+
+def test_a_huge_response_is_returned_whole(call, upstream):
+    body = b"x" * (20 * 1024 * 1024)
+    upstream.respond = lambda exchange: exchange.document(200, body)
+    assert call(MESSAGES).data == body
 
 
 @pytest.mark.parametrize(
@@ -190,9 +170,9 @@ def test_the_usage_of_a_response_is_stored(candidate, upstream, session, respond
     ],
     ids=["no price", "error"],
 )
-def test_a_call_without_a_known_cost_is_stored(candidate, upstream, session, respond, status, input_tokens):
+def test_a_call_without_a_known_cost_is_stored(call, upstream, session, respond, status, input_tokens):
     upstream.respond = respond
-    call(candidate, MESSAGES)
+    call(MESSAGES)
     (used,) = usage_of(session)
     assert (used.status_code, used.input_tokens, used.cost_nano_usd) == (status, input_tokens, None)
 
@@ -206,18 +186,16 @@ def test_a_canceled_response_has_used_what_was_reported_so_far(candidate, upstre
     assert (used.input_tokens, used.output_tokens, used.is_whole) == (1000, 1, False)
 
 
-@pytest.mark.parametrize(
-    ("method", "path"), [("POST", f"{MESSAGES}/count_tokens"), ("GET", "/v1/proxy/anthropic/v1/models")]
-)
-def test_free_calls_are_not_stored(candidate, upstream, session, method, path):
+def test_free_calls_are_not_stored(call, upstream, session):
     upstream.respond = documents(200, {"input_tokens": 14})
-    call(candidate, path, method)
+    call(f"{MESSAGES}/count_tokens")
+    call("/v1/proxy/anthropic/v1/models", method="GET")
     assert usage_of(session) == []
 
 
-def test_spending_is_the_sum_of_the_sessions_calls(candidate, app, assessment, session):
+def test_spending_is_the_sum_of_the_sessions_calls(call, candidate, app, assessment, session):
     other = make_key(assessment)
     make_session(other)
     for caller in (candidate, candidate, Caller.candidate(app, other)):
-        call(caller, MESSAGES)
+        call(MESSAGES, caller)
     assert ModelUsage.spent_nano_usd(session) == 2 * MESSAGE_NANO_USD

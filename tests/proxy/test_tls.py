@@ -11,13 +11,10 @@ from proxy.forwarding import Call, ModelProxy
 from tests.proxy.upstream import MESSAGE_EVENTS, START, TIMEOUT_SECONDS, Upstream, streams
 
 
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory):
-    return make_certificate(tmp_path_factory.mktemp("tls"))
-
-
 @pytest.fixture
-def upstream(certificate):
+def upstream(tmp_path, monkeypatch):
+    certificate = make_certificate(tmp_path)
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
     with Upstream() as upstream:
         upstream.socket = server_context(certificate).wrap_socket(upstream.socket, server_side=True)
         upstream.address = upstream.address.replace("http:", "https:")
@@ -25,40 +22,36 @@ def upstream(certificate):
 
 
 @pytest.fixture
-def proxy(upstream, certificate, monkeypatch):
-    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
-    return ModelProxy({"anthropic": (f"{upstream.address}/gateway", "sk-ant-ours")}, streams=1)
+def forward(upstream):
+    proxy = ModelProxy({"anthropic": (f"{upstream.address}/gateway", "sk-ant-ours")}, streams=1)
+    return lambda client=None: proxy.forward(Call("anthropic", "GET", "/v1/models", "", [], client=client))
 
 
-def forward(proxy, client=None):
-    return proxy.forward(Call("anthropic", "GET", "/v1/models", "", [], client=client))
-
-
-def test_a_stream_is_forwarded(proxy, upstream):
+def test_a_stream_is_forwarded(forward, upstream):
     upstream.respond = streams(MESSAGE_EVENTS)
-    assert b"".join(forward(proxy).chunks()) == b"".join(MESSAGE_EVENTS)
+    assert b"".join(forward().chunks()) == b"".join(MESSAGE_EVENTS)
     assert upstream.requests[0].target == "/gateway/v1/models"
 
 
-def test_an_untrusted_certificate_is_refused(proxy, upstream, monkeypatch):
+def test_an_untrusted_certificate_is_refused(forward, upstream, monkeypatch):
     monkeypatch.delenv("SSL_CERT_FILE")
     with pytest.raises(ProviderUnreachable):
-        forward(proxy)
+        forward()
     assert upstream.requests == []
 
 
-def test_a_disconnected_client_ends_the_call(proxy, upstream):
+def test_a_disconnected_client_ends_the_call(forward, upstream):
     ended = threading.Event()
 
     def respond(exchange):
         exchange.start_stream()
         exchange.chunk(START)
-        if exchange.wait_for_disconnect():
-            ended.set()
+        exchange.wait_for_disconnect()
+        ended.set()
 
     upstream.respond = respond
     server_side, client = socket.socketpair()
-    response = forward(proxy, server_side)
+    response = forward(server_side)
     chunks = response.chunks()
     assert next(chunks) + next(chunks) == START
     client.close()

@@ -1,19 +1,13 @@
-"""A model provider for tests: it speaks both protocols over HTTP and responds as a test demands.
-
-with Upstream() as upstream:
-    upstream.respond = documents(200, MESSAGE)
-    ...
-    assert upstream.requests[-1].headers["X-Api-Key"] == "the key"
-"""
+"""A model provider for tests: it speaks both protocols over HTTP and responds with `upstream.respond(exchange)`."""
 
 import json
 import socket
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from contextlib import suppress
 from http.client import HTTPMessage
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 MESSAGES = "/v1/proxy/anthropic/v1/messages"
 RESPONSES = "/v1/proxy/openai/v1/responses"
@@ -21,21 +15,17 @@ STREAMING_BODY = b'{"model": "m", "stream": true}'
 TIMEOUT_SECONDS = 20
 
 MESSAGE = {
-    "id": "msg_1",
     "type": "message",
-    "role": "assistant",
     "model": "claude-haiku-4-5-20251001",
     "content": [{"type": "text", "text": "Grüße"}],
     "usage": {"input_tokens": 1000, "output_tokens": 200, "cache_read_input_tokens": 10_000},
 }
 # 1,000 at $1, 200 at $5 and 10,000 at $0.10 a million.
-MESSAGE_NANO_USD = 1_000_000 + 1_000_000 + 1_000_000
+MESSAGE_NANO_USD = 3 * 1_000_000
 RESPONSE = {
-    "id": "resp_1",
     "object": "response",
-    "status": "completed",
     "model": "gpt-5-2025-08-07",
-    "output": [{"type": "message", "content": [{"type": "output_text", "text": "Hi"}]}],
+    "output": [{"type": "message", "content": []}],
     "usage": {"input_tokens": 1000, "input_tokens_details": {"cached_tokens": 400}, "output_tokens": 200},
 }
 # 600 at $1.25, 400 at $0.125 and 200 at $10 a million.
@@ -69,8 +59,8 @@ RESPONSE_EVENTS = [
 ]
 
 
-@dataclass(frozen=True)
-class Request:
+class Request(NamedTuple):
+    client: tuple[str, int]
     method: str
     target: str
     headers: HTTPMessage
@@ -84,7 +74,8 @@ class Exchange(BaseHTTPRequestHandler):
     server: "Upstream"
 
     def handle_request(self) -> None:
-        self.server.requests.append(Request(self.command, self.path, self.headers, self._body()))
+        request = Request(self.client_address, self.command, self.path, self.headers, self._body())
+        self.server.requests.append(request)
         self.server.respond(self)
 
     do_GET = do_POST = do_PUT = do_DELETE = handle_request
@@ -96,10 +87,8 @@ class Exchange(BaseHTTPRequestHandler):
             self.send_header(name.replace("_", "-"), value)
         self.end_headers()
 
-    def document(
-        self, status: int, body: bytes, content_type: str = "application/json", **headers: str
-    ) -> None:
-        self.head(status, Content_Type=content_type, Content_Length=str(len(body)), **headers)
+    def document(self, status: int, body: bytes, **headers: str) -> None:
+        self.head(status, Content_Type="application/json", Content_Length=str(len(body)), **headers)
         self.wfile.write(body)
 
     def start_stream(self) -> None:
@@ -115,26 +104,21 @@ class Exchange(BaseHTTPRequestHandler):
         self.connection.shutdown(socket.SHUT_RDWR)
         self.close_connection = True
 
-    def wait_for_disconnect(self) -> bool:
-        """Whether the client disconnects within TIMEOUT_SECONDS."""
+    def wait_for_disconnect(self) -> None:
+        """Wait until the client disconnects. Raises TimeoutError after TIMEOUT_SECONDS."""
         self.close_connection = True
         self.connection.settimeout(TIMEOUT_SECONDS)
-        try:
-            return self.connection.recv(1) == b""
-        except ConnectionError:
-            return True
-        except TimeoutError:
-            return False
+        with suppress(ConnectionError):
+            assert self.connection.recv(1) == b""
 
     def _body(self) -> bytes:
-        if self.headers.get("Transfer-Encoding") == "chunked":
-            return b"".join(iter(self._read_chunk, b""))
-        return self.rfile.read(int(self.headers.get("Content-Length", 0)))
-
-    def _read_chunk(self) -> bytes:
-        chunk = self.rfile.read(int(self.rfile.readline(), 16))
+        if self.headers.get("Transfer-Encoding") != "chunked":
+            return self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        chunks = []
+        while size := int(self.rfile.readline(), 16):
+            chunks.append(self.rfile.read(size + 2)[:-2])
         self.rfile.readline()
-        return chunk
+        return b"".join(chunks)
 
     def log_message(self, *args: Any) -> None:
         pass

@@ -22,7 +22,7 @@ def s3_client(s3_url):
     client.close()
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def s3(s3_url, s3_client):
     return s3_at(s3_url, prefix="kept/")
 

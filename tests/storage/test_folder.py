@@ -6,67 +6,39 @@ import io
 import os
 import threading
 from datetime import UTC, datetime, timedelta
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 from bundle_stores import SECRET, SESSION, Zeros, contents, upload
 
-from storage import (
-    MAX_BUNDLE_BYTES,
-    FolderStorage,
-    Incomplete,
-    LengthRequired,
-    Missing,
-    TooLarge,
-    Unavailable,
-    new_object_key,
-)
+from errors import Incomplete, LengthRequired, NotFound, StoreUnavailable, TooLarge
+from storage import MAX_BUNDLE_BYTES, new_object_key
 
 NOW = datetime(2026, 4, 1, 9, tzinfo=UTC)
 
 
-@pytest.fixture
-def upload_url(folder, object_key):
-    return urlsplit(folder.upload_url(object_key, NOW + timedelta(minutes=15)))
+def files(folder):
+    return sorted(os.listdir(folder.folder))
 
 
-@pytest.fixture
-def signed(upload_url, object_key):
-    """The parameters of `upload_url`."""
-    query = parse_qs(upload_url.query)
-    return {"object_key": object_key, "expires": query["expires"][0], "signature": query["signature"][0]}
-
-
-def test_an_upload_url_names_one_object_and_is_signed(upload_url, signed, object_key):
-    assert upload_url.scheme + upload_url.netloc == "httpsproofstone.example.com"
-    assert upload_url.path == f"/v1/bundles/{object_key}"
+def test_an_upload_url_is_signed_and_valid_until_it_expires(folder, object_key):
+    url = urlsplit(folder.upload_url(object_key, NOW + timedelta(minutes=15)))
+    assert (
+        f"{url.scheme}://{url.netloc}{url.path}" == f"https://proofstone.example.com/v1/bundles/{object_key}"
+    )
+    signed = {"object_key": object_key, **dict(parse_qsl(url.query))}
     expires = str(int(NOW.timestamp()) + 900)
     signature = hmac.new(SECRET, f"PUT\n{object_key}\n{expires}".encode(), hashlib.sha256).hexdigest()
     assert signed == {"object_key": object_key, "expires": expires, "signature": signature}
-
-
-@pytest.mark.parametrize(("minutes", "valid"), [(0, True), (14, True), (15, False), (10**6, False)])
-def test_a_signature_is_valid_any_number_of_times_until_it_expires(folder, signed, minutes, valid):
-    for _ in range(2):
-        assert folder.is_signed(**signed, now=NOW + timedelta(minutes=minutes)) is valid
-
-
-@pytest.mark.parametrize(
-    ("parameter", "values"),
-    [
-        ("object_key", [new_object_key(SESSION), "../x"]),
-        ("expires", ["1775038501", "9999999999", "\uff19" * 10, "-1", "1e10", "", "9" * 5000]),
-        ("signature", ["", "0" * 64, "é", "\ud800"]),
-    ],
-)
-def test_a_changed_parameter_is_refused(folder, signed, parameter, values):
-    for value in values:
-        assert not folder.is_signed(**signed | {parameter: value}, now=NOW), value
-
-
-def test_a_signature_with_another_secret_is_refused(folder, signed):
-    other = FolderStorage(folder.folder, folder.base_url, lambda: bytes(32))
-    assert not other.is_signed(**signed, now=NOW)
+    for minutes, is_valid in [(0, True), (14, True), (14, True), (15, False), (10**6, False)]:
+        assert folder.is_signed(**signed, now=NOW + timedelta(minutes=minutes)) is is_valid
+    for parameter, values in {
+        "object_key": [new_object_key(SESSION), "../x"],
+        "expires": ["1775038501", "9999999999", "\uff19" * 10, "-1", "1e10", "", "9" * 5000],
+        "signature": ["", "0" * 64, "é", "\ud800"],
+    }.items():
+        for value in values:
+            assert not folder.is_signed(**signed | {parameter: value}, now=NOW), (parameter, value)
 
 
 @pytest.mark.parametrize(
@@ -79,9 +51,10 @@ def test_a_wrong_length_is_refused_before_reading(folder, object_key, length, er
     assert stream.remaining == MAX_BUNDLE_BYTES + 1
 
 
-def test_an_upload_is_read_up_to_its_length(folder, object_key):
+def test_an_upload_is_read_up_to_its_length_into_a_private_file(folder, object_key):
     folder.receive(object_key, io.BytesIO(b"0123456789"), 4)
     assert contents(folder, object_key) == b"0123"
+    assert (folder.folder / object_key).stat().st_mode & 0o077 == 0
 
 
 class ResetConnection(io.BytesIO):
@@ -97,7 +70,7 @@ def test_an_interrupted_upload_keeps_the_previous_bundle(folder, object_key, str
     with pytest.raises(Incomplete):
         folder.receive(object_key, stream(b"0123"), 10)
     assert contents(folder, object_key) == b"before"
-    assert os.listdir(folder.folder) == [object_key]
+    assert files(folder) == [object_key]
 
 
 def test_concurrent_uploads_of_one_object_leave_one_complete(folder, object_key):
@@ -108,13 +81,13 @@ def test_concurrent_uploads_of_one_object_leave_one_complete(folder, object_key)
     for thread in threads:
         thread.join()
     assert contents(folder, object_key) in bodies
-    assert os.listdir(folder.folder) == [object_key]
+    assert files(folder) == [object_key]
 
 
 def test_a_malformed_key_is_never_written(folder):
-    with pytest.raises(Missing):
+    with pytest.raises(NotFound):
         folder.receive("../outside", io.BytesIO(b"x"), 1)
-    assert os.listdir(folder.folder) == []
+    assert files(folder) == []
     assert os.listdir(folder.folder.parent) == [folder.folder.name]
 
 
@@ -125,7 +98,7 @@ def test_a_bundle_above_the_limit_is_not_read(folder, object_key):
         folder.size_and_sha256(object_key)
 
 
-def make_partial_upload(folder, object_key: str, age_hours: int) -> str:
+def make_partial_upload(folder, object_key: str, age_hours: int = 0) -> str:
     part = folder.folder / f"{object_key}.{'0' * 16}.part"
     part.write_bytes(b"half a")
     modified_at = NOW.timestamp() - age_hours * 3600
@@ -133,27 +106,25 @@ def make_partial_upload(folder, object_key: str, age_hours: int) -> str:
     return part.name
 
 
-def test_a_bundle_is_deleted_with_its_partial_uploads(folder, object_key):
-    make_partial_upload(folder, object_key, 0)
-    folder.delete(object_key)
-    assert os.listdir(folder.folder) == []
-
-
-def test_only_old_partial_uploads_are_deleted(folder, object_key):
+def test_partial_uploads_are_deleted_with_their_bundle_or_when_they_are_old(folder, object_key):
     upload(folder, object_key, b"code")
-    make_partial_upload(folder, new_object_key(SESSION), 30)
-    recent = make_partial_upload(folder, new_object_key(SESSION), 1)
+    make_partial_upload(folder, object_key)
+    folder.delete(object_key)
+    assert files(folder) == []
+    upload(folder, object_key, b"code")
+    make_partial_upload(folder, new_object_key(SESSION), age_hours=30)
+    recent = make_partial_upload(folder, new_object_key(SESSION), age_hours=1)
     folder.delete_partial_uploads(NOW - timedelta(hours=24))
-    assert set(os.listdir(folder.folder)) == {recent, object_key}
+    assert files(folder) == sorted([recent, object_key])
 
 
-def test_a_missing_folder_is_unavailable_and_not_empty(folder, object_key, tmp_path):
+def test_a_missing_folder_is_unavailable_and_not_created_again(folder, object_key, tmp_path):
+    """A volume that is not mounted would hide what is written to its mount point."""
     upload(folder, object_key, b"code")
     folder.folder.rename(tmp_path / "unmounted")
-    for call in (folder.delete, folder.size):
-        with pytest.raises(Unavailable):
+    for call in (folder.delete, folder.size, lambda key: upload(folder, key, b"more")):
+        with pytest.raises(StoreUnavailable):
             call(object_key)
+    assert not folder.folder.exists()
     (tmp_path / "unmounted").rename(folder.folder)
-    folder.delete(object_key)
-    with pytest.raises(Missing):
-        folder.size(object_key)
+    assert contents(folder, object_key) == b"code"

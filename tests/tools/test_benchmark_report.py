@@ -1,9 +1,9 @@
-"""tools/benchmarks/report.py: each kind of measurement has its own part in one document."""
+"""tools/benchmarks/report.py: one document with a part for each kind of measurement."""
 
 from tools.benchmarks import report
 
 
-def test_a_part_takes_the_place_of_its_earlier_self_alone(tmp_path):
+def test_a_part_replaces_only_its_earlier_version(tmp_path):
     file = tmp_path / "RESULTS.md"
     report.write("comparison", "Old numbers.\n", file)
     report.write("footprint", "Memory.\n", file)
@@ -14,6 +14,6 @@ def test_a_part_takes_the_place_of_its_earlier_self_alone(tmp_path):
     assert text.startswith("# ")
 
 
-def test_a_table_can_be_read_as_it_is():
+def test_a_table_is_aligned():
     table = report.markdown(("operation", "ratio"), [["ingest", "0.65"]])
     assert table.splitlines() == ["| operation | ratio |", "| --------- | ----: |", "| ingest    |  0.65 |"]
