@@ -1,184 +1,117 @@
-"""Another server takes the database's place: 503 meanwhile, then every process finds it by itself."""
+"""Another server becomes the primary: 503 in between, then every process finds it (docs/failover.md)."""
 
 import threading
 
-import postgres
+import peewee
 import pytest
-from flask import Flask
 
 import errors
 import models
 from tests.live.cast import ASSESSMENT
-from tests.live.client import Load
+from tests.live.client import Load, run_concurrently
+from tests.live.load import Callers, assert_unavailable
 from tests.live.service import Service, wait_until
-from tests.live.standby import Standby, both
-from tests.live.test_database_away import Busy, assert_unavailable, assert_worker_delivers
-from web import error_handlers
-
-READ_ONLY = "ALTER SYSTEM SET default_transaction_read_only = {}"
-RELOAD = "SELECT pg_reload_conf()"
+from tests.live.standby import Standby
 
 
-@pytest.fixture
-def primary():
-    with postgres.start(tcp=True) as server:
-        if not server.can_restart:
-            pytest.skip("The server that TEST_DATABASE_URL names cannot be given a standby from here.")
-        yield server
+def set_read_only(server, is_read_only=True):
+    # Not in a transaction, which would be refused while it is on.
+    server.query(f"ALTER SYSTEM SET default_transaction_read_only = {is_read_only}")
+    server.query("SELECT pg_reload_conf()")
 
 
-@pytest.fixture
-def standby(primary):
-    primary.create_database("proofstone")
-    with Standby(primary) as standby:
-        yield standby
-
-
-def turn_read_only(server, switch="on"):
-    # Not as a transaction's, which would be refused once it is on.
-    server.query(READ_ONLY.format(switch))
-    server.query(RELOAD)
-
-
-def leave(server):
-    """Stop as an administrator would: the standby has everything first."""
+def shut_down(server):
     server.leave()
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("go", [turn_read_only, leave])
-def test_a_standby_takes_over_under_load_and_nothing_acknowledged_is_lost(primary, standby, tmp_path, go):
-    with Service(tmp_path, both(primary, standby, "proofstone")).start(processes=2) as service:
-        busy = Busy(service)
-        with service.worker(), Load(busy.calls()):
-            busy.work_well()
-            go(primary)
-            wait_until(lambda: busy.refusals(), "Nothing is refused.")
-            if go is turn_read_only:
-                standby.wait_until_level()
-            standby.promote()
-            busy.work_well()
-            assert_worker_delivers(busy)
-        for _, _, answer in busy.refusals():
-            assert_unavailable(answer)
-        busy.assert_nothing_acknowledged_is_lost()
+@pytest.mark.parametrize("end", [set_read_only, shut_down])
+def test_a_standby_takes_over_under_load_and_nothing_acknowledged_is_lost(own_server, tmp_path, end):
+    own_server.create_database("proofstone")
+    with Standby(own_server) as standby:
+        url = standby.url_of_both("proofstone")
+        with Service(tmp_path, url).start(processes=2) as service:
+            callers = Callers(service)
+            with service.worker(), Load(callers.calls):
+                callers.wait_for_successes()
+                end(own_server)
+                wait_until(lambda: callers.refused, "Nothing is refused.")
+                if end is set_read_only:
+                    standby.wait_until_synchronized()
+                standby.promote()
+                callers.wait_for_successes()
+                callers.assert_worker_delivers()
+            callers.assert_refused_with_503_and_nothing_lost()
 
 
 @pytest.mark.slow
-def test_a_server_that_only_reads_for_a_while_is_503_for_writers_alone(primary, tmp_path):
-    with Service(tmp_path, primary.create_database("proofstone")).start(processes=1) as service:
+def test_a_read_only_server_refuses_writers_alone(own_server, tmp_path):
+    with Service(tmp_path, own_server.create_database("proofstone")).start(processes=1) as service:
         reviewer = service.organization("Acme")
-        turn_read_only(primary)
-        # Its processes hear of it one after the other.
-        assert_unavailable(wait_until(lambda: refused(reviewer), "Nothing is refused."))
+
+        def create():
+            return reviewer.post("/v1/assessments", ASSESSMENT)
+
+        set_read_only(own_server)
+        # The server's processes reload the setting one after the other.
+        wait_until(lambda: create().status == 503, "Nothing is refused.")
+        assert_unavailable(create())
         assert reviewer.get("/v1/assessments").status == 200
-        turn_read_only(primary, "off")
-        wait_until(lambda: reviewer.post("/v1/assessments", ASSESSMENT).status == 201, "It writes no more.")
+        set_read_only(own_server, False)
+        wait_until(lambda: create().status == 201, "The service does not write again.")
         assert "Traceback" not in service.log()
 
 
-def refused(reviewer):
-    answer = reviewer.post("/v1/assessments", ASSESSMENT)
-    return answer if answer.status != 201 else None
-
-
-# What the driver raises, for real
+# The driver's real errors
 
 
 @pytest.fixture
-def bound(postgres_server, request):
-    """The models on a PostgreSQL with a table for these tests, without a transaction around them."""
-    before = models.db.obj
-    url = postgres_server.create_database("proofstone_states")
-    models.bind(url)
-    models.db.execute_sql("CREATE TABLE places (id int primary key, taken int)")
-    models.db.execute_sql("INSERT INTO places VALUES (1, 0), (2, 0)")
+def database(postgres_server, bind):
+    """The models' PostgreSQL database with a table of two seats, without a transaction around the test."""
+    bind(postgres_server.create_database("proofstone_errors"))
+    models.db.execute_sql("CREATE TABLE seats AS SELECT id, 0 AS taken FROM generate_series(1, 2) id")
     yield models.db
     models.db.close_all()
-    if before is not None:
-        models.db.initialize(before)
-    postgres_server.drop_database("proofstone_states")
+    postgres_server.drop_database("proofstone_errors")
 
 
-def take(place):
-    models.db.execute_sql("UPDATE places SET taken = taken + 1 WHERE id = %s", (place,))
+def take(seat):
+    models.db.execute_sql("UPDATE seats SET taken = taken + 1 WHERE id = %s", (seat,))
 
 
-def failure_of(bound, work):
-    """What the work raises in a transaction; None if nothing."""
-    try:
-        with bound.atomic():
-            work()
-    except Exception as failure:
-        return failure
-    return None
-
-
-def test_of_two_transactions_that_wait_for_each_other_one_is_told_to_come_again(bound):
-    met, failures = threading.Barrier(2), []
-
-    def work(first, second):
-        take(first)
-        met.wait(30)
-        take(second)
-
-    def transaction(*places):
-        failures.append(failure_of(bound, lambda: work(*places)))
-        bound.close()
-
-    threads = [threading.Thread(target=transaction, args=places) for places in ((1, 2), (2, 1))]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    (failure,) = filter(None, failures)
-    assert errors.sqlstate(failure) == "40P01"
-    assert errors.refusal_for(failure) is errors.Busy
-
-
-def test_a_connection_that_is_cut_in_a_transaction_means_that_the_database_is_away(bound):
-    def work():
-        take(1)
-        other = threading.Thread(target=end_backend, args=(backend(),))
-        other.start()
-        other.join()
-        take(2)
-
-    assert errors.refusal_for(failure_of(bound, work)) is errors.Unavailable
-    bound.close()
-    # The next one has a connection that works, and nothing of the broken transaction is there.
-    assert bound.execute_sql("SELECT sum(taken) FROM places").fetchone() == (0,)
-
-
-def end_backend(pid):
-    models.db.execute_sql("SELECT pg_terminate_backend(%s, 5000)", (pid,))
-    models.db.close()
-
-
-def test_after_a_write_to_a_server_that_only_reads_no_connection_is_used_again(bound):
-    before = backend()
-
-    def work():
-        bound.execute_sql("SET TRANSACTION READ ONLY")
-        take(1)
-
-    assert errors.refusal_for(failure_of(bound, work)) is errors.Unavailable
-    bound.close()
-    assert backend() != before
-
-
-def backend():
+def backend_id():
     return models.db.execute_sql("SELECT pg_backend_pid()").fetchone()[0]
 
 
-def test_a_fault_of_ours_is_not_taken_for_one_of_the_database(bound):
-    failure = failure_of(bound, lambda: bound.execute_sql("SELECT nothing FROM nowhere"))
-    assert errors.refusal_for(failure) is None
-    app = Flask("faulty")
-    error_handlers.register(app)
+def test_one_of_two_deadlocked_transactions_is_busy(database):
+    both_hold_one, found = threading.Barrier(2), []
 
-    @app.get("/")
-    def ask():
-        raise failure
+    def take_both(first, second):
+        try:
+            with database.atomic():
+                take(first)
+                both_hold_one.wait(30)
+                take(second)
+        except peewee.OperationalError as error:
+            found.append(error)
+        database.close()
 
-    assert app.test_client().get("/").status_code == 500
+    run_concurrently([lambda: take_both(1, 2), lambda: take_both(2, 1)])
+    assert [(errors.sqlstate(error), errors.refusal_for(error)) for error in found] == [
+        ("40P01", errors.Busy)
+    ]
+
+
+def test_a_connection_to_a_read_only_server_is_not_reused(database):
+    backend = backend_id()
+
+    def write():
+        with database.atomic():
+            database.execute_sql("SET TRANSACTION READ ONLY")
+            take(1)
+
+    with pytest.raises(peewee.InternalError) as raised:
+        write()
+    assert errors.refusal_for(raised.value) is errors.Unavailable
+    database.close()
+    assert backend_id() != backend

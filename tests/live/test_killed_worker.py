@@ -1,127 +1,83 @@
-"""kill -9 of a worker at every stage of a delivery: it is delivered at least once, always with the same id."""
+"""kill -9 of a worker after its delivery was accepted: another worker delivers it again with the same id."""
 
-import os
-import signal
-from contextlib import closing, contextmanager
+from email import message_from_bytes
+from queue import SimpleQueue
 
 import pytest
 
+from tests.delivery.mail_server import HOST, Mailbox, smtp_server
+from tests.delivery.receiver import Handler, receiving
 from tests.live.cast import invite, make_assessment
-from tests.live.service import HOST, TIMEOUT_SECONDS, Service, is_running, wait_until
-from tests.live.stages import MailReceiver, WebhookReceiver, listening
+from tests.live.service import kill, wait_until
 
-STAGES = ("connected", "data", "accepted")
-EMAIL = "alice@example.com"
+pytestmark = pytest.mark.slow
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def own_service(request, tmp_path):
+@pytest.fixture
+def service(installation):
     """A service without other deliveries in its database."""
-    url = f"sqlite:///{tmp_path}/proofstone.db"
-    if request.param == "postgresql":
-        url = request.getfixturevalue("postgres_server").create_database(f"killed_{os.getpid()}")
-    with Service(tmp_path, url, WEBHOOK_ALLOWED_NETWORKS="127.0.0.0/8").start(processes=1) as service:
+    with installation.start(processes=1) as service:
         yield service
 
 
-class Queue:
-    """The table with the one delivery, and the workers that are killed during it."""
+class Killer:
+    """Kills the worker of the first delivery before it gets the response."""
 
-    def __init__(self, service, table, stages, **settings):
-        self.service, self.table, self.stages, self.settings = service, table, stages, settings
+    def __init__(self):
+        self.workers = SimpleQueue()
+        self.is_done = False
 
-    def worker(self):
-        return self.service.worker(**self.settings)
+    def __call__(self):
+        if not self.is_done:
+            self.is_done = True
+            kill(self.workers.get())
 
-    @property
-    def row(self):
-        ((state, attempts),) = self.service.execute(f"SELECT state, attempts FROM {self.table}")
-        return state, attempts
+    def check(self, service, table, final_state, **settings):
+        def row():
+            return service.execute(f"SELECT state, attempts FROM {table}")
 
-    def expire_lease(self):
-        leased = f"SELECT 1 FROM {self.table} WHERE due_at > %s"
-        assert self.service.execute(leased, self.service.stored_time(seconds_ago=0))
-        self.service.execute(f"UPDATE {self.table} SET due_at = created_at")
-
-    @contextmanager
-    def locked(self):
-        """Block writes to the table."""
-        with closing(self.service.connect()) as connection:
-            if self.service.is_postgres:
-                connection.cursor().execute(f"LOCK TABLE {self.table} IN EXCLUSIVE MODE")
-            else:
-                connection.execute("BEGIN IMMEDIATE")
-            yield
-            if self.service.is_postgres:
-                # PostgreSQL would still run the statement of the killed worker.
-                self.service.execute("SELECT pg_terminate_backend(pid, 5000) FROM pg_locks WHERE NOT granted")
-            connection.rollback()
-
-    def wait_for_blocked_worker(self):
-        # SQLite cannot show who waits for a lock.
-        if self.service.is_postgres:
-            blocked = "SELECT 1 FROM pg_locks WHERE NOT granted"
-            wait_until(lambda: self.service.execute(blocked), "Nothing waits for the lock.")
-
-    def kill_before_the_claim(self):
-        with self.locked(), self.worker() as worker:
-            self.wait_for_blocked_worker()
-            kill(worker)
-
-    def kill_at(self, stage):
-        pause = self.stages.pause_at(stage)
-        with self.worker() as worker:
-            assert pause.reached.wait(TIMEOUT_SECONDS), stage
-            kill(worker)
-        self.stages.resume(pause)
-
-    def kill_before_the_outcome_is_recorded(self):
-        accepted, disconnected = self.stages.pause_at("accepted"), self.stages.pause_at("disconnected")
-        with self.worker() as worker:
-            assert accepted.reached.wait(TIMEOUT_SECONDS)
-            with self.locked():
-                accepted.resumed.set()
-                assert disconnected.reached.wait(TIMEOUT_SECONDS)
-                self.wait_for_blocked_worker()
-                kill(worker)
-        self.stages.resume(disconnected)
-
-    def check(self, final_state):
-        """Kill a worker at each stage, then let one deliver the message."""
-        self.kill_before_the_claim()
-        assert self.row == ("queued", 0)
-        for stage in STAGES:
-            self.kill_at(stage)
-            self.expire_lease()
-        self.kill_before_the_outcome_is_recorded()
-        assert self.row == ("queued", len(STAGES) + 1)
-        self.expire_lease()
-        with self.worker():
-            wait_until(lambda: self.row[0] == final_state, "It is not delivered.")
-        assert self.row == (final_state, len(STAGES) + 2)
-        # Accepted twice from killed workers, then from the last one.
-        assert len(self.stages.received) >= 3
-        assert len(set(self.stages.received)) == 1
+        with service.worker(**settings) as worker:
+            self.workers.put(worker.pid)
+            wait_until(lambda: worker.poll() is not None, "The worker was not killed.")
+        assert row() == [("queued", 1)]
+        leased = f"SELECT 1 FROM {table} WHERE due_at > %s"
+        assert service.execute(leased, service.stored_time(seconds_ago=0))
+        service.execute(f"UPDATE {table} SET due_at = created_at")
+        with service.worker(**settings):
+            wait_until(lambda: row() == [(final_state, 2)], "It is not delivered.")
 
 
-def kill(worker):
-    os.kill(worker.pid, signal.SIGKILL)
-    wait_until(lambda: not is_running(worker.pid), "The worker was not killed.")
+def test_a_mail_keeps_its_message_id(service):
+    killer = Killer()
+
+    class KillingMailbox(Mailbox):
+        async def handle_DATA(self, *arguments):
+            reply = await super().handle_DATA(*arguments)
+            killer()
+            return reply
+
+    mailbox, reviewer = KillingMailbox(), service.organization("Acme")
+    invite(reviewer, make_assessment(reviewer), "alice@example.com")
+    with smtp_server(mailbox) as port:
+        killer.check(service, "deliveries", "sent", SMTP_URL=f"smtp://{HOST}:{port}")
+    first, second = (message_from_bytes(envelope.content)["Message-ID"] for envelope in mailbox.envelopes)
+    assert first == second
 
 
-@pytest.mark.slow
-def test_a_mail_is_delivered_with_one_message_id(own_service):
-    reviewer, stages = own_service.organization("Acme"), MailReceiver()
-    with listening(stages) as port:
-        invite(reviewer, make_assessment(reviewer), EMAIL)
-        Queue(own_service, "deliveries", stages, SMTP_URL=f"smtp://{HOST}:{port}").check("sent")
+def test_a_webhook_message_keeps_its_id(service):
+    killer = Killer()
 
+    class KillingHandler(Handler):
+        def send_response(self, *arguments):
+            killer()
+            super().send_response(*arguments)
 
-@pytest.mark.slow
-def test_a_webhook_message_is_delivered_with_one_id(own_service):
-    reviewer, stages = own_service.organization("Acme"), WebhookReceiver()
-    with listening(stages) as port:
-        hook = reviewer.post("/v1/webhooks", {"url": f"http://{HOST}:{port}/", "types": ["key.created"]})
-        assert hook.status == 201, hook.text
-        assert reviewer.post(f"/v1/webhooks/{hook['webhook']['id']}/test").status == 202
-        Queue(own_service, "webhook_deliveries", stages).check("delivered")
+    with receiving() as receiver:
+        receiver.RequestHandlerClass = KillingHandler
+        reviewer = service.organization("Acme")
+        hook = reviewer.post("/v1/webhooks", {"url": receiver.url(), "types": ["key.created"]})["webhook"]
+        assert reviewer.post(f"/v1/webhooks/{hook['id']}/test").status == 202
+        networks = {"WEBHOOK_ALLOWED_NETWORKS": "127.0.0.0/8"}
+        killer.check(service, "webhook_deliveries", "delivered", **networks)
+    first, second = (message.headers["webhook-id"] for message in receiver.messages)
+    assert first == second
