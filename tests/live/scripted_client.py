@@ -154,7 +154,6 @@ class Cli:
         # The URL has the public host; the service listens on this machine. It needs no other credential.
         url = urlsplit(upload["uploadUrl"])
         assert url.scheme in ("http", "https")
-        assert url.netloc
         headers = {"Content-Type": "application/gzip", "Content-Length": str(len(bundle))}
         return call(self.port, "PUT", f"{url.path}?{url.query}", bundle, headers=headers, seconds=PUT_SECONDS)
 

@@ -106,8 +106,7 @@ def assert_refused(response, status, code):
 
 def check_full_database(service, disk, status, code):
     writers = Writers(service)
-    for _ in range(5):
-        writers.assert_writes_succeed()
+    writers.assert_writes_succeed()
     disk.fill()
     for response in writers.write_until_refused():
         assert_refused(response, status, code)

@@ -38,14 +38,6 @@ def test_keys_requested_concurrently_are_created_once_and_sent_once(service, rev
 
 
 @pytest.mark.slow
-def test_requests_with_other_keys_do_not_wait(reviewer):
-    senders = [reviewer.with_idempotency_key(f"another-{number}") for number in range(16)]
-    responses = run_concurrently([lambda it=it: it.post("/v1/assessments", ASSESSMENT) for it in senders])
-    assert {response.status for response in responses} == {201}
-    assert len({response["assessment"]["id"] for response in responses}) == 16
-
-
-@pytest.mark.slow
 def test_a_request_that_waited_in_vain_is_refused_and_can_be_retried(service, reviewer):
     sender, body = reviewer.with_idempotency_key("stuck"), ASSESSMENT | {"title": "Stuck"}
     with request_in_progress(service, reviewer, "stuck"):
