@@ -283,10 +283,13 @@ def first_line(error: BaseException) -> str:
     return str(error).splitlines()[0] if str(error) else type(error).__name__
 
 
-def refuse_database_error(error: Exception) -> Refusal:
+def refuse_database_error(error: BaseException) -> Refusal:
     """Log a database error and return its refusal. Re-raises a bug."""
     refusal = refusal_for(error)
     if refusal is None:
         raise error
+    # Log the reason, not the rollback that failed after it.
+    while error.__context__ and refusal_for(error.__context__):
+        error = error.__context__
     log.error("Database error (%s): %s", refusal.reason, first_line(error))
     return refusal()

@@ -1,4 +1,4 @@
-"""Common steps of reviewers and candidates over HTTP."""
+"""Reviewers' and candidates' steps over HTTP."""
 
 import uuid
 from typing import Any
@@ -42,6 +42,26 @@ def start_session(service: Service, key: str) -> str:
     """Give consent and redeem the key; returns the session's id."""
     give_consent(service, key)
     return service.anonymous.post("/v1/candidate/redeem", {"key": key})["sessionId"]
+
+
+class Candidate(Client):
+    """A candidate with an open session."""
+
+    def __init__(self, service: Service, key: dict[str, Any]):
+        super().__init__(service.port, **{"X-API-Key": key["key"]})
+        self.id, self.key = key["id"], key["key"]
+        self.session_id = start_session(service, self.key)
+
+    def ingest(self, sent: dict[str, Any] | None = None) -> Response:
+        """Send an event, by default a new prompt."""
+        return self.post("/v1/hooks/ingest", event() if sent is None else sent)
+
+    def complete(self) -> Response:
+        return self.post("/v1/candidate/complete", {"key": self.key, "sessionId": self.session_id})
+
+
+def make_candidate(service: Service, reviewer: Client, assessment: dict[str, Any]) -> Candidate:
+    return Candidate(service, make_keys(reviewer, assessment, 1)[0])
 
 
 def event(kind: str = "prompt", second: int = 0, **members: Any) -> dict[str, Any]:

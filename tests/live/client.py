@@ -1,4 +1,4 @@
-"""An HTTP client, and ways to send many requests concurrently."""
+"""An HTTP client, and ways to send requests concurrently."""
 
 import http.client
 import json
@@ -27,16 +27,32 @@ class Response:
         return self.json[name]
 
 
-class Client:
-    """Client of a service on this machine, usable by several threads, with a connection for each request.
+def call(
+    port: int, method: str, path: str, body: bytes | None, *, headers: dict[str, str], seconds: float
+) -> Response:
+    """Send one request over a new connection. Raises one of CONNECTION_ERRORS without a complete response.
 
-    Raises one of CONNECTION_ERRORS if there is no complete response.
+    seconds -- how long to wait for each part of the response
     """
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=seconds)
+    try:
+        connection.request(method, path, body, headers)
+        response = connection.getresponse()
+        return Response(response.status, response.headers, response.read())
+    finally:
+        connection.close()
+
+
+class Client:
+    """Client of a service on this machine, for any number of threads."""
 
     def __init__(self, port: int, timeout: float = 60, **headers: str):
         self.port = port
         self.timeout = timeout
         self.headers = headers
+
+    def with_idempotency_key(self, key: str) -> "Client":
+        return Client(self.port, self.timeout, **self.headers, **{"Idempotency-Key": key})
 
     def get(self, path: str) -> Response:
         return self.request("GET", path)
@@ -48,20 +64,14 @@ class Client:
         return self.request("DELETE", path)
 
     def request(self, method: str, path: str, body: Any = None) -> Response:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=self.timeout)
-        try:
-            headers = self.headers | {"Connection": "close"}
-            if body is not None:
-                headers["Content-Type"] = "application/json"
-            connection.request(method, path, json.dumps(body) if body is not None else None, headers)
-            response = connection.getresponse()
-            return Response(response.status, response.headers, response.read())
-        finally:
-            connection.close()
+        headers, content = self.headers | {"Connection": "close"}, None
+        if body is not None:
+            headers["Content-Type"], content = "application/json", json.dumps(body).encode()
+        return call(self.port, method, path, content, headers=headers, seconds=self.timeout)
 
 
 def run_concurrently(calls: Sequence[Callable[[], Any]]) -> list[Any]:
-    """Start all calls at the same time, each in a thread; returns their results in order."""
+    """Start all calls at the same time, each in a thread; returns their results."""
     barrier = threading.Barrier(len(calls))
 
     def run(call: Callable[[], Any]) -> Any:

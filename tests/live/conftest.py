@@ -1,18 +1,20 @@
-"""A service with several processes on each database, shared by the tests of a run.
+"""Services on each database, shared by a test run, and installations of a test's own.
 
-Nothing is rolled back: each test uses its own assessment.
+Nothing is rolled back in a shared service: each test uses its own assessment.
 """
 
 import os
 
+import postgres
 import pytest
 
-from tests.live.cast import make_assessment
+import models
+from tests.live.cast import make_assessment, make_candidate
 from tests.live.service import Service
 
 WORKER = os.environ.get("PYTEST_XDIST_WORKER", "main")
 # On SQLite these are slow tests; PostgreSQL, which allows more concurrency, is enough for the quick suite.
-QUICK_ON_POSTGRESQL = ("test_client.py", "test_at_once.py")
+QUICK_ON_POSTGRESQL = ("test_candidate_client.py", "test_concurrency.py", "test_idempotency.py")
 
 
 @pytest.fixture(scope="session", params=["sqlite", "postgresql"])
@@ -37,6 +39,46 @@ def reviewer(service):
 @pytest.fixture
 def assessment(reviewer):
     return make_assessment(reviewer)
+
+
+@pytest.fixture
+def candidate(service, reviewer, assessment):
+    return make_candidate(service, reviewer, assessment)
+
+
+@pytest.fixture
+def empty_outbox(service):
+    service.execute("DELETE FROM deliveries")
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def installation(request, tmp_path):
+    """A service that is not started, on an empty database."""
+    if request.param == "sqlite":
+        yield Service(tmp_path)
+        return
+    server, name = request.getfixturevalue("postgres_server"), f"installation_{WORKER}"
+    yield Service(tmp_path, server.create_database(name))
+    server.drop_database(name)
+
+
+@pytest.fixture
+def own_server():
+    """A PostgreSQL server that the test may stop, fill and replicate."""
+    with postgres.start(tcp=True) as server:
+        if not server.can_restart:
+            pytest.skip("The server of TEST_DATABASE_URL is not controlled by the tests.")
+        yield server
+
+
+@pytest.fixture
+def bind():
+    """Bind the models of this process to a database for the test."""
+    before = models.db.obj
+    yield models.bind
+    models.db.close_all()
+    if before is not None:
+        models.db.initialize(before)
 
 
 def pytest_collection_modifyitems(items):

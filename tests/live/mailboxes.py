@@ -1,54 +1,29 @@
-"""Mailboxes that interrupt or delay a delivery."""
+"""A mailbox that delays deliveries."""
 
 import asyncio
-import os
-import signal
 
 from tests.delivery.mail_server import Mailbox
 
 
-class MeetingMailbox(Mailbox):
-    """Accepts the first mails when that many workers are delivering at the same time."""
+class WaitingMailbox(Mailbox):
+    """Accepts mails after a call of `take`, or as soon as `workers` of them are being delivered."""
 
-    def __init__(self, workers: int):
+    def __init__(self, workers: int | None = None):
         super().__init__()
         self.workers = workers
-        self.all_present = asyncio.Event()
-        self.present = 0
-
-    async def handle_DATA(self, server, session, envelope):
-        self.present += 1
-        if self.present == self.workers:
-            self.all_present.set()
-        await self.all_present.wait()
-        return await super().handle_DATA(server, session, envelope)
-
-
-class KillingMailbox(Mailbox):
-    """Accepts the first mail, and kills the worker `victim` before it receives the reply."""
-
-    victim: int | None = None
-
-    async def handle_DATA(self, server, session, envelope):
-        reply = await super().handle_DATA(server, session, envelope)
-        if self.victim is not None:
-            os.kill(self.victim, signal.SIGKILL)
-            self.victim = None
-        return reply
-
-
-class WaitingMailbox(Mailbox):
-    """Sets `arrived` when a mail is being delivered, and accepts it after a call of `take`."""
-
-    def __init__(self):
-        super().__init__()
-        self.arrived = False
+        self.waiting = 0
         self.taken = asyncio.Event()
         self.loop: asyncio.AbstractEventLoop | None = None
 
+    @property
+    def arrived(self) -> bool:
+        return self.waiting > 0
+
     async def handle_DATA(self, server, session, envelope):
         self.loop = asyncio.get_running_loop()
-        self.arrived = True
+        self.waiting += 1
+        if self.waiting == self.workers:
+            self.taken.set()
         await self.taken.wait()
         return await super().handle_DATA(server, session, envelope)
 

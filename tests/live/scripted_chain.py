@@ -1,6 +1,6 @@
-"""How the scripted client signs, and how it verifies, written from the client contract, section 7.
+"""Sign and verify events as the candidate's client does (docs/candidate-client.md, section 7).
 
-Nothing here is shared with the service: it is the other side of the same contract.
+Shares no code with the service: it is the other side of the same contract.
 """
 
 import base64
@@ -19,10 +19,7 @@ SIGNATURE_DIGITS = 128
 
 
 class Chain:
-    """The local log of a session: an event is signed when it is appended, under a lock that all processes share.
-
-    log -- the file that all of them append to; here it keeps the signatures alone
-    """
+    """The signatures of a session's events, in a file that all processes of the client share and lock."""
 
     def __init__(self, log: Path, seed: bytes):
         self.log = log
@@ -33,7 +30,7 @@ class Chain:
         return base64.b64encode(self.key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)).decode()
 
     def append(self, event: dict[str, Any]) -> dict[str, Any]:
-        """The event with its signature, as the next one of the chain."""
+        """Sign the event as the chain's next one."""
         with self.log.open("a+") as log:
             fcntl.flock(log, fcntl.LOCK_EX)
             log.seek(0)
@@ -52,11 +49,10 @@ def message(event: dict[str, Any], before: str) -> bytes:
 
 
 def canonical(value: Any) -> str:
-    """The one spelling of an event's data."""
+    """Canonical JSON."""
     if isinstance(value, dict):
         ordered = sorted(value, key=lambda name: name.encode())
-        members = ",".join(f"{text(name)}:{canonical(value[name])}" for name in ordered)
-        return f"{{{members}}}"
+        return "{" + ",".join(f"{text(name)}:{canonical(value[name])}" for name in ordered) + "}"
     if isinstance(value, list):
         return f"[{','.join(map(canonical, value))}]"
     if isinstance(value, str):
@@ -73,18 +69,19 @@ def number(value: float) -> str:
 
 
 def text(value: str) -> str:
-    written = json.dumps(value, ensure_ascii=False)
-    return "".join(ALWAYS_ESCAPED.get(character, character) for character in written)
+    escaped = json.dumps(value, ensure_ascii=False)
+    return "".join(ALWAYS_ESCAPED.get(character, character) for character in escaped)
 
 
-def on_the_wire(members: dict[str, Any]) -> bytes:
-    """A body as the CLI spells it: the members in their own order, their values in canonical form."""
-    written = ",".join(f"{text(name)}:{canonical(value)}" for name, value in members.items())
-    return f"{{{written}}}".encode()
+def encode(members: dict[str, Any]) -> bytes:
+    """A request body: the members in their order, their values in canonical form."""
+    return (
+        "{" + ",".join(f"{text(name)}:{canonical(value)}" for name, value in members.items()) + "}"
+    ).encode()
 
 
 def verify(signed_log: dict[str, Any]) -> int:
-    """Walk a signed log as `verify` does, and fail where chain or signature breaks; returns how many events hold."""
+    """Check the chain and the signatures of a signed log; returns the number of events."""
     public_key = Ed25519PublicKey.from_public_bytes(base64.b64decode(signed_log["signingPubkey"]))
     before = ""
     for row in signed_log["events"]:

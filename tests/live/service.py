@@ -1,6 +1,6 @@
-"""Proofstone as in production: gunicorn's processes and workers as separate programs.
+"""Proofstone as in production: gunicorn and workers as separate processes.
 
-    with Service(folder, database_url).start(processes=2) as service:
+    with Service(folder).start(processes=2) as service:
         reviewer = service.organization("Acme")
         reviewer.post("/v1/assessments", {...})
 
@@ -37,20 +37,20 @@ class Service:
     """One installation: a database, a web process, workers, and one log.
 
     folder -- for the log, mail and bundles
+    database_url -- by default a SQLite file in `folder`
     settings -- by environment name, for all processes
     """
 
-    def __init__(self, folder: Path, database_url: str, **settings: str):
+    def __init__(self, folder: Path, database_url: str | None = None, **settings: str):
         self.folder = folder
-        self.database_url = database_url
+        self.database_url = database_url or f"sqlite:///{folder}/proofstone.db"
         self.mail_folder = folder / "mail"
-        defaults = {
-            "DATABASE_URL": database_url,
+        self.settings = {
+            "DATABASE_URL": self.database_url,
             "RATELIMIT_ENABLED": "false",
             "MAIL_FOLDER": str(self.mail_folder),
             "BUNDLE_FOLDER": str(folder / "bundles"),
-        }
-        self.settings = defaults | settings
+        } | settings
         self.port = 0
         self.web: subprocess.Popen | None = None
 
@@ -103,9 +103,13 @@ class Service:
         ).stdout
 
     def web_processes(self) -> list[int]:
-        """The ids of gunicorn's worker processes."""
+        """The ids of gunicorn's running worker processes."""
         assert self.web is not None
-        return children(self.web.pid)
+        return [pid for pid in children(self.web.pid) if is_running(pid)]
+
+    def kill_web_process(self) -> None:
+        """Kill one of gunicorn's worker processes (kill -9); gunicorn starts another one."""
+        kill(self.web_processes()[0])
 
     def responds(self, within_seconds: float = 5) -> bool:
         try:
@@ -151,11 +155,11 @@ class Service:
             return cursor.fetchall() if cursor.description else []
 
     def stored_id(self, text: str) -> str:
-        """An id of the API as stored in the database: SQLite has no dashes."""
+        """An id as stored in the database: SQLite has no dashes."""
         return text if self.is_postgres else text.replace("-", "")
 
     def stored_time(self, seconds_ago: float) -> Any:
-        """A time in the past as stored in the database."""
+        """A past time as stored in the database."""
         time = datetime.now(UTC) - timedelta(seconds=seconds_ago)
         return time if self.is_postgres else format_timestamp(time)
 
@@ -184,6 +188,12 @@ def stop_process(process: subprocess.Popen) -> int:
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGKILL)
         raise
+
+
+def kill(pid: int) -> None:
+    """Kill the process (kill -9) and wait until it is gone."""
+    os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: not is_running(pid), f"The process {pid} was not killed.")
 
 
 def children(pid: int) -> list[int]:

@@ -1,36 +1,79 @@
-"""Idempotency-Key over several processes: who waits, for how long, and what a kill -9 in between does."""
+"""Idempotency-Key over several processes: a request sent concurrently runs once."""
 
 import hashlib
-import os
-import signal
 import time
+import uuid
+from collections import Counter
 from contextlib import contextmanager
-from itertools import count
 
 import pytest
 
-from tests.live.cast import ASSESSMENT
-from tests.live.client import CONNECTION_ERRORS, Client, Load
+from tests.delivery.mail_server import HOST, Mailbox, smtp_server
+from tests.live.cast import ASSESSMENT, list_keys
+from tests.live.client import run_concurrently
 from tests.live.service import wait_until
 
-CALLERS = 6
-LONGEST_PATIENCE_SECONDS = 14
+CALLERS = 50
+ADDRESSES = [f"candidate{number}@example.com" for number in range(5)]
+WAIT_SECONDS = 10  # of a request for another one with its key
 
 
-def under(reviewer, key):
-    return Client(reviewer.port, **reviewer.headers, **{"Idempotency-Key": key})
+def test_an_assessment_requested_concurrently_is_created_once(reviewer):
+    created = send_concurrently(reviewer, "/v1/assessments", ASSESSMENT | {"title": "Once"})["assessment"]
+    titles = [it["title"] for it in reviewer.get("/v1/assessments")["assessments"]]
+    assert titles.count("Once") == 1
+    assert audited_actions(reviewer, created) == ["createAssessment"]
 
 
-def titles(reviewer):
-    return [assessment["title"] for assessment in reviewer.get("/v1/assessments")["assessments"]]
+@pytest.mark.slow
+@pytest.mark.usefixtures("empty_outbox")
+def test_keys_requested_concurrently_are_created_once_and_sent_once(service, reviewer, assessment):
+    mailbox, body = Mailbox(), {"count": len(ADDRESSES), "candidateEmails": ADDRESSES}
+    created = send_concurrently(reviewer, f"/v1/assessments/{assessment['id']}/keys", body)["keys"]
+    with smtp_server(mailbox) as port, service.worker(SMTP_URL=f"smtp://{HOST}:{port}"):
+        wait_until(lambda: not queued(service), "Not every mail is sent.")
+    assert Counter(envelope.rcpt_tos[0] for envelope in mailbox.envelopes) == dict.fromkeys(ADDRESSES, 1)
+    assert [key["id"] for key in list_keys(reviewer, assessment)] == [key["id"] for key in created]
+    assert audited_actions(reviewer, assessment) == ["issueKeys", "createAssessment"]
+
+
+@pytest.mark.slow
+def test_a_request_that_waited_in_vain_is_refused_and_can_be_retried(service, reviewer):
+    sender, body = reviewer.with_idempotency_key("stuck"), ASSESSMENT | {"title": "Stuck"}
+    with request_in_progress(service, reviewer, "stuck"):
+        started_at = time.monotonic()
+        response = sender.post("/v1/assessments", body)
+        assert time.monotonic() - started_at >= WAIT_SECONDS
+    assert (response.status, response["code"]) == (409, "in_progress")
+    assert int(response.headers["Retry-After"]) > 0
+    assert sender.post("/v1/assessments", body).status == 201
+    titles = [it["title"] for it in reviewer.get("/v1/assessments")["assessments"]]
+    assert titles.count("Stuck") == 1
+
+
+def send_concurrently(reviewer, path, body):
+    """Send a request many times under one key; returns the response that all of them got."""
+    sender = reviewer.with_idempotency_key(str(uuid.uuid4()))
+    responses = run_concurrently([lambda: sender.post(path, body)] * CALLERS)
+    assert {(response.status, response.text) for response in responses} == {(201, responses[0].text)}
+    replayed = Counter(response.headers["Idempotent-Replayed"] for response in responses)
+    assert replayed == {None: 1, "true": CALLERS - 1}
+    return responses[0]
+
+
+def queued(service):
+    return service.execute("SELECT id FROM deliveries WHERE state = 'queued'")
+
+
+def audited_actions(reviewer, assessment):
+    return [it["action"] for it in reviewer.get(f"/v1/audit?subjectId={assessment['id']}")["entries"]]
 
 
 @contextmanager
-def somebody_at_work(service, reviewer, key):
-    """A request under the same key that never comes to its end; on SQLite any write that does not."""
-    token_id = reviewer.get("/v1/me")[
-        "id"
-    ]  # which also notes the token's use, so that nothing else has to wait
+def request_in_progress(service, reviewer, key):
+    """Leave a request with the key unfinished; on SQLite any write transaction."""
+    # This also records the token's use, which would wait for the transaction.
+    token_id = reviewer.get("/v1/me")["id"]
     connection = service.connect()
     if service.is_postgres:
         connection.cursor().execute(
@@ -45,58 +88,3 @@ def somebody_at_work(service, reviewer, key):
     finally:
         connection.rollback()
         connection.close()
-
-
-@pytest.mark.slow
-def test_who_waited_ten_seconds_in_vain_is_told_to_come_again(service, reviewer):
-    sender = under(reviewer, "stuck")
-    with somebody_at_work(service, reviewer, "stuck"):
-        began = time.monotonic()
-        answer = sender.post("/v1/assessments", ASSESSMENT | {"title": "Stuck"})
-        assert (answer.status, answer["code"]) == (409, "in_progress")
-        assert int(answer.headers["Retry-After"]) > 0
-        assert 10 <= time.monotonic() - began < LONGEST_PATIENCE_SECONDS
-    assert sender.post("/v1/assessments", ASSESSMENT | {"title": "Stuck"}).status == 201
-    assert titles(reviewer).count("Stuck") == 1
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("kills", [20])
-def test_who_asks_until_an_answer_comes_gets_one_assessment_whatever_is_killed(service, kills):
-    reviewer = service.organization("Gamma")
-    persistent = Persistent(reviewer)
-    with Load([persistent.create_one] * CALLERS):
-        for _ in range(kills):
-            kill_one(service, persistent)
-    made = titles(reviewer)
-    assert len(made) == len(set(made))
-    assert persistent.answered == {title: made.count(title) for title in persistent.answered}
-
-
-class Persistent:
-    """Creates assessments, each with a key and a title of its own, and asks again whenever the answer is lost."""
-
-    def __init__(self, reviewer):
-        self.reviewer = reviewer
-        self.numbers = count()
-        self.answered = {}
-
-    def create_one(self):
-        title = f"Number {next(self.numbers)}"
-        sender = under(self.reviewer, title.replace(" ", "-"))
-        assert wait_until(lambda: self._asked(sender, title), "No answer comes.") == 201
-        self.answered[title] = 1
-
-    @staticmethod
-    def _asked(sender, title):
-        try:
-            return sender.post("/v1/assessments", ASSESSMENT | {"title": title}).status
-        except CONNECTION_ERRORS:
-            return None
-
-
-def kill_one(service, persistent):
-    victim, answered = service.web_processes()[0], len(persistent.answered)
-    os.kill(victim, signal.SIGKILL)
-    wait_until(lambda: victim not in service.web_processes(), "The process is still there.")
-    wait_until(lambda: len(persistent.answered) > answered + CALLERS, "Nothing is answered any more.")

@@ -8,8 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
-from tests.live.client import CONNECTION_ERRORS, Response
-from tests.live.scripted_client import call
+from tests.live.client import CONNECTION_ERRORS, Response, call
 
 TIMEOUT_SECONDS = 60
 RETRY_SECONDS = 0.02

@@ -1,10 +1,10 @@
-"""What the candidate's programs decode answers into (client contract, sections 1 and 3), as strictly as they do."""
+"""The types into which the candidate's programs decode responses (docs/candidate-client.md), checked as strictly."""
 
 from typing import Any
 
 from tests.live.client import Response
 
-# Null and what is absent fit everywhere, and so do further members.
+# Null, absent members and further members fit everywhere.
 TEXTS = [str]
 ANYTHING: dict[str, Any] = {}
 BRIEF = {
@@ -18,11 +18,11 @@ BRIEF = {
 VERSION_CHECK = {"updateRequired": bool, "updateRecommended": bool} | dict.fromkeys(
     ("latestVersion", "minVersion", "message"), str
 )
+DISCLOSURE = dict.fromkeys(("captures", "doesNotCapture", "evaluated", "dataUse"), TEXTS)
 CONSENT = {
     "alreadyConfirmed": bool,
     "disclosureHash": str,
-    "disclosure": {"version": str, "tosUrl": str}
-    | dict.fromkeys(("captures", "doesNotCapture", "evaluated", "dataUse"), TEXTS),
+    "disclosure": {"version": str, "tosUrl": str, **DISCLOSURE},
 }
 REDEEMED_TEXTS = (
     *("sessionId", "sessionToken", "assessmentId", "assessmentTitle", "orgName", "taskBrief", "repoUrl"),
@@ -36,7 +36,7 @@ REDEEMED = dict.fromkeys(REDEEMED_TEXTS, str) | {
     "allowedTools": TEXTS,
 }
 HOSTED_BOOT = {"verdict": {"state": str}}
-UPLOAD_PLACE = dict.fromkeys(("uploadUrl", "objectKey", "token", "expiresAt"), str)
+UPLOAD = dict.fromkeys(("uploadUrl", "objectKey", "token", "expiresAt"), str)
 COMPLETED = {"ok": bool, "completedAt": str}
 SESSION = {"eventCount": int, "status": str}
 ACTIVITY = {
@@ -55,24 +55,24 @@ REFUSAL = {"error": str, "code": str, "completedAt": str}
 PROVIDER_REFUSAL = {"error": {"message": str, "type": str}}
 
 
-def decoded(answer: Response, shape: Any, status: int = 200) -> Any:
-    """The answer's JSON, which has that status and fits the types that the program decodes it into."""
-    assert answer.status == status, answer.text
-    must_fit(answer.json, shape, "answer")
-    return answer.json
+def decode(response: Response, shape: Any, status: int = 200) -> Any:
+    """The JSON of a response with this status and shape."""
+    assert response.status == status, response.text
+    check(response.json, shape, "response")
+    return response.json
 
 
-def must_fit(value: Any, shape: Any, place: str) -> None:
+def check(value: Any, shape: Any, path: str) -> None:
     if value is None:
         return
     if isinstance(shape, dict):
-        assert isinstance(value, dict), place
+        assert isinstance(value, dict), path
         for name, inner in shape.items():
-            must_fit(value.get(name), inner, f"{place}.{name}")
+            check(value.get(name), inner, f"{path}.{name}")
     elif isinstance(shape, list):
-        assert isinstance(value, list), place
-        for each in value:
-            must_fit(each, shape[0], f"{place}[]")
+        assert isinstance(value, list), path
+        for item in value:
+            check(item, shape[0], f"{path}[]")
     else:
-        # A whole number must be written without a fraction, and true is no number.
-        assert type(value) is shape, f"{place}: {value!r}"
+        # An integer has no fraction, and true is no number.
+        assert type(value) is shape, f"{path}: {value!r}"

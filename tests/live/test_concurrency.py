@@ -1,0 +1,203 @@
+"""Concurrent requests to several processes: nothing is counted twice, nothing is lost."""
+
+import base64
+import uuid
+from collections import Counter
+from contextlib import closing
+
+import pytest
+import uuid_utils.compat
+
+from tests.live.cast import (
+    ASSESSMENT,
+    event,
+    give_consent,
+    invite,
+    list_keys,
+    make_assessment,
+    make_candidate,
+    make_keys,
+)
+from tests.live.client import run_concurrently
+from tests.live.service import wait_until
+
+QUOTA = 10  # of the plan `starter`
+
+
+def test_concurrent_creates_never_exceed_the_quota(service):
+    reviewer = service.organization("Beta", plan="starter")
+    responses = run_concurrently([lambda: reviewer.post("/v1/assessments", ASSESSMENT)] * 32)
+    assert Counter(response.status for response in responses) == {201: QUOTA, 403: 32 - QUOTA}
+    refused = [response for response in responses if response.status == 403]
+    assert {(it["code"], it["used"], it["quota"]) for it in refused} == {("quota_exceeded", QUOTA, QUOTA)}
+    assert len(reviewer.get("/v1/assessments")["assessments"]) == QUOTA
+
+
+def test_concurrent_batches_of_keys_have_no_key_in_common(reviewer, assessment):
+    batches = run_concurrently([lambda: make_keys(reviewer, assessment, 10)] * 32)
+    keys = [key["key"] for batch in batches for key in batch]
+    assert len(set(keys)) == 320
+    assert sorted(keys) == sorted(key["key"] for key in list_keys(reviewer, assessment))
+
+
+def test_concurrent_redeems_of_a_key_start_one_session(service, reviewer, assessment):
+    (key,) = make_keys(reviewer, assessment, 1)
+    give_consent(service, key["key"])
+    public_keys = [base64.b64encode(bytes([number] * 32)).decode() for number in range(16)]
+    bodies = [{"key": key["key"], "signingPubKey": public_key} for public_key in public_keys]
+    responses = run_concurrently(
+        [lambda body=body: service.anonymous.post("/v1/candidate/redeem", body) for body in bodies]
+    )
+    assert [response.status for response in responses] == [200] * 16
+    (session_id,) = {response["sessionId"] for response in responses}
+    statement = "SELECT public_key FROM signing_keys WHERE session_id = %s"
+    stored = service.execute(statement, service.stored_id(session_id))
+    assert sorted(public_key for (public_key,) in stored) == sorted(public_keys)
+
+
+def test_concurrent_consents_are_recorded_once(service, reviewer, assessment):
+    (key,) = make_keys(reviewer, assessment, 1)
+    run_concurrently([lambda: give_consent(service, key["key"])] * 16)
+    statement = "SELECT COUNT(*) FROM consents JOIN candidate_keys k ON k.id = key_id WHERE k.key = %s"
+    assert service.execute(statement, key["key"]) == [(1,)]
+
+
+def test_an_event_sent_concurrently_counts_once(reviewer, candidate):
+    sent = event()
+    responses = run_concurrently([lambda: candidate.ingest(sent)] * 32)
+    assert Counter((response.status, str(response.json)) for response in responses) == {
+        (201, "{'ok': True}"): 1,
+        (200, "{'ok': True, 'skipped': True}"): 31,
+    }
+    assert reviewer.get(f"/v1/sessions/{candidate.session_id}")["eventCount"] == 1
+
+
+def test_concurrent_batches_of_the_same_events_in_another_order_store_each_once(reviewer, candidate):
+    for _ in range(4):
+        events = [event() for _ in range(100)]
+        batches = [{"events": events}, {"events": events[::-1]}] * 4
+        responses = run_concurrently(
+            [lambda body=body: candidate.post("/v1/hooks/ingest/batch", body) for body in batches]
+        )
+        assert {response.status for response in responses} == {200}
+        results = Counter(result["status"] for response in responses for result in response["results"])
+        assert results == {"created": 100, "skipped": 700}
+    assert reviewer.get(f"/v1/sessions/{candidate.session_id}")["eventCount"] == 400
+
+
+def test_concurrent_invitations_of_an_address_create_one_key(reviewer, assessment):
+    for on_duplicate, status in [("return", 201), ("refuse", 409)]:
+        responses = run_concurrently(
+            [lambda it=on_duplicate: invite(reviewer, assessment, "a@example.com", onDuplicate=it)] * 16
+        )
+        assert Counter(response.status for response in responses) == {status: 16}
+    assert len(list_keys(reviewer, assessment)) == 1
+
+
+def test_an_assessment_changes_before_the_first_redeem_or_not_at_all(service, reviewer, assessment):
+    path = f"/v1/assessments/{assessment['id']}"
+    keys = [key["key"] for key in make_keys(reviewer, assessment, 8)]
+    for key in keys:
+        give_consent(service, key)
+    changes = [lambda: reviewer.request("PATCH", path, {"taskBrief": "Changed."})] * 4
+    redeems = [lambda key=key: service.anonymous.post("/v1/candidate/redeem", {"key": key}) for key in keys]
+    responses = run_concurrently([*redeems[:2], *changes, *redeems[2:]])
+    shown = {response["taskBrief"] for response in responses if "taskBrief" in response.json}
+    assert shown == {reviewer.get(path)["assessment"]["taskBrief"]}
+
+
+@pytest.mark.slow
+def test_the_audit_log_is_complete_after_concurrent_writes(service):
+    reviewer = service.organization("Gamma")
+    run_concurrently([lambda: reviewer.post("/v1/assessments", ASSESSMENT)] * 32)
+    run_concurrently([lambda: service.flask("worker", "--once")] * 2)
+    # One more for the organization itself.
+    assert "Gamma: 33 rows chained, 0 waiting" in service.flask("audit", "verify", "Gamma")
+
+
+@pytest.mark.slow
+def test_a_feed_event_committed_after_later_ones_is_not_skipped(service):
+    if not service.is_postgres:
+        pytest.skip("SQLite allows one write at a time.")
+    reviewer, late = service.organization("Late"), str(uuid_utils.compat.uuid7())
+    cursor = 0
+
+    def read():
+        nonlocal cursor
+        page = reviewer.get(f"/v1/events?after={cursor}")
+        cursor = page["next"]
+        return [it["id"] for it in page["events"]]
+
+    with service.worker(), closing(service.connect()) as connection:
+        connection.cursor().execute(
+            "INSERT INTO occurrences (id, created_at, organization_id, type, data) "
+            "SELECT %s, now(), id, 'assessment.created', '{}' FROM organizations WHERE name = 'Late'",
+            (late,),
+        )
+        make_assessment(reviewer)
+        assert late not in wait_until(read, "The event is not in the feed.")
+        connection.commit()
+        assert wait_until(read, "The late event is not in the feed.") == [late]
+
+
+@pytest.mark.slow
+def test_one_of_several_concurrent_upgrades_does_the_work(installation):
+    outputs = run_concurrently([lambda: installation.flask("db", "upgrade")] * 4)
+    (upgrade,) = [output for output in outputs if output != "Nothing to apply.\n"]
+    assert upgrade.splitlines()[0] == "0001_initial"
+    assert "missing" not in installation.flask("db", "status")
+
+
+# Erasure
+
+CANDIDATES, EVENTS = 12, 8
+TABLES = ("events", "signing_keys", "client_reports", "seals")
+
+
+@pytest.mark.slow
+def test_nothing_is_stored_after_an_erasure(service, reviewer, assessment):
+    for _ in range(CANDIDATES):
+        candidate = make_candidate(service, reviewer, assessment)
+        receipts, ingested = erase_during_work(reviewer, candidate)
+        assert [receipt.status for receipt in receipts] == [200, 200]
+        assert receipts[0].json == receipts[1].json == erase(reviewer, candidate.id).json
+        assert {response.status for response in ingested} <= {201, 401, 409}
+        stored = [f"SELECT count(*) FROM {table} WHERE session_id = %s" for table in TABLES]
+        session_id = service.stored_id(candidate.session_id)
+        assert [service.execute(query, session_id) for query in stored] == [[(0,)]] * len(TABLES)
+        session = reviewer.get(f"/v1/sessions/{candidate.session_id}").json
+        accepted = sum(response.status == 201 for response in ingested)
+        assert session["eventCount"] == session["metrics"]["promptCount"] == accepted
+
+
+@pytest.mark.slow
+def test_no_replayed_response_names_an_erased_candidate(service, reviewer, assessment):
+    path = f"/v1/assessments/{assessment['id']}/keys"
+    for number in range(CANDIDATES):
+        body = {"count": 1, "candidateEmails": [f"{uuid.uuid4()}@example.com"], "onDuplicate": "return"}
+        (key,) = reviewer.post(path, body)["keys"]
+        senders = [reviewer.with_idempotency_key(f"{number}-{sender}") for sender in range(4)]
+        posts = [lambda sender=sender, body=body: sender.post(path, body) for sender in senders]
+        *_, receipt = run_concurrently([*posts, lambda key=key: erase(reviewer, key["id"])])
+        assert receipt.status == 200
+        # A request after the erasure created another key.
+        replayed = [it for post in posts for it in post()["keys"] if it["id"] == key["id"]]
+        assert {it["candidateEmail"] for it in replayed} <= {None}
+
+
+def erase_during_work(reviewer, candidate):
+    """Erase twice while events, a report and the completion arrive; returns both receipts and the events' responses."""
+    device_check = {"checkpoint": "done", "fingerprint": {}}
+    responses = run_concurrently(
+        [
+            *[lambda: erase(reviewer, candidate.id)] * 2,
+            *[lambda: candidate.ingest(event())] * EVENTS,
+            lambda: candidate.post("/v1/candidate/device-check", device_check),
+            candidate.complete,
+        ]
+    )
+    return responses[:2], responses[2 : 2 + EVENTS]
+
+
+def erase(reviewer, key_id):
+    return reviewer.delete(f"/v1/candidates/{key_id}/data")

@@ -1,0 +1,183 @@
+"""The database goes away, comes back or fails over: 503 in between, and no process has to be restarted."""
+
+import subprocess
+import threading
+import time
+from contextlib import closing
+
+import peewee
+import pytest
+
+import errors
+import models
+from tests.live.cast import ASSESSMENT, make_assessment
+from tests.live.client import Load, run_concurrently
+from tests.live.load import Callers, assert_unavailable
+from tests.live.service import Service, wait_until
+from tests.live.standby import Standby
+
+
+@pytest.fixture
+def own_service(own_server, tmp_path):
+    with Service(tmp_path, own_server.create_database("proofstone")).start(processes=2) as service:
+        yield service
+
+
+@pytest.mark.slow
+def test_requests_are_503_during_an_outage_and_succeed_after_it(own_service, own_server):
+    callers = Callers(own_service)
+    with own_service.worker(), Load(callers.calls):
+        callers.wait_for_successes()
+        before = time.monotonic()
+        own_server.kill()
+        # At first requests wait some seconds for a restart; later no thread waits.
+        wait_until(
+            lambda: sum(it.ended_at - it.started_at < 0.5 for it in callers.refused) > 20,
+            "Requests are not refused immediately.",
+        )
+        assert callers.reviewer.get("/v1/health").status == 200
+        own_server.start()
+        after = time.monotonic()
+        callers.wait_for_successes()
+        callers.assert_worker_delivers()
+    callers.assert_refused_with_503_and_nothing_lost()
+    assert all(it.started_at < after and it.ended_at > before for it in callers.refused)
+
+
+@pytest.mark.slow
+def test_the_service_is_not_ready_until_the_database_is_back(own_service, own_server):
+    def readiness():
+        return own_service.anonymous.get("/v1/ready")
+
+    assert readiness().status == 200
+    own_server.kill()
+    wait_until(lambda: readiness().status == 503, "The service says that it is ready.")
+    response = readiness()
+    assert response["parts"] == {"database": "unavailable", "migrations": "unknown", "storage": "ok"}
+    assert int(response.headers["Retry-After"]) > 0
+    with pytest.raises(subprocess.CalledProcessError) as failed:
+        own_service.flask("doctor")
+    assert "\nerror   database: " in failed.value.stdout
+    own_server.start()
+    wait_until(lambda: readiness().status == 200, "The service does not get ready.")
+
+
+@pytest.mark.slow
+def test_writes_are_503_while_another_program_locks_the_sqlite_file(tmp_path):
+    with Service(tmp_path).start() as service:
+        reviewer = service.organization("Acme")
+        assessment = make_assessment(reviewer)
+        with closing(service.connect()) as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            assert_unavailable(reviewer.post("/v1/assessments", ASSESSMENT))
+            # Readers do not wait for writers.
+            assert reviewer.get(f"/v1/assessments/{assessment['id']}").status == 200
+            connection.rollback()
+        assert reviewer.post("/v1/assessments", ASSESSMENT).status == 201
+        assert len(reviewer.get("/v1/assessments")["assessments"]) == 2
+
+
+# Failover to another server (docs/failover.md)
+
+
+def set_read_only(server, is_read_only=True):
+    # Not in a transaction, which would be refused while it is on.
+    server.query(f"ALTER SYSTEM SET default_transaction_read_only = {is_read_only}")
+    server.query("SELECT pg_reload_conf()")
+
+
+def shut_down(server):
+    server.leave()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("end", [set_read_only, shut_down])
+def test_a_standby_takes_over_under_load_and_nothing_acknowledged_is_lost(own_server, tmp_path, end):
+    own_server.create_database("proofstone")
+    with Standby(own_server) as standby:
+        url = standby.url_of_both("proofstone")
+        with Service(tmp_path, url).start(processes=2) as service:
+            callers = Callers(service)
+            with service.worker(), Load(callers.calls):
+                callers.wait_for_successes()
+                end(own_server)
+                wait_until(lambda: callers.refused, "Nothing is refused.")
+                if end is set_read_only:
+                    standby.wait_until_synchronized()
+                standby.promote()
+                callers.wait_for_successes()
+                callers.assert_worker_delivers()
+            callers.assert_refused_with_503_and_nothing_lost()
+
+
+@pytest.mark.slow
+def test_a_read_only_server_refuses_writers_alone(own_server, tmp_path):
+    with Service(tmp_path, own_server.create_database("proofstone")).start(processes=1) as service:
+        reviewer = service.organization("Acme")
+
+        def create():
+            return reviewer.post("/v1/assessments", ASSESSMENT)
+
+        set_read_only(own_server)
+        # The server's processes reload the setting one after the other.
+        wait_until(lambda: create().status == 503, "Nothing is refused.")
+        assert_unavailable(create())
+        assert reviewer.get("/v1/assessments").status == 200
+        set_read_only(own_server, False)
+        wait_until(lambda: create().status == 201, "The service does not write again.")
+        assert "Traceback" not in service.log()
+
+
+# The driver's real errors
+
+
+@pytest.fixture
+def database(postgres_server, bind):
+    """The models' PostgreSQL database with a table of two seats, without a transaction around the test."""
+    bind(postgres_server.create_database("proofstone_errors"))
+    models.db.execute_sql("CREATE TABLE seats AS SELECT id, 0 AS taken FROM generate_series(1, 2) id")
+    yield models.db
+    models.db.close_all()
+    postgres_server.drop_database("proofstone_errors")
+
+
+def take(seat):
+    models.db.execute_sql("UPDATE seats SET taken = taken + 1 WHERE id = %s", (seat,))
+
+
+def backend_id():
+    return models.db.execute_sql("SELECT pg_backend_pid()").fetchone()[0]
+
+
+def test_one_of_two_deadlocked_transactions_is_busy(database):
+    both_hold_one, found = threading.Barrier(2), []
+
+    def take_both(first, second):
+        try:
+            with database.atomic():
+                take(first)
+                both_hold_one.wait(30)
+                take(second)
+        except peewee.OperationalError as error:
+            found.append(error)
+        database.close()
+
+    run_concurrently([lambda: take_both(1, 2), lambda: take_both(2, 1)])
+    assert [(errors.sqlstate(error), errors.refusal_for(error)) for error in found] == [
+        ("40P01", errors.Busy)
+    ]
+
+
+def test_a_connection_to_a_read_only_server_is_not_reused(database):
+    backend = backend_id()
+
+    def write():
+        with database.atomic():
+            database.execute_sql("SET TRANSACTION READ ONLY")
+            take(1)
+
+    with pytest.raises(peewee.InternalError) as raised:
+        write()
+    assert errors.refusal_for(raised.value) is errors.Unavailable
+    database.close()
+    assert backend_id() != backend

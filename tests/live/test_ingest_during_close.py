@@ -1,0 +1,63 @@
+"""Events that arrive while the session closes: each one with a 201 is in the metrics (R18)."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from independent_metrics import recompute
+
+from tests.live.cast import Candidate, event, make_keys
+from tests.live.client import run_concurrently
+
+CONCURRENT_SESSIONS = 4
+INTEGERS = ("durationMs", "promptCount", "firstChangeLatencyMs", "commandCount", "fileChangeCount")
+
+
+@pytest.mark.parametrize("sessions", [16, pytest.param(300, marks=pytest.mark.slow)])
+def test_the_metrics_include_every_acknowledged_event(service, reviewer, assessment, sessions):
+    with ThreadPoolExecutor(CONCURRENT_SESSIONS) as threads:
+        keys = make_keys(reviewer, assessment, sessions)
+        candidates = list(threads.map(lambda key: Candidate(service, key), keys))
+        sent = list(threads.map(complete_while_ingesting, candidates))
+        read = [lambda it=it: reviewer.get(f"/v1/sessions/{it.session_id}").json for it in candidates]
+        shown = list(threads.map(lambda call: call(), read))
+        # The same numbers come out when they are derived again.
+        statement = "UPDATE sessions SET metrics_due = %s WHERE assessment_id = %s"
+        service.execute(statement, True, service.stored_id(assessment["id"]))
+        assert list(threads.map(lambda call: call(), read)) == shown
+    for events, session in zip(sent, shown, strict=True):
+        assert (session["status"], session["eventCount"], session["lateEventCount"]) == ("completed", 4, 0)
+        expected = recompute(events)
+        assert {name: session["metrics"][name] for name in INTEGERS} == {
+            name: expected[name] for name in INTEGERS
+        }
+
+
+def complete_while_ingesting(candidate):
+    """Send four events and the completion concurrently; returns the events."""
+    sent = [
+        event("prompt", 0),
+        event("prompt", 60),
+        event("file_diff", 70, data={"path": "a.py"}),
+        event("command", 80, data={"command": "pytest", "exitCode": 1}),
+    ]
+    ingests = [lambda it=it: candidate.ingest(it) for it in sent]
+    completed, *ingested = run_concurrently([candidate.complete, *ingests])
+    assert completed.status == 200
+    assert [(response.status, response.json) for response in ingested] == [(201, {"ok": True})] * len(sent)
+    return sent
+
+
+def test_events_around_the_end_of_the_window_count_or_are_late(service, reviewer, candidate):
+    candidate.complete()
+    candidate.ingest()
+    # The window of ten minutes ends in half a second.
+    closed_at, session_id = service.stored_time(600 - 0.5), service.stored_id(candidate.session_id)
+    service.execute("UPDATE sessions SET closed_at = %s WHERE id = %s", closed_at, session_id)
+    responses = []
+    while sum("late" in response.json for response in responses) < 20:
+        responses += run_concurrently([candidate.ingest] * 8)
+    assert {response.status for response in responses} == {201}
+    counted = 1 + sum(response.json == {"ok": True} for response in responses)
+    session = reviewer.get(f"/v1/sessions/{candidate.session_id}")
+    assert (session["eventCount"], session["lateEventCount"]) == (counted, 1 + len(responses) - counted)
+    assert session["metrics"]["promptCount"] == counted
