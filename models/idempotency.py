@@ -5,8 +5,6 @@ import json
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import timedelta
-from functools import reduce
-from operator import or_
 from typing import Any
 
 import peewee
@@ -96,7 +94,9 @@ class IdempotentRequest(Model):
     def personal_rows(cls, key: CandidateKey, session: Any) -> Query:
         """The responses about the candidate, found by the text of an id."""
         tokens = ApiToken.select(ApiToken.id).where(ApiToken.organization == key.organization_id)
-        names_candidate = reduce(or_, [cls.answer.contains(row_id) for row_id in _ids(key, session)])
+        names_candidate = cls.answer.contains(str(key.id))
+        if session is not None:
+            names_candidate |= cls.answer.contains(str(session.id))
         return cls.select().where(cls.reviewer.in_(tokens), names_candidate)
 
     @classmethod
@@ -104,12 +104,8 @@ class IdempotentRequest(Model):
         """Remove personal data from the responses. The rows stay, so that no request runs twice."""
         found = list(cls.personal_rows(key, session))
         for row in found:
-            row.store(row.status, json.dumps(_anonymize(json.loads(row.answer), _ids(key, session))))
+            row.store(row.status, json.dumps(_anonymize(json.loads(row.answer), key, session)))
         return len(found)
-
-
-def _ids(key: CandidateKey, session: Any) -> set[str]:
-    return {str(row.id) for row in (key, session) if row is not None}
 
 
 @contextmanager
@@ -128,13 +124,16 @@ def _limited_wait() -> Iterator[None]:
             db.pragma("busy_timeout", LOCK_TIMEOUT_SECONDS * 1000)
 
 
-def _anonymize(node: Any, ids: set[str]) -> Any:
-    """The response with only impersonal members in each entry about the candidate or the session."""
+def _anonymize(node: Any, key: CandidateKey, session: Any) -> Any:
+    """The response with only impersonal members in the candidate's entry and in those of the session."""
     if isinstance(node, list):
-        return [_anonymize(child, ids) for child in node]
+        return [_anonymize(child, key, session) for child in node]
     if not isinstance(node, dict):
         return node
-    if ids.isdisjoint(node.get(name) for name in ("id", "candidateId", "sessionId")):
-        return {name: _anonymize(child, ids) for name, child in node.items()}
     kept = {name: value for name, value in node.items() if name in IMPERSONAL_MEMBERS}
-    return {name: EMPTY_MEMBERS.get(name) for name in node} | kept
+    if node.get("id") == str(key.id):
+        return {name: EMPTY_MEMBERS.get(name) for name in node} | kept
+    if session is not None and node.get("sessionId") == str(session.id):
+        # Empty values of the same types, so that the response is still as documented.
+        return {name: type(value)() for name, value in node.items()} | kept
+    return {name: _anonymize(child, key, session) for name, child in node.items()}

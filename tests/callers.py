@@ -20,8 +20,10 @@ class Caller:
         self.client, self.row, self.headers = app.test_client(), row, headers
 
     @classmethod
-    def reviewer(cls, app: Flask, organization: Organization, scope: str = "write") -> "Caller":
-        row, token = ApiToken.issue(organization, f"A reviewer who may {scope}", scope)
+    def reviewer(
+        cls, app: Flask, organization: Organization, scope: str = "write", name: str | None = None
+    ) -> "Caller":
+        row, token = ApiToken.issue(organization, name or f"A reviewer who may {scope}", scope)
         return cls(app, row, Authorization=f"Bearer {token}")
 
     @classmethod

@@ -445,16 +445,6 @@ def erased():
     return {receipt.key_id for receipt in Erasure.select().where(Erasure.kind == "retention")}
 
 
-@pytest.fixture
-def flask(app):
-    def run(*arguments):
-        result = app.test_cli_runner().invoke(args=list(arguments))
-        assert result.exit_code == 0, result.output
-        return result.output
-
-    return run
-
-
 @pytest.mark.usefixtures("kept_for_30_days")
 def test_the_retention_counts_from_the_end_of_the_session(clock, flask, organization):
     limited = make_assessment(organization, time_limit_minutes=60)
