@@ -7,8 +7,9 @@ import peewee
 
 from models import sql
 from models.assessments import Assessment
-from models.base import Model, PersonalData, Query, TimestampField, add_index, case_folded, clock
+from models.base import Model, PersonalData, Query, TimestampField, add_index, case_folded, clock, db
 from models.orgs import ApiToken, Organization
+from models.rollups import CohortCount
 from rules import candidate_keys, retention, session_close
 from rules.rows import row_id
 
@@ -117,7 +118,9 @@ class CandidateKey(Model):
 
     def revoke(self) -> None:
         update = CandidateKey.update(revoked_at=clock.now())
-        update.where(CandidateKey.id == self.id, CandidateKey.revoked_at.is_null()).execute()
+        with db.atomic():
+            if update.where(CandidateKey.id == self.id, CandidateKey.revoked_at.is_null()).execute():
+                CohortCount.add_keys(self.assessment_id, -1)
 
     @property
     def time_limit_minutes(self) -> int | None:
@@ -148,7 +151,7 @@ class CandidateKey(Model):
 
     @classmethod
     def erase_personal_data(cls, key: "CandidateKey", session: Any) -> int:
-        """Remove name and address and revoke the key, whose row the caller has locked."""
+        """Remove name and address and revoke the key, which the caller has locked and no longer counts."""
         now = clock.now()
         erased = cls.person(None, None) | {"external_id": None, "metadata": None}
         erased |= {"extra_minutes": None, "time_multiplier_thousandths": None}

@@ -15,6 +15,7 @@ import orjson
 import peewee
 
 from models.database import db, is_postgres
+from rules.rollups import KEYS, STRIPES
 from rules.timestamps import format_timestamp
 
 _PARAMETER = re.compile(r"(?<!:):([a-z_]+\d*)")
@@ -128,6 +129,13 @@ _CANDIDATES = f"""
     FROM candidate_keys k JOIN assessments a ON a.id = k.assessment_id
     LEFT JOIN sessions s ON s.key_id = k.id LEFT JOIN deliveries d ON d.id = k.invitation_id
 """
+# All keys, as counted in models/rollups.py. The subselect is an index range per assessment; a join might read all
+# counters.
+_TOTAL = f"""
+    SELECT COALESCE(SUM((
+        SELECT SUM(c.n) FROM cohort_counts c WHERE c.assessment_id = a.id AND c.metric = {KEYS}
+    )), 0) FROM assessments a WHERE a.organization_id = :organization_id AND a.deleted_at IS NULL
+"""
 
 
 @lru_cache
@@ -140,6 +148,8 @@ def candidates(filters: frozenset[str], is_page: bool) -> str:
 
 @lru_cache
 def count_candidates(filters: frozenset[str]) -> str:
+    if filters.isdisjoint(_KEY_FILTERS.keys() - {"assessment_id"}):
+        return _TOTAL + ("AND a.id = :assessment_id" if "assessment_id" in filters else "")
     return f"SELECT count(*) {_matching(filters)}"
 
 
@@ -158,10 +168,10 @@ OPEN_KEYS = f"""
     ORDER BY k.id {{lock}}
 """
 
-# New candidate keys, on PostgreSQL: one statement for the keys, their invitations, the feed event and the audit entry.
-# The assessment is locked against deletion until they exist.
+# New candidate keys, on PostgreSQL: one statement for the keys, their number, their invitations, the feed event and the
+# audit entry. The assessment is locked against deletion until they exist.
 
-GENERATE_KEYS = """
+GENERATE_KEYS = f"""
     WITH assessment AS (
         SELECT id, organization_id, :now + expires_in_days * interval '1 day' AS expires_at FROM assessments
         WHERE id = :assessment_id AND organization_id = :organization_id AND deleted_at IS NULL FOR SHARE
@@ -176,6 +186,10 @@ GENERATE_KEYS = """
         SELECT g.invitation_id, :now, a.organization_id, 'invitation', g.id, :mail, 'queued', 0, :now
         FROM assessment a, json_populate_recordset(NULL::candidate_keys, :keys) g
         WHERE g.invitation_id IS NOT NULL
+    ), counted AS (
+        INSERT INTO cohort_counts (assessment_id, metric, level, bucket, n)
+        SELECT id, {KEYS}, 0, floor(random() * {STRIPES}), :count FROM assessment
+        ON CONFLICT (assessment_id, metric, level, bucket) DO UPDATE SET n = cohort_counts.n + EXCLUDED.n
     ), published AS (
         INSERT INTO occurrences (id, created_at, organization_id, type, data)
         SELECT :event_id, :now, organization_id, 'key.created', :payloads FROM assessment
