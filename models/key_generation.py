@@ -135,8 +135,7 @@ def _new_key(email: str | None, name: str | None) -> Row:
 
 def _insert_on_postgres(organization: Organization, assessment_id: Any, now: datetime, **values: Any) -> Any:
     payloads = _payloads(values["keys"], assessment_id)
-    values |= {"event_id": new_id(), "count": len(payloads)}
-    values["payloads"] = payloads if len(payloads) > 1 else payloads[0]
+    values |= {"event_id": new_id(), "payloads": payloads if len(payloads) > 1 else payloads[0]}
     ids = {"organization_id": organization.id, "assessment_id": assessment_id}
     found = sql.rows(sql.GENERATE_KEYS, now=now, **ids, **values)
     if not found:

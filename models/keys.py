@@ -11,7 +11,6 @@ from models.base import Model, PersonalData, Query, TimestampField, add_index, c
 from models.orgs import ApiToken, Organization
 from models.rollups import CohortCount
 from rules import candidate_keys, retention, session_close
-from rules.rows import row_id
 
 
 class AssessmentRow(NamedTuple):
@@ -41,8 +40,9 @@ class CandidateKey(Model):
 
     personal_data = PersonalData("keys", "Your invitation, with your name and address if they were given.")
 
-    # Set by `find`: the session's id, and the assessment's columns as AssessmentRow.
-    session_id: Any = None
+    # Peewee's query of the sessions of this key.
+    session_set: Any
+    # The assessment's columns as AssessmentRow; set by `find`.
     assessment_row: Any = None
     organization = peewee.ForeignKeyField(Organization, index=False)
     assessment = peewee.ForeignKeyField(Assessment, index=False)
@@ -75,15 +75,14 @@ class CandidateKey(Model):
         key = candidate_keys.normalize(text)
         for values in sql.rows(_CANDIDATE_KEY, key=key) if key else []:
             row = _KEY.build(values[: len(_KEY)])
-            row.session_id = row_id(values[len(_KEY)])
-            row.assessment_row = AssessmentRow(*values[len(_KEY) + 1 :])
+            row.assessment_row = AssessmentRow(*values[len(_KEY) :])
             return row
         return None
 
     @property
     def is_usable(self) -> bool:
-        """Whether a key found by `find` authenticates: redeemed, or not yet expired (R4)."""
-        return self.session_id is not None or self.expires_at > clock.now()
+        """Whether a key found by `find` authenticates: not yet expired, or redeemed (R4)."""
+        return self.expires_at > clock.now() or self.session_set.exists()
 
     @property
     def status(self) -> str:

@@ -83,10 +83,8 @@ API_TOKEN = """
     WHERE t.fingerprint = :fingerprint AND t.revoked_at IS NULL AND (t.expires_at IS NULL OR t.expires_at > :now)
 """
 
-# A subselect instead of a third join: PostgreSQL plans joins for longer than it runs them.
 CANDIDATE_KEY = """
-    SELECT {key}, (SELECT s.id FROM sessions s WHERE s.key_id = k.id),
-           a.id, a.organization_id, a.title, a.role, a.task_brief, a.repo_url, a.issue_id, a.rubric_id,
+    SELECT {key}, a.id, a.organization_id, a.title, a.role, a.task_brief, a.repo_url, a.issue_id, a.rubric_id,
            a.time_limit_minutes, a.expires_in_days, a.created_at, a.updated_at
     FROM candidate_keys k JOIN assessments a ON a.id = k.assessment_id
     WHERE k.key = :key AND k.revoked_at IS NULL AND a.deleted_at IS NULL
@@ -181,14 +179,14 @@ GENERATE_KEYS = f"""
         SELECT g.id, :now, a.organization_id, a.id, g.key, g.candidate_email, g.candidate_name, g.address,
                g.search_text, g.invitation_id, a.expires_at, false
         FROM assessment a, json_populate_recordset(NULL::candidate_keys, :keys) g
+        RETURNING id, organization_id, assessment_id, invitation_id
     ), invitations AS (
         INSERT INTO deliveries (id, created_at, organization_id, kind, subject_id, data, state, attempts, due_at)
-        SELECT g.invitation_id, :now, a.organization_id, 'invitation', g.id, :mail, 'queued', 0, :now
-        FROM assessment a, json_populate_recordset(NULL::candidate_keys, :keys) g
-        WHERE g.invitation_id IS NOT NULL
+        SELECT invitation_id, :now, organization_id, 'invitation', id, :mail, 'queued', 0, :now
+        FROM new_keys WHERE invitation_id IS NOT NULL
     ), counted AS (
         INSERT INTO cohort_counts (assessment_id, metric, level, bucket, n)
-        SELECT id, {KEYS}, 0, floor(random() * {STRIPES}), :count FROM assessment
+        SELECT assessment_id, {KEYS}, 0, floor(random() * {STRIPES}), count(*) FROM new_keys GROUP BY assessment_id
         ON CONFLICT (assessment_id, metric, level, bucket) DO UPDATE SET n = cohort_counts.n + EXCLUDED.n
     ), published AS (
         INSERT INTO occurrences (id, created_at, organization_id, type, data)
@@ -202,11 +200,13 @@ GENERATE_KEYS = f"""
 """
 
 # One event of an open session, looked up by its key (R4, R29). On PostgreSQL look-up, lock and insert are one
-# statement; SQLite runs OPEN_SESSION and INSERT_EVENT in one transaction.
+# statement; SQLite runs OPEN_SESSION and INSERT_EVENT in one transaction. Subselects instead of joins: PostgreSQL plans
+# a join for longer than it runs it.
 
 OPEN_SESSION = """
-    SELECT s.id, k.id AS key_id FROM candidate_keys k JOIN sessions s ON s.key_id = k.id
-    WHERE k.key = :key AND k.revoked_at IS NULL AND (:session_id IS NULL OR s.id = :session_id)
+    SELECT s.id, s.key_id FROM sessions s
+    WHERE s.key_id = (SELECT k.id FROM candidate_keys k WHERE k.key = :key AND k.revoked_at IS NULL)
+      AND (:session_id IS NULL OR s.id = :session_id)
       AND s.closed_at IS NULL AND (s.closes_at IS NULL OR s.closes_at > :now)
       AND (SELECT a.deleted_at FROM assessments a WHERE a.id = s.assessment_id) IS NULL
 """
@@ -226,8 +226,11 @@ STORE_EVENT = f"""
     SELECT id, key_id, EXISTS (SELECT FROM stored) FROM session
 """
 PUBLIC_KEYS = """
-    SELECT p.public_key FROM candidate_keys k JOIN sessions s ON s.key_id = k.id
-    JOIN signing_keys p ON p.session_id = s.id WHERE k.key = :key ORDER BY p.id DESC
+    SELECT p.public_key FROM signing_keys p
+    WHERE p.session_id = COALESCE(:session_id, (
+        SELECT s.id FROM sessions s WHERE s.key_id = (SELECT k.id FROM candidate_keys k WHERE k.key = :key)
+    ))
+    ORDER BY p.id DESC
 """
 
 # Cohort statistics: sessions to close or to derive first, then ranks. See models/rollups.py for the tree of counters.
