@@ -36,8 +36,11 @@ def ingest(envelope):
         record_caller("candidate", key_id)
         return {"ok": True}
     key = auth.authenticate(CandidateKey)
-    _require_own(key.session_id, envelope)
-    (outcome,) = sessions.append(Session.of_key(key), arrival)
+    session = Session.get_or_none(Session.key == key)
+    _require_own(session, envelope)
+    if session is None:
+        raise NotRedeemed()
+    (outcome,) = sessions.append(session, arrival)
     record_late_events(outcome == "late")
     if outcome == "skipped":
         return {"ok": True, "skipped": True}, 200
@@ -53,9 +56,9 @@ def _store(arrival, envelope):
     return sessions.store_if_open(auth.presented_key(), arrival, session_id)
 
 
-def _require_own(session_id, envelope):
+def _require_own(session, envelope):
     """Raise NotFound if the envelope names another session than the key's, or one that is not started (R5, R29)."""
-    if "session_id" in envelope and (session_id is None or parse_id(envelope["session_id"]) != session_id):
+    if "session_id" in envelope and (session is None or parse_id(envelope["session_id"]) != session.id):
         raise NotFound()
 
 
@@ -82,7 +85,7 @@ def _read(text, session):
     """The arrival of one envelope of a batch, or the result that refuses it."""
     try:
         members, envelope = load_strict(ENVELOPE, text.encode())
-        _require_own(session.id, envelope)
+        _require_own(session, envelope)
         return Arrival(members, envelope["ts"], text)
     except (Refusal, ma.ValidationError) as error:
         return {"id": _id_of(text), "status": "refused", "error": " ".join(reasons(error))}

@@ -51,7 +51,7 @@ class CandidateList:
 
     def count(self) -> int:
         ((count,),) = sql.rows(sql.count_candidates(frozenset(self._values)), **self._values)
-        return count
+        return int(count)
 
     def page(self, limit: int, offset: int = 0) -> list[CandidateRow]:
         text = sql.candidates(frozenset(self._values), is_page=True)

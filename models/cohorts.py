@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
+import peewee
+
 from errors import NotFound
 from models import sql
 from models.assessments import Assessment
@@ -115,18 +117,25 @@ def _ranks(metrics: tuple[Metric, ...], session_ids: str) -> str:
 
 
 def rebuild(assessment: Assessment) -> None:
-    """Recount the cohort. Closes wait until the end; statistics stay available."""
+    """Recount keys and cohort. Closes wait until the end; statistics stay available."""
+    with db.atomic():
+        first = (rollups.KEYS, 0, 0)
+        # Locks the counter, so that two rebuilds at once do not add the same difference twice.
+        CohortCount.add(assessment.id, {first: 0})
+        CohortCount.add(assessment.id, {first: _missing_keys(assessment)})
     with db.atomic():
         rollup = CohortRollup.locked_for(assessment.id)
         totals, counts = _recount(assessment)
         rollup.set_totals(totals)
-        CohortCount.delete().where(CohortCount.assessment_id == assessment.id).execute()
+        CohortCount.delete().where(CohortCount.is_of_cohort(assessment)).execute()
         CohortCount.add(assessment.id, counts)
 
 
 def first_difference(assessment: Assessment) -> str | None:
-    """Describe the first counter that differs from the sessions; None if all agree."""
+    """Describe the first counter that differs from the keys or sessions; None if all agree."""
     with snapshot():
+        if missing := _missing_keys(assessment):
+            return f"the total of keys has {-missing} too many"
         totals, counts = _recount(assessment)
         rollup = CohortRollup.get_or_none(CohortRollup.assessment == assessment)
         stored = Counter(rollup.totals if rollup else {})
@@ -136,6 +145,14 @@ def first_difference(assessment: Assessment) -> str | None:
         for (metric, level, bucket), surplus in sorted(differences.items()):
             return f"{METRICS[metric].field}, level {level}, bucket {bucket} has {surplus} too many"
     return None
+
+
+def _missing_keys(assessment: Assessment) -> int:
+    """The number of keys that are not counted; one statement, so that it is exact while keys change."""
+    is_counter = (CohortCount.assessment_id == assessment.id) & (CohortCount.metric == rollups.KEYS)
+    counted = CohortCount.select(peewee.fn.COALESCE(peewee.fn.SUM(CohortCount.n), 0)).where(is_counter)
+    keys = CandidateKey.select(peewee.fn.COUNT(CandidateKey.id) - counted)
+    return int(keys.where(CandidateKey.assessment == assessment, CandidateKey.revoked_at.is_null()).scalar())
 
 
 def _recount(assessment: Assessment) -> tuple[Counter[str], Counter[rollups.Place]]:

@@ -16,6 +16,7 @@ from models.deliveries import outbox
 from models.feed import FeedEvent
 from models.keys import CandidateKey
 from models.orgs import Organization
+from models.rollups import CohortCount
 from rules import candidate_keys
 from rules.rows import row_id
 
@@ -155,6 +156,7 @@ def _insert_on_sqlite(
     shared = {"organization": organization.id, "assessment": assessment_id}
     shared |= {"created_at": now, "expires_at": expires_at}
     CandidateKey.insert_many([key | shared for key in keys]).execute()
+    CohortCount.add_keys(assessment_id, len(keys))
     invitations = {key["invitation_id"]: key["id"] for key in keys if key["invitation_id"]}
     outbox.enqueue_invitations(organization.id, invitations, mail["orgName"])
     FeedEvent.publish(organization.id, "key.created", *_payloads(keys, assessment_id))

@@ -7,10 +7,10 @@ import peewee
 
 from models import sql
 from models.assessments import Assessment
-from models.base import Model, PersonalData, Query, TimestampField, add_index, case_folded, clock
+from models.base import Model, PersonalData, Query, TimestampField, add_index, case_folded, clock, db
 from models.orgs import ApiToken, Organization
+from models.rollups import CohortCount
 from rules import candidate_keys, retention, session_close
-from rules.rows import row_id
 
 
 class AssessmentRow(NamedTuple):
@@ -40,8 +40,9 @@ class CandidateKey(Model):
 
     personal_data = PersonalData("keys", "Your invitation, with your name and address if they were given.")
 
-    # Set by `find`: the session's id, and the assessment's columns as AssessmentRow.
-    session_id: Any = None
+    # Peewee's query of the sessions of this key.
+    session_set: Any
+    # The assessment's columns as AssessmentRow; set by `find`.
     assessment_row: Any = None
     organization = peewee.ForeignKeyField(Organization, index=False)
     assessment = peewee.ForeignKeyField(Assessment, index=False)
@@ -74,15 +75,14 @@ class CandidateKey(Model):
         key = candidate_keys.normalize(text)
         for values in sql.rows(_CANDIDATE_KEY, key=key) if key else []:
             row = _KEY.build(values[: len(_KEY)])
-            row.session_id = row_id(values[len(_KEY)])
-            row.assessment_row = AssessmentRow(*values[len(_KEY) + 1 :])
+            row.assessment_row = AssessmentRow(*values[len(_KEY) :])
             return row
         return None
 
     @property
     def is_usable(self) -> bool:
-        """Whether a key found by `find` authenticates: redeemed, or not yet expired (R4)."""
-        return self.session_id is not None or self.expires_at > clock.now()
+        """Whether a key found by `find` authenticates: not yet expired, or redeemed (R4)."""
+        return self.expires_at > clock.now() or self.session_set.exists()
 
     @property
     def status(self) -> str:
@@ -117,7 +117,9 @@ class CandidateKey(Model):
 
     def revoke(self) -> None:
         update = CandidateKey.update(revoked_at=clock.now())
-        update.where(CandidateKey.id == self.id, CandidateKey.revoked_at.is_null()).execute()
+        with db.atomic():
+            if update.where(CandidateKey.id == self.id, CandidateKey.revoked_at.is_null()).execute():
+                CohortCount.add_keys(self.assessment_id, -1)
 
     @property
     def time_limit_minutes(self) -> int | None:
@@ -148,7 +150,7 @@ class CandidateKey(Model):
 
     @classmethod
     def erase_personal_data(cls, key: "CandidateKey", session: Any) -> int:
-        """Remove name and address and revoke the key, whose row the caller has locked."""
+        """Remove name and address and revoke the key, which the caller has locked and no longer counts."""
         now = clock.now()
         erased = cls.person(None, None) | {"external_id": None, "metadata": None}
         erased |= {"extra_minutes": None, "time_multiplier_thousandths": None}

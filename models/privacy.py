@@ -17,6 +17,7 @@ from models.base import Model, Query, clock, db
 from models.feed import FeedEvent
 from models.keys import CandidateKey
 from models.orgs import ApiToken, Organization
+from models.rollups import CohortCount
 from models.sessions import Consent, Session, SigningKey, close, settle
 from models.submissions import ClientReport, Submission
 from rules import retention
@@ -53,6 +54,8 @@ def erase(key: CandidateKey, reviewer: ApiToken | None = None) -> Erasure:
         receipt = Erasure.get_or_none(Erasure.key == key)
         if receipt is not None:
             return receipt
+        if key.revoked_at is None:
+            CohortCount.add_keys(key.assessment_id, -1)
         session = Session.get_or_none(Session.key == key)
         if session is not None:
             close(session)

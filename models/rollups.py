@@ -1,9 +1,10 @@
-"""Counters (rules/rollups.py) that make statistics of large cohorts as fast as of small ones (R19 to R22)."""
+"""Counters (rules/rollups.py): statistics of cohorts (R19 to R22) and totals of keys, as fast for large ones."""
 
 from collections import Counter
 from collections.abc import Mapping
 from functools import reduce
 from operator import or_
+from random import randrange
 from typing import Any
 
 import peewee
@@ -56,7 +57,8 @@ class CohortRollup(Table):
 class CohortCount(Table):
     """One counter in a metric's tree: how many sessions of the cohort fall into a bucket of a level.
 
-    Counters of 0 are deleted. There is no foreign key: it would be checked for each of the 24 rows that a close writes.
+    The metric KEYS counts the assessment's keys that are not revoked. A counter that falls to 0 is deleted. There is no
+    foreign key: it would be checked for each of the 24 rows that a close writes.
     """
 
     assessment_id = peewee.UUIDField()
@@ -70,7 +72,7 @@ class CohortCount(Table):
 
     @classmethod
     def add(cls, assessment_id: Any, counts: Mapping[rollups.Place, int]) -> None:
-        """Add to counters, with the rollup's row locked."""
+        """Add to counters; to those of sessions with the rollup's row locked."""
         rows = [(assessment_id, *place, n) for place, n in counts.items()]
         key = [cls.assessment_id, cls.metric, cls.level, cls.bucket]
         for batch in peewee.chunked(rows, BATCH_SIZE):
@@ -87,8 +89,18 @@ class CohortCount(Table):
             cls.delete().where(cls.assessment_id == assessment_id, is_empty).execute()
 
     @classmethod
+    def add_keys(cls, assessment_id: Any, n: int) -> None:
+        """Add to the number of keys, in the transaction that changes them and before any rollup is locked."""
+        cls.add(assessment_id, {(rollups.KEYS, 0, randrange(rollups.STRIPES)): n})
+
+    @classmethod
+    def is_of_cohort(cls, assessment: Assessment) -> peewee.Expression:
+        """Whether a counter is one of the assessment's sessions, not of its keys."""
+        return (cls.assessment_id == assessment.id) & (cls.metric != rollups.KEYS)
+
+    @classmethod
     def of(cls, assessment: Assessment) -> Counter[rollups.Place]:
         """All counters of a cohort."""
         query = cls.select(cls.metric, cls.level, cls.bucket, cls.n)
-        rows: Any = query.where(cls.assessment_id == assessment.id).tuples()
+        rows: Any = query.where(cls.is_of_cohort(assessment)).tuples()
         return Counter({tuple(place): n for *place, n in rows})

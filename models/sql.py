@@ -15,6 +15,7 @@ import orjson
 import peewee
 
 from models.database import db, is_postgres
+from rules.rollups import KEYS, STRIPES
 from rules.timestamps import format_timestamp
 
 _PARAMETER = re.compile(r"(?<!:):([a-z_]+\d*)")
@@ -82,10 +83,8 @@ API_TOKEN = """
     WHERE t.fingerprint = :fingerprint AND t.revoked_at IS NULL AND (t.expires_at IS NULL OR t.expires_at > :now)
 """
 
-# A subselect instead of a third join: PostgreSQL plans joins for longer than it runs them.
 CANDIDATE_KEY = """
-    SELECT {key}, (SELECT s.id FROM sessions s WHERE s.key_id = k.id),
-           a.id, a.organization_id, a.title, a.role, a.task_brief, a.repo_url, a.issue_id, a.rubric_id,
+    SELECT {key}, a.id, a.organization_id, a.title, a.role, a.task_brief, a.repo_url, a.issue_id, a.rubric_id,
            a.time_limit_minutes, a.expires_in_days, a.created_at, a.updated_at
     FROM candidate_keys k JOIN assessments a ON a.id = k.assessment_id
     WHERE k.key = :key AND k.revoked_at IS NULL AND a.deleted_at IS NULL
@@ -128,6 +127,13 @@ _CANDIDATES = f"""
     FROM candidate_keys k JOIN assessments a ON a.id = k.assessment_id
     LEFT JOIN sessions s ON s.key_id = k.id LEFT JOIN deliveries d ON d.id = k.invitation_id
 """
+# All keys, as counted in models/rollups.py. The subselect is an index range per assessment; a join might read all
+# counters.
+_TOTAL = f"""
+    SELECT COALESCE(SUM((
+        SELECT SUM(c.n) FROM cohort_counts c WHERE c.assessment_id = a.id AND c.metric = {KEYS}
+    )), 0) FROM assessments a WHERE a.organization_id = :organization_id AND a.deleted_at IS NULL
+"""
 
 
 @lru_cache
@@ -140,6 +146,8 @@ def candidates(filters: frozenset[str], is_page: bool) -> str:
 
 @lru_cache
 def count_candidates(filters: frozenset[str]) -> str:
+    if filters.isdisjoint(_KEY_FILTERS.keys() - {"assessment_id"}):
+        return _TOTAL + ("AND a.id = :assessment_id" if "assessment_id" in filters else "")
     return f"SELECT count(*) {_matching(filters)}"
 
 
@@ -158,10 +166,10 @@ OPEN_KEYS = f"""
     ORDER BY k.id {{lock}}
 """
 
-# New candidate keys, on PostgreSQL: one statement for the keys, their invitations, the feed event and the audit entry.
-# The assessment is locked against deletion until they exist.
+# New candidate keys, on PostgreSQL: one statement for the keys, their number, their invitations, the feed event and the
+# audit entry. The assessment is locked against deletion until they exist.
 
-GENERATE_KEYS = """
+GENERATE_KEYS = f"""
     WITH assessment AS (
         SELECT id, organization_id, :now + expires_in_days * interval '1 day' AS expires_at FROM assessments
         WHERE id = :assessment_id AND organization_id = :organization_id AND deleted_at IS NULL FOR SHARE
@@ -171,11 +179,15 @@ GENERATE_KEYS = """
         SELECT g.id, :now, a.organization_id, a.id, g.key, g.candidate_email, g.candidate_name, g.address,
                g.search_text, g.invitation_id, a.expires_at, false
         FROM assessment a, json_populate_recordset(NULL::candidate_keys, :keys) g
+        RETURNING id, organization_id, assessment_id, invitation_id
     ), invitations AS (
         INSERT INTO deliveries (id, created_at, organization_id, kind, subject_id, data, state, attempts, due_at)
-        SELECT g.invitation_id, :now, a.organization_id, 'invitation', g.id, :mail, 'queued', 0, :now
-        FROM assessment a, json_populate_recordset(NULL::candidate_keys, :keys) g
-        WHERE g.invitation_id IS NOT NULL
+        SELECT invitation_id, :now, organization_id, 'invitation', id, :mail, 'queued', 0, :now
+        FROM new_keys WHERE invitation_id IS NOT NULL
+    ), counted AS (
+        INSERT INTO cohort_counts (assessment_id, metric, level, bucket, n)
+        SELECT assessment_id, {KEYS}, 0, floor(random() * {STRIPES}), count(*) FROM new_keys GROUP BY assessment_id
+        ON CONFLICT (assessment_id, metric, level, bucket) DO UPDATE SET n = cohort_counts.n + EXCLUDED.n
     ), published AS (
         INSERT INTO occurrences (id, created_at, organization_id, type, data)
         SELECT :event_id, :now, organization_id, 'key.created', :payloads FROM assessment
@@ -188,11 +200,13 @@ GENERATE_KEYS = """
 """
 
 # One event of an open session, looked up by its key (R4, R29). On PostgreSQL look-up, lock and insert are one
-# statement; SQLite runs OPEN_SESSION and INSERT_EVENT in one transaction.
+# statement; SQLite runs OPEN_SESSION and INSERT_EVENT in one transaction. Subselects instead of joins: PostgreSQL plans
+# a join for longer than it runs it.
 
 OPEN_SESSION = """
-    SELECT s.id, k.id AS key_id FROM candidate_keys k JOIN sessions s ON s.key_id = k.id
-    WHERE k.key = :key AND k.revoked_at IS NULL AND (:session_id IS NULL OR s.id = :session_id)
+    SELECT s.id, s.key_id FROM sessions s
+    WHERE s.key_id = (SELECT k.id FROM candidate_keys k WHERE k.key = :key AND k.revoked_at IS NULL)
+      AND (:session_id IS NULL OR s.id = :session_id)
       AND s.closed_at IS NULL AND (s.closes_at IS NULL OR s.closes_at > :now)
       AND (SELECT a.deleted_at FROM assessments a WHERE a.id = s.assessment_id) IS NULL
 """
@@ -212,8 +226,11 @@ STORE_EVENT = f"""
     SELECT id, key_id, EXISTS (SELECT FROM stored) FROM session
 """
 PUBLIC_KEYS = """
-    SELECT p.public_key FROM candidate_keys k JOIN sessions s ON s.key_id = k.id
-    JOIN signing_keys p ON p.session_id = s.id WHERE k.key = :key ORDER BY p.id DESC
+    SELECT p.public_key FROM signing_keys p
+    WHERE p.session_id = COALESCE(:session_id, (
+        SELECT s.id FROM sessions s WHERE s.key_id = (SELECT k.id FROM candidate_keys k WHERE k.key = :key)
+    ))
+    ORDER BY p.id DESC
 """
 
 # Cohort statistics: sessions to close or to derive first, then ranks. See models/rollups.py for the tree of counters.

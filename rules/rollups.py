@@ -14,6 +14,9 @@ from rules.cohorts import METRICS, Metric
 
 # (index in METRICS, index in LEVELS, bucket)
 Place = tuple[int, int, int]
+# The `metric` of the counters of an assessment's keys, which are the buckets 0 to STRIPES - 1 of level 0. Writers pick
+# one of them at random, so that they rarely wait for each other; only the sum has a meaning.
+KEYS, STRIPES = -1, 16
 Key = TypeVar("Key", str, Place)
 
 

@@ -46,9 +46,9 @@ class SigningKey(Model, ErasedWithSession):
         return [row.public_key for row in rows]
 
     @classmethod
-    def of_candidate_key(cls, key: str) -> list[str]:
-        """As `of`, for the session of a candidate key in its stored form."""
-        return [public_key for (public_key,) in sql.rows(sql.PUBLIC_KEYS, key=key)]
+    def of_candidate_key(cls, key: str, session_id: Any) -> list[str]:
+        """As `of`, for this session; if it is None, for the session of a candidate key in its stored form."""
+        return [public_key for (public_key,) in sql.rows(sql.PUBLIC_KEYS, key=key, session_id=session_id)]
 
     @classmethod
     def add(cls, session: Session, public_key: str | None) -> None:

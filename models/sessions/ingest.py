@@ -23,7 +23,7 @@ def store_if_open(key_text: str, arrival: Arrival, session_id: Any = None) -> An
     key = candidate_keys.normalize(key_text)
     if key is None:
         return None
-    public_keys = SigningKey.of_candidate_key(key) if arrival.is_signed else []
+    public_keys = SigningKey.of_candidate_key(key, session_id) if arrival.is_signed else []
     row = Event.row(arrival, public_keys)
     now = clock.now()
     row |= {"received_at": now, "late": False}

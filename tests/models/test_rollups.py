@@ -5,10 +5,18 @@ from datetime import datetime, timedelta
 
 import independent_cohorts
 import pytest
-from factories import add_event, envelope, make_assessment, make_closed_session, make_key, make_session
+from factories import (
+    add_event,
+    envelope,
+    make_assessment,
+    make_closed_session,
+    make_key,
+    make_keys,
+    make_session,
+)
 
 from models import CohortCount, CohortRollup, Session, cohorts, db, privacy, sessions
-from rules import metrics
+from rules import metrics, rollups
 
 
 @pytest.fixture
@@ -36,7 +44,7 @@ def assert_equal_to_its_sessions(assessment):
     assert CohortRollup.get_by_id(assessment.id).totals == independent_cohorts.totals(members)
     ids = [member["id"] for member in members]
     assert cohorts.percentiles(ids) == independent_cohorts.percentiles(members)
-    assert not CohortCount.select().where(CohortCount.n <= 0).exists()
+    assert not CohortCount.select().where(CohortCount.metric != rollups.KEYS, CohortCount.n <= 0).exists()
     return members
 
 
@@ -122,12 +130,15 @@ def test_sums_are_exact_beyond_what_a_column_of_integers_holds(assessment):
     assert_equal_to_its_sessions(assessment)
 
 
-def test_the_migration_counts_the_sessions_that_were_there(assessment, cohort, organization):
+def test_the_migrations_count_existing_sessions_and_keys(assessment, cohort, organization):
     other = make_assessment(organization)
     change(make_closed_session(other, envelope()), derivation_version=2, tests_passed=True)
     make_closed_session(other)
+    make_keys(other, 3)[0].revoke()
     db.drop_tables([CohortCount, CohortRollup])
-    importlib.import_module("migrations.0002_cohort_rollups").up(None, db)
+    db.execute_sql("CREATE TABLE key_counts (id INTEGER)")
+    for name in ("0002_cohort_rollups", "0004_drop_key_counts"):
+        importlib.import_module(f"migrations.{name}").up(None, db)
     assert len(assert_equal_to_its_sessions(assessment)) == 3
     assert len(assert_equal_to_its_sessions(other)) == 2
 
@@ -171,8 +182,17 @@ def test_a_counter_that_is_wrong_is_found(app, assessment, cohort):
         CohortCount.metric == 1, CohortCount.level == last, CohortCount.bucket == 2
     ).execute()
     assert "prompt_count, level 3, bucket 2 has 2 too many" in flask(app, "verify")[1]
-    CohortCount.delete().where(CohortCount.metric < 2).execute()
+    CohortCount.delete().where(CohortCount.metric.in_([0, 1])).execute()
     assert "duration_ms, level 0, bucket 0 has -3 too many" in flask(app, "verify")[1]
+
+
+@pytest.mark.parametrize("surplus", [2, -1])
+def test_a_wrong_total_of_keys_is_found_and_corrected(app, assessment, cohort, reviewer, surplus):
+    CohortCount.add_keys(assessment.id, surplus)
+    assert f"the total of keys has {surplus} too many" in flask(app, "verify")[1]
+    flask(app, "rebuild")
+    assert flask(app, "verify")[0] == 0
+    assert reviewer.get("/v1/candidates").json["total"] == 3
 
 
 def test_an_assessment_without_sessions_is_well(app, assessment):

@@ -41,8 +41,8 @@ class Run:
             with self.writers:
                 for number, faults in enumerate(rounds[first : first + self.check_every], first + 1):
                     self._round(number, faults)
-                # The audit log has to be valid while it is being written, too.
-                self.results.add_violations(*checks.audit_violations(self.deployment))
+                # Audit log and stored numbers are right while they are written, too.
+                self.results.add_violations(*checks.command_violations(self.deployment))
             if first + self.check_every < len(rounds):
                 self.verifier.verify(self.writers.scenarios[verified:])
                 verified = len(self.writers.scenarios)

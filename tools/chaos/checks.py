@@ -223,12 +223,15 @@ def _erasure(session: ExpectedSession, shown: dict[str, Any], stored: list[str])
         yield f"eventCount before the erasure was {shown['eventCount']}"
 
 
-def audit_violations(deployment: Deployment) -> list[str]:
-    try:
-        deployment.service.flask("audit", "verify")
-    except subprocess.CalledProcessError as error:
-        return [f"The audit log is broken: {error.stdout}"]
-    return []
+def command_violations(deployment: Deployment) -> list[str]:
+    """Verify the audit log, and the stored numbers of keys and sessions."""
+    violations = []
+    for group in ("audit", "cohorts"):
+        try:
+            deployment.service.flask(group, "verify")
+        except subprocess.CalledProcessError as error:
+            violations.append(f"`flask {group} verify` failed: {error.stdout}")
+    return violations
 
 
 def key_violations(deployment: Deployment) -> list[str]:

@@ -72,7 +72,7 @@ class Verifier:
             *receivers.webhooks.violations,
             *self.feed.read_new(),
             *self.checks.violations(scenarios),
-            *checks.audit_violations(self.deployment),
+            *checks.command_violations(self.deployment),
             *checks.key_violations(self.deployment),
             *self._log_violations(),
         )
