@@ -182,5 +182,5 @@ def _record_usage(session: Session, provider: str, started_at: datetime, respons
             is_whole=response.is_whole,
         )
     except DATABASE_ERRORS:
-        # The candidate has the response already.
-        log.exception("The usage of a call to %s could not be stored", provider)
+        # The candidate already has the response.
+        log.exception("Could not store the usage of a call to %s.", provider)

@@ -1,4 +1,4 @@
-"""Recognize tests, checks and builds (docs/metrics.md#how-a-command-is-read).
+"""Recognize tests, checks and builds (docs/metrics.md#command-recognition).
 
 The steps are numbered there; the lists are in verifications.json.
 """

@@ -58,7 +58,7 @@ def test_a_backup_is_one_file_on_sqlite_and_left_to_postgresqls_own_tools(flask,
             assert "pg_dump and pg_restore" in output
             assert "docs/backup.md" in output
         return
-    assert f"{file}: the database, 0 bundles." in flask("backup", file)
+    assert f"Backed up the database and 0 bundles to {file}." in flask("backup", file)
     assert "--overwrite" in flask("backup", file, fails=True)
     assert flask("backup", file, "--overwrite")
     assert "No such file or directory" in flask("backup", tmp_path / "nowhere" / "proofstone.tar", fails=True)

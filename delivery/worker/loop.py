@@ -59,11 +59,13 @@ class Loop:
 
     def _release_claimed(self) -> None:
         for message in tuple(self._claimed):
-            log.warning("Delivery %s takes too long; it is released.", message.id)
+            log.warning("Released delivery %s, which was still in progress.", message.id)
             try:
                 message.release()
             except Exception as error:
-                log.error("Not released; its lease has to expire: %s", type(error).__name__)
+                log.error(
+                    "Could not release it (%s). It is retried when its lease expires.", type(error).__name__
+                )
         db.close()
 
     def _repeat(self, task: Callable[[], None]) -> None:

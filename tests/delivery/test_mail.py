@@ -89,7 +89,7 @@ def test_replies_go_to_the_organizations_address():
     message = received(reply_to="jobs@northwind.example")
     assert message["Reply-To"] == "Northwind <jobs@northwind.example>"
     assert all("receives your reply" in text for text in texts_of(message))
-    assert all("Replies to this mail are not read" in text for text in texts_of(received()))
+    assert all("Replies to this email are not read" in text for text in texts_of(received()))
 
 
 def test_text_and_html_have_the_same_content():

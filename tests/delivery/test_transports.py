@@ -94,8 +94,12 @@ def test_a_login_uses_the_encryption_of_the_url(mailbox, send, certificate, url,
 @pytest.mark.parametrize(
     ("url", "options", "reason"),
     [
-        ("smtp://{login}@{at}?tls=none", {"authenticator": accepts(USER, "another")}, "answered 535"),
-        ("smtp://{at}", {"authenticator": accepts(USER, PASSWORD), "auth_required": True}, "answered 530"),
+        ("smtp://{login}@{at}?tls=none", {"authenticator": accepts(USER, "another")}, "responded with 535"),
+        (
+            "smtp://{at}",
+            {"authenticator": accepts(USER, PASSWORD), "auth_required": True},
+            "responded with 530",
+        ),
         ("smtp://{login}@{at}?tls=none", {"auth_require_tls": True}, "AUTH"),
     ],
     ids=["wrong", "missing", "not offered"],
@@ -117,7 +121,7 @@ def test_a_failing_login_is_temporary(send, url, options, reason):
 )
 def test_a_certificate_is_verified(mailbox, send, tmp_path, url, context, certified_host):
     certificate = make_certificate(tmp_path, certified_host)
-    with pytest.raises(TemporaryFailure, match="certificate cannot be verified"):
+    with pytest.raises(TemporaryFailure, match="Cannot verify the mail server.s certificate"):
         send(url.format(certificate), **{context: server_context(certificate)})
     assert mailbox.envelopes == []
 
@@ -136,20 +140,20 @@ def test_the_reply_decides_whether_to_retry(mailbox, send, command, reply, failu
     mailbox.replies[command] = reply
     with pytest.raises(failure) as raised:
         send()
-    assert raised.value.reason == f"The mail server answered {reply[:3]}: {reply[4:]}"
+    assert raised.value.reason == f"The mail server responded with {reply[:3]}: {reply[4:]}"
     assert mailbox.envelopes == []
 
 
 @COMMANDS
 def test_a_server_that_hangs_up_is_a_temporary_failure(mailbox, send, command):
     mailbox.replies[command] = HANG_UP
-    with pytest.raises(TemporaryFailure, match="mail server cannot be used"):
+    with pytest.raises(TemporaryFailure, match="Cannot use the mail server"):
         send()
 
 
 @pytest.mark.parametrize(
     ("host", "reason"),
-    [(HOST, "Connection refused"), ("nowhere.invalid", "mail server cannot be used")],
+    [(HOST, "Connection refused"), ("nowhere.invalid", "Cannot use the mail server")],
 )
 def test_an_unreachable_server_is_a_temporary_failure(host, reason):
     with pytest.raises(TemporaryFailure, match=reason):
@@ -166,7 +170,7 @@ def test_a_silent_server_times_out():
 def test_a_server_that_refuses_connections_is_a_temporary_failure():
     with (
         raw_server(lambda peer: peer.sendall(b"554 no service for you\r\n") or peer.recv(100)) as port,
-        pytest.raises(TemporaryFailure, match="answered 554: no service for you"),
+        pytest.raises(TemporaryFailure, match="responded with 554: no service for you"),
     ):
         transport_from(f"smtp://{HOST}:{port}", "unused").deliver(MESSAGE)
 
@@ -176,7 +180,7 @@ def test_a_reason_is_one_short_line_without_the_password(mailbox, send):
     with pytest.raises(PermanentFailure) as failure:
         send("smtp://{login}@{at}?tls=none", authenticator=accepts(USER, PASSWORD), auth_require_tls=False)
     reason = failure.value.reason
-    assert reason.startswith("The mail server answered 550: first *** xxx")
+    assert reason.startswith("The mail server responded with 550: first *** xxx")
     assert reason.isprintable()
     assert len(reason) == 500
 

@@ -1,4 +1,4 @@
-"""Verification kinds, by the steps of docs/metrics.md#how-a-command-is-read."""
+"""Verification kinds, by the steps of docs/metrics.md#command-recognition."""
 
 import json
 import time
