@@ -34,7 +34,7 @@ class Counters:
         return self._call(lambda store: (store.incr(key, limit.get_expiry()), store.get_expiry(key)))
 
     def get(self, limit: RateLimitItem, *ids: str) -> tuple[int, float]:
-        """As `hit`, without counting."""
+        """Like `hit`, without counting."""
         key = limit.key_for("proofstone", *ids)
         return self._call(lambda store: (store.get(key), store.get_expiry(key)))
 

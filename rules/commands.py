@@ -176,7 +176,7 @@ def _tool_kind(words: list[str]) -> str | None:
 
 
 def _joined(words: list[str]) -> str:
-    """The part as text; words that are empty, too long or contain white space are ''."""
+    """The part as text; words that are empty, too long or contain whitespace are ''."""
     quoted = (word if len(word) <= MAX_WORD_CHARACTERS and word.split() == [word] else "''" for word in words)
     return " ".join(quoted)[:MAX_PART_CHARACTERS]
 

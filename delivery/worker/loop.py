@@ -14,7 +14,7 @@ from models.leases import Leased
 IDLE_SECONDS = 1.0
 ERROR_PAUSE_SECONDS = 2.0
 POLL_SECONDS = 0.05
-# How long a claimed message may take after `stop`; then it is released.
+# Time for a claimed message to finish after `stop`; then it is released.
 STOP_SECONDS = 15
 
 log = logging.getLogger("proofstone.worker")
@@ -78,7 +78,7 @@ class Loop:
                 if errors.refusal_for(error):
                     log.error("The database is unavailable: %s", type(error).__name__)
                 else:
-                    # The lease keeps a message that raised this from being claimed again at once.
+                    # The lease prevents a message that raised this from being claimed again immediately.
                     log.exception("The worker raised an exception and continues.")
             db.close()
             self._sleep(pause)

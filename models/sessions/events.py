@@ -47,7 +47,7 @@ class SigningKey(Model, ErasedWithSession):
 
     @classmethod
     def of_candidate_key(cls, key: str) -> list[str]:
-        """As `of`, for the session of a candidate key in its stored form."""
+        """Like `of`, for the session of a candidate key in its stored form."""
         return [public_key for (public_key,) in sql.rows(sql.PUBLIC_KEYS, key=key)]
 
     @classmethod
@@ -66,7 +66,7 @@ class Event(Table, ErasedWithSession):
 
     personal_data = PersonalData(
         "events",
-        "What your tools and your editor reported while you worked: prompts, responses, commands, changes.",
+        "Events that your tools and your editor reported while you worked: prompts, responses, commands, changes.",
         received_at="received_at",
     )
 

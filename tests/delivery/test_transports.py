@@ -121,7 +121,7 @@ def test_a_failing_login_is_temporary(send, url, options, reason):
 )
 def test_a_certificate_is_verified(mailbox, send, tmp_path, url, context, certified_host):
     certificate = make_certificate(tmp_path, certified_host)
-    with pytest.raises(TemporaryFailure, match="Cannot verify the mail server.s certificate"):
+    with pytest.raises(TemporaryFailure, match="Cannot verify the mail server"):
         send(url.format(certificate), **{context: server_context(certificate)})
     assert mailbox.envelopes == []
 
@@ -233,7 +233,7 @@ def test_a_message_id_cannot_escape_the_folder(tmp_path):
 
 def test_an_unwritable_folder_is_a_temporary_failure(tmp_path):
     (tmp_path / "mail").write_text("a file, not a folder")
-    with pytest.raises(TemporaryFailure, match="cannot be saved"):
+    with pytest.raises(TemporaryFailure, match="Cannot save the email"):
         transport_from(None, tmp_path / "mail").deliver(MESSAGE)
 
 

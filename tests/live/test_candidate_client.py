@@ -38,7 +38,7 @@ AWKWARD = {
     "\uff01": 2**53,
 }
 BRIEF = {
-    "scenario": "Customers say that orders vanish on busy days.",
+    "scenario": "Customers report that orders disappear on busy days.",
     "codebase": {"name": "orders", "runCommand": "make run", "testCommand": "make test", "stack": ["Go"]},
     "phases": [{"name": "Find the cause", "goal": "Know why.", "tasks": ["Write a test."]}],
     "groundRules": ["AI tools are allowed."],

@@ -102,7 +102,7 @@ def test_a_source_may_return_few_bytes_at_a_time():
 NAMES = {
     None: ["..hidden", "a..b", "...", "a/b..", "C", "a/b:c"],
     "Name is an absolute path.": ["/etc/passwd", "\\windows\\system", "C:/windows"],
-    "Name leads out of the folder.": ["../outside", "a/../../outside", "a\\..\\..\\outside", ".."],
+    "Name points outside the folder.": ["../outside", "a/../../outside", "a\\..\\..\\outside", ".."],
     "Name is empty or not plain text.": ["line\nfeed", "escape\x1b[31m", "caf\udce9"],
     "Name is longer than 1000 characters.": ["n" * 1001, "n" * 5000],
 }
