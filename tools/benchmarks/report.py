@@ -1,4 +1,4 @@
-"""The numbers as tables, and the machine that they come from; RESULTS.md has a part for each kind of measurement."""
+"""Report results as tables, with the machine they were measured on. RESULTS.md has a part for each benchmark."""
 
 import os
 import platform
@@ -13,24 +13,24 @@ from tools.benchmarks.operations import Operation
 RESULTS = Path(__file__).with_name("RESULTS.md")
 HEAD = (
     "operation",
-    "by processor time",
-    "from - to",
+    "by CPU time",
+    "min - max",
     "target",
     "by throughput",
-    "product CPU ms",
-    "limit CPU ms",
-    "product /s",
-    "limit /s",
-    "product ms",
-    "limit ms",
+    "service CPU ms",
+    "bare CPU ms",
+    "service /s",
+    "bare /s",
+    "service ms",
+    "bare ms",
     "on SQLite /s",
     "SQLite / PostgreSQL",
-    "errors of product, limit, SQLite",
+    "errors: service, bare, SQLite",
 )
 
 
 class Turn(NamedTuple):
-    """An outcome of the load, and the processor time of service and database for an answer."""
+    """The result of one measurement, and the CPU time per response of service and database."""
 
     per_second: float
     median_ms: float
@@ -45,19 +45,19 @@ class Round(NamedTuple):
 
 
 class Result(NamedTuple):
-    """One operation's rounds."""
+    """All rounds of one operation."""
 
     operation: Operation
     rounds: list[Round]
 
     @property
     def ratios(self) -> list[float]:
-        """The limit's processor time as a share of the product's, by round. Compared with the target."""
+        """The bare application's CPU time / the service's, by round. Compared with the target."""
         return [_share(each.limit.processor_ms, each.product.processor_ms) for each in self.rounds]
 
     @property
     def errors(self) -> list[int]:
-        """How many of the product's answers, of the limit's and of those on SQLite."""
+        """Number of errors of the service, the bare application, and the service on SQLite."""
         return [sum(turn.errors for turn in turns) for turns in zip(*self.rounds, strict=True)]
 
     def cells(self) -> list[str]:
@@ -88,7 +88,7 @@ def table(results: Sequence[Result]) -> str:
 
 
 def markdown(head: Sequence[str], body: Sequence[Sequence[str]]) -> str:
-    """A Markdown table that can be read as it is."""
+    """An aligned Markdown table."""
     widths = [max(map(len, column)) for column in zip(head, *body, strict=True)]
     rule = "| " + " | ".join(["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])]) + " |"
     return "\n".join([_line(head, widths), rule, *(_line(row, widths) for row in body)])
@@ -100,33 +100,32 @@ def _line(row: Sequence[str], widths: Sequence[int]) -> str:
 
 
 def comparison(results: Sequence[Result], conditions: str, server: str) -> str:
-    return f"""## Beside the limit
+    return f"""## Comparison with a bare application
 
-`make bench`. The product beside a bare WSGI application (`limit/`) with hand-written SQL on the same tables,
-both under gunicorn with the same settings, on one durable PostgreSQL. The product has everything on that is on by
-default: authentication, limits, audit, event feed, validation, log. The two take turns; numbers are medians of the
-rounds.
+`make bench` compares the service with a bare WSGI application (`limit/`) with hand-written SQL on the same tables. Both
+run under gunicorn with the same settings, on one durable PostgreSQL. The service has its default settings:
+authentication, rate limits, audit log, event feed, validation and logging are on. The two take turns; numbers are
+medians of all rounds.
 
-- "By processor time" is limit / product, of the service's and the database's processor time for a request. The target
-  applies to this ratio, because other work on the machine hardly changes it. "From - to" is its smallest and largest
-  value in a round.
-- "By throughput" is product / limit, of requests per second.
-- "Product ms" and "limit ms" are response times.
+- "By CPU time" is bare / service, of the CPU time per request of application and database. The target applies to this
+  ratio, because other work on the machine hardly affects it. "Min - max" is its range over the rounds.
+- "By throughput" is service / bare, of requests per second.
+- "Service ms" and "bare ms" are response times.
 
 {table(results)}
 
 - {conditions}
 - {server}; SQLite in WAL mode, synchronous=full; Python {platform.python_version()}.
 - {machine()}; {date.today().isoformat()}.
-- Load, services and database share the machine, so the absolute numbers mean little elsewhere; compare the
-  ratios.
+- Load generator, services and database share the machine, so absolute numbers do not transfer to other machines.
+  Compare the ratios.
 """
 
 
 def write(name: str, text: str, file: Path = RESULTS) -> None:
-    """Put the part `name` into the file, in the place of an earlier one."""
+    """Write the part `name` into the file; it replaces an earlier version."""
     begin, end = f"<!-- {name} -->\n", f"<!-- end of {name} -->\n"
-    document = file.read_text() if file.exists() else "# Results of the last runs\n"
+    document = file.read_text() if file.exists() else "# Benchmark results\n"
     if begin not in document:
         document += f"\n{begin}{end}"
     before, _, rest = document.partition(begin)
