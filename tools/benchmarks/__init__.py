@@ -1,4 +1,4 @@
-"""Benchmarks of the hot operations, compared with a bare WSGI application with hand-written SQL.
+"""What the hot operations cost, beside a bare WSGI application that does the same with hand-written SQL.
 
-`make bench` (`python -m tools.benchmarks`) measures both in one run and writes RESULTS.md.
+`python -m benchmarks` (or `make bench`) measures both in one run and writes RESULTS.md. See `__main__.py`.
 """

@@ -1,6 +1,6 @@
-"""Run the benchmarks: `python -m tools.benchmarks --help`.
+"""What Proofstone costs and how it grows: `python -m benchmarks --help`.
 
-They start their own durable PostgreSQL and listen on 127.0.0.1 only.
+Everything runs on a durable PostgreSQL of its own, on 127.0.0.1 alone.
 """
 
 import argparse
@@ -15,7 +15,7 @@ def main() -> None:
     if options.check:
         compare.check()
     elif options.profile is not None:
-        # Imports the whole application into this process.
+        # It brings the whole application into this process.
         from tools.benchmarks import profiling
 
         profiling.profile(options.profile or None)
@@ -29,21 +29,18 @@ def main() -> None:
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python -m tools.benchmarks",
-        description="Compare the service with a bare WSGI application and write tools/benchmarks/RESULTS.md.",
-    )
-    parser.add_argument("--seconds", type=int, default=SECONDS, help="seconds per measurement (%(default)s)")
-    parser.add_argument("--rounds", type=int, default=ROUNDS, help="measurements per operation (%(default)s)")
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure beside the limit, or:")
+    parser.add_argument("--seconds", type=int, default=SECONDS, help="of one turn (%(default)s)")
+    parser.add_argument("--rounds", type=int, default=ROUNDS, help="turns of each (%(default)s)")
     parser.add_argument(
-        "--check", action="store_true", help="only check that both applications return the same responses"
+        "--check", action="store_true", help="only see that product and limit answer the same"
     )
     parser.add_argument(
         "--profile",
         nargs="?",
         const="",
         metavar="OPERATION",
-        help="profile one operation (assessment, candidates, ingest, cohort or keys) or all of them",
+        help="show where the time goes: assessment, candidates, ingest, cohort, keys or all of them",
     )
     parser.add_argument(
         "--scale",
@@ -51,10 +48,10 @@ def _options() -> argparse.Namespace:
         const="4,5,6",
         type=lambda text: [int(exponent) for exponent in text.split(",")],
         metavar="EXPONENTS",
-        help="measure response times with 10^N keys and ten times as many events, and write SCALE.md; the default "
-        "4,5,6 needs 12 GB of disk",
+        help="show how answers grow with the data; 4,5,6 are 10,000 to 1,000,000 keys and ten times as many events, "
+        "for which the disk needs 12 GB",
     )
-    parser.add_argument("--footprint", action="store_true", help="measure start time and memory")
+    parser.add_argument("--footprint", action="store_true", help="show time to start, and memory")
     return parser.parse_args()
 
 

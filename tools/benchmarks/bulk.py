@@ -1,7 +1,7 @@
-"""Insert many rows with one statement, on both databases: 100,000 keys with their related rows take seconds.
+"""Many rows by one statement each, on both databases: 100,000 keys with what belongs to them take seconds.
 
-A row's values are SQL expressions of its number `i`; columns with a default in the model get that default.
-Arithmetic replaces random numbers, so that every run inserts the same data.
+A row's values are expressions over its number `i`; what a model fills in by itself is filled in here as well, so
+that a new column needs no word. Numbers stand in for chance, so that every run fills in the same.
 """
 
 import json
@@ -17,13 +17,13 @@ from rules.candidate_keys import ALPHABET
 
 BATCHES = count(1)
 DAY_SECONDS = 86_400
-# A prime, so that consecutive keys are as far apart as random ones.
+# A prime, so that the keys of neighbours are as far apart as those that chance makes.
 STRIDE, ALL_KEYS = 982_451_653, len(ALPHABET) ** 8
 ENVELOPE = '{"id":"%s","kind":"command","data":{"command":"pytest -q tests/test_orders.py -x","exitCode":0,"stdout":"'
 
 
 class Batch(NamedTuple):
-    """Rows 1 to `size` of an assessment; `number` identifies the batch in their ids."""
+    """Rows 1 to `size` of an assessment, `number` the batch's own in their ids."""
 
     assessment: Assessment
     size: int
@@ -38,7 +38,7 @@ class Batch(NamedTuple):
 
 
 def keys(assessment: Assessment, size: int) -> Batch:
-    """Insert keys with their sent invitations, one per second until now; they expire in a week."""
+    """Keys with their sent invitations, one a second until now; they expire in a week."""
     batch = Batch(assessment, size, next(BATCHES), time.time() - size)
     invitation = _uuid(next(BATCHES))
     common = {
@@ -73,10 +73,8 @@ def keys(assessment: Assessment, size: int) -> Batch:
 
 
 def sessions(of: Batch, size: int) -> Batch:
-    """Insert completed sessions for the batch's first keys.
-
-    Their metrics resemble real ones: some sessions have no change, and many share a value.
-    """
+    """Completed sessions of the batch's first keys, with metrics such as real ones have: some have no change, many
+    share a value."""
     batch = of._replace(size=size, number=next(BATCHES))
     duration = "(600000 + i * 104729 % 13800000)"
     closed_at = _moment(f"{of.begun} + i + {duration} / 1000")
@@ -105,10 +103,8 @@ def sessions(of: Batch, size: int) -> Batch:
 
 
 def events(batch: Batch, each: int) -> None:
-    """Insert `each` events for every session of the batch, in order of time.
-
-    Their envelopes have about 250 bytes. Real ones are several times as large, which would only cost disk space here.
-    """
+    """`each` events for every session of the batch, in its order of time, with envelopes of about 250 bytes: real
+    ones are some times as large, which costs disk and nothing else that is measured."""
     session = f"((i - 1) / {each} + 1)"
     nanoseconds = f"{int(batch.begun) * 10**9} + i * 1000000000"
     envelope = ENVELOPE.replace("%s", "e' || i || '") + "." * 120 + '"}}'
@@ -134,7 +130,7 @@ def insert(model: Any, columns: dict[str, str], size: int) -> None:
     values = _defaults(model) | columns
     statement = f"INSERT INTO {model._meta.table_name} ({', '.join(values)}) SELECT {', '.join(values.values())} FROM "
     if is_postgres():
-        # The driver formats the statement once more.
+        # What peewee hands over is formatted once more.
         db.execute_sql(statement.replace("%", "%%") + f"generate_series(1, {size}::bigint) AS numbers(i)")
         return
     counted = f"SELECT 1 AS i UNION ALL SELECT i + 1 FROM numbers WHERE i < {size}"
@@ -156,7 +152,7 @@ def _literal(value: Any) -> str:
 
 
 def _prefix(number: int) -> str:
-    """A UUIDv7 without its last twelve digits."""
+    """A UUIDv7 of which the last twelve digits are left."""
     return f"019a0000-0000-7000-8{number:03x}-"
 
 

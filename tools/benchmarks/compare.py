@@ -1,4 +1,4 @@
-"""Compare the service with the bare application on PostgreSQL, and with itself on SQLite, in alternating turns."""
+"""The product beside the limit, on PostgreSQL, and beside itself on SQLite: a turn of each, round after round."""
 
 import json
 import random
@@ -22,7 +22,7 @@ WARM_UP_SECONDS = 1
 
 
 class Contender(NamedTuple):
-    """A running application, the data to request, and its processes, including the database's."""
+    """A service with the data that it is asked for, and the processes that work for it, its database's included."""
 
     port: int
     targets: data.Targets
@@ -34,18 +34,18 @@ class Contender(NamedTuple):
         outcome = load.run(self.port, requests, seconds)
         used = processes.processor_seconds(self.pids) - before
         if operation.is_unique and outcome.per_second * seconds > len(requests):
-            sys.exit(f"{operation.name}: more than {len(requests)} responses. Increase UNIQUE_PER_SECOND.")
+            sys.exit(f"{operation.name}: more than {len(requests)} answers. Raise UNIQUE_PER_SECOND.")
         return report.Turn(*outcome, used * 1000 / max(outcome.per_second * seconds, 1))
 
 
 def check() -> None:
-    """Check that service and bare application return the same responses; exit with a message if not."""
+    """What is compared must do the same: the process ends where product and limit answer differently."""
     with postgres.start(tcp=True) as server, _on_postgres(server, data.SMALL) as (product, limit):
         _compare_answers(product, limit)
 
 
 def measure(rounds: int, seconds: int) -> None:
-    """Measure, print the table and write RESULTS.md; exit with a message if a response was an error."""
+    """Measure, show the table and write RESULTS.md; the process fails where answers were errors."""
     with ExitStack() as stack:
         server = stack.enter_context(postgres.start(durable=True, tcp=True))
         print("Filling the databases ...", flush=True)
@@ -59,7 +59,7 @@ def measure(rounds: int, seconds: int) -> None:
         for number in range(rounds):
             print(f"Round {number + 1} of {rounds} ...", flush=True)
             for result in results:
-                # Rotate the order: the first one also bears background work of the previous operation.
+                # Each is the first in its turn, since that one also has what the operation before left to be done.
                 first = number % len(contenders)
                 order = (*contenders[first:], *contenders[:first])
                 turns = deque(contender.run(result.operation, seconds) for contender in order)
@@ -72,7 +72,7 @@ def measure(rounds: int, seconds: int) -> None:
         report.write("comparison", report.comparison(results, conditions, _version(server)))
     print(report.table(results))
     if any(any(result.errors) for result in results):
-        sys.exit("Some responses were errors. See the last column.")
+        sys.exit("Some answers were errors.")
 
 
 @contextmanager
@@ -109,13 +109,13 @@ def _compare_answers(product: Contender, limit: Contender) -> None:
             _answer(each.port, operation.request(each.targets, random.Random(0))) for each in (product, limit)
         )
         if one != other and not operation.has_random_answer:
-            sys.exit(f"{operation.name}: the service returns\n{one}\nbut the bare application\n{other}")
+            sys.exit(f"{operation.name}: the product answers\n{one}\nand the limit\n{other}")
         if not one[0] == other[0] == operation.status:
-            sys.exit(f"{operation.name}: the service returns {one[0]}, the bare application {other[0]}")
+            sys.exit(f"{operation.name}: the product answers {one[0]}, and the limit {other[0]}")
     verdicts = [event.verdict for event in models.Event.select()]
     _disconnect()
     if verdicts != [VALID, VALID]:
-        sys.exit(f"The events signed for both applications have the verdicts {verdicts} instead of {VALID}.")
+        sys.exit(f"The product and the limit each stored a signed event, with the verdicts {verdicts}.")
 
 
 def _answer(port: int, request: Request) -> tuple[int, object]:

@@ -1,7 +1,7 @@
-"""The benchmark data: an organization with history, one with a large cohort, and one that grows.
+"""The data that is measured on: an organization with history, one with a large cohort, and one that grows.
 
-Reads use the first two, which do not change. Events and keys are added to the third, so that reads in the last round
-have the same data as in the first.
+What is read belongs to the first two and stays as it is; events and keys go to the third, so that the reads of the
+last round meet the same tables as those of the first.
 """
 
 import base64
@@ -36,19 +36,19 @@ SEED = 2
 
 
 class Size(NamedTuple):
-    """Number of keys of the organization with history, and of sessions in the cohort."""
+    """How many keys the organization with history has, and how many sessions the cohort."""
 
     keys: int = KEYS
     sessions: int = SESSIONS
 
 
-# Enough to check that everything works.
+# Enough to see that all works.
 SMALL = Size(keys=1_000, sessions=200)
 
 
 @dataclass
 class OpenSession:
-    """A session that accepts events, with the candidate's signing key and the end of its signature chain."""
+    """A session that accepts events, with the candidate's end of its signature chain."""
 
     key: str
     id: str
@@ -63,7 +63,7 @@ class OpenSession:
 
 
 class Targets(NamedTuple):
-    """Ids and credentials for the requests."""
+    """What the requests name."""
 
     size: Size
     token: str
@@ -104,7 +104,7 @@ def fill(size: Size) -> Targets:
 
 
 def keep_up() -> None:
-    """Do the work that follows writes in production: cohort rollups and the database's statistics."""
+    """Do what happens by itself as data comes in through the API: the worker's sums, the database's statistics."""
     for assessment in Assessment.select():
         cohorts.rebuild(assessment)
     db.execute_sql("VACUUM ANALYZE" if is_postgres() else "ANALYZE")
@@ -117,7 +117,7 @@ def open_assessment(organization: Organization, title: str) -> Assessment:
 
 
 def _history(organization: Organization, title: str, size: int) -> bulk.Batch:
-    """An assessment's keys, half of them redeemed."""
+    """Keys of which every second one was redeemed."""
     keys = bulk.keys(open_assessment(organization, title), size)
     bulk.sessions(keys, size // 2)
     return keys

@@ -1,4 +1,4 @@
-"""Start time, and memory of the service's processes."""
+"""What the service needs before anybody asks for anything: time to start, and memory of its processes."""
 
 import statistics
 import threading
@@ -27,7 +27,7 @@ class Footprint(NamedTuple):
 
 
 def measure() -> None:
-    """Measure, print the table and write it into RESULTS.md."""
+    """Measure, show the table and put it into RESULTS.md."""
     with postgres.start(durable=True, tcp=True) as server:
         url = server.create_database("proofstone_footprint")
         models.bind(url)
@@ -41,7 +41,7 @@ def measure() -> None:
 
 
 def _one(url: str, targets: data.Targets) -> Footprint:
-    """Start the service and run each hot operation for a while, so that all code is loaded."""
+    """Start, and ask for each hot operation for a while, so that all is loaded that is ever loaded."""
     with services.prepared(url, has_worker=True) as service:
         started = _first_answer(service)
         processor = processes.processor_seconds([service.children[WEB].pid])
@@ -54,7 +54,7 @@ def _one(url: str, targets: data.Targets) -> Footprint:
 
 
 def _first_answer(service: Service) -> float:
-    """Start the service; returns the seconds until the first response."""
+    """Start, and return after how many seconds there was an answer that came out of the database."""
     begun = time.monotonic()
     answered: list[float] = []
 
@@ -78,17 +78,17 @@ def _document(found: list[Footprint]) -> str:
     processor = [each.start_processor_seconds for each in found]
     web, worker = ([getattr(each, name) for each in found] for name in ("web", "worker"))
     rows = [
-        ["time to the first response, s", f"{statistics.median(starts):.2f}", "", "< 1"],
-        ["CPU time of the web process until then, s", f"{statistics.median(processor):.2f}", "", ""],
+        ["start to the first answer, s", f"{statistics.median(starts):.2f}", "", "< 1"],
+        ["the web process's processor time for it, s", f"{statistics.median(processor):.2f}", "", ""],
         [f"web process: master and {services.PROCESSES} workers, MiB", *_memory(web), "< 150"],
         ["worker, MiB", *_memory(worker), "< 80"],
     ]
     table = report.markdown(("", "measured", "shared pages counted once", "target"), rows)
     return f"""## Start and memory
 
-`make bench options=--footprint`: medians of {STARTS} starts with default settings. Memory is measured after each of the
-operations above has run for {LOAD_SECONDS} s. "Measured" counts shared pages once per process (RSS), the next column
-once in total (PSS).
+`make bench options=--footprint`: medians of {STARTS} starts with everything on that is on by default; memory after
+each of the operations above was asked for {LOAD_SECONDS} s. "Measured" counts pages that processes share in each of
+them (RSS), the next column counts them once (PSS).
 
 {table}
 

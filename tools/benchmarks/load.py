@@ -1,7 +1,7 @@
-"""The load: 16 connections, each with one request at a time, from a fast load generator.
+"""The load: 16 connections that ask, wait for the answer, and ask again, by a load generator that costs little.
 
-wrk if it is installed (`apt-get install wrk`, `brew install wrk`), otherwise autocannon, which npx downloads.
-autocannon needs several times the CPU time of wrk, which the measured services then lack.
+wrk where it is installed (`apt-get install wrk`, `brew install wrk`), else autocannon, which npx fetches from the npm
+registry; the latter costs some times as much, and what the client costs is taken from the services.
 """
 
 import json
@@ -24,7 +24,8 @@ AUTOCANNON = "autocannon@8.0.0"
 
 
 class Outcome(NamedTuple):
-    """The result of a run: correct responses per second, median response time, and number of errors."""
+    """What one run gave: right answers a second, the median time of an answer, and how many were wrong or never
+    came."""
 
     per_second: float
     median_ms: float
@@ -32,15 +33,15 @@ class Outcome(NamedTuple):
 
 
 def generator() -> str:
-    """The available load generator; exits with a message if there is none."""
+    """The load generator that there is; the process ends with a sentence where there is none."""
     for program, name in (("wrk", "wrk"), ("npx", AUTOCANNON)):
         if shutil.which(program):
             return name
-    sys.exit("No load generator found. Install wrk, or Node.js with npx, which downloads autocannon.")
+    sys.exit("A load generator is missing: install wrk, or Node with npx, which fetches autocannon.")
 
 
 def run(port: int, requests: Sequence[Request], seconds: int) -> Outcome:
-    """Send the requests in turn to 127.0.0.1:`port` for that many seconds."""
+    """Send the requests in turn to 127.0.0.1:`port` for so long."""
     with tempfile.TemporaryDirectory() as folder:
         send = _wrk if generator() == "wrk" else _autocannon
         printed = send(f"http://{HOST}:{port}", requests, seconds, Path(folder, "requests"))

@@ -1,4 +1,4 @@
-"""The hot operations as HTTP requests."""
+"""The hot operations, as HTTP requests that are ready to be sent."""
 
 import json
 import random
@@ -24,10 +24,10 @@ class Request(NamedTuple):
 class Operation(NamedTuple):
     """A measured operation.
 
-    target -- the lowest accepted ratio of CPU time, bare application / service
+    target -- the lowest accepted ratio of processor time, limit / product
     request -- builds a random request
     is_unique -- whether each request may be sent only once
-    has_random_answer -- whether responses to the same request differ
+    has_random_answer -- whether the answer to the same request differs each time
     """
 
     name: str
@@ -51,7 +51,7 @@ def _assessment(targets: Targets, chance: random.Random) -> Request:
 
 
 def _page(targets: Targets, chance: random.Random) -> Request:
-    """All pages of the list are equally likely, as if a client read the whole list."""
+    """Any page of the list is as likely as any other, as for somebody who walks through all of it."""
     offset = chance.randrange(0, targets.size.keys, PAGE)
     return Request("GET", f"/v1/candidates?limit={PAGE}&offset={offset}", _bearer(targets.token))
 
@@ -100,5 +100,5 @@ OPERATIONS = (
     Operation("candidates page of 50, 100,000 keys", "candidates", 3, 200, _page),
     Operation("ingest one signed event, durable", "ingest", 0.60, 201, _event, is_unique=True),
     Operation("cohort statistics with percentiles, 100,000 sessions", "cohort", 7, 200, _statistics),
-    Operation("generate 50 keys with their related rows", "keys", 0.90, 201, _keys, has_random_answer=True),
+    Operation("50 keys with their rows", "keys", 0.90, 201, _keys, has_random_answer=True),
 )

@@ -1,4 +1,4 @@
-"""CPU time and memory of processes and their descendants, from /proc on Linux."""
+"""What processes use, as Linux tells it: processor time and memory of a process with all that it started."""
 
 import os
 from collections import defaultdict
@@ -12,7 +12,7 @@ MEBIBYTE_KB = 1024
 
 
 class Memory(NamedTuple):
-    """Memory in MiB: `resident` counts shared pages once per process (RSS), `proportional` once in total (PSS)."""
+    """In MiB: `resident` counts what processes share in each of them, `proportional` a share of it."""
 
     resident: float
     proportional: float
@@ -30,13 +30,13 @@ def family(pid: int) -> list[int]:
 
 
 def processor_seconds(pids: Iterable[int]) -> float:
-    """CPU time used so far by the processes and their descendants, including those that have ended."""
+    """What the processes with their descendants have used so far, those that have ended included."""
     families = {member for pid in pids for member in family(pid)}
     return sum(sum(map(int, fields[11:15])) for each, fields in _stats() if each in families) / TICKS
 
 
 def memory(pids: Iterable[int]) -> Memory:
-    """Total memory of exactly these processes."""
+    """Of just these processes, together."""
     resident = proportional = 0
     for pid in pids:
         lines = dict(
@@ -49,10 +49,10 @@ def memory(pids: Iterable[int]) -> Memory:
 
 
 def _stats() -> Iterable[tuple[int, list[str]]]:
-    """The id of each process, and the fields of /proc/<pid>/stat after its name, starting with the state."""
+    """Of each process its id and the fields of /proc/<pid>/stat after its name, beginning with the state."""
     for folder in PROC.glob("[0-9]*"):
         try:
             text = folder.joinpath("stat").read_text()
         except OSError:
-            continue  # The process has ended.
+            continue  # It has ended meanwhile.
         yield int(folder.name), text.rpartition(")")[2].split()

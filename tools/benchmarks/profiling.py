@@ -1,7 +1,7 @@
-"""Profile an operation: many requests in this process, with cProfile and a real PostgreSQL.
+"""Where the time of an operation goes: many requests inside this process, on a real PostgreSQL, under cProfile.
 
-The profiler makes Python several times slower, so only the proportions of its numbers are meaningful. The first lines
-show the times without it.
+The profiler counts this process's processor time and makes Python some times slower than it is: what the parts are
+worth beside each other counts. The first lines say what a request takes without it.
 """
 
 import cProfile
@@ -33,7 +33,7 @@ MOST_REQUESTS, MOST_SECONDS = 500, 4
 WARM_UP_REQUESTS = 10
 SHOWN = 15
 ROOT = Path(__file__).parents[2]
-# Groups by package name. Other files outside of site-packages and this project are the standard library.
+# By the names of packages; what is in none of these is the standard library.
 GROUPS = {
     "flask": "Flask, Werkzeug",
     "werkzeug": "Flask, Werkzeug",
@@ -51,10 +51,10 @@ Times = dict[tuple[str, int, str], tuple]
 
 
 def profile(name: str | None) -> None:
-    """Print the profile of one operation, or of all."""
+    """Print the profile of one operation, or of each."""
     chosen = [operation for operation in OPERATIONS if name in (None, operation.short)]
     if not chosen:
-        sys.exit(f"No such operation: {name}. Use one of {', '.join(each.short for each in OPERATIONS)}.")
+        sys.exit(f"There is no such operation; there are {', '.join(each.short for each in OPERATIONS)}.")
     with postgres.start(durable=True, tcp=True) as server, _quiet():
         url = server.create_database("proofstone_profile")
         app = create_app(config.load(SETTINGS | {"DATABASE_URL": url}))
@@ -68,13 +68,13 @@ def profile(name: str | None) -> None:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Write the service's log to a file, as in production."""
+    """What the service logs goes to a file, as in earnest."""
     with tempfile.TemporaryFile("w") as log, redirect_stderr(log):
         yield
 
 
 def _profile(operation: Operation, app: Callable, targets: data.Targets) -> None:
-    # Built in advance, because signing events also takes CPU time.
+    # Built in advance, because signing events takes processor time too.
     count = WARM_UP_REQUESTS + 2 * MOST_REQUESTS
     requests = iter([*islice(_environments(operation, targets), count)])
     for _ in range(WARM_UP_REQUESTS):
@@ -86,17 +86,17 @@ def _profile(operation: Operation, app: Callable, targets: data.Targets) -> None
         count = _repeat(lambda: _ask(app, next(requests), operation.status))
     ended = time.perf_counter(), time.process_time(), processes.processor_seconds([backend])
     wall, here, there = ((after - before) / count for before, after in zip(begun, ended, strict=True))
-    print(f"\n== {operation.name} ({operation.short}): {_ms(wall)} ms per request")
-    print(f"CPU time: {_ms(here)} ms in this process, {_ms(there)} ms in PostgreSQL\n")
+    print(f"\n== {operation.name} ({operation.short}): {_ms(wall)} ms a request")
+    print(f"Processor time: {_ms(here)} ms here, {_ms(there)} ms in PostgreSQL\n")
     statements.show(count)
-    # Profile CPU time, which excludes other work on the machine and waiting for the database.
+    # By processor time, so that other work on the machine does not show; waiting for the database does not either.
     profiler = cProfile.Profile(time.process_time)
     count = _repeat(lambda: profiler.runcall(_ask, app, next(requests), operation.status))
     _show(pstats.Stats(profiler).stats, count)  # type: ignore[attr-defined]
 
 
 def _repeat(ask: Callable[[], None]) -> int:
-    """Repeat up to MOST_REQUESTS times within MOST_SECONDS; returns the number of requests."""
+    """Ask often, but not for long; returns how often."""
     until = time.monotonic() + MOST_SECONDS
     count = 0
     while count < MOST_REQUESTS and time.monotonic() < until:
@@ -125,11 +125,11 @@ def _ask(app: Callable, environment: dict[str, Any], status: int) -> None:
     b"".join(answer)
     answer.close()
     if not answered[0].startswith(str(status)):
-        sys.exit(f"The response was {answered[0]} instead of {status}.")
+        sys.exit(f"The answer was {answered[0]}.")
 
 
 class _Statements:
-    """Times the SQL statements that are executed within the `with` block, by their text."""
+    """What is sent to the database inside of the `with`, by its text."""
 
     def __init__(self) -> None:
         self.seconds: defaultdict[str, float] = defaultdict(float)
@@ -161,19 +161,19 @@ class _Statements:
 
 def _show(times: Times, requests: int) -> None:
     total = sum(found[2] for found in times.values())
-    print(f"\nWith the profiler, {_ms(total / requests)} ms per request:")
+    print(f"\nUnder the profiler, {_ms(total / requests)} ms a request:")
     for group, seconds in sorted(_by_group(times).items(), key=lambda item: -item[1]):
         if seconds / total > 0.005:
             print(f"{_ms(seconds / requests)} ms {seconds / total:4.0%}  {group}")
-    for title, place in (("own time", 2), ("cumulative time", 3)):
-        print(f"\nFunctions by {title}, ms and calls per request:")
+    for title, place in (("own time", 2), ("time with what they call", 3)):
+        print(f"\nFunctions by {title}, ms and calls a request:")
         for function, found in sorted(times.items(), key=lambda item: -item[1][place])[:SHOWN]:
             calls = found[1] / requests
             print(f"{_ms(found[place] / requests)} {calls:6.1f} x  {_named(function)}")
 
 
 def _by_group(times: Times) -> dict[str, float]:
-    """Own time by group; the time of built-in functions counts for their callers."""
+    """Own times by group; a built-in function's is its callers'."""
     groups: defaultdict[str, float] = defaultdict(float)
     for place, (_, _, own, _, callers) in times.items():
         if place[0] != "~" or WAITING.search(place[2]):
@@ -192,7 +192,7 @@ def _group(place: tuple[str, int, str]) -> str:
         package = file.split("site-packages/")[1].split("/")[0]
         return GROUPS.get(package, package)
     if Path(file).is_relative_to(ROOT):
-        return f"proofstone: {Path(file).relative_to(ROOT)}"
+        return f"ours: {Path(file).relative_to(ROOT)}"
     return "standard library"
 
 

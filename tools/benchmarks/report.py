@@ -1,4 +1,4 @@
-"""Report results as tables, with the machine they were measured on. RESULTS.md has a part for each benchmark."""
+"""The numbers as tables, and the machine that they come from; RESULTS.md has a part for each kind of measurement."""
 
 import os
 import platform
@@ -13,24 +13,24 @@ from tools.benchmarks.operations import Operation
 RESULTS = Path(__file__).with_name("RESULTS.md")
 HEAD = (
     "operation",
-    "by CPU time",
-    "min - max",
+    "by processor time",
+    "from - to",
     "target",
     "by throughput",
-    "service CPU ms",
-    "bare CPU ms",
-    "service /s",
-    "bare /s",
-    "service ms",
-    "bare ms",
+    "product CPU ms",
+    "limit CPU ms",
+    "product /s",
+    "limit /s",
+    "product ms",
+    "limit ms",
     "on SQLite /s",
     "SQLite / PostgreSQL",
-    "errors: service, bare, SQLite",
+    "errors of product, limit, SQLite",
 )
 
 
 class Turn(NamedTuple):
-    """The result of one measurement, and the CPU time per response of service and database."""
+    """An outcome of the load, and the processor time of service and database for an answer."""
 
     per_second: float
     median_ms: float
@@ -45,19 +45,19 @@ class Round(NamedTuple):
 
 
 class Result(NamedTuple):
-    """All rounds of one operation."""
+    """One operation's rounds."""
 
     operation: Operation
     rounds: list[Round]
 
     @property
     def ratios(self) -> list[float]:
-        """The bare application's CPU time / the service's, by round. Compared with the target."""
+        """The limit's processor time as a share of the product's, by round. Compared with the target."""
         return [_share(each.limit.processor_ms, each.product.processor_ms) for each in self.rounds]
 
     @property
     def errors(self) -> list[int]:
-        """Number of errors of the service, the bare application, and the service on SQLite."""
+        """How many of the product's answers, of the limit's and of those on SQLite."""
         return [sum(turn.errors for turn in turns) for turns in zip(*self.rounds, strict=True)]
 
     def cells(self) -> list[str]:
@@ -88,7 +88,7 @@ def table(results: Sequence[Result]) -> str:
 
 
 def markdown(head: Sequence[str], body: Sequence[Sequence[str]]) -> str:
-    """An aligned Markdown table."""
+    """A Markdown table that can be read as it is."""
     widths = [max(map(len, column)) for column in zip(head, *body, strict=True)]
     rule = "| " + " | ".join(["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])]) + " |"
     return "\n".join([_line(head, widths), rule, *(_line(row, widths) for row in body)])
@@ -100,32 +100,33 @@ def _line(row: Sequence[str], widths: Sequence[int]) -> str:
 
 
 def comparison(results: Sequence[Result], conditions: str, server: str) -> str:
-    return f"""## Comparison with a bare application
+    return f"""## Beside the limit
 
-`make bench` compares the service with a bare WSGI application (`limit/`) with hand-written SQL on the same tables. Both
-run under gunicorn with the same settings, on one durable PostgreSQL. The service has its default settings:
-authentication, rate limits, audit log, event feed, validation and logging are on. The two take turns; numbers are
-medians of all rounds.
+`make bench`. The product beside a bare WSGI application (`limit/`) with hand-written SQL on the same tables,
+both under gunicorn with the same settings, on one durable PostgreSQL. The product has everything on that is on by
+default: authentication, limits, audit, event feed, validation, log. The two take turns; numbers are medians of the
+rounds.
 
-- "By CPU time" is bare / service, of the CPU time per request of application and database. The target applies to this
-  ratio, because other work on the machine hardly affects it. "Min - max" is its range over the rounds.
-- "By throughput" is service / bare, of requests per second.
-- "Service ms" and "bare ms" are response times.
+- "By processor time" is limit / product, of the service's and the database's processor time for a request. The target
+  applies to this ratio, because other work on the machine hardly changes it. "From - to" is its smallest and largest
+  value in a round.
+- "By throughput" is product / limit, of requests per second.
+- "Product ms" and "limit ms" are response times.
 
 {table(results)}
 
 - {conditions}
 - {server}; SQLite in WAL mode, synchronous=full; Python {platform.python_version()}.
 - {machine()}; {date.today().isoformat()}.
-- Load generator, services and database share the machine, so absolute numbers do not transfer to other machines.
-  Compare the ratios.
+- Load, services and database share the machine, so the absolute numbers mean little elsewhere; compare the
+  ratios.
 """
 
 
 def write(name: str, text: str, file: Path = RESULTS) -> None:
-    """Write the part `name` into the file; it replaces an earlier version."""
+    """Put the part `name` into the file, in the place of an earlier one."""
     begin, end = f"<!-- {name} -->\n", f"<!-- end of {name} -->\n"
-    document = file.read_text() if file.exists() else "# Benchmark results\n"
+    document = file.read_text() if file.exists() else "# Results of the last runs\n"
     if begin not in document:
         document += f"\n{begin}{end}"
     before, _, rest = document.partition(begin)

@@ -1,7 +1,7 @@
-"""Measure how response times grow with the data, and write SCALE.md.
+"""How answers grow with the data: the same requests beside 10^4, 10^5 and 10^6 keys and sessions, and ten times as many
+events; written to SCALE.md.
 
-The same requests are sent with 10^4, 10^5 and 10^6 keys and sessions and ten times as many events, one request at a
-time, so that a time does not include waiting for other requests.
+One request after the other, so that a time is what an answer takes and not what waiting for others takes.
 """
 
 import http.client
@@ -27,22 +27,22 @@ from tools.benchmarks import bulk, data, load, report, services
 SCALE = Path(__file__).with_name("SCALE.md")
 EVENTS_EACH = 10
 LONG_SESSION_EVENTS = 20_000
-# A page deep in a list, or the last one of a shorter list.
+# A page that lies deep in a list, or the last one of a shorter list.
 DEEP_OFFSET = 100_000
 MOST_DELETED = 100_000
 PAGE, TIMELINE_PAGE = 50, 200
 TIMES, MOST_SECONDS = 50, 10
-FIRST, DEEP = "candidates, first page", f"candidates, page at offset {DEEP_OFFSET:,} or last page"
+FIRST, DEEP = "candidates, first page", f"candidates, page at offset {DEEP_OFFSET:,} or the end"
 COHORT = "cohort statistics"
-DELETED = f"delete an assessment with up to {MOST_DELETED:,} keys"
-# Targets for the growth from 10,000 to 1,000,000 keys; all other times should stay flat.
+DELETED = f"delete an assessment with {MOST_DELETED:,} keys or as many as there are"
+# How much longer it may take beside 1,000,000 keys than beside 10,000; all else should stay as it is.
 MOST_GROWTH = {FIRST: "<= 1.5", DEEP: "<= 1.5", COHORT: "<= 3", DELETED: "< 1,000 ms"}
 
 Measured = dict[str, float]  # ms by the name of the measurement
 
 
 class World(NamedTuple):
-    """Ids as text, tokens and a candidate's key for the requests."""
+    """What is asked for: ids as texts, tokens and a candidate's key."""
 
     size: int
     token: str
@@ -90,7 +90,7 @@ def scale(exponents: Sequence[int]) -> None:
 
 
 def _at(server: postgres.Server, size: int) -> Measured:
-    print(f"Inserting {size:,} keys and sessions, and {size * EVENTS_EACH:,} events ...", flush=True)
+    print(f"Filling in {size:,} keys and sessions, and {size * EVENTS_EACH:,} events ...", flush=True)
     url = server.create_database("proofstone_scale")
     models.bind(url)
     world = _fill(size)
@@ -141,13 +141,13 @@ def _measure(client: Client, world: World) -> Measured:
     found |= {
         "ingest one event": _time(lambda: _ingest(client, world)),
         "create an assessment, within the quota": _time(lambda: _create(client)),
-        "return an existing key (onDuplicate=return)": _time(lambda: _issue_again(client, world)),
+        "a key that is there already (onDuplicate=return)": _time(lambda: _issue_again(client, world)),
     }
     return found | _delete(client, world)
 
 
 def _time(ask: Callable[[], Any]) -> float:
-    """The median response time in ms, without the first request, which has cold caches."""
+    """The median of some times, in ms; the first one, which meets cold caches, is left out."""
     ask()
     times: list[float] = []
     until = time.monotonic() + MOST_SECONDS
@@ -163,7 +163,7 @@ def _once(ask: Callable[[], Any]) -> float:
 
 
 def _timeline_cursors(client: Client, world: World) -> list[str]:
-    """The cursors of all pages after the first."""
+    """Where each page after the first begins, as one finds out by walking through."""
     path = f"/v1/sessions/{world.long_session}/timeline?limit={TIMELINE_PAGE}"
     cursors = []
     following = client.ask("GET", path)["next"]
@@ -198,7 +198,7 @@ def _issue_again(client: Client, world: World) -> None:
 
 
 def _delete(client: Client, world: World) -> Measured:
-    """Delete an assessment with many keys while a candidate sends events."""
+    """Delete an assessment with many keys, while a candidate's events go on coming in."""
     longest, has_begun, is_over = 0.0, threading.Event(), threading.Event()
 
     def go_on() -> None:
@@ -216,7 +216,7 @@ def _delete(client: Client, world: World) -> Measured:
     other.join()
     return {
         DELETED: deleted,
-        "longest ingest during the deletion": longest,
+        "longest ingest meanwhile": longest,
     }
 
 
@@ -235,13 +235,13 @@ def _document(found: dict[int, Measured]) -> str:
     ]
     return f"""# Growth
 
-`make bench options=--scale`: median response times, one request at a time, with this number of keys, as many closed
-sessions in one assessment, and {EVENTS_EACH} times as many events. The events' envelopes have about 250 bytes. Real
-ones have 500 to 2,000, but the measured operations do not read them.
+`make bench options=--scale`: medians of the times of answers, one request after the other, beside so many keys and as
+many closed sessions in one assessment, and {EVENTS_EACH} times as many events. Their envelopes have about 250 bytes,
+where real ones have 500 to 2,000: what is measured does not read them, and the disk has to hold them.
 
 {report.markdown(head, rows)}
 
-- Default settings, {services.PROCESSES} processes, durable PostgreSQL with default settings.
+- Everything is on that is on by default; {services.PROCESSES} processes, PostgreSQL durable with its default settings.
 - {report.machine()}; {date.today().isoformat()}.
 """
 

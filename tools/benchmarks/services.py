@@ -1,4 +1,4 @@
-"""The measured services, each with two processes and default settings."""
+"""The services that are measured, each with two processes and with everything on that is on by default."""
 
 import os
 import socket
@@ -11,13 +11,14 @@ from tools.scripts.service import APPLICATION, Service
 
 PROCESSES = 2
 LIMIT = "tools.benchmarks.limit.app:application"
-# Requests are counted as in production, but never refused: a few credentials send the load of hundreds of candidates.
+# Requests are counted as always, but as many are allowed as the machine answers: here a few credentials send what
+# hundreds of candidates do.
 ALLOWED = "1000000000 per minute"
 SETTINGS = {
     "WEB_CONCURRENCY": str(PROCESSES),
     "RATELIMIT_DEFAULT": ALLOWED,
     "RATELIMIT_INGEST": ALLOWED,
-    # Ignore the developer's own settings.
+    # What one sets for oneself does not count here.
     "GUNICORN_CMD_ARGS": "",
     "LOG_LEVEL": "",
     "RATELIMIT_ENABLED": "",
@@ -27,7 +28,8 @@ SETTINGS = {
 
 @contextmanager
 def running(url: str, application: str = APPLICATION) -> Iterator[Service]:
-    """Run a service on the database at `url`, without the worker, whose background work would affect both turns."""
+    """A service on the database behind `url`, without the worker, whose work after the answer would fall into the turns
+    of both."""
     with prepared(url, application) as service:
         service.start()
         yield service
@@ -35,7 +37,8 @@ def running(url: str, application: str = APPLICATION) -> Iterator[Service]:
 
 @contextmanager
 def prepared(url: str, application: str = APPLICATION, has_worker: bool = False) -> Iterator[Service]:
-    """Prepare a service on a free port. It logs to a file, as in production; the log is printed if it crashes."""
+    """A service that can be started on a free port; what it logs goes to a file, as in earnest, and is shown where
+    the service ends by itself."""
     settings = os.environ | SETTINGS | {"DATABASE_URL": url}
     with tempfile.TemporaryFile("w+", prefix="proofstone-log-") as log:
         service = Service(HOST, free_port(), settings, application, has_worker, log)
@@ -49,7 +52,7 @@ def prepared(url: str, application: str = APPLICATION, has_worker: bool = False)
 
 
 def pids(service: Service) -> list[int]:
-    """The ids of its child processes, which may have children of their own."""
+    """Its children's, each of them the first of a family."""
     return [child.pid for child in service.children.values()]
 
 

@@ -1,11 +1,11 @@
-"""The bare WSGI application. It serves only the measured requests, and fully only their happy path.
+"""The bare WSGI application. It serves the measured requests, and only their happy path in full.
 
 It does all the work of an operation: each request looks up its credential in the database, an event's signature is
 verified and the event is on disk before the response, and new keys come with all their visible rows. It leaves out
 what serves the operator or prevents abuse: rate limits, a log, validation, a token's last use.
 
-Each connection prepares its statements once. SQL `PREPARE` does not work behind PgBouncer in transaction mode, which
-the service supports; the bare application shows what is possible without it.
+Each connection prepares its statements once. The limit shows what is possible without PgBouncer: SQL `PREPARE` does
+not work behind PgBouncer in transaction mode, which the product supports.
 """
 
 import os
@@ -47,11 +47,11 @@ class Answer(NamedTuple):
     body: Any
 
 
-UNAUTHORIZED = Answer(401, {"error": "A valid credential is required.", "code": "unauthorized"})
-CLOSED = Answer(409, {"error": "This session is closed.", "code": "session_closed"})
+UNAUTHORIZED = Answer(401, {"error": "This needs a valid credential.", "code": "unauthorized"})
+CLOSED = Answer(409, {"error": "This session has been closed.", "code": "session_closed"})
 
 
-# gunicorn imports this after the fork. There is one open connection per thread.
+# gunicorn imports this after the fork. As many connections are kept open as there are threads.
 pool = psycopg2.pool.ThreadedConnectionPool(
     CONNECTIONS,
     CONNECTIONS,
@@ -82,7 +82,7 @@ def route(environ: dict[str, Any]) -> Answer:
             return issue_keys(environ, assessment_id, orjson.loads(body_of(environ)))
         case "GET", ["health"]:
             return Answer(200, {"ok": True})
-    return Answer(404, {"error": "Not found.", "code": "not_found"})
+    return Answer(404, {"error": "There is nothing here.", "code": "not_found"})
 
 
 def assessment(environ: dict[str, Any], assessment_id: str) -> Answer:
@@ -92,7 +92,7 @@ def assessment(environ: dict[str, Any], assessment_id: str) -> Answer:
         return UNAUTHORIZED
     (row,) = rows
     shown = dict(zip(ASSESSMENT_MEMBERS, row, strict=False))
-    # The measured assessments have no issue, but the statement joins it as the service does.
+    # The assessments that are measured on have no issue; the join is made all the same.
     shown |= {"issue": None, "createdAt": moment(row[10]), "updatedAt": moment(row[11])}
     return Answer(200, {"assessment": shown})
 
@@ -167,7 +167,7 @@ def cohort_statistics(environ: dict[str, Any], assessment_id: str) -> Answer:
     values = reviewer(environ) | {"assessment": assessment_id, "session": session_id}
     rows = fetch(statements.STATISTICS, values)
     if not rows:
-        return Answer(404, {"error": "Not found.", "code": "not_found"})
+        return Answer(404, {"error": "There is nothing here.", "code": "not_found"})
     ((sessions, passed, *numbers),) = rows
     averages: dict[str, Any] = {}
     percentiles = {}
@@ -203,7 +203,7 @@ def issue_keys(environ: dict[str, Any], assessment_id: str, body: dict[str, Any]
     try:
         rows = fetch(statements.ISSUE_KEYS, values)
     except psycopg2.errors.UniqueViolation:
-        # One of the random keys already exists, which happens about once in a million keys.
+        # One of the keys was drawn before, which happens once in a million of them.
         return issue_keys(environ, assessment_id, body)
     if not rows:
         return UNAUTHORIZED
@@ -226,7 +226,7 @@ def fetch(sql: str, values: dict[str, Any]) -> list[tuple]:
 
 
 def reviewer(environ: dict[str, Any]) -> dict[str, Any]:
-    """The parameters with which a statement looks up the token."""
+    """The values by which a statement finds out whom the token names."""
     token = environ["HTTP_AUTHORIZATION"].removeprefix("Bearer ")
     return {"fingerprint": api_tokens.fingerprint(token), "now": now()}
 
@@ -241,7 +241,7 @@ def now() -> datetime:
 
 
 def moment(value: datetime | None) -> str | None:
-    """A UTC timestamp in the API's format."""
+    """A moment in UTC, as the API writes it."""
     return None if value is None else value.isoformat(timespec="milliseconds")[:-6] + "Z"
 
 

@@ -1,4 +1,4 @@
-"""Prepared statements for psycopg2, which does not support them itself."""
+"""Prepared statements for psycopg2, which has none of its own."""
 
 import re
 from typing import Any
@@ -14,7 +14,7 @@ class PreparingConnection(connection):
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self.autocommit = True
-        self.calls: dict[str, str] = {}  # EXECUTE commands by statement
+        self.calls: dict[str, str] = {}  # EXECUTE by the statement that it runs
 
     def fetch(self, sql: str, values: dict[str, Any]) -> list[tuple]:
         """Run a statement with `%(name)s` parameters and return its rows."""
