@@ -5,6 +5,8 @@ import json
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import timedelta
+from functools import reduce
+from operator import or_
 from typing import Any
 
 import peewee
@@ -20,8 +22,8 @@ WAIT_SECONDS = 10
 LOCK_NOT_AVAILABLE = "55P03"
 # The members of an erased candidate's entry that remain in a response; members added later are removed.
 IMPERSONAL_MEMBERS = {
-    *("id", "key", "assessmentId", "orgId", "status"),
-    *("expiresAt", "redeemedAt", "completedAt", "createdAt"),
+    *("id", "key", "assessmentId", "candidateId", "orgId", "sessionId", "status"),
+    *("expiresAt", "redeemedAt", "completedAt", "createdAt", "updatedAt"),
 }
 # The entry's members that are never null.
 EMPTY_MEMBERS: dict[str, Any] = {"metadata": {}}
@@ -92,17 +94,22 @@ class IdempotentRequest(Model):
 
     @classmethod
     def personal_rows(cls, key: CandidateKey, session: Any) -> Query:
-        """The responses with an entry about the candidate, found by its id's text."""
+        """The responses about the candidate, found by the text of an id."""
         tokens = ApiToken.select(ApiToken.id).where(ApiToken.organization == key.organization_id)
-        return cls.select().where(cls.reviewer.in_(tokens), cls.answer.contains(str(key.id)))
+        names_candidate = reduce(or_, [cls.answer.contains(row_id) for row_id in _ids(key, session)])
+        return cls.select().where(cls.reviewer.in_(tokens), names_candidate)
 
     @classmethod
     def erase_personal_data(cls, key: CandidateKey, session: Any) -> int:
         """Remove personal data from the responses. The rows stay, so that no request runs twice."""
         found = list(cls.personal_rows(key, session))
         for row in found:
-            row.store(row.status, json.dumps(_anonymize(json.loads(row.answer), str(key.id))))
+            row.store(row.status, json.dumps(_anonymize(json.loads(row.answer), _ids(key, session))))
         return len(found)
+
+
+def _ids(key: CandidateKey, session: Any) -> set[str]:
+    return {str(row.id) for row in (key, session) if row is not None}
 
 
 @contextmanager
@@ -121,13 +128,13 @@ def _limited_wait() -> Iterator[None]:
             db.pragma("busy_timeout", LOCK_TIMEOUT_SECONDS * 1000)
 
 
-def _anonymize(node: Any, row_id: str) -> Any:
-    """The response with only impersonal members in the entry with this id."""
+def _anonymize(node: Any, ids: set[str]) -> Any:
+    """The response with only impersonal members in each entry about the candidate or the session."""
     if isinstance(node, list):
-        return [_anonymize(child, row_id) for child in node]
+        return [_anonymize(child, ids) for child in node]
     if not isinstance(node, dict):
         return node
-    if node.get("id") != row_id:
-        return {name: _anonymize(child, row_id) for name, child in node.items()}
+    if ids.isdisjoint(node.get(name) for name in ("id", "candidateId", "sessionId")):
+        return {name: _anonymize(child, ids) for name, child in node.items()}
     kept = {name: value for name, value in node.items() if name in IMPERSONAL_MEMBERS}
     return {name: EMPTY_MEMBERS.get(name) for name in node} | kept

@@ -6,9 +6,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import models
+import storage
 from models import Assessment, CandidateKey, Organization, Session, sessions
 from models.base import new_id
-from models.webhooks import receivers
+from models.webhooks import outbox, receivers
 from rules.timestamps import parse_timestamp_ns
 
 
@@ -85,3 +86,34 @@ def add_event(session: Session, event: dict[str, Any]) -> str:
     return sessions.append(
         session, models.Arrival(event, parse_timestamp_ns(event["ts"]), json.dumps(event))
     )[0]
+
+
+# One of each resource, for the tests that call every operation: who may call it, hostile requests, two organizations,
+# erasure. A new resource adds its row here; both return the ids by path parameter.
+
+
+def make_settings(organization: Organization, word: str = "one") -> dict[str, Any]:
+    """One of each resource of an organization, with the word in its texts."""
+    webhook = make_webhook(organization, description=f"Webhook {word}")
+    return {
+        "issue_id": make_issue(organization, title=f"Issue {word}").id,
+        "rubric_id": make_rubric(organization, name=f"Rubric {word}").id,
+        "token_id": models.ApiToken.issue(organization, f"Token {word}", "write")[0].id,
+        "webhook_id": webhook.id,
+        "message_id": outbox.enqueue_test(webhook).id,
+    }
+
+
+def make_record(session: Session, reviewer: models.ApiToken, word: str = "one") -> dict[str, Any]:
+    """One of each resource of a session, with the word in its texts; its assessment has a rubric."""
+    event = envelope("checkpoint", id=f"event-{word}", data={"text": word})
+    add_event(session, event)
+    models.ClientReport.record(session, "device_start", {"host": word})
+    models.Score.give(session, "quality", reviewer, value=1, comment=word, evidence=[event["id"]])
+    upload = models.BundleUpload.open(session, storage.new_object_key(str(session.id)))
+    return {
+        "session_id": session.id,
+        "event_id": event["id"],
+        "criterion": "quality",
+        "object_key": upload.object_key,
+    }

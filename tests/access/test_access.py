@@ -1,174 +1,15 @@
-"""Who may call what: a row for each route and method, a column for each caller (R1 to R3)."""
+"""Every route called by everybody, and documented as it is (tests/access/rows.py)."""
 
 import re
-from typing import Any, NamedTuple
 
 import factories
 import pytest
 from callers import Caller
 
 from blueprints import openapi
-from models import ApiToken, Consent, db
-from models.webhooks import outbox
+from models import db
 from schemas.base import camel
-
-# `outsider` is a candidate of another assessment.
-CALLERS = ("reviewer", "reader", "candidate", "outsider", "neighbour", "revoked", "anonymous")
-ALL = "200 200 200 200 200 200 200"
-READ = "200 200 401 401 200 401 401"
-READ_ONE = "200 200 401 401 404 401 401"
-CANDIDATE_TOO = "200 200 200 404 404 401 401"
-PROXY = "401 401 403 403 401 401 401"  # no provider is configured
-UNKNOWN_TO_PROXY = "401 401 404 404 401 401 401"
-CANDIDATE_ONLY = "401 401 200 200 401 401 401"
-OWN_SESSION = "401 401 200 404 401 401 401"
-NO_BUNDLE = "404 404 401 401 404 401 401"
-CREATE = "201 403 401 401 201 401 401"
-CONFLICT = "409 403 401 401 404 401 401"
-QUEUE = "202 403 401 401 404 401 401"
-CHANGE = "200 403 401 401 404 401 401"
-
-
-class Row(NamedTuple):
-    """The statuses in the order of CALLERS, and the request; in query and body `<name>` stands for an id or a key."""
-
-    statuses: str
-    body: dict[str, Any] | None = None
-    query: dict[str, str] = {}
-
-
-NEW_ASSESSMENT = {"title": "One more", "role": "Engineer", "taskBrief": "Fix it."}
-LEVELS = [{"value": 0, "label": "Weak"}, {"value": 1, "label": "Strong"}]
-NEW_RUBRIC = {"name": "One more", "criteria": [{"key": "quality", "title": "Quality", "levels": LEVELS}]}
-SESSION = {"sessionId": "<session_id>"}
-SUBMISSION = SESSION | {"bundleKey": "x", "bundleSize": 1, "bundleSha256": "0" * 64}
-
-ROWS = {
-    "GET /": Row(ALL),
-    "GET /docs": Row(ALL),
-    "GET /docs/<name>": Row(ALL),
-    "GET /openapi.json": Row(ALL),
-    "GET /pages/<name>": Row(ALL),
-    "GET /replay/<session_id>": Row(ALL),
-    "GET /start": Row(ALL),
-    "GET /v1/health": Row(ALL),
-    "GET /v1/ready": Row(ALL),
-    "GET /v1/cli/version-check": Row(ALL, query={"version": "1.10.0"}),
-    "GET /v1/assessments": Row(READ),
-    "POST /v1/assessments": Row(CREATE, NEW_ASSESSMENT),
-    "GET /v1/assessments/<assessment_id>": Row(CANDIDATE_TOO),
-    "DELETE /v1/assessments/<assessment_id>": Row(CHANGE),
-    "PATCH /v1/assessments/<assessment_id>": Row(CHANGE, {"expiresInDays": 14}),
-    "GET /v1/assessments/<assessment_id>/task": Row(READ_ONE),
-    "GET /v1/assessments/<assessment_id>/keys": Row(READ_ONE),
-    "POST /v1/assessments/<assessment_id>/keys": Row("201 403 401 401 404 401 401", {"count": 1}),
-    "DELETE /v1/assessments/<assessment_id>/keys/<key_id>": Row(CHANGE),
-    "GET /v1/assessments/<assessment_id>/cohort-stats": Row(READ_ONE, query=SESSION),
-    "GET /v1/candidates": Row(READ),
-    "PATCH /v1/candidates/<candidate_id>": Row(CONFLICT, {"hired": True}),
-    "DELETE /v1/candidates/<candidate_id>/data": Row(CHANGE),
-    "POST /v1/candidates/<candidate_id>/allow-redeem": Row(CHANGE),
-    "POST /v1/candidates/<candidate_id>/invite": Row(CHANGE),
-    "POST /v1/candidates/<candidate_id>/extend": Row(CONFLICT, {"days": 7}),
-    "POST /v1/candidates/<candidate_id>/reopen": Row(CONFLICT, {}),
-    "GET /v1/candidates/<candidate_id>/accommodation": Row(CHANGE),
-    "PUT /v1/candidates/<candidate_id>/accommodation": Row(CHANGE, {"extraMinutes": 30}),
-    "GET /v1/candidates/<candidate_id>/deliveries": Row(READ_ONE),
-    "GET /v1/deliveries": Row(READ),
-    "POST /v1/deliveries/<delivery_id>/retry": Row(CONFLICT),
-    "GET /v1/sessions": Row(READ),
-    "GET /v1/sessions/<session_id>": Row(CANDIDATE_TOO),
-    "POST /v1/sessions/<session_id>/close": Row(CHANGE),
-    "PUT /v1/sessions/<session_id>/test-result": Row(CHANGE, {"passed": 1, "failed": 0}),
-    "GET /v1/sessions/<session_id>/scores": Row(READ_ONE),
-    "PUT /v1/sessions/<session_id>/scores/<criterion>": Row(CHANGE, {"value": 1}),
-    "GET /v1/sessions/<session_id>/timeline": Row(READ_ONE),
-    "GET /v1/sessions/<session_id>/timeline/<event_id>": Row(READ_ONE),
-    "GET /v1/sessions/<session_id>/decisions": Row(READ_ONE),
-    "GET /v1/sessions/<session_id>/artifacts": Row(READ_ONE),
-    "GET /v1/sessions/<session_id>/export": Row(READ_ONE),
-    "GET /v1/sessions/<session_id>/recent-activity": Row(CANDIDATE_TOO),
-    "GET /v1/sessions/<session_id>/analytics": Row(READ_ONE),
-    "GET /v1/sessions/<session_id>/cohort-stats": Row(READ_ONE),
-    "GET /v1/sessions/<session_id>/integrity": Row(READ_ONE),
-    "GET /v1/sessions/<session_id>/signed-log": Row(CANDIDATE_TOO),
-    "GET /v1/sessions/<session_id>/submissions": Row(READ_ONE),
-    "GET /v1/sessions/<session_id>/bundle": Row(NO_BUNDLE),
-    "GET /v1/sessions/<session_id>/bundle/files": Row(NO_BUNDLE),
-    "GET /v1/analytics/overview": Row(READ),
-    "GET /v1/analytics/top-candidates": Row(READ, query={"metric": "durationMs"}),
-    "GET /v1/issues": Row(READ),
-    "POST /v1/issues": Row(CREATE, {"title": "One more", "taskBrief": "Fix it."}),
-    "GET /v1/issues/<issue_id>": Row(CANDIDATE_TOO),
-    "PATCH /v1/issues/<issue_id>": Row(CHANGE, {"title": "Other"}),
-    "DELETE /v1/issues/<issue_id>": Row(CHANGE),
-    "GET /v1/rubrics": Row(READ),
-    "POST /v1/rubrics": Row(CREATE, NEW_RUBRIC),
-    "GET /v1/rubrics/<rubric_id>": Row(READ_ONE),
-    "PATCH /v1/rubrics/<rubric_id>": Row(CHANGE, {"name": "Other"}),
-    "DELETE /v1/rubrics/<rubric_id>": Row(CHANGE),
-    "GET /v1/audit": Row(READ),
-    "GET /v1/org": Row(READ),
-    "GET /v1/org/settings": Row(READ),
-    "PATCH /v1/org/settings": Row("200 403 401 401 200 401 401", {"retentionDays": 90}),
-    "GET /v1/org/tokens": Row(READ),
-    "POST /v1/org/tokens": Row(CREATE, {"name": "One more"}),
-    "DELETE /v1/org/tokens/<token_id>": Row(CHANGE),
-    "GET /v1/webhooks": Row(READ),
-    "POST /v1/webhooks": Row(CREATE, {"url": "https://example.com/hook"}),
-    "GET /v1/webhooks/<webhook_id>": Row(READ_ONE),
-    "PATCH /v1/webhooks/<webhook_id>": Row(CHANGE, {"description": "Other"}),
-    "DELETE /v1/webhooks/<webhook_id>": Row(CHANGE),
-    "POST /v1/webhooks/<webhook_id>/rotate-secret": Row(CHANGE),
-    "POST /v1/webhooks/<webhook_id>/test": Row(QUEUE),
-    "GET /v1/webhooks/<webhook_id>/deliveries": Row(READ_ONE),
-    "POST /v1/webhooks/<webhook_id>/deliveries/<message_id>/redeliver": Row(QUEUE),
-    "GET /v1/events": Row(READ),
-    "GET /v1/me": Row("200 200 200 200 200 401 401"),
-    # The key in the body or the query authorizes these.
-    "GET /v1/candidate/consent": Row(ALL, query={"key": "<key>"}),
-    "POST /v1/candidate/consent": Row(ALL, {"key": "<key>"}),
-    "POST /v1/candidate/redeem": Row(ALL, {"key": "<fresh_key>"}),
-    "POST /v1/candidate/complete": Row(ALL, SESSION | {"key": "<key>"}),
-    "GET /v1/candidate/me": Row(CANDIDATE_ONLY),
-    "GET /v1/candidate/me/export": Row(CANDIDATE_ONLY),
-    "POST /v1/candidate/me/erasure-request": Row(CANDIDATE_ONLY),
-    "POST /v1/candidate/workspace-commit": Row(OWN_SESSION, SESSION | {"commitSha": "4b825dc"}),
-    "POST /v1/candidate/device-check": Row(CANDIDATE_ONLY, {"checkpoint": "start", "fingerprint": {}}),
-    "POST /v1/candidate/hosted-boot": Row(CANDIDATE_ONLY, {"prebuilt": None}),
-    "POST /v1/candidate/upload-url": Row(OWN_SESSION, SESSION),
-    "POST /v1/candidate/submit-code": Row(OWN_SESSION, SUBMISSION),
-    "PUT /v1/bundles/<object_key>": Row("403 403 403 403 403 403 403"),  # the URL is not signed
-    "POST /v1/hooks/ingest": Row("401 401 201 404 401 401 401", factories.envelope() | SESSION),
-    "POST /v1/hooks/ingest/batch": Row(CANDIDATE_ONLY, {"events": [factories.envelope()]}),
-    "POST /v1/proxy/anthropic/v1/messages": Row(PROXY, {}),
-    "POST /v1/proxy/anthropic/v1/messages/count_tokens": Row(PROXY, {}),
-    "GET /v1/proxy/anthropic/v1/models": Row(PROXY),
-    "GET /v1/proxy/anthropic/v1/models/<model>": Row(PROXY),
-    "POST /v1/proxy/openai/v1/responses": Row(PROXY, {}),
-    "GET /v1/proxy/openai/v1/models": Row(PROXY),
-    **{
-        f"{method} /v1/proxy/<provider>/<path>": Row(UNKNOWN_TO_PROXY)
-        for method in ("GET", "POST", "PUT", "PATCH", "DELETE")
-    },
-}
-
-
-@pytest.fixture
-def names(organization, assessment, key, session):
-    """The ids and keys that the rows name."""
-    issue, rubric = factories.make_issue(organization), factories.make_rubric(organization)
-    assessment.update_columns(issue=issue, rubric=rubric)
-    factories.add_event(session, factories.envelope(id="first"))
-    hook, fresh_key = factories.make_webhook(organization), factories.make_key(assessment)
-    Consent.give(fresh_key, None, None)
-    token = ApiToken.get(ApiToken.name == "First token")
-    rows = {"assessment": assessment, "key": key, "candidate": key, "session": session, "issue": issue}
-    rows |= {"rubric": factories.make_rubric(organization), "token": token, "webhook": hook}
-    names = {f"{kind}_id": row.id for kind, row in rows.items()} | {"delivery_id": key.invitation_id}
-    names |= {"event_id": "first", "message_id": outbox.enqueue_test(hook).id}
-    names |= {"object_key": "x", "key": key.key, "fresh_key": fresh_key.key, "criterion": "quality"}
-    return names | {"provider": "anthropic", "model": "haiku", "path": "v1/files"}
+from tests.access.rows import CALLERS, ROWS, fill
 
 
 @pytest.fixture
@@ -178,14 +19,6 @@ def callers(app, organization, reviewer, reader, candidate, neighbour, anonymous
     revoked = Caller.reviewer(app, organization)
     revoked.row.revoke()
     return reviewer, reader, candidate, Caller.candidate(app, other_key), neighbour, revoked, anonymous
-
-
-def fill(template, names):
-    """The template with the names' values in place of `<name>`."""
-    if isinstance(template, str):
-        return re.sub(r"<(\w+)>", lambda name: str(names[name[1]]), template)
-    is_nested = isinstance(template, dict)
-    return {name: fill(value, names) for name, value in template.items()} if is_nested else template
 
 
 def test_who_may_call(names, callers):
@@ -210,7 +43,7 @@ def test_every_route_has_a_row(app_on_database):
         for rule in app_on_database.url_map.iter_rules()
         for method in rule.methods - {"HEAD", "OPTIONS"}
     }
-    assert routes == ROWS.keys(), "Add a row to ROWS that says who may call the route."
+    assert routes == ROWS.keys(), "Say in ROWS, in tests/access/rows.py, who may call these."
 
 
 def test_documented_credentials_are_those_that_are_accepted(app_on_database):

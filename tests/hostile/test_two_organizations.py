@@ -132,7 +132,7 @@ def test_no_id_of_others_is_taken_in_a_body(walk):
 
 def test_a_bundle_of_others_is_never_ones_own(walk):
     (operation,) = (each for each in every_operation() if each.path.endswith("/submit-code"))
-    body = walk.world.body(operation) | {"bundleKey": walk.world.foreign.upload.object_key}
+    body = walk.world.body(operation) | {"bundleKey": walk.world.foreign.ids["objectKey"]}
     answer = walk.call("candidate", operation, body=json.dumps(body).encode())
     assert answer.json == {"ok": True, "verified": False}
 

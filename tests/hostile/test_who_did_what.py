@@ -111,7 +111,7 @@ def test_a_close_by_the_limit_is_the_services_whoever_notices_it(app, clock, rev
 def test_a_receiver_that_is_gone_is_switched_off_by_the_service(world):
     outcomes.record(WebhookDelivery.claim(), WebhookResponse(status=410))
     entry = AuditEntry.get(AuditEntry.action == "disableWebhook")
-    assert (entry.actor_kind, entry.subject_id) == ("service", world.own.webhook.id)
+    assert (entry.actor_kind, entry.subject_id) == ("service", world.own.ids["webhookId"])
 
 
 def test_a_bundle_that_became_no_submission_is_removed_by_the_worker(app, clock, session):

@@ -12,11 +12,10 @@ from flask import Flask
 from werkzeug.test import TestResponse
 
 import models
-import storage
 from errors import NotFound, Unauthenticated
-from models import CandidateKey, Delivery, Organization, Session, clock, db
+from models import CandidateKey, Delivery, Organization, Session, clock, db, sessions
 from models.deliveries import outcomes
-from models.webhooks import outbox
+from schemas.base import camel
 from tests.hostile.operations import Operation, operations
 from tests.hostile.values import SOME_ID
 
@@ -42,62 +41,38 @@ MORE_MEMBERS = {"used", "quota", "assessments", "entries", "parts"}
 
 
 class Belongings:
-    """An organization with an assessment, a fresh one besides, an issue, a rubric, a webhook, a spare token, and three
-    keys."""
+    """An organization with one of everything: an assessment and a fresh one, keys in each state, and sessions."""
 
     def __init__(self, app: Flask, name: str):
         self.organization: Organization = factories.make_organization(name)
-        self.event_id = f"event of {name}"
         self.reviewer = Caller.reviewer(app, self.organization)
-        self.spare = Caller.reviewer(app, self.organization).row
-        self.issue = factories.make_issue(self.organization, title=f"Orders of {name}")
-        self.rubric = factories.make_rubric(self.organization, name=f"Rubric of {name}")
-        used = factories.make_rubric(self.organization, name=f"Used by {name}")
-        self.assessment = factories.make_assessment(
-            self.organization, title=f"Challenge of {name}", rubric_id=used.id
+        self.reader = Caller.reviewer(app, self.organization, scope="read")
+        rubric = factories.make_rubric(self.organization, name=f"Used by {name}")
+        assessment, self.fresh = (
+            factories.make_assessment(self.organization, title=f"{title} of {name}", rubric_id=rubric.id)
+            for title in ("Challenge", "Fresh")
         )
-        self.fresh = factories.make_assessment(self.organization, title=f"Fresh of {name}", rubric_id=used.id)
-        self.pending = factories.make_key(self.assessment, "pending@example.com", f"Pending of {name}")
-        self.key = factories.make_key(self.assessment, "open@example.com", f"Open of {name}")
+        self.pending, self.key, self.expired = (
+            factories.make_key(assessment, f"{state}@example.com", f"{state} of {name}")
+            for state in ("pending", "open", "expired")
+        )
+        CandidateKey.update(expires_at=clock.now()).where(CandidateKey.id == self.expired.id).execute()
+        failed = Delivery.get_by_id(self.pending.invitation_id)
+        outcomes.fail(failed, "550 no such user")
         self.session: Session = factories.make_session(self.key)
         self.candidate = Caller.candidate(app, self.key)
-        self.expired = factories.make_key(self.assessment, "expired@example.com", f"Expired of {name}")
-        CandidateKey.update(expires_at=clock.now()).where(CandidateKey.id == self.expired.id).execute()
-        self.failed = Delivery.get_by_id(self.pending.invitation_id)
-        outcomes.fail(self.failed, "550 no such user")
-        self.webhook = factories.make_webhook(self.organization, description=f"Webhook of {name}")
-        self.delivery = outbox.enqueue_test(self.webhook)
-        self.finished = factories.make_closed_session(self.assessment, factories.envelope(id=self.event_id))
-        self.reader = Caller.reviewer(app, self.organization, scope="read")
-        self.upload = models.BundleUpload.open(self.session, storage.new_object_key(str(self.session.id)))
-        models.ClientReport.record(self.session, "device_start", {"host": name})
-        models.Score.give(
-            self.finished,
-            "quality",
-            self.reviewer.row,
-            value=1,
-            comment=f"Seen by {name}",
-            evidence=[self.event_id],
-        )
+        self.finished = factories.make_session(factories.make_key(assessment))
+        ids = factories.make_record(self.finished, self.reviewer.row, name)
+        sessions.complete(self.finished)
+        ids |= factories.make_settings(self.organization, name)
+        ids |= {"assessment_id": assessment.id, "key_id": self.pending.id, "delivery_id": failed.id}
+        ids["candidate_id"] = self.finished.key_id
+        self._ids = {camel(parameter): row_id for parameter, row_id in ids.items()}
 
     @property
     def ids(self) -> dict[str, Any]:
         """By the names of path parameters."""
-        return {
-            "assessmentId": self.assessment.id,
-            "issueId": self.issue.id,
-            "rubricId": self.rubric.id,
-            "tokenId": self.spare.id,
-            "keyId": self.pending.id,
-            "sessionId": self.session.id,
-            "eventId": self.event_id,
-            "criterion": "quality",
-            "webhookId": self.webhook.id,
-            "messageId": self.delivery.id,
-            "candidateId": self.finished.key_id,
-            "deliveryId": self.failed.id,
-            "objectKey": self.upload.object_key,
-        }
+        return self._ids.copy()
 
 
 class World:
@@ -127,8 +102,6 @@ class World:
             own["candidateId"] = self.own.pending.id
         if operation.path.endswith("/reopen"):
             own["candidateId"] = self.own.expired.id
-        if "{eventId}" in operation.path:
-            own["sessionId"] = self.own.finished.id
         unknown = dict.fromkeys(operation.path_parameters, SOME_ID)
         return operation.path.format(**unknown | own | ids)
 
@@ -141,8 +114,8 @@ class World:
         if operation.members is None:
             return None
         right = {
-            "issueId": str(self.own.issue.id),
-            "rubricId": str(self.own.rubric.id),
+            "issueId": str(self.own.ids["issueId"]),
+            "rubricId": str(self.own.ids["rubricId"]),
             "key": self.own.key.key,
             "sessionId": str(self.own.session.id),
             "value": 2,
