@@ -163,7 +163,7 @@ def test_markup_and_template_syntax_in_values_have_no_effect():
     assert hostile in text_of(message)
 
 
-def test_an_ascii_mail_is_not_encoded():
+def test_an_ascii_email_is_not_encoded():
     assert START.encode() in compose(INVITATION, SENDER, NOW).as_bytes()
 
 

@@ -1,4 +1,4 @@
-"""Mail over a real SMTP server and as files, and how each failure is classified."""
+"""Email over a real SMTP server and as files, and the classification of each failure."""
 
 import os
 import socket
@@ -48,7 +48,7 @@ def send(mailbox):
     return send
 
 
-def test_a_mail_arrives_as_composed_and_only_at_its_recipient(mailbox, send):
+def test_an_email_arrives_as_composed_and_only_at_its_recipient(mailbox, send):
     message = compose(replace(INVITATION, candidate_name='x" <eve@evil.example>, y'), SENDER, NOW)
     assert send(message=message) == "sent"
     (envelope,) = mailbox.envelopes
@@ -68,7 +68,7 @@ def test_starttls_is_used_if_offered_unless_the_url_disables_it(
 
 
 @pytest.mark.parametrize("url", ["smtp://{login}@{at}", "smtp://{at}?tls=required"])
-def test_without_required_encryption_neither_mail_nor_login_is_sent(mailbox, send, url):
+def test_without_required_encryption_neither_email_nor_login_is_sent(mailbox, send, url):
     logins = []
     with pytest.raises(TemporaryFailure, match="encryption"):
         send(url, authenticator=lambda *given: logins.append(given), auth_require_tls=False)
@@ -185,7 +185,7 @@ def test_a_reason_is_one_short_line_without_the_password(mailbox, send):
     assert len(reason) == 500
 
 
-def test_an_accepted_mail_is_sent_even_if_quit_fails(mailbox, send, monkeypatch):
+def test_an_accepted_email_is_sent_even_if_quit_fails(mailbox, send, monkeypatch):
     async def hang_up(self, argument):
         self.transport.abort()
 
@@ -203,7 +203,7 @@ def test_a_non_ascii_address_needs_a_server_with_smtputf8(mailbox, send):
 
 
 @pytest.mark.parametrize("no_url", [None, ""])
-def test_without_a_server_mails_are_private_files(tmp_path, no_url):
+def test_without_a_server_emails_are_private_files(tmp_path, no_url):
     folder = tmp_path / "var" / "mail"
     assert transport_from(no_url, folder).deliver(MESSAGE) == "saved"
     (path,) = folder.iterdir()
@@ -212,7 +212,7 @@ def test_without_a_server_mails_are_private_files(tmp_path, no_url):
     assert path.stat().st_mode & 0o077 == 0
 
 
-def test_a_mail_saved_again_replaces_its_file_and_can_be_removed(tmp_path):
+def test_an_email_saved_again_replaces_its_file_and_can_be_removed(tmp_path):
     transport = transport_from(None, tmp_path)
     for name in ("Alice", "Zoë"):
         transport.deliver(compose(replace(INVITATION, candidate_name=name), SENDER, NOW))

@@ -180,7 +180,7 @@ def test_concurrent_hooks_sign_one_chain(extension, started, view, hooks, repeti
 
 
 def run_hook(cli, repetitions):
-    """Repeatedly sign four events into one chain and send them concurrently, beside a snapshot."""
+    """Repeatedly sign four events into one chain and send them concurrently with a snapshot."""
     sent = []
     for number in range(repetitions):
         events = [

@@ -80,7 +80,7 @@ def test_unsuitable_settings_are_warnings(run_doctor, setting, monkeypatch):
     assert "warning settings: BASE_URL is not HTTPS" in run_doctor()
 
 
-def test_the_mail_server_is_asked_to_log_in_and_gets_no_mail(run_doctor, setting):
+def test_the_login_to_the_mail_server_is_checked_without_sending_email(run_doctor, setting):
     mailbox = Mailbox()
     options = {"authenticator": accepts("user", SECRET), "auth_require_tls": False}
     with smtp_server(mailbox, **options) as port:

@@ -235,7 +235,7 @@ def test_a_listing_has_a_maximum_of_entries():
     ],
     ids=["contents", "sparse map", "extended headers", "global headers", "long names"],
 )
-def test_a_bomb_is_read_to_the_limit_with_flat_memory(start, block, names_listed):
+def test_a_decompression_bomb_is_read_to_the_limit_with_flat_memory(start, block, names_listed):
     found, peak = listing_and_peak_memory(start + block * 4_000, content_bytes=MIB)
     assert names(found) == names_listed
     assert found.problem == "The bundle has more contents than a listing reads."
