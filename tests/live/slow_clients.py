@@ -59,14 +59,14 @@ def reading_slowly(connection: socket.socket, ended: threading.Event) -> None:
 
 
 SILENT: dict[str, Behavior] = {
-    "half a head, then silence": silent(HEAD),
+    "half the headers, then silence": silent(HEAD),
     "half a body, then silence": silent(BODY),
     "reads nothing of large responses": silent(LARGE_RESPONSES),
 }
 KINDS: dict[str, Behavior] = {
     "connects and sends nothing": silent(b""),
     **SILENT,
-    "a head, one byte per second": trickling(HEAD),
+    "headers, one byte per second": trickling(HEAD),
     "a body, one byte per second": trickling(BODY),
     "reads 1 KiB per second of large responses": reading_slowly,
 }
