@@ -5,11 +5,13 @@ tests/live/test_start_and_stop.py or tests/hostile/test_sockets.py.
 """
 
 import contextlib
+import ctypes
 import json
 import socket
 import struct
 import sys
 import threading
+from collections.abc import Iterator
 from http import HTTPStatus
 from typing import Any, NamedTuple
 
@@ -26,6 +28,8 @@ LINGER_SECONDS = 1
 MAX_DRAIN_BYTES = 16 * 1024 * 1024
 # Connections are shut down this long before gunicorn kills the process, so that their requests can still finish.
 CUT_SECONDS = 3
+# Of Linux; Python has no names for them.
+SO_ATTACH_FILTER, SO_DETACH_FILTER = 26, 27
 
 
 class ErrorResponse(NamedTuple):
@@ -92,16 +96,17 @@ class WebWorker(ThreadWorker):
     def begin_graceful_stop(self) -> None:
         """Accept the connections that are already queued, then refuse new ones.
 
-        The kernel resets the connections in the queue of a listener that is closed, or that stays open until the
-        process ends.
+        The kernel resets what is queued when the last process closes a listener, so nothing may be queued meanwhile.
         """
         listeners: list[Any] = self.sockets
         self.sockets: list[Any] = []
         for listener in listeners:
-            accepted = None
-            while accepted != self.nr_conns:
-                accepted = self.nr_conns
-                self.accept(listener)
+            with new_connections_dropped(listener):
+                for _ in range(self.cfg.backlog):
+                    accepted = self.nr_conns
+                    self.accept(listener)
+                    if self.nr_conns == accepted:
+                        break
             listener.close()
         # Close connections that have not sent anything yet, such as a browser's spare ones.
         for conn in self.pending_conns:
@@ -132,6 +137,21 @@ class WebWorker(ThreadWorker):
                 util.write_nonblock(client, serialize(response, request_id))
             except OSError:
                 self.log.debug("The client disconnected before its error response.")
+
+
+@contextlib.contextmanager
+def new_connections_dropped(listener: Any) -> Iterator[None]:
+    """Let the kernel drop packets that open a connection; clients repeat them a second later.
+
+    The listener is shared: after a reload, new processes accept from it.
+    """
+    program = ctypes.create_string_buffer(struct.pack("@HBBI", 0x06, 0, 0, 0))  # BPF: return 0 bytes
+    drop_all = struct.pack("@HP", 1, ctypes.addressof(program))
+    with contextlib.suppress(OSError):  # Not every kernel has filters.
+        listener.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, drop_all)
+    yield
+    with contextlib.suppress(OSError):
+        listener.setsockopt(socket.SOL_SOCKET, SO_DETACH_FILTER, 0)
 
 
 def limit_silence(sock: socket.socket) -> None:
