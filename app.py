@@ -100,7 +100,7 @@ def _configure_routing(app: Flask) -> None:
     app.url_map.converters["id"] = IdConverter
     app.wsgi_app = strip_leading_slashes(app.wsgi_app)  # type: ignore[method-assign]
     if proxies := app.config["TRUSTED_PROXIES"]:
-        # Without a trusted proxy anybody can set X-Forwarded-For.
+        # Without a trusted proxy, any client can set X-Forwarded-For.
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=proxies, x_proto=proxies)  # type: ignore[method-assign]
     app.teardown_request(lambda error: release_connection())
     app.after_request(_set_headers)

@@ -33,7 +33,7 @@ ASSESSMENT = partial(click.option, "--assessment", metavar="ID", type=admin.find
 
 
 class Group(AppGroup):
-    """Commands that report a refusal or an unusable database in one sentence instead of a traceback."""
+    """Commands that report a refusal or a database error in one sentence instead of a traceback."""
 
     def invoke(self, context: click.Context) -> Any:
         try:
@@ -50,11 +50,11 @@ database = Group("db", help="Manage the database schema.")
 orgs = Group("org", help="Manage organizations.")
 tokens = Group("token", help="Manage API tokens.")
 library = Group("issues", help="Manage the issue library.")
-sessions = Group("sessions", help="Import candidate sessions and rederive their metrics.")
+sessions = Group("sessions", help="Import candidate sessions and recompute their metrics.")
 cohorts = Group("cohorts", help="Verify and rebuild the stored statistics of assessments.")
 deliveries = Group("deliveries", help="Manage messages to candidates.")
 audits = Group("audit", help="Verify the audit log.")
-retention = Group("retention", help="Erase candidate data whose retention has ended.")
+retention = Group("retention", help="Erase the data of candidates whose retention period has ended.")
 
 
 def register(commands: click.Group) -> None:
@@ -67,7 +67,7 @@ def _name(text: str) -> str:
     try:
         return Line(255).deserialize(text)
     except marshmallow.ValidationError:
-        raise click.BadParameter("must be 1 to 255 characters, without control characters.") from None
+        raise click.BadParameter("must have 1 to 255 characters and no control characters.") from None
 
 
 @database.command("upgrade")
@@ -79,7 +79,7 @@ def upgrade() -> None:
 
 @database.command("status")
 def status() -> None:
-    """List the migrations; exit with status 1 if one is missing."""
+    """List all migrations; exit with status 1 if one is missing."""
     found = migrations.status()
     for name, applied in found:
         click.echo(f"{'applied' if applied else 'missing'}  {name}")
@@ -135,7 +135,9 @@ def change_subscription(organization: Organization, state: str, until: datetime 
         organization.subscribe(None if state == "none" else state, trial_ends_at)
     click.echo(_organization_line(organization))
     if organization.plan == "self_hosted":
-        click.echo("The plan self_hosted needs no subscription. Change the plan for this to apply.", err=True)
+        click.echo(
+            "This has no effect: the plan self_hosted needs no subscription. Change the plan first.", err=True
+        )
 
 
 @tokens.command("create")
@@ -159,26 +161,26 @@ def list_tokens(organization: Organization) -> None:
 @tokens.command("revoke")
 @click.argument("token_id")
 def revoke_token(token_id: str) -> None:
-    """Revoke a token, even the organization's last one."""
+    """Revoke a token, even an organization's last one."""
     click.echo(f"Revoked {admin.revoke_token(token_id).name}.")
 
 
 @library.command("import")
 @click.argument("file", type=FILE)
 def import_issues(file: Path) -> None:
-    """Import a catalogue of issues (YAML or JSON) for all organizations, or update it."""
+    """Import or update a catalog of issues (YAML or JSON) for all organizations."""
     click.echo(f"Imported {admin.import_catalogue(file)} issues.")
 
 
 @sessions.command("import")
 @click.argument("files", nargs=-1, required=True, type=FILE)
 @ASSESSMENT(help="Import into this assessment instead of a new one.")
-@click.option("--org", metavar="ORG", type=admin.find_organization, help="Needed if there are several.")
+@click.option("--org", metavar="ORG", type=admin.find_organization, help="Required if there are several.")
 @click.option("--title", default=session_import.TITLE, show_default=True, help="Title of the new assessment.")
 def import_sessions(
     files: tuple[Path, ...], assessment: Assessment | None, org: Organization | None, title: str
 ) -> None:
-    """Import recorded timelines (JSON Lines, one event per line), each as a candidate's session.
+    """Import recorded timelines (JSON Lines, one event per line), each file as a candidate's session.
 
     A file with an invalid line is skipped and reported; the others are imported.
     """
@@ -197,18 +199,18 @@ def import_sessions(
 
 
 @sessions.command("rederive")
-@ASSESSMENT(help="Only rederive the sessions of this assessment.")
+@ASSESSMENT(help="Only recompute the sessions of this assessment.")
 def rederive_sessions(assessment: Assessment | None) -> None:
-    """Rederive the metrics of closed sessions from their events and print the changes."""
+    """Recompute the metrics of closed sessions from their events and print the changes."""
     closed = Session.select().where(Session.closed_at.is_null(False)).order_by(Session.id)
     if assessment:
         closed = closed.where(Session.assessment == assessment)
-    with click.progressbar(list(closed), label="Rederiving") as bar:
+    with click.progressbar(list(closed), label="Recomputing") as bar:
         changes = {session.id: admin.rederive(session) for session in bar}
     for session_id, changed in changes.items():
         for name, (before, after) in changed.items():
             click.echo(f"{session_id}  {name}  {json.dumps(before)} -> {json.dumps(after)}")
-    click.echo(f"{len(changes)} sessions, {sum(map(bool, changes.values()))} of them changed.")
+    click.echo(f"Sessions recomputed: {len(changes)}, changed: {sum(map(bool, changes.values()))}.")
 
 
 @cohorts.command("verify")
@@ -218,7 +220,7 @@ def verify_cohorts(assessment: Assessment | None) -> None:
     differences = []
     for found in _assessments(assessment):
         differences.append(first_difference(found))
-        click.echo(f"{found.id}  {found.title}  {differences[-1] or 'equal to its sessions'}")
+        click.echo(f"{found.id}  {found.title}  {differences[-1] or 'ok'}")
     if any(differences):
         sys.exit(1)
 
@@ -226,7 +228,7 @@ def verify_cohorts(assessment: Assessment | None) -> None:
 @cohorts.command("rebuild")
 @ASSESSMENT(help="Only rebuild this assessment.")
 def rebuild_cohorts(assessment: Assessment | None) -> None:
-    """Recompute stored statistics; sessions wait to close until their assessment is done."""
+    """Recompute stored statistics. Meanwhile, the assessment's sessions wait to close."""
     for found in _assessments(assessment):
         rebuild(found)
         click.echo(f"{found.id}  {found.title}")
@@ -242,31 +244,31 @@ def bounce(address: str) -> None:
 @audits.command("verify")
 @click.argument("org", required=False, type=admin.find_organization)
 def verify_audit(org: Organization | None) -> None:
-    """Verify the audit log of one organization or of all; exit with status 1 if a row is broken."""
+    """Verify the audit log of one or all organizations; exit with status 1 if a row is broken."""
     verdicts = []
     for organization in [org] if org else Organization.select().order_by(Organization.id):
         verdict = audit.verify(organization)
         verdicts.append(verdict)
         click.echo(f"{organization.name}: {verdict.chained} rows chained, {verdict.waiting} waiting")
         if verdict.broken:
-            row = verdict.entry_id or "gone"
+            row = verdict.entry_id or "missing"
             click.echo(f"  first broken: row {verdict.broken.position} ({row}), {verdict.broken.reason}")
     if any(verdict.broken for verdict in verdicts):
         sys.exit(1)
 
 
 @retention.command("run")
-@click.option("--apply", is_flag=True, help="Erase the data instead of only listing it.")
+@click.option("--apply", is_flag=True, help="Erase the data instead of listing the candidates only.")
 def run_retention(apply: bool) -> None:
-    """List candidates whose retention has ended, or erase their data now (the worker does it daily)."""
+    """List candidates whose retention period has ended, or erase their data (the worker does so daily)."""
     for organization in Organization.select().where(Organization.retention_days.is_null(False)):
         days, overdue = organization.retention_days, list(privacy.overdue(organization))
-        click.echo(f"{organization.name}, kept for {days} days: {len(overdue)} overdue")
+        click.echo(f"{organization.name}, retention {days} days: {len(overdue)} overdue")
         for key in overdue:
             if apply:
                 admin.erase(key)
             click.echo(f"  {key.id}  ended {format_timestamp(privacy.ended_at(key))}  {key.assessment.title}")
-    click.echo("Erased." if apply else "Nothing was erased. Use `--apply` to erase it.")
+    click.echo("Erased." if apply else "Nothing was erased. Run with `--apply` to erase the data.")
 
 
 @click.command("backup")
@@ -274,11 +276,11 @@ def run_retention(apply: bool) -> None:
 @click.option("--overwrite", is_flag=True, help="Replace FILE if it exists.")
 @with_appcontext
 def run_backup(file: Path, overwrite: bool) -> None:
-    """Back up database and bundles to one FILE (SQLite), while the service runs."""
+    """Back up database and bundles to one FILE while the service runs (SQLite only)."""
     installation = backup.get_installation(current_app.extensions["storage"])
     count = backup.back_up(installation, file, overwrite)
-    bundles = f"{count} bundles" if installation.bundles else "without the bundles of the object store"
-    click.echo(f"{file}: the database, {bundles}. Keep it secret: it contains candidate keys.")
+    bundles = f"and {count} bundles" if installation.bundles else "without the bundles in the object store"
+    click.echo(f"Backed up the database {bundles} to {file}. Keep it secret: it contains candidate keys.")
 
 
 @click.command("restore")
@@ -286,7 +288,7 @@ def run_backup(file: Path, overwrite: bool) -> None:
 @click.option("--overwrite", is_flag=True, help="Replace existing data, which is lost.")
 @with_appcontext
 def run_restore(file: Path, overwrite: bool) -> None:
-    """Restore a backup and apply missing migrations. Stop the web process and the worker first."""
+    """Restore a backup and apply missing migrations (SQLite only). Stop web process and worker first."""
     count = backup.restore(backup.get_installation(current_app.extensions["storage"]), file, overwrite)
     click.echo(f"Restored the database and {count} bundles.")
     for name in migrations.upgrade():
@@ -295,7 +297,7 @@ def run_restore(file: Path, overwrite: bool) -> None:
 
 
 @click.command("worker")
-@click.option("--once", is_flag=True, help="Do what is due now, then stop.")
+@click.option("--once", is_flag=True, help="Process due work except webhooks, then stop.")
 @click.option("--ready-fd", type=int, hidden=True, help="A file descriptor to close when ready.")
 @with_appcontext
 def run_worker(once: bool, ready_fd: int | None) -> None:
@@ -312,7 +314,7 @@ def run_worker(once: bool, ready_fd: int | None) -> None:
 @click.command("doctor")
 @with_appcontext
 def run_doctor() -> None:
-    """Check every part of this installation; exit with status 1 on an error. Sends no mail."""
+    """Check this installation; exit with status 1 on an error. Sends no email."""
     states = set()
     for state, part, message in doctor.examine(current_app.config, current_app.extensions["storage"]):
         click.echo(masked(f"{state:8}{part}: {message}"))
@@ -322,7 +324,7 @@ def run_doctor() -> None:
 
 
 @click.command("demo")
-@click.option("--keep/--stop", default=None, help="Keep the service running; the default in a terminal.")
+@click.option("--keep/--stop", default=None, help="Keep the service running (default in a terminal).")
 def run_demo(keep: bool | None) -> None:
     """Simulate twelve candidates on a temporary service and print their results."""
     from tools import demo

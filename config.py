@@ -145,51 +145,59 @@ class Config:
     )
     database_pool: int = _setting(20, "Maximum number of PostgreSQL connections per web process.", positive)
     base_url: str = _setting(
-        "http://localhost:8000", "Public URL of this service, for the links in mails and on pages.", http_url
+        "http://localhost:8000",
+        "Public URL of this service, used for links in emails and on pages.",
+        http_url,
     )
     smtp_url: str | None = _setting(
         None,
-        "Mail server, smtp://user:password@host:587 or smtps://host:465; without it mails are saved as files.",
+        "Mail server, smtp://user:password@host:587 or smtps://host:465; without it, emails are saved as files.",
         partial(checked, parse_smtp_url),
     )
     mail_from: str = _setting(
         "Proofstone <no-reply@localhost>", "Sender of invitations.", partial(checked, parse_sender)
     )
     mail_folder: Path = _setting(
-        Path("var/mail"), "Folder for mails (.eml files) if SMTP_URL is not set.", Path
+        Path("var/mail"), "Folder for emails (.eml files) if SMTP_URL is not set.", Path
     )
-    terms_url: str | None = _setting(None, "URL of candidates' terms, linked in the disclosure.", http_url)
+    terms_url: str | None = _setting(
+        None, "URL of your terms for candidates, linked in the disclosure.", http_url
+    )
     webhook_allowed_networks: tuple[Network, ...] | None = _setting(
-        None, "Private networks that webhooks may reach, such as 10.0.0.0/8; by default none.", networks
+        None, "Private networks that webhooks may reach, such as 10.0.0.0/8; none by default.", networks
     )
     bundle_folder: Path = _setting(Path("var/bundles"), "Folder for bundles if S3_BUCKET is not set.", Path)
     s3_bucket: str | None = _setting(None, "Bucket for code bundles in an S3-compatible store.", str)
-    s3_endpoint_url: str | None = _setting(None, "Address of the store if it is not Amazon S3.", http_url)
+    s3_endpoint_url: str | None = _setting(None, "URL of the store if it is not Amazon S3.", http_url)
     s3_region: str | None = _setting(None, "Region of the bucket.", str)
     s3_access_key_id: str | None = _setting(
-        None, "Access key for the store; without it the machine's own credentials are used.", secret
+        None, "Access key for the store; without it, the machine's own credentials are used.", secret
     )
     s3_secret_access_key: str | None = _setting(None, "Secret key that belongs to S3_ACCESS_KEY_ID.", secret)
     s3_prefix: str | None = _setting(None, "Prefix of all object names in the bucket.", str)
     client_min_version: str | None = _setting(
-        None, "Oldest version of the candidate client that may start, such as 1.9.0.", client_version
+        None,
+        "Oldest version of the candidate client that can start a session, such as 1.9.0.",
+        client_version,
     )
     client_latest_version: str | None = _setting(
-        None, "Latest version of the candidate client; older ones suggest an update.", client_version
+        None, "Latest version of the candidate client; older clients suggest an update.", client_version
     )
     anthropic_base_url: str = _setting(
-        "https://api.anthropic.com", "Address that calls of Claude Code are forwarded to.", provider_url
+        "https://api.anthropic.com", "Base URL that Claude Code's calls are forwarded to.", provider_url
     )
     anthropic_api_key: str | None = _setting(
-        None, "Anthropic API key for candidates' sessions; without it Claude Code has no model.", secret
+        None, "Anthropic API key for candidates' sessions; without it, Claude Code has no model.", secret
     )
     openai_base_url: str = _setting(
-        "https://api.openai.com", "Address that calls of Codex are forwarded to.", provider_url
+        "https://api.openai.com", "Base URL that Codex's calls are forwarded to.", provider_url
     )
     openai_api_key: str | None = _setting(
-        None, "OpenAI API key for candidates' sessions; without it Codex has no model.", secret
+        None, "OpenAI API key for candidates' sessions; without it, Codex has no model.", secret
     )
-    web_threads: int = _setting(8, "Requests that one web process serves at the same time.", positive)
+    web_threads: int = _setting(
+        8, "Number of requests that one web process serves at the same time.", positive
+    )
     proxy_streams: int = _setting(
         4,
         "Maximum number of model calls that one web process forwards at the same time; less than WEB_THREADS.",
@@ -198,18 +206,20 @@ class Config:
     ratelimit_enabled: bool = _setting(True, "Whether rate limits are enforced: true or false.", boolean)
     ratelimit_storage_url: str | None = _setting(
         None,
-        "Valkey or Redis for shared rate limits, redis://host:6379; without it each web process counts separately.",
+        "Valkey or Redis for shared rate limits, redis://host:6379; without it, each process counts separately.",
         redis_url,
     )
     ratelimit_default: str = _setting(
-        "600 per minute", "Requests of one credential, or of one address without a credential.", rate
+        "600 per minute", "Maximum requests per credential, or per address without a credential.", rate
     )
     ratelimit_ingest: str = _setting(
-        "6000 per minute", "Events or batches of one candidate; clients do not resend refused ones.", rate
+        "6000 per minute",
+        "Maximum events or batches per candidate; clients do not resend refused ones.",
+        rate,
     )
     ratelimit_refused: str = _setting(
         "100 per 10 minutes",
-        "Different wrong credentials or keys from one address before new ones are refused unchecked.",
+        "Maximum distinct wrong credentials per address; new ones are then refused unchecked.",
         rate,
     )
     trusted_proxies: int = _setting(
@@ -218,7 +228,9 @@ class Config:
     log_level: str = _setting("INFO", "Minimum level of log lines: DEBUG, INFO, WARNING or ERROR.", log_level)
     log_format: str = _setting("text", "Format of log lines: json for programs, text for people.", log_format)
     metrics_token: str | None = _setting(
-        None, "Bearer token for GET /metrics, at least 16 characters; without it no /metrics.", metrics_token
+        None,
+        "Bearer token for GET /metrics, at least 16 characters; without it, /metrics is disabled.",
+        metrics_token,
     )
 
 

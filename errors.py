@@ -1,4 +1,4 @@
-"""Every refusal: its status, code and message, in the one shape of R26."""
+"""Every refusal with its status, code and message, in the shape of R26."""
 
 import logging
 import sqlite3
@@ -10,7 +10,7 @@ from werkzeug.exceptions import HTTPException
 
 log = logging.getLogger("proofstone")
 
-# For `Retry-After` where somebody has to free disk space first.
+# For `Retry-After` if an operator has to free disk space first.
 DISK_RETRY_SECONDS = 60
 
 
@@ -67,7 +67,9 @@ UploadRefused = _refusal(
     403, "upload_refused", "This upload URL is invalid or has expired. Request a new one."
 )
 TooManyRequests = _refusal(
-    429, "too_many_requests", "Too many requests. Retry after the seconds in the header Retry-After."
+    429,
+    "too_many_requests",
+    "Too many requests. Retry after the number of seconds in the header Retry-After.",
 )
 LastWriteToken = _refusal(
     409,
@@ -86,7 +88,7 @@ InProgress = _refusal(
 # Assessments, rubrics and scores. Quota and rubric refusals have further members.
 QuotaExceeded = _refusal(403, "quota_exceeded", "The plan's monthly quota of assessments is used up.")
 AlreadyBegun = _refusal(
-    409, "already_begun", "A candidate has started, so the members in `entries` can no longer change."
+    409, "already_begun", "A candidate has started. The members in `entries` can no longer be changed."
 )
 RubricInUse = _refusal(409, "rubric_in_use", "Assessments use this rubric, so it cannot be deleted.")
 NoRubric = _refusal(409, "no_rubric", "The assessment has no rubric. Set `rubricId` first.")
@@ -102,7 +104,7 @@ KeyExpired = _refusal(
 DuplicateCandidates = _refusal(
     409,
     "duplicate_candidates",
-    "Some addresses have an open key for this assessment or appear twice. No key was generated.",
+    "Some addresses already have an open key for this assessment, or appear twice. No key was generated.",
 )
 KeyRedeemed = _refusal(409, "key_redeemed", "This key has been redeemed. Its expiry no longer applies.")
 KeyNotExpired = _refusal(409, "not_expired", "This key has not expired. Extend it instead.")
@@ -131,18 +133,18 @@ NotFinished = _refusal(
     "The candidate's session must be completed or expired before they can be marked as hired.",
 )
 TimeIsOver = _refusal(
-    409, "time_is_over", "With this accommodation the candidate's time would already be over."
+    409, "time_is_over", "With this accommodation, the candidate's time would already be up."
 )
 BundleChanged = _refusal(
     409, "bundle_changed", "The stored bundle was overwritten after the candidate submitted it."
 )
-Erased = _refusal(409, "erased", "This candidate's data has been erased. Only numbers remain.")
+Erased = _refusal(409, "erased", "This candidate's data has been erased. Only anonymous numbers remain.")
 
 # Feed and webhooks
 CursorExpired = _refusal(
     410,
     "cursor_expired",
-    "Events after this cursor have been deleted. Omit the cursor to start at the oldest event.",
+    "Events after this cursor have been deleted. Omit `after` to start at the oldest event.",
 )
 WebhookDisabled = _refusal(409, "webhook_disabled", "This webhook is disabled. Enable it first.")
 TooManyWebhooks = _refusal(
@@ -171,7 +173,7 @@ DiskFull = _refusal(
 
 
 def invalid(path: str | list, message: str) -> Refusal:
-    """An Invalid that names one member."""
+    """An Invalid error for one member."""
     return Invalid(details=[{"path": [path] if isinstance(path, str) else path, "message": message}])
 
 
@@ -217,15 +219,15 @@ HTTP_ERRORS = {
     405: ("method_not_allowed", "This method is not allowed here. See the header Allow."),
     413: (TooLarge.reason, TooLarge.sentence),
     414: ("uri_too_long", "The URL is too long."),
-    415: ("unsupported_media_type", "The body must be sent as application/json."),
+    415: ("unsupported_media_type", "The Content-Type must be application/json."),
     429: (TooManyRequests.reason, TooManyRequests.sentence),
     431: ("headers_too_large", "The headers are too large."),
-    500: ("internal_error", "Internal error. It has been logged."),
+    500: ("internal_error", "Internal error. The error has been logged."),
 }
 
 
 def response_of(error: HTTPException) -> tuple[dict, int, list]:
-    """The response to any HTTP error, in the one shape; headers such as Allow are kept."""
+    """The response to an HTTP error in the shape of R26; headers such as Allow are kept."""
     if isinstance(error, Refusal):
         return error.payload, error.code, error.get_headers()
     status = error.code or 500
@@ -234,8 +236,8 @@ def response_of(error: HTTPException) -> tuple[dict, int, list]:
     return {"error": sentence, "code": reason}, status, headers
 
 
-# The database's errors: PostgreSQL's by SQLSTATE, SQLite's by its code. What is not listed is a bug, since SQLite's
-# driver raises OperationalError for a wrong statement too.
+# Database errors: PostgreSQL's by SQLSTATE, SQLite's by its code. Other errors are bugs: SQLite's driver also raises
+# OperationalError for an invalid statement.
 READ_ONLY = "25006"
 POSTGRES_ERRORS: dict[str, type[Refusal]] = {
     READ_ONLY: Unavailable,  # The server was the primary until a failover.

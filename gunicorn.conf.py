@@ -13,8 +13,8 @@ threads = settings.web_threads
 worker_class = "web.gunicorn_worker.WebWorker"
 logger_class = "web.gunicorn_worker.Log"
 
-# How long requests in flight may take after SIGTERM; web/gunicorn_worker.py cuts the rest shortly before. Platforms
-# kill after 30 seconds or more, `docker stop` after 10 unless told otherwise (`-t 20`).
+# Time for requests in flight to finish after SIGTERM; web/gunicorn_worker.py cuts the rest shortly before. Platforms
+# kill after 30 seconds or more, `docker stop` after 10 by default (use `-t 20`).
 graceful_timeout = 15
 # Longer than the usual proxy's idle timeout, so that the proxy never writes to a closed connection.
 keepalive = 65

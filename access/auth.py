@@ -115,7 +115,7 @@ _SCHEME_OF = {ApiToken: "reviewerToken", CandidateKey: "candidateKey"}
 
 
 def _declare(wrapper: Any, kinds: type | UnionType, scope: str = "read", chain: Chain = CHAIN) -> Any:
-    """Note who may call, and the operation's `security` and refusals for OpenAPI."""
+    """Store the allowed callers, and the operation's `security` and refusals for OpenAPI."""
     schemes = [_SCHEME_OF[kind] for kind in get_args(kinds) or (kinds,)]
     schemes += ["candidateBearer"] if chain is CANDIDATE_CHAIN else []
     wrapper.access = (kinds, scope)

@@ -34,7 +34,7 @@ class Counters:
         return self._call(lambda store: (store.incr(key, limit.get_expiry()), store.get_expiry(key)))
 
     def get(self, limit: RateLimitItem, *ids: str) -> tuple[int, float]:
-        """As `hit`, without counting."""
+        """Like `hit`, without counting."""
         key = limit.key_for("proofstone", *ids)
         return self._call(lambda store: (store.get(key), store.get_expiry(key)))
 
@@ -45,7 +45,9 @@ class Counters:
             return operation(self._shared)
         except Exception as error:
             # The client library has many exceptions for a store that is down, and none may fail a request.
-            log.warning("Rate limit store is unreachable (%s). Counting per process.", type(error).__name__)
+            log.warning(
+                "The rate limit store is unreachable (%s). Counting per process.", type(error).__name__
+            )
             self._down_until = time.monotonic() + STORE_RETRY_SECONDS
             return operation(self._local)
 

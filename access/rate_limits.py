@@ -25,7 +25,7 @@ MAX_ACCEPTED = 10_000
 
 
 class Usage(NamedTuple):
-    """How much of a limit is used, until `reset_at` in seconds since 1970."""
+    """The state of a limit until `reset_at`, in seconds since 1970."""
 
     limit: int
     used: int
@@ -65,14 +65,14 @@ class LimitedRequest(NamedTuple):
 
     @property
     def takes_key(self) -> bool:
-        """Whether the operation takes a candidate key in its body or query (R30)."""
+        """Return whether the operation accepts a candidate key in its body or query (R30)."""
         return KeyNotFound in getattr(self.view, "refusals", ())
 
     @property
     def counted_as(self) -> str:
         if not self.credential or not self.needs_credential:
             return f"address:{self.address}"
-        # Letter case and white space do not make another credential.
+        # Letter case and whitespace do not make it a different credential.
         return f"credential:{fingerprint(''.join(self.credential.split()).upper())}"
 
     @property

@@ -25,7 +25,7 @@ class IdConverter(BaseConverter):
 
 
 def find(model: Any, row_id: uuid.UUID | None, among: Any = None) -> Any:
-    """The row if the caller may see it. Raises NotFound, whatever the reason (R2).
+    """The row if the caller may see it. Raises NotFound for any reason (R2).
 
     among -- a query instead of `model.visible_to(caller)`
     """
@@ -68,12 +68,12 @@ def file_response(name: str, chunks: Iterator, mimetype: str = JSON_LINES) -> Re
 
 
 class Blueprint(flask_smorest.Blueprint):
-    """flask-smorest's Blueprint with our parser. It notes the schemas of a view for the documentation."""
+    """flask-smorest's Blueprint with our parser. It records the schemas of a view for the documentation."""
 
     ARGUMENTS_PARSER = Parser()
 
     def arguments(self, schema: Any, location: str = "json", **options: Any) -> Callable:
-        """As in flask-smorest, with one instance of the schema instead of one per request."""
+        """Like flask-smorest's, with one instance of the schema instead of one per request."""
         instance = schema() if isinstance(schema, type) else schema
         parse = super().arguments(instance, location=location, **options)
 
@@ -99,7 +99,7 @@ def setting(name: str) -> Any:
 
 
 def release_connection() -> None:
-    """Return the connection to the pool before slow work; the next query takes one again."""
+    """Return the connection to the pool before slow work; the next query checks one out again."""
     database = db.obj
     # Tests hold a transaction around the request.
     if not database.is_closed() and not database.in_transaction():

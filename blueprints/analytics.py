@@ -11,7 +11,7 @@ from rules.error_episodes import ErrorEpisode
 from schemas.analytics import Analytics, Overview, OverviewQuery, TopCandidates, TopQuery
 from schemas.cohort_stats import CohortStatistics
 
-blp = Blueprint("Analytics", __name__, description="How candidates worked, in numbers.")
+blp = Blueprint("Analytics", __name__, description="Metrics of candidates' work.")
 
 
 @blp.get("/sessions/<id:session_id>/analytics")
@@ -21,8 +21,8 @@ blp = Blueprint("Analytics", __name__, description="How candidates worked, in nu
 def get_analytics(session_id):
     """Analyze a session
 
-    Time per phase, sittings, tools, tokens and cost per model, and each run of errors with how it ended. Computed from
-    the session's current events, so it also works while the session is open.
+    Time per phase, sittings, tools, tokens and cost per model, and error episodes with their outcome. Computed from the
+    session's current events, so it also works while the session is open.
     """
     session = find(Session, session_id)
     found = timeline.analyze(session)
@@ -46,8 +46,8 @@ def get_analytics(session_id):
 def get_session_cohort_stats(session_id):
     """Compare a session with its cohort
 
-    The statistics of the session's assessment, with the session's percentiles if it is closed and not the only one.
-    Null until a session of the assessment has closed.
+    The statistics of the session's assessment, with the session's percentiles if it is closed and has others to compare
+    with. Null until a session of the assessment has closed.
     """
     session = find(Session, session_id)
     sessions.settle_all(assessment_id=session.assessment_id)
@@ -76,7 +76,7 @@ def get_top_candidates(query):
     """List the top candidates by a metric
 
     You choose the metric; there is no overall score. Highest values first, except for `commandFailRate`, where lower
-    is better. Sessions without a value are left out.
+    is better. Sessions without a value are omitted.
     """
     sessions.settle_all(organization_id=caller.organization_id)
     metric = next(each for each in METRICS if each.name == query["metric"])

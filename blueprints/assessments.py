@@ -24,8 +24,8 @@ blp = Blueprint("Assessments", __name__, description="Tasks that candidates are 
 def create_assessment(data):
     """Create an assessment
 
-    Counts towards the plan's monthly quota. A missing brief or repository is copied from the issue, and does not
-    change with it later.
+    Counts towards the plan's monthly quota. A missing brief or repository is copied from the issue; later changes of
+    the issue do not affect it.
     """
     created = Assessment.open(caller, **data)
     return {"assessment": find(Assessment, created.id)}
@@ -81,9 +81,9 @@ def get_task(assessment_id):
 def change_assessment(data, assessment_id):
     """Change an assessment
 
-    Omitted members keep their values; null clears. Members that candidates are shown can only change until the first
-    key is redeemed; `expiresInDays` (for new keys), `reminderDaysBefore` and `rubricId` always can. A new `repoUrl`
-    clears commit, folder and setup instructions.
+    Omitted members keep their values; null clears. Members that candidates see can only be changed until the first key
+    is redeemed; `expiresInDays` (for new keys), `reminderDaysBefore` and `rubricId` can be changed at any time. A new
+    `repoUrl` clears commit, folder and setup instructions.
     """
     find(Assessment, assessment_id).change(caller, data)
     return {"assessment": find(Assessment, assessment_id)}
@@ -96,8 +96,8 @@ def change_assessment(data, assessment_id):
 def delete_assessment(assessment_id):
     """Delete an assessment
 
-    It disappears with its keys, and its candidates lose access immediately. Its sessions and their events stay stored,
-    but nobody can read them.
+    The assessment and its keys disappear, and its candidates lose access immediately. Sessions and events remain in the
+    database, but can no longer be read.
     """
     find(Assessment, assessment_id).delete_softly()
     return {"ok": True, "id": assessment_id}

@@ -9,7 +9,7 @@ from models.audit import AuditEntry
 from schemas.audit import AuditEntry as EntrySchema
 from schemas.audit import AuditLog, AuditQuery
 
-blp = Blueprint("Audit", __name__, description="Changes, and reads of candidates' records.")
+blp = Blueprint("Audit", __name__, description="Log of changes, and of reads of candidates' records.")
 
 
 @blp.get("/audit")

@@ -20,7 +20,7 @@ blp = Blueprint("Client", __name__, description="Reports and uploads of a candid
 def check_version(query):
     """Check a client's version
 
-    Whether the client must or should be updated, by the settings CLIENT_MIN_VERSION and CLIENT_LATEST_VERSION.
+    Whether the client must or should be updated, according to CLIENT_MIN_VERSION and CLIENT_LATEST_VERSION.
     """
     return client_versions.check_version(
         query["version"], setting("CLIENT_MIN_VERSION"), setting("CLIENT_LATEST_VERSION")
@@ -36,7 +36,7 @@ def check_version(query):
 def report_workspace_commit(data):
     """Report the workspace's commit
 
-    The commit that the candidate starts from. Earlier reports are kept.
+    The commit that the candidate starts from. Every report is stored.
     """
     ClientReport.record(
         own_session(caller, data["session_id"]), "workspace_commit", {"commitSha": data["commit_sha"]}
@@ -53,7 +53,7 @@ def report_workspace_commit(data):
 def report_device(data):
     """Report the device
 
-    The kind of machine at the start and at the end. Names are sent as hashes only.
+    Describes the machine at the start and at the end. Names are sent only as hashes.
     """
     ClientReport.record(Session.of_key(caller), f"device_{data['checkpoint']}", data["fingerprint"])
     return {"ok": True}
@@ -83,7 +83,7 @@ def report_hosted_boot(data):
 def open_upload(data):
     """Create an upload URL
 
-    Each call returns a new URL for one bundle, valid for an hour. It accepts several PUTs, and need not be used.
+    Each call returns a new URL for one bundle, valid for an hour. The URL accepts several PUTs.
     """
     session = own_session(caller, data["session_id"])
     upload = BundleUpload.open(session, storage.new_object_key(str(session.id)))
@@ -101,8 +101,8 @@ def open_upload(data):
 def submit_code(data):
     """Submit code
 
-    May be repeated. The latest submission whose stored bundle has the given size and SHA-256 counts; the others are
-    recorded as facts.
+    Can be repeated. The latest submission whose stored bundle has the given size and SHA-256 counts. Of the others,
+    only metadata is kept, not the code.
     """
     session = own_session(caller, data.pop("session_id"))
     upload = BundleUpload.get_or_none(object_key=data.pop("bundle_key"), session=session)

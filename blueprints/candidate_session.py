@@ -23,8 +23,8 @@ CLIENT_KEEPS_STATE_AFTER_CLOSE = timedelta(hours=24)
 def get_consent(query):
     """Get the disclosure
 
-    The text that the candidate consents to, and whether they have. Send the key in the header `X-API-Key` to keep it
-    out of URLs, or in the query.
+    The text that the candidate consents to, and whether they already have. Send the key in the header `X-API-Key` to
+    keep it out of URLs, or in the query.
     """
     text = query.get("key") or request.headers.get("X-API-Key")
     if not text:
@@ -50,7 +50,7 @@ def get_consent(query):
 def give_consent(data):
     """Consent to the disclosure
 
-    Repeating it changes nothing. Consent to another text than the current one, by its hash, is refused.
+    Repeating it changes nothing. Consent to an outdated text, identified by its hash, is refused.
     """
     key = find_key(data["key"])
     current = disclosure.for_organization(key.organization)
@@ -70,8 +70,8 @@ def give_consent(data):
 def redeem(data):
     """Redeem a key
 
-    Starts the session and its time limit. A client that lost the response can repeat the request, with the same
-    result, until the first event or the completion.
+    Starts the session and its time limit. Until the first event or the completion, a client that lost the response can
+    repeat the request and gets the same session.
     """
     with db.atomic():
         session = sessions.redeem(data["key"], data.get("signing_pub_key"))

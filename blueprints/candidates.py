@@ -32,8 +32,8 @@ CSV_COLUMNS = (
 def list_candidates(query):
     """List candidates
 
-    A page of the candidates of all assessments, oldest first. Use `after` to read a long list; each page costs the
-    same. `format=csv` returns all matching candidates as a file, and ignores `limit`, `offset` and `after`.
+    A page of the candidates of all assessments, oldest first. Use `after` to page through a long list in constant time
+    per page. `format=csv` returns all matching candidates as a file, and ignores `limit`, `offset` and `after`.
     """
     candidates = CandidateList(caller.organization_id, **filters_of(query))
     if query["format"] == "csv":

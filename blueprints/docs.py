@@ -73,7 +73,7 @@ def start():
 
 @blp.get("/replay/<session_id>")
 def replay(session_id):
-    """The link that the candidate's client prints at the end (docs/candidate-client.md#2-after-submission)."""
+    """The page of the link that the candidate's client prints (docs/candidate-client.md#2-after-submission)."""
     return _page("replay.html")
 
 
@@ -84,7 +84,7 @@ def _page(template: str, **values: Any) -> Response:
 
 
 def _file(folder: Path, name: str, served: set[str]) -> Response:
-    """One of the files, with an ETag, compressed if the client accepts gzip."""
+    """A static file with an ETag, compressed if the client accepts gzip."""
     if name not in served:
         raise NotFound()
     is_compressed = bool(request.accept_encodings["gzip"])

@@ -6,7 +6,7 @@ from errors import CursorExpired
 from models import ApiToken, read_feed
 from schemas.feed import FeedPage, FeedQuery
 
-blp = Blueprint("Feed", __name__, description="The events of webhooks, to fetch yourself.")
+blp = Blueprint("Feed", __name__, description="The same events as webhooks, to poll.")
 
 
 @blp.get("/events")

@@ -25,11 +25,11 @@ ENVELOPE = Envelope()
 @refuses(NotFound, NotRedeemed, SessionClosed)
 @blp.arguments(Envelope)
 @blp.response(201, Ingested)
-@blp.alt_response(200, schema=Ingested, description="The event's id exists already; nothing is stored.")
+@blp.alt_response(200, schema=Ingested, description="The event's id already exists; nothing is stored.")
 def ingest(envelope):
     """Ingest an event
 
-    Responds when the event is stored durably. Unknown kinds and members are accepted. An id counts once per session.
+    Responds after the event is stored durably. Unknown kinds and members are accepted. An id counts once per session.
     """
     arrival = Arrival(g.body, envelope["ts"], request.get_data(as_text=True))
     if key_id := _store(arrival, envelope):
@@ -48,7 +48,7 @@ def ingest(envelope):
 
 
 def _store(arrival, envelope):
-    """Store the event of an open session in one statement; returns the key's id, None if that was not possible."""
+    """Store the event of an open session in one statement; returns the key's id, or None if nothing was stored."""
     text = envelope.get("session_id")
     session_id = None if text is None else parse_id(text)
     if text is not None and session_id is None:

@@ -25,8 +25,8 @@ blp = Blueprint("Integrity", __name__, description="Integrity of a session's rec
 def get_integrity(session_id):
     """Check a session's record
 
-    Checks the client's signatures, the order of its events, and the server's seal on the events it accepted. Reports
-    facts with explanations, no score. The worker seals an event within seconds; unsealed events are not protected.
+    Checks the client's signatures, the order of its events, and the server's seal on the accepted events. Reports facts
+    with explanations and without a score. The worker seals an event within seconds; unsealed events are not protected.
     A full rewrite of the database is detected only if the seal's head was recorded elsewhere.
     """
     session = find(Session, session_id)
@@ -46,8 +46,7 @@ def get_integrity(session_id):
 def get_signed_log(session_id):
     """Get the signed log
 
-    The signed events in the order of their chain, each with its envelope as sent. The client's `verify` command reads
-    this format.
+    The signed events in chain order, each with its envelope as sent. The client's `verify` command reads this format.
     """
     session = find(Session, session_id)
     return Response(stream_with_context(_signed_log(session)), mimetype="application/json")
@@ -60,8 +59,8 @@ def get_signed_log(session_id):
 def list_submissions(session_id):
     """List a session's submissions
 
-    Clients submit snapshots of the work in progress. The latest verified one counts; of the others only the facts
-    remain.
+    Clients also submit snapshots of the work in progress. The latest verified submission counts. Of the others, only
+    metadata is kept, not the code.
     """
     return {"submissions": Submission.of(find(Session, session_id))}
 

@@ -21,7 +21,7 @@ blp = Blueprint("Invitations", __name__, description="Candidates' invitations an
 def send_again(candidate_id):
     """Send the invitation again
 
-    A new message with the same key. An invitation that is still queued is canceled; earlier ones stay listed.
+    Queues a new message with the same key. An invitation that is still queued is canceled; earlier ones stay listed.
     """
     invitations.invite(find(CandidateKey, candidate_id))
     return candidate_response(candidate_id)
@@ -36,7 +36,8 @@ def send_again(candidate_id):
 def extend_key(data, candidate_id):
     """Change a key's expiry
 
-    For a key that has neither expired nor been redeemed. No message is sent; a reminder follows the new expiry.
+    For a key that has neither expired nor been redeemed. No message is sent. A reminder is sent according to the new
+    expiry.
     """
     invitations.extend(find(CandidateKey, candidate_id), **data)
     return candidate_response(candidate_id)
@@ -64,7 +65,7 @@ def reopen_key(data, candidate_id):
 def get_accommodation(candidate_id):
     """Get a candidate's accommodation
 
-    Requires the scope `write`. Accommodations appear in no list and no statistics.
+    Requires the scope `write`. Lists and statistics do not include accommodations.
     """
     return {"accommodation": find(CandidateKey, candidate_id)}
 
@@ -78,8 +79,7 @@ def get_accommodation(candidate_id):
 def set_accommodation(data, candidate_id):
     """Give a candidate more time
 
-    Before or during the session. The deadline moves, and the candidate's client is informed. An empty body removes the
-    accommodation.
+    Before or during the session. The `closesAt` of an open session moves. An empty body removes the accommodation.
     """
     key = find(CandidateKey, candidate_id)
     invitations.accommodate(key, data.get("extra_minutes"), data.get("time_multiplier"))
@@ -94,7 +94,7 @@ def set_accommodation(data, candidate_id):
 def list_candidate_deliveries(query, candidate_id):
     """List the messages to a candidate
 
-    Invitations and reminders, newest first, with the mail server's latest error.
+    Invitations and reminders, newest first, each with the mail server's last error.
     """
     messages = Delivery.personal_rows(find(CandidateKey, candidate_id))
     return page("deliveries", messages, query, newest_first=True)
@@ -123,6 +123,7 @@ def list_deliveries(query):
 def retry_delivery(delivery_id):
     """Retry a failed message
 
-    With all of its attempts. It is canceled instead if its key has been revoked or has expired.
+    Starts over with the full number of attempts. The message is canceled instead if its key has been revoked or has
+    expired.
     """
     return {"delivery": outbox.retry(find(Delivery, delivery_id))}

@@ -9,7 +9,7 @@ from errors import DuplicateCandidates
 from models import ApiToken, Assessment, CandidateKey, CandidateList, generate_keys
 from schemas.keys import Keys, NewKeys, RevokedKey, key_of
 
-blp = Blueprint("Candidate keys", __name__, description="Keys that open an assessment to candidates.")
+blp = Blueprint("Candidate keys", __name__, description="Keys that give candidates access to an assessment.")
 
 
 @blp.post("/assessments/<id:assessment_id>/keys")
@@ -24,7 +24,7 @@ def issue_keys(data, assessment_id, audit_entry):
     """Generate candidate keys
 
     Atomic: either all keys are generated or none. Candidates with an email address are invited in the background.
-    `onDuplicate` decides about addresses that have an open key already.
+    `onDuplicate` determines what happens to addresses that already have an open key.
     """
     rows = generate_keys(caller.organization, or_not_found(assessment_id), **data, audit_entry=audit_entry)
     return jsonify(keys=[key_of(row) for row in rows]), 201

@@ -15,10 +15,10 @@ Technical assessments on your own servers: create an assessment, generate candid
 compare each session with its cohort.
 
 Reviewers send a token as `Authorization: Bearer`, candidates their key as `X-API-Key`. Times are UTC. All errors have
-the same shape: a sentence in `error`, a stable `code`, and for invalid input the `details`.
+the same shape: a sentence in `error`, a stable `code`, and `details` for invalid input.
 
 Requests are limited per credential, or per network address where no credential is needed. The response headers
-`X-RateLimit-Limit`, `-Remaining` and `-Reset` (seconds since 1970) state the limit. Requests that create something
+`X-RateLimit-Limit`, `-Remaining` and `-Reset` (seconds since 1970) describe the limit. Requests that create something
 accept an `Idempotency-Key`: a request that is repeated with the same key runs only once.
 
 Every response has an `X-Request-Id`, which also appears in the service's logs. To set it, send one of up to 128

@@ -68,7 +68,7 @@ def shown(session_id: Any) -> dict[str, Any]:
     }
     seal = session.seal(found["event_count"] + found["late_event_count"])
     if isinstance(caller, CandidateKey):
-        # A partial seal would only raise the question of what is not sealed yet.
+        # A partial seal would only raise questions about the events not sealed yet.
         return found | {"seal": seal if session.closed_at is not None and seal["is_whole"] else None}
     return found | {
         "seal": seal,

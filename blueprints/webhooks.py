@@ -9,7 +9,9 @@ from models.webhooks import outbox, receivers
 from schemas import webhooks as schemas
 from schemas.queries import PageQuery
 
-blp = Blueprint("Webhooks", __name__, description="Receivers of events, by Standard Webhooks 1.0.0.")
+blp = Blueprint(
+    "Webhooks", __name__, description="Receivers of events, according to Standard Webhooks 1.0.0."
+)
 
 
 @blp.get("/webhooks")
@@ -34,10 +36,9 @@ def list_webhooks(query):
 def create_webhook(data):
     """Create a webhook
 
-    From now on, each event is sent as a POST of `{id, type, timestamp, data}`, signed by Standard Webhooks 1.0.0, at
+    Each new event is sent as a POST of `{id, type, timestamp, data}`, signed according to Standard Webhooks 1.0.0, at
     least once and with the same `webhook-id` in every attempt. A 2xx response within 10 seconds counts as delivered.
-    Everything else is retried for about three days; 410 disables the webhook. The secret is shown in this response
-    only.
+    Anything else is retried for about three days; 410 disables the webhook. The secret is shown in this response only.
     """
     hook = receivers.create(caller.organization, **data)
     return {"webhook": hook, "secret": hook.secret}
@@ -49,7 +50,7 @@ def create_webhook(data):
 def get_webhook(webhook_id):
     """Get a webhook
 
-    Including whether it is enabled, and since when it has been failing.
+    Includes whether it is enabled, and since when it has been failing.
     """
     return {"webhook": find(Webhook, webhook_id)}
 
@@ -62,8 +63,8 @@ def get_webhook(webhook_id):
 def change_webhook(data, webhook_id):
     """Change a webhook
 
-    Its URL, its event types, or whether it is enabled. Events are not sent while it is disabled; read them from the
-    feed (`GET /v1/events`).
+    Changes its URL or event types, or enables or disables it. Events are not sent while it is disabled; read them from
+    the feed (`GET /v1/events`).
     """
     return {"webhook": receivers.change(find(Webhook, webhook_id), data)}
 
@@ -88,8 +89,8 @@ def delete_webhook(webhook_id):
 def rotate_secret(webhook_id):
     """Rotate a webhook's secret
 
-    The new secret is shown in this response only. For one day, messages are signed with the former secret as well, so
-    that the receiver can switch without losing any.
+    The new secret is shown in this response only. For one day, messages are also signed with the previous secret, so
+    that the receiver can switch without losing messages.
     """
     hook = receivers.rotate_secret(find(Webhook, webhook_id))
     return {"webhook": hook, "secret": hook.secret}
@@ -102,8 +103,8 @@ def rotate_secret(webhook_id):
 def test_webhook(webhook_id):
     """Test a webhook
 
-    Queues an event of type `webhook.test`, for a disabled webhook as well. It has one attempt; its result is in the
-    webhook's deliveries a moment later.
+    Queues an event of type `webhook.test`, even for a disabled webhook. It is sent only once; the result appears in the
+    webhook's deliveries shortly afterwards.
     """
     return {"delivery": outbox.enqueue_test(find(Webhook, webhook_id))}
 
@@ -131,7 +132,8 @@ def list_webhook_deliveries(query, webhook_id):
 def redeliver(webhook_id, message_id):
     """Deliver again
 
-    Sends the same message with the same `webhook-id` now, with all of its attempts. It may have been delivered before.
+    Sends the same message with the same `webhook-id` now, and retries it if needed, even if it has been delivered
+    before.
     """
     deliveries = WebhookDelivery.of(find(Webhook, webhook_id))
     return {"delivery": outbox.redeliver(find(WebhookDelivery, message_id, deliveries))}

@@ -104,7 +104,7 @@ def _template_values(invitation: Invitation) -> dict[str, object]:
 
 
 def _encoding(text: str) -> str:
-    """7bit if possible, so that saved mails are readable in an editor."""
+    """7bit if possible, so that saved emails are readable in an editor."""
     is_plain = text.isascii() and all(len(line) <= MAX_LINE_CHARACTERS for line in text.splitlines())
     return "7bit" if is_plain else "quoted-printable"
 

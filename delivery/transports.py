@@ -1,4 +1,4 @@
-"""Deliver mail over SMTP, or save it as files if SMTP_URL is not set.
+"""Deliver email over SMTP, or save it as files if SMTP_URL is not set.
 
 Over SMTP, a 5xx response to MAIL, RCPT or DATA is permanent. Everything else is temporary: busy servers, and wrong
 settings or certificates, which can be corrected.
@@ -46,7 +46,7 @@ class SmtpTransport:
         return "sent"
 
     def remove(self, message_id: str) -> None:
-        """Do nothing: a sent mail cannot be removed."""
+        """Do nothing: a sent email cannot be removed."""
 
     def check(self, timeout_seconds: float) -> None:
         """Connect and log in without sending a message. Raises TemporaryFailure."""
@@ -64,7 +64,7 @@ class SmtpTransport:
                     connection.login(self.server.user, self.server.password)
                 yield connection
             finally:
-                # Whether the message was accepted is known by now; a failing QUIT changes nothing.
+                # The outcome is known by now; a failing QUIT does not change it.
                 with suppress(*CONNECTION_ERRORS):
                     connection.quit()
                 connection.close()
@@ -96,9 +96,9 @@ class SmtpTransport:
         if isinstance(error, smtplib.SMTPResponseException):
             reason = _response(error.smtp_code, error.smtp_error)
         elif isinstance(error, ssl.SSLCertVerificationError):
-            reason = f"The mail server's certificate cannot be verified: {error.verify_message}"
+            reason = f"Cannot verify the mail server's certificate: {error.verify_message}"
         else:
-            reason = f"The mail server cannot be used: {getattr(error, 'strerror', None) or error}"
+            reason = f"Cannot use the mail server: {getattr(error, 'strerror', None) or error}"
         return TemporaryFailure(self._without_password(reason))
 
     def _without_password(self, text: str) -> str:
@@ -118,7 +118,7 @@ class FolderTransport:
             with atomic_file(self._path(message["Message-ID"])) as file:
                 file.write(message.as_bytes())
         except OSError as error:
-            raise TemporaryFailure(f"The mail cannot be saved: {error.strerror or error}") from error
+            raise TemporaryFailure(f"Cannot save the email: {error.strerror or error}") from error
         return "saved"
 
     def remove(self, message_id: str) -> None:
@@ -126,7 +126,7 @@ class FolderTransport:
         try:
             self._path(message_id).unlink(missing_ok=True)
         except OSError as error:
-            raise TemporaryFailure(f"The mail cannot be removed: {error.strerror or error}") from error
+            raise TemporaryFailure(f"Cannot delete the saved email: {error.strerror or error}") from error
 
     def _path(self, message_id: str) -> Path:
         name = re.sub(r"[^A-Za-z0-9@._-]", "_", message_id.strip("<>"))
@@ -143,4 +143,4 @@ def transport_from(smtp_url: str | None, folder: Path | str) -> Transport:
 
 def _response(code: int, text: bytes | str) -> str:
     text = text.decode("utf-8", "replace") if isinstance(text, bytes) else text
-    return f"The mail server answered {code}: {text}"
+    return f"The mail server responded with {code}: {text}"

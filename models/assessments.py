@@ -24,7 +24,7 @@ _SHOWN_MEMBERS = {
     "allowed_tools": "allowedTools",
     "token_budget_nano_usd": "tokenBudgetUsd",
 }
-# Where in the repository the work starts; cleared with another repository.
+# The starting point in the repository; cleared when the repository changes.
 _REPOSITORY_COLUMNS = ("repo_commit", "repo_subdir", "setup_instructions")
 
 
@@ -135,7 +135,7 @@ class Assessment(Model):
         self.update_columns(deleted_at=clock.now())
 
     def lock(self, strength: str = "FOR NO KEY UPDATE") -> "Assessment":
-        """As Model.lock. Raises NotFound if the assessment was deleted."""
+        """Like Model.lock, but raises NotFound if the assessment was deleted."""
         found = super().lock(strength)
         if found.deleted_at is not None:
             raise NotFound()

@@ -49,7 +49,7 @@ def _group(query: Any, kind: Any, state: Any) -> list[Count]:
 
 
 def failed_since(start: datetime) -> int:
-    """How many messages have failed since then; reads all that ever failed."""
+    """The number of messages that have failed since then; reads all failed messages."""
     # A claim sets due_at to the end of its lease, and a failure leaves it there.
     tables: tuple[Any, ...] = (Delivery, WebhookDelivery)
     failed = [table.select().where(table.state == "failed", table.due_at >= start) for table in tables]
@@ -57,8 +57,8 @@ def failed_since(start: datetime) -> int:
 
 
 def oldest_due() -> dict[str, datetime]:
-    """When the oldest entry of each queue in NAMES became due; without empty queues."""
-    # A receiver that asked for a pause keeps its messages waiting; that is no fault of the worker.
+    """The time at which the oldest entry of each queue in NAMES became due; without empty queues."""
+    # Messages that wait because their receiver requested a pause are not overdue.
     held = WebhookDelivery.webhook.in_(Webhook.select(Webhook.id).where(Webhook.held_until > clock.now()))
     found = (
         _oldest(Delivery.select().where(_is_due(Delivery)), Delivery.due_at),

@@ -44,7 +44,7 @@ class ClockStepDetector:
 
     @property
     def has_stepped_back(self) -> bool:
-        """Whether the clock was set back by more than CLOCK_STEP since the last `reset`."""
+        """Return whether the clock was set back by more than CLOCK_STEP since the last `reset`."""
         return self._offset - _clock_offset() > CLOCK_STEP
 
 

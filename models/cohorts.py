@@ -90,7 +90,7 @@ class Rank(NamedTuple):
 
 
 def ranks(session_ids: Sequence[Any], metrics: Sequence[Metric]) -> list[Rank]:
-    """How many sessions of its cohort each session beats by each metric.
+    """The number of sessions of its cohort that each session beats by each metric.
 
     One statement, so that session, totals and counters are consistent: a percentile is never above 1.
     """

@@ -143,7 +143,7 @@ def _sqlite(options: dict[str, Any]) -> Sqlite:
     Path(path).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     timeout_ms = LOCK_TIMEOUT_SECONDS * 1000
     pragmas = {"journal_mode": "wal", "synchronous": "full", "foreign_keys": 1, "busy_timeout": timeout_ms}
-    # The pool passes a connection from thread to thread, never to two at once.
+    # The pool passes a connection from thread to thread, never to two at the same time.
     shared = {"check_same_thread": False, "max_connections": None}
     return Sqlite(path, pragmas=pragmas, timeout=LOCK_TIMEOUT_SECONDS, **(shared | options))
 

@@ -19,7 +19,7 @@ def current() -> dict[str, Any]:
 
 
 def for_organization(organization: Any) -> dict[str, Any]:
-    """As `current`, with the organization's additions at the end of each list.
+    """Like `current`, with the organization's additions at the end of each list.
 
     They have their own version, such as `2026-11-25+3fa9c1d2`.
     """

@@ -130,7 +130,7 @@ def _start(caller: ApiToken, after: int | None, last: int) -> int:
     if after is None:
         return before_oldest
     if after > last:
-        raise invalid("after", "This is not a cursor of this feed.")
+        raise invalid("after", "Must be a cursor of this feed.")
     if after < before_oldest:
         raise CursorExpired()
     return after

@@ -1,4 +1,4 @@
-"""The first responses of idempotent requests, kept for a day."""
+"""The first responses of idempotent requests, stored for a day."""
 
 import hashlib
 import json
@@ -35,7 +35,7 @@ class IdempotentRequest(Model):
     """
 
     personal_data = PersonalData(
-        "answers", "For a day, the response that the hiring team received about you."
+        "answers", "Responses about you that the hiring team received, stored for a day."
     )
 
     reviewer = peewee.ForeignKeyField(ApiToken)

@@ -109,7 +109,7 @@ def _expire(key: CandidateKey, days: int | None, expires_at: datetime | None, st
     now, new_expiry = clock.now(), expires_at or start + timedelta(days=days or 0)
     if not now < new_expiry <= now + MAX_EXPIRY:
         member = "expiresAt" if expires_at else "days"
-        raise errors.invalid(member, "The expiry must be in the future and at most 365 days ahead.")
+        raise errors.invalid(member, "The expiry must be in the future and at most 365 days from now.")
     key.update_columns(expires_at=new_expiry, reminded_at=None)
 
 
@@ -126,7 +126,7 @@ def accommodate(key: CandidateKey, extra_minutes: int | None, multiplier_thousan
 
 
 def mark_bounced(address: str) -> list[CandidateKey]:
-    """Stop mail to a bouncing address and mark its latest invitations as failed; returns its keys."""
+    """Stop emails to a bouncing address and mark its latest invitations as failed; returns its keys."""
     with db.atomic():
         keys = list(CandidateKey.select().where(CandidateKey.address == address.strip().casefold()))
         CandidateKey.update(bounced=True).where(CandidateKey.id.in_([key.id for key in keys])).execute()

@@ -1,4 +1,4 @@
-"""The problem library: the shared catalogue, and an organization's own issues."""
+"""The problem library: the shared catalog, and an organization's own issues."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from models.orgs import ApiToken, Organization
 
 
 class Issue(Model):
-    """A problem for assessments; one without an organization is in the catalogue."""
+    """A problem for assessments; one without an organization is in the catalog."""
 
     organization_id: Any
     organization = peewee.ForeignKeyField(Organization, null=True)
@@ -37,7 +37,7 @@ class Issue(Model):
 
     @classmethod
     def visible_to(cls, caller: Any) -> Query:
-        """The catalogue and the organization's own issues; for a candidate the issue of their assessment (R3)."""
+        """The catalog and the organization's own issues; for a candidate the issue of their assessment (R3)."""
         if isinstance(caller, ApiToken):
             return cls.select().where(
                 cls.organization.is_null() | (cls.organization == caller.organization_id),
@@ -65,7 +65,7 @@ class Issue(Model):
 
     @classmethod
     def upsert(cls, values: dict[str, Any]) -> None:
-        """Import one entry of the catalogue under its fixed id; repeatable."""
+        """Import one entry of the catalog under its fixed id; repeatable."""
         now = clock.now()
         row = dict.fromkeys(_CATALOGUE_COLUMNS) | {"labels": [], "sources": []} | values
         row |= {"search_text": _search_text(values), "updated_at": now, "deleted_at": None}
@@ -81,7 +81,7 @@ class Issue(Model):
         self.update_columns(deleted_at=clock.now())
 
 
-# Without columns that would give the solution away; for candidates they are None.
+# Without columns that reveal the solution; for candidates they are None.
 _CANDIDATE_COLUMNS = [
     column
     for column in Issue._meta.sorted_fields  # type: ignore[attr-defined]

@@ -1,4 +1,4 @@
-"""Generate candidate keys with their invitations, feed event and audit entry: all of them or none (R13 to R15)."""
+"""Generate candidate keys with their invitations, feed event and audit entry atomically (R13 to R15)."""
 
 import contextlib
 from datetime import datetime, timedelta
@@ -20,7 +20,7 @@ from models.rollups import CohortCount
 from rules import candidate_keys
 from rules.rows import row_id
 
-# A random key that exists already is drawn again. Of 30^8 = 6.6e11 keys, ten collisions in a row are a fault.
+# A key that already exists is generated again. With 30^8 = 6.6e11 keys, ten collisions in a row mean a fault.
 MAX_DRAWS = 10
 
 Candidate = dict[str, Any]  # `email` and `name`, either None
@@ -38,7 +38,7 @@ def generate_keys(
 ) -> list[CandidateRow]:
     """Generate one key for each candidate, and queue invitations to those with an email address.
 
-    on_duplicate -- for addresses that have an open key already: `allow` generates another key, `return` returns the
+    on_duplicate -- for addresses that already have an open key: `allow` generates another key, `return` returns the
         open one instead, `refuse` raises DuplicateCandidates
     audit_entry -- the entry's columns without its organization and subject
 
@@ -90,7 +90,11 @@ def _refuse_duplicates(candidates: list[Candidate], open_keys: dict[str, Any]) -
     entries, seen = [], set[str]()
     for number, address in enumerate(map(_address, candidates)):
         if address in open_keys or address in seen:
-            message = f"Has the open key {open_keys[address]}." if address in open_keys else "Appears twice."
+            message = (
+                f"Already has the open key {open_keys[address]}."
+                if address in open_keys
+                else "Appears twice."
+            )
             entries.append({"path": ["candidateEmails", number], "message": message})
         if address:
             seen.add(address)
@@ -116,7 +120,7 @@ def _insert(
     while keys:
         audit = audit_entry and _with_subject(audit_entry, organization, assessment_id, keys)
         try:
-            # On PostgreSQL one statement needs no transaction of its own.
+            # On PostgreSQL, a single statement needs no explicit transaction.
             with db.atomic() if db.in_transaction() or not is_postgres() else contextlib.nullcontext():
                 expires_at = insert(organization, assessment_id, now, keys=keys, mail=mail, audit_entry=audit)
             return [_generated(key, assessment_id, organization.id, expires_at, now) for key in keys]

@@ -35,10 +35,10 @@ class CandidateKey(Model):
 
     `address` is the case-folded email address. An accommodation is `extra_minutes` or `time_multiplier_thousandths`.
     `invitation_id` is the latest invitation's delivery. `reminded_at` is when the reminder for the present expiry was
-    queued; `bounced` stops further mail to the address.
+    queued; `bounced` stops further emails to the address.
     """
 
-    personal_data = PersonalData("keys", "Your invitation, with your name and address if they were given.")
+    personal_data = PersonalData("keys", "Your invitation, with your name and address if provided.")
 
     # Peewee's query of the sessions of this key.
     session_set: Any
@@ -81,7 +81,7 @@ class CandidateKey(Model):
 
     @property
     def is_usable(self) -> bool:
-        """Whether a key found by `find` authenticates: not yet expired, or redeemed (R4)."""
+        """Return whether a key found by `find` authenticates: not yet expired, or redeemed (R4)."""
         return self.expires_at > clock.now() or self.session_set.exists()
 
     @property
@@ -135,7 +135,7 @@ class CandidateKey(Model):
 
     @property
     def ended_at(self) -> datetime | None:
-        """When a key without a session expired, was revoked or lost its assessment."""
+        """The time at which a key without a session expired, was revoked or lost its assessment."""
         return retention.earliest([self.expires_at, self.revoked_at, self.assessment.deleted_at])
 
     def request_erasure(self) -> datetime:

@@ -1,7 +1,7 @@
 """Numbers assigned after the commit: for the feed, the audit log's chain and the seals.
 
 A writer cannot number its own row: it may commit after a reader has passed that number. The worker numbers committed
-rows instead, each batch under the owner's lock, so that whoever sees a number sees all smaller ones too.
+rows instead, each batch under the owner's lock, so that a reader who sees a number also sees all smaller ones.
 """
 
 from collections.abc import Callable

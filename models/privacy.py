@@ -29,7 +29,7 @@ def personal_tables() -> list[Any]:
 
 
 class Erasure(Model):
-    """The receipt of an erasure, kept for good.
+    """The receipt of an erasure. It is never deleted.
 
     `kind` is `reviewer` or `retention`; `counts` is the number of rows that changed, by PersonalData's name.
     """
@@ -106,20 +106,20 @@ def submitted_data(session: Session) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def retained_until(key: CandidateKey, session: Session | None) -> datetime | None:
-    """When retention will erase the data; None without a retention or an end, or if it was erased."""
+    """The time at which retention will erase the data; None without a retention or an end, or once erased."""
     if key.erased_at is not None:
         return None
     return retention.retention_deadline(ended_at(key, session), (session or key).organization.retention_days)
 
 
 def ended_at(key: CandidateKey, session: Session | None = None) -> Any:
-    """When the session of a key ended, or the key itself: the start of the retention."""
+    """The end of a key's session, or of the unused key: the start of the retention period."""
     session = session or Session.get_or_none(Session.key == key)
     return session.ended_at if session else key.ended_at
 
 
 def overdue(organization: Organization) -> Query:
-    """The keys whose retention is over, with their assessments."""
+    """The keys whose retention period has ended, with their assessments."""
     query = CandidateKey.select(CandidateKey, Assessment).join(Assessment).switch(CandidateKey)
     query = query.join(Session, peewee.JOIN.LEFT_OUTER)
     if organization.retention_days is None:

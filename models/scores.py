@@ -77,7 +77,7 @@ def sheet(session: Session, number: int | None = None) -> dict[str, Any]:
     """A session's scores in one version of the rubric, with the weighted total.
 
     Scores given in other versions are in the history only. The default is the version in which the session was last
-    scored: a change of the rubric moves no total until somebody scores in the new version.
+    scored: changing the rubric affects no total until a reviewer scores in the new version.
 
     Raises NoRubric, and NotFound for an unknown version.
     """

@@ -26,7 +26,7 @@ class ClientReport(Model, ErasedWithSession):
     """
 
     personal_data = PersonalData(
-        "clientReports", "What your client reported about your computer and your workspace."
+        "clientReports", "Reports of your client about your computer and your workspace."
     )
 
     session = peewee.ForeignKeyField(Session)
@@ -111,7 +111,7 @@ class Submission(Model, ErasedWithSession):
     verified one counts; of the others only the facts are stored, and their uploads are deleted later.
     """
 
-    personal_data = PersonalData("submissions", "What you submitted: changes and names of files.")
+    personal_data = PersonalData("submissions", "Your submissions: changes and file names.")
 
     upload_id: Any
     session = peewee.ForeignKeyField(Session, index=False)

@@ -8,4 +8,4 @@ DATABASE_ERRORS = (peewee.PeeweeException, MaxConnectionsExceeded)
 
 
 class OperationError(click.ClickException):
-    """A command cannot do its work; the message says why and what to do."""
+    """A command failed; the message says why and what to do."""

@@ -39,7 +39,7 @@ def find_organization(text: str) -> Organization:
     by_id_or_name = (Organization.id == parse_id(text)) | (Organization.name == text)
     found = list(Organization.select().where(by_id_or_name).limit(2))
     if not found:
-        raise OperationError(f"No such organization: {text}. `flask org list` shows all.")
+        raise OperationError(f"No such organization: {text}. Run `flask org list` to see all.")
     if len(found) > 1:
         raise OperationError(f"Several organizations are named {text}. Use the id instead.")
     return found[0]
@@ -48,7 +48,7 @@ def find_organization(text: str) -> Organization:
 def only_organization() -> Organization:
     found = list(Organization.select().limit(2))
     if len(found) != 1:
-        raise OperationError("Name the organization with --org. `flask org list` shows all.")
+        raise OperationError("Select an organization with --org. Run `flask org list` to see all.")
     return found[0]
 
 
@@ -59,9 +59,9 @@ def find_assessment(text: str) -> Assessment:
 
 
 def bootstrap() -> str | None:
-    """Set up a new installation: schema, catalogue, first organization.
+    """Set up a new installation: schema, catalog, first organization.
 
-    Returns the organization's first token, or None if there already is an organization.
+    Returns the organization's first token, or None if an organization already exists.
     """
     if migrations.upgrade():
         import_catalogue(CATALOGUE)
@@ -90,7 +90,7 @@ def revoke_token(token_id: str) -> ApiToken:
     """Revoke a token, even the last one with `write`: a command can create another."""
     token = ApiToken.get_or_none(ApiToken.id == parse_id(token_id))
     if token is None:
-        raise OperationError(f"No such token: {token_id}. `flask token list` shows the ids.")
+        raise OperationError(f"No such token: {token_id}. Run `flask token list ORG` to see the ids.")
     with db.atomic():
         token.revoke(even_the_last=True)
         record(token.organization, "revokeToken", "token", token.id)
@@ -98,13 +98,13 @@ def revoke_token(token_id: str) -> ApiToken:
 
 
 def import_catalogue(file: Path) -> int:
-    """Create or update the issues of a catalogue, for all organizations; returns their number."""
+    """Create or update the issues of a catalog, for all organizations; returns their number."""
     try:
         entries = Catalogue().load(yaml.safe_load(file.read_text(encoding="utf-8")))["issues"]
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise OperationError(f"{file} is not valid YAML or JSON: {error}") from None
     except marshmallow.ValidationError as error:
-        raise OperationError(f"{file} is not a valid catalogue: {json.dumps(error.messages)}") from None
+        raise OperationError(f"{file} is not a valid catalog: {json.dumps(error.messages)}") from None
     with db.atomic():
         for entry in entries:
             models.Issue.upsert(entry)
@@ -123,7 +123,7 @@ def rederive(session: models.Session) -> dict[str, tuple[Any, Any]]:
 
 
 def mark_bounced(address: str) -> int:
-    """Mark the invitations to an address as failed; returns the number of its keys."""
+    """Mark the invitations to an address as failed; returns the number of keys."""
     with db.atomic():
         keys = invitations.mark_bounced(address)
         for key in keys:

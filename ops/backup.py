@@ -30,7 +30,7 @@ class Installation(NamedTuple):
 def get_installation(storage: Storage) -> Installation:
     """Return the configured installation; raises OperationError on PostgreSQL."""
     if is_postgres():
-        raise OperationError("Only for SQLite. On PostgreSQL use pg_dump and pg_restore (docs/backup.md).")
+        raise OperationError("SQLite only. On PostgreSQL, use pg_dump and pg_restore (docs/backup.md).")
     return Installation(Path(db.obj.database), storage.folder if isinstance(storage, FolderStorage) else None)
 
 
@@ -52,7 +52,7 @@ def back_up(source: Installation, file: Path, overwrite: bool = False) -> int:
     if file.exists() and not overwrite:
         raise OperationError(f"{file} already exists. Use `--overwrite` to replace it.")
     if not source.database.exists():
-        raise OperationError(f"There is no database {source.database}. Check DATABASE_URL.")
+        raise OperationError(f"No such database: {source.database}. Check DATABASE_URL.")
     with _temporary_folder(file) as folder, atomic_file(file) as archive:
         snapshot = Path(folder, "snapshot")
         _copy_database(source.database, snapshot)
@@ -74,7 +74,7 @@ def _copy_database(database: Path, snapshot: Path) -> None:
 
 
 def _bundles_of(snapshot: Path, folder: Path | None) -> list[Path] | None:
-    """List the bundles of the database. Others would never be deleted from a restored folder."""
+    """List the bundles that the database refers to. Others would never be deleted after a restore."""
     if folder is None:
         return None
     with closing(_connect(snapshot, "ro")) as connection:
@@ -86,13 +86,13 @@ def _bundles_of(snapshot: Path, folder: Path | None) -> list[Path] | None:
 def restore(target: Installation, file: Path, overwrite: bool = False) -> int:
     """Replace an installation's files with those of a backup; returns the number of bundles.
 
-    No process may use the database. An interrupted restore leaves the old database or the restored one, each with
-    its bundles: missing bundles are added before the database is replaced, unknown ones are deleted after it.
-    Running the restore again completes it.
+    No process may use the database. An interrupted restore leaves the old database or the restored one, each with its
+    bundles: missing bundles are added before the database is replaced, unknown ones are deleted afterwards. Running
+    the restore again completes it.
     """
     with open_archive(file) as archive:
         if archive.bundles and target.bundles is None:
-            raise OperationError("The backup contains bundles of a folder. Unset S3_BUCKET to restore it.")
+            raise OperationError("The backup contains bundles from a folder. Unset S3_BUCKET to restore it.")
         with _exclusive_connection(target.database) as connection:
             if not overwrite and _has_data(connection):
                 raise OperationError(f"{target.database} contains data. Use `--overwrite` to replace it.")
@@ -120,7 +120,7 @@ def _exclusive_connection(database: Path) -> Iterator[sqlite3.Connection]:
             connection.execute("BEGIN EXCLUSIVE")
             connection.execute("COMMIT")
         except sqlite3.DatabaseError as error:
-            message = f"{database} cannot be opened ({error}). Move it away, with its -wal and -shm files."
+            message = f"Cannot open {database} ({error}). Move it away, with its -wal and -shm files."
             if error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
                 message = f"Another process uses {database}. Stop the web process and the worker first."
             raise OperationError(message) from None
@@ -128,7 +128,7 @@ def _exclusive_connection(database: Path) -> Iterator[sqlite3.Connection]:
 
 
 def _has_data(connection: sqlite3.Connection) -> bool:
-    """Look for an organization, or for tables of another program."""
+    """Return whether there is an organization, or a table of another program."""
     tables = _table_names(connection)
     if "organizations" in tables:
         return bool(connection.execute("SELECT 1 FROM organizations LIMIT 1").fetchone())
@@ -173,7 +173,7 @@ def _check_database(database: Path) -> None:
             raise OperationError("The database is not a Proofstone database.")
         applied = {name for (name,) in connection.execute("SELECT name FROM migrations")}
     if unknown := applied - {file.stem for file in migrations.FOLDER.glob("[0-9]*.py")}:
-        raise OperationError(f"The database is of a newer version of Proofstone: it has {min(unknown)}.")
+        raise OperationError(f"The database is from a newer version of Proofstone: it has {min(unknown)}.")
 
 
 def _table_names(connection: sqlite3.Connection) -> set[str]:

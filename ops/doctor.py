@@ -1,4 +1,4 @@
-"""Checks of an installation (`flask doctor`): findings, each with what to do about it.
+"""Checks of an installation (`flask doctor`): findings, each with a remedy.
 
 A check never raises, and no finding contains a secret.
 """
@@ -36,11 +36,11 @@ MIN_FREE_SHARE = 0.05
 MAIL_TIMEOUT_SECONDS = 5
 STORE_TIMEOUT_SECONDS = 2
 QUEUES = {
-    "delivery": "mail and removals",
-    "webhook": "webhooks",
-    "feed": "feed events",
-    "audit": "audit entries to chain",
-    "seal": "candidate events to seal",
+    "delivery": "Emails and removals",
+    "webhook": "Webhooks",
+    "feed": "Feed events",
+    "audit": "Audit entries to chain",
+    "seal": "Candidate events to seal",
 }
 
 
@@ -50,7 +50,7 @@ def examine(settings: Mapping[str, Any], storage: Storage) -> Iterator[Finding]:
     for text in advice:
         yield WARNING, "settings", text
     if not advice:
-        yield OK, "settings", "All are suitable for production."
+        yield OK, "settings", "All settings are suitable for production."
     yield _mail(settings)
     yield _storage(storage)
     yield from _disks(storage)
@@ -66,15 +66,15 @@ def _network_advice(settings: Mapping[str, Any]) -> Iterator[str]:
     base_url = urlsplit(settings["BASE_URL"])
     is_https = base_url.scheme == "https"
     if base_url.hostname in ("localhost", "127.0.0.1", "::1"):
-        yield "BASE_URL is a local address: links in mail only work on this machine. Set the public URL."
+        yield "BASE_URL is a local address: links in emails only work on this machine. Set the public URL."
     elif not is_https:
         yield "BASE_URL is not HTTPS: keys are sent unencrypted. Put a TLS proxy in front."
     if is_https and not settings["TRUSTED_PROXIES"]:
         yield "TRUSTED_PROXIES is 0 behind a TLS proxy: all clients share the proxy's address. Set it to 1."
     if is_https and not is_postgres():
-        yield "DATABASE_URL is SQLite: it suits one machine and few candidates. Use PostgreSQL for more."
+        yield "DATABASE_URL is SQLite, which suits one machine and few candidates. Use PostgreSQL for more."
     if settings["SMTP_URL"] and "@localhost" in settings["MAIL_FROM"]:
-        yield "MAIL_FROM is not set: mail servers reject a sender at localhost. Set your address."
+        yield "MAIL_FROM is not set: mail servers reject senders at localhost. Set your address."
 
 
 def _process_advice(settings: Mapping[str, Any]) -> Iterator[str]:
@@ -82,7 +82,7 @@ def _process_advice(settings: Mapping[str, Any]) -> Iterator[str]:
     if settings["DATABASE_POOL"] < min_pool:
         yield f"DATABASE_POOL is too small: requests wait for a connection. Set it to at least {min_pool}."
     if not settings["RATELIMIT_ENABLED"]:
-        yield "RATELIMIT_ENABLED is false: guessing keys is not limited. Set it to true."
+        yield "RATELIMIT_ENABLED is false: attempts to guess keys are not limited. Set it to true."
     if settings["LOG_LEVEL"] == "DEBUG":
         yield "LOG_LEVEL is DEBUG: the log grows quickly. Set it to INFO."
     try:
@@ -99,7 +99,7 @@ def _mail(settings: Mapping[str, Any]) -> Finding:
         transport.check(MAIL_TIMEOUT_SECONDS)
     except DeliveryFailure as failure:
         return ERROR, "mail", f"{failure.reason.rstrip('.')}. Check SMTP_URL."
-    return OK, "mail", "The mail server accepts the login. No mail was sent."
+    return OK, "mail", "The mail server accepts the login. No email was sent."
 
 
 def _storage(storage: Storage) -> Finding:
@@ -119,9 +119,9 @@ def _disks(storage: Storage) -> Iterator[Finding]:
 
 def _disk(part: str, folder: Path) -> Finding:
     total, _, free = shutil.disk_usage(folder)
-    text = f"{free / 1024**3:.1f} GiB are free."
+    text = f"{free / 1024**3:.1f} GiB free."
     if free < max(MIN_FREE_BYTES, MIN_FREE_SHARE * total):
-        return WARNING, part, f"Only {text} Free some space."
+        return WARNING, part, f"Only {text} Free up space."
     return OK, part, text
 
 
@@ -142,9 +142,9 @@ def _database() -> Iterator[Finding]:
     (version,) = db.execute_sql(query).fetchone()
     yield OK, "database", f"{'PostgreSQL' if is_postgres() else 'SQLite'} {version.split()[0]} responds."
     if missing := migrations.missing():
-        yield ERROR, "migrations", f"{len(missing)} are missing. Run `flask db upgrade`."
+        yield ERROR, "migrations", f"{len(missing)} missing. Run `flask db upgrade`."
         return
-    yield OK, "migrations", "All are applied."
+    yield OK, "migrations", "All applied."
     if is_postgres():
         yield _clock()
     yield from _queues()
@@ -155,8 +155,8 @@ def _clock() -> Finding:
     (database_time,) = db.execute_sql("select clock_timestamp()").fetchone()
     seconds = abs(clock.now() - database_time).total_seconds()
     if seconds <= MAX_CLOCK_DIFFERENCE_SECONDS:
-        return OK, "clock", "It agrees with the database's clock."
-    return ERROR, "clock", f"It differs from the database's by {seconds:.0f} s. Use NTP on both."
+        return OK, "clock", "In sync with the database's clock."
+    return ERROR, "clock", f"Differs from the database's clock by {seconds:.0f} s. Use NTP on both."
 
 
 def _queues() -> Iterator[Finding]:
@@ -168,7 +168,7 @@ def _queues() -> Iterator[Finding]:
         )
         yield ERROR, "queue", text
     if not late:
-        yield OK, "queue", "No work is overdue."
+        yield OK, "queue", "Nothing is overdue."
 
 
 def _failures() -> Finding:

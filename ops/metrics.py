@@ -47,7 +47,7 @@ class Monitoring:
         )
         self._connections = Gauge(
             "proofstone_database_connections_in_use",
-            "Database connections in use after the latest request of each process.",
+            "Database connections in use, as of the latest request of each process.",
             **summed,
         )
         if pool:
@@ -64,7 +64,7 @@ class Monitoring:
             self._late_events.inc(request.late_events)
 
     def page(self) -> bytes:
-        """All metrics in Prometheus' text format."""
+        """Render all metrics in Prometheus text format."""
         combined = CollectorRegistry()
         if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
             MultiProcessCollector(combined)

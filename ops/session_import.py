@@ -59,7 +59,7 @@ class Importer:
                     raise InvalidRecording(f"{file}, line {number}: {reasons(error)[0]}") from None
                 on_progress(len(line))
             if not models.Event.counts(session)["event_count"]:
-                raise InvalidRecording(f"{file}: it contains no events.")
+                raise InvalidRecording(f"{file}: The file contains no events.")
             sessions.complete(session)
             ids = [str(session.key_id)]
             admin.record(self.organization, "importSession", "session", session.id, further_ids=ids)
@@ -89,7 +89,7 @@ def _append(session: Session, line: bytes) -> None:
         return
     body = PLACEHOLDER.sub(rb'\1"%s"' % str(session.id).encode(), line)
     if len(body) > MAX_EVENT_BYTES:
-        raise Refusal(f"The event is larger than {MAX_EVENT_BYTES} bytes.")
+        raise Refusal(f"The event exceeds {MAX_EVENT_BYTES} bytes.")
     members, envelope = load_strict(ENVELOPE, body)
     if "session_id" in envelope and parse_id(envelope["session_id"]) != session.id:
         raise NotFound("The event belongs to another session.")

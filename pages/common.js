@@ -1,4 +1,4 @@
-// Shared by the candidates' pages: requests, filling in texts, and times in the reader's time zone.
+// Shared by the candidates' pages: requests, page states, texts, and times in the reader's time zone.
 
 const ROOT = document.documentElement.dataset.root;
 const TIMEOUT_MS = 15000;

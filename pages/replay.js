@@ -1,4 +1,4 @@
-// The page after submission: the session's status. The key comes in the address and is removed from it first.
+// The page after submission: the session's status. It removes the key from the address bar first.
 
 import { fetchJson, fill, formatTime, formatZone, showState } from "./common.js";
 
@@ -38,12 +38,12 @@ async function open() {
 
 function retention(session) {
   if (session.retainedUntil) return `until ${formatTime(session.retainedUntil)}`;
-  if (session.closedAt) return "until they are deleted; no date is set";
+  if (session.closedAt) return "without a fixed deletion date";
   return "for as long as it keeps records of finished sessions";
 }
 
 function show(session) {
-  // "hired" is shown as submitted: that news is the organization's to share.
+  // "hired" is shown as submitted: the organization informs the candidate itself.
   const { heading, status, message, when } = STATUSES[session.status] ?? STATUSES.completed;
   const [whenLabel, at] = when(session);
   fill({

@@ -1,4 +1,4 @@
-// The page behind an invitation's link: key (after the `#`), consent, commands.
+// The page of an invitation's link: key (after the `#`), consent, commands.
 
 import { fetchJson, fill, formatTime, formatZone, showPart, showState } from "./common.js";
 
@@ -76,7 +76,7 @@ async function copy(event) {
   setTimeout(() => (button.textContent = "Copy"), COPIED_MS);
 }
 
-/** Copy the element's text. Without https only the older way works: select it and run the copy command. */
+/** Copy the element's text. The clipboard API needs https; otherwise select the text and run the copy command. */
 async function copyText(element) {
   try {
     await navigator.clipboard.writeText(element.textContent);

@@ -86,7 +86,7 @@ def proxied(provider: str) -> Callable:
 @blp.doc(requestBody=JSON_BODY)
 @proxied("anthropic")
 def anthropic_messages():
-    """Ask an Anthropic model
+    """Call an Anthropic model
 
     Anthropic's Messages API, streamed or not, forwarded unchanged. Only while the session is open.
     """
@@ -121,7 +121,7 @@ def anthropic_model(model):
 @blp.doc(requestBody=JSON_BODY)
 @proxied("openai")
 def openai_responses():
-    """Ask an OpenAI model
+    """Call an OpenAI model
 
     OpenAI's Responses API, streamed or not, forwarded unchanged. Only while the session is open.
     """
@@ -182,5 +182,5 @@ def _record_usage(session: Session, provider: str, started_at: datetime, respons
             is_whole=response.is_whole,
         )
     except DATABASE_ERRORS:
-        # The candidate has the response already.
-        log.exception("The usage of a call to %s could not be stored", provider)
+        # The candidate already has the response.
+        log.exception("Could not store the usage of a call to %s.", provider)

@@ -1,4 +1,4 @@
-"""The proxy's own refusals, beside those of errors.py."""
+"""The proxy's own refusals, in addition to those in errors.py."""
 
 import errno
 
@@ -13,8 +13,8 @@ class NoProviderKey(Refusal):
     def __init__(self, provider: str):
         tool, setting = self.TOOLS[provider]
         super().__init__(
-            f"{tool} cannot reach a model, because {setting} is not set on this assessment's server. Please tell "
-            f"whoever invited you. Your session continues: you can work without {tool} until the key is set."
+            f"{tool} has no model, because {setting} is not set on this assessment's server. Please tell the person "
+            f"who invited you. Your session continues: you can work without {tool} until the key is set."
         )
 
 
@@ -43,23 +43,23 @@ class TooManyStreams(Refusal):
 class ProviderUnreachable(Refusal):
     code = 502
     reason = "provider_unreachable"
-    sentence = "The model's provider could not be reached. Please try again."
+    sentence = "Could not reach the model provider. Please try again."
 
 
 class ProviderRedirects(Refusal):
     code = 502
     reason = "provider_redirects"
-    sentence = "The model's provider responded with a redirect, which is not followed. Please tell whoever invited you."
+    sentence = "The model provider responded with a redirect. Please tell the person who invited you."
 
 
 class ProviderTimeout(Refusal):
     code = 504
     reason = "provider_timeout"
-    sentence = "The model's provider did not respond in time. Please try again."
+    sentence = "The model provider did not respond in time. Please try again."
 
 
 class ResponseInterrupted(ConnectionResetError):
-    """The provider's response broke off after its start.
+    """The provider's response was interrupted after its start.
 
     gunicorn then closes the client's connection before the end of the body, so that the client notices.
     """

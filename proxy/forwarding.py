@@ -99,7 +99,7 @@ class ModelProxy:
             raise (ProviderTimeout if timed_out else ProviderUnreachable)() from None
         if response.status in (401, 403):
             # The candidate sees the response too, but cannot change the setting.
-            log.error("%s refuses the API key of the settings: %s", call.provider, response.status)
+            log.error("%s rejected the configured API key (status %s).", call.provider, response.status)
         if 300 <= response.status < 400:
             response.close()
             raise ProviderRedirects()

@@ -1,7 +1,7 @@
 """Canonical JSON of an event's data, as signed by the client (contract 7).
 
 The client is a Go program that canonicalizes values in memory and sends the envelope with Go's JSON encoder. An
-envelope does not tell two things, so a server has to try all VARIANTS:
+envelope leaves two questions open, so a server has to try all VARIANTS:
 
 - Did the client escape `<`, `>` and `&`? It does now and may stop.
 - Had the client read the value from JSON itself, as masking of secrets does? Then each number is a double, and each
@@ -29,7 +29,7 @@ class Variant(NamedTuple):
 VARIANTS = (Variant(True, False), Variant(False, False), Variant(True, True), Variant(False, True))
 MAX_PARTS = 200_000  # some 100,000 values: a limit for hostile input, far above any client's event
 
-# Marks a literal U+FFFD while parsing, to tell it from a spelled `\ufffd`. Lone surrogates that were sent become
+# Marks a literal U+FFFD while parsing, to distinguish it from a spelled `\ufffd`. Lone surrogates that were sent become
 # U+FFFD too, as in Go.
 _LITERAL_REPLACEMENT = "\udfff"
 _SURROGATE = re.compile("[\ud800-\udfff]")

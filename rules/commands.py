@@ -1,4 +1,4 @@
-"""Recognize tests, checks and builds (docs/metrics.md#how-a-command-is-read).
+"""Recognize tests, checks and builds (docs/metrics.md#command-recognition).
 
 The steps are numbered there; the lists are in verifications.json.
 """
@@ -176,7 +176,7 @@ def _tool_kind(words: list[str]) -> str | None:
 
 
 def _joined(words: list[str]) -> str:
-    """The part as text; words that are empty, too long or contain white space are ''."""
+    """The part as text; words that are empty, too long or contain whitespace are ''."""
     quoted = (word if len(word) <= MAX_WORD_CHARACTERS and word.split() == [word] else "''" for word in words)
     return " ".join(quoted)[:MAX_PART_CHARACTERS]
 

@@ -13,7 +13,7 @@ from rules.envelopes import CHANGE_KINDS
 from rules.rounding import NS_PER_MS, milliseconds, ratio
 from rules.segments import is_break
 
-# A longer pause counts as this: thinking cannot be told from absence.
+# Longer pauses are capped: thinking cannot be distinguished from absence.
 MAX_PAUSE_MS = 5 * 60 * 1000
 
 _KINDS = {

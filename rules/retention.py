@@ -9,7 +9,7 @@ MIN_DAYS, MAX_DAYS = 1, 3650
 
 
 def retention_deadline(ended_at: datetime | None, days: int | None) -> datetime | None:
-    """The time of deletion; None before the end, or without a retention period."""
+    """The time of erasure; None before the end, or without a retention period."""
     return None if ended_at is None or days is None else ended_at + timedelta(days=days)
 
 

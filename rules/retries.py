@@ -1,4 +1,4 @@
-"""When to retry mails and webhooks, and when to disable a webhook receiver."""
+"""Retry delays of emails and webhooks, and the rule to disable a failing webhook."""
 
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime

@@ -1,4 +1,4 @@
-"""Split a command into parts and words: steps 1 and 2 of docs/metrics.md#how-a-command-is-read."""
+"""Split a command into parts and words: steps 1 and 2 of docs/metrics.md#command-recognition."""
 
 import re
 from bisect import bisect_left

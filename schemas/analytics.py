@@ -20,9 +20,9 @@ class Phase(Schema):
 
     name = Choice(phases.PHASES, "Phase.", example="reading")
     events = Integer("Events of the phase.", example=41)
-    time_ms = Integer("Time before these events, in ms.", example=480000)
+    time_ms = Integer("Time spent in the phase, in ms.", example=480000)
     share = Number("Share of the active time; null without active time.", example=0.25, null=True)
-    pauses = Integer(f"Pauses over {MAX_PAUSE_MS // 60_000} minutes, which count as that.", example=1)
+    pauses = Integer(f"Pauses over {MAX_PAUSE_MS // 60_000} minutes, which are capped at that.", example=1)
 
 
 class Stretch(Schema):
@@ -88,7 +88,7 @@ class Check(Schema):
 
 
 class Episode(Schema):
-    """A run of failures without a success in between, and how it ended.
+    """A run of failures without a success in between, and its outcome.
 
     `fixed`: the same command, or a verification of the same kind, succeeded next. `fixed_later`: it succeeded after
     something else did. `moved_on`: something else succeeded, it never did. `open`: no success followed."""
@@ -110,8 +110,8 @@ class Analytics(Schema):
     action, or to `other` before a prompt."""
 
     elapsed_ms = Integer("First to last event, in ms.", example=14400000)
-    active_ms = Integer("Time that counts and is shared by the phases, in ms.", example=7200000)
-    idle_ms = Integer("Time that does not count, in ms.", example=7200000)
+    active_ms = Integer("Counted time, the sum of all phases, in ms.", example=7200000)
+    idle_ms = Integer("Time that is not counted, in ms.", example=7200000)
     longest_pause_ms = Integer("Cap on a pause, in ms.", dump_default=MAX_PAUSE_MS, example=MAX_PAUSE_MS)
     longest_break_ms = Integer(
         "Longer pauses end a sitting.", dump_default=MAX_BREAK_MS, example=MAX_BREAK_MS
@@ -135,9 +135,9 @@ class OverviewQuery(Filter):
 class Funnel(Schema):
     """Number of candidates by progress; each number includes the next one."""
 
-    invited = Integer("Candidates with a key that was not revoked before its use.", example=40)
+    invited = Integer("Candidates whose key was not revoked before its use.", example=40)
     redeemed = Integer("Candidates who started.", example=31)
-    completed = Integer("Candidates who completed, or were hired without.", example=24)
+    completed = Integer("Candidates who completed or were hired.", example=24)
     hired = Integer("Candidates who were hired.", example=3)
 
 
@@ -199,11 +199,13 @@ class TopCandidate(Schema):
     status = Choice(SESSION_STATUSES, "Status of the candidate.", example="completed")
     completed_at = Timestamp("When the candidate completed.", null=True)
     value = Raw("number", "Value: times in ms, ratios with three decimals.", example=1.25)
-    percentile = Number("Share of other sessions that it beats; null if none.", example=0.909, null=True)
+    percentile = Number(
+        "Share of the other sessions that it beats; null without any.", example=0.909, null=True
+    )
 
 
 class TopCandidates(Schema):
-    """Closed sessions sorted by one metric: high values first, of `commandFailRate` low ones."""
+    """Closed sessions sorted by one metric: highest values first, for `commandFailRate` lowest first."""
 
     metric = Choice(METRIC_NAMES, "Sort metric.", example="verifyIntensity")
     candidates = ListOf(TopCandidate, "Candidates.")

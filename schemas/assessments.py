@@ -15,8 +15,8 @@ from schemas.timestamps import Timestamp
 
 TOOLS = ["claude", "codex"]
 _REMINDER = (
-    "Days before a key expires on which a candidate who has not started is reminded; less than expiresInDays. "
-    "Without it, no reminder."
+    "Days before a key expires to remind a candidate who has not started; less than expiresInDays. "
+    "If omitted, no reminder is sent."
 )
 _BUDGET = "Budget of a candidate's calls through the model proxies, in USD."
 
@@ -32,15 +32,15 @@ class NewAssessment(Body):
         example=EXAMPLE_BRIEF,
         max=50_000,
     )
-    issue_id = Id("An issue of the problem library; provides taskBrief and repoUrl where they are not given.")
+    issue_id = Id("An issue of the problem library; provides taskBrief and repoUrl if they are omitted.")
     repo_url = RepositoryUrl("Repository to work in, without a password.", example=EXAMPLE_REPOSITORY)
     time_limit_minutes = Integer("Time limit in minutes, from redeem.", min=1, max=43_200, example=90)
     expires_in_days = Integer("Days until candidate keys expire.", min=1, max=365, load_default=7, example=7)
     reminder_days_before = Integer(_REMINDER, min=1, max=364)
     rubric_id = Id("A scoring rubric to apply to sessions from this assessment.")
-    brief = Nested(StructuredBrief, "The task in a structured form, for clients that can show it.")
+    brief = Nested(StructuredBrief, "The task in a structured form, for clients that support it.")
     setup_instructions = Text(10_000, "Instructions to set up the workspace.", example="make setup")
-    allowed_tools = ListOf(Choice(TOOLS), "Allowed AI tools; without it, all.", min=1, max=2, example=TOOLS)
+    allowed_tools = ListOf(Choice(TOOLS), "Allowed AI tools; all if omitted.", min=1, max=2, example=TOOLS)
     token_budget_usd = Dollars(_BUDGET, attribute="token_budget_nano_usd", example=20)
 
     @ma.pre_load

@@ -48,4 +48,4 @@ class AuditEntry(Schema):
     hash = HexString("SHA-256 with the previous hash.", example=EXAMPLE_HASH, null=True, dump_only=True)
 
 
-AuditLog = shape("AuditLog", "Audit entries, latest first.", PageOf, entries=ListOf(AuditEntry, "Entries."))
+AuditLog = shape("AuditLog", "Audit entries, newest first.", PageOf, entries=ListOf(AuditEntry, "Entries."))

@@ -87,7 +87,7 @@ class NamedAssessment(Schema):
 class Error(Schema):
     """Shape of every error."""
 
-    error = String("Message for people.", example="The request is not valid.")
+    error = String("Message for people.", example="The request is invalid. See `details`.")
     code = String("Stable code for programs.", example="invalid_request")
     details = ListOf(ErrorDetail, "With `invalid_request`: invalid values.", optional=True)
     entries = ListOf(ErrorDetail, "With `already_begun`, `duplicate_candidates`: conflicts.", optional=True)

@@ -1,6 +1,6 @@
 """A task in a structured form, as the candidate's client shows it (client contract, 3.5).
 
-Stored in camelCase, as clients take it: hence the fields' `attribute`."""
+Stored in camelCase, as clients receive it; hence the fields' `attribute`."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ class Codebase(Body):
     """The code to work on."""
 
     name = Text(255, "Name.", example="orders")
-    description = Text(5000, "Purpose of the code.", example="Takes orders and hands them on.")
+    description = Text(5000, "Purpose of the code.", example="Receives orders and forwards them.")
     run_command = Text(1000, "Command that starts it.", attribute="runCommand", example="make run")
     test_command = Text(1000, "Command that runs its tests.", attribute="testCommand", example="make test")
     stack = ListOf(Text(255), "Languages and systems in use.", max=MAX_ENTRIES, example=["Go", "PostgreSQL"])
@@ -28,15 +28,15 @@ class BriefPhase(Body):
     """One step of the work."""
 
     name = Text(255, "Name.", example="Find the cause")
-    goal = Text(5000, "Goal of the step.", example="Know why orders are lost.")
+    goal = Text(5000, "Goal of the step.", example="You know why orders are lost.")
     tasks = _paragraphs("Tasks.", "Write a test that loses an order.")
-    guidance = _paragraphs("Hints.", "Look at what happens between reading and writing.")
+    guidance = _paragraphs("Hints.", "Look at the code between reading and writing.")
 
 
 class StructuredBrief(Body):
     """The task in a structured form."""
 
-    scenario = Text(10_000, "Scenario.", example="Customers say that orders vanish on busy days.")
+    scenario = Text(10_000, "Scenario.", example="Customers report that orders disappear on busy days.")
     codebase = Nested(Codebase, "The code to work on.")
     phases = ListOf(BriefPhase, "Steps of the work.", max=MAX_ENTRIES)
     evaluation = _paragraphs("Evaluation criteria.", "How you found the cause.")

@@ -24,7 +24,7 @@ class VersionQuery(Filter):
 
 
 class VersionCheck(Schema):
-    """Whether the client needs an update."""
+    """Result of the version check."""
 
     update_required = Flag("Whether the client must be updated first.", example=False)
     update_recommended = Flag("Whether a newer client is available.", example=False)
@@ -42,7 +42,9 @@ class OfSession(Body):
 class WorkspaceCommit(OfSession):
     """The commit that the workspace starts from."""
 
-    commit_sha = String("Commit id or its start.", validate=IS_COMMIT, example="4b825dc", required=True)
+    commit_sha = String(
+        "Commit id, possibly abbreviated.", validate=IS_COMMIT, example="4b825dc", required=True
+    )
 
 
 class DeviceCheck(Body):
@@ -88,14 +90,16 @@ class SourceText(String):
 
 
 class SubmittedCode(OfSession):
-    """The candidate's code: a diff, and a bundle uploaded before."""
+    """The candidate's code: a diff, and a previously uploaded bundle."""
 
     # Git treats a file as text whose first NUL is far from its start; a refusal would block the candidate.
     verbatim = ("diff",)
 
     bundle_key = String("The upload's `objectKey`.", example="2f0c.../01a2....tar.gz", required=True)
     bundle_size = Integer("Size of the bundle in bytes.", min=0, max=2**53, example=20480, required=True)
-    bundle_sha256 = String("SHA-256 of it.", validate=IS_SHA256, example=EXAMPLE_SHA256, required=True)
+    bundle_sha256 = String(
+        "SHA-256 of the bundle.", validate=IS_SHA256, example=EXAMPLE_SHA256, required=True
+    )
     diff = SourceText("Changes against the base commit, as a unified diff.", load_default="")
     file_tree = ListOf(String(), "File names.", load_default=list, example=["orders.py"])
     repo_url = String("Repository URL.", load_default="", example=members.EXAMPLE_REPOSITORY)

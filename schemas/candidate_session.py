@@ -28,11 +28,13 @@ class ConsentQuery(Filter):
 
 
 class Disclosure(Schema):
-    """What is recorded, and what is not."""
+    """Texts of the disclosure."""
 
     version = String("Version.", example="2026-11")
-    captures = ListOf(String(), "Data that is recorded.", example=["Commands, with their exit codes"])
-    does_not_capture = ListOf(String(), "Data that is not.", example=["Your screen, camera or microphone"])
+    captures = ListOf(String(), "Recorded data.", example=["Commands, with their exit codes"])
+    does_not_capture = ListOf(
+        String(), "Data that is not recorded.", example=["Your screen, camera or microphone"]
+    )
     evaluated = ListOf(String(), "Evaluation criteria.", example=["How you understand, plan and check"])
     data_use = ListOf(String(), "Purposes that the data is used for.", example=["To assess this application"])
     tos_url = String("URL of the terms.", example="https://example.com/terms", null=True)
@@ -95,7 +97,7 @@ class RedeemedSession(Schema):
 
 
 class Completion(Body):
-    """The candidate is done."""
+    """Completion of a session."""
 
     key = KEY
     session_id = members.SESSION_ID
@@ -151,7 +153,9 @@ class IngestedEvent(Schema):
     """Result of one event of a batch."""
 
     id = String("Event id; null if it has none.", example=EXAMPLE_ID, null=True)
-    status = Choice(OUTCOMES, "`skipped`: id exists. `late`: stored, counts in nothing.", example="created")
+    status = Choice(
+        OUTCOMES, "`skipped`: the id already exists. `late`: stored, but not counted.", example="created"
+    )
     error = String("Why it was refused.", example="ts: The date or time does not exist.", optional=True)
 
 
@@ -164,5 +168,5 @@ class Ingested(Schema):
     """The event is stored durably."""
 
     ok = members.ALWAYS_TRUE
-    skipped = Flag("True if the id exists already.", example=False, optional=True)
+    skipped = Flag("True if the id already exists.", example=False, optional=True)
     late = Flag("True if it is too late to count in the metrics.", example=False, optional=True)

@@ -44,12 +44,12 @@ class CandidateChange(Body):
     candidate_name = Line(255, "Display name.", example="Alice Liddell", null=True)
     candidate_email = Email("Address, also for queued messages.", example="alice@example.com", null=True)
     external_id = Line(255, "Your own id for the candidate.", example="applicant-4711", null=True)
-    metadata = Metadata("Your own data; replaced whole.", example={"source": "careers page"}, null=True)
+    metadata = Metadata("Your own data; replaced as a whole.", example={"source": "careers page"}, null=True)
 
     @ma.validates_schema
     def check_not_empty(self, data: dict, **kwargs: Any) -> None:
         if not data:
-            raise ma.ValidationError("This or another member that can be changed is required.", "hired")
+            raise ma.ValidationError("At least one member to change is required.", "hired")
 
 
 OneCandidate = shape("OneCandidate", "One candidate.", candidate=Nested(Candidate, "The candidate."))

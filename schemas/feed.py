@@ -26,7 +26,9 @@ class TypeList(String):
 class FeedQuery(Filter):
     """Part of the feed."""
 
-    after = QueryInteger("The previous response's `next`; without it, from the start.", min=0, max=MAX_OFFSET)
+    after = QueryInteger(
+        "The previous response's `next`; if omitted, starts at the oldest event.", min=0, max=MAX_OFFSET
+    )
     types = TypeList("Only these types, separated by commas.")
     limit = Limit()
 

@@ -196,7 +196,7 @@ class Flag(Described, ma.fields.Boolean):
 
 
 class Id(Described, ma.fields.UUID):
-    """A UUID with hyphens; lower case in responses (R25)."""
+    """A UUID with hyphens, lowercase in responses (R25)."""
 
     openapi = {"example": EXAMPLE_ID}
     default_error_messages = {"invalid_uuid": "Must be a UUID."}

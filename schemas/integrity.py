@@ -34,10 +34,10 @@ class Fact(Schema):
 
 
 class Integrity(Schema):
-    """Facts about a session's record, with explanations, and no score."""
+    """Facts about a session's record, with explanations and without a score."""
 
     counts = Nested(EventCounts, "Numbers of events by verdict and seal.")
-    public_keys = ListOf(String(), "Public keys, latest first.", example=[EXAMPLE_PUBLIC_KEY])
+    public_keys = ListOf(String(), "Public keys, newest first.", example=[EXAMPLE_PUBLIC_KEY])
     seal = Nested(SealHead, "State of the server's seal.")
     facts = ListOf(Fact, "Irregularities found.")
 

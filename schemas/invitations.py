@@ -54,7 +54,7 @@ class Multiplier(Described):
 
 
 class NewAccommodation(Body):
-    """More time for one candidate: minutes, or a factor; with neither, none."""
+    """Extra time for one candidate, in minutes or as a factor; with neither, it is removed."""
 
     extra_minutes = Integer("Minutes added to the assessment's time limit.", min=1, max=43_200, example=30)
     time_multiplier = Multiplier(_FACTOR)
@@ -91,7 +91,7 @@ class Delivery(Schema):
     state = Choice(INVITE_STATES, "`queued` also between attempts; `saved` as a file.", example="failed")
     attempts = Integer("Number of attempts.", example=1)
     last_error = String("The mail server's last error.", example="550 5.1.1 No such user", null=True)
-    next_try_at = Timestamp("When it is tried next; null if it is not.", null=True)
+    next_try_at = Timestamp("When the next attempt is due; null if there is none.", null=True)
     sent_at = Timestamp("When the mail server accepted it.", null=True)
     created_at = Timestamp("When it was queued.")
 
@@ -100,7 +100,7 @@ DeliveryQuery = shape(
     "DeliveryQuery",
     "Filter of messages.",
     PageQuery,
-    state=Choice(INVITE_STATES, "Only those in this state."),
+    state=Choice(INVITE_STATES, "Only messages in this state."),
 )
-Deliveries = shape("Deliveries", "Messages, latest first.", PageOf, deliveries=ListOf(Delivery, "Messages."))
+Deliveries = shape("Deliveries", "Messages, newest first.", PageOf, deliveries=ListOf(Delivery, "Messages."))
 OneDelivery = shape("OneDelivery", "One message.", delivery=Nested(Delivery, "The message."))

@@ -12,7 +12,7 @@ from schemas.timestamps import Timestamp
 DIFFICULTIES = ("easy", "medium", "hard")
 IS_SHA = Regexp(r"[0-9a-f]{40}\Z", error="Must be a full commit id: 40 lowercase hexadecimal digits.")
 EXAMPLE_TITLE = "Orders are lost under load"
-EXAMPLE_SUMMARY = "Two orders that arrive at the same moment overwrite each other."
+EXAMPLE_SUMMARY = "Two orders that arrive at the same time overwrite each other."
 EXAMPLE_SOURCES = ["https://github.com/example/orders/issues/12"]
 
 
@@ -68,13 +68,13 @@ class IssueChange(NewIssue):
 
 
 class CatalogueEntry(NewIssue):
-    """An issue in a catalogue file; its fixed id makes the import repeatable."""
+    """An issue in a catalog file; its fixed id makes the import repeatable."""
 
     id = Id("Fixed id.", required=True)
 
 
 class Catalogue(Schema):
-    """A catalogue file."""
+    """A catalog file."""
 
     issues = ListOf(CatalogueEntry, "Entries.", distinct="id", required=True)
 

@@ -43,7 +43,7 @@ OneOrganization = shape("OneOrganization", "One organization.", org=Nested(Organ
 class DisclosureAdditions(Body):
     """Texts appended to the lists of the service's disclosure."""
 
-    captures = TextList(500, "Further recorded data.", example=["Calls to our own model, with its answers"])
+    captures = TextList(500, "Further recorded data.", example=["Calls to our own model, with its responses"])
     does_not_capture = TextList(500, "Further data that is not recorded.", example=["Your other accounts"])
     evaluated = TextList(500, "Further evaluation criteria.", example=["How you write tests"])
     data_use = TextList(500, "Further uses of the data.", example=["We delete it after 180 days"])

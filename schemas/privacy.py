@@ -19,7 +19,7 @@ class Held(Schema):
     """Stored data of one kind."""
 
     name = String("Kind of data.", example="events")
-    description = String("Description.", example="What your tools reported.")
+    description = String("Description.", example="Events that your tools reported.")
     count = Integer("Number of records.", example=214)
     since = Timestamp("When the first was recorded.")
     until = Timestamp("When the last was recorded.")
@@ -37,7 +37,7 @@ class CandidateData(Schema):
     session_id = Id("Session id, once the key is redeemed.", null=True)
     status = Choice(STATUSES, "Current status.", example="completed")
     consents = ListOf(GivenConsent, "Agreements, oldest first.")
-    held = ListOf(Held, "Stored data, by kind; without kinds that have none.")
+    held = ListOf(Held, "Stored data by kind; empty kinds are omitted.")
     retention_days = Integer("Days of retention after the end; null without a limit.", example=180, null=True)
     retained_until = Timestamp("When the data will be erased; null if no date is set.", null=True)
     erasure_requested_at = Timestamp("When the candidate asked for erasure.", null=True)

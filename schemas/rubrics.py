@@ -22,7 +22,7 @@ class Level(Body):
 
     value = Integer("Score.", min=0, max=1000, example=3, required=True)
     label = Line(100, "Label.", example="Solid", required=True)
-    description = Text(2000, "Requirements of the level.", example="Finds the cause and fixes it.")
+    description = Text(2000, "Requirements for the level.", example="Finds the cause and fixes it.")
 
 
 class Criterion(Body):
@@ -39,16 +39,16 @@ class NewRubric(Body):
     """A new rubric."""
 
     name = Text(255, "Name.", example="Backend engineers", required=True)
-    criteria = ListOf(Criterion, "Criteria of different keys.", min=1, max=50, distinct="key", required=True)
+    criteria = ListOf(Criterion, "Criteria with distinct keys.", min=1, max=50, distinct="key", required=True)
 
 
 class RubricChange(Body):
-    """Changes of a rubric, which create its next version. Existing scores stay with theirs. Criteria are replaced."""
+    """Changes of a rubric, saved as its next version. Existing scores keep theirs. All criteria are replaced."""
 
     is_change = True
 
     name = Text(255, "Name.", example="Backend engineers")
-    criteria = ListOf(Criterion, "Criteria of different keys.", min=1, max=50, distinct="key")
+    criteria = ListOf(Criterion, "Criteria with distinct keys.", min=1, max=50, distinct="key")
 
 
 class Rubric(Schema):

@@ -44,7 +44,7 @@ class Score(Schema):
     created_at = Timestamp("When it was given.")
 
 
-OneScore = shape("OneScore", "One score.", score=Nested(Score, "The score, which now counts."))
+OneScore = shape("OneScore", "One score.", score=Nested(Score, "The score, now the current one."))
 
 
 class ScoredCriterion(Criterion):
@@ -53,7 +53,7 @@ class ScoredCriterion(Criterion):
     lowest = Integer("Lowest value of the scale.", example=1)
     highest = Integer("Highest value of the scale.", example=3)
     score = Nested(Score, "Latest score in this version of the rubric; null without one.", null=True)
-    history = ListOf(Score, "Scores of this criterion in all versions, latest first.")
+    history = ListOf(Score, "Scores of this criterion in all versions, newest first.")
 
 
 class Scores(Schema):

@@ -28,8 +28,10 @@ class SessionQuery(PageQuery):
 
     assessment_id = Id("Only sessions of this assessment.")
     status = Choice(SESSION_STATUSES, "Only sessions with this status.")
-    redeemed_from = TimestampInput("Only sessions started then or later.", data_key="from", round_up=True)
-    redeemed_to = TimestampInput("Only sessions started earlier.", data_key="to", round_up=True)
+    redeemed_from = TimestampInput(
+        "Only sessions started at or after this time.", data_key="from", round_up=True
+    )
+    redeemed_to = TimestampInput("Only sessions started before this time.", data_key="to", round_up=True)
 
 
 Sessions = shape("Sessions", "Sessions, oldest first.", PageOf, sessions=ListOf(ListedSession, "Sessions."))
@@ -66,10 +68,10 @@ class TimelineQuery(CursorQuery):
     """Filter of events, and level of detail."""
 
     kind = KindList("Only events of this kind; several with commas: `prompt,file_diff`.")
-    without = KindList("No events of these kinds: `tool_intent,ai_response` omits what an agent only says.")
+    without = KindList("Exclude events of these kinds, such as `tool_intent,ai_response`.")
     source = String("Only events of this source.", max=255)
     actor = String("Only events of this actor: `human`, `ai` or `system`.", max=255)
-    detail = Choice(["summary", "full"], "`full` includes events as sent.", load_default="summary")
+    detail = Choice(["summary", "full"], "`full` includes the events as sent.", load_default="summary")
 
 
 class TimelineEvent(Schema):
@@ -85,7 +87,9 @@ class TimelineEvent(Schema):
     late = LATE
     summary = String("Summary and result, on one line.", example="go test ./... · exit 1")
     size_bytes = Integer("Size of the event as sent, in bytes.", attribute="size", example=1840)
-    envelope = Raw("object", "With `detail=full`: event as sent.", example=EXAMPLE_ENVELOPE, optional=True)
+    envelope = Raw(
+        "object", "With `detail=full`: the event as sent.", example=EXAMPLE_ENVELOPE, optional=True
+    )
 
 
 class Timeline(Schema):
@@ -109,11 +113,11 @@ class Decision(Schema):
     late = LATE
     title = String("Decision.", example="Keep the queue in the database", null=True)
     chosen_option = String("Chosen option.", example="A table with SKIP LOCKED", null=True)
-    rationale = String("Reason.", example="One moving part fewer", null=True)
+    rationale = String("Reason.", example="One less moving part", null=True)
     tradeoffs = String("Trade-offs.", example="Polling every second", null=True)
     context = String("Preceding activity, as reported by the client.", example="2 files changed", null=True)
     impact_score = Integer("Importance to the candidate, 1 to 5.", example=3, null=True)
-    trigger_event_id = String("Id of the event that it is about.", example=EXAMPLE_EVENT_ID, null=True)
+    trigger_event_id = String("Id of the related event.", example=EXAMPLE_EVENT_ID, null=True)
     plan = String("Start of the agent's plan.", example="1. Read the tests", null=True)
     response = String("The candidate's reply to it.", example="Start with 2", null=True)
 
@@ -150,10 +154,14 @@ class ChangedFile(Schema):
     is_deleted = Flag("Whether its last change deleted it.", example=False)
     lines_added = Integer("Lines added by all changes.", example=120)
     lines_removed = Integer("Lines removed by all changes.", example=40)
-    attributions = Dict("By attribution.", values=Integer(), example={"likely_ai": 4, "likely_human": 1})
-    content = String("Whole content, if its last change wrote it.", example="package queue\n", null=True)
-    diff = String("Its last change, if that was an edit.", example="@@ -1 +1 @@\n-a\n+b\n", null=True)
-    is_cut = Flag("Whether content or diff is truncated; the event has all of it.", example=False)
+    attributions = Dict(
+        "Number of changes by attribution.", values=Integer(), example={"likely_ai": 4, "likely_human": 1}
+    )
+    content = String(
+        "Full content, if its last change wrote the whole file.", example="package queue\n", null=True
+    )
+    diff = String("Diff of its last change, if that was an edit.", example="@@ -1 +1 @@\n-a\n+b\n", null=True)
+    is_cut = Flag("Whether content or diff is truncated; the event has it in full.", example=False)
     changes = ListOf(FileChange, "Its changes in order; the events have their diffs.")
 
 

@@ -16,7 +16,7 @@ class ReceiverUrl(RepositoryUrl):
     """An absolute https or http URL of ASCII characters with a host, without user, password or fragment."""
 
     default_error_messages = {
-        "invalid": "Must be an absolute https URL of ASCII characters with a host, without user, password or "
+        "invalid": "Must be an absolute https URL of ASCII characters with a host and without user, password or "
         "fragment, of at most 2048 characters."
     }
 
@@ -37,7 +37,9 @@ class NewWebhook(Body):
         load_default=list,
         example=EXAMPLE_TYPES,
     )
-    include_personal = Flag("Whether to send name and address.", load_default=False, example=False)
+    include_personal = Flag(
+        "Whether events include the candidate's name and address.", load_default=False, example=False
+    )
 
 
 class WebhookChange(Body):
@@ -45,10 +47,10 @@ class WebhookChange(Body):
 
     is_change = True
 
-    url = ReceiverUrl("URL that events are sent to from now on.", example=EXAMPLE_URL)
+    url = ReceiverUrl("New URL to send events to.", example=EXAMPLE_URL)
     description = Line(255, "Purpose; null clears.", example="Applicant tracking", null=True)
     types = ListOf(Choice(EVENT_TYPES), "Event types to send.", max=len(EVENT_TYPES), example=EXAMPLE_TYPES)
-    include_personal = Flag("Whether new events include name and address.", example=False)
+    include_personal = Flag("Whether new events include the candidate's name and address.", example=False)
     enabled = Flag("True enables it; false disables it and cancels its queued events.", example=True)
 
 

@@ -28,7 +28,7 @@ class Readable(Protocol):
 
 
 def new_object_key(session_id: str) -> str:
-    """Generate an unguessable key for one upload of a session (a lower-case UUID)."""
+    """Generate an unguessable key for one upload of a session (a lowercase UUID)."""
     return f"{session_id}.{secrets.token_hex(16)}.tar.gz"
 
 

@@ -161,5 +161,5 @@ def _unsafe_reason(name: str, type_: str, fields: dict[str, bytes]) -> str | Non
     if ABSOLUTE_PATH.match(name):
         return "Name is an absolute path."
     if ".." in re.split(r"[/\\]", name):
-        return "Name leads out of the folder."
+        return "Name points outside the folder."
     return None

@@ -1,4 +1,4 @@
-"""What tests read from error responses."""
+"""Helpers that read error responses."""
 
 from typing import Any
 

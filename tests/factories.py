@@ -23,7 +23,7 @@ def make_assessment(organization: Organization, **values: Any) -> Assessment:
 
 
 def make_issue(organization: Organization | None = None, **values: Any) -> models.Issue:
-    """An issue of the organization, or one of the catalogue."""
+    """An issue of the organization, or one of the catalog."""
     values = {"title": "Orders are lost", "task_brief": "Find the lost orders."} | values
     if organization is not None:
         return models.Issue.add(organization, values)

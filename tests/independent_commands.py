@@ -1,4 +1,4 @@
-"""A second implementation of docs/metrics.md#how-a-command-is-read.
+"""A second implementation of docs/metrics.md#command-recognition.
 
 It shares nothing with `rules` but the lists, `verifications.json`: tests compare the two.
 """

@@ -58,7 +58,7 @@ def test_a_backup_is_one_file_on_sqlite_and_left_to_postgresqls_own_tools(flask,
             assert "pg_dump and pg_restore" in output
             assert "docs/backup.md" in output
         return
-    assert f"{file}: the database, 0 bundles." in flask("backup", file)
+    assert f"Backed up the database and 0 bundles to {file}." in flask("backup", file)
     assert "--overwrite" in flask("backup", file, fails=True)
     assert flask("backup", file, "--overwrite")
     assert "No such file or directory" in flask("backup", tmp_path / "nowhere" / "proofstone.tar", fails=True)
@@ -163,7 +163,7 @@ def test_the_last_token_can_be_revoked_and_an_unknown_one_is_reported(flask, rev
 
 
 @pytest.mark.parametrize("text", [f"issues: [{ENTRY}]", '{"issues": [' + ENTRY_AS_JSON + "]}"])
-def test_a_catalogue_can_be_imported_repeatedly(flask, tmp_path, text):
+def test_a_catalog_can_be_imported_repeatedly(flask, tmp_path, text):
     (tmp_path / "catalogue.yaml").write_text(text)
     for _ in range(2):
         assert flask("issues", "import", tmp_path / "catalogue.yaml") == "Imported 1 issues.\n"
@@ -178,7 +178,7 @@ def test_a_catalogue_can_be_imported_repeatedly(flask, tmp_path, text):
         f"issues: [{ENTRY}, {ENTRY}]", f"issues: [{ENTRY}, {{title: x}}]",
     ],
 )  # fmt: skip
-def test_nothing_of_an_invalid_catalogue_is_imported(flask, tmp_path, text):
+def test_an_invalid_catalog_is_not_imported_even_in_part(flask, tmp_path, text):
     file = tmp_path / "catalogue.yaml"
     assert str(file) in flask("issues", "import", file, fails=True)
     file.write_text(text)
@@ -186,7 +186,7 @@ def test_nothing_of_an_invalid_catalogue_is_imported(flask, tmp_path, text):
     assert Issue.select().count() == 0
 
 
-def test_the_starter_catalogue_can_be_imported(flask):
+def test_the_starter_catalog_can_be_imported(flask):
     flask("issues", "import", admin.CATALOGUE)
     issues = list(Issue.select())
     assert len(issues) >= 8

@@ -1,1 +1,1 @@
-"""Programs around the service: start script, demo, benchmarks, chaos tests."""
+"""Development tools: start script, demo, benchmarks, chaos tests."""

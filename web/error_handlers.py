@@ -1,4 +1,4 @@
-"""Error handlers: HTTP and database errors become refusals in the one shape (R26)."""
+"""Error handlers: HTTP and database errors become refusals (R26)."""
 
 import logging
 import sqlite3
@@ -13,7 +13,7 @@ log = logging.getLogger("proofstone")
 
 
 def register(app: Flask) -> None:
-    """Respond to HTTP and database errors in the one shape."""
+    """Respond to HTTP and database errors in the shape of R26."""
     app.register_error_handler(HTTPException, errors.response_of)
     app.register_error_handler(peewee.DoesNotExist, _disappeared)
     app.register_error_handler(peewee.IntegrityError, _conflict)
@@ -23,7 +23,7 @@ def register(app: Flask) -> None:
 
 def _disappeared(error: Exception) -> tuple[dict, int, list]:
     """A row was deleted during the request."""
-    log.warning("A row disappeared during a request: %s", type(error).__name__)
+    log.warning("A row was deleted during a request: %s", type(error).__name__)
     return errors.response_of(errors.NotFound())
 
 

@@ -39,7 +39,7 @@ class ErrorResponse(NamedTuple):
 
 
 MALFORMED = ErrorResponse(400, "malformed_request", "The request is not well-formed HTTP.")
-INTERNAL = ErrorResponse(500, "internal_error", "Internal error. It has been logged.")
+INTERNAL = ErrorResponse(500, "internal_error", "Internal error. The error has been logged.")
 RESPONSES: dict[type[Exception], ErrorResponse] = {
     errors.LimitRequestLine: ErrorResponse(414, "uri_too_long", "The URL is too long."),
     errors.LimitRequestHeaders: ErrorResponse(431, "headers_too_large", "The headers are too large."),
@@ -62,7 +62,7 @@ class Log(Logger):
     def exception(self, msg: Any, *args: Any, **kwargs: Any) -> None:
         """Log the current exception, but no traceback for a client that exceeded SILENCE_SECONDS."""
         if isinstance(sys.exc_info()[1], BlockingIOError):
-            self.debug("Closed a silent connection")
+            self.debug("Closed a silent connection.")
         else:
             super().exception(msg, *args, **kwargs)
 
@@ -130,13 +130,13 @@ class WebWorker(ThreadWorker):
             return
         with access_log.outside_application() as request_id:
             if response is INTERNAL:
-                self.log.error("A request failed outside the application", exc_info=exc)
+                self.log.error("A request failed outside the application.", exc_info=exc)
             else:
-                self.log.info("Refused a malformed request (%s)", type(exc).__name__)
+                self.log.info("Refused a malformed request (%s).", type(exc).__name__)
             try:
                 util.write_nonblock(client, serialize(response, request_id))
             except OSError:
-                self.log.debug("The client disconnected before its error response")
+                self.log.debug("The client disconnected before its error response.")
 
 
 @contextlib.contextmanager

@@ -1,4 +1,4 @@
-"""The worker: deliver mails and webhooks, close sessions that are over, run daily tasks."""
+"""The worker: deliver emails and webhooks, close due sessions, run daily tasks."""
 
 import logging
 from collections.abc import Mapping
@@ -31,7 +31,7 @@ class Worker:
         self._reminded_at: datetime | None = None
         self._day: date | None = None
         if not settings["SMTP_URL"]:
-            log.warning("SMTP_URL is not set: mails are not sent but saved in %s", settings["MAIL_FOLDER"])
+            log.warning("SMTP_URL is not set: emails are saved in %s, not sent.", settings["MAIL_FOLDER"])
 
     def run(self, ready_fd: int | None = None) -> None:
         """Work until `stop` is called. `ready_fd` is closed when the worker is ready."""
@@ -42,13 +42,13 @@ class Worker:
         self._loop.stop()
 
     def run_once(self) -> None:
-        """Do everything that is due, webhooks excepted."""
+        """Process all due work except webhooks."""
         self._check_clock()
         self.deliver_mails()
         self.keep_records()
 
     def deliver_mails(self) -> None:
-        """Queue reminders, then deliver all due mails and removals."""
+        """Queue reminders, then deliver all due emails and removals."""
         now = clock.now()
         if self._reminded_at is None or abs(now - self._reminded_at) >= REMINDER_INTERVAL:
             invitations.enqueue_reminders()
@@ -64,7 +64,7 @@ class Worker:
         self._loop.process(WebhookDelivery, partial(webhooks.deliver, allowed_networks=networks))
 
     def keep_records(self) -> None:
-        """Close, seal and publish what is new, and run the daily tasks."""
+        """Close due sessions, seal and publish new records, and run the daily tasks."""
         self._check_clock()
         housekeeping.process_new()
         today = clock.now().date()
@@ -75,7 +75,7 @@ class Worker:
 
     def _check_clock(self) -> None:
         if self._clock_steps.has_stepped_back:
-            log.warning("The clock was set back; queued messages are brought forward.")
+            log.warning("The clock was set back. Rescheduling queued messages.")
             with db.atomic():
                 Delivery.bring_forward()
                 WebhookDelivery.bring_forward()

@@ -48,7 +48,7 @@ def _erase(key: models.CandidateKey) -> None:
             privacy.erase(key)
             audit.record_erasure(key, audit.WORKER)
     except Exception:
-        # Continue with the other candidates; this one is tried again tomorrow.
-        log.exception("The data of candidate %s could not be erased.", key.id)
+        # Continue with the other candidates; this one is retried tomorrow.
+        log.exception("Could not erase the data of candidate %s. Retrying tomorrow.", key.id)
     else:
-        log.info("The data of candidate %s was erased: its retention period is over.", key.id)
+        log.info("Erased the data of candidate %s: its retention period has ended.", key.id)

@@ -14,7 +14,7 @@ from models.leases import Leased
 IDLE_SECONDS = 1.0
 ERROR_PAUSE_SECONDS = 2.0
 POLL_SECONDS = 0.05
-# How long a claimed message may take after `stop`; then it is released.
+# Time for a claimed message to finish after `stop`; then it is released.
 STOP_SECONDS = 15
 
 log = logging.getLogger("proofstone.worker")
@@ -59,11 +59,13 @@ class Loop:
 
     def _release_claimed(self) -> None:
         for message in tuple(self._claimed):
-            log.warning("Delivery %s takes too long; it is released.", message.id)
+            log.warning("Released delivery %s, which was still in progress.", message.id)
             try:
                 message.release()
             except Exception as error:
-                log.error("Not released; its lease has to expire: %s", type(error).__name__)
+                log.error(
+                    "Could not release it (%s). It is retried when its lease expires.", type(error).__name__
+                )
         db.close()
 
     def _repeat(self, task: Callable[[], None]) -> None:
@@ -76,7 +78,7 @@ class Loop:
                 if errors.refusal_for(error):
                     log.error("The database is unavailable: %s", type(error).__name__)
                 else:
-                    # The lease keeps a message that raised this from being claimed again at once.
+                    # The lease prevents a message that raised this from being claimed again immediately.
                     log.exception("The worker raised an exception and continues.")
             db.close()
             self._sleep(pause)

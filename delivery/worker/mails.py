@@ -74,7 +74,7 @@ def _message_id(delivery_id: Any) -> str:
 
 
 def _remove(delivery: Delivery, transport: Transport, storage: Storage | None) -> None:
-    """Delete a saved mail or an object of the bundle store."""
+    """Delete a saved email or an object in the bundle store."""
     if "mail" in delivery.data:
         transport.remove(_message_id(delivery.data["mail"]))
     elif storage is None:

@@ -16,11 +16,11 @@ class Delivery(Leased, Model):
     """One message to a candidate, or one removal.
 
     A message is an `invitation` or a `reminder`. It is `queued`, then `sent`, `saved` (as a file), `failed` or
-    `canceled`. A `removal` deletes an object from the bundle store or a saved mail, and ends as `done`. `subject_id`
+    `canceled`. A `removal` deletes an object from the bundle store or a saved email, and ends as `done`. `subject_id`
     is the candidate key's id; for an object it is the session's id.
     """
 
-    personal_data = PersonalData("messages", "Invitations that were sent to you.")
+    personal_data = PersonalData("messages", "Invitations sent to you.")
 
     organization = peewee.ForeignKeyField(Organization)
     kind = peewee.TextField()
@@ -44,7 +44,7 @@ class Delivery(Leased, Model):
 
     @classmethod
     def erase_personal_data(cls, key: Any, session: Any) -> int:
-        """Cancel what is queued, clear personal data, and queue the removal of saved mails."""
+        """Cancel queued messages, clear personal data, and queue the removal of saved emails."""
         messages = list(cls.personal_rows(key))
         for message in messages:
             message._remove_saved_mail()

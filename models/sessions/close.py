@@ -61,7 +61,7 @@ def settle(session: Session) -> None:
 
 
 def settle_locked(session: Session) -> None:
-    """As `settle`, for a locked session."""
+    """Like `settle`, for a locked session."""
     if session.closed_at is None and session.closed_as_of(clock.now()):
         _close(session, session.closes_at, "limit")
         AuditEntry.record(session.organization_id, "closeAtLimit", SERVICE, "session", session.id)

@@ -66,7 +66,7 @@ class Event(Table, ErasedWithSession):
 
     personal_data = PersonalData(
         "events",
-        "What your tools and your editor reported while you worked: prompts, responses, commands, changes.",
+        "Events that your tools and your editor reported while you worked: prompts, responses, commands, changes.",
         received_at="received_at",
     )
 

@@ -1,4 +1,4 @@
-"""Redeem a key: start its session, or find it again (R4, R28 to R31)."""
+"""Redeem a key: start its session, or return it again (R4, R28 to R31)."""
 
 from datetime import datetime, timedelta
 

@@ -29,7 +29,7 @@ class Consent(Model):
 
     @classmethod
     def exists_for(cls, key: CandidateKey, disclosure_hash: str | None) -> bool:
-        """Whether the candidate consented to exactly this text."""
+        """Return whether the candidate consented to exactly this text."""
         same = cls.disclosure_hash == disclosure_hash if disclosure_hash else cls.disclosure_hash.is_null()
         return cls.select().where(cls.key == key, same).exists()
 
@@ -60,7 +60,7 @@ class Session(Model):
     once a process has settled it. Durations are milliseconds, ratios billionths (docs/metrics.md).
     """
 
-    personal_data = PersonalData("sessions", "Your session: when it started and ended, and its numbers.")
+    personal_data = PersonalData("sessions", "Your session: start, end and metrics.")
 
     organization = peewee.ForeignKeyField(Organization, index=False)
     assessment = peewee.ForeignKeyField(Assessment)
@@ -119,16 +119,16 @@ class Session(Model):
         return {"sessionId": self.id, "candidateId": self.key_id, "assessmentId": self.assessment_id}
 
     def closed_as_of(self, now: datetime) -> datetime | None:
-        """When the session closed, whether or not a process has settled it; None if it is open."""
+        """The time of the close, even if no process has settled it yet; None if the session is open."""
         return session_close.effective_close(now, self.closed_at, self.closes_at)
 
     @property
     def ended_at(self) -> datetime | None:
-        """When it closes; without a limit, when its key was revoked or its assessment deleted."""
+        """The time of the close; without a limit, when its key was revoked or its assessment deleted."""
         return self.closed_at or self.closes_at or self.key.revoked_at or self.assessment.deleted_at
 
     def lock_unless_erased(self) -> "Session":
-        """As `lock`. Raises Erased if the candidate's data was erased."""
+        """Like `lock`, but raises Erased if the candidate's data was erased."""
         locked = self.lock()
         if self.is_erased:
             raise Erased()

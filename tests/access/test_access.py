@@ -1,4 +1,4 @@
-"""Every route called by everybody, and documented as it is (tests/access/rows.py)."""
+"""Every route, called by every kind of caller, and its documentation (tests/access/rows.py)."""
 
 import re
 

@@ -99,7 +99,7 @@ def test_only_a_fingerprint_of_the_key_is_stored(reviewer):
     assert "alice" not in str(IdempotentRequest.select().dicts().get())
 
 
-def test_key_is_free_again_after_24_hours(reviewer, clock):
+def test_key_can_be_reused_after_24_hours(reviewer, clock):
     first = post(reviewer).json
     clock.fixed += timedelta(hours=24, milliseconds=-1)
     assert post(reviewer).json == first

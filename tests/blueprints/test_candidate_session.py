@@ -87,7 +87,7 @@ def test_redeemed_key_does_not_expire(clock, anonymous, key, session):
 
 
 @pytest.mark.parametrize("form", [str.lower, str.title, " {} ".format, "\n{}\t".format])
-def test_key_is_case_insensitive_and_white_space_is_ignored(anonymous, key, form):
+def test_key_is_case_insensitive_and_whitespace_is_ignored(anonymous, key, form):
     body = {"key": form(key.key)}
     assert anonymous.get(CONSENT, **body).status_code == 200
     assert anonymous.post(CONSENT, body).status_code == 200
@@ -329,7 +329,7 @@ def test_session_closed_by_a_reviewer_stays_expired(clock, anonymous, key, sessi
     assert status_of(key) == "expired"
 
 
-def test_candidates_can_work_whatever_the_subscription(anonymous, candidate, organization, key):
+def test_candidates_can_work_regardless_of_the_subscription(anonymous, candidate, organization, key):
     organization.change_plan("starter")
     organization.subscribe("canceled")
     assert consent(anonymous, key).status_code == 200

@@ -27,7 +27,7 @@ def worker(app, tmp_path):
 
 @pytest.fixture
 def mails(tmp_path):
-    """The saved mails."""
+    """The saved emails."""
     return lambda: [file.read_text() for file in sorted(tmp_path.rglob("*.eml"))]
 
 
@@ -243,7 +243,7 @@ def test_the_candidate_sees_the_extended_time_limit(clock, reviewer, anonymous, 
     assert redeemed["expiresAt"] == (close + timedelta(hours=24)).strftime("%Y-%m-%dT%H:%M:%S.000Z")
 
 
-def test_the_mail_has_the_extended_time_limit(reviewer, timed, worker, mails):
+def test_the_email_has_the_extended_time_limit(reviewer, timed, worker, mails):
     accommodate(reviewer, timed, extraMinutes=30)
     worker.run_once()
     assert "Time limit:  2 hours" in mails()[0]

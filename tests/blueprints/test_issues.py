@@ -1,4 +1,4 @@
-"""The problem library: the shared catalogue and an organization's own issues (R2, R3, R6, R12, R23, R24)."""
+"""The problem library: the shared catalog and an organization's own issues (R2, R3, R6, R12, R23, R24)."""
 
 from datetime import timedelta
 
@@ -68,7 +68,7 @@ def test_every_invalid_label_is_named(reviewer):
     assert places(reviewer.post(PATH, BODY | {"labels": ["http", 7, ""]})) == [["labels", 1], ["labels", 2]]
 
 
-def test_everybody_sees_the_catalogue_and_their_own_issues(reviewer, neighbour, organization):
+def test_organizations_see_the_catalog_and_their_own_issues(reviewer, neighbour, organization):
     shared = make_issue(title="Catalogue", reference_sha=SHA)
     make_issue(organization, title="Ours")
     make_issue(neighbour.row.organization, title="Theirs")
@@ -131,7 +131,7 @@ def test_null_clears_optional_members_only(reviewer):
     assert (BODY | EMPTY).items() <= changed.items()
 
 
-def test_catalogue_issues_cannot_be_changed_or_deleted(reviewer):
+def test_catalog_issues_cannot_be_changed_or_deleted(reviewer):
     issue = make_issue()
     assert refusal(reviewer.patch(f"{PATH}/{issue.id}", {"title": "Mine"})) == (404, "not_found")
     assert refusal(reviewer.delete(f"{PATH}/{issue.id}")) == (404, "not_found")

@@ -121,7 +121,7 @@ def test_a_session_expires_after_its_limit_and_five_minutes_of_grace(clock, revi
 
 
 @pytest.mark.parametrize("first", ["candidate", "reviewer", "close"])
-def test_an_expired_session_closed_at_its_limit_whoever_notices(app, clock, reviewer, limited, first):
+def test_an_expired_session_closed_at_its_limit_whatever_settles_it(app, clock, reviewer, limited, first):
     add_event(limited, envelope("prompt"))
     clock.fixed += timedelta(days=30)
     read_by = {

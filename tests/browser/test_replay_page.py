@@ -1,4 +1,4 @@
-"""The page after submission: the session's status, and how long the data is kept."""
+"""The page after submission: the session's status and the retention of its data."""
 
 import pytest
 

@@ -14,7 +14,7 @@ HANG_UP = "hang up"
 
 @dataclass
 class Mailbox:
-    """A handler for aiosmtpd that stores mails. `replies` overrides the reply to MAIL, RCPT or DATA."""
+    """A handler for aiosmtpd that stores emails. `replies` overrides the reply to MAIL, RCPT or DATA."""
 
     replies: dict[str, str] = field(default_factory=dict)
     envelopes: list[Envelope] = field(default_factory=list)

@@ -89,7 +89,7 @@ def test_replies_go_to_the_organizations_address():
     message = received(reply_to="jobs@northwind.example")
     assert message["Reply-To"] == "Northwind <jobs@northwind.example>"
     assert all("receives your reply" in text for text in texts_of(message))
-    assert all("Replies to this mail are not read" in text for text in texts_of(received()))
+    assert all("Replies to this email are not read" in text for text in texts_of(received()))
 
 
 def test_text_and_html_have_the_same_content():
@@ -163,7 +163,7 @@ def test_markup_and_template_syntax_in_values_have_no_effect():
     assert hostile in text_of(message)
 
 
-def test_an_ascii_mail_is_not_encoded():
+def test_an_ascii_email_is_not_encoded():
     assert START.encode() in compose(INVITATION, SENDER, NOW).as_bytes()
 
 

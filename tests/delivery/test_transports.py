@@ -1,4 +1,4 @@
-"""Mail over a real SMTP server and as files, and how each failure is classified."""
+"""Email over a real SMTP server and as files, and the classification of each failure."""
 
 import os
 import socket
@@ -48,7 +48,7 @@ def send(mailbox):
     return send
 
 
-def test_a_mail_arrives_as_composed_and_only_at_its_recipient(mailbox, send):
+def test_an_email_arrives_as_composed_and_only_at_its_recipient(mailbox, send):
     message = compose(replace(INVITATION, candidate_name='x" <eve@evil.example>, y'), SENDER, NOW)
     assert send(message=message) == "sent"
     (envelope,) = mailbox.envelopes
@@ -68,7 +68,7 @@ def test_starttls_is_used_if_offered_unless_the_url_disables_it(
 
 
 @pytest.mark.parametrize("url", ["smtp://{login}@{at}", "smtp://{at}?tls=required"])
-def test_without_required_encryption_neither_mail_nor_login_is_sent(mailbox, send, url):
+def test_without_required_encryption_neither_email_nor_login_is_sent(mailbox, send, url):
     logins = []
     with pytest.raises(TemporaryFailure, match="encryption"):
         send(url, authenticator=lambda *given: logins.append(given), auth_require_tls=False)
@@ -94,8 +94,12 @@ def test_a_login_uses_the_encryption_of_the_url(mailbox, send, certificate, url,
 @pytest.mark.parametrize(
     ("url", "options", "reason"),
     [
-        ("smtp://{login}@{at}?tls=none", {"authenticator": accepts(USER, "another")}, "answered 535"),
-        ("smtp://{at}", {"authenticator": accepts(USER, PASSWORD), "auth_required": True}, "answered 530"),
+        ("smtp://{login}@{at}?tls=none", {"authenticator": accepts(USER, "another")}, "responded with 535"),
+        (
+            "smtp://{at}",
+            {"authenticator": accepts(USER, PASSWORD), "auth_required": True},
+            "responded with 530",
+        ),
         ("smtp://{login}@{at}?tls=none", {"auth_require_tls": True}, "AUTH"),
     ],
     ids=["wrong", "missing", "not offered"],
@@ -117,7 +121,7 @@ def test_a_failing_login_is_temporary(send, url, options, reason):
 )
 def test_a_certificate_is_verified(mailbox, send, tmp_path, url, context, certified_host):
     certificate = make_certificate(tmp_path, certified_host)
-    with pytest.raises(TemporaryFailure, match="certificate cannot be verified"):
+    with pytest.raises(TemporaryFailure, match="Cannot verify the mail server"):
         send(url.format(certificate), **{context: server_context(certificate)})
     assert mailbox.envelopes == []
 
@@ -136,20 +140,20 @@ def test_the_reply_decides_whether_to_retry(mailbox, send, command, reply, failu
     mailbox.replies[command] = reply
     with pytest.raises(failure) as raised:
         send()
-    assert raised.value.reason == f"The mail server answered {reply[:3]}: {reply[4:]}"
+    assert raised.value.reason == f"The mail server responded with {reply[:3]}: {reply[4:]}"
     assert mailbox.envelopes == []
 
 
 @COMMANDS
 def test_a_server_that_hangs_up_is_a_temporary_failure(mailbox, send, command):
     mailbox.replies[command] = HANG_UP
-    with pytest.raises(TemporaryFailure, match="mail server cannot be used"):
+    with pytest.raises(TemporaryFailure, match="Cannot use the mail server"):
         send()
 
 
 @pytest.mark.parametrize(
     ("host", "reason"),
-    [(HOST, "Connection refused"), ("nowhere.invalid", "mail server cannot be used")],
+    [(HOST, "Connection refused"), ("nowhere.invalid", "Cannot use the mail server")],
 )
 def test_an_unreachable_server_is_a_temporary_failure(host, reason):
     with pytest.raises(TemporaryFailure, match=reason):
@@ -166,7 +170,7 @@ def test_a_silent_server_times_out():
 def test_a_server_that_refuses_connections_is_a_temporary_failure():
     with (
         raw_server(lambda peer: peer.sendall(b"554 no service for you\r\n") or peer.recv(100)) as port,
-        pytest.raises(TemporaryFailure, match="answered 554: no service for you"),
+        pytest.raises(TemporaryFailure, match="responded with 554: no service for you"),
     ):
         transport_from(f"smtp://{HOST}:{port}", "unused").deliver(MESSAGE)
 
@@ -176,12 +180,12 @@ def test_a_reason_is_one_short_line_without_the_password(mailbox, send):
     with pytest.raises(PermanentFailure) as failure:
         send("smtp://{login}@{at}?tls=none", authenticator=accepts(USER, PASSWORD), auth_require_tls=False)
     reason = failure.value.reason
-    assert reason.startswith("The mail server answered 550: first *** xxx")
+    assert reason.startswith("The mail server responded with 550: first *** xxx")
     assert reason.isprintable()
     assert len(reason) == 500
 
 
-def test_an_accepted_mail_is_sent_even_if_quit_fails(mailbox, send, monkeypatch):
+def test_an_accepted_email_is_sent_even_if_quit_fails(mailbox, send, monkeypatch):
     async def hang_up(self, argument):
         self.transport.abort()
 
@@ -199,7 +203,7 @@ def test_a_non_ascii_address_needs_a_server_with_smtputf8(mailbox, send):
 
 
 @pytest.mark.parametrize("no_url", [None, ""])
-def test_without_a_server_mails_are_private_files(tmp_path, no_url):
+def test_without_a_server_emails_are_private_files(tmp_path, no_url):
     folder = tmp_path / "var" / "mail"
     assert transport_from(no_url, folder).deliver(MESSAGE) == "saved"
     (path,) = folder.iterdir()
@@ -208,7 +212,7 @@ def test_without_a_server_mails_are_private_files(tmp_path, no_url):
     assert path.stat().st_mode & 0o077 == 0
 
 
-def test_a_mail_saved_again_replaces_its_file_and_can_be_removed(tmp_path):
+def test_an_email_saved_again_replaces_its_file_and_can_be_removed(tmp_path):
     transport = transport_from(None, tmp_path)
     for name in ("Alice", "Zoë"):
         transport.deliver(compose(replace(INVITATION, candidate_name=name), SENDER, NOW))
@@ -229,7 +233,7 @@ def test_a_message_id_cannot_escape_the_folder(tmp_path):
 
 def test_an_unwritable_folder_is_a_temporary_failure(tmp_path):
     (tmp_path / "mail").write_text("a file, not a folder")
-    with pytest.raises(TemporaryFailure, match="cannot be saved"):
+    with pytest.raises(TemporaryFailure, match="Cannot save the email"):
         transport_from(None, tmp_path / "mail").deliver(MESSAGE)
 
 

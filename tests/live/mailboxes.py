@@ -6,7 +6,7 @@ from tests.delivery.mail_server import Mailbox
 
 
 class WaitingMailbox(Mailbox):
-    """Accepts mails after a call of `take`, or as soon as `workers` of them are being delivered."""
+    """Accepts emails after a call of `take`, or as soon as `workers` of them are being delivered."""
 
     def __init__(self, workers: int | None = None):
         super().__init__()

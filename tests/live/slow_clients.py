@@ -59,14 +59,14 @@ def reading_slowly(connection: socket.socket, ended: threading.Event) -> None:
 
 
 SILENT: dict[str, Behavior] = {
-    "half a head, then silence": silent(HEAD),
+    "half the headers, then silence": silent(HEAD),
     "half a body, then silence": silent(BODY),
     "reads nothing of large responses": silent(LARGE_RESPONSES),
 }
 KINDS: dict[str, Behavior] = {
     "connects and sends nothing": silent(b""),
     **SILENT,
-    "a head, one byte per second": trickling(HEAD),
+    "headers, one byte per second": trickling(HEAD),
     "a body, one byte per second": trickling(BODY),
     "reads 1 KiB per second of large responses": reading_slowly,
 }
@@ -95,7 +95,7 @@ def slow_clients(port: int, behave: Behavior, count: int) -> Iterator[None]:
 
 
 def measure(behave: Behavior, count: int) -> str:
-    """Probe the service beside slow clients; return the outage and the share of probes without a response."""
+    """Probe the service while slow clients are connected; return the outage and the share of lost probes."""
     with tempfile.TemporaryDirectory() as folder:
         service = Service(Path(folder), f"sqlite:///{folder}/proofstone.db").start(processes=2)
         lost, probes = [], 0

@@ -38,7 +38,7 @@ AWKWARD = {
     "\uff01": 2**53,
 }
 BRIEF = {
-    "scenario": "Customers say that orders vanish on busy days.",
+    "scenario": "Customers report that orders disappear on busy days.",
     "codebase": {"name": "orders", "runCommand": "make run", "testCommand": "make test", "stack": ["Go"]},
     "phases": [{"name": "Find the cause", "goal": "Know why.", "tasks": ["Write a test."]}],
     "groundRules": ["AI tools are allowed."],
@@ -180,7 +180,7 @@ def test_concurrent_hooks_sign_one_chain(extension, started, view, hooks, repeti
 
 
 def run_hook(cli, repetitions):
-    """Repeatedly sign four events into one chain and send them concurrently, beside a snapshot."""
+    """Repeatedly sign four events into one chain and send them concurrently with a snapshot."""
     sent = []
     for number in range(repetitions):
         events = [

@@ -1,4 +1,4 @@
-"""The database goes away, comes back or fails over: 503 in between, and no process has to be restarted."""
+"""The database becomes unavailable, recovers or fails over: 503 meanwhile, and no process needs a restart."""
 
 import subprocess
 import threading

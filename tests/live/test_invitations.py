@@ -61,14 +61,14 @@ def make_due(service):
     service.execute("UPDATE deliveries SET due_at = created_at WHERE state = 'queued'")
 
 
-def test_an_unavailable_mail_server_delays_no_key_and_loses_no_mail(service, reviewer, assessment, wait_for):
+def test_an_unavailable_mail_server_delays_no_key_and_loses_no_email(service, reviewer, assessment, wait_for):
     port, mailbox = free_port(), Mailbox()
     issued = invite(reviewer, assessment, ALICE)
     assert issued.status == 201
     queued = {"state": "queued", "attempts": 0, "lastError": None, "sentAt": None}
     assert issued["keys"][0]["invite"] == queued
     with worker(service, port):
-        error = "The mail server cannot be used: Connection refused"
+        error = "Cannot use the mail server: Connection refused"
         wait_for(ALICE, state="queued", attempts=1, lastError=error)
         with smtp_server(mailbox, port):
             make_due(service)
@@ -78,7 +78,7 @@ def test_an_unavailable_mail_server_delays_no_key_and_loses_no_mail(service, rev
     assert recipients(mailbox) == [ALICE]
 
 
-def test_two_workers_send_each_mail_once(service, reviewer, assessment, invitations):
+def test_two_workers_send_each_email_once(service, reviewer, assessment, invitations):
     addresses = [f"candidate{number}@example.com" for number in range(50)]
     mailbox = WaitingMailbox(workers=2)
     invite(reviewer, assessment, *addresses)
@@ -90,7 +90,7 @@ def test_two_workers_send_each_mail_once(service, reviewer, assessment, invitati
     assert {invitation["attempts"] for invitation in invitations().values()} == {1}
 
 
-def test_a_stopped_worker_finishes_its_claimed_mail(reviewer, assessment, invitations, mailing):
+def test_a_stopped_worker_finishes_its_claimed_email(reviewer, assessment, invitations, mailing):
     mailbox = WaitingMailbox()
     with mailing(mailbox) as process:
         invite(reviewer, assessment, ALICE, BOB)
@@ -114,7 +114,7 @@ def test_a_slow_mail_server_delays_nothing_else(service, reviewer, assessment, m
         mailbox.take()
 
 
-def test_revoked_and_expired_keys_get_no_mail(service, reviewer, assessment, wait_for, mailing):
+def test_revoked_and_expired_keys_get_no_email(service, reviewer, assessment, wait_for, mailing):
     revoked, expired, _ = invite(reviewer, assessment, ALICE, BOB, CAROL)["keys"]
     reviewer.delete(f"/v1/assessments/{assessment['id']}/keys/{revoked['id']}")
     expire = "UPDATE candidate_keys SET expires_at = %s WHERE id = %s"
@@ -128,7 +128,7 @@ def test_revoked_and_expired_keys_get_no_mail(service, reviewer, assessment, wai
     assert service.execute(statement, service.stored_id(revoked["id"])) == [("canceled",)]
 
 
-def test_an_undeliverable_mail_blocks_no_other(service, reviewer, assessment, wait_for, mailing):
+def test_an_undeliverable_email_blocks_no_other(service, reviewer, assessment, wait_for, mailing):
     invite(reviewer, assessment, ALICE)
     service.execute("UPDATE deliveries SET data = '{}', attempts = 9")
     mailbox = Mailbox()
@@ -141,10 +141,10 @@ def test_an_undeliverable_mail_blocks_no_other(service, reviewer, assessment, wa
     assert recipients(mailbox) == [BOB]
 
 
-def test_without_a_mail_server_mails_are_saved(service, reviewer, assessment, wait_for):
+def test_without_a_mail_server_emails_are_saved(service, reviewer, assessment, wait_for):
     invite(reviewer, assessment, "dave@example.com")
     with service.worker():
         wait_for("dave@example.com", state="saved", attempts=1, lastError=None, sentAt=None)
-    assert f"mails are not sent but saved in {service.mail_folder}" in service.log()
+    assert f"emails are saved in {service.mail_folder}, not sent." in service.log()
     saved = [mail.read_text() for mail in service.mail_folder.glob("*.eml")]
     assert sum("To: dave@example.com" in mail for mail in saved) == 1

@@ -84,7 +84,7 @@ class Killer:
 
 
 @pytest.mark.slow
-def test_a_mail_keeps_its_message_id(own_service):
+def test_an_email_keeps_its_message_id(own_service):
     killer = Killer()
 
     class KillingMailbox(Mailbox):

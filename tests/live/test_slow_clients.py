@@ -30,7 +30,7 @@ def test_silent_clients_are_disconnected_without_a_traceback(service, kind):
 
 
 @pytest.mark.slow
-def test_clients_that_do_not_close_their_connection_block_nobody(service):
+def test_clients_that_do_not_close_their_connection_block_no_other(service):
     with ExitStack() as stack:
         for _ in range(10):
             client = stack.enter_context(socket.create_connection((HOST, service.port)))

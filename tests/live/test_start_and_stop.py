@@ -69,7 +69,7 @@ def status(pid, name):
     return re.search(rf"^{name}:\s*(\w+)", text, re.MULTILINE)[1]
 
 
-READY = "Proofstone is running. API docs: http://localhost:{port}/docs (Ctrl-C stops it)"
+READY = "Proofstone is running. API docs: http://localhost:{port}/docs (press Ctrl-C to stop)"
 
 
 @pytest.fixture
@@ -80,7 +80,7 @@ def launcher(tmp_path):
         service.port = probe.getsockname()[1]
     process = service.spawn(["-m", "tools.scripts.run"], PORT=str(service.port), WEB_CONCURRENCY="1")
     try:
-        wait_until(lambda: "(Ctrl-C stops it)" in service.log(), "The launcher does not get ready.")
+        wait_until(lambda: "(press Ctrl-C to stop)" in service.log(), "The launcher does not get ready.")
         yield service, process
     finally:
         stop_process(process)
@@ -118,6 +118,6 @@ def test_a_port_in_use_is_reported_in_one_line(tmp_path):
         )  # fmt: skip
     assert launched.returncode == 1
     assert launched.stderr.splitlines() == [
-        f"Port {port} cannot be used (Address already in use); choose another: make run PORT={port + 1}"
+        f"Cannot use port {port} (Address already in use). Choose another one: make run PORT={port + 1}"
     ]
     assert list(tmp_path.iterdir()) == []

@@ -132,7 +132,7 @@ def test_no_request_is_lost_and_new_ones_are_refused(start_service):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
-def test_connections_are_refused_at_once_while_a_request_delays_the_end(start_service, number):
+def test_connections_are_refused_immediately_while_a_request_delays_the_stop(start_service, number):
     """Also when the master is killed: its successor needs the port."""
     service = start_service()
     key, _ = begin_session(service)

@@ -26,7 +26,7 @@ def test_the_benchmarks_bare_application_responds_as_the_service_does():
     [("sqlite", KILLS), ("postgresql", [*KILLS, "restart database", "crash database"])],
 )
 def test_faults_under_load_lose_nothing_acknowledged(database, faults):
-    """Batches are stored whole, feed and webhooks have each event, mails keep their Message-ID, 503s are brief."""
+    """Batches are atomic, feed and webhooks have each event, emails keep their Message-ID, 503s are brief."""
     output = run("tools.chaos", "--database", database, "--rounds", "2", "--seed", "20")
     assert "losses 0" in output
     assert [fault for fault in faults if f" {fault} after" not in output] == []

@@ -505,7 +505,7 @@ def test_a_dry_run_shows_what_would_go(clock, flask, assessment):
     session = make_closed_session(assessment, envelope())
     clock.fixed += timedelta(days=30)
     shown = flask("retention", "run")
-    assert "Acme, kept for 30 days: 1 overdue" in shown
+    assert "Acme, retention 30 days: 1 overdue" in shown
     assert f"{session.key_id}  ended 2026-04-01T09:00:00.000Z  Backend API Challenge" in shown
     assert "Alice" not in shown
     assert Erasure.select().count() == 0

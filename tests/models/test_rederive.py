@@ -19,7 +19,7 @@ def change(session, **values):
 
 
 def test_the_same_events_give_the_same_numbers(flask, closed):
-    assert "1 sessions, 0 of them changed." in flask("sessions", "rederive")
+    assert "Sessions recomputed: 1, changed: 0." in flask("sessions", "rederive")
 
 
 def test_what_changed_is_shown(flask, reviewer, closed):
@@ -27,9 +27,9 @@ def test_what_changed_is_shown(flask, reviewer, closed):
     lines = flask("sessions", "rederive").splitlines()
     assert f"{closed.id}  commandFailRate  0.5 -> 0.0" in lines
     assert f"{closed.id}  promptCount  7 -> 2" in lines
-    assert lines[-1] == "1 sessions, 1 of them changed."
+    assert lines[-1] == "Sessions recomputed: 1, changed: 1."
     assert reviewer.get(f"/v1/sessions/{closed.id}").json["metrics"]["promptCount"] == 2
-    assert "0 of them changed" in flask("sessions", "rederive")
+    assert "changed: 0." in flask("sessions", "rederive")
 
 
 def test_a_new_version_of_the_definition_is_a_change(flask, reviewer, closed, monkeypatch):
@@ -42,7 +42,7 @@ def test_one_assessment_alone_can_be_derived_again(app, flask, organization, clo
     other = make_closed_session(make_assessment(organization), envelope("prompt"))
     change(closed, prompt_count=7)
     change(other, prompt_count=7)
-    assert "1 sessions, 1 of them changed." in flask(
+    assert "Sessions recomputed: 1, changed: 1." in flask(
         "sessions", "rederive", "--assessment", other.assessment_id
     )
     assert Session.get_by_id(closed.id).prompt_count == 7
@@ -53,19 +53,19 @@ def test_one_assessment_alone_can_be_derived_again(app, flask, organization, clo
 def test_a_session_without_its_events_keeps_its_numbers(flask, closed):
     Event.delete().execute()
     change(closed, prompt_count=7, derivation_version=0)
-    assert "1 sessions, 0 of them changed." in flask("sessions", "rederive")
+    assert "Sessions recomputed: 1, changed: 0." in flask("sessions", "rederive")
     found = Session.get_by_id(closed.id)
     assert (found.prompt_count, found.derivation_version) == (7, 0)
 
 
 def test_open_sessions_are_not_derived(flask, assessment):
     add_event(make_session(make_key(assessment)), envelope("prompt"))
-    assert "0 sessions, 0 of them changed." in flask("sessions", "rederive")
+    assert "Sessions recomputed: 0, changed: 0." in flask("sessions", "rederive")
 
 
 def test_events_that_came_after_the_close_are_no_change_of_the_definition(flask, closed):
     add_event(closed, envelope("prompt", at=70))
-    assert "1 sessions, 0 of them changed." in flask("sessions", "rederive")
+    assert "Sessions recomputed: 1, changed: 0." in flask("sessions", "rederive")
     assert Session.get_by_id(closed.id).prompt_count == 3
 
 

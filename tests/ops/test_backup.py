@@ -159,7 +159,7 @@ def test_a_database_of_another_program_or_a_newer_version_is_refused(installatio
 
 
 def test_without_a_database_there_is_no_backup(empty, file):
-    with pytest.raises(OperationError, match="no database"):
+    with pytest.raises(OperationError, match="No such database"):
         back_up(empty, file)
     assert not empty.database.exists()
 

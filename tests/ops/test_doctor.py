@@ -54,7 +54,9 @@ def test_with_suitable_settings_only_sqlite_is_a_warning(run_doctor, setting):
     setting("TRUSTED_PROXIES", 1)
     setting("RATELIMIT_ENABLED", True)
     expected = (
-        "ok settings: All are suitable" if is_postgres() else "warning settings: DATABASE_URL is SQLite"
+        "ok settings: All settings are suitable"
+        if is_postgres()
+        else "warning settings: DATABASE_URL is SQLite"
     )
     output = run_doctor()
     assert expected in output
@@ -78,7 +80,7 @@ def test_unsuitable_settings_are_warnings(run_doctor, setting, monkeypatch):
     assert "warning settings: BASE_URL is not HTTPS" in run_doctor()
 
 
-def test_the_mail_server_is_asked_to_log_in_and_gets_no_mail(run_doctor, setting):
+def test_the_login_to_the_mail_server_is_checked_without_sending_email(run_doctor, setting):
     mailbox = Mailbox()
     options = {"authenticator": accepts("user", SECRET), "auth_require_tls": False}
     with smtp_server(mailbox, **options) as port:
@@ -97,7 +99,7 @@ def test_unusable_servers_and_disks_are_reported(app, run_doctor, setting, monke
     assert re.search("error mail: .*Connection refused. Check SMTP_URL.", output)
     assert "error rate limits: The store does not respond" in output
     assert "warning disk of the bundles: Only" in output
-    assert re.search(r"error migrations: \d+ are missing. Run `flask db upgrade`.", output)
+    assert re.search(r"error migrations: \d+ missing. Run `flask db upgrade`.", output)
     (tmp_path / "file").touch()
     storage = FolderStorage(tmp_path / "file" / "bundles", "http://localhost", lambda: b"")
     monkeypatch.setitem(app.extensions, "storage", storage)
@@ -111,10 +113,10 @@ def test_work_is_overdue_after_five_minutes(clock, reviewer, assessment, session
     clock.fixed += timedelta(minutes=4)
     assert "ok queue: " in run_doctor()
     clock.fixed += timedelta(minutes=2)
-    assert "error queue: mail and removals have been due for 6 minutes." in run_doctor()
+    assert "error queue: Emails and removals have been due for 6 minutes." in run_doctor()
     clock.fixed += timedelta(hours=3)
     output = run_doctor()
-    for queue in ("mail and removals", "candidate events to seal", "audit entries to chain"):
+    for queue in ("Emails and removals", "Candidate events to seal", "Audit entries to chain"):
         assert (
             f"error queue: {queue} have been due for 3 hours 6 minutes. Check that `flask worker`" in output
         )
@@ -131,7 +133,7 @@ def test_failed_deliveries_of_the_last_day_are_counted(clock, assessment, run_do
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True, scope="session")
 def test_a_wrong_clock_is_an_error(app, run_doctor):
     clock.fixed = clock.now() + timedelta(seconds=30)
-    assert "error clock: It differs from the database's by 30 s. Use NTP" in run_doctor()
+    assert "error clock: Differs from the database's clock by 30 s. Use NTP" in run_doctor()
 
 
 @pytest.mark.slow

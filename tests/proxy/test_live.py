@@ -122,7 +122,7 @@ def test_a_disconnected_client_ends_the_call(service, service_upstream, raw_requ
             exchange.start_stream()
             exchange.chunk(START)
         received.set()
-        # The provider stays silent, so only the client's socket tells.
+        # The provider stays silent, so only the client's socket shows the disconnect.
         exchange.wait_for_disconnect()
         ended.set()
 

@@ -1,4 +1,4 @@
-"""Verification kinds, by the steps of docs/metrics.md#how-a-command-is-read."""
+"""Verification kinds, by the steps of docs/metrics.md#command-recognition."""
 
 import json
 import time
@@ -73,7 +73,7 @@ COMMANDS = {
 
 
 @pytest.mark.parametrize(("command", "kind"), [(text, kind) for kind in COMMANDS for text in COMMANDS[kind]])
-def test_a_command_is_read_as_the_definition_says(command, kind):
+def test_a_command_is_classified_by_the_definition(command, kind):
     assert verification_kind(command) == kind
 
 
@@ -84,12 +84,12 @@ def test_every_pattern_is_anchored_at_the_start():
 
 
 @given(st.text(alphabet=st.characters(exclude_categories=())))
-def test_any_text_is_read(command):
+def test_any_text_is_classified(command):
     assert verification_kind(command) in {*commands.KINDS, None}
 
 
 @given(st.lists(st.sampled_from([*"'\"\\\n A#>2&", "<<", "$(", "bash -c ", "--"])))
-def test_any_mixture_of_special_characters_is_read(pieces):
+def test_any_mixture_of_special_characters_is_classified(pieces):
     assert verification_kind("".join(pieces)) is None
 
 

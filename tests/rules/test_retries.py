@@ -1,4 +1,4 @@
-"""Retry delays of mails and webhooks."""
+"""Retry delays of emails and webhooks."""
 
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise

@@ -1,4 +1,4 @@
-"""The server's seals: any change of the sealed events is found."""
+"""The server's seals: any change of sealed events is detected."""
 
 from hashlib import sha256
 

@@ -102,7 +102,7 @@ def test_a_source_may_return_few_bytes_at_a_time():
 NAMES = {
     None: ["..hidden", "a..b", "...", "a/b..", "C", "a/b:c"],
     "Name is an absolute path.": ["/etc/passwd", "\\windows\\system", "C:/windows"],
-    "Name leads out of the folder.": ["../outside", "a/../../outside", "a\\..\\..\\outside", ".."],
+    "Name points outside the folder.": ["../outside", "a/../../outside", "a\\..\\..\\outside", ".."],
     "Name is empty or not plain text.": ["line\nfeed", "escape\x1b[31m", "caf\udce9"],
     "Name is longer than 1000 characters.": ["n" * 1001, "n" * 5000],
 }
@@ -235,7 +235,7 @@ def test_a_listing_has_a_maximum_of_entries():
     ],
     ids=["contents", "sparse map", "extended headers", "global headers", "long names"],
 )
-def test_a_bomb_is_read_to_the_limit_with_flat_memory(start, block, names_listed):
+def test_a_decompression_bomb_is_read_to_the_limit_with_flat_memory(start, block, names_listed):
     found, peak = listing_and_peak_memory(start + block * 4_000, content_bytes=MIB)
     assert names(found) == names_listed
     assert found.problem == "The bundle has more contents than a listing reads."

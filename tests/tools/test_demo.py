@@ -1,4 +1,4 @@
-"""The demo: plausible candidates, the same at every run; afterwards only its mails remain."""
+"""The demo: plausible candidates, the same on every run; afterwards only its emails remain."""
 
 import os
 import re
@@ -82,7 +82,7 @@ def is_open(output):
 
 
 @pytest.mark.slow
-def test_the_demo_prints_a_table_of_twelve_and_keeps_only_the_mails(demo, tmp_path):
+def test_the_demo_prints_a_table_of_twelve_and_keeps_only_the_emails(demo, tmp_path):
     process = demo("--stop")
     output, _ = process.communicate(timeout=TIMEOUT_SECONDS)
     assert process.returncode == 0

@@ -61,17 +61,21 @@ class Run:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m tools.chaos", description="Inject faults under load.")
-    parser.add_argument("--database", choices=(*DATABASES, "both"), default="both", help="%(default)s")
-    parser.add_argument("--rounds", type=int, default=20, help="on each database (%(default)s)")
-    parser.add_argument("--seed", type=int, default=1, help="of faults and writers (%(default)s)")
+    parser = argparse.ArgumentParser(
+        prog="python -m tools.chaos", description="Inject faults under load and verify the data."
+    )
+    parser.add_argument(
+        "--database", choices=(*DATABASES, "both"), default="both", help="databases to test (%(default)s)"
+    )
+    parser.add_argument("--rounds", type=int, default=20, help="rounds on each database (%(default)s)")
+    parser.add_argument("--seed", type=int, default=1, help="random seed of faults and writers (%(default)s)")
     parser.add_argument("--check-every", type=int, default=5, help="rounds between checks (%(default)s)")
     options = parser.parse_args()
     databases = DATABASES if options.database == "both" else (options.database,)
     # Both run, even if the first has violations.
     passed = [_passes(database, options) for database in databases]
     if not all(passed):
-        sys.exit(f"There were violations. Repeat with --seed {options.seed} --rounds {options.rounds}")
+        sys.exit(f"Found violations. Repeat with --seed {options.seed} --rounds {options.rounds}")
 
 
 def _passes(database: str, options: argparse.Namespace) -> bool:

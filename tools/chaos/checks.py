@@ -1,4 +1,4 @@
-"""Comparison with the expected state through the API: nothing lost, nothing twice, nothing half written."""
+"""Compare the data with the expected state through the API: no losses, no duplicates, no partial writes."""
 
 import hashlib
 import json
@@ -67,7 +67,7 @@ class Checks:
         deployment = self.deployment
         return deployment.client.request("GET", path, headers=deployment.reviewer, expected=expected)
 
-    # Keys and their mails
+    # Keys and their emails
 
     def _keys(self, scenario: Scenario) -> Iterator[str]:
         assessment = self._get(f"/v1/assessments/{scenario.assessment_id}")["assessment"]
@@ -75,14 +75,14 @@ class Checks:
             yield f"its title is {assessment['title']}"
         stored = self._get(f"/v1/assessments/{scenario.assessment_id}/keys")["keys"]
         if len({key["key"] for key in stored}) != len(stored):
-            yield "it has a key twice"
+            yield "it has a duplicate key"
         by_batch: dict[str, list] = {batch.name: [] for batch in scenario.batches}
         for key in stored:
             by_batch.setdefault(key["candidateName"], []).append(key)
         if len(by_batch) != len(scenario.batches):
             yield f"it has unknown keys: {list(by_batch)}"
         if scenario.deleted_keys & {key["id"] for key in stored}:
-            yield "it has a key that was revoked or erased"
+            yield "it lists a revoked or erased key"
         self._count("assessment")
         erased = sum(session.is_erased for session in scenario.sessions)
         self._count("revocation", len(scenario.deleted_keys) - erased)
@@ -108,7 +108,7 @@ class Checks:
         if key["invite"]["state"] != "sent":
             yield f"the invitation to {key['candidateEmail']} is {key['invite']}"
         if len(received) != 1:
-            yield f"the mails to {key['candidateEmail']} have the ids {list(received)}"
+            yield f"the emails to {key['candidateEmail']} have the ids {list(received)}"
         self._count("mail")
         self._count("repeated mail", 0, received.total() - len(received))
 
@@ -145,7 +145,7 @@ class Checks:
         if lost := session.acknowledged - set(stored):
             yield f"lost events: {sorted(lost)}"
         if unknown := set(stored) - session.sent.keys():
-            yield f"events that were not sent: {sorted(unknown)}"
+            yield f"unknown events: {sorted(unknown)}"
         for ids in session.unknown_batches:
             if 0 < len(set(ids) & set(stored)) < len(ids):
                 yield f"incomplete batch of events: {ids}"

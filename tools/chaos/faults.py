@@ -33,11 +33,11 @@ class FaultInjector:
         """Wait for load, inject the fault, and return when everything is running again."""
         client, receivers = self.deployment.client, self.deployment.receivers
         responses = client.responses + fault.after_responses
-        wait_until(lambda: client.responses >= responses, "There are no more responses.")
+        wait_until(lambda: client.responses >= responses, "The service stopped responding.")
         if "worker" in fault.name:
             deliveries = receivers.delivered + MIN_DELIVERIES
-            wait_until(lambda: receivers.delivered >= deliveries, "There are no more deliveries.")
+            wait_until(lambda: receivers.delivered >= deliveries, "Deliveries stopped.")
         time.sleep(fault.delay_ms / 1000)
-        wait_until(lambda: client.in_flight >= MIN_IN_FLIGHT, "There are no more requests.")
+        wait_until(lambda: client.in_flight >= MIN_IN_FLIGHT, "Requests stopped.")
         self.injected[fault.name] += 1
         self.faults[fault.name]()

@@ -42,7 +42,7 @@ class FeedReader:
             self.counts[subject] += 1
             self.positions.setdefault(subject, len(self.digests))
             self.digests[event["id"]] = digest(event)
-        violations = [f"The feed has the event {event_id} twice." for event_id in repeated]
+        violations = [f"The feed has the duplicate event {event_id}." for event_id in repeated]
         return violations + self._compare_with_webhooks()
 
     def reread(self) -> list[str]:

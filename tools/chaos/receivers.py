@@ -1,4 +1,4 @@
-"""The receivers of mail and webhooks: real servers that record what the checks need."""
+"""The receivers of emails and webhooks: real servers that record data for the checks."""
 
 import hashlib
 import json
@@ -19,7 +19,7 @@ def digest(event: dict[str, Any]) -> bytes:
 
 
 class MailRecorder(Mailbox):
-    """Counts the mails to each address by their Message-ID."""
+    """Counts the emails to each address by their Message-ID."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -88,6 +88,6 @@ class Receivers:
 
     @property
     def delivered(self) -> int:
-        """The number of mails and webhooks received."""
+        """The number of emails and webhooks received."""
         waiting = len(self._receiver.messages) if self._receiver else 0
         return self.mails.count + self.webhooks.count + waiting

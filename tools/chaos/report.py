@@ -36,7 +36,7 @@ def _common(run: Any) -> list[str]:
         lines.append(f"  {kind:12}{acknowledged:14}{verified:>10}{unknown:9}{recovered:17}")
     webhooks = receivers.webhooks
     lines += [
-        f"mails: {checks.checked['mail']} invitations received, {checks.recovered['repeated mail']} repeated "
+        f"emails: {checks.checked['mail']} invitations received, {checks.recovered['repeated mail']} repeated "
         "with the same Message-ID",
         f"webhooks: {len(webhooks.digests)} events received, {webhooks.count - len(webhooks.digests)} repeated "
         f"with the same webhook-id; the feed has {len(feed.digests)}",

@@ -108,10 +108,13 @@ class Soak:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m tools.chaos.soak", description="Run a steady load.")
-    parser.add_argument("--minutes", type=float, default=60, help="%(default)s")
+    parser = argparse.ArgumentParser(
+        prog="python -m tools.chaos.soak",
+        description="Run a steady load with restarts, and check the memory.",
+    )
+    parser.add_argument("--minutes", type=float, default=60, help="minutes to run (%(default)s)")
     parser.add_argument("--rate", type=float, default=50, help="requests per second (%(default)s)")
-    parser.add_argument("--seed", type=int, default=1, help="of the writers (%(default)s)")
+    parser.add_argument("--seed", type=int, default=1, help="random seed of the writers (%(default)s)")
     options = parser.parse_args()
     deployment = Deployment("postgresql", Throttle(options.rate))
     with deployment.running():
@@ -119,7 +122,7 @@ def main() -> None:
         soak.run()
         print(report_soak(soak, f"{options.minutes:g} minutes at {options.rate:g} requests/s"))
     if soak.results.violations:
-        sys.exit("There were violations.")
+        sys.exit("Found violations. See above.")
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from tools.chaos.scenario import Scenario
 DRAIN_SECONDS = 60  # without progress
 POLL_SECONDS = 0.2
 QUEUES = {
-    "mails to send": "SELECT count(*) FROM deliveries WHERE state = 'queued' AND kind <> 'removal'",
+    "emails to send": "SELECT count(*) FROM deliveries WHERE state = 'queued' AND kind <> 'removal'",
     "webhooks to send": "SELECT count(*) FROM webhook_deliveries WHERE state = 'queued'",
     "feed events to number": "SELECT count(*) FROM occurrences WHERE position IS NULL",
     "audit entries to chain": "SELECT count(*) FROM audit_entries WHERE position IS NULL",

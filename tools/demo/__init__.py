@@ -37,7 +37,7 @@ def run(keep: bool) -> None:
         try:
             _simulate(service, mail_folder)
             if keep:
-                print("The service runs until Ctrl-C.", flush=True)
+                print("The service keeps running. Press Ctrl-C to stop it.", flush=True)
                 service.watch()
         except Stopped:
             print("\nStopping ...", flush=True)
@@ -48,7 +48,7 @@ def run(keep: bool) -> None:
 
 
 def _settings(folder: str, mail_folder: str, port: int) -> dict[str, str]:
-    """Settings that replace those of a real service, and send no mail."""
+    """Settings that replace those of a real service, and send no email."""
     return {
         "DATABASE_URL": f"sqlite:///{folder}/proofstone.db",
         "BASE_URL": f"http://localhost:{port}",
@@ -121,7 +121,7 @@ def _wait_for_mail(mail_folder: str, count: int) -> None:
     deadline = time.monotonic() + MAIL_TIMEOUT_SECONDS
     while len(list(Path(mail_folder).glob("*.eml"))) < count:
         if time.monotonic() > deadline:
-            sys.exit(f"The worker did not write all {count} mails within {MAIL_TIMEOUT_SECONDS} seconds.")
+            sys.exit(f"The worker did not write all {count} emails within {MAIL_TIMEOUT_SECONDS} seconds.")
         time.sleep(0.1)
 
 

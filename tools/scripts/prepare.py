@@ -1,4 +1,4 @@
-"""First step of `make run`: upgrade the database, and print the token of a new organization."""
+"""First step of `make run`: upgrade the database and print the first token of a new installation."""
 
 import sys
 

@@ -26,7 +26,10 @@ def main() -> None:
     try:
         service.prepare()
         service.start()
-        print(f"Proofstone is running. API docs: http://localhost:{port}/docs (Ctrl-C stops it)", flush=True)
+        print(
+            f"Proofstone is running. API docs: http://localhost:{port}/docs (press Ctrl-C to stop)",
+            flush=True,
+        )
         service.watch()
     except Stopped:
         print("\nStopping ...", flush=True)
@@ -49,7 +52,7 @@ def _require_free(port: int) -> None:
             probe.bind((HOST, port))
         except OSError as error:
             reason = os.strerror(error.errno or 0)
-            sys.exit(f"Port {port} cannot be used ({reason}); choose another: make run PORT={port + 1}")
+            sys.exit(f"Cannot use port {port} ({reason}). Choose another one: make run PORT={port + 1}")
 
 
 if __name__ == "__main__":

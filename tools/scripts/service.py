@@ -128,4 +128,4 @@ class Service:
     def _exit_if_child_ended(self) -> None:
         for name, child in self.children.items():
             if child.poll() is not None:
-                sys.exit(f"The {name} ended with status {child.returncode}, so Proofstone stops.")
+                sys.exit(f"The {name} exited with status {child.returncode}. Stopping Proofstone.")

@@ -33,15 +33,15 @@ works() { "$venv/bin/python" -m pip --version >/dev/null 2>&1; }
 
 create_venv() {
     find_python
-    "$python" -m venv --clear "$venv" || fail "Cannot create the virtual environment $venv. See the lines above."
+    "$python" -m venv --clear "$venv" || fail "Cannot create the virtual environment $venv. See the output above."
 }
 
 is_installed() { [ -x "$venv/bin/python" ] && cmp -s "$1" "$venv/$1"; }
 
 install() {
-    echo "Installing the packages of $1 into $venv ..." >&2
+    echo "Installing packages from $1 into $venv ..." >&2
     "$venv/bin/python" -m pip install --quiet --no-input --disable-pip-version-check -r "$1" ||
-        fail "Cannot install the packages of $1. See the lines above."
+        fail "Cannot install the packages from $1. See the output above."
     cp "$1" "$venv/$1"
 }
 
