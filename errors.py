@@ -234,8 +234,8 @@ def response_of(error: HTTPException) -> tuple[dict, int, list]:
     return {"error": sentence, "code": reason}, status, headers
 
 
-# The database's errors: PostgreSQL's by SQLSTATE, SQLite's by its code. What is not listed is a bug, since SQLite's
-# driver raises OperationalError for a wrong statement too.
+# The database's errors: PostgreSQL's by SQLSTATE, SQLite's by its code. All others are bugs: SQLite's driver raises
+# OperationalError even for an invalid statement.
 READ_ONLY = "25006"
 POSTGRES_ERRORS: dict[str, type[Refusal]] = {
     READ_ONLY: Unavailable,  # The server was the primary until a failover.

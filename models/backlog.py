@@ -49,7 +49,7 @@ def _group(query: Any, kind: Any, state: Any) -> list[Count]:
 
 
 def failed_since(start: datetime) -> int:
-    """How many messages have failed since then; reads all that ever failed."""
+    """The number of messages that have failed since then; reads all that ever failed."""
     # A claim sets due_at to the end of its lease, and a failure leaves it there.
     tables: tuple[Any, ...] = (Delivery, WebhookDelivery)
     failed = [table.select().where(table.state == "failed", table.due_at >= start) for table in tables]
@@ -57,17 +57,17 @@ def failed_since(start: datetime) -> int:
 
 
 def oldest_due() -> dict[str, datetime]:
-    """When the oldest entry of each queue in NAMES became due; without empty queues."""
+    """The due time of the oldest entry of each queue in NAMES; without empty queues."""
     # A receiver that asked for a pause keeps its messages waiting; that is no fault of the worker.
-    held = WebhookDelivery.webhook.in_(Webhook.select(Webhook.id).where(Webhook.held_until > clock.now()))
-    found = (
+    paused = WebhookDelivery.webhook.in_(Webhook.select(Webhook.id).where(Webhook.held_until > clock.now()))
+    oldest = (
         _oldest(Delivery.select().where(_is_due(Delivery)), Delivery.due_at),
-        _oldest(WebhookDelivery.select().where(_is_due(WebhookDelivery), ~held), WebhookDelivery.due_at),
+        _oldest(WebhookDelivery.select().where(_is_due(WebhookDelivery), ~paused), WebhookDelivery.due_at),
         _oldest(FeedEvent.unnumbered(), FeedEvent.created_at),
         _oldest(AuditEntry.unchained(), AuditEntry.created_at),
         _oldest(unsealed(Seal.search_start()), Event.received_at),
     )
-    return {name: time for name, time in zip(NAMES, found, strict=True) if time}
+    return {name: time for name, time in zip(NAMES, oldest, strict=True) if time}
 
 
 def _is_due(table: Any) -> Any:

@@ -58,7 +58,7 @@ class Leased:
 
     @property
     def attempts_exhausted(self: Any) -> bool:
-        """Whether the latest claim is one too many: earlier attempts ended without a result."""
+        """True if all attempts were claimed before and ended without a result."""
         return self.attempts > MAX_ATTEMPTS
 
     def release(self: Any) -> None:

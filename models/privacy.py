@@ -81,12 +81,12 @@ def stored_data(key: CandidateKey, session: Session | None) -> list[dict[str, An
 def _summary(table: Any, key: CandidateKey, session: Session | None) -> dict[str, Any]:
     kind = table.personal_data
     received_at = getattr(table, kind.received_at)
-    found = table.personal_rows(key, session).select(
+    summary = table.personal_rows(key, session).select(
         peewee.fn.COUNT(received_at).alias("count"),
         peewee.fn.MIN(received_at).alias("since"),
         peewee.fn.MAX(received_at).alias("until"),
     )
-    return {"name": kind.name, "description": kind.description} | found.dicts().get()
+    return {"name": kind.name, "description": kind.description} | summary.dicts().get()
 
 
 def consents(key: CandidateKey) -> list[Consent]:
@@ -106,14 +106,14 @@ def submitted_data(session: Session) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def retained_until(key: CandidateKey, session: Session | None) -> datetime | None:
-    """When retention will erase the data; None without a retention or an end, or if it was erased."""
+    """The time at which retention will erase the data; None without a retention or an end, or after an erasure."""
     if key.erased_at is not None:
         return None
     return retention.retention_deadline(ended_at(key, session), (session or key).organization.retention_days)
 
 
 def ended_at(key: CandidateKey, session: Session | None = None) -> Any:
-    """When the session of a key ended, or the key itself: the start of the retention."""
+    """The end of a key's session, or of the key itself: the start of the retention."""
     session = session or Session.get_or_none(Session.key == key)
     return session.ended_at if session else key.ended_at
 

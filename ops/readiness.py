@@ -19,7 +19,7 @@ log = logging.getLogger("proofstone.readiness")
 
 
 class Readiness:
-    """The state of each part: `ok`, or one word for what is wrong with it."""
+    """The state of each part: `ok`, or one word for its problem."""
 
     def __init__(self, storage: Storage):
         self._storage = storage

@@ -1,4 +1,4 @@
-"""The proxy's own refusals, beside those of errors.py."""
+"""The proxy's own refusals, in addition to those of errors.py."""
 
 import errno
 

@@ -12,7 +12,7 @@ _UNPRINTABLE = re.compile("[\x00-\x08\x0e-\x1f\x7f\ud800-\udfff]")
 # PostgreSQL stores no NUL, and UTF-8 has no lone surrogates.
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 _ANSI_CODE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
-# `event_line` reads this many characters for each one that it returns: some are white space or escape codes.
+# `event_line` reads this many characters for each one that it returns: some are whitespace or escape codes.
 _READ_FACTOR = 8
 
 

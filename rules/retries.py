@@ -1,4 +1,4 @@
-"""When to retry mails and webhooks, and when to disable a webhook receiver."""
+"""Retry schedules of mails and webhooks, and the rule that disables a webhook."""
 
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime

@@ -1,6 +1,6 @@
 """A task in a structured form, as the candidate's client shows it (client contract, 3.5).
 
-Stored in camelCase, as clients take it: hence the fields' `attribute`."""
+Stored in camelCase, as clients expect it, hence the fields' `attribute`."""
 
 from typing import Any
 

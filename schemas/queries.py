@@ -42,7 +42,7 @@ class Filter(Schema):
 
     def on_bind_field(self, field_name: str, field_obj: Any) -> None:
         super().on_bind_field(field_name, field_obj)
-        # The docs page fills in examples, and an example nobody chose would hide results.
+        # The docs page fills in examples, and an unintended example would hide results.
         field_obj.metadata = {key: value for key, value in field_obj.metadata.items() if key != "example"}
 
 

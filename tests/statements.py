@@ -48,8 +48,6 @@ def plans(call: Callable[[], Any]) -> list[str]:
         db.execute_sql("SET LOCAL enable_seqscan = off")
         db.execute_sql("SET LOCAL enable_bitmapscan = off")
     explain = "EXPLAIN" if is_postgres() else "EXPLAIN QUERY PLAN"
-    queries = [
-        statement for statement in statements if statement.lstrip("( \n").startswith(("SELECT", "WITH"))
-    ]
+    queries = [query for query in statements if query.lstrip("( \n").startswith(("SELECT", "WITH"))]
     rows = [db.execute_sql(f"{explain} {query}", query.values) for query in queries]
     return ["\n".join(str(row[-1]) for row in plan) for plan in rows]

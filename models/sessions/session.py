@@ -29,7 +29,7 @@ class Consent(Model):
 
     @classmethod
     def exists_for(cls, key: CandidateKey, disclosure_hash: str | None) -> bool:
-        """Whether the candidate consented to exactly this text."""
+        """True if the candidate consented to exactly this text."""
         same = cls.disclosure_hash == disclosure_hash if disclosure_hash else cls.disclosure_hash.is_null()
         return cls.select().where(cls.key == key, same).exists()
 
@@ -47,7 +47,7 @@ class Consent(Model):
 
 
 def lock_key(key: CandidateKey) -> None:
-    """Lock the key's row. Raises KeyNotFound if it was revoked meanwhile."""
+    """Lock the key's row. Raises KeyNotFound if it has been revoked."""
     query = CandidateKey.select(CandidateKey.id).where(CandidateKey.id == key.id)
     if for_update(query.where(CandidateKey.revoked_at.is_null())).get_or_none() is None:
         raise KeyNotFound()
@@ -119,12 +119,12 @@ class Session(Model):
         return {"sessionId": self.id, "candidateId": self.key_id, "assessmentId": self.assessment_id}
 
     def closed_as_of(self, now: datetime) -> datetime | None:
-        """When the session closed, whether or not a process has settled it; None if it is open."""
+        """The close, even if no process has settled it yet; None while the session is open."""
         return session_close.effective_close(now, self.closed_at, self.closes_at)
 
     @property
     def ended_at(self) -> datetime | None:
-        """When it closes; without a limit, when its key was revoked or its assessment deleted."""
+        """The close; for an open session, the time when its key was revoked or its assessment deleted."""
         return self.closed_at or self.closes_at or self.key.revoked_at or self.assessment.deleted_at
 
     def lock_unless_erased(self) -> "Session":

@@ -47,7 +47,7 @@ class Webhook(Model):
         return cls.alive().where(cls.organization == caller.organization_id)
 
     @classmethod
-    def shorten_holds(cls) -> None:
+    def bring_forward(cls) -> None:
         """Limit holds to one lease, after the clock was set back."""
         latest = clock.now() + LEASE
         cls.update(held_until=latest).where(cls.held_until > latest).execute()

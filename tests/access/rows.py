@@ -1,4 +1,4 @@
-"""Who may call what: a row for each route and method, a column for each caller (R1 to R3)."""
+"""Access rights: a row for each route and method, a column for each caller (R1 to R3)."""
 
 import re
 from typing import Any, NamedTuple

@@ -3,9 +3,9 @@
 from datetime import timedelta
 
 import pytest
-from answers import refusal
 from callers import Caller
 from factories import envelope, make_assessment, make_key, make_organization, make_session
+from response_checks import refusal
 
 from models import ApiToken, Assessment, CandidateKey, Event, sessions
 from rules import api_tokens, candidate_keys
@@ -34,7 +34,7 @@ def token(organization):
 
 
 @pytest.mark.parametrize("form", ["Bearer {}", "bearer {}", "BEARER   {}", "  Bearer {}  "])
-def test_scheme_is_case_insensitive_and_white_space_is_ignored(get_me, token, form):
+def test_scheme_is_case_insensitive_and_whitespace_is_ignored(get_me, token, form):
     response = get_me(form.format(token))
     assert (response.status_code, response.json["kind"]) == (200, "reviewer")
 
@@ -83,7 +83,7 @@ def test_last_use_is_recorded_once_a_minute(clock, reviewer):
 
 
 @pytest.mark.parametrize("form", [str, str.lower, str.title, "  {}  ".format, "\t{}".format])
-def test_key_is_case_insensitive_and_white_space_is_ignored(get_me, key, form):
+def test_key_is_case_insensitive_and_whitespace_is_ignored(get_me, key, form):
     response = get_me(key=form(key.key))
     assert response.status_code == 200
     assert (response.json["kind"], response.json["id"]) == ("candidate", str(key.id))

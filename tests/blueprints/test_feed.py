@@ -3,8 +3,8 @@
 from datetime import timedelta
 
 import pytest
-from answers import places, refusal
 from factories import make_assessment, make_key, make_organization
+from response_checks import error_paths, refusal
 
 from delivery.worker import Worker
 from models import Feed, FeedEvent
@@ -72,7 +72,7 @@ def test_each_organization_has_its_own_feed(neighbour, reviewer, five):
 def test_invalid_cursors_types_and_limits_are_refused(reviewer, five):
     for member, values in {"after": [6, "x", -1], "types": ["key.lost", ""], "limit": ["x"]}.items():
         for value in values:
-            assert places(reviewer.get(PATH, **{member: value})) == [[member]], value
+            assert error_paths(reviewer.get(PATH, **{member: value})) == [[member]], value
 
 
 def test_events_are_stored_for_30_days(app, clock, reviewer, organization, five):

@@ -4,8 +4,8 @@ import json
 from datetime import timedelta
 
 import pytest
-from answers import places, refusal
 from factories import envelope
+from response_checks import error_paths, refusal
 
 from models import Event, Session, sessions
 
@@ -101,7 +101,7 @@ def test_500_events_count_in_the_session(candidate, session):
 
 @pytest.mark.parametrize("events", [[], [{}] * 501, "x", None])
 def test_batch_has_1_to_500_events(candidate, session, events):
-    assert places(candidate.post(PATH, {"events": events})) == [["events"]]
+    assert error_paths(candidate.post(PATH, {"events": events})) == [["events"]]
 
 
 def test_body_must_be_a_json_object(candidate, session):

@@ -48,17 +48,8 @@ def test_hostile_data_is_stored_as_sent_and_the_session_can_be_closed_and_read(r
 
 
 ODD = (
-    None,
-    0,
-    1.5,
-    True,
-    "",
-    "x" * 5000,
-    [],
-    [[]],
-    {},
-    {"channel": 1, "integration": [], "type": {}, "methods": 1},
-)
+    None, 0, 1.5, True, "", "x" * 5000, [], [[]], {}, {"channel": 1, "integration": [], "type": {}, "methods": 1},
+)  # fmt: skip
 
 
 @pytest.mark.parametrize("member", ["source", "actor", "provenance", "relatedEventIds", "anything"])

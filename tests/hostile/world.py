@@ -22,18 +22,8 @@ from tests.hostile.values import SOME_ID
 # Part of every name in the other organization; no hostile value contains it.
 FOREIGN_MARK = "Zanzibar"
 INTERNALS = (
-    "Traceback",
-    "peewee",
-    "psycopg",
-    "sqlite",
-    "werkzeug",
-    "marshmallow",
-    "SELECT",
-    "UPDATE",
-    ".py",
-    "0x7f",
-    "<html",
-)
+    "Traceback", "peewee", "psycopg", "sqlite", "werkzeug", "marshmallow", "SELECT", "UPDATE", ".py", "0x7f", "<html",
+)  # fmt: skip
 NOT_FOUND = {"error": NotFound.sentence, "code": NotFound.reason}
 UNAUTHENTICATED = {"error": Unauthenticated.sentence, "code": Unauthenticated.reason}
 # Members that an error may have besides those of R26.

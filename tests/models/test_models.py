@@ -175,7 +175,7 @@ def test_the_last_write_token_is_revoked_only_if_forced(organization):
     (first,) = ApiToken.select()
     with pytest.raises(errors.LastWriteToken):
         first.revoke()
-    first.revoke(even_the_last=True)
+    first.revoke(allow_last=True)
     assert ApiToken.get().revoked_at is not None
 
 

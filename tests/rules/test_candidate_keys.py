@@ -19,7 +19,7 @@ def test_generated_keys_are_valid_unique_and_evenly_distributed_over_distinct_le
 
 
 @pytest.mark.parametrize("text", ["PST-ABCD-EFGH", "pst-abcd-efgh", " Pst-aBcD-eFgH\n", "\tPST-ABCD-EFGH "])
-def test_letter_case_and_outer_white_space_are_ignored(text):
+def test_letter_case_and_outer_whitespace_are_ignored(text):
     assert normalize(text) == "PST-ABCD-EFGH"
 
 
@@ -32,5 +32,5 @@ def test_letter_case_and_outer_white_space_are_ignored(text):
         "PST-ABC\u017f-EFGH",
     ],
 )  # fmt: skip
-def test_other_texts_are_not_keys(text):
+def test_malformed_keys_are_not_normalized(text):
     assert normalize(text) is None

@@ -34,9 +34,7 @@ def _options() -> argparse.Namespace:
     )
     parser.add_argument("--seconds", type=int, default=SECONDS, help="seconds per run (%(default)s)")
     parser.add_argument("--rounds", type=int, default=ROUNDS, help="runs of each operation (%(default)s)")
-    parser.add_argument(
-        "--check", action="store_true", help="only check that both applications respond alike"
-    )
+    parser.add_argument("--check", action="store_true", help="only check that both respond the same")
     parser.add_argument(
         "--profile",
         nargs="?",
