@@ -66,7 +66,7 @@ class Webhook(Model):
         now = format_timestamp(clock.now())
         return [former for former in self.former_secrets if former["until"] > now]
 
-    def wants(self, event_type: str) -> bool:
+    def is_subscribed_to(self, event_type: str) -> bool:
         return not self.types or event_type in self.types
 
 

@@ -28,7 +28,7 @@ pytestmark = pytest.mark.slow
 CALLERS = ("writer", "reader", "candidate", "finished")
 PROXIES = "/v1/proxy/"
 # Members that name a row or an object; `evidence` names events.
-NAMING = ("issueId", "rubricId", "sessionId", "evidence", "bundleKey")
+REFERENCES = ("issueId", "rubricId", "sessionId", "evidence", "bundleKey")
 
 
 class Walk:
@@ -119,7 +119,7 @@ def test_foreign_ids_in_a_body_are_refused(walk):
     accepted = set()
     for operation in every_operation():
         body = walk.world.body(operation) or {}
-        for path in (path for path in member_paths(body) if path[-1] in NAMING):
+        for path in (path for path in member_paths(body) if path[-1] in REFERENCES):
             for foreign_id in walk.foreign:
                 value = json.dumps([foreign_id] if path[-1] == "evidence" else foreign_id).encode()
                 for caller_name in CALLERS:
