@@ -59,7 +59,7 @@ class Commands(AppGroup):
 
 
 class App(Flask):
-    """Flask without host matching and async views, which cost time in every request."""
+    """Flask without host matching and async views."""
 
     def create_url_adapter(self, request: Any) -> Any:
         if request is None:

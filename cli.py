@@ -80,10 +80,10 @@ def upgrade() -> None:
 @database.command("status")
 def status() -> None:
     """List all migrations; exit with status 1 if one is missing."""
-    found = migrations.status()
-    for name, applied in found:
+    migration_states = migrations.status()
+    for name, applied in migration_states:
         click.echo(f"{'applied' if applied else 'missing'}  {name}")
-    if not all(applied for _, applied in found):
+    if not all(applied for _, applied in migration_states):
         sys.exit(1)
 
 
@@ -218,9 +218,9 @@ def rederive_sessions(assessment: Assessment | None) -> None:
 def verify_cohorts(assessment: Assessment | None) -> None:
     """Compare stored statistics with their sessions; exit with status 1 if one differs."""
     differences = []
-    for found in _assessments(assessment):
-        differences.append(first_difference(found))
-        click.echo(f"{found.id}  {found.title}  {differences[-1] or 'ok'}")
+    for selected in _assessments(assessment):
+        differences.append(first_difference(selected))
+        click.echo(f"{selected.id}  {selected.title}  {differences[-1] or 'ok'}")
     if any(differences):
         sys.exit(1)
 
@@ -229,9 +229,9 @@ def verify_cohorts(assessment: Assessment | None) -> None:
 @ASSESSMENT(help="Only rebuild this assessment.")
 def rebuild_cohorts(assessment: Assessment | None) -> None:
     """Recompute stored statistics. Meanwhile, the assessment's sessions wait to close."""
-    for found in _assessments(assessment):
-        rebuild(found)
-        click.echo(f"{found.id}  {found.title}")
+    for selected in _assessments(assessment):
+        rebuild(selected)
+        click.echo(f"{selected.id}  {selected.title}")
 
 
 @deliveries.command("bounce")

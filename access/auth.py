@@ -14,7 +14,7 @@ from models import ApiToken, CandidateKey
 from web.access_log import record_caller
 from web.json import MAX_BODY_BYTES
 
-# The look-up of a credential by its header. The first header present decides.
+# How to look up a credential, by header. The first header that is present decides.
 Chain = dict[str, Callable[[str], Any]]
 
 
@@ -90,15 +90,15 @@ def authenticate(kinds: type | UnionType, scope: str = "read", chain: Chain = CH
     for header, look_up in chain.items():
         credential = request.headers.get(header)
         if credential is not None:
-            found = look_up(credential)
-            if found is None:
+            row = look_up(credential)
+            if row is None:
                 break
-            record_caller("reviewer" if isinstance(found, ApiToken) else "candidate", found.id)
-            if not isinstance(found, kinds):
+            record_caller("reviewer" if isinstance(row, ApiToken) else "candidate", row.id)
+            if not isinstance(row, kinds):
                 break
-            if isinstance(found, ApiToken):
-                found.require_scope(scope)
-            return found
+            if isinstance(row, ApiToken):
+                row.require_scope(scope)
+            return row
     raise Unauthenticated()
 
 

@@ -63,7 +63,7 @@ def idempotent(view: Callable) -> Callable:
 def _without_secret(body: bytes) -> bytes:
     """The body to store: a secret is a member of the response, or of the new row in it."""
     response = orjson.loads(body)
-    found = [part for part in (response, *response.values()) if isinstance(part, dict) and part.get("secret")]
-    for part in found:
+    parts = [part for part in (response, *response.values()) if isinstance(part, dict) and part.get("secret")]
+    for part in parts:
         part["secret"] = None
-    return orjson.dumps(response | {"note": NOTE}) if found else body
+    return orjson.dumps(response | {"note": NOTE}) if parts else body

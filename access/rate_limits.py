@@ -96,7 +96,7 @@ def setting_of(view: Any) -> str | None:
 
 
 def register(app: Flask) -> None:
-    """Limit the operations of the API, if the settings say so; pages and documents are not limited."""
+    """Limit the operations of the API if RATELIMIT_ENABLED is set; pages and documents are not limited."""
     if app.config["RATELIMIT_ENABLED"]:
         limiter = RateLimiter(app.config)
         app.before_request(limiter.check)
@@ -161,13 +161,13 @@ class RateLimiter:
 
 @lru_cache(MAX_ACCEPTED)
 def network_of(address: str) -> str:
-    """The address; of IPv6 its /64, since each subscriber has 2^64 addresses."""
+    """The IPv4 address, or the /64 network of an IPv6 address: a subscriber has 2^64 addresses."""
     try:
-        found = ipaddress.ip_address(address)
+        ip = ipaddress.ip_address(address)
     except ValueError:
         return "unknown"
-    found = getattr(found, "ipv4_mapped", None) or found
-    return str(found if found.version == 4 else ipaddress.ip_network((found, 64), strict=False))
+    ip = getattr(ip, "ipv4_mapped", None) or ip
+    return str(ip if ip.version == 4 else ipaddress.ip_network((ip, 64), strict=False))
 
 
 def fingerprint(text: str) -> str:

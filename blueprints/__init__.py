@@ -57,8 +57,8 @@ def page(noun: str, rows: Any, query: dict[str, Any], newest_first: bool = False
     """A page of rows, oldest first, as `{<noun>, total, limit, offset}`."""
     limit, offset, columns = query["limit"], query["offset"], (rows.model.created_at, rows.model.id)
     ordered = rows.order_by(*(column.desc() for column in columns) if newest_first else columns)
-    found = list(ordered.limit(limit).offset(offset))
-    return {noun: found, "total": rows.order_by().count(), "limit": limit, "offset": offset}
+    listed = list(ordered.limit(limit).offset(offset))
+    return {noun: listed, "total": rows.order_by().count(), "limit": limit, "offset": offset}
 
 
 def file_response(name: str, chunks: Iterator, mimetype: str = JSON_LINES) -> Response:

@@ -25,18 +25,18 @@ def get_analytics(session_id):
     session's current events, so it also works while the session is open.
     """
     session = find(Session, session_id)
-    found = timeline.analyze(session)
-    calls = sorted(found.tools.items(), key=lambda tool: -tool[1])
-    return found.times._asdict() | {
-        "sittings": found.sittings,
-        "turns": found.turns,
+    analysis = timeline.analyze(session)
+    calls = sorted(analysis.tools.items(), key=lambda tool: -tool[1])
+    return analysis.times._asdict() | {
+        "sittings": analysis.sittings,
+        "turns": analysis.turns,
         "tools": [{"name": name, "calls": count} for name, count in calls],
-        "models": [use._asdict() | {"cost_usd": _dollars(use.cost_nano_usd)} for use in found.models],
-        "total_cost_usd": _dollars(found.total_cost_nano_usd),
+        "models": [use._asdict() | {"cost_usd": _dollars(use.cost_nano_usd)} for use in analysis.models],
+        "total_cost_usd": _dollars(analysis.total_cost_nano_usd),
         "proxy_usage": [
             use | {"cost_usd": _dollars(use["cost_nano_usd"])} for use in ModelUsage.by_model(session)
         ],
-        "error_episodes": [_episode(episode) for episode in found.error_episodes],
+        "error_episodes": [_episode(episode) for episode in analysis.error_episodes],
     }
 
 
@@ -79,9 +79,9 @@ def get_top_candidates(query):
     is better. Sessions without a value are omitted.
     """
     sessions.settle_all(organization_id=caller.organization_id)
-    metric = next(each for each in METRICS if each.name == query["metric"])
-    found = overview.top(caller.organization, metric, query["limit"], query.get("assessment_id"))
-    return {"metric": metric.name, "candidates": found}
+    metric = next(metric for metric in METRICS if metric.name == query["metric"])
+    candidates = overview.top(caller.organization, metric, query["limit"], query.get("assessment_id"))
+    return {"metric": metric.name, "candidates": candidates}
 
 
 def _dollars(nano_usd: int | None) -> float | None:

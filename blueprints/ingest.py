@@ -76,9 +76,9 @@ def ingest_batch(data):
     counted) or `refused` with the reason. All accepted events are stored together.
     """
     session = Session.of_key(caller)
-    read = [_read(text, session) for text in data["events"]]
-    outcomes = _outcomes(session, [found for found in read if isinstance(found, Arrival)])
-    return {"results": [next(outcomes) if isinstance(found, Arrival) else found for found in read]}
+    entries = [_read(text, session) for text in data["events"]]
+    outcomes = _outcomes(session, [entry for entry in entries if isinstance(entry, Arrival)])
+    return {"results": [next(outcomes) if isinstance(entry, Arrival) else entry for entry in entries]}
 
 
 def _read(text, session):
@@ -105,6 +105,6 @@ def _outcomes(session, arrivals):
     try:
         outcomes = sessions.append(session, *arrivals) if arrivals else []
     except SessionClosed as error:
-        return iter([{"id": each, "status": "refused", "error": error.sentence} for each in ids])
+        return iter([{"id": event_id, "status": "refused", "error": error.sentence} for event_id in ids])
     record_late_events(outcomes.count("late"))
     return iter([{"id": each, "status": outcome} for each, outcome in zip(ids, outcomes, strict=True)])

@@ -66,7 +66,7 @@ def complete(operation: dict[str, Any], view: Any, rule: str) -> None:
     if getattr(view, "is_idempotent", False):
         operation.setdefault("parameters", []).append(IDEMPOTENCY_KEY)
     # A view that forwards responses documents their shape itself.
-    refusals = getattr(view, "answers", None) or _responses(_refusals(view, rule))
+    refusals = getattr(view, "responses", None) or _responses(_refusals(view, rule))
     operation["responses"] |= {str(status): response for status, response in refusals.items()}
 
 

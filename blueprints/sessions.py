@@ -58,19 +58,19 @@ def submit_test_result(data, session_id):
 def shown(session_id: Any) -> dict[str, Any]:
     """The session's current state, without the members for reviewers if the caller is its candidate."""
     session = Session.visible_to(caller).where(Session.id == session_id).get()
-    found = {name: getattr(session, name) for name in CandidateSession().fields if hasattr(session, name)}
-    found |= Event.counts(session) | {
+    members = {name: getattr(session, name) for name in CandidateSession().fields if hasattr(session, name)}
+    members |= Event.counts(session) | {
         "status": session.key.status,
         "org_name": session.organization.shown_name,
         "assessment_title": session.assessment.title,
         "retained_until": privacy.retained_until(session.key, session),
         "erasure_requested_at": session.key.erasure_requested_at,
     }
-    seal = session.seal(found["event_count"] + found["late_event_count"])
+    seal = session.seal(members["event_count"] + members["late_event_count"])
     if isinstance(caller, CandidateKey):
         # A partial seal would only raise questions about the events not sealed yet.
-        return found | {"seal": seal if session.closed_at is not None and seal["is_whole"] else None}
-    return found | {
+        return members | {"seal": seal if session.closed_at is not None and seal["is_whole"] else None}
+    return members | {
         "seal": seal,
         "candidate_name": session.key.candidate_name,
         "candidate_email": session.key.candidate_email,

@@ -31,8 +31,8 @@ def list_sessions(query):
 
     A page of the sessions of all assessments, oldest first.
     """
-    found = page("sessions", overview.sessions(caller.organization, **filters_of(query)), query)
-    return found | {"sessions": [_listed(row) for row in found["sessions"]]}
+    response = page("sessions", overview.sessions(caller.organization, **filters_of(query)), query)
+    return response | {"sessions": [_listed(row) for row in response["sessions"]]}
 
 
 @blp.get("/sessions/<id:session_id>/timeline")
@@ -47,8 +47,8 @@ def get_timeline(query, session_id):
     """
     session = find(Session, session_id)
     filters = {name: query.get(name) for name in ("kind", "without", "source", "actor")}
-    found = timeline.page(session, query["limit"], _cursor(query), query["detail"] == "full", **filters)
-    return {"events": [_event(event) for event in found.events], "next": found.next}
+    result = timeline.page(session, query["limit"], _cursor(query), query["detail"] == "full", **filters)
+    return {"events": [_event(event) for event in result.events], "next": result.next}
 
 
 @blp.get("/sessions/<id:session_id>/timeline/<path:event_id>")
@@ -76,9 +76,9 @@ def get_decisions(query, session_id):
     The candidate's explanations and their responses to agents' plans, in order.
     """
     session = find(Session, session_id)
-    found = timeline.page(session, query["limit"], _cursor(query), full=True, kind=sorted(DECISION_KINDS))
-    decisions = [event | read_decision(event["envelope"]) for event in found.events]
-    return {"decisions": decisions, "next": found.next}
+    result = timeline.page(session, query["limit"], _cursor(query), full=True, kind=sorted(DECISION_KINDS))
+    decisions = [event | read_decision(event["envelope"]) for event in result.events]
+    return {"decisions": decisions, "next": result.next}
 
 
 @blp.get("/sessions/<id:session_id>/artifacts")
@@ -91,10 +91,10 @@ def get_artifacts(session_id):
     Changed files with their latest content or diff and who changed them, commands, and the latest state of the agents'
     plans. Long contents are truncated; the events have them in full.
     """
-    found = artifacts.Artifacts()
+    collected = artifacts.Artifacts()
     for event in timeline.artifact_events(find(Session, session_id), sorted(artifacts.KINDS)):
-        found.add(event)
-    return found
+        collected.add(event)
+    return collected
 
 
 @blp.get("/sessions/<id:session_id>/export")

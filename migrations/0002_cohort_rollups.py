@@ -54,20 +54,20 @@ def up(migrator, db):
             primary_key = CompositeKey("assessment_id", "metric", "level", "bucket")
 
     db.create_tables([CohortRollup, CohortCount])
-    for assessment_id, totals in counted(db).items():
+    for assessment_id, totals in count_sessions(db).items():
         CohortRollup.create(assessment=assessment_id, totals=totals)
-    for place, (column, sign) in enumerate(METRICS):
+    for index, (column, sign) in enumerate(METRICS):
         for number, shift in enumerate(SHIFTS):
             db.execute_sql(
                 f"""INSERT INTO cohort_counts (assessment_id, metric, level, bucket, n)
-                SELECT assessment_id, {place}, {number}, {sign}{column} >> {shift}, COUNT(*) FROM sessions
+                SELECT assessment_id, {index}, {number}, {sign}{column} >> {shift}, COUNT(*) FROM sessions
                 WHERE {CLOSED} AND {column} IS NOT NULL GROUP BY 1, 2, 3, 4"""
             )
 
 
-def counted(db):
+def count_sessions(db):
     """Compute the totals of each assessment's closed sessions; sums in two halves cannot overflow on SQLite."""
-    found = defaultdict(dict)
+    totals_by_assessment = defaultdict(dict)
     sums = ", ".join(
         f"COUNT({column}), SUM({column} >> 32), SUM({column} & 4294967295)" for column, _ in METRICS
     )
@@ -75,14 +75,14 @@ def counted(db):
     query = f"SELECT assessment_id, COUNT(*), {passed}, {sums} FROM sessions WHERE {CLOSED} GROUP BY assessment_id"
     for assessment_id, sessions, passed, *numbers in db.execute_sql(query):
         totals = {"sessions": sessions, "passed": passed}
-        for place, (column, _) in enumerate(METRICS):
-            count, high, low = numbers[3 * place : 3 * place + 3]
+        for index, (column, _) in enumerate(METRICS):
+            count, high, low = numbers[3 * index : 3 * index + 3]
             totals |= {f"{column}_count": count, f"{column}_sum": int(high or 0) * 2**32 + int(low or 0)}
-        found[assessment_id] = totals
+        totals_by_assessment[assessment_id] = totals
     query = f"SELECT assessment_id, derivation_version, COUNT(*) FROM sessions WHERE {CLOSED} GROUP BY 1, 2"
     for assessment_id, version, sessions in db.execute_sql(query):
-        found[assessment_id][f"version_{version}"] = sessions
+        totals_by_assessment[assessment_id][f"version_{version}"] = sessions
     return {
         assessment_id: {name: int(n) for name, n in totals.items() if n}
-        for assessment_id, totals in found.items()
+        for assessment_id, totals in totals_by_assessment.items()
     }

@@ -50,14 +50,14 @@ def up(migrator, db):
     _count_keys(CandidateKey, KeyCount)
     for name in ("candidatekey_organization_id_created_at_id", "candidatekey_address"):
         db.execute_sql(f"DROP INDEX {name}")
-    in_order = "organization_id, created_at, id, assessment_id, revoked_at"
-    db.execute_sql(f"CREATE INDEX candidate_keys_in_order ON candidate_keys ({in_order})")
+    columns = "organization_id, created_at, id, assessment_id, revoked_at"
+    db.execute_sql(f"CREATE INDEX candidate_keys_in_order ON candidate_keys ({columns})")
     db.execute_sql("CREATE INDEX candidate_keys_of_address ON candidate_keys (address, assessment_id)")
 
 
 def _count_keys(keys, counts):
-    whose = (keys.organization_id, keys.assessment_id)
-    valid = keys.select(*whose, fn.COUNT(keys.id)).where(keys.revoked_at.is_null()).group_by(*whose)
+    group = (keys.organization_id, keys.assessment_id)
+    valid = keys.select(*group, fn.COUNT(keys.id)).where(keys.revoked_at.is_null()).group_by(*group)
     for organization_id, assessment_id, count in list(valid.tuples()):
         row = {"organization": organization_id, "assessment": assessment_id, "change": count, "is_sum": True}
         counts.insert(row | {"id": new_id(), "created_at": clock.now()}).execute()

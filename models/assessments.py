@@ -73,7 +73,7 @@ class Assessment(Model):
         """
         organization = token.organization
         with db.atomic():
-            # Serializes the quota's check, and keeps the rubric from being deleted meanwhile.
+            # Serializes the quota's check, and keeps the rubric from being deleted.
             organization.lock()
             issue = cls.find_referenced(Issue, "issueId", values.pop("issue_id", None), token)
             rubric = cls.find_referenced(Rubric, "rubricId", values.pop("rubric_id", None), token)
@@ -92,10 +92,10 @@ class Assessment(Model):
         """The row that a request's member refers to, None for null. Raises Invalid if there is none (R8)."""
         if row_id is None:
             return None
-        found = model.visible_to(token).where(model.id == row_id).get_or_none()
-        if found is None:
+        row = model.visible_to(token).where(model.id == row_id).get_or_none()
+        if row is None:
             raise invalid(member, f"No such {model.__name__.lower()} in your organization.")
-        return found
+        return row
 
     @classmethod
     def used_this_month(cls, organization: Organization) -> int:
@@ -136,10 +136,10 @@ class Assessment(Model):
 
     def lock(self, strength: str = "FOR NO KEY UPDATE") -> "Assessment":
         """Like Model.lock, but raises NotFound if the assessment was deleted."""
-        found = super().lock(strength)
-        if found.deleted_at is not None:
+        assessment = super().lock(strength)
+        if assessment.deleted_at is not None:
             raise NotFound()
-        return found
+        return assessment
 
 
 def _copied_from(issue: Issue | None, repo_url: str | None) -> dict[str, Any]:

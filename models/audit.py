@@ -83,12 +83,12 @@ class AuditEntry(Model):
     @classmethod
     def search(cls, caller: ApiToken, since: Any = None, until: Any = None, **columns: Any) -> Query:
         """The organization's entries from `since` until before `until`, with these values of columns."""
-        found = cls.visible_to(caller).where(
+        entries = cls.visible_to(caller).where(
             *(getattr(cls, name) == value for name, value in columns.items())
         )
         if since is not None:
-            found = found.where(cls.created_at >= since)
-        return found if until is None else found.where(cls.created_at < until)
+            entries = entries.where(cls.created_at >= since)
+        return entries if until is None else entries.where(cls.created_at < until)
 
     def hashed_columns(self) -> dict[str, Any]:
         """The columns that the hash covers, as text."""
@@ -143,7 +143,7 @@ class Verdict(NamedTuple):
 def verify(organization: Organization) -> Verdict:
     """Check an organization's log from its first entry, even while it grows."""
     entries = AuditEntry.select().where(AuditEntry.organization == organization)
-    # Read before the chain's head: entries chained meanwhile are left for the next check.
+    # Read before the chain's head: entries chained after this are left for the next check.
     last = entries.select(peewee.fn.MAX(AuditEntry.position)).scalar() or 0
     chain = AuditChain.get_or_none(AuditChain.organization == organization)
     head, count = (chain.head, chain.count) if chain else (None, 0)

@@ -59,15 +59,15 @@ def failed_since(start: datetime) -> int:
 def oldest_due() -> dict[str, datetime]:
     """The time at which the oldest entry of each queue in NAMES became due; without empty queues."""
     # Messages that wait because their receiver requested a pause are not overdue.
-    held = WebhookDelivery.webhook.in_(Webhook.select(Webhook.id).where(Webhook.held_until > clock.now()))
-    found = (
+    paused = WebhookDelivery.webhook.in_(Webhook.select(Webhook.id).where(Webhook.held_until > clock.now()))
+    oldest = (
         _oldest(Delivery.select().where(_is_due(Delivery)), Delivery.due_at),
-        _oldest(WebhookDelivery.select().where(_is_due(WebhookDelivery), ~held), WebhookDelivery.due_at),
+        _oldest(WebhookDelivery.select().where(_is_due(WebhookDelivery), ~paused), WebhookDelivery.due_at),
         _oldest(FeedEvent.unnumbered(), FeedEvent.created_at),
         _oldest(AuditEntry.unchained(), AuditEntry.created_at),
         _oldest(unsealed(Seal.search_start()), Event.received_at),
     )
-    return {name: time for name, time in zip(NAMES, found, strict=True) if time}
+    return {name: time for name, time in zip(NAMES, oldest, strict=True) if time}
 
 
 def _is_due(table: Any) -> Any:

@@ -76,7 +76,7 @@ class BytesField(peewee.BlobField):
 
 
 def new_id() -> Any:
-    """A UUIDv7: ids ascend as they are made (R23)."""
+    """A UUIDv7: ids ascend in the order of their creation (R23)."""
     return uuid_utils.compat.uuid7()
 
 
@@ -155,6 +155,6 @@ class ErasedWithSession:
         return cls.delete().where(cls.session == session).execute()
 
 
-def case_folded(*texts: str | None) -> str:
-    """Texts as case-insensitive search compares them, the same on every database and locale."""
-    return "\n".join(filter(None, texts)).casefold()
+def case_folded(*parts: str | None) -> str:
+    """The parts as case-insensitive search compares them, the same on every database and locale."""
+    return "\n".join(filter(None, parts)).casefold()

@@ -39,25 +39,26 @@ def comparison(assessment_id: Any, session_id: Any) -> dict[str, Any] | None:
 
     Raises NotFound if the assessment has no such session.
     """
-    found = ranks([session_id], METRICS) if session_id else []
-    if not found or found[0].assessment_id != assessment_id:
+    session_ranks = ranks([session_id], METRICS) if session_id else []
+    if not session_ranks or session_ranks[0].assessment_id != assessment_id:
         raise NotFound()
-    totals = found[0].totals
+    totals = session_ranks[0].totals
     if not totals:
         return None
-    if found[0].closed_at is None or totals["sessions"] < 2:
+    if session_ranks[0].closed_at is None or totals["sessions"] < 2:
         return _statistics(totals)
-    return _statistics(totals) | {"percentiles": {rank.metric.field: rank.percentile for rank in found}}
+    percentiles = {rank.metric.field: rank.percentile for rank in session_ranks}
+    return _statistics(totals) | {"percentiles": percentiles}
 
 
 def percentiles(
     session_ids: Sequence[Any], metrics: Sequence[Metric] = METRICS
 ) -> dict[Any, dict[str, float | None]]:
     """The percentiles of closed sessions, each in its own cohort, by session id and the metrics' fields."""
-    found: dict[Any, dict[str, float | None]] = {session_id: {} for session_id in session_ids}
+    by_session: dict[Any, dict[str, float | None]] = {session_id: {} for session_id in session_ids}
     for rank in ranks(session_ids, metrics):
-        found[rank.session_id][rank.metric.field] = rank.percentile
-    return found
+        by_session[rank.session_id][rank.metric.field] = rank.percentile
+    return by_session
 
 
 def _statistics(totals: Mapping[str, int]) -> dict[str, Any]:
@@ -68,8 +69,8 @@ def _statistics(totals: Mapping[str, int]) -> dict[str, Any]:
     }
     rate = {"test_pass_rate": pass_rate(counts["passed"], counts["sessions"])}
     versions = rollups.versions(totals)
-    found: dict[str, Any] = {"session_count": counts["sessions"], "metrics": averages | rate}
-    return found | {"derivation_versions": versions} if len(versions) > 1 else found
+    response: dict[str, Any] = {"session_count": counts["sessions"], "metrics": averages | rate}
+    return response | {"derivation_versions": versions} if len(versions) > 1 else response
 
 
 class Rank(NamedTuple):
@@ -97,17 +98,18 @@ def ranks(session_ids: Sequence[Any], metrics: Sequence[Metric]) -> list[Rank]:
     if not session_ids:
         return []
     names, values = sql.in_list("id", session_ids)
-    found = sql.rows(_ranks(tuple(metrics), names), **values)
+    rows = sql.rows(_ranks(tuple(metrics), names), **values)
     return [
-        Rank(row_id(s), row_id(a), closed_at, METRICS[metric], merit, int(beaten or 0), row_json(totals))
-        for s, a, closed_at, metric, merit, beaten, totals in found
+        Rank(row_id(session), row_id(cohort), closed, METRICS[index], merit, int(beaten or 0), row_json(sums))
+        for session, cohort, closed, index, merit, beaten, sums in rows
     ]
 
 
 @lru_cache
 def _ranks(metrics: tuple[Metric, ...], session_ids: str) -> str:
-    merits = [f"WHEN {METRICS.index(m)} THEN {'-' if m.lower_is_better else ''}s.{m.field}" for m in metrics]
-    levels = [f"({n}, {level.shift}, {level.parent_shift or 'NULL'})" for n, level in enumerate(LEVELS)]
+    signs = {metric: "-" if metric.lower_is_better else "" for metric in metrics}
+    merits = [f"WHEN {METRICS.index(metric)} THEN {sign}s.{metric.field}" for metric, sign in signs.items()]
+    levels = [f"({i}, {level.shift}, {level.parent_shift or 'NULL'})" for i, level in enumerate(LEVELS)]
     return sql.RANKS.format(
         metrics=", ".join(f"({METRICS.index(metric)})" for metric in metrics),
         levels=", ".join(levels),

@@ -113,7 +113,7 @@ def read_feed(caller: ApiToken, after: int | None, types: list[str] | None, limi
     Without a cursor it starts at the oldest stored event. Raises CursorExpired if events after the cursor have been
     deleted, and Invalid for a cursor that the feed has not reached.
     """
-    # Read before the rows: events numbered meanwhile are left for the next page, and never skipped.
+    # Read before the rows: events numbered after this are left for the next page, and never skipped.
     last = Feed.select(Feed.position).where(Feed.organization == caller.organization).scalar() or 0
     after = _start(caller, after, last)
     rows = FeedEvent.visible_to(caller).where(FeedEvent.position > after, FeedEvent.position <= last)

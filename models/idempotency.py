@@ -59,8 +59,8 @@ class IdempotentRequest(Model):
         with ExitStack() as stack:
             with _limited_wait():
                 stack.enter_context(db.atomic())
-                found = cls._claim(token, key, digest)
-            yield found
+                row = cls._claim(token, key, digest)
+            yield row
 
     @classmethod
     def _claim(cls, token: ApiToken, key: str, digest: str) -> "IdempotentRequest":
@@ -73,10 +73,10 @@ class IdempotentRequest(Model):
         cls.insert(reviewer=token, fingerprint=fingerprint, digest=digest).on_conflict_ignore().execute()
         if is_postgres():
             db.execute_sql("SET LOCAL lock_timeout = DEFAULT")
-        found = cls.get(same)
-        if found.digest != digest:
+        row = cls.get(same)
+        if row.digest != digest:
             raise KeyReused()
-        return found
+        return row
 
     def store(self, status: int, answer: str) -> None:
         self.update_columns(status=status, answer=answer)
@@ -102,10 +102,10 @@ class IdempotentRequest(Model):
     @classmethod
     def erase_personal_data(cls, key: CandidateKey, session: Any) -> int:
         """Remove personal data from the responses. The rows stay, so that no request runs twice."""
-        found = list(cls.personal_rows(key, session))
-        for row in found:
+        rows = list(cls.personal_rows(key, session))
+        for row in rows:
             row.store(row.status, json.dumps(_anonymize(json.loads(row.answer), key, session)))
-        return len(found)
+        return len(rows)
 
 
 @contextmanager

@@ -24,13 +24,13 @@ BATCH_SIZE = 500
 
 @contextmanager
 def _locked(key: CandidateKey) -> Iterator[CandidateKey]:
-    """A transaction with the key locked. Raises NotFound if it was revoked meanwhile."""
+    """A transaction with the key locked. Raises NotFound if it has been revoked."""
     with db.atomic():
         for_update(CandidateKey.select(CandidateKey.id).where(CandidateKey.id == key.id)).execute()
-        found = CandidateKey.alive().where(CandidateKey.id == key.id).get_or_none()
-        if found is None:
+        locked = CandidateKey.alive().where(CandidateKey.id == key.id).get_or_none()
+        if locked is None:
             raise errors.NotFound()
-        yield found
+        yield locked
 
 
 def _session(key: CandidateKey) -> Session | None:
@@ -77,7 +77,7 @@ def invite(key: CandidateKey) -> None:
 
 
 def extend(key: CandidateKey, days: int | None = None, expires_at: datetime | None = None) -> None:
-    """Set a pending key's expiry: a time, or days after the present one.
+    """Set a pending key's expiry: a time, or days after the current one.
 
     Raises KeyRedeemed, KeyIsExpired, and Invalid for a time in the past or more than a year ahead.
     """

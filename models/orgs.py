@@ -126,14 +126,14 @@ class ApiToken(Model):
                 if errors.refusal_for(error) is None:
                     raise
 
-    def revoke(self, even_the_last: bool = False) -> None:
+    def revoke(self, allow_last: bool = False) -> None:
         """Revoke the token. Raises LastWriteToken if no other valid one has the scope `write`."""
         with db.atomic():
             self.organization.lock()
             now = clock.now()
             others = ApiToken.valid(now).where(ApiToken.scope == "write", ApiToken.id != self.id)
             is_last = not others.where(ApiToken.organization == self.organization).exists()
-            if self.scope == "write" and is_last and not even_the_last:
+            if self.scope == "write" and is_last and not allow_last:
                 raise errors.LastWriteToken()
             self.update_columns(revoked_at=now)
 

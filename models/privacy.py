@@ -81,12 +81,12 @@ def stored_data(key: CandidateKey, session: Session | None) -> list[dict[str, An
 def _summary(table: Any, key: CandidateKey, session: Session | None) -> dict[str, Any]:
     kind = table.personal_data
     received_at = getattr(table, kind.received_at)
-    found = table.personal_rows(key, session).select(
+    summary = table.personal_rows(key, session).select(
         peewee.fn.COUNT(received_at).alias("count"),
         peewee.fn.MIN(received_at).alias("since"),
         peewee.fn.MAX(received_at).alias("until"),
     )
-    return {"name": kind.name, "description": kind.description} | found.dicts().get()
+    return {"name": kind.name, "description": kind.description} | summary.dicts().get()
 
 
 def consents(key: CandidateKey) -> list[Consent]:

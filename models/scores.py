@@ -36,8 +36,8 @@ class Score(Model, ErasedWithSession):
         indexes = ((("session", "id"), False),)
 
     @classmethod
-    def give(cls, session: Session, criterion_key: str, reviewer: ApiToken, **given: Any) -> "Score":
-        """Score a criterion of the rubric's current version; `given` are value, comment and evidence.
+    def give(cls, session: Session, criterion_key: str, reviewer: ApiToken, **columns: Any) -> "Score":
+        """Score a criterion of the rubric's current version; `columns` are value, comment and evidence.
 
         Repeating the latest score changes nothing. Raises NoRubric, NotFound for an unknown criterion, Erased, and
         Invalid for a value outside of the scale or for evidence that is not an event of the session.
@@ -49,14 +49,14 @@ class Score(Model, ErasedWithSession):
             if criterion is None:
                 raise NotFound()
             lowest, highest = scoring.value_range(criterion)
-            if not lowest <= given["value"] <= highest:
+            if not lowest <= columns["value"] <= highest:
                 raise invalid("value", f"Must be from {lowest} to {highest}, the scale of this criterion.")
-            _require_events(session, given["evidence"])
-            given |= {"rubric_version": version, "reviewer": reviewer}
+            _require_events(session, columns["evidence"])
+            columns |= {"rubric_version": version, "reviewer": reviewer}
             latest = cls.history(session).where(cls.criterion == criterion_key).first()
-            if latest is not None and all(getattr(latest, name) == value for name, value in given.items()):
+            if latest is not None and all(getattr(latest, name) == value for name, value in columns.items()):
                 return latest
-            score = cls.create(session=session, criterion=criterion_key, **given)
+            score = cls.create(session=session, criterion=criterion_key, **columns)
             payload = {"criterion": criterion_key, "value": score.value, "rubricVersion": version.number}
             FeedEvent.publish(session.organization_id, "score.updated", session.ids | payload)
         return score
@@ -118,15 +118,15 @@ def _version(current: RubricVersion, history: list[Score], number: int | None) -
 
 
 def _with_scores(criterion: dict[str, Any], version: RubricVersion, history: list[Score]) -> dict[str, Any]:
-    given = [score for score in history if score.criterion == criterion["key"]]
-    current = next((score for score in given if score.rubric_version_id == version.id), None)
+    scores = [score for score in history if score.criterion == criterion["key"]]
+    current = next((score for score in scores if score.rubric_version_id == version.id), None)
     lowest, highest = scoring.value_range(criterion)
-    return criterion | {"lowest": lowest, "highest": highest, "score": current, "history": given}
+    return criterion | {"lowest": lowest, "highest": highest, "score": current, "history": scores}
 
 
 def _require_events(session: Session, event_ids: list[str]) -> None:
     query = Event.select(Event.event_id).where(Event.session == session, Event.event_id.in_(event_ids))
-    known = {event.event_id for event in query}
+    existing_ids = {event.event_id for event in query}
     for number, event_id in enumerate(event_ids):
-        if event_id not in known:
+        if event_id not in existing_ids:
             raise invalid(["evidence", number], "This session has no event with this id.")

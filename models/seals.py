@@ -51,12 +51,12 @@ class Seal(Model, ErasedWithSession):
 
         Correct while the worker seals.
         """
-        # Read before the session's head: events sealed meanwhile are left for the next check.
+        # Read before the session's head: events sealed after this are left for the next check.
         last = cls.select(peewee.fn.MAX(cls.position)).where(cls.session == session).scalar() or 0
         stored = Session.select(Session.seal_head, Session.sealed_count).where(Session.id == session.id).get()
         rows = cls._sealed(session, max(last, stored.sealed_count))
-        found = seals.find_breaks(str(session.id), rows, stored.seal_head, stored.sealed_count)
-        return [(each, cls._event_id(session, each.position)) for each in found]
+        breaks = seals.find_breaks(str(session.id), rows, stored.seal_head, stored.sealed_count)
+        return [(broken, cls._event_id(session, broken.position)) for broken in breaks]
 
     @classmethod
     def _sealed(cls, session: Session, last: int) -> Iterator[seals.SealedEvent]:

@@ -37,7 +37,7 @@ def signed_log(session: Session) -> Iterator[dict[str, Any]]:
     sizes = dict(_links(session))
     for batch in batches.split(order_chain(sizes).order, lambda link: sizes[link]):
         envelopes = Event.envelopes([link.seq for link in batch])
-        # An envelope is missing if the event was erased meanwhile.
+        # An envelope is missing if the event has been erased.
         yield from (_entry(link, envelopes[link.seq], public_keys) for link in batch if link.seq in envelopes)
 
 

@@ -145,11 +145,11 @@ class Submission(Model, ErasedWithSession):
 
     @classmethod
     def record(
-        cls, session: Session, upload: BundleUpload | None, found: tuple[int, str] | None, submitted: dict
+        cls, session: Session, upload: BundleUpload | None, bundle: tuple[int, str] | None, submitted: dict
     ) -> "Submission":
         """Store a submission. A verified one replaces the one before it, whose bundle is deleted.
 
-        found -- size and SHA-256 of the stored bundle; None without one
+        bundle -- size and SHA-256 of the stored bundle; None without one
 
         Raises AssessmentClosed more than ten minutes after the close (R18).
         """
@@ -158,7 +158,7 @@ class Submission(Model, ErasedWithSession):
             _require_open(session, clock.now())
             # The upload may have been deleted since its bundle was read.
             upload = upload and BundleUpload.get_or_none(BundleUpload.id == upload.id)
-            size, sha256 = (upload and found) or (None, None)
+            size, sha256 = (upload and bundle) or (None, None)
             verdict = "missing"
             if size is not None:
                 is_same = (size, sha256) == (submitted["bundle_size"], submitted["bundle_sha256"].lower())

@@ -72,7 +72,7 @@ def page(
     cursor = None if is_last else Cursor(events[-1]["time_ns"], events[-1]["seq"])
     if full:
         envelopes = Event.envelopes([event["seq"] for event in events])
-        # An envelope is missing if the event was erased meanwhile.
+        # An envelope is missing if the event has been erased.
         events = [
             event | {"envelope": envelopes[event["seq"]]} for event in events if event["seq"] in envelopes
         ]

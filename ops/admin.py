@@ -37,19 +37,19 @@ def recorded(organization: Organization, action: str) -> Iterator[None]:
 def find_organization(text: str) -> Organization:
     """Find an organization by its id or its name."""
     by_id_or_name = (Organization.id == parse_id(text)) | (Organization.name == text)
-    found = list(Organization.select().where(by_id_or_name).limit(2))
-    if not found:
+    organizations = list(Organization.select().where(by_id_or_name).limit(2))
+    if not organizations:
         raise OperationError(f"No such organization: {text}. Run `flask org list` to see all.")
-    if len(found) > 1:
+    if len(organizations) > 1:
         raise OperationError(f"Several organizations are named {text}. Use the id instead.")
-    return found[0]
+    return organizations[0]
 
 
 def only_organization() -> Organization:
-    found = list(Organization.select().limit(2))
-    if len(found) != 1:
+    organizations = list(Organization.select().limit(2))
+    if len(organizations) != 1:
         raise OperationError("Select an organization with --org. Run `flask org list` to see all.")
-    return found[0]
+    return organizations[0]
 
 
 def find_assessment(text: str) -> Assessment:
@@ -92,7 +92,7 @@ def revoke_token(token_id: str) -> ApiToken:
     if token is None:
         raise OperationError(f"No such token: {token_id}. Run `flask token list ORG` to see the ids.")
     with db.atomic():
-        token.revoke(even_the_last=True)
+        token.revoke(allow_last=True)
         record(token.organization, "revokeToken", "token", token.id)
     return token
 

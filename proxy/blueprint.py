@@ -76,7 +76,7 @@ def proxied(provider: str) -> Callable:
     def decorate(view: Any) -> Any:
         view = body_limit(MAX_REQUEST_BYTES)(view)
         view = auth.required(CandidateKey, chain=auth.CANDIDATE_CHAIN)(view)
-        view.answers = refusals.documented(provider)
+        view.responses = refusals.documented(provider)
         return view
 
     return decorate

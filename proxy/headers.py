@@ -1,4 +1,4 @@
-"""Which headers are forwarded to the provider, and which are returned to the client."""
+"""Select the headers that are forwarded to the provider or returned to the client."""
 
 import re
 from collections.abc import Iterable, Iterator

@@ -32,7 +32,7 @@ def initial_hash(organization_id: str) -> bytes:
 
 
 def next_hash(previous: bytes, position: int, content: dict[str, Any]) -> bytes:
-    """The hash after `previous`; `content` has only texts, lists of texts and None."""
+    """The hash after `previous`; `content` has only strings, lists of strings and None."""
     text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return _hash(previous.hex(), str(position), text)
 

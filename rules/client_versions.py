@@ -31,6 +31,6 @@ def parse_version(text: str) -> tuple[int, int, int, bool] | None:
     return int(major), int(minor), int(patch or 0), preview is None
 
 
-def _is_older(version: str, wanted: str | None) -> bool:
-    parsed, minimum = parse_version(version), parse_version(wanted or "")
+def _is_older(version: str, other: str | None) -> bool:
+    parsed, minimum = parse_version(version), parse_version(other or "")
     return parsed is not None and minimum is not None and parsed < minimum

@@ -49,11 +49,11 @@ _PREFIXES = _by_first_word(_LISTS["prefixes"], _LISTS["prefixes_with_argument"])
 
 def verification_kind(command: str) -> str | None:
     """`test`, `check` or `build`; None for a command that verifies nothing."""
-    scripts, found = [command], set()
-    while scripts and "test" not in found:
+    scripts, kinds = [command], set()
+    while scripts and "test" not in kinds:
         for words in shell.split_parts(scripts.pop()):
-            found.add(_part_kind(words, scripts))
-    return next((kind for kind in KINDS if kind in found), None)
+            kinds.add(_part_kind(words, scripts))
+    return next((kind for kind in KINDS if kind in kinds), None)
 
 
 def _part_kind(words: list[str], scripts: list[str]) -> str | None:

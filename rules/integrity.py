@@ -47,10 +47,10 @@ def facts(
     breaks -- the seal's breaks, each with the event's id if it is known
     invalid -- ids of the events without a valid signature
     """
-    found = [_seal_fact(broken, event_id) for broken, event_id in breaks]
+    facts = [_seal_fact(broken, event_id) for broken, event_id in breaks]
     groups: list[tuple[str, Sequence[str]]] = [("signature_invalid", invalid)]
     groups += [(code, [link.id for link in links]) for code, links in _chain_groups(chain)]
-    return found + [
+    return facts + [
         Fact(code, list(ids[:MAX_EVENT_IDS]), len(ids), _EXPLANATIONS[code]) for code, ids in groups if ids
     ]
 

@@ -143,9 +143,9 @@ def _tests_passed(submitted: tuple[int, int] | None, events: Iterable[AnalyzedEv
     if submitted is not None:
         passed, failed = submitted
         return failed == 0 and passed > 0
-    known = [event for event in events if event.passed is not None]
-    runs = [event.passed for event in known if event.kind == "test_run"]
-    tests = [event.passed for event in known if event.command_kind == "test"]
+    verified = [event for event in events if event.passed is not None]
+    runs = [event.passed for event in verified if event.kind == "test_run"]
+    tests = [event.passed for event in verified if event.command_kind == "test"]
     return (runs or tests or [None])[-1]
 
 

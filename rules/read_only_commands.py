@@ -11,7 +11,7 @@ _GIT_READER = re.compile("blame|diff|grep|log|ls-files|reflog|rev-parse|shortlog
 # Often combined with a reader; they change nothing themselves.
 _HARMLESS = re.compile(r"\[|awk|cd|cut|echo|printf|pwd|sort|test|tr|true|uniq")
 _FIND_ACTIONS = frozenset(("-delete", "-exec", "-execdir", "-ok", "-okdir"))
-# Quoted texts, and redirections that write no file.
+# Quoted strings, and redirections that write no file.
 _NOT_WRITING = re.compile(r"""'[^']*'|"[^"]*"|&?[0-9]?>>?\s*(?:&[0-9]|/dev/null)""")
 
 

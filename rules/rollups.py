@@ -46,13 +46,13 @@ def totals(session: Mapping[str, Any] | None) -> Counter[str]:
     """
     if session is None:
         return Counter()
-    found = Counter({"sessions": 1, f"version_{session['derivation_version']}": 1})
-    found["passed"] = int(session["tests_passed"] is True)
+    totals = Counter({"sessions": 1, f"version_{session['derivation_version']}": 1})
+    totals["passed"] = int(session["tests_passed"] is True)
     for metric in METRICS:
         value = session[metric.field]
         if value is not None:
-            found += Counter({f"{metric.field}_count": 1, f"{metric.field}_sum": value})
-    return +found
+            totals += Counter({f"{metric.field}_count": 1, f"{metric.field}_sum": value})
+    return +totals
 
 
 def versions(totals: Mapping[str, int]) -> list[int]:

@@ -49,7 +49,7 @@ def _join(separator: str, *parts: str | None) -> str:
 
 
 def _members(subject: str, note: str | None = None) -> Reader:
-    """A reader of members that are texts already."""
+    """A reader of members that are strings already."""
     return lambda data, envelope: (data.get(subject), data.get(note) if note else None)
 
 

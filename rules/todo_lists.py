@@ -57,10 +57,10 @@ def _is_same_plan(before: list[PlanStep], steps: list[PlanStep]) -> bool:
 def _change_task(steps: list[PlanStep], data: Any) -> None:
     task_id, status = label(member(data, "taskId")), label(member(data, "status"))
     subject = event_line(member(data, "subject"), MAX_STEP_CHARACTERS)
-    known = next((step for step in steps if task_id is not None and step["task_id"] == task_id), None)
-    if known is not None:
-        known["status"] = status or known["status"]
-        known["step"] = subject or known["step"]
+    existing = next((step for step in steps if task_id is not None and step["task_id"] == task_id), None)
+    if existing is not None:
+        existing["status"] = status or existing["status"]
+        existing["step"] = subject or existing["step"]
     elif len(steps) < MAX_STEPS and (subject or status):
         task_id = task_id or str(len(steps) + 1)
         steps.append({"step": subject, "status": status or "pending", "task_id": task_id})

@@ -38,8 +38,8 @@ def is_allowed(address: str, allowed: Iterable[Network] = ()) -> bool:
 
 def is_in_networks(address: str, networks: Iterable[Network]) -> bool:
     """True if the address, or the IPv4 address embedded in it, is in a network."""
-    found = ip_address(address)
-    return any(found in network or _embedded(found) in network for network in networks)
+    ip = ip_address(address)
+    return any(ip in network or _embedded(ip) in network for network in networks)
 
 
 def _is_public(address: IPv4Address | IPv6Address) -> bool:

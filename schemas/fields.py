@@ -202,19 +202,19 @@ class Id(Described, ma.fields.UUID):
     default_error_messages = {"invalid_uuid": "Must be a UUID."}
 
     def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> uuid.UUID:
-        found = parse_id(value) if isinstance(value, str) else None
-        if found is None:
+        parsed = parse_id(value) if isinstance(value, str) else None
+        if parsed is None:
             raise self.make_error("invalid_uuid")
-        return found
+        return parsed
 
 
 def parse_id(text: str) -> uuid.UUID | None:
     """The UUID written with hyphens, in any letter case; None for all else."""
     try:
-        found = uuid.UUID(text)
+        parsed = uuid.UUID(text)
     except ValueError:
         return None
-    return found if str(found) == text.lower() else None
+    return parsed if str(parsed) == text.lower() else None
 
 
 class Nested(Described, ma.fields.Nested):

@@ -44,7 +44,7 @@ class NewKeys(Body):
         missing = [None] * data["count"]
         emails, names = (data.get(name) or missing for name in ("candidate_emails", "candidate_names"))
         return {
-            "candidates": [{"email": e, "name": name} for e, name in zip(emails, names, strict=True)],
+            "candidates": [{"email": email, "name": name} for email, name in zip(emails, names, strict=True)],
             "org_name": data.get("org_name"),
             "on_duplicate": data["on_duplicate"],
         }

@@ -29,7 +29,7 @@ class EventTime(Timestamp):
 
 
 class TimestampInput(Described):
-    """An RFC 3339 timestamp in a request, with any offset; inside UTC with whole milliseconds.
+    """An RFC 3339 timestamp in a request, with any offset; converted to UTC with whole milliseconds.
 
     round_up -- to the next millisecond, so that consecutive ranges of a filter neither overlap nor leave a gap
     """

@@ -93,7 +93,7 @@ def add_event(session: Session, event: dict[str, Any]) -> str:
 
 
 def make_settings(organization: Organization, word: str = "one") -> dict[str, Any]:
-    """One of each resource of an organization, with the word in its texts."""
+    """One of each resource of an organization, with `word` in its text columns."""
     webhook = make_webhook(organization, description=f"Webhook {word}")
     return {
         "issue_id": make_issue(organization, title=f"Issue {word}").id,
@@ -105,7 +105,7 @@ def make_settings(organization: Organization, word: str = "one") -> dict[str, An
 
 
 def make_record(session: Session, reviewer: models.ApiToken, word: str = "one") -> dict[str, Any]:
-    """One of each resource of a session, with the word in its texts; its assessment has a rubric."""
+    """One of each resource of a session, with `word` in its text columns; its assessment has a rubric."""
     event = envelope("checkpoint", id=f"event-{word}", data={"text": word})
     add_event(session, event)
     models.ClientReport.record(session, "device_start", {"host": word})

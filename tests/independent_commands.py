@@ -165,8 +165,8 @@ def runner_kind(words):
         return None
     if not targets:
         return runners["bare"].get(program)
-    found = {word for target in targets for word in target_words(target)}
-    return first_in_rank({kind for kind, names in runners["words"].items() if found & set(names)})
+    named = {word for target in targets for word in target_words(target)}
+    return first_in_rank({kind for kind, names in runners["words"].items() if named & set(names)})
 
 
 def arguments(words, program):

@@ -108,20 +108,20 @@ class EmbeddedServer(Server):
                 return psycopg2.connect(self.address).close()
             except psycopg2.OperationalError:
                 if self.process.poll() is not None or time.monotonic() > deadline:
-                    raise Unavailable(f"PostgreSQL does not start: {self._last_words()}") from None
+                    raise Unavailable(f"PostgreSQL does not start: {self._log_tail()}") from None
                 time.sleep(0.01)
 
     def stop(self) -> None:
         """End all connections, stop, and delete the data."""
-        self.leave()
+        self.shut_down()
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def leave(self) -> None:
+    def shut_down(self) -> None:
         """Stop as an administrator would: open connections end, and the data stays."""
         self._end(signal.SIGINT)
 
     def restart(self) -> None:
-        self.leave()
+        self.shut_down()
         self.start()
 
     def kill(self) -> None:
@@ -148,7 +148,7 @@ class EmbeddedServer(Server):
         locale = ["--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
         options = ["-D", "data", "-U", "postgres", "-A", "trust", "-E", "UTF8", *locale, "--no-sync"]
         if self._popen([self.programs / "initdb", *options]).wait() != 0:
-            raise Unavailable(f"initdb failed: {self._last_words()}")
+            raise Unavailable(f"initdb failed: {self._log_tail()}")
 
     def _popen(self, command: Sequence[str | Path]) -> subprocess.Popen:
         environment = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
@@ -164,7 +164,7 @@ class EmbeddedServer(Server):
             self.process.send_signal(number)
         self.process.wait(TIMEOUT_SECONDS)
 
-    def _last_words(self) -> str:
+    def _log_tail(self) -> str:
         return (self.folder / "log").read_text(errors="replace")[-2000:]
 
 
@@ -174,8 +174,8 @@ def start(*, durable: bool = False, tcp: bool = False) -> Server:
     durable -- write to the disk as in production (for benchmarks); otherwise a crash of the machine may lose data
     tcp -- listen on a free port of 127.0.0.1 instead of a socket
     """
-    given = os.environ.get("TEST_DATABASE_URL")
-    return Server(given) if given else EmbeddedServer(durable=durable, tcp=tcp)
+    url = os.environ.get("TEST_DATABASE_URL")
+    return Server(url) if url else EmbeddedServer(durable=durable, tcp=tcp)
 
 
 def _free_port() -> int:

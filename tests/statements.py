@@ -1,4 +1,4 @@
-"""The statements that a call sends to the database, and their plans."""
+"""Record the statements that a call sends to the database, and read their plans."""
 
 import logging
 from collections.abc import Callable, Iterator
@@ -48,6 +48,6 @@ def plans(call: Callable[[], Any]) -> list[str]:
         db.execute_sql("SET LOCAL enable_seqscan = off")
         db.execute_sql("SET LOCAL enable_bitmapscan = off")
     explain = "EXPLAIN" if is_postgres() else "EXPLAIN QUERY PLAN"
-    reads = [each for each in statements if each.lstrip("( \n").startswith(("SELECT", "WITH"))]
-    rows = [db.execute_sql(f"{explain} {each}", each.values) for each in reads]
+    queries = [query for query in statements if query.lstrip("( \n").startswith(("SELECT", "WITH"))]
+    rows = [db.execute_sql(f"{explain} {query}", query.values) for query in queries]
     return ["\n".join(str(row[-1]) for row in plan) for plan in rows]

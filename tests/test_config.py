@@ -50,7 +50,7 @@ def test_a_valid_value_is_parsed(name, text, value):
 
 
 @pytest.mark.parametrize(
-    ("name", "texts"),
+    ("name", "values"),
     [
         ("DATABASE_URL", ["mysql://host/name", "proofstone.db", "sqlite:///", "sqlite:///:memory:", "postgres://host",
                           "postgres://a,b/name"]),
@@ -67,10 +67,10 @@ def test_a_valid_value_is_parsed(name, text, value):
         ("METRICS_TOKEN", ["short", "with a space in the middle"]),
     ],
 )  # fmt: skip
-def test_an_invalid_value_stops_the_start_with_one_sentence(name, texts):
-    for text in texts:
+def test_an_invalid_value_stops_the_start_with_one_sentence(name, values):
+    for value in values:
         with pytest.raises(config.InvalidSetting) as error:
-            config.load({name: text})
+            config.load({name: value})
         message = str(error.value)
         assert message.startswith(f"{name} is invalid: expected ")
         assert message.endswith(".")

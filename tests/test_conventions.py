@@ -117,9 +117,9 @@ def subclasses(kind: type) -> Iterator[type]:
 def test_every_schema_and_field_is_described():
     for file in (ROOT / "schemas").glob("[!_]*.py"):
         __import__(f"schemas.{file.stem}")
-    found = [schema for schema in subclasses(schemas.base.Schema) if schema.__module__.startswith("schemas.")]
-    assert len(found) > 100
-    for schema in found:
+    shapes = [kind for kind in subclasses(schemas.base.Schema) if kind.__module__.startswith("schemas.")]
+    assert len(shapes) > 100
+    for schema in shapes:
         name = f"{schema.__module__}.{schema.__name__}"
         assert (schema.__doc__ or "").strip().endswith("."), (
             f"{name}: write a docstring ending with a period."

@@ -1,7 +1,7 @@
 """Errors of the database: a refusal where a retry helps, else a 500."""
 
 import pytest
-from answers import refusal
+from response_checks import refusal
 
 from models import Assessment, db
 from models.base import is_postgres
@@ -30,9 +30,9 @@ def full_database(app):
 
 
 def test_a_full_database_is_reported_with_a_time_to_retry(reviewer, full_database):
-    answer = reviewer.post("/v1/assessments", NEW)
-    assert refusal(answer) == ((503, "database_full") if is_postgres() else (507, "disk_full"))
-    assert int(answer.headers["Retry-After"]) > 0
+    response = reviewer.post("/v1/assessments", NEW)
+    assert refusal(response) == ((503, "database_full") if is_postgres() else (507, "disk_full"))
+    assert int(response.headers["Retry-After"]) > 0
     if not is_postgres():
         assert Assessment.select().count() == 0
 
@@ -46,14 +46,14 @@ def test_a_missing_table_is_503_before_an_upgrade_and_500_after_it(
     db.execute_sql("ALTER TABLE assessments RENAME TO elsewhere")
     if not is_upgraded:
         db.execute_sql("DELETE FROM migrations")
-    answer = reviewer.post("/v1/assessments", NEW)
+    response = reviewer.post("/v1/assessments", NEW)
     if is_upgraded:
-        assert refusal(answer) == (500, "internal_error")
-        assert "Retry-After" not in answer.headers
+        assert refusal(response) == (500, "internal_error")
+        assert "Retry-After" not in response.headers
         assert "Exception on /v1/assessments" in caplog.text
     else:
-        assert refusal(answer) == (503, "not_ready")
-        assert answer.json["parts"]["migrations"] == "behind"
+        assert refusal(response) == (503, "not_ready")
+        assert response.json["parts"]["migrations"] == "behind"
 
 
 def test_a_row_deleted_during_the_request_is_404(candidate, key, monkeypatch):

@@ -121,7 +121,7 @@ class Lifecycle(RuleBasedStateMachine):
     def _generate(self, assessment, emails, body, expected):
         response = self.reviewer.post(f"/v1/assessments/{assessment.id}/keys", body)
         shown = self.check(response, NOT_FOUND if assessment.deleted else expected).get("keys", [])
-        new = [self._new_key(assessment, email, one) for email, one in zip(emails, shown, strict=False)]
+        new = [self._new_key(assessment, email, entry) for email, entry in zip(emails, shown, strict=False)]
         return multiple(*filter(None, new))
 
     def _new_key(self, assessment, email, shown):
@@ -217,8 +217,8 @@ class Lifecycle(RuleBasedStateMachine):
     @invariant()
     def assessments_are_listed(self):
         shown = self.reviewer.get("/v1/assessments").json["assessments"]
-        alive = [(each.id, each.title) for each in self.known_assessments if not each.deleted]
-        assert sorted((one["id"], one["title"]) for one in shown) == sorted(alive)
+        alive = [(row.id, row.title) for row in self.known_assessments if not row.deleted]
+        assert sorted((row["id"], row["title"]) for row in shown) == sorted(alive)
 
     @invariant()
     def candidates_are_listed_and_their_statuses_counted(self):
@@ -226,8 +226,8 @@ class Lifecycle(RuleBasedStateMachine):
         shown = self.reviewer.get("/v1/candidates", limit=100).json
         assert shown["total"] == len(shown["candidates"])
         names = ("status", "candidateEmail", "sessionId", "expiresAt", "redeemedAt", "completedAt")
-        found = {one["id"]: tuple(one[name] for name in names) for one in shown["candidates"]}
-        assert found == {key_id: self._known(key) for key_id, key in alive.items()}
+        listed = {row["id"]: tuple(row[name] for name in names) for row in shown["candidates"]}
+        assert listed == {key_id: self._known(key) for key_id, key in alive.items()}
         status = STATUSES[len(self.known_keys) % 5]
         total = self.reviewer.get("/v1/candidates", status=status, limit=1).json["total"]
         assert total == sum(key.status(self.now) == status for key in alive.values())
@@ -241,7 +241,7 @@ class Lifecycle(RuleBasedStateMachine):
     def sessions_are_listed(self):
         shown = self.reviewer.get("/v1/sessions", limit=100).json["sessions"]
         known = [key for key in self.known_keys if key.session and not key.assessment.deleted]
-        assert {one["id"]: (one["status"], one["candidateEmail"]) for one in shown} == {
+        assert {row["id"]: (row["status"], row["candidateEmail"]) for row in shown} == {
             key.session_id: (key.session.status(self.now), key.email) for key in known
         }
 

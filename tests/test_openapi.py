@@ -117,11 +117,11 @@ def test_operation_documents_the_errors_of_view_decorators_and_arguments():
 
 def test_every_parameter_and_every_member_is_described():
     holders = [*PATHS.items(), *OPERATIONS.items()]
-    parameters = [(name, each) for name, holder in holders for each in holder.get("parameters", [])]
-    assert {each["in"] for _, each in parameters} == {"path", "query", "header"}
-    for name, each in parameters:
-        assert each["description"], (name, each["name"])
-        assert each["in"] == "header" or re.fullmatch(r"[a-z][A-Za-z]*", each["name"])
+    parameters = [(name, parameter) for name, holder in holders for parameter in holder.get("parameters", [])]
+    assert {parameter["in"] for _, parameter in parameters} == {"path", "query", "header"}
+    for name, parameter in parameters:
+        assert parameter["description"], (name, parameter["name"])
+        assert parameter["in"] == "header" or re.fullmatch(r"[a-z][A-Za-z]*", parameter["name"])
     for name, shape in DOCUMENT["components"]["schemas"].items():
         assert shape["description"], name
         assert not re.search(r"\bR\d|client contract", shape["description"]), f"{name} names an internal rule"
@@ -131,7 +131,7 @@ def test_every_parameter_and_every_member_is_described():
 def test_example_of_every_body_is_valid(app):
     """By the document, and by the schema with which the service reads the body."""
     arguments = {camel(view.__name__): getattr(view, "arguments", {}) for view in app.view_functions.values()}
-    schemas = {name: found["json"] for name, found in arguments.items() if "json" in found}
+    schemas = {name: by_location["json"] for name, by_location in arguments.items() if "json" in by_location}
     assert schemas.keys() == BODIES.keys()
     for name, media in BODIES.items():
         check(media["schema"], media["example"])

@@ -28,7 +28,7 @@ LINGER_SECONDS = 1
 MAX_DRAIN_BYTES = 16 * 1024 * 1024
 # Connections are shut down this long before gunicorn kills the process, so that their requests can still finish.
 CUT_SECONDS = 3
-# Of Linux; Python has no names for them.
+# Linux socket options that Python does not name.
 SO_ATTACH_FILTER, SO_DETACH_FILTER = 26, 27
 
 
@@ -96,7 +96,7 @@ class WebWorker(ThreadWorker):
     def begin_graceful_stop(self) -> None:
         """Accept the connections that are already queued, then refuse new ones.
 
-        The kernel resets what is queued when the last process closes a listener, so nothing may be queued meanwhile.
+        The kernel resets what is queued when the last process closes a listener, so nothing may be queued at that time.
         """
         listeners: list[Any] = self.sockets
         self.sockets: list[Any] = []
@@ -123,7 +123,7 @@ class WebWorker(ThreadWorker):
                 conn.sock.shutdown(socket.SHUT_RDWR)
 
     def handle_error(self, req: Any, client: socket.socket, addr: Any, exc: Exception) -> None:
-        """Respond to a request that never reached the application, or that it failed to answer."""
+        """Respond to a request that never reached the application, or that it failed to respond to."""
         response = response_to(exc)
         if req is not None and response is MALFORMED:
             # The application has responded without reading this request's malformed body.

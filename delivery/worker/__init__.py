@@ -36,7 +36,7 @@ class Worker:
     def run(self, ready_fd: int | None = None) -> None:
         """Work until `stop` is called. `ready_fd` is closed when the worker is ready."""
         # A thread each: a slow mail server or webhook must not delay the other tasks.
-        self._loop.run((self.deliver_mails, self.post_webhooks, self.keep_records), ready_fd)
+        self._loop.run((self.deliver_mails, self.post_webhooks, self.run_housekeeping), ready_fd)
 
     def stop(self) -> None:
         self._loop.stop()
@@ -45,7 +45,7 @@ class Worker:
         """Process all due work except webhooks."""
         self._check_clock()
         self.deliver_mails()
-        self.keep_records()
+        self.run_housekeeping()
 
     def deliver_mails(self) -> None:
         """Queue reminders, then deliver all due emails and removals."""
@@ -63,12 +63,12 @@ class Worker:
         networks = self._settings["WEBHOOK_ALLOWED_NETWORKS"] or ()
         self._loop.process(WebhookDelivery, partial(webhooks.deliver, allowed_networks=networks))
 
-    def keep_records(self) -> None:
+    def run_housekeeping(self) -> None:
         """Close due sessions, seal and publish new records, and run the daily tasks."""
         self._check_clock()
         housekeeping.process_new()
         today = clock.now().date()
-        # Saves a query a second; the database decides which worker runs a task.
+        # The database decides which worker runs a task; this only avoids asking it every second.
         if self._day != today:
             housekeeping.run_daily_tasks(self._storage)
             self._day = today
@@ -79,5 +79,5 @@ class Worker:
             with db.atomic():
                 Delivery.bring_forward()
                 WebhookDelivery.bring_forward()
-                Webhook.shorten_holds()
+                Webhook.bring_forward()
             self._clock_steps.reset()

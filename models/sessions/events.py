@@ -137,8 +137,8 @@ class Event(Table, ErasedWithSession):
         """`event_count` and `late_event_count`; for erased events the number that was derived."""
         query = cls.select(cls.late, peewee.fn.COUNT(cls.seq)).where(cls.session == session)
         rows: Any = query.group_by(cls.late).tuples()
-        found = Counter(dict(rows))
-        return {"event_count": found[False] or session.event_count or 0, "late_event_count": found[True]}
+        counts = Counter(dict(rows))
+        return {"event_count": counts[False] or session.event_count or 0, "late_event_count": counts[True]}
 
 
 # For verify_waiting.

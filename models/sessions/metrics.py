@@ -33,11 +33,11 @@ def derive(session: Session) -> None:
 def _derived_columns(session: Session) -> dict[str, Any]:
     counts: Any = (session.tests_passed_count, session.tests_failed_count)
     tests = None if None in counts else counts
-    found = metrics.derive(Event.timeline(session), tests, prices())
-    if found.event_count == 0 and session.event_count:
+    derived = metrics.derive(Event.timeline(session), tests, prices())
+    if derived.event_count == 0 and session.event_count:
         # The events were erased: the session keeps its numbers.
-        return {} if tests is None else {"tests_passed": found.tests_passed}
-    values = asdict(found)
+        return {} if tests is None else {"tests_passed": derived.tests_passed}
+    values = asdict(derived)
     columns = {name: values.pop(name) for name in (*METRIC_COLUMNS, "event_count")}
     return columns | {"derivation_version": values.pop("version"), "further_metrics": values}
 

@@ -47,7 +47,7 @@ class Consent(Model):
 
 
 def lock_key(key: CandidateKey) -> None:
-    """Lock the key's row. Raises KeyNotFound if it was revoked meanwhile."""
+    """Lock the key's row. Raises KeyNotFound if it has been revoked."""
     query = CandidateKey.select(CandidateKey.id).where(CandidateKey.id == key.id)
     if for_update(query.where(CandidateKey.revoked_at.is_null())).get_or_none() is None:
         raise KeyNotFound()

@@ -33,9 +33,9 @@ def _publish_batch(organization_id: Any) -> int:
 
 
 def _rows(hook: Webhook, events: list[FeedEvent]) -> Iterator[dict[str, Any]]:
-    wanted = [event for event in events if hook.wants(event.type)]
-    people = _people(wanted) if hook.include_personal else {}
-    for event in wanted:
+    selected = [event for event in events if hook.is_subscribed_to(event.type)]
+    people = _people(selected) if hook.include_personal else {}
+    for event in selected:
         person = people.get(event.candidate_id)
         data = event.data | ({"candidate": person} if person else {})
         yield {

@@ -47,7 +47,7 @@ class Webhook(Model):
         return cls.alive().where(cls.organization == caller.organization_id)
 
     @classmethod
-    def shorten_holds(cls) -> None:
+    def bring_forward(cls) -> None:
         """Limit holds to one lease, after the clock was set back."""
         latest = clock.now() + LEASE
         cls.update(held_until=latest).where(cls.held_until > latest).execute()
@@ -66,7 +66,7 @@ class Webhook(Model):
         now = format_timestamp(clock.now())
         return [former for former in self.former_secrets if former["until"] > now]
 
-    def wants(self, event_type: str) -> bool:
+    def is_subscribed_to(self, event_type: str) -> bool:
         return not self.types or event_type in self.types
 
 

@@ -32,7 +32,7 @@ def test_who_may_call(names, callers):
             with db.atomic() as undone, caller.request(method, path, **request) as response:
                 statuses[route].append(str(response.status_code))
                 undone.rollback()
-    assert {route: " ".join(found) for route, found in statuses.items()} == {
+    assert {route: " ".join(codes) for route, codes in statuses.items()} == {
         route: row.statuses for route, row in ROWS.items()
     }
 

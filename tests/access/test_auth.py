@@ -3,9 +3,9 @@
 from datetime import timedelta
 
 import pytest
-from answers import refusal
 from callers import Caller
 from factories import envelope, make_assessment, make_key, make_organization, make_session
+from response_checks import refusal
 
 from models import ApiToken, Assessment, CandidateKey, Event, sessions
 from rules import api_tokens, candidate_keys

@@ -3,8 +3,8 @@
 from datetime import timedelta
 
 import pytest
-from answers import places, refusal
 from callers import Caller
+from response_checks import error_paths, refusal
 
 from delivery.worker import Worker
 from models import ApiToken, Assessment, CandidateKey, Delivery, IdempotentRequest
@@ -79,7 +79,7 @@ def test_refusals_are_not_stored(reviewer, reader, anonymous):
 
 def test_key_is_1_to_255_visible_ascii_characters(reviewer):
     for key in ("", "x" * 256, "two words", "naïve", "tab\there"):
-        assert places(post(reviewer, key=key)) == [["Idempotency-Key"]], key
+        assert error_paths(post(reviewer, key=key)) == [["Idempotency-Key"]], key
     assert not Assessment.select().exists()
     assert post(reviewer, key="!~" * 127 + "x").status_code == 201
 

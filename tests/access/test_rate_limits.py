@@ -16,7 +16,7 @@ from tools.scripts.run_with_parent import with_parent
 
 # Counters are not in the database, so one database is enough.
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True, scope="session")
-ROUTER, ELSEWHERE = "203.0.113.7", "198.51.100.9"
+ROUTER, OTHER_ADDRESS = "203.0.113.7", "198.51.100.9"
 PUBLIC = "/v1/cli/version-check?version=1.10.0"
 KEYS = [f"PST-AAAA-AAA{letter}" for letter in "ABCD"]
 
@@ -65,7 +65,7 @@ def test_each_credential_has_its_own_limit(limited, reviewer, neighbour):
 def test_without_a_credential_each_address_has_its_own_limit(limited):
     app = limited(RATELIMIT_DEFAULT="2 per minute", TRUSTED_PROXIES="1")
     assert statuses(Caller(app, **{"X-Forwarded-For": ROUTER}), 3, PUBLIC) == [200, 200, 429]
-    assert statuses(Caller(app, **{"X-Forwarded-For": ELSEWHERE}), 1, PUBLIC) == [200]
+    assert statuses(Caller(app, **{"X-Forwarded-For": OTHER_ADDRESS}), 1, PUBLIC) == [200]
 
 
 def test_another_spelling_of_a_credential_shares_its_limit(limited, reviewer, candidate):
@@ -182,7 +182,7 @@ FORGED = [f"192.0.2.{number}" for number in range(4)]
     [
         ("0", FORGED, [401, 401, 429, 429]),
         ("1", FORGED, [401, 401, 401, 401]),
-        ("1", [f"{forged}, {ROUTER}" for forged in FORGED] + [ELSEWHERE], [401, 401, 429, 429, 401]),
+        ("1", [f"{forged}, {ROUTER}" for forged in FORGED] + [OTHER_ADDRESS], [401, 401, 429, 429, 401]),
         ("1", [f"2001:db8:1:{text}" for text in ("2::1", "2::2", "2::3", "3::1")], [401, 401, 429, 401]),
     ],
 )

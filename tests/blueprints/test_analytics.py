@@ -3,8 +3,8 @@
 from datetime import timedelta
 
 import pytest
-from answers import places
 from factories import add_event, envelope, make_assessment, make_closed_session, make_key, make_session
+from response_checks import error_paths
 
 from models import ModelUsage, sessions
 from rules.cohorts import METRICS
@@ -37,20 +37,20 @@ def command(at, text, exit_code, **data):
 
 
 def test_session_without_events_has_no_shares(reviewer, session):
-    found = analyze(reviewer, session)
-    assert (found["elapsedMs"], found["activeMs"], found["idleMs"]) == (0, 0, 0)
-    assert {phase["share"] for phase in found["phases"]} == {None}
-    assert [found[name] for name in ("sittings", "turns", "tools", "models", "errorEpisodes")] == [[]] * 5
-    assert found["totalCostUsd"] is None
+    analysis = analyze(reviewer, session)
+    assert (analysis["elapsedMs"], analysis["activeMs"], analysis["idleMs"]) == (0, 0, 0)
+    assert {phase["share"] for phase in analysis["phases"]} == {None}
+    assert [analysis[name] for name in ("sittings", "turns", "tools", "models", "errorEpisodes")] == [[]] * 5
+    assert analysis["totalCostUsd"] is None
 
 
 def test_open_session_is_analyzed_by_its_current_events(reviewer, session):
     add_event(session, envelope("prompt", at=0, id="p", data={"text": "Fix it"}))
     add_event(session, envelope("file_read", at=10))
     add_event(session, envelope("file_diff", at=40))
-    found = analyze(reviewer, session)
+    analysis = analyze(reviewer, session)
     assert [
-        (phase["name"], phase["events"], phase["timeMs"], phase["share"]) for phase in found["phases"]
+        (phase["name"], phase["events"], phase["timeMs"], phase["share"]) for phase in analysis["phases"]
     ] == [
         ("prompting", 1, 0, 0.0),
         ("reading", 1, 10_000, 0.25),
@@ -65,37 +65,37 @@ def test_open_session_is_analyzed_by_its_current_events(reviewer, session):
     }
     counts = {"events": 3, "prompts": 1, "changes": 1, "commands": 0, "failedCommands": 0}
     turn = {"eventId": "p", "firstPrompt": "Fix it"} | times | counts
-    assert found["turns"] == found["sittings"] == [turn]
+    assert analysis["turns"] == analysis["sittings"] == [turn]
 
 
 def test_long_pauses_count_up_to_a_limit(reviewer, session):
     add_event(session, envelope("prompt", at=0))
     add_event(session, envelope("prompt", at=600))
-    found = analyze(reviewer, session)
-    assert (found["elapsedMs"], found["activeMs"], found["idleMs"]) == (600_000, 300_000, 300_000)
-    assert (found["longestPauseMs"], found["longestBreakMs"]) == (300_000, 1_800_000)
-    assert found["phases"][0]["pauses"] == 1
+    analysis = analyze(reviewer, session)
+    assert (analysis["elapsedMs"], analysis["activeMs"], analysis["idleMs"]) == (600_000, 300_000, 300_000)
+    assert (analysis["longestPauseMs"], analysis["longestBreakMs"]) == (300_000, 1_800_000)
+    assert analysis["phases"][0]["pauses"] == 1
 
 
 def test_tools_and_models_have_calls_tokens_and_cost(reviewer, session):
     tokens = {"inputTokens": 10, "outputTokens": 20, "cacheReadTokens": 30, "cacheWriteTokens": 40}
-    known = tokens | {"model": "claude-x", "totalCost": 0.25}
+    usage = tokens | {"model": "claude-x", "totalCost": 0.25}
     for kind, data in [
-        *[("ai_response", known)] * 2,
+        *[("ai_response", usage)] * 2,
         ("ai_response", {"model": "unknown", "outputTokens": 1}),
         ("tool_intent", {"toolName": "Read"}),
         *[("tool_intent", {"toolName": "Bash"})] * 2,
     ]:
         add_event(session, envelope(kind, source="claude-code", data=data))
-    found = analyze(reviewer, session)
-    assert found["tools"] == [{"name": "Bash", "calls": 2}, {"name": "Read", "calls": 1}]
+    analysis = analyze(reviewer, session)
+    assert analysis["tools"] == [{"name": "Bash", "calls": 2}, {"name": "Read", "calls": 1}]
     used = {"input": 20, "output": 40, "cacheRead": 60, "cacheWrite": 80}
     unknown = dict.fromkeys(used, 0) | {"output": 1}
-    assert found["models"] == [
+    assert analysis["models"] == [
         {"model": "claude-x", "responses": 2, "tokens": used, "costUsd": 0.5},
         {"model": "unknown", "responses": 1, "tokens": unknown, "costUsd": None},
     ]
-    assert found["totalCostUsd"] is None
+    assert analysis["totalCostUsd"] is None
 
 
 def test_proxy_usage_is_totaled_by_model(reviewer, session, clock):
@@ -159,18 +159,18 @@ def test_closed_session_is_compared_with_its_cohort(reviewer, assessment, sessio
     assert get(reviewer, path) == {"cohortStats": None}
     closed = [make_closed_session(assessment, *prompts(count)) for count in (2, 5)]
     assert "percentiles" not in get(reviewer, path)["cohortStats"]
-    found = get(reviewer, f"/v1/sessions/{closed[1].id}/cohort-stats")
-    assert found == get(reviewer, f"/v1/assessments/{assessment.id}/cohort-stats", sessionId=closed[1].id)
-    assert found["cohortStats"]["percentiles"]["promptCount"] == 1.0
+    stats = get(reviewer, f"/v1/sessions/{closed[1].id}/cohort-stats")
+    assert stats == get(reviewer, f"/v1/assessments/{assessment.id}/cohort-stats", sessionId=closed[1].id)
+    assert stats["cohortStats"]["percentiles"]["promptCount"] == 1.0
 
 
 def test_session_past_its_limit_is_part_of_its_cohort(clock, reviewer, organization):
     assessment = make_assessment(organization, time_limit_minutes=1)
     first, _ = (make_session(make_key(assessment)) for _ in range(2))
     clock.fixed += timedelta(minutes=6)
-    found = get(reviewer, f"/v1/sessions/{first.id}/cohort-stats")["cohortStats"]
-    assert found["sessionCount"] == 2
-    assert "percentiles" in found
+    stats = get(reviewer, f"/v1/sessions/{first.id}/cohort-stats")["cohortStats"]
+    assert stats["sessionCount"] == 2
+    assert "percentiles" in stats
 
 
 # Overview
@@ -196,24 +196,24 @@ def candidates(clock, organization):
 
 
 def test_overview_without_candidates_is_empty(reviewer):
-    found = get(reviewer, OVERVIEW)
-    assert found["funnel"] == funnel(0, 0, 0, 0)
-    assert found["medians"] == NO_MEDIANS
-    assert found["byAssessment"] == found["byMonth"] == []
+    overview = get(reviewer, OVERVIEW)
+    assert overview["funnel"] == funnel(0, 0, 0, 0)
+    assert overview["medians"] == NO_MEDIANS
+    assert overview["byAssessment"] == overview["byMonth"] == []
 
 
 def test_overview_has_funnel_and_medians_in_total_by_assessment_and_by_month(reviewer, candidates):
-    found = get(reviewer, OVERVIEW)
-    assert found["funnel"] == funnel(5, 3, 2, 1)
-    by_assessment = [(each["assessmentId"], each["assessmentTitle"]) for each in found["byAssessment"]]
+    overview = get(reviewer, OVERVIEW)
+    assert overview["funnel"] == funnel(5, 3, 2, 1)
+    by_assessment = [(group["assessmentId"], group["assessmentTitle"]) for group in overview["byAssessment"]]
     assert by_assessment == [(str(row.id), row.title) for row in candidates]
-    assert [each["month"] for each in found["byMonth"]] == ["2026-03", "2026-04"]
-    medians = found["medians"]
+    assert [group["month"] for group in overview["byMonth"]] == ["2026-03", "2026-04"]
+    medians = overview["medians"]
     assert (medians["promptCount"], medians["durationMs"]) == (3.0, 20_000)
     assert medians["firstChangeLatencyMs"] is None
-    for groups in (found["byAssessment"], found["byMonth"]):
-        assert [each["funnel"] for each in groups] == [funnel(1, 0, 0, 0), funnel(4, 3, 2, 1)]
-        assert [each["medians"] for each in groups] == [NO_MEDIANS, medians]
+    for groups in (overview["byAssessment"], overview["byMonth"]):
+        assert [group["funnel"] for group in groups] == [funnel(1, 0, 0, 0), funnel(4, 3, 2, 1)]
+        assert [group["medians"] for group in groups] == [NO_MEDIANS, medians]
 
 
 def test_overview_closes_sessions_past_their_limit(clock, reviewer, candidates):
@@ -222,10 +222,10 @@ def test_overview_closes_sessions_past_their_limit(clock, reviewer, candidates):
 
 
 def test_overview_of_one_assessment(reviewer, candidates):
-    found = get(reviewer, OVERVIEW, assessmentId=candidates[0].id)
-    assert found["funnel"]["invited"] == 1
-    assert len(found["byAssessment"]) == len(found["byMonth"]) == 1
-    assert places(reviewer.get(OVERVIEW, assessmentId="nonsense")) == [["assessmentId"]]
+    overview = get(reviewer, OVERVIEW, assessmentId=candidates[0].id)
+    assert overview["funnel"]["invited"] == 1
+    assert len(overview["byAssessment"]) == len(overview["byMonth"]) == 1
+    assert error_paths(reviewer.get(OVERVIEW, assessmentId="nonsense")) == [["assessmentId"]]
 
 
 def test_funnel_has_expired_candidates_who_were_hired_but_no_keys_that_were_revoked_unused(
@@ -245,8 +245,8 @@ def test_funnel_has_expired_candidates_who_were_hired_but_no_keys_that_were_revo
 def test_overview_leaves_out_other_organizations_and_deleted_assessments(reviewer, neighbour, candidates):
     assert get(neighbour, OVERVIEW)["funnel"]["invited"] == 0
     candidates[1].delete_softly()
-    found = get(reviewer, OVERVIEW)
-    assert (found["funnel"]["invited"], found["medians"]["promptCount"]) == (1, None)
+    overview = get(reviewer, OVERVIEW)
+    assert (overview["funnel"]["invited"], overview["medians"]["promptCount"]) == (1, None)
 
 
 # Top candidates
@@ -272,10 +272,10 @@ def test_candidates_are_ranked_by_the_chosen_metric(clock, reviewer, organizatio
     session = close(assessment, "four", *prompts(4))
     close(make_assessment(organization), "nine", *prompts(9))
     close(assessment, "two", *prompts(2))
-    found = top(reviewer)
-    assert column(found) == ["nine", "four", "two"]
-    assert column(found, "percentile") == [None, 1.0, 0.0]
-    assert found[1] == {
+    ranked = top(reviewer)
+    assert column(ranked) == ["nine", "four", "two"]
+    assert column(ranked, "percentile") == [None, 1.0, 0.0]
+    assert ranked[1] == {
         "sessionId": str(session.id),
         "candidateId": str(session.key_id),
         "candidateName": "four",
@@ -300,10 +300,10 @@ def test_percentiles_are_those_of_the_cohort(reviewer, assessment):
 def test_lowest_fail_rate_comes_first(reviewer, assessment):
     for name, codes in {"half": (0, 1), "all": (1, 1), "none": (0, 0)}.items():
         close(assessment, name, *(command(at, "ls", code) for at, code in enumerate(codes)))
-    found = top(reviewer, "commandFailRate")
-    assert column(found) == ["none", "half", "all"]
-    assert column(found, "value") == [0.0, 0.5, 1.0]
-    assert column(found, "percentile") == [1.0, 0.5, 0.0]
+    ranked = top(reviewer, "commandFailRate")
+    assert column(ranked) == ["none", "half", "all"]
+    assert column(ranked, "value") == [0.0, 0.5, 1.0]
+    assert column(ranked, "percentile") == [1.0, 0.5, 0.0]
 
 
 def test_top_can_be_limited_and_of_one_assessment(reviewer, organization, assessment):
@@ -315,7 +315,7 @@ def test_top_can_be_limited_and_of_one_assessment(reviewer, organization, assess
 
 
 def test_top_requires_a_known_metric(reviewer):
-    assert places(reviewer.get(TOP)) == places(reviewer.get(TOP, metric="score")) == [["metric"]]
+    assert error_paths(reviewer.get(TOP)) == error_paths(reviewer.get(TOP, metric="score")) == [["metric"]]
 
 
 def test_top_leaves_out_open_deleted_and_foreign_sessions_and_those_without_a_value(

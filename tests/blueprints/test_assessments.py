@@ -4,9 +4,9 @@ import uuid
 from datetime import timedelta
 
 import pytest
-from answers import places, refusal
 from callers import Caller
 from factories import envelope, make_assessment, make_closed_session, make_issue, make_key, make_rubric
+from response_checks import error_paths, refusal
 
 from models import Assessment, CandidateKey, Event, Issue, Session
 
@@ -71,7 +71,7 @@ def test_unknown_and_read_only_members_are_ignored(clock, reviewer, organization
 @pytest.mark.parametrize("member", ["title", "role"])
 def test_title_and_role_are_required_texts_of_1_to_255_characters(reviewer, member):
     for wrong in (..., None, "", "  \n ", "x" * 256, 7, ["x"], {}, True):
-        assert places(post(reviewer, **{member: wrong})) == [[member]], wrong
+        assert error_paths(post(reviewer, **{member: wrong})) == [[member]], wrong
     for text in ("  x ", " " + "ü" * 255 + " "):
         assert create(reviewer, **{member: text})[member] == text.strip()
 
@@ -80,7 +80,7 @@ def test_brief_is_a_text_of_at_most_50000_characters(reviewer):
     for brief in ("b" * 50_000, "  1. Look\n  2. Fix\n"):
         assert create(reviewer, taskBrief=brief)["taskBrief"] == brief
     for wrong in (..., None, "", "  \n\t", "b" * 50_001):
-        assert places(post(reviewer, taskBrief=wrong)) == [["taskBrief"]]
+        assert error_paths(post(reviewer, taskBrief=wrong)) == [["taskBrief"]]
 
 
 @pytest.mark.parametrize(
@@ -102,7 +102,7 @@ def test_other_repositories_are_refused(reviewer):
         "https://example.com/\nx", 'https://"><script>', "https://host\\x", "https://a\u00a0b/", "https://a%0ab/",
         "https://example.com/" + "x" * 2029, 7, ["https://example.com"],
     ):  # fmt: skip
-        assert places(post(reviewer, repoUrl=url)) == [["repoUrl"]], url
+        assert error_paths(post(reviewer, repoUrl=url)) == [["repoUrl"]], url
 
 
 @pytest.mark.parametrize(("member", "most"), [("timeLimitMinutes", 43_200), ("expiresInDays", 365)])
@@ -110,12 +110,12 @@ def test_times_are_strict_integers_within_bounds(reviewer, member, most):
     for value in (1, most):
         assert create(reviewer, **{member: value})[member] == value
     for wrong in (0, -1, most + 1, 2**63 - 1, "7", 7.0, 7.5, True, [7], {}):
-        assert places(post(reviewer, **{member: wrong})) == [[member]], wrong
+        assert error_paths(post(reviewer, **{member: wrong})) == [[member]], wrong
 
 
 def test_every_invalid_member_is_named(reviewer):
     response = post(reviewer, title="", role=7, repoUrl="nowhere", timeLimitMinutes="90")
-    assert sorted(places(response)) == [["repoUrl"], ["role"], ["timeLimitMinutes"], ["title"]]
+    assert sorted(error_paths(response)) == [["repoUrl"], ["role"], ["timeLimitMinutes"], ["title"]]
 
 
 # The issue and the rubric (R8)
@@ -132,8 +132,8 @@ def test_missing_brief_and_repository_are_copied_from_the_issue(reviewer, blank)
 
 def test_given_brief_and_repository_take_precedence_over_the_issue(reviewer):
     issue = make_issue(repo_url="https://example.com/issue")
-    given = {"taskBrief": "My own.", "repoUrl": "https://example.com/mine"}
-    assert given.items() <= create(reviewer, **given, issueId=str(issue.id)).items()
+    own = {"taskBrief": "My own.", "repoUrl": "https://example.com/mine"}
+    assert own.items() <= create(reviewer, **own, issueId=str(issue.id)).items()
 
 
 def test_changes_of_the_issue_do_not_change_the_assessment(reviewer, organization):
@@ -157,7 +157,7 @@ def test_unknown_foreign_and_deleted_references_are_400(reviewer, organization, 
     deleted, foreign = make(organization), make(neighbour.row.organization)
     deleted.delete_softly()
     for wrong in (NOWHERE, "nonsense", "", 7, ["x"], "0" * 32, str(deleted.id), str(foreign.id)):
-        assert [member] in places(post(reviewer, **{member: wrong})), wrong
+        assert [member] in error_paths(post(reviewer, **{member: wrong})), wrong
 
 
 def test_issue_of_the_catalog_serves_every_organization(reviewer, neighbour):
@@ -175,14 +175,14 @@ def test_list_has_all_assessments_in_the_order_of_creation(clock, reviewer):
     for title in titles:
         create(reviewer, title=title)
         clock.fixed += timedelta(hours=title != "Second")  # the second and the third at the same time
-    assert [found["title"] for found in reviewer.get(PATH).json["assessments"]] == titles
+    assert [assessment["title"] for assessment in reviewer.get(PATH).json["assessments"]] == titles
 
 
 def test_list_leaves_out_deleted_and_foreign_assessments(reviewer, neighbour):
     kept, deleted = create(reviewer), create(reviewer)
     create(neighbour)
     reviewer.delete(f"{PATH}/{deleted['id']}")
-    assert [found["id"] for found in reviewer.get(PATH).json["assessments"]] == [kept["id"]]
+    assert [assessment["id"] for assessment in reviewer.get(PATH).json["assessments"]] == [kept["id"]]
 
 
 # Get
@@ -220,7 +220,9 @@ def test_candidate_still_sees_a_deleted_issue(app, organization):
 def test_deleted_assessment_disappears_with_its_keys(reviewer, organization, assessment, key):
     path, other = f"{PATH}/{assessment.id}", make_key(make_assessment(organization))
     assert reviewer.delete(path).json == {"ok": True, "id": str(assessment.id)}
-    assert [found["id"] for found in reviewer.get("/v1/candidates").json["candidates"]] == [str(other.id)]
+    assert [candidate["id"] for candidate in reviewer.get("/v1/candidates").json["candidates"]] == [
+        str(other.id)
+    ]
     responses = [reviewer.get(gone) for gone in (path, f"{path}/keys", f"{path}/cohort-stats")]
     responses += [reviewer.delete(gone) for gone in (path, f"{path}/keys/{key.id}")]
     responses.append(reviewer.post(f"{path}/keys", {"count": 1}))

@@ -4,8 +4,8 @@ import json
 from datetime import timedelta
 
 import pytest
-from answers import places
 from factories import make_assessment, make_key, make_session
+from response_checks import error_paths
 
 from delivery.worker import Worker
 from models import ApiToken, AuditChain, AuditEntry, Consent, audit, sessions
@@ -118,9 +118,9 @@ def test_actions_of_candidates_are_recorded_without_their_address(anonymous, can
     Consent.give(key, None, None)
     redeemed = anonymous.post("/v1/candidate/redeem", {"key": key.key}).json
     anonymous.post("/v1/candidate/complete", {"key": key.key, "sessionId": redeemed["sessionId"]})
-    found = entries(reviewer)
-    assert [entry["action"] for entry in found] == ["complete", "redeem", "requestErasure"]
-    for entry in found:
+    listed = entries(reviewer)
+    assert [entry["action"] for entry in listed] == ["complete", "redeem", "requestErasure"]
+    for entry in listed:
         assert (entry["actorKind"], entry["actorId"], entry["cameFrom"]) == ("candidate", str(key.id), None)
 
 
@@ -161,7 +161,7 @@ def test_list_is_filtered_paged_and_limited_to_the_organization(clock, reviewer,
     assert len(actions(reviewer, actorId=reviewer.row.id)) == 4
     assert actions(reviewer, actorId=organization.id) == []
     assert entries(neighbour) == []
-    assert places(reviewer.get(PATH, since="yesterday")) == [["since"]]
+    assert error_paths(reviewer.get(PATH, since="yesterday")) == [["since"]]
 
 
 def test_file_has_all_entries_oldest_first(reviewer, monkeypatch):
@@ -239,7 +239,7 @@ def test_entry_that_is_committed_late_is_chained_last(organization, log, verify)
     ],
     ids=lambda change: next(iter(change)),
 )  # fmt: skip
-def test_changed_entry_is_found(log, verify, change):
+def test_changed_entry_is_detected(log, verify, change):
     AuditEntry.update(change).where(AuditEntry.id == log[1].id).execute()
     code, output = verify("Acme")
     assert code == 1
@@ -247,7 +247,7 @@ def test_changed_entry_is_found(log, verify, change):
 
 
 @pytest.mark.parametrize("position", [1, 3, 4])
-def test_removed_entry_is_found(log, verify, position):
+def test_removed_entry_is_detected(log, verify, position):
     AuditEntry.delete().where(AuditEntry.id == log[position - 1].id).execute()
     code, output = verify("Acme")
     assert code == 1
@@ -255,7 +255,7 @@ def test_removed_entry_is_found(log, verify, position):
     assert "missing" in output
 
 
-def test_forged_entry_and_forged_head_are_found(organization, log, verify):
+def test_forged_entry_and_forged_head_are_detected(organization, log, verify):
     AuditEntry.record(organization.id, "forged", audit.COMMAND, position=5, hash=bytes(32))
     code, output = verify("Acme")
     assert code == 1

@@ -7,9 +7,9 @@ from datetime import timedelta
 from urllib.parse import urlsplit
 
 import pytest
-from answers import refusal
 from callers import Caller
 from factories import make_assessment, make_key, make_organization, make_session
+from response_checks import refusal
 
 from delivery.worker import Worker
 from models import BundleUpload, ClientReport, Delivery, Submission, sessions
@@ -17,14 +17,14 @@ from models.submissions import MAX_UNUSED_UPLOAD_AGE, UPLOAD_URL_LIFETIME
 from rules import client_versions
 
 BUNDLE = gzip.compress(b"the files of a workspace", mtime=0)
-NOWHERE = "01978f2e-7c1a-7a4e-9d57-1f3f7f8b7a01"
+UNKNOWN_ID = "01978f2e-7c1a-7a4e-9d57-1f3f7f8b7a01"
 # A body for each operation that requires a redeemed key.
 BODIES = {
-    "workspace-commit": {"sessionId": NOWHERE, "commitSha": "4b825dc"},
+    "workspace-commit": {"sessionId": UNKNOWN_ID, "commitSha": "4b825dc"},
     "device-check": {"checkpoint": "start", "fingerprint": {}},
     "hosted-boot": {},
-    "upload-url": {"sessionId": NOWHERE},
-    "submit-code": {"sessionId": NOWHERE, "bundleKey": "x", "bundleSize": 1, "bundleSha256": "0" * 64},
+    "upload-url": {"sessionId": UNKNOWN_ID},
+    "submit-code": {"sessionId": UNKNOWN_ID, "bundleKey": "x", "bundleSize": 1, "bundleSha256": "0" * 64},
 }
 
 
@@ -64,8 +64,8 @@ def submit(candidate, session, upload, bundle=BUNDLE, **members):
 
 
 def verdicts(reviewer, session):
-    found = reviewer.get(f"/v1/sessions/{session.id}/submissions").json["submissions"]
-    return [submission["verdict"] for submission in found]
+    submissions = reviewer.get(f"/v1/sessions/{session.id}/submissions").json["submissions"]
+    return [submission["verdict"] for submission in submissions]
 
 
 def removals():
@@ -87,17 +87,17 @@ def removals():
 )
 def test_versions_are_compared_as_numbers(versions, required, recommended):
     for version in versions:
-        found = client_versions.check_version(version, "1.9.0", "1.10.0")
-        assert (found["update_required"], found["update_recommended"]) == (required, recommended), version
-        assert bool(found["message"]) == recommended
+        result = client_versions.check_version(version, "1.9.0", "1.10.0")
+        assert (result["update_required"], result["update_recommended"]) == (required, recommended), version
+        assert bool(result["message"]) == recommended
 
 
 @pytest.mark.parametrize("query", [{"version": "1.10.0"}, {}])
 def test_version_check_needs_no_credential(anonymous, query):
     response = anonymous.get("/v1/cli/version-check", **query)
-    texts = dict.fromkeys(("latestVersion", "minVersion", "message"), "")
+    empty = dict.fromkeys(("latestVersion", "minVersion", "message"), "")
     assert response.status_code == 200
-    assert response.json == texts | {"updateRequired": False, "updateRecommended": False}
+    assert response.json == empty | {"updateRequired": False, "updateRecommended": False}
 
 
 # Reports
@@ -137,7 +137,7 @@ def test_reports_and_uploads_require_the_keys_own_session(candidate, key, operat
     make_session(key)
     if "sessionId" in body:
         other = make_session(make_key(make_assessment(make_organization("Others"))))
-        for session_id in (NOWHERE, "nonsense", str(other.id)):
+        for session_id in (UNKNOWN_ID, "nonsense", str(other.id)):
             response = post(candidate, operation, **body | {"sessionId": session_id})
             assert refusal(response) == (404, "not_found")
 
@@ -196,7 +196,7 @@ def test_later_verified_bundle_replaces_the_earlier_one(candidate, session, cloc
     later = gzip.compress(b"more", mtime=0)
     second = upload_bundle(candidate, session, later)
     submit(candidate, session, second, later)
-    assert [each.diff for each in Submission.of(session)] == [None, "+1"]
+    assert [submission.diff for submission in Submission.of(session)] == [None, "+1"]
     # Now, and again when the earlier URL has expired.
     assert removals() == [
         (first["objectKey"], clock.fixed),
@@ -241,7 +241,7 @@ def test_unused_uploads_are_deleted_a_day_after_they_expire(app, candidate, revi
     clock.fixed += timedelta(milliseconds=1)
     for _ in range(2):
         Worker(app.config, app.extensions["storage"]).run_once()
-    assert {name for name, _ in removals()} == {each["objectKey"] for each in (unused, wrong, never_sent)}
+    assert {name for name, _ in removals()} == {upload["objectKey"] for upload in (unused, wrong, never_sent)}
     assert os.listdir(folder) == [used["objectKey"]]
     assert reviewer.get(f"/v1/sessions/{session.id}/bundle").data == BUNDLE
     assert verdicts(reviewer, session) == ["mismatch", "verified"]

@@ -3,8 +3,8 @@
 from datetime import timedelta
 
 import pytest
-from answers import places, refusal
 from factories import add_event, envelope, make_assessment, make_issue, make_key, make_session
+from response_checks import error_paths, refusal
 
 from models import Consent, Session, SigningKey, disclosure, find_candidate, sessions
 from rules.rows import row_time
@@ -98,7 +98,7 @@ def test_key_is_case_insensitive_and_whitespace_is_ignored(anonymous, key, form)
 @pytest.mark.parametrize("path", [CONSENT, REDEEM, COMPLETE])
 def test_key_is_a_required_string(anonymous, path):
     for body in ({}, {"key": None}, {"key": 7}, {"key": ["PST-AAAA-AAAA"]}, {"key": {}}):
-        assert places(anonymous.post(path, {"sessionId": NOWHERE} | body)) == [["key"]]
+        assert error_paths(anonymous.post(path, {"sessionId": NOWHERE} | body)) == [["key"]]
 
 
 # Consent (R28)
@@ -108,7 +108,7 @@ def test_disclosure_is_returned_for_a_key_in_the_query_or_the_header(clock, anon
     current = disclosure.current()
     response = anonymous.get(CONSENT, key=key.key)
     assert candidate.get(CONSENT).json == response.json
-    assert places(anonymous.get(CONSENT)) == [["key"]]
+    assert error_paths(anonymous.get(CONSENT)) == [["key"]]
     assert response.status_code == 200
     assert response.json == {
         "alreadyConfirmed": False,
@@ -143,8 +143,8 @@ def test_consent_to_the_current_text_is_recorded_once(anonymous, key):
 @pytest.mark.parametrize("members", [{}, {"disclosureHash": None}, {"disclosureHash": ""}])
 def test_consent_without_a_hash_is_recorded_without_version_and_hash(anonymous, key, members):
     assert consent(anonymous, key, **members).status_code == 200
-    given = Consent.get()
-    assert (given.key_id, given.disclosure_version, given.disclosure_hash) == (key.id, None, None)
+    stored = Consent.get()
+    assert (stored.key_id, stored.disclosure_version, stored.disclosure_hash) == (key.id, None, None)
     assert anonymous.get(CONSENT, key=key.key).json["alreadyConfirmed"] is False
 
 
@@ -210,7 +210,7 @@ def test_members_without_a_value_are_null_and_unknown_members_are_ignored(anonym
 def test_signing_key_is_optional_and_the_base64_of_32_bytes(anonymous, key):
     consent(anonymous, key)
     for wrong in ("nonsense", PUBLIC_KEY[:-4], PUBLIC_KEY + "AAAA", PUBLIC_KEY.replace("/", "_"), 7):
-        assert places(redeem(anonymous, key, signingPubKey=wrong)) == [["signingPubKey"]]
+        assert error_paths(redeem(anonymous, key, signingPubKey=wrong)) == [["signingPubKey"]]
     assert Session.select().count() == 0
     for members in ({}, {"signingPubKey": None}, {"signingPubKey": ""}):
         assert redeem(anonymous, key, **members).status_code == 200
@@ -279,7 +279,7 @@ def test_complete_requires_the_keys_own_session(anonymous, assessment, key):
     for wrong in (NOWHERE, "nonsense", "", str(other.id)):
         assert refusal(anonymous.post(COMPLETE, body | {"sessionId": wrong})) == (404, "not_found")
     for wrong in ({}, {"sessionId": None}, {"sessionId": 7}):
-        assert places(anonymous.post(COMPLETE, body | wrong)) == [["sessionId"]]
+        assert error_paths(anonymous.post(COMPLETE, body | wrong)) == [["sessionId"]]
     assert Session.select().where(Session.closed_at.is_null()).count() == 2
 
 

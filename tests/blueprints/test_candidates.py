@@ -5,8 +5,8 @@ import io
 from datetime import timedelta
 
 import pytest
-from answers import places, refusal
 from factories import add_event, envelope, make_assessment, make_key, make_keys, make_session
+from response_checks import error_paths, refusal
 
 from models import CandidateKey, Session, sessions
 
@@ -73,7 +73,8 @@ def test_organizations_see_their_own_candidates_only(reviewer, neighbour):
 def test_pages_neither_skip_nor_repeat(clock, reviewer, assessment):
     keys = [*make_keys(assessment, 50), *make_keys(assessment, 5)]  # all at the same time
     pages = [get(reviewer, offset=offset) for offset in (0, 50)]
-    assert [found["id"] for page in pages for found in page["candidates"]] == [str(key.id) for key in keys]
+    listed = [candidate["id"] for page in pages for candidate in page["candidates"]]
+    assert listed == [str(key.id) for key in keys]
     assert {(page["total"], page["limit"]) for page in pages} == {(55, 50)}
     last = 2**63 - 1
     assert get(reviewer, offset=last) == {"candidates": [], "total": 55, "limit": 50, "offset": last}
@@ -85,27 +86,27 @@ def test_limit_is_clamped_and_must_be_an_integer(reviewer):
     for given, applied in clamped.items():
         assert get(reviewer, limit=given)["limit"] == applied, given
     for wrong in ("", " 5", "5 ", "5.0", "1e2", "five", "0x10", "1_000", "--5", "+-5", "+", "\u0665", "null"):
-        assert places(reviewer.get(PATH, limit=wrong)) == [["limit"]], wrong
+        assert error_paths(reviewer.get(PATH, limit=wrong)) == [["limit"]], wrong
 
 
 def test_offset_must_be_an_integer_from_0_to_2_to_the_63rd(reviewer):
     for given in ("0", "+3", "-0", "007", str(2**63 - 1)):
         assert get(reviewer, offset=given)["offset"] == int(given)
     for wrong in ("-1", str(2**63), "9" * 1500, "", " 1", "1.0", "two"):
-        assert places(reviewer.get(PATH, offset=wrong)) == [["offset"]], wrong
+        assert error_paths(reviewer.get(PATH, offset=wrong)) == [["offset"]], wrong
 
 
 def test_first_of_repeated_parameters_counts_and_unknown_ones_are_ignored(reviewer):
     page = reviewer.request("GET", f"{PATH}?limit=3&limit=nonsense&offset=1&offset=2&later=yes").json
     assert (page["limit"], page["offset"]) == (3, 1)
-    assert places(reviewer.request("GET", f"{PATH}?limit=nonsense&limit=3")) == [["limit"]]
+    assert error_paths(reviewer.request("GET", f"{PATH}?limit=nonsense&limit=3")) == [["limit"]]
 
 
 # Filters
 
 
 @pytest.fixture
-def everybody(clock, assessment):
+def all_statuses(clock, assessment):
     """A candidate of each status, named after it, and one whose key expired unused."""
     organization = assessment.organization
     make_session(make_key(make_assessment(organization, time_limit_minutes=1), name="expired"))
@@ -119,7 +120,7 @@ def everybody(clock, assessment):
     sessions.mark_hired(hired, True)
 
 
-@pytest.mark.usefixtures("everybody")
+@pytest.mark.usefixtures("all_statuses")
 def test_filter_by_status(reviewer, assessment):
     for status in ("pending", "active", "completed", "hired", "expired"):
         names = ["expired", "unused"] if status == "expired" else [status]
@@ -129,9 +130,10 @@ def test_filter_by_status(reviewer, assessment):
         ]
         assert page["total"] == len(names)
     for wrong in ("", "done", "Completed", "pending,active"):
-        assert places(reviewer.get(PATH, status=wrong)) == [["status"]]
+        assert error_paths(reviewer.get(PATH, status=wrong)) == [["status"]]
     page = get(reviewer, assessmentId=assessment.id, q="E", status="active", limit=1)
-    assert ([found["candidateName"] for found in page["candidates"]], page["total"]) == (["active"], 1)
+    assert [candidate["candidateName"] for candidate in page["candidates"]] == ["active"]
+    assert page["total"] == 1
 
 
 def test_filter_by_assessment(reviewer, organization, assessment, neighbour):
@@ -141,7 +143,7 @@ def test_filter_by_assessment(reviewer, organization, assessment, neighbour):
     make_key(theirs, name="Elsewhere")
     assert column(reviewer, assessmentId=assessment.id) == ["Here"]
     assert column(reviewer, assessmentId=theirs.id) == column(reviewer, assessmentId=NOWHERE) == []
-    assert places(reviewer.get(PATH, assessmentId="nonsense")) == [["assessmentId"]]
+    assert error_paths(reviewer.get(PATH, assessmentId="nonsense")) == [["assessmentId"]]
 
 
 def test_search_finds_names_and_addresses_in_any_letter_case(reviewer, assessment):
@@ -167,11 +169,11 @@ def test_pages_continue_after_a_candidate(clock, reviewer, assessment):
     for _ in range(2):
         ids += [str(key.id) for key in make_keys(assessment, 5)]
         clock.fixed += timedelta(seconds=1)
-    found, last = [], {}
+    listed, last = [], {}
     while page := column(reviewer, "id", limit=3, **last):
-        found += page
-        last = {"after": found[-1]}
-    assert found == ids
+        listed += page
+        last = {"after": listed[-1]}
+    assert listed == ids
 
 
 def test_after_combines_with_filters_and_offset_and_accepts_a_revoked_candidate(reviewer, assessment):
@@ -188,8 +190,8 @@ def test_after_combines_with_filters_and_offset_and_accepts_a_revoked_candidate(
 
 def test_after_must_be_a_candidate_of_the_organization(reviewer, neighbour, key):
     for wrong in (NOWHERE, "nonsense"):
-        assert places(reviewer.get(PATH, after=wrong)) == [["after"]]
-    assert places(neighbour.get(PATH, after=key.id)) == [["after"]]
+        assert error_paths(reviewer.get(PATH, after=wrong)) == [["after"]]
+    assert error_paths(neighbour.get(PATH, after=key.id)) == [["after"]]
 
 
 def test_total_follows_every_change(reviewer, organization, assessment):
@@ -233,11 +235,11 @@ def test_csv_has_all_candidates_as_in_the_list(reviewer, assessment, key, monkey
     response = reviewer.get(PATH, format="csv", limit=2, offset=5)
     assert "attachment" in response.headers["Content-Disposition"]
     rows, candidates = rows_of(response), get(reviewer)["candidates"]
-    assert rows == [{name: found[name] or "" for name in rows[0]} for found in candidates]
+    assert rows == [{name: candidate[name] or "" for name in rows[0]} for candidate in candidates]
     assert candidates[0].keys() - rows[0].keys() == {"orgId", "invite", "erasureRequestedAt", "metadata"}
     filtered = rows_of(reviewer.get(PATH, format="csv", status="active"))
     assert filtered == rows[:1]
-    assert places(reviewer.get(PATH, format="xlsx")) == [["format"]]
+    assert error_paths(reviewer.get(PATH, format="xlsx")) == [["format"]]
 
 
 def test_no_csv_cell_is_a_formula(reviewer, assessment):
@@ -293,7 +295,8 @@ def test_hiring_requires_a_finished_session(clock, reviewer, assessment, key):
 @pytest.mark.parametrize("wrong", [..., None, "true", "yes", 1, 0, [], {}])
 def test_hired_must_be_a_boolean(reviewer, key, session, wrong):
     sessions.complete(session)
-    assert places(reviewer.patch(f"{PATH}/{key.id}", {} if wrong is ... else {"hired": wrong})) == [["hired"]]
+    response = reviewer.patch(f"{PATH}/{key.id}", {} if wrong is ... else {"hired": wrong})
+    assert error_paths(response) == [["hired"]]
 
 
 def test_only_visible_candidates_can_change_and_only_by_known_members(reviewer, neighbour, key, session):

@@ -3,9 +3,9 @@
 from datetime import timedelta
 from typing import NamedTuple
 
-from answers import refusal
 from callers import Caller
 from factories import add_event, envelope, make_assessment, make_closed_session, make_key, make_session
+from response_checks import refusal
 
 from models import Session, sessions
 
@@ -121,7 +121,7 @@ def test_the_specifications_example(app, reviewer, assessment):
 
 
 def percentiles(reviewer, assessment, metric, *sessions):
-    return [statistics(reviewer, assessment, each.id)["percentiles"][metric] for each in sessions]
+    return [statistics(reviewer, assessment, session.id)["percentiles"][metric] for session in sessions]
 
 
 def prompts(count, seconds=1):
@@ -138,9 +138,9 @@ def test_open_session_is_in_no_cohort(reviewer, assessment, session):
     assert statistics(reviewer, assessment, session.id) is None
     for count in (1, 2):
         make_closed_session(assessment, *prompts(count))
-    found = statistics(reviewer, assessment, session.id)
-    assert found["sessionCount"] == 2
-    assert "percentiles" not in found
+    stats = statistics(reviewer, assessment, session.id)
+    assert stats["sessionCount"] == 2
+    assert "percentiles" not in stats
 
 
 def test_only_session_has_no_percentiles(reviewer, assessment):
@@ -216,9 +216,9 @@ def test_hired_expired_and_closed_sessions_are_in_the_cohort(clock, reviewer, or
     clock.fixed += timedelta(minutes=35, milliseconds=-1)
     assert statistics(reviewer, assessment)["sessionCount"] == 2
     clock.fixed += timedelta(milliseconds=1)
-    found = statistics(reviewer, assessment, expiring.id)
-    assert (found["sessionCount"], found["metrics"]["avgPromptCount"]) == (3, 1.3)
-    assert found["percentiles"]["promptCount"] == 1.0
+    stats = statistics(reviewer, assessment, expiring.id)
+    assert (stats["sessionCount"], stats["metrics"]["avgPromptCount"]) == (3, 1.3)
+    assert stats["percentiles"]["promptCount"] == 1.0
     assert Session.get_by_id(expiring.id).closed_at == expiring.closes_at
 
 
@@ -238,8 +238,8 @@ def test_sessions_of_revoked_keys_stay_in_the_cohort_and_those_of_other_assessme
     for session in rows:
         session.key.revoke()
     make_closed_session(make_assessment(organization), *prompts(9))
-    found = statistics(reviewer, assessment)
-    assert (found["sessionCount"], found["metrics"]["avgPromptCount"]) == (2, 1.5)
+    stats = statistics(reviewer, assessment)
+    assert (stats["sessionCount"], stats["metrics"]["avgPromptCount"]) == (2, 1.5)
     assert percentiles(reviewer, assessment, "promptCount", *rows) == [0.0, 1.0]
 
 

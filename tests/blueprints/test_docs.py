@@ -5,7 +5,7 @@ import html
 import re
 
 import pytest
-from answers import refusal
+from response_checks import refusal
 
 PAGES = ["/docs", "/start", "/replay/01978f2e-7c1a-7a4e-9d57-1f3f7f8b7a01"]
 STATIC = ["site.css", "start.js", "icon.svg"]

@@ -3,8 +3,8 @@
 from datetime import timedelta
 
 import pytest
-from answers import places, refusal
 from factories import make_assessment, make_key, make_organization
+from response_checks import error_paths, refusal
 
 from delivery.worker import Worker
 from models import Feed, FeedEvent
@@ -14,8 +14,8 @@ PATH = "/v1/events"
 
 
 @pytest.fixture
-def five(organization):
-    """The ids of five assessments that are in the feed."""
+def assessment_ids(organization):
+    """The ids of assessment_ids assessments that are in the feed."""
     assessments = [make_assessment(organization) for _ in range(5)]
     publish_new()
     return [str(assessment.id) for assessment in assessments]
@@ -42,11 +42,11 @@ def test_event_has_type_time_and_data(reviewer, clock, assessment):
     assert get(reviewer) == {"events": [event], "next": 1, "hasMore": False}
 
 
-def test_pages_join_without_a_gap_and_continue_with_later_events(reviewer, organization, five):
+def test_pages_join_without_a_gap_and_continue_with_later_events(reviewer, organization, assessment_ids):
     pages = [get(reviewer, limit=2)]
     for _ in range(2):
         pages.append(get(reviewer, limit=2, after=pages[-1]["next"]))
-    assert ids(*pages) == five
+    assert ids(*pages) == assessment_ids
     assert [page["hasMore"] for page in pages] == [True, True, False]
     cursor, later = pages[-1]["next"], make_assessment(organization)
     assert get(reviewer, after=cursor)["events"] == []  # not numbered yet
@@ -54,7 +54,7 @@ def test_pages_join_without_a_gap_and_continue_with_later_events(reviewer, organ
     assert ids(get(reviewer, after=cursor)) == [str(later.id)]
 
 
-def test_cursor_moves_past_events_that_a_filter_leaves_out(reviewer, organization, five):
+def test_cursor_moves_past_events_that_a_filter_leaves_out(reviewer, organization, assessment_ids):
     make_key(make_assessment(organization))
     publish_new()
     page = get(reviewer, types="key.created,session.started")
@@ -62,20 +62,20 @@ def test_cursor_moves_past_events_that_a_filter_leaves_out(reviewer, organizatio
     assert get(reviewer, types="key.created", after=7)["events"] == []
 
 
-def test_each_organization_has_its_own_feed(neighbour, reviewer, five):
+def test_each_organization_has_its_own_feed(neighbour, reviewer, assessment_ids):
     make_assessment(make_organization("Third"))
     publish_new()
     assert get(neighbour) == {"events": [], "next": 0, "hasMore": False}
     assert get(reviewer)["next"] == 5
 
 
-def test_invalid_cursors_types_and_limits_are_refused(reviewer, five):
+def test_invalid_cursors_types_and_limits_are_refused(reviewer, assessment_ids):
     for member, values in {"after": [6, "x", -1], "types": ["key.lost", ""], "limit": ["x"]}.items():
         for value in values:
-            assert places(reviewer.get(PATH, **{member: value})) == [[member]], value
+            assert error_paths(reviewer.get(PATH, **{member: value})) == [[member]], value
 
 
-def test_events_are_stored_for_30_days(app, clock, reviewer, organization, five):
+def test_events_are_stored_for_30_days(app, clock, reviewer, organization, assessment_ids):
     worker = Worker(app.config)
     clock.fixed += timedelta(days=30)
     make_assessment(organization)
@@ -87,7 +87,7 @@ def test_events_are_stored_for_30_days(app, clock, reviewer, organization, five)
     assert refusal(reviewer.get(PATH, after=4)) == (410, "cursor_expired")
 
 
-def test_positions_continue_after_all_events_were_deleted(app, clock, reviewer, organization, five):
+def test_positions_continue_after_all_events_were_deleted(app, clock, reviewer, organization, assessment_ids):
     clock.fixed += timedelta(days=31)
     Worker(app.config).run_once()
     assert get(reviewer) == get(reviewer, after=5) == {"events": [], "next": 5, "hasMore": False}

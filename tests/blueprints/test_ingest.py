@@ -4,9 +4,9 @@ import json
 from datetime import timedelta
 from io import BytesIO
 
-from answers import places, refusal
 from callers import Caller
 from factories import envelope, make_assessment, make_key, make_session
+from response_checks import error_paths, refusal
 
 from models import Event, Session, sessions
 
@@ -78,11 +78,11 @@ def test_id_kind_time_version_and_data_are_required_in_their_form(candidate, ses
         "data": ["x", 7],
     }
     for member, values in wrong.items():
-        assert places(candidate.post(PATH, without(envelope(), member))) == [[member]]
+        assert error_paths(candidate.post(PATH, without(envelope(), member))) == [[member]]
         for value in (*values, None, []):
-            assert places(candidate.post(PATH, envelope() | {member: value})) == [[member]], value
+            assert error_paths(candidate.post(PATH, envelope() | {member: value})) == [[member]], value
     for value in (7, ["x"]):
-        assert places(candidate.post(PATH, envelope(sessionId=value))) == [["sessionId"]]
+        assert error_paths(candidate.post(PATH, envelope(sessionId=value))) == [["sessionId"]]
     assert Event.select().count() == 0
 
 

@@ -3,9 +3,9 @@
 import json
 
 import pytest
-from answers import body_of
 from callers import Caller
 from factories import add_event, envelope, make_key, make_session
+from response_checks import body_of
 from signing import Signer
 
 from models import Event, Seal, batches, seals, sessions
@@ -57,11 +57,11 @@ def overwrite(row, text):
 
 
 def test_an_intact_record_has_no_facts(reviewer, signed, signer, chained):
-    found = integrity(reviewer, signed)
-    assert found["facts"] == []
-    assert found["counts"]["events"] == found["counts"]["valid"] == found["counts"]["sealed"] == 5
-    assert found["publicKeys"] == [signer.public_key]
-    assert found["seal"]["isWhole"] is True
+    record = integrity(reviewer, signed)
+    assert record["facts"] == []
+    assert record["counts"]["events"] == record["counts"]["valid"] == record["counts"]["sealed"] == 5
+    assert record["publicKeys"] == [signer.public_key]
+    assert record["seal"]["isWhole"] is True
 
 
 def test_a_changed_byte_is_reported(reviewer, signed, chained):
@@ -121,10 +121,10 @@ def test_every_key_of_a_session_may_sign(reviewer, assessment):
 
 def test_events_are_counted_by_signature_and_seal(reviewer, session):
     add(session, envelope(), Signer().event(session))
-    found = integrity(reviewer, session)
-    counts = found["counts"]
+    record = integrity(reviewer, session)
+    counts = record["counts"]
     assert (counts["unsigned"], counts["unknownKey"], counts["unsealed"]) == (1, 1, 2)
-    assert found["seal"]["isWhole"] is False
+    assert record["seal"]["isWhole"] is False
 
 
 def test_sealing_resumes_where_it_ended(reviewer, session):

@@ -3,8 +3,8 @@
 from datetime import timedelta
 
 import pytest
-from answers import body_of, places, refusal
 from factories import make_assessment, make_key, make_session
+from response_checks import body_of, error_paths, refusal
 
 from delivery.worker import Worker
 from models import Assessment, CandidateKey, Consent, Delivery, Session, invitations, privacy, sessions
@@ -88,7 +88,7 @@ def test_a_key_is_extended(clock, reviewer, key, body, expires_at):
     ],
 )  # fmt: skip
 def test_an_expiry_is_in_the_future_and_within_a_year(clock, reviewer, key, body, member):
-    assert places(reviewer.post(at(key, "/extend"), body)) == [[member]]
+    assert error_paths(reviewer.post(at(key, "/extend"), body)) == [[member]]
 
 
 def test_an_expired_key_is_reopened_and_redeemed(clock, reviewer, anonymous, key):
@@ -140,7 +140,7 @@ def test_external_id_and_metadata_are_shown_with_the_key(reviewer, assessment, k
     ],
 )  # fmt: skip
 def test_metadata_is_flat_and_small(reviewer, key, invalid):
-    assert places(reviewer.patch(at(key), {"metadata": invalid})) == [["metadata"]]
+    assert error_paths(reviewer.patch(at(key), {"metadata": invalid})) == [["metadata"]]
 
 
 def test_metadata_has_up_to_20_members_of_500_characters(reviewer, key):
@@ -344,10 +344,10 @@ def test_an_extended_key_is_reminded_of_its_new_expiry(clock, reviewer, remindin
 
 def test_a_reminder_is_due_after_the_invitation(reviewer, assessment):
     new = {"title": "One more", "role": "Engineer", "taskBrief": "Fix it.", "reminderDaysBefore": 7}
-    assert places(reviewer.post("/v1/assessments", new)) == [["reminderDaysBefore"]]
+    assert error_paths(reviewer.post("/v1/assessments", new)) == [["reminderDaysBefore"]]
     assert reviewer.post("/v1/assessments", new | {"expiresInDays": 8}).status_code == 201
     path = f"/v1/assessments/{assessment.id}"
-    assert places(reviewer.patch(path, {"reminderDaysBefore": 7})) == [["reminderDaysBefore"]]
+    assert error_paths(reviewer.patch(path, {"reminderDaysBefore": 7})) == [["reminderDaysBefore"]]
     assert reviewer.patch(path, {"reminderDaysBefore": 7, "expiresInDays": 8}).status_code == 200
     assert reviewer.get(f"{path}/task").json["task"]["reminderDaysBefore"] == 7
 
@@ -441,5 +441,5 @@ def test_null_clears_optional_members_and_a_new_repository_the_commit(reviewer, 
     row = Assessment.get_by_id(assessment.id)
     assert (row.time_limit_minutes, row.reminder_days_before, row.repo_commit) == (None, None, None)
     for member in ("title", "role", "taskBrief", "expiresInDays"):
-        assert places(reviewer.patch(path, {member: None})) == [[member]]
-    assert places(reviewer.patch(path, {"rubricId": str(assessment.id)})) == [["rubricId"]]
+        assert error_paths(reviewer.patch(path, {member: None})) == [[member]]
+    assert error_paths(reviewer.patch(path, {"rubricId": str(assessment.id)})) == [["rubricId"]]

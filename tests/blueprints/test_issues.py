@@ -3,9 +3,9 @@
 from datetime import timedelta
 
 import pytest
-from answers import body_of, places, refusal
 from callers import Caller
 from factories import make_assessment, make_issue, make_key
+from response_checks import body_of, error_paths, refusal
 
 from models import Issue
 
@@ -60,12 +60,13 @@ def test_other_members_are_optional_and_unknown_ones_ignored(reviewer, members):
 )  # fmt: skip
 def test_invalid_members_are_refused(reviewer, member, value):
     body = {name: sent for name, sent in (BODY | {member: value}).items() if sent is not ...}
-    assert places(reviewer.post(PATH, body)) == [[member]]
+    assert error_paths(reviewer.post(PATH, body)) == [[member]]
     assert Issue.select().count() == 0
 
 
 def test_every_invalid_label_is_named(reviewer):
-    assert places(reviewer.post(PATH, BODY | {"labels": ["http", 7, ""]})) == [["labels", 1], ["labels", 2]]
+    response = reviewer.post(PATH, BODY | {"labels": ["http", 7, ""]})
+    assert error_paths(response) == [["labels", 1], ["labels", 2]]
 
 
 def test_organizations_see_the_catalog_and_their_own_issues(reviewer, neighbour, organization):
@@ -95,22 +96,22 @@ def test_issues_are_listed_in_order_of_creation(clock, reviewer):
 
 
 @pytest.mark.parametrize(
-    ("query", "found"),
+    ("query", "expected"),
     [
         ({"language": "GO", "difficulty": "hard"}, ["Lost ORDERS"]), ({"difficulty": "easy"}, ["Straße"]),
         ({"q": "orders"}, ["Lost ORDERS"]), ({"q": "STRASSE"}, ["Straße"]), ({"q": "under load"}, ["Lost ORDERS"]),
         ({"q": "%"}, []), ({"q": "orders", "language": "python"}, []), ({"language": "rust"}, []),
     ],
 )  # fmt: skip
-def test_filters(reviewer, organization, query, found):
+def test_filters(reviewer, organization, query, expected):
     make_issue(organization, title="Lost ORDERS", description="Under LOAD", language="Go", difficulty="hard")
     make_issue(organization, title="Straße", language="Python", difficulty="easy")
-    assert titles(reviewer, **query) == found
+    assert titles(reviewer, **query) == expected
 
 
 @pytest.mark.parametrize("query", [{"difficulty": "Easy"}, {"limit": "x"}, {"offset": -1}])
 def test_invalid_filters_are_refused(reviewer, query):
-    assert places(reviewer.get(PATH, **query)) == [[name] for name in query]
+    assert error_paths(reviewer.get(PATH, **query)) == [[name] for name in query]
 
 
 def test_a_change_returns_the_issue_and_updates_the_search(clock, reviewer, organization):
@@ -126,7 +127,7 @@ def test_a_change_returns_the_issue_and_updates_the_search(clock, reviewer, orga
 def test_null_clears_optional_members_only(reviewer):
     issue = reviewer.post(PATH, BODY | OPTIONAL).json["issue"]
     for member in BODY:
-        assert places(reviewer.patch(f"{PATH}/{issue['id']}", {member: None})) == [[member]]
+        assert error_paths(reviewer.patch(f"{PATH}/{issue['id']}", {member: None})) == [[member]]
     changed = reviewer.patch(f"{PATH}/{issue['id']}", dict.fromkeys(OPTIONAL)).json["issue"]
     assert (BODY | EMPTY).items() <= changed.items()
 

@@ -4,8 +4,8 @@ import re
 from datetime import timedelta
 
 import pytest
-from answers import body_of, places, refusal
 from factories import make_assessment, make_key, make_keys, make_session
+from response_checks import body_of, error_paths, refusal
 
 from models import CandidateKey, Delivery, sessions
 from rules import candidate_keys
@@ -70,14 +70,14 @@ def test_keys_expire_after_the_days_of_the_assessment(clock, reviewer, organizat
 
 @pytest.mark.parametrize("count", [..., None, 0, 51, -1, "1", 1.0, 1.5, True, [1], 2**63 - 1])
 def test_count_is_a_strict_integer_from_1_to_50(reviewer, path, count):
-    assert places(reviewer.post(path, {} if count is ... else {"count": count})) == [["count"]]
+    assert error_paths(reviewer.post(path, {} if count is ... else {"count": count})) == [["count"]]
     assert CandidateKey.select().count() == 0
 
 
 @pytest.mark.parametrize("entries", [0, 1, 3])
 def test_there_are_exactly_as_many_addresses_and_names_as_keys(reviewer, path, entries):
     for member, entry in (("candidateEmails", "a@example.com"), ("candidateNames", "A")):
-        assert places(reviewer.post(path, {"count": 2, member: [entry] * entries})) == [[member]]
+        assert error_paths(reviewer.post(path, {"count": 2, member: [entry] * entries})) == [[member]]
 
 
 @pytest.mark.parametrize(
@@ -90,11 +90,11 @@ def test_there_are_exactly_as_many_addresses_and_names_as_keys(reviewer, path, e
 )  # fmt: skip
 def test_every_address_must_be_valid(reviewer, path, invalid):
     body = {"count": 2, "candidateEmails": ["alice@example.com", invalid]}
-    assert places(reviewer.post(path, body)) == [["candidateEmails", 1]]
+    assert error_paths(reviewer.post(path, body)) == [["candidateEmails", 1]]
     assert CandidateKey.select().count() == Delivery.select().count() == 0
 
 
-def test_any_well_formed_address_is_accepted_again_and_again(reviewer, path):
+def test_any_well_formed_address_is_accepted_repeatedly(reviewer, path):
     address = "o'neil+tag@no-such-domain.example"
     keys = [*issue(reviewer, path, count=2, candidateEmails=[address] * 2)]
     keys += issue(reviewer, path, count=1, candidateEmails=[address])
@@ -104,8 +104,10 @@ def test_any_well_formed_address_is_accepted_again_and_again(reviewer, path):
 
 @pytest.mark.parametrize("invalid", ["", "  ", "x" * 256, "a\r\nb", "a\x7fb", "a\u2028b", "a\tb", 7])
 def test_names_are_lines_of_1_to_255_characters(reviewer, path, invalid):
-    assert places(reviewer.post(path, {"count": 1, "candidateNames": [invalid]})) == [["candidateNames", 0]]
-    assert places(reviewer.post(path, {"count": 1, "orgName": invalid})) == [["orgName"]]
+    assert error_paths(reviewer.post(path, {"count": 1, "candidateNames": [invalid]})) == [
+        ["candidateNames", 0]
+    ]
+    assert error_paths(reviewer.post(path, {"count": 1, "orgName": invalid})) == [["orgName"]]
 
 
 def test_names_are_trimmed(reviewer, path):

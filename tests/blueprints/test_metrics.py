@@ -4,9 +4,9 @@ from datetime import UTC, datetime, timedelta
 
 import factories
 import pytest
-from answers import refusal
 from callers import Caller
 from prometheus_client.parser import text_string_to_metric_families
+from response_checks import refusal
 
 import config
 import models
@@ -63,14 +63,14 @@ def test_requests_are_counted_by_operation_method_and_status(monitored, reviewer
         caller.get(path)
     for number in range(3):
         caller.request(f"MADE{number}", "/v1/me")
-    found = read()
-    assert found["proofstone_http_requests_total", "GET", "getMe", "200"] == 2
-    assert found["proofstone_http_requests_total", "GET", "unmatched", "404"] == 1
-    assert found["proofstone_http_request_duration_seconds_count", "getMe"] == 2
-    assert found["proofstone_http_request_duration_seconds_bucket", "+Inf", "getMe"] == 2
-    assert 0 < found["proofstone_http_request_duration_seconds_sum", "getMe"] < 60
+    samples = read()
+    assert samples["proofstone_http_requests_total", "GET", "getMe", "200"] == 2
+    assert samples["proofstone_http_requests_total", "GET", "unmatched", "404"] == 1
+    assert samples["proofstone_http_request_duration_seconds_count", "getMe"] == 2
+    assert samples["proofstone_http_request_duration_seconds_bucket", "+Inf", "getMe"] == 2
+    assert 0 < samples["proofstone_http_request_duration_seconds_sum", "getMe"] < 60
     # A client cannot create counters by inventing methods.
-    assert {key[1] for key in found if key[0] == "proofstone_http_requests_total"} <= {"GET", "other"}
+    assert {key[1] for key in samples if key[0] == "proofstone_http_requests_total"} <= {"GET", "other"}
 
 
 def test_late_events_are_counted(monitored, key, clock, read):
@@ -89,14 +89,14 @@ def test_queued_messages_are_counted_by_kind_and_state(assessment, clock, read):
     clock.fixed += timedelta(minutes=7)
     Delivery.update(due_at=clock.now() + timedelta(hours=1)).where(Delivery.id == waiting).execute()
     outcomes.fail(Delivery.get_by_id(failed), "550 no such user")
-    found = read()
+    samples = read()
     states = ("due", "waiting", "failed")
-    assert {key[1:]: value for key, value in found.items() if key[0] == "proofstone_queue_rows"} == {
+    assert {key[1:]: value for key, value in samples.items() if key[0] == "proofstone_queue_rows"} == {
         ("invitation", state): 1 for state in states
     }
-    assert found["proofstone_queue_oldest_due_age_seconds", "delivery"] == 7 * 60
-    assert found["proofstone_queue_oldest_due_age_seconds", "webhook"] == 0
-    assert found["proofstone_database_up",] == 1
+    assert samples["proofstone_queue_oldest_due_age_seconds", "delivery"] == 7 * 60
+    assert samples["proofstone_queue_oldest_due_age_seconds", "webhook"] == 0
+    assert samples["proofstone_database_up",] == 1
     assert Delivery.get_by_id(due).state == "queued"
     # Failures are reported for some days only.
     clock.fixed = datetime.now(UTC) + timedelta(days=5)

@@ -3,9 +3,9 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from answers import places, refusal
 from callers import Caller
 from factories import make_assessment, make_key, make_organization
+from response_checks import error_paths, refusal
 
 from models import ApiToken, Assessment
 from rules import api_tokens
@@ -109,7 +109,7 @@ def test_the_default_scope_of_a_token_is_read(app, reviewer, members):
     ],
 )  # fmt: skip
 def test_an_invalid_token_is_refused(reviewer, body, place):
-    assert places(reviewer.post(TOKENS, ({"name": "Reader"} if body else {}) | body)) == [place]
+    assert error_paths(reviewer.post(TOKENS, ({"name": "Reader"} if body else {}) | body)) == [place]
 
 
 @pytest.mark.usefixtures("neighbour")

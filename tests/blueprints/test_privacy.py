@@ -5,9 +5,9 @@ from datetime import timedelta
 from email import message_from_bytes, policy
 
 import pytest
-from answers import body_of, places, refusal
 from callers import Caller
 from factories import add_event, envelope, make_closed_session, make_session
+from response_checks import body_of, error_paths, refusal
 
 from delivery.worker import Worker
 from models import CandidateKey, ClientReport, Consent, Organization, disclosure, sessions
@@ -83,7 +83,7 @@ def test_a_retention_is_1_to_3650_days(reviewer, days):
 )
 def test_invalid_settings_are_refused(reviewer, invalid, place):
     before = settings(reviewer)
-    assert places(reviewer.patch(SETTINGS, {"replyTo": "a@example.com"} | invalid)) == [place]
+    assert error_paths(reviewer.patch(SETTINGS, {"replyTo": "a@example.com"} | invalid)) == [place]
     assert settings(reviewer) == before
 
 
@@ -163,7 +163,7 @@ def test_a_candidate_reads_which_data_is_stored(clock, reviewer, candidate, key)
     ClientReport.record(session, "device_start", {"os": "linux"})
     sessions.complete(session)
     shown = read(candidate, ME)
-    held = {kind["name"]: (kind["count"], kind["since"], kind["until"]) for kind in shown.pop("held")}
+    stored = {kind["name"]: (kind["count"], kind["since"], kind["until"]) for kind in shown.pop("held")}
     start, two, end = (f"2026-04-01T09:0{minute}:00.000Z" for minute in (1, 2, 5))
     assert shown == {
         "candidateId": str(key.id),
@@ -179,7 +179,7 @@ def test_a_candidate_reads_which_data_is_stored(clock, reviewer, candidate, key)
         "retainedUntil": "2026-05-01T09:05:00.000Z",
         "erasureRequestedAt": None,
     }
-    assert held == {
+    assert stored == {
         "keys": (1, NINE, NINE),
         "messages": (1, NINE, NINE),
         "sessions": (1, start, start),

@@ -3,8 +3,8 @@
 from datetime import timedelta
 
 import pytest
-from answers import places, refusal
 from factories import make_assessment, make_rubric
+from response_checks import error_paths, refusal
 
 from models import Rubric, RubricVersion
 
@@ -64,7 +64,7 @@ def test_a_scale_has_2_to_10_levels(reviewer, count):
     ],
 )  # fmt: skip
 def test_an_invalid_criterion_is_refused(reviewer, member, invalid):
-    assert places(post_criterion(reviewer, **{member: invalid})) == [["criteria", 0, member]]
+    assert error_paths(post_criterion(reviewer, **{member: invalid})) == [["criteria", 0, member]]
 
 
 @pytest.mark.parametrize(
@@ -72,7 +72,7 @@ def test_an_invalid_criterion_is_refused(reviewer, member, invalid):
 )
 def test_an_invalid_level_is_refused(reviewer, member, invalid):
     scale = [changed(LEVELS[0], {member: invalid}), LEVELS[1]]
-    assert places(post_criterion(reviewer, levels=scale)) == [["criteria", 0, "levels", 0, member]]
+    assert error_paths(post_criterion(reviewer, levels=scale)) == [["criteria", 0, "levels", 0, member]]
 
 
 @pytest.mark.parametrize(
@@ -83,10 +83,10 @@ def test_an_invalid_level_is_refused(reviewer, member, invalid):
     ],
 )
 def test_name_and_criteria_are_required(reviewer, organization, member, invalid):
-    assert places(reviewer.post(PATH, changed(BODY, {member: invalid}))) == [[member]]
+    assert error_paths(reviewer.post(PATH, changed(BODY, {member: invalid}))) == [[member]]
     if invalid is not ...:
         rubric = make_rubric(organization)
-        assert places(reviewer.patch(f"{PATH}/{rubric.id}", {member: invalid})) == [[member]]
+        assert error_paths(reviewer.patch(f"{PATH}/{rubric.id}", {member: invalid})) == [[member]]
         assert Rubric.get().version == 1
 
 
@@ -132,6 +132,6 @@ def test_a_rubric_is_not_deleted_while_an_assessment_uses_it(reviewer, organizat
 def test_rubrics_of_the_organization_are_listed_in_order_of_creation(reviewer, neighbour, organization):
     rubrics = [make_rubric(organization, name=f"Rubric {number}") for number in range(5)]
     page = reviewer.get(PATH, limit=2, offset=3).json
-    assert [found["id"] for found in page["rubrics"]] == [str(rubric.id) for rubric in rubrics[3:]]
+    assert [row["id"] for row in page["rubrics"]] == [str(rubric.id) for rubric in rubrics[3:]]
     assert (page["total"], page["limit"], page["offset"]) == (5, 2, 3)
     assert neighbour.get(PATH).json["total"] == 0

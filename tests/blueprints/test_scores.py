@@ -3,9 +3,9 @@
 from datetime import timedelta
 
 import pytest
-from answers import body_of, places, refusal
 from callers import Caller
 from factories import add_event, envelope, make_assessment, make_key, make_rubric, make_session
+from response_checks import body_of, error_paths, refusal
 
 from models import Score, privacy, sessions
 
@@ -41,8 +41,7 @@ def sheet(caller, session, **query):
 
 
 def of(shown, key):
-    (found,) = [criterion for criterion in shown["criteria"] if criterion["key"] == key]
-    return found
+    return next(criterion for criterion in shown["criteria"] if criterion["key"] == key)
 
 
 def test_an_unscored_sheet_has_the_criteria(reviewer, scored, rubric):
@@ -123,7 +122,7 @@ def test_only_existing_versions_can_be_read(reviewer, scored):
     for version in (2, 2**31 - 1):
         assert refusal(reviewer.get(path(scored), version=version)) == (404, "not_found")
     for version in (0, -1, "x", 2**31):
-        assert places(reviewer.get(path(scored), version=version)) == [["version"]]
+        assert error_paths(reviewer.get(path(scored), version=version)) == [["version"]]
 
 
 @pytest.mark.parametrize("value", [1, 2, 5])
@@ -141,15 +140,15 @@ def test_every_integer_of_the_scale_is_accepted(reviewer, scored, value):
 )
 def test_an_invalid_score_is_refused(reviewer, scored, member, invalid):
     response = reviewer.put(path(scored, "quality"), {"value": 1, member: invalid})
-    assert {place[0] for place in places(response)} == {member}
-    assert places(reviewer.put(path(scored, "quality"), {})) == [["value"]]
+    assert {place[0] for place in error_paths(response)} == {member}
+    assert error_paths(reviewer.put(path(scored, "quality"), {})) == [["value"]]
     assert Score.select().count() == 0
 
 
 def test_evidence_must_be_events_of_the_session(reviewer, session, scored):
     add_event(session, envelope(id="elsewhere"))
     body = {"value": 1, "evidence": ["first", "elsewhere"]}
-    assert places(reviewer.put(path(scored, "quality"), body)) == [["evidence", 1]]
+    assert error_paths(reviewer.put(path(scored, "quality"), body)) == [["evidence", 1]]
     assert Score.select().count() == 0
 
 

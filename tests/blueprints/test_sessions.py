@@ -3,9 +3,9 @@
 from datetime import timedelta
 
 import pytest
-from answers import body_of, places
 from callers import Caller
 from factories import add_event, envelope, make_assessment, make_closed_session, make_key, make_session
+from response_checks import body_of, error_paths
 
 from models import Event, sessions
 from models.sessions.session import METRIC_COLUMNS
@@ -102,7 +102,7 @@ def test_metrics_are_shown_with_three_decimals_and_stored_exactly(reviewer, asse
     }
 
 
-def test_a_candidate_does_not_see_what_is_for_reviewers(candidate, session):
+def test_members_for_reviewers_are_hidden_from_candidates(candidate, session):
     for status in ("active", "completed"):
         shown = read(candidate, session)
         assert set(shown) >= FOR_ALL
@@ -190,10 +190,10 @@ def test_counts_are_strict_integers_and_passed_and_failed_required(reviewer, ses
     for member in {"passed", "failed", "skipped"} - optional:
         body = {"passed": 1, "failed": 0} | {member: invalid}
         body = {name: count for name, count in body.items() if count is not ...}
-        assert places(put_result(reviewer, session, **body)) == [[member]]
+        assert error_paths(put_result(reviewer, session, **body)) == [[member]]
 
 
-def test_a_session_without_its_events_keeps_its_numbers(reviewer, assessment):
+def test_a_session_without_its_events_keeps_its_metrics(reviewer, assessment):
     session = make_closed_session(assessment, envelope("prompt"), envelope("prompt", at=60))
     before = read(reviewer, session)
     Event.delete().where(Event.session == session).execute()

@@ -7,8 +7,8 @@ from datetime import timedelta
 import peewee
 import pytest
 import statements
-from answers import body_of, places, refusal
 from factories import add_event, envelope, make_assessment, make_closed_session, make_key, make_session
+from response_checks import body_of, error_paths, refusal
 
 from models import Event, batches, db, sessions, timeline
 
@@ -109,7 +109,7 @@ def test_sessions_are_filtered_by_assessment_and_status(clock, reviewer, organiz
         (listed,) = get(reviewer, LIST, status=status)["sessions"]
         assert (listed["id"], listed["status"]) == (str(session.id), status)
     assert ids(reviewer, assessmentId=limited.id) == [str(expired.id)]
-    assert places(reviewer.get(LIST, status="pending")) == [["status"]]
+    assert error_paths(reviewer.get(LIST, status="pending")) == [["status"]]
 
 
 def test_sessions_are_filtered_by_start(clock, reviewer, assessment):
@@ -122,7 +122,7 @@ def test_sessions_are_filtered_by_start(clock, reviewer, assessment):
     assert ids(reviewer, to=ten) == started[:1]
     assert ids(reviewer, **{"from": ten, "to": eleven}) == started[1:2]
     assert ids(reviewer, **{"from": "2026-04-01T10:00:00.000000001Z"}) == started[2:]
-    assert places(reviewer.get(LIST, **{"from": "yesterday"})) == [["from"]]
+    assert error_paths(reviewer.get(LIST, **{"from": "yesterday"})) == [["from"]]
 
 
 def test_a_longer_list_of_sessions_needs_no_more_statements(reviewer, assessment):
@@ -170,9 +170,9 @@ def test_events_are_in_order_of_time_to_the_nanosecond_and_of_arrival(reviewer, 
 @pytest.mark.parametrize("detail", ["summary", "full"])
 def test_pages_neither_skip_nor_repeat(reviewer, session, detail):
     add(session, *(envelope(id=str(number), at=number // 4) for number in range(12)))
-    found = list(pages(reviewer, session, limit=3, detail=detail))
-    assert [event["id"] for page in found for event in page] == [str(number) for number in range(12)]
-    assert [len(page) for page in found] == [3, 3, 3, 3]
+    read_pages = list(pages(reviewer, session, limit=3, detail=detail))
+    assert [event["id"] for page in read_pages for event in page] == [str(number) for number in range(12)]
+    assert [len(page) for page in read_pages] == [3, 3, 3, 3]
 
 
 def test_limit_is_clamped_and_50_by_default(reviewer, session):
@@ -185,7 +185,7 @@ def test_limit_is_clamped_and_50_by_default(reviewer, session):
     "cursor", ["", "1", "1.", ".1", "a.b", "1.2.3", "1.-2", f"{2**63}.1", f"1.{2**63}", "1.1\n"]
 )
 def test_an_invalid_cursor_is_refused(reviewer, session, cursor):
-    assert places(reviewer.get(path(session, "timeline"), after=cursor)) == [["after"]]
+    assert error_paths(reviewer.get(path(session, "timeline"), after=cursor)) == [["after"]]
 
 
 def test_events_are_filtered_by_kind_source_and_actor(reviewer, session):
@@ -207,9 +207,9 @@ def test_events_are_filtered_by_kind_source_and_actor(reviewer, session):
         "kind=command&actor=human&source=terminal": "c",
         "kind=command&limit=1": "b",
     }
-    for query, found in expected.items():
+    for query, ids in expected.items():
         events = reviewer.request("GET", f"{path(session, 'timeline')}?{query}").json["events"]
-        assert "".join(event["id"] for event in events) == found, query
+        assert "".join(event["id"] for event in events) == ids, query
 
 
 def test_late_events_are_marked_in_the_timeline_and_left_out_of_artifacts(clock, reviewer, session):
@@ -258,11 +258,11 @@ def test_a_page_of_full_events_is_limited_in_bytes(reviewer, session, monkeypatc
     monkeypatch.setattr(batches, "MAX_BYTES", 10_000)
     sizes = [4000, 4000, 4000, 20_000, 10]
     add(session, *(envelope(at=number, data={"text": "x" * size}) for number, size in enumerate(sizes)))
-    found = [
+    sizes = [
         [len(event["envelope"]["data"]["text"]) for event in page]
         for page in pages(reviewer, session, detail="full")
     ]
-    assert found == [[4000, 4000], [4000], [20_000], [10]]
+    assert sizes == [[4000, 4000], [4000], [20_000], [10]]
 
 
 def test_a_page_of_summaries_reads_no_envelope(reviewer, session):
@@ -341,8 +341,8 @@ def test_artifacts_are_files_commands_and_plans(reviewer, session):
         envelope("command", at=1, id="c", data={"command": "go test", "exitCode": 0}),
         envelope("planning", at=2, id="p", data={"todos": [{"content": "Fix it", "status": "pending"}]}),
     )
-    found = read(reviewer, session, "artifacts")
-    (file,), (command,), (plan,) = found["files"], found["commands"], found["plans"]
+    artifacts = read(reviewer, session, "artifacts")
+    (file,), (command,), (plan,) = artifacts["files"], artifacts["commands"], artifacts["plans"]
     assert [file["path"], file["diff"], file["content"]] == ["a.go", "+b", None]
     assert file["changes"][0]["eventId"] == "f"
     assert (command["command"], command["exitCode"], command["verifies"]) == ("go test", 0, "test")
@@ -424,4 +424,4 @@ def test_activity_is_recent_by_its_arrival(clock, candidate, session):
 
 @pytest.mark.parametrize("minutes", ["0", "61", "-1", "ten", "1.5", "9" * 30])
 def test_minutes_are_1_to_60(candidate, session, minutes):
-    assert places(candidate.get(path(session, "recent-activity"), minutes=minutes)) == [["minutes"]]
+    assert error_paths(candidate.get(path(session, "recent-activity"), minutes=minutes)) == [["minutes"]]

@@ -6,8 +6,8 @@ from operator import itemgetter
 
 import pytest
 import standardwebhooks
-from answers import body_of, places, refusal
 from factories import make_assessment, make_closed_session, make_key, make_rubric, make_session, make_webhook
+from response_checks import body_of, error_paths, refusal
 
 from delivery.worker import Worker, webhooks
 from models import CandidateKey, Delivery, FeedEvent, Score, Webhook, WebhookDelivery, db, privacy, sessions
@@ -114,12 +114,12 @@ def test_a_secret_is_shown_once(reviewer):
     ],
 )  # fmt: skip
 def test_an_invalid_url_is_refused(reviewer, url):
-    assert places(reviewer.post(HOOKS, {"url": url})) == [["url"]]
+    assert error_paths(reviewer.post(HOOKS, {"url": url})) == [["url"]]
 
 
 def test_unknown_types_are_refused(reviewer):
     body = {"url": "https://example.com/", "types": ["session.completed", "session.lost"]}
-    assert places(reviewer.post(HOOKS, body)) == [["types", 1]]
+    assert error_paths(reviewer.post(HOOKS, body)) == [["types", 1]]
 
 
 def test_a_webhook_is_changed(reviewer, organization):

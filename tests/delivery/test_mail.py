@@ -178,8 +178,8 @@ def test_non_ascii_text_is_preserved():
 def assert_no_injection(**names):
     message = received(**names, reply_to="jobs@northwind.example")
     assert set(message.keys()) == HEADERS.keys() | {"Reply-To", "Content-Type"}
-    assert [it.addr_spec for it in message["To"].addresses] == ["alice@example.com"]
-    assert [it.addr_spec for it in message["Reply-To"].addresses] == ["jobs@northwind.example"]
+    assert [address.addr_spec for address in message["To"].addresses] == ["alice@example.com"]
+    assert [address.addr_spec for address in message["Reply-To"].addresses] == ["jobs@northwind.example"]
     assert text_of(message).startswith("Hello")
 
 

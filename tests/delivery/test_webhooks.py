@@ -130,10 +130,11 @@ def test_public_addresses_and_the_ipv6_forms_of_allowed_networks_are_allowed():
     public = ["93.184.216.34", "2606:4700::1111", "2a00:1450:4001::1", "::ffff:8.8.8.8", "64:ff9b::808:808"]
     assert all(map(webhook_addresses.is_allowed, public))
     networks = webhook_addresses.parse_networks("10.0.0.0/8, fd00::/8")
-    found = {
-        it: webhook_addresses.is_allowed(it, networks) for it in ("::ffff:10.1.2.3", "fd00::5", "fe80::5")
+    allowed = {
+        address: webhook_addresses.is_allowed(address, networks)
+        for address in ("::ffff:10.1.2.3", "fd00::5", "fe80::5")
     }
-    assert found == {"::ffff:10.1.2.3": True, "fd00::5": True, "fe80::5": False}
+    assert allowed == {"::ffff:10.1.2.3": True, "fd00::5": True, "fe80::5": False}
 
 
 def test_dns_rebinding_has_no_effect(names):

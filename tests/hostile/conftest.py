@@ -1,4 +1,4 @@
-"""One of everything in two organizations, and the service as it runs in earnest, at its most talkative."""
+"""Two organizations with one of every resource, and a real service with verbose logs."""
 
 import os
 
@@ -10,15 +10,15 @@ from tests.live import cast
 from tests.live.service import Service
 
 WORKER = os.environ.get("PYTEST_XDIST_WORKER", "main")
-TALKATIVE = "--access-logfile - --log-level debug"
+VERBOSE = "--access-logfile - --log-level debug"
 
 
-class TalkativeService(Service):
-    """A service that logs whatever it can be told to log."""
+class VerboseService(Service):
+    """A service with access logs and debug messages."""
 
     def spawn(self, command, pass_fds=(), **settings):
         if "GUNICORN_CMD_ARGS" in settings:
-            settings["GUNICORN_CMD_ARGS"] += f" {TALKATIVE}"
+            settings["GUNICORN_CMD_ARGS"] += f" {VERBOSE}"
         return super().spawn(command, pass_fds, **settings)
 
 
@@ -33,7 +33,7 @@ def service(request, tmp_path_factory):
     url = f"sqlite:///{folder}/proofstone.db"
     if request.param == "postgresql":
         url = request.getfixturevalue("postgres_server").create_database(f"proofstone_hostile_{WORKER}")
-    with TalkativeService(folder, url, LOG_LEVEL="DEBUG", LOG_FORMAT="json").start(processes=1) as service:
+    with VerboseService(folder, url, LOG_LEVEL="DEBUG", LOG_FORMAT="json").start(processes=1) as service:
         yield service
 
 

@@ -1,4 +1,4 @@
-"""The operations as the OpenAPI document tells them: a new endpoint is tested without anybody thinking of it."""
+"""All operations of the OpenAPI document, so the tests cover new endpoints automatically."""
 
 from dataclasses import dataclass
 from functools import cache
@@ -10,7 +10,7 @@ from app import create_app
 from blueprints import openapi
 
 METHODS = ("get", "post", "put", "patch", "delete")
-# Examples for members that the document has none for.
+# Examples for members without one in the document.
 SHA = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
 LEVELS = [{"value": 1, "label": "Weak", "description": "Guesses."}, {"value": 2, "label": "Strong"}]
 EXAMPLES: dict[str, Any] = {
@@ -26,8 +26,8 @@ BY_TYPE: dict[str, Any] = {"string": "A text", "integer": 1, "number": 1, "boole
 class Operation:
     """One method of one path.
 
-    members -- a whole body with an example for every documented member, or None
-    query -- the query that it cannot do without
+    members -- a body with an example for every documented member; None without a body
+    query -- the required query parameters, with examples
     """
 
     method: str
@@ -42,7 +42,7 @@ class Operation:
         return f"{self.method} {self.path}"
 
 
-# Made at the import, before any test has bound the models to its own database.
+# Generated on import, before a test binds the models to its database.
 DOCUMENT: dict[str, Any] = openapi.document_of(create_app(config.load({})))
 
 
@@ -54,30 +54,26 @@ def every_operation() -> list[Operation]:
 
 @cache
 def operations() -> list[Operation]:
-    """All but those of the model proxies, which answer in the providers' shapes."""
+    """All operations except the model proxies, which respond in the providers' formats."""
     return [operation for operation in every_operation() if not operation.path.startswith("/v1/proxy/")]
 
 
 def _operation(path: str, item: dict[str, Any], method: str) -> Operation:
-    found = item[method]
-    parameters = [*item.get("parameters", ()), *found.get("parameters", ())]
-    content = found.get("requestBody", {}).get("content", {})
+    operation = item[method]
+    parameters = [*item.get("parameters", ()), *operation.get("parameters", ())]
+    content = operation.get("requestBody", {}).get("content", {})
     schema = content.get("application/json", {}).get("schema")
+    query_parameters = [parameter for parameter in parameters if parameter["in"] == "query"]
+    required = [parameter for parameter in query_parameters if parameter.get("required")]
     return Operation(
         method=method.upper(),
         path=path,
-        path_parameters=tuple(each["name"] for each in parameters if each["in"] == "path"),
-        query_parameters=tuple(each["name"] for each in parameters if each["in"] == "query"),
-        query=urlencode(
-            [(each["name"], _example("", each["schema"])) for each in parameters if _must_be_asked(each)]
-        ),
+        path_parameters=tuple(parameter["name"] for parameter in parameters if parameter["in"] == "path"),
+        query_parameters=tuple(parameter["name"] for parameter in query_parameters),
+        query=urlencode({parameter["name"]: _example("", parameter["schema"]) for parameter in required}),
         members=None if schema is None else _example("", schema),
-        callers=frozenset(name for security in found["security"] for name in security),
+        callers=frozenset(name for security in operation["security"] for name in security),
     )
-
-
-def _must_be_asked(parameter: dict[str, Any]) -> bool:
-    return parameter["in"] == "query" and parameter.get("required", False)
 
 
 def _example(name: str, schema: dict[str, Any]) -> Any:

@@ -5,11 +5,11 @@ import json
 import pytest
 
 from tests.hostile.operations import operations
-from tests.hostile.values import BODIES, JSON_VALUES, NO_JSON
-from tests.hostile.world import body_with, places, snapshot
+from tests.hostile.values import BODIES, INVALID_JSON_VALUES, JSON_VALUES
+from tests.hostile.world import body_with, member_paths, snapshot
 from web.json import MAX_BODY_BYTES, MAX_DEPTH, MAX_EVENT_BYTES
 
-# Every operation with every value takes a while.
+# Every operation with every value.
 pytestmark = pytest.mark.slow
 
 WITH_BODY = [operation for operation in operations() if operation.members is not None]
@@ -18,8 +18,8 @@ STRICT = [operation for operation in WITH_BODY if operation.path != "/v1/hooks/i
 # Events are stored as text, and unstorable characters of a diff are replaced.
 ANYTHING_IN = ("data", "rawPayload", "events", "diff")
 UNSTORABLE = ("NUL", "lone surrogate", "beyond 64 bits", "beyond a float")
-# Tested elsewhere: they need more than the two organizations here have.
-NEEDS_MORE = {
+# Tested elsewhere: they need more than the world's rows.
+NOT_SERVED = {
     "PATCH /v1/assessments/{assessmentId}",
     "GET /v1/sessions/{sessionId}/bundle",
     "GET /v1/sessions/{sessionId}/bundle/files",
@@ -39,15 +39,15 @@ def served_with_body(world):
 
 
 def test_valid_requests_are_served(world):
-    assert {str(operation) for operation in operations()} - set(map(str, world.served())) <= NEEDS_MORE
+    assert {str(operation) for operation in operations()} - set(map(str, world.served())) <= NOT_SERVED
 
 
 @pytest.mark.parametrize("operation", WITH_BODY, ids=str)
 def test_no_value_breaks_an_operation_or_changes_anything_when_refused(world, operation):
     body, before = world.body(operation), snapshot()
-    for place in places(body):
+    for path in member_paths(body):
         for value in JSON_VALUES.values():
-            world.call(operation, body=body_with(body, place, value))
+            world.call(operation, body=body_with(body, path, value))
     assert snapshot() == before
 
 
@@ -64,20 +64,20 @@ def test_no_missing_member_breaks_an_operation_or_changes_anything_when_refused(
 def test_unstorable_values_are_refused_in_every_member(world):
     for operation in STRICT:
         body = world.body(operation)
-        for place in (place for place in places(body) if place[0] not in ANYTHING_IN):
+        for path in (path for path in member_paths(body) if path[0] not in ANYTHING_IN):
             for name in UNSTORABLE:
-                response = world.call(operation, body=body_with(body, place, JSON_VALUES[name]))
-                assert response.status_code == 400, (operation, place, name)
+                response = world.call(operation, body=body_with(body, path, JSON_VALUES[name]))
+                assert response.status_code == 400, (operation, path, name)
 
 
 def test_values_that_are_not_strict_json_are_refused(world):
     before = snapshot()
     for operation in STRICT:
         body = world.body(operation)
-        for place in (next(places(body)), list(places(body))[-1]):
-            for name, value in NO_JSON.items():
-                response = world.call(operation, body=body_with(body, place, value))
-                assert response.status_code == 400, (operation, place, name)
+        for path in (next(member_paths(body)), list(member_paths(body))[-1]):
+            for name, value in INVALID_JSON_VALUES.items():
+                response = world.call(operation, body=body_with(body, path, value))
+                assert response.status_code == 400, (operation, path, name)
     assert snapshot() == before
 
 
@@ -126,8 +126,8 @@ def test_foreign_ids_are_refused_in_every_member(world):
     foreign_ids = [*world.foreign.ids.values(), world.foreign.organization.id]
     for operation in WITH_BODY:
         body = world.body(operation)
-        for place in (place for place in places(body) if place[-1] in ("issueId", "rubricId", "sessionId")):
+        for path in (path for path in member_paths(body) if path[-1] in ("issueId", "rubricId", "sessionId")):
             for foreign_id in foreign_ids:
-                sent = body_with(body, place, json.dumps(str(foreign_id)).encode())
-                assert world.call(operation, body=sent).status_code in (400, 404), (operation, place)
+                sent = body_with(body, path, json.dumps(str(foreign_id)).encode())
+                assert world.call(operation, body=sent).status_code in (400, 404), (operation, path)
     assert snapshot() == before

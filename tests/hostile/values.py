@@ -1,10 +1,10 @@
-"""What hostile or broken clients send. Texts are JSON as it stands in the body, so that it can be no JSON at all."""
+"""Input from hostile or broken clients. JSON values are raw bytes, since some are not valid JSON."""
 
 DEEP = 10_000
 LONG = 70_000
 SOME_ID = "01978f2e-7c1a-7a4e-9d57-1f3f7f8b7a01"
 
-# One value in the place of a member, in JSON as anybody may write it.
+# Values of a member: valid JSON.
 JSON_VALUES: dict[str, bytes] = {
     "null": b"null",
     "true": b"true",
@@ -18,10 +18,10 @@ JSON_VALUES: dict[str, bytes] = {
     "400 digits": b"9" * 400,
     "beyond a float": b"1e400",
     "below a float": b"-1e400",
-    "almost nothing": b"1e-400",
-    "empty text": b'""',
-    "blank text": rb'" \t\u00a0\u3000"',
-    "digits as text": b'"1"',
+    "rounded to zero": b"1e-400",
+    "empty string": b'""',
+    "blank string": rb'" \t\u00a0\u3000"',
+    "digits as string": b'"1"',
     "arabic digits": '"\u0661\u0662"'.encode(),
     "NUL": rb'"a\u0000b"',
     "lone surrogate": rb'"\ud800"',
@@ -31,15 +31,15 @@ JSON_VALUES: dict[str, bytes] = {
     "emoji": '"\U0001f469\u200d\U0001f4bb\U0001f3f4"'.encode(),
     "right to left": '"\u202egpj.exe \u0627\u0644"'.encode(),
     "combining": ('"' + "e\u0301" * 300 + '"').encode(),
-    "long text": b'"' + b"x" * LONG + b'"',
-    "long text without spaces or dots": b'"' + b"a@" * 2000 + b'"',
+    "long string": b'"' + b"x" * LONG + b'"',
+    "long string without spaces or dots": b'"' + b"a@" * 2000 + b'"',
     "quotes": rb'"\"\u0027; DROP TABLE events; -- %s {0} {{7*7}} ${7*7}"',
     "path": b'"../../../etc/passwd"',
     "formula": b'"=1+1"',
-    "address without host": b'"http://"',
-    "address with broken host": b'"https://[::1"',
-    "address with odd host": '"https://\u2100.example/"'.encode(),
-    "no UUID": b'"not-a-uuid"',
+    "URL without host": b'"http://"',
+    "URL with broken host": b'"https://[::1"',
+    "URL with unusual host": '"https://\u2100.example/"'.encode(),
+    "not a UUID": b'"not-a-uuid"',
     "UUID in capitals": f'"{SOME_ID.upper()}"'.encode(),
     "UUID in braces": f'"{{{SOME_ID}}}"'.encode(),
     "empty object": b"{}",
@@ -50,8 +50,8 @@ JSON_VALUES: dict[str, bytes] = {
     "list of 1,000": b"[" + b",".join([b'"x"'] * 1000) + b"]",
 }
 
-# The same, of which no strict JSON comes.
-NO_JSON: dict[str, bytes] = {
+# Values of a member: not strict JSON.
+INVALID_JSON_VALUES: dict[str, bytes] = {
     "5,000 digits": b"9" * 5000,
     "NaN": b"NaN",
     "Infinity": b"-Infinity",
@@ -71,7 +71,7 @@ NO_JSON: dict[str, bytes] = {
     "two values": b"1, 2",
 }
 
-# What stands after `name=` in a query, as it goes over the wire.
+# Values of a query parameter, percent-encoded.
 QUERY_VALUES: tuple[str, ...] = (
     "", "%20", "0", "-1", "-9999", "9999", "1.0", "1e3", "0x10", "1_000", "%2B5", "+5", "- 5", "null", "true", "NaN",
     "%D9%A1%D9%A2", "9223372036854775807", "9223372036854775808", "-9223372036854775809", "9" * 100, "9" * 5000,
@@ -80,23 +80,23 @@ QUERY_VALUES: tuple[str, ...] = (
     SOME_ID.upper(), "PST-ABCD-EFGH", "pst-", "csv", "pending",
 )  # fmt: skip
 
-# What stands in a path where an id belongs, already decoded from percent signs to bytes, one a character.
-NO_IDS: tuple[str, ...] = (
+# Values of a path parameter, decoded, a byte per character.
+INVALID_IDS: tuple[str, ...] = (
     "1", "-1", "0", "null", "undefined", "not-a-uuid", ".", "..", " ", "%", "'", "\\", "*", "9" * 5000, "x" * 100_000,
     "%00", "\x00", "a\x00b", "\xff\xfe", "\xed\xa0\x80", "\xc0\xae", "\r\nX: y", "\xf0\x9f\x91\xa9", "\xe2\x80\xae",
     f"{{{SOME_ID}}}", f"urn:uuid:{SOME_ID}", f"{SOME_ID} ", f"{SOME_ID}%00", SOME_ID[:-1], SOME_ID.replace("-", ""),
 )  # fmt: skip
 
-# Whole bodies: (body, headers, the status that it must have).
+# Complete bodies: (body, headers, expected status).
 JSON_TYPE = {"Content-Type": "application/json"}
 BODIES: dict[str, tuple[bytes, dict[str, str], int]] = {
     "nothing": (b"", JSON_TYPE, 400),
     "blank": (b" \n", JSON_TYPE, 400),
     "null": (b"null", JSON_TYPE, 400),
     "a number": (b"1", JSON_TYPE, 400),
-    "a text": (b'"{}"', JSON_TYPE, 400),
+    "a string": (b'"{}"', JSON_TYPE, 400),
     "a list": (b"[{}]", JSON_TYPE, 400),
-    "no JSON": (b"title=x&role=y", JSON_TYPE, 400),
+    "not JSON": (b"title=x&role=y", JSON_TYPE, 400),
     "single quotes": (b"{'a': 1}", JSON_TYPE, 400),
     "a comment": (b"{} // no comment", JSON_TYPE, 400),
     "two objects": (b"{}{}", JSON_TYPE, 400),
@@ -123,7 +123,7 @@ BODIES: dict[str, tuple[bytes, dict[str, str], int]] = {
     "no type at all": (b"{}", {"Content-Type": ";;=,"}, 415),
 }
 
-NOBODY: tuple[dict[str, str], ...] = (
+INVALID_CREDENTIALS: tuple[dict[str, str], ...] = (
     {},
     {"Authorization": ""},
     {"Authorization": "Bearer"},

@@ -1,4 +1,4 @@
-"""Two organizations with one of everything, and what must hold for every answer and for the database after it."""
+"""Two organizations with one of every resource, and the rules for every response."""
 
 import json
 import uuid
@@ -19,29 +19,19 @@ from schemas.base import camel
 from tests.hostile.operations import Operation, operations
 from tests.hostile.values import SOME_ID
 
-# Stands in everything that belongs to the other organization; no hostile value has it.
+# Part of every name in the other organization; no hostile value contains it.
 FOREIGN_MARK = "Zanzibar"
-INSIDE = (
-    "Traceback",
-    "peewee",
-    "psycopg",
-    "sqlite",
-    "werkzeug",
-    "marshmallow",
-    "SELECT",
-    "UPDATE",
-    ".py",
-    "0x7f",
-    "<html",
-)
+INTERNALS = (
+    "Traceback", "peewee", "psycopg", "sqlite", "werkzeug", "marshmallow", "SELECT", "UPDATE", ".py", "0x7f", "<html",
+)  # fmt: skip
 NOT_FOUND = {"error": NotFound.sentence, "code": NotFound.reason}
 UNAUTHENTICATED = {"error": Unauthenticated.sentence, "code": Unauthenticated.reason}
-# Members that a refusal may carry beside the three of R26: R10, a rubric in use, places in the way, and parts.
+# Members that an error may have besides those of R26.
 MORE_MEMBERS = {"used", "quota", "assessments", "entries", "parts"}
 
 
-class Belongings:
-    """An organization with one of everything: an assessment and a fresh one, keys in each state, and sessions."""
+class Tenant:
+    """An organization with one of every resource, keys in each state, and an assessment without keys."""
 
     def __init__(self, app: Flask, name: str):
         self.organization: Organization = factories.make_organization(name)
@@ -71,19 +61,19 @@ class Belongings:
 
     @property
     def ids(self) -> dict[str, Any]:
-        """By the names of path parameters."""
+        """The ids by path parameter."""
         return self._ids.copy()
 
 
 class World:
-    """`own` is whose credentials are used, `foreign` is what must never show."""
+    """Calls use the credentials of `own`; nothing of `foreign` may appear in a response."""
 
     def __init__(self, app: Flask):
         self.app = app
-        self.own = Belongings(app, "Acme")
-        self.foreign = Belongings(app, FOREIGN_MARK)
+        self.own = Tenant(app, "Acme")
+        self.foreign = Tenant(app, FOREIGN_MARK)
         self.anonymous = Caller(app)
-        # The first use of a token is noted on its row; the clock stands still, so the next ones are not.
+        # Record the first use now, so no call changes the token's row. The clock is stopped.
         for reviewer in (self.own.reviewer, self.own.reader):
             reviewer.get("/v1/me")
 
@@ -106,25 +96,25 @@ class World:
         return operation.path.format(**unknown | own | ids)
 
     def served(self) -> list[Operation]:
-        """The operations that this world has everything for."""
+        """The operations that succeed with the ids and bodies of this world."""
         return [operation for operation in operations() if self.call(operation).status_code < 300]
 
     def body(self, operation: Operation) -> dict[str, Any] | None:
-        """A whole and right body, with every member that the operation knows."""
+        """A valid body with every member of the operation."""
         if operation.members is None:
             return None
-        right = {
+        values = {
             "issueId": str(self.own.ids["issueId"]),
             "rubricId": str(self.own.ids["rubricId"]),
             "key": self.own.key.key,
             "sessionId": str(self.own.session.id),
             "value": 2,
             "disclosureHash": models.disclosure.current()["hash"],
-            # Of two members that exclude each other null leaves one out (R6).
+            # Only one of two alternative members may be set; null omits the other (R6).
             "expiresAt": None,
             "timeMultiplier": None,
         }
-        return {name: right.get(name, example) for name, example in operation.members.items()}
+        return {name: values.get(name, example) for name, example in operation.members.items()}
 
     def call(
         self,
@@ -134,8 +124,8 @@ class World:
         query: str | None = None,
         **headers: str,
     ) -> TestResponse:
-        """Call as who may; what succeeds is undone. Path and query go out as they are, a byte a character."""
-        return undone(lambda: self.send(operation, path, body, query, **headers))
+        """Call as a permitted caller and roll back. Path and query are sent unescaped, a byte per character."""
+        return rolled_back(lambda: self.send(operation, path, body, query, **headers))
 
     def send(
         self,
@@ -145,7 +135,7 @@ class World:
         query: str | None = None,
         **headers: str,
     ) -> TestResponse:
-        """The same with nothing undone."""
+        """Call without checks and rollback."""
         if body is None and operation.members is not None:
             body = json.dumps(self.body(operation)).encode()
         caller = self.caller(operation)
@@ -158,47 +148,47 @@ class World:
 
 
 def quick_on(database: str) -> pytest.MarkDecorator:
-    """Run the test on both databases, but on the other one only among the slow tests."""
+    """Run the test on both databases; on the other one only with the slow tests."""
     marks = {database: (), **dict.fromkeys({"sqlite", "postgresql"} - {database}, pytest.mark.slow)}
     both = [pytest.param(name, marks=marks[name]) for name in ("sqlite", "postgresql")]
     return pytest.mark.parametrize("database_url", both, indirect=True, scope="session")
 
 
-def undone(call: Callable[[], TestResponse]) -> TestResponse:
-    """The checked answer to a call that must not change anything where it is refused; success is taken back."""
+def rolled_back(call: Callable[[], TestResponse]) -> TestResponse:
+    """Call, check the response and return it. Rolls back only a success: a refusal must not change anything."""
     with db.atomic() as savepoint:
-        answer = call()
-        answer.get_data()
-        if answer.status_code < 400:
+        response = call()
+        response.get_data()
+        if response.status_code < 400:
             savepoint.rollback()
-    check(answer)
-    return answer
+    check(response)
+    return response
 
 
-def check(answer: TestResponse) -> None:
-    """What holds for every answer, whatever was asked (R26, R32)."""
-    assert answer.status_code < 500, answer.text
-    assert not 300 <= answer.status_code < 400
-    assert answer.headers["X-Content-Type-Options"] == "nosniff"
-    assert FOREIGN_MARK not in answer.text
-    if answer.request.path.startswith("/v1/"):
-        assert answer.headers["Cache-Control"] == "no-store"
-    if answer.status_code >= 400 and answer.request.method != "HEAD":
-        check_refusal(answer)
+def check(response: TestResponse) -> None:
+    """Check the rules for every response (R26, R32)."""
+    assert response.status_code < 500, response.text
+    assert not 300 <= response.status_code < 400
+    assert response.headers["X-Content-Type-Options"] == "nosniff"
+    assert FOREIGN_MARK not in response.text
+    if response.request.path.startswith("/v1/"):
+        assert response.headers["Cache-Control"] == "no-store"
+    if response.status_code >= 400 and response.request.method != "HEAD":
+        check_refusal(response)
 
 
-def check_refusal(answer: TestResponse) -> None:
-    assert answer.content_type == "application/json"
-    refusal = answer.json
+def check_refusal(response: TestResponse) -> None:
+    assert response.content_type == "application/json"
+    refusal = response.json
     assert refusal["error"]
     assert refusal["code"]
     assert set(refusal) <= {"error", "code", "details"} | MORE_MEMBERS
     assert ("details" in refusal) == (refusal["code"] == "invalid_request")
-    for place in refusal.get("details", ()):
-        assert set(place) == {"path", "message"}
-        assert all(isinstance(step, str | int) for step in place["path"])
-        assert place["message"]
-    assert not [word for word in INSIDE if word in answer.text]
+    for detail in refusal.get("details", ()):
+        assert set(detail) == {"path", "message"}
+        assert all(isinstance(step, str | int) for step in detail["path"])
+        assert detail["message"]
+    assert not [word for word in INTERNALS if word in response.text]
 
 
 def snapshot() -> dict[str, list[tuple]]:
@@ -207,25 +197,26 @@ def snapshot() -> dict[str, list[tuple]]:
     return {table: sorted(db.execute_sql(f"SELECT * FROM {table}").fetchall(), key=repr) for table in tables}
 
 
-def places(value: Any, path: tuple = ()) -> Iterator[tuple]:
-    """The path of every member inside a body, at any depth; of a list's entries the first stands for all."""
-    inner = (
-        value.items() if isinstance(value, dict) else enumerate(value[:1]) if isinstance(value, list) else ()
-    )
-    for name, child in inner:
+def member_paths(value: Any, path: tuple = ()) -> Iterator[tuple]:
+    """The path of every member of a body, at any depth, with the first entry of each list."""
+    children = value.items() if isinstance(value, dict) else ()
+    if isinstance(value, list):
+        children = enumerate(value[:1])
+    for name, child in children:
         yield (*path, name)
-        yield from places(child, (*path, name))
+        yield from member_paths(child, (*path, name))
 
 
-def body_with(body: Any, place: tuple, value: bytes) -> bytes:
-    """The body as JSON, with `value` as it is at a place."""
-    mark = uuid.uuid4().hex
-    return json.dumps(_replaced(body, place, mark)).encode().replace(f'"{mark}"'.encode(), value)
+def body_with(body: Any, path: tuple, value: bytes) -> bytes:
+    """The body as JSON with the raw bytes `value` at a path."""
+    placeholder = uuid.uuid4().hex
+    text = json.dumps(_replace(body, path, placeholder)).encode()
+    return text.replace(f'"{placeholder}"'.encode(), value)
 
 
-def _replaced(body: Any, place: tuple, value: str) -> Any:
-    if not place:
+def _replace(body: Any, path: tuple, value: str) -> Any:
+    if not path:
         return value
     copy: Any = body.copy()
-    copy[place[0]] = _replaced(body[place[0]], place[1:], value)
+    copy[path[0]] = _replace(body[path[0]], path[1:], value)
     return copy

@@ -67,5 +67,5 @@ def make_candidate(service: Service, reviewer: Client, assessment: dict[str, Any
 def event(kind: str = "prompt", second: int = 0, **members: Any) -> dict[str, Any]:
     """Build an event as a client sends it."""
     ts = f"2026-04-01T09:{second // 60:02}:{second % 60:02}.000Z"
-    made = {"id": str(uuid.uuid4()), "kind": kind, "ts": ts, "v": 1, "source": "terminal", "data": {}}
-    return made | members
+    body = {"id": str(uuid.uuid4()), "kind": kind, "ts": ts, "v": 1, "source": "terminal", "data": {}}
+    return body | members

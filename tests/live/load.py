@@ -1,4 +1,4 @@
-"""Reviewers and candidates who read and write during an outage of the database."""
+"""Load from reviewers and candidates during a database outage."""
 
 import time
 from typing import Any, NamedTuple
@@ -17,7 +17,7 @@ class Exchange(NamedTuple):
 
 
 class Callers:
-    """Calls for `Load`, and what became of them."""
+    """Calls for `Load`, and their results."""
 
     def __init__(self, service: Service):
         self.reviewer = service.organization("Acme")
@@ -37,7 +37,7 @@ class Callers:
 
     @property
     def refused(self) -> list[Exchange]:
-        return [it for it in list(self.exchanges) if it.response.status not in (200, 201)]
+        return [exchange for exchange in list(self.exchanges) if exchange.response.status not in (200, 201)]
 
     def _succeeded(self) -> int:
         return len(self.exchanges) - len(self.refused)
@@ -57,10 +57,12 @@ class Callers:
         """A request that was committed as its connection broke is stored without having been acknowledged."""
         for exchange in self.refused:
             assert_unavailable(exchange.response)
-        created = [it.response for it in self.exchanges if it.response.status == 201]
+        created = [exchange.response for exchange in self.exchanges if exchange.response.status == 201]
         assessments = sum("assessment" in response.json for response in created)
         listed = len(self.reviewer.get("/v1/assessments")["assessments"]) - 1
-        sessions = [self.reviewer.get(f"/v1/sessions/{it.session_id}") for it in self.candidates]
+        sessions = [
+            self.reviewer.get(f"/v1/sessions/{candidate.session_id}") for candidate in self.candidates
+        ]
         stored = sum(session["eventCount"] for session in sessions)
         assert 0 <= listed - assessments <= len(self.refused)
         assert 0 <= stored - (len(created) - assessments) <= len(self.refused)

@@ -1,4 +1,4 @@
-"""Clients that are slow on purpose, and how many of them keep others from being served.
+"""Clients that are slow on purpose, and a measurement of how many of them block others.
 
     python -m tests.live.slow_clients
 
@@ -95,7 +95,7 @@ def slow_clients(port: int, behave: Behavior, count: int) -> Iterator[None]:
 
 
 def measure(behave: Behavior, count: int) -> str:
-    """Probe the service while slow clients are connected; return the outage and the share of lost probes."""
+    """Probe the service while slow clients are connected; return the outage and the share of failed probes."""
     with tempfile.TemporaryDirectory() as folder:
         service = Service(Path(folder), f"sqlite:///{folder}/proofstone.db").start(processes=2)
         lost, probes = [], 0

@@ -29,4 +29,4 @@ class Standby(EmbeddedServer):
     def _initialize(self) -> None:
         options = ["-D", "data", "-R", "-c", "fast", "--no-sync", "-d", self.primary.address]
         if self._popen([self.programs / "pg_basebackup", *options]).wait() != 0:
-            raise Unavailable(f"pg_basebackup failed: {self._last_words()}")
+            raise Unavailable(f"pg_basebackup failed: {self._log_tail()}")

@@ -29,8 +29,8 @@ GRACE_SECONDS = 5 * MINUTE  # after the limit (R17)
 INTEGERS = ("durationMs", "promptCount", "firstChangeLatencyMs", "commandCount", "fileChangeCount")
 CREATED, SKIPPED = (201, '{"ok":true}'), (200, '{"ok":true,"skipped":true}')
 LATE = (201, '{"late":true,"ok":true}')
-# What a careless store would change: escapes, the order of names, the spelling of numbers.
-AWKWARD = {
+# JSON that parsing and writing it again would change: escapes, order of names, spelling of numbers.
+FRAGILE_DATA = {
     "text": 'a <b> & "c" \\ € \u2028 \u0000 \x1f \x7f \U0001f600',
     "é": 1,
     "e": [1.8e-05, 1e-7, 2.5, 0.0, 3e20, True, None, {}, []],
@@ -99,7 +99,7 @@ def view(reviewer, started):
 
 @pytest.fixture
 def set_back(service, started):
-    """Set a timestamp of the session to so many seconds ago."""
+    """Set a timestamp of the session to a number of seconds ago."""
 
     def set_back(column, seconds):
         statement = f"UPDATE sessions SET {column} = %s WHERE id = %s"
@@ -180,14 +180,14 @@ def test_concurrent_hooks_sign_one_chain(extension, started, view, hooks, repeti
 
 
 def run_hook(cli, repetitions):
-    """Repeatedly sign four events into one chain and send them concurrently with a snapshot."""
+    """Repeatedly sign four events into one chain and send them concurrently with an upload request."""
     sent = []
     for number in range(repetitions):
         events = [
-            cli.event("prompt", AWKWARD | {"text": str(number)}),
+            cli.event("prompt", FRAGILE_DATA | {"text": str(number)}),
             cli.event("file_diff", {"path": f"{number}.py", "diff": "+1 < 2 && 3", "linesAdded": 1}),
             cli.event("command", {"command": "make test", "exitCode": 1, "human": True}, "terminal"),
-            cli.event("ai_response", AWKWARD, "codex", rawPayload="\ufffd{"),
+            cli.event("ai_response", FRAGILE_DATA, "codex", rawPayload="\ufffd{"),
         ]
         random.shuffle(events)
         sends = [lambda event=event: cli.send(event) for event in events]
@@ -225,7 +225,7 @@ def put_half(port, upload, content):
 
 
 def test_a_diff_is_accepted_as_git_writes_it(started):
-    """To git a file is text even if a NUL byte comes late in it, and a rewritten file has a long diff."""
+    """Git diffs may contain NUL bytes far from the start of a file, and a rewritten file has a long diff."""
     code = bundle(b"code")
     upload = started.upload(code)
     assert started.submit(upload, code, diff="+\0\n" + "+x\n" * MEBIBYTE, fileTree=["\ufffd.py"])["verified"]
@@ -266,7 +266,7 @@ def test_done_submits_the_work_and_events_still_arrive(started, view, set_back):
     code = bundle(b"the work")
     completed_at = started.done(code)["completedAt"]
     assert view("/bundle").text == code
-    # Watchers are stopped after that.
+    # The client stops its watchers after `done`.
     assert started.send(started.event("prompt", {"text": "too late?"})).status == 201
     assert started.status().items() >= {"status": "completed", "eventCount": 2}.items()
     assert verify(started.signed_log()) == 2

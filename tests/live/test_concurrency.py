@@ -6,6 +6,7 @@ import uuid
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from functools import partial
 
 import pytest
 import uuid_utils.compat
@@ -31,7 +32,8 @@ def test_concurrent_creates_never_exceed_the_quota(service):
     responses = run_concurrently([lambda: reviewer.post("/v1/assessments", ASSESSMENT)] * 32)
     assert Counter(response.status for response in responses) == {201: QUOTA, 403: 32 - QUOTA}
     refused = [response for response in responses if response.status == 403]
-    assert {(it["code"], it["used"], it["quota"]) for it in refused} == {("quota_exceeded", QUOTA, QUOTA)}
+    errors = {(response["code"], response["used"], response["quota"]) for response in refused}
+    assert errors == {("quota_exceeded", QUOTA, QUOTA)}
     assert len(reviewer.get("/v1/assessments")["assessments"]) == QUOTA
 
 
@@ -89,9 +91,8 @@ def test_concurrent_batches_of_the_same_events_in_another_order_store_each_once(
 
 def test_concurrent_invitations_of_an_address_create_one_key(reviewer, assessment):
     for on_duplicate, status in [("return", 201), ("refuse", 409)]:
-        responses = run_concurrently(
-            [lambda it=on_duplicate: invite(reviewer, assessment, "a@example.com", onDuplicate=it)] * 16
-        )
+        send = partial(invite, reviewer, assessment, "a@example.com", onDuplicate=on_duplicate)
+        responses = run_concurrently([send] * 16)
         assert Counter(response.status for response in responses) == {status: 16}
     assert len(list_keys(reviewer, assessment)) == 1
 
@@ -128,7 +129,7 @@ def test_a_feed_event_committed_after_later_ones_is_not_skipped(service):
         nonlocal cursor
         page = reviewer.get(f"/v1/events?after={cursor}")
         cursor = page["next"]
-        return [it["id"] for it in page["events"]]
+        return [entry["id"] for entry in page["events"]]
 
     with service.worker(), closing(service.connect()) as connection:
         connection.cursor().execute(
@@ -230,8 +231,8 @@ def test_no_replayed_response_names_an_erased_candidate(service, reviewer, asses
         *_, receipt = run_concurrently([*posts, lambda key=key: erase(reviewer, key["id"])])
         assert receipt.status == 200
         # A request after the erasure created another key.
-        replayed = [it for post in posts for it in post()["keys"] if it["id"] == key["id"]]
-        assert {it["candidateEmail"] for it in replayed} <= {None}
+        replayed = [entry for post in posts for entry in post()["keys"] if entry["id"] == key["id"]]
+        assert {entry["candidateEmail"] for entry in replayed} <= {None}
 
 
 def erase_during_work(reviewer, candidate):

@@ -32,7 +32,7 @@ def test_requests_are_503_during_an_outage_and_succeed_after_it(own_service, own
         own_server.kill()
         # At first requests wait some seconds for a restart; later no thread waits.
         wait_until(
-            lambda: sum(it.ended_at - it.started_at < 0.5 for it in callers.refused) > 20,
+            lambda: sum(request.ended_at - request.started_at < 0.5 for request in callers.refused) > 20,
             "Requests are not refused immediately.",
         )
         assert callers.reviewer.get("/v1/health").status == 200
@@ -41,7 +41,7 @@ def test_requests_are_503_during_an_outage_and_succeed_after_it(own_service, own
         callers.wait_for_successes()
         callers.assert_worker_delivers()
     callers.assert_refused_with_503_and_nothing_lost()
-    assert all(it.started_at < after and it.ended_at > before for it in callers.refused)
+    assert all(request.started_at < after and request.ended_at > before for request in callers.refused)
 
 
 @pytest.mark.slow
@@ -87,7 +87,7 @@ def set_read_only(server, is_read_only=True):
 
 
 def shut_down(server):
-    server.leave()
+    server.shut_down()
 
 
 @pytest.mark.slow
@@ -150,20 +150,20 @@ def backend_id():
 
 
 def test_one_of_two_deadlocked_transactions_is_busy(database):
-    both_hold_one, found = threading.Barrier(2), []
+    both_locked, raised = threading.Barrier(2), []
 
     def take_both(first, second):
         try:
             with database.atomic():
                 take(first)
-                both_hold_one.wait(30)
+                both_locked.wait(30)
                 take(second)
         except peewee.OperationalError as error:
-            found.append(error)
+            raised.append(error)
         database.close()
 
     run_concurrently([lambda: take_both(1, 2), lambda: take_both(2, 1)])
-    assert [(errors.sqlstate(error), errors.refusal_for(error)) for error in found] == [
+    assert [(errors.sqlstate(error), errors.refusal_for(error)) for error in raised] == [
         ("40P01", errors.Busy)
     ]
 

@@ -51,7 +51,7 @@ def disk():
 
 
 class Writers:
-    """A reviewer and a candidate who write until the disk is full, and what was acknowledged."""
+    """A reviewer and a candidate who write until the disk is full, and the acknowledged writes."""
 
     def __init__(self, service):
         self.reviewer = service.organization("Acme")
@@ -84,7 +84,7 @@ class Writers:
         assert [response.status for response in self.write()] == [201, 201, 201]
 
     def write_until_refused(self):
-        """Write until nothing has space any more; returns the last responses."""
+        """Write until every write is refused; returns the last responses."""
         for _ in range(2000):
             responses = self.write()
             if all(response.status >= 500 for response in responses):
@@ -92,7 +92,7 @@ class Writers:
         raise AssertionError("The disk does not fill.")
 
     def assert_stored_exactly_what_was_acknowledged(self):
-        assert {it["id"] for it in self.reviewer.get("/v1/assessments")["assessments"]} == self.assessments
+        assert {row["id"] for row in self.reviewer.get("/v1/assessments")["assessments"]} == self.assessments
         _, *lines = self.reviewer.get(f"/v1/sessions/{self.candidate.session_id}/export").text.splitlines()
         assert {json.loads(line)["id"] for line in lines} == self.events
         assert len(list_keys(self.reviewer, self.assessment)) == self.keys

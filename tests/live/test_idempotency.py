@@ -20,7 +20,7 @@ WAIT_SECONDS = 10  # of a request for another one with its key
 
 def test_an_assessment_requested_concurrently_is_created_once(reviewer):
     created = send_concurrently(reviewer, "/v1/assessments", ASSESSMENT | {"title": "Once"})["assessment"]
-    titles = [it["title"] for it in reviewer.get("/v1/assessments")["assessments"]]
+    titles = [row["title"] for row in reviewer.get("/v1/assessments")["assessments"]]
     assert titles.count("Once") == 1
     assert audited_actions(reviewer, created) == ["createAssessment"]
 
@@ -47,7 +47,7 @@ def test_a_request_that_waited_too_long_is_refused_and_can_be_retried(service, r
     assert (response.status, response["code"]) == (409, "in_progress")
     assert int(response.headers["Retry-After"]) > 0
     assert sender.post("/v1/assessments", body).status == 201
-    titles = [it["title"] for it in reviewer.get("/v1/assessments")["assessments"]]
+    titles = [row["title"] for row in reviewer.get("/v1/assessments")["assessments"]]
     assert titles.count("Stuck") == 1
 
 
@@ -66,7 +66,7 @@ def queued(service):
 
 
 def audited_actions(reviewer, assessment):
-    return [it["action"] for it in reviewer.get(f"/v1/audit?subjectId={assessment['id']}")["entries"]]
+    return [entry["action"] for entry in reviewer.get(f"/v1/audit?subjectId={assessment['id']}")["entries"]]
 
 
 @contextmanager

@@ -18,12 +18,12 @@ def test_the_metrics_include_every_acknowledged_event(service, reviewer, assessm
         keys = make_keys(reviewer, assessment, sessions)
         candidates = list(threads.map(lambda key: Candidate(service, key), keys))
         sent = list(threads.map(complete_while_ingesting, candidates))
-        read = [lambda it=it: reviewer.get(f"/v1/sessions/{it.session_id}").json for it in candidates]
-        shown = list(threads.map(lambda call: call(), read))
-        # The same numbers come out when they are derived again.
+        paths = [f"/v1/sessions/{candidate.session_id}" for candidate in candidates]
+        shown = list(threads.map(lambda path: reviewer.get(path).json, paths))
+        # Rederiving gives the same metrics.
         statement = "UPDATE sessions SET metrics_due = %s WHERE assessment_id = %s"
         service.execute(statement, True, service.stored_id(assessment["id"]))
-        assert list(threads.map(lambda call: call(), read)) == shown
+        assert list(threads.map(lambda path: reviewer.get(path).json, paths)) == shown
     for events, session in zip(sent, shown, strict=True):
         assert (session["status"], session["eventCount"], session["lateEventCount"]) == ("completed", 4, 0)
         expected = recompute(events)
@@ -40,7 +40,7 @@ def complete_while_ingesting(candidate):
         event("file_diff", 70, data={"path": "a.py"}),
         event("command", 80, data={"command": "pytest", "exitCode": 1}),
     ]
-    ingests = [lambda it=it: candidate.ingest(it) for it in sent]
+    ingests = [lambda body=body: candidate.ingest(body) for body in sent]
     completed, *ingested = run_concurrently([candidate.complete, *ingests])
     assert completed.status == 200
     assert [(response.status, response.json) for response in ingested] == [(201, {"ok": True})] * len(sent)

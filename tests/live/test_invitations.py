@@ -84,7 +84,8 @@ def test_two_workers_send_each_email_once(service, reviewer, assessment, invitat
     invite(reviewer, assessment, *addresses)
     with smtp_server(mailbox) as port, worker(service, port), worker(service, port):
         wait_until(
-            lambda: {it["state"] for it in invitations().values()} == {"sent"}, "Not every mail is sent."
+            lambda: {invitation["state"] for invitation in invitations().values()} == {"sent"},
+            "Not every mail is sent.",
         )
     assert Counter(recipients(mailbox)) == dict.fromkeys(addresses, 1)
     assert {invitation["attempts"] for invitation in invitations().values()} == {1}

@@ -75,8 +75,8 @@ def test_many_threads_share_few_connections(own_server, url, tmp_path):
         addresses = [f"candidate{number}@example.com" for number in range(8)]
         keys = invite(reviewer, make_assessment(reviewer), *addresses)["keys"]
         candidates = [Candidate(service, key) for key in keys]
-        run_concurrently([lambda it=it: work(it) for it in candidates])
-        sessions = [reviewer.get(f"/v1/sessions/{it.session_id}") for it in candidates]
+        run_concurrently([lambda candidate=candidate: work(candidate) for candidate in candidates])
+        sessions = [reviewer.get(f"/v1/sessions/{candidate.session_id}") for candidate in candidates]
         assert [session["eventCount"] for session in sessions] == [EVENTS] * len(candidates)
         wait_until(
             lambda: reviewer.get("/v1/deliveries?state=queued")["total"] == 0, "The invitations are not sent."

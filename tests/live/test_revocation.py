@@ -17,17 +17,17 @@ def port(service, tmp_path_factory):
 
 
 def test_a_revoked_token_is_refused_by_another_process(reviewer, port):
-    made = reviewer.post("/v1/org/tokens", {"name": "Script", "scope": "read"})
-    script = Client(port, Authorization=f"Bearer {made['secret']}")
+    response = reviewer.post("/v1/org/tokens", {"name": "Script", "scope": "read"})
+    script = Client(port, Authorization=f"Bearer {response['secret']}")
     assert [script.get("/v1/me").status for _ in range(20)] == [200] * 20
-    assert reviewer.delete(f"/v1/org/tokens/{made['token']['id']}").status == 200
+    assert reviewer.delete(f"/v1/org/tokens/{response['token']['id']}").status == 200
     assert script.get("/v1/me").status == 401
 
 
 @pytest.mark.parametrize("path", ["/v1/assessments/{assessment}/keys/{key}", "/v1/assessments/{assessment}"])
 def test_a_revoked_key_is_refused_by_another_process(reviewer, assessment, candidate, port, path):
     candidate.port, sent = port, [event(sessionId=candidate.session_id) for _ in range(20)]
-    assert [candidate.ingest(each).status for each in sent] == [201] * 20
+    assert [candidate.ingest(body).status for body in sent] == [201] * 20
     assert candidate.get(f"/v1/assessments/{assessment['id']}").status == 200
     assert reviewer.delete(path.format(assessment=assessment["id"], key=candidate.id)).status == 200
     assert candidate.get(f"/v1/assessments/{assessment['id']}").status == 401

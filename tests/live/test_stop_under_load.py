@@ -25,12 +25,12 @@ UNFINISHED = (
 
 
 class EventStream:
-    """Sends events, each on a new connection, and keeps the IDs of answered and lost ones."""
+    """Sends events, each on a new connection, and records the IDs of acknowledged and lost ones."""
 
     def __init__(self, service, key):
         self.port = service.port
         self.headers = {"X-API-Key": key, "Content-Type": "application/json", "Connection": "close"}
-        self.answered, self.lost, self.refused = [], [], 0
+        self.acknowledged, self.lost, self.refused = [], [], 0
 
     def send(self):
         body = event()
@@ -42,7 +42,7 @@ class EventStream:
             return
         with connection:
             status = self._post(connection, body)
-            (self.answered if status == 201 else self.lost).append((body["id"], status))
+            (self.acknowledged if status == 201 else self.lost).append((body["id"], status))
 
     def _post(self, connection, body):
         http_connection = http.client.HTTPConnection(HOST)
@@ -119,14 +119,14 @@ def test_no_request_is_lost_and_new_ones_are_refused(start_service):
     key, session_id = begin_session(service)
     events = EventStream(service, key)
     with Load([events.send] * CALLERS):
-        wait_until(lambda: len(events.answered) > 100, "No event gets a response.")
+        wait_until(lambda: len(events.acknowledged) > 100, "No event gets a response.")
         assert stop(service.web) < 10
         wait_until(lambda: events.refused > CALLERS, "It still accepts connections.")
     stored = service.execute(
         "SELECT count(*) FROM events WHERE session_id = %s", service.stored_id(session_id)
     )
     assert events.lost == []
-    assert stored == [(len(events.answered),)]
+    assert stored == [(len(events.acknowledged),)]
     assert "Traceback" not in service.log()
 
 

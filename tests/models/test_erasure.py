@@ -1,7 +1,7 @@
-"""After an erasure nothing of the person is found in any table, store or folder, and no number has moved.
+"""An erasure removes the person from every table, the bundle store and the mail folder, and changes no statistic.
 
 A new table needs a row in `make_record` or `make_settings` (tests/factories.py), and either `personal_data` on its
-model or a place in WITHOUT_A_PERSON.
+model or an entry in IMPERSONAL_TABLES.
 """
 
 import io
@@ -65,22 +65,22 @@ from storage import FolderStorage, new_object_key
 
 NAME, EMAIL, WORD = "Zebulon Quartermain", "zq@quartermain.example", "zqmarker"
 PUBLIC_KEY = "A6EHv/POEL4dcN0Y50vAmWfk1jCbpQ1fHdyGZBJVMbg="
-# However it is written: names are searched in any letter case.
+# In lower case: the search ignores the letter case.
 TRACES = ("zebulon", "quartermain", WORD, PUBLIC_KEY.casefold())
 
-WITHOUT_A_PERSON = {
-    Organization, ApiToken, Issue, Rubric, RubricVersion, Assessment,  # the organization's own
-    Consent,  # that somebody agreed to a text, and when
-    ModelUsage,  # numbers, and the names that providers give their models
-    CohortRollup, CohortCount,  # numbers that belong to no single session
+IMPERSONAL_TABLES = {
+    Organization, ApiToken, Issue, Rubric, RubricVersion, Assessment,  # of the organization
+    Consent,  # only that a text was accepted, and when
+    ModelUsage,  # numbers, and names of models
+    CohortRollup, CohortCount,  # totals of several sessions
     Erasure, DailyTask, ServiceSecret,
-    AuditEntry, AuditChain,  # ids of what was done to whom, and names of tokens
-    FeedEvent, Feed, Webhook,  # ids and states, and receivers
+    AuditEntry, AuditChain,  # ids, and names of tokens
+    FeedEvent, Feed, Webhook,  # ids, states and receivers
 }  # fmt: skip
-# Of these an erasure takes what no word of a person stands in.
-WITHOUT_WORDS = {BundleUpload}
-# What the service writes there itself, or takes in one of a few forms only.
-WORDLESS_COLUMNS = {
+# An erasure deletes these rows although they have no free text.
+WITHOUT_FREE_TEXT = {BundleUpload}
+# Written by the service, or restricted to a few values.
+COLUMNS_WITHOUT_FREE_TEXT = {
     "CandidateKey.key", "ClientReport.kind", "Delivery.kind", "Delivery.state", "Event.verdict",
     "IdempotentRequest.digest", "IdempotentRequest.fingerprint", "Score.criterion",
     "Seal.head", "Session.closed_by", "Session.seal_head", "Submission.bundle_sha256", "Submission.found_sha256",
@@ -110,16 +110,16 @@ def rubric(organization):
 
 @pytest.fixture
 def cohort(organization, rubric, clock):
-    """An assessment with three closed sessions of others."""
+    """An assessment with three closed sessions of other candidates."""
     assessment = make_assessment(organization, rubric_id=rubric.id)
     for number in range(3):
-        make_closed_session(assessment, *work("other", prompts=number))
+        make_closed_session(assessment, *make_events("other", prompts=number))
         clock.fixed += timedelta(minutes=7)
     return assessment
 
 
-def work(word, prompts):
-    """Events that say `word` wherever a client can say something."""
+def make_events(word, prompts):
+    """Events with the word in every member that a client can fill."""
     yield envelope("session_start", data={word: word}, source=word, actor={"type": word}) | {
         "id": f"{word}-start"
     }
@@ -134,23 +134,23 @@ def work(word, prompts):
 
 @pytest.fixture
 def person(app, cohort, reviewer, bundles, mails, clock):
-    """A candidate who left traces wherever there is a place for them; returns the key."""
+    """The key of a candidate with personal data in every table."""
     make_webhook(cohort.organization, types=["key.created"], include_personal=True)
     key = make_key(cohort, EMAIL, NAME)
-    known = {"candidateName": NAME, "externalId": WORD, "metadata": {WORD: WORD}}
-    assert reviewer.patch(f"/v1/candidates/{key.id}", known).status_code == 200
+    details = {"candidateName": NAME, "externalId": WORD, "metadata": {WORD: WORD}}
+    assert reviewer.patch(f"/v1/candidates/{key.id}", details).status_code == 200
     audit.chain_new()
     Worker(app.config).run_once()
     WebhookDelivery.update(answer=f"Welcome, {NAME}").where(WebhookDelivery.candidate_id == key.id).execute()
     assert NAME in mail_texts(mails)
-    refused = {"last_error": f"550 {EMAIL} is unknown", "data": {"orgName": f"For {NAME}"}}
-    Delivery.update(refused).where(Delivery.subject_id == key.id).execute()
+    failure = {"last_error": f"550 {EMAIL} is unknown", "data": {"orgName": f"For {NAME}"}}
+    Delivery.update(failure).where(Delivery.subject_id == key.id).execute()
     Consent.give(key, "2026-11", None)
     session = sessions.redeem(key.key, PUBLIC_KEY)
-    for event in work(WORD, prompts=4):
+    for event in make_events(WORD, prompts=4):
         add_event(session, event)
     record = make_record(session, reviewer.row, WORD)
-    hand_in(session, bundles, record["object_key"])
+    submit_bundle(session, bundles, record["object_key"])
     ModelUsage.record(
         session,
         "openai",
@@ -164,15 +164,15 @@ def person(app, cohort, reviewer, bundles, mails, clock):
     clock.fixed += timedelta(hours=1)
     add_event(session, envelope("prompt", data={"text": WORD}))
     Seal.seal_new()
-    answered(reviewer.row, key, session)
+    store_response(reviewer.row, key, session)
     make_settings(key.organization)
     ServiceSecret.named("one")
     DailyTask.claim("one")
     return key
 
 
-def answered(reviewer, key, session):
-    """Responses about the candidate, with the key of somebody else beside it."""
+def store_response(reviewer, key, session):
+    """Store a response about the candidate and about somebody else's key."""
     entry = {"id": str(key.id), "candidateName": NAME, "candidateEmail": EMAIL, "metadata": {WORD: WORD}}
     about_session = {"id": "another", "sessionId": str(session.id), "text": NAME}
     other = {"id": "other", "candidateName": "Alice"}
@@ -180,12 +180,12 @@ def answered(reviewer, key, session):
         first.store(201, json.dumps({"keys": [entry, other], "entry": about_session}))
 
 
-def hand_in(session, bundles, object_key):
+def submit_bundle(session, bundles, object_key):
     upload = BundleUpload.get(object_key=object_key)
     bundles.receive(upload.object_key, io.BytesIO(WORD.encode()), len(WORD))
     size, digest = bundles.size_and_sha256(upload.object_key)
-    told = {"bundle_size": size, "bundle_sha256": digest, "repo_url": WORD, "base_sha": WORD}
-    Submission.record(session, upload, (size, digest), told | {"diff": WORD, "file_tree": [WORD]})
+    submission = {"bundle_size": size, "bundle_sha256": digest, "repo_url": WORD, "base_sha": WORD}
+    Submission.record(session, upload, (size, digest), submission | {"diff": WORD, "file_tree": [WORD]})
 
 
 def tables_with_traces():
@@ -193,11 +193,11 @@ def tables_with_traces():
 
 
 def has_trace(row):
-    found = json.dumps(row, default=readable, ensure_ascii=False).casefold()
-    return any(trace in found for trace in TRACES)
+    text = json.dumps(row, default=to_text, ensure_ascii=False).casefold()
+    return any(trace in text for trace in TRACES)
 
 
-def readable(value):
+def to_text(value):
     return bytes(value).decode("latin-1") if isinstance(value, bytes | memoryview) else str(value)
 
 
@@ -206,48 +206,48 @@ def mail_texts(folder):
 
 
 def erase(reviewer, key):
-    answer = reviewer.delete(f"/v1/candidates/{key.id}/data")
-    assert answer.status_code == 200, answer.json
-    return answer.json["receipt"]
+    response = reviewer.delete(f"/v1/candidates/{key.id}/data")
+    assert response.status_code == 200, response.json
+    return response.json["receipt"]
 
 
-# Every table
+# Tables
 
 
-def test_every_table_says_what_an_erasure_does_to_it():
+def test_every_table_declares_personal_data_or_none():
     declared = set(privacy.personal_tables())
-    missing = [table.__name__ for table in TABLES if table not in declared | WITHOUT_A_PERSON]
-    assert missing == [], "Declare `personal_data` on the model, or add it to WITHOUT_A_PERSON in this file."
-    assert declared & WITHOUT_A_PERSON == set()
+    missing = [table.__name__ for table in TABLES if table not in declared | IMPERSONAL_TABLES]
+    assert missing == [], "Declare `personal_data` on the model, or add it to IMPERSONAL_TABLES in this file."
+    assert declared & IMPERSONAL_TABLES == set()
 
 
-def test_nothing_of_the_person_is_found_in_any_table(reviewer, person):
-    assert tables_with_traces() == set(privacy.personal_tables()) - WITHOUT_WORDS
+def test_no_table_has_traces_after_an_erasure(reviewer, person):
+    assert tables_with_traces() == set(privacy.personal_tables()) - WITHOUT_FREE_TEXT
     erase(reviewer, person)
     assert tables_with_traces() == set()
 
 
 @pytest.mark.usefixtures("person")
-def test_every_column_that_can_hold_words_was_filled_with_some():
-    wordless = {
+def test_the_fixture_fills_every_free_text_column():
+    without_trace = {
         f"{table.__name__}.{column.name}"
         for table in privacy.personal_tables()
         for column in table._meta.sorted_fields
         if isinstance(column, TextField | JSONField | BlobField)
         and not any(has_trace({"": value}) for (value,) in table.select(column).tuples())
     }
-    assert wordless == WORDLESS_COLUMNS, (
+    assert without_trace == COLUMNS_WITHOUT_FREE_TEXT, (
         "Let make_record in tests/factories.py put `word` into these columns."
     )
 
 
 @pytest.mark.usefixtures("person")
-def test_the_person_left_something_in_every_table():
+def test_the_fixture_fills_every_table():
     empty = [table.__name__ for table in TABLES if not table.select().exists()]
     assert empty == ["Erasure"], "Add a row to make_record or make_settings in tests/factories.py."
 
 
-def test_only_the_persons_own_goes(reviewer, person):
+def test_an_erasure_keeps_the_data_of_others(reviewer, person):
     others = Event.select().join(Session).where(Session.key != person)
     before = list(others.order_by(Event.seq).dicts())
     erase(reviewer, person)
@@ -255,7 +255,7 @@ def test_only_the_persons_own_goes(reviewer, person):
     assert CandidateKey.select().where(CandidateKey.candidate_name == "Alice").count() == 3
 
 
-def test_nothing_is_found_in_the_store_or_among_the_mails(app, reviewer, person, bundles, mails):
+def test_the_worker_deletes_bundles_and_mails_after_an_erasure(app, reviewer, person, bundles, mails):
     (upload,) = BundleUpload.select()
     erase(reviewer, person)
     assert bundles.size(upload.object_key)
@@ -265,7 +265,7 @@ def test_nothing_is_found_in_the_store_or_among_the_mails(app, reviewer, person,
     assert NAME not in mail_texts(mails)
 
 
-def test_a_bundle_that_comes_after_the_erasure_goes_too(app, clock, reviewer, person, bundles):
+def test_a_bundle_uploaded_after_the_erasure_is_deleted(app, clock, reviewer, person, bundles):
     (upload,) = BundleUpload.select()
     clock.fixed = upload.expires_at - timedelta(seconds=1)
     erase(reviewer, person)
@@ -276,7 +276,7 @@ def test_a_bundle_that_comes_after_the_erasure_goes_too(app, clock, reviewer, pe
     assert list(bundles.folder.iterdir()) == []
 
 
-def test_a_removal_is_never_given_up(app, clock, reviewer, person, bundles):
+def test_a_failing_removal_is_retried_without_limit(app, clock, reviewer, person, bundles):
     erase(reviewer, person)
     for _ in range(12):
         Worker(app.config, None).run_once()
@@ -287,28 +287,28 @@ def test_a_removal_is_never_given_up(app, clock, reviewer, person, bundles):
     assert list(bundles.folder.iterdir()) == []
 
 
-# The numbers
+# Statistics
 
 
-def numbers(reviewer, assessment):
-    """All that is told of the cohort, of each of its sessions in it, and of the organization."""
-    stats = f"/v1/assessments/{assessment.id}/cohort-stats"
+def statistics(reviewer, assessment):
+    """The statistics of the cohort, of each of its sessions, and of the organization."""
+    path = f"/v1/assessments/{assessment.id}/cohort-stats"
     sessions = Session.select().where(Session.assessment == assessment).order_by(Session.id)
     return [
-        reviewer.get(stats).get_data(),
-        *[reviewer.get(stats, sessionId=session.id).get_data() for session in sessions],
+        reviewer.get(path).get_data(),
+        *[reviewer.get(path, sessionId=session.id).get_data() for session in sessions],
         reviewer.get("/v1/analytics/overview").get_data(),
     ]
 
 
-def test_the_cohorts_statistics_are_the_same_to_the_last_digit(reviewer, cohort, person):
-    before = numbers(reviewer, cohort)
+def test_an_erasure_changes_no_statistic(reviewer, cohort, person):
+    before = statistics(reviewer, cohort)
     erase(reviewer, person)
-    assert numbers(reviewer, cohort) == before
+    assert statistics(reviewer, cohort) == before
     assert reviewer.get(f"/v1/assessments/{cohort.id}/cohort-stats").json["cohortStats"]["sessionCount"] == 4
 
 
-def test_the_session_keeps_its_numbers_when_they_are_derived_again(reviewer, cohort, person):
+def test_an_erased_session_keeps_its_metrics_when_rederived(reviewer, cohort, person):
     session = Session.get(Session.key == person)
     erase(reviewer, person)
     before = reviewer.get(f"/v1/sessions/{session.id}").json
@@ -318,33 +318,30 @@ def test_the_session_keeps_its_numbers_when_they_are_derived_again(reviewer, coh
     assert reviewer.get(f"/v1/sessions/{session.id}").json == before
 
 
-def test_an_open_session_is_closed_and_counts_with_what_had_arrived(clock, reviewer, cohort):
+def test_an_open_session_is_closed_and_counts_its_events(clock, reviewer, cohort):
     session = make_session(make_key(cohort))
-    for event in work("somebody", prompts=9):
+    for event in make_events("somebody", prompts=9):
         add_event(session, event)
     erase(reviewer, session.key)
     shown = reviewer.get(f"/v1/sessions/{session.id}").json
     assert (shown["status"], shown["metrics"]["promptCount"], shown["eventCount"]) == ("expired", 9, 15)
     assert (shown["candidateName"], shown["candidateEmail"]) == (None, None)
-    assert (
-        shown["erasedAt"]
-        == shown["closedAt"]
-        == clock.fixed.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    )
+    now = clock.fixed.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    assert (shown["erasedAt"], shown["closedAt"]) == (now, now)
 
 
-def test_events_that_came_after_the_close_count_before_they_go(clock, reviewer, cohort):
-    session = make_closed_session(cohort, *work("somebody", prompts=1))
+def test_events_after_the_close_count_before_they_are_erased(clock, reviewer, cohort):
+    session = make_closed_session(cohort, *make_events("somebody", prompts=1))
     clock.fixed += timedelta(minutes=9)
     add_event(session, envelope("prompt", 100))
     erase(reviewer, session.key)
     assert reviewer.get(f"/v1/sessions/{session.id}").json["metrics"]["promptCount"] == 2
 
 
-# The receipt
+# Receipt
 
 
-def test_the_receipt_says_what_went(clock, reviewer, person):
+def test_the_receipt_counts_the_erased_rows(clock, reviewer, person):
     session = Session.get(Session.key == person)
     receipt = erase(reviewer, person)
     assert receipt == {
@@ -359,7 +356,7 @@ def test_the_receipt_says_what_went(clock, reviewer, person):
     }
 
 
-def test_a_second_erasure_answers_the_same_receipt(app, clock, organization, reviewer, person):
+def test_a_second_erasure_returns_the_same_receipt(app, clock, organization, reviewer, person):
     receipt = erase(reviewer, person)
     clock.fixed += timedelta(days=1)
     assert erase(Caller.reviewer(app, organization), person) == receipt
@@ -375,7 +372,7 @@ def test_a_key_that_was_never_redeemed_can_be_erased(reviewer, assessment):
     assert reviewer.get("/v1/candidates").json["total"] == 0
 
 
-def test_revoked_keys_and_those_of_deleted_assessments_are_found(reviewer, organization, assessment):
+def test_revoked_keys_and_keys_of_deleted_assessments_can_be_erased(reviewer, organization, assessment):
     revoked, deleted = make_key(assessment, EMAIL, NAME), make_key(make_assessment(organization), EMAIL, NAME)
     make_session(revoked)
     revoked.revoke()
@@ -385,27 +382,27 @@ def test_revoked_keys_and_those_of_deleted_assessments_are_found(reviewer, organ
     assert tables_with_traces() == set()
 
 
-def test_an_erasure_takes_nobody_out_of_the_funnel(clock, reviewer, assessment):
-    key, taken_back = make_key(assessment), make_key(assessment)
-    taken_back.revoke()
+def test_an_erasure_does_not_change_the_funnel(clock, reviewer, assessment):
+    key, revoked = make_key(assessment), make_key(assessment)
+    revoked.revoke()
     clock.fixed += timedelta(hours=1)
     funnel = reviewer.get("/v1/analytics/overview").json["funnel"]
     assert funnel["invited"] == 1
-    for each in (key, taken_back):
-        erase(reviewer, each)
+    for erased_key in (key, revoked):
+        erase(reviewer, erased_key)
     assert reviewer.get("/v1/analytics/overview").json["funnel"] == funnel
 
 
-def test_neighbours_erase_nobody(neighbour, person):
-    answer = neighbour.delete(f"/v1/candidates/{person.id}/data")
-    assert answer.status_code == 404
+def test_another_organization_cannot_erase(neighbour, person):
+    response = neighbour.delete(f"/v1/candidates/{person.id}/data")
+    assert response.status_code == 404
     assert Erasure.select().count() == 0
 
 
-# Nothing new comes in
+# Requests after an erasure
 
 
-def test_the_key_opens_nothing_any_more(app, reviewer, person, anonymous):
+def test_the_key_stops_working(app, reviewer, person, anonymous):
     erase(reviewer, person)
     candidate = Caller.candidate(app, person)
     assert candidate.get("/v1/candidate/me").status_code == 401
@@ -415,8 +412,8 @@ def test_the_key_opens_nothing_any_more(app, reviewer, person, anonymous):
     assert anonymous.post("/v1/candidate/redeem", body).json["code"] == "key_not_found"
 
 
-def test_what_was_on_its_way_in_is_refused(reviewer, person):
-    """A request that had passed the door when the erasure came, and waited for its turn."""
+def test_a_request_that_waited_for_the_lock_is_refused(reviewer, person):
+    """A request that was authenticated before the erasure and got the lock after it."""
     session = Session.get(Session.key == person)
     erase(reviewer, person)
     with pytest.raises(Unauthenticated):
@@ -446,10 +443,10 @@ def erased():
 
 
 @pytest.mark.usefixtures("kept_for_30_days")
-def test_the_retention_counts_from_the_end_of_the_session(clock, flask, organization):
+def test_retention_starts_at_the_end_of_the_session(clock, flask, organization):
     limited = make_assessment(organization, time_limit_minutes=60)
     completed = make_closed_session(limited, envelope())
-    over = make_session(make_key(limited))  # closes at 10:05
+    expired = make_session(make_key(limited))  # closes at 10:05
     clock.fixed += timedelta(days=30) - timedelta(milliseconds=1)
     flask("retention", "run", "--apply")
     assert erased() == set()
@@ -458,11 +455,11 @@ def test_the_retention_counts_from_the_end_of_the_session(clock, flask, organiza
     assert erased() == {completed.key_id}
     clock.fixed += timedelta(minutes=65)
     flask("retention", "run", "--apply")
-    assert erased() == {completed.key_id, over.key_id}
+    assert erased() == {completed.key_id, expired.key_id}
 
 
 @pytest.mark.usefixtures("kept_for_30_days")
-def test_without_a_session_it_counts_from_the_end_of_the_key(clock, flask, organization, assessment):
+def test_without_a_session_retention_starts_at_the_end_of_the_key(clock, flask, organization, assessment):
     expired, revoked = make_key(assessment), make_key(assessment)  # expire after 7 days
     deleted = make_key(make_assessment(organization))
     revoked.revoke()
@@ -476,7 +473,7 @@ def test_without_a_session_it_counts_from_the_end_of_the_key(clock, flask, organ
 
 
 @pytest.mark.usefixtures("kept_for_30_days")
-def test_an_open_session_of_a_revoked_key_counts_from_the_revocation(clock, flask, session):
+def test_retention_of_an_open_session_starts_at_the_revocation_of_its_key(clock, flask, session):
     clock.fixed += timedelta(days=100)
     session.key.revoke()
     flask("retention", "run", "--apply")
@@ -487,13 +484,13 @@ def test_an_open_session_of_a_revoked_key_counts_from_the_revocation(clock, flas
 
 
 @pytest.mark.usefixtures("kept_for_30_days")
-def test_what_is_not_over_stays(clock, flask, session):
+def test_an_open_session_without_a_limit_is_retained(clock, flask, session):
     clock.fixed += timedelta(days=1000)
     flask("retention", "run", "--apply")
-    assert erased() == set()  # it has no limit, and its candidate may still come back to it
+    assert erased() == set()
 
 
-def test_without_a_retention_everything_stays(clock, flask, assessment):
+def test_without_a_retention_period_nothing_is_erased(clock, flask, assessment):
     make_closed_session(assessment, envelope())
     clock.fixed += timedelta(days=10_000)
     assert flask("retention", "run", "--apply") == "Erased.\n"
@@ -501,7 +498,7 @@ def test_without_a_retention_everything_stays(clock, flask, assessment):
 
 
 @pytest.mark.usefixtures("kept_for_30_days")
-def test_a_dry_run_shows_what_would_go(clock, flask, assessment):
+def test_a_dry_run_lists_overdue_candidates(clock, flask, assessment):
     session = make_closed_session(assessment, envelope())
     clock.fixed += timedelta(days=30)
     shown = flask("retention", "run")
@@ -513,7 +510,7 @@ def test_a_dry_run_shows_what_would_go(clock, flask, assessment):
 
 
 @pytest.mark.usefixtures("kept_for_30_days")
-def test_the_worker_does_it_once_a_day(app, clock, organization, assessment):
+def test_the_worker_applies_retention_once_a_day(app, clock, organization, assessment):
     first = make_closed_session(assessment)
     clock.fixed += timedelta(minutes=1)
     second = make_closed_session(assessment)
@@ -532,24 +529,24 @@ def test_the_worker_does_it_once_a_day(app, clock, organization, assessment):
 
 
 @pytest.mark.usefixtures("kept_for_30_days")
-def test_one_candidates_trouble_keeps_nobody_elses_data(app, clock, assessment, monkeypatch):
-    trouble, fine = make_closed_session(assessment), make_closed_session(assessment)
-    really = privacy.erase
-    monkeypatch.setattr(privacy, "erase", lambda key: really(key) if key.id != trouble.key_id else 1 / 0)
+def test_a_failing_erasure_does_not_block_others(app, clock, assessment, monkeypatch):
+    failing, other = make_closed_session(assessment), make_closed_session(assessment)
+    erase = privacy.erase
+    monkeypatch.setattr(privacy, "erase", lambda key: erase(key) if key.id != failing.key_id else 1 / 0)
     clock.fixed += timedelta(days=30)
     Worker(app.config).run_once()
-    assert erased() == {fine.key_id}
+    assert erased() == {other.key_id}
 
 
-def test_a_task_is_taken_once_a_day(clock):
+def test_a_daily_task_is_claimed_once_a_day(clock):
     assert DailyTask.claim("retention")
     assert not DailyTask.claim("retention")
     assert DailyTask.claim("another")
-    clock.fixed += timedelta(hours=15)  # it is midnight in UTC
+    clock.fixed += timedelta(hours=15)  # midnight in UTC
     assert DailyTask.claim("retention")
 
 
-def test_the_receipt_of_the_retention_names_no_reviewer(clock, reviewer, organization, assessment):
+def test_a_receipt_of_the_retention_names_no_reviewer(clock, reviewer, organization, assessment):
     key = make_closed_session(assessment).key
     privacy.erase(key)
     receipt = erase(reviewer, key)

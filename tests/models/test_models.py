@@ -1,4 +1,4 @@
-"""Verbs and queries that no operation reaches, or reaches only in part: outbox, worker, imports, times."""
+"""Verbs and queries of the models that the API does not cover: outbox, worker, imports, timestamps."""
 
 from datetime import UTC, datetime, timedelta, timezone
 
@@ -18,7 +18,6 @@ from factories import (
 
 import errors
 from models import (
-    TABLES,
     ApiToken,
     CandidateKey,
     Consent,
@@ -36,7 +35,7 @@ from models.base import case_folded, new_id
 from models.deliveries import outcomes
 from rules.retries import RETRY_DELAYS
 
-# The outbox
+# Outbox
 
 
 @pytest.fixture
@@ -46,15 +45,15 @@ def delivery(clock, assessment):
     return Delivery.get()
 
 
-def test_a_claimed_message_is_taken_for_the_length_of_the_lease(clock, delivery):
+def test_a_claimed_message_is_leased(clock, delivery):
     assert Delivery.claim().id == delivery.id
     assert Delivery.claim() is None
     clock.fixed += timedelta(minutes=5)
-    again = Delivery.claim()
-    assert (again.id, again.attempts) == (delivery.id, 2)
+    second_claim = Delivery.claim()
+    assert (second_claim.id, second_claim.attempts) == (delivery.id, 2)
 
 
-def test_a_claim_takes_one_message_even_if_the_database_thinks_that_there_is_but_one(clock, assessment):
+def test_a_claim_takes_one_message_despite_outdated_statistics(clock, assessment):
     make_keys(assessment, 1, email="a@example.com")
     db.execute_sql("ANALYZE deliveries")
     make_keys(assessment, 3, email="a@example.com")
@@ -62,7 +61,7 @@ def test_a_claim_takes_one_message_even_if_the_database_thinks_that_there_is_but
     assert Delivery.select().where(Delivery.attempts == 1).count() == 1
 
 
-def test_messages_are_claimed_in_the_order_in_which_they_are_due(clock, assessment):
+def test_messages_are_claimed_in_due_order(clock, assessment):
     make_keys(assessment, 3, email="a@example.com")
     ids = [row.id for row in Delivery.select().order_by(Delivery.id)]
     assert [Delivery.claim().id for _ in range(3)] == ids
@@ -77,24 +76,21 @@ def test_a_delivered_message_is_not_claimed_again(clock, delivery, state):
     assert Delivery.claim() is None
 
 
-def test_a_postponed_message_keeps_the_servers_words_and_waits(clock, delivery):
+def test_a_postponed_message_has_its_error_and_next_attempt(clock, delivery):
     outcomes.postpone(Delivery.claim(), "451 try later")
     row = Delivery.get()
-    assert (row.state, row.last_error, row.due_at) == (
-        "queued",
-        "451 try later",
-        clock.now() + RETRY_DELAYS[0],
-    )
+    assert (row.state, row.last_error) == ("queued", "451 try later")
+    assert row.due_at == clock.now() + RETRY_DELAYS[0]
 
 
-def test_a_message_that_never_gets_through_fails_after_about_three_days(clock, delivery):
-    begun = clock.now()
+def test_an_undeliverable_message_fails_after_about_three_days(clock, delivery):
+    started = clock.now()
     while claimed := Delivery.claim():
         outcomes.postpone(claimed, "451 try later")
         clock.fixed = Delivery.get().due_at
     row = Delivery.get()
     assert (row.state, row.last_error) == ("failed", "451 try later")
-    assert timedelta(days=2.5) < clock.now() - begun < timedelta(days=4)
+    assert timedelta(days=2.5) < clock.now() - started < timedelta(days=4)
 
 
 def test_a_refused_message_fails_at_once(delivery):
@@ -103,12 +99,11 @@ def test_a_refused_message_fails_at_once(delivery):
     assert (row.state, row.last_error, row.attempts) == ("failed", "550 no such user", 1)
 
 
-def test_a_worker_whose_lease_ran_out_decides_nothing(clock, delivery):
-    slow = Delivery.claim()
+def test_a_worker_cannot_record_a_result_after_its_lease(clock, delivery):
+    expired_claim = Delivery.claim()
     clock.fixed += timedelta(minutes=6)
-    quick = Delivery.claim()
-    outcomes.succeed(quick, "sent")
-    outcomes.fail(slow, "too late")
+    outcomes.succeed(Delivery.claim(), "sent")
+    outcomes.fail(expired_claim, "too late")
     assert Delivery.get().state == "sent"
 
 
@@ -119,27 +114,26 @@ def test_keys_and_their_invitations_are_created_together_or_not_at_all(assessmen
     assert CandidateKey.select().count() == 0
 
 
-# What the worker looks for
+# Worker
 
 
-def test_the_worker_settles_what_is_over_and_nothing_else(clock, organization):
+def test_the_worker_closes_only_sessions_past_their_limit(clock, organization):
     limited = make_assessment(organization, time_limit_minutes=30)
-    over, still_open = make_session(make_key(limited)), make_session(make_key(make_assessment(organization)))
-    add_event(over, envelope("prompt"))
+    expired, unlimited = (
+        make_session(make_key(limited)),
+        make_session(make_key(make_assessment(organization))),
+    )
+    add_event(expired, envelope("prompt"))
     clock.fixed += timedelta(minutes=35)
     assert sessions.settle_all() == 1
-    row = Session.get_by_id(over.id)
-    assert (row.closed_at, row.closed_by, row.completed_at, row.prompt_count) == (
-        clock.now(),
-        "limit",
-        None,
-        1,
-    )
-    assert Session.get_by_id(still_open.id).closed_at is None
+    row = Session.get_by_id(expired.id)
+    assert (row.closed_at, row.closed_by, row.completed_at) == (clock.now(), "limit", None)
+    assert row.prompt_count == 1
+    assert Session.get_by_id(unlimited.id).closed_at is None
     assert sessions.settle_all() == 0
 
 
-def test_the_worker_derives_anew_what_is_due(assessment):
+def test_the_worker_rederives_due_metrics(assessment):
     session = make_closed_session(assessment)
     add_event(session, envelope("prompt"))
     assert sessions.settle_all() == 1
@@ -147,7 +141,7 @@ def test_the_worker_derives_anew_what_is_due(assessment):
     assert (row.prompt_count, row.metrics_due) == (1, False)
 
 
-def test_deriving_again_gives_the_same_numbers(assessment):
+def test_rederived_metrics_are_the_same(assessment):
     session = make_closed_session(
         assessment, envelope("prompt"), envelope("command", at=9, data={"exitCode": 1})
     )
@@ -157,13 +151,13 @@ def test_deriving_again_gives_the_same_numbers(assessment):
     assert Session.get_by_id(session.id).__data__ == before
 
 
-def test_a_timeline_is_read_in_parts_and_whole(assessment, monkeypatch):
+def test_a_timeline_is_read_completely_in_batches(assessment, monkeypatch):
     monkeypatch.setattr(batches, "MAX_ROWS", 3)
     session = make_session(make_key(assessment))
     events = [envelope("prompt", at=-number) for number in range(10)]
     for event in events:
         add_event(session, event)
-    assert [found["id"] for _, found in Event.timeline(session)] == [event["id"] for event in events]
+    assert [read["id"] for _, read in Event.timeline(session)] == [event["id"] for event in events]
 
 
 def test_late_events_are_not_in_the_timeline(clock, assessment):
@@ -177,15 +171,15 @@ def test_late_events_are_not_in_the_timeline(clock, assessment):
 # Tokens, organizations, consent
 
 
-def test_the_last_token_is_revoked_where_another_can_be_made(organization):
+def test_the_last_write_token_is_revoked_only_if_forced(organization):
     (first,) = ApiToken.select()
     with pytest.raises(errors.LastWriteToken):
         first.revoke()
-    first.revoke(even_the_last=True)
+    first.revoke(allow_last=True)
     assert ApiToken.get().revoked_at is not None
 
 
-def test_a_subscription_forgets_its_trial(clock, organization):
+def test_a_subscription_ends_the_trial(clock, organization):
     organization.subscribe("trialing")
     assert organization.trial_ends_at == clock.now() + timedelta(days=14)
     organization.subscribe("active")
@@ -196,55 +190,50 @@ def test_a_subscription_forgets_its_trial(clock, organization):
     ("plan", "state"),
     [("self_hosted", "active"), ("trial", "trialing"), ("starter", "active"), ("growth", "active")],
 )
-def test_a_new_organization_can_begin_at_once(app, plan, state):
+def test_a_new_organization_has_a_valid_subscription(app, plan, state):
     organization = make_organization("New", plan)
     organization.require_subscription()
     assert organization.subscription == state
 
 
-def test_nobody_agrees_for_a_revoked_key(key):
+def test_a_revoked_key_cannot_consent(key):
     key.revoke()
     with pytest.raises(errors.KeyNotFound):
         Consent.give(key, None, None)
     assert Consent.select().count() == 0
 
 
-def test_no_keys_for_an_assessment_that_was_deleted_meanwhile(assessment):
+def test_no_keys_are_generated_for_a_deleted_assessment(assessment):
     assessment.delete_softly()
     with pytest.raises(errors.NotFound):
         generate_keys(assessment.organization, assessment.id, [{"email": None, "name": None}])
 
 
-# The catalogue
+# Catalogue
 
 
-def test_importing_again_changes_what_changed_and_brings_back(app):
+def test_a_repeated_import_updates_and_restores_an_issue(app):
     entry = {"id": new_id(), "title": "Before", "task_brief": "Fix it.", "language": "Go"}
     Issue.upsert(entry)
     Issue.get().delete_softly()
     Issue.upsert({"id": entry["id"], "title": "After", "task_brief": "Fix it well."})
     (issue,) = Issue.select()
-    assert (issue.title, issue.task_brief, issue.language, issue.deleted_at) == (
-        "After",
-        "Fix it well.",
-        None,
-        None,
-    )
-    assert issue.search_text == "after"
+    assert (issue.title, issue.search_text, issue.task_brief) == ("After", "after", "Fix it well.")
+    assert (issue.language, issue.deleted_at) == (None, None)
 
 
-def test_an_import_leaves_an_organizations_own_issue_alone(organization):
+def test_an_import_does_not_change_an_organizations_issue(organization):
     own = make_issue(organization, title="Ours")
     Issue.upsert({"id": own.id, "title": "Catalogue", "task_brief": "x"})
     (issue,) = Issue.select()
     assert (issue.title, issue.organization_id) == ("Ours", organization.id)
 
 
-# Times, ids, texts
+# Timestamps, ids, text
 
 
 @pytest.mark.parametrize(
-    "moment",
+    "timestamp",
     [
         datetime(2026, 4, 1, 9, tzinfo=UTC),
         datetime(2026, 4, 1, 9, 0, 0, 7000, tzinfo=UTC),
@@ -252,39 +241,31 @@ def test_an_import_leaves_an_organizations_own_issue_alone(organization):
         datetime(1999, 12, 31, 23, 59, 59, 999_000, tzinfo=UTC),
     ],
 )
-def test_a_moment_comes_back_as_the_same_one_in_utc(organization, moment):
-    organization.subscribe("trialing", moment)
-    found = Organization.get().trial_ends_at
-    assert found == moment
-    assert found.utcoffset() == timedelta()
+def test_a_timestamp_is_stored_in_utc(organization, timestamp):
+    organization.subscribe("trialing", timestamp)
+    stored = Organization.get().trial_ends_at
+    assert stored == timestamp
+    assert stored.utcoffset() == timedelta()
 
 
-def test_the_clock_speaks_whole_milliseconds(clock):
+def test_the_clock_has_millisecond_precision(clock):
     clock.fixed = datetime(2026, 4, 1, 9, 0, 0, 123_999, tzinfo=UTC)
     assert clock.now().microsecond == 123_000
 
 
-def test_ids_ascend_as_they_are_made():
+def test_ids_are_ascending_uuids_of_version_7():
     ids = [new_id() for _ in range(10_000)]
     assert ids == sorted(ids)
-    assert {made.version for made in ids} == {7}
+    assert {row_id.version for row_id in ids} == {7}
 
 
-def test_folded_texts_are_in_one_letter_case():
-    assert (
-        case_folded("Zoë STRASSE", None, "A@B.de")
-        == case_folded("ZOË Straße", "", "a@b.DE")
-        == "zoë strasse\na@b.de"
-    )
+def test_case_folding_joins_text_in_one_letter_case():
+    expected = "zoë strasse\na@b.de"
+    assert case_folded("Zoë STRASSE", None, "A@B.de") == expected
+    assert case_folded("ZOË Straße", "", "a@b.DE") == expected
 
 
-def test_nothing_refers_to_what_is_not_there(app):
+def test_foreign_keys_are_enforced(app):
     orphan = ApiToken(organization=new_id(), name="x", scope="read", fingerprint="x", last_four="xxxx")
     with pytest.raises(peewee.IntegrityError), db.atomic():
         orphan.save(force_insert=True)
-
-
-def test_tables_stand_parents_before_children():
-    for position, table in enumerate(TABLES):
-        for foreign_key in table._meta.refs:
-            assert TABLES.index(foreign_key.rel_model) <= position, (table, foreign_key)

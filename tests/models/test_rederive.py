@@ -1,4 +1,4 @@
-"""`flask sessions rederive`: derives again, shows what changed, and a cohort says while it mixes versions."""
+"""`flask sessions rederive`: recompute metrics, list the changes, and report cohorts of several versions."""
 
 import json
 
@@ -18,11 +18,11 @@ def change(session, **values):
     Session.update(**values).where(Session.id == session.id).execute()
 
 
-def test_the_same_events_give_the_same_numbers(flask, closed):
+def test_unchanged_metrics_are_not_listed(flask, closed):
     assert "Sessions recomputed: 1, changed: 0." in flask("sessions", "rederive")
 
 
-def test_what_changed_is_shown(flask, reviewer, closed):
+def test_changed_metrics_are_listed_and_stored(flask, reviewer, closed):
     change(closed, prompt_count=7, command_fail_rate=500_000_000)
     lines = flask("sessions", "rederive").splitlines()
     assert f"{closed.id}  commandFailRate  0.5 -> 0.0" in lines
@@ -32,13 +32,13 @@ def test_what_changed_is_shown(flask, reviewer, closed):
     assert "changed: 0." in flask("sessions", "rederive")
 
 
-def test_a_new_version_of_the_definition_is_a_change(flask, reviewer, closed, monkeypatch):
+def test_a_new_derivation_version_is_a_change(flask, reviewer, closed, monkeypatch):
     monkeypatch.setattr(metrics, "VERSION", 2)
     assert f"{closed.id}  derivationVersion  1 -> 2" in flask("sessions", "rederive")
     assert reviewer.get(f"/v1/sessions/{closed.id}").json["metrics"]["derivationVersion"] == 2
 
 
-def test_one_assessment_alone_can_be_derived_again(app, flask, organization, closed):
+def test_a_single_assessment_can_be_rederived(app, flask, organization, closed):
     other = make_closed_session(make_assessment(organization), envelope("prompt"))
     change(closed, prompt_count=7)
     change(other, prompt_count=7)
@@ -50,30 +50,30 @@ def test_one_assessment_alone_can_be_derived_again(app, flask, organization, clo
     assert (result.exit_code, "No such assessment: nonsense." in result.output) == (1, True)
 
 
-def test_a_session_without_its_events_keeps_its_numbers(flask, closed):
+def test_a_session_without_its_events_keeps_its_metrics(flask, closed):
     Event.delete().execute()
     change(closed, prompt_count=7, derivation_version=0)
     assert "Sessions recomputed: 1, changed: 0." in flask("sessions", "rederive")
-    found = Session.get_by_id(closed.id)
-    assert (found.prompt_count, found.derivation_version) == (7, 0)
+    row = Session.get_by_id(closed.id)
+    assert (row.prompt_count, row.derivation_version) == (7, 0)
 
 
-def test_open_sessions_are_not_derived(flask, assessment):
+def test_open_sessions_are_not_rederived(flask, assessment):
     add_event(make_session(make_key(assessment)), envelope("prompt"))
     assert "Sessions recomputed: 0, changed: 0." in flask("sessions", "rederive")
 
 
-def test_events_that_came_after_the_close_are_no_change_of_the_definition(flask, closed):
+def test_events_after_the_close_are_counted_but_not_a_change(flask, closed):
     add_event(closed, envelope("prompt", at=70))
     assert "Sessions recomputed: 1, changed: 0." in flask("sessions", "rederive")
     assert Session.get_by_id(closed.id).prompt_count == 3
 
 
-def test_a_cohort_that_mixes_versions_says_so(flask, reviewer, assessment, closed, monkeypatch):
+def test_a_cohort_of_several_versions_lists_them(flask, reviewer, assessment, closed, monkeypatch):
     path = f"/v1/assessments/{assessment.id}/cohort-stats"
     second, third = (make_closed_session(assessment, envelope("prompt")) for _ in range(2))
-    alike = reviewer.get(path).json["cohortStats"]
-    assert set(alike) == {"sessionCount", "metrics"}
+    unmixed = reviewer.get(path).json["cohortStats"]
+    assert set(unmixed) == {"sessionCount", "metrics"}
     for session, version in ((second, 0), (third, 3)):
         monkeypatch.setattr(metrics, "VERSION", version)
         sessions.rederive(session)
@@ -81,10 +81,10 @@ def test_a_cohort_that_mixes_versions_says_so(flask, reviewer, assessment, close
     mixed = reviewer.get(path, sessionId=closed.id).json["cohortStats"]
     assert mixed["derivationVersions"] == [0, 1, 3]
     flask("sessions", "rederive")
-    assert reviewer.get(path).json["cohortStats"] == alike
+    assert reviewer.get(path).json["cohortStats"] == unmixed
 
 
-def test_every_metric_of_an_answer_is_compared(closed):
+def test_shown_metrics_are_plain_json_with_their_version(closed):
     shown = sessions.shown_metrics(Session.get_by_id(closed.id))
     assert json.loads(json.dumps(shown)) == shown
     assert shown["derivationVersion"] == metrics.VERSION

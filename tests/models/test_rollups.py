@@ -1,4 +1,4 @@
-"""What is kept of a cohort is what its sessions give, after all that can happen to them (R19 to R22)."""
+"""Cohort rollups equal a recount of their sessions after every kind of change (R19 to R22)."""
 
 import importlib
 from datetime import datetime, timedelta
@@ -28,7 +28,7 @@ def cohort(assessment):
 def work(number):
     yield envelope("prompt")
     yield envelope("command", 10, {"command": "make", "exitCode": number % 2})
-    yield from (envelope("prompt", 20 * one) for one in range(number))
+    yield from (envelope("prompt", 20 * index) for index in range(number))
     yield envelope("file_diff", 300 + 7 * number)
 
 
@@ -37,7 +37,7 @@ def change(session, **values):
 
 
 def assert_equal_to_its_sessions(assessment):
-    """By the command, and by a second way of counting."""
+    """Compare the rollup with a recount by `verify` and by an independent implementation."""
     assert cohorts.first_difference(assessment) is None
     members = Session.select(*(getattr(Session, name) for name in independent_cohorts.COLUMNS))
     members = list(members.where(Session.assessment == assessment, Session.closed_at.is_null(False)).dicts())
@@ -48,7 +48,7 @@ def assert_equal_to_its_sessions(assessment):
     return members
 
 
-def test_closes_are_counted(assessment, cohort):
+def test_closed_sessions_are_counted(assessment, cohort):
     assert len(assert_equal_to_its_sessions(assessment)) == 3
 
 
@@ -57,7 +57,7 @@ def test_an_open_session_is_not_counted(assessment, cohort):
     assert len(assert_equal_to_its_sessions(assessment)) == 3
 
 
-def test_events_that_came_after_the_close_are_counted(assessment, cohort):
+def test_events_after_the_close_are_counted(assessment, cohort):
     for number in range(5):
         add_event(cohort[0], envelope("prompt", 400 + number))
     sessions.settle(cohort[0])
@@ -65,7 +65,7 @@ def test_events_that_came_after_the_close_are_counted(assessment, cohort):
     assert numbers == {cohort[0].id: 6, cohort[1].id: 2, cohort[2].id: 3}
 
 
-def test_sessions_that_their_limit_closed_are_counted(clock, organization):
+def test_sessions_closed_by_their_limit_are_counted(clock, organization):
     assessment = make_assessment(organization, time_limit_minutes=60)
     for number in range(3):
         session = make_session(make_key(assessment))
@@ -84,7 +84,7 @@ def test_a_submitted_test_result_is_counted(assessment, cohort):
     assert_equal_to_its_sessions(assessment)
 
 
-def test_hiring_and_completing_late_change_no_number(assessment, cohort):
+def test_hiring_and_a_late_completion_change_no_number(assessment, cohort):
     before = CohortRollup.get_by_id(assessment.id).totals
     sessions.mark_hired(cohort[0], True)
     sessions.mark_hired(cohort[0], False)
@@ -104,7 +104,7 @@ def test_an_erasure_keeps_the_numbers_and_counts_an_open_session(assessment, coh
     assert len(assert_equal_to_its_sessions(assessment)) == 4
 
 
-def test_what_is_derived_anew_is_counted_anew(assessment, cohort, monkeypatch):
+def test_rederived_sessions_are_recounted(assessment, cohort, monkeypatch):
     monkeypatch.setattr(metrics, "VERSION", 5)
     sessions.rederive(cohort[0])
     assert cohorts.statistics(assessment.id)["derivation_versions"] == [1, 5]
@@ -115,8 +115,8 @@ def test_what_is_derived_anew_is_counted_anew(assessment, cohort, monkeypatch):
     assert_equal_to_its_sessions(assessment)
 
 
-def test_sums_are_exact_beyond_what_a_column_of_integers_holds(assessment):
-    """As half a million sessions can reach whose clocks were wrong by centuries."""
+def test_sums_are_exact_beyond_64_bits(assessment):
+    """Half a million sessions whose clocks were wrong by centuries reach such sums."""
     ends = envelope(ts="1700-01-01T00:00:00Z"), envelope(ts="2260-01-01T00:00:00Z")
     for _ in range(2):
         change(make_closed_session(assessment, *ends), duration_ms=2**63 - 1)
@@ -143,7 +143,7 @@ def test_the_migrations_count_existing_sessions_and_keys(assessment, cohort, org
     assert len(assert_equal_to_its_sessions(other)) == 2
 
 
-# The commands
+# Commands
 
 
 def flask(app, *arguments):
@@ -151,32 +151,32 @@ def flask(app, *arguments):
     return result.exit_code, result.output
 
 
-def test_the_command_says_that_all_is_well(app, assessment, cohort):
+def test_verify_reports_equal_rollups(app, assessment, cohort):
     line = f"{assessment.id}  {assessment.title}  ok\n"
     assert flask(app, "verify") == (0, line)
     assert flask(app, "verify", "--assessment", assessment.id) == (0, line)
 
 
 @pytest.mark.parametrize(
-    ("column", "complaint"),
+    ("column", "difference"),
     [
         ({"tests_passed": True}, "passed is 0 and should be 1"),
         ({"prompt_count": 100}, "prompt_count_sum is 6 and should be 105"),
         ({"derivation_version": 9}, "version_1 is 3 and should be 2"),
     ],
 )
-def test_the_command_names_the_first_difference_and_the_other_mends_it(
-    app, assessment, cohort, column, complaint
+def test_verify_names_the_first_difference_and_rebuild_repairs_it(
+    app, assessment, cohort, column, difference
 ):
     change(cohort[0], **column)
     code, output = flask(app, "verify")
-    assert (code, complaint in output) == (1, True)
+    assert (code, difference in output) == (1, True)
     assert flask(app, "rebuild", "--assessment", assessment.id)[0] == 0
     assert flask(app, "verify")[0] == 0
     assert_equal_to_its_sessions(assessment)
 
 
-def test_a_counter_that_is_wrong_is_found(app, assessment, cohort):
+def test_verify_reports_a_wrong_counter(app, assessment, cohort):
     last = len(cohorts.LEVELS) - 1
     CohortCount.update(n=CohortCount.n + 2).where(
         CohortCount.metric == 1, CohortCount.level == last, CohortCount.bucket == 2
@@ -187,7 +187,9 @@ def test_a_counter_that_is_wrong_is_found(app, assessment, cohort):
 
 
 @pytest.mark.parametrize("surplus", [2, -1])
-def test_a_wrong_total_of_keys_is_found_and_corrected(app, assessment, cohort, reviewer, surplus):
+def test_verify_reports_a_wrong_total_of_keys_and_rebuild_repairs_it(
+    app, assessment, cohort, reviewer, surplus
+):
     CohortCount.add_keys(assessment.id, surplus)
     assert f"the total of keys has {surplus} too many" in flask(app, "verify")[1]
     flask(app, "rebuild")
@@ -195,7 +197,7 @@ def test_a_wrong_total_of_keys_is_found_and_corrected(app, assessment, cohort, r
     assert reviewer.get("/v1/candidates").json["total"] == 3
 
 
-def test_an_assessment_without_sessions_is_well(app, assessment):
+def test_an_assessment_without_sessions_has_no_difference(app, assessment):
     assert cohorts.first_difference(assessment) is None
     cohorts.rebuild(assessment)
     assert cohorts.statistics(assessment.id) is None

@@ -1,4 +1,4 @@
-"""The hot operations send the same number of statements however many rows there are, and no more than they need."""
+"""Frequent operations send a small, constant number of statements, whatever the number of rows."""
 
 import pytest
 from callers import Caller
@@ -19,8 +19,8 @@ from models import ApiToken, Assessment, CandidateList, db, key_generation
 from models.base import is_postgres
 
 
-def sent(call):
-    """How many statements a successful request sends, after one that warmed everything up."""
+def count_statements(call):
+    """The number of statements of a successful request, after a first one that fills the caches."""
     assert call().status_code < 300
     with counted() as statements:
         assert call().status_code < 300
@@ -28,32 +28,33 @@ def sent(call):
 
 
 @pytest.fixture
-def steady(clock, reviewer):
-    """A reviewer whose last use was noted just now, so that no request notes it again."""
+def reviewer(clock, reviewer):
+    """A reviewer whose last use has just been recorded, so no request records it again."""
     reviewer.get("/v1/me")
     return reviewer
 
 
-def test_listing_candidates(steady, organization, assessment):
+def test_listing_candidates(reviewer, organization, assessment):
     make_session(make_key(assessment))
-    few = sent(lambda: steady.get("/v1/candidates", limit=200))
+    expected = count_statements(lambda: reviewer.get("/v1/candidates", limit=200))
     for key in make_keys(assessment, 20, email="a@example.com") + make_keys(
         make_assessment(organization), 20
     ):
         make_session(key)
-    assert sent(lambda: steady.get("/v1/candidates", limit=200)) == few <= 3  # who calls, page, total
+    # Token, page, total.
+    assert count_statements(lambda: reviewer.get("/v1/candidates", limit=200)) == expected <= 3
 
 
 def index_only(plan, index):
-    """Whether a plan reads this index alone, in its order."""
+    """True if the plan reads only this index, in its order."""
     name = f"Index Only Scan using {index}" if is_postgres() else f"COVERING INDEX {index}"
     return name in plan
 
 
-def test_a_page_of_candidates_far_behind_reads_one_index(steady, key):
+def test_a_late_page_of_candidates_reads_one_index(reviewer, key):
     for query in ({"offset": 100_000}, {"after": str(key.id)}):
-        found = plans_of(lambda query=query: steady.get("/v1/candidates", **query))
-        assert any(index_only(plan, "candidate_keys_in_order") for plan in found)
+        plans = plans_of(lambda query=query: reviewer.get("/v1/candidates", **query))
+        assert any(index_only(plan, "candidate_keys_in_order") for plan in plans)
 
 
 def test_the_total_of_candidates_is_read_as_ranges_of_the_counters(organization, key):
@@ -62,7 +63,7 @@ def test_the_total_of_candidates_is_read_as_ranges_of_the_counters(organization,
     assert "(assessment_id = a.id) AND (metric = " in plan or "(assessment_id=? AND metric=?" in plan
 
 
-def test_open_keys_of_an_address_are_found_by_it(assessment):
+def test_open_keys_are_found_by_an_index_on_the_address(assessment):
     make_keys(assessment, 500)
     candidates = [{"email": "a@example.com", "name": None}]
     if is_postgres():
@@ -76,82 +77,86 @@ def test_the_quota_is_counted_in_an_index(organization):
     assert "Index Only Scan" in plan or "COVERING INDEX" in plan
 
 
-def test_listing_keys(steady, assessment):
+def test_listing_keys(reviewer, assessment):
     make_key(assessment)
-    few = sent(lambda: steady.get(f"/v1/assessments/{assessment.id}/keys"))
+    expected = count_statements(lambda: reviewer.get(f"/v1/assessments/{assessment.id}/keys"))
     for key in make_keys(assessment, 40, email="a@example.com"):
         make_session(key)
-    assert sent(lambda: steady.get(f"/v1/assessments/{assessment.id}/keys")) == few <= 3
+    assert count_statements(lambda: reviewer.get(f"/v1/assessments/{assessment.id}/keys")) == expected <= 3
 
 
-def test_listing_assessments(steady, organization):
-    few = sent(lambda: steady.get("/v1/assessments"))
+def test_listing_assessments(reviewer, organization):
+    expected = count_statements(lambda: reviewer.get("/v1/assessments"))
     for _ in range(20):
         make_assessment(organization, issue_id=make_issue(organization).id)
-    assert sent(lambda: steady.get("/v1/assessments")) == few <= 2
+    assert count_statements(lambda: reviewer.get("/v1/assessments")) == expected <= 2
 
 
-def test_getting_an_assessment(app, steady, organization):
+def test_getting_an_assessment(app, reviewer, organization):
     assessment = make_assessment(organization, issue_id=make_issue(organization).id)
     (key, *_) = make_keys(assessment, 50)
-    for caller in (steady, Caller.candidate(app, key)):
-        assert sent(lambda caller=caller: caller.get(f"/v1/assessments/{assessment.id}")) <= 2
+    for caller in (reviewer, Caller.candidate(app, key)):
+        assert count_statements(lambda caller=caller: caller.get(f"/v1/assessments/{assessment.id}")) <= 2
 
 
-def test_generating_keys(steady, assessment):
+def test_generating_keys(reviewer, assessment):
     def issue(count):
         body = {"count": count, "candidateEmails": ["a@example.com"] * count}
-        return lambda: steady.post(f"/v1/assessments/{assessment.id}/keys", body)
+        return lambda: reviewer.post(f"/v1/assessments/{assessment.id}/keys", body)
 
     # On PostgreSQL the token and one statement, here in a savepoint; on SQLite an insert for each table.
-    assert sent(issue(50)) == sent(issue(1)) <= (4 if is_postgres() else 9)
+    assert count_statements(issue(50)) == count_statements(issue(1)) <= (4 if is_postgres() else 9)
 
 
 def test_ingesting(candidate, session):
-    few = sent(lambda: candidate.post("/v1/hooks/ingest", envelope()))
+    expected = count_statements(lambda: candidate.post("/v1/hooks/ingest", envelope()))
     for number in range(100):
         add_event(session, envelope(at=number))
-    assert sent(lambda: candidate.post("/v1/hooks/ingest", envelope())) == few == (1 if is_postgres() else 4)
+    assert count_statements(lambda: candidate.post("/v1/hooks/ingest", envelope())) == expected
+    assert expected == (1 if is_postgres() else 4)
 
 
 def test_ingesting_a_batch(candidate, session):
-    def bring(count):
+    def post_batch(count):
         return lambda: candidate.post(
             "/v1/hooks/ingest/batch", {"events": [envelope() for _ in range(count)]}
         )
 
-    assert sent(bring(40)) == sent(bring(2))
+    assert count_statements(post_batch(40)) == count_statements(post_batch(2))
 
 
-def test_cohort_statistics(steady, assessment):
+def test_cohort_statistics(reviewer, assessment):
     def ask(session):
-        return lambda: steady.get(f"/v1/assessments/{assessment.id}/cohort-stats", sessionId=str(session.id))
+        return lambda: reviewer.get(
+            f"/v1/assessments/{assessment.id}/cohort-stats", sessionId=str(session.id)
+        )
 
     session = make_closed_session(assessment, envelope())
     make_closed_session(assessment)
-    few = sent(ask(session))
+    expected = count_statements(ask(session))
     for _ in range(30):
         make_closed_session(assessment, envelope())
-    assert sent(ask(session)) == few <= 5  # who calls, assessment, what waits, and all numbers at once
+    # Token, assessment, pending sessions, statistics in two statements.
+    assert count_statements(ask(session)) == expected <= 5
 
 
-def test_ranks_are_read_as_ranges_of_the_counters(steady, assessment):
+def test_ranks_are_read_as_ranges_of_the_counters(reviewer, assessment):
     session = make_closed_session(assessment, envelope())
     path = f"/v1/assessments/{assessment.id}/cohort-stats"
-    found = plans_of(lambda: steady.get(path, sessionId=str(session.id)))
-    ranks = next(plan for plan in found if "cohort_counts" in plan or "cohortcount" in plan)
+    plans = plans_of(lambda: reviewer.get(path, sessionId=str(session.id)))
+    ranks = next(plan for plan in plans if "cohort_counts" in plan or "cohortcount" in plan)
     assert "Seq Scan" not in ranks
     assert "bucket >= " in ranks or "bucket>?" in ranks
 
 
-def test_listing_tokens(steady, organization):
-    few = sent(lambda: steady.get("/v1/org/tokens"))
+def test_listing_tokens(reviewer, organization):
+    expected = count_statements(lambda: reviewer.get("/v1/org/tokens"))
     for _ in range(10):
         ApiToken.issue(organization, "One more", "read")
-    assert sent(lambda: steady.get("/v1/org/tokens")) == few <= 2
+    assert count_statements(lambda: reviewer.get("/v1/org/tokens")) == expected <= 2
 
 
-def test_a_mistyped_token_asks_no_database(app, organization):
+def test_a_mistyped_token_sends_no_statement(app, organization):
     _, token = ApiToken.issue(organization, "Tests", "read")
     mistyped = token[:-1] + ("a" if token[-1] != "a" else "b")
     with counted() as statements:
@@ -159,13 +164,13 @@ def test_a_mistyped_token_asks_no_database(app, organization):
     assert statements == []
 
 
-def test_what_does_not_look_like_a_key_asks_no_database(app):
+def test_a_malformed_key_sends_no_statement(app):
     with counted() as statements:
         assert Caller(app, **{"X-API-Key": "PST-ABCD-1234"}).get("/v1/me").status_code == 401
     assert statements == []
 
 
-def test_health_asks_no_database(anonymous):
+def test_health_sends_no_statement(anonymous):
     with counted() as statements:
         assert anonymous.get("/v1/health").json == {"status": "ok"}
     assert statements == []

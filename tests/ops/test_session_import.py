@@ -122,7 +122,9 @@ def recording(tmp_path):
 
     def write(name, *lines):
         file = tmp_path / f"{name}.jsonl"
-        file.write_bytes(b"".join(it if isinstance(it, bytes) else it.encode() + b"\n" for it in lines))
+        file.write_bytes(
+            b"".join(line if isinstance(line, bytes) else line.encode() + b"\n" for line in lines)
+        )
         return file
 
     return write

@@ -97,7 +97,7 @@ RESPONSE_USAGE = {
 
 
 @pytest.mark.parametrize(
-    ("path", "answer", "usage"),
+    ("path", "reply", "usage"),
     [
         (MESSAGES, MESSAGE, MESSAGE_USAGE),
         (MESSAGES, MESSAGE_EVENTS, MESSAGE_USAGE),
@@ -106,12 +106,12 @@ RESPONSE_USAGE = {
     ],
 )
 def test_a_response_is_returned_unchanged_and_its_usage_stored(
-    call, upstream, session, clock, path, answer, usage
+    call, upstream, session, clock, path, reply, usage
 ):
-    is_stream = isinstance(answer, list)
-    upstream.respond = streams(answer) if is_stream else documents(200, answer)
+    is_stream = isinstance(reply, list)
+    upstream.respond = streams(reply) if is_stream else documents(200, reply)
     response = call(path, data=json.dumps({"model": "m", "prompt": "a secret question"}))
-    assert response.data == (b"".join(answer) if is_stream else json.dumps(answer).encode())
+    assert response.data == (b"".join(reply) if is_stream else json.dumps(reply).encode())
     content_type = "text/event-stream; charset=utf-8" if is_stream else "application/json"
     assert (response.status_code, response.headers["Content-Type"]) == (200, content_type)
     (used,) = usage_of(session)

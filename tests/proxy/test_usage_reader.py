@@ -24,7 +24,9 @@ def read(provider, body, content_type="application/json", encoding="", size=1):
 
 
 def stream(*documents, end="\n"):
-    lines = [f"event: {each['type']}{end}data: {json.dumps(each)}{end}{end}" for each in documents]
+    lines = [
+        f"event: {document['type']}{end}data: {json.dumps(document)}{end}{end}" for document in documents
+    ]
     return "".join(lines).encode()
 
 

@@ -33,7 +33,7 @@ def command(at, text, exit_code=0, **members):
 )  # fmt: skip
 def test_a_kind_has_a_phase(phase, kinds):
     for kind in kinds.split():
-        counts = {each.name: each.events for each in measure_phases([event(0, kind)]).phases}
+        counts = {measured.name: measured.events for measured in measure_phases([event(0, kind)]).phases}
         assert counts == {name: int(name == phase) for name in PHASES}
 
 

@@ -27,11 +27,12 @@ def test_a_single_wrong_or_two_swapped_characters_are_detected():
         assert swapped == token or not is_well_formed(swapped)
 
 
-def test_other_texts_are_not_well_formed():
+def test_malformed_tokens_are_detected():
     token = generate()
-    texts = ["", PREFIX + "0" * 36, token[:-1], token + "0", f" {token}", f"{token}\n", token.upper()]
-    texts += [token[9:], token.replace("live", "test"), *(token[:20] + odd + token[21:] for odd in "-\u0665")]
-    assert not any(map(is_well_formed, texts))
+    malformed = ["", PREFIX + "0" * 36, token[:-1], token + "0", f" {token}", f"{token}\n", token.upper()]
+    malformed += [token[:20] + character + token[21:] for character in "-\u0665"]
+    malformed += [token[9:], token.replace("live", "test")]
+    assert not any(map(is_well_formed, malformed))
 
 
 def test_the_fingerprint_is_sha_256():

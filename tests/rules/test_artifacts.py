@@ -24,10 +24,10 @@ def todos(at, *steps, **meta):
 
 
 def collect(*events):
-    found = Artifacts()
-    for one in events:
-        found.add(one)
-    return found
+    collected = Artifacts()
+    for artifact_event in events:
+        collected.add(artifact_event)
+    return collected
 
 
 def pick(rows, *names):
@@ -77,14 +77,16 @@ def test_the_editors_events_count_only_without_those_of_another_channel():
         event(kind, {"path": "b", "command": "b"}, source=EDITOR) for kind in ("file_create", "command")
     ]
     others = [event(kind, {"path": "a", "command": "a"}) for kind in ("file_create", "command")]
-    for found, name in ((collect(*editor), "b"), (collect(*editor, *others), "a")):
-        assert pick(found.files, "path") == pick(found.commands, "command") == [(name,)]
+    for collected, name in ((collect(*editor), "b"), (collect(*editor, *others), "a")):
+        assert pick(collected.files, "path") == pick(collected.commands, "command") == [(name,)]
 
 
 def test_commands_have_their_verification_kind_exit_code_and_duration():
     tested = {"command": "go test", "exitCode": 1, "durationMs": 2000}
-    found = collect(*(event("command", data) for data in (tested, {"command": "ls"}, {"exitCode": 2**70})))
-    rows = pick(found.commands, "command", "verifies", "exit_code", "duration_ms")
+    collected = collect(
+        *(event("command", data) for data in (tested, {"command": "ls"}, {"exitCode": 2**70}))
+    )
+    rows = pick(collected.commands, "command", "verifies", "exit_code", "duration_ms")
     assert rows == [("go test", "test", 1, 2000), ("ls", None, None, None), (None, None, None, None)]
 
 

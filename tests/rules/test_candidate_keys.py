@@ -32,5 +32,5 @@ def test_letter_case_and_outer_whitespace_are_ignored(text):
         "PST-ABC\u017f-EFGH",
     ],
 )  # fmt: skip
-def test_other_texts_are_not_keys(text):
+def test_malformed_keys_are_not_normalized(text):
     assert normalize(text) is None

@@ -42,7 +42,7 @@ def test_a_number_has_one_canonical_form(sent, signed, variant):
         ("18446744073709551615", "18446744073709552000", "18446744073709552000"),
     ],
 )
-def test_a_large_integer_is_exact_or_a_double_by_variant(sent, exact, double):
+def test_a_large_integer_is_exact_or_a_double_depending_on_the_variant(sent, exact, double):
     assert (canonical(sent, CURRENT), canonical(sent, REREAD)) == (exact, double)
 
 
@@ -53,7 +53,9 @@ def test_every_double_has_its_shortest_exact_form(number):
     assert struct.pack("d", float(text) + 0.0) == struct.pack("d", number + 0.0)
     if not number.is_integer():
         assert ("e" in text) == (not 1e-6 <= abs(number) < 1e21)
-        digits, shortest = (each.partition("e")[0].replace(".", "") for each in (text, repr(number)))
+        digits, shortest = (
+            number_text.partition("e")[0].replace(".", "") for number_text in (text, repr(number))
+        )
         assert digits.strip("-0") == shortest.strip("-0")
 
 
@@ -76,7 +78,7 @@ def test_every_double_has_its_shortest_exact_form(number):
         (r'"\ud83d\ufffd"', '"\ufffd\ufffd"', REREAD),
     ],
 )
-def test_a_text_has_one_canonical_form_by_variant(sent, signed, variant):
+def test_a_string_has_one_canonical_form_per_variant(sent, signed, variant):
     assert canonical(sent, variant) == signed
 
 

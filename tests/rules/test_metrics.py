@@ -36,8 +36,8 @@ def test_a_session_without_events_has_no_times_and_zero_counts():
     null = dict.fromkeys(("duration_ms", "first_change_latency_ms", "tests_passed", "total_cost_nano_usd"))
     null |= {"ai_attribution_permille": None}
     others = {"version": metrics.VERSION, "tool_usage": {}, "tokens": {}}
-    found = dataclasses.asdict(of())
-    assert found == dict.fromkeys(found, 0) | null | others
+    derived = dataclasses.asdict(of())
+    assert derived == dict.fromkeys(derived, 0) | null | others
 
 
 @pytest.mark.parametrize(
@@ -91,8 +91,8 @@ def test_the_editors_commands_and_changes_count_only_without_those_of_another_ch
 
 
 def test_the_intensity_is_verifications_per_change():
-    texts = ["npm run lint && npm test && npm run build", "ls", ["npm", "test"], "go vet ./..."]
-    verifications = [event("command", n, command=text) for n, text in enumerate(texts)]
+    commands = ["npm run lint && npm test && npm run build", "ls", ["npm", "test"], "go vet ./..."]
+    verifications = [event("command", at, command=command) for at, command in enumerate(commands)]
     verifications += [event("test_run", 8), event("build_run", 9)]
     result = of(*verifications, *(event("file_diff", 10 + n) for n in range(3)))
     assert (result.verify_intensity, result.test_run_count) == (1_333_333_333, 2)

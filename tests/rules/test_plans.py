@@ -17,7 +17,7 @@ def test_quotas_grow_with_the_plan_and_self_hosted_has_none():
     assert 0 < QUOTAS["trial"] < QUOTAS["starter"] < QUOTAS["growth"] < QUOTAS["business"]
     for plan in PAID:
         used = (0, QUOTAS[plan] - 1, QUOTAS[plan], QUOTAS[plan] + 1)
-        assert [is_quota_exhausted(plan, each) for each in used] == [False, False, True, True]
+        assert [is_quota_exhausted(plan, count) for count in used] == [False, False, True, True]
     assert not is_quota_exhausted("self_hosted", 10**9)
     assert timedelta(days=14) == TRIAL
 

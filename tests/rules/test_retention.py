@@ -12,7 +12,7 @@ def test_the_deadline_is_the_end_plus_the_retention_period():
     assert retention_deadline(None, 30) is retention_deadline(END, None) is None
 
 
-def test_the_earliest_of_the_known_times():
+def test_the_earliest_time_is_chosen():
     assert earliest([None, END, END - timedelta(days=1)]) == END - timedelta(days=1)
     assert earliest([None]) is None
 

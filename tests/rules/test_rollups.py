@@ -32,10 +32,10 @@ def test_versions_in_use_are_sorted():
 
 
 def test_a_session_is_counted_once_on_each_level_of_each_metric_with_a_value():
-    found = counts(SESSION)
-    assert set(found.values()) == {1}
-    assert [bucket for metric, _, bucket in sorted(found) if metric == 0] == [1, 257, 65_793, 16_843_009]
-    assert Counter(metric for metric, _, _ in found) == {0: 4, 1: 4, 2: 4, 3: 4}
+    tree = counts(SESSION)
+    assert set(tree.values()) == {1}
+    assert [bucket for metric, _, bucket in sorted(tree) if metric == 0] == [1, 257, 65_793, 16_843_009]
+    assert Counter(metric for metric, _, _ in tree) == {0: 4, 1: 4, 2: 4, 3: 4}
 
 
 def test_the_last_level_is_exact_and_each_bucket_has_one_parent():
@@ -49,7 +49,7 @@ def test_a_rank_is_the_sum_of_the_lower_siblings(lower_is_better):
     values = EDGES + [chance.choice((chance.randrange(400), chance.getrandbits(30))) for _ in range(150)]
     metric = METRICS[0]._replace(lower_is_better=lower_is_better)
     merits = [merit(metric, value) for value in values]
-    tree = Counter((level, each >> level.shift) for each in merits for level in LEVELS)
+    tree = Counter((level, merit >> level.shift) for merit in merits for level in LEVELS)
     for value, own in zip(values, merits, strict=True):
         beaten = sum(count_lower_siblings(tree, level, own) for level in LEVELS)
         assert beaten == sum(other > value if lower_is_better else other < value for other in values)

@@ -35,4 +35,4 @@ def test_a_total_needs_a_score_for_every_current_criterion(values, total):
 )
 def test_the_sum_is_exact_and_rounded_once(weights, value, total):
     criteria = [criterion(f"c{number}", weight) for number, weight in enumerate(weights)]
-    assert total_score(criteria, {each["key"]: value for each in criteria}) == total
+    assert total_score(criteria, {criterion["key"]: value for criterion in criteria}) == total

@@ -23,7 +23,7 @@ A, B, C, D, E = SEALED = seal("one", "two", "three", "four", "five")
 
 
 def breaks(rows, session=SESSION) -> list[tuple]:
-    return [tuple(each) for each in find_breaks(session, rows, E.head, len(SEALED))]
+    return [tuple(broken) for broken in find_breaks(session, rows, E.head, len(SEALED))]
 
 
 def test_unchanged_events_of_the_same_session_have_no_break():
@@ -40,7 +40,7 @@ def test_a_head_is_the_hash_that_docs_integrity_md_describes():
 @pytest.mark.parametrize(
     "change", [{"envelope_sha256": bytes(32)}, {"seq": 22}, {"received_at": "2026-04-01T09:00:03.001Z"}]
 )
-def test_a_changed_event_is_found(change):
+def test_a_changed_event_is_detected(change):
     changed = C._replace(**change)
     assert breaks([A, B, changed, D, E]) == [(3, changed.seq, "changed", 1)]
 
@@ -61,7 +61,7 @@ def test_a_changed_event_is_found(change):
         (seal("one", "two", "THREE", "four", "five"), (5, None, "head", 1)),
     ],
 )
-def test_a_removed_added_or_recomputed_event_is_found(rows, expected):
+def test_a_removed_added_or_recomputed_event_is_detected(rows, expected):
     assert breaks(rows) == [expected]
 
 
@@ -78,5 +78,5 @@ def test_a_removed_added_or_recomputed_event_is_found(rows, expected):
         ([A, B, C._replace(head=bytes(32)), D, E], (3, 21, "changed", 1)),
     ],
 )
-def test_the_first_break_of_several_is_found(rows, first):
+def test_the_first_of_several_breaks_is_reported(rows, first):
     assert breaks(rows)[0] == first

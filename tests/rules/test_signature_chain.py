@@ -16,8 +16,8 @@ def links(pairs: str, times=None) -> list[SignedLink]:
     ]
 
 
-def names(found) -> str:
-    return "".join(link.id for link in found)
+def names(ordered) -> str:
+    return "".join(link.id for link in ordered)
 
 
 @pytest.mark.parametrize(
@@ -38,20 +38,24 @@ def names(found) -> str:
         (links("a m ba nm"), "abmn", "am", "", []),
     ],
 )
-def test_links_are_ordered_whatever_their_input_order(chain, order, starts, gaps, forks):
+def test_the_order_does_not_depend_on_the_input_order(chain, order, starts, gaps, forks):
     for seed in range(10):
-        found = order_chain(random.Random(seed).sample(chain, len(chain)))
-        assert (names(found.order), names(found.starts), names(found.gaps)) == (order, starts, gaps)
-        assert list(map(names, found.forks)) == forks
-        assert (found.repeats, found.cycles) == ([], [])
+        chain_order = order_chain(random.Random(seed).sample(chain, len(chain)))
+        assert (names(chain_order.order), names(chain_order.starts), names(chain_order.gaps)) == (
+            order,
+            starts,
+            gaps,
+        )
+        assert list(map(names, chain_order.forks)) == forks
+        assert (chain_order.repeats, chain_order.cycles) == ([], [])
 
 
 def test_links_with_the_same_signature_are_grouped():
     first, copy = SignedLink("first", "a", None, 0, 0), SignedLink("copy", "a", None, 0, 1)
     following = SignedLink("next", "b", "a", 1, 2)
-    found = order_chain([first, copy, following])
-    assert found.order == [first, following, copy]
-    assert found.repeats == [[first, copy]]
+    chain_order = order_chain([first, copy, following])
+    assert chain_order.order == [first, following, copy]
+    assert chain_order.repeats == [[first, copy]]
 
 
 @pytest.mark.parametrize(
@@ -59,13 +63,13 @@ def test_links_with_the_same_signature_are_grouped():
 )
 def test_a_cycle_ends_and_no_link_is_lost(pairs, first):
     chain = links(pairs)
-    found = order_chain(chain)
-    assert sorted(found.order) == sorted(chain)
-    assert names(found.cycles)[0] == first
-    assert found.starts == [link for link in chain if not link.prev_sig]
+    chain_order = order_chain(chain)
+    assert sorted(chain_order.order) == sorted(chain)
+    assert names(chain_order.cycles)[0] == first
+    assert chain_order.starts == [link for link in chain if not link.prev_sig]
 
 
-def test_a_clock_that_goes_back_by_more_than_the_tolerance_is_found_but_not_across_a_gap():
+def test_a_clock_set_back_by_more_than_the_tolerance_is_reported_but_not_across_a_gap():
     back = CLOCK_TOLERANCE_NS // 10**9
     chain = links("a ba cb dc xw", times=[1000, 1000 - back, 1001, 1001 - back - 1, 1])
     assert [names(pair) for pair in order_chain(chain).clock_jumps] == ["cd"]
@@ -77,8 +81,10 @@ def test_a_clock_that_goes_back_by_more_than_the_tolerance_is_found_but_not_acro
     ids=["chain", "comb", "cycle", "copies"],
 )
 def test_ten_thousand_links_take_less_than_a_second(sig, prev_sig):
-    numbers = [(n, n - 1 if n else "", (n - 1) % 10_000) for n in range(10_000)]
-    chain = [SignedLink(f"e{n[0]}", sig.format(*n), prev_sig.format(*n), n[0], n[0]) for n in numbers]
+    chain = []
+    for seq in range(10_000):
+        numbers = (seq, seq - 1 if seq else "", (seq - 1) % 10_000)
+        chain.append(SignedLink(f"e{seq}", sig.format(*numbers), prev_sig.format(*numbers), seq, seq))
     random.Random(1).shuffle(chain)
     start = time.process_time()
     assert len(order_chain(chain).order) == 10_000

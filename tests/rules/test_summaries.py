@@ -63,7 +63,7 @@ def test_a_summary_is_short(kind):
         ("a\0b", "a b"), ("a\ud800b", "a\ufffdb"), ("a\x1b[31mb", "ab"), ("a\u2028b", "a b"),
         ("a" + " " * 10**6 + "b", "a…"),
     ],
-    ids=["NUL", "surrogate", "escape code", "line separator", "white space"],
+    ids=["NUL", "surrogate", "escape code", "line separator", "whitespace"],
 )  # fmt: skip
 def test_a_summary_is_one_line_that_columns_and_terminals_can_show(text, expected):
     assert summary("prompt", {"text": text}) == expected

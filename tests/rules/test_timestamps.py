@@ -21,7 +21,7 @@ def test_a_timestamp_is_exact_to_the_nanosecond(text, nanoseconds):
     assert parse_timestamp_ns(text) == nanoseconds
 
 
-# With a leap second, which is the first of the next day.
+# A leap second is the first second of the next day.
 @pytest.mark.parametrize(
     "text",
     [
@@ -29,7 +29,7 @@ def test_a_timestamp_is_exact_to_the_nanosecond(text, nanoseconds):
         "2026-01-01t00:00:00z", "2026-01-01T00:00:00.000000000Z", "2025-12-31T23:59:60Z", "2026-01-01T00:59:60+01:00",
     ],
 )  # fmt: skip
-def test_the_same_time_has_many_forms(text):
+def test_one_time_can_be_written_in_many_ways(text):
     assert parse_timestamp_ns(text) == NEW_YEAR_2026
 
 
@@ -46,6 +46,6 @@ def test_the_same_time_has_many_forms(text):
         "9999-12-31T23:59:59Z", "1677-09-21T00:12:43.145224191Z", "2262-04-11T23:47:16.854775808Z",
     ],
 )  # fmt: skip
-def test_other_texts_are_refused_with_a_sentence(text):
+def test_invalid_timestamps_are_refused_with_a_message(text):
     with pytest.raises(ValueError, match=r"^[A-Z].*\.$"):
         parse_timestamp_ns(text)

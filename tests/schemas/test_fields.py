@@ -74,10 +74,11 @@ def test_list_reports_every_invalid_entry_as_the_field_does(entry):
             return error.messages
 
     values = ["a@b.example", None, 5, " c@d.example ", "", "a\nb", LONG]
-    alone = [read(value) for value in values]
+    results = [read(value) for value in values]
     with pytest.raises(ValidationError) as refused:
         fields.ListOf(entry).deserialize(values)
-    assert refused.value.messages == {n: each for n, each in enumerate(alone) if isinstance(each, list)}
+    messages = {index: result for index, result in enumerate(results) if isinstance(result, list)}
+    assert refused.value.messages == messages
 
 
 def test_response_has_every_member_that_is_not_optional():

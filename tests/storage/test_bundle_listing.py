@@ -27,9 +27,9 @@ def tar(*members, format=tarfile.PAX_FORMAT, **pax_headers) -> bytes:
     """A tar of `(name, contents)` or of TarInfo objects, whose contents are zeros."""
     file = io.BytesIO()
     with tarfile.open(fileobj=file, mode="w", format=format, pax_headers=pax_headers) as archive:
-        for each in members:
-            info = each if isinstance(each, tarfile.TarInfo) else member(each[0], size=len(each[1]))
-            archive.addfile(info, io.BytesIO(bytes(info.size) if info is each else each[1]))
+        for entry in members:
+            info = entry if isinstance(entry, tarfile.TarInfo) else member(entry[0], size=len(entry[1]))
+            archive.addfile(info, io.BytesIO(bytes(info.size) if info is entry else entry[1]))
     return file.getvalue()
 
 
@@ -38,8 +38,8 @@ def listing(content: bytes, **limits):
     return list_bundle(io.BytesIO(gzip.compress(content, 1)), ListingLimits(**limits))
 
 
-def names(found) -> list[str]:
-    return [entry.name for entry in found.entries]
+def names(bundle) -> list[str]:
+    return [entry.name for entry in bundle.entries]
 
 
 def header(type: bytes, size=0, format=tarfile.USTAR_FORMAT, **changes) -> bytes:
@@ -71,9 +71,9 @@ def test_names_types_and_sizes_are_listed(format):
         ("empty", b""),
         (f"{'d' * 80}/{'f' * 90}", b"y"),
     ]
-    found = listing(tar(*files, member("src", tarfile.DIRTYPE), format=format))
+    bundle = listing(tar(*files, member("src", tarfile.DIRTYPE), format=format))
     listed = [Entry(name, len(contents), "file", None) for name, contents in files]
-    assert found == ([*listed, Entry("src", 0, "directory", None)], None)
+    assert bundle == ([*listed, Entry("src", 0, "directory", None)], None)
     assert listing(tar()) == ([], None)
 
 
@@ -85,9 +85,9 @@ def test_the_listing_equals_that_of_the_standard_library():
         files = [(name, bytes(rng.randint(0, 3000))) for name in random_names]
         content = tar(*files, format=rng.choice([tarfile.GNU_FORMAT, tarfile.PAX_FORMAT]))
         with tarfile.open(fileobj=io.BytesIO(content)) as archive:
-            expected = [(each.name, each.size) for each in archive]
-        found = listing(content)
-        assert ([(entry.name, entry.size) for entry in found.entries], found.problem) == (expected, None)
+            expected = [(entry.name, entry.size) for entry in archive]
+        bundle = listing(content)
+        assert ([(entry.name, entry.size) for entry in bundle.entries], bundle.problem) == (expected, None)
 
 
 def test_a_source_may_return_few_bytes_at_a_time():
@@ -110,9 +110,9 @@ NAMES = {
 
 @pytest.mark.parametrize(("reason", "some_names"), NAMES.items())
 def test_an_unsafe_name_is_listed_with_the_reason(reason, some_names):
-    found = listing(tar(*((name, b"1") for name in some_names), format=tarfile.GNU_FORMAT))
+    bundle = listing(tar(*((name, b"1") for name in some_names), format=tarfile.GNU_FORMAT))
     shown = [re.sub("[\n\x1b\udce9]", "\ufffd", name[:1000]) for name in some_names]
-    assert found == ([Entry(name, 1, "file", reason) for name in shown], None)
+    assert bundle == ([Entry(name, 1, "file", reason) for name in shown], None)
 
 
 OTHER_TYPES = {
@@ -123,8 +123,8 @@ OTHER_TYPES = {
 
 def test_other_types_are_unsafe():
     unsafe = "Type is {}; only files and directories are safe."
-    found = listing(tar(*(member(shown, type, linkname="/etc") for shown, type in OTHER_TYPES.items())))
-    assert found.entries == [Entry(shown, 0, shown, unsafe.format(shown)) for shown in OTHER_TYPES]
+    bundle = listing(tar(*(member(shown, type, linkname="/etc") for shown, type in OTHER_TYPES.items())))
+    assert bundle.entries == [Entry(shown, 0, shown, unsafe.format(shown)) for shown in OTHER_TYPES]
     old = header(tarfile.GNUTYPE_SPARSE, at482=b"\1") + bytes(504) + b"\1" + bytes(7) + bytes(512)
     new = member("GNUSparseFile.0/new", size=3, **{"GNU.sparse.major": "1"})
     *sparse, after = listing(old + tar(new, ("after", b"1"))).entries
@@ -135,11 +135,11 @@ def test_other_types_are_unsafe():
 
 
 def test_a_global_header_names_all_entries_and_an_oversized_one_is_skipped():
-    found = listing(tar(("safe", b""), ("safe too", b""), path="/etc/passwd"))
-    assert found.entries == [Entry("/etc/passwd", 0, "file", "Name is an absolute path.")] * 2
-    found = listing(tar(member("x", comment="c" * 5 * MIB), ("after", b"1")))
+    bundle = listing(tar(("safe", b""), ("safe too", b""), path="/etc/passwd"))
+    assert bundle.entries == [Entry("/etc/passwd", 0, "file", "Name is an absolute path.")] * 2
+    bundle = listing(tar(member("x", comment="c" * 5 * MIB), ("after", b"1")))
     unsafe = "A header is too large to read; the name may be a different one."
-    assert found.entries == [Entry("x", 0, "file", unsafe), AFTER]
+    assert bundle.entries == [Entry("x", 0, "file", unsafe), AFTER]
 
 
 ONE, WHOLE = tar(("a", b"1")), tar(("after", b"1"))
@@ -165,8 +165,8 @@ HEADERS = {
 
 @pytest.mark.parametrize(("content", "sizes", "problem"), HEADERS.values(), ids=HEADERS)
 def test_entries_are_listed_up_to_a_damaged_header(content, sizes, problem):
-    found = listing(content)
-    assert ({entry.name: entry.size for entry in found.entries}, found.problem) == (sizes, problem)
+    bundle = listing(content)
+    assert ({entry.name: entry.size for entry in bundle.entries}, bundle.problem) == (sizes, problem)
 
 
 @pytest.mark.parametrize(
@@ -193,8 +193,8 @@ def test_a_truncated_bundle_is_listed_to_its_end():
     contents = random.Random(1).randbytes(50_000)
     whole = gzip.compress(tar(("a", b"1"), ("b", contents), ("c", b"2")))
     for share in (0.3, 0.6, 0.95):
-        found = list_bundle(io.BytesIO(whole[: int(len(whole) * share)]))
-        assert (names(found), found.problem) == (["a", "b"], TRUNCATED)
+        bundle = list_bundle(io.BytesIO(whole[: int(len(whole) * share)]))
+        assert (names(bundle), bundle.problem) == (["a", "b"], TRUNCATED)
 
 
 @pytest.mark.parametrize(
@@ -213,17 +213,17 @@ def test_flipped_bytes_never_raise(before, after):
 def listing_and_peak_memory(content: bytes, **limits):
     source = io.BytesIO(gzip.compress(content, 1))
     tracemalloc.start()
-    found = list_bundle(source, ListingLimits(**limits))
+    bundle = list_bundle(source, ListingLimits(**limits))
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    return found, peak
+    return bundle, peak
 
 
 def test_a_listing_has_a_maximum_of_entries():
     content = tar(*((f"f{number}", b"") for number in range(12)))
     assert listing(content, entries=12).problem is None
-    found = listing(content, entries=11)
-    assert (len(found.entries), found.problem) == (11, "The bundle has more than 11 entries.")
+    bundle = listing(content, entries=11)
+    assert (len(bundle.entries), bundle.problem) == (11, "The bundle has more than 11 entries.")
 
 
 @pytest.mark.parametrize(
@@ -236,9 +236,9 @@ def test_a_listing_has_a_maximum_of_entries():
     ids=["contents", "sparse map", "extended headers", "global headers", "long names"],
 )
 def test_a_decompression_bomb_is_read_to_the_limit_with_flat_memory(start, block, names_listed):
-    found, peak = listing_and_peak_memory(start + block * 4_000, content_bytes=MIB)
-    assert names(found) == names_listed
-    assert found.problem == "The bundle has more contents than a listing reads."
+    bundle, peak = listing_and_peak_memory(start + block * 4_000, content_bytes=MIB)
+    assert names(bundle) == names_listed
+    assert bundle.problem == "The bundle has more contents than a listing reads."
     assert peak < MIB / 2
 
 
@@ -246,13 +246,13 @@ def test_a_decompression_bomb_is_read_to_the_limit_with_flat_memory(start, block
 def test_many_pax_records_take_no_memory(kind):
     keywords = (b"%d" % number for number in range(20_000))
     headers = [extension(kind, b"".join(record(next(keywords), b"") for _ in range(4_000))) for _ in range(5)]
-    found, peak = listing_and_peak_memory(b"".join(headers) + tar(("after", b"1")))
-    assert found == ([AFTER], None)
+    bundle, peak = listing_and_peak_memory(b"".join(headers) + tar(("after", b"1")))
+    assert bundle == ([AFTER], None)
     assert peak < MIB
 
 
 def test_reading_stops_when_the_time_is_up(monkeypatch):
     ticks = iter(range(1000))
     monkeypatch.setattr(storage.gunzip, "monotonic", lambda: next(ticks))
-    found = listing(header(b"0", 10 * MIB) + bytes(10 * MIB), seconds=20)
-    assert (names(found), found.problem) == (["h"], "Reading the bundle took too long.")
+    bundle = listing(header(b"0", 10 * MIB) + bytes(10 * MIB), seconds=20)
+    assert (names(bundle), bundle.problem) == (["h"], "Reading the bundle took too long.")

@@ -65,7 +65,7 @@ def test_a_bundle_is_stored_under_the_prefix_with_its_type(s3, s3_client, object
     for _ in range(2):
         s3.check_writable()
     stored = s3_client.list_objects_v2(Bucket="bundles", Prefix="kept/write-check")["Contents"]
-    assert [(each["Key"], each["Size"]) for each in stored] == [("kept/write-check", 0)]
+    assert [(entry["Key"], entry["Size"]) for entry in stored] == [("kept/write-check", 0)]
 
 
 def test_during_an_outage_one_request_at_a_time_tries_the_store(object_key, monkeypatch):

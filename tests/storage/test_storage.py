@@ -58,10 +58,10 @@ def test_a_hundred_mebibytes_take_no_memory(store, object_key):
     store.size_and_sha256(object_key)
     tracemalloc.start()
     upload(store, object_key, Zeros(100 * MIB))
-    found = store.size_and_sha256(object_key)
+    result = store.size_and_sha256(object_key)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert found == (100 * MIB, hashlib.sha256(bytes(100 * MIB)).hexdigest())
+    assert result == (100 * MIB, hashlib.sha256(bytes(100 * MIB)).hexdigest())
     assert peak < 4 * MIB
     store.delete(object_key)
 

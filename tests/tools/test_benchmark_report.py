@@ -1,9 +1,9 @@
-"""tools/benchmarks/report.py: one document with a part for each kind of measurement."""
+"""The report of the benchmarks: one document with a section for each kind of measurement."""
 
 from tools.benchmarks import report
 
 
-def test_a_part_replaces_only_its_earlier_version(tmp_path):
+def test_a_section_replaces_only_its_earlier_version(tmp_path):
     file = tmp_path / "RESULTS.md"
     report.write("comparison", "Old numbers.\n", file)
     report.write("footprint", "Memory.\n", file)

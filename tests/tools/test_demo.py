@@ -48,11 +48,11 @@ def test_the_candidates_differ_in_their_metrics():
         derived.append(
             metrics.derive([(parse_timestamp_ns(event["ts"]), event) for event in candidate.events])
         )
-    assert {it.tests_passed for it in derived} == {True, False}
+    assert {metrics.tests_passed for metrics in derived} == {True, False}
     for name in ("duration_ms", "command_fail_rate", "verify_intensity", "manual_edit_ratio"):
-        assert len({getattr(it, name) for it in derived}) > 6, name
-    assert any(it.decision_count for it in derived)
-    assert timedelta(milliseconds=max(it.duration_ms for it in derived)) < timedelta(hours=4)
+        assert len({getattr(metrics, name) for metrics in derived}) > 6, name
+    assert any(metrics.decision_count for metrics in derived)
+    assert timedelta(milliseconds=max(metrics.duration_ms for metrics in derived)) < timedelta(hours=4)
 
 
 @pytest.fixture

@@ -21,14 +21,14 @@ class LogCapture(logging.Handler):
     def __init__(self):
         super().__init__()
         self.setFormatter(formatter("json"))
-        self.texts = []
+        self.records = []
 
     def emit(self, record):
-        self.texts.append(self.format(record))
+        self.records.append(self.format(record))
 
     @property
     def lines(self):
-        return [json.loads(text) for text in self.texts]
+        return [json.loads(record) for record in self.records]
 
     @property
     def last(self):
@@ -112,9 +112,9 @@ def test_no_key_query_or_email_address_is_logged(app, key, log):
     caller.get(f"/v1/{key.key}")
     caller.request(key.key.replace("-", ""), "/v1/me")
     caller.request("GET", "/v1/me", environ_base={"REMOTE_ADDR": EMAIL})
-    assert len(log.texts) == 4
+    assert len(log.records) == 4
     for secret in (key.key, key.key.replace("-", ""), EMAIL, "?"):
-        assert secret not in "".join(log.texts)
+        assert secret not in "".join(log.records)
     assert log.last["address"] == "unknown"
 
 

@@ -1,6 +1,6 @@
-"""What Proofstone costs and how it grows: `python -m benchmarks --help`.
+"""Run the benchmarks: `python -m tools.benchmarks --help`.
 
-Everything runs on a durable PostgreSQL of its own, on 127.0.0.1 alone.
+Each run starts its own durable PostgreSQL on 127.0.0.1.
 """
 
 import argparse
@@ -15,7 +15,7 @@ def main() -> None:
     if options.check:
         compare.check()
     elif options.profile is not None:
-        # It brings the whole application into this process.
+        # Imports the whole application.
         from tools.benchmarks import profiling
 
         profiling.profile(options.profile or None)
@@ -29,18 +29,18 @@ def main() -> None:
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure beside the limit, or:")
-    parser.add_argument("--seconds", type=int, default=SECONDS, help="of one turn (%(default)s)")
-    parser.add_argument("--rounds", type=int, default=ROUNDS, help="turns of each (%(default)s)")
-    parser.add_argument(
-        "--check", action="store_true", help="only see that product and limit answer the same"
+    parser = argparse.ArgumentParser(
+        prog="python -m tools.benchmarks", description="Compare with the bare application, or:"
     )
+    parser.add_argument("--seconds", type=int, default=SECONDS, help="seconds per run (%(default)s)")
+    parser.add_argument("--rounds", type=int, default=ROUNDS, help="runs of each operation (%(default)s)")
+    parser.add_argument("--check", action="store_true", help="only check that both respond the same")
     parser.add_argument(
         "--profile",
         nargs="?",
         const="",
         metavar="OPERATION",
-        help="show where the time goes: assessment, candidates, ingest, cohort, keys or all of them",
+        help="profile assessment, candidates, ingest, cohort, keys or (by default) all of them",
     )
     parser.add_argument(
         "--scale",
@@ -48,10 +48,10 @@ def _options() -> argparse.Namespace:
         const="4,5,6",
         type=lambda text: [int(exponent) for exponent in text.split(",")],
         metavar="EXPONENTS",
-        help="show how answers grow with the data; 4,5,6 are 10,000 to 1,000,000 keys and ten times as many events, "
-        "for which the disk needs 12 GB",
+        help="measure response times by database size; 4,5,6 are 10,000 to 1,000,000 keys and ten times as many "
+        "events, which need 12 GB of disk space",
     )
-    parser.add_argument("--footprint", action="store_true", help="show time to start, and memory")
+    parser.add_argument("--footprint", action="store_true", help="measure startup time and memory")
     return parser.parse_args()
 
 

@@ -1,7 +1,7 @@
-"""Many rows by one statement each, on both databases: 100,000 keys with what belongs to them take seconds.
+"""Insert many rows with one statement per table, on both databases: 100,000 keys take seconds.
 
-A row's values are expressions over its number `i`; what a model fills in by itself is filled in here as well, so
-that a new column needs no word. Numbers stand in for chance, so that every run fills in the same.
+Values are SQL expressions over the row number `i`, so every run inserts the same rows. Columns that are not named get
+the model's default.
 """
 
 import json
@@ -17,18 +17,18 @@ from rules.candidate_keys import ALPHABET
 
 BATCHES = count(1)
 DAY_SECONDS = 86_400
-# A prime, so that the keys of neighbours are as far apart as those that chance makes.
+# A prime, so that consecutive rows get distant keys.
 STRIDE, ALL_KEYS = 982_451_653, len(ALPHABET) ** 8
 ENVELOPE = '{"id":"%s","kind":"command","data":{"command":"pytest -q tests/test_orders.py -x","exitCode":0,"stdout":"'
 
 
 class Batch(NamedTuple):
-    """Rows 1 to `size` of an assessment, `number` the batch's own in their ids."""
+    """Rows 1 to `size` of an assessment; their ids contain the batch's number."""
 
     assessment: Assessment
     size: int
     number: int
-    begun: float
+    started: float
 
     def id(self, row: int) -> UUID:
         return UUID(f"{_prefix(self.number)}{row:012x}")
@@ -38,14 +38,14 @@ class Batch(NamedTuple):
 
 
 def keys(assessment: Assessment, size: int) -> Batch:
-    """Keys with their sent invitations, one a second until now; they expire in a week."""
+    """Keys with sent invitations, one per second until now, that expire in a week."""
     batch = Batch(assessment, size, next(BATCHES), time.time() - size)
     invitation = _uuid(next(BATCHES))
     common = {
         "organization_id": f"'{_id(assessment.organization_id)}'",
-        "created_at": _moment(f"{batch.begun} + i"),
+        "created_at": _timestamp(f"{batch.started} + i"),
     }
-    own = {
+    key_columns = {
         "id": _uuid(batch.number),
         "assessment_id": f"'{_id(assessment.id)}'",
         "key": _key(batch.number),
@@ -54,10 +54,12 @@ def keys(assessment: Assessment, size: int) -> Batch:
         "address": "'candidate' || i || '@example.com'",
         "search_text": "'candidate ' || i || char10 || 'candidate' || i || '@example.com'",
         "invitation_id": invitation,
-        "expires_at": _moment(str(time.time() + 7 * DAY_SECONDS)),
+        "expires_at": _timestamp(str(time.time() + 7 * DAY_SECONDS)),
     }
-    own["search_text"] = own["search_text"].replace("char10", "chr(10)" if is_postgres() else "char(10)")
-    sent = {
+    key_columns["search_text"] = key_columns["search_text"].replace(
+        "char10", "chr(10)" if is_postgres() else "char(10)"
+    )
+    invitation_columns = {
         "id": invitation,
         "kind": "'invitation'",
         "subject_id": _uuid(batch.number),
@@ -67,23 +69,22 @@ def keys(assessment: Assessment, size: int) -> Batch:
         "due_at": common["created_at"],
         "sent_at": common["created_at"],
     }
-    insert(CandidateKey, common | own, size)
-    insert(Delivery, common | sent, size)
+    insert(CandidateKey, common | key_columns, size)
+    insert(Delivery, common | invitation_columns, size)
     return batch
 
 
-def sessions(of: Batch, size: int) -> Batch:
-    """Completed sessions of the batch's first keys, with metrics such as real ones have: some have no change, many
-    share a value."""
-    batch = of._replace(size=size, number=next(BATCHES))
+def sessions(keys: Batch, size: int) -> Batch:
+    """Completed sessions of the batch's first keys. As in real ones, some metrics are null and many are equal."""
+    batch = keys._replace(size=size, number=next(BATCHES))
     duration = "(600000 + i * 104729 % 13800000)"
-    closed_at = _moment(f"{of.begun} + i + {duration} / 1000")
+    closed_at = _timestamp(f"{keys.started} + i + {duration} / 1000")
     columns = {
         "id": _uuid(batch.number),
-        "organization_id": f"'{_id(of.assessment.organization_id)}'",
-        "assessment_id": f"'{_id(of.assessment.id)}'",
-        "key_id": _uuid(of.number),
-        "created_at": _moment(f"{of.begun} + i"),
+        "organization_id": f"'{_id(keys.assessment.organization_id)}'",
+        "assessment_id": f"'{_id(keys.assessment.id)}'",
+        "key_id": _uuid(keys.number),
+        "created_at": _timestamp(f"{keys.started} + i"),
         "closed_at": closed_at,
         "completed_at": closed_at,
         "closed_by": "'candidate'",
@@ -102,11 +103,13 @@ def sessions(of: Batch, size: int) -> Batch:
     return batch
 
 
-def events(batch: Batch, each: int) -> None:
-    """`each` events for every session of the batch, in its order of time, with envelopes of about 250 bytes: real
-    ones are some times as large, which costs disk and nothing else that is measured."""
-    session = f"((i - 1) / {each} + 1)"
-    nanoseconds = f"{int(batch.begun) * 10**9} + i * 1000000000"
+def events(batch: Batch, per_session: int) -> None:
+    """Events of every session of the batch, in order of time, with envelopes of about 250 bytes.
+
+    Real envelopes are larger, but no measured request reads them.
+    """
+    session = f"((i - 1) / {per_session} + 1)"
+    nanoseconds = f"{int(batch.started) * 10**9} + i * 1000000000"
     envelope = ENVELOPE.replace("%s", "e' || i || '") + "." * 120 + '"}}'
     columns = {
         "session_id": _uuid(batch.number, session),
@@ -115,14 +118,14 @@ def events(batch: Batch, each: int) -> None:
         "source": "'terminal'",
         "actor": "'human'",
         "time_ns": nanoseconds,
-        "received_at": _moment(f"{batch.begun} + i / 1000"),
+        "received_at": _timestamp(f"{batch.started} + i / 1000"),
         "late": "FALSE",
         "subject": "'pytest -q tests/test_orders.py -x'",
         "size": "250",
         "verdict": "'unsigned'",
         "envelope": f"'{envelope}'",
     }
-    insert(Event, columns, batch.size * each)
+    insert(Event, columns, batch.size * per_session)
 
 
 def insert(model: Any, columns: dict[str, str], size: int) -> None:
@@ -130,18 +133,19 @@ def insert(model: Any, columns: dict[str, str], size: int) -> None:
     values = _defaults(model) | columns
     statement = f"INSERT INTO {model._meta.table_name} ({', '.join(values)}) SELECT {', '.join(values.values())} FROM "
     if is_postgres():
-        # What peewee hands over is formatted once more.
+        # psycopg2 formats the statement, so `%` is escaped.
         db.execute_sql(statement.replace("%", "%%") + f"generate_series(1, {size}::bigint) AS numbers(i)")
         return
-    counted = f"SELECT 1 AS i UNION ALL SELECT i + 1 FROM numbers WHERE i < {size}"
-    db.execute_sql(f"{statement} (WITH RECURSIVE numbers(i) AS ({counted}) SELECT i FROM numbers)")
+    numbers = f"SELECT 1 AS i UNION ALL SELECT i + 1 FROM numbers WHERE i < {size}"
+    db.execute_sql(f"{statement} (WITH RECURSIVE numbers(i) AS ({numbers}) SELECT i FROM numbers)")
 
 
 def _defaults(model: Any) -> dict[str, str]:
-    plain = {field.column_name: field.default for field in model._meta.sorted_fields if not field.null}
-    found = {name: value() if value in (list, dict) else value for name, value in plain.items()}
+    """The SQL literals of the model's constant defaults."""
+    defaults = {field.column_name: field.default for field in model._meta.sorted_fields if not field.null}
+    values = {name: default() if default in (list, dict) else default for name, default in defaults.items()}
     return {
-        name: _literal(value) for name, value in found.items() if value is not None and not callable(value)
+        name: _literal(value) for name, value in values.items() if value is not None and not callable(value)
     }
 
 
@@ -152,7 +156,7 @@ def _literal(value: Any) -> str:
 
 
 def _prefix(number: int) -> str:
-    """A UUIDv7 of which the last twelve digits are left."""
+    """A UUIDv7 without its last twelve digits."""
     return f"019a0000-0000-7000-8{number:03x}-"
 
 
@@ -166,13 +170,15 @@ def _id(value: UUID) -> str:
     return str(value) if is_postgres() else value.hex
 
 
-def _moment(seconds: str) -> str:
+def _timestamp(seconds: str) -> str:
     if is_postgres():
         return f"to_timestamp({seconds})"
     return f"strftime('%Y-%m-%dT%H:%M:%fZ', {seconds}, 'unixepoch')"
 
 
 def _key(number: int) -> str:
-    drawn = f"(({number * 10_000_000} + i) * {STRIDE} % {ALL_KEYS})"
-    letters = [f"substr('{ALPHABET}', CAST({drawn} / {30**place} % 30 AS int) + 1, 1)" for place in range(8)]
+    permuted = f"(({number * 10_000_000} + i) * {STRIDE} % {ALL_KEYS})"
+    letters = [
+        f"substr('{ALPHABET}', CAST({permuted} / {30**digit} % 30 AS int) + 1, 1)" for digit in range(8)
+    ]
     return f"'PST-' || {' || '.join(letters[:4])} || '-' || {' || '.join(letters[4:])}"

@@ -1,4 +1,4 @@
-"""The product beside the limit, on PostgreSQL, and beside itself on SQLite: a turn of each, round after round."""
+"""Compare the product with the bare application on PostgreSQL, and with itself on SQLite, in alternating runs."""
 
 import json
 import random
@@ -22,35 +22,35 @@ WARM_UP_SECONDS = 1
 
 
 class Contender(NamedTuple):
-    """A service with the data that it is asked for, and the processes that work for it, its database's included."""
+    """A service, its test data, and the ids of its processes, the database included."""
 
     port: int
     targets: data.Targets
     pids: list[int]
 
-    def run(self, operation: Operation, seconds: int) -> report.Turn:
+    def run(self, operation: Operation, seconds: int) -> report.Run:
         requests = operation.requests(self.targets, seconds)
         before = processes.processor_seconds(self.pids)
-        outcome = load.run(self.port, requests, seconds)
+        result = load.run(self.port, requests, seconds)
         used = processes.processor_seconds(self.pids) - before
-        if operation.is_unique and outcome.per_second * seconds > len(requests):
-            sys.exit(f"{operation.name}: more than {len(requests)} answers. Raise UNIQUE_PER_SECOND.")
-        return report.Turn(*outcome, used * 1000 / max(outcome.per_second * seconds, 1))
+        if operation.is_unique and result.per_second * seconds > len(requests):
+            sys.exit(f"{operation.name}: more than {len(requests)} responses. Raise UNIQUE_PER_SECOND.")
+        return report.Run(*result, used * 1000 / max(result.per_second * seconds, 1))
 
 
 def check() -> None:
-    """What is compared must do the same: the process ends where product and limit answer differently."""
+    """Exit with an error if the two applications respond differently."""
     with postgres.start(tcp=True) as server, _on_postgres(server, data.SMALL) as (product, limit):
-        _compare_answers(product, limit)
+        _compare_responses(product, limit)
 
 
 def measure(rounds: int, seconds: int) -> None:
-    """Measure, show the table and write RESULTS.md; the process fails where answers were errors."""
+    """Measure, print the table and write RESULTS.md. Exits with an error if any response was one."""
     with ExitStack() as stack:
         server = stack.enter_context(postgres.start(durable=True, tcp=True))
         print("Filling the databases ...", flush=True)
         product, limit = stack.enter_context(_on_postgres(server, data.Size()))
-        _compare_answers(product, limit)
+        _compare_responses(product, limit)
         contenders = (product, limit, stack.enter_context(_on_sqlite(data.Size())))
         results = [report.Result(operation, []) for operation in OPERATIONS]
         for operation in OPERATIONS:
@@ -59,12 +59,12 @@ def measure(rounds: int, seconds: int) -> None:
         for number in range(rounds):
             print(f"Round {number + 1} of {rounds} ...", flush=True)
             for result in results:
-                # Each is the first in its turn, since that one also has what the operation before left to be done.
+                # Rotate the order: the first run also pays for work that the previous operation left behind.
                 first = number % len(contenders)
                 order = (*contenders[first:], *contenders[:first])
-                turns = deque(contender.run(result.operation, seconds) for contender in order)
-                turns.rotate(first)
-                result.rounds.append(report.Round(*turns))
+                runs = deque(contender.run(result.operation, seconds) for contender in order)
+                runs.rotate(first)
+                result.rounds.append(report.Round(*runs))
         conditions = (
             f"{load.generator()}, {load.CONNECTIONS} connections, {services.PROCESSES} processes each, "
         )
@@ -72,7 +72,7 @@ def measure(rounds: int, seconds: int) -> None:
         report.write("comparison", report.comparison(results, conditions, _version(server)))
     print(report.table(results))
     if any(any(result.errors) for result in results):
-        sys.exit("Some answers were errors.")
+        sys.exit("Some responses were errors.")
 
 
 @contextmanager
@@ -82,7 +82,8 @@ def _on_postgres(server: postgres.Server, size: data.Size) -> Iterator[tuple[Con
     database = [server.process.pid] if isinstance(server, postgres.EmbeddedServer) else []
     with services.running(url) as product, services.running(url, services.LIMIT) as limit:
         yield tuple(
-            Contender(each.port, targets, database + services.pids(each)) for each in (product, limit)
+            Contender(service.port, targets, database + services.pids(service))
+            for service in (product, limit)
         )
 
 
@@ -103,28 +104,32 @@ def _fill(url: str, size: data.Size) -> data.Targets:
         _disconnect()
 
 
-def _compare_answers(product: Contender, limit: Contender) -> None:
+def _compare_responses(product: Contender, limit: Contender) -> None:
     for operation in OPERATIONS:
-        one, other = (
-            _answer(each.port, operation.request(each.targets, random.Random(0))) for each in (product, limit)
-        )
-        if one != other and not operation.has_random_answer:
-            sys.exit(f"{operation.name}: the product answers\n{one}\nand the limit\n{other}")
-        if not one[0] == other[0] == operation.status:
-            sys.exit(f"{operation.name}: the product answers {one[0]}, and the limit {other[0]}")
+        responses = [
+            _send(contender.port, operation.request(contender.targets, random.Random(0)))
+            for contender in (product, limit)
+        ]
+        if responses[0] != responses[1] and not operation.has_random_response:
+            sys.exit(f"{operation.name}: the product responds\n{responses[0]}\nand the limit\n{responses[1]}")
+        statuses = [status for status, _ in responses]
+        if statuses != [operation.status] * 2:
+            sys.exit(f"{operation.name}: product and limit respond {statuses}, expected {operation.status}.")
     verdicts = [event.verdict for event in models.Event.select()]
     _disconnect()
     if verdicts != [VALID, VALID]:
-        sys.exit(f"The product and the limit each stored a signed event, with the verdicts {verdicts}.")
+        sys.exit(
+            f"Product and limit each stored a signed event. Their verdicts are {verdicts}, expected {VALID}."
+        )
 
 
-def _answer(port: int, request: Request) -> tuple[int, object]:
+def _send(port: int, request: Request) -> tuple[int, object]:
     body = request.body.encode() or None
     url = f"http://{load.HOST}:{port}{request.path}"
-    asked = urllib.request.Request(url, body, request.headers, method=request.method)
+    prepared = urllib.request.Request(url, body, request.headers, method=request.method)
     try:
-        with urllib.request.urlopen(asked, timeout=load.TIMEOUT_SECONDS) as answer:
-            return answer.status, json.load(answer)
+        with urllib.request.urlopen(prepared, timeout=load.TIMEOUT_SECONDS) as response:
+            return response.status, json.load(response)
     except urllib.error.HTTPError as refusal:
         return refusal.code, refusal.read()
 

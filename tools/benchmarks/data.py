@@ -1,7 +1,6 @@
-"""The data that is measured on: an organization with history, one with a large cohort, and one that grows.
+"""Test data: an organization with a long history, one with a large cohort, and one that receives all writes.
 
-What is read belongs to the first two and stays as it is; events and keys go to the third, so that the reads of the
-last round meet the same tables as those of the first.
+Reads use the first two, which do not change, so every round reads the same rows.
 """
 
 import base64
@@ -31,24 +30,24 @@ ASSESSMENTS = 10
 KEYS = 100_000
 SESSIONS = 100_000
 OPEN_SESSIONS = 64
-NAMED = 1_000
+SAMPLES = 1_000
 SEED = 2
 
 
 class Size(NamedTuple):
-    """How many keys the organization with history has, and how many sessions the cohort."""
+    """The keys of the organization with a history, and the sessions of the cohort."""
 
     keys: int = KEYS
     sessions: int = SESSIONS
 
 
-# Enough to see that all works.
+# For checks and the footprint.
 SMALL = Size(keys=1_000, sessions=200)
 
 
 @dataclass
 class OpenSession:
-    """A session that accepts events, with the candidate's end of its signature chain."""
+    """A session that accepts events, and the state of its signature chain."""
 
     key: str
     id: str
@@ -56,14 +55,14 @@ class OpenSession:
     last_signature: str = ""
 
     def sign(self, event: dict[str, Any]) -> dict[str, Any]:
-        """Return the event as the next one of the chain, signed as the client signs it."""
-        before = self.last_signature
-        self.last_signature = self.signing_key.sign(scripted_chain.message(event, before)).hex()
-        return event | {"sig": self.last_signature} | ({"prevSig": before} if before else {})
+        """Sign the event as the next one of the chain."""
+        previous = self.last_signature
+        self.last_signature = self.signing_key.sign(scripted_chain.message(event, previous)).hex()
+        return event | {"sig": self.last_signature} | ({"prevSig": previous} if previous else {})
 
 
 class Targets(NamedTuple):
-    """What the requests name."""
+    """Ids and credentials for the requests."""
 
     size: Size
     token: str
@@ -79,32 +78,33 @@ class Targets(NamedTuple):
 def fill(size: Size) -> Targets:
     """Migrate the empty database that the models are bound to, and fill it."""
     migrations.upgrade()
-    chance = random.Random(SEED)
+    rng = random.Random(SEED)
     history, token = Organization.open("History Ltd")
-    crowd, cohort_token = Organization.open("Cohort Ltd")
+    cohort_organization, cohort_token = Organization.open("Cohort Ltd")
     growing, growing_token = Organization.open("Growing Ltd")
     batches = [
-        _history(history, f"Assessment {number}", size.keys // ASSESSMENTS) for number in range(ASSESSMENTS)
+        _insert_history(history, f"Assessment {number}", size.keys // ASSESSMENTS)
+        for number in range(ASSESSMENTS)
     ]
-    sessions = _cohort(crowd, size.sessions)
+    sessions = _insert_cohort(cohort_organization, size.sessions)
     assessment = open_assessment(growing, "Growing")
     open_sessions = [open_session(assessment) for _ in range(OPEN_SESSIONS)]
-    keep_up()
+    update_statistics()
     return Targets(
         size=size,
         token=token,
-        candidates=[pair for batch in batches for pair in _some_keys(batch, chance)],
+        candidates=[pair for batch in batches for pair in _sample_keys(batch, rng)],
         cohort_token=cohort_token,
         cohort=str(sessions.assessment.id),
-        sessions=[str(id) for id in sessions.ids(_some_rows(sessions, NAMED, chance))],
+        sessions=[str(id) for id in sessions.ids(_sample_rows(sessions, SAMPLES, rng))],
         growing_token=growing_token,
         growing_assessment=str(assessment.id),
         open_sessions=open_sessions,
     )
 
 
-def keep_up() -> None:
-    """Do what happens by itself as data comes in through the API: the worker's sums, the database's statistics."""
+def update_statistics() -> None:
+    """Update the cohort rollups and the database's statistics after a bulk insert."""
     for assessment in Assessment.select():
         cohorts.rebuild(assessment)
     db.execute_sql("VACUUM ANALYZE" if is_postgres() else "ANALYZE")
@@ -116,25 +116,25 @@ def open_assessment(organization: Organization, title: str) -> Assessment:
     return Assessment.open(reviewer, **values, repo_url="https://example.com/orders")
 
 
-def _history(organization: Organization, title: str, size: int) -> bulk.Batch:
-    """Keys of which every second one was redeemed."""
+def _insert_history(organization: Organization, title: str, size: int) -> bulk.Batch:
+    """Insert keys; every second one was redeemed."""
     keys = bulk.keys(open_assessment(organization, title), size)
     bulk.sessions(keys, size // 2)
     return keys
 
 
-def _cohort(organization: Organization, size: int) -> bulk.Batch:
+def _insert_cohort(organization: Organization, size: int) -> bulk.Batch:
     return bulk.sessions(bulk.keys(open_assessment(organization, "Cohort"), size), size)
 
 
-def _some_keys(batch: bulk.Batch, chance: random.Random) -> list[tuple[str, str]]:
-    ids = batch.ids(_some_rows(batch, NAMED // ASSESSMENTS, chance))
+def _sample_keys(batch: bulk.Batch, rng: random.Random) -> list[tuple[str, str]]:
+    ids = batch.ids(_sample_rows(batch, SAMPLES // ASSESSMENTS, rng))
     rows = CandidateKey.select().where(CandidateKey.id.in_(ids)).order_by(CandidateKey.id)
     return [(row.key, str(row.assessment_id)) for row in rows]
 
 
-def _some_rows(batch: bulk.Batch, wanted: int, chance: random.Random) -> list[int]:
-    return chance.sample(range(1, batch.size + 1), min(wanted, batch.size))
+def _sample_rows(batch: bulk.Batch, count: int, rng: random.Random) -> list[int]:
+    return rng.sample(range(1, batch.size + 1), min(count, batch.size))
 
 
 def open_session(assessment: Assessment) -> OpenSession:

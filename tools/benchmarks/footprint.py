@@ -1,10 +1,11 @@
-"""What the service needs before anybody asks for anything: time to start, and memory of its processes."""
+"""Measure the service's startup time and the memory of its processes."""
 
-import statistics
 import threading
 import time
 import urllib.request
+from collections.abc import Sequence
 from datetime import date
+from statistics import median
 from typing import NamedTuple
 
 import models
@@ -14,7 +15,7 @@ from tools.benchmarks.operations import OPERATIONS
 from tools.scripts.service import Service
 
 STARTS = 3
-GLANCE_SECONDS = 0.005
+POLL_SECONDS = 0.005
 LOAD_SECONDS = 2
 WEB, WORKER = "web process", "worker"
 
@@ -27,68 +28,66 @@ class Footprint(NamedTuple):
 
 
 def measure() -> None:
-    """Measure, show the table and put it into RESULTS.md."""
+    """Measure, print the table and write it to RESULTS.md."""
     with postgres.start(durable=True, tcp=True) as server:
         url = server.create_database("proofstone_footprint")
         models.bind(url)
         targets = data.fill(data.SMALL)
         models.db.close()
         models.db.close_idle()
-        found = [_one(url, targets) for _ in range(STARTS)]
-    text = _document(found)
+        footprints = [_measure_start(url, targets) for _ in range(STARTS)]
+    text = _document(footprints)
     report.write("footprint", text)
     print(text)
 
 
-def _one(url: str, targets: data.Targets) -> Footprint:
-    """Start, and ask for each hot operation for a while, so that all is loaded that is ever loaded."""
+def _measure_start(url: str, targets: data.Targets) -> Footprint:
+    """Start the service and call each operation, so that every module is loaded."""
     with services.prepared(url, has_worker=True) as service:
-        started = _first_answer(service)
+        start_seconds = _start_seconds(service)
         processor = processes.processor_seconds([service.children[WEB].pid])
         for operation in OPERATIONS:
             load.run(service.port, operation.requests(targets, LOAD_SECONDS), LOAD_SECONDS)
         web, worker = (
             processes.memory(processes.family(service.children[name].pid)) for name in (WEB, WORKER)
         )
-    return Footprint(started, processor, web, worker)
+    return Footprint(start_seconds, processor, web, worker)
 
 
-def _first_answer(service: Service) -> float:
-    """Start, and return after how many seconds there was an answer that came out of the database."""
-    begun = time.monotonic()
-    answered: list[float] = []
+def _start_seconds(service: Service) -> float:
+    """Start the service; returns the seconds until its first response."""
+    start = time.monotonic()
+    seconds: list[float] = []
 
-    def look() -> None:
-        while not answered:
+    def poll() -> None:
+        while not seconds:
             try:
                 urllib.request.urlopen(f"http://{load.HOST}:{service.port}/v1/health", timeout=30).close()
-                answered.append(time.monotonic() - begun)
+                seconds.append(time.monotonic() - start)
             except OSError:
-                time.sleep(GLANCE_SECONDS)
+                time.sleep(POLL_SECONDS)
 
-    looking = threading.Thread(target=look, daemon=True)
-    looking.start()
+    poller = threading.Thread(target=poll, daemon=True)
+    poller.start()
     service.start()
-    looking.join()
-    return answered[0]
+    poller.join()
+    return seconds[0]
 
 
-def _document(found: list[Footprint]) -> str:
-    starts = [each.start_seconds for each in found]
-    processor = [each.start_processor_seconds for each in found]
-    web, worker = ([getattr(each, name) for each in found] for name in ("web", "worker"))
+def _document(footprints: list[Footprint]) -> str:
+    seconds, processor_seconds, web, worker = zip(*footprints, strict=True)
     rows = [
-        ["start to the first answer, s", f"{statistics.median(starts):.2f}", "", "< 1"],
-        ["the web process's processor time for it, s", f"{statistics.median(processor):.2f}", "", ""],
+        ["start to the first response, s", f"{median(seconds):.2f}", "", "< 1"],
+        ["processor time of the web process for it, s", f"{median(processor_seconds):.2f}", "", ""],
         [f"web process: master and {services.PROCESSES} workers, MiB", *_memory(web), "< 150"],
         ["worker, MiB", *_memory(worker), "< 80"],
     ]
     table = report.markdown(("", "measured", "shared pages counted once", "target"), rows)
     return f"""## Start and memory
 
-`make bench options=--footprint`: medians of {STARTS} starts with everything on that is on by default; memory after
-each of the operations above was asked for {LOAD_SECONDS} s. "Measured" counts pages that processes share in each of
-them (RSS), the next column counts them once (PSS).
+`make bench options=--footprint`: medians of {STARTS} starts with the default settings; memory after a load of
+{LOAD_SECONDS} s for each of the operations above. "Measured" counts shared pages in each process (RSS), the next
+column counts them once (PSS).
 
 {table}
 
@@ -96,8 +95,5 @@ them (RSS), the next column counts them once (PSS).
 """
 
 
-def _memory(found: list[processes.Memory]) -> list[str]:
-    return [
-        f"{statistics.median(each.resident for each in found):.0f}",
-        f"{statistics.median(each.proportional for each in found):.0f}",
-    ]
+def _memory(samples: Sequence[processes.Memory]) -> list[str]:
+    return [f"{median(column):.0f}" for column in zip(*samples, strict=True)]

@@ -1,7 +1,7 @@
-"""The load: 16 connections that ask, wait for the answer, and ask again, by a load generator that costs little.
+"""Generate load over 16 connections, each with one request at a time.
 
-wrk where it is installed (`apt-get install wrk`, `brew install wrk`), else autocannon, which npx fetches from the npm
-registry; the latter costs some times as much, and what the client costs is taken from the services.
+Uses wrk if it is installed (`apt-get install wrk`, `brew install wrk`), else autocannon, which npx fetches from the
+npm registry. Autocannon takes more processor time from the services.
 """
 
 import json
@@ -24,8 +24,7 @@ AUTOCANNON = "autocannon@8.0.0"
 
 
 class Outcome(NamedTuple):
-    """What one run gave: right answers a second, the median time of an answer, and how many were wrong or never
-    came."""
+    """The result of a run: successful responses per second, their median time, and failed requests."""
 
     per_second: float
     median_ms: float
@@ -33,21 +32,21 @@ class Outcome(NamedTuple):
 
 
 def generator() -> str:
-    """The load generator that there is; the process ends with a sentence where there is none."""
+    """The name of the installed load generator. Exits with an error if there is none."""
     for program, name in (("wrk", "wrk"), ("npx", AUTOCANNON)):
         if shutil.which(program):
             return name
-    sys.exit("A load generator is missing: install wrk, or Node with npx, which fetches autocannon.")
+    sys.exit("No load generator found: install wrk, or Node with npx, which fetches autocannon.")
 
 
 def run(port: int, requests: Sequence[Request], seconds: int) -> Outcome:
-    """Send the requests in turn to 127.0.0.1:`port` for so long."""
+    """Send the requests one after another, starting over at the end, to a port of 127.0.0.1."""
     with tempfile.TemporaryDirectory() as folder:
         send = _wrk if generator() == "wrk" else _autocannon
         printed = send(f"http://{HOST}:{port}", requests, seconds, Path(folder, "requests"))
-    found = json.loads(printed.splitlines()[-1])
-    right = found["answers"] - found["errors"]
-    return Outcome(right / found["seconds"], found["median_ms"], found["errors"])
+    result = json.loads(printed.splitlines()[-1])
+    succeeded = result["responses"] - result["errors"]
+    return Outcome(succeeded / result["seconds"], result["median_ms"], result["errors"])
 
 
 def _wrk(url: str, requests: Sequence[Request], seconds: int, file: Path) -> str:

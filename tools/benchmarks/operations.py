@@ -1,4 +1,4 @@
-"""The hot operations, as HTTP requests that are ready to be sent."""
+"""The measured operations and their requests."""
 
 import json
 import random
@@ -27,7 +27,7 @@ class Operation(NamedTuple):
     target -- the lowest accepted ratio of processor time, limit / product
     request -- builds a random request
     is_unique -- whether each request may be sent only once
-    has_random_answer -- whether the answer to the same request differs each time
+    has_random_response -- whether the same request gets a different response each time
     """
 
     name: str
@@ -36,28 +36,28 @@ class Operation(NamedTuple):
     status: int
     request: Callable[[Targets, random.Random], Request]
     is_unique: bool = False
-    has_random_answer: bool = False
+    has_random_response: bool = False
 
     def requests(self, targets: Targets, seconds: int) -> list[Request]:
         """Build new random requests, enough for a load of `seconds`."""
-        chance = random.Random(uuid.uuid4().int)
+        rng = random.Random(uuid.uuid4().int)
         count = UNIQUE_PER_SECOND * seconds if self.is_unique else DIFFERENT
-        return [self.request(targets, chance) for _ in range(count)]
+        return [self.request(targets, rng) for _ in range(count)]
 
 
-def _assessment(targets: Targets, chance: random.Random) -> Request:
-    key, assessment_id = chance.choice(targets.candidates)
+def _assessment(targets: Targets, rng: random.Random) -> Request:
+    key, assessment_id = rng.choice(targets.candidates)
     return Request("GET", f"/v1/assessments/{assessment_id}", {"X-API-Key": key})
 
 
-def _page(targets: Targets, chance: random.Random) -> Request:
-    """Any page of the list is as likely as any other, as for somebody who walks through all of it."""
-    offset = chance.randrange(0, targets.size.keys, PAGE)
+def _page(targets: Targets, rng: random.Random) -> Request:
+    """A random page: all pages of the list are equally likely."""
+    offset = rng.randrange(0, targets.size.keys, PAGE)
     return Request("GET", f"/v1/candidates?limit={PAGE}&offset={offset}", _bearer(targets.token))
 
 
-def _event(targets: Targets, chance: random.Random) -> Request:
-    session = chance.choice(targets.open_sessions)
+def _event(targets: Targets, rng: random.Random) -> Request:
+    session = rng.choice(targets.open_sessions)
     event = {
         "id": str(uuid.uuid4()),
         "sessionId": session.id,
@@ -73,19 +73,19 @@ def _event(targets: Targets, chance: random.Random) -> Request:
     return Request("POST", "/v1/hooks/ingest", headers, json.dumps(session.sign(event)))
 
 
-def _statistics(targets: Targets, chance: random.Random) -> Request:
-    path = f"/v1/assessments/{targets.cohort}/cohort-stats?sessionId={chance.choice(targets.sessions)}"
+def _statistics(targets: Targets, rng: random.Random) -> Request:
+    path = f"/v1/assessments/{targets.cohort}/cohort-stats?sessionId={rng.choice(targets.sessions)}"
     return Request("GET", path, _bearer(targets.cohort_token))
 
 
-def _keys(targets: Targets, chance: random.Random) -> Request:
-    people: dict[str, Any] = {
+def _keys(targets: Targets, rng: random.Random) -> Request:
+    body: dict[str, Any] = {
         "count": 50,
         "candidateEmails": [f"candidate{number}@example.com" for number in range(50)],
         "candidateNames": [f"Candidate {number}" for number in range(50)],
     }
     path = f"/v1/assessments/{targets.growing_assessment}/keys"
-    return Request("POST", path, _bearer(targets.growing_token) | JSON, json.dumps(people))
+    return Request("POST", path, _bearer(targets.growing_token) | JSON, json.dumps(body))
 
 
 JSON = {"Content-Type": "application/json"}
@@ -100,5 +100,5 @@ OPERATIONS = (
     Operation("candidates page of 50, 100,000 keys", "candidates", 3, 200, _page),
     Operation("ingest one signed event, durable", "ingest", 0.60, 201, _event, is_unique=True),
     Operation("cohort statistics with percentiles, 100,000 sessions", "cohort", 7, 200, _statistics),
-    Operation("50 keys with their rows", "keys", 0.90, 201, _keys, has_random_answer=True),
+    Operation("50 keys with their rows", "keys", 0.90, 201, _keys, has_random_response=True),
 )

@@ -1,4 +1,4 @@
-"""What processes use, as Linux tells it: processor time and memory of a process with all that it started."""
+"""Processor time and memory of processes and their descendants, from Linux' /proc."""
 
 import os
 from collections import defaultdict
@@ -12,7 +12,7 @@ MEBIBYTE_KB = 1024
 
 
 class Memory(NamedTuple):
-    """In MiB: `resident` counts what processes share in each of them, `proportional` a share of it."""
+    """In MiB: `resident` counts shared pages in each process (RSS), `proportional` splits them (PSS)."""
 
     resident: float
     proportional: float
@@ -21,22 +21,22 @@ class Memory(NamedTuple):
 def family(pid: int) -> list[int]:
     """The process and its descendants."""
     children = defaultdict(list)
-    for each, fields in _stats():
-        children[int(fields[1])].append(each)
-    found = [pid]
-    for each in found:
-        found += children[each]
-    return found
+    for child, fields in _stats():
+        children[int(fields[1])].append(child)
+    members = [pid]
+    for member in members:
+        members += children[member]
+    return members
 
 
 def processor_seconds(pids: Iterable[int]) -> float:
-    """What the processes with their descendants have used so far, those that have ended included."""
-    families = {member for pid in pids for member in family(pid)}
-    return sum(sum(map(int, fields[11:15])) for each, fields in _stats() if each in families) / TICKS
+    """The processor time of the processes and their descendants so far, including those that have exited."""
+    members = {member for pid in pids for member in family(pid)}
+    return sum(sum(map(int, fields[11:15])) for pid, fields in _stats() if pid in members) / TICKS
 
 
 def memory(pids: Iterable[int]) -> Memory:
-    """Of just these processes, together."""
+    """The total memory of exactly these processes."""
     resident = proportional = 0
     for pid in pids:
         lines = dict(
@@ -49,10 +49,10 @@ def memory(pids: Iterable[int]) -> Memory:
 
 
 def _stats() -> Iterable[tuple[int, list[str]]]:
-    """Of each process its id and the fields of /proc/<pid>/stat after its name, beginning with the state."""
+    """(process id, fields of /proc/<pid>/stat from the state on) of every process."""
     for folder in PROC.glob("[0-9]*"):
         try:
             text = folder.joinpath("stat").read_text()
         except OSError:
-            continue  # It has ended meanwhile.
+            continue  # The process has exited.
         yield int(folder.name), text.rpartition(")")[2].split()

@@ -1,4 +1,4 @@
-"""The numbers as tables, and the machine that they come from; RESULTS.md has a part for each kind of measurement."""
+"""Format results as Markdown tables, and write them to their sections of RESULTS.md."""
 
 import os
 import platform
@@ -29,8 +29,8 @@ HEAD = (
 )
 
 
-class Turn(NamedTuple):
-    """An outcome of the load, and the processor time of service and database for an answer."""
+class Run(NamedTuple):
+    """The outcome of a load, and the processor time of service and database per response."""
 
     per_second: float
     median_ms: float
@@ -39,9 +39,9 @@ class Turn(NamedTuple):
 
 
 class Round(NamedTuple):
-    product: Turn
-    limit: Turn
-    on_sqlite: Turn
+    product: Run
+    limit: Run
+    on_sqlite: Run
 
 
 class Result(NamedTuple):
@@ -52,35 +52,35 @@ class Result(NamedTuple):
 
     @property
     def ratios(self) -> list[float]:
-        """The limit's processor time as a share of the product's, by round. Compared with the target."""
-        return [_share(each.limit.processor_ms, each.product.processor_ms) for each in self.rounds]
+        """The limit's processor time divided by the product's, by round. Compared with the target."""
+        return [_ratio(limit.processor_ms, product.processor_ms) for product, limit, _ in self.rounds]
 
     @property
     def errors(self) -> list[int]:
-        """How many of the product's answers, of the limit's and of those on SQLite."""
-        return [sum(turn.errors for turn in turns) for turns in zip(*self.rounds, strict=True)]
+        """Failed requests of the product, of the limit and of the product on SQLite."""
+        return [sum(run.errors for run in runs) for runs in zip(*self.rounds, strict=True)]
 
     def cells(self) -> list[str]:
-        product, limit, on_sqlite = (list(turns) for turns in zip(*self.rounds, strict=True))
-        by_throughput = [_share(each.product.per_second, each.limit.per_second) for each in self.rounds]
-        on_other = [_share(each.on_sqlite.per_second, each.product.per_second) for each in self.rounds]
+        product, limit, on_sqlite = (list(runs) for runs in zip(*self.rounds, strict=True))
+        by_throughput = [_ratio(product.per_second, limit.per_second) for product, limit, _ in self.rounds]
+        by_database = [_ratio(sqlite.per_second, product.per_second) for product, _, sqlite in self.rounds]
         return [
             self.operation.name,
             f"{median(self.ratios):.2f}",
             f"{min(self.ratios):.2f} - {max(self.ratios):.2f}",
             f">= {self.operation.target:.2f}",
             f"{median(by_throughput):.2f}",
-            *(f"{median(turn.processor_ms for turn in turns):.2f}" for turns in (product, limit)),
-            *(f"{median(turn.per_second for turn in turns):.0f}" for turns in (product, limit)),
-            *(f"{median(turn.median_ms for turn in turns):.1f}" for turns in (product, limit)),
-            f"{median(turn.per_second for turn in on_sqlite):.0f}",
-            f"{median(on_other):.2f}",
+            *(f"{median(run.processor_ms for run in runs):.2f}" for runs in (product, limit)),
+            *(f"{median(run.per_second for run in runs):.0f}" for runs in (product, limit)),
+            *(f"{median(run.median_ms for run in runs):.1f}" for runs in (product, limit)),
+            f"{median(run.per_second for run in on_sqlite):.0f}",
+            f"{median(by_database):.2f}",
             ", ".join(map(str, self.errors)),
         ]
 
 
-def _share(one: float, other: float) -> float:
-    return one / other if other else float("nan")
+def _ratio(dividend: float, divisor: float) -> float:
+    return dividend / divisor if divisor else float("nan")
 
 
 def table(results: Sequence[Result]) -> str:
@@ -88,7 +88,7 @@ def table(results: Sequence[Result]) -> str:
 
 
 def markdown(head: Sequence[str], body: Sequence[Sequence[str]]) -> str:
-    """A Markdown table that can be read as it is."""
+    """A Markdown table with aligned columns."""
     widths = [max(map(len, column)) for column in zip(head, *body, strict=True)]
     rule = "| " + " | ".join(["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])]) + " |"
     return "\n".join([_line(head, widths), rule, *(_line(row, widths) for row in body)])
@@ -100,14 +100,13 @@ def _line(row: Sequence[str], widths: Sequence[int]) -> str:
 
 
 def comparison(results: Sequence[Result], conditions: str, server: str) -> str:
-    return f"""## Beside the limit
+    return f"""## Comparison with the limit
 
-`make bench`. The product beside a bare WSGI application (`limit/`) with hand-written SQL on the same tables,
-both under gunicorn with the same settings, on one durable PostgreSQL. The product has everything on that is on by
-default: authentication, limits, audit, event feed, validation, log. The two take turns; numbers are medians of the
-rounds.
+`make bench`. The product and a bare WSGI application (`limit/`) with hand-written SQL on the same tables,
+both under gunicorn with the same settings, on one durable PostgreSQL. The product has its default settings, with
+authentication, limits, audit, event feed, validation and log. The two take turns; numbers are medians of the rounds.
 
-- "By processor time" is limit / product, of the service's and the database's processor time for a request. The target
+- "By processor time" is limit / product, of the service's and the database's processor time per request. The target
   applies to this ratio, because other work on the machine hardly changes it. "From - to" is its smallest and largest
   value in a round.
 - "By throughput" is product / limit, of requests per second.
@@ -124,7 +123,7 @@ rounds.
 
 
 def write(name: str, text: str, file: Path = RESULTS) -> None:
-    """Put the part `name` into the file, in the place of an earlier one."""
+    """Write a section of the file, replacing its earlier version."""
     begin, end = f"<!-- {name} -->\n", f"<!-- end of {name} -->\n"
     document = file.read_text() if file.exists() else "# Results of the last runs\n"
     if begin not in document:
@@ -144,5 +143,5 @@ def _processor() -> str:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
         return platform.machine()
-    named = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return named[0] if named else platform.machine()
+    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return models[0] if models else platform.machine()

@@ -1,7 +1,6 @@
-"""How answers grow with the data: the same requests beside 10^4, 10^5 and 10^6 keys and sessions, and ten times as many
-events; written to SCALE.md.
+"""Measure response times with 10^4, 10^5 and 10^6 keys and sessions, and ten times as many events, for SCALE.md.
 
-One request after the other, so that a time is what an answer takes and not what waiting for others takes.
+Requests are sent one after another, so no time includes waiting for others.
 """
 
 import http.client
@@ -25,31 +24,31 @@ from tests import postgres
 from tools.benchmarks import bulk, data, load, report, services
 
 SCALE = Path(__file__).with_name("SCALE.md")
-EVENTS_EACH = 10
+EVENTS_PER_SESSION = 10
 LONG_SESSION_EVENTS = 20_000
-# A page that lies deep in a list, or the last one of a shorter list.
+# A page far from the start of a long list, or the last one of a shorter list.
 DEEP_OFFSET = 100_000
-MOST_DELETED = 100_000
+MAX_DELETED_KEYS = 100_000
 PAGE, TIMELINE_PAGE = 50, 200
-TIMES, MOST_SECONDS = 50, 10
+MAX_SAMPLES, MAX_SECONDS = 50, 10
 FIRST, DEEP = "candidates, first page", f"candidates, page at offset {DEEP_OFFSET:,} or the end"
 COHORT = "cohort statistics"
-DELETED = f"delete an assessment with {MOST_DELETED:,} keys or as many as there are"
-# How much longer it may take beside 1,000,000 keys than beside 10,000; all else should stay as it is.
-MOST_GROWTH = {FIRST: "<= 1.5", DEEP: "<= 1.5", COHORT: "<= 3", DELETED: "< 1,000 ms"}
+DELETED = f"delete an assessment with at most {MAX_DELETED_KEYS:,} keys"
+# The accepted ratio of the times with 1,000,000 and 10,000 keys. The others should not grow.
+MAX_GROWTH = {FIRST: "<= 1.5", DEEP: "<= 1.5", COHORT: "<= 3", DELETED: "< 1,000 ms"}
 
-Measured = dict[str, float]  # ms by the name of the measurement
+Times = dict[str, float]  # ms by measurement
 
 
 class World(NamedTuple):
-    """What is asked for: ids as texts, tokens and a candidate's key."""
+    """Ids, tokens and a candidate's key for the requests."""
 
     size: int
     token: str
     cohort: str
     session: str
     long_session: str
-    doomed: str
+    deleted: str
     candidate: data.OpenSession
 
 
@@ -63,14 +62,14 @@ class Client:
     def __post_init__(self) -> None:
         self.connection = http.client.HTTPConnection(load.HOST, self.port, timeout=600)
 
-    def ask(self, method: str, path: str, body: Any = None, key: str | None = None) -> Any:
+    def request(self, method: str, path: str, body: Any = None, key: str | None = None) -> Any:
         headers = {"X-API-Key": key} if key else {"Authorization": f"Bearer {self.token}"}
         headers["Content-Type"] = "application/json"
         self.connection.request(method, path, body and json.dumps(body), headers)
-        answer = self.connection.getresponse()
-        text = answer.read()
-        if answer.status >= 300:
-            raise SystemExit(f"{method} {path}: {answer.status} {text[:500]!r}")
+        response = self.connection.getresponse()
+        text = response.read()
+        if response.status >= 300:
+            raise SystemExit(f"{method} {path}: {response.status} {text[:500]!r}")
         return json.loads(text)
 
     def close(self) -> None:
@@ -79,18 +78,18 @@ class Client:
 
 def scale(exponents: Sequence[int]) -> None:
     """Measure at each size and write SCALE.md."""
-    found = {}
+    times = {}
     with postgres.start(durable=True, tcp=True) as server:
         for exponent in exponents:
-            found[10**exponent] = _at(server, 10**exponent)
+            times[10**exponent] = _measure_size(server, 10**exponent)
             server.drop_database("proofstone_scale")
-    text = _document(found)
+    text = _document(times)
     SCALE.write_text(text)
     print(text)
 
 
-def _at(server: postgres.Server, size: int) -> Measured:
-    print(f"Filling in {size:,} keys and sessions, and {size * EVENTS_EACH:,} events ...", flush=True)
+def _measure_size(server: postgres.Server, size: int) -> Times:
+    print(f"Inserting {size:,} keys and sessions, and {size * EVENTS_PER_SESSION:,} events ...", flush=True)
     url = server.create_database("proofstone_scale")
     models.bind(url)
     world = _fill(size)
@@ -105,27 +104,27 @@ def _fill(size: int) -> World:
     organization, token = Organization.open("Large Ltd")
     cohort = data.open_assessment(organization, "Cohort")
     sessions = bulk.sessions(bulk.keys(cohort, size), size)
-    bulk.events(sessions, EVENTS_EACH)
-    alone = bulk.sessions(bulk.keys(data.open_assessment(organization, "Alone"), 1), 1)
-    bulk.events(alone, LONG_SESSION_EVENTS)
-    doomed = data.open_assessment(organization, "Doomed")
-    bulk.keys(doomed, min(size, MOST_DELETED))
+    bulk.events(sessions, EVENTS_PER_SESSION)
+    long_session = bulk.sessions(bulk.keys(data.open_assessment(organization, "Long session"), 1), 1)
+    bulk.events(long_session, LONG_SESSION_EVENTS)
+    deleted = data.open_assessment(organization, "Deleted")
+    bulk.keys(deleted, min(size, MAX_DELETED_KEYS))
     candidate = data.open_session(data.open_assessment(organization, "Open"))
-    data.keep_up()
+    data.update_statistics()
     return World(
         size=size,
         token=token,
         cohort=str(cohort.id),
         session=str(sessions.id(size // 2)),
-        long_session=str(alone.id(1)),
-        doomed=str(doomed.id),
+        long_session=str(long_session.id(1)),
+        deleted=str(deleted.id),
         candidate=candidate,
     )
 
 
-def _measure(client: Client, world: World) -> Measured:
+def _measure(client: Client, world: World) -> Times:
     offset = min(DEEP_OFFSET, world.size - PAGE)
-    (before,) = client.ask("GET", f"/v1/candidates?limit=1&offset={offset - 1}")["candidates"]
+    (before,) = client.request("GET", f"/v1/candidates?limit=1&offset={offset - 1}")["candidates"]
     cursors = _timeline_cursors(client, world)
     timeline = f"/v1/sessions/{world.long_session}/timeline?limit={TIMELINE_PAGE}"
     paths = {
@@ -137,39 +136,39 @@ def _measure(client: Client, world: World) -> Measured:
         "timeline of 20,000 events, page in the middle": f"{timeline}&after={cursors[len(cursors) // 2]}",
         "timeline of 20,000 events, last page": f"{timeline}&after={cursors[-1]}",
     }
-    found = {name: _time(partial(client.ask, "GET", path)) for name, path in paths.items()}
-    found |= {
-        "ingest one event": _time(lambda: _ingest(client, world)),
-        "create an assessment, within the quota": _time(lambda: _create(client)),
-        "a key that is there already (onDuplicate=return)": _time(lambda: _issue_again(client, world)),
+    times = {name: _median_ms(partial(client.request, "GET", path)) for name, path in paths.items()}
+    times |= {
+        "ingest one event": _median_ms(lambda: _ingest(client, world)),
+        "create an assessment within the quota": _median_ms(lambda: _create(client)),
+        "return an existing key (onDuplicate=return)": _median_ms(lambda: _issue_again(client, world)),
     }
-    return found | _delete(client, world)
+    return times | _delete(client, world)
 
 
-def _time(ask: Callable[[], Any]) -> float:
-    """The median of some times, in ms; the first one, which meets cold caches, is left out."""
-    ask()
+def _median_ms(request: Callable[[], Any]) -> float:
+    """The median time of a request, after a first one that fills the caches."""
+    request()
     times: list[float] = []
-    until = time.monotonic() + MOST_SECONDS
-    while not times or (len(times) < TIMES and time.monotonic() < until):
-        times.append(_once(ask))
+    deadline = time.monotonic() + MAX_SECONDS
+    while not times or (len(times) < MAX_SAMPLES and time.monotonic() < deadline):
+        times.append(_milliseconds(request))
     return median(times)
 
 
-def _once(ask: Callable[[], Any]) -> float:
-    begun = time.perf_counter()
-    ask()
-    return (time.perf_counter() - begun) * 1000
+def _milliseconds(request: Callable[[], Any]) -> float:
+    start = time.perf_counter()
+    request()
+    return (time.perf_counter() - start) * 1000
 
 
 def _timeline_cursors(client: Client, world: World) -> list[str]:
-    """Where each page after the first begins, as one finds out by walking through."""
+    """The cursor of each page after the first."""
     path = f"/v1/sessions/{world.long_session}/timeline?limit={TIMELINE_PAGE}"
     cursors = []
-    following = client.ask("GET", path)["next"]
-    while following:
-        cursors.append(following)
-        following = client.ask("GET", f"{path}&after={following}")["next"]
+    cursor = client.request("GET", path)["next"]
+    while cursor:
+        cursors.append(cursor)
+        cursor = client.request("GET", f"{path}&after={cursor}")["next"]
     return cursors
 
 
@@ -181,70 +180,63 @@ def _ingest(client: Client, world: World) -> None:
         "kind": "prompt",
         "v": 1,
     }
-    client.ask("POST", "/v1/hooks/ingest", event | {"data": {"text": "Why?"}}, world.candidate.key)
+    client.request("POST", "/v1/hooks/ingest", event | {"data": {"text": "Why?"}}, world.candidate.key)
 
 
 def _create(client: Client) -> None:
-    client.ask(
+    client.request(
         "POST", "/v1/assessments", {"title": "One more", "role": "Engineer", "taskBrief": "Find them."}
     )
 
 
 def _issue_again(client: Client, world: World) -> None:
-    path = f"/v1/assessments/{world.doomed}/keys"
-    client.ask(
+    path = f"/v1/assessments/{world.deleted}/keys"
+    client.request(
         "POST", path, {"count": 1, "candidateEmails": ["candidate1@example.com"], "onDuplicate": "return"}
     )
 
 
-def _delete(client: Client, world: World) -> Measured:
-    """Delete an assessment with many keys, while a candidate's events go on coming in."""
-    longest, has_begun, is_over = 0.0, threading.Event(), threading.Event()
+def _delete(client: Client, world: World) -> Times:
+    """Delete an assessment with many keys while a candidate sends events."""
+    slowest_ingest, started, stopped = 0.0, threading.Event(), threading.Event()
 
-    def go_on() -> None:
-        nonlocal longest
-        with closing(Client(client.port, client.token)) as other:
-            while not is_over.is_set():
-                longest = max(longest, _once(lambda: _ingest(other, world)))
-                has_begun.set()
+    def ingest() -> None:
+        nonlocal slowest_ingest
+        with closing(Client(client.port, client.token)) as candidate:
+            while not stopped.is_set():
+                slowest_ingest = max(slowest_ingest, _milliseconds(lambda: _ingest(candidate, world)))
+                started.set()
 
-    other = threading.Thread(target=go_on)
-    other.start()
-    has_begun.wait()
-    deleted = _once(lambda: client.ask("DELETE", f"/v1/assessments/{world.doomed}"))
-    is_over.set()
-    other.join()
-    return {
-        DELETED: deleted,
-        "longest ingest meanwhile": longest,
-    }
+    thread = threading.Thread(target=ingest)
+    thread.start()
+    started.wait()
+    deletion = _milliseconds(lambda: client.request("DELETE", f"/v1/assessments/{world.deleted}"))
+    stopped.set()
+    thread.join()
+    return {DELETED: deletion, "slowest ingest during the deletion": slowest_ingest}
 
 
-def _document(found: dict[int, Measured]) -> str:
-    sizes = list(found)
-    names = list(found[sizes[0]])
+def _document(times: dict[int, Times]) -> str:
+    sizes = list(times)
+    names = list(times[sizes[0]])
     head = ["ms", *(f"{size:,}" for size in sizes), "largest / smallest", "target"]
     rows = [
         [
             name,
-            *(f"{found[size][name]:.1f}" for size in sizes),
-            _growth(found, name),
-            MOST_GROWTH.get(name, "flat"),
+            *(f"{times[size][name]:.1f}" for size in sizes),
+            f"{times[max(sizes)][name] / times[min(sizes)][name]:.2f}",
+            MAX_GROWTH.get(name, "flat"),
         ]
         for name in names
     ]
     return f"""# Growth
 
-`make bench options=--scale`: medians of the times of answers, one request after the other, beside so many keys and as
-many closed sessions in one assessment, and {EVENTS_EACH} times as many events. Their envelopes have about 250 bytes,
-where real ones have 500 to 2,000: what is measured does not read them, and the disk has to hold them.
+`make bench options=--scale`: median response times by the number of keys and closed sessions in one assessment, with
+{EVENTS_PER_SESSION} times as many events. Requests are sent one after another. Envelopes have about 250 bytes; real
+ones have 500 to 2,000, but no measured request reads them.
 
 {report.markdown(head, rows)}
 
-- Everything is on that is on by default; {services.PROCESSES} processes, PostgreSQL durable with its default settings.
+- Default settings, {services.PROCESSES} processes, durable PostgreSQL with its default settings.
 - {report.machine()}; {date.today().isoformat()}.
 """
-
-
-def _growth(found: dict[int, Measured], name: str) -> str:
-    return f"{found[max(found)][name] / found[min(found)][name]:.2f}"

@@ -1,4 +1,4 @@
-"""The services that are measured, each with two processes and with everything on that is on by default."""
+"""Start the measured services, each with two processes and the default settings."""
 
 import os
 import socket
@@ -11,14 +11,13 @@ from tools.scripts.service import APPLICATION, Service
 
 PROCESSES = 2
 LIMIT = "tools.benchmarks.limit.app:application"
-# Requests are counted as always, but as many are allowed as the machine answers: here a few credentials send what
-# hundreds of candidates do.
-ALLOWED = "1000000000 per minute"
+# Requests are counted but never limited: a few credentials send the load of hundreds of candidates.
+UNLIMITED = "1000000000 per minute"
 SETTINGS = {
     "WEB_CONCURRENCY": str(PROCESSES),
-    "RATELIMIT_DEFAULT": ALLOWED,
-    "RATELIMIT_INGEST": ALLOWED,
-    # What one sets for oneself does not count here.
+    "RATELIMIT_DEFAULT": UNLIMITED,
+    "RATELIMIT_INGEST": UNLIMITED,
+    # Ignore these settings of the environment.
     "GUNICORN_CMD_ARGS": "",
     "LOG_LEVEL": "",
     "RATELIMIT_ENABLED": "",
@@ -28,8 +27,7 @@ SETTINGS = {
 
 @contextmanager
 def running(url: str, application: str = APPLICATION) -> Iterator[Service]:
-    """A service on the database behind `url`, without the worker, whose work after the answer would fall into the turns
-    of both."""
+    """A started service without the worker, whose background work would distort the measurement."""
     with prepared(url, application) as service:
         service.start()
         yield service
@@ -37,8 +35,7 @@ def running(url: str, application: str = APPLICATION) -> Iterator[Service]:
 
 @contextmanager
 def prepared(url: str, application: str = APPLICATION, has_worker: bool = False) -> Iterator[Service]:
-    """A service that can be started on a free port; what it logs goes to a file, as in earnest, and is shown where
-    the service ends by itself."""
+    """A service ready to start on a free port. Its log goes to a file, and is printed if a process exits."""
     settings = os.environ | SETTINGS | {"DATABASE_URL": url}
     with tempfile.TemporaryFile("w+", prefix="proofstone-log-") as log:
         service = Service(HOST, free_port(), settings, application, has_worker, log)
@@ -52,7 +49,7 @@ def prepared(url: str, application: str = APPLICATION, has_worker: bool = False)
 
 
 def pids(service: Service) -> list[int]:
-    """Its children's, each of them the first of a family."""
+    """The ids of the service's child processes."""
     return [child.pid for child in service.children.values()]
 
 

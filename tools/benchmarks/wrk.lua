@@ -19,7 +19,7 @@ end
 function done(summary, latency, requests)
   local errors = summary.errors
   print(string.format(
-    '{"answers": %d, "seconds": %f, "median_ms": %f, "errors": %d}',
+    '{"responses": %d, "seconds": %f, "median_ms": %f, "errors": %d}',
     summary.requests, summary.duration / 1e6, latency:percentile(50) / 1e3,
     errors.connect + errors.read + errors.write + errors.status + errors.timeout))
 end

@@ -40,16 +40,16 @@ class Checks:
         # An incomplete scenario has a violation already.
         complete = [scenario for scenario in scenarios if scenario.is_complete]
         with ThreadPoolExecutor(THREADS) as threads:
-            return [message for found in threads.map(self._scenario, complete) for message in found]
+            return [message for messages in threads.map(self._scenario, complete) for message in messages]
 
     def _scenario(self, scenario: Scenario) -> list[str]:
-        found = []
+        messages = []
         try:
             for message in self._all(scenario):
-                found.append(message)
+                messages.append(message)
         except (Violation, AssertionError, KeyError) as error:
-            found.append(repr(error))
-        return [f"{scenario.label} (assessment {scenario.assessment_id}): {message}" for message in found]
+            messages.append(repr(error))
+        return [f"{scenario.label} (assessment {scenario.assessment_id}): {message}" for message in messages]
 
     def _all(self, scenario: Scenario) -> Iterator[str]:
         yield from self._keys(scenario)
@@ -98,9 +98,9 @@ class Checks:
             self._count("key", 0, len(stored))
             return
         expected = [key for key in batch.keys if key["id"] not in deleted]
-        found = [{"id": key["id"], "key": key["key"]} for key in stored]
-        if found != expected:
-            yield f"{batch.name} has the keys {found} instead of {expected}"
+        stored_keys = [{"id": key["id"], "key": key["key"]} for key in stored]
+        if stored_keys != expected:
+            yield f"{batch.name} has the keys {stored_keys} instead of {expected}"
         self._count("key", len(expected))
 
     def _mail(self, key: dict[str, Any]) -> Iterator[str]:
@@ -158,7 +158,9 @@ class Checks:
             yield f"its integrity facts are {integrity['facts']}"
         counts = integrity["counts"]
         problems = ("unsealed", "invalid", "unknownKey", "notJudged")
-        is_whole = counts["events"] == counts["sealed"] == count and not any(counts[it] for it in problems)
+        is_whole = counts["events"] == counts["sealed"] == count and not any(
+            counts[name] for name in problems
+        )
         if not is_whole and not session.is_erased:
             yield f"its integrity counts are {counts}"
 

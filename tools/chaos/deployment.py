@@ -118,9 +118,13 @@ class Deployment:
             start, lost_before = time.monotonic(), len(self.client.lost)
             _stop(self.web, "The web process")
             end = time.monotonic()
-            lost = [it for it in self.client.lost[lost_before:] if it.start < end and it.end > start]
+            lost = [
+                request
+                for request in self.client.lost[lost_before:]
+                if request.start < end and request.end > start
+            ]
             if lost:
-                examples = "; ".join(it.description for it in lost[:3])
+                examples = "; ".join(request.description for request in lost[:3])
                 raise Violation(f"{len(lost)} requests were lost when the web process stopped: {examples}")
         finally:
             self.start_web()
@@ -157,7 +161,7 @@ class Deployment:
     def resident_bytes(self) -> dict[str, list[int]]:
         """Memory of each web process and each worker."""
         pids = {"web": children(self.web.pid), "worker": [worker.pid for worker in self.workers]}
-        return {name: [_resident_bytes(pid) for pid in found] for name, found in pids.items()}
+        return {name: [_resident_bytes(pid) for pid in ids] for name, ids in pids.items()}
 
     def _stop_processes(self) -> None:
         processes = [process for process in (self.service.web, *self.workers) if process is not None]

@@ -63,11 +63,14 @@ class FeedReader:
     def _compare_with_webhooks(self) -> list[str]:
         feed, webhooks = self.digests, self.deployment.receivers.webhooks.digests
         return [
-            *(f"No webhook delivered the feed event {it}." for it in feed.keys() - webhooks.keys()),
-            *(f"The webhook {it} is not in the feed." for it in webhooks.keys() - feed.keys()),
             *(
-                f"The event {it} differs between feed and webhook."
-                for it in feed.keys() & webhooks.keys()
-                if feed[it] != webhooks[it]
+                f"No webhook delivered the feed event {event_id}."
+                for event_id in feed.keys() - webhooks.keys()
+            ),
+            *(f"The webhook {event_id} is not in the feed." for event_id in webhooks.keys() - feed.keys()),
+            *(
+                f"The event {event_id} differs between feed and webhook."
+                for event_id in feed.keys() & webhooks.keys()
+                if feed[event_id] != webhooks[event_id]
             ),
         ]

@@ -56,8 +56,8 @@ class WebhookRecorder:
             except WebhookVerificationError as error:
                 self.violations.append(f"A webhook cannot be verified ({error}): {message.body!r}")
                 continue
-            webhook_id, found = message.headers["webhook-id"], digest(body)
-            if self.digests.setdefault(webhook_id, found) != found or body["id"] != webhook_id:
+            webhook_id, body_digest = message.headers["webhook-id"], digest(body)
+            if self.digests.setdefault(webhook_id, body_digest) != body_digest or body["id"] != webhook_id:
                 self.violations.append(f"The webhook {webhook_id} has several bodies: {json.dumps(body)}")
 
 

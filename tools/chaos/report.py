@@ -47,6 +47,9 @@ def _common(run: Any) -> list[str]:
 def _violations(violations: list[str]) -> list[str]:
     if not violations:
         return ["losses 0, duplicates 0, incomplete batches 0, broken chains 0"]
-    lines = [f"VIOLATIONS: {len(violations)}", *(f"  {it}" for it in violations[:MAX_VIOLATIONS])]
+    lines = [
+        f"VIOLATIONS: {len(violations)}",
+        *(f"  {violation}" for violation in violations[:MAX_VIOLATIONS]),
+    ]
     hidden = len(violations) - MAX_VIOLATIONS
     return [*lines, f"... and {hidden} more"] if hidden > 0 else lines

@@ -144,7 +144,7 @@ class Scenario:
     def _send_batch(self, session: ExpectedSession, count: int, signer: "EventSigner | None") -> None:
         must_arrive = signer is not None or self.rng.random() < 0.5
         events = [self._event(session, 60 + number, signer) for number in range(count)]
-        ids = [each["id"] for each in events]
+        ids = [body["id"] for body in events]
         if not self._ingest(session, "/v1/hooks/ingest/batch", {"events": events}, ids, must_arrive):
             session.unknown_batches.append(ids)
 
@@ -160,9 +160,9 @@ class Scenario:
 
     def _event(self, session: ExpectedSession, second: int, signer: "EventSigner | None") -> dict[str, Any]:
         event_id = str(uuid.UUID(int=self.rng.getrandbits(128), version=4))
-        made = event(self.rng.choice(KINDS), second, id=event_id, sessionId=session.session_id)
-        made["data"] = {"text": f"{self.label} {second}"}
-        return signer.sign(made) if signer else made
+        envelope = event(self.rng.choice(KINDS), second, id=event_id, sessionId=session.session_id)
+        envelope["data"] = {"text": f"{self.label} {second}"}
+        return signer.sign(envelope) if signer else envelope
 
     def _check_integrity(self, session: ExpectedSession) -> None:
         """Check the integrity of a session that is being written and sealed."""
@@ -195,9 +195,9 @@ class EventSigner:
         self.chain = Chain(Path(os.devnull), seed)
         self.previous = ""
 
-    def sign(self, made: dict[str, Any]) -> dict[str, Any]:
-        previous, self.previous = self.previous, self.chain.key.sign(message(made, self.previous)).hex()
-        return made | {"sig": self.previous} | ({"prevSig": previous} if previous else {})
+    def sign(self, envelope: dict[str, Any]) -> dict[str, Any]:
+        previous, self.previous = self.previous, self.chain.key.sign(message(envelope, self.previous)).hex()
+        return envelope | {"sig": self.previous} | ({"prevSig": previous} if previous else {})
 
 
 def _credential(session: ExpectedSession) -> Headers:

@@ -55,7 +55,7 @@ class Soak:
         client = self.deployment.client
         client.throttle = None
         self.verifier.verify(self.writers.scenarios, DRAIN_SECONDS, wait_for_leases=True)
-        lost = [f"A request was lost: {it.description}" for it in client.lost]
+        lost = [f"A request was lost: {request.description}" for request in client.lost]
         self.results.add_violations(*self.verifier.feed.reread(), *lost, *self._growth())
 
     def _wait(self, start: float, end: float) -> None:

@@ -42,13 +42,13 @@ ASSESSMENT_MEMBERS = ("id", "orgId", "title", "role", "taskBrief", "repoUrl", "i
                       "timeLimitMinutes", "expiresInDays")  # fmt: skip
 
 
-class Answer(NamedTuple):
+class Response(NamedTuple):
     status: int
     body: Any
 
 
-UNAUTHORIZED = Answer(401, {"error": "This needs a valid credential.", "code": "unauthorized"})
-CLOSED = Answer(409, {"error": "This session has been closed.", "code": "session_closed"})
+UNAUTHORIZED = Response(401, {"error": "A valid credential is required.", "code": "unauthorized"})
+CLOSED = Response(409, {"error": "This session is closed.", "code": "session_closed"})
 
 
 # gunicorn imports this after the fork. As many connections are kept open as there are threads.
@@ -62,13 +62,13 @@ pool = psycopg2.pool.ThreadedConnectionPool(
 
 
 def application(environ: dict[str, Any], start_response: Callable) -> Iterable[bytes]:
-    found = route(environ)
-    body = orjson.dumps(found.body)
-    start_response(REASONS[found.status], [*HEADERS, ("Content-Length", str(len(body)))])
+    response = route(environ)
+    body = orjson.dumps(response.body)
+    start_response(REASONS[response.status], [*HEADERS, ("Content-Length", str(len(body)))])
     return [body]
 
 
-def route(environ: dict[str, Any]) -> Answer:
+def route(environ: dict[str, Any]) -> Response:
     match environ["REQUEST_METHOD"], environ["PATH_INFO"].split("/")[2:]:
         case "GET", ["assessments", assessment_id]:
             return assessment(environ, assessment_id)
@@ -81,36 +81,41 @@ def route(environ: dict[str, Any]) -> Answer:
         case "POST", ["assessments", assessment_id, "keys"]:
             return issue_keys(environ, assessment_id, orjson.loads(body_of(environ)))
         case "GET", ["health"]:
-            return Answer(200, {"ok": True})
-    return Answer(404, {"error": "There is nothing here.", "code": "not_found"})
+            return Response(200, {"ok": True})
+    return Response(404, {"error": "Not found.", "code": "not_found"})
 
 
-def assessment(environ: dict[str, Any], assessment_id: str) -> Answer:
+def assessment(environ: dict[str, Any], assessment_id: str) -> Response:
     key = candidate_keys.normalize(environ.get("HTTP_X_API_KEY", ""))
     rows = fetch(statements.ASSESSMENT, {"key": key, "assessment": assessment_id, "now": now()})
     if not rows:
         return UNAUTHORIZED
     (row,) = rows
     shown = dict(zip(ASSESSMENT_MEMBERS, row, strict=False))
-    # The assessments that are measured on have no issue; the join is made all the same.
-    shown |= {"issue": None, "createdAt": moment(row[10]), "updatedAt": moment(row[11])}
-    return Answer(200, {"assessment": shown})
+    # The measured assessments have no issue. The statement joins it anyway.
+    shown |= {"issue": None, "createdAt": format_timestamp(row[10]), "updatedAt": format_timestamp(row[11])}
+    return Response(200, {"assessment": shown})
 
 
-def candidates(environ: dict[str, Any]) -> Answer:
+def candidates(environ: dict[str, Any]) -> Response:
     query = dict(parse_qsl(environ["QUERY_STRING"]))
     limit, offset = min(max(int(query["limit"]), 1), 200), int(query["offset"])
     rows = fetch(statements.CANDIDATES, reviewer(environ) | {"limit": limit, "offset": offset})
     if not rows:
         return UNAUTHORIZED
     shown = [shown_key(row) | {"assessmentTitle": row[19]} for row in rows if row[0]]
-    return Answer(200, {"candidates": shown, "total": rows[0][20], "limit": limit, "offset": offset})
+    return Response(200, {"candidates": shown, "total": rows[0][20], "limit": limit, "offset": offset})
 
 
 def shown_key(row: Any) -> dict[str, Any]:
     invite = None
     if row[12] is not None:
-        invite = {"state": row[12], "attempts": row[13], "lastError": row[14], "sentAt": moment(row[15])}
+        invite = {
+            "state": row[12],
+            "attempts": row[13],
+            "lastError": row[14],
+            "sentAt": format_timestamp(row[15]),
+        }
     return {
         "id": row[0],
         "key": row[1],
@@ -120,18 +125,18 @@ def shown_key(row: Any) -> dict[str, Any]:
         "candidateEmail": row[5],
         "candidateName": row[6],
         "sessionId": row[7],
-        "expiresAt": moment(row[8]),
-        "redeemedAt": moment(row[9]),
-        "completedAt": moment(row[10]),
-        "createdAt": moment(row[11]),
-        "erasureRequestedAt": moment(row[16]),
+        "expiresAt": format_timestamp(row[8]),
+        "redeemedAt": format_timestamp(row[9]),
+        "completedAt": format_timestamp(row[10]),
+        "createdAt": format_timestamp(row[11]),
+        "erasureRequestedAt": format_timestamp(row[16]),
         "externalId": row[17],
         "metadata": row[18] or {},
         "invite": invite,
     }
 
 
-def ingest(environ: dict[str, Any]) -> Answer:
+def ingest(environ: dict[str, Any]) -> Response:
     body = body_of(environ)
     envelope = orjson.loads(body)
     key = candidate_keys.normalize(environ["HTTP_X_API_KEY"])
@@ -159,15 +164,15 @@ def ingest(environ: dict[str, Any]) -> Answer:
     ((is_open, stored),) = rows
     if not is_open:
         return CLOSED
-    return Answer(201, {"ok": True}) if stored else Answer(200, {"ok": True, "skipped": True})
+    return Response(201, {"ok": True}) if stored else Response(200, {"ok": True, "skipped": True})
 
 
-def cohort_statistics(environ: dict[str, Any], assessment_id: str) -> Answer:
+def cohort_statistics(environ: dict[str, Any], assessment_id: str) -> Response:
     session_id = dict(parse_qsl(environ["QUERY_STRING"]))["sessionId"]
     values = reviewer(environ) | {"assessment": assessment_id, "session": session_id}
     rows = fetch(statements.STATISTICS, values)
     if not rows:
-        return Answer(404, {"error": "There is nothing here.", "code": "not_found"})
+        return Response(404, {"error": "Not found.", "code": "not_found"})
     ((sessions, passed, *numbers),) = rows
     averages: dict[str, Any] = {}
     percentiles = {}
@@ -180,10 +185,10 @@ def cohort_statistics(environ: dict[str, Any], assessment_id: str) -> Answer:
         percentiles[metric.name] = cohorts.percentile(beaten, count, has_value)
     averages["testPassRate"] = cohorts.pass_rate(passed, sessions)
     shown = {"sessionCount": sessions, "metrics": averages, "percentiles": percentiles}
-    return Answer(200, {"cohortStats": shown})
+    return Response(200, {"cohortStats": shown})
 
 
-def issue_keys(environ: dict[str, Any], assessment_id: str, body: dict[str, Any]) -> Answer:
+def issue_keys(environ: dict[str, Any], assessment_id: str, body: dict[str, Any]) -> Response:
     emails, names = body["candidateEmails"], body["candidateNames"]
     ids, keys = [new_id() for _ in emails], [candidate_keys.generate() for _ in emails]
     values = reviewer(environ) | {
@@ -203,7 +208,7 @@ def issue_keys(environ: dict[str, Any], assessment_id: str, body: dict[str, Any]
     try:
         rows = fetch(statements.ISSUE_KEYS, values)
     except psycopg2.errors.UniqueViolation:
-        # One of the keys was drawn before, which happens once in a million of them.
+        # A generated key exists already.
         return issue_keys(environ, assessment_id, body)
     if not rows:
         return UNAUTHORIZED
@@ -213,7 +218,7 @@ def issue_keys(environ: dict[str, Any], assessment_id: str, body: dict[str, Any]
                    values["now"], "queued", 0, None, None, None, None, None))
         for key_id, key, email, name in zip(ids, keys, emails, names, strict=True)
     ]  # fmt: skip
-    return Answer(201, {"keys": shown})
+    return Response(201, {"keys": shown})
 
 
 def fetch(sql: str, values: dict[str, Any]) -> list[tuple]:
@@ -226,7 +231,7 @@ def fetch(sql: str, values: dict[str, Any]) -> list[tuple]:
 
 
 def reviewer(environ: dict[str, Any]) -> dict[str, Any]:
-    """The values by which a statement finds out whom the token names."""
+    """The values of the common table expression `reviewer`."""
     token = environ["HTTP_AUTHORIZATION"].removeprefix("Bearer ")
     return {"fingerprint": api_tokens.fingerprint(token), "now": now()}
 
@@ -236,12 +241,12 @@ def body_of(environ: dict[str, Any]) -> bytes:
 
 
 def now() -> datetime:
-    found = datetime.now(UTC)
-    return found.replace(microsecond=found.microsecond // 1000 * 1000)
+    timestamp = datetime.now(UTC)
+    return timestamp.replace(microsecond=timestamp.microsecond // 1000 * 1000)
 
 
-def moment(value: datetime | None) -> str | None:
-    """A moment in UTC, as the API writes it."""
+def format_timestamp(value: datetime | None) -> str | None:
+    """Format a timestamp in UTC as the API does."""
     return None if value is None else value.isoformat(timespec="milliseconds")[:-6] + "Z"
 
 

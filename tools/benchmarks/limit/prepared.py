@@ -30,6 +30,6 @@ class PreparingConnection(connection):
 def prepared(name: str, sql: str) -> tuple[str, str]:
     """The PREPARE of a statement, with numbered parameters, and its EXECUTE, with named ones."""
     parameters = list(dict.fromkeys(PARAMETER.findall(sql)))
-    numbered = PARAMETER.sub(lambda found: f"${parameters.index(found[1]) + 1}", sql)
+    numbered = PARAMETER.sub(lambda match: f"${parameters.index(match[1]) + 1}", sql)
     values = ", ".join(f"%({parameter})s" for parameter in parameters)
     return f"PREPARE {name} AS {numbered}", f"EXECUTE {name} ({values})"

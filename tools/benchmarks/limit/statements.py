@@ -25,7 +25,7 @@ _REVIEWER = """
     )
 """
 
-# The count comes as a column of its own in every row, and in one row without a key where the page is empty.
+# Every row has the total; an empty page is one row without a key.
 CANDIDATES = f"""
     WITH {_REVIEWER}, part AS (
         SELECT k.id FROM candidate_keys k JOIN assessments a ON a.id = k.assessment_id
@@ -92,7 +92,7 @@ _BEATEN = ", ".join(
     f"count(*) FILTER (WHERE s.{name} {'>' if name == 'command_fail_rate' else '<'} own.{name}), own.{name} IS NOT NULL"
     for name in _METRICS
 )
-# Whether a session waits for its close or its metrics is asked in the same breath; none does while it is measured.
+# Like the product, checks for sessions to close or derive. There are none during the measurement.
 STATISTICS = f"""
     WITH {_REVIEWER}, own AS MATERIALIZED (
         SELECT s.*
@@ -110,8 +110,7 @@ STATISTICS = f"""
     ) AS cohort
 """
 
-# All that one can see of it afterwards, or that follows from it: the keys, the mails that wait, the events in the
-# organization's feed, and the row of the audit log.
+# Stores all visible results: the keys, the queued mails, the feed events and the audit entry.
 ISSUE_KEYS = f"""
     WITH {_REVIEWER}, held AS (
         SELECT a.id, a.organization_id, %(now)s + a.expires_in_days * interval '1 day' AS expires_at,

@@ -1,20 +1,20 @@
-"""Helpers that read error responses."""
+"""Helpers that check a response and return a part of it."""
 
 from typing import Any
 
 from werkzeug.test import TestResponse
 
 
-def places(answer: TestResponse) -> list[list]:
+def error_paths(response: TestResponse) -> list[list]:
     """The paths of a 400's details, in order."""
-    assert refusal(answer) == (400, "invalid_request"), answer.json
-    return [detail["path"] for detail in answer.json["details"]]
+    assert refusal(response) == (400, "invalid_request"), response.json
+    return [detail["path"] for detail in response.json["details"]]
 
 
-def refusal(answer: TestResponse) -> tuple[int, str]:
+def refusal(response: TestResponse) -> tuple[int, str]:
     """The status and code of an error response, which always has a sentence too (R26)."""
-    assert answer.json["error"]
-    return answer.status_code, answer.json["code"]
+    assert response.json["error"]
+    return response.status_code, response.json["code"]
 
 
 def body_of(response: TestResponse, status: int = 200) -> Any:

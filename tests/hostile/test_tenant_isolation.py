@@ -1,0 +1,156 @@
+"""Callers of one organization send every id of another one to every operation, in path, query and body.
+
+They find, change and learn nothing.
+"""
+
+import json
+from collections import Counter
+from functools import partial
+
+import pytest
+from callers import Caller
+
+from tests.hostile.operations import DOCUMENT, every_operation
+from tests.hostile.world import (
+    FOREIGN_MARK,
+    NOT_FOUND,
+    UNAUTHENTICATED,
+    body_with,
+    member_paths,
+    quick_on,
+    rolled_back,
+    snapshot,
+)
+
+# Every operation with every id as every caller.
+pytestmark = pytest.mark.slow
+
+CALLERS = ("writer", "reader", "candidate", "finished")
+PROXIES = "/v1/proxy/"
+# Members that name a row or an object; `evidence` names events.
+REFERENCES = ("issueId", "rubricId", "sessionId", "evidence", "bundleKey")
+
+
+class Walk:
+    """Calls operations as each caller with own or foreign ids, and counts the calls by operation."""
+
+    def __init__(self, world):
+        self.world = world
+        own = world.own
+        finished = Caller.candidate(world.app, own.finished.key)
+        self.callers = dict(zip(CALLERS, (own.reviewer, own.reader, own.candidate, finished), strict=True))
+        self.foreign = [
+            *dict.fromkeys(map(str, [*world.foreign.ids.values(), world.foreign.organization.id]))
+        ]
+        self.foreign.remove("quality")  # both organizations have this criterion
+        self.cases = Counter()
+
+    def call(self, caller_name, operation, path=None, body=None, query=None):
+        self.cases[str(operation)] += 1
+        if body is None and operation.members is not None:
+            body = json.dumps(self.world.body(operation)).encode()
+        headers = {"Content-Type": "application/json"} if body is not None else {}
+        environ = {
+            "PATH_INFO": path or self.world.path(operation),
+            "QUERY_STRING": operation.query if query is None else query,
+        }
+        caller = self.callers[caller_name]
+        send = partial(caller.request, operation.method, "/", headers, data=body, environ_overrides=environ)
+        # The proxies respond in the providers' formats. They are not configured, so no call succeeds.
+        return send() if operation.path.startswith(PROXIES) else rolled_back(send)
+
+    def check_refusal(self, caller_name, operation, response):
+        """Check a refusal of a foreign id: it depends on the caller, never on whether the row exists."""
+        credential = "reviewerToken" if caller_name in ("writer", "reader") else "candidateKey"
+        if not operation.callers:
+            assert response.status_code in (403, 404), (caller_name, operation)
+        elif credential not in operation.callers:
+            assert response.json == UNAUTHENTICATED, (caller_name, operation)
+        elif caller_name == "reader" and response.status_code == 403:
+            assert response.json["code"] == "insufficient_scope", operation
+        else:
+            assert response.json == NOT_FOUND, (caller_name, operation)
+
+
+@pytest.fixture
+def walk(world):
+    return Walk(world)
+
+
+@quick_on("sqlite")
+def test_foreign_ids_in_a_path_are_not_found(walk):
+    before = snapshot()
+    for operation in every_operation():
+        if operation.path.startswith(PROXIES):
+            continue
+        for ids in _foreign_ids(walk, operation):
+            for caller_name in CALLERS:
+                response = walk.call(caller_name, operation, path=walk.world.path(operation, **ids))
+                walk.check_refusal(caller_name, operation, response)
+    assert snapshot() == before
+
+
+def _foreign_ids(walk, operation):
+    """Path parameters: each with every foreign id, then all with the matching foreign ids."""
+    for parameter in operation.path_parameters:
+        if parameter != "criterion":
+            yield from ({parameter: foreign_id} for foreign_id in walk.foreign)
+    matching = {name: walk.world.foreign.ids[name] for name in operation.path_parameters}
+    if set(matching) - {"criterion"}:
+        yield matching
+
+
+@quick_on("sqlite")
+def test_queries_return_nothing_of_another_organization(walk):
+    before = snapshot()
+    values = [*walk.foreign, FOREIGN_MARK, "open@example.com"]
+    for operation in every_operation():
+        for parameter in operation.query_parameters:
+            for value in values:
+                for caller_name in CALLERS:
+                    # Fails if FOREIGN_MARK is in the response.
+                    walk.call(caller_name, operation, query=f"{parameter}={value}")
+    assert snapshot() == before
+
+
+@quick_on("sqlite")
+def test_foreign_ids_in_a_body_are_refused(walk):
+    before = snapshot()
+    accepted = set()
+    for operation in every_operation():
+        body = walk.world.body(operation) or {}
+        for path in (path for path in member_paths(body) if path[-1] in REFERENCES):
+            for foreign_id in walk.foreign:
+                value = json.dumps([foreign_id] if path[-1] == "evidence" else foreign_id).encode()
+                for caller_name in CALLERS:
+                    response = walk.call(caller_name, operation, body=body_with(body, path, value))
+                    if response.status_code < 400:
+                        accepted.add((str(operation), path[-1]))
+    assert snapshot() == before
+    # A submission without its own bundle is recorded as unverified.
+    assert accepted == {("POST /v1/candidate/submit-code", "bundleKey")}
+
+
+def test_a_foreign_bundle_is_not_verified(walk):
+    (operation,) = (operation for operation in every_operation() if operation.path.endswith("/submit-code"))
+    body = walk.world.body(operation) | {"bundleKey": walk.world.foreign.ids["objectKey"]}
+    response = walk.call("candidate", operation, body=json.dumps(body).encode())
+    assert response.json == {"ok": True, "verified": False}
+
+
+@quick_on("sqlite")
+def test_every_operation_is_called_by_every_caller(walk):
+    """With own ids, no response contains foreign data. Compared with the document, so no operation is missing."""
+    for operation in every_operation():
+        for caller_name in CALLERS:
+            response = walk.call(caller_name, operation)
+            assert response.status_code < 500
+            assert FOREIGN_MARK not in response.text
+    documented = {
+        f"{method.upper()} {path}"
+        for path, item in DOCUMENT["paths"].items()
+        for method in item
+        if method in ("get", "post", "put", "patch", "delete")
+    }
+    assert set(walk.cases) == documented
+    assert set(walk.cases.values()) == {len(CALLERS)}
