@@ -292,7 +292,9 @@ def test_candidates_are_ranked_by_the_chosen_metric(clock, reviewer, organizatio
 def test_percentiles_are_those_of_the_cohort(reviewer, assessment):
     for count in (1, 2, 2, 5):
         close(assessment, str(count), *prompts(count))
-    for candidate in top(reviewer):
+    found = top(reviewer)
+    assert column(found) == ["5", "2", "2", "1"]
+    for candidate in found:
         cohort = get(reviewer, f"/v1/sessions/{candidate['sessionId']}/cohort-stats")["cohortStats"]
         assert candidate["percentile"] == cohort["percentiles"]["promptCount"]
 

@@ -117,10 +117,12 @@ def test_actions_of_candidates_are_recorded_without_their_address(anonymous, can
     candidate.post("/v1/candidate/me/erasure-request")
     Consent.give(key, None, None)
     redeemed = anonymous.post("/v1/candidate/redeem", {"key": key.key}).json
-    anonymous.post("/v1/candidate/complete", {"key": key.key, "sessionId": redeemed["sessionId"]})
-    listed = entries(reviewer)
-    assert [entry["action"] for entry in listed] == ["complete", "redeem", "requestErasure"]
-    for entry in listed:
+    body = {"key": key.key, "sessionId": redeemed["sessionId"]}
+    completed = anonymous.post("/v1/candidate/complete", body)
+    found = entries(reviewer)
+    assert found[0]["requestId"] == completed.headers["X-Request-Id"]
+    assert [entry["action"] for entry in found] == ["complete", "redeem", "requestErasure"]
+    for entry in found:
         assert (entry["actorKind"], entry["actorId"], entry["cameFrom"]) == ("candidate", str(key.id), None)
 
 
@@ -168,11 +170,14 @@ def test_file_has_all_entries_oldest_first(reviewer, monkeypatch):
     monkeypatch.setattr("models.batches.MAX_ROWS", 2)
     for _ in range(5):
         delete_assessment(reviewer)
+    reviewer.post("/v1/assessments", NEW)
     response = reviewer.get(PATH, format="jsonl", limit=1)
     assert response.mimetype == "application/x-ndjson"
     lines = [json.loads(line) for line in response.text.splitlines()]
     assert lines == list(reversed(entries(reviewer)))
-    assert len(lines) == 5
+    assert len(lines) == 6
+    filtered = reviewer.get(PATH, format="jsonl", action="createAssessment")
+    assert json.loads(filtered.text) == lines[5]
 
 
 # The chain

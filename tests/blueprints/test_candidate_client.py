@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import pytest
 from callers import Caller
 from factories import make_assessment, make_key, make_organization, make_session
-from response_checks import refusal
+from response_checks import error_paths, refusal
 
 from delivery.worker import Worker
 from models import BundleUpload, ClientReport, Delivery, Submission, sessions
@@ -92,6 +92,12 @@ def test_versions_are_compared_as_numbers(versions, required, recommended):
         assert bool(result["message"]) == recommended
 
 
+def test_too_old_client_is_told_the_oldest_version_if_the_latest_is_unknown():
+    found = client_versions.check_version("1.8.9", "1.9.0", None)
+    assert (found["update_required"], found["update_recommended"]) == (True, True)
+    assert found["message"] == "This client is too old. Update it to 1.9.0 or later."
+
+
 @pytest.mark.parametrize("query", [{"version": "1.10.0"}, {}])
 def test_version_check_needs_no_credential(anonymous, query):
     response = anonymous.get("/v1/cli/version-check", **query)
@@ -130,6 +136,20 @@ def test_reports_are_accepted_until_24_hours_after_the_close(candidate, session,
     assert refusal(post(candidate, "device-check", **BODIES["device-check"])) == (409, "session_closed")
 
 
+@pytest.mark.parametrize(
+    ("operation", "member", "invalid"),
+    [
+        *(("workspace-commit", "commitSha", text) for text in ("abc", "a" * 65, "g" * 40, "4b825dc\n")),
+        *(("hosted-boot", "bootSeconds", seconds) for seconds in (-1, 3601, "9")),
+        *(("submit-code", "bundleSha256", text) for text in ("0" * 63, "0" * 65, "g" * 64)),
+        ("device-check", "checkpoint", "middle"), ("submit-code", "bundleSize", -1),
+    ],
+)  # fmt: skip
+def test_invalid_member_is_refused(candidate, session, operation, member, invalid):
+    body = BODIES[operation] | {"sessionId": str(session.id), member: invalid}
+    assert error_paths(post(candidate, operation, **body)) == [[member]]
+
+
 @pytest.mark.parametrize("operation", BODIES)
 def test_reports_and_uploads_require_the_keys_own_session(candidate, key, operation):
     body = BODIES[operation]
@@ -146,9 +166,10 @@ def test_reports_and_uploads_require_the_keys_own_session(candidate, key, operat
 
 
 def test_bundle_with_the_given_size_and_digest_becomes_the_submission(candidate, reviewer, session):
-    upload = upload_bundle(candidate, session)
-    response = submit(candidate, session, upload)
-    assert (response.status_code, response.json) == (200, {"ok": True, "verified": True})
+    upload, digest = upload_bundle(candidate, session), hashlib.sha256(BUNDLE).hexdigest()
+    for sha256 in (digest, digest.upper()):
+        response = submit(candidate, session, upload, bundleSha256=sha256)
+        assert (response.status_code, response.json) == (200, {"ok": True, "verified": True})
     download = reviewer.get(f"/v1/sessions/{session.id}/bundle")
     assert download.data == BUNDLE
     assert download.headers["Content-Type"] == "application/gzip"
@@ -225,8 +246,9 @@ def test_missing_and_overwritten_bundles_cannot_be_downloaded(app, candidate, re
     assert downloads() == {(404, "not_found")}
     upload = upload_bundle(candidate, session)
     submit(candidate, session, upload)
-    assert put(candidate, upload, BUNDLE + b"?").status_code == 200
-    assert downloads() == {(409, "bundle_changed")}
+    for other in (BUNDLE + b"?", BUNDLE[:-1] + b"?"):
+        assert put(candidate, upload, other).status_code == 200
+        assert downloads() == {(409, "bundle_changed")}
     app.extensions["storage"].delete(upload["objectKey"])
     assert downloads() == {(404, "not_found")}
 

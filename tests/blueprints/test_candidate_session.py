@@ -1,8 +1,11 @@
 """Consent, redeem and complete (R11 to R13, R17, R18, R28 to R31; docs/candidate-client.md, 3.3 to 3.5 and 3.12)."""
 
+import hashlib
+import json
 from datetime import timedelta
 
 import pytest
+import yaml
 from factories import add_event, envelope, make_assessment, make_issue, make_key, make_session
 from response_checks import error_paths, refusal
 
@@ -128,6 +131,12 @@ def test_disclosure_is_returned_for_a_key_in_the_query_or_the_header(clock, anon
         "expiresAt": "2026-04-08T09:00:00.000Z",
     }
     assert all(current[name] for name in ("captures", "does_not_capture", "evaluated", "data_use"))
+
+
+def test_disclosure_hash_covers_the_version_and_every_text():
+    texts = yaml.safe_load(disclosure.FILE.read_text(encoding="utf-8"))
+    canonical = json.dumps(texts, sort_keys=True, separators=(",", ":"))
+    assert disclosure.current() == texts | {"hash": hashlib.sha256(canonical.encode()).hexdigest()}
 
 
 def test_consent_to_the_current_text_is_recorded_once(anonymous, key):

@@ -4,6 +4,7 @@ import json
 from datetime import timedelta
 from io import BytesIO
 
+import pytest
 from callers import Caller
 from factories import envelope, make_assessment, make_key, make_session
 from response_checks import error_paths, refusal
@@ -142,16 +143,21 @@ def test_refusals_come_in_their_order(app, clock, anonymous, reviewer, candidate
     for caller in (anonymous, reviewer, both):
         assert refusal(caller.post(PATH, envelope())) == (401, "unauthorized")
         assert refusal(caller.request("POST", PATH, **plain)) == (401, "unauthorized")
-    assert refusal(candidate.request("POST", PATH, **plain)) == (415, "unsupported_media_type")
+    gzipped = {"json": envelope(), "headers": {"Content-Encoding": "gzip"}}
+    for sent in (plain, gzipped):
+        assert refusal(candidate.request("POST", PATH, **sent)) == (415, "unsupported_media_type")
     assert refusal(candidate.post(PATH, {"id": 7, "sessionId": NOWHERE})) == (400, "invalid_request")
     assert refusal(candidate.post(PATH, envelope(sessionId=NOWHERE))) == (404, "not_found")
     assert refusal(candidate.post(PATH, envelope())) == (409, "session_closed")
 
 
-def test_large_body_without_a_valid_credential_is_not_read(anonymous, session):
+@pytest.mark.parametrize(
+    "length", [{"content_length": 2 * 1024 * 1024}, {"environ_overrides": {"wsgi.input_terminated": True}}]
+)
+def test_large_or_chunked_body_without_a_valid_credential_is_not_read(anonymous, session, length):
     body = BytesIO(bytes(2 * 1024 * 1024))
-    sent = {"input_stream": body, "content_length": body.getbuffer().nbytes}
-    response = anonymous.request("POST", PATH, content_type="application/json", **sent)
+    sent = {"input_stream": body, "content_type": "application/json"} | length
+    response = anonymous.request("POST", PATH, **sent)
     assert refusal(response) == (401, "unauthorized")
     assert body.tell() == 0
 

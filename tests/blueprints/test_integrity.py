@@ -106,10 +106,14 @@ def test_an_event_lost_in_transit_is_a_gap(reviewer, signed, signer):
     assert facts(reviewer, signed) == [("chain_gap", [third["id"]])]
 
 
-def test_a_signature_of_another_key_is_invalid(reviewer, signed):
-    event = Signer(seed=9).event(signed)
-    add(signed, event)
-    assert ("signature_invalid", [event["id"]]) in facts(reviewer, signed)
+def test_signatures_of_another_key_are_invalid_and_all_counted(reviewer, signed, monkeypatch):
+    monkeypatch.setattr("rules.integrity.MAX_EVENT_IDS", 2)
+    stranger = Signer(seed=9)
+    events = [stranger.event(signed, at=second) for second in range(3)]
+    add(signed, *events)
+    (fact,) = integrity(reviewer, signed)["facts"]
+    assert (fact["code"], fact["count"]) == ("signature_invalid", 3)
+    assert fact["eventIds"] == [event["id"] for event in events[:2]]
 
 
 def test_every_key_of_a_session_may_sign(reviewer, assessment):

@@ -333,11 +333,13 @@ def test_a_queued_reminder_is_canceled_by_a_start(clock, reviewer, reminding, wo
     assert len(mails()) == 1
 
 
-def test_an_extended_key_is_reminded_of_its_new_expiry(clock, reviewer, reminding):
+def test_an_extended_key_is_reminded_of_its_new_expiry_only(clock, reviewer, reminding, worker):
     clock.fixed += timedelta(days=5)
     assert invitations.enqueue_reminders() == 1
     reviewer.post(at(reminding, "/extend"), {"days": 7})
     assert invitations.enqueue_reminders() == 0
+    worker.run_once()
+    assert history(reviewer, reminding)[0] == ("reminder", "canceled")
     clock.fixed += timedelta(days=7)
     assert invitations.enqueue_reminders() == 1
 
@@ -371,12 +373,12 @@ def test_removals_are_not_listed(reviewer, organization, key):
     assert refusal(reviewer.post(f"/v1/deliveries/{removal.id}/retry")) == (404, "not_found")
 
 
-def test_messages_are_paginated_and_have_no_name_or_address(reviewer, assessment):
-    for _ in range(3):
-        make_key(assessment)
+def test_messages_are_paginated_latest_first_and_have_no_name_or_address(reviewer, assessment):
+    first, *_ = [make_key(assessment) for _ in range(3)]
     response = reviewer.get("/v1/deliveries", limit=2, offset=2)
     page = response.json
-    assert (len(page["deliveries"]), page["total"], page["limit"], page["offset"]) == (1, 3, 2, 2)
+    assert [delivery["candidateId"] for delivery in page["deliveries"]] == [str(first.id)]
+    assert (page["total"], page["limit"], page["offset"]) == (3, 2, 2)
     assert "alice" not in response.text.lower()
 
 

@@ -53,8 +53,10 @@ def test_a_reviewer_reads_the_organization(clock, reviewer, trial, organization)
 
 
 def test_me_describes_the_caller(clock, reviewer, candidate, organization, key, assessment):
-    shared = {"orgId": str(organization.id), "orgName": "Acme"}
+    organization.update_columns(display_name="Acme Talent")
+    shared = {"orgId": str(organization.id)}
     assert reviewer.get("/v1/me").json == shared | {
+        "orgName": "Acme",
         "kind": "reviewer",
         "id": str(reviewer.row.id),
         "name": "A reviewer who may write",
@@ -64,6 +66,7 @@ def test_me_describes_the_caller(clock, reviewer, candidate, organization, key, 
     }
     me = candidate.get("/v1/me").json
     assert me == shared | {
+        "orgName": "Acme Talent",
         "kind": "candidate",
         "id": str(key.id),
         "name": "Alice",

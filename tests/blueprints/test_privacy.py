@@ -6,7 +6,7 @@ from email import message_from_bytes, policy
 
 import pytest
 from callers import Caller
-from factories import add_event, envelope, make_closed_session, make_session
+from factories import add_event, envelope, make_assessment, make_closed_session, make_rubric, make_session
 from response_checks import body_of, error_paths, refusal
 
 from delivery.worker import Worker
@@ -199,9 +199,12 @@ def test_before_the_session_only_key_and_messages_are_stored(clock, reviewer, ca
     assert len(exported(candidate)) == 1
 
 
-def test_assessments_by_reviewers_are_not_shown_to_candidates(app, assessment):
+def test_assessments_by_reviewers_are_not_shown_to_candidates(app, reviewer, organization):
+    assessment = make_assessment(organization, rubric_id=make_rubric(organization).id)
     session = make_closed_session(assessment, envelope())
     sessions.submit_test_result(session, 1, 0, None, "A note about Alice")
+    score = {"value": 1, "comment": "A note about Alice"}
+    body_of(reviewer.put(f"/v1/sessions/{session.id}/scores/quality", score))
     candidate = Caller.candidate(app, CandidateKey.get_by_id(session.key_id))
     for response in (candidate.get(ME), candidate.get(f"{ME}/export")):
         assert b"A note about Alice" not in response.data

@@ -118,7 +118,8 @@ def test_a_new_version_of_the_rubric_starts_a_new_sheet(reviewer, scored, rubric
     assert sheet(reviewer, scored, version=1)["total"] == 9.5
 
 
-def test_only_existing_versions_can_be_read(reviewer, scored):
+def test_only_existing_versions_can_be_read(reviewer, organization, scored):
+    make_rubric(organization).change({"name": "Another rubric with a version 2"})
     for version in (2, 2**31 - 1):
         assert refusal(reviewer.get(path(scored), version=version)) == (404, "not_found")
     for version in (0, -1, "x", 2**31):

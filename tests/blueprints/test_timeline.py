@@ -121,7 +121,9 @@ def test_sessions_are_filtered_by_start(clock, reviewer, assessment):
     assert ids(reviewer, **{"from": ten}) == started[1:]
     assert ids(reviewer, to=ten) == started[:1]
     assert ids(reviewer, **{"from": ten, "to": eleven}) == started[1:2]
-    assert ids(reviewer, **{"from": "2026-04-01T10:00:00.000000001Z"}) == started[2:]
+    nanosecond_later = "2026-04-01T10:00:00.000000001Z"
+    assert ids(reviewer, **{"from": nanosecond_later}) == started[2:]
+    assert ids(reviewer, to=nanosecond_later) == started[:2]
     assert error_paths(reviewer.get(LIST, **{"from": "yesterday"})) == [["from"]]
 
 
@@ -298,7 +300,7 @@ def test_decisions_and_replies_to_plans_are_read_in_order(reviewer, session):
         "chosenOption": "A table",
         "rationale": "One moving part fewer",
         "tradeoffs": None,
-        "impactScore": 4,
+        "impactScore": 5,
         "context": "2 files changed",
         "triggerEventId": "abc",
     }
@@ -326,11 +328,18 @@ def test_decisions_and_replies_to_plans_are_read_in_order(reviewer, session):
 
 
 @pytest.mark.parametrize(
-    "data", [{}, {"title": 5, "impactScore": "high"}, {"impactScore": 2**70}, {"title": "\ud800"}]
+    "data",
+    [
+        {},
+        {"title": 5, "impactScore": "high"},
+        *({"impactScore": n} for n in (0, 6, 2**70)),
+        {"title": "\ud800"},
+    ],
 )
 def test_a_decision_may_lack_anything(reviewer, session, data):
     add(session, envelope("decision_event", data=data))
-    assert len(read(reviewer, session, "decisions")["decisions"]) == 1
+    (decision,) = read(reviewer, session, "decisions")["decisions"]
+    assert decision["impactScore"] is None
 
 
 def test_artifacts_are_files_commands_and_plans(reviewer, session):
@@ -409,6 +418,12 @@ def test_recent_activity_has_the_members_of_the_contract(clock, candidate, sessi
     assert read(candidate, session, "recent-activity") == expected
     sessions.complete(session)
     assert read(candidate, session, "recent-activity") == expected
+
+
+def test_a_summary_of_activity_names_the_latest_five(candidate, session):
+    add(session, *(envelope("command", data={"command": f"run {number}"}) for number in range(7)))
+    summary = "In the last 20 minutes: 7 commands (run 6, run 5, run 4, run 3, run 2, …)."
+    assert read(candidate, session, "recent-activity")["summary"] == summary
 
 
 def test_activity_is_recent_by_its_arrival(clock, candidate, session):

@@ -314,6 +314,16 @@ def test_retry_after_holds_all_messages(clock, worker, receiver, organization):
     assert len(receiver.messages) == 3
 
 
+def test_a_redelivery_ends_the_hold(clock, worker, assessment_hook, receiver, organization):
+    receiver.responses = [(429, {"Retry-After": "3600"}, b"")]
+    make_assessment(organization)
+    work(worker)
+    (held,) = assessment_hook.deliveries()
+    body_of(assessment_hook.redeliver(held), 202)
+    worker.post_webhooks()
+    assert len(receiver.messages) == 2
+
+
 def test_410_disables_the_webhook_and_cancels_queued_messages(
     worker, assessment_hook, receiver, organization
 ):

@@ -6,7 +6,7 @@ import pytest
 from callers import Caller
 from factories import make_key
 
-from models import Assessment, ModelUsage, sessions
+from models import ModelUsage, sessions
 from tests.proxy.conftest import STREAMS
 from tests.proxy.upstream import MESSAGE_NANO_USD, MESSAGES, RESPONSES, documents, stay_open
 
@@ -116,9 +116,9 @@ def test_a_missing_provider_key_is_named(call, forward_to, upstream, path, setti
 
 
 @typed("billing_error", "insufficient_quota")
-def test_a_spent_budget_refuses_further_calls(call, assessment, session, path, error_type):
-    budget = Assessment.update(token_budget_nano_usd=MESSAGE_NANO_USD + 1)
-    budget.where(Assessment.id == assessment.id).execute()
+@pytest.mark.parametrize("budget", [MESSAGE_NANO_USD + 1, 2 * MESSAGE_NANO_USD])
+def test_a_spent_budget_refuses_further_calls(call, assessment, session, path, error_type, budget):
+    assessment.update_columns(token_budget_nano_usd=budget)
     assert [call(MESSAGES).status_code for _ in range(2)] == [200, 200]
     assert refusal(call(path)) == (402, error_type, "token_budget_spent")
     assert ModelUsage.spent_nano_usd(session) == 2 * MESSAGE_NANO_USD

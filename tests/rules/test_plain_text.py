@@ -36,6 +36,11 @@ def test_an_excerpt_ends_at_a_paragraph_line_or_word(text, limit, expected):
     assert excerpt(text, limit) == (expected, expected.endswith("..."))
 
 
+def test_one_line_has_no_control_or_direction_characters():
+    for character in "\0\x1b\x7f\x9f\u2028\u202a\u202e\u2066\u2069\ud800":
+        assert one_line(f"Acme{character}Ltd", 20) == "Acme Ltd", ascii(character)
+
+
 @given(text=st.text(), limit=st.integers(min_value=10, max_value=50))
 def test_one_line_is_one_printable_line_within_its_limit(text, limit):
     line = one_line(text, limit)
