@@ -147,10 +147,12 @@ def test_a_pipelined_request_is_no_disconnect(service, service_upstream, raw_req
         assert received.wait(TIMEOUT_SECONDS)
         client.sendall(raw_request)
         pipelined.set()
+        # One buffer for both: a response object of its own may read into the next response.
+        stream = client.makefile("rb")
         for _ in range(2):
-            response = http.client.HTTPResponse(client)
-            response.begin()
-            assert (response.status, response.read(2)) == (200, b"{}")
+            assert stream.readline() == b"HTTP/1.1 200 OK\r\n"
+            headers = http.client.parse_headers(stream)
+            assert stream.read(int(headers["Content-Length"])) == b"{}"
 
 
 @pytest.mark.parametrize(
