@@ -152,11 +152,16 @@ def test_refusals_come_in_their_order(app, clock, anonymous, reviewer, candidate
 
 
 @pytest.mark.parametrize(
-    "length", [{"content_length": 2 * 1024 * 1024}, {"environ_overrides": {"wsgi.input_terminated": True}}]
+    ("size", "environ"),
+    [
+        (2 * 1024 * 1024, {}),
+        (1024, {"HTTP_TRANSFER_ENCODING": "chunked", "wsgi.input_terminated": True}),
+    ],
+    ids=["large", "chunked"],
 )
-def test_large_or_chunked_body_without_a_valid_credential_is_not_read(anonymous, session, length):
-    body = BytesIO(bytes(2 * 1024 * 1024))
-    sent = {"input_stream": body, "content_type": "application/json"} | length
+def test_large_or_chunked_body_without_a_valid_credential_is_not_read(anonymous, session, size, environ):
+    body = BytesIO(bytes(size))
+    sent = {"input_stream": body, "content_type": "application/json", "environ_overrides": environ}
     response = anonymous.request("POST", PATH, **sent)
     assert refusal(response) == (401, "unauthorized")
     assert body.tell() == 0

@@ -116,11 +116,12 @@ def test_signatures_of_another_key_are_invalid_and_all_counted(reviewer, signed,
     assert fact["eventIds"] == [event["id"] for event in events[:2]]
 
 
-def test_every_key_of_a_session_may_sign(reviewer, assessment):
+def test_every_key_of_a_session_may_sign(app, reviewer, assessment):
     key, signers = make_key(assessment), [Signer(1), Signer(2)]
     session, _ = [make_session(key, signer.public_key) for signer in signers]
     add(session, *(signer.event(session) for signer in signers))
     assert integrity(reviewer, session)["counts"]["valid"] == 2
+    assert signed_log(app, session)["signingPubkey"] == signers[1].public_key
 
 
 def test_events_are_counted_by_signature_and_seal(reviewer, session):
@@ -178,9 +179,12 @@ def test_a_candidate_reads_the_seal_once_the_session_is_closed_and_sealed(app, r
     candidate = Caller.candidate(app, signed.key)
     assert candidate.get(f"/v1/sessions/{signed.id}").json["seal"] is None
     sessions.complete(signed)
+    add(signed, envelope())
+    assert candidate.get(f"/v1/sessions/{signed.id}").json["seal"] is None
+    Seal.seal_new()
     seal = candidate.get(f"/v1/sessions/{signed.id}").json["seal"]
     assert seal == integrity(reviewer, signed)["seal"]
-    assert seal["count"] == 5
+    assert seal["count"] == 6
 
 
 def test_the_signed_log_has_the_signed_events_as_sent_in_chain_order(app, signed, signer):

@@ -53,7 +53,7 @@ def test_other_members_are_optional_and_unknown_ones_ignored(reviewer, members):
     ("member", "value"),
     [
         *((name, value) for name in ("title", "taskBrief") for value in (..., None, "", "  ", 7)),
-        ("title", "x" * 256), ("repoUrl", "nowhere"), ("repoUrl", "https://a:b@example.com"), ("repoCommit", "abc"),
+        ("title", "x" * 256), ("repoUrl", "nowhere"), ("repoUrl", "https://a:b@example.com"), ("repoCommit", SHA[:39]),
         ("repoCommit", SHA.upper()), ("referenceSha", SHA + "\n"), ("difficulty", "Medium"), ("labels", "http"),
         ("labels", ["x"] * 51), ("language", "G\no"), ("license", ""), ("description", 7), ("sources", {}),
     ],

@@ -417,6 +417,8 @@ def test_recent_activity_has_the_members_of_the_contract(clock, candidate, sessi
     }
     assert read(candidate, session, "recent-activity") == expected
     sessions.complete(session)
+    clock.fixed += timedelta(minutes=11)
+    add(session, envelope("prompt"))  # late
     assert read(candidate, session, "recent-activity") == expected
 
 

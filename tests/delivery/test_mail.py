@@ -111,6 +111,12 @@ def test_text_and_html_have_the_same_content():
             assert part in text
 
 
+def test_an_address_with_a_quote_is_quoted_for_each_shell():
+    text = text_of(received(base_url="https://assess.example/o'neil"))
+    assert """ PROMPTSTER_APP_URL='https://assess.example/o'"'"'neil' promptster start""" in text
+    assert "$env:PROMPTSTER_APP_URL='https://assess.example/o''neil'" in text
+
+
 def test_the_html_links_to_the_start_page_and_loads_nothing():
     page = page_of(received())
     assert page.urls == {LINK, "https://github.com/pa-arth/promptster-cli"}

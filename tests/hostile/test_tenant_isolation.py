@@ -4,13 +4,12 @@ They find, change and learn nothing.
 """
 
 import json
-from collections import Counter
 from functools import partial
 
 import pytest
 from callers import Caller
 
-from tests.hostile.operations import DOCUMENT, every_operation
+from tests.hostile.operations import every_operation
 from tests.hostile.world import (
     FOREIGN_MARK,
     NOT_FOUND,
@@ -32,7 +31,7 @@ REFERENCES = ("issueId", "rubricId", "sessionId", "evidence", "bundleKey")
 
 
 class Walk:
-    """Calls operations as each caller with own or foreign ids, and counts the calls by operation."""
+    """Calls operations as each caller with own or foreign ids."""
 
     def __init__(self, world):
         self.world = world
@@ -43,10 +42,8 @@ class Walk:
             *dict.fromkeys(map(str, [*world.foreign.ids.values(), world.foreign.organization.id]))
         ]
         self.foreign.remove("quality")  # both organizations have this criterion
-        self.cases = Counter()
 
     def call(self, caller_name, operation, path=None, body=None, query=None):
-        self.cases[str(operation)] += 1
         if body is None and operation.members is not None:
             body = json.dumps(self.world.body(operation)).encode()
         headers = {"Content-Type": "application/json"} if body is not None else {}
@@ -140,17 +137,9 @@ def test_a_foreign_bundle_is_not_verified(walk):
 
 @quick_on("sqlite")
 def test_every_operation_is_called_by_every_caller(walk):
-    """With own ids, no response contains foreign data. Compared with the document, so no operation is missing."""
+    """With own ids, no response contains foreign data."""
     for operation in every_operation():
         for caller_name in CALLERS:
             response = walk.call(caller_name, operation)
             assert response.status_code < 500
             assert FOREIGN_MARK not in response.text
-    documented = {
-        f"{method.upper()} {path}"
-        for path, item in DOCUMENT["paths"].items()
-        for method in item
-        if method in ("get", "post", "put", "patch", "delete")
-    }
-    assert set(walk.cases) == documented
-    assert set(walk.cases.values()) == {len(CALLERS)}
