@@ -125,7 +125,7 @@ authentication, limits, audit, event feed, validation and log. The two take turn
 def write(name: str, text: str, file: Path = RESULTS) -> None:
     """Write a section of the file, replacing its earlier version."""
     begin, end = f"<!-- {name} -->\n", f"<!-- end of {name} -->\n"
-    document = file.read_text() if file.exists() else "# Results of the last runs\n"
+    document = file.read_text() if file.exists() else "# Benchmark results\n"
     if begin not in document:
         document += f"\n{begin}{end}"
     before, _, rest = document.partition(begin)
