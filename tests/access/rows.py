@@ -17,6 +17,7 @@ CANDIDATE_ONLY = "401 401 200 200 401 401 401"
 OWN_SESSION = "401 401 200 404 401 401 401"
 NO_BUNDLE = "404 404 401 401 404 401 401"
 CREATE = "201 403 401 401 201 401 401"
+CREATE_BELOW = "201 403 401 401 404 401 401"  # below a row of the organization
 CONFLICT = "409 403 401 401 404 401 401"
 QUEUE = "202 403 401 401 404 401 401"
 CHANGE = "200 403 401 401 404 401 401"
@@ -54,7 +55,7 @@ ROWS = {
     "PATCH /v1/assessments/<assessment_id>": Row(CHANGE, {"expiresInDays": 14}),
     "GET /v1/assessments/<assessment_id>/task": Row(READ_ONE),
     "GET /v1/assessments/<assessment_id>/keys": Row(READ_ONE),
-    "POST /v1/assessments/<assessment_id>/keys": Row("201 403 401 401 404 401 401", {"count": 1}),
+    "POST /v1/assessments/<assessment_id>/keys": Row(CREATE_BELOW, {"count": 1}),
     "DELETE /v1/assessments/<assessment_id>/keys/<key_id>": Row(CHANGE),
     "GET /v1/assessments/<assessment_id>/cohort-stats": Row(READ_ONE, query=SESSION),
     "GET /v1/candidates": Row(READ),

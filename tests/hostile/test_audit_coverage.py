@@ -60,7 +60,7 @@ def test_every_changing_operation_is_recorded_once(world):
 
 
 @quick_on("sqlite")
-def test_every_read_of_a_record_is_recorded_once_but_lists_are_not(world):
+def test_every_read_of_a_record_is_recorded_once_and_no_other_read(world):
     for operation in READING:
         action = action_of(operation)
         is_record = (
@@ -68,7 +68,10 @@ def test_every_read_of_a_record_is_recorded_once_but_lists_are_not(world):
             and "reviewerToken" in operation.callers
         )
         is_recorded = (is_record and action not in NOT_RECORDED) or action in EXPORTS
-        assert recorded_actions(world, operation) == ([action] if is_recorded else []), operation
+        expected = [action] if is_recorded else []
+        assert recorded_actions(world, operation) == expected, (
+            f"{operation}: use @audit.reading for records only."
+        )
 
 
 @quick_on("sqlite")
