@@ -155,10 +155,10 @@ def test_tags_list_the_reviewers_resources_first():
     assert all(tag["description"] for tag in DOCUMENT["tags"])
 
 
-def test_responses_match_the_document(reviewer, candidate, assessment):
+def test_responses_match_the_document(reviewer, candidate, key, assessment):
     factories.make_issue(reviewer.row.organization)
     factories.make_rubric(reviewer.row.organization)
-    session = factories.make_session(factories.make_key(assessment))
+    session = factories.make_session(key)
     ended = {"started_at": session.created_at, "status_code": 529, "is_whole": True}
     ModelUsage.record(session, "anthropic", ReportedUsage(None, {}), **ended)
     sessions.complete(session)
