@@ -228,6 +228,10 @@ def test_the_security_page_names_code_and_tests_for_each_threat():
 
 def test_models_equal_migrations(app):
     assert not diff_models(models.db.obj, models.TABLES), "Add a migration, or correct the model."
+    for table in models.TABLES:
+        for column in models.db.get_columns(table._meta.table_name):
+            nullable = table._meta.columns[column.name].null
+            assert nullable is column.null, f"Correct `null` of {table.__name__}.{column.name}."
 
 
 def test_every_table_is_listed_parents_before_children(app):

@@ -9,7 +9,8 @@ from hypothesis import Phase, given, settings
 from jsonschema import Draft202012Validator
 from openapi_spec_validator import validate
 
-from models import sessions
+from models import ModelUsage, sessions
+from rules.usage import ReportedUsage
 from schemas.base import camel
 from tests.hostile.operations import DOCUMENT, METHODS
 
@@ -154,12 +155,14 @@ def test_tags_list_the_reviewers_resources_first():
     assert all(tag["description"] for tag in DOCUMENT["tags"])
 
 
-def test_responses_match_the_document(reviewer, candidate, assessment):
+def test_responses_match_the_document(reviewer, candidate, key, assessment):
     factories.make_issue(reviewer.row.organization)
     factories.make_rubric(reviewer.row.organization)
-    session = factories.make_session(factories.make_key(assessment))
+    session = factories.make_session(key)
+    ended = {"started_at": session.created_at, "status_code": 529, "is_whole": True}
+    ModelUsage.record(session, "anthropic", ReportedUsage(None, {}), **ended)
     sessions.complete(session)
-    own = ("assessments/{assessmentId}", "me", "candidate/consent", "health")
+    own = ("assessments/{assessmentId}", "sessions/{sessionId}", "me", "candidate/consent", "health")
     paths = (
         *("assessments", "assessments/{assessmentId}", "assessments/{assessmentId}/keys"),
         *(
@@ -169,7 +172,7 @@ def test_responses_match_the_document(reviewer, candidate, assessment):
             "issues",
             "rubrics",
         ),
-        *("org", "org/tokens", "me"),
+        *("assessments/{assessmentId}/task", "sessions/{sessionId}/analytics", "org", "org/tokens", "me"),
     )
     for caller, path in [*((reviewer, path) for path in paths), *((candidate, path) for path in own)]:
         response = caller.get(f"/v1/{path}".format(assessmentId=assessment.id, sessionId=session.id))

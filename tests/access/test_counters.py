@@ -1,6 +1,8 @@
 """Counters of a single process."""
 
-from access.counters import MIN_SWEPT_WINDOWS, LocalCounters
+from limits import parse
+
+from access.counters import MIN_SWEPT_WINDOWS, Counters, LocalCounters
 
 
 def test_hits_are_counted_by_key_until_the_window_ends():
@@ -8,6 +10,12 @@ def test_hits_are_counted_by_key_until_the_window_ends():
     assert [counters.incr(key, 60) for key in ("one", "one", "other")] == [1, 2, 1]
     assert (counters.get("one"), counters.get("unknown")) == (2, 0)
     assert [counters.incr("brief", 0) for _ in range(2)] == [1, 1]
+
+
+def test_without_a_store_no_store_is_reported_unreachable(caplog):
+    counters = Counters(None)
+    assert [counters.hit(parse("9 per minute"), "one")[0] for _ in range(2)] == [1, 2]
+    assert caplog.text == ""
 
 
 def test_ended_windows_are_deleted():

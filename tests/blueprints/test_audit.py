@@ -76,13 +76,15 @@ def test_created_and_nested_rows_are_recorded(reviewer, assessment):
     body = {"count": 2, "candidateEmails": ["a@example.com", "b@example.com"]}
     keys = reviewer.post(f"/v1/assessments/{assessment.id}/keys", body).json["keys"]
     created = reviewer.post("/v1/assessments", NEW).json["assessment"]
+    own = reviewer.post("/v1/issues", {"title": "Flaky test", "taskBrief": "Fix it."}).json["issue"]
     reviewer.delete(f"/v1/assessments/{assessment.id}/keys/{keys[0]['id']}")
-    revoke, create, issue = entries(reviewer)
+    revoke, add, create, issue = entries(reviewer)
     assert (revoke["action"], revoke["subjectKind"], revoke["subjectId"]) == (
         "revokeKey",
         "key",
         keys[0]["id"],
     )
+    assert (add["action"], add["subjectKind"], add["subjectId"]) == ("createIssue", "issue", own["id"])
     assert (create["action"], create["subjectId"]) == ("createAssessment", created["id"])
     assert (issue["action"], issue["subjectId"]) == ("issueKeys", str(assessment.id))
     assert issue["furtherIds"] == [key["id"] for key in keys]

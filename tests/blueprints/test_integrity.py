@@ -8,6 +8,7 @@ from factories import add_event, envelope, make_key, make_session
 from response_checks import body_of
 from signing import Signer
 
+from delivery.worker.housekeeping import run_daily_tasks
 from models import Event, Seal, batches, seals, sessions
 
 
@@ -148,7 +149,7 @@ def test_an_event_that_commits_after_many_later_ones_is_sealed(reviewer, session
     add(session, envelope(), envelope())
     seals.seal_batch(session.id)
     assert Seal.seal_new() == 0
-    assert Seal.seal_skipped() == 1
+    run_daily_tasks(None)
     assert integrity(reviewer, slow)["seal"]["isWhole"] is True
 
 
