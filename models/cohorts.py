@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
 from typing import Any, NamedTuple
 
 import peewee
@@ -105,7 +104,6 @@ def ranks(session_ids: Sequence[Any], metrics: Sequence[Metric]) -> list[Rank]:
     ]
 
 
-@lru_cache
 def _ranks(metrics: tuple[Metric, ...], session_ids: str) -> str:
     signs = {metric: "-" if metric.lower_is_better else "" for metric in metrics}
     merits = [f"WHEN {METRICS.index(metric)} THEN {sign}s.{metric.field}" for metric, sign in signs.items()]

@@ -65,24 +65,14 @@ class Choice(String):
         super().__init__(*args, validate=validate.OneOf(list(choices)), **options)
 
 
-class ParsedString(String):
-    """Base of strings that one function, `parse`, checks and returns; lists of them are read fast."""
-
-    def parse(self, value: Any) -> str:
-        raise NotImplementedError
-
-    def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> str:
-        return self.parse(value)
-
-
-class Text(ParsedString):
+class Text(String):
     """A trimmed text of 1 to `max` characters."""
 
     def __init__(self, max: int, *args: Any, **options: Any):
         super().__init__(*args, openapi={"minLength": 1, "maxLength": max}, **options)
         self.max = max
 
-    def parse(self, value: Any) -> str:
+    def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> str:
         if not isinstance(value, str):
             raise self.make_error("invalid")
         text = value.strip()
@@ -94,20 +84,20 @@ class Text(ParsedString):
 class Line(Text):
     """A text without control characters, so without line breaks."""
 
-    def parse(self, value: Any) -> str:
-        text = super().parse(value)
+    def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> str:
+        text = super()._deserialize(value, attr, data, **kwargs)
         if _CONTROL.search(text):
             raise ma.ValidationError("Must not contain control characters.")
         return text
 
 
-class Email(ParsedString):
+class Email(String):
     """An email address of valid syntax, at most 254 characters (R14)."""
 
     openapi = {"format": "email", "maxLength": 254}
     default_error_messages = {"invalid": "Must be a valid email address of at most 254 characters."}
 
-    def parse(self, value: Any) -> str:
+    def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> str:
         text = value.strip() if isinstance(value, str) else ""
         # Quoted local parts may contain any character; unprintable ones can't be written into a mail header.
         if len(text) > 254 or not text.isprintable():
@@ -118,7 +108,7 @@ class Email(ParsedString):
             raise self.make_error("invalid") from None
 
 
-class RepositoryUrl(ParsedString):
+class RepositoryUrl(String):
     """An absolute http, https or ssh URL with a host, without password (R7)."""
 
     openapi = {"format": "uri", "maxLength": MAX_URL_CHARACTERS}
@@ -127,7 +117,7 @@ class RepositoryUrl(ParsedString):
         f"of at most {MAX_URL_CHARACTERS} characters."
     }
 
-    def parse(self, value: Any) -> str:
+    def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> str:
         text = value.strip() if isinstance(value, str) else ""
         if len(text) > MAX_URL_CHARACTERS or not self.accepts(text):
             raise self.make_error("invalid")
@@ -246,14 +236,6 @@ class ListOf(Described, ma.fields.List):
             checks.append(_distinct(distinct))
         inner = entry if isinstance(entry, ma.fields.Field) else Nested(entry)
         super().__init__(*args, cls_or_instance=inner, validate=checks, **options)
-
-    def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> list:
-        if isinstance(value, list) and isinstance(self.inner, ParsedString) and not self.inner.validators:
-            try:
-                return [self.inner.parse(entry) for entry in value]
-            except ma.ValidationError:
-                pass  # marshmallow reports every invalid entry with its index
-        return super()._deserialize(value, attr, data, **kwargs)
 
 
 class TextList(ListOf):

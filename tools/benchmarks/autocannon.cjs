@@ -18,7 +18,7 @@ function setupRequest(request) {
 
 autocannon({ url, connections: +connections, duration: +duration, timeout: +timeout, requests: [{ setupRequest }] })
   .then((result) => console.log(JSON.stringify({
-responses: result["2xx"] + result.non2xx,
+    responses: result["2xx"] + result.non2xx,
     seconds: result.duration,
     median_ms: result.latency.p50,
     errors: result.non2xx + result.errors + result.timeouts,

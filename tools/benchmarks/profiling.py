@@ -107,9 +107,9 @@ def _repeat(call: Callable[[], None]) -> int:
 
 
 def _environments(operation: Operation, targets: data.Targets) -> Iterator[dict[str, Any]]:
-    chance = random.Random(1)
+    rng = random.Random(1)
     while True:
-        request = operation.request(targets, chance)
+        request = operation.request(targets, rng)
         body = request.body.encode()
         path, _, query = request.path.partition("?")
         builder = EnvironBuilder(
