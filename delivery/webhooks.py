@@ -118,7 +118,7 @@ def _connection(parts: SplitResult, plain: socket.socket) -> HTTPConnection:
 
 @contextmanager
 def _deadline(connection: socket.socket) -> Iterator[None]:
-    """Shut the connection down after TOTAL_SECONDS and raise TimeoutError, whatever the thread is waiting for."""
+    """Shut the connection down after TOTAL_SECONDS and raise TimeoutError in the waiting thread."""
     expired = threading.Event()
     # A duplicate, since TLS detaches the socket that it wraps.
     duplicate = connection.dup()

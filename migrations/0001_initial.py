@@ -16,9 +16,14 @@ from models.base import BytesField, TimestampField
 
 
 def up(migrator, db):
-    class Organization(Model):
+    class Table(Model):
         id = UUIDField(primary_key=True)
         created_at = TimestampField()
+
+        class Meta:
+            database = db
+
+    class Organization(Table):
         name = TextField()
         plan = TextField(default="self_hosted")
         subscription = TextField(null=True)
@@ -29,14 +34,9 @@ def up(migrator, db):
         disclosure_additions = JSONField(null=True)
 
         class Meta:
-            database = db
             table_name = "organizations"
 
-    db.create_tables([Organization])
-
-    class Issue(Model):
-        id = UUIDField(primary_key=True)
-        created_at = TimestampField()
+    class Issue(Table):
         organization = ForeignKeyField(Organization, null=True)
         title = TextField()
         repo_url = TextField(null=True)
@@ -57,14 +57,9 @@ def up(migrator, db):
         deleted_at = TimestampField(null=True)
 
         class Meta:
-            database = db
             table_name = "issues"
 
-    db.create_tables([Issue])
-
-    class Rubric(Model):
-        id = UUIDField(primary_key=True)
-        created_at = TimestampField()
+    class Rubric(Table):
         organization = ForeignKeyField(Organization)
         name = TextField()
         criteria = JSONField()
@@ -73,14 +68,9 @@ def up(migrator, db):
         deleted_at = TimestampField(null=True)
 
         class Meta:
-            database = db
             table_name = "rubrics"
 
-    db.create_tables([Rubric])
-
-    class Assessment(Model):
-        id = UUIDField(primary_key=True)
-        created_at = TimestampField()
+    class Assessment(Table):
         organization = ForeignKeyField(Organization, index=False)
         title = TextField()
         role = TextField()
@@ -101,28 +91,18 @@ def up(migrator, db):
         deleted_at = TimestampField(null=True)
 
         class Meta:
-            database = db
             table_name = "assessments"
             indexes = ((("organization", "created_at", "id"), False),)
 
-    db.create_tables([Assessment])
-
-    class AuditChain(Model):
-        id = UUIDField(primary_key=True)
-        created_at = TimestampField()
+    class AuditChain(Table):
         organization = ForeignKeyField(Organization, unique=True)
         head = BytesField(null=True)
         count = BigIntegerField(default=0)
 
         class Meta:
-            database = db
             table_name = "audit_chains"
 
-    db.create_tables([AuditChain])
-
-    class AuditEntry(Model):
-        id = UUIDField(primary_key=True)
-        created_at = TimestampField()
+    class AuditEntry(Table):
         organization = ForeignKeyField(Organization, index=False)
         action = TextField()
         actor_kind = TextField()
@@ -138,7 +118,6 @@ def up(migrator, db):
         hash = BytesField(null=True)
 
         class Meta:
-            database = db
             table_name = "audit_entries"
             indexes = (
                 (("organization", "position"), True),
@@ -153,11 +132,8 @@ def up(migrator, db):
             name="audit_entries_unchained",
         )
     )
-    db.create_tables([AuditEntry])
 
-    class CandidateKey(Model):
-        id = UUIDField(primary_key=True)
-        created_at = TimestampField()
+    class CandidateKey(Table):
         organization = ForeignKeyField(Organization, index=False)
         assessment = ForeignKeyField(Assessment, index=False)
         key = TextField(unique=True)
@@ -178,7 +154,6 @@ def up(migrator, db):
         erased_at = TimestampField(null=True)
 
         class Meta:
-            database = db
             table_name = "candidate_keys"
             indexes = (
                 (("organization", "created_at", "id"), False),
@@ -193,11 +168,8 @@ def up(migrator, db):
             name="candidate_keys_to_remind",
         )
     )
-    db.create_tables([CandidateKey])
 
-    class Session(Model):
-        id = UUIDField(primary_key=True)
-        created_at = TimestampField()
+    class Session(Table):
         organization = ForeignKeyField(Organization, index=False)
         assessment = ForeignKeyField(Assessment)
         key = ForeignKeyField(CandidateKey, unique=True)
@@ -226,7 +198,6 @@ def up(migrator, db):
         seal_head = BytesField(null=True)
 
         class Meta:
-            database = db
             table_name = "sessions"
             indexes = ((("organization", "created_at", "id"), False),)
 
@@ -234,49 +205,31 @@ def up(migrator, db):
         Session.index(Session.closes_at, where=Session.closed_at.is_null(), name="sessions_open")
     )
     Session.add_index(Session.index(Session.id, where=Session.metrics_due, name="sessions_metrics_due"))
-    db.create_tables([Session])
 
-    class ClientReport(Model):
-        id = UUIDField(primary_key=True)
-        created_at = TimestampField()
+    class ClientReport(Table):
         session = ForeignKeyField(Session)
         kind = TextField()
         data = JSONField()
 
         class Meta:
-            database = db
             table_name = "client_reports"
 
-    db.create_tables([ClientReport])
-
-    class Consent(Model):
-        id = UUIDField(primary_key=True)
-        created_at = TimestampField()
+    class Consent(Table):
         key = ForeignKeyField(CandidateKey)
         disclosure_version = TextField(null=True)
         disclosure_hash = TextField(null=True)
 
         class Meta:
-            database = db
             table_name = "consents"
 
-    db.create_tables([Consent])
-
-    class DailyTask(Model):
-        id = UUIDField(primary_key=True)
-        created_at = TimestampField()
+    class DailyTask(Table):
         name = TextField(unique=True)
         day = TextField()
 
         class Meta:
-            database = db
             table_name = "daily_tasks"
 
-    db.create_tables([DailyTask])
-
-    class Delivery(Model):
-        id = UUIDField(primary_key=True)
-        created_at = TimestampField()
+    class Delivery(Table):
         organization = ForeignKeyField(Organization)
         kind = TextField()
         subject_id = UUIDField(index=True)
@@ -288,7 +241,6 @@ def up(migrator, db):
         sent_at = TimestampField(null=True)
 
         class Meta:
-            database = db
             table_name = "deliveries"
 
     Delivery.add_index(
@@ -299,11 +251,8 @@ def up(migrator, db):
     Delivery.add_index(
         Delivery.index(Delivery.organization, Delivery.state, Delivery.id, name="deliveries_of")
     )
-    db.create_tables([Delivery])
 
-    class Reviewer(Model):
-        id = UUIDField(primary_key=True)
-        created_at = TimestampField()
+    class Reviewer(Table):
         organization = ForeignKeyField(Organization)
         name = TextField()
         scope = TextField()
@@ -314,14 +263,9 @@ def up(migrator, db):
         revoked_at = TimestampField(null=True)
 
         class Meta:
-            database = db
             table_name = "reviewers"
 
-    db.create_tables([Reviewer])
-
-    class Erasure(Model):
-        id = UUIDField(primary_key=True)
-        created_at = TimestampField()
+    class Erasure(Table):
         organization = ForeignKeyField(Organization)
         key = ForeignKeyField(CandidateKey, unique=True)
         kind = TextField()
@@ -330,10 +274,7 @@ def up(migrator, db):
         counts = JSONField()
 
         class Meta:
-            database = db
             table_name = "erasures"
-
-    db.create_tables([Erasure])
 
     class Event(Model):
         seq = BigAutoField()
@@ -363,23 +304,15 @@ def up(migrator, db):
             )
 
     Event.add_index(Event.index(Event.seq, where=Event.verdict.is_null(), name="events_not_judged"))
-    db.create_tables([Event])
 
-    class Feed(Model):
-        id = UUIDField(primary_key=True)
-        created_at = TimestampField()
+    class Feed(Table):
         organization = ForeignKeyField(Organization, unique=True)
         position = BigIntegerField(default=0)
 
         class Meta:
-            database = db
             table_name = "feeds"
 
-    db.create_tables([Feed])
-
-    class IdempotentRequest(Model):
-        id = UUIDField(primary_key=True)
-        created_at = TimestampField()
+    class IdempotentRequest(Table):
         reviewer = ForeignKeyField(Reviewer)
         fingerprint = TextField()
         digest = TextField()
@@ -387,15 +320,10 @@ def up(migrator, db):
         answer = TextField(null=True)
 
         class Meta:
-            database = db
             table_name = "idempotent_requests"
             indexes = ((("reviewer", "fingerprint"), True),)
 
-    db.create_tables([IdempotentRequest])
-
-    class ModelUsage(Model):
-        id = UUIDField(primary_key=True)
-        created_at = TimestampField()
+    class ModelUsage(Table):
         session = ForeignKeyField(Session)
         provider = TextField()
         model = TextField(null=True)
@@ -411,47 +339,33 @@ def up(migrator, db):
         cost_nano_usd = BigIntegerField(null=True)
 
         class Meta:
-            database = db
             table_name = "model_usage"
 
-    db.create_tables([ModelUsage])
-
-    class Occurrence(Model):
-        id = UUIDField(primary_key=True)
-        created_at = TimestampField()
+    class Occurrence(Table):
         organization = ForeignKeyField(Organization, index=False)
         type = TextField()
         data = JSONField()
         position = BigIntegerField(null=True)
 
         class Meta:
-            database = db
             table_name = "occurrences"
             indexes = ((("organization", "position"), True),)
 
     Occurrence.add_index(
         Occurrence.index(Occurrence.id, where=Occurrence.position.is_null(), name="occurrences_not_numbered")
     )
-    db.create_tables([Occurrence])
 
-    class RubricVersion(Model):
-        id = UUIDField(primary_key=True)
-        created_at = TimestampField()
+    class RubricVersion(Table):
         rubric = ForeignKeyField(Rubric, index=False)
         number = IntegerField()
         name = TextField()
         criteria = JSONField()
 
         class Meta:
-            database = db
             table_name = "rubric_versions"
             indexes = ((("rubric", "number"), True),)
 
-    db.create_tables([RubricVersion])
-
-    class Score(Model):
-        id = UUIDField(primary_key=True)
-        created_at = TimestampField()
+    class Score(Table):
         session = ForeignKeyField(Session, index=False)
         criterion = TextField()
         rubric_version = ForeignKeyField(RubricVersion)
@@ -461,15 +375,10 @@ def up(migrator, db):
         reviewer = ForeignKeyField(Reviewer)
 
         class Meta:
-            database = db
             table_name = "scores"
             indexes = ((("session", "id"), False),)
 
-    db.create_tables([Score])
-
-    class Seal(Model):
-        id = UUIDField(primary_key=True)
-        created_at = TimestampField()
+    class Seal(Table):
         session = ForeignKeyField(Session, index=False)
         position = IntegerField()
         event_seq = BigIntegerField(unique=True)
@@ -477,53 +386,33 @@ def up(migrator, db):
         head = BytesField()
 
         class Meta:
-            database = db
             table_name = "seals"
             indexes = ((("session", "position"), True),)
 
-    db.create_tables([Seal])
-
-    class ServiceSecret(Model):
-        id = UUIDField(primary_key=True)
-        created_at = TimestampField()
+    class ServiceSecret(Table):
         name = TextField(unique=True)
         value = BytesField()
 
         class Meta:
-            database = db
             table_name = "service_secrets"
 
-    db.create_tables([ServiceSecret])
-
-    class SigningKey(Model):
-        id = UUIDField(primary_key=True)
-        created_at = TimestampField()
+    class SigningKey(Table):
         session = ForeignKeyField(Session, index=False)
         public_key = TextField()
 
         class Meta:
-            database = db
             table_name = "signing_keys"
             indexes = ((("session", "public_key"), True),)
 
-    db.create_tables([SigningKey])
-
-    class Upload(Model):
-        id = UUIDField(primary_key=True)
-        created_at = TimestampField()
+    class Upload(Table):
         session = ForeignKeyField(Session)
         object_key = TextField(unique=True)
         expires_at = TimestampField()
 
         class Meta:
-            database = db
             table_name = "uploads"
 
-    db.create_tables([Upload])
-
-    class Submission(Model):
-        id = UUIDField(primary_key=True)
-        created_at = TimestampField()
+    class Submission(Table):
         session = ForeignKeyField(Session, index=False)
         upload = ForeignKeyField(Upload, null=True)
         verdict = TextField()
@@ -537,15 +426,10 @@ def up(migrator, db):
         diff = TextField(null=True)
 
         class Meta:
-            database = db
             table_name = "submissions"
             indexes = ((("session", "created_at", "id"), False),)
 
-    db.create_tables([Submission])
-
-    class Webhook(Model):
-        id = UUIDField(primary_key=True)
-        created_at = TimestampField()
+    class Webhook(Table):
         organization = ForeignKeyField(Organization)
         url = TextField()
         description = TextField(null=True)
@@ -561,14 +445,9 @@ def up(migrator, db):
         deleted_at = TimestampField(null=True)
 
         class Meta:
-            database = db
             table_name = "webhooks"
 
-    db.create_tables([Webhook])
-
-    class WebhookDelivery(Model):
-        id = UUIDField(primary_key=True)
-        created_at = TimestampField()
+    class WebhookDelivery(Table):
         webhook = ForeignKeyField(Webhook, index=False)
         event_id = UUIDField()
         type = TextField()
@@ -585,7 +464,6 @@ def up(migrator, db):
         is_erased = BooleanField(default=False)
 
         class Meta:
-            database = db
             table_name = "webhook_deliveries"
             indexes = ((("webhook", "event_id"), True), (("webhook", "created_at", "id"), False))
 
@@ -597,4 +475,11 @@ def up(migrator, db):
             name="webhook_deliveries_due",
         )
     )
-    db.create_tables([WebhookDelivery])
+
+    tables = [
+        Organization, Issue, Rubric, Assessment, AuditChain, AuditEntry, CandidateKey, Session,
+        ClientReport, Consent, DailyTask, Delivery, Reviewer, Erasure, Event, Feed,
+        IdempotentRequest, ModelUsage, Occurrence, RubricVersion, Score, Seal, ServiceSecret,
+        SigningKey, Upload, Submission, Webhook, WebhookDelivery,
+    ]  # fmt: skip
+    db.create_tables(tables)

@@ -1,6 +1,6 @@
 """Drop the ledger of valid keys, and count them among the cohorts' counters (models/rollups.py)."""
 
-# The metric that stands for keys.
+# The `metric` of key counts.
 KEYS = -1
 
 

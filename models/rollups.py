@@ -95,7 +95,7 @@ class CohortCount(Table):
 
     @classmethod
     def is_of_cohort(cls, assessment: Assessment) -> peewee.Expression:
-        """Whether a counter is one of the assessment's sessions, not of its keys."""
+        """Select the counters of the assessment's sessions, without those of its keys."""
         return (cls.assessment_id == assessment.id) & (cls.metric != rollups.KEYS)
 
     @classmethod

@@ -11,7 +11,7 @@ JITTER = 0.2
 MAX_RETRY_AFTER = timedelta(days=1)
 # After a failure the receiver's other webhooks wait too.
 RECEIVER_PAUSE = timedelta(seconds=30)
-# Falls between the last two retries of the first webhook that failed, whatever the jitter.
+# Falls between the last two retries of the first webhook that failed, with any jitter.
 DISABLE_AFTER = timedelta(hours=56)
 
 

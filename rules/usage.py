@@ -33,7 +33,7 @@ _SNAPSHOT = re.compile(r"(?:[-@]\d{8}|-\d{4}-\d\d-\d\d|-latest)?(?:\[1m\])?$", r
 class ReportedUsage(NamedTuple):
     """Usage that a provider reported in a response; counts that it did not report are missing.
 
-    `input` includes neither cache reads nor cache writes, whatever the provider.
+    `input` includes neither cache reads nor cache writes for any provider.
     """
 
     model: str | None

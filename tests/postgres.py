@@ -56,7 +56,7 @@ class Server:
         self.query("DROP DATABASE IF EXISTS {} WITH (FORCE)", name)
 
     def query(self, statement: str, *names: str) -> list[tuple]:
-        """Run a statement outside of a transaction; `{}` stands for a name. Returns its rows."""
+        """Run a statement outside of a transaction; `{}` is replaced by a name. Returns its rows."""
         text = sql.SQL(statement).format(*map(sql.Identifier, names)) if names else statement
         with closing(psycopg2.connect(self.address)) as connection, connection.cursor() as cursor:
             connection.autocommit = True
@@ -79,7 +79,7 @@ class EmbeddedServer(Server):
     can_restart = True
 
     def __init__(self, *, durable: bool = False, tcp: bool = False):
-        # Below /tmp whatever TMPDIR says: the path of a Unix socket has at most 107 bytes.
+        # Below /tmp even if TMPDIR is set: the path of a Unix socket has at most 107 bytes.
         self.folder = Path(tempfile.mkdtemp(prefix="proofstone-pg-", dir="/tmp"))
         self.port = _free_port() if tcp else 5432
         host = "127.0.0.1" if tcp else ""

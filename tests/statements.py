@@ -44,7 +44,7 @@ def plans(call: Callable[[], Any]) -> list[str]:
     with counted() as statements:
         call()
     if is_postgres():
-        # Small tables are read as a whole, whatever indexes they have.
+        # PostgreSQL reads small tables as a whole and ignores their indexes.
         db.execute_sql("SET LOCAL enable_seqscan = off")
         db.execute_sql("SET LOCAL enable_bitmapscan = off")
     explain = "EXPLAIN" if is_postgres() else "EXPLAIN QUERY PLAN"

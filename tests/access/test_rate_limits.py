@@ -94,7 +94,7 @@ def test_responses_state_the_limit_and_refusals_when_to_retry(limited, reviewer)
     assert (refused.status_code, refused.headers["X-RateLimit-Remaining"]) == (429, "0")
     assert set(refused.json) == {"error", "code"}
     assert refused.json["code"] == "too_many_requests"
-    # Rounded up: whoever waits that long is served.
+    # Rounded up: a client that waits this long is served.
     assert started + 60 - time.time() <= int(refused.headers["Retry-After"]) <= 61
 
 

@@ -1,4 +1,4 @@
-"""Keys and tokens never appear in a log at its most verbose, whatever the request."""
+"""Keys and tokens never appear in a log at its most verbose, for any request."""
 
 import json
 from contextlib import closing, contextmanager

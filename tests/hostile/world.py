@@ -26,7 +26,7 @@ INTERNALS = (
 )  # fmt: skip
 NOT_FOUND = {"error": NotFound.sentence, "code": NotFound.reason}
 UNAUTHENTICATED = {"error": Unauthenticated.sentence, "code": Unauthenticated.reason}
-# Members that an error may have besides those of R26.
+# Members that an error may have in addition to those of R26.
 MORE_MEMBERS = {"used", "quota", "assessments", "entries", "parts"}
 
 

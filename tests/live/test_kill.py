@@ -36,7 +36,7 @@ def test_a_batch_of_keys_is_stored_whole_or_not_at_all(service, reviewer, assess
         while not lost:
             before = len(created)
             service.kill_web_process()
-            wait_until(lambda: len(created) > before, "The service does not respond any more.")  # noqa: B023
+            wait_until(lambda: len(created) > before, "The service no longer responds.")  # noqa: B023
     rows = service.execute(
         """SELECT k.candidate_name, k.id, d.id FROM candidate_keys k
         LEFT JOIN deliveries d ON d.id = k.invitation_id AND d.subject_id = k.id

@@ -1,4 +1,4 @@
-"""Frequent operations send a small, constant number of statements, whatever the number of rows."""
+"""Frequent operations send a small, constant number of statements, however many rows there are."""
 
 import pytest
 from callers import Caller
