@@ -24,7 +24,7 @@ CHANGE = "200 403 401 401 404 401 401"
 
 
 class Row(NamedTuple):
-    """The statuses in the order of CALLERS, and the request; `<name>` in query and body is replaced by an id or a key."""
+    """The statuses in the order of CALLERS, and the request, in which `<name>` is replaced by an id or a key."""
 
     statuses: str
     body: dict[str, Any] | None = None
