@@ -176,7 +176,7 @@ def test_a_worker_releases_an_email_that_the_mail_server_does_not_accept(start_s
             invite(reviewer, assessment, "alice@example.com")
             wait_until(lambda: mailbox.arrived, "No email arrived.")
             assert stop(worker) < MAX_STOP_SECONDS
-        assert "it is released" in service.log()
+        assert "Released delivery" in service.log()
         mailbox.take()
         # The next worker does not wait for the lease to expire.
         with service.worker(SMTP_URL=f"smtp://{HOST}:{port}"):
