@@ -99,7 +99,7 @@ def test_the_demo_prints_a_table_of_twelve_and_keeps_only_the_emails(demo, tmp_p
 def test_the_demo_can_run_until_it_is_stopped(demo):
     process = demo("--keep")
     output = ""
-    while "until Ctrl-C" not in output:
+    while "Press Ctrl-C" not in output:
         line = process.stdout.readline()
         assert line, f"It ended early: {output}"
         output += line
