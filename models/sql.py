@@ -1,6 +1,6 @@
 """The statements of the hot operations as SQL text, with one helper that runs them on both databases.
 
-Everything else is plain Peewee; tools/benchmarks/RESULTS.md has the costs. In the texts `k` is candidate_keys, `s`
+Everything else is plain Peewee; tools/benchmarks/README.md has the costs. In the texts `k` is candidate_keys, `s`
 sessions, `a` assessments, `d` deliveries (the latest invitation).
 """
 
