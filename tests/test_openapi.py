@@ -63,7 +63,8 @@ def test_every_operation_is_described():
     assert len(set(ids)) == len(ids)
     for name, operation in OPERATIONS.items():
         assert re.fullmatch(r"[a-z][A-Za-z]+", operation["operationId"]), name
-        assert all(operation[member] for member in ("summary", "description", "tags")), name
+        missing = [member for member in ("summary", "description", "tags") if not operation.get(member)]
+        assert missing == [], f"{name}: the docstring needs a summary, an empty line and a description."
         assert "security" in operation, name
 
 
