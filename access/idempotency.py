@@ -48,7 +48,7 @@ def idempotent(view: Callable) -> Callable:
         # The body is read before the transaction starts: a slow client must not hold a lock.
         content = f"{request.method} {request.path}\n".encode() + read_body(request)
         digest = hashlib.sha256(content).hexdigest()
-        with IdempotentRequest.claim(caller, key, digest) as first:
+        with IdempotentRequest.claim(caller, key, request.path, digest) as first:
             if first.answer is not None:
                 replayed = {"Idempotent-Replayed": "true"}
                 return Response(first.answer, first.status, replayed, mimetype="application/json")

@@ -17,6 +17,8 @@ import errors
 
 LOCK_TIMEOUT_SECONDS = 5
 RECONNECT_TIMEOUT_SECONDS = 5
+# A checkpoint blocks all writers while it waits for readers.
+CHECKPOINT_TIMEOUT_MS = 100
 # After a failover every connection that was open before it is closed rather than reused.
 FAILOVER_SECONDS = 60
 
@@ -143,6 +145,7 @@ def _sqlite(options: dict[str, Any]) -> Sqlite:
     Path(path).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     timeout_ms = LOCK_TIMEOUT_SECONDS * 1000
     pragmas = {"journal_mode": "wal", "synchronous": "full", "foreign_keys": 1, "busy_timeout": timeout_ms}
+    pragmas["secure_delete"] = 1  # Deleted rows are overwritten with zeros.
     # The pool passes a connection from thread to thread, never to two at the same time.
     shared = {"check_same_thread": False, "max_connections": None}
     return Sqlite(path, pragmas=pragmas, timeout=LOCK_TIMEOUT_SECONDS, **(shared | options))
@@ -153,6 +156,21 @@ def _postgres(options: dict[str, Any], pool: int) -> Postgres:
     # Detects within a minute that the server is gone (cut network, failover).
     keepalive = {"keepalives_idle": 20, "keepalives_interval": 5, "keepalives_count": 3}
     return Postgres(**(settings | keepalive | {"tcp_user_timeout": 30_000} | options))
+
+
+def empty_write_ahead_log() -> bool:
+    """Copy SQLite's write-ahead log into the database and truncate it; it still contains deleted rows.
+
+    Returns False if somebody reads or writes now.
+    """
+    db.pragma("busy_timeout", CHECKPOINT_TIMEOUT_MS)
+    try:
+        ((is_busy, *_),) = db.execute_sql("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        return not is_busy
+    except peewee.OperationalError:
+        return False
+    finally:
+        db.pragma("busy_timeout", LOCK_TIMEOUT_SECONDS * 1000)
 
 
 def is_postgres() -> bool:

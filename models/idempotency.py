@@ -5,6 +5,8 @@ import json
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import timedelta
+from functools import reduce
+from operator import or_
 from typing import Any
 
 import peewee
@@ -31,7 +33,7 @@ class IdempotentRequest(Model):
     """A request with an `Idempotency-Key` and its response.
 
     The key is stored as a fingerprint, since callers may put a name into it. `digest` covers method, path and body.
-    `answer` is the response's body without secrets.
+    `path` shows whom the response is about. `answer` is the response's body without secrets.
     """
 
     personal_data = PersonalData(
@@ -41,6 +43,7 @@ class IdempotentRequest(Model):
     reviewer = peewee.ForeignKeyField(ApiToken)
     fingerprint = peewee.TextField()
     digest = peewee.TextField()
+    path = peewee.TextField(default="")
     status = peewee.IntegerField(null=True)
     answer = peewee.TextField(null=True)
 
@@ -49,7 +52,7 @@ class IdempotentRequest(Model):
 
     @classmethod
     @contextmanager
-    def claim(cls, token: ApiToken, key: str, digest: str) -> Iterator["IdempotentRequest"]:
+    def claim(cls, token: ApiToken, key: str, path: str, digest: str) -> Iterator["IdempotentRequest"]:
         """A transaction in which no other request with the key runs.
 
         The row has the first response, or none: then the caller does the work and stores its response. An exception
@@ -59,18 +62,19 @@ class IdempotentRequest(Model):
         with ExitStack() as stack:
             with _limited_wait():
                 stack.enter_context(db.atomic())
-                row = cls._claim(token, key, digest)
+                row = cls._claim(token, key, path, digest)
             yield row
 
     @classmethod
-    def _claim(cls, token: ApiToken, key: str, digest: str) -> "IdempotentRequest":
+    def _claim(cls, token: ApiToken, key: str, path: str, digest: str) -> "IdempotentRequest":
         if is_postgres():
             db.execute_sql(f"SET LOCAL lock_timeout = '{WAIT_SECONDS}s'")
         fingerprint = hashlib.sha256(key.encode()).hexdigest()
         same = (cls.reviewer == token) & (cls.fingerprint == fingerprint)
         cls.delete().where(same, cls._is_expired()).execute()
         # PostgreSQL waits here for an uncommitted row with the same key.
-        cls.insert(reviewer=token, fingerprint=fingerprint, digest=digest).on_conflict_ignore().execute()
+        claim = {"reviewer": token, "fingerprint": fingerprint, "path": path, "digest": digest}
+        cls.insert(claim).on_conflict_ignore().execute()
         if is_postgres():
             db.execute_sql("SET LOCAL lock_timeout = DEFAULT")
         row = cls.get(same)
@@ -92,20 +96,24 @@ class IdempotentRequest(Model):
 
     @classmethod
     def personal_rows(cls, key: CandidateKey, session: Any) -> Query:
-        """The responses about the candidate, found by the text of an id."""
+        """The responses about the candidate: an id of theirs is in the path or in the response."""
         tokens = ApiToken.select(ApiToken.id).where(ApiToken.organization == key.organization_id)
-        names_candidate = cls.answer.contains(str(key.id))
-        if session is not None:
-            names_candidate |= cls.answer.contains(str(session.id))
-        return cls.select().where(cls.reviewer.in_(tokens), names_candidate)
+        found = [column.contains(each) for each in _ids(key, session) for column in (cls.path, cls.answer)]
+        return cls.select().where(cls.reviewer.in_(tokens), reduce(or_, found))
 
     @classmethod
     def erase_personal_data(cls, key: CandidateKey, session: Any) -> int:
         """Remove personal data from the responses. The rows stay, so that no request runs twice."""
-        rows = list(cls.personal_rows(key, session))
+        rows = [row for row in cls.personal_rows(key, session) if row.answer is not None]
+        ids = _ids(key, session)
         for row in rows:
-            row.store(row.status, json.dumps(_anonymize(json.loads(row.answer), key, session)))
+            is_theirs = any(each in row.path for each in ids)
+            row.store(row.status, json.dumps(_anonymize(json.loads(row.answer), key, session, is_theirs)))
         return len(rows)
+
+
+def _ids(key: CandidateKey, session: Any) -> list[str]:
+    return [str(row.id) for row in (key, session) if row is not None]
 
 
 @contextmanager
@@ -124,16 +132,21 @@ def _limited_wait() -> Iterator[None]:
             db.pragma("busy_timeout", LOCK_TIMEOUT_SECONDS * 1000)
 
 
-def _anonymize(node: Any, key: CandidateKey, session: Any) -> Any:
-    """The response with only impersonal members in the candidate's entry and in those of the session."""
+def _anonymize(node: Any, key: CandidateKey, session: Any, is_theirs: bool) -> Any:
+    """The response with only impersonal members in objects about the candidate; with `is_theirs`, everywhere."""
     if isinstance(node, list):
-        return [_anonymize(child, key, session) for child in node]
+        return [_anonymize(child, key, session, is_theirs) for child in node]
     if not isinstance(node, dict):
-        return node
+        return _empty(node) if is_theirs else node
     kept = {name: value for name, value in node.items() if name in IMPERSONAL_MEMBERS}
     if node.get("id") == str(key.id):
         return {name: EMPTY_MEMBERS.get(name) for name in node} | kept
     if session is not None and node.get("sessionId") == str(session.id):
-        # Empty values of the same types, so that the response is still as documented.
-        return {name: type(value)() for name, value in node.items()} | kept
-    return {name: _anonymize(child, key, session) for name, child in node.items()}
+        return {name: _empty(value) for name, value in node.items()} | kept
+    cleaned = {name: _anonymize(child, key, session, is_theirs) for name, child in node.items()}
+    return cleaned | kept if is_theirs else cleaned
+
+
+def _empty(value: Any) -> Any:
+    """An empty value of the same type, so that the response is still as documented."""
+    return type(value)()

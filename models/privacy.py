@@ -13,7 +13,8 @@ import peewee
 
 import models
 from models.assessments import Assessment
-from models.base import Model, Query, clock, db
+from models.base import Model, Query, clock, db, is_postgres
+from models.database import empty_write_ahead_log
 from models.feed import FeedEvent
 from models.keys import CandidateKey
 from models.orgs import ApiToken, Organization
@@ -70,6 +71,21 @@ def erase(key: CandidateKey, reviewer: ApiToken | None = None) -> Erasure:
         payload |= {"sessionId": receipt.session_id, "kind": kind}
         FeedEvent.publish(key.organization_id, "candidate.erased", payload)
         return receipt
+
+
+class ErasedPages:
+    """Removes erased data from SQLite's write-ahead log; PostgreSQL's is documented in docs/privacy.md."""
+
+    def __init__(self) -> None:
+        self._cleared: Any = None
+
+    def clear(self) -> None:
+        """Empty the log if there was an erasure since the last time; retried by the next call while it is in use."""
+        if is_postgres():
+            return
+        latest = Erasure.select(peewee.fn.MAX(Erasure.id)).scalar()
+        if latest != self._cleared and empty_write_ahead_log():
+            self._cleared = latest
 
 
 def stored_data(key: CandidateKey, session: Session | None) -> list[dict[str, Any]]:

@@ -10,7 +10,7 @@ from delivery import webhooks
 from delivery.transports import transport_from
 from delivery.worker import housekeeping, mails
 from delivery.worker.loop import Loop
-from models import Delivery, Webhook, WebhookDelivery, clock, db, invitations
+from models import Delivery, Webhook, WebhookDelivery, clock, db, invitations, privacy
 from models.base import ClockStepDetector
 from storage import Storage
 
@@ -28,6 +28,7 @@ class Worker:
         self._transport = transport_from(settings["SMTP_URL"], settings["MAIL_FOLDER"])
         self._loop = Loop()
         self._clock_steps = ClockStepDetector()
+        self._erased_pages = privacy.ErasedPages()
         self._reminded_at: datetime | None = None
         self._day: date | None = None
         if not settings["SMTP_URL"]:
@@ -72,6 +73,7 @@ class Worker:
         if self._day != today:
             housekeeping.run_daily_tasks(self._storage)
             self._day = today
+        self._erased_pages.clear()
 
     def _check_clock(self) -> None:
         if self._clock_steps.has_stepped_back:

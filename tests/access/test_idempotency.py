@@ -31,6 +31,20 @@ def test_creation_runs_once_and_its_response_is_replayed(reviewer, names, route)
     assert without_secret[0] == without_secret[1]
 
 
+def test_every_operation_that_creates_takes_a_key(anonymous):
+    """An event is an exception: its id makes it idempotent."""
+    document = anonymous.get("/openapi.json").json
+    creating = {
+        path: [parameter["name"] for parameter in operation.get("parameters", [])]
+        for path, methods in document["paths"].items()
+        for operation in methods.values()
+        if isinstance(operation, dict) and "201" in operation.get("responses", {})
+    }
+    assert len(creating) == len(CREATIONS) + 1
+    without = [path for path, parameters in creating.items() if "Idempotency-Key" not in parameters]
+    assert without == ["/v1/hooks/ingest"], "Decorate the view with @idempotent."
+
+
 def test_keys_are_generated_and_sent_once(reviewer, assessment):
     body = {"count": 1, "candidateEmails": ["alice@example.com"]}
     for _ in range(2):

@@ -6,6 +6,7 @@ model or an entry in IMPERSONAL_TABLES.
 
 import io
 import json
+import re
 from datetime import timedelta
 
 import pytest
@@ -62,6 +63,7 @@ from models import (
 )
 from rules.usage import ReportedUsage
 from storage import FolderStorage, new_object_key
+from tests.access.rows import ROWS
 
 NAME, EMAIL, WORD = "Zebulon Quartermain", "zq@quartermain.example", "zqmarker"
 PUBLIC_KEY = "A6EHv/POEL4dcN0Y50vAmWfk1jCbpQ1fHdyGZBJVMbg="
@@ -82,7 +84,7 @@ WITHOUT_FREE_TEXT = {BundleUpload}
 # Written by the service, or restricted to a few values.
 COLUMNS_WITHOUT_FREE_TEXT = {
     "CandidateKey.key", "ClientReport.kind", "Delivery.kind", "Delivery.state", "Event.verdict",
-    "IdempotentRequest.digest", "IdempotentRequest.fingerprint", "Score.criterion",
+    "IdempotentRequest.digest", "IdempotentRequest.fingerprint", "IdempotentRequest.path", "Score.criterion",
     "Seal.head", "Session.closed_by", "Session.seal_head", "Submission.bundle_sha256", "Submission.found_sha256",
     "Submission.verdict", "BundleUpload.object_key", "WebhookDelivery.last_error", "WebhookDelivery.state",
     "WebhookDelivery.type",
@@ -176,7 +178,7 @@ def store_response(reviewer, key, session):
     entry = {"id": str(key.id), "candidateName": NAME, "candidateEmail": EMAIL, "metadata": {WORD: WORD}}
     about_session = {"id": "another", "sessionId": str(session.id), "text": NAME}
     other = {"id": "other", "candidateName": "Alice"}
-    with IdempotentRequest.claim(reviewer, NAME, "digest") as first:
+    with IdempotentRequest.claim(reviewer, NAME, "/v1/path", "digest") as first:
         first.store(201, json.dumps({"keys": [entry, other], "entry": about_session}))
 
 
@@ -225,6 +227,35 @@ def test_no_table_has_traces_after_an_erasure(reviewer, person):
     assert tables_with_traces() == set(privacy.personal_tables()) - WITHOUT_FREE_TEXT
     erase(reviewer, person)
     assert tables_with_traces() == set()
+
+
+def test_no_response_with_an_idempotency_key_has_traces_after_an_erasure(reviewer, person):
+    session = Session.get(Session.key == person)
+    ids = {"assessment_id": person.assessment_id, "candidate_id": person.id, "session_id": session.id}
+    names = {f"<{name}>": str(value) for name, value in ids.items()}
+    texts = {"candidateName": NAME, "candidateNames": [NAME], "candidateEmails": [EMAIL], "note": WORD}
+    for route, row in ROWS.items():
+        method, *parts = re.split(r" |(<\w+>)", route)
+        path = "".join(names.get(part, part) for part in parts if part)
+        if method in ("POST", "PUT", "PATCH") and "<" not in path:
+            body = (row.body or {}) | texts
+            reviewer.request(method, path, json=body, headers={"Idempotency-Key": f"{method}{path}"})
+    assert IdempotentRequest.select().where(IdempotentRequest.answer.contains(NAME)).count() > 1
+    for key in CandidateKey.select().where(
+        (CandidateKey.candidate_name == NAME) | (CandidateKey.id == person)
+    ):
+        erase(reviewer, key)
+    assert tables_with_traces() == set()
+
+
+def test_a_response_is_found_by_its_path(reviewer, person):
+    session = Session.get(Session.key == person)
+    body = {"note": {"text": NAME, "count": 3, "seen": True, "tags": [NAME]}}
+    with IdempotentRequest.claim(reviewer.row, "one", f"/v1/sessions/{session.id}/notes", "digest") as first:
+        first.store(201, json.dumps(body))
+    erase(reviewer, person)
+    row = IdempotentRequest.get(IdempotentRequest.path.contains("notes"))
+    assert json.loads(row.answer) == {"note": {"text": "", "count": 0, "seen": False, "tags": [""]}}
 
 
 @pytest.mark.usefixtures("person")
