@@ -219,7 +219,7 @@ class Config:
     )
     ratelimit_refused: str = _setting(
         "100 per 10 minutes",
-        "Maximum distinct wrong credentials per address; new ones are then refused unchecked.",
+        "Maximum distinct wrong credentials per network; unknown ones are then refused unchecked.",
         rate,
     )
     trusted_proxies: int = _setting(

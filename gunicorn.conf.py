@@ -36,6 +36,14 @@ def on_starting(server: Any) -> None:
         os.environ[METRICS_FOLDER] = tempfile.mkdtemp(prefix="proofstone-metrics-", dir=worker_tmp_dir)
 
 
+def post_worker_init(worker: Any) -> None:
+    """Warn once if all requests seem to come from a proxy that TRUSTED_PROXIES does not count."""
+    if worker.age == 1:
+        from access.addresses import warn_at_start
+
+        warn_at_start()
+
+
 def child_exit(server: Any, worker: Any) -> None:
     """Keep the counters of a process that ended, and drop its gauges."""
     if settings.metrics_token:

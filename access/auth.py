@@ -8,13 +8,13 @@ from typing import Any, get_args
 from flask import g, request
 from werkzeug.exceptions import HTTPException
 
-from access import refuses
+from access import guesses, refuses
 from errors import InsufficientScope, Unauthenticated
 from models import ApiToken, CandidateKey
 from web.access_log import record_caller
 from web.json import MAX_BODY_BYTES
 
-# How to look up a credential, by header. The first header that is present decides.
+# How to look up a credential, by header; raises Unauthenticated. The first header that is present decides.
 Chain = dict[str, Callable[[str], Any]]
 
 
@@ -23,16 +23,22 @@ def _bearer(header: str) -> str:
     return credential.strip() if scheme.lower() == "bearer" else ""
 
 
-def _api_token(header: str) -> ApiToken | None:
-    token = ApiToken.authenticate(_bearer(header))
-    if token is not None:
-        token.record_use()
+def _api_token(header: str) -> ApiToken:
+    text = _bearer(header)
+    with guesses.lookup(text):
+        token = ApiToken.authenticate(text)
+        if token is None:
+            raise Unauthenticated()
+    token.record_use()
     return token
 
 
-def _candidate_key(text: str) -> CandidateKey | None:
-    key = CandidateKey.find(text)
-    return key if key is not None and key.is_usable else None
+def _candidate_key(text: str) -> CandidateKey:
+    with guesses.lookup(text):
+        key = CandidateKey.find(text)
+        if key is None or not key.is_usable:
+            raise Unauthenticated()
+    return key
 
 
 CHAIN: Chain = {"Authorization": _api_token, "X-API-Key": _candidate_key}
@@ -71,11 +77,12 @@ def checked_by_statement(view: Callable) -> Callable:
     def wrapper(*args: Any, **kwargs: Any) -> Any:
         if request.content_length is None or request.content_length > MAX_BODY_BYTES:
             authenticate(CandidateKey)
-        try:
-            return view(*args, **kwargs)
-        except HTTPException:
-            authenticate(CandidateKey)
-            raise
+        with guesses.lookup(presented_key()):
+            try:
+                return view(*args, **kwargs)
+            except HTTPException:
+                authenticate(CandidateKey)
+                raise
 
     return _declare(wrapper, CandidateKey)
 
@@ -91,8 +98,6 @@ def authenticate(kinds: type | UnionType, scope: str = "read", chain: Chain = CH
         credential = request.headers.get(header)
         if credential is not None:
             row = look_up(credential)
-            if row is None:
-                break
             record_caller("reviewer" if isinstance(row, ApiToken) else "candidate", row.id)
             if not isinstance(row, kinds):
                 break

@@ -1,19 +1,44 @@
 """Counters of rate limits, shared by all processes or local to one."""
 
+import hashlib
 import logging
 import threading
 import time
 from collections.abc import Callable
-from typing import Any
+from math import ceil
+from typing import Any, NamedTuple
 
 from limits import RateLimitItem
 from limits.storage import storage_from_string
+
+from errors import Refusal, TooManyRequests
 
 log = logging.getLogger("proofstone.rate_limits")
 
 STORE_TIMEOUT_SECONDS = 1
 STORE_RETRY_SECONDS = 5
 MIN_SWEPT_WINDOWS = 1_000
+
+
+class Usage(NamedTuple):
+    """The state of a limit until `reset_at`, in seconds since 1970."""
+
+    limit: int
+    used: int
+    reset_at: float
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {
+            "X-RateLimit-Limit": str(self.limit),
+            "X-RateLimit-Remaining": str(max(0, self.limit - self.used)),
+            "X-RateLimit-Reset": str(int(self.reset_at)),
+        }
+
+    @property
+    def refusal(self) -> Refusal:
+        seconds = max(1, ceil(self.reset_at - time.time()))
+        return TooManyRequests(f"Too many requests. Retry after {seconds} seconds.", retry_after=seconds)
 
 
 class Counters:
@@ -38,7 +63,16 @@ class Counters:
         key = limit.key_for("proofstone", *ids)
         return self._call(lambda store: (store.get(key), store.get_expiry(key)))
 
-    def _call(self, operation: Callable[[Any], tuple[int, float]]) -> tuple[int, float]:
+    def clear(self, limit: RateLimitItem, *ids: str) -> None:
+        key = limit.key_for("proofstone", *ids)
+        self._call(lambda store: store.clear(key))
+
+    @property
+    def is_shared(self) -> bool:
+        """Return whether there is a store for all processes."""
+        return self._shared is not None
+
+    def _call(self, operation: Callable[[Any], Any]) -> Any:
         if self._shared is None or time.monotonic() < self._down_until:
             return operation(self._local)
         try:
@@ -74,6 +108,10 @@ class LocalCounters:
     def get(self, key: str) -> int:
         return self._window(key)[0]
 
+    def clear(self, key: str) -> None:
+        with self._lock:
+            self._windows.pop(key, None)
+
     def get_expiry(self, key: str) -> float:
         now = time.monotonic()
         return time.time() + max(now, self._window(key)[1]) - now
@@ -86,3 +124,7 @@ class LocalCounters:
         now = time.monotonic()
         self._windows = {key: window for key, window in self._windows.items() if window[1] > now}
         self._sweep_at = max(MIN_SWEPT_WINDOWS, 2 * len(self._windows))
+
+
+def fingerprint(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]

@@ -5,7 +5,7 @@ from datetime import timedelta
 from flask import request
 
 import errors
-from access import audit, refuses
+from access import audit, guesses, refuses
 from blueprints import Blueprint, own_session, setting
 from models import Consent, db, disclosure, sessions
 from models.sessions import find_key
@@ -29,7 +29,8 @@ def get_consent(query):
     text = query.get("key") or request.headers.get("X-API-Key")
     if not text:
         raise errors.invalid("key", "Required.")
-    key = find_key(text)
+    with guesses.lookup(text):
+        key = find_key(text)
     current = disclosure.for_organization(key.organization)
     return {
         "already_confirmed": Consent.exists_for(key, current["hash"]),
@@ -52,7 +53,8 @@ def give_consent(data):
 
     Repeating it changes nothing. Consent to an outdated text, identified by its hash, is refused.
     """
-    key = find_key(data["key"])
+    with guesses.lookup(data["key"]):
+        key = find_key(data["key"])
     current = disclosure.for_organization(key.organization)
     shown_hash = data.get("disclosure_hash") or None
     if shown_hash not in (None, current["hash"]):
@@ -73,7 +75,7 @@ def redeem(data):
     Starts the session and its time limit. Until the first event or the completion, a client that lost the response can
     repeat the request and gets the same session.
     """
-    with db.atomic():
+    with guesses.lookup(data["key"]), db.atomic():
         session = sessions.redeem(data["key"], data.get("signing_pub_key"))
         audit.record_candidate(session.key, "redeem")
     repository = ("repo_url", "repo_commit", "repo_subdir", "setup_instructions")
@@ -99,7 +101,8 @@ def complete(data):
 
     Closes the session and derives its metrics. Repeating it returns the original time.
     """
-    key = find_key(data["key"])
+    with guesses.lookup(data["key"]):
+        key = find_key(data["key"])
     session = own_session(key, data["session_id"])
     with db.atomic():
         completed_at = sessions.complete(session)

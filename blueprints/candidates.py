@@ -33,15 +33,17 @@ def list_candidates(query):
     """List candidates
 
     A page of the candidates of all assessments, oldest first. Use `after` to page through a long list in constant time
-    per page. `format=csv` returns all matching candidates as a file, and ignores `limit`, `offset` and `after`.
+    per page. `format=csv` returns all matching candidates as a file, and ignores `limit`, `offset` and `after`. Tokens
+    without the scope `write` see `PST-****-****` as each `key`.
     """
     candidates = CandidateList(caller.organization_id, **filters_of(query))
     if query["format"] == "csv":
         audit.record_export("exportCandidates")
-        return file_response("candidates.csv", _csv(candidates), "text/csv")
+        return file_response("candidates.csv", _csv(candidates, caller.sees_keys), "text/csv")
     limit, offset = query["limit"], query["offset"]
-    rows = map(candidate_of, _after(candidates, query).page(limit, offset))
-    return jsonify(candidates=list(rows), total=candidates.count(), limit=limit, offset=offset)
+    rows, shows_key = _after(candidates, query).page(limit, offset), caller.sees_keys
+    listed = [candidate_of(row, shows_key) for row in rows]
+    return jsonify(candidates=listed, total=candidates.count(), limit=limit, offset=offset)
 
 
 @blp.patch("/candidates/<id:candidate_id>")
@@ -79,7 +81,8 @@ def allow_redeem(candidate_id):
 
 def candidate_response(candidate_id: Any) -> Response:
     """The candidate as in lists."""
-    return jsonify(candidate=candidate_of(or_not_found(find_candidate(caller, candidate_id))))
+    row = or_not_found(find_candidate(caller, candidate_id))
+    return jsonify(candidate=candidate_of(row, caller.sees_keys))
 
 
 def _after(candidates: CandidateList, query: dict[str, Any]) -> CandidateList:
@@ -91,10 +94,11 @@ def _after(candidates: CandidateList, query: dict[str, Any]) -> CandidateList:
     return candidates.after(last)
 
 
-def _csv(candidates: CandidateList) -> Iterator[str]:
+def _csv(candidates: CandidateList, shows_key: bool) -> Iterator[str]:
     yield _csv_lines([CSV_COLUMNS])
     for batch in candidates.batches():
-        yield _csv_lines([_cell(row[name]) for name in CSV_COLUMNS] for row in map(candidate_of, batch))
+        rows = [candidate_of(row, shows_key) for row in batch]
+        yield _csv_lines([_cell(row[name]) for name in CSV_COLUMNS] for row in rows)
 
 
 def _csv_lines(rows: Iterable[Any]) -> str:

@@ -27,7 +27,7 @@ def issue_keys(data, assessment_id, audit_entry):
     `onDuplicate` determines what happens to addresses that already have an open key.
     """
     rows = generate_keys(caller.organization, or_not_found(assessment_id), **data, audit_entry=audit_entry)
-    return jsonify(keys=[key_of(row) for row in rows]), 201
+    return jsonify(keys=[key_of(row, caller.sees_keys) for row in rows]), 201
 
 
 @blp.get("/assessments/<id:assessment_id>/keys")
@@ -36,11 +36,11 @@ def issue_keys(data, assessment_id, audit_entry):
 def list_keys(assessment_id):
     """List candidate keys
 
-    All keys that are not revoked, oldest first.
+    All keys that are not revoked, oldest first. Tokens without the scope `write` see `PST-****-****` as each `key`.
     """
     assessment = find(Assessment, assessment_id)
     rows = CandidateList(caller.organization_id, assessment_id=assessment.id).all()
-    return jsonify(keys=[key_of(row) for row in rows])
+    return jsonify(keys=[key_of(row, caller.sees_keys) for row in rows])
 
 
 @blp.delete("/assessments/<id:assessment_id>/keys/<id:key_id>")

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from models.accepted_senders import AcceptedSender
+from models.access_hours import AccessHour
 from models.assessments import Assessment
 from models.audit import AuditChain, AuditEntry
 from models.base import case_folded, clock, db, new_id
@@ -30,5 +32,5 @@ TABLES: list[Any] = [
     Organization, ApiToken, FeedEvent, Feed, AuditEntry, AuditChain, Issue, Rubric, RubricVersion, Assessment,
     CandidateKey, Consent, Session, CohortRollup, CohortCount, ModelUsage, Webhook, WebhookDelivery,
     IdempotentRequest, Delivery, Score, BundleUpload, Submission, ClientReport, SigningKey, Seal, Event,
-    ServiceSecret, Erasure, DailyTask,
+    ServiceSecret, Erasure, DailyTask, AcceptedSender, AccessHour,
 ]  # fmt: skip

@@ -107,6 +107,11 @@ class ApiToken(Model):
         return ["read", "write"] if self.scope == "write" else ["read"]
 
     @property
+    def sees_keys(self) -> bool:
+        """Return whether responses contain full candidate keys, which let their reader act as the candidate (R33)."""
+        return self.scope == "write"
+
+    @property
     def prefix(self) -> str:
         return api_tokens.PREFIX
 

@@ -17,11 +17,20 @@ class ServiceSecret(Model):
     @classmethod
     def named(cls, name: str) -> bytes:
         """The secret with this name, created if missing."""
-        cls.insert(name=name, value=secrets.token_bytes(32)).on_conflict_ignore().execute()
-        return cls.get(cls.name == name).value
+        secret = cls.get_or_none(cls.name == name)
+        if secret is None:
+            cls.insert(name=name, value=secrets.token_bytes(32)).on_conflict_ignore().execute()
+            secret = cls.get(cls.name == name)
+        return secret.value
 
 
 @cache
 def upload_secret() -> bytes:
     """The secret that signs upload URLs."""
     return ServiceSecret.named("uploads")
+
+
+@cache
+def sender_secret() -> bytes:
+    """The secret of the fingerprints of accepted senders."""
+    return ServiceSecret.named("senders")

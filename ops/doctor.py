@@ -19,10 +19,11 @@ import migrations
 from delivery import DeliveryFailure
 from delivery.transports import SmtpTransport, transport_from
 from errors import Refusal, first_line
-from models import backlog, clock, db
+from models import AccessHour, backlog, clock, db
 from models.base import is_postgres
 from ops import DATABASE_ERRORS
 from rules.plain_text import format_minutes
+from rules.timestamps import format_timestamp
 from storage import FolderStorage, Storage
 
 # `warning`: works, but needs attention.
@@ -31,6 +32,7 @@ Finding = tuple[str, str, str]  # state, part, message
 MAX_CLOCK_DIFFERENCE_SECONDS = 2
 MINUTE = timedelta(minutes=1)
 MAX_QUEUE_MINUTES = 5
+MAX_WRONG_CREDENTIALS_PER_HOUR = 1_000
 MIN_FREE_BYTES = 1024**3
 MIN_FREE_SHARE = 0.05
 MAIL_TIMEOUT_SECONDS = 5
@@ -149,6 +151,8 @@ def _database() -> Iterator[Finding]:
         yield _clock()
     yield from _queues()
     yield _failures()
+    yield _wrong_credentials()
+    yield _addresses()
 
 
 def _clock() -> Finding:
@@ -176,3 +180,22 @@ def _failures() -> Finding:
         return OK, "deliveries", "None failed in the last day."
     where = "See `GET /v1/deliveries?state=failed` and the deliveries of each webhook."
     return WARNING, "deliveries", f"{failed} failed in the last day. {where}"
+
+
+def _wrong_credentials() -> Finding:
+    worst = AccessHour.worst()
+    if worst is None or worst.wrong_credentials < MAX_WRONG_CREDENTIALS_PER_HOUR:
+        return OK, "wrong credentials", "Few in the last day."
+    text = f"{worst.wrong_credentials} in the hour from {format_timestamp(worst.hour)}: someone may be guessing keys."
+    advice = "Find the addresses with many 401, 404 and 429 in the log, and block them in the proxy."
+    return WARNING, "wrong credentials", f"{text} {advice}"
+
+
+def _addresses() -> Finding:
+    if address := AccessHour.sole_private_address():
+        text = f"All requests of the last day came from the private address {address}."
+        advice = (
+            "If it is a proxy's, set TRUSTED_PROXIES to the number of proxies: otherwise all clients share"
+        )
+        return WARNING, "addresses", f"{text} {advice} one limit for wrong credentials."
+    return OK, "addresses", "Requests do not all come from one private address."

@@ -45,6 +45,11 @@ class Monitoring:
         self._late_events = Counter(
             "proofstone_late_events", "Events received too late for the metrics.", registry=registry
         )
+        self._guesses = Counter(
+            "proofstone_wrong_credentials",
+            "Distinct wrong credentials of each address, and credentials refused unchecked.",
+            registry=registry,
+        )
         self._connections = Gauge(
             "proofstone_database_connections_in_use",
             "Database connections in use, as of the latest request of each process.",
@@ -62,6 +67,8 @@ class Monitoring:
         self._connections.set(db.obj.connections_in_use)
         if request.late_events:
             self._late_events.inc(request.late_events)
+        if request.is_guess:
+            self._guesses.inc()
 
     def page(self) -> bytes:
         """Render all metrics in Prometheus text format."""

@@ -12,6 +12,7 @@ from schemas.timestamps import Timestamp
 
 STATUSES = ("pending", "active", "completed", "expired", "hired")
 SESSION_STATUSES = STATUSES[1:]
+MASKED_KEY = "PST-****-****"
 INVITE_STATES = ("queued", "sent", "saved", "failed", "canceled")
 
 
@@ -85,7 +86,9 @@ class Key(Schema):  # R16
     """A candidate key."""
 
     id = Id("Unique id.")
-    key = String("The key.", example="PST-ABCD-EFGH")
+    key = String(
+        f"The key; `{MASKED_KEY}` for tokens without the scope `write`.", example="PST-ABCD-EFGH"
+    )  # R33
     assessment_id = Id("Assessment id.", attribute="assessment")
     org_id = Id("Organization id.", attribute="organization")
     status = Choice(STATUSES, "Current status of the candidate.", example="pending")
@@ -102,8 +105,11 @@ class Key(Schema):  # R16
     invite = Nested(Invite, "The latest invitation, if there is one.", dump_only=True, null=True)
 
 
-def key_of(row: Any) -> dict[str, Any]:
-    """A Key, written from a row of models.candidates."""
+def key_of(row: Any, shows_key: bool) -> dict[str, Any]:
+    """A Key, written from a row of models.candidates.
+
+    shows_key -- whether the reader may see the key itself (R33)
+    """
     invite = {
         "state": row.invite_state,
         "attempts": row.invite_attempts,
@@ -112,7 +118,7 @@ def key_of(row: Any) -> dict[str, Any]:
     }
     return {
         "id": row_id(row.id),
-        "key": row.key,
+        "key": row.key if shows_key else MASKED_KEY,
         "assessmentId": row_id(row.assessment_id),
         "orgId": row_id(row.organization_id),
         "status": row.status,
@@ -130,9 +136,9 @@ def key_of(row: Any) -> dict[str, Any]:
     }
 
 
-def candidate_of(row: Any) -> dict[str, Any]:
-    """A Candidate, written from a row of models.candidates."""
-    return key_of(row) | {"assessmentTitle": row.assessment_title}
+def candidate_of(row: Any, shows_key: bool) -> dict[str, Any]:
+    """A Candidate, written like a Key."""
+    return key_of(row, shows_key) | {"assessmentTitle": row.assessment_title}
 
 
 Keys = shape("Keys", "Candidate keys, oldest first.", keys=ListOf(Key, "Keys."))

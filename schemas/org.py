@@ -83,7 +83,11 @@ class NewToken(Body):
 
     name = Line(255, "Purpose.", example="Applicant tracking", required=True)
     scopes = ListOf(
-        Choice(SCOPES), "`write` includes `read`.", min=1, load_default=lambda: ["read"], example=["read"]
+        Choice(SCOPES),
+        "`write` includes `read`, and shows candidate keys in full.",
+        min=1,
+        load_default=lambda: ["read"],
+        example=["read"],
     )
     expires_in_days = Integer("Days until it expires; without it, never.", min=1, max=3650, example=90)
 

@@ -42,6 +42,7 @@ class RequestRecord:
         self.endpoint: str | None = None
         self.is_complete = False
         self.late_events = 0
+        self.is_guess = False
         self.status = 500
         self.bytes_sent = 0
         self.milliseconds = 0.0
@@ -76,6 +77,12 @@ def record_caller(kind: str, row_id: Any) -> None:
 def record_late_events(count: int) -> None:
     if record := _current.get():
         record.late_events += count
+
+
+def record_guess() -> None:
+    """Record that the request's credential is wrong and new at its address, or was refused unchecked."""
+    if record := _current.get():
+        record.is_guess = True
 
 
 @contextmanager

@@ -28,6 +28,8 @@ def run_daily_tasks(storage: Storage | None) -> None:
     if models.DailyTask.claim("retention"):
         requeue_removals()
         models.IdempotentRequest.delete_expired()
+        models.AcceptedSender.delete_expired()
+        models.AccessHour.delete_expired()
         organizations = models.Organization.select()
         for organization in organizations.where(models.Organization.retention_days.is_null(False)):
             for key in list(privacy.overdue(organization)):

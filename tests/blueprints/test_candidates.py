@@ -56,6 +56,17 @@ def test_candidate_is_shown_with_the_assessments_title(clock, reviewer, organiza
     assert (page["total"], page["limit"], page["offset"]) == (1, 50, 0)
 
 
+def test_reader_sees_masked_keys_and_cannot_search_for_them(reviewer, reader, assessment, key):
+    masked = [candidate | {"key": "PST-****-****"} for candidate in get(reviewer)["candidates"]]
+    assert get(reader)["candidates"] == masked
+    listed = reader.get(f"/v1/assessments/{assessment.id}/keys").json["keys"]
+    assert [entry["key"] for entry in listed] == ["PST-****-****"]
+    (row,) = csv.DictReader(io.StringIO(reader.get(PATH, format="csv").text))
+    assert (row["id"], row["key"]) == (str(key.id), "PST-****-****")
+    for text in (key.key, key.key[:8], key.key[4:]):
+        assert get(reader, q=text)["total"] == 0
+
+
 def test_candidates_of_all_assessments_are_in_the_order_of_creation(clock, reviewer, organization):
     first, second = make_assessment(organization), make_assessment(organization)
     for number, assessment in enumerate([first, second, second, first]):

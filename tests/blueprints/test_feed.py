@@ -3,12 +3,14 @@
 from datetime import timedelta
 
 import pytest
-from factories import make_assessment, make_key, make_organization
+from factories import make_assessment, make_closed_session, make_key, make_organization, make_webhook
 from response_checks import error_paths, refusal
 
 from delivery.worker import Worker
-from models import Feed, FeedEvent
+from models import Delivery, Feed, FeedEvent, WebhookDelivery, privacy, sessions
+from models.deliveries import outcomes
 from models.webhooks.outbox import publish_new
+from rules.event_types import EVENT_TYPES
 
 PATH = "/v1/events"
 
@@ -105,3 +107,16 @@ def test_many_events_are_numbered_in_batches(organization, monkeypatch):
     assert [(row.position, row.data["number"]) for row in rows] == [(n + 1, n) for n in range(10)]
     assert Feed.get(Feed.organization == organization).position == 10
     assert publish_new() == 0
+
+
+def test_no_event_and_no_webhook_contains_a_key(clock, organization):
+    make_webhook(organization, types=sorted(EVENT_TYPES), include_personal=True)
+    session = make_closed_session(make_assessment(organization))
+    sessions.mark_hired(session, True)
+    outcomes.fail(Delivery.get(), "550 no such user")
+    privacy.erase(session.key)
+    publish_new()
+    for rows in (FeedEvent.select(), WebhookDelivery.select()):
+        events = list(rows.dicts())
+        assert {event["type"] for event in events} >= {"key.created", "session.started", "candidate.erased"}
+        assert session.key.key not in str(events)

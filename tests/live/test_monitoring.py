@@ -81,3 +81,16 @@ def test_all_processes_share_counters_which_survive_a_killed_process(service, re
     wait_until(lambda: len(service.web_processes()) == 2, "The killed process is not replaced.")
     assert samples()[counter] == expected
     assert samples()["proofstone_database_connections_in_use",] <= 2
+
+
+def test_a_proxy_that_is_not_counted_is_logged_and_again_at_the_next_start(installation):
+    warning = "All requests come from the private address 127.0.0.1."
+    installation.settings |= {"RATELIMIT_ENABLED": "true", "BASE_URL": "https://assess.example.com"}
+    with installation.start(processes=1) as service:
+        for _ in range(100):
+            assert service.anonymous.get("/v1/cli/version-check?version=1.10.0").status == 200
+        assert service.log().count(warning) == 1
+        service.stop()
+        service.start(processes=2)
+        wait_until(lambda: service.log().count(warning) == 2, "The start does not warn.")
+        assert "127.0.0.1. If it is a proxy's, set TRUSTED_PROXIES" in service.flask("doctor")

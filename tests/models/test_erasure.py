@@ -29,6 +29,8 @@ from delivery.worker import Worker
 from errors import Erased, KeyNotFound, Unauthenticated
 from models import (
     TABLES,
+    AcceptedSender,
+    AccessHour,
     ApiToken,
     Assessment,
     AuditChain,
@@ -76,14 +78,16 @@ IMPERSONAL_TABLES = {
     ModelUsage,  # numbers, and names of models
     CohortRollup, CohortCount,  # totals of several sessions
     Erasure, DailyTask, ServiceSecret,
+    AccessHour,  # counts, and the address of a proxy
     AuditEntry, AuditChain,  # ids, and names of tokens
     FeedEvent, Feed, Webhook,  # ids, states and receivers
 }  # fmt: skip
 # An erasure deletes these rows although they have no free text.
-WITHOUT_FREE_TEXT = {BundleUpload}
+WITHOUT_FREE_TEXT = {AcceptedSender, BundleUpload}
 # Written by the service, or restricted to a few values.
 COLUMNS_WITHOUT_FREE_TEXT = {
-    "CandidateKey.key", "ClientReport.kind", "Delivery.kind", "Delivery.state", "Event.verdict",
+    "AcceptedSender.credential", "AcceptedSender.fingerprint", "CandidateKey.key", "ClientReport.kind",
+    "Delivery.kind", "Delivery.state", "Event.verdict",
     "IdempotentRequest.digest", "IdempotentRequest.fingerprint", "IdempotentRequest.path", "Score.criterion",
     "Seal.head", "Session.closed_by", "Session.seal_head", "Submission.bundle_sha256", "Submission.found_sha256",
     "Submission.verdict", "BundleUpload.object_key", "WebhookDelivery.last_error", "WebhookDelivery.state",
@@ -169,6 +173,8 @@ def person(app, cohort, reviewer, bundles, mails, clock):
     store_response(reviewer.row, key, session)
     make_settings(key.organization)
     ServiceSecret.named("one")
+    AcceptedSender.record("203.0.113.7", key.key)
+    AccessHour.add_wrong_credentials(1)
     DailyTask.claim("one")
     return key
 

@@ -1,0 +1,121 @@
+"""Clients' addresses: their networks, and a warning if all of them are the address of a proxy."""
+
+import ipaddress
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import datetime
+from functools import lru_cache
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+import peewee
+from playhouse.pool import MaxConnectionsExceeded
+
+from errors import refusal_for
+from models import AccessHour, clock, db
+from models.access_hours import SEVERAL
+
+log = logging.getLogger("proofstone.rate_limits")
+
+MAX_CACHED = 10_000
+MIN_REQUESTS = 100
+UNKNOWN = "unknown"
+# A subscriber has at least 2^64 addresses of IPv6, and can have 2^8 or 2^16 of such networks. A wider network can also
+# belong to many subscribers, so each has four times the allowance of the one before.
+IPV6_PREFIXES = ((64, 1), (56, 4), (48, 16))
+SOLE_ADDRESS = (
+    "All requests come from the private address %s. If it is a proxy's, set TRUSTED_PROXIES: "
+    "otherwise all clients share one limit for wrong credentials."
+)
+
+
+class Network(NamedTuple):
+    """A client's network, with a factor for its limit of wrong credentials."""
+
+    name: str
+    allowance: int
+
+
+@lru_cache(MAX_CACHED)
+def networks_of(address: str) -> tuple[Network, ...]:
+    """The networks of an address, narrowest first: an IPv4 address itself, or three networks of an IPv6 address."""
+    ip = _parse(address)
+    if ip is None:
+        return (Network(UNKNOWN, 1),)
+    if ip.version == 4:
+        return (Network(str(ip), 1),)
+    return tuple(
+        Network(str(ipaddress.ip_network((ip, prefix), strict=False)), allowance)
+        for prefix, allowance in IPV6_PREFIXES
+    )
+
+
+@lru_cache(MAX_CACHED)
+def is_private(address: str) -> bool:
+    """Return whether the address is not one of the internet's; a Unix socket has none."""
+    ip = _parse(address)
+    return ip is None or not ip.is_global
+
+
+def is_local_url(url: str) -> bool:
+    return urlsplit(url).hostname in ("localhost", "127.0.0.1", "::1")
+
+
+def _parse(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        ip = ipaddress.ip_address(address)
+    except ValueError:
+        return None
+    return getattr(ip, "ipv4_mapped", None) or ip
+
+
+class AddressMonitor:
+    """Reports once an hour whether all requests of this process come from one private address, and logs it once."""
+
+    def __init__(self) -> None:
+        self._hour: datetime | None = None
+        self._first, self._requests, self._reported = "", 0, ""
+        self._has_warned = False
+
+    def record(self, address: str) -> None:
+        """Count a request, and report the address after MIN_REQUESTS, or SEVERAL at the second one."""
+        hour = clock.now().replace(minute=0, second=0, microsecond=0)
+        if hour != self._hour:
+            self._hour, self._first, self._requests, self._reported = hour, address, 0, ""
+        if self._reported == SEVERAL:
+            return
+        self._requests += 1
+        if address != self._first or not is_private(address):
+            self._report(SEVERAL)
+        elif self._requests == MIN_REQUESTS:
+            # Its network, since a proxy may have sent any text as the address.
+            name = networks_of(address)[0].name
+            self._report(name)
+            if not self._has_warned:
+                log.warning(SOLE_ADDRESS, name)
+                self._has_warned = True
+
+    def _report(self, address: str) -> None:
+        self._reported = address
+        with database_errors_ignored():
+            AccessHour.report_address(address)
+
+
+def warn_at_start() -> None:
+    """Log a warning if the requests before a restart all came from one private address."""
+    # Without a database or its tables there is nothing to warn of.
+    with suppress(peewee.PeeweeException), db.connection_context():
+        if address := AccessHour.sole_private_address():
+            log.warning(SOLE_ADDRESS, address)
+
+
+@contextmanager
+def database_errors_ignored() -> Iterator[None]:
+    """For statements without which a request succeeds, such as on a full disk or a read-only server."""
+    try:
+        with db.atomic():
+            yield
+    except (peewee.PeeweeException, MaxConnectionsExceeded) as error:
+        if refusal_for(error) is None:
+            raise

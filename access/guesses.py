@@ -1,0 +1,180 @@
+"""Wrong credentials: counted by network; a locked network is served only with credentials accepted from it before.
+
+Every lookup of a credential runs within `lookup(credential)`, whichever part of the request contains it.
+"""
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date
+from typing import NamedTuple
+
+from flask import current_app, g, request
+from limits import RateLimitItem, parse
+
+from access.addresses import Network, database_errors_ignored, networks_of
+from access.counters import Counters, Usage, fingerprint
+from errors import KeyExpired, KeyNotFound, Unauthenticated
+from models import AcceptedSender, AccessHour, clock
+from models.accepted_senders import RETENTION, sender_fingerprint
+from rules import candidate_keys
+from web.access_log import record_guess
+
+REFUSED, ACCEPTED = "RATELIMIT_REFUSED", "accepted"
+WRONG_CREDENTIAL = (Unauthenticated, KeyNotFound, KeyExpired)
+# A client repeats a revoked key hundreds of times. That is one guess, and must not lock out its neighbors.
+ONE_GUESS = parse("1 per hour")
+# Without a limit, a client with a large network could fill the store.
+SHARED_NETWORKS = parse("50 per day")
+SHARED_SENDER = parse(f"1 per {RETENTION.days} days")
+MAX_ACCEPTED = 10_000
+MAX_UNWRITTEN_GUESSES = 250
+WRITE_SECONDS = 60
+
+
+class Sender(NamedTuple):
+    """A credential and the narrowest network that it came from."""
+
+    network: str
+    credential: str
+
+
+@contextmanager
+def lookup(credential: str) -> Iterator[None]:
+    """Count the credential as wrong if the block raises WRONG_CREDENTIAL, and remember it as accepted if it succeeds.
+
+    Outside of a transaction; only the first time for a credential of a request. Raises TooManyRequests if the client's
+    network is locked.
+    """
+    guesses = current_app.extensions.get("guesses")
+    if guesses is None or not credential or credential == g.get("looked_up"):
+        yield
+        return
+    g.looked_up = credential
+    networks = networks_of(request.remote_addr or "")
+    # Letter case and whitespace do not make it a different key.
+    sender = Sender(networks[0].name, candidate_keys.normalize(credential) or credential)
+    guesses.require_unlocked(sender, networks)
+    try:
+        yield
+    except WRONG_CREDENTIAL:
+        guesses.record_wrong(sender, networks)
+        raise
+    guesses.accepted.add(sender)
+
+
+class Guesses:
+    """Wrong credentials by network, and accepted senders.
+
+    limit -- of distinct wrong credentials for each network, times its allowance
+    """
+
+    def __init__(self, limit: RateLimitItem, counters: Counters) -> None:
+        self._limit, self._counters = limit, counters
+        self.accepted = AcceptedSenders(counters)
+        self._total = GuessTotal()
+
+    def require_unlocked(self, sender: Sender, networks: tuple[Network, ...]) -> None:
+        """Raise TooManyRequests if a network has too many guesses and the sender was never accepted."""
+        if self.accepted.is_known_here(sender):
+            return
+        usages = (self._usage(network) for network in networks)
+        locked = next((usage for usage in usages if usage.used >= usage.limit), None)
+        if locked and not self.accepted.find(sender):
+            self._record_guess()
+            g.rate_limit = locked
+            raise locked.refusal
+
+    def _usage(self, network: Network) -> Usage:
+        used = self._counters.get(self._limit, REFUSED, network.name)
+        return Usage(self._limit.amount * network.allowance, *used)
+
+    def record_wrong(self, sender: Sender, networks: tuple[Network, ...]) -> None:
+        digest = fingerprint(sender.credential)
+        for network in networks:
+            count, _ = self._counters.hit(ONE_GUESS, network.name, digest)
+            if count == 1:
+                self._counters.hit(self._limit, REFUSED, network.name)
+            if count == 1 and network is networks[0]:
+                self._record_guess()
+        self.accepted.remove(sender)
+
+    def _record_guess(self) -> None:
+        record_guess()
+        self._total.add()
+
+
+class AcceptedSenders:
+    """Senders of accepted credentials, of this process and of all processes.
+
+    Shared in the rate limit store, or in the database without one. Each process writes a sender once a day, and reads
+    only what it has not accepted itself.
+    """
+
+    def __init__(self, counters: Counters) -> None:
+        self._counters = counters
+        self._written: dict[Sender, date] = {}
+
+    def is_known_here(self, sender: Sender) -> bool:
+        """Return whether this process accepted the sender."""
+        return sender in self._written
+
+    def find(self, sender: Sender) -> bool:
+        """Return whether any process accepted the sender, and remember it."""
+        if self._counters.is_shared:
+            count, _ = self._counters.get(SHARED_SENDER, ACCEPTED, sender_fingerprint(*sender))
+            is_accepted = count > 0
+        else:
+            is_accepted = AcceptedSender.is_recorded(*sender)
+        if is_accepted:
+            self._written[sender] = date.min
+        return is_accepted
+
+    def add(self, sender: Sender) -> None:
+        today = clock.now().date()
+        if self._written.get(sender) == today:
+            return
+        if len(self._written) >= MAX_ACCEPTED:
+            self._written.clear()
+        self._written[sender] = today
+        networks, _ = self._counters.hit(SHARED_NETWORKS, ACCEPTED, fingerprint(sender.credential))
+        if networks <= SHARED_NETWORKS.amount:
+            with database_errors_ignored():
+                self._share(sender)
+
+    def _share(self, sender: Sender) -> None:
+        if self._counters.is_shared:
+            # A second hit would not extend the first one's time.
+            self._counters.clear(SHARED_SENDER, ACCEPTED, sender_fingerprint(*sender))
+            self._counters.hit(SHARED_SENDER, ACCEPTED, sender_fingerprint(*sender))
+        else:
+            AcceptedSender.record(*sender)
+
+    def remove(self, sender: Sender) -> None:
+        """Forget a sender whose credential is no longer valid, if this process knows it."""
+        if self._written.pop(sender, None) is None:
+            return
+        with database_errors_ignored():
+            if self._counters.is_shared:
+                self._counters.clear(SHARED_SENDER, ACCEPTED, sender_fingerprint(*sender))
+            else:
+                AcceptedSender.forget(*sender)
+
+
+class GuessTotal:
+    """Counts wrong credentials from all addresses, and writes them to the database now and then."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._unwritten, self._write_at = 0, 0.0
+
+    def add(self) -> None:
+        with self._lock:
+            self._unwritten += 1
+            if self._unwritten < MAX_UNWRITTEN_GUESSES and time.monotonic() < self._write_at:
+                return
+            count, self._unwritten = self._unwritten, 0
+            self._write_at = time.monotonic() + WRITE_SECONDS
+        with database_errors_ignored():
+            AccessHour.add_wrong_credentials(count)

@@ -1,0 +1,69 @@
+"""Networks from which credentials were accepted, for clients behind a locked address (access/guesses.py)."""
+
+import hmac
+from datetime import timedelta
+from typing import Any
+
+import peewee
+
+from models.base import Model, PersonalData, Query, TimestampField, clock
+from models.keys import CandidateKey
+from models.service_secrets import sender_secret
+
+RETENTION = timedelta(days=30)
+
+
+class AcceptedSender(Model):
+    """A credential that was accepted from a network.
+
+    Neither is stored: `fingerprint` is an HMAC of both, `credential` one of the credential alone, for erasure.
+    """
+
+    personal_data = PersonalData(
+        "networks", "Fingerprints of the networks from which your key was used, for 30 days.", "seen_at"
+    )
+
+    fingerprint = peewee.TextField(unique=True)
+    credential = peewee.TextField(index=True)
+    seen_at = TimestampField(default=clock.now, index=True)
+
+    @classmethod
+    def record(cls, network: str, credential: str) -> None:
+        """Store the sender, or that it was seen again."""
+        insert = cls.insert(fingerprint=sender_fingerprint(network, credential), credential=_hmac(credential))
+        insert.on_conflict(conflict_target=[cls.fingerprint], preserve=[cls.seen_at]).execute()
+
+    @classmethod
+    def is_recorded(cls, network: str, credential: str) -> bool:
+        since = clock.now() - RETENTION
+        return cls._of(network, credential).where(cls.seen_at > since).exists()
+
+    @classmethod
+    def forget(cls, network: str, credential: str) -> None:
+        cls.delete().where(cls.fingerprint == sender_fingerprint(network, credential)).execute()
+
+    @classmethod
+    def _of(cls, network: str, credential: str) -> Query:
+        return cls.select().where(cls.fingerprint == sender_fingerprint(network, credential))
+
+    @classmethod
+    def delete_expired(cls) -> int:
+        """Delete senders not seen for RETENTION; returns how many."""
+        return cls.delete().where(cls.seen_at <= clock.now() - RETENTION).execute()
+
+    @classmethod
+    def personal_rows(cls, key: CandidateKey, session: Any) -> Query:
+        return cls.select().where(cls.credential == _hmac(key.key))
+
+    @classmethod
+    def erase_personal_data(cls, key: CandidateKey, session: Any) -> int:
+        return cls.delete().where(cls.credential == _hmac(key.key)).execute()
+
+
+def sender_fingerprint(network: str, credential: str) -> str:
+    """The HMAC of a network and a credential: a key alone is short enough to be found by trying all of them."""
+    return _hmac(f"{network} {credential}")
+
+
+def _hmac(text: str) -> str:
+    return hmac.digest(sender_secret(), text.encode("utf-8", "surrogatepass"), "sha256").hex()
