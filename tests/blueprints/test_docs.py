@@ -82,6 +82,11 @@ def test_files_are_compressed_on_request(anonymous):
     assert packed.headers["ETag"] != plain.headers["ETag"]
 
 
+def test_a_compressed_file_is_the_same_in_every_process(anonymous):
+    packed = anonymous.request("GET", "/pages/site.css", headers={"Accept-Encoding": "gzip"}).data
+    assert packed[4:8] == bytes(4), "The time in the header would change the ETag."
+
+
 def test_start_page_has_the_commands_of_the_invitation(app, anonymous):
     page = html.unescape(re.sub(r"<[^>]+>", "", anonymous.get("/start").text))
     address = app.config["BASE_URL"]

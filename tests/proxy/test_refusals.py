@@ -134,6 +134,7 @@ def test_a_call_without_a_free_stream_slot_is_refused(call, candidate, upstream,
     response = call(path)
     assert refusal(response) == (status, error_type, "too_many_streams")
     assert response.headers["Retry-After"] == "2"
+    assert "X-Should-Retry" not in response.headers
     running.pop().close()
     upstream.respond = documents(200, {})
     assert call(path).status_code == 200

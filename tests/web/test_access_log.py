@@ -1,5 +1,6 @@
 """Each request has an ID in its response and one line in the log, which contains no secret."""
 
+import contextvars
 import json
 import logging
 from uuid import UUID
@@ -8,6 +9,7 @@ import pytest
 from callers import Caller
 from factories import envelope
 
+from web import access_log
 from web.access_log import LogFields
 from web.log_format import formatter
 
@@ -153,6 +155,14 @@ def test_text_lines_have_names_and_values():
     fields = LogFields(status=200, route=None, ms=1.5)
     record = logging.LogRecord("proofstone.requests", logging.INFO, "", 0, fields, (), None)
     assert formatter("text").format(record).endswith("INFO proofstone.requests: status=200 ms=1.5")
+
+
+def test_text_lines_within_a_request_have_its_id():
+    record = logging.LogRecord("proofstone.proxy", logging.INFO, "", 0, "Hello.", (), None)
+    outside = contextvars.Context().run(formatter("text").format, record)
+    assert outside.endswith("INFO proofstone.proxy: Hello.")
+    with access_log.outside_application() as request_id:
+        assert formatter("text").format(record).endswith(f"Hello. request={request_id}")
 
 
 @pytest.mark.parametrize("message", ["one\nline", "\ud800", "ü \u2028"])
