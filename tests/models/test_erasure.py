@@ -44,6 +44,7 @@ from models import (
     Event,
     Feed,
     FeedEvent,
+    Heartbeat,
     IdempotentRequest,
     Issue,
     ModelUsage,
@@ -54,12 +55,14 @@ from models import (
     ServiceSecret,
     Session,
     Submission,
+    TaskFailure,
     Webhook,
     WebhookDelivery,
     audit,
     privacy,
     sessions,
 )
+from models.task_failures import run_each
 from rules.usage import ReportedUsage
 from storage import FolderStorage, new_object_key
 
@@ -73,7 +76,7 @@ IMPERSONAL_TABLES = {
     Consent,  # only that a text was accepted, and when
     ModelUsage,  # numbers, and names of models
     CohortRollup, CohortCount,  # totals of several sessions
-    Erasure, DailyTask, ServiceSecret,
+    Erasure, DailyTask, ServiceSecret, Heartbeat, TaskFailure,
     AuditEntry, AuditChain,  # ids, and names of tokens
     FeedEvent, Feed, Webhook,  # ids, states and receivers
 }  # fmt: skip
@@ -168,6 +171,7 @@ def person(app, cohort, reviewer, bundles, mails, clock):
     make_settings(key.organization)
     ServiceSecret.named("one")
     DailyTask.claim("one")
+    run_each("one", [key], lambda key: int(key.candidate_email))
     return key
 
 
