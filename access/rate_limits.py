@@ -19,6 +19,7 @@ from access.counters import Counters
 from errors import KeyNotFound, Refusal, TooManyRequests
 
 DEFAULT, INGEST, REFUSED = "RATELIMIT_DEFAULT", "RATELIMIT_INGEST", "RATELIMIT_REFUSED"
+WEBHOOK_TESTS = "RATELIMIT_WEBHOOK_TESTS"
 # A client repeats a revoked key hundreds of times. That is one guess, and must not lock out its neighbors.
 ONE_GUESS = parse("1 per hour")
 MAX_ACCEPTED = 10_000
@@ -95,10 +96,16 @@ def setting_of(view: Any) -> str | None:
     return getattr(view, "rate_limit", DEFAULT)
 
 
+def count(setting: str, row_id: Any) -> None:
+    """Count an operation on a row that has a limit of its own. Raises TooManyRequests if it is reached."""
+    if limiter := current_app.extensions.get("rate_limiter"):
+        limiter.count(setting, str(row_id))
+
+
 def register(app: Flask) -> None:
     """Limit the operations of the API if RATELIMIT_ENABLED is set; pages and documents are not limited."""
     if app.config["RATELIMIT_ENABLED"]:
-        limiter = RateLimiter(app.config)
+        limiter = app.extensions["rate_limiter"] = RateLimiter(app.config)
         app.before_request(limiter.check)
         app.after_request(limiter.finish)
 
@@ -107,7 +114,7 @@ class RateLimiter:
     """Counts each request before it is processed, and each refused guess after it."""
 
     def __init__(self, settings: Any) -> None:
-        self._limits = {name: parse(settings[name]) for name in (DEFAULT, INGEST, REFUSED)}
+        self._limits = {name: parse(settings[name]) for name in (DEFAULT, INGEST, REFUSED, WEBHOOK_TESTS)}
         self._counters = Counters(settings["RATELIMIT_STORAGE_URL"])
         # The senders of recently accepted credentials.
         self._accepted: dict[tuple[str, str], None] = {}
@@ -123,6 +130,12 @@ class RateLimiter:
         if usage.used > usage.limit:
             raise usage.refusal
         self._refuse_guesses(limited)
+
+    def count(self, setting: str, row_id: str) -> None:
+        usage = self._hit(self._limits[setting], setting, row_id)
+        if usage.used > usage.limit:
+            g.rate_limit = usage
+            raise usage.refusal
 
     def _refuse_guesses(self, limited: LimitedRequest) -> None:
         """Refuse an address that guessed too often, except credentials that were accepted from it before.
