@@ -77,6 +77,7 @@ def _message_id(delivery_id: Any) -> str:
 
 def _remove(delivery: Delivery, transport: Transport, storage: Storage | None) -> None:
     """Delete a saved email or an object in the bundle store."""
+    release_connection()
     if "mail" in delivery.data:
         transport.remove(_message_id(delivery.data["mail"]))
     elif storage is None:
