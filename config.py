@@ -166,6 +166,11 @@ class Config:
     webhook_allowed_networks: tuple[Network, ...] | None = _setting(
         None, "Private networks that webhooks may reach, such as 10.0.0.0/8; none by default.", networks
     )
+    worker_senders: int = _setting(
+        4,
+        "Number of emails, and of webhooks, that one worker sends at the same time; one less per organization.",
+        positive,
+    )
     bundle_folder: Path = _setting(Path("var/bundles"), "Folder for bundles if S3_BUCKET is not set.", Path)
     s3_bucket: str | None = _setting(None, "Bucket for code bundles in an S3-compatible store.", str)
     s3_endpoint_url: str | None = _setting(None, "URL of the store if it is not Amazon S3.", http_url)
@@ -221,6 +226,9 @@ class Config:
         "100 per 10 minutes",
         "Maximum distinct wrong credentials per network; unknown ones are then refused unchecked.",
         rate,
+    )
+    ratelimit_webhook_tests: str = _setting(
+        "10 per minute", "Maximum test messages and redeliveries per webhook.", rate
     )
     trusted_proxies: int = _setting(
         0, "Number of proxies in front that add to X-Forwarded-For; 0 ignores the header.", integer

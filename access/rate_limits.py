@@ -14,7 +14,7 @@ from access.addresses import AddressMonitor, is_local_url, networks_of
 from access.counters import Counters, Usage, fingerprint
 from access.guesses import REFUSED, Guesses
 
-DEFAULT, INGEST = "RATELIMIT_DEFAULT", "RATELIMIT_INGEST"
+DEFAULT, INGEST, WEBHOOK_TESTS = "RATELIMIT_DEFAULT", "RATELIMIT_INGEST", "RATELIMIT_WEBHOOK_TESTS"
 HEADERS = ("Authorization", "X-API-Key")
 
 
@@ -53,12 +53,18 @@ def setting_of(view: Any) -> str | None:
     return getattr(view, "rate_limit", DEFAULT)
 
 
+def count(setting: str, row_id: Any) -> None:
+    """Count an operation on a row that has a limit of its own. Raises TooManyRequests if it is reached."""
+    if limiter := current_app.extensions.get("rate_limiter"):
+        limiter.count(setting, str(row_id))
+
+
 def register(app: Flask) -> None:
     """Limit the operations of the API if RATELIMIT_ENABLED is set; pages and documents are not limited."""
     if app.config["RATELIMIT_ENABLED"]:
         counters = Counters(app.config["RATELIMIT_STORAGE_URL"])
         app.extensions["guesses"] = Guesses(parse(app.config[REFUSED]), counters)
-        limiter = RateLimiter(app.config, counters)
+        limiter = app.extensions["rate_limiter"] = RateLimiter(app.config, counters)
         app.before_request(limiter.check)
         app.after_request(limiter.set_headers)
 
@@ -67,7 +73,7 @@ class RateLimiter:
     """Counts each request before it is processed."""
 
     def __init__(self, settings: Any, counters: Counters) -> None:
-        self._limits = {name: parse(settings[name]) for name in (DEFAULT, INGEST)}
+        self._limits = {name: parse(settings[name]) for name in (DEFAULT, INGEST, WEBHOOK_TESTS)}
         self._counters = counters
         self._monitor = None if is_local_url(settings["BASE_URL"]) else AddressMonitor()
 
@@ -79,11 +85,14 @@ class RateLimiter:
             return
         if self._monitor:
             self._monitor.record(request.remote_addr or "")
-        usage = g.rate_limit = self._hit(
-            self._limits[setting], setting, LimitedRequest.current(view).counted_as
-        )
+        g.rate_limit = self.count(setting, LimitedRequest.current(view).counted_as)
+
+    def count(self, setting: str, counted_as: str) -> Usage:
+        usage = self._hit(self._limits[setting], setting, counted_as)
         if usage.used > usage.limit:
+            g.rate_limit = usage
             raise usage.refusal
+        return usage
 
     def set_headers(self, response: Response) -> Response:
         """Set `X-RateLimit-*`."""

@@ -10,7 +10,8 @@ from werkzeug.routing import BaseConverter
 
 from access import caller
 from errors import NotFound
-from models import Session, db
+from models import Session
+from models.database import release_connection
 from schemas.fields import parse_id
 from web.json import Parser
 
@@ -96,11 +97,3 @@ def store() -> Any:
 
 def setting(name: str) -> Any:
     return current_app.config[name]
-
-
-def release_connection() -> None:
-    """Return the connection to the pool before slow work; the next query checks one out again."""
-    database = db.obj
-    # Tests hold a transaction around the request.
-    if not database.is_closed() and not database.in_transaction():
-        database.close()

@@ -8,6 +8,7 @@ from errors import NotReady
 from ops.readiness import OK, Readiness
 from schemas.base import Schema
 from schemas.fields import Nested, String
+from schemas.queries import Filter, QueryInteger
 
 blp = Blueprint("Health", __name__, description="Health and readiness of the service.")
 
@@ -24,6 +25,13 @@ class Parts(Schema):
     database = String("Whether the database responds.", example=OK)
     migrations = String("Whether all migrations have been applied.", example=OK)
     storage = String("Whether bundles can be stored.", example=OK)
+    worker = String("With `deep=1`: whether a worker runs all its tasks.", example=OK, optional=True)
+
+
+class ReadyQuery(Filter):
+    """What is checked."""
+
+    deep = QueryInteger("1 to check the worker too.", min=0, max=1, load_default=0)
 
 
 class Ready(Schema):
@@ -52,14 +60,16 @@ def health():
 @blp.get("/ready")
 @rate_limits.limit(None)
 @refuses(NotReady)
+@blp.arguments(ReadyQuery, location="query")
 @blp.response(200, Ready)
-def ready():
+def ready(query):
     """Check the service's readiness
 
     For a load balancer or a platform, every few seconds. Checks that the database responds, that all migrations have
-    been applied, and that bundles can be stored. Otherwise 503, with the state of each part.
+    been applied, and that bundles can be stored. Otherwise 503, with the state of each part. With
+    `deep=1`, which is for monitoring, it also checks the worker: without it, the service still answers requests.
     """
-    parts = current_app.extensions["readiness"].parts()
+    parts = current_app.extensions["readiness"].parts(deep=query["deep"] == 1)
     if set(parts.values()) != {OK}:
         raise NotReady(parts=parts)
     return {"status": "ready", "parts": parts}

@@ -1,6 +1,6 @@
 """Webhooks: receivers of events, and the messages sent to them."""
 
-from access import audit, auth, caller, refuses
+from access import audit, auth, caller, rate_limits, refuses
 from access.idempotency import idempotent
 from blueprints import Blueprint, find, page
 from errors import TooManyWebhooks, WebhookDisabled
@@ -104,9 +104,10 @@ def test_webhook(webhook_id):
     """Test a webhook
 
     Queues an event of type `webhook.test`, even for a disabled webhook. It is sent only once; the result appears in the
-    webhook's deliveries shortly afterwards.
+    webhook's deliveries shortly afterwards. After a failure, tests wait like other messages. Tests and redeliveries are
+    limited to 10 a minute for each webhook.
     """
-    return {"delivery": outbox.enqueue_test(find(Webhook, webhook_id))}
+    return {"delivery": outbox.enqueue_test(_counted(find(Webhook, webhook_id)))}
 
 
 @blp.get("/webhooks/<id:webhook_id>/deliveries")
@@ -132,8 +133,17 @@ def list_webhook_deliveries(query, webhook_id):
 def redeliver(webhook_id, message_id):
     """Deliver again
 
-    Sends the same message with the same `webhook-id` now, and retries it if needed, even if it has been delivered
-    before.
+    Sends the same message with the same `webhook-id`, and retries it if needed, even if it has been delivered before.
+    After a failure it waits until other messages are sent again. Tests and redeliveries are limited to 10 a minute for
+    each webhook.
     """
-    deliveries = WebhookDelivery.of(find(Webhook, webhook_id))
-    return {"delivery": outbox.redeliver(find(WebhookDelivery, message_id, deliveries))}
+    hook = find(Webhook, webhook_id)
+    delivery = find(WebhookDelivery, message_id, WebhookDelivery.of(hook))
+    _counted(hook)
+    return {"delivery": outbox.redeliver(delivery)}
+
+
+def _counted(hook):
+    """Count a test or redelivery. Raises TooManyRequests."""
+    rate_limits.count(rate_limits.WEBHOOK_TESTS, hook.id)
+    return hook

@@ -14,6 +14,7 @@ from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from urllib.parse import SplitResult, urlsplit
 
 from models import WebhookDelivery, clock
+from models.database import release_connection
 from models.webhooks import outcomes
 from models.webhooks.tables import TEST_EVENT
 from rules import webhook_signatures
@@ -47,6 +48,7 @@ def deliver(delivery: WebhookDelivery, allowed_networks: Sequence[Network]) -> N
     else:
         body, timestamp = delivery.body.encode(), int(clock.now().timestamp())
         headers = webhook_signatures.headers(hook.signing_secrets, str(delivery.event_id), timestamp, body)
+        release_connection()
         outcomes.record(delivery, post(hook.url, headers, body, allowed_networks))
 
 

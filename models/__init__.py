@@ -11,6 +11,7 @@ from models.candidates import CandidateList, CandidateRow, find_candidate
 from models.database import bind
 from models.deliveries import Delivery
 from models.feed import Feed, FeedEvent, read_feed
+from models.heartbeats import Heartbeat
 from models.idempotency import IdempotentRequest
 from models.issues import Issue
 from models.key_generation import generate_keys
@@ -25,6 +26,7 @@ from models.seals import Seal
 from models.service_secrets import ServiceSecret, upload_secret
 from models.sessions import Arrival, Consent, Event, Session, SigningKey
 from models.submissions import BundleUpload, ClientReport, Submission
+from models.task_failures import TaskFailure
 from models.webhooks import Webhook, WebhookDelivery
 
 # Parents before children; personal data is erased in the opposite order.
@@ -32,5 +34,5 @@ TABLES: list[Any] = [
     Organization, ApiToken, FeedEvent, Feed, AuditEntry, AuditChain, Issue, Rubric, RubricVersion, Assessment,
     CandidateKey, Consent, Session, CohortRollup, CohortCount, ModelUsage, Webhook, WebhookDelivery,
     IdempotentRequest, Delivery, Score, BundleUpload, Submission, ClientReport, SigningKey, Seal, Event,
-    ServiceSecret, Erasure, DailyTask, AcceptedSender, AccessHour,
+    ServiceSecret, Erasure, DailyTask, AcceptedSender, AccessHour, Heartbeat, TaskFailure,
 ]  # fmt: skip

@@ -7,7 +7,7 @@ import peewee
 
 from models import batches
 from models.base import BytesField, Model, Query, add_index, db
-from models.numbering import Sequence, number_all
+from models.numbering import Sequence, number_all, require_change
 from models.orgs import ApiToken, Organization
 from rules import audit_chain
 from rules.timestamps import format_timestamp
@@ -114,7 +114,7 @@ class AuditChain(Sequence):
 
 def chain_new() -> int:
     """Chain the entries committed since the last run; returns how many."""
-    return number_all(AuditEntry.unchained().select(AuditEntry.organization), _chain_batch)
+    return number_all("chain", AuditEntry.unchained().select(AuditEntry.organization), _chain_batch)
 
 
 def _chain_batch(organization_id: Any) -> int:
@@ -125,9 +125,10 @@ def _chain_batch(organization_id: Any) -> int:
         head = chain.head or audit_chain.initial_hash(str(organization_id))
         for position, entry in enumerate(entries, chain.count + 1):
             head = audit_chain.next_hash(head, position, entry.hashed_columns())
-            entry.update_columns(position=position, hash=head)
+            require_change(entry, entry.update_columns(position=position, hash=head))
         if entries:
-            chain.update_columns(head=head, count=chain.count + len(entries))
+            count = chain.count + len(entries)
+            require_change(chain, chain.update_columns(head=head, count=count))
     return len(entries)
 
 

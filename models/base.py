@@ -110,13 +110,13 @@ class Model(Table):
         table: Any = type(self)
         return for_update(table.select().where(table.id == self.id), strength).get()
 
-    def update_columns(self, **values: Any) -> None:
-        """Update columns of the row and of this instance."""
+    def update_columns(self, **values: Any) -> int:
+        """Update columns of the row and of this instance; returns the number of changed rows, 1 or 0."""
         table: Any = type(self)
-        if values:
-            table.update(**values).where(table.id == self.id).execute()
+        changed_rows = table.update(**values).where(table.id == self.id).execute() if values else 0
         for name, value in values.items():
             setattr(self, name, value)
+        return changed_rows
 
 
 def add_index(name: str, *columns: Any, where: Any = None) -> None:

@@ -185,6 +185,14 @@ def for_update(query: Query, strength: Any = "FOR NO KEY UPDATE", of: Any = None
     return query.for_update(strength, of=of) if is_postgres() else query
 
 
+def release_connection() -> None:
+    """Return the connection to the pool before slow work; the next query checks one out again."""
+    database = db.obj
+    # Tests hold a transaction around the request.
+    if not database.is_closed() and not database.in_transaction():
+        database.close()
+
+
 def snapshot() -> Any:
     """A read-only transaction whose queries all see the same state; on SQLite it does not block writers."""
     return db.atomic("REPEATABLE READ" if is_postgres() else "DEFERRED")

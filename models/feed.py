@@ -9,7 +9,7 @@ import peewee
 
 from errors import CursorExpired, invalid
 from models.base import Model, Query, add_index, clock, new_id
-from models.numbering import Sequence
+from models.numbering import Sequence, require_change
 from models.orgs import ApiToken, Organization
 
 RETENTION = timedelta(days=30)
@@ -54,7 +54,7 @@ class FeedEvent(Model):
     def number(self, position: int) -> list["FeedEvent"]:
         """Number the row, and split it into one row per payload."""
         (self.data, *others), self.position = self.payloads, position
-        self.save(only=[FeedEvent.data, FeedEvent.position])
+        require_change(self, self.save(only=[FeedEvent.data, FeedEvent.position]))
         shared = {"organization": self.organization_id, "type": self.type, "created_at": self.created_at}
         split = [
             FeedEvent(id=new_id(), data=data, position=number, **shared)
@@ -93,7 +93,7 @@ class Feed(Sequence):
         numbered: list[FeedEvent] = []
         for row in _next_rows(organization_id):
             numbered += row.number(feed.position + len(numbered) + 1)
-        feed.update_columns(position=feed.position + len(numbered))
+        require_change(feed, feed.update_columns(position=feed.position + len(numbered)))
         return numbered
 
 

@@ -16,6 +16,7 @@ from models.base import clock, db, for_update, new_id
 from models.deliveries import Delivery, outbox, outcomes
 from models.keys import CandidateKey
 from models.sessions import Session, mark_hired, move_limit
+from models.task_failures import run_each
 
 MAX_EXPIRY = timedelta(days=365)
 BOUNCED = "The address was reported as bouncing."
@@ -136,14 +137,16 @@ def mark_bounced(address: str) -> list[CandidateKey]:
 
 def enqueue_reminders() -> int:
     """Queue due reminders to candidates with a pending key; returns how many. Safe with several workers."""
-    queued = 0
-    for key in _to_remind(clock.now()):
-        with db.atomic():
-            unreminded = (CandidateKey.id == key.id) & CandidateKey.reminded_at.is_null()
-            if CandidateKey.update(reminded_at=clock.now()).where(unreminded).execute():
-                outbox.enqueue_reminder(key.organization, key.id)
-                queued += 1
-    return queued
+    return run_each("remind", _to_remind(clock.now()), _enqueue_reminder)
+
+
+def _enqueue_reminder(key: CandidateKey) -> int:
+    with db.atomic():
+        unreminded = (CandidateKey.id == key.id) & CandidateKey.reminded_at.is_null()
+        if not CandidateKey.update(reminded_at=clock.now()).where(unreminded).execute():
+            return 0
+        outbox.enqueue_reminder(key.organization, key.id)
+    return 1
 
 
 def _to_remind(now: datetime) -> Iterator[CandidateKey]:

@@ -1,16 +1,61 @@
 """Leases: a claimed message belongs to one worker until the lease expires."""
 
+from collections import Counter
 from datetime import datetime, timedelta
-from typing import Any
+from itertools import count
+from typing import Any, NamedTuple
 
 import peewee
 
+from models import sql
 from models.base import clock, is_postgres
 from rules.retries import RETRY_DELAYS
+from rules.rows import row_id
 
 # Longer than the slowest attempt, so that no other worker claims a message that is being sent.
 LEASE = timedelta(minutes=5)
 MAX_ATTEMPTS = len(RETRY_DELAYS) + 1
+
+
+class Lane(NamedTuple):
+    """The messages of an organization, or of one of its webhooks, that are claimed one after another."""
+
+    organization_id: Any
+    id: Any
+    due_at: Any
+
+
+class RoundRobin:
+    """The order in which the senders of one worker serve the organizations, and each organization's lanes.
+
+    One organization never has all senders, so that a message of another one does not wait for its receivers.
+    """
+
+    def __init__(self, senders: int = 1):
+        self._max_in_progress = max(1, senders - 1)
+        self._in_progress: list[Lane] = []
+        # Organizations and lanes by the number of their latest claim.
+        self._served: dict[Any, int] = {}
+        self._numbers = count(1)
+
+    def order(self, lanes: list[Lane]) -> list[Lane]:
+        """The lanes that may be claimed from: fewest messages in progress first, then least recently served."""
+        in_progress = Counter(lane.organization_id for lane in tuple(self._in_progress))
+
+        def rank(lane: Lane) -> tuple:
+            served = self._served.get(lane.organization_id, 0), self._served.get(lane.id, 0)
+            return (in_progress[lane.organization_id], *served, lane.due_at)
+
+        allowed = [lane for lane in lanes if in_progress[lane.organization_id] < self._max_in_progress]
+        return sorted(allowed, key=rank)
+
+    def start(self, lane: Lane) -> None:
+        number = next(self._numbers)
+        self._served |= {lane.organization_id: number, lane.id: number}
+        self._in_progress.append(lane)
+
+    def finish(self, lane: Lane) -> None:
+        self._in_progress.remove(lane)
 
 
 class Leased:
@@ -20,10 +65,11 @@ class Leased:
     counts too.
     """
 
-    @classmethod
-    def claim_conditions(cls, now: datetime) -> list[peewee.Expression]:
-        """Conditions that a due message must meet before it can be claimed."""
-        return []
+    # The statement that selects the lanes with a due message, and the name of the column with a lane's id.
+    due_lanes: str
+    lane_column: str
+    # The lane that this instance was claimed from.
+    lane: Lane
 
     @classmethod
     def is_new(cls: Any) -> peewee.Expression:
@@ -31,13 +77,26 @@ class Leased:
         return cls.attempts == 0
 
     @classmethod
-    def claim(cls: Any) -> Any:
+    def claim(cls: Any, turns: RoundRobin | None = None) -> Any:
         """Claim one due message for the length of a lease, or return None.
 
         If the worker dies, the message becomes due again when the lease expires.
+
+        turns -- decides which organization is next; without it, the one whose message has been due for longest
         """
         now = clock.now()
-        due = cls.select(cls.id).where(cls.state == "queued", cls.due_at <= now, *cls.claim_conditions(now))
+        rows = sql.rows(cls.due_lanes, now=now)
+        lanes = [Lane(row_id(organization), row_id(lane), due_at) for organization, lane, due_at in rows]
+        for lane in (turns or RoundRobin()).order(lanes):
+            if message := cls._claim_from(lane, now):
+                message.lane = lane
+                return message
+        return None
+
+    @classmethod
+    def _claim_from(cls: Any, lane: Lane, now: datetime) -> Any:
+        is_of_lane = getattr(cls, cls.lane_column) == lane.id
+        due = cls.select(cls.id).where(is_of_lane, cls.state == "queued", cls.due_at <= now)
         due = due.order_by(cls.due_at, cls.id).limit(1)
         if is_postgres():
             due = due.for_update(skip_locked=True)

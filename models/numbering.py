@@ -11,20 +11,41 @@ import peewee
 
 from models.base import Model, Query, for_update
 from models.orgs import Organization
+from models.task_failures import run_each
+
+# The other owners' turn comes after so many batches of one.
+MAX_BATCHES = 20
 
 
-def number_all(owners: Query, number_batch: Callable[[Any], int]) -> int:
+class NotNumbered(Exception):
+    """A row cannot be updated, for example because its id was stored in another form."""
+
+
+def number_all(task: str, owners: Query, number_batch: Callable[[Any], int]) -> int:
     """Number the waiting rows of each owner, batch by batch; returns how many.
 
     owners -- selects the owner of each waiting row
-    number_batch -- numbers some of an owner's rows in one transaction and returns how many
+    number_batch -- numbers some of an owner's rows in one transaction and returns how many. Raises NotNumbered if a row
+        stays as it was, since the next batch would select it again.
     """
-    total = 0
-    rows: Any = owners.distinct().tuples()
-    for (owner,) in list(rows):
-        while count := number_batch(owner):
+
+    def number(owner: Any) -> int:
+        total = 0
+        for _ in range(MAX_BATCHES):
+            count = number_batch(owner)
             total += count
-    return total
+            if not count:
+                break
+        return total
+
+    rows: Any = owners.distinct().tuples()
+    return run_each(task, [owner for (owner,) in rows], number)
+
+
+def require_change(row: Model, changed_rows: int) -> None:
+    """Raise NotNumbered if an update changed no row."""
+    if not changed_rows:
+        raise NotNumbered(f"{type(row).__name__} {row.id} was not updated.")
 
 
 class Sequence(Model):

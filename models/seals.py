@@ -34,12 +34,12 @@ class Seal(Model, ErasedWithSession):
     @classmethod
     def seal_new(cls) -> int:
         """Seal the events committed since the last run; returns how many."""
-        return number_all(unsealed(cls.search_start()).select(Event.session), seal_batch)
+        return number_all("seal", unsealed(cls.search_start()).select(Event.session), seal_batch)
 
     @classmethod
     def seal_skipped(cls) -> int:
         """Seal events that committed too late for `seal_new`; reads all events."""
-        return number_all(unsealed().select(Event.session), seal_batch)
+        return number_all("seal", unsealed().select(Event.session), seal_batch)
 
     @classmethod
     def search_start(cls) -> int:

@@ -241,6 +241,27 @@ UNSETTLED = """
     SELECT id, assessment_id, organization_id FROM sessions WHERE metrics_due AND closed_at IS NOT NULL
 """
 
+# The lanes of models/leases.py: organization, lane and since when its first message is due. Each subselect reads one
+# entry of an index; a join would read all queued messages.
+
+DUE_DELIVERIES = """
+    SELECT organization_id, organization_id AS lane_id, due_at FROM (
+        SELECT o.id AS organization_id, (
+            SELECT MIN(d.due_at) FROM deliveries d WHERE d.organization_id = o.id AND d.state = 'queued'
+        ) AS due_at
+        FROM organizations o
+    ) lanes WHERE due_at <= :now
+"""
+
+DUE_WEBHOOK_DELIVERIES = """
+    SELECT organization_id, lane_id, due_at FROM (
+        SELECT w.organization_id, w.id AS lane_id, (
+            SELECT MIN(d.due_at) FROM webhook_deliveries d WHERE d.webhook_id = w.id AND d.state = 'queued'
+        ) AS due_at
+        FROM webhooks w WHERE w.held_until IS NULL OR w.held_until <= :now
+    ) lanes WHERE due_at <= :now
+"""
+
 # The cohort's ranks; models/cohorts.py fills in the braces. The subselect runs once per metric and
 # level, as an index range; written as a join the planner may read all counters of the cohort.
 

@@ -11,6 +11,7 @@ from models.base import ErasedWithSession, Model, PersonalData, TimestampField, 
 from models.deliveries import outbox
 from models.keys import CandidateKey
 from models.sessions import Session
+from models.task_failures import run_each
 from rules import session_close
 from rules.timestamps import format_timestamp
 
@@ -70,14 +71,16 @@ class BundleUpload(Model, ErasedWithSession):
         """Delete uploads without a verified submission a day after their expiry; returns how many."""
         used = Submission.verified().select(Submission.upload).where(Submission.upload.is_null(False))
         is_old = cls.expires_at <= clock.now() - MAX_UNUSED_UPLOAD_AGE
-        unused = list(cls.select(cls, Session).join(Session).where(is_old, cls.id.not_in(used)))
-        for upload in unused:
-            with db.atomic():
-                upload.delete_with_object()
-                organization_id, subject = upload.session.organization_id, ("session", upload.session_id)
-                ids = [str(upload.id)]
-                AuditEntry.record(organization_id, "removeUnusedUpload", WORKER, *subject, further_ids=ids)
-        return len(unused)
+        unused = cls.select(cls, Session).join(Session).where(is_old, cls.id.not_in(used))
+        return run_each("uploads", unused, cls._delete_unused)
+
+    def _delete_unused(self) -> int:
+        with db.atomic():
+            self.delete_with_object()
+            organization_id, subject = self.session.organization_id, ("session", self.session_id)
+            ids = [str(self.id)]
+            AuditEntry.record(organization_id, "removeUnusedUpload", WORKER, *subject, further_ids=ids)
+        return 1
 
     def delete_with_object(self) -> None:
         """Delete the upload, and its bundle from the store even if it is uploaded later."""

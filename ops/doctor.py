@@ -19,9 +19,9 @@ import migrations
 from delivery import DeliveryFailure
 from delivery.transports import SmtpTransport, transport_from
 from errors import Refusal, first_line
-from models import AccessHour, backlog, clock, db
+from models import AccessHour, TaskFailure, backlog, clock, db, heartbeats
 from models.base import is_postgres
-from ops import DATABASE_ERRORS
+from ops import DATABASE_ERRORS, worker
 from rules.plain_text import format_minutes
 from rules.timestamps import format_timestamp
 from storage import FolderStorage, Storage
@@ -33,6 +33,7 @@ MAX_CLOCK_DIFFERENCE_SECONDS = 2
 MINUTE = timedelta(minutes=1)
 MAX_QUEUE_MINUTES = 5
 MAX_WRONG_CREDENTIALS_PER_HOUR = 1_000
+MAX_FAILURES = 5
 MIN_FREE_BYTES = 1024**3
 MIN_FREE_SHARE = 0.05
 MAIL_TIMEOUT_SECONDS = 5
@@ -149,6 +150,8 @@ def _database() -> Iterator[Finding]:
     yield OK, "migrations", "All applied."
     if is_postgres():
         yield _clock()
+    yield _worker()
+    yield from _tasks()
     yield from _queues()
     yield _failures()
     yield _wrong_credentials()
@@ -161,6 +164,28 @@ def _clock() -> Finding:
     if seconds <= MAX_CLOCK_DIFFERENCE_SECONDS:
         return OK, "clock", "In sync with the database's clock."
     return ERROR, "clock", f"Differs from the database's clock by {seconds:.0f} s. Use NTP on both."
+
+
+def _worker() -> Finding:
+    if worker.state() != worker.OK:
+        return ERROR, "worker", worker.describe()
+    # An installation without any work yet needs no worker.
+    return OK if heartbeats.workers().beat_at else WARNING, "worker", worker.describe()
+
+
+def _tasks() -> Iterator[Finding]:
+    """The tasks that fail; an organization or session of each helps to find the reason in the log."""
+    failures = list(TaskFailure.select().order_by(TaskFailure.created_at, TaskFailure.id).limit(MAX_FAILURES))
+    for failure in failures:
+        since = format_timestamp(failure.created_at)
+        owner = f"for {failure.owner} " if failure.owner else ""
+        text = f"`{failure.task}` fails {owner}since {since} ({failure.error})."
+        yield ERROR, "task", f"{text} The worker's log has the reason."
+    if failures:
+        counts = ", ".join(f"{count} of `{task}`" for task, count in TaskFailure.counts().items())
+        yield ERROR, "tasks", f"Failures: {counts}. The others continue, and these are retried."
+    else:
+        yield OK, "tasks", "None fails."
 
 
 def _queues() -> Iterator[Finding]:

@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.multiprocess import MultiProcessCollector
 
-from models import backlog, clock, db
+from models import TaskFailure, backlog, clock, db, heartbeats
 from ops import DATABASE_ERRORS
 from web.access_log import RequestRecord
 
@@ -84,11 +84,29 @@ class Monitoring:
         """Read the queue metrics from the database, at each scrape."""
         up = GaugeMetricFamily("proofstone_database_up", "1 if the database responds, otherwise 0.")
         try:
-            queues = [_rows(), _ages()]
+            queues = [_rows(), _ages(), *_workers(), _failures()]
         except DATABASE_ERRORS:
             queues = []
         up.add_metric([], 1 if queues else 0)
         yield from [up, *queues]
+
+
+def _workers() -> Iterator[GaugeMetricFamily]:
+    seen, now = heartbeats.workers(), clock.now()
+    yield GaugeMetricFamily("proofstone_workers", "Running workers, by their heartbeats.", seen.running)
+    text = "Time since a running worker last ran the task."
+    family = GaugeMetricFamily("proofstone_task_age_seconds", text, labels=["task"])
+    for task, beat_at in seen.latest.items():
+        family.add_metric([task], max(0, (now - beat_at).total_seconds()))
+    yield family
+
+
+def _failures() -> GaugeMetricFamily:
+    text = "Organizations, sessions or candidates for which a task of the worker fails."
+    family = GaugeMetricFamily("proofstone_task_failures", text, labels=["task"])
+    for task, count in TaskFailure.counts().items():
+        family.add_metric([task], count)
+    return family
 
 
 def _rows() -> GaugeMetricFamily:

@@ -8,12 +8,13 @@ from collections.abc import Callable
 import migrations
 from errors import Refusal, first_line
 from models import db
-from ops import DATABASE_ERRORS, OperationError
+from ops import DATABASE_ERRORS, OperationError, worker
 from storage import Storage
 
 # The endpoint needs no credential, so its cost per process must not depend on the number of requests.
 CACHE_SECONDS = 1.0
 OK = "ok"
+WORKER = "worker"
 
 log = logging.getLogger("proofstone.readiness")
 
@@ -24,21 +25,29 @@ class Readiness:
     def __init__(self, storage: Storage):
         self._storage = storage
         self._lock = threading.Lock()
-        self._parts: dict[str, str] = {}
-        self._checked_at = float("-inf")
+        # By `deep`: the parts, and when they were checked.
+        self._checked: dict[bool, tuple[dict[str, str], float]] = {}
 
-    def parts(self) -> dict[str, str]:
+    def parts(self, deep: bool = False) -> dict[str, str]:
+        """The parts of this process; with `deep` also the worker, which other processes run."""
         with self._lock:
-            if time.monotonic() - self._checked_at >= CACHE_SECONDS:
-                self._parts = self._check()
-                self._checked_at = time.monotonic()
-            return self._parts
+            parts, checked_at = self._checked.get(deep, ({}, float("-inf")))
+            if time.monotonic() - checked_at >= CACHE_SECONDS:
+                parts = self._check() | (self._check_worker() if deep else {})
+                self._checked[deep] = parts, time.monotonic()
+            return parts
 
     def _check(self) -> dict[str, str]:
         database = _state(lambda: db.execute_sql("select 1"), "unavailable")
         schema = _state(_require_migrations, "behind") if database == OK else "unknown"
         storage = _state(self._storage.check_writable, "not_writable")
         return {"database": database, "migrations": schema, "storage": storage}
+
+    def _check_worker(self) -> dict[str, str]:
+        try:
+            return {WORKER: worker.state()}
+        except DATABASE_ERRORS:
+            return {WORKER: "unknown"}
 
 
 def _require_migrations() -> None:

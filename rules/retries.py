@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 # About three days: long enough for a mail server to be down for a weekend.
 RETRY_DELAYS = tuple(timedelta(minutes=minutes) for minutes in (1, 5, 15, 60, 180, 360, 720, 1440, 1440))
+# A worker's task for an organization or a session that fails again and again.
+TASK_RETRY_DELAYS = RETRY_DELAYS[:3]
 # Spreads webhooks that failed at the same time.
 JITTER = 0.2
 MAX_RETRY_AFTER = timedelta(days=1)
@@ -43,6 +45,11 @@ class WebhookResponse(NamedTuple):
 def retry_delay(attempts: int) -> timedelta | None:
     """The delay after that many attempts; None after the last one."""
     return RETRY_DELAYS[attempts - 1] if attempts <= len(RETRY_DELAYS) else None
+
+
+def task_retry_delay(attempts: int) -> timedelta:
+    """The pause after that many failures of a task for the same owner."""
+    return TASK_RETRY_DELAYS[min(attempts, len(TASK_RETRY_DELAYS)) - 1]
 
 
 def webhook_retry_delay(

@@ -1,7 +1,7 @@
 """The worker: deliver emails and webhooks, close due sessions, run daily tasks."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import date, datetime, timedelta
 from functools import partial
 from typing import Any
@@ -9,12 +9,14 @@ from typing import Any
 from delivery import webhooks
 from delivery.transports import transport_from
 from delivery.worker import housekeeping, mails
-from delivery.worker.loop import Loop
-from models import Delivery, Webhook, WebhookDelivery, clock, db, invitations, privacy
+from delivery.worker.loop import IDLE_SECONDS, Loop
+from delivery.worker.senders import Senders
+from models import Delivery, Webhook, WebhookDelivery, clock, db, privacy
 from models.base import ClockStepDetector
+from models.heartbeats import Heart
 from storage import Storage
 
-REMINDER_INTERVAL = timedelta(minutes=1)
+MINUTE = timedelta(minutes=1)
 
 log = logging.getLogger("proofstone.worker")
 
@@ -23,21 +25,37 @@ class Worker:
     """The tasks of one worker process. Any number of workers share the queues; one that dies loses nothing."""
 
     def __init__(self, settings: Mapping[str, Any], storage: Storage | None = None):
-        self._settings = settings
         self._storage = storage
-        self._transport = transport_from(settings["SMTP_URL"], settings["MAIL_FOLDER"])
         self._loop = Loop()
+        self._heart = Heart(is_continuous=False)
+        self._senders = settings["WORKER_SENDERS"]
+        transport = transport_from(settings["SMTP_URL"], settings["MAIL_FOLDER"])
+        mail = partial(mails.deliver, settings=settings, transport=transport, storage=storage)
+        self._mails = self._senders_of(Delivery, mail, "mails")
+        networks = settings["WEBHOOK_ALLOWED_NETWORKS"] or ()
+        post = partial(webhooks.deliver, allowed_networks=networks)
+        self._webhooks = self._senders_of(WebhookDelivery, post, "webhooks")
         self._clock_steps = ClockStepDetector()
         self._erased_pages = privacy.ErasedPages()
-        self._reminded_at: datetime | None = None
+        self._minute: datetime | None = None
         self._day: date | None = None
         if not settings["SMTP_URL"]:
             log.warning("SMTP_URL is not set: emails are saved in %s, not sent.", settings["MAIL_FOLDER"])
 
+    def _senders_of(self, queue: Any, deliver: Callable[[Any], None], task: str) -> Senders:
+        return Senders(self._loop, queue, deliver, self._senders, lambda: self._heart.beat(task))
+
     def run(self, ready_fd: int | None = None) -> None:
         """Work until `stop` is called. `ready_fd` is closed when the worker is ready."""
-        # A thread each: a slow mail server or webhook must not delay the other tasks.
-        self._loop.run((self.deliver_mails, self.post_webhooks, self.run_housekeeping), ready_fd)
+        self._heart = Heart(is_continuous=True)
+        # A slow mail server or webhook, and a long retention run, must not delay the other tasks.
+        senders = [self._mails.deliver_next, self._webhooks.deliver_next] * self._senders
+        tasks = [self.run_housekeeping, self.run_daily_tasks]
+        self._loop.run(senders + [partial(self._pause_after, task) for task in tasks], ready_fd)
+        self._mails.release_claimed()
+        self._webhooks.release_claimed()
+        db.close()
+        log.info("The worker has stopped.")
 
     def stop(self) -> None:
         self._loop.stop()
@@ -45,35 +63,42 @@ class Worker:
     def run_once(self) -> None:
         """Process all due work except webhooks."""
         self._check_clock()
-        self.deliver_mails()
+        self.enqueue_reminders()
+        self._mails.deliver_due()
         self.run_housekeeping()
-
-    def deliver_mails(self) -> None:
-        """Queue reminders, then deliver all due emails and removals."""
-        now = clock.now()
-        if self._reminded_at is None or abs(now - self._reminded_at) >= REMINDER_INTERVAL:
-            invitations.enqueue_reminders()
-            self._reminded_at = now
-        deliver = partial(
-            mails.deliver, settings=self._settings, transport=self._transport, storage=self._storage
-        )
-        self._loop.process(Delivery, deliver)
+        self.run_daily_tasks()
 
     def post_webhooks(self) -> None:
         """Post all due webhook messages."""
-        networks = self._settings["WEBHOOK_ALLOWED_NETWORKS"] or ()
-        self._loop.process(WebhookDelivery, partial(webhooks.deliver, allowed_networks=networks))
+        self._webhooks.deliver_due()
+
+    def enqueue_reminders(self) -> None:
+        """Queue reminders that are due, once a minute."""
+        now = clock.now()
+        if self._minute is None or abs(now - self._minute) >= MINUTE:
+            housekeeping.run(housekeeping.MINUTE_TASKS, self._heart.beat)
+            self._minute = now
 
     def run_housekeeping(self) -> None:
-        """Close due sessions, seal and publish new records, and run the daily tasks."""
+        """Queue reminders, close due sessions, and seal and publish new records."""
         self._check_clock()
-        housekeeping.process_new()
+        self.enqueue_reminders()
+        tasks = (*housekeeping.TASKS, ("erased_pages", self._erased_pages.clear))
+        housekeeping.run(tasks, self._heart.beat)
+
+    def run_daily_tasks(self) -> None:
+        """Run the daily tasks that no worker has run today."""
+        self._heart.beat("daily")
         today = clock.now().date()
         # The database decides which worker runs a task; this only avoids asking it every second.
         if self._day != today:
-            housekeeping.run_daily_tasks(self._storage)
+            housekeeping.run_daily_tasks(self._storage, self._heart.beat)
             self._day = today
-        self._erased_pages.clear()
+
+    def _pause_after(self, task: Callable[[], None]) -> None:
+        task()
+        db.close()
+        self._loop.sleep(IDLE_SECONDS)
 
     def _check_clock(self) -> None:
         if self._clock_steps.has_stepped_back:

@@ -1,11 +1,19 @@
-"""Settle, seal, chain and publish new records; delete expired ones once a day."""
+"""The worker's tasks: settle, seal, chain and publish new records, and delete expired ones once a day.
+
+A task is a line in one of the lists: a name, and a function that does what is due. It fails alone
+(models/task_failures.py).
+"""
 
 import logging
+from collections.abc import Callable, Iterable
 from datetime import timedelta
+from functools import partial
+from typing import Any
 
 import models
-from models import audit, clock, db, privacy, sessions
+from models import audit, clock, db, invitations, privacy, sessions
 from models.deliveries.outbox import requeue_removals
+from models.task_failures import WHOLE_TASK, run_each
 from models.webhooks.outbox import publish_new
 from storage import Storage
 
@@ -13,44 +21,74 @@ MAX_PARTIAL_UPLOAD_AGE = timedelta(hours=24)
 
 log = logging.getLogger("proofstone.worker")
 
-
-def process_new() -> None:
-    """Settle due sessions, then seal, chain and publish what is new."""
-    sessions.settle_all()
-    models.Event.verify_waiting()
-    models.Seal.seal_new()
-    audit.chain_new()
-    publish_new()
+Task = tuple[str, Callable[[], Any]]
 
 
-def run_daily_tasks(storage: Storage | None) -> None:
-    """Run the tasks that no worker has run today."""
-    if models.DailyTask.claim("retention"):
-        requeue_removals()
-        models.IdempotentRequest.delete_expired()
-        models.AcceptedSender.delete_expired()
-        models.AccessHour.delete_expired()
-        organizations = models.Organization.select()
-        for organization in organizations.where(models.Organization.retention_days.is_null(False)):
-            for key in list(privacy.overdue(organization)):
-                _erase(key)
-    if models.DailyTask.claim("leftovers"):
-        models.Seal.seal_skipped()
-        models.BundleUpload.delete_unused()
-        if storage is not None:
-            storage.delete_partial_uploads(clock.now() - MAX_PARTIAL_UPLOAD_AGE)
-    if models.DailyTask.claim("feed"):
-        models.FeedEvent.delete_expired()
-        models.WebhookDelivery.delete_expired()
+def apply_retention() -> int:
+    """Erase the data of candidates whose retention period has ended; returns how many."""
+    organizations = models.Organization.select().where(models.Organization.retention_days.is_null(False))
+    return run_each("retention", organizations, _apply_retention_of)
 
 
-def _erase(key: models.CandidateKey) -> None:
-    try:
-        with db.atomic():
-            privacy.erase(key)
-            audit.record_erasure(key, audit.WORKER)
-    except Exception:
-        # Continue with the other candidates; this one is retried tomorrow.
-        log.exception("Could not erase the data of candidate %s. Retrying tomorrow.", key.id)
-    else:
-        log.info("Erased the data of candidate %s: its retention period has ended.", key.id)
+def _apply_retention_of(organization: models.Organization) -> int:
+    return run_each("retention", privacy.overdue(organization), _erase)
+
+
+def _erase(key: models.CandidateKey) -> int:
+    with db.atomic():
+        privacy.erase(key)
+        audit.record_erasure(key, audit.WORKER)
+    log.info("Erased the data of candidate %s: its retention period has ended.", key.id)
+    return 1
+
+
+# Every second.
+TASKS: tuple[Task, ...] = (
+    ("settle", sessions.settle_all),
+    ("verify", models.Event.verify_waiting),
+    ("seal", models.Seal.seal_new),
+    ("chain", audit.chain_new),
+    ("publish", publish_new),
+)
+# Every minute.
+MINUTE_TASKS: tuple[Task, ...] = (("remind", invitations.enqueue_reminders),)
+# Once a day, in one of the workers.
+DAILY_TASKS: tuple[Task, ...] = (
+    ("removals", requeue_removals),
+    ("idempotency", models.IdempotentRequest.delete_expired),
+    ("retention", apply_retention),
+    ("seal_skipped", models.Seal.seal_skipped),
+    ("uploads", models.BundleUpload.delete_unused),
+    ("feed", models.FeedEvent.delete_expired),
+    ("webhook_deliveries", models.WebhookDelivery.delete_expired),
+    ("accepted_senders", models.AcceptedSender.delete_expired),
+    ("access_hours", models.AccessHour.delete_expired),
+    ("heartbeats", models.Heartbeat.delete_expired),
+    ("task_failures", models.TaskFailure.delete_expired),
+)
+
+
+def run(tasks: Iterable[Task], beat: Callable[[str], None]) -> None:
+    """Run each task, and then raise the last error of a database that is unavailable, if any."""
+    outage: Exception | None = None
+    for name, function in tasks:
+        try:
+            _run(name, function)
+            beat(name)
+        except Exception as error:
+            outage = error
+    if outage:
+        raise outage
+
+
+def _run(name: str, function: Callable[[], Any]) -> None:
+    run_each(name, [WHOLE_TASK], lambda _: function() or 0)
+
+
+def run_daily_tasks(storage: Storage | None, beat: Callable[[str], None] = lambda task: None) -> None:
+    """Run the daily tasks that no worker has run today; for their heartbeat they are one task."""
+    tasks = list(DAILY_TASKS)
+    if storage is not None:
+        before = clock.now() - MAX_PARTIAL_UPLOAD_AGE
+        tasks.append(("partial_uploads", partial(storage.delete_partial_uploads, before)))
+    run((task for task in tasks if models.DailyTask.claim(task[0])), lambda task: beat("daily"))

@@ -1,15 +1,13 @@
-"""Run tasks in threads until the worker stops, and release messages that are still claimed then."""
+"""Run tasks in threads until the worker stops."""
 
 import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Callable, Sequence
 
 import errors
 from models import db
-from models.leases import Leased
 
 IDLE_SECONDS = 1.0
 ERROR_PAUSE_SECONDS = 2.0
@@ -21,17 +19,17 @@ log = logging.getLogger("proofstone.worker")
 
 
 class Loop:
-    """The threads of a worker and the messages that they have claimed."""
+    """The threads of a worker."""
 
     def __init__(self) -> None:
         # Polled, not a threading.Event: a signal handler could deadlock on the lock of an event.
-        self._stopped = False
-        self._claimed: list[Any] = []
+        self.is_stopped = False
+        self._outage_logged_at = float("-inf")
 
     def stop(self) -> None:
-        self._stopped = True
+        self.is_stopped = True
 
-    def run(self, tasks: Iterable[Callable[[], None]], ready_fd: int | None) -> None:
+    def run(self, tasks: Sequence[Callable[[], None]], ready_fd: int | None) -> None:
         """Repeat each task in a thread until `stop` is called; close `ready_fd` first."""
         log.info("The worker is ready.")
         if ready_fd is not None:
@@ -40,50 +38,33 @@ class Loop:
         threads = [threading.Thread(target=self._repeat, args=(task,), daemon=True) for task in tasks]
         for thread in threads:
             thread.start()
-        while not self._stopped:
+        while not self.is_stopped:
             time.sleep(POLL_SECONDS)
         deadline = time.monotonic() + STOP_SECONDS
         for thread in threads:
             thread.join(max(0, deadline - time.monotonic()))
-        self._release_claimed()
-        log.info("The worker has stopped.")
 
-    def process(self, queue: type[Leased], deliver: Callable[[Any], None]) -> None:
-        """Claim and deliver due messages, one at a time, until none is due or the worker stops."""
-        while not self._stopped and (message := queue.claim()):
-            self._claimed.append(message)
-            try:
-                deliver(message)
-            finally:
-                self._claimed.remove(message)
-
-    def _release_claimed(self) -> None:
-        for message in tuple(self._claimed):
-            log.warning("Released delivery %s, which was still in progress.", message.id)
-            try:
-                message.release()
-            except Exception as error:
-                log.error(
-                    "Could not release it (%s). It is retried when its lease expires.", type(error).__name__
-                )
-        db.close()
+    def sleep(self, seconds: float) -> None:
+        """Sleep until the time is over or the worker stops."""
+        end = time.monotonic() + seconds
+        while not self.is_stopped and time.monotonic() < end:
+            time.sleep(POLL_SECONDS)
 
     def _repeat(self, task: Callable[[], None]) -> None:
-        while not self._stopped:
-            pause = IDLE_SECONDS
+        while not self.is_stopped:
             try:
                 task()
             except Exception as error:
-                pause = ERROR_PAUSE_SECONDS
-                if errors.refusal_for(error):
-                    log.error("The database is unavailable: %s", type(error).__name__)
-                else:
-                    # The lease prevents a message that raised this from being claimed again immediately.
-                    log.exception("The worker raised an exception and continues.")
-            db.close()
-            self._sleep(pause)
+                self._log(error)
+                self.sleep(ERROR_PAUSE_SECONDS)
+            finally:
+                db.close()
 
-    def _sleep(self, seconds: float) -> None:
-        end = time.monotonic() + seconds
-        while not self._stopped and time.monotonic() < end:
-            time.sleep(POLL_SECONDS)
+    def _log(self, error: Exception) -> None:
+        if not errors.refusal_for(error):
+            # The lease prevents a message that raised this from being claimed again immediately.
+            log.exception("The worker raised an exception and continues.")
+        elif time.monotonic() - self._outage_logged_at >= ERROR_PAUSE_SECONDS:
+            # One line for all threads.
+            self._outage_logged_at = time.monotonic()
+            log.error("The database is unavailable: %s", type(error).__name__)

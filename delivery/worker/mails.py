@@ -9,6 +9,7 @@ from delivery.mail import Invitation, compose
 from delivery.transports import Transport
 from errors import Refusal
 from models import CandidateKey, Delivery, clock
+from models.database import release_connection
 from models.deliveries import REMINDER, REMOVAL, outcomes
 from storage import Storage
 
@@ -47,6 +48,7 @@ def _send(delivery: Delivery, settings: Mapping[str, Any], transport: Transport)
         message = compose(
             _invitation(delivery, key, settings["BASE_URL"]), settings["MAIL_FROM"], clock.now()
         )
+        release_connection()
         outcomes.succeed(delivery, transport.deliver(message))
 
 
@@ -75,6 +77,7 @@ def _message_id(delivery_id: Any) -> str:
 
 def _remove(delivery: Delivery, transport: Transport, storage: Storage | None) -> None:
     """Delete a saved email or an object in the bundle store."""
+    release_connection()
     if "mail" in delivery.data:
         transport.remove(_message_id(delivery.data["mail"]))
     elif storage is None:

@@ -5,6 +5,7 @@ from typing import Any
 
 import peewee
 
+from models import sql
 from models.base import Model, PersonalData, Query, TimestampField, add_index, clock
 from models.leases import Leased
 from models.orgs import ApiToken, Organization
@@ -21,6 +22,7 @@ class Delivery(Leased, Model):
     """
 
     personal_data = PersonalData("messages", "Invitations sent to you.")
+    due_lanes, lane_column = sql.DUE_DELIVERIES, "organization"
 
     organization = peewee.ForeignKeyField(Organization)
     kind = peewee.TextField()
@@ -70,5 +72,6 @@ class Delivery(Leased, Model):
 
 
 # For claims, and for reviewers' lists.
-add_index("deliveries_due", Delivery.due_at, Delivery.id, where=Delivery.state == "queued")
+_is_queued = Delivery.state == "queued"
+add_index("deliveries_queued", Delivery.organization, Delivery.due_at, Delivery.id, where=_is_queued)
 add_index("deliveries_of", Delivery.organization, Delivery.state, Delivery.id)

@@ -10,6 +10,7 @@ from models.base import clock, db
 from models.feed import FeedEvent
 from models.sessions.metrics import derive
 from models.sessions.session import Session
+from models.task_failures import run_each
 from rules import session_close
 from rules.rows import row_id
 
@@ -70,7 +71,9 @@ def settle_locked(session: Session) -> None:
 
 
 def settle_all(*, assessment_id: Any = None, organization_id: Any = None) -> int:
-    """Settle every session that needs it, each in its own transaction; returns how many.
+    """Settle every session that needs it, each in its own transaction, and return how many.
+
+    A session for which it fails does not stop the others.
 
     assessment_id, organization_id -- only its sessions; filtered here, since few sessions wait at any time
     """
@@ -79,9 +82,12 @@ def settle_all(*, assessment_id: Any = None, organization_id: Any = None) -> int
         for session, assessment, organization in sql.rows(sql.UNSETTLED, now=clock.now())
         if assessment_id in (None, row_id(assessment)) and organization_id in (None, row_id(organization))
     ]
-    for session_id in sorted(waiting):
-        settle(Session(id=session_id))
-    return len(waiting)
+    return run_each("settle", sorted(waiting), _settle)
+
+
+def _settle(session_id: Any) -> int:
+    settle(Session(id=session_id))
+    return 1
 
 
 def _close(session: Session, closed_at: datetime, by: str, completed_at: datetime | None = None) -> None:

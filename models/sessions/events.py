@@ -10,6 +10,7 @@ import peewee
 from models import batches, sql
 from models.base import ErasedWithSession, Model, PersonalData, Table, TimestampField, add_index
 from models.sessions.session import Session
+from models.task_failures import run_each
 from rules import envelopes, event_signatures, summaries
 
 # Larger events are verified by the worker, so that ingest responds in time.
@@ -112,12 +113,16 @@ class Event(Table, ErasedWithSession):
     @classmethod
     def verify_waiting(cls) -> int:
         """Verify the signatures of large events; returns how many."""
-        waiting = cls.select(cls.seq, cls.session, cls.envelope).where(cls.verdict.is_null())
-        count = 0
-        for row in batches.read_wide(waiting, [cls.seq], cls.size):
-            verdict = event_signatures.verify(row["envelope"], SigningKey.of(row["session"])).verdict
-            count += cls.update(verdict=verdict).where(cls.seq == row["seq"]).execute()
-        return count
+        waiting: Any = cls.select(cls.seq).where(cls.verdict.is_null()).order_by(cls.seq).tuples()
+        return run_each("verify", [seq for (seq,) in waiting], cls._verify)
+
+    @classmethod
+    def _verify(cls, seq: int) -> int:
+        row = cls.get_or_none(cls.seq == seq)
+        if row is None:  # The candidate was erased.
+            return 0
+        verdict = event_signatures.verify(row.envelope, SigningKey.of(row.session_id)).verdict
+        return cls.update(verdict=verdict).where(cls.seq == seq).execute()
 
     @classmethod
     def timeline(cls, session: Session) -> Iterator[tuple[int, dict[str, Any]]]:

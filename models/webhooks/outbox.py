@@ -19,7 +19,7 @@ MAX_ROWS_PER_INSERT = 100
 
 def publish_new() -> int:
     """Number newly committed events and queue them for the webhooks; returns how many."""
-    return number_all(FeedEvent.unnumbered().select(FeedEvent.organization), _publish_batch)
+    return number_all("publish", FeedEvent.unnumbered().select(FeedEvent.organization), _publish_batch)
 
 
 def _publish_batch(organization_id: Any) -> int:
@@ -72,10 +72,8 @@ def redeliver(delivery: WebhookDelivery) -> WebhookDelivery:
     # A worker may have claimed a queued delivery; the number of attempts identifies its claim.
     is_queued = WebhookDelivery.state == "queued"
     attempts = peewee.Case(None, ((is_queued, WebhookDelivery.attempts),), 0)
-    with db.atomic():
-        delivery.webhook.update_columns(held_until=None)
-        again = WebhookDelivery.update(state="queued", attempts=attempts, due_at=clock.now())
-        again.where(WebhookDelivery.id == delivery.id).execute()
+    again = WebhookDelivery.update(state="queued", attempts=attempts, due_at=clock.now())
+    again.where(WebhookDelivery.id == delivery.id).execute()
     return WebhookDelivery.get_by_id(delivery.id)
 
 

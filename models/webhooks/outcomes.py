@@ -17,7 +17,7 @@ from rules.retries import WebhookResponse
 def record(delivery: WebhookDelivery, reply: WebhookResponse) -> None:
     """Store the result, schedule the next attempt, and disable the webhook if it is gone or keeps failing.
 
-    Only the latest claim counts. A failed test does not count against the webhook.
+    Only the latest claim counts. A failed test pauses the webhook too, but only 410 disables it.
     """
     now = clock.now()
     update = WebhookDelivery.update(
@@ -31,8 +31,8 @@ def record(delivery: WebhookDelivery, reply: WebhookResponse) -> None:
     with db.atomic():
         hook = delivery.webhook.lock()
         is_recorded = update.where(delivery.is_current_claim()).execute()
-        if is_recorded and (delivery.type != TEST_EVENT or reply.is_success or reply.is_gone):
-            _record_health(hook, reply, now)
+        if is_recorded:
+            _record_health(hook, delivery, reply, now)
 
 
 def _next_state(delivery: WebhookDelivery, reply: WebhookResponse, now: datetime) -> dict[str, Any]:
@@ -44,12 +44,16 @@ def _next_state(delivery: WebhookDelivery, reply: WebhookResponse, now: datetime
     return {"due_at": now + pause}
 
 
-def _record_health(hook: Webhook, reply: WebhookResponse, now: datetime) -> None:
+def _record_health(hook: Webhook, delivery: WebhookDelivery, reply: WebhookResponse, now: datetime) -> None:
     if reply.is_success:
-        hook.update_columns(failing_since=None, held_until=None)
+        if hook.failing_since or hook.held_until:
+            hook.update_columns(failing_since=None, held_until=None)
+        return
+    hook.update_columns(held_until=now + retries.receiver_pause(reply, now))
+    if delivery.type == TEST_EVENT and not reply.is_gone:
         return
     failing_since = hook.failing_since or now
-    hook.update_columns(failing_since=failing_since, held_until=now + retries.receiver_pause(reply, now))
+    hook.update_columns(failing_since=failing_since)
     if reply.is_gone or (hook.is_enabled and retries.should_disable_receiver(failing_since, now)):
         disable(hook, "gone" if reply.is_gone else "failing")
         AuditEntry.record(hook.organization_id, "disableWebhook", SERVICE, "webhook", hook.id)

@@ -27,10 +27,12 @@ def create(organization: Organization, **values: Any) -> Webhook:
 
 
 def change(hook: Webhook, values: dict[str, Any]) -> Webhook:
-    """Change a webhook. `enabled` pauses it, or enables it and resets its failures."""
+    """Change a webhook. `enabled` pauses it, or enables it and resets its failures. A new URL ends the hold."""
     with db.atomic():
         hook = hook.lock()
         enabled = values.pop("enabled", None)
+        if values.get("url", hook.url) != hook.url:
+            values["held_until"] = None
         hook.update_columns(updated_at=clock.now(), **values)
         if enabled and not hook.is_enabled:
             hook.update_columns(disabled_reason=None, disabled_at=None, failing_since=None, held_until=None)

@@ -1,11 +1,11 @@
 """The tables of webhooks and of their deliveries, and their queries."""
 
 import json
-from datetime import datetime
 from typing import Any
 
 import peewee
 
+from models import sql
 from models.base import Model, PersonalData, Query, TimestampField, add_index, clock
 from models.feed import RETENTION
 from models.keys import CandidateKey
@@ -21,7 +21,7 @@ class Webhook(Model):
 
     An empty list of `types` means all events. `former_secrets` are objects `{secret, until}`. `disabled_reason` is
     None while the webhook is enabled, else `paused` (by a reviewer), `gone` (it responded with 410) or `failing`
-    (for days). `failing_since` is the first failure after the last success. Only tests are sent before `held_until`.
+    (for days). `failing_since` is the first failure after the last success. Nothing is sent before `held_until`.
     """
 
     organization = peewee.ForeignKeyField(Organization)
@@ -82,6 +82,8 @@ class WebhookDelivery(Leased, Model):
         "webhookDeliveries", "Messages about you to the hiring team's other systems."
     )
 
+    due_lanes, lane_column = sql.DUE_WEBHOOK_DELIVERIES, "webhook"
+
     webhook_id: Any
     webhook = peewee.ForeignKeyField(Webhook, index=False)
     event_id = peewee.UUIDField()
@@ -104,12 +106,6 @@ class WebhookDelivery(Leased, Model):
     @classmethod
     def of(cls, hook: Webhook) -> Query:
         return cls.select().where(cls.webhook == hook)
-
-    @classmethod
-    def claim_conditions(cls, now: datetime) -> list[peewee.Expression]:
-        """Deliveries other than tests wait until the webhook's hold ends."""
-        held = Webhook.select(Webhook.id).where(Webhook.held_until > now)
-        return [cls.webhook.not_in(held) | (cls.type == TEST_EVENT)]
 
     @classmethod
     def cancel_queued(cls, hook: Webhook) -> None:
@@ -138,7 +134,8 @@ class WebhookDelivery(Leased, Model):
 
 # For claims.
 _is_queued = WebhookDelivery.state == "queued"
-add_index("webhook_deliveries_due", WebhookDelivery.due_at, WebhookDelivery.id, where=_is_queued)
+_columns = (WebhookDelivery.webhook, WebhookDelivery.due_at, WebhookDelivery.id)
+add_index("webhook_deliveries_queued", *_columns, where=_is_queued)
 
 
 def json_body(payload: dict[str, Any]) -> str:

@@ -180,3 +180,19 @@ def test_service_starts_without_its_store(limited, reviewer):
     with socket.create_server(("127.0.0.1", 0)) as free:
         url = f"redis://127.0.0.1:{free.getsockname()[1]}"
     assert statuses(on(limited(RATELIMIT_STORAGE_URL=url), reviewer), 1) == [200]
+
+
+def test_tests_and_redeliveries_are_limited_for_each_webhook(limited, reviewer, neighbour, organization):
+    app = limited(RATELIMIT_WEBHOOK_TESTS="3 per minute")
+    hook, other = factories.make_webhook(organization), factories.make_webhook(organization)
+    delivery = on(app, reviewer).post(f"/v1/webhooks/{hook.id}/test").json["delivery"]
+    paths = [f"/v1/webhooks/{hook.id}/{rest}" for rest in ("test", f"deliveries/{delivery['id']}/redeliver")]
+    # Requests that are refused for another reason do not count.
+    assert {on(app, neighbour).post(path).status_code for path in paths} == {404}
+    assert [on(app, reviewer).post(path).status_code for path in paths] == [202, 202]
+    for path in paths:
+        response = on(app, reviewer).post(path)
+        assert (response.status_code, response.json["code"]) == (429, "too_many_requests")
+        assert 0 < int(response.headers["Retry-After"]) <= 60
+        assert response.headers["X-RateLimit-Limit"] == "3"
+    assert on(app, reviewer).post(f"/v1/webhooks/{other.id}/test").status_code == 202

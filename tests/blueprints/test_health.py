@@ -1,9 +1,15 @@
 """Health and readiness, for platforms and load balancers."""
 
+from datetime import timedelta
+
+import factories
 import pytest
+from response_checks import error_paths
 from statements import counted
 
+from delivery.worker import Worker
 from models import db
+from models.heartbeats import Heart
 from ops import readiness
 from storage import FolderStorage
 
@@ -56,6 +62,62 @@ def test_readiness_is_checked_once_a_second(app, anonymous, monkeypatch):
     monkeypatch.setattr(created, "_check", lambda: checks.append(1) or READY)
     assert {anonymous.get("/v1/ready").status_code for _ in range(20)} == {200}
     assert len(checks) == 1
+
+
+@pytest.fixture
+def worker_state(get_ready, anonymous):
+    """Requests the deep readiness; returns its status and the state of the worker."""
+
+    def read():
+        response = anonymous.get("/v1/ready", deep=1)
+        assert get_ready().json == {"status": "ready", "parts": READY}
+        assert response.json["parts"].items() >= READY.items()
+        return response.status_code, response.json["parts"]["worker"]
+
+    return read
+
+
+def test_a_worker_is_expected_once_there_is_work(clock, organization, worker_state):
+    assert worker_state() == (200, "ok")
+    factories.make_assessment(organization)
+    clock.fixed += timedelta(minutes=2, seconds=59)
+    assert worker_state() == (200, "ok")
+    clock.fixed += timedelta(seconds=1)
+    assert worker_state() == (503, "not_running")
+
+
+def test_a_worker_is_not_running_after_three_silent_minutes(clock, worker_state):
+    Heart(is_continuous=True).beat("mails")
+    clock.fixed += timedelta(minutes=2, seconds=59)
+    assert worker_state() == (200, "ok")
+    clock.fixed += timedelta(seconds=1)
+    assert worker_state() == (503, "not_running")
+
+
+def test_a_worker_started_by_cron_is_expected_every_hour(app, clock, organization, worker_state):
+    Worker(app.config).run_once()
+    factories.make_assessment(organization)
+    clock.fixed += timedelta(minutes=59)
+    assert worker_state() == (200, "ok")
+    clock.fixed += timedelta(minutes=1)
+    assert worker_state() == (503, "not_running")
+    Worker(app.config).run_once()
+    assert worker_state() == (200, "ok")
+
+
+def test_a_task_that_does_not_return_is_stalled(clock, worker_state):
+    heart = Heart(is_continuous=True)
+    for task in ("mails", "seal"):
+        heart.beat(task)
+    for _ in range(10):
+        assert worker_state() == (200, "ok")
+        clock.fixed += timedelta(minutes=1)
+        heart.beat("mails")
+    assert worker_state() == (503, "stalled")
+
+
+def test_only_0_and_1_are_values_of_deep(anonymous):
+    assert error_paths(anonymous.get("/v1/ready", deep="yes")) == [["deep"]]
 
 
 def test_health_does_not_query_the_database(anonymous):

@@ -11,6 +11,7 @@ from response_checks import refusal
 import config
 import models
 from app import create_app
+from delivery.worker import Worker
 from models import Delivery, sessions
 from models.deliveries import outcomes
 
@@ -80,6 +81,22 @@ def test_late_events_are_counted(monitored, key, clock, read):
     assert candidate.post("/v1/hooks/ingest", factories.envelope()).json["late"]
     candidate.post("/v1/hooks/ingest/batch", {"events": [factories.envelope(), factories.envelope()]})
     assert read()["proofstone_late_events_total",] == 3
+
+
+def test_workers_and_failing_tasks_are_counted(app, clock, organization, reviewer, read):
+    reviewer.post("/v1/issues", {"title": "One", "taskBrief": "Two"})
+    worker = Worker(app.config)
+    worker.run_once()
+    models.AuditChain.update(count=0).execute()
+    reviewer.post("/v1/issues", {"title": "Two", "taskBrief": "Two"})
+    worker.run_once()
+    clock.fixed += timedelta(seconds=40)
+    samples = read()
+    assert samples["proofstone_workers",] == 1
+    assert samples["proofstone_task_age_seconds", "chain"] == 40
+    assert {key[1:]: value for key, value in samples.items() if key[0] == "proofstone_task_failures"} == {
+        ("chain",): 1
+    }
 
 
 def test_queued_messages_are_counted_by_kind_and_state(assessment, clock, read):

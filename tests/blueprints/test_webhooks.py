@@ -316,14 +316,43 @@ def test_retry_after_holds_all_messages(clock, worker, receiver, organization):
     assert len(receiver.messages) == 3
 
 
-def test_a_redelivery_ends_the_hold(clock, worker, assessment_hook, receiver, organization):
+def test_redeliveries_and_tests_wait_until_the_hold_ends(
+    clock, worker, assessment_hook, receiver, organization
+):
     receiver.responses = [(429, {"Retry-After": "3600"}, b"")]
     make_assessment(organization)
     work(worker)
     (held,) = assessment_hook.deliveries()
     body_of(assessment_hook.redeliver(held), 202)
+    assessment_hook.test()
+    clock.fixed += timedelta(minutes=59, seconds=59)
     worker.post_webhooks()
-    assert len(receiver.messages) == 2
+    assert len(receiver.messages) == 1
+    clock.fixed += timedelta(seconds=1)
+    worker.post_webhooks()
+    assert len(receiver.messages) == 3
+
+
+def test_a_failed_test_holds_other_messages_for_30_seconds(clock, worker, hook, receiver):
+    receiver.responses = [(500, {}, b"")]
+    for _ in range(3):
+        hook.test()
+    worker.post_webhooks()
+    assert len(receiver.messages) == 1
+    clock.fixed += timedelta(seconds=30)
+    worker.post_webhooks()
+    assert [shown["state"] for shown in hook.deliveries()] == ["failed", "delivered", "delivered"]
+    assert hook.shown["failingSince"] is None
+
+
+def test_a_new_url_ends_the_hold(worker, hook, receiver):
+    receiver.responses = [(429, {"Retry-After": "3600"}, b"")]
+    hook.test()
+    worker.post_webhooks()
+    hook.change(url=receiver.url("/corrected"))
+    hook.test()
+    worker.post_webhooks()
+    assert [message.path for message in receiver.messages] == ["/hook", "/corrected"]
 
 
 def test_410_disables_the_webhook_and_cancels_queued_messages(

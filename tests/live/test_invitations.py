@@ -41,15 +41,15 @@ def mailing(service):
     """Run a mail server and a worker that sends to it."""
 
     @contextmanager
-    def mailing(mailbox):
-        with smtp_server(mailbox) as port, worker(service, port) as process:
+    def mailing(mailbox, senders=4):
+        with smtp_server(mailbox) as port, worker(service, port, senders) as process:
             yield process
 
     return mailing
 
 
-def worker(service, port):
-    return service.worker(SMTP_URL=f"smtp://{HOST}:{port}")
+def worker(service, port, senders=4):
+    return service.worker(SMTP_URL=f"smtp://{HOST}:{port}", WORKER_SENDERS=str(senders))
 
 
 def recipients(mailbox):
@@ -82,7 +82,7 @@ def test_two_workers_send_each_email_once(service, reviewer, assessment, invitat
     addresses = [f"candidate{number}@example.com" for number in range(50)]
     mailbox = WaitingMailbox(workers=2)
     invite(reviewer, assessment, *addresses)
-    with smtp_server(mailbox) as port, worker(service, port), worker(service, port):
+    with smtp_server(mailbox) as port, worker(service, port, 1), worker(service, port, 1):
         wait_until(
             lambda: {invitation["state"] for invitation in invitations().values()} == {"sent"},
             "Not every mail is sent.",
@@ -93,7 +93,7 @@ def test_two_workers_send_each_email_once(service, reviewer, assessment, invitat
 
 def test_a_stopped_worker_finishes_its_claimed_email(reviewer, assessment, invitations, mailing):
     mailbox = WaitingMailbox()
-    with mailing(mailbox) as process:
+    with mailing(mailbox, senders=1) as process:
         invite(reviewer, assessment, ALICE, BOB)
         wait_until(lambda: mailbox.arrived, "No mail arrived.")
         process.terminate()

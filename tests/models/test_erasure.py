@@ -47,6 +47,7 @@ from models import (
     Event,
     Feed,
     FeedEvent,
+    Heartbeat,
     IdempotentRequest,
     Issue,
     ModelUsage,
@@ -57,12 +58,14 @@ from models import (
     ServiceSecret,
     Session,
     Submission,
+    TaskFailure,
     Webhook,
     WebhookDelivery,
     audit,
     privacy,
     sessions,
 )
+from models.task_failures import run_each
 from rules.usage import ReportedUsage
 from storage import FolderStorage, new_object_key
 from tests.access.rows import ROWS
@@ -77,7 +80,7 @@ IMPERSONAL_TABLES = {
     Consent,  # only that a text was accepted, and when
     ModelUsage,  # numbers, and names of models
     CohortRollup, CohortCount,  # totals of several sessions
-    Erasure, DailyTask, ServiceSecret,
+    Erasure, DailyTask, ServiceSecret, Heartbeat, TaskFailure,
     AccessHour,  # counts, and the address of a proxy
     AuditEntry, AuditChain,  # ids, and names of tokens
     FeedEvent, Feed, Webhook,  # ids, states and receivers
@@ -176,6 +179,7 @@ def person(app, cohort, reviewer, bundles, mails, clock):
     AcceptedSender.record("203.0.113.7", key.key)
     AccessHour.add_wrong_credentials(1)
     DailyTask.claim("one")
+    run_each("one", [key], lambda key: int(key.candidate_email))
     return key
 
 

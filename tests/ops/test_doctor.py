@@ -6,9 +6,11 @@ from datetime import timedelta
 import factories
 import pytest
 
-from models import Delivery, clock, db
+from delivery.worker import Worker
+from models import AuditChain, Delivery, clock, db
 from models.database import Postgres, is_postgres
 from models.deliveries import outcomes
+from models.heartbeats import Heart
 from ops import doctor
 from storage import FolderStorage
 from tests.delivery.mail_server import HOST, Mailbox, accepts, free_port, smtp_server
@@ -120,6 +122,37 @@ def test_work_is_overdue_after_five_minutes(clock, reviewer, assessment, session
         assert (
             f"error queue: {queue} have been due for 3 hours 6 minutes. Check that `flask worker`" in output
         )
+
+
+def test_a_silent_worker_is_an_error(app, clock, organization, run_doctor):
+    assert "warning worker: No worker has run. Start `flask worker`." in run_doctor()
+    Worker(app.config).run_once()
+    assert "ok worker: Running: 1." in run_doctor()
+    Heart(is_continuous=True).beat("mails")
+    clock.fixed += timedelta(hours=1)
+    assert "error worker: No worker has run for 1 hour. Start `flask worker`." in run_doctor()
+
+
+def test_stalled_tasks_are_an_error(clock, run_doctor):
+    heart = Heart(is_continuous=True)
+    heart.beat("seal")
+    clock.fixed += timedelta(minutes=10)
+    heart.beat("mails")
+    assert "error worker: These tasks have not run for 10 minutes: seal. Restart" in run_doctor()
+
+
+def test_a_failing_task_is_an_error(app, clock, organization, reviewer, run_doctor):
+    worker = Worker(app.config)
+    assert "ok tasks: None fails." in run_doctor()
+    reviewer.post("/v1/issues", {"title": "One", "taskBrief": "Two"})
+    worker.run_once()
+    AuditChain.update(count=0).execute()
+    reviewer.post("/v1/issues", {"title": "Two", "taskBrief": "Two"})
+    worker.run_once()
+    output = run_doctor()
+    since = "2026-04-01T09:00:00.000Z"
+    assert f"error task: `chain` fails for {organization.id} since {since} (IntegrityError)." in output
+    assert "error tasks: Failures: 1 of `chain`." in output
 
 
 def test_failed_deliveries_of_the_last_day_are_counted(clock, assessment, run_doctor):

@@ -1,0 +1,98 @@
+"""Tasks of the worker that fail for one owner, such as an organization or a session, and continue with the others."""
+
+import logging
+from collections.abc import Callable, Iterable
+from datetime import datetime, timedelta
+from typing import Any
+
+import peewee
+
+from errors import refusal_for
+from models.base import Model, TimestampField, clock
+from rules.retries import TASK_RETRY_DELAYS, task_retry_delay
+
+# The owner of a task's failure that is not limited to one owner.
+WHOLE_TASK = ""
+MAX_LOGGED = 5
+# A daily task is retried on the next day.
+MAX_AGE = timedelta(days=2)
+
+log = logging.getLogger("proofstone.worker")
+
+
+class TaskFailure(Model):
+    """An owner for whom a task fails, until it succeeds.
+
+    `error` is the exception's type only: its text may contain personal data. An owner that no longer needs the task is
+    not retried, and its row is deleted after MAX_AGE.
+    """
+
+    task = peewee.TextField()
+    owner = peewee.TextField()
+    error = peewee.TextField()
+    attempts = peewee.IntegerField()
+    retry_at = TimestampField()
+
+    class Meta:
+        indexes = ((("task", "owner"), True),)
+
+    @classmethod
+    def of(cls, task: str) -> "dict[str, TaskFailure]":
+        """The task's failures by owner."""
+        return {failure.owner: failure for failure in cls.select().where(cls.task == task)}
+
+    @classmethod
+    def counts(cls) -> dict[str, int]:
+        """The number of owners for whom a task fails, by task."""
+        query: Any = cls.select(cls.task, peewee.fn.COUNT(cls.id)).group_by(cls.task).order_by(cls.task)
+        return dict(query.tuples())
+
+    @classmethod
+    def record(cls, task: str, owner: str, error: Exception, earlier: "TaskFailure | None") -> None:
+        attempts = earlier.attempts + 1 if earlier else 1
+        columns = {"error": type(error).__name__, "attempts": attempts}
+        columns["retry_at"] = clock.now() + task_retry_delay(attempts)
+        insert = cls.insert(task=task, owner=owner, **columns)
+        insert.on_conflict(conflict_target=[cls.task, cls.owner], update=columns).execute()
+
+    @classmethod
+    def delete_expired(cls) -> int:
+        """Delete failures that were not retried within MAX_AGE; returns how many."""
+        return cls.delete().where(cls.retry_at < clock.now() - MAX_AGE).execute()
+
+    def is_waiting(self, now: datetime) -> bool:
+        """Return whether the next attempt is not due, also after the clock was set back."""
+        return now < self.retry_at <= now + TASK_RETRY_DELAYS[-1]
+
+
+def run_each(task: str, owners: Iterable[Any], run: Callable[[Any], int]) -> int:
+    """Run a task for each owner, and return the sum of the results.
+
+    An owner for whom it fails is logged, stored and retried after a growing pause. A database that is unavailable is
+    no owner's failure: its error is raised.
+
+    owners -- ids or rows
+    """
+    owners = list(owners)
+    failures = TaskFailure.of(task) if owners else {}
+    now, total, failed = clock.now(), 0, 0
+    for owner in owners:
+        name = str(owner.id if isinstance(owner, Model) else owner)
+        failure = failures.get(name)
+        if failure and failure.is_waiting(now):
+            continue
+        try:
+            total += run(owner)
+        except Exception as error:
+            if refusal_for(error):
+                raise
+            failed += 1
+            if failed <= MAX_LOGGED:
+                log.exception("The task `%s` failed for %s.", task, name or "all")
+            TaskFailure.record(task, name, error, failure)
+        else:
+            if failure:
+                failure.delete_instance()
+    if failed > MAX_LOGGED:
+        log.error("The task `%s` failed for %s others.", task, failed - MAX_LOGGED)
+    return total

@@ -1,0 +1,211 @@
+"""A task of the worker that fails for an organization, a session or a candidate continues with the others."""
+
+from datetime import timedelta
+
+import factories
+import pytest
+from callers import Caller
+from response_checks import body_of
+
+from delivery.worker import Worker, housekeeping
+from models import (
+    AuditChain,
+    AuditEntry,
+    CandidateKey,
+    DailyTask,
+    Delivery,
+    Event,
+    Feed,
+    FeedEvent,
+    Seal,
+    Session,
+    TaskFailure,
+    WebhookDelivery,
+    db,
+    invitations,
+)
+from models.deliveries import outbox
+from models.task_failures import MAX_LOGGED
+from rules import event_signatures
+
+
+@pytest.fixture
+def worker(app, clock):
+    return Worker(app.config, app.extensions["storage"])
+
+
+@pytest.fixture
+def other(app):
+    """A reviewer of an organization for which nothing fails."""
+    return Caller.reviewer(app, factories.make_organization("Others"))
+
+
+@pytest.fixture
+def broken_chain(reviewer, worker, organization):
+    """The organization's chain, set back to its start by hand."""
+    factories.make_webhook(organization)
+    body_of(reviewer.post("/v1/issues", {"title": "One", "taskBrief": "Two"}), 201)
+    worker.run_once()
+    AuditChain.update(count=0).where(AuditChain.organization == organization).execute()
+    body_of(reviewer.post("/v1/issues", {"title": "Two", "taskBrief": "Two"}), 201)
+
+
+def failures():
+    return {(failure.task, failure.owner, failure.attempts) for failure in TaskFailure.select()}
+
+
+def unchained(reviewer):
+    return AuditEntry.unchained().where(AuditEntry.organization == reviewer.row.organization_id).count()
+
+
+@pytest.mark.usefixtures("broken_chain")
+def test_a_broken_chain_stops_no_other_organization_and_no_other_task(
+    worker, reviewer, other, clock, caplog, session, organization
+):
+    body_of(other.post("/v1/issues", {"title": "One", "taskBrief": "Two"}), 201)
+    factories.add_event(session, factories.envelope())
+    retained = factories.make_closed_session(factories.make_assessment(other.row.organization))
+    other.row.organization.update_columns(retention_days=1)
+    clock.fixed += timedelta(days=1)
+    for _ in range(2):
+        worker.run_once()
+    assert (unchained(reviewer), unchained(other)) == (1, 0)
+    assert FeedEvent.unnumbered().count() == 0
+    assert Seal.select().where(Seal.session == session).count() == 1
+    assert CandidateKey.get_by_id(retained.key_id).erased_at is not None
+    assert failures() == {("chain", str(organization.id), 1)}
+    assert f"The task `chain` failed for {organization.id}." in caplog.messages
+    assert WebhookDelivery.select().count() > 0
+
+
+@pytest.mark.usefixtures("broken_chain")
+def test_an_owner_that_fails_is_retried_after_a_growing_pause(worker, organization, clock, caplog):
+    owner = str(organization.id)
+    for pause, attempts in ((0, 1), (30, 1), (30, 2), (240, 2), (60, 3), (900, 4), (900, 5)):
+        clock.fixed += timedelta(seconds=pause)
+        for _ in range(3):
+            worker.run_once()
+        assert failures() == {("chain", owner, attempts)}
+    assert len([text for text in caplog.messages if "`chain` failed" in text]) == 5
+    chained = AuditEntry.select().where(AuditEntry.position.is_null(False)).count()
+    AuditChain.update(count=chained).where(AuditChain.organization == organization).execute()
+    clock.fixed += timedelta(minutes=15)
+    worker.run_once()
+    assert failures() == set()
+    assert AuditEntry.unchained().count() == 0
+
+
+def test_a_broken_feed_does_not_stop_that_of_others(worker, organization, other):
+    factories.make_assessment(organization)
+    worker.run_once()
+    Feed.update(position=0).where(Feed.organization == organization).execute()
+    factories.make_assessment(organization)
+    factories.make_assessment(other.row.organization)
+    worker.run_once()
+    assert [row.organization_id for row in FeedEvent.unnumbered()] == [organization.id]
+    assert failures() == {("publish", str(organization.id), 1)}
+
+
+def test_a_broken_seal_does_not_stop_that_of_other_sessions(worker, session, assessment):
+    factories.add_event(session, factories.envelope())
+    worker.run_once()
+    session.update_columns(sealed_count=0)
+    another = factories.make_session(factories.make_key(assessment))
+    for sealed in (session, another):
+        factories.add_event(sealed, factories.envelope())
+    worker.run_once()
+    assert Seal.select().where(Seal.session == another).count() == 1
+    assert failures() == {("seal", str(session.id), 1)}
+
+
+# PostgreSQL stores ids in one form.
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True, scope="session")
+@pytest.mark.parametrize("table", ["audit_entries", "occurrences"])
+def test_a_row_with_a_dashed_id_does_not_make_an_endless_loop(worker, reviewer, other, organization, table):
+    worker.run_once()
+    for caller in (reviewer, other):
+        body_of(caller.post("/v1/assessments", {"title": "One", "role": "Two", "taskBrief": "Three"}), 201)
+    where = f"WHERE organization_id = '{organization.id.hex}' AND position IS NULL"
+    (row_id,) = db.execute_sql(f"SELECT id FROM {table} {where}").fetchone()
+    dashed = f"{row_id[:8]}-{row_id[8:12]}-{row_id[12:16]}-{row_id[16:20]}-{row_id[20:]}"
+    db.execute_sql(f"UPDATE {table} SET id = '{dashed}' WHERE id = '{row_id}'")
+    worker.run_once()
+    (waiting,) = db.execute_sql(f"SELECT COUNT(*) FROM {table} WHERE position IS NULL").fetchone()
+    assert waiting == 1
+    task = {"audit_entries": "chain", "occurrences": "publish"}[table]
+    assert failures() == {(task, str(organization.id), 1)}
+
+
+@pytest.fixture
+def unreadable(organization, clock):
+    """A session past its limit whose event cannot be read, and one whose event can."""
+    limited = factories.make_assessment(organization, time_limit_minutes=30)
+    pair = [factories.make_session(factories.make_key(limited)) for _ in range(2)]
+    for session in pair:
+        factories.add_event(session, factories.envelope())
+    Event.update(envelope="{").where(Event.session == pair[0]).execute()
+    clock.fixed += timedelta(hours=1)
+    return pair
+
+
+def test_a_session_that_cannot_be_closed_does_not_stop_others(worker, unreadable):
+    worker.run_once()
+    assert [Session.get_by_id(row.id).closed_by for row in unreadable] == [None, "limit"]
+    assert ("settle", str(unreadable[0].id), 1) in failures()
+
+
+def test_a_session_that_cannot_be_closed_does_not_fail_its_cohort(reviewer, unreadable):
+    path = f"/v1/assessments/{unreadable[0].assessment_id}/cohort-stats"
+    assert body_of(reviewer.get(path))["cohortStats"]["sessionCount"] == 1
+
+
+def test_an_event_that_cannot_be_verified_does_not_stop_others(worker, session, monkeypatch):
+    for event_id in ("one", "two"):
+        factories.add_event(session, factories.envelope(id=event_id))
+    Event.update(verdict=None).execute()
+    verify = event_signatures.verify
+    monkeypatch.setattr(
+        event_signatures, "verify", lambda text, keys: 1 / 0 if '"one"' in text else verify(text, keys)
+    )
+    worker.run_once()
+    (waiting,) = Event.select().where(Event.verdict.is_null())
+    assert waiting.event_id == "one"
+    assert ("verify", str(waiting.seq), 1) in failures()
+
+
+def test_a_reminder_that_fails_does_not_stop_others(clock, organization, monkeypatch):
+    assessment = factories.make_assessment(organization, reminder_days_before=3)
+    failing, reminded = factories.make_keys(assessment, 2, email="a@example.com")
+    clock.fixed += timedelta(days=5)
+    enqueue = outbox.enqueue_reminder
+    monkeypatch.setattr(
+        outbox, "enqueue_reminder", lambda owner, key: 1 / 0 if key == failing.id else enqueue(owner, key)
+    )
+    assert invitations.enqueue_reminders() == 1
+    assert [row.subject_id for row in Delivery.select().where(Delivery.kind == "reminder")] == [reminded.id]
+    assert failures() == {("remind", str(failing.id), 1)}
+
+
+def test_a_task_that_fails_as_a_whole_stops_no_other(worker, monkeypatch, caplog):
+    calls = []
+    tasks = [("one", lambda: 1 / 0), ("two", lambda: calls.append("two"))]
+    housekeeping.run(tasks, beat=lambda task: None)
+    assert calls == ["two"]
+    assert failures() == {("one", "", 1)}
+    monkeypatch.setattr(housekeeping, "DAILY_TASKS", tasks)
+    housekeeping.run_daily_tasks(None)
+    assert calls == ["two", "two"]
+    assert not DailyTask.claim("two")
+
+
+def test_many_failures_are_a_few_lines_in_the_log(clock, organization, caplog):
+    rows = [factories.make_key(factories.make_assessment(organization)) for _ in range(MAX_LOGGED + 3)]
+    assert housekeeping.run_each("one", rows, lambda row: 1 / 0) == 0
+    assert len(failures()) == len(rows)
+    assert len(caplog.messages) == MAX_LOGGED + 1
+    assert caplog.messages[-1] == "The task `one` failed for 3 others."
+
+
+def test_the_tasks_have_different_names():
+    tasks = (*housekeeping.TASKS, *housekeeping.MINUTE_TASKS, *housekeeping.DAILY_TASKS)
+    assert len({name for name, _ in tasks}) == len(tasks)
