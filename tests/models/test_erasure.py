@@ -46,6 +46,7 @@ from models import (
     FeedEvent,
     IdempotentRequest,
     Issue,
+    ModelReservation,
     ModelUsage,
     Organization,
     Rubric,
@@ -71,7 +72,7 @@ TRACES = ("zebulon", "quartermain", WORD, PUBLIC_KEY.casefold())
 IMPERSONAL_TABLES = {
     Organization, ApiToken, Issue, Rubric, RubricVersion, Assessment,  # of the organization
     Consent,  # only that a text was accepted, and when
-    ModelUsage,  # numbers, and names of models
+    ModelUsage, ModelReservation,  # numbers, and names of models
     CohortRollup, CohortCount,  # totals of several sessions
     Erasure, DailyTask, ServiceSecret,
     AuditEntry, AuditChain,  # ids, and names of tokens
@@ -159,6 +160,7 @@ def person(app, cohort, reviewer, bundles, mails, clock):
         status_code=200,
         is_whole=True,
     )
+    ModelReservation.reserve(session, 1, 10**9)
     sessions.complete(session)
     sessions.submit_test_result(session, 3, 1, None, f"{NAME}'s clone")
     clock.fixed += timedelta(hours=1)
