@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
+from decimal import Decimal, InvalidOperation
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -79,6 +80,16 @@ def integer(value: str, minimum: int = 0) -> int:
 
 
 positive = partial(integer, minimum=1)
+
+
+def dollars(value: str) -> Decimal:
+    try:
+        amount = Decimal(value)
+    except InvalidOperation:
+        amount = Decimal("NaN")
+    if not amount.is_finite() or not 0 <= amount <= 1_000_000:
+        raise ValueError("an amount in USD from 0 to 1000000, such as 10 or 2.50")
+    return amount
 
 
 def port(value: str) -> int:
@@ -207,6 +218,14 @@ class Config:
         4,
         "Maximum number of model calls that one web process forwards at the same time; less than WEB_THREADS.",
         positive,
+    )
+    proxy_streams_per_key: int = _setting(
+        2,
+        "Number of these calls that each candidate can have; more only while enough others are free.",
+        positive,
+    )
+    session_default_budget_usd: Decimal = _setting(
+        Decimal(10), "Model budget of a session in USD if its assessment sets none; 0 for no limit.", dollars
     )
     ratelimit_enabled: bool = _setting(True, "Whether rate limits are enforced: true or false.", boolean)
     ratelimit_storage_url: str | None = _setting(

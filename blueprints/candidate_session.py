@@ -79,8 +79,10 @@ def redeem(data):
         session = sessions.redeem(data["key"], data.get("signing_pub_key"))
         audit.record_candidate(session.key, "redeem")
     repository = ("repo_url", "repo_commit", "repo_subdir", "setup_instructions")
-    columns = ("task_brief", "brief", "issue_id", "allowed_tools", *repository)
+    columns = ("task_brief", "brief", "issue_id", *repository)
     return {name: getattr(session.assessment, name) for name in columns} | {
+        # The client knows only its own tools, not those of model providers.
+        "allowed_tools": session.assessment.allowed_agents,
         "session_id": session.id,
         "session_token": session.key.key,
         "assessment_id": session.assessment_id,

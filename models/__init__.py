@@ -16,7 +16,7 @@ from models.idempotency import IdempotentRequest
 from models.issues import Issue
 from models.key_generation import generate_keys
 from models.keys import CandidateKey
-from models.model_usage import ModelUsage
+from models.model_usage import ModelReservation, ModelUsage
 from models.orgs import ApiToken, Organization
 from models.privacy import DailyTask, Erasure
 from models.rollups import CohortCount, CohortRollup
@@ -32,7 +32,8 @@ from models.webhooks import Webhook, WebhookDelivery
 # Parents before children; personal data is erased in the opposite order.
 TABLES: list[Any] = [
     Organization, ApiToken, FeedEvent, Feed, AuditEntry, AuditChain, Issue, Rubric, RubricVersion, Assessment,
-    CandidateKey, Consent, Session, CohortRollup, CohortCount, ModelUsage, Webhook, WebhookDelivery,
-    IdempotentRequest, Delivery, Score, BundleUpload, Submission, ClientReport, SigningKey, Seal, Event,
-    ServiceSecret, Erasure, DailyTask, AcceptedSender, AccessHour, Heartbeat, TaskFailure,
+    CandidateKey, Consent, Session, CohortRollup, CohortCount, ModelUsage, ModelReservation, Webhook,
+    WebhookDelivery, IdempotentRequest, Delivery, Score, BundleUpload, Submission, ClientReport, SigningKey, Seal,
+    Event, ServiceSecret, Erasure, DailyTask, AcceptedSender, AccessHour, Heartbeat,
+    TaskFailure,
 ]  # fmt: skip

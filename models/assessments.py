@@ -11,6 +11,7 @@ from models.issues import Issue
 from models.orgs import ApiToken, Organization
 from models.rubrics import Rubric
 from rules import plans
+from rules.hosted_tools import ALLOWABLE
 
 # The columns that candidates see, and their members in the API.
 _SHOWN_MEMBERS = {
@@ -54,6 +55,16 @@ class Assessment(Model):
 
     class Meta:
         indexes = ((("organization", "created_at", "id"), False),)
+
+    @property
+    def allowed_agents(self) -> list[str] | None:
+        """`claude`, `codex` or both; None for both."""
+        return self.allowed_tools and [tool for tool in self.allowed_tools if tool not in ALLOWABLE]
+
+    @property
+    def allowed_hosted_tools(self) -> list[str]:
+        """The tools that the model providers may run (R42)."""
+        return [tool for tool in self.allowed_tools or () if tool in ALLOWABLE]
 
     @classmethod
     def alive(cls) -> Query:

@@ -1,7 +1,9 @@
-"""Tokens and cost of the model calls that candidates make through the proxy."""
+"""Tokens and cost of the model calls that candidates make through the proxy, and the budget they reserve (R42)."""
 
-from datetime import datetime
-from typing import Any
+import contextlib
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Any, Self
 
 import peewee
 
@@ -18,14 +20,17 @@ _COUNTS = {
     "cache_write_tokens": "cacheWrite",
     "cache_write_1h_tokens": "cacheWrite1h",
 }
+# Longer than the longest silence in a response. The reservation of a process that died blocks its part of the budget
+# for this long.
+RESERVATION_LIFETIME = timedelta(minutes=11)
 
 
 class ModelUsage(Model):
     """One model call: times, status, tokens and cost. Prompts and responses are not stored.
 
     `input_tokens` excludes tokens read from or written to the cache; `cache_write_1h_tokens` is the part of
-    `cache_write_tokens` with a lifetime of one hour. Counts that the provider had not reported when the response
-    ended are None. `cost_nano_usd` is in billionths of a dollar; None if the model has no price.
+    `cache_write_tokens` with a lifetime of one hour. Counts that were neither reported nor estimated are None.
+    `cost_nano_usd` is in billionths of a dollar; None without tokens.
     """
 
     session = peewee.ForeignKeyField(Session)
@@ -47,24 +52,27 @@ class ModelUsage(Model):
 
     @classmethod
     def record(
-        cls, session: Session, provider: str, used: ReportedUsage, *, started_at: datetime, **columns: Any
+        cls,
+        session: Session,
+        provider: str,
+        used: ReportedUsage,
+        *,
+        started_at: datetime,
+        reservation: "ModelReservation | None" = None,
+        **columns: Any,
     ) -> None:
-        """Store a call that has just ended; `columns` are `status_code` and `is_whole`.
+        """Store a call that has just ended and release its reservation; `columns` are `status_code` and `is_whole`.
 
-        It runs after the request has closed its connection, so it closes the one that it opens.
+        It runs after the request has closed its connection.
         """
         columns |= {column: used.counts.get(name) for column, name in _COUNTS.items()}
-        time_ns = int(started_at.timestamp()) * 10**9
-        report = usage.UsageReport(time_ns, False, False, None, used.model, used.counts, None)
-        cost = usage.total_usage([report], prices())[1]
+        cost = usage.call_cost_nano_usd(provider, used, int(started_at.timestamp()) * 10**9, prices())
         # The clock may have been set back during the call.
         columns |= {"started_at": started_at, "ended_at": max(clock.now(), started_at)}
-        opens_connection = db.is_closed()
-        try:
+        with _connection(), db.atomic():
             cls.create(session=session, provider=provider, model=used.model, cost_nano_usd=cost, **columns)
-        finally:
-            if opens_connection:
-                db.close()
+            if reservation:
+                reservation.delete_instance()
 
     @classmethod
     def by_model(cls, session: Session) -> list[dict[str, Any]]:
@@ -79,6 +87,50 @@ class ModelUsage(Model):
 
     @classmethod
     def spent_nano_usd(cls, session: Session) -> int:
-        """The known cost of a session's calls."""
+        """The booked cost of a session's calls."""
         total = cls.select(peewee.fn.SUM(cls.cost_nano_usd)).where(cls.session == session).scalar()
         return int(total or 0)
+
+
+class ModelReservation(Model):
+    """The part of a session's budget that a running call may use, in billionths of a dollar (R42)."""
+
+    session = peewee.ForeignKeyField(Session)
+    nano_usd = peewee.BigIntegerField()
+    expires_at = TimestampField()
+
+    @classmethod
+    def reserve(cls, session: Session, nano_usd: int, budget_nano_usd: int) -> Self | None:
+        """Reserve the cost of a call, at most what is left; None if running calls have reserved the rest."""
+        with db.atomic():
+            session.lock()
+            now = clock.now()
+            cls.delete().where(cls.session == session, cls.expires_at <= now).execute()
+            # In this order, so that a call that ends in between counts twice rather than not at all.
+            reserved = cls.select(peewee.fn.SUM(cls.nano_usd)).where(cls.session == session).scalar()
+            left = budget_nano_usd - int(reserved or 0) - ModelUsage.spent_nano_usd(session)
+            if left <= 0:
+                return None
+            return cls.create(
+                session=session, nano_usd=min(nano_usd, left), expires_at=now + RESERVATION_LIFETIME
+            )
+
+    def renew(self) -> None:
+        """Extend the reservation of a call that is still running."""
+        with _connection():
+            self.update_columns(expires_at=clock.now() + RESERVATION_LIFETIME)
+
+    def release(self) -> None:
+        with _connection():
+            self.delete_instance()
+
+
+@contextlib.contextmanager
+def _connection() -> Iterator[None]:
+    """A connection for work after the request has closed its own."""
+    opens_connection = db.is_closed()
+    try:
+        yield
+    finally:
+        if opens_connection:
+            db.close()

@@ -3,31 +3,36 @@
 Errors have the provider's format, since its own clients read them (docs/proxies.md).
 """
 
-import logging
 import re
 from collections.abc import Callable
-from datetime import datetime
-from functools import partial
+from contextlib import ExitStack, closing
+from datetime import timedelta
+from math import ceil
 from typing import Any
 from urllib.parse import quote
 
 from flask import Response, current_app, request
-from werkzeug.exceptions import HTTPException
 
 from access import auth, caller
 from blueprints import Blueprint, release_connection
 from errors import NotFound, SessionClosed
-from models import CandidateKey, ModelUsage, Session, clock
-from ops import DATABASE_ERRORS
+from models import CandidateKey, Session, clock
+from proxy import budget as budget_rules
 from proxy import refusals
-from proxy.errors import BudgetSpent
+from proxy.budget import BilledCall
+from proxy.errors import AccessExpired, AgentRefused, ClientLeft, ProviderTimeout, TooManyStreams
 from proxy.forwarding import Call, ModelProxy
+from proxy.model_request import read_request
+from proxy.places import Places
+from proxy.request_body import RequestBody
 from proxy.response import ProviderResponse
-from web.json import NotJson, body_limit
-
-log = logging.getLogger("proofstone.proxy")
+from web.json import body_limit
 
 MAX_REQUEST_BYTES = 32 * 1024 * 1024
+# Of a session without a time limit, after its redeem.
+MAX_AGE = timedelta(hours=24)
+# The tool in `allowedTools` that calls each provider.
+AGENTS = {"anthropic": "claude", "openai": "codex"}
 METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 JSON_BODY = {"required": True, "content": {"application/json": {"schema": {"type": "object"}}}}
 MODEL = re.compile(r"(?!\.+$)[\w.:@\[\]-]+", re.ASCII)
@@ -42,22 +47,6 @@ class ForwardedResponse(Response):
     default_mimetype = None
 
 
-class RequestBody:
-    """The request's body as a file to read from while it arrives; 413 if it is declared to be too long."""
-
-    def __init__(self) -> None:
-        self._stream = request.stream
-
-    def read(self, size: int) -> bytes:
-        try:
-            return self._stream.read(size)
-        except HTTPException:
-            raise
-        except Exception:
-            # Otherwise it would be reported as a failure of the provider.
-            raise NotJson("The body ended before its declared length.") from None
-
-
 @blp.record_once
 def _register(state: Any) -> None:
     settings = state.app.config
@@ -65,7 +54,8 @@ def _register(state: Any) -> None:
         "anthropic": (settings["ANTHROPIC_BASE_URL"], settings["ANTHROPIC_API_KEY"]),
         "openai": (settings["OPENAI_BASE_URL"], settings["OPENAI_API_KEY"]),
     }
-    state.app.extensions["proxy"] = ModelProxy(providers, settings["PROXY_STREAMS"])
+    places = Places(settings["PROXY_STREAMS"], settings["PROXY_STREAMS_PER_KEY"])
+    state.app.extensions["proxy"] = ModelProxy(providers, places)
     others = "/proxy/<any(anthropic, openai):provider>/<path:path>"
     state.add_url_rule(others, "other_path", other_path, methods=METHODS)
 
@@ -88,9 +78,10 @@ def proxied(provider: str) -> Callable:
 def anthropic_messages():
     """Call an Anthropic model
 
-    Anthropic's Messages API, streamed or not, forwarded unchanged. Only while the session is open.
+    Anthropic's Messages API, streamed or not, forwarded unchanged except for hosted tools that the assessment does not
+    allow. Only while the session is open.
     """
-    return _forward("anthropic", "/v1/messages", records_usage=True)
+    return _forward("anthropic", "/v1/messages", is_billed=True)
 
 
 @blp.post("/proxy/anthropic/v1/messages/count_tokens")
@@ -123,9 +114,10 @@ def anthropic_model(model):
 def openai_responses():
     """Call an OpenAI model
 
-    OpenAI's Responses API, streamed or not, forwarded unchanged. Only while the session is open.
+    OpenAI's Responses API, streamed or not, forwarded unchanged except for hosted tools that the assessment does not
+    allow. Only while the session is open.
     """
-    return _forward("openai", "/v1/responses", records_usage=True)
+    return _forward("openai", "/v1/responses", is_billed=True)
 
 
 @blp.get("/proxy/openai/v1/models")
@@ -141,46 +133,83 @@ def other_path(provider, path):
     raise NotFound()
 
 
-def _forward(provider: str, path: str, *, records_usage: bool = False) -> Response:
-    session, started_at = Session.of_key(caller), clock.now()
-    if session.closed_as_of(started_at):
-        raise SessionClosed()
+def _forward(provider: str, path: str, *, is_billed: bool = False) -> Response:
+    session, budget = Session.of_key(caller), _budget_nano_usd(caller.assessment)
     proxy = current_app.extensions["proxy"]
+    _require_access(session, provider)
     proxy.require_key(provider)
-    budget = caller.assessment.token_budget_nano_usd
-    if budget is not None and ModelUsage.spent_nano_usd(session) >= budget:
-        raise BudgetSpent()
-    # A stream can take minutes and needs no database.
+    budget_rules.require_left(session, budget)
+    # Reading the body can take seconds and a stream minutes; neither needs the database.
     release_connection()
-    on_end = partial(_record_usage, session, provider, started_at) if records_usage else None
-    forwarded = proxy.forward(_call(provider, path), on_end)
+    release_place = proxy.places.take(caller.id)
+    if release_place is None:
+        raise TooManyStreams(provider)
+    with ExitStack() as undo, closing(RequestBody()) as body:
+        undo.callback(release_place)
+        if request.method == "POST":
+            body.receive(request.stream)
+        billed = _reserve(session, provider, body, budget) if is_billed else None
+        forwarded = _send(_call(provider, path, body), billed, release_place)
+        undo.pop_all()
     response = ForwardedResponse(forwarded.chunks(), forwarded.status, forwarded.headers)
     response.call_on_close(forwarded.close)
     return response
 
 
-def _call(provider: str, path: str) -> Call:
+def _require_access(session: Session, provider: str) -> None:
+    """Raises SessionClosed, AccessExpired or AgentRefused."""
+    now, allowed = clock.now(), caller.assessment.allowed_agents
+    if session.closed_as_of(now):
+        raise SessionClosed()
+    if session.closes_at is None and now >= session.redeemed_at + MAX_AGE:
+        raise AccessExpired()
+    if allowed is not None and AGENTS[provider] not in allowed:
+        raise AgentRefused(provider)
+
+
+def _budget_nano_usd(assessment: Any) -> int | None:
+    """The assessment's budget, else the default; None if there is none."""
+    default = ceil(current_app.config["SESSION_DEFAULT_BUDGET_USD"] * 10**9)
+    own = assessment.token_budget_nano_usd
+    return own if own is not None else default or None
+
+
+def _reserve(session: Session, provider: str, body: RequestBody, budget: int | None) -> BilledCall:
+    """Check the request and reserve its cost."""
+    model_request = read_request(provider, body, caller.assessment.allowed_hosted_tools)
+    reservation = budget_rules.reserve(session, provider, model_request, budget)
+    release_connection()
+    return BilledCall(session, provider, model_request, reservation)
+
+
+def _send(call: Call, billed: BilledCall | None, release_place: Callable[[], None]) -> ProviderResponse:
+    """Forward the call; an error ends the reservation, and books what the provider may bill."""
+
+    def on_end(response: ProviderResponse) -> None:
+        release_place()
+        if billed:
+            billed.on_end(response)
+
+    proxy = current_app.extensions["proxy"]
+    try:
+        return proxy.forward(call, billed.on_chunk if billed else lambda: None, on_end)
+    except (ClientLeft, ProviderTimeout) as error:
+        if billed:
+            billed.on_no_response(499 if isinstance(error, ClientLeft) else error.code)
+        raise
+    except BaseException:
+        if billed:
+            billed.cancel()
+        raise
+
+
+def _call(provider: str, path: str, body: RequestBody) -> Call:
     return Call(
         provider,
         request.method,
         path,
         query=request.query_string.decode("latin-1"),
         headers=list(request.headers.items()),
-        body=RequestBody() if request.method == "POST" else None,
+        body=body if request.method == "POST" else None,
         client=request.environ.get("gunicorn.socket"),
     )
-
-
-def _record_usage(session: Session, provider: str, started_at: datetime, response: ProviderResponse) -> None:
-    try:
-        ModelUsage.record(
-            session,
-            provider,
-            response.reader.usage(),
-            started_at=started_at,
-            status_code=response.status,
-            is_whole=response.is_whole,
-        )
-    except DATABASE_ERRORS:
-        # The candidate already has the response.
-        log.exception("Could not store the usage of a call to %s.", provider)

@@ -28,9 +28,12 @@ class BudgetSpent(Refusal):
 
 
 class TooManyStreams(Refusal):
-    """All stream slots of this process are taken: 529 as Anthropic's clients expect, or 429."""
+    """No stream slot for this key, or other calls have reserved the rest of the budget (R42).
 
-    code = 429
+    529 as Anthropic's clients expect. OpenAI's repeat a 503 and show its sentence; a 429 ends them without one.
+    """
+
+    code = 503
     reason = "too_many_streams"
     sentence = "Too many model calls are running. Retry in a few seconds."
     retry_after = 2
@@ -38,6 +41,51 @@ class TooManyStreams(Refusal):
     def __init__(self, provider: str):
         super().__init__()
         self.code = 529 if provider == "anthropic" else self.code
+
+
+class AgentRefused(Refusal):
+    code = 403
+    reason = "agent_not_allowed"
+
+    def __init__(self, provider: str):
+        tool = NoProviderKey.TOOLS[provider][0]
+        super().__init__(
+            f"This assessment does not allow {tool}. Your session continues: please work without {tool}."
+        )
+
+
+class AccessExpired(Refusal):
+    code = 403
+    reason = "model_access_expired"
+    sentence = (
+        "The AI models of this assessment were available for 24 hours after the start. Your session continues: "
+        "please finish your work without the model and submit it."
+    )
+
+
+class HostedToolRefused(Refusal):
+    """The call exists for a tool that the provider would run and that the assessment does not allow."""
+
+    code = 403
+    reason = "hosted_tool_not_allowed"
+
+    def __init__(self, tool: str):
+        super().__init__(f"This assessment does not allow the model provider's tool {tool}.")
+
+
+class BackgroundRefused(Refusal):
+    code = 400
+    reason = "background_not_supported"
+    sentence = "Background responses are not supported. Send the request without `background`."
+
+
+class StoredStateRefused(Refusal):
+    code = 400
+    reason = "stored_state_not_supported"
+    sentence = (
+        "References to what the provider has stored (previous responses, conversations, prompts, containers) are not "
+        "supported. Send the whole conversation."
+    )
 
 
 class ProviderUnreachable(Refusal):
@@ -50,6 +98,10 @@ class ProviderRedirects(Refusal):
     code = 502
     reason = "provider_redirects"
     sentence = "The model provider responded with a redirect. Please tell the person who invited you."
+
+
+class ClientLeft(ProviderUnreachable):
+    """The client disconnected before the response; nobody reads this refusal."""
 
 
 class ProviderTimeout(Refusal):

@@ -5,10 +5,8 @@ It uses no request and no table: the endpoints pass plain values and store the u
 
 import logging
 import socket
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 from urllib.parse import urlsplit
 
 import urllib3
@@ -16,14 +14,10 @@ from urllib3.exceptions import HTTPError, NewConnectionError, TimeoutError
 
 from proxy import connections
 from proxy.disconnect import Watch
-from proxy.errors import (
-    NoProviderKey,
-    ProviderRedirects,
-    ProviderTimeout,
-    ProviderUnreachable,
-    TooManyStreams,
-)
+from proxy.errors import ClientLeft, NoProviderKey, ProviderRedirects, ProviderTimeout, ProviderUnreachable
 from proxy.headers import request_headers
+from proxy.places import Places
+from proxy.request_body import RequestBody
 from proxy.response import ProviderResponse, log_failure
 
 # To connect and send; and between two reads, however long the whole response takes.
@@ -35,65 +29,66 @@ log = logging.getLogger("proofstone.proxy")
 
 @dataclass(frozen=True)
 class Call:
-    """A request to forward. `body` has `read(size)` or is None; `client` is the client's socket, if known."""
+    """A request to forward; `client` is the client's socket, if known."""
 
     provider: str
     method: str
     path: str
     query: str
     headers: list[tuple[str, str]]
-    body: Any = None
+    body: RequestBody | None = None
     client: socket.socket | None = None
 
 
 class ModelProxy:
-    """A connection pool per provider, and a limit of `streams` calls at a time.
+    """A connection pool per provider, and the places for calls.
 
     `providers` maps a name to its base URL and its API key, or None without a key.
     """
 
     def __init__(
-        self, providers: dict[str, tuple[str, str | None]], streams: int, timeout: urllib3.Timeout = TIMEOUT
+        self, providers: dict[str, tuple[str, str | None]], places: Places, timeout: urllib3.Timeout = TIMEOUT
     ):
         self._base_paths = {name: urlsplit(base).path for name, (base, _) in providers.items()}
         self._keys = {name: key for name, (_, key) in providers.items()}
         self._pools = {
-            name: connections.pool(base, streams, timeout) for name, (base, _) in providers.items()
+            name: connections.pool(base, places.total, timeout) for name, (base, _) in providers.items()
         }
-        self._slots = threading.BoundedSemaphore(streams)
+        self.places = places
 
     def require_key(self, provider: str) -> None:
         if not self._keys[provider]:
             raise NoProviderKey(provider)
 
     def forward(
-        self, call: Call, on_end: Callable[[ProviderResponse], None] | None = None
+        self, call: Call, on_chunk: Callable[[], None], on_end: Callable[[ProviderResponse], None]
     ) -> ProviderResponse:
         """The provider's response once its headers have arrived; the caller must close it.
 
-        Raises TooManyStreams, ProviderUnreachable, ProviderRedirects, ProviderTimeout, and exceptions from reading
-        the body.
+        Raises ProviderUnreachable, ClientLeft, ProviderRedirects or ProviderTimeout.
         """
-        if not self._slots.acquire(blocking=False):
-            raise TooManyStreams(call.provider)
         watch = Watch(call.client)
         try:
-            return ProviderResponse(call.provider, self._send(call, watch), watch, self._slots, on_end)
+            return ProviderResponse(call.provider, self._send(call, watch), watch, on_chunk, on_end)
         except BaseException:
             watch.end()
-            self._slots.release()
             raise
 
     def _send(self, call: Call, watch: Watch) -> urllib3.BaseHTTPResponse:
         target = self._base_paths[call.provider] + call.path + (f"?{call.query}" if call.query else "")
         header, value = CREDENTIALS[call.provider]
-        headers = request_headers(call.headers, has_body=call.body is not None)
+        headers = request_headers(call.headers)
+        if call.body:
+            headers["Content-Length"] = str(call.body.size)
+            call.body.rewind()
         headers[header] = value.format(self._keys[call.provider])
         pool = self._pools[call.provider]
         try:
             response = connections.urlopen(pool, watch, call.method, target, body=call.body, headers=headers)
         except HTTPError as error:
             log_failure(call.provider, error, watch)
+            if watch.client_left:
+                raise ClientLeft() from None
             # NewConnectionError is a TimeoutError in urllib3.
             timed_out = isinstance(error, TimeoutError) and not isinstance(error, NewConnectionError)
             raise (ProviderTimeout if timed_out else ProviderUnreachable)() from None

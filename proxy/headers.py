@@ -12,35 +12,42 @@ HOP_BY_HOP = {
     "transfer-encoding", "upgrade",
 }  # fmt: skip
 # The candidate's credentials, headers about this service and the client's network, and other accounts.
-# Accept-Encoding is replaced.
+# Accept-Encoding and Content-Length are replaced; an encoded body would not be the one that was checked.
 DROPPED_REQUEST_HEADERS = HOP_BY_HOP | {
-    "accept-encoding", "authorization", "cookie", "expect", "forwarded", "host", "openai-organization",
-    "openai-project", "via", "x-api-key", "x-promptster-cli-version", "x-real-ip", "x-request-id", "x-request-start",
+    "accept-encoding", "authorization", "content-encoding", "content-length", "cookie", "expect", "forwarded", "host",
+    "openai-organization", "openai-project", "via", "x-api-key", "x-promptster-cli-version", "x-real-ip",
+    "x-request-id", "x-request-start",
 }  # fmt: skip
 DROPPED_REQUEST_PREFIXES = ("cf-", "x-forwarded-")
-# Headers about the provider's own host and connection; this service sets its own X-Request-Id.
-DROPPED_RESPONSE_HEADERS = HOP_BY_HOP | {
-    "alt-svc", "date", "nel", "report-to", "server", "set-cookie", "strict-transport-security", "x-request-id",
+# What clients read; others name the provider's account or its host. This service sets its own X-Request-Id.
+RESPONSE_HEADERS = {
+    "content-encoding", "content-length", "content-type", "openai-model", "openai-processing-ms", "openai-version",
+    "request-id", "retry-after", "retry-after-ms", "x-should-retry",
 }  # fmt: skip
+RESPONSE_PREFIXES = ("anthropic-ratelimit-", "x-codex-", "x-ratelimit-", "x-reasoning-")
 
 
-def request_headers(headers: Headers, *, has_body: bool) -> dict[str, str]:
+def request_headers(headers: Headers) -> dict[str, str]:
     """Headers without a credential, for a response that is not compressed: its usage has to be read."""
-    dropped = DROPPED_REQUEST_HEADERS if has_body else DROPPED_REQUEST_HEADERS | {"content-length"}
     forwarded = {
         name: value
-        for name, value in _end_to_end(headers, dropped)
-        if not name.lower().startswith(DROPPED_REQUEST_PREFIXES)
+        for name, value in _end_to_end(headers)
+        if name.lower() not in DROPPED_REQUEST_HEADERS
+        and not name.lower().startswith(DROPPED_REQUEST_PREFIXES)
     }
     return forwarded | {"Accept-Encoding": "identity"}
 
 
 def response_headers(headers: Headers) -> list[tuple[str, str]]:
-    return list(_end_to_end(headers, DROPPED_RESPONSE_HEADERS))
+    return [
+        (name, value)
+        for name, value in _end_to_end(headers)
+        if name.lower() in RESPONSE_HEADERS or name.lower().startswith(RESPONSE_PREFIXES)
+    ]
 
 
-def _end_to_end(headers: Headers, dropped: set[str]) -> Iterator[tuple[str, str]]:
-    """The headers that are neither dropped nor named by Connection."""
+def _end_to_end(headers: Headers) -> Iterator[tuple[str, str]]:
+    """The headers that Connection does not name."""
     headers = list(headers)
     connection_options = {
         option.strip().lower()
@@ -50,5 +57,5 @@ def _end_to_end(headers: Headers, dropped: set[str]) -> Iterator[tuple[str, str]
     }
     for name, value in headers:
         # Multi-line values are obsolete, and servers refuse them.
-        if name.lower() not in dropped | connection_options and PRINTABLE.fullmatch(value):
+        if name.lower() not in connection_options and PRINTABLE.fullmatch(value):
             yield name, value

@@ -10,14 +10,21 @@ import errors
 from blueprints import Blueprint
 from errors import DatabaseFull, DiskFull, NotRedeemed, Refusal, SessionClosed, Unauthenticated, Unavailable
 from proxy.errors import (
+    AccessExpired,
+    AgentRefused,
+    BackgroundRefused,
     BudgetSpent,
+    HostedToolRefused,
     NoProviderKey,
     ProviderRedirects,
     ProviderTimeout,
     ProviderUnreachable,
+    StoredStateRefused,
     TooManyStreams,
 )
+from proxy.json_text import TooManyValues
 from proxy.provider_errors import ERROR_BUILDERS, is_retryable
+from web.json import NotJson
 
 
 def register(blp: Blueprint) -> None:
@@ -49,7 +56,9 @@ def documented(provider: str) -> dict[int, Any]:
 
 def _refusals(provider: str) -> list[tuple[int, str, str]]:
     kinds: list[type[Refusal]] = [Unauthenticated, BudgetSpent, NotRedeemed, SessionClosed, ProviderRedirects]
-    kinds += [ProviderUnreachable, Unavailable, DatabaseFull, DiskFull, ProviderTimeout]
-    refusals = [NoProviderKey(provider), TooManyStreams(provider), *(kind() for kind in kinds)]
+    kinds += [ProviderUnreachable, Unavailable, DatabaseFull, DiskFull, ProviderTimeout, AccessExpired]
+    kinds += [NotJson, TooManyValues, BackgroundRefused, StoredStateRefused]
+    refusals = [NoProviderKey(provider), AgentRefused(provider), HostedToolRefused("web_search")]
+    refusals += [TooManyStreams(provider), *(kind() for kind in kinds)]
     plain = [(status, *errors.HTTP_ERRORS[status]) for status in (404, 413, 429)]
     return plain + [(refusal.code, refusal.reason, refusal.sentence) for refusal in refusals]

@@ -1,7 +1,6 @@
 """A provider's response on its way to the client."""
 
 import logging
-import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -22,15 +21,15 @@ log = logging.getLogger("proofstone.proxy")
 class ProviderResponse:
     """`status`, `headers`, the bytes of `chunks()`, and a `reader` of the usage that they report.
 
-    It occupies a stream slot until it ends. `on_end` is called once: when the last byte has arrived, before the
-    client can see it, or when the response is closed.
+    `on_chunk` is called after each read. `on_end` is called once: when the last byte has arrived, before the client
+    can see it, or when the response is closed.
     """
 
     provider: str
     upstream: urllib3.BaseHTTPResponse
     watch: Watch
-    slots: threading.BoundedSemaphore
-    on_end: Callable[["ProviderResponse"], None] | None
+    on_chunk: Callable[[], None]
+    on_end: Callable[["ProviderResponse"], None]
     is_whole = False
     has_ended = False
 
@@ -47,6 +46,7 @@ class ProviderResponse:
         yield b""
         while not self.has_ended and (chunk := self._read()):
             self.reader.feed(chunk)
+            self.on_chunk()
             if self.upstream.length_remaining == 0:
                 self._end(is_whole=True)
             yield chunk
@@ -75,9 +75,7 @@ class ProviderResponse:
         self.watch.end()
         self.upstream.close()
         self.upstream.release_conn()
-        self.slots.release()
-        if self.on_end:
-            self.on_end(self)
+        self.on_end(self)
 
 
 def log_failure(provider: str, error: Exception, watch: Watch) -> None:

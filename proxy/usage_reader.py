@@ -5,11 +5,12 @@ format or OpenAI's Responses format.
 """
 
 import json
+import re
 import zlib
 from collections.abc import Callable
 
 from rules.envelopes import label, member
-from rules.usage import ReportedUsage, TokenCounts, token_counts
+from rules.usage import ReportedUsage, TokenCounts, estimated_tokens, token_counts
 
 # A document is buffered until it is complete. A longer one is forwarded, but its usage stays unknown.
 MAX_DOCUMENT_BYTES = 16 * 2**20
@@ -34,10 +35,18 @@ _COUNT_PATHS: dict[str, dict[str, tuple[str, ...]]] = {
         "cacheWrite": ("input_tokens_details", "cache_write_tokens"),
     },
 }
+# What the model wrote, in an event of a stream.
+_OUTPUT = {
+    "anthropic": re.compile(rb'"(?:text|thinking|partial_json|signature|data)":\s*"((?:[^"\\]|\\.)*+)"'),
+    "openai": re.compile(rb'"(?:delta|encrypted_content)":\s*"((?:[^"\\]|\\.)*+)"'),
+}
 
 
 class UsageReader:
-    """Takes a response's bytes in chunks; `usage()` returns the usage so far."""
+    """Takes a response's bytes in chunks; `usage()` returns the usage so far.
+
+    `has_total` is True once the provider has reported the output as a whole.
+    """
 
     def __init__(self, provider: str, content_type: str = "", content_encoding: str = ""):
         self._provider = provider
@@ -47,13 +56,18 @@ class UsageReader:
         self._is_too_long = False
         self._model: str | None = None
         self._counts: TokenCounts = {}
+        self._output_bytes = 0
+        self.has_total = False
 
     def feed(self, chunk: bytes) -> None:
         try:
             plain = self._decompress(chunk)
         except zlib.error:
             self._decompress = _discard
-            return
+            plain = b""
+        if not self._is_stream or not plain:
+            # Of a stream only the model's text is counted, if it can be read.
+            self._output_bytes += len(plain or chunk)
         self._text += plain
         # Search the chunk alone: searching a long line with each chunk would take quadratic time.
         if self._is_stream and b"\n" in plain:
@@ -71,6 +85,10 @@ class UsageReader:
             counts = counts | {"input": max(counts.get("input", 0) - cached, 0)}
         return ReportedUsage(self._model, counts)
 
+    def estimated_output(self) -> int:
+        """The tokens in the output that has arrived, by its length."""
+        return estimated_tokens(self._output_bytes)
+
     def _read_lines(self) -> None:
         """Read the complete lines of a stream; each event has its data on one line."""
         *lines, self._text = self._text.split(b"\n")
@@ -81,6 +99,8 @@ class UsageReader:
             # Most events are pieces of text: parse only those with usage.
             if line.startswith(b"data:") and b'"usage"' in line:
                 self._read(line[5:])
+            else:
+                self._output_bytes += sum(map(len, _OUTPUT[self._provider].findall(line)))
 
     def _read(self, text: bytearray) -> None:
         """Later reports replace earlier ones: a stream's counts are running totals."""
@@ -88,9 +108,14 @@ class UsageReader:
             document = json.loads(text)
         except (ValueError, RecursionError):
             return
-        response = member(document, _WRAPPERS[self._provider]) or document
+        wrapped = member(document, _WRAPPERS[self._provider])
+        response = wrapped or document
         self._model = label(member(response, "model")) or self._model
-        self._counts |= token_counts(member(response, "usage"), _COUNT_PATHS[self._provider])
+        counts = token_counts(member(response, "usage"), _COUNT_PATHS[self._provider])
+        self._counts |= counts
+        # Anthropic's stream starts with a wrapped message, whose output has only just begun.
+        is_start = self._provider == "anthropic" and wrapped is not None
+        self.has_total = self.has_total or ("output" in counts and not is_start)
 
 
 def _decompressor(encoding: str) -> Callable[[bytes], bytes]:

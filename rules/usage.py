@@ -26,6 +26,11 @@ UNKNOWN_MODEL = "unknown"
 # Far above any response; larger numbers could overflow 64-bit sums.
 MAX_TOKENS = 10**12
 _MAX_NANO_USD = 2**63 - 1
+# The output of a request that names no maximum: the listed models write at most this in one response.
+MAX_OUTPUT_TOKENS = 128_000
+# Text of agents has 3 to 4 bytes a token.
+BYTES_PER_TOKEN = 3
+_MODEL_PREFIXES = {"anthropic": "claude-", "openai": "gpt-"}
 # claude-haiku-4-5-20251001, gpt-5-2025-08-07 and claude-opus-4-6[1m] have the price of the name without the suffix.
 _SNAPSHOT = re.compile(r"(?:[-@]\d{8}|-\d{4}-\d\d-\d\d|-latest)?(?:\[1m\])?$", re.ASCII)
 
@@ -98,6 +103,50 @@ def usage_by_model(reports: Iterable[UsageReport], prices: Prices) -> list[Model
         ModelUse(model, len(used), _sum_tokens(used), _cost_nano_usd(used, table))
         for model, used in _responses_by_model(reports).items()
     ]
+
+
+def call_cost_nano_usd(provider: str, used: ReportedUsage, time_ns: int, prices: Prices) -> int | None:
+    """The cost of one call in billionths of a dollar; None without tokens.
+
+    Tokens without a price have the provider's highest listed price (R42).
+    """
+    report = _call_report(used.model, time_ns)._replace(counts=used.counts)
+    if not _has_tokens(report):
+        return None
+    table = _price_table(prices)
+    known = _highest_prices(provider, table, report) | _prices(table, report)
+    highest = max(known.values(), default=Fraction(0))
+    counts = _billed_counts(report).items()
+    usd = sum((count * known.get(name, highest) for name, count in counts), Fraction(0)) / 10**6
+    return min(half_up(usd * 10**9), _MAX_NANO_USD)
+
+
+def reservation_nano_usd(
+    provider: str, model: str | None, body_bytes: int, output_tokens: int, time_ns: int, prices: Prices
+) -> int:
+    """The most that a call can cost by its request, in billionths of a dollar (R42).
+
+    No token is shorter than a byte, and all input may be written to the cache. An image or a document that the provider
+    loads from a URL is not in the body, so it can cost more.
+    """
+    table, report = _price_table(prices), _call_report(model, time_ns)
+    known = _prices(table, report) or _highest_prices(provider, table, report)
+    input_price = max(known.get(name, Fraction(0)) for name in ("input", "cacheWrite5m", "cacheWrite1h"))
+    usd = (body_bytes * input_price + output_tokens * known.get("output", Fraction(0))) / 10**6
+    return min(half_up(usd * 10**9), _MAX_NANO_USD)
+
+
+def has_price(model: str | None, time_ns: int, prices: Prices) -> bool:
+    return bool(_prices(_price_table(prices), _call_report(model, time_ns)))
+
+
+def estimated_tokens(size: int) -> int:
+    """The tokens in a text of `size` bytes, rounded up."""
+    return -(-size // BYTES_PER_TOKEN)
+
+
+def _call_report(model: str | None, time_ns: int) -> UsageReport:
+    return UsageReport(time_ns, False, False, None, model, {}, None)
 
 
 def token_counts(data: Any, members: Mapping[str, tuple[str, ...]]) -> TokenCounts:
@@ -183,6 +232,16 @@ def _prices(table: PriceTable, response: UsageReport) -> dict[str, Fraction]:
     dated = table.get(model) or table.get(_SNAPSHOT.sub("", model), [])
     day = timestamp_from_ns(response.time_ns).date().isoformat()
     return next((prices for since, prices in dated if since <= day), {})
+
+
+def _highest_prices(provider: str, table: PriceTable, report: UsageReport) -> dict[str, Fraction]:
+    """The provider's highest listed price of each kind on the day of the call."""
+    highest: dict[str, Fraction] = {}
+    for model in table:
+        if model.startswith(_MODEL_PREFIXES[provider]):
+            for name, price in _prices(table, report._replace(model=model)).items():
+                highest[name] = max(price, highest.get(name, price))
+    return highest
 
 
 def _cost_nano_usd(responses: Sequence[UsageReport], table: PriceTable) -> int | None:

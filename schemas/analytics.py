@@ -75,7 +75,11 @@ class ProxyUse(Schema):
     output_tokens = Integer("Output tokens.", example=52000, null=True)
     cache_read_tokens = Integer("Tokens read from the cache.", example=4100000, null=True)
     cache_write_tokens = Integer("Tokens written to the cache.", example=380000, null=True)
-    cost_usd = COST_USD
+    cost_usd = Number(
+        "Cost in USD, for tokens without a price at the provider's highest; null without tokens.",
+        example=6.42,
+        null=True,
+    )
 
 
 class Check(Schema):

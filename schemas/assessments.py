@@ -4,6 +4,7 @@ from typing import Any
 
 import marshmallow as ma
 
+from rules.hosted_tools import ALLOWABLE
 from rules.rows import row_id, row_time
 from schemas import members
 from schemas.base import Body, Deleted, Schema, shape
@@ -13,12 +14,32 @@ from schemas.issues import Issue
 from schemas.members import EXAMPLE_BRIEF, EXAMPLE_REPOSITORY
 from schemas.timestamps import Timestamp
 
-TOOLS = ["claude", "codex"]
+_AGENTS = ["claude", "codex"]
 _REMINDER = (
     "Days before a key expires to remind a candidate who has not started; less than expiresInDays. "
     "If omitted, no reminder is sent."
 )
-_BUDGET = "Budget of a candidate's calls through the model proxies, in USD."
+_BUDGET = (
+    "Budget of a candidate's calls through the model proxies, in USD. SESSION_DEFAULT_BUDGET_USD if not set."
+)
+
+
+class ToolList(ListOf):
+    """Claude Code, Codex or both, and the tools that model providers may run for them."""
+
+    def __init__(self, **options: Any):
+        description = (
+            "Allowed AI tools: `claude`, `codex` or both, and tools that the model provider may run for them. If "
+            "omitted or null, both without any provider's tool."
+        )
+        tools = _AGENTS + ALLOWABLE
+        super().__init__(Choice(tools), description, min=1, max=len(tools), example=_AGENTS, **options)
+
+    def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> list:
+        tools = super()._deserialize(value, attr, data, **kwargs)
+        if not set(tools) & set(_AGENTS):
+            raise ma.ValidationError("Must contain claude or codex.")
+        return tools
 
 
 class NewAssessment(Body):
@@ -40,7 +61,7 @@ class NewAssessment(Body):
     rubric_id = Id("A scoring rubric to apply to sessions from this assessment.")
     brief = Nested(StructuredBrief, "The task in a structured form, for clients that support it.")
     setup_instructions = Text(10_000, "Instructions to set up the workspace.", example="make setup")
-    allowed_tools = ListOf(Choice(TOOLS), "Allowed AI tools; all if omitted.", min=1, max=2, example=TOOLS)
+    allowed_tools = ToolList()
     token_budget_usd = Dollars(_BUDGET, attribute="token_budget_nano_usd", example=20)
 
     @ma.pre_load
@@ -78,7 +99,7 @@ class AssessmentChange(Body):
     rubric_id = Id("Scoring rubric. Existing scores keep their version.", null=True)
     brief = Nested(StructuredBrief, "The task in a structured form.", null=True)
     setup_instructions = Text(10_000, "Instructions for the workspace.", example="make setup", null=True)
-    allowed_tools = ListOf(Choice(TOOLS), "Tools; null for all.", min=1, max=2, example=TOOLS, null=True)
+    allowed_tools = ToolList(null=True)
     token_budget_usd = Dollars(_BUDGET, attribute="token_budget_nano_usd", example=20, null=True)
 
 

@@ -19,7 +19,9 @@ REPO_COMMIT = String("Commit to start from.", example=EXAMPLE_SHA, null=True)
 REPO_SUBDIR = String("Directory to work in.", example="services/orders", null=True)
 SETUP_INSTRUCTIONS = String("Setup instructions.", example="go mod download", null=True)
 TIME_LIMIT_MINUTES = Integer("Time limit in minutes.", example=90, null=True)
-ALLOWED_TOOLS = ListOf(String(), "Allowed AI tools; null for all.", example=["claude"], null=True)
+ALLOWED_TOOLS = ListOf(
+    String(), "Allowed AI tools; null for Claude Code and Codex.", example=["claude"], null=True
+)
 SESSION_ID = String("Session id from the redeem response.", example=EXAMPLE_ID, required=True)
 EVENT_ID = String("Event id.", example=EXAMPLE_EVENT_ID)
 EVENT_TIME = EventTime("When it happened, by the candidate's clock.", attribute="time_ns")

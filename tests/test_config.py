@@ -1,6 +1,7 @@
 """Settings: defaults, valid values, and a clear message for an invalid one."""
 
 from dataclasses import fields
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -38,6 +39,7 @@ def test_an_empty_value_counts_as_not_set():
         ("MAIL_FROM", "Acme Hiring <jobs@example.com>", "Acme Hiring <jobs@example.com>"),
         ("MAIL_FOLDER", "/tmp/mail", Path("/tmp/mail")), ("TERMS_URL", "https://a.b/terms", "https://a.b/terms"),
         ("OPENAI_BASE_URL", "https://gateway.example/v1", "https://gateway.example"),
+        ("SESSION_DEFAULT_BUDGET_USD", "0", 0), ("SESSION_DEFAULT_BUDGET_USD", "2.50", Decimal("2.5")),
         ("RATELIMIT_ENABLED", "False", False), ("RATELIMIT_DEFAULT", "1000/hour", "1000/hour"),
         ("RATELIMIT_STORAGE_URL", "rediss://:secret@store:6380/1", "rediss://:secret@store:6380/1"),
         ("RATELIMIT_STORAGE_URL", "valkey://store", "redis://store"),
@@ -60,6 +62,7 @@ def test_a_valid_value_is_parsed(name, text, value):
         ("SMTP_URL", ["mail.example.com", "http://mail.example.com"]), ("MAIL_FROM", ["nobody"]),
         ("TERMS_URL", ["javascript:alert(1)"]), ("LOG_LEVEL", ["LOUD"]), ("LOG_FORMAT", ["xml"]),
         ("WEB_THREADS", ["x", "0"]), ("PROXY_STREAMS", ["8"]), ("CLIENT_MIN_VERSION", ["new"]),
+        ("PROXY_STREAMS_PER_KEY", ["0"]), ("SESSION_DEFAULT_BUDGET_USD", ["-1", "ten", "nan", "inf", "1000001"]),
         ("RATELIMIT_ENABLED", ["1"]), ("RATELIMIT_DEFAULT", ["many", "10 per second; 1000 per hour"]),
         ("RATELIMIT_REFUSED", ["10 per fortnight"]), ("RATELIMIT_INGEST", ["10/second, 20/minute"]),
         ("RATELIMIT_STORAGE_URL", ["memcached://store", "redis://"]), ("TRUSTED_PROXIES", ["-1", "all"]),

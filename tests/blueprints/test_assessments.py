@@ -76,6 +76,18 @@ def test_title_and_role_are_required_texts_of_1_to_255_characters(reviewer, memb
         assert create(reviewer, **{member: text})[member] == text.strip()
 
 
+def test_allowed_tools_are_agents_and_tools_of_providers(reviewer):
+    created = create(reviewer, allowedTools=["claude", "web_search"])
+    task = f"{PATH}/{created['id']}/task"
+    assert reviewer.get(task).json["task"]["allowedTools"] == ["claude", "web_search"]
+    for wrong in ([], ["web_search"], ["claude", "shell"], "claude"):
+        assert error_paths(post(reviewer, allowedTools=wrong))[0][0] == "allowedTools", wrong
+    change = reviewer.patch(f"{PATH}/{created['id']}", {"allowedTools": ["mcp"]})
+    assert error_paths(change) == [["allowedTools"]]
+    reviewer.patch(f"{PATH}/{created['id']}", {"allowedTools": None})
+    assert reviewer.get(task).json["task"]["allowedTools"] is None
+
+
 def test_brief_is_a_text_of_at_most_50000_characters(reviewer):
     for brief in ("b" * 50_000, "  1. Look\n  2. Fix\n"):
         assert create(reviewer, taskBrief=brief)["taskBrief"] == brief

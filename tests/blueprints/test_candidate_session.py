@@ -216,6 +216,15 @@ def test_members_without_a_value_are_null_and_unknown_members_are_ignored(anonym
     }  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("allowed", "shown"), [(None, None), (["claude"], ["claude"]), (["codex", "web_search"], ["codex"])]
+)
+def test_a_client_sees_only_the_agents_among_the_allowed_tools(anonymous, assessment, key, allowed, shown):
+    assessment.update_columns(allowed_tools=allowed)
+    consent(anonymous, key)
+    assert redeem(anonymous, key).json["allowedTools"] == shown
+
+
 def test_signing_key_is_optional_and_the_base64_of_32_bytes(anonymous, key):
     consent(anonymous, key)
     for wrong in ("nonsense", PUBLIC_KEY[:-4], PUBLIC_KEY + "AAAA", PUBLIC_KEY.replace("/", "_"), 7):

@@ -50,6 +50,7 @@ from models import (
     Heartbeat,
     IdempotentRequest,
     Issue,
+    ModelReservation,
     ModelUsage,
     Organization,
     Rubric,
@@ -78,7 +79,7 @@ TRACES = ("zebulon", "quartermain", WORD, PUBLIC_KEY.casefold())
 IMPERSONAL_TABLES = {
     Organization, ApiToken, Issue, Rubric, RubricVersion, Assessment,  # of the organization
     Consent,  # only that a text was accepted, and when
-    ModelUsage,  # numbers, and names of models
+    ModelUsage, ModelReservation,  # numbers, and names of models
     CohortRollup, CohortCount,  # totals of several sessions
     Erasure, DailyTask, ServiceSecret, Heartbeat, TaskFailure,
     AccessHour,  # counts, and the address of a proxy
@@ -168,6 +169,7 @@ def person(app, cohort, reviewer, bundles, mails, clock):
         status_code=200,
         is_whole=True,
     )
+    ModelReservation.reserve(session, 1, 10**9)
     sessions.complete(session)
     sessions.submit_test_result(session, 3, 1, None, f"{NAME}'s clone")
     clock.fixed += timedelta(hours=1)

@@ -5,9 +5,12 @@ The upstream sends a chunk only when the test has read the previous one, so a bu
 
 import http.client
 import json
+import re
 import socket
 import threading
 from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
 
 import pytest
 
@@ -22,11 +25,13 @@ from tests.proxy.upstream import (
     START,
     STREAMING_BODY,
     TIMEOUT_SECONDS,
+    documents,
     stay_open,
     streams,
 )
 
 CLIENT_TIMEOUT_SECONDS = 3
+MAX_BODY_BYTES = 32 * 1024 * 1024 - 20
 
 
 @pytest.fixture(scope="module")
@@ -35,19 +40,26 @@ def reviewer(service):
 
 
 @pytest.fixture
-def key(service, reviewer):
-    """The key of an open session."""
-    (key,) = make_keys(reviewer, make_assessment(reviewer), 1)
-    start_session(service, key["key"])
-    return key["key"]
+def keys(service, reviewer):
+    """The keys of two open sessions."""
+    keys = [key["key"] for key in make_keys(reviewer, make_assessment(reviewer), 2)]
+    for key in keys:
+        start_session(service, key)
+    return keys
+
+
+@pytest.fixture
+def key(keys):
+    return keys[0]
 
 
 @pytest.fixture
 def calling(service, key):
     """Make a call; yield the response after its headers."""
+    own_key = key
 
     @contextmanager
-    def calling(path=MESSAGES, body=STREAMING_BODY):
+    def calling(path=MESSAGES, body=STREAMING_BODY, key=own_key):
         connection = http.client.HTTPConnection("127.0.0.1", service.port, timeout=TIMEOUT_SECONDS)
         try:
             headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
@@ -179,9 +191,12 @@ def test_the_client_notices_an_interrupted_response(
     assert "Traceback" not in service.log()
 
 
-def test_ingest_is_fast_while_every_stream_slot_is_taken(service, service_upstream, key, calling):
+def test_ingest_is_fast_while_every_stream_slot_is_taken(service, service_upstream, keys, calling):
     service_upstream.respond = stay_open
-    with calling() as one, calling() as two, calling() as three:
+    key, other = keys
+    with calling() as one, calling() as two, calling() as refused, calling(key=other) as three:
+        # Two places are the key's own, and one is left for another key.
+        assert refused.status == 529
         assert [response.read(len(START)) for response in (one, two, three)] == [START] * 3
         with calling() as refused:
             assert refused.status == 529
@@ -199,3 +214,33 @@ def test_the_log_has_no_keys_prompts_and_responses(service, service_upstream, ke
     log = service.log()
     for secret in (key, "sk-ant-ours", "secret question", "content_block"):
         assert secret not in log
+
+
+def memory_kib(service):
+    """The highest resident memory of the web processes so far."""
+    files = [Path(f"/proc/{pid}/status") for pid in service.web_processes()]
+    return sum(int(re.search(r"VmHWM:\s+(\d+)", file.read_text())[1]) for file in files)
+
+
+@pytest.mark.slow
+def test_hostile_bodies_take_little_memory_and_time(service, service_upstream, keys, calling):
+    service_upstream.respond = documents(200, {})
+    bodies = [
+        b'{"input": [%b1]}' % (item * (MAX_BODY_BYTES // len(item))) for item in (b"{},", b'"",', b"1,")
+    ]
+    bodies.append(b'{"tools": %b' % (b'[{"tools":' * (MAX_BODY_BYTES // 10)))
+    before = memory_kib(service)
+
+    def refused(body, key):
+        with calling(RESPONSES, body, key) as response:
+            assert response.status == 400
+            assert response.read()
+
+    client = service.candidate(keys[0])
+    client.timeout = CLIENT_TIMEOUT_SECONDS
+    for body in bodies:
+        calls = [partial(refused, body, key) for key in keys]
+        calls += [lambda: client.post("/v1/hooks/ingest", event()).status] * 4
+        assert run_concurrently(calls)[2:] == [201] * 4
+    # Two bodies are scanned at the same time, in files.
+    assert memory_kib(service) - before < 150 * 1024

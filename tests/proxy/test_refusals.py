@@ -1,6 +1,7 @@
 """Refusals of the proxies, in the provider's error format."""
 
 import socket
+from datetime import timedelta
 
 import pytest
 from callers import Caller
@@ -73,6 +74,20 @@ def test_a_session_past_its_time_limit_is_closed(call, session, clock):
     assert refusal(call(MESSAGES))[2] == "session_closed"
 
 
+@BOTH
+def test_without_a_time_limit_models_are_available_for_24_hours(call, session, clock, path, upstream):
+    session.update_columns(created_at=clock.fixed, closes_at=None)
+    clock.fixed += timedelta(hours=24) - timedelta(milliseconds=1)
+    assert call(path).status_code == 200
+    clock.fixed += timedelta(milliseconds=1)
+    response = call(path)
+    assert refusal(response) == (403, "permission_error", "model_access_expired")
+    assert response.headers["X-Should-Retry"] == "false"
+    assert len(upstream.requests) == 1
+    session.update_columns(closes_at=clock.fixed + timedelta(hours=1))
+    assert call(path).status_code == 200
+
+
 @pytest.mark.parametrize(
     ("method", "paths"),
     [
@@ -99,8 +114,9 @@ def test_other_providers_do_not_exist(candidate):
 
 @typed("request_too_large", "invalid_request_error")
 def test_a_body_has_up_to_32_mebibytes(call, upstream, path, error_type):
-    assert call(path, data=b"x" * MAX_BYTES).status_code == 200
-    assert refusal(call(path, data=b"x" * (MAX_BYTES + 1))) == (413, error_type, "too_large")
+    body = b'{"text": "%b"}' % (b"x" * (MAX_BYTES - 12))
+    assert call(path, data=body).status_code == 200
+    assert refusal(call(path, data=body + b" ")) == (413, error_type, "too_large")
     assert len(upstream.requests) == 1
 
 
@@ -126,7 +142,7 @@ def test_a_spent_budget_refuses_further_calls(call, assessment, session, path, e
 
 @pytest.mark.parametrize(
     ("path", "status", "error_type"),
-    [(MESSAGES, 529, "overloaded_error"), (RESPONSES, 429, "rate_limit_error")],
+    [(MESSAGES, 529, "overloaded_error"), (RESPONSES, 503, "server_error")],
 )
 def test_a_call_without_a_free_stream_slot_is_refused(call, candidate, upstream, path, status, error_type):
     upstream.respond = stay_open

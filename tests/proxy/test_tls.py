@@ -8,6 +8,7 @@ from certificates import make_certificate, server_context
 
 from proxy.errors import ProviderUnreachable, ResponseInterrupted
 from proxy.forwarding import Call, ModelProxy
+from proxy.places import Places
 from tests.proxy.upstream import MESSAGE_EVENTS, START, TIMEOUT_SECONDS, Upstream, streams
 
 
@@ -23,8 +24,13 @@ def upstream(tmp_path, monkeypatch):
 
 @pytest.fixture
 def forward(upstream):
-    proxy = ModelProxy({"anthropic": (f"{upstream.address}/gateway", "sk-ant-ours")}, streams=1)
-    return lambda client=None: proxy.forward(Call("anthropic", "GET", "/v1/models", "", [], client=client))
+    proxy = ModelProxy({"anthropic": (f"{upstream.address}/gateway", "sk-ant-ours")}, Places(1, 1))
+
+    def forward(client=None):
+        call = Call("anthropic", "GET", "/v1/models", "", [], client=client)
+        return proxy.forward(call, on_chunk=lambda: None, on_end=lambda response: None)
+
+    return forward
 
 
 def test_a_stream_is_forwarded(forward, upstream):

@@ -1,0 +1,121 @@
+"""A call's reservation of the budget, and the usage that is booked in the end (R42)."""
+
+import logging
+import time
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from blueprints import release_connection
+from models import ModelReservation, ModelUsage, Session, clock
+from models.sessions import prices
+from ops import DATABASE_ERRORS
+from proxy.errors import BudgetSpent, TooManyStreams
+from proxy.model_request import ModelRequest
+from proxy.response import ProviderResponse
+from rules.usage import ReportedUsage, estimated_tokens, has_price, reservation_nano_usd
+
+log = logging.getLogger("proofstone.proxy")
+
+MAX_WAIT_SECONDS = 10
+POLL_SECONDS = 0.25
+RENEWAL_SECONDS = 60
+
+
+def reserve(
+    session: Session, provider: str, request: ModelRequest, budget: int | None
+) -> ModelReservation | None:
+    """Reserve the call's cost; None without a budget. Waits, without a connection, while calls hold the rest.
+
+    Raises BudgetSpent, or TooManyStreams after MAX_WAIT_SECONDS.
+    """
+    if budget is None:
+        return None
+    output_tokens = request.max_output_tokens
+    cost = reservation_nano_usd(
+        provider, request.model, request.body_bytes, output_tokens, _now_ns(), prices()
+    )
+    deadline = time.monotonic() + MAX_WAIT_SECONDS
+    while (reservation := ModelReservation.reserve(session, cost, budget)) is None:
+        require_left(session, budget)
+        release_connection()
+        if time.monotonic() >= deadline:
+            raise TooManyStreams(provider)
+        time.sleep(POLL_SECONDS)
+    return reservation
+
+
+def require_left(session: Session, budget: int | None) -> None:
+    """Raises BudgetSpent if the booked calls have used the whole budget."""
+    if budget is not None and ModelUsage.spent_nano_usd(session) >= budget:
+        raise BudgetSpent()
+
+
+@dataclass
+class BilledCall:
+    """A call on its way: keeps its reservation alive, and books its usage once."""
+
+    session: Session
+    provider: str
+    request: ModelRequest
+    reservation: ModelReservation | None
+    started_at: datetime = field(default_factory=clock.now)
+    renewed_at: float = field(default_factory=time.monotonic)
+
+    def on_chunk(self) -> None:
+        if self.reservation is None or time.monotonic() - self.renewed_at < RENEWAL_SECONDS:
+            return
+        self.renewed_at = time.monotonic()
+        try:
+            self.reservation.renew()
+        except DATABASE_ERRORS:
+            log.exception("Could not renew the reservation of a call to %s.", self.provider)
+
+    def on_end(self, response: ProviderResponse) -> None:
+        self._record(booked_usage(self.request, response), response.status, response.is_whole)
+
+    def on_no_response(self, status: int) -> None:
+        """Book the input of a call that the provider has received but not answered."""
+        counts = {"input": estimated_tokens(self.request.body_bytes)}
+        self._record(ReportedUsage(_listed(self.request.model), counts), status, is_whole=False)
+
+    def cancel(self) -> None:
+        """Release the reservation of a call that cost nothing."""
+        if self.reservation:
+            self.reservation.release()
+
+    def _record(self, used: ReportedUsage, status: int, is_whole: bool) -> None:
+        columns = {"status_code": status, "is_whole": is_whole}
+        try:
+            ModelUsage.record(
+                self.session,
+                self.provider,
+                used,
+                started_at=self.started_at,
+                reservation=self.reservation,
+                **columns,
+            )
+        except DATABASE_ERRORS:
+            # The candidate already has the response.
+            log.exception("Could not store the usage of a call to %s.", self.provider)
+
+
+def booked_usage(request: ModelRequest, response: ProviderResponse) -> ReportedUsage:
+    """The usage as reported; what the provider has not reported of a successful response is estimated."""
+    reader = response.reader
+    reported = reader.usage()
+    output = min(reader.estimated_output(), request.max_output_tokens)
+    is_failure = response.status >= 400 or (response.is_whole and not output)
+    if is_failure or reader.has_total:
+        return reported
+    counts = {"input": estimated_tokens(request.body_bytes)} | reported.counts
+    counts["output"] = max(output, reported.counts.get("output", 0))
+    return ReportedUsage(reported.model or _listed(request.model), counts)
+
+
+def _listed(model: str | None) -> str | None:
+    """The model of a request, unless it is free text: the candidate wrote it, and usage is not erased."""
+    return model if has_price(model, _now_ns(), prices()) else None
+
+
+def _now_ns() -> int:
+    return int(clock.now().timestamp()) * 10**9

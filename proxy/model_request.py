@@ -1,0 +1,159 @@
+"""Check a model request, and remove the provider's hosted tools that the assessment does not allow (R42)."""
+
+from collections.abc import Iterator
+from operator import attrgetter
+from typing import Any, NamedTuple
+
+from proxy.errors import BackgroundRefused, HostedToolRefused, StoredStateRefused
+from proxy.json_text import Value, document
+from proxy.request_body import RequestBody
+from rules.envelopes import label
+from rules.hosted_tools import refused_tool
+from rules.usage import MAX_OUTPUT_TOKENS
+from web.json import NOT_AN_OBJECT, NotJson
+
+_MAX_OUTPUT_MEMBER = {"anthropic": "max_tokens", "openai": "max_output_tokens"}
+# What the provider has stored, perhaps for somebody else; every candidate uses the same account.
+_STORED_STATE = {"anthropic": ("container",), "openai": ("previous_response_id", "conversation")}
+
+
+class ModelRequest(NamedTuple):
+    """What a call may use by its request."""
+
+    model: str | None
+    body_bytes: int
+    max_output_tokens: int
+
+
+class Tool(NamedTuple):
+    """A tool that is not forwarded: what it is, and its name in the request."""
+
+    hosted: str
+    name: str | None
+
+
+class ToolFilter:
+    """Finds the tools of a request that are not forwarded, and the parts to cut out of the body."""
+
+    def __init__(self, provider: str, allowed: list[str]):
+        self._provider = provider
+        self._allowed = allowed
+        self.removed: list[Tool] = []
+        self.cuts: list[Value] = []
+        self.has_others = False
+
+    def add(self, tools: Value, *, is_nested: bool = False) -> None:
+        """Filter a list of tools. Codex has tools within namespaces."""
+        elements, removed = tools.elements(), set()
+        for number, tool in enumerate(elements):
+            members = tool.members()
+            if hosted := refused_tool(self._provider, _parsed(members, "type"), self._allowed):
+                removed.add(number)
+                self.removed.append(Tool(hosted, label(_parsed(members, "name"))))
+            elif "tools" not in members:
+                self.has_others = True
+            elif is_nested:
+                raise NotJson("The tools in the body are nested too deeply.")
+            else:
+                self.add(members["tools"], is_nested=True)
+        self.cuts += _cuts(elements, removed)
+
+    def refuse_if_required(self, choice: Any) -> None:
+        """Refuse a call that exists for a removed tool: `tool_choice` demands it, or there is no other tool."""
+        for each in _choices(choice):
+            hosted = self._removed_choice(each)
+            if hosted is not None:
+                raise HostedToolRefused(hosted)
+        if not self.has_others:
+            raise HostedToolRefused(self.removed[0].hosted)
+
+    def _removed_choice(self, choice: dict[str, Any]) -> str | None:
+        if self._provider == "openai":
+            return refused_tool("openai", choice.get("type"), self._allowed)
+        return next((tool.hosted for tool in self.removed if tool.name == choice.get("name")), None)
+
+
+def read_request(provider: str, body: RequestBody, allowed: list[str]) -> ModelRequest:
+    """Check the request, and cut hosted tools that are not allowed out of the body: its only change.
+
+    Raises NotJson, TooManyValues, BackgroundRefused, StoredStateRefused or HostedToolRefused.
+
+    allowed -- names in rules/hosted_tools.py
+    """
+    top = _members(body)
+    _refuse_unsupported(provider, top, allowed)
+    tools = ToolFilter(provider, allowed)
+    if "tools" in top:
+        tools.add(top["tools"])
+    if provider == "openai" and "input" in top:
+        _read_input(top["input"], tools)
+    model, max_output_tokens = label(_parsed(top, "model")), _max_output_tokens(provider, top)
+    if tools.removed:
+        tools.refuse_if_required(_parsed(top, "tool_choice"))
+        body.cut(sorted(tools.cuts, key=attrgetter("start")))
+    return ModelRequest(model, body.size, max_output_tokens)
+
+
+def _members(body: RequestBody) -> dict[str, Value]:
+    if not body.size:
+        raise NotJson()
+    whole = document(body.text())
+    if not whole.begins_with(b"{"):
+        raise NotJson(NOT_AN_OBJECT)
+    return whole.members()
+
+
+def _parsed(members: dict[str, Value], name: str) -> Any:
+    return members[name].parse() if name in members else None
+
+
+def _max_output_tokens(provider: str, top: dict[str, Value]) -> int:
+    number = _parsed(top, _MAX_OUTPUT_MEMBER[provider])
+    return number if type(number) is int and number >= 0 else MAX_OUTPUT_TOKENS
+
+
+def _refuse_unsupported(provider: str, top: dict[str, Value], allowed: list[str]) -> None:
+    if _is_set(top.get("background")):
+        raise BackgroundRefused()
+    has_template = "prompt" in top and top["prompt"].begins_with(b"{")
+    if has_template or any(_is_set(top.get(name)) for name in _STORED_STATE[provider]):
+        raise StoredStateRefused()
+    if _is_set(top.get("mcp_servers")) and "mcp" not in allowed:
+        raise HostedToolRefused("mcp")
+
+
+def _is_set(value: Value | None) -> bool:
+    return value is not None and value.text[value.start : value.end] not in (b"null", b"false", b"[]")
+
+
+def _read_input(items: Value, tools: ToolFilter) -> None:
+    """Read OpenAI's input: Codex offers tools in items of it. Raises StoredStateRefused."""
+    for item in items.elements():
+        members = item.members()
+        kind = _parsed(members, "type")
+        if kind == "item_reference" or (kind is None and "id" in members and "role" not in members):
+            raise StoredStateRefused()
+        if "tools" in members:
+            tools.add(members["tools"])
+
+
+def _cuts(elements: list[Value], removed: set[int]) -> Iterator[Value]:
+    """The parts to cut out of a list: each removed element with the comma before it, or after it at the start."""
+    if removed and len(removed) == len(elements):
+        yield Value(elements[0].text, elements[0].start, elements[-1].end)
+        return
+    is_start = True
+    for number, element in enumerate(elements):
+        is_start = is_start and number in removed
+        if is_start:
+            yield Value(element.text, element.start, elements[number + 1].start)
+        elif number in removed:
+            yield Value(element.text, elements[number - 1].end, element.end)
+
+
+def _choices(choice: Any) -> list[dict[str, Any]]:
+    """The tools that `tool_choice` names; none for "auto" and the like."""
+    named = [choice]
+    if isinstance(choice, dict) and choice.get("type") == "allowed_tools":
+        named = choice["tools"] if isinstance(choice.get("tools"), list) else []
+    return [each for each in named if isinstance(each, dict)]

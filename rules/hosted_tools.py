@@ -1,0 +1,37 @@
+"""Tools of model requests that the provider runs, not the candidate's machine (R42)."""
+
+from typing import Any
+
+from rules.envelopes import label
+
+# What an assessment can allow, and the tool types of both providers by their beginning. Anthropic's have a date, such
+# as `web_search_20250305`.
+HOSTED_TOOLS = {
+    "web_search": "web_search",
+    "web_fetch": "web_fetch",
+    "code_execution": "code_execution",
+    "code_interpreter": "code_execution",
+    "image_generation": "image_generation",
+    "file_search": "file_search",
+    "mcp": "mcp",
+}
+ALLOWABLE = sorted(set(HOSTED_TOOLS.values()))
+# Run by the client. A search for tools reads nothing but the request's own tools.
+_CLIENT_TOOLS = {
+    "anthropic": ("custom", "bash_", "text_editor_", "computer_", "memory_", "tool_search_tool_"),
+    "openai": ("function", "custom", "namespace", "tool_search", "local_shell", "apply_patch", "computer"),
+}
+
+
+def refused_tool(provider: str, tool_type: Any, allowed: list[str]) -> str | None:
+    """The name of a tool that must not be forwarded; None if it runs on the client or is allowed.
+
+    An unknown type counts as hosted.
+    """
+    if tool_type is None and provider == "anthropic":
+        return None
+    name = label(tool_type) or "of an unknown type"
+    if name.startswith(_CLIENT_TOOLS[provider]):
+        return None
+    hosted = next((known for start, known in HOSTED_TOOLS.items() if name.startswith(start)), name)
+    return None if hosted in allowed else hosted

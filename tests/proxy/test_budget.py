@@ -1,0 +1,240 @@
+"""The budget is a limit: reservations, booked usage, the default (R42)."""
+
+import json
+from datetime import timedelta
+from itertools import islice
+
+import pytest
+from callers import Caller
+from factories import make_key, make_session
+
+from models import ModelReservation, ModelUsage
+from models.model_usage import RESERVATION_LIFETIME
+from proxy import budget
+from tests.proxy.test_refusals import BOTH, refusal
+from tests.proxy.upstream import (
+    MESSAGE,
+    MESSAGE_EVENTS,
+    MESSAGE_NANO_USD,
+    MESSAGES,
+    RESPONSE,
+    RESPONSE_EVENTS,
+    RESPONSES,
+    documents,
+    event,
+    stay_open,
+    streams,
+    text_delta,
+)
+
+USD = 10**9
+
+
+@pytest.fixture(autouse=True)
+def no_wait(monkeypatch):
+    monkeypatch.setattr(budget, "MAX_WAIT_SECONDS", 0)
+
+
+@pytest.fixture
+def start(candidate, upstream):
+    """Start a call that stays open; returns its response after the headers."""
+
+    def start(path=MESSAGES, body=None):
+        upstream.respond = stay_open
+        return candidate.request("POST", path, data=json.dumps(body or {"model": "m"}))
+
+    return start
+
+
+@pytest.fixture
+def usage(session):
+    """The calls that are stored for the session."""
+    return lambda: list(ModelUsage.select().where(ModelUsage.session == session).order_by(ModelUsage.id))
+
+
+def reserved():
+    return [reservation.nano_usd for reservation in ModelReservation.select()]
+
+
+@pytest.mark.parametrize(("path", "status"), [(MESSAGES, 529), (RESPONSES, 503)])
+def test_a_call_finds_no_place_while_another_has_reserved_the_rest(
+    call, start, assessment, upstream, path, status
+):
+    assessment.update_columns(token_budget_nano_usd=USD // 100)
+    running = start(path)
+    assert reserved() == [USD // 100]
+    for _ in range(3):
+        response = call(path)
+        assert refusal(response)[::2] == (status, "too_many_streams")
+        assert response.headers["Retry-After"] == "2"
+    assert len(upstream.requests) == 1
+    running.close()
+    assert reserved() == []
+    upstream.respond = documents(200, MESSAGE)
+    assert call(path).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "input_usd", "output_tokens", "output_usd"),
+    [
+        (MESSAGES, {"model": "claude-haiku-4-5", "messages": [], "max_tokens": 64_000}, 2, 64_000, 5),
+        (MESSAGES, {"model": "claude-haiku-4-5-20251001", "text": 'a "max_tokens": 1'}, 2, 128_000, 5),
+        (MESSAGES, {"model": "claude-next", "max_tokens": 10}, 30, 10, 75),
+        (RESPONSES, {"model": "gpt-5", "max_output_tokens": None}, 1.25, 128_000, 10),
+        (RESPONSES, {"model": "gpt-next", "max_output_tokens": 16}, 6.25, 16, 30),
+    ],
+)
+def test_a_call_reserves_a_token_per_byte_and_its_maximum_output(
+    start, assessment, path, body, input_usd, output_tokens, output_usd
+):
+    assessment.update_columns(token_budget_nano_usd=100 * USD)
+    running = start(path, body)
+    # Prices are USD per million tokens.
+    assert reserved() == [(len(json.dumps(body)) * input_usd + output_tokens * output_usd) * 1000]
+    running.close()
+
+
+def test_calls_share_the_budget_up_to_what_is_left(call, start, assessment):
+    output_nano_usd = 64_000 * 5 * 1000
+    assessment.update_columns(token_budget_nano_usd=output_nano_usd + USD // 10)
+    body = {"model": "claude-haiku-4-5", "max_tokens": 64_000}
+    running = [start(body=body), start(body=body)]
+    assert sum(reserved()) == output_nano_usd + USD // 10
+    for each in running:
+        each.close()
+
+
+def test_the_reservation_of_a_process_that_died_expires(call, start, assessment, upstream, clock):
+    assessment.update_columns(token_budget_nano_usd=USD)
+    running = start()
+    clock.fixed += RESERVATION_LIFETIME - timedelta(seconds=1)
+    assert call(MESSAGES).status_code == 529
+    clock.fixed += timedelta(seconds=1)
+    upstream.respond = documents(200, MESSAGE)
+    assert call(MESSAGES).status_code == 200
+    running.close()
+
+
+def test_the_reservation_of_a_running_call_is_renewed(start, assessment, clock, monkeypatch):
+    assessment.update_columns(token_budget_nano_usd=USD)
+    monkeypatch.setattr(budget, "RENEWAL_SECONDS", 0)
+    running = start()
+    clock.fixed += timedelta(minutes=5)
+    next(islice(running.response, 1, None))
+    assert ModelReservation.get().expires_at == clock.fixed + RESERVATION_LIFETIME
+    running.close()
+
+
+def test_a_call_that_fails_releases_its_reservation(call, assessment, upstream, usage):
+    assessment.update_columns(token_budget_nano_usd=USD)
+    upstream.respond = documents(307, {}, Location="/elsewhere")
+    assert call(MESSAGES).status_code == 502
+    assert (reserved(), usage()) == ([], [])
+
+
+def test_a_stream_that_only_reports_an_error_costs_nothing(call, upstream, usage):
+    error = {"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}}
+    upstream.respond = streams([event(error)])
+    assert call(MESSAGES).status_code == 200
+    assert [(used.is_whole, used.cost_nano_usd) for used in usage()] == [(True, None)]
+
+
+def test_a_call_without_a_response_in_time_costs_its_input(call, forward_to, upstream, assessment, usage):
+    assessment.update_columns(token_budget_nano_usd=USD)
+    forward_to(upstream.address, read_seconds=0.1)
+    upstream.respond = lambda exchange: exchange.wait_for_disconnect()
+    assert call(MESSAGES, data=b'{"model": "claude-haiku-4-5"}').status_code == 504
+    (used,) = usage()
+    assert (used.model, used.status_code, used.is_whole) == ("claude-haiku-4-5", 504, False)
+    # 29 bytes are 10 tokens, at $1 a million.
+    assert (used.input_tokens, used.cost_nano_usd) == (10, 10_000)
+    assert reserved() == []
+
+
+@pytest.mark.parametrize(
+    ("path", "reply", "nano_usd"),
+    [
+        (MESSAGES, MESSAGE | {"model": "claude-next"}, 1000 * 15_000 + 200 * 75_000 + 10_000 * 1_500),
+        (RESPONSES, RESPONSE | {"model": "gpt-next"}, 600 * 5_000 + 400 * 500 + 200 * 30_000),
+    ],
+)
+def test_a_model_without_a_price_costs_the_providers_highest(
+    call, upstream, session, assessment, path, reply, nano_usd
+):
+    upstream.respond = documents(200, reply)
+    assessment.update_columns(token_budget_nano_usd=nano_usd)
+    assert call(path).status_code == 200
+    assert ModelUsage.spent_nano_usd(session) == nano_usd
+    assert refusal(call(path))[::2] == (402, "token_budget_spent")
+
+
+def test_the_name_of_an_unknown_model_is_not_stored(call, upstream, usage):
+    """The candidate wrote it, and an erasure keeps the usage."""
+    upstream.respond = documents(200, {"text": "no usage"})
+    call(MESSAGES, data=b'{"model": "Zebulon Quartermain"}')
+    assert [(used.model, used.input_tokens) for used in usage()] == [(None, 11)]
+
+
+def stop_before_the_end(candidate, upstream, path, events):
+    """Read these events of a response that goes on, then hang up."""
+
+    def respond(exchange):
+        exchange.start_stream()
+        exchange.chunk(b"".join(events))
+        exchange.wait_for_disconnect()
+
+    upstream.respond = respond
+    response = candidate.request("POST", path, data=json.dumps({"model": "gpt-5", "input": "x" * 260}))
+    received, chunks = b"", iter(response.response)
+    while len(received) < len(b"".join(events)):
+        received += next(chunks)
+    response.close()
+
+
+def test_a_client_that_hangs_up_before_the_end_pays_for_what_it_received(candidate, upstream, usage):
+    events = [*MESSAGE_EVENTS[:2], text_delta("a" * 600), text_delta('"usage" and ü')]
+    stop_before_the_end(candidate, upstream, MESSAGES, events)
+    (used,) = usage()
+    # Input as reported. "ü" is written as an escape of six bytes, and a quote as one of two: 620 bytes.
+    assert (used.input_tokens, used.output_tokens, used.is_whole) == (1000, 207, False)
+
+
+def test_openais_input_is_estimated_if_it_was_not_reported(candidate, upstream, usage):
+    delta = event({"type": "response.output_text.delta", "delta": "b" * 300, "obfuscation": "c" * 50})
+    stop_before_the_end(candidate, upstream, RESPONSES, [RESPONSE_EVENTS[0], delta])
+    (used,) = usage()
+    # The request has 291 bytes, the output 300.
+    assert (used.model, used.input_tokens, used.output_tokens) == ("gpt-5-2025-08-07", 97, 100)
+    assert used.cost_nano_usd == 97 * 1250 + 100 * 10_000
+
+
+def test_a_client_that_hangs_up_after_the_usage_pays_what_was_reported(candidate, upstream, usage):
+    stop_before_the_end(candidate, upstream, RESPONSES, [*RESPONSE_EVENTS[:2], RESPONSE_EVENTS[2]])
+    assert (usage()[0].input_tokens, usage()[0].output_tokens) == (600, 200)
+
+
+@BOTH
+def test_the_default_budget_applies_where_the_assessment_sets_none(
+    call, app, assessment, session, monkeypatch, path
+):
+    spent = {"provider": "openai", "started_at": session.created_at, "ended_at": session.created_at}
+    ModelUsage.create(
+        session=session, **spent, status_code=200, is_whole=True, cost_nano_usd=10 * USD - MESSAGE_NANO_USD
+    )
+    assert [call(MESSAGES).status_code for _ in range(2)] == [200, 402]
+    assert refusal(call(path))[2] == "token_budget_spent"
+    assessment.update_columns(token_budget_nano_usd=11 * USD)
+    assert call(path).status_code == 200
+    assessment.update_columns(token_budget_nano_usd=None)
+    monkeypatch.setitem(app.config, "SESSION_DEFAULT_BUDGET_USD", 0)
+    assert call(path).status_code == 200
+
+
+def test_the_budget_is_that_of_one_session(call, app, start, assessment, upstream):
+    assessment.update_columns(token_budget_nano_usd=USD)
+    running = start()
+    other = make_key(assessment)
+    make_session(other)
+    upstream.respond = documents(200, MESSAGE)
+    assert call(MESSAGES, Caller.candidate(app, other)).status_code == 200
+    running.close()

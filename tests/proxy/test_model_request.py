@@ -1,0 +1,210 @@
+"""Checks of a request before it is forwarded: hosted tools, stored state, background, form (R42)."""
+
+import json
+
+import pytest
+
+from proxy.json_text import MAX_BRACKETS, MAX_CHILDREN
+from tests.proxy.test_refusals import BOTH, refusal, typed
+from tests.proxy.upstream import MESSAGES, RESPONSES
+
+OWN = '{"name": "Bash", "input_schema": {"type": "object"}}'
+OWN_FUNCTION = '{"type":"function","name":"exec"}'
+WEB_SEARCH = '{"type": "web_search_20250305", "name": "web_search", "max_uses": 8}'
+CODEX_SEARCH = '{"type":"web_search","external_web_access":true}'
+
+
+@pytest.mark.parametrize(
+    ("path", "sent", "forwarded"),
+    [
+        (MESSAGES, f'{{"tools": [{OWN} , {WEB_SEARCH}]}}', f'{{"tools": [{OWN}]}}'),
+        (MESSAGES, f'{{"tools":[ {WEB_SEARCH},\n {OWN}], "a":1.0}}', f'{{"tools":[ {OWN}], "a":1.0}}'),
+        (MESSAGES, f'{{"tools":[{WEB_SEARCH},{OWN},{WEB_SEARCH},{OWN}]}}', f'{{"tools":[{OWN},{OWN}]}}'),
+        (MESSAGES, f'{{"to\\u006fls":[{WEB_SEARCH},{OWN}]}}', f'{{"to\\u006fls":[{OWN}]}}'),
+        (RESPONSES, f'{{"tools":[{OWN_FUNCTION},{CODEX_SEARCH}]}}', f'{{"tools":[{OWN_FUNCTION}]}}'),
+        (
+            RESPONSES,
+            f'{{"tools":[{{"type":"namespace","tools":[{CODEX_SEARCH},{OWN_FUNCTION}]}},{CODEX_SEARCH}]}}',
+            f'{{"tools":[{{"type":"namespace","tools":[{OWN_FUNCTION}]}}]}}',
+        ),
+        (
+            RESPONSES,
+            f'{{"input":[{{"type":"additional_tools","tools":[{OWN_FUNCTION},{CODEX_SEARCH}]}},{{"role":"user"}}],'
+            f'"tools":[{CODEX_SEARCH}]}}',
+            f'{{"input":[{{"type":"additional_tools","tools":[{OWN_FUNCTION}]}},{{"role":"user"}}],"tools":[]}}',
+        ),
+    ],
+)
+def test_hosted_tools_are_removed_and_nothing_else(call, upstream, path, sent, forwarded):
+    call(path, data=sent)
+    (request,) = upstream.requests
+    assert request.body.decode() == forwarded
+    assert request.headers["Content-Length"] == str(len(forwarded))
+
+
+def test_a_tool_is_removed_from_a_body_above_one_mebibyte(call, upstream):
+    text = "x" * 2_000_000
+    call(MESSAGES, data=f'{{"text": "{text}", "tools": [{OWN}, {WEB_SEARCH}], "max_tokens": 5}}')
+    assert upstream.requests[0].body.decode() == f'{{"text": "{text}", "tools": [{OWN}], "max_tokens": 5}}'
+
+
+@pytest.mark.parametrize(
+    "tool",
+    [
+        {"type": "web_fetch_20250910"}, {"type": "code_execution_20250825"}, {"type": "mcp_toolset"},
+        {"type": "future_20270101"},
+    ],
+)  # fmt: skip
+def test_anthropics_hosted_and_unknown_tools_are_removed(call, upstream, tool):
+    call(MESSAGES, data=json.dumps({"tools": [tool, {"name": "Bash"}]}))
+    assert json.loads(upstream.requests[0].body) == {"tools": [{"name": "Bash"}]}
+
+
+@pytest.mark.parametrize(
+    "tool",
+    [
+        {"type": "file_search", "vector_store_ids": ["vs_1"]}, {"type": "mcp", "server_url": "https://example.com"},
+        {"type": "code_interpreter"}, {"type": "image_generation"}, {"type": "web_search_preview_2025_03_11"},
+        {"type": "shell", "environment": {"type": "container_auto"}}, {"type": "future"}, {},
+        {"type": "\ud800"}, {"type": 1},
+    ],
+)  # fmt: skip
+def test_openais_hosted_and_unknown_tools_are_removed(call, upstream, tool):
+    call(RESPONSES, data=json.dumps({"tools": [tool, {"type": "function", "name": "f"}]}))
+    assert json.loads(upstream.requests[0].body) == {"tools": [{"type": "function", "name": "f"}]}
+
+
+@pytest.mark.parametrize(
+    ("path", "tools"),
+    [
+        (MESSAGES, [{"name": "a"}, {"type": "custom"}, {"type": "bash_20250124"}, {"type": "computer_20250124"}]),
+        (MESSAGES, [{"type": "text_editor_20250728"}, {"type": None}, {"type": "tool_search_tool_bm25_20251119"}]),
+        (RESPONSES, [{"type": "custom"}, {"type": "local_shell"}, {"type": "tool_search"}]),
+        (RESPONSES, [{"type": "apply_patch"}, {"type": "computer_use_preview"}]),
+        (RESPONSES, []),
+    ],
+)  # fmt: skip
+def test_tools_of_the_client_are_kept(call, upstream, path, tools):
+    body = json.dumps({"tools": tools}).encode()
+    call(path, data=body)
+    assert upstream.requests[0].body == body
+
+
+@pytest.mark.parametrize(
+    ("path", "allowed", "tool"),
+    [
+        (MESSAGES, ["claude", "web_search"], {"type": "web_search_20250305"}),
+        (MESSAGES, ["claude", "code_execution"], {"type": "code_execution_20250825"}),
+        (RESPONSES, ["codex", "web_search", "mcp"], {"type": "web_search"}),
+        (RESPONSES, ["codex", "code_execution"], {"type": "code_interpreter"}),
+    ],
+)
+def test_a_hosted_tool_that_the_assessment_allows_is_kept(call, upstream, reviewer, key, path, allowed, tool):
+    key.assessment.update_columns(allowed_tools=allowed)
+    body = json.dumps({"tools": [tool]}).encode()
+    call(path, data=body)
+    assert upstream.requests[0].body == body
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        (MESSAGES, f'{{"tools": [{WEB_SEARCH}]}}'),
+        (MESSAGES, f'{{"tools":[{OWN},{WEB_SEARCH}],"tool_choice":{{"type":"tool","name":"web_search"}}}}'),
+        (MESSAGES, '{"mcp_servers": [{"type": "url", "url": "https://example.com"}]}'),
+        (RESPONSES, f'{{"tools":[{CODEX_SEARCH}],"tool_choice":"auto"}}'),
+        (RESPONSES, '{"tools":[{"type":"\\ud800"}]}'),
+        (RESPONSES, f'{{"tools":[{OWN_FUNCTION},{CODEX_SEARCH}],"tool_choice":{{"type":"web_search"}}}}'),
+        (
+            RESPONSES,
+            f'{{"tools":[{OWN_FUNCTION},{CODEX_SEARCH}],'
+            '"tool_choice":{"type":"allowed_tools","tools":[{"type":"web_search"}]}}',
+        ),
+    ],
+)
+def test_a_call_for_a_hosted_tool_is_refused(call, upstream, path, body):
+    response = call(path, data=body)
+    assert refusal(response) == (403, "permission_error", "hosted_tool_not_allowed")
+    assert response.headers["X-Should-Retry"] == "false"
+    assert upstream.requests == []
+
+
+@pytest.mark.parametrize("choice", ['{"type":"tool","name":"Bash"}', '{"type":"any"}', "null"])
+def test_a_choice_of_another_tool_is_forwarded(call, upstream, choice):
+    assert call(MESSAGES, data=f'{{"tools":[{OWN},{WEB_SEARCH}],"tool_choice":{choice}}}').status_code == 200
+    assert upstream.requests[0].body.decode() == f'{{"tools":[{OWN}],"tool_choice":{choice}}}'
+
+
+def test_background_responses_are_refused(call, upstream):
+    refused = call(RESPONSES, data='{"model": "gpt-5", "background": true}')
+    assert refusal(refused) == (400, "invalid_request_error", "background_not_supported")
+    assert upstream.requests == []
+    assert call(RESPONSES, data='{"background": false}').status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("path", "members"),
+    [
+        (RESPONSES, {"previous_response_id": "resp_1"}),
+        (RESPONSES, {"conversation": {"id": "conv_1"}}),
+        (RESPONSES, {"prompt": {"id": "pmpt_1"}}),
+        (RESPONSES, {"input": [{"role": "user", "content": "a"}, {"type": "item_reference", "id": "msg_1"}]}),
+        (RESPONSES, {"input": [{"id": "msg_1"}]}),
+        (MESSAGES, {"container": "container_1"}),
+    ],
+)
+def test_references_to_what_the_provider_stored_are_refused(call, upstream, path, members):
+    response = call(path, data=json.dumps(members))
+    assert refusal(response) == (400, "invalid_request_error", "stored_state_not_supported")
+    assert upstream.requests == []
+
+
+@typed("invalid_request_error", "invalid_request_error")
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"", b"[]", b"1", b"not JSON", b'{"a": 1', b'{"a": 1}}', b'{"a" 1}', b'{"a": 1,}', b"{'a': 1}", b'{"a": 1} x',
+        b'\xef\xbb\xbf{"a": 1}', '{"a": 1}'.encode("utf-16"), b'{"max_tokens": 1, "max\\u005ftokens": 64000}',
+        b'{"a": [}', b'{"a": [1}]', b'{"a": "\n"}', b'{:1}', b'{"model": "\\x"}',
+    ],
+)  # fmt: skip
+def test_a_body_that_cannot_be_checked_is_refused(call, upstream, path, error_type, body):
+    assert refusal(call(path, data=body)) == (400, error_type, "invalid_json")
+    assert upstream.requests == []
+
+
+@BOTH
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"input": [%b1]}' % (b"[]," * MAX_BRACKETS),
+        b'{"input": [%b1]}' % (b"1," * 1_100_000),
+        b'{"tools": [%b1], "input": [%b1]}' % (b'"",' * MAX_CHILDREN, b'"",' * MAX_CHILDREN),
+        b'{"tools": %b' % (b'[{"tools":' * MAX_BRACKETS),
+    ],
+    ids=["brackets", "numbers", "children", "depth"],
+)
+def test_a_body_with_too_many_values_is_refused(call, upstream, path, body):
+    assert refusal(call(path, data=body))[::2] == (400, "too_many_values")
+    assert upstream.requests == []
+
+
+def test_tools_are_not_nested_twice(call, upstream):
+    nested = {"type": "namespace", "tools": [{"type": "namespace", "tools": [{"type": "function"}]}]}
+    assert refusal(call(RESPONSES, data=json.dumps({"tools": [nested]})))[::2] == (400, "invalid_json")
+    assert upstream.requests == []
+
+
+@pytest.mark.parametrize(
+    ("allowed", "refused"), [(["claude"], RESPONSES), (["codex", "web_search"], MESSAGES)]
+)
+def test_an_agent_that_the_assessment_does_not_allow_is_refused(call, upstream, assessment, allowed, refused):
+    assessment.update_columns(allowed_tools=allowed)
+    assert {path for path in (MESSAGES, RESPONSES) if call(path).status_code == 200} == {
+        MESSAGES,
+        RESPONSES,
+    } - {refused}
+    assert refusal(call(refused)) == (403, "permission_error", "agent_not_allowed")
+    models = refused.rpartition("/")[0] + "/models"
+    assert call(models, method="GET").status_code == 403
+    assert len(upstream.requests) == 1
