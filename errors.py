@@ -125,6 +125,11 @@ AlreadyRedeemed = _refusal(
 )
 NotRedeemed = _refusal(409, "not_redeemed", "This key has not been redeemed. Start the session first.")
 SessionClosed = _refusal(409, "session_closed", "This session is closed.")
+SessionFull = _refusal(
+    413,
+    "session_full",
+    "This session has reached its limit of stored events or bytes. Nothing was stored.",
+)
 SessionEnded = _refusal(409, "session_ended", "The candidate's session has ended.")
 AssessmentClosed = _refusal(409, "assessment_closed", "This assessment has been submitted and is closed.")
 NotFinished = _refusal(

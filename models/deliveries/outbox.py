@@ -1,7 +1,7 @@
 """The outbox: queue a delivery in the transaction of the change that causes it."""
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import peewee
@@ -12,6 +12,8 @@ from models.deliveries.table import INVITATION, REMINDER, REMOVAL, Delivery
 from models.orgs import Organization
 
 MAX_ROWS_PER_INSERT = 500
+# An object store accepts an upload that started before its URL expired.
+MAX_UPLOAD_DURATION = timedelta(hours=1)
 
 
 def enqueue_invitations(organization_id: Any, key_ids: dict[Any, Any], org_name: str) -> None:
@@ -30,14 +32,14 @@ def enqueue_reminder(organization: Organization, key_id: Any) -> None:
 def enqueue_removals(organization_id: Any, subject_id: Any, objects: Iterable[tuple[str, datetime]]) -> None:
     """Queue the removal of objects from the bundle store, given as (object key, expiry of its upload URL).
 
-    Each is removed now, and again after the expiry, since it can be uploaded until then.
+    Each is removed now, and again after the last upload that started before the expiry.
     """
     now = clock.now()
     shared = {"organization": organization_id, "kind": REMOVAL, "subject_id": subject_id}
     rows = [
         shared | {"data": {"objectKey": object_key}, "due_at": due_at}
         for object_key, expires_at in objects
-        for due_at in {now, max(now, expires_at)}
+        for due_at in {now, max(now, expires_at + MAX_UPLOAD_DURATION)}
     ]
     for batch in peewee.chunked(rows, MAX_ROWS_PER_INSERT):
         Delivery.insert_many(batch).execute()
