@@ -179,6 +179,12 @@ def for_update(query: Query, strength: Any = "FOR NO KEY UPDATE", of: Any = None
     return query.for_update(strength, of=of) if is_postgres() else query
 
 
+def lock_by_name(name: str) -> None:
+    """Take the lock with this name until the transaction ends; SQLite's transactions never overlap anyway."""
+    if is_postgres():
+        db.execute_sql("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", (name,))
+
+
 def snapshot() -> Any:
     """A read-only transaction whose queries all see the same state; on SQLite it does not block writers."""
     return db.atomic("REPEATABLE READ" if is_postgres() else "DEFERRED")

@@ -1,4 +1,4 @@
-"""Store verified bundles as copies that no upload can change, and the bytes of a session's bundles."""
+"""Store verified bundles as copies, the bytes of a session's bundles, and the addresses of messages."""
 
 
 def up(migrator, db):
@@ -19,3 +19,9 @@ def up(migrator, db):
         FROM (SELECT session_id, SUM(size) AS bytes FROM uploads WHERE size IS NOT NULL GROUP BY session_id) stored
         WHERE stored.session_id = sessions.id"""
     )
+    db.execute_sql("ALTER TABLE deliveries ADD COLUMN address TEXT")
+    db.execute_sql(
+        """UPDATE deliveries SET address = k.address FROM candidate_keys k
+        WHERE k.id = deliveries.subject_id AND deliveries.kind <> 'removal'"""
+    )
+    db.execute_sql("CREATE INDEX deliveries_to ON deliveries (address, due_at)")
