@@ -50,7 +50,7 @@ lock: ## Update the locked packages from setup.cfg (needs uv)
 	uv pip compile --quiet --upgrade $(lock_options) setup.cfg --extra test --extra dev -c requirements.txt -o requirements-dev.txt
 	rm -rf proofstone.egg-info
 
-lock_options := --universal --python-version 3.11 --no-emit-index-url --custom-compile-command "make lock"
+lock_options := --generate-hashes --universal --python-version 3.11 --no-emit-index-url --custom-compile-command "make lock"
 
 clean: ## Delete .venv and caches; data in var/ stays
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis

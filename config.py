@@ -211,6 +211,9 @@ class Config:
     openai_api_key: str | None = _setting(
         None, "OpenAI API key for candidates' sessions; without it, Codex has no model.", secret
     )
+    session_max_bytes: int = _setting(
+        512 * 1024 * 1024, "Maximum bytes that one session stores; more is refused.", positive
+    )
     web_threads: int = _setting(
         8, "Number of requests that one web process serves at the same time.", positive
     )

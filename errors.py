@@ -110,6 +110,12 @@ KeyRedeemed = _refusal(409, "key_redeemed", "This key has been redeemed. Its exp
 KeyNotExpired = _refusal(409, "not_expired", "This key has not expired. Extend it instead.")
 KeyIsExpired = _refusal(409, "expired", "This key has expired. Reopen it first.")
 NoAddress = _refusal(409, "no_address", "This candidate has no email address. Set one first.")
+MailLimit = _refusal(
+    429,
+    "mail_limit",
+    "This address had 5 messages about this assessment in 24 hours. Retry after the number of seconds in the header "
+    "Retry-After.",
+)
 NotFailed = _refusal(409, "not_failed", "Only a failed delivery can be retried.")
 
 # Sessions
@@ -125,6 +131,11 @@ AlreadyRedeemed = _refusal(
 )
 NotRedeemed = _refusal(409, "not_redeemed", "This key has not been redeemed. Start the session first.")
 SessionClosed = _refusal(409, "session_closed", "This session is closed.")
+SessionFull = _refusal(
+    413,
+    "session_full",
+    "This session has reached its limit of stored events or bytes. Nothing was stored.",
+)
 SessionEnded = _refusal(409, "session_ended", "The candidate's session has ended.")
 AssessmentClosed = _refusal(409, "assessment_closed", "This assessment has been submitted and is closed.")
 NotFinished = _refusal(

@@ -83,7 +83,8 @@ def report_hosted_boot(data):
 def open_upload(data):
     """Create an upload URL
 
-    Each call returns a new URL for one bundle, valid for an hour. The URL accepts several PUTs.
+    Each call returns a new URL for one bundle. The URL accepts several PUTs for an hour, until its bundle is verified,
+    or until the third call after this one.
     """
     session = own_session(caller, data["session_id"])
     upload = BundleUpload.open(session, storage.new_object_key(str(session.id)))
@@ -95,7 +96,14 @@ def open_upload(data):
 @blp.post("/candidate/submit-code")
 @auth.required(CandidateKey)
 @body_limit(MAX_EVENT_BYTES)
-@refuses(errors.NotFound, errors.NotRedeemed, errors.AssessmentClosed, errors.StoreUnavailable)
+@refuses(
+    errors.NotFound,
+    errors.NotRedeemed,
+    errors.AssessmentClosed,
+    errors.SessionFull,
+    errors.TooLarge,
+    errors.StoreUnavailable,
+)
 @blp.arguments(schemas.SubmittedCode)
 @blp.response(200, schemas.SubmissionVerdict)
 def submit_code(data):
@@ -105,19 +113,30 @@ def submit_code(data):
     only metadata is kept, not the code.
     """
     session = own_session(caller, data.pop("session_id"))
-    upload = BundleUpload.get_or_none(object_key=data.pop("bundle_key"), session=session)
+    upload = BundleUpload.find_submitted(session, data.pop("bundle_key"))
+    copy = upload and upload.reserve_copy(storage.new_object_key(str(session.id)))
     release_connection()
-    stored = _size_and_sha256(upload)
-    with db.atomic():
-        submission = Submission.record(session, upload, stored, data)
-        audit.record_candidate(caller, "submitCode")
+    try:
+        stored = _copy_and_read(upload, copy)
+        with db.atomic():
+            submission = Submission.record(session, copy, stored, data, setting("SESSION_MAX_BYTES"))
+            audit.record_candidate(caller, "submitCode")
+    except errors.Refusal:
+        if copy != upload:
+            copy.delete_with_object()
+        raise
     return {"ok": True, "verified": submission.verdict == "verified"}
 
 
 @blp.put("/bundles/<object_key>")
 @rate_limits.limit(None)
 @refuses(
-    errors.UploadRefused, errors.LengthRequired, errors.Incomplete, errors.TooLarge, errors.StoreUnavailable
+    errors.UploadRefused,
+    errors.LengthRequired,
+    errors.Incomplete,
+    errors.TooLarge,
+    errors.SessionFull,
+    errors.StoreUnavailable,
 )
 @blp.response(200, schemas.Recorded)
 def receive_bundle(object_key):
@@ -130,18 +149,27 @@ def receive_bundle(object_key):
     signed = (object_key, request.args.get("expires", ""), request.args.get("signature", ""))
     if not isinstance(folder, storage.FolderStorage) or not folder.is_signed(*signed, clock.now()):
         raise errors.UploadRefused()
+    upload, max_bytes = BundleUpload.find_open(object_key), setting("SESSION_MAX_BYTES")
+    upload.require_space(request.content_length or 0, max_bytes)
     release_connection()
     request.max_content_length = storage.MAX_BUNDLE_BYTES
     folder.receive(object_key, request.stream, request.content_length)
-    upload = BundleUpload.get_or_none(object_key=object_key)
-    if upload is not None:
-        audit.record_candidate(upload.session.key, "receiveBundle")
+    try:
+        upload.record_bundle(request.content_length, max_bytes)
+    except errors.UploadRefused:
+        folder.delete(object_key)
+        raise
+    audit.record_candidate(upload.session.key, "receiveBundle")
     return {"ok": True}
 
 
-def _size_and_sha256(upload):
-    """Size and SHA-256 of the stored bundle; None without an upload or a bundle."""
+def _copy_and_read(upload, copy):
+    """Copy an upload unless it is a copy; size and SHA-256 of the copy, None without an upload or a bundle."""
+    if upload is None:
+        return None
     try:
-        return store().size_and_sha256(upload.object_key) if upload else None
+        if copy != upload:
+            store().copy(upload.object_key, copy.object_key)
+        return store().size_and_sha256(copy.object_key)
     except errors.NotFound:
         return None

@@ -135,7 +135,7 @@ def _find_unchanged(session_id: Any) -> Any:
     """The session's submission. Raises BundleChanged if its bundle was replaced."""
     submission = or_not_found(Submission.current(find(Session, session_id)))
     release_connection()
-    # The upload URL accepts further PUTs until it expires.
+    # The store may be accessible to others.
     stored = store().size_and_sha256(submission.upload.object_key)
     if stored != (submission.found_size, submission.found_sha256):
         raise BundleChanged()

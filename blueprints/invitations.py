@@ -5,7 +5,6 @@ from access import audit, auth, caller, refuses
 from blueprints import Blueprint, find, page
 from blueprints.candidates import candidate_response
 from models import ApiToken, CandidateKey, Delivery, invitations
-from models.deliveries import outbox
 from schemas import invitations as schemas
 from schemas.candidates import OneCandidate
 from schemas.queries import PageQuery
@@ -15,13 +14,14 @@ blp = Blueprint("Invitations", __name__, description="Candidates' invitations an
 
 @blp.post("/candidates/<id:candidate_id>/invite")
 @auth.required(ApiToken, scope="write")
-@refuses(errors.NoAddress, errors.KeyIsExpired, errors.SessionEnded)
+@refuses(errors.NoAddress, errors.KeyIsExpired, errors.SessionEnded, errors.MailLimit)
 @blp.response(200, OneCandidate)
 @audit.change()
 def send_again(candidate_id):
     """Send the invitation again
 
     Queues a new message with the same key. An invitation that is still queued is canceled; earlier ones stay listed.
+    An address gets at most 5 messages about an assessment in 24 hours.
     """
     invitations.invite(find(CandidateKey, candidate_id))
     return candidate_response(candidate_id)
@@ -117,7 +117,7 @@ def list_deliveries(query):
 
 @blp.post("/deliveries/<id:delivery_id>/retry")
 @auth.required(ApiToken, scope="write")
-@refuses(errors.NotFailed)
+@refuses(errors.NotFailed, errors.MailLimit)
 @blp.response(200, schemas.OneDelivery)
 @audit.change()
 def retry_delivery(delivery_id):
@@ -126,4 +126,4 @@ def retry_delivery(delivery_id):
     Starts over with the full number of attempts. The message is canceled instead if its key has been revoked or has
     expired.
     """
-    return {"delivery": outbox.retry(find(Delivery, delivery_id))}
+    return {"delivery": invitations.retry(find(Delivery, delivery_id))}

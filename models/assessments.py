@@ -143,7 +143,7 @@ class Assessment(Model):
 
     def delete_softly(self) -> None:
         """Delete the assessment. Its keys stop authenticating, since they are looked up with it."""
-        self.update_columns(deleted_at=clock.now())
+        self.set_once("deleted_at")
 
     def lock(self, strength: str = "FOR NO KEY UPDATE") -> "Assessment":
         """Like Model.lock, but raises NotFound if the assessment was deleted."""

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, Self
 import peewee
 import uuid_utils.compat
 
+from errors import NotFound
 from models.database import Query, db, for_update, is_postgres
 from rules.timestamps import format_timestamp
 
@@ -117,6 +118,13 @@ class Model(Table):
         for name, value in values.items():
             setattr(self, name, value)
         return changed_rows
+
+    def set_once(self, column: str, **values: Any) -> None:
+        """Set an empty timestamp to now, and other columns. Raises NotFound if another transaction was faster."""
+        table: Any = type(self)
+        update = table.update({column: clock.now()} | values)
+        if not update.where(table.id == self.id, getattr(table, column).is_null()).execute():
+            raise NotFound()
 
 
 def add_index(name: str, *columns: Any, where: Any = None) -> None:

@@ -2,6 +2,7 @@
 
 import contextlib
 import fcntl
+import os
 import select
 import threading
 import time
@@ -107,6 +108,11 @@ class Sqlite(CountedPool, PooledSqliteDatabase):
         self._write_lock = threading.RLock()
         super().__init__(*args, **options)
 
+    def connect(self, reuse_if_open: bool = False) -> bool:
+        # SQLite gives its further files the permissions of this one.
+        create_private_file(self.database)
+        return super().connect(reuse_if_open)
+
     def begin(self, lock_type: str = "IMMEDIATE") -> None:
         if lock_type == "IMMEDIATE":
             # Without the lock after the timeout: SQLite's own lock keeps the transactions apart.
@@ -130,6 +136,12 @@ class Sqlite(CountedPool, PooledSqliteDatabase):
     def _unlock(self) -> None:
         with contextlib.suppress(RuntimeError):  # This thread does not have the lock.
             self._write_lock.release()
+
+
+def create_private_file(path: Any) -> None:
+    """Create an empty file that only this user can read, unless it exists or the folder does not allow it."""
+    with contextlib.suppress(OSError):
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
 
 
 def bind(url: str, pool: int = 20) -> peewee.Database:
@@ -193,6 +205,12 @@ def release_connection() -> None:
         database.close()
 
 
+def lock_by_name(name: str) -> None:
+    """Take the lock with this name until the transaction ends; SQLite's transactions never overlap anyway."""
+    if is_postgres():
+        db.execute_sql("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", (name,))
+
+
 def snapshot() -> Any:
     """A read-only transaction whose queries all see the same state; on SQLite it does not block writers."""
     return db.atomic("REPEATABLE READ" if is_postgres() else "DEFERRED")
@@ -210,6 +228,8 @@ def process_lock(name: str) -> Iterator[None]:
             db.execute_sql("select pg_advisory_xact_lock(%s)", (key,))
             yield
         return
-    with open(f"{db.obj.database}.{name}.lock", "w") as file:
+    path = f"{db.obj.database}.{name}.lock"
+    create_private_file(path)
+    with open(path, "w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield

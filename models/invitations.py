@@ -13,7 +13,7 @@ import peewee
 import errors
 from models.assessments import Assessment
 from models.base import clock, db, for_update, new_id
-from models.deliveries import Delivery, outbox, outcomes
+from models.deliveries import Delivery, limit, outbox, outcomes
 from models.keys import CandidateKey
 from models.sessions import Session, mark_hired, move_limit
 from models.task_failures import run_each
@@ -34,6 +34,15 @@ def _locked(key: CandidateKey) -> Iterator[CandidateKey]:
         yield locked
 
 
+@contextmanager
+def _locked_with_messages(key: CandidateKey) -> Iterator[CandidateKey]:
+    """Like `_locked`, with the lock of limit.py."""
+    with db.atomic():
+        limit.lock(key.assessment_id)
+        with _locked(key) as locked:
+            yield locked
+
+
 def _session(key: CandidateKey) -> Session | None:
     return Session.get_or_none(Session.key == key)
 
@@ -43,7 +52,7 @@ def change_candidate(key: CandidateKey, values: dict[str, Any]) -> None:
 
     Raises NotFinished (sessions.mark_hired).
     """
-    with _locked(key) as locked:
+    with _locked_with_messages(key) as locked:
         if "hired" in values:
             session = _session(locked)
             if session is None:
@@ -53,28 +62,60 @@ def change_candidate(key: CandidateKey, values: dict[str, Any]) -> None:
         columns = CandidateKey.person(values.get("candidate_name", locked.candidate_name), email)
         columns |= {"bounced": locked.bounced and email == locked.candidate_email}
         columns |= {name: values[name] for name in ("external_id", "metadata") if name in values}
+        has_moved = columns["address"] != locked.address
         locked.update_columns(**columns)
+        if has_moved:
+            _readdress_queued(locked)
+
+
+def _readdress_queued(key: CandidateKey) -> None:
+    """Send queued messages to the key's new address, as far as its limit allows."""
+    for message in Delivery.personal_rows(key).where(Delivery.state == "queued"):
+        message.update_columns(**_message_columns(key))
+
+
+def _message_columns(key: CandidateKey) -> dict[str, Any]:
+    """The columns of limit.py for a message to the key's address, if it has one."""
+    if key.address is None:
+        return {"address": None}
+    (columns,) = limit.columns(key.assessment_id, [key.address])
+    return columns
 
 
 def invite(key: CandidateKey) -> None:
     """Send the invitation again as a new message, and cancel one that is still queued.
 
-    Raises NoAddress, KeyIsExpired and SessionEnded.
+    Raises NoAddress, KeyIsExpired, SessionEnded and MailLimit.
     """
-    with _locked(key) as locked:
+    with _locked_with_messages(key) as locked:
         session, now = _session(locked), clock.now()
         if session is None and locked.expires_at <= now:
             raise errors.KeyIsExpired()
         if session is not None and session.closed_as_of(now):
             raise errors.SessionEnded()
-        if locked.candidate_email is None:
+        if locked.address is None:
             raise errors.NoAddress()
         latest = Delivery.get_or_none(Delivery.id == locked.invitation_id)
         org_name = (latest and latest.data.get("orgName")) or locked.organization.shown_name
         outbox.cancel_queued_invitations(locked)
+        limit.require_allowed(locked.assessment_id, locked.address)
         delivery_id = new_id()
-        outbox.enqueue_invitations(locked.organization_id, {delivery_id: locked.id}, org_name)
+        invitation = {"id": delivery_id, "subject_id": locked.id, "address": locked.address}
+        outbox.enqueue_invitations(locked.organization_id, [invitation], org_name)
         locked.update_columns(invitation_id=delivery_id, bounced=False)
+
+
+def retry(delivery: Delivery) -> Delivery:
+    """Send a failed message again. Raises NotFailed and MailLimit."""
+    if delivery.state != "failed":
+        raise errors.NotFailed()
+    key = CandidateKey.get_by_id(delivery.subject_id)
+    with db.atomic():
+        limit.lock(key.assessment_id)
+        address = key.lock().address
+        if address is not None:
+            limit.require_allowed(key.assessment_id, address, besides=delivery.id)
+        return outbox.retry(delivery, address)
 
 
 def extend(key: CandidateKey, days: int | None = None, expires_at: datetime | None = None) -> None:
@@ -142,10 +183,13 @@ def enqueue_reminders() -> int:
 
 def _enqueue_reminder(key: CandidateKey) -> int:
     with db.atomic():
+        limit.lock(key.assessment_id)
         unreminded = (CandidateKey.id == key.id) & CandidateKey.reminded_at.is_null()
         if not CandidateKey.update(reminded_at=clock.now()).where(unreminded).execute():
             return 0
-        outbox.enqueue_reminder(key.organization, key.id)
+        # The address may have changed, or may have been erased.
+        columns = _message_columns(CandidateKey.get_by_id(key.id))
+        outbox.enqueue_reminder(key.organization, key.id, columns)
     return 1
 
 

@@ -12,7 +12,7 @@ from models.assessments import Assessment
 from models.audit import AuditEntry
 from models.base import clock, db, for_update, is_postgres, new_id
 from models.candidates import CandidateList, CandidateRow
-from models.deliveries import outbox
+from models.deliveries import limit, outbox
 from models.feed import FeedEvent
 from models.keys import CandidateKey
 from models.orgs import Organization
@@ -115,6 +115,33 @@ def _insert(
     organization: Organization, assessment_id: Any, candidates: list[Candidate], mail: Row, audit_entry: Any
 ) -> list[CandidateRow]:
     keys = [_new_key(**each) for each in candidates]
+    if not any(key["address"] for key in keys):
+        return _insert_keys(organization, assessment_id, keys, [], mail, audit_entry)
+    # The messages are counted and queued under one lock.
+    with db.atomic():
+        limit.lock(assessment_id)
+        invitations = _invitations(assessment_id, keys)
+        return _insert_keys(organization, assessment_id, keys, invitations, mail, audit_entry)
+
+
+def _invitations(assessment_id: Any, keys: list[Row]) -> list[Row]:
+    """The columns of the invitation to each key with an address."""
+    invited = [key for key in keys if key["address"]]
+    columns = limit.columns(assessment_id, [key["address"] for key in invited])
+    return [
+        {"id": key["invitation_id"], "subject_id": key["id"]} | each
+        for key, each in zip(invited, columns, strict=True)
+    ]
+
+
+def _insert_keys(
+    organization: Organization,
+    assessment_id: Any,
+    keys: list[Row],
+    invitations: list[Row],
+    mail: Row,
+    audit_entry: Any,
+) -> list[CandidateRow]:
     now, draws = clock.now(), 1
     insert = _insert_on_postgres if is_postgres() else _insert_on_sqlite
     while keys:
@@ -122,8 +149,12 @@ def _insert(
         try:
             # On PostgreSQL, a single statement needs no explicit transaction.
             with db.atomic() if db.in_transaction() or not is_postgres() else contextlib.nullcontext():
-                expires_at = insert(organization, assessment_id, now, keys=keys, mail=mail, audit_entry=audit)
-            return [_generated(key, assessment_id, organization.id, expires_at, now) for key in keys]
+                values: Any = {"keys": keys, "invitations": invitations, "mail": mail, "audit_entry": audit}
+                expires_at = insert(organization, assessment_id, now, **values)
+            by_key = {invitation["subject_id"]: invitation for invitation in invitations}
+            shared = {"assessment_id": assessment_id, "organization_id": organization.id}
+            shared |= {"status": "pending", "expires_at": expires_at, "created_at": now}
+            return [_generated(key, by_key.get(key["id"], {}), shared) for key in keys]
         except peewee.IntegrityError:
             if draws == MAX_DRAWS:
                 raise
@@ -152,6 +183,7 @@ def _insert_on_sqlite(
     assessment_id: Any,
     now: datetime,
     keys: list[Row],
+    invitations: list[Row],
     mail: Row,
     audit_entry: Any,
 ) -> Any:
@@ -161,7 +193,6 @@ def _insert_on_sqlite(
     shared |= {"created_at": now, "expires_at": expires_at}
     CandidateKey.insert_many([key | shared for key in keys]).execute()
     CohortCount.add_keys(assessment_id, len(keys))
-    invitations = {key["invitation_id"]: key["id"] for key in keys if key["invitation_id"]}
     outbox.enqueue_invitations(organization.id, invitations, mail["orgName"])
     FeedEvent.publish(organization.id, "key.created", *_payloads(keys, assessment_id))
     if audit_entry:
@@ -180,11 +211,8 @@ def _with_subject(entry: Row, organization: Organization, assessment_id: Any, ke
     return row | entry | subject
 
 
-def _generated(
-    key: Row, assessment_id: Any, organization_id: Any, expires_at: Any, now: datetime
-) -> CandidateRow:
+def _generated(key: Row, invitation: Row, shared: Row) -> CandidateRow:
     """A key just generated, as `CandidateList` would read it."""
     columns: Row = {name: key[name] for name in ("id", "key", "candidate_email", "candidate_name")}
-    columns |= {"assessment_id": assessment_id, "organization_id": organization_id, "status": "pending"}
-    columns |= {"invite_state": key["invitation_id"] and "queued", "invite_attempts": 0}
-    return CandidateRow(**columns, expires_at=expires_at, created_at=now)
+    columns |= {"invite_state": invitation.get("state"), "invite_attempts": 0}
+    return CandidateRow(**columns, **shared, invite_last_error=invitation.get("last_error"))

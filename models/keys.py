@@ -116,10 +116,10 @@ class CandidateKey(Model):
         return shown | {"address": email and email.casefold(), "search_text": case_folded(name, email)}
 
     def revoke(self) -> None:
-        update = CandidateKey.update(revoked_at=clock.now())
+        """Revoke the key. Raises NotFound if another request was faster."""
         with db.atomic():
-            if update.where(CandidateKey.id == self.id, CandidateKey.revoked_at.is_null()).execute():
-                CohortCount.add_keys(self.assessment_id, -1)
+            self.set_once("revoked_at")
+            CohortCount.add_keys(self.assessment_id, -1)
 
     @property
     def time_limit_minutes(self) -> int | None:

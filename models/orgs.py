@@ -132,7 +132,7 @@ class ApiToken(Model):
                     raise
 
     def revoke(self, allow_last: bool = False) -> None:
-        """Revoke the token. Raises LastWriteToken if no other valid one has the scope `write`."""
+        """Revoke the token. Raises LastWriteToken if no other valid one has the scope `write`, and NotFound."""
         with db.atomic():
             self.organization.lock()
             now = clock.now()
@@ -140,7 +140,7 @@ class ApiToken(Model):
             is_last = not others.where(ApiToken.organization == self.organization).exists()
             if self.scope == "write" and is_last and not allow_last:
                 raise errors.LastWriteToken()
-            self.update_columns(revoked_at=now)
+            self.set_once("revoked_at")
 
 
 _TOKEN = sql.Columns(ApiToken, "t", "id organization name scope expires_at last_used_at")

@@ -48,7 +48,7 @@ class Rubric(Model):
             users = Assessment.alive().where(Assessment.rubric == self).order_by(Assessment.id).limit(100)
             if users:
                 raise RubricInUse(assessments=[{"id": str(user.id), "title": user.title} for user in users])
-            self.update_columns(deleted_at=clock.now())
+            self.set_once("deleted_at")
 
     def _save_version(self) -> None:
         RubricVersion.create(rubric=self, number=self.version, name=self.name, criteria=self.criteria)

@@ -181,9 +181,10 @@ GENERATE_KEYS = f"""
         FROM assessment a, json_populate_recordset(NULL::candidate_keys, :keys) g
         RETURNING id, organization_id, assessment_id, invitation_id
     ), invitations AS (
-        INSERT INTO deliveries (id, created_at, organization_id, kind, subject_id, data, state, attempts, due_at)
-        SELECT invitation_id, :now, organization_id, 'invitation', id, :mail, 'queued', 0, :now
-        FROM new_keys WHERE invitation_id IS NOT NULL
+        INSERT INTO deliveries (id, created_at, organization_id, kind, subject_id, data, state, last_error, address,
+                                attempts, due_at)
+        SELECT i.id, :now, k.organization_id, 'invitation', k.id, :mail, i.state, i.last_error, i.address, 0, :now
+        FROM new_keys k JOIN json_populate_recordset(NULL::deliveries, :invitations) i ON i.subject_id = k.id
     ), counted AS (
         INSERT INTO cohort_counts (assessment_id, metric, level, bucket, n)
         SELECT assessment_id, {KEYS}, 0, floor(random() * {STRIPES}), count(*) FROM new_keys GROUP BY assessment_id
@@ -197,6 +198,15 @@ GENERATE_KEYS = f"""
         WHERE entry.id IS NOT NULL
     )
     SELECT expires_at FROM assessment
+"""
+
+# Messages that count towards the limit of an address (models/deliveries/limit.py).
+
+RECENT_MESSAGES = """
+    SELECT d.id, d.address, d.due_at FROM deliveries d JOIN candidate_keys k ON k.id = d.subject_id
+    WHERE d.address IN ({addresses}) AND d.due_at > :since AND (d.attempts > 0 OR d.state = 'queued')
+      AND k.assessment_id = :assessment_id
+    ORDER BY d.due_at DESC
 """
 
 # One event of an open session, looked up by its key (R4, R29). On PostgreSQL look-up, lock and insert are one

@@ -5,16 +5,18 @@ from typing import Any
 
 import peewee
 
-from errors import AssessmentClosed, SessionClosed
+from errors import AssessmentClosed, SessionClosed, SessionFull, UploadRefused
 from models.audit import WORKER, AuditEntry
-from models.base import ErasedWithSession, Model, PersonalData, TimestampField, clock, db
+from models.base import ErasedWithSession, Model, PersonalData, Query, TimestampField, clock, db
 from models.deliveries import outbox
 from models.keys import CandidateKey
-from models.sessions import Session
+from models.sessions import Event, Session
 from models.task_failures import run_each
 from rules import session_close
 from rules.timestamps import format_timestamp
 
+# A client that uploads several bundles at once has finished the oldest, or was stopped.
+MAX_OPEN_UPLOADS = 3
 UPLOAD_URL_LIFETIME = timedelta(hours=1)
 # A client submits right after the upload; an upload without a submission by then will never have one.
 MAX_UNUSED_UPLOAD_AGE = timedelta(hours=24)
@@ -46,25 +48,104 @@ class ClientReport(Model, ErasedWithSession):
 
 
 class BundleUpload(Model, ErasedWithSession):
-    """An upload slot for one bundle. Each request opens a new one; many are never used."""
+    """An upload slot for one bundle, or a copy of what was uploaded to one.
+
+    Each request opens a new slot; many are never used. A submission copies the bundle to a key that no URL accepts,
+    and verifies the copy: then the slot is closed, which deletes its row. Copies have a `source_key`, the slot's key.
+    `size` is None while it is unknown: clients upload to S3 directly.
+    """
 
     personal_data = PersonalData("uploads", "Uploads of your workspace.")
 
     session = peewee.ForeignKeyField(Session)
     object_key = peewee.TextField(unique=True)
     expires_at = TimestampField()
+    source_key = peewee.TextField(null=True)
+    size = peewee.BigIntegerField(null=True)
 
     class Meta:
         table_name = "uploads"
 
     @classmethod
+    def slots(cls) -> Query:
+        """The open slots."""
+        return cls.select().where(cls.source_key.is_null())
+
+    @classmethod
     def open(cls, session: Session, object_key: str) -> "BundleUpload":
-        """Open an upload for an hour. Raises AssessmentClosed if the session takes no more bundles (R18)."""
+        """Open a slot for an hour, and close the oldest so that MAX_OPEN_UPLOADS are open.
+
+        Raises AssessmentClosed if the session takes no more bundles (R18).
+        """
         now = clock.now()
         with db.atomic():
             session = session.lock_unless_erased()
             _require_open(session, now)
+            newest_first = (
+                cls.slots().where(cls.session == session).order_by(cls.created_at.desc(), cls.id.desc())
+            )
+            for slot in list(newest_first)[MAX_OPEN_UPLOADS - 1 :]:
+                slot.delete_with_object()
             return cls.create(session=session, object_key=object_key, expires_at=now + UPLOAD_URL_LIFETIME)
+
+    @classmethod
+    def find_open(cls, object_key: str) -> "BundleUpload":
+        """The open slot with this key. Raises UploadRefused."""
+        slot = cls.slots().where(cls.object_key == object_key).get_or_none()
+        if slot is None:
+            raise UploadRefused()
+        return slot
+
+    def require_space(self, size: int, max_bytes: int) -> None:
+        """Raise SessionFull if the session has no space for a bundle of this size in this slot."""
+        session = Session.get_by_id(self.session_id)
+        if _stored_bytes(session) - (self.size or 0) + size > max_bytes:
+            raise SessionFull()
+
+    def record_bundle(self, size: int, max_bytes: int) -> None:
+        """Record the size of the bundle in this slot. Without space in the session, the slot is closed.
+
+        Raises UploadRefused if the slot was closed during the upload, and SessionFull.
+        """
+        with db.atomic():
+            session = self.session.lock()
+            slot = BundleUpload.find_open(self.object_key)
+            slot.update_columns(size=size)
+            BundleUpload.recount(session)
+            has_space = _stored_bytes(session) <= max_bytes
+            if not has_space:
+                slot.delete_with_object()
+        if not has_space:
+            raise SessionFull()
+
+    @classmethod
+    def find_submitted(cls, session: Session, bundle_key: str) -> "BundleUpload | None":
+        """The open slot with this key, or the verified copy from it."""
+        slot = cls.slots().where(cls.session == session, cls.object_key == bundle_key).get_or_none()
+        copies = cls.select().join(Submission).where(cls.session == session, cls.source_key == bundle_key)
+        return slot or copies.where(Submission.verdict == "verified").first()
+
+    def reserve_copy(self, object_key: str) -> "BundleUpload":
+        """Create the row of a copy, before the copy itself so that none is lost; a copy returns itself."""
+        if self.source_key is not None:
+            return self
+        with db.atomic():
+            session = self.session.lock_unless_erased()
+            expires_at = clock.now() + UPLOAD_URL_LIFETIME
+            ids = {"object_key": object_key, "source_key": self.object_key}
+            return BundleUpload.create(session=session, expires_at=expires_at, **ids)
+
+    def keep(self, size: int) -> None:
+        """Keep a verified copy, and close its slot."""
+        self.update_columns(size=size)
+        for slot in BundleUpload.slots().where(BundleUpload.object_key == self.source_key):
+            slot.delete_with_object()
+
+    @classmethod
+    def recount(cls, session: Session) -> None:
+        """Count the bytes of a locked session's bundles."""
+        size = cls.select(peewee.fn.SUM(cls.size)).where(cls.session == session).scalar()
+        session.update_columns(stored_bundle_bytes=int(size or 0))
 
     @classmethod
     def delete_unused(cls) -> int:
@@ -89,6 +170,7 @@ class BundleUpload(Model, ErasedWithSession):
             Submission.update(upload=None).where(Submission.upload == self).execute()
             outbox.enqueue_removals(session.organization_id, session.id, [(self.object_key, self.expires_at)])
             self.delete_instance()
+            BundleUpload.recount(session)
 
     @classmethod
     def erase_personal_data(cls, key: CandidateKey, session: Session | None) -> int:
@@ -97,7 +179,14 @@ class BundleUpload(Model, ErasedWithSession):
             return 0
         objects = list(cls.personal_rows(key, session).select(cls.object_key, cls.expires_at).tuples())
         outbox.enqueue_removals(session.organization_id, session.id, objects)
+        session.update_columns(stored_bundle_bytes=0)
         return super().erase_personal_data(key, session)
+
+
+def _stored_bytes(session: Session) -> int:
+    """The bytes that count towards SESSION_MAX_BYTES."""
+    size = Event.select(peewee.fn.SUM(Event.size)).where(Event.session == session).scalar()
+    return int(size or 0) + session.stored_bundle_bytes
 
 
 def _require_open(session: Session, now: datetime) -> None:
@@ -148,20 +237,26 @@ class Submission(Model, ErasedWithSession):
 
     @classmethod
     def record(
-        cls, session: Session, upload: BundleUpload | None, bundle: tuple[int, str] | None, submitted: dict
+        cls,
+        session: Session,
+        copy: BundleUpload | None,
+        bundle: tuple[int, str] | None,
+        submitted: dict,
+        max_bytes: int,
     ) -> "Submission":
         """Store a submission. A verified one replaces the one before it, whose bundle is deleted.
 
-        bundle -- size and SHA-256 of the stored bundle; None without one
+        copy -- the copy of the upload that the client names; one that is not verified is deleted
+        bundle -- size and SHA-256 of the copy; None without one
 
-        Raises AssessmentClosed more than ten minutes after the close (R18).
+        Raises AssessmentClosed more than ten minutes after the close (R18), and SessionFull.
         """
         with db.atomic():
             session = session.lock_unless_erased()
             _require_open(session, clock.now())
-            # The upload may have been deleted since its bundle was read.
-            upload = upload and BundleUpload.get_or_none(BundleUpload.id == upload.id)
-            size, sha256 = (upload and bundle) or (None, None)
+            # The copy may have been deleted since it was read.
+            copy = copy and BundleUpload.get_or_none(BundleUpload.id == copy.id)
+            size, sha256 = (copy and bundle) or (None, None)
             verdict = "missing"
             if size is not None:
                 is_same = (size, sha256) == (submitted["bundle_size"], submitted["bundle_sha256"].lower())
@@ -170,10 +265,22 @@ class Submission(Model, ErasedWithSession):
                 submitted = submitted | {"diff": None, "file_tree": None}
             before = cls.current(session)
             facts = {"verdict": verdict, "found_size": size, "found_sha256": sha256}
-            stored = cls.create(session=session, upload=upload, **submitted, **facts)
-            if verdict == "verified" and before is not None:
-                before._supersede(stored)
+            stored = cls.create(session=session, upload=copy, **submitted, **facts)
+            if verdict == "verified":
+                stored._replace(before, max_bytes)
+            elif copy is not None and copy.size is None:
+                copy.delete_with_object()
         return stored
+
+    def _replace(self, before: "Submission | None", max_bytes: int) -> None:
+        """Keep the verified bundle, and delete what it replaces."""
+        copy: Any = self.upload
+        copy.keep(self.found_size)
+        if before is not None:
+            before._supersede(self)
+        BundleUpload.recount(self.session)
+        if _stored_bytes(self.session) > max_bytes:
+            raise SessionFull()
 
     def _supersede(self, later: "Submission") -> None:
         """Delete the content that a later submission replaces; the facts stay.

@@ -91,6 +91,8 @@ def revoke_token(token_id: str) -> ApiToken:
     token = ApiToken.get_or_none(ApiToken.id == parse_id(token_id))
     if token is None:
         raise OperationError(f"No such token: {token_id}. Run `flask token list ORG` to see the ids.")
+    if token.revoked_at is not None:
+        raise OperationError(f"{token.name} has already been revoked.")
     with db.atomic():
         token.revoke(allow_last=True)
         record(token.organization, "revokeToken", "token", token.id)

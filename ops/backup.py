@@ -14,6 +14,7 @@ from typing import NamedTuple
 import migrations
 from models import db
 from models.base import is_postgres
+from models.database import create_private_file
 from ops import OperationError
 from ops.backup_archive import Archive, open_archive, write_archive
 from storage import FolderStorage, Storage, is_object_key
@@ -113,6 +114,7 @@ def _exclusive_connection(database: Path) -> Iterator[sqlite3.Connection]:
     Every open connection of a web process or worker has a shared lock, even when idle, so the lock is only granted
     when none runs. Processes that start later wait for it.
     """
+    create_private_file(database)
     with closing(sqlite3.connect(database, timeout=0, isolation_level=None)) as connection:
         try:
             connection.execute("PRAGMA locking_mode=EXCLUSIVE")

@@ -57,6 +57,7 @@ def examine(settings: Mapping[str, Any], storage: Storage) -> Iterator[Finding]:
     yield _mail(settings)
     yield _storage(storage)
     yield from _disks(storage)
+    yield from _permissions()
     yield _rate_limits(settings["RATELIMIT_STORAGE_URL"])
     try:
         yield from _database()
@@ -118,6 +119,14 @@ def _disks(storage: Storage) -> Iterator[Finding]:
         yield _disk("disk of the database", folder)
     if isinstance(storage, FolderStorage) and storage.folder.is_dir():
         yield _disk("disk of the bundles", storage.folder)
+
+
+def _permissions() -> Iterator[Finding]:
+    """Report files of SQLite that an older version, or somebody else, created for everybody."""
+    database = None if is_postgres() else Path(db.obj.database)
+    for path in database.parent.glob(f"{database.name}*") if database else ():
+        if path.is_file() and path.stat().st_mode & 0o077:
+            yield WARNING, "permissions", f"Other users can access {path}. Run `chmod 600 {path}`."
 
 
 def _disk(part: str, folder: Path) -> Finding:

@@ -5,7 +5,7 @@ import uuid
 from collections.abc import Callable, Iterable
 from decimal import Decimal
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import marshmallow as ma
 from marshmallow import validate
@@ -132,7 +132,10 @@ class RepositoryUrl(String):
         except ValueError:
             return False
         host = parts.hostname or "%"
-        return parts.scheme in ("http", "https", "ssh") and "%" not in host and parts.password is None
+        # Git and ssh could read a host or user that starts with a hyphen as an option, even if it is encoded.
+        is_option = host.startswith("-") or unquote(parts.netloc).startswith("-")
+        is_known = parts.scheme in ("http", "https", "ssh") and "%" not in host
+        return is_known and not is_option and parts.password is None
 
 
 class Integer(Described, ma.fields.Integer):

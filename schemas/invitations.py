@@ -6,7 +6,7 @@ import marshmallow as ma
 
 from schemas.base import Body, PageOf, Schema, shape
 from schemas.fields import Choice, Described, Id, Integer, ListOf, Nested, String
-from schemas.keys import INVITE_STATES
+from schemas.keys import INVITE_STATES, STATE_DESCRIPTION
 from schemas.queries import PageQuery
 from schemas.timestamps import Timestamp, TimestampInput
 
@@ -88,7 +88,7 @@ class Delivery(Schema):
     id = Id("Unique id.")
     kind = Choice(KINDS, "Kind of message.", example="invitation")
     candidate_id = Id("Id of the candidate key.", attribute="subject_id")
-    state = Choice(INVITE_STATES, "`queued` also between attempts; `saved` as a file.", example="failed")
+    state = Choice(INVITE_STATES, STATE_DESCRIPTION, example="failed")
     attempts = Integer("Number of attempts.", example=1)
     last_error = String("The mail server's last error.", example="550 5.1.1 No such user", null=True)
     next_try_at = Timestamp("When the next attempt is due; null if there is none.", null=True)

@@ -13,7 +13,10 @@ from schemas.timestamps import Timestamp
 STATUSES = ("pending", "active", "completed", "expired", "hired")
 SESSION_STATUSES = STATUSES[1:]
 MASKED_KEY = "PST-****-****"
-INVITE_STATES = ("queued", "sent", "saved", "failed", "canceled")
+STATE_DESCRIPTION = (
+    "`queued` also between attempts; `saved` as a file; `suppressed` by the limit of an address."
+)
+INVITE_STATES = ("queued", "sent", "saved", "failed", "canceled", "suppressed")
 
 
 class NewKeys(Body):
@@ -76,7 +79,7 @@ class Metadata(Described):
 class Invite(Schema):
     """Delivery of the latest invitation."""
 
-    state = Choice(INVITE_STATES, "`queued` also between attempts; `saved` as a file.", example="sent")
+    state = Choice(INVITE_STATES, STATE_DESCRIPTION, example="sent")
     attempts = Integer("Number of attempts.", example=1)
     last_error = String("The mail server's last error.", example="450 4.2.0 Greylisted", null=True)
     sent_at = Timestamp("When the mail server accepted it.", null=True)

@@ -55,6 +55,17 @@ class Storage(ABC):
     def size(self, object_key: str) -> int:
         """Return the object's size in bytes."""
 
+    def copy(self, object_key: str, new_key: str) -> None:
+        """Copy an object within the store. Later uploads of the first do not change the second.
+
+        Raises TooLarge before copying an object above MAX_BUNDLE_BYTES.
+        """
+        self._require_size(object_key)
+        self._copy(object_key, new_key)
+
+    @abstractmethod
+    def _copy(self, object_key: str, new_key: str) -> None: ...
+
     @abstractmethod
     def delete(self, object_key: str) -> None:
         """Delete the object and its partial uploads, if they exist."""
@@ -72,13 +83,16 @@ class Storage(ABC):
 
         Raises TooLarge before reading an object above MAX_BUNDLE_BYTES.
         """
-        if self.size(object_key) > MAX_BUNDLE_BYTES:
-            raise TooLarge("The bundle is larger than 128 MiB.")
+        self._require_size(object_key)
         size, digest = 0, hashlib.sha256()
         for chunk in self.chunks(object_key):
             size += len(chunk)
             digest.update(chunk)
         return size, digest.hexdigest()
+
+    def _require_size(self, object_key: str) -> None:
+        if self.size(object_key) > MAX_BUNDLE_BYTES:
+            raise TooLarge("The bundle is larger than 128 MiB.")
 
     def chunks(self, object_key: str) -> Iterator[bytes]:
         """Stream the object. Raises NotFound immediately, not with the first chunk."""

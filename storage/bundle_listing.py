@@ -14,6 +14,7 @@ from storage.gunzip import CHUNK_BYTES, BoundedGunzip, ListingLimits, ListingSto
 
 DEFAULT_LIMITS = ListingLimits()
 MAX_NAME_CHARACTERS = 1_000
+MAX_NAME_BYTES = 4 * (MAX_NAME_CHARACTERS + 1)  # in UTF-8, and enough to see that a name is longer
 MAX_EXTENSION_BYTES = 64 * 1024  # long names and PAX records, which extend the next header
 MAX_SIZE_DIGITS = 18  # larger sizes do not fit the JSON integer of the response
 DAMAGED = "The bundle is not a gzip-compressed tar archive, or it is damaged."
@@ -55,10 +56,14 @@ class Listing(NamedTuple):
 def list_bundle(source: Readable, limits: ListingLimits = DEFAULT_LIMITS) -> Listing:
     """List the entries of a gzip-compressed tar. Raises only what `source` raises."""
     entries: list[Entry] = []
+    characters_left = limits.name_characters
     try:
         for entry in _entries(BoundedGunzip(source, limits)):
             if len(entries) == limits.entries:
                 raise ListingStopped(f"The bundle has more than {limits.entries} entries.")
+            characters_left -= len(entry.name)
+            if characters_left < 0:
+                raise ListingStopped("The bundle's names are too long to list all of them.")
             entries.append(entry)
     except ListingStopped as problem:
         return Listing(entries, str(problem))
@@ -114,7 +119,7 @@ def _extension_fields(header: _Header, stream: Readable) -> dict[str, bytes]:
         return {"oversized": b""}
     text = stream.read(header.size)
     if field := LONG_NAME_FIELDS.get(header.type):
-        return {field: text.rstrip(b"\0")}
+        return {field: text[:MAX_NAME_BYTES].rstrip(b"\0")}
     return dict(_pax_fields(text))
 
 
@@ -127,7 +132,7 @@ def _pax_fields(text: bytes) -> Iterator[tuple[str, bytes]]:
         if not record or end <= record.end() or text[end - 1 : end] != b"\n":
             raise ListingStopped(DAMAGED)
         if record[2] in (b"path", b"size"):
-            yield record[2].decode(), text[record.end() : end - 1]
+            yield record[2].decode(), text[record.end() : end - 1][:MAX_NAME_BYTES]
         elif record[2].startswith(b"GNU.sparse."):
             yield "sparse", b""
         start = end

@@ -5,6 +5,7 @@ import hashlib
 import hmac
 import os
 import re
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -70,6 +71,18 @@ class FolderStorage(Storage):
     def size(self, object_key: str) -> int:
         with self._translated_errors():
             return self._path(object_key).stat().st_size
+
+    def _copy(self, object_key: str, new_key: str) -> None:
+        source, target = self._path(object_key), self._path(new_key)
+        with self._translated_errors():
+            try:
+                # A later upload replaces the name, not the file.
+                os.link(source, target)
+            except FileNotFoundError:
+                raise
+            except OSError:  # the file system has no hard links
+                with source.open("rb") as content, atomic_file(target) as file:
+                    shutil.copyfileobj(content, file)
 
     def delete(self, object_key: str) -> None:
         with suppress(NotFound), self._translated_errors():

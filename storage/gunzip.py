@@ -11,6 +11,7 @@ CHUNK_BYTES = 64 * 1024
 
 class ListingLimits(NamedTuple):
     entries: int = 20_000
+    name_characters: int = 1024 * 1024  # of all names together: 50 for each of 20,000 entries
     content_bytes: int = 256 * 1024 * 1024  # uncompressed; the client packs at most 100 MiB
     seconds: float = 10.0
 

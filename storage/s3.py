@@ -46,6 +46,9 @@ class S3Storage(Storage):
     def size(self, object_key: str) -> int:
         return self._call("head_object", object_key)["ContentLength"]
 
+    def _copy(self, object_key: str, new_key: str) -> None:
+        self._call("copy_object", new_key, CopySource=self._object(object_key))
+
     def delete(self, object_key: str) -> None:
         with suppress(NotFound):
             self._call("delete_object", object_key)
@@ -58,8 +61,8 @@ class S3Storage(Storage):
     def delete_partial_uploads(self, before: datetime) -> None:
         """Do nothing: S3 stores an object completely or not at all."""
 
-    def _call(self, operation: str, object_key: str) -> Any:
-        target = self._object(object_key)
+    def _call(self, operation: str, object_key: str, **options: Any) -> Any:
+        target = self._object(object_key) | options
         with _translated_errors(), self._circuit_breaker.guard():
             return getattr(self._client, operation)(**target)
 

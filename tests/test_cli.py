@@ -1,8 +1,10 @@
 """The `flask` commands: arguments, output, effect and failures; tests/ops has the details of the larger ones."""
 
 import os
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -47,6 +49,18 @@ def test_a_command_without_a_database_fails_with_one_sentence_and_creates_a_priv
         "Check DATABASE_URL and run `flask db upgrade`.\n",
     )
     assert (tmp_path / "var").stat().st_mode & 0o777 == 0o700
+
+
+def test_the_files_of_a_new_sqlite_database_are_private_whatever_the_umask(tmp_path):
+    environment = os.environ | {"DATABASE_URL": f"sqlite:///{tmp_path}/proofstone.db"}
+    command = [sys.executable, "-m", "flask", "db", "upgrade"]
+    subprocess.run(command, env=environment, check=True, capture_output=True, umask=0)
+    # An open connection keeps the write-ahead log.
+    with closing(sqlite3.connect(tmp_path / "proofstone.db")) as connection:
+        connection.execute("CREATE TABLE t (c)")
+        modes = {file.name: file.stat().st_mode & 0o777 for file in tmp_path.iterdir()}
+    assert {"proofstone.db", "proofstone.db-wal", "proofstone.db-shm"} <= modes.keys()
+    assert set(modes.values()) == {0o600}
 
 
 def test_a_backup_is_one_file_on_sqlite_and_left_to_postgresqls_own_tools(flask, tmp_path):

@@ -1,7 +1,7 @@
 """The outbox: queue a delivery in the transaction of the change that causes it."""
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import peewee
@@ -12,32 +12,34 @@ from models.deliveries.table import INVITATION, REMINDER, REMOVAL, Delivery
 from models.orgs import Organization
 
 MAX_ROWS_PER_INSERT = 500
+# An object store accepts an upload that started before its URL expired.
+MAX_UPLOAD_DURATION = timedelta(hours=1)
 
 
-def enqueue_invitations(organization_id: Any, key_ids: dict[Any, Any], org_name: str) -> None:
-    """Queue one invitation per candidate key, by the delivery's id."""
+def enqueue_invitations(organization_id: Any, invitations: list[dict[str, Any]], org_name: str) -> None:
+    """Queue invitations, given as `id`, `subject_id` (the key's id) and the columns of limit.py."""
     shared = {"organization": organization_id, "kind": INVITATION, "data": {"orgName": org_name}}
-    rows = [shared | {"id": delivery_id, "subject_id": key_id} for delivery_id, key_id in key_ids.items()]
-    if rows:
-        Delivery.insert_many(rows).execute()
+    if invitations:
+        Delivery.insert_many([shared | invitation for invitation in invitations]).execute()
 
 
-def enqueue_reminder(organization: Organization, key_id: Any) -> None:
+def enqueue_reminder(organization: Organization, key_id: Any, columns: dict[str, Any]) -> None:
+    """Queue a reminder, with the columns of limit.py."""
     data = {"orgName": organization.shown_name}
-    Delivery.create(organization=organization, kind=REMINDER, subject_id=key_id, data=data)
+    Delivery.create(organization=organization, kind=REMINDER, subject_id=key_id, data=data, **columns)
 
 
 def enqueue_removals(organization_id: Any, subject_id: Any, objects: Iterable[tuple[str, datetime]]) -> None:
     """Queue the removal of objects from the bundle store, given as (object key, expiry of its upload URL).
 
-    Each is removed now, and again after the expiry, since it can be uploaded until then.
+    Each is removed now, and again after the last upload that started before the expiry.
     """
     now = clock.now()
     shared = {"organization": organization_id, "kind": REMOVAL, "subject_id": subject_id}
     rows = [
         shared | {"data": {"objectKey": object_key}, "due_at": due_at}
         for object_key, expires_at in objects
-        for due_at in {now, max(now, expires_at)}
+        for due_at in {now, max(now, expires_at + MAX_UPLOAD_DURATION)}
     ]
     for batch in peewee.chunked(rows, MAX_ROWS_PER_INSERT):
         Delivery.insert_many(batch).execute()
@@ -48,15 +50,15 @@ def requeue_removals() -> int:
     return _requeue_failed(Delivery.kind == REMOVAL)
 
 
-def retry(delivery: Delivery) -> Delivery:
+def retry(delivery: Delivery, address: str | None) -> Delivery:
     """Queue a failed message again, with the same Message-ID and no attempts so far. Raises NotFailed."""
-    if not _requeue_failed(Delivery.id == delivery.id):
+    if not _requeue_failed(Delivery.id == delivery.id, address=address):
         raise NotFailed()
     return Delivery.get_by_id(delivery.id)
 
 
-def _requeue_failed(condition: peewee.Expression) -> int:
-    update = Delivery.update(state="queued", attempts=0, due_at=clock.now())
+def _requeue_failed(condition: peewee.Expression, **columns: Any) -> int:
+    update = Delivery.update(state="queued", attempts=0, due_at=clock.now(), **columns)
     return update.where(condition, Delivery.state == "failed").execute()
 
 

@@ -16,9 +16,10 @@ INVITATION, REMINDER, REMOVAL = "invitation", "reminder", "removal"
 class Delivery(Leased, Model):
     """One message to a candidate, or one removal.
 
-    A message is an `invitation` or a `reminder`. It is `queued`, then `sent`, `saved` (as a file), `failed` or
-    `canceled`. A `removal` deletes an object from the bundle store or a saved email, and ends as `done`. `subject_id`
-    is the candidate key's id; for an object it is the session's id.
+    A message is an `invitation` or a `reminder` to `address`, which is case-folded. It is `queued`, then `sent`,
+    `saved` (as a file), `failed` or `canceled`; or it is `suppressed` (limit.py). A `removal` deletes an object from
+    the bundle store or a saved email, and ends as `done`. `subject_id` is the candidate key's id; for an object it is
+    the session's id.
     """
 
     personal_data = PersonalData("messages", "Invitations sent to you.")
@@ -33,6 +34,7 @@ class Delivery(Leased, Model):
     due_at = TimestampField(default=clock.now)
     last_error = peewee.TextField(null=True)
     sent_at = TimestampField(null=True)
+    address = peewee.TextField(null=True)
 
     @classmethod
     def visible_to(cls, caller: ApiToken) -> Query:
@@ -52,7 +54,7 @@ class Delivery(Leased, Model):
             message._remove_saved_mail()
         personal_rows = cls.id.in_([message.id for message in messages])
         cls.update(state="canceled").where(personal_rows, cls.state == "queued").execute()
-        return cls.update(data={}, last_error=None).where(personal_rows).execute()
+        return cls.update(data={}, last_error=None, address=None).where(personal_rows).execute()
 
     def _remove_saved_mail(self) -> None:
         # A worker that has claimed the message may save it until its lease expires.
@@ -75,3 +77,5 @@ class Delivery(Leased, Model):
 _is_queued = Delivery.state == "queued"
 add_index("deliveries_queued", Delivery.organization, Delivery.due_at, Delivery.id, where=_is_queued)
 add_index("deliveries_of", Delivery.organization, Delivery.state, Delivery.id)
+# For the limit of messages to an address.
+add_index("deliveries_to", Delivery.address, Delivery.due_at)

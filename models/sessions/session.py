@@ -88,6 +88,7 @@ class Session(Model):
     further_metrics = peewee.JSONField(null=True)
     sealed_count = peewee.IntegerField(default=0)
     seal_head = BytesField(null=True)
+    stored_bundle_bytes = peewee.BigIntegerField(default=0)
 
     class Meta:
         indexes = ((("organization", "created_at", "id"), False),)

@@ -55,7 +55,7 @@ def rotate_secret(hook: Webhook) -> Webhook:
 def delete(hook: Webhook) -> None:
     """Delete the webhook and its secrets, and cancel its queued deliveries."""
     with db.atomic():
-        hook.update_columns(deleted_at=clock.now(), secret="", former_secrets=[])
+        hook.set_once("deleted_at", secret="", former_secrets=[])
         WebhookDelivery.cancel_queued(hook)
 
 

@@ -113,6 +113,10 @@ def test_other_repositories_are_refused(reviewer):
         "https://user:@example.com/x", "https://example.com/a b", "https://example.com:port/x", "https://[::1/x",
         "https://example.com/\nx", 'https://"><script>', "https://host\\x", "https://a\u00a0b/", "https://a%0ab/",
         "https://example.com/" + "x" * 2029, 7, ["https://example.com"],
+        # Git or ssh could read these as options.
+        "ssh://-oProxyCommand=x", "ssh://-oProxyCommand=x/orders.git", "ssh://git@-oProxyCommand=x/orders.git",
+        "ssh://-oProxyCommand=x@example.com/orders.git", "ssh://%2DoProxyCommand=x@example.com/orders.git",
+        "ssh://%2doProxyCommand=x", "https://-example.com/x", "-oProxyCommand=x:y", "-oProxyCommand=x@host:y",
     ):  # fmt: skip
         assert error_paths(post(reviewer, repoUrl=url)) == [["repoUrl"]], url
 

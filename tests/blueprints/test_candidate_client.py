@@ -13,6 +13,7 @@ from response_checks import error_paths, refusal
 
 from delivery.worker import Worker
 from models import BundleUpload, ClientReport, Delivery, Submission, sessions
+from models.deliveries.outbox import MAX_UPLOAD_DURATION
 from models.submissions import MAX_UNUSED_UPLOAD_AGE, UPLOAD_URL_LIFETIME
 from rules import client_versions
 
@@ -194,6 +195,36 @@ def test_forged_and_expired_upload_urls_are_refused(candidate, session, clock):
         assert refusal(response) == (403, "upload_refused")
 
 
+def test_bundle_that_arrives_after_its_upload_was_closed_is_not_stored(
+    app, candidate, session, folder, monkeypatch
+):
+    upload, receive = open_upload(candidate, session), app.extensions["storage"].receive
+
+    def receive_and_close(*arguments):
+        receive(*arguments)
+        BundleUpload.find_open(upload["objectKey"]).delete_with_object()
+
+    monkeypatch.setattr(app.extensions["storage"], "receive", receive_and_close)
+    assert refusal(put(candidate, upload)) == (403, "upload_refused")
+    assert os.listdir(folder) == []
+
+
+def test_concurrent_uploads_do_not_exceed_the_sessions_bytes(app, candidate, session, folder, monkeypatch):
+    first, second = (open_upload(candidate, session) for _ in range(2))
+    receive, storage = app.extensions["storage"].receive, app.extensions["storage"]
+
+    def receive_both(*arguments):
+        monkeypatch.setattr(storage, "receive", receive)
+        assert put(candidate, second).status_code == 200
+        receive(*arguments)
+
+    monkeypatch.setitem(app.config, "SESSION_MAX_BYTES", len(BUNDLE) + 1)
+    monkeypatch.setattr(storage, "receive", receive_both)
+    assert refusal(put(candidate, first)) == (413, "session_full")
+    Worker(app.config, storage).run_once()
+    assert os.listdir(folder) == [second["objectKey"]]
+
+
 def test_submission_without_the_right_bundle_is_recorded_but_replaces_no_verified_one(
     candidate, reviewer, session
 ):
@@ -208,7 +239,7 @@ def test_submission_without_the_right_bundle_is_recorded_but_replaces_no_verifie
         response = submit(candidate, session, upload_bundle(candidate, session), **members)
         assert (response.status_code, response.json["verified"]) == (200, False)
     assert verdicts(reviewer, session) == ["verified", "mismatch", "mismatch", "missing", "missing"]
-    assert Submission.current(session).upload.object_key == verified["objectKey"]
+    assert Submission.current(session).upload.source_key == verified["objectKey"]
 
 
 def test_later_verified_bundle_replaces_the_earlier_one(candidate, session, clock):
@@ -218,13 +249,12 @@ def test_later_verified_bundle_replaces_the_earlier_one(candidate, session, cloc
     second = upload_bundle(candidate, session, later)
     submit(candidate, session, second, later)
     assert [submission.diff for submission in Submission.of(session)] == [None, "+1"]
-    # Now, and again when the earlier URL has expired.
-    assert removals() == [
-        (first["objectKey"], clock.fixed),
-        (first["objectKey"], clock.fixed + UPLOAD_URL_LIFETIME),
-    ]
+    # Both uploads and the first one's verified copy: now, and again when no upload can be running.
+    last = clock.fixed + UPLOAD_URL_LIFETIME + MAX_UPLOAD_DURATION
+    assert [due_at for _, due_at in removals()] == [clock.fixed] * 3 + [last] * 3
+    assert {first["objectKey"], second["objectKey"]} < {key for key, _ in removals()}
     assert not submit(candidate, session, first).json["verified"]
-    assert Submission.current(session).upload.object_key == second["objectKey"]
+    assert Submission.current(session).upload.source_key == second["objectKey"]
 
 
 def test_bundles_are_accepted_until_ten_minutes_after_the_close(candidate, session, clock):
@@ -238,18 +268,18 @@ def test_bundles_are_accepted_until_ten_minutes_after_the_close(candidate, sessi
     assert refused.json["completedAt"] == "2026-04-01T09:00:00.000Z"
 
 
-def test_missing_and_overwritten_bundles_cannot_be_downloaded(app, candidate, reviewer, session):
+def test_missing_and_changed_bundles_cannot_be_downloaded(candidate, reviewer, session, folder):
     def downloads():
         paths = (f"/v1/sessions/{session.id}/bundle", f"/v1/sessions/{session.id}/bundle/files")
         return {refusal(reviewer.get(path)) for path in paths}
 
     assert downloads() == {(404, "not_found")}
-    upload = upload_bundle(candidate, session)
-    submit(candidate, session, upload)
+    submit(candidate, session, upload_bundle(candidate, session))
+    stored = folder / Submission.current(session).upload.object_key
     for other in (BUNDLE + b"?", BUNDLE[:-1] + b"?"):
-        assert put(candidate, upload, other).status_code == 200
+        stored.write_bytes(other)
         assert downloads() == {(409, "bundle_changed")}
-    app.extensions["storage"].delete(upload["objectKey"])
+    stored.unlink()
     assert downloads() == {(404, "not_found")}
 
 
@@ -263,8 +293,11 @@ def test_unused_uploads_are_deleted_a_day_after_they_expire(app, candidate, revi
     clock.fixed += timedelta(milliseconds=1)
     for _ in range(2):
         Worker(app.config, app.extensions["storage"]).run_once()
-    assert {name for name, _ in removals()} == {upload["objectKey"] for upload in (unused, wrong, never_sent)}
-    assert os.listdir(folder) == [used["objectKey"]]
+    names = {name for name, _ in removals()}
+    assert names > {upload["objectKey"] for upload in (unused, wrong, used, never_sent)}
+    kept = Submission.current(session).upload.object_key
+    assert os.listdir(folder) == [kept]
+    assert kept not in names
     assert reviewer.get(f"/v1/sessions/{session.id}/bundle").data == BUNDLE
     assert verdicts(reviewer, session) == ["mismatch", "verified"]
 

@@ -97,6 +97,15 @@ def test_concurrent_invitations_of_an_address_create_one_key(reviewer, assessmen
     assert len(list_keys(reviewer, assessment)) == 1
 
 
+def test_an_address_gets_five_messages_from_concurrent_requests(reviewer, assessment):
+    for number in range(5):
+        address = f"dave{number}@example.com"
+        calls = [lambda address=address: invite(reviewer, assessment, address, address)] * 16
+        assert {response.status for response in run_concurrently(calls)} == {201}
+    states = Counter(key["invite"]["state"] for key in list_keys(reviewer, assessment))
+    assert states == {"queued": 5 * 5, "suppressed": 5 * 27}
+
+
 def test_an_assessment_changes_before_the_first_redeem_or_not_at_all(service, reviewer, assessment):
     path = f"/v1/assessments/{assessment['id']}"
     keys = [key["key"] for key in make_keys(reviewer, assessment, 8)]

@@ -1,11 +1,23 @@
 """A revoked credential is refused by every process from the next request on."""
 
+from collections import Counter
+
 import pytest
 
 from schemas.fields import EXAMPLE_ID
-from tests.live.cast import event
-from tests.live.client import Client
+from tests.live.cast import event, make_assessment, make_keys
+from tests.live.client import Client, run_concurrently
 from tests.live.service import Service
+
+LEVELS = [{"value": 1, "label": "Weak"}, {"value": 2, "label": "Solid"}]
+DELETABLE = {
+    "token": ("/v1/org/tokens", {"name": "Script", "scope": "read"}),
+    "webhook": ("/v1/webhooks", {"url": "https://example.com/hook", "types": ["session.completed"]}),
+    "rubric": (
+        "/v1/rubrics",
+        {"name": "Backend", "criteria": [{"key": "quality", "title": "Quality", "levels": LEVELS}]},
+    ),
+}
 
 
 @pytest.fixture(scope="module")
@@ -36,3 +48,28 @@ def test_a_revoked_key_is_refused_by_another_process(reviewer, assessment, candi
     for body in (event(sessionId=candidate.session_id), sent[0], *invalid):
         assert candidate.ingest(body).status == 401
     assert candidate.post("/v1/hooks/ingest/batch", {"events": [sent[0]]}).status == 401
+
+
+@pytest.mark.parametrize("kind", ["key", "token", "assessment", "webhook", "rubric"])
+def test_one_of_several_concurrent_deletions_succeeds_and_is_recorded(service, reviewer, port, kind):
+    path, deleted_id = make_deletable(reviewer, kind)
+    other = Client(port, **reviewer.headers)
+    responses = run_concurrently([lambda: reviewer.delete(path), lambda: other.delete(path)] * 8)
+    assert Counter(response.status for response in responses) == {200: 1, 404: 15}
+    recorded = "SELECT count(*) FROM audit_entries WHERE subject_id = %s AND action IN (%s, %s)"
+    actions = (f"revoke{kind.capitalize()}", f"delete{kind.capitalize()}")
+    assert service.execute(recorded, service.stored_id(deleted_id), *actions) == [(1,)]
+
+
+def make_deletable(reviewer, kind):
+    """Create a row; returns its path and its id."""
+    assessment = make_assessment(reviewer)
+    path = f"/v1/assessments/{assessment['id']}"
+    if kind == "assessment":
+        return path, assessment["id"]
+    if kind == "key":
+        (row,) = make_keys(reviewer, assessment, 1)
+        return f"{path}/keys/{row['id']}", row["id"]
+    path, body = DELETABLE[kind]
+    row = reviewer.post(path, body)[kind]
+    return f"{path}/{row['id']}", row["id"]

@@ -84,11 +84,12 @@ def test_a_retry_is_not_delayed_by_an_hour(worker, assessment, clock):
 
 def test_an_object_is_not_removed_before_its_upload_url_expires(worker, organization, session, clock):
     expires_at = clock.now() + HOUR
+    last_upload_at = expires_at + outbox.MAX_UPLOAD_DURATION
     outbox.enqueue_removals(organization.id, session.id, [("an object", expires_at)])
     worker.run_once()
     set_back(clock)
     worker.run_once()
-    assert [row.due_at for row in Delivery.select().where(Delivery.state == "queued")] == [expires_at]
+    assert [row.due_at for row in Delivery.select().where(Delivery.state == "queued")] == [last_upload_at]
 
 
 def test_webhooks_are_delayed_by_a_lease_at_most(worker, organization, clock):

@@ -66,6 +66,7 @@ from models import (
     privacy,
     sessions,
 )
+from models.deliveries.outbox import MAX_UPLOAD_DURATION
 from models.task_failures import run_each
 from rules.usage import ReportedUsage
 from storage import FolderStorage, new_object_key
@@ -86,6 +87,7 @@ IMPERSONAL_TABLES = {
     AuditEntry, AuditChain,  # ids, and names of tokens
     FeedEvent, Feed, Webhook,  # ids, states and receivers
 }  # fmt: skip
+MAX_BYTES = 2**29
 # An erasure deletes these rows although they have no free text.
 WITHOUT_FREE_TEXT = {AcceptedSender, BundleUpload}
 # Written by the service, or restricted to a few values.
@@ -94,8 +96,8 @@ COLUMNS_WITHOUT_FREE_TEXT = {
     "Delivery.kind", "Delivery.state", "Event.verdict",
     "IdempotentRequest.digest", "IdempotentRequest.fingerprint", "IdempotentRequest.path", "Score.criterion",
     "Seal.head", "Session.closed_by", "Session.seal_head", "Submission.bundle_sha256", "Submission.found_sha256",
-    "Submission.verdict", "BundleUpload.object_key", "WebhookDelivery.last_error", "WebhookDelivery.state",
-    "WebhookDelivery.type",
+    "Submission.verdict", "BundleUpload.object_key", "BundleUpload.source_key",
+    "WebhookDelivery.last_error", "WebhookDelivery.state", "WebhookDelivery.type",
 }  # fmt: skip
 
 
@@ -196,10 +198,13 @@ def store_response(reviewer, key, session):
 
 def submit_bundle(session, bundles, object_key):
     upload = BundleUpload.get(object_key=object_key)
-    bundles.receive(upload.object_key, io.BytesIO(WORD.encode()), len(WORD))
-    size, digest = bundles.size_and_sha256(upload.object_key)
+    bundles.receive(object_key, io.BytesIO(WORD.encode()), len(WORD))
+    copy = upload.reserve_copy(new_object_key(str(session.id)))
+    bundles.copy(object_key, copy.object_key)
+    size, digest = bundles.size_and_sha256(copy.object_key)
     submission = {"bundle_size": size, "bundle_sha256": digest, "repo_url": WORD, "base_sha": WORD}
-    Submission.record(session, upload, (size, digest), submission | {"diff": WORD, "file_tree": [WORD]})
+    submission |= {"diff": WORD, "file_tree": [WORD]}
+    Submission.record(session, copy, (size, digest), submission, MAX_BYTES)
 
 
 def tables_with_traces():
@@ -314,7 +319,7 @@ def test_a_bundle_uploaded_after_the_erasure_is_deleted(app, clock, reviewer, pe
     erase(reviewer, person)
     Worker(app.config, bundles).run_once()
     bundles.receive(upload.object_key, io.BytesIO(b"late"), 4)
-    clock.fixed = upload.expires_at
+    clock.fixed = upload.expires_at + MAX_UPLOAD_DURATION
     Worker(app.config, bundles).run_once()
     assert list(bundles.folder.iterdir()) == []
 
@@ -466,7 +471,9 @@ def test_a_request_that_waited_for_the_lock_is_refused(reviewer, person):
     for write in (
         lambda: ClientReport.record(session, "device_done", {}),
         lambda: BundleUpload.open(session, new_object_key(str(session.id))),
-        lambda: Submission.record(session, None, None, {"bundle_size": 1, "bundle_sha256": "0" * 64}),
+        lambda: Submission.record(
+            session, None, None, {"bundle_size": 1, "bundle_sha256": "0" * 64}, MAX_BYTES
+        ),
         lambda: sessions.submit_test_result(session, 1, 0, None, NAME),
     ):
         with pytest.raises(Erased):

@@ -2,6 +2,7 @@
 
 import re
 from datetime import timedelta
+from pathlib import Path
 
 import factories
 import pytest
@@ -106,6 +107,19 @@ def test_unusable_servers_and_disks_are_reported(app, run_doctor, setting, monke
     storage = FolderStorage(tmp_path / "file" / "bundles", "http://localhost", lambda: b"")
     monkeypatch.setitem(app.extensions, "storage", storage)
     assert "error storage: The bundle folder is not writable: Not a directory. Check BUNDLE" in run_doctor()
+
+
+def test_database_files_that_others_can_read_are_a_warning(app, run_doctor):
+    assert "permissions" not in run_doctor()
+    if is_postgres():
+        return
+    path = Path(db.obj.database)
+    path.chmod(0o640)
+    try:
+        output = run_doctor()
+    finally:
+        path.chmod(0o600)
+    assert f"warning permissions: Other users can access {path}. Run `chmod 600 {path}`." in output
 
 
 def test_work_is_overdue_after_five_minutes(clock, reviewer, assessment, session, run_doctor):

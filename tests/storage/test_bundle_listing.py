@@ -251,6 +251,17 @@ def test_many_pax_records_take_no_memory(kind):
     assert peak < MIB
 
 
+@pytest.mark.parametrize("kind", [tarfile.XHDTYPE, tarfile.XGLTYPE])
+def test_names_have_a_maximum_length_together(kind):
+    name = "\U0001f600" * 1_000
+    long_name = extension(kind, record(b"path", name.encode()))
+    content = (long_name + header(b"0")) * 2_000 + tar()
+    bundle, peak = listing_and_peak_memory(content, name_characters=20_000)
+    assert bundle.entries == [Entry(name, 0, "file", None)] * 20
+    assert bundle.problem == "The bundle's names are too long to list all of them."
+    assert peak < MIB
+
+
 def test_reading_stops_when_the_time_is_up(monkeypatch):
     ticks = iter(range(1000))
     monkeypatch.setattr(storage.gunzip, "monotonic", lambda: next(ticks))

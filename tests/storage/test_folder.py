@@ -1,5 +1,6 @@
 """The folder of bundles: signed upload URLs, atomic uploads, partial uploads."""
 
+import errno
 import hashlib
 import hmac
 import io
@@ -55,6 +56,18 @@ def test_an_upload_is_read_up_to_its_length_into_a_private_file(folder, object_k
     folder.receive(object_key, io.BytesIO(b"0123456789"), 4)
     assert contents(folder, object_key) == b"0123"
     assert (folder.folder / object_key).stat().st_mode & 0o077 == 0
+
+
+def test_a_file_system_without_hard_links_gets_a_copy(folder, object_key, monkeypatch):
+    def refuse(*paths):
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", refuse)
+    upload(folder, object_key, b"code")
+    copy = new_object_key(SESSION)
+    folder.copy(object_key, copy)
+    assert contents(folder, copy) == b"code"
+    assert files(folder) == sorted([object_key, copy])
 
 
 class ResetConnection(io.BytesIO):

@@ -44,6 +44,18 @@ def test_the_last_upload_wins_until_the_bundle_is_deleted(store, object_key):
     assert contents(store, other) == b"other"
 
 
+def test_a_copy_stays_as_it_is_when_the_upload_changes(store, object_key):
+    copy = new_object_key(SESSION)
+    upload(store, object_key, b"first")
+    store.copy(object_key, copy)
+    upload(store, object_key, b"second")
+    assert (contents(store, copy), contents(store, object_key)) == (b"first", b"second")
+    store.delete(object_key)
+    assert contents(store, copy) == b"first"
+    with pytest.raises(NotFound):
+        store.copy(UNKNOWN_KEY, new_object_key(SESSION))
+
+
 def test_an_unknown_or_malformed_key_is_not_found(store):
     for name in [UNKNOWN_KEY, *MALFORMED_KEYS]:
         store.delete(name)

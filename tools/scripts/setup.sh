@@ -40,7 +40,7 @@ is_installed() { [ -x "$venv/bin/python" ] && cmp -s "$1" "$venv/$1"; }
 
 install() {
     echo "Installing packages from $1 into $venv ..." >&2
-    "$venv/bin/python" -m pip install --quiet --no-input --disable-pip-version-check -r "$1" ||
+    "$venv/bin/python" -m pip install --quiet --no-input --disable-pip-version-check --require-hashes -r "$1" ||
         fail "Cannot install the packages from $1. See the output above."
     cp "$1" "$venv/$1"
 }

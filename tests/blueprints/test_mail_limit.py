@@ -1,0 +1,141 @@
+"""The limit of messages to one address about one assessment (docs/invitations.md)."""
+
+from datetime import timedelta
+
+import pytest
+from factories import make_assessment
+from response_checks import refusal
+
+from delivery.worker import Worker
+from models import CandidateKey, Delivery, invitations, privacy
+from models.deliveries import outcomes
+from models.deliveries.limit import SUPPRESSED
+
+ALICE = "alice@example.com"
+
+
+@pytest.fixture(autouse=True)
+def _stopped_clock(clock):
+    """The day does not end during a test."""
+
+
+def issue(reviewer, assessment, *addresses, **members):
+    body = {"count": len(addresses), "candidateEmails": addresses} | members
+    return reviewer.post(f"/v1/assessments/{assessment.id}/keys", body).json["keys"]
+
+
+def states(keys):
+    return [key["invite"]["state"] for key in keys]
+
+
+def resend(reviewer, key):
+    return reviewer.post(f"/v1/candidates/{key['id']}/invite")
+
+
+@pytest.fixture
+def worker(app, tmp_path):
+    return Worker(app.config | {"SMTP_URL": None, "MAIL_FOLDER": str(tmp_path)})
+
+
+@pytest.fixture
+def mails(tmp_path):
+    """The number of saved emails."""
+    return lambda: len(list(tmp_path.rglob("*.eml")))
+
+
+def test_an_address_gets_five_messages_a_day_about_an_assessment(
+    clock, reviewer, organization, assessment, worker, mails
+):
+    (key,) = issue(reviewer, assessment, ALICE)
+    worker.run_once()
+    for _ in range(4):
+        assert resend(reviewer, key).status_code == 200
+        worker.run_once()
+    clock.fixed += timedelta(hours=1)
+    response = resend(reviewer, key)
+    assert refusal(response) == (429, "mail_limit")
+    wait = int(response.headers["Retry-After"])
+    assert 23 * 3600 <= wait <= 24 * 3600
+    (other,) = issue(reviewer, make_assessment(organization), ALICE)
+    assert states([other]) == ["queued"]
+    worker.run_once()
+    assert mails() == 6
+    clock.fixed += timedelta(seconds=wait - 1)
+    assert refusal(resend(reviewer, key)) == (429, "mail_limit")
+    clock.fixed += timedelta(seconds=1)
+    assert resend(reviewer, key).status_code == 200
+
+
+def test_a_generated_key_beyond_the_limit_has_a_suppressed_invitation(reviewer, assessment, worker, mails):
+    keys = issue(reviewer, assessment, *[ALICE, "ALICE@example.com"] * 3, "bob@example.com")
+    assert states(keys) == [*["queued"] * 5, "suppressed", "queued"]
+    assert keys[5]["invite"]["lastError"] == SUPPRESSED
+    listed = reviewer.get(f"/v1/assessments/{assessment.id}/keys").json["keys"]
+    assert [key["invite"] for key in listed] == [key["invite"] for key in keys]
+    worker.run_once()
+    assert mails() == 6
+    assert states(issue(reviewer, assessment, "Alice@Example.com")) == ["suppressed"]
+    suppressed = reviewer.get("/v1/deliveries", state="suppressed").json
+    assert suppressed["total"] == 2
+    retry = f"/v1/deliveries/{suppressed['deliveries'][0]['id']}/retry"
+    assert refusal(reviewer.post(retry)) == (409, "not_failed")
+
+
+@pytest.mark.parametrize("policy", ["return", "refuse"])
+def test_the_limit_applies_to_every_policy_for_duplicates(reviewer, assessment, policy):
+    issue(reviewer, assessment, *[ALICE] * 5)
+    CandidateKey.update(revoked_at=CandidateKey.created_at).execute()
+    assert states(issue(reviewer, assessment, ALICE, onDuplicate=policy)) == ["suppressed"]
+
+
+def test_canceled_messages_count_if_a_worker_may_have_sent_them(reviewer, assessment):
+    (key,) = issue(reviewer, assessment, ALICE)
+    # Each cancels the queued one before it.
+    for _ in range(10):
+        assert resend(reviewer, key).status_code == 200
+    for _ in range(5):
+        assert Delivery.claim() is not None
+        refused = resend(reviewer, key)
+    assert refusal(refused) == (429, "mail_limit")
+
+
+def test_an_address_that_moves_between_keys_gets_no_more_messages(reviewer, assessment, worker, mails):
+    keys = issue(reviewer, assessment, *(f"candidate{number}@example.com" for number in range(8)))
+    for key in keys:
+        changed = reviewer.patch(f"/v1/candidates/{key['id']}", {"candidateEmail": ALICE})
+        assert changed.status_code == 200
+    worker.run_once()
+    assert mails() == 5
+    for key in keys:
+        reviewer.patch(f"/v1/candidates/{key['id']}", {"candidateEmail": "other@example.com"})
+    assert states(issue(reviewer, assessment, ALICE)) == ["suppressed"]
+
+
+def test_retries_of_failed_messages_count_for_the_address_that_they_go_to(reviewer, assessment):
+    keys = issue(reviewer, assessment, *(f"candidate{number}@example.com" for number in range(6)))
+    statuses, messages = [], [Delivery.claim() for _ in keys]
+    for key, message in zip(keys, messages, strict=True):
+        outcomes.fail(message, "550 5.1.1 No such user")
+        reviewer.patch(f"/v1/candidates/{key['id']}", {"candidateEmail": ALICE})
+        statuses.append(reviewer.post(f"/v1/deliveries/{message.id}/retry").status_code)
+    assert statuses == [200] * 5 + [429]
+
+
+def test_reminders_count_and_are_suppressed(clock, reviewer, organization, worker, mails):
+    assessment = make_assessment(organization, expires_in_days=30, reminder_days_before=29)
+    (key,) = issue(reviewer, assessment, ALICE)
+    worker.run_once()
+    clock.fixed += timedelta(days=1, minutes=10)
+    for _ in range(7):
+        assert invitations.enqueue_reminders() == 1
+        worker.run_once()
+        reviewer.post(f"/v1/candidates/{key['id']}/extend", {"expiresAt": "2026-04-20T09:00:00Z"})
+    assert mails() == 1 + 5
+    assert refusal(resend(reviewer, key)) == (429, "mail_limit")
+
+
+def test_an_erasure_deletes_the_address_of_messages(reviewer, assessment):
+    (key,) = issue(reviewer, assessment, ALICE)
+    assert [delivery.address for delivery in Delivery.select()] == [ALICE]
+    privacy.erase(CandidateKey.get_by_id(key["id"]))
+    assert [delivery.address for delivery in Delivery.select()] == [None]
