@@ -54,6 +54,8 @@ def _refusal(code: int, reason: str, sentence: str, retry_after: int | None = No
 
 
 Invalid = _refusal(400, "invalid_request", "The request is invalid. See `details`.")
+TooManyValues = _refusal(400, "too_many_values", "The JSON has too many values.")
+BatchTooLarge = _refusal(400, "batch_too_large", "The batch has too many entries.")
 Incomplete = _refusal(400, "incomplete", "The body ended before its Content-Length. Nothing was stored.")
 NotFound = _refusal(404, "not_found", "Not found.")  # the same for another organization's rows (R2)
 LengthRequired = _refusal(411, "length_required", "The upload requires the header Content-Length.")
@@ -125,6 +127,11 @@ AlreadyRedeemed = _refusal(
 )
 NotRedeemed = _refusal(409, "not_redeemed", "This key has not been redeemed. Start the session first.")
 SessionClosed = _refusal(409, "session_closed", "This session is closed.")
+SessionFull = _refusal(
+    413,
+    "session_full",
+    "This session has reached its limit of stored events or bytes. Nothing was stored.",
+)
 SessionEnded = _refusal(409, "session_ended", "The candidate's session has ended.")
 AssessmentClosed = _refusal(409, "assessment_closed", "This assessment has been submitted and is closed.")
 NotFinished = _refusal(

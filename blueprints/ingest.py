@@ -1,11 +1,11 @@
 """Events from a candidate's client (docs/candidate-client.md#38-ingest)."""
 
 import marshmallow as ma
-from flask import g, request
+from flask import g
 
 from access import auth, caller, rate_limits, refuses
 from blueprints import Blueprint
-from errors import NotFound, NotRedeemed, Refusal, SessionClosed
+from errors import BatchTooLarge, NotFound, NotRedeemed, Refusal, SessionClosed
 from models import Arrival, CandidateKey, Session, sessions
 from rules.envelopes import label
 from schemas.candidate_session import Envelope, EnvelopeBatch, Ingested, IngestedBatch
@@ -31,7 +31,7 @@ def ingest(envelope):
 
     Responds after the event is stored durably. Unknown kinds and members are accepted. An id counts once per session.
     """
-    arrival = Arrival(g.body, envelope["ts"], request.get_data(as_text=True))
+    arrival = Arrival(g.body, envelope["ts"], g.text)
     if key_id := _store(arrival, envelope):
         record_caller("candidate", key_id)
         return {"ok": True}
@@ -66,7 +66,7 @@ def _require_own(session, envelope):
 @rate_limits.limit(rate_limits.INGEST)
 @auth.required(CandidateKey)
 @body_limit(MAX_EVENT_BYTES)
-@refuses(NotRedeemed)
+@refuses(NotRedeemed, BatchTooLarge)
 @blp.arguments(EnvelopeBatch)
 @blp.response(200, IngestedBatch)
 def ingest_batch(data):
