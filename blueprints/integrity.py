@@ -115,7 +115,8 @@ def _event_counts(session: Session) -> dict[str, int]:
 def _facts(session: Session) -> list[integrity.Fact]:
     if session.key.erased_at is not None:
         return [integrity.ERASED]
-    return integrity.facts(Seal.breaks(session), signed_log.irregularities(session))
+    refused = integrity.Group("session_full", [], session.refused_event_count)
+    return integrity.facts(Seal.breaks(session), [*signed_log.irregularities(session), refused])
 
 
 def _signed_log(session: Session) -> Iterator[bytes]:
