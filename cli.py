@@ -21,6 +21,7 @@ from models import ApiToken, Assessment, Organization, Session, audit, clock, pr
 from models.cohorts import first_difference, rebuild
 from ops import admin, backup, cohort_table, doctor, session_import
 from rules import plans
+from rules.session_quota import Quota
 from rules.timestamps import format_timestamp
 from schemas.fields import Line
 from web.log_masking import masked
@@ -187,7 +188,8 @@ def import_sessions(
     if assessment and org:
         raise click.UsageError("Use either --assessment or --org, not both.")
     owner = assessment.organization if assessment else org or admin.only_organization()
-    importer = session_import.Importer(owner, assessment, title)
+    quota = Quota(current_app.config["SESSION_MAX_BYTES"], current_app.config["SESSION_MAX_EVENTS"])
+    importer = session_import.Importer(owner, assessment, title, quota)
     size = sum(file.stat().st_size for file in files)
     with click.progressbar(length=size, label="Importing", update_min_steps=PROGRESS_STEP_BYTES) as bar:
         invalid = importer.import_files(files, bar.update)

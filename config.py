@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from rules.client_versions import parse_version
 from rules.mail_addresses import parse_sender
+from rules.session_quota import DEFAULT_QUOTA
 from rules.smtp_url import parse_smtp_url
 from rules.webhook_addresses import Network, parse_networks
 
@@ -212,7 +213,14 @@ class Config:
         None, "OpenAI API key for candidates' sessions; without it, Codex has no model.", secret
     )
     session_max_bytes: int = _setting(
-        512 * 1024 * 1024, "Maximum bytes that one session stores; more is refused.", positive
+        DEFAULT_QUOTA.max_bytes,
+        "Maximum bytes that one session stores, bundles included; more is refused.",
+        positive,
+    )
+    session_max_events: int = _setting(
+        DEFAULT_QUOTA.max_events,
+        "Maximum events that one session stores; further ones are refused.",
+        positive,
     )
     web_threads: int = _setting(
         8, "Number of requests that one web process serves at the same time.", positive

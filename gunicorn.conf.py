@@ -1,5 +1,7 @@
 """gunicorn's settings for the web process. gunicorn reads PORT and WEB_CONCURRENCY itself."""
 
+import contextlib
+import ctypes
 import os
 import shutil
 import tempfile
@@ -27,6 +29,11 @@ worker_tmp_dir = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 # The control socket is not used.
 control_socket_disable = True
 
+# glibc's option, and the size from which freed memory returns to the system at once. By default it grows with the
+# largest freed block, and each thread could keep tens of megabytes after a large event (tests/live/test_memory.py).
+M_MMAP_THRESHOLD = -3
+MMAP_THRESHOLD_BYTES = 1024 * 1024
+
 METRICS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 
 
@@ -34,6 +41,12 @@ def on_starting(server: Any) -> None:
     """Create the folder for the metrics of all web processes."""
     if settings.metrics_token:
         os.environ[METRICS_FOLDER] = tempfile.mkdtemp(prefix="proofstone-metrics-", dir=worker_tmp_dir)
+
+
+def post_fork(server: Any, worker: Any) -> None:
+    """Bound the memory that threads keep after large requests; other C libraries have no such option."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, MMAP_THRESHOLD_BYTES)
 
 
 def post_worker_init(worker: Any) -> None:

@@ -1,13 +1,14 @@
 """Events from a candidate's client (docs/candidate-client.md#38-ingest)."""
 
 import marshmallow as ma
-from flask import g, request
+from flask import g
 
 from access import auth, caller, rate_limits, refuses
-from blueprints import Blueprint
-from errors import NotFound, NotRedeemed, Refusal, SessionClosed
+from blueprints import Blueprint, setting
+from errors import BatchTooLarge, NotFound, NotRedeemed, Refusal, SessionClosed, SessionFull
 from models import Arrival, CandidateKey, Session, sessions
 from rules.envelopes import label
+from rules.session_quota import Quota
 from schemas.candidate_session import Envelope, EnvelopeBatch, Ingested, IngestedBatch
 from schemas.fields import parse_id
 from web.access_log import record_caller, record_late_events
@@ -22,7 +23,7 @@ ENVELOPE = Envelope()
 @rate_limits.limit(rate_limits.INGEST)
 @auth.checked_by_statement
 @body_limit(MAX_EVENT_BYTES)
-@refuses(NotFound, NotRedeemed, SessionClosed)
+@refuses(NotFound, NotRedeemed, SessionClosed, SessionFull)
 @blp.arguments(Envelope)
 @blp.response(201, Ingested)
 @blp.alt_response(200, schema=Ingested, description="The event's id already exists; nothing is stored.")
@@ -31,7 +32,7 @@ def ingest(envelope):
 
     Responds after the event is stored durably. Unknown kinds and members are accepted. An id counts once per session.
     """
-    arrival = Arrival(g.body, envelope["ts"], request.get_data(as_text=True))
+    arrival = Arrival(g.body, envelope["ts"], g.text)
     if key_id := _store(arrival, envelope):
         record_caller("candidate", key_id)
         return {"ok": True}
@@ -40,7 +41,9 @@ def ingest(envelope):
     _require_own(session, envelope)
     if session is None:
         raise NotRedeemed()
-    (outcome,) = sessions.append(session, arrival)
+    (outcome,) = sessions.append(session, arrival, quota=_quota())
+    if outcome == "full":
+        raise SessionFull()
     record_late_events(outcome == "late")
     if outcome == "skipped":
         return {"ok": True, "skipped": True}, 200
@@ -53,7 +56,11 @@ def _store(arrival, envelope):
     session_id = None if text is None else parse_id(text)
     if text is not None and session_id is None:
         return None
-    return sessions.store_if_open(auth.presented_key(), arrival, session_id)
+    return sessions.store_if_open(auth.presented_key(), arrival, _quota(), session_id)
+
+
+def _quota():
+    return Quota(setting("SESSION_MAX_BYTES"), setting("SESSION_MAX_EVENTS"))
 
 
 def _require_own(session, envelope):
@@ -66,7 +73,7 @@ def _require_own(session, envelope):
 @rate_limits.limit(rate_limits.INGEST)
 @auth.required(CandidateKey)
 @body_limit(MAX_EVENT_BYTES)
-@refuses(NotRedeemed)
+@refuses(NotRedeemed, BatchTooLarge)
 @blp.arguments(EnvelopeBatch)
 @blp.response(200, IngestedBatch)
 def ingest_batch(data):
@@ -103,8 +110,14 @@ def _outcomes(session, arrivals):
     """The results of the arrivals, in order."""
     ids = [arrival.envelope["id"] for arrival in arrivals]
     try:
-        outcomes = sessions.append(session, *arrivals) if arrivals else []
+        outcomes = sessions.append(session, *arrivals, quota=_quota()) if arrivals else []
     except SessionClosed as error:
         return iter([{"id": event_id, "status": "refused", "error": error.sentence} for event_id in ids])
     record_late_events(outcomes.count("late"))
-    return iter([{"id": each, "status": outcome} for each, outcome in zip(ids, outcomes, strict=True)])
+    return iter([_result(*each) for each in zip(ids, outcomes, strict=True)])
+
+
+def _result(event_id, outcome):
+    if outcome == "full":
+        return {"id": event_id, "status": "refused", "error": SessionFull.sentence}
+    return {"id": event_id, "status": outcome}

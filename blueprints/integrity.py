@@ -115,9 +115,8 @@ def _event_counts(session: Session) -> dict[str, int]:
 def _facts(session: Session) -> list[integrity.Fact]:
     if session.key.erased_at is not None:
         return [integrity.ERASED]
-    return integrity.facts(
-        Seal.breaks(session), signed_log.build_chain(session), signed_log.invalid_events(session)
-    )
+    refused = integrity.Group("session_full", [], session.refused_event_count)
+    return integrity.facts(Seal.breaks(session), [*signed_log.irregularities(session), refused])
 
 
 def _signed_log(session: Session) -> Iterator[bytes]:
@@ -127,7 +126,9 @@ def _signed_log(session: Session) -> Iterator[bytes]:
     yield head.removesuffix(b"}") + b',"events":['
     for number, entry in enumerate(signed_log.signed_log(session)):
         event = shape.dump(entry | {"payload": orjson.Fragment(entry["payload"])})
-        yield (b"," if number else b"") + orjson.dumps(event)
+        if number:
+            yield b","
+        yield orjson.dumps(event)
     yield b"]}\n"
 
 

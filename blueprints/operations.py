@@ -76,6 +76,8 @@ def _refusals(view: Any, rule: str) -> set[type[Refusal]]:
     conditions = {
         errors.Invalid: bool(arguments),
         NotJson: "json" in arguments,
+        errors.TooManyValues: "json" in arguments,
+        errors.TooLarge: "json" in arguments,
         errors.TooManyRequests: setting_of(view) is not None,
         errors.NotFound: "<id:" in rule,
     }
@@ -96,7 +98,7 @@ def _responses(refusals: Iterable[type[Refusal]]) -> dict[int, Any]:
         for status, group in groupby(in_order, key=lambda refusal: refusal.code)
     }
     if NotJson in refusals:
-        responses |= {status: _response([_plain(status)]) for status in (413, 415)}
+        responses[415] = _response([_plain(415)])
     return responses
 
 

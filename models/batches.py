@@ -29,8 +29,10 @@ def read_wide(query: Query, order: Sequence[peewee.Field], size: peewee.Field) -
     """
     batch = first_wide(query, order, size)
     while batch:
+        last = [batch[-1][field.name] for field in order]
         yield from batch
-        batch = first_wide(after(query, order, [batch[-1][field.name] for field in order]), order, size)
+        batch.clear()  # before the next rows are read
+        batch = first_wide(after(query, order, last), order, size)
 
 
 def first_wide(query: Query, order: Sequence[peewee.Field], size: peewee.Field) -> list[Row]:

@@ -9,8 +9,10 @@ import peewee
 
 from models import batches
 from models.sessions import Event, Session, SigningKey
-from rules import event_signatures
-from rules.signature_chain import SignatureChain, SignedLink, order_chain
+from rules import event_signatures, integrity
+from rules.event_signatures import MAX_SIGNATURE_CHARACTERS
+from rules.integrity import Group, chain_groups
+from rules.signature_chain import SignedLink, order_chain
 
 
 def count_verdicts(session: Session) -> Counter:
@@ -20,15 +22,22 @@ def count_verdicts(session: Session) -> Counter:
     return Counter(dict(rows))
 
 
-def invalid_events(session: Session) -> list[str]:
-    """The ids of the events whose signature is by none of the session's keys."""
-    query = Event.select(Event.event_id).where(Event.session == session).order_by(Event.seq)
-    return [event.event_id for event in query.where(Event.verdict == event_signatures.INVALID)]
+def irregularities(session: Session) -> list[Group]:
+    """The irregularities of the session's signatures and of their chain."""
+    groups = list(chain_groups(order_chain(link for link, _ in _links(session))))
+    shown = [[link.seq for link in links[: integrity.MAX_EVENT_IDS]] for _, links in groups]
+    ids = Event.ids([seq for seqs in shown for seq in seqs])
+    return [_invalid_events(session)] + [
+        Group(code, [ids[seq] for seq in seqs if seq in ids], len(links))
+        for (code, links), seqs in zip(groups, shown, strict=True)
+    ]
 
 
-def build_chain(session: Session) -> SignatureChain:
-    """The session's signed events in the order of their chain, and the chain's irregularities."""
-    return order_chain(link for link, _ in _links(session))
+def _invalid_events(session: Session) -> Group:
+    """The events whose signature is by none of the session's keys."""
+    invalid = Event.select().where(Event.session == session, Event.verdict == event_signatures.INVALID)
+    first = invalid.select(Event.event_id).order_by(Event.seq).limit(integrity.MAX_EVENT_IDS)
+    return Group("signature_invalid", [event.event_id for event in first], invalid.count())
 
 
 def signed_log(session: Session) -> Iterator[dict[str, Any]]:
@@ -37,20 +46,27 @@ def signed_log(session: Session) -> Iterator[dict[str, Any]]:
     sizes = dict(_links(session))
     for batch in batches.split(order_chain(sizes).order, lambda link: sizes[link]):
         envelopes = Event.envelopes([link.seq for link in batch])
-        # An envelope is missing if the event has been erased.
-        yield from (_entry(link, envelopes[link.seq], public_keys) for link in batch if link.seq in envelopes)
+        for link in batch:
+            # An envelope is missing if the event has been erased.
+            if text := envelopes.pop(link.seq, None):
+                yield _entry(text, public_keys)
 
 
-def _entry(link: SignedLink, text: str, public_keys: list[str]) -> dict[str, Any]:
-    judgement = event_signatures.verify(text, public_keys)
+def _entry(text: str, public_keys: list[str]) -> dict[str, Any]:
+    members = _members(text)
+    check = event_signatures.verify(text, public_keys)
+    is_valid = check.verdict == event_signatures.VALID
+    return members | {"event_hash": check.event_hash, "sig_verified": is_valid, "payload": text}
+
+
+def _members(text: str) -> dict[str, Any]:
+    envelope = json.loads(text)
+    sig, prev_sig = _signatures(envelope)
     return {
-        "id": link.id,
-        "ts": json.loads(text)["ts"],
-        "sig": link.sig,
-        "prev_sig": link.prev_sig,
-        "event_hash": judgement.event_hash,
-        "sig_verified": judgement.verdict == event_signatures.VALID,
-        "payload": text,
+        "id": envelope["id"],
+        "ts": envelope["ts"],
+        "sig": sig[:MAX_SIGNATURE_CHARACTERS],
+        "prev_sig": prev_sig and prev_sig[:MAX_SIGNATURE_CHARACTERS],
     }
 
 
@@ -58,8 +74,12 @@ def _links(session: Session) -> Iterator[tuple[SignedLink, int]]:
     """Each signed event's link, and the size of its envelope."""
     query = Event.select(Event.seq, Event.time_ns, Event.envelope, Event.size).where(Event.session == session)
     for row in batches.read_wide(query, [Event.seq], Event.size):
-        envelope = json.loads(row["envelope"])
-        sig, prev_sig = envelope.get("sig"), envelope.get("prevSig")
-        if isinstance(sig, str) and sig:
-            previous = prev_sig if isinstance(prev_sig, str) else None
-            yield SignedLink(envelope["id"], sig, previous, row["time_ns"], row["seq"]), row["size"]
+        sig, prev_sig = _signatures(json.loads(row["envelope"]))
+        if sig:
+            yield SignedLink.of(row["seq"], row["time_ns"], sig, prev_sig), row["size"]
+
+
+def _signatures(envelope: dict[str, Any]) -> tuple[str, str | None]:
+    """`sig` and `prevSig` of an envelope; "" if it is not signed."""
+    sig, prev_sig = envelope.get("sig"), envelope.get("prevSig")
+    return sig if isinstance(sig, str) else "", prev_sig if isinstance(prev_sig, str) else None

@@ -209,9 +209,9 @@ RECENT_MESSAGES = """
     ORDER BY d.due_at DESC
 """
 
-# One event of an open session, looked up by its key (R4, R29). On PostgreSQL look-up, lock and insert are one
-# statement; SQLite runs OPEN_SESSION and INSERT_EVENT in one transaction. Subselects instead of joins: PostgreSQL plans
-# a join for longer than it runs it.
+# One event of an open session with space for it, looked up by its key (R4, R29). On PostgreSQL look-up, lock and insert
+# are one statement; SQLite runs OPEN_SESSION and INSERT_EVENT in one transaction. Subselects instead of joins:
+# PostgreSQL plans a join for longer than it runs it.
 
 OPEN_SESSION = """
     SELECT s.id, s.key_id FROM sessions s
@@ -219,6 +219,7 @@ OPEN_SESSION = """
       AND (:session_id IS NULL OR s.id = :session_id)
       AND s.closed_at IS NULL AND (s.closes_at IS NULL OR s.closes_at > :now)
       AND (SELECT a.deleted_at FROM assessments a WHERE a.id = s.assessment_id) IS NULL
+      AND s.stored_event_count < :max_events AND s.stored_event_bytes + s.stored_bundle_bytes + :size <= :max_bytes
 """
 _EVENT = [
     *("event_id", "kind", "source", "actor", "attribution", "time_ns", "received_at", "late"),

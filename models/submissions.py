@@ -10,7 +10,7 @@ from models.audit import WORKER, AuditEntry
 from models.base import ErasedWithSession, Model, PersonalData, Query, TimestampField, clock, db
 from models.deliveries import outbox
 from models.keys import CandidateKey
-from models.sessions import Event, Session
+from models.sessions import Session, stored_bytes
 from models.task_failures import run_each
 from rules import session_close
 from rules.timestamps import format_timestamp
@@ -99,7 +99,7 @@ class BundleUpload(Model, ErasedWithSession):
     def require_space(self, size: int, max_bytes: int) -> None:
         """Raise SessionFull if the session has no space for a bundle of this size in this slot."""
         session = Session.get_by_id(self.session_id)
-        if _stored_bytes(session) - (self.size or 0) + size > max_bytes:
+        if stored_bytes(session) - (self.size or 0) + size > max_bytes:
             raise SessionFull()
 
     def record_bundle(self, size: int, max_bytes: int) -> None:
@@ -112,7 +112,7 @@ class BundleUpload(Model, ErasedWithSession):
             slot = BundleUpload.find_open(self.object_key)
             slot.update_columns(size=size)
             BundleUpload.recount(session)
-            has_space = _stored_bytes(session) <= max_bytes
+            has_space = stored_bytes(session) <= max_bytes
             if not has_space:
                 slot.delete_with_object()
         if not has_space:
@@ -181,12 +181,6 @@ class BundleUpload(Model, ErasedWithSession):
         outbox.enqueue_removals(session.organization_id, session.id, objects)
         session.update_columns(stored_bundle_bytes=0)
         return super().erase_personal_data(key, session)
-
-
-def _stored_bytes(session: Session) -> int:
-    """The bytes that count towards SESSION_MAX_BYTES."""
-    size = Event.select(peewee.fn.SUM(Event.size)).where(Event.session == session).scalar()
-    return int(size or 0) + session.stored_bundle_bytes
 
 
 def _require_open(session: Session, now: datetime) -> None:
@@ -279,7 +273,7 @@ class Submission(Model, ErasedWithSession):
         if before is not None:
             before._supersede(self)
         BundleUpload.recount(self.session)
-        if _stored_bytes(self.session) > max_bytes:
+        if stored_bytes(self.session) > max_bytes:
             raise SessionFull()
 
     def _supersede(self, later: "Submission") -> None:

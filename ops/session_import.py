@@ -9,9 +9,10 @@ from typing import Any
 import marshmallow as ma
 
 import models
-from errors import NotFound, Refusal
+from errors import NotFound, Refusal, SessionFull
 from models import Assessment, Organization, Session, db, sessions
 from ops import OperationError, admin
+from rules.session_quota import DEFAULT_QUOTA, Quota
 from schemas.candidate_session import Envelope
 from schemas.fields import parse_id
 from web.json import MAX_EVENT_BYTES, load_strict, reasons
@@ -33,6 +34,7 @@ class Importer:
     organization: Organization
     assessment: Assessment | None = None
     title: str = TITLE
+    quota: Quota = DEFAULT_QUOTA
 
     def import_files(self, files: Iterable[Path], on_progress: Callable[[int], Any]) -> list[str]:
         """Import all valid recordings; returns a message for each invalid one."""
@@ -54,7 +56,7 @@ class Importer:
             session = _start_session(assessment, file.stem)
             for number, line in enumerate(lines, start=1):
                 try:
-                    _append(session, line.strip())
+                    _append(session, line.strip(), self.quota)
                 except (Refusal, ma.ValidationError) as error:
                     raise InvalidRecording(f"{file}, line {number}: {reasons(error)[0]}") from None
                 on_progress(len(line))
@@ -83,7 +85,7 @@ def _start_session(assessment: Assessment, name: str) -> Session:
     return session
 
 
-def _append(session: Session, line: bytes) -> None:
+def _append(session: Session, line: bytes, quota: Quota) -> None:
     """Validate and store one event, like the body of a request; skip an empty line."""
     if not line:
         return
@@ -93,4 +95,6 @@ def _append(session: Session, line: bytes) -> None:
     members, envelope = load_strict(ENVELOPE, body)
     if "session_id" in envelope and parse_id(envelope["session_id"]) != session.id:
         raise NotFound("The event belongs to another session.")
-    sessions.append(session, models.Arrival(members, envelope["ts"], body.decode()))
+    arrival = models.Arrival(members, envelope["ts"], body.decode())
+    if sessions.append(session, arrival, quota=quota) == ["full"]:
+        raise SessionFull(f"The session exceeds {quota.max_bytes} bytes or {quota.max_events} events.")

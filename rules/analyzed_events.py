@@ -1,6 +1,7 @@
 """Events reduced to the values that metrics and the analysis are derived from."""
 
 import hashlib
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -25,28 +26,34 @@ MAX_FAILURE_OUTPUT_CHARACTERS = 300
 # Output names the cause near its end; the very last line often only says that something failed.
 _LAST_LINES = 3
 _LAST_CHARACTERS = 4000
+MAX_KIND_CHARACTERS = 40  # no kind that counts is longer
+BY_HAND = frozenset({"likely_human", "ai_revised_by_human"})
+ATTRIBUTIONS = BY_HAND | {"likely_ai", "mixed"}
 
 Reader = Callable[[Any], dict[str, Any]]
 
 
 @dataclass(slots=True)
 class AnalyzedEvent:
-    """One event; members that its kind does not have are None."""
+    """One event; members that its kind does not have are None.
+
+    All events of a session are in memory at the same time, so nothing else is kept of an envelope.
+    """
 
     time_ns: int  # since the epoch
     id: str
-    kind: str
-    source: str
+    kind: str  # "" for a longer one than MAX_KIND_CHARACTERS
     from_editor: bool
-    attribution: str | None = None  # of a change
+    attribution: str | None = None  # of a change, one of ATTRIBUTIONS
     path_digest: bytes | None = None  # of a change: equal for equal paths, and small
     command_kind: str | None = None  # test, check or build
     failed: bool | None = None  # of a command with a known exit code, or a test run with its counts
     passed: bool | None = None  # of the same; false for a test run without tests
     tool: str | None = None
+    tool_source: str | None = None  # of a call of a tool
     usage: UsageReport | None = None
     # With details only:
-    subject: str | None = None
+    subject: str | None = None  # of a prompt, or an event that failed or passed
     failure_output: str | None = None  # of a failure: the last lines
     is_read_only: bool = False  # of a command
 
@@ -61,22 +68,27 @@ def read_event(time_ns: int, envelope: Any, *, details: bool) -> AnalyzedEvent:
 
     details -- read the members that only the analysis needs
     """
-    kind = label(member(envelope, "kind")) or ""
+    kind = _kind(member(envelope, "kind"))
     source = source_name(member(envelope, "source"))
     event = AnalyzedEvent(
         time_ns,
         text(member(envelope, "id")) or "",
         kind,
-        source,
         is_from_editor(envelope),
         usage=read_usage_report(time_ns, kind, source, member(envelope, "data")),
         **(_READERS[kind](envelope) if kind in _READERS else {}),
     )
     if details:
-        event.subject = summarize(envelope).subject
+        if kind == "prompt" or event.failed is not None:
+            event.subject = summarize(envelope).subject
         event.failure_output = _failure_output(member(envelope, "data")) if event.failed else None
         event.is_read_only = kind == "command" and is_read_only(_command_text(envelope))
     return event
+
+
+def _kind(value: Any) -> str:
+    kind = label(value) or ""
+    return sys.intern(kind) if len(kind) <= MAX_KIND_CHARACTERS else ""
 
 
 def without_editor_duplicates(events: list[AnalyzedEvent]) -> list[AnalyzedEvent]:
@@ -107,7 +119,9 @@ def _failure_output(data: Any) -> str | None:
 def _change(envelope: Any) -> dict[str, Any]:
     path = text(member(envelope, "data", "path"))
     digest = None if path is None else hashlib.sha256(path.encode("utf-8", "surrogatepass")).digest()
-    return {"attribution": label(member(envelope, "provenance", "attribution")), "path_digest": digest}
+    attribution = label(member(envelope, "provenance", "attribution")) or ""
+    is_known = attribution in ATTRIBUTIONS
+    return {"attribution": sys.intern(attribution) if is_known else None, "path_digest": digest}
 
 
 def _command(envelope: Any) -> dict[str, Any]:
@@ -124,7 +138,11 @@ def _test_run(envelope: Any) -> dict[str, Any]:
 
 
 def _tool(name: str) -> Reader:
-    return lambda envelope: {"tool": label(member(envelope, "data", name))}
+    def read(envelope: Any) -> dict[str, Any]:
+        tool, source = label(member(envelope, "data", name)), source_name(member(envelope, "source"))
+        return {"tool": tool and sys.intern(tool), "tool_source": sys.intern(source)}
+
+    return read
 
 
 _READERS: dict[str, Reader] = {

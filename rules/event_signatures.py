@@ -19,6 +19,7 @@ from rules.canonical_json import VARIANTS, Variant, canonicalize, parse, replace
 
 VALID, INVALID, UNSIGNED, UNKNOWN_KEY = "valid", "invalid", "unsigned", "unknown_key"
 
+MAX_SIGNATURE_CHARACTERS = 128
 _VERSION = "PST-EVT-V1"
 _SIGNATURE = re.compile(r"[0-9a-fA-F]{128}")
 
@@ -31,10 +32,10 @@ class SignatureCheck(NamedTuple):
         `unsigned`: `sig` is missing, null or empty.
         `unknown_key`: signed, but the session has no usable key.
         `invalid`: none of the session's keys signed this content. It was changed, or the key was never registered
-        (an Ed25519 signature does not name its key). Also a malformed `sig`, and an envelope without a
-        `signed_message`.
+        (an Ed25519 signature does not name its key). Also a malformed `sig`, a `prevSig` longer than a signature, and
+        an envelope without a `signed_message`.
     event_hash -- SHA-256 of the signed message in hex (the contract's event hash); without a valid signature, of
-        the message in the client's current variant; None if nothing is signed
+        the message in the client's current variant; None if nothing is signed, or by a longer text than a signature
     public_key -- the registered key that made a valid signature, else None
     """
 
@@ -52,6 +53,12 @@ def is_signed(envelope: dict[str, Any]) -> bool:
     return envelope.get("sig") not in (None, "")
 
 
+def has_long_signature(envelope: dict[str, Any]) -> bool:
+    """True if `sig` or `prevSig` is longer than a signature."""
+    members = (envelope.get("sig"), envelope.get("prevSig"))
+    return any(isinstance(text, str) and len(text) > MAX_SIGNATURE_CHARACTERS for text in members)
+
+
 def verify(text: str, public_keys: Sequence[str]) -> SignatureCheck:
     """Verify an envelope as it was sent; never raises.
 
@@ -59,8 +66,11 @@ def verify(text: str, public_keys: Sequence[str]) -> SignatureCheck:
     """
     try:
         envelope = parse(text)
-        if isinstance(envelope, dict) and not is_signed(envelope):
-            return SignatureCheck(UNSIGNED)
+        if isinstance(envelope, dict):
+            if not is_signed(envelope):
+                return SignatureCheck(UNSIGNED)
+            if has_long_signature(envelope):
+                return SignatureCheck(INVALID)
         return _verify(envelope, public_keys)
     except (ValueError, RecursionError):
         return SignatureCheck(INVALID)

@@ -9,16 +9,13 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from rules.analyzed_events import AnalyzedEvent, read_event, without_editor_duplicates
+from rules.analyzed_events import BY_HAND, AnalyzedEvent, read_event, without_editor_duplicates
 from rules.envelopes import CHANGE_KINDS
 from rules.error_episodes import find_error_episodes
 from rules.rounding import BILLION, half_up, milliseconds, ratio
 from rules.usage import Prices, total_usage
 
 VERSION = 1  # of the definition, stored with the values; increase it when the same events give other values
-
-_BY_HAND = frozenset({"likely_human", "ai_revised_by_human"})
-_ATTRIBUTIONS = _BY_HAND | {"likely_ai", "mixed"}
 
 
 @dataclass(frozen=True)
@@ -62,7 +59,7 @@ def derive(
     counted = without_editor_duplicates(events)
     commands = [event for event in counted if event.kind == "command"]
     changes = [event for event in counted if event.kind in CHANGE_KINDS]
-    attributions = [change.attribution for change in changes if change.attribution in _ATTRIBUTIONS]
+    attributions = [change.attribution for change in changes if change.attribution]
     command_kinds = Counter(command.command_kind for command in commands if command.command_kind)
     verifications = command_kinds.total() + kinds["test_run"] + kinds["build_run"]
     tokens, cost = total_usage((event.usage for event in events if event.usage), prices)
@@ -73,7 +70,7 @@ def derive(
         prompt_count=kinds["prompt"],
         command_fail_rate=_share([command.failed for command in commands if command.failed is not None]),
         verify_intensity=_scaled_ratio(verifications, len(changes), BILLION) or 0,
-        manual_edit_ratio=_share([attribution in _BY_HAND for attribution in attributions]),
+        manual_edit_ratio=_share([attribution in BY_HAND for attribution in attributions]),
         first_change_latency_ms=_elapsed(events[0], changes[0]) if changes else None,
         tests_passed=_tests_passed(test_result, counted),
         command_count=len(commands),
@@ -92,8 +89,8 @@ def derive(
 def tool_usage(events: Iterable[AnalyzedEvent]) -> dict[str, int]:
     """Calls by tool; sources without `tool_intent` count by `tool_use` and `mcp_call`."""
     calls = [event for event in events if event.kind in ("tool_intent", "tool_use", "mcp_call")]
-    announcing = {call.source for call in calls if call.kind == "tool_intent"}
-    counted = [call for call in calls if call.kind == "tool_intent" or call.source not in announcing]
+    announcing = {call.tool_source for call in calls if call.kind == "tool_intent"}
+    counted = [call for call in calls if call.kind == "tool_intent" or call.tool_source not in announcing]
     return dict(sorted(Counter(call.tool for call in counted if call.tool is not None).items()))
 
 

@@ -5,6 +5,7 @@ substitute: the client's processes race, and the clock is the candidate's.
 """
 
 from collections.abc import Callable, Iterable
+from hashlib import sha256
 from typing import NamedTuple
 
 # The client signs an event when it reads it, seconds or more after the event's own time.
@@ -14,16 +15,24 @@ CLOCK_TOLERANCE_NS = 60 * 10**9
 class SignedLink(NamedTuple):
     """A signed event in its chain.
 
-    id, sig, prev_sig -- as the client sent them; `prev_sig` is None or "" at a start
-    time_ns -- its `ts` in nanoseconds since 1970
     seq -- its arrival number, unique within a chain
+    time_ns -- its `ts` in nanoseconds since 1970
+    sig, prev_sig -- SHA-256 of these members, which have any length; `prev_sig` is None at a start
     """
 
-    id: str
-    sig: str
-    prev_sig: str | None
-    time_ns: int
     seq: int
+    time_ns: int
+    sig: bytes
+    prev_sig: bytes | None
+
+    @classmethod
+    def of(cls, seq: int, time_ns: int, sig: str, prev_sig: str | None) -> "SignedLink":
+        """The link of an event with these signatures, as the client sent them."""
+        return cls(seq, time_ns, _digest(sig), _digest(prev_sig) if prev_sig else None)
+
+
+def _digest(signature: str) -> bytes:
+    return sha256(signature.encode("utf-8", "surrogatepass")).digest()
 
 
 class SignatureChain(NamedTuple):
@@ -55,7 +64,7 @@ def order_chain(links: Iterable[SignedLink]) -> SignatureChain:
     """
     links = sorted(links, key=lambda link: (link.time_ns, link.seq))
     by_sig = _group(links, lambda link: link.sig)
-    followers = _group([link for link in links if link.prev_sig], lambda link: link.prev_sig or "")
+    followers = _group([link for link in links if link.prev_sig], lambda link: link.prev_sig or b"")
     forks = [group for group in followers.values() if len(group) > 1]
     starts = [link for link in links if not link.prev_sig]
     gaps = [link for link in links if link.prev_sig and link.prev_sig not in by_sig]
@@ -77,20 +86,20 @@ def order_chain(links: Iterable[SignedLink]) -> SignatureChain:
         clock_jumps=[
             (before, link)
             for link in order.values()
-            for before in by_sig.get(link.prev_sig or "", [])[:1]
+            for before in by_sig.get(link.prev_sig or b"", [])[:1]
             if link.time_ns < before.time_ns - CLOCK_TOLERANCE_NS
         ],
     )
 
 
-def _group(links: Iterable[SignedLink], key: Callable[[SignedLink], str]) -> dict[str, list[SignedLink]]:
-    groups: dict[str, list[SignedLink]] = {}
+def _group(links: Iterable[SignedLink], key: Callable[[SignedLink], bytes]) -> dict[bytes, list[SignedLink]]:
+    groups: dict[bytes, list[SignedLink]] = {}
     for link in links:
         groups.setdefault(key(link), []).append(link)
     return groups
 
 
-def _follow(head: SignedLink, followers: dict[str, list[SignedLink]], order: dict[int, SignedLink]) -> None:
+def _follow(head: SignedLink, followers: dict[bytes, list[SignedLink]], order: dict[int, SignedLink]) -> None:
     """Move `head` and the links after it from `followers` to `order`, branch by branch."""
     waiting = [head]
     while waiting:

@@ -1,6 +1,7 @@
 """Tokens by model and their cost, as reported by events (contract 5.2 to 5.4)."""
 
 import re
+import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
@@ -76,8 +77,8 @@ def read_usage_report(time_ns: int, kind: str, source: str, data: Any) -> UsageR
         time_ns,
         is_codex,
         starts_session,
-        label(member(data, "ideSessionId")) or label(member(data, "meta", "ideSessionId")),
-        label(member(data, "model")) or label(member(data, "meta", "model")),
+        _shared(label(member(data, "ideSessionId")) or label(member(data, "meta", "ideSessionId"))),
+        _shared(label(member(data, "model")) or label(member(data, "meta", "model"))),
         token_counts(data, _EVENT_MEMBERS),
         _reported_cost(member(data, "totalCost")),
     )
@@ -153,6 +154,11 @@ def token_counts(data: Any, members: Mapping[str, tuple[str, ...]]) -> TokenCoun
     """The plausible counts in `data`; `members` has the path of each."""
     counts = {name: integer(member(data, *path), range(MAX_TOKENS + 1)) for name, path in members.items()}
     return {name: count for name, count in counts.items() if count is not None}
+
+
+def _shared(name: str | None) -> str | None:
+    """The name as one object for all reports of a session, which are in memory together."""
+    return name and sys.intern(name)
 
 
 def _reported_cost(usd: Any) -> Fraction | None:

@@ -94,6 +94,8 @@ class SubmittedCode(OfSession):
 
     # Git treats a file as text whose first NUL is far from its start; a refusal would block the candidate.
     verbatim = ("diff",)
+    # A refusal would block the candidate, and a repository can have this many files.
+    max_values = 500_000
 
     bundle_key = String("The upload's `objectKey`.", example="2f0c.../01a2....tar.gz", required=True)
     bundle_size = Integer("Size of the bundle in bytes.", min=0, max=2**53, example=20480, required=True)

@@ -138,12 +138,13 @@ class EnvelopeBatch(Body):
     """Several events, each accepted or refused on its own."""
 
     split_list = "events"
+    max_entries = 500
 
     events = ListOf(
         Raw("object", "An envelope, as for `POST /v1/hooks/ingest`."),
         "Envelopes, at most 500.",
         min=1,
-        max=500,
+        max=max_entries,
         example=[EXAMPLE_EVENT],
         required=True,
     )

@@ -25,7 +25,8 @@ class Fact(Schema):
 
     code = String(
         "Kind of irregularity: `event_changed`, `event_missing`, `seal_broken`, `signature_invalid`, `chain_gap`, "
-        "`chain_fork`, `chain_restart`, `signature_repeated`, `chain_circle`, `clock_jump` or `erased`.",
+        "`chain_fork`, `chain_restart`, `signature_repeated`, `chain_circle`, `clock_jump`, `session_full` or "
+        "`erased`.",
         example="chain_gap",
     )
     event_ids = ListOf(String(), "Affected events, at most 100.", example=[EXAMPLE_ID])
@@ -47,8 +48,8 @@ class SignedEvent(Schema):
 
     id = String("Event id.", example=EXAMPLE_ID)
     ts = String("Time as sent.", example="2026-04-02T09:12:44.123456789Z")
-    sig = String("Signature, hexadecimal.", example="4fe47400" * 16)
-    prev_sig = String("The previous event's signature; null for the first.", null=True)
+    sig = String("Signature, hexadecimal; truncated to 128 characters.", example="4fe47400" * 16)
+    prev_sig = String("The previous event's signature, truncated likewise; null for the first.", null=True)
     event_hash = String("SHA-256 of the signed message.", example="bd2d0e9b" * 8, null=True)
     sig_verified = Flag("Whether one of the session's keys made the signature.", example=True)
     payload = Raw("object", "The envelope as sent.", example={"id": EXAMPLE_ID, "v": 1})

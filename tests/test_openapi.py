@@ -103,7 +103,7 @@ def test_operation_documents_the_errors_of_view_decorators_and_arguments():
         if status[0] in "45"
     }
     assert codes == {
-        "400": {"invalid_json", "invalid_request"},
+        "400": {"invalid_json", "invalid_request", "too_many_values"},
         "401": {"unauthorized"},
         "402": {"no_subscription", "trial_expired", "subscription_inactive"},
         "403": {"insufficient_scope", "quota_exceeded"},

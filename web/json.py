@@ -3,23 +3,26 @@
 import json
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from functools import wraps
 from math import inf
 from typing import Any, NoReturn
 
 import marshmallow as ma
 import orjson
-from flask import Request, g, request
+from flask import Request, Response, current_app, g, request
 from flask.json.provider import DefaultJSONProvider
 from webargs.flaskparser import FlaskParser
 from webargs.multidictproxy import MultiDictProxy
 from werkzeug.exceptions import RequestEntityTooLarge, UnsupportedMediaType
 
-from errors import Invalid, Refusal, invalid
+from errors import BatchTooLarge, Invalid, Refusal, TooManyValues, invalid
+from web.value_limit import MAX_VALUES, find_excess
 
 MAX_DEPTH = 32
 MAX_BODY_BYTES = 1024 * 1024
 MAX_EVENT_BYTES = 16 * 1024 * 1024
+MAX_BATCH_VALUES = 200_000  # of all entries together; each has MAX_VALUES at most
 UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 # Only these numbers can exceed 64 bits or a float: 19 digits or more, or an exponent of three digits or more.
 _HUGE_NUMBER = re.compile(r"[0-9](?:[0-9]{18}|[eE]\+?[0-9]{3})")
@@ -54,18 +57,23 @@ def body_limit(max_bytes: int) -> Callable:
 def load_strict(schema: ma.Schema, body: bytes) -> tuple[dict, dict]:
     """Parse `body` strictly and validate it; return the object as sent and as loaded by the schema.
 
-    Raises NotJson, Invalid or marshmallow's ValidationError.
+    Raises NotJson, TooManyValues, Invalid or marshmallow's ValidationError.
     """
     members = strict_object(body, getattr(schema, "verbatim", ()))
     return members, schema.load(members)
 
 
-def strict_object(body: bytes, verbatim: tuple[str, ...] = ()) -> dict:
-    """Parse the JSON object in `body`; raise NotJson or Invalid with the reason (R27).
+def strict_object(body: bytes, verbatim: tuple[str, ...] = (), max_values: int = MAX_VALUES) -> dict:
+    """Parse the JSON object in `body`; raise NotJson, TooManyValues or Invalid with the reason (R27).
 
     Members named in `verbatim` are stored as text. They may contain NUL, lone surrogates and numbers of any size.
     """
-    text = _decode(body)
+    return _strict_object(_decode(body), verbatim, max_values)
+
+
+def _strict_object(text: str, verbatim: tuple[str, ...], max_values: int) -> dict:
+    if find_excess(text, max_values) is not None:
+        raise _too_many_values(max_values)
     value = _parse(text)
     if not isinstance(value, dict):
         raise NotJson(NOT_AN_OBJECT)
@@ -83,6 +91,10 @@ def _decode(body: bytes) -> str:
     if text.startswith("\ufeff"):
         raise NotJson("The body starts with a byte-order mark. Send UTF-8 without one.")
     return text
+
+
+def _too_many_values(max_values: int) -> Refusal:
+    return TooManyValues(f"The JSON has more than {max_values} values.")
 
 
 def _parse(text: str) -> Any:
@@ -137,15 +149,26 @@ def _check_scalar(value: Any, path: list) -> None:
         raise invalid(path, "This number is out of range.")
 
 
-def split_array(text: str, name: str) -> tuple[list[str], str]:
+def split_batch(text: str, name: str, max_entries: int) -> tuple[list[str], str]:
+    """As `split_array`; raises BatchTooLarge for more than `max_entries`, TooManyValues for MAX_BATCH_VALUES."""
+    excess = find_excess(text, MAX_BATCH_VALUES)
+    if excess is None:
+        return split_array(text, name, max_entries)
+    # Up to there the text is cheap to parse, and may already have too many entries.
+    with suppress(NotJson):
+        split_array(text[:excess], name, max_entries)
+    raise _too_many_values(MAX_BATCH_VALUES)
+
+
+def split_array(text: str, name: str, max_entries: int) -> tuple[list[str], str]:
     """Split the array member `name` of the JSON object in `text` into its entries, each as the text that was sent.
 
     Also returns `text` with an empty array instead of the entries. The caller parses that text and each entry strictly;
-    this function checks only the punctuation of the array.
+    this function checks only the punctuation of the array. It stops at the entry after `max_entries`.
     """
     try:
         start = _find_member(text, name)
-        entries, end = _split_array_at(text, start)
+        entries, end = _split_array_at(text, start, max_entries)
     except RecursionError:
         raise NotJson(TOO_DEEP) from None
     except ValueError:
@@ -167,11 +190,13 @@ def _find_member(text: str, name: str) -> int:
     raise invalid(name, "Must be a list.")
 
 
-def _split_array_at(text: str, at: int) -> tuple[list[str], int]:
+def _split_array_at(text: str, at: int, max_entries: int) -> tuple[list[str], int]:
     """Split the array at a position; return its entries and the position after it."""
-    entries = []
+    entries: list[str] = []
     _, at = _punctuation(text, at)
     while not text.startswith("]", at):
+        if len(entries) == max_entries:
+            raise BatchTooLarge(f"A batch has at most {max_entries} entries. Send several batches.")
         start, at = at, LENIENT.raw_decode(text, at)[1]
         entries.append(text[start:at])
         mark, at = _punctuation(text, at)
@@ -201,10 +226,12 @@ class Parser(FlaskParser):
         body = read_body(req)
         if name := getattr(schema, "split_list", None):
             # The entries are parsed one by one later, so that an invalid one does not refuse the others.
-            entries, rest = split_array(_decode(body), name)
+            entries, rest = split_batch(_decode(body), name, schema.max_entries)
             strict_object(rest.encode())
             return {name: entries}
-        g.body = strict_object(body, getattr(schema, "verbatim", ()))
+        max_values = getattr(schema, "max_values", MAX_VALUES)
+        g.text = _decode(body)
+        g.body = _strict_object(g.text, getattr(schema, "verbatim", ()), max_values)
         return g.body
 
     def load_querystring(self, req: Request, schema: Any) -> Any:
@@ -271,6 +298,11 @@ class JSONProvider(DefaultJSONProvider):
 
     def dumps(self, obj: Any, **kwargs: Any) -> str:
         return orjson.dumps(obj).decode()
+
+    def response(self, *args: Any, **kwargs: Any) -> Response:
+        # Without the copies of the text that Flask's would make: a long session's analytics have tens of megabytes.
+        body = orjson.dumps(args[0] if args else kwargs, option=orjson.OPT_APPEND_NEWLINE)
+        return current_app.response_class(body, mimetype=self.mimetype)
 
 
 def strip_leading_slashes(application: Callable) -> Callable:

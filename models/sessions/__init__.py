@@ -4,5 +4,6 @@ from models.sessions.close import close, complete, mark_hired, settle, settle_al
 from models.sessions.events import Arrival, Event, SigningKey
 from models.sessions.ingest import append, store_if_open
 from models.sessions.metrics import prices, rederive, shown_metrics, submit_test_result, submitted_tests
+from models.sessions.quota import stored_bytes
 from models.sessions.redeem import allow_redeem, find_key, lift_time_limit, move_limit, redeem
 from models.sessions.session import COHORT_COLUMNS, Consent, Session

@@ -104,8 +104,7 @@ class Event(Table, ErasedWithSession):
         size = len(arrival.text.encode())
         verdict: str | None = event_signatures.UNSIGNED
         if arrival.is_signed:
-            is_small = size <= MAX_VERIFIED_BYTES
-            verdict = event_signatures.verify(arrival.text, public_keys).verdict if is_small else None
+            verdict = _verdict(arrival, size, public_keys)
         row = {"event_id": arrival.envelope["id"], "time_ns": arrival.time_ns, "envelope": arrival.text}
         row |= {"size": size, "verdict": verdict}
         return row | envelopes.columns(arrival.envelope) | summaries.summarize(arrival.envelope)._asdict()
@@ -138,12 +137,27 @@ class Event(Table, ErasedWithSession):
         return dict(rows)
 
     @classmethod
+    def ids(cls, seqs: list[int]) -> dict[int, str]:
+        """Ids of events by their number of arrival."""
+        ids: dict[int, str] = {}
+        for batch in batches.split(seqs, lambda seq: 0):
+            rows: Any = cls.select(cls.seq, cls.event_id).where(cls.seq.in_(batch)).tuples()
+            ids.update(rows)
+        return ids
+
+    @classmethod
     def counts(cls, session: Session) -> dict[str, int]:
         """`event_count` and `late_event_count`; for erased events the number that was derived."""
         query = cls.select(cls.late, peewee.fn.COUNT(cls.seq)).where(cls.session == session)
         rows: Any = query.group_by(cls.late).tuples()
         counts = Counter(dict(rows))
         return {"event_count": counts[False] or session.event_count or 0, "late_event_count": counts[True]}
+
+
+def _verdict(arrival: Arrival, size: int, public_keys: list[str]) -> str | None:
+    if event_signatures.has_long_signature(arrival.envelope):
+        return event_signatures.INVALID
+    return event_signatures.verify(arrival.text, public_keys).verdict if size <= MAX_VERIFIED_BYTES else None
 
 
 # For verify_waiting.

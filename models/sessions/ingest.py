@@ -1,4 +1,4 @@
-"""Store events (R18, R29), with a lock against the session's close."""
+"""Store events (R18, R29), with a lock against the session's close and within the session's quota."""
 
 from datetime import datetime
 from typing import Any
@@ -8,28 +8,41 @@ from models import sql
 from models.assessments import Assessment
 from models.base import clock, db, for_update, is_postgres
 from models.keys import CandidateKey
+from models.sessions import quota as quotas
 from models.sessions.events import Arrival, Event, SigningKey
 from models.sessions.session import Session
-from rules import candidate_keys, session_close
+from rules import candidate_keys, session_close, session_quota
 from rules.rows import row_id
+from rules.session_quota import DEFAULT_QUOTA, Quota, Usage
+
+Row = dict[str, Any]
 
 
-def store_if_open(key_text: str, arrival: Arrival, session_id: Any = None) -> Any:
+def store_if_open(key_text: str, arrival: Arrival, quota: Quota, session_id: Any = None) -> Any:
     """Store an event of the open session of a candidate key; returns the key's id.
 
-    None if nothing was stored: the key is unknown or not redeemed, the session has closed or is not `session_id`, or
-    the event's id exists. `append` raises the error. Concurrent events of one session share its lock.
+    None if nothing was stored: the key is unknown or not redeemed, the session has closed, is almost full or is not
+    `session_id`, its events must be counted, or the event's id exists. `append` stores the event or raises the error.
+    Concurrent events of one session share its lock.
     """
     key = candidate_keys.normalize(key_text)
-    if key is None:
+    if key is None or quotas.requires_count(key, arrival):
         return None
+    key_id = _store_under_shared_lock(key, arrival, quota, session_id)
+    if key_id is not None:
+        quotas.record_uncounted(key)
+    return key_id
+
+
+def _store_under_shared_lock(key: str, arrival: Arrival, quota: Quota, session_id: Any) -> Any:
     public_keys = SigningKey.of_candidate_key(key, session_id) if arrival.is_signed else []
     row = Event.row(arrival, public_keys)
     now = clock.now()
     row |= {"received_at": now, "late": False}
-    search = {"key": key, "session_id": session_id, "now": now}
+    search = {"key": key, "session_id": session_id, "now": now, "size": row["size"]}
+    search |= quotas.under_shared_lock(quota)._asdict()
     if is_postgres():
-        stored = sql.rows(sql.STORE_EVENT, **search, **row)
+        stored = sql.rows(sql.STORE_EVENT, **(search | row))
         return next((key_id for _, key_id, is_stored in stored if is_stored), None)
     insert = sql.INSERT_EVENT.format(session=":session", source="WHERE true")
     with db.atomic():
@@ -39,11 +52,11 @@ def store_if_open(key_text: str, arrival: Arrival, session_id: Any = None) -> An
     return None
 
 
-def append(session: Session, *arrivals: Arrival) -> list[str]:
+def append(session: Session, *arrivals: Arrival, quota: Quota = DEFAULT_QUOTA) -> list[str]:
     """Store events, all or none: each is `created`, `late` (stored, does not count) or `skipped` (its id exists).
 
-    Raises SessionClosed more than 24 hours after the close or once the candidate is erased, and Unauthenticated if
-    the session's key was revoked.
+    Those that the session has no space for are `full`, and not stored. Raises SessionClosed more than 24 hours after
+    the close or once the candidate is erased, and Unauthenticated if the session's key was revoked.
     """
     # Before the lock, since verifying signatures takes time.
     public_keys = SigningKey.of(session) if any(arrival.is_signed for arrival in arrivals) else []
@@ -51,7 +64,11 @@ def append(session: Session, *arrivals: Arrival) -> list[str]:
     with db.atomic():
         locked = _lock_with_key(session)
         now = clock.now()
-        return _store(locked, rows, now, session_close.intake_window(now, locked.closed_as_of(now)))
+        window = session_close.intake_window(now, locked.closed_as_of(now))
+        # An erasure closes the session first, so an open one needs no check.
+        if window == "over" or (window != "open" and locked.is_erased):
+            raise SessionClosed()
+        return _store(locked, rows, now, window, quota)
 
 
 def _lock_with_key(session: Session) -> Session:
@@ -63,19 +80,39 @@ def _lock_with_key(session: Session) -> Session:
     return locked
 
 
-def _store(session: Session, rows: list[dict[str, Any]], now: datetime, window: str) -> list[str]:
-    # An erasure closes the session first, so an open one needs no check.
-    if window == "over" or (window != "open" and session.is_erased):
-        raise SessionClosed()
+def _store(session: Session, rows: list[Row], now: datetime, window: str, quota: Quota) -> list[str]:
+    usage = quotas.usage(session)
+    has_space = _has_space(session, rows, usage, quota)
     common = {"session": session, "received_at": now, "late": window == "late"}
-    insert = Event.insert_many([row | common for row in rows]).on_conflict_ignore().returning(Event.event_id)
-    new = {row.event_id for row in insert.execute()}
-    if new and window == "flush":
-        session.update_columns(metrics_due=True)
+    new = _insert([row | common for row, fits in zip(rows, has_space, strict=True) if fits])
+    if new or not all(has_space):
+        session.update_columns(
+            stored_event_count=usage.events + len(new),
+            stored_event_bytes=usage.bytes + sum(event.size for event in new.values()),
+            counted_seq=max([session.counted_seq, *(event.seq for event in new.values())]),
+            refused_event_count=session.refused_event_count + has_space.count(False),
+            metrics_due=session.metrics_due or (window == "flush" and bool(new)),
+        )
     outcome = "late" if window == "late" else "created"
-    outcomes = []
-    for row in rows:
-        outcomes.append(outcome if row["event_id"] in new else "skipped")
-        # Of two events with one id in a batch, the second is skipped.
-        new.discard(row["event_id"])
-    return outcomes
+    # Of two events with one id in a batch, the second is skipped.
+    return [
+        "full" if not fits else outcome if new.pop(row["event_id"], None) else "skipped"
+        for row, fits in zip(rows, has_space, strict=True)
+    ]
+
+
+def _has_space(session: Session, rows: list[Row], usage: Usage, quota: Quota) -> list[bool]:
+    if Usage(usage.events + len(rows), usage.bytes + sum(row["size"] for row in rows)).is_within(quota):
+        return [True] * len(rows)
+    ids = [row["event_id"] for row in rows]
+    stored = Event.select(Event.event_id).where(Event.session == session, Event.event_id.in_(ids))
+    sizes = [(row["event_id"], row["size"]) for row in rows]
+    return session_quota.admitted(sizes, {event.event_id for event in stored}, usage, quota)
+
+
+def _insert(rows: list[Row]) -> dict[str, Event]:
+    """Insert events; returns those that are new by their id."""
+    if not rows:
+        return {}
+    insert = Event.insert_many(rows).on_conflict_ignore().returning(Event.event_id, Event.seq, Event.size)
+    return {event.event_id: event for event in insert.execute()}

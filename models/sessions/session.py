@@ -57,7 +57,9 @@ class Session(Model):
     """One candidate's work on an assessment, from redeem to close, with the metrics derived from its events.
 
     `created_at` is the redeem. `closes_at` is the time limit's close (None without a limit), `closed_at` the close
-    once a process has settled it. Durations are milliseconds, ratios billionths (docs/metrics.md).
+    once a process has settled it. Durations are milliseconds, ratios billionths (docs/metrics.md). `stored_event_count`
+    and `stored_event_bytes` include the events up to `counted_seq`; `refused_event_count` are those that the session
+    had no space for (models/sessions/quota.py).
     """
 
     personal_data = PersonalData("sessions", "Your session: start, end and metrics.")
@@ -88,6 +90,10 @@ class Session(Model):
     further_metrics = peewee.JSONField(null=True)
     sealed_count = peewee.IntegerField(default=0)
     seal_head = BytesField(null=True)
+    stored_event_count = peewee.IntegerField(default=0)
+    stored_event_bytes = peewee.BigIntegerField(default=0)
+    counted_seq = peewee.BigIntegerField(default=0)
+    refused_event_count = peewee.IntegerField(default=0)
     stored_bundle_bytes = peewee.BigIntegerField(default=0)
 
     class Meta:

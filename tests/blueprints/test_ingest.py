@@ -223,3 +223,17 @@ def test_event_after_the_close_marks_the_metrics_as_due(candidate, session):
     ingest(candidate, envelope("prompt"))
     row = Session.get_by_id(session.id)
     assert (row.metrics_due, row.prompt_count) == (True, 0)
+
+
+def test_an_event_has_at_most_100000_values(candidate, session):
+    # Of these, the event and its members `id`, `kind`, `ts`, `v`, `source` and `data` are 7, `a` is 1.
+    for count, status in ((100_000, 201), (100_001, 400)):
+        response = candidate.post("/v1/hooks/ingest", envelope(data={"a": [0] * (count - 8)}))
+        assert response.status_code == status
+    assert refusal(response) == (400, "too_many_values")
+    assert Event.select().count() == 1
+
+
+def test_other_bodies_have_at_most_100000_values(reviewer):
+    response = reviewer.post("/v1/assessments", {"title": [0] * 100_000})
+    assert refusal(response) == (400, "too_many_values")

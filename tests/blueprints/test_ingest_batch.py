@@ -91,9 +91,38 @@ def test_500_events_count_in_the_session(candidate, session):
     assert Session.get_by_id(session.id).prompt_count == 500
 
 
-@pytest.mark.parametrize("events", [[], [{}] * 501, "x", None])
-def test_batch_has_1_to_500_events(candidate, session, events):
+@pytest.mark.parametrize("events", [[], "x", None])
+def test_batch_is_a_list_of_events(candidate, session, events):
     assert error_paths(candidate.post(PATH, {"events": events})) == [["events"]]
+
+
+@pytest.mark.parametrize(
+    "rest", ["", ", not JSON", f", [{'[],' * 300_000}[]]"], ids=["valid", "invalid", "large"]
+)
+def test_parsing_stops_after_500_events(candidate, session, rest):
+    response = post_text(candidate, f'{{"events": [{", ".join([EVENT] * 501)}{rest}]}}')
+    assert refusal(response) == (400, "batch_too_large")
+    assert Event.select().count() == 0
+
+
+def event_of(values):
+    """An event with this many values."""
+    return EVENT.replace("{}", f'{{"a": [{"0," * (values - 8)} 0]}}').replace('"x"', f'"{values}"')
+
+
+def test_an_event_of_many_values_is_refused_alone(candidate, session):
+    response = post_text(candidate, f'{{"events": [{event_of(100_001)}, {EVENT}]}}')
+    refused, created = response.json["results"]
+    assert refused["id"] == "100001"
+    assert refused["error"] == "The JSON has more than 100000 values."
+    assert created["status"] == "created"
+
+
+def test_events_of_many_values_together_are_refused(candidate, session):
+    events = [event_of(values) for values in (66_664, 66_665, 66_666)]
+    assert statuses(post_text(candidate, f'{{"events": [{", ".join(events)}]}}')) == ["created"] * 3
+    response = post_text(candidate, f'{{"events": [{", ".join([*events, EVENT])}]}}')
+    assert refusal(response) == (400, "too_many_values")
 
 
 def test_body_must_be_a_json_object(candidate, session):

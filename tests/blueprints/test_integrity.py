@@ -10,6 +10,7 @@ from signing import Signer
 
 from delivery.worker.housekeeping import run_daily_tasks
 from models import Event, Seal, batches, seals, sessions
+from models.sessions.events import MAX_VERIFIED_BYTES
 
 
 @pytest.fixture
@@ -63,6 +64,29 @@ def test_an_intact_record_has_no_facts(reviewer, signed, signer, chained):
     assert record["counts"]["events"] == record["counts"]["valid"] == record["counts"]["sealed"] == 5
     assert record["publicKeys"] == [signer.public_key]
     assert record["seal"]["isWhole"] is True
+
+
+@pytest.mark.parametrize("members", [{"sig": "a" * 129}, {"prevSig": "a" * 129}], ids=["sig", "prevSig"])
+@pytest.mark.parametrize("data", [{}, {"text": "x" * MAX_VERIFIED_BYTES}], ids=["small", "large"])
+def test_an_event_with_a_longer_signature_is_stored_as_invalid(app, reviewer, signed, signer, members, data):
+    signer.last_sig = members.get("prevSig")
+    event = signer.event(signed, data=data) | members
+    add(signed, event)
+    assert row_of(event).verdict == "invalid"
+    assert facts(reviewer, signed)[0] == ("signature_invalid", [event["id"]])
+    (entry,) = signed_log(app, signed)["events"]
+    assert entry["payload"] == event
+    assert (entry["sigVerified"], entry["sig"]) == (False, event["sig"][:128])
+    assert entry["prevSig"] == (event["prevSig"][:128] if "prevSig" in event else None)
+
+
+def test_further_irregularities_of_a_kind_are_one_fact(reviewer, signed):
+    for number in range(102):
+        previous = "a" * number + "b"
+        add(signed, *(envelope(sig=f"{number} {branch}", prevSig=previous) for branch in "xyz"))
+    forks = [fact for fact in integrity(reviewer, signed)["facts"] if fact["code"] == "chain_fork"]
+    assert [fact["count"] for fact in forks] == [3] * 99 + [9]
+    assert len({event_id for fact in forks for event_id in fact["eventIds"]}) == 3 * 102
 
 
 def test_a_changed_byte_is_reported(reviewer, signed, chained):

@@ -11,13 +11,13 @@ from rules.signature_chain import CLOCK_TOLERANCE_NS, SignedLink, order_chain
 def links(pairs: str, times=None) -> list[SignedLink]:
     """Links from words such as `ba` (b after a) and `a` (a start), by default a second apart."""
     return [
-        SignedLink(pair[0], pair[0], pair[1:] or None, (times[seq] if times else seq) * 10**9, seq)
+        SignedLink(seq, (times[seq] if times else seq) * 10**9, pair[:1].encode(), pair[1:].encode() or None)
         for seq, pair in enumerate(pairs.split())
     ]
 
 
 def names(ordered) -> str:
-    return "".join(link.id for link in ordered)
+    return b"".join(link.sig for link in ordered).decode()
 
 
 @pytest.mark.parametrize(
@@ -51,8 +51,8 @@ def test_the_order_does_not_depend_on_the_input_order(chain, order, starts, gaps
 
 
 def test_links_with_the_same_signature_are_grouped():
-    first, copy = SignedLink("first", "a", None, 0, 0), SignedLink("copy", "a", None, 0, 1)
-    following = SignedLink("next", "b", "a", 1, 2)
+    first, copy = SignedLink(0, 0, b"a", None), SignedLink(1, 0, b"a", None)
+    following = SignedLink(2, 1, b"b", b"a")
     chain_order = order_chain([first, copy, following])
     assert chain_order.order == [first, following, copy]
     assert chain_order.repeats == [[first, copy]]
@@ -84,7 +84,7 @@ def test_ten_thousand_links_take_less_than_a_second(sig, prev_sig):
     chain = []
     for seq in range(10_000):
         numbers = (seq, seq - 1 if seq else "", (seq - 1) % 10_000)
-        chain.append(SignedLink(f"e{seq}", sig.format(*numbers), prev_sig.format(*numbers), seq, seq))
+        chain.append(SignedLink.of(seq, seq, sig.format(*numbers), prev_sig.format(*numbers)))
     random.Random(1).shuffle(chain)
     start = time.process_time()
     assert len(order_chain(chain).order) == 10_000

@@ -1,0 +1,59 @@
+"""What a session stores, compared with its quota (SESSION_MAX_BYTES, SESSION_MAX_EVENTS).
+
+A session's row has the counts of its events up to `counted_seq`. Concurrent events share the lock on that row, so they
+compare with the counts but cannot change them: events are counted under the exclusive lock only. A process takes that
+lock for every large event of a candidate, after COUNT_INTERVAL others, and always once the session is close to its
+quota. So the quota is exact as long as all web processes together store less than the reserve between two counts, which
+is ten processes; each further one can exceed it by COUNT_INTERVAL events.
+"""
+
+from collections import Counter
+from typing import Any
+
+import peewee
+
+from models.sessions.events import Arrival, Event
+from models.sessions.session import Session
+from rules.session_quota import Quota, Usage
+
+COUNT_INTERVAL = 100
+MAX_UNCOUNTED_BYTES = 64 * 1024
+RESERVE = Usage(events=10 * COUNT_INTERVAL, bytes=10 * COUNT_INTERVAL * MAX_UNCOUNTED_BYTES)
+_MAX_KEYS = 10_000
+
+# The events of each candidate key that this process has stored under the shared lock since it last required the other.
+_uncounted: Counter[str] = Counter()
+
+
+def requires_count(key: str, arrival: Arrival) -> bool:
+    """Return whether this event must be stored under the exclusive lock, which counts it."""
+    if len(arrival.text.encode()) <= MAX_UNCOUNTED_BYTES and _uncounted[key] < COUNT_INTERVAL:
+        return False
+    _uncounted.pop(key, None)
+    return True
+
+
+def under_shared_lock(quota: Quota) -> Quota:
+    """The quota up to which events are stored without being counted."""
+    return Quota(quota.max_bytes - RESERVE.bytes, quota.max_events - RESERVE.events)
+
+
+def record_uncounted(key: str) -> None:
+    """Record that an event was stored under the shared lock."""
+    if len(_uncounted) >= _MAX_KEYS:
+        _uncounted.clear()
+    _uncounted[key] += 1
+
+
+def usage(session: Session) -> Usage:
+    """The events that a session has, and the bytes of its events and bundles; exact while the session is locked."""
+    count, total = peewee.fn.COUNT(Event.seq), peewee.fn.COALESCE(peewee.fn.SUM(Event.size), 0)
+    query = Event.select(count, total).where(Event.session == session, Event.seq > session.counted_seq)
+    row: Any = query.tuples().get()
+    size = session.stored_event_bytes + int(row[1]) + session.stored_bundle_bytes
+    return Usage(session.stored_event_count + row[0], size)
+
+
+def stored_bytes(session: Session) -> int:
+    """The bytes of a session's events and bundles, which count towards SESSION_MAX_BYTES."""
+    return usage(session).bytes

@@ -1,0 +1,140 @@
+"""The quota of a session: SESSION_MAX_EVENTS and SESSION_MAX_BYTES."""
+
+import importlib
+import json
+from datetime import timedelta
+
+import pytest
+from factories import envelope
+from response_checks import refusal
+
+from models import Event, Session, db, sessions
+from models.sessions.quota import COUNT_INTERVAL, MAX_UNCOUNTED_BYTES, RESERVE
+
+PATH = "/v1/hooks/ingest"
+
+
+@pytest.fixture
+def limit(app, monkeypatch):
+    """Set the limits of a session."""
+
+    def set_limits(**limits):
+        for name, value in limits.items():
+            monkeypatch.setitem(app.config, f"SESSION_MAX_{name.upper()}", value)
+
+    return set_limits
+
+
+def post(candidate, *events):
+    return [candidate.post(PATH, event).status_code for event in events]
+
+
+def post_batch(candidate, *events):
+    return candidate.post(f"{PATH}/batch", {"events": events}).json["results"]
+
+
+def statuses(results):
+    return [result["status"] for result in results]
+
+
+def stored(session):
+    """The counts in the session's row, which must be those of its events."""
+    row = Session.get_by_id(session.id)
+    sizes = [len(event.envelope.encode()) for event in Event.select()]
+    assert sessions.stored_bytes(row) == sum(sizes)
+    return row
+
+
+def fact(reviewer, session):
+    facts = reviewer.get(f"/v1/sessions/{session.id}/integrity").json["facts"]
+    return next((fact["count"] for fact in facts if fact["code"] == "session_full"), None)
+
+
+def test_a_session_takes_no_more_events_than_its_limit(reviewer, candidate, session, limit):
+    limit(events=3)
+    events = [envelope() for _ in range(3)]
+    assert post(candidate, *events) == [201] * 3
+    assert fact(reviewer, session) is None
+    assert refusal(candidate.post(PATH, envelope())) == (413, "session_full")
+    assert post(candidate, envelope(), events[0]) == [413, 200]
+    assert Event.select().count() == 3
+    assert stored(session).stored_event_count == 3
+    assert fact(reviewer, session) == 2
+
+
+def test_a_session_takes_no_more_bytes_than_its_limit(reviewer, candidate, session, limit):
+    event = envelope(data={"text": "é" * 500})
+    assert post(candidate, event) == [201]
+    size = Event.get().size
+    assert size > 1000
+    limit(bytes=2 * size)
+    others = [event | {"id": event["id"][:-1] + last} for last in "xy"]
+    assert post(candidate, *others, event) == [201, 413, 200]
+    assert stored(session).stored_event_bytes == 2 * size
+    assert fact(reviewer, session) == 1
+
+
+def test_a_batch_stores_the_events_that_fit(reviewer, candidate, session, limit):
+    limit(bytes=4000, events=4)
+    first, small = envelope(), envelope(id="small")
+    large = envelope(id="large", data={"text": "x" * 4000})
+    results = post_batch(candidate, first, large, large, first, small, small)
+    assert statuses(results) == ["created", "refused", "refused", "skipped", "created", "skipped"]
+    assert results[1] == {
+        "id": "large",
+        "status": "refused",
+        "error": "This session has reached its limit of stored events or bytes. Nothing was stored.",
+    }
+    events = [envelope() for _ in range(3)]
+    assert statuses(post_batch(candidate, *events, first)) == ["created", "created", "refused", "skipped"]
+    assert stored(session).stored_event_count == 4
+    assert fact(reviewer, session) == 3
+
+
+def test_an_id_that_was_refused_can_still_be_stored(candidate, session, limit):
+    limit(bytes=1000)
+    results = post_batch(candidate, envelope(id="x", data={"text": "x" * 1000}), envelope(id="x"))
+    assert statuses(results) == ["refused", "created"]
+
+
+def test_late_events_count_too(candidate, session, clock, limit):
+    limit(events=2)
+    assert post(candidate, envelope()) == [201]
+    sessions.complete(session)
+    clock.fixed += timedelta(minutes=11)
+    assert post(candidate, envelope(), envelope()) == [201, 413]
+    assert stored(session).stored_event_count == 2
+
+
+def test_events_are_counted_before_the_reserve_is_used_up(candidate, session, limit):
+    limit(events=RESERVE.events + 1)
+    assert post(candidate, *(envelope() for _ in range(COUNT_INTERVAL))) == [201] * COUNT_INTERVAL
+    assert stored(session).stored_event_count == 0
+    assert post(candidate, envelope()) == [201]
+    assert stored(session).stored_event_count == COUNT_INTERVAL + 1
+
+
+def test_a_large_event_is_counted_at_once(candidate, session):
+    assert post(candidate, envelope(data={"text": "x" * MAX_UNCOUNTED_BYTES})) == [201]
+    assert stored(session).stored_event_bytes > MAX_UNCOUNTED_BYTES
+
+
+def test_a_recording_beyond_the_limit_is_not_imported(flask, organization, limit, tmp_path):
+    limit(events=2)
+    recording = tmp_path / "long.jsonl"
+    recording.write_text("\n".join(json.dumps(envelope()) for _ in range(3)))
+    output = flask("sessions", "import", recording, fails=True)
+    assert "long.jsonl, line 3: The session exceeds 536870912 bytes or 2 events." in output
+    assert Event.select().count() == 0
+
+
+def test_the_migration_counts_the_events_of_existing_sessions(candidate, session):
+    add = [envelope(data={"text": "é" * number}) for number in range(3)]
+    post(candidate, *add)
+    columns = ("stored_event_count", "stored_event_bytes", "counted_seq", "refused_event_count")
+    for column in columns:
+        db.execute_sql(f"ALTER TABLE sessions DROP COLUMN {column}")
+    importlib.import_module("migrations.0006_session_usage").up(None, db)
+    row = stored(session)
+    assert (row.stored_event_count, row.refused_event_count) == (3, 0)
+    assert row.stored_event_bytes == sessions.stored_bytes(row) > 0

@@ -1,0 +1,152 @@
+"""No request of a candidate, and no reading of what candidates stored, takes much memory or time."""
+
+import http.client
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.live.cast import event, make_assessment, make_candidate
+from tests.live.client import call
+from tests.live.service import Service
+
+pytestmark = pytest.mark.slow
+
+MAX_MIB = 300
+MAX_EVENT_BYTES = 16 * 1024 * 1024
+MAX_EVENTS = 200_000
+START = '{"id": "x", "kind": "prompt", "ts": "2026-04-01T09:00:00Z", "v": 1, "source": "terminal", '
+# Copies of the session's event NUMBER, which differ in that word.
+MULTIPLY = """
+    WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < %s)
+    INSERT INTO events (session_id, event_id, kind, source, time_ns, received_at, late, subject, size, verdict,
+        envelope)
+    SELECT session_id, replace(event_id, 'NUMBER', CAST(1000000 + n AS TEXT)), kind, source, time_ns + n, received_at,
+        late, subject, size, verdict, replace(envelope, 'NUMBER', CAST(1000000 + n AS TEXT))
+    FROM events CROSS JOIN numbers WHERE session_id = %s
+"""
+
+
+@pytest.fixture
+def service(installation):
+    with installation.start(processes=1) as service:
+        yield service
+
+
+@pytest.fixture
+def reviewer(service):
+    return service.organization("Acme")
+
+
+@pytest.fixture
+def candidate(service, reviewer):
+    return make_candidate(service, reviewer, make_assessment(reviewer))
+
+
+def peak_mib(service: Service) -> float:
+    """The highest resident memory of the web process so far."""
+    (pid,) = service.web_processes()
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(status.partition("VmHWM:")[2].split()[0]) / 1024
+
+
+def send(candidate, path: str, text: str):
+    """Send a body; returns the response, and how long it took."""
+    headers = candidate.headers | {"Content-Type": "application/json"}
+    started_at = time.monotonic()
+    response = call(candidate.port, "POST", path, text.encode(), headers=headers, seconds=60)
+    return response, time.monotonic() - started_at
+
+
+def drain(client, path: str) -> int:
+    """Read a response piece by piece; returns its length."""
+    connection = http.client.HTTPConnection("127.0.0.1", client.port, timeout=300)
+    connection.request("GET", path, headers=client.headers)
+    response = connection.getresponse()
+    assert response.status == 200
+    length = 0
+    while chunk := response.read(1024 * 1024):
+        length += len(chunk)
+    connection.close()
+    return length
+
+
+def read_all(candidate, reviewer) -> None:
+    """Complete the session, and read what is derived from its events."""
+    assert candidate.complete().status == 200
+    for name in ("integrity", "analytics", "signed-log"):
+        drain(reviewer, f"/v1/sessions/{candidate.session_id}/{name}")
+
+
+def repeated(start: str, unit: str, end: str, size: int = MAX_EVENT_BYTES) -> str:
+    """A text of nearly `size` bytes, most of it `unit` over and over."""
+    return start + unit * ((size - len(start) - len(end)) // len(unit)) + end
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "code"),
+    [
+        ("hooks/ingest/batch", repeated('{"events": [', "{},", "{}]}"), "batch_too_large"),
+        ("hooks/ingest/batch", repeated('{"events": [[', "[],", "[]]]}"), "too_many_values"),
+        ("hooks/ingest/batch", repeated('{"other": [', "[],", '[]], "events": []}'), "too_many_values"),
+        ("hooks/ingest", repeated(START + '"data": {"a": [', '{"":{}},', "0]}}"), "too_many_values"),
+        ("hooks/ingest", repeated(START + '"data": {}, "a": [', '"",', '""]}'), "too_many_values"),
+        ("hooks/ingest", repeated("", '{"":', "1"), "too_many_values"),
+        ("hooks/ingest", repeated(START + '"data": {"a": "', "\\n,", "}}"), "invalid_json"),
+        ("candidate/submit-code", repeated('{"fileTree": [', '"a",', '""]}'), "too_many_values"),
+        ("candidate/redeem", repeated('{"key": [', "[],", "[]]}", 1024 * 1024), "too_many_values"),
+    ],
+    ids=lambda value: value[:40].strip(),
+)
+def test_a_body_of_many_values_is_refused_at_once(service, candidate, path, text, code):
+    response, seconds = send(candidate, f"/v1/{path}", text)
+    assert (response.status, response["code"]) == (400, code)
+    assert seconds < 2
+    assert peak_mib(service) < MAX_MIB
+
+
+@pytest.mark.parametrize("text", ["x", "\U0001f600", "\\n"], ids=["ascii", "wide", "escapes"])
+def test_the_largest_events_are_stored_and_read_with_little_memory(service, reviewer, candidate, text):
+    for number in range(3):
+        start = START.replace("x", str(number)) + '"data": {"text": "'
+        body = repeated(start, text, '"}}', MAX_EVENT_BYTES // len(text.encode()) * len(text))
+        assert send(candidate, "/v1/hooks/ingest", body)[0].status == 201
+    read_all(candidate, reviewer)
+    assert peak_mib(service) < MAX_MIB
+
+
+def test_events_of_the_most_values_are_read_with_little_memory(service, reviewer, candidate):
+    for number in range(3):
+        start = START.replace("x", str(number)) + '"data": {"a": ['
+        body = repeated(start, '{"":{}},', "0]}}", 49_000 * len('{"":{}},'))
+        assert send(candidate, "/v1/hooks/ingest", body)[0].status == 201
+    read_all(candidate, reviewer)
+    assert peak_mib(service) < MAX_MIB
+
+
+def test_long_signatures_take_little_memory(service, reviewer, candidate):
+    signature = "a" * (MAX_EVENT_BYTES // 2 - 200)
+    for _ in range(12):
+        assert candidate.ingest(event(sig=signature, prevSig=signature)).status == 201
+    read_all(candidate, reviewer)
+    counts = reviewer.get(f"/v1/sessions/{candidate.session_id}/integrity")["counts"]
+    assert counts["invalid"] == 12
+    assert peak_mib(service) < MAX_MIB
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        {"kind": "prompt", "data": {"text": "Why?"}},
+        {"kind": "command", "data": {"command": "pytest NUMBER", "exitCode": 1, "stderr": "failed\n" * 20}},
+        {"kind": "ai_response", "data": {"model": "claude-opus-4-5", "inputTokens": 5000000}},
+        {"sig": "ab" * 60 + "NUMBER", "prevSig": "NUMBER"},
+        {"sig": "ab", "prevSig": "cd"},
+    ],
+    ids=["prompts", "failures", "responses", "gaps", "forks"],
+)
+def test_a_full_session_is_read_with_little_memory(service, reviewer, candidate, members):
+    assert candidate.ingest(event() | {"id": "NUMBER"} | members).status == 201
+    service.execute(MULTIPLY, MAX_EVENTS - 1, service.stored_id(candidate.session_id))
+    read_all(candidate, reviewer)
+    assert peak_mib(service) < MAX_MIB
