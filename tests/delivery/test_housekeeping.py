@@ -179,7 +179,9 @@ def test_a_reminder_that_fails_does_not_stop_others(clock, organization, monkeyp
     clock.fixed += timedelta(days=5)
     enqueue = outbox.enqueue_reminder
     monkeypatch.setattr(
-        outbox, "enqueue_reminder", lambda owner, key: 1 / 0 if key == failing.id else enqueue(owner, key)
+        outbox,
+        "enqueue_reminder",
+        lambda owner, key, *rest: 1 / 0 if key == failing.id else enqueue(owner, key, *rest),
     )
     assert invitations.enqueue_reminders() == 1
     assert [row.subject_id for row in Delivery.select().where(Delivery.kind == "reminder")] == [reminded.id]
