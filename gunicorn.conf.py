@@ -36,6 +36,13 @@ def on_starting(server: Any) -> None:
         os.environ[METRICS_FOLDER] = tempfile.mkdtemp(prefix="proofstone-metrics-", dir=worker_tmp_dir)
 
 
+def when_ready(server: Any) -> None:
+    if not settings.seal_keys:
+        server.log.warning(
+            "SEAL_KEYS is not set: whoever can write to the database can rewrite records unnoticed."
+        )
+
+
 def child_exit(server: Any, worker: Any) -> None:
     """Keep the counters of a process that ended, and drop its gauges."""
     if settings.metrics_token:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from models import seal_keys
 from models.assessments import Assessment
 from models.audit import AuditChain, AuditEntry
 from models.base import case_folded, clock, db, new_id
@@ -21,7 +22,7 @@ from models.rubrics import Rubric, RubricVersion
 from models.scores import Score
 from models.seals import Seal
 from models.service_secrets import ServiceSecret, upload_secret
-from models.sessions import Arrival, Consent, Event, Session, SigningKey
+from models.sessions import Arrival, Consent, Event, FinalSeal, Session, SigningKey
 from models.submissions import BundleUpload, ClientReport, Submission
 from models.webhooks import Webhook, WebhookDelivery
 
@@ -29,6 +30,6 @@ from models.webhooks import Webhook, WebhookDelivery
 TABLES: list[Any] = [
     Organization, ApiToken, FeedEvent, Feed, AuditEntry, AuditChain, Issue, Rubric, RubricVersion, Assessment,
     CandidateKey, Consent, Session, CohortRollup, CohortCount, ModelUsage, Webhook, WebhookDelivery,
-    IdempotentRequest, Delivery, Score, BundleUpload, Submission, ClientReport, SigningKey, Seal, Event,
+    IdempotentRequest, Delivery, Score, BundleUpload, Submission, ClientReport, SigningKey, Seal, Event, FinalSeal,
     ServiceSecret, Erasure, DailyTask,
 ]  # fmt: skip

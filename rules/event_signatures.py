@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from rules.canonical_json import VARIANTS, Variant, canonicalize, parse, replace_surrogates
 
-VALID, INVALID, UNSIGNED, UNKNOWN_KEY = "valid", "invalid", "unsigned", "unknown_key"
+VERDICTS = VALID, INVALID, UNSIGNED, UNKNOWN_KEY = "valid", "invalid", "unsigned", "unknown_key"
 
 _VERSION = "PST-EVT-V1"
 _SIGNATURE = re.compile(r"[0-9a-fA-F]{128}")

@@ -4,7 +4,7 @@ import logging
 from datetime import timedelta
 
 import models
-from models import audit, clock, db, privacy, sessions
+from models import anchors, audit, clock, db, privacy, sessions
 from models.deliveries.outbox import requeue_removals
 from models.webhooks.outbox import publish_new
 from storage import Storage
@@ -20,7 +20,14 @@ def process_new() -> None:
     models.Event.verify_waiting()
     models.Seal.seal_new()
     audit.chain_new()
+    seal_closed()
     publish_new()
+
+
+def seal_closed() -> None:
+    """Append final seals, and publish heads of audit logs (R43)."""
+    sessions.seal_due()
+    anchors.publish_audit_heads()
 
 
 def run_daily_tasks(storage: Storage | None) -> None:

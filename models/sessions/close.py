@@ -8,10 +8,14 @@ from models import sql
 from models.audit import SERVICE, AuditEntry
 from models.base import clock, db
 from models.feed import FeedEvent
+from models.sessions import final_seals
 from models.sessions.metrics import derive
 from models.sessions.session import Session
 from rules import session_close
+from rules.final_seals import DELAY
 from rules.rows import row_id
+
+BATCH_SIZE = 500
 
 
 def complete(session: Session) -> datetime:
@@ -29,6 +33,7 @@ def complete(session: Session) -> datetime:
             _close(locked, now, "candidate", completed_at=now)
         elif window == "flush" and locked.closed_by == "limit" and locked.completed_at is None:
             locked.update_columns(completed_at=now)
+            final_seals.renew(locked, "completed", "completion", "status")
             _publish(locked, "completed")
         return locked.completed_at or locked.closed_at
 
@@ -52,6 +57,7 @@ def mark_hired(session: Session, hired: bool) -> None:
         if hired and locked.hired_at is None:
             FeedEvent.publish(locked.organization_id, "candidate.hired", locked.ids | {"status": "hired"})
         locked.update_columns(hired_at=clock.now() if hired else None)
+        final_seals.renew(locked, "hired", "status")
 
 
 def settle(session: Session) -> None:
@@ -60,13 +66,17 @@ def settle(session: Session) -> None:
         settle_locked(session.lock())
 
 
-def settle_locked(session: Session) -> None:
-    """Like `settle`, for a locked session."""
+def settle_locked(session: Session, seal: tuple[str, ...] = ("events_arrived", "metrics")) -> None:
+    """Like `settle`, for a locked session.
+
+    seal -- reason and parts of another final seal if metrics were due
+    """
     if session.closed_at is None and session.closed_as_of(clock.now()):
         _close(session, session.closes_at, "limit")
         AuditEntry.record(session.organization_id, "closeAtLimit", SERVICE, "session", session.id)
     elif session.closed_at is not None and session.metrics_due:
         derive(session)
+        final_seals.renew(session, *seal)
 
 
 def settle_all(*, assessment_id: Any = None, organization_id: Any = None) -> int:
@@ -82,6 +92,21 @@ def settle_all(*, assessment_id: Any = None, organization_id: Any = None) -> int
     for session_id in sorted(waiting):
         settle(Session(id=session_id))
     return len(waiting)
+
+
+def seal_due() -> int:
+    """Append the first final seal of sessions that closed ten minutes ago; returns how many (R43)."""
+    is_due = Session.closed_at < clock.now() - DELAY
+    due = Session.select(Session.id).where(Session.final_seal_count == 0, is_due).order_by(Session.id)
+    count = 0
+    for session in list(due.limit(BATCH_SIZE)):
+        with db.atomic():
+            locked = session.lock()
+            settle_locked(locked)
+            if not locked.final_seal_count:
+                final_seals.append(locked, "closed")
+                count += 1
+    return count
 
 
 def _close(session: Session, closed_at: datetime, by: str, completed_at: datetime | None = None) -> None:

@@ -4,14 +4,16 @@ from datetime import datetime
 from typing import Any
 
 from errors import SessionClosed, Unauthenticated
-from models import sql
+from models import seal_keys, sql
 from models.assessments import Assessment
 from models.base import clock, db, for_update, is_postgres
 from models.keys import CandidateKey
 from models.sessions.events import Arrival, Event, SigningKey
 from models.sessions.session import Session
 from rules import candidate_keys, session_close
+from rules.arrivals import AcceptedEvent
 from rules.rows import row_id
+from rules.timestamps import format_timestamp
 
 
 def store_if_open(key_text: str, arrival: Arrival, session_id: Any = None) -> Any:
@@ -27,6 +29,7 @@ def store_if_open(key_text: str, arrival: Arrival, session_id: Any = None) -> An
     row = Event.row(arrival, public_keys)
     now = clock.now()
     row |= {"received_at": now, "late": False}
+    row["arrival_mac"] = _arrival_mac(key, row)
     search = {"key": key, "session_id": session_id, "now": now}
     if is_postgres():
         stored = sql.rows(sql.STORE_EVENT, **search, **row)
@@ -54,8 +57,26 @@ def append(session: Session, *arrivals: Arrival) -> list[str]:
         return _store(locked, rows, now, session_close.intake_window(now, locked.closed_as_of(now)))
 
 
+def _arrival_mac(key: str, row: dict[str, Any]) -> str | None:
+    """The MAC of a new event's row; None without a seal key."""
+    key_id, secret = seal_keys.signing()
+    if secret is None:
+        return None
+    members = {
+        "received_at": format_timestamp(row["received_at"]),
+        "late": row["late"],
+        "verdict": row["verdict"],
+    }
+    return AcceptedEvent.of(row["envelope"], candidate_key=key, **members).sign(key_id, secret)
+
+
 def _lock_with_key(session: Session) -> Session:
-    query = Session.select(Session).join(CandidateKey).switch(Session).join(Assessment)
+    query = (
+        Session.select(Session, CandidateKey.id, CandidateKey.key)
+        .join(CandidateKey)
+        .switch(Session)
+        .join(Assessment)
+    )
     query = query.where(CandidateKey.revoked_at.is_null(), Assessment.deleted_at.is_null())
     locked = for_update(query.where(Session.id == session.id), of=Session).get_or_none()
     if locked is None:
@@ -68,7 +89,10 @@ def _store(session: Session, rows: list[dict[str, Any]], now: datetime, window: 
     if window == "over" or (window != "open" and session.is_erased):
         raise SessionClosed()
     common = {"session": session, "received_at": now, "late": window == "late"}
-    insert = Event.insert_many([row | common for row in rows]).on_conflict_ignore().returning(Event.event_id)
+    rows = [row | common for row in rows]
+    for row in rows:
+        row["arrival_mac"] = _arrival_mac(session.key.key, row)
+    insert = Event.insert_many(rows).on_conflict_ignore().returning(Event.event_id)
     new = {row.event_id for row in insert.execute()}
     if new and window == "flush":
         session.update_columns(metrics_due=True)

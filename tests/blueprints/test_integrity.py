@@ -18,7 +18,7 @@ def signer():
 
 
 @pytest.fixture
-def signed(assessment, signer):
+def signed(clock, assessment, signer):
     """An open session with a registered public key."""
     return make_session(make_key(assessment), signer.public_key)
 
@@ -154,14 +154,14 @@ def test_an_event_that_commits_after_many_later_ones_is_sealed(reviewer, session
 
 
 def test_sealing_during_a_read_breaks_nothing(reviewer, session, monkeypatch):
-    def later(cls, session, last, walk=Seal._sealed.__func__):
+    def later(cls, session, last, walk=Seal.sealed.__func__):
         add(session, envelope())
         assert Seal.seal_new() == 1
         return walk(cls, session, last)
 
     add(session, envelope())
     Seal.seal_new()
-    monkeypatch.setattr(Seal, "_sealed", classmethod(later))
+    monkeypatch.setattr(Seal, "sealed", classmethod(later))
     assert facts(reviewer, session) == []
 
 

@@ -44,6 +44,7 @@ from models import (
     Event,
     Feed,
     FeedEvent,
+    FinalSeal,
     IdempotentRequest,
     Issue,
     ModelUsage,
@@ -75,17 +76,18 @@ IMPERSONAL_TABLES = {
     CohortRollup, CohortCount,  # totals of several sessions
     Erasure, DailyTask, ServiceSecret,
     AuditEntry, AuditChain,  # ids, and names of tokens
+    FinalSeal,  # numbers, times and states
     FeedEvent, Feed, Webhook,  # ids, states and receivers
 }  # fmt: skip
 # An erasure deletes these rows although they have no free text.
 WITHOUT_FREE_TEXT = {BundleUpload}
 # Written by the service, or restricted to a few values.
 COLUMNS_WITHOUT_FREE_TEXT = {
-    "CandidateKey.key", "ClientReport.kind", "Delivery.kind", "Delivery.state", "Event.verdict",
-    "IdempotentRequest.digest", "IdempotentRequest.fingerprint", "Score.criterion",
-    "Seal.head", "Session.closed_by", "Session.seal_head", "Submission.bundle_sha256", "Submission.found_sha256",
-    "Submission.verdict", "BundleUpload.object_key", "WebhookDelivery.last_error", "WebhookDelivery.state",
-    "WebhookDelivery.type",
+    "CandidateKey.key", "ClientReport.kind", "Delivery.kind", "Delivery.state", "Event.arrival_mac", "Event.verdict",
+    "IdempotentRequest.digest", "IdempotentRequest.fingerprint", "Score.criterion", "Seal.head", "Seal.key_id",
+    "Session.closed_by", "Session.final_seal_mac", "Session.seal_head", "Session.seal_key_id", "Session.seal_mac",
+    "Submission.bundle_sha256", "Submission.found_sha256", "Submission.verdict", "BundleUpload.object_key",
+    "WebhookDelivery.last_error", "WebhookDelivery.state", "WebhookDelivery.type",
 }  # fmt: skip
 
 
@@ -164,6 +166,7 @@ def person(app, cohort, reviewer, bundles, mails, clock):
     clock.fixed += timedelta(hours=1)
     add_event(session, envelope("prompt", data={"text": WORD}))
     Seal.seal_new()
+    sessions.seal_due()
     store_response(reviewer.row, key, session)
     make_settings(key.organization)
     ServiceSecret.named("one")
