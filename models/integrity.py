@@ -8,6 +8,7 @@ from typing import Any
 from models import batches, seal_keys
 from models.audit import AuditChain
 from models.base import clock
+from models.database import snapshot
 from models.seals import EVENT_COLUMNS, Seal, digest, unsealed
 from models.sessions import Event, Session, SigningKey, final_seals
 from models.sessions.final_seals import FinalSeal
@@ -25,12 +26,13 @@ def examine(session: Session) -> Findings:
     Reads each event once. Correct while the worker seals: what arrives meanwhile is left for the next check.
     """
     findings = Findings()
-    # Before the session's columns: events sealed after this are not read.
-    last = Seal.last_position(session)
-    session = Session.get_by_id(session.id)
-    newest = FinalSeal.newest(session)
-    is_erased = session.key.erased_at is not None
-    _check_final_seal(session, newest, findings, is_erased)
+    with snapshot():
+        last = Seal.last_position(session)
+        session = Session.get_by_id(session.id)
+        newest = FinalSeal.newest(session)
+        count = FinalSeal.select().where(FinalSeal.session == session).count()
+        is_erased = session.key.erased_at is not None
+    _check_final_seal(session, newest, count, findings, is_erased)
     if not is_erased:
         _check_events(session, last, findings)
         _check_metrics(session, findings)
@@ -106,9 +108,8 @@ class _Walk:
 
 
 def _check_final_seal(
-    session: Session, newest: FinalSeal | None, findings: Findings, is_erased: bool
+    session: Session, newest: FinalSeal | None, count: int, findings: Findings, is_erased: bool
 ) -> None:
-    count = FinalSeal.select().where(FinalSeal.session == session).count()
     if newest is None:
         closed_at = session.closed_at
         is_overdue = closed_at is not None and clock.now() > closed_at + rules.DELAY + rules.OVERDUE
@@ -162,7 +163,7 @@ def _check_metrics(session: Session, findings: Findings) -> None:
         return
     derived = asdict(derive_values(session))
     stored = session.columns(final_seals.METRIC_COLUMNS) | {"event_count": session.event_count}
-    stored |= session.further_metrics or {}
+    stored |= session.further_metrics if isinstance(session.further_metrics, dict) else {}
     # Prices change without a new version.
     names = derived.keys() - {"version", "total_cost_nano_usd"}
     if changed := sorted(name for name in names if derived[name] != stored.get(name)):

@@ -62,6 +62,8 @@ def _session_difference(data: dict[str, Any]) -> str | None:
     seal = FinalSeal.select().where(is_anchored).get_or_none()
     if seal is None:
         return "the seal is missing"
+    if seal.is_intact is False:
+        return "the seal differs"
     events = seal.parts["events"]
     if (seal.mac.hex(), events["head"], events["count"]) != (
         data.get("mac"),

@@ -1,5 +1,6 @@
 """The content of a final seal, and its differences from a session (R43, docs/integrity.md#final-seal)."""
 
+import json
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from typing import Any
@@ -26,7 +27,22 @@ CODES = {
 
 def without_names(further_metrics: Mapping[str, Any] | None) -> dict[str, Any] | None:
     """The further metrics without names from the candidate's computer, which no seal may keep."""
-    return None if further_metrics is None else anonymize_metrics(further_metrics)
+    if further_metrics is None:
+        return None
+    try:
+        return anonymize_metrics(further_metrics)
+    except (KeyError, TypeError, AttributeError):
+        # Somebody changed them in the database.
+        return {"unreadable": True}
+
+
+def is_complete(content: str) -> bool:
+    """Whether this is the text of all parts; anyone can make a final seal without a key."""
+    try:
+        parts = json.loads(content)
+        return all(isinstance(parts[name], dict) for name in (*CODES, "events"))
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return False
 
 
 def differences(sealed: Mapping[str, Any], stored: Mapping[str, Any]) -> Iterator[tuple[str, list[str]]]:

@@ -1,7 +1,10 @@
 """Close sessions: by their candidate, a reviewer or the time limit (R17, R18, R29)."""
 
+import logging
 from datetime import datetime
 from typing import Any
+
+import peewee
 
 from errors import NotFinished
 from models import sql
@@ -16,6 +19,8 @@ from rules.final_seals import DELAY
 from rules.rows import row_id
 
 BATCH_SIZE = 500
+
+log = logging.getLogger("proofstone.worker")
 
 
 def complete(session: Session) -> datetime:
@@ -100,13 +105,22 @@ def seal_due() -> int:
     due = Session.select(Session.id).where(Session.final_seal_count == 0, is_due).order_by(Session.id)
     count = 0
     for session in list(due.limit(BATCH_SIZE)):
-        with db.atomic():
-            locked = session.lock()
-            settle_locked(locked)
-            if not locked.final_seal_count:
-                final_seals.append(locked, "closed")
-                count += 1
+        try:
+            count += _seal(session)
+        except (peewee.DataError, peewee.IntegrityError, ValueError, TypeError, KeyError):
+            # Somebody changed it in the database. Continue with the other sessions.
+            log.exception("Could not seal session %s.", session.id)
     return count
+
+
+def _seal(session: Session) -> bool:
+    with db.atomic():
+        locked = session.lock()
+        settle_locked(locked)
+        if locked.final_seal_count:
+            return False
+        final_seals.append(locked, "closed")
+    return True
 
 
 def _close(session: Session, closed_at: datetime, by: str, completed_at: datetime | None = None) -> None:

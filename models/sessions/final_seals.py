@@ -54,7 +54,8 @@ class FinalSeal(Model):
     def is_intact(self) -> bool | None:
         """Whether the MAC matches; None if its key is unknown. Without a key id it is a plain hash."""
         if self.key_id is None:
-            return self.mac == mac(None, *self.signed_fields)
+            is_complete = final_seals.is_complete(self.content)
+            return is_complete and self.mac == mac(None, *self.signed_fields)
         return seal_keys.is_signed(self.key_id, self.mac, *self.signed_fields)
 
 

@@ -108,6 +108,11 @@ class Record:
         seal.key_id = None
         seal.update_columns(key_id=None, mac=mac(None, *seal.signed_fields))
 
+    def empty_final_seal(self):
+        (seal,) = FinalSeal.select().where(FinalSeal.session == self.session)
+        seal.content, seal.key_id = "{}", None
+        seal.update_columns(content="{}", key_id=None, mac=mac(None, *seal.signed_fields))
+
     def strip_macs(self):
         self.set(seal_key_id=None, seal_mac=None, final_seal_mac=None)
 
@@ -185,6 +190,8 @@ MANIPULATIONS = {
     "the final seals are deleted with their number": (Record.delete_final_seals_and_count, "seal_missing"),
     "a final seal is changed": (Record.change_final_seal, "seal_missing"),
     "a final seal is made without a key": (Record.change_final_seal_without_key, "seal_missing"),
+    "a final seal is emptied without a key": (Record.empty_final_seal, "seal_missing"),
+    "further metrics are not an object any more": (column("further_metrics", ["x"]), "metrics_changed"),
     "the session's MACs are removed": (Record.strip_macs, "seal_missing"),
     "the key is renamed": (Record.rename_keys, "seal_key_unknown"),
 }  # fmt: skip
