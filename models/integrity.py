@@ -23,7 +23,7 @@ from rules.timestamps import format_timestamp
 def examine(session: Session) -> Findings:
     """The differences between a session's record and what the service sealed, and doubtful claims of its client.
 
-    Reads each event once. Correct while the worker seals: what arrives meanwhile is left for the next check.
+    Reads the events in batches. Correct while the worker seals: what arrives meanwhile is left for the next check.
     """
     findings = Findings()
     with snapshot():
@@ -36,7 +36,7 @@ def examine(session: Session) -> Findings:
     if not is_erased:
         _check_events(session, last, findings)
         _check_metrics(session, findings)
-    _check_record(session, newest, findings, is_erased)
+    _check_record(session, newest, findings)
     return findings
 
 
@@ -139,7 +139,7 @@ def _check_end(session: Session, sealed: dict[str, Any], findings: Findings, is_
         findings.add("seal_broken")
 
 
-def _check_record(session: Session, newest: FinalSeal | None, findings: Findings, is_erased: bool) -> None:
+def _check_record(session: Session, newest: FinalSeal | None, findings: Findings) -> None:
     """Compare the session's row with the MACs in it."""
     if session.seal_key_id is None and not AuditChain.is_keyed():
         return
@@ -158,8 +158,10 @@ def _check_metrics(session: Session, findings: Findings) -> None:
         return
     if SigningKey.of(session) and _is_too_long(session):
         findings.add("duration_too_long")
+    # Until then an event may arrive that counts, and change them.
+    is_final = session.closed_at is not None and clock.now() > session.closed_at + rules.DELAY
     is_current = session.derivation_version == metrics.VERSION and not session.metrics_due
-    if not is_current or findings.has_any(integrity.EVENT_CODES):
+    if not (is_final and is_current) or findings.has_any(integrity.EVENT_CODES):
         return
     derived = asdict(derive_values(session))
     stored = session.columns(final_seals.METRIC_COLUMNS) | {"event_count": session.event_count}

@@ -77,18 +77,10 @@ class Seal(Model, ErasedWithSession):
 
 
 # Of an event, to compare with its seal and its envelope.
-EVENT_COLUMNS = (
-    *(
-        Event.event_id,
-        Event.kind,
-        Event.source,
-        Event.actor,
-        Event.attribution,
-        Event.time_ns,
-        Event.received_at,
-    ),
-    *(Event.late, Event.size, Event.verdict, Event.arrival_mac, Event.envelope),
+_COMPARED = (
+    "event_id kind source actor attribution time_ns received_at late size verdict arrival_mac envelope"
 )
+EVENT_COLUMNS = [getattr(Event, name) for name in _COMPARED.split()]
 
 
 def unsealed(after: int = 0) -> Query:

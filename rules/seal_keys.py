@@ -46,11 +46,6 @@ def generate() -> str:
     return f"{derive_id(secret)}:{secret}"
 
 
-def signing_id(keys: Keys) -> str | None:
-    """The id of the key that signs; None without a key."""
-    return next(iter(keys), None)
-
-
 def mac(secret: bytes | None, *fields: str) -> bytes:
     """The MAC of the fields, which must not contain line feeds; 32 bytes."""
     message = "\n".join(fields).encode()
