@@ -1,24 +1,48 @@
 """The first step of `make run`."""
 
+import os
 import stat
+import subprocess
+import sys
 
-import config
-from tools.scripts.prepare import create_seal_keys
+import pytest
 
-
-def test_make_run_creates_a_private_seal_key_once(tmp_path):
-    environment = {"DATABASE_URL": f"sqlite:///{tmp_path}/data/proofstone.db"}
-    create_seal_keys(config.load(environment))
-    file = tmp_path / "data" / "proofstone.db.seal-keys"
-    assert stat.S_IMODE(file.stat().st_mode) == 0o600
-    assert stat.S_IMODE(file.parent.stat().st_mode) == 0o700
-    keys = config.load(environment).seal_keys
-    assert keys
-    create_seal_keys(config.load(environment))
-    assert config.load(environment).seal_keys == keys
+from tests.live.service import ROOT
 
 
-def test_make_run_creates_no_key_beside_the_setting(tmp_path):
-    url = f"sqlite:///{tmp_path}/proofstone.db"
-    create_seal_keys(config.load({"DATABASE_URL": url, "SEAL_KEYS": "s" * 64}))
-    assert list(tmp_path.iterdir()) == []
+@pytest.fixture
+def prepare(tmp_path):
+    """Run the step for a database in a folder of its own; returns what it printed."""
+    folder = tmp_path / "data"
+
+    def run(**settings):
+        environment = {name: value for name, value in os.environ.items() if name != "SEAL_KEYS"}
+        environment |= {"DATABASE_URL": f"sqlite:///{folder}/proofstone.db", "LOG_LEVEL": "ERROR"} | settings
+        command = [sys.executable, "-m", "tools.scripts.prepare"]
+        result = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+        assert result.returncode == 0, result.stderr
+        return result.stdout + result.stderr
+
+    run.file = folder / "proofstone.db.seal-keys"
+    return run
+
+
+def test_make_run_creates_a_private_seal_key_once(prepare):
+    assert "Its token" in prepare()
+    assert stat.S_IMODE(prepare.file.stat().st_mode) == 0o600
+    assert stat.S_IMODE(prepare.file.parent.stat().st_mode) == 0o700
+    before = prepare.file.read_text()
+    assert prepare() == ""
+    assert prepare.file.read_text() == before
+
+
+def test_make_run_creates_no_key_beside_the_setting(prepare):
+    prepare(SEAL_KEYS="s" * 64)
+    assert not prepare.file.exists()
+
+
+def test_make_run_creates_no_second_key_for_a_restored_database(prepare):
+    prepare()
+    prepare.file.unlink()
+    assert f"put {prepare.file} back" in prepare()
+    assert not prepare.file.exists()
