@@ -287,3 +287,25 @@ def test_a_late_event_is_a_late_event(clock, app, reviewer, signed, chained, sig
     worker.run_once()
     assert codes(reviewer, signed) == []
     assert integrity(reviewer, signed)["counts"]["sealed"] == 6
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        {"kind": "x" * 300, "source": {"integration": 7, "emitter": "", "channel": "cli"}},
+        {"data": {"text": "\x00\ud800"}, "rawPayload": {"n": 1e300}},
+        {"actor": "human", "provenance": [1]},
+        {"actor": {"type": "a\x07b"}, "provenance": {"attribution": 3}},
+        {"ts": "2026-04-01t11:00:00.123456789+02:00"},
+        {"sig": "x", "prevSig": 7},
+        {"sig": "", "prevSig": ""},
+        {"v": 99, "data": {"n": 0.1}},
+    ],
+)
+def test_an_unusual_event_is_stored_as_it_was_accepted(app, reviewer, session, members):
+    body = json.dumps(envelope() | members)
+    caller = Caller.candidate(app, session.key)
+    response = caller.request("POST", "/v1/hooks/ingest", data=body, content_type="application/json")
+    assert response.status_code == 201, response.json
+    Seal.seal_new()
+    assert {"event_changed", "event_inserted", "column_changed"}.isdisjoint(codes(reviewer, session))
