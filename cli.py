@@ -19,8 +19,8 @@ from delivery.worker import Worker
 from errors import Refusal, first_line
 from models import ApiToken, Assessment, Organization, Session, audit, clock, privacy
 from models.cohorts import first_difference, rebuild
-from ops import admin, backup, cohort_table, doctor, session_import
-from rules import plans
+from ops import admin, backup, cohort_table, doctor, seal_check, session_import
+from rules import anchors, plans
 from rules.session_quota import Quota
 from rules.timestamps import format_timestamp
 from schemas.fields import Line
@@ -55,11 +55,12 @@ sessions = Group("sessions", help="Import candidate sessions and recompute their
 cohorts = Group("cohorts", help="Verify and rebuild the stored statistics of assessments.")
 deliveries = Group("deliveries", help="Manage messages to candidates.")
 audits = Group("audit", help="Verify the audit log.")
+seals = Group("seals", help="Verify the seals of sessions and organizations.")
 retention = Group("retention", help="Erase the data of candidates whose retention period has ended.")
 
 
 def register(commands: click.Group) -> None:
-    groups = (database, orgs, tokens, library, sessions, cohorts, deliveries, audits, retention)
+    groups = (database, orgs, tokens, library, sessions, cohorts, deliveries, audits, seals, retention)
     for command in (*groups, run_backup, run_restore, run_worker, run_demo, run_doctor):
         commands.add_command(command)
 
@@ -246,7 +247,7 @@ def bounce(address: str) -> None:
 @audits.command("verify")
 @click.argument("org", required=False, type=admin.find_organization)
 def verify_audit(org: Organization | None) -> None:
-    """Verify the audit log of one or all organizations; exit with status 1 if a row is broken."""
+    """Verify the audit log of one or all organizations; exit with status 1 if it is not intact."""
     verdicts = []
     for organization in [org] if org else Organization.select().order_by(Organization.id):
         verdict = audit.verify(organization)
@@ -255,8 +256,29 @@ def verify_audit(org: Organization | None) -> None:
         if verdict.broken:
             row = verdict.entry_id or "missing"
             click.echo(f"  first broken: row {verdict.broken.position} ({row}), {verdict.broken.reason}")
-    if any(verdict.broken for verdict in verdicts):
+        if verdict.unknown:
+            click.echo(f"  not verified: {verdict.unknown} records have a key that is not in SEAL_KEYS")
+    if any(verdict.broken or verdict.unknown for verdict in verdicts):
         sys.exit(1)
+
+
+@seals.command("verify")
+@click.option("--anchors", "file", type=FILE, help="A log or webhook bodies, one per line, to compare with.")
+def verify_seals(file: Path | None) -> None:
+    """Verify all final seals, and compare anchors kept elsewhere; exit with status 1 on a difference."""
+    breaks = list(seal_check.find_breaks())
+    if file:
+        with file.open(encoding="utf-8", errors="replace") as lines:
+            compared = list(seal_check.compare(anchors.read(lines)))
+        breaks += [f"{anchor.name}: {difference}" for anchor, difference in compared if difference]
+        click.echo(f"Compared {len(compared)} anchors.")
+    for sentence in breaks:
+        click.echo(f"{sentence}.")
+    if file and not compared:
+        raise click.ClickException(f"{file} contains no anchors.")
+    if breaks:
+        sys.exit(1)
+    click.echo("No differences.")
 
 
 @retention.command("run")

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from rules.client_versions import parse_version
 from rules.mail_addresses import parse_sender
+from rules.seal_keys import Keys, parse_keys
 from rules.session_quota import DEFAULT_QUOTA
 from rules.smtp_url import parse_smtp_url
 from rules.webhook_addresses import Network, parse_networks
@@ -265,6 +266,11 @@ class Config:
     )
     log_level: str = _setting("INFO", "Minimum level of log lines: DEBUG, INFO, WARNING or ERROR.", log_level)
     log_format: str = _setting("text", "Format of log lines: json for programs, text for people.", log_format)
+    seal_keys: Keys | None = _setting(
+        None,
+        "Keys that sign seals, id:secret,...; the first signs, all verify. Without them, seals are plain hashes.",
+        parse_keys,
+    )
     metrics_token: str | None = _setting(
         None,
         "Bearer token for GET /metrics, at least 16 characters; without it, /metrics is disabled.",
@@ -279,12 +285,31 @@ def load(environment: Mapping[str, str] = os.environ) -> Config:
         name = setting.name.upper()
         if text := environment.get(name, "").strip():
             values[setting.name] = parse(name, text, setting.metadata["parse"])
+    if "seal_keys" not in values and (keys := _read_seal_keys(Config(**values))):
+        values["seal_keys"] = keys
     settings = Config(**values)
     if settings.proxy_streams >= settings.web_threads:
         raise InvalidSetting("PROXY_STREAMS is invalid: expected a number below WEB_THREADS.")
     if (settings.s3_access_key_id is None) != (settings.s3_secret_access_key is None):
         raise InvalidSetting("S3_ACCESS_KEY_ID is invalid: expected S3_SECRET_ACCESS_KEY too, or neither.")
     return settings
+
+
+def seal_keys_file(settings: Config) -> Path:
+    """The file that `make run` creates beside the data if SEAL_KEYS is not set."""
+    if settings.database_url.startswith("sqlite"):
+        return Path(f"{urlsplit(settings.database_url).path[1:]}.seal-keys")
+    return settings.bundle_folder.parent / "seal-keys"
+
+
+def _read_seal_keys(settings: Config) -> Keys | None:
+    file = seal_keys_file(settings)
+    try:
+        return parse(str(file), file.read_text().strip(), parse_keys)
+    except FileNotFoundError:
+        return None
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidSetting(f"{file} is not readable: {error}.") from None
 
 
 def load_or_exit() -> Config:

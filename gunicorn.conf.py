@@ -43,6 +43,13 @@ def on_starting(server: Any) -> None:
         os.environ[METRICS_FOLDER] = tempfile.mkdtemp(prefix="proofstone-metrics-", dir=worker_tmp_dir)
 
 
+def when_ready(server: Any) -> None:
+    if not settings.seal_keys:
+        server.log.warning(
+            "SEAL_KEYS is not set: whoever can write to the database can rewrite records unnoticed."
+        )
+
+
 def post_fork(server: Any, worker: Any) -> None:
     """Bound the memory that threads keep after large requests; other C libraries have no such option."""
     with contextlib.suppress(OSError, AttributeError):

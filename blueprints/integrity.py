@@ -10,7 +10,8 @@ from flask import Response, stream_with_context
 from access import audit, auth, refuses
 from blueprints import Blueprint, file_response, find, or_not_found, release_connection, store
 from errors import BundleChanged, NotFound, StoreUnavailable
-from models import ApiToken, CandidateKey, Seal, Session, SigningKey, Submission, signed_log
+from models import ApiToken, CandidateKey, FinalSeal, Session, SigningKey, Submission, signed_log
+from models.integrity import examine
 from rules import integrity
 from schemas.integrity import BundleListing, Integrity, SignedEvent, SignedLog, Submissions
 from storage import CONTENT_TYPE, bundle_listing
@@ -25,9 +26,9 @@ blp = Blueprint("Integrity", __name__, description="Integrity of a session's rec
 def get_integrity(session_id):
     """Check a session's record
 
-    Checks the client's signatures, the order of its events, and the server's seal on the accepted events. Reports facts
-    with explanations and without a score. The worker seals an event within seconds; unsealed events are not protected.
-    A full rewrite of the database is detected only if the seal's head was recorded elsewhere.
+    Checks the client's signatures, the order of its events, the server's seals, and the columns that were derived from
+    events. Reports facts with explanations and without a score. Without `SEAL_KEYS`, a rewrite of the whole record is
+    detected only if a seal was recorded elsewhere (`flask seals verify --anchors`).
     """
     session = find(Session, session_id)
     counts = _event_counts(session)
@@ -35,6 +36,7 @@ def get_integrity(session_id):
         "counts": counts,
         "public_keys": SigningKey.of(session),
         "seal": session.seal(counts["events"]),
+        "final_seal": FinalSeal.newest(session),
         "facts": _facts(session),
     }
 
@@ -113,10 +115,11 @@ def _event_counts(session: Session) -> dict[str, int]:
 
 
 def _facts(session: Session) -> list[integrity.Fact]:
+    findings = examine(session)
     if session.key.erased_at is not None:
-        return [integrity.ERASED]
+        return [integrity.ERASED, *findings.in_order()]
     refused = integrity.Group("session_full", [], session.refused_event_count)
-    return integrity.facts(Seal.breaks(session), [*signed_log.irregularities(session), refused])
+    return integrity.facts(findings, [*signed_log.irregularities(session), refused])
 
 
 def _signed_log(session: Session) -> Iterator[bytes]:

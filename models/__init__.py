@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from models import seal_keys
 from models.accepted_senders import AcceptedSender
 from models.access_hours import AccessHour
 from models.assessments import Assessment
@@ -24,7 +25,7 @@ from models.rubrics import Rubric, RubricVersion
 from models.scores import Score
 from models.seals import Seal
 from models.service_secrets import ServiceSecret, upload_secret
-from models.sessions import Arrival, Consent, Event, Session, SigningKey
+from models.sessions import Arrival, Consent, Event, FinalSeal, Session, SigningKey
 from models.submissions import BundleUpload, ClientReport, Submission
 from models.task_failures import TaskFailure
 from models.webhooks import Webhook, WebhookDelivery
@@ -34,6 +35,5 @@ TABLES: list[Any] = [
     Organization, ApiToken, FeedEvent, Feed, AuditEntry, AuditChain, Issue, Rubric, RubricVersion, Assessment,
     CandidateKey, Consent, Session, CohortRollup, CohortCount, ModelUsage, ModelReservation, Webhook,
     WebhookDelivery, IdempotentRequest, Delivery, Score, BundleUpload, Submission, ClientReport, SigningKey, Seal,
-    Event, ServiceSecret, Erasure, DailyTask, AcceptedSender, AccessHour, Heartbeat,
-    TaskFailure,
+    Event, FinalSeal, ServiceSecret, Erasure, DailyTask, AcceptedSender, AccessHour, Heartbeat, TaskFailure,
 ]  # fmt: skip

@@ -5,8 +5,8 @@ from typing import Any, NamedTuple
 
 import peewee
 
-from models import batches
-from models.base import BytesField, Model, Query, add_index, db
+from models import batches, seal_keys
+from models.base import BytesField, Model, Query, TimestampField, add_index, db, for_update
 from models.numbering import Sequence, number_all, require_change
 from models.orgs import ApiToken, Organization
 from rules import audit_chain
@@ -55,6 +55,7 @@ class AuditEntry(Model):
     came_from = peewee.TextField(null=True)
     request_id = peewee.TextField(null=True)
     position = peewee.BigIntegerField(null=True)
+    key_id = peewee.TextField(null=True)
     hash = BytesField(null=True)
 
     class Meta:
@@ -106,10 +107,78 @@ add_index("audit_entries_unchained", AuditEntry.id, where=AuditEntry.position.is
 
 
 class AuditChain(Sequence):
-    """The head of an organization's chain and the number of its entries."""
+    """The signed record of an organization: its audit log's head, and its number of final seals.
+
+    Created with the organization and never again: a missing row is a break. `anchored_count` and `anchored_at` are of
+    the last head that was published (R43).
+    """
 
     head = BytesField(null=True)
     count = peewee.BigIntegerField(default=0)
+    final_seals = peewee.BigIntegerField(default=0)
+    key_id = peewee.TextField(null=True)
+    mac = BytesField(null=True)
+    anchored_count = peewee.BigIntegerField(default=0)
+    anchored_at = TimestampField(null=True)
+
+    @classmethod
+    def open(cls, organization: Organization) -> None:
+        """Create the row of a new organization."""
+        chain = cls(organization=organization)
+        # Before the first key is adopted, a signed row would hide that the others are not signed yet.
+        if cls.is_keyed() or not cls.select().exists():
+            chain.key_id, chain.mac = seal_keys.sign(*chain._signed_fields)
+        chain.save(force_insert=True)
+
+    @classmethod
+    def is_keyed(cls) -> bool:
+        """Whether the installation has adopted the configured keys: only then is an unsigned record a break."""
+        from models.seals import Seal
+
+        # What only the worker signs, after the adoption. The first query ends the search except before it.
+        tables: tuple[Any, ...] = (cls, AuditEntry, Seal)
+        return bool(seal_keys.known()) and any(
+            table.select().where(table.key_id.is_null(False)).exists() for table in tables
+        )
+
+    @classmethod
+    def locked(cls, organization_id: Any) -> "AuditChain | None":
+        return for_update(cls.select().where(cls.organization == organization_id)).get_or_none()
+
+    @classmethod
+    def count_final_seal(cls, organization_id: Any) -> None:
+        # Without the row the change itself must succeed; `flask seals verify` reports the row.
+        if chain := cls.locked(organization_id):
+            chain.change(final_seals=chain.final_seals + 1)
+
+    @property
+    def _signed_fields(self) -> tuple[str, ...]:
+        head = self.head.hex() if self.head else ""
+        counts = (str(self.count), str(self.final_seals))
+        return "PROOFSTONE-ORGANIZATION-V1", str(self.organization_id), head, *counts
+
+    @property
+    def is_intact(self) -> bool | None:
+        """Whether the MAC matches; None if its key is unknown."""
+        return seal_keys.is_signed(self.key_id, self.mac, *self._signed_fields)
+
+    def change(self, **columns: Any) -> None:
+        """Change the locked row and sign it again, unless it did not match before."""
+        is_intact = self.is_intact
+        for name, value in columns.items():
+            setattr(self, name, value)
+        if is_intact:
+            columns |= dict(zip(("key_id", "mac"), seal_keys.sign(*self._signed_fields), strict=True))
+        self.update_columns(**columns)
+
+    def adopt(self) -> None:
+        """Sign the row for the first time."""
+        key_id, mac = seal_keys.sign(*self._signed_fields)
+        self.update_columns(key_id=key_id, mac=mac)
+
+
+class ChainMissing(RuntimeError):
+    """The row of an organization was deleted. A new one would cover that up."""
 
 
 def chain_new() -> int:
@@ -119,26 +188,36 @@ def chain_new() -> int:
 
 def _chain_batch(organization_id: Any) -> int:
     with db.atomic():
-        chain = AuditChain.locked_for(organization_id)
+        chain = AuditChain.locked(organization_id)
+        if chain is None:
+            raise ChainMissing(f"The audit chain of organization {organization_id} was deleted.")
         waiting = AuditEntry.unchained().where(AuditEntry.organization == organization_id)
         entries = list(waiting.order_by(AuditEntry.created_at, AuditEntry.id).limit(BATCH_SIZE))
         head = chain.head or audit_chain.initial_hash(str(organization_id))
+        key_id, secret = seal_keys.signing()
         for position, entry in enumerate(entries, chain.count + 1):
-            head = audit_chain.next_hash(head, position, entry.hashed_columns())
-            require_change(entry, entry.update_columns(position=position, hash=head))
+            head = audit_chain.next_hash(head, position, entry.hashed_columns(), secret)
+            columns = {"position": position, "key_id": key_id, "hash": head}
+            require_change(entry, entry.update_columns(**columns))
         if entries:
-            count = chain.count + len(entries)
-            require_change(chain, chain.update_columns(head=head, count=count))
+            chain.change(head=head, count=chain.count + len(entries))
     return len(entries)
 
 
 class Verdict(NamedTuple):
-    """The state of a log: the numbers of chained and waiting entries, the first break and its entry's id."""
+    """The state of a log.
+
+    chained, waiting -- the numbers of entries with and without a position
+    broken -- the first break
+    entry_id -- its entry's id
+    unknown -- entries (and the chain's record) signed with a key that is not in SEAL_KEYS, which were not verified
+    """
 
     chained: int
     waiting: int
     broken: audit_chain.Break | None
     entry_id: Any
+    unknown: int
 
 
 def verify(organization: Organization) -> Verdict:
@@ -147,18 +226,25 @@ def verify(organization: Organization) -> Verdict:
     # Read before the chain's head: entries chained after this are left for the next check.
     last = entries.select(peewee.fn.MAX(AuditEntry.position)).scalar() or 0
     chain = AuditChain.get_or_none(AuditChain.organization == organization)
-    head, count = (chain.head, chain.count) if chain else (None, 0)
-    links = _links(entries.where(AuditEntry.position <= max(last, count)))
-    broken = audit_chain.find_break(str(organization.id), links, head, count)
-    entry = broken and entries.where(AuditEntry.position == broken.position).get_or_none()
     waiting = entries.where(AuditEntry.position.is_null()).count()
-    return Verdict(count, waiting, broken, entry and entry.id)
+    if chain is None:
+        return Verdict(last, waiting, audit_chain.Break(0, "chain row missing"), None, 0)
+    links = _links(entries.where(AuditEntry.position <= max(last, chain.count)))
+    keys = seal_keys.known()
+    broken = audit_chain.find_break(str(organization.id), links, chain.head, chain.count, keys)
+    is_intact = chain.is_intact
+    is_signed = chain.key_id is not None or AuditChain.is_keyed()
+    if broken is None and is_signed and is_intact is False:
+        broken = audit_chain.Break(chain.count, "count or head not signed by the service")
+    entry = broken and entries.where(AuditEntry.position == broken.position).get_or_none()
+    unknown = entries.where(AuditEntry.key_id.is_null(False), AuditEntry.key_id.not_in(list(keys))).count()
+    return Verdict(chain.count, waiting, broken, entry and entry.id, unknown + (is_intact is None))
 
 
 def _links(entries: Query) -> Iterator[audit_chain.ChainedEntry]:
     chained = entries.where(AuditEntry.position.is_null(False))
     for entry in batches.read_all(chained, AuditEntry.position):
-        yield audit_chain.ChainedEntry(entry.position, entry.hashed_columns(), entry.hash)
+        yield audit_chain.ChainedEntry(entry.position, entry.hashed_columns(), entry.hash, entry.key_id)
 
 
 def record_erasure(key: Any, actor: Actor) -> None:

@@ -73,7 +73,8 @@ class BytesField(peewee.BlobField):
     """Bytes; PostgreSQL's driver would return a memoryview, which equals nothing."""
 
     def python_value(self, value: Any) -> bytes | None:
-        return None if value is None else bytes(value)
+        # SQLite returns text if somebody wrote text into the column.
+        return value if value is None else value.encode() if isinstance(value, str) else bytes(value)
 
 
 def new_id() -> Any:

@@ -29,9 +29,12 @@ class Organization(Model):
     @classmethod
     def open(cls, name: str, plan: str = "self_hosted") -> tuple["Organization", str]:
         """Create an organization and its first API token; on the plan `trial` it has 14 days."""
+        from models.audit import AuditChain
+
         with db.atomic():
             organization = cls.create(name=name, plan=plan)
             organization.subscribe("trialing" if plan == "trial" else "active")
+            AuditChain.open(organization)
             _, token = ApiToken.issue(organization, "First token", "write")
         return organization, token
 

@@ -19,7 +19,7 @@ from models.feed import FeedEvent
 from models.keys import CandidateKey
 from models.orgs import ApiToken, Organization
 from models.rollups import CohortCount
-from models.sessions import Consent, Session, SigningKey, close, settle
+from models.sessions import Consent, Session, SigningKey, close, final_seals, settle
 from models.submissions import ClientReport, Submission
 from rules import retention
 
@@ -66,6 +66,8 @@ def erase(key: CandidateKey, reviewer: ApiToken | None = None) -> Erasure:
         kind = "retention" if reviewer is None else "reviewer"
         tables = personal_tables()
         counts = {table.personal_data.name: table.erase_personal_data(key, session) for table in tables}
+        if session is not None:
+            final_seals.renew(session, "erased", "erasure")
         receipt = Erasure.create(key=key, kind=kind, reviewer=reviewer, counts=counts, **ids)
         payload = {"candidateId": key.id, "assessmentId": key.assessment_id}
         payload |= {"sessionId": receipt.session_id, "kind": kind}

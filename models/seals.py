@@ -1,20 +1,26 @@
 """The seal of a session's events: a hash chain in the order of arrival (rules/seals.py)."""
 
 import hashlib
+import logging
 from collections.abc import Iterator
 from typing import Any
 
 import peewee
 
-from models import batches
+from models import batches, seal_keys
+from models.audit import AuditChain
 from models.base import BytesField, ErasedWithSession, Model, PersonalData, Query, db
+from models.database import process_lock
 from models.numbering import number_all
-from models.sessions import Event, Session
+from models.sessions import Event, Session, final_seals
+from models.sessions.final_seals import FinalSeal
 from rules import seals
 from rules.timestamps import format_timestamp
 
 # An event can commit after events with later numbers of arrival, but rarely after so many.
 SEARCH_MARGIN = 2_000
+
+log = logging.getLogger("proofstone.worker")
 
 
 class Seal(Model, ErasedWithSession):
@@ -26,6 +32,7 @@ class Seal(Model, ErasedWithSession):
     position = peewee.IntegerField()
     event_seq = peewee.BigIntegerField(unique=True)
     event_id = peewee.TextField()
+    key_id = peewee.TextField(null=True)
     head = BytesField()
 
     class Meta:
@@ -34,6 +41,7 @@ class Seal(Model, ErasedWithSession):
     @classmethod
     def seal_new(cls) -> int:
         """Seal the events committed since the last run; returns how many."""
+        adopt_keys()
         return number_all("seal", unsealed(cls.search_start()).select(Event.session), seal_batch)
 
     @classmethod
@@ -46,33 +54,32 @@ class Seal(Model, ErasedWithSession):
         return (cls.select(peewee.fn.MAX(cls.event_seq)).scalar() or 0) - SEARCH_MARGIN
 
     @classmethod
-    def breaks(cls, session: Session) -> list[tuple[seals.Break, str | None]]:
-        """The differences between a session and its seal, each with its event's id if known.
-
-        Correct while the worker seals.
-        """
-        # Read before the session's head: events sealed after this are left for the next check.
-        last = cls.select(peewee.fn.MAX(cls.position)).where(cls.session == session).scalar() or 0
-        stored = Session.select(Session.seal_head, Session.sealed_count).where(Session.id == session.id).get()
-        rows = cls._sealed(session, max(last, stored.sealed_count))
-        breaks = seals.find_breaks(str(session.id), rows, stored.seal_head, stored.sealed_count)
-        return [(broken, cls._event_id(session, broken.position)) for broken in breaks]
+    def last_position(cls, session: Session) -> int:
+        return cls.select(peewee.fn.MAX(cls.position)).where(cls.session == session).scalar() or 0
 
     @classmethod
-    def _sealed(cls, session: Session, last: int) -> Iterator[seals.SealedEvent]:
-        query = cls.select(cls.position, cls.event_seq, Event.received_at, Event.envelope, cls.head)
+    def head_at(cls, session: Session, position: int) -> bytes | None:
+        return cls.select(cls.head).where(cls.session == session, cls.position == position).scalar()
+
+    @classmethod
+    def sealed(cls, session: Session, last: int) -> Iterator[dict[str, Any]]:
+        """The seals up to a position, each with the columns of its event, which are None if it is missing."""
+        query = cls.select(cls.position, cls.event_seq, cls.key_id, cls.head, *EVENT_COLUMNS)
         sealed_event = (Event.seq == cls.event_seq) & (Event.session == session)
         query = query.join(Event, peewee.JOIN.LEFT_OUTER, on=sealed_event)
         query = query.where(cls.session == session, cls.position <= last)
-        for row in batches.read_wide(query, [cls.position], Event.size):
-            is_stored = row["envelope"] is not None
-            arrived = format_timestamp(row["received_at"]) if is_stored else None
-            content = digest(row["envelope"]) if is_stored else None
-            yield seals.SealedEvent(row["position"], row["event_seq"], arrived, content, row["head"])
+        return batches.read_wide(query, [cls.position], Event.size)
 
     @classmethod
-    def _event_id(cls, session: Session, position: int) -> str | None:
+    def event_id_at(cls, session: Session, position: int) -> str | None:
         return cls.select(cls.event_id).where(cls.session == session, cls.position == position).scalar()
+
+
+# Of an event, to compare with its seal and its envelope.
+_COMPARED = (
+    "event_id kind source actor attribution time_ns received_at late size verdict arrival_mac envelope"
+)
+EVENT_COLUMNS = [getattr(Event, name) for name in _COMPARED.split()]
 
 
 def unsealed(after: int = 0) -> Query:
@@ -83,8 +90,9 @@ def unsealed(after: int = 0) -> Query:
     return events.join(Seal, peewee.JOIN.LEFT_OUTER, on=seal).where(Event.seq > after, Seal.id.is_null())
 
 
-def seal_batch(session_id: Any) -> int:
+def seal_batch(session_id: Any, has_key: bool = True) -> int:
     """Seal unsealed events of a session; returns how many."""
+    key_id, secret = seal_keys.signing() if has_key else (None, None)
     with db.atomic():
         session = Session(id=session_id).lock()
         head = session.seal_head or seals.initial_head(str(session_id))
@@ -93,13 +101,55 @@ def seal_batch(session_id: Any) -> int:
         rows = batches.first_wide(waiting, [Event.seq], Event.size)
         for position, row in enumerate(rows, session.sealed_count + 1):
             received_at = format_timestamp(row["received_at"])
-            head = seals.next_head(head, row["seq"], received_at, digest(row["envelope"]))
-            event = {"event_seq": row["seq"], "event_id": row["event_id"]}
+            head = seals.next_head(head, row["seq"], received_at, digest(row["envelope"]), secret)
+            event = {"event_seq": row["seq"], "event_id": row["event_id"], "key_id": key_id}
             links.append(Seal(session=session_id, position=position, head=head, **event))
         if links:
             Seal.bulk_create(links)
-            session.update_columns(seal_head=head, sealed_count=session.sealed_count + len(links))
+            count = session.sealed_count + len(links)
+            if has_key:
+                _extend(session, head, count)
+            else:
+                session.update_columns(seal_head=head, sealed_count=count)
     return len(links)
+
+
+def _extend(session: Session, head: bytes, count: int) -> None:
+    """Set the session's head, and append a final seal if it already has one: late events arrived."""
+    newest = FinalSeal.newest(session) if session.final_seal_count else None
+    final_seals.update_record(session, newest, newest, seal_head=head, sealed_count=count)
+    if newest is None or not newest.is_intact:
+        return
+    # Only a longer chain is late events. Another one was manipulated, which a new seal would cover up.
+    sealed = newest.parts["events"]
+    before = Seal.head_at(session, sealed["count"]) if sealed["count"] else None
+    if count > sealed["count"] and (before and before.hex()) == sealed["head"]:
+        final_seals.append(session, "late_events", "events")
+
+
+def adopt_keys() -> None:
+    """Sign the records from before the first seal key, once per installation.
+
+    What was sealed before keeps its hashes. Afterwards an unsigned record is a break.
+    """
+    if not seal_keys.known() or AuditChain.is_keyed() or not AuditChain.select().exists():
+        return
+    with process_lock("seal_keys"), db.atomic():
+        if AuditChain.is_keyed():
+            return
+        count, unsigned = 0, Session.select().where(Session.seal_key_id.is_null())
+        waiting = unsealed().select(Event.session).where(Event.session.in_(unsigned.select(Session.id)))
+        rows: Any = waiting.distinct().tuples()
+        for (session_id,) in list(rows):
+            while seal_batch(session_id, has_key=False):
+                pass
+        for session in batches.read_all(unsigned, Session.id):
+            newest = FinalSeal.newest(session) if session.final_seal_count else None
+            session.update_columns(**final_seals.sign_record(session, newest))
+            count += 1
+        for chain in AuditChain.select().order_by(AuditChain.id):
+            chain.lock().adopt()
+    log.warning("SEAL_KEYS is new: signed the records of %s sessions as they are now.", count)
 
 
 def digest(envelope: str) -> bytes:

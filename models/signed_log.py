@@ -10,6 +10,7 @@ import peewee
 from models import batches
 from models.sessions import Event, Session, SigningKey
 from rules import event_signatures, integrity
+from rules.envelopes import member
 from rules.event_signatures import MAX_SIGNATURE_CHARACTERS
 from rules.integrity import Group, chain_groups
 from rules.signature_chain import SignedLink, order_chain
@@ -63,8 +64,8 @@ def _members(text: str) -> dict[str, Any]:
     envelope = json.loads(text)
     sig, prev_sig = _signatures(envelope)
     return {
-        "id": envelope["id"],
-        "ts": envelope["ts"],
+        "id": member(envelope, "id"),
+        "ts": member(envelope, "ts"),
         "sig": sig[:MAX_SIGNATURE_CHARACTERS],
         "prev_sig": prev_sig and prev_sig[:MAX_SIGNATURE_CHARACTERS],
     }
@@ -74,12 +75,15 @@ def _links(session: Session) -> Iterator[tuple[SignedLink, int]]:
     """Each signed event's link, and the size of its envelope."""
     query = Event.select(Event.seq, Event.time_ns, Event.envelope, Event.size).where(Event.session == session)
     for row in batches.read_wide(query, [Event.seq], Event.size):
-        sig, prev_sig = _signatures(json.loads(row["envelope"]))
+        try:
+            sig, prev_sig = _signatures(json.loads(row["envelope"]))
+        except ValueError:
+            continue  # It was replaced in the database, which the seal shows.
         if sig:
             yield SignedLink.of(row["seq"], row["time_ns"], sig, prev_sig), row["size"]
 
 
-def _signatures(envelope: dict[str, Any]) -> tuple[str, str | None]:
+def _signatures(envelope: Any) -> tuple[str, str | None]:
     """`sig` and `prevSig` of an envelope; "" if it is not signed."""
-    sig, prev_sig = envelope.get("sig"), envelope.get("prevSig")
+    sig, prev_sig = member(envelope, "sig"), member(envelope, "prevSig")
     return sig if isinstance(sig, str) else "", prev_sig if isinstance(prev_sig, str) else None

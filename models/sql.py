@@ -223,7 +223,7 @@ OPEN_SESSION = """
 """
 _EVENT = [
     *("event_id", "kind", "source", "actor", "attribution", "time_ns", "received_at", "late"),
-    *("subject", "note", "size", "verdict", "envelope"),
+    *("subject", "note", "size", "verdict", "arrival_mac", "envelope"),
 ]
 INSERT_EVENT = f"""
     INSERT INTO events (session_id, {", ".join(_EVENT)})

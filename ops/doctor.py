@@ -19,7 +19,7 @@ import migrations
 from delivery import DeliveryFailure
 from delivery.transports import SmtpTransport, transport_from
 from errors import Refusal, first_line
-from models import AccessHour, TaskFailure, backlog, clock, db, heartbeats
+from models import AccessHour, AuditChain, TaskFailure, backlog, clock, db, heartbeats, seal_keys
 from models.base import is_postgres
 from ops import DATABASE_ERRORS, worker
 from rules.plain_text import format_minutes
@@ -87,6 +87,8 @@ def _process_advice(settings: Mapping[str, Any]) -> Iterator[str]:
         yield f"DATABASE_POOL is too small: requests wait for a connection. Set it to at least {min_pool}."
     if not settings["RATELIMIT_ENABLED"]:
         yield "RATELIMIT_ENABLED is false: attempts to guess keys are not limited. Set it to true."
+    if not settings["SEAL_KEYS"]:
+        yield "SEAL_KEYS is not set: seals do not protect against changes in the database. Set a key."
     if settings["LOG_LEVEL"] == "DEBUG":
         yield "LOG_LEVEL is DEBUG: the log grows quickly. Set it to INFO."
     try:
@@ -159,6 +161,7 @@ def _database() -> Iterator[Finding]:
     yield OK, "migrations", "All applied."
     if is_postgres():
         yield _clock()
+    yield from _seal_keys()
     yield _worker()
     yield from _tasks()
     yield from _queues()
@@ -195,6 +198,17 @@ def _tasks() -> Iterator[Finding]:
         yield ERROR, "tasks", f"Failures: {counts}. The others continue, and these are retried."
     else:
         yield OK, "tasks", "None fails."
+
+
+def _seal_keys() -> Iterator[Finding]:
+    known = list(seal_keys.known())
+    keys = AuditChain.select(AuditChain.key_id).where(AuditChain.key_id.is_null(False)).distinct()
+    rows: Any = keys.where(AuditChain.key_id.not_in(known)).tuples()
+    if names := sorted(key_id for (key_id,) in rows):
+        text = f"Records are signed with {', '.join(names)}. Add these keys to SEAL_KEYS."
+        yield ERROR, "seal keys", text
+    elif known:
+        yield OK, "seal keys", "All records are signed with known keys."
 
 
 def _queues() -> Iterator[Finding]:

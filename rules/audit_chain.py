@@ -1,22 +1,23 @@
-"""The audit log's hash chain, which detects changed and removed entries.
-
-A rewrite of the whole database goes undetected unless a hash was copied elsewhere before.
-"""
+"""The audit log's hash chain, which detects changed and removed entries (docs/integrity.md#audit-log)."""
 
 import json
 from collections.abc import Iterable
 from hashlib import sha256
 from typing import Any, NamedTuple
 
+from rules.seal_keys import Keys, mac
+
 _VERSION = "PROOFSTONE-AUDIT-V1"
+_KEYED_VERSION = "PROOFSTONE-AUDIT-V2"
 
 
 class ChainedEntry(NamedTuple):
-    """An entry as stored now; `hash` has 32 bytes."""
+    """An entry as stored now; `hash` has 32 bytes, `key_id` is None for an entry chained without a key."""
 
     position: int
     content: dict[str, Any]
     hash: bytes
+    key_id: str | None = None
 
 
 class Break(NamedTuple):
@@ -28,35 +29,45 @@ class Break(NamedTuple):
 
 def initial_hash(organization_id: str) -> bytes:
     """The hash before the first entry; it binds the chain to the organization."""
-    return _hash(organization_id)
+    return sha256(f"{_VERSION}\n{organization_id}".encode()).digest()
 
 
-def next_hash(previous: bytes, position: int, content: dict[str, Any]) -> bytes:
+def next_hash(previous: bytes, position: int, content: dict[str, Any], secret: bytes | None = None) -> bytes:
     """The hash after `previous`; `content` has only strings, lists of strings and None."""
     text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
-    return _hash(previous.hex(), str(position), text)
+    return mac(secret, _KEYED_VERSION if secret else _VERSION, previous.hex(), str(position), text)
 
 
 def find_break(
-    organization_id: str, entries: Iterable[ChainedEntry], head: bytes | None, count: int
+    organization_id: str,
+    entries: Iterable[ChainedEntry],
+    head: bytes | None,
+    count: int,
+    keys: Keys | None = None,
 ) -> Break | None:
     """The first break of an organization's log, or None.
 
     entries -- ordered by position
     head, count -- the organization's last hash and number of entries (None and 0 before the first)
+    keys -- the known keys; an entry with an unknown one is not checked
     """
-    previous, position = initial_hash(organization_id), 0
+    previous, position, is_keyed = initial_hash(organization_id), 0, False
     for entry in entries:
         position += 1
         if entry.position != position:
             return Break(position, "missing")
-        if entry.hash != next_hash(previous, position, entry.content):
+        if (is_keyed and entry.key_id is None) or not _matches(previous, entry, keys or {}):
             return Break(position, "changed")
-        previous = entry.hash
+        previous, is_keyed = entry.hash, entry.key_id is not None
     if position < count:
         return Break(position + 1, "missing")
-    return Break(position, "head") if count and previous != head else None
+    if position > count or previous != (head or initial_hash(organization_id)):
+        return Break(position, "head")
+    return None
 
 
-def _hash(*fields: str) -> bytes:
-    return sha256("\n".join((_VERSION, *fields)).encode()).digest()
+def _matches(previous: bytes, entry: ChainedEntry, keys: Keys) -> bool:
+    if entry.key_id is not None and entry.key_id not in keys:
+        return True
+    secret = keys[entry.key_id] if entry.key_id else None
+    return entry.hash == next_hash(previous, entry.position, entry.content, secret)

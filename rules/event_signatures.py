@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from rules.canonical_json import VARIANTS, Variant, canonicalize, parse, replace_surrogates
 
-VALID, INVALID, UNSIGNED, UNKNOWN_KEY = "valid", "invalid", "unsigned", "unknown_key"
+VERDICTS = VALID, INVALID, UNSIGNED, UNKNOWN_KEY = "valid", "invalid", "unsigned", "unknown_key"
 
 MAX_SIGNATURE_CHARACTERS = 128
 _VERSION = "PST-EVT-V1"

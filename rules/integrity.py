@@ -31,10 +31,26 @@ class Group:
 
 
 _SEAL_CODES = {"changed": "event_changed", "missing": "event_missing", "head": "seal_broken"}
+# Facts about the end of the events, and those after which metrics cannot be derived again.
+END_CODES = frozenset({"event_missing", "tail_truncated", "seal_broken"})
+EVENT_CODES = END_CODES | {"event_changed", "event_inserted", "column_changed"}
 _EXPLANATIONS = {
     "event_changed": "The stored event differs from the one that the server accepted and sealed.",
     "event_missing": "An event that the server accepted and sealed is missing.",
     "seal_broken": "The events do not end in the session's seal: the last events were removed or replaced.",
+    "event_inserted": "The service did not accept this event as it is stored: it was written, or changed before it "
+    "was sealed, in the database.",
+    "tail_truncated": "Events at the end are missing, together with their seals.",
+    "column_changed": "A column of the event differs from its envelope. The envelope is the record.",
+    "metrics_changed": "The metrics are not those that the service derived from the events.",
+    "session_changed": "The session's times, status or submitted tests are not those that the service sealed.",
+    "seal_missing": "A final seal is missing or was replaced, or the worker has not run for an hour.",
+    "seal_key_unknown": "Signed with a key that is not in SEAL_KEYS, so it cannot be verified.",
+    "unsigned_event": "The session's client signs its events, but not this one. Only the editor extension does not "
+    "sign.",
+    "time_far_from_arrival": "The event's time is more than two hours from its arrival: a wrong clock, a long "
+    "interruption, or an invented time.",
+    "duration_too_long": "The first and the last event are further apart than the start and the close of the session.",
     "signature_invalid": "None of the session's keys made this signature for this content. The event was changed "
     "after signing, or signed with a key that was never registered.",
     "chain_restart": "The client restarted its chain: it was started again, or on another computer.",
@@ -52,23 +68,58 @@ ERASED = Fact(
 )
 
 
-def facts(breaks: Iterable[tuple[Break, str | None]], groups: Iterable[Group]) -> list[Fact]:
+class Findings:
+    """Facts by their codes."""
+
+    def __init__(self) -> None:
+        self._facts: dict[str, list[Fact]] = {}
+
+    def has_any(self, codes: Iterable[str]) -> bool:
+        return not self._facts.keys().isdisjoint(codes)
+
+    def add(self, code: str, event_id: str | None = None, events: int | None = None) -> None:
+        """Add `events` events to a fact (by default 1 with an id, else 0), and the id of one of them."""
+        count = events if events is not None else int(event_id is not None)
+        ids = [event_id] if event_id is not None else []
+        (fact,) = self._facts.get(code) or [Fact(code, [], 0, _EXPLANATIONS[code])]
+        ids = fact.event_ids + ids[: MAX_EVENT_IDS - len(fact.event_ids)]
+        self._facts[code] = [Fact(code, ids, fact.count + count, fact.explanation)]
+
+    def add_break(self, broken: Break, event_id: str | None) -> None:
+        """Add a fact of its own for a break of the seal; after MAX_EVENT_IDS of a code, add to the last one."""
+        code = _SEAL_CODES[broken.reason]
+        facts = self._facts.setdefault(code, [])
+        ids, count = [event_id] if event_id else [], broken.events
+        if len(facts) == MAX_EVENT_IDS:
+            ids, count = facts[-1].event_ids, facts.pop().count + count
+        facts.append(Fact(code, ids, count, _EXPLANATIONS[code]))
+
+    def add_columns(self, code: str, names: Iterable[str]) -> None:
+        """Add a fact about columns of the session, with their names in its explanation."""
+        listed = ", ".join(map(_member_name, names))
+        self._facts[code] = [Fact(code, [], 0, f"{_EXPLANATIONS[code]} Changed: {listed}.")]
+
+    def in_order(self) -> list[Fact]:
+        """The facts, most serious first."""
+        return [fact for code in _EXPLANATIONS for fact in self._facts.get(code, ())]
+
+
+def _member_name(column: str) -> str:
+    first, *others = column.split("_")
+    return first + "".join(map(str.capitalize, others))
+
+
+def facts(findings: Findings, groups: Iterable[Group]) -> list[Fact]:
     """All irregularities, most serious first.
 
-    breaks -- the seal's breaks, each with the event's id if it is known
+    findings -- of models/integrity.py
     groups -- other irregularities, in order
     """
-    facts = [_seal_fact(broken, event_id) for broken, event_id in breaks]
-    return facts + [
+    return findings.in_order() + [
         Fact(group.code, group.event_ids, group.count, _EXPLANATIONS[group.code])
         for group in groups
         if group.count
     ]
-
-
-def _seal_fact(broken: Break, event_id: str | None) -> Fact:
-    code = _SEAL_CODES[broken.reason]
-    return Fact(code, [event_id] if event_id else [], broken.events, _EXPLANATIONS[code])
 
 
 def chain_groups(chain: SignatureChain) -> Iterator[tuple[str, Sequence[SignedLink]]]:

@@ -1,18 +1,21 @@
 """The server's seal: a hash chain over a session's events in arrival order (docs/integrity.md#server-seal).
 
-Each sealed event has a position (1, 2, 3, ...) and a head: the SHA-256 of the previous head, the event's arrival
-number, its `received_at` and the SHA-256 of its stored envelope.
+Each sealed event has a position (1, 2, 3, ...) and a head: the MAC (rules/seal_keys.py) of the previous head, the
+event's arrival number, its `received_at` and the SHA-256 of its stored envelope.
 """
 
 from collections.abc import Iterable, Iterator
 from hashlib import sha256
 from typing import NamedTuple
 
+from rules.seal_keys import Keys, mac
+
 _VERSION = "PROOFSTONE-SEAL-V1"
+_KEYED_VERSION = "PROOFSTONE-SEAL-V2"
 
 
 class SealedEvent(NamedTuple):
-    """A seal with its event as stored now; `head` has 32 bytes.
+    """A seal with its event as stored now; `head` has 32 bytes, `key_id` is None for a seal without a key.
 
     `received_at` and `envelope_sha256` are None if the event is missing.
     """
@@ -22,6 +25,7 @@ class SealedEvent(NamedTuple):
     received_at: str | None
     envelope_sha256: bytes | None
     head: bytes
+    key_id: str | None = None
 
 
 class Break(NamedTuple):
@@ -32,6 +36,7 @@ class Break(NamedTuple):
     reason -- `missing`: the event is missing, and the `events - 1` after it.
         `changed`: the content, the event or the head differs from what was sealed there.
         `head`: the events match their seals, but do not end in the session's head.
+        `key_unknown`: the keys of `events` seals are unknown, so they cannot be checked.
     """
 
     position: int
@@ -42,50 +47,56 @@ class Break(NamedTuple):
 
 def initial_head(session_id: str) -> bytes:
     """The head before a session's first event; it binds the chain to the session."""
-    return _hash(session_id)
+    return sha256(f"{_VERSION}\n{session_id}".encode()).digest()
 
 
-def next_head(previous_head: bytes, seq: int, received_at: str, envelope_sha256: bytes) -> bytes:
+def next_head(
+    previous_head: bytes, seq: int, received_at: str, envelope_sha256: bytes, secret: bytes | None = None
+) -> bytes:
     """The head of an event after `previous_head`.
 
     seq -- its arrival number
     received_at -- its arrival time in the API's format (R25)
     envelope_sha256 -- of the envelope's text in UTF-8, 32 bytes
+    secret -- of the key that signs; None without a key
     """
-    return _hash(previous_head.hex(), str(seq), received_at, envelope_sha256.hex())
+    version = _VERSION if secret is None else _KEYED_VERSION
+    return mac(secret, version, previous_head.hex(), str(seq), received_at, envelope_sha256.hex())
 
 
 def find_breaks(
-    session_id: str, rows: Iterable[SealedEvent], head: bytes | None, count: int
+    session_id: str, rows: Iterable[SealedEvent], head: bytes | None, count: int, keys: Keys | None = None
 ) -> Iterator[Break]:
     """Compare a session with its seals; yields the breaks in order.
 
     rows -- the seals ordered by position
     head, count -- the session's head (None before the first seal) and number of sealed events
+    keys -- the known keys
 
     After a break the check continues from the head stored there. The event after a missing seal cannot be checked,
-    since the head before it is missing too.
+    since the head before it is missing too. A seal without a key after one with a key is a break.
     """
-    position, previous = 0, initial_head(session_id)
+    position, previous, is_keyed, unknown = 0, initial_head(session_id), False, 0
     for row in rows:
+        is_unknown = row.key_id is not None and row.key_id not in (keys or {})
+        unknown += is_unknown
+        lost_key = is_keyed and row.key_id is None
         if row.position > position + 1:
             yield Break(position + 1, None, "missing", row.position - position - 1)
-        elif row.position <= position or not _matches(previous, row):
+        elif row.position <= position or lost_key or not (is_unknown or _matches(previous, row, keys or {})):
             yield Break(row.position, row.seq, "changed")
         if row.envelope_sha256 is None:
             yield Break(row.position, row.seq, "missing")
-        position, previous = row.position, row.head
+        position, previous, is_keyed = row.position, row.head, is_keyed or row.key_id is not None
+    if unknown:
+        yield Break(position, None, "key_unknown", unknown)
     if position < count:
         yield Break(position + 1, None, "missing", count - position)
     elif position > count or previous != (head or initial_head(session_id)):
         yield Break(position, None, "head")
 
 
-def _matches(previous: bytes, row: SealedEvent) -> bool:
+def _matches(previous: bytes, row: SealedEvent, keys: Keys) -> bool:
     """Compare the head with its event; a missing event is no contradiction."""
-    content = row.envelope_sha256
-    return content is None or row.head == next_head(previous, row.seq, row.received_at or "", content)
-
-
-def _hash(*fields: str) -> bytes:
-    return sha256("\n".join((_VERSION, *fields)).encode()).digest()
+    content, secret = row.envelope_sha256, keys[row.key_id] if row.key_id else None
+    return content is None or row.head == next_head(previous, row.seq, row.received_at or "", content, secret)

@@ -24,14 +24,29 @@ class Fact(Schema):
     """An irregularity in the record: a fact, not a judgment."""
 
     code = String(
-        "Kind of irregularity: `event_changed`, `event_missing`, `seal_broken`, `signature_invalid`, `chain_gap`, "
-        "`chain_fork`, `chain_restart`, `signature_repeated`, `chain_circle`, `clock_jump`, `session_full` or "
-        "`erased`.",
+        "Kind of irregularity. Of the record: `event_changed`, `event_missing`, `event_inserted`, `tail_truncated`, "
+        "`seal_broken`, `column_changed`, `metrics_changed`, `session_changed`, `seal_missing`, `seal_key_unknown` or "
+        "`erased`. Of the client's claims: `unsigned_event`, `time_far_from_arrival` or `duration_too_long`. Of its "
+        "signatures: `signature_invalid`, `chain_gap`, `chain_fork`, `chain_restart`, `signature_repeated`, "
+        "`chain_circle` or `clock_jump`. Of the service: `session_full`.",
         example="chain_gap",
     )
     event_ids = ListOf(String(), "Affected events, at most 100.", example=[EXAMPLE_ID])
     count = Integer("Number of affected events.", example=1)
     explanation = String("Meaning and causes.", example="The event that this one follows is missing.")
+
+
+class NewestSeal(Schema):
+    """The newest final seal of a session."""
+
+    number = Integer("Number of the seal; each legitimate change appends one.", example=1)
+    reason = String(
+        "Why it was appended: `closed`, `completed`, `hired`, `tests_submitted`, `events_arrived`, `late_events`, "
+        "`rederived` or `erased`.",
+        example="closed",
+    )
+    key_id = String("Id of the key that signed it; null without `SEAL_KEYS`.", example="4f0c2ab1", null=True)
+    sealed_at = Timestamp("When it was appended.", attribute="created_at")
 
 
 class Integrity(Schema):
@@ -40,6 +55,9 @@ class Integrity(Schema):
     counts = Nested(EventCounts, "Numbers of events by verdict and seal.")
     public_keys = ListOf(String(), "Public keys, newest first.", example=[EXAMPLE_PUBLIC_KEY])
     seal = Nested(SealHead, "State of the server's seal.")
+    final_seal = Nested(
+        NewestSeal, "The newest final seal; null until ten minutes after the close.", null=True
+    )
     facts = ListOf(Fact, "Irregularities found.")
 
 

@@ -42,6 +42,7 @@ def app_on_database(database_url, tmp_path_factory):
             "BUNDLE_FOLDER": str(tmp_path_factory.mktemp("bundles")),
             "RATELIMIT_ENABLED": "false",
             "LOG_LEVEL": "ERROR",
+            "SEAL_KEYS": "test:a-key-that-only-these-tests-sign-with",
         }
     )
     app = create_app(settings)
@@ -57,6 +58,7 @@ def app_on_database(database_url, tmp_path_factory):
 def app(app_on_database):
     """The application; what the test does is rolled back."""
     models.db.connect(reuse_if_open=True)
+    models.seal_keys.use(app_on_database.config["SEAL_KEYS"])
     try:
         with models.db.atomic() as transaction:
             yield app_on_database

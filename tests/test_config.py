@@ -89,3 +89,29 @@ def test_the_message_names_the_expected_value_and_does_not_repeat_a_secret():
     with pytest.raises(config.InvalidSetting) as error:
         config.load({"SMTP_URL": "http://user:secret@mail.example.com"})
     assert str(error.value) == "SMTP_URL is invalid: expected a URL that starts with smtp:// or smtps://."
+
+
+# Seal keys
+
+KEY = f"a:{'s' * 32}"
+
+
+def test_seal_keys_come_from_the_setting_or_from_the_file_beside_the_data(tmp_path):
+    environment = {"DATABASE_URL": f"sqlite:///{tmp_path}/proofstone.db"}
+    assert config.load(environment).seal_keys is None
+    (tmp_path / "proofstone.db.seal-keys").write_text(f"{KEY}\n")
+    assert config.load(environment).seal_keys == {"a": b"s" * 32}
+    assert config.load(environment | {"SEAL_KEYS": f"b:{'t' * 32}"}).seal_keys == {"b": b"t" * 32}
+
+
+def test_on_postgresql_the_file_is_beside_the_bundles(tmp_path):
+    (tmp_path / "seal-keys").write_text(KEY)
+    environment = {"DATABASE_URL": "postgres://host/name", "BUNDLE_FOLDER": f"{tmp_path}/bundles"}
+    assert config.load(environment).seal_keys == {"a": b"s" * 32}
+
+
+def test_an_unusable_file_stops_the_start_and_names_no_secret(tmp_path):
+    (tmp_path / "proofstone.db.seal-keys").write_text("a:too-short-secret")
+    with pytest.raises(config.InvalidSetting, match="seal-keys is invalid: expected id:secret") as error:
+        config.load({"DATABASE_URL": f"sqlite:///{tmp_path}/proofstone.db"})
+    assert "too-short-secret" not in str(error.value)

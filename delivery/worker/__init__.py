@@ -39,6 +39,10 @@ class Worker:
         self._erased_pages = privacy.ErasedPages()
         self._minute: datetime | None = None
         self._day: date | None = None
+        if not settings["SEAL_KEYS"]:
+            log.warning(
+                "SEAL_KEYS is not set: whoever can write to the database can rewrite records unnoticed."
+            )
         if not settings["SMTP_URL"]:
             log.warning("SMTP_URL is not set: emails are saved in %s, not sent.", settings["MAIL_FOLDER"])
 

@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any
 
 import models
-from models import audit, clock, db, invitations, privacy, sessions
+from models import anchors, audit, clock, db, invitations, privacy, sessions
 from models.deliveries.outbox import requeue_removals
 from models.task_failures import WHOLE_TASK, run_each
 from models.webhooks.outbox import publish_new
@@ -48,6 +48,8 @@ TASKS: tuple[Task, ...] = (
     ("verify", models.Event.verify_waiting),
     ("seal", models.Seal.seal_new),
     ("chain", audit.chain_new),
+    ("final_seals", sessions.seal_due),
+    ("audit_heads", anchors.publish_audit_heads),
     ("publish", publish_new),
 )
 # Every minute.

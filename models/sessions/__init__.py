@@ -1,7 +1,8 @@
 """Candidates' sessions: consent, redeem, events, close and metrics."""
 
-from models.sessions.close import close, complete, mark_hired, settle, settle_all
+from models.sessions.close import close, complete, mark_hired, seal_due, settle, settle_all
 from models.sessions.events import Arrival, Event, SigningKey
+from models.sessions.final_seals import FinalSeal
 from models.sessions.ingest import append, store_if_open
 from models.sessions.metrics import prices, rederive, shown_metrics, submit_test_result, submitted_tests
 from models.sessions.quota import stored_bytes

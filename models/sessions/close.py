@@ -1,5 +1,6 @@
 """Close sessions: by their candidate, a reviewer or the time limit (R17, R18, R29)."""
 
+import logging
 from datetime import datetime
 from typing import Any
 
@@ -8,11 +9,17 @@ from models import sql
 from models.audit import SERVICE, AuditEntry
 from models.base import clock, db
 from models.feed import FeedEvent
+from models.sessions import final_seals
 from models.sessions.metrics import derive
 from models.sessions.session import Session
 from models.task_failures import run_each
 from rules import session_close
+from rules.final_seals import DELAY
 from rules.rows import row_id
+
+BATCH_SIZE = 500
+
+log = logging.getLogger("proofstone.worker")
 
 
 def complete(session: Session) -> datetime:
@@ -30,6 +37,7 @@ def complete(session: Session) -> datetime:
             _close(locked, now, "candidate", completed_at=now)
         elif window == "flush" and locked.closed_by == "limit" and locked.completed_at is None:
             locked.update_columns(completed_at=now)
+            final_seals.renew(locked, "completed", "completion", "status")
             _publish(locked, "completed")
         return locked.completed_at or locked.closed_at
 
@@ -53,6 +61,7 @@ def mark_hired(session: Session, hired: bool) -> None:
         if hired and locked.hired_at is None:
             FeedEvent.publish(locked.organization_id, "candidate.hired", locked.ids | {"status": "hired"})
         locked.update_columns(hired_at=clock.now() if hired else None)
+        final_seals.renew(locked, "hired", "status")
 
 
 def settle(session: Session) -> None:
@@ -61,13 +70,17 @@ def settle(session: Session) -> None:
         settle_locked(session.lock())
 
 
-def settle_locked(session: Session) -> None:
-    """Like `settle`, for a locked session."""
+def settle_locked(session: Session, seal: tuple[str, ...] = ("events_arrived", "metrics")) -> None:
+    """Like `settle`, for a locked session.
+
+    seal -- reason and parts of another final seal if metrics were due
+    """
     if session.closed_at is None and session.closed_as_of(clock.now()):
         _close(session, session.closes_at, "limit")
         AuditEntry.record(session.organization_id, "closeAtLimit", SERVICE, "session", session.id)
     elif session.closed_at is not None and session.metrics_due:
         derive(session)
+        final_seals.renew(session, *seal)
 
 
 def settle_all(*, assessment_id: Any = None, organization_id: Any = None) -> int:
@@ -88,6 +101,23 @@ def settle_all(*, assessment_id: Any = None, organization_id: Any = None) -> int
 def _settle(session_id: Any) -> int:
     settle(Session(id=session_id))
     return 1
+
+
+def seal_due() -> int:
+    """Append the first final seal of sessions that closed ten minutes ago; returns how many (R43)."""
+    is_due = Session.closed_at < clock.now() - DELAY
+    due = Session.select(Session.id).where(Session.final_seal_count == 0, is_due).order_by(Session.id)
+    return run_each("final_seals", due.limit(BATCH_SIZE), _seal)
+
+
+def _seal(session: Session) -> bool:
+    with db.atomic():
+        locked = session.lock()
+        settle_locked(locked)
+        if locked.final_seal_count:
+            return False
+        final_seals.append(locked, "closed")
+    return True
 
 
 def _close(session: Session, closed_at: datetime, by: str, completed_at: datetime | None = None) -> None:

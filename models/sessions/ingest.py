@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 
 from errors import SessionClosed, Unauthenticated
-from models import sql
+from models import seal_keys, sql
 from models.assessments import Assessment
 from models.base import clock, db, for_update, is_postgres
 from models.keys import CandidateKey
@@ -12,8 +12,10 @@ from models.sessions import quota as quotas
 from models.sessions.events import Arrival, Event, SigningKey
 from models.sessions.session import Session
 from rules import candidate_keys, session_close, session_quota
+from rules.arrivals import AcceptedEvent
 from rules.rows import row_id
 from rules.session_quota import DEFAULT_QUOTA, Quota, Usage
+from rules.timestamps import format_timestamp
 
 Row = dict[str, Any]
 
@@ -39,6 +41,7 @@ def _store_under_shared_lock(key: str, arrival: Arrival, quota: Quota, session_i
     row = Event.row(arrival, public_keys)
     now = clock.now()
     row |= {"received_at": now, "late": False}
+    row["arrival_mac"] = _arrival_mac(key, row)
     search = {"key": key, "session_id": session_id, "now": now, "size": row["size"]}
     search |= quotas.under_shared_lock(quota)._asdict()
     if is_postgres():
@@ -71,8 +74,26 @@ def append(session: Session, *arrivals: Arrival, quota: Quota = DEFAULT_QUOTA) -
         return _store(locked, rows, now, window, quota)
 
 
+def _arrival_mac(key: str, row: dict[str, Any]) -> str | None:
+    """The MAC of a new event's row; None without a seal key."""
+    key_id, secret = seal_keys.signing()
+    if secret is None:
+        return None
+    members = {
+        "received_at": format_timestamp(row["received_at"]),
+        "late": row["late"],
+        "verdict": row["verdict"],
+    }
+    return AcceptedEvent.of(row["envelope"], candidate_key=key, **members).sign(key_id, secret)
+
+
 def _lock_with_key(session: Session) -> Session:
-    query = Session.select(Session).join(CandidateKey).switch(Session).join(Assessment)
+    query = (
+        Session.select(Session, CandidateKey.id, CandidateKey.key)
+        .join(CandidateKey)
+        .switch(Session)
+        .join(Assessment)
+    )
     query = query.where(CandidateKey.revoked_at.is_null(), Assessment.deleted_at.is_null())
     locked = for_update(query.where(Session.id == session.id), of=Session).get_or_none()
     if locked is None:
@@ -84,11 +105,15 @@ def _store(session: Session, rows: list[Row], now: datetime, window: str, quota:
     usage = quotas.usage(session)
     has_space = _has_space(session, rows, usage, quota)
     common = {"session": session, "received_at": now, "late": window == "late"}
-    new = _insert([row | common for row, fits in zip(rows, has_space, strict=True) if fits])
+    rows = [row | common for row in rows]
+    for row in rows:
+        row["arrival_mac"] = _arrival_mac(session.key.key, row)
+    new = _insert([row for row, fits in zip(rows, has_space, strict=True) if fits])
     if new or not all(has_space):
+        new_bytes = sum(event.size for event in new.values())
         session.update_columns(
             stored_event_count=usage.events + len(new),
-            stored_event_bytes=usage.bytes + sum(event.size for event in new.values()),
+            stored_event_bytes=usage.bytes - session.stored_bundle_bytes + new_bytes,
             counted_seq=max([session.counted_seq, *(event.seq for event in new.values())]),
             refused_event_count=session.refused_event_count + has_space.count(False),
             metrics_due=session.metrics_due or (window == "flush" and bool(new)),

@@ -9,6 +9,7 @@ import yaml
 
 from models.base import db
 from models.rollups import CohortRollup
+from models.sessions import final_seals
 from models.sessions.events import Event
 from models.sessions.session import COHORT_COLUMNS, METRIC_COLUMNS, Session
 from rules import metrics
@@ -30,13 +31,21 @@ def derive(session: Session) -> None:
     CohortRollup.replace_session(session.assessment_id, before, session.columns(COHORT_COLUMNS))
 
 
-def _derived_columns(session: Session) -> dict[str, Any]:
+def derive_values(session: Session) -> metrics.Metrics:
+    """The metrics of the events as they are stored now."""
+    return metrics.derive(Event.timeline(session), _submitted_counts(session), prices())
+
+
+def _submitted_counts(session: Session) -> tuple[int, int] | None:
     counts: Any = (session.tests_passed_count, session.tests_failed_count)
-    tests = None if None in counts else counts
-    derived = metrics.derive(Event.timeline(session), tests, prices())
+    return None if None in counts else counts
+
+
+def _derived_columns(session: Session) -> dict[str, Any]:
+    derived = derive_values(session)
     if derived.event_count == 0 and session.event_count:
         # The events were erased: the session keeps its numbers.
-        return {} if tests is None else {"tests_passed": derived.tests_passed}
+        return {} if _submitted_counts(session) is None else {"tests_passed": derived.tests_passed}
     values = asdict(derived)
     columns = {name: values.pop(name) for name in (*METRIC_COLUMNS, "event_count")}
     return columns | {"derivation_version": values.pop("version"), "further_metrics": values}
@@ -59,6 +68,7 @@ def rederive(session: Session) -> dict[str, tuple[Any, Any]]:
         settle_locked(locked)
         before = shown_metrics(locked) or {}
         derive(locked)
+        final_seals.renew(locked, "rederived", "metrics")
         after = shown_metrics(locked) or {}
     changed = {name for name in before | after if before.get(name) != after.get(name)}
     return {name: (before.get(name), after.get(name)) for name in sorted(changed)}
@@ -78,7 +88,7 @@ def submit_test_result(
         counts = {"passed": passed, "failed": failed, "skipped": skipped}
         columns = {f"tests_{name}_count": count for name, count in counts.items()}
         locked.update_columns(tests_note=note, metrics_due=True, **columns)
-        settle_locked(locked)
+        settle_locked(locked, ("tests_submitted", "tests", "metrics"))
 
 
 def submitted_tests(session: Session) -> dict[str, Any] | None:

@@ -57,9 +57,10 @@ class Session(Model):
     """One candidate's work on an assessment, from redeem to close, with the metrics derived from its events.
 
     `created_at` is the redeem. `closes_at` is the time limit's close (None without a limit), `closed_at` the close
-    once a process has settled it. Durations are milliseconds, ratios billionths (docs/metrics.md). `stored_event_count`
-    and `stored_event_bytes` include the events up to `counted_seq`; `refused_event_count` are those that the session
-    had no space for (models/sessions/quota.py).
+    once a process has settled it. Durations are milliseconds, ratios billionths (docs/metrics.md).
+    `stored_event_count` and `stored_event_bytes` include the events up to `counted_seq`; `refused_event_count` are
+    those that the session had no space for (models/sessions/quota.py). The MACs are explained in
+    models/sessions/final_seals.py.
     """
 
     personal_data = PersonalData("sessions", "Your session: start, end and metrics.")
@@ -95,6 +96,10 @@ class Session(Model):
     counted_seq = peewee.BigIntegerField(default=0)
     refused_event_count = peewee.IntegerField(default=0)
     stored_bundle_bytes = peewee.BigIntegerField(default=0)
+    seal_key_id = peewee.TextField(null=True)
+    seal_mac = BytesField(null=True)
+    final_seal_count = peewee.IntegerField(default=0)
+    final_seal_mac = BytesField(null=True)
 
     class Meta:
         indexes = ((("organization", "created_at", "id"), False),)
@@ -134,6 +139,13 @@ class Session(Model):
         """The time of the close; without a limit, when its key was revoked or its assessment deleted."""
         return self.closed_at or self.closes_at or self.key.revoked_at or self.assessment.deleted_at
 
+    @property
+    def closed_status(self) -> str:
+        """The status of a closed session; `models.sql.STATUS` is the definition for all."""
+        if self.hired_at is not None:
+            return "hired"
+        return "completed" if self.completed_at is not None else "expired"
+
     def lock_unless_erased(self) -> "Session":
         """Like `lock`, but raises Erased if the candidate's data was erased."""
         locked = self.lock()
@@ -170,4 +182,6 @@ class Session(Model):
 
 # For the worker's search for sessions to settle.
 add_index("sessions_open", Session.closes_at, where=Session.closed_at.is_null())
+# For the worker's search for sessions without a final seal.
+add_index("sessions_unsealed", Session.closed_at, where=Session.final_seal_count == 0)
 add_index("sessions_metrics_due", Session.id, where=Session.metrics_due)

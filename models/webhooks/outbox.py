@@ -7,6 +7,7 @@ from typing import Any
 import peewee
 
 from errors import WebhookDisabled
+from models.anchors import write_to_log
 from models.base import clock, db, for_update, new_id
 from models.feed import Feed, FeedEvent
 from models.keys import CandidateKey
@@ -26,6 +27,8 @@ def _publish_batch(organization_id: Any) -> int:
     hooks = Webhook.alive().where(Webhook.organization == organization_id, Webhook.disabled_reason.is_null())
     with db.atomic():
         events = Feed.number_batch(organization_id)
+        # Before the commit: an interruption repeats a line, and never loses one.
+        write_to_log(events)
         rows = [row for hook in hooks for row in _rows(hook, events)]
         for batch in peewee.chunked(rows, MAX_ROWS_PER_INSERT):
             WebhookDelivery.insert_many(batch).execute()

@@ -1,6 +1,7 @@
 """Integrity of a record: signatures, the client's chain, the server's seal."""
 
 import json
+from datetime import timedelta
 
 import pytest
 from callers import Caller
@@ -8,6 +9,7 @@ from factories import add_event, envelope, make_key, make_session
 from response_checks import body_of
 from signing import Signer
 
+from delivery.worker import Worker
 from delivery.worker.housekeeping import run_daily_tasks
 from models import Event, Seal, batches, seals, sessions
 from models.sessions.events import MAX_VERIFIED_BYTES
@@ -19,7 +21,7 @@ def signer():
 
 
 @pytest.fixture
-def signed(assessment, signer):
+def signed(clock, assessment, signer):
     """An open session with a registered public key."""
     return make_session(make_key(assessment), signer.public_key)
 
@@ -178,14 +180,14 @@ def test_an_event_that_commits_after_many_later_ones_is_sealed(reviewer, session
 
 
 def test_sealing_during_a_read_breaks_nothing(reviewer, session, monkeypatch):
-    def later(cls, session, last, walk=Seal._sealed.__func__):
+    def later(cls, session, last, walk=Seal.sealed.__func__):
         add(session, envelope())
         assert Seal.seal_new() == 1
         return walk(cls, session, last)
 
     add(session, envelope())
     Seal.seal_new()
-    monkeypatch.setattr(Seal, "_sealed", classmethod(later))
+    monkeypatch.setattr(Seal, "sealed", classmethod(later))
     assert facts(reviewer, session) == []
 
 
@@ -231,3 +233,103 @@ def test_the_worker_verifies_very_large_events(reviewer, signed, signer):
     assert integrity(reviewer, signed)["counts"]["notJudged"] == 1
     assert Event.verify_waiting() == 1
     assert integrity(reviewer, signed)["counts"]["valid"] == 1
+
+
+# What a signing client claims
+
+
+def codes(reviewer, session):
+    return [code for code, _ in facts(reviewer, session)]
+
+
+def test_two_unsigned_events_centuries_apart_are_facts(clock, reviewer, signed):
+    clock.fixed += timedelta(minutes=5)
+    ancient, future = (envelope() | {"ts": f"{year}-01-01T00:00:00Z"} for year in (1700, 2260))
+    add(signed, ancient, future)
+    sessions.complete(signed)
+    clock.fixed += timedelta(minutes=11)
+    Worker(reviewer.client.application.config).run_once()
+    found = dict(facts(reviewer, signed))
+    assert found["unsigned_event"] == found["time_far_from_arrival"] == [ancient["id"], future["id"]]
+    assert found.keys() == {"unsigned_event", "time_far_from_arrival", "duration_too_long"}
+    metrics = reviewer.get(f"/v1/sessions/{signed.id}").json["metrics"]
+    assert metrics["durationMs"] > 500 * 365 * 24 * 3_600_000
+
+
+EDITOR = {"integration": "vscode", "channel": "ide-extension"}
+
+
+@pytest.mark.parametrize(
+    ("members", "expected"),
+    [
+        ({"kind": "editor_edit", "source": EDITOR}, []),
+        ({"kind": "file_create", "source": EDITOR}, []),
+        ({"kind": "prompt", "source": EDITOR}, ["unsigned_event"]),
+        ({"kind": "prompt", "source": "claude-code"}, ["unsigned_event"]),
+        ({"kind": "note", "source": {"channel": "other"}}, ["unsigned_event"]),
+        ({"kind": "note", "source": None}, ["unsigned_event"]),
+    ],
+)
+def test_only_the_editor_extension_may_send_unsigned_events(reviewer, signed, members, expected):
+    add(signed, envelope() | members)
+    assert codes(reviewer, signed) == expected
+
+
+@pytest.mark.parametrize(("minutes", "expected"), [(120, []), (121, ["time_far_from_arrival"])])
+@pytest.mark.parametrize("sign", [1, -1])
+def test_an_event_may_be_two_hours_from_its_arrival(reviewer, signed, signer, minutes, sign, expected):
+    add(signed, signer.event(signed, at=sign * minutes * 60))
+    assert codes(reviewer, signed) == expected
+
+
+@pytest.mark.parametrize(("minutes", "expected"), [(40, []), (41, ["duration_too_long"])])
+def test_a_session_is_not_longer_than_from_redeem_to_close(
+    clock, reviewer, signed, signer, minutes, expected
+):
+    add(signed, signer.event(signed, at=0), signer.event(signed, at=minutes * 60))
+    clock.fixed += timedelta(minutes=30)
+    sessions.complete(signed)
+    assert codes(reviewer, signed) == expected
+
+
+def test_without_a_signing_key_nothing_is_claimed(clock, reviewer, session):
+    add(session, *(envelope() | {"ts": f"{year}-01-01T00:00:00Z"} for year in (1700, 2260)))
+    sessions.complete(session)
+    assert codes(reviewer, session) == []
+
+
+def test_a_late_event_is_a_late_event(clock, app, reviewer, signed, chained, signer):
+    """It arrives through the API after the final seal, and the worker seals it."""
+    worker = Worker(app.config)
+    sessions.complete(signed)
+    clock.fixed += timedelta(hours=1)
+    worker.run_once()
+    late = signer.event(signed, at=5)
+    response = Caller.candidate(app, signed.key).post("/v1/hooks/ingest", late)
+    assert body_of(response, 201) == {"ok": True, "late": True}
+    assert codes(reviewer, signed) == []
+    worker.run_once()
+    assert codes(reviewer, signed) == []
+    assert integrity(reviewer, signed)["counts"]["sealed"] == 6
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        {"kind": "x" * 300, "source": {"integration": 7, "emitter": "", "channel": "cli"}},
+        {"data": {"text": "\x00\ud800"}, "rawPayload": {"n": 1e300}},
+        {"actor": "human", "provenance": [1]},
+        {"actor": {"type": "a\x07b"}, "provenance": {"attribution": 3}},
+        {"ts": "2026-04-01t11:00:00.123456789+02:00"},
+        {"sig": "x", "prevSig": 7},
+        {"sig": "", "prevSig": ""},
+        {"v": 99, "data": {"n": 0.1}},
+    ],
+)
+def test_an_unusual_event_is_stored_as_it_was_accepted(app, reviewer, session, members):
+    body = json.dumps(envelope() | members)
+    caller = Caller.candidate(app, session.key)
+    response = caller.request("POST", "/v1/hooks/ingest", data=body, content_type="application/json")
+    assert response.status_code == 201, response.json
+    Seal.seal_new()
+    assert {"event_changed", "event_inserted", "column_changed"}.isdisjoint(codes(reviewer, session))

@@ -139,7 +139,7 @@ COMMANDS = {
 }
 # Commands that only read, or that change no organization's data.
 UNRECORDED_COMMANDS = {
-    "db upgrade", "db status", "org list", "org show", "token list", "audit verify", "worker", "demo",
+    "db upgrade", "db status", "org list", "org show", "token list", "audit verify", "seals verify", "worker", "demo",
     "backup", "restore", "doctor", "cohorts verify", "cohorts rebuild", "run", "shell", "routes",
 }  # fmt: skip
 

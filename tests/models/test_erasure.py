@@ -47,6 +47,7 @@ from models import (
     Event,
     Feed,
     FeedEvent,
+    FinalSeal,
     Heartbeat,
     IdempotentRequest,
     Issue,
@@ -85,6 +86,7 @@ IMPERSONAL_TABLES = {
     Erasure, DailyTask, ServiceSecret, Heartbeat, TaskFailure,
     AccessHour,  # counts, and the address of a proxy
     AuditEntry, AuditChain,  # ids, and names of tokens
+    FinalSeal,  # numbers, times and states
     FeedEvent, Feed, Webhook,  # ids, states and receivers
 }  # fmt: skip
 MAX_BYTES = 2**29
@@ -93,9 +95,10 @@ WITHOUT_FREE_TEXT = {AcceptedSender, BundleUpload}
 # Written by the service, or restricted to a few values.
 COLUMNS_WITHOUT_FREE_TEXT = {
     "AcceptedSender.credential", "AcceptedSender.fingerprint", "CandidateKey.key", "ClientReport.kind",
-    "Delivery.kind", "Delivery.state", "Event.verdict",
+    "Delivery.kind", "Delivery.state", "Event.arrival_mac", "Event.verdict",
     "IdempotentRequest.digest", "IdempotentRequest.fingerprint", "IdempotentRequest.path", "Score.criterion",
-    "Seal.head", "Session.closed_by", "Session.seal_head", "Submission.bundle_sha256", "Submission.found_sha256",
+    "Seal.head", "Seal.key_id", "Session.closed_by", "Session.final_seal_mac", "Session.seal_head",
+    "Session.seal_key_id", "Session.seal_mac", "Submission.bundle_sha256", "Submission.found_sha256",
     "Submission.verdict", "BundleUpload.object_key", "BundleUpload.source_key",
     "WebhookDelivery.last_error", "WebhookDelivery.state", "WebhookDelivery.type",
 }  # fmt: skip
@@ -177,6 +180,7 @@ def person(app, cohort, reviewer, bundles, mails, clock):
     clock.fixed += timedelta(hours=1)
     add_event(session, envelope("prompt", data={"text": WORD}))
     Seal.seal_new()
+    sessions.seal_due()
     store_response(reviewer.row, key, session)
     make_settings(key.organization)
     ServiceSecret.named("one")

@@ -294,3 +294,12 @@ def test_a_restore_killed_while_it_copies_leaves_the_old_state(installation, fil
     assert names(target) == ["Old"]
     restore(target, file, overwrite=True)
     assert names(target) == names(installation)
+
+
+def test_the_seal_key_beside_the_database_is_not_in_the_backup(installation, file):
+    key_file = installation.database.with_name(f"{installation.database.name}.seal-keys")
+    key_file.write_text("id:a-secret-that-must-stay-on-this-machine")
+    back_up(installation, file)
+    assert b"must-stay-on-this-machine" not in file.read_bytes()
+    restore(installation, file, overwrite=True)
+    assert key_file.exists()

@@ -8,7 +8,7 @@ import factories
 import pytest
 
 from delivery.worker import Worker
-from models import AuditChain, Delivery, clock, db
+from models import AuditChain, Delivery, clock, db, seal_keys
 from models.database import Postgres, is_postgres
 from models.deliveries import outcomes
 from models.heartbeats import Heart
@@ -195,3 +195,11 @@ def test_an_unreachable_database_is_an_error(app, run_doctor):
         assert re.search("error database: .* DATABASE_URL is correct.", run_doctor())
     finally:
         db.initialize(bound)
+
+
+def test_seals_without_a_key_and_with_a_missing_key_are_reported(organization, run_doctor, setting):
+    assert "ok seal keys: All records are signed with known keys." in run_doctor()
+    seal_keys.use({"other": b"s" * 32})
+    assert "error seal keys: Records are signed with test. Add these keys to SEAL_KEYS." in run_doctor()
+    setting("SEAL_KEYS", None)
+    assert "warning settings: SEAL_KEYS is not set" in run_doctor()

@@ -8,10 +8,12 @@ import hashlib
 import os
 import random
 import uuid
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from rules.timestamps import format_timestamp
 from tests.live.cast import ASSESSMENT, event
 from tests.live.client import Response
 from tests.live.scripted_chain import Chain, message
@@ -162,6 +164,8 @@ class Scenario:
         event_id = str(uuid.UUID(int=self.rng.getrandbits(128), version=4))
         envelope = event(self.rng.choice(KINDS), second, id=event_id, sessionId=session.session_id)
         envelope["data"] = {"text": f"{self.label} {second}"}
+        # A signed event far from its arrival is a fact.
+        envelope["ts"] = format_timestamp(datetime.now(UTC))
         return signer.sign(envelope) if signer else envelope
 
     def _check_integrity(self, session: ExpectedSession) -> None:

@@ -5,19 +5,48 @@ import sys
 import click
 import peewee
 
+import config
+import models
 from app import create_app
 from errors import first_line
+from models import AuditChain
 from ops import admin
+from rules import seal_keys
+from storage.atomic_file import atomic_file
 
 
 def main() -> None:
     try:
         with create_app().app_context():
+            create_seal_keys(config.load_or_exit())
             token = admin.bootstrap()
     except (click.ClickException, peewee.OperationalError) as error:
         sys.exit(f"Proofstone cannot start: {first_line(error)}. Check DATABASE_URL.")
     if token:
         print(f"\nCreated your organization. Its token, shown only once:\n\n    {token}\n", flush=True)
+
+
+def create_seal_keys(settings: config.Config) -> None:
+    """Create a private file with a key that signs seals, unless there is one or SEAL_KEYS is set."""
+    if settings.seal_keys:
+        return
+    file = config.seal_keys_file(settings)
+    if _has_signed_records():
+        # Restored without its key. A new one would sign what nobody can verify with the old one.
+        print(f"Records are signed with another key: put {file} back, or set SEAL_KEYS.", file=sys.stderr)
+        return
+    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with atomic_file(file) as stream:
+        stream.write(f"{seal_keys.generate()}\n".encode())
+    models.seal_keys.use(config.load_or_exit().seal_keys)
+
+
+def _has_signed_records() -> bool:
+    # Before the migration that adds the column, nothing is signed.
+    columns = models.db.get_columns("audit_chains") if AuditChain.table_exists() else []
+    if "key_id" not in {column.name for column in columns}:
+        return False
+    return AuditChain.select().where(AuditChain.key_id.is_null(False)).exists()
 
 
 if __name__ == "__main__":

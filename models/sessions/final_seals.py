@@ -1,0 +1,177 @@
+"""Final seals of closed sessions (R43, rules/final_seals.py), and the record of a session's seals."""
+
+import json
+from datetime import datetime
+from typing import Any
+
+import peewee
+
+from models import seal_keys
+from models.audit import AuditChain
+from models.base import BytesField, Model, clock
+from models.feed import FeedEvent
+from models.orgs import Organization
+from models.sessions.session import METRIC_COLUMNS, Session
+from rules import anchors, final_seals
+from rules.seal_keys import mac
+from rules.timestamps import format_timestamp
+
+TIME_COLUMNS = ("created_at", "closes_at", "closed_at")
+TEST_COLUMNS = ("tests_passed_count", "tests_failed_count", "tests_skipped_count")
+
+
+class FinalSeal(Model):
+    """What a closed session looked like, under a MAC. A legitimate change appends another; none is ever changed.
+
+    `content` is JSON text, by the parts of rules/final_seals.py. It has numbers, times and states, and no names.
+    """
+
+    organization = peewee.ForeignKeyField(Organization)
+    session = peewee.ForeignKeyField(Session, index=False)
+    number = peewee.IntegerField()
+    reason = peewee.TextField()
+    content = peewee.TextField()
+    key_id = peewee.TextField(null=True)
+    mac = BytesField()
+
+    class Meta:
+        indexes = ((("session", "number"), True),)
+
+    @classmethod
+    def newest(cls, session: Session) -> "FinalSeal | None":
+        return cls.select().where(cls.session == session).order_by(cls.number.desc()).first()
+
+    @property
+    def parts(self) -> dict[str, Any]:
+        return json.loads(self.content)
+
+    @property
+    def signed_fields(self) -> tuple[str, ...]:
+        ids = (str(self.organization_id), str(self.session_id), str(self.number))
+        return final_seals.VERSION, *ids, format_timestamp(self.created_at), self.reason, self.content
+
+    @property
+    def is_intact(self) -> bool | None:
+        """Whether the MAC matches; None if its key is unknown. Without a key id it is a plain hash."""
+        if self.key_id is None:
+            is_complete = final_seals.is_complete(self.content)
+            return is_complete and self.mac == mac(None, *self.signed_fields)
+        return seal_keys.is_signed(self.key_id, self.mac, *self.signed_fields)
+
+
+def contents(session: Session) -> dict[str, Any]:
+    """The parts of a closed session as they are stored now."""
+    times = {name: _text(getattr(session, name)) for name in TIME_COLUMNS}
+    metrics = session.columns(("derivation_version", "event_count", *METRIC_COLUMNS))
+    return {
+        "events": {"count": session.sealed_count, "head": session.seal_head and session.seal_head.hex()},
+        "times": times | {"closed_by": session.closed_by},
+        "completion": {"completed_at": _text(session.completed_at)},
+        "metrics": metrics | {"further": final_seals.without_names(session.further_metrics)},
+        "tests": session.columns(TEST_COLUMNS),
+        "status": {"status": session.closed_status, "hired_at": _text(session.hired_at)},
+        "erasure": {"erased": session.is_erased},
+    }
+
+
+def _text(time: datetime | None) -> str | None:
+    return None if time is None else format_timestamp(time)
+
+
+def append(session: Session, reason: str, *parts: str) -> None:
+    """Append a final seal to a locked, closed session.
+
+    parts -- what the change may have changed; the others keep their sealed values, so that a new seal never covers up
+        a manipulation. All of them in the first seal.
+    """
+    newest = FinalSeal.newest(session)
+    if newest is not None and not newest.is_intact:
+        return
+    current = contents(session)
+    content = newest.parts | {part: current[part] for part in parts} if newest else current
+    if newest is not None and content == newest.parts:
+        return
+    number = max(session.final_seal_count, newest.number if newest else 0) + 1
+    seal = _create(session, number, reason, json.dumps(content, sort_keys=True, separators=(",", ":")))
+    update_record(session, newest, seal, final_seal_count=session.final_seal_count + 1)
+    AuditChain.count_final_seal(session.organization_id)
+    FeedEvent.publish(session.organization_id, anchors.SESSION, _payload(session, seal, content))
+
+
+def renew(session: Session, reason: str, *parts: str) -> None:
+    """Append another final seal after a change of these parts, if the locked session has one."""
+    if session.final_seal_count:
+        append(session, reason, *parts)
+
+
+def _create(session: Session, number: int, reason: str, content: str) -> FinalSeal:
+    key_id, secret = seal_keys.signing()
+    columns = {"session": session, "organization": session.organization_id, "created_at": clock.now()}
+    seal = FinalSeal(number=number, reason=reason, content=content, key_id=key_id, **columns)
+    seal.mac = mac(secret, *seal.signed_fields)
+    seal.save(force_insert=True)
+    return seal
+
+
+def _payload(session: Session, seal: FinalSeal, content: dict[str, Any]) -> dict[str, Any]:
+    return session.ids | {
+        "organizationId": session.organization_id,
+        "number": seal.number,
+        "reason": seal.reason,
+        "status": content["status"]["status"],
+        "count": content["events"]["count"],
+        "head": content["events"]["head"],
+        "keyId": seal.key_id,
+        "mac": seal.mac.hex(),
+    }
+
+
+# The record of a session's seals: two MACs in its row, one of its events' head, one of its newest final seal
+
+
+def record_fields(session: Session, newest: FinalSeal | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The fields of the two MACs: of the events' seal, and of the final seals."""
+    head = session.seal_head.hex() if session.seal_head else ""
+    events = ("PROOFSTONE-SESSION-EVENTS-V1", str(session.id), str(session.sealed_count), head)
+    count = str(session.final_seal_count)
+    return events, ("PROOFSTONE-SESSION-FINAL-V1", str(session.id), count, newest.mac.hex() if newest else "")
+
+
+def check_record(session: Session, newest: FinalSeal | None) -> tuple[bool | None, bool | None]:
+    """Whether each of the two MACs matches; None if their key is unknown."""
+    events, final = record_fields(session, newest)
+    return (
+        seal_keys.is_signed(session.seal_key_id, session.seal_mac, *events),
+        seal_keys.is_signed(session.seal_key_id, session.final_seal_mac, *final),
+    )
+
+
+def sign_record(session: Session, newest: FinalSeal | None) -> dict[str, Any]:
+    """The columns of the record, signed."""
+    (key_id, events), (_, final) = (seal_keys.sign(*fields) for fields in record_fields(session, newest))
+    return {"seal_key_id": key_id, "seal_mac": events, "final_seal_mac": final}
+
+
+def update_record(
+    session: Session, before: FinalSeal | None, newest: FinalSeal | None, **columns: Any
+) -> None:
+    """Change columns that the record covers, and sign it again.
+
+    before -- the newest final seal before the change
+    newest -- the one after it
+
+    A MAC that did not match before is not replaced by one that does: that would cover up a manipulation.
+    """
+    verdicts = check_record(session, before)
+    is_adopted = session.seal_key_id is not None or not seal_keys.known() or AuditChain.is_keyed()
+    for name, value in columns.items():
+        setattr(session, name, value)
+    if is_adopted and None not in verdicts:
+        signed = sign_record(session, newest)
+        broken = [
+            name
+            for name, matches in zip(("seal_mac", "final_seal_mac"), verdicts, strict=True)
+            if not matches
+        ]
+        columns |= signed | dict.fromkeys(broken, b"")
+    session.update_columns(**columns)

@@ -1,0 +1,89 @@
+"""Check final seals and organizations' records, and compare anchors with the database (`flask seals verify`)."""
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from models import AuditChain, AuditEntry, FinalSeal, Organization, Seal, Session, batches
+from models.sessions import final_seals
+from rules.anchors import SESSION, Anchor
+
+
+def find_breaks() -> Iterator[str]:
+    """The breaks of all final seals and of the records that count them, one sentence each."""
+    is_keyed = AuditChain.is_keyed()
+    for organization in Organization.select().order_by(Organization.id):
+        yield from _organization_breaks(organization, is_keyed)
+    for seal in batches.read_all(FinalSeal.select(), FinalSeal.id):
+        if seal.is_intact is not True:
+            yield f"session {seal.session_id}, final seal {seal.number}: {_verdict(seal.is_intact)}"
+    for session in batches.read_all(Session.select(), Session.id):
+        yield from _session_breaks(session, is_keyed)
+
+
+def _organization_breaks(organization: Organization, is_keyed: bool) -> Iterator[str]:
+    name = f"organization {organization.id}"
+    chain = AuditChain.get_or_none(AuditChain.organization == organization)
+    if chain is None:
+        yield f"{name}: its chain row is missing"
+        return
+    count = FinalSeal.select().where(FinalSeal.organization == organization).count()
+    if count != chain.final_seals:
+        yield f"{name}: has {count} final seals instead of {chain.final_seals}"
+    if (is_keyed or chain.key_id) and chain.is_intact is not True:
+        yield f"{name}: its chain row is {_verdict(chain.is_intact)}"
+
+
+def _session_breaks(session: Session, is_keyed: bool) -> Iterator[str]:
+    count = FinalSeal.select().where(FinalSeal.session == session).count()
+    if count != session.final_seal_count:
+        yield f"session {session.id}: has {count} final seals instead of {session.final_seal_count}"
+    if is_keyed or session.seal_key_id:
+        verdicts = final_seals.check_record(session, FinalSeal.newest(session))
+        for part, verdict in zip(("event seal", "final seal"), verdicts, strict=True):
+            if verdict is not True:
+                yield f"session {session.id}: the record of its {part} is {_verdict(verdict)}"
+
+
+def _verdict(is_intact: bool | None) -> str:
+    return "signed with an unknown key" if is_intact is None else "not the one that the service signed"
+
+
+def compare(anchors: Iterable[Anchor]) -> Iterator[tuple[Anchor, str | None]]:
+    """Each anchor with its difference from the database; None if there is none."""
+    for anchor in anchors:
+        yield (
+            anchor,
+            _session_difference(anchor.data) if anchor.type == SESSION else _audit_difference(anchor.data),
+        )
+
+
+def _session_difference(data: dict[str, Any]) -> str | None:
+    is_anchored = (FinalSeal.session == data["sessionId"]) & (FinalSeal.number == data["number"])
+    seal = FinalSeal.select().where(is_anchored).get_or_none()
+    if seal is None:
+        return "the seal is missing"
+    if seal.is_intact is False:
+        return "the seal differs"
+    events = seal.parts["events"]
+    if (seal.mac.hex(), events["head"], events["count"]) != (
+        data.get("mac"),
+        data.get("head"),
+        data["count"],
+    ):
+        return "the seal differs"
+    stored = Seal.head_at(seal.session, data["count"])
+    if data["count"] and not seal.session.is_erased and (stored is None or stored.hex() != data["head"]):
+        return "the events end in another head"
+    return None
+
+
+def _audit_difference(data: dict[str, Any]) -> str | None:
+    chain = AuditChain.get_or_none(AuditChain.organization == data["organizationId"])
+    if chain is None:
+        return "the organization's chain row is missing"
+    final_seals = data.get("finalSeals")
+    if chain.count < data["count"] or (isinstance(final_seals, int) and chain.final_seals < final_seals):
+        return f"the count went down to {chain.count} rows and {chain.final_seals} final seals"
+    is_anchored = (AuditEntry.organization == data["organizationId"]) & (AuditEntry.position == data["count"])
+    head: Any = AuditEntry.select(AuditEntry.hash).where(is_anchored).scalar()
+    return None if head is not None and head.hex() == data.get("head") else "the row has another hash"

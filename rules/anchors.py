@@ -1,0 +1,58 @@
+"""Anchors as a log archive or a webhook receiver kept them (docs/integrity.md#anchors)."""
+
+import json
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
+from uuid import UUID
+
+SESSION, AUDIT = "session.sealed", "audit.sealed"
+TYPES = (SESSION, AUDIT)
+
+
+class Anchor(NamedTuple):
+    """One anchor; `data` is its payload, with the members of its type checked."""
+
+    type: str
+    data: dict[str, Any]
+
+    @property
+    def name(self) -> str:
+        if self.type == SESSION:
+            return f"session {self.data['sessionId']}, final seal {self.data['number']}"
+        return f"organization {self.data['organizationId']}, audit row {self.data['count']}"
+
+
+def read(lines: Iterable[str]) -> Iterator[Anchor]:
+    """The anchors in lines of a log (text or JSON) or in webhook bodies, one a line; other lines are skipped."""
+    for line in lines:
+        value = _parse(line)
+        if isinstance(value, dict) and isinstance(value.get("message"), str):
+            # A line of a JSON log.
+            value = _parse(value["message"])
+        if isinstance(value, dict) and value.get("type") in TYPES and _is_complete(value):
+            yield Anchor(value["type"], value["data"])
+
+
+def _parse(line: str) -> Any:
+    _, brace, rest = line.partition("{")
+    try:
+        return json.JSONDecoder().raw_decode(brace + rest)[0] if brace else None
+    except (ValueError, RecursionError):
+        return None
+
+
+def _is_complete(value: dict[str, Any]) -> bool:
+    data = value.get("data")
+    if not isinstance(data, dict):
+        return False
+    if value["type"] == AUDIT:
+        return _is_id(data.get("organizationId")) and type(data.get("count")) is int
+    numbers = (data.get("number"), data.get("count"))
+    return _is_id(data.get("sessionId")) and all(type(number) is int for number in numbers)
+
+
+def _is_id(value: Any) -> bool:
+    try:
+        return isinstance(value, str) and UUID(value) is not None
+    except ValueError:
+        return False

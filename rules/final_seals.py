@@ -1,0 +1,55 @@
+"""The content of a final seal, and its differences from a session (R43, docs/integrity.md#final-seal)."""
+
+import json
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
+from typing import Any
+
+from rules.retention import anonymize_metrics
+from rules.session_close import COUNTED_AFTER_CLOSE
+
+VERSION = "PROOFSTONE-FINAL-SEAL-V1"
+
+# Events that arrive until then count (R18).
+DELAY = COUNTED_AFTER_CLOSE
+# The worker seals within seconds. It may be down for a while.
+OVERDUE = timedelta(hours=1)
+
+CODES = {
+    "metrics": "metrics_changed",
+    "times": "session_changed",
+    "completion": "session_changed",
+    "tests": "session_changed",
+    "status": "session_changed",
+    "erasure": "session_changed",
+}
+
+
+def without_names(further_metrics: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """The further metrics without names from the candidate's computer, which no seal may keep."""
+    if further_metrics is None:
+        return None
+    try:
+        return anonymize_metrics(further_metrics)
+    except (KeyError, TypeError, AttributeError):
+        # Somebody changed them in the database.
+        return {"unreadable": True}
+
+
+def is_complete(content: str) -> bool:
+    """Whether this is the text of all parts; anyone can make a final seal without a key."""
+    try:
+        parts = json.loads(content)
+        return all(isinstance(parts[name], dict) for name in (*CODES, "events"))
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return False
+
+
+def differences(sealed: Mapping[str, Any], stored: Mapping[str, Any]) -> Iterator[tuple[str, list[str]]]:
+    """The fact's code and the changed columns of each part that differs; `events` is compared elsewhere."""
+    changed: dict[str, list[str]] = {}
+    for part, code in CODES.items():
+        names = sealed[part].keys() | stored[part].keys()
+        different = [name for name in sorted(names) if sealed[part].get(name) != stored[part].get(name)]
+        changed.setdefault(code, []).extend(different)
+    yield from ((code, names) for code, names in changed.items() if names)

@@ -1,0 +1,56 @@
+"""Keys of seals, and the MACs that they make (R43, docs/integrity.md#seal-keys).
+
+A MAC is the HMAC-SHA-256 of its fields under a key, or without a key their SHA-256, which anyone can compute. The
+first field names the kind of MAC, so that none can replace another.
+"""
+
+import hmac
+import re
+import secrets
+from collections.abc import Mapping
+from hashlib import sha256
+
+MIN_SECRET_CHARACTERS = 32
+
+_ID = re.compile(r"[A-Za-z0-9._-]{1,32}", re.ASCII)
+_SECRET = re.compile(r"[!-~]+")
+
+Keys = Mapping[str, bytes]  # secrets by key id; the first one signs
+
+
+def parse_keys(text: str) -> dict[str, bytes]:
+    """Parse `id:secret,id:secret`; raises ValueError with the words that follow "expected".
+
+    A secret without an id, as some platforms generate it, gets an id that is derived from it.
+    """
+    keys: dict[str, bytes] = {}
+    for entry in text.split(","):
+        key_id, _, secret = entry.strip().rpartition(":")
+        key_id = key_id or derive_id(secret)
+        is_valid = _ID.fullmatch(key_id) and _SECRET.fullmatch(secret)
+        if not is_valid or len(secret) < MIN_SECRET_CHARACTERS:
+            raise ValueError(f"id:secret,... with secrets of at least {MIN_SECRET_CHARACTERS} characters")
+        if key_id in keys:
+            raise ValueError("a different id for each key")
+        keys[key_id] = secret.encode()
+    return keys
+
+
+def derive_id(secret: str) -> str:
+    return sha256(f"PROOFSTONE-SEAL-KEY-ID\n{secret}".encode()).hexdigest()[:8]
+
+
+def generate() -> str:
+    """A new key as a setting's value."""
+    secret = secrets.token_hex(32)
+    return f"{derive_id(secret)}:{secret}"
+
+
+def mac(secret: bytes | None, *fields: str) -> bytes:
+    """The MAC of the fields, which must not contain line feeds; 32 bytes."""
+    message = "\n".join(fields).encode()
+    return sha256(message).digest() if secret is None else hmac.digest(secret, message, "sha256")
+
+
+def matches(secret: bytes | None, stored: bytes | None, *fields: str) -> bool:
+    return stored is not None and hmac.compare_digest(stored, mac(secret, *fields))

@@ -1,0 +1,276 @@
+"""Changes that somebody with write access to the database makes, and the fact that names each of them.
+
+The record is sealed with a key that is not in the database. The worker, which has the key, must not cover up any of
+them. tests/ops/test_seal_check.py has the two that only an anchor reveals.
+"""
+
+import json
+import uuid
+from datetime import timedelta
+
+import pytest
+from factories import add_event, envelope, make_key, make_session
+from response_checks import body_of
+from signing import Signer
+
+from delivery.worker import Worker
+from models import CandidateKey, Event, FinalSeal, Seal, Session, clock, db, sessions
+from rules.seal_keys import mac
+from rules.seals import initial_head, next_head
+from rules.timestamps import format_timestamp
+
+
+class Record:
+    """A closed session with five signed events and its final seal, as an attacker sees it."""
+
+    def __init__(self, session):
+        self.session = Session.get_by_id(session.id)
+        self.events = list(Event.select().where(Event.session == session).order_by(Event.seq))
+        self.seals = list(Seal.select().where(Seal.session == session).order_by(Seal.position))
+
+    def set(self, **columns):
+        Session.update(**columns).where(Session.id == self.session.id).execute()
+
+    def set_event(self, number, **columns):
+        Event.update(**columns).where(Event.seq == self.events[number].seq).execute()
+
+    def insert_event(self, **columns):
+        """Insert a copy of the first event with another id."""
+        row = Event.select().where(Event.seq == self.events[0].seq).dicts().get()
+        event = json.loads(row.pop("envelope")) | {"id": str(uuid.uuid4())}
+        del row["seq"]
+        row |= {"event_id": event["id"], "envelope": json.dumps(event), "received_at": clock.now()} | columns
+        row["size"] = len(row["envelope"])
+        return Event.insert(row).execute()
+
+    def delete_event(self, number):
+        Event.delete().where(Event.seq == self.events[number].seq).execute()
+
+    def delete_tail(self):
+        """Delete the last event with its seal, and set the session's head back."""
+        self.delete_event(4)
+        Seal.delete().where(Seal.id == self.seals[4].id).execute()
+        self.set(sealed_count=4, seal_head=self.seals[3].head)
+
+    def delete_event_seals(self):
+        Seal.delete().where(Seal.session == self.session).execute()
+        self.set(sealed_count=0, seal_head=None)
+
+    def reseal_without_key(self):
+        """Recompute the chain by the rule without a key."""
+        head = initial_head(str(self.session.id))
+        for seal in Seal.select().where(Seal.session == self.session).order_by(Seal.position):
+            event = Event.get_or_none(Event.seq == seal.event_seq)
+            digest = mac(None, event.envelope)
+            head = next_head(head, event.seq, format_timestamp(event.received_at), digest)
+            Seal.update(head=head, key_id=None).where(Seal.id == seal.id).execute()
+        self.set(seal_head=head)
+
+    def swap_events(self):
+        self.set_event(1, envelope=self.events[3].envelope)
+        self.set_event(3, envelope=self.events[1].envelope)
+
+    def rewrite_event(self):
+        changed = self.events[2].envelope.replace("number 2", "number 9")
+        self.set_event(2, envelope=changed, arrival_mac=None)
+
+    def rewrite_and_reseal(self):
+        self.rewrite_event()
+        self.reseal_without_key()
+
+    def insert_with_seal(self):
+        """Insert an event and chain it by the rule without a key."""
+        seq = self.insert_event(arrival_mac=None)
+        event = Event.get(Event.seq == seq)
+        received_at, digest = format_timestamp(event.received_at), mac(None, event.envelope)
+        head = next_head(self.seals[4].head, seq, received_at, digest)
+        Seal.create(session=self.session, position=6, event_seq=seq, event_id=event.event_id, head=head)
+        self.set(sealed_count=6, seal_head=head)
+
+    def delete_final_seals(self):
+        FinalSeal.delete().where(FinalSeal.session == self.session).execute()
+
+    def delete_final_seals_and_count(self):
+        self.delete_final_seals()
+        self.set(final_seal_count=0)
+
+    def change_final_seal(self):
+        """Change a metric, and the final seal to match it."""
+        self.set(duration_ms=1)
+        (seal,) = FinalSeal.select().where(FinalSeal.session == self.session)
+        parts = seal.parts
+        parts["metrics"]["duration_ms"] = 1
+        seal.update_columns(content=json.dumps(parts))
+        return seal
+
+    def change_final_seal_without_key(self):
+        seal = self.change_final_seal()
+        seal.key_id = None
+        seal.update_columns(key_id=None, mac=mac(None, *seal.signed_fields))
+
+    def empty_final_seal(self):
+        (seal,) = FinalSeal.select().where(FinalSeal.session == self.session)
+        seal.content, seal.key_id = "{}", None
+        seal.update_columns(content="{}", key_id=None, mac=mac(None, *seal.signed_fields))
+
+    def strip_macs(self):
+        self.set(seal_key_id=None, seal_mac=None, final_seal_mac=None)
+
+    def fake_erasure(self):
+        CandidateKey.update(erased_at=clock.now()).where(CandidateKey.id == self.session.key_id).execute()
+        for table in (Seal, Event):
+            table.delete().where(table.session == self.session).execute()
+
+    def reopen(self):
+        self.set(closed_at=None, closed_by=None, completed_at=None)
+
+    def rename_keys(self):
+        for table in (Seal, FinalSeal):
+            table.update(key_id="other").where(table.session == self.session).execute()
+        self.set(seal_key_id="other")
+
+
+def column(name, value):
+    return lambda record: record.set(**{name: value})
+
+
+def event_column(name, value):
+    return lambda record: record.set_event(2, **{name: value})
+
+
+HOUR = timedelta(hours=1)
+MANIPULATIONS = {
+    "an event is inserted": (lambda record: record.insert_event(arrival_mac=None, late=True), "event_inserted"),
+    "an event is inserted with the MAC of another": (lambda record: record.insert_event(late=True), "event_inserted"),
+    "an event is inserted with a MAC of an unknown key": (
+        lambda record: record.insert_event(late=True, arrival_mac="other:00"),
+        "event_inserted",
+    ),
+    "an event is inserted with a seal": (Record.insert_with_seal, "event_changed"),
+    "an event is removed": (lambda record: record.delete_event(1), "event_missing"),
+    "an event is removed with its seal": (
+        lambda record: (record.delete_event(1), record.seals[1].delete_instance()),
+        "event_missing",
+    ),
+    "the last event is removed": (lambda record: record.delete_event(4), "event_missing"),
+    "the tail is truncated": (Record.delete_tail, "tail_truncated"),
+    "all event seals are deleted": (Record.delete_event_seals, "tail_truncated"),
+    "an event is rewritten": (Record.rewrite_event, "event_changed"),
+    "an event is rewritten and the chain recomputed": (Record.rewrite_and_reseal, "seal_broken"),
+    "the chain is recomputed without a key": (Record.reseal_without_key, "seal_broken"),
+    "two events are swapped": (Record.swap_events, "event_changed"),
+    "an envelope is not JSON any more": (event_column("envelope", "nothing"), "event_changed"),
+    "received_at is changed": (event_column("received_at", clock.now()), "event_changed"),
+    "the session's head is changed": (column("seal_head", bytes(32)), "seal_broken"),
+    "the number of sealed events is changed": (column("sealed_count", 7), "event_missing"),
+    **{
+        f"{name} is changed": (event_column(name, value), "column_changed")
+        for name, value in {
+            "kind": "note", "time_ns": 1, "late": True, "source": "codex", "actor": "ai", "attribution": "likely_ai",
+            "size": 1, "verdict": "invalid", "event_id": "other",
+        }.items()
+    },
+    **{
+        f"{name} is changed": (column(name, value), "metrics_changed")
+        for name, value in {
+            "duration_ms": 1, "prompt_count": 99, "command_fail_rate": 1, "verify_intensity": 1,
+            "manual_edit_ratio": 1, "first_change_latency_ms": 1, "tests_passed": True, "event_count": 4,
+            "derivation_version": 9, "further_metrics": {"tool_usage": {}, "tokens": {}},
+        }.items()
+    },
+    **{
+        f"{name} is changed": (lambda record, name=name: record.set(**{name: clock.now() - HOUR}), "session_changed")
+        for name in ("completed_at", "closed_at", "created_at", "hired_at", "closes_at")
+    },
+    "closed_by is changed": (column("closed_by", "limit"), "session_changed"),
+    "test results are changed": (column("tests_passed_count", 12), "session_changed"),
+    "the session is opened again": (Record.reopen, "session_changed"),
+    "an erasure is faked": (Record.fake_erasure, "session_changed"),
+    "the final seals are deleted": (Record.delete_final_seals, "seal_missing"),
+    "the final seals are deleted with their number": (Record.delete_final_seals_and_count, "seal_missing"),
+    "a final seal is changed": (Record.change_final_seal, "seal_missing"),
+    "a final seal is made without a key": (Record.change_final_seal_without_key, "seal_missing"),
+    "a final seal is emptied without a key": (Record.empty_final_seal, "seal_missing"),
+    "further metrics are not an object any more": (column("further_metrics", ["x"]), "metrics_changed"),
+    "the session's MACs are removed": (Record.strip_macs, "seal_missing"),
+    "the key is renamed": (Record.rename_keys, "seal_key_unknown"),
+}  # fmt: skip
+
+
+@pytest.fixture
+def worker(app, monkeypatch, tmp_path):
+    monkeypatch.setitem(app.config, "MAIL_FOLDER", tmp_path)
+    return Worker(app.config)
+
+
+@pytest.fixture
+def record(clock, assessment, worker):
+    signer = Signer()
+    session = make_session(make_key(assessment), signer.public_key)
+    for second in range(5):
+        add_event(session, signer.event(session, at=second, data={"text": f"number {second}"}))
+        clock.fixed += timedelta(seconds=1)
+    sessions.complete(session)
+    worker.run_once()
+    clock.fixed += timedelta(minutes=11)
+    worker.run_once()
+    return Record(session)
+
+
+def facts(reviewer, record):
+    return [
+        fact["code"] for fact in body_of(reviewer.get(f"/v1/sessions/{record.session.id}/integrity"))["facts"]
+    ]
+
+
+def test_the_untouched_record_has_no_facts(reviewer, record, worker):
+    assert facts(reviewer, record) == []
+    worker.run_once()
+    assert facts(reviewer, record) == []
+    assert FinalSeal.select().count() == 1
+
+
+@pytest.mark.parametrize("manipulation", MANIPULATIONS)
+def test_every_manipulation_is_named(clock, reviewer, record, worker, manipulation):
+    manipulate, code = MANIPULATIONS[manipulation]
+    manipulate(record)
+    assert code in facts(reviewer, record)
+    worker.run_once()
+    clock.fixed += timedelta(minutes=11)
+    worker.run_once()
+    assert code in facts(reviewer, record)
+
+
+def test_the_tail_of_an_open_session_cannot_be_truncated(clock, reviewer, assessment):
+    session = make_session(make_key(assessment))
+    for _ in range(5):
+        add_event(session, envelope())
+    Seal.seal_new()
+    record = Record(session)
+    assert facts(reviewer, record) == []
+    record.delete_tail()
+    assert facts(reviewer, record) == ["tail_truncated"]
+    add_event(session, envelope())
+    Seal.seal_new()
+    assert facts(reviewer, record) == ["tail_truncated"]
+
+
+@pytest.mark.parametrize("column", ["duration_ms", "tests_passed_count", "completed_at"])
+def test_a_later_change_does_not_cover_up_a_manipulation(clock, reviewer, record, column):
+    """The service signs only what its own change touched."""
+    expected = "metrics_changed" if column == "duration_ms" else "session_changed"
+    record.set(**{column: clock.now() if column == "completed_at" else 7})
+    path = f"/v1/candidates/{record.session.key_id}"
+    assert body_of(reviewer.patch(path, {"hired": True}))["candidate"]["status"] == "hired"
+    assert FinalSeal.newest(record.session).reason == "hired"
+    assert expected in facts(reviewer, record)
+
+
+def test_a_deleted_session_is_missed(app, reviewer, record):
+    for table in (FinalSeal, Seal, Event):
+        table.delete().where(table.session == record.session).execute()
+    db.execute_sql("DELETE FROM signing_keys")
+    record.session.delete_instance()
+    result = app.test_cli_runner().invoke(args=["seals", "verify"])
+    assert result.exit_code == 1
+    assert "has 0 final seals instead of 1" in result.output

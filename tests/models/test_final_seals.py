@@ -1,0 +1,207 @@
+"""Final seals: which changes append one, and what keys do (R43)."""
+
+from datetime import timedelta
+
+import pytest
+from callers import Caller
+from factories import add_event, envelope, make_assessment, make_closed_session, make_key, make_session
+from response_checks import body_of
+
+from delivery.worker import Worker
+from models import AuditChain, FeedEvent, FinalSeal, Organization, Seal, Session, privacy, seal_keys, sessions
+from ops import admin
+
+KEYS = {"one": b"1" * 32, "two": b"2" * 32}
+
+
+@pytest.fixture
+def worker(app, monkeypatch, tmp_path):
+    monkeypatch.setitem(app.config, "MAIL_FOLDER", tmp_path)
+    return Worker(app.config)
+
+
+@pytest.fixture
+def closed(clock, assessment):
+    return make_closed_session(
+        assessment, envelope(), envelope("command", 5, {"command": "pytest", "exitCode": 0})
+    )
+
+
+@pytest.fixture
+def sealed(clock, closed, worker):
+    clock.fixed += timedelta(minutes=11)
+    worker.run_once()
+    return Session.get_by_id(closed.id)
+
+
+def integrity(reviewer, session):
+    return body_of(reviewer.get(f"/v1/sessions/{session.id}/integrity"))
+
+
+def codes(reviewer, session):
+    return [fact["code"] for fact in integrity(reviewer, session)["facts"]]
+
+
+def reasons(session):
+    return [
+        seal.reason
+        for seal in FinalSeal.select().where(FinalSeal.session == session).order_by(FinalSeal.number)
+    ]
+
+
+def test_a_session_is_sealed_ten_minutes_after_its_close(clock, reviewer, closed, worker):
+    clock.fixed += timedelta(minutes=10)
+    worker.run_once()
+    assert integrity(reviewer, closed)["finalSeal"] is None
+    clock.fixed += timedelta(milliseconds=1)
+    worker.run_once()
+    seal = integrity(reviewer, closed)["finalSeal"]
+    assert seal == {"number": 1, "reason": "closed", "keyId": "test", "sealedAt": "2026-04-01T09:10:00.001Z"}
+    (event,) = FeedEvent.select().where(FeedEvent.type == "session.sealed")
+    head = Session.get_by_id(closed.id).seal_head.hex()
+    assert (event.data["sessionId"], event.data["head"], event.data["count"]) == (str(closed.id), head, 2)
+    worker.run_once()
+    assert reasons(closed) == ["closed"]
+
+
+def hire(reviewer, session):
+    body_of(reviewer.patch(f"/v1/candidates/{session.key_id}", {"hired": True}))
+
+
+def submit_tests(reviewer, session):
+    body_of(reviewer.put(f"/v1/sessions/{session.id}/test-result", {"passed": 3, "failed": 0}))
+
+
+def send_late_event(reviewer, session):
+    caller = Caller.candidate(reviewer.client.application, session.key)
+    assert body_of(caller.post("/v1/hooks/ingest", envelope("prompt", 99)), 201) == {"ok": True, "late": True}
+
+
+def erase(reviewer, session):
+    body_of(reviewer.delete(f"/v1/candidates/{session.key_id}/data"))
+
+
+@pytest.mark.parametrize(
+    ("change", "reason", "facts"),
+    [
+        (hire, "hired", []),
+        (submit_tests, "tests_submitted", []),
+        (send_late_event, "late_events", []),
+        (erase, "erased", ["erased"]),
+    ],
+)
+def test_a_legitimate_change_appends_a_seal_with_its_reason(
+    clock, reviewer, sealed, worker, change, reason, facts
+):
+    change(reviewer, sealed)
+    assert codes(reviewer, sealed) == facts
+    worker.run_once()
+    assert codes(reviewer, sealed) == facts
+    assert reasons(sealed) == ["closed", reason]
+
+
+def test_a_new_derivation_appends_a_seal(clock, reviewer, closed, worker):
+    Session.update(prompt_count=9, derivation_version=0).where(Session.id == closed.id).execute()
+    clock.fixed += timedelta(minutes=11)
+    worker.run_once()
+    assert admin.rederive(closed)["promptCount"] == (9, 1)
+    assert reasons(closed) == ["closed", "rederived"]
+    assert codes(reviewer, closed) == []
+
+
+def test_hiring_and_undoing_it_are_two_seals(reviewer, sealed):
+    hire(reviewer, sealed)
+    hire(reviewer, sealed)
+    body_of(reviewer.patch(f"/v1/candidates/{sealed.key_id}", {"hired": False}))
+    assert reasons(sealed) == ["closed", "hired", "hired"]
+    assert codes(reviewer, sealed) == []
+
+
+def test_the_worker_closes_and_seals_an_expired_session(clock, reviewer, organization, worker):
+    session = make_session(make_key(make_assessment(organization, time_limit_minutes=30)))
+    clock.fixed += timedelta(minutes=60)
+    worker.run_once()
+    assert FinalSeal.newest(session).parts["status"]["status"] == "expired"
+    assert codes(reviewer, session) == []
+
+
+def test_a_session_without_a_final_seal_is_a_fact_after_an_hour(clock, reviewer, closed):
+    Seal.seal_new()
+    clock.fixed += timedelta(minutes=70)
+    assert codes(reviewer, closed) == []
+    clock.fixed += timedelta(seconds=1)
+    assert codes(reviewer, closed) == ["seal_missing"]
+
+
+def test_an_erasure_leaves_numbers_only(reviewer, sealed, worker):
+    privacy.erase(sealed.key)
+    worker.run_once()
+    parts = FinalSeal.newest(sealed).parts
+    assert parts["erasure"] == {"erased": True}
+    assert parts["metrics"]["further"]["tool_usage"] == {}
+
+
+# Keys
+
+
+def test_without_keys_the_chain_still_detects_careless_changes(clock, reviewer, assessment, worker):
+    seal_keys.use(None)
+    session = make_closed_session(assessment, envelope(), envelope())
+    clock.fixed += timedelta(minutes=11)
+    worker.run_once()
+    assert codes(reviewer, session) == []
+    assert integrity(reviewer, session)["finalSeal"]["keyId"] is None
+    Session.update(duration_ms=1).where(Session.id == session.id).execute()
+    assert codes(reviewer, session) == ["metrics_changed"]
+
+
+def forget_keys():
+    """Let the installation be one that has never had a key."""
+    seal_keys.use(None)
+    AuditChain.update(key_id=None, mac=None).execute()
+
+
+def test_seals_from_before_the_first_key_keep_their_rule(clock, flask, reviewer, assessment, worker):
+    forget_keys()
+    closed, opened = make_closed_session(assessment, envelope()), make_session(make_key(assessment))
+    add_event(opened, envelope())
+    clock.fixed += timedelta(minutes=11)
+    worker.run_once()
+    add_event(opened, envelope())
+    seal_keys.use(KEYS)
+    assert codes(reviewer, closed) == codes(reviewer, opened) == []
+    assert flask("audit", "verify")
+    hire(reviewer, closed)
+    worker.run_once()
+    add_event(opened, envelope())
+    worker.run_once()
+    assert codes(reviewer, closed) == codes(reviewer, opened) == []
+    assert flask("seals", "verify") == "No differences.\n"
+    assert flask("audit", "verify")
+    keys = Seal.select(Seal.key_id).where(Seal.session == opened).order_by(Seal.position).tuples()
+    assert list(keys) == [(None,), (None,), ("one",)]
+
+
+def test_after_a_rotation_both_keys_verify_and_the_first_signs(flask, reviewer, session, worker):
+    seal_keys.use({"one": KEYS["one"]} | seal_keys.known())
+    add_event(session, envelope())
+    worker.run_once()
+    seal_keys.use({"two": KEYS["two"]} | seal_keys.known())
+    add_event(session, envelope())
+    worker.run_once()
+    assert codes(reviewer, session) == []
+    assert [seal.key_id for seal in Seal.select().order_by(Seal.position)] == ["one", "two"]
+    assert flask("audit", "verify")
+
+
+def test_an_unknown_key_is_a_fact_and_no_break(flask, reviewer, sealed):
+    seal_keys.use(KEYS)
+    assert codes(reviewer, sealed) == ["seal_key_unknown"]
+    assert "signed with an unknown key" in flask("seals", "verify", fails=True)
+
+
+def test_a_new_organization_is_signed_from_its_start(organization):
+    chain = AuditChain.get(AuditChain.organization == organization)
+    assert chain.is_intact
+    assert AuditChain.select().count() == Organization.select().count()
+    assert sessions.seal_due() == 0

@@ -1,0 +1,314 @@
+"""`flask seals verify` and `flask audit verify`: manipulations of organizations' records, and anchors."""
+
+import json
+import logging
+from datetime import timedelta
+
+import pytest
+from factories import add_event, envelope, make_closed_session, make_webhook
+from response_checks import body_of
+
+from delivery.worker import Worker
+from models import (
+    AuditChain,
+    AuditEntry,
+    Event,
+    FeedEvent,
+    FinalSeal,
+    Seal,
+    Session,
+    WebhookDelivery,
+    audit,
+    seal_keys,
+    seals,
+)
+from rules import audit_chain
+from web.log_format import formatter
+
+
+@pytest.fixture
+def worker(app, monkeypatch, tmp_path):
+    monkeypatch.setitem(app.config, "MAIL_FOLDER", tmp_path)
+    return Worker(app.config)
+
+
+@pytest.fixture
+def session(clock, assessment, worker, organization, log_records):
+    """A closed session with a final seal, in an organization with a webhook and four audit entries."""
+    make_webhook(organization)
+    session = make_closed_session(assessment, envelope(), envelope("command", 5))
+    for number in range(4):
+        AuditEntry.record(organization.id, f"action {number}", audit.COMMAND)
+    clock.fixed += timedelta(minutes=61)
+    worker.run_once()
+    worker.run_once()
+    return Session.get_by_id(session.id)
+
+
+@pytest.fixture
+def run(app):
+    """Run a command; returns its exit status and output."""
+
+    def run(*arguments):
+        result = app.test_cli_runner().invoke(args=[str(argument) for argument in arguments])
+        return result.exit_code, result.output
+
+    return run
+
+
+def entries(organization):
+    return list(
+        AuditEntry.select().where(AuditEntry.organization == organization).order_by(AuditEntry.position)
+    )
+
+
+def set_chain(organization, **columns):
+    AuditChain.update(**columns).where(AuditChain.organization == organization).execute()
+
+
+def delete_chain(organization):
+    AuditChain.delete().where(AuditChain.organization == organization).execute()
+
+
+def delete_tail(organization):
+    """Delete the last entry and set the chain's count and head back."""
+    *_, before, last = entries(organization)
+    last.delete_instance()
+    set_chain(organization, count=before.position, head=before.hash)
+
+
+def delete_log(organization):
+    AuditEntry.delete().where(AuditEntry.organization == organization).execute()
+    set_chain(organization, count=0, head=None)
+
+
+def rechain_without_key(organization):
+    head = audit_chain.initial_hash(str(organization.id))
+    for entry in entries(organization):
+        head = audit_chain.next_hash(head, entry.position, entry.hashed_columns())
+        entry.update_columns(hash=head, key_id=None)
+    set_chain(organization, head=head)
+
+
+AUDIT_MANIPULATIONS = {
+    "the chain row is deleted": (delete_chain, "chain row missing"),
+    "the tail is deleted": (lambda org: entries(org)[-1].delete_instance(), "row 4 (missing), missing"),
+    "the tail is deleted and the count goes down": (delete_tail, "count or head not signed"),
+    "the whole log is deleted": (delete_log, "count or head not signed"),
+    "the head is replaced": (lambda org: set_chain(org, head=bytes(32)), "head"),
+    "the count is lowered": (lambda org: set_chain(org, count=2), "head"),
+    "the chain is recomputed without a key": (rechain_without_key, "count or head not signed"),
+    "the MAC is removed": (lambda org: set_chain(org, key_id=None, mac=None), "count or head not signed"),
+    "the key is renamed": (lambda org: set_chain(org, key_id="other"), "not verified: 1 records"),
+    "an entry loses its key": (lambda org: entries(org)[2].update_columns(key_id=None), "row 3"),
+}  # fmt: skip
+
+
+@pytest.mark.usefixtures("session")
+@pytest.mark.parametrize("manipulation", AUDIT_MANIPULATIONS)
+def test_every_manipulation_of_the_audit_log_is_named(organization, run, manipulation):
+    assert run("audit", "verify") == (0, "Acme: 4 rows chained, 0 waiting\n")
+    manipulate, named = AUDIT_MANIPULATIONS[manipulation]
+    manipulate(organization)
+    status, output = run("audit", "verify")
+    assert status == 1
+    assert named in output
+
+
+@pytest.mark.usefixtures("session")
+def test_new_entries_do_not_cover_up_a_deleted_tail(organization, worker, run):
+    delete_tail(organization)
+    AuditEntry.record(organization.id, "later", audit.COMMAND)
+    worker.run_once()
+    assert run("audit", "verify")[0] == 1
+
+
+@pytest.mark.usefixtures("session")
+def test_a_deleted_chain_row_is_not_created_again(organization, run):
+    delete_chain(organization)
+    AuditEntry.record(organization.id, "later", audit.COMMAND)
+    with pytest.raises(audit.ChainMissing):
+        audit.chain_new()
+    assert "chain row missing" in run("audit", "verify")[1]
+    assert "its chain row is missing" in run("seals", "verify")[1]
+
+
+def test_a_deleted_chain_row_does_not_fail_a_request(organization, reviewer, session):
+    delete_chain(organization)
+    body_of(reviewer.patch(f"/v1/candidates/{session.key_id}", {"hired": True}))
+    assert FinalSeal.newest(session).reason == "hired"
+
+
+SEAL_MANIPULATIONS = {
+    "a final seal is deleted": (
+        lambda session: FinalSeal.delete().execute(),
+        "has 0 final seals instead of 1",
+    ),
+    "the number of final seals is lowered": (
+        lambda session: set_chain(session.organization, final_seals=0),
+        "has 1 final seals instead of 0",
+    ),
+    "a final seal is changed": (
+        lambda session: FinalSeal.update(content="{}").execute(),
+        "final seal 1: not the one that the service signed",
+    ),
+    "the key of a final seal is renamed": (
+        lambda session: FinalSeal.update(key_id="other").execute(),
+        "signed with an unknown key",
+    ),
+    "the session's count is changed": (
+        lambda session: session.update_columns(sealed_count=1),
+        "record of its event seal is not the one",
+    ),
+}
+
+
+@pytest.mark.parametrize("manipulation", SEAL_MANIPULATIONS)
+def test_every_manipulation_of_final_seals_is_named(session, run, manipulation):
+    assert run("seals", "verify") == (0, "No differences.\n")
+    manipulate, named = SEAL_MANIPULATIONS[manipulation]
+    manipulate(session)
+    status, output = run("seals", "verify")
+    assert status == 1
+    assert named in output
+
+
+# Anchors
+
+
+class Records(logging.Handler):
+    """Keeps the records of a logger."""
+
+    def __init__(self):
+        super().__init__()
+        self.records = []
+
+    def emit(self, record):
+        self.records.append(record)
+
+
+@pytest.fixture
+def log_records(app):
+    handler, logger = Records(), logging.getLogger("proofstone.anchors")
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    yield handler.records
+    logger.setLevel(logging.NOTSET)
+    logger.removeHandler(handler)
+
+
+def log_lines(log_format, records):
+    lines = [formatter(log_format).format(record) for record in records]
+    return ["Proofstone is running.", "{broken", *lines]
+
+
+KINDS = {
+    "log in text": lambda records: log_lines("text", records),
+    "log in JSON": lambda records: log_lines("json", records),
+    "webhook bodies": lambda records: [row.body for row in WebhookDelivery.select()],
+}
+
+
+@pytest.fixture(params=KINDS)
+def anchors(request, log_records, session, tmp_path):
+    """Write the anchors as one of the kinds; returns the file."""
+
+    def write():
+        file = tmp_path / "anchors"
+        file.write_text("\n".join(KINDS[request.param](log_records)))
+        return file
+
+    return write
+
+
+def test_anchors_of_an_untouched_database_have_no_difference(anchors, run):
+    assert run("seals", "verify", "--anchors", anchors()) == (0, "Compared 2 anchors.\nNo differences.\n")
+
+
+def test_anchors_stay_valid_while_the_record_grows(
+    clock, organization, reviewer, session, worker, anchors, run
+):
+    file = anchors()
+    add_event(session, envelope("prompt", 100))
+    body_of(reviewer.patch(f"/v1/candidates/{session.key_id}", {"hired": True}))
+    clock.fixed += timedelta(hours=1)
+    worker.run_once()
+    assert run("seals", "verify", "--anchors", file)[0] == 0
+
+
+def test_only_an_anchor_reveals_that_an_earlier_copy_was_put_back(
+    clock, organization, reviewer, session, worker, anchors, run
+):
+    """The first of two manipulations that need an anchor: every restored row was signed by the service."""
+    tables = (Session, AuditChain)
+    copies = [(table, row) for table in tables for row in table.select().dicts()]
+    last = entries(organization)[-1].position
+    body_of(reviewer.patch(f"/v1/candidates/{session.key_id}", {"hired": True}))
+    clock.fixed += timedelta(hours=1)
+    worker.run_once()
+    worker.run_once()
+    file = anchors()
+
+    FinalSeal.delete().where(FinalSeal.number == 2).execute()
+    AuditEntry.delete().where(AuditEntry.position > last).execute()
+    for table, row in copies:
+        table.update(row).where(table.id == row["id"]).execute()
+    assert body_of(reviewer.get(f"/v1/sessions/{session.id}/integrity"))["facts"] == []
+    assert run("seals", "verify")[0] == run("audit", "verify")[0] == 0
+    status, output = run("seals", "verify", "--anchors", file)
+    assert status == 1
+    assert f"session {session.id}, final seal 2: the seal is missing." in output
+    assert f"organization {organization.id}, audit row 5: the count went down to 4 rows" in output
+
+
+def test_only_an_anchor_reveals_that_all_keys_were_removed(
+    organization, reviewer, session, worker, anchors, run
+):
+    """The second: the whole installation looks like one that had no key until now."""
+    file = anchors()
+    Event.update(arrival_mac=None).execute()
+    FinalSeal.delete().execute()
+    Seal.delete().execute()
+    columns = {"seal_key_id": None, "seal_mac": None, "final_seal_mac": None, "final_seal_count": 0}
+    Session.update(sealed_count=0, seal_head=None, **columns).execute()
+    rechain_without_key(organization)
+    AuditChain.update(key_id=None, mac=None, final_seals=0).execute()
+    event = Event.get(Event.kind == "prompt")
+    text = json.dumps(json.loads(event.envelope) | {"data": {"text": "Something else"}})
+    Event.update(envelope=text, size=len(text)).where(Event.seq == event.seq).execute()
+    with_keys = seal_keys.known()
+    worker.run_once()
+
+    assert seal_keys.known() is with_keys
+    assert body_of(reviewer.get(f"/v1/sessions/{session.id}/integrity"))["facts"] == []
+    assert run("seals", "verify")[0] == run("audit", "verify")[0] == 0
+    status, output = run("seals", "verify", "--anchors", file)
+    assert status == 1
+    assert f"session {session.id}, final seal 1: the seal differs." in output
+    assert f"organization {organization.id}, audit row 4: the row has another hash." in output
+
+
+def test_a_file_without_anchors_is_an_error(session, run, tmp_path):
+    (tmp_path / "log").write_text("Nothing happened.\n{\n[1]\n" + json.dumps({"type": "session.sealed"}))
+    assert run("seals", "verify", "--anchors", tmp_path / "log")[0] == 1
+
+
+def test_the_audit_head_is_published_hourly_if_it_changed(clock, organization, session, worker):
+    def heads():
+        return [event.data["count"] for event in FeedEvent.select().where(FeedEvent.type == "audit.sealed")]
+
+    assert heads() == [4]
+    clock.fixed += timedelta(hours=2)
+    worker.run_once()
+    assert heads() == [4]
+    AuditEntry.record(organization.id, "later", audit.COMMAND)
+    worker.run_once()
+    assert heads() == [4, 5]
+    AuditEntry.record(organization.id, "later", audit.COMMAND)
+    clock.fixed += timedelta(minutes=59)
+    worker.run_once()
+    assert heads() == [4, 5]
+    clock.fixed += timedelta(minutes=1)
+    worker.run_once()
+    assert heads() == [4, 5, 6]
+    assert seals.Seal.select().exists()

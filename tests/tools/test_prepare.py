@@ -1,0 +1,48 @@
+"""The first step of `make run`."""
+
+import os
+import stat
+import subprocess
+import sys
+
+import pytest
+
+from tests.live.service import ROOT
+
+
+@pytest.fixture
+def prepare(tmp_path):
+    """Run the step for a database in a folder of its own; returns what it printed."""
+    folder = tmp_path / "data"
+
+    def run(**settings):
+        environment = {name: value for name, value in os.environ.items() if name != "SEAL_KEYS"}
+        environment |= {"DATABASE_URL": f"sqlite:///{folder}/proofstone.db", "LOG_LEVEL": "ERROR"} | settings
+        command = [sys.executable, "-m", "tools.scripts.prepare"]
+        result = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+        assert result.returncode == 0, result.stderr
+        return result.stdout + result.stderr
+
+    run.file = folder / "proofstone.db.seal-keys"
+    return run
+
+
+def test_make_run_creates_a_private_seal_key_once(prepare):
+    assert "Its token" in prepare()
+    assert stat.S_IMODE(prepare.file.stat().st_mode) == 0o600
+    assert stat.S_IMODE(prepare.file.parent.stat().st_mode) == 0o700
+    before = prepare.file.read_text()
+    assert prepare() == ""
+    assert prepare.file.read_text() == before
+
+
+def test_make_run_creates_no_key_beside_the_setting(prepare):
+    prepare(SEAL_KEYS="s" * 64)
+    assert not prepare.file.exists()
+
+
+def test_make_run_creates_no_second_key_for_a_restored_database(prepare):
+    prepare()
+    prepare.file.unlink()
+    assert f"put {prepare.file} back" in prepare()
+    assert not prepare.file.exists()
