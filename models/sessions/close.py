@@ -1,6 +1,5 @@
 """Close sessions: by their candidate, a reviewer or the time limit (R17, R18, R29)."""
 
-import logging
 from datetime import datetime
 from typing import Any
 
@@ -18,8 +17,6 @@ from rules.final_seals import DELAY
 from rules.rows import row_id
 
 BATCH_SIZE = 500
-
-log = logging.getLogger("proofstone.worker")
 
 
 def complete(session: Session) -> datetime:
