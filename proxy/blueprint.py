@@ -23,14 +23,14 @@ from proxy.budget import BilledCall
 from proxy.errors import AccessExpired, AgentRefused, ClientLeft, ProviderTimeout, TooManyStreams
 from proxy.forwarding import Call, ModelProxy
 from proxy.model_request import read_request
-from proxy.places import Places
 from proxy.request_body import RequestBody
 from proxy.response import ProviderResponse
+from proxy.stream_slots import StreamSlots
 from web.json import body_limit
 
 MAX_REQUEST_BYTES = 32 * 1024 * 1024
-# Of a session without a time limit, after its redeem.
-MAX_AGE = timedelta(hours=24)
+# From the redeem, in a session without a time limit.
+MODEL_ACCESS_PERIOD = timedelta(hours=24)
 # The tool in `allowedTools` that calls each provider.
 AGENTS = {"anthropic": "claude", "openai": "codex"}
 METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
@@ -54,8 +54,8 @@ def _register(state: Any) -> None:
         "anthropic": (settings["ANTHROPIC_BASE_URL"], settings["ANTHROPIC_API_KEY"]),
         "openai": (settings["OPENAI_BASE_URL"], settings["OPENAI_API_KEY"]),
     }
-    places = Places(settings["PROXY_STREAMS"], settings["PROXY_STREAMS_PER_KEY"])
-    state.app.extensions["proxy"] = ModelProxy(providers, places)
+    slots = StreamSlots(settings["PROXY_STREAMS"], settings["PROXY_STREAMS_PER_KEY"])
+    state.app.extensions["proxy"] = ModelProxy(providers, slots)
     others = "/proxy/<any(anthropic, openai):provider>/<path:path>"
     state.add_url_rule(others, "other_path", other_path, methods=METHODS)
 
@@ -139,17 +139,17 @@ def _forward(provider: str, path: str, *, is_billed: bool = False) -> Response:
     _require_access(session, provider)
     proxy.require_key(provider)
     budget_rules.require_left(session, budget)
-    # Reading the body can take seconds and a stream minutes; neither needs the database.
+    # Reading the body can take seconds and a stream minutes. Neither needs the database.
     release_connection()
-    release_place = proxy.places.take(caller.id)
-    if release_place is None:
+    release_slot = proxy.slots.acquire(caller.id)
+    if release_slot is None:
         raise TooManyStreams(provider)
     with ExitStack() as undo, closing(RequestBody()) as body:
-        undo.callback(release_place)
+        undo.callback(release_slot)
         if request.method == "POST":
             body.receive(request.stream)
         billed = _reserve(session, provider, body, budget) if is_billed else None
-        forwarded = _send(_call(provider, path, body), billed, release_place)
+        forwarded = _send(_call(provider, path, body), billed, release_slot)
         undo.pop_all()
     response = ForwardedResponse(forwarded.chunks(), forwarded.status, forwarded.headers)
     response.call_on_close(forwarded.close)
@@ -157,18 +157,18 @@ def _forward(provider: str, path: str, *, is_billed: bool = False) -> Response:
 
 
 def _require_access(session: Session, provider: str) -> None:
-    """Raises SessionClosed, AccessExpired or AgentRefused."""
+    """Raise SessionClosed, AccessExpired or AgentRefused."""
     now, allowed = clock.now(), caller.assessment.allowed_agents
     if session.closed_as_of(now):
         raise SessionClosed()
-    if session.closes_at is None and now >= session.redeemed_at + MAX_AGE:
+    if session.closes_at is None and now >= session.redeemed_at + MODEL_ACCESS_PERIOD:
         raise AccessExpired()
     if allowed is not None and AGENTS[provider] not in allowed:
         raise AgentRefused(provider)
 
 
 def _budget_nano_usd(assessment: Any) -> int | None:
-    """The assessment's budget, else the default; None if there is none."""
+    """The assessment's budget, or the default; None for no limit."""
     default = ceil(current_app.config["SESSION_DEFAULT_BUDGET_USD"] * 10**9)
     own = assessment.token_budget_nano_usd
     return own if own is not None else default or None
@@ -182,11 +182,11 @@ def _reserve(session: Session, provider: str, body: RequestBody, budget: int | N
     return BilledCall(session, provider, model_request, reservation)
 
 
-def _send(call: Call, billed: BilledCall | None, release_place: Callable[[], None]) -> ProviderResponse:
-    """Forward the call; an error ends the reservation, and books what the provider may bill."""
+def _send(call: Call, billed: BilledCall | None, release_slot: Callable[[], None]) -> ProviderResponse:
+    """Forward the call. On an error, release the reservation and book what the provider may bill."""
 
     def on_end(response: ProviderResponse) -> None:
-        release_place()
+        release_slot()
         if billed:
             billed.on_end(response)
 

@@ -1,4 +1,4 @@
-"""A call's reservation of the budget, and the usage that is booked in the end (R42)."""
+"""Reserve the budget of a call, and book its usage when it ends (R42)."""
 
 import logging
 import time
@@ -24,9 +24,10 @@ RENEWAL_SECONDS = 60
 def reserve(
     session: Session, provider: str, request: ModelRequest, budget: int | None
 ) -> ModelReservation | None:
-    """Reserve the call's cost; None without a budget. Waits, without a connection, while calls hold the rest.
+    """Reserve the call's cost; None without a budget.
 
-    Raises BudgetSpent, or TooManyStreams after MAX_WAIT_SECONDS.
+    While other calls have reserved the rest, it waits without a database connection. Raises BudgetSpent, or
+    TooManyStreams after MAX_WAIT_SECONDS.
     """
     if budget is None:
         return None
@@ -45,14 +46,14 @@ def reserve(
 
 
 def require_left(session: Session, budget: int | None) -> None:
-    """Raises BudgetSpent if the booked calls have used the whole budget."""
+    """Raise BudgetSpent if the booked usage has reached the budget."""
     if budget is not None and ModelUsage.spent_nano_usd(session) >= budget:
         raise BudgetSpent()
 
 
 @dataclass
 class BilledCall:
-    """A call on its way: keeps its reservation alive, and books its usage once."""
+    """A running call: renews its reservation, and books its usage when it ends."""
 
     session: Session
     provider: str
@@ -74,7 +75,7 @@ class BilledCall:
         self._record(booked_usage(self.request, response), response.status, response.is_whole)
 
     def on_no_response(self, status: int) -> None:
-        """Book the input of a call that the provider has received but not answered."""
+        """Book the input of a call that the provider received but did not respond to."""
         counts = {"input": estimated_tokens(self.request.body_bytes)}
         self._record(ReportedUsage(_listed(self.request.model), counts), status, is_whole=False)
 
@@ -100,7 +101,7 @@ class BilledCall:
 
 
 def booked_usage(request: ModelRequest, response: ProviderResponse) -> ReportedUsage:
-    """The usage as reported; what the provider has not reported of a successful response is estimated."""
+    """The reported usage; for a successful response, counts that the provider did not report are estimated."""
     reader = response.reader
     reported = reader.usage()
     output = min(reader.estimated_output(), request.max_output_tokens)
@@ -113,7 +114,7 @@ def booked_usage(request: ModelRequest, response: ProviderResponse) -> ReportedU
 
 
 def _listed(model: str | None) -> str | None:
-    """The model of a request, unless it is free text: the candidate wrote it, and usage is not erased."""
+    """The model if it has a price, else None: other names are a candidate's text, and an erasure keeps usage."""
     return model if has_price(model, _now_ns(), prices()) else None
 
 

@@ -28,9 +28,9 @@ class BudgetSpent(Refusal):
 
 
 class TooManyStreams(Refusal):
-    """No stream slot for this key, or other calls have reserved the rest of the budget (R42).
+    """No stream slot is free for this key, or other calls have reserved the rest of the budget (R42).
 
-    529 as Anthropic's clients expect. OpenAI's repeat a 503 and show its sentence; a 429 ends them without one.
+    529 as Anthropic's clients expect. OpenAI's clients retry a 503 and show its sentence, but give up on a 429.
     """
 
     code = 503
@@ -64,7 +64,7 @@ class AccessExpired(Refusal):
 
 
 class HostedToolRefused(Refusal):
-    """The call exists for a tool that the provider would run and that the assessment does not allow."""
+    """The call needs a tool that the provider would run and that the assessment does not allow."""
 
     code = 403
     reason = "hosted_tool_not_allowed"

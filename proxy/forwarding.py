@@ -16,9 +16,9 @@ from proxy import connections
 from proxy.disconnect import Watch
 from proxy.errors import ClientLeft, NoProviderKey, ProviderRedirects, ProviderTimeout, ProviderUnreachable
 from proxy.headers import request_headers
-from proxy.places import Places
 from proxy.request_body import RequestBody
 from proxy.response import ProviderResponse, log_failure
+from proxy.stream_slots import StreamSlots
 
 # To connect and send; and between two reads, however long the whole response takes.
 TIMEOUT = urllib3.Timeout(connect=10, read=600)
@@ -41,20 +41,23 @@ class Call:
 
 
 class ModelProxy:
-    """A connection pool per provider, and the places for calls.
+    """A connection pool per provider, and the stream slots of this process.
 
     `providers` maps a name to its base URL and its API key, or None without a key.
     """
 
     def __init__(
-        self, providers: dict[str, tuple[str, str | None]], places: Places, timeout: urllib3.Timeout = TIMEOUT
+        self,
+        providers: dict[str, tuple[str, str | None]],
+        slots: StreamSlots,
+        timeout: urllib3.Timeout = TIMEOUT,
     ):
         self._base_paths = {name: urlsplit(base).path for name, (base, _) in providers.items()}
         self._keys = {name: key for name, (_, key) in providers.items()}
         self._pools = {
-            name: connections.pool(base, places.total, timeout) for name, (base, _) in providers.items()
+            name: connections.pool(base, slots.total, timeout) for name, (base, _) in providers.items()
         }
-        self.places = places
+        self.slots = slots
 
     def require_key(self, provider: str) -> None:
         if not self._keys[provider]:

@@ -12,14 +12,14 @@ HOP_BY_HOP = {
     "transfer-encoding", "upgrade",
 }  # fmt: skip
 # The candidate's credentials, headers about this service and the client's network, and other accounts.
-# Accept-Encoding and Content-Length are replaced; an encoded body would not be the one that was checked.
+# Accept-Encoding and Content-Length are replaced. Content-Encoding is dropped: bodies are checked as plain JSON.
 DROPPED_REQUEST_HEADERS = HOP_BY_HOP | {
     "accept-encoding", "authorization", "content-encoding", "content-length", "cookie", "expect", "forwarded", "host",
     "openai-organization", "openai-project", "via", "x-api-key", "x-promptster-cli-version", "x-real-ip",
     "x-request-id", "x-request-start",
 }  # fmt: skip
 DROPPED_REQUEST_PREFIXES = ("cf-", "x-forwarded-")
-# What clients read; others name the provider's account or its host. This service sets its own X-Request-Id.
+# Headers that clients read. Others name the provider's account or host. This service sets its own X-Request-Id.
 RESPONSE_HEADERS = {
     "content-encoding", "content-length", "content-type", "openai-model", "openai-processing-ms", "openai-version",
     "request-id", "retry-after", "retry-after-ms", "x-should-retry",
@@ -47,7 +47,7 @@ def response_headers(headers: Headers) -> list[tuple[str, str]]:
 
 
 def _end_to_end(headers: Headers) -> Iterator[tuple[str, str]]:
-    """The headers that Connection does not name."""
+    """The headers that are not named by Connection."""
     headers = list(headers)
     connection_options = {
         option.strip().lower()

@@ -1,6 +1,6 @@
 """Find members of a large JSON document without building its values.
 
-A request can have 32 MiB, and many small values take ten times their text in memory.
+A request can have 32 MiB, and many small values take ten times as much memory as their text.
 """
 
 import json
@@ -9,31 +9,24 @@ import re
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from errors import Refusal
+from errors import TooManyValues
 from web.json import NotJson
 
 Text = bytes | mmap.mmap
 
-# Far above the requests of agents, whose size is in long strings. A match takes up to STEP_TOKENS small values, so that
-# other threads can run in between.
+# Far more than agents send: their requests are large because of long strings. A match reads up to STEP_TOKENS small
+# values, so that other threads can run in between.
 MAX_BRACKETS = 200_000
 MAX_CHILDREN = 20_000
 STEP_TOKENS = 1000
 STEP_BRACKETS = 200  # a match without a bracket counts as this many
-# Larger values are not parsed: no member that the proxy reads is as long.
+# Larger values are not parsed: no member that the proxy reads is that long.
 MAX_PARSED_BYTES = 65_536
 _STRING = rb'"[^"\\\x00-\x1f]*+(?:\\.[^"\\\x00-\x1f]*+)*+"'
 _SCALAR = rb"-?[0-9][0-9.eE+-]*+|true|false|null"
 _TOKEN = re.compile(rb"[ \t\r\n]*+([{}\[\]:,]|%b|%b)" % (_STRING, _SCALAR))
 _STEP = re.compile(rb"(?:[ \t\r\n:,]++|%b|%b){0,%d}+([{}\[\]]?)" % (_STRING, _SCALAR, STEP_TOKENS))
 _SPACE = re.compile(rb"[ \t\r\n]*+")
-
-
-class TooManyValues(Refusal):
-    """400: the body has more values than any request of an agent."""
-
-    reason = "too_many_values"
-    sentence = "The body has too many JSON values."
 
 
 class Value(NamedTuple):
@@ -43,7 +36,7 @@ class Value(NamedTuple):
     start: int
     end: int
 
-    def begins_with(self, byte: bytes) -> bool:
+    def starts_with(self, byte: bytes) -> bool:
         return self.text[self.start : self.start + 1] == byte
 
     def parse(self) -> Any:
@@ -56,7 +49,7 @@ class Value(NamedTuple):
             raise NotJson() from None
 
     def members(self) -> dict[str, "Value"]:
-        """The members of an object; {} of any other value. Raises NotJson if a member is there twice."""
+        """The members of an object; {} of any other value. Raises NotJson if a name occurs twice."""
         found: dict[str, Value] = {}
         for name, value in self._children(b"{", b"}"):
             if name in found:
@@ -69,8 +62,8 @@ class Value(NamedTuple):
         return [value for _, value in self._children(b"[", b"]")]
 
     def _children(self, opening: bytes, closing: bytes) -> Iterator[tuple[str, "Value"]]:
-        """Name and value of each child; an element's name is empty."""
-        if not self.begins_with(opening) or _token(self.text, self.start + 1).begins_with(closing):
+        """The name and value of each child; the name of an array's element is empty."""
+        if not self.starts_with(opening) or _token(self.text, self.start + 1).starts_with(closing):
             return
         at = self.start + 1
         for _ in range(MAX_CHILDREN):
@@ -78,15 +71,15 @@ class Value(NamedTuple):
             if opening == b"{":
                 token = _token(self.text, at)
                 colon = _token(self.text, token.end)
-                if not token.begins_with(b'"') or not colon.begins_with(b":"):
+                if not token.starts_with(b'"') or not colon.starts_with(b":"):
                     raise NotJson()
                 name, at = token.parse(), colon.end
             value = value_at(self.text, at)
             yield name, value
             mark = _token(self.text, value.end)
-            if mark.begins_with(closing):
+            if mark.starts_with(closing):
                 return
-            if not mark.begins_with(b","):
+            if not mark.starts_with(b","):
                 raise NotJson()
             at = mark.end
         raise TooManyValues()
@@ -102,9 +95,9 @@ def document(text: Text) -> Value:
 
 
 def value_at(text: Text, at: int) -> Value:
-    """The value that begins at a position, after spaces. Raises NotJson or TooManyValues."""
+    """The value that starts at a position, after spaces. Raises NotJson or TooManyValues."""
     first = _token(text, at)
-    if not first.begins_with(b"{") and not first.begins_with(b"["):
+    if not first.starts_with(b"{") and not first.starts_with(b"["):
         if text[first.start : first.end] in (b"}", b"]", b":", b","):
             raise NotJson()
         return first

@@ -13,12 +13,12 @@ from rules.usage import MAX_OUTPUT_TOKENS
 from web.json import NOT_AN_OBJECT, NotJson
 
 _MAX_OUTPUT_MEMBER = {"anthropic": "max_tokens", "openai": "max_output_tokens"}
-# What the provider has stored, perhaps for somebody else; every candidate uses the same account.
+# References to data that the provider stores. All candidates share one account, so it may be another candidate's.
 _STORED_STATE = {"anthropic": ("container",), "openai": ("previous_response_id", "conversation")}
 
 
 class ModelRequest(NamedTuple):
-    """What a call may use by its request."""
+    """The limits of a call, as its request states them."""
 
     model: str | None
     body_bytes: int
@@ -26,14 +26,14 @@ class ModelRequest(NamedTuple):
 
 
 class Tool(NamedTuple):
-    """A tool that is not forwarded: what it is, and its name in the request."""
+    """A tool that is not forwarded: the hosted tool (rules/hosted_tools.py), and its name in the request."""
 
     hosted: str
     name: str | None
 
 
 class ToolFilter:
-    """Finds the tools of a request that are not forwarded, and the parts to cut out of the body."""
+    """Collects the tools of a request that are not forwarded, and the parts to cut out of the body."""
 
     def __init__(self, provider: str, allowed: list[str]):
         self._provider = provider
@@ -43,7 +43,7 @@ class ToolFilter:
         self.has_others = False
 
     def add(self, tools: Value, *, is_nested: bool = False) -> None:
-        """Filter a list of tools. Codex has tools within namespaces."""
+        """Filter a list of tools. Codex nests tools in namespaces."""
         elements, removed = tools.elements(), set()
         for number, tool in enumerate(elements):
             members = tool.members()
@@ -59,7 +59,7 @@ class ToolFilter:
         self.cuts += _cuts(elements, removed)
 
     def refuse_if_required(self, choice: Any) -> None:
-        """Refuse a call that exists for a removed tool: `tool_choice` demands it, or there is no other tool."""
+        """Refuse a call that needs a removed tool: `tool_choice` requires it, or there is no other tool."""
         for each in _choices(choice):
             hosted = self._removed_choice(each)
             if hosted is not None:
@@ -74,7 +74,7 @@ class ToolFilter:
 
 
 def read_request(provider: str, body: RequestBody, allowed: list[str]) -> ModelRequest:
-    """Check the request, and cut hosted tools that are not allowed out of the body: its only change.
+    """Check the request, and cut hosted tools that are not allowed out of the body, which is its only change.
 
     Raises NotJson, TooManyValues, BackgroundRefused, StoredStateRefused or HostedToolRefused.
 
@@ -98,7 +98,7 @@ def _members(body: RequestBody) -> dict[str, Value]:
     if not body.size:
         raise NotJson()
     whole = document(body.text())
-    if not whole.begins_with(b"{"):
+    if not whole.starts_with(b"{"):
         raise NotJson(NOT_AN_OBJECT)
     return whole.members()
 
@@ -115,7 +115,7 @@ def _max_output_tokens(provider: str, top: dict[str, Value]) -> int:
 def _refuse_unsupported(provider: str, top: dict[str, Value], allowed: list[str]) -> None:
     if _is_set(top.get("background")):
         raise BackgroundRefused()
-    has_template = "prompt" in top and top["prompt"].begins_with(b"{")
+    has_template = "prompt" in top and top["prompt"].starts_with(b"{")
     if has_template or any(_is_set(top.get(name)) for name in _STORED_STATE[provider]):
         raise StoredStateRefused()
     if _is_set(top.get("mcp_servers")) and "mcp" not in allowed:
@@ -127,7 +127,7 @@ def _is_set(value: Value | None) -> bool:
 
 
 def _read_input(items: Value, tools: ToolFilter) -> None:
-    """Read OpenAI's input: Codex offers tools in items of it. Raises StoredStateRefused."""
+    """Read OpenAI's input, whose items can contain Codex's tools. Raises StoredStateRefused."""
     for item in items.elements():
         members = item.members()
         kind = _parsed(members, "type")

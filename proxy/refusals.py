@@ -8,7 +8,16 @@ from werkzeug.exceptions import HTTPException
 
 import errors
 from blueprints import Blueprint
-from errors import DatabaseFull, DiskFull, NotRedeemed, Refusal, SessionClosed, Unauthenticated, Unavailable
+from errors import (
+    DatabaseFull,
+    DiskFull,
+    NotRedeemed,
+    Refusal,
+    SessionClosed,
+    TooManyValues,
+    Unauthenticated,
+    Unavailable,
+)
 from proxy.errors import (
     AccessExpired,
     AgentRefused,
@@ -22,7 +31,6 @@ from proxy.errors import (
     StoredStateRefused,
     TooManyStreams,
 )
-from proxy.json_text import TooManyValues
 from proxy.provider_errors import ERROR_BUILDERS, is_retryable
 from web.json import NotJson
 

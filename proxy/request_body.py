@@ -1,4 +1,4 @@
-"""A request's body: read whole before the call, since `max_tokens` may stand at its end (R42)."""
+"""Read a request's body completely before the call, since `max_tokens` may be at its end (R42)."""
 
 import logging
 import mmap
@@ -19,7 +19,7 @@ CHUNK_BYTES = 65536
 
 
 class RequestBody:
-    """A body in memory, or above 1 MiB in a temporary file. `read(size)` is for the HTTP client."""
+    """A body in memory, or above 1 MiB in a temporary file. The HTTP client calls `read(size)`."""
 
     def __init__(self) -> None:
         self._file = _new_file()

@@ -35,7 +35,7 @@ _COUNT_PATHS: dict[str, dict[str, tuple[str, ...]]] = {
         "cacheWrite": ("input_tokens_details", "cache_write_tokens"),
     },
 }
-# What the model wrote, in an event of a stream.
+# The model's text in an event of a stream.
 _OUTPUT = {
     "anthropic": re.compile(rb'"(?:text|thinking|partial_json|signature|data)":\s*"((?:[^"\\]|\\.)*+)"'),
     "openai": re.compile(rb'"(?:delta|encrypted_content)":\s*"((?:[^"\\]|\\.)*+)"'),
@@ -45,7 +45,7 @@ _OUTPUT = {
 class UsageReader:
     """Takes a response's bytes in chunks; `usage()` returns the usage so far.
 
-    `has_total` is True once the provider has reported the output as a whole.
+    `has_total` is True once the provider has reported the total output.
     """
 
     def __init__(self, provider: str, content_type: str = "", content_encoding: str = ""):
@@ -66,7 +66,7 @@ class UsageReader:
             self._decompress = _discard
             plain = b""
         if not self._is_stream or not plain:
-            # Of a stream only the model's text is counted, if it can be read.
+            # Of a readable stream, only the model's text is counted (_read_lines).
             self._output_bytes += len(plain or chunk)
         self._text += plain
         # Search the chunk alone: searching a long line with each chunk would take quadratic time.
@@ -86,7 +86,7 @@ class UsageReader:
         return ReportedUsage(self._model, counts)
 
     def estimated_output(self) -> int:
-        """The tokens in the output that has arrived, by its length."""
+        """The estimated tokens of the output received so far."""
         return estimated_tokens(self._output_bytes)
 
     def _read_lines(self) -> None:
@@ -113,7 +113,7 @@ class UsageReader:
         self._model = label(member(response, "model")) or self._model
         counts = token_counts(member(response, "usage"), _COUNT_PATHS[self._provider])
         self._counts |= counts
-        # Anthropic's stream starts with a wrapped message, whose output has only just begun.
+        # Anthropic's stream starts with a wrapped message, which reports only the first tokens of the output.
         is_start = self._provider == "anthropic" and wrapped is not None
         self.has_total = self.has_total or ("output" in counts and not is_start)
 

@@ -5,7 +5,7 @@ import urllib3
 from callers import Caller
 
 from proxy.forwarding import ModelProxy
-from proxy.places import Places
+from proxy.stream_slots import StreamSlots
 from tests.live.service import Service
 from tests.proxy.upstream import MESSAGE, STREAMING_BODY, Upstream, documents
 
@@ -26,7 +26,9 @@ def forward_to(app, monkeypatch):
     def forward_to(address, anthropic="sk-ant-ours", openai="sk-ours", read_seconds=5):
         providers = {"anthropic": (address, anthropic), "openai": (address, openai)}
         timeout = urllib3.Timeout(connect=2, read=read_seconds)
-        monkeypatch.setitem(app.extensions, "proxy", ModelProxy(providers, Places(STREAMS, STREAMS), timeout))
+        monkeypatch.setitem(
+            app.extensions, "proxy", ModelProxy(providers, StreamSlots(STREAMS, STREAMS), timeout)
+        )
 
     return forward_to
 

@@ -57,7 +57,7 @@ def reserved():
 
 
 @pytest.mark.parametrize(("path", "status"), [(MESSAGES, 529), (RESPONSES, 503)])
-def test_a_call_finds_no_place_while_another_has_reserved_the_rest(
+def test_a_call_is_refused_while_another_has_reserved_the_rest(
     call, start, assessment, upstream, path, status
 ):
     assessment.update_columns(token_budget_nano_usd=USD // 100)
@@ -191,7 +191,7 @@ def stop_before_the_end(candidate, upstream, path, events):
     response.close()
 
 
-def test_a_client_that_hangs_up_before_the_end_pays_for_what_it_received(candidate, upstream, usage):
+def test_a_client_that_disconnects_before_the_end_pays_for_what_it_received(candidate, upstream, usage):
     events = [*MESSAGE_EVENTS[:2], text_delta("a" * 600), text_delta('"usage" and ü')]
     stop_before_the_end(candidate, upstream, MESSAGES, events)
     (used,) = usage()
@@ -208,7 +208,7 @@ def test_openais_input_is_estimated_if_it_was_not_reported(candidate, upstream, 
     assert used.cost_nano_usd == 97 * 1250 + 100 * 10_000
 
 
-def test_a_client_that_hangs_up_after_the_usage_pays_what_was_reported(candidate, upstream, usage):
+def test_a_client_that_disconnects_after_the_usage_pays_what_was_reported(candidate, upstream, usage):
     stop_before_the_end(candidate, upstream, RESPONSES, [*RESPONSE_EVENTS[:2], RESPONSE_EVENTS[2]])
     assert (usage()[0].input_tokens, usage()[0].output_tokens) == (600, 200)
 

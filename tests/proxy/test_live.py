@@ -195,7 +195,7 @@ def test_ingest_is_fast_while_every_stream_slot_is_taken(service, service_upstre
     service_upstream.respond = stay_open
     key, other = keys
     with calling() as one, calling() as two, calling() as refused, calling(key=other) as three:
-        # Two places are the key's own, and one is left for another key.
+        # Two slots are the key's own, and one is left for another key.
         assert refused.status == 529
         assert [response.read(len(START)) for response in (one, two, three)] == [START] * 3
         with calling() as refused:

@@ -79,7 +79,7 @@ def test_parallel_calls_of_all_processes_wait_for_the_budget(service, key):
 
 
 @pytest.mark.slow
-def test_a_call_that_waited_ten_seconds_finds_no_place(service, key):
+def test_a_call_is_refused_after_waiting_ten_seconds(service, key):
     def respond(exchange):
         exchange.start_stream()
         exchange.chunk(START)
@@ -93,7 +93,7 @@ def test_a_call_that_waited_ten_seconds_finds_no_place(service, key):
     connection.close()
 
 
-def test_a_client_that_hangs_up_before_the_response_pays_for_its_input(service, key):
+def test_a_client_that_disconnects_before_the_response_pays_for_its_input(service, key):
     received = threading.Event()
 
     def respond(exchange):

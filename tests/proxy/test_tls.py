@@ -8,7 +8,7 @@ from certificates import make_certificate, server_context
 
 from proxy.errors import ProviderUnreachable, ResponseInterrupted
 from proxy.forwarding import Call, ModelProxy
-from proxy.places import Places
+from proxy.stream_slots import StreamSlots
 from tests.proxy.upstream import MESSAGE_EVENTS, START, TIMEOUT_SECONDS, Upstream, streams
 
 
@@ -24,7 +24,7 @@ def upstream(tmp_path, monkeypatch):
 
 @pytest.fixture
 def forward(upstream):
-    proxy = ModelProxy({"anthropic": (f"{upstream.address}/gateway", "sk-ant-ours")}, Places(1, 1))
+    proxy = ModelProxy({"anthropic": (f"{upstream.address}/gateway", "sk-ant-ours")}, StreamSlots(1, 1))
 
     def forward(client=None):
         call = Call("anthropic", "GET", "/v1/models", "", [], client=client)
