@@ -263,9 +263,11 @@ def verify_audit(org: Organization | None) -> None:
 
 
 @seals.command("verify")
-@click.option("--anchors", "file", type=FILE, help="A log or webhook bodies, one per line, to compare with.")
+@click.option(
+    "--anchors", "file", type=FILE, help="File with archived log lines or webhook bodies, one per line."
+)
 def verify_seals(file: Path | None) -> None:
-    """Verify all final seals, and compare anchors kept elsewhere; exit with status 1 on a difference."""
+    """Verify all final seals, and compare archived anchors; exit with status 1 on a difference."""
     breaks = list(seal_check.find_breaks())
     if file:
         with file.open(encoding="utf-8", errors="replace") as lines:

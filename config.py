@@ -94,6 +94,10 @@ def dollars(value: str) -> Decimal:
     return amount
 
 
+def is_local_url(url: str) -> bool:
+    return urlsplit(url).hostname in ("localhost", "127.0.0.1", "::1")
+
+
 def port(value: str) -> int:
     if positive(value) > 65535:
         raise ValueError("a port from 1 to 65535")
@@ -181,7 +185,7 @@ class Config:
     )
     worker_senders: int = _setting(
         4,
-        "Number of emails, and of webhooks, that one worker sends at the same time; one less per organization.",
+        "Number of emails, and of webhooks, that one worker sends at the same time; one organization has one fewer.",
         positive,
     )
     bundle_folder: Path = _setting(Path("var/bundles"), "Folder for bundles if S3_BUCKET is not set.", Path)
@@ -215,12 +219,12 @@ class Config:
     )
     session_max_bytes: int = _setting(
         DEFAULT_QUOTA.max_bytes,
-        "Maximum bytes that one session stores, bundles included; more is refused.",
+        "Maximum bytes of events and bundles that one session stores; more are refused.",
         positive,
     )
     session_max_events: int = _setting(
         DEFAULT_QUOTA.max_events,
-        "Maximum events that one session stores; further ones are refused.",
+        "Maximum events that one session stores; more are refused.",
         positive,
     )
     web_threads: int = _setting(
@@ -233,7 +237,7 @@ class Config:
     )
     proxy_streams_per_key: int = _setting(
         2,
-        "Number of these calls that each candidate can have; more only while enough others are free.",
+        "Number of PROXY_STREAMS that each candidate can use; more only while enough others are free.",
         positive,
     )
     session_default_budget_usd: Decimal = _setting(
@@ -255,7 +259,7 @@ class Config:
     )
     ratelimit_refused: str = _setting(
         "100 per 10 minutes",
-        "Maximum distinct wrong credentials per network; unknown ones are then refused unchecked.",
+        "Maximum distinct wrong credentials per network; then only credentials used from it before are accepted.",
         rate,
     )
     ratelimit_webhook_tests: str = _setting(
@@ -268,7 +272,7 @@ class Config:
     log_format: str = _setting("text", "Format of log lines: json for programs, text for people.", log_format)
     seal_keys: Keys | None = _setting(
         None,
-        "Keys that sign seals, id:secret,...; the first signs, all verify. Without them, seals are plain hashes.",
+        "Keys that sign seals, id:secret,...; the first signs, all verify. Without a key, seals are plain hashes.",
         parse_keys,
     )
     metrics_token: str | None = _setting(
@@ -296,7 +300,7 @@ def load(environment: Mapping[str, str] = os.environ) -> Config:
 
 
 def seal_keys_file(settings: Config) -> Path:
-    """The file that `make run` creates beside the data if SEAL_KEYS is not set."""
+    """The file that `make run` creates next to the data if SEAL_KEYS is not set."""
     if settings.database_url.startswith("sqlite"):
         return Path(f"{urlsplit(settings.database_url).path[1:]}.seal-keys")
     return settings.bundle_folder.parent / "seal-keys"

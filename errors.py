@@ -115,8 +115,8 @@ NoAddress = _refusal(409, "no_address", "This candidate has no email address. Se
 MailLimit = _refusal(
     429,
     "mail_limit",
-    "This address had 5 messages about this assessment in 24 hours. Retry after the number of seconds in the header "
-    "Retry-After.",
+    "This address has reached the limit of 5 messages about this assessment in 24 hours. Retry after the number of "
+    "seconds in the header Retry-After.",
 )
 NotFailed = _refusal(409, "not_failed", "Only a failed delivery can be retried.")
 

@@ -8,6 +8,7 @@ import tempfile
 from typing import Any
 
 from config import load_or_exit
+from rules.seal_keys import NO_SEAL_KEYS
 
 # An invalid setting stops the master once; otherwise it would restart failing workers forever.
 settings = load_or_exit()
@@ -29,8 +30,8 @@ worker_tmp_dir = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 # The control socket is not used.
 control_socket_disable = True
 
-# glibc's option, and the size from which freed memory returns to the system at once. By default it grows with the
-# largest freed block, and each thread could keep tens of megabytes after a large event (tests/live/test_memory.py).
+# glibc's option, and the size from which a freed block returns to the system immediately. By default this size grows
+# with the largest freed block, and each thread could keep tens of megabytes (tests/live/test_memory.py).
 M_MMAP_THRESHOLD = -3
 MMAP_THRESHOLD_BYTES = 1024 * 1024
 
@@ -45,13 +46,11 @@ def on_starting(server: Any) -> None:
 
 def when_ready(server: Any) -> None:
     if not settings.seal_keys:
-        server.log.warning(
-            "SEAL_KEYS is not set: whoever can write to the database can rewrite records unnoticed."
-        )
+        server.log.warning(NO_SEAL_KEYS)
 
 
 def post_fork(server: Any, worker: Any) -> None:
-    """Bound the memory that threads keep after large requests; other C libraries have no such option."""
+    """Limit the memory that threads keep after large requests; other C libraries have no such option."""
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, MMAP_THRESHOLD_BYTES)
 

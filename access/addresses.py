@@ -1,4 +1,4 @@
-"""Clients' addresses: their networks, and a warning if all of them are the address of a proxy."""
+"""Clients' addresses: their networks, and a warning if all requests come from a proxy's address."""
 
 import ipaddress
 import logging
@@ -7,22 +7,21 @@ from contextlib import contextmanager, suppress
 from datetime import datetime
 from functools import lru_cache
 from typing import NamedTuple
-from urllib.parse import urlsplit
 
 import peewee
 from playhouse.pool import MaxConnectionsExceeded
 
 from errors import refusal_for
-from models import AccessHour, clock, db
-from models.access_hours import SEVERAL
+from models import AccessHour, db
+from models.access_hours import SEVERAL, current_hour
 
 log = logging.getLogger("proofstone.rate_limits")
 
 MAX_CACHED = 10_000
 MIN_REQUESTS = 100
 UNKNOWN = "unknown"
-# A subscriber has at least 2^64 addresses of IPv6, and can have 2^8 or 2^16 of such networks. A wider network can also
-# belong to many subscribers, so each has four times the allowance of the one before.
+# An IPv6 subscriber has at least a /64, and often a /56 or /48. A wider network can also belong to many subscribers, so
+# each prefix has four times the allowance of the one before.
 IPV6_PREFIXES = ((64, 1), (56, 4), (48, 16))
 SOLE_ADDRESS = (
     "All requests come from the private address %s. If it is a proxy's, set TRUSTED_PROXIES: "
@@ -31,7 +30,7 @@ SOLE_ADDRESS = (
 
 
 class Network(NamedTuple):
-    """A client's network, with a factor for its limit of wrong credentials."""
+    """A client's network. The limit of wrong credentials is multiplied by `allowance`."""
 
     name: str
     allowance: int
@@ -53,13 +52,9 @@ def networks_of(address: str) -> tuple[Network, ...]:
 
 @lru_cache(MAX_CACHED)
 def is_private(address: str) -> bool:
-    """Return whether the address is not one of the internet's; a Unix socket has none."""
+    """Return whether the address is not a public one; a Unix socket has none."""
     ip = _parse(address)
     return ip is None or not ip.is_global
-
-
-def is_local_url(url: str) -> bool:
-    return urlsplit(url).hostname in ("localhost", "127.0.0.1", "::1")
 
 
 def _parse(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
@@ -71,7 +66,7 @@ def _parse(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None
 
 
 class AddressMonitor:
-    """Reports once an hour whether all requests of this process come from one private address, and logs it once."""
+    """Report once an hour whether all requests of this process come from one private address, and log it once."""
 
     def __init__(self) -> None:
         self._hour: datetime | None = None
@@ -79,8 +74,8 @@ class AddressMonitor:
         self._has_warned = False
 
     def record(self, address: str) -> None:
-        """Count a request, and report the address after MIN_REQUESTS, or SEVERAL at the second one."""
-        hour = clock.now().replace(minute=0, second=0, microsecond=0)
+        """Count a request. Report its address after MIN_REQUESTS, or SEVERAL at the second or a public address."""
+        hour = current_hour()
         if hour != self._hour:
             self._hour, self._first, self._requests, self._reported = hour, address, 0, ""
         if self._reported == SEVERAL:
@@ -89,7 +84,7 @@ class AddressMonitor:
         if address != self._first or not is_private(address):
             self._report(SEVERAL)
         elif self._requests == MIN_REQUESTS:
-            # Its network, since a proxy may have sent any text as the address.
+            # The network, since a proxy may have sent any text as the address.
             name = networks_of(address)[0].name
             self._report(name)
             if not self._has_warned:
@@ -104,7 +99,7 @@ class AddressMonitor:
 
 def warn_at_start() -> None:
     """Log a warning if the requests before a restart all came from one private address."""
-    # Without a database or its tables there is nothing to warn of.
+    # Without a database or its tables there is nothing to warn about.
     with suppress(peewee.PeeweeException), db.connection_context():
         if address := AccessHour.sole_private_address():
             log.warning(SOLE_ADDRESS, address)
@@ -112,7 +107,7 @@ def warn_at_start() -> None:
 
 @contextmanager
 def database_errors_ignored() -> Iterator[None]:
-    """For statements without which a request succeeds, such as on a full disk or a read-only server."""
+    """Ignore an unavailable, full or read-only database: the request succeeds without these statements."""
     try:
         with db.atomic():
             yield

@@ -69,7 +69,7 @@ class Counters:
 
     @property
     def is_shared(self) -> bool:
-        """Return whether there is a store for all processes."""
+        """Return whether all processes share a store."""
         return self._shared is not None
 
     def _call(self, operation: Callable[[Any], Any]) -> Any:

@@ -1,6 +1,6 @@
-"""Wrong credentials: counted by network; a locked network is served only with credentials accepted from it before.
+"""Count wrong credentials by network, and lock a network at its limit, except for credentials accepted from it before.
 
-Every lookup of a credential runs within `lookup(credential)`, whichever part of the request contains it.
+Every lookup of a credential runs within `lookup(credential)`, whichever part of the request contains the credential.
 """
 
 import threading
@@ -42,10 +42,10 @@ class Sender(NamedTuple):
 
 @contextmanager
 def lookup(credential: str) -> Iterator[None]:
-    """Count the credential as wrong if the block raises WRONG_CREDENTIAL, and remember it as accepted if it succeeds.
+    """Count the credential as wrong if the block raises WRONG_CREDENTIAL; record it as accepted if the block succeeds.
 
-    Outside of a transaction; only the first time for a credential of a request. Raises TooManyRequests if the client's
-    network is locked.
+    Call it outside a transaction. Only the first lookup of a credential in a request counts. Raises TooManyRequests if
+    the client's network is locked.
     """
     guesses = current_app.extensions.get("guesses")
     if guesses is None or not credential or credential == g.get("looked_up"):
@@ -67,7 +67,7 @@ def lookup(credential: str) -> Iterator[None]:
 class Guesses:
     """Wrong credentials by network, and accepted senders.
 
-    limit -- of distinct wrong credentials for each network, times its allowance
+    limit -- of distinct wrong credentials per network, multiplied by its allowance
     """
 
     def __init__(self, limit: RateLimitItem, counters: Counters) -> None:
@@ -76,7 +76,7 @@ class Guesses:
         self._total = GuessTotal()
 
     def require_unlocked(self, sender: Sender, networks: tuple[Network, ...]) -> None:
-        """Raise TooManyRequests if a network has too many guesses and the sender was never accepted."""
+        """Raise TooManyRequests if a network is at its limit and the sender was not accepted before."""
         if self.accepted.is_known_here(sender):
             return
         usages = (self._usage(network) for network in networks)
@@ -106,10 +106,9 @@ class Guesses:
 
 
 class AcceptedSenders:
-    """Senders of accepted credentials, of this process and of all processes.
+    """Senders of accepted credentials, shared by all processes in the rate limit store, or else in the database.
 
-    Shared in the rate limit store, or in the database without one. Each process writes a sender once a day, and reads
-    only what it has not accepted itself.
+    Each process writes a sender once a day, and reads only senders that it has not accepted itself.
     """
 
     def __init__(self, counters: Counters) -> None:
@@ -121,7 +120,7 @@ class AcceptedSenders:
         return sender in self._written
 
     def find(self, sender: Sender) -> bool:
-        """Return whether any process accepted the sender, and remember it."""
+        """Return whether any process accepted the sender."""
         if self._counters.is_shared:
             count, _ = self._counters.get(SHARED_SENDER, ACCEPTED, sender_fingerprint(*sender))
             is_accepted = count > 0
@@ -145,25 +144,25 @@ class AcceptedSenders:
 
     def _share(self, sender: Sender) -> None:
         if self._counters.is_shared:
-            # A second hit would not extend the first one's time.
+            # A second hit would not extend the first one's window.
             self._counters.clear(SHARED_SENDER, ACCEPTED, sender_fingerprint(*sender))
             self._counters.hit(SHARED_SENDER, ACCEPTED, sender_fingerprint(*sender))
         else:
             AcceptedSender.record(*sender)
 
     def remove(self, sender: Sender) -> None:
-        """Forget a sender whose credential is no longer valid, if this process knows it."""
+        """Delete a sender whose credential is no longer valid, if this process knows the sender."""
         if self._written.pop(sender, None) is None:
             return
         with database_errors_ignored():
             if self._counters.is_shared:
                 self._counters.clear(SHARED_SENDER, ACCEPTED, sender_fingerprint(*sender))
             else:
-                AcceptedSender.forget(*sender)
+                AcceptedSender.delete_sender(*sender)
 
 
 class GuessTotal:
-    """Counts wrong credentials from all addresses, and writes them to the database now and then."""
+    """Count wrong credentials from all addresses; write the sum once a minute or every MAX_UNWRITTEN_GUESSES."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

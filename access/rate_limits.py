@@ -10,9 +10,10 @@ from typing import Any, NamedTuple
 from flask import Flask, Response, current_app, g, request
 from limits import RateLimitItem, parse
 
-from access.addresses import AddressMonitor, is_local_url, networks_of
+from access.addresses import AddressMonitor, networks_of
 from access.counters import Counters, Usage, fingerprint
 from access.guesses import REFUSED, Guesses
+from config import is_local_url
 
 DEFAULT, INGEST, WEBHOOK_TESTS = "RATELIMIT_DEFAULT", "RATELIMIT_INGEST", "RATELIMIT_WEBHOOK_TESTS"
 HEADERS = ("Authorization", "X-API-Key")
@@ -54,7 +55,7 @@ def setting_of(view: Any) -> str | None:
 
 
 def count(setting: str, row_id: Any) -> None:
-    """Count an operation on a row that has a limit of its own. Raises TooManyRequests if it is reached."""
+    """Count an operation against the row's own limit. Raises TooManyRequests if the limit is reached."""
     if limiter := current_app.extensions.get("rate_limiter"):
         limiter.count(setting, str(row_id))
 

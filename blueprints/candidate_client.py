@@ -83,8 +83,8 @@ def report_hosted_boot(data):
 def open_upload(data):
     """Create an upload URL
 
-    Each call returns a new URL for one bundle. The URL accepts several PUTs for an hour, until its bundle is verified,
-    or until the third call after this one.
+    Each call returns a new URL for one bundle. The URL accepts several PUTs for an hour, or until its bundle has been
+    verified or this operation has been called three more times.
     """
     session = own_session(caller, data["session_id"])
     upload = BundleUpload.open(session, storage.new_object_key(str(session.id)))
@@ -164,7 +164,7 @@ def receive_bundle(object_key):
 
 
 def _copy_and_read(upload, copy):
-    """Copy an upload unless it is a copy; size and SHA-256 of the copy, None without an upload or a bundle."""
+    """Copy the upload unless it is a copy. Returns size and SHA-256 of the copy; None without an upload or bundle."""
     if upload is None:
         return None
     try:

@@ -81,7 +81,7 @@ def redeem(data):
     repository = ("repo_url", "repo_commit", "repo_subdir", "setup_instructions")
     columns = ("task_brief", "brief", "issue_id", *repository)
     return {name: getattr(session.assessment, name) for name in columns} | {
-        # The client knows only its own tools, not those of model providers.
+        # The client knows only agents, not the tools of model providers.
         "allowed_tools": session.assessment.allowed_agents,
         "session_id": session.id,
         "session_token": session.key.key,

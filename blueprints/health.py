@@ -29,9 +29,9 @@ class Parts(Schema):
 
 
 class ReadyQuery(Filter):
-    """What is checked."""
+    """The parts to check."""
 
-    deep = QueryInteger("1 to check the worker too.", min=0, max=1, load_default=0)
+    deep = QueryInteger("1 to also check the worker.", min=0, max=1, load_default=0)
 
 
 class Ready(Schema):
@@ -66,8 +66,8 @@ def ready(query):
     """Check the service's readiness
 
     For a load balancer or a platform, every few seconds. Checks that the database responds, that all migrations have
-    been applied, and that bundles can be stored. Otherwise 503, with the state of each part. With
-    `deep=1`, which is for monitoring, it also checks the worker: without it, the service still answers requests.
+    been applied, and that bundles can be stored. Otherwise 503, with the state of each part. `deep=1` also checks the
+    worker. Use it for monitoring only: without a worker, the service still responds to requests.
     """
     parts = current_app.extensions["readiness"].parts(deep=query["deep"] == 1)
     if set(parts.values()) != {OK}:

@@ -26,9 +26,9 @@ blp = Blueprint("Integrity", __name__, description="Integrity of a session's rec
 def get_integrity(session_id):
     """Check a session's record
 
-    Checks the client's signatures, the order of its events, the server's seals, and the columns that were derived from
-    events. Reports facts with explanations and without a score. Without `SEAL_KEYS`, a rewrite of the whole record is
-    detected only if a seal was recorded elsewhere (`flask seals verify --anchors`).
+    Checks the client's signatures, the order of its events, the server's seals, and the values derived from events.
+    Reports facts with explanations and without a score. Without `SEAL_KEYS`, a rewrite of the whole record is detected
+    only by comparing it with archived anchors (`flask seals verify --anchors`).
     """
     session = find(Session, session_id)
     counts = _event_counts(session)
@@ -139,7 +139,7 @@ def _find_unchanged(session_id: Any) -> Any:
     """The session's submission. Raises BundleChanged if its bundle was replaced."""
     submission = or_not_found(Submission.current(find(Session, session_id)))
     release_connection()
-    # The store may be accessible to others.
+    # Others may have access to the store.
     stored = store().size_and_sha256(submission.upload.object_key)
     if stored != (submission.found_size, submission.found_sha256):
         raise BundleChanged()

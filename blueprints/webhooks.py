@@ -104,8 +104,8 @@ def test_webhook(webhook_id):
     """Test a webhook
 
     Queues an event of type `webhook.test`, even for a disabled webhook. It is sent only once; the result appears in the
-    webhook's deliveries shortly afterwards. After a failure, tests wait like other messages. Tests and redeliveries are
-    limited to 10 a minute for each webhook.
+    webhook's deliveries shortly afterwards. After a failure, tests wait like other messages. Each webhook is limited to
+    10 tests and redeliveries a minute.
     """
     return {"delivery": outbox.enqueue_test(_counted(find(Webhook, webhook_id)))}
 
@@ -134,8 +134,7 @@ def redeliver(webhook_id, message_id):
     """Deliver again
 
     Sends the same message with the same `webhook-id`, and retries it if needed, even if it has been delivered before.
-    After a failure it waits until other messages are sent again. Tests and redeliveries are limited to 10 a minute for
-    each webhook.
+    After a failure it waits like other messages. Each webhook is limited to 10 tests and redeliveries a minute.
     """
     hook = find(Webhook, webhook_id)
     delivery = find(WebhookDelivery, message_id, WebhookDelivery.of(hook))

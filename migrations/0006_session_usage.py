@@ -1,4 +1,4 @@
-"""Store what each session has stored, for its quota (models/sessions/quota.py)."""
+"""Count the stored events of each session, for its quota (models/sessions/quota.py)."""
 
 COLUMNS = {
     "stored_event_count": "INTEGER",

@@ -1,4 +1,4 @@
-"""Networks from which credentials were accepted, for clients behind a locked address (access/guesses.py)."""
+"""Networks from which credentials were accepted, for clients in a locked network (access/guesses.py)."""
 
 import hmac
 from datetime import timedelta
@@ -16,7 +16,7 @@ RETENTION = timedelta(days=30)
 class AcceptedSender(Model):
     """A credential that was accepted from a network.
 
-    Neither is stored: `fingerprint` is an HMAC of both, `credential` one of the credential alone, for erasure.
+    Neither is stored: `fingerprint` is the HMAC of both, `credential` the HMAC of the credential alone, for erasure.
     """
 
     personal_data = PersonalData(
@@ -29,22 +29,20 @@ class AcceptedSender(Model):
 
     @classmethod
     def record(cls, network: str, credential: str) -> None:
-        """Store the sender, or that it was seen again."""
+        """Store the sender, or update its `seen_at`."""
         insert = cls.insert(fingerprint=sender_fingerprint(network, credential), credential=_hmac(credential))
         insert.on_conflict(conflict_target=[cls.fingerprint], preserve=[cls.seen_at]).execute()
 
     @classmethod
     def is_recorded(cls, network: str, credential: str) -> bool:
-        since = clock.now() - RETENTION
-        return cls._of(network, credential).where(cls.seen_at > since).exists()
+        is_recent = cls.seen_at > clock.now() - RETENTION
+        return (
+            cls.select().where(cls.fingerprint == sender_fingerprint(network, credential), is_recent).exists()
+        )
 
     @classmethod
-    def forget(cls, network: str, credential: str) -> None:
+    def delete_sender(cls, network: str, credential: str) -> None:
         cls.delete().where(cls.fingerprint == sender_fingerprint(network, credential)).execute()
-
-    @classmethod
-    def _of(cls, network: str, credential: str) -> Query:
-        return cls.select().where(cls.fingerprint == sender_fingerprint(network, credential))
 
     @classmethod
     def delete_expired(cls) -> int:
@@ -61,7 +59,7 @@ class AcceptedSender(Model):
 
 
 def sender_fingerprint(network: str, credential: str) -> str:
-    """The HMAC of a network and a credential: a key alone is short enough to be found by trying all of them."""
+    """The HMAC of a network and a credential. A plain hash would reveal a key, since all keys can be tried."""
     return _hmac(f"{network} {credential}")
 
 

@@ -12,6 +12,10 @@ DAY = timedelta(days=1)
 SEVERAL = "several"
 
 
+def current_hour() -> datetime:
+    return clock.now().replace(minute=0, second=0, microsecond=0)
+
+
 class WorstHour(NamedTuple):
     """The hour of the last day with the most wrong credentials."""
 
@@ -22,8 +26,8 @@ class WorstHour(NamedTuple):
 class AccessHour(Model):
     """One hour of requests from all addresses.
 
-    `sole_address` is the private address that all requests came from, SEVERAL if there were others, and null while no
-    process has reported enough requests.
+    `sole_address` is the private address of all requests, SEVERAL if there were others, or null while no process has
+    reported enough requests.
     """
 
     hour = TimestampField(unique=True)
@@ -43,8 +47,7 @@ class AccessHour(Model):
 
     @classmethod
     def _upsert(cls, values: dict[str, Any], **update: Any) -> None:
-        hour = clock.now().replace(minute=0, second=0, microsecond=0)
-        insert = cls.insert(hour=hour, **values)
+        insert = cls.insert(hour=current_hour(), **values)
         insert.on_conflict(conflict_target=[cls.hour], update=update).execute()
 
     @classmethod
@@ -56,7 +59,7 @@ class AccessHour(Model):
 
     @classmethod
     def sole_private_address(cls) -> str | None:
-        """The private address that all requests of the last day came from, if there is one."""
+        """The private address of all requests in the last day; None if there were others."""
         rows = cls.select(cls.sole_address).where(
             cls.hour > clock.now() - DAY, cls.sole_address.is_null(False)
         )

@@ -1,6 +1,6 @@
 """Anchors: heads of seals, published so that copies outside the database can prove a manipulation (R43).
 
-An anchor is a feed event. The worker also writes it to the log when it numbers the event, after the commit of the work.
+An anchor is a feed event. The worker also writes it to the log when it numbers the event, after the seal is committed.
 """
 
 import json
@@ -33,7 +33,7 @@ def write_to_log(events: Iterable[FeedEvent]) -> None:
 
 
 def publish_audit_heads() -> int:
-    """Publish the head of each audit log that has changed since the last hour; returns how many."""
+    """Publish the head of each audit log that has changed, at most hourly; returns how many."""
     has_changed = AuditChain.count > AuditChain.anchored_count
     return run_each(
         "audit_heads", AuditChain.select().where(has_changed).order_by(AuditChain.id), _publish_due

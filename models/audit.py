@@ -109,8 +109,8 @@ add_index("audit_entries_unchained", AuditEntry.id, where=AuditEntry.position.is
 class AuditChain(Sequence):
     """The signed record of an organization: its audit log's head, and its number of final seals.
 
-    Created with the organization and never again: a missing row is a break. `anchored_count` and `anchored_at` are of
-    the last head that was published (R43).
+    Created with the organization and never again: a missing row is a break. `anchored_count` and `anchored_at` describe
+    the last published head (R43).
     """
 
     head = BytesField(null=True)
@@ -132,10 +132,10 @@ class AuditChain(Sequence):
 
     @classmethod
     def is_keyed(cls) -> bool:
-        """Whether the installation has adopted the configured keys: only then is an unsigned record a break."""
+        """Return whether the installation has adopted the configured keys. Only then is an unsigned record a break."""
         from models.seals import Seal
 
-        # What only the worker signs, after the adoption. The first query ends the search except before it.
+        # The worker signs these only after the adoption. Once keys are adopted, the first query is enough.
         tables: tuple[Any, ...] = (cls, AuditEntry, Seal)
         return bool(seal_keys.known()) and any(
             table.select().where(table.key_id.is_null(False)).exists() for table in tables
@@ -147,7 +147,7 @@ class AuditChain(Sequence):
 
     @classmethod
     def count_final_seal(cls, organization_id: Any) -> None:
-        # Without the row the change itself must succeed; `flask seals verify` reports the row.
+        # The caller's change must succeed even if the row is missing, which `flask seals verify` reports.
         if chain := cls.locked(organization_id):
             chain.change(final_seals=chain.final_seals + 1)
 
@@ -159,11 +159,11 @@ class AuditChain(Sequence):
 
     @property
     def is_intact(self) -> bool | None:
-        """Whether the MAC matches; None if its key is unknown."""
+        """Return whether the MAC matches; None if its key is unknown."""
         return seal_keys.is_signed(self.key_id, self.mac, *self._signed_fields)
 
     def change(self, **columns: Any) -> None:
-        """Change the locked row and sign it again, unless it did not match before."""
+        """Change the locked row, and sign it again if its MAC matched before."""
         is_intact = self.is_intact
         for name, value in columns.items():
             setattr(self, name, value)
@@ -178,7 +178,7 @@ class AuditChain(Sequence):
 
 
 class ChainMissing(RuntimeError):
-    """The row of an organization was deleted. A new one would cover that up."""
+    """The organization's row was deleted. Creating it again would cover up the deletion."""
 
 
 def chain_new() -> int:
@@ -210,7 +210,7 @@ class Verdict(NamedTuple):
     chained, waiting -- the numbers of entries with and without a position
     broken -- the first break
     entry_id -- its entry's id
-    unknown -- entries (and the chain's record) signed with a key that is not in SEAL_KEYS, which were not verified
+    unknown -- the number of entries (and chain row) signed with a key that is not in SEAL_KEYS, so not verified
     """
 
     chained: int

@@ -73,8 +73,10 @@ class BytesField(peewee.BlobField):
     """Bytes; PostgreSQL's driver would return a memoryview, which equals nothing."""
 
     def python_value(self, value: Any) -> bytes | None:
+        if value is None:
+            return None
         # SQLite returns text if somebody wrote text into the column.
-        return value if value is None else value.encode() if isinstance(value, str) else bytes(value)
+        return value.encode() if isinstance(value, str) else bytes(value)
 
 
 def new_id() -> Any:
@@ -121,7 +123,7 @@ class Model(Table):
         return changed_rows
 
     def set_once(self, column: str, **values: Any) -> None:
-        """Set an empty timestamp to now, and other columns. Raises NotFound if another transaction was faster."""
+        """Set an empty timestamp to now, and other columns. Raises NotFound if it has been set before."""
         table: Any = type(self)
         update = table.update({column: clock.now()} | values)
         if not update.where(table.id == self.id, getattr(table, column).is_null()).execute():

@@ -109,7 +109,7 @@ class Sqlite(CountedPool, PooledSqliteDatabase):
         super().__init__(*args, **options)
 
     def connect(self, reuse_if_open: bool = False) -> bool:
-        # SQLite gives its further files the permissions of this one.
+        # SQLite creates its other files with the permissions of this one.
         create_private_file(self.database)
         return super().connect(reuse_if_open)
 
@@ -171,9 +171,9 @@ def _postgres(options: dict[str, Any], pool: int) -> Postgres:
 
 
 def empty_write_ahead_log() -> bool:
-    """Copy SQLite's write-ahead log into the database and truncate it; it still contains deleted rows.
+    """Copy SQLite's write-ahead log, which contains deleted rows, into the database and truncate it.
 
-    Returns False if somebody reads or writes now.
+    Returns False if another connection is reading or writing.
     """
     db.pragma("busy_timeout", CHECKPOINT_TIMEOUT_MS)
     try:
@@ -206,7 +206,7 @@ def release_connection() -> None:
 
 
 def lock_by_name(name: str) -> None:
-    """Take the lock with this name until the transaction ends; SQLite's transactions never overlap anyway."""
+    """Lock a name until the transaction ends. On SQLite no lock is needed, because transactions never overlap."""
     if is_postgres():
         db.execute_sql("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", (name,))
 

@@ -1,4 +1,4 @@
-"""Heartbeats: which workers are running, and which of their tasks."""
+"""Heartbeats of workers and of their tasks."""
 
 import os
 import socket
@@ -10,10 +10,10 @@ import peewee
 from models.base import Model, TimestampField, clock
 
 INTERVAL = timedelta(seconds=30)
-# A worker that was silent for longer is not running. `flask worker --once` runs when cron starts it.
+# A worker without a heartbeat for longer is not running. Cron may start `flask worker --once` only every hour.
 MAX_SILENCE = timedelta(minutes=3)
 MAX_SILENCE_OF_CRON = timedelta(hours=1)
-# One run of a task can take minutes after an outage.
+# After an outage, one run of a task can take minutes.
 MAX_SILENCE_OF_TASK = timedelta(minutes=10)
 RETENTION = timedelta(days=1)
 
@@ -57,7 +57,7 @@ class Heart:
         self._beats: dict[str, datetime] = {}
 
     def beat(self, task: str) -> None:
-        """Record that a task runs, unless that was recorded within INTERVAL."""
+        """Record a run of the task, unless one was recorded within INTERVAL."""
         now, latest = clock.now(), self._beats.get(task)
         if latest is None or abs(now - latest) >= INTERVAL:
             Heartbeat.record(self._worker, task, self._is_continuous)
@@ -69,9 +69,9 @@ class Workers(NamedTuple):
 
     running -- the number of running workers
     latest -- each task's latest run in one of them
-    stalled -- the tasks that do not run although a worker does
+    stalled -- tasks that have not run for MAX_SILENCE_OF_TASK although a worker is running
     beat_at -- the latest heartbeat of any worker; None without one
-    is_expected -- whether a worker was started that should still run
+    is_expected -- whether a continuous worker has been started, which should still run
     """
 
     running: int

@@ -33,7 +33,8 @@ class IdempotentRequest(Model):
     """A request with an `Idempotency-Key` and its response.
 
     The key is stored as a fingerprint, since callers may put a name into it. `digest` covers method, path and body.
-    `path` shows whom the response is about. `answer` is the response's body without secrets.
+    `path` can contain the id of the candidate or session that the response is about. `answer` is the response's body
+    without secrets.
     """
 
     personal_data = PersonalData(
@@ -96,7 +97,7 @@ class IdempotentRequest(Model):
 
     @classmethod
     def personal_rows(cls, key: CandidateKey, session: Any) -> Query:
-        """The responses about the candidate: an id of theirs is in the path or in the response."""
+        """The responses about the candidate: the path or the response contains one of their ids."""
         tokens = ApiToken.select(ApiToken.id).where(ApiToken.organization == key.organization_id)
         found = [column.contains(each) for each in _ids(key, session) for column in (cls.path, cls.answer)]
         return cls.select().where(cls.reviewer.in_(tokens), reduce(or_, found))
@@ -133,7 +134,7 @@ def _limited_wait() -> Iterator[None]:
 
 
 def _anonymize(node: Any, key: CandidateKey, session: Any, is_theirs: bool) -> Any:
-    """The response with only impersonal members in objects about the candidate; with `is_theirs`, everywhere."""
+    """Reduce objects about the candidate to impersonal members; with `is_theirs`, all objects."""
     if isinstance(node, list):
         return [_anonymize(child, key, session, is_theirs) for child in node]
     if not isinstance(node, dict):

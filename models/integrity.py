@@ -21,9 +21,9 @@ from rules.timestamps import format_timestamp
 
 
 def examine(session: Session) -> Findings:
-    """The differences between a session's record and what the service sealed, and doubtful claims of its client.
+    """The differences between a session's record and its seals, and doubtful claims of its client.
 
-    Reads the events in batches. Correct while the worker seals: what arrives meanwhile is left for the next check.
+    Reads the events in batches. Correct while the worker seals: events that arrive meanwhile are left out.
     """
     findings = Findings()
     with snapshot():
@@ -55,9 +55,9 @@ def _check_events(session: Session, last: int, findings: Findings) -> None:
 
 
 class _Walk:
-    """Reads the events of a session once, for the check of their seals and for their own.
+    """Read the events of a session once, and check both their seals and their columns.
 
-    The facts of an event wait until its seal was checked: a changed event is one fact, not several.
+    An event's facts are reported after its seal has been checked, so that a changed event is one fact, not several.
     """
 
     def __init__(self, session: Session, findings: Findings):
@@ -85,7 +85,7 @@ class _Walk:
         self._report()
 
     def inspect(self, row: dict[str, Any]) -> None:
-        """Check an event that has no seal yet."""
+        """Check an event that is not sealed yet."""
         for code in stored_events.inspect(row, self._context):
             self._findings.add(code, row["event_id"])
 
@@ -130,7 +130,7 @@ def _check_final_seal(
 
 
 def _check_end(session: Session, sealed: dict[str, Any], findings: Findings, is_erased: bool) -> None:
-    """Compare the end of the events with the final seal; late events may have followed."""
+    """Compare the events with the head in the final seal. Late events may follow it."""
     count, head = sealed["count"], sealed["head"]
     stored = session.seal_head if is_erased else Seal.head_at(session, count)
     if session.sealed_count < count:
@@ -153,12 +153,12 @@ def _check_record(session: Session, newest: FinalSeal | None, findings: Findings
 
 
 def _check_metrics(session: Session, findings: Findings) -> None:
-    """Derive the metrics again, if the events are those that they were derived from."""
+    """Derive the metrics again and compare them, if they are final and no event was changed."""
     if session.derivation_version is None:
         return
     if SigningKey.of(session) and _is_too_long(session):
         findings.add("duration_too_long")
-    # Until then an event may arrive that counts, and change them.
+    # Until then, an event that counts may still arrive and change them.
     is_final = session.closed_at is not None and clock.now() > session.closed_at + rules.DELAY
     is_current = session.derivation_version == metrics.VERSION and not session.metrics_due
     if not (is_final and is_current) or findings.has_any(integrity.EVENT_CODES):

@@ -36,7 +36,7 @@ def _locked(key: CandidateKey) -> Iterator[CandidateKey]:
 
 @contextmanager
 def _locked_with_messages(key: CandidateKey) -> Iterator[CandidateKey]:
-    """Like `_locked`, with the lock of limit.py."""
+    """Like `_locked`, but first take the lock of models/deliveries/limit.py."""
     with db.atomic():
         limit.lock(key.assessment_id)
         with _locked(key) as locked:
@@ -69,13 +69,13 @@ def change_candidate(key: CandidateKey, values: dict[str, Any]) -> None:
 
 
 def _readdress_queued(key: CandidateKey) -> None:
-    """Send queued messages to the key's new address, as far as its limit allows."""
+    """Readdress queued messages to the key's new address; those beyond its limit are suppressed."""
     for message in Delivery.personal_rows(key).where(Delivery.state == "queued"):
         message.update_columns(**_message_columns(key))
 
 
 def _message_columns(key: CandidateKey) -> dict[str, Any]:
-    """The columns of limit.py for a message to the key's address, if it has one."""
+    """The columns of models/deliveries/limit.py for a message to the key's address, if it has one."""
     if key.address is None:
         return {"address": None}
     (columns,) = limit.columns(key.assessment_id, [key.address])
@@ -114,7 +114,7 @@ def retry(delivery: Delivery) -> Delivery:
         limit.lock(key.assessment_id)
         address = key.lock().address
         if address is not None:
-            limit.require_allowed(key.assessment_id, address, besides=delivery.id)
+            limit.require_allowed(key.assessment_id, address, excluding=delivery.id)
         return outbox.retry(delivery, address)
 
 
@@ -187,7 +187,7 @@ def _enqueue_reminder(key: CandidateKey) -> int:
         unreminded = (CandidateKey.id == key.id) & CandidateKey.reminded_at.is_null()
         if not CandidateKey.update(reminded_at=clock.now()).where(unreminded).execute():
             return 0
-        # The address may have changed, or may have been erased.
+        # The address may have been changed or erased since.
         columns = _message_columns(CandidateKey.get_by_id(key.id))
         outbox.enqueue_reminder(key.organization, key.id, columns)
     return 1

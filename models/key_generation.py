@@ -11,6 +11,7 @@ from models import sql
 from models.assessments import Assessment
 from models.audit import AuditEntry
 from models.base import clock, db, for_update, is_postgres, new_id
+from models.batches import Row
 from models.candidates import CandidateList, CandidateRow
 from models.deliveries import limit, outbox
 from models.feed import FeedEvent
@@ -24,7 +25,6 @@ from rules.rows import row_id
 MAX_DRAWS = 10
 
 Candidate = dict[str, Any]  # `email` and `name`, either None
-Row = dict[str, Any]
 
 
 def generate_keys(
@@ -117,7 +117,7 @@ def _insert(
     keys = [_new_key(**each) for each in candidates]
     if not any(key["address"] for key in keys):
         return _insert_keys(organization, assessment_id, keys, [], mail, audit_entry)
-    # The messages are counted and queued under one lock.
+    # One lock covers counting and queuing the messages.
     with db.atomic():
         limit.lock(assessment_id)
         invitations = _invitations(assessment_id, keys)

@@ -116,7 +116,7 @@ class CandidateKey(Model):
         return shown | {"address": email and email.casefold(), "search_text": case_folded(name, email)}
 
     def revoke(self) -> None:
-        """Revoke the key. Raises NotFound if another request was faster."""
+        """Revoke the key. Raises NotFound if it has been revoked before."""
         with db.atomic():
             self.set_once("revoked_at")
             CohortCount.add_keys(self.assessment_id, -1)

@@ -18,7 +18,7 @@ MAX_ATTEMPTS = len(RETRY_DELAYS) + 1
 
 
 class Lane(NamedTuple):
-    """The messages of an organization, or of one of its webhooks, that are claimed one after another."""
+    """The emails of an organization, or the messages to one webhook, claimed in the order in which they are due."""
 
     organization_id: Any
     id: Any
@@ -28,7 +28,7 @@ class Lane(NamedTuple):
 class RoundRobin:
     """The order in which the senders of one worker serve the organizations, and each organization's lanes.
 
-    One organization never has all senders, so that a message of another one does not wait for its receivers.
+    One organization never uses all senders, so that its slow receivers do not delay the messages of others.
     """
 
     def __init__(self, senders: int = 1):
@@ -77,17 +77,17 @@ class Leased:
         return cls.attempts == 0
 
     @classmethod
-    def claim(cls: Any, turns: RoundRobin | None = None) -> Any:
+    def claim(cls: Any, round_robin: RoundRobin | None = None) -> Any:
         """Claim one due message for the length of a lease, or return None.
 
         If the worker dies, the message becomes due again when the lease expires.
 
-        turns -- decides which organization is next; without it, the one whose message has been due for longest
+        round_robin -- selects the next organization; without it, the one whose message has been due for longest
         """
         now = clock.now()
         rows = sql.rows(cls.due_lanes, now=now)
         lanes = [Lane(row_id(organization), row_id(lane), due_at) for organization, lane, due_at in rows]
-        for lane in (turns or RoundRobin()).order(lanes):
+        for lane in (round_robin or RoundRobin()).order(lanes):
             if message := cls._claim_from(lane, now):
                 message.lane = lane
                 return message

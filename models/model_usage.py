@@ -1,4 +1,4 @@
-"""Tokens and cost of the model calls that candidates make through the proxy, and the budget they reserve (R42)."""
+"""Tokens and cost of candidates' model calls through the proxy, and their budget reservations (R42)."""
 
 import contextlib
 from collections.abc import Iterator
@@ -20,8 +20,8 @@ _COUNTS = {
     "cache_write_tokens": "cacheWrite",
     "cache_write_1h_tokens": "cacheWrite1h",
 }
-# Longer than the longest silence in a response. The reservation of a process that died blocks its part of the budget
-# for this long.
+# Longer than the longest silence in a response. If a process dies, its reservations block part of the budget for this
+# long.
 RESERVATION_LIFETIME = timedelta(minutes=11)
 
 
@@ -101,12 +101,12 @@ class ModelReservation(Model):
 
     @classmethod
     def reserve(cls, session: Session, nano_usd: int, budget_nano_usd: int) -> Self | None:
-        """Reserve the cost of a call, at most what is left; None if running calls have reserved the rest."""
+        """Reserve the cost of a call, or the rest of the budget if that is less; None if nothing is left."""
         with db.atomic():
             session.lock()
             now = clock.now()
             cls.delete().where(cls.session == session, cls.expires_at <= now).execute()
-            # In this order, so that a call that ends in between counts twice rather than not at all.
+            # In this order, a call that ends between the two queries counts twice rather than not at all.
             reserved = cls.select(peewee.fn.SUM(cls.nano_usd)).where(cls.session == session).scalar()
             left = budget_nano_usd - int(reserved or 0) - ModelUsage.spent_nano_usd(session)
             if left <= 0:
@@ -127,7 +127,7 @@ class ModelReservation(Model):
 
 @contextlib.contextmanager
 def _connection() -> Iterator[None]:
-    """A connection for work after the request has closed its own."""
+    """Open a connection if the request has closed its own, and close it afterwards."""
     opens_connection = db.is_closed()
     try:
         yield

@@ -13,12 +13,12 @@ from models.base import Model, Query, for_update
 from models.orgs import Organization
 from models.task_failures import run_each
 
-# The other owners' turn comes after so many batches of one.
+# After this many batches of one owner, the next owner follows.
 MAX_BATCHES = 20
 
 
 class NotNumbered(Exception):
-    """A row cannot be updated, for example because its id was stored in another form."""
+    """A row cannot be updated, for example because its id was stored in a different form."""
 
 
 def number_all(task: str, owners: Query, number_batch: Callable[[Any], int]) -> int:
@@ -26,7 +26,7 @@ def number_all(task: str, owners: Query, number_batch: Callable[[Any], int]) -> 
 
     owners -- selects the owner of each waiting row
     number_batch -- numbers some of an owner's rows in one transaction and returns how many. Raises NotNumbered if a row
-        stays as it was, since the next batch would select it again.
+        was not updated, since the next batch would select it again.
     """
 
     def number(owner: Any) -> int:

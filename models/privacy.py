@@ -76,13 +76,13 @@ def erase(key: CandidateKey, reviewer: ApiToken | None = None) -> Erasure:
 
 
 class ErasedPages:
-    """Removes erased data from SQLite's write-ahead log; PostgreSQL's is documented in docs/privacy.md."""
+    """Remove erased data from SQLite's write-ahead log. For PostgreSQL's, see docs/privacy.md."""
 
     def __init__(self) -> None:
         self._cleared: Any = None
 
     def clear(self) -> None:
-        """Empty the log if there was an erasure since the last time; retried by the next call while it is in use."""
+        """Empty the log if there was an erasure since it was last emptied; retry at the next call if it is in use."""
         if is_postgres():
             return
         latest = Erasure.select(peewee.fn.MAX(Erasure.id)).scalar()

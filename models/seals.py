@@ -75,7 +75,7 @@ class Seal(Model, ErasedWithSession):
         return cls.select(cls.event_id).where(cls.session == session, cls.position == position).scalar()
 
 
-# Of an event, to compare with its seal and its envelope.
+# The columns of an event that are compared with its seal and its envelope.
 _COMPARED = (
     "event_id kind source actor attribution time_ns received_at late size verdict arrival_mac envelope"
 )
@@ -115,12 +115,12 @@ def seal_batch(session_id: Any, has_key: bool = True) -> int:
 
 
 def _extend(session: Session, head: bytes, count: int) -> None:
-    """Set the session's head, and append a final seal if it already has one: late events arrived."""
+    """Set the session's head. If it already has a final seal, append another one, because late events arrived."""
     newest = FinalSeal.newest(session) if session.final_seal_count else None
     final_seals.update_record(session, newest, newest, seal_head=head, sealed_count=count)
     if newest is None or not newest.is_intact:
         return
-    # Only a longer chain is late events. Another one was manipulated, which a new seal would cover up.
+    # Late events only extend the chain. A different chain was manipulated, and a new seal would cover that up.
     sealed = newest.parts["events"]
     before = Seal.head_at(session, sealed["count"]) if sealed["count"] else None
     if count > sealed["count"] and (before and before.hex()) == sealed["head"]:
@@ -130,7 +130,7 @@ def _extend(session: Session, head: bytes, count: int) -> None:
 def adopt_keys() -> None:
     """Sign the records from before the first seal key, once per installation.
 
-    What was sealed before keeps its hashes. Afterwards an unsigned record is a break.
+    Earlier seals keep their hashes. Afterwards, an unsigned record is a break.
     """
     if not seal_keys.known() or AuditChain.is_keyed() or not AuditChain.select().exists():
         return

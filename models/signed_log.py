@@ -78,7 +78,7 @@ def _links(session: Session) -> Iterator[tuple[SignedLink, int]]:
         try:
             sig, prev_sig = _signatures(json.loads(row["envelope"]))
         except ValueError:
-            continue  # It was replaced in the database, which the seal shows.
+            continue  # Somebody changed it in the database, which its seal detects.
         if sig:
             yield SignedLink.of(row["seq"], row["time_ns"], sig, prev_sig), row["size"]
 

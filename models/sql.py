@@ -252,7 +252,7 @@ UNSETTLED = """
     SELECT id, assessment_id, organization_id FROM sessions WHERE metrics_due AND closed_at IS NOT NULL
 """
 
-# The lanes of models/leases.py: organization, lane and since when its first message is due. Each subselect reads one
+# The lanes of models/leases.py: organization, lane and the time when its first message is due. Each subselect reads one
 # entry of an index; a join would read all queued messages.
 
 DUE_DELIVERIES = """

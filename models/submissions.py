@@ -15,7 +15,7 @@ from models.task_failures import run_each
 from rules import session_close
 from rules.timestamps import format_timestamp
 
-# A client that uploads several bundles at once has finished the oldest, or was stopped.
+# Enough for a client that uploads several bundles concurrently: by then it has finished or abandoned the oldest.
 MAX_OPEN_UPLOADS = 3
 UPLOAD_URL_LIFETIME = timedelta(hours=1)
 # A client submits right after the upload; an upload without a submission by then will never have one.
@@ -48,11 +48,11 @@ class ClientReport(Model, ErasedWithSession):
 
 
 class BundleUpload(Model, ErasedWithSession):
-    """An upload slot for one bundle, or a copy of what was uploaded to one.
+    """An open upload for one bundle, or a copy of an uploaded bundle.
 
-    Each request opens a new slot; many are never used. A submission copies the bundle to a key that no URL accepts,
-    and verifies the copy: then the slot is closed, which deletes its row. Copies have a `source_key`, the slot's key.
-    `size` is None while it is unknown: clients upload to S3 directly.
+    Each request opens an upload; many are never used. A submission copies the bundle to a key that no URL accepts, and
+    verifies the copy. Then the upload is closed: its row is deleted. A copy has the key of its upload as `source_key`.
+    `size` is None while it is unknown, because clients upload to S3 directly.
     """
 
     personal_data = PersonalData("uploads", "Uploads of your workspace.")
@@ -67,13 +67,13 @@ class BundleUpload(Model, ErasedWithSession):
         table_name = "uploads"
 
     @classmethod
-    def slots(cls) -> Query:
-        """The open slots."""
+    def open_uploads(cls) -> Query:
+        """The rows that are no copies."""
         return cls.select().where(cls.source_key.is_null())
 
     @classmethod
     def open(cls, session: Session, object_key: str) -> "BundleUpload":
-        """Open a slot for an hour, and close the oldest so that MAX_OPEN_UPLOADS are open.
+        """Open an upload for an hour, and close the oldest ones so that at most MAX_OPEN_UPLOADS are open.
 
         Raises AssessmentClosed if the session takes no more bundles (R18).
         """
@@ -82,51 +82,53 @@ class BundleUpload(Model, ErasedWithSession):
             session = session.lock_unless_erased()
             _require_open(session, now)
             newest_first = (
-                cls.slots().where(cls.session == session).order_by(cls.created_at.desc(), cls.id.desc())
+                cls.open_uploads()
+                .where(cls.session == session)
+                .order_by(cls.created_at.desc(), cls.id.desc())
             )
-            for slot in list(newest_first)[MAX_OPEN_UPLOADS - 1 :]:
-                slot.delete_with_object()
+            for oldest in list(newest_first)[MAX_OPEN_UPLOADS - 1 :]:
+                oldest.delete_with_object()
             return cls.create(session=session, object_key=object_key, expires_at=now + UPLOAD_URL_LIFETIME)
 
     @classmethod
     def find_open(cls, object_key: str) -> "BundleUpload":
-        """The open slot with this key. Raises UploadRefused."""
-        slot = cls.slots().where(cls.object_key == object_key).get_or_none()
-        if slot is None:
+        """The open upload with this key. Raises UploadRefused."""
+        upload = cls.open_uploads().where(cls.object_key == object_key).get_or_none()
+        if upload is None:
             raise UploadRefused()
-        return slot
+        return upload
 
     def require_space(self, size: int, max_bytes: int) -> None:
-        """Raise SessionFull if the session has no space for a bundle of this size in this slot."""
+        """Raise SessionFull if the session has no space for a bundle of this size in this upload."""
         session = Session.get_by_id(self.session_id)
         if stored_bytes(session) - (self.size or 0) + size > max_bytes:
             raise SessionFull()
 
     def record_bundle(self, size: int, max_bytes: int) -> None:
-        """Record the size of the bundle in this slot. Without space in the session, the slot is closed.
+        """Record the size of the uploaded bundle. Without space in the session, close the upload.
 
-        Raises UploadRefused if the slot was closed during the upload, and SessionFull.
+        Raises UploadRefused if it was closed while the bundle arrived, and SessionFull.
         """
         with db.atomic():
             session = self.session.lock()
-            slot = BundleUpload.find_open(self.object_key)
-            slot.update_columns(size=size)
+            upload = BundleUpload.find_open(self.object_key)
+            upload.update_columns(size=size)
             BundleUpload.recount(session)
             has_space = stored_bytes(session) <= max_bytes
             if not has_space:
-                slot.delete_with_object()
+                upload.delete_with_object()
         if not has_space:
             raise SessionFull()
 
     @classmethod
     def find_submitted(cls, session: Session, bundle_key: str) -> "BundleUpload | None":
-        """The open slot with this key, or the verified copy from it."""
-        slot = cls.slots().where(cls.session == session, cls.object_key == bundle_key).get_or_none()
+        """The open upload with this key, or its verified copy."""
+        upload = cls.open_uploads().where(cls.session == session, cls.object_key == bundle_key).get_or_none()
         copies = cls.select().join(Submission).where(cls.session == session, cls.source_key == bundle_key)
-        return slot or copies.where(Submission.verdict == "verified").first()
+        return upload or copies.where(Submission.verdict == "verified").first()
 
     def reserve_copy(self, object_key: str) -> "BundleUpload":
-        """Create the row of a copy, before the copy itself so that none is lost; a copy returns itself."""
+        """Create the row of a copy before the object, so that no object is left behind; a copy returns itself."""
         if self.source_key is not None:
             return self
         with db.atomic():
@@ -136,10 +138,10 @@ class BundleUpload(Model, ErasedWithSession):
             return BundleUpload.create(session=session, expires_at=expires_at, **ids)
 
     def keep(self, size: int) -> None:
-        """Keep a verified copy, and close its slot."""
+        """Keep a verified copy, and close its upload."""
         self.update_columns(size=size)
-        for slot in BundleUpload.slots().where(BundleUpload.object_key == self.source_key):
-            slot.delete_with_object()
+        for upload in BundleUpload.open_uploads().where(BundleUpload.object_key == self.source_key):
+            upload.delete_with_object()
 
     @classmethod
     def recount(cls, session: Session) -> None:
@@ -240,7 +242,7 @@ class Submission(Model, ErasedWithSession):
     ) -> "Submission":
         """Store a submission. A verified one replaces the one before it, whose bundle is deleted.
 
-        copy -- the copy of the upload that the client names; one that is not verified is deleted
+        copy -- of the upload that the client names; deleted if it does not match
         bundle -- size and SHA-256 of the copy; None without one
 
         Raises AssessmentClosed more than ten minutes after the close (R18), and SessionFull.
@@ -267,7 +269,7 @@ class Submission(Model, ErasedWithSession):
         return stored
 
     def _replace(self, before: "Submission | None", max_bytes: int) -> None:
-        """Keep the verified bundle, and delete what it replaces."""
+        """Keep the verified bundle, and delete the one before it."""
         copy: Any = self.upload
         copy.keep(self.found_size)
         if before is not None:

@@ -1,4 +1,4 @@
-"""Tasks of the worker that fail for one owner, such as an organization or a session, and continue with the others."""
+"""Failures of the worker's tasks. A task that fails for one owner, such as a session, continues with the others."""
 
 import logging
 from collections.abc import Callable, Iterable
@@ -11,7 +11,7 @@ from errors import refusal_for
 from models.base import Model, TimestampField, clock
 from rules.retries import TASK_RETRY_DELAYS, task_retry_delay
 
-# The owner of a task's failure that is not limited to one owner.
+# The owner of a failure that affects the whole task.
 WHOLE_TASK = ""
 MAX_LOGGED = 5
 # A daily task is retried on the next day.
@@ -21,10 +21,10 @@ log = logging.getLogger("proofstone.worker")
 
 
 class TaskFailure(Model):
-    """An owner for whom a task fails, until it succeeds.
+    """A task's failure for one owner, deleted when the task succeeds.
 
-    `error` is the exception's type only: its text may contain personal data. An owner that no longer needs the task is
-    not retried, and its row is deleted after MAX_AGE.
+    `error` is the exception's type only: its text may contain personal data. If the owner no longer needs the task, it
+    is not retried, and the row is deleted after MAX_AGE.
     """
 
     task = peewee.TextField()
@@ -68,8 +68,8 @@ class TaskFailure(Model):
 def run_each(task: str, owners: Iterable[Any], run: Callable[[Any], int]) -> int:
     """Run a task for each owner, and return the sum of the results.
 
-    An owner for whom it fails is logged, stored and retried after a growing pause. A database that is unavailable is
-    no owner's failure: its error is raised.
+    A failure for one owner is logged and stored, and retried after a growing pause. If the database is unavailable, its
+    error is raised instead.
 
     owners -- ids or rows
     """

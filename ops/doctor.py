@@ -16,6 +16,7 @@ from limits.storage import storage_from_string
 
 import config
 import migrations
+from config import is_local_url
 from delivery import DeliveryFailure
 from delivery.transports import SmtpTransport, transport_from
 from errors import Refusal, first_line
@@ -69,7 +70,7 @@ def examine(settings: Mapping[str, Any], storage: Storage) -> Iterator[Finding]:
 def _network_advice(settings: Mapping[str, Any]) -> Iterator[str]:
     base_url = urlsplit(settings["BASE_URL"])
     is_https = base_url.scheme == "https"
-    if base_url.hostname in ("localhost", "127.0.0.1", "::1"):
+    if is_local_url(settings["BASE_URL"]):
         yield "BASE_URL is a local address: links in emails only work on this machine. Set the public URL."
     elif not is_https:
         yield "BASE_URL is not HTTPS: keys are sent unencrypted. Put a TLS proxy in front."
@@ -124,7 +125,7 @@ def _disks(storage: Storage) -> Iterator[Finding]:
 
 
 def _permissions() -> Iterator[Finding]:
-    """Report files of SQLite that an older version, or somebody else, created for everybody."""
+    """Report SQLite files that other users can access; older versions created them that way."""
     database = None if is_postgres() else Path(db.obj.database)
     for path in database.parent.glob(f"{database.name}*") if database else ():
         if path.is_file() and path.stat().st_mode & 0o077:
@@ -181,23 +182,23 @@ def _clock() -> Finding:
 def _worker() -> Finding:
     if worker.state() != worker.OK:
         return ERROR, "worker", worker.describe()
-    # An installation without any work yet needs no worker.
+    # An installation without any work needs no worker yet.
     return OK if heartbeats.workers().beat_at else WARNING, "worker", worker.describe()
 
 
 def _tasks() -> Iterator[Finding]:
-    """The tasks that fail; an organization or session of each helps to find the reason in the log."""
+    """Failing tasks, each with an organization, session or candidate to search for in the log."""
     failures = list(TaskFailure.select().order_by(TaskFailure.created_at, TaskFailure.id).limit(MAX_FAILURES))
     for failure in failures:
         since = format_timestamp(failure.created_at)
         owner = f"for {failure.owner} " if failure.owner else ""
-        text = f"`{failure.task}` fails {owner}since {since} ({failure.error})."
+        text = f"`{failure.task}` has failed {owner}since {since} ({failure.error})."
         yield ERROR, "task", f"{text} The worker's log has the reason."
     if failures:
         counts = ", ".join(f"{count} of `{task}`" for task, count in TaskFailure.counts().items())
         yield ERROR, "tasks", f"Failures: {counts}. The others continue, and these are retried."
     else:
-        yield OK, "tasks", "None fails."
+        yield OK, "tasks", "None are failing."
 
 
 def _seal_keys() -> Iterator[Finding]:

@@ -47,7 +47,7 @@ class Monitoring:
         )
         self._guesses = Counter(
             "proofstone_wrong_credentials",
-            "Distinct wrong credentials of each address, and credentials refused unchecked.",
+            "Distinct wrong credentials of each address, and credentials refused in a locked network.",
             registry=registry,
         )
         self._connections = Gauge(
@@ -102,7 +102,7 @@ def _workers() -> Iterator[GaugeMetricFamily]:
 
 
 def _failures() -> GaugeMetricFamily:
-    text = "Organizations, sessions or candidates for which a task of the worker fails."
+    text = "Organizations, sessions, events or candidates for which a task of the worker fails."
     family = GaugeMetricFamily("proofstone_task_failures", text, labels=["task"])
     for task, count in TaskFailure.counts().items():
         family.add_metric([task], count)

@@ -29,7 +29,7 @@ class Readiness:
         self._checked: dict[bool, tuple[dict[str, str], float]] = {}
 
     def parts(self, deep: bool = False) -> dict[str, str]:
-        """The parts of this process; with `deep` also the worker, which other processes run."""
+        """The parts that this process needs; with `deep` also the worker, which is another process."""
         with self._lock:
             parts, checked_at = self._checked.get(deep, ({}, float("-inf")))
             if time.monotonic() - checked_at >= CACHE_SECONDS:

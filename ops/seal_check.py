@@ -1,4 +1,4 @@
-"""Check final seals and organizations' records, and compare anchors with the database (`flask seals verify`)."""
+"""Check final seals and organizations' chain rows, and compare anchors with the database (`flask seals verify`)."""
 
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -9,7 +9,7 @@ from rules.anchors import SESSION, Anchor
 
 
 def find_breaks() -> Iterator[str]:
-    """The breaks of all final seals and of the records that count them, one sentence each."""
+    """The breaks of all final seals and of the rows that count them, one line each."""
     is_keyed = AuditChain.is_keyed()
     for organization in Organization.select().order_by(Organization.id):
         yield from _organization_breaks(organization, is_keyed)

@@ -11,7 +11,7 @@ MINUTE = timedelta(minutes=1)
 
 
 def state() -> str:
-    """OK, NOT_RUNNING if a worker is expected, or STALLED if some of its tasks don't run."""
+    """STALLED if a running worker's task has not run, NOT_RUNNING if a worker is expected but none runs, or OK."""
     seen = workers()
     if seen.stalled:
         return STALLED
@@ -19,7 +19,7 @@ def state() -> str:
 
 
 def describe() -> str:
-    """The state in a sentence."""
+    """Describe the state in a sentence."""
     seen, now = workers(), clock.now()
     if seen.stalled:
         return f"These tasks have not run for 10 minutes: {', '.join(seen.stalled)}. Restart `flask worker`."
@@ -31,5 +31,5 @@ def describe() -> str:
 
 
 def _work_is_waiting() -> bool:
-    """Whether a worker would have done something that is due, even without a heartbeat of any."""
+    """Return whether work has been due for longer than a running worker would need."""
     return any(clock.now() - due >= MAX_SILENCE for due in backlog.oldest_due().values())

@@ -37,7 +37,7 @@ Reader = Callable[[Any], dict[str, Any]]
 class AnalyzedEvent:
     """One event; members that its kind does not have are None.
 
-    All events of a session are in memory at the same time, so nothing else is kept of an envelope.
+    All events of a session are in memory at the same time, so it contains nothing else of the envelope.
     """
 
     time_ns: int  # since the epoch

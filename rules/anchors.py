@@ -1,4 +1,4 @@
-"""Anchors as a log archive or a webhook receiver kept them (docs/integrity.md#anchors)."""
+"""Read archived anchors from log lines or webhook bodies (docs/integrity.md#anchors)."""
 
 import json
 from collections.abc import Iterable, Iterator
@@ -10,7 +10,7 @@ TYPES = (SESSION, AUDIT)
 
 
 class Anchor(NamedTuple):
-    """One anchor; `data` is its payload, with the members of its type checked."""
+    """One anchor; `data` is its payload, whose members have been checked."""
 
     type: str
     data: dict[str, Any]
@@ -23,7 +23,7 @@ class Anchor(NamedTuple):
 
 
 def read(lines: Iterable[str]) -> Iterator[Anchor]:
-    """The anchors in lines of a log (text or JSON) or in webhook bodies, one a line; other lines are skipped."""
+    """The anchors in log lines (text or JSON) or in webhook bodies, one per line; other lines are skipped."""
     for line in lines:
         value = _parse(line)
         if isinstance(value, dict) and isinstance(value.get("message"), str):

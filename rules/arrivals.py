@@ -1,7 +1,7 @@
-"""The MAC that ingest gives an event, before the worker seals it (docs/integrity.md#arrival).
+"""The MAC of an event at its arrival, before the worker seals it (docs/integrity.md#arrival).
 
-It proves that the service accepted the event: a row that somebody else wrote into the database has none. The text is
-`<key id>:<32 hex digits>`.
+It proves that the service accepted the event: a row that somebody wrote into the database has no valid MAC. Its text
+is `<key id>:<32 hex digits>`.
 """
 
 from hashlib import sha256
@@ -13,7 +13,7 @@ _VERSION = "PROOFSTONE-ARRIVAL-V1"
 
 
 class AcceptedEvent(NamedTuple):
-    """The members of an event that its MAC covers.
+    """The values that an event's MAC covers.
 
     candidate_key -- the candidate key in its stored form; binds the event to the session
     received_at -- in the API's format (R25)
@@ -42,7 +42,7 @@ class AcceptedEvent(NamedTuple):
     def matches(self, text: str, keys: Keys) -> bool:
         """Compare with the MAC's text; False if its key is unknown."""
         key_id, _, digits = text.rpartition(":")
-        # Nobody can time this comparison.
+        # Not in constant time: no caller can measure this comparison.
         return key_id in keys and digits == self._mac(keys[key_id])
 
     def _mac(self, secret: bytes) -> str:

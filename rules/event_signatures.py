@@ -35,7 +35,7 @@ class SignatureCheck(NamedTuple):
         (an Ed25519 signature does not name its key). Also a malformed `sig`, a `prevSig` longer than a signature, and
         an envelope without a `signed_message`.
     event_hash -- SHA-256 of the signed message in hex (the contract's event hash); without a valid signature, of
-        the message in the client's current variant; None if nothing is signed, or by a longer text than a signature
+        the message in the client's current variant; None if there is no `sig`, or one longer than a signature
     public_key -- the registered key that made a valid signature, else None
     """
 
@@ -54,7 +54,7 @@ def is_signed(envelope: dict[str, Any]) -> bool:
 
 
 def has_long_signature(envelope: dict[str, Any]) -> bool:
-    """True if `sig` or `prevSig` is longer than a signature."""
+    """Return whether `sig` or `prevSig` is longer than a signature."""
     members = (envelope.get("sig"), envelope.get("prevSig"))
     return any(isinstance(text, str) and len(text) > MAX_SIGNATURE_CHARACTERS for text in members)
 

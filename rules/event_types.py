@@ -11,6 +11,6 @@ EVENT_TYPES = {
     "candidate.hired": "A candidate was marked as hired.",
     "score.updated": "A criterion was scored.",
     "candidate.erased": "A candidate's data was erased.",
-    "session.sealed": "A final seal of a session was appended: its head and MAC, to keep elsewhere.",
-    "audit.sealed": "The head of the audit log, hourly if it changed, to keep elsewhere.",
+    "session.sealed": "A final seal was appended to a session. Archive its head and MAC as an anchor.",
+    "audit.sealed": "The audit log changed; sent at most hourly. Archive its head and MAC as an anchor.",
 }

@@ -10,9 +10,9 @@ from rules.session_close import COUNTED_AFTER_CLOSE
 
 VERSION = "PROOFSTONE-FINAL-SEAL-V1"
 
-# Events that arrive until then count (R18).
+# Events count if they arrive before then (R18).
 DELAY = COUNTED_AFTER_CLOSE
-# The worker seals within seconds. It may be down for a while.
+# The worker seals within seconds, but may be down for a while.
 OVERDUE = timedelta(hours=1)
 
 CODES = {
@@ -26,7 +26,7 @@ CODES = {
 
 
 def without_names(further_metrics: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    """The further metrics without names from the candidate's computer, which no seal may keep."""
+    """The further metrics without names from the candidate's computer, since an erasure keeps seals."""
     if further_metrics is None:
         return None
     try:
@@ -37,7 +37,7 @@ def without_names(further_metrics: Mapping[str, Any] | None) -> dict[str, Any] |
 
 
 def is_complete(content: str) -> bool:
-    """Whether this is the text of all parts; anyone can make a final seal without a key."""
+    """Return whether the text has all parts; without a key, anyone can write a final seal."""
     try:
         parts = json.loads(content)
         return all(isinstance(parts[name], dict) for name in (*CODES, "events"))

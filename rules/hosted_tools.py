@@ -1,11 +1,11 @@
-"""Tools of model requests that the provider runs, not the candidate's machine (R42)."""
+"""Hosted tools of model requests: the provider runs them, not the candidate's machine (R42)."""
 
 from typing import Any
 
 from rules.envelopes import label
 
-# What an assessment can allow, and the tool types of both providers by their beginning. Anthropic's have a date, such
-# as `web_search_20250305`.
+# Prefixes of both providers' tool types, and the names by which an assessment allows them. Anthropic's types end in a
+# date, such as `web_search_20250305`.
 HOSTED_TOOLS = {
     "web_search": "web_search",
     "web_fetch": "web_fetch",
@@ -16,7 +16,7 @@ HOSTED_TOOLS = {
     "mcp": "mcp",
 }
 ALLOWABLE = sorted(set(HOSTED_TOOLS.values()))
-# Run by the client. A search for tools reads nothing but the request's own tools.
+# Prefixes of tools that the client runs. A tool search reads only the request's own tools.
 _CLIENT_TOOLS = {
     "anthropic": ("custom", "bash_", "text_editor_", "computer_", "memory_", "tool_search_tool_"),
     "openai": ("function", "custom", "namespace", "tool_search", "local_shell", "apply_patch", "computer"),

@@ -38,18 +38,19 @@ _EXPLANATIONS = {
     "event_changed": "The stored event differs from the one that the server accepted and sealed.",
     "event_missing": "An event that the server accepted and sealed is missing.",
     "seal_broken": "The events do not end in the session's seal: the last events were removed or replaced.",
-    "event_inserted": "The service did not accept this event as it is stored: it was written, or changed before it "
-    "was sealed, in the database.",
+    "event_inserted": "The service did not accept this event as it is stored: somebody wrote it into the database, or "
+    "changed it there before it was sealed.",
     "tail_truncated": "Events at the end are missing, together with their seals.",
     "column_changed": "A column of the event differs from its envelope. The envelope is the record.",
-    "metrics_changed": "The metrics are not those that the service derived from the events.",
-    "session_changed": "The session's times, status or submitted tests are not those that the service sealed.",
+    "metrics_changed": "The metrics differ from those that the service sealed or derived from the events.",
+    "session_changed": "The session's times, status, submitted tests or erasure differ from those that the service "
+    "sealed.",
     "seal_missing": "A final seal is missing or was replaced, or the worker has not run for an hour.",
     "seal_key_unknown": "Signed with a key that is not in SEAL_KEYS, so it cannot be verified.",
     "unsigned_event": "The session's client signs its events, but not this one. Only the editor extension does not "
     "sign.",
-    "time_far_from_arrival": "The event's time is more than two hours from its arrival: a wrong clock, a long "
-    "interruption, or an invented time.",
+    "time_far_from_arrival": "The event's time is more than two hours from its arrival: the clock was wrong, the "
+    "connection was interrupted, or the time was invented.",
     "duration_too_long": "The first and the last event are further apart than the start and the close of the session.",
     "signature_invalid": "None of the session's keys made this signature for this content. The event was changed "
     "after signing, or signed with a key that was never registered.",
@@ -60,8 +61,8 @@ _EXPLANATIONS = {
     "signature_repeated": "Several events have the same signature.",
     "chain_circle": "The events form a cycle. No client produces this.",
     "clock_jump": "The candidate's clock went backwards between two events.",
-    "session_full": "The session reached its limit of stored events or bytes. The service refused further events; they "
-    "are missing from the record.",
+    "session_full": "The session reached its limit of stored events or bytes. Further events were refused and are "
+    "missing from the record.",
 }
 ERASED = Fact(
     "erased", [], 0, "The candidate's data was erased: the events, and the seals that covered them."
@@ -69,7 +70,7 @@ ERASED = Fact(
 
 
 class Findings:
-    """Facts by their codes."""
+    """The facts found so far, by their codes."""
 
     def __init__(self) -> None:
         self._facts: dict[str, list[Fact]] = {}
@@ -86,7 +87,7 @@ class Findings:
         self._facts[code] = [Fact(code, ids, fact.count + count, fact.explanation)]
 
     def add_break(self, broken: Break, event_id: str | None) -> None:
-        """Add a fact of its own for a break of the seal; after MAX_EVENT_IDS of a code, add to the last one."""
+        """Add a separate fact for a break of the seal; after MAX_EVENT_IDS of a code, add it to the last one."""
         code = _SEAL_CODES[broken.reason]
         facts = self._facts.setdefault(code, [])
         ids, count = [event_id] if event_id else [], broken.events
@@ -112,7 +113,7 @@ def _member_name(column: str) -> str:
 def facts(findings: Findings, groups: Iterable[Group]) -> list[Fact]:
     """All irregularities, most serious first.
 
-    findings -- of models/integrity.py
+    findings -- from models/integrity.py
     groups -- other irregularities, in order
     """
     return findings.in_order() + [

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 # About three days: long enough for a mail server to be down for a weekend.
 RETRY_DELAYS = tuple(timedelta(minutes=minutes) for minutes in (1, 5, 15, 60, 180, 360, 720, 1440, 1440))
-# A worker's task for an organization or a session that fails again and again.
+# For a task of the worker that keeps failing for an organization or a session.
 TASK_RETRY_DELAYS = RETRY_DELAYS[:3]
 # Spreads webhooks that failed at the same time.
 JITTER = 0.2

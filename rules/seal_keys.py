@@ -1,7 +1,7 @@
-"""Keys of seals, and the MACs that they make (R43, docs/integrity.md#seal-keys).
+"""Seal keys and the MACs that they sign (R43, docs/integrity.md#seal-keys).
 
-A MAC is the HMAC-SHA-256 of its fields under a key, or without a key their SHA-256, which anyone can compute. The
-first field names the kind of MAC, so that none can replace another.
+A MAC is the HMAC-SHA-256 of its fields under a key. Without a key it is their SHA-256, which anyone can compute. The
+first field names the kind of MAC, so that one kind cannot replace another.
 """
 
 import hmac
@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from hashlib import sha256
 
 MIN_SECRET_CHARACTERS = 32
+NO_SEAL_KEYS = "SEAL_KEYS is not set: anyone who can write to the database can rewrite records undetected."
 
 _ID = re.compile(r"[A-Za-z0-9._-]{1,32}", re.ASCII)
 _SECRET = re.compile(r"[!-~]+")
@@ -41,7 +42,7 @@ def derive_id(secret: str) -> str:
 
 
 def generate() -> str:
-    """A new key as a setting's value."""
+    """Generate a key, in the form of SEAL_KEYS."""
     secret = secrets.token_hex(32)
     return f"{derive_id(secret)}:{secret}"
 

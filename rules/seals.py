@@ -36,7 +36,7 @@ class Break(NamedTuple):
     reason -- `missing`: the event is missing, and the `events - 1` after it.
         `changed`: the content, the event or the head differs from what was sealed there.
         `head`: the events match their seals, but do not end in the session's head.
-        `key_unknown`: the keys of `events` seals are unknown, so they cannot be checked.
+        `key_unknown`: `events` seals have unknown keys and cannot be checked.
     """
 
     position: int

@@ -1,4 +1,4 @@
-"""The most that one session stores (SESSION_MAX_BYTES, SESSION_MAX_EVENTS)."""
+"""The quota of a session (SESSION_MAX_BYTES, SESSION_MAX_EVENTS)."""
 
 from collections.abc import Collection, Iterable
 from typing import NamedTuple
@@ -32,7 +32,7 @@ def admitted(
     """Return for each event whether the session has space for it, in order.
 
     events -- their ids and sizes
-    stored_ids -- those of the ids that the session has already; another event with such an id takes no space
+    stored_ids -- the ids that are already stored; a duplicate takes no space
     """
     result, known = [], set(stored_ids)
     for event_id, size in events:

@@ -1,4 +1,4 @@
-"""Compare a stored event with its envelope and its arrival: codes of facts (docs/integrity.md#facts)."""
+"""Compare a stored event with its envelope and its arrival, for the facts of docs/integrity.md#facts."""
 
 import itertools
 import json
@@ -12,17 +12,17 @@ from rules.seal_keys import Keys
 from rules.session_close import COUNTED_AFTER_CLOSE
 from rules.timestamps import format_timestamp, parse_timestamp_ns, timestamp_from_ns
 
-# The editor extension sends an event for up to an hour again (contract 6), and a clock may be an hour off.
+# The editor extension resends an event for up to an hour (contract 6), and a clock may be an hour off.
 ARRIVAL_TOLERANCE = timedelta(hours=2)
 
-# Kinds of the editor extension, which does not sign (contract 5.7). Anything else comes from a client that does.
+# Kinds of the editor extension, which does not sign (contract 5.7). All other kinds come from a client that signs.
 EDITOR_KINDS = frozenset(
     {"session_start", "editor_focus", "editor_edit", "editor_idle", "command", "file_create", "file_delete"}
 )
 
 
 class Context(NamedTuple):
-    """What the events of one session are compared with.
+    """The values that the events of one session are compared with.
 
     has_signing_key -- whether the client registered a public key
     requires_mac -- whether the service signs every event at its arrival
@@ -38,7 +38,7 @@ class Context(NamedTuple):
 def inspect(row: Mapping[str, Any], context: Context) -> Iterator[str]:
     """The codes of the facts about one stored event.
 
-    row -- its columns, and `key_id` of its seal; without `key_id` if it is not sealed
+    row -- its columns, and the `key_id` of its seal if it is sealed
     """
     try:
         envelope = json.loads(row["envelope"])
@@ -68,7 +68,7 @@ def _is_late(received_at: datetime, closed_at: datetime | None) -> bool:
 
 
 def _arrival(row: Mapping[str, Any], context: Context) -> Iterator[str]:
-    """Whether the service accepted this event, with this verdict."""
+    """Codes of facts about the event's arrival MAC."""
     is_sealed_without_key = "key_id" in row and row["key_id"] is None
     if row["arrival_mac"] is None:
         if context.requires_mac and not is_sealed_without_key:
@@ -77,7 +77,7 @@ def _arrival(row: Mapping[str, Any], context: Context) -> Iterator[str]:
     # The worker verifies a large event later.
     if _has_arrived(row, context, [row["late"]], [row["verdict"], None]):
         return
-    # An unknown key is a missing setting only if the worker signed with one too.
+    # An unknown key id is trusted only if the event's seal has one too: then a key is missing in SEAL_KEYS.
     is_sealed_with_unknown_key = row.get("key_id") is not None and row["key_id"] not in context.keys
     if is_sealed_with_unknown_key and key_id_of(row["arrival_mac"]) not in context.keys:
         yield "seal_key_unknown"
@@ -89,7 +89,7 @@ def _arrival(row: Mapping[str, Any], context: Context) -> Iterator[str]:
 def _has_arrived(
     row: Mapping[str, Any], context: Context, late: Iterable[bool], verdicts: Iterable[str | None]
 ) -> bool:
-    """Whether the MAC matches the event with one of these values."""
+    """Return whether the MAC matches the event with one of these values."""
     accepted = AcceptedEvent.of(
         row["envelope"],
         candidate_key=context.candidate_key,
@@ -105,7 +105,7 @@ def _has_arrived(
 
 
 def _claims(row: Mapping[str, Any], envelope: dict[str, Any]) -> Iterator[str]:
-    """Facts about what the client says, in a session whose client signs."""
+    """Codes of facts about the claims of a client that signs."""
     is_from_editor = envelopes.is_from_editor(envelope) and envelope.get("kind") in EDITOR_KINDS
     if row["verdict"] == event_signatures.UNSIGNED and not is_from_editor:
         yield "unsigned_event"

@@ -27,9 +27,9 @@ UNKNOWN_MODEL = "unknown"
 # Far above any response; larger numbers could overflow 64-bit sums.
 MAX_TOKENS = 10**12
 _MAX_NANO_USD = 2**63 - 1
-# The output of a request that names no maximum: the listed models write at most this in one response.
+# For requests without a maximum: no listed model writes more in one response.
 MAX_OUTPUT_TOKENS = 128_000
-# Text of agents has 3 to 4 bytes a token.
+# Agents' text has 3 to 4 bytes per token.
 BYTES_PER_TOKEN = 3
 _MODEL_PREFIXES = {"anthropic": "claude-", "openai": "gpt-"}
 # claude-haiku-4-5-20251001, gpt-5-2025-08-07 and claude-opus-4-6[1m] have the price of the name without the suffix.
@@ -125,10 +125,10 @@ def call_cost_nano_usd(provider: str, used: ReportedUsage, time_ns: int, prices:
 def reservation_nano_usd(
     provider: str, model: str | None, body_bytes: int, output_tokens: int, time_ns: int, prices: Prices
 ) -> int:
-    """The most that a call can cost by its request, in billionths of a dollar (R42).
+    """The maximum cost of a call, in billionths of a dollar (R42).
 
-    No token is shorter than a byte, and all input may be written to the cache. An image or a document that the provider
-    loads from a URL is not in the body, so it can cost more.
+    No token is shorter than a byte, and all input may be written to the cache. A call can cost more if the provider
+    loads an image or a document from a URL, since the body does not contain it.
     """
     table, report = _price_table(prices), _call_report(model, time_ns)
     known = _prices(table, report) or _highest_prices(provider, table, report)
@@ -157,7 +157,7 @@ def token_counts(data: Any, members: Mapping[str, tuple[str, ...]]) -> TokenCoun
 
 
 def _shared(name: str | None) -> str | None:
-    """The name as one object for all reports of a session, which are in memory together."""
+    """Share one object per name, since all reports of a session are in memory at the same time."""
     return name and sys.intern(name)
 
 

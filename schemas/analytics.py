@@ -76,7 +76,7 @@ class ProxyUse(Schema):
     cache_read_tokens = Integer("Tokens read from the cache.", example=4100000, null=True)
     cache_write_tokens = Integer("Tokens written to the cache.", example=380000, null=True)
     cost_usd = Number(
-        "Cost in USD, for tokens without a price at the provider's highest; null without tokens.",
+        "Cost in USD; tokens without a price cost the provider's highest listed price. Null without tokens.",
         example=6.42,
         null=True,
     )

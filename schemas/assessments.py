@@ -20,17 +20,17 @@ _REMINDER = (
     "If omitted, no reminder is sent."
 )
 _BUDGET = (
-    "Budget of a candidate's calls through the model proxies, in USD. SESSION_DEFAULT_BUDGET_USD if not set."
+    "Budget of a candidate's calls through the model proxies, in USD; if not set, SESSION_DEFAULT_BUDGET_USD."
 )
 
 
 class ToolList(ListOf):
-    """Claude Code, Codex or both, and the tools that model providers may run for them."""
+    """Claude Code, Codex or both, and the hosted tools that model providers may run for them."""
 
     def __init__(self, **options: Any):
         description = (
-            "Allowed AI tools: `claude`, `codex` or both, and tools that the model provider may run for them. If "
-            "omitted or null, both without any provider's tool."
+            "Allowed AI tools: `claude`, `codex` or both, and hosted tools that the model provider may run for them. "
+            "If omitted or null, both agents and no hosted tools."
         )
         tools = _AGENTS + ALLOWABLE
         super().__init__(Choice(tools), description, min=1, max=len(tools), example=_AGENTS, **options)

@@ -73,7 +73,7 @@ Recorded = shape("Recorded", "The report is recorded.", ok=members.ALWAYS_TRUE)
 
 
 class UploadPlace(Schema):
-    """An upload slot for one bundle."""
+    """An open upload for one bundle."""
 
     upload_url = String("URL to PUT the bundle to.", example="https://assess.example.com/v1/bundles/...")
     object_key = String("Value for `bundleKey`.", example="2f0c.../01a2....tar.gz")
@@ -94,7 +94,7 @@ class SubmittedCode(OfSession):
 
     # Git treats a file as text whose first NUL is far from its start; a refusal would block the candidate.
     verbatim = ("diff",)
-    # A refusal would block the candidate, and a repository can have this many files.
+    # A repository can have this many files, and a refusal would block the candidate.
     max_values = 500_000
 
     bundle_key = String("The upload's `objectKey`.", example="2f0c.../01a2....tar.gz", required=True)

@@ -45,7 +45,9 @@ class NewestSeal(Schema):
         "`rederived` or `erased`.",
         example="closed",
     )
-    key_id = String("Id of the key that signed it; null without `SEAL_KEYS`.", example="4f0c2ab1", null=True)
+    key_id = String(
+        "Id of the seal key that signed it; null without `SEAL_KEYS`.", example="4f0c2ab1", null=True
+    )
     sealed_at = Timestamp("When it was appended.", attribute="created_at")
 
 
@@ -67,7 +69,9 @@ class SignedEvent(Schema):
     id = String("Event id.", example=EXAMPLE_ID)
     ts = String("Time as sent.", example="2026-04-02T09:12:44.123456789Z")
     sig = String("Signature, hexadecimal; truncated to 128 characters.", example="4fe47400" * 16)
-    prev_sig = String("The previous event's signature, truncated likewise; null for the first.", null=True)
+    prev_sig = String(
+        "The previous event's signature, truncated to 128 characters; null for the first.", null=True
+    )
     event_hash = String("SHA-256 of the signed message.", example="bd2d0e9b" * 8, null=True)
     sig_verified = Flag("Whether one of the session's keys made the signature.", example=True)
     payload = Raw("object", "The envelope as sent.", example={"id": EXAMPLE_ID, "v": 1})

@@ -14,7 +14,7 @@ STATUSES = ("pending", "active", "completed", "expired", "hired")
 SESSION_STATUSES = STATUSES[1:]
 MASKED_KEY = "PST-****-****"
 STATE_DESCRIPTION = (
-    "`queued` also between attempts; `saved` as a file; `suppressed` by the limit of an address."
+    "`queued` also between attempts; `saved` as a file; `suppressed` by the limit of messages to an address."
 )
 INVITE_STATES = ("queued", "sent", "saved", "failed", "canceled", "suppressed")
 

@@ -56,7 +56,7 @@ class Storage(ABC):
         """Return the object's size in bytes."""
 
     def copy(self, object_key: str, new_key: str) -> None:
-        """Copy an object within the store. Later uploads of the first do not change the second.
+        """Copy an object within the store. Later uploads to `object_key` do not change the copy.
 
         Raises TooLarge before copying an object above MAX_BUNDLE_BYTES.
         """

@@ -14,7 +14,7 @@ from storage.gunzip import CHUNK_BYTES, BoundedGunzip, ListingLimits, ListingSto
 
 DEFAULT_LIMITS = ListingLimits()
 MAX_NAME_CHARACTERS = 1_000
-MAX_NAME_BYTES = 4 * (MAX_NAME_CHARACTERS + 1)  # in UTF-8, and enough to see that a name is longer
+MAX_NAME_BYTES = 4 * (MAX_NAME_CHARACTERS + 1)  # in UTF-8; one more, so that a longer name is detected
 MAX_EXTENSION_BYTES = 64 * 1024  # long names and PAX records, which extend the next header
 MAX_SIZE_DIGITS = 18  # larger sizes do not fit the JSON integer of the response
 DAMAGED = "The bundle is not a gzip-compressed tar archive, or it is damaged."

@@ -80,7 +80,7 @@ def record_late_events(count: int) -> None:
 
 
 def record_guess() -> None:
-    """Record that the request's credential is wrong and new at its address, or was refused unchecked."""
+    """Record that the credential is wrong and new for its address, or that it was refused in a locked network."""
     if record := _current.get():
         record.is_guess = True
 

@@ -150,11 +150,11 @@ def _check_scalar(value: Any, path: list) -> None:
 
 
 def split_batch(text: str, name: str, max_entries: int) -> tuple[list[str], str]:
-    """As `split_array`; raises BatchTooLarge for more than `max_entries`, TooManyValues for MAX_BATCH_VALUES."""
+    """Like `split_array`, but raises TooManyValues for more than MAX_BATCH_VALUES."""
     excess = find_excess(text, MAX_BATCH_VALUES)
     if excess is None:
         return split_array(text, name, max_entries)
-    # Up to there the text is cheap to parse, and may already have too many entries.
+    # The text before the excess is cheap to parse, and may already have too many entries.
     with suppress(NotJson):
         split_array(text[:excess], name, max_entries)
     raise _too_many_values(MAX_BATCH_VALUES)
@@ -164,7 +164,7 @@ def split_array(text: str, name: str, max_entries: int) -> tuple[list[str], str]
     """Split the array member `name` of the JSON object in `text` into its entries, each as the text that was sent.
 
     Also returns `text` with an empty array instead of the entries. The caller parses that text and each entry strictly;
-    this function checks only the punctuation of the array. It stops at the entry after `max_entries`.
+    this function checks only the punctuation of the array. Raises BatchTooLarge at the entry after `max_entries`.
     """
     try:
         start = _find_member(text, name)
@@ -300,7 +300,7 @@ class JSONProvider(DefaultJSONProvider):
         return orjson.dumps(obj).decode()
 
     def response(self, *args: Any, **kwargs: Any) -> Response:
-        # Without the copies of the text that Flask's would make: a long session's analytics have tens of megabytes.
+        # Flask's method would copy the text several times, and a long session's analytics have tens of megabytes.
         body = orjson.dumps(args[0] if args else kwargs, option=orjson.OPT_APPEND_NEWLINE)
         return current_app.response_class(body, mimetype=self.mimetype)
 

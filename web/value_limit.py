@@ -1,12 +1,12 @@
-"""Count the values of a JSON text without building them, since each takes far more memory than its text."""
+"""Count the values of a JSON text without building them: a value takes far more memory than its text."""
 
 import re
 
-# In one event, and in any other body unless its schema has `max_values`.
+# Of one event, and of any other body unless its schema has `max_values`.
 MAX_VALUES = 100_000
 
-# The text up to the next value: what separates it from the one before, or opens the array or object that it is the
-# first of. An empty array or object has none. The possessive quantifiers keep the match linear.
+# The text up to the next value: a comma before it, or the bracket of the array or object whose first value it is. An
+# empty array or object has no value. The possessive quantifiers keep the match linear.
 _NEXT_VALUE = re.compile(
     r"""(?: [^"\[{,]++
           | " [^"\\]*+ (?: \\. [^"\\]*+ )*+ "
@@ -17,15 +17,15 @@ _NEXT_VALUE = re.compile(
 
 
 def find_excess(text: str, max_values: int) -> int | None:
-    """The position at which a JSON text exceeds `max_values` values, on all levels; None if it has no more.
+    """The position at which a JSON text exceeds `max_values` values on all levels; None if it does not.
 
-    In a text that is not JSON, the values before the first error count.
+    In a text that is not JSON, only the values before the first error count.
     """
-    # At least as many as the values, since strings contain such characters too.
+    # There are at least as many such characters as values, since strings contain them too.
     if text.count(",") + text.count("[") + text.count("{") < max_values:
         return None
     at = 0
-    for _ in range(max_values):  # with the outermost value one too many
+    for _ in range(max_values):  # together with the outermost value, one too many
         match = _NEXT_VALUE.match(text, at)
         if match is None:
             return None

@@ -14,6 +14,7 @@ from delivery.worker.senders import Senders
 from models import Delivery, Webhook, WebhookDelivery, clock, db, privacy
 from models.base import ClockStepDetector
 from models.heartbeats import Heart
+from rules.seal_keys import NO_SEAL_KEYS
 from storage import Storage
 
 MINUTE = timedelta(minutes=1)
@@ -40,9 +41,7 @@ class Worker:
         self._minute: datetime | None = None
         self._day: date | None = None
         if not settings["SEAL_KEYS"]:
-            log.warning(
-                "SEAL_KEYS is not set: whoever can write to the database can rewrite records unnoticed."
-            )
+            log.warning(NO_SEAL_KEYS)
         if not settings["SMTP_URL"]:
             log.warning("SMTP_URL is not set: emails are saved in %s, not sent.", settings["MAIL_FOLDER"])
 

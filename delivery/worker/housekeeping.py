@@ -1,6 +1,6 @@
 """The worker's tasks: settle, seal, chain and publish new records, and delete expired ones once a day.
 
-A task is a line in one of the lists: a name, and a function that does what is due. It fails alone
+A task is an entry in one of the lists: a name and a function. A task that fails does not stop the others
 (models/task_failures.py).
 """
 
@@ -71,7 +71,7 @@ DAILY_TASKS: tuple[Task, ...] = (
 
 
 def run(tasks: Iterable[Task], beat: Callable[[str], None]) -> None:
-    """Run each task, and then raise the last error of a database that is unavailable, if any."""
+    """Run all tasks. If the database was unavailable for one of them, raise its error at the end."""
     outage: Exception | None = None
     for name, function in tasks:
         try:
@@ -88,7 +88,7 @@ def _run(name: str, function: Callable[[], Any]) -> None:
 
 
 def run_daily_tasks(storage: Storage | None, beat: Callable[[str], None] = lambda task: None) -> None:
-    """Run the daily tasks that no worker has run today; for their heartbeat they are one task."""
+    """Run the daily tasks that no worker has run today. They share one heartbeat."""
     tasks = list(DAILY_TASKS)
     if storage is not None:
         before = clock.now() - MAX_PARTIAL_UPLOAD_AGE

@@ -45,7 +45,7 @@ class Loop:
             thread.join(max(0, deadline - time.monotonic()))
 
     def sleep(self, seconds: float) -> None:
-        """Sleep until the time is over or the worker stops."""
+        """Sleep, but return early if the worker stops."""
         end = time.monotonic() + seconds
         while not self.is_stopped and time.monotonic() < end:
             time.sleep(POLL_SECONDS)

@@ -1,4 +1,4 @@
-"""The senders of a queue: threads that claim and deliver its messages, fair between organizations."""
+"""The senders of a queue: threads that claim and deliver its messages, fairly between organizations."""
 
 import logging
 import threading
@@ -15,7 +15,7 @@ log = logging.getLogger("proofstone.worker")
 
 
 class Senders:
-    """The messages of one queue that a worker delivers, at most `count` at the same time.
+    """Deliver the messages of one queue, at most `count` at the same time.
 
     beat -- called before each claim
     """
@@ -29,7 +29,7 @@ class Senders:
         beat: Callable[[], None],
     ):
         self._loop, self._queue, self._deliver, self._beat = loop, queue, deliver, beat
-        self._turns = RoundRobin(count)
+        self._round_robin = RoundRobin(count)
         self._idle = threading.Lock()
         self._finished = threading.Event()
         self._claimed: list[Any] = []
@@ -40,7 +40,7 @@ class Senders:
             self._finish(message)
 
     def deliver_next(self) -> None:
-        """Wait for a message and deliver it; a sender's thread repeats this."""
+        """Wait for a message and deliver it. Each sender's thread repeats this."""
         with self._idle:  # One idle sender polls for all.
             message = self._wait()
         if message:
@@ -63,15 +63,15 @@ class Senders:
             if message := self._claim():
                 return message
             db.close()
-            # The next message of an organization may wait for the end of one of its others.
+            # An organization's next message may wait until one of its others is finished.
             self._finished.wait(IDLE_SECONDS)
         return None
 
     def _claim(self) -> Any:
         self._beat()
-        message = self._queue.claim(self._turns)
+        message = self._queue.claim(self._round_robin)
         if message:
-            self._turns.start(message.lane)
+            self._round_robin.start(message.lane)
             self._claimed.append(message)
         return message
 
@@ -80,5 +80,5 @@ class Senders:
             self._deliver(message)
         finally:
             self._claimed.remove(message)
-            self._turns.finish(message.lane)
+            self._round_robin.finish(message.lane)
             self._finished.set()

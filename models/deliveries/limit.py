@@ -1,7 +1,7 @@
-"""At most MAX_MESSAGES in PERIOD to one address about one assessment, from all keys and processes together.
+"""Limit messages to MAX_MESSAGES in PERIOD per address and assessment, over all keys and processes.
 
-Counted are messages that are queued, and those that a worker has tried to send. The lock orders transactions that count
-and queue; a transaction takes it before it locks a key.
+Messages count if they are queued or a worker has tried to send them. The lock serializes transactions that count and
+queue messages. Take it before locking a key.
 """
 
 import math
@@ -18,7 +18,7 @@ from rules.rows import row_id
 
 MAX_MESSAGES = 5
 PERIOD = timedelta(days=1)
-SUPPRESSED = "Not sent: the address had 5 messages about this assessment in 24 hours."
+SUPPRESSED = "Not sent: the address has reached the limit of 5 messages about this assessment in 24 hours."
 
 
 def lock(assessment_id: Any) -> None:
@@ -26,16 +26,16 @@ def lock(assessment_id: Any) -> None:
     lock_by_name(f"messages {assessment_id}")
 
 
-def require_allowed(assessment_id: Any, address: str, besides: Any = None) -> None:
-    """Raise MailLimit if the address may get no further message now, not counting the message `besides`."""
-    newest_first = _recent(assessment_id, [address], besides)[address]
+def require_allowed(assessment_id: Any, address: str, excluding: Any = None) -> None:
+    """Raise MailLimit if the address is at the limit, not counting the message with the id `excluding`."""
+    newest_first = _recent(assessment_id, [address], excluding)[address]
     if len(newest_first) >= MAX_MESSAGES:
         wait = newest_first[MAX_MESSAGES - 1] + PERIOD - clock.now()
         raise MailLimit(retry_after=math.ceil(wait.total_seconds()))
 
 
 def columns(assessment_id: Any, addresses: list[str]) -> list[dict[str, Any]]:
-    """The columns of one further message to each address: it is queued, or suppressed by the limit."""
+    """The columns of a new message to each address, which is queued, or suppressed by the limit."""
     counts = Counter({address: len(times) for address, times in _recent(assessment_id, addresses).items()})
     rows: list[dict[str, Any]] = []
     for address in addresses:
@@ -46,14 +46,14 @@ def columns(assessment_id: Any, addresses: list[str]) -> list[dict[str, Any]]:
     return rows
 
 
-def _recent(assessment_id: Any, addresses: list[str], besides: Any = None) -> dict[str, list[datetime]]:
-    """When the messages of the last day to each address were last due, newest first."""
+def _recent(assessment_id: Any, addresses: list[str], excluding: Any = None) -> dict[str, list[datetime]]:
+    """The due times of each address's messages in PERIOD, newest first."""
     names, values = sql.in_list("address", sorted(set(addresses)))
     text = sql.RECENT_MESSAGES.format(addresses=names)
     times = defaultdict[str, list[Any]](list)
     for message_id, address, due_at in sql.rows(
         text, assessment_id=assessment_id, since=clock.now() - PERIOD, **values
     ):
-        if row_id(message_id) != besides:
+        if row_id(message_id) != excluding:
             times[address].append(Delivery.due_at.python_value(due_at))
     return times

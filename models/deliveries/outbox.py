@@ -17,14 +17,14 @@ MAX_UPLOAD_DURATION = timedelta(hours=1)
 
 
 def enqueue_invitations(organization_id: Any, invitations: list[dict[str, Any]], org_name: str) -> None:
-    """Queue invitations, given as `id`, `subject_id` (the key's id) and the columns of limit.py."""
+    """Queue invitations, given as `id`, `subject_id` (the key's id) and the columns of models/deliveries/limit.py."""
     shared = {"organization": organization_id, "kind": INVITATION, "data": {"orgName": org_name}}
     if invitations:
         Delivery.insert_many([shared | invitation for invitation in invitations]).execute()
 
 
 def enqueue_reminder(organization: Organization, key_id: Any, columns: dict[str, Any]) -> None:
-    """Queue a reminder, with the columns of limit.py."""
+    """Queue a reminder with the columns of models/deliveries/limit.py."""
     data = {"orgName": organization.shown_name}
     Delivery.create(organization=organization, kind=REMINDER, subject_id=key_id, data=data, **columns)
 
@@ -32,7 +32,7 @@ def enqueue_reminder(organization: Organization, key_id: Any, columns: dict[str,
 def enqueue_removals(organization_id: Any, subject_id: Any, objects: Iterable[tuple[str, datetime]]) -> None:
     """Queue the removal of objects from the bundle store, given as (object key, expiry of its upload URL).
 
-    Each is removed now, and again after the last upload that started before the expiry.
+    Each is removed now, and again when no upload that started before the expiry can still be running.
     """
     now = clock.now()
     shared = {"organization": organization_id, "kind": REMOVAL, "subject_id": subject_id}

@@ -70,7 +70,7 @@ def settle(session: Session) -> None:
 def settle_locked(session: Session, seal: tuple[str, ...] = ("events_arrived", "metrics")) -> None:
     """Like `settle`, for a locked session.
 
-    seal -- reason and parts of another final seal if metrics were due
+    seal -- the reason and parts of the next final seal, if metrics were due
     """
     if session.closed_at is None and session.closed_as_of(clock.now()):
         _close(session, session.closes_at, "limit")
@@ -83,7 +83,7 @@ def settle_locked(session: Session, seal: tuple[str, ...] = ("events_arrived", "
 def settle_all(*, assessment_id: Any = None, organization_id: Any = None) -> int:
     """Settle every session that needs it, each in its own transaction, and return how many.
 
-    A session for which it fails does not stop the others.
+    A session that fails does not stop the others.
 
     assessment_id, organization_id -- only its sessions; filtered here, since few sessions wait at any time
     """
@@ -101,7 +101,7 @@ def _settle(session_id: Any) -> int:
 
 
 def seal_due() -> int:
-    """Append the first final seal of sessions that closed ten minutes ago; returns how many (R43)."""
+    """Append the first final seal to sessions that closed at least ten minutes ago; returns how many (R43)."""
     is_due = Session.closed_at < clock.now() - DELAY
     due = Session.select(Session.id).where(Session.final_seal_count == 0, is_due).order_by(Session.id)
     return run_each("final_seals", due.limit(BATCH_SIZE), _seal)

@@ -62,7 +62,7 @@ class Event(Table, ErasedWithSession):
 
     The envelope is text, since its signature covers the spelling of numbers and the order of members. It is the last
     column, so that the others are read without it; `size` is its bytes. `seq` is the number of arrival; `subject` and
-    `note` are the summary. `arrival_mac` is in rules/arrivals.py.
+    `note` are the summary. For `arrival_mac`, see rules/arrivals.py.
     """
 
     personal_data = PersonalData(

@@ -1,4 +1,4 @@
-"""Final seals of closed sessions (R43, rules/final_seals.py), and the record of a session's seals."""
+"""Final seals of closed sessions (R43, rules/final_seals.py), and the MACs in a session's row."""
 
 import json
 from datetime import datetime
@@ -21,9 +21,9 @@ TEST_COLUMNS = ("tests_passed_count", "tests_failed_count", "tests_skipped_count
 
 
 class FinalSeal(Model):
-    """What a closed session looked like, under a MAC. A legitimate change appends another; none is ever changed.
+    """The signed state of a closed session. A legitimate change appends another seal; no seal is ever changed.
 
-    `content` is JSON text, by the parts of rules/final_seals.py. It has numbers, times and states, and no names.
+    `content` is JSON text with the parts of rules/final_seals.py: numbers, times and states, but no names.
     """
 
     organization = peewee.ForeignKeyField(Organization)
@@ -52,7 +52,7 @@ class FinalSeal(Model):
 
     @property
     def is_intact(self) -> bool | None:
-        """Whether the MAC matches; None if its key is unknown. Without a key id it is a plain hash."""
+        """Return whether the MAC matches; None if its key is unknown. Without a key id, the MAC is a plain hash."""
         if self.key_id is None:
             is_complete = final_seals.is_complete(self.content)
             return is_complete and self.mac == mac(None, *self.signed_fields)
@@ -60,7 +60,7 @@ class FinalSeal(Model):
 
 
 def contents(session: Session) -> dict[str, Any]:
-    """The parts of a closed session as they are stored now."""
+    """The current parts of a closed session."""
     times = {name: _text(getattr(session, name)) for name in TIME_COLUMNS}
     metrics = session.columns(("derivation_version", "event_count", *METRIC_COLUMNS))
     return {
@@ -81,8 +81,8 @@ def _text(time: datetime | None) -> str | None:
 def append(session: Session, reason: str, *parts: str) -> None:
     """Append a final seal to a locked, closed session.
 
-    parts -- what the change may have changed; the others keep their sealed values, so that a new seal never covers up
-        a manipulation. All of them in the first seal.
+    parts -- those that the change affects. The others keep their sealed values, so that a new seal never covers up a
+        manipulation. The first seal has all parts.
     """
     newest = FinalSeal.newest(session)
     if newest is not None and not newest.is_intact:
@@ -126,11 +126,11 @@ def _payload(session: Session, seal: FinalSeal, content: dict[str, Any]) -> dict
     }
 
 
-# The record of a session's seals: two MACs in its row, one of its events' head, one of its newest final seal
+# The two MACs in a session's row: one covers the head of its events, the other its newest final seal
 
 
 def record_fields(session: Session, newest: FinalSeal | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The fields of the two MACs: of the events' seal, and of the final seals."""
+    """The signed fields of the two MACs: of the events' seal and of the final seals."""
     head = session.seal_head.hex() if session.seal_head else ""
     events = ("PROOFSTONE-SESSION-EVENTS-V1", str(session.id), str(session.sealed_count), head)
     count = str(session.final_seal_count)
@@ -138,7 +138,7 @@ def record_fields(session: Session, newest: FinalSeal | None) -> tuple[tuple[str
 
 
 def check_record(session: Session, newest: FinalSeal | None) -> tuple[bool | None, bool | None]:
-    """Whether each of the two MACs matches; None if their key is unknown."""
+    """Return whether each of the two MACs matches; None if their key is unknown."""
     events, final = record_fields(session, newest)
     return (
         seal_keys.is_signed(session.seal_key_id, session.seal_mac, *events),
@@ -147,7 +147,7 @@ def check_record(session: Session, newest: FinalSeal | None) -> tuple[bool | Non
 
 
 def sign_record(session: Session, newest: FinalSeal | None) -> dict[str, Any]:
-    """The columns of the record, signed."""
+    """The columns with the key id and the two MACs."""
     (key_id, events), (_, final) = (seal_keys.sign(*fields) for fields in record_fields(session, newest))
     return {"seal_key_id": key_id, "seal_mac": events, "final_seal_mac": final}
 
@@ -155,12 +155,12 @@ def sign_record(session: Session, newest: FinalSeal | None) -> dict[str, Any]:
 def update_record(
     session: Session, before: FinalSeal | None, newest: FinalSeal | None, **columns: Any
 ) -> None:
-    """Change columns that the record covers, and sign it again.
+    """Change columns that the MACs cover, and sign the session's row again.
 
     before -- the newest final seal before the change
     newest -- the one after it
 
-    A MAC that did not match before is not replaced by one that does: that would cover up a manipulation.
+    A MAC that did not match before is replaced by an empty one: a valid one would cover up a manipulation.
     """
     verdicts = check_record(session, before)
     is_adopted = session.seal_key_id is not None or not seal_keys.known() or AuditChain.is_keyed()

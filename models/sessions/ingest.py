@@ -1,4 +1,4 @@
-"""Store events (R18, R29), with a lock against the session's close and within the session's quota."""
+"""Store events (R18, R29) within the session's quota, with a lock against its close."""
 
 from datetime import datetime
 from typing import Any
@@ -7,6 +7,7 @@ from errors import SessionClosed, Unauthenticated
 from models import seal_keys, sql
 from models.assessments import Assessment
 from models.base import clock, db, for_update, is_postgres
+from models.batches import Row
 from models.keys import CandidateKey
 from models.sessions import quota as quotas
 from models.sessions.events import Arrival, Event, SigningKey
@@ -17,15 +18,13 @@ from rules.rows import row_id
 from rules.session_quota import DEFAULT_QUOTA, Quota, Usage
 from rules.timestamps import format_timestamp
 
-Row = dict[str, Any]
-
 
 def store_if_open(key_text: str, arrival: Arrival, quota: Quota, session_id: Any = None) -> Any:
     """Store an event of the open session of a candidate key; returns the key's id.
 
-    None if nothing was stored: the key is unknown or not redeemed, the session has closed, is almost full or is not
-    `session_id`, its events must be counted, or the event's id exists. `append` stores the event or raises the error.
-    Concurrent events of one session share its lock.
+    None if nothing was stored: the key is unknown or not redeemed, the session is closed, almost full or not
+    `session_id`, its events must be counted first, or the event's id exists. `append` then stores the event or raises
+    the error. Concurrent events of one session share its lock.
     """
     key = candidate_keys.normalize(key_text)
     if key is None or quotas.requires_count(key, arrival):
@@ -56,10 +55,10 @@ def _store_under_shared_lock(key: str, arrival: Arrival, quota: Quota, session_i
 
 
 def append(session: Session, *arrivals: Arrival, quota: Quota = DEFAULT_QUOTA) -> list[str]:
-    """Store events, all or none: each is `created`, `late` (stored, does not count) or `skipped` (its id exists).
+    """Store events in one transaction: each is `created`, `late` (stored, does not count) or `skipped` (its id exists).
 
-    Those that the session has no space for are `full`, and not stored. Raises SessionClosed more than 24 hours after
-    the close or once the candidate is erased, and Unauthenticated if the session's key was revoked.
+    Events beyond the quota are `full` and not stored. Raises SessionClosed more than 24 hours after the close or once
+    the candidate is erased, and Unauthenticated if the session's key was revoked.
     """
     # Before the lock, since verifying signatures takes time.
     public_keys = SigningKey.of(session) if any(arrival.is_signed for arrival in arrivals) else []
@@ -75,7 +74,7 @@ def append(session: Session, *arrivals: Arrival, quota: Quota = DEFAULT_QUOTA) -
 
 
 def _arrival_mac(key: str, row: dict[str, Any]) -> str | None:
-    """The MAC of a new event's row; None without a seal key."""
+    """The MAC of a new event; None without a seal key."""
     key_id, secret = seal_keys.signing()
     if secret is None:
         return None
@@ -136,7 +135,7 @@ def _has_space(session: Session, rows: list[Row], usage: Usage, quota: Quota) ->
 
 
 def _insert(rows: list[Row]) -> dict[str, Event]:
-    """Insert events; returns those that are new by their id."""
+    """Insert events; returns the new ones by their id."""
     if not rows:
         return {}
     insert = Event.insert_many(rows).on_conflict_ignore().returning(Event.event_id, Event.seq, Event.size)

@@ -32,7 +32,7 @@ def derive(session: Session) -> None:
 
 
 def derive_values(session: Session) -> metrics.Metrics:
-    """The metrics of the events as they are stored now."""
+    """Derive the metrics from the stored events."""
     return metrics.derive(Event.timeline(session), _submitted_counts(session), prices())
 
 

@@ -1,10 +1,11 @@
-"""What a session stores, compared with its quota (SESSION_MAX_BYTES, SESSION_MAX_EVENTS).
+"""Compare the usage of a session with its quota (SESSION_MAX_BYTES, SESSION_MAX_EVENTS).
 
 A session's row has the counts of its events up to `counted_seq`. Concurrent events share the lock on that row, so they
-compare with the counts but cannot change them: events are counted under the exclusive lock only. A process takes that
-lock for every large event of a candidate, after COUNT_INTERVAL others, and always once the session is close to its
-quota. So the quota is exact as long as all web processes together store less than the reserve between two counts, which
-is ten processes; each further one can exceed it by COUNT_INTERVAL events.
+can read the counts but not change them. Events are counted under the exclusive lock only. A process takes that lock for
+every large event, after COUNT_INTERVAL small ones, and always once the session is close to its quota.
+
+The quota is exact while all web processes together store less than RESERVE between two counts. Ten processes cannot
+store more. Each further process can exceed the quota by COUNT_INTERVAL events.
 """
 
 from collections import Counter
@@ -21,7 +22,7 @@ MAX_UNCOUNTED_BYTES = 64 * 1024
 RESERVE = Usage(events=10 * COUNT_INTERVAL, bytes=10 * COUNT_INTERVAL * MAX_UNCOUNTED_BYTES)
 _MAX_KEYS = 10_000
 
-# The events of each candidate key that this process has stored under the shared lock since it last required the other.
+# The number of events of each candidate key that this process has stored under the shared lock since the last count.
 _uncounted: Counter[str] = Counter()
 
 
@@ -46,7 +47,7 @@ def record_uncounted(key: str) -> None:
 
 
 def usage(session: Session) -> Usage:
-    """The events that a session has, and the bytes of its events and bundles; exact while the session is locked."""
+    """The number of a session's events, and the bytes of its events and bundles; exact while the session is locked."""
     count, total = peewee.fn.COUNT(Event.seq), peewee.fn.COALESCE(peewee.fn.SUM(Event.size), 0)
     query = Event.select(count, total).where(Event.session == session, Event.seq > session.counted_seq)
     row: Any = query.tuples().get()

@@ -58,9 +58,8 @@ class Session(Model):
 
     `created_at` is the redeem. `closes_at` is the time limit's close (None without a limit), `closed_at` the close
     once a process has settled it. Durations are milliseconds, ratios billionths (docs/metrics.md).
-    `stored_event_count` and `stored_event_bytes` include the events up to `counted_seq`; `refused_event_count` are
-    those that the session had no space for (models/sessions/quota.py). The MACs are explained in
-    models/sessions/final_seals.py.
+    `stored_event_count` and `stored_event_bytes` include the events up to `counted_seq`; `refused_event_count` counts
+    events beyond the quota (models/sessions/quota.py). The MACs are explained in models/sessions/final_seals.py.
     """
 
     personal_data = PersonalData("sessions", "Your session: start, end and metrics.")
@@ -141,7 +140,7 @@ class Session(Model):
 
     @property
     def closed_status(self) -> str:
-        """The status of a closed session; `models.sql.STATUS` is the definition for all."""
+        """The status of a closed session; `models.sql.STATUS` defines it for all sessions."""
         if self.hired_at is not None:
             return "hired"
         return "completed" if self.completed_at is not None else "expired"

@@ -27,7 +27,7 @@ def _publish_batch(organization_id: Any) -> int:
     hooks = Webhook.alive().where(Webhook.organization == organization_id, Webhook.disabled_reason.is_null())
     with db.atomic():
         events = Feed.number_batch(organization_id)
-        # Before the commit: an interruption repeats a line, and never loses one.
+        # Before the commit: an interruption can repeat a line, but never lose one.
         write_to_log(events)
         rows = [row for hook in hooks for row in _rows(hook, events)]
         for batch in peewee.chunked(rows, MAX_ROWS_PER_INSERT):

@@ -17,7 +17,7 @@ from rules.retries import WebhookResponse
 def record(delivery: WebhookDelivery, reply: WebhookResponse) -> None:
     """Store the result, schedule the next attempt, and disable the webhook if it is gone or keeps failing.
 
-    Only the latest claim counts. A failed test pauses the webhook too, but only 410 disables it.
+    Only the latest claim counts. A failed test also holds the webhook's messages, but disables it only with 410.
     """
     now = clock.now()
     update = WebhookDelivery.update(

@@ -1,4 +1,4 @@
-"""Wrong credentials are counted wherever they come from; a locked network keeps the credentials that it used before."""
+"""Wrong credentials count wherever they are sent. In a locked network, credentials used before still work."""
 
 import re
 from datetime import timedelta

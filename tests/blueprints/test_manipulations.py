@@ -1,4 +1,4 @@
-"""Changes that somebody with write access to the database makes, and the fact that names each of them.
+"""Manipulations by somebody with write access to the database, and the fact that reports each of them.
 
 The record is sealed with a key that is not in the database. The worker, which has the key, must not cover up any of
 them. tests/ops/test_seal_check.py has the two that only an anchor reveals.
@@ -231,7 +231,7 @@ def test_the_untouched_record_has_no_facts(reviewer, record, worker):
 
 
 @pytest.mark.parametrize("manipulation", MANIPULATIONS)
-def test_every_manipulation_is_named(clock, reviewer, record, worker, manipulation):
+def test_every_manipulation_is_reported(clock, reviewer, record, worker, manipulation):
     manipulate, code = MANIPULATIONS[manipulation]
     manipulate(record)
     assert code in facts(reviewer, record)
@@ -266,7 +266,7 @@ def test_a_later_change_does_not_cover_up_a_manipulation(clock, reviewer, record
     assert expected in facts(reviewer, record)
 
 
-def test_a_deleted_session_is_missed(app, reviewer, record):
+def test_a_deleted_session_is_reported(app, reviewer, record):
     for table in (FinalSeal, Seal, Event):
         table.delete().where(table.session == record.session).execute()
     db.execute_sql("DELETE FROM signing_keys")

@@ -11,7 +11,7 @@ from models.deliveries import outcomes
 
 @pytest.fixture
 def deliver_with(clock, assessment):
-    """Deliver a queued invitation with a function, which also gets the senders."""
+    """Deliver a queued invitation with a function that also receives the senders."""
     make_key(assessment, "alice@example.com")
 
     def deliver_with(deliver):

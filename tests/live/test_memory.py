@@ -1,4 +1,4 @@
-"""No request of a candidate, and no reading of what candidates stored, takes much memory or time."""
+"""Candidates' requests, and reading what candidates stored, take little memory and time."""
 
 import http.client
 import time
@@ -79,7 +79,7 @@ def read_all(candidate, reviewer) -> None:
 
 
 def repeated(start: str, unit: str, end: str, size: int = MAX_EVENT_BYTES) -> str:
-    """A text of nearly `size` bytes, most of it `unit` over and over."""
+    """A text of nearly `size` bytes, mostly repetitions of `unit`."""
     return start + unit * ((size - len(start) - len(end)) // len(unit)) + end
 
 

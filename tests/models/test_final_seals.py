@@ -1,4 +1,4 @@
-"""Final seals: which changes append one, and what keys do (R43)."""
+"""Final seals: the changes that append one, and seal keys (R43)."""
 
 from datetime import timedelta
 
@@ -156,7 +156,7 @@ def test_without_keys_the_chain_still_detects_careless_changes(clock, reviewer, 
 
 
 def forget_keys():
-    """Let the installation be one that has never had a key."""
+    """Turn the installation into one that has never had a key."""
     seal_keys.use(None)
     AuditChain.update(key_id=None, mac=None).execute()
 

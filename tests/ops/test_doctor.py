@@ -157,7 +157,7 @@ def test_stalled_tasks_are_an_error(clock, run_doctor):
 
 def test_a_failing_task_is_an_error(app, clock, organization, reviewer, run_doctor):
     worker = Worker(app.config)
-    assert "ok tasks: None fails." in run_doctor()
+    assert "ok tasks: None are failing." in run_doctor()
     reviewer.post("/v1/issues", {"title": "One", "taskBrief": "Two"})
     worker.run_once()
     AuditChain.update(count=0).execute()
@@ -165,7 +165,7 @@ def test_a_failing_task_is_an_error(app, clock, organization, reviewer, run_doct
     worker.run_once()
     output = run_doctor()
     since = "2026-04-01T09:00:00.000Z"
-    assert f"error task: `chain` fails for {organization.id} since {since} (IntegrityError)." in output
+    assert f"error task: `chain` has failed for {organization.id} since {since} (IntegrityError)." in output
     assert "error tasks: Failures: 1 of `chain`." in output
 
 

@@ -107,7 +107,7 @@ AUDIT_MANIPULATIONS = {
 
 @pytest.mark.usefixtures("session")
 @pytest.mark.parametrize("manipulation", AUDIT_MANIPULATIONS)
-def test_every_manipulation_of_the_audit_log_is_named(organization, run, manipulation):
+def test_every_manipulation_of_the_audit_log_is_reported(organization, run, manipulation):
     assert run("audit", "verify") == (0, "Acme: 4 rows chained, 0 waiting\n")
     manipulate, named = AUDIT_MANIPULATIONS[manipulation]
     manipulate(organization)
@@ -165,7 +165,7 @@ SEAL_MANIPULATIONS = {
 
 
 @pytest.mark.parametrize("manipulation", SEAL_MANIPULATIONS)
-def test_every_manipulation_of_final_seals_is_named(session, run, manipulation):
+def test_every_manipulation_of_final_seals_is_reported(session, run, manipulation):
     assert run("seals", "verify") == (0, "No differences.\n")
     manipulate, named = SEAL_MANIPULATIONS[manipulation]
     manipulate(session)
@@ -178,7 +178,7 @@ def test_every_manipulation_of_final_seals_is_named(session, run, manipulation):
 
 
 class Records(logging.Handler):
-    """Keeps the records of a logger."""
+    """Collects the records of a logger."""
 
     def __init__(self):
         super().__init__()

@@ -1,4 +1,4 @@
-"""Uploads and submissions with each store: what is verified stays, and a session has a limited share of the store."""
+"""Uploads and submissions with each store: verified bundles stay, and a session's share of the store is limited."""
 
 import gzip
 import hashlib

@@ -164,7 +164,7 @@ class Scenario:
         event_id = str(uuid.UUID(int=self.rng.getrandbits(128), version=4))
         envelope = event(self.rng.choice(KINDS), second, id=event_id, sessionId=session.session_id)
         envelope["data"] = {"text": f"{self.label} {second}"}
-        # A signed event far from its arrival is a fact.
+        # `/integrity` reports a signed event whose time is far from its arrival.
         envelope["ts"] = format_timestamp(datetime.now(UTC))
         return signer.sign(envelope) if signer else envelope
 

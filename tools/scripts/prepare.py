@@ -27,12 +27,12 @@ def main() -> None:
 
 
 def create_seal_keys(settings: config.Config) -> None:
-    """Create a private file with a key that signs seals, unless there is one or SEAL_KEYS is set."""
+    """Create a private file with a seal key, unless it exists or SEAL_KEYS is set."""
     if settings.seal_keys:
         return
     file = config.seal_keys_file(settings)
     if _has_signed_records():
-        # Restored without its key. A new one would sign what nobody can verify with the old one.
+        # Restored without its key. Records extended with a new key could not be verified with the old one.
         print(f"Records are signed with another key: put {file} back, or set SEAL_KEYS.", file=sys.stderr)
         return
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
