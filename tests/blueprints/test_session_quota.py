@@ -119,6 +119,18 @@ def test_a_large_event_is_counted_at_once(candidate, session):
     assert stored(session).stored_event_bytes > MAX_UNCOUNTED_BYTES
 
 
+def test_a_bundle_counts_once(candidate, session, limit):
+    events = [envelope() for _ in range(6)]
+    size = len(json.dumps(events[0]).encode())
+    session.update_columns(stored_bundle_bytes=10 * size)
+    limit(bytes=20 * size)
+    for event in events:
+        assert statuses(post_batch(candidate, event)) == ["created"]
+    row = Session.get_by_id(session.id)
+    assert sessions.stored_bytes(row) == sum(event.size for event in Event.select()) + row.stored_bundle_bytes
+    assert row.stored_event_bytes == sum(event.size for event in Event.select())
+
+
 def test_a_recording_beyond_the_limit_is_not_imported(flask, organization, limit, tmp_path):
     limit(events=2)
     recording = tmp_path / "long.jsonl"
