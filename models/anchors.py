@@ -34,7 +34,7 @@ def write_to_log(events: Iterable[FeedEvent]) -> None:
 
 def publish_audit_heads() -> int:
     """Publish the head of each audit log that has changed, at most hourly; returns how many."""
-    has_changed = AuditChain.count > AuditChain.anchored_count
+    has_changed = AuditChain.count != AuditChain.anchored_count
     return run_each(
         "audit_heads", AuditChain.select().where(has_changed).order_by(AuditChain.id), _publish_due
     )

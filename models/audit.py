@@ -142,6 +142,11 @@ class AuditChain(Sequence):
         )
 
     @classmethod
+    def awaits_adoption(cls) -> bool:
+        """Whether the first seal keys still have to be adopted (models/seals.py); until then nothing is signed."""
+        return bool(seal_keys.known()) and not cls.is_keyed() and cls.select().exists()
+
+    @classmethod
     def locked(cls, organization_id: Any) -> "AuditChain | None":
         return for_update(cls.select().where(cls.organization == organization_id)).get_or_none()
 
@@ -183,6 +188,8 @@ class ChainMissing(RuntimeError):
 
 def chain_new() -> int:
     """Chain the entries committed since the last run; returns how many."""
+    if AuditChain.awaits_adoption():
+        return 0
     return number_all("chain", AuditEntry.unchained().select(AuditEntry.organization), _chain_batch)
 
 

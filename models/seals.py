@@ -47,6 +47,7 @@ class Seal(Model, ErasedWithSession):
     @classmethod
     def seal_skipped(cls) -> int:
         """Seal events that committed too late for `seal_new`; reads all events."""
+        adopt_keys()
         return number_all("seal", unsealed().select(Event.session), seal_batch)
 
     @classmethod
@@ -85,7 +86,8 @@ EVENT_COLUMNS = [getattr(Event, name) for name in _COMPARED.split()]
 def unsealed(after: int = 0) -> Query:
     """The events without a seal whose number of arrival is greater than `after`."""
     # Limits both tables, or the database would read all seals.
-    seal = (Seal.event_seq == Event.seq) & (Seal.event_seq > after)
+    # A seal of another session does not count: it was written to hide the event.
+    seal = (Seal.event_seq == Event.seq) & (Seal.session == Event.session) & (Seal.event_seq > after)
     events = Event.select(Event.seq, Event.event_id, Event.received_at, Event.envelope)
     return events.join(Seal, peewee.JOIN.LEFT_OUTER, on=seal).where(Event.seq > after, Seal.id.is_null())
 
@@ -132,7 +134,7 @@ def adopt_keys() -> None:
 
     Earlier seals keep their hashes. Afterwards, an unsigned record is a break.
     """
-    if not seal_keys.known() or AuditChain.is_keyed() or not AuditChain.select().exists():
+    if not AuditChain.awaits_adoption():
         return
     with process_lock("seal_keys"), db.atomic():
         if AuditChain.is_keyed():

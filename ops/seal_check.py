@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+import peewee
+
 from models import AuditChain, AuditEntry, FinalSeal, Organization, Seal, Session, batches
 from models.sessions import final_seals
 from rules.anchors import SESSION, Anchor
@@ -29,6 +31,10 @@ def _organization_breaks(organization: Organization, is_keyed: bool) -> Iterator
     count = FinalSeal.select().where(FinalSeal.organization == organization).count()
     if count != chain.final_seals:
         yield f"{name}: has {count} final seals instead of {chain.final_seals}"
+    total = peewee.fn.SUM(Session.final_seal_count)
+    sealed = Session.select(total).where(Session.organization == organization).scalar() or 0
+    if sealed != chain.final_seals:
+        yield f"{name}: its sessions have {sealed} final seals instead of {chain.final_seals}"
     if (is_keyed or chain.key_id) and chain.is_intact is not True:
         yield f"{name}: its chain row is {_verdict(chain.is_intact)}"
 
@@ -71,8 +77,11 @@ def _session_difference(data: dict[str, Any]) -> str | None:
         data["count"],
     ):
         return "the seal differs"
-    stored = Seal.head_at(seal.session, data["count"])
-    if data["count"] and not seal.session.is_erased and (stored is None or stored.hex() != data["head"]):
+    session = Session.get_or_none(Session.id == seal.session_id)
+    if session is None:
+        return "the session is missing"
+    stored = Seal.head_at(session, data["count"])
+    if data["count"] and not session.is_erased and (stored is None or stored.hex() != data["head"]):
         return "the events end in another head"
     return None
 

@@ -75,8 +75,8 @@ def settle_locked(session: Session, seal: tuple[str, ...] = ("events_arrived", "
     if session.closed_at is None and session.closed_as_of(clock.now()):
         _close(session, session.closes_at, "limit")
         AuditEntry.record(session.organization_id, "closeAtLimit", SERVICE, "session", session.id)
-    elif session.closed_at is not None and session.metrics_due:
-        derive(session)
+    elif session.closed_at is not None and session.metrics_due and derive(session):
+        # What was not derived again is not sealed again: a new seal would cover up a change.
         final_seals.renew(session, *seal)
 
 

@@ -23,12 +23,17 @@ def prices() -> Any:
     return yaml.safe_load(PRICES.read_text())
 
 
-def derive(session: Session) -> None:
-    """Derive the metrics of a locked session, and update its cohort in the same transaction."""
+def derive(session: Session) -> bool:
+    """Derive the metrics of a locked session, and update its cohort in the same transaction.
+
+    Returns False if the events were erased: then the session keeps its numbers.
+    """
     # A session joins its cohort with its first derivation, at the close.
     before = None if session.derivation_version is None else session.columns(COHORT_COLUMNS)
-    session.update_columns(metrics_due=False, **_derived_columns(session))
+    columns = _derived_columns(session)
+    session.update_columns(metrics_due=False, **columns)
     CohortRollup.replace_session(session.assessment_id, before, session.columns(COHORT_COLUMNS))
+    return "derivation_version" in columns
 
 
 def derive_values(session: Session) -> metrics.Metrics:
@@ -44,7 +49,6 @@ def _submitted_counts(session: Session) -> tuple[int, int] | None:
 def _derived_columns(session: Session) -> dict[str, Any]:
     derived = derive_values(session)
     if derived.event_count == 0 and session.event_count:
-        # The events were erased: the session keeps its numbers.
         return {} if _submitted_counts(session) is None else {"tests_passed": derived.tests_passed}
     values = asdict(derived)
     columns = {name: values.pop(name) for name in (*METRIC_COLUMNS, "event_count")}
@@ -67,8 +71,8 @@ def rederive(session: Session) -> dict[str, tuple[Any, Any]]:
         locked = session.lock()
         settle_locked(locked)
         before = shown_metrics(locked) or {}
-        derive(locked)
-        final_seals.renew(locked, "rederived", "metrics")
+        if derive(locked):
+            final_seals.renew(locked, "rederived", "metrics")
         after = shown_metrics(locked) or {}
     changed = {name for name in before | after if before.get(name) != after.get(name)}
     return {name: (before.get(name), after.get(name)) for name in sorted(changed)}

@@ -87,6 +87,13 @@ class Record:
         Seal.create(session=self.session, position=6, event_seq=seq, event_id=event.event_id, head=head)
         self.set(sealed_count=6, seal_head=head)
 
+    def insert_behind_decoy(self):
+        """Insert an event, and a seal of another session that claims its number of arrival."""
+        seq = self.insert_event(arrival_mac=None)
+        other = make_session(make_key(self.session.key.assessment))
+        Seal.create(session=other, position=1_000_000, event_seq=seq, event_id="decoy", head=bytes(32))
+        self.set(metrics_due=True)
+
     def delete_final_seals(self):
         FinalSeal.delete().where(FinalSeal.session == self.session).execute()
 
@@ -147,6 +154,7 @@ MANIPULATIONS = {
         "event_inserted",
     ),
     "an event is inserted with a seal": (Record.insert_with_seal, "event_changed"),
+    "an event is hidden behind a seal of another session": (Record.insert_behind_decoy, "event_inserted"),
     "an event is removed": (lambda record: record.delete_event(1), "event_missing"),
     "an event is removed with its seal": (
         lambda record: (record.delete_event(1), record.seals[1].delete_instance()),
@@ -264,6 +272,33 @@ def test_a_later_change_does_not_cover_up_a_manipulation(clock, reviewer, record
     assert body_of(reviewer.patch(path, {"hired": True}))["candidate"]["status"] == "hired"
     assert FinalSeal.newest(record.session).reason == "hired"
     assert expected in facts(reviewer, record)
+
+
+def test_the_numbers_of_an_erased_session_are_not_sealed_again(reviewer, record, worker):
+    body_of(reviewer.delete(f"/v1/candidates/{record.session.key_id}/data"))
+    assert facts(reviewer, record) == ["erased"]
+    record.set(duration_ms=1, prompt_count=99, metrics_due=True)
+    worker.run_once()
+    assert facts(reviewer, record) == ["erased", "metrics_changed"]
+
+
+def test_a_clock_that_was_set_back_is_no_manipulation(clock, reviewer, assessment, worker):
+    session = make_session(make_key(assessment))
+    add_event(session, envelope())
+    clock.fixed -= timedelta(minutes=30)
+    sessions.complete(session)
+    worker.run_once()
+    assert facts(reviewer, Record(session)) == []
+
+
+def test_a_session_deleted_without_its_final_seals_is_reported(app, record):
+    FinalSeal.update(session=make_session(make_key(record.session.key.assessment))).execute()
+    for table in (Seal, Event):
+        table.delete().where(table.session == record.session).execute()
+    db.execute_sql("DELETE FROM signing_keys")
+    record.session.delete_instance()
+    output = app.test_cli_runner().invoke(args=["seals", "verify"]).output
+    assert "its sessions have 0 final seals instead of 1" in output
 
 
 def test_a_deleted_session_is_reported(app, reviewer, record):

@@ -8,7 +8,18 @@ from factories import add_event, envelope, make_assessment, make_closed_session,
 from response_checks import body_of
 
 from delivery.worker import Worker
-from models import AuditChain, FeedEvent, FinalSeal, Organization, Seal, Session, privacy, seal_keys, sessions
+from models import (
+    AuditChain,
+    FeedEvent,
+    FinalSeal,
+    Organization,
+    Seal,
+    Session,
+    audit,
+    privacy,
+    seal_keys,
+    sessions,
+)
 from ops import admin
 
 KEYS = {"one": b"1" * 32, "two": b"2" * 32}
@@ -180,6 +191,22 @@ def test_seals_from_before_the_first_key_keep_their_rule(clock, flask, reviewer,
     assert flask("audit", "verify")
     keys = Seal.select(Seal.key_id).where(Seal.session == opened).order_by(Seal.position).tuples()
     assert list(keys) == [(None,), (None,), ("one",)]
+
+
+def test_nothing_is_signed_before_the_first_key_is_adopted(clock, flask, reviewer, assessment, worker):
+    forget_keys()
+    closed = make_closed_session(assessment, envelope())
+    clock.fixed += timedelta(minutes=11)
+    worker.run_once()
+    add_event(make_session(make_key(assessment)), envelope())
+    seal_keys.use(KEYS)
+    hire(reviewer, closed)
+    assert audit.chain_new() == 0
+    Seal.seal_skipped()
+    assert audit.chain_new() > 0
+    assert codes(reviewer, closed) == []
+    assert flask("seals", "verify") == "No differences.\n"
+    assert flask("audit", "verify")
 
 
 def test_after_a_rotation_both_keys_verify_and_the_first_signs(flask, reviewer, session, worker):
