@@ -36,7 +36,7 @@ def check_version(query):
 def report_workspace_commit(data):
     """Report the workspace's commit
 
-    The commit that the candidate starts from. Every report is stored.
+    The commit that the candidate starts from. The first 100 reports are stored.
     """
     ClientReport.record(
         own_session(caller, data["session_id"]), "workspace_commit", {"commitSha": data["commit_sha"]}
@@ -53,7 +53,8 @@ def report_workspace_commit(data):
 def report_device(data):
     """Report the device
 
-    Describes the machine at the start and at the end. Names are sent only as hashes.
+    Describes the machine at the start and at the end. Names are sent only as hashes. The first 100 reports of each
+    checkpoint are stored.
     """
     ClientReport.record(Session.of_key(caller), f"device_{data['checkpoint']}", data["fingerprint"])
     return {"ok": True}
@@ -110,7 +111,7 @@ def submit_code(data):
     """Submit code
 
     Can be repeated. The latest submission whose stored bundle has the given size and SHA-256 counts. Of the others,
-    only metadata is kept, not the code.
+    only metadata is kept, not the code; without such a bundle, only of the newest 100.
     """
     session = own_session(caller, data.pop("session_id"))
     upload = BundleUpload.find_submitted(session, data.pop("bundle_key"))

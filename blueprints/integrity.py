@@ -62,7 +62,7 @@ def list_submissions(session_id):
     """List a session's submissions
 
     Clients also submit snapshots of the work in progress. The latest verified submission counts. Of the others, only
-    metadata is kept, not the code.
+    metadata is kept, not the code; of unverified ones, for the newest 100.
     """
     return {"submissions": Submission.of(find(Session, session_id))}
 

@@ -13,12 +13,14 @@ MAX_BYTES = 4 * 1024 * 1024
 Row = dict[str, Any]
 
 
-def read_all(query: Query, *order: peewee.Field) -> Iterator[Any]:
-    """All rows of a query, as instances."""
-    batch = list(query.order_by(*order).limit(MAX_ROWS))
+def read_all(query: Query, *order: peewee.Field, max_rows: int = MAX_ROWS) -> Iterator[Any]:
+    """All rows of a query, as instances, `max_rows` of them at a time."""
+    batch = list(query.order_by(*order).limit(max_rows))
     while batch:
+        last = [getattr(batch[-1], field.name) for field in order]
         yield from batch
-        batch = list(after(query, order, [getattr(batch[-1], field.name) for field in order]).limit(MAX_ROWS))
+        batch.clear()  # before the next rows are read
+        batch = list(after(query, order, last).limit(max_rows))
 
 
 def read_wide(query: Query, order: Sequence[peewee.Field], size: peewee.Field) -> Iterator[Row]:

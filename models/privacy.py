@@ -12,6 +12,7 @@ from typing import Any
 import peewee
 
 import models
+from models import batches
 from models.assessments import Assessment
 from models.base import Model, Query, clock, db, is_postgres
 from models.database import empty_write_ahead_log
@@ -111,6 +112,10 @@ def consents(key: CandidateKey) -> list[Consent]:
     return list(Consent.personal_rows(key, None).order_by(Consent.created_at, Consent.id))
 
 
+# A report has up to 64 KiB, and takes far more memory once it is parsed.
+MAX_ROWS_AT_ONCE = 10
+
+
 def submitted_data(session: Session) -> Iterator[tuple[str, dict[str, Any]]]:
     """The other data from the candidate's client, without events, as (kind, columns)."""
     tables: tuple[tuple[str, Any, str], ...] = (
@@ -119,7 +124,8 @@ def submitted_data(session: Session) -> Iterator[tuple[str, dict[str, Any]]]:
         ("submission", Submission, "verdict bundle_size bundle_sha256 repo_url base_sha file_tree diff"),
     )
     for kind, table, names in tables:
-        for row in table.personal_rows(session.key, session).order_by(table.created_at, table.id):
+        rows = table.personal_rows(session.key, session)
+        for row in batches.read_all(rows, table.created_at, table.id, max_rows=MAX_ROWS_AT_ONCE):
             yield kind, {name: getattr(row, name) for name in (*names.split(), "created_at")}
 
 

@@ -22,6 +22,11 @@ UPLOAD_URL_LIFETIME = timedelta(hours=1)
 MAX_UNUSED_UPLOAD_AGE = timedelta(hours=24)
 
 
+# Reports and facts do not count towards SESSION_MAX_BYTES.
+MAX_REPORTS = 100  # of each kind
+MAX_UNVERIFIED = 100
+
+
 class ClientReport(Model, ErasedWithSession):
     """A client's report about its machine or workspace, as received.
 
@@ -38,13 +43,17 @@ class ClientReport(Model, ErasedWithSession):
 
     @classmethod
     def record(cls, session: Session, kind: str, data: dict[str, Any]) -> None:
-        """Store a report. Raises SessionClosed more than 24 hours after the close, as for events (R4, R18)."""
+        """Store a report, unless the session has MAX_REPORTS of this kind.
+
+        Raises SessionClosed more than 24 hours after the close, as for events (R4, R18).
+        """
         now = clock.now()
         with db.atomic():
             session = session.lock_unless_erased()
             if session_close.intake_window(now, session.closed_as_of(now)) == "over":
                 raise SessionClosed()
-            cls.create(session=session, kind=kind, data=data)
+            if cls.select().where(cls.session == session, cls.kind == kind).count() < MAX_REPORTS:
+                cls.create(session=session, kind=kind, data=data)
 
 
 class BundleUpload(Model, ErasedWithSession):
@@ -196,7 +205,8 @@ class Submission(Model, ErasedWithSession):
     """A submission, and whether the stored bundle is the one that the client describes.
 
     `verdict` is `verified`, `mismatch` (another size or digest) or `missing` (nothing was uploaded). The latest
-    verified one counts; of the others only the facts are stored, and their uploads are deleted later.
+    verified one counts; of the others only the facts are stored, and their uploads are deleted later. The facts of
+    unverified ones are stored for the newest MAX_UNVERIFIED.
     """
 
     personal_data = PersonalData("submissions", "Your submissions: changes and file names.")
@@ -264,9 +274,18 @@ class Submission(Model, ErasedWithSession):
             stored = cls.create(session=session, upload=copy, **submitted, **facts)
             if verdict == "verified":
                 stored._replace(before, max_bytes)
-            elif copy is not None and copy.size is None:
+                return stored
+            if copy is not None and copy.size is None:
                 copy.delete_with_object()
+            cls._delete_old_unverified(session)
         return stored
+
+    @classmethod
+    def _delete_old_unverified(cls, session: Session) -> None:
+        unverified = cls.select(cls.id).where(cls.session == session, cls.verdict != "verified")
+        newest_first = unverified.order_by(cls.created_at.desc(), cls.id.desc())
+        old = [row.id for row in newest_first.offset(MAX_UNVERIFIED)]
+        cls.delete().where(cls.id.in_(old)).execute()
 
     def _replace(self, before: "Submission | None", max_bytes: int) -> None:
         """Keep the verified bundle, and delete the one before it."""

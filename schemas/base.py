@@ -89,7 +89,7 @@ class Error(Schema):
 
     error = String("Message for people.", example="The request is invalid. See `details`.")
     code = String("Stable code for programs.", example="invalid_request")
-    details = ListOf(ErrorDetail, "With `invalid_request`: invalid values.", optional=True)
+    details = ListOf(ErrorDetail, "With `invalid_request`: invalid values, at most 100.", optional=True)
     entries = ListOf(ErrorDetail, "With `already_begun`, `duplicate_candidates`: conflicts.", optional=True)
     used = Integer("With `quota_exceeded`: assessments created this month.", example=10, optional=True)
     quota = Integer("With `quota_exceeded`: monthly quota.", example=10, optional=True)

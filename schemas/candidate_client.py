@@ -1,19 +1,22 @@
 """Requests of the candidate's client other than events (client contract, 3.1, 3.6 to 3.11, 3.17)."""
 
+import json
 from typing import Any
 
+import marshmallow as ma
 from marshmallow.validate import Range, Regexp
 
 from rules.plain_text import storable
 from schemas import members
 from schemas.base import Body, Schema, shape
-from schemas.fields import Choice, Dict, Flag, Integer, ListOf, Nested, Number, String
+from schemas.fields import MAX_URL_CHARACTERS, Choice, Dict, Flag, Integer, ListOf, Nested, Number, String
 from schemas.queries import Filter
 from schemas.timestamps import Timestamp
 
 IS_BOOT_TIME = Range(0, 3600, error="Must be a number between 0 and 3600.")
 IS_COMMIT = Regexp(r"[0-9a-fA-F]{4,64}\Z", error="Must be a commit id, possibly abbreviated.")
 IS_SHA256 = Regexp(r"[0-9a-fA-F]{64}\Z", error="Must be a SHA-256: 64 hexadecimal digits.")
+MAX_FINGERPRINT_BYTES = 64 * 1024
 EXAMPLE_SHA256 = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 
 
@@ -47,12 +50,19 @@ class WorkspaceCommit(OfSession):
     )
 
 
+def check_fingerprint(fingerprint: dict[str, Any]) -> None:
+    text = json.dumps(fingerprint, ensure_ascii=False, separators=(",", ":"))
+    if len(text.encode()) > MAX_FINGERPRINT_BYTES:
+        raise ma.ValidationError("Must have at most 64 KiB as JSON.")
+
+
 class DeviceCheck(Body):
     """The candidate's machine."""
 
     checkpoint = Choice(["start", "done"], "When the check ran.", example="start", required=True)
     fingerprint = Dict(
-        "System, processor and memory; names of machine and user only as digests.",
+        "System, processor and memory; names of machine and user only as digests. At most 64 KiB.",
+        validate=check_fingerprint,
         example={"os": "linux", "arch": "amd64", "cpuCount": 8, "ramBytes": 16777216000},
         required=True,
     )
@@ -89,6 +99,17 @@ class SourceText(String):
         return storable(text, len(text))
 
 
+class Shortened(String):
+    """A string whose characters after the first `max` are cut off; a refusal would block the candidate."""
+
+    def __init__(self, max: int, *args: Any, **options: Any):
+        super().__init__(*args, **options)
+        self.max = max
+
+    def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> str:
+        return super()._deserialize(value, attr, data, **kwargs)[: self.max]
+
+
 class SubmittedCode(OfSession):
     """The candidate's code: a diff, and a previously uploaded bundle."""
 
@@ -104,8 +125,15 @@ class SubmittedCode(OfSession):
     )
     diff = SourceText("Changes against the base commit, as a unified diff.", load_default="")
     file_tree = ListOf(String(), "File names.", load_default=list, example=["orders.py"])
-    repo_url = String("Repository URL.", load_default="", example=members.EXAMPLE_REPOSITORY)
-    base_sha = String("Base commit of the diff.", load_default="")
+    repo_url = Shortened(
+        MAX_URL_CHARACTERS,
+        "Repository URL; only the first 2048 characters are stored.",
+        load_default="",
+        example=members.EXAMPLE_REPOSITORY,
+    )
+    base_sha = Shortened(
+        64, "Base commit of the diff; only the first 64 characters are stored.", load_default=""
+    )
 
 
 class SubmissionVerdict(Schema):

@@ -13,6 +13,7 @@ from marshmallow import validate
 EXAMPLE_ID = "01978f2e-7c1a-7a4e-9d57-1f3f7f8b7a01"
 MAX_URL_CHARACTERS = 2048
 MAX_TEXTS = 50
+MAX_INVALID_ENTRIES = 100  # as many as an error response lists
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _INVALID_IN_URL = re.compile(r'[\x00-\x1f\x7f-\x9f\s"<>\\^`{|}]')
 _check_email = validate.Email()
@@ -220,6 +221,8 @@ class Nested(Described, ma.fields.Nested):
 class ListOf(Described, ma.fields.List):
     """A list of `min` to `max` entries: a field, or a schema for objects of that shape.
 
+    The length is checked before the entries, which are read up to the MAX_INVALID_ENTRIES-th invalid one.
+
     distinct -- a member in which the entries must differ
     """
 
@@ -234,11 +237,28 @@ class ListOf(Described, ma.fields.List):
         distinct: str | None = None,
         **options: Any,
     ):
-        checks: list[Callable] = [_length(min, max, "entries")] if min or max else []
-        if distinct:
-            checks.append(_distinct(distinct))
+        # Also a validator, for the API's documentation.
+        self.length_checks: list[Callable] = [_length(min, max, "entries")] if min or max else []
+        checks = self.length_checks + ([_distinct(distinct)] if distinct else [])
         inner = entry if isinstance(entry, ma.fields.Field) else Nested(entry)
         super().__init__(*args, cls_or_instance=inner, validate=checks, **options)
+
+    def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> list:
+        if not isinstance(value, list):
+            raise self.make_error("invalid")
+        for check in self.length_checks:
+            check(value)
+        entries, messages = [], {}
+        for index, entry in enumerate(value):
+            try:
+                entries.append(self.inner.deserialize(entry, **kwargs))
+            except ma.ValidationError as error:
+                messages[index] = error.messages
+                if len(messages) == MAX_INVALID_ENTRIES:
+                    break
+        if messages:
+            raise ma.ValidationError(messages)
+        return entries
 
 
 class TextList(ListOf):

@@ -24,9 +24,9 @@ class NewKeys(Body):
 
     count = Integer("Number of keys to generate.", min=1, max=50, example=2, required=True)
     candidate_emails = ListOf(
-        Email(), "Exactly `count` addresses.", example=["alice@example.com", "bob@example.com"]
+        Email(), "Exactly `count` addresses.", max=50, example=["alice@example.com", "bob@example.com"]
     )
-    candidate_names = ListOf(Line(255), "Display names, exactly `count`.", example=["Alice", "Bob"])
+    candidate_names = ListOf(Line(255), "Display names, exactly `count`.", max=50, example=["Alice", "Bob"])
     org_name = Line(255, "Your company name for the invitations.", example="Example Ltd")
     on_duplicate = Choice(
         ["allow", "return", "refuse"],

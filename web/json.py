@@ -2,9 +2,10 @@
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import wraps
+from itertools import chain, islice
 from math import inf
 from typing import Any, NoReturn
 
@@ -22,6 +23,7 @@ from web.value_limit import MAX_VALUES, find_excess
 MAX_DEPTH = 32
 MAX_BODY_BYTES = 1024 * 1024
 MAX_EVENT_BYTES = 16 * 1024 * 1024
+MAX_DETAILS = 100  # of one response: a small body can have several hundred thousand invalid values
 MAX_BATCH_VALUES = 200_000  # of all entries together; each has MAX_VALUES at most
 UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 # Only these numbers can exceed 64 bits or a float: 19 digits or more, or an exponent of three digits or more.
@@ -246,8 +248,8 @@ class Parser(FlaskParser):
 
     def handle_error(self, error: Any, req: Any, schema: Any, **kwargs: Any) -> NoReturn:
         # webargs nests the messages under the location (json, query), which is not part of the path.
-        details = [detail for messages in error.messages.values() for detail in flatten(messages)]
-        raise Invalid(details=details)
+        details = chain.from_iterable(flatten(messages) for messages in error.messages.values())
+        raise Invalid(details=list(islice(details, MAX_DETAILS)))
 
 
 def read_body(req: Request) -> bytes:
@@ -269,23 +271,22 @@ def read_body(req: Request) -> bytes:
     return body
 
 
-def flatten(messages: Any, path: tuple = ()) -> list[dict]:
-    """Flatten marshmallow's nested messages to `[{"path": [...], "message": "..."}]`."""
+def flatten(messages: Any, path: tuple = ()) -> Iterator[dict]:
+    """Flatten marshmallow's nested messages to `{"path": [...], "message": "..."}`, one after the other."""
     if isinstance(messages, dict):
-        return [
-            detail
-            for name, inner in messages.items()
-            for detail in flatten(inner, path if name == "_schema" else (*path, name))
-        ]
-    if isinstance(messages, list):
-        return [detail for inner in messages for detail in flatten(inner, path)]
-    return [{"path": list(path), "message": str(messages)}]
+        for name, inner in messages.items():
+            yield from flatten(inner, path if name == "_schema" else (*path, name))
+    elif isinstance(messages, list):
+        for inner in messages:
+            yield from flatten(inner, path)
+    else:
+        yield {"path": list(path), "message": str(messages)}
 
 
 def reasons(error: Refusal | ma.ValidationError) -> list[str]:
     """List the reasons of an error as phrases such as `ts: This is not an RFC 3339 time.`"""
     if isinstance(error, ma.ValidationError):
-        details = flatten(error.messages)
+        details = list(islice(flatten(error.messages), MAX_DETAILS))
     elif error.details:
         details = error.details
     else:

@@ -16,6 +16,7 @@ from models import BundleUpload, ClientReport, Delivery, Submission, sessions
 from models.deliveries.outbox import MAX_UPLOAD_DURATION
 from models.submissions import MAX_UNUSED_UPLOAD_AGE, UPLOAD_URL_LIFETIME
 from rules import client_versions
+from schemas.candidate_client import MAX_FINGERPRINT_BYTES
 
 BUNDLE = gzip.compress(b"the files of a workspace", mtime=0)
 UNKNOWN_ID = "01978f2e-7c1a-7a4e-9d57-1f3f7f8b7a01"
@@ -129,6 +130,25 @@ def test_reports_are_stored_as_sent(candidate, session):
     ]
 
 
+def test_the_first_100_reports_of_each_kind_are_stored(candidate, session):
+    for number in range(102):
+        body = {"checkpoint": "start", "fingerprint": {"cpuCount": number}}
+        response = post(candidate, "device-check", **body)
+        assert (response.status_code, response.json) == (200, {"ok": True})
+    post(candidate, "device-check", checkpoint="done", fingerprint={})
+    counts = [report.data["cpuCount"] for report in ClientReport.select() if report.kind == "device_start"]
+    assert sorted(counts) == list(range(100))
+    assert ClientReport.select().where(ClientReport.kind == "device_done").count() == 1
+
+
+def test_a_fingerprint_has_at_most_64_kib(candidate, session):
+    for text, status in (("x" * (MAX_FINGERPRINT_BYTES - 9), 200), ("€" * 22_000, 400)):
+        response = post(candidate, "device-check", checkpoint="start", fingerprint={"os": text})
+        assert response.status_code == status
+    assert error_paths(response) == [["fingerprint"]]
+    assert ClientReport.select().count() == 1
+
+
 def test_reports_are_accepted_until_24_hours_after_the_close(candidate, session, clock):
     sessions.complete(session)
     clock.fixed += timedelta(hours=24)
@@ -240,6 +260,28 @@ def test_submission_without_the_right_bundle_is_recorded_but_replaces_no_verifie
         assert (response.status_code, response.json["verified"]) == (200, False)
     assert verdicts(reviewer, session) == ["verified", "mismatch", "mismatch", "missing", "missing"]
     assert Submission.current(session).upload.source_key == verified["objectKey"]
+
+
+def test_the_newest_100_unverified_submissions_are_listed(candidate, reviewer, session):
+    submit(candidate, session, upload_bundle(candidate, session))
+    for size in range(102):
+        submit(candidate, session, {"objectKey": "x"}, bundleSize=size)
+    listed = reviewer.get(f"/v1/sessions/{session.id}/submissions").json["submissions"]
+    assert [submission["verdict"] for submission in listed] == ["verified"] + ["missing"] * 100
+    assert [submission["bundleSize"] for submission in listed[1:]] == list(range(2, 102))
+
+
+def test_long_facts_are_shortened_and_do_not_block_the_submission(candidate, reviewer, session):
+    upload, url = upload_bundle(candidate, session), "https://example.com/" + "x" * 10_000
+    assert submit(candidate, session, upload, repoUrl=url, baseSha="a" * 10_000).json["verified"]
+    (listed,) = reviewer.get(f"/v1/sessions/{session.id}/submissions").json["submissions"]
+    assert (listed["repoUrl"], listed["baseSha"]) == (url[:2048], "a" * 64)
+
+
+def test_at_most_100_invalid_file_names_are_reported(candidate, session):
+    body = BODIES["submit-code"] | {"sessionId": str(session.id), "fileTree": ["a", *[1] * 499_000]}
+    paths = error_paths(post(candidate, "submit-code", **body))
+    assert paths == [["fileTree", index] for index in range(1, 101)]
 
 
 def test_later_verified_bundle_replaces_the_earlier_one(candidate, session, clock):

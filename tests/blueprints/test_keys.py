@@ -80,6 +80,11 @@ def test_there_are_exactly_as_many_addresses_and_names_as_keys(reviewer, path, e
         assert error_paths(reviewer.post(path, {"count": 2, member: [entry] * entries})) == [[member]]
 
 
+def test_a_list_with_too_many_entries_is_refused_for_its_length(reviewer, path):
+    for member in ("candidateEmails", "candidateNames"):
+        assert error_paths(reviewer.post(path, {"count": 2, member: [1] * 99_000})) == [[member]]
+
+
 @pytest.mark.parametrize(
     "invalid",
     [

@@ -8,6 +8,7 @@ import pytest
 from callers import Caller
 from factories import add_event, envelope, make_assessment, make_closed_session, make_rubric, make_session
 from response_checks import body_of, error_paths, refusal
+from statements import counted
 
 from delivery.worker import Worker
 from models import CandidateKey, ClientReport, Consent, Organization, disclosure, sessions
@@ -248,6 +249,15 @@ def test_a_candidate_exports_what_their_computer_sent(clock, candidate, key, ass
         {"clientReport": report},
     ]
     assert others[2:] == [json.dumps(event) for event in reversed(events)]
+
+
+def test_reports_are_read_in_small_parts_for_the_export(candidate, session):
+    for number in range(25):
+        ClientReport.record(session, "device_start", {"cpuCount": number})
+    with counted() as sent:
+        _, *lines = exported(candidate)
+    assert [json.loads(line)["clientReport"]["data"]["cpuCount"] for line in lines] == list(range(25))
+    assert all("LIMIT" in text for text in sent if 'FROM "client_reports"' in text)
 
 
 def test_an_erasure_request_is_recorded_once_and_erases_nothing(clock, reviewer, candidate, key, session):

@@ -1,6 +1,7 @@
 """Candidates' requests, and reading what candidates stored, take little memory and time."""
 
 import http.client
+import json
 import time
 from pathlib import Path
 
@@ -149,4 +150,32 @@ def test_a_full_session_is_read_with_little_memory(service, reviewer, candidate,
     assert candidate.ingest(event() | {"id": "NUMBER"} | members).status == 201
     service.execute(MULTIPLY, MAX_EVENTS - 1, service.stored_id(candidate.session_id))
     read_all(candidate, reviewer)
+    assert peak_mib(service) < MAX_MIB
+
+
+def test_reports_and_unverified_submissions_are_read_with_little_memory(service, reviewer, candidate):
+    body = {"checkpoint": "start", "fingerprint": {"a": [{}] * 20_000}}
+    facts = {"repoUrl": "r" * 8_000_000, "baseSha": "s" * 7_000_000}
+    submission = {
+        "sessionId": candidate.session_id,
+        "bundleKey": "x",
+        "bundleSize": 1,
+        "bundleSha256": "0" * 64,
+    }
+    for _ in range(110):
+        assert send(candidate, "/v1/candidate/device-check", json.dumps(body))[0].status == 200
+    for _ in range(10):
+        assert send(candidate, "/v1/candidate/submit-code", json.dumps(submission | facts))[0].status == 200
+    drain(candidate, "/v1/candidate/me/export")
+    assert drain(reviewer, f"/v1/sessions/{candidate.session_id}/submissions") < 100_000
+    assert peak_mib(service) < MAX_MIB
+
+
+def test_many_invalid_values_take_little_memory(service, candidate):
+    start = f'{{"sessionId": "{candidate.session_id}", "bundleKey": "x", "bundleSize": 1, "fileTree": ['
+    body = repeated(start, "1,", "1]}", len(start) + 2 * 499_000)
+    response, seconds = send(candidate, "/v1/candidate/submit-code", body)
+    assert (response.status, response["code"]) == (400, "invalid_request")
+    assert len(response.text) < 10_000
+    assert seconds < 2
     assert peak_mib(service) < MAX_MIB
