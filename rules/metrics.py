@@ -12,6 +12,7 @@ from typing import Any
 from rules.analyzed_events import BY_HAND, AnalyzedEvent, read_event, without_editor_duplicates
 from rules.envelopes import CHANGE_KINDS
 from rules.error_episodes import find_error_episodes
+from rules.frequent_names import shown_names
 from rules.rounding import BILLION, half_up, milliseconds, ratio
 from rules.usage import Prices, total_usage
 
@@ -91,7 +92,12 @@ def tool_usage(events: Iterable[AnalyzedEvent]) -> dict[str, int]:
     calls = [event for event in events if event.kind in ("tool_intent", "tool_use", "mcp_call")]
     announcing = {call.tool_source for call in calls if call.kind == "tool_intent"}
     counted = [call for call in calls if call.kind == "tool_intent" or call.tool_source not in announcing]
-    return dict(sorted(Counter(call.tool for call in counted if call.tool is not None).items()))
+    counts = Counter(call.tool for call in counted if call.tool is not None)
+    shown = shown_names(counts)
+    usage: Counter[str] = Counter()
+    for tool, count in counts.items():
+        usage[shown[tool]] += count
+    return dict(sorted(usage.items()))
 
 
 def to_response(values: Mapping[str, Any]) -> dict[str, Any]:

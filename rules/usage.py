@@ -12,6 +12,7 @@ from operator import itemgetter
 from typing import Any, NamedTuple
 
 from rules.envelopes import integer, label, member
+from rules.frequent_names import shown_names
 from rules.rounding import half_up
 from rules.timestamps import timestamp_from_ns
 
@@ -180,17 +181,28 @@ def _sum_tokens(responses: Iterable[UsageReport]) -> TokenCounts:
 
 
 def _responses_by_model(reports: Iterable[UsageReport]) -> dict[str, list[UsageReport]]:
-    """The responses that used anything, by model, with running totals resolved."""
+    """The responses that used anything, by model, with running totals resolved.
+
+    Each has its own model and so its own price, also under OTHER.
+    """
     codex = _CodexTotals()
-    by_model = defaultdict(list)
+    responses = []
     for report in reports:
         if report.starts_session:
             codex.start_session(report)
             continue
         response = codex.resolve(report) if report.is_codex else report
         if response.cost_usd is not None or _has_tokens(response):
-            by_model[response.model or UNKNOWN_MODEL].append(response)
+            responses.append(response)
+    shown = shown_names(Counter(map(_model, responses)))
+    by_model = defaultdict(list)
+    for response in responses:
+        by_model[shown[_model(response)]].append(response)
     return dict(sorted(by_model.items()))
+
+
+def _model(response: UsageReport) -> str:
+    return response.model or UNKNOWN_MODEL
 
 
 class _CodexTotals:
@@ -234,7 +246,7 @@ def _price_table(entries: Prices) -> PriceTable:
 
 def _prices(table: PriceTable, response: UsageReport) -> dict[str, Fraction]:
     """The model's prices on the day of the response; {} if the table has none."""
-    model = response.model or UNKNOWN_MODEL
+    model = _model(response)
     dated = table.get(model) or table.get(_SNAPSHOT.sub("", model), [])
     day = timestamp_from_ns(response.time_ns).date().isoformat()
     return next((prices for since, prices in dated if since <= day), {})

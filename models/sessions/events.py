@@ -15,6 +15,8 @@ from rules import envelopes, event_signatures, summaries
 
 # Larger events are verified by the worker, so that ingest responds in time.
 MAX_VERIFIED_BYTES = 256 * 1024
+# A signature does not name its key, so each event is verified with all of them.
+MAX_SIGNING_KEYS = 20
 
 
 class Arrival(NamedTuple):
@@ -30,7 +32,7 @@ class Arrival(NamedTuple):
 
 
 class SigningKey(Model, ErasedWithSession):
-    """A public key of a session. The client creates a new pair at each start; all stay valid."""
+    """A public key of a session. The client creates a new pair at each start; the earlier ones stay valid."""
 
     personal_data = PersonalData("signingKeys", "Public keys that your client signed with.")
 
@@ -53,8 +55,16 @@ class SigningKey(Model, ErasedWithSession):
 
     @classmethod
     def add(cls, session: Session, public_key: str | None) -> None:
+        """Add a public key; before the first event, only the latest MAX_SIGNING_KEYS are kept.
+
+        After it none is deleted, since it may have signed events; each further one needs a reviewer's permission (R31).
+        """
         if public_key:
             cls.insert(session=session, public_key=public_key).on_conflict_ignore().execute()
+            keys = cls.select(cls.id).where(cls.session == session)
+            latest = keys.order_by(cls.id.desc()).limit(MAX_SIGNING_KEYS)
+            has_events = peewee.fn.EXISTS(Event.select(Event.seq).where(Event.session == session))
+            cls.delete().where(cls.session == session, cls.id.not_in(latest), ~has_events).execute()
 
 
 class Event(Table, ErasedWithSession):

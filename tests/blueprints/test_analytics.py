@@ -98,6 +98,22 @@ def test_tools_and_models_have_calls_tokens_and_cost(reviewer, session):
     assert analysis["totalCostUsd"] is None
 
 
+def test_tools_and_models_beyond_the_200_most_frequent_are_added_up(reviewer, candidate, session):
+    for kind, data in (("tool_use", {}), ("ai_response", {"inputTokens": 1, "totalCost": 0.25})):
+        names = [{"toolName": f"tool {number:03}", "model": f"model {number:03}"} for number in range(203)]
+        events = [envelope(kind, data=data | name) for name in names]
+        assert candidate.post("/v1/hooks/ingest/batch", {"events": events}).status_code == 200
+    sessions.complete(session)
+    analysis = analyze(reviewer, session)
+    assert (len(analysis["tools"]), analysis["tools"][0]) == (201, {"name": "other", "calls": 3})
+    tokens = {"input": 3, "output": 0, "cacheRead": 0, "cacheWrite": 0}
+    assert len(analysis["models"]) == 201
+    assert analysis["models"][-1] == {"model": "other", "responses": 3, "tokens": tokens, "costUsd": 0.75}
+    metrics = reviewer.get(f"/v1/sessions/{session.id}").json["metrics"]
+    assert (len(metrics["toolUsage"]), len(metrics["tokens"])) == (201, 201)
+    assert metrics["totalCostUsd"] == analysis["totalCostUsd"] == 50.75
+
+
 def test_proxy_usage_is_totaled_by_model(reviewer, session, clock):
     for provider, model, status, counts in [
         ("anthropic", "claude-haiku-4-5", 200, {"input": 1000, "output": 100, "cacheRead": 10}),

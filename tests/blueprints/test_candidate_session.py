@@ -8,8 +8,9 @@ import pytest
 import yaml
 from factories import add_event, envelope, make_assessment, make_issue, make_key, make_session
 from response_checks import error_paths, refusal
+from signing import Signer
 
-from models import Consent, Session, SigningKey, disclosure, find_candidate, sessions
+from models import Consent, Event, Session, SigningKey, disclosure, find_candidate, sessions
 from rules.rows import row_time
 from rules.timestamps import format_timestamp
 
@@ -247,6 +248,23 @@ def test_redeem_can_be_repeated_before_the_first_event_and_adds_its_public_key(c
     redeem(anonymous, limited_key, signingPubKey=PUBLIC_KEY)
     assert public_keys() == {PUBLIC_KEY, OTHER_PUBLIC_KEY}
     assert Session.select().count() == 1
+
+
+def test_session_keeps_its_latest_20_public_keys(anonymous, candidate, key):
+    consent(anonymous, key)
+    signers = [Signer(number) for number in range(22)]
+    for signer in signers[:21]:
+        assert redeem(anonymous, key, signingPubKey=signer.public_key).status_code == 200
+    session = Session.get()
+    latest = [signer.public_key for signer in reversed(signers[1:21])]
+    assert SigningKey.of(session) == latest
+    for signer in signers[:2]:
+        assert candidate.post("/v1/hooks/ingest", signer.event(session)).status_code == 201
+    assert [event.verdict for event in Event.select().order_by(Event.seq)] == ["invalid", "valid"]
+    # From now on, each key may have signed events.
+    sessions.allow_redeem(session)
+    assert redeem(anonymous, key, signingPubKey=signers[21].public_key).status_code == 200
+    assert SigningKey.of(session) == [signers[21].public_key, *latest]
 
 
 def test_redeem_after_the_first_event_must_be_allowed(anonymous, key, session):

@@ -178,6 +178,19 @@ def test_tools_are_counted_by_announcements_if_their_source_sends_any():
     assert result.tool_usage == {"Bash": 2, "search": 2, "view": 1, "a\ufffdb\ufffd" + "x" * 196: 1}
 
 
+def test_the_200_most_frequent_tools_are_named_and_all_others_added_up():
+    names = [f"tool {number:03}" for number in range(202)]
+    calls = [event("tool_use", number, toolName=name) for number, name in enumerate(names + names[-1:] * 2)]
+    # Of the tools with one call, the last by name have no place beside `tool 201`.
+    expected = dict.fromkeys(names[:199], 1) | {"other": 2, "tool 201": 3}
+    assert of(*calls).tool_usage == of(*reversed(calls)).tool_usage == expected
+    assert of(*calls[:200]).tool_usage == dict.fromkeys(names[:200], 1)
+    # A tool may have this name.
+    assert (
+        of(*calls, *(event("tool_use", at, toolName="other") for at in (300, 301))).tool_usage["other"] == 5
+    )
+
+
 # Tokens and cost
 
 PRICES = [
@@ -234,6 +247,17 @@ def test_a_used_model_without_a_price_makes_the_cost_unknown(model):
     assert cost(known, response(2, model, inputTokens=1)) is None
     assert cost(known, response(2, model, inputTokens=0)) == 3_000
     assert cost(known, prices=None) is cost(response(DAY, cacheReadTokens=1)) is None
+
+
+def test_the_200_most_frequent_models_are_named_and_the_cost_includes_all():
+    prices = [{"model": f"model {number:03}", "input": str(number), "output": "0"} for number in range(202)]
+    responses = [response(at, entry["model"], inputTokens=1) for at, entry in enumerate(prices)]
+    result = of(*responses, response(300, "model 201", inputTokens=1), prices=prices)
+    inputs = {model: counts["input"] for model, counts in result.tokens.items()}
+    named = [entry["model"] for entry in prices[:199]]
+    assert inputs == dict.fromkeys(named, 1) | {"model 201": 2, "other": 2}
+    assert result.total_cost_nano_usd == (sum(range(202)) + 201) * 1000
+    assert of(*responses[:200], prices=prices).tokens.keys() == {entry["model"] for entry in prices[:200]}
 
 
 @pytest.mark.parametrize("count", [-1, 1.0, True, "1", None, [1], 10**30])

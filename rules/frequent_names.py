@@ -1,0 +1,13 @@
+"""Limit the names in a session's metrics, since a client may send another one with each event."""
+
+from collections.abc import Mapping
+from heapq import nsmallest
+
+MAX_NAMES = 200  # far more than a session has tools or models
+OTHER = "other"
+
+
+def shown_names(counts: Mapping[str, int]) -> dict[str, str]:
+    """How the metrics show each name: the most frequent ones (ties by name) as they are, all others as OTHER."""
+    frequent = set(nsmallest(MAX_NAMES, counts, key=lambda name: (-counts[name], name)))
+    return {name: name if name in frequent else OTHER for name in counts}
