@@ -77,7 +77,13 @@ def report_hosted_boot(data):
 
 @blp.post("/candidate/upload-url")
 @auth.required(CandidateKey)
-@refuses(errors.NotFound, errors.NotRedeemed, errors.AssessmentClosed, errors.StoreUnavailable)
+@refuses(
+    errors.NotFound,
+    errors.NotRedeemed,
+    errors.AssessmentClosed,
+    errors.SessionFull,
+    errors.StoreUnavailable,
+)
 @blp.arguments(schemas.OfSession)
 @blp.response(200, schemas.UploadPlace)
 @audit.change()
@@ -88,7 +94,8 @@ def open_upload(data):
     verified or this operation has been called three more times.
     """
     session = own_session(caller, data["session_id"])
-    upload = BundleUpload.open(session, storage.new_object_key(str(session.id)))
+    object_key = storage.new_object_key(str(session.id))
+    upload = BundleUpload.open(session, object_key, setting("SESSION_MAX_BYTES"))
     key, expires_at = upload.object_key, upload.expires_at
     url = store().upload_url(key, expires_at)
     return {"upload_url": url, "object_key": key, "token": None, "expires_at": expires_at}

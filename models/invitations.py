@@ -71,7 +71,10 @@ def change_candidate(key: CandidateKey, values: dict[str, Any]) -> None:
 def _readdress_queued(key: CandidateKey) -> None:
     """Readdress queued messages to the key's new address; those beyond its limit are suppressed."""
     for message in Delivery.personal_rows(key).where(Delivery.state == "queued"):
-        message.update_columns(**_message_columns(key))
+        columns = _message_columns(key)
+        # Another spelling of the same address changes nothing; the message would count against itself.
+        if columns["address"] != message.address:
+            message.update_columns(**columns)
 
 
 def _message_columns(key: CandidateKey) -> dict[str, Any]:
@@ -98,9 +101,9 @@ def invite(key: CandidateKey) -> None:
         latest = Delivery.get_or_none(Delivery.id == locked.invitation_id)
         org_name = (latest and latest.data.get("orgName")) or locked.organization.shown_name
         outbox.cancel_queued_invitations(locked)
-        limit.require_allowed(locked.assessment_id, locked.address)
+        address = limit.require_allowed(locked.assessment_id, locked.address)
         delivery_id = new_id()
-        invitation = {"id": delivery_id, "subject_id": locked.id, "address": locked.address}
+        invitation = {"id": delivery_id, "subject_id": locked.id, "address": address}
         outbox.enqueue_invitations(locked.organization_id, [invitation], org_name)
         locked.update_columns(invitation_id=delivery_id, bounced=False)
 
@@ -114,7 +117,7 @@ def retry(delivery: Delivery) -> Delivery:
         limit.lock(key.assessment_id)
         address = key.lock().address
         if address is not None:
-            limit.require_allowed(key.assessment_id, address, excluding=delivery.id)
+            address = limit.require_allowed(key.assessment_id, address, excluding=delivery.id)
         return outbox.retry(delivery, address)
 
 

@@ -78,7 +78,7 @@ class Issue(Model):
         self.update_columns(**values, search_text=_search_text(searched), updated_at=clock.now())
 
     def delete_softly(self) -> None:
-        self.update_columns(deleted_at=clock.now())
+        self.set_once("deleted_at")
 
 
 # Without columns that reveal the solution; for candidates they are None.

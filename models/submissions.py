@@ -81,10 +81,10 @@ class BundleUpload(Model, ErasedWithSession):
         return cls.select().where(cls.source_key.is_null())
 
     @classmethod
-    def open(cls, session: Session, object_key: str) -> "BundleUpload":
+    def open(cls, session: Session, object_key: str, max_bytes: int) -> "BundleUpload":
         """Open an upload for an hour, and close the oldest ones so that at most MAX_OPEN_UPLOADS are open.
 
-        Raises AssessmentClosed if the session takes no more bundles (R18).
+        Raises AssessmentClosed if the session takes no more bundles (R18), and SessionFull if it has no byte left.
         """
         now = clock.now()
         with db.atomic():
@@ -97,6 +97,8 @@ class BundleUpload(Model, ErasedWithSession):
             )
             for oldest in list(newest_first)[MAX_OPEN_UPLOADS - 1 :]:
                 oldest.delete_with_object()
+            if stored_bytes(Session.get_by_id(session.id)) >= max_bytes:
+                raise SessionFull()
             return cls.create(session=session, object_key=object_key, expires_at=now + UPLOAD_URL_LIFETIME)
 
     @classmethod

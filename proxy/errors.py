@@ -83,7 +83,7 @@ class StoredStateRefused(Refusal):
     code = 400
     reason = "stored_state_not_supported"
     sentence = (
-        "References to what the provider has stored (previous responses, conversations, prompts, containers) are not "
+        "References to what the provider has stored (responses, conversations, prompts, containers, files) are not "
         "supported. Send the whole conversation."
     )
 

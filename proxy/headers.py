@@ -19,12 +19,13 @@ DROPPED_REQUEST_HEADERS = HOP_BY_HOP | {
     "x-request-id", "x-request-start",
 }  # fmt: skip
 DROPPED_REQUEST_PREFIXES = ("cf-", "x-forwarded-")
-# Headers that clients read. Others name the provider's account or host. This service sets its own X-Request-Id.
+# Headers that clients read. Others name the provider's account or host. This service sets its own X-Request-Id
+# and X-RateLimit-*.
 RESPONSE_HEADERS = {
     "content-encoding", "content-length", "content-type", "openai-model", "openai-processing-ms", "openai-version",
     "request-id", "retry-after", "retry-after-ms", "x-should-retry",
 }  # fmt: skip
-RESPONSE_PREFIXES = ("anthropic-ratelimit-", "x-codex-", "x-ratelimit-", "x-reasoning-")
+RESPONSE_PREFIXES = ("anthropic-ratelimit-", "x-codex-", "x-reasoning-")
 
 
 def request_headers(headers: Headers) -> dict[str, str]:

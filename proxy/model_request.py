@@ -15,6 +15,8 @@ from web.json import NOT_AN_OBJECT, NotJson
 _MAX_OUTPUT_MEMBER = {"anthropic": "max_tokens", "openai": "max_output_tokens"}
 # References to data that the provider stores. All candidates share one account, so it may be another candidate's.
 _STORED_STATE = {"anthropic": ("container",), "openai": ("previous_response_id", "conversation")}
+# Members with content. Files are at most this deep: in a block of a document that a tool has returned.
+_CONTENT, MAX_CONTENT_LEVELS = {"content", "output", "source"}, 5
 
 
 class ModelRequest(NamedTuple):
@@ -87,6 +89,9 @@ def read_request(provider: str, body: RequestBody, allowed: list[str]) -> ModelR
         tools.add(top["tools"])
     if provider == "openai" and "input" in top:
         _read_input(top["input"], tools)
+    if provider == "anthropic" and "messages" in top:
+        for message in top["messages"].elements():
+            _refuse_files(message.members())
     model, max_output_tokens = label(_parsed(top, "model")), _max_output_tokens(provider, top)
     if tools.removed:
         tools.refuse_if_required(_parsed(top, "tool_choice"))
@@ -130,11 +135,21 @@ def _read_input(items: Value, tools: ToolFilter) -> None:
     """Read OpenAI's input, whose items can contain Codex's tools. Raises StoredStateRefused."""
     for item in items.elements():
         members = item.members()
-        kind = _parsed(members, "type")
-        if kind == "item_reference" or (kind is None and "id" in members and "role" not in members):
+        kind, role = _parsed(members, "type"), label(_parsed(members, "role"))
+        if kind == "item_reference" or (kind is None and "id" in members and not role):
             raise StoredStateRefused()
+        _refuse_files(members)
         if "tools" in members:
             tools.add(members["tools"])
+
+
+def _refuse_files(members: dict[str, Value], levels: int = MAX_CONTENT_LEVELS) -> None:
+    """Refuse content from a file that the provider stores. Raises StoredStateRefused."""
+    if _is_set(members.get("file_id")):
+        raise StoredStateRefused()
+    for name in _CONTENT & members.keys() if levels else ():
+        for part in members[name].elements() or [members[name]]:
+            _refuse_files(part.members(), levels - 1)
 
 
 def _cuts(elements: list[Value], removed: set[int]) -> Iterator[Value]:

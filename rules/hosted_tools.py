@@ -1,5 +1,6 @@
 """Hosted tools of model requests: the provider runs them, not the candidate's machine (R42)."""
 
+import re
 from typing import Any
 
 from rules.envelopes import label
@@ -16,10 +17,14 @@ HOSTED_TOOLS = {
     "mcp": "mcp",
 }
 ALLOWABLE = sorted(set(HOSTED_TOOLS.values()))
-# Prefixes of tools that the client runs. A tool search reads only the request's own tools.
+# Types of tools that the client runs. A tool search reads only the request's own tools.
 _CLIENT_TOOLS = {
-    "anthropic": ("custom", "bash_", "text_editor_", "computer_", "memory_", "tool_search_tool_"),
-    "openai": ("function", "custom", "namespace", "tool_search", "local_shell", "apply_patch", "computer"),
+    "anthropic": re.compile(
+        r"custom|(bash|text_editor|computer|memory)_[0-9]{8}|tool_search_tool_(bm25|regex)(_[0-9]{8})?"
+    ),
+    "openai": re.compile(
+        r"function|custom|namespace|tool_search|local_shell|apply_patch|computer|computer_use(_preview)?"
+    ),
 }
 
 
@@ -31,7 +36,7 @@ def refused_tool(provider: str, tool_type: Any, allowed: list[str]) -> str | Non
     if tool_type is None and provider == "anthropic":
         return None
     name = label(tool_type) or "of an unknown type"
-    if name.startswith(_CLIENT_TOOLS[provider]):
+    if _CLIENT_TOOLS[provider].fullmatch(name):
         return None
     hosted = next((known for start, known in HOSTED_TOOLS.items() if name.startswith(start)), name)
     return None if hosted in allowed else hosted

@@ -1,15 +1,19 @@
-"""Addresses for mail headers, safe against header injection.
+"""Addresses for mail headers, safe against header injection, and the one spelling of each mailbox.
 
 Python's `email` package decodes RFC 2047 words (`=?utf-8?q?...?=`) in header values and writes line breaks in them as
 new header lines. Names are therefore sanitized first.
 """
 
+import re
+import unicodedata
 from email.headerregistry import Address
 from email.utils import getaddresses
 
 from rules.plain_text import one_line
 
 MAX_NAME_CHARACTERS = 80
+_ENCODED_DOMAIN = re.compile(r"[a-z0-9.-]+", re.IGNORECASE)
+_QUOTED_PAIR = re.compile(r"\\(.)")
 SENDER_FORMAT = "one address such as Proofstone <no-reply@example.com>"
 
 
@@ -29,14 +33,46 @@ def header_address(name: str, address: str) -> Address:
 
     The domain is encoded as ASCII (IDNA); a non-ASCII local part needs SMTPUTF8.
     """
-    local, _, domain = address.rpartition("@")
-    if not local or not domain or "=?" in address or one_line(address, len(address)).split() != [address]:
+    local, domain = _parts(address)
+    text = f"{local}@{domain}"
+    if not local or not domain or "=?" in text or one_line(text, len(text)).split() != [text]:
         raise ValueError("The address cannot be used in a mail header.")
+    return Address(header_text(name), local, _ascii_domain(domain))
+
+
+def mailbox(address: str) -> str:
+    """The address in one spelling: as `header_address` has it, and the local part without letter case and width.
+
+    Mail to an address with an invalid domain is never sent; it is only case-folded.
+    """
+    local, domain = _parts(address)
     try:
-        ascii_domain = domain if domain.isascii() else domain.encode("idna").decode("ascii")
+        ascii_domain = _ascii_domain(domain).lower().rstrip(".")
+    except ValueError:
+        return address.casefold()
+    return f"{unicodedata.normalize('NFKC', local).casefold()}@{ascii_domain}"
+
+
+def _parts(address: str) -> tuple[str, str]:
+    """The local part without quotes, and the domain."""
+    local, _, domain = address.rpartition("@")
+    if len(local) > 1 and local.startswith('"') and local.endswith('"'):
+        local = _QUOTED_PAIR.sub(r"\1", local[1:-1])
+    return local, domain
+
+
+def _ascii_domain(domain: str) -> str:
+    """The domain encoded by IDNA. Raises ValueError."""
+    if domain.isascii():
+        return domain
+    try:
+        encoded = domain.encode("idna").decode("ascii")
     except UnicodeError:
-        raise ValueError("The domain of the address is invalid.") from None
-    return Address(header_text(name), local, ascii_domain)
+        encoded = ""
+    # IDNA replaces full-width punctuation, such as a second @.
+    if not _ENCODED_DOMAIN.fullmatch(encoded):
+        raise ValueError("The domain of the address is invalid.")
+    return encoded
 
 
 def header_text(text: str) -> str:

@@ -110,7 +110,7 @@ def make_record(session: Session, reviewer: models.ApiToken, word: str = "one") 
     add_event(session, event)
     models.ClientReport.record(session, "device_start", {"host": word})
     models.Score.give(session, "quality", reviewer, value=1, comment=word, evidence=[event["id"]])
-    upload = models.BundleUpload.open(session, storage.new_object_key(str(session.id)))
+    upload = models.BundleUpload.open(session, storage.new_object_key(str(session.id)), max_bytes=2**20)
     return {
         "session_id": session.id,
         "event_id": event["id"],

@@ -1,7 +1,7 @@
 """Limit messages to MAX_MESSAGES in PERIOD per address and assessment, over all keys and processes.
 
-Messages count if they are queued or a worker has tried to send them. The lock serializes transactions that count and
-queue messages. Take it before locking a key.
+All spellings of an address are one mailbox (rules/mail_addresses.py). Messages count if they are queued or a worker has
+tried to send them. The lock serializes transactions that count and queue messages. Take it before locking a key.
 """
 
 import math
@@ -14,6 +14,7 @@ from models import sql
 from models.base import clock
 from models.database import lock_by_name
 from models.deliveries.table import Delivery
+from rules.mail_addresses import mailbox
 from rules.rows import row_id
 
 MAX_MESSAGES = 5
@@ -26,16 +27,19 @@ def lock(assessment_id: Any) -> None:
     lock_by_name(f"messages {assessment_id}")
 
 
-def require_allowed(assessment_id: Any, address: str, excluding: Any = None) -> None:
-    """Raise MailLimit if the address is at the limit, not counting the message with the id `excluding`."""
+def require_allowed(assessment_id: Any, address: str, excluding: Any = None) -> str:
+    """The column `address` of a message. The message with the id `excluding` is not counted. Raises MailLimit."""
+    address = mailbox(address)
     newest_first = _recent(assessment_id, [address], excluding)[address]
     if len(newest_first) >= MAX_MESSAGES:
         wait = newest_first[MAX_MESSAGES - 1] + PERIOD - clock.now()
         raise MailLimit(retry_after=math.ceil(wait.total_seconds()))
+    return address
 
 
 def columns(assessment_id: Any, addresses: list[str]) -> list[dict[str, Any]]:
     """The columns of a new message to each address, which is queued, or suppressed by the limit."""
+    addresses = [mailbox(address) for address in addresses]
     counts = Counter({address: len(times) for address, times in _recent(assessment_id, addresses).items()})
     rows: list[dict[str, Any]] = []
     for address in addresses:

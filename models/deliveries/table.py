@@ -16,10 +16,10 @@ INVITATION, REMINDER, REMOVAL = "invitation", "reminder", "removal"
 class Delivery(Leased, Model):
     """One message to a candidate, or one removal.
 
-    A message is an `invitation` or a `reminder` to `address`, which is case-folded. It is `queued`, then `sent`,
-    `saved` (as a file), `failed` or `canceled`; or it is `suppressed` (models/deliveries/limit.py). A `removal`
-    deletes an object from the bundle store or a saved email, and ends as `done`. `subject_id` is the candidate key's
-    id; for an object it is the session's id.
+    A message is an `invitation` or a `reminder` to `address`, a mailbox (rules/mail_addresses.py). It is `queued`,
+    then `sent`, `saved` (as a file), `failed` or `canceled`; or it is `suppressed` (models/deliveries/limit.py). A
+    `removal` deletes an object from the bundle store or a saved email, and ends as `done`. `subject_id` is the
+    candidate key's id; for an object it is the session's id.
     """
 
     personal_data = PersonalData("messages", "Invitations sent to you.")

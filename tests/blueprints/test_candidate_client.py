@@ -245,6 +245,18 @@ def test_concurrent_uploads_do_not_exceed_the_sessions_bytes(app, candidate, ses
     assert os.listdir(folder) == [second["objectKey"]]
 
 
+def test_a_full_session_gets_no_upload_url_until_an_upload_is_closed(app, candidate, session, monkeypatch):
+    uploads = [upload_bundle(candidate, session) for _ in range(2)]
+    monkeypatch.setitem(app.config, "SESSION_MAX_BYTES", 2 * len(BUNDLE))
+    assert refusal(post(candidate, "upload-url", sessionId=str(session.id))) == (413, "session_full")
+    assert BundleUpload.select().count() == 2
+    monkeypatch.setitem(app.config, "SESSION_MAX_BYTES", 3 * len(BUNDLE))
+    upload_bundle(candidate, session)
+    # The fourth upload closes the oldest, which makes space.
+    upload_bundle(candidate, session)
+    assert refusal(put(candidate, uploads[0])) == (403, "upload_refused")
+
+
 def test_submission_without_the_right_bundle_is_recorded_but_replaces_no_verified_one(
     candidate, reviewer, session
 ):

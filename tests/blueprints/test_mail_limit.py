@@ -81,6 +81,33 @@ def test_a_generated_key_beyond_the_limit_has_a_suppressed_invitation(reviewer, 
     assert refusal(reviewer.post(retry)) == (409, "not_failed")
 
 
+@pytest.mark.parametrize(
+    ("address", "spellings"),
+    [
+        (ALICE, ["\uff41lice@example.com", '"alice"@example.com', r'"al\ice"@example.com']),
+        (ALICE, ["alice@\uff45xample.com", "alice@EX\uff21mple.com", "alice@example.com\u3002"]),
+        (
+            "alice@m\u00fcnchen.de",
+            ["alice@mu\u0308nchen.de", "alice@xn--mnchen-3ya.de", "alice@XN--Mnchen-3YA.de"],
+        ),
+    ],
+)
+def test_every_spelling_of_an_address_counts(reviewer, assessment, address, spellings):
+    keys = issue(reviewer, assessment, address, *spellings * 4)
+    assert states(keys)[:5] == ["queued"] * 5
+    assert set(states(keys)[5:]) == {"suppressed"}
+    for key in keys[5:]:
+        assert refusal(resend(reviewer, key)) == (429, "mail_limit")
+
+
+def test_another_spelling_of_an_address_keeps_its_queued_message(reviewer, assessment):
+    keys = issue(reviewer, assessment, *[ALICE] * 5)
+    path = f"/v1/candidates/{keys[4]['id']}"
+    assert reviewer.patch(path, {"candidateEmail": "alice@\uff45xample.com"}).status_code == 200
+    listed = reviewer.get(f"/v1/assessments/{assessment.id}/keys").json["keys"]
+    assert states(listed) == ["queued"] * 5
+
+
 @pytest.mark.parametrize("policy", ["return", "refuse"])
 def test_the_limit_applies_to_every_policy_for_duplicates(reviewer, assessment, policy):
     issue(reviewer, assessment, *[ALICE] * 5)

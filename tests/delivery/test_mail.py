@@ -221,11 +221,24 @@ def test_non_ascii_addresses_keep_the_local_part_and_encode_the_domain():
 
 
 @pytest.mark.parametrize(
+    ("address", "sent_to"),
+    [
+        ('"alice"@example.com', "alice@example.com"),
+        (r'"al\ice"@example.com', "alice@example.com"),
+        ('"al(ice"@example.com', '"al(ice"@example.com'),
+    ],
+)
+def test_a_quoted_local_part_is_not_quoted_twice(address, sent_to):
+    assert received(to_address=address)["To"].addresses[0].addr_spec == sent_to
+
+
+@pytest.mark.parametrize(
     "address",
     [
         "=?utf-8?q?=0D=0ABcc=3A=20eve=40evil.example?=@example.com",
         "alice@example.com\r\nBcc: eve@evil.example",
         *("alice@example.com\x00", "alice", "@example.com", "alice@é..example", ""),
+        *("alice@evil\uff20example.com", r'"=\?utf-8?q?=0D=0A?="@example.com', '""@example.com'),
     ],
 )
 def test_an_invalid_address_is_a_permanent_failure(address):

@@ -115,7 +115,7 @@ def test_disabling_a_webhook_after_410_is_an_action_of_the_service(world):
 
 
 def test_removing_an_unused_upload_is_an_action_of_the_worker(app, clock, session):
-    upload = BundleUpload.open(session, "unused.tar.gz")
+    upload = BundleUpload.open(session, "unused.tar.gz", max_bytes=1)
     clock.fixed += timedelta(hours=26)
     Worker(app.config).run_once()
     entry = AuditEntry.get(AuditEntry.action == "removeUnusedUpload")

@@ -11,6 +11,7 @@ from tests.live.service import Service
 
 LEVELS = [{"value": 1, "label": "Weak"}, {"value": 2, "label": "Solid"}]
 DELETABLE = {
+    "issue": ("/v1/issues", {"title": "Fix the scheduler", "taskBrief": "Two workers claim one row."}),
     "token": ("/v1/org/tokens", {"name": "Script", "scope": "read"}),
     "webhook": ("/v1/webhooks", {"url": "https://example.com/hook", "types": ["session.completed"]}),
     "rubric": (
@@ -50,7 +51,7 @@ def test_a_revoked_key_is_refused_by_another_process(reviewer, assessment, candi
     assert candidate.post("/v1/hooks/ingest/batch", {"events": [sent[0]]}).status == 401
 
 
-@pytest.mark.parametrize("kind", ["key", "token", "assessment", "webhook", "rubric"])
+@pytest.mark.parametrize("kind", ["key", "token", "assessment", "issue", "webhook", "rubric"])
 def test_one_of_several_concurrent_deletions_succeeds_and_is_recorded(service, reviewer, port, kind):
     path, deleted_id = make_deletable(reviewer, kind)
     other = Client(port, **reviewer.headers)

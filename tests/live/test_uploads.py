@@ -4,8 +4,10 @@ import gzip
 import hashlib
 from urllib.parse import urlsplit
 
+import config
 from tests.live.client import call, run_concurrently
 from tests.live.service import wait_until
+from web.gunicorn_worker import MAX_DRAIN_BYTES
 
 BUNDLE, OTHER = (gzip.compress(text, mtime=0) for text in (b"the files", b"better files"))
 
@@ -55,3 +57,12 @@ def test_concurrent_submissions_of_an_upload_keep_one_bundle(service, reviewer, 
 
 def stored_bundles(service, candidate):
     return list((service.folder / "bundles").glob(f"{candidate.session_id}.*"))
+
+
+def test_a_client_can_read_why_a_full_session_refuses_its_bundle(service, candidate):
+    upload = open_upload(candidate)
+    fill = "UPDATE sessions SET stored_bundle_bytes = %s WHERE id = %s"
+    service.execute(fill, config.load({}).session_max_bytes, service.stored_id(candidate.session_id))
+    assert put(candidate, upload, bytes(MAX_DRAIN_BYTES - 1)) == 413
+    refused = candidate.post("/v1/candidate/upload-url", {"sessionId": candidate.session_id})
+    assert (refused.status, refused["code"]) == (413, "session_full")

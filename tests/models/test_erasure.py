@@ -474,7 +474,7 @@ def test_a_request_that_waited_for_the_lock_is_refused(reviewer, person):
         Consent.give(person, None, None)
     for write in (
         lambda: ClientReport.record(session, "device_done", {}),
-        lambda: BundleUpload.open(session, new_object_key(str(session.id))),
+        lambda: BundleUpload.open(session, new_object_key(str(session.id)), MAX_BYTES),
         lambda: Submission.record(
             session, None, None, {"bundle_size": 1, "bundle_sha256": "0" * 64}, MAX_BYTES
         ),

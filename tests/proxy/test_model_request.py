@@ -11,6 +11,7 @@ from tests.proxy.upstream import MESSAGES, RESPONSES
 OWN = '{"name": "Bash", "input_schema": {"type": "object"}}'
 OWN_FUNCTION = '{"type":"function","name":"exec"}'
 WEB_SEARCH = '{"type": "web_search_20250305", "name": "web_search", "max_uses": 8}'
+FILE = {"type": "input_file", "file_id": "file-1"}
 CODEX_SEARCH = '{"type":"web_search","external_web_access":true}'
 
 
@@ -52,7 +53,8 @@ def test_a_tool_is_removed_from_a_body_above_one_mebibyte(call, upstream):
     "tool",
     [
         {"type": "web_fetch_20250910"}, {"type": "code_execution_20250825"}, {"type": "mcp_toolset"},
-        {"type": "future_20270101"},
+        {"type": "future_20270101"}, {"type": "customx"}, {"type": "bash_code_execution_20250825"},
+        {"type": "computer_20250124x"}, {"type": "tool_search_tool_"},
     ],
 )  # fmt: skip
 def test_anthropics_hosted_and_unknown_tools_are_removed(call, upstream, tool):
@@ -66,7 +68,8 @@ def test_anthropics_hosted_and_unknown_tools_are_removed(call, upstream, tool):
         {"type": "file_search", "vector_store_ids": ["vs_1"]}, {"type": "mcp", "server_url": "https://example.com"},
         {"type": "code_interpreter"}, {"type": "image_generation"}, {"type": "web_search_preview_2025_03_11"},
         {"type": "shell", "environment": {"type": "container_auto"}}, {"type": "future"}, {},
-        {"type": "\ud800"}, {"type": 1},
+        {"type": "\ud800"}, {"type": 1}, {"type": "function_web_search"}, {"type": "customx"},
+        {"type": "tool_search_bm25"}, {"type": "computer_cloud"}, {"type": "function\n"},
     ],
 )  # fmt: skip
 def test_openais_hosted_and_unknown_tools_are_removed(call, upstream, tool):
@@ -80,7 +83,7 @@ def test_openais_hosted_and_unknown_tools_are_removed(call, upstream, tool):
         (MESSAGES, [{"name": "a"}, {"type": "custom"}, {"type": "bash_20250124"}, {"type": "computer_20250124"}]),
         (MESSAGES, [{"type": "text_editor_20250728"}, {"type": None}, {"type": "tool_search_tool_bm25_20251119"}]),
         (RESPONSES, [{"type": "custom"}, {"type": "local_shell"}, {"type": "tool_search"}]),
-        (RESPONSES, [{"type": "apply_patch"}, {"type": "computer_use_preview"}]),
+        (RESPONSES, [{"type": "apply_patch"}, {"type": "computer_use_preview"}, {"type": "computer"}]),
         (RESPONSES, []),
     ],
 )  # fmt: skip
@@ -150,6 +153,15 @@ def test_background_responses_are_refused(call, upstream):
         (RESPONSES, {"prompt": {"id": "pmpt_1"}}),
         (RESPONSES, {"input": [{"role": "user", "content": "a"}, {"type": "item_reference", "id": "msg_1"}]}),
         (RESPONSES, {"input": [{"id": "msg_1"}]}),
+        (RESPONSES, {"input": [{"id": "msg_1", "role": None}]}),
+        (RESPONSES, {"input": [{"id": "msg_1", "role": ""}]}),
+        (RESPONSES, {"input": [FILE]}),
+        (RESPONSES, {"input": [{"role": "user", "content": [{"type": "input_text", "text": "a"}, FILE]}]}),
+        (RESPONSES, {"input": [{"type": "function_call_output", "output": [FILE]}]}),
+        (RESPONSES, {"input": [{"type": "computer_call_output", "output": FILE}]}),
+        (MESSAGES, {"messages": [{"content": [{"type": "image", "source": FILE}]}]}),
+        (MESSAGES, {"messages": [{"content": [{"type": "container_upload", "file_id": "file_1"}]}]}),
+        (MESSAGES, {"messages": [{"content": [{"content": [{"source": {"content": [{"source": FILE}]}}]}]}]}),
         (MESSAGES, {"container": "container_1"}),
     ],
 )
@@ -157,6 +169,23 @@ def test_references_to_what_the_provider_stored_are_refused(call, upstream, path
     response = call(path, data=json.dumps(members))
     assert refusal(response) == (400, "invalid_request_error", "stored_state_not_supported")
     assert upstream.requests == []
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        (RESPONSES, {"input": [{"id": "msg_1", "role": "assistant", "content": "file_id"}]}),
+        (RESPONSES, {"input": [{"role": "user", "content": [{"type": "input_image", "file_id": None}]}]}),
+        (MESSAGES, {"messages": [{"content": [{"type": "tool_use", "input": {"file_id": "a"}}]}]}),
+        (
+            MESSAGES,
+            {"messages": [{"content": "file_id"}, {"content": [{"type": "text", "text": "file_id"}]}]},
+        ),
+    ],
+)
+def test_messages_without_files_of_the_provider_are_forwarded(call, upstream, path, body):
+    assert call(path, data=json.dumps(body)).status_code == 200
+    assert json.loads(upstream.requests[0].body) == body
 
 
 @typed("invalid_request_error", "invalid_request_error")
