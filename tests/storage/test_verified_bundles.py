@@ -140,8 +140,8 @@ def test_superseded_bundles_are_deleted_and_do_not_count(app, clock, store, cand
 def test_bundles_and_events_share_the_sessions_bytes(store, candidate, reviewer, session, max_bytes):
     assert upload_and_submit(store, candidate, session).json["verified"]
     add_event(session, envelope("prompt", data={"text": "x" * 1_000}))
-    max_bytes(1_000 + len(BUNDLE))
     upload = open_upload(candidate, session)
+    max_bytes(1_000 + len(BUNDLE))
     if isinstance(store, FolderStorage):
         assert put(store, candidate, upload) == (413, "session_full")
         assert not submit(candidate, session, upload).json["verified"]
