@@ -15,6 +15,8 @@ from tests.live.service import Service
 WORKER = os.environ.get("PYTEST_XDIST_WORKER", "main")
 # On SQLite these are slow tests; PostgreSQL, which allows more concurrency, is enough for the quick suite.
 QUICK_ON_POSTGRESQL = ("test_candidate_client.py", "test_concurrency.py", "test_idempotency.py")
+# The memory of the web process: on SQLite it includes the database's.
+ON_SQLITE_ONLY = ("test_memory.py",)
 
 
 @pytest.fixture(scope="session", params=["sqlite", "postgresql"])
@@ -82,7 +84,9 @@ def bind():
 
 
 def pytest_collection_modifyitems(items):
-    for item in items:
+    for item in tuple(items):
         parameters = item.callspec.params if hasattr(item, "callspec") else {}
+        if item.path.name in ON_SQLITE_ONLY and parameters.get("installation") == "postgresql":
+            items.remove(item)
         if item.path.name in QUICK_ON_POSTGRESQL and parameters.get("live_database_url") == "sqlite":
             item.add_marker(pytest.mark.slow)
