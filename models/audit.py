@@ -143,7 +143,7 @@ class AuditChain(Sequence):
 
     @classmethod
     def awaits_adoption(cls) -> bool:
-        """Whether the first seal keys still have to be adopted (models/seals.py); until then nothing is signed."""
+        """Return whether the first seal keys are not adopted yet (models/seals.py). The worker signs nothing before."""
         return bool(seal_keys.known()) and not cls.is_keyed() and cls.select().exists()
 
     @classmethod

@@ -223,9 +223,8 @@ def process_lock(name: str) -> Iterator[None]:
     On PostgreSQL the block is one transaction. A session-level lock would leak behind PgBouncer in transaction mode.
     """
     if is_postgres():
-        key = int.from_bytes(name.encode()[:7], "big")
         with db.atomic():
-            db.execute_sql("select pg_advisory_xact_lock(%s)", (key,))
+            lock_by_name(name)
             yield
         return
     path = f"{db.obj.database}.{name}.lock"

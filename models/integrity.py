@@ -66,7 +66,7 @@ class _Walk:
             candidate_key=session.key.key,
             closed_at=session.closed_at or session.closed_as_of(clock.now()),
             has_signing_key=bool(SigningKey.of(session)),
-            requires_mac=bool(seal_keys.known()) and AuditChain.is_keyed(),
+            requires_mac=AuditChain.is_keyed(),
             keys=seal_keys.known(),
         )
         self._waiting: tuple[str | None, list[str]] = (None, [])

@@ -10,6 +10,7 @@ import peewee
 from models.base import Model, TimestampField, clock, db
 from models.sessions import Session, prices
 from rules import usage
+from rules.timestamps import whole_seconds_ns
 from rules.usage import ReportedUsage
 
 # The columns, and their names in a usage report.
@@ -66,7 +67,7 @@ class ModelUsage(Model):
         It runs after the request has closed its connection.
         """
         columns |= {column: used.counts.get(name) for column, name in _COUNTS.items()}
-        cost = usage.call_cost_nano_usd(provider, used, int(started_at.timestamp()) * 10**9, prices())
+        cost = usage.call_cost_nano_usd(provider, used, whole_seconds_ns(started_at), prices())
         # The clock may have been set back during the call.
         columns |= {"started_at": started_at, "ended_at": max(clock.now(), started_at)}
         with _connection(), db.atomic():

@@ -12,6 +12,7 @@ from ops import DATABASE_ERRORS
 from proxy.errors import BudgetSpent, TooManyStreams
 from proxy.model_request import ModelRequest
 from proxy.response import ProviderResponse
+from rules.timestamps import whole_seconds_ns
 from rules.usage import ReportedUsage, estimated_tokens, has_price, reservation_nano_usd
 
 log = logging.getLogger("proofstone.proxy")
@@ -119,4 +120,4 @@ def _listed(model: str | None) -> str | None:
 
 
 def _now_ns() -> int:
-    return int(clock.now().timestamp()) * 10**9
+    return whole_seconds_ns(clock.now())

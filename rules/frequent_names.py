@@ -8,6 +8,9 @@ OTHER = "other"
 
 
 def shown_names(counts: Mapping[str, int]) -> dict[str, str]:
-    """How the metrics show each name: the most frequent ones (ties by name) as they are, all others as OTHER."""
+    """Map each name to the one that the metrics show: itself if it is among the most frequent, else OTHER.
+
+    Among equally frequent names, the alphabetically first ones count as more frequent.
+    """
     frequent = set(nsmallest(MAX_NAMES, counts, key=lambda name: (-counts[name], name)))
     return {name: name if name in frequent else OTHER for name in counts}

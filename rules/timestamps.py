@@ -39,6 +39,11 @@ def parse_timestamp_ns(text: str) -> int:
     return nanoseconds
 
 
+def whole_seconds_ns(time: datetime) -> int:
+    """The time in nanoseconds since 1970, truncated to seconds."""
+    return int(time.timestamp()) * 10**9
+
+
 def timestamp_from_ns(nanoseconds: int) -> datetime:
     """The UTC time, truncated to milliseconds as the API shows it."""
     return _EPOCH + timedelta(milliseconds=nanoseconds // 10**6)

@@ -12,6 +12,7 @@ import config
 import migrations
 import models
 from app import create_app
+from delivery.worker import Worker
 
 WORKER = os.environ.get("PYTEST_XDIST_WORKER", "main")
 
@@ -73,6 +74,13 @@ def clock(app):
     """The service's clock, stopped at 2026-04-01 09:00 UTC; a test moves it with `clock.fixed += ...`."""
     models.clock.fixed = datetime(2026, 4, 1, 9, tzinfo=UTC)
     return models.clock
+
+
+@pytest.fixture
+def worker(app, monkeypatch, tmp_path):
+    """A worker that saves emails in a temporary folder."""
+    monkeypatch.setitem(app.config, "MAIL_FOLDER", tmp_path)
+    return Worker(app.config)
 
 
 @pytest.fixture

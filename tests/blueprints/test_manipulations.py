@@ -13,7 +13,6 @@ from factories import add_event, envelope, make_key, make_session
 from response_checks import body_of
 from signing import Signer
 
-from delivery.worker import Worker
 from models import CandidateKey, Event, FinalSeal, Seal, Session, clock, db, sessions
 from rules.seal_keys import mac
 from rules.seals import initial_head, next_head
@@ -167,7 +166,7 @@ MANIPULATIONS = {
     "an event is rewritten and the chain recomputed": (Record.rewrite_and_reseal, "seal_broken"),
     "the chain is recomputed without a key": (Record.reseal_without_key, "seal_broken"),
     "two events are swapped": (Record.swap_events, "event_changed"),
-    "an envelope is not JSON any more": (event_column("envelope", "nothing"), "event_changed"),
+    "an envelope is no longer JSON": (event_column("envelope", "nothing"), "event_changed"),
     "received_at is changed": (event_column("received_at", clock.now()), "event_changed"),
     "the session's head is changed": (column("seal_head", bytes(32)), "seal_broken"),
     "the number of sealed events is changed": (column("sealed_count", 7), "event_missing"),
@@ -199,16 +198,10 @@ MANIPULATIONS = {
     "a final seal is changed": (Record.change_final_seal, "seal_missing"),
     "a final seal is made without a key": (Record.change_final_seal_without_key, "seal_missing"),
     "a final seal is emptied without a key": (Record.empty_final_seal, "seal_missing"),
-    "further metrics are not an object any more": (column("further_metrics", ["x"]), "metrics_changed"),
+    "further metrics are no longer an object": (column("further_metrics", ["x"]), "metrics_changed"),
     "the session's MACs are removed": (Record.strip_macs, "seal_missing"),
     "the key is renamed": (Record.rename_keys, "seal_key_unknown"),
 }  # fmt: skip
-
-
-@pytest.fixture
-def worker(app, monkeypatch, tmp_path):
-    monkeypatch.setitem(app.config, "MAIL_FOLDER", tmp_path)
-    return Worker(app.config)
 
 
 @pytest.fixture

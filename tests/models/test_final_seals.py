@@ -7,7 +7,6 @@ from callers import Caller
 from factories import add_event, envelope, make_assessment, make_closed_session, make_key, make_session
 from response_checks import body_of
 
-from delivery.worker import Worker
 from models import (
     AuditChain,
     FeedEvent,
@@ -23,12 +22,6 @@ from models import (
 from ops import admin
 
 KEYS = {"one": b"1" * 32, "two": b"2" * 32}
-
-
-@pytest.fixture
-def worker(app, monkeypatch, tmp_path):
-    monkeypatch.setitem(app.config, "MAIL_FOLDER", tmp_path)
-    return Worker(app.config)
 
 
 @pytest.fixture

@@ -8,7 +8,6 @@ import pytest
 from factories import add_event, envelope, make_closed_session, make_webhook
 from response_checks import body_of
 
-from delivery.worker import Worker
 from models import (
     AuditChain,
     AuditEntry,
@@ -25,12 +24,6 @@ from models import (
 )
 from rules import audit_chain
 from web.log_format import formatter
-
-
-@pytest.fixture
-def worker(app, monkeypatch, tmp_path):
-    monkeypatch.setitem(app.config, "MAIL_FOLDER", tmp_path)
-    return Worker(app.config)
 
 
 @pytest.fixture

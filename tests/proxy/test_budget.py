@@ -176,7 +176,7 @@ def test_the_name_of_an_unknown_model_is_not_stored(call, upstream, usage):
 
 
 def stop_before_the_end(candidate, upstream, path, events):
-    """Read these events of a response that goes on, then hang up."""
+    """Read these events and hang up before the response ends."""
 
     def respond(exchange):
         exchange.start_stream()
