@@ -88,6 +88,33 @@ class StoredStateRefused(Refusal):
     )
 
 
+class RemoteInputRefused(Refusal):
+    code = 400
+    reason = "remote_input_not_supported"
+
+    def __init__(self, member: str):
+        super().__init__(
+            f"`{member}` refers to a file at a URL, which is not supported. Send the content in the request instead: "
+            "as base64 data or as a data: URL."
+        )
+
+
+class SurchargeRefused(Refusal):
+    """The call would cost more than the listed prices.
+
+    If Anthropic's fast mode is refused with these words, Claude Code continues at the standard speed.
+    """
+
+    code = 400
+    reason = "surcharge_not_supported"
+
+    def __init__(self, member: str):
+        start = "Fast mode is not enabled. " if member == "speed" else ""
+        super().__init__(
+            f"{start}This assessment has models at the standard price only. Send the request without `{member}`."
+        )
+
+
 class ProviderUnreachable(Refusal):
     code = 502
     reason = "provider_unreachable"

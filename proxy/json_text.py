@@ -36,8 +36,8 @@ class Value(NamedTuple):
     start: int
     end: int
 
-    def starts_with(self, byte: bytes) -> bool:
-        return self.text[self.start : self.start + 1] == byte
+    def starts_with(self, prefix: bytes) -> bool:
+        return self.text[self.start : self.start + len(prefix)] == prefix
 
     def parse(self) -> Any:
         """The value; None if it is too large to be parsed. Raises NotJson."""

@@ -4,7 +4,13 @@ from collections.abc import Iterator
 from operator import attrgetter
 from typing import Any, NamedTuple
 
-from proxy.errors import BackgroundRefused, HostedToolRefused, StoredStateRefused
+from proxy.errors import (
+    BackgroundRefused,
+    HostedToolRefused,
+    RemoteInputRefused,
+    StoredStateRefused,
+    SurchargeRefused,
+)
 from proxy.json_text import Value, document
 from proxy.request_body import RequestBody
 from rules.envelopes import label
@@ -15,6 +21,15 @@ from web.json import NOT_AN_OBJECT, NotJson
 _MAX_OUTPUT_MEMBER = {"anthropic": "max_tokens", "openai": "max_output_tokens"}
 # References to data that the provider stores. All candidates share one account, so it may be another candidate's.
 _STORED_STATE = {"anthropic": ("container",), "openai": ("previous_response_id", "conversation")}
+# The values of these members that cost no more than the listed prices.
+_STANDARD_VALUES: dict[str, dict[str, tuple]] = {
+    "anthropic": {
+        "service_tier": (None, "auto", "standard_only"),
+        "speed": (None, "standard"),
+        "inference_geo": (None, "global"),
+    },
+    "openai": {"service_tier": (None, "auto", "default", "flex")},
+}
 # Members with content. Files are at most this deep: in a block of a document that a tool has returned.
 _CONTENT, MAX_CONTENT_LEVELS = {"content", "output", "source"}, 5
 
@@ -78,7 +93,8 @@ class ToolFilter:
 def read_request(provider: str, body: RequestBody, allowed: list[str]) -> ModelRequest:
     """Check the request, and cut hosted tools that are not allowed out of the body, which is its only change.
 
-    Raises NotJson, TooManyValues, BackgroundRefused, StoredStateRefused or HostedToolRefused.
+    Raises NotJson, TooManyValues, BackgroundRefused, StoredStateRefused, SurchargeRefused, RemoteInputRefused or
+    HostedToolRefused.
 
     allowed -- names in rules/hosted_tools.py
     """
@@ -123,6 +139,9 @@ def _refuse_unsupported(provider: str, top: dict[str, Value], allowed: list[str]
     has_template = "prompt" in top and top["prompt"].starts_with(b"{")
     if has_template or any(_is_set(top.get(name)) for name in _STORED_STATE[provider]):
         raise StoredStateRefused()
+    for name, standard in _STANDARD_VALUES[provider].items():
+        if _parsed(top, name) not in standard:
+            raise SurchargeRefused(name)
     if _is_set(top.get("mcp_servers")) and "mcp" not in allowed:
         raise HostedToolRefused("mcp")
 
@@ -143,13 +162,21 @@ def _read_input(items: Value, tools: ToolFilter) -> None:
             tools.add(members["tools"])
 
 
-def _refuse_files(members: dict[str, Value], levels: int = MAX_CONTENT_LEVELS) -> None:
-    """Refuse content from a file that the provider stores. Raises StoredStateRefused."""
+def _refuse_files(
+    members: dict[str, Value], levels: int = MAX_CONTENT_LEVELS, *, is_source: bool = False
+) -> None:
+    """Refuse content that the provider stores or loads from a URL. Raises StoredStateRefused or RemoteInputRefused."""
     if _is_set(members.get("file_id")):
         raise StoredStateRefused()
+    if _is_set(members.get("file_url")):
+        raise RemoteInputRefused("file_url")
+    if _is_set(members.get("image_url")) and not members["image_url"].starts_with(b'"data:'):
+        raise RemoteInputRefused("image_url")
+    if is_source and _is_set(members.get("url")):
+        raise RemoteInputRefused("source.url")
     for name in _CONTENT & members.keys() if levels else ():
         for part in members[name].elements() or [members[name]]:
-            _refuse_files(part.members(), levels - 1)
+            _refuse_files(part.members(), levels - 1, is_source=name == "source")
 
 
 def _cuts(elements: list[Value], removed: set[int]) -> Iterator[Value]:

@@ -28,7 +28,9 @@ from proxy.errors import (
     ProviderRedirects,
     ProviderTimeout,
     ProviderUnreachable,
+    RemoteInputRefused,
     StoredStateRefused,
+    SurchargeRefused,
     TooManyStreams,
 )
 from proxy.provider_errors import ERROR_BUILDERS, is_retryable
@@ -67,6 +69,8 @@ def _refusals(provider: str) -> list[tuple[int, str, str]]:
     kinds += [ProviderUnreachable, Unavailable, DatabaseFull, DiskFull, ProviderTimeout, AccessExpired]
     kinds += [NotJson, TooManyValues, BackgroundRefused, StoredStateRefused]
     refusals = [NoProviderKey(provider), AgentRefused(provider), HostedToolRefused("web_search")]
+    remote_member = {"anthropic": "source.url", "openai": "image_url"}[provider]
+    refusals += [RemoteInputRefused(remote_member), SurchargeRefused("service_tier")]
     refusals += [TooManyStreams(provider), *(kind() for kind in kinds)]
     plain = [(status, *errors.HTTP_ERRORS[status]) for status in (404, 413, 429)]
     return plain + [(refusal.code, refusal.reason, refusal.sentence) for refusal in refusals]

@@ -171,9 +171,73 @@ def test_references_to_what_the_provider_stored_are_refused(call, upstream, path
     assert upstream.requests == []
 
 
+REMOTE = "https://example.com/a.png"
+IMAGE = {"type": "input_image", "image_url": REMOTE}
+SOURCE = {"type": "image", "source": {"type": "url", "url": REMOTE}}
+
+
+@pytest.mark.parametrize(
+    ("path", "members", "named"),
+    [
+        (RESPONSES, {"input": [{"role": "user", "content": [IMAGE]}]}, "image_url"),
+        (
+            RESPONSES,
+            {"input": [{"role": "user", "content": [IMAGE | {"image_url": {"url": REMOTE}}]}]},
+            "image_url",
+        ),
+        (RESPONSES, {"input": [{"content": [{"type": "input_file", "file_url": REMOTE}]}]}, "file_url"),
+        (RESPONSES, {"input": [{"type": "function_call_output", "output": [IMAGE]}]}, "image_url"),
+        (RESPONSES, {"input": [{"type": "computer_call_output", "output": IMAGE}]}, "image_url"),
+        (MESSAGES, {"messages": [{"content": [SOURCE]}]}, "source.url"),
+        (MESSAGES, {"messages": [{"content": [{"type": "tool_result", "content": [SOURCE]}]}]}, "source.url"),
+        (MESSAGES, {"messages": [{"content": [{"source": {"content": [SOURCE]}}]}]}, "source.url"),
+    ],
+)
+def test_input_that_the_provider_would_load_from_a_url_is_refused(call, upstream, path, members, named):
+    response = call(path, data=json.dumps(members))
+    assert refusal(response) == (400, "invalid_request_error", "remote_input_not_supported")
+    assert f"`{named}`" in response.json["error"]["message"]
+    assert upstream.requests == []
+
+
+@pytest.mark.parametrize(
+    ("path", "members"),
+    [
+        (RESPONSES, {"service_tier": "priority"}),
+        (RESPONSES, {"service_tier": "fast"}),
+        (RESPONSES, {"service_tier": ["priority"]}),
+        (MESSAGES, {"service_tier": "priority"}),
+        (MESSAGES, {"inference_geo": "us"}),
+        (MESSAGES, {"speed": "fast"}),
+    ],
+)
+def test_modes_with_a_surcharge_are_refused(call, upstream, path, members):
+    response = call(path, data=json.dumps(members))
+    assert refusal(response) == (400, "invalid_request_error", "surcharge_not_supported")
+    # Claude Code then continues without its fast mode.
+    assert response.json["error"]["message"].startswith("Fast mode is not enabled") == ("speed" in members)
+    assert upstream.requests == []
+
+
 @pytest.mark.parametrize(
     ("path", "body"),
     [
+        (
+            RESPONSES,
+            {"service_tier": "flex", "input": [{"content": [{"image_url": "data:image/png;base64,AA=="}]}]},
+        ),
+        (RESPONSES, {"service_tier": None, "input": [{"content": [{"image_url": None, "file_url": None}]}]}),
+        (
+            MESSAGES,
+            {
+                "service_tier": "auto",
+                "speed": "standard",
+                "inference_geo": "global",
+                "messages": [
+                    {"content": [{"source": {"type": "base64"}, "url": REMOTE}, {"source": REMOTE}]}
+                ],
+            },
+        ),
         (RESPONSES, {"input": [{"id": "msg_1", "role": "assistant", "content": "file_id"}]}),
         (RESPONSES, {"input": [{"role": "user", "content": [{"type": "input_image", "file_id": None}]}]}),
         (MESSAGES, {"messages": [{"content": [{"type": "tool_use", "input": {"file_id": "a"}}]}]}),
@@ -183,7 +247,7 @@ def test_references_to_what_the_provider_stored_are_refused(call, upstream, path
         ),
     ],
 )
-def test_messages_without_files_of_the_provider_are_forwarded(call, upstream, path, body):
+def test_content_in_the_request_at_the_standard_price_is_forwarded(call, upstream, path, body):
     assert call(path, data=json.dumps(body)).status_code == 200
     assert json.loads(upstream.requests[0].body) == body
 
