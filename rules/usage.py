@@ -28,7 +28,8 @@ UNKNOWN_MODEL = "unknown"
 # Far above any response; larger numbers could overflow 64-bit sums.
 MAX_TOKENS = 10**12
 _MAX_NANO_USD = 2**63 - 1
-# For requests without a maximum: no listed model writes more in one response.
+# For requests without a maximum: what listed models write in one response, except gpt-5-pro (272,000), which OpenAI
+# shuts down on 11 December 2026.
 MAX_OUTPUT_TOKENS = 128_000
 # Agents' text has 3 to 4 bytes per token.
 BYTES_PER_TOKEN = 3
@@ -128,8 +129,7 @@ def reservation_nano_usd(
 ) -> int:
     """The maximum cost of a call, in billionths of a dollar (R42).
 
-    No token is shorter than a byte, and all input may be written to the cache. A call can cost more if the provider
-    loads an image or a document from a URL, since the body does not contain it.
+    No token is shorter than a byte, and all input may be written to the cache.
     """
     table, report = _price_table(prices), _call_report(model, time_ns)
     known = _prices(table, report) or _highest_prices(provider, table, report)

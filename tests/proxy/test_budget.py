@@ -81,7 +81,8 @@ def test_a_call_is_refused_while_another_has_reserved_the_rest(
         (MESSAGES, {"model": "claude-haiku-4-5-20251001", "text": 'a "max_tokens": 1'}, 2, 128_000, 5),
         (MESSAGES, {"model": "claude-next", "max_tokens": 10}, 30, 10, 75),
         (RESPONSES, {"model": "gpt-5", "max_output_tokens": None}, 1.25, 128_000, 10),
-        (RESPONSES, {"model": "gpt-next", "max_output_tokens": 16}, 6.25, 16, 30),
+        (RESPONSES, {"model": "gpt-next", "max_output_tokens": 16}, 30, 16, 180),
+        (RESPONSES, {"model": "o1-pro-2025-03-19", "max_output_tokens": 16}, 150, 16, 600),
     ],
 )
 def test_a_call_reserves_a_token_per_byte_and_its_maximum_output(
@@ -155,7 +156,7 @@ def test_a_call_without_a_response_in_time_costs_its_input(call, forward_to, ups
     ("path", "reply", "nano_usd"),
     [
         (MESSAGES, MESSAGE | {"model": "claude-next"}, 1000 * 15_000 + 200 * 75_000 + 10_000 * 1_500),
-        (RESPONSES, RESPONSE | {"model": "gpt-next"}, 600 * 5_000 + 400 * 500 + 200 * 30_000),
+        (RESPONSES, RESPONSE | {"model": "gpt-next"}, 600 * 30_000 + 400 * 1_000 + 200 * 180_000),
     ],
 )
 def test_a_model_without_a_price_costs_the_providers_highest(
