@@ -4,6 +4,7 @@ import logging
 import time
 from dataclasses import dataclass, field
 from datetime import datetime
+from math import ceil
 
 from blueprints import release_connection
 from models import ModelReservation, ModelUsage, Session, clock
@@ -20,6 +21,8 @@ log = logging.getLogger("proofstone.proxy")
 MAX_WAIT_SECONDS = 10
 POLL_SECONDS = 0.25
 RENEWAL_SECONDS = 60
+# More than models generate at the standard price, reasoning included.
+OUTPUT_TOKENS_PER_SECOND = 200
 
 
 def reserve(
@@ -61,6 +64,7 @@ class BilledCall:
     request: ModelRequest
     reservation: ModelReservation | None
     started_at: datetime = field(default_factory=clock.now)
+    started: float = field(default_factory=time.monotonic)
     renewed_at: float = field(default_factory=time.monotonic)
 
     def on_chunk(self) -> None:
@@ -73,17 +77,28 @@ class BilledCall:
             log.exception("Could not renew the reservation of a call to %s.", self.provider)
 
     def on_end(self, response: ProviderResponse) -> None:
-        self._record(booked_usage(self.request, response), response.status, response.is_whole)
+        used = booked_usage(self.request, response, self._possible_output())
+        self._record(used, response.status, response.is_whole)
 
     def on_no_response(self, status: int) -> None:
-        """Book the input of a call that the provider received but did not respond to."""
+        """Book a call that the provider received but did not respond to.
+
+        A stream's response starts before its output, any other response when the output is complete.
+        """
         counts = {"input": estimated_tokens(self.request.body_bytes)}
+        if not self.request.is_stream:
+            counts["output"] = self._possible_output()
         self._record(ReportedUsage(_listed(self.request.model), counts), status, is_whole=False)
 
     def cancel(self) -> None:
         """Release the reservation of a call that cost nothing."""
         if self.reservation:
             self.reservation.release()
+
+    def _possible_output(self) -> int:
+        """The most tokens that the model can have generated until now."""
+        possible = ceil((time.monotonic() - self.started) * OUTPUT_TOKENS_PER_SECOND)
+        return min(possible, self.request.max_output_tokens)
 
     def _record(self, used: ReportedUsage, status: int, is_whole: bool) -> None:
         columns = {"status_code": status, "is_whole": is_whole}
@@ -101,14 +116,19 @@ class BilledCall:
             log.exception("Could not store the usage of a call to %s.", self.provider)
 
 
-def booked_usage(request: ModelRequest, response: ProviderResponse) -> ReportedUsage:
-    """The reported usage; for a successful response, counts that the provider did not report are estimated."""
+def booked_usage(request: ModelRequest, response: ProviderResponse, possible_output: int) -> ReportedUsage:
+    """The reported usage; for a successful response, counts that the provider did not report are estimated.
+
+    A client can hang up after reasoning that the provider does not send: then the output is the possible one.
+    """
     reader = response.reader
     reported = reader.usage()
     output = min(reader.estimated_output(), request.max_output_tokens)
     is_failure = response.status >= 400 or (response.is_whole and not output)
     if is_failure or reader.has_total:
         return reported
+    if response.client_left and not response.is_whole:
+        output = max(output, possible_output)
     counts = {"input": estimated_tokens(request.body_bytes)} | reported.counts
     counts["output"] = max(output, reported.counts.get("output", 0))
     return ReportedUsage(reported.model or _listed(request.model), counts)

@@ -1,7 +1,7 @@
 """Detect clients that disconnect while their request waits for a provider.
 
 A thread that waits for a provider cannot watch its client. One thread per process watches the sockets of all waiting
-clients. When a client disconnects, it shuts the upstream connection down, which wakes the waiting thread.
+clients. Soon after a client disconnects, the upstream connection is shut down, which wakes the waiting thread.
 """
 
 import contextlib
@@ -10,41 +10,66 @@ import socket
 import threading
 from functools import cache
 
+# After the client disconnected, the provider may still report the usage of a response that is about to end. Shorter
+# than the time that a stopping process has for it (web/gunicorn_worker.py).
+GRACE_SECONDS = 2
 # Held during a shutdown, so that none happens after `Watch.end()`.
-_lock = threading.Lock()
+_lock = threading.RLock()
 
 
 class Watch:
-    """Between `start` and `end`, shuts the upstream connection down if the client disconnects."""
+    """Between `start` and `end`: shuts the upstream connection down GRACE_SECONDS after the client disconnected."""
 
     def __init__(self, client: socket.socket | None):
         self.client = client
         self.upstream: socket.socket | None = None
         self.client_left = False
+        self.is_cut = False
+        self._timer: threading.Timer | None = None
 
     def start(self, upstream: socket.socket) -> None:
         """Start when the client has sent its whole request: from then on its socket is readable on disconnect only."""
-        if self.client is None:
-            return
         with _lock:
             self.upstream = upstream
-            _selector().register(self.client, selectors.EVENT_READ, self)
+            if self.client is not None:
+                _selector().register(self.client, selectors.EVENT_READ, self)
 
     def end(self) -> None:
         with _lock:
-            if self.client is not None and self.upstream is not None:
-                self.upstream = None
-                _selector().unregister(self.client)
+            self._unregister()
+            self.upstream = None
+            if self._timer:
+                self._timer.cancel()
 
-    def on_readable(self, client: socket.socket) -> None:
+    def on_readable(self) -> None:
         """Stop watching: the client has disconnected, or sent its next request early."""
-        upstream, self.upstream = self.upstream, None
-        _selector().unregister(client)
-        if upstream is not None and _is_closed(client):
+        client = self.client
+        self._unregister()
+        if client is not None and _is_closed(client):
+            self.on_client_left()
+
+    def on_client_left(self) -> None:
+        """Shut the upstream connection down after GRACE_SECONDS."""
+        with _lock:
+            if self.client_left:
+                return
             self.client_left = True
-            with contextlib.suppress(OSError):
-                # Not SSLSocket.shutdown, which would break the decryption for the thread that is reading.
-                socket.socket.shutdown(upstream, socket.SHUT_RDWR)
+            self._timer = threading.Timer(GRACE_SECONDS, self._cut)
+            self._timer.daemon = True
+            self._timer.start()
+
+    def _unregister(self) -> None:
+        if self.client is not None and self.upstream is not None:
+            _selector().unregister(self.client)
+            self.client = None
+
+    def _cut(self) -> None:
+        with _lock:
+            if self.upstream is not None:
+                self.is_cut = True
+                with contextlib.suppress(OSError):
+                    # Not SSLSocket.shutdown, which would break the decryption for the thread that is reading.
+                    socket.socket.shutdown(self.upstream, socket.SHUT_RDWR)
 
 
 def _is_closed(client: socket.socket) -> bool:
@@ -70,4 +95,4 @@ def _run(selector: selectors.BaseSelector) -> None:
             with _lock:
                 # The watch may have ended, and the file descriptor may belong to another client by now.
                 if selector.get_map().get(key.fd) is key:
-                    key.data.on_readable(key.fileobj)
+                    key.data.on_readable()

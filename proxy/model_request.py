@@ -40,6 +40,7 @@ class ModelRequest(NamedTuple):
     model: str | None
     body_bytes: int
     max_output_tokens: int
+    is_stream: bool
 
 
 class Tool(NamedTuple):
@@ -109,10 +110,11 @@ def read_request(provider: str, body: RequestBody, allowed: list[str]) -> ModelR
         for message in top["messages"].elements():
             _refuse_files(message.members())
     model, max_output_tokens = label(_parsed(top, "model")), _max_output_tokens(provider, top)
+    is_stream = _parsed(top, "stream") is True
     if tools.removed:
         tools.refuse_if_required(_parsed(top, "tool_choice"))
         body.cut(sorted(tools.cuts, key=attrgetter("start")))
-    return ModelRequest(model, body.size, max_output_tokens)
+    return ModelRequest(model, body.size, max_output_tokens, is_stream)
 
 
 def _members(body: RequestBody) -> dict[str, Value]:

@@ -4,12 +4,19 @@ import pytest
 import urllib3
 from callers import Caller
 
+from proxy import disconnect
 from proxy.forwarding import ModelProxy
 from proxy.stream_slots import StreamSlots
 from tests.live.service import Service
 from tests.proxy.upstream import MESSAGE, STREAMING_BODY, Upstream, documents
 
 STREAMS = 2
+
+
+@pytest.fixture(autouse=True)
+def short_grace(monkeypatch):
+    """End calls soon after the client has disconnected, in this process."""
+    monkeypatch.setattr(disconnect, "GRACE_SECONDS", 0.1)
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """The budget is a limit: reservations, booked usage, the default (R42)."""
 
 import json
+import threading
 from datetime import timedelta
 from itertools import islice
 
@@ -10,7 +11,7 @@ from factories import make_key, make_session
 
 from models import ModelReservation, ModelUsage
 from models.model_usage import RESERVATION_LIFETIME
-from proxy import budget
+from proxy import budget, disconnect
 from tests.proxy.test_refusals import BOTH, refusal
 from tests.proxy.upstream import (
     MESSAGE,
@@ -20,6 +21,7 @@ from tests.proxy.upstream import (
     RESPONSE,
     RESPONSE_EVENTS,
     RESPONSES,
+    TIMEOUT_SECONDS,
     documents,
     event,
     stay_open,
@@ -31,8 +33,9 @@ USD = 10**9
 
 
 @pytest.fixture(autouse=True)
-def no_wait(monkeypatch):
+def independent_of_time(monkeypatch):
     monkeypatch.setattr(budget, "MAX_WAIT_SECONDS", 0)
+    monkeypatch.setattr(budget, "OUTPUT_TOKENS_PER_SECOND", 0)
 
 
 @pytest.fixture
@@ -140,15 +143,21 @@ def test_a_stream_that_only_reports_an_error_costs_nothing(call, upstream, usage
     assert [(used.is_whole, used.cost_nano_usd) for used in usage()] == [(True, None)]
 
 
-def test_a_call_without_a_response_in_time_costs_its_input(call, forward_to, upstream, assessment, usage):
+def test_a_call_without_a_response_in_time_costs_its_input_and_what_was_not_streamed(
+    call, forward_to, upstream, assessment, usage, monkeypatch
+):
     assessment.update_columns(token_budget_nano_usd=USD)
+    monkeypatch.setattr(budget, "OUTPUT_TOKENS_PER_SECOND", 10**9)
     forward_to(upstream.address, read_seconds=0.1)
     upstream.respond = lambda exchange: exchange.wait_for_disconnect()
-    assert call(MESSAGES, data=b'{"model": "claude-haiku-4-5"}').status_code == 504
-    (used,) = usage()
-    assert (used.model, used.status_code, used.is_whole) == ("claude-haiku-4-5", 504, False)
-    # 29 bytes are 10 tokens, at $1 a million.
-    assert (used.input_tokens, used.cost_nano_usd) == (10, 10_000)
+    body = {"model": "claude-haiku-4-5", "max_tokens": 100}
+    for is_stream in (True, False):
+        assert call(MESSAGES, data=json.dumps(body | {"stream": is_stream})).status_code == 504
+    for used in usage():
+        assert (used.model, used.status_code, used.is_whole) == ("claude-haiku-4-5", 504, False)
+    # 64 and 65 bytes are 22 tokens, at $1 a million; the output costs $5.
+    counts = [(used.input_tokens, used.output_tokens, used.cost_nano_usd) for used in usage()]
+    assert counts == [(22, None, 22_000), (22, 100, 522_000)]
     assert reserved() == []
 
 
@@ -176,20 +185,54 @@ def test_the_name_of_an_unknown_model_is_not_stored(call, upstream, usage):
     assert [(used.model, used.input_tokens) for used in usage()] == [(None, 11)]
 
 
-def stop_before_the_end(candidate, upstream, path, events):
-    """Read these events and hang up before the response ends."""
+def stop_before_the_end(candidate, upstream, path, events, rest=None, **members):
+    """Read these events and hang up before the response ends; the provider sends the rest, if any, afterwards."""
+    has_stopped = threading.Event()
 
     def respond(exchange):
         exchange.start_stream()
         exchange.chunk(b"".join(events))
-        exchange.wait_for_disconnect()
+        if rest is None:
+            exchange.wait_for_disconnect()
+        elif has_stopped.wait(TIMEOUT_SECONDS):
+            exchange.chunk(b"".join(rest))
+            exchange.end_stream()
 
     upstream.respond = respond
-    response = candidate.request("POST", path, data=json.dumps({"model": "gpt-5", "input": "x" * 260}))
+    body = {"model": "gpt-5", "input": "x" * 260} | members
+    response = candidate.request("POST", path, data=json.dumps(body))
     received, chunks = b"", iter(response.response)
     while len(received) < len(b"".join(events)):
         received += next(chunks)
+    has_stopped.set()
     response.close()
+
+
+@pytest.mark.parametrize(
+    ("path", "events", "counts"),
+    [(MESSAGES, MESSAGE_EVENTS, (1000, 200)), (RESPONSES, RESPONSE_EVENTS, (600, 200))],
+)
+def test_a_client_that_disconnects_shortly_before_the_usage_pays_what_is_reported(
+    candidate, upstream, usage, monkeypatch, path, events, counts
+):
+    monkeypatch.setattr(disconnect, "GRACE_SECONDS", TIMEOUT_SECONDS)
+    stop_before_the_end(candidate, upstream, path, events[:2], events[2:])
+    (used,) = usage()
+    assert (used.input_tokens, used.output_tokens, used.is_whole) == (*counts, True)
+
+
+@pytest.mark.parametrize(("path", "maximum"), [(MESSAGES, "max_tokens"), (RESPONSES, "max_output_tokens")])
+def test_a_client_that_disconnects_pays_for_reasoning_that_it_cannot_see(
+    candidate, upstream, usage, monkeypatch, path, maximum
+):
+    monkeypatch.setattr(budget, "OUTPUT_TOKENS_PER_SECOND", 1000)
+    stop_before_the_end(candidate, upstream, path, RESPONSE_EVENTS[:1])
+    monkeypatch.setattr(budget, "OUTPUT_TOKENS_PER_SECOND", 10**9)
+    stop_before_the_end(candidate, upstream, path, RESPONSE_EVENTS[:1], **{maximum: 64_000})
+    by_time, by_maximum = (used.output_tokens for used in usage())
+    # The first call took at least the 0.1 seconds after the disconnect.
+    assert 100 <= by_time < TIMEOUT_SECONDS * 1000
+    assert by_maximum == 64_000
 
 
 def test_a_client_that_disconnects_before_the_end_pays_for_what_it_received(candidate, upstream, usage):

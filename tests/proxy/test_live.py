@@ -125,6 +125,7 @@ def test_chunked_requests_are_forwarded_over_one_connection(service_upstream, ca
     assert len({request.client for request in service_upstream.requests[-3:]}) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("has_started", [False, True])
 def test_a_disconnected_client_ends_the_call(service, service_upstream, raw_request, has_started):
     received, ended = threading.Event(), threading.Event()

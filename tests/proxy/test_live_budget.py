@@ -4,13 +4,22 @@ import http.client
 import json
 import socket
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from tests.live.cast import ASSESSMENT, event, make_keys, start_session
 from tests.live.service import Service, wait_until
-from tests.proxy.upstream import MESSAGES, START, TIMEOUT_SECONDS, Upstream
+from tests.proxy.upstream import (
+    MESSAGE,
+    MESSAGE_NANO_USD,
+    MESSAGES,
+    START,
+    TIMEOUT_SECONDS,
+    Upstream,
+    documents,
+)
 
 BODY = b'{"model": "claude-haiku-4-5", "stream": true}'
 
@@ -93,12 +102,25 @@ def test_a_call_is_refused_after_waiting_ten_seconds(service, key):
     connection.close()
 
 
-def test_a_client_that_disconnects_before_the_response_pays_for_its_input(service, key):
-    received = threading.Event()
+@pytest.mark.parametrize(
+    ("has_response", "stored"),
+    [
+        # 45 bytes are 15 tokens, at $1 a million.
+        pytest.param(False, ("claude-haiku-4-5", 499, 15, None, 15_000), marks=pytest.mark.slow),
+        (True, ("claude-haiku-4-5-20251001", 200, 1000, 200, MESSAGE_NANO_USD)),
+    ],
+)
+def test_a_client_that_disconnects_before_the_response_pays_for_the_call(service, key, has_response, stored):
+    received, has_left = threading.Event(), threading.Event()
 
     def respond(exchange):
         received.set()
-        exchange.wait_for_disconnect()
+        assert has_left.wait(TIMEOUT_SECONDS)
+        if has_response:
+            time.sleep(0.2)  # until the service has noticed
+            documents(200, MESSAGE)(exchange)
+        else:
+            exchange.wait_for_disconnect()
 
     service.upstream.respond = respond
     with socket.create_connection(("127.0.0.1", service.port)) as client:
@@ -107,9 +129,8 @@ def test_a_client_that_disconnects_before_the_response_pays_for_its_input(servic
         )
         client.sendall(head.encode() + BODY)
         assert received.wait(TIMEOUT_SECONDS)
-    # 45 bytes are 15 tokens, at $1 a million.
-    stored = [("claude-haiku-4-5", 499, 15, None, 15_000)]
+    has_left.set()
     columns = "model, status_code, input_tokens, output_tokens, cost_nano_usd"
     statement = f"select {columns} from model_usage"
-    wait_until(lambda: service.execute(statement) == stored, "The call is not stored.")
+    wait_until(lambda: service.execute(statement) == [stored], "The call is not stored.")
     assert service.execute("select count(*) from model_reservations") == [(0,)]
