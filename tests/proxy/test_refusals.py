@@ -146,7 +146,9 @@ def test_a_spent_budget_refuses_further_calls(call, assessment, session, path, e
 )
 def test_a_call_without_a_free_stream_slot_is_refused(call, candidate, upstream, path, status, error_type):
     upstream.respond = stay_open
-    running = [candidate.request("POST", path, data=b"{}") for _ in range(STREAMS)]
+    # At their price, the default budget is enough for several calls.
+    body = b'{"model": "gpt-5-mini"}'
+    running = [candidate.request("POST", path, data=body) for _ in range(STREAMS)]
     response = call(path)
     assert refusal(response) == (status, error_type, "too_many_streams")
     assert response.headers["Retry-After"] == "2"
