@@ -141,11 +141,15 @@ def _share(outcomes: Sequence[bool]) -> int:
     return _scaled_ratio(sum(outcomes), len(outcomes), BILLION) or 0
 
 
+def is_passed(passed: int, failed: int) -> bool:
+    """Return whether a submitted test result counts as passed."""
+    return failed == 0 and passed > 0
+
+
 def _tests_passed(submitted: tuple[int, int] | None, events: Iterable[AnalyzedEvent]) -> bool | None:
     """The submitted result, else the last test run's, else the last test command's."""
     if submitted is not None:
-        passed, failed = submitted
-        return failed == 0 and passed > 0
+        return is_passed(*submitted)
     verified = [event for event in events if event.passed is not None]
     runs = [event.passed for event in verified if event.kind == "test_run"]
     tests = [event.passed for event in verified if event.command_kind == "test"]
