@@ -7,7 +7,7 @@ from typing import Any
 
 import peewee
 
-from errors import refusal_for
+from errors import Unavailable, refusal_for
 from models.base import Model, TimestampField, clock
 from rules.retries import TASK_RETRY_DELAYS, task_retry_delay
 
@@ -85,7 +85,7 @@ def run_each(task: str, owners: Iterable[Any], run: Callable[[Any], int], *, wai
         try:
             total += run(owner)
         except Exception as error:
-            if refusal_for(error):
+            if isinstance(error, Unavailable) or refusal_for(error):
                 raise
             failed += 1
             if failed <= MAX_LOGGED:

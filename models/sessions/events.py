@@ -136,9 +136,9 @@ class Event(Table, ErasedWithSession):
 
     @classmethod
     def timeline(cls, session: Session) -> Iterator[tuple[int, dict[str, Any]]]:
-        """(nanoseconds, envelope) of the events that count."""
+        """(nanoseconds, envelope) of the events that count, by time."""
         counting = cls.select(cls.seq, cls.time_ns, cls.envelope).where(cls.session == session, ~cls.late)
-        for row in batches.read_wide(counting, [cls.seq], cls.size):
+        for row in batches.read_wide(counting, [cls.time_ns, cls.seq], cls.size):
             yield row["time_ns"], json.loads(row["envelope"])
 
     @classmethod
