@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from rules.commands import verification_kind
+from rules import commands
 from rules.envelopes import (
     CHANGE_KINDS,
     integer,
@@ -22,8 +22,6 @@ from rules.read_only_commands import is_read_only
 from rules.summaries import summarize
 from rules.usage import UsageReport, read_usage_report
 
-# Of all commands of a session, a limit for hostile input; the recorded sessions have up to 40,000.
-MAX_COMMAND_CHARACTERS = 4 * 1024 * 1024
 MAX_FAILURE_OUTPUT_CHARACTERS = 300
 # Output names the cause near its end; the very last line often only says that something failed.
 _LAST_LINES = 3
@@ -66,11 +64,12 @@ class AnalyzedEvent:
 
 
 def read_events(timeline: Iterable[tuple[int, Any]], *, details: bool) -> list[AnalyzedEvent]:
-    """A session's events, sorted; of its command texts only the first MAX_COMMAND_CHARACTERS are recognized.
+    """A session's events, sorted.
 
-    timeline -- (nanoseconds since the epoch, envelope as sent), in any order; beyond the limit by time, ties by arrival
+    timeline -- (nanoseconds since the epoch, envelope as sent); the order matters only for sessions whose commands
+        exceed MAX_SESSION_CHARACTERS
     """
-    events, remaining = [], MAX_COMMAND_CHARACTERS
+    events, remaining = [], commands.MAX_SESSION_CHARACTERS
     for time_ns, envelope in timeline:
         event = read_event(time_ns, envelope, details=details, recognizes=remaining > 0)
         if event.kind == "command":
@@ -97,7 +96,7 @@ def read_event(time_ns: int, envelope: Any, *, details: bool, recognizes: bool =
     )
     recognizes = recognizes and kind == "command"
     if recognizes:
-        event.command_kind = verification_kind(_command_text(envelope))
+        event.command_kind = commands.verification_kind(_command_text(envelope))
     if details:
         if kind == "prompt" or event.failed is not None:
             event.subject = summarize(envelope).subject

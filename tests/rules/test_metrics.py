@@ -10,7 +10,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rules import analyzed_events, metrics
+from rules import commands, metrics
 from rules.metrics import derive, to_response
 from rules.timestamps import parse_timestamp_ns
 
@@ -100,7 +100,7 @@ def test_the_intensity_is_verifications_per_change():
 
 
 def test_of_a_session_commands_up_to_a_limit_are_recognized(monkeypatch):
-    monkeypatch.setattr(analyzed_events, "MAX_COMMAND_CHARACTERS", 2 * len("npm test"))
+    monkeypatch.setattr(commands, "MAX_SESSION_CHARACTERS", 2 * len("npm test"))
     session = of(*(event("command", at, command="npm test", exitCode=1) for at in range(3)))
     assert (session.command_count, session.test_run_count, session.error_episodes) == (3, 2, 1)
 
