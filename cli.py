@@ -287,13 +287,18 @@ def verify_seals(file: Path | None) -> None:
 @click.option("--apply", is_flag=True, help="Erase the data instead of listing the candidates only.")
 def run_retention(apply: bool) -> None:
     """List candidates whose retention period has ended, or erase their data (the worker does so daily)."""
+    failed: list[Any] = []
     for organization in Organization.select().where(Organization.retention_days.is_null(False)):
         days, overdue = organization.retention_days, list(privacy.overdue(organization))
         click.echo(f"{organization.name}, retention {days} days: {len(overdue)} overdue")
         for key in overdue:
-            if apply:
-                admin.erase(key)
             click.echo(f"  {key.id}  ended {format_timestamp(privacy.ended_at(key))}  {key.assessment.title}")
+        if apply:
+            privacy.erase_overdue(organization, audit.COMMAND, waits=False)
+            failed += list(privacy.overdue(organization))
+    if failed:
+        ids = ", ".join(str(key.id) for key in failed)
+        raise click.ClickException(f"Not erased: {ids}. Resolve the errors in the log, then run this again.")
     click.echo("Erased." if apply else "Nothing was erased. Run with `--apply` to erase the data.")
 
 

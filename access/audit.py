@@ -14,19 +14,22 @@ from schemas.base import camel
 from web.access_log import current_id
 
 
-def change(created: str | None = None) -> Callable:
+def change(created: str | None = None, prepare: Callable | None = None) -> Callable:
     """Record the caller's change, in one transaction with it; a refused request is not recorded.
 
     Goes directly above the function, so that no request body is read within the transaction.
 
     created -- the member of the result with the new row
+    prepare -- called with the ids in the path before the transaction, for slow work; its result is the view's argument
+        `prepared`
     """
 
     def decorate(view: Callable) -> Callable:
         @wraps(view)
         def wrapper(*args: Any, **kwargs: Any) -> Any:
+            prepared = {"prepared": prepare(**kwargs)} if prepare else {}
             with db.atomic():
-                result = view(*args, **kwargs)
+                result = view(*args, **kwargs, **prepared)
                 subject = _subject(created, result[created].id) if created else _path_subject(kwargs)
                 AuditEntry.create(organization=caller.organization_id, **_columns(view, args), **subject)
             return result

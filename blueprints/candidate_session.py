@@ -106,7 +106,8 @@ def complete(data):
     with guesses.lookup(data["key"]):
         key = find_key(data["key"])
     session = own_session(key, data["session_id"])
+    derivation = sessions.derive_ahead(session) if session.closed_at is None else None
     with db.atomic():
-        completed_at = sessions.complete(session)
+        completed_at = sessions.complete(session, derivation)
         audit.record_candidate(key, "complete")
     return {"ok": True, "completed_at": completed_at}

@@ -59,16 +59,20 @@ def request_erasure():
 @blp.delete("/candidates/<id:candidate_id>/data")
 @auth.required(ApiToken, scope="write")
 @blp.response(200, OneReceipt)
-@audit.change()
-def erase_candidate(candidate_id):
+@audit.change(prepare=lambda candidate_id: privacy.derive_before_erasure(_find_key(candidate_id)))
+def erase_candidate(candidate_id, prepared):
     """Erase a candidate's data
 
     Erases names, addresses, events, bundles, notes and comments, closes an open session and revokes the key. Anonymous
     numbers remain, so that cohort statistics do not change. Also works for revoked keys and deleted assessments.
     Repeating it returns the first receipt.
     """
-    key = find(CandidateKey, candidate_id, CandidateKey.of_organization(caller))
-    return {"receipt": privacy.erase(key, caller)}
+    return {"receipt": privacy.erase(_find_key(candidate_id), caller, prepared)}
+
+
+def _find_key(candidate_id: Any) -> CandidateKey:
+    """The candidate's key, also a revoked one."""
+    return find(CandidateKey, candidate_id, CandidateKey.of_organization(caller))
 
 
 def _data_of(key: Any, session: Session | None) -> dict[str, Any]:

@@ -29,13 +29,13 @@ def get_session(session_id):
 @blp.post("/sessions/<id:session_id>/close")
 @auth.required(ApiToken, scope="write")
 @blp.response(200, ReviewedSession)
-@audit.change()
-def close_session(session_id):
+@audit.change(prepare=lambda session_id: sessions.derive_ahead(find(Session, session_id)))
+def close_session(session_id, prepared):
     """Close a session
 
     For a session that its candidate abandoned. Its status becomes `expired`. Repeating it changes nothing.
     """
-    sessions.close(find(Session, session_id))
+    sessions.close(find(Session, session_id), prepared)
     return shown(session_id)
 
 
@@ -44,14 +44,14 @@ def close_session(session_id):
 @refuses(Erased)
 @blp.arguments(TestResult)
 @blp.response(200, ReviewedSession)
-@audit.change()
-def submit_test_result(data, session_id):
+@audit.change(prepare=lambda session_id: sessions.Derivation.of(find(Session, session_id)))
+def submit_test_result(data, session_id, prepared):
     """Submit a test result
 
     The result of tests that a reviewer or an integration ran on the candidate's work. It takes precedence over test
     runs in the session's events, and replaces an earlier result.
     """
-    sessions.submit_test_result(find(Session, session_id), **data)
+    sessions.submit_test_result(find(Session, session_id), **data, derivation=prepared)
     return shown(session_id)
 
 

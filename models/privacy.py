@@ -3,16 +3,17 @@
 A table with personal data declares `personal_data` (models/base.py). An erasure leaves the numbers.
 """
 
+import logging
 from collections.abc import Iterator
 from datetime import datetime, timedelta
-from functools import reduce
+from functools import partial, reduce
 from operator import or_
 from typing import Any
 
 import peewee
 
 import models
-from models import batches
+from models import audit, batches
 from models.assessments import Assessment
 from models.base import Model, Query, clock, db, is_postgres
 from models.database import empty_write_ahead_log
@@ -20,9 +21,20 @@ from models.feed import FeedEvent
 from models.keys import CandidateKey
 from models.orgs import ApiToken, Organization
 from models.rollups import CohortCount
-from models.sessions import Consent, Session, SigningKey, close, final_seals, settle
+from models.sessions import (
+    Consent,
+    Derivation,
+    Session,
+    SigningKey,
+    close_for_erasure,
+    derive_ahead,
+    final_seals,
+)
 from models.submissions import ClientReport, Submission
+from models.task_failures import run_each
 from rules import retention
+
+log = logging.getLogger("proofstone.worker")
 
 
 def personal_tables() -> list[Any]:
@@ -44,12 +56,21 @@ class Erasure(Model):
     counts = peewee.JSONField()
 
 
-def erase(key: CandidateKey, reviewer: ApiToken | None = None) -> Erasure:
+def derive_before_erasure(key: CandidateKey) -> Derivation | None:
+    """Derive the metrics of a candidate's session before the transaction that erases its events, if they are due."""
+    session = Session.get_or_none(Session.key == key)
+    return derive_ahead(session) if session else None
+
+
+def erase(
+    key: CandidateKey, reviewer: ApiToken | None = None, derivation: Derivation | None = None
+) -> Erasure:
     """Erase a candidate's personal data atomically; repeating it returns the first receipt.
 
-    The session is closed, and its metrics are derived, before its events are deleted.
+    The session is closed, and its metrics are stored, before its events are deleted.
 
     reviewer -- the token that requested it; None for the retention
+    derivation -- from `derive_before_erasure`
     """
     with db.atomic():
         key = key.lock()
@@ -60,9 +81,7 @@ def erase(key: CandidateKey, reviewer: ApiToken | None = None) -> Erasure:
             CohortCount.add_keys(key.assessment_id, -1)
         session = Session.get_or_none(Session.key == key)
         if session is not None:
-            close(session)
-            settle(session)
-            session = Session.get_by_id(session.id)
+            session = close_for_erasure(session, derivation)
         ids = {"organization": key.organization_id, "session_id": session and session.id}
         kind = "retention" if reviewer is None else "reviewer"
         tables = personal_tables()
@@ -74,6 +93,23 @@ def erase(key: CandidateKey, reviewer: ApiToken | None = None) -> Erasure:
         payload |= {"sessionId": receipt.session_id, "kind": kind}
         FeedEvent.publish(key.organization_id, "candidate.erased", payload)
         return receipt
+
+
+def erase_overdue(organization: Organization, actor: audit.Actor, *, waits: bool = True) -> int:
+    """Erase the data of candidates whose retention period has ended; returns how many.
+
+    waits -- see run_each
+    """
+    return run_each("retention", overdue(organization), partial(_erase_overdue, actor), waits=waits)
+
+
+def _erase_overdue(actor: audit.Actor, key: CandidateKey) -> int:
+    derivation = derive_before_erasure(key)
+    with db.atomic():
+        erase(key, derivation=derivation)
+        audit.record_erasure(key, actor)
+    log.info("Erased the data of candidate %s: its retention period has ended.", key.id)
+    return 1
 
 
 class ErasedPages:

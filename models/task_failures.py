@@ -7,7 +7,7 @@ from typing import Any
 
 import peewee
 
-from errors import refusal_for
+from errors import Unavailable, refusal_for
 from models.base import Model, TimestampField, clock
 from rules.retries import TASK_RETRY_DELAYS, task_retry_delay
 
@@ -65,13 +65,14 @@ class TaskFailure(Model):
         return now < self.retry_at <= now + TASK_RETRY_DELAYS[-1]
 
 
-def run_each(task: str, owners: Iterable[Any], run: Callable[[Any], int]) -> int:
+def run_each(task: str, owners: Iterable[Any], run: Callable[[Any], int], *, waits: bool = True) -> int:
     """Run a task for each owner, and return the sum of the results.
 
     A failure for one owner is logged and stored, and retried after a growing pause. If the database is unavailable, its
     error is raised instead.
 
     owners -- ids or rows
+    waits -- skip those that failed and whose pause has not passed
     """
     owners = list(owners)
     failures = TaskFailure.of(task) if owners else {}
@@ -79,12 +80,12 @@ def run_each(task: str, owners: Iterable[Any], run: Callable[[Any], int]) -> int
     for owner in owners:
         name = str(owner.id if isinstance(owner, Model) else owner)
         failure = failures.get(name)
-        if failure and failure.is_waiting(now):
+        if waits and failure and failure.is_waiting(now):
             continue
         try:
             total += run(owner)
         except Exception as error:
-            if refusal_for(error):
+            if isinstance(error, Unavailable) or refusal_for(error):
                 raise
             failed += 1
             if failed <= MAX_LOGGED:

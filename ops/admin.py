@@ -12,7 +12,7 @@ import yaml
 
 import migrations
 import models
-from models import ApiToken, Assessment, Organization, audit, db, invitations, privacy, sessions
+from models import ApiToken, Assessment, Organization, audit, db, invitations, sessions
 from ops import OperationError
 from schemas.fields import parse_id
 from schemas.issues import Catalogue
@@ -117,8 +117,9 @@ def import_catalogue(file: Path) -> int:
 
 def rederive(session: models.Session) -> dict[str, tuple[Any, Any]]:
     """Rederive a session's metrics; returns each changed one with its old and new value."""
+    derivation = sessions.Derivation.of(session)
     with db.atomic():
-        changes = sessions.rederive(session)
+        changes = sessions.rederive(session, derivation)
         if changes:
             record(session.organization, "rederiveSession", "session", session.id, members=list(changes))
     return changes
@@ -133,13 +134,6 @@ def mark_bounced(address: str) -> int:
     if not keys:
         raise OperationError(f"No candidate has the address {address}.")
     return len(keys)
-
-
-def erase(key: models.CandidateKey) -> None:
-    """Erase the data of a candidate whose retention has ended."""
-    with db.atomic():
-        privacy.erase(key)
-        audit.record_erasure(key, audit.COMMAND)
 
 
 def record_restore() -> None:

@@ -2,11 +2,11 @@
 
 import hashlib
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from rules.commands import verification_kind
+from rules import commands
 from rules.envelopes import (
     CHANGE_KINDS,
     integer,
@@ -63,10 +63,26 @@ class AnalyzedEvent:
         return self.time_ns, self.id, "" if self.id else repr(self)
 
 
-def read_event(time_ns: int, envelope: Any, *, details: bool) -> AnalyzedEvent:
+def read_events(timeline: Iterable[tuple[int, Any]], *, details: bool) -> list[AnalyzedEvent]:
+    """A session's events, sorted.
+
+    timeline -- (nanoseconds since the epoch, envelope as sent); the order matters only for sessions whose commands
+        exceed MAX_SESSION_CHARACTERS
+    """
+    events, remaining = [], commands.MAX_SESSION_CHARACTERS
+    for time_ns, envelope in timeline:
+        event = read_event(time_ns, envelope, details=details, recognizes=remaining > 0)
+        if event.kind == "command":
+            remaining -= len(_command_text(envelope))
+        events.append(event)
+    return sorted(events, key=lambda event: event.sort_key)
+
+
+def read_event(time_ns: int, envelope: Any, *, details: bool, recognizes: bool = True) -> AnalyzedEvent:
     """The event of an envelope as it was sent; never raises.
 
     details -- read the members that only the analysis needs
+    recognizes -- read the text of a command
     """
     kind = _kind(member(envelope, "kind"))
     source = source_name(member(envelope, "source"))
@@ -78,11 +94,14 @@ def read_event(time_ns: int, envelope: Any, *, details: bool) -> AnalyzedEvent:
         usage=read_usage_report(time_ns, kind, source, member(envelope, "data")),
         **(_READERS[kind](envelope) if kind in _READERS else {}),
     )
+    recognizes = recognizes and kind == "command"
+    if recognizes:
+        event.command_kind = commands.verification_kind(_command_text(envelope))
     if details:
         if kind == "prompt" or event.failed is not None:
             event.subject = summarize(envelope).subject
         event.failure_output = _failure_output(member(envelope, "data")) if event.failed else None
-        event.is_read_only = kind == "command" and is_read_only(_command_text(envelope))
+        event.is_read_only = recognizes and is_read_only(_command_text(envelope))
     return event
 
 
@@ -126,8 +145,7 @@ def _change(envelope: Any) -> dict[str, Any]:
 
 def _command(envelope: Any) -> dict[str, Any]:
     code = known_exit_code(envelope)
-    outcome = {} if code is None else {"failed": code != 0, "passed": code == 0}
-    return {"command_kind": verification_kind(_command_text(envelope))} | outcome
+    return {} if code is None else {"failed": code != 0, "passed": code == 0}
 
 
 def _test_run(envelope: Any) -> dict[str, Any]:

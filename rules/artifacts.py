@@ -34,6 +34,7 @@ class Artifacts:
     """
 
     def __init__(self) -> None:
+        self._command_characters_left = commands.MAX_SESSION_CHARACTERS
         self._characters_left = MAX_TOTAL_CONTENT_CHARACTERS
         # By whether the editor extension reported them.
         self._files: dict[bool, dict[str, dict[str, Any]]] = {True: {}, False: {}}
@@ -58,9 +59,14 @@ class Artifacts:
         if event.kind in CHANGE_KINDS:
             self._add_change(event)
         elif event.kind == "command":
-            self._commands[is_from_editor(event.envelope)].append(_command(event))
+            self._add_command(event)
         elif event.kind == "planning":
             self._todo_lists.add(event.event_id, event.time_ns, event.source, member(event.envelope, "data"))
+
+    def _add_command(self, event: ArtifactEvent) -> None:
+        command = _command(event, self._command_characters_left > 0)
+        self._command_characters_left -= len(text(member(event.envelope, "data", "command")) or "")
+        self._commands[is_from_editor(event.envelope)].append(command)
 
     def _add_change(self, event: ArtifactEvent) -> None:
         data = member(event.envelope, "data")
@@ -106,12 +112,12 @@ def _event_members(event: ArtifactEvent) -> dict[str, Any]:
     return {name: value for name, value in event._asdict().items() if name != "envelope"}
 
 
-def _command(event: ArtifactEvent) -> dict[str, Any]:
+def _command(event: ArtifactEvent, recognizes: bool) -> dict[str, Any]:
     data = member(event.envelope, "data")
     command = text(member(data, "command"))
     return _event_members(event) | {
         "command": None if command is None else storable(command, MAX_COMMAND_CHARACTERS),
-        "verifies": commands.verification_kind(command or ""),
+        "verifies": commands.verification_kind(command or "") if recognizes else None,
         "exit_code": integer(known_exit_code(event.envelope), INT64),
         "duration_ms": integer(member(data, "durationMs"), INT64),
     }

@@ -19,6 +19,7 @@ KINDS = ("test", "check", "build")  # by priority
 MAX_WORD_CHARACTERS = 256
 MAX_PART_CHARACTERS = 16 * 1024
 MAX_READINGS = 16  # of a part, one after each prefix
+MAX_SESSION_CHARACTERS = 4 * 1024 * 1024  # of all commands; the recorded sessions have up to 40,000
 
 _LISTS = json.loads(Path(__file__).with_name("verifications.json").read_text(encoding="utf-8"))
 _OPTIONS_WITH_VALUE = _LISTS["options_with_value"]

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from rules.analyzed_events import BY_HAND, AnalyzedEvent, read_event, without_editor_duplicates
+from rules.analyzed_events import BY_HAND, AnalyzedEvent, read_events, without_editor_duplicates
 from rules.envelopes import CHANGE_KINDS
 from rules.error_episodes import find_error_episodes
 from rules.frequent_names import shown_names
@@ -51,11 +51,11 @@ def derive(
 ) -> Metrics:
     """The metrics of a session without its late events (R18).
 
-    timeline -- (nanoseconds since the epoch, envelope as sent), in any order
+    timeline -- as in `read_events`
     test_result -- (passed, failed) as submitted by a reviewer or an integration
     prices -- the price table of data/pricing.yaml
     """
-    events = sorted((read_event(*item, details=False) for item in timeline), key=lambda event: event.sort_key)
+    events = read_events(timeline, details=False)
     kinds = Counter(event.kind for event in events)
     counted = without_editor_duplicates(events)
     commands = [event for event in counted if event.kind == "command"]
@@ -141,11 +141,15 @@ def _share(outcomes: Sequence[bool]) -> int:
     return _scaled_ratio(sum(outcomes), len(outcomes), BILLION) or 0
 
 
+def is_passed(passed: int, failed: int) -> bool:
+    """Return whether a submitted test result counts as passed."""
+    return failed == 0 and passed > 0
+
+
 def _tests_passed(submitted: tuple[int, int] | None, events: Iterable[AnalyzedEvent]) -> bool | None:
     """The submitted result, else the last test run's, else the last test command's."""
     if submitted is not None:
-        passed, failed = submitted
-        return failed == 0 and passed > 0
+        return is_passed(*submitted)
     verified = [event for event in events if event.passed is not None]
     runs = [event.passed for event in verified if event.kind == "test_run"]
     tests = [event.passed for event in verified if event.command_kind == "test"]

@@ -5,6 +5,7 @@ from bisect import bisect_left
 from collections import defaultdict
 
 # Limits for hostile input. Linux passes at most 128 KiB to a shell as one argument.
+MAX_CHARACTERS_WITH_HERE_DOCUMENTS = 1024 * 1024
 MAX_CHARACTERS = 256 * 1024
 MAX_PARTS = 2_000
 
@@ -29,7 +30,8 @@ _ESCAPED_IN_DOUBLE = re.compile(r"""\\(["\\$`\n])""")
 
 def split_parts(text: str) -> list[list[str]]:
     """The nonempty parts of a text, each a list of its words."""
-    return _Parser(_without_here_documents(text)[:MAX_CHARACTERS]).parse()
+    text = _without_here_documents(text[:MAX_CHARACTERS_WITH_HERE_DOCUMENTS])
+    return _Parser(text[:MAX_CHARACTERS]).parse()
 
 
 def _without_here_documents(text: str) -> str:

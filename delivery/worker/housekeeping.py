@@ -4,14 +4,13 @@ A task is an entry in one of the lists: a name and a function. A task that fails
 (models/task_failures.py).
 """
 
-import logging
 from collections.abc import Callable, Iterable
 from datetime import timedelta
 from functools import partial
 from typing import Any
 
 import models
-from models import anchors, audit, clock, db, invitations, privacy, sessions
+from models import anchors, audit, clock, invitations, privacy, sessions
 from models.deliveries.outbox import requeue_removals
 from models.task_failures import WHOLE_TASK, run_each
 from models.webhooks.outbox import publish_new
@@ -19,27 +18,13 @@ from storage import Storage
 
 MAX_PARTIAL_UPLOAD_AGE = timedelta(hours=24)
 
-log = logging.getLogger("proofstone.worker")
-
 Task = tuple[str, Callable[[], Any]]
 
 
 def apply_retention() -> int:
     """Erase the data of candidates whose retention period has ended; returns how many."""
     organizations = models.Organization.select().where(models.Organization.retention_days.is_null(False))
-    return run_each("retention", organizations, _apply_retention_of)
-
-
-def _apply_retention_of(organization: models.Organization) -> int:
-    return run_each("retention", privacy.overdue(organization), _erase)
-
-
-def _erase(key: models.CandidateKey) -> int:
-    with db.atomic():
-        privacy.erase(key)
-        audit.record_erasure(key, audit.WORKER)
-    log.info("Erased the data of candidate %s: its retention period has ended.", key.id)
-    return 1
+    return run_each("retention", organizations, lambda owner: privacy.erase_overdue(owner, audit.WORKER))
 
 
 # Every second.

@@ -1,4 +1,8 @@
-"""Close sessions: by their candidate, a reviewer or the time limit (R17, R18, R29)."""
+"""Close sessions: by their candidate, a reviewer or the time limit (R17, R18, R29).
+
+A function with a `derivation` stores metrics that were derived before its transaction (`derive_ahead`), if it closes
+the session. With None they are derived while the session is locked.
+"""
 
 from datetime import datetime
 from typing import Any
@@ -9,7 +13,7 @@ from models.audit import SERVICE, AuditEntry
 from models.base import clock, db
 from models.feed import FeedEvent
 from models.sessions import final_seals
-from models.sessions.metrics import derive
+from models.sessions.metrics import Derivation, derive_ahead, store
 from models.sessions.session import Session
 from models.task_failures import run_each
 from rules import session_close
@@ -19,19 +23,19 @@ from rules.rows import row_id
 BATCH_SIZE = 500
 
 
-def complete(session: Session) -> datetime:
-    """Complete a session for its candidate, and derive its metrics; returns the response's `completedAt`.
+def complete(session: Session, derivation: Derivation | None = None) -> datetime:
+    """Complete a session for its candidate, and store its metrics; returns the response's `completedAt`.
 
     Repeatable. After the limit's close the session still becomes `completed` for ten minutes; later, or after a
     reviewer's close, only the response carries a time (R18).
     """
     with db.atomic():
         locked = session.lock()
-        settle_locked(locked)
+        close_at_limit(locked, derivation)
         now = clock.now()
         window = session_close.intake_window(now, locked.closed_at)
         if window == "open":
-            _close(locked, now, "candidate", completed_at=now)
+            _close(locked, now, "candidate", derivation, completed_at=now)
         elif window == "flush" and locked.closed_by == "limit" and locked.completed_at is None:
             locked.update_columns(completed_at=now)
             final_seals.renew(locked, "completed", "completion", "status")
@@ -39,20 +43,28 @@ def complete(session: Session) -> datetime:
         return locked.completed_at or locked.closed_at
 
 
-def close(session: Session) -> None:
+def close(session: Session, derivation: Derivation | None = None) -> None:
     """Close an abandoned session for a reviewer; it reads `expired`. Repeatable."""
     with db.atomic():
         locked = session.lock()
-        settle_locked(locked)
+        settle_locked(locked, derivation)
         if locked.closed_at is None:
-            _close(locked, clock.now(), "reviewer")
+            _close(locked, clock.now(), "reviewer", derivation)
+
+
+def close_for_erasure(session: Session, derivation: Derivation | None = None) -> Session:
+    """Close a session whose events will be deleted in the same transaction: its metrics cover all of them."""
+    close(session, derivation)
+    locked = session.lock()
+    settle_locked(locked)
+    return locked
 
 
 def mark_hired(session: Session, hired: bool) -> None:
     """Mark the candidate as hired, or undo it. Raises NotFinished for an open session (R17)."""
     with db.atomic():
         locked = session.lock()
-        settle_locked(locked)
+        close_at_limit(locked)
         if locked.closed_at is None:
             raise NotFinished()
         if hired and locked.hired_at is None:
@@ -62,22 +74,37 @@ def mark_hired(session: Session, hired: bool) -> None:
 
 
 def settle(session: Session) -> None:
-    """Close the session if its limit has passed; derive its metrics if they are due (R17, R18, R34)."""
-    with db.atomic():
-        settle_locked(session.lock())
+    """Close the session if its limit has passed; derive its metrics if they are due (R17, R18, R34).
+
+    A failure is recorded like the worker's; the stored state remains.
+    """
+    if Session.get_by_id(session.id).is_unsettled(clock.now()):
+        run_each("settle", [session.id], _settle)
 
 
-def settle_locked(session: Session, seal: tuple[str, ...] = ("events_arrived", "metrics")) -> None:
+def settle_locked(
+    session: Session,
+    derivation: Derivation | None = None,
+    seal: tuple[str, ...] = ("events_arrived", "metrics"),
+) -> None:
     """Like `settle`, for a locked session.
 
     seal -- the reason and parts of the next final seal, if metrics were due
     """
-    if session.closed_at is None and session.closed_as_of(clock.now()):
-        _close(session, session.closes_at, "limit")
-        AuditEntry.record(session.organization_id, "closeAtLimit", SERVICE, "session", session.id)
-    elif session.closed_at is not None and session.metrics_due and derive(session):
+    if close_at_limit(session, derivation) or session.closed_at is None or not session.metrics_due:
+        return
+    if store(session, derivation):
         # What was not derived again is not sealed again: a new seal would cover up a change.
         final_seals.renew(session, *seal)
+
+
+def close_at_limit(session: Session, derivation: Derivation | None = None) -> bool:
+    """Close a locked session whose limit has passed; returns whether it did."""
+    if session.closed_at is not None or not session.closed_as_of(clock.now()):
+        return False
+    _close(session, session.closes_at, "limit", derivation)
+    AuditEntry.record(session.organization_id, "closeAtLimit", SERVICE, "session", session.id)
+    return True
 
 
 def settle_all(*, assessment_id: Any = None, organization_id: Any = None) -> int:
@@ -96,7 +123,12 @@ def settle_all(*, assessment_id: Any = None, organization_id: Any = None) -> int
 
 
 def _settle(session_id: Any) -> int:
-    settle(Session(id=session_id))
+    session = Session(id=session_id)
+    derivation = derive_ahead(session)
+    if derivation is None:
+        return 0
+    with db.atomic():
+        settle_locked(session.lock(), derivation)
     return 1
 
 
@@ -108,18 +140,24 @@ def seal_due() -> int:
 
 
 def _seal(session: Session) -> bool:
+    _settle(session.id)
     with db.atomic():
         locked = session.lock()
-        settle_locked(locked)
-        if locked.final_seal_count:
+        if locked.final_seal_count or locked.metrics_due:
             return False
         final_seals.append(locked, "closed")
     return True
 
 
-def _close(session: Session, closed_at: datetime, by: str, completed_at: datetime | None = None) -> None:
+def _close(
+    session: Session,
+    closed_at: datetime,
+    by: str,
+    derivation: Derivation | None,
+    completed_at: datetime | None = None,
+) -> None:
     session.update_columns(closed_at=closed_at, closed_by=by, completed_at=completed_at)
-    derive(session)
+    store(session, derivation)
     _publish(session, "completed" if completed_at else "expired")
 
 

@@ -136,10 +136,25 @@ class Event(Table, ErasedWithSession):
 
     @classmethod
     def timeline(cls, session: Session) -> Iterator[tuple[int, dict[str, Any]]]:
-        """(nanoseconds, envelope) of the events that count."""
+        """(nanoseconds, envelope) of the events that count, by time."""
         counting = cls.select(cls.seq, cls.time_ns, cls.envelope).where(cls.session == session, ~cls.late)
-        for row in batches.read_wide(counting, [cls.seq], cls.size):
+        for row in batches.read_wide(counting, [cls.time_ns, cls.seq], cls.size):
             yield row["time_ns"], json.loads(row["envelope"])
+
+    @classmethod
+    def extent(cls, session: Session, last_seq: int | None = None) -> tuple[int, int]:
+        """The number of a session's events and the last `seq` (0 without events), of those up to `last_seq`."""
+        events = cls.select(peewee.fn.COUNT(cls.seq), peewee.fn.COALESCE(peewee.fn.MAX(cls.seq), 0))
+        events = events.where(cls.session == session)
+        if last_seq is not None:
+            events = events.where(cls.seq <= last_seq)
+        rows: Any = events.tuples()
+        return rows.get()
+
+    @classmethod
+    def counts_after(cls, session: Session, seq: int) -> bool:
+        """Return whether an event that counts follows `seq`."""
+        return cls.select().where(cls.session == session, cls.seq > seq, ~cls.late).exists()
 
     @classmethod
     def envelopes(cls, seqs: list[int]) -> dict[int, str]:

@@ -1,19 +1,30 @@
-"""Derive a closed session's metrics from its events (R18, R19, docs/metrics.md)."""
+"""Derive a closed session's metrics from its events (R18, R19, docs/metrics.md).
 
+Deriving takes seconds for a large session, and a locked session stops its events; on SQLite those of all sessions. So
+the metrics are derived before the lock, and compared with the stored events under it.
+"""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 
+from errors import Unavailable
 from models.base import db
+from models.database import LOCK_TIMEOUT_SECONDS
 from models.rollups import CohortRollup
 from models.sessions import final_seals
 from models.sessions.events import Event
 from models.sessions.session import COHORT_COLUMNS, METRIC_COLUMNS, Session
 from rules import metrics
 
+# At most one derivation of a session at a time in a process; some sessions share a lock.
+_DERIVING = tuple(threading.Lock() for _ in range(64))
 PRICES = Path(__file__).parents[2] / "data" / "pricing.yaml"
 
 
@@ -23,15 +34,62 @@ def prices() -> Any:
     return yaml.safe_load(PRICES.read_text())
 
 
-def derive(session: Session) -> bool:
-    """Derive the metrics of a locked session, and update its cohort in the same transaction.
+class Derivation(NamedTuple):
+    """Derived metrics, and the stored events when the derivation started: how many, and the last one."""
 
-    Returns False if the events were erased: then the session keeps its numbers.
+    values: metrics.Metrics
+    stored_events: int
+    last_seq: int
+
+    @classmethod
+    def of(cls, session: Session) -> "Derivation":
+        stored_events, last_seq = Event.extent(session)
+        return cls(derive_values(session), stored_events, last_seq)
+
+    def covers_all_events(self, session: Session) -> bool:
+        """Return whether no event that counts has come or gone since; for a locked session."""
+        # On PostgreSQL an event may become visible after one with a higher number.
+        return Event.extent(session, self.last_seq)[0] == self.stored_events and not Event.counts_after(
+            session, self.last_seq
+        )
+
+
+def derive_ahead(session: Session) -> Derivation | None:
+    """Derive the metrics of an open or due session before it is locked; None if they are stored and current.
+
+    Raises Unavailable if another thread derives them for longer than a lock may take.
     """
+    with _only_derivation(session):
+        # Another thread may have stored them meanwhile.
+        current = Session.get_by_id(session.id)
+        return Derivation.of(current) if current.closed_at is None or current.metrics_due else None
+
+
+@contextmanager
+def _only_derivation(session: Session) -> Iterator[None]:
+    lock = _DERIVING[hash(session.id) % len(_DERIVING)]
+    if not lock.acquire(timeout=LOCK_TIMEOUT_SECONDS):
+        raise Unavailable()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def store(session: Session, derivation: Derivation | None = None) -> bool:
+    """Store the metrics of a locked session, and update its cohort in the same transaction.
+
+    If events have arrived since the derivation, the metrics remain due. Returns whether they were stored: not if the
+    events were erased, or if a later derivation is stored.
+
+    derivation -- None to derive now, while the session is locked
+    """
+    derivation = derivation or Derivation.of(session)
     # A session joins its cohort with its first derivation, at the close.
     before = None if session.derivation_version is None else session.columns(COHORT_COLUMNS)
-    columns = _derived_columns(session)
-    session.update_columns(metrics_due=False, **columns)
+    is_current = derivation.covers_all_events(session)
+    columns = _columns(session, derivation.values, is_current)
+    session.update_columns(metrics_due=not is_current, **columns)
     CohortRollup.replace_session(session.assessment_id, before, session.columns(COHORT_COLUMNS))
     return "derivation_version" in columns
 
@@ -46,13 +104,18 @@ def _submitted_counts(session: Session) -> tuple[int, int] | None:
     return None if None in counts else counts
 
 
-def _derived_columns(session: Session) -> dict[str, Any]:
-    derived = derive_values(session)
-    if derived.event_count == 0 and session.event_count:
-        return {} if _submitted_counts(session) is None else {"tests_passed": derived.tests_passed}
+def _columns(session: Session, derived: metrics.Metrics, is_current: bool) -> dict[str, Any]:
+    """The columns to store; without those from the events if these were erased or other metrics have more events."""
+    counts = _submitted_counts(session)
+    submitted = {} if counts is None else {"tests_passed": metrics.is_passed(*counts)}
+    is_erased = derived.event_count == 0 and session.event_count
+    stored = -1 if session.event_count is None else session.event_count
+    if is_erased or not (is_current or derived.event_count > stored):
+        return submitted
     values = asdict(derived)
     columns = {name: values.pop(name) for name in (*METRIC_COLUMNS, "event_count")}
-    return columns | {"derivation_version": values.pop("version"), "further_metrics": values}
+    columns |= {"derivation_version": values.pop("version"), "further_metrics": values}
+    return columns | submitted
 
 
 def shown_metrics(session: Session) -> dict[str, Any] | None:
@@ -63,15 +126,15 @@ def shown_metrics(session: Session) -> dict[str, Any] | None:
     return shown | {"derivationVersion": session.derivation_version}
 
 
-def rederive(session: Session) -> dict[str, tuple[Any, Any]]:
-    """Derive a closed session's metrics again; returns the changes as (before, after) by name."""
+def rederive(session: Session, derivation: Derivation | None = None) -> dict[str, tuple[Any, Any]]:
+    """Store a closed session's metrics again; returns the changes as (before, after) by name."""
     from models.sessions.close import settle_locked
 
     with db.atomic():
         locked = session.lock()
-        settle_locked(locked)
+        settle_locked(locked, derivation)
         before = shown_metrics(locked) or {}
-        if derive(locked):
+        if store(locked, derivation):
             final_seals.renew(locked, "rederived", "metrics")
         after = shown_metrics(locked) or {}
     changed = {name for name in before | after if before.get(name) != after.get(name)}
@@ -82,7 +145,12 @@ def rederive(session: Session) -> dict[str, tuple[Any, Any]]:
 
 
 def submit_test_result(
-    session: Session, passed: int, failed: int, skipped: int | None = None, note: str | None = None
+    session: Session,
+    passed: int,
+    failed: int,
+    skipped: int | None = None,
+    note: str | None = None,
+    derivation: Derivation | None = None,
 ) -> None:
     """Store the result of tests run elsewhere. Raises Erased."""
     from models.sessions.close import settle_locked
@@ -92,7 +160,7 @@ def submit_test_result(
         counts = {"passed": passed, "failed": failed, "skipped": skipped}
         columns = {f"tests_{name}_count": count for name, count in counts.items()}
         locked.update_columns(tests_note=note, metrics_due=True, **columns)
-        settle_locked(locked, ("tests_submitted", "tests", "metrics"))
+        settle_locked(locked, derivation, ("tests_submitted", "tests", "metrics"))
 
 
 def submitted_tests(session: Session) -> dict[str, Any] | None:

@@ -7,7 +7,7 @@ from models.base import clock, db
 from models.feed import FeedEvent
 from models.keys import CandidateKey
 from models.sessions import final_seals
-from models.sessions.close import settle_locked
+from models.sessions.close import close_at_limit
 from models.sessions.events import Event, SigningKey
 from models.sessions.session import Consent, Session, lock_key
 from rules import session_close
@@ -87,7 +87,7 @@ def move_limit(session: Session, key: CandidateKey) -> None:
     Raises SessionClosed, and TimeIsOver if the new limit has passed.
     """
     locked = session.lock()
-    settle_locked(locked)
+    close_at_limit(locked)
     if locked.closed_at is not None:
         raise SessionClosed()
     closes_at = _close_deadline(key, locked.created_at)

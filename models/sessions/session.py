@@ -133,6 +133,12 @@ class Session(Model):
         """The time of the close, even if no process has settled it yet; None if the session is open."""
         return session_close.effective_close(now, self.closed_at, self.closes_at)
 
+    def is_unsettled(self, now: datetime) -> bool:
+        """Return whether its close by the limit or its metrics are due, as `models.sql.UNSETTLED` selects."""
+        if self.closed_at is None:
+            return self.closed_as_of(now) is not None
+        return self.metrics_due
+
     @property
     def ended_at(self) -> datetime | None:
         """The time of the close; without a limit, when its key was revoked or its assessment deleted."""

@@ -1,13 +1,15 @@
 """Sessions: members for reviewers and candidates, the time limit, submitted test results (R3, R17, R18)."""
 
 from datetime import timedelta
+from types import SimpleNamespace
 
 import pytest
 from callers import Caller
 from factories import add_event, envelope, make_assessment, make_closed_session, make_key, make_session
-from response_checks import body_of, error_paths
+from response_checks import body_of, error_paths, refusal
 
-from models import Event, sessions
+from models import Event, Session, TaskFailure, db, sessions
+from models.sessions import metrics
 from models.sessions.session import METRIC_COLUMNS
 
 FOR_ALL = {
@@ -200,3 +202,90 @@ def test_a_session_without_its_events_keeps_its_metrics(reviewer, assessment):
     after = put_result(reviewer, session, passed=1, failed=0).json
     assert after["metrics"] == before["metrics"] | {"testsPassed": True}
     assert after["eventCount"] == 2
+
+
+# Deriving metrics takes long for a large session
+
+
+def complete(reviewer, session):
+    body = {"key": session.key.key, "sessionId": str(session.id)}
+    body_of(Caller(reviewer.client.application).post("/v1/candidate/complete", body))
+
+
+def erase(reviewer, session):
+    body_of(reviewer.delete(f"/v1/candidates/{session.key_id}/data"))
+
+
+def submit_result(reviewer, session):
+    body_of(put_result(reviewer, session, passed=1, failed=0))
+
+
+@pytest.fixture
+def derivations(monkeypatch):
+    """Replaces the derivation of metrics with one that calls `derivations.during` before it returns."""
+    derive = metrics.derive_values
+
+    def derive_slowly(session):
+        values = derive(session)
+        slow.during(session)
+        return values
+
+    slow = SimpleNamespace(during=lambda session: None)
+    monkeypatch.setattr(metrics, "derive_values", derive_slowly)
+    return slow
+
+
+ACTIONS = {
+    "complete": (complete, None),
+    "close": (close, None),
+    "erase": (erase, None),
+    "read at the limit": (read, timedelta(hours=2)),
+    "submit a result": (submit_result, timedelta(hours=2)),
+    "settle": (lambda *_: sessions.settle_all(), timedelta(hours=2)),
+    "seal": (lambda *_: sessions.seal_due(), timedelta(hours=2)),
+}
+
+
+@pytest.mark.parametrize(("act", "wait"), ACTIONS.values(), ids=ACTIONS)
+def test_metrics_are_derived_before_the_transaction(clock, reviewer, limited, derivations, act, wait):
+    add_event(limited, envelope("prompt"))
+    if wait:
+        sessions.close(limited)
+        clock.fixed += wait
+        Session.update(metrics_due=True).execute()
+    depths = []
+    derivations.during = lambda session: depths.append(db.transaction_depth())
+    act(reviewer, limited)
+    # The test's own transaction is the first.
+    assert depths == [1]
+    assert read(reviewer, limited)["metrics"]["promptCount"] == 1
+
+
+@pytest.mark.parametrize("act", [complete, close, erase, submit_result])
+def test_an_event_that_arrives_during_the_derivation_counts(
+    flask, reviewer, session, assessment, derivations, act
+):
+    def send(session):
+        derivations.during = lambda session: None
+        add_event(session, envelope("prompt"))
+
+    if act is submit_result:
+        sessions.close(session)
+    derivations.during = send
+    act(reviewer, session)
+    shown = read(reviewer, session)
+    assert (shown["eventCount"], shown["metrics"]["promptCount"]) == (1, 1)
+    assert shown["metrics"]["testsPassed"] is (True if act is submit_result else None)
+    statistics = body_of(reviewer.get(f"/v1/assessments/{assessment.id}/cohort-stats"))["cohortStats"]
+    assert statistics["metrics"]["avgPromptCount"] == 1
+    flask("cohorts", "verify")
+
+
+def test_a_session_is_derived_once_at_a_time(clock, reviewer, limited, derivations, monkeypatch):
+    monkeypatch.setattr(metrics, "LOCK_TIMEOUT_SECONDS", 0.01)
+    clock.fixed += timedelta(hours=2)
+    path, refusals = f"/v1/sessions/{limited.id}", []
+    derivations.during = lambda session: refusals.append(refusal(reviewer.get(path)))
+    assert body_of(reviewer.get(path))["closedAt"] == LIMIT
+    assert refusals == [(503, "unavailable")]
+    assert TaskFailure.select().count() == 0

@@ -159,6 +159,13 @@ def test_a_session_that_cannot_be_closed_does_not_fail_its_cohort(reviewer, unre
     assert body_of(reviewer.get(path))["cohortStats"]["sessionCount"] == 1
 
 
+def test_a_session_that_cannot_be_closed_is_shown_as_it_is_stored(reviewer, unreadable):
+    for _ in range(2):
+        shown = body_of(reviewer.get(f"/v1/sessions/{unreadable[0].id}"))
+        assert (shown["status"], shown["closedAt"], shown["metrics"]) == ("expired", None, None)
+    assert failures() == {("settle", str(unreadable[0].id), 1)}
+
+
 def test_an_event_that_cannot_be_verified_does_not_stop_others(worker, session, monkeypatch):
     for event_id in ("one", "two"):
         factories.add_event(session, factories.envelope(id=event_id))

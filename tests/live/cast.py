@@ -7,6 +7,15 @@ from tests.live.client import Client, Response
 from tests.live.service import Service
 
 MAX_KEYS_PER_REQUEST = 50
+# Copies of the session's event NUMBER, which differ in that word.
+MULTIPLY = """
+    WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < %s)
+    INSERT INTO events (session_id, event_id, kind, source, time_ns, received_at, late, subject, size, verdict,
+        envelope)
+    SELECT session_id, replace(event_id, 'NUMBER', CAST(1000000 + n AS TEXT)), kind, source, time_ns + n, received_at,
+        late, subject, size, verdict, replace(envelope, 'NUMBER', CAST(1000000 + n AS TEXT))
+    FROM events CROSS JOIN numbers WHERE session_id = %s
+"""
 ASSESSMENT = {"title": "Backend API Challenge", "role": "Senior Backend Engineer", "taskBrief": "Fix it."}
 
 
@@ -62,6 +71,12 @@ class Candidate(Client):
 
 def make_candidate(service: Service, reviewer: Client, assessment: dict[str, Any]) -> Candidate:
     return Candidate(service, make_keys(reviewer, assessment, 1)[0])
+
+
+def send_copies(service: Service, candidate: Candidate, sent: dict[str, Any], count: int) -> None:
+    """Send an event with the id NUMBER, and store copies of it, `count` in total."""
+    assert candidate.ingest(sent).status == 201
+    service.execute(MULTIPLY, count - 1, service.stored_id(candidate.session_id))
 
 
 def event(kind: str = "prompt", second: int = 0, **members: Any) -> dict[str, Any]:

@@ -1,14 +1,16 @@
-"""Events that arrive while the session closes: each one with a 201 is in the metrics (R18)."""
+"""Events that arrive while a session closes: each one with a 201 is in the metrics (R18), and none waits long."""
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from independent_metrics import recompute
 
-from tests.live.cast import Candidate, event, make_keys
+from tests.live.cast import Candidate, event, make_candidate, make_keys, send_copies
 from tests.live.client import run_concurrently
 
 CONCURRENT_SESSIONS = 4
+COMMANDS = 2_000
 INTEGERS = ("durationMs", "promptCount", "firstChangeLatencyMs", "commandCount", "fileChangeCount")
 
 
@@ -61,3 +63,22 @@ def test_events_around_the_end_of_the_window_count_or_are_late(service, reviewer
     session = reviewer.get(f"/v1/sessions/{candidate.session_id}")
     assert (session["eventCount"], session["lateEventCount"]) == (counted, 1 + len(responses) - counted)
     assert session["metrics"]["promptCount"] == counted
+
+
+@pytest.mark.slow
+def test_events_of_others_do_not_wait_while_a_large_session_closes(service, reviewer, assessment, candidate):
+    """Each of the commands takes some milliseconds to read."""
+    command = {"command": "a;" * 2000, "exitCode": 1}
+    send_copies(service, candidate, event("command", data=command) | {"id": "NUMBER"}, COMMANDS)
+    neighbour = make_candidate(service, reviewer, assessment)
+    seconds = []
+    with ThreadPoolExecutor(1) as threads:
+        completion = threads.submit(candidate.complete)
+        while not completion.done():
+            started_at = time.monotonic()
+            assert neighbour.ingest().status == 201
+            seconds.append(time.monotonic() - started_at)
+    assert completion.result().status == 200
+    assert sum(seconds) > 2, "The session is not large enough for this test."
+    assert max(seconds) < 1
+    assert reviewer.get(f"/v1/sessions/{candidate.session_id}")["metrics"]["commandCount"] == COMMANDS

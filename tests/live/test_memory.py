@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.live.cast import event, make_assessment, make_candidate
+from tests.live.cast import event, make_assessment, make_candidate, send_copies
 from tests.live.client import call
 from tests.live.service import Service
 
@@ -17,15 +17,6 @@ MAX_MIB = 300
 MAX_EVENT_BYTES = 16 * 1024 * 1024
 MAX_EVENTS = 200_000
 START = '{"id": "x", "kind": "prompt", "ts": "2026-04-01T09:00:00Z", "v": 1, "source": "terminal", '
-# Copies of the session's event NUMBER, which differ in that word.
-MULTIPLY = """
-    WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < %s)
-    INSERT INTO events (session_id, event_id, kind, source, time_ns, received_at, late, subject, size, verdict,
-        envelope)
-    SELECT session_id, replace(event_id, 'NUMBER', CAST(1000000 + n AS TEXT)), kind, source, time_ns + n, received_at,
-        late, subject, size, verdict, replace(envelope, 'NUMBER', CAST(1000000 + n AS TEXT))
-    FROM events CROSS JOIN numbers WHERE session_id = %s
-"""
 
 
 @pytest.fixture
@@ -147,8 +138,7 @@ def test_long_signatures_take_little_memory(service, reviewer, candidate):
     ids=["prompts", "failures", "responses", "gaps", "forks"],
 )
 def test_a_full_session_is_read_with_little_memory(service, reviewer, candidate, members):
-    assert candidate.ingest(event() | {"id": "NUMBER"} | members).status == 201
-    service.execute(MULTIPLY, MAX_EVENTS - 1, service.stored_id(candidate.session_id))
+    send_copies(service, candidate, event() | {"id": "NUMBER"} | members, MAX_EVENTS)
     read_all(candidate, reviewer)
     assert peak_mib(service) < MAX_MIB
 

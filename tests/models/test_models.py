@@ -151,13 +151,13 @@ def test_rederived_metrics_are_the_same(assessment):
     assert Session.get_by_id(session.id).__data__ == before
 
 
-def test_a_timeline_is_read_completely_in_batches(assessment, monkeypatch):
+def test_a_timeline_is_read_completely_by_time_in_batches(assessment, monkeypatch):
     monkeypatch.setattr(batches, "MAX_ROWS", 3)
     session = make_session(make_key(assessment))
     events = [envelope("prompt", at=-number) for number in range(10)]
     for event in events:
         add_event(session, event)
-    assert [read["id"] for _, read in Event.timeline(session)] == [event["id"] for event in events]
+    assert [read["id"] for _, read in Event.timeline(session)] == [event["id"] for event in reversed(events)]
 
 
 def test_late_events_are_not_in_the_timeline(clock, assessment):

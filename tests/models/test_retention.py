@@ -105,13 +105,22 @@ def test_the_worker_applies_retention_once_a_day(app, clock, organization, asses
 
 
 @pytest.mark.usefixtures("kept_for_30_days")
-def test_a_failing_erasure_does_not_block_others(app, clock, assessment, monkeypatch):
-    failing, other = make_closed_session(assessment), make_closed_session(assessment)
+def test_a_failing_erasure_does_not_block_others(app, clock, flask, assessment, monkeypatch):
+    failing, other, later = (make_closed_session(assessment) for _ in range(3))
+    later.update_columns(closed_at=later.closed_at + timedelta(days=1))
     erase = privacy.erase
-    monkeypatch.setattr(privacy, "erase", lambda key: erase(key) if key.id != failing.key_id else 1 / 0)
+    monkeypatch.setattr(
+        privacy, "erase", lambda key, **options: erase(key, **options) if key.id != failing.key_id else 1 / 0
+    )
     clock.fixed += timedelta(days=30)
     Worker(app.config).run_once()
     assert erased() == {other.key_id}
+    clock.fixed += timedelta(days=1)
+    assert f"Not erased: {failing.key_id}. " in flask("retention", "run", "--apply", fails=True)
+    assert erased() == {other.key_id, later.key_id}
+    monkeypatch.undo()
+    assert flask("retention", "run", "--apply").endswith("Erased.\n")
+    assert erased() == {failing.key_id, other.key_id, later.key_id}
 
 
 def test_a_daily_task_is_claimed_once_a_day(clock):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from rules import artifacts
+from rules import artifacts, commands
 from rules.artifacts import ArtifactEvent, Artifacts
 
 EDITOR = {"channel": "ide-extension", "integration": "vscode"}
@@ -88,6 +88,12 @@ def test_commands_have_their_verification_kind_exit_code_and_duration():
     )
     rows = pick(collected.commands, "command", "verifies", "exit_code", "duration_ms")
     assert rows == [("go test", "test", 1, 2000), ("ls", None, None, None), (None, None, None, None)]
+
+
+def test_of_a_session_commands_up_to_a_limit_are_recognized(monkeypatch):
+    monkeypatch.setattr(commands, "MAX_SESSION_CHARACTERS", 2 * len("npm test"))
+    collected = collect(*(event("command", {"command": "npm test"}, at) for at in range(3)))
+    assert pick(collected.commands, "verifies") == [("test",), ("test",), (None,)]
 
 
 def test_a_plan_has_its_last_state():

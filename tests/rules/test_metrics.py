@@ -10,7 +10,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rules import metrics
+from rules import commands, metrics
 from rules.metrics import derive, to_response
 from rules.timestamps import parse_timestamp_ns
 
@@ -97,6 +97,12 @@ def test_the_intensity_is_verifications_per_change():
     result = of(*verifications, *(event("file_diff", 10 + n) for n in range(3)))
     assert (result.verify_intensity, result.test_run_count) == (1_333_333_333, 2)
     assert derive(verifications).verify_intensity == 0
+
+
+def test_of_a_session_commands_up_to_a_limit_are_recognized(monkeypatch):
+    monkeypatch.setattr(commands, "MAX_SESSION_CHARACTERS", 2 * len("npm test"))
+    session = of(*(event("command", at, command="npm test", exitCode=1) for at in range(3)))
+    assert (session.command_count, session.test_run_count, session.error_episodes) == (3, 2, 1)
 
 
 def test_error_episodes_are_unbroken_runs_of_failures():
