@@ -171,6 +171,17 @@ StoreUnavailable = _refusal(
     503, "store_unavailable", "The bundle store is unreachable. Retry in a few seconds.", 2
 )
 NotReady = _refusal(503, "not_ready", "The service is not ready. See `parts`.", 2)
+
+
+class UnknownSealKey(Refusal):
+    """The process does not have the key of a record, and must not change what it cannot verify."""
+
+    code = 503
+    reason = "unavailable"
+    sentence = "The record is signed with a key that this process does not have. Add it to SEAL_KEYS."
+    retry_after = 2
+
+
 DatabaseFull = _refusal(
     503,
     "database_full",

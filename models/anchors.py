@@ -33,8 +33,10 @@ def write_to_log(events: Iterable[FeedEvent]) -> None:
 
 
 def publish_audit_heads() -> int:
-    """Publish the head of each audit log that has changed, at most hourly; returns how many."""
-    has_changed = AuditChain.count != AuditChain.anchored_count
+    """Publish the head and numbers of each organization whose record has changed, at most hourly; returns how many."""
+    has_changed = (AuditChain.count != AuditChain.anchored_count) | (
+        AuditChain.sealed_events != AuditChain.anchored_events
+    )
     return run_each(
         "audit_heads", AuditChain.select().where(has_changed).order_by(AuditChain.id), _publish_due
     )
@@ -53,9 +55,11 @@ def _publish_due(row: AuditChain) -> bool:
 
 
 def _publish(chain: AuditChain) -> None:
-    chain.update_columns(anchored_count=chain.count, anchored_at=clock.now())
+    anchored = {"anchored_count": chain.count, "anchored_events": chain.sealed_events}
+    chain.update_columns(**anchored, anchored_at=clock.now())
     head = chain.head.hex() if chain.head else None
     mac = chain.mac.hex() if chain.mac else None
     payload = {"organizationId": chain.organization_id, "count": chain.count, "head": head}
-    payload |= {"finalSeals": chain.final_seals, "keyId": chain.key_id, "mac": mac}
+    payload |= {"sealedEvents": chain.sealed_events, "finalSeals": chain.final_seals}
+    payload |= {"keyId": chain.key_id, "mac": mac}
     FeedEvent.publish(chain.organization_id, AUDIT, payload)

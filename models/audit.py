@@ -1,10 +1,12 @@
 """The audit log: append-only, written with the change, chained by the worker (rules/audit_chain.py)."""
 
+import logging
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import peewee
 
+from errors import UnknownSealKey
 from models import batches, seal_keys
 from models.base import BytesField, Model, Query, TimestampField, add_index, db, for_update
 from models.numbering import Sequence, number_all, require_change
@@ -13,6 +15,8 @@ from rules import audit_chain
 from rules.timestamps import format_timestamp
 
 BATCH_SIZE = 500
+
+log = logging.getLogger("proofstone.worker")
 
 
 class Actor(NamedTuple):
@@ -40,7 +44,8 @@ class AuditEntry(Model):
     """One change, or one reading of a candidate's record; without names and addresses of candidates.
 
     `subject_id` is the changed or created row, `further_ids` are other rows created with it. `members` are the names
-    of the request's members. `came_from` is a reviewer's network address. The worker sets `position` and `hash`.
+    of the request's members. `came_from` is a reviewer's network address. `recorded_mac` covers the entry
+    until the worker chains it, which sets `position`, `key_id` and `hash`.
     """
 
     organization = peewee.ForeignKeyField(Organization, index=False)
@@ -54,6 +59,8 @@ class AuditEntry(Model):
     members = peewee.JSONField(default=list)
     came_from = peewee.TextField(null=True)
     request_id = peewee.TextField(null=True)
+    recorded_key_id = peewee.TextField(null=True)
+    recorded_mac = BytesField(null=True)
     position = peewee.BigIntegerField(null=True)
     key_id = peewee.TextField(null=True)
     hash = BytesField(null=True)
@@ -72,6 +79,20 @@ class AuditEntry(Model):
             columns["subject_kind"], columns["subject_id"] = subject
         columns |= {f"actor_{name}": value for name, value in actor._asdict().items()}
         cls.create(organization=organization_id, action=action, **columns)
+
+    @classmethod
+    def signed(cls, **columns: Any) -> Self:
+        """A new entry with its MAC, not written yet."""
+        entry = cls(**columns)
+        entry.recorded_key_id, entry.recorded_mac = seal_keys.sign(*entry._recorded_fields)
+        return entry
+
+    @classmethod
+    def create(cls, **columns: Any) -> Self:
+        """Write a signed entry."""
+        entry = cls.signed(**columns)
+        entry.save(force_insert=True)
+        return entry
 
     @classmethod
     def unchained(cls) -> Query:
@@ -98,6 +119,19 @@ class AuditEntry(Model):
         columns |= {name: getattr(self, name) for name in _HASHED_TEXTS_AND_LISTS}
         return columns | {"created_at": format_timestamp(self.created_at)}
 
+    @property
+    def _recorded_fields(self) -> tuple[str, ...]:
+        return audit_chain.ENTRY_VERSION, audit_chain.content_text(self.hashed_columns())
+
+    @property
+    def is_recorded(self) -> bool | None:
+        """Return whether the service recorded this entry with a key; None if its key is unknown.
+
+        An unknown key is not accepted in an entry that was chained with a known one: it was invented.
+        """
+        verdict = seal_keys.is_signed(self.recorded_key_id, self.recorded_mac, *self._recorded_fields)
+        return False if verdict is None and self.key_id in seal_keys.known() else verdict
+
 
 _HASHED_TEXTS_AND_LISTS = (
     *("action", "actor_kind", "actor_name", "subject_kind"),
@@ -107,18 +141,20 @@ add_index("audit_entries_unchained", AuditEntry.id, where=AuditEntry.position.is
 
 
 class AuditChain(Sequence):
-    """The signed record of an organization: its audit log's head, and its number of final seals.
+    """The signed record of an organization: its audit log's head, and its numbers of sealed events and final seals.
 
-    Created with the organization and never again: a missing row is a break. `anchored_count` and `anchored_at` describe
-    the last published head (R43).
+    The numbers only grow. They reveal that an earlier state of a session was put back. The row is created with the
+    organization and never again: a missing row is a break. The `anchored` columns describe the last published head.
     """
 
     head = BytesField(null=True)
     count = peewee.BigIntegerField(default=0)
     final_seals = peewee.BigIntegerField(default=0)
+    sealed_events = peewee.BigIntegerField(default=0)
     key_id = peewee.TextField(null=True)
     mac = BytesField(null=True)
     anchored_count = peewee.BigIntegerField(default=0)
+    anchored_events = peewee.BigIntegerField(default=0)
     anchored_at = TimestampField(null=True)
 
     @classmethod
@@ -151,15 +187,16 @@ class AuditChain(Sequence):
         return for_update(cls.select().where(cls.organization == organization_id)).get_or_none()
 
     @classmethod
-    def count_final_seal(cls, organization_id: Any) -> None:
+    def add(cls, organization_id: Any, **counts: int) -> None:
+        """Add to the numbers of an organization, in the transaction of the seals. Raises UnknownSealKey."""
         # The caller's change must succeed even if the row is missing, which `flask seals verify` reports.
         if chain := cls.locked(organization_id):
-            chain.change(final_seals=chain.final_seals + 1)
+            chain.change(**{name: getattr(chain, name) + count for name, count in counts.items()})
 
     @property
     def _signed_fields(self) -> tuple[str, ...]:
         head = self.head.hex() if self.head else ""
-        counts = (str(self.count), str(self.final_seals))
+        counts = (str(self.count), str(self.final_seals), str(self.sealed_events))
         return "PROOFSTONE-ORGANIZATION-V1", str(self.organization_id), head, *counts
 
     @property
@@ -168,8 +205,10 @@ class AuditChain(Sequence):
         return seal_keys.is_signed(self.key_id, self.mac, *self._signed_fields)
 
     def change(self, **columns: Any) -> None:
-        """Change the locked row, and sign it again if its MAC matched before."""
+        """Change the locked row, and sign it again if its MAC matched before. Raises UnknownSealKey."""
         is_intact = self.is_intact
+        if is_intact is None:
+            raise UnknownSealKey()
         for name, value in columns.items():
             setattr(self, name, value)
         if is_intact:
@@ -188,8 +227,6 @@ class ChainMissing(RuntimeError):
 
 def chain_new() -> int:
     """Chain the entries committed since the last run; returns how many."""
-    if AuditChain.awaits_adoption():
-        return 0
     return number_all("chain", AuditEntry.unchained().select(AuditEntry.organization), _chain_batch)
 
 
@@ -201,11 +238,15 @@ def _chain_batch(organization_id: Any) -> int:
         waiting = AuditEntry.unchained().where(AuditEntry.organization == organization_id)
         entries = list(waiting.order_by(AuditEntry.created_at, AuditEntry.id).limit(BATCH_SIZE))
         head = chain.head or audit_chain.initial_hash(str(organization_id))
-        key_id, secret = seal_keys.signing()
+        key_id, secret = (None, None) if AuditChain.awaits_adoption() else seal_keys.signing()
         for position, entry in enumerate(entries, chain.count + 1):
+            if key_id and entry.is_recorded is False:
+                log.error("Audit entry %s was not recorded by the service, or was changed.", entry.id)
             head = audit_chain.next_hash(head, position, entry.hashed_columns(), secret)
             columns = {"position": position, "key_id": key_id, "hash": head}
-            require_change(entry, entry.update_columns(**columns))
+            # A copy of the entry with a differently written id must not chain the entry again.
+            is_waiting = (AuditEntry.id == entry.id) & AuditEntry.position.is_null()
+            require_change(entry, AuditEntry.update(**columns).where(is_waiting).execute())
         if entries:
             chain.change(head=head, count=chain.count + len(entries))
     return len(entries)
@@ -218,6 +259,7 @@ class Verdict(NamedTuple):
     broken -- the first break
     entry_id -- its entry's id
     unknown -- the number of entries (and chain row) signed with a key that is not in SEAL_KEYS, so not verified
+    unrecorded -- the ids of entries that the service did not record as they are
     """
 
     chained: int
@@ -225,6 +267,11 @@ class Verdict(NamedTuple):
     broken: audit_chain.Break | None
     entry_id: Any
     unknown: int
+    unrecorded: list[Any]
+
+    @property
+    def is_intact(self) -> bool:
+        return not (self.broken or self.unknown or self.unrecorded)
 
 
 def verify(organization: Organization) -> Verdict:
@@ -233,25 +280,50 @@ def verify(organization: Organization) -> Verdict:
     # Read before the chain's head: entries chained after this are left for the next check.
     last = entries.select(peewee.fn.MAX(AuditEntry.position)).scalar() or 0
     chain = AuditChain.get_or_none(AuditChain.organization == organization)
-    waiting = entries.where(AuditEntry.position.is_null()).count()
+    waiting = entries.where(AuditEntry.position.is_null())
+    unrecorded = _unrecorded(waiting) if AuditChain.is_keyed() else []
     if chain is None:
-        return Verdict(last, waiting, audit_chain.Break(0, "chain row missing"), None, 0)
-    links = _links(entries.where(AuditEntry.position <= max(last, chain.count)))
-    keys = seal_keys.known()
-    broken = audit_chain.find_break(str(organization.id), links, chain.head, chain.count, keys)
-    is_intact = chain.is_intact
-    is_signed = chain.key_id is not None or AuditChain.is_keyed()
-    if broken is None and is_signed and is_intact is False:
-        broken = audit_chain.Break(chain.count, "count or head not signed by the service")
+        missing = audit_chain.Break(0, "chain row missing")
+        return Verdict(last, waiting.count(), missing, None, 0, unrecorded)
+    links = _links(entries.where(AuditEntry.position <= max(last, chain.count)), unrecorded)
+    broken = _find_break(chain, links)
     entry = broken and entries.where(AuditEntry.position == broken.position).get_or_none()
-    unknown = entries.where(AuditEntry.key_id.is_null(False), AuditEntry.key_id.not_in(list(keys))).count()
-    return Verdict(chain.count, waiting, broken, entry and entry.id, unknown + (is_intact is None))
+    unknown = _unknown(entries).count() + (chain.is_intact is None)
+    return Verdict(chain.count, waiting.count(), broken, entry and entry.id, unknown, unrecorded)
 
 
-def _links(entries: Query) -> Iterator[audit_chain.ChainedEntry]:
+def _find_break(chain: AuditChain, links: Iterator[audit_chain.ChainedEntry]) -> audit_chain.Break | None:
+    organization_id, keys = str(chain.organization_id), seal_keys.known()
+    broken = audit_chain.find_break(
+        organization_id, links, chain.head, chain.count, keys=keys, key_id=chain.key_id
+    )
+    is_signed = chain.key_id is not None or AuditChain.is_keyed()
+    if broken is None and is_signed and chain.is_intact is False:
+        return audit_chain.Break(chain.count, "count or head not signed by the service")
+    return broken
+
+
+def _unknown(entries: Query) -> Query:
+    known = list(seal_keys.known())
+    return entries.where(
+        AuditEntry.key_id.is_null(False) & AuditEntry.key_id.not_in(known)
+        | AuditEntry.recorded_key_id.is_null(False) & AuditEntry.recorded_key_id.not_in(known)
+    )
+
+
+def _links(entries: Query, unrecorded: list[Any]) -> Iterator[audit_chain.ChainedEntry]:
+    """The chained entries; adds the ids of those that were not recorded to `unrecorded`."""
     chained = entries.where(AuditEntry.position.is_null(False))
     for entry in batches.read_all(chained, AuditEntry.position):
+        # Before the first key is adopted, entries are chained without one.
+        if entry.key_id is not None and entry.is_recorded is False:
+            unrecorded.append(entry.id)
         yield audit_chain.ChainedEntry(entry.position, entry.hashed_columns(), entry.hash, entry.key_id)
+
+
+def _unrecorded(waiting: Query) -> list[Any]:
+    entries = batches.read_all(waiting, AuditEntry.id)
+    return [entry.id for entry in entries if entry.is_recorded is False]
 
 
 def record_erasure(key: Any, actor: Actor) -> None:

@@ -34,7 +34,7 @@ def examine(session: Session) -> Findings:
         is_erased = session.key.erased_at is not None
     _check_final_seal(session, newest, count, findings, is_erased)
     if not is_erased:
-        _check_events(session, last, findings)
+        _check_events(session, last, newest, findings)
         _check_metrics(session, findings)
     _check_record(session, newest, findings)
     return findings
@@ -43,11 +43,14 @@ def examine(session: Session) -> Findings:
 # Events
 
 
-def _check_events(session: Session, last: int, findings: Findings) -> None:
+def _check_events(session: Session, last: int, newest: FinalSeal | None, findings: Findings) -> None:
     walk = _Walk(session, findings)
     rows = walk.read(Seal.sealed(session, max(last, session.sealed_count)))
     keys = seal_keys.known()
-    for broken in seals.find_breaks(str(session.id), rows, session.seal_head, session.sealed_count, keys):
+    # Both were signed after the seals. One known key is enough.
+    key_id = newest.key_id if newest and newest.key_id in keys else session.seal_key_id
+    record = (session.seal_head, session.sealed_count, keys, key_id)
+    for broken in seals.find_breaks(str(session.id), rows, *record):
         walk.add_break(broken)
     waiting = unsealed().select(Event.seq, *EVENT_COLUMNS).where(Event.session == session)
     for row in batches.read_wide(waiting, [Event.seq], Event.size):

@@ -171,6 +171,7 @@ def _new_key(email: str | None, name: str | None) -> Row:
 def _insert_on_postgres(organization: Organization, assessment_id: Any, now: datetime, **values: Any) -> Any:
     payloads = _payloads(values["keys"], assessment_id)
     values |= {"event_id": new_id(), "payloads": payloads if len(payloads) > 1 else payloads[0]}
+    values["audit_entry"] = values["audit_entry"] and _with_mac(values["audit_entry"])
     ids = {"organization_id": organization.id, "assessment_id": assessment_id}
     found = sql.rows(sql.GENERATE_KEYS, now=now, **ids, **values)
     if not found:
@@ -209,6 +210,13 @@ def _with_subject(entry: Row, organization: Organization, assessment_id: Any, ke
     subject = {"subject_kind": "assessment", "subject_id": assessment_id, "further_ids": ids}
     row = {"id": new_id(), "created_at": clock.now(), "organization_id": organization.id}
     return row | entry | subject
+
+
+def _with_mac(entry: Row) -> Row:
+    """The entry with its MAC, in the form of PostgreSQL's `json_populate_record`."""
+    signed = AuditEntry.signed(**entry)
+    digits = signed.recorded_mac and rf"\x{signed.recorded_mac.hex()}"
+    return entry | {"recorded_key_id": signed.recorded_key_id, "recorded_mac": digits}
 
 
 def _generated(key: Row, invitation: Row, shared: Row) -> CandidateRow:

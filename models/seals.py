@@ -7,9 +7,9 @@ from typing import Any
 
 import peewee
 
-from models import batches, seal_keys
+from models import audit, batches, seal_keys
 from models.audit import AuditChain
-from models.base import BytesField, ErasedWithSession, Model, PersonalData, Query, db
+from models.base import BytesField, ErasedWithSession, Model, PersonalData, Query, db, for_update
 from models.database import process_lock
 from models.numbering import number_all
 from models.sessions import Event, Session, final_seals
@@ -19,6 +19,8 @@ from rules.timestamps import format_timestamp
 
 # An event can commit after events with later numbers of arrival, but rarely after so many.
 SEARCH_MARGIN = 2_000
+# Sessions whose first seal key is adopted in one transaction; on SQLite it blocks other writers.
+ADOPTION_BATCH_SIZE = 500
 
 log = logging.getLogger("proofstone.worker")
 
@@ -113,6 +115,8 @@ def seal_batch(session_id: Any, has_key: bool = True) -> int:
                 _extend(session, head, count)
             else:
                 session.update_columns(seal_head=head, sealed_count=count)
+            # After the session's row, in the order of every transaction that locks both.
+            AuditChain.add(session.organization_id, sealed_events=len(links))
     return len(links)
 
 
@@ -132,26 +136,45 @@ def _extend(session: Session, head: bytes, count: int) -> None:
 def adopt_keys() -> None:
     """Sign the records from before the first seal key, once per installation.
 
-    Earlier seals keep their hashes. Afterwards, an unsigned record is a break.
+    Each batch is one transaction. After a crash, the next call continues with the sessions that are not signed yet.
+    Earlier seals and audit entries keep their hashes. Afterwards, an unsigned record is a break.
     """
     if not AuditChain.awaits_adoption():
         return
+    while _adopt_sessions():
+        pass
+    # Without a key, because the organizations' rows are not signed yet.
+    while audit.chain_new():
+        pass
+    if _adopt_organizations():
+        log.warning("SEAL_KEYS is new: signed the existing records as they are now.")
+
+
+def _adopt_sessions() -> int:
+    """Sign the rows of the next sessions that were created without a key; returns how many."""
+    unsigned = Session.select(Session.id).where(Session.seal_key_id.is_null()).order_by(Session.id)
     with process_lock("seal_keys"), db.atomic():
-        if AuditChain.is_keyed():
-            return
-        count, unsigned = 0, Session.select().where(Session.seal_key_id.is_null())
-        waiting = unsealed().select(Event.session).where(Event.session.in_(unsigned.select(Session.id)))
-        rows: Any = waiting.distinct().tuples()
-        for (session_id,) in list(rows):
+        if not AuditChain.awaits_adoption():
+            return 0
+        ids = [session.id for session in for_update(unsigned.limit(ADOPTION_BATCH_SIZE))]
+        waiting: Any = unsealed().select(Event.session).where(Event.session.in_(ids)).distinct().tuples()
+        for (session_id,) in list(waiting):
             while seal_batch(session_id, has_key=False):
                 pass
-        for session in batches.read_all(unsigned, Session.id):
+        for session in Session.select().where(Session.id.in_(ids)):
             newest = FinalSeal.newest(session) if session.final_seal_count else None
             session.update_columns(**final_seals.sign_record(session, newest))
-            count += 1
+    return len(ids)
+
+
+def _adopt_organizations() -> bool:
+    """Sign all organizations' rows; the first one ends the adoption. Returns False if they are signed already."""
+    with process_lock("seal_keys"), db.atomic():
+        if not AuditChain.awaits_adoption():
+            return False
         for chain in AuditChain.select().order_by(AuditChain.id):
             chain.lock().adopt()
-    log.warning("SEAL_KEYS is new: signed the records of %s sessions as they are now.", count)
+    return True
 
 
 def digest(envelope: str) -> bytes:

@@ -6,6 +6,7 @@ from typing import Any
 import peewee
 
 from models import AuditChain, AuditEntry, FinalSeal, Organization, Seal, Session, batches
+from models.database import snapshot
 from models.sessions import final_seals
 from rules.anchors import SESSION, Anchor
 
@@ -14,7 +15,9 @@ def find_breaks() -> Iterator[str]:
     """The breaks of all final seals and of the rows that count them, one line each."""
     is_keyed = AuditChain.is_keyed()
     for organization in Organization.select().order_by(Organization.id):
-        yield from _organization_breaks(organization, is_keyed)
+        with snapshot():
+            breaks = list(_organization_breaks(organization, is_keyed))
+        yield from breaks
     for seal in batches.read_all(FinalSeal.select(), FinalSeal.id):
         if seal.is_intact is not True:
             yield f"session {seal.session_id}, final seal {seal.number}: {_verdict(seal.is_intact)}"
@@ -31,10 +34,13 @@ def _organization_breaks(organization: Organization, is_keyed: bool) -> Iterator
     count = FinalSeal.select().where(FinalSeal.organization == organization).count()
     if count != chain.final_seals:
         yield f"{name}: has {count} final seals instead of {chain.final_seals}"
-    total = peewee.fn.SUM(Session.final_seal_count)
-    sealed = Session.select(total).where(Session.organization == organization).scalar() or 0
-    if sealed != chain.final_seals:
-        yield f"{name}: its sessions have {sealed} final seals instead of {chain.final_seals}"
+    for column, expected, things in (
+        (Session.final_seal_count, chain.final_seals, "final seals"),
+        (Session.sealed_count, chain.sealed_events, "sealed events"),
+    ):
+        sessions = Session.select(peewee.fn.SUM(column)).where(Session.organization == organization)
+        if (total := sessions.scalar() or 0) != expected:
+            yield f"{name}: its sessions have {total} {things} instead of {expected}"
     if (is_keyed or chain.key_id) and chain.is_intact is not True:
         yield f"{name}: its chain row is {_verdict(chain.is_intact)}"
 
@@ -90,9 +96,13 @@ def _audit_difference(data: dict[str, Any]) -> str | None:
     chain = AuditChain.get_or_none(AuditChain.organization == data["organizationId"])
     if chain is None:
         return "the organization's chain row is missing"
-    final_seals = data.get("finalSeals")
-    if chain.count < data["count"] or (isinstance(final_seals, int) and chain.final_seals < final_seals):
-        return f"the count went down to {chain.count} rows and {chain.final_seals} final seals"
+    stored = (chain.count, chain.sealed_events, chain.final_seals)
+    # Anchors of earlier versions have no `sealedEvents`.
+    anchored = (data["count"], data.get("sealedEvents"), data.get("finalSeals"))
+    if any(isinstance(before, int) and now < before for now, before in zip(stored, anchored, strict=True)):
+        return "the count went down to {} rows, {} sealed events and {} final seals".format(*stored)
+    if not data["count"]:
+        return None
     is_anchored = (AuditEntry.organization == data["organizationId"]) & (AuditEntry.position == data["count"])
     head: Any = AuditEntry.select(AuditEntry.hash).where(is_anchored).scalar()
     return None if head is not None and head.hex() == data.get("head") else "the row has another hash"

@@ -12,5 +12,6 @@ EVENT_TYPES = {
     "score.updated": "A criterion was scored.",
     "candidate.erased": "A candidate's data was erased.",
     "session.sealed": "A final seal was appended to a session. Archive its head and MAC as an anchor.",
-    "audit.sealed": "The audit log changed; sent at most hourly. Archive its head and MAC as an anchor.",
+    "audit.sealed": "The audit log or the number of sealed events changed; sent at most hourly. Archive the head, "
+    "the numbers and the MAC as an anchor.",
 }

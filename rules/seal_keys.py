@@ -9,6 +9,7 @@ import re
 import secrets
 from collections.abc import Mapping
 from hashlib import sha256
+from typing import NamedTuple
 
 MIN_SECRET_CHARACTERS = 32
 NO_SEAL_KEYS = "SEAL_KEYS is not set: anyone who can write to the database can rewrite records undetected."
@@ -55,3 +56,42 @@ def mac(secret: bytes | None, *fields: str) -> bytes:
 
 def matches(secret: bytes | None, stored: bytes | None, *fields: str) -> bool:
     return stored is not None and hmac.compare_digest(stored, mac(secret, *fields))
+
+
+class Enclosed(NamedTuple):
+    """The first position and the number of records whose unknown keys are enclosed by known ones."""
+
+    position: int
+    records: int
+
+
+class UnknownKeys:
+    """Counts the records of a chain with unknown keys.
+
+    A key that is unknown at the start was removed from SEAL_KEYS, and one at the end is not in it yet. Between known
+    keys it is a break: otherwise, another key id would hide any change.
+    """
+
+    def __init__(self, keys: Keys) -> None:
+        self._keys = keys
+        self._follows_known = False
+        self._first, self._waiting = 0, 0
+        self.count = 0
+        self.enclosed: Enclosed | None = None
+
+    def add(self, position: int, key_id: str | None) -> None:
+        """Add the next record."""
+        if key_id is None:
+            return
+        if key_id in self._keys:
+            self._enclose()
+            self._follows_known, self._waiting = True, 0
+            return
+        self._first = self._first if self._waiting else position
+        self._waiting += 1
+        self.count += 1
+
+    def _enclose(self) -> None:
+        if self._follows_known and self._waiting:
+            position, count = self.enclosed or (self._first, 0)
+            self.enclosed = Enclosed(position, count + self._waiting)

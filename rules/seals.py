@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from hashlib import sha256
 from typing import NamedTuple
 
-from rules.seal_keys import Keys, mac
+from rules.seal_keys import Keys, UnknownKeys, mac
 
 _VERSION = "PROOFSTONE-SEAL-V1"
 _KEYED_VERSION = "PROOFSTONE-SEAL-V2"
@@ -32,9 +32,10 @@ class Break(NamedTuple):
     """A difference between a session and its seals.
 
     position -- the first position concerned
-    seq -- the arrival number of the event that was sealed there, None if its seal is missing too
+    seq -- the arrival number of the event that was sealed there, None if its seal is missing too, or for unknown keys
     reason -- `missing`: the event is missing, and the `events - 1` after it.
-        `changed`: the content, the event or the head differs from what was sealed there.
+        `changed`: the content, the event or the head differs from what was sealed there. Or `events` seals have
+        unknown keys, but are enclosed by known ones (rules/seal_keys.py).
         `head`: the events match their seals, but do not end in the session's head.
         `key_unknown`: `events` seals have unknown keys and cannot be checked.
     """
@@ -65,21 +66,27 @@ def next_head(
 
 
 def find_breaks(
-    session_id: str, rows: Iterable[SealedEvent], head: bytes | None, count: int, keys: Keys | None = None
+    session_id: str,
+    rows: Iterable[SealedEvent],
+    head: bytes | None,
+    count: int,
+    keys: Keys | None = None,
+    key_id: str | None = None,
 ) -> Iterator[Break]:
-    """Compare a session with its seals; yields the breaks in order.
+    """Compare a session with its seals; yields the breaks in order; those of unknown keys come last.
 
     rows -- the seals ordered by position
     head, count -- the session's head (None before the first seal) and number of sealed events
+    key_id -- the key of a MAC that is newer than the seals
     keys -- the known keys
 
     After a break the check continues from the head stored there. The event after a missing seal cannot be checked,
     since the head before it is missing too. A seal without a key after one with a key is a break.
     """
-    position, previous, is_keyed, unknown = 0, initial_head(session_id), False, 0
+    position, previous, is_keyed, unknown = 0, initial_head(session_id), False, UnknownKeys(keys or {})
     for row in rows:
         is_unknown = row.key_id is not None and row.key_id not in (keys or {})
-        unknown += is_unknown
+        unknown.add(row.position, row.key_id)
         lost_key = is_keyed and row.key_id is None
         if row.position > position + 1:
             yield Break(position + 1, None, "missing", row.position - position - 1)
@@ -88,12 +95,20 @@ def find_breaks(
         if row.envelope_sha256 is None:
             yield Break(row.position, row.seq, "missing")
         position, previous, is_keyed = row.position, row.head, is_keyed or row.key_id is not None
-    if unknown:
-        yield Break(position, None, "key_unknown", unknown)
+    unknown.add(position + 1, key_id)
+    yield from _unknown_keys(position, unknown)
     if position < count:
         yield Break(position + 1, None, "missing", count - position)
     elif position > count or previous != (head or initial_head(session_id)):
         yield Break(position, None, "head")
+
+
+def _unknown_keys(last: int, unknown: UnknownKeys) -> Iterator[Break]:
+    first, count = unknown.enclosed or (0, 0)
+    if count:
+        yield Break(first, None, "changed", count)
+    if others := unknown.count - count:
+        yield Break(last, None, "key_unknown", others)
 
 
 def _matches(previous: bytes, row: SealedEvent, keys: Keys) -> bool:

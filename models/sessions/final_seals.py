@@ -6,6 +6,7 @@ from typing import Any
 
 import peewee
 
+from errors import UnknownSealKey
 from models import seal_keys
 from models.audit import AuditChain
 from models.base import BytesField, Model, clock
@@ -83,8 +84,12 @@ def append(session: Session, reason: str, *parts: str) -> None:
 
     parts -- those that the change affects. The others keep their sealed values, so that a new seal never covers up a
         manipulation. The first seal has all parts.
+
+    Raises UnknownSealKey. An erasure must not fail because a key was lost: it is not sealed then.
     """
     newest = FinalSeal.newest(session)
+    if newest is not None and newest.is_intact is None and reason != "erased":
+        raise UnknownSealKey()
     if newest is not None and not newest.is_intact:
         return
     current = contents(session)
@@ -94,7 +99,7 @@ def append(session: Session, reason: str, *parts: str) -> None:
     number = max(session.final_seal_count, newest.number if newest else 0) + 1
     seal = _create(session, number, reason, json.dumps(content, sort_keys=True, separators=(",", ":")))
     update_record(session, newest, seal, final_seal_count=session.final_seal_count + 1)
-    AuditChain.count_final_seal(session.organization_id)
+    AuditChain.add(session.organization_id, final_seals=1)
     FeedEvent.publish(session.organization_id, anchors.SESSION, _payload(session, seal, content))
 
 
@@ -160,13 +165,16 @@ def update_record(
     before -- the newest final seal before the change
     newest -- the one after it
 
-    A MAC that did not match before is replaced by an empty one: a valid one would cover up a manipulation.
+    A MAC that did not match before is replaced by an empty one: a valid one would cover up a manipulation. Raises
+    UnknownSealKey if it cannot be verified.
     """
     verdicts = check_record(session, before)
+    if None in verdicts:
+        raise UnknownSealKey()
     is_adopted = session.seal_key_id is not None or not seal_keys.known() or AuditChain.is_keyed()
     for name, value in columns.items():
         setattr(session, name, value)
-    if is_adopted and None not in verdicts:
+    if is_adopted:
         signed = sign_record(session, newest)
         broken = [
             name

@@ -221,10 +221,10 @@ def test_intact_log_is_verified_and_chained_further(app, reviewer, log, verify):
 
 
 def test_entries_chained_during_verification_break_nothing(organization, log, verify, monkeypatch):
-    def chain_meanwhile(own, links=audit._links):
+    def chain_meanwhile(own, unrecorded, links=audit._links):
         AuditEntry.record(organization.id, "later", audit.COMMAND)
         assert audit.chain_new() == 1
-        return links(own)
+        return links(own, unrecorded)
 
     monkeypatch.setattr(audit, "_links", chain_meanwhile)
     assert verify("Acme") == (0, "Acme: 4 rows chained, 0 waiting\n")

@@ -73,6 +73,17 @@ class Record:
         changed = self.events[2].envelope.replace("number 2", "number 9")
         self.set_event(2, envelope=changed, arrival_mac=None)
 
+    def rewrite_and_rename_key(self, number):
+        """Rewrite an event, and name a key that nobody knows."""
+        changed = self.events[number].envelope.replace("number", "NUMBER")
+        self.set_event(number, envelope=changed, arrival_mac="other:00")
+        Seal.update(key_id="other").where(Seal.id == self.seals[number].id).execute()
+
+    def rewrite_and_rename_later_keys(self):
+        self.rewrite_and_rename_key(2)
+        Seal.update(key_id="other").where(Seal.session == self.session, Seal.position > 2).execute()
+        self.set(seal_key_id="other")
+
     def rewrite_and_reseal(self):
         self.rewrite_event()
         self.reseal_without_key()
@@ -163,6 +174,12 @@ MANIPULATIONS = {
     "the tail is truncated": (Record.delete_tail, "tail_truncated"),
     "all event seals are deleted": (Record.delete_event_seals, "tail_truncated"),
     "an event is rewritten": (Record.rewrite_event, "event_changed"),
+    "an event is rewritten and its key renamed": (lambda record: record.rewrite_and_rename_key(2), "event_changed"),
+    "the last event is rewritten and its key renamed": (
+        lambda record: record.rewrite_and_rename_key(4),
+        "event_changed",
+    ),
+    "an event is rewritten and all later keys renamed": (Record.rewrite_and_rename_later_keys, "event_changed"),
     "an event is rewritten and the chain recomputed": (Record.rewrite_and_reseal, "seal_broken"),
     "the chain is recomputed without a key": (Record.reseal_without_key, "seal_broken"),
     "two events are swapped": (Record.swap_events, "event_changed"),

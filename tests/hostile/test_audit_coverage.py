@@ -42,6 +42,7 @@ def recorded_actions(world, operation):
         before = entries()
         world.send(operation).get_data()
         added = entries() - before
+        assert all(entry.is_recorded for entry in AuditEntry.select())
         savepoint.rollback()
     assert {organization for _, organization in added} <= {world.own.organization.id}
     return [action for action, _ in added.elements()]
@@ -173,6 +174,7 @@ def test_every_changing_command_is_recorded(app, values, command):
     assert result.exit_code == 0, result.output
     assert sorted(action for action, _ in (entries() - before).elements()) == actions
     assert set(AuditEntry.select(AuditEntry.actor_kind).distinct().tuples()) == {("command",)}
+    assert all(entry.is_recorded for entry in AuditEntry.select())
 
 
 def test_every_command_is_listed(app_on_database):

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from callers import Caller
 from factories import add_event, envelope, make_assessment, make_closed_session, make_key, make_session
-from response_checks import body_of
+from response_checks import body_of, refusal
 
 from models import (
     AuditChain,
@@ -14,11 +14,14 @@ from models import (
     Organization,
     Seal,
     Session,
+    TaskFailure,
     audit,
     privacy,
     seal_keys,
+    seals,
     sessions,
 )
+from models.sessions import final_seals
 from ops import admin
 
 KEYS = {"one": b"1" * 32, "two": b"2" * 32}
@@ -149,7 +152,7 @@ def test_an_erasure_leaves_numbers_only(reviewer, sealed, worker):
 
 
 def test_without_keys_the_chain_still_detects_careless_changes(clock, reviewer, assessment, worker):
-    seal_keys.use(None)
+    forget_keys()
     session = make_closed_session(assessment, envelope(), envelope())
     clock.fixed += timedelta(minutes=11)
     worker.run_once()
@@ -194,12 +197,48 @@ def test_nothing_is_signed_before_the_first_key_is_adopted(clock, flask, reviewe
     add_event(make_session(make_key(assessment)), envelope())
     seal_keys.use(KEYS)
     hire(reviewer, closed)
-    assert audit.chain_new() == 0
-    Seal.seal_skipped()
     assert audit.chain_new() > 0
+    assert not AuditChain.is_keyed()
+    Seal.seal_skipped()
+    assert AuditChain.is_keyed()
     assert codes(reviewer, closed) == []
     assert flask("seals", "verify") == "No differences.\n"
     assert flask("audit", "verify")
+
+
+def test_an_interrupted_adoption_continues(clock, flask, reviewer, assessment, worker, monkeypatch):
+    forget_keys()
+    closed, opened = make_closed_session(assessment, envelope()), make_session(make_key(assessment))
+    clock.fixed += timedelta(minutes=11)
+    worker.run_once()
+    add_event(opened, envelope())
+    seal_keys.use(KEYS)
+    monkeypatch.setattr(seals, "ADOPTION_BATCH_SIZE", 1)
+
+    def crash_at_the_second(session, newest, sign=final_seals.sign_record):
+        if session.id == opened.id:
+            raise KeyboardInterrupt
+        return sign(session, newest)
+
+    with monkeypatch.context() as crash:
+        crash.setattr(final_seals, "sign_record", crash_at_the_second)
+        with pytest.raises(KeyboardInterrupt):
+            Seal.seal_new()
+    hire(reviewer, closed)
+    signed_by = Session.select(Session.seal_key_id).order_by(Session.id).tuples()
+    assert list(signed_by) == [("one",), (None,)]
+    assert audit.chain_new() > 0
+    assert not AuditChain.is_keyed()
+    for _ in range(2):
+        worker.run_once()
+        assert codes(reviewer, closed) == codes(reviewer, opened) == []
+        assert flask("seals", "verify") == "No differences.\n"
+        assert flask("audit", "verify")
+        add_event(opened, envelope())
+    assert list(Seal.select(Seal.key_id).where(Seal.session == opened).order_by(Seal.position).tuples()) == [
+        (None,),
+        ("one",),
+    ]
 
 
 def test_after_a_rotation_both_keys_verify_and_the_first_signs(flask, reviewer, session, worker):
@@ -212,6 +251,58 @@ def test_after_a_rotation_both_keys_verify_and_the_first_signs(flask, reviewer, 
     assert codes(reviewer, session) == []
     assert [seal.key_id for seal in Seal.select().order_by(Seal.position)] == ["one", "two"]
     assert flask("audit", "verify")
+
+
+def test_a_process_without_the_key_of_a_record_waits(clock, flask, reviewer, sealed, session, worker):
+    """A rotation in one step: some processes have the new key already, others do not."""
+    old = seal_keys.known()
+    new = {"one": KEYS["one"]} | old
+    seal_keys.use(new)
+    add_event(session, envelope())
+    hire(reviewer, sealed)
+    worker.run_once()
+
+    seal_keys.use(old)
+    add_event(session, envelope())
+    path = f"/v1/candidates/{sealed.key_id}"
+    assert refusal(reviewer.patch(path, {"hired": False})) == (503, "unavailable")
+    body_of(reviewer.post("/v1/issues", {"title": "One", "taskBrief": "Two"}), 201)
+    worker.run_once()
+    failures = TaskFailure.select(TaskFailure.task, TaskFailure.error).tuples()
+    assert sorted(failures) == [("chain", "UnknownSealKey"), ("seal", "UnknownSealKey")]
+
+    seal_keys.use(new)
+    clock.fixed += timedelta(minutes=1)
+    body_of(reviewer.patch(path, {"hired": False}))
+    worker.run_once()
+    assert TaskFailure.select().count() == 0
+    assert codes(reviewer, sealed) == codes(reviewer, session) == []
+    assert flask("seals", "verify") == "No differences.\n"
+    assert flask("audit", "verify")
+
+
+def test_a_session_waits_for_a_key_that_was_removed(clock, flask, reviewer, organization, session, worker):
+    both = {"one": KEYS["one"]} | seal_keys.known()
+    seal_keys.use(both)
+    audit.AuditEntry.record(organization.id, "anything", audit.COMMAND)
+    worker.run_once()
+    seal_keys.use({"one": KEYS["one"]})
+    add_event(session, envelope())
+    worker.run_once()
+    assert list(TaskFailure.select(TaskFailure.task, TaskFailure.owner).tuples()) == [
+        ("seal", str(session.id))
+    ]
+    seal_keys.use(both)
+    clock.fixed += timedelta(minutes=1)
+    worker.run_once()
+    assert codes(reviewer, session) == []
+    assert flask("seals", "verify") == "No differences.\n"
+
+
+def test_an_erasure_succeeds_without_the_key(reviewer, sealed):
+    seal_keys.use(KEYS)
+    erase(reviewer, sealed)
+    assert reasons(sealed) == ["closed"]
 
 
 def test_an_unknown_key_is_a_fact_and_no_break(flask, reviewer, sealed):

@@ -4,8 +4,9 @@ import json
 import logging
 from datetime import timedelta
 
+import peewee
 import pytest
-from factories import add_event, envelope, make_closed_session, make_webhook
+from factories import add_event, envelope, make_closed_session, make_key, make_session, make_webhook
 from response_checks import body_of
 
 from models import (
@@ -19,8 +20,8 @@ from models import (
     TaskFailure,
     WebhookDelivery,
     audit,
+    new_id,
     seal_keys,
-    seals,
 )
 from rules import audit_chain
 from web.log_format import formatter
@@ -95,6 +96,14 @@ AUDIT_MANIPULATIONS = {
     "the MAC is removed": (lambda org: set_chain(org, key_id=None, mac=None), "count or head not signed"),
     "the key is renamed": (lambda org: set_chain(org, key_id="other"), "not verified: 1 records"),
     "an entry loses its key": (lambda org: entries(org)[2].update_columns(key_id=None), "row 3"),
+    "an entry is changed and its key renamed": (
+        lambda org: entries(org)[1].update_columns(action="x", key_id="other"),
+        "row 2",
+    ),
+    "the last entry is changed and its key renamed": (
+        lambda org: entries(org)[3].update_columns(action="x", key_id="other"),
+        "row 4",
+    ),
 }  # fmt: skip
 
 
@@ -107,6 +116,40 @@ def test_every_manipulation_of_the_audit_log_is_reported(organization, run, mani
     status, output = run("audit", "verify")
     assert status == 1
     assert named in output
+
+
+def copy_entry(entry):
+    """Insert a copy with another id; its MAC stays the other entry's."""
+    row = AuditEntry.select().where(AuditEntry.id == entry.id).dicts().get()
+    AuditEntry.insert(row | {"id": new_id()}).execute()
+
+
+WAITING_MANIPULATIONS = {
+    "inserted": lambda entry: AuditEntry.insert(
+        organization=entry.organization_id, action="forged", actor_kind="command"
+    ).execute(),
+    "copied": copy_entry,
+    "changed": lambda entry: entry.update_columns(actor_name="Somebody else"),
+    "changed and its key renamed": lambda entry: entry.update_columns(action="x", recorded_key_id="other"),
+    "changed and its MAC removed": lambda entry: entry.update_columns(
+        action="x", recorded_key_id=None, recorded_mac=None
+    ),
+}
+
+
+@pytest.mark.usefixtures("session")
+@pytest.mark.parametrize("manipulation", WAITING_MANIPULATIONS)
+def test_an_entry_forged_before_it_is_chained_is_reported(organization, worker, run, manipulation):
+    AuditEntry.record(organization.id, "later", audit.COMMAND)
+    WAITING_MANIPULATIONS[manipulation](AuditEntry.unchained().get())
+    assert run("audit", "verify")[0] == 1
+    AuditEntry.record(organization.id, "latest", audit.COMMAND)
+    worker.run_once()
+    assert AuditEntry.unchained().count() == 0
+    status, output = run("audit", "verify")
+    assert status == 1
+    assert "not recorded by the service as they are: 1 rows" in output
+    assert "first broken" not in output
 
 
 @pytest.mark.usefixtures("session")
@@ -142,6 +185,10 @@ SEAL_MANIPULATIONS = {
         lambda session: set_chain(session.organization, final_seals=0),
         "has 1 final seals instead of 0",
     ),
+    "the number of sealed events is lowered": (
+        lambda session: set_chain(session.organization, sealed_events=0),
+        "its sessions have 2 sealed events instead of 0",
+    ),
     "a final seal is changed": (
         lambda session: FinalSeal.update(content="{}").execute(),
         "final seal 1: not the one that the service signed",
@@ -165,6 +212,43 @@ def test_every_manipulation_of_final_seals_is_reported(session, run, manipulatio
     status, output = run("seals", "verify")
     assert status == 1
     assert named in output
+
+
+def test_an_earlier_state_of_an_open_session_is_reported(
+    clock, assessment, organization, reviewer, worker, run, tmp_path
+):
+    """Each row of the earlier state is authentic, but the organization's number of sealed events only grows."""
+    session = make_session(make_key(assessment))
+    add_event(session, envelope())
+    worker.run_once()
+    earlier = Session.select().where(Session.id == session.id).dicts().get()
+    earlier_chain = AuditChain.select().where(AuditChain.organization == organization).dicts().get()
+    add_event(session, envelope())
+    worker.run_once()
+    seq = Event.select(peewee.fn.MAX(Event.seq)).scalar()
+    Seal.delete().where(Seal.event_seq == seq).execute()
+    Event.delete().where(Event.seq == seq).execute()
+    Session.update(earlier).where(Session.id == session.id).execute()
+    assert body_of(reviewer.get(f"/v1/sessions/{session.id}/integrity"))["facts"] == []
+    name = f"organization {organization.id}"
+    assert run("seals", "verify") == (1, f"{name}: its sessions have 1 sealed events instead of 2.\n")
+    add_event(session, envelope())
+    worker.run_once()
+    assert run("seals", "verify") == (1, f"{name}: its sessions have 2 sealed events instead of 3.\n")
+
+    # With an earlier row of the organization, only an anchor reveals it.
+    clock.fixed += timedelta(hours=1)
+    worker.run_once()
+    anchor = FeedEvent.get(FeedEvent.type == "audit.sealed")
+    (tmp_path / "anchors").write_text(json.dumps({"type": anchor.type, "data": anchor.data}))
+    Seal.delete().where(Seal.position > 1).execute()
+    Event.delete().where(Event.seq > seq).execute()
+    Session.update(earlier).where(Session.id == session.id).execute()
+    set_chain(**earlier_chain)
+    assert run("seals", "verify")[0] == 0
+    status, output = run("seals", "verify", "--anchors", tmp_path / "anchors")
+    assert status == 1
+    assert "the count went down to 0 rows, 1 sealed events and 0 final seals" in output
 
 
 # Anchors
@@ -266,7 +350,8 @@ def test_only_an_anchor_reveals_that_all_keys_were_removed(
     columns = {"seal_key_id": None, "seal_mac": None, "final_seal_mac": None, "final_seal_count": 0}
     Session.update(sealed_count=0, seal_head=None, **columns).execute()
     rechain_without_key(organization)
-    AuditChain.update(key_id=None, mac=None, final_seals=0).execute()
+    AuditEntry.update(recorded_key_id=None, recorded_mac=None).execute()
+    AuditChain.update(key_id=None, mac=None, final_seals=0, sealed_events=0).execute()
     event = Event.get(Event.kind == "prompt")
     text = json.dumps(json.loads(event.envelope) | {"data": {"text": "Something else"}})
     Event.update(envelope=text, size=len(text)).where(Event.seq == event.seq).execute()
@@ -305,4 +390,12 @@ def test_the_audit_head_is_published_hourly_if_it_changed(clock, organization, s
     clock.fixed += timedelta(minutes=1)
     worker.run_once()
     assert heads() == [4, 5, 6]
-    assert seals.Seal.select().exists()
+    add_event(session, envelope())
+    for _ in range(3):
+        clock.fixed += timedelta(hours=1)
+        worker.run_once()
+    assert heads() == [4, 5, 6, 6]
+    numbers = [
+        event.data["sealedEvents"] for event in FeedEvent.select().where(FeedEvent.type == "audit.sealed")
+    ]
+    assert sorted(numbers) == [2, 2, 2, 3]

@@ -70,3 +70,22 @@ def test_the_mac_of_an_arrival_covers_every_member(change):
     assert not event._replace(**change).matches(text, keys)
     assert not event.matches(text, {"a": b"other"})
     assert not event.matches(text, {})
+
+
+@pytest.mark.parametrize(
+    ("chain", "count", "enclosed"),
+    [
+        ("aab", 0, None),
+        ("XXa", 2, None),  # removed from SEAL_KEYS
+        ("aXX", 2, None),  # not in SEAL_KEYS yet
+        ("-XX-a", 2, None),
+        ("aXa", 1, (2, 1)),
+        ("aXXb", 2, (2, 2)),
+        ("XaX-YaXbX", 5, (3, 3)),
+    ],
+)
+def test_unknown_keys_are_a_break_between_known_ones(chain, count, enclosed):
+    unknown = seal_keys.UnknownKeys({"a": b"", "b": b""})
+    for position, key_id in enumerate(chain, 1):
+        unknown.add(position, None if key_id == "-" else key_id)
+    assert (unknown.count, unknown.enclosed) == (count, enclosed)
