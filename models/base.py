@@ -10,7 +10,8 @@ import uuid_utils.compat
 
 from errors import NotFound
 from models.database import Query, db, for_update, is_postgres
-from rules.timestamps import format_timestamp
+from models.fields import UUIDField
+from rules.timestamps import format_timestamp, readable_time
 
 # A smaller step delays a scheduled delivery by less than its retry pause.
 CLOCK_STEP = timedelta(seconds=30)
@@ -64,9 +65,7 @@ class TimestampField(peewee.Field):
         return format_timestamp(value)
 
     def python_value(self, value: Any) -> datetime | None:
-        if isinstance(value, str):
-            return datetime.fromisoformat(value)
-        return value if value is None else value.astimezone(UTC)
+        return None if value is None else readable_time(value)
 
 
 class BytesField(peewee.BlobField):
@@ -75,8 +74,8 @@ class BytesField(peewee.BlobField):
     def python_value(self, value: Any) -> bytes | None:
         if value is None:
             return None
-        # SQLite returns text if somebody wrote text into the column.
-        return value.encode() if isinstance(value, str) else bytes(value)
+        # SQLite returns text or a number if somebody wrote one into the column.
+        return bytes(value) if isinstance(value, bytes | memoryview) else str(value).encode()
 
 
 def new_id() -> Any:
@@ -106,7 +105,7 @@ class Table(peewee.Model):
 class Model(Table):
     """A table with a UUIDv7 id and its creation time."""
 
-    id = peewee.UUIDField(primary_key=True, default=new_id)
+    id = UUIDField(primary_key=True, default=new_id)
     created_at = TimestampField(default=clock.now)
 
     def lock(self, strength: str = "FOR NO KEY UPDATE") -> Self:

@@ -16,8 +16,10 @@ Row = dict[str, Any]
 def read_all(query: Query, *order: peewee.Field, max_rows: int = MAX_ROWS) -> Iterator[Any]:
     """All rows of a query, as instances, `max_rows` of them at a time."""
     batch = list(query.order_by(*order).limit(max_rows))
+    last: list[Any] = []
     while batch:
-        last = [getattr(batch[-1], field.name) for field in order]
+        previous, last = last, [getattr(batch[-1], field.name) for field in order]
+        _require_progress(previous, last)
         yield from batch
         batch.clear()  # before the next rows are read
         batch = list(after(query, order, last).limit(max_rows))
@@ -30,11 +32,19 @@ def read_wide(query: Query, order: Sequence[peewee.Field], size: peewee.Field) -
     size -- the bytes of a row's wide column
     """
     batch = first_wide(query, order, size)
+    last: list[Any] = []
     while batch:
-        last = [batch[-1][field.name] for field in order]
+        previous, last = last, [batch[-1][field.name] for field in order]
+        _require_progress(previous, last)
         yield from batch
         batch.clear()  # before the next rows are read
         batch = first_wide(after(query, order, last), order, size)
+
+
+def _require_progress(previous: list[Any], last: list[Any]) -> None:
+    """Raise ValueError if the next batch would be the same: somebody wrote another type into a column."""
+    if previous and last <= previous:
+        raise ValueError("A column of the order is malformed.")
 
 
 def first_wide(query: Query, order: Sequence[peewee.Field], size: peewee.Field) -> list[Row]:

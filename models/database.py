@@ -2,19 +2,24 @@
 
 import contextlib
 import fcntl
+import json
 import os
 import select
 import threading
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import peewee
+import psycopg2.extensions
+import psycopg2.extras
 from playhouse.db_url import parse as parse_url
 from playhouse.pool import PooledDatabase, PooledPostgresqlDatabase, PooledSqliteDatabase
 
 import errors
+from rules.timestamps import UNREADABLE_TIME
 
 LOCK_TIMEOUT_SECONDS = 5
 RECONNECT_TIMEOUT_SECONDS = 5
@@ -49,6 +54,28 @@ class CountedPool(PooledDatabase):
         closed = super().close()
         self._connected_threads.discard(threading.get_ident())
         return closed
+
+
+def _cast_time(text: str | None, cursor: Any) -> Any:
+    """A time as `datetime`. PostgreSQL has years that Python does not."""
+    try:
+        return psycopg2.extensions.PYDATETIMETZ(text, cursor)
+    except (ValueError, OverflowError):
+        return UNREADABLE_TIME
+
+
+def _parse_json(text: str) -> Any:
+    """Parsed JSON; None if it is nested deeper than Python can read, which the service never writes."""
+    try:
+        return json.loads(text)
+    except RecursionError:
+        return None
+
+
+_TIMESTAMPTZ = psycopg2.extensions.new_type((1184,), "TIMESTAMPTZ", _cast_time)
+psycopg2.extensions.register_type(_TIMESTAMPTZ)
+psycopg2.extras.register_default_json(loads=_parse_json, globally=True)
+psycopg2.extras.register_default_jsonb(loads=_parse_json, globally=True)
 
 
 class Postgres(CountedPool, PooledPostgresqlDatabase):
@@ -97,6 +124,10 @@ class Postgres(CountedPool, PooledPostgresqlDatabase):
         return not has_failed_over and super()._can_reuse(conn)
 
 
+# Text that is not UTF-8 must not look like an outage of the database.
+_decode = partial(str, encoding="utf-8", errors="replace")
+
+
 class Sqlite(CountedPool, PooledSqliteDatabase):
     """SQLite with immediate write transactions, one thread of the process at a time.
 
@@ -111,7 +142,10 @@ class Sqlite(CountedPool, PooledSqliteDatabase):
     def connect(self, reuse_if_open: bool = False) -> bool:
         # SQLite creates its other files with the permissions of this one.
         create_private_file(self.database)
-        return super().connect(reuse_if_open)
+        opened = super().connect(reuse_if_open)
+        if opened:
+            self.connection().text_factory = _decode
+        return opened
 
     def begin(self, lock_type: str = "IMMEDIATE") -> None:
         if lock_type == "IMMEDIATE":

@@ -9,6 +9,8 @@ from models import batches, seal_keys
 from models.audit import AuditChain
 from models.base import clock
 from models.database import snapshot
+from models.malformed import find_malformed
+from models.privacy import Erasure
 from models.seals import EVENT_COLUMNS, Seal, digest, unsealed
 from models.sessions import Event, Session, SigningKey, final_seals
 from models.sessions.final_seals import FinalSeal
@@ -18,6 +20,8 @@ from rules import integrity, metrics, seals, stored_events
 from rules.integrity import Findings
 from rules.session_close import COUNTED_AFTER_CLOSE
 from rules.timestamps import format_timestamp
+
+MAX_INSERTED = 1_000
 
 
 def examine(session: Session) -> Findings:
@@ -29,22 +33,49 @@ def examine(session: Session) -> Findings:
     with snapshot():
         last = Seal.last_position(session)
         session = Session.get_by_id(session.id)
-        newest = FinalSeal.newest(session)
-        count = FinalSeal.select().where(FinalSeal.session == session).count()
+        final = list(FinalSeal.of(session))
         is_erased = session.key.erased_at is not None
-    _check_final_seal(session, newest, count, findings, is_erased)
-    if not is_erased:
-        _check_events(session, last, newest, findings)
-        _check_metrics(session, findings)
+        has_receipt = Erasure.select().where(Erasure.key == session.key_id).exists()
+    newest = final[-1] if final else None
+    public_keys = SigningKey.of(session)
+    _check_types(session, findings)
+    _check_final_seal(session, final, findings, is_erased)
+    if is_erased != has_receipt:
+        findings.add_columns("session_changed", ["erased_at"])
+    if is_erased:
+        _check_erased_events(session, findings)
+    else:
+        _check_events(session, last, newest, findings, bool(public_keys))
+        _check_metrics(session, findings, bool(public_keys))
     _check_record(session, newest, findings)
     return findings
+
+
+def _check_types(session: Session, findings: Findings) -> None:
+    """Find values of another type than their column's."""
+    tables: tuple[Any, ...] = (Event, Seal, FinalSeal, SigningKey)
+    searches = [(Session, Session.id, session.id), *((table, table.session, session.id) for table in tables)]
+    for table, column, value in searches:
+        names = [malformed.name for malformed in find_malformed(table, column, value)]
+        if names:
+            findings.add_columns("value_malformed", [f"{table._meta.table_name}.{name}" for name in names])
 
 
 # Events
 
 
-def _check_events(session: Session, last: int, newest: FinalSeal | None, findings: Findings) -> None:
-    walk = _Walk(session, findings)
+def _check_erased_events(session: Session, findings: Findings) -> None:
+    """Find events that were inserted after the erasure."""
+    for event in Event.select(Event.event_id).where(Event.session == session).limit(MAX_INSERTED):
+        findings.add("event_inserted", event.event_id)
+
+
+def _check_events(
+    session: Session, last: int, newest: FinalSeal | None, findings: Findings, has_signing_key: bool
+) -> None:
+    for event_id in Event.repeated_ids(session):
+        findings.add("event_inserted", event_id)
+    walk = _Walk(session, findings, has_signing_key)
     rows = walk.read(Seal.sealed(session, max(last, session.sealed_count)))
     keys = seal_keys.known()
     # Both were signed after the seals. One known key is enough.
@@ -63,12 +94,12 @@ class _Walk:
     An event's facts are reported after its seal has been checked, so that a changed event is one fact, not several.
     """
 
-    def __init__(self, session: Session, findings: Findings):
+    def __init__(self, session: Session, findings: Findings, has_signing_key: bool):
         self._session, self._findings = session, findings
         self._context = stored_events.Context(
             candidate_key=session.key.key,
             closed_at=session.closed_at or session.closed_as_of(clock.now()),
-            has_signing_key=bool(SigningKey.of(session)),
+            has_signing_key=has_signing_key,
             requires_mac=AuditChain.is_keyed(),
             keys=seal_keys.known(),
         )
@@ -110,23 +141,21 @@ class _Walk:
 # The session's columns
 
 
-def _check_final_seal(
-    session: Session, newest: FinalSeal | None, count: int, findings: Findings, is_erased: bool
-) -> None:
-    if newest is None:
+def _check_final_seal(session: Session, final: list[FinalSeal], findings: Findings, is_erased: bool) -> None:
+    if not final:
         closed_at = session.closed_at
         is_overdue = closed_at is not None and clock.now() > closed_at + rules.DELAY + rules.OVERDUE
         if session.final_seal_count or is_overdue:
             findings.add("seal_missing")
         return
-    is_intact = newest.is_intact
-    if is_intact is None:
-        findings.add("seal_key_unknown")
-        return
-    if count != session.final_seal_count or not is_intact:
+    verdicts = [seal.is_intact for seal in final]
+    is_chained = not list(final_seals.broken_links(final))
+    if len(final) != session.final_seal_count or False in verdicts or not is_chained:
         findings.add("seal_missing")
-    if is_intact:
-        sealed = newest.parts
+    if None in verdicts:
+        findings.add("seal_key_unknown")
+    if verdicts[-1]:
+        sealed = final[-1].parts
         for code, names in rules.differences(sealed, final_seals.contents(session)):
             findings.add_columns(code, names)
         _check_end(session, sealed["events"], findings, is_erased)
@@ -134,7 +163,7 @@ def _check_final_seal(
 
 def _check_end(session: Session, sealed: dict[str, Any], findings: Findings, is_erased: bool) -> None:
     """Compare the events with the head in the final seal. Late events may follow it."""
-    count, head = sealed["count"], sealed["head"]
+    count, head = sealed["count"], sealed.get("head")
     stored = session.seal_head if is_erased else Seal.head_at(session, count)
     if session.sealed_count < count:
         findings.add("tail_truncated", events=count - session.sealed_count)
@@ -155,11 +184,11 @@ def _check_record(session: Session, newest: FinalSeal | None, findings: Findings
         findings.add("tail_truncated")
 
 
-def _check_metrics(session: Session, findings: Findings) -> None:
+def _check_metrics(session: Session, findings: Findings, has_signing_key: bool) -> None:
     """Derive the metrics again and compare them, if they are final and no event was changed."""
     if session.derivation_version is None:
         return
-    if SigningKey.of(session) and _is_too_long(session):
+    if has_signing_key and _is_too_long(session):
         findings.add("duration_too_long")
     # Until then, an event that counts may still arrive and change them.
     is_final = session.closed_at is not None and clock.now() > session.closed_at + rules.DELAY

@@ -87,7 +87,7 @@ def erase(
         tables = personal_tables()
         counts = {table.personal_data.name: table.erase_personal_data(key, session) for table in tables}
         if session is not None:
-            final_seals.renew(session, "erased", "erasure")
+            final_seals.renew(session, "erased", "erasure", "client")
         receipt = Erasure.create(key=key, kind=kind, reviewer=reviewer, counts=counts, **ids)
         payload = {"candidateId": key.id, "assessmentId": key.assessment_id}
         payload |= {"sessionId": receipt.session_id, "kind": kind}

@@ -11,6 +11,7 @@ from models import audit, batches, seal_keys
 from models.audit import AuditChain
 from models.base import BytesField, ErasedWithSession, Model, PersonalData, Query, db, for_update
 from models.database import process_lock
+from models.fields import BigIntegerField, IntegerField, TextField
 from models.numbering import number_all
 from models.sessions import Event, Session, final_seals
 from models.sessions.final_seals import FinalSeal
@@ -21,6 +22,7 @@ from rules.timestamps import format_timestamp
 SEARCH_MARGIN = 2_000
 # Sessions whose first seal key is adopted in one transaction; on SQLite it blocks other writers.
 ADOPTION_BATCH_SIZE = 500
+MAX_POSITION = 2**31
 
 log = logging.getLogger("proofstone.worker")
 
@@ -31,10 +33,10 @@ class Seal(Model, ErasedWithSession):
     personal_data = PersonalData("seals", None)
 
     session = peewee.ForeignKeyField(Session, index=False)
-    position = peewee.IntegerField()
-    event_seq = peewee.BigIntegerField(unique=True)
-    event_id = peewee.TextField()
-    key_id = peewee.TextField(null=True)
+    position = IntegerField()
+    event_seq = BigIntegerField(unique=True)
+    event_id = TextField()
+    key_id = TextField(null=True)
     head = BytesField()
 
     class Meta:
@@ -54,11 +56,15 @@ class Seal(Model, ErasedWithSession):
 
     @classmethod
     def search_start(cls) -> int:
-        return (cls.select(peewee.fn.MAX(cls.event_seq)).scalar() or 0) - SEARCH_MARGIN
+        # Only numbers of arrival: somebody may have written text, or a number that no event will ever reach.
+        last = Event.select(peewee.fn.MAX(Event.seq))
+        sealed = cls.select(peewee.fn.MAX(cls.event_seq)).where(cls.event_seq <= last)
+        return (sealed.scalar() or 0) - SEARCH_MARGIN
 
     @classmethod
     def last_position(cls, session: Session) -> int:
-        return cls.select(peewee.fn.MAX(cls.position)).where(cls.session == session).scalar() or 0
+        is_number = cls.position < MAX_POSITION  # text is greater than any number
+        return cls.select(peewee.fn.MAX(cls.position)).where(cls.session == session, is_number).scalar() or 0
 
     @classmethod
     def head_at(cls, session: Session, position: int) -> bytes | None:

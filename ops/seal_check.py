@@ -5,24 +5,65 @@ from typing import Any
 
 import peewee
 
-from models import AuditChain, AuditEntry, FinalSeal, Organization, Seal, Session, batches
+from models import (
+    AuditChain,
+    AuditEntry,
+    CandidateKey,
+    Consent,
+    Erasure,
+    Event,
+    FinalSeal,
+    Organization,
+    Seal,
+    Session,
+    SigningKey,
+    batches,
+)
 from models.database import snapshot
+from models.malformed import find_malformed, is_well_formed
 from models.sessions import final_seals
 from rules.anchors import SESSION, Anchor
+from rules.final_seals import is_complete
+
+EVIDENCE: tuple[Any, ...] = (
+    *(Organization, AuditChain, AuditEntry, CandidateKey, Consent, Erasure),
+    *(Session, SigningKey, Event, Seal, FinalSeal),
+)
 
 
 def find_breaks() -> Iterator[str]:
     """The breaks of all final seals and of the rows that count them, one line each."""
     is_keyed = AuditChain.is_keyed()
+    yield from _malformed_values()
     for organization in Organization.select().order_by(Organization.id):
         with snapshot():
             breaks = list(_organization_breaks(organization, is_keyed))
         yield from breaks
-    for seal in batches.read_all(FinalSeal.select(), FinalSeal.id):
+    # Rows with another id were reported, and cannot be read in order.
+    for seal in batches.read_all(FinalSeal.select().where(is_well_formed(FinalSeal.id)), FinalSeal.id):
         if seal.is_intact is not True:
             yield f"session {seal.session_id}, final seal {seal.number}: {_verdict(seal.is_intact)}"
-    for session in batches.read_all(Session.select(), Session.id):
+    for session in batches.read_all(Session.select().where(is_well_formed(Session.id)), Session.id):
         yield from _session_breaks(session, is_keyed)
+    yield from _erasure_breaks()
+
+
+def _malformed_values() -> Iterator[str]:
+    """Values of another type than their column's, in the tables of the record."""
+    for table in EVIDENCE:
+        for column in find_malformed(table):
+            name = f"{table._meta.table_name}.{column.name}"
+            yield f"{name}: has a value that the service never writes, first at rowid {column.rowid}"
+
+
+def _erasure_breaks() -> Iterator[str]:
+    """Candidates that are marked as erased without a receipt, or the reverse."""
+    keys = CandidateKey.select(CandidateKey.id, CandidateKey.erased_at, Erasure.id)
+    keys = keys.join(Erasure, peewee.JOIN.LEFT_OUTER, on=Erasure.key == CandidateKey.id)
+    differs = CandidateKey.erased_at.is_null() != Erasure.id.is_null()
+    for key in keys.where(differs).order_by(CandidateKey.id):
+        state = "has a receipt of an erasure, but is not erased"
+        yield f"candidate {key.id}: {'is erased without a receipt' if key.erased_at else state}"
 
 
 def _organization_breaks(organization: Organization, is_keyed: bool) -> Iterator[str]:
@@ -46,11 +87,13 @@ def _organization_breaks(organization: Organization, is_keyed: bool) -> Iterator
 
 
 def _session_breaks(session: Session, is_keyed: bool) -> Iterator[str]:
-    count = FinalSeal.select().where(FinalSeal.session == session).count()
-    if count != session.final_seal_count:
-        yield f"session {session.id}: has {count} final seals instead of {session.final_seal_count}"
+    seals = list(FinalSeal.of(session))
+    if len(seals) != session.final_seal_count:
+        yield f"session {session.id}: has {len(seals)} final seals instead of {session.final_seal_count}"
+    for seal in final_seals.broken_links(seals):
+        yield f"session {session.id}, final seal {seal.number}: the seal before it was replaced"
     if is_keyed or session.seal_key_id:
-        verdicts = final_seals.check_record(session, FinalSeal.newest(session))
+        verdicts = final_seals.check_record(session, seals[-1] if seals else None)
         for part, verdict in zip(("event seal", "final seal"), verdicts, strict=True):
             if verdict is not True:
                 yield f"session {session.id}: the record of its {part} is {_verdict(verdict)}"
@@ -74,7 +117,7 @@ def _session_difference(data: dict[str, Any]) -> str | None:
     seal = FinalSeal.select().where(is_anchored).get_or_none()
     if seal is None:
         return "the seal is missing"
-    if seal.is_intact is False:
+    if seal.is_intact is False or not is_complete(seal.content):
         return "the seal differs"
     events = seal.parts["events"]
     if (seal.mac.hex(), events["head"], events["count"]) != (

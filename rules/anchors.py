@@ -48,7 +48,9 @@ def _is_complete(value: dict[str, Any]) -> bool:
     if value["type"] == AUDIT:
         return _is_id(data.get("organizationId")) and type(data.get("count")) is int
     numbers = (data.get("number"), data.get("count"))
-    return _is_id(data.get("sessionId")) and all(type(number) is int for number in numbers)
+    return _is_id(data.get("sessionId")) and all(
+        type(number) is int and 0 <= number < 2**31 for number in numbers
+    )
 
 
 def _is_id(value: Any) -> bool:

@@ -23,6 +23,8 @@ CODES = {
     "status": "session_changed",
     "erasure": "session_changed",
 }
+# Seals of earlier versions do not have them.
+LATER_CODES = {"owner": "session_changed", "client": "session_changed"}
 
 
 def without_names(further_metrics: Mapping[str, Any] | None) -> dict[str, Any] | None:
@@ -40,7 +42,9 @@ def is_complete(content: str) -> bool:
     """Return whether the text has all parts; without a key, anyone can write a final seal."""
     try:
         parts = json.loads(content)
-        return all(isinstance(parts[name], dict) for name in (*CODES, "events"))
+        required = all(isinstance(parts[name], dict) for name in (*CODES, "events"))
+        later = all(isinstance(parts.get(name, {}), dict) for name in (*LATER_CODES, "previous"))
+        return required and later and parts["events"]["count"] in range(2**31)
     except (ValueError, KeyError, TypeError, RecursionError):
         return False
 
@@ -48,8 +52,14 @@ def is_complete(content: str) -> bool:
 def differences(sealed: Mapping[str, Any], stored: Mapping[str, Any]) -> Iterator[tuple[str, list[str]]]:
     """The fact's code and the changed columns of each part that differs; `events` is compared elsewhere."""
     changed: dict[str, list[str]] = {}
-    for part, code in CODES.items():
-        names = sealed[part].keys() | stored[part].keys()
-        different = [name for name in sorted(names) if sealed[part].get(name) != stored[part].get(name)]
-        changed.setdefault(code, []).extend(different)
+    for part, code in (CODES | LATER_CODES).items():
+        if part in sealed:
+            names = sealed[part].keys() | stored[part].keys()
+            different = [name for name in sorted(names) if sealed[part].get(name) != stored[part].get(name)]
+            changed.setdefault(code, []).extend(different)
     yield from ((code, names) for code, names in changed.items() if names)
+
+
+def names_other(parts: Mapping[str, Any], mac: bytes | None) -> bool:
+    """Return whether a seal names another predecessor than the one with this MAC (None: it is the first)."""
+    return "previous" in parts and parts["previous"].get("mac") != (mac and mac.hex())

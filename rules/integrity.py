@@ -41,10 +41,11 @@ _EXPLANATIONS = {
     "event_inserted": "The service did not accept this event as it is stored: somebody wrote it into the database, or "
     "changed it there before it was sealed.",
     "tail_truncated": "Events at the end are missing, together with their seals.",
+    "value_malformed": "Somebody wrote values of another type into the database. The service reads them as empty.",
     "column_changed": "A column of the event differs from its envelope. The envelope is the record.",
     "metrics_changed": "The metrics differ from those that the service sealed or derived from the events.",
-    "session_changed": "The session's times, status, submitted tests or erasure differ from those that the service "
-    "sealed.",
+    "session_changed": "The session's times, status, submitted tests, owner, public keys or erasure differ from those "
+    "that the service sealed.",
     "seal_missing": "A final seal is missing or was replaced, or the worker has not run for an hour.",
     "seal_key_unknown": "Signed with a key that is not in SEAL_KEYS, so it cannot be verified.",
     "unsigned_event": "The session's client signs its events, but not this one. Only the editor extension does not "
@@ -74,6 +75,7 @@ class Findings:
 
     def __init__(self) -> None:
         self._facts: dict[str, list[Fact]] = {}
+        self._columns: dict[str, list[str]] = {}
 
     def has_any(self, codes: Iterable[str]) -> bool:
         return not self._facts.keys().isdisjoint(codes)
@@ -96,8 +98,10 @@ class Findings:
         facts.append(Fact(code, ids, count, _EXPLANATIONS[code]))
 
     def add_columns(self, code: str, names: Iterable[str]) -> None:
-        """Add a fact about columns of the session, with their names in its explanation."""
-        listed = ", ".join(map(_member_name, names))
+        """Add columns of the session to a fact, with their names in its explanation."""
+        columns = self._columns.setdefault(code, [])
+        columns += [name for name in names if name not in columns]
+        listed = ", ".join(map(_member_name, columns))
         self._facts[code] = [Fact(code, [], 0, f"{_EXPLANATIONS[code]} Changed: {listed}.")]
 
     def in_order(self) -> list[Fact]:

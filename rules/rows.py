@@ -1,14 +1,21 @@
 """Values of SQL rows; SQLite returns ids, timestamps and JSON as text."""
 
 import json
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from rules.timestamps import format_timestamp
 
+# Somebody may have written another type into the column: no row has this id.
+UNREADABLE_ID = UUID(int=0)
+
 
 def row_id(value: Any) -> UUID | None:
-    return UUID(value) if isinstance(value, str) else value
+    try:
+        return value if value is None or isinstance(value, UUID) else UUID(value)
+    except (ValueError, TypeError, AttributeError):
+        return UNREADABLE_ID
 
 
 def row_json(value: Any) -> Any:
@@ -17,4 +24,6 @@ def row_json(value: Any) -> Any:
 
 def row_time(value: Any) -> str | None:
     """The timestamp as the API shows it, which is how SQLite stores it."""
-    return value if value is None or isinstance(value, str) else format_timestamp(value)
+    if isinstance(value, datetime):
+        return format_timestamp(value)
+    return None if value is None else str(value)

@@ -43,7 +43,7 @@ def inspect(row: Mapping[str, Any], context: Context) -> Iterator[str]:
     try:
         envelope = json.loads(row["envelope"])
         differs = not isinstance(envelope, dict) or _has_other_columns(row, envelope, context)
-    except (ValueError, RecursionError, KeyError, TypeError):
+    except (ValueError, RecursionError, KeyError, TypeError, AttributeError):
         envelope, differs = {}, True
     yield from {*_arrival(row, context)} | ({"column_changed"} if differs else set())
     if context.has_signing_key and isinstance(envelope, dict):

@@ -2,6 +2,7 @@
 
 import re
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from rules.envelopes import INT64
 
@@ -12,6 +13,11 @@ _RFC_3339 = re.compile(
 )
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SECOND = timedelta(seconds=1)
+
+# A stored time that the service never writes reads as the start of 1970: nothing that has an end is still open then.
+UNREADABLE_TIME = _EPOCH
+# Times outside could overflow in calculations.
+_READABLE_YEARS = range(1970, 9000)
 
 
 def parse_timestamp_ns(text: str) -> int:
@@ -53,3 +59,13 @@ def format_timestamp(time: datetime) -> str:
     """The API's format: UTC with milliseconds, `2026-04-01T09:00:00.000Z` (R25)."""
     in_utc = time if time.tzinfo is UTC else time.astimezone(UTC)
     return in_utc.isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
+
+
+def readable_time(value: Any) -> datetime:
+    """The UTC time of a stored value, which is a `datetime` or text; UNREADABLE_TIME for any other value."""
+    try:
+        time = datetime.fromisoformat(value) if isinstance(value, str) else value
+        is_readable = time.tzinfo is not None and time.year in _READABLE_YEARS
+        return time.astimezone(UTC) if is_readable else UNREADABLE_TIME
+    except (ValueError, AttributeError):
+        return UNREADABLE_TIME

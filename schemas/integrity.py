@@ -25,10 +25,10 @@ class Fact(Schema):
 
     code = String(
         "Kind of irregularity. Of the record: `event_changed`, `event_missing`, `event_inserted`, `tail_truncated`, "
-        "`seal_broken`, `column_changed`, `metrics_changed`, `session_changed`, `seal_missing`, `seal_key_unknown` or "
-        "`erased`. Of the client's claims: `unsigned_event`, `time_far_from_arrival` or `duration_too_long`. Of its "
-        "signatures: `signature_invalid`, `chain_gap`, `chain_fork`, `chain_restart`, `signature_repeated`, "
-        "`chain_circle` or `clock_jump`. Of the service: `session_full`.",
+        "`seal_broken`, `value_malformed`, `column_changed`, `metrics_changed`, `session_changed`, `seal_missing`, "
+        "`seal_key_unknown` or `erased`. Of the client's claims: `unsigned_event`, `time_far_from_arrival` or "
+        "`duration_too_long`. Of its signatures: `signature_invalid`, `chain_gap`, `chain_fork`, `chain_restart`, "
+        "`signature_repeated`, `chain_circle` or `clock_jump`. Of the service: `session_full`.",
         example="chain_gap",
     )
     event_ids = ListOf(String(), "Affected events, at most 100.", example=[EXAMPLE_ID])

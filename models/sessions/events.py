@@ -9,6 +9,7 @@ import peewee
 
 from models import batches, sql
 from models.base import ErasedWithSession, Model, PersonalData, Table, TimestampField, add_index
+from models.fields import BigIntegerField, IntegerField, TextField
 from models.sessions.session import Session
 from models.task_failures import run_each
 from rules import envelopes, event_signatures, summaries
@@ -37,7 +38,7 @@ class SigningKey(Model, ErasedWithSession):
     personal_data = PersonalData("signingKeys", "Public keys that your client signed with.")
 
     session = peewee.ForeignKeyField(Session, index=False)
-    public_key = peewee.TextField()
+    public_key = TextField()
 
     class Meta:
         indexes = ((("session", "public_key"), True),)
@@ -83,20 +84,20 @@ class Event(Table, ErasedWithSession):
 
     seq = peewee.BigAutoField()
     session = peewee.ForeignKeyField(Session, index=False)
-    event_id = peewee.TextField()
-    kind = peewee.TextField()
-    source = peewee.TextField(null=True)
-    actor = peewee.TextField(null=True)
-    attribution = peewee.TextField(null=True)
-    time_ns = peewee.BigIntegerField()
+    event_id = TextField()
+    kind = TextField()
+    source = TextField(null=True)
+    actor = TextField(null=True)
+    attribution = TextField(null=True)
+    time_ns = BigIntegerField()
     received_at = TimestampField()
     late = peewee.BooleanField()
-    subject = peewee.TextField(null=True)
-    note = peewee.TextField(null=True)
-    size = peewee.IntegerField()
-    verdict = peewee.TextField(null=True)
-    arrival_mac = peewee.TextField(null=True)
-    envelope = peewee.TextField()
+    subject = TextField(null=True)
+    note = TextField(null=True)
+    size = IntegerField()
+    verdict = TextField(null=True)
+    arrival_mac = TextField(null=True)
+    envelope = TextField()
 
     class Meta:
         indexes = (
@@ -170,6 +171,12 @@ class Event(Table, ErasedWithSession):
             rows: Any = cls.select(cls.seq, cls.event_id).where(cls.seq.in_(batch)).tuples()
             ids.update(rows)
         return ids
+
+    @classmethod
+    def repeated_ids(cls, session: Session) -> list[str]:
+        """The ids that several events have, which the table's index prevents unless somebody dropped it."""
+        rows: Any = cls.select(cls.event_id).where(cls.session == session).group_by(cls.event_id)
+        return [event_id for (event_id,) in rows.having(peewee.fn.COUNT(cls.seq) > 1).limit(100).tuples()]
 
     @classmethod
     def counts(cls, session: Session) -> dict[str, int]:

@@ -1,6 +1,8 @@
 """Final seals of closed sessions (R43, rules/final_seals.py), and the MACs in a session's row."""
 
+import hashlib
 import json
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Any
 
@@ -9,10 +11,13 @@ import peewee
 from errors import UnknownSealKey
 from models import seal_keys
 from models.audit import AuditChain
-from models.base import BytesField, Model, clock
+from models.base import BytesField, Model, Query, clock
 from models.feed import FeedEvent
+from models.fields import IntegerField, TextField
+from models.keys import CandidateKey
 from models.orgs import Organization
-from models.sessions.session import METRIC_COLUMNS, Session
+from models.sessions.events import SigningKey
+from models.sessions.session import METRIC_COLUMNS, Consent, Session
 from rules import anchors, final_seals
 from rules.seal_keys import mac
 from rules.timestamps import format_timestamp
@@ -24,19 +29,25 @@ TEST_COLUMNS = ("tests_passed_count", "tests_failed_count", "tests_skipped_count
 class FinalSeal(Model):
     """The signed state of a closed session. A legitimate change appends another seal; no seal is ever changed.
 
-    `content` is JSON text with the parts of rules/final_seals.py: numbers, times and states, but no names.
+    `content` is JSON text with the parts of rules/final_seals.py: numbers, times, states and hashes, but no names. Its
+    part `previous` has the MAC of the seal before it, so that no earlier seal can be replaced.
     """
 
     organization = peewee.ForeignKeyField(Organization)
     session = peewee.ForeignKeyField(Session, index=False)
-    number = peewee.IntegerField()
-    reason = peewee.TextField()
-    content = peewee.TextField()
-    key_id = peewee.TextField(null=True)
+    number = IntegerField()
+    reason = TextField()
+    content = TextField()
+    key_id = TextField(null=True)
     mac = BytesField()
 
     class Meta:
         indexes = ((("session", "number"), True),)
+
+    @classmethod
+    def of(cls, session: Session) -> Query:
+        """The session's final seals, oldest first."""
+        return cls.select().where(cls.session == session).order_by(cls.number)
 
     @classmethod
     def newest(cls, session: Session) -> "FinalSeal | None":
@@ -72,7 +83,26 @@ def contents(session: Session) -> dict[str, Any]:
         "tests": session.columns(TEST_COLUMNS),
         "status": {"status": session.closed_status, "hired_at": _text(session.hired_at)},
         "erasure": {"erased": session.is_erased},
+        "owner": _owner(session),
+        "client": {"public_keys": _hash(*sorted(SigningKey.of(session)))},
     }
+
+
+def _owner(session: Session) -> dict[str, Any]:
+    """The values that never change after the close. Later consents do not count: the session started without them."""
+    key = CandidateKey.get_or_none(CandidateKey.id == session.key_id)
+    given = Consent.select().where(Consent.key == session.key_id, Consent.created_at <= session.created_at)
+    return {
+        "assessment_id": str(session.assessment_id),
+        "candidate_id": str(session.key_id),
+        "candidate_key": key and _hash(key.key),
+        "consent": _hash(*sorted(consent.text for consent in given)),
+        "refused_event_count": session.refused_event_count,
+    }
+
+
+def _hash(*texts: str) -> str:
+    return hashlib.sha256("\n".join(texts).encode()).hexdigest()
 
 
 def _text(time: datetime | None) -> str | None:
@@ -96,17 +126,28 @@ def append(session: Session, reason: str, *parts: str) -> None:
     content = newest.parts | {part: current[part] for part in parts} if newest else current
     if newest is not None and content == newest.parts:
         return
+    content["previous"] = {"mac": newest.mac.hex() if newest else None}
     number = max(session.final_seal_count, newest.number if newest else 0) + 1
     seal = _create(session, number, reason, json.dumps(content, sort_keys=True, separators=(",", ":")))
     update_record(session, newest, seal, final_seal_count=session.final_seal_count + 1)
     AuditChain.add(session.organization_id, final_seals=1)
-    FeedEvent.publish(session.organization_id, anchors.SESSION, _payload(session, seal, content))
+    FeedEvent.publish(session.organization_id, anchors.SESSION, payload(session, seal))
 
 
 def renew(session: Session, reason: str, *parts: str) -> None:
     """Append another final seal after a change of these parts, if the locked session has one."""
     if session.final_seal_count:
         append(session, reason, *parts)
+
+
+def broken_links(seals: Iterable[FinalSeal]) -> Iterator[FinalSeal]:
+    """The final seals of a session, in order, whose predecessor is not the one that they were signed after."""
+    before = None
+    for seal in seals:
+        # Seals from before this rule do not name their predecessor.
+        if seal.is_intact and final_seals.names_other(seal.parts, before.mac if before else None):
+            yield seal
+        before = seal
 
 
 def _create(session: Session, number: int, reason: str, content: str) -> FinalSeal:
@@ -118,14 +159,16 @@ def _create(session: Session, number: int, reason: str, content: str) -> FinalSe
     return seal
 
 
-def _payload(session: Session, seal: FinalSeal, content: dict[str, Any]) -> dict[str, Any]:
-    return session.ids | {
-        "organizationId": session.organization_id,
+def payload(session: Session, seal: FinalSeal) -> dict[str, Any]:
+    """The payload of a seal's anchor, with ids as text."""
+    parts = seal.parts
+    ids = session.ids | {"organizationId": seal.organization_id}
+    return {name: str(value) for name, value in ids.items()} | {
         "number": seal.number,
         "reason": seal.reason,
-        "status": content["status"]["status"],
-        "count": content["events"]["count"],
-        "head": content["events"]["head"],
+        "status": parts["status"].get("status"),
+        "count": parts["events"]["count"],
+        "head": parts["events"].get("head"),
         "keyId": seal.key_id,
         "mac": seal.mac.hex(),
     }

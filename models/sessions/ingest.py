@@ -114,7 +114,7 @@ def _store(session: Session, rows: list[Row], now: datetime, window: str, quota:
             stored_event_count=usage.events + len(new),
             stored_event_bytes=usage.bytes - session.stored_bundle_bytes + new_bytes,
             counted_seq=max([session.counted_seq, *(event.seq for event in new.values())]),
-            refused_event_count=session.refused_event_count + has_space.count(False),
+            refused_event_count=session.refused_event_count + _refused(session, has_space),
             metrics_due=session.metrics_due or (window == "flush" and bool(new)),
         )
     outcome = "late" if window == "late" else "created"
@@ -123,6 +123,11 @@ def _store(session: Session, rows: list[Row], now: datetime, window: str, quota:
         "full" if not fits else outcome if new.pop(row["event_id"], None) else "skipped"
         for row, fits in zip(rows, has_space, strict=True)
     ]
+
+
+def _refused(session: Session, has_space: list[bool]) -> int:
+    """The number of events to count as refused. The final seal covers it; late events do not count anyway (R18)."""
+    return 0 if session.final_seal_count else has_space.count(False)
 
 
 def _has_space(session: Session, rows: list[Row], usage: Usage, quota: Quota) -> list[bool]:

@@ -119,10 +119,13 @@ def _columns(session: Session, derived: metrics.Metrics, is_current: bool) -> di
 
 
 def shown_metrics(session: Session) -> dict[str, Any] | None:
-    """The metrics by their names in docs/metrics.md; None while the session is open."""
+    """The metrics by their names in docs/metrics.md; None while the session is open, and if they are unreadable."""
     if session.derivation_version is None:
         return None
-    shown = metrics.to_response(session.columns(METRIC_COLUMNS) | session.further_metrics)
+    try:
+        shown = metrics.to_response(session.columns(METRIC_COLUMNS) | session.further_metrics)
+    except (KeyError, TypeError):
+        return None  # Somebody changed them in the database, which the final seal detects.
     return shown | {"derivationVersion": session.derivation_version}
 
 

@@ -9,6 +9,7 @@ import peewee
 from errors import Erased, KeyNotFound, NotRedeemed
 from models.assessments import Assessment
 from models.base import BytesField, Model, PersonalData, Query, TimestampField, add_index, db, for_update
+from models.fields import BigIntegerField, IntegerField, JSONField, TextField
 from models.keys import CandidateKey
 from models.orgs import Organization
 from rules import retention, session_close
@@ -24,8 +25,13 @@ class Consent(Model):
     """A candidate's consent; version and hash are None if the client showed its own text (R28)."""
 
     key = peewee.ForeignKeyField(CandidateKey)
-    disclosure_version = peewee.TextField(null=True)
-    disclosure_hash = peewee.TextField(null=True)
+    disclosure_version = TextField(null=True)
+    disclosure_hash = TextField(null=True)
+
+    @property
+    def text(self) -> str:
+        """The id of the consent and the text that it was given to."""
+        return f"{self.id} {self.disclosure_version or ''} {self.disclosure_hash or ''}"
 
     @classmethod
     def exists_for(cls, key: CandidateKey, disclosure_hash: str | None) -> bool:
@@ -59,7 +65,8 @@ class Session(Model):
     `created_at` is the redeem. `closes_at` is the time limit's close (None without a limit), `closed_at` the close
     once a process has settled it. Durations are milliseconds, ratios billionths (docs/metrics.md).
     `stored_event_count` and `stored_event_bytes` include the events up to `counted_seq`; `refused_event_count` counts
-    events beyond the quota (models/sessions/quota.py). The MACs are explained in models/sessions/final_seals.py.
+    events beyond the quota (models/sessions/quota.py) until the final seal. The MACs are explained in
+    models/sessions/final_seals.py.
     """
 
     personal_data = PersonalData("sessions", "Your session: start, end and metrics.")
@@ -69,35 +76,35 @@ class Session(Model):
     key = peewee.ForeignKeyField(CandidateKey, unique=True)
     closes_at = TimestampField(null=True)
     closed_at = TimestampField(null=True)
-    closed_by = peewee.TextField(null=True)
+    closed_by = TextField(null=True)
     completed_at = TimestampField(null=True)
     hired_at = TimestampField(null=True)
     redeem_allowed = peewee.BooleanField(default=False)
-    tests_passed_count = peewee.IntegerField(null=True)
-    tests_failed_count = peewee.IntegerField(null=True)
-    tests_skipped_count = peewee.IntegerField(null=True)
-    tests_note = peewee.TextField(null=True)
+    tests_passed_count = IntegerField(null=True)
+    tests_failed_count = IntegerField(null=True)
+    tests_skipped_count = IntegerField(null=True)
+    tests_note = TextField(null=True)
     metrics_due = peewee.BooleanField(default=False)
-    derivation_version = peewee.IntegerField(null=True)
-    event_count = peewee.IntegerField(null=True)
-    duration_ms = peewee.BigIntegerField(null=True)
-    prompt_count = peewee.BigIntegerField(null=True)
-    command_fail_rate = peewee.BigIntegerField(null=True)
-    verify_intensity = peewee.BigIntegerField(null=True)
-    manual_edit_ratio = peewee.BigIntegerField(null=True)
-    first_change_latency_ms = peewee.BigIntegerField(null=True)
+    derivation_version = IntegerField(null=True)
+    event_count = IntegerField(null=True)
+    duration_ms = BigIntegerField(null=True)
+    prompt_count = BigIntegerField(null=True)
+    command_fail_rate = BigIntegerField(null=True)
+    verify_intensity = BigIntegerField(null=True)
+    manual_edit_ratio = BigIntegerField(null=True)
+    first_change_latency_ms = BigIntegerField(null=True)
     tests_passed = peewee.BooleanField(null=True)
-    further_metrics = peewee.JSONField(null=True)
-    sealed_count = peewee.IntegerField(default=0)
+    further_metrics = JSONField(null=True)
+    sealed_count = IntegerField(default=0)
     seal_head = BytesField(null=True)
-    stored_event_count = peewee.IntegerField(default=0)
-    stored_event_bytes = peewee.BigIntegerField(default=0)
-    counted_seq = peewee.BigIntegerField(default=0)
-    refused_event_count = peewee.IntegerField(default=0)
-    stored_bundle_bytes = peewee.BigIntegerField(default=0)
-    seal_key_id = peewee.TextField(null=True)
+    stored_event_count = IntegerField(default=0)
+    stored_event_bytes = BigIntegerField(default=0)
+    counted_seq = BigIntegerField(default=0)
+    refused_event_count = IntegerField(default=0)
+    stored_bundle_bytes = BigIntegerField(default=0)
+    seal_key_id = TextField(null=True)
     seal_mac = BytesField(null=True)
-    final_seal_count = peewee.IntegerField(default=0)
+    final_seal_count = IntegerField(default=0)
     final_seal_mac = BytesField(null=True)
 
     class Meta:

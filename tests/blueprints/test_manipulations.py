@@ -9,11 +9,24 @@ import uuid
 from datetime import timedelta
 
 import pytest
-from factories import add_event, envelope, make_key, make_session
+from factories import add_event, envelope, make_assessment, make_key, make_session
 from response_checks import body_of
 from signing import Signer
 
-from models import CandidateKey, Event, FinalSeal, Seal, Session, clock, db, sessions
+from models import (
+    CandidateKey,
+    Consent,
+    Erasure,
+    Event,
+    FinalSeal,
+    Seal,
+    Session,
+    SigningKey,
+    clock,
+    db,
+    privacy,
+    sessions,
+)  # fmt: skip
 from rules.seal_keys import mac
 from rules.seals import initial_head, next_head
 from rules.timestamps import format_timestamp
@@ -141,6 +154,34 @@ class Record:
     def reopen(self):
         self.set(closed_at=None, closed_by=None, completed_at=None)
 
+    def repeat_event(self):
+        """Insert a copy of an event, which its index prevents."""
+        db.execute_sql("DROP INDEX event_session_id_event_id")
+        row = Event.select().where(Event.seq == self.events[2].seq).dicts().get()
+        del row["seq"]
+        Event.insert(row).execute()
+
+    def replace_first_final_seal(self):
+        """Replace the first of three final seals by one without a key."""
+        for hired in (True, False):
+            sessions.mark_hired(self.session, hired)
+        first = FinalSeal.of(self.session).first()
+        first.content, first.key_id = first.content.replace("0", "1"), None
+        first.update_columns(content=first.content, key_id=None, mac=mac(None, *first.signed_fields))
+
+    def insert_after_erasure(self):
+        privacy.erase(self.session.key)
+        row = Event(session=self.session, received_at=clock.now(), event_id="new", kind="note", envelope="{}")
+        Event.insert(row.__data__ | {"time_ns": 0, "late": False, "size": 2}).execute()
+
+    def delete_receipt(self):
+        privacy.erase(self.session.key)
+        Erasure.delete().execute()
+
+    def insert_receipt(self):
+        key = self.session.key
+        Erasure.create(organization=key.organization, key=key, kind="reviewer", counts={})
+
     def rename_keys(self):
         for table in (Seal, FinalSeal):
             table.update(key_id="other").where(table.session == self.session).execute()
@@ -217,6 +258,30 @@ MANIPULATIONS = {
     "a final seal is emptied without a key": (Record.empty_final_seal, "seal_missing"),
     "further metrics are no longer an object": (column("further_metrics", ["x"]), "metrics_changed"),
     "the session's MACs are removed": (Record.strip_macs, "seal_missing"),
+    "an event is inserted twice": (Record.repeat_event, "event_inserted"),
+    "an event is inserted after an erasure": (Record.insert_after_erasure, "event_inserted"),
+    "the receipt of an erasure is deleted": (Record.delete_receipt, "session_changed"),
+    "a receipt of an erasure is inserted": (Record.insert_receipt, "session_changed"),
+    "an earlier final seal is replaced": (Record.replace_first_final_seal, "seal_missing"),
+    "the session moves to another assessment": (
+        lambda record: record.set(assessment=make_assessment(record.session.organization)),
+        "session_changed",
+    ),
+    "the session moves to another candidate": (
+        lambda record: record.set(key=make_key(record.session.assessment)),
+        "session_changed",
+    ),
+    "the candidate key is changed": (
+        lambda record: CandidateKey.update(key="PST-0000").where(CandidateKey.id == record.session.key_id).execute(),
+        "session_changed",
+    ),
+    "a public key is inserted": (
+        lambda record: SigningKey.create(session=record.session, public_key="00"),
+        "session_changed",
+    ),
+    "the consent is changed": (lambda record: Consent.update(disclosure_version="9").execute(), "session_changed"),
+    "the consent is deleted": (lambda record: Consent.delete().execute(), "session_changed"),
+    "refused events are invented": (column("refused_event_count", 3), "session_changed"),
     "the key is renamed": (Record.rename_keys, "seal_key_unknown"),
 }  # fmt: skip
 

@@ -1,5 +1,6 @@
 """Final seals: the changes that append one, and seal keys (R43)."""
 
+import json
 from datetime import timedelta
 
 import pytest
@@ -7,6 +8,7 @@ from callers import Caller
 from factories import add_event, envelope, make_assessment, make_closed_session, make_key, make_session
 from response_checks import body_of, refusal
 
+import models
 from models import (
     AuditChain,
     FeedEvent,
@@ -23,6 +25,7 @@ from models import (
 )
 from models.sessions import final_seals
 from ops import admin
+from rules.session_quota import Quota
 
 KEYS = {"one": b"1" * 32, "two": b"2" * 32}
 
@@ -105,6 +108,26 @@ def test_a_legitimate_change_appends_a_seal_with_its_reason(
     worker.run_once()
     assert codes(reviewer, sealed) == facts
     assert reasons(sealed) == ["closed", reason]
+
+
+def test_events_refused_after_the_final_seal_are_not_counted(reviewer, sealed):
+    arrival = models.Arrival(envelope(), 0, json.dumps(envelope()))
+    assert sessions.append(sealed, arrival, quota=Quota(max_bytes=0, max_events=0)) == ["full"]
+    assert codes(reviewer, sealed) == []
+
+
+def test_a_seal_without_the_parts_of_later_versions_stays_valid(flask, reviewer, sealed):
+    seal = FinalSeal.newest(sealed)
+    parts = {name: part for name, part in seal.parts.items() if name not in ("owner", "client", "previous")}
+    seal.content = json.dumps(parts)
+    mac = seal_keys.sign(*seal.signed_fields)[1]
+    seal.update_columns(content=seal.content, mac=mac)
+    Session.update(**final_seals.sign_record(sealed, seal)).where(Session.id == sealed.id).execute()
+    hire(reviewer, sealed)
+    assert codes(reviewer, sealed) == []
+    assert flask("seals", "verify") == "No differences.\n"
+    assert "owner" not in FinalSeal.newest(sealed).parts
+    assert FinalSeal.newest(sealed).parts["previous"] == {"mac": mac.hex()}
 
 
 def test_a_new_derivation_appends_a_seal(clock, reviewer, closed, worker):

@@ -12,6 +12,8 @@ from response_checks import body_of
 from models import (
     AuditChain,
     AuditEntry,
+    CandidateKey,
+    Erasure,
     Event,
     FeedEvent,
     FinalSeal,
@@ -20,10 +22,15 @@ from models import (
     TaskFailure,
     WebhookDelivery,
     audit,
+    clock,
+    db,
     new_id,
     seal_keys,
+    sessions,
 )
+from models.database import is_postgres
 from rules import audit_chain
+from rules.seal_keys import mac
 from web.log_format import formatter
 
 
@@ -176,6 +183,13 @@ def test_a_deleted_chain_row_does_not_fail_a_request(organization, reviewer, ses
     assert FinalSeal.newest(session).reason == "hired"
 
 
+def replace_final_seal(session):
+    sessions.mark_hired(session, True)
+    first = FinalSeal.of(session).first()
+    first.key_id = None
+    first.update_columns(key_id=None, mac=mac(None, *first.signed_fields))
+
+
 SEAL_MANIPULATIONS = {
     "a final seal is deleted": (
         lambda session: FinalSeal.delete().execute(),
@@ -196,6 +210,20 @@ SEAL_MANIPULATIONS = {
     "the key of a final seal is renamed": (
         lambda session: FinalSeal.update(key_id="other").execute(),
         "signed with an unknown key",
+    ),
+    "an earlier final seal is replaced": (
+        replace_final_seal,
+        "final seal 2: the seal before it was replaced",
+    ),
+    "a candidate is marked as erased": (
+        lambda session: CandidateKey.update(erased_at=clock.now()).execute(),
+        "is erased without a receipt",
+    ),
+    "a receipt of an erasure is inserted": (
+        lambda session: Erasure.create(
+            organization=session.organization, key=session.key, kind="reviewer", counts={}
+        ),
+        "has a receipt of an erasure, but is not erased",
     ),
     "the session's count is changed": (
         lambda session: session.update_columns(sealed_count=1),
@@ -249,6 +277,21 @@ def test_an_earlier_state_of_an_open_session_is_reported(
     status, output = run("seals", "verify", "--anchors", tmp_path / "anchors")
     assert status == 1
     assert "the count went down to 0 rows, 1 sealed events and 0 final seals" in output
+
+
+@pytest.mark.parametrize("session_id", ["CAST(session_id AS BLOB)", "upper(session_id)"])
+def test_a_copy_of_an_event_that_belongs_to_no_session_is_reported(session, run, session_id):
+    """SQLite stores it beside its original; on PostgreSQL, the type of the column prevents it."""
+    if is_postgres():
+        return
+    names = ", ".join(field.column_name for field in Event._meta.sorted_fields[2:])
+    db.execute_sql("PRAGMA defer_foreign_keys = ON")
+    db.execute_sql(
+        f"INSERT INTO events (session_id, {names}) SELECT {session_id}, {names} FROM events LIMIT 1"
+    )
+    status, output = run("seals", "verify")
+    assert status == 1
+    assert "events.session_id: has a value that the service never writes" in output
 
 
 # Anchors
@@ -365,6 +408,23 @@ def test_only_an_anchor_reveals_that_all_keys_were_removed(
     assert status == 1
     assert f"session {session.id}, final seal 1: the seal differs." in output
     assert f"organization {organization.id}, audit row 4: the row has another hash." in output
+
+
+@pytest.mark.parametrize("type", ["session.sealed", "audit.sealed"])
+@pytest.mark.parametrize(
+    "members",
+    [{"count": 1}, {"number": 10**30, "finalSeals": 10**30}, {"sessionId": "x", "head": "x"}, {"mac": 1}],
+)
+def test_an_anchor_that_somebody_wrote_into_the_feed_is_not_logged(
+    organization, session, worker, log_records, type, members
+):
+    anchor = FeedEvent.get(FeedEvent.type == type)
+    before = len(log_records)
+    FeedEvent.publish(organization.id, type, anchor.data | members)
+    worker.run_once()
+    (record,) = log_records[before:]
+    assert record.levelname == "WARNING"
+    assert "is not an anchor that the service signed" in record.getMessage()
 
 
 def test_a_file_without_anchors_is_an_error(session, run, tmp_path):
