@@ -4,7 +4,7 @@ from flask import request
 
 import errors
 import storage
-from access import audit, auth, caller, rate_limits, refuses
+from access import audit, auth, caller, concurrency, rate_limits, refuses
 from blueprints import Blueprint, own_session, release_connection, setting, store
 from models import BundleUpload, CandidateKey, ClientReport, Session, Submission, clock, db
 from rules import client_versions
@@ -103,6 +103,7 @@ def open_upload(data):
 
 @blp.post("/candidate/submit-code")
 @auth.required(CandidateKey)
+@concurrency.large_body
 @body_limit(MAX_EVENT_BYTES)
 @refuses(
     errors.NotFound,

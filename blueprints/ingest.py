@@ -3,7 +3,7 @@
 import marshmallow as ma
 from flask import g
 
-from access import auth, caller, rate_limits, refuses
+from access import auth, caller, concurrency, rate_limits, refuses
 from blueprints import Blueprint, setting
 from errors import BatchTooLarge, NotFound, NotRedeemed, Refusal, SessionClosed, SessionFull
 from models import Arrival, CandidateKey, Session, sessions
@@ -22,6 +22,7 @@ ENVELOPE = Envelope()
 @blp.post("/hooks/ingest")
 @rate_limits.limit(rate_limits.INGEST)
 @auth.checked_by_statement
+@concurrency.large_body
 @body_limit(MAX_EVENT_BYTES)
 @refuses(NotFound, NotRedeemed, SessionClosed, SessionFull)
 @blp.arguments(Envelope)
@@ -72,6 +73,7 @@ def _require_own(session, envelope):
 @blp.post("/hooks/ingest/batch")
 @rate_limits.limit(rate_limits.INGEST)
 @auth.required(CandidateKey)
+@concurrency.large_body
 @body_limit(MAX_EVENT_BYTES)
 @refuses(NotRedeemed, BatchTooLarge)
 @blp.arguments(EnvelopeBatch)

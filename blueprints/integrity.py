@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 from flask import Response, stream_with_context
 
-from access import audit, auth, refuses
+from access import audit, auth, concurrency, refuses
 from blueprints import Blueprint, file_response, find, or_not_found, release_connection, store
 from errors import BundleChanged, NotFound, StoreUnavailable
 from models import ApiToken, CandidateKey, FinalSeal, Session, SigningKey, Submission, signed_log
@@ -21,6 +21,7 @@ blp = Blueprint("Integrity", __name__, description="Integrity of a session's rec
 
 @blp.get("/sessions/<id:session_id>/integrity")
 @auth.required(ApiToken)
+@concurrency.long_read
 @blp.response(200, Integrity)
 @audit.reading
 def get_integrity(session_id):
@@ -43,6 +44,7 @@ def get_integrity(session_id):
 
 @blp.get("/sessions/<id:session_id>/signed-log")
 @auth.required(ApiToken | CandidateKey)
+@concurrency.long_read
 @blp.response(200, SignedLog)
 @audit.reading
 def get_signed_log(session_id):
@@ -88,6 +90,7 @@ def download_bundle(session_id):
 
 @blp.get("/sessions/<id:session_id>/bundle/files")
 @auth.required(ApiToken)
+@concurrency.long_read
 @refuses(NotFound, BundleChanged, StoreUnavailable)
 @blp.response(200, BundleListing)
 @audit.reading
