@@ -33,7 +33,7 @@ def ingest(envelope):
 
     Responds after the event is stored durably. Unknown kinds and members are accepted. An id counts once per session.
     """
-    arrival = Arrival(g.body, envelope["ts"], g.text)
+    arrival = Arrival.of(g.pop("body"), envelope["ts"], g.pop("text"))
     if key_id := _store(arrival, envelope):
         record_caller("candidate", key_id)
         return {"ok": True}
@@ -93,9 +93,9 @@ def ingest_batch(data):
 def _read(text, session):
     """The arrival of one envelope of a batch, or the result that refuses it."""
     try:
-        members, envelope = load_strict(ENVELOPE, text.encode())
+        members, envelope = load_strict(ENVELOPE, text)
         _require_own(session, envelope)
-        return Arrival(members, envelope["ts"], text)
+        return Arrival.of(members, envelope["ts"], text)
     except (Refusal, ma.ValidationError) as error:
         return {"id": _id_of(text), "status": "refused", "error": " ".join(reasons(error))}
 
@@ -110,7 +110,7 @@ def _id_of(text):
 
 def _outcomes(session, arrivals):
     """The results of the arrivals, in order."""
-    ids = [arrival.envelope["id"] for arrival in arrivals]
+    ids = [arrival.event_id for arrival in arrivals]
     try:
         outcomes = sessions.append(session, *arrivals, quota=_quota()) if arrivals else []
     except SessionClosed as error:

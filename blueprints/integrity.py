@@ -32,13 +32,13 @@ def get_integrity(session_id):
     only by comparing it with archived anchors (`flask seals verify --anchors`).
     """
     session = find(Session, session_id)
-    counts = _event_counts(session)
+    counts, public_keys = _event_counts(session), SigningKey.of(session)
     return {
         "counts": counts,
-        "public_keys": SigningKey.of(session),
+        "public_keys": public_keys,
         "seal": session.seal(counts["events"]),
         "final_seal": FinalSeal.newest(session),
-        "facts": _facts(session),
+        "facts": _facts(session, has_signing_key=bool(public_keys)),
     }
 
 
@@ -117,8 +117,8 @@ def _event_counts(session: Session) -> dict[str, int]:
     }
 
 
-def _facts(session: Session) -> list[integrity.Fact]:
-    findings = examine(session)
+def _facts(session: Session, has_signing_key: bool) -> list[integrity.Fact]:
+    findings = examine(session, has_signing_key)
     if session.key.erased_at is not None:
         return [integrity.ERASED, *findings.in_order()]
     refused = integrity.Group("session_full", [], session.refused_event_count)
@@ -130,7 +130,7 @@ def _signed_log(session: Session) -> Iterator[bytes]:
     keys, shape = SigningKey.of(session), SignedEvent()
     head = orjson.dumps({"sessionId": str(session.id), "signingPubkey": keys[0] if keys else ""})
     yield head.removesuffix(b"}") + b',"events":['
-    for number, entry in enumerate(signed_log.signed_log(session)):
+    for number, entry in enumerate(signed_log.signed_log(session, keys)):
         event = shape.dump(entry | {"payload": orjson.Fragment(entry["payload"])})
         if number:
             yield b","

@@ -10,7 +10,7 @@ from models.audit import AuditChain
 from models.base import clock
 from models.database import snapshot
 from models.seals import EVENT_COLUMNS, Seal, digest, unsealed
-from models.sessions import Event, Session, SigningKey, final_seals
+from models.sessions import Event, Session, final_seals
 from models.sessions.final_seals import FinalSeal
 from models.sessions.metrics import derive_values
 from rules import final_seals as rules
@@ -20,8 +20,10 @@ from rules.session_close import COUNTED_AFTER_CLOSE
 from rules.timestamps import format_timestamp
 
 
-def examine(session: Session) -> Findings:
+def examine(session: Session, has_signing_key: bool) -> Findings:
     """The differences between a session's record and its seals, and doubtful claims of its client.
+
+    has_signing_key -- whether the client registered a public key
 
     Reads the events in batches. Correct while the worker seals: events that arrive meanwhile are left out.
     """
@@ -34,8 +36,8 @@ def examine(session: Session) -> Findings:
         is_erased = session.key.erased_at is not None
     _check_final_seal(session, newest, count, findings, is_erased)
     if not is_erased:
-        _check_events(session, last, findings)
-        _check_metrics(session, findings)
+        _check_events(session, last, findings, has_signing_key)
+        _check_metrics(session, findings, has_signing_key)
     _check_record(session, newest, findings)
     return findings
 
@@ -43,8 +45,8 @@ def examine(session: Session) -> Findings:
 # Events
 
 
-def _check_events(session: Session, last: int, findings: Findings) -> None:
-    walk = _Walk(session, findings)
+def _check_events(session: Session, last: int, findings: Findings, has_signing_key: bool) -> None:
+    walk = _Walk(session, findings, has_signing_key)
     rows = walk.read(Seal.sealed(session, max(last, session.sealed_count)))
     keys = seal_keys.known()
     for broken in seals.find_breaks(str(session.id), rows, session.seal_head, session.sealed_count, keys):
@@ -52,6 +54,7 @@ def _check_events(session: Session, last: int, findings: Findings) -> None:
     waiting = unsealed().select(Event.seq, *EVENT_COLUMNS).where(Event.session == session)
     for row in batches.read_wide(waiting, [Event.seq], Event.size):
         walk.inspect(row)
+        del row
 
 
 class _Walk:
@@ -60,12 +63,12 @@ class _Walk:
     An event's facts are reported after its seal has been checked, so that a changed event is one fact, not several.
     """
 
-    def __init__(self, session: Session, findings: Findings):
+    def __init__(self, session: Session, findings: Findings, has_signing_key: bool):
         self._session, self._findings = session, findings
         self._context = stored_events.Context(
             candidate_key=session.key.key,
             closed_at=session.closed_at or session.closed_as_of(clock.now()),
-            has_signing_key=bool(SigningKey.of(session)),
+            has_signing_key=has_signing_key,
             requires_mac=AuditChain.is_keyed(),
             keys=seal_keys.known(),
         )
@@ -79,9 +82,11 @@ class _Walk:
                 received_at, envelope_sha256 = format_timestamp(row["received_at"]), digest(row["envelope"])
                 self._waiting = (row["event_id"], list(stored_events.inspect(row, self._context)))
             head, key_id = row["head"], row["key_id"]
-            yield seals.SealedEvent(
+            sealed = seals.SealedEvent(
                 row["position"], row["event_seq"], received_at, envelope_sha256, head, key_id
             )
+            del row  # An envelope can be large: it must not stay in memory while the next one is read.
+            yield sealed
         self._report()
 
     def inspect(self, row: dict[str, Any]) -> None:
@@ -152,11 +157,11 @@ def _check_record(session: Session, newest: FinalSeal | None, findings: Findings
         findings.add("tail_truncated")
 
 
-def _check_metrics(session: Session, findings: Findings) -> None:
+def _check_metrics(session: Session, findings: Findings, has_signing_key: bool) -> None:
     """Derive the metrics again and compare them, if they are final and no event was changed."""
     if session.derivation_version is None:
         return
-    if SigningKey.of(session) and _is_too_long(session):
+    if has_signing_key and _is_too_long(session):
         findings.add("duration_too_long")
     # Until then, an event that counts may still arrive and change them.
     is_final = session.closed_at is not None and clock.now() > session.closed_at + rules.DELAY

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from rules.analyzed_events import read_event, without_editor_duplicates
+from rules.analyzed_events import read_events, without_editor_duplicates
 from rules.error_episodes import ErrorEpisode, find_error_episodes
 from rules.metrics import tool_usage
 from rules.phases import PhaseTimes, measure_phases
@@ -25,8 +25,7 @@ class Analysis(NamedTuple):
 
 def analyze(timeline: Iterable[tuple[int, dict[str, Any]]], prices: Prices) -> Analysis:
     """Analyze (nanoseconds, envelope) pairs in any order, without late events (R18)."""
-    analyzed = (read_event(*item, details=True) for item in timeline)
-    all_events = sorted(analyzed, key=lambda event: event.sort_key)
+    all_events = read_events(timeline, details=True)
     reports = [event.usage for event in all_events if event.usage]
     events = without_editor_duplicates(all_events)
     return Analysis(

@@ -2,8 +2,10 @@
 
 import hashlib
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
+from itertools import starmap
 from typing import Any
 
 from rules.commands import verification_kind
@@ -84,6 +86,12 @@ def read_event(time_ns: int, envelope: Any, *, details: bool) -> AnalyzedEvent:
         event.failure_output = _failure_output(member(envelope, "data")) if event.failed else None
         event.is_read_only = kind == "command" and is_read_only(_command_text(envelope))
     return event
+
+
+def read_events(timeline: Iterable[tuple[int, Any]], *, details: bool) -> list[AnalyzedEvent]:
+    """The events of (nanoseconds, envelope) pairs, in order."""
+    # A loop would keep each envelope in memory while the next one is read.
+    return sorted(starmap(partial(read_event, details=details), timeline), key=lambda event: event.sort_key)
 
 
 def _kind(value: Any) -> str:

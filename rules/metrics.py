@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from rules.analyzed_events import BY_HAND, AnalyzedEvent, read_event, without_editor_duplicates
+from rules.analyzed_events import BY_HAND, AnalyzedEvent, read_events, without_editor_duplicates
 from rules.envelopes import CHANGE_KINDS
 from rules.error_episodes import find_error_episodes
 from rules.frequent_names import shown_names
@@ -55,7 +55,7 @@ def derive(
     test_result -- (passed, failed) as submitted by a reviewer or an integration
     prices -- the price table of data/pricing.yaml
     """
-    events = sorted((read_event(*item, details=False) for item in timeline), key=lambda event: event.sort_key)
+    events = read_events(timeline, details=False)
     kinds = Counter(event.kind for event in events)
     counted = without_editor_duplicates(events)
     commands = [event for event in counted if event.kind == "command"]
