@@ -1,6 +1,6 @@
 """Limit the expensive requests that one process serves at the same time, in total and for each credential.
 
-A large body takes up to 150 MiB while it is parsed and stored, and reading a whole session as much, or many seconds.
+A large body takes up to 150 MiB while it is parsed and stored. Reading a session can take as much, and many seconds.
 """
 
 import threading
@@ -11,11 +11,13 @@ from typing import Any
 from flask import Flask, current_app, make_response, request
 
 from access import caller, refuses
-from errors import TooManyRequests
+from errors import Refusal, TooManyRequests
 from models.database import release_connection
 from web.json import MAX_BODY_BYTES
 
 LARGE_BODY, LONG_READ = "large body", "long read"
+# For each kind. More would take more memory, but no less time: Python runs one thread at a time.
+MAX_PLACES = 2
 WAIT_SECONDS = 10
 RETRY_SECONDS = 5
 EXTENSION = "expensive_requests"
@@ -24,11 +26,11 @@ EXTENSION = "expensive_requests"
 class ExpensiveRequests:
     """At most `places` requests of each kind at the same time, and one of each credential.
 
-    Further requests wait in their threads, so at most `places` of them wait, and one of each credential.
+    Further requests wait in their threads: at most `max_waiting`, and one of each credential.
     """
 
-    def __init__(self, places: int) -> None:
-        self._places = places
+    def __init__(self, places: int, max_waiting: int) -> None:
+        self._places, self._max_waiting = places, max_waiting
         self._running: dict[Any, str] = {}  # the kind of request, by credential
         self._waiting: set[Any] = set()
         self._finished = threading.Condition()
@@ -46,7 +48,7 @@ class ExpensiveRequests:
         return not is_full and credential not in self._running
 
     def _wait(self, kind: str, credential: Any) -> None:
-        if credential in self._waiting or len(self._waiting) >= self._places:
+        if credential in self._waiting or len(self._waiting) >= self._max_waiting:
             raise _refusal()
         self._waiting.add(credential)
         try:
@@ -61,14 +63,15 @@ class ExpensiveRequests:
             self._finished.notify_all()
 
 
-def _refusal() -> TooManyRequests:
+def _refusal() -> Refusal:
     sentence = f"Too many expensive requests at the same time. Retry after {RETRY_SECONDS} seconds."
     return TooManyRequests(sentence, retry_after=RETRY_SECONDS)
 
 
 def register(app: Flask) -> None:
-    """Use a quarter of the threads for each kind of request and for those that wait: one quarter is always left."""
-    app.extensions[EXTENSION] = ExpensiveRequests(max(1, app.config["WEB_THREADS"] // 4))
+    """Use at most a quarter of the threads for each kind of request, and another one for those that wait."""
+    quarter = max(1, app.config["WEB_THREADS"] // 4)
+    app.extensions[EXTENSION] = ExpensiveRequests(min(MAX_PLACES, quarter), max_waiting=quarter)
 
 
 def limited(kind: str, applies: Callable[[], bool] = lambda: True) -> Callable:

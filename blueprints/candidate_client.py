@@ -119,7 +119,7 @@ def submit_code(data):
     """Submit code
 
     Can be repeated. The latest submission whose stored bundle has the given size and SHA-256 counts. Of the others,
-    only metadata is kept, not the code; without such a bundle, only of the newest 100.
+    only metadata is kept, not the code, of the newest 100.
     """
     session = own_session(caller, data.pop("session_id"))
     upload = BundleUpload.find_submitted(session, data.pop("bundle_key"))

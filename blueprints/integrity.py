@@ -58,13 +58,14 @@ def get_signed_log(session_id):
 
 @blp.get("/sessions/<id:session_id>/submissions")
 @auth.required(ApiToken)
+@concurrency.long_read
 @blp.response(200, Submissions)
 @audit.reading
 def list_submissions(session_id):
     """List a session's submissions
 
     Clients also submit snapshots of the work in progress. The latest verified submission counts. Of the others, only
-    metadata is kept, not the code; of unverified ones, for the newest 100.
+    metadata is kept, not the code, of the newest 100.
     """
     return {"submissions": Submission.of(find(Session, session_id))}
 
@@ -100,7 +101,7 @@ def list_bundle_files(session_id):
     Reads the bundle without unpacking it, up to limits on entries, size and time. Unsafe entries, such as absolute
     names, links and devices, are marked.
     """
-    submission = _find_unchanged(session_id)
+    submission = _find_unchanged(session_id, with_content=True)
     with closing(store().open(submission.upload.object_key)) as stream:
         listing = bundle_listing.list_bundle(stream)
     return {"submission": submission, "files": listing.entries, "problem": listing.problem}
@@ -138,9 +139,9 @@ def _signed_log(session: Session) -> Iterator[bytes]:
     yield b"]}\n"
 
 
-def _find_unchanged(session_id: Any) -> Any:
+def _find_unchanged(session_id: Any, with_content: bool = False) -> Any:
     """The session's submission. Raises BundleChanged if its bundle was replaced."""
-    submission = or_not_found(Submission.current(find(Session, session_id)))
+    submission = or_not_found(Submission.current(find(Session, session_id), with_content))
     release_connection()
     # Others may have access to the store.
     stored = store().size_and_sha256(submission.upload.object_key)

@@ -58,13 +58,13 @@ class SignatureChain(NamedTuple):
     clock_jumps: list[Sequence[int]]
 
 
-def order_chain(links: Iterable[SignedLink]) -> SignatureChain:
+def order_chain(signed_links: Iterable[SignedLink]) -> SignatureChain:
     """Put the signed events of one session in chain order.
 
     Runs from each start come first, then those after gaps. Among runs and at forks the earliest link comes first, ties
     by arrival.
     """
-    links = _Links(links)
+    links = _Links(signed_links)
     starts = [link for link in links if not links.prev_sigs[link]]
     gaps = [link for link in links if links.prev_sigs[link] and links.predecessor(link) is None]
     forks = [links.seqs_of(group) for group in links.by_prev_sig.groups()]

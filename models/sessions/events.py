@@ -40,7 +40,9 @@ class Arrival(NamedTuple):
         columns = {"event_id": envelope["id"], "time_ns": time_ns}
         columns |= envelopes.columns(envelope) | summaries.summarize(envelope)._asdict()
         is_signed = event_signatures.is_signed(envelope)
-        return cls(text, len(text.encode()), columns, is_signed, event_signatures.has_long_signature(envelope))
+        return cls(
+            text, len(text.encode()), columns, is_signed, event_signatures.has_long_signature(envelope)
+        )
 
     @property
     def event_id(self) -> str:

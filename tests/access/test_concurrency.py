@@ -40,12 +40,12 @@ def start(requests: ExpensiveRequests, words: str) -> str:
     ],
 )
 def test_each_credential_has_one_place_and_each_kind_its_own(no_waiting, places, words, outcomes):
-    assert start(ExpensiveRequests(places), words) == outcomes
+    assert start(ExpensiveRequests(places, max_waiting=1), words) == outcomes
 
 
 @pytest.mark.parametrize("second", ["ra", "rb"], ids=["same credential", "another one"])
 def test_one_request_waits_until_another_one_finishes(second):
-    requests, outcomes = ExpensiveRequests(1), queue.Queue()
+    requests, outcomes = ExpensiveRequests(1, max_waiting=1), queue.Queue()
     finish = requests.start(LONG_READ, "a")
     threads = [threading.Thread(target=lambda: outcomes.put(start(requests, second))) for _ in range(2)]
     for thread in threads:
@@ -80,7 +80,10 @@ def test_a_credential_sends_one_large_body_at_a_time(app, no_waiting, candidate,
     submission = {"sessionId": str(session.id), "bundleKey": "x", "bundleSize": 1, "bundleSha256": "0" * 64}
     bodies = {
         "hooks/ingest": (factories.envelope(), large),
-        "hooks/ingest/batch": ({"events": [factories.envelope()]}, {"events": [factories.envelope() | large]}),
+        "hooks/ingest/batch": (
+            {"events": [factories.envelope()]},
+            {"events": [factories.envelope() | large]},
+        ),
         "candidate/submit-code": (submission, {"diff": large["data"]["text"]}),
     }
     for path, (small, more) in bodies.items():
