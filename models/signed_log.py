@@ -51,7 +51,7 @@ def _entry(text: str, verdict: str | None, public_keys: list[str]) -> dict[str, 
     # Only a valid signature shows which of the message's variants the client signed.
     keys = public_keys if verdict == event_signatures.VALID else []
     check = event_signatures.verify(text, keys)
-    is_valid = verdict and (verdict, check.verdict) == (event_signatures.VALID, event_signatures.VALID)
+    is_valid = None if verdict is None else bool(keys) and check.verdict == event_signatures.VALID
     return _members(text) | {"event_hash": check.event_hash, "sig_verified": is_valid, "payload": text}
 
 
