@@ -11,7 +11,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 import config
 import models
-from access import rate_limits
+from access import concurrency, rate_limits
 from blueprints import IdConverter, release_connection
 from blueprints.operations import operations_of
 from storage import build_storage
@@ -84,6 +84,7 @@ def create_app(settings: config.Config | None = None) -> Flask:
     app.extensions["storage"] = build_storage(app.config, models.upload_secret)
     _configure_routing(app)
     rate_limits.register(app)
+    concurrency.register(app)
     for name in API_BLUEPRINTS:
         app.register_blueprint(import_module(name).blp, url_prefix="/v1")
     app.register_blueprint(import_module("blueprints.docs").blp)

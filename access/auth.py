@@ -76,7 +76,7 @@ def checked_by_statement(view: Callable) -> Callable:
     @wraps(view)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
         if request.content_length is None or request.content_length > MAX_BODY_BYTES:
-            authenticate(CandidateKey)
+            g.caller = authenticate(CandidateKey)
         with guesses.lookup(presented_key()):
             try:
                 return view(*args, **kwargs)

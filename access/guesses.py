@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from flask import current_app, g, request
 from limits import RateLimitItem, parse
@@ -113,6 +113,7 @@ class AcceptedSenders:
 
     def __init__(self, counters: Counters) -> None:
         self._counters = counters
+        self._shared: Any = SendersInStore(counters) if counters.is_shared else AcceptedSender
         self._written: dict[Sender, date] = {}
 
     def is_known_here(self, sender: Sender) -> bool:
@@ -121,11 +122,7 @@ class AcceptedSenders:
 
     def find(self, sender: Sender) -> bool:
         """Return whether any process accepted the sender."""
-        if self._counters.is_shared:
-            count, _ = self._counters.get(SHARED_SENDER, ACCEPTED, sender_fingerprint(*sender))
-            is_accepted = count > 0
-        else:
-            is_accepted = AcceptedSender.is_recorded(*sender)
+        is_accepted = self._shared.is_recorded(*sender)
         if is_accepted:
             self._written[sender] = date.min
         return is_accepted
@@ -140,25 +137,32 @@ class AcceptedSenders:
         networks, _ = self._counters.hit(SHARED_NETWORKS, ACCEPTED, fingerprint(sender.credential))
         if networks <= SHARED_NETWORKS.amount:
             with database_errors_ignored():
-                self._share(sender)
-
-    def _share(self, sender: Sender) -> None:
-        if self._counters.is_shared:
-            # A second hit would not extend the first one's window.
-            self._counters.clear(SHARED_SENDER, ACCEPTED, sender_fingerprint(*sender))
-            self._counters.hit(SHARED_SENDER, ACCEPTED, sender_fingerprint(*sender))
-        else:
-            AcceptedSender.record(*sender)
+                self._shared.record(*sender)
 
     def remove(self, sender: Sender) -> None:
         """Delete a sender whose credential is no longer valid, if this process knows the sender."""
-        if self._written.pop(sender, None) is None:
-            return
-        with database_errors_ignored():
-            if self._counters.is_shared:
-                self._counters.clear(SHARED_SENDER, ACCEPTED, sender_fingerprint(*sender))
-            else:
-                AcceptedSender.delete_sender(*sender)
+        if self._written.pop(sender, None) is not None:
+            with database_errors_ignored():
+                self._shared.delete_sender(*sender)
+
+
+class SendersInStore:
+    """Accepted senders in the rate limit store, with the methods of AcceptedSender."""
+
+    def __init__(self, counters: Counters) -> None:
+        self._counters = counters
+
+    def record(self, network: str, credential: str) -> None:
+        # A second hit would not extend the first one's window.
+        self.delete_sender(network, credential)
+        self._counters.hit(SHARED_SENDER, ACCEPTED, sender_fingerprint(network, credential))
+
+    def is_recorded(self, network: str, credential: str) -> bool:
+        count, _ = self._counters.get(SHARED_SENDER, ACCEPTED, sender_fingerprint(network, credential))
+        return count > 0
+
+    def delete_sender(self, network: str, credential: str) -> None:
+        self._counters.clear(SHARED_SENDER, ACCEPTED, sender_fingerprint(network, credential))
 
 
 class GuessTotal:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from access import audit, auth, caller
+from access import audit, auth, caller, concurrency
 from blueprints import Blueprint, find
 from models import ApiToken, ModelUsage, Session, cohorts, overview, sessions, timeline
 from rules.analyzed_events import AnalyzedEvent
@@ -16,6 +16,7 @@ blp = Blueprint("Analytics", __name__, description="Metrics of candidates' work.
 
 @blp.get("/sessions/<id:session_id>/analytics")
 @auth.required(ApiToken)
+@concurrency.long_read
 @blp.response(200, Analytics)
 @audit.reading
 def get_analytics(session_id):

@@ -4,7 +4,7 @@ from flask import request
 
 import errors
 import storage
-from access import audit, auth, caller, rate_limits, refuses
+from access import audit, auth, caller, concurrency, rate_limits, refuses
 from blueprints import Blueprint, own_session, release_connection, setting, store
 from models import BundleUpload, CandidateKey, ClientReport, Session, Submission, clock, db
 from rules import client_versions
@@ -103,6 +103,7 @@ def open_upload(data):
 
 @blp.post("/candidate/submit-code")
 @auth.required(CandidateKey)
+@concurrency.large_body
 @body_limit(MAX_EVENT_BYTES)
 @refuses(
     errors.NotFound,
@@ -118,7 +119,7 @@ def submit_code(data):
     """Submit code
 
     Can be repeated. The latest submission whose stored bundle has the given size and SHA-256 counts. Of the others,
-    only metadata is kept, not the code; without such a bundle, only of the newest 100.
+    only metadata is kept, not the code, of the newest 100.
     """
     session = own_session(caller, data.pop("session_id"))
     upload = BundleUpload.find_submitted(session, data.pop("bundle_key"))

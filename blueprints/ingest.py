@@ -3,7 +3,7 @@
 import marshmallow as ma
 from flask import g
 
-from access import auth, caller, rate_limits, refuses
+from access import auth, caller, concurrency, rate_limits, refuses
 from blueprints import Blueprint, setting
 from errors import BatchTooLarge, NotFound, NotRedeemed, Refusal, SessionClosed, SessionFull
 from models import Arrival, CandidateKey, Session, sessions
@@ -22,6 +22,7 @@ ENVELOPE = Envelope()
 @blp.post("/hooks/ingest")
 @rate_limits.limit(rate_limits.INGEST)
 @auth.checked_by_statement
+@concurrency.large_body
 @body_limit(MAX_EVENT_BYTES)
 @refuses(NotFound, NotRedeemed, SessionClosed, SessionFull)
 @blp.arguments(Envelope)
@@ -32,7 +33,7 @@ def ingest(envelope):
 
     Responds after the event is stored durably. Unknown kinds and members are accepted. An id counts once per session.
     """
-    arrival = Arrival(g.body, envelope["ts"], g.text)
+    arrival = Arrival.of(g.pop("body"), envelope["ts"], g.pop("text"))
     if key_id := _store(arrival, envelope):
         record_caller("candidate", key_id)
         return {"ok": True}
@@ -72,6 +73,7 @@ def _require_own(session, envelope):
 @blp.post("/hooks/ingest/batch")
 @rate_limits.limit(rate_limits.INGEST)
 @auth.required(CandidateKey)
+@concurrency.large_body
 @body_limit(MAX_EVENT_BYTES)
 @refuses(NotRedeemed, BatchTooLarge)
 @blp.arguments(EnvelopeBatch)
@@ -91,9 +93,9 @@ def ingest_batch(data):
 def _read(text, session):
     """The arrival of one envelope of a batch, or the result that refuses it."""
     try:
-        members, envelope = load_strict(ENVELOPE, text.encode())
+        members, envelope = load_strict(ENVELOPE, text)
         _require_own(session, envelope)
-        return Arrival(members, envelope["ts"], text)
+        return Arrival.of(members, envelope["ts"], text)
     except (Refusal, ma.ValidationError) as error:
         return {"id": _id_of(text), "status": "refused", "error": " ".join(reasons(error))}
 
@@ -108,7 +110,7 @@ def _id_of(text):
 
 def _outcomes(session, arrivals):
     """The results of the arrivals, in order."""
-    ids = [arrival.envelope["id"] for arrival in arrivals]
+    ids = [arrival.event_id for arrival in arrivals]
     try:
         outcomes = sessions.append(session, *arrivals, quota=_quota()) if arrivals else []
     except SessionClosed as error:

@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 from flask import Response, stream_with_context
 
-from access import audit, auth, refuses
+from access import audit, auth, concurrency, refuses
 from blueprints import Blueprint, file_response, find, or_not_found, release_connection, store
 from errors import BundleChanged, NotFound, StoreUnavailable
 from models import ApiToken, CandidateKey, FinalSeal, Session, SigningKey, Submission, signed_log
@@ -21,6 +21,7 @@ blp = Blueprint("Integrity", __name__, description="Integrity of a session's rec
 
 @blp.get("/sessions/<id:session_id>/integrity")
 @auth.required(ApiToken)
+@concurrency.long_read
 @blp.response(200, Integrity)
 @audit.reading
 def get_integrity(session_id):
@@ -31,18 +32,19 @@ def get_integrity(session_id):
     only by comparing it with archived anchors (`flask seals verify --anchors`).
     """
     session = find(Session, session_id)
-    counts = _event_counts(session)
+    counts, public_keys = _event_counts(session), SigningKey.of(session)
     return {
         "counts": counts,
-        "public_keys": SigningKey.of(session),
+        "public_keys": public_keys,
         "seal": session.seal(counts["events"]),
         "final_seal": FinalSeal.newest(session),
-        "facts": _facts(session),
+        "facts": _facts(session, has_signing_key=bool(public_keys)),
     }
 
 
 @blp.get("/sessions/<id:session_id>/signed-log")
 @auth.required(ApiToken | CandidateKey)
+@concurrency.long_read
 @blp.response(200, SignedLog)
 @audit.reading
 def get_signed_log(session_id):
@@ -56,13 +58,14 @@ def get_signed_log(session_id):
 
 @blp.get("/sessions/<id:session_id>/submissions")
 @auth.required(ApiToken)
+@concurrency.long_read
 @blp.response(200, Submissions)
 @audit.reading
 def list_submissions(session_id):
     """List a session's submissions
 
     Clients also submit snapshots of the work in progress. The latest verified submission counts. Of the others, only
-    metadata is kept, not the code; of unverified ones, for the newest 100.
+    metadata is kept, not the code, of the newest 100.
     """
     return {"submissions": Submission.of(find(Session, session_id))}
 
@@ -88,6 +91,7 @@ def download_bundle(session_id):
 
 @blp.get("/sessions/<id:session_id>/bundle/files")
 @auth.required(ApiToken)
+@concurrency.long_read
 @refuses(NotFound, BundleChanged, StoreUnavailable)
 @blp.response(200, BundleListing)
 @audit.reading
@@ -97,7 +101,7 @@ def list_bundle_files(session_id):
     Reads the bundle without unpacking it, up to limits on entries, size and time. Unsafe entries, such as absolute
     names, links and devices, are marked.
     """
-    submission = _find_unchanged(session_id)
+    submission = _find_unchanged(session_id, with_content=True)
     with closing(store().open(submission.upload.object_key)) as stream:
         listing = bundle_listing.list_bundle(stream)
     return {"submission": submission, "files": listing.entries, "problem": listing.problem}
@@ -114,8 +118,8 @@ def _event_counts(session: Session) -> dict[str, int]:
     }
 
 
-def _facts(session: Session) -> list[integrity.Fact]:
-    findings = examine(session)
+def _facts(session: Session, has_signing_key: bool) -> list[integrity.Fact]:
+    findings = examine(session, has_signing_key)
     if session.key.erased_at is not None:
         return [integrity.ERASED, *findings.in_order()]
     refused = integrity.Group("session_full", [], session.refused_event_count)
@@ -127,7 +131,7 @@ def _signed_log(session: Session) -> Iterator[bytes]:
     keys, shape = SigningKey.of(session), SignedEvent()
     head = orjson.dumps({"sessionId": str(session.id), "signingPubkey": keys[0] if keys else ""})
     yield head.removesuffix(b"}") + b',"events":['
-    for number, entry in enumerate(signed_log.signed_log(session)):
+    for number, entry in enumerate(signed_log.signed_log(session, keys)):
         event = shape.dump(entry | {"payload": orjson.Fragment(entry["payload"])})
         if number:
             yield b","
@@ -135,9 +139,9 @@ def _signed_log(session: Session) -> Iterator[bytes]:
     yield b"]}\n"
 
 
-def _find_unchanged(session_id: Any) -> Any:
+def _find_unchanged(session_id: Any, with_content: bool = False) -> Any:
     """The session's submission. Raises BundleChanged if its bundle was replaced."""
-    submission = or_not_found(Submission.current(find(Session, session_id)))
+    submission = or_not_found(Submission.current(find(Session, session_id), with_content))
     release_connection()
     # Others may have access to the store.
     stored = store().size_and_sha256(submission.upload.object_key)

@@ -5,7 +5,7 @@ from typing import Any
 
 import orjson
 
-from access import audit, auth, caller
+from access import audit, auth, caller, concurrency
 from blueprints import Blueprint, file_response, find
 from models import ApiToken, CandidateKey, Session, privacy, timeline
 from rules.timestamps import format_timestamp
@@ -29,6 +29,7 @@ def get_own_data():
 
 @blp.get("/candidate/me/export")
 @auth.required(CandidateKey)
+@concurrency.long_read
 @blp.file(
     'JSON Lines: `{"candidate": ...}`, further data from the client, then each event as it was sent.',
     "The candidate's data as a file.",

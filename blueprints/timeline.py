@@ -4,8 +4,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import orjson
+from flask import request
 
-from access import audit, auth, caller
+from access import audit, auth, caller, concurrency
 from blueprints import Blueprint, file_response, filters_of, find, or_not_found, page
 from blueprints.sessions import shown
 from errors import invalid
@@ -35,8 +36,13 @@ def list_sessions(query):
     return response | {"sessions": [_listed(row) for row in response["sessions"]]}
 
 
+def _reads_large_envelopes(**path: Any) -> bool:
+    return request.args.get("detail") == "full" and concurrency.reads_large_session(**path)
+
+
 @blp.get("/sessions/<id:session_id>/timeline")
 @auth.required(ApiToken)
+@concurrency.limited(concurrency.LONG_READ, _reads_large_envelopes)
 @blp.arguments(schemas.TimelineQuery, location="query")
 @blp.response(200, schemas.Timeline)
 @audit.reading
@@ -53,6 +59,7 @@ def get_timeline(query, session_id):
 
 @blp.get("/sessions/<id:session_id>/timeline/<path:event_id>")
 @auth.required(ApiToken)
+@concurrency.long_read
 @blp.response(200, schemas.OneEvent)
 @audit.reading
 def get_event(session_id, event_id):
@@ -67,6 +74,7 @@ def get_event(session_id, event_id):
 
 @blp.get("/sessions/<id:session_id>/decisions")
 @auth.required(ApiToken)
+@concurrency.long_read
 @blp.arguments(schemas.CursorQuery, location="query")
 @blp.response(200, schemas.Decisions)
 @audit.reading
@@ -83,6 +91,7 @@ def get_decisions(query, session_id):
 
 @blp.get("/sessions/<id:session_id>/artifacts")
 @auth.required(ApiToken)
+@concurrency.long_read
 @blp.response(200, schemas.Artifacts)
 @audit.reading
 def get_artifacts(session_id):
@@ -99,6 +108,7 @@ def get_artifacts(session_id):
 
 @blp.get("/sessions/<id:session_id>/export")
 @auth.required(ApiToken)
+@concurrency.long_read
 @blp.file(
     'JSON Lines: `{"session": ...}`, then each event as it was sent, in timeline order.',
     "The session as a file.",

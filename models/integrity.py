@@ -24,8 +24,10 @@ from rules.timestamps import format_timestamp
 MAX_INSERTED = 1_000
 
 
-def examine(session: Session) -> Findings:
+def examine(session: Session, has_signing_key: bool) -> Findings:
     """The differences between a session's record and its seals, and doubtful claims of its client.
+
+    has_signing_key -- whether the client registered a public key
 
     Reads the events in batches. Correct while the worker seals: events that arrive meanwhile are left out.
     """
@@ -37,7 +39,6 @@ def examine(session: Session) -> Findings:
         is_erased = session.key.erased_at is not None
         has_receipt = Erasure.select().where(Erasure.key == session.key_id).exists()
     newest = final[-1] if final else None
-    public_keys = SigningKey.of(session)
     _check_types(session, findings)
     _check_final_seal(session, final, findings, is_erased)
     if is_erased != has_receipt:
@@ -45,8 +46,8 @@ def examine(session: Session) -> Findings:
     if is_erased:
         _check_erased_events(session, findings)
     else:
-        _check_events(session, last, newest, findings, bool(public_keys))
-        _check_metrics(session, findings, bool(public_keys))
+        _check_events(session, last, newest, findings, has_signing_key)
+        _check_metrics(session, findings, has_signing_key)
     _check_record(session, newest, findings)
     return findings
 
@@ -86,6 +87,7 @@ def _check_events(
     waiting = unsealed().select(Event.seq, *EVENT_COLUMNS).where(Event.session == session)
     for row in batches.read_wide(waiting, [Event.seq], Event.size):
         walk.inspect(row)
+        del row
 
 
 class _Walk:
@@ -113,9 +115,11 @@ class _Walk:
                 received_at, envelope_sha256 = format_timestamp(row["received_at"]), digest(row["envelope"])
                 self._waiting = (row["event_id"], list(stored_events.inspect(row, self._context)))
             head, key_id = row["head"], row["key_id"]
-            yield seals.SealedEvent(
+            sealed = seals.SealedEvent(
                 row["position"], row["event_seq"], received_at, envelope_sha256, head, key_id
             )
+            del row  # An envelope can be large: it must not stay in memory while the next one is read.
+            yield sealed
         self._report()
 
     def inspect(self, row: dict[str, Any]) -> None:

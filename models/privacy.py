@@ -148,20 +148,17 @@ def consents(key: CandidateKey) -> list[Consent]:
     return list(Consent.personal_rows(key, None).order_by(Consent.created_at, Consent.id))
 
 
-# A report has up to 64 KiB, and takes far more memory once it is parsed.
-MAX_ROWS_AT_ONCE = 10
-
-
 def submitted_data(session: Session) -> Iterator[tuple[str, dict[str, Any]]]:
     """The other data from the candidate's client, without events, as (kind, columns)."""
-    tables: tuple[tuple[str, Any, str], ...] = (
-        ("signingKey", SigningKey, "public_key"),
-        ("clientReport", ClientReport, "kind data"),
-        ("submission", Submission, "verdict bundle_size bundle_sha256 repo_url base_sha file_tree diff"),
+    # A report has up to 64 KiB and takes far more memory once it is parsed; a submission has up to 16 MiB.
+    tables: tuple[tuple[str, Any, int, str], ...] = (
+        ("signingKey", SigningKey, 10, "public_key"),
+        ("clientReport", ClientReport, 10, "kind data"),
+        ("submission", Submission, 1, "verdict bundle_size bundle_sha256 repo_url base_sha file_tree diff"),
     )
-    for kind, table, names in tables:
+    for kind, table, max_rows, names in tables:
         rows = table.personal_rows(session.key, session)
-        for row in batches.read_all(rows, table.created_at, table.id, max_rows=MAX_ROWS_AT_ONCE):
+        for row in batches.read_all(rows, table.created_at, table.id, max_rows=max_rows):
             yield kind, {name: getattr(row, name) for name in (*names.split(), "created_at")}
 
 

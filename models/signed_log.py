@@ -8,7 +8,7 @@ from typing import Any
 import peewee
 
 from models import batches
-from models.sessions import Event, Session, SigningKey
+from models.sessions import Event, Session
 from rules import event_signatures, integrity
 from rules.envelopes import member
 from rules.event_signatures import MAX_SIGNATURE_CHARACTERS
@@ -25,12 +25,12 @@ def count_verdicts(session: Session) -> Counter:
 
 def irregularities(session: Session) -> list[Group]:
     """The irregularities of the session's signatures and of their chain."""
-    groups = list(chain_groups(order_chain(link for link, _ in _links(session))))
-    shown = [[link.seq for link in links[: integrity.MAX_EVENT_IDS]] for _, links in groups]
+    groups = list(chain_groups(order_chain(_links(session))))
+    shown = [list(seqs[: integrity.MAX_EVENT_IDS]) for _, seqs in groups]
     ids = Event.ids([seq for seqs in shown for seq in seqs])
     return [_invalid_events(session)] + [
-        Group(code, [ids[seq] for seq in seqs if seq in ids], len(links))
-        for (code, links), seqs in zip(groups, shown, strict=True)
+        Group(code, [ids[seq] for seq in first if seq in ids], len(seqs))
+        for (code, seqs), first in zip(groups, shown, strict=True)
     ]
 
 
@@ -41,23 +41,18 @@ def _invalid_events(session: Session) -> Group:
     return Group("signature_invalid", [event.event_id for event in first], invalid.count())
 
 
-def signed_log(session: Session) -> Iterator[dict[str, Any]]:
+def signed_log(session: Session, public_keys: list[str]) -> Iterator[dict[str, Any]]:
     """The signed events in the order of their chain, with hash, verdict and envelope."""
-    public_keys = SigningKey.of(session)
-    sizes = dict(_links(session))
-    for batch in batches.split(order_chain(sizes).order, lambda link: sizes[link]):
-        envelopes = Event.envelopes([link.seq for link in batch])
-        for link in batch:
-            # An envelope is missing if the event has been erased.
-            if text := envelopes.pop(link.seq, None):
-                yield _entry(text, public_keys)
+    for row in Event.in_order(order_chain(_links(session)).order):
+        yield _entry(row["envelope"], row["verdict"], public_keys)
 
 
-def _entry(text: str, public_keys: list[str]) -> dict[str, Any]:
-    members = _members(text)
-    check = event_signatures.verify(text, public_keys)
-    is_valid = check.verdict == event_signatures.VALID
-    return members | {"event_hash": check.event_hash, "sig_verified": is_valid, "payload": text}
+def _entry(text: str, verdict: str | None, public_keys: list[str]) -> dict[str, Any]:
+    # Only a valid signature shows which of the message's variants the client signed.
+    keys = public_keys if verdict == event_signatures.VALID else []
+    check = event_signatures.verify(text, keys)
+    is_valid = None if verdict is None else bool(keys) and check.verdict == event_signatures.VALID
+    return _members(text) | {"event_hash": check.event_hash, "sig_verified": is_valid, "payload": text}
 
 
 def _members(text: str) -> dict[str, Any]:
@@ -71,16 +66,16 @@ def _members(text: str) -> dict[str, Any]:
     }
 
 
-def _links(session: Session) -> Iterator[tuple[SignedLink, int]]:
-    """Each signed event's link, and the size of its envelope."""
+def _links(session: Session) -> Iterator[SignedLink]:
+    """Each signed event's link."""
     query = Event.select(Event.seq, Event.time_ns, Event.envelope, Event.size).where(Event.session == session)
     for row in batches.read_wide(query, [Event.seq], Event.size):
         try:
-            sig, prev_sig = _signatures(json.loads(row["envelope"]))
+            sig, prev_sig = _signatures(json.loads(row.pop("envelope")))
         except (ValueError, RecursionError):
             continue  # Somebody changed it in the database, which its seal detects.
         if sig:
-            yield SignedLink.of(row["seq"], row["time_ns"], sig, prev_sig), row["size"]
+            yield SignedLink.of(row["seq"], row["time_ns"], sig, prev_sig)
 
 
 def _signatures(envelope: Any) -> tuple[str, str | None]:

@@ -23,8 +23,9 @@ MAX_UNUSED_UPLOAD_AGE = timedelta(hours=24)
 
 
 # Reports and facts do not count towards SESSION_MAX_BYTES.
+MAX_FACT_CHARACTERS = 2048
 MAX_REPORTS = 100  # of each kind
-MAX_UNVERIFIED = 100
+MAX_OTHER_SUBMISSIONS = 100  # those that do not count
 
 
 class ClientReport(Model, ErasedWithSession):
@@ -61,7 +62,8 @@ class BundleUpload(Model, ErasedWithSession):
 
     Each request opens an upload; many are never used. A submission copies the bundle to a key that no URL accepts, and
     verifies the copy. Then the upload is closed: its row is deleted. A copy has the key of its upload as `source_key`.
-    `size` is None while it is unknown, because clients upload to S3 directly.
+    `size` is None while it is unknown, because clients upload to S3 directly. That of a verified copy includes the diff
+    and the file names of its submission, so that they count towards the session's quota.
     """
 
     personal_data = PersonalData("uploads", "Uploads of your workspace.")
@@ -149,7 +151,10 @@ class BundleUpload(Model, ErasedWithSession):
             return BundleUpload.create(session=session, expires_at=expires_at, **ids)
 
     def keep(self, size: int) -> None:
-        """Keep a verified copy, and close its upload."""
+        """Keep a verified copy, and close its upload.
+
+        size -- of the bundle and of what else the submission stores
+        """
         self.update_columns(size=size)
         for upload in BundleUpload.open_uploads().where(BundleUpload.object_key == self.source_key):
             upload.delete_with_object()
@@ -196,6 +201,10 @@ class BundleUpload(Model, ErasedWithSession):
         return super().erase_personal_data(key, session)
 
 
+def _content_bytes(diff: str | None, file_tree: list[str] | None) -> int:
+    return sum(len(text.encode()) for text in (diff or "", *(file_tree or ())))
+
+
 def _require_open(session: Session, now: datetime) -> None:
     """Raise AssessmentClosed more than ten minutes after the close (R18)."""
     close = session.closed_as_of(now)
@@ -207,8 +216,8 @@ class Submission(Model, ErasedWithSession):
     """A submission, and whether the stored bundle is the one that the client describes.
 
     `verdict` is `verified`, `mismatch` (another size or digest) or `missing` (nothing was uploaded). The latest
-    verified one counts; of the others only the facts are stored, and their uploads are deleted later. The facts of
-    unverified ones are stored for the newest MAX_UNVERIFIED.
+    verified one counts; of the newest MAX_OTHER_SUBMISSIONS others only the facts are stored. Their uploads are deleted
+    later.
     """
 
     personal_data = PersonalData("submissions", "Your submissions: changes and file names.")
@@ -235,13 +244,30 @@ class Submission(Model, ErasedWithSession):
 
     @classmethod
     def of(cls, session: Session) -> list["Submission"]:
-        return list(cls.select().where(cls.session == session).order_by(cls.created_at, cls.id))
+        """All submissions, and the content of the one that counts."""
+        current = cls.current(session, with_content=True)
+        rows = cls.select(*cls._facts()).where(cls.session == session).order_by(cls.created_at, cls.id)
+        return [current if current and row.id == current.id else row for row in rows]
 
     @classmethod
-    def current(cls, session: Session) -> "Submission | None":
-        """The latest verified submission of a session, with its upload."""
-        query = cls.verified().select(cls, BundleUpload).join(BundleUpload).where(cls.session == session)
+    def current(cls, session: Session, with_content: bool = False) -> "Submission | None":
+        """The latest verified submission of a session, with its upload.
+
+        with_content -- read its diff and its file names, which can have 16 MiB
+        """
+        columns = [cls] if with_content else cls._facts()
+        query = cls.verified().select(*columns, BundleUpload).join(BundleUpload).where(cls.session == session)
         return query.order_by(cls.created_at.desc(), cls.id.desc()).first()
+
+    @classmethod
+    def _facts(cls) -> list[Any]:
+        """The columns without content. Rows of earlier releases have longer texts than are stored now."""
+        texts = [
+            peewee.fn.SUBSTR(column, 1, MAX_FACT_CHARACTERS).alias(column.name)
+            for column in (cls.repo_url, cls.base_sha)
+        ]
+        found = (cls.verdict, cls.bundle_size, cls.bundle_sha256, cls.found_size, cls.found_sha256)
+        return [cls.id, cls.created_at, cls.session, cls.upload, *found, *texts]
 
     @classmethod
     def record(
@@ -276,23 +302,24 @@ class Submission(Model, ErasedWithSession):
             stored = cls.create(session=session, upload=copy, **submitted, **facts)
             if verdict == "verified":
                 stored._replace(before, max_bytes)
-                return stored
-            if copy is not None and copy.size is None:
+            elif copy is not None and copy.size is None:
                 copy.delete_with_object()
-            cls._delete_old_unverified(session)
+            cls._delete_others(session)
         return stored
 
     @classmethod
-    def _delete_old_unverified(cls, session: Session) -> None:
-        unverified = cls.select(cls.id).where(cls.session == session, cls.verdict != "verified")
-        newest_first = unverified.order_by(cls.created_at.desc(), cls.id.desc())
-        old = [row.id for row in newest_first.offset(MAX_UNVERIFIED)]
+    def _delete_others(cls, session: Session) -> None:
+        """Delete all but the newest of those that do not count: unverified or superseded."""
+        others = cls.select(cls.id).where(cls.session == session)
+        others = others.where((cls.verdict != "verified") | cls.upload.is_null())
+        newest_first = others.order_by(cls.created_at.desc(), cls.id.desc())
+        old = [row.id for row in newest_first.offset(MAX_OTHER_SUBMISSIONS)]
         cls.delete().where(cls.id.in_(old)).execute()
 
     def _replace(self, before: "Submission | None", max_bytes: int) -> None:
         """Keep the verified bundle, and delete the one before it."""
         copy: Any = self.upload
-        copy.keep(self.found_size)
+        copy.keep(self.bundle_size + _content_bytes(self.diff, self.file_tree))
         if before is not None:
             before._supersede(self)
         BundleUpload.recount(self.session)

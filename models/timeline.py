@@ -108,7 +108,7 @@ def artifact_events(session: Session, kinds: list[str]) -> Iterator[ArtifactEven
     """The events of these kinds that count, in order."""
     for row in read_all(session, kind=kinds):
         if not row["late"]:
-            values = row | {"envelope": json.loads(row["envelope"])}
+            values = row | {"envelope": json.loads(row.pop("envelope"))}
             yield ArtifactEvent(*(values[name] for name in ArtifactEvent._fields))
 
 

@@ -15,7 +15,7 @@ from ops import OperationError, admin
 from rules.session_quota import DEFAULT_QUOTA, Quota
 from schemas.candidate_session import Envelope
 from schemas.fields import parse_id
-from web.json import MAX_EVENT_BYTES, load_strict, reasons
+from web.json import MAX_EVENT_BYTES, decode, load_strict, reasons
 
 # A recording cannot know the id of its session.
 PLACEHOLDER = re.compile(rb'("sessionId"\s*:\s*)"SESSION"')
@@ -92,9 +92,10 @@ def _append(session: Session, line: bytes, quota: Quota) -> None:
     body = PLACEHOLDER.sub(rb'\1"%s"' % str(session.id).encode(), line)
     if len(body) > MAX_EVENT_BYTES:
         raise Refusal(f"The event exceeds {MAX_EVENT_BYTES} bytes.")
-    members, envelope = load_strict(ENVELOPE, body)
+    text = decode(body)
+    members, envelope = load_strict(ENVELOPE, text)
     if "session_id" in envelope and parse_id(envelope["session_id"]) != session.id:
         raise NotFound("The event belongs to another session.")
-    arrival = models.Arrival(members, envelope["ts"], body.decode())
+    arrival = models.Arrival.of(members, envelope["ts"], text)
     if sessions.append(session, arrival, quota=quota) == ["full"]:
         raise SessionFull(f"The session exceeds {quota.max_bytes} bytes or {quota.max_events} events.")

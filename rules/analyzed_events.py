@@ -75,6 +75,7 @@ def read_events(timeline: Iterable[tuple[int, Any]], *, details: bool) -> list[A
         if event.kind == "command":
             remaining -= len(_command_text(envelope))
         events.append(event)
+        del envelope  # It can be large: it must not stay in memory while the next one is read.
     return sorted(events, key=lambda event: event.sort_key)
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import chain as concatenate
 
 from rules.seals import Break
-from rules.signature_chain import SignatureChain, SignedLink
+from rules.signature_chain import SignatureChain
 
 MAX_EVENT_IDS = 100
 MAX_FACTS_PER_CODE = 100
@@ -127,8 +127,11 @@ def facts(findings: Findings, groups: Iterable[Group]) -> list[Fact]:
     ]
 
 
-def chain_groups(chain: SignatureChain) -> Iterator[tuple[str, Sequence[SignedLink]]]:
-    """The irregularities of a chain, by their codes; those beyond MAX_FACTS_PER_CODE are one group."""
+def chain_groups(chain: SignatureChain) -> Iterator[tuple[str, Sequence[int]]]:
+    """The irregularities of a chain, by their codes; those beyond MAX_FACTS_PER_CODE are one group.
+
+    Events are identified by their arrival numbers.
+    """
     yield "chain_restart", chain.starts[1:]  # every chain has a first start
     yield "chain_gap", chain.gaps
     yield from (("chain_fork", group) for group in _merge_last(chain.forks))
@@ -137,6 +140,6 @@ def chain_groups(chain: SignatureChain) -> Iterator[tuple[str, Sequence[SignedLi
     yield from (("clock_jump", pair) for pair in _merge_last(chain.clock_jumps))
 
 
-def _merge_last(groups: Sequence[Sequence[SignedLink]]) -> list[Sequence[SignedLink]]:
+def _merge_last(groups: Sequence[Sequence[int]]) -> list[Sequence[int]]:
     first, rest = groups[: MAX_FACTS_PER_CODE - 1], groups[MAX_FACTS_PER_CODE - 1 :]
     return [*first, list(concatenate(*rest))] if rest else list(first)

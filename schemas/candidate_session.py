@@ -133,6 +133,11 @@ class Envelope(Body):
     session_id = String("Session id; must be the credential's.", example=EXAMPLE_ID)
     source = Raw(["string", "object", "null"], "Source, a name or an object.", example="terminal")
 
+    @ma.post_load
+    def drop_data(self, values: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
+        """Leave `data` to the envelope as it was sent: another reference would keep it in memory."""
+        return {name: value for name, value in values.items() if name != "data"}
+
 
 class EnvelopeBatch(Body):
     """Several events, each accepted or refused on its own."""

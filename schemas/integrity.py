@@ -73,7 +73,11 @@ class SignedEvent(Schema):
         "The previous event's signature, truncated to 128 characters; null for the first.", null=True
     )
     event_hash = String("SHA-256 of the signed message.", example="bd2d0e9b" * 8, null=True)
-    sig_verified = Flag("Whether one of the session's keys made the signature.", example=True)
+    sig_verified = Flag(
+        "Whether one of the session's keys made the signature; null until the worker has verified a large event.",
+        example=True,
+        null=True,
+    )
     payload = Raw("object", "The envelope as sent.", example={"id": EXAMPLE_ID, "v": 1})
 
 

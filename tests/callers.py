@@ -11,10 +11,8 @@ from models import ApiToken, CandidateKey, Organization
 class Caller:
     """Calls the application: `caller.get("/v1/me")`, `caller.post("/v1/assessments", {...})`.
 
-    reads_to_the_end -- read and close each response at once, as a server does
+    Each response is read and closed at once, as a server does.
     """
-
-    reads_to_the_end = False
 
     def __init__(self, app: Flask, row: Any = None, **headers: str):
         self.client, self.row, self.headers = app.test_client(), row, headers
@@ -46,5 +44,5 @@ class Caller:
         return self.request("DELETE", path)
 
     def request(self, method: str, path: str, headers: Any = None, **options: Any) -> TestResponse:
-        options.setdefault("buffered", self.reads_to_the_end)
+        options.setdefault("buffered", True)
         return self.client.open(path, method=method, headers=self.headers | (headers or {}), **options)

@@ -84,7 +84,7 @@ def envelope(kind: str = "prompt", at: float = 0, data: Any = None, **members: A
 
 def add_event(session: Session, event: dict[str, Any]) -> str:
     return sessions.append(
-        session, models.Arrival(event, parse_timestamp_ns(event["ts"]), json.dumps(event))
+        session, models.Arrival.of(event, parse_timestamp_ns(event["ts"]), json.dumps(event))
     )[0]
 
 

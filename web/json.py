@@ -56,12 +56,12 @@ def body_limit(max_bytes: int) -> Callable:
     return decorate
 
 
-def load_strict(schema: ma.Schema, body: bytes) -> tuple[dict, dict]:
-    """Parse `body` strictly and validate it; return the object as sent and as loaded by the schema.
+def load_strict(schema: ma.Schema, text: str) -> tuple[dict, dict]:
+    """Parse `text` strictly and validate it; return the object as sent and as loaded by the schema.
 
     Raises NotJson, TooManyValues, Invalid or marshmallow's ValidationError.
     """
-    members = strict_object(body, getattr(schema, "verbatim", ()))
+    members = _strict_object(text, getattr(schema, "verbatim", ()), MAX_VALUES)
     return members, schema.load(members)
 
 
@@ -70,7 +70,7 @@ def strict_object(body: bytes, verbatim: tuple[str, ...] = (), max_values: int =
 
     Members named in `verbatim` are stored as text. They may contain NUL, lone surrogates and numbers of any size.
     """
-    return _strict_object(_decode(body), verbatim, max_values)
+    return _strict_object(decode(body), verbatim, max_values)
 
 
 def _strict_object(text: str, verbatim: tuple[str, ...], max_values: int) -> dict:
@@ -85,7 +85,8 @@ def _strict_object(text: str, verbatim: tuple[str, ...], max_values: int) -> dic
     return value
 
 
-def _decode(body: bytes) -> str:
+def decode(body: bytes) -> str:
+    """Decode a body; raise NotJson unless it is UTF-8 without a byte-order mark."""
     try:
         text = body.decode("utf-8")
     except UnicodeDecodeError:
@@ -225,15 +226,14 @@ class Parser(FlaskParser):
         encoding = req.headers.get("Content-Encoding", "identity").lower()
         if req.mimetype != "application/json" or encoding != "identity":
             raise UnsupportedMediaType()
-        body = read_body(req)
+        text = decode(read_body(req, retains=False))
         if name := getattr(schema, "split_list", None):
             # The entries are parsed one by one later, so that an invalid one does not refuse the others.
-            entries, rest = split_batch(_decode(body), name, schema.max_entries)
+            entries, rest = split_batch(text, name, schema.max_entries)
             strict_object(rest.encode())
             return {name: entries}
         max_values = getattr(schema, "max_values", MAX_VALUES)
-        g.text = _decode(body)
-        g.body = _strict_object(g.text, getattr(schema, "verbatim", ()), max_values)
+        g.text, g.body = text, _strict_object(text, getattr(schema, "verbatim", ()), max_values)
         return g.body
 
     def load_querystring(self, req: Request, schema: Any) -> Any:
@@ -252,13 +252,16 @@ class Parser(FlaskParser):
         raise Invalid(details=list(islice(details, MAX_DETAILS)))
 
 
-def read_body(req: Request) -> bytes:
-    """Read the body; raise 413 if it exceeds the operation's limit, 400 if it is incomplete."""
+def read_body(req: Request, retains: bool = True) -> bytes:
+    """Read the body; raise 413 if it exceeds the operation's limit, 400 if it is incomplete.
+
+    retains -- keep it in memory until the request ends, so that it can be read again
+    """
     limit = req.max_content_length or MAX_BODY_BYTES
     # Werkzeug silently truncates a chunked body at its limit: one more byte shows that there was more.
     req.max_content_length = limit + 1
     try:
-        body = req.get_data()
+        body = req.get_data(cache=retains)
     except RequestEntityTooLarge:
         raise
     except Exception:

@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import peewee
@@ -21,15 +21,33 @@ MAX_SIGNING_KEYS = 20
 
 
 class Arrival(NamedTuple):
-    """An event as received: parsed, its time in nanoseconds, and its text."""
+    """An event as received: its text, its size in bytes, and the columns derived from it.
 
-    envelope: dict[str, Any]
-    time_ns: int
+    It does not retain the parsed envelope, which takes as much memory as the text.
+    """
+
     text: str
+    size: int
+    columns: dict[str, Any]
+    is_signed: bool
+    has_long_signature: bool
+
+    @classmethod
+    def of(cls, envelope: dict[str, Any], time_ns: int, text: str) -> "Arrival":
+        """
+        envelope -- the parsed text
+        time_ns -- its `ts` in nanoseconds since 1970
+        """
+        columns = {"event_id": envelope["id"], "time_ns": time_ns}
+        columns |= envelopes.columns(envelope) | summaries.summarize(envelope)._asdict()
+        is_signed = event_signatures.is_signed(envelope)
+        return cls(
+            text, len(text.encode()), columns, is_signed, event_signatures.has_long_signature(envelope)
+        )
 
     @property
-    def is_signed(self) -> bool:
-        return event_signatures.is_signed(self.envelope)
+    def event_id(self) -> str:
+        return self.columns["event_id"]
 
 
 class SigningKey(Model, ErasedWithSession):
@@ -113,13 +131,8 @@ class Event(Table, ErasedWithSession):
 
         `verdict` is None for a signed event too large to verify now.
         """
-        size = len(arrival.text.encode())
-        verdict: str | None = event_signatures.UNSIGNED
-        if arrival.is_signed:
-            verdict = _verdict(arrival, size, public_keys)
-        row = {"event_id": arrival.envelope["id"], "time_ns": arrival.time_ns, "envelope": arrival.text}
-        row |= {"size": size, "verdict": verdict}
-        return row | envelopes.columns(arrival.envelope) | summaries.summarize(arrival.envelope)._asdict()
+        verdict = _verdict(arrival, public_keys) if arrival.is_signed else event_signatures.UNSIGNED
+        return arrival.columns | {"envelope": arrival.text, "size": arrival.size, "verdict": verdict}
 
     @classmethod
     def verify_waiting(cls) -> int:
@@ -140,7 +153,7 @@ class Event(Table, ErasedWithSession):
         """(nanoseconds, envelope) of the events that count, by time."""
         counting = cls.select(cls.seq, cls.time_ns, cls.envelope).where(cls.session == session, ~cls.late)
         for row in batches.read_wide(counting, [cls.time_ns, cls.seq], cls.size):
-            yield row["time_ns"], json.loads(row["envelope"])
+            yield row["time_ns"], json.loads(row.pop("envelope"))
 
     @classmethod
     def extent(cls, session: Session, last_seq: int | None = None) -> tuple[int, int]:
@@ -162,6 +175,18 @@ class Event(Table, ErasedWithSession):
         """Envelopes by their number of arrival."""
         rows: Any = cls.select(cls.seq, cls.envelope).where(cls.seq.in_(seqs)).tuples()
         return dict(rows)
+
+    @classmethod
+    def in_order(cls, seqs: Sequence[int]) -> Iterator[dict[str, Any]]:
+        """`seq`, `verdict` and `envelope` of these events, in this order, without erased ones; a few at a time."""
+        for start in range(0, len(seqs), batches.MAX_ROWS):
+            page = list(seqs[start : start + batches.MAX_ROWS])
+            sizes: Any = cls.select(cls.seq, cls.size).where(cls.seq.in_(page)).tuples()
+            size_of = dict(sizes)
+            for batch in batches.split((seq for seq in page if seq in size_of), size_of.__getitem__):
+                rows: Any = cls.select(cls.seq, cls.verdict, cls.envelope).where(cls.seq.in_(batch)).dicts()
+                by_seq = {row["seq"]: row for row in rows}
+                yield from (by_seq.pop(seq) for seq in batch if seq in by_seq)
 
     @classmethod
     def ids(cls, seqs: list[int]) -> dict[int, str]:
@@ -187,10 +212,11 @@ class Event(Table, ErasedWithSession):
         return {"event_count": counts[False] or session.event_count or 0, "late_event_count": counts[True]}
 
 
-def _verdict(arrival: Arrival, size: int, public_keys: list[str]) -> str | None:
-    if event_signatures.has_long_signature(arrival.envelope):
+def _verdict(arrival: Arrival, public_keys: list[str]) -> str | None:
+    if arrival.has_long_signature:
         return event_signatures.INVALID
-    return event_signatures.verify(arrival.text, public_keys).verdict if size <= MAX_VERIFIED_BYTES else None
+    is_large = arrival.size > MAX_VERIFIED_BYTES
+    return None if is_large else event_signatures.verify(arrival.text, public_keys).verdict
 
 
 # For verify_waiting.

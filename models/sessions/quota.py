@@ -28,7 +28,7 @@ _uncounted: Counter[str] = Counter()
 
 def requires_count(key: str, arrival: Arrival) -> bool:
     """Return whether this event must be stored under the exclusive lock, which counts it."""
-    if len(arrival.text.encode()) <= MAX_UNCOUNTED_BYTES and _uncounted[key] < COUNT_INTERVAL:
+    if arrival.size <= MAX_UNCOUNTED_BYTES and _uncounted[key] < COUNT_INTERVAL:
         return False
     _uncounted.pop(key, None)
     return True

@@ -18,6 +18,8 @@ METRIC_COLUMNS = (
     *("duration_ms", "prompt_count", "command_fail_rate", "verify_intensity"),
     *("manual_edit_ratio", "first_change_latency_ms", "tests_passed"),
 )
+# Larger sessions are expensive to read. The largest recorded one has 4 MB.
+LARGE_BYTES, LARGE_EVENT_COUNT = 8 * 1024 * 1024, 20_000
 COHORT_COLUMNS = (*METRIC_COLUMNS, "derivation_version")
 
 
@@ -126,6 +128,13 @@ class Session(Model):
         if session is None:
             raise NotRedeemed()
         return session
+
+    @classmethod
+    def is_large(cls, condition: Any) -> bool:
+        """Return whether the session that meets a condition has many events, or much content."""
+        content = cls.stored_event_bytes + cls.stored_bundle_bytes
+        is_large = (content > LARGE_BYTES) | (cls.stored_event_count > LARGE_EVENT_COUNT)
+        return cls.select(cls.id).where(condition, is_large).exists()
 
     @property
     def redeemed_at(self) -> datetime:

@@ -245,8 +245,7 @@ def test_wrong_credentials_of_all_addresses_are_a_finding(clock, doctor, limited
     assert "guessing" not in doctor()
 
 
-def test_metric_counts_wrong_and_refused_credentials_but_no_repetition(limited, candidate, monkeypatch):
-    monkeypatch.setattr(Caller, "reads_to_the_end", True)
+def test_metric_counts_wrong_and_refused_credentials_but_no_repetition(limited, candidate):
     app = limited(RATELIMIT_REFUSED="2 per hour", METRICS_TOKEN="a-token-that-nobody-guesses")
     assert statuses(on(app, candidate), 3) == [200] * 3
     assert statuses(Caller(app, **token(0)), 3) == [401] * 3

@@ -274,13 +274,27 @@ def test_submission_without_the_right_bundle_is_recorded_but_replaces_no_verifie
     assert Submission.current(session).upload.source_key == verified["objectKey"]
 
 
-def test_the_newest_100_unverified_submissions_are_listed(candidate, reviewer, session):
+def test_the_newest_of_the_submissions_that_do_not_count_are_listed(
+    candidate, reviewer, session, monkeypatch
+):
+    monkeypatch.setattr("models.submissions.MAX_OTHER_SUBMISSIONS", 3)
+    for _ in range(6):
+        submit(candidate, session, upload_bundle(candidate, session))
+    assert verdicts(reviewer, session) == ["verified"] * 4
+    for _ in range(4):
+        submit(candidate, session, {"objectKey": "x"})
+    assert verdicts(reviewer, session) == ["verified"] + ["missing"] * 3
+    assert Submission.current(session) is not None
+
+
+def test_long_texts_of_earlier_releases_are_shortened_in_lists(candidate, reviewer, session):
     submit(candidate, session, upload_bundle(candidate, session))
-    for size in range(102):
-        submit(candidate, session, {"objectKey": "x"}, bundleSize=size)
-    listed = reviewer.get(f"/v1/sessions/{session.id}/submissions").json["submissions"]
-    assert [submission["verdict"] for submission in listed] == ["verified"] + ["missing"] * 100
-    assert [submission["bundleSize"] for submission in listed[1:]] == list(range(2, 102))
+    Submission.update(repo_url="x" * 10_000, diff="+2", file_tree=["a.py"]).execute()
+    submit(candidate, session, {"objectKey": "x"})
+    Submission.update(diff="+3").where(Submission.verdict == "missing").execute()
+    counting, other = reviewer.get(f"/v1/sessions/{session.id}/submissions").json["submissions"]
+    assert (counting["diff"], counting["fileTree"]) == ("+2", ["a.py"])
+    assert (other["diff"], other["repoUrl"]) == (None, "")
 
 
 def test_long_facts_are_shortened_and_do_not_block_the_submission(candidate, reviewer, session):

@@ -228,10 +228,12 @@ def test_an_unsigned_session_has_an_empty_log(app, session):
     assert signed_log(app, session) == {"sessionId": str(session.id), "signingPubkey": "", "events": []}
 
 
-def test_the_worker_verifies_very_large_events(reviewer, signed, signer):
+def test_the_worker_verifies_very_large_events(app, reviewer, signed, signer):
     add(signed, signer.event(signed, data={"text": "x" * 300_000}))
     assert integrity(reviewer, signed)["counts"]["notJudged"] == 1
+    assert [entry["sigVerified"] for entry in signed_log(app, signed)["events"]] == [None]
     assert Event.verify_waiting() == 1
+    assert [entry["sigVerified"] for entry in signed_log(app, signed)["events"]] == [True]
     assert integrity(reviewer, signed)["counts"]["valid"] == 1
 
 

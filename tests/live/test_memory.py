@@ -3,12 +3,13 @@
 import http.client
 import json
 import time
+import uuid
 from pathlib import Path
 
 import pytest
 
 from tests.live.cast import event, make_assessment, make_candidate, send_copies
-from tests.live.client import call
+from tests.live.client import CONNECTION_ERRORS, call, run_concurrently
 from tests.live.service import Service
 
 pytestmark = pytest.mark.slow
@@ -16,6 +17,7 @@ pytestmark = pytest.mark.slow
 MAX_MIB = 300
 MAX_EVENT_BYTES = 16 * 1024 * 1024
 MAX_EVENTS = 200_000
+READS = ["integrity", "analytics", "signed-log", "export", "artifacts"]
 START = '{"id": "x", "kind": "prompt", "ts": "2026-04-01T09:00:00Z", "v": 1, "source": "terminal", '
 
 
@@ -97,13 +99,43 @@ def test_a_body_of_many_values_is_refused_at_once(service, candidate, path, text
     assert peak_mib(service) < MAX_MIB
 
 
+def large_event(text: str) -> str:
+    """An event of nearly MAX_EVENT_BYTES, which starts with a character that takes Python four bytes for each other."""
+    start = START.replace("x", str(uuid.uuid4())) + '"data": {"text": "\U0001f600'
+    return repeated(start, text, '"}}', MAX_EVENT_BYTES // len(text.encode()) * len(text) - 3)
+
+
 @pytest.mark.parametrize("text", ["x", "\U0001f600", "\\n"], ids=["ascii", "wide", "escapes"])
 def test_the_largest_events_are_stored_and_read_with_little_memory(service, reviewer, candidate, text):
-    for number in range(3):
-        start = START.replace("x", str(number)) + '"data": {"text": "'
-        body = repeated(start, text, '"}}', MAX_EVENT_BYTES // len(text.encode()) * len(text))
-        assert send(candidate, "/v1/hooks/ingest", body)[0].status == 201
+    for _ in range(3):
+        assert send(candidate, "/v1/hooks/ingest", large_event(text))[0].status == 201
+    batch = f'{{"events": [{large_event(text)[: -len(text) * 20 - 3]}"}}}}]}}'
+    assert send(candidate, "/v1/hooks/ingest/batch", batch)[0]["results"][0]["status"] == "created"
     read_all(candidate, reviewer)
+    assert peak_mib(service) < MAX_MIB
+
+
+@pytest.mark.parametrize("names", [["large"] * 8, ["large", "signed-log", "export"] * 3, READS * 2], ids=str)
+def test_simultaneous_requests_of_a_credential_take_as_little_memory_as_one(
+    service, reviewer, candidate, names
+):
+    """One of them is served, another one waits, and the others are refused. Small events are stored meanwhile."""
+    assert send(candidate, "/v1/hooks/ingest", large_event("x"))[0].status == 201
+    caller = candidate if "large" in names else reviewer
+    paths = {"export": "/v1/candidate/me/export"} if caller is candidate else {}
+
+    def request(name: str) -> int:
+        try:
+            if name == "large":
+                return send(caller, "/v1/hooks/ingest", large_event("x"))[0].status
+            return caller.get(paths.get(name, f"/v1/sessions/{candidate.session_id}/{name}")).status
+        except CONNECTION_ERRORS:
+            return 429  # refused before its body was read
+
+    calls = [lambda name=name: request(name) for name in names]
+    outcomes = run_concurrently([*calls, *[lambda: candidate.ingest().status] * 4])
+    assert {429} < set(outcomes[: len(names)]) <= {200, 201, 429}
+    assert set(outcomes[len(names) :]) == {201}
     assert peak_mib(service) < MAX_MIB
 
 

@@ -49,9 +49,9 @@ def put(store, candidate, upload, bundle=BUNDLE):
     return None if response.status_code == 200 else refusal(response)
 
 
-def submit(candidate, session, upload, bundle=BUNDLE):
+def submit(candidate, session, upload, bundle=BUNDLE, **members):
     facts = {"bundleSize": len(bundle), "bundleSha256": hashlib.sha256(bundle).hexdigest()}
-    body = {"sessionId": str(session.id), "bundleKey": upload["objectKey"]} | facts
+    body = {"sessionId": str(session.id), "bundleKey": upload["objectKey"]} | facts | members
     return candidate.post("/v1/candidate/submit-code", body)
 
 
@@ -152,6 +152,17 @@ def test_bundles_and_events_share_the_sessions_bytes(store, candidate, reviewer,
     assert download(reviewer, session) == BUNDLE
     assert BundleUpload.select().where(BundleUpload.source_key.is_null(False)).count() == 1
     assert session.lock().stored_bundle_bytes == len(BUNDLE)
+
+
+def test_the_diff_counts_with_the_bundle_while_its_submission_counts(store, candidate, session, max_bytes):
+    upload, diff = open_upload(candidate, session), "é" * 500
+    assert put(store, candidate, upload) is None
+    max_bytes(len(BUNDLE) + 1_000)
+    assert refusal(submit(candidate, session, upload, diff=diff + "+")) == (413, "session_full")
+    assert submit(candidate, session, upload, diff=diff).json["verified"]
+    assert session.lock().stored_bundle_bytes == len(BUNDLE) + 1_000
+    assert submit(candidate, session, upload, diff="", fileTree=["orders.py"]).json["verified"]
+    assert session.lock().stored_bundle_bytes == len(BUNDLE) + 9
 
 
 def test_a_bundle_too_large_for_the_store_is_not_copied(store, candidate, session, monkeypatch):

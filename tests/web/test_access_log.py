@@ -38,9 +38,8 @@ class LogCapture(logging.Handler):
 
 
 @pytest.fixture
-def log(app, monkeypatch):
+def log(app):
     """The request log from now on."""
-    monkeypatch.setattr(Caller, "reads_to_the_end", True)
     logger, handler = logging.getLogger("proofstone.requests"), LogCapture()
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)
