@@ -68,6 +68,7 @@ def test_an_intact_record_has_no_facts(reviewer, signed, signer, chained):
     assert record["seal"]["isWhole"] is True
 
 
+@pytest.mark.any_database
 @pytest.mark.parametrize("members", [{"sig": "a" * 129}, {"prevSig": "a" * 129}], ids=["sig", "prevSig"])
 @pytest.mark.parametrize("data", [{}, {"text": "x" * MAX_VERIFIED_BYTES}], ids=["small", "large"])
 def test_an_event_with_a_longer_signature_is_stored_as_invalid(app, reviewer, signed, signer, members, data):
@@ -82,6 +83,7 @@ def test_an_event_with_a_longer_signature_is_stored_as_invalid(app, reviewer, si
     assert entry["prevSig"] == (event["prevSig"][:128] if "prevSig" in event else None)
 
 
+@pytest.mark.any_database
 def test_further_irregularities_of_a_kind_are_one_fact(reviewer, signed):
     for number in range(102):
         previous = "a" * number + "b"
@@ -259,6 +261,7 @@ def test_two_unsigned_events_centuries_apart_are_facts(clock, reviewer, signed):
 EDITOR = {"integration": "vscode", "channel": "ide-extension"}
 
 
+@pytest.mark.any_database
 @pytest.mark.parametrize(
     ("members", "expected"),
     [
@@ -275,6 +278,7 @@ def test_only_the_editor_extension_may_send_unsigned_events(reviewer, signed, me
     assert codes(reviewer, signed) == expected
 
 
+@pytest.mark.any_database
 @pytest.mark.parametrize(("minutes", "expected"), [(120, []), (121, ["time_far_from_arrival"])])
 @pytest.mark.parametrize("sign", [1, -1])
 def test_an_event_may_be_two_hours_from_its_arrival(reviewer, signed, signer, minutes, sign, expected):
