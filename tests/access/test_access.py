@@ -22,6 +22,7 @@ def callers(app, organization, reviewer, reader, candidate, neighbour, anonymous
     return reviewer, reader, candidate, Caller.candidate(app, other_key), neighbour, revoked, anonymous
 
 
+@pytest.mark.any_database
 def test_who_may_call(names, callers):
     statuses = {}
     for route, row in ROWS.items():
@@ -38,6 +39,7 @@ def test_who_may_call(names, callers):
     }
 
 
+@pytest.mark.any_database
 def test_only_tokens_that_may_write_see_keys(names, reader, reviewer, key):
     """R33: with the key, a reader could act as the candidate."""
     publish_new()

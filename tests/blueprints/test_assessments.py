@@ -68,6 +68,7 @@ def test_unknown_and_read_only_members_are_ignored(clock, reviewer, organization
     assert assessment["orgId"] == str(organization.id)
 
 
+@pytest.mark.any_database
 @pytest.mark.parametrize("member", ["title", "role"])
 def test_title_and_role_are_required_texts_of_1_to_255_characters(reviewer, member):
     for wrong in (..., None, "", "  \n ", "x" * 256, 7, ["x"], {}, True):
@@ -95,6 +96,7 @@ def test_brief_is_a_text_of_at_most_50000_characters(reviewer):
         assert error_paths(post(reviewer, taskBrief=wrong)) == [["taskBrief"]]
 
 
+@pytest.mark.any_database
 @pytest.mark.parametrize(
     "url",
     [
@@ -106,6 +108,7 @@ def test_repository_is_an_absolute_url(reviewer, url):
     assert create(reviewer, repoUrl=url)["repoUrl"] == url
 
 
+@pytest.mark.any_database
 def test_other_repositories_are_refused(reviewer):
     for url in (
         "", "example.com/x", "/x", "//example.com/x", "git@github.com:example/orders.git", "ftp://example.com/x",
@@ -121,6 +124,7 @@ def test_other_repositories_are_refused(reviewer):
         assert error_paths(post(reviewer, repoUrl=url)) == [["repoUrl"]], url
 
 
+@pytest.mark.any_database
 @pytest.mark.parametrize(("member", "most"), [("timeLimitMinutes", 43_200), ("expiresInDays", 365)])
 def test_times_are_strict_integers_within_bounds(reviewer, member, most):
     for value in (1, most):

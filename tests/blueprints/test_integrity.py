@@ -68,6 +68,7 @@ def test_an_intact_record_has_no_facts(reviewer, signed, signer, chained):
     assert record["seal"]["isWhole"] is True
 
 
+@pytest.mark.any_database
 @pytest.mark.parametrize("members", [{"sig": "a" * 129}, {"prevSig": "a" * 129}], ids=["sig", "prevSig"])
 @pytest.mark.parametrize("data", [{}, {"text": "x" * MAX_VERIFIED_BYTES}], ids=["small", "large"])
 def test_an_event_with_a_longer_signature_is_stored_as_invalid(app, reviewer, signed, signer, members, data):
@@ -82,19 +83,26 @@ def test_an_event_with_a_longer_signature_is_stored_as_invalid(app, reviewer, si
     assert entry["prevSig"] == (event["prevSig"][:128] if "prevSig" in event else None)
 
 
-def test_further_irregularities_of_a_kind_are_one_fact(reviewer, signed):
-    for number in range(102):
+def test_further_irregularities_of_a_kind_are_one_fact(reviewer, signed, monkeypatch):
+    monkeypatch.setattr("rules.integrity.MAX_FACTS_PER_CODE", 3)
+    for number in range(5):
         previous = "a" * number + "b"
         add(signed, *(envelope(sig=f"{number} {branch}", prevSig=previous) for branch in "xyz"))
     forks = [fact for fact in integrity(reviewer, signed)["facts"] if fact["code"] == "chain_fork"]
-    assert [fact["count"] for fact in forks] == [3] * 99 + [9]
-    assert len({event_id for fact in forks for event_id in fact["eventIds"]}) == 3 * 102
+    assert [fact["count"] for fact in forks] == [3, 3, 9]
+    assert len({event_id for fact in forks for event_id in fact["eventIds"]}) == 3 * 5
 
 
-def test_a_changed_byte_is_reported(reviewer, signed, chained):
-    row = row_of(chained[2])
-    overwrite(row, row.envelope.replace("number 2", "number 9"))
-    assert ("event_changed", [row.event_id]) in facts(reviewer, signed)
+def test_every_changed_and_every_removed_event_is_named(reviewer, signed, chained):
+    """Two events are swapped, and the first, the third and the last one removed."""
+    ids = [event["id"] for event in chained]
+    second, fourth = row_of(chained[1]), row_of(chained[3])
+    overwrite(second, fourth.envelope)
+    overwrite(fourth, second.envelope)
+    Event.delete().where(Event.event_id.in_(ids[::2])).execute()
+    found = facts(reviewer, signed)
+    assert [named for code, named in found if code == "event_missing"] == [[ids[0]], [ids[2]], [ids[4]]]
+    assert [named for code, named in found if code == "event_changed"] == [[ids[1]], [ids[3]]]
 
 
 def test_a_change_outside_the_signature_is_reported(reviewer, session):
@@ -105,26 +113,11 @@ def test_a_change_outside_the_signature_is_reported(reviewer, session):
     assert facts(reviewer, session) == [("event_changed", [event["id"]])]
 
 
-@pytest.mark.parametrize("number", [0, 2, 4])
-def test_a_removed_row_is_reported(reviewer, signed, chained, number):
-    removed = chained[number]["id"]
-    Event.delete().where(Event.event_id == removed).execute()
-    assert ("event_missing", [removed]) in facts(reviewer, signed)
-
-
 def test_a_removed_end_is_reported_even_without_its_seals(reviewer, signed, chained):
     last = chained[-1]["id"]
     Event.delete().where(Event.event_id == last).execute()
     Seal.delete().where(Seal.event_id == last).execute()
     assert [code for code, _ in facts(reviewer, signed)] == ["event_missing"]
-
-
-def test_a_swapped_pair_is_reported(reviewer, signed, chained):
-    first, second = row_of(chained[1]), row_of(chained[3])
-    overwrite(first, second.envelope)
-    overwrite(second, first.envelope)
-    changed = [ids for code, ids in facts(reviewer, signed) if code == "event_changed"]
-    assert changed == [[first.event_id], [second.event_id]]
 
 
 def test_an_event_lost_in_transit_is_a_gap(reviewer, signed, signer):
@@ -261,6 +254,7 @@ def test_two_unsigned_events_centuries_apart_are_facts(clock, reviewer, signed):
 EDITOR = {"integration": "vscode", "channel": "ide-extension"}
 
 
+@pytest.mark.any_database
 @pytest.mark.parametrize(
     ("members", "expected"),
     [
@@ -277,6 +271,7 @@ def test_only_the_editor_extension_may_send_unsigned_events(reviewer, signed, me
     assert codes(reviewer, signed) == expected
 
 
+@pytest.mark.any_database
 @pytest.mark.parametrize(("minutes", "expected"), [(120, []), (121, ["time_far_from_arrival"])])
 @pytest.mark.parametrize("sign", [1, -1])
 def test_an_event_may_be_two_hours_from_its_arrival(reviewer, signed, signer, minutes, sign, expected):

@@ -126,11 +126,13 @@ def test_only_existing_versions_can_be_read(reviewer, organization, scored):
         assert error_paths(reviewer.get(path(scored), version=version)) == [["version"]]
 
 
+@pytest.mark.any_database
 @pytest.mark.parametrize("value", [1, 2, 5])
 def test_every_integer_of_the_scale_is_accepted(reviewer, scored, value):
     assert put(reviewer, scored, "quality", value)["value"] == value
 
 
+@pytest.mark.any_database
 @pytest.mark.parametrize(
     ("member", "invalid"),
     [

@@ -117,6 +117,7 @@ def test_a_secret_is_shown_once(reviewer):
         assert secret not in reviewer.get(path).text
 
 
+@pytest.mark.any_database
 @pytest.mark.parametrize(
     "url",
     [

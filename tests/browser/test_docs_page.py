@@ -8,10 +8,8 @@ METHODS = {"get", "post", "put", "patch", "delete"}
 ME = "#operations-Organization-getMe"
 
 
-@pytest.mark.parametrize(
-    ("width", "scheme"),
-    [(DESKTOP, "reviewerToken"), pytest.param(PHONE, "candidateKey", marks=pytest.mark.slow)],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize(("width", "scheme"), [(DESKTOP, "reviewerToken"), (PHONE, "candidateKey")])
 def test_docs_page_lists_every_operation_and_can_try_one(open_visit, website, reviewer, key, width, scheme):
     visit = open_visit("/docs", width)
     page = visit.page

@@ -26,7 +26,7 @@ def start_command(key) -> str:
     return f"PROMPTSTER_API_URL={PUBLIC_ADDRESS} PROMPTSTER_APP_URL={PUBLIC_ADDRESS} promptster start {key}"
 
 
-@pytest.mark.parametrize("width", [DESKTOP, PHONE])
+@pytest.mark.parametrize("width", [DESKTOP, pytest.param(PHONE, marks=pytest.mark.slow)])
 def test_page_leads_from_key_to_consent_to_command(open_visit, website, key, width):
     visit = open_visit(f"/start#{key}", width)
     page = visit.page

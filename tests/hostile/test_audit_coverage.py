@@ -15,7 +15,6 @@ from models import AuditEntry, BundleUpload, CandidateKey, Session, WebhookDeliv
 from models.webhooks import outcomes
 from rules.retries import WebhookResponse
 from tests.hostile.operations import DOCUMENT, operations
-from tests.hostile.world import quick_on
 
 # Events are a record of their own, sealed and signed (docs/integrity.md).
 EVENT_STREAM = {"ingest", "ingestBatch"}
@@ -48,7 +47,7 @@ def recorded_actions(world, operation):
     return [action for action, _ in added.elements()]
 
 
-@quick_on("sqlite")
+@pytest.mark.any_database
 def test_every_changing_operation_is_recorded_once(world):
     served = world.served()
     not_served = {action_of(operation) for operation in CHANGING if operation not in served}
@@ -60,7 +59,7 @@ def test_every_changing_operation_is_recorded_once(world):
         assert recorded_actions(world, operation) == expected, operation
 
 
-@quick_on("sqlite")
+@pytest.mark.any_database
 def test_every_read_of_a_record_is_recorded_once_and_no_other_read(world):
     for operation in READING:
         action = action_of(operation)
@@ -75,7 +74,7 @@ def test_every_read_of_a_record_is_recorded_once_and_no_other_read(world):
         )
 
 
-@quick_on("sqlite")
+@pytest.mark.any_database
 def test_refused_requests_are_not_recorded(world):
     for operation in operations():
         with db.atomic() as savepoint:
@@ -165,6 +164,7 @@ def values(app, clock, organization, reviewer, tmp_path):
     }
 
 
+@pytest.mark.any_database
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_changing_command_is_recorded(app, values, command):
     arguments, actions = COMMANDS[command]

@@ -114,7 +114,7 @@ fragments = st.sampled_from(
 )
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=100)
 @given(batches, st.data())
 def test_a_split_batch_has_the_entries_of_the_whole_as_they_were_sent(text, data):
     """Also after random damage, unless the batch is refused."""

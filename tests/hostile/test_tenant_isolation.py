@@ -16,7 +16,6 @@ from tests.hostile.world import (
     UNAUTHENTICATED,
     body_with,
     member_paths,
-    quick_on,
     rolled_back,
     snapshot,
 )
@@ -74,7 +73,6 @@ def walk(world):
     return Walk(world)
 
 
-@quick_on("sqlite")
 def test_foreign_ids_in_a_path_are_not_found(walk):
     before = snapshot()
     for operation in every_operation():
@@ -97,7 +95,6 @@ def _foreign_ids(walk, operation):
         yield matching
 
 
-@quick_on("sqlite")
 def test_queries_return_nothing_of_another_organization(walk):
     before = snapshot()
     values = [*walk.foreign, FOREIGN_MARK, "open@example.com"]
@@ -110,7 +107,6 @@ def test_queries_return_nothing_of_another_organization(walk):
     assert snapshot() == before
 
 
-@quick_on("sqlite")
 def test_foreign_ids_in_a_body_are_refused(walk):
     before = snapshot()
     accepted = set()
@@ -135,7 +131,6 @@ def test_a_foreign_bundle_is_not_verified(walk):
     assert response.json == {"ok": True, "verified": False}
 
 
-@quick_on("sqlite")
 def test_every_operation_is_called_by_every_caller(walk):
     """With own ids, no response contains foreign data."""
     for operation in every_operation():

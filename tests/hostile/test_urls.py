@@ -6,7 +6,7 @@ import pytest
 
 from tests.hostile.operations import operations
 from tests.hostile.values import INVALID_CREDENTIALS, INVALID_IDS, QUERY_VALUES
-from tests.hostile.world import FOREIGN_MARK, NOT_FOUND, UNAUTHENTICATED, quick_on, rolled_back, snapshot
+from tests.hostile.world import FOREIGN_MARK, NOT_FOUND, UNAUTHENTICATED, rolled_back, snapshot
 
 # Every operation with every value.
 pytestmark = pytest.mark.slow
@@ -24,7 +24,6 @@ UNKNOWN = (
 ODD_METHODS = {"TRACE", "CONNECT", "PROPFIND", "FOO", "PUT", "PATCH", "DELETE", "POST", "HEAD", "OPTIONS"}
 
 
-@quick_on("postgresql")
 def test_invalid_ids_are_not_found(world):
     before = snapshot()
     for operation in WITH_IDS:
@@ -35,7 +34,6 @@ def test_invalid_ids_are_not_found(world):
     assert snapshot() == before
 
 
-@quick_on("sqlite")
 def test_foreign_ids_and_ids_of_other_resources_are_not_found(world):
     before = snapshot()
     for operation in WITH_IDS:
@@ -61,7 +59,6 @@ def test_ids_are_case_insensitive(world):
         assert world.call(operation, upper).status_code < 300, operation
 
 
-@quick_on("sqlite")
 @pytest.mark.parametrize("operation", WITH_QUERY, ids=str)
 def test_hostile_queries_break_no_operation(world, operation):
     before = snapshot()
@@ -73,7 +70,6 @@ def test_hostile_queries_break_no_operation(world, operation):
     assert snapshot() == before
 
 
-@quick_on("sqlite")
 def test_a_query_with_foreign_ids_returns_no_foreign_data(world):
     foreign = [*world.foreign.ids.values(), world.foreign.organization.id, FOREIGN_MARK, FOREIGN_MARK.lower()]
     for operation in WITH_QUERY:
@@ -90,7 +86,6 @@ def test_a_query_that_is_not_utf_8_is_refused(world):
                 assert response.status_code == 400, (operation, parameter, hostile)
 
 
-@quick_on("postgresql")
 def test_every_invalid_credential_gets_the_same_401(world):
     before = snapshot()
     for operation in PROTECTED:
@@ -140,7 +135,6 @@ def test_unknown_urls_get_an_error_in_the_common_shape(world):
     assert snapshot() == before
 
 
-@quick_on("sqlite")
 def test_doubled_leading_and_trailing_slashes_are_served_directly(world):
     for operation in world.served():
         # An event's id may contain slashes, so another one changes the id.

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import factories
-import pytest
 from callers import Caller
 from flask import Flask
 from werkzeug.test import TestResponse
@@ -145,13 +144,6 @@ class World:
             query = f"key={self.own.key.key}" if "key" in operation.query_parameters else operation.query
         environ = {"PATH_INFO": path or self.path(operation), "QUERY_STRING": query}
         return caller.request(operation.method, "/", headers, data=body, environ_overrides=environ)
-
-
-def quick_on(database: str) -> pytest.MarkDecorator:
-    """Run the test on both databases; on the other one only with the slow tests."""
-    marks = {database: (), **dict.fromkeys({"sqlite", "postgresql"} - {database}, pytest.mark.slow)}
-    both = [pytest.param(name, marks=marks[name]) for name in ("sqlite", "postgresql")]
-    return pytest.mark.parametrize("database_url", both, indirect=True, scope="session")
 
 
 def rolled_back(call: Callable[[], TestResponse]) -> TestResponse:

@@ -149,6 +149,7 @@ def backend_id():
     return models.db.execute_sql("SELECT pg_backend_pid()").fetchone()[0]
 
 
+@pytest.mark.slow
 def test_one_of_two_deadlocked_transactions_is_busy(database):
     both_locked, raised = threading.Barrier(2), []
 

@@ -9,12 +9,14 @@ from independent_metrics import recompute
 from tests.live.cast import Candidate, event, make_candidate, make_keys, send_copies
 from tests.live.client import run_concurrently
 
+pytestmark = pytest.mark.slow
+
 CONCURRENT_SESSIONS = 4
 COMMANDS = 2_000
 INTEGERS = ("durationMs", "promptCount", "firstChangeLatencyMs", "commandCount", "fileChangeCount")
 
 
-@pytest.mark.parametrize("sessions", [16, pytest.param(300, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("sessions", [16, 300])
 def test_the_metrics_include_every_acknowledged_event(service, reviewer, assessment, sessions):
     with ThreadPoolExecutor(CONCURRENT_SESSIONS) as threads:
         keys = make_keys(reviewer, assessment, sessions)

@@ -18,6 +18,8 @@ from models.deliveries.outbox import MAX_UPLOAD_DURATION
 from models.submissions import MAX_UNUSED_UPLOAD_AGE, UPLOAD_URL_LIFETIME
 from storage import FolderStorage, new_object_key
 
+pytestmark = pytest.mark.any_database
+
 BUNDLE = gzip.compress(b"the files of a workspace", mtime=0)
 OTHER = gzip.compress(b"better files", mtime=0)
 HEADERS = {"Content-Type": "application/gzip"}

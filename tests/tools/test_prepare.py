@@ -9,6 +9,8 @@ import pytest
 
 from tests.live.service import ROOT
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def prepare(tmp_path):
