@@ -53,6 +53,7 @@ SOURCES = {
 }
 
 
+@pytest.mark.any_database
 @pytest.mark.parametrize("source", SOURCES)
 def test_wrong_credential_is_counted_wherever_it_is_looked_up(limited, source):
     status, send = SOURCES[source]
@@ -258,6 +259,7 @@ PROXY, LOCALHOST = "10.1.2.3", "127.0.0.1"
 PUBLIC_URL = {"BASE_URL": "https://assess.example.com"}
 
 
+@pytest.mark.any_database
 @pytest.mark.parametrize(
     ("settings", "sent", "sole"),
     [

@@ -33,7 +33,7 @@ from rules.timestamps import format_timestamp
 
 
 class Record:
-    """A closed session with five signed events and its final seal, as an attacker sees it."""
+    """A closed session with five signed events and its final seal."""
 
     def __init__(self, session):
         self.session = Session.get_by_id(session.id)
@@ -313,6 +313,7 @@ def test_the_untouched_record_has_no_facts(reviewer, record, worker):
     assert FinalSeal.select().count() == 1
 
 
+@pytest.mark.any_database
 @pytest.mark.parametrize("manipulation", MANIPULATIONS)
 def test_every_manipulation_is_reported(clock, reviewer, record, worker, manipulation):
     manipulate, code = MANIPULATIONS[manipulation]

@@ -114,6 +114,7 @@ AUDIT_MANIPULATIONS = {
 }  # fmt: skip
 
 
+@pytest.mark.any_database
 @pytest.mark.usefixtures("session")
 @pytest.mark.parametrize("manipulation", AUDIT_MANIPULATIONS)
 def test_every_manipulation_of_the_audit_log_is_reported(organization, run, manipulation):
@@ -232,6 +233,7 @@ SEAL_MANIPULATIONS = {
 }
 
 
+@pytest.mark.any_database
 @pytest.mark.parametrize("manipulation", SEAL_MANIPULATIONS)
 def test_every_manipulation_of_final_seals_is_reported(session, run, manipulation):
     assert run("seals", "verify") == (0, "No differences.\n")

@@ -21,6 +21,8 @@ from tests.proxy.upstream import (
     documents,
 )
 
+pytestmark = pytest.mark.slow
+
 BODY = b'{"model": "claude-haiku-4-5", "stream": true}'
 
 
