@@ -128,8 +128,8 @@ def test_proxy_usage_is_totaled_by_model(reviewer, session, clock):
     assert (haiku["calls"], haiku["inputTokens"], haiku["outputTokens"]) == (2, 1001, 102)
     assert haiku["costUsd"] > 0
     assert (used[None]["calls"], used[None]["inputTokens"]) == (1, None)
-    # 5 tokens at $5 and 5 at $30 a million, OpenAI's highest listed prices.
-    assert (used["future-model"]["inputTokens"], used["future-model"]["costUsd"]) == (5, 0.000175)
+    # 5 tokens at $30 and 5 at $180 a million, OpenAI's highest listed prices.
+    assert (used["future-model"]["inputTokens"], used["future-model"]["costUsd"]) == (5, 0.00105)
 
 
 def test_error_episodes_have_their_failures_and_ending(reviewer, session):

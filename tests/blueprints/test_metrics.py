@@ -19,9 +19,8 @@ TOKEN = "a-token-that-nobody-guesses"
 
 
 @pytest.fixture
-def monitored(app, database_url, monkeypatch):
+def monitored(app, database_url):
     """The application with a METRICS_TOKEN, on the database of the test."""
-    monkeypatch.setattr(Caller, "reads_to_the_end", True)
     bound = models.db.obj
     settings = {"DATABASE_URL": database_url, "METRICS_TOKEN": TOKEN, "RATELIMIT_ENABLED": "false"}
     created = create_app(config.load(settings | {"LOG_LEVEL": "ERROR"}))

@@ -44,7 +44,7 @@ def start(candidate, upstream):
 
     def start(path=MESSAGES, body=None):
         upstream.respond = stay_open
-        return candidate.request("POST", path, data=json.dumps(body or {"model": "m"}))
+        return candidate.request("POST", path, buffered=False, data=json.dumps(body or {"model": "m"}))
 
     return start
 
@@ -200,7 +200,7 @@ def stop_before_the_end(candidate, upstream, path, events, rest=None, **members)
 
     upstream.respond = respond
     body = {"model": "gpt-5", "input": "x" * 260} | members
-    response = candidate.request("POST", path, data=json.dumps(body))
+    response = candidate.request("POST", path, buffered=False, data=json.dumps(body))
     received, chunks = b"", iter(response.response)
     while len(received) < len(b"".join(events)):
         received += next(chunks)

@@ -190,7 +190,7 @@ def test_a_failed_call_costs_nothing(call, upstream, session):
 
 def test_a_canceled_response_has_used_what_was_reported_so_far(candidate, upstream, session):
     upstream.respond = stay_open
-    response = candidate.request("POST", MESSAGES, data=b"{}")
+    response = candidate.request("POST", MESSAGES, buffered=False, data=b"{}")
     assert b"".join(islice(response.response, 2)) == START
     response.close()
     (used,) = usage_of(session)

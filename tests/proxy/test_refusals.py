@@ -150,7 +150,7 @@ def test_a_call_without_a_free_stream_slot_is_refused(call, candidate, upstream,
     upstream.respond = stay_open
     # At their price, the default budget is enough for several calls.
     body = b'{"model": "gpt-5-mini"}'
-    running = [candidate.request("POST", path, data=body) for _ in range(STREAMS)]
+    running = [candidate.request("POST", path, buffered=False, data=body) for _ in range(STREAMS)]
     response = call(path)
     assert refusal(response) == (status, error_type, "too_many_streams")
     assert response.headers["Retry-After"] == "2"
