@@ -298,6 +298,22 @@ RANKS = """
         SELECT session_id, assessment_id, closed_at, metric, merit, SUM(beaten) AS beaten
         FROM parts GROUP BY session_id, assessment_id, closed_at, metric, merit
     )
-    SELECT ranks.*, r.totals FROM ranks LEFT JOIN cohort_rollups r ON r.assessment_id = ranks.assessment_id
+    SELECT ranks.*, (
+        SELECT c.n FROM cohort_counts c
+        WHERE c.assessment_id = ranks.assessment_id AND c.metric = ranks.metric AND c.level = {exact}
+          AND c.bucket = ranks.merit
+    ) AS tied, r.totals
+    FROM ranks LEFT JOIN cohort_rollups r ON r.assessment_id = ranks.assessment_id
     ORDER BY metric
+"""
+
+# The counters of one range of a level; models/cohort_summaries.py unites several. In a join with the ranges the planner
+# may read all counters of the level.
+
+COUNTERS = """
+    SELECT * FROM (
+        SELECT {number} AS number, bucket, n FROM cohort_counts
+        WHERE assessment_id = :assessment_id AND metric = {metric} AND level = {level}
+          AND bucket BETWEEN {first} AND {last} {end}
+    ) counters
 """
