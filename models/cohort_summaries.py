@@ -12,9 +12,6 @@ from rules.rollups import Range, find_rank, merit
 Search = dict[Range, list[tuple[int, int]]]
 
 
-_ENDS = {None: "", "first": "ORDER BY bucket LIMIT 1", "last": "ORDER BY bucket DESC LIMIT 1"}
-
-
 def summaries(assessment_id: Any, totals: Mapping[str, int]) -> dict[str, dict[str, Any]]:
     """By the metrics' fields: the number of sessions with a value, what the values rest on, and their quartiles."""
     sizes = {metric: totals.get(f"{metric.field}_count", 0) for metric in METRICS}
@@ -69,12 +66,14 @@ def _merits(assessment_id: Any, search: Search) -> dict[int, dict[int, int]]:
 
 def _counters(assessment_id: Any, ranges: Iterable[Range]) -> dict[Range, list[tuple[int, int]]]:
     """The counters in each range as (bucket, sessions), by ascending bucket."""
-    numbered = dict(enumerate(ranges))
-    text = " UNION ALL ".join(
-        sql.COUNTERS.format(number=number, **place._asdict() | {"end": _ENDS[place.end]})
-        for number, place in numbered.items()
-    )
-    counters: dict[Range, list[tuple[int, int]]] = {place: [] for place in numbered.values()}
-    for number, bucket, sessions in sql.rows(f"{text} ORDER BY 1, 2", assessment_id=assessment_id):
-        counters[numbered[number]].append((bucket, sessions))
-    return counters
+    places = list(ranges)
+    values = {
+        f"{name}{number}": getattr(place, name)
+        for number, place in enumerate(places)
+        for name in ("metric", "level", "first", "last")
+    }
+    counters: dict[Range, list[tuple[int, int]]] = {place: [] for place in places}
+    text = sql.counters(tuple(place.end for place in places))
+    for number, bucket, sessions in sql.rows(text, assessment_id=assessment_id, **values):
+        counters[places[number]].append((bucket, sessions))
+    return {place: sorted(found) for place, found in counters.items()}

@@ -307,13 +307,22 @@ RANKS = """
     ORDER BY metric
 """
 
-# The counters of one range of a level; models/cohort_summaries.py unites several. In a join with the ranges the planner
-# may read all counters of the level.
+# The counters of some ranges; models/cohort_summaries.py looks up ranks in them. In a join with the ranges the planner
+# may read all counters of a level. An end limits a range to its first or last counter.
 
-COUNTERS = """
+_COUNTERS = """
     SELECT * FROM (
         SELECT {number} AS number, bucket, n FROM cohort_counts
-        WHERE assessment_id = :assessment_id AND metric = {metric} AND level = {level}
-          AND bucket BETWEEN {first} AND {last} {end}
+        WHERE assessment_id = :assessment_id AND metric = :metric{number} AND level = :level{number}
+          AND bucket BETWEEN :first{number} AND :last{number} {end}
     ) counters
 """
+_ENDS = {None: "", "first": "ORDER BY bucket LIMIT 1", "last": "ORDER BY bucket DESC LIMIT 1"}
+
+
+@lru_cache
+def counters(ends: tuple[str | None, ...]) -> str:
+    """The counters of numbered ranges as rows (number, bucket, n) in any order."""
+    return " UNION ALL ".join(
+        _COUNTERS.format(number=number, end=_ENDS[end]) for number, end in enumerate(ends)
+    )

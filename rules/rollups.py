@@ -44,7 +44,7 @@ class Range(NamedTuple):
 
     metric: int  # index in METRICS
     level: int  # index in LEVELS
-    first: int = -(2**63)
+    first: int = 1 - 2**63  # PostgreSQL reads -2**63 as a numeric
     last: int = 2**63 - 1
     end: str | None = None  # "first" or "last": only this bucket of the range
 

@@ -303,6 +303,29 @@ def test_pass_rate_is_the_percentage_of_all_sessions(reviewer, assessment):
     assert statistics(reviewer, assessment)["metrics"]["testPassRate"] == 33
 
 
+def test_sessions_of_an_earlier_version_are_intact_and_observed_once_they_are_rederived(
+    flask, clock, reviewer, assessment
+):
+    session = make_closed_session(assessment, *commands(0, 1), envelope("file_diff"))
+    further = Session.get_by_id(session.id).further_metrics
+    del further["known_exit_code_count"], further["attributed_change_count"]
+    Session.update(further_metrics=further).where(Session.id == session.id).execute()
+    cohorts.rebuild(assessment)
+    clock.fixed += timedelta(hours=1)
+    sessions.seal_due()
+
+    def observations(name="observations"):
+        summary = statistics(reviewer, assessment, session.id)["summary"]
+        return [summary[metric][name] for metric in ("commandFailRate", "verifyIntensity", "manualEditRatio")]
+
+    assert observations() == observations("valueObservations") == [None, 1, None]
+    assert reviewer.get(f"/v1/sessions/{session.id}/integrity").json["facts"] == []
+    flask("sessions", "rederive")
+    assert observations() == observations("valueObservations") == [2, 1, 0]
+    assert reviewer.get(f"/v1/sessions/{session.id}/integrity").json["facts"] == []
+    flask("cohorts", "verify")
+
+
 # The sessions of a cohort (R19)
 
 
