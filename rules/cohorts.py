@@ -93,7 +93,8 @@ def place(beaten: int, equal: int, n: int, metric: Metric, has_value: bool) -> d
     others = n - 1
     better = others - beaten - equal
     below, above = (better, beaten) if metric.lower_is_better else (beaten, better)
-    return {"below": below, "equal": equal, "above": above, "rank": f"higher than {below} of {others}"}
+    rank = f"higher than {below} of {others}" if others else None
+    return {"below": below, "equal": equal, "above": above, "rank": rank}
 
 
 def percentile(worse: int, n: int, has_value: bool) -> float | None:

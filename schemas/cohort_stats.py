@@ -57,7 +57,12 @@ class MetricSummary(Schema):
     below = Integer("Other sessions with a lower value.", example=7, null=True, optional=True)
     equal = Integer("Other sessions with the same value.", example=1, null=True, optional=True)
     above = Integer("Other sessions with a higher value.", example=3, null=True, optional=True)
-    rank = String("The session's rank in words.", example="higher than 7 of 11", null=True, optional=True)
+    rank = String(
+        "The session's rank in words; null without others.",
+        example="higher than 7 of 11",
+        null=True,
+        optional=True,
+    )
 
 
 class CohortSummary(Schema):

@@ -44,7 +44,12 @@ def check_place(summary, values, own, column, unit, decimals):
         int((values == value).sum()) - 1,
         int((values > value).sum()),
     )
-    assert place == [below, equal, above, f"higher than {below} of {len(values) - 1}"]
+    assert place == [
+        below,
+        equal,
+        above,
+        f"higher than {below} of {len(values) - 1}" if len(values) > 1 else None,
+    ]
     assert below + equal + above == summary["n"] - 1
     assert is_rounded(summary["value"], value / unit, decimals)
 
