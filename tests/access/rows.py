@@ -59,6 +59,7 @@ ROWS = {
     "DELETE /v1/assessments/<assessment_id>/keys/<key_id>": Row(CHANGE),
     "GET /v1/assessments/<assessment_id>/cohort-stats": Row(READ_ONE, query=SESSION),
     "GET /v1/candidates": Row(READ),
+    "GET /v1/candidates/<candidate_id>": Row(READ_ONE),
     "PATCH /v1/candidates/<candidate_id>": Row(CONFLICT, {"hired": True}),
     "DELETE /v1/candidates/<candidate_id>/data": Row(CHANGE),
     "POST /v1/candidates/<candidate_id>/allow-redeem": Row(CHANGE),
