@@ -164,6 +164,9 @@ def test_every_event_type_is_delivered_and_verifies(worker, reviewer, hook, rece
     work(worker)
     payloads = [verified(message, hook.secret) for message in receiver.messages]
     assert {payload["type"] for payload in payloads} == set(EVENT_TYPES)
+    for data in (payload["data"] for payload in payloads):
+        assert "sessionId" not in data or "candidateId" in data
+        assert ("candidateId" in data) is ("externalId" in data)
     ids = [message.headers["webhook-id"] for message in receiver.messages]
     assert ids == [payload["id"] for payload in payloads]
     assert {delivery["state"] for delivery in hook.deliveries()} == {"delivered"}
