@@ -172,6 +172,9 @@ def test_every_event_type_is_delivered_and_verifies(worker, reviewer, hook, rece
     work(worker)
     payloads = [verified(message, hook.secret) for message in receiver.messages]
     assert {payload["type"] for payload in payloads} == set(EVENT_TYPES)
+    for data in (payload["data"] for payload in payloads):
+        assert "sessionId" not in data or "candidateId" in data
+        assert ("candidateId" in data) is ("externalId" in data)
     ids = [message.headers["webhook-id"] for message in receiver.messages]
     assert ids == [payload["id"] for payload in payloads]
     assert {delivery["state"] for delivery in hook.deliveries()} == {"delivered"}
@@ -199,6 +202,7 @@ def test_only_the_selected_types_with_selected_names_are_sent(worker, key_hook, 
         "candidateId": str(key.id),
         "assessmentId": str(assessment.id),
         "status": "pending",
+        "externalId": None,
         "candidate": {"name": "Zoë", "email": "zoe@example.com"},
     }
 
@@ -242,6 +246,7 @@ def test_a_sent_invitation_is_published(worker, reviewer, receiver, assessment):
     (message,) = receiver.messages
     invitation_id = CandidateKey.get_by_id(key.id).invitation_id
     payload = {"candidateId": str(key.id), "inviteId": str(invitation_id), "state": "saved"}
+    payload |= {"externalId": None}
     assert json.loads(message.body)["data"] == payload
 
 

@@ -51,6 +51,17 @@ def test_no_value_breaks_an_operation_or_changes_anything_when_refused(world, op
     assert snapshot() == before
 
 
+def test_no_value_in_a_candidate_breaks_key_generation_or_changes_anything_when_refused(world):
+    (operation,) = [each for each in WITH_BODY if str(each) == "POST /v1/assessments/{assessmentId}/keys"]
+    candidate, before = operation.members["candidates"][0], snapshot()
+    body = {"count": 2, "candidates": [candidate | {"extraMinutes": None}, {}]}
+    assert world.call(operation, body=json.dumps(body).encode()).status_code == 201
+    for path in member_paths(body):
+        for value in JSON_VALUES.values():
+            world.call(operation, body=body_with(body, path, value))
+    assert snapshot() == before
+
+
 @pytest.mark.parametrize("operation", WITH_BODY, ids=str)
 def test_no_missing_member_breaks_an_operation_or_changes_anything_when_refused(world, operation):
     body, before = world.body(operation), snapshot()

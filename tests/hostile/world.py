@@ -113,6 +113,7 @@ class World:
             # Only one of two alternative members may be set; null omits the other (R6).
             "expiresAt": None,
             "timeMultiplier": None,
+            "candidates": None,
         }
         return {name: values.get(name, example) for name, example in operation.members.items()}
 
