@@ -7,7 +7,8 @@ from typing import Any
 
 from flask import Response, jsonify
 
-from access import audit, auth, caller, refuses
+from access import audit, auth, caller, refuses, reports_unknown
+from access.idempotency import idempotent
 from blueprints import Blueprint, file_response, filters_of, find, or_not_found
 from errors import NotFinished, SessionClosed, invalid
 from models import ApiToken, CandidateKey, CandidateList, Session, find_candidate, invitations, sessions
@@ -26,6 +27,7 @@ CSV_COLUMNS = (
 
 @blp.get("/candidates")
 @auth.required(ApiToken)
+@reports_unknown
 @blp.arguments(CandidateQuery, location="query")
 @blp.response(200, Candidates)
 @blp.file("A header line, then a line for each candidate.", Candidates.Meta.description, "text/csv")
@@ -64,6 +66,7 @@ def change_candidate(data, candidate_id):
 
 @blp.post("/candidates/<id:candidate_id>/allow-redeem")
 @auth.required(ApiToken, scope="write")
+@idempotent
 @refuses(SessionClosed)
 @blp.response(200, OneCandidate)
 @audit.change()

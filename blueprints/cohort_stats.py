@@ -1,6 +1,6 @@
 """Cohort statistics of an assessment."""
 
-from access import auth
+from access import auth, reports_unknown
 from blueprints import Blueprint, find
 from models import ApiToken, Assessment, cohorts, sessions
 from schemas.cohort_stats import CohortQuery, CohortStatistics
@@ -11,6 +11,7 @@ blp = Blueprint("Cohort statistics", __name__, description="Averages and percent
 
 @blp.get("/assessments/<id:assessment_id>/cohort-stats")
 @auth.required(ApiToken)
+@reports_unknown
 @blp.arguments(CohortQuery, location="query")
 @blp.response(200, CohortStatistics)
 def cohort_stats(query, assessment_id):

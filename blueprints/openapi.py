@@ -18,8 +18,12 @@ Reviewers send a token as `Authorization: Bearer`, candidates their key as `X-AP
 the same shape: a sentence in `error`, a stable `code`, and `details` for invalid input.
 
 Requests are limited per credential, or per network address where no credential is needed. The response headers
-`X-RateLimit-Limit`, `-Remaining` and `-Reset` (seconds since 1970) describe the limit. Requests that create something
-accept an `Idempotency-Key`: a request that is repeated with the same key runs only once.
+`X-RateLimit-Limit`, `-Remaining` and `-Reset` (seconds since 1970) describe the limit. Every POST of a reviewer
+accepts an `Idempotency-Key`: a request that is repeated with the same key runs only once.
+
+Unknown query parameters are refused (400 `unknown_parameter`), and so are unknown members of a body, except those of
+the object in the response, so that an object can be sent back. Candidates' operations ignore both, and the operations
+with the response header `X-Ignored` name them there.
 
 Every response has an `X-Request-Id`, which also appears in the service's logs. To set it, send one of up to 128
 letters, digits and `._:-`.

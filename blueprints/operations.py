@@ -14,11 +14,15 @@ from access.rate_limits import setting_of
 from errors import Refusal
 from schemas.base import camel, example_of
 from schemas.fields import EXAMPLE_ID
+from web import unknown_names
 from web.json import NotJson
 
 # Examples of members other than `error` and `code`.
 EXAMPLE_MEMBERS: dict[type[Refusal], dict[str, Any]] = {
     errors.Invalid: {"details": [{"path": ["title"], "message": "Required."}]},
+    errors.UnknownParameter: {
+        "details": [{"path": ["limt"], "message": "Unknown parameter. Did you mean `limit`?"}],
+    },
     errors.AlreadyBegun: {"entries": [{"path": ["taskBrief"], "message": "Already shown to a candidate."}]},
     errors.DuplicateCandidates: {
         "entries": [{"path": ["candidateEmails", 1], "message": f"Already has the open key {EXAMPLE_ID}."}]
@@ -65,6 +69,9 @@ def complete(operation: dict[str, Any], view: Any, rule: str) -> None:
         operation["requestBody"]["content"]["application/json"]["example"] = example_of(body)
     if getattr(view, "is_idempotent", False):
         operation.setdefault("parameters", []).append(IDEMPOTENCY_KEY)
+    if getattr(view, "reports_unknown", False):
+        success = next(response for status, response in operation["responses"].items() if status[0] == "2")
+        success["headers"] = {unknown_names.HEADER: unknown_names.DOCUMENTATION}
     # A view that forwards responses documents their shape itself.
     refusals = getattr(view, "responses", None) or _responses(_refusals(view, rule))
     operation["responses"] |= {str(status): response for status, response in refusals.items()}

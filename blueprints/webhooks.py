@@ -84,6 +84,7 @@ def delete_webhook(webhook_id):
 
 @blp.post("/webhooks/<id:webhook_id>/rotate-secret")
 @auth.required(ApiToken, scope="write")
+@idempotent
 @blp.response(200, schemas.ShownWebhook)
 @audit.change()
 def rotate_secret(webhook_id):
@@ -98,6 +99,7 @@ def rotate_secret(webhook_id):
 
 @blp.post("/webhooks/<id:webhook_id>/test")
 @auth.required(ApiToken, scope="write")
+@idempotent
 @blp.response(202, schemas.OneHookDelivery)
 @audit.change()
 def test_webhook(webhook_id):
@@ -127,6 +129,7 @@ def list_webhook_deliveries(query, webhook_id):
 
 @blp.post("/webhooks/<id:webhook_id>/deliveries/<id:message_id>/redeliver")
 @auth.required(ApiToken, scope="write")
+@idempotent
 @refuses(WebhookDisabled)
 @blp.response(202, schemas.OneHookDelivery)
 @audit.change()

@@ -1,9 +1,5 @@
 """Candidates of an organization, across its assessments."""
 
-from typing import Any
-
-import marshmallow as ma
-
 from schemas import members
 from schemas.base import Body, PageOf, shape
 from schemas.fields import Choice, Email, Flag, Id, Line, ListOf, Nested, String
@@ -45,11 +41,6 @@ class CandidateChange(Body):
     candidate_email = Email("Address, also for queued messages.", example="alice@example.com", null=True)
     external_id = Line(255, "Your own id for the candidate.", example="applicant-4711", null=True)
     metadata = Metadata("Your own data; replaced as a whole.", example={"source": "careers page"}, null=True)
-
-    @ma.validates_schema
-    def check_not_empty(self, data: dict, **kwargs: Any) -> None:
-        if not data:
-            raise ma.ValidationError("At least one member to change is required.", "hired")
 
 
 OneCandidate = shape("OneCandidate", "One candidate.", candidate=Nested(Candidate, "The candidate."))

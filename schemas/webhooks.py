@@ -77,7 +77,12 @@ class ShownWebhook(Schema):
     """A webhook with its secret, which is shown only once."""
 
     webhook = Nested(Webhook, "The webhook.")
-    secret = String("Key that signs requests.", example="whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwQ0mUM6mDrpM=")
+    secret = String(
+        "Key that signs requests; null in a replayed response.",
+        example="whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwQ0mUM6mDrpM=",
+        null=True,
+    )
+    note = String("Only in a replayed response: why the secret is missing.", optional=True)
 
 
 Webhooks = shape("Webhooks", "Webhooks, oldest first.", PageOf, webhooks=ListOf(Webhook, "Webhooks."))

@@ -18,6 +18,7 @@ from webargs.multidictproxy import MultiDictProxy
 from werkzeug.exceptions import RequestEntityTooLarge, UnsupportedMediaType
 
 from errors import BatchTooLarge, Invalid, Refusal, TooManyValues, invalid
+from web.unknown_names import check_body
 from web.value_limit import MAX_VALUES, find_excess
 
 MAX_DEPTH = 32
@@ -218,7 +219,7 @@ class Parser(FlaskParser):
     """webargs with strict JSON and this API's error shape."""
 
     DEFAULT_VALIDATION_STATUS = 400
-    # None leaves the decision to the schemas, which ignore unknown members (R12).
+    # None leaves the decision to the schemas, which ignore unknown names; check_body() comes first (R35).
     DEFAULT_UNKNOWN_BY_LOCATION: dict[str, str | None] = {"json": None, "query": None}
 
     def load_json(self, req: Request, schema: Any) -> Any:
@@ -234,6 +235,7 @@ class Parser(FlaskParser):
         max_values = getattr(schema, "max_values", MAX_VALUES)
         g.text = _decode(body)
         g.body = _strict_object(g.text, getattr(schema, "verbatim", ()), max_values)
+        check_body(schema, g.body)
         return g.body
 
     def load_querystring(self, req: Request, schema: Any) -> Any:

@@ -309,10 +309,10 @@ def test_hiring_requires_a_finished_session(clock, reviewer, assessment, key):
     assert refusal(hire(reviewer, unused)) == (409, "not_finished")
 
 
-@pytest.mark.parametrize("wrong", [..., None, "true", "yes", 1, 0, [], {}])
+@pytest.mark.parametrize("wrong", [None, "true", "yes", 1, 0, [], {}])
 def test_hired_must_be_a_boolean(reviewer, key, session, wrong):
     sessions.complete(session)
-    response = reviewer.patch(f"{PATH}/{key.id}", {} if wrong is ... else {"hired": wrong})
+    response = reviewer.patch(f"{PATH}/{key.id}", {"hired": wrong})
     assert error_paths(response) == [["hired"]]
 
 
