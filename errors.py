@@ -146,6 +146,9 @@ NotFinished = _refusal(
     "not_finished",
     "The candidate's session must be completed or expired before they can be marked as hired.",
 )
+NoTimeLimit = _refusal(
+    409, "no_time_limit", "The assessment has no time limit to add to. Set its `timeLimitMinutes` first."
+)
 TimeIsOver = _refusal(
     409, "time_is_over", "With this accommodation, the candidate's time would already be up."
 )

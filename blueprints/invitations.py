@@ -76,14 +76,15 @@ def get_accommodation(candidate_id):
 
 @blp.put("/candidates/<id:candidate_id>/accommodation")
 @auth.required(ApiToken, scope="write")
-@refuses(errors.SessionClosed, errors.TimeIsOver)
+@refuses(errors.NoTimeLimit, errors.SessionClosed, errors.TimeIsOver)
 @blp.arguments(schemas.NewAccommodation)
 @blp.response(200, schemas.OneAccommodation)
 @audit.change()
 def set_accommodation(data, candidate_id):
     """Give a candidate more time
 
-    Before or during the session. The `closesAt` of an open session moves. An empty body removes the accommodation.
+    Before or during the session, if the assessment has a time limit. The `closesAt` of an open session moves. An empty
+    body removes the accommodation.
     """
     key = find(CandidateKey, candidate_id)
     invitations.accommodate(key, data.get("extra_minutes"), data.get("time_multiplier"))

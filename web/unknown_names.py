@@ -40,6 +40,7 @@ def check_query(known: Collection[str], is_reported: bool) -> None:
 
 def check_body(schema: ma.Schema, body: dict) -> None:
     """Report or refuse unknown members, nested ones included. Raises Invalid."""
+    g.body_schema = schema
     is_reported = g.get("reports_unknown")
     if is_reported is None:
         return
@@ -51,6 +52,12 @@ def check_body(schema: ma.Schema, body: dict) -> None:
     refused = [(path, known) for path, known in unknown if len(path) > 1 or path[0] not in tolerated]
     if refused:
         raise Invalid(details=[_detail(path, known, "member") for path, known in refused])
+
+
+def known_members() -> list[str]:
+    """The known members of the request's body, sorted; empty without a body."""
+    schema = g.get("body_schema")
+    return sorted(g.body.keys() & names_of(schema)) if schema else []
 
 
 def set_header(response: Response) -> Response:

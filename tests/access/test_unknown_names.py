@@ -1,4 +1,4 @@
-"""Unknown query parameters and body members: refused, or ignored and reported (R12, R35)."""
+"""Unknown query parameters and body members: refused, or ignored and reported; objects sent back (R12, R35)."""
 
 import pytest
 from response_checks import body_of, error_paths, refusal
@@ -89,6 +89,13 @@ def test_ignored_names_are_reported_with_their_path_even_if_the_request_is_refus
     response = reviewer.get("/v1/candidates", **{f"name-{number:02}": 1 for number in range(30)})
     assert response.headers["X-Ignored"].split(", ") == [f"name-{number:02}" for number in range(20)]
     assert "X-Ignored" not in reviewer.get("/v1/candidates", limit=1, format="json").headers
+
+
+@pytest.mark.parametrize(
+    "route", [each for each in ROWS if each.startswith("PATCH /v1") and "proxy" not in each]
+)
+def test_an_empty_change_succeeds(reviewer, names, route):
+    assert reviewer.patch(fill(route, names).removeprefix("PATCH "), {}).status_code == 200
 
 
 OBJECTS = {

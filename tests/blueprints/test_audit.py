@@ -9,6 +9,7 @@ from response_checks import error_paths
 
 from delivery.worker import Worker
 from models import ApiToken, AuditChain, AuditEntry, Consent, audit, sessions
+from tests.access.rows import NEW_RUBRIC
 
 PATH = "/v1/audit"
 NEW = {"title": "One", "role": "Two", "taskBrief": "Three"}
@@ -63,6 +64,18 @@ def test_entry_of_a_change(clock, reviewer, assessment):
         "position": None,
         "hash": None,
     }
+
+
+def test_an_entry_names_the_known_members_that_the_request_had(reviewer, assessment, key):
+    requests = (
+        ("/v1/assessments", NEW | {"later": 1}, sorted(NEW)),
+        (f"/v1/assessments/{assessment.id}/keys", {"count": 1, "orgName": "Acme"}, ["count", "orgName"]),
+        ("/v1/rubrics", NEW_RUBRIC | {"id": str(key.id)}, ["criteria", "name"]),
+        (f"/v1/candidates/{key.id}/allow-redeem", None, []),
+    )
+    for path, body, members in requests:
+        assert reviewer.post(path, body).status_code in (200, 201), path
+        assert entries(reviewer)[0]["members"] == members, path
 
 
 @pytest.mark.parametrize("request_id", ["", "with space", "x" * 129, "ünïcode"])
