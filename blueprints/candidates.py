@@ -12,7 +12,7 @@ from access.idempotency import idempotent
 from blueprints import Blueprint, file_response, filters_of, find, or_not_found
 from errors import NotFinished, SessionClosed, invalid
 from models import ApiToken, CandidateKey, CandidateList, Session, find_candidate, invitations, sessions
-from schemas.candidates import CandidateChange, CandidateQuery, Candidates, OneCandidate
+from schemas.candidates import CandidateChange, CandidateFilter, CandidateQuery, Candidates, OneCandidate
 from schemas.keys import candidate_of
 
 blp = Blueprint("Candidates", __name__, description="Candidates of all assessments.")
@@ -30,22 +30,32 @@ CSV_COLUMNS = (
 @reports_unknown
 @blp.arguments(CandidateQuery, location="query")
 @blp.response(200, Candidates)
-@blp.file("A header line, then a line for each candidate.", Candidates.Meta.description, "text/csv")
 def list_candidates(query):
     """List candidates
 
     A page of the candidates of all assessments, oldest first. Use `after` to page through a long list in constant time
-    per page. `format=csv` returns all matching candidates as a file, and ignores `limit`, `offset` and `after`. Tokens
-    without the scope `write` see `PST-****-****` as each `key`.
+    per page. Tokens without the scope `write` see `PST-****-****` as each `key`.
     """
     candidates = CandidateList(caller.organization_id, **filters_of(query))
     if query["format"] == "csv":
-        audit.record_export("exportCandidates")
-        return file_response("candidates.csv", _csv(candidates, caller.sees_keys), "text/csv")
+        return _file_of(candidates)
     limit, offset = query["limit"], query["offset"]
     rows, shows_key = _after(candidates, query).page(limit, offset), caller.sees_keys
     listed = [candidate_of(row, shows_key) for row in rows]
     return jsonify(candidates=listed, total=candidates.count(), limit=limit, offset=offset)
+
+
+@blp.get("/candidates/export")
+@auth.required(ApiToken)
+@blp.arguments(CandidateFilter, location="query")
+@blp.file("A header line, then a line for each candidate.", "The candidates as a file.", "text/csv")
+def export_candidates(query):
+    """Export the candidates
+
+    All matching candidates as a CSV file, oldest first. Tokens without the scope `write` see `PST-****-****` as each
+    `key`.
+    """
+    return _file_of(CandidateList(caller.organization_id, **query))
 
 
 @blp.patch("/candidates/<id:candidate_id>")
@@ -95,6 +105,11 @@ def _after(candidates: CandidateList, query: dict[str, Any]) -> CandidateList:
     if last is None:
         raise invalid("after", "No such candidate in your organization.")
     return candidates.after(last)
+
+
+def _file_of(candidates: CandidateList) -> Response:
+    audit.record_export("exportCandidates")
+    return file_response("candidates.csv", _csv(candidates, caller.sees_keys), "text/csv")
 
 
 def _csv(candidates: CandidateList, shows_key: bool) -> Iterator[str]:

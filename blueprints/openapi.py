@@ -1,5 +1,6 @@
 """The OpenAPI document, generated from the blueprints."""
 
+import json
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -69,6 +70,9 @@ def _complete(document: dict[str, Any], app: Flask) -> None:
     components["schemas"].pop("PaginationMetadata", None)
     default = components["responses"]["DEFAULT_ERROR"] | operations.OTHER_REFUSALS
     components["responses"] = {"DEFAULT_ERROR": default}
+    for schema in components["schemas"].values():
+        for member in schema["properties"].values():
+            _adapt_to_generators(member)
     for rule in app.url_map.iter_rules():
         path = document["paths"].get(operations.Paths.flaskpath2openapi(rule.rule), {})
         for method in rule.methods or ():
@@ -76,6 +80,17 @@ def _complete(document: dict[str, Any], app: Flask) -> None:
                 operations.complete(operation, app.view_functions[rule.endpoint], rule.rule)
                 _describe_responses(operation, components["schemas"])
                 operation["responses"] = dict(sorted(operation["responses"].items()))
+
+
+def _adapt_to_generators(member: dict[str, Any]) -> None:
+    """Write a member so that generated clients have one type for it, and so that it stays optional."""
+    if None in member.get("enum", ()):
+        values = [value for value in member.pop("enum") if value is not None]
+        member["anyOf"] = [{"type": "string", "enum": values}, {"type": "null"}]
+        del member["type"]
+    # For TypeScript, a member with a default is always present.
+    if (default := member.pop("default", None)) not in (None, ""):
+        member["description"] += f" By default {json.dumps(default)}."
 
 
 def _describe_responses(operation: dict[str, Any], schemas: dict[str, Any]) -> None:

@@ -4,20 +4,25 @@ from schemas import members
 from schemas.base import Body, PageOf, shape
 from schemas.fields import Choice, Email, Flag, Id, Line, ListOf, Nested, String
 from schemas.keys import STATUSES, Key, Metadata
-from schemas.queries import PageQuery
+from schemas.queries import UNDOCUMENTED, Filter, PageQuery
 
 
-class CandidateQuery(PageQuery):
+class CandidateFilter(Filter):
     """Filter of candidates."""
 
     status = Choice(STATUSES, "Only candidates with this status.")
     assessment_id = Id("Only candidates of this assessment.")
+    q = String("Only candidates whose name or address contains this, in any letter case.", max=255)
+
+
+class CandidateQuery(CandidateFilter, PageQuery):
+    """Part of the list of candidates."""
+
     after = Id(
         "Only candidates after this one: the id of the last one read. Each page costs the same, and revocations "
         "meanwhile neither skip nor repeat a candidate."
     )
-    q = String("Only candidates whose name or address contains this, in any letter case.", max=255)
-    format = Choice(["json", "csv"], "`csv` returns the whole list as a file.", load_default="json")
+    format = Choice(["json", "csv"], "`csv`: like the export.", load_default="json", openapi=UNDOCUMENTED)
 
 
 class Candidate(Key):

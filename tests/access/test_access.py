@@ -41,7 +41,7 @@ def test_who_may_call(names, callers):
 def test_only_tokens_that_may_write_see_keys(names, reader, reviewer, key):
     """R33: with the key, a reader could act as the candidate."""
     publish_new()
-    lists = {"GET /v1/assessments/<assessment_id>/keys", "GET /v1/candidates"}
+    lists = {"GET /v1/assessments/<assessment_id>/keys", "GET /v1/candidates", "GET /v1/candidates/export"}
     reads = {route: row for route, row in ROWS.items() if route.startswith("GET") and "consent" not in route}
     reads["GET /v1/candidates?format=csv"] = Row(READ, query={"format": "csv"})
     shown = {reader: set(), reviewer: set()}
