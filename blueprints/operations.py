@@ -21,9 +21,6 @@ from web.json import NotJson
 # Examples of members other than `error` and `code`.
 EXAMPLE_MEMBERS: dict[type[Refusal], dict[str, Any]] = {
     errors.Invalid: {"details": [{"path": ["title"], "message": "Required."}]},
-    errors.UnknownParameter: {
-        "details": [{"path": ["limt"], "message": "Unknown parameter. Did you mean `limit`?"}],
-    },
     errors.AlreadyBegun: {"entries": [{"path": ["taskBrief"], "message": "Already shown to a candidate."}]},
     errors.DuplicateCandidates: {
         "entries": [{"path": ["candidateEmails", 1], "message": f"Already has the open key {EXAMPLE_ID}."}]

@@ -14,10 +14,12 @@ import marshmallow as ma
 from flask import Response, g, request
 
 from errors import Invalid, UnknownParameter
+from rules.plain_text import one_line
 
 HEADER = "X-Ignored"
 MAX_REPORTED = 20
 MAX_REFUSED = 100
+MAX_NAMED = 10
 MAX_COMPARED_CHARACTERS = 100
 DOCUMENTATION = {
     "schema": {"type": "string"},
@@ -34,8 +36,7 @@ def check_query(known: Collection[str], is_reported: bool) -> None:
     if is_reported:
         _report(names)
     elif names:
-        details = [_detail([name], known, "parameter") for name in names]
-        raise UnknownParameter(f"`{details[0]['path'][0]}`: {details[0]['message']}", details=details)
+        raise UnknownParameter(" ".join(_sentence(name, known) for name in names[:MAX_NAMED]))
 
 
 def check_body(schema: ma.Schema, body: dict) -> None:
@@ -51,7 +52,7 @@ def check_body(schema: ma.Schema, body: dict) -> None:
     tolerated = getattr(schema, "response_members", ())
     refused = [(path, known) for path, known in unknown if len(path) > 1 or path[0] not in tolerated]
     if refused:
-        raise Invalid(details=[_detail(path, known, "member") for path, known in refused])
+        raise Invalid(details=[_detail(path, known) for path, known in refused])
 
 
 def known_members() -> list[str]:
@@ -105,9 +106,17 @@ def _unknown_inside(field: ma.fields.Field, value: Any, path: list) -> Iterator[
             yield from _unknown_inside(field.inner, entry, [*path, index])
 
 
-def _detail(path: list, known: Collection[str], kind: str) -> dict[str, Any]:
+def _sentence(name: str, known: Collection[str]) -> str:
+    advice = _nearest(name, known) or "This operation has none."
+    return f"Unknown query parameter `{one_line(name, MAX_COMPARED_CHARACTERS)}`. {advice}"
+
+
+def _detail(path: list, known: Collection[str]) -> dict[str, Any]:
     *parents, name = path
     shown = name[:MAX_COMPARED_CHARACTERS]
-    nearest = get_close_matches(shown, known, 1, 0)
-    advice = f"Did you mean `{nearest[0]}`?" if nearest else f"This operation has no {kind}s."
-    return {"path": [*parents, shown], "message": f"Unknown {kind}. {advice}"}
+    return {"path": [*parents, shown], "message": f"Unknown member. {_nearest(shown, known)}"}
+
+
+def _nearest(name: str, known: Collection[str]) -> str:
+    nearest = get_close_matches(name[:MAX_COMPARED_CHARACTERS], known, 1, 0)
+    return f"Did you mean `{nearest[0]}`?" if nearest else ""

@@ -51,7 +51,8 @@ def test_only_reviewers_operations_outside_the_specification_refuse(names, revie
         if is_refusing(route):
             code = "invalid_request" if member else "unknown_parameter"
             assert refusal(response) == (400, code), route
-            assert response.json["details"][0]["path"] == ["later"], route
+            assert member is None or response.json["details"][0]["path"] == ["later"], route
+            assert member or "`later`" in response.json["error"], route
         else:
             assert response.status_code == known.status_code, route
             assert response.headers.get("X-Ignored") == ("later" if route in SPECIFIED else None), route
@@ -69,12 +70,12 @@ def test_authentication_precedes(anonymous, reader):
 
 def test_a_refusal_names_the_nearest_known_name(reviewer):
     response = reviewer.get("/v1/issues", dificulty="easy", ofset=1)
-    assert response.json["error"] == "`dificulty`: Unknown parameter. Did you mean `difficulty`?"
-    assert [detail["path"] for detail in response.json["details"]] == [["dificulty"], ["ofset"]]
-    assert response.json["details"][1]["message"] == "Unknown parameter. Did you mean `offset`?"
-    assert reviewer.get("/v1/org", later=1).json["details"][0]["message"] == (
-        "Unknown parameter. This operation has no parameters."
+    assert response.json["error"] == (
+        "Unknown query parameter `dificulty`. Did you mean `difficulty`? "
+        "Unknown query parameter `ofset`. Did you mean `offset`?"
     )
+    response = reviewer.get("/v1/org", later=1)
+    assert response.json["error"] == "Unknown query parameter `later`. This operation has none."
     criterion = NEW_RUBRIC["criteria"][0] | {"wieght": 2}
     response = reviewer.post("/v1/rubrics", NEW_RUBRIC | {"criteria": [criterion]})
     assert error_paths(response) == [["criteria", 0, "wieght"]]
