@@ -12,7 +12,7 @@ from access import guesses, refuses
 from errors import InsufficientScope, Unauthenticated, UnknownParameter
 from models import ApiToken, CandidateKey
 from web.access_log import record_caller
-from web.json import MAX_BODY_BYTES
+from web.json import MAX_BODY_BYTES, refuse_body
 from web.unknown_names import check_query, names_of
 
 # How to look up a credential, by header; raises Unauthenticated. The first header that is present decides.
@@ -59,14 +59,16 @@ def required(kinds: type | UnionType, scope: str = "read", chain: Chain = CHAIN)
 
     def decorate(view: Any) -> Callable:
         is_reported = getattr(view, "reports_unknown", False)
-        query = getattr(view, "arguments", {}).get("query")
-        known = names_of(query) if query else []
+        arguments = getattr(view, "arguments", {})
+        known = names_of(arguments["query"]) if "query" in arguments else []
 
         @wraps(view)
         def wrapper(*args: Any, **kwargs: Any) -> Any:
             g.caller = authenticate(kinds, scope, chain)
             if is_reported or isinstance(g.caller, ApiToken):
                 check_query(known, is_reported)
+                if request.method != "GET" and not is_reported and "json" not in arguments:
+                    refuse_body()
             return view(*args, **kwargs)
 
         return _declare(wrapper, kinds, scope, chain)

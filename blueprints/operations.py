@@ -86,7 +86,7 @@ def _refusals(view: Any, rule: str) -> set[type[Refusal]]:
     """Refusals of the view, its decorators, its arguments and its path."""
     arguments = getattr(view, "arguments", {})
     conditions = {
-        errors.Invalid: bool(arguments),
+        errors.Invalid: bool(arguments) or errors.UnknownParameter in getattr(view, "refusals", ()),
         NotJson: "json" in arguments,
         errors.TooManyValues: "json" in arguments,
         errors.TooLarge: "json" in arguments,

@@ -18,7 +18,7 @@ from webargs.multidictproxy import MultiDictProxy
 from werkzeug.exceptions import RequestEntityTooLarge, UnsupportedMediaType
 
 from errors import BatchTooLarge, Invalid, Refusal, TooManyValues, invalid
-from web.unknown_names import check_body
+from web.unknown_names import check_body, refuse_members
 from web.value_limit import MAX_VALUES, find_excess
 
 MAX_DEPTH = 32
@@ -271,6 +271,13 @@ def read_body(req: Request) -> bytes:
     if req.content_length not in (None, len(body)):
         raise NotJson(INCOMPLETE)
     return body
+
+
+def refuse_body() -> None:
+    """Refuse the members of a body where none is known (R35). Anything but a JSON object is ignored."""
+    if request.mimetype == "application/json":
+        with suppress(NotJson, TooManyValues):
+            refuse_members(strict_object(read_body(request)))
 
 
 def flatten(messages: Any, path: tuple = ()) -> Iterator[dict]:

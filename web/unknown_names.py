@@ -55,6 +55,12 @@ def check_body(schema: ma.Schema, body: dict) -> None:
         raise Invalid(details=[_detail(path, known) for path, known in refused])
 
 
+def refuse_members(body: dict) -> None:
+    """Refuse every member of a body. Raises Invalid."""
+    if body:
+        raise Invalid(details=[_detail([name], ()) for name in islice(body, MAX_REFUSED)])
+
+
 def known_members() -> list[str]:
     """The known members of the request's body, sorted; empty without a body."""
     schema = g.get("body_schema")
@@ -107,8 +113,8 @@ def _unknown_inside(field: ma.fields.Field, value: Any, path: list) -> Iterator[
 
 
 def _sentence(name: str, known: Collection[str]) -> str:
-    advice = _nearest(name, known) or "This operation has none."
-    return f"Unknown query parameter `{one_line(name, MAX_COMPARED_CHARACTERS)}`. {advice}"
+    shown = one_line(name, MAX_COMPARED_CHARACTERS)
+    return f"Unknown query parameter `{shown}`. {_nearest(name, known)}"
 
 
 def _detail(path: list, known: Collection[str]) -> dict[str, Any]:
@@ -119,4 +125,4 @@ def _detail(path: list, known: Collection[str]) -> dict[str, Any]:
 
 def _nearest(name: str, known: Collection[str]) -> str:
     nearest = get_close_matches(name[:MAX_COMPARED_CHARACTERS], known, 1, 0)
-    return f"Did you mean `{nearest[0]}`?" if nearest else ""
+    return f"Did you mean `{nearest[0]}`?" if nearest else "This operation has none."
