@@ -15,7 +15,7 @@ from access import concurrency, rate_limits
 from blueprints import IdConverter, release_connection
 from blueprints.operations import operations_of
 from storage import build_storage
-from web import error_handlers, log_format
+from web import error_handlers, log_format, unknown_names
 from web.access_log import RequestLog
 from web.json import MAX_BODY_BYTES, JSONProvider, strip_leading_slashes
 
@@ -106,6 +106,7 @@ def _configure_routing(app: Flask) -> None:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=proxies, x_proto=proxies)  # type: ignore[method-assign]
     app.teardown_request(lambda error: release_connection())
     app.after_request(_set_headers)
+    app.after_request(unknown_names.set_header)
 
 
 def _register_metrics(app: Flask) -> Callable | None:

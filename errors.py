@@ -54,6 +54,8 @@ def _refusal(code: int, reason: str, sentence: str, retry_after: int | None = No
 
 
 Invalid = _refusal(400, "invalid_request", "The request is invalid. See `details`.")
+# The message names the parameters, and for each the nearest known one.
+UnknownParameter = _refusal(400, "unknown_parameter", "The operation does not know a query parameter.")
 TooManyValues = _refusal(400, "too_many_values", "The JSON has too many values.")
 BatchTooLarge = _refusal(400, "batch_too_large", "The batch has too many entries.")
 Incomplete = _refusal(400, "incomplete", "The body ended before its Content-Length. Nothing was stored.")

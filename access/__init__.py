@@ -20,3 +20,9 @@ def refuses(*refusals: type[Refusal]) -> Callable:
         return view
 
     return decorate
+
+
+def reports_unknown(view: Any) -> Any:
+    """Ignore unknown parameters and members, and name them in X-Ignored: for the specification's operations (R35)."""
+    view.reports_unknown = True
+    return view

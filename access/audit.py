@@ -12,6 +12,7 @@ from models import ApiToken, db
 from models.audit import Actor, AuditEntry
 from schemas.base import camel
 from web.access_log import current_id
+from web.unknown_names import known_members
 
 
 def change(created: str | None = None, prepare: Callable | None = None) -> Callable:
@@ -31,7 +32,7 @@ def change(created: str | None = None, prepare: Callable | None = None) -> Calla
             with db.atomic():
                 result = view(*args, **kwargs, **prepared)
                 subject = _subject(created, result[created].id) if created else _path_subject(kwargs)
-                AuditEntry.create(organization=caller.organization_id, **_columns(view, args), **subject)
+                AuditEntry.create(organization=caller.organization_id, **_columns(view), **subject)
             return result
 
         return _audited(wrapper)
@@ -44,7 +45,7 @@ def change_by_verb(view: Callable) -> Callable:
 
     @wraps(view)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
-        return view(*args, **kwargs, audit_entry=_columns(view, args))
+        return view(*args, **kwargs, audit_entry=_columns(view))
 
     return _audited(wrapper)
 
@@ -78,11 +79,11 @@ def _audited(wrapper: Any) -> Any:
     return wrapper
 
 
-def _columns(view: Callable, args: tuple = ()) -> dict[str, Any]:
+def _columns(view: Callable) -> dict[str, Any]:
     return {
         "action": camel(view.__name__),
         **{f"actor_{name}": value for name, value in Actor.of(caller)._asdict().items()},
-        "members": sorted(camel(name) for body in args if isinstance(body, dict) for name in body),
+        "members": known_members(),
         **_origin(),
     }
 

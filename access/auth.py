@@ -9,10 +9,11 @@ from flask import g, request
 from werkzeug.exceptions import HTTPException
 
 from access import guesses, refuses
-from errors import InsufficientScope, Unauthenticated
+from errors import InsufficientScope, Unauthenticated, UnknownParameter
 from models import ApiToken, CandidateKey
 from web.access_log import record_caller
-from web.json import MAX_BODY_BYTES
+from web.json import MAX_BODY_BYTES, refuse_body
+from web.unknown_names import check_query, names_of
 
 # How to look up a credential, by header; raises Unauthenticated. The first header that is present decides.
 Chain = dict[str, Callable[[str], Any]]
@@ -52,13 +53,22 @@ CANDIDATE_CHAIN: Chain = {
 def required(kinds: type | UnionType, scope: str = "read", chain: Chain = CHAIN) -> Callable:
     """Accept only these kinds of callers, and API tokens only with the scope.
 
-    Raises Unauthenticated, and InsufficientScope for an API token without the scope.
+    Raises Unauthenticated, and InsufficientScope for an API token without the scope. Then unknown names are refused or
+    reported, unless a candidate calls one of their own operations (R35).
     """
 
-    def decorate(view: Callable) -> Callable:
+    def decorate(view: Any) -> Callable:
+        is_reported = getattr(view, "reports_unknown", False)
+        arguments = getattr(view, "arguments", {})
+        known = names_of(arguments["query"]) if "query" in arguments else []
+
         @wraps(view)
         def wrapper(*args: Any, **kwargs: Any) -> Any:
             g.caller = authenticate(kinds, scope, chain)
+            if is_reported or isinstance(g.caller, ApiToken):
+                check_query(known, is_reported)
+                if request.method != "GET" and not is_reported and "json" not in arguments:
+                    refuse_body()
             return view(*args, **kwargs)
 
         return _declare(wrapper, kinds, scope, chain)
@@ -125,4 +135,8 @@ def _declare(wrapper: Any, kinds: type | UnionType, scope: str = "read", chain: 
     schemes += ["candidateBearer"] if chain is CANDIDATE_CHAIN else []
     wrapper.access = (kinds, scope)
     wrapper.security = [{scheme: []} for scheme in schemes]
-    return refuses(Unauthenticated, *([InsufficientScope] if scope == "write" else []))(wrapper)
+    refuses_unknown = ApiToken in (get_args(kinds) or (kinds,)) and not hasattr(wrapper, "reports_unknown")
+    refusals = {InsufficientScope: scope == "write", UnknownParameter: refuses_unknown}
+    return refuses(Unauthenticated, *(refusal for refusal, is_possible in refusals.items() if is_possible))(
+        wrapper
+    )

@@ -80,7 +80,19 @@ class Blueprint(flask_smorest.Blueprint):
 
         def decorate(view: Any) -> Any:
             view.arguments = getattr(view, "arguments", {}) | {location: instance}
+            instance.response_members = getattr(view, "response_members", ())
             return parse(view)
+
+        return decorate
+
+    def response(self, status: Any, schema: Any = None, **options: Any) -> Callable:
+        """Like flask-smorest's. The members of the object in the response are tolerated in the request (R35)."""
+        document = super().response(status, schema, **options)
+
+        def decorate(view: Any) -> Any:
+            if isinstance(schema, type):
+                view.response_members = _members_of_object(schema())
+            return document(view)
 
         return decorate
 
@@ -88,6 +100,12 @@ class Blueprint(flask_smorest.Blueprint):
         """Document a response of file_response()."""
         shape = {"type": "string", "description": content}
         return self.alt_response(200, schema=shape, content_type=content_type, description=description)
+
+
+def _members_of_object(schema: Any) -> list[str]:
+    """The members of the object that a response wraps in its name; without a wrapper, the response's own."""
+    first = next(iter(schema.fields.values()))
+    return [field.data_key for field in getattr(first, "schema", schema).fields.values()]
 
 
 def store() -> Any:

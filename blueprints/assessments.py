@@ -2,7 +2,7 @@
 
 from flask import jsonify
 
-from access import audit, auth, caller, gates, refuses
+from access import audit, auth, caller, gates, refuses, reports_unknown
 from access.idempotency import idempotent
 from blueprints import Blueprint, find
 from errors import AlreadyBegun, NotFound, QuotaExceeded
@@ -15,6 +15,7 @@ blp = Blueprint("Assessments", __name__, description="Tasks that candidates are 
 
 @blp.post("/assessments")
 @auth.required(ApiToken, scope="write")
+@reports_unknown
 @idempotent
 @gates.subscribed
 @refuses(QuotaExceeded)
@@ -33,6 +34,7 @@ def create_assessment(data):
 
 @blp.get("/assessments")
 @auth.required(ApiToken)
+@reports_unknown
 @blp.response(200, schemas.Assessments)
 def list_assessments():
     """List assessments
@@ -45,6 +47,7 @@ def list_assessments():
 
 @blp.get("/assessments/<id:assessment_id>")
 @auth.required(ApiToken | CandidateKey)
+@reports_unknown
 @blp.response(200, schemas.OneAssessment)
 def get_assessment(assessment_id):
     """Get an assessment
@@ -91,6 +94,7 @@ def change_assessment(data, assessment_id):
 
 @blp.delete("/assessments/<id:assessment_id>")
 @auth.required(ApiToken, scope="write")
+@reports_unknown
 @blp.response(200, schemas.DeletedAssessment)
 @audit.change()
 def delete_assessment(assessment_id):

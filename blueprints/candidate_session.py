@@ -35,7 +35,7 @@ def get_consent(query):
     return {
         "already_confirmed": Consent.exists_for(key, current["hash"]),
         "disclosure_hash": current["hash"],
-        "disclosure": current | {"tos_url": setting("TERMS_URL")},
+        "disclosure": current | {"tos_url": setting("TERMS_URL") or ""},
         "assessment_title": key.assessment.title,
         "org_name": key.organization.shown_name,
         "time_limit_minutes": key.time_limit_minutes,

@@ -7,11 +7,19 @@ from typing import Any
 
 from flask import Response, jsonify
 
-from access import audit, auth, caller, refuses
+from access import audit, auth, caller, refuses, reports_unknown
+from access.idempotency import idempotent
 from blueprints import Blueprint, file_response, filters_of, find, or_not_found
 from errors import DuplicateExternalId, NotFinished, SessionClosed, invalid
 from models import ApiToken, CandidateKey, CandidateList, Session, find_candidate, invitations, sessions
-from schemas.candidates import CandidateChange, CandidateQuery, Candidates, NewDecision, OneCandidate
+from schemas.candidates import (
+    CandidateChange,
+    CandidateFilter,
+    CandidateQuery,
+    Candidates,
+    NewDecision,
+    OneCandidate,
+)
 from schemas.keys import candidate_of
 
 blp = Blueprint("Candidates", __name__, description="Candidates of all assessments.")
@@ -26,20 +34,18 @@ CSV_COLUMNS = (
 
 @blp.get("/candidates")
 @auth.required(ApiToken)
+@reports_unknown
 @blp.arguments(CandidateQuery, location="query")
 @blp.response(200, Candidates)
-@blp.file("A header line, then a line for each candidate.", Candidates.Meta.description, "text/csv")
 def list_candidates(query):
     """List candidates
 
     A page of the candidates of all assessments, oldest first. Use `after` to page through a long list in constant time
-    per page. `format=csv` returns all matching candidates as a file, and ignores `limit`, `offset` and `after`. Tokens
-    without the scope `write` see `PST-****-****` as each `key`.
+    per page. Tokens without the scope `write` see `PST-****-****` as each `key`.
     """
     candidates = CandidateList(caller.organization_id, **filters_of(query))
     if query["format"] == "csv":
-        audit.record_export("exportCandidates")
-        return file_response("candidates.csv", _csv(candidates, caller.sees_keys), "text/csv")
+        return _file_of(candidates)
     limit, offset = query["limit"], query["offset"]
     rows, shows_key = _after(candidates, query).page(limit, offset), caller.sees_keys
     listed = [candidate_of(row, shows_key) for row in rows]
@@ -58,6 +64,19 @@ def get_candidate(candidate_id):
     return candidate_response(candidate_id)
 
 
+@blp.get("/candidates/export")
+@auth.required(ApiToken)
+@blp.arguments(CandidateFilter, location="query")
+@blp.file("A header line, then a line for each candidate.", "The candidates as a file.", "text/csv")
+def export_candidates(query):
+    """Export the candidates
+
+    All matching candidates as a CSV file, oldest first. Tokens without the scope `write` see `PST-****-****` as each
+    `key`.
+    """
+    return _file_of(CandidateList(caller.organization_id, **query))
+
+
 @blp.patch("/candidates/<id:candidate_id>")
 @auth.required(ApiToken, scope="write")
 @refuses(NotFinished, DuplicateExternalId)
@@ -68,8 +87,8 @@ def change_candidate(data, candidate_id):
     """Change a candidate
 
     Atomic. Name, address, `externalId` and `metadata` can change at any time; null clears. `externalId` must be unique
-    in the assessment. `hired` requires a completed or expired session; false restores the previous status. It is the same
-    as the decisions `hired` and `undecided`.
+    in the assessment. `hired` requires a completed or expired session; false restores the previous status. It is
+    the same as the decisions `hired` and `undecided`.
     """
     invitations.change_candidate(find(CandidateKey, candidate_id), data, caller)
     return candidate_response(candidate_id)
@@ -93,6 +112,7 @@ def set_decision(data, candidate_id):
 
 @blp.post("/candidates/<id:candidate_id>/allow-redeem")
 @auth.required(ApiToken, scope="write")
+@idempotent
 @refuses(SessionClosed)
 @blp.response(200, OneCandidate)
 @audit.change()
@@ -121,6 +141,11 @@ def _after(candidates: CandidateList, query: dict[str, Any]) -> CandidateList:
     if last is None:
         raise invalid("after", "No such candidate in your organization.")
     return candidates.after(last)
+
+
+def _file_of(candidates: CandidateList) -> Response:
+    audit.record_export("exportCandidates")
+    return file_response("candidates.csv", _csv(candidates, caller.sees_keys), "text/csv")
 
 
 def _csv(candidates: CandidateList, shows_key: bool) -> Iterator[str]:

@@ -1,6 +1,6 @@
 """Cohort statistics of an assessment, and selection rates of its groups."""
 
-from access import audit, auth
+from access import audit, auth, reports_unknown
 from blueprints import Blueprint, find
 from models import ApiToken, Assessment, cohorts, fairness, sessions
 from schemas.cohort_stats import CohortQuery, CohortStatistics
@@ -12,6 +12,7 @@ blp = Blueprint("Cohort statistics", __name__, description="Statistics of sessio
 
 @blp.get("/assessments/<id:assessment_id>/cohort-stats")
 @auth.required(ApiToken)
+@reports_unknown
 @blp.arguments(CohortQuery, location="query")
 @blp.response(200, CohortStatistics)
 def cohort_stats(query, assessment_id):

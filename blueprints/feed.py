@@ -17,7 +17,7 @@ blp = Blueprint("Feed", __name__, description="The same events as webhooks, to p
 def list_events(query):
     """List events
 
-    The events after a cursor, oldest first. Each event appears exactly once, a few seconds after it happened, and is
-    stored for 30 days.
+    The events after a cursor, in the order in which they were published, which can differ from that of their
+    timestamps. Each event appears exactly once, a few seconds after it happened, and is stored for 30 days.
     """
     return read_feed(caller, query.get("after"), query.get("types"), query["limit"])

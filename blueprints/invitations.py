@@ -2,6 +2,7 @@
 
 import errors
 from access import audit, auth, caller, refuses
+from access.idempotency import idempotent
 from blueprints import Blueprint, find, page
 from blueprints.candidates import candidate_response
 from models import ApiToken, CandidateKey, Delivery, invitations
@@ -14,6 +15,7 @@ blp = Blueprint("Invitations", __name__, description="Candidates' invitations an
 
 @blp.post("/candidates/<id:candidate_id>/invite")
 @auth.required(ApiToken, scope="write")
+@idempotent
 @refuses(errors.NoAddress, errors.KeyIsExpired, errors.SessionEnded, errors.MailLimit)
 @blp.response(200, OneCandidate)
 @audit.change()
@@ -29,6 +31,7 @@ def send_again(candidate_id):
 
 @blp.post("/candidates/<id:candidate_id>/extend")
 @auth.required(ApiToken, scope="write")
+@idempotent
 @refuses(errors.KeyRedeemed, errors.KeyIsExpired)
 @blp.arguments(schemas.NewExpiry)
 @blp.response(200, OneCandidate)
@@ -45,6 +48,7 @@ def extend_key(data, candidate_id):
 
 @blp.post("/candidates/<id:candidate_id>/reopen")
 @auth.required(ApiToken, scope="write")
+@idempotent
 @refuses(errors.KeyRedeemed, errors.KeyNotExpired)
 @blp.arguments(schemas.ReopenedExpiry)
 @blp.response(200, OneCandidate)
@@ -72,14 +76,15 @@ def get_accommodation(candidate_id):
 
 @blp.put("/candidates/<id:candidate_id>/accommodation")
 @auth.required(ApiToken, scope="write")
-@refuses(errors.SessionClosed, errors.TimeIsOver)
+@refuses(errors.NoTimeLimit, errors.SessionClosed, errors.TimeIsOver)
 @blp.arguments(schemas.NewAccommodation)
 @blp.response(200, schemas.OneAccommodation)
 @audit.change()
 def set_accommodation(data, candidate_id):
     """Give a candidate more time
 
-    Before or during the session. The `closesAt` of an open session moves. An empty body removes the accommodation.
+    Before or during the session, if the assessment has a time limit. The `closesAt` of an open session moves. An empty
+    body removes the accommodation.
     """
     key = find(CandidateKey, candidate_id)
     invitations.accommodate(key, data.get("extra_minutes"), data.get("time_multiplier"))
@@ -117,6 +122,7 @@ def list_deliveries(query):
 
 @blp.post("/deliveries/<id:delivery_id>/retry")
 @auth.required(ApiToken, scope="write")
+@idempotent
 @refuses(errors.NotFailed, errors.MailLimit)
 @blp.response(200, schemas.OneDelivery)
 @audit.change()

@@ -2,7 +2,7 @@
 
 from flask import jsonify
 
-from access import audit, auth, caller, gates, refuses
+from access import audit, auth, caller, gates, refuses, reports_unknown
 from access.idempotency import idempotent
 from blueprints import Blueprint, find, or_not_found
 from errors import DuplicateCandidates, DuplicateExternalId, NoTimeLimit
@@ -14,6 +14,7 @@ blp = Blueprint("Candidate keys", __name__, description="Keys that give candidat
 
 @blp.post("/assessments/<id:assessment_id>/keys")
 @auth.required(ApiToken, scope="write")
+@reports_unknown
 @idempotent
 @gates.subscribed
 @refuses(DuplicateCandidates, DuplicateExternalId, NoTimeLimit)
@@ -33,6 +34,7 @@ def issue_keys(data, assessment_id, audit_entry):
 
 @blp.get("/assessments/<id:assessment_id>/keys")
 @auth.required(ApiToken)
+@reports_unknown
 @blp.response(200, Keys)
 def list_keys(assessment_id):
     """List candidate keys
@@ -46,6 +48,7 @@ def list_keys(assessment_id):
 
 @blp.delete("/assessments/<id:assessment_id>/keys/<id:key_id>")
 @auth.required(ApiToken, scope="write")
+@reports_unknown
 @blp.response(200, RevokedKey)
 @audit.change()
 def revoke_key(assessment_id, key_id):

@@ -1,5 +1,6 @@
 """The OpenAPI document, generated from the blueprints."""
 
+import json
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -18,8 +19,12 @@ Reviewers send a token as `Authorization: Bearer`, candidates their key as `X-AP
 the same shape: a sentence in `error`, a stable `code`, and `details` for invalid input.
 
 Requests are limited per credential, or per network address where no credential is needed. The response headers
-`X-RateLimit-Limit`, `-Remaining` and `-Reset` (seconds since 1970) describe the limit. Requests that create something
-accept an `Idempotency-Key`: a request that is repeated with the same key runs only once.
+`X-RateLimit-Limit`, `-Remaining` and `-Reset` (seconds since 1970) describe the limit. Every POST of a reviewer
+accepts an `Idempotency-Key`: a request that is repeated with the same key runs only once.
+
+Unknown query parameters are refused (400 `unknown_parameter`), and so are unknown members of a body, except those of
+the object in the response, so that an object can be sent back. Candidates' operations ignore both, and the operations
+with the response header `X-Ignored` name them there.
 
 Every response has an `X-Request-Id`, which also appears in the service's logs. To set it, send one of up to 128
 letters, digits and `._:-`.
@@ -65,6 +70,9 @@ def _complete(document: dict[str, Any], app: Flask) -> None:
     components["schemas"].pop("PaginationMetadata", None)
     default = components["responses"]["DEFAULT_ERROR"] | operations.OTHER_REFUSALS
     components["responses"] = {"DEFAULT_ERROR": default}
+    for schema in components["schemas"].values():
+        for member in schema["properties"].values():
+            _adapt_to_generators(member)
     for rule in app.url_map.iter_rules():
         path = document["paths"].get(operations.Paths.flaskpath2openapi(rule.rule), {})
         for method in rule.methods or ():
@@ -72,6 +80,17 @@ def _complete(document: dict[str, Any], app: Flask) -> None:
                 operations.complete(operation, app.view_functions[rule.endpoint], rule.rule)
                 _describe_responses(operation, components["schemas"])
                 operation["responses"] = dict(sorted(operation["responses"].items()))
+
+
+def _adapt_to_generators(member: dict[str, Any]) -> None:
+    """Write a member so that generated clients have one type for it, and so that it stays optional."""
+    if None in member.get("enum", ()):
+        values = [value for value in member.pop("enum") if value is not None]
+        member["anyOf"] = [{"type": "string", "enum": values}, {"type": "null"}]
+        del member["type"]
+    # For TypeScript, a member with a default is always present.
+    if (default := member.pop("default", None)) not in (None, ""):
+        member["description"] += f" By default {json.dumps(default)}."
 
 
 def _describe_responses(operation: dict[str, Any], schemas: dict[str, Any]) -> None:

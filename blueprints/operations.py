@@ -14,6 +14,8 @@ from access.rate_limits import setting_of
 from errors import Refusal
 from schemas.base import camel, example_of
 from schemas.fields import EXAMPLE_ID
+from schemas.queries import UNDOCUMENTED
+from web import unknown_names
 from web.json import NotJson
 
 # Examples of members other than `error` and `code`.
@@ -63,18 +65,28 @@ def complete(operation: dict[str, Any], view: Any, rule: str) -> None:
     operation["security"] = getattr(view, "security", [])
     if body := getattr(view, "arguments", {}).get("json"):
         operation["requestBody"]["content"]["application/json"]["example"] = example_of(body)
+    if "parameters" in operation:
+        documented = [each for each in operation["parameters"] if not _is_undocumented(each)]
+        operation["parameters"] = documented
     if getattr(view, "is_idempotent", False):
         operation.setdefault("parameters", []).append(IDEMPOTENCY_KEY)
+    if getattr(view, "reports_unknown", False):
+        success = next(response for status, response in operation["responses"].items() if status[0] == "2")
+        success["headers"] = {unknown_names.HEADER: unknown_names.DOCUMENTATION}
     # A view that forwards responses documents their shape itself.
     refusals = getattr(view, "responses", None) or _responses(_refusals(view, rule))
     operation["responses"] |= {str(status): response for status, response in refusals.items()}
+
+
+def _is_undocumented(parameter: dict[str, Any]) -> bool:
+    return UNDOCUMENTED.items() <= parameter.get("schema", {}).items()
 
 
 def _refusals(view: Any, rule: str) -> set[type[Refusal]]:
     """Refusals of the view, its decorators, its arguments and its path."""
     arguments = getattr(view, "arguments", {})
     conditions = {
-        errors.Invalid: bool(arguments),
+        errors.Invalid: bool(arguments) or errors.UnknownParameter in getattr(view, "refusals", ()),
         NotJson: "json" in arguments,
         errors.TooManyValues: "json" in arguments,
         errors.TooLarge: "json" in arguments,

@@ -56,7 +56,7 @@ def get_rubric(rubric_id):
 def change_rubric(data, rubric_id):
     """Change a rubric
 
-    The change is saved as a new version. Existing scores keep their version.
+    A change is saved as a new version; a request that changes nothing is not. Existing scores keep their version.
     """
     return {"rubric": find(Rubric, rubric_id).change(data)}
 

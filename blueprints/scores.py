@@ -11,7 +11,6 @@ blp = Blueprint("Scores", __name__, description="Reviewers' scores of a session,
 
 @blp.get("/sessions/<id:session_id>/scores")
 @auth.required(ApiToken)
-@refuses(NoRubric)
 @blp.arguments(ScoreQuery, location="query")
 @blp.response(200, Scores)
 @audit.reading
@@ -19,7 +18,7 @@ def get_scores(query, session_id):
     """Get a session's scores
 
     Each criterion with its current score and its history, and the weighted total. All of them belong to one version of
-    the rubric; scores of other versions are in the history only.
+    the rubric; scores of other versions are in the history only. Without a rubric, `rubric` and `total` are null.
     """
     return scores.sheet(find(Session, session_id), query.get("version"))
 

@@ -3,6 +3,7 @@
 from typing import Any
 
 from access import audit, auth, caller, refuses
+from access.idempotency import idempotent
 from blueprints import Blueprint, find
 from errors import Erased
 from models import ApiToken, CandidateKey, Event, Session, privacy, sessions
@@ -28,6 +29,7 @@ def get_session(session_id):
 
 @blp.post("/sessions/<id:session_id>/close")
 @auth.required(ApiToken, scope="write")
+@idempotent
 @blp.response(200, ReviewedSession)
 @audit.change(prepare=lambda session_id: sessions.derive_ahead(find(Session, session_id)))
 def close_session(session_id, prepared):

@@ -1,10 +1,15 @@
 """Webhooks: receivers of events, and the messages sent to them."""
 
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
 from access import audit, auth, caller, rate_limits, refuses
 from access.idempotency import idempotent
-from blueprints import Blueprint, find, page
-from errors import TooManyWebhooks, WebhookDisabled
-from models import ApiToken, Webhook, WebhookDelivery
+from blueprints import Blueprint, find, page, setting
+from delivery.webhooks import ForbiddenDestination, check_destination
+from errors import TooManyWebhooks, WebhookDisabled, invalid
+from models import ApiToken, Webhook, WebhookDelivery, clock
 from models.webhooks import outbox, receivers
 from schemas import webhooks as schemas
 from schemas.queries import PageQuery
@@ -12,6 +17,23 @@ from schemas.queries import PageQuery
 blp = Blueprint(
     "Webhooks", __name__, description="Receivers of events, according to Standard Webhooks 1.0.0."
 )
+
+
+def destination_checked(view: Callable) -> Callable:
+    """Refuse a new URL that no attempt can reach. Goes above the transaction, since a name is resolved."""
+
+    @wraps(view)
+    def wrapper(data: dict[str, Any], **ids: Any) -> Any:
+        current = find(Webhook, ids["webhook_id"]).url if ids else None
+        if data.get("url", current) == current:
+            return view(data, **ids)
+        try:
+            error = check_destination(data["url"], setting("WEBHOOK_ALLOWED_NETWORKS") or ())
+        except ForbiddenDestination as refused:
+            raise invalid("url", str(refused)) from None
+        return view(data | {"last_error": error, "last_error_at": error and clock.now()}, **ids)
+
+    return wrapper
 
 
 @blp.get("/webhooks")
@@ -32,13 +54,15 @@ def list_webhooks(query):
 @refuses(TooManyWebhooks)
 @blp.arguments(schemas.NewWebhook)
 @blp.response(201, schemas.ShownWebhook)
+@destination_checked
 @audit.change(created="webhook")
 def create_webhook(data):
     """Create a webhook
 
     Each new event is sent as a POST of `{id, type, timestamp, data}`, signed according to Standard Webhooks 1.0.0, at
     least once and with the same `webhook-id` in every attempt. A 2xx response within 10 seconds counts as delivered.
-    Anything else is retried for about three days; 410 disables the webhook. The secret is shown in this response only.
+    Anything else is retried for about three days; 410 disables the webhook. A URL that cannot be reached is refused; a
+    name that cannot be resolved is accepted, and shown in `lastError`. The secret is shown in this response only.
     """
     hook = receivers.create(caller.organization, **data)
     return {"webhook": hook, "secret": hook.secret}
@@ -59,6 +83,7 @@ def get_webhook(webhook_id):
 @auth.required(ApiToken, scope="write")
 @blp.arguments(schemas.WebhookChange)
 @blp.response(200, schemas.OneWebhook)
+@destination_checked
 @audit.change()
 def change_webhook(data, webhook_id):
     """Change a webhook
@@ -84,6 +109,7 @@ def delete_webhook(webhook_id):
 
 @blp.post("/webhooks/<id:webhook_id>/rotate-secret")
 @auth.required(ApiToken, scope="write")
+@idempotent
 @blp.response(200, schemas.ShownWebhook)
 @audit.change()
 def rotate_secret(webhook_id):
@@ -98,6 +124,7 @@ def rotate_secret(webhook_id):
 
 @blp.post("/webhooks/<id:webhook_id>/test")
 @auth.required(ApiToken, scope="write")
+@idempotent
 @blp.response(202, schemas.OneHookDelivery)
 @audit.change()
 def test_webhook(webhook_id):
@@ -127,6 +154,7 @@ def list_webhook_deliveries(query, webhook_id):
 
 @blp.post("/webhooks/<id:webhook_id>/deliveries/<id:message_id>/redeliver")
 @auth.required(ApiToken, scope="write")
+@idempotent
 @refuses(WebhookDisabled)
 @blp.response(202, schemas.OneHookDelivery)
 @audit.change()

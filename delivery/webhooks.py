@@ -26,9 +26,12 @@ CONNECT_SECONDS = 5.0
 READ_SECONDS = 10.0
 # For the whole attempt, even if the receiver sends a byte at a time. Below the time a process has to stop.
 TOTAL_SECONDS = 15.0
+# To resolve the name of a new webhook.
+CHECK_SECONDS = 2.0
 MAX_RESPONSE_BYTES = 1024
 MAX_ERROR_CHARACTERS = 200
 FORBIDDEN = "The webhook's address is in a network that webhooks must not reach."
+UNRESOLVED = "The webhook's host name cannot be resolved."
 NOT_ENCRYPTED = (
     "Webhooks require https. Plain http is only allowed in the networks of WEBHOOK_ALLOWED_NETWORKS."
 )
@@ -65,6 +68,34 @@ def post(
     except (OSError, ValueError, HTTPException) as error:
         reply = WebhookResponse(failure=_describe(error))
     return reply._replace(duration_ms=round((time.monotonic() - started) * 1000))
+
+
+def check_destination(url: str, allowed_networks: Sequence[Network]) -> str | None:
+    """The error of a new webhook's URL that may end, such as a name that cannot be resolved yet; None without one.
+
+    Raises ForbiddenDestination for a URL that no attempt can reach.
+    """
+    if url.startswith("http:") and not allowed_networks:
+        raise ForbiddenDestination(NOT_ENCRYPTED)
+    outcome: list[Exception | None] = [TimeoutError()]
+
+    def check() -> None:
+        try:
+            checked_address(urlsplit(url), allowed_networks)
+            outcome[0] = None
+        except Exception as error:
+            outcome[0] = error
+
+    # The resolver has no time limit of its own.
+    thread = threading.Thread(target=check, daemon=True)
+    thread.start()
+    thread.join(CHECK_SECONDS)
+    (error,) = outcome
+    if error is None:
+        return None
+    if not isinstance(error, OSError):
+        raise error
+    return UNRESOLVED
 
 
 def checked_address(parts: SplitResult, allowed_networks: Sequence[Network]) -> str:
@@ -149,7 +180,7 @@ def _deadline(connection: socket.socket) -> Iterator[None]:
 def _describe(error: Exception) -> str:
     """The error as a sentence for reviewers, without the addresses that the name resolves to."""
     if isinstance(error, socket.gaierror):
-        return "The webhook's host name cannot be resolved."
+        return UNRESOLVED
     if isinstance(error, TimeoutError):
         return "The receiver did not respond in time."
     if isinstance(error, ConnectionRefusedError):

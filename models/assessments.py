@@ -128,7 +128,7 @@ class Assessment(Model):
                 self.organization.lock()
                 self.find_referenced(Rubric, "rubricId", values["rubric_id"], token)
             locked = self.lock()
-            changed = {name: value for name, value in values.items() if getattr(locked, name) != value}
+            changed = locked.changed_columns(values)
             shown = [_SHOWN_MEMBERS[name] for name in changed if name in _SHOWN_MEMBERS]
             if shown and Session.select().where(Session.assessment == locked).exists():
                 message = "Already shown to a candidate."

@@ -113,6 +113,10 @@ class Model(Table):
         table: Any = type(self)
         return for_update(table.select().where(table.id == self.id), strength).get()
 
+    def changed_columns(self, values: dict[str, Any]) -> dict[str, Any]:
+        """The values that differ from the row's."""
+        return {name: value for name, value in values.items() if getattr(self, name) != value}
+
     def update_columns(self, **values: Any) -> int:
         """Update columns of the row and of this instance; returns the number of changed rows, 1 or 0."""
         table: Any = type(self)

@@ -117,7 +117,7 @@ def _next_rows(organization_id: Any) -> Iterator[FeedEvent]:
 
 
 def read_feed(caller: ApiToken, after: int | None, types: list[str] | None, limit: int) -> dict[str, Any]:
-    """A page of the feed, oldest first: `events`, `next` (the cursor after them) and `has_more`.
+    """A page of the feed in the order of positions: `events`, `next` (the cursor after them) and `has_more`.
 
     Without a cursor it starts at the oldest stored event. Raises CursorExpired if events after the cursor have been
     deleted, and Invalid for a cursor that the feed has not reached.

@@ -23,7 +23,17 @@ LOCK_NOT_AVAILABLE = "55P03"
 # The members of an erased candidate's entry that remain in a response; members added later are removed.
 IMPERSONAL_MEMBERS = {
     *("id", "key", "assessmentId", "candidateId", "orgId", "sessionId", "status"),
-    *("expiresAt", "redeemedAt", "completedAt", "createdAt", "updatedAt", "decision", "decidedAt"),
+    *(
+        "expiresAt",
+        "redeemedAt",
+        "completedAt",
+        "createdAt",
+        "updatedAt",
+        "decision",
+        "decidedAt",
+        "kind",
+        "state",
+    ),
 }
 # The entry's members that are never null.
 EMPTY_MEMBERS: dict[str, Any] = {"metadata": {}}
@@ -142,7 +152,9 @@ def _anonymize(node: Any, key: CandidateKey, session: Any, is_theirs: bool) -> A
     kept = {name: value for name, value in node.items() if name in IMPERSONAL_MEMBERS}
     if node.get("id") == str(key.id):
         return {name: EMPTY_MEMBERS.get(name) for name in node} | kept
-    if session is not None and node.get("sessionId") == str(session.id):
+    # `candidateId`, `sessionId`, or the body of a webhook's message.
+    texts = [value for value in node.values() if isinstance(value, str)]
+    if any(each in text for each in _ids(key, session) for text in texts):
         return {name: _empty(value) for name, value in node.items()} | kept
     cleaned = {name: _anonymize(child, key, session, is_theirs) for name, child in node.items()}
     return cleaned | kept if is_theirs else cleaned

@@ -171,9 +171,12 @@ def _expire(key: CandidateKey, days: int | None, expires_at: datetime | None, st
 def accommodate(key: CandidateKey, extra_minutes: int | None, multiplier_thousandths: int | None) -> None:
     """Set a candidate's extra time; two Nones remove it. An open session's deadline moves with it.
 
-    Raises SessionClosed and TimeIsOver.
+    Raises NoTimeLimit, SessionClosed and TimeIsOver.
     """
     with _locked(key) as locked:
+        is_given = extra_minutes is not None or multiplier_thousandths is not None
+        if is_given and locked.assessment.time_limit_minutes is None:
+            raise errors.NoTimeLimit()
         locked.update_columns(extra_minutes=extra_minutes, time_multiplier_thousandths=multiplier_thousandths)
         session = _session(locked)
         if session is not None:

@@ -74,8 +74,9 @@ class Issue(Model):
         cls.insert(row | {"created_at": now}).on_conflict(update=changed, **in_catalogue).execute()
 
     def change(self, values: dict[str, Any]) -> None:
-        searched = {name: getattr(self, name) for name in ("title", "description")} | values
-        self.update_columns(**values, search_text=_search_text(searched), updated_at=clock.now())
+        if changed := self.changed_columns(values):
+            searched = {name: getattr(self, name) for name in ("title", "description")} | changed
+            self.update_columns(**changed, search_text=_search_text(searched), updated_at=clock.now())
 
     def delete_softly(self) -> None:
         self.set_once("deleted_at")

@@ -32,11 +32,12 @@ class Rubric(Model):
         return rubric
 
     def change(self, values: dict[str, Any]) -> "Rubric":
-        """Change name or criteria as the next version."""
+        """Change name or criteria as the next version; there is none if nothing changes."""
         with db.atomic():
             rubric = self.lock()
-            rubric.update_columns(**values, version=rubric.version + 1, updated_at=clock.now())
-            rubric._save_version()
+            if changed := rubric.changed_columns(values):
+                rubric.update_columns(**changed, version=rubric.version + 1, updated_at=clock.now())
+                rubric._save_version()
         return rubric
 
     def delete_softly(self) -> None:

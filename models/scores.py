@@ -73,21 +73,34 @@ class Score(Model, ErasedWithSession):
         return cls.update(comment=None, evidence=[]).where(cls.session == session).execute()
 
 
+_NULLS = (
+    *("rubric", "rubric_id", "rubric_name", "rubric_version", "current_rubric_version"),
+    *("total", "lowest_total", "highest_total"),
+)
+_NO_SHEET = dict.fromkeys(_NULLS) | {"criteria": []}
+
+
 def sheet(session: Session, number: int | None = None) -> dict[str, Any]:
     """A session's scores in one version of the rubric, with the weighted total.
 
     Scores given in other versions are in the history only. The default is the version in which the session was last
     scored: changing the rubric affects no total until a reviewer scores in the new version.
 
-    Raises NoRubric, and NotFound for an unknown version.
+    Without a rubric there are no criteria. Raises NotFound for an unknown version.
     """
-    current = current_version(session)
+    try:
+        current = current_version(session)
+    except NoRubric:
+        if number is not None:
+            raise NotFound() from None
+        return _NO_SHEET
     history = list(Score.history(session))
     version = _version(current, history, number)
     criteria = [_with_scores(criterion, version, history) for criterion in version.criteria]
     values = {criterion["key"]: criterion["score"].value for criterion in criteria if criterion["score"]}
     lowest, highest = scoring.total_score_range(version.criteria)
     return {
+        "rubric": {"id": version.rubric_id, "name": version.name, "version": version.number},
         "rubric_id": version.rubric_id,
         "rubric_name": version.name,
         "rubric_version": version.number,

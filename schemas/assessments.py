@@ -104,7 +104,7 @@ class AssessmentChange(Body):
 
 
 class Assessment(Schema):  # R9
-    """An assessment; absent values are null, never missing."""
+    """An assessment; absent values are null. Candidates do not see the members after `updatedAt`."""
 
     id = Id("Unique id.")
     org_id = Id("Organization id.", attribute="organization_id")
@@ -119,6 +119,18 @@ class Assessment(Schema):  # R9
     expires_in_days = Integer("Days until generated keys expire.", example=7)
     created_at = Timestamp("When it was created.")
     updated_at = Timestamp("When it was last changed.")
+    # Candidates receive these when they redeem their key, in the form of their client.
+    brief = Nested(StructuredBrief, "The task in a structured form.", null=True, optional=True)
+    setup_instructions = String(
+        "Instructions to set up the workspace.", example="make setup", null=True, optional=True
+    )
+    allowed_tools = ListOf(
+        String(), "Allowed AI tools; null for both agents.", example=_AGENTS, null=True, optional=True
+    )
+    token_budget_usd = Dollars(
+        _BUDGET, attribute="token_budget_nano_usd", example=20, null=True, optional=True
+    )
+    reminder_days_before = Integer(_REMINDER, example=2, null=True, optional=True)
 
 
 def assessment_of(row: Any, issue: Any) -> dict[str, Any]:

@@ -4,14 +4,14 @@ from typing import Any
 
 from schemas.base import PageOf, Schema, shape
 from schemas.fields import Choice, Id, Integer, ListOf, String
-from schemas.queries import PageQuery
+from schemas.queries import UNDOCUMENTED, Filter, PageQuery
 from schemas.timestamps import Timestamp, TimestampInput
 
 EXAMPLE_HASH = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 ACTORS = ("reviewer", "candidate", "command", "worker", "service")
 
 
-class AuditQuery(PageQuery):
+class AuditFilter(Filter):
     """Filter of the audit log."""
 
     action = String("Only this operation, by its operationId.", max=255)
@@ -19,7 +19,12 @@ class AuditQuery(PageQuery):
     subject_id = Id("Only changes and reads of this object.")
     since = TimestampInput("Only entries at or after this time.")
     until = TimestampInput("Only entries before this time.")
-    format = Choice(["json", "jsonl"], "`jsonl` returns all entries as a file.", load_default="json")
+
+
+class AuditQuery(AuditFilter, PageQuery):
+    """Part of the audit log."""
+
+    format = Choice(["json", "jsonl"], "`jsonl`: like the export.", load_default="json", openapi=UNDOCUMENTED)
 
 
 class HexString(String):

@@ -4,18 +4,29 @@ import json
 from typing import Any
 
 import marshmallow as ma
-from marshmallow.validate import Range, Regexp
+from marshmallow.validate import Range
 
 from rules.plain_text import storable
 from schemas import members
 from schemas.base import Body, Schema, shape
-from schemas.fields import MAX_URL_CHARACTERS, Choice, Dict, Flag, Integer, ListOf, Nested, Number, String
+from schemas.fields import (
+    MAX_URL_CHARACTERS,
+    Choice,
+    Dict,
+    Flag,
+    Integer,
+    ListOf,
+    Nested,
+    Number,
+    Pattern,
+    String,
+)
 from schemas.queries import Filter
 from schemas.timestamps import Timestamp
 
 IS_BOOT_TIME = Range(0, 3600, error="Must be a number between 0 and 3600.")
-IS_COMMIT = Regexp(r"[0-9a-fA-F]{4,64}\Z", error="Must be a commit id, possibly abbreviated.")
-IS_SHA256 = Regexp(r"[0-9a-fA-F]{64}\Z", error="Must be a SHA-256: 64 hexadecimal digits.")
+COMMIT = ("[0-9a-fA-F]{4,64}", "Must be a commit id, possibly abbreviated.")
+SHA256 = ("[0-9a-fA-F]{64}", "Must be a SHA-256: 64 hexadecimal digits.")
 MAX_FINGERPRINT_BYTES = 64 * 1024
 EXAMPLE_SHA256 = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 
@@ -45,9 +56,7 @@ class OfSession(Body):
 class WorkspaceCommit(OfSession):
     """The commit that the workspace starts from."""
 
-    commit_sha = String(
-        "Commit id, possibly abbreviated.", validate=IS_COMMIT, example="4b825dc", required=True
-    )
+    commit_sha = Pattern(*COMMIT, "Commit id, possibly abbreviated.", example="4b825dc", required=True)
 
 
 def check_fingerprint(fingerprint: dict[str, Any]) -> None:
@@ -120,9 +129,7 @@ class SubmittedCode(OfSession):
 
     bundle_key = String("The upload's `objectKey`.", example="2f0c.../01a2....tar.gz", required=True)
     bundle_size = Integer("Size of the bundle in bytes.", min=0, max=2**53, example=20480, required=True)
-    bundle_sha256 = String(
-        "SHA-256 of the bundle.", validate=IS_SHA256, example=EXAMPLE_SHA256, required=True
-    )
+    bundle_sha256 = Pattern(*SHA256, "SHA-256 of the bundle.", example=EXAMPLE_SHA256, required=True)
     diff = SourceText("Changes against the base commit, as a unified diff.", load_default="")
     file_tree = ListOf(String(), "File names.", load_default=list, example=["orders.py"])
     repo_url = Shortened(

@@ -37,7 +37,7 @@ class Disclosure(Schema):
     )
     evaluated = ListOf(String(), "Evaluation criteria.", example=["How you understand, plan and check"])
     data_use = ListOf(String(), "Purposes that the data is used for.", example=["To assess this application"])
-    tos_url = String("URL of the terms.", example="https://example.com/terms", null=True)
+    tos_url = String("URL of the terms; empty if it is not configured.", example="https://example.com/terms")
 
 
 class ConsentState(Schema):

@@ -1,31 +1,32 @@
 """Candidates of an organization, across its assessments."""
 
-from typing import Any
-
-import marshmallow as ma
-
 from rules.fairness import DECISIONS
 from schemas import members
 from schemas.base import Body, PageOf, shape
 from schemas.fields import Choice, Email, Flag, Id, Line, ListOf, Nested, String, Text
 from schemas.keys import EXTERNAL_ID, STATUSES, Key, Metadata
-from schemas.queries import PageQuery
+from schemas.queries import UNDOCUMENTED, Filter, PageQuery
 
 
-class CandidateQuery(PageQuery):
+class CandidateFilter(Filter):
     """Filter of candidates."""
 
     status = Choice(STATUSES, "Only candidates with this status.")
     assessment_id = Id("Only candidates of this assessment.")
-    after = Id(
-        "Only candidates after this one: the id of the last one read. Each page costs the same, and revocations "
-        "meanwhile neither skip nor repeat a candidate."
-    )
     external_id = Line(255, "Only candidates with this `externalId`.")
     q = String(
         "Only candidates whose name, address or `externalId` contains this, in any letter case.", max=255
     )
-    format = Choice(["json", "csv"], "`csv` returns the whole list as a file.", load_default="json")
+
+
+class CandidateQuery(CandidateFilter, PageQuery):
+    """Part of the list of candidates."""
+
+    after = Id(
+        "Only candidates after this one: the id of the last one read. Each page costs the same, and revocations "
+        "meanwhile neither skip nor repeat a candidate."
+    )
+    format = Choice(["json", "csv"], "`csv`: like the export.", load_default="json", openapi=UNDOCUMENTED)
 
 
 class Candidate(Key):
@@ -49,11 +50,6 @@ class CandidateChange(Body):
     candidate_email = Email("Address, also for queued messages.", example="alice@example.com", null=True)
     external_id = Line(255, EXTERNAL_ID, example="applicant-4711", null=True)
     metadata = Metadata("Your own data; replaced as a whole.", example={"source": "careers page"}, null=True)
-
-    @ma.validates_schema
-    def check_not_empty(self, data: dict, **kwargs: Any) -> None:
-        if not data:
-            raise ma.ValidationError("At least one member to change is required.", "hired")
 
 
 class NewDecision(Body):

@@ -47,7 +47,7 @@ class FeedEvent(Schema):
 
 
 class FeedPage(Schema):
-    """Events, oldest first, and the position of the next page."""
+    """Events in the order of their publication, and the position of the next page."""
 
     events = ListOf(FeedEvent, "Events.")
     next = Integer("Value for `after` in the next request.", example=214)

@@ -59,6 +59,20 @@ class String(Described, ma.fields.String):
         super().__init__(*args, **options)
 
 
+class Pattern(String):
+    """A string that matches a pattern as a whole; the pattern must mean the same in Python and in ECMA-262."""
+
+    def __init__(self, pattern: str, error: str, *args: Any, **options: Any):
+        super().__init__(*args, openapi={"pattern": f"^{pattern}$"}, **options)
+        self.pattern, self.error = re.compile(pattern), error
+
+    def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> str:
+        text = super()._deserialize(value, attr, data, **kwargs)
+        if not self.pattern.fullmatch(text):
+            raise ma.ValidationError(self.error)
+        return text
+
+
 class Choice(String):
     """One of the strings `choices`."""
 

@@ -1,16 +1,26 @@
 """The problem library."""
 
-from marshmallow.validate import Regexp
-
 from schemas import members
 from schemas.base import Body, Deleted, PageOf, Schema, shape
-from schemas.fields import Choice, Flag, Id, Line, ListOf, Nested, RepositoryUrl, String, Text, TextList
+from schemas.fields import (
+    Choice,
+    Flag,
+    Id,
+    Line,
+    ListOf,
+    Nested,
+    Pattern,
+    RepositoryUrl,
+    String,
+    Text,
+    TextList,
+)
 from schemas.members import EXAMPLE_BRIEF, EXAMPLE_REPOSITORY, EXAMPLE_SHA
 from schemas.queries import PageQuery
 from schemas.timestamps import Timestamp
 
 DIFFICULTIES = ("easy", "medium", "hard")
-IS_SHA = Regexp(r"[0-9a-f]{40}\Z", error="Must be a full commit id: 40 lowercase hexadecimal digits.")
+SHA = ("[0-9a-f]{40}", "Must be a full commit id: 40 lowercase hexadecimal digits.")
 EXAMPLE_TITLE = "Orders are lost under load"
 EXAMPLE_SUMMARY = "Two orders that arrive at the same time overwrite each other."
 EXAMPLE_SOURCES = ["https://github.com/example/orders/issues/12"]
@@ -45,7 +55,7 @@ class NewIssue(Body):
     title = Text(255, "Title.", example=EXAMPLE_TITLE, required=True)
     task_brief = Text(50_000, "Task shown to the candidate.", example=EXAMPLE_BRIEF, required=True)
     repo_url = RepositoryUrl("Repository URL.", example=EXAMPLE_REPOSITORY, null=True)
-    repo_commit = String("Commit to start from.", validate=IS_SHA, example=EXAMPLE_SHA, null=True)
+    repo_commit = Pattern(*SHA, "Commit to start from.", example=EXAMPLE_SHA, null=True)
     repo_subdir = Line(1024, "Directory to work in.", example="services/orders", null=True)
     description = Text(10_000, "Summary for reviewers.", example=EXAMPLE_SUMMARY, null=True)
     difficulty = Choice(DIFFICULTIES, "Difficulty.", example="medium", null=True)
@@ -53,7 +63,7 @@ class NewIssue(Body):
     labels = TextList(100, "Labels.", example=["concurrency"])
     setup_instructions = Text(10_000, "Setup instructions.", example="go mod download", null=True)
     test_command = Text(1000, "Command that runs the tests.", example="go test ./...", null=True)
-    reference_sha = String("Commit of the solution.", validate=IS_SHA, example=EXAMPLE_SHA, null=True)
+    reference_sha = Pattern(*SHA, "Commit of the solution.", example=EXAMPLE_SHA, null=True)
     sources = TextList(2048, "Sources of the problem.", example=EXAMPLE_SOURCES)
     license = Line(100, "License of the repository.", example="MIT", null=True)
 

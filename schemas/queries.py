@@ -14,6 +14,10 @@ _INTEGER = re.compile(r"([+-]?)(?=[0-9])0*+([0-9]*)")
 _MAX_DIGITS = 20
 
 
+# Options of a parameter that works, but is not in the documentation.
+UNDOCUMENTED = {"x-undocumented": True}
+
+
 class QueryInteger(Integer):
     """An integer in a query: digits with an optional sign (R24)."""
 

@@ -1,18 +1,18 @@
 """Scoring rubrics."""
 
-from marshmallow.validate import Range, Regexp
+from marshmallow.validate import Range
 
 from schemas.base import Body, Deleted, PageOf, Schema, shape
-from schemas.fields import Id, Integer, Line, ListOf, Nested, Number, String, Text
+from schemas.fields import Id, Integer, Line, ListOf, Nested, Number, Pattern, String, Text
 from schemas.timestamps import Timestamp
 
 EXAMPLE_LEVELS = [
     {"value": 1, "label": "Weak", "description": "Changes code until the symptom is gone."},
     {"value": 3, "label": "Solid", "description": "Finds the cause and fixes it."},
 ]
-IS_KEY = Regexp(
-    r"[a-z][a-z0-9_-]{0,62}\Z",
-    error="Must be 1 to 63 lowercase letters, digits, hyphens or underscores, starting with a letter.",
+KEY = (
+    "[a-z][a-z0-9_-]{0,62}",
+    "Must be 1 to 63 lowercase letters, digits, hyphens or underscores, starting with a letter.",
 )
 IS_WEIGHT = Range(0, 1_000_000, min_inclusive=False, error="Must be a number above 0 and at most 1000000.")
 
@@ -28,7 +28,7 @@ class Level(Body):
 class Criterion(Body):
     """One aspect that reviewers score."""
 
-    key = String("Name in URLs.", validate=IS_KEY, example="problem-solving", required=True)
+    key = Pattern(*KEY, "Name in URLs.", example="problem-solving", required=True)
     title = Text(255, "Title.", example="Problem solving", required=True)
     description = Text(2000, "Guidance for reviewers.", example="From symptom to cause.")
     weight = Number("Relative weight, above 0.", validate=IS_WEIGHT, load_default=1, example=2)

@@ -56,14 +56,23 @@ class ScoredCriterion(Criterion):
     history = ListOf(Score, "Scores of this criterion in all versions, newest first.")
 
 
-class Scores(Schema):
-    """A session's scores in one version of the rubric."""
+class ScoringRubric(Schema):
+    """The rubric of a session's scores, in their version."""
 
-    rubric_id = Id("Rubric id.")
-    rubric_name = String("Name of the rubric in this version.", example="Backend engineers")
-    rubric_version = Integer("This version.", example=1)
-    current_rubric_version = Integer("Current version of the rubric, for the next score.", example=1)
+    id = Id("Rubric id.")
+    name = String("Name in this version.", example="Backend engineers")
+    version = Integer("This version.", example=1)
+
+
+class Scores(Schema):
+    """A session's scores in one version of the rubric; without a rubric, no criteria and only nulls."""
+
+    rubric = Nested(ScoringRubric, "The rubric; null if the assessment has none.", null=True)
+    rubric_id = Id("Rubric id.", null=True)
+    rubric_name = String("Name of the rubric in this version.", example="Backend engineers", null=True)
+    rubric_version = Integer("This version.", example=1, null=True)
+    current_rubric_version = Integer("Current version, for the next score.", example=1, null=True)
     criteria = ListOf(ScoredCriterion, "Criteria of this version.")
     total = Number("Weighted sum with 3 decimals; null if a score is missing.", example=6, null=True)
-    lowest_total = Number("Total with the lowest value of each criterion.", example=2)
-    highest_total = Number("Total with the highest value of each criterion.", example=6)
+    lowest_total = Number("Total with the lowest value of each criterion.", example=2, null=True)
+    highest_total = Number("Total with the highest value of each criterion.", example=6, null=True)

@@ -28,7 +28,11 @@ class ReceiverUrl(RepositoryUrl):
 class NewWebhook(Body):
     """A new receiver of events."""
 
-    url = ReceiverUrl("URL to send to; http only if settings allow it.", example=EXAMPLE_URL, required=True)
+    url = ReceiverUrl(
+        "URL to send to: https at a public address, or an address in WEBHOOK_ALLOWED_NETWORKS.",
+        example=EXAMPLE_URL,
+        required=True,
+    )
     description = Line(255, "Purpose.", example="Applicant tracking")
     types = ListOf(
         Choice(EVENT_TYPES),
@@ -66,6 +70,12 @@ class Webhook(Schema):
     disabled_reason = Choice(REASONS, "`gone`: a 410 response. `failing`: days without success.", null=True)
     disabled_at = Timestamp("When it was disabled.", null=True)
     failing_since = Timestamp("First failure since the last success; null if there is none.", null=True)
+    last_error = String(
+        "Error of the last failed attempt; it stays after a success.",
+        example="The receiver responded with 500.",
+        null=True,
+    )
+    last_error_at = Timestamp("When that attempt failed.", null=True)
     created_at = Timestamp("When it was created.")
     updated_at = Timestamp("When it was last changed.")
 
@@ -77,7 +87,12 @@ class ShownWebhook(Schema):
     """A webhook with its secret, which is shown only once."""
 
     webhook = Nested(Webhook, "The webhook.")
-    secret = String("Key that signs requests.", example="whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwQ0mUM6mDrpM=")
+    secret = String(
+        "Key that signs requests; null in a replayed response.",
+        example="whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwQ0mUM6mDrpM=",
+        null=True,
+    )
+    note = String("Only in a replayed response: why the secret is missing.", optional=True)
 
 
 Webhooks = shape("Webhooks", "Webhooks, oldest first.", PageOf, webhooks=ListOf(Webhook, "Webhooks."))

@@ -130,6 +130,24 @@ def test_every_parameter_and_every_member_is_described():
         assert all(schema["description"] for schema in shape["properties"].values()), name
 
 
+def test_client_generators_understand_the_document():
+    """A pattern is that of ECMA-262, a default makes no member required, and a nullable enum is one type."""
+    for name, schema in members(DOCUMENT["components"]["schemas"]):
+        assert "default" not in schema, name
+        assert None not in schema.get("enum", ()), name
+        assert re.fullmatch(r"\^[^^$\\]+\$", schema.get("pattern", "^x$")), name
+    for name, operation in OPERATIONS.items():
+        assert all(len(response.get("content", "1")) == 1 for response in operation["responses"].values()), (
+            name
+        )
+        assert "format" not in [parameter["name"] for parameter in operation.get("parameters", [])], name
+
+
+def members(schemas):
+    for name, schema in schemas.items():
+        yield from ((f"{name}.{member}", value) for member, value in schema["properties"].items())
+
+
 def test_example_of_every_body_is_valid(app):
     """By the document, and by the schema with which the service reads the body."""
     arguments = {camel(view.__name__): getattr(view, "arguments", {}) for view in app.view_functions.values()}

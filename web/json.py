@@ -18,6 +18,7 @@ from webargs.multidictproxy import MultiDictProxy
 from werkzeug.exceptions import RequestEntityTooLarge, UnsupportedMediaType
 
 from errors import BatchTooLarge, Invalid, Refusal, TooManyValues, invalid
+from web.unknown_names import check_body, refuse_members
 from web.value_limit import MAX_VALUES, find_excess
 
 MAX_DEPTH = 32
@@ -219,7 +220,7 @@ class Parser(FlaskParser):
     """webargs with strict JSON and this API's error shape."""
 
     DEFAULT_VALIDATION_STATUS = 400
-    # None leaves the decision to the schemas, which ignore unknown members (R12).
+    # None leaves the decision to the schemas, which ignore unknown names; check_body() comes first (R35).
     DEFAULT_UNKNOWN_BY_LOCATION: dict[str, str | None] = {"json": None, "query": None}
 
     def load_json(self, req: Request, schema: Any) -> Any:
@@ -234,6 +235,7 @@ class Parser(FlaskParser):
             return {name: entries}
         max_values = getattr(schema, "max_values", MAX_VALUES)
         g.text, g.body = text, _strict_object(text, getattr(schema, "verbatim", ()), max_values)
+        check_body(schema, g.body)
         return g.body
 
     def load_querystring(self, req: Request, schema: Any) -> Any:
@@ -272,6 +274,13 @@ def read_body(req: Request, retains: bool = True) -> bytes:
     if req.content_length not in (None, len(body)):
         raise NotJson(INCOMPLETE)
     return body
+
+
+def refuse_body() -> None:
+    """Refuse the members of a body where none is known (R35). Anything but a JSON object is ignored."""
+    if request.mimetype == "application/json":
+        with suppress(NotJson, TooManyValues):
+            refuse_members(strict_object(read_body(request)))
 
 
 def flatten(messages: Any, path: tuple = ()) -> Iterator[dict]:

@@ -49,7 +49,8 @@ def _record_health(hook: Webhook, delivery: WebhookDelivery, reply: WebhookRespo
         if hook.failing_since or hook.held_until:
             hook.update_columns(failing_since=None, held_until=None)
         return
-    hook.update_columns(held_until=now + retries.receiver_pause(reply, now))
+    pause = retries.receiver_pause(reply, now)
+    hook.update_columns(held_until=now + pause, last_error=reply.error, last_error_at=now)
     if delivery.type == TEST_EVENT and not reply.is_gone:
         return
     failing_since = hook.failing_since or now

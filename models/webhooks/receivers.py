@@ -31,9 +31,11 @@ def change(hook: Webhook, values: dict[str, Any]) -> Webhook:
     with db.atomic():
         hook = hook.lock()
         enabled = values.pop("enabled", None)
-        if values.get("url", hook.url) != hook.url:
-            values["held_until"] = None
-        hook.update_columns(updated_at=clock.now(), **values)
+        changed = hook.changed_columns(values)
+        if "url" in changed:
+            changed["held_until"] = None
+        if changed:
+            hook.update_columns(updated_at=clock.now(), **changed)
         if enabled and not hook.is_enabled:
             hook.update_columns(disabled_reason=None, disabled_at=None, failing_since=None, held_until=None)
         elif enabled is False and hook.is_enabled:

@@ -21,7 +21,8 @@ class Webhook(Model):
 
     An empty list of `types` means all events. `former_secrets` are objects `{secret, until}`. `disabled_reason` is
     None while the webhook is enabled, else `paused` (by a reviewer), `gone` (it responded with 410) or `failing`
-    (for days). `failing_since` is the first failure after the last success. Nothing is sent before `held_until`.
+    (for days). `failing_since` is the first failure after the last success; `last_error` is
+    that of the last failure, and stays after a success. Nothing is sent before `held_until`.
     """
 
     organization = peewee.ForeignKeyField(Organization)
@@ -34,6 +35,8 @@ class Webhook(Model):
     disabled_reason = peewee.TextField(null=True)
     disabled_at = TimestampField(null=True)
     failing_since = TimestampField(null=True)
+    last_error = peewee.TextField(null=True)
+    last_error_at = TimestampField(null=True)
     held_until = TimestampField(null=True)
     updated_at = TimestampField(default=clock.now)
     deleted_at = TimestampField(null=True)

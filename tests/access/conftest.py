@@ -17,7 +17,7 @@ from tools.scripts.run_with_parent import with_parent
 def names(organization, assessment, key, session, reviewer):
     """The ids and keys that stand for `<name>` in tests/access/rows.py."""
     issue, rubric = factories.make_issue(organization), factories.make_rubric(organization)
-    session.assessment.update_columns(issue=issue, rubric=rubric)
+    session.assessment.update_columns(issue=issue, rubric=rubric, time_limit_minutes=90)
     fresh_key = factories.make_key(assessment)
     Consent.give(fresh_key, None, None)
     names = factories.make_record(session, reviewer.row) | factories.make_settings(organization)

@@ -45,7 +45,8 @@ def test_only_tokens_that_may_write_see_keys(names, reader, reviewer, key):
     publish_new()
     shows = {
         "GET /v1/assessments/<assessment_id>/keys",
-        *("GET /v1/candidates", "GET /v1/candidates?format=csv", "GET /v1/candidates/<candidate_id>"),
+        *("GET /v1/candidates", "GET /v1/candidates/export", "GET /v1/candidates/<candidate_id>"),
+        "GET /v1/candidates?format=csv",
     }
     reads = {route: row for route, row in ROWS.items() if route.startswith("GET") and "consent" not in route}
     reads["GET /v1/candidates?format=csv"] = Row(READ, query={"format": "csv"})

@@ -33,6 +33,9 @@ def create(reviewer, **members):
 def test_created_assessment_is_returned_listed_and_found(clock, reviewer, organization):
     issue, rubric = make_issue(), make_rubric(organization)
     members = {"repoUrl": "https://github.com/example/orders", "timeLimitMinutes": 90, "expiresInDays": 14}
+    members |= {"brief": {"scenario": "Orders disappear.", "codebase": {"runCommand": "make run"}}}
+    members |= {"setupInstructions": "make setup", "allowedTools": ["codex"], "tokenBudgetUsd": 12.5}
+    members |= {"reminderDaysBefore": 2}
     assessment = create(reviewer, **members, issueId=str(issue.id), rubricId=str(rubric.id))
     assert assessment["id"] == str(uuid.UUID(assessment["id"]))
     assert assessment == NEW | members | {
@@ -48,14 +51,15 @@ def test_created_assessment_is_returned_listed_and_found(clock, reviewer, organi
     assert reviewer.get(f"{PATH}/{assessment['id']}").json == {"assessment": assessment}
 
 
-OPTIONAL = ("repoUrl", "issueId", "rubricId", "timeLimitMinutes", "expiresInDays")
+FOR_REVIEWERS = {"brief", "setupInstructions", "allowedTools", "tokenBudgetUsd", "reminderDaysBefore"}
+OPTIONAL = ("repoUrl", "issueId", "rubricId", "timeLimitMinutes", "expiresInDays", *FOR_REVIEWERS)
 
 
 @pytest.mark.parametrize("members", [{}, dict.fromkeys(OPTIONAL)])
 def test_omitted_and_null_members_have_their_default(reviewer, members):
     assessment = create(reviewer, **members)
     nulls = {name for name, value in assessment.items() if value is None}
-    assert nulls == {"repoUrl", "issueId", "issue", "rubricId", "timeLimitMinutes"}
+    assert nulls == {"repoUrl", "issueId", "issue", "rubricId", "timeLimitMinutes"} | FOR_REVIEWERS
     assert assessment["expiresInDays"] == 7
 
 
@@ -208,7 +212,9 @@ def test_list_leaves_out_deleted_and_foreign_assessments(reviewer, neighbour):
 # Get
 
 
-def test_candidate_gets_the_assessment_without_the_solution(app, reviewer, organization):
+def test_candidate_gets_the_assessment_without_the_solution_and_the_members_for_reviewers(
+    app, reviewer, organization
+):
     solution = {"test_command": "go test -run Lost", "reference_sha": COMMIT, "license": "MIT"}
     solution["sources"] = ["https://example.com/fix"]
     issue = make_issue(
@@ -222,6 +228,8 @@ def test_candidate_gets_the_assessment_without_the_solution(app, reviewer, organ
         shown = reviewer.get(path).json
         (shown.get("assessment") or shown)["issue"] |= hidden
         assert COMMIT in reviewer.get(path).text
+        for name in FOR_REVIEWERS & shown.get("assessment", {}).keys():
+            del shown["assessment"][name]
         assert candidate.get(path).json == shown
 
 

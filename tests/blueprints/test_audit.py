@@ -9,6 +9,7 @@ from response_checks import error_paths
 
 from delivery.worker import Worker
 from models import ApiToken, AuditChain, AuditEntry, Consent, audit, sessions
+from tests.access.rows import NEW_RUBRIC
 
 PATH = "/v1/audit"
 NEW = {"title": "One", "role": "Two", "taskBrief": "Three"}
@@ -65,6 +66,18 @@ def test_entry_of_a_change(clock, reviewer, assessment):
     }
 
 
+def test_an_entry_names_the_known_members_that_the_request_had(reviewer, assessment, key):
+    requests = (
+        ("/v1/assessments", NEW | {"later": 1}, sorted(NEW)),
+        (f"/v1/assessments/{assessment.id}/keys", {"count": 1, "orgName": "Acme"}, ["count", "orgName"]),
+        ("/v1/rubrics", NEW_RUBRIC | {"id": str(key.id)}, ["criteria", "name"]),
+        (f"/v1/candidates/{key.id}/allow-redeem", None, []),
+    )
+    for path, body, members in requests:
+        assert reviewer.post(path, body).status_code in (200, 201), path
+        assert entries(reviewer)[0]["members"] == members, path
+
+
 def test_created_and_nested_rows_are_recorded(reviewer, assessment):
     body = {"count": 2, "candidateEmails": ["a@example.com", "b@example.com"]}
     keys = reviewer.post(f"/v1/assessments/{assessment.id}/keys", body).json["keys"]
@@ -105,7 +118,8 @@ def test_reads_of_records_and_exports_are_recorded_but_lists_are_not(reader, rev
     assert {entry["actorName"] for entry in entries(reviewer)} == {reader.row.name}
     assert {entry["subjectKind"] for entry in entries(reviewer)} == {"session"}
     reader.get("/v1/candidates", format="csv").get_data()
-    assert actions(reviewer)[0] == "exportCandidates"
+    reader.get("/v1/candidates/export").get_data()
+    assert actions(reviewer)[:3] == ["exportCandidates", "exportCandidates", "getIntegrity"]
 
 
 def test_actions_of_candidates_are_recorded_without_their_address(anonymous, candidate, reviewer, key):
@@ -166,13 +180,15 @@ def test_file_has_all_entries_oldest_first(reviewer, monkeypatch):
     for _ in range(5):
         delete_assessment(reviewer)
     reviewer.post("/v1/assessments", NEW)
-    response = reviewer.get(PATH, format="jsonl", limit=1)
+    response = reviewer.get(f"{PATH}/export")
     assert response.mimetype == "application/x-ndjson"
     lines = [json.loads(line) for line in response.text.splitlines()]
     assert lines == list(reversed(entries(reviewer)))
     assert len(lines) == 6
-    filtered = reviewer.get(PATH, format="jsonl", action="createAssessment")
+    filtered = reviewer.get(f"{PATH}/export", action="createAssessment")
     assert json.loads(filtered.text) == lines[5]
+    # The form of earlier versions.
+    assert reviewer.get(PATH, format="jsonl", limit=1).data == response.data
 
 
 # The chain

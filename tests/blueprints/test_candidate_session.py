@@ -124,7 +124,7 @@ def test_disclosure_is_returned_for_a_key_in_the_query_or_the_header(clock, anon
             "doesNotCapture": current["does_not_capture"],
             "evaluated": current["evaluated"],
             "dataUse": current["data_use"],
-            "tosUrl": None,
+            "tosUrl": "",
         },
         "assessmentTitle": "Backend API Challenge",
         "orgName": "Acme",

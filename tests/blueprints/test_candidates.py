@@ -255,15 +255,17 @@ def test_csv_has_all_candidates_as_in_the_list(reviewer, assessment, key, monkey
     monkeypatch.setattr("models.candidates.BATCH_SIZE", 3)
     make_session(key)
     make_keys(assessment, 9)
-    response = reviewer.get(PATH, format="csv", limit=2, offset=5)
+    response = reviewer.get(f"{PATH}/export")
     assert "attachment" in response.headers["Content-Disposition"]
+    # The form of earlier versions.
+    assert reviewer.get(PATH, format="csv", limit=2, offset=5).data == response.data
     rows, candidates = rows_of(response), get(reviewer)["candidates"]
     assert rows == [{name: candidate[name] or "" for name in rows[0]} for candidate in candidates]
     assert candidates[0].keys() - rows[0].keys() == {
         *("orgId", "invite", "erasureRequestedAt", "metadata"),
         *("decisionReason", "decidedAt", "decidedBy"),
     }
-    filtered = rows_of(reviewer.get(PATH, format="csv", status="active"))
+    filtered = rows_of(reviewer.get(f"{PATH}/export", status="active"))
     assert filtered == rows[:1]
     assert error_paths(reviewer.get(PATH, format="xlsx")) == [["format"]]
 
@@ -319,10 +321,10 @@ def test_hiring_requires_a_finished_session(clock, reviewer, assessment, key):
 
 
 @pytest.mark.any_database
-@pytest.mark.parametrize("wrong", [..., None, "true", "yes", 1, 0, [], {}])
+@pytest.mark.parametrize("wrong", [None, "true", "yes", 1, 0, [], {}])
 def test_hired_must_be_a_boolean(reviewer, key, session, wrong):
     sessions.complete(session)
-    response = reviewer.patch(f"{PATH}/{key.id}", {} if wrong is ... else {"hired": wrong})
+    response = reviewer.patch(f"{PATH}/{key.id}", {"hired": wrong})
     assert error_paths(response) == [["hired"]]
 
 

@@ -295,11 +295,12 @@ def test_without_a_signing_key_nothing_is_claimed(clock, reviewer, session):
     assert codes(reviewer, session) == []
 
 
-def test_a_late_event_is_a_late_event(clock, app, reviewer, signed, chained, signer):
+@pytest.mark.parametrize("hours", [1, 23])
+def test_a_late_event_is_a_late_event(clock, app, reviewer, signed, chained, signer, hours):
     """It arrives through the API after the final seal, and the worker seals it."""
     worker = Worker(app.config)
     sessions.complete(signed)
-    clock.fixed += timedelta(hours=1)
+    clock.fixed += timedelta(hours=hours)
     worker.run_once()
     late = signer.event(signed, at=5)
     response = Caller.candidate(app, signed.key).post("/v1/hooks/ingest", late)

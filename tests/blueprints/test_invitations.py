@@ -263,7 +263,9 @@ def test_more_time_during_a_session_moves_the_deadline(clock, reviewer, timed):
 
 
 def test_without_a_time_limit_there_is_nothing_to_extend(reviewer, key):
-    assert accommodate(reviewer, key, timeMultiplier=2)["timeLimitMinutes"] is None
+    for body in ({"timeMultiplier": 2}, {"extraMinutes": 30}):
+        assert refusal(reviewer.put(at(key, "/accommodation"), body)) == (409, "no_time_limit")
+    assert accommodate(reviewer, key)["timeLimitMinutes"] is None
     assert make_session(key).closes_at is None
 
 
@@ -280,6 +282,7 @@ def test_an_invalid_accommodation_is_refused(reviewer, key, body):
 
 
 def test_an_accommodation_is_in_no_list(reviewer, session, key):
+    key.assessment.update_columns(time_limit_minutes=60)
     accommodate(reviewer, key, extraMinutes=30)
     sessions.complete(session)
     for path in ("/v1/candidates", f"/v1/sessions/{session.id}", f"/v1/sessions/{session.id}/cohort-stats"):

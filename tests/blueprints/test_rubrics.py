@@ -104,6 +104,9 @@ def test_a_change_creates_a_version_even_of_a_rubric_in_use(clock, reviewer, org
     assert (response.status_code, shown["name"], shown["version"]) == (200, "After", 2)
     assert (shown["createdAt"][11:13], shown["updatedAt"][11:13]) == ("09", "10")
     assert reviewer.get(f"{PATH}/{rubric.id}").json == response.json
+    # Nothing changes: no new version.
+    for unchanged in ({}, {"name": "After"}, shown, {"criteria": shown["criteria"]}):
+        assert reviewer.patch(f"{PATH}/{rubric.id}", unchanged).json == response.json
     reviewer.patch(f"{PATH}/{rubric.id}", BODY)
     versions = RubricVersion.select().order_by(RubricVersion.number)
     assert [(version.number, version.name, version.criteria[0]["key"]) for version in versions] == [

@@ -50,6 +50,7 @@ def test_an_unscored_sheet_has_the_criteria(reviewer, scored, rubric):
     assert rows == [["quality", 2, 1, 5], ["tests", 0.5, 1, 5]]
     assert [(row["score"], row["history"]) for row in shown.pop("criteria")] == [(None, []), (None, [])]
     assert shown == {
+        "rubric": {"id": str(rubric.id), "name": "Engineers", "version": 1},
         "rubricId": str(rubric.id),
         "rubricName": "Engineers",
         "rubricVersion": 1,
@@ -163,7 +164,11 @@ def test_a_closed_session_is_scored_with_late_events_as_evidence(clock, reviewer
 
 
 def test_scores_need_a_rubric(reviewer, session):
-    assert refusal(reviewer.get(path(session))) == (409, "no_rubric")
+    shown = sheet(reviewer, session)
+    assert shown.pop("criteria") == []
+    assert set(shown) > {"rubric", "rubricId", "total"}
+    assert set(shown.values()) == {None}
+    assert refusal(reviewer.get(path(session), version=1)) == (404, "not_found")
     assert refusal(reviewer.put(path(session, "quality"), {"value": 1})) == (409, "no_rubric")
 
 

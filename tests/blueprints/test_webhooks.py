@@ -1,6 +1,8 @@
 """Webhooks over the API and through the worker. The official library verifies every message."""
 
 import json
+import socket
+import threading
 from datetime import UTC, datetime, timedelta
 from operator import itemgetter
 
@@ -36,6 +38,7 @@ from models.webhooks import outbox
 from models.webhooks.receivers import MAX_WEBHOOKS
 from rules import webhook_addresses, webhook_signatures
 from rules.event_types import EVENT_TYPES
+from rules.timestamps import format_timestamp
 from tests.delivery.receiver import receiving
 
 HOOKS = "/v1/webhooks"
@@ -43,14 +46,14 @@ LOOPBACK = webhook_addresses.parse_networks("127.0.0.0/8")
 
 
 @pytest.fixture
-def receiver():
+def receiver(app, monkeypatch):
+    monkeypatch.setitem(app.config, "WEBHOOK_ALLOWED_NETWORKS", LOOPBACK)
     with receiving() as receiver:
         yield receiver
 
 
 @pytest.fixture
-def worker(app, tmp_path, monkeypatch):
-    monkeypatch.setitem(app.config, "WEBHOOK_ALLOWED_NETWORKS", LOOPBACK)
+def worker(app, receiver, tmp_path, monkeypatch):
     monkeypatch.setitem(app.config, "MAIL_FOLDER", tmp_path)
     return Worker(app.config)
 
@@ -112,12 +115,13 @@ def verified(message, secret):
 
 
 def test_a_secret_is_shown_once(reviewer):
-    created = body_of(reviewer.post(HOOKS, {"url": "https://ats.example.com/hook"}), 201)
+    created = body_of(reviewer.post(HOOKS, {"url": "https://ats.invalid/hook"}), 201)
     secret, shown = created["secret"], created["webhook"]
     assert shown == {
-        "id": shown["id"], "url": "https://ats.example.com/hook", "description": None, "types": [],
+        "id": shown["id"], "url": "https://ats.invalid/hook", "description": None, "types": [],
         "includePersonal": False, "enabled": True, "disabledReason": None, "disabledAt": None, "failingSince": None,
         "createdAt": shown["createdAt"], "updatedAt": shown["updatedAt"],
+        "lastError": "The webhook's host name cannot be resolved.", "lastErrorAt": shown["lastErrorAt"],
     }  # fmt: skip
     assert reviewer.get(f"{HOOKS}/{shown['id']}").json == {"webhook": shown}
     for path in (HOOKS, f"{HOOKS}/{shown['id']}"):
@@ -135,6 +139,36 @@ def test_a_secret_is_shown_once(reviewer):
 )  # fmt: skip
 def test_an_invalid_url_is_refused(reviewer, url):
     assert error_paths(reviewer.post(HOOKS, {"url": url})) == [["url"]]
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://example.com/",
+        "https://localhost/",
+        "https://127.0.0.1:8443/x",
+        "https://[::1]/",
+        "https://10.0.0.1/",
+    ],
+)
+def test_a_url_that_no_attempt_can_reach_is_refused(app, reviewer, organization, url, monkeypatch):
+    path = f"{HOOKS}/{make_webhook(organization, url='http://10.0.0.1/').id}"
+    assert error_paths(reviewer.post(HOOKS, {"url": url})) == [["url"]]
+    assert error_paths(reviewer.patch(path, {"url": url})) == [["url"]]
+    # A webhook from before can still be sent back.
+    assert reviewer.patch(path, reviewer.get(path).json["webhook"]).status_code == 200
+    networks = webhook_addresses.parse_networks("0.0.0.0/0, ::/0")
+    monkeypatch.setitem(app.config, "WEBHOOK_ALLOWED_NETWORKS", networks)
+    assert reviewer.post(HOOKS, {"url": url}).status_code == 201
+
+
+def test_a_url_whose_name_does_not_resolve_in_time_is_accepted(reviewer, monkeypatch):
+    released = threading.Event()
+    monkeypatch.setattr(webhooks, "CHECK_SECONDS", 0.01)
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **options: released.wait())
+    shown = body_of(reviewer.post(HOOKS, {"url": "https://slow.example.com/"}), 201)["webhook"]
+    released.set()
+    assert shown["lastError"] == "The webhook's host name cannot be resolved."
 
 
 def test_unknown_types_are_refused(reviewer):
@@ -324,6 +358,8 @@ def test_a_webhook_that_fails_for_days_is_disabled(failing, clock, worker, recei
     assert len(receiver.messages) == MAX_ATTEMPTS
     hook = failing.shown
     assert (hook["enabled"], hook["disabledReason"]) == (False, "failing")
+    assert hook["lastError"] == "The receiver responded with 500."
+    assert hook["lastErrorAt"] == format_timestamp(clock.fixed)
     assert hook["failingSince"] == "2026-04-01T09:00:00.000Z"
     (shown,) = failing.deliveries(state="failed")
     assert shown["attempts"] == MAX_ATTEMPTS
@@ -427,8 +463,9 @@ def test_a_deleted_webhook_gets_no_messages_and_loses_its_secret(
     assert reviewer.get(hook.path).status_code == 404
 
 
-def test_an_internal_destination_is_refused_by_default(app, clock, hook, receiver):
+def test_an_internal_destination_is_refused_by_default(app, clock, hook, receiver, monkeypatch):
     hook.test()
+    monkeypatch.setitem(app.config, "WEBHOOK_ALLOWED_NETWORKS", ())
     Worker(app.config).post_webhooks()
     (shown,) = hook.deliveries()
     assert receiver.messages == []

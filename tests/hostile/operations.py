@@ -28,6 +28,7 @@ class Operation:
 
     members -- a body with an example for every documented member; None without a body
     query -- the required query parameters, with examples
+    refuses_unknown -- whether it refuses unknown names (R35)
     """
 
     method: str
@@ -37,6 +38,7 @@ class Operation:
     query: str
     members: dict[str, Any] | None
     callers: frozenset[str]
+    refuses_unknown: bool
 
     def __str__(self) -> str:
         return f"{self.method} {self.path}"
@@ -73,6 +75,7 @@ def _operation(path: str, item: dict[str, Any], method: str) -> Operation:
         query=urlencode({parameter["name"]: _example("", parameter["schema"]) for parameter in required}),
         members=None if schema is None else _example("", schema),
         callers=frozenset(name for security in operation["security"] for name in security),
+        refuses_unknown="`unknown_parameter`" in operation["responses"].get("400", {}).get("description", ""),
     )
 
 

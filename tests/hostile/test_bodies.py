@@ -115,7 +115,7 @@ def test_charset_and_identity_change_nothing(world):
         assert world.call(operation, **headers).status_code < 300, operation
 
 
-def test_unknown_members_are_ignored_and_32_levels_are_accepted(world):
+def test_unknown_members_are_ignored_or_refused_and_32_levels_are_accepted(world):
     deep = []
     for _ in range(MAX_DEPTH - 2):
         deep = [deep]
@@ -128,8 +128,13 @@ def test_unknown_members_are_ignored_and_32_levels_are_accepted(world):
         "deep": deep,
     }
     for operation in served_with_body(world):
-        body = json.dumps(world.body(operation) | unknown).encode()
-        assert world.call(operation, body=body).status_code < 300, operation
+        response = world.call(operation, body=json.dumps(world.body(operation) | unknown).encode())
+        if operation.refuses_unknown:
+            assert response.json["code"] == "invalid_request", operation
+            names = {detail["path"][0] for detail in response.json["details"]}
+            assert names >= {"__proto__", "constructor", "", "deep"}, operation
+        else:
+            assert response.status_code < 300, operation
 
 
 def test_foreign_ids_are_refused_in_every_member(world):

@@ -101,7 +101,9 @@ def test_every_invalid_credential_gets_the_same_401(world):
 def test_unsupported_methods_are_refused_with_allow(world):
     before = snapshot()
     for operation in operations():
-        known = {other.method for other in operations() if other.path == operation.path}
+        # As an id, `export` is not found.
+        paths = {operation.path, operation.path.replace("/candidates/export", "/candidates/{candidateId}")}
+        known = {other.method for other in operations() if other.path in paths}
         known |= {"OPTIONS"} | ({"HEAD"} if "GET" in known else set())
         for method in ODD_METHODS - known:
             response = rolled_back(partial(world.own.reviewer.request, method, world.path(operation)))

@@ -38,7 +38,9 @@ class Tenant:
         self.reader = Caller.reviewer(app, self.organization, scope="read")
         rubric = factories.make_rubric(self.organization, name=f"Used by {name}")
         assessment, self.fresh = (
-            factories.make_assessment(self.organization, title=f"{title} of {name}", rubric_id=rubric.id)
+            factories.make_assessment(
+                self.organization, title=f"{title} of {name}", rubric_id=rubric.id, time_limit_minutes=90
+            )
             for title in ("Challenge", "Fresh")
         )
         self.pending, self.key, self.expired = (

@@ -50,6 +50,7 @@ class Service:
             "RATELIMIT_ENABLED": "false",
             "MAIL_FOLDER": str(self.mail_folder),
             "BUNDLE_FOLDER": str(folder / "bundles"),
+            "WEBHOOK_ALLOWED_NETWORKS": f"{HOST}/32",
         } | settings
         self.port = 0
         self.web: subprocess.Popen | None = None

@@ -252,16 +252,24 @@ def test_no_table_has_traces_after_an_erasure(reviewer, person):
 
 def test_no_response_with_an_idempotency_key_has_traces_after_an_erasure(reviewer, person):
     session = Session.get(Session.key == person)
+    Delivery.update(state="failed").where(Delivery.subject_id == person.id).execute()
+    message = WebhookDelivery.get(WebhookDelivery.candidate_id == person.id)
     ids = {"assessment_id": person.assessment_id, "candidate_id": person.id, "session_id": session.id}
+    ids |= {"delivery_id": person.invitation_id, "webhook_id": message.webhook_id, "message_id": message.id}
     names = {f"<{name}>": str(value) for name, value in ids.items()}
     texts = {"candidateName": NAME, "candidateNames": [NAME], "candidateEmails": [EMAIL], "note": WORD}
     for route, row in ROWS.items():
         method, *parts = re.split(r" |(<\w+>)", route)
         path = "".join(names.get(part, part) for part in parts if part)
         if method in ("POST", "PUT", "PATCH") and "<" not in path:
-            body = (row.body or {}) | texts
-            reviewer.request(method, path, json=body, headers={"Idempotency-Key": f"{method}{path}"})
-    assert IdempotentRequest.select().where(IdempotentRequest.answer.contains(NAME)).count() > 1
+            headers, body = {"Idempotency-Key": f"{method}{path}"}, row.body or {}
+            response = reviewer.request(method, path, json=body | texts, headers=headers)
+            if response.status_code == 400:  # the operation does not know the texts
+                reviewer.request(method, path, json=body, headers=headers)
+    stored = IdempotentRequest.select().where(
+        IdempotentRequest.answer.contains(NAME) | IdempotentRequest.answer.contains(EMAIL)
+    )
+    assert {row.path.rpartition("/")[2] for row in stored} >= {"keys", "close", "redeliver", "retry"}
     for key in CandidateKey.select().where(
         (CandidateKey.candidate_name == NAME) | (CandidateKey.id == person)
     ):

@@ -1,0 +1,122 @@
+"""Unknown query parameters and body members: refused, or ignored and reported; objects sent back (R12, R35)."""
+
+import pytest
+from response_checks import body_of, error_paths, refusal
+
+from models import db
+from tests.access.rows import ROWS, fill
+
+SPECIFIED = {
+    "POST /v1/assessments",
+    "GET /v1/assessments",
+    "GET /v1/assessments/<assessment_id>",
+    "DELETE /v1/assessments/<assessment_id>",
+    "POST /v1/assessments/<assessment_id>/keys",
+    "GET /v1/assessments/<assessment_id>/keys",
+    "DELETE /v1/assessments/<assessment_id>/keys/<key_id>",
+    "GET /v1/assessments/<assessment_id>/cohort-stats",
+    "GET /v1/candidates",
+}
+PUBLIC = ("/v1/health", "/v1/ready", "/v1/cli/", "/v1/candidate/", "/v1/bundles/")
+NEW_RUBRIC = ROWS["POST /v1/rubrics"].body
+BRIEF = {"scenario": "Orders disappear.", "codebase": {"name": "orders", "stak": ["Go"]}}
+
+
+def is_refusing(route):
+    """Whether the operation is one of reviewers, outside the specification."""
+    path, statuses = route.split(" ")[1], ROWS[route].statuses
+    is_reviewers = path.startswith("/v1/") and not path.startswith(PUBLIC) and not statuses.startswith("401")
+    return is_reviewers and route not in SPECIFIED
+
+
+def call(caller, route, names, query=None, body=None):
+    """The response to a valid request with further names; its changes are undone."""
+    row, (method, path) = ROWS[route], fill(route, names | {"name": "start.js"}).split(" ")
+    request = {"query_string": fill(row.query, names) | (query or {}), "json": fill(row.body, names)}
+    with db.atomic() as undone, caller.request(method, path, **request | (body or {})) as response:
+        undone.rollback()
+    return response
+
+
+@pytest.mark.parametrize("member", [None, "later"])
+def test_only_reviewers_operations_outside_the_specification_refuse(names, reviewer, candidate, member):
+    """An unknown parameter, or an unknown member, on every operation."""
+    for route, row in ROWS.items():
+        if member and route.startswith("GET"):
+            continue
+        extra = {"json": fill(row.body or {}, names) | {member: 1}} if member else {}
+        query = {} if member else {"later": 1}
+        known = call(reviewer, route, names)
+        response = call(reviewer, route, names, query, extra)
+        if is_refusing(route):
+            code = "invalid_request" if member else "unknown_parameter"
+            assert refusal(response) == (400, code), route
+            assert member is None or response.json["details"][0]["path"] == ["later"], route
+            assert member or "`later`" in response.json["error"], route
+        else:
+            assert response.status_code == known.status_code, route
+            is_reported = route in SPECIFIED and not (member and route.startswith("DELETE"))
+            assert response.headers.get("X-Ignored") == ("later" if is_reported else None), route
+        as_candidate = [call(candidate, route, names, *extras) for extras in ((), (query, extra))]
+        assert len({response.status_code for response in as_candidate}) == 1, route
+
+
+def test_authentication_precedes(anonymous, reader):
+    assert refusal(anonymous.get("/v1/rubrics", later=1)) == (401, "unauthorized")
+    body = NEW_RUBRIC | {"later": 1}
+    assert refusal(reader.request("POST", "/v1/rubrics?later=1", json=body)) == (403, "insufficient_scope")
+    assert refusal(reader.get("/v1/rubrics/none", later=1)) == (400, "unknown_parameter")
+    assert refusal(reader.get("/v1/rubrics/none")) == (404, "not_found")
+
+
+def test_a_refusal_names_the_nearest_known_name(reviewer):
+    response = reviewer.get("/v1/issues", dificulty="easy", ofset=1)
+    assert response.json["error"] == (
+        "Unknown query parameter `dificulty`. Did you mean `difficulty`? "
+        "Unknown query parameter `ofset`. Did you mean `offset`?"
+    )
+    response = reviewer.get("/v1/org", later=1)
+    assert response.json["error"] == "Unknown query parameter `later`. This operation has none."
+    criterion = NEW_RUBRIC["criteria"][0] | {"wieght": 2}
+    response = reviewer.post("/v1/rubrics", NEW_RUBRIC | {"criteria": [criterion]})
+    assert error_paths(response) == [["criteria", 0, "wieght"]]
+    assert response.json["details"][0]["message"] == "Unknown member. Did you mean `weight`?"
+
+
+def test_ignored_names_are_reported_with_their_path_even_if_the_request_is_refused(reviewer):
+    body = {"titel": "Backend", "role": "Engineer", "taskBrief": "Fix it.", "brief": BRIEF, "x y": 1, "ü": 1}
+    response = reviewer.request("POST", "/v1/assessments?dry=1", json=body)
+    assert error_paths(response) == [["title"]]
+    assert response.headers["X-Ignored"] == "dry, titel, brief.codebase.stak"
+    response = reviewer.get("/v1/candidates", **{f"name-{number:02}": 1 for number in range(30)})
+    assert response.headers["X-Ignored"].split(", ") == [f"name-{number:02}" for number in range(20)]
+    assert "X-Ignored" not in reviewer.get("/v1/candidates", limit=1, format="json").headers
+
+
+@pytest.mark.parametrize(
+    "route", [each for each in ROWS if each.startswith("PATCH /v1") and "proxy" not in each]
+)
+def test_an_empty_change_succeeds(reviewer, names, route):
+    assert reviewer.patch(fill(route, names).removeprefix("PATCH "), {}).status_code == 200
+
+
+OBJECTS = {
+    "/v1/assessments/<assessment_id>": "assessment",
+    "/v1/issues/<issue_id>": "issue",
+    "/v1/rubrics/<rubric_id>": "rubric",
+    "/v1/webhooks/<webhook_id>": "webhook",
+    "/v1/org/settings": "settings",
+    "/v1/candidates/<candidate_id>/accommodation": "accommodation",
+}
+
+
+@pytest.mark.parametrize("template", OBJECTS)
+def test_an_object_can_be_sent_back_as_it_was_read(reviewer, names, clock, template):
+    path, noun = fill(template, names), OBJECTS[template]
+    before = body_of(reviewer.get(path))
+    clock.fixed = None
+    method = "PUT" if noun == "accommodation" else "PATCH"
+    for unchanged in (before[noun], {} if method == "PATCH" else before[noun]):
+        body_of(reviewer.request(method, path, json=unchanged))
+        assert body_of(reviewer.get(path)) == before
+    assert error_paths(reviewer.request(method, path, json=before))[0] == [noun]

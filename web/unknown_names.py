@@ -1,0 +1,128 @@
+"""Names that an operation does not know: query parameters, and members of the body (R35).
+
+Reviewers' operations refuse them. The specification's operations ignore them and list them in the header X-Ignored.
+Candidates' operations ignore them.
+"""
+
+import re
+from collections.abc import Collection, Iterator
+from difflib import get_close_matches
+from itertools import islice
+from typing import Any
+
+import marshmallow as ma
+from flask import Response, g, request
+
+from errors import Invalid, UnknownParameter
+from rules.plain_text import one_line
+
+HEADER = "X-Ignored"
+MAX_REPORTED = 20
+MAX_REFUSED = 100
+MAX_NAMED = 10
+MAX_COMPARED_CHARACTERS = 100
+DOCUMENTATION = {
+    "schema": {"type": "string"},
+    "description": f"Names of ignored query parameters and members, at most {MAX_REPORTED}, separated by commas.",
+    "example": "taskBrif, brief.codebase.stak",
+}
+_REPORTABLE = re.compile(r"[A-Za-z0-9_.-]{1,100}")
+
+
+def check_query(known: Collection[str], is_reported: bool) -> None:
+    """Report unknown query parameters, or raise UnknownParameter. The request's body will be checked the same way."""
+    g.reports_unknown = is_reported
+    names = [name for name in _parameters() if name not in known][:MAX_REFUSED]
+    if is_reported:
+        _report(names)
+    elif names:
+        raise UnknownParameter(" ".join(_sentence(name, known) for name in names[:MAX_NAMED]))
+
+
+def check_body(schema: ma.Schema, body: dict) -> None:
+    """Report or refuse unknown members, nested ones included. Raises Invalid."""
+    g.body_schema = schema
+    is_reported = g.get("reports_unknown")
+    if is_reported is None:
+        return
+    unknown = islice(_unknown_members(schema, body, []), MAX_REFUSED)
+    if is_reported:
+        _report([".".join(map(str, path)) for path, _ in unknown])
+        return
+    tolerated = getattr(schema, "response_members", ())
+    refused = [(path, known) for path, known in unknown if len(path) > 1 or path[0] not in tolerated]
+    if refused:
+        raise Invalid(details=[_detail(path, known) for path, known in refused])
+
+
+def refuse_members(body: dict) -> None:
+    """Refuse every member of a body. Raises Invalid."""
+    if body:
+        raise Invalid(details=[_detail([name], ()) for name in islice(body, MAX_REFUSED)])
+
+
+def known_members() -> list[str]:
+    """The known members of the request's body, sorted; empty without a body."""
+    schema = g.get("body_schema")
+    return sorted(g.body.keys() & names_of(schema)) if schema else []
+
+
+def set_header(response: Response) -> Response:
+    """Set X-Ignored."""
+    if names := g.get("ignored_names"):
+        response.headers[HEADER] = ", ".join(names[:MAX_REPORTED])
+    return response
+
+
+def names_of(schema: ma.Schema) -> list[str]:
+    """The names that a schema loads."""
+    return [str(field.data_key) for field in schema.load_fields.values()]
+
+
+def _parameters() -> Collection[str]:
+    if not request.environ.get("QUERY_STRING"):
+        return ()
+    try:
+        return request.args
+    except UnicodeDecodeError:
+        return ()  # The parser refuses it, if the operation has parameters.
+
+
+def _report(names: list[str]) -> None:
+    g.ignored_names = [*g.get("ignored_names", ()), *filter(_REPORTABLE.fullmatch, names)]
+
+
+def _unknown_members(schema: ma.Schema, body: Any, path: list) -> Iterator[tuple[list, list[str]]]:
+    """Each unknown member's path, and the names that are known there."""
+    if not isinstance(body, dict):
+        return
+    fields = {str(field.data_key): field for field in schema.load_fields.values()}
+    for name, value in body.items():
+        if name in fields:
+            yield from _unknown_inside(fields[name], value, [*path, name])
+        else:
+            yield [*path, name], list(fields)
+
+
+def _unknown_inside(field: ma.fields.Field, value: Any, path: list) -> Iterator[tuple[list, list[str]]]:
+    if isinstance(field, ma.fields.Nested):
+        yield from _unknown_members(field.schema, value, path)
+    elif isinstance(field, ma.fields.List) and isinstance(value, list):
+        for index, entry in enumerate(value):
+            yield from _unknown_inside(field.inner, entry, [*path, index])
+
+
+def _sentence(name: str, known: Collection[str]) -> str:
+    shown = one_line(name, MAX_COMPARED_CHARACTERS)
+    return f"Unknown query parameter `{shown}`. {_nearest(name, known)}"
+
+
+def _detail(path: list, known: Collection[str]) -> dict[str, Any]:
+    *parents, name = path
+    shown = name[:MAX_COMPARED_CHARACTERS]
+    return {"path": [*parents, shown], "message": f"Unknown member. {_nearest(shown, known)}"}
+
+
+def _nearest(name: str, known: Collection[str]) -> str:
+    nearest = get_close_matches(name[:MAX_COMPARED_CHARACTERS], known, 1, 0)
+    return f"Did you mean `{nearest[0]}`?" if nearest else "This operation has none."
