@@ -186,6 +186,8 @@ class Key:
 
     @for_reviewers
     def accommodate(self, extra, now):
+        if extra and self.assessment.limit is None:
+            return conflict("no_time_limit")
         if self.session and self.session.closed_as_of(now):
             return conflict("session_closed")
         before, self.extra = self.extra, extra

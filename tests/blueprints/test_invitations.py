@@ -61,8 +61,8 @@ def test_resending_needs_an_address_and_an_open_key(clock, reviewer, assessment,
     clock.fixed = key.expires_at
     assert refusal(reviewer.post(at(key, "/invite"))) == (409, "expired")
     key.revoke()
-    for path in ("/invite", "/extend", "/reopen"):
-        assert refusal(reviewer.post(at(key, path), {"days": 1})) == (404, "not_found")
+    for path, body in (("/invite", None), ("/extend", {"days": 1}), ("/reopen", {"days": 1})):
+        assert refusal(reviewer.post(at(key, path), body)) == (404, "not_found")
     assert refusal(reviewer.get(at(key, "/deliveries"))) == (404, "not_found")
 
 

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.slow
 LEVELS = [{"value": 1, "label": "Weak"}, {"value": 2, "label": "Solid"}]
 DELETABLE = {
     "issue": ("/v1/issues", {"title": "Fix the scheduler", "taskBrief": "Two workers claim one row."}),
-    "token": ("/v1/org/tokens", {"name": "Script", "scope": "read"}),
+    "token": ("/v1/org/tokens", {"name": "Script", "scopes": ["read"]}),
     "webhook": ("/v1/webhooks", {"url": "https://example.com/hook", "types": ["session.completed"]}),
     "rubric": (
         "/v1/rubrics",
@@ -32,7 +32,7 @@ def port(service, tmp_path_factory):
 
 
 def test_a_revoked_token_is_refused_by_another_process(reviewer, port):
-    response = reviewer.post("/v1/org/tokens", {"name": "Script", "scope": "read"})
+    response = reviewer.post("/v1/org/tokens", {"name": "Script", "scopes": ["read"]})
     script = Client(port, Authorization=f"Bearer {response['secret']}")
     assert [script.get("/v1/me").status for _ in range(20)] == [200] * 20
     assert reviewer.delete(f"/v1/org/tokens/{response['token']['id']}").status == 200
