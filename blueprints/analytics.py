@@ -74,15 +74,16 @@ def get_overview(query):
 @blp.arguments(TopQuery, location="query")
 @blp.response(200, TopCandidates)
 def get_top_candidates(query):
-    """List the top candidates by a metric
+    """List candidates sorted by a metric
 
-    You choose the metric; there is no overall score. Highest values first, except for `commandFailRate`, where lower
-    is better. Sessions without a value are omitted.
+    You choose the metric; there is no overall score. For most metrics neither high nor low values are better:
+    `direction` says so. Sessions without a value are omitted.
     """
     sessions.settle_all(organization_id=caller.organization_id)
     metric = next(metric for metric in METRICS if metric.name == query["metric"])
-    candidates = overview.top(caller.organization, metric, query["limit"], query.get("assessment_id"))
-    return {"metric": metric.name, "candidates": candidates}
+    order = query.get("order") or ("asc" if metric.lower_is_better else "desc")
+    candidates = overview.top(caller.organization, metric, order, query["limit"], query.get("assessment_id"))
+    return {"metric": metric.name, "order": order, "direction": metric.direction, "candidates": candidates}
 
 
 def _dollars(nano_usd: int | None) -> float | None:

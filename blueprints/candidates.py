@@ -11,7 +11,7 @@ from access import audit, auth, caller, refuses
 from blueprints import Blueprint, file_response, filters_of, find, or_not_found
 from errors import NotFinished, SessionClosed, invalid
 from models import ApiToken, CandidateKey, CandidateList, Session, find_candidate, invitations, sessions
-from schemas.candidates import CandidateChange, CandidateQuery, Candidates, OneCandidate
+from schemas.candidates import CandidateChange, CandidateQuery, Candidates, NewDecision, OneCandidate
 from schemas.keys import candidate_of
 
 blp = Blueprint("Candidates", __name__, description="Candidates of all assessments.")
@@ -20,7 +20,7 @@ blp = Blueprint("Candidates", __name__, description="Candidates of all assessmen
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 CSV_COLUMNS = (
     *("id", "key", "candidateName", "candidateEmail", "status", "sessionId", "redeemedAt", "completedAt"),
-    *("expiresAt", "createdAt", "assessmentId", "assessmentTitle", "externalId"),
+    *("expiresAt", "createdAt", "assessmentId", "assessmentTitle", "externalId", "decision"),
 )
 
 
@@ -56,9 +56,25 @@ def change_candidate(data, candidate_id):
     """Change a candidate
 
     Atomic. Name, address, `externalId` and `metadata` can change at any time; null clears. `hired` requires a completed
-    or expired session; false restores the previous status.
+    or expired session; false restores the previous status. It is the same as the decisions `hired` and `undecided`.
     """
-    invitations.change_candidate(find(CandidateKey, candidate_id), data)
+    invitations.change_candidate(find(CandidateKey, candidate_id), data, caller)
+    return candidate_response(candidate_id)
+
+
+@blp.put("/candidates/<id:candidate_id>/decision")
+@auth.required(ApiToken, scope="write")
+@refuses(NotFinished)
+@blp.arguments(NewDecision)
+@blp.response(200, OneCandidate)
+@audit.change()
+def set_decision(data, candidate_id):
+    """Decide about a candidate
+
+    Replaces the earlier decision and its reason. `hired` requires a completed or expired session, and is the
+    candidate's `status`; any other decision restores the previous status. Candidates never see decisions.
+    """
+    invitations.decide(find(CandidateKey, candidate_id), caller, data["decision"], data["reason"])
     return candidate_response(candidate_id)
 
 

@@ -33,6 +33,11 @@ class CandidateRow(NamedTuple):
     invite_attempts: int | None = None
     invite_last_error: str | None = None
     invite_sent_at: Any = None
+    decision: str = "undecided"
+    decision_reason: str | None = None
+    decided_at: Any = None
+    decided_by_id: Any = None
+    decided_by_name: str | None = None
     assessment_title: str | None = None
 
 

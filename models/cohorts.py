@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import peewee
 
 from errors import NotFound
-from models import sql
+from models import cohort_summaries, sql
 from models.assessments import Assessment
 from models.base import Query, db
 from models.database import snapshot
@@ -15,8 +15,19 @@ from models.keys import CandidateKey
 from models.rollups import CohortCount, CohortRollup
 from models.sessions import COHORT_COLUMNS, Session
 from rules import rollups
-from rules.cohorts import METRICS, Metric, average, pass_rate, percentile
-from rules.rollups import LEVELS
+from rules.cohorts import (
+    METRICS,
+    SMALL_COHORT,
+    SMALL_NOTE,
+    Metric,
+    average,
+    pass_rate,
+    percentile,
+    place,
+    shown_value,
+)
+from rules.metrics import observations
+from rules.rollups import EXACT, LEVELS
 from rules.rows import row_id, row_json
 
 
@@ -28,26 +39,44 @@ def members(assessment: Assessment) -> Query:
 
 
 def statistics(assessment_id: Any) -> dict[str, Any] | None:
-    """The cohort's averages; None without a cohort."""
-    rollup = CohortRollup.get_or_none(CohortRollup.assessment == assessment_id)
-    return _statistics(rollup.totals) if rollup and rollup.totals else None
+    """The cohort's averages and distributions; None without a cohort."""
+    with snapshot():
+        rollup = CohortRollup.get_or_none(CohortRollup.assessment == assessment_id)
+        return _statistics(assessment_id, rollup.totals) if rollup and rollup.totals else None
 
 
 def comparison(assessment_id: Any, session_id: Any) -> dict[str, Any] | None:
-    """The cohort's averages, with the session's percentiles if it is one of at least two.
+    """The same, with the session's place if it is in the cohort, and its percentiles if there are at least two.
 
     Raises NotFound if the assessment has no such session.
     """
-    session_ranks = ranks([session_id], METRICS) if session_id else []
-    if not session_ranks or session_ranks[0].assessment_id != assessment_id:
-        raise NotFound()
-    totals = session_ranks[0].totals
-    if not totals:
-        return None
-    if session_ranks[0].closed_at is None or totals["sessions"] < 2:
-        return _statistics(totals)
-    percentiles = {rank.metric.field: rank.percentile for rank in session_ranks}
-    return _statistics(totals) | {"percentiles": percentiles}
+    with snapshot():
+        session_ranks = ranks([session_id], METRICS) if session_id else []
+        if not session_ranks or session_ranks[0].assessment_id != assessment_id:
+            raise NotFound()
+        totals = session_ranks[0].totals
+        if not totals:
+            return None
+        response = _statistics(assessment_id, totals)
+        if session_ranks[0].closed_at is None:
+            return response
+        for field, place in _places(session_id, session_ranks).items():
+            response["summary"][field] |= place
+        if totals["sessions"] < 2:
+            return response
+        return response | {"percentiles": {rank.metric.field: rank.percentile for rank in session_ranks}}
+
+
+def _places(session_id: Any, session_ranks: Sequence["Rank"]) -> dict[str, dict[str, Any]]:
+    """By the metrics' fields, a session's value, what it rests on, and its place among the other sessions."""
+    columns: Any = Session.select(*(getattr(Session, name) for name in COHORT_COLUMNS))
+    observed = observations(columns.where(Session.id == session_id).dicts().get())
+    return {
+        rank.metric.field: {"value_observations": observed[rank.metric.field]}
+        | {"value": shown_value(rank.value, rank.metric)}
+        | place(rank.beaten, rank.equal, rank.n, rank.metric, rank.value is not None)
+        for rank in session_ranks
+    }
 
 
 def percentiles(
@@ -60,15 +89,24 @@ def percentiles(
     return by_session
 
 
-def _statistics(totals: Mapping[str, int]) -> dict[str, Any]:
+def _statistics(assessment_id: Any, totals: Mapping[str, int]) -> dict[str, Any]:
     counts = Counter(totals)
+    is_open = (Session.assessment == assessment_id) & Session.closed_at.is_null()
     averages = {
         f"avg_{metric.field}": average(counts[f"{metric.field}_sum"], counts[f"{metric.field}_count"], metric)
         for metric in METRICS
     }
     rate = {"test_pass_rate": pass_rate(counts["passed"], counts["sessions"])}
     versions = rollups.versions(totals)
-    response: dict[str, Any] = {"session_count": counts["sessions"], "metrics": averages | rate}
+    response: dict[str, Any] = {
+        "session_count": counts["sessions"],
+        "metrics": averages | rate,
+        "summary": cohort_summaries.summaries(assessment_id, totals),
+        "open": Session.select().where(is_open).count(),
+        "empty": counts["empty"],
+        "small": counts["sessions"] < SMALL_COHORT,
+        "small_note": SMALL_NOTE if counts["sessions"] < SMALL_COHORT else None,
+    }
     return response | {"derivation_versions": versions} if len(versions) > 1 else response
 
 
@@ -81,12 +119,21 @@ class Rank(NamedTuple):
     metric: Metric
     merit: int | None
     beaten: int
+    equal: int  # others with the same value
     totals: dict[str, int] | None
 
     @property
+    def value(self) -> int | None:
+        return None if self.merit is None else rollups.merit(self.metric, self.merit)
+
+    @property
+    def n(self) -> int:
+        """The number of sessions with a value."""
+        return (self.totals or {}).get(f"{self.metric.field}_count", 0)
+
+    @property
     def percentile(self) -> float | None:
-        count = (self.totals or {}).get(f"{self.metric.field}_count", 0)
-        return percentile(self.beaten, count, self.merit is not None)
+        return percentile(self.beaten, self.n, self.merit is not None)
 
 
 def ranks(session_ids: Sequence[Any], metrics: Sequence[Metric]) -> list[Rank]:
@@ -99,8 +146,17 @@ def ranks(session_ids: Sequence[Any], metrics: Sequence[Metric]) -> list[Rank]:
     names, values = sql.in_list("id", session_ids)
     rows = sql.rows(_ranks(tuple(metrics), names), **values)
     return [
-        Rank(row_id(session), row_id(cohort), closed, METRICS[index], merit, int(beaten or 0), row_json(sums))
-        for session, cohort, closed, index, merit, beaten, sums in rows
+        Rank(
+            row_id(session),
+            row_id(cohort),
+            closed,
+            METRICS[index],
+            merit,
+            int(beaten or 0),
+            (tied or 1) - 1,
+            row_json(sums),
+        )
+        for session, cohort, closed, index, merit, beaten, tied, sums in rows
     ]
 
 
@@ -113,6 +169,7 @@ def _ranks(metrics: tuple[Metric, ...], session_ids: str) -> str:
         levels=", ".join(levels),
         merits=" ".join(merits),
         session_ids=session_ids,
+        exact=EXACT,
     )
 
 

@@ -23,7 +23,7 @@ LOCK_NOT_AVAILABLE = "55P03"
 # The members of an erased candidate's entry that remain in a response; members added later are removed.
 IMPERSONAL_MEMBERS = {
     *("id", "key", "assessmentId", "candidateId", "orgId", "sessionId", "status"),
-    *("expiresAt", "redeemedAt", "completedAt", "createdAt", "updatedAt"),
+    *("expiresAt", "redeemedAt", "completedAt", "createdAt", "updatedAt", "decision", "decidedAt"),
 }
 # The entry's members that are never null.
 EMPTY_MEMBERS: dict[str, Any] = {"metadata": {}}

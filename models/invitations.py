@@ -11,11 +11,13 @@ from typing import Any
 import peewee
 
 import errors
+from models import decisions
 from models.assessments import Assessment
 from models.base import clock, db, for_update, new_id
 from models.deliveries import Delivery, limit, outbox, outcomes
 from models.keys import CandidateKey
-from models.sessions import Session, mark_hired, move_limit
+from models.orgs import ApiToken
+from models.sessions import Session, move_limit
 from models.task_failures import run_each
 
 MAX_EXPIRY = timedelta(days=365)
@@ -47,17 +49,20 @@ def _session(key: CandidateKey) -> Session | None:
     return Session.get_or_none(Session.key == key)
 
 
-def change_candidate(key: CandidateKey, values: dict[str, Any]) -> None:
+def decide(key: CandidateKey, reviewer: ApiToken | None, decision: str, reason: str | None) -> None:
+    """Store a decision about a candidate. Raises NotFinished (models/decisions.py)."""
+    with _locked(key) as locked:
+        decisions.decide(locked, reviewer, decision, reason)
+
+
+def change_candidate(key: CandidateKey, values: dict[str, Any], reviewer: ApiToken | None = None) -> None:
     """Change a candidate's data, or mark them as hired, atomically. Queued messages go to a new address.
 
-    Raises NotFinished (sessions.mark_hired).
+    Raises NotFinished (models/decisions.py).
     """
     with _locked_with_messages(key) as locked:
         if "hired" in values:
-            session = _session(locked)
-            if session is None:
-                raise errors.NotFinished()
-            mark_hired(session, values["hired"])
+            decisions.decide_hired(locked, reviewer, values["hired"])
         email = values.get("candidate_email", locked.candidate_email)
         columns = CandidateKey.person(values.get("candidate_name", locked.candidate_name), email)
         columns |= {"bounced": locked.bounced and email == locked.candidate_email}

@@ -35,7 +35,7 @@ class CandidateKey(Model):
 
     `address` is the case-folded email address. An accommodation is `extra_minutes` or `time_multiplier_thousandths`.
     `invitation_id` is the latest invitation's delivery. `reminded_at` is when the reminder for the present expiry was
-    queued; `bounced` stops further emails to the address.
+    queued; `bounced` stops further emails to the address. `decision` is one of rules/fairness.py.
     """
 
     personal_data = PersonalData("keys", "Your invitation, with your name and address if provided.")
@@ -62,6 +62,10 @@ class CandidateKey(Model):
     revoked_at = TimestampField(null=True)
     erasure_requested_at = TimestampField(null=True)
     erased_at = TimestampField(null=True)
+    decision = peewee.TextField(default="undecided")
+    decision_reason = peewee.TextField(null=True)
+    decided_at = TimestampField(null=True)
+    decided_by = peewee.ForeignKeyField(ApiToken, null=True, index=False)
 
     class Meta:
         indexes = ((("assessment", "created_at", "id"), False),)
@@ -153,7 +157,7 @@ class CandidateKey(Model):
         """Remove name and address and revoke the key, which the caller has locked and no longer counts."""
         now = clock.now()
         erased = cls.person(None, None) | {"external_id": None, "metadata": None}
-        erased |= {"extra_minutes": None, "time_multiplier_thousandths": None}
+        erased |= {"extra_minutes": None, "time_multiplier_thousandths": None, "decision_reason": None}
         ended = {"revoked_at": key.revoked_at or now, "erased_at": now}
         return cls.update(**erased, **ended).where(cls.id == key.id).execute()
 

@@ -1,4 +1,4 @@
-"""An organization's sessions: the list, the funnel with medians, and the best by one metric."""
+"""An organization's sessions: the list, the funnel with medians, and the order by one metric."""
 
 from collections import defaultdict
 from typing import Any
@@ -11,7 +11,7 @@ from models.base import Query, clock, is_postgres
 from models.keys import CandidateKey
 from models.orgs import Organization
 from models.sessions import Session
-from rules.cohorts import METRICS, Metric, average, median
+from rules.cohorts import METRICS, Metric, median, shown_value
 
 FUNNEL = ("invited", "redeemed", "completed", "hired")
 # The aliases that `sql.STATUS` expects.
@@ -62,9 +62,9 @@ def overview(organization: Organization, assessment_id: Any = None) -> dict[str,
 
 
 def top(
-    organization: Organization, metric: Metric, limit: int, assessment_id: Any = None
+    organization: Organization, metric: Metric, order: str, limit: int, assessment_id: Any = None
 ) -> list[dict[str, Any]]:
-    """The closed sessions with the best values of a metric, each with its percentile in its own cohort (R20)."""
+    """The closed sessions with the lowest (`asc`) or highest (`desc`) values, each with its percentile (R20)."""
     column = getattr(S, metric.field)
     query = _closed_sessions(organization, assessment_id).where(column.is_null(False))
     query = query.select(
@@ -76,14 +76,14 @@ def top(
         _status().alias("status"),
         column.alias("value"),
     )
-    best_first = column.asc() if metric.lower_is_better else column.desc()
-    best: Any = list(query.order_by(best_first, S.created_at, S.id).limit(limit).dicts())
-    percentiles = cohorts.percentiles([row["session_id"] for row in best], [metric])
+    by_value = column.asc() if order == "asc" else column.desc()
+    rows: Any = list(query.order_by(by_value, S.created_at, S.id).limit(limit).dicts())
+    percentiles = cohorts.percentiles([row["session_id"] for row in rows], [metric])
     return [
         row
-        | {"value": average(row["value"], 1, metric) if metric.unit != 1 else row["value"]}
+        | {"value": shown_value(row["value"], metric)}
         | {"percentile": percentiles[row["session_id"]][metric.field]}
-        for row in best
+        for row in rows
     ]
 
 

@@ -123,9 +123,11 @@ _KEY_FILTERS = {
 _CANDIDATES = f"""
     SELECT k.id, k.key, k.assessment_id, k.organization_id, {STATUS}, k.candidate_email, k.candidate_name,
            k.external_id, k.metadata, s.id, k.expires_at, s.created_at, s.completed_at, k.created_at,
-           k.erasure_requested_at, d.state, d.attempts, d.last_error, d.sent_at, a.title
+           k.erasure_requested_at, d.state, d.attempts, d.last_error, d.sent_at, k.decision, k.decision_reason,
+           k.decided_at, k.decided_by_id, t.name, a.title
     FROM candidate_keys k JOIN assessments a ON a.id = k.assessment_id
     LEFT JOIN sessions s ON s.key_id = k.id LEFT JOIN deliveries d ON d.id = k.invitation_id
+    LEFT JOIN reviewers t ON t.id = k.decided_by_id
 """
 # All keys, as counted in models/rollups.py. The subselect is an index range per assessment; a join might read all
 # counters.
@@ -296,6 +298,22 @@ RANKS = """
         SELECT session_id, assessment_id, closed_at, metric, merit, SUM(beaten) AS beaten
         FROM parts GROUP BY session_id, assessment_id, closed_at, metric, merit
     )
-    SELECT ranks.*, r.totals FROM ranks LEFT JOIN cohort_rollups r ON r.assessment_id = ranks.assessment_id
+    SELECT ranks.*, (
+        SELECT c.n FROM cohort_counts c
+        WHERE c.assessment_id = ranks.assessment_id AND c.metric = ranks.metric AND c.level = {exact}
+          AND c.bucket = ranks.merit
+    ) AS tied, r.totals
+    FROM ranks LEFT JOIN cohort_rollups r ON r.assessment_id = ranks.assessment_id
     ORDER BY metric
+"""
+
+# The counters of one range of a level; models/cohort_summaries.py unites several. In a join with the ranges the planner
+# may read all counters of the level.
+
+COUNTERS = """
+    SELECT * FROM (
+        SELECT {number} AS number, bucket, n FROM cohort_counts
+        WHERE assessment_id = :assessment_id AND metric = {metric} AND level = {level}
+          AND bucket BETWEEN {first} AND {last} {end}
+    ) counters
 """

@@ -49,7 +49,7 @@ def of_assessment(assessment: Assessment) -> list[str]:
         )
         for session in cohorts.members(assessment)
     ]
-    return lines(rows, CohortStats().dump(cohorts.statistics(assessment)))
+    return lines(rows, CohortStats().dump(cohorts.statistics(assessment.id)))
 
 
 def lines(rows: Iterable[Row], cohort: Mapping[str, Any]) -> list[str]:

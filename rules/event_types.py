@@ -8,6 +8,7 @@ EVENT_TYPES = {
     "session.started": "A candidate redeemed the key for the first time.",
     "session.completed": "A candidate completed the session.",
     "session.expired": "A session was closed by its time limit or by a reviewer.",
+    "candidate.decided": "A decision about a candidate changed (`decision`, `previousDecision`).",
     "candidate.hired": "A candidate was marked as hired.",
     "score.updated": "A criterion was scored.",
     "candidate.erased": "A candidate's data was erased.",

@@ -38,6 +38,8 @@ class Metrics:
     test_run_count: int
     decision_count: int
     error_episodes: int
+    known_exit_code_count: int
+    attributed_change_count: int
     tool_usage: dict[str, int]
     tokens: dict[str, dict[str, int]]
     total_cost_nano_usd: int | None
@@ -61,6 +63,7 @@ def derive(
     commands = [event for event in counted if event.kind == "command"]
     changes = [event for event in counted if event.kind in CHANGE_KINDS]
     attributions = [change.attribution for change in changes if change.attribution]
+    outcomes = [command.failed for command in commands if command.failed is not None]
     command_kinds = Counter(command.command_kind for command in commands if command.command_kind)
     verifications = command_kinds.total() + kinds["test_run"] + kinds["build_run"]
     tokens, cost = total_usage((event.usage for event in events if event.usage), prices)
@@ -69,7 +72,7 @@ def derive(
         event_count=len(events),
         duration_ms=_elapsed(events[0], events[-1]) if len(events) > 1 else None,
         prompt_count=kinds["prompt"],
-        command_fail_rate=_share([command.failed for command in commands if command.failed is not None]),
+        command_fail_rate=_share(outcomes),
         verify_intensity=_scaled_ratio(verifications, len(changes), BILLION) or 0,
         manual_edit_ratio=_share([attribution in BY_HAND for attribution in attributions]),
         first_change_latency_ms=_elapsed(events[0], changes[0]) if changes else None,
@@ -80,6 +83,8 @@ def derive(
         test_run_count=kinds["test_run"] + command_kinds["test"],
         decision_count=kinds["decision_event"],
         error_episodes=len(find_error_episodes(counted)),
+        known_exit_code_count=len(outcomes),
+        attributed_change_count=len(attributions),
         tool_usage=tool_usage(events),
         tokens=tokens,
         total_cost_nano_usd=cost,
@@ -98,6 +103,26 @@ def tool_usage(events: Iterable[AnalyzedEvent]) -> dict[str, int]:
     for tool, count in counts.items():
         usage[shown[tool]] += count
     return dict(sorted(usage.items()))
+
+
+def observations(session: Mapping[str, Any]) -> dict[str, int | None]:
+    """The number of observations that each ranked metric of a session rests on (docs/metrics.md#observations).
+
+    None if it was not derived: in sessions of earlier versions.
+
+    session -- its columns
+    """
+    further = session["further_metrics"]
+    further = further if isinstance(further, dict) else {}
+    changes = further.get("file_change_count")
+    return {
+        "duration_ms": 0 if session["duration_ms"] is None else session["event_count"],
+        "prompt_count": session["prompt_count"],
+        "command_fail_rate": further.get("known_exit_code_count"),
+        "verify_intensity": changes,
+        "manual_edit_ratio": further.get("attributed_change_count"),
+        "first_change_latency_ms": changes,
+    }
 
 
 def to_response(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,11 +6,14 @@ sessions with less merit than a given one is the sum of the counters to its left
 at most 255 counters on each level below the first, for any number of sessions.
 """
 
+from bisect import bisect_right
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import accumulate
 from typing import Any, NamedTuple, TypeVar
 
 from rules.cohorts import METRICS, Metric
+from rules.metrics import observations
 
 # (index in METRICS, index in LEVELS, bucket)
 Place = tuple[int, int, int]
@@ -31,6 +34,51 @@ class Level(NamedTuple):
 LEVELS = (Level(24, None), Level(16, 24), Level(8, 16), Level(0, 8))
 
 
+EXACT = len(LEVELS) - 1  # the level whose buckets are one merit each
+# So few sessions are read from that level at once.
+FEW_SESSIONS = 256
+
+
+class Range(NamedTuple):
+    """A range of buckets on one level, in which a session with a given rank is looked up."""
+
+    metric: int  # index in METRICS
+    level: int  # index in LEVELS
+    first: int = -(2**63)
+    last: int = 2**63 - 1
+    end: str | None = None  # "first" or "last": only this bucket of the range
+
+    @classmethod
+    def to_search(cls, metric: int, sessions: int, rank: int) -> "Range":
+        """The range in which the search for a rank starts, in a metric with so many sessions."""
+        if sessions <= FEW_SESSIONS:
+            return cls(metric, EXACT)
+        end = {0: "first", sessions - 1: "last"}.get(rank)
+        return cls(metric, EXACT if end else 0, end=end)
+
+    @property
+    def is_exact(self) -> bool:
+        """Return whether each bucket is one merit."""
+        return self.level == EXACT
+
+    def below(self, bucket: int, sessions: int) -> "Range":
+        """The buckets of a lower level that divide one of this level's with so many sessions."""
+        level = EXACT if sessions <= FEW_SESSIONS else self.level + 1
+        width = LEVELS[self.level].shift - LEVELS[level].shift
+        return Range(self.metric, level, bucket << width, (bucket + 1 << width) - 1)
+
+
+def find_rank(counters: Sequence[tuple[int, int]], rank: int) -> tuple[int, int, int]:
+    """The bucket of the session with this rank, its number of sessions, and the session's rank among them.
+
+    counters -- (bucket, sessions) by ascending bucket, at least one
+    """
+    ends = list(accumulate(sessions for _, sessions in counters))
+    index = min(bisect_right(ends, rank), len(ends) - 1)
+    bucket, sessions = counters[index]
+    return bucket, sessions, rank - (ends[index] - sessions)
+
+
 def merit(metric: Metric, value: int) -> int:
     """The value, negated where lower is better: more merit beats less (R20)."""
     return -value if metric.lower_is_better else value
@@ -39,8 +87,9 @@ def merit(metric: Metric, value: int) -> int:
 def totals(session: Mapping[str, Any] | None) -> Counter[str]:
     """A session's share of the totals; empty for None.
 
-    `sessions`, `passed`, `version_<n>` of the definition, and `<field>_sum` and `<field>_count` of each metric with a
-    value.
+    `sessions`, `passed`, `empty` without any event, `version_<n>` of the definition, and `<field>_sum` and
+    `<field>_count` of each metric with a value. `<field>_observations` is what they rest on, `<field>_unobserved` the
+    sessions for which that is unknown.
 
     session -- its columns
     """
@@ -48,10 +97,14 @@ def totals(session: Mapping[str, Any] | None) -> Counter[str]:
         return Counter()
     totals = Counter({"sessions": 1, f"version_{session['derivation_version']}": 1})
     totals["passed"] = int(session["tests_passed"] is True)
+    totals["empty"] = int(session["event_count"] == 0)
+    observed = observations(session)
     for metric in METRICS:
-        value = session[metric.field]
+        value, count = session[metric.field], observed[metric.field]
         if value is not None:
-            totals += Counter({f"{metric.field}_count": 1, f"{metric.field}_sum": value})
+            totals.update({f"{metric.field}_count": 1, f"{metric.field}_sum": value})
+        name = f"{metric.field}_unobserved" if count is None else f"{metric.field}_observations"
+        totals[name] = 1 if count is None else count
     return +totals
 
 

@@ -1,7 +1,7 @@
 """Analytics of a session, and of an organization's sessions."""
 
 from rules import phases, segments
-from rules.cohorts import METRICS
+from rules.cohorts import DIRECTIONS, METRICS
 from schemas import members
 from schemas.base import Schema
 from schemas.fields import Choice, Id, Integer, ListOf, Nested, Number, Raw, String
@@ -9,6 +9,7 @@ from schemas.keys import SESSION_STATUSES
 from schemas.queries import Filter, Limit
 from schemas.timestamps import EventTime, Timestamp
 
+ORDERS = ("asc", "desc")
 METRIC_NAMES = [metric.name for metric in METRICS]
 MAX_PAUSE_MS = phases.MAX_PAUSE_MS
 MAX_BREAK_MS = segments.MAX_GAP_MINUTES * 60_000
@@ -187,6 +188,9 @@ class TopQuery(Filter):
     """Metric to sort by, and filter."""
 
     metric = Choice(METRIC_NAMES, "Metric to sort by.", required=True)
+    order = Choice(
+        ORDERS, "Lowest values first, or highest first. The default is `desc`, for `commandFailRate` `asc`."
+    )
     limit = Limit(10)
     assessment_id = Id("Only candidates of this assessment.")
 
@@ -204,12 +208,16 @@ class TopCandidate(Schema):
     completed_at = Timestamp("When the candidate completed.", null=True)
     value = Raw("number", "Value: times in ms, ratios with three decimals.", example=1.25)
     percentile = Number(
-        "Share of the other sessions that it beats; null without any.", example=0.909, null=True
+        "Share of the other sessions with a lower value, for `commandFailRate` with a higher one; null without any.",
+        example=0.909,
+        null=True,
     )
 
 
 class TopCandidates(Schema):
-    """Closed sessions sorted by one metric: highest values first, for `commandFailRate` lowest first."""
+    """Closed sessions sorted by one metric."""
 
     metric = Choice(METRIC_NAMES, "Sort metric.", example="verifyIntensity")
+    order = Choice(ORDERS, "Order of the values.", example="desc")
+    direction = Choice(DIRECTIONS, "Whether a higher or a lower value is better.", example="higher_is_better")
     candidates = ListOf(TopCandidate, "Candidates.")

@@ -4,9 +4,10 @@ from typing import Any
 
 import marshmallow as ma
 
+from rules.fairness import DECISIONS
 from schemas import members
 from schemas.base import Body, PageOf, shape
-from schemas.fields import Choice, Email, Flag, Id, Line, ListOf, Nested, String
+from schemas.fields import Choice, Email, Flag, Id, Line, ListOf, Nested, String, Text
 from schemas.keys import STATUSES, Key, Metadata
 from schemas.queries import PageQuery
 
@@ -50,6 +51,13 @@ class CandidateChange(Body):
     def check_not_empty(self, data: dict, **kwargs: Any) -> None:
         if not data:
             raise ma.ValidationError("At least one member to change is required.", "hired")
+
+
+class NewDecision(Body):
+    """Decision about a candidate."""
+
+    decision = Choice(DECISIONS, "Decision.", example="advanced", required=True)
+    reason = Text(2000, "Reason.", load_default=None, example="Careful, well tested fix.", null=True)
 
 
 OneCandidate = shape("OneCandidate", "One candidate.", candidate=Nested(Candidate, "The candidate."))

@@ -1,14 +1,15 @@
 """Statistics of a cohort."""
 
+from rules.cohorts import DIRECTIONS, SMALL_COHORT, SMALL_NOTE
 from schemas.base import Schema, shape
-from schemas.fields import Integer, ListOf, Nested, Number, String
+from schemas.fields import Choice, Flag, Integer, ListOf, Nested, Number, String
 from schemas.queries import Filter
 
 
 class CohortQuery(Filter):
     """Session to compare, if any."""
 
-    session_id = String("Also return this session's percentile ranks.")
+    session_id = String("Also return this session's percentiles, values and ranks.")
 
 
 class CohortMetrics(Schema):
@@ -24,8 +25,8 @@ class CohortMetrics(Schema):
 
 
 class Percentiles(Schema):
-    """Share of the other sessions that this one beats, 0.0 to 1.0. Higher is better; a lower commandFailRate gives a
-    higher percentile. Null if the session has no value, or no other session has one."""
+    """Share of the other sessions with a lower value, 0.0 to 1.0; for commandFailRate with a higher value. Null if the
+    session has no value, or no other session has one. `summary` says which direction is better, if any."""
 
     duration_ms = Number("Rank of durationMs.", example=0.727, null=True)
     prompt_count = Number("Rank of promptCount.", example=0.455, null=True)
@@ -35,12 +36,53 @@ class Percentiles(Schema):
     first_change_latency_ms = Number("Rank of firstChangeLatencyMs.", example=0.364, null=True)
 
 
+class MetricSummary(Schema):
+    """Distribution of one metric. Quartiles are linearly interpolated, and rounded like the average."""
+
+    n = Integer("Sessions with a value.", example=12)
+    observations = Integer(
+        "What the values rest on, in all sessions: events, prompts, commands with a known exit code, or changes. Null "
+        "if a session of an earlier version is not recomputed.",
+        example=311,
+        null=True,
+    )
+    direction = Choice(DIRECTIONS, "Whether a higher or a lower value is better.", example="higher_is_better")
+    minimum = Number("Lowest value.", example=0.2, null=True)
+    lower_quartile = Number("A quarter of the sessions has at most this value.", example=0.41, null=True)
+    median = Number("Middle value.", example=0.583, null=True)
+    upper_quartile = Number("A quarter of the sessions has at least this value.", example=0.8, null=True)
+    maximum = Number("Highest value.", example=1.6, null=True)
+    value = Number("The session's value.", example=0.8, null=True, optional=True)
+    value_observations = Integer("What it rests on.", example=25, null=True, optional=True)
+    below = Integer("Other sessions with a lower value.", example=7, null=True, optional=True)
+    equal = Integer("Other sessions with the same value.", example=1, null=True, optional=True)
+    above = Integer("Other sessions with a higher value.", example=3, null=True, optional=True)
+    rank = String("The session's rank in words.", example="higher than 7 of 11", null=True, optional=True)
+
+
+class CohortSummary(Schema):
+    """Distribution of each metric. With the `sessionId` of a session of the cohort also its `value`,
+    `valueObservations`, `below`, `equal`, `above` and `rank`."""
+
+    duration_ms = Nested(MetricSummary, "First to last event, in ms.")
+    prompt_count = Nested(MetricSummary, "Number of prompts.")
+    command_fail_rate = Nested(MetricSummary, "Share of commands that failed.")
+    verify_intensity = Nested(MetricSummary, "Verifications per change.")
+    manual_edit_ratio = Nested(MetricSummary, "Share of changes made by hand.")
+    first_change_latency_ms = Nested(MetricSummary, "First event to first change, in ms.")
+
+
 class CohortStats(Schema):
     """Statistics of an assessment's sessions."""
 
     session_count = Integer("Sessions that completed or expired, including hired ones.", example=12)
     metrics = Nested(CohortMetrics, "Means.")
     derivation_versions = ListOf(Integer(), "Versions, only if they differ.", example=[1, 2], optional=True)
+    summary = Nested(CohortSummary, "Distribution of each metric.")
+    open = Integer("Sessions that have not ended, and are in no number yet.", example=2)
+    empty = Integer("Sessions without any event, which count with zeros.", example=0)
+    small = Flag(f"Whether the cohort has fewer than {SMALL_COHORT} sessions.", example=False)
+    small_note = String("Explanation of `small`; null if it is false.", example=SMALL_NOTE, null=True)
     percentiles = Nested(Percentiles, "Only with sessionId and two or more sessions.", optional=True)
 
 

@@ -4,6 +4,7 @@ from typing import Any
 
 import marshmallow as ma
 
+from rules.fairness import DECISIONS
 from rules.rows import row_id, row_json, row_time
 from schemas import members
 from schemas.base import Body, Deleted, Schema, camel, shape
@@ -85,6 +86,13 @@ class Invite(Schema):
     sent_at = Timestamp("When the mail server accepted it.", null=True)
 
 
+class DecidingReviewer(Schema):
+    """Reviewer who decided."""
+
+    id = Id("Id of the reviewer's token.")
+    name = String("Name of the token.", example="Applicant tracking")
+
+
 class Key(Schema):  # R16
     """A candidate key."""
 
@@ -105,6 +113,10 @@ class Key(Schema):  # R16
     completed_at = Timestamp("When the candidate completed; null for an expired session.", null=True)
     created_at = Timestamp("When the key was generated.")
     erasure_requested_at = Timestamp("When the candidate asked for erasure.", null=True)
+    decision = Choice(DECISIONS, "Latest decision about the candidate.", example="advanced")
+    decision_reason = String("Reason for the decision.", example="Careful, well tested fix.", null=True)
+    decided_at = Timestamp("When it was decided; null before the first decision.", null=True)
+    decided_by = Nested(DecidingReviewer, "Who decided; null if that is not known.", null=True)
     invite = Nested(Invite, "The latest invitation, if there is one.", dump_only=True, null=True)
 
 
@@ -119,6 +131,7 @@ def key_of(row: Any, shows_key: bool) -> dict[str, Any]:
         "lastError": row.invite_last_error,
         "sentAt": row_time(row.invite_sent_at),
     }
+    decided_by = {"id": row_id(row.decided_by_id), "name": row.decided_by_name}
     return {
         "id": row_id(row.id),
         "key": row.key if shows_key else MASKED_KEY,
@@ -135,6 +148,10 @@ def key_of(row: Any, shows_key: bool) -> dict[str, Any]:
         "completedAt": row_time(row.completed_at),
         "createdAt": row_time(row.created_at),
         "erasureRequestedAt": row_time(row.erasure_requested_at),
+        "decision": row.decision,
+        "decisionReason": row.decision_reason,
+        "decidedAt": row_time(row.decided_at),
+        "decidedBy": decided_by if row.decided_by_id else None,
         "invite": invite if row.invite_state else None,
     }
 

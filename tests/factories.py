@@ -7,7 +7,7 @@ from typing import Any
 
 import models
 import storage
-from models import Assessment, CandidateKey, Organization, Session, sessions
+from models import Assessment, CandidateKey, Organization, Session, invitations, sessions
 from models.base import new_id
 from models.webhooks import outbox, receivers
 from rules.timestamps import parse_timestamp_ns
@@ -74,6 +74,10 @@ def make_closed_session(assessment: Assessment, *envelopes: dict[str, Any]) -> S
     return Session.get_by_id(session.id)
 
 
+def mark_hired(session: Session, is_hired: bool = True) -> None:
+    invitations.change_candidate(session.key, {"hired": is_hired})
+
+
 def envelope(kind: str = "prompt", at: float = 0, data: Any = None, **members: Any) -> dict[str, Any]:
     """An event as a client sends it; `at` is in seconds after 2026-04-01 09:00 UTC."""
     time = datetime(2026, 4, 1, 9, tzinfo=UTC) + timedelta(seconds=at)
@@ -110,6 +114,7 @@ def make_record(session: Session, reviewer: models.ApiToken, word: str = "one") 
     add_event(session, event)
     models.ClientReport.record(session, "device_start", {"host": word})
     models.Score.give(session, "quality", reviewer, value=1, comment=word, evidence=[event["id"]])
+    invitations.decide(session.key, reviewer, "advanced", word)
     upload = models.BundleUpload.open(session, storage.new_object_key(str(session.id)), max_bytes=2**20)
     return {
         "session_id": session.id,

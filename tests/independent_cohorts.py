@@ -11,7 +11,7 @@ METRICS = (
     *("duration_ms", "prompt_count", "command_fail_rate"),
     *("verify_intensity", "manual_edit_ratio", "first_change_latency_ms"),
 )
-COLUMNS = ("id", "derivation_version", "tests_passed", *METRICS)
+COLUMNS = ("id", "derivation_version", "tests_passed", "event_count", "further_metrics", *METRICS)
 
 
 def totals(sessions):
@@ -21,7 +21,25 @@ def totals(sessions):
     for metric in METRICS:
         values = _values(sessions, metric)
         sums[f"{metric}_count"], sums[f"{metric}_sum"] = len(values), sum(values)
+        counts = [observations(session)[metric] for session in sessions]
+        sums[f"{metric}_observations"] = sum(count for count in counts if count is not None)
+        sums[f"{metric}_unobserved"] = counts.count(None)
+    sums["empty"] = sum(not session["event_count"] for session in sessions)
     return {name: number for name, number in sums.items() if number != 0}
+
+
+def observations(session):
+    """By metric, the number of observations of a session, as in docs/metrics.md; None if it was not derived."""
+    further = session["further_metrics"]
+    changes = further.get("file_change_count")
+    return {
+        "duration_ms": 0 if session["duration_ms"] is None else session["event_count"],
+        "prompt_count": session["prompt_count"],
+        "command_fail_rate": further.get("known_exit_code_count"),
+        "verify_intensity": changes,
+        "manual_edit_ratio": further.get("attributed_change_count"),
+        "first_change_latency_ms": changes,
+    }
 
 
 def percentiles(sessions):

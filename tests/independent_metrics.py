@@ -64,6 +64,9 @@ def recompute(envelopes):
         "commandCount": len(commands),
         "commandFailRate": billionths(len(codes) - codes.count(0), len(codes)),
         "errorEpisodes": len(re.findall("F+", outcomes)),
+        "knownExitCodeCount": len(codes),
+        "attributedChangeCount": len(known),
+        "eventCount": len(events),
         "toolUsage": tool_usage(events),
     }
 
@@ -203,3 +206,14 @@ def percentiles(sessions, index):
     ]
     shares = independent_cohorts.percentiles(rows)[index]
     return {name: shares[column] for name, column in COLUMNS.items()}
+
+
+def columns(session):
+    """The columns of a result of `recompute`, as independent_cohorts and independent_statistics read them."""
+    further = {
+        "known_exit_code_count": session["knownExitCodeCount"],
+        "file_change_count": session["fileChangeCount"],
+        "attributed_change_count": session["attributedChangeCount"],
+    }
+    stored = {"event_count": session["eventCount"], "further_metrics": further}
+    return {column: session[name] for name, column in COLUMNS.items()} | stored

@@ -61,13 +61,15 @@ def close_for_erasure(session: Session, derivation: Derivation | None = None) ->
 
 
 def mark_hired(session: Session, hired: bool) -> None:
-    """Mark the candidate as hired, or undo it. Raises NotFinished for an open session (R17)."""
+    """Mark the candidate as hired, or undo it; repeatable. Raises NotFinished for an open session (R17)."""
     with db.atomic():
         locked = session.lock()
         close_at_limit(locked)
         if locked.closed_at is None:
             raise NotFinished()
-        if hired and locked.hired_at is None:
+        if hired == (locked.hired_at is not None):
+            return
+        if hired:
             FeedEvent.publish(locked.organization_id, "candidate.hired", locked.ids | {"status": "hired"})
         locked.update_columns(hired_at=clock.now() if hired else None)
         final_seals.renew(locked, "hired", "status")

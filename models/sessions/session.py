@@ -18,9 +18,9 @@ METRIC_COLUMNS = (
     *("duration_ms", "prompt_count", "command_fail_rate", "verify_intensity"),
     *("manual_edit_ratio", "first_change_latency_ms", "tests_passed"),
 )
+COHORT_COLUMNS = (*METRIC_COLUMNS, "derivation_version", "event_count", "further_metrics")
 # Larger sessions are expensive to read. The largest recorded one has 4 MB.
 LARGE_BYTES, LARGE_EVENT_COUNT = 8 * 1024 * 1024, 20_000
-COHORT_COLUMNS = (*METRIC_COLUMNS, "derivation_version")
 
 
 class Consent(Model):
@@ -205,4 +205,6 @@ class Session(Model):
 add_index("sessions_open", Session.closes_at, where=Session.closed_at.is_null())
 # For the worker's search for sessions without a final seal.
 add_index("sessions_unsealed", Session.closed_at, where=Session.final_seal_count == 0)
+# For the number of a cohort's open sessions.
+add_index("sessions_open_of", Session.assessment, where=Session.closed_at.is_null())
 add_index("sessions_metrics_due", Session.id, where=Session.metrics_due)

@@ -3,7 +3,15 @@
 from datetime import timedelta
 
 import pytest
-from factories import add_event, envelope, make_assessment, make_closed_session, make_key, make_session
+from factories import (
+    add_event,
+    envelope,
+    make_assessment,
+    make_closed_session,
+    make_key,
+    make_session,
+    mark_hired,
+)
 from response_checks import error_paths
 
 from models import ModelUsage, sessions
@@ -208,7 +216,7 @@ def candidates(clock, organization):
     make_key(april)
     make_session(make_key(april))
     make_closed_session(april, *prompts(2, 10))
-    sessions.mark_hired(make_closed_session(april, *prompts(4, 30)), True)
+    mark_hired(make_closed_session(april, *prompts(4, 30)), True)
     return march, april
 
 
@@ -250,7 +258,7 @@ def test_funnel_has_expired_candidates_who_were_hired_but_no_keys_that_were_revo
 ):
     session = make_session(make_key(make_assessment(organization, time_limit_minutes=1)))
     clock.fixed += timedelta(minutes=6)
-    sessions.mark_hired(session, True)
+    mark_hired(session, True)
     assert get(reviewer, OVERVIEW)["funnel"] == funnel(1, 1, 1, 1)
     unused, used = make_key(assessment), make_key(assessment)
     make_session(used)
@@ -306,6 +314,25 @@ def test_candidates_are_ranked_by_the_chosen_metric(clock, reviewer, organizatio
     }
 
 
+@pytest.mark.parametrize(
+    ("metric", "order", "names", "direction"),
+    [
+        ("commandFailRate", None, "012", "lower_is_better"),
+        ("commandFailRate", "desc", "210", "lower_is_better"),
+        ("promptCount", None, "210", "neither"),
+        ("promptCount", "asc", "012", "neither"),
+    ],
+)
+def test_candidates_are_sorted_in_the_chosen_order(reviewer, assessment, metric, order, names, direction):
+    for number in range(3):
+        commands = [command(at, "ls", int(at < number)) for at in range(4)]
+        close(assessment, str(number), *commands, *prompts(number))
+    found = get(reviewer, TOP, metric=metric, **({"order": order} if order else {}))
+    assert "".join(column(found["candidates"])) == names
+    assert (found["order"], found["direction"]) == ("asc" if names == "012" else "desc", direction)
+    assert error_paths(reviewer.get(TOP, metric=metric, order="best")) == [["order"]]
+
+
 def test_percentiles_are_those_of_the_cohort(reviewer, assessment):
     for count in (1, 2, 2, 5):
         close(assessment, str(count), *prompts(count))
@@ -345,6 +372,8 @@ def test_top_leaves_out_open_deleted_and_foreign_sessions_and_those_without_a_va
     make_session(make_key(assessment, name="open"))
     assert get(reviewer, TOP, metric="firstChangeLatencyMs") == {
         "metric": "firstChangeLatencyMs",
+        "order": "desc",
+        "direction": "neither",
         "candidates": [],
     }
     assert column(top(reviewer)) == ["no change"]

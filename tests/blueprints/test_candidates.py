@@ -1,14 +1,16 @@
 """Candidates: list, filter, export, hire, allow a redeem (R16, R17, R23, R24, R31)."""
 
 import csv
+import importlib
 import io
 from datetime import timedelta
 
 import pytest
-from factories import add_event, envelope, make_assessment, make_key, make_keys, make_session
+from callers import Caller
+from factories import add_event, envelope, make_assessment, make_key, make_keys, make_session, mark_hired
 from response_checks import error_paths, refusal
 
-from models import Session, sessions
+from models import CandidateKey, FeedEvent, Session, db, sessions
 
 PATH = "/v1/candidates"
 NOWHERE = "00000000-0000-7000-8000-000000000000"
@@ -49,6 +51,10 @@ def test_candidate_is_shown_with_the_assessments_title(clock, reviewer, organiza
         "completedAt": "2026-04-01T14:30:00.000Z",
         "expiresAt": "2026-04-08T09:00:00.000Z",
         "erasureRequestedAt": None,
+        "decision": "undecided",
+        "decisionReason": None,
+        "decidedAt": None,
+        "decidedBy": None,
         "invite": {"state": "queued", "attempts": 0, "lastError": None, "sentAt": None},
         "assessmentId": str(assessment.id),
         "assessmentTitle": "Backend API Challenge",
@@ -128,7 +134,7 @@ def all_statuses(clock, assessment):
     sessions.complete(make_session(make_key(assessment, name="completed")))
     hired = make_session(make_key(assessment, name="hired"))
     sessions.complete(hired)
-    sessions.mark_hired(hired, True)
+    mark_hired(hired, True)
 
 
 @pytest.mark.usefixtures("all_statuses")
@@ -253,7 +259,10 @@ def test_csv_has_all_candidates_as_in_the_list(reviewer, assessment, key, monkey
     assert "attachment" in response.headers["Content-Disposition"]
     rows, candidates = rows_of(response), get(reviewer)["candidates"]
     assert rows == [{name: candidate[name] or "" for name in rows[0]} for candidate in candidates]
-    assert candidates[0].keys() - rows[0].keys() == {"orgId", "invite", "erasureRequestedAt", "metadata"}
+    assert candidates[0].keys() - rows[0].keys() == {
+        *("orgId", "invite", "erasureRequestedAt", "metadata"),
+        *("decisionReason", "decidedAt", "decidedBy"),
+    }
     filtered = rows_of(reviewer.get(PATH, format="csv", status="active"))
     assert filtered == rows[:1]
     assert error_paths(reviewer.get(PATH, format="xlsx")) == [["format"]]
@@ -347,3 +356,106 @@ def test_reviewer_can_allow_one_more_redeem(anonymous, reviewer, neighbour, key,
 def test_allowing_a_redeem_before_the_first_one_changes_nothing(reviewer, key):
     assert status_of(reviewer.post(f"{PATH}/{key.id}/allow-redeem")) == "pending"
     assert Session.select().count() == 0
+
+
+# Decisions
+
+
+def decide(reviewer, key, decision, **body):
+    return reviewer.put(f"{PATH}/{key.id}/decision", {"decision": decision} | body)
+
+
+def decisions_of(response):
+    assert response.status_code == 200, response.json
+    candidate = response.json["candidate"]
+    by = candidate["decidedBy"] and candidate["decidedBy"]["name"]
+    return (*(candidate[name] for name in ("status", "decision", "decisionReason", "decidedAt")), by)
+
+
+def test_decision_has_its_reason_time_and_author(app, clock, reviewer, organization, key):
+    name = reviewer.row.name
+    first = "2026-04-01T09:00:00.000Z"
+    assert decisions_of(decide(reviewer, key, "advanced", reason=" Careful. ")) == (
+        *("pending", "advanced", "Careful.", first), name,
+    )  # fmt: skip
+    clock.fixed += timedelta(hours=1)
+    colleague = Caller.reviewer(app, organization, name="Bob")
+    # Repeating a decision keeps its author; another reason does not.
+    again = decide(colleague, key, "advanced", reason="Careful.")
+    assert decisions_of(again) == ("pending", "advanced", "Careful.", first, name)
+    assert again.json["candidate"]["decidedBy"]["id"] == str(reviewer.row.id)
+    rejected = ("pending", "rejected", None, "2026-04-01T10:00:00.000Z", "Bob")
+    assert decisions_of(decide(colleague, key, "rejected")) == rejected
+    assert decisions_of(reviewer.patch(f"{PATH}/{key.id}", {"externalId": "4711"})) == rejected
+    assert get(reviewer)["candidates"][0]["decision"] == "rejected"
+    payloads = [event.data for event in FeedEvent.select().where(FeedEvent.type == "candidate.decided")]
+    ids = {"candidateId": str(key.id), "assessmentId": str(key.assessment_id), "sessionId": None}
+    assert payloads == [
+        ids | {"decision": "advanced", "previousDecision": "undecided"},
+        ids | {"decision": "rejected", "previousDecision": "advanced"},
+    ]
+
+
+def test_hired_is_a_decision_however_it_is_made(clock, reviewer, key):
+    assert refusal(decide(reviewer, key, "hired")) == (409, "not_finished")
+    session = make_session(key)
+    assert decisions_of(decide(reviewer, key, "advanced"))[:2] == ("active", "advanced")
+    assert refusal(decide(reviewer, key, "hired")) == (409, "not_finished")
+    sessions.complete(session)
+    clock.fixed += timedelta(hours=1)
+    sessions.seal_due()
+    changes = [
+        (lambda: decide(reviewer, key, "hired", reason="The best."), ("hired", "hired")),
+        (lambda: hire(reviewer, key), ("hired", "hired")),
+        (lambda: decide(reviewer, key, "rejected"), ("completed", "rejected")),
+        (lambda: hire(reviewer, key, False), ("completed", "rejected")),
+        (lambda: hire(reviewer, key), ("hired", "hired")),
+        (lambda: hire(reviewer, key, False), ("completed", "undecided")),
+    ]
+    for change, expected in changes:
+        assert decisions_of(change())[:2] == expected
+        clock.fixed += timedelta(minutes=1)
+    hires = FeedEvent.select().where(FeedEvent.type == "candidate.hired").count()
+    # The seal of the close, and one for each change of the status.
+    assert (hires, Session.get_by_id(session.id).final_seal_count) == (2, 5)
+    assert reviewer.get(f"/v1/sessions/{session.id}/integrity").json["facts"] == []
+
+
+@pytest.mark.parametrize(
+    ("body", "path"),
+    [
+        ({}, "decision"),
+        ({"decision": None}, "decision"),
+        ({"decision": "maybe"}, "decision"),
+        ({"decision": "hired", "reason": " "}, "reason"),
+        ({"decision": "hired", "reason": "x" * 2001}, "reason"),
+    ],
+)
+def test_invalid_decision_is_refused(reviewer, key, body, path):
+    assert error_paths(reviewer.put(f"{PATH}/{key.id}/decision", body)) == [[path]]
+
+
+def test_candidate_never_sees_the_decision_and_an_erasure_deletes_its_reason(
+    reviewer, candidate, key, session
+):
+    decide(reviewer, key, "rejected", reason="Zwieback")
+    for path in ("/v1/me", "/v1/candidate/me", "/v1/candidate/me/export", f"/v1/sessions/{session.id}"):
+        response = candidate.get(path)
+        assert response.status_code == 200
+        assert "Zwieback" not in response.text
+        assert "rejected" not in response.text
+    assert reviewer.delete(f"{PATH}/{key.id}/data").status_code == 200
+    row = CandidateKey.get_by_id(key.id)
+    assert (row.decision, row.decision_reason) == ("rejected", None)
+    assert refusal(decide(reviewer, key, "advanced")) == (404, "not_found")
+
+
+def test_the_migration_keeps_hires_as_decisions(reviewer, key, session):
+    sessions.complete(session)
+    sessions.mark_hired(session, True)
+    importlib.import_module("migrations.0021_decisions_and_observations").keep_hires(db)
+    hired_at = Session.get_by_id(session.id).hired_at
+    assert (CandidateKey.get_by_id(key.id).decision, CandidateKey.get_by_id(key.id).decided_at) == (
+        "hired", hired_at,
+    )  # fmt: skip
+    assert decisions_of(hire(reviewer, key, False))[:2] == ("completed", "undecided")

@@ -1,13 +1,26 @@
 """Cohort statistics: the specification's example from events sent over HTTP, and R19 to R22."""
 
+import random
 from datetime import timedelta
+from functools import partial
 from typing import NamedTuple
 
+import independent_statistics
+import pytest
 from callers import Caller
-from factories import add_event, envelope, make_assessment, make_closed_session, make_key, make_session
+from factories import (
+    add_event,
+    envelope,
+    make_assessment,
+    make_closed_session,
+    make_key,
+    make_keys,
+    make_session,
+    mark_hired,
+)
 from response_checks import refusal
 
-from models import Session, sessions
+from models import Session, clock, cohorts, new_id, sessions
 
 NOWHERE = "00000000-0000-7000-8000-000000000000"
 
@@ -113,8 +126,30 @@ def statistics(reviewer, assessment, session_id=None):
 
 def test_the_specifications_example(app, reviewer, assessment):
     ids = [work_over_http(app, assessment, work) for work in [*OTHERS[:5], OURS, *OTHERS[5:]]]
-    assert statistics(reviewer, assessment, ids[5]) == EXAMPLE
-    assert statistics(reviewer, assessment) == {"sessionCount": 12, "metrics": EXAMPLE["metrics"]}
+    stats = statistics(reviewer, assessment, ids[5])
+    assert specified(stats) == EXAMPLE
+    assert stats["summary"]["commandFailRate"] == {
+        "n": 12, "observations": 53, "direction": "lower_is_better", "minimum": 0.0, "lowerQuartile": 0.075,
+        "median": 0.2, "upperQuartile": 0.2, "maximum": 0.2, "value": 0.0, "valueObservations": 1,
+        "below": 0, "equal": 2, "above": 9, "rank": "higher than 0 of 11",
+    }  # fmt: skip
+    # Changes: 5 of each candidate, except for 8 and 6.
+    observed = {name: summary["observations"] for name, summary in stats["summary"].items()}
+    assert observed["verifyIntensity"] == observed["manualEditRatio"] == 64
+    assert observed["firstChangeLatencyMs"] == 64
+    assert observed["promptCount"] == 462
+    directions = {name: summary["direction"] for name, summary in stats["summary"].items()}
+    assert directions.pop("verifyIntensity") == "higher_is_better"
+    assert directions.pop("commandFailRate") == "lower_is_better"
+    assert set(directions.values()) == {"neither"}
+    without_session = statistics(reviewer, assessment)
+    assert specified(without_session) == {"sessionCount": 12, "metrics": EXAMPLE["metrics"]}
+    assert without_session["summary"]["promptCount"].keys().isdisjoint({"value", "below", "rank"})
+
+
+def specified(stats):
+    """The members that the specification names."""
+    return {name: stats[name] for name in ("sessionCount", "metrics", "percentiles") if name in stats}
 
 
 # Smaller cohorts
@@ -145,7 +180,8 @@ def test_open_session_is_in_no_cohort(reviewer, assessment, session):
 
 def test_only_session_has_no_percentiles(reviewer, assessment):
     session = make_closed_session(assessment, *prompts(3, seconds=60))
-    assert statistics(reviewer, assessment, session.id) == {
+    stats = statistics(reviewer, assessment, session.id)
+    assert specified(stats) == {
         "sessionCount": 1,
         "metrics": {
             "avgDurationMs": 60000,
@@ -157,6 +193,70 @@ def test_only_session_has_no_percentiles(reviewer, assessment):
             "testPassRate": 0,
         },
     }
+    summary = stats["summary"]
+    place = {"value": 3, "valueObservations": 3, "below": 0, "equal": 0, "above": 0}
+    assert summary["promptCount"].items() >= (place | {"median": 3.0, "rank": "higher than 0 of 0"}).items()
+    assert {summary["firstChangeLatencyMs"][name] for name in ("median", "value", "equal", "rank")} == {None}
+
+
+def test_open_empty_and_small_cohorts_say_so(reviewer, assessment, session):
+    make_closed_session(assessment)
+    make_closed_session(assessment, *prompts(2))
+    stats = statistics(reviewer, assessment, session.id)
+    assert [stats[name] for name in ("open", "empty", "small")] == [1, 1, True]
+    assert "single one" in stats["smallNote"]
+    assert "value" not in stats["summary"]["promptCount"]  # The session is open.
+    for _ in range(8):
+        make_closed_session(assessment)
+    stats = statistics(reviewer, assessment)
+    assert [stats[name] for name in ("open", "empty", "small", "smallNote")] == [1, 9, False, None]
+
+
+@pytest.mark.parametrize(
+    ("size", "few_sessions"),
+    [(1, 256), (2, 256), (9, 256), (10, 1), (41, 1), pytest.param(300, 256, marks=pytest.mark.slow)],
+)
+def test_every_statistic_equals_an_independent_computation(
+    reviewer, assessment, monkeypatch, size, few_sessions
+):
+    """Random cohorts with ties and nulls; with `few_sessions` quartiles are searched through all levels."""
+    monkeypatch.setattr("rules.rollups.FEW_SESSIONS", few_sessions)
+    rows = random_cohort(assessment, size, random.Random(size))
+    plain = statistics(reviewer, assessment)
+    independent_statistics.check(plain, rows)
+    for row in rows[:: size // 9 + 1]:
+        independent_statistics.check(statistics(reviewer, assessment, row["id"]), rows, row)
+
+
+def random_cohort(assessment, size, chance):
+    """Store closed sessions with random columns, and count them."""
+    keys = [key for _ in range(0, size, 50) for key in make_keys(assessment, 50)][:size]
+    number = partial(chance.choice, [0, 1, 2, 255, 256, 70_000, 2**24, 2**24 + 1, 2**40])
+    ratio = partial(chance.choice, [0, 1, 333_333_333, 500_000_000, 500_000_001, 2_000_000_000])
+    rows = [
+        {
+            "id": new_id(),
+            "duration_ms": number() if chance.random() < 0.7 else None,
+            "prompt_count": chance.randrange(4),
+            "command_fail_rate": ratio(),
+            "verify_intensity": chance.randrange(3_000_000_000),
+            "manual_edit_ratio": ratio(),
+            "first_change_latency_ms": chance.randrange(2**25) if chance.random() < 0.5 else None,
+            "tests_passed": chance.choice([True, False, None]),
+            "derivation_version": 1,
+            "event_count": chance.randrange(3),
+            "further_metrics": {
+                name: chance.randrange(3)
+                for name in ("known_exit_code_count", "file_change_count", "attributed_change_count")
+                if size != 9 or chance.random() < 0.9  # some were derived by an earlier version
+            },
+        }
+        for _ in range(size)
+    ]
+    common = {"organization": assessment.organization, "assessment": assessment, "closed_at": clock.now()}
+    Session.insert_many([row | common | {"key": key} for row, key in zip(rows, keys, strict=True)]).execute()
+    cohorts.rebuild(assessment)
+    return rows
 
 
 def test_percentile_is_the_share_of_other_sessions_with_a_lower_value(reviewer, assessment):
@@ -208,7 +308,7 @@ def test_pass_rate_is_the_percentage_of_all_sessions(reviewer, assessment):
 
 def test_hired_expired_and_closed_sessions_are_in_the_cohort(clock, reviewer, organization):
     assessment = make_assessment(organization, time_limit_minutes=30)
-    sessions.mark_hired(make_closed_session(assessment), True)
+    mark_hired(make_closed_session(assessment), True)
     sessions.close(make_session(make_key(assessment)))
     expiring = make_session(make_key(assessment))
     for event in prompts(4):

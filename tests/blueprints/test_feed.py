@@ -3,11 +3,18 @@
 from datetime import timedelta
 
 import pytest
-from factories import make_assessment, make_closed_session, make_key, make_organization, make_webhook
+from factories import (
+    make_assessment,
+    make_closed_session,
+    make_key,
+    make_organization,
+    make_webhook,
+    mark_hired,
+)
 from response_checks import error_paths, refusal
 
 from delivery.worker import Worker
-from models import Delivery, Feed, FeedEvent, WebhookDelivery, privacy, sessions
+from models import Delivery, Feed, FeedEvent, WebhookDelivery, privacy
 from models.deliveries import outcomes
 from models.webhooks.outbox import publish_new
 from rules.event_types import EVENT_TYPES
@@ -112,7 +119,7 @@ def test_many_events_are_numbered_in_batches(organization, monkeypatch):
 def test_no_event_and_no_webhook_contains_a_key(clock, organization):
     make_webhook(organization, types=sorted(EVENT_TYPES), include_personal=True)
     session = make_closed_session(make_assessment(organization))
-    sessions.mark_hired(session, True)
+    mark_hired(session, True)
     outcomes.fail(Delivery.get(), "550 no such user")
     privacy.erase(session.key)
     publish_new()

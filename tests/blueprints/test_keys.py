@@ -43,6 +43,10 @@ def test_a_generated_key_is_returned(clock, reviewer, organization, assessment, 
         "completedAt": None,
         "createdAt": "2026-04-01T09:00:00.000Z",
         "erasureRequestedAt": None,
+        "decision": "undecided",
+        "decisionReason": None,
+        "decidedAt": None,
+        "decidedBy": None,
         "invite": {"state": "queued", "attempts": 0, "lastError": None, "sentAt": None},
     }
 

@@ -7,7 +7,15 @@ from datetime import timedelta
 import peewee
 import pytest
 import statements
-from factories import add_event, envelope, make_assessment, make_closed_session, make_key, make_session
+from factories import (
+    add_event,
+    envelope,
+    make_assessment,
+    make_closed_session,
+    make_key,
+    make_session,
+    mark_hired,
+)
 from response_checks import body_of, error_paths, refusal
 
 from models import Event, batches, db, sessions, timeline
@@ -103,7 +111,7 @@ def test_sessions_are_filtered_by_assessment_and_status(clock, reviewer, organiz
     clock.fixed += timedelta(minutes=6)
     active = make_session(make_key(assessment))
     completed, hired = make_closed_session(assessment), make_closed_session(assessment)
-    sessions.mark_hired(hired, True)
+    mark_hired(hired, True)
     by_status = {"expired": expired, "active": active, "completed": completed, "hired": hired}
     for status, session in by_status.items():
         (listed,) = get(reviewer, LIST, status=status)["sessions"]

@@ -6,7 +6,15 @@ from operator import itemgetter
 
 import pytest
 import standardwebhooks
-from factories import make_assessment, make_closed_session, make_key, make_rubric, make_session, make_webhook
+from factories import (
+    make_assessment,
+    make_closed_session,
+    make_key,
+    make_rubric,
+    make_session,
+    make_webhook,
+    mark_hired,
+)
 from response_checks import body_of, error_paths, refusal
 
 from delivery.worker import Worker, webhooks
@@ -21,7 +29,6 @@ from models import (
     clock,
     db,
     privacy,
-    sessions,
 )
 from models.deliveries import outcomes
 from models.leases import MAX_ATTEMPTS
@@ -175,7 +182,7 @@ def test_every_event_type_is_delivered_and_verifies(worker, reviewer, hook, rece
 def cause_every_event(organization, reviewer):
     assessment = make_assessment(organization, rubric_id=make_rubric(organization).id)
     session = make_closed_session(assessment)
-    sessions.mark_hired(session, True)
+    mark_hired(session, True)
     Score.give(session, "quality", reviewer.row, value=1, comment="Alice guesses.", evidence=[])
     privacy.erase(make_session(make_key(assessment)).key, reviewer.row)
     make_key(assessment)
@@ -240,7 +247,7 @@ def test_a_sent_invitation_is_published(worker, reviewer, receiver, assessment):
 def test_marking_a_candidate_as_hired_twice_publishes_one_event(assessment):
     session = make_closed_session(assessment)
     for is_hired in (True, True, False):
-        sessions.mark_hired(session, is_hired)
+        mark_hired(session, is_hired)
     assert FeedEvent.select().where(FeedEvent.type == "candidate.hired").count() == 1
 
 

@@ -94,8 +94,8 @@ MAX_BYTES = 2**29
 WITHOUT_FREE_TEXT = {AcceptedSender, BundleUpload}
 # Written by the service, or restricted to a few values.
 COLUMNS_WITHOUT_FREE_TEXT = {
-    "AcceptedSender.credential", "AcceptedSender.fingerprint", "CandidateKey.key", "ClientReport.kind",
-    "Delivery.kind", "Delivery.state", "Event.arrival_mac", "Event.verdict",
+    "AcceptedSender.credential", "AcceptedSender.fingerprint", "CandidateKey.decision", "CandidateKey.key",
+    "ClientReport.kind", "Delivery.kind", "Delivery.state", "Event.arrival_mac", "Event.verdict",
     "IdempotentRequest.digest", "IdempotentRequest.fingerprint", "IdempotentRequest.path", "Score.criterion",
     "Seal.head", "Seal.key_id", "Session.closed_by", "Session.final_seal_mac", "Session.seal_head",
     "Session.seal_key_id", "Session.seal_mac", "Submission.bundle_sha256", "Submission.found_sha256",

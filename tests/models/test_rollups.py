@@ -13,6 +13,7 @@ from factories import (
     make_key,
     make_keys,
     make_session,
+    mark_hired,
 )
 
 from models import CohortCount, CohortRollup, Session, cohorts, db, privacy, sessions
@@ -86,8 +87,8 @@ def test_a_submitted_test_result_is_counted(assessment, cohort):
 
 def test_hiring_and_a_late_completion_change_no_number(assessment, cohort):
     before = CohortRollup.get_by_id(assessment.id).totals
-    sessions.mark_hired(cohort[0], True)
-    sessions.mark_hired(cohort[0], False)
+    mark_hired(cohort[0], True)
+    mark_hired(cohort[0], False)
     sessions.complete(cohort[1])
     sessions.close(cohort[1])
     assert CohortRollup.get_by_id(assessment.id).totals == before
@@ -139,6 +140,10 @@ def test_the_migrations_count_existing_sessions_and_keys(assessment, cohort, org
     db.execute_sql("CREATE TABLE key_counts (id INTEGER)")
     for name in ("0002_cohort_rollups", "0004_drop_key_counts"):
         importlib.import_module(f"migrations.{name}").up(None, db)
+    further = {"file_change_count": 4}
+    change(cohort[1], further_metrics=further)  # as derived by the first version
+    importlib.import_module("migrations.0021_decisions_and_observations").add_observations(db)
+    assert CohortRollup.get_by_id(assessment.id).totals["manual_edit_ratio_unobserved"] == 1
     assert len(assert_equal_to_its_sessions(assessment)) == 3
     assert len(assert_equal_to_its_sessions(other)) == 2
 
@@ -161,7 +166,7 @@ def test_verify_reports_equal_rollups(app, assessment, cohort):
     ("column", "difference"),
     [
         ({"tests_passed": True}, "passed is 0 and should be 1"),
-        ({"prompt_count": 100}, "prompt_count_sum is 6 and should be 105"),
+        ({"prompt_count": 100}, "prompt_count_observations is 6 and should be 105"),
         ({"derivation_version": 9}, "version_1 is 3 and should be 2"),
     ],
 )

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import factories
 import independent_metrics
+import independent_statistics
 import pytest
 
 from models import Assessment, CandidateKey, CandidateList, Session
@@ -110,6 +111,8 @@ def test_all_recordings_in_one_cohort_have_the_expected_statistics(flask, organi
         assert stats["sessionCount"] == len(FILES)
         assert stats["metrics"] == independent_metrics.cohort(sessions)
         assert stats["percentiles"] == independent_metrics.percentiles(sessions, index)
+        columns = [independent_metrics.columns(session) for session in sessions]
+        independent_statistics.check(stats, columns, columns[index])
 
 
 def event(kind="prompt", seconds=0, **members):

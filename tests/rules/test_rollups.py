@@ -12,7 +12,8 @@ from rules.rollups import LEVELS, counts, difference, merit, totals, versions
 SESSION = {
     "duration_ms": 2**24 + 2**16 + 2**8 + 1, "prompt_count": 3, "command_fail_rate": 500_000_000,
     "verify_intensity": 0, "manual_edit_ratio": None, "first_change_latency_ms": None,
-    "tests_passed": True, "derivation_version": 2,
+    "tests_passed": True, "derivation_version": 2, "event_count": 5,
+    "further_metrics": {"known_exit_code_count": 2, "file_change_count": 0},
 }  # fmt: skip
 EDGES = [0, 1, 255, 256, 257, 65_535, 65_536, 2**24 - 1, 2**24, 2**32, 10**9, 2**62, 2**63 - 1]
 
@@ -21,7 +22,10 @@ def test_a_session_adds_its_values_to_the_totals():
     sums = {"duration_ms_sum": 16_843_009, "prompt_count_sum": 3, "command_fail_rate_sum": 500_000_000}
     names = ("duration_ms", "prompt_count", "command_fail_rate", "verify_intensity")
     ones = dict.fromkeys(["sessions", "passed", "version_2", *(f"{name}_count" for name in names)], 1)
-    assert totals(SESSION) == ones | sums
+    observations = {"duration_ms_observations": 5, "prompt_count_observations": 3}
+    observations |= {"command_fail_rate_observations": 2, "manual_edit_ratio_unobserved": 1}
+    assert totals(SESSION) == ones | sums | observations
+    assert totals(SESSION | {"event_count": 0})["empty"] == 1
     for tests_passed in (False, None):
         assert "passed" not in totals(SESSION | {"tests_passed": tests_passed})
     assert totals(None) == counts(None) == {}

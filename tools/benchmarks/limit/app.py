@@ -20,6 +20,7 @@ import uuid_utils
 
 from rules import api_tokens, candidate_keys, cohorts, envelopes, event_signatures, summaries
 from rules.timestamps import parse_timestamp_ns
+from schemas.base import camel
 from tools.benchmarks.limit import statements
 from tools.benchmarks.limit.prepared import PreparingConnection
 
@@ -103,8 +104,8 @@ def candidates(environ: dict[str, Any]) -> Response:
     rows = fetch(statements.CANDIDATES, reviewer(environ) | {"limit": limit, "offset": offset})
     if not rows:
         return UNAUTHORIZED
-    shown = [shown_key(row) | {"assessmentTitle": row[19]} for row in rows if row[0]]
-    return Response(200, {"candidates": shown, "total": rows[0][20], "limit": limit, "offset": offset})
+    shown = [shown_key(row) | {"assessmentTitle": row[24]} for row in rows if row[0]]
+    return Response(200, {"candidates": shown, "total": rows[0][25], "limit": limit, "offset": offset})
 
 
 def shown_key(row: Any) -> dict[str, Any]:
@@ -132,6 +133,10 @@ def shown_key(row: Any) -> dict[str, Any]:
         "erasureRequestedAt": format_timestamp(row[16]),
         "externalId": row[17],
         "metadata": row[18] or {},
+        "decision": row[19],
+        "decisionReason": row[20],
+        "decidedAt": format_timestamp(row[21]),
+        "decidedBy": row[22] and {"id": row[22], "name": row[23]},
         "invite": invite,
     }
 
@@ -175,7 +180,7 @@ def cohort_statistics(environ: dict[str, Any], assessment_id: str) -> Response:
         return Response(404, {"error": "Not found.", "code": "not_found"})
     ((sessions, passed, *numbers),) = rows
     averages: dict[str, Any] = {}
-    percentiles = {}
+    percentiles, summary = {}, {}
     for index, metric in enumerate(cohorts.METRICS):
         total, count = numbers[2 * index : 2 * index + 2]
         beaten, has_value = numbers[12 + 2 * index : 14 + 2 * index]
@@ -183,9 +188,36 @@ def cohort_statistics(environ: dict[str, Any], assessment_id: str) -> Response:
             int(total or 0), count, metric
         )
         percentiles[metric.name] = cohorts.percentile(beaten, count, has_value)
+        summary[metric.name] = summary_of(metric, count, beaten, numbers[24 + 5 * index : 29 + 5 * index])
     averages["testPassRate"] = cohorts.pass_rate(passed, sessions)
-    shown = {"sessionCount": sessions, "metrics": averages, "percentiles": percentiles}
-    return Response(200, {"cohortStats": shown})
+    empty, still_open = numbers[54:56]
+    shown = {
+        "sessionCount": sessions,
+        "metrics": averages,
+        "summary": summary,
+        "open": still_open,
+        "empty": empty,
+    }
+    is_small = sessions < cohorts.SMALL_COHORT
+    shown |= {"small": is_small, "smallNote": cohorts.SMALL_NOTE if is_small else None}
+    return Response(200, {"cohortStats": shown | {"percentiles": percentiles}})
+
+
+def summary_of(metric: cohorts.Metric, count: int, beaten: int, numbers: Any) -> dict[str, Any]:
+    quartiles, value, tied, observations, value_observations = numbers
+    # Quarters of integers are exact as floating-point numbers.
+    shown = {
+        camel(name): cohorts.average(int(quartile * 4), 4, metric)
+        for name, quartile in zip(cohorts.QUARTILES, quartiles, strict=True)
+    }
+    return shown | {
+        "n": count,
+        "observations": None if observations is None else int(observations),
+        "direction": metric.direction,
+        "value": cohorts.shown_value(value, metric),
+        "valueObservations": value_observations,
+        **cohorts.place(beaten, tied - 1, count, metric, value is not None),
+    }
 
 
 def issue_keys(environ: dict[str, Any], assessment_id: str, body: dict[str, Any]) -> Response:
@@ -215,7 +247,7 @@ def issue_keys(environ: dict[str, Any], assessment_id: str, body: dict[str, Any]
     ((organization, expires_at),) = rows
     shown = [
         shown_key((key_id, key, assessment_id, organization, "pending", email, name, None, expires_at, None, None,
-                   values["now"], "queued", 0, None, None, None, None, None))
+                   values["now"], "queued", 0, None, None, None, None, None, "undecided", None, None, None, None))
         for key_id, key, email, name in zip(ids, keys, emails, names, strict=True)
     ]  # fmt: skip
     return Response(201, {"keys": shown})

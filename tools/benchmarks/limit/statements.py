@@ -46,13 +46,14 @@ CANDIDATES = f"""
                 ELSE 'pending' END,
            k.candidate_email, k.candidate_name, s.id, k.expires_at, s.created_at, s.completed_at, k.created_at,
            d.state, d.attempts, d.last_error, d.sent_at, k.erasure_requested_at, k.external_id,
-           k.metadata, a.title, total.keys
+           k.metadata, k.decision, k.decision_reason, k.decided_at, t.id, t.name, a.title, total.keys
     FROM reviewer CROSS JOIN total
     LEFT JOIN (part
         JOIN candidate_keys k ON k.id = part.id
         JOIN assessments a ON a.id = k.assessment_id
         LEFT JOIN sessions s ON s.key_id = k.id
-        LEFT JOIN deliveries d ON d.id = k.invitation_id) ON true
+        LEFT JOIN deliveries d ON d.id = k.invitation_id
+        LEFT JOIN reviewers t ON t.id = k.decided_by_id) ON true
     ORDER BY k.created_at, k.id
 """
 
@@ -92,6 +93,21 @@ _BEATEN = ", ".join(
     f"count(*) FILTER (WHERE s.{name} {'>' if name == 'command_fail_rate' else '<'} own.{name}), own.{name} IS NOT NULL"
     for name in _METRICS
 )
+_OBSERVED = {
+    "duration_ms": "CASE WHEN {}.duration_ms IS NULL THEN 0 ELSE {}.event_count END",
+    "prompt_count": "{}.prompt_count",
+    "command_fail_rate": "({}.further_metrics ->> 'known_exit_code_count')::bigint",
+    "verify_intensity": "({}.further_metrics ->> 'file_change_count')::bigint",
+    "manual_edit_ratio": "({}.further_metrics ->> 'attributed_change_count')::bigint",
+    "first_change_latency_ms": "({}.further_metrics ->> 'file_change_count')::bigint",
+}
+_QUARTILES = "percentile_cont(ARRAY[0, 0.25, 0.5, 0.75, 1]) WITHIN GROUP (ORDER BY s.{name})"
+_SUMMARIES = ", ".join(
+    f"{_QUARTILES.format(name=name)}, own.{name}, count(*) FILTER (WHERE s.{name} = own.{name}), "
+    f"CASE WHEN count({observed.replace('{}', 's')}) = count(*) THEN sum({observed.replace('{}', 's')}) END, "
+    f"{observed.replace('{}', 'own')}"
+    for name, observed in _OBSERVED.items()
+)
 # Like the product, checks for sessions to close or derive. There are none during the measurement.
 STATISTICS = f"""
     WITH {_REVIEWER}, own AS MATERIALIZED (
@@ -105,7 +121,9 @@ STATISTICS = f"""
         SELECT FROM sessions w WHERE w.assessment_id = own.assessment_id
         AND (w.closed_at IS NULL AND w.closes_at <= %(now)s OR w.metrics_due AND w.closed_at IS NOT NULL))
     FROM own CROSS JOIN LATERAL (
-        SELECT count(*), count(*) FILTER (WHERE s.tests_passed), {_SUMS}, {_BEATEN}
+        SELECT count(*), count(*) FILTER (WHERE s.tests_passed), {_SUMS}, {_BEATEN}, {_SUMMARIES},
+               count(*) FILTER (WHERE s.event_count = 0), (
+                   SELECT count(*) FROM sessions o WHERE o.assessment_id = own.assessment_id AND o.closed_at IS NULL)
         FROM sessions s WHERE s.assessment_id = own.assessment_id AND s.closed_at IS NOT NULL
     ) AS cohort
 """

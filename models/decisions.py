@@ -1,0 +1,47 @@
+"""Decisions about candidates, of which `hired` is the status of their session (R17)."""
+
+from typing import Any
+
+from errors import NotFinished
+from models.base import clock
+from models.feed import FeedEvent
+from models.keys import CandidateKey
+from models.orgs import ApiToken
+from models.sessions import Session, mark_hired
+
+
+def decide(key: CandidateKey, reviewer: ApiToken | None, decision: str, reason: str | None = None) -> None:
+    """Store a decision about a locked candidate; repeating the latest one changes nothing.
+
+    Raises NotFinished for `hired` before the session's end.
+    """
+    previous = key.decision
+    if (decision, reason) == (previous, key.decision_reason):
+        return
+    if "hired" in (decision, previous):
+        _mark_hired(key, decision == "hired")
+    now = clock.now()
+    key.update_columns(decision=decision, decision_reason=reason, decided_at=now, decided_by=reviewer)
+    if decision != previous:
+        _publish(key, previous)
+
+
+def decide_hired(key: CandidateKey, reviewer: ApiToken | None, is_hired: bool) -> None:
+    """Decide that a locked candidate is hired, or take that back; other decisions stay. Raises NotFinished."""
+    _mark_hired(key, is_hired)
+    if is_hired != (key.decision == "hired"):
+        decide(key, reviewer, "hired" if is_hired else "undecided")
+
+
+def _mark_hired(key: CandidateKey, is_hired: bool) -> None:
+    session = Session.get_or_none(Session.key == key)
+    if session is None:
+        raise NotFinished()
+    mark_hired(session, is_hired)
+
+
+def _publish(key: CandidateKey, previous: str) -> None:
+    session = Session.get_or_none(Session.key == key)
+    payload: dict[str, Any] = {"candidateId": key.id, "assessmentId": key.assessment_id}
+    payload |= {"sessionId": session and session.id, "decision": key.decision, "previousDecision": previous}
+    FeedEvent.publish(key.organization_id, "candidate.decided", payload)

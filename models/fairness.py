@@ -1,0 +1,45 @@
+"""Selection rates of groups of an assessment's candidates. Nothing about the groups is stored."""
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+from errors import Invalid
+from models.assessments import Assessment
+from models.keys import CandidateKey
+from rules import fairness
+
+MAX_DETAILS = 100
+
+
+def compare_groups(assessment: Assessment, groups: Mapping[str, str]) -> dict[str, Any]:
+    """Compare the selection rates of groups (rules/fairness.py); `unknown` counts decided candidates without a group.
+
+    groups -- the group by candidate id or external id. Ids of revoked and erased keys count as well: their decisions
+        were made.
+
+    Raises Invalid for an unknown or ambiguous candidate.
+    """
+    columns: Any = (CandidateKey.id, CandidateKey.external_id, CandidateKey.revoked_at, CandidateKey.decision)
+    rows: Any = CandidateKey.select(*columns).where(CandidateKey.assessment == assessment).tuples()
+    decisions = {row_id: decision for row_id, _, _, decision in rows}
+    ids = {str(row_id): row_id for row_id in decisions}
+    valid = [(external_id, row_id) for row_id, external_id, revoked_at, _ in rows if revoked_at is None]
+    by_external_id = dict(valid)
+    ambiguous = {name for name, number in Counter(name for name, _ in valid).items() if number > 1}
+    found: dict[Any, str] = {}
+    problems = {}
+    for name, group in groups.items():
+        row_id = ids.get(name.lower(), by_external_id.get(name))
+        if row_id is None:
+            problems[name] = "No such candidate in this assessment."
+        elif name in ambiguous and name.lower() not in ids:
+            problems[name] = "Several candidates have this externalId. Use their ids."
+        elif found.setdefault(row_id, group) != group:
+            problems[name] = "This candidate is in another group as well."
+    if problems:
+        details = [{"path": ["groups", name], "message": message} for name, message in problems.items()]
+        raise Invalid(details=details[:MAX_DETAILS])
+    decided = sum(decision != "undecided" for row_id, decision in decisions.items() if row_id not in found)
+    compared = fairness.compare((group, decisions[row_id]) for row_id, group in found.items())
+    return compared | {"unknown": decided}
