@@ -108,6 +108,11 @@ DuplicateCandidates = _refusal(
     "duplicate_candidates",
     "Some addresses already have an open key for this assessment, or appear twice. No key was generated.",
 )
+DuplicateExternalId = _refusal(
+    409,
+    "duplicate_external_id",
+    "Another candidate of this assessment has this `externalId`, or it appears twice. Nothing was stored.",
+)
 KeyRedeemed = _refusal(409, "key_redeemed", "This key has been redeemed. Its expiry no longer applies.")
 KeyNotExpired = _refusal(409, "not_expired", "This key has not expired. Extend it instead.")
 KeyIsExpired = _refusal(409, "expired", "This key has expired. Reopen it first.")
@@ -144,6 +149,9 @@ NotFinished = _refusal(
     409,
     "not_finished",
     "The candidate's session must be completed or expired before they can be marked as hired.",
+)
+NoTimeLimit = _refusal(
+    409, "no_time_limit", "The assessment has no time limit to add to. Set its `timeLimitMinutes` first."
 )
 TimeIsOver = _refusal(
     409, "time_is_over", "With this accommodation, the candidate's time would already be up."

@@ -9,7 +9,7 @@ from flask import Response, jsonify
 
 from access import audit, auth, caller, refuses
 from blueprints import Blueprint, file_response, filters_of, find, or_not_found
-from errors import NotFinished, SessionClosed, invalid
+from errors import DuplicateExternalId, NotFinished, SessionClosed, invalid
 from models import ApiToken, CandidateKey, CandidateList, Session, find_candidate, invitations, sessions
 from schemas.candidates import CandidateChange, CandidateQuery, Candidates, NewDecision, OneCandidate
 from schemas.keys import candidate_of
@@ -46,17 +46,30 @@ def list_candidates(query):
     return jsonify(candidates=listed, total=candidates.count(), limit=limit, offset=offset)
 
 
+@blp.get("/candidates/<id:candidate_id>")
+@auth.required(ApiToken)
+@blp.response(200, OneCandidate)
+@audit.reading
+def get_candidate(candidate_id):
+    """Get a candidate
+
+    As in lists. Tokens without the scope `write` see `PST-****-****` as the `key`.
+    """
+    return candidate_response(candidate_id)
+
+
 @blp.patch("/candidates/<id:candidate_id>")
 @auth.required(ApiToken, scope="write")
-@refuses(NotFinished)
+@refuses(NotFinished, DuplicateExternalId)
 @blp.arguments(CandidateChange)
 @blp.response(200, OneCandidate)
 @audit.change()
 def change_candidate(data, candidate_id):
     """Change a candidate
 
-    Atomic. Name, address, `externalId` and `metadata` can change at any time; null clears. `hired` requires a completed
-    or expired session; false restores the previous status. It is the same as the decisions `hired` and `undecided`.
+    Atomic. Name, address, `externalId` and `metadata` can change at any time; null clears. `externalId` must be unique
+    in the assessment. `hired` requires a completed or expired session; false restores the previous status. It is the
+    same as the decisions `hired` and `undecided`.
     """
     invitations.change_candidate(find(CandidateKey, candidate_id), data, caller)
     return candidate_response(candidate_id)

@@ -5,7 +5,7 @@ from flask import jsonify
 from access import audit, auth, caller, gates, refuses
 from access.idempotency import idempotent
 from blueprints import Blueprint, find, or_not_found
-from errors import DuplicateCandidates
+from errors import DuplicateCandidates, DuplicateExternalId, NoTimeLimit
 from models import ApiToken, Assessment, CandidateKey, CandidateList, generate_keys
 from schemas.keys import Keys, NewKeys, RevokedKey, key_of
 
@@ -16,7 +16,7 @@ blp = Blueprint("Candidate keys", __name__, description="Keys that give candidat
 @auth.required(ApiToken, scope="write")
 @idempotent
 @gates.subscribed
-@refuses(DuplicateCandidates)
+@refuses(DuplicateCandidates, DuplicateExternalId, NoTimeLimit)
 @blp.arguments(NewKeys)
 @blp.response(201, Keys)
 @audit.change_by_verb
@@ -24,7 +24,8 @@ def issue_keys(data, assessment_id, audit_entry):
     """Generate candidate keys
 
     Atomic: either all keys are generated or none. Candidates with an email address are invited in the background.
-    `onDuplicate` determines what happens to addresses that already have an open key.
+    `onDuplicate` determines what happens to addresses that already have an open key. In `candidates` each can have an
+    `externalId`, which must be unique in the assessment, `metadata`, and extra time if the assessment has a limit.
     """
     rows = generate_keys(caller.organization, or_not_found(assessment_id), **data, audit_entry=audit_entry)
     return jsonify(keys=[key_of(row, caller.sees_keys) for row in rows]), 201

@@ -72,6 +72,7 @@ def shown(session_id: Any) -> dict[str, Any]:
         return members | {"seal": seal if session.closed_at is not None and seal["is_whole"] else None}
     return members | {
         "seal": seal,
+        "external_id": session.key.external_id,
         "candidate_name": session.key.candidate_name,
         "candidate_email": session.key.candidate_email,
         "hired_at": session.hired_at,

@@ -44,7 +44,8 @@ class CandidateRow(NamedTuple):
 class CandidateList:
     """The candidates of an organization that match all filters, oldest first.
 
-    filters -- `assessment_id`, `status`, `q` (part of name or address, in any letter case), `key_id`
+    filters -- `assessment_id`, `status`, `external_id`, `key_id`, and `q`: part of name, address or externalId, in any
+        letter case
     """
 
     def __init__(self, organization_id: Any, **filters: Any) -> None:

@@ -8,9 +8,11 @@ from uuid import UUID
 import peewee
 
 from errors import CursorExpired, invalid
+from models import sql
 from models.base import Model, Query, add_index, clock, new_id
 from models.numbering import Sequence, require_change
 from models.orgs import ApiToken, Organization
+from rules.rows import row_id
 
 RETENTION = timedelta(days=30)
 BATCH_SIZE = 200
@@ -23,6 +25,8 @@ class FeedEvent(Model):
     events of one type: `data` is a list of their payloads.
     """
 
+    # The candidate's `externalId`, set before the event is shown. It is not stored here: it can change or be erased.
+    external_id: str | None = None
     organization = peewee.ForeignKeyField(Organization, index=False)
     type = peewee.TextField()
     data = peewee.JSONField()
@@ -77,6 +81,11 @@ class FeedEvent(Model):
     def candidate_id(self) -> Any:
         return self.data.get("candidateId")
 
+    @property
+    def shown_data(self) -> dict[str, Any]:
+        """The payload with the `externalId` of the candidate, if it is about one."""
+        return self.data | {"externalId": self.external_id} if self.candidate_id else self.data
+
 
 add_index("occurrences_not_numbered", FeedEvent.id, where=FeedEvent.position.is_null())
 
@@ -120,8 +129,20 @@ def read_feed(caller: ApiToken, after: int | None, types: list[str] | None, limi
     if types:
         rows = rows.where(FeedEvent.type.in_(types))
     events = list(rows.order_by(FeedEvent.position).limit(limit))
+    _set_external_ids(events)
     is_full = len(events) == limit
     return {"events": events, "next": events[-1].position if is_full else last, "has_more": is_full}
+
+
+def _set_external_ids(events: list[FeedEvent]) -> None:
+    ids = sorted({event.candidate_id for event in events} - {None})
+    if ids:
+        names, values = sql.in_list("id", [UUID(each) for each in ids])
+        found = {
+            str(row_id(key)): value for key, value in sql.rows(sql.EXTERNAL_IDS.format(ids=names), **values)
+        }
+        for event in events:
+            event.external_id = found.get(event.candidate_id)
 
 
 def _start(caller: ApiToken, after: int | None, last: int) -> int:

@@ -11,7 +11,7 @@ from typing import Any
 import peewee
 
 import errors
-from models import decisions
+from models import decisions, external_ids
 from models.assessments import Assessment
 from models.base import clock, db, for_update, new_id
 from models.deliveries import Delivery, limit, outbox, outcomes
@@ -58,15 +58,20 @@ def decide(key: CandidateKey, reviewer: ApiToken | None, decision: str, reason: 
 def change_candidate(key: CandidateKey, values: dict[str, Any], reviewer: ApiToken | None = None) -> None:
     """Change a candidate's data, or mark them as hired, atomically. Queued messages go to a new address.
 
-    Raises NotFinished (models/decisions.py).
+    Raises NotFinished (models/decisions.py), and DuplicateExternalId for a new `externalId` of another candidate.
     """
     with _locked_with_messages(key) as locked:
         if "hired" in values:
             decisions.decide_hired(locked, reviewer, values["hired"])
         email = values.get("candidate_email", locked.candidate_email)
-        columns = CandidateKey.person(values.get("candidate_name", locked.candidate_name), email)
+        external_id = values.get("external_id", locked.external_id)
+        if external_id != locked.external_id:
+            ids = (locked.organization_id, locked.assessment_id)
+            external_ids.require_unused(*ids, [(["externalId"], external_id)])
+        name = values.get("candidate_name", locked.candidate_name)
+        columns = CandidateKey.person(name, email, external_id)
         columns |= {"bounced": locked.bounced and email == locked.candidate_email}
-        columns |= {name: values[name] for name in ("external_id", "metadata") if name in values}
+        columns |= {"metadata": values["metadata"]} if "metadata" in values else {}
         has_moved = columns["address"] != locked.address
         locked.update_columns(**columns)
         if has_moved:

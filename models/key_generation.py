@@ -6,8 +6,8 @@ from typing import Any
 
 import peewee
 
-from errors import DuplicateCandidates, NotFound
-from models import sql
+from errors import DuplicateCandidates, NotFound, NoTimeLimit
+from models import external_ids, sql
 from models.assessments import Assessment
 from models.audit import AuditEntry
 from models.base import clock, db, for_update, is_postgres, new_id
@@ -19,12 +19,14 @@ from models.keys import CandidateKey
 from models.orgs import Organization
 from models.rollups import CohortCount
 from rules import candidate_keys
+from rules.duplicates import find_duplicates
 from rules.rows import row_id
 
 # A key that already exists is generated again. With 30^8 = 6.6e11 keys, ten collisions in a row mean a fault.
 MAX_DRAWS = 10
 
-Candidate = dict[str, Any]  # `email` and `name`, either None
+# `email` and `name`, either None; in an entry of `candidates` also `external_id`, `metadata` and `extra_minutes`
+Candidate = dict[str, Any]
 
 
 def generate_keys(
@@ -39,20 +41,26 @@ def generate_keys(
     """Generate one key for each candidate, and queue invitations to those with an email address.
 
     on_duplicate -- for addresses that already have an open key: `allow` generates another key, `return` returns the
-        open one instead, `refuse` raises DuplicateCandidates
+        open one as it is, `refuse` raises DuplicateCandidates
     audit_entry -- the entry's columns without its organization and subject
 
-    Returns the keys in the order of the candidates. Raises NotFound if there is no such assessment.
+    Returns the keys in the order of the candidates. Raises NotFound if there is no such assessment,
+    DuplicateExternalId, and NoTimeLimit for extra minutes without a limit.
     """
     mail = {"orgName": org_name or organization.shown_name}
-    if on_duplicate == "allow":
+    if on_duplicate == "allow" and not any(_is_checked(each) for each in candidates):
         return _insert(organization, assessment_id, candidates, mail, audit_entry)
     with db.atomic():
-        _lock(organization, assessment_id)
+        assessment = _lock(organization, assessment_id)
+        if on_duplicate == "allow":
+            _check(assessment, list(enumerate(candidates)))
+            return _insert(organization, assessment_id, candidates, mail, audit_entry)
         open_keys = _open_keys(assessment_id, candidates)
         if on_duplicate == "refuse":
             _refuse_duplicates(candidates, open_keys)
         missing = _without_open_key(candidates, open_keys)
+        numbered = enumerate(candidates)
+        _check(assessment, [(n, each) for n, each in numbered if missing.get(_address(each) or n) is each])
         new = _insert(organization, assessment_id, list(missing.values()), mail, None)
         found = dict(zip(missing, new, strict=True))
         for address, key_id in open_keys.items():
@@ -64,11 +72,26 @@ def generate_keys(
 
 
 def _lock(organization: Organization, assessment_id: Any) -> Assessment:
+    limit.lock(assessment_id)
     query = Assessment.alive().where(Assessment.id == assessment_id, Assessment.organization == organization)
     found = for_update(query).get_or_none()
     if found is None:
         raise NotFound()
     return found
+
+
+def _is_checked(candidate: Candidate) -> bool:
+    return candidate.get("external_id") is not None or candidate.get("extra_minutes") is not None
+
+
+def _check(assessment: Assessment, candidates: list[tuple[int, Candidate]]) -> None:
+    """Check the further members of candidates at these positions. Raises DuplicateExternalId and NoTimeLimit."""
+    if assessment.time_limit_minutes is None and any(each.get("extra_minutes") for _, each in candidates):
+        raise NoTimeLimit()
+    ids: list[Any] = [
+        (["candidates", number, "externalId"], each.get("external_id")) for number, each in candidates
+    ]
+    external_ids.require_unused(assessment.organization_id, assessment.id, ids)
 
 
 def _address(candidate: Candidate) -> str | None:
@@ -87,19 +110,14 @@ def _open_keys(assessment_id: Any, candidates: list[Candidate]) -> dict[str, Any
 
 
 def _refuse_duplicates(candidates: list[Candidate], open_keys: dict[str, Any]) -> None:
-    entries, seen = [], set[str]()
-    for number, address in enumerate(map(_address, candidates)):
-        if address in open_keys or address in seen:
-            message = (
-                f"Already has the open key {open_keys[address]}."
-                if address in open_keys
-                else "Appears twice."
-            )
-            entries.append({"path": ["candidateEmails", number], "message": message})
-        if address:
-            seen.add(address)
-    if entries:
+    addresses = [(_path(number, each), _address(each)) for number, each in enumerate(candidates)]
+    if entries := find_duplicates(addresses, open_keys, "Already has the open key {}."):
         raise DuplicateCandidates(entries=entries)
+
+
+def _path(number: int, candidate: Candidate) -> list[str | int]:
+    """The address's path in the request."""
+    return ["candidates", number, "email"] if "external_id" in candidate else ["candidateEmails", number]
 
 
 def _without_open_key(candidates: list[Candidate], open_keys: dict[str, Any]) -> dict[Any, Candidate]:
@@ -163,9 +181,9 @@ def _insert_keys(
     return []
 
 
-def _new_key(email: str | None, name: str | None) -> Row:
+def _new_key(email: str | None, name: str | None, external_id: str | None = None, **columns: Any) -> Row:
     key = {"id": new_id(), "key": candidate_keys.generate(), "invitation_id": new_id() if email else None}
-    return key | CandidateKey.person(name, email)
+    return key | CandidateKey.person(name, email, external_id) | columns
 
 
 def _insert_on_postgres(organization: Organization, assessment_id: Any, now: datetime, **values: Any) -> Any:
@@ -221,6 +239,7 @@ def _with_mac(entry: Row) -> Row:
 
 def _generated(key: Row, invitation: Row, shared: Row) -> CandidateRow:
     """A key just generated, as `CandidateList` would read it."""
-    columns: Row = {name: key[name] for name in ("id", "key", "candidate_email", "candidate_name")}
+    names = ("id", "key", "candidate_email", "candidate_name", "external_id", "metadata")
+    columns: Row = {name: key.get(name) for name in names}
     columns |= {"invite_state": invitation.get("state"), "invite_attempts": 0}
     return CandidateRow(**columns, **shared, invite_last_error=invitation.get("last_error"))

@@ -114,10 +114,11 @@ class CandidateKey(Model):
         return cls.with_parents().where(cls.organization == caller.organization_id)
 
     @staticmethod
-    def person(name: str | None, email: str | None) -> dict[str, Any]:
+    def person(name: str | None, email: str | None, external_id: str | None = None) -> dict[str, Any]:
         """The columns that identify the candidate."""
-        shown = {"candidate_name": name, "candidate_email": email}
-        return shown | {"address": email and email.casefold(), "search_text": case_folded(name, email)}
+        shown = {"candidate_name": name, "candidate_email": email, "external_id": external_id}
+        searched = case_folded(name, email, external_id)
+        return shown | {"address": email and email.casefold(), "search_text": searched}
 
     def revoke(self) -> None:
         """Revoke the key. Raises NotFound if it has been revoked before."""
@@ -156,7 +157,7 @@ class CandidateKey(Model):
     def erase_personal_data(cls, key: "CandidateKey", session: Any) -> int:
         """Remove name and address and revoke the key, which the caller has locked and no longer counts."""
         now = clock.now()
-        erased = cls.person(None, None) | {"external_id": None, "metadata": None}
+        erased = cls.person(None, None) | {"metadata": None}
         erased |= {"extra_minutes": None, "time_multiplier_thousandths": None, "decision_reason": None}
         ended = {"revoked_at": key.revoked_at or now, "erased_at": now}
         return cls.update(**erased, **ended).where(cls.id == key.id).execute()
@@ -169,6 +170,11 @@ add_index(
     *(CandidateKey.assessment, CandidateKey.revoked_at),
 )
 add_index("candidate_keys_of_address", CandidateKey.address, CandidateKey.assessment)
+add_index(
+    "candidate_keys_of_external_id",
+    *(CandidateKey.organization, CandidateKey.external_id, CandidateKey.assessment),
+    where=CandidateKey.external_id.is_null(False),
+)
 # For due reminders.
 add_index("candidate_keys_to_remind", CandidateKey.expires_at, where=CandidateKey.reminded_at.is_null())
 

@@ -21,12 +21,13 @@ S, K, A = Session.alias("s"), CandidateKey.alias("k"), Assessment.alias("a")
 def sessions(organization: Organization, **filters: Any) -> Query:
     """The organization's sessions as rows, oldest first; without those of deleted assessments.
 
-    filters -- `assessment_id`, `status`, `redeemed_from`, `redeemed_to`; all optional
+    filters -- `assessment_id`, `status`, `external_id`, `redeemed_from`, `redeemed_to`; all optional
     """
     status = _status()
     conditions = {
         "assessment_id": S.assessment == filters.get("assessment_id"),
         "status": status == filters.get("status"),
+        "external_id": K.external_id == filters.get("external_id"),
         "redeemed_from": S.created_at >= filters.get("redeemed_from"),
         "redeemed_to": S.created_at < filters.get("redeemed_to"),
     }
@@ -34,11 +35,12 @@ def sessions(organization: Organization, **filters: Any) -> Query:
         S.id,
         S.assessment.alias("assessment_id"),
         S.key.alias("key_id"),
+        S.key.alias("candidate_id"),
         S.created_at.alias("redeemed_at"),
         *(S.closes_at, S.closed_at, S.completed_at, S.hired_at),
         *(S.tests_passed_count, S.tests_failed_count, S.tests_skipped_count, S.tests_note),
         peewee.fn.COALESCE(Organization.display_name, Organization.name).alias("org_name"),
-        *(A.title.alias("assessment_title"), K.candidate_name, K.candidate_email),
+        *(A.title.alias("assessment_title"), K.external_id, K.candidate_name, K.candidate_email),
         status.alias("status"),
     )
     query = _with_key_and_assessment(query).join(Organization, on=(Organization.id == S.organization))
@@ -72,7 +74,7 @@ def top(
         S.key.alias("candidate_id"),
         S.assessment.alias("assessment_id"),
         S.completed_at,
-        *(A.title.alias("assessment_title"), K.candidate_name, K.candidate_email),
+        *(A.title.alias("assessment_title"), K.external_id, K.candidate_name, K.candidate_email),
         _status().alias("status"),
         column.alias("value"),
     )

@@ -116,6 +116,7 @@ _LISTED_KEYS = """
 _KEY_FILTERS = {
     "assessment_id": "AND k.assessment_id = :assessment_id",
     "key_id": "AND k.id = :key_id",
+    "external_id": "AND k.external_id = :external_id",
     "pattern": "AND k.search_text LIKE :pattern ESCAPE '!'",
     "status": f"AND {STATUS} = :status",
     "last_id": "AND (k.created_at, k.id) > (:last_created_at, :last_id)",
@@ -168,6 +169,10 @@ OPEN_KEYS = f"""
     ORDER BY k.id {{lock}}
 """
 
+# The `externalId` of the candidates of a page of the feed.
+
+EXTERNAL_IDS = "SELECT k.id, k.external_id FROM candidate_keys k WHERE k.id IN ({ids})"
+
 # New candidate keys, on PostgreSQL: one statement for the keys, their number, their invitations, the feed event and the
 # audit entry. The assessment is locked against deletion until they exist.
 
@@ -177,9 +182,10 @@ GENERATE_KEYS = f"""
         WHERE id = :assessment_id AND organization_id = :organization_id AND deleted_at IS NULL FOR SHARE
     ), new_keys AS (
         INSERT INTO candidate_keys (id, created_at, organization_id, assessment_id, key, candidate_email,
-                                    candidate_name, address, search_text, invitation_id, expires_at, bounced)
-        SELECT g.id, :now, a.organization_id, a.id, g.key, g.candidate_email, g.candidate_name, g.address,
-               g.search_text, g.invitation_id, a.expires_at, false
+                                    candidate_name, external_id, metadata, extra_minutes, address, search_text,
+                                    invitation_id, expires_at, bounced)
+        SELECT g.id, :now, a.organization_id, a.id, g.key, g.candidate_email, g.candidate_name, g.external_id,
+               g.metadata, g.extra_minutes, g.address, g.search_text, g.invitation_id, a.expires_at, false
         FROM assessment a, json_populate_recordset(NULL::candidate_keys, :keys) g
         RETURNING id, organization_id, assessment_id, invitation_id
     ), invitations AS (

@@ -200,6 +200,7 @@ class TopCandidate(Schema):
 
     session_id = Id("Session id.")
     candidate_id = Id("Id of the candidate key.")
+    external_id = members.EXTERNAL_ID
     candidate_name = members.CANDIDATE_NAME
     candidate_email = members.CANDIDATE_EMAIL
     assessment_id = Id("Assessment id.")

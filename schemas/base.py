@@ -41,6 +41,8 @@ class Body(Schema):
     error_messages = {"type": "Must be an object."}
     # In a change, null for a member that can't be cleared is refused.
     is_change = False
+    # Members that exclude others; the documentation's example leaves them out.
+    alternatives: tuple[str, ...] = ()
 
     @ma.pre_load
     def omit_nulls(self, data: Any, **kwargs: Any) -> Any:
@@ -90,7 +92,11 @@ class Error(Schema):
     error = String("Message for people.", example="The request is invalid. See `details`.")
     code = String("Stable code for programs.", example="invalid_request")
     details = ListOf(ErrorDetail, "With `invalid_request`: invalid values, at most 100.", optional=True)
-    entries = ListOf(ErrorDetail, "With `already_begun`, `duplicate_candidates`: conflicts.", optional=True)
+    entries = ListOf(
+        ErrorDetail,
+        "With `already_begun`, `duplicate_candidates`, `duplicate_external_id`: conflicts.",
+        optional=True,
+    )
     used = Integer("With `quota_exceeded`: assessments created this month.", example=10, optional=True)
     quota = Integer("With `quota_exceeded`: monthly quota.", example=10, optional=True)
     parts = Dict("With `not_ready`: states of the service's parts.", values=String(), optional=True)
@@ -99,7 +105,9 @@ class Error(Schema):
 
 def example_of(schema: ma.Schema) -> dict[str, Any]:
     """A valid body made of the fields' examples; without optional ids, since an invented id is refused."""
-    examples = {str(field.data_key): _example(field) for field in schema.load_fields.values()}
+    alternatives = getattr(schema, "alternatives", ())
+    fields = [field for name, field in schema.load_fields.items() if name not in alternatives]
+    examples = {str(field.data_key): _example(field) for field in fields}
     return {name: value for name, value in examples.items() if value is not None}
 
 

@@ -8,7 +8,7 @@ from rules.fairness import DECISIONS
 from schemas import members
 from schemas.base import Body, PageOf, shape
 from schemas.fields import Choice, Email, Flag, Id, Line, ListOf, Nested, String, Text
-from schemas.keys import STATUSES, Key, Metadata
+from schemas.keys import EXTERNAL_ID, STATUSES, Key, Metadata
 from schemas.queries import PageQuery
 
 
@@ -21,7 +21,10 @@ class CandidateQuery(PageQuery):
         "Only candidates after this one: the id of the last one read. Each page costs the same, and revocations "
         "meanwhile neither skip nor repeat a candidate."
     )
-    q = String("Only candidates whose name or address contains this, in any letter case.", max=255)
+    external_id = Line(255, "Only candidates with this `externalId`.")
+    q = String(
+        "Only candidates whose name, address or `externalId` contains this, in any letter case.", max=255
+    )
     format = Choice(["json", "csv"], "`csv` returns the whole list as a file.", load_default="json")
 
 
@@ -44,7 +47,7 @@ class CandidateChange(Body):
     hired = Flag("Whether the candidate was hired; false restores the previous status.", example=True)
     candidate_name = Line(255, "Display name.", example="Alice Liddell", null=True)
     candidate_email = Email("Address, also for queued messages.", example="alice@example.com", null=True)
-    external_id = Line(255, "Your own id for the candidate.", example="applicant-4711", null=True)
+    external_id = Line(255, EXTERNAL_ID, example="applicant-4711", null=True)
     metadata = Metadata("Your own data; replaced as a whole.", example={"source": "careers page"}, null=True)
 
     @ma.validates_schema

@@ -39,7 +39,11 @@ class FeedEvent(Schema):
     id = Id("Unique id; the `webhook-id` of a webhook's request.")
     type = Choice(EVENT_TYPES, _MEANINGS, example="session.completed")
     timestamp = Timestamp("When it happened.", attribute="created_at")
-    data = Dict("Ids and states.", example={"sessionId": EXAMPLE_ID, "status": "completed"})
+    data = Dict(
+        "Ids and states; with `candidateId` also the candidate's current `externalId`.",
+        attribute="shown_data",
+        example={"candidateId": EXAMPLE_ID, "externalId": "applicant-4711", "status": "completed"},
+    )
 
 
 class FeedPage(Schema):

@@ -13,46 +13,12 @@ from schemas.timestamps import Timestamp
 
 STATUSES = ("pending", "active", "completed", "expired", "hired")
 SESSION_STATUSES = STATUSES[1:]
+EXTERNAL_ID = "Your own id for the candidate, unique among the assessment's candidates."
 MASKED_KEY = "PST-****-****"
 STATE_DESCRIPTION = (
     "`queued` also between attempts; `saved` as a file; `suppressed` by the limit of messages to an address."
 )
 INVITE_STATES = ("queued", "sent", "saved", "failed", "canceled", "suppressed")
-
-
-class NewKeys(Body):
-    """Number of keys, and their candidates."""
-
-    count = Integer("Number of keys to generate.", min=1, max=50, example=2, required=True)
-    candidate_emails = ListOf(
-        Email(), "Exactly `count` addresses.", max=50, example=["alice@example.com", "bob@example.com"]
-    )
-    candidate_names = ListOf(Line(255), "Display names, exactly `count`.", max=50, example=["Alice", "Bob"])
-    org_name = Line(255, "Your company name for the invitations.", example="Example Ltd")
-    on_duplicate = Choice(
-        ["allow", "return", "refuse"],
-        "For an address with an open key of this assessment: `allow` another key, `return` the open key without a "
-        "message, or `refuse` the whole request.",
-        load_default="allow",
-        example="allow",
-    )
-
-    @ma.validates_schema
-    def check_lengths(self, data: dict, **kwargs: Any) -> None:
-        for name in ("candidate_emails", "candidate_names"):
-            if name in data and len(data[name]) != data["count"]:
-                raise ma.ValidationError(f"Must have exactly `count` entries ({data['count']}).", camel(name))
-
-    @ma.post_load
-    def pair_candidates(self, data: dict, **kwargs: Any) -> dict:
-        """One entry per candidate, as `invitations.issue_keys` takes them."""
-        missing = [None] * data["count"]
-        emails, names = (data.get(name) or missing for name in ("candidate_emails", "candidate_names"))
-        return {
-            "candidates": [{"email": email, "name": name} for email, name in zip(emails, names, strict=True)],
-            "org_name": data.get("org_name"),
-            "on_duplicate": data["on_duplicate"],
-        }
 
 
 class Metadata(Described):
@@ -75,6 +41,64 @@ class Metadata(Described):
 
     def _serialize(self, value: dict[str, str] | None, attr: Any, obj: Any, **kwargs: Any) -> dict[str, str]:
         return value or {}
+
+
+class NewCandidate(Body):
+    """A candidate to generate a key for."""
+
+    email = Email("Address, which gets an invitation.", example="alice@example.com")
+    name = Line(255, "Display name.", example="Alice")
+    external_id = Line(255, EXTERNAL_ID, example="applicant-4711")
+    metadata = Metadata("Your own data about the candidate.", example={"source": "careers page"})
+    extra_minutes = Integer("Minutes added to the assessment's time limit.", min=1, max=43_200, example=30)
+
+    @ma.post_load
+    def complete(self, data: dict, **kwargs: Any) -> dict:
+        """All members, as `generate_keys` takes them."""
+        return dict.fromkeys(self.fields) | data
+
+
+class NewKeys(Body):
+    """Number of keys, and their candidates."""
+
+    alternatives = ("candidates",)
+
+    count = Integer("Number of keys to generate.", min=1, max=50, example=2, required=True)
+    candidate_emails = ListOf(
+        Email(), "Exactly `count` addresses.", max=50, example=["alice@example.com", "bob@example.com"]
+    )
+    candidate_names = ListOf(Line(255), "Display names, exactly `count`.", max=50, example=["Alice", "Bob"])
+    candidates = ListOf(
+        NewCandidate, "Instead of `candidateEmails` and `candidateNames`: exactly `count` candidates.", max=50
+    )
+    org_name = Line(255, "Your company name for the invitations.", example="Example Ltd")
+    on_duplicate = Choice(
+        ["allow", "return", "refuse"],
+        "For an address with an open key of this assessment: `allow` another key, `return` the open key without a "
+        "message, or `refuse` the whole request.",
+        load_default="allow",
+        example="allow",
+    )
+
+    @ma.validates_schema
+    def check_lengths(self, data: dict, **kwargs: Any) -> None:
+        for name in ("candidate_emails", "candidate_names", "candidates"):
+            if name in data and len(data[name]) != data["count"]:
+                raise ma.ValidationError(f"Must have exactly `count` entries ({data['count']}).", camel(name))
+            if name in data and name != "candidates" and "candidates" in data:
+                raise ma.ValidationError("Not allowed together with `candidates`.", camel(name))
+
+    @ma.post_load
+    def pair_candidates(self, data: dict, **kwargs: Any) -> dict:
+        """One entry per candidate, as `generate_keys` takes them."""
+        missing = [None] * data["count"]
+        emails, names = (data.get(name) or missing for name in ("candidate_emails", "candidate_names"))
+        paired = [{"email": email, "name": name} for email, name in zip(emails, names, strict=True)]
+        return {
+            "candidates": data.get("candidates") or paired,
+            "org_name": data.get("org_name"),
+            "on_duplicate": data["on_duplicate"],
+        }
 
 
 class Invite(Schema):
@@ -105,7 +129,7 @@ class Key(Schema):  # R16
     status = Choice(STATUSES, "Current status of the candidate.", example="pending")
     candidate_email = members.CANDIDATE_EMAIL
     candidate_name = members.CANDIDATE_NAME
-    external_id = String("Your own id for the candidate.", example="applicant-4711", null=True)
+    external_id = members.EXTERNAL_ID
     metadata = Metadata("Your own data about the candidate.", example={"source": "careers page"})
     session_id = Id("Session id, once the key is redeemed.", null=True)
     expires_at = Timestamp("When the key expires, unless it is redeemed.")

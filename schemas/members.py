@@ -12,6 +12,7 @@ EXAMPLE_SHA = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
 ASSESSMENT_TITLE = String("Assessment name.", example="Backend API Challenge")
 ORG_NAME = String("Organization name.", example="Example Ltd")
 CANDIDATE_NAME = String("Candidate's name.", example="Alice", null=True)
+EXTERNAL_ID = String("Your own id for the candidate.", example="applicant-4711", null=True)
 CANDIDATE_EMAIL = String("Candidate's email address.", example="alice@example.com", null=True)
 TASK_BRIEF = String("Task description shown to the candidate.", example=EXAMPLE_BRIEF)
 REPO_URL = String("Repository URL.", example=EXAMPLE_REPOSITORY, null=True)

@@ -29,7 +29,8 @@ class SessionBase(Schema):
 
     id = Id("Unique id.")
     assessment_id = Id("Assessment id.")
-    key_id = Id("Id of the candidate key.")
+    candidate_id = Id("Id of the candidate key.")
+    key_id = Id("The same as `candidateId`.")
     org_name = members.ORG_NAME
     assessment_title = members.ASSESSMENT_TITLE
     status = Choice(SESSION_STATUSES, "Current status.", example="active")
@@ -61,6 +62,7 @@ class TestResult(Body):
 class ReviewedSession(Session):
     """A session with members for reviewers; a candidate's response omits them."""
 
+    external_id = String("Your own id for the candidate.", null=True, optional=True)
     candidate_name = String("Candidate's name.", example="Alice", null=True, optional=True)
     candidate_email = String("Candidate's address.", example="alice@example.com", null=True, optional=True)
     hired_at = Timestamp("When the candidate was marked as hired.", null=True, optional=True)
@@ -78,6 +80,7 @@ class ReviewedSession(Session):
 class ListedSession(SessionBase):
     """A session in a list, without its metrics; `closedAt` is null until the close is recorded."""
 
+    external_id = members.EXTERNAL_ID
     candidate_name = members.CANDIDATE_NAME
     candidate_email = members.CANDIDATE_EMAIL
     hired_at = Timestamp("When the candidate was marked as hired.", null=True)

@@ -6,7 +6,7 @@ import marshmallow as ma
 
 from schemas import members
 from schemas.base import PageOf, Schema, shape
-from schemas.fields import Choice, Described, Dict, Flag, Id, Integer, ListOf, Nested, Raw, String
+from schemas.fields import Choice, Described, Dict, Flag, Id, Integer, Line, ListOf, Nested, Raw, String
 from schemas.keys import SESSION_STATUSES
 from schemas.members import EXAMPLE_EVENT_ID
 from schemas.queries import Filter, Limit, PageQuery, QueryInteger
@@ -28,6 +28,7 @@ class SessionQuery(PageQuery):
 
     assessment_id = Id("Only sessions of this assessment.")
     status = Choice(SESSION_STATUSES, "Only sessions with this status.")
+    external_id = Line(255, "Only sessions of candidates with this `externalId`.")
     redeemed_from = TimestampInput(
         "Only sessions started at or after this time.", data_key="from", round_up=True
     )

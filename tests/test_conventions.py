@@ -15,6 +15,10 @@ import config
 import errors
 import models
 import schemas.base
+from schemas import fields as field_types
+from schemas.keys import STATUSES
+from schemas.queries import Filter
+from schemas.timestamps import EventTime, Timestamp, TimestampInput
 
 ROOT = Path(__file__).parent.parent
 MODULES = sorted(
@@ -45,6 +49,8 @@ EXCEPTIONS = {("cli", "tools")}
 MAY_IMPORT_REQUEST = {"access", "app", "blueprints", "proxy", "web"}
 MAY_USE = {"rules": {"cryptography"}, "schemas": {"marshmallow"}}
 MAX_LINES = 500
+# Members of the API that are older than the rule: other times end in `At`.
+OTHER_TIMES = {"ts", "timestamp", "since", "until", "retained_until", "failing_since"}
 MAY_IMPORT = "tests/test_conventions.py says what each package may import: move the code, or change the list."
 
 
@@ -114,12 +120,17 @@ def subclasses(kind: type) -> Iterator[type]:
         yield from subclasses(child)
 
 
-def test_every_schema_and_field_is_described():
+def shapes() -> list:
+    """Every schema class of the API."""
     for file in (ROOT / "schemas").glob("[!_]*.py"):
         __import__(f"schemas.{file.stem}")
-    shapes = [kind for kind in subclasses(schemas.base.Schema) if kind.__module__.startswith("schemas.")]
-    assert len(shapes) > 100
-    for schema in shapes:
+    found = [kind for kind in subclasses(schemas.base.Schema) if kind.__module__.startswith("schemas.")]
+    assert len(found) > 100
+    return found
+
+
+def test_every_schema_and_field_is_described():
+    for schema in shapes():
         name = f"{schema.__module__}.{schema.__name__}"
         assert (schema.__doc__ or "").strip().endswith("."), (
             f"{name}: write a docstring ending with a period."
@@ -129,6 +140,27 @@ def test_every_schema_and_field_is_described():
             assert re.match(r"[A-Z`].*\.$", description), (
                 f"{name}.{member}: describe the field in a sentence."
             )
+
+
+def test_members_of_one_meaning_have_one_name():
+    for schema in shapes():
+        members = schema._declared_fields
+        names_candidate = "Id of the candidate key." in [
+            field.metadata["description"] for name, field in members.items() if name != "candidate_id"
+        ]
+        assert not names_candidate, f"{schema}: call the candidate's id `candidate_id`."
+        for name, field in members.items():
+            where = f"{schema.__name__}.{name}"
+            choices = set(field.validate.choices) if isinstance(field, field_types.Choice) else set()
+            if choices and choices <= set(STATUSES):
+                assert name == "status", f"{where}: call a candidate's or session's state `status`."
+            if choices & {"queued", "canceled"}:
+                assert name == "state", f"{where}: call the state of work in progress `state`."
+            is_time = isinstance(field, Timestamp | EventTime | TimestampInput)
+            if is_time and not issubclass(schema, Filter):
+                assert name.endswith("_at") or name in OTHER_TIMES, (
+                    f"{where}: let a time's name end in `_at`."
+                )
 
 
 def test_every_refusal_has_a_code_and_a_sentence():

@@ -1,7 +1,8 @@
 """Limit messages to MAX_MESSAGES in PERIOD per address and assessment, over all keys and processes.
 
 All spellings of an address are one mailbox (rules/mail_addresses.py). Messages count if they are queued or a worker has
-tried to send them. The lock serializes transactions that count and queue messages. Take it before locking a key.
+tried to send them. The lock serializes transactions that count and queue messages, and those that check the
+`externalId` of a candidate (models/external_ids.py). Take it before locking the assessment or a key.
 """
 
 import math
@@ -23,7 +24,7 @@ SUPPRESSED = "Not sent: the address has reached the limit of 5 messages about th
 
 
 def lock(assessment_id: Any) -> None:
-    """Wait for other transactions that queue messages about the assessment."""
+    """Wait for other transactions that queue messages about the assessment or check its external ids."""
     lock_by_name(f"messages {assessment_id}")
 
 

@@ -141,6 +141,10 @@ class Session(Model):
         return self.created_at
 
     @property
+    def candidate_id(self) -> Any:
+        return self.key_id
+
+    @property
     def ids(self) -> dict[str, Any]:
         """The session's ids, as feed events name them."""
         return {"sessionId": self.id, "candidateId": self.key_id, "assessmentId": self.assessment_id}

@@ -1,6 +1,5 @@
 """Publish events: number them in the feed and queue them for the webhooks."""
 
-from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
@@ -29,36 +28,33 @@ def _publish_batch(organization_id: Any) -> int:
         events = Feed.number_batch(organization_id)
         # Before the commit: an interruption can repeat a line, but never lose one.
         write_to_log(events)
-        rows = [row for hook in hooks for row in _rows(hook, events)]
+        pairs = [(hook, event) for hook in hooks for event in events if hook.is_subscribed_to(event.type)]
+        people = _people({event.candidate_id for _, event in pairs} - {None})
+        rows = [_row(hook, event, people.get(event.candidate_id)) for hook, event in pairs]
         for batch in peewee.chunked(rows, MAX_ROWS_PER_INSERT):
             WebhookDelivery.insert_many(batch).execute()
     return len(events)
 
 
-def _rows(hook: Webhook, events: list[FeedEvent]) -> Iterator[dict[str, Any]]:
-    selected = [event for event in events if hook.is_subscribed_to(event.type)]
-    people = _people(selected) if hook.include_personal else {}
-    for event in selected:
-        person = people.get(event.candidate_id)
-        data = event.data | ({"candidate": person} if person else {})
-        yield {
-            "id": new_id(),
-            "webhook": hook.id,
-            "event_id": event.id,
-            "type": event.type,
-            "candidate_id": event.candidate_id,
-            "body": _body(event.id, event.type, event.created_at, data),
-        }
-
-
-def _people(events: list[FeedEvent]) -> dict[str, dict[str, str | None]]:
-    """Names and addresses by candidate id; locked, so that no erasure runs before they are stored."""
-    ids = {event.candidate_id for event in events} - {None}
-    keys = CandidateKey.select().where(CandidateKey.id.in_(ids)).order_by(CandidateKey.id)
+def _row(hook: Webhook, event: FeedEvent, person: CandidateKey | None) -> dict[str, Any]:
+    event.external_id = None if person is None else person.external_id
+    data = event.shown_data
+    if person is not None and hook.include_personal:
+        data = data | {"candidate": {"name": person.candidate_name, "email": person.candidate_email}}
     return {
-        str(key.id): {"name": key.candidate_name, "email": key.candidate_email}
-        for key in for_update(keys, "FOR SHARE")
+        "id": new_id(),
+        "webhook": hook.id,
+        "event_id": event.id,
+        "type": event.type,
+        "candidate_id": event.candidate_id,
+        "body": _body(event.id, event.type, event.created_at, data),
     }
+
+
+def _people(ids: set[str]) -> dict[str, CandidateKey]:
+    """The candidates by id; locked, so that no erasure runs before the bodies are stored."""
+    keys = CandidateKey.select().where(CandidateKey.id.in_(ids)).order_by(CandidateKey.id)
+    return {str(key.id): key for key in for_update(keys, "FOR SHARE")} if ids else {}
 
 
 def enqueue_test(hook: Webhook) -> WebhookDelivery:

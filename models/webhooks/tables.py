@@ -128,6 +128,7 @@ class WebhookDelivery(Leased, Model):
         for message in messages:
             payload = json.loads(message.body)
             payload["data"].pop("candidate", None)
+            payload["data"] |= {"externalId": None} if "externalId" in payload["data"] else {}
             message.update_columns(body=json_body(payload), answer=None, is_erased=True)
         return len(messages)
 

@@ -60,6 +60,7 @@ ROWS = {
     "GET /v1/assessments/<assessment_id>/cohort-stats": Row(READ_ONE, query=SESSION),
     "POST /v1/assessments/<assessment_id>/fairness": Row(READ_ONE, {"groups": {}}),
     "GET /v1/candidates": Row(READ),
+    "GET /v1/candidates/<candidate_id>": Row(READ_ONE),
     "PATCH /v1/candidates/<candidate_id>": Row(CONFLICT, {"hired": True}),
     "PUT /v1/candidates/<candidate_id>/decision": Row(CHANGE, {"decision": "advanced"}),
     "DELETE /v1/candidates/<candidate_id>/data": Row(CHANGE),

@@ -303,6 +303,7 @@ def test_candidates_are_ranked_by_the_chosen_metric(clock, reviewer, organizatio
     assert ranked[1] == {
         "sessionId": str(session.id),
         "candidateId": str(session.key_id),
+        "externalId": None,
         "candidateName": "four",
         "candidateEmail": "alice@example.com",
         "assessmentId": str(assessment.id),

@@ -198,6 +198,7 @@ def test_only_the_selected_types_with_selected_names_are_sent(worker, key_hook, 
         "candidateId": str(key.id),
         "assessmentId": str(assessment.id),
         "status": "pending",
+        "externalId": None,
         "candidate": {"name": "Zoë", "email": "zoe@example.com"},
     }
 
@@ -241,6 +242,7 @@ def test_a_sent_invitation_is_published(worker, reviewer, receiver, assessment):
     (message,) = receiver.messages
     invitation_id = CandidateKey.get_by_id(key.id).invitation_id
     payload = {"candidateId": str(key.id), "inviteId": str(invitation_id), "state": "saved"}
+    payload |= {"externalId": None}
     assert json.loads(message.body)["data"] == payload
 
 

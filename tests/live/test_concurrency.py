@@ -97,6 +97,26 @@ def test_concurrent_invitations_of_an_address_create_one_key(reviewer, assessmen
     assert len(list_keys(reviewer, assessment)) == 1
 
 
+def test_one_candidate_gets_an_external_id_from_concurrent_requests(reviewer, assessment):
+    """New keys and changes of two other candidates compete; invitations only wait for the same locks."""
+    path, others = f"/v1/assessments/{assessment['id']}/keys", make_keys(reviewer, assessment, 2)
+    for number in range(4):
+        external_id, address = f"applicant-{number}", f"erin{number}@example.com"
+        body = {"count": 1, "candidates": [{"email": address, "externalId": external_id}]}
+        change = {"externalId": external_id}
+        rivals = [partial(reviewer.post, path, body)] * 8
+        rivals += [
+            partial(reviewer.request, "PATCH", f"/v1/candidates/{key['id']}", change) for key in others
+        ]
+        invitations = [partial(invite, reviewer, assessment, address, onDuplicate="return")] * 4
+        responses = run_concurrently(rivals + invitations)
+        refused = [response for response in responses[:10] if response.status == 409]
+        assert [response["code"] for response in refused] == ["duplicate_external_id"] * 9
+        assert [response.status for response in responses[10:]] == [201] * 4
+        ids = [key["externalId"] for key in list_keys(reviewer, assessment)]
+        assert ids.count(external_id) == 1
+
+
 def test_an_address_gets_five_messages_from_concurrent_requests(reviewer, assessment):
     for number in range(5):
         address = f"dave{number}@example.com"

@@ -15,8 +15,9 @@ from factories import (
 from statements import counted
 from statements import plans as plans_of
 
-from models import ApiToken, Assessment, CandidateList, db, key_generation
+from models import ApiToken, Assessment, CandidateList, db, external_ids, key_generation
 from models.base import is_postgres
+from models.webhooks.outbox import publish_new
 
 
 def count_statements(call):
@@ -70,6 +71,28 @@ def test_open_keys_are_found_by_an_index_on_the_address(assessment):
         db.execute_sql("ANALYZE candidate_keys")
     (plan, *_) = plans_of(lambda: key_generation._open_keys(assessment.id, candidates))
     assert "candidate_keys_of_address" in plan
+
+
+def test_external_ids_are_found_by_their_index(reviewer, organization, assessment):
+    make_keys(assessment, 500)
+    if is_postgres():
+        db.execute_sql("ANALYZE candidate_keys")
+    calls = [
+        lambda: reviewer.get("/v1/candidates", externalId="4711"),
+        lambda: external_ids.require_unused(organization.id, assessment.id, [(["externalId"], "4711")]),
+    ]
+    for call in calls:
+        assert any("candidate_keys_of_external_id" in plan for plan in plans_of(call))
+
+
+def test_reading_the_feed(reviewer, assessment):
+    make_key(assessment)
+    publish_new()
+    expected = count_statements(lambda: reviewer.get("/v1/events"))
+    make_keys(assessment, 50)
+    publish_new()
+    # Token, last and first position, events, external ids.
+    assert count_statements(lambda: reviewer.get("/v1/events")) == expected <= 5
 
 
 def test_the_quota_is_counted_in_an_index(organization):

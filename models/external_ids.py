@@ -1,0 +1,35 @@
+"""Candidates' `externalId`: unique among the keys of an assessment that are not revoked.
+
+An erasure revokes the key and clears the id. Ids that were stored twice before there was this check stay as they are.
+The lock of models/deliveries/limit.py keeps two transactions from checking the same id.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from errors import DuplicateExternalId
+from models.keys import CandidateKey
+from rules.duplicates import find_duplicates
+
+
+def require_unused(
+    organization_id: Any, assessment_id: Any, values: Sequence[tuple[list[str | int], str | None]]
+) -> None:
+    """Raise DuplicateExternalId for ids that a key of the assessment has, or that are repeated.
+
+    Within a transaction that holds the lock and stores the ids.
+
+    values -- each with its path in the request; None is no id
+    """
+    ids = [external_id for _, external_id in values if external_id is not None]
+    if not ids:
+        return
+    keys = CandidateKey.select(CandidateKey.id, CandidateKey.external_id).where(
+        CandidateKey.organization == organization_id,
+        CandidateKey.external_id.in_(ids),
+        CandidateKey.assessment == assessment_id,
+        CandidateKey.revoked_at.is_null(),
+    )
+    owners: dict[str, Any] = {str(key.external_id): key.id for key in keys}
+    if entries := find_duplicates(values, owners, "The candidate {} has this externalId."):
+        raise DuplicateExternalId(entries=entries)
