@@ -24,6 +24,7 @@ API_BLUEPRINTS = (
     "blueprints.assessments",
     "blueprints.keys",
     "blueprints.candidates",
+    "blueprints.results",
     "blueprints.cohort_stats",
     "blueprints.sessions",
     "blueprints.invitations",

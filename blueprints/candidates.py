@@ -124,18 +124,20 @@ def _after(candidates: CandidateList, query: dict[str, Any]) -> CandidateList:
 
 
 def _csv(candidates: CandidateList, shows_key: bool) -> Iterator[str]:
-    yield _csv_lines([CSV_COLUMNS])
+    yield csv_lines([CSV_COLUMNS])
     for batch in candidates.batches():
         rows = [candidate_of(row, shows_key) for row in batch]
-        yield _csv_lines([_cell(row[name]) for name in CSV_COLUMNS] for row in rows)
+        yield csv_lines([csv_cell(row[name]) for name in CSV_COLUMNS] for row in rows)
 
 
-def _csv_lines(rows: Iterable[Any]) -> str:
+def csv_lines(rows: Iterable[Any]) -> str:
+    """Lines of a CSV file."""
     lines = io.StringIO()
     csv.writer(lines).writerows(rows)
     return lines.getvalue()
 
 
-def _cell(value: Any) -> str:
+def csv_cell(value: Any) -> str:
+    """A value as a cell that no spreadsheet runs as a formula."""
     text = "" if value is None else str(value)
     return f"'{text}" if text.startswith(FORMULA_STARTS) else text

@@ -5,6 +5,7 @@ from typing import Any
 import peewee
 
 from errors import NoRubric, NotFound, invalid
+from models.assessments import Assessment
 from models.base import ErasedWithSession, Model, PersonalData, Query, db
 from models.feed import FeedEvent
 from models.keys import CandidateKey
@@ -57,6 +58,7 @@ class Score(Model, ErasedWithSession):
             if latest is not None and all(getattr(latest, name) == value for name, value in columns.items()):
                 return latest
             score = cls.create(session=session, criterion=criterion_key, **columns)
+            _store_total(session)
             payload = {"criterion": criterion_key, "value": score.value, "rubricVersion": version.number}
             FeedEvent.publish(session.organization_id, "score.updated", session.ids | payload)
         return score
@@ -97,6 +99,34 @@ def sheet(session: Session, number: int | None = None) -> dict[str, Any]:
         "lowest_total": lowest,
         "highest_total": highest,
     }
+
+
+def _store_total(session: Session) -> None:
+    """Store the total and the means of the locked session's current sheet, for lists of results."""
+    scored = sheet(session)
+    total = scored["total"]
+    criteria = [
+        {
+            "key": criterion["key"],
+            "mean": criterion["score"] and float(criterion["score"].value),
+            "reviewers": int(criterion["score"] is not None),
+        }
+        for criterion in scored["criteria"]
+    ]
+    session.update_columns(
+        score_total=None if total is None else round(total * 1000), score_criteria=criteria
+    )
+
+
+def criterion_keys(assessment: Assessment) -> list[str]:
+    """The keys of the criteria of the assessment's rubric, in all its versions, latest first."""
+    versions = RubricVersion.select().where(RubricVersion.rubric == assessment.rubric_id)
+    keys = (
+        criterion["key"]
+        for version in versions.order_by(RubricVersion.number.desc())
+        for criterion in version.criteria
+    )
+    return list(dict.fromkeys(keys))
 
 
 def current_version(session: Session) -> RubricVersion:

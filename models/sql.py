@@ -101,6 +101,11 @@ STATUS = """CASE
         ELSE 'pending'
     END"""
 
+# The status of a settled session, of which `sessions_by_state` is the index.
+
+SESSION_STATE = """CASE WHEN hired_at IS NOT NULL THEN 'hired' WHEN completed_at IS NOT NULL THEN 'completed'
+        WHEN closed_at IS NOT NULL THEN 'expired' ELSE 'active' END"""
+
 STATUS_OF_KEY = f"""
     SELECT {STATUS} FROM candidate_keys k LEFT JOIN sessions s ON s.key_id = k.id WHERE k.id = :key_id
 """
@@ -183,9 +188,9 @@ GENERATE_KEYS = f"""
     ), new_keys AS (
         INSERT INTO candidate_keys (id, created_at, organization_id, assessment_id, key, candidate_email,
                                     candidate_name, external_id, metadata, extra_minutes, address, search_text,
-                                    invitation_id, expires_at, bounced)
+                                    sort_name, invitation_id, expires_at, bounced)
         SELECT g.id, :now, a.organization_id, a.id, g.key, g.candidate_email, g.candidate_name, g.external_id,
-               g.metadata, g.extra_minutes, g.address, g.search_text, g.invitation_id, a.expires_at, false
+               g.metadata, g.extra_minutes, g.address, g.search_text, g.sort_name, g.invitation_id, a.expires_at, false
         FROM assessment a, json_populate_recordset(NULL::candidate_keys, :keys) g
         RETURNING id, organization_id, assessment_id, invitation_id
     ), invitations AS (

@@ -57,6 +57,8 @@ ROWS = {
     "GET /v1/assessments/<assessment_id>/keys": Row(READ_ONE),
     "POST /v1/assessments/<assessment_id>/keys": Row(CREATE_BELOW, {"count": 1}),
     "DELETE /v1/assessments/<assessment_id>/keys/<key_id>": Row(CHANGE),
+    "GET /v1/assessments/<assessment_id>/results": Row(READ_ONE),
+    "GET /v1/assessments/<assessment_id>/results/export": Row(READ_ONE),
     "GET /v1/assessments/<assessment_id>/cohort-stats": Row(READ_ONE, query=SESSION),
     "POST /v1/assessments/<assessment_id>/fairness": Row(READ_ONE, {"groups": {}}),
     "GET /v1/candidates": Row(READ),
