@@ -34,6 +34,7 @@ API_BLUEPRINTS = (
     "blueprints.issues",
     "blueprints.rubrics",
     "blueprints.org",
+    "blueprints.people",
     "blueprints.webhooks",
     "blueprints.feed",
     "blueprints.privacy",

@@ -57,7 +57,7 @@ def request_erasure():
 
 
 @blp.delete("/candidates/<id:candidate_id>/data")
-@auth.required(ApiToken, scope="write")
+@auth.required(ApiToken, scope="admin")
 @blp.response(200, OneReceipt)
 @audit.change()
 def erase_candidate(candidate_id):
