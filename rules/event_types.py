@@ -10,6 +10,7 @@ EVENT_TYPES = {
     "session.expired": "A session was closed by its time limit or by a reviewer.",
     "candidate.hired": "A candidate was marked as hired.",
     "score.updated": "A criterion was scored.",
+    "score.withdrawn": "A reviewer withdrew their score of a criterion.",
     "candidate.erased": "A candidate's data was erased.",
     "session.sealed": "A final seal was appended to a session. Archive its head and MAC as an anchor.",
     "audit.sealed": "The audit log changed; sent at most hourly. Archive its head and MAC as an anchor.",
