@@ -4,7 +4,7 @@ from typing import Any
 
 from access import audit, auth, caller
 from blueprints import Blueprint, find
-from models import ApiToken, ModelUsage, Session, cohorts, overview, sessions, timeline
+from models import ApiToken, ModelUsage, Session, blind, cohorts, overview, sessions, timeline
 from rules.analyzed_events import AnalyzedEvent
 from rules.cohorts import METRICS
 from rules.error_episodes import ErrorEpisode
@@ -81,7 +81,7 @@ def get_top_candidates(query):
     sessions.settle_all(organization_id=caller.organization_id)
     metric = next(metric for metric in METRICS if metric.name == query["metric"])
     candidates = overview.top(caller.organization, metric, query["limit"], query.get("assessment_id"))
-    return {"metric": metric.name, "candidates": candidates}
+    return {"metric": metric.name, "candidates": blind.hide_names(caller, candidates, "candidate_id")}
 
 
 def _dollars(nano_usd: int | None) -> float | None:

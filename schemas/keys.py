@@ -4,6 +4,7 @@ from typing import Any
 
 import marshmallow as ma
 
+from rules import candidate_keys
 from rules.rows import row_id, row_json, row_time
 from schemas import members
 from schemas.base import Body, Deleted, Schema, camel, shape
@@ -12,7 +13,7 @@ from schemas.timestamps import Timestamp
 
 STATUSES = ("pending", "active", "completed", "expired", "hired")
 SESSION_STATUSES = STATUSES[1:]
-MASKED_KEY = "PST-****-****"
+MASKED_KEY = candidate_keys.MASKED
 STATE_DESCRIPTION = (
     "`queued` also between attempts; `saved` as a file; `suppressed` by the limit of messages to an address."
 )
