@@ -35,6 +35,7 @@ API_BLUEPRINTS = (
     "blueprints.issues",
     "blueprints.rubrics",
     "blueprints.org",
+    "blueprints.people",
     "blueprints.webhooks",
     "blueprints.feed",
     "blueprints.privacy",

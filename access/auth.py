@@ -9,7 +9,7 @@ from flask import g, request
 from werkzeug.exceptions import HTTPException
 
 from access import guesses, refuses
-from errors import InsufficientScope, Unauthenticated
+from errors import InsufficientRole, InsufficientScope, Unauthenticated
 from models import ApiToken, CandidateKey
 from web.access_log import record_caller
 from web.json import MAX_BODY_BYTES
@@ -52,7 +52,9 @@ CANDIDATE_CHAIN: Chain = {
 def required(kinds: type | UnionType, scope: str = "read", chain: Chain = CHAIN) -> Callable:
     """Accept only these kinds of callers, and API tokens only with the scope.
 
-    Raises Unauthenticated, and InsufficientScope for an API token without the scope.
+    scope -- `read`, `write`, or `admin` for what only admins and services with `write` may do (rules/roles.py)
+
+    Raises Unauthenticated, and InsufficientScope or InsufficientRole for an API token that may not.
     """
 
     def decorate(view: Callable) -> Callable:
@@ -93,7 +95,7 @@ def presented_key() -> str:
 
 
 def authenticate(kinds: type | UnionType, scope: str = "read", chain: Chain = CHAIN) -> Any:
-    """The request's ApiToken or CandidateKey. Raises Unauthenticated and InsufficientScope."""
+    """The request's ApiToken or CandidateKey. Raises Unauthenticated, InsufficientScope and InsufficientRole."""
     for header, look_up in chain.items():
         credential = request.headers.get(header)
         if credential is not None:
@@ -125,4 +127,5 @@ def _declare(wrapper: Any, kinds: type | UnionType, scope: str = "read", chain: 
     schemes += ["candidateBearer"] if chain is CANDIDATE_CHAIN else []
     wrapper.access = (kinds, scope)
     wrapper.security = [{scheme: []} for scheme in schemes]
-    return refuses(Unauthenticated, *([InsufficientScope] if scope == "write" else []))(wrapper)
+    forbidden = [InsufficientScope, InsufficientRole] if scope != "read" else []
+    return refuses(Unauthenticated, *forbidden)(wrapper)

@@ -36,7 +36,7 @@ def list_candidates(query):
     per page. `format=csv` returns all matching candidates as a file, and ignores `limit`, `offset` and `after`. Tokens
     without the scope `write` see `PST-****-****` as each `key`.
     """
-    candidates = CandidateList(caller.organization_id, **filters_of(query))
+    candidates = CandidateList(caller.organization_id, caller, **filters_of(query))
     if query["format"] == "csv":
         audit.record_export("exportCandidates")
         return file_response("candidates.csv", _csv(candidates, caller.sees_keys), "text/csv")

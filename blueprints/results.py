@@ -5,12 +5,12 @@ from typing import Any
 
 from flask import jsonify
 
-from access import audit, auth
+from access import audit, auth, caller
 from blueprints import Blueprint, file_response, find
 from blueprints.candidates import csv_cell, csv_lines
 from errors import invalid
-from models import ApiToken, Assessment, scores, sessions
-from models.results import ResultList
+from models import ApiToken, Assessment, blind, scores, sessions
+from models.results import ResultList, ResultRow
 from rules.result_cursors import INVALID
 from schemas.results import CSV_COLUMNS, ResultFilter, ResultQuery, Results, csv_row_of, result_of
 
@@ -33,7 +33,7 @@ def list_results(query, assessment_id):
         raise invalid("after", INVALID)
     rows = results.page(limit + 1, after)
     next_cursor = str(rows[limit - 1].position) if len(rows) > limit else None
-    return jsonify(results=[result_of(row) for row in rows[:limit]], next=next_cursor)
+    return jsonify(results=[result_of(row) for row in _shown(rows[:limit])], next=next_cursor)
 
 
 @blp.get("/assessments/<id:assessment_id>/results/export")
@@ -55,12 +55,23 @@ def export_results(query, assessment_id):
 
 def _results_of(query: dict[str, Any], assessment_id: Any) -> ResultList:
     assessment = find(Assessment, assessment_id)
+    if query["sort"] == "candidateName" and assessment.blind and caller.person_id:
+        raise invalid("sort", "Names are hidden in a blind assessment. Sort by another member.")
     sessions.settle_all(assessment_id=assessment.id)
     filters = {name: query[name] for name in ("status", "decision", "external_id") if name in query}
     return ResultList(assessment, query["sort"], query["order"], filters)
 
 
+def _shown(rows: list[ResultRow]) -> list[ResultRow]:
+    """The rows, without the names that a blind assessment hides from the caller."""
+    hidden = blind.hidden_from(caller, [row.key.id for row in rows])
+    for row in rows:
+        if row.key.id in hidden:
+            row.key.candidate_name = None
+    return rows
+
+
 def _csv(results: ResultList, criteria: list[str]) -> Iterator[str]:
     yield csv_lines([[*CSV_COLUMNS, *(f"score.{key}" for key in criteria)]])
     for batch in results.all():
-        yield csv_lines(map(csv_cell, csv_row_of(row, criteria)) for row in batch)
+        yield csv_lines(map(csv_cell, csv_row_of(row, criteria)) for row in _shown(batch))

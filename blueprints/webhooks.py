@@ -4,7 +4,7 @@ from access import audit, auth, caller, rate_limits, refuses
 from access.idempotency import idempotent
 from blueprints import Blueprint, find, page
 from errors import TooManyWebhooks, WebhookDisabled
-from models import ApiToken, Webhook, WebhookDelivery
+from models import ApiToken, Webhook, WebhookDelivery, blind
 from models.webhooks import outbox, receivers
 from schemas import webhooks as schemas
 from schemas.queries import PageQuery
@@ -27,7 +27,7 @@ def list_webhooks(query):
 
 
 @blp.post("/webhooks")
-@auth.required(ApiToken, scope="write")
+@auth.required(ApiToken, scope="admin")
 @idempotent
 @refuses(TooManyWebhooks)
 @blp.arguments(schemas.NewWebhook)
@@ -56,7 +56,7 @@ def get_webhook(webhook_id):
 
 
 @blp.patch("/webhooks/<id:webhook_id>")
-@auth.required(ApiToken, scope="write")
+@auth.required(ApiToken, scope="admin")
 @blp.arguments(schemas.WebhookChange)
 @blp.response(200, schemas.OneWebhook)
 @audit.change()
@@ -70,7 +70,7 @@ def change_webhook(data, webhook_id):
 
 
 @blp.delete("/webhooks/<id:webhook_id>")
-@auth.required(ApiToken, scope="write")
+@auth.required(ApiToken, scope="admin")
 @blp.response(200, schemas.DeletedWebhook)
 @audit.change()
 def delete_webhook(webhook_id):
@@ -83,7 +83,7 @@ def delete_webhook(webhook_id):
 
 
 @blp.post("/webhooks/<id:webhook_id>/rotate-secret")
-@auth.required(ApiToken, scope="write")
+@auth.required(ApiToken, scope="admin")
 @blp.response(200, schemas.ShownWebhook)
 @audit.change()
 def rotate_secret(webhook_id):
@@ -97,7 +97,7 @@ def rotate_secret(webhook_id):
 
 
 @blp.post("/webhooks/<id:webhook_id>/test")
-@auth.required(ApiToken, scope="write")
+@auth.required(ApiToken, scope="admin")
 @blp.response(202, schemas.OneHookDelivery)
 @audit.change()
 def test_webhook(webhook_id):
@@ -122,11 +122,12 @@ def list_webhook_deliveries(query, webhook_id):
     rows = WebhookDelivery.of(find(Webhook, webhook_id))
     if "state" in query:
         rows = rows.where(WebhookDelivery.state == query["state"])
-    return page("deliveries", rows, query)
+    response = page("deliveries", rows, query)
+    return response | {"deliveries": blind.hide_bodies(caller, response["deliveries"])}
 
 
 @blp.post("/webhooks/<id:webhook_id>/deliveries/<id:message_id>/redeliver")
-@auth.required(ApiToken, scope="write")
+@auth.required(ApiToken, scope="admin")
 @refuses(WebhookDisabled)
 @blp.response(202, schemas.OneHookDelivery)
 @audit.change()
@@ -139,7 +140,8 @@ def redeliver(webhook_id, message_id):
     hook = find(Webhook, webhook_id)
     delivery = find(WebhookDelivery, message_id, WebhookDelivery.of(hook))
     _counted(hook)
-    return {"delivery": outbox.redeliver(delivery)}
+    (shown,) = blind.hide_bodies(caller, [outbox.redeliver(delivery)])
+    return {"delivery": shown}
 
 
 def _counted(hook):

@@ -78,9 +78,10 @@ class Columns:
 # Authentication. The braces take Columns.
 
 API_TOKEN = """
-    SELECT {token}, {organization}
-    FROM reviewers t JOIN organizations o ON o.id = t.organization_id
+    SELECT {token}, {organization}, {person}
+    FROM reviewers t JOIN organizations o ON o.id = t.organization_id LEFT JOIN people p ON p.id = t.person_id
     WHERE t.fingerprint = :fingerprint AND t.revoked_at IS NULL AND (t.expires_at IS NULL OR t.expires_at > :now)
+      AND (t.person_id IS NULL OR p.active)
 """
 
 CANDIDATE_KEY = """
@@ -110,6 +111,16 @@ STATUS_OF_KEY = f"""
     SELECT {STATUS} FROM candidate_keys k LEFT JOIN sessions s ON s.key_id = k.id WHERE k.id = :key_id
 """
 
+# Whether the key `k` is of a blind assessment whose criteria the person has not all scored (models/blind.py).
+
+HIDDEN = """EXISTS (
+        SELECT 1 FROM assessments b WHERE b.id = k.assessment_id AND b.blind AND NOT EXISTS (
+            SELECT 1 FROM sessions x JOIN completed_scorings c ON c.session_id = x.id
+            WHERE x.key_id = k.id AND c.person_id = :person_id
+        )
+    )"""
+HIDDEN_AMONG = f"SELECT k.id FROM candidate_keys k WHERE k.id IN ({{key_ids}}) AND {HIDDEN}"
+
 # Candidate lists. `_LISTED_KEYS` reads nothing but the index candidate_keys_in_order as long as no filter is given.
 
 _LISTED_KEYS = """
@@ -123,6 +134,7 @@ _KEY_FILTERS = {
     "key_id": "AND k.id = :key_id",
     "external_id": "AND k.external_id = :external_id",
     "pattern": "AND k.search_text LIKE :pattern ESCAPE '!'",
+    "person_id": f"AND NOT {HIDDEN}",
     "status": f"AND {STATUS} = :status",
     "last_id": "AND (k.created_at, k.id) > (:last_created_at, :last_id)",
 }

@@ -4,6 +4,7 @@ from typing import Any
 
 import marshmallow as ma
 
+from rules import candidate_keys
 from rules.fairness import DECISIONS
 from rules.rows import row_id, row_json, row_time
 from schemas import members
@@ -14,7 +15,7 @@ from schemas.timestamps import Timestamp
 STATUSES = ("pending", "active", "completed", "expired", "hired")
 SESSION_STATUSES = STATUSES[1:]
 EXTERNAL_ID = "Your own id for the candidate, unique among the assessment's candidates."
-MASKED_KEY = "PST-****-****"
+MASKED_KEY = candidate_keys.MASKED
 STATE_DESCRIPTION = (
     "`queued` also between attempts; `saved` as a file; `suppressed` by the limit of messages to an address."
 )
