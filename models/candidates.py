@@ -43,7 +43,7 @@ class CandidateList:
     filters -- `assessment_id`, `status`, `q` (part of name or address, in any letter case), `key_id`
     """
 
-    def __init__(self, organization_id: Any, viewer: ApiToken | None = None, **filters: Any) -> None:
+    def __init__(self, organization_id: Any, viewer: ApiToken | None, **filters: Any) -> None:
         self._viewer = viewer
         text = filters.pop("q", None)
         if text is not None:
