@@ -41,6 +41,7 @@ def _candidate_key(text: str) -> CandidateKey:
     return key
 
 
+# Another credential of people is another entry, which returns a token of the person.
 CHAIN: Chain = {"Authorization": _api_token, "X-API-Key": _candidate_key}
 # For the model proxies, where a candidate key is accepted in either header (R1).
 CANDIDATE_CHAIN: Chain = {

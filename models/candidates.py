@@ -49,7 +49,7 @@ class CandidateList:
         letter case
     """
 
-    def __init__(self, organization_id: Any, viewer: ApiToken | None = None, **filters: Any) -> None:
+    def __init__(self, organization_id: Any, viewer: ApiToken | None, **filters: Any) -> None:
         self._viewer = viewer
         text = filters.pop("q", None)
         if text is not None:

@@ -52,13 +52,15 @@ def test_a_person_is_added_listed_and_changed(clock, reviewer, neighbour):
 
 def test_a_person_is_invited_by_mail(worker, app, admin, boss):
     add(admin)
+    assert change(admin, add(admin, email="left@example.com"), active=False).status_code == 200
     worker.run_once()
     texts = [mail.read_text() for mail in app.config["MAIL_FOLDER"].glob("*.eml")]
     (text,) = (text for text in texts if "To: Bob Sample <Bob@Example.com>" in text)
     assert "Subject: You have been added to Acme on Proofstone" in text
     assert "Ada has added you to Acme on Proofstone. Your role is reviewer." in text
     assert f"{app.config['BASE_URL']}/v1" in text
-    assert admin.get(PEOPLE).json["people"][1]["invite"]["state"] == "saved"
+    states = [person["invite"]["state"] for person in admin.get(PEOPLE).json["people"]]
+    assert states == ["saved", "saved", "canceled"]
     assert admin.get("/v1/deliveries").json["total"] == 0
 
 
