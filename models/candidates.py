@@ -38,6 +38,7 @@ class CandidateRow(NamedTuple):
     decided_at: Any = None
     decided_by_id: Any = None
     decided_by_name: str | None = None
+    decided_by_person: bool = False
     assessment_title: str | None = None
 
 

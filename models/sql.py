@@ -142,10 +142,10 @@ _CANDIDATES = f"""
     SELECT k.id, k.key, k.assessment_id, k.organization_id, {STATUS}, k.candidate_email, k.candidate_name,
            k.external_id, k.metadata, s.id, k.expires_at, s.created_at, s.completed_at, k.created_at,
            k.erasure_requested_at, d.state, d.attempts, d.last_error, d.sent_at, k.decision, k.decision_reason,
-           k.decided_at, k.decided_by_id, t.name, a.title
+           k.decided_at, COALESCE(p.id, t.id), COALESCE(p.name, t.name), p.id IS NOT NULL, a.title
     FROM candidate_keys k JOIN assessments a ON a.id = k.assessment_id
     LEFT JOIN sessions s ON s.key_id = k.id LEFT JOIN deliveries d ON d.id = k.invitation_id
-    LEFT JOIN reviewers t ON t.id = k.decided_by_id
+    LEFT JOIN reviewers t ON t.id = k.decided_by_id LEFT JOIN people p ON p.id = t.person_id
 """
 # All keys, as counted in models/rollups.py. The subselect is an index range per assessment; a join might read all
 # counters.
