@@ -17,13 +17,13 @@ from flask.cli import AppGroup, with_appcontext
 import migrations
 from delivery.worker import Worker
 from errors import Refusal, first_line
-from models import ApiToken, Assessment, Organization, Session, audit, clock, privacy
+from models import ApiToken, Assessment, Organization, Person, Session, audit, clock, privacy
 from models.cohorts import first_difference, rebuild
 from ops import admin, backup, cohort_table, doctor, seal_check, session_import
-from rules import anchors, plans
+from rules import anchors, plans, roles
 from rules.session_quota import Quota
 from rules.timestamps import format_timestamp
-from schemas.fields import Line
+from schemas.fields import Email, Line
 from web.log_masking import masked
 
 PROGRESS_STEP_BYTES = 65_536
@@ -49,6 +49,7 @@ class Group(AppGroup):
 
 database = Group("db", help="Manage the database schema.")
 orgs = Group("org", help="Manage organizations.")
+persons = Group("person", help="Manage the people of an organization.")
 tokens = Group("token", help="Manage API tokens.")
 library = Group("issues", help="Manage the issue library.")
 sessions = Group("sessions", help="Import candidate sessions and recompute their metrics.")
@@ -60,7 +61,19 @@ retention = Group("retention", help="Erase the data of candidates whose retentio
 
 
 def register(commands: click.Group) -> None:
-    groups = (database, orgs, tokens, library, sessions, cohorts, deliveries, audits, seals, retention)
+    groups = (
+        database,
+        orgs,
+        persons,
+        tokens,
+        library,
+        sessions,
+        cohorts,
+        deliveries,
+        audits,
+        seals,
+        retention,
+    )
     for command in (*groups, run_backup, run_restore, run_worker, run_demo, run_doctor):
         commands.add_command(command)
 
@@ -70,6 +83,13 @@ def _name(text: str) -> str:
         return Line(255).deserialize(text)
     except marshmallow.ValidationError:
         raise click.BadParameter("must have 1 to 255 characters and no control characters.") from None
+
+
+def _email(text: str) -> str:
+    try:
+        return Email().deserialize(text)
+    except marshmallow.ValidationError:
+        raise click.BadParameter("must be a valid email address.") from None
 
 
 @database.command("upgrade")
@@ -142,15 +162,42 @@ def change_subscription(organization: Organization, state: str, until: datetime 
         )
 
 
+@persons.command("create")
+@ORGANIZATION
+@click.argument("email", type=_email)
+@click.option("--name", required=True, type=_name, help="Name, shown with scores and decisions.")
+@click.option("--role", type=click.Choice(roles.ROLES), default="admin", show_default=True)
+def create_person(organization: Organization, email: str, name: str, role: str) -> None:
+    """Add a person to an organization and invite them by mail."""
+    person = admin.create_person(organization, name, email, role)
+    click.echo(
+        f"Added {person.name} as {role}. Create a token with `flask token create ORG --person {email}`."
+    )
+
+
+@persons.command("list")
+@ORGANIZATION
+def list_persons(organization: Organization) -> None:
+    """List the people of an organization with their roles."""
+    for person in Person.of(organization.id).order_by(Person.created_at, Person.id):
+        state = "active" if person.active else "inactive"
+        click.echo(f"{person.id}  {person.role}  {state}  {person.name} <{person.email}>")
+
+
 @tokens.command("create")
 @ORGANIZATION
 @click.option("--scope", type=click.Choice(["read", "write"]), default="write", show_default=True)
 @click.option("--name", default="Made on the command line", show_default=True, type=_name)
 @click.option("--expires", type=click.IntRange(1, 3650), metavar="DAYS", help="Days until it expires.")
-def create_token(organization: Organization, scope: str, name: str, expires: int | None) -> None:
+@click.option(
+    "--person", "email", metavar="EMAIL", help="The person whose token it is, instead of a service."
+)
+def create_token(
+    organization: Organization, scope: str, name: str, expires: int | None, email: str | None
+) -> None:
     """Create a token for an organization and print it."""
     expires_at = clock.now() + timedelta(days=expires) if expires else None
-    click.echo(admin.create_token(organization, name, scope, expires_at))
+    click.echo(admin.create_token(organization, name, scope, expires_at, email))
 
 
 @tokens.command("list")
@@ -382,4 +429,7 @@ def _echo_tokens(organization: Organization, indent: str = "") -> None:
     for row in ApiToken.select().where(ApiToken.organization == organization).order_by(ApiToken.id):
         expiry = f"until {format_timestamp(row.expires_at)}" if row.expires_at else "valid"
         state = "revoked" if row.revoked_at else expiry
-        click.echo(f"{indent}{row.id}  {row.prefix}...{row.last_four}  {row.scope}  {state}  {row.name}")
+        owner = f"  ({row.person_name})" if row.person else ""
+        click.echo(
+            f"{indent}{row.id}  {row.prefix}...{row.last_four}  {row.scope}  {state}  {row.name}{owner}"
+        )

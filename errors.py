@@ -67,6 +67,7 @@ TooLarge = _refusal(413, "too_large", "The body is too large for this operation.
 InsufficientScope = _refusal(
     403, "insufficient_scope", "This operation requires a token with the scope `write`."
 )
+InsufficientRole = _refusal(403, "insufficient_role", "Your role does not allow this operation.")
 UploadRefused = _refusal(
     403, "upload_refused", "This upload URL is invalid or has expired. Request a new one."
 )
@@ -87,6 +88,12 @@ KeyReused = _refusal(
 )
 InProgress = _refusal(
     409, "in_progress", "A request with this Idempotency-Key is still running. Retry in a few seconds.", 5
+)
+
+# People
+DuplicatePerson = _refusal(409, "duplicate_person", "The organization has a person with this address.")
+LastAdmin = _refusal(
+    409, "last_admin", "This is the organization's last active admin. Make another person an admin first."
 )
 
 # Assessments, rubrics and scores. Quota and rubric refusals have further members.

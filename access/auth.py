@@ -9,7 +9,7 @@ from flask import g, request
 from werkzeug.exceptions import HTTPException
 
 from access import guesses, refuses
-from errors import InsufficientScope, Unauthenticated, UnknownParameter
+from errors import InsufficientRole, InsufficientScope, Unauthenticated, UnknownParameter
 from models import ApiToken, CandidateKey
 from web.access_log import record_caller
 from web.json import MAX_BODY_BYTES, refuse_body
@@ -42,6 +42,7 @@ def _candidate_key(text: str) -> CandidateKey:
     return key
 
 
+# Another credential of people is another entry, which returns a token of the person.
 CHAIN: Chain = {"Authorization": _api_token, "X-API-Key": _candidate_key}
 # For the model proxies, where a candidate key is accepted in either header (R1).
 CANDIDATE_CHAIN: Chain = {
@@ -53,8 +54,10 @@ CANDIDATE_CHAIN: Chain = {
 def required(kinds: type | UnionType, scope: str = "read", chain: Chain = CHAIN) -> Callable:
     """Accept only these kinds of callers, and API tokens only with the scope.
 
-    Raises Unauthenticated, and InsufficientScope for an API token without the scope. Then unknown names are refused or
-    reported, unless a candidate calls one of their own operations (R35).
+    scope -- `read`, `write`, or `admin` for what only admins and services with `write` may do (rules/roles.py)
+
+    Raises Unauthenticated, and InsufficientScope or InsufficientRole for an API token that may not. Then unknown names
+    are refused or reported, unless a candidate calls one of their own operations (R35).
     """
 
     def decorate(view: Any) -> Callable:
@@ -103,7 +106,7 @@ def presented_key() -> str:
 
 
 def authenticate(kinds: type | UnionType, scope: str = "read", chain: Chain = CHAIN) -> Any:
-    """The request's ApiToken or CandidateKey. Raises Unauthenticated and InsufficientScope."""
+    """The request's ApiToken or CandidateKey. Raises Unauthenticated, InsufficientScope and InsufficientRole."""
     for header, look_up in chain.items():
         credential = request.headers.get(header)
         if credential is not None:
@@ -136,7 +139,8 @@ def _declare(wrapper: Any, kinds: type | UnionType, scope: str = "read", chain: 
     wrapper.access = (kinds, scope)
     wrapper.security = [{scheme: []} for scheme in schemes]
     refuses_unknown = ApiToken in (get_args(kinds) or (kinds,)) and not hasattr(wrapper, "reports_unknown")
-    refusals = {InsufficientScope: scope == "write", UnknownParameter: refuses_unknown}
+    changes = scope != "read"
+    refusals = {InsufficientScope: changes, InsufficientRole: changes, UnknownParameter: refuses_unknown}
     return refuses(Unauthenticated, *(refusal for refusal, is_possible in refusals.items() if is_possible))(
         wrapper
     )

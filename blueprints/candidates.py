@@ -43,7 +43,7 @@ def list_candidates(query):
     A page of the candidates of all assessments, oldest first. Use `after` to page through a long list in constant time
     per page. Tokens without the scope `write` see `PST-****-****` as each `key`.
     """
-    candidates = CandidateList(caller.organization_id, **filters_of(query))
+    candidates = CandidateList(caller.organization_id, caller, **filters_of(query))
     if query["format"] == "csv":
         return _file_of(candidates)
     limit, offset = query["limit"], query["offset"]
@@ -74,7 +74,7 @@ def export_candidates(query):
     All matching candidates as a CSV file, oldest first. Tokens without the scope `write` see `PST-****-****` as each
     `key`.
     """
-    return _file_of(CandidateList(caller.organization_id, **query))
+    return _file_of(CandidateList(caller.organization_id, caller, **query))
 
 
 @blp.patch("/candidates/<id:candidate_id>")
@@ -87,8 +87,8 @@ def change_candidate(data, candidate_id):
     """Change a candidate
 
     Atomic. Name, address, `externalId` and `metadata` can change at any time; null clears. `externalId` must be unique
-    in the assessment. `hired` requires a completed or expired session; false restores the previous status. It is
-    the same as the decisions `hired` and `undecided`.
+    in the assessment. `hired` requires a completed or expired session; false restores the previous status. It is the
+    same as the decisions `hired` and `undecided`.
     """
     invitations.change_candidate(find(CandidateKey, candidate_id), data, caller)
     return candidate_response(candidate_id)
@@ -149,18 +149,20 @@ def _file_of(candidates: CandidateList) -> Response:
 
 
 def _csv(candidates: CandidateList, shows_key: bool) -> Iterator[str]:
-    yield _csv_lines([CSV_COLUMNS])
+    yield csv_lines([CSV_COLUMNS])
     for batch in candidates.batches():
         rows = [candidate_of(row, shows_key) for row in batch]
-        yield _csv_lines([_cell(row[name]) for name in CSV_COLUMNS] for row in rows)
+        yield csv_lines([csv_cell(row[name]) for name in CSV_COLUMNS] for row in rows)
 
 
-def _csv_lines(rows: Iterable[Any]) -> str:
+def csv_lines(rows: Iterable[Any]) -> str:
+    """Lines of a CSV file."""
     lines = io.StringIO()
     csv.writer(lines).writerows(rows)
     return lines.getvalue()
 
 
-def _cell(value: Any) -> str:
+def csv_cell(value: Any) -> str:
+    """A value as a cell that no spreadsheet runs as a formula."""
     text = "" if value is None else str(value)
     return f"'{text}" if text.startswith(FORMULA_STARTS) else text

@@ -11,8 +11,7 @@ from access import audit, auth, concurrency, refuses
 from blueprints import Blueprint, file_response, find, or_not_found, release_connection, store
 from errors import BundleChanged, NotFound, StoreUnavailable
 from models import ApiToken, CandidateKey, FinalSeal, Session, SigningKey, Submission, signed_log
-from models.integrity import examine
-from rules import integrity
+from models.integrity import facts
 from schemas.integrity import BundleListing, Integrity, SignedEvent, SignedLog, Submissions
 from storage import CONTENT_TYPE, bundle_listing
 
@@ -38,7 +37,7 @@ def get_integrity(session_id):
         "public_keys": public_keys,
         "seal": session.seal(counts["events"]),
         "final_seal": FinalSeal.newest(session),
-        "facts": _facts(session, has_signing_key=bool(public_keys)),
+        "facts": facts(session, has_signing_key=bool(public_keys)),
     }
 
 
@@ -116,14 +115,6 @@ def _event_counts(session: Session) -> dict[str, int]:
         "sealed": session.sealed_count,
         "unsealed": max(0, verdicts.total() - session.sealed_count),
     }
-
-
-def _facts(session: Session, has_signing_key: bool) -> list[integrity.Fact]:
-    findings = examine(session, has_signing_key)
-    if session.key.erased_at is not None:
-        return [integrity.ERASED, *findings.in_order()]
-    refused = integrity.Group("session_full", [], session.refused_event_count)
-    return integrity.facts(findings, [*signed_log.irregularities(session), refused])
 
 
 def _signed_log(session: Session) -> Iterator[bytes]:

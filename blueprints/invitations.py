@@ -5,7 +5,7 @@ from access import audit, auth, caller, refuses
 from access.idempotency import idempotent
 from blueprints import Blueprint, find, page
 from blueprints.candidates import candidate_response
-from models import ApiToken, CandidateKey, Delivery, invitations
+from models import ApiToken, CandidateKey, Delivery, blind, invitations
 from schemas import invitations as schemas
 from schemas.candidates import OneCandidate
 from schemas.queries import PageQuery
@@ -102,7 +102,8 @@ def list_candidate_deliveries(query, candidate_id):
     Invitations and reminders, newest first, each with the mail server's last error.
     """
     messages = Delivery.personal_rows(find(CandidateKey, candidate_id))
-    return page("deliveries", messages, query, newest_first=True)
+    response = page("deliveries", messages, query, newest_first=True)
+    return response | {"deliveries": blind.hide_errors(caller, response["deliveries"])}
 
 
 @blp.get("/deliveries")
@@ -117,7 +118,8 @@ def list_deliveries(query):
     messages = Delivery.visible_to(caller)
     if "state" in query:
         messages = messages.where(Delivery.state == query["state"])
-    return page("deliveries", messages, query, newest_first=True)
+    response = page("deliveries", messages, query, newest_first=True)
+    return response | {"deliveries": blind.hide_errors(caller, response["deliveries"])}
 
 
 @blp.post("/deliveries/<id:delivery_id>/retry")
@@ -132,4 +134,5 @@ def retry_delivery(delivery_id):
     Starts over with the full number of attempts. The message is canceled instead if its key has been revoked or has
     expired.
     """
-    return {"delivery": invitations.retry(find(Delivery, delivery_id))}
+    (delivery,) = blind.hide_errors(caller, [invitations.retry(find(Delivery, delivery_id))])
+    return {"delivery": delivery}

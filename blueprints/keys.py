@@ -28,7 +28,8 @@ def issue_keys(data, assessment_id, audit_entry):
     `onDuplicate` determines what happens to addresses that already have an open key. In `candidates` each can have an
     `externalId`, which must be unique in the assessment, `metadata`, and extra time if the assessment has a limit.
     """
-    rows = generate_keys(caller.organization, or_not_found(assessment_id), **data, audit_entry=audit_entry)
+    options = data | {"audit_entry": audit_entry, "viewer": caller}
+    rows = generate_keys(caller.organization, or_not_found(assessment_id), **options)
     return jsonify(keys=[key_of(row, caller.sees_keys) for row in rows]), 201
 
 
@@ -42,7 +43,7 @@ def list_keys(assessment_id):
     All keys that are not revoked, oldest first. Tokens without the scope `write` see `PST-****-****` as each `key`.
     """
     assessment = find(Assessment, assessment_id)
-    rows = CandidateList(caller.organization_id, assessment_id=assessment.id).all()
+    rows = CandidateList(caller.organization_id, caller, assessment_id=assessment.id).all()
     return jsonify(keys=[key_of(row, caller.sees_keys) for row in rows])
 
 

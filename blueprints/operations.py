@@ -63,6 +63,8 @@ def complete(operation: dict[str, Any], view: Any, rule: str) -> None:
     """Add name, security, example, idempotency key and every refusal of a view to its operation."""
     operation["operationId"] = camel(view.__name__)
     operation["security"] = getattr(view, "security", [])
+    if getattr(view, "access", (None, None))[1] == "admin":
+        operation["description"] += "\n\nPeople need the role `admin`."
     if body := getattr(view, "arguments", {}).get("json"):
         operation["requestBody"]["content"]["application/json"]["example"] = example_of(body)
     if "parameters" in operation:

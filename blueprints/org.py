@@ -6,7 +6,7 @@ from access import audit, auth, caller, refuses
 from access.idempotency import idempotent
 from blueprints import Blueprint, find
 from errors import LastWriteToken
-from models import ApiToken, Assessment, CandidateKey, clock, disclosure
+from models import ApiToken, Assessment, CandidateKey, clock, disclosure, people
 from rules import plans
 from schemas import org as schemas
 
@@ -43,7 +43,7 @@ def get_settings():
 
 
 @blp.patch("/org/settings")
-@auth.required(ApiToken, scope="write")
+@auth.required(ApiToken, scope="admin")
 @blp.arguments(schemas.SettingsChange)
 @blp.response(200, schemas.OneSettings)
 @audit.change()
@@ -69,7 +69,7 @@ def list_tokens():
 
 
 @blp.post("/org/tokens")
-@auth.required(ApiToken, scope="write")
+@auth.required(ApiToken, scope="admin")
 @idempotent
 @blp.arguments(schemas.NewToken)
 @blp.response(201, schemas.ShownToken)
@@ -77,17 +77,18 @@ def list_tokens():
 def create_token(data):
     """Create a token
 
-    The secret is shown in this response only.
+    For a person (`personId`) or for a named service. A person's role limits what the token can do, also after the role
+    changes. Only admins can create tokens for admins. The secret is shown in this response only.
     """
     scope = "write" if "write" in data["scopes"] else "read"
     days = data.get("expires_in_days")
     expires_at = clock.now() + timedelta(days=days) if days else None
-    token, secret = ApiToken.issue(caller.organization, data["name"], scope, expires_at)
+    token, secret = people.issue_token(caller, data.get("person_id"), data["name"], scope, expires_at)
     return {"token": token, "secret": secret}
 
 
 @blp.delete("/org/tokens/<id:token_id>")
-@auth.required(ApiToken, scope="write")
+@auth.required(ApiToken, scope="admin")
 @refuses(LastWriteToken)
 @blp.response(200, schemas.RevokedToken)
 @audit.change()
@@ -116,6 +117,7 @@ def get_me():
         "org_id": caller.organization_id,
         "org_name": caller.organization.name if is_reviewer else caller.organization.shown_name,
         "scopes": caller.scopes if is_reviewer else [],
+        "person": caller.person if is_reviewer else None,
         "assessment_id": None if is_reviewer else caller.assessment_id,
         "expires_at": caller.expires_at,
     }

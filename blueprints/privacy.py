@@ -58,7 +58,7 @@ def request_erasure():
 
 
 @blp.delete("/candidates/<id:candidate_id>/data")
-@auth.required(ApiToken, scope="write")
+@auth.required(ApiToken, scope="admin")
 @blp.response(200, OneReceipt)
 @audit.change(prepare=lambda candidate_id: privacy.derive_before_erasure(_find_key(candidate_id)))
 def erase_candidate(candidate_id, prepared):

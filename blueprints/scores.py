@@ -4,7 +4,7 @@ from access import audit, auth, caller, refuses
 from blueprints import Blueprint, find
 from errors import Erased, NoRubric
 from models import ApiToken, Score, Session, scores
-from schemas.scores import NewScore, OneScore, ScoreQuery, Scores
+from schemas.scores import NewScore, OneScore, ScoreQuery, Scores, WithdrawnScore
 
 blp = Blueprint("Scores", __name__, description="Reviewers' scores of a session, by criterion.")
 
@@ -17,8 +17,9 @@ blp = Blueprint("Scores", __name__, description="Reviewers' scores of a session,
 def get_scores(query, session_id):
     """Get a session's scores
 
-    Each criterion with its current score and its history, and the weighted total. All of them belong to one version of
-    the rubric; scores of other versions are in the history only. Without a rubric, `rubric` and `total` are null.
+    Each criterion with the reviewers' current scores, their mean and the history, and the total weighted over the
+    means. All of them belong to one version of the rubric; scores of other versions are in the history only. A person
+    is one reviewer with all their tokens; so is each service's token. Without a rubric, `rubric` and `total` are null.
     """
     return scores.sheet(find(Session, session_id), query.get("version"))
 
@@ -32,6 +33,20 @@ def get_scores(query, session_id):
 def put_score(data, session_id, criterion):
     """Score a criterion
 
-    Uses the rubric's current version. An earlier score moves to the history.
+    Writes the caller's own score in the rubric's current version. Revising it keeps the earlier one in the history; say
+    why in `reason`.
     """
     return {"score": Score.give(find(Session, session_id), criterion, caller, **data)}
+
+
+@blp.delete("/sessions/<id:session_id>/scores/<criterion>")
+@auth.required(ApiToken, scope="write")
+@refuses(Erased)
+@blp.response(200, WithdrawnScore)
+@audit.change()
+def withdraw_score(session_id, criterion):
+    """Withdraw a score
+
+    The caller's own current score of a criterion. It no longer counts, and stays in the history.
+    """
+    return {"ok": True, "id": Score.withdraw(find(Session, session_id), criterion, caller).id}

@@ -6,7 +6,7 @@ from access import audit, auth, caller, refuses
 from access.idempotency import idempotent
 from blueprints import Blueprint, find
 from errors import Erased
-from models import ApiToken, CandidateKey, Event, Session, privacy, sessions
+from models import ApiToken, CandidateKey, Event, Session, blind, privacy, sessions
 from schemas.sessions import ReviewedSession, TestResult
 from schemas.sessions import Session as CandidateSession
 
@@ -72,7 +72,7 @@ def shown(session_id: Any) -> dict[str, Any]:
     if isinstance(caller, CandidateKey):
         # A partial seal would only raise questions about the events not sealed yet.
         return members | {"seal": seal if session.closed_at is not None and seal["is_whole"] else None}
-    return members | {
+    members |= {
         "seal": seal,
         "external_id": session.key.external_id,
         "candidate_name": session.key.candidate_name,
@@ -82,3 +82,4 @@ def shown(session_id: Any) -> dict[str, Any]:
         "erased_at": session.key.erased_at,
         "test_result": sessions.submitted_tests(session),
     }
+    return blind.hide_names(caller, [members])[0]

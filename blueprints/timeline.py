@@ -10,7 +10,7 @@ from access import audit, auth, caller, concurrency
 from blueprints import Blueprint, file_response, filters_of, find, or_not_found, page
 from blueprints.sessions import shown
 from errors import invalid
-from models import ApiToken, CandidateKey, Session, overview, sessions, timeline
+from models import ApiToken, CandidateKey, Session, blind, overview, sessions, timeline
 from rules import artifacts
 from rules.activity import describe_activity
 from rules.decisions import KINDS as DECISION_KINDS
@@ -33,7 +33,8 @@ def list_sessions(query):
     A page of the sessions of all assessments, oldest first.
     """
     response = page("sessions", overview.sessions(caller.organization, **filters_of(query)), query)
-    return response | {"sessions": [_listed(row) for row in response["sessions"]]}
+    rows = blind.hide_names(caller, response["sessions"])
+    return response | {"sessions": [_listed(row) for row in rows]}
 
 
 def _reads_large_envelopes(**path: Any) -> bool:

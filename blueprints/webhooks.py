@@ -9,7 +9,7 @@ from access.idempotency import idempotent
 from blueprints import Blueprint, find, page, setting
 from delivery.webhooks import ForbiddenDestination, check_destination
 from errors import TooManyWebhooks, WebhookDisabled, invalid
-from models import ApiToken, Webhook, WebhookDelivery, clock
+from models import ApiToken, Webhook, WebhookDelivery, blind, clock
 from models.webhooks import outbox, receivers
 from schemas import webhooks as schemas
 from schemas.queries import PageQuery
@@ -49,7 +49,7 @@ def list_webhooks(query):
 
 
 @blp.post("/webhooks")
-@auth.required(ApiToken, scope="write")
+@auth.required(ApiToken, scope="admin")
 @idempotent
 @refuses(TooManyWebhooks)
 @blp.arguments(schemas.NewWebhook)
@@ -80,7 +80,7 @@ def get_webhook(webhook_id):
 
 
 @blp.patch("/webhooks/<id:webhook_id>")
-@auth.required(ApiToken, scope="write")
+@auth.required(ApiToken, scope="admin")
 @blp.arguments(schemas.WebhookChange)
 @blp.response(200, schemas.OneWebhook)
 @destination_checked
@@ -95,7 +95,7 @@ def change_webhook(data, webhook_id):
 
 
 @blp.delete("/webhooks/<id:webhook_id>")
-@auth.required(ApiToken, scope="write")
+@auth.required(ApiToken, scope="admin")
 @blp.response(200, schemas.DeletedWebhook)
 @audit.change()
 def delete_webhook(webhook_id):
@@ -108,7 +108,7 @@ def delete_webhook(webhook_id):
 
 
 @blp.post("/webhooks/<id:webhook_id>/rotate-secret")
-@auth.required(ApiToken, scope="write")
+@auth.required(ApiToken, scope="admin")
 @idempotent
 @blp.response(200, schemas.ShownWebhook)
 @audit.change()
@@ -123,7 +123,7 @@ def rotate_secret(webhook_id):
 
 
 @blp.post("/webhooks/<id:webhook_id>/test")
-@auth.required(ApiToken, scope="write")
+@auth.required(ApiToken, scope="admin")
 @idempotent
 @blp.response(202, schemas.OneHookDelivery)
 @audit.change()
@@ -149,11 +149,12 @@ def list_webhook_deliveries(query, webhook_id):
     rows = WebhookDelivery.of(find(Webhook, webhook_id))
     if "state" in query:
         rows = rows.where(WebhookDelivery.state == query["state"])
-    return page("deliveries", rows, query)
+    response = page("deliveries", rows, query)
+    return response | {"deliveries": blind.hide_bodies(caller, response["deliveries"])}
 
 
 @blp.post("/webhooks/<id:webhook_id>/deliveries/<id:message_id>/redeliver")
-@auth.required(ApiToken, scope="write")
+@auth.required(ApiToken, scope="admin")
 @idempotent
 @refuses(WebhookDisabled)
 @blp.response(202, schemas.OneHookDelivery)
@@ -167,7 +168,8 @@ def redeliver(webhook_id, message_id):
     hook = find(Webhook, webhook_id)
     delivery = find(WebhookDelivery, message_id, WebhookDelivery.of(hook))
     _counted(hook)
-    return {"delivery": outbox.redeliver(delivery)}
+    (shown,) = blind.hide_bodies(caller, [outbox.redeliver(delivery)])
+    return {"delivery": shown}
 
 
 def _counted(hook):

@@ -50,26 +50,56 @@ class Invitation:
     is_reminder: bool = False
 
 
+@dataclass(frozen=True)
+class PersonInvitation:
+    """The content of the mail to a new person of an organization; `invited_by` is None for a command."""
+
+    message_id: str
+    to_address: str
+    name: str
+    role: str
+    org_name: str
+    invited_by: str | None
+    base_url: str
+
+
+def compose_person_invitation(invitation: PersonInvitation, sender: str, now: datetime) -> EmailMessage:
+    """Compose the mail as text. Raises PermanentFailure as `compose`."""
+    message = _message(_address(invitation.name, invitation.to_address), invitation.message_id, sender, now)
+    message["Subject"] = f"You have been added to {header_text(invitation.org_name)} on Proofstone"
+    values = asdict(invitation)
+    for name in ("name", "org_name", "invited_by"):
+        values[name] = one_line(values[name] or "", MAX_NAME_CHARACTERS)
+    text = templates.get_template("person_invitation.txt").render(values)
+    message.set_content(text, cte=_encoding(text))
+    return message
+
+
 def compose(invitation: Invitation, sender: str, now: datetime) -> EmailMessage:
     """Compose the mail as text and HTML, from a sender such as `Proofstone <no-reply@example.com>`.
 
     Raises PermanentFailure for an address that is invalid in a mail header. Names are sanitized instead.
     """
     to = _address(invitation.candidate_name or "", invitation.to_address)
-    message = EmailMessage(policy=policy.SMTP if to.addr_spec.isascii() else policy.SMTPUTF8)
-    message["From"] = parse_sender(sender)
-    message["To"] = to
+    message = _message(to, invitation.message_id, sender, now)
     if invitation.reply_to:
         message["Reply-To"] = _address(invitation.org_name, invitation.reply_to)
     message["Subject"] = _subject(invitation)
-    message["Date"] = now
-    message["Message-ID"] = f"<{invitation.message_id.strip('<>')}>"
-    message["Auto-Submitted"] = "auto-generated"
     values = _template_values(invitation)
     text = templates.get_template("invitation.txt").render(values)
     html = templates.get_template("invitation.html").render(values)
     message.set_content(text, cte=_encoding(text))
     message.add_alternative(html, subtype="html", cte=_encoding(html))
+    return message
+
+
+def _message(to: Address, message_id: str, sender: str, now: datetime) -> EmailMessage:
+    message = EmailMessage(policy=policy.SMTP if to.addr_spec.isascii() else policy.SMTPUTF8)
+    message["From"] = parse_sender(sender)
+    message["To"] = to
+    message["Date"] = now
+    message["Message-ID"] = f"<{message_id.strip('<>')}>"
+    message["Auto-Submitted"] = "auto-generated"
     return message
 
 

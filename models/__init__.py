@@ -18,11 +18,11 @@ from models.issues import Issue
 from models.key_generation import generate_keys
 from models.keys import CandidateKey
 from models.model_usage import ModelReservation, ModelUsage
-from models.orgs import ApiToken, Organization
+from models.orgs import ApiToken, Organization, Person
 from models.privacy import DailyTask, Erasure
 from models.rollups import CohortCount, CohortRollup
 from models.rubrics import Rubric, RubricVersion
-from models.scores import Score
+from models.scores import CompletedScoring, Score
 from models.seals import Seal
 from models.service_secrets import ServiceSecret, upload_secret
 from models.sessions import Arrival, Consent, Event, FinalSeal, Session, SigningKey
@@ -32,8 +32,9 @@ from models.webhooks import Webhook, WebhookDelivery
 
 # Parents before children; personal data is erased in the opposite order.
 TABLES: list[Any] = [
-    Organization, ApiToken, FeedEvent, Feed, AuditEntry, AuditChain, Issue, Rubric, RubricVersion, Assessment,
+    Organization, Person, ApiToken, FeedEvent, Feed, AuditEntry, AuditChain, Issue, Rubric, RubricVersion, Assessment,
     CandidateKey, Consent, Session, CohortRollup, CohortCount, ModelUsage, ModelReservation, Webhook,
-    WebhookDelivery, IdempotentRequest, Delivery, Score, BundleUpload, Submission, ClientReport, SigningKey, Seal,
-    Event, FinalSeal, ServiceSecret, Erasure, DailyTask, AcceptedSender, AccessHour, Heartbeat, TaskFailure,
+    WebhookDelivery, IdempotentRequest, Delivery, Score, CompletedScoring, BundleUpload, Submission, ClientReport,
+    SigningKey, Seal, Event, FinalSeal, ServiceSecret, Erasure, DailyTask, AcceptedSender, AccessHour, Heartbeat,
+    TaskFailure,
 ]  # fmt: skip

@@ -30,7 +30,10 @@ _REPOSITORY_COLUMNS = ("repo_commit", "repo_subdir", "setup_instructions")
 
 
 class Assessment(Model):
-    """An assessment. Brief and repository are copied from its issue at creation and do not follow later changes."""
+    """An assessment. Brief and repository are copied from its issue at creation and do not follow later changes.
+
+    `blind` hides candidates' names from people until they have scored them (models/blind.py).
+    """
 
     issue_id: Any
     rubric_id: Any
@@ -50,6 +53,7 @@ class Assessment(Model):
     time_limit_minutes = peewee.IntegerField(null=True)
     expires_in_days = peewee.IntegerField(default=7)
     reminder_days_before = peewee.IntegerField(null=True)
+    blind = peewee.BooleanField(default=False)
     updated_at = TimestampField(default=clock.now)
     deleted_at = TimestampField(null=True)
 

@@ -22,8 +22,8 @@ log = logging.getLogger("proofstone.worker")
 class Actor(NamedTuple):
     """The author of a change.
 
-    `kind` is `reviewer` (with the token's id and name), `candidate` (with the key's id), `command`, `worker`, or
-    `service` for rules that apply whichever process notices.
+    `kind` is `person`, `reviewer` for a service's token (both with id and name), `candidate` (with the key's id),
+    `command`, `worker`, or `service` for rules that apply whichever process notices.
     """
 
     kind: str
@@ -33,7 +33,8 @@ class Actor(NamedTuple):
     @classmethod
     def of(cls, caller: Any) -> "Actor":
         if isinstance(caller, ApiToken):
-            return cls("reviewer", caller.id, caller.name)
+            author = caller.author
+            return cls("person" if caller.person_id else "reviewer", author.id, author.name)
         return cls("candidate", caller.id)
 
 

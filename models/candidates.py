@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from models import sql
+from models import blind, sql
 from models.base import case_folded, clock
 from models.orgs import ApiToken
 
@@ -38,19 +38,25 @@ class CandidateRow(NamedTuple):
     decided_at: Any = None
     decided_by_id: Any = None
     decided_by_name: str | None = None
+    decided_by_person: bool = False
     assessment_title: str | None = None
 
 
 class CandidateList:
     """The candidates of an organization that match all filters, oldest first.
 
+    viewer -- the caller, from whom a blind assessment hides names; None hides nothing
     filters -- `assessment_id`, `status`, `external_id`, `key_id`, and `q`: part of name, address or externalId, in any
         letter case
     """
 
-    def __init__(self, organization_id: Any, **filters: Any) -> None:
+    def __init__(self, organization_id: Any, viewer: ApiToken | None, **filters: Any) -> None:
+        self._viewer = viewer
         text = filters.pop("q", None)
         if text is not None:
+            if viewer is not None and viewer.person_id:
+                # Otherwise a search would tell whose name is hidden.
+                filters["person_id"] = viewer.person_id
             # For LIKE, escaped by `!`.
             filters["pattern"] = "%" + re.sub("([!%_])", r"!\1", case_folded(text)) + "%"
         self._values = {"organization_id": organization_id, "now": clock.now()} | filters
@@ -75,13 +81,14 @@ class CandidateList:
 
     def after(self, last: Any) -> "CandidateList":
         """The part of the list after a key or a row, which may have been revoked since."""
-        rest = CandidateList(None)
+        rest = CandidateList(None, self._viewer)
         rest._values = self._values | {"last_created_at": last.created_at, "last_id": last.id}
         return rest
 
     def _rows(self, text: str, **values: Any) -> list[CandidateRow]:
-        return [CandidateRow(*row) for row in sql.rows(text, **self._values, **values)]
+        rows = [CandidateRow(*row) for row in sql.rows(text, **self._values, **values)]
+        return blind.hide_candidates(self._viewer, rows)
 
 
 def find_candidate(caller: ApiToken, key_id: Any) -> CandidateRow | None:
-    return next(iter(CandidateList(caller.organization_id, key_id=key_id).all()), None)
+    return next(iter(CandidateList(caller.organization_id, caller, key_id=key_id).all()), None)

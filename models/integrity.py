@@ -5,7 +5,7 @@ from dataclasses import asdict
 from datetime import timedelta
 from typing import Any
 
-from models import batches, seal_keys
+from models import batches, seal_keys, signed_log
 from models.audit import AuditChain
 from models.base import clock
 from models.database import snapshot
@@ -15,6 +15,7 @@ from models.seals import EVENT_COLUMNS, Seal, digest, unsealed
 from models.sessions import Event, Session, SigningKey, final_seals
 from models.sessions.final_seals import FinalSeal
 from models.sessions.metrics import derive_values
+from models.task_failures import TaskFailure, run_each
 from rules import final_seals as rules
 from rules import integrity, metrics, seals, stored_events
 from rules.integrity import Findings
@@ -22,6 +23,36 @@ from rules.session_close import COUNTED_AFTER_CLOSE
 from rules.timestamps import format_timestamp
 
 MAX_INSERTED = 1_000
+MAX_CHECKED = 10
+
+
+def check_sealed() -> int:
+    """Store the codes of the facts about sessions with a new final seal, MAX_CHECKED of them; returns how many."""
+    failures, now = TaskFailure.of("integrity"), clock.now()
+    is_due = Session.checked_seal_count < Session.final_seal_count
+    waiting = Session.select(Session.id).where(is_due).order_by(Session.id).limit(MAX_CHECKED + len(failures))
+    # Sessions whose check fails must not take the places of others.
+    paused = {owner for owner, failure in failures.items() if failure.is_waiting(now)}
+    due = [session for session in waiting if str(session.id) not in paused]
+    return run_each("integrity", due[:MAX_CHECKED], lambda session: _check(session.id))
+
+
+def _check(session_id: Any) -> bool:
+    session = Session.get_by_id(session_id)
+    codes = list(dict.fromkeys(fact.code for fact in facts(session, bool(SigningKey.of(session)))))
+    # After a seal that was appended meanwhile, the session is due again.
+    checked = {"integrity_checked_at": clock.now(), "checked_seal_count": session.final_seal_count}
+    session.update_columns(integrity_codes=codes, **checked)
+    return True
+
+
+def facts(session: Session, has_signing_key: bool) -> list[integrity.Fact]:
+    """All facts about a session's record, most serious first."""
+    findings = examine(session, has_signing_key)
+    if session.key.erased_at is not None:
+        return [integrity.ERASED, *findings.in_order()]
+    refused = integrity.Group("session_full", [], session.refused_event_count)
+    return integrity.facts(findings, [*signed_log.irregularities(session), refused])
 
 
 def examine(session: Session, has_signing_key: bool) -> Findings:

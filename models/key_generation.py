@@ -16,7 +16,7 @@ from models.candidates import CandidateList, CandidateRow
 from models.deliveries import limit, outbox
 from models.feed import FeedEvent
 from models.keys import CandidateKey
-from models.orgs import Organization
+from models.orgs import ApiToken, Organization
 from models.rollups import CohortCount
 from rules import candidate_keys
 from rules.duplicates import find_duplicates
@@ -37,12 +37,14 @@ def generate_keys(
     org_name: str | None = None,
     on_duplicate: str = "allow",
     audit_entry: Row | None = None,
+    viewer: ApiToken | None = None,
 ) -> list[CandidateRow]:
     """Generate one key for each candidate, and queue invitations to those with an email address.
 
     on_duplicate -- for addresses that already have an open key: `allow` generates another key, `return` returns the
         open one as it is, `refuse` raises DuplicateCandidates
     audit_entry -- the entry's columns without its organization and subject
+    viewer -- the caller, from whom a blind assessment hides the names of open keys
 
     Returns the keys in the order of the candidates. Raises NotFound if there is no such assessment,
     DuplicateExternalId, and NoTimeLimit for extra minutes without a limit.
@@ -64,7 +66,7 @@ def generate_keys(
         new = _insert(organization, assessment_id, list(missing.values()), mail, None)
         found = dict(zip(missing, new, strict=True))
         for address, key_id in open_keys.items():
-            (found[address],) = CandidateList(organization.id, key_id=key_id).all()
+            (found[address],) = CandidateList(organization.id, viewer, key_id=key_id).all()
         rows = [found[_address(each) or number] for number, each in enumerate(candidates)]
         if audit_entry:
             AuditEntry.create(**_with_subject(audit_entry, organization, assessment_id, rows))

@@ -35,7 +35,8 @@ class CandidateKey(Model):
 
     `address` is the case-folded email address. An accommodation is `extra_minutes` or `time_multiplier_thousandths`.
     `invitation_id` is the latest invitation's delivery. `reminded_at` is when the reminder for the present expiry was
-    queued; `bounced` stops further emails to the address. `decision` is one of rules/fairness.py.
+    queued; `bounced` stops further emails to the address. `decision` is one of rules/fairness.py. `is_redeemed` and
+    `sort_name`, the case-folded name, are for the order of results (models/results.py).
     """
 
     personal_data = PersonalData("keys", "Your invitation, with your name and address if provided.")
@@ -51,12 +52,14 @@ class CandidateKey(Model):
     candidate_name = peewee.TextField(null=True)
     address = peewee.TextField(null=True)
     search_text = peewee.TextField(default="")
+    sort_name = peewee.TextField(null=True)
     external_id = peewee.TextField(null=True)
     metadata = peewee.JSONField(null=True)
     extra_minutes = peewee.IntegerField(null=True)
     time_multiplier_thousandths = peewee.IntegerField(null=True)
     invitation_id = peewee.UUIDField(null=True)
     bounced = peewee.BooleanField(default=False)
+    is_redeemed = peewee.BooleanField(default=False)
     reminded_at = TimestampField(null=True)
     expires_at = TimestampField()
     revoked_at = TimestampField(null=True)
@@ -117,8 +120,11 @@ class CandidateKey(Model):
     def person(name: str | None, email: str | None, external_id: str | None = None) -> dict[str, Any]:
         """The columns that identify the candidate."""
         shown = {"candidate_name": name, "candidate_email": email, "external_id": external_id}
-        searched = case_folded(name, email, external_id)
-        return shown | {"address": email and email.casefold(), "search_text": searched}
+        searched = {
+            "search_text": case_folded(name, email, external_id),
+            "sort_name": name and name.casefold(),
+        }
+        return shown | searched | {"address": email and email.casefold()}
 
     def revoke(self) -> None:
         """Revoke the key. Raises NotFound if it has been revoked before."""
@@ -174,6 +180,19 @@ add_index(
     "candidate_keys_of_external_id",
     *(CandidateKey.organization, CandidateKey.external_id, CandidateKey.assessment),
     where=CandidateKey.external_id.is_null(False),
+)
+# For the order of results.
+_IS_LISTED = CandidateKey.is_redeemed | CandidateKey.revoked_at.is_null()
+for _column in (CandidateKey.sort_name, CandidateKey.decision):
+    add_index(
+        f"candidate_keys_by_{_column.name}",
+        *(CandidateKey.assessment, _column, CandidateKey.id),
+        where=_IS_LISTED,
+    )
+add_index(
+    "candidate_keys_not_redeemed",
+    *(CandidateKey.assessment, CandidateKey.expires_at, CandidateKey.id),
+    where=~CandidateKey.is_redeemed & CandidateKey.revoked_at.is_null(),
 )
 # For due reminders.
 add_index("candidate_keys_to_remind", CandidateKey.expires_at, where=CandidateKey.reminded_at.is_null())

@@ -1,13 +1,16 @@
-"""Organizations and their API tokens."""
+"""Organizations, their people and API tokens."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
+from typing import Any
 
 import peewee
 
 import errors
 from models import sql
 from models.base import Model, Query, TimestampField, clock, db
-from rules import api_tokens, plans
+from rules import api_tokens, plans, roles
 
 
 class Organization(Model):
@@ -58,13 +61,58 @@ class Organization(Model):
             raise errors.SubscriptionRequired(reason)
 
 
-class ApiToken(Model):
-    """A reviewer's or a script's token for one organization.
+class Person(Model):
+    """A person who works for an organization as `admin`, `reviewer` or `observer` (rules/roles.py).
 
-    Only the token's fingerprint is stored. Tokens are revoked, never deleted.
+    `address` is the mailbox of the email (rules/mail_addresses.py). A deleted person is inactive and has no email; the
+    name stays for scores and decisions. `invitation_id` is the delivery of the invitation.
     """
 
+    kind = "person"
+    # Set by `visible_to`.
+    invite: Any = None
+
+    organization = peewee.ForeignKeyField(Organization, index=False)
+    name = peewee.TextField()
+    email = peewee.TextField(null=True)
+    address = peewee.TextField(null=True)
+    role = peewee.TextField()
+    active = peewee.BooleanField(default=True)
+    invitation_id = peewee.UUIDField(null=True)
+    updated_at = TimestampField(default=clock.now)
+    deleted_at = TimestampField(null=True)
+
+    class Meta:
+        table_name = "people"
+        indexes = ((("organization", "address"), True),)
+
+    @classmethod
+    def of(cls, organization_id: Any) -> Query:
+        """The organization's people who are not deleted."""
+        return cls.select().where(cls.organization == organization_id, cls.deleted_at.is_null())
+
+    @classmethod
+    def visible_to(cls, caller: "ApiToken") -> Query:
+        """The organization's people with their invitations."""
+        from models.deliveries import Delivery
+
+        people = cls.of(caller.organization_id).select_extend(Delivery)
+        is_invitation = cls.invitation_id == Delivery.id
+        return people.join(Delivery, peewee.JOIN.LEFT_OUTER, on=is_invitation, attr="invite")
+
+
+class ApiToken(Model):
+    """A token of a person, or of a named service, for one organization.
+
+    A person's role is the upper bound of what their tokens can do. Only the token's fingerprint is stored. Tokens are
+    revoked, never deleted.
+    """
+
+    kind = "service"
+
+    person_id: Any
     organization = peewee.ForeignKeyField(Organization)
+    person = peewee.ForeignKeyField(Person, null=True)
     name = peewee.TextField()
     scope = peewee.TextField()
     fingerprint = peewee.TextField(unique=True)
@@ -78,49 +126,95 @@ class ApiToken(Model):
 
     @classmethod
     def issue(
-        cls, organization: Organization, name: str, scope: str, expires_at: datetime | None = None
+        cls,
+        organization: Organization,
+        name: str,
+        scope: str,
+        expires_at: datetime | None = None,
+        person: Person | None = None,
     ) -> tuple["ApiToken", str]:
-        """Create a token; its text is returned here and never again."""
+        """Create a token; its text is returned here and never again. Without a person it is a service's."""
         text = api_tokens.generate()
-        columns = {"name": name, "scope": scope, "expires_at": expires_at, "last_four": text[-4:]}
+        columns: dict[str, Any] = {"name": name, "scope": scope, "expires_at": expires_at, "person": person}
+        columns |= {"last_four": text[-4:]}
         token = cls.create(organization=organization, fingerprint=api_tokens.fingerprint(text), **columns)
         return token, text
 
     @classmethod
     def authenticate(cls, text: str) -> "ApiToken | None":
-        """The valid token with this text, with the columns that callers use, and its organization."""
+        """The valid token with this text, with the columns that callers use, its organization and its person."""
         if not api_tokens.is_well_formed(text):
             return None
         for values in sql.rows(_API_TOKEN, fingerprint=api_tokens.fingerprint(text), now=clock.now()):
             token = _TOKEN.build(values[: len(_TOKEN)])
-            token.organization = _ORGANIZATION.build(values[len(_TOKEN) :])
+            token.organization = _ORGANIZATION.build(values[len(_TOKEN) : -len(_PERSON)])
+            if token.person_id is not None:
+                token.person = _PERSON.build(values[-len(_PERSON) :])
             return token
         return None
 
     @classmethod
-    def valid(cls, now: datetime) -> Query:
-        return cls.select().where(cls.revoked_at.is_null(), cls.expires_at.is_null() | (cls.expires_at > now))
+    def visible_to(cls, caller: "ApiToken") -> Query:
+        """The organization's tokens that are not revoked, with their people."""
+        query = cls.select(cls, Person).join(Person, peewee.JOIN.LEFT_OUTER)
+        return query.where(cls.organization == caller.organization_id, cls.revoked_at.is_null())
 
     @classmethod
-    def visible_to(cls, caller: "ApiToken") -> Query:
-        return cls.select().where(cls.organization == caller.organization_id, cls.revoked_at.is_null())
+    @contextmanager
+    def requires_manager(cls, organization: Organization, sentence: str | None = None) -> Iterator[None]:
+        """A transaction that must not end the organization's last token that can manage tokens.
+
+        Locks the organization. Raises LastWriteToken.
+        """
+        with db.atomic():
+            organization.lock()
+            had_manager = cls._managers(organization).exists()
+            yield
+            if had_manager and not cls._managers(organization).exists():
+                raise errors.LastWriteToken(sentence)
+
+    @classmethod
+    def _managers(cls, organization: Organization) -> Query:
+        """Valid tokens with the scope `write` of services and active admins."""
+        tokens = cls.select(cls.id).join(Person, peewee.JOIN.LEFT_OUTER)
+        is_valid = cls.revoked_at.is_null() & (cls.expires_at.is_null() | (cls.expires_at > clock.now()))
+        is_manager = cls.person.is_null() | (Person.active & (Person.role == "admin"))
+        return tokens.where(cls.organization == organization, cls.scope == "write", is_valid, is_manager)
+
+    @property
+    def author(self) -> "Person | ApiToken":
+        """Who acts with the token: its person, or the service itself."""
+        return self.person or self
+
+    @property
+    def role(self) -> str | None:
+        """The role of the token's person; None for a service."""
+        return self.person.role if self.person else None
+
+    @property
+    def person_name(self) -> str | None:
+        return self.person.name if self.person else None
 
     @property
     def scopes(self) -> list[str]:
-        return ["read", "write"] if self.scope == "write" else ["read"]
+        can_write = self.scope == "write" and roles.allows(self.role, "write")
+        return ["read", "write"] if can_write else ["read"]
 
     @property
     def sees_keys(self) -> bool:
         """Return whether responses contain full candidate keys, which let their reader act as the candidate (R33)."""
-        return self.scope == "write"
+        return "write" in self.scopes
 
     @property
     def prefix(self) -> str:
         return api_tokens.PREFIX
 
     def require_scope(self, scope: str) -> None:
-        if scope not in self.scopes:
+        """Check that token and role allow an operation. Raises InsufficientScope and InsufficientRole."""
+        if scope != "read" and self.scope != "write":
             raise errors.InsufficientScope()
+        if not roles.allows(self.role, scope):
+            raise errors.InsufficientRole()
 
     def record_use(self) -> None:
         """Set `last_used_at`, at most once a minute."""
@@ -135,17 +229,15 @@ class ApiToken(Model):
                     raise
 
     def revoke(self, allow_last: bool = False) -> None:
-        """Revoke the token. Raises LastWriteToken if no other valid one has the scope `write`, and NotFound."""
-        with db.atomic():
-            self.organization.lock()
-            now = clock.now()
-            others = ApiToken.valid(now).where(ApiToken.scope == "write", ApiToken.id != self.id)
-            is_last = not others.where(ApiToken.organization == self.organization).exists()
-            if self.scope == "write" and is_last and not allow_last:
-                raise errors.LastWriteToken()
+        """Revoke the token. Raises LastWriteToken if no other valid one can manage tokens, and NotFound."""
+        if allow_last:
+            self.set_once("revoked_at")
+            return
+        with self.requires_manager(self.organization):
             self.set_once("revoked_at")
 
 
-_TOKEN = sql.Columns(ApiToken, "t", "id organization name scope expires_at last_used_at")
+_TOKEN = sql.Columns(ApiToken, "t", "id organization person name scope expires_at last_used_at")
 _ORGANIZATION = sql.Columns(Organization, "o")
-_API_TOKEN = sql.API_TOKEN.format(token=_TOKEN.text, organization=_ORGANIZATION.text)
+_PERSON = sql.Columns(Person, "p", "id organization name email role active")
+_API_TOKEN = sql.API_TOKEN.format(token=_TOKEN.text, organization=_ORGANIZATION.text, person=_PERSON.text)

@@ -5,19 +5,22 @@ from typing import Any
 import peewee
 
 from errors import NoRubric, NotFound, invalid
-from models.base import ErasedWithSession, Model, PersonalData, Query, db
+from models.assessments import Assessment
+from models.base import ErasedWithSession, Model, PersonalData, Query, TimestampField, clock, db
 from models.feed import FeedEvent
 from models.keys import CandidateKey
-from models.orgs import ApiToken
+from models.orgs import ApiToken, Person
 from models.rubrics import Rubric, RubricVersion
 from models.sessions import Event, Session
 from rules import scoring
 
 
 class Score(Model, ErasedWithSession):
-    """One reviewer's score of one criterion, in one version of the rubric; never changed.
+    """One reviewer's score of one criterion, in one version of the rubric.
 
-    The latest score of a criterion counts. `evidence` are ids of the session's events.
+    A reviewer is a person, or a service's token. Revising adds a row. A reviewer's latest score of a criterion in a
+    version counts, unless it was withdrawn. `reason` says why it was revised; `evidence` are ids of the session's
+    events.
     """
 
     personal_data = PersonalData("scores", None)
@@ -31,16 +34,25 @@ class Score(Model, ErasedWithSession):
     comment = peewee.TextField(null=True)
     evidence = peewee.JSONField(default=list)
     reviewer = peewee.ForeignKeyField(ApiToken)
+    reason = peewee.TextField(null=True)
+    withdrawn_at = TimestampField(null=True)
 
     class Meta:
         indexes = ((("session", "id"), False),)
 
     @classmethod
-    def give(cls, session: Session, criterion_key: str, reviewer: ApiToken, **columns: Any) -> "Score":
+    def give(
+        cls,
+        session: Session,
+        criterion_key: str,
+        reviewer: ApiToken,
+        reason: str | None = None,
+        **columns: Any,
+    ) -> "Score":
         """Score a criterion of the rubric's current version; `columns` are value, comment and evidence.
 
-        Repeating the latest score changes nothing. Raises NoRubric, NotFound for an unknown criterion, Erased, and
-        Invalid for a value outside of the scale or for evidence that is not an event of the session.
+        Repeating the reviewer's latest score changes nothing. Raises NoRubric, NotFound for an unknown criterion,
+        Erased, and Invalid for a value outside of the scale or for evidence that is not an event of the session.
         """
         with db.atomic():
             session.lock_unless_erased()
@@ -52,25 +64,83 @@ class Score(Model, ErasedWithSession):
             if not lowest <= columns["value"] <= highest:
                 raise invalid("value", f"Must be from {lowest} to {highest}, the scale of this criterion.")
             _require_events(session, columns["evidence"])
-            columns |= {"rubric_version": version, "reviewer": reviewer}
-            latest = cls.history(session).where(cls.criterion == criterion_key).first()
-            if latest is not None and all(getattr(latest, name) == value for name, value in columns.items()):
+            columns |= {"rubric_version": version}
+            latest = cls._latest(session, criterion_key, reviewer)
+            if latest and all(getattr(latest, name) == value for name, value in columns.items()):
                 return latest
+            columns |= {"reviewer": reviewer, "reason": reason}
             score = cls.create(session=session, criterion=criterion_key, **columns)
-            payload = {"criterion": criterion_key, "value": score.value, "rubricVersion": version.number}
-            FeedEvent.publish(session.organization_id, "score.updated", session.ids | payload)
+            _store_total(session)
+            CompletedScoring.record(session, version, reviewer)
+            score._publish("score.updated")
         return score
+
+    @classmethod
+    def withdraw(cls, session: Session, criterion_key: str, reviewer: ApiToken) -> "Score":
+        """Withdraw the reviewer's latest score of a criterion. Raises NotFound without one, and Erased."""
+        with db.atomic():
+            session.lock_unless_erased()
+            score = cls._latest(session, criterion_key, reviewer)
+            if score is None:
+                raise NotFound()
+            score.update_columns(withdrawn_at=clock.now())
+            _store_total(session)
+            score._publish("score.withdrawn")
+        return score
+
+    @classmethod
+    def _latest(cls, session: Session, criterion_key: str, reviewer: ApiToken) -> "Score | None":
+        """The reviewer's latest score of a criterion in any version; None if it was withdrawn."""
+        # Not in SQL: PostgreSQL refuses a key with NUL, which may be in a path.
+        own = (score for score in cls.by(reviewer, session) if score.criterion == criterion_key)
+        latest = next(own, None)
+        return latest if latest and latest.withdrawn_at is None else None
+
+    def _publish(self, event_type: str) -> None:
+        payload = {"criterion": self.criterion, "value": self.value}
+        payload |= {"rubricVersion": self.rubric_version.number}
+        FeedEvent.publish(self.session.organization_id, event_type, self.session.ids | payload)
 
     @classmethod
     def history(cls, session: Session) -> Query:
         """All scores of a session with their reviewers and versions, latest first."""
-        query = cls.select(cls, RubricVersion, ApiToken).join(RubricVersion).switch(cls).join(ApiToken)
+        query = (
+            cls.select(cls, RubricVersion, ApiToken, Person).join(RubricVersion).switch(cls).join(ApiToken)
+        )
+        query = query.join(Person, peewee.JOIN.LEFT_OUTER)
         return query.where(cls.session == session).order_by(cls.created_at.desc(), cls.id.desc())
 
     @classmethod
+    def by(cls, reviewer: ApiToken, session: Session) -> Query:
+        """The history of one reviewer's scores."""
+        is_person = ApiToken.person == reviewer.person_id
+        return cls.history(session).where(is_person if reviewer.person_id else cls.reviewer == reviewer)
+
+    @classmethod
     def erase_personal_data(cls, key: CandidateKey, session: Session | None) -> int:
-        """Remove comments and evidence; the values stay."""
-        return cls.update(comment=None, evidence=[]).where(cls.session == session).execute()
+        """Remove comments, reasons and evidence; the values stay."""
+        erased: dict[str, Any] = {"comment": None, "reason": None, "evidence": []}
+        return cls.update(erased).where(cls.session == session).execute()
+
+
+class CompletedScoring(Model):
+    """A person has scored every criterion of a session at least once; in a blind assessment they see its candidate."""
+
+    session = peewee.ForeignKeyField(Session, index=False)
+    person = peewee.ForeignKeyField(Person)
+
+    class Meta:
+        indexes = ((("session", "person"), True),)
+
+    @classmethod
+    def record(cls, session: Session, version: RubricVersion, reviewer: ApiToken) -> None:
+        """Record it if the reviewer is a person with a current score of each of the version's criteria."""
+        if reviewer.person_id is None:
+            return
+        own = list(Score.by(reviewer, session).where(Score.rubric_version == version))
+        if all(_current(own, criterion["key"], version) for criterion in version.criteria):
+            row = {"session": session, "person": reviewer.person_id}
+            cls.insert(row).on_conflict_ignore().execute()
 
 
 _NULLS = (
@@ -81,7 +151,7 @@ _NO_SHEET = dict.fromkeys(_NULLS) | {"criteria": []}
 
 
 def sheet(session: Session, number: int | None = None) -> dict[str, Any]:
-    """A session's scores in one version of the rubric, with the weighted total.
+    """A session's scores in one version of the rubric, with the total weighted over the reviewers' means.
 
     Scores given in other versions are in the history only. The default is the version in which the session was last
     scored: changing the rubric affects no total until a reviewer scores in the new version.
@@ -97,7 +167,6 @@ def sheet(session: Session, number: int | None = None) -> dict[str, Any]:
     history = list(Score.history(session))
     version = _version(current, history, number)
     criteria = [_with_scores(criterion, version, history) for criterion in version.criteria]
-    values = {criterion["key"]: criterion["score"].value for criterion in criteria if criterion["score"]}
     lowest, highest = scoring.total_score_range(version.criteria)
     return {
         "rubric": {"id": version.rubric_id, "name": version.name, "version": version.number},
@@ -106,10 +175,44 @@ def sheet(session: Session, number: int | None = None) -> dict[str, Any]:
         "rubric_version": version.number,
         "current_rubric_version": current.number,
         "criteria": criteria,
-        "total": scoring.total_score(version.criteria, values),
+        "total": _total(version, criteria),
         "lowest_total": lowest,
         "highest_total": highest,
     }
+
+
+def _store_total(session: Session) -> None:
+    """Store the total and the means of the locked session's default sheet, for lists of results."""
+    history = list(Score.history(session))
+    version = history[0].rubric_version
+    criteria = [_with_scores(criterion, version, history) for criterion in version.criteria]
+    total = _total(version, criteria)
+    means = [
+        {"key": criterion["key"], "mean": criterion["mean"], "reviewers": len(criterion["scores"])}
+        for criterion in criteria
+    ]
+    session.update_columns(score_total=None if total is None else round(total * 1000), score_criteria=means)
+
+
+def _total(version: RubricVersion, criteria: list[dict[str, Any]]) -> float | None:
+    """The total weighted over the reviewers' means; None until each criterion has a score."""
+    means = {
+        criterion["key"]: mean
+        for criterion in criteria
+        if (mean := scoring.mean([score.value for score in criterion["scores"]])) is not None
+    }
+    return scoring.total_score(version.criteria, means)
+
+
+def criterion_keys(assessment: Assessment) -> list[str]:
+    """The keys of the criteria of the assessment's rubric, in all its versions, latest first."""
+    versions = RubricVersion.select().where(RubricVersion.rubric == assessment.rubric_id)
+    keys = (
+        criterion["key"]
+        for version in versions.order_by(RubricVersion.number.desc())
+        for criterion in version.criteria
+    )
+    return list(dict.fromkeys(keys))
 
 
 def current_version(session: Session) -> RubricVersion:
@@ -131,10 +234,25 @@ def _version(current: RubricVersion, history: list[Score], number: int | None) -
 
 
 def _with_scores(criterion: dict[str, Any], version: RubricVersion, history: list[Score]) -> dict[str, Any]:
-    scores = [score for score in history if score.criterion == criterion["key"]]
-    current = next((score for score in scores if score.rubric_version_id == version.id), None)
+    current = _current(history, criterion["key"], version)
     lowest, highest = scoring.value_range(criterion)
-    return criterion | {"lowest": lowest, "highest": highest, "score": current, "history": scores}
+    return criterion | {
+        "lowest": lowest,
+        "highest": highest,
+        **scoring.summarize(criterion, [score.value for score in current]),
+        "score": current[0] if current else None,
+        "scores": current,
+        "history": [score for score in history if score.criterion == criterion["key"]],
+    }
+
+
+def _current(history: list[Score], criterion_key: str, version: RubricVersion) -> list[Score]:
+    """Each reviewer's current score of a criterion in a version, latest first."""
+    latest: dict[Any, Score] = {}
+    for score in history:
+        if score.criterion == criterion_key and score.rubric_version_id == version.id:
+            latest.setdefault(score.reviewer.author.id, score)
+    return [score for score in latest.values() if score.withdrawn_at is None]
 
 
 def _require_events(session: Session, event_ids: list[str]) -> None:

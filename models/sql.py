@@ -78,9 +78,10 @@ class Columns:
 # Authentication. The braces take Columns.
 
 API_TOKEN = """
-    SELECT {token}, {organization}
-    FROM reviewers t JOIN organizations o ON o.id = t.organization_id
+    SELECT {token}, {organization}, {person}
+    FROM reviewers t JOIN organizations o ON o.id = t.organization_id LEFT JOIN people p ON p.id = t.person_id
     WHERE t.fingerprint = :fingerprint AND t.revoked_at IS NULL AND (t.expires_at IS NULL OR t.expires_at > :now)
+      AND (t.person_id IS NULL OR p.active)
 """
 
 CANDIDATE_KEY = """
@@ -101,9 +102,24 @@ STATUS = """CASE
         ELSE 'pending'
     END"""
 
+# The status of a settled session, of which `sessions_by_state` is the index.
+
+SESSION_STATE = """CASE WHEN hired_at IS NOT NULL THEN 'hired' WHEN completed_at IS NOT NULL THEN 'completed'
+        WHEN closed_at IS NOT NULL THEN 'expired' ELSE 'active' END"""
+
 STATUS_OF_KEY = f"""
     SELECT {STATUS} FROM candidate_keys k LEFT JOIN sessions s ON s.key_id = k.id WHERE k.id = :key_id
 """
+
+# Whether the key `k` is of a blind assessment whose criteria the person has not all scored (models/blind.py).
+
+HIDDEN = """EXISTS (
+        SELECT 1 FROM assessments b WHERE b.id = k.assessment_id AND b.blind AND NOT EXISTS (
+            SELECT 1 FROM sessions x JOIN completed_scorings c ON c.session_id = x.id
+            WHERE x.key_id = k.id AND c.person_id = :person_id
+        )
+    )"""
+HIDDEN_AMONG = f"SELECT k.id FROM candidate_keys k WHERE k.id IN ({{key_ids}}) AND {HIDDEN}"
 
 # Candidate lists. `_LISTED_KEYS` reads nothing but the index candidate_keys_in_order as long as no filter is given.
 
@@ -118,6 +134,7 @@ _KEY_FILTERS = {
     "key_id": "AND k.id = :key_id",
     "external_id": "AND k.external_id = :external_id",
     "pattern": "AND k.search_text LIKE :pattern ESCAPE '!'",
+    "person_id": f"AND NOT {HIDDEN}",
     "status": f"AND {STATUS} = :status",
     "last_id": "AND (k.created_at, k.id) > (:last_created_at, :last_id)",
 }
@@ -125,10 +142,10 @@ _CANDIDATES = f"""
     SELECT k.id, k.key, k.assessment_id, k.organization_id, {STATUS}, k.candidate_email, k.candidate_name,
            k.external_id, k.metadata, s.id, k.expires_at, s.created_at, s.completed_at, k.created_at,
            k.erasure_requested_at, d.state, d.attempts, d.last_error, d.sent_at, k.decision, k.decision_reason,
-           k.decided_at, k.decided_by_id, t.name, a.title
+           k.decided_at, COALESCE(p.id, t.id), COALESCE(p.name, t.name), p.id IS NOT NULL, a.title
     FROM candidate_keys k JOIN assessments a ON a.id = k.assessment_id
     LEFT JOIN sessions s ON s.key_id = k.id LEFT JOIN deliveries d ON d.id = k.invitation_id
-    LEFT JOIN reviewers t ON t.id = k.decided_by_id
+    LEFT JOIN reviewers t ON t.id = k.decided_by_id LEFT JOIN people p ON p.id = t.person_id
 """
 # All keys, as counted in models/rollups.py. The subselect is an index range per assessment; a join might read all
 # counters.
@@ -183,9 +200,9 @@ GENERATE_KEYS = f"""
     ), new_keys AS (
         INSERT INTO candidate_keys (id, created_at, organization_id, assessment_id, key, candidate_email,
                                     candidate_name, external_id, metadata, extra_minutes, address, search_text,
-                                    invitation_id, expires_at, bounced)
+                                    sort_name, invitation_id, expires_at, bounced)
         SELECT g.id, :now, a.organization_id, a.id, g.key, g.candidate_email, g.candidate_name, g.external_id,
-               g.metadata, g.extra_minutes, g.address, g.search_text, g.invitation_id, a.expires_at, false
+               g.metadata, g.extra_minutes, g.address, g.search_text, g.sort_name, g.invitation_id, a.expires_at, false
         FROM assessment a, json_populate_recordset(NULL::candidate_keys, :keys) g
         RETURNING id, organization_id, assessment_id, invitation_id
     ), invitations AS (

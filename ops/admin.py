@@ -12,7 +12,17 @@ import yaml
 
 import migrations
 import models
-from models import ApiToken, Assessment, Organization, audit, db, invitations, sessions
+from models import (
+    ApiToken,
+    Assessment,
+    Organization,
+    Person,
+    audit,
+    db,
+    invitations,
+    people,
+    sessions,
+)
 from ops import OperationError
 from schemas.fields import parse_id
 from schemas.issues import Catalogue
@@ -79,9 +89,23 @@ def create_organization(name: str, plan: str) -> tuple[Organization, str]:
     return organization, token
 
 
-def create_token(organization: Organization, name: str, scope: str, expires_at: datetime | None) -> str:
+def create_person(organization: Organization, name: str, email: str, role: str) -> Person:
+    """Add a person; only here, and by an admin, admins are added."""
     with db.atomic():
-        row, token = ApiToken.issue(organization, name, scope, expires_at)
+        person = people.add(organization, None, name, email, role)
+        record(organization, "createPerson", "person", person.id)
+    return person
+
+
+def create_token(
+    organization: Organization, name: str, scope: str, expires_at: datetime | None, email: str | None = None
+) -> str:
+    """Create a token of a service, or of the person with this address."""
+    with db.atomic():
+        person = people.find_by_address(organization, email) if email else None
+        if email and person is None:
+            raise OperationError(f"No such person: {email}. Run `flask person list ORG` to see all.")
+        row, token = ApiToken.issue(organization, name, scope, expires_at, person)
         record(organization, "createToken", "token", row.id)
     return token
 

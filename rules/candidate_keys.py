@@ -3,6 +3,7 @@
 import re
 import secrets
 
+MASKED = "PST-****-****"
 ALPHABET = "ABCDEFGHJKMNPQRSTVWXYZ23456789"
 _FORMAT = re.compile(rf"PST-[{ALPHABET}]{{4}}-[{ALPHABET}]{{4}}")
 

@@ -11,6 +11,7 @@ EVENT_TYPES = {
     "candidate.decided": "A decision about a candidate changed (`decision`, `previousDecision`).",
     "candidate.hired": "A candidate was marked as hired.",
     "score.updated": "A criterion was scored.",
+    "score.withdrawn": "A reviewer withdrew their score of a criterion.",
     "candidate.erased": "A candidate's data was erased.",
     "session.sealed": "A final seal was appended to a session. Archive its head and MAC as an anchor.",
     "audit.sealed": "The audit log or the number of sealed events changed; sent at most hourly. Archive the head, "

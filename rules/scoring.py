@@ -1,5 +1,6 @@
-"""Total scores of a rubric, exact and rounded once."""
+"""Scores of a rubric's criteria by several reviewers, and the total: exact, and rounded once."""
 
+from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
@@ -17,10 +18,39 @@ def value_range(criterion: Mapping[str, Any]) -> tuple[int, int]:
     return min(values), max(values)
 
 
-def total_score(criteria: Sequence[Mapping[str, Any]], values: Mapping[str, int]) -> float | None:
+# Reviewers disagree if their values are at least this many levels apart.
+DISAGREEMENT_LEVELS = 2
+
+
+def mean(values: Sequence[int]) -> Fraction | None:
+    return Fraction(sum(values), len(values)) if values else None
+
+
+def summarize(criterion: Mapping[str, Any], values: Sequence[int]) -> dict[str, Any]:
+    """Mean (with 3 decimals), spread and disagreement of the reviewers' values; nulls without a value."""
+    exact = mean(values)
+    if exact is None:
+        return {"mean": None, "spread": None, "disagreement": False}
+    lowest, highest = min(values), max(values)
+    levels_apart = _position(criterion, highest) - _position(criterion, lowest)
+    return {
+        "mean": float(round_half_away(exact, 3)),
+        "spread": highest - lowest,
+        "disagreement": levels_apart >= DISAGREEMENT_LEVELS,
+    }
+
+
+def _position(criterion: Mapping[str, Any], value: int) -> Fraction:
+    """The value's position among the levels; between two levels, by linear interpolation."""
+    levels = sorted(level["value"] for level in criterion["levels"])
+    below = min(bisect_right(levels, value), len(levels) - 1) - 1
+    return below + Fraction(value - levels[below], levels[below + 1] - levels[below])
+
+
+def total_score(criteria: Sequence[Mapping[str, Any]], values: Mapping[str, int | Fraction]) -> float | None:
     """The weighted sum, with 3 decimals; None until each criterion has a value.
 
-    values -- the current scores by the criterion's key
+    values -- the scores, or their means, by the criterion's key
     """
     if any(criterion["key"] not in values for criterion in criteria):
         return None

@@ -9,7 +9,7 @@ from rules.rows import row_id, row_time
 from schemas import members
 from schemas.base import Body, Deleted, Schema, shape
 from schemas.briefs import StructuredBrief
-from schemas.fields import Choice, Dollars, Id, Integer, ListOf, Nested, RepositoryUrl, String, Text
+from schemas.fields import Choice, Dollars, Flag, Id, Integer, ListOf, Nested, RepositoryUrl, String, Text
 from schemas.issues import Issue
 from schemas.members import EXAMPLE_BRIEF, EXAMPLE_REPOSITORY
 from schemas.timestamps import Timestamp
@@ -21,6 +21,10 @@ _REMINDER = (
 )
 _BUDGET = (
     "Budget of a candidate's calls through the model proxies, in USD; if not set, SESSION_DEFAULT_BUDGET_USD."
+)
+_BLIND = (
+    "Whether people see neither names nor addresses of candidates until they have scored every criterion of the "
+    "session. Services see them."
 )
 
 
@@ -63,6 +67,7 @@ class NewAssessment(Body):
     setup_instructions = Text(10_000, "Instructions to set up the workspace.", example="make setup")
     allowed_tools = ToolList()
     token_budget_usd = Dollars(_BUDGET, attribute="token_budget_nano_usd", example=20)
+    blind = Flag(_BLIND, load_default=False, example=False)
 
     @ma.pre_load
     def omit_blank_brief(self, data: dict, **kwargs: Any) -> dict:
@@ -101,6 +106,7 @@ class AssessmentChange(Body):
     setup_instructions = Text(10_000, "Instructions for the workspace.", example="make setup", null=True)
     allowed_tools = ToolList(null=True)
     token_budget_usd = Dollars(_BUDGET, attribute="token_budget_nano_usd", example=20, null=True)
+    blind = Flag(_BLIND, example=False)
 
 
 class Assessment(Schema):  # R9
@@ -131,6 +137,7 @@ class Assessment(Schema):  # R9
         _BUDGET, attribute="token_budget_nano_usd", example=20, null=True, optional=True
     )
     reminder_days_before = Integer(_REMINDER, example=2, null=True, optional=True)
+    blind = Flag(f"{_BLIND} Not shown to candidates.", example=False, optional=True)
 
 
 def assessment_of(row: Any, issue: Any) -> dict[str, Any]:

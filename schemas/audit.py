@@ -8,14 +8,14 @@ from schemas.queries import UNDOCUMENTED, Filter, PageQuery
 from schemas.timestamps import Timestamp, TimestampInput
 
 EXAMPLE_HASH = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
-ACTORS = ("reviewer", "candidate", "command", "worker", "service")
+ACTORS = ("person", "reviewer", "candidate", "command", "worker", "service")
 
 
 class AuditFilter(Filter):
     """Filter of the audit log."""
 
     action = String("Only this operation, by its operationId.", max=255)
-    actor_id = Id("Only actions of this token or key.")
+    actor_id = Id("Only actions of this person, service or candidate.")
     subject_id = Id("Only changes and reads of this object.")
     since = TimestampInput("Only entries at or after this time.")
     until = TimestampInput("Only entries before this time.")
@@ -39,9 +39,11 @@ class AuditEntry(Schema):
 
     id = Id("Unique id.")
     action = String("Operation, by its operationId.", example="issueKeys")
-    actor_kind = Choice(ACTORS, "Kind of actor; `service` applies rules such as limits.", example="reviewer")
-    actor_id = Id("Id of the token, or of the candidate.", null=True)
-    actor_name = String("Name of the token at that time.", example="Hiring team", null=True)
+    actor_kind = Choice(
+        ACTORS, "`reviewer`: a service's token. `service`: rules such as limits.", example="person"
+    )
+    actor_id = Id("Id of the person, of the service's token, or of the candidate.", null=True)
+    actor_name = String("Name of the person or token at that time.", example="Hiring team", null=True)
     subject_kind = String("Kind of the object changed, read or created.", example="assessment", null=True)
     subject_id = Id("Id of that object.", null=True)
     further_ids = ListOf(String(), "Ids of further objects created, such as keys.", example=[])

@@ -4,6 +4,7 @@ from typing import Any
 
 import marshmallow as ma
 
+from rules import candidate_keys
 from rules.fairness import DECISIONS
 from rules.rows import row_id, row_json, row_time
 from schemas import members
@@ -14,7 +15,7 @@ from schemas.timestamps import Timestamp
 STATUSES = ("pending", "active", "completed", "expired", "hired")
 SESSION_STATUSES = STATUSES[1:]
 EXTERNAL_ID = "Your own id for the candidate, unique among the assessment's candidates."
-MASKED_KEY = "PST-****-****"
+MASKED_KEY = candidate_keys.MASKED
 STATE_DESCRIPTION = (
     "`queued` also between attempts; `saved` as a file; `suppressed` by the limit of messages to an address."
 )
@@ -111,10 +112,11 @@ class Invite(Schema):
 
 
 class DecidingReviewer(Schema):
-    """Reviewer who decided."""
+    """Reviewer who decided: a person, or a service."""
 
-    id = Id("Id of the reviewer's token.")
-    name = String("Name of the token.", example="Applicant tracking")
+    id = Id("Id of the person, or of the service's token.")
+    name = String("Name of the person or the service.", example="Bob Sample")
+    kind = Choice(["person", "service"], "Kind of reviewer.", example="person")
 
 
 class Key(Schema):  # R16
@@ -155,7 +157,11 @@ def key_of(row: Any, shows_key: bool) -> dict[str, Any]:
         "lastError": row.invite_last_error,
         "sentAt": row_time(row.invite_sent_at),
     }
-    decided_by = {"id": row_id(row.decided_by_id), "name": row.decided_by_name}
+    decided_by = {
+        "id": row_id(row.decided_by_id),
+        "name": row.decided_by_name,
+        "kind": "person" if row.decided_by_person else "service",
+    }
     return {
         "id": row_id(row.id),
         "key": row.key if shows_key else MASKED_KEY,

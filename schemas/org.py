@@ -2,6 +2,7 @@
 
 from rules.plans import QUOTAS, SUBSCRIPTION_STATES
 from rules.retention import MAX_DAYS, MIN_DAYS
+from rules.roles import ROLES
 from schemas import members
 from schemas.base import Body, Deleted, Schema, shape
 from schemas.fields import Choice, Email, Id, Integer, Line, ListOf, Nested, String, TextList
@@ -90,6 +91,7 @@ class NewToken(Body):
         example=["read"],
     )
     expires_in_days = Integer("Days until it expires; without it, never.", min=1, max=3650, example=90)
+    person_id = Id("Person whose token it is; without it, the token is that of the service `name`.")
 
 
 class Token(Schema):
@@ -97,7 +99,10 @@ class Token(Schema):
 
     id = Id("Unique id.")
     name = String("Purpose.", example="Applicant tracking")
-    scopes = ListOf(String(), "Scopes.", example=["read"])
+    scopes = ListOf(String(), "Scopes, within the person's role.", example=["read"])
+    person_id = Id("Person whose token it is; null for a service's.", null=True)
+    person_name = String("Name of the person.", example="Bob Sample", null=True)
+    role = Choice(ROLES, "Role of the person.", example="reviewer", null=True)
     prefix = String("Prefix of all tokens.", example="psk_live_")
     last_four = String("Last four characters.", example="x7Qa")
     expires_at = Timestamp("When it expires.", null=True)
@@ -117,6 +122,15 @@ Tokens = shape("Tokens", "API tokens, oldest first.", tokens=ListOf(Token, "Toke
 RevokedToken = shape("RevokedToken", "The token is revoked.", Deleted)
 
 
+class CallingPerson(Schema):
+    """Person whose token the request is authenticated with."""
+
+    id = Id("Person id.")
+    name = String("Name.", example="Bob Sample")
+    email = String("Email address.", example="bob@example.com")
+    role = Choice(ROLES, "Role.", example="reviewer")
+
+
 class Me(Schema):
     """Owner of a credential."""
 
@@ -126,5 +140,6 @@ class Me(Schema):
     org_id = Id("Organization id.")
     org_name = members.ORG_NAME
     scopes = ListOf(String(), "Scopes of an API token; empty for a candidate.", example=["read", "write"])
+    person = Nested(CallingPerson, "Owner of the token; null for services and candidates.", null=True)
     assessment_id = Id("A candidate's assessment.", null=True)
     expires_at = Timestamp("When the credential expires.", null=True)

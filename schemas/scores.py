@@ -1,7 +1,7 @@
 """Scores of a session."""
 
-from schemas.base import Body, Schema, shape
-from schemas.fields import Id, Integer, ListOf, Nested, Number, String, Text
+from schemas.base import Body, Deleted, Schema, shape
+from schemas.fields import Choice, Flag, Id, Integer, ListOf, Nested, Number, String, Text
 from schemas.members import EXAMPLE_EVENT_ID
 from schemas.queries import Filter, QueryInteger
 from schemas.rubrics import Criterion
@@ -22,13 +22,21 @@ class NewScore(Body):
     value = Integer("Value within the criterion's scale.", min=0, max=1000, example=3, required=True)
     comment = Text(5000, "Reason.", load_default=None, example=EXAMPLE_COMMENT, null=True)
     evidence = ListOf(String(min=1, max=255), "Ids of events.", max=100, load_default=list, example=[])
+    reason = Text(
+        2000,
+        "Why an earlier score is revised.",
+        load_default=None,
+        example="Read the tests again.",
+        null=True,
+    )
 
 
 class ScoringReviewer(Schema):
-    """Reviewer who gave a score."""
+    """Reviewer who gave a score: a person, or a service."""
 
-    id = Id("Id of the reviewer's token.")
-    name = String("Name of the token.", example="Applicant tracking")
+    id = Id("Id of the person, or of the service's token.")
+    name = String("Name of the person or the service.", example="Bob Sample")
+    kind = Choice(["person", "service"], "Kind of reviewer.", example="person")
 
 
 class Score(Schema):
@@ -40,19 +48,26 @@ class Score(Schema):
     value = Integer("Score.", example=3)
     comment = String("Reason.", example=EXAMPLE_COMMENT, null=True)
     evidence = ListOf(String(), "Ids of events that support the score.", example=[EXAMPLE_EVENT_ID])
-    reviewer = Nested(ScoringReviewer, "Reviewer.")
+    reviewer = Nested(ScoringReviewer, "Reviewer.", attribute="reviewer.author")
+    reason = String("Why it revises an earlier score.", example="Read the tests again.", null=True)
     created_at = Timestamp("When it was given.")
+    withdrawn_at = Timestamp("When it was withdrawn.", null=True)
 
 
-OneScore = shape("OneScore", "One score.", score=Nested(Score, "The score, now the current one."))
+OneScore = shape("OneScore", "One score.", score=Nested(Score, "The score, now the reviewer's current one."))
+WithdrawnScore = shape("WithdrawnScore", "The score is withdrawn; it stays in the history.", Deleted)
 
 
 class ScoredCriterion(Criterion):
-    """A criterion with its current score and its history."""
+    """A criterion with each reviewer's current score, their mean, and the history."""
 
     lowest = Integer("Lowest value of the scale.", example=1)
     highest = Integer("Highest value of the scale.", example=3)
-    score = Nested(Score, "Latest score in this version of the rubric; null without one.", null=True)
+    mean = Number("Mean of the reviewers' values, with 3 decimals; null without one.", example=2.5, null=True)
+    spread = Integer("Highest minus lowest of these values; null without one.", example=1, null=True)
+    disagreement = Flag("Whether these values are 2 levels of the scale or more apart.", example=False)
+    scores = ListOf(Score, "Each reviewer's current score in this version of the rubric, newest first.")
+    score = Nested(Score, "The newest of these scores; null without one.", null=True)
     history = ListOf(Score, "Scores of this criterion in all versions, newest first.")
 
 
@@ -73,6 +88,8 @@ class Scores(Schema):
     rubric_version = Integer("This version.", example=1, null=True)
     current_rubric_version = Integer("Current version, for the next score.", example=1, null=True)
     criteria = ListOf(ScoredCriterion, "Criteria of this version.")
-    total = Number("Weighted sum with 3 decimals; null if a score is missing.", example=6, null=True)
+    total = Number(
+        "Weighted sum of the means, with 3 decimals; null if one is missing.", example=6, null=True
+    )
     lowest_total = Number("Total with the lowest value of each criterion.", example=2, null=True)
     highest_total = Number("Total with the highest value of each criterion.", example=6, null=True)

@@ -5,7 +5,7 @@ from typing import Any
 from flask import Flask
 from werkzeug.test import TestResponse
 
-from models import ApiToken, CandidateKey, Organization
+from models import ApiToken, CandidateKey, Organization, Person
 
 
 class Caller:
@@ -22,6 +22,12 @@ class Caller:
         cls, app: Flask, organization: Organization, scope: str = "write", name: str | None = None
     ) -> "Caller":
         row, token = ApiToken.issue(organization, name or f"A reviewer who may {scope}", scope)
+        return cls(app, row, Authorization=f"Bearer {token}")
+
+    @classmethod
+    def person(cls, app: Flask, person: Person, scope: str = "write") -> "Caller":
+        """A person with a token."""
+        row, token = ApiToken.issue(person.organization, f"Token of {person.name}", scope, person=person)
         return cls(app, row, Authorization=f"Bearer {token}")
 
     @classmethod

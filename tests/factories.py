@@ -7,7 +7,7 @@ from typing import Any
 
 import models
 import storage
-from models import Assessment, CandidateKey, Organization, Session, invitations, sessions
+from models import Assessment, CandidateKey, Organization, Person, Session, invitations, people, sessions
 from models.base import new_id
 from models.webhooks import outbox, receivers
 from rules.timestamps import parse_timestamp_ns
@@ -15,6 +15,12 @@ from rules.timestamps import parse_timestamp_ns
 
 def make_organization(name: str = "Acme", plan: str = "self_hosted") -> Organization:
     return Organization.open(name, plan)[0]
+
+
+def make_person(
+    organization: Organization, role: str = "reviewer", name: str = "Bob", email: str | None = None
+) -> Person:
+    return people.add(organization, None, name, email or f"{name.casefold()}@people.example", role)
 
 
 def make_assessment(organization: Organization, **values: Any) -> Assessment:
@@ -103,6 +109,7 @@ def make_settings(organization: Organization, word: str = "one") -> dict[str, An
         "issue_id": make_issue(organization, title=f"Issue {word}").id,
         "rubric_id": make_rubric(organization, name=f"Rubric {word}").id,
         "token_id": models.ApiToken.issue(organization, f"Token {word}", "write")[0].id,
+        "person_id": make_person(organization, name=f"Person{word}").id,
         "webhook_id": webhook.id,
         "message_id": outbox.enqueue_test(webhook).id,
     }
@@ -113,8 +120,10 @@ def make_record(session: Session, reviewer: models.ApiToken, word: str = "one") 
     event = envelope("checkpoint", id=f"event-{word}", data={"text": word})
     add_event(session, event)
     models.ClientReport.record(session, "device_start", {"host": word})
-    models.Score.give(session, "quality", reviewer, value=1, comment=word, evidence=[event["id"]])
+    models.Score.give(session, "quality", reviewer, word, value=1, comment=word, evidence=[event["id"]])
     invitations.decide(session.key, reviewer, "advanced", word)
+    person = make_person(session.organization, email=f"{session.id}@people.example")
+    models.CompletedScoring.create(session=session, person=person)
     upload = models.BundleUpload.open(session, storage.new_object_key(str(session.id)), max_bytes=2**20)
     return {
         "session_id": session.id,

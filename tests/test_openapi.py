@@ -106,7 +106,7 @@ def test_operation_documents_the_errors_of_view_decorators_and_arguments():
         "400": {"invalid_json", "invalid_request", "too_many_values"},
         "401": {"unauthorized"},
         "402": {"no_subscription", "trial_expired", "subscription_inactive"},
-        "403": {"insufficient_scope", "quota_exceeded"},
+        "403": {"insufficient_scope", "insufficient_role", "quota_exceeded"},
         "409": {"in_progress"},
         "413": {"too_large"},
         "415": {"unsupported_media_type"},

@@ -12,6 +12,7 @@ from typing import Any
 import models
 from models import anchors, audit, clock, invitations, privacy, sessions
 from models.deliveries.outbox import requeue_removals
+from models.integrity import check_sealed
 from models.task_failures import WHOLE_TASK, run_each
 from models.webhooks.outbox import publish_new
 from storage import Storage
@@ -37,6 +38,8 @@ TASKS: tuple[Task, ...] = (
     ("audit_heads", anchors.publish_audit_heads),
     ("publish", publish_new),
 )
+# Every second, beside the others: a check reads a session's whole record.
+CHECKS: tuple[Task, ...] = (("integrity", check_sealed),)
 # Every minute.
 MINUTE_TASKS: tuple[Task, ...] = (("remind", invitations.enqueue_reminders),)
 # Once a day, in one of the workers.

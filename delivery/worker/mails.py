@@ -1,16 +1,16 @@
-"""Deliver one invitation, reminder or removal."""
+"""Deliver one message or removal."""
 
 import logging
 from collections.abc import Mapping
 from typing import Any
 
 from delivery import PermanentFailure, TemporaryFailure
-from delivery.mail import Invitation, compose
+from delivery.mail import Invitation, PersonInvitation, compose, compose_person_invitation
 from delivery.transports import Transport
 from errors import Refusal
-from models import CandidateKey, Delivery, clock
+from models import CandidateKey, Delivery, Person, clock
 from models.database import release_connection
-from models.deliveries import REMINDER, REMOVAL, outcomes
+from models.deliveries import PERSON_INVITATION, REMINDER, REMOVAL, outcomes
 from storage import Storage
 
 log = logging.getLogger("proofstone.worker")
@@ -26,6 +26,8 @@ def deliver(
     try:
         if delivery.kind == REMOVAL:
             _remove(delivery, transport, storage)
+        elif delivery.kind == PERSON_INVITATION:
+            _invite_person(delivery, settings, transport)
         else:
             _send(delivery, settings, transport)
     except PermanentFailure as failure:
@@ -50,6 +52,25 @@ def _send(delivery: Delivery, settings: Mapping[str, Any], transport: Transport)
         )
         release_connection()
         outcomes.succeed(delivery, transport.deliver(message))
+
+
+def _invite_person(delivery: Delivery, settings: Mapping[str, Any], transport: Transport) -> None:
+    person = Person.get_by_id(delivery.subject_id)
+    if not person.active or person.email is None:
+        outcomes.cancel(delivery, "The person is no longer active.")
+        return
+    invitation = PersonInvitation(
+        message_id=_message_id(delivery.id),
+        to_address=person.email,
+        name=person.name,
+        role=person.role,
+        org_name=person.organization.name,
+        invited_by=delivery.data["invitedBy"],
+        base_url=settings["BASE_URL"],
+    )
+    message = compose_person_invitation(invitation, settings["MAIL_FROM"], clock.now())
+    release_connection()
+    outcomes.succeed(delivery, transport.deliver(message))
 
 
 def _invitation(delivery: Delivery, key: CandidateKey, base_url: str) -> Invitation:

@@ -8,8 +8,8 @@ import peewee
 
 from errors import NotFailed
 from models.base import clock
-from models.deliveries.table import INVITATION, REMINDER, REMOVAL, Delivery
-from models.orgs import Organization
+from models.deliveries.table import INVITATION, PERSON_INVITATION, REMINDER, REMOVAL, Delivery
+from models.orgs import Organization, Person
 
 MAX_ROWS_PER_INSERT = 500
 # An object store accepts an upload that started before its URL expired.
@@ -27,6 +27,18 @@ def enqueue_reminder(organization: Organization, key_id: Any, columns: dict[str,
     """Queue a reminder with the columns of models/deliveries/limit.py."""
     data = {"orgName": organization.shown_name}
     Delivery.create(organization=organization, kind=REMINDER, subject_id=key_id, data=data, **columns)
+
+
+def enqueue_person_invitation(person: Person, invited_by: str | None) -> None:
+    """Queue the invitation of a new person; `invited_by` is the name of who added them, None for a command."""
+    Delivery.create(
+        id=person.invitation_id,
+        organization=person.organization_id,
+        kind=PERSON_INVITATION,
+        subject_id=person.id,
+        data={"invitedBy": invited_by},
+        address=person.address,
+    )
 
 
 def enqueue_removals(organization_id: Any, subject_id: Any, objects: Iterable[tuple[str, datetime]]) -> None:

@@ -11,15 +11,16 @@ from models.leases import Leased
 from models.orgs import ApiToken, Organization
 
 INVITATION, REMINDER, REMOVAL = "invitation", "reminder", "removal"
+PERSON_INVITATION = "person_invitation"
 
 
 class Delivery(Leased, Model):
-    """One message to a candidate, or one removal.
+    """One message to a candidate or a person, or one removal.
 
-    A message is an `invitation` or a `reminder` to `address`, a mailbox (rules/mail_addresses.py). It is `queued`,
+    A message is an `invitation`, a `reminder` or a `person_invitation` to `address`, a mailbox. It is `queued`,
     then `sent`, `saved` (as a file), `failed` or `canceled`; or it is `suppressed` (models/deliveries/limit.py). A
     `removal` deletes an object from the bundle store or a saved email, and ends as `done`. `subject_id` is the
-    candidate key's id; for an object it is the session's id.
+    id of the candidate key or of the person; for an object it is the session's id.
     """
 
     personal_data = PersonalData("messages", "Invitations sent to you.")
@@ -39,7 +40,8 @@ class Delivery(Leased, Model):
     @classmethod
     def visible_to(cls, caller: ApiToken) -> Query:
         """Messages to the organization's candidates."""
-        return cls.select().where(cls.organization == caller.organization_id, cls.kind != REMOVAL)
+        is_theirs = cls.kind.in_((INVITATION, REMINDER))
+        return cls.select().where(cls.organization == caller.organization_id, is_theirs)
 
     @classmethod
     def personal_rows(cls, key: Any, session: Any = None) -> Query:
@@ -55,6 +57,13 @@ class Delivery(Leased, Model):
         personal_rows = cls.id.in_([message.id for message in messages])
         cls.update(state="canceled").where(personal_rows, cls.state == "queued").execute()
         return cls.update(data={}, last_error=None, address=None).where(personal_rows).execute()
+
+    @classmethod
+    def forget_person(cls, person_id: Any) -> None:
+        """Cancel the queued invitation of a deleted person, and remove their address."""
+        theirs = (cls.subject_id == person_id) & (cls.kind == PERSON_INVITATION)
+        cls.update(state="canceled").where(theirs, cls.state == "queued").execute()
+        cls.update(last_error=None, address=None).where(theirs).execute()
 
     def _remove_saved_mail(self) -> None:
         # A worker that has claimed the message may save it until its lease expires.

@@ -12,6 +12,7 @@ from models.base import BytesField, Model, PersonalData, Query, TimestampField, 
 from models.fields import BigIntegerField, IntegerField, JSONField, TextField
 from models.keys import CandidateKey
 from models.orgs import Organization
+from models.sql import SESSION_STATE
 from rules import retention, session_close
 
 METRIC_COLUMNS = (
@@ -68,7 +69,8 @@ class Session(Model):
     once a process has settled it. Durations are milliseconds, ratios billionths (docs/metrics.md).
     `stored_event_count` and `stored_event_bytes` include the events up to `counted_seq`; `refused_event_count` counts
     events beyond the quota (models/sessions/quota.py) until the final seal. The MACs are explained in
-    models/sessions/final_seals.py.
+    models/sessions/final_seals.py. `score_total` is in thousandths (models/scores.py). `integrity_codes` are the kinds
+    of facts that the worker found after the final seal `checked_seal_count` (models/integrity.py).
     """
 
     personal_data = PersonalData("sessions", "Your session: start, end and metrics.")
@@ -108,6 +110,11 @@ class Session(Model):
     seal_mac = BytesField(null=True)
     final_seal_count = IntegerField(default=0)
     final_seal_mac = BytesField(null=True)
+    score_total = BigIntegerField(null=True)
+    score_criteria = JSONField(null=True)
+    integrity_codes = JSONField(null=True)
+    integrity_checked_at = TimestampField(null=True)
+    checked_seal_count = IntegerField(default=0)
 
     class Meta:
         indexes = ((("organization", "created_at", "id"), False),)
@@ -211,4 +218,12 @@ add_index("sessions_open", Session.closes_at, where=Session.closed_at.is_null())
 add_index("sessions_unsealed", Session.closed_at, where=Session.final_seal_count == 0)
 # For the number of a cohort's open sessions.
 add_index("sessions_open_of", Session.assessment, where=Session.closed_at.is_null())
+# For the worker's search for sessions whose record has not been checked since their latest final seal.
+add_index("sessions_unchecked", Session.id, where=Session.checked_seal_count < Session.final_seal_count)
+# For the order of results (models/results.py).
+for _name in ("created_at", "completed_at", *METRIC_COLUMNS, "score_total"):
+    add_index(f"sessions_by_{_name}", Session.assessment, getattr(Session, _name), Session.id)
+Session.add_index(
+    Session.index(Session.assessment, peewee.SQL(f"({SESSION_STATE})"), Session.id, name="sessions_by_state")
+)
 add_index("sessions_metrics_due", Session.id, where=Session.metrics_due)

@@ -129,11 +129,16 @@ class WebhookDelivery(Leased, Model):
         """Remove personal data from bodies, queued ones included, and the receivers' responses."""
         messages = list(cls.personal_rows(key, session).order_by(cls.id))
         for message in messages:
-            payload = json.loads(message.body)
-            payload["data"].pop("candidate", None)
-            payload["data"] |= {"externalId": None} if "externalId" in payload["data"] else {}
-            message.update_columns(body=json_body(payload), answer=None, is_erased=True)
+            message.update_columns(body=message.impersonal_body, answer=None, is_erased=True)
         return len(messages)
+
+    @property
+    def impersonal_body(self) -> str:
+        """The body without the candidate's name and address."""
+        payload = json.loads(self.body)
+        payload["data"].pop("candidate", None)
+        payload["data"] |= {"externalId": None} if "externalId" in payload["data"] else {}
+        return json_body(payload)
 
 
 # For claims.

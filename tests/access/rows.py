@@ -31,6 +31,9 @@ class Row(NamedTuple):
     query: dict[str, str] = {}
 
 
+# Changes that the role `reviewer` does not allow, by the start of their path (R41).
+FOR_ADMINS = ("/v1/org/", "/v1/webhooks")
+ERASURE = "DELETE /v1/candidates/<candidate_id>/data"
 NEW_ASSESSMENT = {"title": "One more", "role": "Engineer", "taskBrief": "Fix it."}
 LEVELS = [{"value": 0, "label": "Weak"}, {"value": 1, "label": "Strong"}]
 NEW_RUBRIC = {"name": "One more", "criteria": [{"key": "quality", "title": "Quality", "levels": LEVELS}]}
@@ -57,6 +60,8 @@ ROWS = {
     "GET /v1/assessments/<assessment_id>/keys": Row(READ_ONE),
     "POST /v1/assessments/<assessment_id>/keys": Row(CREATE_BELOW, {"count": 1}),
     "DELETE /v1/assessments/<assessment_id>/keys/<key_id>": Row(CHANGE),
+    "GET /v1/assessments/<assessment_id>/results": Row(READ_ONE),
+    "GET /v1/assessments/<assessment_id>/results/export": Row(READ_ONE),
     "GET /v1/assessments/<assessment_id>/cohort-stats": Row(READ_ONE, query=SESSION),
     "POST /v1/assessments/<assessment_id>/fairness": Row(READ_ONE, {"groups": {}}),
     "GET /v1/candidates": Row(READ),
@@ -80,6 +85,7 @@ ROWS = {
     "PUT /v1/sessions/<session_id>/test-result": Row(CHANGE, {"passed": 1, "failed": 0}),
     "GET /v1/sessions/<session_id>/scores": Row(READ_ONE),
     "PUT /v1/sessions/<session_id>/scores/<criterion>": Row(CHANGE, {"value": 1}),
+    "DELETE /v1/sessions/<session_id>/scores/<criterion>": Row(CHANGE),
     "GET /v1/sessions/<session_id>/timeline": Row(READ_ONE),
     "GET /v1/sessions/<session_id>/timeline/<event_id>": Row(READ_ONE),
     "GET /v1/sessions/<session_id>/decisions": Row(READ_ONE),
@@ -113,6 +119,11 @@ ROWS = {
     "GET /v1/org/tokens": Row(READ),
     "POST /v1/org/tokens": Row(CREATE, {"name": "One more"}),
     "DELETE /v1/org/tokens/<token_id>": Row(CHANGE),
+    "GET /v1/org/people": Row(READ),
+    "POST /v1/org/people": Row(CREATE, {"name": "One more", "email": "more@example.com", "role": "reviewer"}),
+    "GET /v1/org/people/<person_id>": Row(READ_ONE),
+    "PATCH /v1/org/people/<person_id>": Row(CHANGE, {"role": "observer"}),
+    "DELETE /v1/org/people/<person_id>": Row(CHANGE),
     "GET /v1/webhooks": Row(READ),
     "POST /v1/webhooks": Row(CREATE, {"url": "https://example.com/hook"}),
     "GET /v1/webhooks/<webhook_id>": Row(READ_ONE),

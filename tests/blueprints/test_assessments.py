@@ -46,6 +46,7 @@ def test_created_assessment_is_returned_listed_and_found(clock, reviewer, organi
         "rubricId": str(rubric.id),
         "createdAt": "2026-04-01T09:00:00.000Z",
         "updatedAt": "2026-04-01T09:00:00.000Z",
+        "blind": False,
     }
     assert reviewer.get(PATH).json == {"assessments": [assessment]}
     assert reviewer.get(f"{PATH}/{assessment['id']}").json == {"assessment": assessment}
@@ -227,6 +228,7 @@ def test_candidate_gets_the_assessment_without_the_solution_and_the_members_for_
     for path in (f"{PATH}/{assessment.id}", f"/v1/issues/{issue.id}"):
         shown = reviewer.get(path).json
         (shown.get("assessment") or shown)["issue"] |= hidden
+        shown.get("assessment", {}).pop("blind", None)
         assert COMMIT in reviewer.get(path).text
         for name in FOR_REVIEWERS & shown.get("assessment", {}).keys():
             del shown["assessment"][name]

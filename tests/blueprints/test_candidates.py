@@ -7,7 +7,16 @@ from datetime import timedelta
 
 import pytest
 from callers import Caller
-from factories import add_event, envelope, make_assessment, make_key, make_keys, make_session, mark_hired
+from factories import (
+    add_event,
+    envelope,
+    make_assessment,
+    make_key,
+    make_keys,
+    make_person,
+    make_session,
+    mark_hired,
+)
 from response_checks import error_paths, refusal
 
 from models import CandidateKey, FeedEvent, Session, db, sessions
@@ -375,6 +384,13 @@ def decisions_of(response):
     return (*(candidate[name] for name in ("status", "decision", "decisionReason", "decidedAt")), by)
 
 
+def test_decision_names_the_person(app, organization, key):
+    carol = make_person(organization, name="Carol")
+    response = decide(Caller.person(app, carol), key, "advanced")
+    by = {"id": str(carol.id), "name": "Carol", "kind": "person"}
+    assert response.json["candidate"]["decidedBy"] == by
+
+
 def test_decision_has_its_reason_time_and_author(app, clock, reviewer, organization, key):
     name = reviewer.row.name
     first = "2026-04-01T09:00:00.000Z"
@@ -386,7 +402,11 @@ def test_decision_has_its_reason_time_and_author(app, clock, reviewer, organizat
     # Repeating a decision keeps its author; another reason does not.
     again = decide(colleague, key, "advanced", reason="Careful.")
     assert decisions_of(again) == ("pending", "advanced", "Careful.", first, name)
-    assert again.json["candidate"]["decidedBy"]["id"] == str(reviewer.row.id)
+    assert again.json["candidate"]["decidedBy"] == {
+        "id": str(reviewer.row.id),
+        "name": name,
+        "kind": "service",
+    }
     rejected = ("pending", "rejected", None, "2026-04-01T10:00:00.000Z", "Bob")
     assert decisions_of(decide(colleague, key, "rejected")) == rejected
     assert decisions_of(reviewer.patch(f"{PATH}/{key.id}", {"externalId": "4711"})) == rejected

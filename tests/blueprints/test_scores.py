@@ -4,10 +4,10 @@ from datetime import timedelta
 
 import pytest
 from callers import Caller
-from factories import add_event, envelope, make_assessment, make_key, make_rubric, make_session
+from factories import add_event, envelope, make_assessment, make_key, make_person, make_rubric, make_session
 from response_checks import body_of, error_paths, refusal
 
-from models import Score, privacy, sessions
+from models import FeedEvent, Score, privacy, sessions
 
 
 def criterion(key, weight=1, values=(1, 3, 5)):
@@ -70,8 +70,10 @@ def test_a_score_is_shown_as_given(clock, reviewer, scored):
         "value": 4,
         "comment": "Found it by reading.",
         "evidence": ["first"],
-        "reviewer": {"id": str(reviewer.row.id), "name": reviewer.row.name},
+        "reviewer": {"id": str(reviewer.row.id), "name": reviewer.row.name, "kind": "service"},
+        "reason": None,
         "createdAt": "2026-04-01T09:00:00.000Z",
+        "withdrawnAt": None,
     }
     assert of(sheet(reviewer, scored), "quality")["score"] == score
 
@@ -125,6 +127,80 @@ def test_only_existing_versions_can_be_read(reviewer, organization, scored):
         assert refusal(reviewer.get(path(scored), version=version)) == (404, "not_found")
     for version in (0, -1, "x", 2**31):
         assert error_paths(reviewer.get(path(scored), version=version)) == [["version"]]
+
+
+@pytest.fixture
+def bob(app, organization):
+    return Caller.person(app, make_person(organization))
+
+
+@pytest.fixture
+def bobs_other_token(app, bob):
+    return Caller.person(app, bob.row.person)
+
+
+def test_the_total_is_weighted_over_the_means_of_the_reviewers(
+    reviewer, bob, bobs_other_token, scored, organization
+):
+    for caller, key, value in (
+        (reviewer, "quality", 5),
+        (bob, "quality", 2),
+        (bobs_other_token, "quality", 1),
+        (bob, "tests", 2),
+    ):
+        put(caller, scored, key, value)
+    shown = sheet(reviewer, scored)
+    quality, tests = of(shown, "quality"), of(shown, "tests")
+    person = {"id": str(bob.row.person_id), "name": "Bob", "kind": "person"}
+    values = [(score["value"], score["reviewer"]) for score in quality["scores"]]
+    assert values == [
+        (1, person),
+        (5, {"id": str(reviewer.row.id), "name": reviewer.row.name, "kind": "service"}),
+    ]
+    summary = ("mean", "spread", "disagreement")
+    assert [quality[name] for name in summary] == [3, 4, True]
+    assert [tests[name] for name in summary] == [2, 0, False]
+    assert len(quality["history"]) == 3
+    assert shown["total"] == 2 * 3 + 0.5 * 2
+
+
+def test_a_mean_is_rounded_and_the_total_is_exact(app, organization, scored, reviewer, bob):
+    third = Caller.person(app, make_person(organization, name="Third"))
+    for caller, value in ((reviewer, 1), (bob, 1), (third, 2)):
+        put(caller, scored, "quality", value)
+        put(caller, scored, "tests", 1)
+    shown = sheet(reviewer, scored)
+    assert of(shown, "quality")["mean"] == 1.333
+    assert shown["total"] == 3.167  # 2 * 4/3 + 0.5
+
+
+def test_a_revised_score_keeps_the_earlier_one_with_the_reason(reviewer, bob, scored):
+    put(bob, scored, "quality", 2)
+    put(reviewer, scored, "quality", 5)
+    revised = put(bob, scored, "quality", 4, reason="Read the tests again.")
+    shown = of(sheet(bob, scored), "quality")
+    assert [score["value"] for score in shown["scores"]] == [4, 5]
+    assert shown["scores"][0] == revised
+    assert [(score["value"], score["reason"]) for score in shown["history"]] == [
+        (4, "Read the tests again."), (5, None), (2, None),
+    ]  # fmt: skip
+    assert put(bob, scored, "quality", 4) == revised
+
+
+def test_a_withdrawn_score_no_longer_counts(clock, reviewer, bob, bobs_other_token, scored):
+    for value in (1, 2):
+        score = put(bob, scored, "quality", value)
+    put(reviewer, scored, "quality", 5)
+    assert refusal(bob.delete(path(scored, "tests"))) == (404, "not_found")
+    assert body_of(bobs_other_token.delete(path(scored, "quality"))) == {"ok": True, "id": score["id"]}
+    assert refusal(bob.delete(path(scored, "quality"))) == (404, "not_found")
+    shown = of(sheet(reviewer, scored), "quality")
+    assert [each["value"] for each in shown["scores"]] == [5]
+    withdrawn = [(each["value"], each["withdrawnAt"]) for each in shown["history"]]
+    assert withdrawn == [(5, None), (2, "2026-04-01T09:00:00.000Z"), (1, None)]
+    assert FeedEvent.select().where(FeedEvent.type == "score.withdrawn").count() == 1
+    assert put(bob, scored, "quality", 2)["id"] != score["id"]
+    assert of(sheet(reviewer, scored), "quality")["mean"] == 3.5
 
 
 @pytest.mark.any_database

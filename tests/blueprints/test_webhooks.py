@@ -222,6 +222,7 @@ def cause_every_event(organization, reviewer):
     session = make_closed_session(assessment)
     mark_hired(session, True)
     Score.give(session, "quality", reviewer.row, value=1, comment="Alice guesses.", evidence=[])
+    Score.withdraw(session, "quality", reviewer.row)
     privacy.erase(make_session(make_key(assessment)).key, reviewer.row)
     make_key(assessment)
     delivery = Delivery.get(Delivery.subject_id == make_key(assessment).id)

@@ -129,6 +129,7 @@ COMMANDS = {
     "org create": (["Other Ltd"], ["createOrg"]),
     "org plan": (["<org>", "trial"], ["changePlan"]),
     "org subscription": (["<org>", "active"], ["changeSubscription"]),
+    "person create": (["<org>", "bob@example.com", "--name", "Bob"], ["createPerson"]),
     "token create": (["<org>"], ["createToken"]),
     "token revoke": (["<token>"], ["revokeToken"]),
     "issues import": (["<catalogue>"], ["importIssues"]),
@@ -139,8 +140,8 @@ COMMANDS = {
 }
 # Commands that only read, or that change no organization's data.
 UNRECORDED_COMMANDS = {
-    "db upgrade", "db status", "org list", "org show", "token list", "audit verify", "seals verify", "worker", "demo",
-    "backup", "restore", "doctor", "cohorts verify", "cohorts rebuild", "run", "shell", "routes",
+    "db upgrade", "db status", "org list", "org show", "person list", "token list", "audit verify", "seals verify",
+    "worker", "demo", "backup", "restore", "doctor", "cohorts verify", "cohorts rebuild", "run", "shell", "routes",
 }  # fmt: skip
 
 

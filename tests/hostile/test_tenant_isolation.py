@@ -26,7 +26,7 @@ pytestmark = pytest.mark.slow
 CALLERS = ("writer", "reader", "candidate", "finished")
 PROXIES = "/v1/proxy/"
 # Members that name a row or an object; `evidence` names events.
-REFERENCES = ("issueId", "rubricId", "sessionId", "evidence", "bundleKey")
+REFERENCES = ("issueId", "rubricId", "personId", "sessionId", "evidence", "bundleKey")
 
 
 class Walk:

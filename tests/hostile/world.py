@@ -107,6 +107,7 @@ class World:
         values = {
             "issueId": str(self.own.ids["issueId"]),
             "rubricId": str(self.own.ids["rubricId"]),
+            "personId": str(self.own.ids["personId"]),
             "key": self.own.key.key,
             "sessionId": str(self.own.session.id),
             "value": 2,

@@ -21,7 +21,7 @@ from tests.live.cast import (
     make_candidate,
     make_keys,
 )
-from tests.live.client import run_concurrently
+from tests.live.client import Client, run_concurrently
 from tests.live.service import wait_until
 
 QUOTA = 10  # of the plan `starter`
@@ -35,6 +35,25 @@ def test_concurrent_creates_never_exceed_the_quota(service):
     errors = {(response["code"], response["used"], response["quota"]) for response in refused}
     assert errors == {("quota_exceeded", QUOTA, QUOTA)}
     assert len(reviewer.get("/v1/assessments")["assessments"]) == QUOTA
+
+
+def test_two_admins_who_demote_each_other_leave_one(service):
+    service.organization("People")
+    admins = {}
+    for name in ("ada", "bob"):
+        service.flask("person", "create", "People", f"{name}@example.com", "--name", name)
+        token = service.flask("token", "create", "People", "--person", f"{name}@example.com").strip()
+        admins[name] = Client(service.port, Authorization=f"Bearer {token}")
+    ids = {person["name"]: person["id"] for person in admins["ada"].get("/v1/org/people")["people"]}
+    calls = [
+        partial(admins[actor].request, "PATCH", f"/v1/org/people/{ids[other]}", {"role": "reviewer"})
+        for actor, other in (("ada", "bob"), ("bob", "ada"))
+    ]
+    statuses = sorted(response.status for response in run_concurrently(calls))
+    # The second one is refused by the lock, or because they are no longer an admin.
+    assert statuses in ([200, 403], [200, 409])
+    roles = [person["role"] for person in admins["ada"].get("/v1/org/people")["people"]]
+    assert sorted(roles) == ["admin", "reviewer"]
 
 
 def test_concurrent_batches_of_keys_have_no_key_in_common(reviewer, assessment):

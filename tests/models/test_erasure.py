@@ -40,6 +40,7 @@ from models import (
     ClientReport,
     CohortCount,
     CohortRollup,
+    CompletedScoring,
     Consent,
     DailyTask,
     Delivery,
@@ -54,6 +55,7 @@ from models import (
     ModelReservation,
     ModelUsage,
     Organization,
+    Person,
     Rubric,
     RubricVersion,
     Seal,
@@ -79,10 +81,11 @@ PUBLIC_KEY = "A6EHv/POEL4dcN0Y50vAmWfk1jCbpQ1fHdyGZBJVMbg="
 TRACES = ("zebulon", "quartermain", WORD, PUBLIC_KEY.casefold())
 
 IMPERSONAL_TABLES = {
-    Organization, ApiToken, Issue, Rubric, RubricVersion, Assessment,  # of the organization
+    Organization, Person, ApiToken, Issue, Rubric, RubricVersion, Assessment,  # of the organization
     Consent,  # only that a text was accepted, and when
     ModelUsage, ModelReservation,  # numbers, and names of models
     CohortRollup, CohortCount,  # totals of several sessions
+    CompletedScoring,  # that a reviewer has scored a session
     Erasure, DailyTask, ServiceSecret, Heartbeat, TaskFailure,
     AccessHour,  # counts, and the address of a proxy
     AuditEntry, AuditChain,  # ids, and names of tokens

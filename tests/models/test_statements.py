@@ -59,7 +59,7 @@ def test_a_late_page_of_candidates_reads_one_index(reviewer, key):
 
 
 def test_the_total_of_candidates_is_read_as_ranges_of_the_counters(organization, key):
-    (plan,) = plans_of(lambda: CandidateList(organization.id).count())
+    (plan,) = plans_of(lambda: CandidateList(organization.id, None).count())
     assert "candidate" not in plan
     assert "(assessment_id = a.id) AND (metric = " in plan or "(assessment_id=? AND metric=?" in plan
 

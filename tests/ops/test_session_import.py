@@ -154,7 +154,7 @@ def test_each_recording_becomes_a_completed_session_in_a_table_of_the_cohort(fla
     rows = list(Session.select().order_by(Session.id))
     assert [(row.key.candidate_name, row.event_count) for row in rows] == [("short", 2), ("long", 3)]
     assert all(row.completed_at and row.assessment == assessment for row in rows)
-    assert CandidateList(organization.id).count() == 2
+    assert CandidateList(organization.id, None).count() == 2
     titles, first, second, average = (re.split(r" {2,}", line) for line in lines[-4:])
     assert "prompts" in titles
     assert first[:5] == ["short", "1 m 00 s", "0.000", "2", "1.000"]

@@ -1,8 +1,8 @@
-"""Total scores: exact, rounded once, and only when every criterion has a score."""
+"""Means of reviewers, and total scores: exact, rounded once, and only when every criterion has a score."""
 
 import pytest
 
-from rules.scoring import total_score, total_score_range, value_range
+from rules.scoring import summarize, total_score, total_score_range, value_range
 
 
 def criterion(key, weight=1, values=(1, 2, 5)):
@@ -36,3 +36,23 @@ def test_a_total_needs_a_score_for_every_current_criterion(values, total):
 def test_the_sum_is_exact_and_rounded_once(weights, value, total):
     criteria = [criterion(f"c{number}", weight) for number, weight in enumerate(weights)]
     assert total_score(criteria, {criterion["key"]: value for criterion in criteria}) == total
+
+
+@pytest.mark.parametrize(
+    ("levels", "values", "mean", "spread", "disagreement"),
+    [
+        ((1, 2, 3), [], None, None, False),
+        ((1, 2, 3), [3], 3, 0, False),
+        ((1, 2, 3), [1, 2, 2], 1.667, 1, False),
+        ((3, 1, 2), [1, 3], 2, 2, True),
+        ((0, 1000), [0, 1000], 500, 1000, False),  # one level apart
+        ((0, 10, 20), [0, 20], 10, 20, True),
+        ((0, 10, 20), [1, 20], 10.5, 19, False),  # 1.9 levels
+        ((0, 10, 11, 20), [5, 15, 11], 10.333, 10, False),  # half, one, and less than half a level
+        ((0, 10, 11, 20), [5, 16], 10.5, 11, True),
+        ((1, 2, 3, 4), [2, 3, 4, 2], 2.75, 2, True),
+    ],
+)
+def test_reviewers_disagree_from_two_levels_on(levels, values, mean, spread, disagreement):
+    expected = {"mean": mean, "spread": spread, "disagreement": disagreement}
+    assert summarize(criterion("quality", values=levels), values) == expected

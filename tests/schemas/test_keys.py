@@ -15,7 +15,7 @@ def members(schema):
 @pytest.mark.parametrize("email", ["alice@example.com", None])
 def test_rows_have_the_documented_members(assessment, email):
     make_session(make_key(assessment, email))
-    (row,) = CandidateList(assessment.organization_id).all()
+    (row,) = CandidateList(assessment.organization_id, None).all()
     assert list(key_of(row, shows_key=True)) == members(Key)
     assert list(candidate_of(row, shows_key=True)) == members(Candidate)
     invite = key_of(row, shows_key=True)["invite"]

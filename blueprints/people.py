@@ -1,0 +1,82 @@
+"""People of the organization: list, add, get, change, delete."""
+
+from access import audit, auth, caller, refuses
+from access.idempotency import idempotent
+from blueprints import Blueprint, find, page
+from errors import DuplicatePerson, LastAdmin, LastWriteToken
+from models import ApiToken, Person, people
+from schemas import people as schemas
+from schemas.queries import PageQuery
+
+blp = Blueprint("People", __name__, description="People who work for your organization, and their roles.")
+
+
+@blp.get("/org/people")
+@auth.required(ApiToken)
+@blp.arguments(PageQuery, location="query")
+@blp.response(200, schemas.People)
+def list_people(query):
+    """List people
+
+    All people who are not deleted, oldest first, with their roles.
+    """
+    return page("people", Person.visible_to(caller), query)
+
+
+@blp.post("/org/people")
+@auth.required(ApiToken, scope="admin")
+@idempotent
+@refuses(DuplicatePerson)
+@blp.arguments(schemas.NewPerson)
+@blp.response(201, schemas.OnePerson)
+@audit.change(created="person")
+def create_person(data):
+    """Add a person
+
+    Invites them by mail. Create a token for them with `POST /v1/org/tokens`. Only admins can add admins: services get
+    403 `insufficient_role`, and `flask person create` adds the first one.
+    """
+    person = people.add(caller.organization, caller, **data)
+    return {"person": find(Person, person.id)}
+
+
+@blp.get("/org/people/<id:person_id>")
+@auth.required(ApiToken)
+@blp.response(200, schemas.OnePerson)
+def get_person(person_id):
+    """Get a person
+
+    Includes the state of their invitation.
+    """
+    return {"person": find(Person, person_id)}
+
+
+@blp.patch("/org/people/<id:person_id>")
+@auth.required(ApiToken, scope="admin")
+@refuses(DuplicatePerson, LastAdmin, LastWriteToken)
+@blp.arguments(schemas.PersonChange)
+@blp.response(200, schemas.OnePerson)
+@audit.change()
+def change_person(data, person_id):
+    """Change a person
+
+    A new role applies to all their tokens immediately. The last active admin can be neither demoted nor deactivated.
+    Only admins can change admins.
+    """
+    people.change(find(Person, person_id), caller, data)
+    return {"person": find(Person, person_id)}
+
+
+@blp.delete("/org/people/<id:person_id>")
+@auth.required(ApiToken, scope="admin")
+@refuses(LastAdmin, LastWriteToken)
+@blp.response(200, schemas.DeletedPerson)
+@audit.change()
+def delete_person(person_id):
+    """Delete a person
+
+    Their tokens stop working immediately, and their address is removed. Their scores, decisions and audit entries keep
+    the name. The last active admin cannot be deleted, and only admins can delete admins.
+    """
+    people.remove(find(Person, person_id), caller)
+    return {"ok": True, "id": person_id}

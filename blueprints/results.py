@@ -1,0 +1,77 @@
+"""Results of an assessment: candidates with sessions, metrics, scores, facts and decisions."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from flask import jsonify
+
+from access import audit, auth, caller
+from blueprints import Blueprint, file_response, find
+from blueprints.candidates import csv_cell, csv_lines
+from errors import invalid
+from models import ApiToken, Assessment, blind, scores, sessions
+from models.results import ResultList, ResultRow
+from rules.result_cursors import INVALID
+from schemas.results import CSV_COLUMNS, ResultFilter, ResultQuery, Results, csv_row_of, result_of
+
+blp = Blueprint("Results", __name__, description="Results of an assessment's candidates, in one table.")
+
+
+@blp.get("/assessments/<id:assessment_id>/results")
+@auth.required(ApiToken)
+@blp.arguments(ResultQuery, location="query")
+@blp.response(200, Results)
+def list_results(query, assessment_id):
+    """List results
+
+    One entry for each session, including those whose key was revoked or erased, and for each candidate who has not
+    redeemed their key. Sort by any member; `next` is stable while others change. Metrics are those of
+    `cohort-stats`; `score` has the means of `GET /v1/sessions/{id}/scores`.
+    """
+    results, limit, after = _results_of(query, assessment_id), query["limit"], query.get("after")
+    if after and not results.accepts(after):
+        raise invalid("after", INVALID)
+    rows = results.page(limit + 1, after)
+    next_cursor = str(rows[limit - 1].position) if len(rows) > limit else None
+    return jsonify(results=[result_of(row) for row in _shown(rows[:limit])], next=next_cursor)
+
+
+@blp.get("/assessments/<id:assessment_id>/results/export")
+@auth.required(ApiToken)
+@blp.arguments(ResultFilter, location="query")
+@blp.file("A header line, then a line for each result.", "The results as a file.", "text/csv")
+def export_results(query, assessment_id):
+    """Export the results
+
+    All matching results as a CSV file, in the order of the query, with a column `score.<key>` for each criterion of the
+    assessment's rubric. `integrityFacts` are codes, separated by spaces; if they are empty, `integrityCheckedAt` says
+    whether the record was checked.
+    """
+    results = _results_of(query, assessment_id)
+    criteria = scores.criterion_keys(results.assessment)
+    audit.record_export("exportResults")
+    return file_response("results.csv", _csv(results, criteria), "text/csv")
+
+
+def _results_of(query: dict[str, Any], assessment_id: Any) -> ResultList:
+    assessment = find(Assessment, assessment_id)
+    if query["sort"] == "candidateName" and assessment.blind and caller.person_id:
+        raise invalid("sort", "Names are hidden in a blind assessment. Sort by another member.")
+    sessions.settle_all(assessment_id=assessment.id)
+    filters = {name: query[name] for name in ("status", "decision", "external_id") if name in query}
+    return ResultList(assessment, query["sort"], query["order"], filters)
+
+
+def _shown(rows: list[ResultRow]) -> list[ResultRow]:
+    """The rows, without the names that a blind assessment hides from the caller."""
+    hidden = blind.hidden_from(caller, [row.key.id for row in rows])
+    for row in rows:
+        if row.key.id in hidden:
+            row.key.candidate_name = None
+    return rows
+
+
+def _csv(results: ResultList, criteria: list[str]) -> Iterator[str]:
+    yield csv_lines([[*CSV_COLUMNS, *(f"score.{key}" for key in criteria)]])
+    for batch in results.all():
+        yield csv_lines(map(csv_cell, csv_row_of(row, criteria)) for row in _shown(batch))

@@ -1,0 +1,73 @@
+"""Cursors of results: the position of a row in a list with one of many orders (docs/results.md)."""
+
+import base64
+import binascii
+import json
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from rules.rows import UNREADABLE_ID, row_id
+from rules.timestamps import format_timestamp, parse_timestamp_ns, timestamp_from_ns
+
+MAX_CHARACTERS = 4096
+INVALID = "Must be the `next` of an earlier page with the same `sort` and `order`."
+
+
+class ResultCursor(NamedTuple):
+    """The position after a row: the part of the list, and the row's value and id within it.
+
+    sort, order -- those of the list
+    """
+
+    sort: str
+    order: str
+    part: int
+    value: Any
+    id: Any
+
+    def __str__(self) -> str:
+        text = json.dumps([*self[:4], str(self.id)], ensure_ascii=False, default=format_timestamp)
+        return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+    @classmethod
+    def parse(cls, text: str) -> "ResultCursor":
+        """The cursor that `str` wrote. Raises ValueError for anything else; its value is not checked."""
+        try:
+            if len(text) > MAX_CHARACTERS:
+                raise ValueError(INVALID)
+            parsed = json.loads(base64.b64decode(f"{text}===", b"-_", validate=False))
+            cursor = cls(*parsed)
+        except (ValueError, TypeError, RecursionError, binascii.Error):
+            raise ValueError(INVALID) from None
+        cursor = cursor._replace(id=row_id(cursor.id))
+        is_part = isinstance(cursor.part, int) and not isinstance(cursor.part, bool) and cursor.part >= 0
+        if not is_part or cursor.id in (None, UNREADABLE_ID):
+            raise ValueError(INVALID)
+        return cursor
+
+
+def _is_integer(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and -(2**63) <= value < 2**63
+
+
+def _is_text(value: Any) -> bool:
+    if not isinstance(value, str) or "\x00" in value:
+        return False
+    return not any("\ud800" <= character <= "\udfff" for character in value)
+
+
+def _is_time(value: Any) -> bool:
+    try:
+        return format_timestamp(timestamp_from_ns(parse_timestamp_ns(value))) == value
+    except (ValueError, TypeError, AttributeError, OverflowError):
+        return False
+
+
+# Whether a value can be compared with a column of a kind.
+FITS: dict[str, Callable[[Any], bool]] = {
+    "none": lambda value: value is None,
+    "integer": _is_integer,
+    "flag": lambda value: value in (True, False) and isinstance(value, int),
+    "text": _is_text,
+    "time": _is_time,
+}

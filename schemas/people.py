@@ -1,0 +1,51 @@
+"""People of an organization."""
+
+from rules.roles import ROLES
+from schemas.base import Body, Deleted, PageOf, Schema, shape
+from schemas.fields import Choice, Email, Flag, Id, Line, ListOf, Nested, String
+from schemas.keys import Invite
+from schemas.timestamps import Timestamp
+
+_ROLE = (
+    "`admin`: everything. `reviewer`: everything except people, tokens, webhooks, settings and erasure. `observer`: "
+    "only reading."
+)
+
+
+class NewPerson(Body):
+    """A new person, who is invited by mail."""
+
+    name = Line(255, "Name, shown with scores and decisions.", example="Bob Sample", required=True)
+    email = Email("Email address.", example="bob@example.com", required=True)
+    role = Choice(ROLES, f"{_ROLE} Only an admin can add admins.", example="reviewer", required=True)
+
+
+class PersonChange(Body):
+    """Changes of a person."""
+
+    is_change = True
+
+    name = Line(255, "Name.", example="Bob Sample")
+    email = Email("Email address.", example="bob@example.com")
+    role = Choice(ROLES, _ROLE, example="reviewer")
+    active = Flag(
+        "False stops all tokens of the person immediately; true lets them work again.", example=True
+    )
+
+
+class Person(Schema):
+    """A person of the organization."""
+
+    id = Id("Unique id.")
+    name = String("Name.", example="Bob Sample")
+    email = String("Email address.", example="bob@example.com", null=True)
+    role = Choice(ROLES, _ROLE, example="reviewer")
+    active = Flag("Whether the person's tokens work.", example=True)
+    invite = Nested(Invite, "The invitation by mail.", null=True)
+    created_at = Timestamp("When the person was added.")
+    updated_at = Timestamp("When it was last changed.")
+
+
+People = shape("People", "People, oldest first.", PageOf, people=ListOf(Person, "People."))
+OnePerson = shape("OnePerson", "One person.", person=Nested(Person, "The person."))
+DeletedPerson = shape("DeletedPerson", "The person is deleted, and their tokens are revoked.", Deleted)

@@ -1,0 +1,160 @@
+"""Blind assessments: people see who a candidate is once they have scored every criterion of the session (R41)."""
+
+import pytest
+from callers import Caller
+from factories import (
+    add_event,
+    envelope,
+    make_assessment,
+    make_key,
+    make_person,
+    make_rubric,
+    make_session,
+    make_webhook,
+)
+from response_checks import body_of
+
+from models import Delivery, WebhookDelivery, sessions
+from models.webhooks.outbox import publish_new
+from rules.roles import ROLES
+from tests.access.rows import LEVELS, ROWS, fill
+
+NAME, EMAIL = "Zebulon Quartermain", "zq@quartermain.example"
+# With one of them, or with the key, a person would know who the candidate is.
+TRACES = ("zebulon", "quartermain")
+
+
+@pytest.fixture
+def key(organization):
+    rubric = make_rubric(organization)
+    return make_key(make_assessment(organization, rubric_id=rubric.id, blind=True), EMAIL, NAME)
+
+
+@pytest.fixture
+def names(names, organization, key, session):
+    """The ids of one of each resource, about a candidate whose name is everywhere."""
+    hook = make_webhook(organization, include_personal=True)
+    for second in (1, 2):
+        add_event(session, envelope(at=second))
+    sessions.complete(session)
+    sessions.settle(session)
+    publish_new()
+    is_about_key = WebhookDelivery.candidate_id == key.id
+    WebhookDelivery.update(answer=f"Welcome, {NAME}").where(is_about_key).execute()
+    Delivery.update(last_error=f"550 {EMAIL} is unknown").where(Delivery.id == key.invitation_id).execute()
+    return names | {"name": "start.js", "webhook_id": hook.id, "assessment_id": key.assessment_id}
+
+
+@pytest.fixture
+def person(app, organization):
+    return Caller.person(app, make_person(organization))
+
+
+def shows(response, *traces):
+    return any(trace in response.text.casefold() for trace in traces)
+
+
+def texts(caller, names):
+    """The text of the response to each GET, by route; in lower case."""
+    reads = {route: row.query for route, row in ROWS.items() if route.startswith("GET /v1/")}
+    reads |= {"GET /v1/candidates (csv)": {"format": "csv"}, "GET /v1/audit (jsonl)": {"format": "jsonl"}}
+    return {
+        route: caller.get(fill(route.split(" ")[1], names), **fill(query, names)).text.casefold()
+        for route, query in reads.items()
+        if "consent" not in route
+    }
+
+
+def routes_with(traces, found):
+    """The routes whose response has one of the texts."""
+    return {route for route, text in found.items() if any(trace in text for trace in traces)}
+
+
+# Where services see names, and keys: a control of the test.
+SHOWN = {
+    "GET /v1/assessments/<assessment_id>/keys",
+    "GET /v1/candidates",
+    "GET /v1/candidates (csv)",
+    "GET /v1/candidates/<candidate_id>/deliveries",
+    "GET /v1/deliveries",
+    "GET /v1/sessions",
+    "GET /v1/sessions/<session_id>",
+    "GET /v1/sessions/<session_id>/export",
+    "GET /v1/analytics/top-candidates",
+    "GET /v1/webhooks/<webhook_id>/deliveries",
+}
+WITH_KEY = {
+    "GET /v1/assessments/<assessment_id>/keys",
+    "GET /v1/candidates",
+    "GET /v1/candidates (csv)",
+}
+
+
+@pytest.mark.slow
+def test_no_read_shows_a_person_who_the_candidate_is(reviewer, person, names, key):
+    key_text = key.key.casefold()
+    assert routes_with((*TRACES, key_text), texts(person, names)) == set()
+    shown = texts(reviewer, names)
+    assert routes_with(TRACES, shown) >= SHOWN
+    assert routes_with((key_text,), shown) >= WITH_KEY
+
+
+@pytest.mark.slow
+def test_a_person_sees_the_candidate_after_scoring_every_criterion(reviewer, person, names):
+    path = f"/v1/sessions/{names['session_id']}/scores/quality"
+    assert person.put(path, {"value": 1}).status_code == 200
+    assert routes_with(TRACES, texts(person, names)) == routes_with(TRACES, texts(reviewer, names))
+    # They know the name now.
+    assert person.delete(path).status_code == 200
+    assert shows(person.get("/v1/candidates"), *TRACES)
+
+
+def test_other_sessions_and_people_stay_blind(app, organization, person, key, session):
+    other = make_session(make_key(key.assessment, "other@quartermain.example", "Other"))
+    colleague = Caller.person(app, make_person(organization, name="Carol"))
+    criteria = [{"key": each, "title": each, "weight": 1, "levels": LEVELS} for each in ("quality", "tests")]
+    session.assessment.rubric.change({"criteria": criteria})
+    for criterion, name in (("tests", None), ("quality", NAME)):
+        assert person.put(f"/v1/sessions/{session.id}/scores/{criterion}", {"value": 1}).status_code == 200
+        assert person.get(f"/v1/sessions/{session.id}").json["candidateName"] == name
+    assert person.get(f"/v1/sessions/{other.id}").json["candidateName"] is None
+    assert colleague.get(f"/v1/sessions/{session.id}").json["candidateName"] is None
+    listed = person.get("/v1/candidates").json["candidates"]
+    assert [each["candidateName"] for each in listed] == [NAME, None]
+
+
+@pytest.mark.usefixtures("session")
+def test_a_search_does_not_find_hidden_names(reviewer, person):
+    for text, total in (("zebulon", 0), ("@", 0), ("", 0)):
+        assert person.get("/v1/candidates", q=text).json["total"] == total
+    assert reviewer.get("/v1/candidates", q="zebulon").json["total"] == 1
+
+
+def test_changes_do_not_show_hidden_names(person, names, key):
+    path = f"/v1/candidates/{key.id}"
+    assert not shows(person.patch(path, {"metadata": {}}), *TRACES)
+    assert not shows(person.post(f"{path}/allow-redeem"), *TRACES)
+    body = {"count": 1, "candidateEmails": [EMAIL], "onDuplicate": "return"}
+    issued = person.post(f"/v1/assessments/{key.assessment_id}/keys", body)
+    assert issued.json["keys"][0]["candidateName"] is None
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_every_role_is_blind(app, organization, key, session, role):
+    caller = Caller.person(app, make_person(organization, role))
+    for path in ("/v1/candidates", f"/v1/sessions/{session.id}", "/v1/sessions"):
+        assert not shows(caller.get(path), *TRACES, key.key.casefold())
+
+
+def test_blind_is_set_shown_and_changed(reviewer, candidate, key, person, session):
+    path = f"/v1/assessments/{key.assessment_id}"
+    assert reviewer.get(path).json["assessment"]["blind"] is True
+    assert "blind" not in candidate.get(path).json["assessment"]
+    assert candidate.get("/v1/candidate/me").json["name"] == NAME
+    assert body_of(reviewer.patch(path, {"blind": False}))["assessment"]["blind"] is False
+    assert person.get(f"/v1/sessions/{session.id}").json["candidateName"] == NAME
+    body = {"title": "One", "role": "Engineer", "taskBrief": "Fix it."}
+    for blind in (True, False):
+        created = reviewer.post("/v1/assessments", body | {"blind": blind})
+        assert created.json["assessment"]["blind"] is blind
+    assert reviewer.post("/v1/assessments", body).json["assessment"]["blind"] is False

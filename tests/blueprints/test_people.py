@@ -1,0 +1,189 @@
+"""People: their roles, invitations and tokens, and the last admin (R41)."""
+
+import pytest
+from callers import Caller
+from factories import make_organization, make_person
+from response_checks import body_of, error_paths, refusal
+
+from models import ApiToken, AuditEntry, Person
+
+PEOPLE, TOKENS = "/v1/org/people", "/v1/org/tokens"
+BOB = {"name": "Bob Sample", "email": "Bob@Example.com", "role": "reviewer"}
+NOT_ALLOWED = (403, "insufficient_role")
+
+
+@pytest.fixture
+def boss(organization):
+    return make_person(organization, "admin", "Ada")
+
+
+@pytest.fixture
+def admin(app, boss):
+    return Caller.person(app, boss)
+
+
+def add(caller, **members):
+    return body_of(caller.post(PEOPLE, BOB | members), 201)["person"]
+
+
+def token_of(app, caller, person, scope="write"):
+    response = caller.post(TOKENS, {"name": "Laptop", "scopes": [scope], "personId": person["id"]})
+    return Caller(app, Authorization=f"Bearer {body_of(response, 201)['secret']}")
+
+
+def change(caller, person, **members):
+    return caller.patch(f"{PEOPLE}/{person['id']}", members)
+
+
+def test_a_person_is_added_listed_and_changed(clock, reviewer, neighbour):
+    person = add(reviewer)
+    at = "2026-04-01T09:00:00.000Z"
+    invite = {"state": "queued", "attempts": 0, "lastError": None, "sentAt": None}
+    expected = BOB | {"id": person["id"], "active": True, "invite": invite, "createdAt": at, "updatedAt": at}
+    assert person == expected
+    assert reviewer.get(f"{PEOPLE}/{person['id']}").json == {"person": person}
+    listed = reviewer.get(PEOPLE).json
+    assert (listed["people"], listed["total"]) == ([person], 1)
+    changed = body_of(change(reviewer, person, name="Robert", role="observer"))["person"]
+    assert changed == expected | {"name": "Robert", "role": "observer"}
+    assert body_of(change(reviewer, person))["person"] == changed
+    assert neighbour.get(PEOPLE).json["people"] == []
+
+
+def test_a_person_is_invited_by_mail(worker, app, admin, boss):
+    add(admin)
+    assert change(admin, add(admin, email="left@example.com"), active=False).status_code == 200
+    worker.run_once()
+    texts = [mail.read_text() for mail in app.config["MAIL_FOLDER"].glob("*.eml")]
+    (text,) = (text for text in texts if "To: Bob Sample <Bob@Example.com>" in text)
+    assert "Subject: You have been added to Acme on Proofstone" in text
+    assert "Ada has added you to Acme on Proofstone. Your role is reviewer." in text
+    assert f"{app.config['BASE_URL']}/v1" in text
+    states = [person["invite"]["state"] for person in admin.get(PEOPLE).json["people"]]
+    assert states == ["saved", "saved", "canceled"]
+    assert admin.get("/v1/deliveries").json["total"] == 0
+
+
+@pytest.mark.parametrize("member", ["name", "email", "role"])
+def test_invalid_people_are_refused(reviewer, member):
+    assert error_paths(reviewer.post(PEOPLE, {name: BOB[name] for name in BOB if name != member})) == [
+        [member]
+    ]
+    for value in ("", None, 1, "\x07"):
+        assert error_paths(reviewer.post(PEOPLE, BOB | {member: value})) == [[member]]
+
+
+def test_an_organization_has_one_person_of_an_address(app, reviewer):
+    person, other = add(reviewer), add(reviewer, email="other@example.com")
+    again = BOB | {"email": "bob@EXAMPLE.com"}
+    assert refusal(reviewer.post(PEOPLE, again)) == (409, "duplicate_person")
+    assert refusal(change(reviewer, other, email="BOB@example.com")) == (409, "duplicate_person")
+    assert body_of(change(reviewer, person, email="bob@example.com"))["person"]["email"] == "bob@example.com"
+    assert Caller.reviewer(app, make_organization("Other")).post(PEOPLE, again).status_code == 201
+    body_of(reviewer.delete(f"{PEOPLE}/{person['id']}"))
+    assert add(reviewer, **again)["id"] != person["id"]
+
+
+def test_only_admins_manage_admins(admin, reviewer, boss):
+    person, ada = add(admin), {"id": str(boss.id)}
+    token = {"name": "Mine", "scopes": ["write"], "personId": ada["id"]}
+    for response in (
+        reviewer.post(PEOPLE, BOB | {"email": "more@example.com", "role": "admin"}),
+        change(reviewer, person, role="admin"),
+        change(reviewer, ada, email="mallory@example.com"),
+        reviewer.delete(f"{PEOPLE}/{boss.id}"),
+        reviewer.post(TOKENS, token),
+    ):
+        assert refusal(response) == NOT_ALLOWED
+    assert body_of(change(admin, person, role="admin"))["person"]["role"] == "admin"
+    body_of(admin.post(TOKENS, token), 201)
+
+
+def test_the_last_active_admin_stays(admin, boss):
+    ada = {"id": str(boss.id)}
+    second = add(admin, role="admin")
+    assert change(admin, second, active=False).status_code == 200
+    for response in (
+        change(admin, ada, role="reviewer"),
+        change(admin, ada, active=False),
+        admin.delete(f"{PEOPLE}/{boss.id}"),
+    ):
+        assert refusal(response) == (409, "last_admin")
+    assert change(admin, second, active=True).status_code == 200
+    body_of(admin.delete(f"{PEOPLE}/{boss.id}"))
+    assert refusal(admin.get("/v1/me")) == (401, "unauthorized")
+
+
+def test_a_token_that_can_manage_tokens_stays(admin, boss, organization):
+    make_person(organization, "admin", "Without a token")
+    for token in ApiToken.select().where(ApiToken.person.is_null()):
+        assert admin.delete(f"{TOKENS}/{token.id}").status_code == 200
+    for response in (
+        admin.delete(f"{PEOPLE}/{boss.id}"),
+        change(admin, {"id": str(boss.id)}, role="reviewer"),
+        admin.delete(f"{TOKENS}/{admin.row.id}"),
+    ):
+        assert refusal(response) == (409, "last_write_token")
+
+
+def test_the_tokens_of_a_person_stop_when_they_are_deactivated_or_deleted(app, reviewer):
+    person = add(reviewer)
+    theirs = token_of(app, reviewer, person)
+    me = theirs.get("/v1/me").json
+    assert me["person"] == {name: person[name] for name in ("id", "name", "email", "role")}
+    assert (me["name"], me["scopes"]) == ("Laptop", ["read", "write"])
+    for active, status in ((False, 401), (True, 200)):
+        assert change(reviewer, person, active=active).status_code == 200
+        assert theirs.get("/v1/me").status_code == status
+    assert person["id"] in reviewer.get(TOKENS).text
+    assert body_of(reviewer.delete(f"{PEOPLE}/{person['id']}")) == {"ok": True, "id": person["id"]}
+    assert refusal(theirs.get("/v1/me")) == (401, "unauthorized")
+    assert person["id"] not in reviewer.get(TOKENS).text
+    assert refusal(reviewer.get(f"{PEOPLE}/{person['id']}")) == (404, "not_found")
+    row = Person.get_by_id(person["id"])
+    assert (row.name, row.email, row.address) == ("Bob Sample", None, None)
+
+
+def test_the_role_limits_the_scope_of_a_token(app, reviewer):
+    person = add(reviewer)
+    theirs = token_of(app, reviewer, person)
+    assert change(reviewer, person, role="observer").status_code == 200
+    assert theirs.get("/v1/me").json["scopes"] == ["read"]
+    assert refusal(theirs.post("/v1/rubrics", {})) == NOT_ALLOWED
+    body = {"name": "Second", "scopes": ["write"], "personId": person["id"]}
+    assert error_paths(reviewer.post(TOKENS, body)) == [["scopes"]]
+    assert refusal(token_of(app, reviewer, person, "read").post("/v1/rubrics", {})) == (
+        403,
+        "insufficient_scope",
+    )
+
+
+def test_a_token_belongs_to_an_active_person_of_the_organization(reviewer, boss):
+    inactive, foreign = add(reviewer), make_person(make_organization("Other"))
+    change(reviewer, inactive, active=False)
+    for person_id in (inactive["id"], foreign.id, ApiToken.get().id):
+        body = {"name": "Laptop", "personId": str(person_id)}
+        assert error_paths(reviewer.post(TOKENS, body)) == [["personId"]]
+
+
+def test_audit_entries_name_the_person(app, reviewer):
+    person = add(reviewer)
+    token_of(app, reviewer, person).post("/v1/issues", {"title": "One", "taskBrief": "Fix it."})
+    (entry,) = reviewer.get("/v1/audit", actorId=person["id"]).json["entries"]
+    assert [entry[name] for name in ("action", "actorKind", "actorName")] == [
+        "createIssue",
+        "person",
+        "Bob Sample",
+    ]
+    created = AuditEntry.get(AuditEntry.action == "createPerson")
+    assert (created.actor_kind, str(created.subject_id)) == ("reviewer", person["id"])
+
+
+def test_commands_add_the_first_admin_and_their_token(app, flask, organization):
+    flask("person", "create", "Acme", "ada@example.com", "--name", "Ada")
+    assert "admin  active  Ada <ada@example.com>" in flask("person", "list", "Acme")
+    token = flask("token", "create", "Acme", "--person", "ADA@example.com").strip()
+    me = Caller(app, Authorization=f"Bearer {token}").get("/v1/me").json
+    assert (me["person"]["name"], me["person"]["role"]) == ("Ada", "admin")
+    assert "(Ada)" in flask("token", "list", "Acme")
+    assert "No such person" in flask("token", "create", "Acme", "--person", "x@example.com", fails=True)
