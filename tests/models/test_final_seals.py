@@ -3,6 +3,7 @@
 import json
 from datetime import timedelta
 
+import peewee
 import pytest
 from callers import Caller
 from factories import add_event, envelope, make_assessment, make_closed_session, make_key, make_session
@@ -124,6 +125,19 @@ def test_metrics_are_not_derived_from_events_written_after_an_erasure(reviewer, 
     row = Session.get_by_id(sealed.id)
     assert (row.event_count, row.prompt_count, row.metrics_due) == (2, 1, False)
     assert reasons(sealed) == before
+
+
+def test_metrics_of_changed_events_are_not_sealed(reviewer, sealed):
+    """An erasure removes the events, which could prove that the metrics are wrong."""
+    changed = Event.update(envelope=peewee.fn.REPLACE(Event.envelope, '"exitCode": 0', '"exitCode": 1'))
+    restored = Event.update(envelope=peewee.fn.REPLACE(Event.envelope, '"exitCode": 1', '"exitCode": 0'))
+    changed.where(Event.session == sealed).execute()
+    Session.update(metrics_due=True).where(Session.id == sealed.id).execute()
+    sessions.settle_all()
+    restored.where(Event.session == sealed).execute()
+    erase(reviewer, sealed)
+    assert reasons(sealed) == ["closed", "erased"]
+    assert codes(reviewer, sealed) == ["erased", "metrics_changed"]
 
 
 def test_events_refused_after_the_final_seal_are_not_counted(reviewer, sealed):

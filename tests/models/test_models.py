@@ -159,10 +159,21 @@ def test_one_thread_waits_for_a_derivation_and_others_are_refused(monkeypatch):
         time.sleep(0.1)
         monkeypatch.setattr(metrics, "LOCK_TIMEOUT_SECONDS", 3)
         started_at = time.monotonic()
-        with pytest.raises(errors.Unavailable), metrics._only_derivation(session):
+        with pytest.raises(errors.BeingDerived), metrics._only_derivation(session):
             pass
         assert time.monotonic() - started_at < 2
     assert derived == [True]
+
+
+def test_the_stored_metrics_are_shown_while_another_thread_derives_them(assessment, monkeypatch):
+    session = make_closed_session(assessment)
+    add_event(session, envelope("prompt"))
+    monkeypatch.setattr(metrics, "LOCK_TIMEOUT_SECONDS", 0.01)
+    with metrics._only_derivation(session):
+        sessions.settle(session)
+        assert sessions.settle_all() == 0
+        assert Session.get_by_id(session.id).metrics_due
+    assert sessions.settle_all() == 1
 
 
 def test_rederived_metrics_are_the_same(assessment):
