@@ -184,6 +184,14 @@ TooManyWebhooks = _refusal(
 # The service itself: the same request can be retried
 Unavailable = _refusal(503, "unavailable", "The database is unreachable. Retry in a few seconds.", 2)
 Busy = _refusal(503, "unavailable", "The database is busy. Retry in a few seconds.", 2)
+
+
+class BeingDerived(Unavailable):  # type: ignore[misc, valid-type]
+    """Another thread derives the session's metrics. The worker retries soon, as if the database was unavailable."""
+
+    sentence = "The session's metrics are being derived. Retry in a few seconds."
+
+
 StoreUnavailable = _refusal(
     503, "store_unavailable", "The bundle store is unreachable. Retry in a few seconds.", 2
 )

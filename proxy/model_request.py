@@ -106,9 +106,10 @@ def read_request(provider: str, body: RequestBody, allowed: list[str]) -> ModelR
         tools.add(top["tools"])
     if provider == "openai" and "input" in top:
         _read_input(top["input"], tools)
-    if provider == "anthropic" and "messages" in top:
-        for message in top["messages"].elements():
-            _refuse_files(message.members())
+    if provider == "anthropic":
+        for name in {"messages", "system"} & top.keys():
+            for part in top[name].elements():
+                _refuse_files(part.members())
     model, max_output_tokens = label(_parsed(top, "model")), _max_output_tokens(provider, top)
     is_stream = _parsed(top, "stream") is True
     if tools.removed:
@@ -154,7 +155,7 @@ def _is_set(value: Value | None) -> bool:
 
 def _read_input(items: Value, tools: ToolFilter) -> None:
     """Read OpenAI's input, whose items can contain Codex's tools. Raises StoredStateRefused."""
-    for item in items.elements():
+    for item in items.elements() or [items]:
         members = item.members()
         kind, role = _parsed(members, "type"), label(_parsed(members, "role"))
         if kind == "item_reference" or (kind is None and "id" in members and not role):

@@ -41,7 +41,7 @@ class NewestSeal(Schema):
 
     number = Integer("Number of the seal; each legitimate change appends one.", example=1)
     reason = String(
-        "Why it was appended: `closed`, `completed`, `hired`, `tests_submitted`, `events_arrived`, `late_events`, "
+        "Why it was appended: `closed`, `completed`, `hired`, `tests_submitted`, `late_events`, "
         "`rederived` or `erased`.",
         example="closed",
     )

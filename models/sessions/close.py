@@ -7,7 +7,7 @@ the session. With None they are derived while the session is locked.
 from datetime import datetime
 from typing import Any
 
-from errors import NotFinished
+from errors import BeingDerived, NotFinished
 from models import sql
 from models.audit import SERVICE, AuditEntry
 from models.base import clock, db
@@ -87,16 +87,17 @@ def settle(session: Session) -> None:
 def settle_locked(
     session: Session,
     derivation: Derivation | None = None,
-    seal: tuple[str, ...] = ("events_arrived", "metrics"),
+    seal: tuple[str, ...] | None = None,
 ) -> None:
     """Like `settle`, for a locked session.
 
-    seal -- the reason and parts of the next final seal, if metrics were due
+    seal -- the reason and parts of the next final seal, if metrics were due. By default none: no event counts after the
+        first one, so the metrics are due because somebody changed the database, and a seal would cover that up
     """
     if close_at_limit(session, derivation) or session.closed_at is None or not session.metrics_due:
         return
-    if store(session, derivation):
-        # What was not derived again is not sealed again: a new seal would cover up a change.
+    # What was not derived again is not sealed again: a new seal would cover up a change.
+    if store(session, derivation) and seal:
         final_seals.renew(session, *seal)
 
 
@@ -126,7 +127,13 @@ def settle_all(*, assessment_id: Any = None, organization_id: Any = None) -> int
 
 def _settle(session_id: Any) -> int:
     session = Session(id=session_id)
-    derivation = derive_ahead(session)
+    try:
+        derivation = derive_ahead(session)
+    except BeingDerived:
+        if Session.get_by_id(session_id).closed_at is None:
+            raise
+        # A candidate's events can keep the metrics due for ten minutes. Meanwhile the stored ones are shown.
+        return 0
     if derivation is None:
         return 0
     with db.atomic():

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from errors import Unavailable
+from errors import BeingDerived
 from models.base import db
 from models.database import LOCK_TIMEOUT_SECONDS
 from models.rollups import CohortRollup
@@ -23,8 +23,11 @@ from models.sessions.events import Event
 from models.sessions.session import COHORT_COLUMNS, METRIC_COLUMNS, Session
 from rules import metrics
 
-# At most one derivation of a session at a time in a process; some sessions share a lock.
+# At most one derivation of a session at a time in a process, and one thread that waits for it; some sessions share
+# locks. Further threads wait briefly: otherwise, requests for one large session could occupy all threads.
 _DERIVING = tuple(threading.Lock() for _ in range(64))
+_NEXT = tuple(threading.Lock() for _ in _DERIVING)
+MAX_QUEUE_SECONDS = 0.25
 PRICES = Path(__file__).parents[2] / "data" / "pricing.yaml"
 
 
@@ -57,7 +60,7 @@ class Derivation(NamedTuple):
 def derive_ahead(session: Session) -> Derivation | None:
     """Derive the metrics of an open or due session before it is locked; None if they are stored and current.
 
-    Raises Unavailable if another thread derives them for longer than a lock may take.
+    Raises BeingDerived if another thread derives them for longer than a lock may take, or if one waits already.
     """
     with _only_derivation(session):
         # Another thread may have stored them meanwhile.
@@ -67,13 +70,21 @@ def derive_ahead(session: Session) -> Derivation | None:
 
 @contextmanager
 def _only_derivation(session: Session) -> Iterator[None]:
-    lock = _DERIVING[hash(session.id) % len(_DERIVING)]
-    if not lock.acquire(timeout=LOCK_TIMEOUT_SECONDS):
-        raise Unavailable()
+    number = hash(session.id) % len(_DERIVING)
+    _acquire(_NEXT[number], MAX_QUEUE_SECONDS)
+    try:
+        _acquire(_DERIVING[number], LOCK_TIMEOUT_SECONDS)
+    finally:
+        _NEXT[number].release()
     try:
         yield
     finally:
-        lock.release()
+        _DERIVING[number].release()
+
+
+def _acquire(lock: threading.Lock, seconds: float) -> None:
+    if not lock.acquire(timeout=seconds):
+        raise BeingDerived()
 
 
 def store(session: Session, derivation: Derivation | None = None) -> bool:
@@ -108,7 +119,8 @@ def _columns(session: Session, derived: metrics.Metrics, is_current: bool) -> di
     """The columns to store; without those from the events if these were erased or other metrics have more events."""
     counts = _submitted_counts(session)
     submitted = {} if counts is None else {"tests_passed": metrics.is_passed(*counts)}
-    is_erased = derived.event_count == 0 and session.event_count
+    # Events after an erasure were written into the database; metrics derived from them would be sealed.
+    is_erased = session.is_erased or (derived.event_count == 0 and session.event_count)
     stored = -1 if session.event_count is None else session.event_count
     if is_erased or not (is_current or derived.event_count > stored):
         return submitted

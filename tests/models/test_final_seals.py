@@ -3,14 +3,16 @@
 import json
 from datetime import timedelta
 
+import peewee
 import pytest
 from callers import Caller
 from factories import add_event, envelope, make_assessment, make_closed_session, make_key, make_session
 from response_checks import body_of, refusal
 
-import models
 from models import (
+    Arrival,
     AuditChain,
+    Event,
     FeedEvent,
     FinalSeal,
     Organization,
@@ -110,8 +112,36 @@ def test_a_legitimate_change_appends_a_seal_with_its_reason(
     assert reasons(sealed) == ["closed", reason]
 
 
+def test_metrics_are_not_derived_from_events_written_after_an_erasure(reviewer, sealed):
+    """The forged events are removed before anybody checks the record."""
+    erase(reviewer, sealed)
+    before, forged = reasons(sealed), [envelope() for _ in range(3)]
+    arrivals = [Arrival.of(event, number, json.dumps(event)) for number, event in enumerate(forged)]
+    columns = {"session": sealed, "received_at": sealed.closed_at, "late": False}
+    Event.insert_many([Event.row(arrival, []) | columns for arrival in arrivals]).execute()
+    Session.update(metrics_due=True).where(Session.id == sealed.id).execute()
+    sessions.settle_all()
+    Event.delete().where(Event.session == sealed).execute()
+    row = Session.get_by_id(sealed.id)
+    assert (row.event_count, row.prompt_count, row.metrics_due) == (2, 1, False)
+    assert reasons(sealed) == before
+
+
+def test_metrics_of_changed_events_are_not_sealed(reviewer, sealed):
+    """An erasure removes the events, which could prove that the metrics are wrong."""
+    changed = Event.update(envelope=peewee.fn.REPLACE(Event.envelope, '"exitCode": 0', '"exitCode": 1'))
+    restored = Event.update(envelope=peewee.fn.REPLACE(Event.envelope, '"exitCode": 1', '"exitCode": 0'))
+    changed.where(Event.session == sealed).execute()
+    Session.update(metrics_due=True).where(Session.id == sealed.id).execute()
+    sessions.settle_all()
+    restored.where(Event.session == sealed).execute()
+    erase(reviewer, sealed)
+    assert reasons(sealed) == ["closed", "erased"]
+    assert codes(reviewer, sealed) == ["erased", "metrics_changed"]
+
+
 def test_events_refused_after_the_final_seal_are_not_counted(reviewer, sealed):
-    arrival = models.Arrival.of(envelope(), 0, json.dumps(envelope()))
+    arrival = Arrival.of(envelope(), 0, json.dumps(envelope()))
     assert sessions.append(sealed, arrival, quota=Quota(max_bytes=0, max_events=0)) == ["full"]
     assert codes(reviewer, sealed) == []
 

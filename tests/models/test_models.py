@@ -1,5 +1,7 @@
 """Verbs and queries of the models that the API does not cover: outbox, worker, imports, timestamps."""
 
+import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta, timezone
 
 import peewee
@@ -33,6 +35,7 @@ from models import (
 )
 from models.base import case_folded, new_id
 from models.deliveries import outcomes
+from models.sessions import metrics
 from rules.retries import RETRY_DELAYS
 
 # Outbox
@@ -139,6 +142,38 @@ def test_the_worker_rederives_due_metrics(assessment):
     assert sessions.settle_all() == 1
     row = Session.get_by_id(session.id)
     assert (row.prompt_count, row.metrics_due) == (1, False)
+
+
+def test_one_thread_waits_for_a_derivation_and_others_are_refused(monkeypatch):
+    """Otherwise, one candidate's requests could occupy all threads while a large session is derived."""
+    session = Session(id=new_id())
+    derived = []
+
+    def wait_and_derive():
+        with metrics._only_derivation(session):
+            derived.append(True)
+
+    monkeypatch.setattr(metrics, "LOCK_TIMEOUT_SECONDS", 30)
+    with ThreadPoolExecutor(1) as threads, metrics._only_derivation(session):
+        threads.submit(wait_and_derive)
+        time.sleep(0.1)
+        monkeypatch.setattr(metrics, "LOCK_TIMEOUT_SECONDS", 3)
+        started_at = time.monotonic()
+        with pytest.raises(errors.BeingDerived), metrics._only_derivation(session):
+            pass
+        assert time.monotonic() - started_at < 2
+    assert derived == [True]
+
+
+def test_the_stored_metrics_are_shown_while_another_thread_derives_them(assessment, monkeypatch):
+    session = make_closed_session(assessment)
+    add_event(session, envelope("prompt"))
+    monkeypatch.setattr(metrics, "LOCK_TIMEOUT_SECONDS", 0.01)
+    with metrics._only_derivation(session):
+        sessions.settle(session)
+        assert sessions.settle_all() == 0
+        assert Session.get_by_id(session.id).metrics_due
+    assert sessions.settle_all() == 1
 
 
 def test_rederived_metrics_are_the_same(assessment):
