@@ -20,10 +20,15 @@ def is_reviewers(route):
     return not ROWS[route].statuses.startswith(("401", ALL))
 
 
+# A comparison of groups stores nothing, not even its response.
+FAIRNESS = "POST /v1/assessments/<assessment_id>/fairness"
 REPEATABLE = [
     route
     for route in ROWS
-    if route.startswith("POST") and ROWS[route].statuses.startswith("20") and is_reviewers(route)
+    if route != FAIRNESS
+    and route.startswith("POST")
+    and ROWS[route].statuses.startswith("20")
+    and is_reviewers(route)
 ]
 
 
@@ -53,7 +58,6 @@ def test_every_post_of_a_reviewer_takes_a_key(anonymous):
     }
     assert len(posts) == len([route for route in ROWS if route.startswith("POST") and is_reviewers(route)])
     without = [path for path, parameters in posts.items() if "Idempotency-Key" not in parameters]
-    # A comparison of groups stores nothing, not even its response.
     assert without == ["/v1/assessments/{assessmentId}/fairness"], "Decorate the view with @idempotent."
 
 

@@ -24,7 +24,6 @@ from models import (
     AuditChain,
     CandidateKey,
     Delivery,
-    FeedEvent,
     Score,
     Webhook,
     WebhookDelivery,
@@ -283,13 +282,6 @@ def test_a_sent_invitation_is_published(worker, reviewer, receiver, assessment):
     payload = {"candidateId": str(key.id), "inviteId": str(invitation_id), "state": "saved"}
     payload |= {"externalId": None}
     assert json.loads(message.body)["data"] == payload
-
-
-def test_marking_a_candidate_as_hired_twice_publishes_one_event(assessment):
-    session = make_closed_session(assessment)
-    for is_hired in (True, True, False):
-        mark_hired(session, is_hired)
-    assert FeedEvent.select().where(FeedEvent.type == "candidate.hired").count() == 1
 
 
 def test_messages_are_signed_with_every_secret_of_the_last_day(clock, worker, hook, receiver):
