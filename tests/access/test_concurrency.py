@@ -73,17 +73,17 @@ def test_a_credential_reads_one_large_session_at_a_time(app, no_waiting, organiz
     enlarge(session)
     first = reviewer.request("GET", f"{path}/export", buffered=False)  # not read yet
     for name in (*READS, "bundle/files"):
-        response = reviewer.get(f"{path}/{name}")
+        response = reviewer.request("GET", f"{path}/{name}")
         assert refusal(response) == (429, "too_many_requests"), name
         assert response.headers["Retry-After"] == "5"
     assert reviewer.get(f"{path}/timeline").status_code == 200
     for name in READS:
-        assert reviewer.get(f"{ordinary}/{name}").status_code in (200, 404), name
+        assert reviewer.request("GET", f"{ordinary}/{name}").status_code in (200, 404), name
     colleague = Caller.reviewer(app, organization)
     assert colleague.get(f"{path}/export").status_code == 200
     first.close()
     for name in READS:
-        assert reviewer.get(f"{path}/{name}").status_code in (200, 404), name
+        assert reviewer.request("GET", f"{path}/{name}").status_code in (200, 404), name
 
 
 def test_a_credential_sends_one_large_body_at_a_time(app, no_waiting, candidate, session):

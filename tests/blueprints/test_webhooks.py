@@ -497,5 +497,4 @@ def test_only_finished_deliveries_are_deleted_after_30_days(clock, worker, hook,
     for days, states in ((30, ["delivered", "queued"]), (1, ["queued"])):
         clock.fixed += timedelta(days=days)
         worker.run_once()
-        tests = [delivery for delivery in hook.deliveries() if delivery["type"] == "webhook.test"]
-        assert [delivery["state"] for delivery in tests] == states
+        assert [each["state"] for each in hook.deliveries() if each["type"] == "webhook.test"] == states
