@@ -58,7 +58,9 @@ def _results_of(query: dict[str, Any], assessment_id: Any) -> ResultList:
     if query["sort"] == "candidateName" and assessment.blind and caller.person_id:
         raise invalid("sort", "Names are hidden in a blind assessment. Sort by another member.")
     sessions.settle_all(assessment_id=assessment.id)
-    filters = {name: query[name] for name in ("status", "decision", "external_id") if name in query}
+    filters: dict[str, Any] = {
+        name: query[name] for name in ("status", "decision", "external_id") if name in query
+    }
     return ResultList(assessment, query["sort"], query["order"], filters)
 
 

@@ -4,7 +4,7 @@ A list is read in parts, such as the sessions with a value, those without, and t
 range of one index in its order, so that a page costs the same in a short and in a long list.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -78,7 +78,7 @@ _WAITING = Part("waiting", value="k.expires_at", kind="time")
 
 
 def _by_session(column: str, kind: str) -> tuple[Part, ...]:
-    """The sessions with a value, those without, and the candidates who have none."""
+    """The sessions with a value, those without, and the candidates who have no session."""
     value = f"s.{column}"
     return (
         Part("sessions", f"{value} IS NOT NULL", value, kind),
@@ -108,7 +108,7 @@ _NAMES = (
 SORTS: dict[str, tuple[Part, ...]] = {
     "candidateName": _NAMES,
     "status": _STATES,
-    "redeemedAt": _by_session("created_at", "time"),
+    "redeemedAt": (Part("sessions", value="s.created_at", kind="time"), _WAITING),
     "completedAt": _by_session("completed_at", "time"),
     **{metric.name: _by_session(metric.field, "integer") for metric in METRICS},
     "testsPassed": _by_session("tests_passed", "flag"),
@@ -149,12 +149,12 @@ class ResultList:
     assessment: Any
     sort: str
     order: str
-    filters: dict[str, str]
+    filters: Mapping[str, Any]
 
     def page(self, limit: int, after: ResultCursor | None = None) -> list[ResultRow]:
         """The first rows after a cursor. One statement, however many rows there are."""
         values = {"assessment_id": self.assessment.id, "organization_id": self.assessment.organization_id}
-        values |= {"now": clock.now(), "rows": limit} | self.filters
+        values |= {"now": clock.now(), "rows": limit, **self.filters}
         if after:
             values |= {"after_value": after.value, "after_id": after.id}
         return [self._row(*row) for row in sql.rows(self._statement(after), **values)]

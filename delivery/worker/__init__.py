@@ -51,9 +51,9 @@ class Worker:
     def run(self, ready_fd: int | None = None) -> None:
         """Work until `stop` is called. `ready_fd` is closed when the worker is ready."""
         self._heart = Heart(is_continuous=True)
-        # A slow mail server or webhook, a long retention run and a large record must not delay the other tasks.
+        # A slow mail server or webhook, a large record and a long retention run must not delay the other tasks.
         senders = [self._mails.deliver_next, self._webhooks.deliver_next] * self._senders
-        tasks = [self.run_housekeeping, self.run_checks, self.run_daily_tasks]
+        tasks = [self.run_housekeeping, self.run_slow_tasks]
         self._loop.run(senders + [partial(self._pause_after, task) for task in tasks], ready_fd)
         self._mails.release_claimed()
         self._webhooks.release_claimed()
@@ -69,8 +69,7 @@ class Worker:
         self.enqueue_reminders()
         self._mails.deliver_due()
         self.run_housekeeping()
-        self.run_checks()
-        self.run_daily_tasks()
+        self.run_slow_tasks()
 
     def post_webhooks(self) -> None:
         """Post all due webhook messages."""
@@ -90,9 +89,10 @@ class Worker:
         tasks = (*housekeeping.TASKS, ("erased_pages", self._erased_pages.clear))
         housekeeping.run(tasks, self._heart.beat)
 
-    def run_checks(self) -> None:
-        """Check the records of sessions with a new final seal."""
+    def run_slow_tasks(self) -> None:
+        """Check the records of sessions with a new final seal, and run the daily tasks."""
         housekeeping.run(housekeeping.CHECKS, self._heart.beat)
+        self.run_daily_tasks()
 
     def run_daily_tasks(self) -> None:
         """Run the daily tasks that no worker has run today."""

@@ -38,7 +38,7 @@ TASKS: tuple[Task, ...] = (
     ("audit_heads", anchors.publish_audit_heads),
     ("publish", publish_new),
 )
-# Every second, beside the others: a check reads a session's whole record.
+# Every second, unless a daily task is running: a check reads a session's whole record.
 CHECKS: tuple[Task, ...] = (("integrity", check_sealed),)
 # Every minute.
 MINUTE_TASKS: tuple[Task, ...] = (("remind", invitations.enqueue_reminders),)

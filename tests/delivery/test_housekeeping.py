@@ -216,5 +216,5 @@ def test_many_failures_are_a_few_lines_in_the_log(clock, organization, caplog):
 
 
 def test_the_tasks_have_different_names():
-    tasks = (*housekeeping.TASKS, *housekeeping.MINUTE_TASKS, *housekeeping.DAILY_TASKS)
+    tasks = (*housekeeping.TASKS, *housekeeping.CHECKS, *housekeeping.MINUTE_TASKS, *housekeeping.DAILY_TASKS)
     assert len({name for name, _ in tasks}) == len(tasks)

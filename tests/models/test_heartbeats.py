@@ -47,7 +47,7 @@ def test_rows_of_dead_workers_are_deleted_after_a_day(clock, app):
 def test_each_task_of_a_worker_has_a_heartbeat(clock, app):
     worker = Worker(app.config)
     worker.run_once()
-    tasks = {name for name, _ in (*housekeeping.TASKS, *housekeeping.MINUTE_TASKS)}
+    tasks = {name for name, _ in (*housekeeping.TASKS, *housekeeping.CHECKS, *housekeeping.MINUTE_TASKS)}
     assert {row.task for row in Heartbeat.select()} == tasks | {"erased_pages", "mails", "daily"}
     worker.post_webhooks()
     assert Heartbeat.select().where(Heartbeat.task == "webhooks").count() == 1

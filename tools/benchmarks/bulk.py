@@ -52,6 +52,7 @@ def keys(assessment: Assessment, size: int) -> Batch:
         "candidate_email": "'candidate' || i || '@example.com'",
         "candidate_name": "'Candidate ' || i",
         "address": "'candidate' || i || '@example.com'",
+        "sort_name": "'candidate ' || i",
         "search_text": "'candidate ' || i || char10 || 'candidate' || i || '@example.com'",
         "invitation_id": invitation,
         "expires_at": _timestamp(str(time.time() + 7 * DAY_SECONDS)),
@@ -100,6 +101,8 @@ def sessions(keys: Batch, size: int) -> Batch:
         "further_metrics": "'{}'",
     }
     insert(Session, columns, size)
+    redeemed = Session.select(Session.key).where(Session.assessment == keys.assessment)
+    CandidateKey.update(is_redeemed=True).where(CandidateKey.id.in_(redeemed)).execute()
     return batch
 
 

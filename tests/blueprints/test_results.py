@@ -1,0 +1,355 @@
+"""Results of an assessment: order, pages, filters, scores, facts of the latest check, and the export."""
+
+import csv
+import io
+import itertools
+import random
+import re
+from datetime import timedelta
+from importlib import import_module
+
+import pytest
+from callers import Caller
+from factories import (
+    add_event,
+    envelope,
+    make_assessment,
+    make_closed_session,
+    make_key,
+    make_keys,
+    make_person,
+    make_rubric,
+    make_session,
+)
+from response_checks import body_of, error_paths
+from statements import counted, plans
+
+from delivery.worker import Worker
+from models import ApiToken, Event, Session, TaskFailure, integrity, privacy
+from models.base import db, is_postgres
+from rules.cohorts import METRICS
+from rules.fairness import DECISIONS
+from schemas.keys import STATUSES
+from schemas.results import CSV_COLUMNS, SORTS
+
+METRIC_NAMES = [metric.name for metric in METRICS]
+
+
+def results(caller, assessment, **query):
+    return body_of(caller.get(f"/v1/assessments/{assessment.id}/results", **query))
+
+
+def result_of(caller, session):
+    listed = results(caller, session.assessment)["results"]
+    return next(row for row in listed if row["sessionId"] == str(session.id))
+
+
+def read_csv(caller, assessment, **query):
+    response = caller.get(f"/v1/assessments/{assessment.id}/results/export", **query)
+    assert response.status_code == 200, response.text
+    return list(csv.DictReader(io.StringIO(response.text)))
+
+
+@pytest.fixture
+def cohort(clock, assessment):
+    """Candidates in every state, with many equal values and many nulls."""
+    rng = random.Random(7)
+    clock.fixed += timedelta(days=1)
+    keys = [make_key(assessment, name=rng.choice(["Bob", "alice", "Carol", None])) for _ in range(30)]
+    for number, key in enumerate(keys[:22]):
+        clock.fixed += timedelta(seconds=rng.randrange(2))
+        session, now = make_session(key), clock.now()
+        closed = {"closed_at": now, "closed_by": "candidate", "derivation_version": 1, "further_metrics": {}}
+        states = [{}, closed, closed | {"completed_at": now}, closed | {"completed_at": now, "hired_at": now}]
+        columns = dict(states[number % 4])
+        if columns:
+            columns |= {metric.field: rng.choice([None, 0, 10**9, 2 * 10**9]) for metric in METRICS}
+            columns |= {"tests_passed": rng.choice([None, True, False])}
+            columns |= {"score_total": rng.choice([None, 1500, 2000]), "score_criteria": []}
+        session.update_columns(**columns)
+    for number, key in enumerate(keys):
+        key.update_columns(decision=rng.choice(DECISIONS))
+        if number % 10 == 3:  # two with a session, one without
+            key.revoke()
+    for key in keys[26:]:
+        key.update_columns(expires_at=clock.now() - timedelta(days=1))
+    return assessment
+
+
+def value_of(result, sort):
+    if sort == "scoreTotal":
+        return result["score"]["total"]
+    if sort in METRIC_NAMES:
+        return result["metrics"] and result["metrics"][sort]
+    if sort == "candidateName":
+        return result[sort] and result[sort].casefold()
+    positions = {"status": STATUSES, "decision": DECISIONS}.get(sort)
+    return positions.index(result[sort]) if positions else result[sort]
+
+
+def read_pages(caller, assessment, **query):
+    """The results of all pages."""
+    page = results(caller, assessment, **query)
+    listed = page["results"]
+    while page["next"]:
+        page = results(caller, assessment, **query, after=page["next"])
+        listed += page["results"]
+    return listed
+
+
+@pytest.mark.slow
+def test_pages_in_any_order_have_every_result_once_and_nulls_last(reviewer, cohort):
+    for sort, order in itertools.product(SORTS, ("asc", "desc")):
+        query = {"sort": sort, "order": order}
+        whole = results(reviewer, cohort, **query)["results"]
+        assert len({row["candidateId"] for row in whole}) == len(whole) == 29
+        values = [value_of(result, sort) for result in whole]
+        present = [value for value in values if value is not None]
+        assert present == sorted(present, reverse=order == "desc"), query
+        assert values[: len(present)] == present, query
+        assert read_pages(reviewer, cohort, **query, limit=4) == whole, query
+        rows = read_csv(reviewer, cohort, **query)
+        assert [row["candidateId"] for row in rows] == [row["candidateId"] for row in whole], query
+
+
+@pytest.mark.slow
+def test_filters_work_with_every_order(reviewer, cohort):
+    whole = results(reviewer, cohort)["results"]
+    filters = [("status", value) for value in STATUSES] + [("decision", value) for value in DECISIONS]
+    for name, value in filters:
+        expected = {row["candidateId"] for row in whole if row[name] == value}
+        assert expected
+        for sort in SORTS:
+            listed = read_pages(reviewer, cohort, **{name: value}, sort=sort, order="desc", limit=3)
+            assert sorted(row["candidateId"] for row in listed) == sorted(expected), (value, sort)
+
+
+def test_a_result_has_the_values_of_the_other_operations(reviewer, organization, clock):
+    rubric = make_rubric(organization)
+    assessment = make_assessment(organization, rubric_id=rubric.id)
+    session = make_closed_session(assessment, envelope(), envelope("command_exec", 5, {"exitCode": 1}))
+    reviewer.patch(f"/v1/candidates/{session.key_id}", {"externalId": "=7"})
+    waiting = make_key(assessment, name="Bob")
+    path = f"/v1/sessions/{session.id}"
+    body_of(reviewer.put(f"{path}/scores/quality", {"value": 2}))
+    body_of(reviewer.put(f"/v1/candidates/{session.key_id}/decision", {"decision": "advanced"}))
+    first, second = results(reviewer, assessment)["results"]
+    shown = body_of(reviewer.get(path))
+    assert first == {
+        "candidateId": str(session.key_id),
+        "sessionId": str(session.id),
+        "externalId": "=7",
+        "candidateName": "Alice",
+        "status": "completed",
+        "redeemedAt": shown["redeemedAt"],
+        "completedAt": shown["completedAt"],
+        "metrics": {name: shown["metrics"][name] for name in METRIC_NAMES},
+        "testsPassed": shown["metrics"]["testsPassed"],
+        "score": {"total": 2.0, "criteria": [{"key": "quality", "mean": 2.0, "reviewers": 1}]},
+        "integrityFacts": None,
+        "decision": "advanced",
+    }
+    assert (second["candidateId"], second["sessionId"], second["status"]) == (
+        str(waiting.id),
+        None,
+        "pending",
+    )
+    assert (second["metrics"], second["score"]) == (None, {"total": None, "criteria": []})
+    (row, _) = read_csv(reviewer, assessment)
+    assert list(row) == [*CSV_COLUMNS, "score.quality"]
+    assert (row["externalId"], row["scoreTotal"], row["score.quality"]) == ("'=7", "2.0", "2.0")
+    assert [each["candidateId"] for each in results(reviewer, assessment, externalId="=7")["results"]] == [
+        str(session.key_id)
+    ]
+
+
+def test_the_total_is_that_of_the_scores_after_each_change(app, reviewer, organization):
+    criteria = [
+        {
+            "key": key,
+            "title": key,
+            "weight": weight,
+            "levels": [{"value": n, "label": str(n)} for n in (1, 2, 3)],
+        }
+        for key, weight in (("quality", 0.1), ("tests", 2))
+    ]
+    rubric = make_rubric(organization, criteria=criteria)
+    session = make_session(make_key(make_assessment(organization, rubric_id=rubric.id)))
+    other, path = Caller.reviewer(app, organization), f"/v1/sessions/{session.id}/scores"
+
+    def check(total):
+        scores = body_of(reviewer.get(path))
+        assert result_of(reviewer, session)["score"] == {
+            "total": scores["total"],
+            "criteria": [
+                {"key": each["key"], "mean": each["mean"], "reviewers": len(each["scores"])}
+                for each in scores["criteria"]
+            ],
+        }
+        assert scores["total"] == total
+
+    for caller, criterion, value, total in (
+        (reviewer, "quality", 3, None),
+        (reviewer, "tests", 1, 2.3),
+        (other, "tests", 2, 3.3),
+        (other, "tests", 3, 4.3),
+    ):
+        body_of(caller.put(f"{path}/{criterion}", {"value": value}))
+        check(total)
+    body_of(reviewer.patch(f"/v1/rubrics/{rubric.id}", {"criteria": criteria[:1]}))
+    check(4.3)
+    body_of(reviewer.delete(f"{path}/quality"))
+    check(None)
+    body_of(reviewer.patch(f"/v1/assessments/{session.assessment_id}", {"rubricId": None}))
+    body_of(other.delete(f"{path}/tests"))
+    assert result_of(reviewer, session)["score"]["criteria"][1] == {
+        "key": "tests",
+        "mean": 1.0,
+        "reviewers": 1,
+    }
+
+
+def test_facts_are_those_of_the_latest_check_after_a_final_seal(reviewer, clock, worker, assessment):
+    session = make_session(make_key(assessment))
+    add_event(session, envelope())
+    body_of(reviewer.post(f"/v1/sessions/{session.id}/close"))
+    worker.run_once()
+    assert result_of(reviewer, session)["integrityFacts"] is None
+    clock.fixed += timedelta(minutes=11)
+    worker.run_once()
+    checked = result_of(reviewer, session)["integrityFacts"]
+    facts = body_of(reviewer.get(f"/v1/sessions/{session.id}/integrity"))["facts"]
+    assert checked == {"codes": [fact["code"] for fact in facts], "checkedAt": "2026-04-01T09:11:00.000Z"}
+    clock.fixed += timedelta(minutes=1)
+    worker.run_once()
+    assert result_of(reviewer, session)["integrityFacts"] == checked
+    Event.update(envelope="{}").where(Event.session == session).execute()
+    body_of(reviewer.put(f"/v1/sessions/{session.id}/test-result", {"passed": 1, "failed": 0}))
+    worker.run_once()
+    checked = result_of(reviewer, session)["integrityFacts"]
+    assert checked["checkedAt"] == "2026-04-01T09:12:00.000Z"
+    assert "event_changed" in checked["codes"]
+    privacy.erase(session.key)
+    worker.run_once()
+    assert result_of(reviewer, session)["integrityFacts"]["codes"] == ["erased"]
+
+
+def test_a_failing_check_stops_no_other(reviewer, clock, assessment, monkeypatch):
+    sessions = [make_closed_session(assessment, envelope()) for _ in range(4)]
+    clock.fixed += timedelta(minutes=11)
+    monkeypatch.setattr(integrity, "MAX_CHECKED", 2)
+    check = integrity.facts
+
+    def fail(session, has_signing_key):
+        if session.id in {each.id for each in sessions[:2]}:
+            raise ValueError
+        return check(session, has_signing_key)
+
+    monkeypatch.setattr(integrity, "facts", fail)
+    checker = Worker(reviewer.client.application.config)
+    for _ in range(2):
+        checker.run_once()
+    checked = [session.integrity_checked_at is not None for session in Session.select().order_by(Session.id)]
+    assert checked == [False, False, True, True]
+    assert {failure.task for failure in TaskFailure.select()} == {"integrity"}
+
+
+def test_results_include_sessions_of_erased_candidates_without_their_names(reviewer, assessment):
+    session = make_closed_session(assessment, envelope())
+    privacy.erase(session.key)
+    make_key(assessment).revoke()
+    (listed,) = results(reviewer, assessment)["results"]
+    assert (listed["sessionId"], listed["candidateName"]) == (str(session.id), None)
+    assert listed["metrics"]["promptCount"] == 1
+
+
+def test_a_cursor_keeps_its_position_while_results_change(reviewer, cohort):
+    query = {"sort": "durationMs", "order": "desc", "limit": 5}
+    whole = results(reviewer, cohort, **query | {"limit": 200})["results"]
+    first = results(reviewer, cohort, **query)
+    Session.update(duration_ms=3 * 10**9).where(Session.id == first["results"][-1]["sessionId"]).execute()
+    assert results(reviewer, cohort, **query, after=first["next"])["results"] == whole[5:10]
+
+
+def test_a_cursor_of_another_order_or_a_made_up_one_is_refused(reviewer, cohort):
+    path = f"/v1/assessments/{cohort.id}/results"
+    cursor = results(reviewer, cohort, sort="durationMs", limit=2)["next"]
+    for query in (
+        {"after": cursor},
+        {"after": cursor, "sort": "durationMs", "order": "desc"},
+        *({"after": text} for text in ("x", "é", "W10", "e30", "bnVsbA", "[" * 3000, cursor[:-9])),
+    ):
+        assert error_paths(reviewer.get(path, **query)) == [["after"]], query
+
+
+def test_blind_results_hide_names_and_their_order_from_people(app, reviewer, organization):
+    assessment = make_assessment(organization, blind=True)
+    make_key(assessment)
+    row, token = ApiToken.issue(organization, "Person", "write", person=make_person(organization))
+    blinded = Caller(app, row, Authorization=f"Bearer {token}")
+    path = f"/v1/assessments/{assessment.id}/results"
+    assert [row["candidateName"] for row in results(blinded, assessment)["results"]] == [None]
+    assert [row["candidateName"] for row in read_csv(blinded, assessment)] == [""]
+    assert error_paths(blinded.get(path, sort="candidateName")) == [["sort"]]
+    assert [row["candidateName"] for row in results(reviewer, assessment)["results"]] == ["Alice"]
+
+
+# Costs
+
+
+def test_a_page_is_one_statement_that_reads_ranges_of_indexes(clock, reviewer, cohort):
+    if is_postgres():
+        db.execute_sql("SET LOCAL enable_sort = off")  # as if the tables were large
+    reviewer.get("/v1/me")
+    path = f"/v1/assessments/{cohort.id}/results"
+    for sort, order in itertools.product(SORTS, ("asc", "desc")):
+        query = {"sort": sort, "order": order, "limit": 4}
+        cursor = results(reviewer, cohort, **query)["next"]
+        for page in (query, query | {"after": cursor}):
+            with counted() as statements:
+                reviewer.get(path, **page)
+            # Token, assessment, unsettled sessions, page.
+            assert len(statements) == 4
+            assert_ranges(plans(lambda page=page: reviewer.get(path, **page))[-1])
+
+
+def assert_ranges(plan):
+    """Each part of the page is read in the order of an index, and only its rows of this assessment."""
+    if is_postgres():
+        parts = re.findall(
+            r"Limit .*?Index Cond: [^\n]*(?:\n +Filter: [^\n]*)?", plan.partition("Append")[2], re.DOTALL
+        )
+    else:
+        parts = re.findall(r"CO-ROUTINE part_.*?SCAN part_", plan, re.DOTALL)
+    assert len(parts) >= 1, plan
+    for part in parts:
+        assert not re.search("Sort|TEMP B-TREE", part), plan
+        assert re.search(r"(assessment_id=\?|\(assessment_id = )", part), plan
+
+
+def test_the_number_of_statements_does_not_grow(clock, reviewer, assessment):
+    reviewer.get("/v1/me")
+    for size in (1, 20):
+        for key in make_keys(assessment, size):
+            make_session(key)
+        with counted() as statements:
+            results(reviewer, assessment)
+        assert len(statements) == 4
+
+
+def test_the_migration_stores_the_scores_of_existing_sessions(app, reviewer, organization):
+    rubric = make_rubric(organization)
+    sessions = [make_session(make_key(make_assessment(organization, rubric_id=rubric.id))) for _ in range(2)]
+    other = Caller.reviewer(app, organization)
+    for caller, session, value in (
+        (reviewer, sessions[0], 2),
+        (reviewer, sessions[0], 1),
+        (other, sessions[0], 2),
+        (other, sessions[1], 2),
+    ):
+        body_of(caller.put(f"/v1/sessions/{session.id}/scores/quality", {"value": value}))
+    scores = [result_of(reviewer, session)["score"] for session in sessions]
+    assert [score["total"] for score in scores] == [1.5, 2]
+    Session.update(score_total=None, score_criteria=None).execute()
+    import_module("migrations.0026_results").store_scores(db)
+    assert [result_of(reviewer, session)["score"] for session in sessions] == scores
