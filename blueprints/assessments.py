@@ -4,7 +4,7 @@ from flask import jsonify
 
 from access import audit, auth, caller, gates, refuses
 from access.idempotency import idempotent
-from blueprints import Blueprint, find
+from blueprints import Blueprint, cursor_page, find
 from errors import AlreadyBegun, NotFound, QuotaExceeded
 from models import ApiToken, Assessment, CandidateKey, Issue
 from rules.rows import row_id
@@ -33,14 +33,18 @@ def create_assessment(data):
 
 @blp.get("/assessments")
 @auth.required(ApiToken)
+@blp.arguments(schemas.AssessmentQuery, location="query")
 @blp.response(200, schemas.Assessments)
-def list_assessments():
+def list_assessments(query):
     """List assessments
 
-    All assessments that are not deleted, oldest first, with their linked issues.
+    All assessments that are not deleted, oldest first, with their linked issues; with `limit` a page of them.
     """
-    query = Assessment.visible_to(caller)
-    return {"assessments": list(query.order_by(Assessment.created_at, Assessment.id))}
+    rows = Assessment.visible_to(caller)
+    for name, column in (("created_after", Assessment.created_at), ("updated_after", Assessment.updated_at)):
+        if name in query:
+            rows = rows.where(column > query[name])
+    return cursor_page("assessments", rows, query)
 
 
 @blp.get("/assessments/<id:assessment_id>")

@@ -8,9 +8,11 @@ from typing import Any
 from flask import Response, jsonify
 
 from access import audit, auth, caller, refuses
-from blueprints import Blueprint, file_response, filters_of, find, or_not_found
+from blueprints import Blueprint, cut, file_response, filters_of, find, or_not_found
 from errors import NotFinished, SessionClosed, invalid
 from models import ApiToken, CandidateKey, CandidateList, Session, find_candidate, invitations, sessions
+from models.candidates import CandidateRow
+from rules.cursors import Cursor
 from schemas.candidates import CandidateChange, CandidateQuery, Candidates, OneCandidate
 from schemas.keys import candidate_of
 
@@ -41,9 +43,10 @@ def list_candidates(query):
         audit.record_export("exportCandidates")
         return file_response("candidates.csv", _csv(candidates, caller.sees_keys), "text/csv")
     limit, offset = query["limit"], query["offset"]
-    rows, shows_key = _after(candidates, query).page(limit, offset), caller.sees_keys
-    listed = [candidate_of(row, shows_key) for row in rows]
-    return jsonify(candidates=listed, total=candidates.count(), limit=limit, offset=offset)
+    rows, next_cursor = candidate_page(candidates, query)
+    listed = [candidate_of(row, caller.sees_keys) for row in rows]
+    total = candidates.count()
+    return jsonify(candidates=listed, next=next_cursor, total=total, limit=limit, offset=offset)
 
 
 @blp.patch("/candidates/<id:candidate_id>")
@@ -85,13 +88,25 @@ def candidate_response(candidate_id: Any) -> Response:
     return jsonify(candidate=candidate_of(row, caller.sees_keys))
 
 
-def _after(candidates: CandidateList, query: dict[str, Any]) -> CandidateList:
-    if "after" not in query:
-        return candidates
-    last = CandidateKey.of_organization(caller).where(CandidateKey.id == query["after"]).get_or_none()
+def candidate_page(candidates: CandidateList, query: dict[str, Any]) -> tuple[list[CandidateRow], str | None]:
+    """The page's rows and the next page's cursor; all rows after the cursor if the query has no limit."""
+    newest_first = query.get("order") == "desc"
+    if "after" in query:
+        candidates = candidates.after(_position(query["after"]), newest_first)
+    if "limit" not in query:
+        return candidates.all(newest_first), None
+    rows = candidates.page(query["limit"] + 1, query.get("offset", 0), newest_first)
+    return cut(rows, query["limit"])
+
+
+def _position(after: Any) -> Any:
+    """The cursor, or the key with this id. Raises Invalid."""
+    if isinstance(after, Cursor):
+        return after
+    last = CandidateKey.of_organization(caller).where(CandidateKey.id == after).get_or_none()
     if last is None:
         raise invalid("after", "No such candidate in your organization.")
-    return candidates.after(last)
+    return last
 
 
 def _csv(candidates: CandidateList, shows_key: bool) -> Iterator[str]:

@@ -60,6 +60,7 @@ def shown(session_id: Any) -> dict[str, Any]:
     session = Session.visible_to(caller).where(Session.id == session_id).get()
     members = {name: getattr(session, name) for name in CandidateSession().fields if hasattr(session, name)}
     members |= Event.counts(session) | {
+        "updated_at": session.updated_at or session.created_at,
         "status": session.key.status,
         "org_name": session.organization.shown_name,
         "assessment_title": session.assessment.title,

@@ -40,6 +40,7 @@ class CandidateKey(Model):
 
     personal_data = PersonalData("keys", "Your invitation, with your name and address if provided.")
 
+    unshown_columns = frozenset({"reminded_at", "bounced"})
     # Peewee's query of the sessions of this key.
     session_set: Any
     # The assessment's columns as AssessmentRow; set by `find`.
@@ -62,6 +63,7 @@ class CandidateKey(Model):
     revoked_at = TimestampField(null=True)
     erasure_requested_at = TimestampField(null=True)
     erased_at = TimestampField(null=True)
+    updated_at = TimestampField(null=True)
 
     class Meta:
         indexes = ((("assessment", "created_at", "id"), False),)
@@ -140,7 +142,8 @@ class CandidateKey(Model):
 
     def request_erasure(self) -> datetime:
         """Record the candidate's request for erasure; returns the time of the first one."""
-        update = CandidateKey.update(erasure_requested_at=clock.now())
+        now = clock.now()
+        update = CandidateKey.update(erasure_requested_at=now, updated_at=now)
         update.where(CandidateKey.id == self.id, CandidateKey.erasure_requested_at.is_null()).execute()
         return CandidateKey.get_by_id(self.id).erasure_requested_at
 
@@ -165,6 +168,12 @@ add_index(
     *(CandidateKey.assessment, CandidateKey.revoked_at),
 )
 add_index("candidate_keys_of_address", CandidateKey.address, CandidateKey.assessment)
+# For `updatedAfter`.
+add_index(
+    "candidate_keys_changed",
+    *(CandidateKey.organization, CandidateKey.updated_at),
+    where=CandidateKey.updated_at.is_null(False),
+)
 # For due reminders.
 add_index("candidate_keys_to_remind", CandidateKey.expires_at, where=CandidateKey.reminded_at.is_null())
 

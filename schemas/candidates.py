@@ -6,9 +6,21 @@ import marshmallow as ma
 
 from schemas import members
 from schemas.base import Body, PageOf, shape
-from schemas.fields import Choice, Email, Flag, Id, Line, ListOf, Nested, String
+from schemas.fields import Choice, Email, Flag, Id, Integer, Line, ListOf, Nested, String, parse_id
 from schemas.keys import STATUSES, Key, Metadata
-from schemas.queries import PageQuery
+from schemas.queries import After, PageQuery, created_after, updated_after
+
+
+class AfterCandidate(After):
+    """A cursor, or the id of the last candidate of the previous page."""
+
+    description = (
+        "The `next` of the previous page, or the id of the last candidate read. Each page costs the same, and "
+        "revocations meanwhile neither skip nor repeat a candidate."
+    )
+
+    def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> Any:
+        return parse_id(value) or super()._deserialize(value, attr, data, **kwargs)
 
 
 class CandidateQuery(PageQuery):
@@ -16,10 +28,9 @@ class CandidateQuery(PageQuery):
 
     status = Choice(STATUSES, "Only candidates with this status.")
     assessment_id = Id("Only candidates of this assessment.")
-    after = Id(
-        "Only candidates after this one: the id of the last one read. Each page costs the same, and revocations "
-        "meanwhile neither skip nor repeat a candidate."
-    )
+    after = AfterCandidate()
+    created_after = created_after()
+    updated_after = updated_after()
     q = String("Only candidates whose name or address contains this, in any letter case.", max=255)
     format = Choice(["json", "csv"], "`csv` returns the whole list as a file.", load_default="json")
 
@@ -31,7 +42,11 @@ class Candidate(Key):
 
 
 Candidates = shape(
-    "Candidates", "Candidates, oldest first.", PageOf, candidates=ListOf(Candidate, "Candidates.")
+    "Candidates",
+    "Candidates, oldest first.",
+    PageOf,
+    candidates=ListOf(Candidate, "Candidates."),
+    total=Integer("Number of entries in the whole list.", example=47),
 )
 
 

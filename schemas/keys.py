@@ -6,7 +6,7 @@ import marshmallow as ma
 
 from rules.rows import row_id, row_json, row_time
 from schemas import members
-from schemas.base import Body, Deleted, Schema, camel, shape
+from schemas.base import Body, CursorPageOf, Deleted, Schema, camel, shape
 from schemas.fields import Choice, Described, Email, Id, Integer, Line, ListOf, Nested, String
 from schemas.timestamps import Timestamp
 
@@ -104,6 +104,7 @@ class Key(Schema):  # R16
     redeemed_at = Timestamp("When the key was redeemed.", null=True)
     completed_at = Timestamp("When the candidate completed; null for an expired session.", null=True)
     created_at = Timestamp("When the key was generated.")
+    updated_at = Timestamp("When the candidate, the invitation or the session last changed.")
     erasure_requested_at = Timestamp("When the candidate asked for erasure.", null=True)
     invite = Nested(Invite, "The latest invitation, if there is one.", dump_only=True, null=True)
 
@@ -134,6 +135,7 @@ def key_of(row: Any, shows_key: bool) -> dict[str, Any]:
         "redeemedAt": row_time(row.redeemed_at),
         "completedAt": row_time(row.completed_at),
         "createdAt": row_time(row.created_at),
+        "updatedAt": row_time(max(filter(None, [row.created_at, *row.changes]))),
         "erasureRequestedAt": row_time(row.erasure_requested_at),
         "invite": invite if row.invite_state else None,
     }
@@ -145,4 +147,7 @@ def candidate_of(row: Any, shows_key: bool) -> dict[str, Any]:
 
 
 Keys = shape("Keys", "Candidate keys, oldest first.", keys=ListOf(Key, "Keys."))
+ListedKeys = shape(
+    "ListedKeys", "Candidate keys, by default oldest first.", CursorPageOf, keys=ListOf(Key, "Keys.")
+)
 RevokedKey = shape("RevokedKey", "The key is revoked.", Deleted)

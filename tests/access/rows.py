@@ -78,6 +78,7 @@ ROWS = {
     "PUT /v1/sessions/<session_id>/scores/<criterion>": Row(CHANGE, {"value": 1}),
     "GET /v1/sessions/<session_id>/timeline": Row(READ_ONE),
     "GET /v1/sessions/<session_id>/timeline/<event_id>": Row(READ_ONE),
+    "GET /v1/sessions/<session_id>/timeline/compact": Row(READ_ONE),
     "GET /v1/sessions/<session_id>/decisions": Row(READ_ONE),
     "GET /v1/sessions/<session_id>/artifacts": Row(READ_ONE),
     "GET /v1/sessions/<session_id>/export": Row(READ_ONE),
