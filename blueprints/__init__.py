@@ -2,10 +2,13 @@
 
 import uuid
 from collections.abc import Callable, Iterator
+from functools import wraps
 from typing import Any
+from urllib.parse import urlsplit
 
 import flask_smorest
-from flask import Response, current_app, stream_with_context
+import orjson
+from flask import Response, current_app, make_response, request, stream_with_context
 from werkzeug.routing import BaseConverter
 
 from access import caller
@@ -82,6 +85,24 @@ def cut(rows: list, limit: int | None) -> tuple[list, str | None]:
     if limit is None or len(rows) <= limit:
         return rows, None
     return rows[:limit], str(Cursor.of(rows[limit - 1]))
+
+
+def located(view: Callable) -> Callable:
+    """Set `Location` on a 201: the path of the new object in the response, below the path of the request.
+
+    Goes above `idempotent`, so that a replay has it too.
+    """
+
+    @wraps(view)
+    def wrapper(*args: Any, **kwargs: Any) -> Response:
+        response = make_response(view(*args, **kwargs))
+        if response.status_code == 201:
+            created = next(iter(orjson.loads(response.get_data()).values()))
+            prefix = urlsplit(setting("BASE_URL")).path
+            response.headers["Location"] = f"{prefix}{request.path.rstrip('/')}/{created['id']}"
+        return response
+
+    return wrapper
 
 
 def file_response(name: str, chunks: Iterator, mimetype: str = JSON_LINES) -> Response:

@@ -1,10 +1,10 @@
 """Assessments: create, list, get, change, delete."""
 
-from flask import jsonify
+from flask import Response, jsonify
 
-from access import audit, auth, caller, gates, refuses
+from access import audit, auth, caller, etags, gates, refuses
 from access.idempotency import idempotent
-from blueprints import Blueprint, cursor_page, find
+from blueprints import Blueprint, cursor_page, find, located
 from errors import AlreadyBegun, NotFound, QuotaExceeded
 from models import ApiToken, Assessment, CandidateKey, Issue
 from rules.rows import row_id
@@ -15,6 +15,7 @@ blp = Blueprint("Assessments", __name__, description="Tasks that candidates are 
 
 @blp.post("/assessments")
 @auth.required(ApiToken, scope="write")
+@located
 @idempotent
 @gates.subscribed
 @refuses(QuotaExceeded)
@@ -49,6 +50,7 @@ def list_assessments(query):
 
 @blp.get("/assessments/<id:assessment_id>")
 @auth.required(ApiToken | CandidateKey)
+@etags.tagged
 @blp.response(200, schemas.OneAssessment)
 def get_assessment(assessment_id):
     """Get an assessment
@@ -66,6 +68,7 @@ def get_assessment(assessment_id):
 
 @blp.get("/assessments/<id:assessment_id>/task")
 @auth.required(ApiToken)
+@etags.tagged
 @blp.response(200, schemas.OneTask)
 def get_task(assessment_id):
     """Get an assessment's task
@@ -78,6 +81,7 @@ def get_task(assessment_id):
 
 @blp.patch("/assessments/<id:assessment_id>")
 @auth.required(ApiToken, scope="write")
+@etags.matched
 @refuses(AlreadyBegun)
 @blp.arguments(schemas.AssessmentChange)
 @blp.response(200, schemas.OneAssessment)
@@ -89,7 +93,11 @@ def change_assessment(data, assessment_id):
     is redeemed; `expiresInDays` (for new keys), `reminderDaysBefore` and `rubricId` can be changed at any time. A new
     `repoUrl` clears commit, folder and setup instructions.
     """
-    find(Assessment, assessment_id).change(caller, data)
+
+    def present() -> Response:
+        return jsonify(schemas.OneAssessment().dump({"assessment": find(Assessment, assessment_id)}))
+
+    find(Assessment, assessment_id).change(caller, data, etags.precondition(present))
     return {"assessment": find(Assessment, assessment_id)}
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from flask import Response, jsonify
 
-from access import audit, auth, caller, refuses
+from access import audit, auth, caller, etags, refuses
 from blueprints import Blueprint, cut, file_response, filters_of, find, or_not_found
 from errors import NotFinished, SessionClosed, invalid
 from models import ApiToken, CandidateKey, CandidateList, Session, find_candidate, invitations, sessions
@@ -51,6 +51,7 @@ def list_candidates(query):
 
 @blp.patch("/candidates/<id:candidate_id>")
 @auth.required(ApiToken, scope="write")
+@etags.matched
 @refuses(NotFinished)
 @blp.arguments(CandidateChange)
 @blp.response(200, OneCandidate)
@@ -61,7 +62,8 @@ def change_candidate(data, candidate_id):
     Atomic. Name, address, `externalId` and `metadata` can change at any time; null clears. `hired` requires a completed
     or expired session; false restores the previous status.
     """
-    invitations.change_candidate(find(CandidateKey, candidate_id), data)
+    check = etags.precondition(lambda: candidate_response(candidate_id))
+    invitations.change_candidate(find(CandidateKey, candidate_id), data, check)
     return candidate_response(candidate_id)
 
 

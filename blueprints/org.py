@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from access import audit, auth, caller, refuses
+from access import audit, auth, caller, etags, refuses
 from access.idempotency import idempotent
 from blueprints import Blueprint, cursor_page, find
 from errors import LastWriteToken
@@ -16,6 +16,7 @@ blp = Blueprint("Organization", __name__, description="Your organization, its se
 
 @blp.get("/org")
 @auth.required(ApiToken)
+@etags.tagged
 @blp.response(200, schemas.OneOrganization)
 def get_org():
     """Get the organization
@@ -34,6 +35,7 @@ def get_org():
 
 @blp.get("/org/settings")
 @auth.required(ApiToken)
+@etags.tagged
 @blp.response(200, schemas.OneSettings)
 def get_settings():
     """Get the settings

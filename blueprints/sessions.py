@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from access import audit, auth, caller, refuses
+from access import audit, auth, caller, etags, refuses
 from blueprints import Blueprint, find
 from errors import Erased
 from models import ApiToken, CandidateKey, Event, Session, privacy, sessions
@@ -14,6 +14,7 @@ blp = Blueprint("Sessions", __name__, description="Candidates' sessions and thei
 
 @blp.get("/sessions/<id:session_id>")
 @auth.required(ApiToken | CandidateKey)
+@etags.tagged
 @blp.response(200, ReviewedSession)
 @audit.reading
 def get_session(session_id):

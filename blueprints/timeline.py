@@ -6,7 +6,7 @@ from typing import Any
 import orjson
 from flask import request
 
-from access import audit, auth, caller, concurrency
+from access import audit, auth, caller, concurrency, etags
 from blueprints import Blueprint, file_response, filters_of, find, or_not_found, page
 from blueprints.sessions import shown
 from errors import invalid
@@ -85,6 +85,7 @@ def get_compact_timeline(session_id):
 
 @blp.get("/sessions/<id:session_id>/timeline/<path:event_id>")
 @auth.required(ApiToken)
+@etags.tagged
 @concurrency.long_read
 @blp.response(200, schemas.OneEvent)
 @audit.reading

@@ -1,8 +1,8 @@
 """Webhooks: receivers of events, and the messages sent to them."""
 
-from access import audit, auth, caller, rate_limits, refuses
+from access import audit, auth, caller, etags, rate_limits, refuses
 from access.idempotency import idempotent
-from blueprints import Blueprint, find, page
+from blueprints import Blueprint, find, located, page
 from errors import TooManyWebhooks, WebhookDisabled
 from models import ApiToken, Webhook, WebhookDelivery
 from models.webhooks import outbox, receivers
@@ -28,6 +28,7 @@ def list_webhooks(query):
 
 @blp.post("/webhooks")
 @auth.required(ApiToken, scope="write")
+@located
 @idempotent
 @refuses(TooManyWebhooks)
 @blp.arguments(schemas.NewWebhook)
@@ -46,6 +47,7 @@ def create_webhook(data):
 
 @blp.get("/webhooks/<id:webhook_id>")
 @auth.required(ApiToken)
+@etags.tagged
 @blp.response(200, schemas.OneWebhook)
 def get_webhook(webhook_id):
     """Get a webhook

@@ -3,7 +3,7 @@
 Each verb locks the key's row, as redeem does, so that the two never interleave.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any
@@ -47,12 +47,17 @@ def _session(key: CandidateKey) -> Session | None:
     return Session.get_or_none(Session.key == key)
 
 
-def change_candidate(key: CandidateKey, values: dict[str, Any]) -> None:
+def change_candidate(
+    key: CandidateKey, values: dict[str, Any], check: Callable[[], None] = lambda: None
+) -> None:
     """Change a candidate's data, or mark them as hired, atomically. Queued messages go to a new address.
+
+    check -- called once the key is locked
 
     Raises NotFinished (sessions.mark_hired).
     """
     with _locked_with_messages(key) as locked:
+        check()
         if "hired" in values:
             session = _session(locked)
             if session is None:

@@ -111,7 +111,7 @@ def test_a_legitimate_change_appends_a_seal_with_its_reason(
 
 
 def test_events_refused_after_the_final_seal_are_not_counted(reviewer, sealed):
-    arrival = models.Arrival(envelope(), 0, json.dumps(envelope()))
+    arrival = models.Arrival.of(envelope(), 0, json.dumps(envelope()))
     assert sessions.append(sealed, arrival, quota=Quota(max_bytes=0, max_events=0)) == ["full"]
     assert codes(reviewer, sealed) == []
 
