@@ -15,7 +15,7 @@ from access import concurrency, rate_limits
 from blueprints import IdConverter, release_connection
 from blueprints.operations import operations_of
 from storage import build_storage
-from web import error_handlers, log_format, unknown_names
+from web import cors, error_handlers, log_format, unknown_names
 from web.access_log import RequestLog
 from web.json import MAX_BODY_BYTES, JSONProvider, strip_leading_slashes
 
@@ -87,6 +87,7 @@ def create_app(settings: config.Config | None = None) -> Flask:
     _configure_routing(app)
     rate_limits.register(app)
     concurrency.register(app)
+    cors.register(app)
     for name in API_BLUEPRINTS:
         app.register_blueprint(import_module(name).blp, url_prefix="/v1")
     app.register_blueprint(import_module("blueprints.docs").blp)

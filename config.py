@@ -1,6 +1,7 @@
 """Every setting, read once from the environment; an invalid value stops the start with one sentence."""
 
 import os
+import re
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
@@ -16,6 +17,8 @@ from rules.seal_keys import Keys, parse_keys
 from rules.session_quota import DEFAULT_QUOTA
 from rules.smtp_url import parse_smtp_url
 from rules.webhook_addresses import Network, parse_networks
+
+_ORIGIN = re.compile(r"https?://[a-z0-9.\[\]:-]+(?<!:80)(?<!:443)")
 
 
 class InvalidSetting(ValueError):
@@ -73,6 +76,14 @@ def networks(value: str) -> tuple[Network, ...]:
         return parse_networks(value)
     except ValueError:
         raise ValueError("networks such as 10.0.0.0/8,fd00::/8") from None
+
+
+def origins(value: str) -> tuple[str, ...]:
+    """Origins exactly as browsers send them: lowercase, without a path or a default port."""
+    listed = tuple(origin.strip() for origin in value.split(","))
+    if not all(_ORIGIN.fullmatch(origin) for origin in listed):
+        raise ValueError("origins such as https://app.example.com,http://localhost:3000")
+    return listed
 
 
 def integer(value: str, minimum: int = 0) -> int:
@@ -264,6 +275,11 @@ class Config:
     )
     ratelimit_webhook_tests: str = _setting(
         "10 per minute", "Maximum test messages and redeliveries per webhook.", rate
+    )
+    cors_origins: tuple[str, ...] | None = _setting(
+        None,
+        "Origins of web pages that may call the API, such as https://app.example.com, separated by commas.",
+        origins,
     )
     trusted_proxies: int = _setting(
         0, "Number of proxies in front that add to X-Forwarded-For; 0 ignores the header.", integer

@@ -61,6 +61,11 @@ BatchTooLarge = _refusal(400, "batch_too_large", "The batch has too many entries
 Incomplete = _refusal(400, "incomplete", "The body ended before its Content-Length. Nothing was stored.")
 NotFound = _refusal(404, "not_found", "Not found.")  # the same for another organization's rows (R2)
 LengthRequired = _refusal(411, "length_required", "The upload requires the header Content-Length.")
+PreconditionFailed = _refusal(
+    412,
+    "precondition_failed",
+    "The object has changed. Get it again, and repeat the change with its new ETag.",
+)
 TooLarge = _refusal(413, "too_large", "The body is too large for this operation.")
 
 # Access

@@ -2,16 +2,20 @@
 
 import uuid
 from collections.abc import Callable, Iterator
+from functools import wraps
 from typing import Any
+from urllib.parse import urlsplit
 
 import flask_smorest
-from flask import Response, current_app, stream_with_context
+import orjson
+from flask import Response, current_app, make_response, request, stream_with_context
 from werkzeug.routing import BaseConverter
 
 from access import caller
 from errors import NotFound
-from models import Session
+from models import Session, batches
 from models.database import release_connection
+from rules.cursors import Cursor
 from schemas.fields import parse_id
 from web.json import Parser
 
@@ -51,15 +55,54 @@ def own_session(key: Any, session_id: str) -> Session:
 
 def filters_of(query: dict[str, Any]) -> dict[str, Any]:
     """The parameters of a list's query that filter it."""
-    return {name: query[name] for name in query.keys() - {"limit", "offset", "after", "format"}}
+    return {name: query[name] for name in query.keys() - {"limit", "offset", "after", "order", "format"}}
 
 
 def page(noun: str, rows: Any, query: dict[str, Any], newest_first: bool = False) -> dict[str, Any]:
-    """A page of rows, oldest first, as `{<noun>, total, limit, offset}`."""
-    limit, offset, columns = query["limit"], query["offset"], (rows.model.created_at, rows.model.id)
-    ordered = rows.order_by(*(column.desc() for column in columns) if newest_first else columns)
-    listed = list(ordered.limit(limit).offset(offset))
-    return {noun: listed, "total": rows.order_by().count(), "limit": limit, "offset": offset}
+    """A page of rows, by default oldest first, as `{<noun>, next, total, limit, offset}`.
+
+    Only the pages by offset have a total: counting takes longer, the longer the list is.
+    """
+    total = None if "after" in query else rows.order_by().count()
+    limits = {"limit": query["limit"], "offset": query["offset"]}
+    return cursor_page(noun, rows, query, newest_first) | {"total": total} | limits
+
+
+def cursor_page(noun: str, rows: Any, query: dict[str, Any], newest_first: bool = False) -> dict[str, Any]:
+    """A page of rows as `{<noun>, next}`; all rows after the cursor if the query has no limit."""
+    columns = (rows.model.created_at, rows.model.id)
+    if query.get("order", "desc" if newest_first else "asc") == "asc":
+        rows = batches.after(rows, columns, query.get("after"))
+    else:
+        rows = batches.before(rows, columns, query.get("after"))
+    limit = query.get("limit")
+    listed, next_cursor = cut(list(rows.limit(limit and limit + 1).offset(query.get("offset"))), limit)
+    return {noun: listed, "next": next_cursor}
+
+
+def cut(rows: list, limit: int | None) -> tuple[list, str | None]:
+    """The rows of a page, read with one more than its limit, and the cursor of the next page."""
+    if limit is None or len(rows) <= limit:
+        return rows, None
+    return rows[:limit], str(Cursor.of(rows[limit - 1]))
+
+
+def located(view: Callable) -> Callable:
+    """Set `Location` on a 201: the path of the new object in the response, below the path of the request.
+
+    Goes above `idempotent`, so that a replay has it too.
+    """
+
+    @wraps(view)
+    def wrapper(*args: Any, **kwargs: Any) -> Response:
+        response = make_response(view(*args, **kwargs))
+        if response.status_code == 201:
+            created = next(iter(orjson.loads(response.get_data()).values()))
+            prefix = urlsplit(setting("BASE_URL")).path
+            response.headers["Location"] = f"{prefix}{request.path.rstrip('/')}/{created['id']}"
+        return response
+
+    return wrapper
 
 
 def file_response(name: str, chunks: Iterator, mimetype: str = JSON_LINES) -> Response:

@@ -1,10 +1,10 @@
 """Assessments: create, list, get, change, delete."""
 
-from flask import jsonify
+from flask import Response, jsonify
 
-from access import audit, auth, caller, gates, refuses, reports_unknown
+from access import audit, auth, caller, etags, gates, refuses, reports_unknown
 from access.idempotency import idempotent
-from blueprints import Blueprint, find
+from blueprints import Blueprint, cursor_page, find, located
 from errors import AlreadyBegun, NotFound, QuotaExceeded
 from models import ApiToken, Assessment, CandidateKey, Issue
 from rules.rows import row_id
@@ -16,6 +16,7 @@ blp = Blueprint("Assessments", __name__, description="Tasks that candidates are 
 @blp.post("/assessments")
 @auth.required(ApiToken, scope="write")
 @reports_unknown
+@located
 @idempotent
 @gates.subscribed
 @refuses(QuotaExceeded)
@@ -35,19 +36,24 @@ def create_assessment(data):
 @blp.get("/assessments")
 @auth.required(ApiToken)
 @reports_unknown
+@blp.arguments(schemas.AssessmentQuery, location="query")
 @blp.response(200, schemas.Assessments)
-def list_assessments():
+def list_assessments(query):
     """List assessments
 
-    All assessments that are not deleted, oldest first, with their linked issues.
+    All assessments that are not deleted, oldest first, with their linked issues; with `limit` a page of them.
     """
-    query = Assessment.visible_to(caller)
-    return {"assessments": list(query.order_by(Assessment.created_at, Assessment.id))}
+    rows = Assessment.visible_to(caller)
+    for name, column in (("created_after", Assessment.created_at), ("updated_after", Assessment.updated_at)):
+        if name in query:
+            rows = rows.where(column > query[name])
+    return cursor_page("assessments", rows, query)
 
 
 @blp.get("/assessments/<id:assessment_id>")
 @auth.required(ApiToken | CandidateKey)
 @reports_unknown
+@etags.tagged
 @blp.response(200, schemas.OneAssessment)
 def get_assessment(assessment_id):
     """Get an assessment
@@ -65,6 +71,7 @@ def get_assessment(assessment_id):
 
 @blp.get("/assessments/<id:assessment_id>/task")
 @auth.required(ApiToken)
+@etags.tagged
 @blp.response(200, schemas.OneTask)
 def get_task(assessment_id):
     """Get an assessment's task
@@ -77,6 +84,7 @@ def get_task(assessment_id):
 
 @blp.patch("/assessments/<id:assessment_id>")
 @auth.required(ApiToken, scope="write")
+@etags.matched
 @refuses(AlreadyBegun)
 @blp.arguments(schemas.AssessmentChange)
 @blp.response(200, schemas.OneAssessment)
@@ -88,7 +96,11 @@ def change_assessment(data, assessment_id):
     is redeemed; `expiresInDays` (for new keys), `reminderDaysBefore`, `rubricId` and `blind` can be changed at any
     time. A new `repoUrl` clears commit, folder and setup instructions.
     """
-    find(Assessment, assessment_id).change(caller, data)
+
+    def present() -> Response:
+        return jsonify(schemas.OneAssessment().dump({"assessment": find(Assessment, assessment_id)}))
+
+    find(Assessment, assessment_id).change(caller, data, etags.precondition(present))
     return {"assessment": find(Assessment, assessment_id)}
 
 

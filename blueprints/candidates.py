@@ -7,11 +7,13 @@ from typing import Any
 
 from flask import Response, jsonify
 
-from access import audit, auth, caller, refuses, reports_unknown
+from access import audit, auth, caller, etags, refuses, reports_unknown
 from access.idempotency import idempotent
-from blueprints import Blueprint, file_response, filters_of, find, or_not_found
+from blueprints import Blueprint, cut, file_response, filters_of, find, or_not_found
 from errors import DuplicateExternalId, NotFinished, SessionClosed, invalid
 from models import ApiToken, CandidateKey, CandidateList, Session, find_candidate, invitations, sessions
+from models.candidates import CandidateRow
+from rules.cursors import Cursor
 from schemas.candidates import (
     CandidateChange,
     CandidateFilter,
@@ -47,13 +49,15 @@ def list_candidates(query):
     if query["format"] == "csv":
         return _file_of(candidates)
     limit, offset = query["limit"], query["offset"]
-    rows, shows_key = _after(candidates, query).page(limit, offset), caller.sees_keys
-    listed = [candidate_of(row, shows_key) for row in rows]
-    return jsonify(candidates=listed, total=candidates.count(), limit=limit, offset=offset)
+    rows, next_cursor = candidate_page(candidates, query)
+    listed = [candidate_of(row, caller.sees_keys) for row in rows]
+    total = candidates.count()
+    return jsonify(candidates=listed, next=next_cursor, total=total, limit=limit, offset=offset)
 
 
 @blp.get("/candidates/<id:candidate_id>")
 @auth.required(ApiToken)
+@etags.tagged
 @blp.response(200, OneCandidate)
 @audit.reading
 def get_candidate(candidate_id):
@@ -79,6 +83,7 @@ def export_candidates(query):
 
 @blp.patch("/candidates/<id:candidate_id>")
 @auth.required(ApiToken, scope="write")
+@etags.matched
 @refuses(NotFinished, DuplicateExternalId)
 @blp.arguments(CandidateChange)
 @blp.response(200, OneCandidate)
@@ -90,7 +95,8 @@ def change_candidate(data, candidate_id):
     in the assessment. `hired` requires a completed or expired session; false restores the previous status. It is the
     same as the decisions `hired` and `undecided`.
     """
-    invitations.change_candidate(find(CandidateKey, candidate_id), data, caller)
+    check = etags.precondition(lambda: candidate_response(candidate_id))
+    invitations.change_candidate(find(CandidateKey, candidate_id), data, caller, check)
     return candidate_response(candidate_id)
 
 
@@ -134,13 +140,25 @@ def candidate_response(candidate_id: Any) -> Response:
     return jsonify(candidate=candidate_of(row, caller.sees_keys))
 
 
-def _after(candidates: CandidateList, query: dict[str, Any]) -> CandidateList:
-    if "after" not in query:
-        return candidates
-    last = CandidateKey.of_organization(caller).where(CandidateKey.id == query["after"]).get_or_none()
+def candidate_page(candidates: CandidateList, query: dict[str, Any]) -> tuple[list[CandidateRow], str | None]:
+    """The page's rows and the next page's cursor; all rows after the cursor if the query has no limit."""
+    newest_first = query.get("order") == "desc"
+    if "after" in query:
+        candidates = candidates.after(_position(query["after"]), newest_first)
+    if "limit" not in query:
+        return candidates.all(newest_first), None
+    rows = candidates.page(query["limit"] + 1, query.get("offset", 0), newest_first)
+    return cut(rows, query["limit"])
+
+
+def _position(after: Any) -> Any:
+    """The cursor, or the key with this id. Raises Invalid."""
+    if isinstance(after, Cursor):
+        return after
+    last = CandidateKey.of_organization(caller).where(CandidateKey.id == after).get_or_none()
     if last is None:
         raise invalid("after", "No such candidate in your organization.")
-    return candidates.after(last)
+    return last
 
 
 def _file_of(candidates: CandidateList) -> Response:

@@ -18,6 +18,8 @@ def list_events(query):
     """List events
 
     The events after a cursor, in the order in which they were published, which can differ from that of their
-    timestamps. Each event appears exactly once, a few seconds after it happened, and is stored for 30 days.
+    timestamps. Each event appears exactly once, a few seconds after it happened, and is stored for 30 days. To receive
+    only new events, send `from=now` once, and then each `next` as `after`.
     """
-    return read_feed(caller, query.get("after"), query.get("types"), query["limit"])
+    starts_now = query["start"] == "now"
+    return read_feed(caller, query.get("after"), query.get("types"), query["limit"], starts_now)

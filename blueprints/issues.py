@@ -1,8 +1,8 @@
 """The problem library: the shared catalogue, and the organization's own issues."""
 
-from access import audit, auth, caller
+from access import audit, auth, caller, etags
 from access.idempotency import idempotent
-from blueprints import Blueprint, filters_of, find, page
+from blueprints import Blueprint, filters_of, find, located, page
 from models import ApiToken, CandidateKey, Issue
 from schemas.issues import DeletedIssue, IssueChange, IssueQuery, Issues, NewIssue, OneIssue
 
@@ -23,6 +23,7 @@ def list_issues(query):
 
 @blp.post("/issues")
 @auth.required(ApiToken, scope="write")
+@located
 @idempotent
 @blp.arguments(NewIssue)
 @blp.response(201, OneIssue)
@@ -38,6 +39,7 @@ def create_issue(data):
 
 @blp.get("/issues/<id:issue_id>")
 @auth.required(ApiToken | CandidateKey)
+@etags.tagged
 @blp.response(200, OneIssue)
 def get_issue(issue_id):
     """Get an issue

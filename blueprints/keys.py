@@ -5,9 +5,11 @@ from flask import jsonify
 from access import audit, auth, caller, gates, refuses, reports_unknown
 from access.idempotency import idempotent
 from blueprints import Blueprint, find, or_not_found
+from blueprints.candidates import candidate_page
 from errors import DuplicateCandidates, DuplicateExternalId, NoTimeLimit
 from models import ApiToken, Assessment, CandidateKey, CandidateList, generate_keys
-from schemas.keys import Keys, NewKeys, RevokedKey, key_of
+from schemas.keys import Keys, ListedKeys, NewKeys, RevokedKey, key_of
+from schemas.queries import CursorPageQuery
 
 blp = Blueprint("Candidate keys", __name__, description="Keys that give candidates access to an assessment.")
 
@@ -36,15 +38,18 @@ def issue_keys(data, assessment_id, audit_entry):
 @blp.get("/assessments/<id:assessment_id>/keys")
 @auth.required(ApiToken)
 @reports_unknown
-@blp.response(200, Keys)
-def list_keys(assessment_id):
+@blp.arguments(CursorPageQuery, location="query")
+@blp.response(200, ListedKeys)
+def list_keys(query, assessment_id):
     """List candidate keys
 
-    All keys that are not revoked, oldest first. Tokens without the scope `write` see `PST-****-****` as each `key`.
+    All keys that are not revoked, oldest first; with `limit` a page of them. Tokens without the scope `write` see
+    `PST-****-****` as each `key`.
     """
     assessment = find(Assessment, assessment_id)
-    rows = CandidateList(caller.organization_id, caller, assessment_id=assessment.id).all()
-    return jsonify(keys=[key_of(row, caller.sees_keys) for row in rows])
+    keys = CandidateList(caller.organization_id, caller, assessment_id=assessment.id)
+    rows, next_cursor = candidate_page(keys, query)
+    return jsonify(keys=[key_of(row, caller.sees_keys) for row in rows], next=next_cursor)
 
 
 @blp.delete("/assessments/<id:assessment_id>/keys/<id:key_id>")

@@ -9,6 +9,7 @@ from flask import Flask
 from flask_smorest.spec.plugins import FlaskPlugin
 
 import errors
+from access.etags import IF_NONE_MATCH
 from access.idempotency import PARAMETER as IDEMPOTENCY_KEY
 from access.rate_limits import setting_of
 from errors import Refusal
@@ -75,6 +76,10 @@ def complete(operation: dict[str, Any], view: Any, rule: str) -> None:
     if getattr(view, "reports_unknown", False):
         success = next(response for status, response in operation["responses"].items() if status[0] == "2")
         success["headers"] = {unknown_names.HEADER: unknown_names.DOCUMENTATION}
+    for parameter in getattr(view, "header_parameters", ()):
+        operation.setdefault("parameters", []).append(parameter)
+        if parameter is IF_NONE_MATCH:
+            operation["responses"]["304"] = {"description": "The response would be the same as before."}
     # A view that forwards responses documents their shape itself.
     refusals = getattr(view, "responses", None) or _responses(_refusals(view, rule))
     operation["responses"] |= {str(status): response for status, response in refusals.items()}

@@ -2,19 +2,21 @@
 
 from datetime import timedelta
 
-from access import audit, auth, caller, refuses
+from access import audit, auth, caller, etags, refuses
 from access.idempotency import idempotent
-from blueprints import Blueprint, find
+from blueprints import Blueprint, cursor_page, find
 from errors import LastWriteToken
 from models import ApiToken, Assessment, CandidateKey, clock, disclosure, people
 from rules import plans
 from schemas import org as schemas
+from schemas.queries import CursorPageQuery
 
 blp = Blueprint("Organization", __name__, description="Your organization, its settings and its tokens.")
 
 
 @blp.get("/org")
 @auth.required(ApiToken)
+@etags.tagged
 @blp.response(200, schemas.OneOrganization)
 def get_org():
     """Get the organization
@@ -33,6 +35,7 @@ def get_org():
 
 @blp.get("/org/settings")
 @auth.required(ApiToken)
+@etags.tagged
 @blp.response(200, schemas.OneSettings)
 def get_settings():
     """Get the settings
@@ -59,13 +62,14 @@ def change_settings(data):
 
 @blp.get("/org/tokens")
 @auth.required(ApiToken)
+@blp.arguments(CursorPageQuery, location="query")
 @blp.response(200, schemas.Tokens)
-def list_tokens():
+def list_tokens(query):
     """List tokens
 
-    All tokens that are not revoked, oldest first, without their secrets.
+    All tokens that are not revoked, oldest first, without their secrets; with `limit` a page of them.
     """
-    return {"tokens": list(ApiToken.visible_to(caller).order_by(ApiToken.created_at, ApiToken.id))}
+    return cursor_page("tokens", ApiToken.visible_to(caller), query)
 
 
 @blp.post("/org/tokens")

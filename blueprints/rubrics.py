@@ -1,8 +1,10 @@
 """Scoring rubrics."""
 
-from access import audit, auth, caller, refuses
+from flask import Response, jsonify
+
+from access import audit, auth, caller, etags, refuses
 from access.idempotency import idempotent
-from blueprints import Blueprint, find, page
+from blueprints import Blueprint, find, located, page
 from errors import RubricInUse
 from models import ApiToken, Rubric
 from schemas.queries import PageQuery
@@ -25,6 +27,7 @@ def list_rubrics(query):
 
 @blp.post("/rubrics")
 @auth.required(ApiToken, scope="write")
+@located
 @idempotent
 @blp.arguments(NewRubric)
 @blp.response(201, OneRubric)
@@ -39,6 +42,7 @@ def create_rubric(data):
 
 @blp.get("/rubrics/<id:rubric_id>")
 @auth.required(ApiToken)
+@etags.tagged
 @blp.response(200, OneRubric)
 def get_rubric(rubric_id):
     """Get a rubric
@@ -50,6 +54,7 @@ def get_rubric(rubric_id):
 
 @blp.patch("/rubrics/<id:rubric_id>")
 @auth.required(ApiToken, scope="write")
+@etags.matched
 @blp.arguments(RubricChange)
 @blp.response(200, OneRubric)
 @audit.change()
@@ -58,7 +63,11 @@ def change_rubric(data, rubric_id):
 
     A change is saved as a new version; a request that changes nothing is not. Existing scores keep their version.
     """
-    return {"rubric": find(Rubric, rubric_id).change(data)}
+
+    def present() -> Response:
+        return jsonify(OneRubric().dump({"rubric": find(Rubric, rubric_id)}))
+
+    return {"rubric": find(Rubric, rubric_id).change(data, etags.precondition(present))}
 
 
 @blp.delete("/rubrics/<id:rubric_id>")

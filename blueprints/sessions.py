@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from access import audit, auth, caller, refuses
+from access import audit, auth, caller, etags, refuses
 from access.idempotency import idempotent
 from blueprints import Blueprint, find
 from errors import Erased
@@ -15,6 +15,7 @@ blp = Blueprint("Sessions", __name__, description="Candidates' sessions and thei
 
 @blp.get("/sessions/<id:session_id>")
 @auth.required(ApiToken | CandidateKey)
+@etags.tagged
 @blp.response(200, ReviewedSession)
 @audit.reading
 def get_session(session_id):
@@ -62,6 +63,7 @@ def shown(session_id: Any) -> dict[str, Any]:
     session = Session.visible_to(caller).where(Session.id == session_id).get()
     members = {name: getattr(session, name) for name in CandidateSession().fields if hasattr(session, name)}
     members |= Event.counts(session) | {
+        "updated_at": session.updated_at or session.created_at,
         "status": session.key.status,
         "org_name": session.organization.shown_name,
         "assessment_title": session.assessment.title,

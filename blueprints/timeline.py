@@ -6,7 +6,7 @@ from typing import Any
 import orjson
 from flask import request
 
-from access import audit, auth, caller, concurrency
+from access import audit, auth, caller, concurrency, etags
 from blueprints import Blueprint, file_response, filters_of, find, or_not_found, page
 from blueprints.sessions import shown
 from errors import invalid
@@ -16,6 +16,7 @@ from rules.activity import describe_activity
 from rules.decisions import KINDS as DECISION_KINDS
 from rules.decisions import read_decision
 from rules.summaries import format_summary
+from rules.timestamps import format_timestamp, timestamp_from_ns
 from schemas import timeline as schemas
 from schemas.sessions import ReviewedSession
 from web.json import UNSTORABLE
@@ -38,7 +39,11 @@ def list_sessions(query):
 
 
 def _reads_large_envelopes(**path: Any) -> bool:
-    return request.args.get("detail") == "full" and concurrency.reads_large_session(**path)
+    try:
+        is_full = request.args.get("detail") == "full"
+    except UnicodeDecodeError:
+        return False  # The parser refuses it.
+    return is_full and concurrency.reads_large_session(**path)
 
 
 @blp.get("/sessions/<id:session_id>/timeline")
@@ -54,12 +59,34 @@ def get_timeline(query, session_id):
     """
     session = find(Session, session_id)
     filters = {name: query.get(name) for name in ("kind", "without", "source", "actor")}
-    result = timeline.page(session, query["limit"], _cursor(query), query["detail"] == "full", **filters)
+    full, latest_first = query["detail"] == "full", query["order"] == "desc"
+    result = timeline.page(session, query["limit"], _cursor(query), full, latest_first, **filters)
     return {"events": [_event(event) for event in result.events], "next": result.next}
+
+
+@blp.get("/sessions/<id:session_id>/timeline/compact")
+@auth.required(ApiToken)
+@blp.file(
+    "JSON Lines: for each event an object with `id`, `ts`, `kind`, `actor`, `summary` and `size` (in bytes).",
+    "All events, one per line.",
+)
+@audit.reading
+def get_compact_timeline(session_id):
+    """Get a session's compact timeline
+
+    All events in one response, in the order in which they happened, one JSON object per line: for a table or a chart of
+    a whole session. The members are those of the timeline's events; `size` is `sizeBytes`.
+    """
+    session = find(Session, session_id)
+    parts = timeline.read_compact(session)
+    # A chunk for many lines: a server sends each one on its own.
+    chunks = (b"".join(orjson.dumps(_compact(*row)) + b"\n" for row in rows) for rows in parts)
+    return file_response(f"timeline-{session.id}.jsonl", chunks)
 
 
 @blp.get("/sessions/<id:session_id>/timeline/<path:event_id>")
 @auth.required(ApiToken)
+@etags.tagged
 @concurrency.long_read
 @blp.response(200, schemas.OneEvent)
 @audit.reading
@@ -85,7 +112,8 @@ def get_decisions(query, session_id):
     The candidate's explanations and their responses to agents' plans, in order.
     """
     session = find(Session, session_id)
-    result = timeline.page(session, query["limit"], _cursor(query), full=True, kind=sorted(DECISION_KINDS))
+    kinds, latest_first = sorted(DECISION_KINDS), query["order"] == "desc"
+    result = timeline.page(session, query["limit"], _cursor(query), True, latest_first, kind=kinds)
     decisions = [event | read_decision(event["envelope"]) for event in result.events]
     return {"decisions": decisions, "next": result.next}
 
@@ -157,6 +185,13 @@ def _cursor(query: dict[str, Any]) -> timeline.Cursor | None:
         return timeline.Cursor.parse(query["after"]) if "after" in query else None
     except ValueError as error:
         raise invalid("after", str(error)) from None
+
+
+def _compact(
+    time_ns: int, seq: int, id: str, kind: str, actor: str | None, subject: Any, note: Any, size: int
+) -> dict[str, Any]:
+    ts, summary = format_timestamp(timestamp_from_ns(time_ns)), format_summary(subject, note)
+    return {"id": id, "ts": ts, "kind": kind, "actor": actor, "summary": summary, "size": size}
 
 
 def _event(row: dict[str, Any]) -> dict[str, Any]:

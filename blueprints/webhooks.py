@@ -4,9 +4,9 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
-from access import audit, auth, caller, rate_limits, refuses
+from access import audit, auth, caller, etags, rate_limits, refuses
 from access.idempotency import idempotent
-from blueprints import Blueprint, find, page, setting
+from blueprints import Blueprint, find, located, page, setting
 from delivery.webhooks import ForbiddenDestination, check_destination
 from errors import TooManyWebhooks, WebhookDisabled, invalid
 from models import ApiToken, Webhook, WebhookDelivery, blind, clock
@@ -50,6 +50,7 @@ def list_webhooks(query):
 
 @blp.post("/webhooks")
 @auth.required(ApiToken, scope="admin")
+@located
 @idempotent
 @refuses(TooManyWebhooks)
 @blp.arguments(schemas.NewWebhook)
@@ -70,6 +71,7 @@ def create_webhook(data):
 
 @blp.get("/webhooks/<id:webhook_id>")
 @auth.required(ApiToken)
+@etags.tagged
 @blp.response(200, schemas.OneWebhook)
 def get_webhook(webhook_id):
     """Get a webhook

@@ -1,5 +1,6 @@
 """Assessments: a brief, a repository and a time limit, to which candidates are invited."""
 
+from collections.abc import Callable
 from typing import Any
 
 import peewee
@@ -119,8 +120,12 @@ class Assessment(Model):
         created = cls.select().where(cls.created_at >= start, cls.created_at < end)
         return created.where(cls.organization == organization).count()
 
-    def change(self, token: ApiToken, values: dict[str, Any]) -> None:
+    def change(
+        self, token: ApiToken, values: dict[str, Any], check: Callable[[], None] = lambda: None
+    ) -> None:
         """Change the assessment. Members that candidates see can change until the first key is redeemed.
+
+        check -- called once the row is locked
 
         Raises AlreadyBegun with the members that can no longer change, and Invalid for an unknown rubric or a
         reminder that would be due before the invitation.
@@ -132,6 +137,7 @@ class Assessment(Model):
                 self.organization.lock()
                 self.find_referenced(Rubric, "rubricId", values["rubric_id"], token)
             locked = self.lock()
+            check()
             changed = locked.changed_columns(values)
             shown = [_SHOWN_MEMBERS[name] for name in changed if name in _SHOWN_MEMBERS]
             if shown and Session.select().where(Session.assessment == locked).exists():

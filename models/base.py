@@ -105,6 +105,9 @@ class Table(peewee.Model):
 class Model(Table):
     """A table with a UUIDv7 id and its creation time."""
 
+    # Set by tables whose `updated_at` follows every other column; null until the first change.
+    unshown_columns: frozenset[str] | None = None
+
     id = UUIDField(primary_key=True, default=new_id)
     created_at = TimestampField(default=clock.now)
 
@@ -120,10 +123,19 @@ class Model(Table):
     def update_columns(self, **values: Any) -> int:
         """Update columns of the row and of this instance; returns the number of changed rows, 1 or 0."""
         table: Any = type(self)
+        if self._changes_shown(values):
+            values = {"updated_at": clock.now()} | values
         changed_rows = table.update(**values).where(table.id == self.id).execute() if values else 0
         for name, value in values.items():
             setattr(self, name, value)
         return changed_rows
+
+    def _changes_shown(self, values: dict[str, Any]) -> bool:
+        """Return whether the values change a column that `updated_at` follows."""
+        hidden = self.unshown_columns
+        return hidden is not None and any(
+            getattr(self, name) != value for name, value in values.items() if name not in hidden
+        )
 
     def set_once(self, column: str, **values: Any) -> None:
         """Set an empty timestamp to now, and other columns. Raises NotFound if it has been set before."""

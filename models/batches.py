@@ -59,10 +59,22 @@ def first_wide(query: Query, order: Sequence[peewee.Field], size: peewee.Field) 
     return list(rows)
 
 
-def after(query: Query, order: Sequence[peewee.Field], values: Sequence[Any]) -> Query:
-    """The rows behind the one with these values, in order."""
-    bound = [field.db_value(value) for field, value in zip(order, values, strict=True)]
-    return query.where(peewee.Tuple(*order) > peewee.Tuple(*bound)).order_by(*order)
+def after(query: Query, order: Sequence[peewee.Field], values: Sequence[Any] | None) -> Query:
+    """The rows behind the one with these values, in order; all rows without values."""
+    if values is not None:
+        query = query.where(peewee.Tuple(*order) > _bound(order, values))
+    return query.order_by(*order)
+
+
+def before(query: Query, order: Sequence[peewee.Field], values: Sequence[Any] | None) -> Query:
+    """The rows before the one with these values, in reverse order; all rows without values."""
+    if values is not None:
+        query = query.where(peewee.Tuple(*order) < _bound(order, values))
+    return query.order_by(*(field.desc() for field in order))
+
+
+def _bound(order: Sequence[peewee.Field], values: Sequence[Any]) -> peewee.Tuple:
+    return peewee.Tuple(*(field.db_value(value) for field, value in zip(order, values, strict=True)))
 
 
 def split(items: Iterable[Any], size_of: Callable[[Any], int]) -> Iterator[list]:

@@ -40,14 +40,21 @@ class CandidateRow(NamedTuple):
     decided_by_name: str | None = None
     decided_by_person: bool = False
     assessment_title: str | None = None
+    updated_at: Any = None
+    session_updated_at: Any = None
+
+    @property
+    def changes(self) -> tuple[Any, ...]:
+        """The times of the latest changes, or None, as the database returns them."""
+        return self.updated_at, self.redeemed_at, self.session_updated_at
 
 
 class CandidateList:
     """The candidates of an organization that match all filters, oldest first.
 
     viewer -- the caller, from whom a blind assessment hides names; None hides nothing
-    filters -- `assessment_id`, `status`, `external_id`, `key_id`, and `q`: part of name, address or externalId, in any
-        letter case
+    filters -- `assessment_id`, `status`, `external_id`, `key_id`, `created_after`, `updated_after`, and `q`: part of
+        name, address or externalId, in any letter case
     """
 
     def __init__(self, organization_id: Any, viewer: ApiToken | None, **filters: Any) -> None:
@@ -65,12 +72,12 @@ class CandidateList:
         ((count,),) = sql.rows(sql.count_candidates(frozenset(self._values)), **self._values)
         return int(count)
 
-    def page(self, limit: int, offset: int = 0) -> list[CandidateRow]:
-        text = sql.candidates(frozenset(self._values), is_page=True)
+    def page(self, limit: int, offset: int = 0, newest_first: bool = False) -> list[CandidateRow]:
+        text = sql.candidates(frozenset(self._values), is_page=True, newest_first=newest_first)
         return self._rows(text, limit=limit, offset=offset)
 
-    def all(self) -> list[CandidateRow]:
-        return self._rows(sql.candidates(frozenset(self._values), is_page=False))
+    def all(self, newest_first: bool = False) -> list[CandidateRow]:
+        return self._rows(sql.candidates(frozenset(self._values), False, newest_first))
 
     def batches(self) -> Iterator[list[CandidateRow]]:
         """All of them, BATCH_SIZE at a time."""
@@ -79,10 +86,11 @@ class CandidateList:
             yield batch
             part = part.after(batch[-1])
 
-    def after(self, last: Any) -> "CandidateList":
-        """The part of the list after a key or a row, which may have been revoked since."""
+    def after(self, last: Any, newest_first: bool = False) -> "CandidateList":
+        """The part of the list after a key, a row or a cursor; the key may have been revoked since."""
         rest = CandidateList(None, self._viewer)
-        rest._values = self._values | {"last_created_at": last.created_at, "last_id": last.id}
+        position = {"last_created_at": last.created_at, "first_id" if newest_first else "last_id": last.id}
+        rest._values = self._values | position
         return rest
 
     def _rows(self, text: str, **values: Any) -> list[CandidateRow]:

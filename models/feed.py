@@ -116,15 +116,17 @@ def _next_rows(organization_id: Any) -> Iterator[FeedEvent]:
             count += len(row.payloads)
 
 
-def read_feed(caller: ApiToken, after: int | None, types: list[str] | None, limit: int) -> dict[str, Any]:
+def read_feed(
+    caller: ApiToken, after: int | None, types: list[str] | None, limit: int, starts_now: bool = False
+) -> dict[str, Any]:
     """A page of the feed in the order of positions: `events`, `next` (the cursor after them) and `has_more`.
 
-    Without a cursor it starts at the oldest stored event. Raises CursorExpired if events after the cursor have been
-    deleted, and Invalid for a cursor that the feed has not reached.
+    Without a cursor it starts at the oldest stored event, or behind the latest if it `starts_now`. Raises
+    CursorExpired if events after the cursor have been deleted, and Invalid for one that the feed has not reached.
     """
     # Read before the rows: events numbered after this are left for the next page, and never skipped.
     last = Feed.select(Feed.position).where(Feed.organization == caller.organization).scalar() or 0
-    after = _start(caller, after, last)
+    after = last if after is None and starts_now else _start(caller, after, last)
     rows = FeedEvent.visible_to(caller).where(FeedEvent.position > after, FeedEvent.position <= last)
     if types:
         rows = rows.where(FeedEvent.type.in_(types))

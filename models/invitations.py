@@ -3,7 +3,7 @@
 Each verb locks the key's row, as redeem does, so that the two never interleave.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any
@@ -55,12 +55,20 @@ def decide(key: CandidateKey, reviewer: ApiToken | None, decision: str, reason: 
         decisions.decide(locked, reviewer, decision, reason)
 
 
-def change_candidate(key: CandidateKey, values: dict[str, Any], reviewer: ApiToken | None = None) -> None:
+def change_candidate(
+    key: CandidateKey,
+    values: dict[str, Any],
+    reviewer: ApiToken | None = None,
+    check: Callable[[], None] = lambda: None,
+) -> None:
     """Change a candidate's data, or mark them as hired, atomically. Queued messages go to a new address.
+
+    check -- called once the key is locked
 
     Raises NotFinished (models/decisions.py), and DuplicateExternalId for a new `externalId` of another candidate.
     """
     with _locked_with_messages(key) as locked:
+        check()
         if "hired" in values:
             decisions.decide_hired(locked, reviewer, values["hired"])
         email = values.get("candidate_email", locked.candidate_email)

@@ -41,6 +41,7 @@ class CandidateKey(Model):
 
     personal_data = PersonalData("keys", "Your invitation, with your name and address if provided.")
 
+    unshown_columns = frozenset({"reminded_at", "bounced"})
     # Peewee's query of the sessions of this key.
     session_set: Any
     # The assessment's columns as AssessmentRow; set by `find`.
@@ -69,6 +70,7 @@ class CandidateKey(Model):
     decision_reason = peewee.TextField(null=True)
     decided_at = TimestampField(null=True)
     decided_by = peewee.ForeignKeyField(ApiToken, null=True, index=False)
+    updated_at = TimestampField(null=True)
 
     class Meta:
         indexes = ((("assessment", "created_at", "id"), False),)
@@ -151,7 +153,8 @@ class CandidateKey(Model):
 
     def request_erasure(self) -> datetime:
         """Record the candidate's request for erasure; returns the time of the first one."""
-        update = CandidateKey.update(erasure_requested_at=clock.now())
+        now = clock.now()
+        update = CandidateKey.update(erasure_requested_at=now, updated_at=now)
         update.where(CandidateKey.id == self.id, CandidateKey.erasure_requested_at.is_null()).execute()
         return CandidateKey.get_by_id(self.id).erasure_requested_at
 
@@ -193,6 +196,12 @@ add_index(
     "candidate_keys_not_redeemed",
     *(CandidateKey.assessment, CandidateKey.expires_at, CandidateKey.id),
     where=~CandidateKey.is_redeemed & CandidateKey.revoked_at.is_null(),
+)
+# For `updatedAfter`.
+add_index(
+    "candidate_keys_changed",
+    *(CandidateKey.organization, CandidateKey.updated_at),
+    where=CandidateKey.updated_at.is_null(False),
 )
 # For due reminders.
 add_index("candidate_keys_to_remind", CandidateKey.expires_at, where=CandidateKey.reminded_at.is_null())

@@ -21,7 +21,8 @@ S, K, A = Session.alias("s"), CandidateKey.alias("k"), Assessment.alias("a")
 def sessions(organization: Organization, **filters: Any) -> Query:
     """The organization's sessions as rows, oldest first; without those of deleted assessments.
 
-    filters -- `assessment_id`, `status`, `external_id`, `redeemed_from`, `redeemed_to`; all optional
+    filters -- `assessment_id`, `status`, `external_id`, `redeemed_from`, `redeemed_to`, `created_after`,
+        `updated_after`; all optional
     """
     status = _status()
     conditions = {
@@ -30,13 +31,16 @@ def sessions(organization: Organization, **filters: Any) -> Query:
         "external_id": K.external_id == filters.get("external_id"),
         "redeemed_from": S.created_at >= filters.get("redeemed_from"),
         "redeemed_to": S.created_at < filters.get("redeemed_to"),
+        "created_after": S.created_at > filters.get("created_after"),
+        "updated_after": S.id.in_(Session.changed_after(organization, filters.get("updated_after"))),
     }
     query = S.select(
         S.id,
         S.assessment.alias("assessment_id"),
         S.key.alias("key_id"),
         S.key.alias("candidate_id"),
-        S.created_at.alias("redeemed_at"),
+        *(S.created_at, S.created_at.alias("redeemed_at")),
+        peewee.fn.COALESCE(S.updated_at, S.created_at).alias("updated_at"),
         *(S.closes_at, S.closed_at, S.completed_at, S.hired_at),
         *(S.tests_passed_count, S.tests_failed_count, S.tests_skipped_count, S.tests_note),
         peewee.fn.COALESCE(Organization.display_name, Organization.name).alias("org_name"),

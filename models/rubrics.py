@@ -1,5 +1,6 @@
 """Scoring rubrics and their versions."""
 
+from collections.abc import Callable
 from typing import Any
 
 import peewee
@@ -31,10 +32,14 @@ class Rubric(Model):
             rubric._save_version()
         return rubric
 
-    def change(self, values: dict[str, Any]) -> "Rubric":
-        """Change name or criteria as the next version; there is none if nothing changes."""
+    def change(self, values: dict[str, Any], check: Callable[[], None] = lambda: None) -> "Rubric":
+        """Change name or criteria as the next version; there is none if nothing changes.
+
+        check -- called once the row is locked
+        """
         with db.atomic():
             rubric = self.lock()
+            check()
             if changed := rubric.changed_columns(values):
                 rubric.update_columns(**changed, version=rubric.version + 1, updated_at=clock.now())
                 rubric._save_version()

@@ -136,13 +136,26 @@ _KEY_FILTERS = {
     "pattern": "AND k.search_text LIKE :pattern ESCAPE '!'",
     "person_id": f"AND NOT {HIDDEN}",
     "status": f"AND {STATUS} = :status",
+    "created_after": "AND k.created_at > :created_after",
+    # Ranges of indexes. `updated_at` is null until the first change.
+    "updated_after": """AND k.id IN (
+        SELECT id FROM candidate_keys WHERE organization_id = :organization_id AND created_at > :updated_after
+        UNION ALL
+        SELECT id FROM candidate_keys WHERE organization_id = :organization_id AND updated_at > :updated_after
+        UNION ALL
+        SELECT key_id FROM sessions WHERE organization_id = :organization_id AND created_at > :updated_after
+        UNION ALL
+        SELECT key_id FROM sessions WHERE organization_id = :organization_id AND updated_at > :updated_after
+      )""",
     "last_id": "AND (k.created_at, k.id) > (:last_created_at, :last_id)",
+    "first_id": "AND (k.created_at, k.id) < (:last_created_at, :first_id)",
 }
 _CANDIDATES = f"""
     SELECT k.id, k.key, k.assessment_id, k.organization_id, {STATUS}, k.candidate_email, k.candidate_name,
            k.external_id, k.metadata, s.id, k.expires_at, s.created_at, s.completed_at, k.created_at,
            k.erasure_requested_at, d.state, d.attempts, d.last_error, d.sent_at, k.decision, k.decision_reason,
-           k.decided_at, COALESCE(p.id, t.id), COALESCE(p.name, t.name), p.id IS NOT NULL, a.title
+           k.decided_at, COALESCE(p.id, t.id), COALESCE(p.name, t.name), p.id IS NOT NULL, a.title,
+           k.updated_at, s.updated_at
     FROM candidate_keys k JOIN assessments a ON a.id = k.assessment_id
     LEFT JOIN sessions s ON s.key_id = k.id LEFT JOIN deliveries d ON d.id = k.invitation_id
     LEFT JOIN reviewers t ON t.id = k.decided_by_id LEFT JOIN people p ON p.id = t.person_id
@@ -157,11 +170,12 @@ _TOTAL = f"""
 
 
 @lru_cache
-def candidates(filters: frozenset[str], is_page: bool) -> str:
+def candidates(filters: frozenset[str], is_page: bool, newest_first: bool = False) -> str:
     """Candidates in list order, as rows for schemas.keys; a page takes `limit` and `offset`."""
-    page = "ORDER BY k.created_at, k.id LIMIT :limit OFFSET :offset" if is_page else ""
+    order = "ORDER BY k.created_at DESC, k.id DESC" if newest_first else "ORDER BY k.created_at, k.id"
+    page = f"{order} LIMIT :limit OFFSET :offset" if is_page else ""
     matching = f"SELECT k.id {_matching(filters)} {page}"
-    return f"{_CANDIDATES} WHERE k.id IN ({matching}) ORDER BY k.created_at, k.id"
+    return f"{_CANDIDATES} WHERE k.id IN ({matching}) {order}"
 
 
 @lru_cache

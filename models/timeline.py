@@ -26,6 +26,11 @@ _COLUMNS = (
     *(Event.seq, Event.event_id, Event.time_ns, Event.received_at, Event.kind, Event.source),
     *(Event.actor, Event.attribution, Event.late, Event.subject, Event.note, Event.size),
 )
+COMPACT_COLUMNS = (
+    *(Event.time_ns, Event.seq, Event.event_id, Event.kind, Event.actor),
+    *(Event.subject, Event.note, Event.size),
+)
+COMPACT_ROWS = 1000
 
 
 class Cursor(NamedTuple):
@@ -55,7 +60,12 @@ class Page(NamedTuple):
 
 
 def page(
-    session: Session, limit: int, after: Cursor | None = None, full: bool = False, **filters: Any
+    session: Session,
+    limit: int,
+    after: Cursor | None = None,
+    full: bool = False,
+    latest_first: bool = False,
+    **filters: Any,
 ) -> Page:
     """The events after a cursor.
 
@@ -63,7 +73,7 @@ def page(
     filters -- `kind` and `without` (lists), `source`, `actor`
     """
     query = _matching(session, filters).select(*_COLUMNS)
-    ordered = query.order_by(*_ORDER) if after is None else batches.after(query, _ORDER, after)
+    ordered = (batches.before if latest_first else batches.after)(query, _ORDER, after)
     rows: Any = list(ordered.limit(limit + 1).dicts())
     events = rows[:limit]
     if full:
@@ -102,6 +112,14 @@ def read_all(session: Session, **filters: Any) -> Iterator[dict[str, Any]]:
     """All events with their envelopes in order, a batch at a time."""
     query = _matching(session, filters).select(*_COLUMNS, Event.envelope)
     return batches.read_wide(query, _ORDER, Event.size)
+
+
+def read_compact(session: Session) -> Iterator[list[tuple]]:
+    """All events in order, without their envelopes, as lists of tuples of COMPACT_COLUMNS."""
+    query, last = Event.select(*COMPACT_COLUMNS).where(Event.session == session), None
+    while rows := list(batches.after(query, _ORDER, last).limit(COMPACT_ROWS).tuples()):
+        yield rows
+        last = Cursor(*rows[-1][:2])
 
 
 def artifact_events(session: Session, kinds: list[str]) -> Iterator[ArtifactEvent]:

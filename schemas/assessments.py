@@ -7,11 +7,12 @@ import marshmallow as ma
 from rules.hosted_tools import ALLOWABLE
 from rules.rows import row_id, row_time
 from schemas import members
-from schemas.base import Body, Deleted, Schema, shape
+from schemas.base import Body, CursorPageOf, Deleted, Schema, shape
 from schemas.briefs import StructuredBrief
 from schemas.fields import Choice, Dollars, Flag, Id, Integer, ListOf, Nested, RepositoryUrl, String, Text
 from schemas.issues import Issue
 from schemas.members import EXAMPLE_BRIEF, EXAMPLE_REPOSITORY
+from schemas.queries import CursorPageQuery, created_after, updated_after
 from schemas.timestamps import Timestamp
 
 _AGENTS = ["claude", "codex"]
@@ -109,6 +110,13 @@ class AssessmentChange(Body):
     blind = Flag(_BLIND, example=False)
 
 
+class AssessmentQuery(CursorPageQuery):
+    """Filter of assessments."""
+
+    created_after = created_after()
+    updated_after = updated_after()
+
+
 class Assessment(Schema):  # R9
     """An assessment; absent values are null. Candidates do not see the members after `updatedAt`."""
 
@@ -176,5 +184,10 @@ class Task(Schema):
 
 OneTask = shape("OneTask", "The task of an assessment.", task=Nested(Task, "The task."))
 OneAssessment = shape("OneAssessment", "One assessment.", assessment=Nested(Assessment, "The assessment."))
-Assessments = shape("Assessments", "Oldest first.", assessments=ListOf(Assessment, "Assessments."))
+Assessments = shape(
+    "Assessments",
+    "Assessments, by default oldest first.",
+    CursorPageOf,
+    assessments=ListOf(Assessment, "Assessments."),
+)
 DeletedAssessment = shape("DeletedAssessment", "The assessment and its keys are deleted.", Deleted)

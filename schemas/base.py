@@ -6,6 +6,8 @@ import marshmallow as ma
 
 from schemas.fields import EXAMPLE_ID, Dict, Flag, Id, Integer, ListOf, Nested, Raw, String
 
+EXAMPLE_CURSOR = "1775034000000000.01978f2e7c1a7a4e9d571f3f7f8b7a01"
+
 
 def camel(name: str) -> str:
     first, *others = name.split("_")
@@ -52,10 +54,16 @@ class Body(Schema):
         return {name: value for name, value in data.items() if value is not None or name in kept}
 
 
-class PageOf(Schema):
+class CursorPageOf(Schema):
+    """Base of lists with cursors."""
+
+    next = String("Value for `after`; null at the end.", example=EXAMPLE_CURSOR, null=True)
+
+
+class PageOf(CursorPageOf):
     """Base of the pages of a list."""
 
-    total = Integer("Number of entries in the whole list.", example=47)
+    total = Integer("Number of entries in the whole list; null with `after`.", example=47, null=True)
     limit = Integer("Limit that was applied.", example=50)
     offset = Integer("Number of entries skipped.", example=0)
 

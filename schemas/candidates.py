@@ -1,11 +1,25 @@
 """Candidates of an organization, across its assessments."""
 
+from typing import Any
+
 from rules.fairness import DECISIONS
 from schemas import members
 from schemas.base import Body, PageOf, shape
-from schemas.fields import Choice, Email, Flag, Id, Line, ListOf, Nested, String, Text
+from schemas.fields import Choice, Email, Flag, Id, Integer, Line, ListOf, Nested, String, Text, parse_id
 from schemas.keys import EXTERNAL_ID, STATUSES, Key, Metadata
-from schemas.queries import UNDOCUMENTED, Filter, PageQuery
+from schemas.queries import UNDOCUMENTED, After, Filter, PageQuery, created_after, updated_after
+
+
+class AfterCandidate(After):
+    """A cursor, or the id of the last candidate of the previous page."""
+
+    description = (
+        "The `next` of the previous page, or the id of the last candidate read. Each page costs the same, and "
+        "revocations meanwhile neither skip nor repeat a candidate."
+    )
+
+    def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> Any:
+        return parse_id(value) or super()._deserialize(value, attr, data, **kwargs)
 
 
 class CandidateFilter(Filter):
@@ -17,15 +31,14 @@ class CandidateFilter(Filter):
     q = String(
         "Only candidates whose name, address or `externalId` contains this, in any letter case.", max=255
     )
+    created_after = created_after()
+    updated_after = updated_after()
 
 
 class CandidateQuery(CandidateFilter, PageQuery):
     """Part of the list of candidates."""
 
-    after = Id(
-        "Only candidates after this one: the id of the last one read. Each page costs the same, and revocations "
-        "meanwhile neither skip nor repeat a candidate."
-    )
+    after = AfterCandidate()
     format = Choice(["json", "csv"], "`csv`: like the export.", load_default="json", openapi=UNDOCUMENTED)
 
 
@@ -36,7 +49,11 @@ class Candidate(Key):
 
 
 Candidates = shape(
-    "Candidates", "Candidates, oldest first.", PageOf, candidates=ListOf(Candidate, "Candidates.")
+    "Candidates",
+    "Candidates, oldest first.",
+    PageOf,
+    candidates=ListOf(Candidate, "Candidates."),
+    total=Integer("Number of entries in the whole list.", example=47),
 )
 
 

@@ -27,7 +27,10 @@ class FeedQuery(Filter):
     """Part of the feed."""
 
     after = QueryInteger(
-        "The previous response's `next`; if omitted, starts at the oldest event.", min=0, max=MAX_OFFSET
+        "The previous response's `next`; if omitted, starts at `from`.", min=0, max=MAX_OFFSET
+    )
+    start = Choice(
+        ["oldest", "now"], "Without `after`: where to start.", data_key="from", load_default="oldest"
     )
     types = TypeList("Only these types, separated by commas.")
     limit = Limit()

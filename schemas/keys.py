@@ -8,7 +8,7 @@ from rules import candidate_keys
 from rules.fairness import DECISIONS
 from rules.rows import row_id, row_json, row_time
 from schemas import members
-from schemas.base import Body, Deleted, Schema, camel, shape
+from schemas.base import Body, CursorPageOf, Deleted, Schema, camel, shape
 from schemas.fields import Choice, Described, Email, Id, Integer, Line, ListOf, Nested, String
 from schemas.timestamps import Timestamp
 
@@ -138,6 +138,7 @@ class Key(Schema):  # R16
     redeemed_at = Timestamp("When the key was redeemed.", null=True)
     completed_at = Timestamp("When the candidate completed; null for an expired session.", null=True)
     created_at = Timestamp("When the key was generated.")
+    updated_at = Timestamp("When the candidate, the invitation or the session last changed.")
     erasure_requested_at = Timestamp("When the candidate asked for erasure.", null=True)
     decision = Choice(DECISIONS, "Latest decision about the candidate.", example="advanced")
     decision_reason = String("Reason for the decision.", example="Careful, well tested fix.", null=True)
@@ -177,6 +178,7 @@ def key_of(row: Any, shows_key: bool) -> dict[str, Any]:
         "redeemedAt": row_time(row.redeemed_at),
         "completedAt": row_time(row.completed_at),
         "createdAt": row_time(row.created_at),
+        "updatedAt": row_time(max(filter(None, [row.created_at, *row.changes]))),
         "erasureRequestedAt": row_time(row.erasure_requested_at),
         "decision": row.decision,
         "decisionReason": row.decision_reason,
@@ -192,4 +194,7 @@ def candidate_of(row: Any, shows_key: bool) -> dict[str, Any]:
 
 
 Keys = shape("Keys", "Candidate keys, oldest first.", keys=ListOf(Key, "Keys."))
+ListedKeys = shape(
+    "ListedKeys", "Candidate keys, by default oldest first.", CursorPageOf, keys=ListOf(Key, "Keys.")
+)
 RevokedKey = shape("RevokedKey", "The key is revoked.", Deleted)

@@ -4,7 +4,7 @@ from rules.plans import QUOTAS, SUBSCRIPTION_STATES
 from rules.retention import MAX_DAYS, MIN_DAYS
 from rules.roles import ROLES
 from schemas import members
-from schemas.base import Body, Deleted, Schema, shape
+from schemas.base import Body, CursorPageOf, Deleted, Schema, shape
 from schemas.fields import Choice, Email, Id, Integer, Line, ListOf, Nested, String, TextList
 from schemas.timestamps import Timestamp
 
@@ -118,7 +118,12 @@ class ShownToken(Schema):
     note = String("Only in a replayed response: why the secret is missing.", optional=True)
 
 
-Tokens = shape("Tokens", "API tokens, oldest first.", tokens=ListOf(Token, "Tokens that are not revoked."))
+Tokens = shape(
+    "Tokens",
+    "API tokens, by default oldest first.",
+    CursorPageOf,
+    tokens=ListOf(Token, "Tokens that are not revoked."),
+)
 RevokedToken = shape("RevokedToken", "The token is revoked.", Deleted)
 
 

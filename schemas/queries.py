@@ -3,8 +3,12 @@
 import re
 from typing import Any
 
+import marshmallow as ma
+
+from rules.cursors import Cursor
 from schemas.base import Schema
-from schemas.fields import Integer
+from schemas.fields import Choice, Described, Integer
+from schemas.timestamps import TimestampInput
 
 DEFAULT_LIMIT, MAX_LIMIT = 50, 200
 MAX_OFFSET = 2**63 - 1
@@ -32,8 +36,12 @@ class QueryInteger(Integer):
 class Limit(QueryInteger):
     """Page size of a list, clamped to 1 to 200 (R24)."""
 
-    def __init__(self, default: int = DEFAULT_LIMIT):
-        super().__init__(f"Maximum number of results; clamped to 1 to {MAX_LIMIT}.", load_default=default)
+    def __init__(self, default: int | None = DEFAULT_LIMIT):
+        description = f"Maximum number of results; clamped to 1 to {MAX_LIMIT}."
+        if default is None:
+            super().__init__(f"{description} If omitted, all of them.")
+        else:
+            super().__init__(description, load_default=default)
 
     def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> int:
         return max(1, min(MAX_LIMIT, super()._deserialize(value, attr, data, **kwargs)))
@@ -50,8 +58,52 @@ class Filter(Schema):
         field_obj.metadata = {key: value for key, value in field_obj.metadata.items() if key != "example"}
 
 
-class PageQuery(Filter):
+class After(Described):
+    """The cursor of a page."""
+
+    openapi = {"type": "string"}
+    default_error_messages = {"invalid": "Must be the `next` of an earlier page."}
+
+    description = "The `next` of the previous page. Each page costs the same, however long the list is."
+
+    def __init__(self) -> None:
+        super().__init__(self.description)
+
+    def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> Any:
+        try:
+            return Cursor.parse(value)
+        except ValueError:
+            raise self.make_error("invalid") from None
+
+
+class Order(Choice):
+    """Order of a list by creation time."""
+
+    def __init__(self) -> None:
+        description = "By creation time, `asc` or `desc`; by default as described above."
+        super().__init__(["asc", "desc"], description)
+
+
+class CursorPageQuery(Filter):
+    """Part of a list that is otherwise returned as a whole."""
+
+    limit = Limit(None)
+    after = After()
+    order = Order()
+
+
+class PageQuery(CursorPageQuery):
     """Part of a list."""
 
     limit = Limit()
     offset = QueryInteger("Number of results to skip.", min=0, max=MAX_OFFSET, load_default=0)
+
+
+def created_after() -> ma.fields.Field:
+    """A filter by creation time."""
+    return TimestampInput("Only those created after this time.")
+
+
+def updated_after() -> ma.fields.Field:
+    """A filter by the time of the last change."""
+    return TimestampInput("Only those with an `updatedAt` after this time.")

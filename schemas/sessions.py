@@ -38,6 +38,7 @@ class SessionBase(Schema):
     closes_at = Timestamp("When the time limit, with 5 minutes of grace, closes the session.", null=True)
     closed_at = Timestamp("When the session closed.", null=True)
     completed_at = Timestamp("When the candidate completed.", null=True)
+    updated_at = Timestamp("When its state, metrics or test result last changed; events do not count.")
 
 
 class Session(SessionBase):

@@ -9,7 +9,7 @@ from schemas.base import PageOf, Schema, shape
 from schemas.fields import Choice, Described, Dict, Flag, Id, Integer, Line, ListOf, Nested, Raw, String
 from schemas.keys import SESSION_STATUSES
 from schemas.members import EXAMPLE_EVENT_ID
-from schemas.queries import Filter, Limit, PageQuery, QueryInteger
+from schemas.queries import Filter, Limit, PageQuery, QueryInteger, created_after, updated_after
 from schemas.sessions import ListedSession
 from schemas.timestamps import EventTime, Timestamp, TimestampInput
 
@@ -33,6 +33,8 @@ class SessionQuery(PageQuery):
         "Only sessions started at or after this time.", data_key="from", round_up=True
     )
     redeemed_to = TimestampInput("Only sessions started before this time.", data_key="to", round_up=True)
+    created_after = created_after()
+    updated_after = updated_after()
 
 
 Sessions = shape("Sessions", "Sessions, oldest first.", PageOf, sessions=ListOf(ListedSession, "Sessions."))
@@ -52,6 +54,7 @@ class CursorQuery(Filter):
 
     after = Cursor("The `next` of the previous page; omitted for the first page.", max=100)
     limit = Limit()
+    order = Choice(["asc", "desc"], "By event time; `desc` starts at the latest event.", load_default="asc")
 
 
 class KindList(Described):

@@ -67,6 +67,8 @@ def test_a_valid_value_is_parsed(name, text, value):
         ("RATELIMIT_REFUSED", ["10 per fortnight"]), ("RATELIMIT_INGEST", ["10/second, 20/minute"]),
         ("RATELIMIT_STORAGE_URL", ["memcached://store", "redis://"]), ("TRUSTED_PROXIES", ["-1", "all"]),
         ("S3_ACCESS_KEY_ID", ["alone"]), ("WEBHOOK_ALLOWED_NETWORKS", ["everything"]),
+        ("CORS_ORIGINS", ["*", "null", "app.example.com", "https://*.example.com", "HTTPS://app.example.com",
+                          "https://app.example.com/", "https://app.example.com:443", "https://a.example, *"]),
         ("METRICS_TOKEN", ["short", "with a space in the middle"]),
     ],
 )  # fmt: skip

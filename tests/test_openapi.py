@@ -86,6 +86,8 @@ def test_every_response_is_described_and_every_error_has_one_shape_and_an_exampl
             if "$ref" in response:
                 continue
             assert response["description"] not in ("", "OK", "Created"), (name, status)
+            if status == "304":
+                continue
             assert all(media["schema"] for media in response["content"].values()), (name, status)
             if status[0] in "45":
                 media = response["content"]["application/json"]

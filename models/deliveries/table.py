@@ -86,5 +86,6 @@ class Delivery(Leased, Model):
 _is_queued = Delivery.state == "queued"
 add_index("deliveries_queued", Delivery.organization, Delivery.due_at, Delivery.id, where=_is_queued)
 add_index("deliveries_of", Delivery.organization, Delivery.state, Delivery.id)
+add_index("deliveries_in_order", Delivery.organization, Delivery.created_at, Delivery.id)
 # For the limit of messages to an address.
 add_index("deliveries_to", Delivery.address, Delivery.due_at)

@@ -8,7 +8,17 @@ import peewee
 
 from errors import Erased, KeyNotFound, NotRedeemed
 from models.assessments import Assessment
-from models.base import BytesField, Model, PersonalData, Query, TimestampField, add_index, db, for_update
+from models.base import (
+    BytesField,
+    Model,
+    PersonalData,
+    Query,
+    TimestampField,
+    add_index,
+    clock,
+    db,
+    for_update,
+)
 from models.fields import BigIntegerField, IntegerField, JSONField, TextField
 from models.keys import CandidateKey
 from models.orgs import Organization
@@ -74,6 +84,13 @@ class Session(Model):
     """
 
     personal_data = PersonalData("sessions", "Your session: start, end and metrics.")
+    unshown_columns = frozenset(
+        {
+            *("redeem_allowed", "metrics_due", "sealed_count", "seal_head", "seal_key_id", "seal_mac"),
+            *("final_seal_count", "final_seal_mac", "stored_event_count", "stored_event_bytes"),
+            *("counted_seq", "refused_event_count", "stored_bundle_bytes"),
+        }
+    )
 
     organization = peewee.ForeignKeyField(Organization, index=False)
     assessment = peewee.ForeignKeyField(Assessment)
@@ -115,6 +132,7 @@ class Session(Model):
     integrity_codes = JSONField(null=True)
     integrity_checked_at = TimestampField(null=True)
     checked_seal_count = IntegerField(default=0)
+    updated_at = TimestampField(null=True)
 
     class Meta:
         indexes = ((("organization", "created_at", "id"), False),)
@@ -146,6 +164,12 @@ class Session(Model):
     @property
     def redeemed_at(self) -> datetime:
         return self.created_at
+
+    @classmethod
+    def changed_after(cls, organization: Any, time: datetime | None) -> Any:
+        """The ids of the sessions that started or changed after a time, from indexes."""
+        ids = cls.select(cls.id).where(cls.organization == organization)
+        return ids.where(cls.created_at > time).union_all(ids.where(cls.updated_at > time))
 
     @property
     def candidate_id(self) -> Any:
@@ -208,12 +232,18 @@ class Session(Model):
         if session is None:
             return 0
         further = session.further_metrics and retention.anonymize_metrics(session.further_metrics)
-        session.update_columns(tests_note=None, further_metrics=further)
+        session.update_columns(tests_note=None, further_metrics=further, updated_at=clock.now())
         return 1
 
 
 # For the worker's search for sessions to settle.
 add_index("sessions_open", Session.closes_at, where=Session.closed_at.is_null())
+# For `updatedAfter`.
+add_index(
+    "sessions_changed",
+    *(Session.organization, Session.updated_at),
+    where=Session.updated_at.is_null(False),
+)
 # For the worker's search for sessions without a final seal.
 add_index("sessions_unsealed", Session.closed_at, where=Session.final_seal_count == 0)
 # For the number of a cohort's open sessions.

@@ -88,6 +88,7 @@ ROWS = {
     "DELETE /v1/sessions/<session_id>/scores/<criterion>": Row(CHANGE),
     "GET /v1/sessions/<session_id>/timeline": Row(READ_ONE),
     "GET /v1/sessions/<session_id>/timeline/<event_id>": Row(READ_ONE),
+    "GET /v1/sessions/<session_id>/timeline/compact": Row(READ_ONE),
     "GET /v1/sessions/<session_id>/decisions": Row(READ_ONE),
     "GET /v1/sessions/<session_id>/artifacts": Row(READ_ONE),
     "GET /v1/sessions/<session_id>/export": Row(READ_ONE),

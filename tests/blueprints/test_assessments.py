@@ -48,7 +48,7 @@ def test_created_assessment_is_returned_listed_and_found(clock, reviewer, organi
         "updatedAt": "2026-04-01T09:00:00.000Z",
         "blind": False,
     }
-    assert reviewer.get(PATH).json == {"assessments": [assessment]}
+    assert reviewer.get(PATH).json == {"assessments": [assessment], "next": None}
     assert reviewer.get(f"{PATH}/{assessment['id']}").json == {"assessment": assessment}
 
 
@@ -195,7 +195,7 @@ def test_issue_of_the_catalog_serves_every_organization(reviewer, neighbour):
 
 
 def test_list_has_all_assessments_in_the_order_of_creation(clock, reviewer):
-    assert reviewer.get(PATH).json == {"assessments": []}
+    assert reviewer.get(PATH).json == {"assessments": [], "next": None}
     titles = ["First", "Second", "Third", "Fourth"]
     for title in titles:
         create(reviewer, title=title)

@@ -56,6 +56,7 @@ def test_candidate_is_shown_with_the_assessments_title(clock, reviewer, organiza
         "status": "completed",
         "sessionId": str(session.id),
         "createdAt": "2026-04-01T09:00:00.000Z",
+        "updatedAt": "2026-04-01T14:30:00.000Z",
         "redeemedAt": "2026-04-01T09:00:00.000Z",
         "completedAt": "2026-04-01T14:30:00.000Z",
         "expiresAt": "2026-04-08T09:00:00.000Z",
@@ -92,7 +93,7 @@ def test_candidates_of_all_assessments_are_in_the_order_of_creation(clock, revie
 
 def test_organizations_see_their_own_candidates_only(reviewer, neighbour):
     make_key(make_assessment(neighbour.row.organization))
-    assert get(reviewer) == {"candidates": [], "total": 0, "limit": 50, "offset": 0}
+    assert get(reviewer) == {"candidates": [], "next": None, "total": 0, "limit": 50, "offset": 0}
     assert get(neighbour)["total"] == 1
 
 
@@ -103,7 +104,13 @@ def test_pages_neither_skip_nor_repeat(clock, reviewer, assessment):
     assert listed == [str(key.id) for key in keys]
     assert {(page["total"], page["limit"]) for page in pages} == {(55, 50)}
     last = 2**63 - 1
-    assert get(reviewer, offset=last) == {"candidates": [], "total": 55, "limit": 50, "offset": last}
+    assert get(reviewer, offset=last) == {
+        "candidates": [],
+        "next": None,
+        "total": 55,
+        "limit": 50,
+        "offset": last,
+    }
 
 
 def test_limit_is_clamped_and_must_be_an_integer(reviewer):
@@ -271,7 +278,7 @@ def test_csv_has_all_candidates_as_in_the_list(reviewer, assessment, key, monkey
     rows, candidates = rows_of(response), get(reviewer)["candidates"]
     assert rows == [{name: candidate[name] or "" for name in rows[0]} for candidate in candidates]
     assert candidates[0].keys() - rows[0].keys() == {
-        *("orgId", "invite", "erasureRequestedAt", "metadata"),
+        *("orgId", "invite", "erasureRequestedAt", "metadata", "updatedAt"),
         *("decisionReason", "decidedAt", "decidedBy"),
     }
     filtered = rows_of(reviewer.get(f"{PATH}/export", status="active"))

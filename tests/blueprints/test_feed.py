@@ -63,6 +63,16 @@ def test_pages_join_without_a_gap_and_continue_with_later_events(reviewer, organ
     assert ids(get(reviewer, after=cursor)) == [str(later.id)]
 
 
+def test_the_feed_can_start_behind_the_latest_event(reviewer, organization, assessment_ids):
+    start = get(reviewer, **{"from": "now"})
+    assert start == {"events": [], "next": 5, "hasMore": False}
+    later = make_assessment(organization)
+    publish_new()
+    assert ids(get(reviewer, after=start["next"])) == [str(later.id)]
+    assert ids(get(reviewer, **{"from": "oldest"})) == [*assessment_ids, str(later.id)]
+    assert error_paths(reviewer.get(PATH, **{"from": "yesterday"})) == [["from"]]
+
+
 def test_cursor_moves_past_events_that_a_filter_leaves_out(reviewer, organization, assessment_ids):
     make_key(make_assessment(organization))
     publish_new()

@@ -93,7 +93,7 @@ def test_issues_are_listed_in_order_of_creation(clock, reviewer):
         clock.fixed += timedelta(seconds=number % 2)
     assert titles(reviewer, limit=2, offset=1) == ["Issue 1", "Issue 2"]
     page = reviewer.get(PATH, limit=0, offset=9)
-    assert page.json == {"issues": [], "total": 5, "limit": 1, "offset": 9}
+    assert page.json == {"issues": [], "next": None, "total": 5, "limit": 1, "offset": 9}
 
 
 @pytest.mark.parametrize(

@@ -42,6 +42,7 @@ def test_a_generated_key_is_returned(clock, reviewer, organization, assessment, 
         "redeemedAt": None,
         "completedAt": None,
         "createdAt": "2026-04-01T09:00:00.000Z",
+        "updatedAt": "2026-04-01T09:00:00.000Z",
         "erasureRequestedAt": None,
         "decision": "undecided",
         "decisionReason": None,
@@ -161,7 +162,7 @@ def test_the_keys_of_an_assessment_are_listed_in_order_of_creation(clock, review
     clock.fixed += timedelta(minutes=1)
     second = issue(reviewer, path, count=2)
     response = reviewer.get(path)
-    assert (response.status_code, response.json) == (200, {"keys": first + second})
+    assert (response.status_code, response.json) == (200, {"keys": first + second, "next": None})
 
 
 def shown(reviewer, assessment):
@@ -201,7 +202,7 @@ def test_an_active_key_expires_at_the_time_limit_and_listing_closes_no_session(c
 def test_a_revoked_key_is_in_no_list_and_stops_working(reviewer, candidate, key, path):
     response = reviewer.delete(f"{path}/{key.id}")
     assert (response.status_code, response.json) == (200, {"ok": True, "id": str(key.id)})
-    assert reviewer.get(path).json == {"keys": []}
+    assert reviewer.get(path).json == {"keys": [], "next": None}
     assert reviewer.get("/v1/candidates").json["total"] == 0
     assert candidate.get("/v1/me").status_code == 401
     assert refusal(reviewer.delete(f"{path}/{key.id}")) == (404, "not_found")

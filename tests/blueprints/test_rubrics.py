@@ -40,7 +40,13 @@ def test_a_new_rubric_is_returned(clock, reviewer):
     times = dict.fromkeys(("createdAt", "updatedAt"), "2026-04-01T09:00:00.000Z")
     assert rubric == BODY | times | {"id": rubric["id"], "version": 1}
     assert reviewer.get(f"{PATH}/{rubric['id']}").json == response.json
-    assert reviewer.get(PATH).json == {"rubrics": [rubric], "total": 1, "limit": 50, "offset": 0}
+    assert reviewer.get(PATH).json == {
+        "rubrics": [rubric],
+        "next": None,
+        "total": 1,
+        "limit": 50,
+        "offset": 0,
+    }
 
 
 @pytest.mark.any_database

@@ -102,7 +102,7 @@ def test_sessions_of_the_organization_are_listed_in_order_of_their_start(reviewe
     assert ids(reviewer, limit=3) + ids(reviewer, limit=3, offset=3) == started
     page = get(reviewer, LIST, limit=3, offset=3)
     assert (page["total"], page["limit"], page["offset"]) == (5, 3, 3)
-    assert get(neighbour, LIST) == {"sessions": [], "total": 0, "limit": 50, "offset": 0}
+    assert get(neighbour, LIST) == {"sessions": [], "next": None, "total": 0, "limit": 50, "offset": 0}
 
 
 def test_sessions_are_filtered_by_assessment_and_status(clock, reviewer, organization, assessment):
@@ -183,6 +183,35 @@ def test_pages_neither_skip_nor_repeat(reviewer, session, detail):
     read_pages = list(pages(reviewer, session, limit=3, detail=detail))
     assert [event["id"] for page in read_pages for event in page] == [str(number) for number in range(12)]
     assert [len(page) for page in read_pages] == [3, 3, 3, 3]
+
+
+def test_a_timeline_is_read_backwards(reviewer, session):
+    add(session, *(envelope("plan_decision", id=str(number), at=number // 2) for number in range(5)))
+    read_pages = list(pages(reviewer, session, limit=2, order="desc"))
+    assert [event["id"] for page in read_pages for event in page] == ["4", "3", "2", "1", "0"]
+    decisions = read(reviewer, session, "decisions", order="desc", limit=2)
+    assert [decision["eventId"] for decision in decisions["decisions"]] == ["4", "3"]
+
+
+def test_the_compact_timeline_has_every_event_on_a_line(reviewer, session, monkeypatch):
+    monkeypatch.setattr("models.timeline.COMPACT_ROWS", 3)
+    command = envelope("command", data={"command": "go test ./...", "exitCode": 1}, actor={"type": "human"})
+    add(session, command, *(envelope(id=str(number), at=number // 4) for number in range(7)))
+    with statements.counted() as sent:
+        response = reviewer.get(path(session, "timeline", "compact"))
+    assert response.headers["Content-Type"] == "application/x-ndjson"
+    lines = [json.loads(line) for line in response.text.splitlines()]
+    listed = read(reviewer, session, limit=200)["events"]
+    names = {
+        "id": "id",
+        "ts": "ts",
+        "kind": "kind",
+        "actor": "actor",
+        "summary": "summary",
+        "size": "sizeBytes",
+    }
+    assert lines == [{name: event[shown] for name, shown in names.items()} for event in listed]
+    assert not [statement for statement in sent if "envelope" in statement]
 
 
 def test_limit_is_clamped_and_50_by_default(reviewer, session):

@@ -1,0 +1,85 @@
+"""ETags: `If-None-Match` on reads (304) and `If-Match` on changes (412).
+
+The tag is a hash of the response's body, so it also differs between callers that see different members.
+"""
+
+import hashlib
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from flask import Response, make_response, request
+
+from access import refuses
+from errors import PreconditionFailed
+
+DIGEST_BYTES = 16
+_TAGS = {"type": "string", "example": '"5d41402abc4b2a76b9719d911017c592"'}
+IF_NONE_MATCH = {
+    "in": "header",
+    "name": "If-None-Match",
+    "required": False,
+    "schema": _TAGS,
+    "description": "The `ETag` of an earlier response, or several; 304 if the response would be the same.",
+}
+IF_MATCH = {
+    "in": "header",
+    "name": "If-Match",
+    "required": False,
+    "schema": _TAGS,
+    "description": "The `ETag` of the response that the change is based on; 412 if the object has changed since.",
+}
+
+
+def tagged(view: Callable) -> Callable:
+    """Set `ETag` on a successful response of one object, and respond 304 to a matching `If-None-Match`.
+
+    Goes above `blp.response`, which writes the body. The reading is recorded even for a 304.
+    """
+
+    @wraps(view)
+    def wrapper(*args: Any, **kwargs: Any) -> Response:
+        response = make_response(view(*args, **kwargs))
+        if response.status_code == 200:
+            tag = tag_of(response)
+            response.set_etag(tag)
+            if "If-None-Match" in request.headers and request.if_none_match.contains_weak(tag):
+                response.status_code = 304
+                response.set_data(b"")
+                response.headers.remove("Content-Type")
+                response.headers.remove("Content-Length")
+        return response
+
+    wrapper.header_parameters = [IF_NONE_MATCH]  # type: ignore[attr-defined]
+    return wrapper
+
+
+def matched(view: Callable) -> Callable:
+    """Set `ETag` on the response to a change, whose body is that of the GET. The view checks `precondition`."""
+
+    @refuses(PreconditionFailed)
+    @wraps(view)
+    def wrapper(*args: Any, **kwargs: Any) -> Response:
+        response = make_response(view(*args, **kwargs))
+        response.set_etag(tag_of(response))
+        return response
+
+    wrapper.header_parameters = [IF_MATCH]  # type: ignore[attr-defined]
+    return wrapper
+
+
+def precondition(represent: Callable[[], Response]) -> Callable[[], None]:
+    """A check for the verb to call once it has locked the row: raises PreconditionFailed unless `If-Match` matches.
+
+    represent -- builds the present response of the GET
+    """
+
+    def check() -> None:
+        if "If-Match" in request.headers and not request.if_match.contains(tag_of(represent())):
+            raise PreconditionFailed()
+
+    return check
+
+
+def tag_of(response: Response) -> str:
+    return hashlib.blake2b(response.get_data(), digest_size=DIGEST_BYTES).hexdigest()

@@ -1,0 +1,36 @@
+"""Cursors of lists: the position of a row by creation time and id."""
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from rules.rows import row_id
+from rules.timestamps import readable_time
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_TEXT = re.compile(r"([0-9]{1,16})\.([0-9a-f]{32})", re.ASCII)
+
+
+class Cursor(NamedTuple):
+    """The position of a row in a list; its text is `<microseconds since 1970>.<id>`."""
+
+    created_at: datetime
+    id: UUID
+
+    def __str__(self) -> str:
+        return f"{(self.created_at - _EPOCH) // timedelta(microseconds=1)}.{self.id.hex}"
+
+    @classmethod
+    def of(cls, row: Any) -> "Cursor":
+        """The position of an instance, a named tuple or a dictionary."""
+        created_at, id = (row[name] if isinstance(row, dict) else getattr(row, name) for name in cls._fields)
+        return cls(readable_time(created_at), row_id(id) or UUID(int=0))
+
+    @classmethod
+    def parse(cls, text: str) -> "Cursor":
+        """The cursor that `str` wrote. Raises ValueError for anything else."""
+        match = _TEXT.fullmatch(text)
+        if match is None:
+            raise ValueError("Must be the `next` of an earlier page.")
+        return cls(_EPOCH + timedelta(microseconds=int(match[1])), UUID(match[2]))

@@ -1,0 +1,184 @@
+"""Every list can be read by cursor, in either order, in time that does not depend on its length."""
+
+from datetime import timedelta
+
+import pytest
+from factories import (
+    make_assessment,
+    make_issue,
+    make_keys,
+    make_rubric,
+    make_session,
+    make_webhook,
+)
+from response_checks import body_of, error_paths
+from statements import counted, plans
+
+from models import (
+    ApiToken,
+    CandidateKey,
+    Delivery,
+    Session,
+    WebhookDelivery,
+    db,
+    sessions,
+)
+
+COUNT = 5
+LISTS = {
+    "assessments": "/v1/assessments",
+    "keys": "/v1/assessments/{assessment}/keys",
+    "candidates": "/v1/candidates",
+    "sessions": "/v1/sessions",
+    "rubrics": "/v1/rubrics",
+    "issues": "/v1/issues",
+    "webhooks": "/v1/webhooks",
+    "webhook deliveries": "/v1/webhooks/{webhook}/deliveries",
+    "deliveries": "/v1/deliveries",
+    "deliveries to a candidate": "/v1/candidates/{candidate}/deliveries",
+    "entries": "/v1/audit",
+    "tokens": "/v1/org/tokens",
+}
+NEWEST_FIRST = {"deliveries", "deliveries to a candidate", "entries"}
+
+
+@pytest.fixture
+def lists(clock, reviewer, organization, assessment):
+    """Five entries or more in each list, most with the same creation time; the path of each list."""
+    hook = make_webhook(organization)
+    keys = make_keys(assessment, COUNT, email="a@example.com")
+    clock.fixed = clock.fixed.replace(second=1)
+    for number in range(COUNT):
+        make_assessment(organization)
+        make_rubric(organization)
+        make_issue(organization)
+        make_webhook(organization)
+        ApiToken.issue(organization, "Tests", "read")
+        make_session(keys[number])
+        delivery = {"organization": organization, "kind": "reminder", "state": "sent", "due_at": clock.now()}
+        Delivery.create(subject_id=keys[0].id, data={}, **delivery)
+        message = {"webhook": hook, "event_id": keys[number].id, "type": "key.created", "body": "{}"}
+        WebhookDelivery.create(**message, due_at=clock.now(), state="delivered")
+        reviewer.get(f"/v1/candidates/{keys[0].id}/deliveries")
+    ids = {"assessment": assessment.id, "webhook": hook.id, "candidate": keys[0].id}
+    return {name: path.format(**ids) for name, path in LISTS.items()}
+
+
+def entries_of(page):
+    return next(value for value in page.values() if isinstance(value, list))
+
+
+def read_all(reviewer, path, **query):
+    after = {}
+    while after is not None:
+        page = body_of(reviewer.get(path, **query, **after))
+        assert len(entries_of(page)) <= 2
+        yield from entries_of(page)
+        after = page["next"] and {"after": page["next"]}
+
+
+def test_cursors_read_every_entry_once_in_either_order(reviewer, lists):
+    for name, path in lists.items():
+        whole = body_of(reviewer.get(path, limit=200))
+        ids = [entry["id"] for entry in entries_of(whole)]
+        assert len(ids) >= COUNT, name
+        assert whole["next"] is None, name
+        default, other = ("desc", "asc") if name in NEWEST_FIRST else ("asc", "desc")
+        for query, expected in (({}, ids), ({"order": default}, ids), ({"order": other}, ids[::-1])):
+            assert [entry["id"] for entry in read_all(reviewer, path, limit=2, **query)] == expected, name
+
+
+def test_an_invalid_cursor_or_order_is_refused(reviewer, lists):
+    for path in lists.values():
+        for cursor in ("", "1", "1.2", "x." + "0" * 32, "1" * 17 + "." + "0" * 32, "1." + "G" * 32):
+            assert error_paths(reviewer.get(path, after=cursor)) == [["after"]], (path, cursor)
+        assert error_paths(reviewer.get(path, order="newest")) == [["order"]], path
+
+
+def test_only_pages_by_offset_count_the_list(reviewer, lists):
+    page = body_of(reviewer.get(lists["sessions"], limit=2))
+    assert page["total"] == COUNT
+    with counted() as statements:
+        assert body_of(reviewer.get(lists["sessions"], limit=2, after=page["next"]))["total"] is None
+    assert not [statement for statement in statements if "COUNT(" in statement.upper()]
+
+
+LONG_LISTS = {
+    "assessments": "assessment_organization_id_created_at_id",
+    "keys": "candidatekey_assessment_id_created_at_id",  # or, on SQLite, the next
+    "candidates": "candidate_keys_in_order",
+    "sessions": "session_organization_id_created_at_id",
+    "webhook deliveries": "webhookdelivery_webhook_id_created_at_id",
+    "deliveries": "deliveries_in_order",
+    "entries": "auditentry_organization_id_created_at_id",
+}
+
+
+@pytest.mark.parametrize("order", ["asc", "desc"])
+def test_a_page_starts_at_its_cursor_in_an_index(reviewer, organization, lists, order):
+    make_keys(make_assessment(organization), 500)
+    db.execute_sql("ANALYZE")
+    for name, index in LONG_LISTS.items():
+        query = {"limit": 2, "order": order}
+        query["after"] = body_of(reviewer.get(lists[name], **query))["next"]
+        found = plans(lambda name=name, query=query: reviewer.get(lists[name], **query))
+        names = [index, LONG_LISTS["candidates"]] if name == "keys" else [index]
+        plan = next((plan for plan in found if any(index in plan for index in names)), "")
+        # The cursor is a bound of the range, not a filter of its rows.
+        is_bound = any("ROW(" in line and "Index Cond" in line for line in plan.splitlines())
+        assert is_bound or "(created_at,id)" in plan, "\n--\n".join([name, *found])
+
+
+@pytest.mark.parametrize("name", ["assessments", "candidates", "sessions"])
+def test_lists_are_filtered_by_creation_and_change(clock, reviewer, lists, name):
+    def ids(**query):
+        return [entry["id"] for entry in entries_of(body_of(reviewer.get(lists[name], **query)))]
+
+    whole = body_of(reviewer.get(lists[name], limit=200))[name]
+    later = [row["id"] for row in whole if "09:00:01" in (row.get("createdAt") or row["redeemedAt"])]
+    assert ids(createdAfter="2026-04-01T09:00:00.999Z") == later
+    assert len(ids(updatedAfter="2026-04-01T09:00:00.999Z")) == COUNT  # candidates change with their sessions
+    assert ids(createdAfter="2026-04-01T09:00:01Z") == ids(updatedAfter="2026-04-01T09:00:01Z") == []
+    clock.fixed += timedelta(minutes=1)
+    changed = change(reviewer, name, whole[-1]["id"])
+    assert ids(updatedAfter="2026-04-01T09:00:01Z") == [changed["id"]]
+    assert changed["updatedAt"] == "2026-04-01T09:01:01.000Z"
+
+
+def change(reviewer, name, id):
+    """Change the assessment, candidate or session; returns it as listed."""
+    if name == "assessments":
+        body_of(reviewer.patch(f"/v1/assessments/{id}", {"expiresInDays": 30}))
+    elif name == "candidates":
+        body_of(reviewer.patch(f"/v1/candidates/{id}", {"candidateName": "Bob"}))
+    else:
+        body_of(reviewer.post(f"/v1/sessions/{id}/close"))
+    rows = body_of(reviewer.get(LISTS[name], limit=200))[name]
+    return next(row for row in rows if row["id"] == id)
+
+
+def test_a_candidate_changes_with_its_session_but_not_with_events_seals_or_a_repeated_value(
+    clock, reviewer, lists
+):
+    candidate = body_of(reviewer.get("/v1/candidates"))["candidates"][0]
+    session = Session.get_by_id(candidate["sessionId"])
+    clock.fixed += timedelta(minutes=1)
+    since = "2026-04-01T09:00:30Z"
+    key = CandidateKey.get_by_id(candidate["id"])
+    key.update_columns(candidate_name=key.candidate_name, bounced=True)
+    session.update_columns(sealed_count=3, stored_event_count=7)
+    assert body_of(reviewer.get("/v1/candidates", updatedAfter=since))["candidates"] == []
+    sessions.close(session)
+    (changed,) = body_of(reviewer.get("/v1/candidates", updatedAfter=since))["candidates"]
+    assert (changed["id"], changed["updatedAt"]) == (candidate["id"], "2026-04-01T09:01:01.000Z")
+    assert body_of(reviewer.get("/v1/candidates", updatedAfter=since))["total"] == 1
+
+
+def test_changes_are_read_from_indexes(reviewer, lists):
+    db.execute_sql("ANALYZE")
+    for name, indexes in {
+        "candidates": ("candidate_keys_changed", "sessions_changed"),
+        "sessions": ("sessions_changed",),
+    }.items():
+        found = plans(lambda name=name: reviewer.get(lists[name], updatedAfter="2026-04-01T09:00:30Z"))
+        assert any(all(index in plan for index in indexes) for plan in found), found
