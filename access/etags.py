@@ -32,7 +32,7 @@ IF_MATCH = {
 
 
 def tagged(view: Callable) -> Callable:
-    """Set `ETag` on a successful response of one object, and respond 304 to a matching `If-None-Match`.
+    """Set `ETag` on a successful response of one object or one page, and respond 304 to a matching `If-None-Match`.
 
     Goes above `blp.response`, which writes the body. The reading is recorded even for a 304.
     """

@@ -1,8 +1,8 @@
 """People of the organization: list, add, get, change, delete."""
 
-from access import audit, auth, caller, refuses
+from access import audit, auth, caller, etags, refuses
 from access.idempotency import idempotent
-from blueprints import Blueprint, find, page
+from blueprints import Blueprint, find, located, page
 from errors import DuplicatePerson, LastAdmin, LastWriteToken
 from models import ApiToken, Person, people
 from schemas import people as schemas
@@ -25,6 +25,7 @@ def list_people(query):
 
 @blp.post("/org/people")
 @auth.required(ApiToken, scope="admin")
+@located
 @idempotent
 @refuses(DuplicatePerson)
 @blp.arguments(schemas.NewPerson)
@@ -42,6 +43,7 @@ def create_person(data):
 
 @blp.get("/org/people/<id:person_id>")
 @auth.required(ApiToken)
+@etags.tagged
 @blp.response(200, schemas.OnePerson)
 def get_person(person_id):
     """Get a person

@@ -5,7 +5,7 @@ from typing import Any
 
 from flask import jsonify
 
-from access import audit, auth, caller
+from access import audit, auth, caller, etags
 from blueprints import Blueprint, file_response, find
 from blueprints.candidates import csv_cell, csv_lines
 from errors import invalid
@@ -19,6 +19,7 @@ blp = Blueprint("Results", __name__, description="Results of an assessment's can
 
 @blp.get("/assessments/<id:assessment_id>/results")
 @auth.required(ApiToken)
+@etags.tagged
 @blp.arguments(ResultQuery, location="query")
 @blp.response(200, Results)
 def list_results(query, assessment_id):

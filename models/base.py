@@ -133,9 +133,7 @@ class Model(Table):
     def _changes_shown(self, values: dict[str, Any]) -> bool:
         """Return whether the values change a column that `updated_at` follows."""
         hidden = self.unshown_columns
-        return hidden is not None and any(
-            getattr(self, name) != value for name, value in values.items() if name not in hidden
-        )
+        return hidden is not None and not self.changed_columns(values).keys() <= hidden
 
     def set_once(self, column: str, **values: Any) -> None:
         """Set an empty timestamp to now, and other columns. Raises NotFound if it has been set before."""

@@ -89,6 +89,7 @@ class Session(Model):
             *("redeem_allowed", "metrics_due", "sealed_count", "seal_head", "seal_key_id", "seal_mac"),
             *("final_seal_count", "final_seal_mac", "stored_event_count", "stored_event_bytes"),
             *("counted_seq", "refused_event_count", "stored_bundle_bytes"),
+            *("integrity_checked_at", "checked_seal_count"),
         }
     )
 
