@@ -72,7 +72,10 @@ def routes_with(traces, found):
 
 SHOWN = {
     "GET /v1/assessments/<assessment_id>/keys",
+    "GET /v1/assessments/<assessment_id>/results",
+    "GET /v1/assessments/<assessment_id>/results/export",
     "GET /v1/candidates",
+    "GET /v1/candidates/<candidate_id>",
     "GET /v1/candidates (csv)",
     "GET /v1/candidates/<candidate_id>/deliveries",
     "GET /v1/deliveries",
@@ -85,6 +88,7 @@ SHOWN = {
 WITH_KEY = {
     "GET /v1/assessments/<assessment_id>/keys",
     "GET /v1/candidates",
+    "GET /v1/candidates/<candidate_id>",
     "GET /v1/candidates (csv)",
 }
 
@@ -111,7 +115,7 @@ def test_a_person_sees_the_candidate_after_scoring_every_criterion(reviewer, per
 def test_other_sessions_and_people_stay_blind(app, organization, person, key, session):
     other = make_session(make_key(key.assessment, "other@quartermain.example", "Other"))
     colleague = Caller.person(app, make_person(organization, name="Carol"))
-    criteria = [{"key": each, "title": each, "levels": LEVELS} for each in ("quality", "tests")]
+    criteria = [{"key": each, "title": each, "weight": 1, "levels": LEVELS} for each in ("quality", "tests")]
     session.assessment.rubric.change({"criteria": criteria})
     for criterion, name in (("tests", None), ("quality", NAME)):
         assert person.put(f"/v1/sessions/{session.id}/scores/{criterion}", {"value": 1}).status_code == 200
