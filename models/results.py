@@ -161,10 +161,13 @@ class ResultList:
 
     def all(self) -> Iterator[list[ResultRow]]:
         """All rows, BATCH_SIZE at a time."""
-        batch = self.page(BATCH_SIZE)
-        while batch:
+        position = None
+        while batch := self.page(BATCH_SIZE, position):
             yield batch
-            batch = self.page(BATCH_SIZE, batch[-1].position)
+            # After a row whose id is unreadable, the database would return it again.
+            if len(batch) < BATCH_SIZE or batch[-1].position == position:
+                return
+            position = batch[-1].position
 
     def accepts(self, cursor: ResultCursor) -> bool:
         """Return whether a cursor belongs to this list."""

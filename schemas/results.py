@@ -133,7 +133,7 @@ def result_of(row: Any) -> dict[str, Any]:
         "completedAt": _time(session.completed_at),
         "metrics": _metrics(session) if has_metrics else None,
         "testsPassed": session.tests_passed,
-        "score": {"total": _thousandths(session.score_total), "criteria": session.score_criteria or []},
+        "score": {"total": _thousandths(session.score_total), "criteria": _criteria(session)},
         "integrityFacts": _integrity_facts(session),
         "decision": key.decision,
     }
@@ -157,7 +157,22 @@ def _metrics(session: Any) -> dict[str, Any]:
 def _integrity_facts(session: Any) -> dict[str, Any] | None:
     if session.integrity_checked_at is None:
         return None
-    return {"codes": session.integrity_codes or [], "checkedAt": _time(session.integrity_checked_at)}
+    codes = [code for code in _list(session.integrity_codes) if isinstance(code, str)]
+    return {"codes": codes, "checkedAt": _time(session.integrity_checked_at)}
+
+
+def _criteria(session: Any) -> list[dict[str, Any]]:
+    kinds = {"key": str, "mean": float | None, "reviewers": int}
+    return [
+        {name: each[name] for name in kinds}
+        for each in _list(session.score_criteria)
+        if isinstance(each, dict) and all(isinstance(each.get(name), kind) for name, kind in kinds.items())
+    ]
+
+
+def _list(value: Any) -> list:
+    """The list in a JSON column; empty if somebody wrote another value into it."""
+    return value if isinstance(value, list) else []
 
 
 def _thousandths(value: int | None) -> float | None:

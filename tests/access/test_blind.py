@@ -73,7 +73,10 @@ def routes_with(traces, found):
 # Where services see names, and keys: a control of the test.
 SHOWN = {
     "GET /v1/assessments/<assessment_id>/keys",
+    "GET /v1/assessments/<assessment_id>/results",
+    "GET /v1/assessments/<assessment_id>/results/export",
     "GET /v1/candidates",
+    "GET /v1/candidates/<candidate_id>",
     "GET /v1/candidates (csv)",
     "GET /v1/candidates/<candidate_id>/deliveries",
     "GET /v1/deliveries",
@@ -86,6 +89,7 @@ SHOWN = {
 WITH_KEY = {
     "GET /v1/assessments/<assessment_id>/keys",
     "GET /v1/candidates",
+    "GET /v1/candidates/<candidate_id>",
     "GET /v1/candidates (csv)",
 }
 

@@ -21,7 +21,7 @@ EVENT_STREAM = {"ingest", "ingestBatch"}
 # Statistics are not a candidate's record. Bundles are not found here: nobody has submitted one.
 NOT_RECORDED = {"getSessionCohortStats", "downloadBundle", "listBundleFiles"}
 # Reads of a record outside /v1/sessions/{id} and /v1/candidates/{id}.
-EXPORTS = {"getOwnData", "exportOwnData", "exportCandidates"}
+EXPORTS = {"getOwnData", "exportOwnData", "exportCandidates", "exportResults"}
 CHANGING = [operation for operation in operations() if operation.method != "GET"]
 READING = [operation for operation in operations() if operation.method == "GET"]
 

@@ -31,6 +31,9 @@ UNUSUAL = (
 TEXTS = ["'{'", "'[1]'", """'{"id": "\\ud800", "ts": 1, "sig": "\\ud800"}'""", f"'{'[' * 3000}{']' * 3000}'"]
 # Without these, a request does not find the row.
 IDS = {"id", "session_id", "organization_id", "assessment_id", "key_id"}
+# No seal covers these.
+UNSEALED = {"score_criteria", "integrity_codes"}
+LISTS = ["results", "results/export"]
 PATHS = ["integrity", "signed-log", "timeline", ""]
 
 
@@ -78,13 +81,15 @@ def check(app, reviewer, worker, records, table, field, value):
     assert f"session {other.id}, final seal 1: not the one that the service signed" in result.output
     assert not is_malformed or f"{table._meta.table_name}.{column}: has a value" in result.output
 
-    assert reviewer.get("/v1/candidates").status_code == 200
+    for path in ("candidates", *(f"assessments/{third.assessment_id}/{each}" for each in LISTS)):
+        assert reviewer.get(f"/v1/{path}").status_code == 200, path
     for path in PATHS:
         response = reviewer.get(f"/v1/sessions/{session.id}/{path}".rstrip("/"))
         assert response.status_code == 200 or (response.status_code == 404 and column in IDS), path
         if path == "integrity" and column not in IDS:
             codes = {fact["code"] for fact in response.get_json()["facts"]}
-            assert "value_malformed" in codes if is_malformed else value not in TEXTS or codes
+            is_sealed = value in TEXTS and column not in UNSEALED
+            assert "value_malformed" in codes if is_malformed else not is_sealed or codes
 
     add_event(third, envelope())
     worker.run_once()
