@@ -483,7 +483,7 @@ def test_candidate_never_sees_the_decision_and_an_erasure_deletes_its_reason(
 def test_the_migration_keeps_hires_as_decisions(reviewer, key, session):
     sessions.complete(session)
     sessions.mark_hired(session, True)
-    importlib.import_module("migrations.0021_decisions_and_observations").keep_hires(db)
+    importlib.import_module("migrations.0013_decisions_and_observations").keep_hires(db)
     hired_at = Session.get_by_id(session.id).hired_at
     assert (CandidateKey.get_by_id(key.id).decision, CandidateKey.get_by_id(key.id).decided_at) == (
         "hired", hired_at,

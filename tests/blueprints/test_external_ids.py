@@ -197,7 +197,7 @@ def test_the_migration_makes_existing_ids_searchable(reviewer, assessment):
     CandidateKey.update(search_text="alice").where(CandidateKey.id == alice["id"]).execute()
     assert found(reviewer, q="Applicant") == []
     db.execute_sql("DROP INDEX candidate_keys_of_external_id")
-    importlib.import_module("migrations.0024_external_ids").up(None, db)
+    importlib.import_module("migrations.0016_external_ids").up(None, db)
     assert found(reviewer, q="Applicant") == found(reviewer, q="ALICE") == [alice["id"]]
 
 

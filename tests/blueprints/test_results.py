@@ -351,5 +351,5 @@ def test_the_migration_stores_the_scores_of_existing_sessions(app, reviewer, org
     scores = [result_of(reviewer, session)["score"] for session in sessions]
     assert [score["total"] for score in scores] == [1.5, 2]
     Session.update(score_total=None, score_criteria=None).execute()
-    import_module("migrations.0026_results").store_scores(db)
+    import_module("migrations.0018_results").store_scores(db)
     assert [result_of(reviewer, session)["score"] for session in sessions] == scores

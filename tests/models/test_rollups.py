@@ -142,7 +142,7 @@ def test_the_migrations_count_existing_sessions_and_keys(assessment, cohort, org
         importlib.import_module(f"migrations.{name}").up(None, db)
     further = {"file_change_count": 4}
     change(cohort[1], further_metrics=further)  # as derived by the first version
-    importlib.import_module("migrations.0021_decisions_and_observations").add_observations(db)
+    importlib.import_module("migrations.0013_decisions_and_observations").add_observations(db)
     assert CohortRollup.get_by_id(assessment.id).totals["manual_edit_ratio_unobserved"] == 1
     assert len(assert_equal_to_its_sessions(assessment)) == 3
     assert len(assert_equal_to_its_sessions(other)) == 2
