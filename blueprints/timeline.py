@@ -112,6 +112,7 @@ def get_artifacts(session_id):
 @blp.file(
     'JSON Lines: `{"session": ...}`, then each event as it was sent, in timeline order.',
     "The session as a file.",
+    example='{"session":{}}\n{"id":"1","kind":"prompt","v":1,"ts":"2026-04-02T09:00:00Z","data":{}}\n',
 )
 @audit.reading
 def export_session(session_id):

@@ -97,7 +97,7 @@ class Token(Schema):
 
     id = Id("Unique id.")
     name = String("Purpose.", example="Applicant tracking")
-    scopes = ListOf(String(), "Scopes.", example=["read"])
+    scopes = ListOf(Choice(SCOPES), "Scopes.", example=["read"])
     prefix = String("Prefix of all tokens.", example="psk_live_")
     last_four = String("Last four characters.", example="x7Qa")
     expires_at = Timestamp("When it expires.", null=True)
@@ -125,6 +125,8 @@ class Me(Schema):
     name = String("Name of the token or the candidate.", example="First token", null=True)
     org_id = Id("Organization id.")
     org_name = members.ORG_NAME
-    scopes = ListOf(String(), "Scopes of an API token; empty for a candidate.", example=["read", "write"])
+    scopes = ListOf(
+        Choice(SCOPES), "Scopes of an API token; empty for a candidate.", example=["read", "write"]
+    )
     assessment_id = Id("A candidate's assessment.", null=True)
     expires_at = Timestamp("When the credential expires.", null=True)
