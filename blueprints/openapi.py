@@ -16,7 +16,8 @@ Technical assessments on your own servers: create an assessment, generate candid
 compare each session with its cohort.
 
 Reviewers send a token as `Authorization: Bearer`, candidates their key as `X-API-Key`. Times are UTC. All errors have
-the same shape: a sentence in `error`, a stable `code`, and `details` for invalid input.
+the same shape: a sentence in `error`, a stable `code`, and `details` for invalid input. The header `Link` of an error
+points to the documentation of its code.
 
 Requests are limited per credential, or per network address where no credential is needed. The response headers
 `X-RateLimit-Limit`, `-Remaining` and `-Reset` (seconds since 1970) describe the limit. Every POST of a reviewer
