@@ -27,11 +27,19 @@ BODIES = {
     if "application/json" in operation.get("requestBody", {}).get("content", {})
 }
 CANDIDATE_TAGS = {"Candidate", "Client", "Events"}
+HEADERS_OF_EVERY_RESPONSE = {"Content-Type", "Content-Length", "Cache-Control", "X-Content-Type-Options"}
 FIRST_TAGS = ["Assessments", "Candidate keys", "Candidates", "Cohort statistics", "Sessions"]
 
 
 def check(schema, value):
     Draft202012Validator(DOCUMENT | schema).validate(value)
+
+
+def check_headers(documented, response):
+    undocumented = set(response.headers.keys()) - documented["headers"].keys() - HEADERS_OF_EVERY_RESPONSE
+    assert undocumented == set(), (
+        "Name them in the view's `success_headers`, see blueprints/response_headers.py."
+    )
 
 
 def test_document_is_valid_openapi_3_1():
@@ -246,6 +254,7 @@ def test_examples_of_new_objects_are_accepted_unchanged(reviewer, assessment):
         example = BODIES[OPERATIONS[f"POST /v1/{path}"]["operationId"]]["example"]
         response = reviewer.post(f"/v1/{path}".format(assessmentId=assessment.id), example)
         assert response.status_code == 201, path
+        check_headers(OPERATIONS[f"POST /v1/{path}"]["responses"]["201"], response)
 
 
 def test_tags_list_the_reviewers_resources_first():
@@ -279,6 +288,7 @@ def test_responses_match_the_document(reviewer, candidate, key, assessment):
         response = caller.get(f"/v1/{path}".format(assessmentId=assessment.id, sessionId=session.id))
         documented = PATHS[f"/v1/{path}"]["get"]["responses"][str(response.status_code)]
         check(documented["content"]["application/json"]["schema"], response.json)
+        check_headers(documented, response)
 
 
 @pytest.mark.slow
