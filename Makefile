@@ -45,9 +45,11 @@ chaos: ready-dev ## Inject faults under load and verify the data (rounds=20 seed
 soak: ready-dev ## Run a steady load with restarts and check the memory (minutes=60 rate=50)
 	$(python) -m tools.chaos.soak --minutes $(minutes) --rate $(rate)
 
-lock: ## Update the locked packages from setup.cfg (needs uv)
+lock: ## Update the locked packages (needs uv and npm)
 	uv pip compile --quiet --upgrade $(lock_options) setup.cfg -o requirements.txt
 	uv pip compile --quiet --upgrade $(lock_options) setup.cfg --extra test --extra dev -c requirements.txt -o requirements-dev.txt
+	uv pip compile --quiet --upgrade $(lock_options) tests/clients/requirements.in -o tests/clients/requirements.txt
+	cd tests/clients && npm update --package-lock-only --omit-lockfile-registry-resolved --no-audit --no-fund
 	rm -rf proofstone.egg-info
 
 lock_options := --generate-hashes --universal --python-version 3.11 --no-emit-index-url --custom-compile-command "make lock"

@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import flask_smorest
+import marshmallow as ma
 import orjson
 from flask import Response, current_app, make_response, request, stream_with_context
 from werkzeug.routing import BaseConverter
@@ -130,19 +131,36 @@ class Blueprint(flask_smorest.Blueprint):
 
     def response(self, status: Any, schema: Any = None, **options: Any) -> Callable:
         """Like flask-smorest's. The members of the object in the response are tolerated in the request (R35)."""
-        document = super().response(status, schema, **options)
+        instance = schema() if isinstance(schema, type) else schema
+        document = super().response(status, instance, **options)
 
         def decorate(view: Any) -> Any:
-            if isinstance(schema, type):
-                view.response_members = _members_of_object(schema())
-            return document(view)
+            if isinstance(instance, ma.Schema):
+                view.response_members = _members_of_object(instance)
+            return document(_with_schema(view, status, instance))
 
         return decorate
 
-    def file(self, content: str, description: str, content_type: str = JSON_LINES) -> Callable:
+    def alt_response(self, status: Any, schema: Any = None, **options: Any) -> Callable:
+        """Like flask-smorest's, with an example of the schema."""
+        instance = schema() if isinstance(schema, type) else schema
+        document = super().alt_response(status, schema=instance, **options)
+        return lambda view: document(_with_schema(view, status, instance))
+
+    def file(
+        self, content: str, description: str, content_type: str = JSON_LINES, *, example: str
+    ) -> Callable:
         """Document a response of file_response()."""
         shape = {"type": "string", "description": content}
-        return self.alt_response(200, schema=shape, content_type=content_type, description=description)
+        options = {"content_type": content_type, "description": description, "example": example}
+        return self.alt_response(200, schema=shape, **options)
+
+
+def _with_schema(view: Any, status: Any, schema: Any) -> Any:
+    """Record the schema of a response for the documentation's example."""
+    if isinstance(schema, ma.Schema):
+        view.response_schemas = getattr(view, "response_schemas", {}) | {str(status): schema}
+    return view
 
 
 def _members_of_object(schema: Any) -> list[str]:

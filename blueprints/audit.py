@@ -8,6 +8,9 @@ from models import ApiToken, batches
 from models.audit import AuditEntry
 from schemas.audit import AuditEntry as EntrySchema
 from schemas.audit import AuditFilter, AuditLog, AuditQuery
+from schemas.base import response_example
+
+EXAMPLE_LINE = orjson.dumps(response_example(EntrySchema())).decode() + "\n"
 
 blp = Blueprint("Audit", __name__, description="Log of changes, and of reads of candidates' records.")
 
@@ -31,7 +34,7 @@ def list_audit(query):
 @blp.get("/audit/export")
 @auth.required(ApiToken)
 @blp.arguments(AuditFilter, location="query")
-@blp.file("JSON Lines: one entry per line, oldest first.", "The audit log as a file.")
+@blp.file("JSON Lines: one entry per line, oldest first.", "The audit log as a file.", example=EXAMPLE_LINE)
 def export_audit(query):
     """Export the audit log
 

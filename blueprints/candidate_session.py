@@ -69,7 +69,7 @@ def give_consent(data):
 @refuses(errors.KeyNotFound, errors.KeyExpired, errors.ConsentRequired, errors.AlreadyRedeemed)
 @blp.arguments(schemas.NewSession)
 @blp.response(200, schemas.RedeemedSession)
-def redeem(data):
+def redeem_key(data):
     """Redeem a key
 
     Starts the session and its time limit. Until the first event or the completion, a client that lost the response can
@@ -77,7 +77,7 @@ def redeem(data):
     """
     with guesses.lookup(data["key"]), db.atomic():
         session = sessions.redeem(data["key"], data.get("signing_pub_key"))
-        audit.record_candidate(session.key, "redeem")
+        audit.record_candidate(session.key, "redeemKey")
     repository = ("repo_url", "repo_commit", "repo_subdir", "setup_instructions")
     columns = ("task_brief", "brief", "issue_id", *repository)
     return {name: getattr(session.assessment, name) for name in columns} | {
@@ -98,7 +98,7 @@ def redeem(data):
 @refuses(errors.KeyNotFound, errors.KeyExpired, errors.NotRedeemed, errors.NotFound)
 @blp.arguments(schemas.Completion)
 @blp.response(200, schemas.Completed)
-def complete(data):
+def complete_session(data):
     """Complete a session
 
     Closes the session and derives its metrics. Repeating it returns the original time.
@@ -109,5 +109,5 @@ def complete(data):
     derivation = sessions.derive_ahead(session) if session.closed_at is None else None
     with db.atomic():
         completed_at = sessions.complete(session, derivation)
-        audit.record_candidate(key, "complete")
+        audit.record_candidate(key, "completeSession")
     return {"ok": True, "completed_at": completed_at}

@@ -71,7 +71,12 @@ def get_candidate(candidate_id):
 @blp.get("/candidates/export")
 @auth.required(ApiToken)
 @blp.arguments(CandidateFilter, location="query")
-@blp.file("A header line, then a line for each candidate.", "The candidates as a file.", "text/csv")
+@blp.file(
+    "A header line, then a line for each candidate.",
+    "The candidates as a file.",
+    "text/csv",
+    example=",".join(CSV_COLUMNS) + "\r\n",
+)
 def export_candidates(query):
     """Export the candidates
 

@@ -15,7 +15,7 @@ blp = Blueprint("Cohort statistics", __name__, description="Statistics of sessio
 @reports_unknown
 @blp.arguments(CohortQuery, location="query")
 @blp.response(200, CohortStatistics)
-def cohort_stats(query, assessment_id):
+def get_cohort_stats(query, assessment_id):
     """Get cohort statistics
 
     Averages and distributions of all completed, expired and hired sessions; with `sessionId` also that session's

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import orjson
 from flask import Blueprint, Response, current_app, render_template, request
 
-from blueprints import openapi, setting
+from blueprints import guides, openapi, setting
 from delivery.mail import commands
 from errors import NotFound
 
@@ -52,7 +52,15 @@ def openapi_document():
 
 @blp.get("/docs")
 def docs():
-    return _page("docs.html")
+    return _page("docs.html", guides=guides.navigation())
+
+
+@blp.get("/docs/<name>.md")
+def guide(name):
+    """A page of `docs/`, at the name that its links use."""
+    if name not in guides.PAGES:
+        raise NotFound()
+    return _page("guide.html", guide=guides.guide(name), guides=guides.navigation())
 
 
 @blp.get("/docs/<name>")

@@ -49,7 +49,7 @@ def _create_readiness(state):
 @blp.get("/health")
 @rate_limits.limit(None)
 @blp.response(200, Health)
-def health():
+def get_health():
     """Check the service's health
 
     Responds without a query to the database.
@@ -62,7 +62,7 @@ def health():
 @refuses(NotReady)
 @blp.arguments(ReadyQuery, location="query")
 @blp.response(200, Ready)
-def ready(query):
+def get_readiness(query):
     """Check the service's readiness
 
     For a load balancer or a platform, every few seconds. Checks that the database responds, that all migrations have

@@ -28,7 +28,7 @@ ENVELOPE = Envelope()
 @blp.arguments(Envelope)
 @blp.response(201, Ingested)
 @blp.alt_response(200, schema=Ingested, description="The event's id already exists; nothing is stored.")
-def ingest(envelope):
+def ingest_event(envelope):
     """Ingest an event
 
     Responds after the event is stored durably. Unknown kinds and members are accepted. An id counts once per session.

@@ -19,7 +19,7 @@ blp = Blueprint("Invitations", __name__, description="Candidates' invitations an
 @refuses(errors.NoAddress, errors.KeyIsExpired, errors.SessionEnded, errors.MailLimit)
 @blp.response(200, OneCandidate)
 @audit.change()
-def send_again(candidate_id):
+def resend_invitation(candidate_id):
     """Send the invitation again
 
     Queues a new message with the same key. An invitation that is still queued is canceled; earlier ones stay listed.

@@ -8,7 +8,7 @@ import flask_smorest
 from flask import Flask
 
 from access import auth
-from blueprints import Blueprint, IdConverter, operations
+from blueprints import Blueprint, IdConverter, event_docs, operations, response_headers
 from schemas.base import Error
 
 DESCRIPTION = """
@@ -16,7 +16,8 @@ Technical assessments on your own servers: create an assessment, generate candid
 compare each session with its cohort.
 
 Reviewers send a token as `Authorization: Bearer`, candidates their key as `X-API-Key`. Times are UTC. All errors have
-the same shape: a sentence in `error`, a stable `code`, and `details` for invalid input.
+the same shape: a sentence in `error`, a stable `code`, and `details` for invalid input. The header `Link` of an error
+points to the documentation of its code.
 
 Requests are limited per credential, or per network address where no credential is needed. The response headers
 `X-RateLimit-Limit`, `-Remaining` and `-Reset` (seconds since 1970) describe the limit. Every POST of a reviewer
@@ -46,7 +47,9 @@ def document_of(app: Flask) -> dict[str, Any]:
         if isinstance(blueprint, Blueprint):
             blueprint.register_views_in_doc(api, app, api.spec, name=blueprint.name, parameters=None)
             api.spec.tag({"name": blueprint.name, "description": blueprint.description})
+    event_docs.add_schemas(api.spec)
     document = api.spec.to_dict()
+    event_docs.complete(document)
     _complete(document, app)
     return document
 
@@ -69,9 +72,10 @@ def _complete(document: dict[str, Any], app: Flask) -> None:
     components = document["components"]
     components["schemas"].pop("PaginationMetadata", None)
     default = components["responses"]["DEFAULT_ERROR"] | operations.OTHER_REFUSALS
+    default["headers"] = response_headers.references(("X-Request-Id", "Link"))
     components["responses"] = {"DEFAULT_ERROR": default}
     for schema in components["schemas"].values():
-        for member in schema["properties"].values():
+        for member in schema.get("properties", {}).values():
             _adapt_to_generators(member)
     for rule in app.url_map.iter_rules():
         path = document["paths"].get(operations.Paths.flaskpath2openapi(rule.rule), {})
@@ -80,10 +84,13 @@ def _complete(document: dict[str, Any], app: Flask) -> None:
                 operations.complete(operation, app.view_functions[rule.endpoint], rule.rule)
                 _describe_responses(operation, components["schemas"])
                 operation["responses"] = dict(sorted(operation["responses"].items()))
+    components["headers"] = response_headers.used_in(document)
 
 
 def _adapt_to_generators(member: dict[str, Any]) -> None:
     """Write a member so that generated clients have one type for it, and so that it stays optional."""
+    # Members of responses only; but webhooks are requests.
+    member.pop("readOnly", None)
     if None in member.get("enum", ()):
         values = [value for value in member.pop("enum") if value is not None]
         member["anyOf"] = [{"type": "string", "enum": values}, {"type": "null"}]

@@ -12,11 +12,11 @@ import errors
 from access.etags import IF_NONE_MATCH
 from access.idempotency import PARAMETER as IDEMPOTENCY_KEY
 from access.rate_limits import setting_of
+from blueprints import response_headers
 from errors import Refusal
-from schemas.base import camel, example_of
+from schemas.base import camel, example_of, response_example
 from schemas.fields import EXAMPLE_ID
 from schemas.queries import UNDOCUMENTED
-from web import unknown_names
 from web.json import NotJson
 
 # Examples of members other than `error` and `code`.
@@ -73,16 +73,20 @@ def complete(operation: dict[str, Any], view: Any, rule: str) -> None:
         operation["parameters"] = documented
     if getattr(view, "is_idempotent", False):
         operation.setdefault("parameters", []).append(IDEMPOTENCY_KEY)
-    if getattr(view, "reports_unknown", False):
-        success = next(response for status, response in operation["responses"].items() if status[0] == "2")
-        success["headers"] = {unknown_names.HEADER: unknown_names.DOCUMENTATION}
     for parameter in getattr(view, "header_parameters", ()):
         operation.setdefault("parameters", []).append(parameter)
         if parameter is IF_NONE_MATCH:
             operation["responses"]["304"] = {"description": "The response would be the same as before."}
+    for status, schema in getattr(view, "response_schemas", {}).items():
+        operation["responses"][status]["content"]["application/json"]["example"] = response_example(schema)
+    refusals = _refusals(view, rule)
     # A view that forwards responses documents their shape itself.
-    refusals = getattr(view, "responses", None) or _responses(_refusals(view, rule))
-    operation["responses"] |= {str(status): response for status, response in refusals.items()}
+    responses = getattr(view, "responses", None) or _responses(refusals)
+    operation["responses"] |= {str(status): response for status, response in responses.items()}
+    if not any(status.startswith("4") for status in operation["responses"]):
+        operation["responses"]["4XX"] = {"$ref": "#/components/responses/DEFAULT_ERROR"}
+    waiting = {refusal.code for refusal in refusals if refusal.retry_after}
+    response_headers.document(operation, view, waiting)
 
 
 def _is_undocumented(parameter: dict[str, Any]) -> bool:

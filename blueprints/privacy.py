@@ -16,6 +16,7 @@ blp = Blueprint("Privacy", __name__, description="Candidates' personal data, its
 
 
 @blp.get("/candidate/me")
+@blp.doc(tags=["Candidate"])
 @auth.required(CandidateKey)
 @blp.response(200, CandidateData)
 def get_own_data():
@@ -28,11 +29,13 @@ def get_own_data():
 
 
 @blp.get("/candidate/me/export")
+@blp.doc(tags=["Candidate"])
 @auth.required(CandidateKey)
 @concurrency.long_read
 @blp.file(
     'JSON Lines: `{"candidate": ...}`, further data from the client, then each event as it was sent.',
     "The candidate's data as a file.",
+    example='{"candidate":{}}\n{"id":"1","kind":"prompt","v":1,"ts":"2026-04-02T09:00:00Z","data":{}}\n',
 )
 def export_own_data():
     """Export my data
@@ -46,6 +49,7 @@ def export_own_data():
 
 
 @blp.post("/candidate/me/erasure-request")
+@blp.doc(tags=["Candidate"])
 @auth.required(CandidateKey)
 @blp.response(200, ErasureRequest)
 @audit.change()

@@ -40,7 +40,12 @@ def list_results(query, assessment_id):
 @blp.get("/assessments/<id:assessment_id>/results/export")
 @auth.required(ApiToken)
 @blp.arguments(ResultFilter, location="query")
-@blp.file("A header line, then a line for each result.", "The results as a file.", "text/csv")
+@blp.file(
+    "A header line, then a line for each result.",
+    "The results as a file.",
+    "text/csv",
+    example=",".join(CSV_COLUMNS) + "\r\n",
+)
 def export_results(query, assessment_id):
     """Export the results
 

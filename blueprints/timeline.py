@@ -69,6 +69,7 @@ def get_timeline(query, session_id):
 @blp.file(
     "JSON Lines: for each event an object with `id`, `ts`, `kind`, `actor`, `summary` and `size` (in bytes).",
     "All events, one per line.",
+    example='{"id":"1","ts":"2026-04-02T09:00:00.000Z","kind":"prompt","actor":"human","summary":"Fix it.","size":212}\n',
 )
 @audit.reading
 def get_compact_timeline(session_id):
@@ -141,6 +142,7 @@ def get_artifacts(session_id):
 @blp.file(
     'JSON Lines: `{"session": ...}`, then each event as it was sent, in timeline order.',
     "The session as a file.",
+    example='{"session":{}}\n{"id":"1","kind":"prompt","v":1,"ts":"2026-04-02T09:00:00Z","data":{}}\n',
 )
 @audit.reading
 def export_session(session_id):

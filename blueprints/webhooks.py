@@ -161,7 +161,7 @@ def list_webhook_deliveries(query, webhook_id):
 @refuses(WebhookDisabled)
 @blp.response(202, schemas.OneHookDelivery)
 @audit.change()
-def redeliver(webhook_id, message_id):
+def redeliver_webhook_message(webhook_id, message_id):
     """Deliver again
 
     Sends the same message with the same `webhook-id`, and retries it if needed, even if it has been delivered before.

@@ -16,8 +16,8 @@ from urllib.parse import SplitResult, urlsplit
 from models import WebhookDelivery, clock
 from models.database import release_connection
 from models.webhooks import outcomes
-from models.webhooks.tables import TEST_EVENT
 from rules import webhook_signatures
+from rules.event_types import TEST_EVENT
 from rules.plain_text import one_line
 from rules.retries import WebhookResponse
 from rules.webhook_addresses import Network, is_allowed, is_in_networks

@@ -1,4 +1,10 @@
-"""The types of feed events, with their descriptions for the docs."""
+"""The types of feed events, with their descriptions for the docs.
+
+schemas/feed_events.py has the shape of each payload.
+"""
+
+TEST_EVENT = "webhook.test"
+TEST_EVENT_DESCRIPTION = "A test that a reviewer sent. Only to its webhook, never in the feed."
 
 EVENT_TYPES = {
     "assessment.created": "An assessment was created.",

@@ -65,6 +65,7 @@ _EXPLANATIONS = {
     "session_full": "The session reached its limit of stored events or bytes. Further events were refused and are "
     "missing from the record.",
 }
+CODES = (*_EXPLANATIONS, "erased")
 ERASED = Fact(
     "erased", [], 0, "The candidate's data was erased: the events, and the seals that covered them."
 )

@@ -69,7 +69,7 @@ class ModelUse(Schema):
 class ProxyUse(Schema):
     """Usage of one model through the proxies: tokens as its provider reported them, null if no response did."""
 
-    provider = String("Provider.", example="anthropic")
+    provider = Choice(["anthropic", "openai"], "Provider.", example="anthropic")
     model = String("Model; null if no response named one.", example="claude-opus-4-5-20251101", null=True)
     calls = Integer("Number of calls, including failed ones.", example=142)
     input_tokens = Integer("Input tokens, without those of the cache.", example=1200, null=True)

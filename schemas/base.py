@@ -119,6 +119,23 @@ def example_of(schema: ma.Schema) -> dict[str, Any]:
     return {name: value for name, value in examples.items() if value is not None}
 
 
+def response_example(schema: ma.Schema) -> dict[str, Any]:
+    """A response made of the fields' examples; without one, null, or the member is left out if it is optional."""
+    fields = {str(field.data_key): field for field in schema.dump_fields.values()}
+    examples = {name: _shown(field) for name, field in fields.items()}
+    return {name: value for name, value in examples.items() if value is not None or fields[name].required}
+
+
+def _shown(field: ma.fields.Field) -> Any:
+    if (example := field.metadata.get("example")) is not None:
+        return example
+    if isinstance(field, Nested):
+        return response_example(field.schema)
+    if isinstance(field, ListOf):
+        return [_shown(field.inner)]
+    return None
+
+
 def _example(field: ma.fields.Field) -> Any:
     example = field.metadata.get("example")
     if isinstance(field, Nested):

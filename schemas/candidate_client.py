@@ -86,7 +86,7 @@ class HostedBoot(Body):
     tree_matches = Flag("Whether its files are as expected.", example=True, null=True)
 
 
-Verdict = shape("Verdict", "Result of the check.", state=String("`ok`, or `differs`.", example="ok"))
+Verdict = shape("Verdict", "Result of the check.", state=Choice(["ok", "differs"], "State.", example="ok"))
 HostedBootAnswer = shape("HostedBootAnswer", "Recorded.", verdict=Nested(Verdict, "For the client's log."))
 Recorded = shape("Recorded", "The report is recorded.", ok=members.ALWAYS_TRUE)
 

@@ -8,7 +8,9 @@ from rules.event_signatures import is_public_key
 from rules.timestamps import parse_timestamp_ns
 from schemas import members
 from schemas.base import Body, Schema, shape
-from schemas.fields import EXAMPLE_ID, Choice, Dict, Flag, Id, Integer, ListOf, Nested, Raw, String
+from schemas.briefs import StructuredBrief
+from schemas.fields import EXAMPLE_ID, Choice, Dict, Flag, Id, Integer, ListOf, Nested, Raw, String, Verbatim
+from schemas.keys import STATUSES
 from schemas.members import EXAMPLE_BRIEF, EXAMPLE_EVENT_ID, EXAMPLE_PUBLIC_KEY
 from schemas.queries import Filter
 from schemas.timestamps import Timestamp
@@ -49,7 +51,7 @@ class ConsentState(Schema):
     assessment_title = members.ASSESSMENT_TITLE
     org_name = members.ORG_NAME
     time_limit_minutes = members.TIME_LIMIT_MINUTES
-    status = String("Status of the key.", example="pending")
+    status = Choice(STATUSES, "Status of the key.", example="pending")
     expires_at = Timestamp("When the key expires.")
 
 
@@ -84,7 +86,9 @@ class RedeemedSession(Schema):
     assessment_title = members.ASSESSMENT_TITLE
     org_name = members.ORG_NAME
     task_brief = members.TASK_BRIEF
-    brief = Dict("The task in a structured form.", example={"scenario": EXAMPLE_BRIEF}, null=True)
+    brief = Verbatim(
+        StructuredBrief, "The task in a structured form.", example={"scenario": EXAMPLE_BRIEF}, null=True
+    )
     repo_url = members.REPO_URL
     repo_commit = members.REPO_COMMIT
     repo_subdir = members.REPO_SUBDIR
@@ -129,7 +133,9 @@ class Envelope(Body):
     kind = String("Kind of event.", min=1, example="command", required=True)
     ts = Nanoseconds("Time, RFC 3339 with up to 9 fractional digits.", example=EXAMPLE_TIME, required=True)
     v = Integer("Version of the envelope.", example=1, required=True)
-    data = Dict("Members of this kind of event.", example=EXAMPLE_DATA, required=True)
+    data = Dict(
+        "Members of this kind of event, as the client sends them.", example=EXAMPLE_DATA, required=True
+    )
     session_id = String("Session id; must be the credential's.", example=EXAMPLE_ID)
     source = Raw(["string", "object", "null"], "Source, a name or an object.", example="terminal")
 
@@ -146,7 +152,7 @@ class EnvelopeBatch(Body):
     max_entries = 500
 
     events = ListOf(
-        Raw("object", "An envelope, as for `POST /v1/hooks/ingest`."),
+        Verbatim(Envelope, "An envelope, as for `POST /v1/hooks/ingest`."),
         "Envelopes, at most 500.",
         min=1,
         max=max_entries,

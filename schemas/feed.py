@@ -5,12 +5,18 @@ from typing import Any
 import marshmallow as ma
 
 from rules.event_types import EVENT_TYPES
-from schemas.base import Schema
-from schemas.fields import EXAMPLE_ID, Choice, Dict, Flag, Id, Integer, ListOf, String
+from schemas.base import Schema, response_example
+from schemas.feed_events import SessionPayload
+from schemas.fields import Choice, Dict, Flag, Id, Integer, ListOf, String
 from schemas.queries import MAX_OFFSET, Filter, Limit, QueryInteger
 from schemas.timestamps import Timestamp
 
 _MEANINGS = " ".join(f"`{name}`: {meaning}" for name, meaning in EVENT_TYPES.items())
+
+
+EXAMPLE_DATA = {
+    name: value for name, value in response_example(SessionPayload()).items() if name != "candidate"
+}
 
 
 class TypeList(String):
@@ -45,7 +51,7 @@ class FeedEvent(Schema):
     data = Dict(
         "Ids and states; with `candidateId` also the candidate's current `externalId`.",
         attribute="shown_data",
-        example={"candidateId": EXAMPLE_ID, "externalId": "applicant-4711", "status": "completed"},
+        example=EXAMPLE_DATA,
     )
 
 

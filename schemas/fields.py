@@ -232,6 +232,16 @@ class Nested(Described, ma.fields.Nested):
         super().__init__(*args, nested=schema, **options)
 
 
+class Verbatim(Nested):
+    """An object that passes unchecked, as it was sent or stored; `schema` documents its shape."""
+
+    def _serialize(self, value: Any, attr: Any, obj: Any, **kwargs: Any) -> Any:  # type: ignore[override]
+        return value
+
+    def _deserialize(self, value: Any, attr: Any, data: Any, partial: Any = None, **kwargs: Any) -> Any:
+        return value
+
+
 class ListOf(Described, ma.fields.List):
     """A list of `min` to `max` entries: a field, or a schema for objects of that shape.
 

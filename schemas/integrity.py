@@ -1,10 +1,19 @@
 """Integrity of a session's record, its signed log, and its submissions."""
 
+from rules.integrity import CODES
 from schemas.base import Schema, shape
-from schemas.fields import EXAMPLE_ID, Choice, Flag, Integer, ListOf, Nested, Raw, String
+from schemas.candidate_session import Envelope
+from schemas.feed_events import SEAL_REASONS
+from schemas.fields import EXAMPLE_ID, Choice, Flag, Integer, ListOf, Nested, String, Verbatim
 from schemas.members import EXAMPLE_PUBLIC_KEY
 from schemas.sessions import SealHead
 from schemas.timestamps import Timestamp
+
+# Those of storage/bundle_listing.py, and of any other entry.
+FILE_TYPES = (
+    *("file", "directory", "symbolic link", "hard link", "character device", "block device", "named pipe"),
+    *("sparse file", "unknown"),
+)
 
 
 class EventCounts(Schema):
@@ -23,12 +32,9 @@ class EventCounts(Schema):
 class Fact(Schema):
     """An irregularity in the record: a fact, not a judgment."""
 
-    code = String(
-        "Kind of irregularity. Of the record: `event_changed`, `event_missing`, `event_inserted`, `tail_truncated`, "
-        "`seal_broken`, `value_malformed`, `column_changed`, `metrics_changed`, `session_changed`, `seal_missing`, "
-        "`seal_key_unknown` or `erased`. Of the client's claims: `unsigned_event`, `time_far_from_arrival` or "
-        "`duration_too_long`. Of its signatures: `signature_invalid`, `chain_gap`, `chain_fork`, `chain_restart`, "
-        "`signature_repeated`, `chain_circle` or `clock_jump`. Of the service: `session_full`.",
+    code = Choice(
+        CODES,
+        "Kind of irregularity: of the record, of the client's claims, of its signatures, or of the service.",
         example="chain_gap",
     )
     event_ids = ListOf(String(), "Affected events, at most 100.", example=[EXAMPLE_ID])
@@ -40,11 +46,7 @@ class NewestSeal(Schema):
     """The newest final seal of a session."""
 
     number = Integer("Number of the seal; each legitimate change appends one.", example=1)
-    reason = String(
-        "Why it was appended: `closed`, `completed`, `hired`, `tests_submitted`, `late_events`, "
-        "`rederived` or `erased`.",
-        example="closed",
-    )
+    reason = Choice(SEAL_REASONS, "Why it was appended.", example="closed")
     key_id = String(
         "Id of the seal key that signed it; null without `SEAL_KEYS`.", example="4f0c2ab1", null=True
     )
@@ -78,7 +80,7 @@ class SignedEvent(Schema):
         example=True,
         null=True,
     )
-    payload = Raw("object", "The envelope as sent.", example={"id": EXAMPLE_ID, "v": 1})
+    payload = Verbatim(Envelope, "The envelope as sent.")
 
 
 class SignedLog(Schema):
@@ -93,7 +95,7 @@ class BundleFile(Schema):
     """One entry of a bundle."""
 
     name = String("Name, made safe to display.", example="src/orders.py")
-    type = String("Type, such as `file`, `directory` or `symbolic link`.", example="file")
+    type = Choice(FILE_TYPES, "Type.", example="file")
     size = Integer("Size in bytes.", example=2048)
     unsafe = String("Why it is unsafe to unpack; null if it is safe.", null=True)
 
@@ -110,7 +112,9 @@ class SubmissionFacts(Schema):
     repo_url = String("Repository URL, as submitted.", null=True)
     base_sha = String("Base commit of the diff, as submitted.", null=True)
     diff = String("The diff; only of the submission that counts.", null=True)
-    file_tree = ListOf(String(), "The files; only of the submission that counts.", null=True)
+    file_tree = ListOf(
+        String(), "The files; only of the submission that counts.", example=["orders.py"], null=True
+    )
 
 
 class BundleListing(Schema):

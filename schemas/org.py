@@ -99,7 +99,7 @@ class Token(Schema):
 
     id = Id("Unique id.")
     name = String("Purpose.", example="Applicant tracking")
-    scopes = ListOf(String(), "Scopes, within the person's role.", example=["read"])
+    scopes = ListOf(Choice(SCOPES), "Scopes, within the person's role.", example=["read"])
     person_id = Id("Person whose token it is; null for a service's.", null=True)
     person_name = String("Name of the person.", example="Bob Sample", null=True)
     role = Choice(ROLES, "Role of the person.", example="reviewer", null=True)
@@ -144,7 +144,9 @@ class Me(Schema):
     name = String("Name of the token or the candidate.", example="First token", null=True)
     org_id = Id("Organization id.")
     org_name = members.ORG_NAME
-    scopes = ListOf(String(), "Scopes of an API token; empty for a candidate.", example=["read", "write"])
+    scopes = ListOf(
+        Choice(SCOPES), "Scopes of an API token; empty for a candidate.", example=["read", "write"]
+    )
     person = Nested(CallingPerson, "Owner of the token; null for services and candidates.", null=True)
     assessment_id = Id("A candidate's assessment.", null=True)
     expires_at = Timestamp("When the credential expires.", null=True)

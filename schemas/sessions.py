@@ -2,18 +2,12 @@
 
 from schemas import members
 from schemas.base import Body, Schema
-from schemas.fields import Choice, Dict, Flag, Id, Integer, Nested, String, Text
+from schemas.fields import Choice, Dict, Flag, Id, Integer, Nested, Number, String, Text, Verbatim
 from schemas.keys import SESSION_STATUSES
 from schemas.timestamps import Timestamp
 
 MAX_TESTS = 2**31 - 1
-EXAMPLE_METRICS = {
-    "durationMs": 4320000,
-    "promptCount": 38,
-    "commandFailRate": 0.142,
-    "testsPassed": True,
-    "derivationVersion": 1,
-}
+EXAMPLE_TOKENS = {"input": 1200, "output": 52000, "cacheRead": 4100000, "cacheWrite": 380000}
 
 
 class SealHead(Schema):
@@ -51,6 +45,40 @@ class Session(SessionBase):
     erasure_requested_at = Timestamp("When the candidate asked for erasure.", null=True)
 
 
+class TokenCounts(Schema):
+    """Tokens of one model, as the client reports them."""
+
+    input = Integer("Input tokens.", example=1200)
+    output = Integer("Output tokens.", example=52000)
+    cache_read = Integer("Tokens read from the cache.", example=4100000)
+    cache_write = Integer("Tokens written to the cache.", example=380000)
+
+
+class SessionMetrics(Schema):
+    """Metrics of a session (docs/metrics.md). Times in milliseconds, ratios with three decimals."""
+
+    duration_ms = Integer("First to last event.", example=4320000, null=True)
+    prompt_count = Integer("Number of prompts.", example=38)
+    command_fail_rate = Number("Share of commands that failed.", example=0.142, null=True)
+    verify_intensity = Number("Verifications per change.", example=0.61, null=True)
+    manual_edit_ratio = Number("Share of changes made by hand.", example=0.33, null=True)
+    first_change_latency_ms = Integer("First event to first change.", example=180000, null=True)
+    tests_passed = Flag("Whether the tests passed; null if unknown.", example=True, null=True)
+    command_count = Integer("Number of commands.", example=52)
+    file_change_count = Integer("Number of file changes.", example=41)
+    unique_files_touched = Integer("Number of changed files.", example=9)
+    test_run_count = Integer("Number of test runs.", example=14)
+    decision_count = Integer("Number of explained decisions.", example=3)
+    error_episodes = Integer("Number of error episodes.", example=4)
+    tool_usage = Dict("Calls by tool.", values=Integer(), example={"Bash": 31})
+    tokens = Dict(
+        "Tokens by model.", values=Nested(TokenCounts), example={"claude-opus-4-5-20251101": EXAMPLE_TOKENS}
+    )
+    total_cost_usd = Number("Cost in USD; null if a model has no price.", example=6.42, null=True)
+    ai_attribution_pct = Number("Percentage of changes by AI.", example=66.7, null=True)
+    derivation_version = Integer("Version of the definition that derived them.", example=1)
+
+
 class TestResult(Body):
     """Result of tests that were run on the candidate's work."""
 
@@ -67,10 +95,9 @@ class ReviewedSession(Session):
     candidate_name = String("Candidate's name.", example="Alice", null=True, optional=True)
     candidate_email = String("Candidate's address.", example="alice@example.com", null=True, optional=True)
     hired_at = Timestamp("When the candidate was marked as hired.", null=True, optional=True)
-    metrics = Dict(
-        "Derived metrics by name; null while the session is open. Times in milliseconds, ratios with three decimals, "
-        "tests as true, false or null. `derivationVersion` is the version of the definition that derived them.",
-        example=EXAMPLE_METRICS,
+    metrics = Verbatim(
+        SessionMetrics,
+        "Derived metrics; null while the session is open.",
         null=True,
         optional=True,
     )

@@ -4,9 +4,11 @@ from typing import Any
 
 import marshmallow as ma
 
+from rules import commands
 from schemas import members
 from schemas.base import PageOf, Schema, shape
-from schemas.fields import Choice, Described, Dict, Flag, Id, Integer, Line, ListOf, Nested, Raw, String
+from schemas.candidate_session import Envelope
+from schemas.fields import Choice, Described, Dict, Flag, Id, Integer, Line, ListOf, Nested, String, Verbatim
 from schemas.keys import SESSION_STATUSES
 from schemas.members import EXAMPLE_EVENT_ID
 from schemas.queries import Filter, Limit, PageQuery, QueryInteger, created_after, updated_after
@@ -14,8 +16,6 @@ from schemas.sessions import ListedSession
 from schemas.timestamps import EventTime, Timestamp, TimestampInput
 
 MAX_FILTER_CHARACTERS = 2000
-EXAMPLE_DATA = {"command": "go test ./...", "exitCode": 1}
-EXAMPLE_ENVELOPE = {"id": EXAMPLE_EVENT_ID, "kind": "command", "v": 1, "data": EXAMPLE_DATA}
 
 SOURCE = String("Tool that reported it.", example="claude-code", null=True)
 ACTOR = String("Actor.", example="ai", null=True)
@@ -91,9 +91,7 @@ class TimelineEvent(Schema):
     late = LATE
     summary = String("Summary and result, on one line.", example="go test ./... · exit 1")
     size_bytes = Integer("Size of the event as sent, in bytes.", attribute="size", example=1840)
-    envelope = Raw(
-        "object", "With `detail=full`: the event as sent.", example=EXAMPLE_ENVELOPE, optional=True
-    )
+    envelope = Verbatim(Envelope, "With `detail=full`: the event as sent.", optional=True)
 
 
 class Timeline(Schema):
@@ -173,7 +171,7 @@ class RunCommand(Occurrence):
     """A command that ran."""
 
     command = String("Command.", example="go test ./...", null=True)
-    verifies = String("Kind of verification, if any: `test`, `check` or `build`.", example="test", null=True)
+    verifies = Choice(commands.KINDS, "Kind of verification, if any.", example="test", null=True)
     exit_code = Integer("Exit code; null if unknown.", example=1, null=True)
     duration_ms = Integer("Duration in milliseconds, if reported.", example=2000, null=True)
 

@@ -1,6 +1,6 @@
 """Webhooks and their deliveries."""
 
-from rules.event_types import EVENT_TYPES
+from rules.event_types import EVENT_TYPES, TEST_EVENT
 from schemas.base import Body, Deleted, PageOf, Schema, shape
 from schemas.fields import Choice, Flag, Id, Integer, Line, ListOf, Nested, RepositoryUrl, String
 from schemas.queries import PageQuery
@@ -64,7 +64,7 @@ class Webhook(Schema):
     id = Id("Unique id.")
     url = String("URL that events are sent to.", example=EXAMPLE_URL)
     description = String("Purpose.", example="Applicant tracking", null=True)
-    types = ListOf(String(), "Event types to send; empty for all.", example=EXAMPLE_TYPES)
+    types = ListOf(Choice(EVENT_TYPES), "Event types to send; empty for all.", example=EXAMPLE_TYPES)
     include_personal = Flag("Whether events include the candidate's name and address.", example=False)
     enabled = Flag("Whether events are sent.", attribute="is_enabled", example=True)
     disabled_reason = Choice(REASONS, "`gone`: a 410 response. `failing`: days without success.", null=True)
@@ -110,7 +110,9 @@ class HookDelivery(Schema):
 
     id = Id("Unique id.")
     event_id = Id("Event id: `webhook-id` of the request, the same in every attempt.")
-    type = String("Event type; `webhook.test` for a test.", example="session.completed")
+    type = Choice(
+        (*EVENT_TYPES, TEST_EVENT), "Event type; `webhook.test` for a test.", example="session.completed"
+    )
     state = Choice(STATES, "State.", example="delivered")
     attempts = Integer("Number of attempts.", example=1)
     due_at = Timestamp("When the next attempt is due, while it is queued.")

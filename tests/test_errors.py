@@ -1,18 +1,49 @@
-"""Errors of the database: a refusal where a retry helps, else a 500."""
+"""Documentation of errors, and errors of the database: a refusal where a retry helps, else a 500."""
+
+import re
+from pathlib import Path
 
 import pytest
 from response_checks import refusal
 
+import errors
 from models import Assessment, db
 from models.base import is_postgres
 from ops import readiness
 
+ERRORS = (Path(__file__).parents[1] / "docs" / "errors.md").read_text(encoding="utf-8")
 NEW = {"title": "Backend API Challenge", "role": "Senior Backend Engineer", "taskBrief": "x" * 50_000}
 FULL = """
 CREATE FUNCTION no_room() RETURNS trigger LANGUAGE plpgsql AS
 $$ BEGIN RAISE EXCEPTION 'could not extend file' USING ERRCODE = 'disk_full'; END $$;
 CREATE TRIGGER no_room BEFORE INSERT ON assessments EXECUTE FUNCTION no_room();
 """
+
+
+def every_code():
+    """Status and code of each error, except those of the model proxies."""
+    yield from ((status, code) for status, (code, _) in errors.HTTP_ERRORS.items())
+    for refusal_class in subclasses(errors.Refusal):
+        if not refusal_class.__module__.startswith("proxy."):
+            codes = getattr(refusal_class, "SENTENCES", {refusal_class.reason: ""})
+            yield from ((refusal_class.code, code) for code in codes)
+
+
+def subclasses(parent):
+    for child in parent.__subclasses__():
+        yield from (child, *subclasses(child))
+
+
+def test_every_code_is_documented_with_cause_and_remedy():
+    """docs/errors.md, which the header Link of each error refers to."""
+    documented = {}
+    for section in ERRORS.split("\n## ")[1:]:
+        for code, text in re.findall(r"^### (\w+)\n(.*?)(?=\n### |\Z)", section, re.DOTALL | re.MULTILINE):
+            documented[int(section[:3]), code] = text
+    missing = set(every_code()) - documented.keys()
+    assert missing == set(), "Add a section to docs/errors.md."
+    for code, text in documented.items():
+        assert re.fullmatch(r"\s*Cause: [^\n].*\n\nRemedy: [^\n].*", text, re.DOTALL), code
 
 
 @pytest.fixture

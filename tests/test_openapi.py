@@ -10,6 +10,7 @@ from jsonschema import Draft202012Validator
 from openapi_spec_validator import validate
 
 from models import ModelUsage, sessions
+from rules.event_types import EVENT_TYPES, TEST_EVENT
 from rules.usage import ReportedUsage
 from schemas.base import camel
 from tests.hostile.operations import DOCUMENT, METHODS
@@ -25,11 +26,20 @@ BODIES = {
     for operation in OPERATIONS.values()
     if "application/json" in operation.get("requestBody", {}).get("content", {})
 }
+CANDIDATE_TAGS = {"Candidate", "Client", "Events"}
+HEADERS_OF_EVERY_RESPONSE = {"Content-Type", "Content-Length", "Cache-Control", "X-Content-Type-Options"}
 FIRST_TAGS = ["Assessments", "Candidate keys", "Candidates", "Cohort statistics", "Sessions"]
 
 
 def check(schema, value):
     Draft202012Validator(DOCUMENT | schema).validate(value)
+
+
+def check_headers(documented, response):
+    undocumented = set(response.headers.keys()) - documented["headers"].keys() - HEADERS_OF_EVERY_RESPONSE
+    assert undocumented == set(), (
+        "Name them in the view's `success_headers`, see blueprints/response_headers.py."
+    )
 
 
 def test_document_is_valid_openapi_3_1():
@@ -72,8 +82,8 @@ def test_security_is_that_of_the_decorators():
     security = {operation["operationId"]: operation["security"] for operation in OPERATIONS.values()}
     assert security["createAssessment"] == [{"reviewerToken": []}]
     assert security["getAssessment"] == [{"reviewerToken": []}, {"candidateKey": []}]
-    assert security["ingest"] == [{"candidateKey": []}]
-    assert security["redeem"] == []
+    assert security["ingestEvent"] == [{"candidateKey": []}]
+    assert security["redeemKey"] == []
     assert {"reviewerToken", "candidateKey"} <= set(DOCUMENT["components"]["securitySchemes"])
 
 
@@ -129,7 +139,7 @@ def test_every_parameter_and_every_member_is_described():
     for name, shape in DOCUMENT["components"]["schemas"].items():
         assert shape["description"], name
         assert not re.search(r"\bR\d|client contract", shape["description"]), f"{name} names an internal rule"
-        assert all(schema["description"] for schema in shape["properties"].values()), name
+        assert all(schema["description"] for schema in shape.get("properties", {}).values()), name
 
 
 def test_client_generators_understand_the_document():
@@ -147,7 +157,87 @@ def test_client_generators_understand_the_document():
 
 def members(schemas):
     for name, schema in schemas.items():
-        yield from ((f"{name}.{member}", value) for member, value in schema["properties"].items())
+        yield from ((f"{name}.{member}", value) for member, value in schema.get("properties", {}).items())
+
+
+def successes():
+    for name, operation in OPERATIONS.items():
+        yield from (
+            (name, operation, status, response)
+            for status, response in operation["responses"].items()
+            if status[0] == "2"
+        )
+
+
+def test_every_type_of_event_is_a_webhook_with_a_typed_payload():
+    assert DOCUMENT["webhooks"].keys() == EVENT_TYPES.keys() | {TEST_EVENT}, "See schemas/feed_events.py."
+    event = DOCUMENT["components"]["schemas"]["FeedEvent"]
+    assert event["discriminator"]["mapping"].keys() == EVENT_TYPES.keys()
+    for name, item in DOCUMENT["webhooks"].items():
+        media = item["post"]["requestBody"]["content"]["application/json"]
+        assert media["example"]["type"] == name
+        check(media["schema"], media["example"])
+
+
+def test_every_object_is_typed_except_what_the_client_or_the_integrator_puts_into_it():
+    """Give the field a schema: Nested, or Verbatim if it passes unchecked; Dict needs `values`."""
+    untyped = {name for name, schema in members(DOCUMENT["components"]["schemas"]) if has_bare_object(schema)}
+    assert untyped == {"Envelope.data", "Envelope.source", "DeviceCheck.fingerprint"}
+
+
+def has_bare_object(schema):
+    types = schema.get("type", ())
+    is_object = "object" in (types if isinstance(types, list) else [types])
+    inner = [schema["items"]] if "items" in schema else schema.get("anyOf", [])
+    is_bare = is_object and not schema.get("properties") and not schema.get("additionalProperties")
+    return is_bare or any(has_bare_object(each) for each in inner)
+
+
+def test_members_with_named_values_are_enumerations():
+    """A text whose description names its values is a Choice."""
+    for name, schema in members(DOCUMENT["components"]["schemas"]):
+        is_text = schema.get("type") in ("string", ["string", "null"]) and "enum" not in schema
+        values = re.findall(r"`([a-z_]+)`(?=,| or|:)", schema["description"]) if is_text else []
+        assert len(values) < 2, f"{name}: {values}"
+
+
+def test_every_success_has_a_valid_example():
+    for name, _, status, response in successes():
+        for media_type, media in response["content"].items():
+            if media_type == "application/json":
+                check(media["schema"], media["example"])
+            elif media["schema"].get("format") != "binary":
+                assert media["example"], (name, status)
+
+
+def test_responses_document_their_headers():
+    for name, operation in OPERATIONS.items():
+        for status, response in operation["responses"].items():
+            if status == "default" or "$ref" in response:
+                continue
+            assert "X-Request-Id" in response["headers"], name
+            assert ("Link" in response["headers"]) == (status >= "400"), name
+            assert status not in ("429", "503", "507") or "Retry-After" in response["headers"], name
+    issue = OPERATIONS["POST /v1/issues"]["responses"]
+    limits = ["X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset"]
+    assert [header for header in issue["201"]["headers"] if "RateLimit" in header] == limits
+    assert "Idempotent-Replayed" in issue["201"]["headers"]
+
+
+def test_operation_ids_read_well_in_a_client():
+    """A verb and its object, such as `getCohortStats`. Rename the view."""
+    for name, operation in OPERATIONS.items():
+        assert re.fullmatch(r"[a-z]+([A-Z][a-z]*)+", operation["operationId"]), name
+
+
+def test_generators_can_leave_out_the_candidates_operations_and_the_proxies_by_tag():
+    for name, operation in OPERATIONS.items():
+        is_for_reviewers = {"reviewerToken": []} in operation["security"]
+        if operation["tags"] != ["Health"]:
+            assert is_for_reviewers == (operation["tags"][0] not in CANDIDATE_TAGS), name
+    for path, item in DOCUMENT["paths"].items():
+        for method in item.keys() & METHODS:
+            assert (item[method]["tags"] == ["Model proxies"]) == path.startswith(PROXIES), path
 
 
 def test_example_of_every_body_is_valid(app):
@@ -166,6 +256,7 @@ def test_examples_of_new_objects_are_accepted_unchanged(reviewer, assessment):
         example = BODIES[OPERATIONS[f"POST /v1/{path}"]["operationId"]]["example"]
         response = reviewer.post(f"/v1/{path}".format(assessmentId=assessment.id), example)
         assert response.status_code == 201, path
+        check_headers(OPERATIONS[f"POST /v1/{path}"]["responses"]["201"], response)
 
 
 def test_tags_list_the_reviewers_resources_first():
@@ -199,6 +290,7 @@ def test_responses_match_the_document(reviewer, candidate, key, assessment):
         response = caller.get(f"/v1/{path}".format(assessmentId=assessment.id, sessionId=session.id))
         documented = PATHS[f"/v1/{path}"]["get"]["responses"][str(response.status_code)]
         check(documented["content"]["application/json"]["schema"], response.json)
+        check_headers(documented, response)
 
 
 @pytest.mark.slow

@@ -2,6 +2,8 @@
 
 import logging
 import sqlite3
+from typing import Any
+from urllib.parse import urlsplit
 
 import peewee
 from flask import Flask, current_app
@@ -14,28 +16,35 @@ log = logging.getLogger("proofstone")
 
 def register(app: Flask) -> None:
     """Respond to HTTP and database errors in the shape of R26."""
-    app.register_error_handler(HTTPException, errors.response_of)
+    app.register_error_handler(HTTPException, _respond)
     app.register_error_handler(peewee.DoesNotExist, _disappeared)
     app.register_error_handler(peewee.IntegrityError, _conflict)
     for kind in (peewee.DatabaseError, sqlite3.Error, *errors.CONNECTION_ERRORS):
         app.register_error_handler(kind, _database_error)
 
 
-def _disappeared(error: Exception) -> tuple[dict, int, list]:
+def _respond(error: HTTPException) -> Any:
+    """The response to an error, with a link to the documentation of its code (R44)."""
+    body, status, headers = errors.response_of(error)
+    prefix = urlsplit(current_app.config["BASE_URL"]).path.rstrip("/")
+    return body, status, [*headers, ("Link", f'<{prefix}/docs/errors.md#{body["code"]}>; rel="help"')]
+
+
+def _disappeared(error: Exception) -> Any:
     """A row was deleted during the request."""
     log.warning("A row was deleted during a request: %s", type(error).__name__)
-    return errors.response_of(errors.NotFound())
+    return _respond(errors.NotFound())
 
 
-def _conflict(error: Exception) -> tuple[dict, int, list]:
+def _conflict(error: Exception) -> Any:
     log.warning("A database constraint refused a request: %s", type(error).__name__)
-    return errors.response_of(errors.Conflict())
+    return _respond(errors.Conflict())
 
 
-def _database_error(error: Exception) -> tuple[dict, int, list]:
+def _database_error(error: Exception) -> Any:
     if errors.refusal_for(error) is None:
         # Not a bug if the schema is older than the code.
         parts = current_app.extensions["readiness"].parts()
         if parts["migrations"] == "behind":
-            return errors.response_of(errors.NotReady(parts=parts))
-    return errors.response_of(errors.refuse_database_error(error))
+            return _respond(errors.NotReady(parts=parts))
+    return _respond(errors.refuse_database_error(error))

@@ -11,7 +11,8 @@ from models.base import clock, db, for_update, new_id
 from models.feed import Feed, FeedEvent
 from models.keys import CandidateKey
 from models.numbering import number_all
-from models.webhooks.tables import TEST_EVENT, Webhook, WebhookDelivery, json_body
+from models.webhooks.tables import Webhook, WebhookDelivery, json_body
+from rules.event_types import TEST_EVENT
 from rules.timestamps import format_timestamp
 
 MAX_ROWS_PER_INSERT = 100

@@ -9,8 +9,9 @@ import peewee
 from models.audit import SERVICE, AuditEntry
 from models.base import clock, db
 from models.webhooks.receivers import disable
-from models.webhooks.tables import TEST_EVENT, Webhook, WebhookDelivery
+from models.webhooks.tables import Webhook, WebhookDelivery
 from rules import retries
+from rules.event_types import TEST_EVENT
 from rules.retries import WebhookResponse
 
 

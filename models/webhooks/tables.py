@@ -13,8 +13,6 @@ from models.leases import LEASE, Leased
 from models.orgs import ApiToken, Organization
 from rules.timestamps import format_timestamp
 
-TEST_EVENT = "webhook.test"
-
 
 class Webhook(Model):
     """A receiver of an organization's events.

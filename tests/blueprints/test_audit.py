@@ -130,7 +130,7 @@ def test_actions_of_candidates_are_recorded_without_their_address(anonymous, can
     completed = anonymous.post("/v1/candidate/complete", body)
     found = entries(reviewer)
     assert found[0]["requestId"] == completed.headers["X-Request-Id"]
-    assert [entry["action"] for entry in found] == ["complete", "redeem", "requestErasure"]
+    assert [entry["action"] for entry in found] == ["completeSession", "redeemKey", "requestErasure"]
     for entry in found:
         assert (entry["actorKind"], entry["actorId"], entry["cameFrom"]) == ("candidate", str(key.id), None)
 

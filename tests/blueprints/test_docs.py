@@ -7,7 +7,9 @@ import re
 import pytest
 from response_checks import refusal
 
-PAGES = ["/docs", "/start", "/replay/01978f2e-7c1a-7a4e-9d57-1f3f7f8b7a01"]
+from blueprints.guides import GUIDES
+
+PAGES = ["/docs", "/docs/errors.md", "/start", "/replay/01978f2e-7c1a-7a4e-9d57-1f3f7f8b7a01"]
 STATIC = ["site.css", "start.js", "icon.svg"]
 FILES = ["/docs/swagger-ui.css", "/docs/swagger-ui-bundle.js", *(f"/pages/{name}" for name in STATIC)]
 POLICY = (
@@ -64,6 +66,29 @@ def test_other_paths_are_the_json_404(anonymous):
     )
     for path in paths:
         assert refusal(anonymous.get(path)) == (404, "not_found"), path
+
+
+@pytest.mark.parametrize("name", GUIDES)
+def test_guides_are_served_with_their_links(anonymous, name):
+    page = anonymous.get(f"/docs/{name}.md")
+    assert f'href="/docs/{name}.md" aria-current="page"' in page.text
+    article = page.text.partition("<article>")[2].partition("</article>")[0]
+    assert re.match(r'<h1 id="[\w-]+">', article)
+    for path, _, anchor in re.findall(r'href="([^":#]+\.md)(#([^"]+))?"', article):
+        target = anonymous.get(f"/docs/{path}")
+        assert target.status_code == 200, path
+        assert not anchor or f'id="{anchor}"' in target.text, f"{path}#{anchor}"
+
+
+def test_docs_page_links_to_every_guide(anonymous):
+    assert re.findall(r'href="/docs/([\w-]+)\.md"', anonymous.get("/docs").text) == list(GUIDES)
+
+
+def test_an_error_links_to_its_code_in_the_documentation(anonymous):
+    for path, code in (("/v1/none", "not_found"), ("/v1/org", "unauthorized")):
+        response = anonymous.get(path)
+        assert response.headers["Link"] == f'</docs/errors.md#{code}>; rel="help"'
+        assert f'<h3 id="{code}">' in anonymous.get("/docs/errors.md").text
 
 
 def test_unchanged_files_are_304(anonymous):

@@ -99,7 +99,7 @@ def test_the_line_names_token_operation_and_result(reviewer, assessment, log):
 def test_a_candidates_line_names_the_key_by_id(candidate, session, key, log):
     candidate.post("/v1/hooks/ingest", envelope())
     assert log.last["credential"] == f"candidate:{key.id}"
-    assert log.last["operation"] == "ingest"
+    assert log.last["operation"] == "ingestEvent"
 
 
 def test_operations_have_the_names_of_openapi(app, anonymous):

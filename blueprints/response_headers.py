@@ -1,0 +1,72 @@
+"""Response headers in OpenAPI: their components, and which response has which."""
+
+from typing import Any
+
+from access.rate_limits import setting_of
+from errors import TooManyRequests
+from schemas.fields import EXAMPLE_ID
+from web import unknown_names
+
+RATE_LIMIT = ("X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset")
+
+
+def _header(description: str, example: Any, type: str = "string") -> dict[str, Any]:
+    return {"description": description, "schema": {"type": type}, "example": example}
+
+
+COMPONENTS = {
+    "X-Request-Id": _header("Id of the request, which the service's logs contain.", EXAMPLE_ID),
+    "X-RateLimit-Limit": _header("Requests per period. Absent if rate limits are off.", 600, "integer"),
+    "X-RateLimit-Remaining": _header("Requests left in this period.", 599, "integer"),
+    "X-RateLimit-Reset": _header("End of this period, in seconds since 1970.", 1775034060, "integer"),
+    "Retry-After": _header("Seconds to wait before the same request can succeed.", 12, "integer"),
+    "Idempotent-Replayed": _header("`true` if this is the stored response of an earlier request.", "true"),
+    "Location": _header("Path of the new object.", f"/v1/assessments/{EXAMPLE_ID}"),
+    "ETag": _header("Tag of this response, for `If-None-Match` and `If-Match`.", '"5d41402abc4b2a76"'),
+    "Link": _header("Documentation of the error's code.", '</docs/errors.md#not_found>; rel="help"'),
+    "WWW-Authenticate": _header("Scheme of the missing credential.", "Bearer"),
+    unknown_names.HEADER: unknown_names.DOCUMENTATION,
+}
+
+
+def references(names: Any) -> dict[str, Any]:
+    return {name: {"$ref": f"#/components/headers/{name}"} for name in names}
+
+
+def used_in(document: dict[str, Any]) -> dict[str, Any]:
+    """The components of the headers that the document refers to."""
+    operations = [operation for path in document["paths"].values() for operation in path.values()]
+    responses = [*document["components"]["responses"].values()]
+    for operation in operations:
+        responses += operation["responses"].values() if isinstance(operation, dict) else ()
+    used = {name for response in responses for name in response.get("headers", ())}
+    return {name: component for name, component in COMPONENTS.items() if name in used}
+
+
+def document(operation: dict[str, Any], view: Any, waiting: set[int]) -> None:
+    """Add the headers to the responses of a view.
+
+    waiting -- the statuses with `Retry-After`
+
+    A decorator that sets a header on successful responses names it in the view's `success_headers`.
+    """
+    limited = RATE_LIMIT if setting_of(view) else ()
+    # Errors in a provider's format have no documentation of ours.
+    documented = [] if hasattr(view, "responses") else ["Link"]
+    for status, response in operation["responses"].items():
+        if "$ref" in response or status == "default":
+            continue
+        names = ["X-Request-Id", *limited]
+        names += _of_success(view) if status < "400" else documented + _of_error(int(status), waiting)
+        response["headers"] = references(names)
+
+
+def _of_success(view: Any) -> list[str]:
+    names = list(getattr(view, "success_headers", ()))
+    names += ["Idempotent-Replayed"] * getattr(view, "is_idempotent", False)
+    return names + [unknown_names.HEADER] * getattr(view, "reports_unknown", False)
+
+
+def _of_error(status: int, waiting: set[int]) -> list[str]:
+    may_wait = status in waiting or status == TooManyRequests.code
+    return ["Retry-After"] * may_wait + ["WWW-Authenticate"] * (status == 401)

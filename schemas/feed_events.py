@@ -1,0 +1,154 @@
+"""The types of events in the feed and in webhooks, each with the shape of its payload."""
+
+from rules.event_types import EVENT_TYPES, TEST_EVENT, TEST_EVENT_DESCRIPTION
+from rules.fairness import DECISIONS
+from schemas import members
+from schemas.base import Schema, shape
+from schemas.fields import Choice, Id, Integer, Nested, Number, String
+from schemas.keys import SESSION_STATUSES, STATUSES
+from schemas.timestamps import Timestamp
+
+SEAL_REASONS = ("closed", "completed", "hired", "tests_submitted", "late_events", "rederived", "erased")
+EXAMPLE_MAC = "9f86d081" * 8
+_HEAD = String("Head of the hash chain, in hex.", example=EXAMPLE_MAC, null=True)
+_KEY_ID = String("Id of the seal key; null without `SEAL_KEYS`.", example="4f0c2ab1", null=True)
+
+
+class Person(Schema):
+    """Name and address of a candidate."""
+
+    name = members.CANDIDATE_NAME
+    email = members.CANDIDATE_EMAIL
+
+
+class CandidatePayload(Schema):
+    """Members of each payload about a candidate."""
+
+    candidate_id = Id("Id of the candidate key.")
+    external_id = members.EXTERNAL_ID
+    candidate = Nested(Person, "Only in webhooks with `includePersonal`.", optional=True)
+
+
+class KeyPayload(CandidatePayload):
+    """A candidate key of an assessment."""
+
+    assessment_id = Id("Assessment id.")
+    status = Choice(STATUSES, "Status of the candidate.", example="pending")
+
+
+class SessionIds(CandidatePayload):
+    """A session, by its ids."""
+
+    session_id = Id("Session id.")
+    assessment_id = Id("Assessment id.")
+
+
+class SessionPayload(SessionIds):
+    """A session and its status."""
+
+    status = Choice(SESSION_STATUSES, "Status of the session.", example="completed")
+
+
+class AssessmentPayload(Schema):
+    """An assessment."""
+
+    assessment_id = Id("Assessment id.")
+
+
+class InvitePayload(CandidatePayload):
+    """An invitation."""
+
+    invite_id = Id("Id of the delivery.")
+    state = Choice(["sent", "saved", "failed"], "`saved`: as a file, without a mail server.", example="sent")
+
+
+class DecisionPayload(CandidatePayload):
+    """A decision about a candidate."""
+
+    assessment_id = Id("Assessment id.")
+    session_id = Id("Session id; null before the start.", null=True)
+    decision = Choice(DECISIONS, "New decision.", example="advanced")
+    previous_decision = Choice(DECISIONS, "Former decision.", example="undecided")
+
+
+class ScorePayload(SessionIds):
+    """A score of a criterion."""
+
+    criterion = String("Key of the criterion.", example="quality")
+    value = Number("Value of the chosen level.", example=3)
+    rubric_version = Integer("Version of the rubric.", example=1)
+
+
+class ErasurePayload(CandidatePayload):
+    """An erasure."""
+
+    assessment_id = Id("Assessment id.")
+    session_id = Id("Session id; null if the candidate never started.", null=True)
+    kind = Choice(["reviewer", "retention"], "Cause of the erasure.", example="reviewer")
+
+
+class SealPayload(SessionIds):
+    """A final seal of a session, to archive as an anchor."""
+
+    organization_id = Id("Organization id.")
+    number = Integer("Number of the seal.", example=1)
+    reason = Choice(SEAL_REASONS, "Why it was appended.", example="closed")
+    status = Choice(SESSION_STATUSES, "Sealed status.", example="completed", null=True)
+    count = Integer("Number of sealed events.", example=214)
+    head = _HEAD
+    key_id = _KEY_ID
+    mac = String("Signature, in hex.", example=EXAMPLE_MAC)
+
+
+class AuditPayload(Schema):
+    """The state of the audit log, to archive as an anchor."""
+
+    organization_id = Id("Organization id.")
+    count = Integer("Number of audit entries.", example=1200)
+    head = _HEAD
+    sealed_events = Integer("Number of sealed events.", example=21400)
+    final_seals = Integer("Number of final seals.", example=96)
+    key_id = _KEY_ID
+    mac = String("Signature, in hex.", example=EXAMPLE_MAC, null=True)
+
+
+class TestPayload(Schema):
+    """The webhook that is tested."""
+
+    webhook_id = Id("Webhook id.")
+
+
+PAYLOADS: dict[str, type[Schema]] = {
+    "assessment.created": AssessmentPayload,
+    "key.created": KeyPayload,
+    "invite.sent": InvitePayload,
+    "invite.failed": InvitePayload,
+    "session.started": SessionPayload,
+    "session.completed": SessionPayload,
+    "session.expired": SessionPayload,
+    "candidate.decided": DecisionPayload,
+    "candidate.hired": SessionPayload,
+    "score.updated": ScorePayload,
+    "score.withdrawn": ScorePayload,
+    "candidate.erased": ErasurePayload,
+    "session.sealed": SealPayload,
+    "audit.sealed": AuditPayload,
+    TEST_EVENT: TestPayload,
+}
+
+
+def _event(event_type: str, meaning: str) -> type[Schema]:
+    """The shape of an event of this type; a type without a payload fails at start."""
+    name = "".join(word.capitalize() for word in event_type.split(".")) + "Event"
+    return shape(
+        name,
+        meaning,
+        id=Id("Unique id; the `webhook-id` of a webhook's request."),
+        type=Choice([event_type], "Event type.", example=event_type),
+        timestamp=Timestamp("When it happened."),
+        data=Nested(PAYLOADS[event_type], "Ids and states."),
+    )
+
+
+FEED_EVENTS = {name: _event(name, meaning) for name, meaning in EVENT_TYPES.items()}
+WEBHOOK_EVENTS = FEED_EVENTS | {TEST_EVENT: _event(TEST_EVENT, TEST_EVENT_DESCRIPTION)}
