@@ -69,7 +69,7 @@ def get_timeline(query, session_id):
 @blp.file(
     "JSON Lines: for each event an object with `id`, `ts`, `kind`, `actor`, `summary` and `size` (in bytes).",
     "All events, one per line.",
-    example='{"id":"1","ts":"2026-04-02T09:00:00.000Z","kind":"prompt","actor":"human","summary":"Fix it.","size":212}\n',
+    example='{"id":"1","ts":"2026-04-02T09:00:00.000Z","kind":"prompt","actor":"human","summary":"Fix","size":212}\n',
 )
 @audit.reading
 def get_compact_timeline(session_id):

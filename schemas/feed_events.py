@@ -14,7 +14,7 @@ _HEAD = String("Head of the hash chain, in hex.", example=EXAMPLE_MAC, null=True
 _KEY_ID = String("Id of the seal key; null without `SEAL_KEYS`.", example="4f0c2ab1", null=True)
 
 
-class Person(Schema):
+class NamedCandidate(Schema):
     """Name and address of a candidate."""
 
     name = members.CANDIDATE_NAME
@@ -26,7 +26,7 @@ class CandidatePayload(Schema):
 
     candidate_id = Id("Id of the candidate key.")
     external_id = members.EXTERNAL_ID
-    candidate = Nested(Person, "Only in webhooks with `includePersonal`.", optional=True)
+    candidate = Nested(NamedCandidate, "Only in webhooks with `includePersonal`.", optional=True)
 
 
 class KeyPayload(CandidatePayload):
