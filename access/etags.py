@@ -50,8 +50,7 @@ def tagged(view: Callable) -> Callable:
                 response.headers.remove("Content-Length")
         return response
 
-    wrapper.header_parameters = [IF_NONE_MATCH]  # type: ignore[attr-defined]
-    return wrapper
+    return _document(wrapper, IF_NONE_MATCH)
 
 
 def matched(view: Callable) -> Callable:
@@ -64,7 +63,12 @@ def matched(view: Callable) -> Callable:
         response.set_etag(tag_of(response))
         return response
 
-    wrapper.header_parameters = [IF_MATCH]  # type: ignore[attr-defined]
+    return _document(wrapper, IF_MATCH)
+
+
+def _document(wrapper: Any, parameter: dict[str, Any]) -> Callable:
+    wrapper.header_parameters = [parameter]
+    wrapper.success_headers = (*getattr(wrapper, "success_headers", ()), "ETag")
     return wrapper
 
 

@@ -103,6 +103,7 @@ def located(view: Callable) -> Callable:
             response.headers["Location"] = f"{prefix}{request.path.rstrip('/')}/{created['id']}"
         return response
 
+    wrapper.success_headers = (*getattr(view, "success_headers", ()), "Location")  # type: ignore[attr-defined]
     return wrapper
 
 

@@ -44,6 +44,7 @@ ROWS = {
     "GET /": Row(ALL),
     "GET /docs": Row(ALL),
     "GET /docs/<name>": Row(ALL),
+    "GET /docs/<name>.md": Row(ALL),
     "GET /openapi.json": Row(ALL),
     "GET /pages/<name>": Row(ALL),
     "GET /replay/<session_id>": Row(ALL),
