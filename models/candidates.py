@@ -43,11 +43,6 @@ class CandidateRow(NamedTuple):
     updated_at: Any = None
     session_updated_at: Any = None
 
-    @property
-    def changes(self) -> tuple[Any, ...]:
-        """The times of the latest changes, or None, as the database returns them."""
-        return self.updated_at, self.redeemed_at, self.session_updated_at
-
 
 class CandidateList:
     """The candidates of an organization that match all filters, oldest first.

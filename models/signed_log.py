@@ -59,11 +59,16 @@ def _members(text: str) -> dict[str, Any]:
     envelope = json.loads(text)
     sig, prev_sig = _signatures(envelope)
     return {
-        "id": member(envelope, "id"),
-        "ts": member(envelope, "ts"),
-        "sig": sig[:MAX_SIGNATURE_CHARACTERS],
-        "prev_sig": prev_sig and prev_sig[:MAX_SIGNATURE_CHARACTERS],
+        "id": _encodable(member(envelope, "id")),
+        "ts": _encodable(member(envelope, "ts")),
+        "sig": _encodable(sig[:MAX_SIGNATURE_CHARACTERS]),
+        "prev_sig": _encodable(prev_sig and prev_sig[:MAX_SIGNATURE_CHARACTERS]),
     }
+
+
+def _encodable(value: Any) -> Any:
+    """Replace lone surrogates, which only somebody with access to the database can write."""
+    return value.encode(errors="replace").decode() if isinstance(value, str) else value
 
 
 def _links(session: Session) -> Iterator[SignedLink]:

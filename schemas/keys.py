@@ -163,6 +163,8 @@ def key_of(row: Any, shows_key: bool) -> dict[str, Any]:
         "name": row.decided_by_name,
         "kind": "person" if row.decided_by_person else "service",
     }
+    created_at, redeemed_at = row_time(row.created_at), row_time(row.redeemed_at)
+    changed_at = created_at, redeemed_at, row_time(row.updated_at), row_time(row.session_updated_at)
     return {
         "id": row_id(row.id),
         "key": row.key if shows_key else MASKED_KEY,
@@ -175,10 +177,10 @@ def key_of(row: Any, shows_key: bool) -> dict[str, Any]:
         "metadata": row_json(row.metadata) or {},
         "sessionId": row_id(row.session_id),
         "expiresAt": row_time(row.expires_at),
-        "redeemedAt": row_time(row.redeemed_at),
+        "redeemedAt": redeemed_at,
         "completedAt": row_time(row.completed_at),
-        "createdAt": row_time(row.created_at),
-        "updatedAt": row_time(max(filter(None, [row.created_at, *row.changes]))),
+        "createdAt": created_at,
+        "updatedAt": max(filter(None, changed_at)),
         "erasureRequestedAt": row_time(row.erasure_requested_at),
         "decision": row.decision,
         "decisionReason": row.decision_reason,
