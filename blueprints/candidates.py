@@ -63,7 +63,7 @@ def list_candidates(query):
 def get_candidate(candidate_id):
     """Get a candidate
 
-    As in lists. Tokens without the scope `write` see `PST-****-****` as the `key`.
+    The candidate, as in `GET /v1/candidates`. Tokens without the scope `write` see `PST-****-****` as the `key`.
     """
     return candidate_response(candidate_id)
 
@@ -97,8 +97,8 @@ def change_candidate(data, candidate_id):
     """Change a candidate
 
     Atomic. Name, address, `externalId` and `metadata` can change at any time; null clears. `externalId` must be unique
-    in the assessment. `hired` requires a completed or expired session; false restores the previous status. It is the
-    same as the decisions `hired` and `undecided`.
+    in the assessment. `hired` requires a completed or expired session; false restores the previous status.
+    `hired: true` is the decision `hired`, `false` is `undecided`.
     """
     check = etags.precondition(lambda: candidate_response(candidate_id))
     invitations.change_candidate(find(CandidateKey, candidate_id), data, caller, check)

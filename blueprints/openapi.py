@@ -21,7 +21,7 @@ points to the documentation of its code.
 
 Requests are limited per credential, or per network address where no credential is needed. The response headers
 `X-RateLimit-Limit`, `-Remaining` and `-Reset` (seconds since 1970) describe the limit. Every POST of a reviewer
-accepts an `Idempotency-Key`: a request that is repeated with the same key runs only once.
+that changes something accepts an `Idempotency-Key`: a request that is repeated with the same key runs only once.
 
 Unknown query parameters are refused (400 `unknown_parameter`), and so are unknown members of a body, except those of
 the object in the response, so that an object can be sent back. Candidates' operations ignore both, and the operations

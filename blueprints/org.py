@@ -99,9 +99,10 @@ def create_token(data):
 def revoke_token(token_id):
     """Revoke a token
 
-    A token can revoke itself, unless it is the organization's last one with the scope `write`.
+    A token can revoke itself, unless it is the organization's last one with the scope `write`. Only admins can revoke
+    admins' tokens.
     """
-    find(ApiToken, token_id).revoke()
+    people.revoke_token(find(ApiToken, token_id), caller)
     return {"ok": True, "id": token_id}
 
 

@@ -26,8 +26,8 @@ def list_results(query, assessment_id):
     """List results
 
     One entry for each session, including those whose key was revoked or erased, and for each candidate who has not
-    redeemed their key. Sort by any member; `next` is stable while others change. Metrics are those of
-    `cohort-stats`; `score` has the means of `GET /v1/sessions/{id}/scores`.
+    redeemed their key. `next` is stable while others change. Metrics are those of `cohort-stats`; `score` has the means
+    of `GET /v1/sessions/{id}/scores`.
     """
     results, limit, after = _results_of(query, assessment_id), query["limit"], query.get("after")
     if after and not results.accepts(after):

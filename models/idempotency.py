@@ -122,6 +122,16 @@ class IdempotentRequest(Model):
             row.store(row.status, json.dumps(_anonymize(json.loads(row.answer), key, session, is_theirs)))
         return len(rows)
 
+    @classmethod
+    def forget_person(cls, organization_id: Any, person_id: Any) -> None:
+        """Remove the address of a deleted person from the responses."""
+        tokens = ApiToken.select(ApiToken.id).where(ApiToken.organization == organization_id)
+        for row in cls.select().where(cls.reviewer.in_(tokens), cls.answer.contains(str(person_id))):
+            answer = json.loads(str(row.answer))
+            person = answer.get("person")
+            if isinstance(person, dict) and person.get("id") == str(person_id):
+                row.update_columns(answer=json.dumps(answer | {"person": person | {"email": None}}))
+
 
 def _ids(key: CandidateKey, session: Any) -> list[str]:
     return [str(row.id) for row in (key, session) if row is not None]

@@ -11,7 +11,7 @@ from typing import Any
 import peewee
 
 import errors
-from models import decisions, external_ids
+from models import blind, decisions, external_ids
 from models.assessments import Assessment
 from models.base import clock, db, for_update, new_id
 from models.deliveries import Delivery, limit, outbox, outcomes
@@ -23,6 +23,7 @@ from models.task_failures import run_each
 MAX_EXPIRY = timedelta(days=365)
 BOUNCED = "The address was reported as bouncing."
 BATCH_SIZE = 500
+_HIDDEN_MEMBERS = {"candidate_name": "candidateName", "candidate_email": "candidateEmail"}
 
 
 @contextmanager
@@ -65,10 +66,12 @@ def change_candidate(
 
     check -- called once the key is locked
 
-    Raises NotFinished (models/decisions.py), and DuplicateExternalId for a new `externalId` of another candidate.
+    Raises NotFinished (models/decisions.py), DuplicateExternalId for a new `externalId` of another candidate, and
+    Invalid for a name or address that a blind assessment hides from the reviewer.
     """
     with _locked_with_messages(key) as locked:
         check()
+        values = _without_hidden(locked, values, reviewer)
         if "hired" in values:
             decisions.decide_hired(locked, reviewer, values["hired"])
         email = values.get("candidate_email", locked.candidate_email)
@@ -84,6 +87,19 @@ def change_candidate(
         locked.update_columns(**columns)
         if has_moved:
             _readdress_queued(locked)
+
+
+def _without_hidden(key: CandidateKey, values: dict[str, Any], reviewer: ApiToken | None) -> dict[str, Any]:
+    """The values without the nulls that the reviewer was shown in place of hidden ones. Raises Invalid for others.
+
+    An invitation to another address would show the candidate's name and key.
+    """
+    if not _HIDDEN_MEMBERS.keys() & values.keys() or not blind.hidden_from(reviewer, [key.id]):
+        return values
+    for name, member in _HIDDEN_MEMBERS.items():
+        if values.get(name) is not None:
+            raise errors.invalid(member, "Hidden in a blind assessment until you have scored the session.")
+    return {name: value for name, value in values.items() if name not in _HIDDEN_MEMBERS}
 
 
 def _readdress_queued(key: CandidateKey) -> None:

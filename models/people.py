@@ -10,6 +10,7 @@ from typing import Any
 import errors
 from models.base import Query, clock, db, new_id
 from models.deliveries import Delivery, outbox
+from models.idempotency import IdempotentRequest
 from models.orgs import ApiToken, Organization, Person
 from rules import roles
 from rules.mail_addresses import mailbox
@@ -61,6 +62,7 @@ def remove(person: Person, actor: ApiToken) -> None:
         tokens = ApiToken.update(revoked_at=now).where(ApiToken.person == person)
         tokens.where(ApiToken.revoked_at.is_null()).execute()
         Delivery.forget_person(person.id)
+        IdempotentRequest.forget_person(person.organization_id, person.id)
 
 
 def _reload(person: Person) -> Person:
@@ -121,3 +123,9 @@ def issue_token(
         if not roles.allows(person.role, scope):
             raise errors.invalid("scopes", f"The role `{person.role}` only allows the scope `read`.")
         return ApiToken.issue(organization, name, scope, expires_at, person)
+
+
+def revoke_token(token: ApiToken, actor: ApiToken) -> None:
+    """Revoke a token. Raises InsufficientRole for an admin's, LastWriteToken and NotFound."""
+    _require_admin(actor, token.role)
+    token.revoke()

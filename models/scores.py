@@ -1,5 +1,6 @@
 """Reviewers' scores of a session, by the criteria of its assessment's rubric."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import peewee
@@ -90,11 +91,10 @@ class Score(Model, ErasedWithSession):
 
     @classmethod
     def _latest(cls, session: Session, criterion_key: str, reviewer: ApiToken) -> "Score | None":
-        """The reviewer's latest score of a criterion in any version; None if it was withdrawn."""
+        """The reviewer's latest score of a criterion that counts, in any version."""
         # Not in SQL: PostgreSQL refuses a key with NUL, which may be in a path.
-        own = (score for score in cls.by(reviewer, session) if score.criterion == criterion_key)
-        latest = next(own, None)
-        return latest if latest and latest.withdrawn_at is None else None
+        own = [score for score in cls.by(reviewer, session) if score.criterion == criterion_key]
+        return next(_counting(own), None)
 
     def _publish(self, event_type: str) -> None:
         payload = {"criterion": self.criterion, "value": self.value}
@@ -184,7 +184,7 @@ def sheet(session: Session, number: int | None = None) -> dict[str, Any]:
 def _store_total(session: Session) -> None:
     """Store the total and the means of the locked session's default sheet, for lists of results."""
     history = list(Score.history(session))
-    version = history[0].rubric_version
+    version = _scored_version(history)
     criteria = [_with_scores(criterion, version, history) for criterion in version.criteria]
     total = _total(version, criteria)
     means = [
@@ -226,11 +226,26 @@ def current_version(session: Session) -> RubricVersion:
 
 def _version(current: RubricVersion, history: list[Score], number: int | None) -> RubricVersion:
     if number is None:
-        return history[0].rubric_version if history else current
+        return _scored_version(history) if history else current
     is_numbered = (RubricVersion.rubric == current.rubric_id) & (RubricVersion.number == number)
     if version := RubricVersion.get_or_none(is_numbered):
         return version
     raise NotFound()
+
+
+def _scored_version(history: list[Score]) -> RubricVersion:
+    """The version of the latest score that counts; of the latest one if all were withdrawn."""
+    return next(_counting(history), history[0]).rubric_version
+
+
+def _counting(history: list[Score]) -> Iterator[Score]:
+    """Each reviewer's latest score of each criterion in each version, unless it was withdrawn."""
+    seen = set()
+    for score in history:
+        place = (score.reviewer.author.id, score.criterion, score.rubric_version_id)
+        if place not in seen and score.withdrawn_at is None:
+            yield score
+        seen.add(place)
 
 
 def _with_scores(criterion: dict[str, Any], version: RubricVersion, history: list[Score]) -> dict[str, Any]:
@@ -248,11 +263,8 @@ def _with_scores(criterion: dict[str, Any], version: RubricVersion, history: lis
 
 def _current(history: list[Score], criterion_key: str, version: RubricVersion) -> list[Score]:
     """Each reviewer's current score of a criterion in a version, latest first."""
-    latest: dict[Any, Score] = {}
-    for score in history:
-        if score.criterion == criterion_key and score.rubric_version_id == version.id:
-            latest.setdefault(score.reviewer.author.id, score)
-    return [score for score in latest.values() if score.withdrawn_at is None]
+    is_in = (criterion_key, version.id)
+    return [score for score in _counting(history) if (score.criterion, score.rubric_version_id) == is_in]
 
 
 def _require_events(session: Session, event_ids: list[str]) -> None:

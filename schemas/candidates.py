@@ -14,8 +14,8 @@ class AfterCandidate(After):
     """A cursor, or the id of the last candidate of the previous page."""
 
     description = (
-        "The `next` of the previous page, or the id of the last candidate read. Each page costs the same, and "
-        "revocations meanwhile neither skip nor repeat a candidate."
+        "The `next` of the previous page, or the id of the last candidate read. Revocations meanwhile neither skip nor "
+        "repeat a candidate."
     )
 
     def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> Any:

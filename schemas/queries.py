@@ -80,7 +80,7 @@ class Order(Choice):
     """Order of a list by creation time."""
 
     def __init__(self) -> None:
-        description = "By creation time, `asc` or `desc`; by default as described above."
+        description = "By creation time. `asc`: oldest first, `desc`: newest first."
         super().__init__(["asc", "desc"], description)
 
 

@@ -60,8 +60,10 @@ class Delivery(Leased, Model):
 
     @classmethod
     def forget_person(cls, person_id: Any) -> None:
-        """Cancel the queued invitation of a deleted person, and remove their address."""
+        """Cancel the queued invitation of a deleted person, and remove their address and the saved email."""
         theirs = (cls.subject_id == person_id) & (cls.kind == PERSON_INVITATION)
+        for message in cls.select().where(theirs):
+            message._remove_saved_mail()
         cls.update(state="canceled").where(theirs, cls.state == "queued").execute()
         cls.update(last_error=None, address=None).where(theirs).execute()
 

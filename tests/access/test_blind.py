@@ -12,7 +12,7 @@ from factories import (
     make_session,
     make_webhook,
 )
-from response_checks import body_of
+from response_checks import body_of, error_paths
 
 from models import Delivery, WebhookDelivery, sessions
 from models.webhooks.outbox import publish_new
@@ -141,6 +141,18 @@ def test_changes_do_not_show_hidden_names(person, names, key):
     body = {"count": 1, "candidateEmails": [EMAIL], "onDuplicate": "return"}
     issued = person.post(f"/v1/assessments/{key.assessment_id}/keys", body)
     assert issued.json["keys"][0]["candidateName"] is None
+
+
+def test_hidden_names_cannot_be_changed(person, reviewer, key):
+    path = f"/v1/candidates/{key.id}"
+    for member, value in (("candidateEmail", "mine@example.com"), ("candidateName", "Mine")):
+        assert error_paths(person.patch(path, {member: value})) == [[member]]
+    # The object as it was shown, with nulls for name and address.
+    shown = person.get(path).json["candidate"]
+    assert person.patch(path, shown | {"metadata": {"stage": "2"}}).status_code == 200
+    candidate = reviewer.get(path).json["candidate"]
+    members = ("candidateName", "candidateEmail", "metadata")
+    assert [candidate[member] for member in members] == [NAME, EMAIL, {"stage": "2"}]
 
 
 @pytest.mark.parametrize("role", ROLES)

@@ -64,6 +64,22 @@ def test_a_person_is_invited_by_mail(worker, app, admin, boss):
     assert admin.get("/v1/deliveries").json["total"] == 0
 
 
+def saved_mails(app):
+    return "".join(mail.read_text() for mail in app.config["MAIL_FOLDER"].glob("*.eml"))
+
+
+def test_a_deletion_removes_the_address_everywhere(worker, app, admin):
+    headers = {"Idempotency-Key": "bob"}
+    person = body_of(admin.request("POST", PEOPLE, headers, json=BOB), 201)["person"]
+    worker.run_once()
+    assert BOB["email"] in saved_mails(app)
+    assert admin.delete(f"{PEOPLE}/{person['id']}").status_code == 200
+    worker.run_once()
+    assert BOB["email"] not in saved_mails(app)
+    replayed = admin.request("POST", PEOPLE, headers, json=BOB)
+    assert (replayed.status_code, replayed.json["person"]) == (201, person | {"email": None})
+
+
 @pytest.mark.parametrize("member", ["name", "email", "role"])
 def test_invalid_people_are_refused(reviewer, member):
     assert error_paths(reviewer.post(PEOPLE, {name: BOB[name] for name in BOB if name != member})) == [
@@ -93,6 +109,7 @@ def test_only_admins_manage_admins(admin, reviewer, boss):
         change(reviewer, ada, email="mallory@example.com"),
         reviewer.delete(f"{PEOPLE}/{boss.id}"),
         reviewer.post(TOKENS, token),
+        reviewer.delete(f"{TOKENS}/{admin.row.id}"),
     ):
         assert refusal(response) == NOT_ALLOWED
     assert body_of(change(admin, person, role="admin"))["person"]["role"] == "admin"

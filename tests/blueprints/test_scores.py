@@ -203,6 +203,18 @@ def test_a_withdrawn_score_no_longer_counts(clock, reviewer, bob, bobs_other_tok
     assert of(sheet(reviewer, scored), "quality")["mean"] == 3.5
 
 
+def test_a_withdrawn_score_in_a_new_version_leaves_the_total(reviewer, bob, scored, rubric):
+    for key in ("quality", "tests"):
+        put(reviewer, scored, key, 3)
+    rubric.change({"name": "Renamed"})
+    put(bob, scored, "quality", 5)
+    assert [sheet(reviewer, scored)[name] for name in ("rubricVersion", "total")] == [2, None]
+    assert bob.delete(path(scored, "quality")).status_code == 200
+    assert [sheet(reviewer, scored)[name] for name in ("rubricVersion", "total")] == [1, 7.5]
+    results = body_of(reviewer.get(f"/v1/assessments/{scored.assessment_id}/results"))["results"]
+    assert [each["score"]["total"] for each in results] == [7.5]
+
+
 @pytest.mark.any_database
 @pytest.mark.parametrize("value", [1, 2, 5])
 def test_every_integer_of_the_scale_is_accepted(reviewer, scored, value):
