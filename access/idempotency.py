@@ -7,12 +7,13 @@ from functools import wraps
 from typing import Any
 
 import orjson
-from flask import Response, make_response, request
+from flask import Response, g, make_response, request
 
 from access import caller, refuses
 from errors import InProgress, Invalid, KeyReused, invalid
 from models import IdempotentRequest
 from web.json import read_body
+from web.unknown_names import check_body
 
 HEADER = "Idempotency-Key"
 WELL_FORMED = re.compile(r"[\x21-\x7e]{1,255}")
@@ -30,7 +31,7 @@ PARAMETER = {
 }
 
 
-def idempotent(view: Callable) -> Callable:
+def idempotent(view: Any) -> Callable:
     """Run a request once for each `Idempotency-Key` of the caller; the header is optional.
 
     The view's work and the stored response are one transaction. Goes directly below `auth.required`: a replay
@@ -46,10 +47,13 @@ def idempotent(view: Callable) -> Callable:
         if not WELL_FORMED.fullmatch(key):
             raise invalid(HEADER, "Must be 1 to 255 visible ASCII characters.")
         # The body is read before the transaction starts: a slow client must not hold a lock.
-        content = f"{request.method} {request.path}\n".encode() + read_body(request)
+        body = read_body(request)
+        content = f"{request.method} {request.path}\n".encode() + body
         digest = hashlib.sha256(content).hexdigest()
         with IdempotentRequest.claim(caller, key, request.path, digest) as first:
             if first.answer is not None:
+                if g.get("reports_unknown"):
+                    check_body(view.arguments["json"], orjson.loads(body))
                 replayed = {"Idempotent-Replayed": "true"}
                 return Response(first.answer, first.status, replayed, mimetype="application/json")
             response = make_response(view(*args, **kwargs))

@@ -88,6 +88,12 @@ def test_ignored_names_are_reported_with_their_path_even_if_the_request_is_refus
     response = reviewer.request("POST", "/v1/assessments?dry=1", json=body)
     assert error_paths(response) == [["title"]]
     assert response.headers["X-Ignored"] == "dry, titel, brief.codebase.stak"
+    for _ in ("first", "replay"):
+        headers = {"Idempotency-Key": "one"}
+        response = reviewer.request(
+            "POST", "/v1/assessments", json=body | {"title": "Backend"}, headers=headers
+        )
+        assert response.headers["X-Ignored"] == "titel, brief.codebase.stak"
     response = reviewer.get("/v1/candidates", **{f"name-{number:02}": 1 for number in range(30)})
     assert response.headers["X-Ignored"].split(", ") == [f"name-{number:02}" for number in range(20)]
     assert "X-Ignored" not in reviewer.get("/v1/candidates", limit=1, format="json").headers
