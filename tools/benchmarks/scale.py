@@ -32,10 +32,18 @@ MAX_DELETED_KEYS = 100_000
 PAGE, TIMELINE_PAGE = 50, 200
 MAX_SAMPLES, MAX_SECONDS = 50, 10
 FIRST, DEEP = "candidates, first page", f"candidates, page at offset {DEEP_OFFSET:,} or the end"
+RESULTS, BY_PROMPTS = "results, first page", "results, most prompts first"
 COHORT = "cohort statistics"
 DELETED = f"delete an assessment with at most {MAX_DELETED_KEYS:,} keys"
 # The accepted ratio of the times with 1,000,000 and 10,000 keys. The others should not grow.
-MAX_GROWTH = {FIRST: "<= 1.5", DEEP: "<= 1.5", COHORT: "<= 3", DELETED: "< 1,000 ms"}
+MAX_GROWTH = {
+    FIRST: "<= 1.5",
+    DEEP: "<= 1.5",
+    RESULTS: "<= 2",
+    BY_PROMPTS: "<= 2",
+    COHORT: "<= 3",
+    DELETED: "< 1,000 ms",
+}
 
 Times = dict[str, float]  # ms by measurement
 
@@ -127,14 +135,18 @@ def _measure(client: Client, world: World) -> Times:
     (before,) = client.request("GET", f"/v1/candidates?limit=1&offset={offset - 1}")["candidates"]
     cursors = _timeline_cursors(client, world)
     timeline = f"/v1/sessions/{world.long_session}/timeline?limit={TIMELINE_PAGE}"
+    results = f"/v1/assessments/{world.cohort}/results?limit={PAGE}"
     paths = {
         FIRST: f"/v1/candidates?limit={PAGE}",
         DEEP: f"/v1/candidates?limit={PAGE}&offset={offset}",
         "candidates, the same page by cursor": f"/v1/candidates?limit={PAGE}&after={before['id']}",
+        RESULTS: results,
+        BY_PROMPTS: f"{results}&sort=promptCount&order=desc",
         COHORT: f"/v1/assessments/{world.cohort}/cohort-stats?sessionId={world.session}",
         "timeline of 20,000 events, first page": timeline,
         "timeline of 20,000 events, page in the middle": f"{timeline}&after={cursors[len(cursors) // 2]}",
         "timeline of 20,000 events, last page": f"{timeline}&after={cursors[-1]}",
+        "sessions, first page": f"/v1/sessions?limit={PAGE}",
     }
     times = {name: _median_ms(partial(client.request, "GET", path)) for name, path in paths.items()}
     times |= {

@@ -13,12 +13,14 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
+from uuid import UUID
 
 import orjson
 import psycopg2.pool
 import uuid_utils
 
 from rules import api_tokens, candidate_keys, cohorts, envelopes, event_signatures, summaries
+from rules.cursors import Cursor
 from rules.timestamps import parse_timestamp_ns
 from schemas.base import camel
 from tools.benchmarks.limit import statements
@@ -104,8 +106,10 @@ def candidates(environ: dict[str, Any]) -> Response:
     rows = fetch(statements.CANDIDATES, reviewer(environ) | {"limit": limit, "offset": offset})
     if not rows:
         return UNAUTHORIZED
-    shown = [shown_key(row) | {"assessmentTitle": row[24]} for row in rows if row[0]]
-    return Response(200, {"candidates": shown, "total": rows[0][25], "limit": limit, "offset": offset})
+    shown = [shown_key(row) | {"assessmentTitle": row[25]} for row in rows[:limit] if row[0]]
+    last = rows[limit - 1] if len(rows) > limit else None
+    page = {"next": last and str(Cursor(last[11], UUID(last[0]))), "total": rows[0][26]}
+    return Response(200, {"candidates": shown, **page, "limit": limit, "offset": offset})
 
 
 def shown_key(row: Any) -> dict[str, Any]:
@@ -136,7 +140,8 @@ def shown_key(row: Any) -> dict[str, Any]:
         "decision": row[19],
         "decisionReason": row[20],
         "decidedAt": format_timestamp(row[21]),
-        "decidedBy": row[22] and {"id": row[22], "name": row[23]},
+        "decidedBy": row[22] and {"id": row[22], "name": row[23], "kind": "service"},
+        "updatedAt": format_timestamp(row[24]),
         "invite": invite,
     }
 
@@ -247,7 +252,8 @@ def issue_keys(environ: dict[str, Any], assessment_id: str, body: dict[str, Any]
     ((organization, expires_at),) = rows
     shown = [
         shown_key((key_id, key, assessment_id, organization, "pending", email, name, None, expires_at, None, None,
-                   values["now"], "queued", 0, None, None, None, None, None, "undecided", None, None, None, None))
+                   values["now"], "queued", 0, None, None, None, None, None, "undecided", None, None, None, None,
+                   values["now"]))
         for key_id, key, email, name in zip(ids, keys, emails, names, strict=True)
     ]  # fmt: skip
     return Response(201, {"keys": shown})

@@ -31,7 +31,7 @@ CANDIDATES = f"""
         SELECT k.id FROM candidate_keys k JOIN assessments a ON a.id = k.assessment_id
         WHERE k.organization_id = (SELECT organization_id FROM reviewer) AND k.revoked_at IS NULL
           AND a.deleted_at IS NULL
-        ORDER BY k.created_at, k.id LIMIT %(limit)s OFFSET %(offset)s
+        ORDER BY k.created_at, k.id LIMIT %(limit)s + 1 OFFSET %(offset)s
     ), total AS (
         SELECT count(*) AS keys FROM candidate_keys k JOIN assessments a ON a.id = k.assessment_id
         WHERE k.organization_id = (SELECT organization_id FROM reviewer) AND k.revoked_at IS NULL
@@ -46,7 +46,8 @@ CANDIDATES = f"""
                 ELSE 'pending' END,
            k.candidate_email, k.candidate_name, s.id, k.expires_at, s.created_at, s.completed_at, k.created_at,
            d.state, d.attempts, d.last_error, d.sent_at, k.erasure_requested_at, k.external_id,
-           k.metadata, k.decision, k.decision_reason, k.decided_at, t.id, t.name, a.title, total.keys
+           k.metadata, k.decision, k.decision_reason, k.decided_at, t.id, t.name,
+           GREATEST(k.created_at, s.created_at, k.updated_at, s.updated_at), a.title, total.keys
     FROM reviewer CROSS JOIN total
     LEFT JOIN (part
         JOIN candidate_keys k ON k.id = part.id
