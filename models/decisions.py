@@ -18,30 +18,26 @@ def decide(key: CandidateKey, reviewer: ApiToken | None, decision: str, reason: 
     previous = key.decision
     if (decision, reason) == (previous, key.decision_reason):
         return
+    session = Session.get_or_none(Session.key == key)
     if "hired" in (decision, previous):
-        _mark_hired(key, decision == "hired")
+        _mark_hired(session, decision == "hired")
     now = clock.now()
     key.update_columns(decision=decision, decision_reason=reason, decided_at=now, decided_by=reviewer)
     if decision != previous:
-        _publish(key, previous)
+        payload: dict[str, Any] = {"candidateId": key.id, "assessmentId": key.assessment_id}
+        payload |= {"sessionId": session and session.id, "decision": decision, "previousDecision": previous}
+        FeedEvent.publish(key.organization_id, "candidate.decided", payload)
 
 
 def decide_hired(key: CandidateKey, reviewer: ApiToken | None, is_hired: bool) -> None:
     """Decide that a locked candidate is hired, or take that back; other decisions stay. Raises NotFinished."""
-    _mark_hired(key, is_hired)
-    if is_hired != (key.decision == "hired"):
+    if is_hired == (key.decision == "hired"):
+        _mark_hired(Session.get_or_none(Session.key == key), is_hired)
+    else:
         decide(key, reviewer, "hired" if is_hired else "undecided")
 
 
-def _mark_hired(key: CandidateKey, is_hired: bool) -> None:
-    session = Session.get_or_none(Session.key == key)
+def _mark_hired(session: Session | None, is_hired: bool) -> None:
     if session is None:
         raise NotFinished()
     mark_hired(session, is_hired)
-
-
-def _publish(key: CandidateKey, previous: str) -> None:
-    session = Session.get_or_none(Session.key == key)
-    payload: dict[str, Any] = {"candidateId": key.id, "assessmentId": key.assessment_id}
-    payload |= {"sessionId": session and session.id, "decision": key.decision, "previousDecision": previous}
-    FeedEvent.publish(key.organization_id, "candidate.decided", payload)

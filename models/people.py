@@ -75,7 +75,7 @@ def _reload(person: Person) -> Person:
 
 def _change(person: Person, values: dict[str, Any]) -> None:
     """Change what differs. Raises LastAdmin."""
-    changed = {name: value for name, value in values.items() if getattr(person, name) != value}
+    changed = person.changed_columns(values)
     if not changed:
         return
     was_admin = _is_active_admin(person)
