@@ -51,7 +51,7 @@ def document(operation: dict[str, Any], view: Any, waiting: set[int]) -> None:
     A decorator that sets a header on successful responses names it in the view's `success_headers`.
     """
     limited = RATE_LIMIT if setting_of(view) else ()
-    # Errors in a provider's format have no documentation of ours.
+    # We do not document errors in a provider's format.
     documented = [] if hasattr(view, "responses") else ["Link"]
     for status, response in operation["responses"].items():
         if "$ref" in response or status == "default":

@@ -183,7 +183,7 @@ class ApiToken(Model):
 
     @property
     def author(self) -> "Person | ApiToken":
-        """Who acts with the token: its person, or the service itself."""
+        """The token's person, or the token itself for a service."""
         return self.person or self
 
     @property

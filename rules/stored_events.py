@@ -112,6 +112,6 @@ def _claims(row: Mapping[str, Any], envelope: dict[str, Any]) -> Iterator[str]:
     is_from_editor = envelopes.is_from_editor(envelope) and envelope.get("kind") in EDITOR_KINDS
     if row["verdict"] == event_signatures.UNSIGNED and not is_from_editor:
         yield "unsigned_event"
-    # A late event counts in nothing, whatever its time.
+    # A late event does not count, so its time does not matter.
     if not row["late"] and abs(timestamp_from_ns(row["time_ns"]) - row["received_at"]) > ARRIVAL_TOLERANCE:
         yield "time_far_from_arrival"

@@ -62,7 +62,7 @@ def test_every_post_of_a_reviewer_takes_a_key(anonymous):
 
 
 def test_a_change_runs_once(reviewer, assessment):
-    """What would change twice without the key."""
+    """Without the key, each of these would change twice."""
     pending, expired = factories.make_key(assessment), factories.make_key(assessment)
     path = f"/v1/candidates/{pending.id}/extend"
     first = post(reviewer, path, {"days": 2}).json["candidate"]["expiresAt"]

@@ -23,7 +23,7 @@ BRIEF = {"scenario": "Orders disappear.", "codebase": {"name": "orders", "stak":
 
 
 def is_refusing(route):
-    """Whether the operation is one of reviewers, outside the specification."""
+    """Return whether reviewers call the operation, and the specification does not have it."""
     path, statuses = route.split(" ")[1], ROWS[route].statuses
     is_reviewers = path.startswith("/v1/") and not path.startswith(PUBLIC) and not statuses.startswith("401")
     return is_reviewers and route not in SPECIFIED

@@ -213,7 +213,7 @@ def test_every_event_about_a_candidate_has_their_external_id(app, clock, reviewe
     publish_new()
 
     def events():
-        """What the feed and the webhook have: the type, and the candidate with their id."""
+        """Alice's external id in each event about her, which the feed and the webhook show alike."""
         feed = reviewer.get("/v1/events", limit=200).json["events"]
         messages = [json.loads(row.body) for row in WebhookDelivery.select().order_by(WebhookDelivery.id)]
         assert feed == messages

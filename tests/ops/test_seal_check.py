@@ -298,7 +298,7 @@ def test_a_copy_of_an_event_that_belongs_to_no_session_is_reported(session, run,
 
 
 def test_what_an_earlier_version_signed_is_signed_again_by_the_migration(session, run):
-    """What the present version signed is left as it is."""
+    """Records that the present version signed stay unchanged."""
     organization = session.organization
     chain = AuditChain.get(AuditChain.organization == organization)
     fields = ("PROOFSTONE-ORGANIZATION-V1", str(organization.id), chain.head.hex())
