@@ -10,6 +10,7 @@ import peewee
 from models import batches
 from models.sessions import Event, Session
 from rules import event_signatures, integrity
+from rules.canonical_json import replace_surrogates
 from rules.envelopes import member
 from rules.event_signatures import MAX_SIGNATURE_CHARACTERS
 from rules.integrity import Group, chain_groups
@@ -68,7 +69,7 @@ def _members(text: str) -> dict[str, Any]:
 
 def _encodable(value: Any) -> Any:
     """Replace lone surrogates, which only somebody with access to the database can write."""
-    return value.encode(errors="replace").decode() if isinstance(value, str) else value
+    return replace_surrogates(value) if isinstance(value, str) else value
 
 
 def _links(session: Session) -> Iterator[SignedLink]:
