@@ -1,0 +1,1 @@
+"""What coding agents send to the model proxy, as hooks and as telemetry, read as events (optional)."""

@@ -1,0 +1,86 @@
+"""What a dialect of the model APIs reads from a call, and what a tool's table says about its tools."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
+
+from rules.recorded_events import RecordedEvent
+
+
+class Agent(NamedTuple):
+    """Who makes a call; see `rules.recorded_events.Witness`. `agent_id` is that of a subagent."""
+
+    tool: str | None
+    version: str | None
+    session: str
+    agent_id: str | None = None
+
+
+class ResponseFacts(NamedTuple):
+    """What the proxy knows about a response besides its content.
+
+    request_id -- the provider's
+    counts -- tokens by the names in rules/usage.py
+    """
+
+    request_id: str | None
+    model: str | None
+    counts: Mapping[str, int]
+    cost_nano_usd: int | None
+    first_token_ms: int | None
+    duration_ms: int
+
+
+class Request(Protocol):
+    """A model request, read lazily from its end."""
+
+    agent: Agent
+    # A probe or a title: no tools. With at most 16 output tokens it gives usage only (R36).
+    has_tools: bool
+
+    def turns(self) -> Iterator[list[RecordedEvent]]:
+        """The events in the conversation, latest turn first; each turn's own are in order.
+
+        A turn is what follows a response of the model up to the next one: its tools' outcomes and prompts, before it
+        the response's own text and tool intents. The caller stops at the first turn that is stored already.
+        """
+
+
+class Response(Protocol):
+    """Collects one response."""
+
+    def add(self, part: Any) -> None:
+        """Add the data of one event of a stream, or the whole document."""
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the last event has come: a client that hangs up now has everything."""
+
+    def events(self, request: Request, facts: ResponseFacts) -> list[RecordedEvent]:
+        """The model's text with its usage, and an intent for each tool call."""
+
+
+ReadRequest = Callable[[Mapping[str, str], Mapping[str, Any]], Request]
+
+
+class Outcome(NamedTuple):
+    """A tool call and its result.
+
+    name, arguments -- of the call, as parsed
+    result -- the text that the model saw
+    is_error -- whether the tool reported one; None if the dialect does not say
+    """
+
+    tool_use_id: str
+    name: str
+    arguments: Any
+    result: str
+    is_error: bool | None
+
+
+@dataclass(frozen=True)
+class Tool:
+    """One row of a tool's table: the kind of an intent's outcome, and how its data is read."""
+
+    kind: str
+    read: Callable[[Outcome], list[dict[str, Any]]]
