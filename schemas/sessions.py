@@ -39,6 +39,10 @@ class Session(SessionBase):
     """A session; all members are at the top level, where the candidate's client expects them."""
 
     event_count = Integer("Events that count.", example=214)
+    witness_event_count = Integer(
+        "Events that do not count because the candidate's client or a better channel reported the same.",
+        example=0,
+    )
     late_event_count = Integer("Events that arrived too late to count.", example=0)
     retained_until = Timestamp("When personal data will be erased, if ever.", null=True)
     seal = Nested(SealHead, "Server's seal; for the candidate only when complete.", null=True)
