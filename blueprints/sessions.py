@@ -7,6 +7,7 @@ from access.idempotency import idempotent
 from blueprints import Blueprint, find
 from errors import Erased
 from models import ApiToken, CandidateKey, Event, Session, blind, privacy, sessions
+from models.capture import capture
 from schemas.sessions import ReviewedSession, TestResult
 from schemas.sessions import Session as CandidateSession
 
@@ -82,6 +83,7 @@ def shown(session_id: Any) -> dict[str, Any]:
         "candidate_email": session.key.candidate_email,
         "hired_at": session.hired_at,
         "metrics": sessions.shown_metrics(session),
+        "capture": capture(session),
         "erased_at": session.key.erased_at,
         "test_result": sessions.submitted_tests(session),
     }

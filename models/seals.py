@@ -95,7 +95,8 @@ EVENT_COLUMNS = [
         Event.time_ns,
         Event.received_at,
     ),
-    *(Event.late, Event.size, Event.verdict, Event.arrival_mac, Event.channel, Event.joins, Event.envelope),
+    *(Event.late, Event.size, Event.verdict, Event.arrival_mac, Event.channel),
+    *(Event.agent_session, Event.joins, Event.envelope),
 ]
 
 

@@ -117,8 +117,8 @@ def _with_counts(session: Session, rows: list[dict[str, Any]]) -> list[dict[str,
 def find_event(session: Session, event_id: str) -> dict[str, Any] | None:
     """One event with its envelope."""
     query = Event.select(*_COLUMNS, Event.envelope)
-    rows = list(query.where(Event.session == session, Event.event_id == event_id).limit(1).dicts())
-    return next(iter(_with_counts(session, rows)), None)
+    rows: Any = query.where(Event.session == session, Event.event_id == event_id).limit(1).dicts()
+    return next(iter(_with_counts(session, list(rows))), None)
 
 
 def read_all(session: Session, **filters: Any) -> Iterator[dict[str, Any]]:

@@ -23,6 +23,12 @@ class Seen(NamedTuple):
     joins: str | None
 
 
+def columns(envelope: Any) -> dict[str, str | None]:
+    """The columns that only events of channels have; without values for None."""
+    agent_session = label(member(envelope, "data", "meta", "ideSessionId"))
+    return {"agent_session": agent_session, "joins": joins(envelope)}
+
+
 def joins(envelope: Any) -> str | None:
     """The keys of an event of a channel, separated by blanks; None if no other channel can have the event.
 

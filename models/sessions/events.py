@@ -52,7 +52,7 @@ class Arrival(NamedTuple):
         """As `of`, for an event that one of the service's channels recorded (R36)."""
         columns = {"event_id": envelope["id"], "time_ns": time_ns, "channel": channel}
         columns |= envelopes.columns(envelope, channel) | summaries.summarize(envelope)._asdict()
-        columns["joins"] = witnesses.joins(envelope)
+        columns |= witnesses.columns(envelope)
         return cls(text, len(text.encode()), columns, is_signed=False, has_long_signature=False)
 
     @property
@@ -102,12 +102,14 @@ class Event(Table, ErasedWithSession):
     The envelope is text, since its signature covers the spelling of numbers and the order of members. It is the last
     column, so that the others are read without it; `size` is its bytes. `seq` is the number of arrival; `subject` and
     `note` are the summary. For `arrival_mac`, see rules/arrivals.py. `channel` is None for the candidate's client, else
-    the channel whose route stored the event, whatever the envelope claims; `joins` are the keys of rules/witnesses.py.
+    the channel whose route stored the event, whatever the envelope claims. Only a channel's events have
+    `agent_session`, the tool's id of its session, and `joins`, the keys of rules/witnesses.py.
     """
 
     personal_data = PersonalData(
         "events",
-        "Events that your tools and your editor reported while you worked: prompts, responses, commands, changes.",
+        "Events that your tools and your editor reported while you worked, or that the model proxy recorded: prompts, "
+        "responses, commands, changes.",
         received_at="received_at",
     )
 
@@ -127,6 +129,7 @@ class Event(Table, ErasedWithSession):
     verdict = TextField(null=True)
     arrival_mac = TextField(null=True)
     channel = TextField(null=True)
+    agent_session = TextField(null=True)
     joins = TextField(null=True)
     envelope = TextField()
 
