@@ -127,7 +127,8 @@ SCHEMES = {
     "reviewerToken": _TOKEN
     | {"description": "API token, from `flask token create` or `POST /v1/org/tokens`."},
     "candidateKey": _KEY | {"description": "Candidate key, `PST-XXXX-XXXX`."},
-    "candidateBearer": _BEARER_KEY | {"description": "Candidate key, for the model proxies, hooks and telemetry."},
+    "candidateBearer": _BEARER_KEY
+    | {"description": "Candidate key, for the model proxies, hooks and telemetry."},
 }
 _SCHEME_OF = {ApiToken: "reviewerToken", CandidateKey: "candidateKey"}
 

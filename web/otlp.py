@@ -3,12 +3,12 @@
 import json
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice
 from math import isfinite
 from typing import Any, NamedTuple
 
-from flask import Request, Response
+from flask import Response, g, request
 from google.protobuf.message import DecodeError
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import (
     ExportLogsServiceRequest,
@@ -18,7 +18,7 @@ from werkzeug.exceptions import RequestEntityTooLarge, UnsupportedMediaType
 
 from errors import InvalidTelemetry, TooManyValues
 from rules.log_records import Attributes, AttributeValue, LogRecord
-from web.json import MAX_EVENT_BYTES, read_body
+from web.json import MAX_BODY_BYTES, MAX_EVENT_BYTES, read_body
 from web.protobuf import count_messages, encode_status
 from web.value_limit import find_excess
 
@@ -51,26 +51,62 @@ class Batch(NamedTuple):
     refused: int
 
 
-def is_protobuf(request: Request) -> bool:
+def is_protobuf() -> bool:
     return request.mimetype == PROTOBUF
 
 
-def read_logs(request: Request) -> Batch:
+def has_large_body() -> bool:
+    """Return whether the request's body may take much memory when it is decoded.
+
+    Claude Code does not send the size. Then up to 1 MiB is received, so that a slow network blocks nobody else.
+    """
+    if _encoding() != "identity":
+        return True
+    if request.content_length is not None:
+        return request.content_length > MAX_BODY_BYTES
+    g.telemetry_start = _receive_start()
+    return len(g.telemetry_start) > MAX_BODY_BYTES
+
+
+def _receive_start() -> bytes:
+    # Werkzeug truncates a body at its limit: one more byte shows that there was more.
+    request.max_content_length = MAX_EVENT_BYTES + 1
+    start = b""
+    try:
+        while len(start) <= MAX_BODY_BYTES and (part := request.stream.read(MAX_BODY_BYTES + 1 - len(start))):
+            start += part
+    except RequestEntityTooLarge:
+        raise
+    except Exception:
+        # gunicorn's errors for bad chunks and for a disconnected client have no common base class.
+        raise InvalidTelemetry("The body is incomplete.") from None
+    return start
+
+
+def read_logs() -> Batch:
     """Read a request's log records.
 
-    Raises InvalidTelemetry, 413 for more than 16 MiB before or after decompression, and 415.
+    Raises InvalidTelemetry, TooManyValues, 413 for more than 16 MiB before or after decompression, and 415.
     """
     if request.mimetype not in (JSON, PROTOBUF):
         raise UnsupportedMediaType()
-    encoding = request.headers.get("Content-Encoding", "identity").strip().lower()
-    body = _decompress(read_body(request, retains=False), encoding)
-    if is_protobuf(request):
-        entries, read = _protobuf_entries(body), _protobuf_record
-    else:
-        entries, read = _json_entries(body), _json_record
+    body = g.pop("telemetry_start", b"") + read_body(request, retains=False)
+    if len(body) > MAX_EVENT_BYTES:
+        raise RequestEntityTooLarge()
+    body = _decompress(body, _encoding())
+    if is_protobuf():
+        return _batch(_protobuf_entries(body), _protobuf_record)
+    return _batch(_json_entries(body), _json_record)
+
+
+def _batch(entries: Iterator[Entry], read: Callable[[Attributes, Any], LogRecord | None]) -> Batch:
     records = [read(*entry) for entry in islice(entries, MAX_RECORDS)]
     kept = [record for record in records if record is not None]
     return Batch(kept, len(records) - len(kept) + sum(1 for _ in entries))
+
+
+def _encoding() -> str:
+    return request.headers.get("Content-Encoding", "identity").strip().lower()
 
 
 def _decompress(body: bytes, encoding: str) -> bytes:
@@ -122,7 +158,9 @@ def _json_record(resource: Attributes, record: Any) -> LogRecord | None:
 
 def _json_attributes(node: Any) -> Attributes:
     attributes = _objects(node, "attributes")
-    return {key: _json_value(each.get("value")) for each in attributes if isinstance(key := each.get("key"), str)}
+    return {
+        key: _json_value(each.get("value")) for each in attributes if isinstance(key := each.get("key"), str)
+    }
 
 
 def _json_value(value: Any) -> AttributeValue:
@@ -134,8 +172,11 @@ def _json_value(value: Any) -> AttributeValue:
         return flag
     if "intValue" in value:
         return _integer(value["intValue"])
-    number = value.get("doubleValue")
-    return float(number) if type(number) in (int, float) and isfinite(number) else None
+    return _float(value.get("doubleValue"))
+
+
+def _float(value: Any) -> float | None:
+    return value if isinstance(value, float) and isfinite(value) else _integer(value)
 
 
 def _integer(value: Any) -> int | None:
@@ -189,21 +230,27 @@ def _protobuf_value(value: Any) -> AttributeValue:
     return scalar if field != "double_value" or isfinite(scalar) else None
 
 
-def answer(request: Request, refused: int = 0, reason: str = "") -> Response:
-    """The response to accepted records; the exporter does not send refused ones again."""
-    if is_protobuf(request):
+def answer(refused: int = 0) -> Response:
+    """The response to accepted records. The exporter does not send refused ones again."""
+    reason = f"Refused: more than {MAX_RECORDS} records, or not a record."
+    if is_protobuf():
         message = ExportLogsServiceResponse()
         if refused:
             message.partial_success.rejected_log_records = refused
             message.partial_success.error_message = reason
         return Response(message.SerializeToString(), mimetype=PROTOBUF)
-    partial = {"rejectedLogRecords": str(refused), "errorMessage": reason}
-    return Response(json.dumps({"partialSuccess": partial} if refused else {}), mimetype=JSON)
+    partial = {"partialSuccess": {"rejectedLogRecords": str(refused), "errorMessage": reason}}
+    return Response(json.dumps(partial if refused else {}), mimetype=JSON)
 
 
-def refusal(request: Request, status: int, sentence: str) -> Response:
+def refusal(status: int, sentence: str) -> Response:
     """An error as google.rpc.Status."""
-    code = _RPC_CODES.get(status, _INTERNAL)
-    if not is_protobuf(request):
-        return Response(json.dumps({"code": code, "message": sentence}), status, mimetype=JSON)
-    return Response(encode_status(code, sentence), status, mimetype=PROTOBUF)
+    members = status_of(status, sentence)
+    if is_protobuf():
+        return Response(encode_status(members["code"], sentence), status, mimetype=PROTOBUF)
+    return Response(json.dumps(members), status, mimetype=JSON)
+
+
+def status_of(status: int, sentence: str) -> dict[str, Any]:
+    """The members of google.rpc.Status."""
+    return {"code": _RPC_CODES.get(status, _INTERNAL), "message": sentence}
