@@ -3,6 +3,7 @@
 from schemas.base import Body, Schema
 from schemas.fields import EXAMPLE_ID, String
 
+
 class AgentHook(Body):
     """A hook as the agent sends it. Its other members depend on the hook."""
 

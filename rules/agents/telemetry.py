@@ -43,18 +43,19 @@ TOOLS = (
 class Clock(NamedTuple):
     """Moves the times of one request, so that its newest record has the time of its arrival (R37).
 
-    newest_ns -- None if no record has a time
     earliest -- an earlier time would be outside the session
     """
 
     arrived_at: datetime
-    newest_ns: int | None
+    newest_ns: int
     earliest: datetime
 
+    def at_ns(self, time_ns: int | None) -> int:
+        """A record's time by the tool's clock. A record without a time is as new as the newest."""
+        return self.newest_ns if time_ns is None else time_ns
+
     def at(self, time_ns: int | None) -> datetime:
-        if time_ns is None or self.newest_ns is None:
-            return self.arrived_at
-        age = timedelta(microseconds=(self.newest_ns - time_ns) // 1000)
+        age = timedelta(microseconds=(self.newest_ns - self.at_ns(time_ns)) // 1000)
         return max(self.arrived_at - age, self.earliest)
 
 
@@ -69,8 +70,8 @@ def read(
         (tool, event) for record in records if (tool := _tool_of(record)) for event in [_event(tool, record)]
     ]
     times = [event.time_ns for _, event in found if event.time_ns is not None]
-    clock = Clock(arrived_at, max(times, default=None), earliest)
-    found.sort(key=lambda each: (clock.at(each[1].time_ns), each[1].sequence))
+    clock = Clock(arrived_at, max(times, default=0), earliest)
+    found.sort(key=lambda each: (clock.at_ns(each[1].time_ns), each[1].sequence))
     events: dict[Witness, list[RecordedEvent]] = {}
     for tool, event in found:
         if witness := _witness(tool, event.record):
