@@ -17,11 +17,18 @@ _NUMBERED = re.compile(r" *(\d{1,9})(\t|→)")
 
 
 class FileText(NamedTuple):
-    """A file's text, or the lines of it from `first_line` on."""
+    """A file's text, or the lines of it from `first_line` on.
+
+    has_end -- whether the text ends where the file ends
+    """
 
     text: str
     first_line: int = 1
-    is_whole: bool = True
+    has_end: bool = True
+
+    @property
+    def is_whole(self) -> bool:
+        return self.first_line == 1 and self.has_end
 
 
 @dataclass(frozen=True)
@@ -179,7 +186,7 @@ def _in_style_of(text: str, old: str, new: str) -> tuple[str, str]:
 
 def _quotes(text: str, straight: str, typographic: str) -> Iterator[str]:
     """The characters of a text, with typographic quotes."""
-    opening, closing = typographic
+    opening, closing = typographic[0], typographic[1]
     before = " "
     for character in text:
         quote = opening if before in _OPENING else closing
@@ -203,7 +210,7 @@ def read_numbered_lines(text: str, *, limit: int | None = None, is_cut: bool = F
     shown = "\n".join(line for _, _, line in lines)
     has_end = not is_cut and (limit is None or len(lines) < limit)
     is_exact = separator == "\t" and (has_end or not lines[-1][2])
-    return FileText(shown if is_exact else shown + "\n", first, has_end and first == 1)
+    return FileText(shown if is_exact else shown + "\n", first, has_end)
 
 
 def _numbered_lines(text: str) -> Iterator[tuple[int, str, str]]:
