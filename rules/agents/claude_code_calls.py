@@ -8,9 +8,10 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from rules.agents import claude_code, event_data
+from rules.agents import claude_code
 from rules.agents.dialect import Outcome
 from rules.agents.known_files import FileText, Workspace
+from rules.agents.table import read_by
 from rules.agents.values import integer_of, named, text_of
 from rules.envelopes import integer, member
 
@@ -43,14 +44,7 @@ def hook_outcomes(tool_use_id: str, name: str, hook: Mapping[str, Any]) -> list[
 
 def by_table(outcome: Outcome) -> list[tuple[str, Data]]:
     """Kind and data of a call, read as the model sees it."""
-    row = claude_code.tool(outcome.name)
-    if outcome.is_error and row.kind not in claude_code.FAILING:
-        return [("tool_use", _without_kind(event_data.tool_use(outcome)))]
-    return [(data.get("kind", row.kind), _without_kind(data)) for data in row.read(outcome)]
-
-
-def _without_kind(data: Data) -> Data:
-    return {name: value for name, value in data.items() if name != "kind"}
+    return read_by(claude_code.tool(outcome.name), outcome, claude_code.FAILING)
 
 
 def _passed_command(response: Any) -> Data:

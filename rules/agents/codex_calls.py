@@ -1,52 +1,39 @@
-"""What a call of one of Codex' tools did, from its hook or its log record."""
+"""What a call of one of Codex' tools did, from its hook or its log record, read by the table for the model's view."""
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
-from rules.agents.event_data import preview
-from rules.agents.values import named, object_in, text_of
+from rules.agents import codex
+from rules.agents.dialect import Outcome
+from rules.agents.event_data import parsed_arguments
+from rules.agents.known_files import Workspace
+from rules.agents.table import read_by
+from rules.agents.values import text_of
 from rules.envelopes import member
 
 Data = dict[str, Any]
-_MCP = "mcp__"
-_COMMANDS = frozenset({"exec_command", "shell", "local_shell", "shell_command", "container.exec"})
-_EXIT_CODE = re.compile(r"^(?:Process exited with code|Exit code:) (-?\d{1,10})$", re.ASCII | re.MULTILINE)
-_OUTPUT = "\nOutput:\n"
+# A patch that failed says so in its result.
+_FAILING = frozenset({"command", "file_diff"})
 
 
 def hook_outcomes(tool_use_id: str, name: str, hook: Mapping[str, Any]) -> list[tuple[str, Data]]:
-    """Kind and data of everything that the call did, from its PostToolUse hook, which has no exit code."""
-    arguments, result = hook.get("tool_input"), text_of(hook.get("tool_response"))
+    """Kind and data of everything that the call did, from its PostToolUse hook."""
+    arguments, result = hook.get("tool_input"), text_of(hook.get("tool_response")) or ""
     command = text_of(member(arguments, "command"))
     if name == "Bash" and command:
-        return [("command", named(command=command, stdout=result))]
-    if name == "apply_patch" and command:
-        return _patch(command)
-    if name.startswith(_MCP):
-        return [("mcp_call", {"tool": name, "argsPreview": preview(arguments)})]
-    return [("tool_use", {"toolName": name, "inputPreview": preview(arguments)})]
+        # The hook has the output alone, without the exit code.
+        return [("command", {"command": command, "stdout": result})]
+    patch = command if name == "apply_patch" else None
+    outcome = Outcome(
+        tool_use_id, name, patch or arguments, result, None, Workspace(text_of(hook.get("cwd")))
+    )
+    return read_by(codex.tool(name), outcome)
 
 
-def outcomes(
-    tool_use_id: str, name: str, arguments: str | None, output: str, is_success: bool
+def record_outcomes(
+    call_id: str, name: str, arguments: str | None, output: str, is_success: bool
 ) -> list[tuple[str, Data]]:
     """Kind and data of everything that the call did, from its log record."""
-    if name in _COMMANDS:
-        return [("command", _command(object_in(arguments), output))]
-    if name == "apply_patch" and arguments and is_success:
-        return _patch(arguments)
-    return [("tool_use", {"toolName": name, "inputPreview": preview(arguments), "ok": is_success})]
-
-
-def _command(arguments: Mapping[str, Any], output: str) -> Data:
-    head, _, shown = output.partition(_OUTPUT)
-    match = _EXIT_CODE.search(head)
-    command = arguments.get("cmd", arguments.get("command"))
-    if isinstance(command, list):
-        command = " ".join(str(word) for word in command)
-    return named(command=text_of(command), exitCode=int(match[1]) if match else None, stdout=shown)
-
-
-def _patch(patch: str) -> list[tuple[str, Data]]:
-    return [("file_diff", {"path": "?", "diff": patch})]
+    parsed = parsed_arguments(arguments or "")
+    outcome = Outcome(call_id, name, parsed, output, not is_success)
+    return read_by(codex.tool(name), outcome, _FAILING)

@@ -81,7 +81,7 @@ def _result(event: LogEvent) -> Iterator[RecordedEvent]:
     if event.text("mcp_server"):
         yield RecordedEvent("mcp_call", common | {"tool": name, "argsPreview": preview(arguments)}, call_id)
         return
-    outcomes = codex_calls.outcomes(call_id, name, arguments, output or "", event.is_true("success"))
+    outcomes = codex_calls.record_outcomes(call_id, name, arguments, output or "", event.is_true("success"))
     for index, (kind, data) in enumerate(outcomes):
         yield RecordedEvent(kind, data | common, call_id, index)
 

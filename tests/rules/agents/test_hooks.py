@@ -261,13 +261,16 @@ def test_codex_has_no_exit_codes_and_says_the_same_in_two_ways():
     assert only(read("Interrupt", "codex"))[0] == "interrupt"
 
 
+PATCHED = "Exit code: 0\nWall time: 0 seconds\nOutput:\nSuccess. Updated the following files:\nA a.py\nM b.py\nD c.py\n"
+
+
 def test_a_patch_of_codex_is_one_event_for_each_file():
     patch = (
         "*** Begin Patch\n*** Add File: a.py\n+a = 1\n*** Update File: b.py\n@@\n-b = 1\n+b = 2\n"
         "*** Delete File: c.py\n*** End Patch"
     )
     call = {"tool_name": "apply_patch", "tool_input": {"command": patch}, "tool_use_id": "call_1"}
-    events = read("PostToolUse", "codex", tool_response="Exit code: 0\n", **call)
+    events = read("PostToolUse", "codex", tool_response=PATCHED, **call)
     assert [(event.kind, event.data["path"], event.index) for event in events] == [
         ("file_create", "a.py", 0),
         ("file_diff", "b.py", 1),
