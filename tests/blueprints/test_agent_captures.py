@@ -16,7 +16,9 @@ from google.protobuf import json_format
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 
 FOLDER = Path(os.environ.get("AGENT_CAPTURES") or Path(__file__).parents[3] / "shared/data/agents")
-PRIVATE = re.compile(r"transcript|\.jsonl|user\.(?:id|email|account)|organization|host\.name|PST-[A-Z]{4}-[A-Z]{4}")
+PRIVATE = re.compile(
+    r"transcript|\.jsonl|user\.(?:id|email|account)|organization|host\.name|PST-[A-Z]{4}-[A-Z]{4}"
+)
 
 
 def each_file(pattern):
@@ -63,7 +65,11 @@ def posted_twice(candidate, path, body, **options):
 
 def exit_code(hook):
     if hook["hook_event_name"] == "PostToolUse":
-        return 0 if isinstance(hook["tool_response"], dict) and not hook["tool_response"]["interrupted"] else None
+        return (
+            0
+            if isinstance(hook["tool_response"], dict) and not hook["tool_response"]["interrupted"]
+            else None
+        )
     match = re.match(r"Exit code (\d+)\n", hook["error"])
     return int(match[1]) if match else None
 
@@ -99,7 +105,8 @@ def records(file):
             for scope in resource["scopeLogs"]:
                 for record in scope["logRecords"]:
                     attributes = {
-                        each["key"]: next(iter(each["value"].values())) for each in record.get("attributes", ())
+                        each["key"]: next(iter(each["value"].values()))
+                        for each in record.get("attributes", ())
                     }
                     yield attributes.pop("event.name", None), attributes
 
@@ -146,7 +153,9 @@ def test_telemetry_of_codex(candidate, clock, session, recorded, file, encoding)
         each["prompt"] for name, each in sent if name == "codex.user_prompt"
     ]
     results = [each for name, each in sent if name == "codex.tool_result" and each["tool_name"] != "exec"]
-    assert [data["toolUseId"] for data in of_kind(events, "tool_intent")] == [each["call_id"] for each in results]
+    assert [data["toolUseId"] for data in of_kind(events, "tool_intent")] == [
+        each["call_id"] for each in results
+    ]
     commands = [each for each in results if each["tool_name"] == "exec_command"]
     assert [(data["command"], data["exitCode"]) for data in of_kind(events, "command")] == [
         (json.loads(each["arguments"])["cmd"], int(re.search(r"exited with code (\d+)", each["output"])[1]))
