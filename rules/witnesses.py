@@ -5,12 +5,14 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
-from rules.envelopes import label, member, text
+from rules.envelopes import integer, label, member, text
 from rules.recorded_events import CHANNELS
 
 # The source of calls by an unknown tool, whichever channel recorded them.
 RECORDED = "recorded"
 _RESPONSES = frozenset({"ai_response", "subagent_usage"})
+_USAGE = ("inputTokens", "outputTokens", "cacheReadTokens", "cacheWriteTokens")
+_WITHOUT_REQUEST_IDS = "codex"
 _ONCE_A_SESSION = frozenset({"session_start", "session_end"})
 _DIGEST_CHARACTERS = 24
 
@@ -36,7 +38,10 @@ def joins(envelope: Any) -> str | None:
     """
     kind, data = text(member(envelope, "kind")) or "", member(envelope, "data")
     agent_session = text(member(data, "meta", "ideSessionId")) or ""
-    return " ".join(_keys(kind, data, agent_session)) or None
+    keys = [*_keys(kind, data, agent_session)]
+    if kind in _RESPONSES and member(envelope, "source", "tool") == _WITHOUT_REQUEST_IDS:
+        keys += _usage_keys(data, agent_session)
+    return " ".join(keys) or None
 
 
 def _keys(kind: str, data: Any, agent_session: str) -> Iterator[str]:
@@ -54,6 +59,13 @@ def _keys(kind: str, data: Any, agent_session: str) -> Iterator[str]:
         yield _key("intent" if kind == "tool_intent" else "outcome", tool_use_id)
 
 
+def _usage_keys(data: Any, agent_session: str) -> Iterator[str]:
+    """The key of a response by its usage: this tool's telemetry has neither its id nor its text."""
+    counts = [integer(member(data, name)) for name in _USAGE]
+    if any(count is not None for count in counts):
+        yield _key("usage", agent_session, *(str(count or 0) for count in counts))
+
+
 def _normalized(value: Any) -> str:
     """The text without the differences in white space between channels."""
     return " ".join((text(value) or "").split())
@@ -67,8 +79,8 @@ def _key(kind: str, *parts: str) -> str:
 def superseded(events: Iterable[Seen]) -> set[int]:
     """The numbers of the events that a better channel has too.
 
-    A prompt can be repeated: as many of a channel's are superseded, in order, as a better channel has. Of other events
-    each with a key of a better channel is. Events of one channel do not supersede each other.
+    A prompt or a usage can be repeated: as many of a channel's are superseded, in order, as a better channel has. Of
+    other events each with a key of a better channel is. Events of one channel do not supersede each other.
 
     events -- in the order of their time
     """
@@ -90,8 +102,8 @@ def superseded(events: Iterable[Seen]) -> set[int]:
 
 
 def _is_covered(key: str, counts: Counter[str], better: Counter[str]) -> bool:
-    is_prompt = key.startswith("prompt:")
-    return better[key] > (counts[key] if is_prompt else 0)
+    can_be_repeated = key.startswith(("prompt:", "usage:"))
+    return better[key] > (counts[key] if can_be_repeated else 0)
 
 
 def tool_source(source: Any) -> str | None:

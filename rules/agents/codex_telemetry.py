@@ -29,17 +29,18 @@ def _prompt(event: LogEvent) -> Iterator[RecordedEvent]:
 
 
 def _usage(event: LogEvent) -> Iterator[RecordedEvent]:
-    """A response's usage, from the one record of its stream that has it. Its input includes what the cache had."""
+    """A response's usage, from the one record of its stream that has it. Its input includes what the cache has."""
     tokens, cached = event.integer("input_token_count"), event.integer("cached_token_count")
+    written = event.integer("cache_write_token_count")
     if event.text("event.kind") != "response.completed" or tokens is None:
         return
     data = named(
         model=event.text("model"),
         usageScope="request",
-        inputTokens=max(tokens - (cached or 0), 0),
+        inputTokens=max(tokens - (cached or 0) - (written or 0), 0),
         outputTokens=event.integer("output_token_count"),
         cacheReadTokens=cached,
-        cacheWriteTokens=event.integer("cache_write_token_count"),
+        cacheWriteTokens=written,
         reasoningTokens=event.integer("reasoning_token_count"),
     )
     yield RecordedEvent("ai_response", data, event.identity)

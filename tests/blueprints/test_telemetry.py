@@ -15,6 +15,7 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import (
 )
 
 from models import sessions
+from rules.recorded_events import RecordedEvent, Witness
 from rules.session_close import STORED_AFTER_CLOSE
 from web import otlp
 
@@ -326,3 +327,40 @@ def test_exporters_retry_when_the_database_is_away(candidate, session, monkeypat
     response = post(candidate, encoded(batch(PROMPT), encoding), encoding)
     assert refused(response) == (503, 14)
     assert int(response.headers["Retry-After"]) > 0
+
+
+def test_a_response_of_codex_counts_once_if_the_proxy_carried_it(candidate, reviewer, session):
+    """Its telemetry names no request. Input tokens of the proxy and of the metrics exclude the cache's."""
+    counts = {"inputTokens": 400, "outputTokens": 42, "cacheReadTokens": 6500, "cacheWriteTokens": 100}
+    carried = {"model": "gpt-5.5", "requestId": "r1", "usageScope": "request", "lastAssistantMessage": "Done"}
+    sessions.record(
+        session, Witness("proxy", "codex", None, "c1"), [RecordedEvent("ai_response", carried | counts, "r1")]
+    )
+    tokens = {
+        "input_token_count": "7000",
+        "output_token_count": "42",
+        "cached_token_count": "6500",
+        "cache_write_token_count": "100",
+    }
+    common = {"conversation.id": "c1", "model": "gpt-5.5", "event.kind": "response.completed"}
+    accepted(post(candidate, encoded(batch(record("codex.sse_event", **common, **tokens)), JSON)))
+    shown = reviewer.get(f"/v1/sessions/{session.id}").json
+    assert (shown["eventCount"], shown["witnessEventCount"]) == (1, 1)
+    sessions.complete(session)
+    metrics = reviewer.get(f"/v1/sessions/{session.id}").json["metrics"]
+    assert metrics["tokens"] == {
+        "gpt-5.5": {"input": 400, "output": 42, "cacheRead": 6500, "cacheWrite": 100}
+    }
+
+
+def test_usage_and_text_of_claude_code_count_once_each_next_to_hooks(candidate, reviewer, session):
+    """A hook has the text without usage. It must not hide the usage."""
+    text = {"response": "Fixed.", "request_id": "req_1", "model": "claude-opus-4-8"}
+    hook = {"hook_event_name": "Stop", "session_id": "s1", "last_assistant_message": "Fixed."}
+    assert candidate.post("/v1/hooks/claude-code", hook).status_code == 200
+    accepted(post(candidate, encoded(batch(USAGE, record("assistant_response", 2, **text)), JSON)))
+    shown = reviewer.get(f"/v1/sessions/{session.id}").json
+    assert (shown["eventCount"], shown["witnessEventCount"]) == (2, 1)
+    sessions.complete(session)
+    metrics = reviewer.get(f"/v1/sessions/{session.id}").json["metrics"]
+    assert (metrics["tokens"]["claude-opus-4-8"]["input"], metrics["totalCostUsd"]) == (12, 0.5)
