@@ -14,6 +14,8 @@ _RESPONSES = frozenset({"ai_response", "subagent_usage"})
 _USAGE = ("inputTokens", "outputTokens", "cacheReadTokens", "cacheWriteTokens")
 _WITHOUT_REQUEST_IDS = "codex"
 _ONCE_A_SESSION = frozenset({"session_start", "session_end"})
+# A call is asked for, decided about, and done.
+_PARTS_OF_A_CALL = {"tool_intent": "intent", "permission_decision": "decision"}
 _DIGEST_CHARACTERS = 24
 
 
@@ -56,7 +58,7 @@ def _keys(kind: str, data: Any, agent_session: str) -> Iterator[str]:
     elif kind in _ONCE_A_SESSION:
         yield _key(kind, agent_session)
     elif tool_use_id := text(member(data, "toolUseId")):
-        yield _key("intent" if kind == "tool_intent" else "outcome", tool_use_id)
+        yield _key(_PARTS_OF_A_CALL.get(kind, "outcome"), tool_use_id)
 
 
 def _usage_keys(data: Any, agent_session: str) -> Iterator[str]:

@@ -84,7 +84,11 @@ def _decision(event: LogEvent) -> Iterator[RecordedEvent]:
         yield _refusal(name, arguments, tool_use_id)
     elif decision == "reject" or source.startswith("user_"):
         data = named(
-            decision=decision, source=source, toolName=name, human=source.startswith("user_") or None
+            decision=decision,
+            source=source,
+            toolName=name,
+            toolUseId=tool_use_id,
+            human=source.startswith("user_") or None,
         )
         yield RecordedEvent("permission_decision", data, tool_use_id)
 

@@ -66,7 +66,13 @@ def _decision(event: LogEvent) -> Iterator[RecordedEvent]:
         data = {"variant": "tool_use", "subtype": "action", "cutTool": name, "toolUseId": call_id}
         yield RecordedEvent("interrupt", data, call_id)
     elif not decision.startswith("approved") or is_person:
-        data = named(decision=decision, source=event.text("source"), toolName=name, human=is_person or None)
+        data = named(
+            decision=decision,
+            source=event.text("source"),
+            toolName=name,
+            toolUseId=call_id,
+            human=is_person or None,
+        )
         yield RecordedEvent("permission_decision", data, call_id)
 
 

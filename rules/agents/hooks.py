@@ -104,6 +104,14 @@ def _permission_request(hook: Hook) -> Iterator[RecordedEvent]:
     yield hook.event("permission_request", identity, toolName=name, inputPreview=preview(arguments))
 
 
+def _denial(hook: Hook) -> Iterator[RecordedEvent]:
+    """A rule refused a call. What a person refuses has no hook."""
+    tool_use_id, name = hook.text("tool_use_id"), hook.text("tool_name")
+    if tool_use_id and name:
+        decision = {"decision": "reject", "source": hook.text("reason"), "toolName": name}
+        yield hook.event("permission_decision", tool_use_id, toolUseId=tool_use_id, **decision)
+
+
 def _outcome(hook: Hook) -> Iterator[RecordedEvent]:
     tool_use_id, name = hook.text("tool_use_id"), hook.text("tool_name")
     if not tool_use_id or not name:
@@ -155,6 +163,7 @@ _READERS: dict[str, Callable[[Hook], Iterator[RecordedEvent]]] = {
     "UserPromptSubmit": _prompt,
     "PreToolUse": _intent,
     "PermissionRequest": _permission_request,
+    "PermissionDenied": _denial,
     "PostToolUse": _outcome,
     "PostToolUseFailure": _outcome,
     "Stop": _stop,

@@ -56,6 +56,8 @@ PROXY, HOOK, OTLP = "proxy", "http-hook", "otlp"
         # The intent and the outcome are different, whatever the outcome's kind.
         ([(PROXY, call("tool_intent")), (HOOK, call("command"))], []),
         ([(PROXY, call("tool_use")), (HOOK, call("command"))], [1]),
+        ([(PROXY, call("command")), (OTLP, call("permission_decision"))], []),
+        ([(HOOK, call("permission_decision")), (OTLP, call("permission_decision"))], [1]),
         ([(PROXY, call("tool_intent")), (HOOK, call("tool_intent", agent_session="s2"))], [1]),
         # One patch changes several files.
         (

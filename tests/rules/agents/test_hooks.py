@@ -63,6 +63,12 @@ def failed(tool_name, tool_input, error, **members):
             {"toolName": "Bash", "inputPreview": '{"command": "ls"}', "toolUseId": "toolu_1"},
         ),
         (
+            "PermissionDenied",
+            {"tool_name": "Bash", "tool_use_id": "toolu_1", "reason": "auto mode"},
+            "permission_decision",
+            {"decision": "reject", "source": "auto mode", "toolName": "Bash", "toolUseId": "toolu_1"},
+        ),
+        (
             "PermissionRequest",
             {"tool_name": "Bash", "tool_input": {"command": "rm x"}},
             "permission_request",

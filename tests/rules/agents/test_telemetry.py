@@ -110,13 +110,25 @@ TEXT = {"response": "Fixed.", "model": "claude-opus-4-8", "request_id": "req_1"}
                 INTENT,
                 (
                     "permission_decision",
-                    {"decision": "accept", "source": "user_temporary", "toolName": "Bash", "human": True},
+                    {
+                        "decision": "accept",
+                        "source": "user_temporary",
+                        "toolName": "Bash",
+                        "toolUseId": "toolu_1",
+                        "human": True,
+                    },
                 ),
             ],
         ),
         (
             claude("tool_decision", decision="reject", source="hook", tool_parameters=PARAMETERS, **CALL),
-            [INTENT, ("permission_decision", {"decision": "reject", "source": "hook", "toolName": "Bash"})],
+            [
+                INTENT,
+                (
+                    "permission_decision",
+                    {"decision": "reject", "source": "hook", "toolName": "Bash", "toolUseId": "toolu_1"},
+                ),
+            ],
         ),
         (
             claude(
