@@ -43,8 +43,8 @@ API_BLUEPRINTS = (
     "blueprints.candidate_session",
     "blueprints.candidate_client",
     "blueprints.ingest",
-    "blueprints.agent_hooks",  # needs rules/agents
-    "blueprints.telemetry",  # needs rules/agents
+    "blueprints.agent_hooks",  # needs rules.agents
+    "blueprints.telemetry",  # needs rules.agents
     "proxy.blueprint",
     "blueprints.health",
 )
