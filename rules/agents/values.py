@@ -3,6 +3,8 @@
 import json
 from typing import Any
 
+from rules.envelopes import INT64, integer
+
 
 def text_of(value: Any) -> str | None:
     """The string, if it is one and not empty."""
@@ -13,7 +15,7 @@ def integer_of(value: Any) -> int | None:
     """The integer, which agents also send as text; `true` is not one."""
     if isinstance(value, str) and value.isdecimal() and value.isascii() and len(value) < 19:
         return int(value)
-    return value if type(value) is int else None
+    return integer(value, INT64)
 
 
 def object_in(text: Any) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import pytest
 from callers import Caller
 from response_checks import refusal
 
+from access import rate_limits
 from models import sessions
 from rules.session_close import STORED_AFTER_CLOSE
 
@@ -217,3 +218,10 @@ def test_a_full_session_stores_nothing_more(app, candidate, session, recorded, m
     for hook in (PROMPT, COMMAND):
         accepted(candidate.post(PATHS[0], hook))
     assert [event["kind"] for event in recorded()] == ["prompt"]
+
+
+def test_reports_of_agents_have_the_limit_of_events(app):
+    paths = {*PATHS, "/v1/otlp/v1/logs", "/v1/otlp/v1/metrics", "/v1/otlp/v1/traces"}
+    rules = [rule for rule in app.url_map.iter_rules() if rule.rule in paths]
+    limits = [rate_limits.setting_of(app.view_functions[rule.endpoint]) for rule in rules]
+    assert limits == [rate_limits.INGEST] * len(paths)
