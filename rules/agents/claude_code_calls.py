@@ -21,30 +21,37 @@ _EXIT_CODE = re.compile(r"Exit code (\d{1,10})(?:\n|$)", re.ASCII)
 
 def hook_outcomes(tool_use_id: str, name: str, hook: Mapping[str, Any]) -> list[tuple[str, Data]]:
     """Kind and data of what the call did, from its PostToolUse or PostToolUseFailure hook."""
-    error = text_of(hook.get("error")) or "" if hook.get("hook_event_name") == "PostToolUseFailure" else None
-    arguments, response = hook.get("tool_input"), hook.get("tool_response")
-    directory = text_of(hook.get("cwd"))
+    has_failed = hook.get("hook_event_name") == "PostToolUseFailure"
     if name == "Bash":
-        is_interrupt = hook.get("is_interrupt") is True
-        done = _passed_command(response) if error is None else _failed_command(error, is_interrupt)
-        outcomes = [("command", {"command": text_of(member(arguments, "command")), **done})]
-    elif name == "Read" and error is None:
-        outcomes = [("file_read", _read(arguments, response, directory))]
+        outcomes = [("command", _command(hook, has_failed))]
+    elif name == "Read" and not has_failed:
+        outcomes = [("file_read", _read(hook))]
     else:
-        before = text_of(member(response, "originalFile"))
-        workspace = Workspace(directory, lambda path: None if before is None else FileText(before))
-        result = error if error is not None else _result(name, response)
-        outcome = Outcome(
-            tool_use_id, name, _arguments(arguments, response), result, error is not None, workspace
-        )
-        outcomes = by_table(outcome)
+        outcomes = by_table(_outcome(tool_use_id, name, hook, has_failed))
     duration = integer_of(hook.get("duration_ms"))
     return [(kind, named(**data, durationMs=duration)) for kind, data in outcomes]
+
+
+def _outcome(tool_use_id: str, name: str, hook: Mapping[str, Any], has_failed: bool) -> Outcome:
+    """The call as the table reads it, with the file before its change."""
+    response, before = hook.get("tool_response"), member(hook.get("tool_response"), "originalFile")
+    content = FileText(before) if isinstance(before, str) else None
+    workspace = Workspace(text_of(hook.get("cwd")), lambda path: content)
+    result = text_of(hook.get("error")) or "" if has_failed else _result(name, response)
+    arguments = _arguments(hook.get("tool_input"), response)
+    return Outcome(tool_use_id, name, arguments, result, has_failed, workspace)
 
 
 def by_table(outcome: Outcome) -> list[tuple[str, Data]]:
     """Kind and data of a call, read as the model sees it."""
     return read_by(claude_code.tool(outcome.name), outcome, claude_code.FAILING)
+
+
+def _command(hook: Mapping[str, Any], has_failed: bool) -> Data:
+    is_interrupt = hook.get("is_interrupt") is True
+    error = text_of(hook.get("error")) or ""
+    done = _failed_command(error, is_interrupt) if has_failed else _passed_command(hook.get("tool_response"))
+    return {"command": text_of(member(hook.get("tool_input"), "command")), **done}
 
 
 def _passed_command(response: Any) -> Data:
@@ -72,12 +79,16 @@ def _failed_command(error: str, is_interrupt: bool) -> Data:
     return output if is_interrupt else output | {"exitCode": int(match[1])}
 
 
-def _read(arguments: Any, response: Any, directory: str | None) -> Data:
-    content = member(response, "file", "content")
+def _read(hook: Mapping[str, Any]) -> Data:
+    path, file = (
+        text_of(member(hook.get("tool_input"), "file_path")),
+        member(hook.get("tool_response"), "file"),
+    )
+    content = member(file, "content")
     return {
-        "path": Workspace(directory).relative(text_of(member(arguments, "file_path")) or ""),
+        "path": Workspace(text_of(hook.get("cwd"))).relative(path or ""),
         "contentLength": len(content) if isinstance(content, str) else None,
-        "numLines": integer(member(response, "file", "numLines")),
+        "numLines": integer(member(file, "numLines")),
     }
 
 

@@ -183,6 +183,13 @@ def test_a_write_creates_a_file_or_replaces_one():
     assert data["diff"].endswith("@@ -1,1 +1,2 @@\n a = 1\n+b = 2\n\\ No newline at end of file\n")
 
 
+def test_a_write_into_an_empty_file_is_a_change():
+    arguments = {"file_path": f"{FOLDER}/a.py", "content": "a = 1\n"}
+    kind, data = only(done("Write", arguments, {"type": "update", "originalFile": ""}))
+    assert (kind, "isPartial" in data) == ("file_diff", False)
+    assert data["diff"] == "--- a/a.py\n+++ b/a.py\n@@ -0,0 +1,1 @@\n+a = 1\n"
+
+
 @pytest.mark.parametrize(
     ("call", "kind", "data"),
     [
