@@ -118,8 +118,9 @@ def choose(headers: Mapping[str, str]) -> UnknownAgent:
 
 def has_tools(body: Mapping[str, Any]) -> bool:
     """Whether the request offers tools of the agent; those of the provider have a type."""
-    types = (member(each, "type") for each in sequence(body, "tools"))
-    return any(each in (None, "custom") for each in types)
+    return any(
+        isinstance(each, dict) and each.get("type") in (None, "custom") for each in sequence(body, "tools")
+    )
 
 
 def sequence(body: Mapping[str, Any], name: str) -> Sequence[Any]:

@@ -22,7 +22,7 @@ class Call(NamedTuple):
     def read(cls, block: Any) -> "Call | None":
         """The call in a content block; None if the block is something else."""
         call_id, name = text(member(block, "id")), text(member(block, "name"))
-        if member(block, "type") not in _CALL_TYPES or not call_id or name is None:
+        if text(member(block, "type")) not in _CALL_TYPES or not call_id or name is None:
             return None
         return cls(call_id, name, member(block, "input"))
 
@@ -122,4 +122,4 @@ def _result(block: Any) -> Result:
 
 
 def _image(block: Any) -> str:
-    return IMAGE if member(block, "type") in ("image", "document") else ""
+    return IMAGE if text(member(block, "type")) in ("image", "document") else ""
