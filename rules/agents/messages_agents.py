@@ -1,9 +1,10 @@
-"""The agents that use Anthropic's Messages API, each with its manners."""
+"""The agents that use Anthropic's Messages API: how to identify them, and how to read their texts."""
 
 import hashlib
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 from rules.agents import claude_code, claude_code_text, event_data
@@ -17,7 +18,7 @@ _SESSION_HEADERS = ("x-claude-code-session-id", "x-session-affinity", "x-session
 _CLAUDE_CODE = re.compile(r"claude-cli/([\w.+-]{1,40})")
 _OLDER_USER_ID = re.compile(r"_session_([0-9a-f-]{36})$")
 _DIRECTORY = "orking directory: "
-# The working directory is in the first texts of the system; after a compaction, behind the responses that are kept.
+# The system's first messages name the working directory; after a compaction, they follow the responses that are kept.
 _OPENING_MESSAGES = 40
 
 
@@ -38,7 +39,7 @@ class UnknownAgent:
         return [("prompt", {"text": prompt})] if prompt else []
 
     def said_while_working(self, text: str) -> list[Said]:
-        """What the person said in a text in the name of the system."""
+        """What the person said in a message of the system."""
         return []
 
     def is_summary(self, text: str) -> bool:
@@ -58,7 +59,7 @@ class UnknownAgent:
         return None
 
     def touches(self, text: str) -> Iterator[Touch]:
-        """What a text that the agent added shows of files."""
+        """What a text that the program added shows of files."""
         return iter(())
 
     def directory(self, body: Mapping[str, Any]) -> str | None:
@@ -159,7 +160,7 @@ def _session_of_user_id(body: Mapping[str, Any]) -> str | None:
 def _system_texts(body: Mapping[str, Any]) -> Iterator[str]:
     system = body.get("system")
     yield from _texts([system] if isinstance(system, str) else sequence(body, "system"))
-    for message in sequence(body, "messages")[:_OPENING_MESSAGES]:
+    for message in islice(sequence(body, "messages"), _OPENING_MESSAGES):
         content = member(message, "content")
         if member(message, "role") == "system":
             yield from _texts(content if isinstance(content, list) else [content])

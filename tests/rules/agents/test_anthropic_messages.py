@@ -260,6 +260,11 @@ def test_an_interrupted_answer_is_one_event():
     assert later[-1].data["followsInterrupt"] is True
 
 
+def test_a_prompt_that_is_interrupted_at_once_leaves_the_answer_before_it():
+    some = [user("one"), assistant("answer"), user("two\n", INTERRUPTED, "three")]
+    assert kinds(*some) == ["prompt", "ai_response", "prompt", "interrupt", "prompt"]
+
+
 def test_one_escape_is_one_interrupt():
     rejected = "The user doesn't want to proceed with this tool use. The tool use was rejected. STOP."
     answers = user(
