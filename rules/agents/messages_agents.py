@@ -105,8 +105,10 @@ class ClaudeCode(UnknownAgent):
         return claude_code_text.touches(text)
 
     def directory(self, body: Mapping[str, Any]) -> str | None:
-        directories = (_line_after(text, _DIRECTORY) for text in _system_texts(body))
-        return next((each for each in directories if each), None)
+        """The directory in which Claude Code was started; a later change names it as the one before."""
+        lines = (_line_after(text, _DIRECTORY) for text in _system_texts(body))
+        line = next((each for each in lines if each), None)
+        return line and line.rpartition(" (was ")[2].removesuffix(")" if " (was " in line else "")
 
 
 def choose(headers: Mapping[str, str]) -> UnknownAgent:
