@@ -100,23 +100,39 @@ def _ended(command: str, shown: _Shown) -> Data:
 
 
 def _input(outcome: Outcome) -> list[Data]:
-    """The input of a running command, and its end."""
+    """The input of a running command, and its end: the command with its exit code and all of its output."""
     shown = _split(outcome.result)
-    session = str(integer(member(outcome.arguments, "session_id")))
-    earlier = outcome.workspace.earlier()
-    started = next((each for each in earlier if running_session(each) == session), None)
-    if started is None or not _EXIT_CODE.search(shown.head):
+    if not _EXIT_CODE.search(shown.head):
         return [_generic(outcome)] if text(member(outcome.arguments, "chars")) else []
-    ended = _ended(_command_text(started.arguments), shown)
+    started, outputs = _started(outcome)
+    if started is None:
+        return [_generic(outcome)]
+    ended = _ended(_command_text(started.arguments), _Shown(shown.head, "".join([*outputs, shown.output])))
     # This is only the time since the last result.
     ended.pop("durationMs", None)
     return [{**ended, "toolUseId": started.tool_use_id}]
 
 
-def running_session(outcome: Outcome) -> str | None:
+def _started(outcome: Outcome) -> tuple[Outcome | None, list[str]]:
+    """The call that started the command which this one continues, and what the command has printed since."""
+    session, outputs = _session(outcome), []
+    for earlier in outcome.workspace.earlier():
+        is_start = TOOLS.get(earlier.name) is _COMMAND and _running_session(earlier) == session
+        if is_start or (earlier.name == outcome.name and _session(earlier) == session):
+            outputs.append(_split(earlier.result).output)
+        if is_start:
+            return earlier, outputs[::-1]
+    return None, []
+
+
+def _session(outcome: Outcome) -> int | None:
+    return integer(member(outcome.arguments, "session_id"))
+
+
+def _running_session(outcome: Outcome) -> int | None:
     """The id of the process, if the command of the call still runs."""
-    running = _RUNNING.search(_split(outcome.result).head) if tool(outcome.name).kind == "command" else None
-    return running[1] if running else None
+    running = _RUNNING.search(_split(outcome.result).head)
+    return int(running[1]) if running else None
 
 
 def _touch_command(outcome: Outcome) -> list[Touch]:
