@@ -184,7 +184,7 @@ def test_a_patch_that_failed_is_a_tool_use():
 
 def test_a_patch_given_to_a_shell_changes_files():
     command = "apply_patch <<'EOF'\n*** Begin Patch\n*** Add File: new.py\n+x\n*** End Patch\nEOF"
-    output = "Wall time: 0.0000 seconds\nOutput:\nExit code: 0\nOutput:\nSuccess. Updated the following files:\nA new.py\n"
+    output = "Wall time: 0.0000 seconds\nOutput:\n" + patched("c", "A new.py")["output"]
     [(kind, data)] = of(call("c", "exec_command", cmd=command, workdir="/work/pkg"), result("c", output))
     assert (kind, data["path"], data["content"]) == ("file_create", "pkg/new.py", "x\n")
 

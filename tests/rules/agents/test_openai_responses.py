@@ -142,7 +142,7 @@ def test_a_subagent_that_inherits_the_conversation_repeats_nothing():
 def test_an_unknown_tool_gives_generic_events():
     items = [user("Fix it."), call("call_1", "run", cmd="ls"), result("call_1", "a.py"), user("Go on.")]
     unknown = request(*items, headers={"user-agent": "some-tool/1.0"})
-    latest, first = unknown.turns()
+    latest, _ = unknown.turns()
     assert kinds(latest) == ["tool_intent", "tool_use", "prompt"]
     assert latest[1].data == {
         "toolUseId": "call_1",
