@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 # Edits since a file was last read or written that are replayed; after more its content is unknown.
 MAX_REPLAYED_EDITS = 500
@@ -56,17 +56,29 @@ class Edited:
 
 
 @dataclass(frozen=True)
+class Rewritten:
+    """A file was changed by a function of its whole text, which returns None if the text is not as expected."""
+
+    path: str
+    change: Callable[[str], str | None]
+
+
+@dataclass(frozen=True)
 class Lost:
     """A file was changed in a way that the conversation does not show."""
 
     path: str
 
 
-Touch = Shown | Edited | Lost
+Touch = Shown | Edited | Rewritten | Lost
 
 
 def _unknown(path: str) -> FileText | None:
     return None
+
+
+def _no_calls() -> Iterator[Any]:
+    return iter(())
 
 
 class Workspace(NamedTuple):
@@ -74,10 +86,12 @@ class Workspace(NamedTuple):
 
     directory -- the working directory; None if it is unknown
     content -- returns a file's content, None if it is unknown
+    earlier -- returns the outcomes of the calls before, latest first
     """
 
     directory: str | None = None
     content: Callable[[str], FileText | None] = _unknown
+    earlier: Callable[[], Iterator[Any]] = _no_calls
 
     def relative(self, path: str) -> str:
         """The path relative to the working directory, if the file is in it."""
@@ -118,9 +132,16 @@ def _replay_from(touches: Sequence[Touch], start: int) -> FileText | None:
     for touch in touches[start:]:
         if isinstance(touch, Edited):
             content = content and edit(content, touch)
+        elif isinstance(touch, Rewritten):
+            content = content and _rewritten(content, touch)
         elif isinstance(touch, Shown):
             content = _agreeing(content, touch.content) if content else touch.content
     return content
+
+
+def _rewritten(content: FileText, touch: Rewritten) -> FileText | None:
+    text = touch.change(content.text) if content.is_whole else None
+    return None if text is None else FileText(text)
 
 
 def _agreeing(known: FileText, shown: FileText) -> FileText | None:

@@ -399,5 +399,5 @@ def test_no_arguments_or_results_raise(arguments, result):
         outcome = Outcome("t", name, arguments, result, None)
         row = claude_code.tool(name)
         assert all(isinstance(data, dict) for data in row.read(outcome))
-        row.touch(outcome)
+        row.touches(outcome)
         claude_code.rejection(outcome._replace(is_error=True))
