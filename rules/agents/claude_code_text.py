@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from rules.agents.known_files import Lost, Shown, Touch, read_numbered_lines
+from rules.agents.messages_turns import IMAGE
 
 Said = tuple[str, dict[str, Any]]  # an event's kind and data
 
@@ -23,8 +24,10 @@ _ADDED_START = (
     "[SYSTEM NOTIFICATION - NOT USER INPUT]",
     "[MESSAGE FROM NON-USER SOURCE - NOT USER INPUT]",
     "Stop hook feedback:",
+    "[Image: ",
+    "[Image source: ",
 )
-_ADDED_TEXTS = frozenset({"Continue from where you left off.", "(no content)", "Tool loaded."})
+_ADDED_TEXTS = frozenset({IMAGE, "Continue from where you left off.", "(no content)", "Tool loaded."})
 _SUMMARY = "This session is being continued from a previous conversation"
 # The last message of calls that the program makes for itself, with the person's conversation before it.
 _SIDE_CALLS = (
@@ -70,7 +73,15 @@ def said(texts: Sequence[str]) -> list[Said]:
         if not (is_expansion and any(kind == "prompt" for kind, _ in some)):
             _append(events, some)
         is_expansion = starts_expansion
-    return events
+    return _with_images(events, sum(text == IMAGE for text in texts))
+
+
+def _with_images(events: list[Said], count: int) -> list[Said]:
+    """Note images in the last prompt; without one, they are the prompt."""
+    prompts = [data for kind, data in events if kind == "prompt"]
+    if count and prompts:
+        prompts[-1]["images"] = count
+    return [*events, ("prompt", {"text": IMAGE, "images": count})] if count and not prompts else events
 
 
 def _append(events: list[Said], some: list[Said]) -> None:

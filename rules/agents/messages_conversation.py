@@ -121,7 +121,8 @@ class Conversation:
             yield RecordedEvent("ai_response", {"lastAssistantMessage": response}, identity)
 
     def _is_interrupted(self, turn: Turn) -> bool:
-        return any(kind == "interrupt" for kind, _ in self._agent.said(turn.texts))
+        kind, _ = next(iter(self._agent.said(turn.texts)), (None, {}))
+        return kind == "interrupt"
 
     def _intent(self, call: Call) -> RecordedEvent:
         return intent(call, self._agent_id)

@@ -55,13 +55,12 @@ def test_a_command(content, is_error, data):
     assert single("Bash", {"command": "make"}, content, is_error) == ("command", {"command": "make", **data})
 
 
-def test_a_command_that_did_not_run():
-    kind, data = single("Bash", {"command": "x"}, "<tool_use_error>Blocked</tool_use_error>", True)
-    assert (kind, data["ok"], data["error"]) == (
-        "tool_use",
-        False,
-        "<tool_use_error>Blocked</tool_use_error>",
-    )
+@pytest.mark.parametrize(
+    "refusal", ["<tool_use_error>Blocked</tool_use_error>", "Permission to use Bash was denied."]
+)
+def test_a_command_that_did_not_run(refusal):
+    kind, data = single("Bash", {"command": "x"}, refusal, True)
+    assert (kind, data["toolName"], data["ok"], data["error"]) == ("tool_use", "Bash", False, refusal)
 
 
 OTHERS = [
