@@ -1,4 +1,4 @@
-"""The agents that call the proxy: how to identify them and read their texts. All dialects are read as Messages."""
+"""The agents that call the proxy: how to identify them, and how to read their texts. Other dialects are translated."""
 
 import hashlib
 import json
@@ -18,7 +18,7 @@ _SESSION_HEADERS = ("x-claude-code-session-id", "x-session-affinity", "x-session
 _CLAUDE_CODE = re.compile(r"claude-cli/([\w.+-]{1,40})")
 _OLDER_USER_ID = re.compile(r"_session_([0-9a-f-]{36})$")
 _CODEX = re.compile(r"codex[a-z_-]{0,40}/([\w.+-]{1,40})", re.I)
-_CODEX_DIRECTORY = re.compile(r"<cwd>([^<]{1,4096})</cwd>")
+_CODEX_DIRECTORY = re.compile(r"<environment_context>.{0,2000}?<cwd>([^<]{1,4096})</cwd>", re.S)
 _OPENCODE = re.compile(r"opencode/([\w.+-]{1,40})")
 _DIRECTORY = "orking directory: "
 # The system's first messages name the working directory; after a compaction, they follow the responses that are kept.
@@ -141,8 +141,7 @@ class Codex(UnknownAgent):
         """The working directory, from the first messages in the person's name."""
         for message in sequence(body, "messages")[:_OPENING_MESSAGES]:
             for said in _texts(_content(message)):
-                start = said.find("<environment_context>")
-                if start >= 0 and (directory := _CODEX_DIRECTORY.search(said, start)):
+                if directory := _CODEX_DIRECTORY.search(said):
                     return directory[1].strip()
         return None
 
@@ -236,10 +235,9 @@ def _session_of_user_id(body: Mapping[str, Any]) -> str | None:
 
 
 def _system_directory(body: Mapping[str, Any]) -> str | None:
-    """The directory in which the agent was started; a later change names it as the one before."""
-    lines = (_line_after(text, _DIRECTORY) for text in _system_texts(body))
-    line = next((each for each in lines if each), None)
-    return line and line.rpartition(" (was ")[2].removesuffix(")" if " (was " in line else "")
+    """The working directory, from the texts of the system."""
+    directories = (_line_after(text, _DIRECTORY) for text in _system_texts(body))
+    return next((each for each in directories if each), None)
 
 
 def _content(message: Any) -> list[Any]:
