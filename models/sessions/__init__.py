@@ -1,7 +1,7 @@
 """Candidates' sessions: consent, redeem, events, close and metrics."""
 
 from models.sessions.close import close, close_for_erasure, complete, mark_hired, seal_due, settle, settle_all
-from models.sessions.events import Arrival, Event, SigningKey
+from models.sessions.events import Arrival, Counting, Event, SigningKey
 from models.sessions.final_seals import FinalSeal
 from models.sessions.ingest import append, store_if_open
 from models.sessions.metrics import (
@@ -14,5 +14,6 @@ from models.sessions.metrics import (
     submitted_tests,
 )
 from models.sessions.quota import stored_bytes
+from models.sessions.recording import record, records, stored_ids
 from models.sessions.redeem import allow_redeem, find_key, lift_time_limit, move_limit, redeem
 from models.sessions.session import COHORT_COLUMNS, Consent, Session
