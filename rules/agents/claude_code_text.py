@@ -1,4 +1,7 @@
-"""Claude Code's user messages: what the person said, and what the program added (measured with 2.1.197)."""
+"""Claude Code's user messages: what the person said, and what the program added.
+
+Measured with 2.1.197 and 2.1.332.
+"""
 
 import re
 from collections.abc import Callable, Iterator, Sequence
@@ -46,7 +49,7 @@ _QUEUED = (
 )
 _READ_CALL = re.compile(
     r'^Called the Read tool with the following input: \{"file_path":"((?:[^"\\\n]|\\.)*)"([^\n]*)\n'
-    r"Result of calling the Read tool:\n",
+    r"(?:</system-reminder>\s*<system-reminder>\n)?Result of calling the Read tool:\n",
     re.M,
 )
 _MODIFIED = re.compile(
@@ -125,11 +128,17 @@ def _between(text: str, opening: str, closing: str) -> str | None:
 
 
 def _without_spans(text: str, opening: str, closing: str) -> str:
-    parts, position = [], 0
-    while (start := text.find(opening, position)) >= 0 and (end := text.find(closing, start)) >= 0:
-        parts.append(text[position:start])
-        position = end + len(closing)
-    return "".join([*parts, text[position:]])
+    """The text outside of spans, which can contain others."""
+    text = text.strip()
+    if text.startswith(opening) and text.endswith(closing):
+        return ""  # A file that it shows can contain these marks, too.
+    kept, depth, position = [], 0, 0
+    for match in re.finditer(f"{opening}|{closing}", text):
+        if not depth:
+            kept.append(text[position : match.start()])
+        depth = max(0, depth + (1 if match[0] == opening else -1))
+        position = match.end()
+    return "".join(kept) + (opening if depth else "") + text[position:]
 
 
 def is_added(text: str) -> bool:

@@ -235,9 +235,10 @@ def _session_of_user_id(body: Mapping[str, Any]) -> str | None:
 
 
 def _system_directory(body: Mapping[str, Any]) -> str | None:
-    """The working directory, from the texts of the system."""
-    directories = (_line_after(text, _DIRECTORY) for text in _system_texts(body))
-    return next((each for each in directories if each), None)
+    """The directory in which the agent was started; a later change names it as the one before."""
+    lines = (_line_after(text, _DIRECTORY) for text in _system_texts(body))
+    line = next((each for each in lines if each), None)
+    return line and line.rpartition(" (was ")[2].removesuffix(")" if " (was " in line else "")
 
 
 def _content(message: Any) -> list[Any]:

@@ -226,7 +226,7 @@ class Conversation:
         if turn is None:
             return False
         self._searched += 1
-        added = [(len(turn.calls), touch) for text in turn.added_texts for touch in self._agent.touches(text)]
+        added = [(len(turn.calls), touch) for touch in self._agent.touches("\n".join(turn.added_texts))]
         for number, touch in reversed([*self._touches_of_calls(turn), *added]):
             self._touches.setdefault(self._file(touch.path), []).append(((turn.number, number), touch))
         return True

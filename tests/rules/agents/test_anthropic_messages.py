@@ -111,6 +111,9 @@ SAID = [
     ([SUMMARY], []),
     (["Continue from where you left off."], []),
     (["<system-reminder>not closed"], []),
+    (["<system-reminder>A:<system-reminder>empty</system-reminder></system-reminder>\n", "go"], [("prompt", "go")]),
+    (["<system-reminder>a </system-reminder> in a file</system-reminder>", "go"], [("prompt", "go")]),
+    (["<system-reminder>a</system-reminder>go<system-reminder>b</system-reminder>on"], [("prompt", "goon")]),
 ]  # fmt: skip
 
 
@@ -344,6 +347,15 @@ def test_a_prompt_directly_after_a_compaction():
         "four",
         "five",
     ]
+
+
+def test_the_working_directory_that_was_changed():
+    system = [text("# Environment update\n - Primary working directory: /work/sub (was /work)\n")]
+    read = call("t1", "Read", file_path="/work/a.py")
+    assert (
+        events(user("go"), assistant(read), user(result("t1", "1\tx")), system=system)[-1].data["path"]
+        == "a.py"
+    )
 
 
 def test_the_working_directory_after_a_compaction_is_in_a_message():

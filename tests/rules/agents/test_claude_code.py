@@ -340,6 +340,25 @@ def test_a_file_that_the_person_changed_is_unknown_but_for_the_lines_shown():
     assert ("isPartial" in seen, unseen["isPartial"]) == (False, True)
 
 
+ATTACHED = 'Called the Read tool with the following input: {"file_path":"/work/a.py"}\n'
+ATTACHMENTS = {
+    "one text": [
+        f"<system-reminder>\n{ATTACHED}Result of calling the Read tool:\n1\told\n2\t\n\nMore.</system-reminder>"
+    ],
+    "two reminders": [
+        f"<system-reminder>\n{ATTACHED}</system-reminder>\n",
+        "<system-reminder>\nResult of calling the Read tool:\n1\told\n2\t\n</system-reminder>",
+    ],
+}
+
+
+@pytest.mark.parametrize("texts", ATTACHMENTS.values(), ids=ATTACHMENTS)
+def test_a_file_that_the_person_named_is_known(texts):
+    (change,) = outcomes(edit("old", "new"), before=[user(*texts)])
+    assert change.data["diff"].endswith("@@ -1,1 +1,1 @@\n-old\n+new\n")
+    assert "isPartial" not in change.data
+
+
 def test_a_notebook():
     arguments = {
         "notebook_path": "/work/n.ipynb",
