@@ -249,15 +249,15 @@ def _printed_command(arguments: Any, printed: Data) -> Data:
 
 
 def _touch_script(outcome: Outcome) -> list[Touch]:
+    """A script that failed may have changed some of the files of its patches."""
+    source = text(outcome.arguments) or ""
+    calls = code_mode.calls(source) if "apply_patch" in source else []
     patches = [
-        call.argument
-        for call in code_mode.calls(text(outcome.arguments) or "")
-        if call.name == "apply_patch" and isinstance(call.argument, str)
+        call.argument for call in calls if call.name == "apply_patch" and isinstance(call.argument, str)
     ]
     touches = [touch for patch in patches for touch in patch_events.touches(patch)]
-    if outcome.result.startswith(_SCRIPT_COMPLETED):
-        return touches
-    return [Lost(touch.path) for touch in touches]
+    is_completed = outcome.result.startswith(_SCRIPT_COMPLETED)
+    return touches if is_completed else [Lost(touch.path) for touch in touches]
 
 
 def _plan(outcome: Outcome) -> list[Data]:
