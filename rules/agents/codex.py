@@ -20,6 +20,7 @@ _RUNNING_SCRIPT = re.compile(r"Script running with cell ID (\w{1,40})\n")
 _WALL_TIME = re.compile(r"^Wall time: ([0-9]{1,9}(?:\.[0-9]{1,9})?) seconds$", re.M)
 _OUTPUT = re.compile(r"(?:^|\n)Output:(?:\n|$)")
 _MAX_HEAD_CHARACTERS = 1000
+MAX_SECONDS = 10**9
 _PATCHED = "Success. Updated the following files:"
 _TRUNCATED = re.compile(
     r"^(?:Total output lines: |Warning: truncated output)|…[0-9]+ (?:tokens|chars) truncated…", re.M
@@ -243,9 +244,8 @@ def _printed_command(arguments: Any, printed: Data) -> Data:
         "stdout": printed["output"],
     }
     seconds = printed.get("wall_time_seconds")
-    return data | (
-        {"durationMs": round(seconds * 1000)} if isinstance(seconds, float) and seconds < 10**9 else {}
-    )
+    has_duration = isinstance(seconds, float) and 0 <= seconds < MAX_SECONDS
+    return data | ({"durationMs": round(seconds * 1000)} if has_duration else {})
 
 
 def _touch_script(outcome: Outcome) -> list[Touch]:
