@@ -244,8 +244,9 @@ def _printed_command(arguments: Any, printed: Data) -> Data:
         "stdout": printed["output"],
     }
     seconds = printed.get("wall_time_seconds")
-    has_duration = isinstance(seconds, float) and 0 <= seconds < MAX_SECONDS
-    return data | ({"durationMs": round(seconds * 1000)} if has_duration else {})
+    if isinstance(seconds, float) and 0 <= seconds < MAX_SECONDS:
+        data["durationMs"] = round(seconds * 1000)
+    return data
 
 
 def _touch_script(outcome: Outcome) -> list[Touch]:
