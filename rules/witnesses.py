@@ -16,6 +16,7 @@ _WITHOUT_REQUEST_IDS = "codex"
 _ONCE_A_SESSION = frozenset({"session_start", "session_end"})
 # A call is asked for, decided about, and done.
 _PARTS_OF_A_CALL = {"tool_intent": "intent", "permission_decision": "decision"}
+_REPEATABLE = ("prompt:", "usage:", "inner:")
 _DIGEST_CHARACTERS = 24
 
 
@@ -59,6 +60,14 @@ def _keys(kind: str, data: Any, agent_session: str) -> Iterator[str]:
         yield _key(kind, agent_session)
     elif tool_use_id := text(member(data, "toolUseId")):
         yield _key(_PARTS_OF_A_CALL.get(kind, "outcome"), tool_use_id)
+        if kind not in _PARTS_OF_A_CALL and _is_inner(data, tool_use_id):
+            content = _normalized(member(data, "command")) or _normalized(member(data, "path"))
+            yield _key("inner", agent_session, kind, content)
+
+
+def _is_inner(data: Any, tool_use_id: str) -> bool:
+    """Whether a script of Codex' code mode made the call: the proxy does not see its id, other channels do."""
+    return tool_use_id.startswith("exec-") or text(member(data, "parentToolUseId")) is not None
 
 
 def _usage_keys(data: Any, agent_session: str) -> Iterator[str]:
@@ -81,8 +90,9 @@ def _key(kind: str, *parts: str) -> str:
 def superseded(events: Iterable[Seen]) -> set[int]:
     """The numbers of the events that a better channel has too.
 
-    A prompt or a usage can be repeated: as many of a channel's are superseded, in order, as a better channel has. Of
-    other events each with a key of a better channel is. Events of one channel do not supersede each other.
+    A prompt, a usage and a script's call can be repeated: as many of a channel's are superseded, in order, as a better
+    channel has. Of other events each with a key of a better channel is. Events of one channel do not supersede each
+    other.
 
     events -- in the order of their time
     """
@@ -104,8 +114,7 @@ def superseded(events: Iterable[Seen]) -> set[int]:
 
 
 def _is_covered(key: str, counts: Counter[str], better: Counter[str]) -> bool:
-    can_be_repeated = key.startswith(("prompt:", "usage:"))
-    return better[key] > (counts[key] if can_be_repeated else 0)
+    return better[key] > (counts[key] if key.startswith(_REPEATABLE) else 0)
 
 
 def tool_source(source: Any) -> str | None:
