@@ -17,7 +17,7 @@ from rules.retries import WebhookResponse
 from tests.hostile.operations import DOCUMENT, operations
 
 # Events are a record of their own, sealed and signed (docs/integrity.md).
-EVENT_STREAM = {"ingestEvent", "ingestBatch"}
+EVENT_STREAM = {"ingestEvent", "ingestBatch", "recordClaudeCodeHook", "recordCodexHook"}
 # Statistics are not a candidate's record. Bundles are not found here: nobody has submitted one.
 NOT_RECORDED = {"getSessionCohortStats", "downloadBundle", "listBundleFiles"}
 # Reads of a record outside /v1/sessions/{id} and /v1/candidates/{id}.

@@ -27,7 +27,10 @@ NOT_SERVED = {
     "POST /v1/candidate/submit-code",
     "PUT /v1/bundles/{objectKey}",
 }
-LARGE = ("/v1/hooks/ingest", "/v1/hooks/ingest/batch", "/v1/candidate/submit-code")
+LARGE = (
+    *("/v1/hooks/ingest", "/v1/hooks/ingest/batch", "/v1/candidate/submit-code"),
+    *("/v1/hooks/claude-code", "/v1/hooks/codex"),
+)
 
 
 def max_bytes(operation):
