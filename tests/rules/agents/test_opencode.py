@@ -217,7 +217,7 @@ def test_a_summary_can_follow_turns_that_are_kept():
     summary = [
         user("What did we do so far?", "Go on."),
         assistant("We fixed it."),
-        user("Continue if you have next steps"),
+        user("Continue if you have next steps, or stop and ask for clarification."),
     ]
     body = {"system": SYSTEM, "tools": messages.TOOLS, "messages": [*kept, *summary]}
     turns = list(anthropic_messages.read_request(HEADERS, body).turns())
