@@ -41,6 +41,7 @@ API_BLUEPRINTS = (
     "blueprints.privacy",
     "blueprints.audit",
     "blueprints.candidate_session",
+    "blueprints.workspace",
     "blueprints.candidate_client",
     "blueprints.ingest",
     "proxy.blueprint",

@@ -16,8 +16,23 @@ CLAUDE, CODEX, OPENCODE, OTHER = "claude", "codex", "opencode", "other"
 PROVIDER_OF = {CLAUDE: "anthropic", CODEX: "openai"}
 # What the proxy does not see: rejected tools, modes, durations, the working directory (docs/workspace.md#recording).
 CLAUDE_HOOKS = (
-    *("SessionStart", "UserPromptSubmit", "PreToolUse", "PermissionRequest", "PermissionDenied", "PostToolUse"),
-    *("PostToolUseFailure", "SubagentStart", "SubagentStop", "PreCompact", "Stop", "StopFailure", "SessionEnd"),
+    *(
+        "SessionStart",
+        "UserPromptSubmit",
+        "PreToolUse",
+        "PermissionRequest",
+        "PermissionDenied",
+        "PostToolUse",
+    ),
+    *(
+        "PostToolUseFailure",
+        "SubagentStart",
+        "SubagentStop",
+        "PreCompact",
+        "Stop",
+        "StopFailure",
+        "SessionEnd",
+    ),
 )
 # Claude Code does not wait for other hooks, and ends without sending these if they run in the background.
 WAITED_HOOKS = frozenset({"Stop", "StopFailure", "SessionEnd"})
@@ -59,6 +74,11 @@ class Workspace(NamedTuple):
 
     def proxy_url(self, provider: str) -> str:
         return f"{self.base_url}/v1/proxy/{provider}"
+
+
+def script_command(base_url: str) -> str:
+    """The command that prepares a workspace."""
+    return f"curl -fsSL {shlex.quote(base_url + '/workspace.sh')} | sh"
 
 
 def archive(files: dict[str, str]) -> bytes:

@@ -1,0 +1,49 @@
+"""A candidate's workspace: its tools, the time left, and what has arrived."""
+
+from schemas import members
+from schemas.base import Schema
+from schemas.fields import Choice, Flag, Id, Integer, ListOf, Nested, String
+from schemas.keys import SESSION_STATUSES
+from schemas.timestamps import Timestamp
+
+
+class WorkspaceTool(Schema):
+    """A tool that the candidate can use."""
+
+    name = Choice(
+        ["claude", "codex", "opencode", "other"], "Name; `other` is any further tool.", example="claude"
+    )
+    has_model = Flag("Whether this service provides its model.", example=True)
+
+
+class WorkspaceModel(Schema):
+    """The address of a model provider's API at this service."""
+
+    provider = Choice(["anthropic", "openai"], "Provider.", example="anthropic")
+    base_url = String("Base URL.", example="https://proofstone.example.com/v1/proxy/anthropic")
+
+
+class Received(Schema):
+    """Events that have arrived."""
+
+    prompts = Integer("Number of prompts.", example=12)
+    commands = Integer("Number of commands.", example=31)
+    changes = Integer("Number of changed files.", example=9)
+    last_received_at = Timestamp("When the last event arrived; null if none has.", null=True)
+    is_from_client = Flag("Whether the candidate's client sends events.", example=False)
+
+
+class WorkspaceState(Schema):
+    """The state of a candidate's session and its workspace."""
+
+    session_id = Id("Session id.")
+    status = Choice(SESSION_STATUSES, "Status of the session.", example="active")
+    now = Timestamp("The service's time.")
+    started_at = Timestamp("When the session started.")
+    ends_at = Timestamp("When the time limit ends; null without a limit.", null=True)
+    closes_at = Timestamp("When the session closes; null without a limit.", null=True)
+    completed_at = Timestamp("When the candidate handed in; null before.", null=True)
+    org_name = members.ORG_NAME
+    tools = ListOf(WorkspaceTool, "Tools that the candidate can use.")
+    models = ListOf(WorkspaceModel, "Model providers, for tools that take a base URL and a key.")
+    received = Nested(Received, "What has arrived.")
