@@ -91,7 +91,12 @@ ask_key() {
 download() {
   status=$(curl -sS -m 60 --proto '=https,http' -H @"$work/header" -o "$work/answer" -w '%{http_code}' \
     "$service/v1/candidate/workspace/files") || die "Could not reach $service. Run this again."
-  [ "$status" = 200 ] || die "$(sed -n 's/.*"error": *"\([^"]*\)".*/\1/p' "$work/answer") (HTTP $status)"
+  case $status in
+    200) ;;
+    401) die "The service does not know this key. Copy yours from your page or your invitation." ;;
+    409) die "This session is not open. If you have not started, press Start on your page first." ;;
+    *) die "The service answered with HTTP $status. Run this again later." ;;
+  esac
   mkdir "$work/files"
   tar -xf "$work/answer" -C "$work/files"
   answered=$(cat "$work/files/session")
@@ -247,12 +252,14 @@ GIT_INDEX_FILE=$state/index
 export GIT_INDEX_FILE
 git add --all
 tree=$(git write-tree)
-parent=$(git rev-parse -q --verify HEAD) || parent=
-commit=$(git -c user.name=Candidate -c user.email=candidate@localhost \
-  commit-tree -m 'Hand-in' ${parent:+-p "$parent"} "$tree")
-git update-ref refs/proofstone/hand-in "$commit"
+head=$(git rev-parse -q --verify HEAD) || head=
 base=$(git rev-parse -q --verify refs/proofstone/base) || base=
-git bundle create "$state/hand-in.bundle" ${base:+refs/proofstone/base} refs/proofstone/hand-in
+# The bundle must contain the commit that you started from.
+if [ -z "$base" ] || { [ -n "$head" ] && git merge-base --is-ancestor "$base" "$head"; }; then base=; fi
+commit=$(git -c user.name=Candidate -c user.email=candidate@localhost \
+  commit-tree -m 'Hand-in' ${head:+-p "$head"} ${base:+-p "$base"} "$tree")
+git update-ref refs/proofstone/hand-in "$commit"
+git bundle create "$state/hand-in.bundle" refs/proofstone/hand-in
 
 status=$(send -H 'Content-Type: application/x-git-bundle' -T "$state/hand-in.bundle" "$service/v1/candidate/hand-in")
 check "$status"

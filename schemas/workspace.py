@@ -23,7 +23,7 @@ class WorkspaceModel(Schema):
     base_url = String("Base URL.", example="https://proofstone.example.com/v1/proxy/anthropic")
 
 
-class Received(Schema):
+class ArrivedEvents(Schema):
     """Events that have arrived."""
 
     prompts = Integer("Number of prompts.", example=12)
@@ -46,4 +46,4 @@ class WorkspaceState(Schema):
     org_name = members.ORG_NAME
     tools = ListOf(WorkspaceTool, "Tools that the candidate can use.")
     models = ListOf(WorkspaceModel, "Model providers, for tools that take a base URL and a key.")
-    received = Nested(Received, "What has arrived.")
+    received = Nested(ArrivedEvents, "What has arrived.")
