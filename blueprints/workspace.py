@@ -86,6 +86,7 @@ def _has_model(workspace: Workspace, tool: str) -> bool:
 
 
 def _models(workspace: Workspace) -> list[dict[str, Any]]:
-    """The base URLs, if the candidate can choose any tool."""
+    """The base URLs, if the candidate can choose any tool. OpenAI's clients expect the version in it."""
     providers = sorted(workspace.providers) if OTHER in workspace.tools else []
-    return [{"provider": name, "base_url": workspace.proxy_url(name)} for name in providers]
+    version = {"anthropic": "", "openai": "/v1"}
+    return [{"provider": name, "base_url": workspace.proxy_url(name) + version[name]} for name in providers]

@@ -88,9 +88,9 @@ async function showChangedDisclosure() {
 
 async function copy(event) {
   const button = event.currentTarget;
-  const copied = await copyText(button.closest(".command").querySelector("pre"));
+  const copied = await copyText(button.closest(".copyable").querySelector("pre, code"));
   button.textContent = copied ? "Copied" : "Press Ctrl+C";
-  document.querySelector("[data-announcement]").textContent = copied ? "Command copied." : "Command selected.";
+  document.querySelector("[data-announcement]").textContent = copied ? "Copied." : "Selected.";
   setTimeout(() => (button.textContent = "Copy"), COPIED_MS);
 }
 
