@@ -42,6 +42,7 @@ API_BLUEPRINTS = (
     "blueprints.audit",
     "blueprints.candidate_session",
     "blueprints.candidate_client",
+    "blueprints.hand_ins",
     "blueprints.ingest",
     "proxy.blueprint",
     "blueprints.health",
