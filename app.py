@@ -43,6 +43,7 @@ API_BLUEPRINTS = (
     "blueprints.candidate_session",
     "blueprints.workspace",
     "blueprints.candidate_client",
+    "blueprints.hand_ins",
     "blueprints.ingest",
     "proxy.blueprint",
     "blueprints.health",

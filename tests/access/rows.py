@@ -100,6 +100,8 @@ ROWS = {
     "GET /v1/sessions/<session_id>/integrity": Row(READ_ONE),
     "GET /v1/sessions/<session_id>/signed-log": Row(CANDIDATE_TOO),
     "GET /v1/sessions/<session_id>/submissions": Row(READ_ONE),
+    "GET /v1/sessions/<session_id>/final-diff": Row(READ_ONE),
+    "GET /v1/sessions/<session_id>/hand-in": Row(NO_BUNDLE),
     "GET /v1/sessions/<session_id>/bundle": Row(NO_BUNDLE),
     "GET /v1/sessions/<session_id>/bundle/files": Row(NO_BUNDLE),
     "GET /v1/analytics/overview": Row(READ),
@@ -153,6 +155,7 @@ ROWS = {
     "POST /v1/candidate/hosted-boot": Row(CANDIDATE_ONLY, {"prebuilt": None}),
     "POST /v1/candidate/upload-url": Row(OWN_SESSION, SESSION),
     "POST /v1/candidate/submit-code": Row(OWN_SESSION, SUBMISSION),
+    "PUT /v1/candidate/hand-in": Row("401 401 415 415 401 401 401"),
     "PUT /v1/bundles/<object_key>": Row("403 403 403 403 403 403 403"),  # the URL is not signed
     "POST /v1/hooks/ingest": Row("401 401 201 404 401 401 401", factories.envelope() | SESSION),
     "POST /v1/hooks/ingest/batch": Row(CANDIDATE_ONLY, {"events": [factories.envelope()]}),
