@@ -7,8 +7,8 @@ from flask import Response, current_app
 import errors
 from access import audit, auth, caller, refuses
 from blueprints import Blueprint, setting
-from models import CandidateKey, Session, clock
-from models.progress import progress
+from models import CandidateKey, HandIn, Session, clock
+from models.capture import capture
 from rules import workspace_files
 from rules.session_close import GRACE
 from rules.workspace_files import OTHER, PROVIDER_OF, Workspace
@@ -30,7 +30,7 @@ def get_workspace():
     The time left, the tools that the candidate can use, and what has arrived. The candidate's page shows it.
     """
     session = Session.of_key(caller)
-    workspace = _workspace_of(session)
+    workspace, captured = _workspace_of(session), capture(session)
     return {
         "session_id": session.id,
         "status": caller.status,
@@ -42,7 +42,9 @@ def get_workspace():
         "org_name": caller.organization.shown_name,
         "tools": [{"name": name, "has_model": _has_model(workspace, name)} for name in workspace.tools],
         "models": _models(workspace),
-        "received": progress(session),
+        "hand_in": HandIn.current(session),
+        "last_received_at": max((row["last_at"] for row in captured["channels"]), default=None),
+        "received": captured["tools"],
     }
 
 

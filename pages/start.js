@@ -1,7 +1,7 @@
 // The page of an invitation's link: key (after the `#`), consent, start. `workspace.js` shows a started session.
 
 import { fetchJson, fill, formatTime, formatZone, showPart, showState } from "./common.js";
-import { closeWorkspace, openWorkspace } from "./workspace.js";
+import { closeWorkspace, openWorkspace, showClosed } from "./workspace.js";
 
 const KEY_PATTERN = /^PST-[A-Z0-9]{4}-[A-Z0-9]{4}$/;
 const CLOSED_PARTS = { completed: "completed", hired: "completed", expired: "over" };
@@ -51,7 +51,9 @@ async function showProgress() {
   showPart("read-again", progress === "active" || (progress === "before" && agreed));
   showPart("workspace", progress === "active");
   showPart("countdown", false);
+  showPart("handed-in", false);
   if (progress === "active") await openWorkspace(key, open);
+  if (progress === "completed" || progress === "over") await showClosed(key);
 }
 
 async function agree(event) {

@@ -2,12 +2,13 @@
 
 import { fetchJson, fill, formatTime, showPart } from "./common.js";
 
-const POLL_MS = 5000;
+const POLL_MS = 10_000;
 const TICK_MS = 1000;
 const UPLOAD_TIMEOUT_MS = 15 * 60 * 1000;
 const SILENCE_MS = 3 * 60 * 1000;
 const MAX_ZIP_BYTES = 128 * 1024 * 1024;
 const OWN_MODEL = ["claude"];
+const TOOL_NAMES = { "claude-code": "Claude Code", codex: "Codex", opencode: "opencode" };
 
 let key = "";
 let onEnd = () => {};
@@ -15,14 +16,19 @@ let state = null;
 let clockOffsetMs = 0;
 let timers = [];
 
-/** Show the key's workspace and keep it current; `ended` is called once the session is closed. */
+/** Show the key's workspace and keep it current; `ended` is called when the session is closed meanwhile. */
 export async function openWorkspace(candidateKey, ended) {
   closeWorkspace();
   key = candidateKey;
   onEnd = ended;
+  timers = [setInterval(() => document.hidden || load(), POLL_MS), setInterval(showTime, TICK_MS)];
   await load();
-  if (!isOpen()) return;
-  timers = [setInterval(load, POLL_MS), setInterval(showTime, TICK_MS)];
+}
+
+/** Show what was handed in, if the session is closed. */
+export async function showClosed(candidateKey) {
+  const { status, body } = await fetchJson("/v1/candidate/workspace", { headers: { "X-API-Key": candidateKey } });
+  if (status === 200) showHandIn(body);
 }
 
 export function closeWorkspace() {
@@ -30,10 +36,6 @@ export function closeWorkspace() {
   timers = [];
   key = "";
   state = null;
-}
-
-function isOpen() {
-  return key !== "" && (state === null || state.status === "active");
 }
 
 async function load() {
@@ -50,6 +52,7 @@ async function load() {
     onEnd();
     return;
   }
+  showHandIn(body);
   if (isFirst) showTools();
   showTime();
   showReceived();
@@ -60,6 +63,7 @@ function serviceTime() {
 }
 
 function showTime() {
+  if (!state) return;
   const { endsAt, closesAt } = state;
   showPart("countdown", Boolean(endsAt));
   if (!endsAt) return;
@@ -96,12 +100,22 @@ function modelItem({ provider, baseUrl }) {
 }
 
 function showReceived() {
-  const { prompts, commands, changes, lastReceivedAt } = state.received;
-  const isSilent = serviceTime() - new Date(state.startedAt) > SILENCE_MS;
+  const { received, lastReceivedAt, startedAt } = state;
+  const isSilent = serviceTime() - new Date(startedAt) > SILENCE_MS;
   showPart("nothing-yet", !lastReceivedAt && !isSilent);
   showPart("nothing", !lastReceivedAt && isSilent);
   showPart("arrived", Boolean(lastReceivedAt));
-  if (lastReceivedAt) fill({ prompts, commands, changes, last: formatAgo(lastReceivedAt) });
+  if (lastReceivedAt) fill({ last: formatAgo(lastReceivedAt) });
+  document.querySelector("[data-received]").replaceChildren(...received.map(receivedRow));
+}
+
+function receivedRow({ tool, prompts, commands, changes }) {
+  const [row, heading] = [document.createElement("tr"), document.createElement("th")];
+  heading.scope = "row";
+  heading.textContent = TOOL_NAMES[tool] ?? tool;
+  row.append(heading);
+  for (const count of [prompts, commands, changes]) row.insertCell().textContent = count;
+  return row;
 }
 
 function formatAgo(text) {
@@ -110,6 +124,17 @@ function formatAgo(text) {
   if (seconds < 60) return format.format(-seconds, "second");
   if (seconds < 3600) return format.format(-Math.floor(seconds / 60), "minute");
   return format.format(-Math.floor(seconds / 3600), "hour");
+}
+
+function showHandIn({ handIn, status }) {
+  showPart("handed-in", Boolean(handIn));
+  showPart("still-open", status === "active");
+  if (handIn) fill({ handIn: `${formatTime(handIn.receivedAt)}, ${formatBytes(handIn.size)}` });
+}
+
+function formatBytes(bytes) {
+  if (bytes < 1024) return `${bytes} bytes`;
+  return bytes < 1024 * 1024 ? `${Math.round(bytes / 1024)} KiB` : `${(bytes / 1024 / 1024).toFixed(1)} MiB`;
 }
 
 async function handIn(event) {
@@ -155,6 +180,9 @@ function drop(event) {
   if (event.dataTransfer.files.length === 1) event.currentTarget.archive.files = event.dataTransfer.files;
 }
 
+document.addEventListener("visibilitychange", () => {
+  if (!document.hidden && key) load();
+});
 const form = document.querySelector("[data-hand-in]");
 form.addEventListener("submit", handIn);
 form.addEventListener("drop", drop);

@@ -3,6 +3,7 @@
 from schemas import members
 from schemas.base import Schema
 from schemas.fields import Choice, Flag, Id, Integer, ListOf, Nested, String
+from schemas.hand_ins import HandIn
 from schemas.keys import SESSION_STATUSES
 from schemas.timestamps import Timestamp
 
@@ -24,13 +25,13 @@ class WorkspaceModel(Schema):
 
 
 class ArrivedEvents(Schema):
-    """Events that have arrived."""
+    """Events of one tool that have arrived."""
 
+    tool = String("The tool.", example="claude-code")
     prompts = Integer("Number of prompts.", example=12)
     commands = Integer("Number of commands.", example=31)
-    changes = Integer("Number of changed files.", example=9)
-    last_received_at = Timestamp("When the last event arrived; null if none has.", null=True)
-    is_from_client = Flag("Whether the candidate's client sends events.", example=False)
+    changes = Integer("Number of changes of files.", example=9)
+    last_received_at = Timestamp("When the last event arrived.", attribute="last_at")
 
 
 class WorkspaceState(Schema):
@@ -46,4 +47,6 @@ class WorkspaceState(Schema):
     org_name = members.ORG_NAME
     tools = ListOf(WorkspaceTool, "Tools that the candidate can use.")
     models = ListOf(WorkspaceModel, "Model providers, for tools that take a base URL and a key.")
-    received = Nested(ArrivedEvents, "What has arrived.")
+    hand_in = Nested(HandIn, "What the candidate handed in last.", null=True)
+    last_received_at = Timestamp("When the last event arrived; null if none has.", null=True)
+    received = ListOf(ArrivedEvents, "What has arrived, by tool.")
