@@ -18,6 +18,10 @@ GIT_ALLOW_PROTOCOL=${GIT_ALLOW_PROTOCOL:-https:http:ssh}
 export GIT_ALLOW_PROTOCOL
 
 main() {
+  # Programs inherit exported variables, so the key must not be one.
+  unset key
+  key=${PROOFSTONE_KEY:-}
+  unset PROOFSTONE_KEY
   for program in git curl tar; do
     command -v "$program" >/dev/null || die "$program is missing. Install it and run this again."
   done
@@ -61,10 +65,8 @@ saved_session() {
   [ -f "$1/.git/config" ] && git config --file "$1/.git/config" --get proofstone.session
 }
 
-# Write the key to files at once: as an argument or a variable of a program, others could see it.
+# Write the key to files at once: others can see the arguments of a program.
 read_key() {
-  key=${PROOFSTONE_KEY:-}
-  unset PROOFSTONE_KEY
   if [ -z "$key" ] && [ -n "$session" ] && [ -f "$home/$session/key" ]; then
     key=$(cat "$home/$session/key")
   fi
@@ -81,8 +83,8 @@ read_key() {
 
 ask_key() {
   (: </dev/tty) 2>/dev/null || die "There is no terminal to ask for your key. Set PROOFSTONE_KEY."
-  printf 'Your key, such as PST-ABCD-EFGH (it is not shown): ' >/dev/tty
   stty -echo </dev/tty
+  printf 'Your key, such as PST-ABCD-EFGH (it is not shown): ' >/dev/tty
   IFS= read -r key </dev/tty || key=
   stty echo </dev/tty
   printf '\n' >/dev/tty

@@ -164,7 +164,7 @@ def test_no_program_gets_the_key_as_argument_or_variable(machine, key, tmp_path)
     for name in RECORDED:
         (bin / name).write_text(RECORDER.format(program=shutil.which(name)))
         (bin / name).chmod(0o755)
-    path = {"PATH": f"{bin}:{os.environ['PATH']}", "RECORD": str(record)}
+    path = {"PATH": f"{bin}:{os.environ['PATH']}", "RECORD": str(record), "key": "exported"}
     assert machine.prepare(key, **path).returncode == 0
     assert machine.finish(**path).returncode == 0
     recorded = record.read_text()
