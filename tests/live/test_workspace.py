@@ -87,10 +87,10 @@ class Machine:
             capture_output=True, stdin=subprocess.DEVNULL, timeout=60,
         )  # fmt: skip
 
-    def prepare(self, key: str = "", *, cwd: Path | None = None, **variables: str):
-        """Run the script as the page says: from standard input."""
+    def prepare(self, text: str = "", /, *, cwd: Path | None = None, **variables: str):
+        """Run the script as the page says, from standard input; `text` is the key."""
         piped = f"sh <{self.script}"
-        return self.run("sh", "-c", piped, cwd=cwd, **({"PROOFSTONE_KEY": key} if key else {}), **variables)
+        return self.run("sh", "-c", piped, cwd=cwd, **({"PROOFSTONE_KEY": text} if text else {}), **variables)
 
     def finish(self, **variables: str) -> subprocess.CompletedProcess:
         return self.run("./finish", cwd=self.workspace, **variables)
