@@ -34,7 +34,7 @@ def get_workspace():
     return {
         "session_id": session.id,
         "status": caller.status,
-        "now": clock.now(),
+        "responded_at": clock.now(),
         "started_at": session.redeemed_at,
         "ends_at": session.closes_at and session.closes_at - GRACE,
         "closes_at": session.closes_at,

@@ -46,7 +46,7 @@ async function load() {
   if (status !== 200) return;
   const isFirst = state === null;
   state = body;
-  clockOffsetMs = new Date(body.now) - Date.now();
+  clockOffsetMs = new Date(body.respondedAt) - Date.now();
   if (body.status !== "active") {
     closeWorkspace();
     onEnd();

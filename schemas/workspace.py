@@ -39,7 +39,7 @@ class WorkspaceState(Schema):
 
     session_id = Id("Session id.")
     status = Choice(SESSION_STATUSES, "Status of the session.", example="active")
-    now = Timestamp("The service's time.")
+    responded_at = Timestamp("The service's time of this response.")
     started_at = Timestamp("When the session started.")
     ends_at = Timestamp("When the time limit ends; null without a limit.", null=True)
     closes_at = Timestamp("When the session closes; null without a limit.", null=True)

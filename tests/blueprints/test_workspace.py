@@ -50,7 +50,7 @@ def test_the_state_has_the_time_left_by_the_services_clock(app, organization, cl
     state = candidate.get(STATE).json
     assert state["status"] == "active"
     assert state["startedAt"] == "2026-04-01T09:00:00.000Z"
-    assert state["now"] == "2026-04-01T09:10:00.000Z"
+    assert state["respondedAt"] == "2026-04-01T09:10:00.000Z"
     assert state["endsAt"] == "2026-04-01T10:30:00.000Z"
     assert state["closesAt"] == "2026-04-01T10:35:00.000Z"
     assert (state["orgName"], state["completedAt"], state["handIn"]) == ("Acme", None, None)
