@@ -3,6 +3,7 @@
 from typing import Any
 
 from flask import request
+from werkzeug.exceptions import ClientDisconnected
 
 import errors
 from access import audit, auth, caller, refuses
@@ -31,6 +32,7 @@ MEDIA_TYPES = {format: media_type for media_type, format in FORMATS.items()}
 
 
 @blp.put("/candidate/hand-in")
+@blp.doc(tags=["Candidate"])
 @auth.required(CandidateKey)
 @refuses(
     errors.NotAHandIn,
@@ -55,37 +57,46 @@ def receive_hand_in():
     if format is None:
         raise errors.HandInType()
     session, length = Session.of_key(caller), checked_length(request.content_length)
+    if not length:
+        raise errors.NotAHandIn()
     object_key = new_object_key(str(session.id), SUFFIXES[format])
     upload = HandIn.reserve(session, object_key, length, max_bytes)
     release_connection()
     request.max_content_length = MAX_BUNDLE_BYTES
-    stream = HashedStream(_CheckedStart(request.stream, FIRST_BYTES[format]))
+    stream = HashedStream(_Body(request.stream, FIRST_BYTES[format]))
     try:
         store().receive(object_key, stream, length)
         with db.atomic():
             hand_in = HandIn.record(upload, format, length, stream.sha256, max_bytes)
             audit.record_candidate(caller, "receiveHandIn")
-    except errors.Refusal:
+    except Exception:
         upload.delete_with_object()
         raise
     return {"hand_in": hand_in}
 
 
-class _CheckedStart:
-    """A stream that raises NotAHandIn unless it starts with one of the expected texts."""
+class _Body:
+    """A request's body. Raises NotAHandIn unless it starts with one of these texts, and Incomplete."""
 
     def __init__(self, stream: Any, starts: tuple[bytes, ...]):
         self._stream, self._starts = stream, starts
 
     def read(self, size: int = -1, /) -> bytes:
-        data = self._stream.read(size)
-        longest = max(map(len, self._starts))
-        while self._starts and len(data) < longest and (more := self._stream.read(longest - len(data))):
-            data += more
-        if self._starts and not data.startswith(self._starts):
-            raise errors.NotAHandIn()
-        self._starts = ()
+        data = self._read(size)
+        if self._starts:
+            longest = max(map(len, self._starts))
+            while len(data) < min(size, longest) and (more := self._read(longest - len(data))):
+                data += more
+            if not data.startswith(self._starts):
+                raise errors.NotAHandIn()
+            self._starts = ()
         return data
+
+    def _read(self, size: int) -> bytes:
+        try:
+            return self._stream.read(size)
+        except ClientDisconnected:
+            raise errors.Incomplete() from None
 
 
 @blp.get("/sessions/<id:session_id>/hand-in")

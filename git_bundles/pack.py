@@ -34,11 +34,10 @@ def read_head(file: IO[bytes]) -> str:
 
     That is `HEAD`, or the only reference.
     """
-    lines = _header(file)
-    if next(lines, b"") not in VERSIONS:
+    if file.readline(len(VERSIONS[0])) not in VERSIONS:
         raise Unreadable("The file is not a git bundle.")
     references: dict[bytes, str] = {}
-    for line in lines:
+    for line in _header(file):
         if line.startswith(b"-"):
             raise Unreadable("The bundle needs commits that it does not contain.")
         if line.startswith(b"@"):
@@ -54,7 +53,7 @@ def read_head(file: IO[bytes]) -> str:
 
 
 def _header(file: IO[bytes]) -> Iterator[bytes]:
-    """The lines up to the first empty one."""
+    """The lines after the first one, up to an empty one."""
     left = MAX_HEADER_BYTES
     while (line := file.readline(left)) != b"\n":
         left -= len(line)

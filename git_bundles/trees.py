@@ -69,12 +69,12 @@ class _Walk:
     ) -> Iterator[ChangedFile]:
         if len(path) > MAX_PATH_BYTES:
             raise Unreadable(f"A path in the bundle is longer than {MAX_PATH_BYTES} bytes.")
-        trees = [entry.name if entry and entry.mode & _TYPE == FOLDER else None for entry in (old, new)]
-        if any(trees):
-            yield from self.compare(path + b"/", *trees, depth + 1)
-        files = [None if tree else entry for tree, entry in zip(trees, (old, new), strict=True)]
-        if any(files):
-            yield ChangedFile(path.decode("utf-8", "backslashreplace"), *files)
+        old_tree, new_tree = _tree(old), _tree(new)
+        if old_tree or new_tree:
+            yield from self.compare(path + b"/", old_tree, new_tree, depth + 1)
+        old_file, new_file = None if old_tree else old, None if new_tree else new
+        if old_file or new_file:
+            yield ChangedFile(path.decode("utf-8", "backslashreplace"), old_file, new_file)
 
     def _entries(self, tree: str | None) -> dict[bytes, Entry]:
         if tree is None:
@@ -87,6 +87,11 @@ class _Walk:
             if name.lower() in _REFUSED_NAMES or b"/" in name:
                 raise Unreadable("A file name in the bundle is not allowed in a git repository.")
         return entries
+
+
+def _tree(entry: Entry | None) -> str | None:
+    """The id of the entry's tree; None if it is not a folder."""
+    return entry.name if entry and entry.mode & _TYPE == FOLDER else None
 
 
 def _with_renames(files: list[ChangedFile]) -> Iterator[ChangedFile]:

@@ -203,7 +203,7 @@ class HandIn(Model, ErasedWithSession):
         """The manualLineRatio in billionths (docs/metrics.md#manual-lines)."""
         if session.closed_at is None or not self.base_verified or not self.counted_lines:
             return None
-        return half_up_ratio(self.manual_lines, self.counted_lines, BILLION)
+        return half_up_ratio(self.manual_lines or 0, self.counted_lines, BILLION)
 
     @classmethod
     def irregularities(cls, session: Session) -> Iterator[Group]:

@@ -28,7 +28,7 @@ def added_lines(envelope: Any) -> tuple[str, list[str]] | None:
     """The path of an agent's change and the lines that it added; None for any other event. Never raises."""
     path = text(member(envelope, "data", "path"))
     is_agents = member(envelope, "provenance", "attribution") == "likely_ai"
-    if member(envelope, "kind") not in KINDS or not is_agents or not path:
+    if text(member(envelope, "kind")) not in KINDS or not is_agents or not path:
         return None
     diff, content, old, new = (
         text(member(envelope, "data", name)) for name in ("diff", "content", "oldString", "newString")
@@ -63,7 +63,7 @@ class AgentLines:
     """The lines that a session's agents added, by the path of the final diff that they belong to.
 
     Each added line explains one line of that path. Lines of a path that is not in the final diff, such as a file
-    renamed later, explain lines of any path.
+    renamed later, or that can be several, explain lines of any path.
 
     paths -- of the final diff
     """
@@ -80,7 +80,7 @@ class AgentLines:
         """Add a change's lines."""
         known = self._resolve(path)
         counter = self._of_others if known is None else self._of_path[known]
-        counter.updatemap(line_digest, lines)
+        counter.update(map(line_digest, lines))
 
     def _resolve(self, path: str) -> str | None:
         """The path of the final diff that an agent's path names, absolute or relative to a folder inside it."""

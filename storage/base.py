@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 from errors import Incomplete, LengthRequired, StoreUnavailable, TooLarge
 
@@ -122,7 +122,7 @@ def _read_chunks(stream: Readable) -> Iterator[bytes]:
 class HashedStream:
     """A stream that computes the SHA-256 of what is read from it."""
 
-    def __init__(self, stream: Readable):
+    def __init__(self, stream: Any):
         self._stream = stream
         self._digest = hashlib.sha256()
 
@@ -132,7 +132,7 @@ class HashedStream:
         return data
 
     def close(self) -> None:
-        self._stream.close()
+        """Do nothing: the stream belongs to the request."""
 
     @property
     def sha256(self) -> str:

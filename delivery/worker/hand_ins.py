@@ -128,9 +128,10 @@ def run(bundle: IO[bytes], output: IO[bytes], base: str | None) -> None:
 def _problem(output: IO[bytes]) -> str | None:
     output.seek(0)
     try:
-        return json.loads(output.readline()).get("problem")
+        first = json.loads(output.readline())
     except ValueError:
         return None
+    return first.get("problem") if isinstance(first, dict) else None
 
 
 def _is_complete(output: IO[bytes]) -> bool:
