@@ -5,7 +5,7 @@ from typing import Any
 from flask import Response, current_app
 
 import errors
-from access import audit, auth, caller, refuses
+from access import auth, caller, refuses
 from blueprints import Blueprint, setting
 from models import CandidateKey, HandIn, Session, clock
 from models.capture import capture
@@ -68,7 +68,6 @@ def get_workspace_files():
     if session.closed_as_of(clock.now()):
         raise errors.SessionClosed()
     files = workspace_files.files_of(_workspace_of(session), session.assessment)
-    audit.record_candidate(caller, "getWorkspaceFiles")
     return Response(workspace_files.archive(files), mimetype="application/x-tar")
 
 

@@ -157,9 +157,3 @@ def test_the_script_is_the_same_for_everybody_and_is_shown_as_text(app, anonymou
 def test_an_unusual_base_url_is_quoted_in_the_script(app, anonymous, monkeypatch):
     monkeypatch.setitem(app.config, "BASE_URL", "https://assess.example/$(touch x)'y")
     assert """\nservice='https://assess.example/$(touch x)'"'"'y'\n""" in anonymous.get("/workspace.sh").text
-
-
-def test_downloads_of_the_files_are_in_the_audit_log(reviewer, candidate, session):
-    candidate.get(FILES)
-    actions = [entry["action"] for entry in reviewer.get("/v1/audit").json["entries"]]
-    assert "getWorkspaceFiles" in actions
