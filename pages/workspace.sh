@@ -18,8 +18,8 @@ GIT_ALLOW_PROTOCOL=${GIT_ALLOW_PROTOCOL:-https:http:ssh}
 export GIT_ALLOW_PROTOCOL
 
 main() {
-  # Programs inherit exported variables, so the key must not be one.
-  unset key
+  # These change which folders `cd` and git use. Programs inherit exported variables, so the key must not be one.
+  unset CDPATH GIT_DIR GIT_WORK_TREE GIT_INDEX_FILE key
   key=${PROOFSTONE_KEY:-}
   unset PROOFSTONE_KEY
   for program in git curl tar; do
@@ -138,6 +138,7 @@ fetch_repository() {
   case $commit in HEAD) ;; *[!0-9a-f]*) die "The commit to start from is invalid." ;; esac
   git config --local remote.origin.url "$repository"
   git config --local remote.origin.fetch '+refs/heads/*:refs/remotes/origin/*'
+  printf 'Fetching the repository ...\n'
   # Some servers do not send a single commit by its id.
   if ! git fetch -q --depth 1 origin "$commit" 2>/dev/null; then
     git fetch -q origin || die "Could not fetch $repository. Check your access to it and run this again."
@@ -188,7 +189,8 @@ place() {
 }
 
 explain() {
-  printf '\nYour workspace is ready:\n\n  cd %s\n\nYour task is in %s. Start a tool in this folder:\n\n' "$(pwd)" "$task"
+  printf '\nYour workspace is ready:\n\n  cd %s\n\n' "$(pwd)"
+  printf 'Your task is in %s. Start a tool in this folder:\n\n' "$task"
   while read -r tool; do
     case $tool in
       claude) printf '  %-13s %s\n' 'Claude Code:' "$claude (answer Yes when it asks whether you trust the folder)" ;;
@@ -236,6 +238,7 @@ check() {
   [ "$1" = 200 ] || die "$(sed -n 's/.*"error": *"\([^"]*\)".*/\1/p' "$state/answer") (HTTP $1)"
 }
 
+unset CDPATH GIT_DIR GIT_WORK_TREE GIT_INDEX_FILE
 session=$(git config --get proofstone.session) || die "Run this in the folder of your assessment."
 state=$HOME/.proofstone/$session
 [ -f "$state/header" ] || die "Your key is missing. Run the command on your page again, in this folder."
@@ -267,7 +270,8 @@ status=$(send -H 'Content-Type: application/x-git-bundle' -T "$state/hand-in.bun
 check "$status"
 printf 'Your work has been received: %s bytes.\n' "$(wc -c <"$state/hand-in.bundle" | tr -d ' ')"
 printf '{"key": "%s", "sessionId": "%s"}' "$(cat "$state/key")" "$session" >"$state/complete.json"
-status=$(send -H 'Content-Type: application/json' --data-binary @"$state/complete.json" "$service/v1/candidate/complete")
+status=$(send -H 'Content-Type: application/json' --data-binary @"$state/complete.json" \
+  "$service/v1/candidate/complete")
 check "$status"
 rm -f "$state/hand-in.bundle" "$state/complete.json" "$state/index" "$state/answer"
 printf 'Your session is complete. Thank you!\n'

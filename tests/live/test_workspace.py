@@ -240,6 +240,16 @@ def test_another_folder_is_never_written_to(machine, key, empty_key):
     assert (other.returncode, "belongs to another assessment" in other.stderr) == (1, True)
 
 
+def test_variables_of_the_shell_do_not_lead_elsewhere(machine, key, tmp_path):
+    (tmp_path / "elsewhere/assessment").mkdir(parents=True)
+    elsewhere = str(tmp_path / "elsewhere")
+    variables = {"CDPATH": elsewhere, "GIT_DIR": elsewhere, "GIT_INDEX_FILE": f"{elsewhere}/index"}
+    assert machine.prepare(key, **variables).returncode == 0
+    assert machine.finish(**variables).returncode == 0
+    assert (machine.workspace / "TASK.md").exists()
+    assert list((tmp_path / "elsewhere").rglob("*")) == [tmp_path / "elsewhere/assessment"]
+
+
 def test_a_wrong_or_unused_key_is_explained(machine, reviewer, assessment):
     for text, sentence in (("PST-AAAA", "looks like PST-ABCD-EFGH"), (KEY, "does not know this key")):
         assert sentence in machine.prepare(text).stderr
