@@ -19,7 +19,7 @@ from tests.hostile.operations import DOCUMENT, operations
 # Events are a record of their own, sealed and signed (docs/integrity.md).
 EVENT_STREAM = {"ingestEvent", "ingestBatch"}
 # Statistics are not a candidate's record. Bundles are not found here: nobody has submitted one.
-NOT_RECORDED = {"getSessionCohortStats", "downloadBundle", "listBundleFiles"}
+NOT_RECORDED = {"getSessionCohortStats", "downloadBundle", "listBundleFiles", "downloadHandIn"}
 # Reads of a record outside /v1/sessions/{id} and /v1/candidates/{id}.
 EXPORTS = {"getOwnData", "exportOwnData", "exportCandidates", "exportResults"}
 CHANGING = [operation for operation in operations() if operation.method != "GET"]
