@@ -65,6 +65,7 @@ def receive_hand_in():
     request.max_content_length = MAX_BUNDLE_BYTES
     stream = HashedStream(_Body(request.stream, FIRST_BYTES[format]))
     try:
+        store().prepare()
         store().receive(object_key, stream, length)
         with db.atomic():
             hand_in = HandIn.record(upload, format, length, stream.sha256, max_bytes)

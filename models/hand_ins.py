@@ -17,7 +17,7 @@ from models.base import (
     clock,
     db,
 )
-from models.sessions import Session, stored_bytes
+from models.sessions import Session, final_seals, stored_bytes
 from models.submissions import BundleUpload, require_open
 from rules.integrity import Group
 from rules.rounding import BILLION, half_up_ratio
@@ -30,7 +30,7 @@ MAX_ATTEMPTS = 3
 # Longer than one attempt takes.
 LEASE = timedelta(minutes=5)
 RETRY_PAUSE = timedelta(minutes=1)
-MAX_DUE = 10
+MAX_DUE = 5
 MAX_ROWS_PER_INSERT = 200
 
 
@@ -103,7 +103,7 @@ class HandIn(Model, ErasedWithSession):
             facts = {"format": format, "size": size, "sha256": sha256, "state": state, "retry_at": retry_at}
             stored = cls.create(session=session, upload=upload, **facts)
             BundleUpload.recount(session)
-            session.update_columns(manual_line_ratio=None)
+            _store_ratio(session, None)
         return stored
 
     @classmethod
@@ -163,7 +163,7 @@ class HandIn(Model, ErasedWithSession):
             if session := self._lock():
                 HandInFile.delete().where(HandInFile.session == session).execute()
                 self.update_columns(state=UNREADABLE, problem=problem, retry_at=None)
-                session.update_columns(manual_line_ratio=None, checked_seal_count=0)
+                _store_ratio(session, None)
 
     def record_diff(
         self, commits: dict[str, Any], files: Iterable[dict[str, Any]], event_count: int | None
@@ -190,7 +190,7 @@ class HandIn(Model, ErasedWithSession):
                 **lines,
                 **names,
             )
-            session.update_columns(manual_line_ratio=self._ratio(session), checked_seal_count=0)
+            _store_ratio(session, self._ratio(session))
             self.session = session
             self.settle()
 
@@ -211,6 +211,12 @@ class HandIn(Model, ErasedWithSession):
         hand_in = cls.current(session)
         yield Group("hand_in_unreadable", [], int(hand_in is not None and hand_in.state == UNREADABLE))
         yield Group("base_unverified", [], int(hand_in is not None and hand_in.base_verified is False))
+
+
+def _store_ratio(session: Session, ratio: int | None) -> None:
+    """Store a locked session's manualLineRatio, seal it, and let its facts be checked again."""
+    session.update_columns(manual_line_ratio=ratio, checked_seal_count=0)
+    final_seals.renew(session, "handed_in", "hand_in")
 
 
 # For the worker's search.

@@ -51,6 +51,10 @@ class Storage(ABC):
         """
 
     @abstractmethod
+    def prepare(self) -> None:
+        """Create what the first upload needs. Raises DiskFull or StoreUnavailable."""
+
+    @abstractmethod
     def receive(self, object_key: str, stream: Readable, content_length: int | None) -> None:
         """Store a request's body completely or not at all; of concurrent requests, the last to finish wins.
 

@@ -22,7 +22,7 @@ _EXPIRES = re.compile("[0-9]{1,12}", re.ASCII)
 class FolderStorage(Storage):
     """Bundles as files in one folder.
 
-    folder -- created with the first upload URL; if it is missing later, the storage is unavailable
+    folder -- created with the first upload URL or hand-in; if it is missing later, bundles are unavailable
     base_url -- the service's public URL, without a trailing slash
     secret -- returns the signing key, at least 32 random bytes, the same in all processes and after a restart
     """
@@ -33,8 +33,7 @@ class FolderStorage(Storage):
         self._secret = secret
 
     def upload_url(self, object_key: str, expires_at: datetime) -> str:
-        with self._translated_errors():
-            self._create_folder()
+        self.prepare()
         expires = str(int(expires_at.timestamp()))
         signature = self._sign(object_key, expires)
         return f"{self.base_url}/v1/bundles/{object_key}?expires={expires}&signature={signature}"
@@ -46,6 +45,10 @@ class FolderStorage(Storage):
         expected = self._sign(object_key, expires)
         is_authentic = hmac.compare_digest(expected.encode(), signature.encode("utf-8", "replace"))
         return is_authentic and now.timestamp() < int(expires)
+
+    def prepare(self) -> None:
+        with self._translated_errors():
+            self._create_folder()
 
     def receive(self, object_key: str, stream: Readable, content_length: int | None) -> None:
         length = checked_length(content_length)

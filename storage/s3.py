@@ -42,6 +42,9 @@ class S3Storage(Storage):
                 ExpiresIn=int((expires_at - datetime.now(UTC)).total_seconds()),
             )
 
+    def prepare(self) -> None:
+        """Do nothing: the bucket exists."""
+
     def receive(self, object_key: str, stream: Readable, content_length: int | None) -> None:
         length = checked_length(content_length)
         # The store needs the body's digest before the body, and again for another attempt.

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
-from errors import NotFound, StoreUnavailable
+from errors import NotFound, StoreUnavailable, UnknownSealKey
 from git_bundles import EMPTY_TREE, END, MAX_SECONDS
 from models import Event, HandIn, Session
 from models.database import release_connection
@@ -55,8 +55,8 @@ def _read(hand_in: HandIn, storage: Storage) -> int:
         _read_claimed(hand_in, storage)
     except Unreadable as problem:
         hand_in.record_unreadable(str(problem))
-    except StoreUnavailable:
-        log.warning("The bundle store is unavailable; hand-in %s is read later.", hand_in.id)
+    except (StoreUnavailable, UnknownSealKey) as error:
+        log.warning("Hand-in %s is read later. %s", hand_in.id, error)
         hand_in.retry_later(counts=False)
     except Interrupted:
         log.warning("Reading hand-in %s was interrupted.", hand_in.id)

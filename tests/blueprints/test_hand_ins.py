@@ -79,6 +79,13 @@ def test_a_hand_in_is_stored_and_can_be_downloaded(
     assert download.headers["Content-Length"] == str(len(content))
     assert f"hand-in-{session.id}." in download.headers["Content-Disposition"]
     assert AuditEntry.get(AuditEntry.action == "receiveHandIn").subject_id == session.key_id
+    assert AuditEntry.get(AuditEntry.action == "downloadHandIn").subject_id == session.id
+
+
+def test_the_first_hand_in_creates_the_folder(candidate, session, store):
+    store.folder.rmdir()
+    assert hand_in(candidate).status_code == 200
+    assert stored_files(store) == [BUNDLE]
 
 
 def test_without_a_hand_in(candidate, session, reviewer, store):

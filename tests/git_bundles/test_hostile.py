@@ -1,9 +1,12 @@
 """Hostile bundles: each is refused with its reason, within the limits, and never written anywhere."""
 
+import contextlib
+import random
 from time import monotonic
 
 import pytest
 
+from delivery.worker import hand_ins
 from git_bundles import MAX_INFLATED_BYTES, MAX_OBJECT_BYTES, MEGABYTE
 from tests.git_bundles.bundles import (
     BLOB,
@@ -18,6 +21,7 @@ from tests.git_bundles.bundles import (
     object_name,
     offset_to,
     problem_of,
+    read,
     varint,
 )
 
@@ -175,6 +179,17 @@ CASES = {
 def test_a_hostile_bundle_is_refused_with_the_reason(content, problem, tmp_path):
     assert problem_of(content, tmp_path).startswith(problem)
     assert {file.name for file in tmp_path.iterdir()} == {"read.bundle", "read.jsonl"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(40))
+def test_a_damaged_bundle_is_read_or_refused(seed, tmp_path):
+    chance = random.Random(seed)
+    content = bytearray(bundle_of_blobs(a=b"a\n" * 100, b=chance.randbytes(200), c=b"c\n"))
+    for _ in range(chance.randrange(1, 4)):
+        content[chance.randrange(len(content))] = chance.randrange(256)
+    with contextlib.suppress(hand_ins.Unreadable):
+        assert read(bytes(content), tmp_path)[0]["isVerified"]
 
 
 def inflating_to(size, count=1):
