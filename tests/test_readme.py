@@ -8,15 +8,10 @@ import json
 import re
 from pathlib import Path
 
-import yaml
 from callers import Caller
 from factories import make_organization
 
-from models.disclosure import LISTS
-from schemas.base import camel
-
 RESPONSES = Path(__file__).with_name("readme_responses.json")
-DISCLOSURE = yaml.safe_load(Path(__file__).parents[1].joinpath("data/disclosure.yaml").read_text("utf-8"))
 TASK = "Orders are lost under load. Find out why and fix it."
 NEW_ASSESSMENT = {"title": "Backend API Challenge", "role": "Senior Backend Engineer", "taskBrief": TASK}
 LEVELS = [{"value": 1, "label": "Weak"}, {"value": 3, "label": "Solid"}, {"value": 5, "label": "Strong"}]
@@ -25,7 +20,7 @@ PROMPT = {"id": "1", "v": 1, "kind": "prompt", "ts": "2026-04-02T09:00:00Z"}
 DIFF = {"id": "2", "v": 1, "kind": "file_diff", "ts": "2026-04-02T09:03:00Z"}
 COMMAND = {"id": "3", "v": 1, "kind": "command", "ts": "2026-04-02T09:05:00Z"}
 # Members that have another value since then, on purpose.
-CHANGED = {"tosUrl": "", "disclosure": {camel(name): DISCLOSURE[name] for name in ("version", *LISTS)}}
+CHANGED = {"tosUrl": "", "disclosure": {}}
 # Caller, method, path, body, and the value that later requests use: its name and where it is in the response.
 REQUESTS = [
     (
