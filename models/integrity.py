@@ -9,6 +9,7 @@ from models import batches, corroboration, seal_keys, signed_log
 from models.audit import AuditChain
 from models.base import clock
 from models.database import snapshot
+from models.hand_ins import HandIn
 from models.malformed import find_malformed
 from models.privacy import Erasure
 from models.seals import EVENT_COLUMNS, Seal, digest, unsealed
@@ -53,6 +54,7 @@ def facts(session: Session, has_signing_key: bool) -> list[integrity.Fact]:
         return [integrity.ERASED, *findings.in_order()]
     refused = integrity.Group("session_full", [], session.refused_event_count)
     groups = [*signed_log.irregularities(session), *corroboration.differences(session), refused]
+    groups += HandIn.irregularities(session)
     return integrity.facts(findings, groups)
 
 

@@ -73,6 +73,10 @@ _EXPLANATIONS = {
     "tool sent it, the event was lost, or the client's record is not complete.",
     "session_full": "The session reached its limit of stored events or bytes. Further events were refused and are "
     "missing from the record.",
+    "hand_in_unreadable": "The handed-in git bundle cannot be read: it is damaged, incomplete or larger than the "
+    "limits. It is kept, and there is no final diff.",
+    "base_unverified": "The handed-in git bundle does not contain the commit that the assessment starts from, or the "
+    "assessment names none. What was changed is not certain.",
 }
 CODES = (*_EXPLANATIONS, "erased")
 ERASED = Fact(
