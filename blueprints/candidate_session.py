@@ -60,7 +60,8 @@ def give_consent(data):
     if shown_hash not in (None, current["hash"]):
         raise errors.DisclosureOutdated()
     with db.atomic():
-        Consent.give(key, current["version"] if shown_hash else None, shown_hash)
+        shown = (current["version"], shown_hash, current["channels"]) if shown_hash else (None, None)
+        Consent.give(key, *shown)
         audit.record_candidate(key, "giveConsent")
     return {"ok": True}
 

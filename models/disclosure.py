@@ -14,7 +14,7 @@ LISTS = ("captures", "does_not_capture", "evaluated", "data_use")
 
 @cache
 def current() -> dict[str, Any]:
-    """`version`, the LISTS of texts, and `hash` over all of them."""
+    """`version`, the LISTS of texts, the `channels` that they name (R38), and `hash` over all of it."""
     return _with_hash(yaml.safe_load(FILE.read_text(encoding="utf-8")))
 
 
@@ -27,7 +27,8 @@ def for_organization(organization: Any) -> dict[str, Any]:
     if not additions:
         return current()
     lists = {name: current()[name] + additions.get(name, []) for name in LISTS}
-    return _with_hash(lists | {"version": f"{current()['version']}+{_hash(additions)[:8]}"})
+    version = f"{current()['version']}+{_hash(additions)[:8]}"
+    return _with_hash(lists | {"version": version, "channels": current()["channels"]})
 
 
 def _with_hash(texts: dict[str, Any]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import Any, Self
 import peewee
 
 from models.base import Model, TimestampField, clock, db
+from models.fields import IntegerField, TextField
 from models.sessions import Session, prices
 from rules import usage
 from rules.timestamps import whole_seconds_ns
@@ -47,6 +48,11 @@ class ModelUsage(Model):
     cache_write_tokens = peewee.BigIntegerField(null=True)
     cache_write_1h_tokens = peewee.BigIntegerField(null=True)
     cost_nano_usd = peewee.BigIntegerField(null=True)
+    request_id = TextField(null=True)
+    tool = TextField(null=True)
+    agent_session = TextField(null=True)
+    first_token_ms = IntegerField(null=True)
+    is_recorded = peewee.BooleanField(null=True)
 
     class Meta:
         table_name = "model_usage"

@@ -86,7 +86,7 @@ class Seal(Model, ErasedWithSession):
 
 # The columns of an event that are compared with its seal and its envelope.
 _COMPARED = (
-    "event_id kind source actor attribution time_ns received_at late size verdict arrival_mac envelope"
+    "event_id kind source actor attribution time_ns received_at late size verdict arrival_mac channel joins envelope"
 )
 EVENT_COLUMNS = [getattr(Event, name) for name in _COMPARED.split()]
 

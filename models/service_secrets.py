@@ -34,3 +34,9 @@ def upload_secret() -> bytes:
 def sender_secret() -> bytes:
     """The secret of the fingerprints of accepted senders."""
     return ServiceSecret.named("senders")
+
+
+@cache
+def recording_secret() -> bytes:
+    """The secret in the ids of recorded events, which no candidate can compute."""
+    return ServiceSecret.named("recording")

@@ -18,6 +18,7 @@ class AcceptedEvent(NamedTuple):
     candidate_key -- the candidate key in its stored form; binds the event to the session
     received_at -- in the API's format (R25)
     verdict -- None for an event too large to verify at its arrival
+    channel -- None for an event of the candidate's client
     """
 
     candidate_key: str
@@ -25,6 +26,7 @@ class AcceptedEvent(NamedTuple):
     late: bool
     verdict: str | None
     envelope_sha256: bytes
+    channel: str | None = None
 
     @classmethod
     def of(cls, envelope: str, **members: Any) -> "AcceptedEvent":
@@ -33,7 +35,8 @@ class AcceptedEvent(NamedTuple):
     @property
     def _signed_fields(self) -> tuple[str, ...]:
         state = "late" if self.late else "counts"
-        return self.candidate_key, self.received_at, state, self.verdict or "", self.envelope_sha256.hex()
+        values = (self.candidate_key, self.received_at, state, self.verdict or "", self.envelope_sha256.hex())
+        return values if self.channel is None else (*values, self.channel)
 
     def sign(self, key_id: str | None, secret: bytes | None) -> str | None:
         """The MAC's text; None without a key."""

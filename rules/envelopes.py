@@ -51,11 +51,13 @@ def known_exit_code(envelope: Any) -> int | None:
     return integer(member(envelope, "data", "exitCode"))
 
 
-def columns(envelope: dict[str, Any]) -> dict[str, str | None]:
-    """The members with their own columns."""
+def columns(envelope: dict[str, Any], channel: str | None = None) -> dict[str, str | None]:
+    """The members with their own columns. The source of an event of one of the service's channels is its tool."""
+    source = envelope.get("source")
+    tool = label(member(source, "tool")) if channel else None
     return {
         "kind": label(envelope.get("kind")),
-        "source": source_name(envelope.get("source")) or None,
+        "source": tool or source_name(source) or None,
         "actor": label(member(envelope, "actor", "type")),
         "attribution": label(member(envelope, "provenance", "attribution")),
     }

@@ -1,8 +1,13 @@
 """Events that the service's own channels record, next to those of the candidate's client (R36)."""
 
+import json
+import re
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
+
+from rules import masking
+from rules.envelopes import CHANGE_KINDS, label, member
 
 # Best first: a call that several channels have seen counts once, from the first of these.
 CHANNELS = ("proxy", "http-hook", "otlp")
@@ -39,3 +44,58 @@ class RecordedEvent:
     index: int = 0
     agent_id: str | None = None
     at: datetime | None = None
+
+
+SURROGATES = re.compile("[\ud800-\udfff]")
+HUMAN_KINDS = frozenset({"prompt", "interrupt", "plan_decision", "session_start", "session_end"})
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+def envelope(witness: Witness, event: RecordedEvent, ids: dict[str, str]) -> dict[str, Any]:
+    """The event's envelope, with masked secrets (R38).
+
+    ids -- `id`, `sessionId` and `ts`
+    """
+    meta = member(event.data, "meta")
+    meta = (meta if isinstance(meta, dict) else {}) | {"ideSessionId": witness.agent_session}
+    if event.agent_id is not None:
+        meta["agentId"] = event.agent_id
+    data = masking.mask({**event.data, "meta": meta})
+    source = {"channel": witness.channel, "tool": witness.tool, "version": witness.version}
+    provenance = {"methods": [witness.channel], "observability": _observability(witness.channel)}
+    if event.kind in CHANGE_KINDS:
+        provenance["attribution"] = "likely_ai"
+    return {
+        **ids,
+        "v": 1,
+        "kind": label(event.kind) or "",
+        "source": {name: masking.mask(label(value)) for name, value in source.items() if value is not None},
+        "actor": {"type": "human" if _is_human(event) else "ai"},
+        "provenance": provenance,
+        "data": data,
+    }
+
+
+def _observability(channel: str) -> str:
+    return "high" if channel == "proxy" else "medium"
+
+
+def _is_human(event: RecordedEvent) -> bool:
+    is_slash_command = event.kind == "tool_intent" and event.data.get("toolName") == "SlashCommand"
+    return event.kind in HUMAN_KINDS or is_slash_command or event.data.get("human") is True
+
+
+def event_time(time: datetime, nanoseconds: int) -> tuple[str, int]:
+    """A time with further nanoseconds, as an event's `ts` and in nanoseconds since 1970."""
+    time_ns = (time - _EPOCH) // _MICROSECOND * 1000 + nanoseconds
+    seconds, fraction = divmod(time_ns, 10**9)
+    whole = (_EPOCH + timedelta(seconds=seconds)).isoformat(timespec="seconds").removesuffix("+00:00")
+    digits = f"{fraction:09}"
+    return f"{whole}.{digits if nanoseconds else digits[:6].removesuffix('000')}Z", time_ns
+
+
+def serialize(value: dict[str, Any]) -> str:
+    """A JSON text that a column can hold; surrogates are escaped."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return json.dumps(value, separators=(",", ":")) if SURROGATES.search(text) else text

@@ -6,8 +6,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from rules import envelopes, event_signatures
+from rules import envelopes, event_signatures, witnesses
 from rules.arrivals import AcceptedEvent, key_id_of
+from rules.recorded_events import CHANNELS
 from rules.seal_keys import Keys
 from rules.session_close import COUNTED_AFTER_CLOSE
 from rules.timestamps import format_timestamp, parse_timestamp_ns, timestamp_from_ns
@@ -46,12 +47,14 @@ def inspect(row: Mapping[str, Any], context: Context) -> Iterator[str]:
     except (ValueError, RecursionError, KeyError, TypeError, AttributeError):
         envelope, differs = {}, True
     yield from {*_arrival(row, context)} | ({"column_changed"} if differs else set())
-    if context.has_signing_key and isinstance(envelope, dict):
+    # The service's own channels do not sign, and have the service's time.
+    if context.has_signing_key and isinstance(envelope, dict) and row["channel"] is None:
         yield from _claims(row, envelope)
 
 
 def _has_other_columns(row: Mapping[str, Any], envelope: dict[str, Any], context: Context) -> bool:
-    expected = envelopes.columns(envelope) | {
+    expected = envelopes.columns(envelope, row["channel"]) | {
+        "joins": row["channel"] and witnesses.joins(envelope),
         "event_id": envelope["id"],
         "time_ns": parse_timestamp_ns(envelope["ts"]),
         "size": len(row["envelope"].encode()),
@@ -60,6 +63,8 @@ def _has_other_columns(row: Mapping[str, Any], envelope: dict[str, Any], context
         row["arrival_mac"] is None
     ):  # It covers `late`, which cannot be derived again if the clock was set back.
         expected["late"] = _is_late(row["received_at"], context.closed_at)
+    if row["channel"] is not None and row["channel"] != envelopes.member(envelope, "source", "channel"):
+        return True
     is_unsigned = row["verdict"] == event_signatures.UNSIGNED
     return is_unsigned == event_signatures.is_signed(envelope) or any(
         row[name] != value for name, value in expected.items()
@@ -78,19 +83,24 @@ def _arrival(row: Mapping[str, Any], context: Context) -> Iterator[str]:
             yield "event_inserted"
         return
     # The worker verifies a large event later.
-    if _has_arrived(row, context, [row["late"]], [row["verdict"], None]):
+    if _has_arrived(row, context, [row["late"]], [row["verdict"], None], [row["channel"]]):
         return
     # An unknown key id is trusted only if the event's seal has one too: then a key is missing in SEAL_KEYS.
     is_sealed_with_unknown_key = row.get("key_id") is not None and row["key_id"] not in context.keys
     if is_sealed_with_unknown_key and key_id_of(row["arrival_mac"]) not in context.keys:
         yield "seal_key_unknown"
     else:
-        was_changed = _has_arrived(row, context, [True, False], event_signatures.VERDICTS)
+        channels = [row["channel"], None, *CHANNELS]
+        was_changed = _has_arrived(row, context, [True, False], event_signatures.VERDICTS, channels)
         yield "column_changed" if was_changed else "event_inserted"
 
 
 def _has_arrived(
-    row: Mapping[str, Any], context: Context, late: Iterable[bool], verdicts: Iterable[str | None]
+    row: Mapping[str, Any],
+    context: Context,
+    late: Iterable[bool],
+    verdicts: Iterable[str | None],
+    channels: Iterable[str | None],
 ) -> bool:
     """Return whether the MAC matches the event with one of these values."""
     accepted = AcceptedEvent.of(
@@ -100,10 +110,12 @@ def _has_arrived(
         late=False,
         verdict=None,
     )
-    variants = itertools.product(late, verdicts)
+    variants = itertools.product(late, verdicts, channels)
     return any(
-        accepted._replace(late=late, verdict=verdict).matches(row["arrival_mac"], context.keys)
-        for late, verdict in variants
+        accepted._replace(late=late, verdict=verdict, channel=channel).matches(
+            row["arrival_mac"], context.keys
+        )
+        for late, verdict, channel in variants
     )
 
 

@@ -2,6 +2,7 @@
 
 import json
 import uuid
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -10,6 +11,7 @@ import storage
 from models import Assessment, CandidateKey, Organization, Person, Session, invitations, people, sessions
 from models.base import new_id
 from models.webhooks import outbox, receivers
+from rules.recorded_events import CHANNELS, RecordedEvent, Witness
 from rules.timestamps import parse_timestamp_ns
 
 
@@ -69,6 +71,17 @@ def make_session(key: CandidateKey, public_key: str | None = None) -> Session:
     """An open session: the candidate has consented and redeemed."""
     models.Consent.give(key, None, None)
     return sessions.redeem(key.key, public_key)
+
+
+def make_recorded_session(key: CandidateKey, channels: Iterable[str] = CHANNELS) -> Session:
+    """An open session whose candidate consented to a disclosure that names these channels."""
+    models.Consent.give(key, "2026-11-26", "0" * 64, list(channels))
+    return sessions.redeem(key.key)
+
+
+def record(session: Session, channel: str, *events: RecordedEvent, agent_session: str = "agent-1") -> int:
+    """Store events that a channel recorded of a session of Claude Code."""
+    return sessions.record(session, Witness(channel, "claude-code", "2.1.197", agent_session), events)
 
 
 def make_closed_session(assessment: Assessment, *envelopes: dict[str, Any]) -> Session:

@@ -8,11 +8,11 @@ from typing import Any, NamedTuple
 import peewee
 
 from models import batches, sql
-from models.base import ErasedWithSession, Model, PersonalData, Table, TimestampField, add_index
+from models.base import ErasedWithSession, Model, PersonalData, Query, Table, TimestampField, add_index
 from models.fields import BigIntegerField, IntegerField, TextField
 from models.sessions.session import Session
 from models.task_failures import run_each
-from rules import envelopes, event_signatures, summaries
+from rules import envelopes, event_signatures, summaries, witnesses
 
 # Larger events are verified by the worker, so that ingest responds in time.
 MAX_VERIFIED_BYTES = 256 * 1024
@@ -45,6 +45,14 @@ class Arrival(NamedTuple):
             text, len(text.encode()), columns, is_signed, event_signatures.has_long_signature(envelope)
         )
 
+    @classmethod
+    def recorded(cls, envelope: dict[str, Any], time_ns: int, text: str, channel: str) -> "Arrival":
+        """As `of`, for an event that one of the service's channels recorded (R36)."""
+        columns = {"event_id": envelope["id"], "time_ns": time_ns, "channel": channel}
+        columns |= envelopes.columns(envelope, channel) | summaries.summarize(envelope)._asdict()
+        columns["joins"] = witnesses.joins(envelope)
+        return cls(text, len(text.encode()), columns, is_signed=False, has_long_signature=False)
+
     @property
     def event_id(self) -> str:
         return self.columns["event_id"]
@@ -74,7 +82,7 @@ class SigningKey(Model, ErasedWithSession):
 
     @classmethod
     def add(cls, session: Session, public_key: str | None) -> None:
-        """Add a public key; before the first event, only the latest MAX_SIGNING_KEYS are kept.
+        """Add a public key; before the client's first event, only the latest MAX_SIGNING_KEYS are kept.
 
         After it none is deleted, since it may have signed events; each further one needs a reviewer's permission (R31).
         """
@@ -82,7 +90,7 @@ class SigningKey(Model, ErasedWithSession):
             cls.insert(session=session, public_key=public_key).on_conflict_ignore().execute()
             keys = cls.select(cls.id).where(cls.session == session)
             latest = keys.order_by(cls.id.desc()).limit(MAX_SIGNING_KEYS)
-            has_events = peewee.fn.EXISTS(Event.select(Event.seq).where(Event.session == session))
+            has_events = peewee.fn.EXISTS(Event.of_client(session).select(Event.seq))
             cls.delete().where(cls.session == session, cls.id.not_in(latest), ~has_events).execute()
 
 
@@ -91,7 +99,8 @@ class Event(Table, ErasedWithSession):
 
     The envelope is text, since its signature covers the spelling of numbers and the order of members. It is the last
     column, so that the others are read without it; `size` is its bytes. `seq` is the number of arrival; `subject` and
-    `note` are the summary. For `arrival_mac`, see rules/arrivals.py.
+    `note` are the summary. For `arrival_mac`, see rules/arrivals.py. `channel` is None for the candidate's client, else
+    the channel whose route stored the event, whatever the envelope claims; `joins` are the keys of rules/witnesses.py.
     """
 
     personal_data = PersonalData(
@@ -115,6 +124,8 @@ class Event(Table, ErasedWithSession):
     size = IntegerField()
     verdict = TextField(null=True)
     arrival_mac = TextField(null=True)
+    channel = TextField(null=True)
+    joins = TextField(null=True)
     envelope = TextField()
 
     class Meta:
@@ -133,6 +144,11 @@ class Event(Table, ErasedWithSession):
         """
         verdict = _verdict(arrival, public_keys) if arrival.is_signed else event_signatures.UNSIGNED
         return arrival.columns | {"envelope": arrival.text, "size": arrival.size, "verdict": verdict}
+
+    @classmethod
+    def of_client(cls, session: Session) -> Query:
+        """The events of the candidate's client."""
+        return cls.select().where(cls.session == session, cls.channel.is_null())
 
     @classmethod
     def verify_waiting(cls) -> int:
@@ -221,3 +237,9 @@ def _verdict(arrival: Arrival, public_keys: list[str]) -> str | None:
 
 # For verify_waiting.
 add_index("events_not_judged", Event.seq, where=Event.verdict.is_null())
+# For the events of R36, also their keys.
+add_index(
+    "events_of_channels",
+    *(Event.session, Event.channel, Event.seq),
+    where=Event.channel.is_null(False),
+)

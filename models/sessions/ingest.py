@@ -82,6 +82,7 @@ def _arrival_mac(key: str, row: dict[str, Any]) -> str | None:
         "received_at": format_timestamp(row["received_at"]),
         "late": row["late"],
         "verdict": row["verdict"],
+        "channel": row.get("channel"),
     }
     return AcceptedEvent.of(row["envelope"], candidate_key=key, **members).sign(key_id, secret)
 

@@ -61,7 +61,7 @@ def _start(key: CandidateKey) -> Session:
 def _redeem_again(session: Session) -> None:
     if session.closed_as_of(clock.now()):
         raise AlreadyRedeemed("This session has ended.")
-    if not Event.select().where(Event.session == session).exists():
+    if not Event.of_client(session).exists():
         return
     if not session.redeem_allowed:
         raise AlreadyRedeemed()

@@ -35,16 +35,27 @@ LARGE_BYTES, LARGE_EVENT_COUNT = 8 * 1024 * 1024, 20_000
 
 
 class Consent(Model):
-    """A candidate's consent; version and hash are None if the client showed its own text (R28)."""
+    """A candidate's consent; version and hash are None if the client showed its own text (R28).
+
+    `channels` are those that the text names; None for a text without channels (R38).
+    """
 
     key = peewee.ForeignKeyField(CandidateKey)
     disclosure_version = TextField(null=True)
     disclosure_hash = TextField(null=True)
+    channels = JSONField(null=True)
 
     @property
     def text(self) -> str:
-        """The id of the consent and the text that it was given to."""
-        return f"{self.id} {self.disclosure_version or ''} {self.disclosure_hash or ''}"
+        """The id of the consent, the text that it was given to, and the channels that the text names."""
+        channels = "" if self.channels is None else f" {self.channels}"
+        return f"{self.id} {self.disclosure_version or ''} {self.disclosure_hash or ''}{channels}"
+
+    @classmethod
+    def names_channel(cls, key_id: Any, channel: str) -> bool:
+        """Return whether the candidate consented to a disclosure that names this channel (R38)."""
+        given = cls.select(cls.channels).where(cls.key == key_id, cls.channels.is_null(False))
+        return any(isinstance(row.channels, list) and channel in row.channels for row in given)
 
     @classmethod
     def exists_for(cls, key: CandidateKey, disclosure_hash: str | None) -> bool:
@@ -57,12 +68,19 @@ class Consent(Model):
         return cls.select().where(cls.key == key)
 
     @classmethod
-    def give(cls, key: CandidateKey, version: str | None, disclosure_hash: str | None) -> None:
+    def give(
+        cls,
+        key: CandidateKey,
+        version: str | None,
+        disclosure_hash: str | None,
+        channels: list[str] | None = None,
+    ) -> None:
         """Record the consent; repeatable."""
         with db.atomic():
             lock_key(key)
             if not cls.exists_for(key, disclosure_hash):
-                cls.create(key=key, disclosure_version=version, disclosure_hash=disclosure_hash)
+                text = {"disclosure_version": version, "disclosure_hash": disclosure_hash}
+                cls.create(key=key, channels=channels, **text)
 
 
 def lock_key(key: CandidateKey) -> None:

@@ -1,0 +1,73 @@
+"""Store the events that the service's own channels record (R36 to R38)."""
+
+import json
+import uuid
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from models import batches
+from models.base import clock
+from models.service_secrets import recording_secret
+from models.sessions.events import Arrival, Event
+from models.sessions.ingest import append
+from models.sessions.session import Consent, Session
+from rules import recorded_events
+from rules.recorded_events import RecordedEvent, Witness
+from rules.session_quota import DEFAULT_QUOTA, Quota
+
+# Events in one transaction, which locks the session.
+MAX_BATCH = 200
+_STORED = frozenset({"created", "late"})
+
+
+def records(session: Session, channel: str) -> bool:
+    """Return whether events of this channel may be stored: the candidate agreed to a text that names it (R38)."""
+    return Consent.names_channel(session.key_id, channel)
+
+
+def record(
+    session: Session, witness: Witness, events: Sequence[RecordedEvent], *, quota: Quota = DEFAULT_QUOTA
+) -> int:
+    """Store events of a channel in this order; returns how many are new.
+
+    Nothing is stored without a consent that names the channel. Secrets are masked. Events of the session that are
+    stored already, and those beyond the quota, are left out. Raises as `append`, but never for an event's content.
+    """
+    if not events or not records(session, witness.channel):
+        return 0
+    now = clock.now()
+    arrivals = [_arrival(session, witness, event, number, now) for number, event in enumerate(events)]
+    outcomes: list[str] = []
+    for start in range(0, len(arrivals), MAX_BATCH):
+        outcomes += append(session, *arrivals[start : start + MAX_BATCH], quota=quota)
+    return sum(outcome in _STORED for outcome in outcomes)
+
+
+def stored_ids(session: Session, witness: Witness, events: Sequence[RecordedEvent]) -> set[int]:
+    """The positions in the list of the events that are stored already."""
+    ids = [event_id(session, witness, event) for event in events]
+    stored: set[str] = set()
+    for start in range(0, len(ids), batches.MAX_ROWS):
+        page = ids[start : start + batches.MAX_ROWS]
+        rows: Any = Event.select(Event.event_id).where(Event.session == session, Event.event_id.in_(page))
+        stored.update(stored_id for (stored_id,) in rows.tuples())
+    return {position for position, each in enumerate(ids) if each in stored}
+
+
+def event_id(session: Session, witness: Witness, event: RecordedEvent) -> str:
+    """The id that the same event always has (R36). It contains a secret, so that no client can use it before."""
+    parts = [witness.channel, witness.agent_session, event.identity, event.kind, event.index]
+    return str(uuid.uuid5(uuid.UUID(bytes=recording_secret()[:16]), json.dumps([str(session.id), *parts])))
+
+
+def _arrival(
+    session: Session, witness: Witness, event: RecordedEvent, number: int, now: datetime
+) -> Arrival:
+    """
+    number -- its position in the list: nanoseconds that keep events of one time in this order
+    """
+    ts, time_ns = recorded_events.event_time(event.at or now, number)
+    ids = {"id": event_id(session, witness, event), "sessionId": str(session.id), "ts": ts}
+    envelope = recorded_events.envelope(witness, event, ids)
+    return Arrival.recorded(envelope, time_ns, recorded_events.serialize(envelope), witness.channel)

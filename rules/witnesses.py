@@ -1,0 +1,92 @@
+"""Which events of several channels are the same call, so that each counts once (R36, docs/metrics.md#channels)."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
+
+from rules.envelopes import label, member, text
+from rules.recorded_events import CHANNELS
+
+_RESPONSES = frozenset({"ai_response", "subagent_usage"})
+_ONCE_A_SESSION = frozenset({"session_start", "session_end"})
+_DIGEST_CHARACTERS = 24
+
+
+class Seen(NamedTuple):
+    """An event of a channel: its number of arrival, its channel and the column `joins`."""
+
+    seq: int
+    channel: str
+    joins: str | None
+
+
+def joins(envelope: Any) -> str | None:
+    """The keys of an event of a channel, separated by blanks; None if no other channel can have the event.
+
+    Stored with the event: the same envelope must always have the same keys.
+    """
+    kind, data = text(member(envelope, "kind")) or "", member(envelope, "data")
+    agent_session = text(member(data, "meta", "ideSessionId")) or ""
+    return " ".join(_keys(kind, data, agent_session)) or None
+
+
+def _keys(kind: str, data: Any, agent_session: str) -> Iterator[str]:
+    if kind == "prompt":
+        if prompt := _normalized(member(data, "text")):
+            yield _key("prompt", agent_session, prompt)
+    elif kind in _RESPONSES:
+        if request_id := text(member(data, "requestId")):
+            yield _key("request", request_id)
+        if response := _normalized(member(data, "lastAssistantMessage")):
+            yield _key("response", agent_session, response)
+    elif kind in _ONCE_A_SESSION:
+        yield _key(kind, agent_session)
+    elif tool_use_id := text(member(data, "toolUseId")):
+        yield _key("intent" if kind == "tool_intent" else "outcome", tool_use_id)
+
+
+def _normalized(value: Any) -> str:
+    """The text without the differences in white space between channels."""
+    return " ".join((text(value) or "").split())
+
+
+def _key(kind: str, *parts: str) -> str:
+    digest = hashlib.sha256("\n".join(parts).encode("utf-8", "surrogatepass")).hexdigest()
+    return f"{kind}:{digest[:_DIGEST_CHARACTERS]}"
+
+
+def superseded(events: Iterable[Seen]) -> set[int]:
+    """The numbers of the events that a better channel has too.
+
+    A prompt can be repeated: as many of a channel's are superseded, in order, as a better channel has. Of other events
+    each with a key of a better channel is. Events of one channel do not supersede each other.
+
+    events -- in the order of their time
+    """
+    by_channel: dict[str, list[Seen]] = {channel: [] for channel in CHANNELS}
+    for event in events:
+        by_channel.get(event.channel, []).append(event)
+    better: Counter[str] = Counter()
+    found: set[int] = set()
+    for channel in CHANNELS:
+        counts: Counter[str] = Counter()
+        for event in by_channel[channel]:
+            keys = (event.joins or "").split()
+            if any(_is_covered(key, counts, better) for key in keys):
+                found.add(event.seq)
+            counts.update(keys)
+        better |= counts
+    return found
+
+
+def _is_covered(key: str, counts: Counter[str], better: Counter[str]) -> bool:
+    is_prompt = key.startswith("prompt:")
+    return better[key] > (counts[key] if is_prompt else 0)
+
+
+def tool_source(source: Any) -> str | None:
+    """The tool of an event of a channel, else None."""
+    if member(source, "channel") not in CHANNELS:
+        return None
+    return label(member(source, "tool")) or ""

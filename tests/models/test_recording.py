@@ -1,0 +1,130 @@
+"""Events that the service's channels record: ids, order, consent, masking (R36 to R38)."""
+
+import json
+from datetime import timedelta
+
+import factories
+import pytest
+
+from errors import SessionClosed
+from models import Event, privacy, sessions
+from rules.recorded_events import RecordedEvent, Witness
+
+PROMPT = RecordedEvent("prompt", {"text": "Fix the queue"}, "prompt-1")
+COMMAND = RecordedEvent("command", {"toolUseId": "toolu_1", "command": "make", "exitCode": 0}, "toolu_1")
+
+
+@pytest.fixture
+def session(key):
+    return factories.make_recorded_session(key)
+
+
+@pytest.fixture
+def key(organization):
+    return factories.make_key(factories.make_assessment(organization))
+
+
+def stored(session):
+    rows = Event.select().where(Event.session == session).order_by(Event.time_ns, Event.seq)
+    return [json.loads(row.envelope) for row in rows]
+
+
+def test_an_event_is_stored_once_with_its_envelope(clock, session):
+    witness = Witness("proxy", "claude-code", "2.1.197", "agent-1")
+    assert sessions.record(session, witness, [PROMPT, COMMAND]) == 2
+    clock.fixed += timedelta(minutes=1)
+    assert sessions.record(session, witness, [PROMPT, COMMAND]) == 0
+    prompt, command = stored(session)
+    assert prompt == {
+        "id": prompt["id"],
+        "sessionId": str(session.id),
+        "ts": "2026-04-01T09:00:00.000Z",
+        "v": 1,
+        "kind": "prompt",
+        "source": {"channel": "proxy", "tool": "claude-code", "version": "2.1.197"},
+        "actor": {"type": "human"},
+        "provenance": {"methods": ["proxy"], "observability": "high"},
+        "data": {"text": "Fix the queue", "meta": {"ideSessionId": "agent-1"}},
+    }
+    assert (command["actor"], command["ts"]) == ({"type": "ai"}, "2026-04-01T09:00:00.000000001Z")
+    assert command["data"]["toolUseId"] == "toolu_1"
+
+
+def test_stored_ids_are_the_positions_of_stored_events(session):
+    witness = Witness("proxy", None, None, "agent-1")
+    sessions.record(session, witness, [COMMAND])
+    assert sessions.stored_ids(session, witness, [PROMPT, COMMAND]) == {1}
+    other = witness._replace(agent_session="agent-2")
+    assert sessions.stored_ids(session, other, [PROMPT, COMMAND]) == set()
+    assert sessions.stored_ids(session, witness, []) == set()
+
+
+def test_the_order_of_the_list_is_kept_across_batches(clock, session):
+    events = [RecordedEvent("tool_use", {"n": number}, f"id-{number}") for number in range(450)]
+    assert factories.record(session, "otlp", *events) == 450
+    assert [event["data"]["n"] for event in stored(session)] == list(range(450))
+
+
+def test_an_event_can_have_its_own_time(clock, session):
+    factories.record(session, "otlp", COMMAND, RecordedEvent("prompt", {"text": "x"}, "1", at=clock.now()))
+    early = RecordedEvent("prompt", {"text": "y"}, "2", at=clock.now() - timedelta(milliseconds=1500))
+    factories.record(session, "otlp", early)
+    assert [event["ts"] for event in stored(session)] == [
+        "2026-04-01T08:59:58.500Z",
+        "2026-04-01T09:00:00.000Z",
+        "2026-04-01T09:00:00.000000001Z",
+    ]
+
+
+@pytest.mark.parametrize("channels", [None, [], ["otlp"]])
+def test_nothing_is_stored_without_a_consent_that_names_the_channel(key, channels):
+    session = factories.make_session(key) if channels is None else factories.make_recorded_session(key, channels)
+    assert factories.record(session, "proxy", PROMPT) == 0
+    assert not stored(session)
+
+
+def test_a_later_consent_allows_recording(key):
+    session = factories.make_session(key)
+    factories.make_recorded_session(key)
+    assert factories.record(session, "proxy", PROMPT) == 1
+
+
+def test_nothing_is_stored_a_day_after_the_close(clock, session):
+    sessions.complete(session)
+    clock.fixed += timedelta(minutes=20)
+    assert factories.record(session, "proxy", PROMPT) == 1
+    assert Event.get().late
+    clock.fixed += timedelta(hours=25)
+    with pytest.raises(SessionClosed):
+        factories.record(session, "proxy", COMMAND)
+
+
+def test_an_erasure_deletes_recorded_events(session):
+    factories.record(session, "proxy", PROMPT)
+    receipt = privacy.erase(session.key)
+    assert receipt.counts["events"] == 1
+    assert not stored(session)
+
+
+def test_secrets_are_masked_before_they_are_stored(session):
+    key = session.key.key
+    secret = RecordedEvent("command", {"command": f"curl -H 'X-API-Key: {key.lower()}'"}, key)
+    factories.record(session, "http-hook", secret, agent_session=key)
+    row = Event.get()
+    assert key not in f"{row.envelope}{row.subject}{row.joins}".upper()
+    assert row.subject == "curl -H 'X-API-Key: [masked]'"
+
+
+HOSTILE = [
+    {"text": "\0 and \ud800"},
+    {"text": 10**5000, "n": float("nan"), "m": float("inf"), "k": 2**70},
+    {"text": {"a": [None, True, {"b": "\udfff"}]}, "toolUseId": "\ud800", "meta": "none"},
+    {"meta": {"ideSessionId": 1}, "text": json.loads("[" * 500 + "]" * 500)},
+]
+
+
+@pytest.mark.parametrize("data", HOSTILE)
+@pytest.mark.parametrize("kind", ["prompt", "command", "file_diff", "ai_response"])
+def test_any_content_is_stored(session, kind, data):
+    assert factories.record(session, "proxy", RecordedEvent(kind, data, "\ud800\0")) == 1
+    assert stored(session)[0]["data"]["meta"] == {"ideSessionId": "agent-1"}
