@@ -17,6 +17,7 @@ from errors import SessionClosed, Unauthenticated
 from models import Session, db, sessions
 from proxy.json_text import Value
 from proxy.lazy_json import LazyObject
+from rules.envelopes import label
 from rules.recorded_events import RecordedEvent, Witness
 from rules.session_quota import Quota
 from web.access_log import record_recording_failure
@@ -35,7 +36,18 @@ class Dialect(Protocol):
 
     def read_request(self, headers: Mapping[str, str], body: Mapping[str, Any]) -> Any: ...
 
-    def Response(self) -> Any: ...  # noqa: N802
+    def Response(self) -> Any: ...
+
+
+class CallFacts(NamedTuple):
+    """`ResponseFacts` of rules/agents/dialect.py, which may be deleted."""
+
+    request_id: str | None
+    model: str | None
+    counts: Mapping[str, int]
+    cost_nano_usd: int | None
+    first_token_ms: int | None
+    duration_ms: int
 
 
 class Arrival(NamedTuple):
@@ -58,33 +70,42 @@ class Recorder:
         self._arrival = arrival
         self._quota = quota
         self._response = dialect.Response()
+        self._has_failed = False
 
     def add(self, data: bytes) -> None:
-        """Add an event of a stream, or a document."""
+        """Add an event of a stream, or a document. It never raises."""
         part = _parsed(data)
-        if part is not None:
+        if part is None or self._has_failed:
+            return
+        try:
             self._response.add(part)
+        except Exception:
+            self._fail()
 
-    def store(self, facts: Any, ended_at: datetime) -> bool | None:
-        """Store the call's events; returns whether it succeeded, None if the session may store none.
+    def store(self, facts: CallFacts, ended_at: datetime) -> dict[str, Any]:
+        """Store the call's events; returns columns of its ModelUsage. `is_recorded` is None if nothing may be stored.
 
         Call it in a transaction, of which it undoes only its own part. It never raises.
         """
+        columns: dict[str, Any] = {}
         try:
+            request = self._dialect.read_request(self._arrival.headers, LazyObject(self._arrival.members))
+            witness = Witness(CHANNEL, request.agent.tool, request.agent.version, request.agent.session)
+            columns = {"tool": label(witness.tool), "agent_session": label(witness.agent_session)}
             with db.atomic():
-                self._store(facts, ended_at)
+                self._store(request, witness, facts, ended_at)
         except (SessionClosed, Unauthenticated):
-            return None
+            return {}
         except Exception:
-            log.exception("Could not record a call. The next call of the conversation restores it.")
-            record_recording_failure()
-            return False
-        return True
+            self._fail()
+        return columns | {"is_recorded": not self._has_failed}
 
-    def _store(self, facts: Any, ended_at: datetime) -> None:
-        request = self._dialect.read_request(self._arrival.headers, LazyObject(self._arrival.members))
-        agent = request.agent
-        witness = Witness(CHANNEL, agent.tool, agent.version, agent.session)
+    def _fail(self) -> None:
+        self._has_failed = True
+        log.exception("Could not record a call. The conversation's next call restores what is missing.")
+        record_recording_failure()
+
+    def _store(self, request: Any, witness: Witness, facts: CallFacts, ended_at: datetime) -> None:
         events = [replace(event, at=self._arrival.at) for event in self._new_events(request, witness)]
         events += [replace(event, at=ended_at) for event in self._response.events(request, facts)]
         sessions.record(self._session, witness, events, quota=self._quota)
@@ -100,9 +121,7 @@ class Recorder:
                 break
         return [event for turn in reversed(new) for event in turn]
 
-    def _missing(
-        self, turns: list[list[RecordedEvent]], witness: Witness
-    ) -> Iterator[list[RecordedEvent]]:
+    def _missing(self, turns: list[list[RecordedEvent]], witness: Witness) -> Iterator[list[RecordedEvent]]:
         """The events of each turn that are not stored, up to the first turn without any."""
         stored = sessions.stored_ids(self._session, witness, [event for turn in turns for event in turn])
         position = 0

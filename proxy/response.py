@@ -44,6 +44,12 @@ class Observer:
     def on_end(self) -> None:
         self.release_slot()
 
+    def on_no_response(self, status: int) -> None:
+        """The provider received the call, but sent no response."""
+
+    def cancel(self) -> None:
+        """The call failed before the provider received it."""
+
 
 @dataclass
 class ProviderResponse:
@@ -58,7 +64,7 @@ class ProviderResponse:
     endpoint: Endpoint
     upstream: urllib3.BaseHTTPResponse
     watch: Watch
-    observer: "Observer"
+    observer: Observer
     started: float = field(default_factory=time.monotonic)
     first_output_at: float | None = None
     is_whole = False
