@@ -163,7 +163,7 @@ def _choice_count(number: Any) -> int:
 
 def _refuse_search(model: str | None, top: dict[str, Value], allowed: list[str]) -> None:
     """Refuse a web search that a member or the model asks for instead of a tool. Raises HostedToolRefused."""
-    searches = "web_search_options" in top or (model and _SEARCH_MODEL.search(model))
+    searches = _is_set(top.get("web_search_options")) or (model and _SEARCH_MODEL.search(model))
     if searches and "web_search" not in allowed:
         raise HostedToolRefused("web_search")
 

@@ -10,13 +10,15 @@ class StreamSlots:
     """`total` slots. Each key can have `per_key`, and more only while enough others are free.
 
     max_waiting -- calls that wait for a slot in their threads at the same time; None for no limit
+
+    `waiting` is how many wait now.
     """
 
     def __init__(self, total: int, per_key: int, max_waiting: int | None = 0):
         self.total = total
         self._per_key = per_key
         self._max_waiting = max_waiting
-        self._waiting = 0
+        self.waiting = 0
         self._used: Counter[Hashable] = Counter()
         self._changed = threading.Condition()
 
@@ -29,13 +31,13 @@ class StreamSlots:
         return partial(self._release, key)
 
     def _wait(self, key: Hashable, seconds: float) -> bool:
-        if self._max_waiting is not None and self._waiting >= self._max_waiting:
+        if self._max_waiting is not None and self.waiting >= self._max_waiting:
             return False
-        self._waiting += 1
+        self.waiting += 1
         try:
             return self._changed.wait_for(partial(self._has_slot, key), seconds)
         finally:
-            self._waiting -= 1
+            self.waiting -= 1
 
     def _has_slot(self, key: Hashable) -> bool:
         free = self.total - self._used.total()

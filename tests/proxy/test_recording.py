@@ -1,6 +1,7 @@
 """Calls are recorded: events are stored once, and before the client has the end of the response (R36 to R38)."""
 
 import json
+from datetime import timedelta
 
 import peewee
 import pytest
@@ -273,13 +274,18 @@ def test_the_time_to_the_first_text_of_a_stream_is_recorded(call, upstream, usag
     assert data["firstTokenMs"] == usage()[0].first_token_ms >= 0
 
 
-def test_the_end_of_a_call_after_the_close_is_late(candidate, upstream, session):
+@pytest.mark.parametrize(("hours", "late"), [(0, [False, False]), (1, [True, True]), (25, [])])
+def test_a_call_that_ends_after_the_close_is_stored_as_events_are(
+    candidate, upstream, session, clock, usage, hours, late
+):
     upstream.respond = streams(MESSAGE_EVENTS)
     response = candidate.request("POST", MESSAGES, buffered=False, data=FIRST)
     sessions.complete(session)
+    clock.fixed += timedelta(hours=hours)
     assert b"".join(response.response) == b"".join(MESSAGE_EVENTS)
     response.close()
-    assert [row.late for row in Event.select().where(Event.session == session)] == [True, True]
+    assert [row.late for row in Event.select().where(Event.session == session)] == late
+    assert [used.is_recorded for used in usage()] == [True if late else None]
 
 
 def test_nothing_is_recorded_after_an_erasure(candidate, upstream, session, recorded, usage):
