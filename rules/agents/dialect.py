@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
+from rules.agents.known_files import Touch, Workspace
 from rules.recorded_events import RecordedEvent
 
 
@@ -69,6 +70,7 @@ class Outcome(NamedTuple):
     name, arguments -- of the call, as parsed
     result -- the text that the model saw
     is_error -- whether the tool reported one; None if the dialect does not say
+    workspace -- before the call
     """
 
     tool_use_id: str
@@ -76,11 +78,17 @@ class Outcome(NamedTuple):
     arguments: Any
     result: str
     is_error: bool | None
+    workspace: Workspace = Workspace()
 
 
 @dataclass(frozen=True)
 class Tool:
-    """One row of a tool's table: the kind of an intent's outcome, and how its data is read."""
+    """One row of a tool's table: the kind of an intent's outcome, and how its data is read.
+
+    read -- returns the data of each event; a member `kind` has priority over the row's
+    touch -- returns what the outcome says about a file's content
+    """
 
     kind: str
     read: Callable[[Outcome], list[dict[str, Any]]]
+    touch: Callable[[Outcome], Touch | None] = lambda outcome: None

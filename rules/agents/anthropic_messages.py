@@ -1,0 +1,153 @@
+"""Anthropic's Messages API, read as events."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+from rules.agents import event_data, messages_agents
+from rules.agents.dialect import ResponseFacts
+from rules.agents.messages_conversation import Conversation, intent
+from rules.agents.messages_turns import Call, block_text
+from rules.envelopes import integer, member, text
+from rules.recorded_events import RecordedEvent
+
+# A call without tools and with no more output is a probe or a title (R36).
+MAX_PROBE_TOKENS = 16
+
+
+def read_request(headers: Mapping[str, str], body: Mapping[str, Any]) -> "Request":
+    """Read a request lazily.
+
+    headers -- their names in lower case
+    body -- as parsed; its arrays can parse their elements when they are read
+    """
+    return Request(headers, body)
+
+
+class Request:
+    """A request of the Messages API."""
+
+    def __init__(self, headers: Mapping[str, str], body: Mapping[str, Any]):
+        self._body = body
+        self._reader = messages_agents.choose(headers)
+        self.agent = self._reader.identify(headers, body)
+        self.has_tools = messages_agents.has_tools(body)
+        self.conversation = Conversation(body, self._reader, self.agent.agent_id)
+
+    @cached_property
+    def is_side_call(self) -> bool:
+        """Whether the agent makes the call for itself: its response is recorded as usage only."""
+        if (
+            not self.has_tools
+            and integer(self._body.get("max_tokens"), range(MAX_PROBE_TOKENS + 1)) is not None
+        ):
+            return True
+        latest = self.conversation.turn(0)
+        return self._reader.is_side_call(self._body, latest.texts if latest else [])
+
+    def turns(self) -> Iterator[list[RecordedEvent]]:
+        for turn in self.conversation.turns():
+            if turn.number == 0 and turn.is_opening and self.is_side_call:
+                return
+            if events := self.conversation.events(turn):
+                yield events
+
+
+class Response:
+    """Collects the stream of a response, or its document."""
+
+    def __init__(self) -> None:
+        self._id: str | None = None
+        self._model: str | None = None
+        self._blocks: dict[int, dict[str, Any]] = {}
+        self._parts: dict[tuple[int, str], list[str]] = {}
+        self._is_complete = False
+
+    def add(self, part: Any) -> None:
+        kind = text(member(part, "type"))
+        if kind == "message_start":
+            self._identify(member(part, "message"))
+        elif kind == "content_block_start":
+            self._start_block(integer(member(part, "index")), member(part, "content_block"))
+        elif kind == "content_block_delta":
+            self._add_delta(integer(member(part, "index")), member(part, "delta"))
+        elif kind == "message_stop":
+            self._is_complete = True
+        elif kind == "message":
+            self._read_document(part)
+
+    @property
+    def is_complete(self) -> bool:
+        return self._is_complete
+
+    def events(self, request: Request, facts: ResponseFacts) -> list[RecordedEvent]:
+        if self._id is None and not self._blocks and not facts.counts:
+            return []
+        if request.is_side_call:
+            return [self._usage(request, facts)]
+        calls = [call for block in self._in_order() if (call := Call.read(block)) is not None]
+        response = (
+            self._usage(request, facts) if request.agent.agent_id else self._answer(request, facts, calls)
+        )
+        return [response, *(intent(call, request.agent.agent_id) for call in calls)]
+
+    def _usage(self, request: Request, facts: ResponseFacts) -> RecordedEvent:
+        identity = self._id or facts.request_id or request.conversation.response_identity(-1, self._text())
+        data = self._usage_members(facts) | {"sidechain": True}
+        return RecordedEvent("subagent_usage", data, identity, agent_id=request.agent.agent_id)
+
+    def _answer(self, request: Request, facts: ResponseFacts, calls: Sequence[Call]) -> RecordedEvent:
+        answer, data = self._text(), self._usage_members(facts)
+        if answer:
+            data["lastAssistantMessage"] = answer
+        return RecordedEvent("ai_response", data, self._answer_identity(request, facts, answer, calls))
+
+    def _answer_identity(
+        self, request: Request, facts: ResponseFacts, answer: str, calls: Sequence[Call]
+    ) -> str:
+        """As of the same response in a later request; of a broken text, which may not be in one, its id."""
+        if calls:
+            return calls[0].id
+        unique = self._id or facts.request_id
+        if unique is not None and not (self._is_complete and answer.strip()):
+            return unique
+        return request.conversation.response_identity(-1, answer)
+
+    def _usage_members(self, facts: ResponseFacts) -> dict[str, Any]:
+        return {**({"model": self._model} if self._model else {}), **event_data.usage(facts)}
+
+    def _text(self) -> str:
+        return "".join(map(block_text, self._in_order()))
+
+    def _in_order(self) -> Iterator[dict[str, Any]]:
+        for index in sorted(self._blocks):
+            yield self._blocks[index] | self._streamed(index)
+
+    def _streamed(self, index: int) -> dict[str, Any]:
+        """The members that came in parts."""
+        members: dict[str, Any] = {}
+        if parts := self._parts.get((index, "text")):
+            members["text"] = "".join([block_text(self._blocks[index]), *parts])
+        if parts := self._parts.get((index, "partial_json")):
+            members["input"] = event_data.parsed_arguments("".join(parts))
+        return members
+
+    def _identify(self, message: Any) -> None:
+        self._id, self._model = text(member(message, "id")) or None, text(member(message, "model"))
+
+    def _start_block(self, index: int | None, block: Any) -> None:
+        if index is not None and isinstance(block, dict):
+            self._blocks[index] = block
+
+    def _add_delta(self, index: int | None, delta: Any) -> None:
+        for name in ("text", "partial_json"):
+            value = text(member(delta, name))
+            if index in self._blocks and index is not None and value:
+                self._parts.setdefault((index, name), []).append(value)
+
+    def _read_document(self, message: Any) -> None:
+        self._identify(message)
+        content = member(message, "content")
+        for index, block in enumerate(content if isinstance(content, list) else []):
+            self._start_block(index, block)
+        self._is_complete = True

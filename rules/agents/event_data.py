@@ -1,0 +1,101 @@
+"""Members of events that all dialects and tools share (docs/candidate-client.md#5-events)."""
+
+import json
+from typing import Any
+
+from rules.agents.dialect import Outcome, ResponseFacts
+from rules.agents.diffs import Change, split_lines, unified_diff
+from rules.agents.known_files import FileText
+
+MAX_PREVIEW_CHARACTERS = 500
+_USAGE = {
+    "input": "inputTokens",
+    "output": "outputTokens",
+    "cacheRead": "cacheReadTokens",
+    "cacheWrite": "cacheWriteTokens",
+    "cacheWrite5m": "cacheWrite5mTokens",
+    "cacheWrite1h": "cacheWrite1hTokens",
+}
+
+
+def preview(value: Any) -> str:
+    """The start of a value as JSON; a string as it is."""
+    try:
+        text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    except (TypeError, ValueError, RecursionError):
+        return ""
+    return text[:MAX_PREVIEW_CHARACTERS]
+
+
+def parsed_arguments(text: str) -> Any:
+    """A call's arguments; the text itself if it is not JSON, such as that of a broken response."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+
+
+def usage(facts: ResponseFacts) -> dict[str, Any]:
+    """The usage of one response."""
+    tokens = {member: facts.counts[name] for name, member in _USAGE.items() if name in facts.counts}
+    members = {
+        "model": facts.model,
+        "requestId": facts.request_id,
+        "totalCost": None if facts.cost_nano_usd is None else facts.cost_nano_usd / 10**9,
+        "firstTokenMs": facts.first_token_ms,
+        "turnDurationMs": facts.duration_ms,
+    }
+    known = {name: value for name, value in members.items() if value is not None}
+    return {"usageScope": "request", **tokens, **known}
+
+
+def tool_use(outcome: Outcome) -> dict[str, Any]:
+    """A call of a tool without a kind of its own, or one that failed."""
+    data = {"kind": "tool_use", "toolName": outcome.name, "inputPreview": preview(outcome.arguments)}
+    if outcome.is_error:
+        return data | {"ok": False, "error": outcome.result[:MAX_PREVIEW_CHARACTERS]}
+    return data | {"ok": True}
+
+
+def file_created(path: str, content: str) -> dict[str, Any]:
+    change = unified_diff(path, None, content)
+    return {
+        "kind": "file_create",
+        "path": path,
+        "content": content,
+        "diff": change.diff,
+        "linesAdded": change.lines_added,
+    }
+
+
+def file_changed(path: str, before: FileText, after: str) -> dict[str, Any]:
+    """A change whose base is known. At the edge of a known part, the diff lacks the context to be applied."""
+    change = unified_diff(path, before.text, after, before.first_line)
+    data = _changed(path, change)
+    return data if _has_context(before, after) else data | {"isPartial": True}
+
+
+def _has_context(before: FileText, after: str) -> bool:
+    if before.is_whole:
+        return True
+    old, new = split_lines(before.text), split_lines(after)
+    return old[-1:] == new[-1:] and (before.first_line == 1 or old[:1] == new[:1])
+
+
+def partial_change(path: str, old: str, new: str) -> dict[str, Any]:
+    """A change in a file whose content is unknown: the line numbers of its diff start with 1."""
+    return _changed(path, unified_diff(path, _lines(old), _lines(new))) | {"isPartial": True}
+
+
+def _lines(text: str) -> str:
+    return text if not text or text.endswith("\n") else f"{text}\n"
+
+
+def _changed(path: str, change: Change) -> dict[str, Any]:
+    return {
+        "kind": "file_diff",
+        "path": path,
+        "diff": change.diff,
+        "linesAdded": change.lines_added,
+        "linesRemoved": change.lines_removed,
+    }

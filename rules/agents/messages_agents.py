@@ -1,0 +1,177 @@
+"""The agents that use Anthropic's Messages API, each with its manners."""
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from rules.agents import claude_code, claude_code_text, event_data
+from rules.agents.claude_code_text import Said
+from rules.agents.dialect import Agent, Outcome, Tool
+from rules.agents.known_files import Touch
+from rules.agents.messages_turns import block_text
+from rules.envelopes import label, member, text
+
+_SESSION_HEADERS = ("x-claude-code-session-id", "x-session-affinity", "x-session-id", "session-id")
+_CLAUDE_CODE = re.compile(r"claude-cli/([\w.+-]{1,40})")
+_OLDER_USER_ID = re.compile(r"_session_([0-9a-f-]{36})$")
+_DIRECTORY = "orking directory: "
+# The working directory is in the first texts of the system; after a compaction, behind the responses that are kept.
+_OPENING_MESSAGES = 40
+
+
+class UnknownAgent:
+    """An agent whose tools are not known: its calls are generic events."""
+
+    failing = frozenset[str]()
+
+    def identify(self, headers: Mapping[str, str], body: Mapping[str, Any]) -> Agent:
+        return Agent(None, None, _session(headers) or conversation_session(body))
+
+    def tool(self, name: str) -> Tool:
+        return _GENERIC
+
+    def said(self, texts: Sequence[str]) -> list[Said]:
+        """What the person said in the texts between two responses: one prompt."""
+        prompt = "\n".join(texts).strip()
+        return [("prompt", {"text": prompt})] if prompt else []
+
+    def said_while_working(self, text: str) -> list[Said]:
+        """What the person said in a text in the name of the system."""
+        return []
+
+    def is_summary(self, text: str) -> bool:
+        return False
+
+    def is_placeholder(self, response: str) -> bool:
+        return False
+
+    def is_side_call(self, body: Mapping[str, Any], texts: Sequence[str]) -> bool:
+        """
+        texts -- after the last response
+        """
+        return False
+
+    def rejection(self, outcome: Outcome) -> list[Said] | None:
+        """The events of a call that the person rejected; None if they did not."""
+        return None
+
+    def touches(self, text: str) -> Iterator[Touch]:
+        """What a text that the agent added shows of files."""
+        return iter(())
+
+    def directory(self, body: Mapping[str, Any]) -> str | None:
+        return None
+
+
+class ClaudeCode(UnknownAgent):
+    """Claude Code."""
+
+    failing = claude_code.FAILING
+
+    def identify(self, headers: Mapping[str, str], body: Mapping[str, Any]) -> Agent:
+        version = _CLAUDE_CODE.match(headers.get("user-agent", ""))
+        session = _session(headers) or _session_of_user_id(body) or conversation_session(body)
+        agent_id = label(headers.get("x-claude-code-agent-id")) or None
+        return Agent("claude-code", version[1] if version else None, session, agent_id)
+
+    def tool(self, name: str) -> Tool:
+        return claude_code.tool(name)
+
+    def said(self, texts: Sequence[str]) -> list[Said]:
+        return claude_code_text.said(texts)
+
+    def said_while_working(self, text: str) -> list[Said]:
+        return claude_code_text.said_while_working(text)
+
+    def is_summary(self, text: str) -> bool:
+        return claude_code_text.is_summary(text)
+
+    def is_placeholder(self, response: str) -> bool:
+        return claude_code_text.is_placeholder(response)
+
+    def is_side_call(self, body: Mapping[str, Any], texts: Sequence[str]) -> bool:
+        """Titles, searches and the like have neither tools of the agent nor a working directory."""
+        if any(claude_code_text.is_side_call(text) for text in texts):
+            return True
+        return not has_tools(body) and self.directory(body) is None
+
+    def rejection(self, outcome: Outcome) -> list[Said] | None:
+        return claude_code.rejection(outcome)
+
+    def touches(self, text: str) -> Iterator[Touch]:
+        return claude_code_text.touches(text)
+
+    def directory(self, body: Mapping[str, Any]) -> str | None:
+        directories = (_line_after(text, _DIRECTORY) for text in _system_texts(body))
+        return next((each for each in directories if each), None)
+
+
+def choose(headers: Mapping[str, str]) -> UnknownAgent:
+    """The agent that makes a call."""
+    is_claude_code = "x-claude-code-session-id" in headers or _CLAUDE_CODE.match(
+        headers.get("user-agent", "")
+    )
+    return ClaudeCode() if is_claude_code else UnknownAgent()
+
+
+def has_tools(body: Mapping[str, Any]) -> bool:
+    """Whether the request offers tools of the agent; those of the provider have a type."""
+    types = (member(each, "type") for each in sequence(body, "tools"))
+    return any(each in (None, "custom") for each in types)
+
+
+def sequence(body: Mapping[str, Any], name: str) -> Sequence[Any]:
+    value = body.get(name)
+    return value if isinstance(value, Sequence) and not isinstance(value, str | bytes) else ()
+
+
+def conversation_session(body: Mapping[str, Any]) -> str:
+    """A name for the session of an agent that does not name it: from its first message."""
+    first = next(iter(sequence(body, "messages")), None)
+    content = member(first, "content")
+    texts = (
+        [content]
+        if isinstance(content, str)
+        else map(block_text, content if isinstance(content, list) else ())
+    )
+    digest = hashlib.sha256("\n".join(texts).encode("utf-8", "surrogatepass")).hexdigest()
+    return f"conversation-{digest[:32]}"
+
+
+def _session(headers: Mapping[str, str]) -> str | None:
+    return next((label(headers[name]) for name in _SESSION_HEADERS if headers.get(name)), None)
+
+
+def _session_of_user_id(body: Mapping[str, Any]) -> str | None:
+    """Claude Code's id of the session in `metadata`: JSON, or a name with parts in older versions."""
+    user_id = text(member(body.get("metadata"), "user_id")) or ""
+    if older := _OLDER_USER_ID.search(user_id):
+        return older[1]
+    try:
+        return label(member(json.loads(user_id), "session_id"))
+    except (ValueError, RecursionError):
+        return None
+
+
+def _system_texts(body: Mapping[str, Any]) -> Iterator[str]:
+    system = body.get("system")
+    yield from _texts([system] if isinstance(system, str) else sequence(body, "system"))
+    for message in sequence(body, "messages")[:_OPENING_MESSAGES]:
+        content = member(message, "content")
+        if member(message, "role") == "system":
+            yield from _texts(content if isinstance(content, list) else [content])
+
+
+def _texts(blocks: Iterable[Any]) -> Iterator[str]:
+    for block in blocks:
+        yield block if isinstance(block, str) else block_text(block)
+
+
+def _line_after(text: str, name: str) -> str | None:
+    start = text.find(name)
+    return text[start + len(name) :].split("\n", 1)[0].strip() if start >= 0 else None
+
+
+_GENERIC = Tool("tool_use", lambda outcome: [event_data.tool_use(outcome)])
