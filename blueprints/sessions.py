@@ -7,6 +7,7 @@ from access.idempotency import idempotent
 from blueprints import Blueprint, find
 from errors import Erased
 from models import ApiToken, CandidateKey, Event, Session, blind, privacy, sessions
+from models.capture import capture
 from schemas.sessions import ReviewedSession, TestResult
 from schemas.sessions import Session as CandidateSession
 
@@ -62,7 +63,8 @@ def shown(session_id: Any) -> dict[str, Any]:
     """The session's current state, without the members for reviewers if the caller is its candidate."""
     session = Session.visible_to(caller).where(Session.id == session_id).get()
     members = {name: getattr(session, name) for name in CandidateSession().fields if hasattr(session, name)}
-    members |= Event.counts(session) | {
+    counts = Event.counts(session)
+    members |= counts | {
         "updated_at": session.updated_at or session.created_at,
         "status": session.key.status,
         "org_name": session.organization.shown_name,
@@ -70,7 +72,7 @@ def shown(session_id: Any) -> dict[str, Any]:
         "retained_until": privacy.retained_until(session.key, session),
         "erasure_requested_at": session.key.erasure_requested_at,
     }
-    seal = session.seal(members["event_count"] + members["late_event_count"])
+    seal = session.seal(sum(counts.values()))
     if isinstance(caller, CandidateKey):
         # A partial seal would only raise questions about the events not sealed yet.
         return members | {"seal": seal if session.closed_at is not None and seal["is_whole"] else None}
@@ -81,6 +83,7 @@ def shown(session_id: Any) -> dict[str, Any]:
         "candidate_email": session.key.candidate_email,
         "hired_at": session.hired_at,
         "metrics": sessions.shown_metrics(session),
+        "capture": capture(session),
         "erased_at": session.key.erased_at,
         "test_result": sessions.submitted_tests(session),
     }

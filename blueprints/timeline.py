@@ -55,10 +55,11 @@ def _reads_large_envelopes(**path: Any) -> bool:
 def get_timeline(query, session_id):
     """Get a session's timeline
 
-    A page of its events in the order in which they happened. Send `next` as `after` to get the next page.
+    A page of its events in the order in which they happened. Send `next` as `after` to get the next page. If several
+    channels recorded the same call, each has an event; `counts` is true for one of them.
     """
     session = find(Session, session_id)
-    filters = {name: query.get(name) for name in ("kind", "without", "source", "actor")}
+    filters = {name: query.get(name) for name in ("kind", "without", "source", "actor", "channel")}
     full, latest_first = query["detail"] == "full", query["order"] == "desc"
     result = timeline.page(session, query["limit"], _cursor(query), full, latest_first, **filters)
     return {"events": [_event(event) for event in result.events], "next": result.next}
@@ -67,9 +68,10 @@ def get_timeline(query, session_id):
 @blp.get("/sessions/<id:session_id>/timeline/compact")
 @auth.required(ApiToken)
 @blp.file(
-    "JSON Lines: for each event an object with `id`, `ts`, `kind`, `actor`, `summary` and `size` (in bytes).",
+    "JSON Lines: for each event an object with `id`, `ts`, `kind`, `actor`, `channel`, `counts`, `summary` and `size`.",
     "All events, one per line.",
-    example='{"id":"1","ts":"2026-04-02T09:00:00.000Z","kind":"prompt","actor":"human","summary":"Fix","size":212}\n',
+    example='{"id":"1","ts":"2026-04-02T09:00:00.000Z","kind":"prompt","actor":"human","channel":null,"counts":true,'
+    '"summary":"Fix","size":212}\n',
 )
 @audit.reading
 def get_compact_timeline(session_id):
@@ -81,7 +83,7 @@ def get_compact_timeline(session_id):
     session = find(Session, session_id)
     parts = timeline.read_compact(session)
     # A chunk for many lines: a server sends each one on its own.
-    chunks = (b"".join(orjson.dumps(_compact(*row)) + b"\n" for row in rows) for rows in parts)
+    chunks = (b"".join(orjson.dumps(_compact(row)) + b"\n" for row in rows) for rows in parts)
     return file_response(f"timeline-{session.id}.jsonl", chunks)
 
 
@@ -189,11 +191,14 @@ def _cursor(query: dict[str, Any]) -> timeline.Cursor | None:
         raise invalid("after", str(error)) from None
 
 
-def _compact(
-    time_ns: int, seq: int, id: str, kind: str, actor: str | None, subject: Any, note: Any, size: int
-) -> dict[str, Any]:
-    ts, summary = format_timestamp(timestamp_from_ns(time_ns)), format_summary(subject, note)
-    return {"id": id, "ts": ts, "kind": kind, "actor": actor, "summary": summary, "size": size}
+def _compact(row: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "id": row["event_id"],
+        "ts": format_timestamp(timestamp_from_ns(row["time_ns"])),
+        **{name: row[name] for name in ("kind", "actor", "channel", "counts")},
+        "summary": format_summary(row["subject"], row["note"]),
+        "size": row["size"],
+    }
 
 
 def _event(row: dict[str, Any]) -> dict[str, Any]:

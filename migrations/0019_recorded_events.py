@@ -12,7 +12,7 @@ USAGE_COLUMNS = {
 
 
 def up(migrator, db):
-    for name in ("channel", "joins"):
+    for name in ("channel", "agent_session", "joins"):
         db.execute_sql(f"ALTER TABLE events ADD COLUMN {name} TEXT")
     db.execute_sql(
         "CREATE INDEX events_of_channels ON events (session_id, channel, seq) WHERE channel IS NOT NULL"

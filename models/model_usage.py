@@ -1,13 +1,16 @@
 """Tokens and cost of candidates' model calls through the proxy, and their budget reservations (R42)."""
 
 from datetime import datetime, timedelta
+from functools import reduce
+from operator import or_
 from typing import Any, Self
 
 import peewee
 
-from models.base import Model, TimestampField, clock, db
+from models.base import Model, PersonalData, Query, TimestampField, clock, db
 from models.database import connection
 from models.fields import IntegerField, TextField
+from models.keys import CandidateKey
 from models.sessions import Session, prices
 from rules import usage
 from rules.timestamps import whole_seconds_ns
@@ -27,12 +30,19 @@ RESERVATION_LIFETIME = timedelta(minutes=11)
 
 
 class ModelUsage(Model):
-    """One model call: times, status, tokens and cost. Prompts and responses are not stored.
+    """One model call: times, status, tokens and cost. Prompts and responses are in the session's events.
 
     `input_tokens` excludes tokens read from or written to the cache; `cache_write_1h_tokens` is the part of
     `cache_write_tokens` with a lifetime of one hour. Counts that were neither reported nor estimated are None.
-    `cost_nano_usd` is in billionths of a dollar; None without tokens.
+    `cost_nano_usd` is in billionths of a dollar; None without tokens. `request_id` is the provider's; `tool` and
+    `agent_session` are those of a recorded event. `is_recorded` says whether the call's events were stored; None if
+    none were to be. An erasure deletes TRACES and leaves the numbers.
     """
+
+    TRACES = ("request_id", "tool", "agent_session", "first_token_ms")
+    personal_data = PersonalData(
+        "modelCalls", "Calls of your AI coding tools to models: when, how long, and how many tokens."
+    )
 
     session = peewee.ForeignKeyField(Session)
     provider = peewee.TextField()
@@ -67,18 +77,34 @@ class ModelUsage(Model):
         reservation: "ModelReservation | None" = None,
         **columns: Any,
     ) -> None:
-        """Store a call that has just ended and release its reservation; `columns` are `status_code` and `is_whole`.
+        """Store a call that has just ended and release its reservation.
 
         It runs after the request has closed its connection.
+
+        columns -- `status_code`, `is_whole`, and those of TRACES and `is_recorded` that are known
         """
         columns |= {column: used.counts.get(name) for column, name in _COUNTS.items()}
         cost = usage.call_cost_nano_usd(provider, used, whole_seconds_ns(started_at), prices())
         # The clock may have been set back during the call.
         columns |= {"started_at": started_at, "ended_at": max(clock.now(), started_at)}
         with connection(), db.atomic():
+            # Locked against an erasure. Its candidate's calls may still end.
+            if CandidateKey(id=session.key_id).lock("FOR SHARE").erased_at is not None:
+                columns |= dict.fromkeys(cls.TRACES)
             cls.create(session=session, provider=provider, model=used.model, cost_nano_usd=cost, **columns)
             if reservation:
                 reservation.delete_instance()
+
+    @classmethod
+    def personal_rows(cls, key: CandidateKey, session: Any) -> Query:
+        return cls.select().where(cls.session == session)
+
+    @classmethod
+    def erase_personal_data(cls, key: CandidateKey, session: Any) -> int:
+        """Delete TRACES; the numbers stay."""
+        traces = [getattr(cls, name) for name in cls.TRACES]
+        has_trace = reduce(or_, [column.is_null(False) for column in traces])
+        return cls.update(dict.fromkeys(traces)).where(cls.session == session, has_trace).execute()
 
     @classmethod
     def by_model(cls, session: Session) -> list[dict[str, Any]]:

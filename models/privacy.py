@@ -19,6 +19,7 @@ from models.base import Model, Query, clock, db, is_postgres
 from models.database import empty_write_ahead_log
 from models.feed import FeedEvent
 from models.keys import CandidateKey
+from models.model_usage import ModelUsage
 from models.orgs import ApiToken, Organization
 from models.rollups import CohortCount
 from models.sessions import (
@@ -35,6 +36,11 @@ from models.task_failures import run_each
 from rules import retention
 
 log = logging.getLogger("proofstone.worker")
+
+_MODEL_CALL = (
+    "provider model started_at ended_at status_code is_whole input_tokens output_tokens cache_read_tokens "
+    "cache_write_tokens cost_nano_usd request_id tool agent_session first_token_ms is_recorded"
+)
 
 
 def personal_tables() -> list[Any]:
@@ -149,12 +155,13 @@ def consents(key: CandidateKey) -> list[Consent]:
 
 
 def submitted_data(session: Session) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The other data from the candidate's client, without events, as (kind, columns)."""
+    """The other data from the candidate's client and the model calls, without events, as (kind, columns)."""
     # A report has up to 64 KiB and takes far more memory once it is parsed; a submission has up to 16 MiB.
     tables: tuple[tuple[str, Any, int, str], ...] = (
         ("signingKey", SigningKey, 10, "public_key"),
         ("clientReport", ClientReport, 10, "kind data"),
         ("submission", Submission, 1, "verdict bundle_size bundle_sha256 repo_url base_sha file_tree diff"),
+        ("modelCall", ModelUsage, 100, _MODEL_CALL),
     )
     for kind, table, max_rows, names in tables:
         rows = table.personal_rows(session.key, session)

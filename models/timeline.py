@@ -13,24 +13,27 @@ import peewee
 
 from models import batches
 from models.base import Query, clock
-from models.sessions import Event, Session, prices
+from models.sessions import Counting, Event, Session, prices
 from rules import analysis
 from rules.artifacts import ArtifactEvent
 
 MAX_RECENT_SUBJECTS = 50
+MAX_RECENT_SUPERSEDED = 10_000
 _CURSOR = re.compile(r"(-?[0-9]{1,19})\.([0-9]{1,19})", re.ASCII)
 _INT64 = range(-(2**63), 2**63)
 _ORDER = (Event.time_ns, Event.seq)
 # All columns stored before the envelope, so that a page does not read through it.
 _COLUMNS = (
     *(Event.seq, Event.event_id, Event.time_ns, Event.received_at, Event.kind, Event.source),
-    *(Event.actor, Event.attribution, Event.late, Event.subject, Event.note, Event.size),
+    *(Event.actor, Event.attribution, Event.late, Event.channel, Event.subject, Event.note, Event.size),
 )
 COMPACT_COLUMNS = (
-    *(Event.time_ns, Event.seq, Event.event_id, Event.kind, Event.actor),
+    *(Event.time_ns, Event.seq, Event.event_id, Event.kind, Event.actor, Event.late, Event.channel),
     *(Event.subject, Event.note, Event.size),
 )
 COMPACT_ROWS = 1000
+# The value of the filter `channel` for events of the candidate's client.
+CLIENT = "client"
 
 
 class Cursor(NamedTuple):
@@ -70,7 +73,7 @@ def page(
     """The events after a cursor.
 
     full -- with their envelopes, of up to MAX_BYTES together
-    filters -- `kind` and `without` (lists), `source`, `actor`
+    filters -- `kind` and `without` (lists), `source`, `actor`, `channel`
     """
     query = _matching(session, filters).select(*_COLUMNS)
     ordered = (batches.before if latest_first else batches.after)(query, _ORDER, after)
@@ -78,6 +81,7 @@ def page(
     events = rows[:limit]
     if full:
         events = next(batches.split(events, lambda row: row["size"]), [])
+    events = _with_counts(session, events)
     is_last = len(events) == len(rows)
     cursor = None if is_last else Cursor(events[-1]["time_ns"], events[-1]["seq"])
     if full:
@@ -96,16 +100,25 @@ def _matching(session: Session, filters: dict[str, Any]) -> Query:
         query = query.where(Event.kind == kinds[0] if len(kinds) == 1 else Event.kind.in_(kinds))
     if filters.get("without"):
         query = query.where(Event.kind.not_in(filters["without"]))
-    for name in ("source", "actor"):
+    if filters.get("channel") == CLIENT:
+        return query.where(Event.channel.is_null())
+    for name in ("source", "actor", "channel"):
         if filters.get(name) is not None:
             query = query.where(getattr(Event, name) == filters[name])
     return query
 
 
+def _with_counts(session: Session, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The rows with `counts`: whether the event is part of the metrics."""
+    counting = Counting(session)
+    return [row | {"counts": counting.counts(row)} for row in rows]
+
+
 def find_event(session: Session, event_id: str) -> dict[str, Any] | None:
     """One event with its envelope."""
     query = Event.select(*_COLUMNS, Event.envelope)
-    return query.where(Event.session == session, Event.event_id == event_id).dicts().first()
+    rows: Any = query.where(Event.session == session, Event.event_id == event_id).limit(1).dicts()
+    return next(iter(_with_counts(session, list(rows))), None)
 
 
 def read_all(session: Session, **filters: Any) -> Iterator[dict[str, Any]]:
@@ -114,18 +127,23 @@ def read_all(session: Session, **filters: Any) -> Iterator[dict[str, Any]]:
     return batches.read_wide(query, _ORDER, Event.size)
 
 
-def read_compact(session: Session) -> Iterator[list[tuple]]:
-    """All events in order, without their envelopes, as lists of tuples of COMPACT_COLUMNS."""
-    query, last = Event.select(*COMPACT_COLUMNS).where(Event.session == session), None
-    while rows := list(batches.after(query, _ORDER, last).limit(COMPACT_ROWS).tuples()):
-        yield rows
-        last = Cursor(*rows[-1][:2])
+def read_compact(session: Session) -> Iterator[list[dict[str, Any]]]:
+    """All events in order, without their envelopes, as lists of dictionaries of COMPACT_COLUMNS and `counts`."""
+    query, last, counting = (
+        Event.select(*COMPACT_COLUMNS).where(Event.session == session),
+        None,
+        Counting(session),
+    )
+    while rows := list(batches.after(query, _ORDER, last).limit(COMPACT_ROWS).dicts()):
+        yield [row | {"counts": counting.counts(row)} for row in rows]
+        last = Cursor(rows[-1]["time_ns"], rows[-1]["seq"])
 
 
 def artifact_events(session: Session, kinds: list[str]) -> Iterator[ArtifactEvent]:
     """The events of these kinds that count, in order."""
+    counting = Counting(session)
     for row in read_all(session, kind=kinds):
-        if not row["late"]:
+        if counting.counts(row):
             values = row | {"envelope": json.loads(row.pop("envelope"))}
             yield ArtifactEvent(*(values[name] for name in ArtifactEvent._fields))
 
@@ -145,8 +163,7 @@ def recent_activity(session: Session, minutes: int) -> dict[str, Any]:
 
     Includes the latest MAX_RECENT_SUBJECTS files and commands, each once.
     """
-    is_recent = Event.received_at >= clock.now() - timedelta(minutes=minutes)
-    recent = Event.select().where(Event.session == session, is_recent, ~Event.late)
+    recent = _counted(session).where(Event.received_at >= clock.now() - timedelta(minutes=minutes))
     counts = recent.select(
         peewee.fn.COUNT(Event.seq).alias("events"),
         peewee.fn.COUNT(peewee.Case(None, ((Event.kind == "prompt", 1),))).alias("prompts"),
@@ -158,6 +175,15 @@ def recent_activity(session: Session, minutes: int) -> dict[str, Any]:
         "files_changed": _subjects(recent.where(Event.kind.in_(("file_diff", "file_create", "file_delete")))),
         "commands": _subjects(recent.where(Event.kind == "command")),
     }
+
+
+def _counted(session: Session) -> Query:
+    """The events that count, apart from old ones that a better channel has too."""
+    counting, events = Counting(session), Event.select().where(Event.session == session, ~Event.late)
+    if counting.has_client:
+        return events.where(Event.channel.is_null())
+    superseded = sorted(counting.superseded)[-MAX_RECENT_SUPERSEDED:]
+    return events.where(Event.seq.not_in(superseded)) if superseded else events
 
 
 def _subjects(events: Query) -> list[str]:

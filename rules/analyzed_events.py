@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from rules import commands
+from rules import commands, witnesses
 from rules.envelopes import (
     CHANGE_KINDS,
     integer,
@@ -158,8 +158,9 @@ def _test_run(envelope: Any) -> dict[str, Any]:
 
 def _tool(name: str) -> Reader:
     def read(envelope: Any) -> dict[str, Any]:
-        tool, source = label(member(envelope, "data", name)), source_name(member(envelope, "source"))
-        return {"tool": tool and sys.intern(tool), "tool_source": sys.intern(source)}
+        tool, source = label(member(envelope, "data", name)), member(envelope, "source")
+        tool_source = witnesses.tool_source(source) or source_name(source)
+        return {"tool": tool and sys.intern(tool), "tool_source": sys.intern(tool_source)}
 
     return read
 

@@ -17,71 +17,78 @@ TOO_DEEP = "[too deep]"
 MAX_BEARER_CHARACTERS = 4_096
 MAX_PRIVATE_KEY_CHARACTERS = 20_000
 
-# The start of a word, also right after the escaped line break of a JSON text.
-_START = r"(?:(?<![A-Za-z0-9_-])|(?<=\\[nrt]))"
 _NO_MORE = r"(?![A-Za-z0-9])"
+_PEM_BODY = rf"(?:[A-Za-z0-9+/=\s\\:,]|-(?!----)){{40,{MAX_PRIVATE_KEY_CHARACTERS}}}"
+
+# By the prefix of the secret: what follows it.
+_PREFIXED = (
+    # Tokens of this service
+    *(("psk_live_", r"[0-9A-Za-z]{20,}"), ("whsec_", r"[0-9A-Za-z+/=]{20,}")),
+    # Model providers
+    *(("sk-", r"(?:ant|proj|svcacct|admin|or|lf)-[\w-]{20,}"), ("sk-", rf"[A-Za-z0-9]{{32,}}{_NO_MORE}")),
+    *(("gsk_", r"[A-Za-z0-9]{40,}"), ("xai-", r"[A-Za-z0-9]{40,}"), ("hf_", r"[A-Za-z0-9]{30,}")),
+    # Forges and package registries
+    *((prefix, r"[A-Za-z0-9]{36,}") for prefix in ("ghp_", "gho_", "ghs_", "ghu_", "ghr_")),
+    ("github_pat_", r"\w{22,}"),
+    *((prefix, r"[\w-]{20,}") for prefix in ("glpat-", "glptt-", "gldt-", "glrt-", "glsoat-", "glcbt-")),
+    *(("npm_", rf"[A-Za-z0-9]{{36}}{_NO_MORE}"), ("pypi-", r"[\w-]{50,}")),
+    # Clouds
+    *(("AKIA", rf"[0-9A-Z]{{16}}{_NO_MORE}"), ("ASIA", rf"[0-9A-Z]{{16}}{_NO_MORE}")),
+    *(("AIza", r"[\w-]{35}(?![\w-])"), ("ya29.", r"[\w-]{20,}"), ("GOCSPX-", r"[\w-]{20,}")),
+    ("dop_v1_", r"[a-f0-9]{64}"),
+    # Payment, chat and mail
+    *((prefix, r"[A-Za-z0-9]{16,}") for prefix in ("sk_live_", "sk_test_", "rk_live_", "rk_test_")),
+    *(("xox", r"[abeoprs](?:\.xox[bp])?-[A-Za-z0-9-]{10,}"), ("xapp-", r"[A-Za-z0-9-]{10,}")),
+    ("SG.", r"[\w-]{20,24}\.[\w-]{40,46}"),
+    # JSON Web Tokens
+    ("eyJ", r"[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]{8,}"),
+)
 
 
 class _Format(NamedTuple):
-    """Secrets of one kind. `hint` is in each of their texts, in lower case."""
+    """Secrets of one kind. Each text with one of them contains `hint`."""
 
     hint: str
     pattern: re.Pattern[str]
 
     @classmethod
-    def of(cls, hint: str, pattern: str, flags: re.RegexFlag = re.NOFLAG) -> "_Format":
-        return cls(hint, re.compile(pattern, flags | re.ASCII))
+    def with_prefix(cls, prefix: str, rest: str) -> "_Format":
+        """The prefix starts a word, also right after the escaped line break of a JSON text.
+
+        The pattern starts with the prefix, which is the fastest to search. A run of letters starts a word once, so it
+        is not read again for each repetition of the prefix in it.
+        """
+        text = re.escape(prefix)
+        return cls(prefix, re.compile(rf"{text}(?:(?<![\w-]{text})|(?<=\\[nrt]{text})){rest}", re.ASCII))
+
+    @classmethod
+    def in_any_case(cls, hint: str, pattern: str) -> "_Format":
+        return cls(hint, re.compile(pattern, re.ASCII | re.IGNORECASE))
 
 
-_PEM_BODY = r"(?:[A-Za-z0-9+/=\s\\:,]|-(?!----)){40,%d}" % MAX_PRIVATE_KEY_CHARACTERS
-_FORMATS = (
-    # Candidate keys, and the tokens of this service
-    _Format.of("pst-", rf"PST-[{ALPHABET}]{{4}}-[{ALPHABET}]{{4}}", re.IGNORECASE),
-    _Format.of("psk_live_", r"psk_live_[0-9A-Za-z]{20,}"),
-    _Format.of("whsec_", r"whsec_[0-9A-Za-z+/=]{20,}"),
-    # Model providers
-    _Format.of("sk-", rf"{_START}sk-(?:ant|proj|svcacct|admin|or|lf)-[\w-]{{20,}}"),
-    _Format.of("sk-", rf"{_START}sk-[A-Za-z0-9]{{32,}}{_NO_MORE}"),
-    _Format.of("gsk_", rf"{_START}gsk_[A-Za-z0-9]{{40,}}"),
-    _Format.of("xai-", rf"{_START}xai-[A-Za-z0-9]{{40,}}"),
-    _Format.of("hf_", rf"{_START}hf_[A-Za-z0-9]{{30,}}"),
-    # Clouds, forges, registries, payment and chat services
-    _Format.of("akia", rf"{_START}AKIA[0-9A-Z]{{16}}{_NO_MORE}"),
-    _Format.of("asia", rf"{_START}ASIA[0-9A-Z]{{16}}{_NO_MORE}"),
-    _Format.of(
+_FORMATS = [
+    *(_Format.with_prefix(prefix, rest) for prefix, rest in _PREFIXED),
+    _Format(
+        "PRIVATE KEY",
+        re.compile(
+            rf"(?<=-----BEGIN )[A-Z0-9 ]{{0,30}}PRIVATE KEY(?: BLOCK)?-----{_PEM_BODY}"
+            r"(?:-----END [A-Z0-9 ]{0,40}-----)?"
+        ),
+    ),
+    _Format("hooks.slack.com", re.compile(r"(?<=hooks\.slack\.com/services/)[A-Za-z0-9/]{20,}")),
+]
+_FORMATS_IN_ANY_CASE = [
+    _Format.in_any_case("pst-", rf"PST-[{ALPHABET}]{{4}}-[{ALPHABET}]{{4}}"),
+    _Format.in_any_case(
         "aws_secret_access_key",
         r"(?<=aws_secret_access_key)['\"]?[ \t]{0,4}[=:][ \t]{0,4}['\"]?[A-Za-z0-9/+]{40}(?![A-Za-z0-9/+])",
-        re.IGNORECASE,
     ),
-    _Format.of("gh", rf"{_START}gh[opsur]_[A-Za-z0-9]{{36,}}"),
-    _Format.of("github_pat_", rf"{_START}github_pat_\w{{22,}}"),
-    _Format.of("gl", rf"{_START}gl(?:pat|ptt|dt|rt|soat|cbt|agent|ft)-[\w-]{{20,}}"),
-    _Format.of("xox", rf"{_START}xox[abeoprs](?:\.xox[bp])?-[A-Za-z0-9-]{{10,}}"),
-    _Format.of("xapp-", rf"{_START}xapp-[A-Za-z0-9-]{{10,}}"),
-    _Format.of("hooks.slack.com", r"(?<=hooks\.slack\.com/services/)[A-Za-z0-9/]{20,}"),
-    _Format.of("_live_", rf"{_START}[prs]k_live_[A-Za-z0-9]{{16,}}"),
-    _Format.of("_test_", rf"{_START}[prs]k_test_[A-Za-z0-9]{{16,}}"),
-    _Format.of("aiza", rf"{_START}AIza[\w-]{{35}}(?![\w-])"),
-    _Format.of("ya29.", rf"{_START}ya29\.[\w-]{{20,}}"),
-    _Format.of("gocspx-", rf"{_START}GOCSPX-[\w-]{{20,}}"),
-    _Format.of("npm_", rf"{_START}npm_[A-Za-z0-9]{{36}}{_NO_MORE}"),
-    _Format.of("pypi-", rf"{_START}pypi-[\w-]{{50,}}"),
-    _Format.of("sg.", rf"{_START}SG\.[\w-]{{20,24}}\.[\w-]{{40,46}}"),
-    _Format.of("dop_v1_", rf"{_START}dop_v1_[a-f0-9]{{64}}"),
-    # A run of these characters starts once, so that each is read at most three times.
-    _Format.of("eyj", rf"{_START}eyJ[\w-]{{8,}}\.eyJ[\w-]{{8,}}\.[\w-]{{8,}}"),
-    _Format.of(
+    _Format.in_any_case(
         "authorization",
         r"(?<=authorization)['\"]?[ \t]{0,4}[:=][ \t]{0,4}['\"]?(?:bearer|basic|token)[ \t]{1,4}"
         rf"[\w.~+/=-]{{16,{MAX_BEARER_CHARACTERS}}}",
-        re.IGNORECASE,
     ),
-    _Format.of(
-        "private key",
-        rf"(?<=-----BEGIN )[A-Z0-9 ]{{0,30}}PRIVATE KEY(?: BLOCK)?-----{_PEM_BODY}"
-        r"(?:-----END [A-Z0-9 ]{0,40}-----)?",
-    ),
-)
+]
 
 
 def mask(value: Any, depth: int = MAX_DEPTH) -> Any:
@@ -103,8 +110,11 @@ def mask(value: Any, depth: int = MAX_DEPTH) -> Any:
 
 def mask_text(text: str) -> str:
     """The text with MARKER in place of each secret."""
-    lower = text.lower()
     for known in _FORMATS:
+        if known.hint in text:
+            text = known.pattern.sub(MARKER, text)
+    lower = text.lower()
+    for known in _FORMATS_IN_ANY_CASE:
         if known.hint in lower:
             text = known.pattern.sub(MARKER, text)
     return text

@@ -53,17 +53,22 @@ def inspect(row: Mapping[str, Any], context: Context) -> Iterator[str]:
 
 
 def _has_other_columns(row: Mapping[str, Any], envelope: dict[str, Any], context: Context) -> bool:
-    expected = envelopes.columns(envelope, row["channel"]) | {
-        "joins": row["channel"] and witnesses.joins(envelope),
-        "event_id": envelope["id"],
-        "time_ns": parse_timestamp_ns(envelope["ts"]),
-        "size": len(row["envelope"].encode()),
-    }
+    channel = row["channel"]
+    recorded = witnesses.columns(None if channel is None else envelope)
+    expected = (
+        envelopes.columns(envelope, channel)
+        | recorded
+        | {
+            "event_id": envelope["id"],
+            "time_ns": parse_timestamp_ns(envelope["ts"]),
+            "size": len(row["envelope"].encode()),
+        }
+    )
     if (
         row["arrival_mac"] is None
     ):  # It covers `late`, which cannot be derived again if the clock was set back.
         expected["late"] = _is_late(row["received_at"], context.closed_at)
-    if row["channel"] is not None and row["channel"] != envelopes.member(envelope, "source", "channel"):
+    if channel is not None and channel != envelopes.member(envelope, "source", "channel"):
         return True
     is_unsigned = row["verdict"] == event_signatures.UNSIGNED
     return is_unsigned == event_signatures.is_signed(envelope) or any(

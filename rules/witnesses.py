@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 from rules.envelopes import label, member, text
 from rules.recorded_events import CHANNELS
 
+# The source of calls by an unknown tool, whichever channel recorded them.
+RECORDED = "recorded"
 _RESPONSES = frozenset({"ai_response", "subagent_usage"})
 _ONCE_A_SESSION = frozenset({"session_start", "session_end"})
 _DIGEST_CHARACTERS = 24
@@ -19,6 +21,12 @@ class Seen(NamedTuple):
     seq: int
     channel: str
     joins: str | None
+
+
+def columns(envelope: Any) -> dict[str, str | None]:
+    """The columns that only events of channels have; without values for None."""
+    agent_session = label(member(envelope, "data", "meta", "ideSessionId"))
+    return {"agent_session": agent_session, "joins": joins(envelope)}
 
 
 def joins(envelope: Any) -> str | None:
@@ -66,7 +74,8 @@ def superseded(events: Iterable[Seen]) -> set[int]:
     """
     by_channel: dict[str, list[Seen]] = {channel: [] for channel in CHANNELS}
     for event in events:
-        by_channel.get(event.channel, []).append(event)
+        if event.channel in by_channel:
+            by_channel[event.channel].append(event)
     better: Counter[str] = Counter()
     found: set[int] = set()
     for channel in CHANNELS:
@@ -86,7 +95,7 @@ def _is_covered(key: str, counts: Counter[str], better: Counter[str]) -> bool:
 
 
 def tool_source(source: Any) -> str | None:
-    """The tool of an event of a channel, else None."""
+    """The tool of an event of a channel, or RECORDED if it is not known; None for the client's."""
     if member(source, "channel") not in CHANNELS:
         return None
-    return label(member(source, "tool")) or ""
+    return label(member(source, "tool")) or RECORDED

@@ -1,8 +1,9 @@
 """Sessions, as reviewers and their candidate see them."""
 
+from rules.recorded_events import CHANNELS
 from schemas import members
 from schemas.base import Body, Schema
-from schemas.fields import Choice, Dict, Flag, Id, Integer, Nested, Number, String, Text, Verbatim
+from schemas.fields import Choice, Dict, Flag, Id, Integer, ListOf, Nested, Number, String, Text, Verbatim
 from schemas.keys import SESSION_STATUSES
 from schemas.timestamps import Timestamp
 
@@ -39,6 +40,10 @@ class Session(SessionBase):
     """A session; all members are at the top level, where the candidate's client expects them."""
 
     event_count = Integer("Events that count.", example=214)
+    witness_event_count = Integer(
+        "Events that do not count because the candidate's client or a better channel reported the same.",
+        example=0,
+    )
     late_event_count = Integer("Events that arrived too late to count.", example=0)
     retained_until = Timestamp("When personal data will be erased, if ever.", null=True)
     seal = Nested(SealHead, "Server's seal; for the candidate only when complete.", null=True)
@@ -88,6 +93,56 @@ class TestResult(Body):
     note = Text(2000, "Note about the run.", example="Node 22, clean clone", null=True)
 
 
+class CapturedChannel(Schema):
+    """A channel that recorded events of a session."""
+
+    channel = Choice(["client", *CHANNELS], "Channel; `client` is the candidate's client.", example="proxy")
+    events = Integer("Number of its events, also of those that do not count.", example=214)
+    first_at = Timestamp("When the first arrived.")
+    last_at = Timestamp("When the last arrived.")
+
+
+class CapturedTool(Schema):
+    """A tool that the candidate used."""
+
+    tool = String("Tool, or another source of events.", example="claude-code")
+    prompts = Integer("Prompts that count.", example=12)
+    commands = Integer("Commands that count.", example=31)
+    changes = Integer("Changes of files that count.", example=17)
+    first_at = Timestamp("When its first event arrived.")
+    last_at = Timestamp("When its last event arrived.")
+
+
+class CapturedAgentSession(Schema):
+    """A session of an agent, seen by the service's own channels."""
+
+    agent_session = String("The tool's id of the session.", example="0d9f0a54-7c1c-4b8e-9a5e-2f0a4c1b7d11")
+    tool = String("Tool.", example="claude-code", null=True)
+    channels = ListOf(Choice(CHANNELS), "Channels that saw it.", example=["http-hook", "proxy"])
+    one_witness_only = Flag("Whether only one channel saw it.", example=False)
+    events = Integer("Number of its events.", example=214)
+    first_at = Timestamp("When the first arrived.")
+    last_at = Timestamp("When the last arrived.")
+
+
+class CaptureGap(Schema):
+    """A time of more than 10 minutes without an event."""
+
+    started_at = Timestamp("When the last event before it arrived.")
+    ended_at = Timestamp("When the next event arrived.")
+
+
+class Capture(Schema):
+    """What recorded a session. Times are those of arrival; late events are left out.
+
+    Lists have at most 200 entries."""
+
+    channels = ListOf(CapturedChannel, "Channels, first one first.")
+    tools = ListOf(CapturedTool, "Tools, first one first.")
+    agent_sessions = ListOf(CapturedAgentSession, "Agent sessions, first one first.")
+    gaps = ListOf(CaptureGap, "Silences between events, in order.")
+
+
 class ReviewedSession(Session):
     """A session with members for reviewers; a candidate's response omits them."""
 
@@ -101,6 +156,7 @@ class ReviewedSession(Session):
         null=True,
         optional=True,
     )
+    capture = Nested(Capture, "What recorded the session.", optional=True)
     erased_at = Timestamp("When personal data was erased.", null=True, optional=True)
     test_result = Nested(TestResult, "Submitted test result.", null=True, optional=True)
 

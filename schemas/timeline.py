@@ -5,6 +5,7 @@ from typing import Any
 import marshmallow as ma
 
 from rules import commands
+from rules.recorded_events import CHANNELS
 from schemas import members
 from schemas.base import PageOf, Schema, shape
 from schemas.candidate_session import Envelope
@@ -21,6 +22,10 @@ SOURCE = String("Tool that reported it.", example="claude-code", null=True)
 ACTOR = String("Actor.", example="ai", null=True)
 ATTRIBUTION = String("Likely author.", example="likely_ai", null=True)
 LATE = Flag("Whether it is too late to count in the metrics.", example=False)
+CHANNEL = Choice(
+    CHANNELS, "Channel that recorded it; null for the candidate's client.", example="proxy", null=True
+)
+COUNTS = Flag("Whether it counts in the metrics: not late, and no better channel has it too.", example=True)
 
 
 class SessionQuery(PageQuery):
@@ -75,6 +80,9 @@ class TimelineQuery(CursorQuery):
     without = KindList("Exclude events of these kinds, such as `tool_intent,ai_response`.")
     source = String("Only events of this source.", max=255)
     actor = String("Only events of this actor: `human`, `ai` or `system`.", max=255)
+    channel = Choice(
+        ["client", *CHANNELS], "Only events that this channel recorded; `client` is the candidate's client."
+    )
     detail = Choice(["summary", "full"], "`full` includes the events as sent.", load_default="summary")
 
 
@@ -89,6 +97,8 @@ class TimelineEvent(Schema):
     actor = ACTOR
     attribution = ATTRIBUTION
     late = LATE
+    channel = CHANNEL
+    counts = COUNTS
     summary = String("Summary and result, on one line.", example="go test ./... · exit 1")
     size_bytes = Integer("Size of the event as sent, in bytes.", attribute="size", example=1840)
     envelope = Verbatim(Envelope, "With `detail=full`: the event as sent.", optional=True)
@@ -113,6 +123,8 @@ class Decision(Schema):
     ts = members.EVENT_TIME
     kind = Choice(["decision_event", "plan_decision"], "Kind of decision.", example="decision_event")
     late = LATE
+    channel = CHANNEL
+    counts = COUNTS
     title = String("Decision.", example="Keep the queue in the database", null=True)
     chosen_option = String("Chosen option.", example="A table with SKIP LOCKED", null=True)
     rationale = String("Reason.", example="One less moving part", null=True)

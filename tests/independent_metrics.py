@@ -19,6 +19,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 CHANGE_KINDS = ("file_diff", "file_create", "file_delete")
 BY_HAND = ("likely_human", "ai_revised_by_human")
 ATTRIBUTIONS = ("likely_ai", "ai_revised_by_human", "likely_human", "mixed")
+CHANNELS = ["proxy", "http-hook", "otlp"]
 BILLION = 10**9
 COLUMNS = {
     "durationMs": "duration_ms",
@@ -69,6 +70,45 @@ def recompute(envelopes):
         "eventCount": len(events),
         "toolUsage": tool_usage(events),
     }
+
+
+def counted(stored):
+    """The envelopes that count, of (channel, envelope); the client's channel is None (R36)."""
+    from_client = [envelope for channel, envelope in stored if channel is None]
+    if from_client:
+        return from_client
+    rows = sorted(stored, key=lambda row: order(row[1]))
+    return [envelope for channel, envelope in rows if not is_repeated(channel, envelope, rows)]
+
+
+def is_repeated(channel, envelope, rows):
+    better = [
+        [other for other_channel, other in rows if other_channel == name and is_same_call(envelope, other)]
+        for name in CHANNELS[: CHANNELS.index(channel)]
+    ]
+    if envelope["kind"] != "prompt":
+        return any(better)
+    # The first prompt is repeated if a better channel has it once, the second if it has it twice.
+    before = [other for name, other in rows if name == channel and order(other) < order(envelope)]
+    number = len([other for other in before if is_same_call(envelope, other)])
+    return any(len(others) > number for others in better)
+
+
+def is_same_call(one, other):
+    kinds, members = {one["kind"], other["kind"]}, (data(one), data(other))
+    same_agent = members[0]["meta"]["ideSessionId"] == members[1]["meta"]["ideSessionId"]
+
+    def agree(name):
+        values = [" ".join((member.get(name) or "").split()) for member in members]
+        return values[0] == values[1] != ""
+
+    if kinds == {"prompt"}:
+        return same_agent and agree("text")
+    if kinds <= {"ai_response", "subagent_usage"}:
+        return agree("requestId") or (same_agent and agree("lastAssistantMessage"))
+    if kinds in ({"session_start"}, {"session_end"}):
+        return same_agent
+    return ("tool_intent" in kinds) == (kinds == {"tool_intent"}) and agree("toolUseId")
 
 
 def half_up(value):
@@ -163,12 +203,18 @@ def tests_passed(test_runs, testing):
     return codes[-1] == 0 if codes else None
 
 
+def tool_source(event):
+    source = event.get("source")
+    is_recorded = isinstance(source, dict) and source.get("channel") in CHANNELS
+    return source.get("tool") if is_recorded else source_name(event)
+
+
 def tool_usage(events):
-    announcing = {source_name(event) for event in of_kind(events, "tool_intent")}
+    announcing = {tool_source(event) for event in of_kind(events, "tool_intent")}
     usage = {}
     for event in events:
         member = {"tool_intent": "toolName", "tool_use": "toolName", "mcp_call": "tool"}.get(event["kind"])
-        is_announced = event["kind"] != "tool_intent" and source_name(event) in announcing
+        is_announced = event["kind"] != "tool_intent" and tool_source(event) in announcing
         name = None if is_announced else data(event).get(member)
         if isinstance(name, str):
             usage[name] = usage.get(name, 0) + 1

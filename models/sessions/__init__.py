@@ -1,7 +1,7 @@
 """Candidates' sessions: consent, redeem, events, close and metrics."""
 
 from models.sessions.close import close, close_for_erasure, complete, mark_hired, seal_due, settle, settle_all
-from models.sessions.events import Arrival, Event, SigningKey
+from models.sessions.events import Arrival, Counting, Event, SigningKey
 from models.sessions.final_seals import FinalSeal
 from models.sessions.ingest import append, store_if_open
 from models.sessions.metrics import (

@@ -2,7 +2,8 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import peewee
@@ -13,6 +14,7 @@ from models.fields import BigIntegerField, IntegerField, TextField
 from models.sessions.session import Session
 from models.task_failures import run_each
 from rules import envelopes, event_signatures, summaries, witnesses
+from rules.witnesses import Seen
 
 # Larger events are verified by the worker, so that ingest responds in time.
 MAX_VERIFIED_BYTES = 256 * 1024
@@ -50,7 +52,7 @@ class Arrival(NamedTuple):
         """As `of`, for an event that one of the service's channels recorded (R36)."""
         columns = {"event_id": envelope["id"], "time_ns": time_ns, "channel": channel}
         columns |= envelopes.columns(envelope, channel) | summaries.summarize(envelope)._asdict()
-        columns["joins"] = witnesses.joins(envelope)
+        columns |= witnesses.columns(envelope)
         return cls(text, len(text.encode()), columns, is_signed=False, has_long_signature=False)
 
     @property
@@ -100,12 +102,14 @@ class Event(Table, ErasedWithSession):
     The envelope is text, since its signature covers the spelling of numbers and the order of members. It is the last
     column, so that the others are read without it; `size` is its bytes. `seq` is the number of arrival; `subject` and
     `note` are the summary. For `arrival_mac`, see rules/arrivals.py. `channel` is None for the candidate's client, else
-    the channel whose route stored the event, whatever the envelope claims; `joins` are the keys of rules/witnesses.py.
+    the channel whose route stored the event, whatever the envelope claims. Only a channel's events have
+    `agent_session`, the tool's id of its session, and `joins`, the keys of rules/witnesses.py.
     """
 
     personal_data = PersonalData(
         "events",
-        "Events that your tools and your editor reported while you worked: prompts, responses, commands, changes.",
+        "Events that your tools and your editor reported while you worked, or that the model proxy recorded: prompts, "
+        "responses, commands, changes.",
         received_at="received_at",
     )
 
@@ -125,6 +129,7 @@ class Event(Table, ErasedWithSession):
     verdict = TextField(null=True)
     arrival_mac = TextField(null=True)
     channel = TextField(null=True)
+    agent_session = TextField(null=True)
     joins = TextField(null=True)
     envelope = TextField()
 
@@ -167,9 +172,12 @@ class Event(Table, ErasedWithSession):
     @classmethod
     def timeline(cls, session: Session) -> Iterator[tuple[int, dict[str, Any]]]:
         """(nanoseconds, envelope) of the events that count, by time."""
-        counting = cls.select(cls.seq, cls.time_ns, cls.envelope).where(cls.session == session, ~cls.late)
-        for row in batches.read_wide(counting, [cls.time_ns, cls.seq], cls.size):
-            yield row["time_ns"], json.loads(row.pop("envelope"))
+        counting, columns = Counting(session), (cls.seq, cls.time_ns, cls.late, cls.channel, cls.envelope)
+        on_time = cls.select(*columns).where(cls.session == session, ~cls.late)
+        for row in batches.read_wide(on_time, [cls.time_ns, cls.seq], cls.size):
+            envelope = row.pop("envelope")
+            if counting.counts(row):
+                yield row["time_ns"], json.loads(envelope)
 
     @classmethod
     def extent(cls, session: Session, last_seq: int | None = None) -> tuple[int, int]:
@@ -221,11 +229,67 @@ class Event(Table, ErasedWithSession):
 
     @classmethod
     def counts(cls, session: Session) -> dict[str, int]:
-        """`event_count` and `late_event_count`; for erased events the number that was derived."""
-        query = cls.select(cls.late, peewee.fn.COUNT(cls.seq)).where(cls.session == session)
-        rows: Any = query.group_by(cls.late).tuples()
-        counts = Counter(dict(rows))
-        return {"event_count": counts[False] or session.event_count or 0, "late_event_count": counts[True]}
+        """`event_count`, `witness_event_count` and `late_event_count`; for erased events the number that was derived.
+
+        Witnesses are the events on time that do not count (R36).
+        """
+        query = cls.select(cls.late, cls.channel, peewee.fn.COUNT(cls.seq)).where(cls.session == session)
+        rows: Any = query.group_by(cls.late, cls.channel).tuples()
+        late, on_time = 0, Counter[str | None]()
+        for is_late, channel, count in rows:
+            late += count if is_late else 0
+            on_time[channel] += 0 if is_late else count
+        counted = on_time[None] or on_time.total() - len(Counting(session, on_time).superseded)
+        return {
+            "event_count": counted or session.event_count or 0,
+            "witness_event_count": on_time.total() - counted,
+            "late_event_count": late,
+        }
+
+
+class Counting:
+    """Which events of a session count (R36): the client's, or each call once from the best channel that has it.
+
+    Reads nothing as long as it is asked about events of the client only.
+    """
+
+    def __init__(self, session: Session, on_time: Mapping[str | None, int] | None = None) -> None:
+        """
+        on_time -- the number of events that are not late, by channel, if it is known
+        """
+        self._session = session
+        if on_time is not None:
+            self.on_time = on_time
+
+    def counts(self, row: batches.Row) -> bool:
+        """
+        row -- the columns `seq`, `late` and `channel` of an event
+        """
+        if row["late"] or row["channel"] is None:
+            return not row["late"]
+        return not self.has_client and row["seq"] not in self.superseded
+
+    @property
+    def has_client(self) -> bool:
+        """Whether events of the client count; those of the channels are only its witnesses then."""
+        return bool(self.on_time.get(None))
+
+    @cached_property
+    def on_time(self) -> Mapping[str | None, int]:
+        query = Event.select(Event.channel, peewee.fn.COUNT(Event.seq))
+        rows: Any = query.where(Event.session == self._session, ~Event.late).group_by(Event.channel).tuples()
+        return dict(rows)
+
+    @cached_property
+    def superseded(self) -> set[int]:
+        """The numbers of the events that a better channel has too; empty if no channel counts."""
+        if self.has_client or sum(map(bool, self.on_time.values())) < 2:
+            return set()
+        recorded = Event.select(Event.seq, Event.channel, Event.joins)
+        recorded = recorded.where(Event.session == self._session, Event.channel.is_null(False), ~Event.late)
+        # As metrics order events: the result must not depend on the order of arrival.
+        rows: Any = recorded.order_by(Event.time_ns, Event.event_id).tuples()
+        return witnesses.superseded(Seen(*row) for row in rows.iterator())
 
 
 def _verdict(arrival: Arrival, public_keys: list[str]) -> str | None:

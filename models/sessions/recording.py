@@ -61,9 +61,7 @@ def event_id(session: Session, witness: Witness, event: RecordedEvent) -> str:
     return str(uuid.uuid5(uuid.UUID(bytes=recording_secret()[:16]), json.dumps([str(session.id), *parts])))
 
 
-def _arrival(
-    session: Session, witness: Witness, event: RecordedEvent, number: int, now: datetime
-) -> Arrival:
+def _arrival(session: Session, witness: Witness, event: RecordedEvent, number: int, now: datetime) -> Arrival:
     """
     number -- its position in the list: nanoseconds that keep events of one time in this order
     """

@@ -2,4 +2,6 @@
 
 from types import ModuleType
 
-DIALECTS: dict[str, ModuleType] = {}
+from rules.agents import anthropic_messages
+
+DIALECTS: dict[str, ModuleType] = {"messages": anthropic_messages}

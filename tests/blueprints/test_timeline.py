@@ -162,6 +162,8 @@ def test_an_event_has_a_summary_without_its_content(clock, reviewer, session):
         "actor": "human",
         "attribution": "likely_human",
         "late": False,
+        "channel": None,
+        "counts": True,
         "summary": "go test ./... · exit 1",
         "sizeBytes": len(json.dumps(event)),
     }
@@ -207,6 +209,8 @@ def test_the_compact_timeline_has_every_event_on_a_line(reviewer, session, monke
         "ts": "ts",
         "kind": "kind",
         "actor": "actor",
+        "channel": "channel",
+        "counts": "counts",
         "summary": "summary",
         "size": "sizeBytes",
     }
@@ -358,6 +362,8 @@ def test_decisions_and_replies_to_plans_are_read_in_order(reviewer, session):
         "ts": "2026-04-01T09:00:00.000Z",
         "kind": "decision_event",
         "late": False,
+        "channel": None,
+        "counts": True,
         "plan": None,
         "response": None,
     }

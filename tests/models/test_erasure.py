@@ -22,6 +22,7 @@ from factories import (
     make_session,
     make_settings,
     make_webhook,
+    record,
 )
 from peewee import BlobField, JSONField, TextField
 
@@ -71,6 +72,7 @@ from models import (
 )
 from models.deliveries.outbox import MAX_UPLOAD_DURATION
 from models.task_failures import run_each
+from rules.recorded_events import RecordedEvent
 from rules.usage import ReportedUsage
 from storage import FolderStorage, new_object_key
 from tests.access.rows import ROWS
@@ -83,7 +85,7 @@ TRACES = ("zebulon", "quartermain", WORD, PUBLIC_KEY.casefold())
 IMPERSONAL_TABLES = {
     Organization, Person, ApiToken, Issue, Rubric, RubricVersion, Assessment,  # of the organization
     Consent,  # only that a text was accepted, and when
-    ModelUsage, ModelReservation,  # numbers, and names of models
+    ModelReservation,  # numbers
     CohortRollup, CohortCount,  # totals of several sessions
     CompletedScoring,  # that a reviewer has scored a session
     Erasure, DailyTask, ServiceSecret, Heartbeat, TaskFailure,
@@ -99,6 +101,7 @@ WITHOUT_FREE_TEXT = {AcceptedSender, BundleUpload}
 COLUMNS_WITHOUT_FREE_TEXT = {
     "AcceptedSender.credential", "AcceptedSender.fingerprint", "CandidateKey.decision", "CandidateKey.key",
     "ClientReport.kind", "Delivery.kind", "Delivery.state", "Event.arrival_mac", "Event.verdict",
+    "Event.channel", "Event.joins", "ModelUsage.provider", "ModelUsage.model",
     "IdempotentRequest.digest", "IdempotentRequest.fingerprint", "IdempotentRequest.path", "Score.criterion",
     "Seal.head", "Seal.key_id", "Session.closed_by", "Session.final_seal_mac", "Session.integrity_codes",
     "Session.score_criteria", "Session.seal_head",
@@ -168,8 +171,11 @@ def person(app, cohort, reviewer, bundles, mails, clock):
     session = sessions.redeem(key.key, PUBLIC_KEY)
     for event in make_events(WORD, prompts=4):
         add_event(session, event)
-    record = make_record(session, reviewer.row, WORD)
-    submit_bundle(session, bundles, record["object_key"])
+    Consent.give(key, "2026-11", "0" * 64, ["proxy"])
+    recorded = RecordedEvent("prompt", {"text": WORD}, WORD)
+    assert record(session, "proxy", recorded, agent_session=WORD) == 1
+    ids = make_record(session, reviewer.row, WORD)
+    submit_bundle(session, bundles, ids["object_key"])
     ModelUsage.record(
         session,
         "openai",
@@ -177,6 +183,11 @@ def person(app, cohort, reviewer, bundles, mails, clock):
         started_at=clock.now(),
         status_code=200,
         is_whole=True,
+        request_id=WORD,
+        tool=WORD,
+        agent_session=WORD,
+        first_token_ms=120,
+        is_recorded=True,
     )
     ModelReservation.reserve(session, 1, 10**9)
     sessions.complete(session)
@@ -412,7 +423,7 @@ def test_the_receipt_counts_the_erased_rows(clock, reviewer, person):
         "reviewerId": str(reviewer.row.id),
         "erasedAt": receipt["erasedAt"],
         "counts": dict.fromkeys([table.personal_data.name for table in privacy.personal_tables()], 1)
-        | {"events": 12, "seals": 12},
+        | {"events": 13, "seals": 13},
     }
 
 

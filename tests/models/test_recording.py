@@ -78,7 +78,9 @@ def test_an_event_can_have_its_own_time(clock, session):
 
 @pytest.mark.parametrize("channels", [None, [], ["otlp"]])
 def test_nothing_is_stored_without_a_consent_that_names_the_channel(key, channels):
-    session = factories.make_session(key) if channels is None else factories.make_recorded_session(key, channels)
+    session = (
+        factories.make_session(key) if channels is None else factories.make_recorded_session(key, channels)
+    )
     assert factories.record(session, "proxy", PROMPT) == 0
     assert not stored(session)
 

@@ -1,0 +1,151 @@
+"""What recorded a session: `capture` for reviewers, and the model calls in the candidate's export (R38)."""
+
+import json
+from datetime import timedelta
+
+import factories
+import pytest
+from factories import add_event, envelope
+from response_checks import body_of
+
+from models import ModelUsage, Session, privacy, sessions
+from models.capture import capture
+from rules.recorded_events import RecordedEvent
+from rules.usage import ReportedUsage
+
+PROMPT = RecordedEvent("prompt", {"text": "Fix it"}, "1")
+COMMAND = RecordedEvent("command", {"toolUseId": "toolu_1", "command": "make", "exitCode": 0}, "toolu_1")
+CREATED = RecordedEvent("file_create", {"toolUseId": "toolu_2", "path": "a.py", "content": "a"}, "toolu_2")
+
+
+@pytest.fixture
+def session(clock, key):
+    return factories.make_recorded_session(key)
+
+
+def shown(reviewer, session):
+    return body_of(reviewer.get(f"/v1/sessions/{session.id}"))["capture"]
+
+
+def at(minute, second=0):
+    return f"2026-04-01T09:{minute:02}:{second:02}.000Z"
+
+
+def record_at(clock, session, minute, channel, *events, **members):
+    start = clock.fixed
+    clock.fixed += timedelta(minutes=minute)
+    factories.record(session, channel, *events, **members)
+    clock.fixed = start
+
+
+def test_channels_tools_and_agent_sessions_are_listed(clock, reviewer, session):
+    record_at(clock, session, 0, "http-hook", PROMPT, COMMAND)
+    record_at(clock, session, 1, "proxy", PROMPT, COMMAND, CREATED)
+    record_at(clock, session, 2, "otlp", PROMPT, agent_session="agent-2")
+    times = {"firstAt": at(0), "lastAt": at(1)}
+    agent = {"tool": "claude-code", "agentSession": "agent-1", "oneWitnessOnly": False, "events": 5} | times
+    assert shown(reviewer, session) == {
+        "channels": [
+            {"channel": "http-hook", "events": 2, "firstAt": at(0), "lastAt": at(0)},
+            {"channel": "proxy", "events": 3, "firstAt": at(1), "lastAt": at(1)},
+            {"channel": "otlp", "events": 1, "firstAt": at(2), "lastAt": at(2)},
+        ],
+        "tools": [
+            {
+                "tool": "claude-code",
+                "prompts": 2,
+                "commands": 1,
+                "changes": 1,
+                "firstAt": at(0),
+                "lastAt": at(2),
+            }
+        ],
+        "agentSessions": [
+            agent | {"channels": ["http-hook", "proxy"]},
+            {
+                "tool": "claude-code",
+                "agentSession": "agent-2",
+                "channels": ["otlp"],
+                "oneWitnessOnly": True,
+                "events": 1,
+                "firstAt": at(2),
+                "lastAt": at(2),
+            },
+        ],
+        "gaps": [],
+    }
+
+
+def test_witnesses_of_the_client_are_listed_and_not_counted(clock, reviewer, session):
+    add_event(session, envelope("command", source="claude-code", data={"command": "make"}))
+    record_at(clock, session, 1, "proxy", PROMPT, COMMAND)
+    found = shown(reviewer, session)
+    assert [(row["channel"], row["events"]) for row in found["channels"]] == [("client", 1), ("proxy", 2)]
+    (tool,) = found["tools"]
+    assert (tool["prompts"], tool["commands"], tool["changes"]) == (0, 1, 0)
+    assert [row["agentSession"] for row in found["agentSessions"]] == ["agent-1"]
+
+
+def test_gaps_are_silences_of_more_than_ten_minutes(clock, reviewer, session):
+    for number, minute in enumerate([0, 10, 20.5, 25, 55]):
+        record_at(clock, session, minute, "proxy", RecordedEvent("tool_use", {}, str(number)))
+    assert shown(reviewer, session)["gaps"] == [
+        {"startedAt": at(10), "endedAt": at(20, 30)},
+        {"startedAt": at(25), "endedAt": at(55)},
+    ]
+
+
+def test_late_events_are_left_out(clock, reviewer, session):
+    record_at(clock, session, 0, "proxy", PROMPT)
+    sessions.complete(session)
+    record_at(clock, session, 60, "http-hook", COMMAND, agent_session="agent-2")
+    found = shown(reviewer, session)
+    assert [row["channel"] for row in found["channels"]] == ["proxy"]
+    assert found["gaps"] == []
+
+
+def test_an_empty_session_has_no_capture(reviewer, session):
+    assert shown(reviewer, session) == {"channels": [], "tools": [], "agentSessions": [], "gaps": []}
+
+
+def test_invented_sessions_are_limited(monkeypatch, session):
+    monkeypatch.setattr("models.capture.MAX_LISTED", 2)
+    for number in range(3):
+        factories.record(session, "http-hook", COMMAND, agent_session=f"agent-{number}")
+    assert [row["agent_session"] for row in capture(session)["agent_sessions"]] == ["agent-0", "agent-1"]
+
+
+def test_a_candidate_does_not_see_it(candidate, session):
+    assert "capture" not in body_of(candidate.get(f"/v1/sessions/{session.id}"))
+
+
+# Model calls
+
+
+def record_call(session, clock):
+    call = {"request_id": "req_1", "tool": "claude-code", "agent_session": "agent-1", "first_token_ms": 80}
+    used = ReportedUsage("claude-opus-4-8", {"input": 3, "output": 5})
+    call |= {"status_code": 200, "is_whole": True, "is_recorded": True}
+    ModelUsage.record(session, "anthropic", used, started_at=clock.now(), **call)
+
+
+def test_model_calls_are_in_the_candidates_export(clock, candidate, session):
+    record_call(session, clock)
+    lines = candidate.get("/v1/candidate/me/export").text.splitlines()
+    (call,) = [line["modelCall"] for line in map(json.loads, lines) if "modelCall" in line]
+    expected = {"requestId": "req_1", "tool": "claude-code", "agentSession": "agent-1", "isRecorded": True}
+    assert (
+        expected | {"firstTokenMs": 80, "inputTokens": 3, "model": "claude-opus-4-8"}
+    ).items() <= call.items()
+    held = {kind["name"]: kind["count"] for kind in body_of(candidate.get("/v1/candidate/me"))["held"]}
+    assert held["modelCalls"] == 1
+
+
+def test_an_erasure_leaves_only_the_numbers_of_model_calls(clock, session):
+    record_call(session, clock)
+    assert privacy.erase(session.key).counts["modelCalls"] == 1
+    # A call that was running.
+    record_call(Session.get_by_id(session.id), clock)
+    for call in ModelUsage.select():
+        assert (call.request_id, call.tool, call.agent_session, call.first_token_ms) == (None,) * 4
+        assert (call.input_tokens, call.is_recorded) == (3, True)

@@ -1,0 +1,293 @@
+"""A session that several channels recorded: each call counts once, everywhere (R31, R36, R38)."""
+
+import json
+import random
+from datetime import timedelta
+
+import factories
+import pytest
+import statements
+from factories import add_event, envelope
+from independent_metrics import counted, recompute
+from response_checks import body_of, refusal
+from signing import Signer
+
+from models import Consent, Event, Session, disclosure, sessions
+from rules.recorded_events import CHANNELS, RecordedEvent
+from rules.session_close import COUNTED_AFTER_CLOSE
+
+
+def call(kind, identity="toolu_1", **data):
+    return RecordedEvent(kind, {"toolUseId": identity} | data, identity)
+
+
+PROMPT = RecordedEvent("prompt", {"text": "Fix it"}, "1")
+INTENT = call("tool_intent", toolName="Bash")
+FAILED = call("command", command="pytest", exitCode=1, stdout="1 failed")
+CHANGE = call("file_diff", "toolu_2", path="a.py", diff="@@ -1 +1 @@\n-a\n+b\n", linesAdded=1, linesRemoved=1)
+RESPONSE = {"lastAssistantMessage": "Done", "model": "claude-opus-4-8", "requestId": "req_1"}
+USAGE = {"usageScope": "request", "inputTokens": 10, "outputTokens": 20, "totalCost": 0.25}
+EVENTS = [PROMPT, INTENT, FAILED, CHANGE, RecordedEvent("ai_response", RESPONSE | USAGE, "req_1")]
+PLAN = call("planning", "toolu_3", toolName="TodoWrite", todos=[{"content": "Test", "status": "pending"}])
+
+
+@pytest.fixture
+def session(assessment):
+    return factories.make_recorded_session(factories.make_key(assessment))
+
+
+def get(reviewer, session, *path, **query):
+    return body_of(reviewer.get("/".join(["/v1/sessions", str(session.id), *path]), **query))
+
+
+def closed_metrics(reviewer, session):
+    sessions.complete(session)
+    return get(reviewer, session)["metrics"]
+
+
+def record_everywhere(session, *events):
+    for channel in reversed(CHANNELS):
+        factories.record(session, channel, *events)
+
+
+def test_each_call_counts_once(reviewer, session):
+    record_everywhere(session, *EVENTS)
+    shown = get(reviewer, session)
+    assert (shown["eventCount"], shown["witnessEventCount"], shown["lateEventCount"]) == (5, 10, 0)
+    metrics = closed_metrics(reviewer, session)
+    expected = {
+        "promptCount": 1,
+        "commandCount": 1,
+        "fileChangeCount": 1,
+        "commandFailRate": 1,
+        "totalCostUsd": 0.25,
+    }
+    assert expected.items() <= metrics.items()
+    assert metrics["toolUsage"] == {"Bash": 1}
+    assert metrics["tokens"] == {
+        "claude-opus-4-8": {"input": 10, "output": 20, "cacheRead": 0, "cacheWrite": 0}
+    }
+    assert Session.get_by_id(session.id).event_count == get(reviewer, session)["eventCount"] == 5
+
+
+def test_analytics_artifacts_and_recent_activity_count_the_same(reviewer, session):
+    record_everywhere(session, *EVENTS, PLAN)
+    assert get(reviewer, session, "analytics")["tools"] == [{"name": "Bash", "calls": 1}]
+    artifacts = get(reviewer, session, "artifacts")
+    assert [command["exitCode"] for command in artifacts["commands"]] == [1]
+    assert [len(file["changes"]) for file in artifacts["files"]] == [1]
+    assert [plan["versions"] for plan in artifacts["plans"]] == [1]
+    activity = get(reviewer, session, "recent-activity")
+    assert activity["eventCount"] == 6
+    assert activity["recentActivity"] == {"filesChanged": ["a.py"], "commands": ["pytest"], "promptCount": 1}
+
+
+def test_in_a_session_of_the_client_the_channels_are_witnesses(reviewer, session):
+    alone = factories.make_session(factories.make_key(session.key.assessment))
+    own = [envelope("command", at=second, data={"command": "make", "exitCode": 0}) for second in (1, 3)]
+    for event in own:
+        add_event(alone, event)
+    record_everywhere(session, *EVENTS)
+    for event in own:
+        add_event(session, event | {"id": event["id"] + "0"})
+    shown = get(reviewer, session)
+    assert (shown["eventCount"], shown["witnessEventCount"]) == (2, 15)
+    assert get(reviewer, session, "recent-activity")["recentActivity"]["commands"] == ["make"]
+    assert len(get(reviewer, session, "artifacts")["commands"]) == 2
+    assert closed_metrics(reviewer, session) == closed_metrics(reviewer, alone)
+
+
+def test_late_events_of_the_client_change_nothing(clock, reviewer, session):
+    record_everywhere(session, PROMPT)
+    sessions.complete(session)
+    clock.fixed += COUNTED_AFTER_CLOSE * 4
+    add_event(session, envelope())
+    shown = get(reviewer, session)
+    assert (shown["eventCount"], shown["witnessEventCount"], shown["lateEventCount"]) == (1, 2, 1)
+    assert shown["metrics"]["promptCount"] == 1
+
+
+def test_the_timeline_shows_channels_and_what_counts(reviewer, session):
+    factories.record(session, "otlp", PROMPT, INTENT)
+    factories.record(session, "proxy", PROMPT)
+    rows = {
+        (event["channel"], event["kind"]): event for event in get(reviewer, session, "timeline")["events"]
+    }
+    assert {key: event["counts"] for key, event in rows.items()} == {
+        ("otlp", "prompt"): False,
+        ("otlp", "tool_intent"): True,
+        ("proxy", "prompt"): True,
+    }
+    assert {event["source"] for event in rows.values()} == {"claude-code"}
+    one = get(reviewer, session, "timeline", rows["otlp", "prompt"]["id"])["event"]
+    assert (one["channel"], one["counts"]) == ("otlp", False)
+    add_event(session, envelope(id="own"))
+    for channel, count in [("otlp", 2), ("proxy", 1), ("http-hook", 0), ("client", 1)]:
+        assert len(get(reviewer, session, "timeline", channel=channel)["events"]) == count
+    compact = reviewer.get(f"/v1/sessions/{session.id}/timeline/compact").text.splitlines()
+    assert [json.loads(line)["counts"] for line in compact].count(True) == 1
+    assert refusal(reviewer.get(f"/v1/sessions/{session.id}/timeline", channel="hook")) == (
+        400,
+        "invalid_request",
+    )
+
+
+def test_decisions_show_channels(reviewer, session):
+    record_everywhere(session, call("plan_decision", planPreview="1. Read", responsePreview="Go"))
+    shown = get(reviewer, session, "decisions")["decisions"]
+    assert {decision["channel"]: decision["counts"] for decision in shown} == {
+        "proxy": True,
+        "http-hook": False,
+        "otlp": False,
+    }
+
+
+def test_a_session_of_the_client_needs_no_further_statement(reviewer, session):
+    add_event(session, envelope())
+    for path, events in (["timeline"], 1), (["timeline", "compact"], 2):
+        with statements.counted() as sent:
+            reviewer.get("/".join(["/v1/sessions", str(session.id), *path]))
+        assert len([text for text in sent if 'FROM "events"' in text]) == events
+
+
+# Forged channels
+
+
+@pytest.mark.parametrize("channel", CHANNELS)
+def test_a_client_cannot_claim_a_channel(candidate, reviewer, key, channel):
+    sent = envelope(source={"channel": channel, "tool": "claude-code"}, provenance={"methods": [channel]})
+    Consent.give(key, "1", "1" * 64, list(CHANNELS))
+    own = sessions.redeem(key.key)
+    assert candidate.post("/v1/hooks/ingest", sent).status_code == 201
+    assert candidate.post("/v1/hooks/ingest/batch", {"events": [sent | {"id": "2"}]}).status_code == 200
+    assert [event.channel for event in Event.select()] == [None, None]
+    factories.record(own, channel, PROMPT)
+    assert get(reviewer, own)["eventCount"] == 2
+    assert {fact["code"] for fact in get(reviewer, own, "integrity")["facts"]} == set()
+
+
+def test_a_client_cannot_replace_a_recorded_event(candidate, key):
+    own = factories.make_recorded_session(key)
+    factories.record(own, "proxy", PROMPT)
+    sent = envelope(id=Event.get().event_id, data={"text": "forged"})
+    assert candidate.post("/v1/hooks/ingest", sent).status_code == 200
+    assert json.loads(Event.get().envelope)["data"]["text"] == "Fix it"
+
+
+MANIPULATIONS = {
+    "the channel is changed": {"channel": "otlp"},
+    "the channel is removed": {"channel": None},
+    "the channel and what depends on it is removed": {"channel": None, "joins": None, "source": "proxy"},
+    "the keys are changed": {"joins": "outcome:0"},
+    "the keys are removed": {"joins": None},
+}
+
+
+@pytest.mark.parametrize("columns", MANIPULATIONS.values(), ids=MANIPULATIONS)
+def test_a_changed_channel_is_a_fact(reviewer, session, columns):
+    factories.record(session, "proxy", FAILED)
+    assert get(reviewer, session, "integrity")["facts"] == []
+    Event.update(columns).execute()
+    assert [fact["code"] for fact in get(reviewer, session, "integrity")["facts"]] == ["column_changed"]
+
+
+def test_an_event_of_the_client_that_becomes_one_of_a_channel_is_a_fact(reviewer, session):
+    add_event(session, envelope())
+    Event.update(channel="proxy").execute()
+    assert [fact["code"] for fact in get(reviewer, session, "integrity")["facts"]] == ["column_changed"]
+
+
+def test_recorded_events_are_no_unsigned_events_of_a_client_that_signs(clock, reviewer, key):
+    Consent.give(key, "1", "1" * 64, list(CHANNELS))
+    signer = Signer()
+    own = sessions.redeem(key.key, signer.public_key)
+    factories.record(own, "proxy", PROMPT)
+    assert get(reviewer, own, "integrity")["facts"] == []
+
+
+# Redeem (R31)
+
+
+def test_recorded_events_are_not_the_first_event(anonymous, session):
+    factories.record(session, "proxy", PROMPT)
+    again = {"key": session.key.key, "signingPubKey": Signer().public_key}
+    assert anonymous.post("/v1/candidate/redeem", again).status_code == 200
+    add_event(session, envelope())
+    assert refusal(anonymous.post("/v1/candidate/redeem", again)) == (409, "already_redeemed")
+
+
+# Consent (R38)
+
+
+def test_a_consent_stores_the_channels_of_its_text(anonymous, key):
+    shown = anonymous.get("/v1/candidate/consent", key=key.key).json
+    anonymous.post("/v1/candidate/consent", {"key": key.key, "disclosureHash": shown["disclosureHash"]})
+    assert Consent.get().channels == list(CHANNELS) == disclosure.current()["channels"]
+    session = sessions.redeem(key.key)
+    assert factories.record(session, "proxy", PROMPT) == 1
+
+
+def test_a_consent_to_another_text_names_no_channel(anonymous, key):
+    anonymous.post("/v1/candidate/consent", {"key": key.key})
+    assert Consent.get().channels is None
+    assert factories.record(sessions.redeem(key.key), "proxy", PROMPT) == 0
+
+
+# An independent computation
+
+KINDS = [
+    "prompt",
+    "ai_response",
+    "subagent_usage",
+    "tool_intent",
+    "command",
+    "file_diff",
+    "tool_use",
+    "session_start",
+]
+
+
+def random_events(source):
+    for _ in range(source.randrange(1, 40)):
+        kind, number = source.choice(KINDS), source.randrange(6)
+        data = {
+            "prompt": {"text": source.choice(["continue", "continue ", "stop", ""])},
+            "ai_response": {"lastAssistantMessage": f"text {number % 3}", "requestId": f"req_{number}"},
+            "subagent_usage": {"requestId": f"req_{number}"},
+            "session_start": {},
+        }.get(kind, {"toolUseId": f"toolu_{number}", "toolName": f"Tool{number % 2}"})
+        if kind == "command":
+            data |= {
+                "command": source.choice(["pytest", "ls", "make build"]),
+                "exitCode": source.choice([0, 1, None]),
+            }
+        if kind == "file_diff":
+            data["path"] = f"{number}.py"
+        yield RecordedEvent(kind, data, str(source.random()))
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_metrics_equal_an_independent_computation(clock, reviewer, session, seed):
+    source = random.Random(seed)
+    for _ in range(source.randrange(2, 8)):
+        agent_session = source.choice(["agent-1", "agent-2"])
+        factories.record(
+            session, source.choice(CHANNELS), *random_events(source), agent_session=agent_session
+        )
+        clock.fixed += timedelta(seconds=source.randrange(100))
+    if seed % 4 == 0:
+        add_event(session, envelope())
+    stored = [(event.channel, json.loads(event.envelope)) for event in Event.select()]
+    expected = recompute(counted(stored))
+    shown = closed_metrics(reviewer, session)
+    names = expected.keys() & shown.keys() - {
+        "commandFailRate",
+        "verifyIntensity",
+        "manualEditRatio",
+        "aiAttributionPct",
+    }
+    assert len(names) > 8
+    assert {name: shown[name] for name in names} == {name: expected[name] for name in names}
+    assert get(reviewer, session)["eventCount"] == expected["eventCount"]
+    stored_ratio = Session.get_by_id(session.id).command_fail_rate
+    assert stored_ratio == expected["commandFailRate"]
