@@ -23,6 +23,7 @@ from proxy.budget import BilledCall
 from proxy.endpoints import Endpoint
 from proxy.errors import AccessExpired, AgentRefused, ClientLeft, ProviderTimeout
 from proxy.forwarding import Call, ModelProxy
+from proxy.lazy_json import LazyObject
 from proxy.model_request import ModelRequest, read_request
 from proxy.recording import CHANNEL, Arrival, Recorder
 from proxy.request_body import RequestBody
@@ -227,7 +228,7 @@ def _billed_call(
     reservation = budget_rules.reserve(session, endpoint.provider, model_request, budget)
     release_connection()
     # Only a recorder needs the body's text any longer.
-    limits = model_request._replace(members={})
+    limits = model_request._replace(members={}, elements={})
     return BilledCall(session, endpoint.provider, limits, reservation, release_slot, recorder)
 
 
@@ -240,7 +241,8 @@ def _recorder(
         return None
     headers = {name.lower(): value for name, value in request.headers.items()}
     quota = Quota(setting("SESSION_MAX_BYTES"), setting("SESSION_MAX_EVENTS"))
-    return Recorder(session, dialect, Arrival(headers, model_request.members, arrived_at), quota)
+    body = LazyObject(model_request.members, model_request.elements)
+    return Recorder(session, dialect, Arrival(headers, body, arrived_at), quota)
 
 
 def _send(call: Call, observer: Observer) -> ProviderResponse:

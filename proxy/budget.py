@@ -9,7 +9,7 @@ from math import ceil
 from typing import Any
 
 from blueprints import release_connection
-from models import ModelReservation, ModelUsage, Session, clock, db
+from models import CandidateKey, ModelReservation, ModelUsage, Session, clock, db
 from models.database import connection
 from models.sessions import prices
 from ops import DATABASE_ERRORS
@@ -142,6 +142,8 @@ class BilledCall(Observer):
         try:
             with connection(), db.atomic():
                 if recorder:
+                    # Before the session, in the order of an erasure.
+                    CandidateKey(id=self.session.key_id).lock("FOR SHARE")
                     columns |= recorder.store(self._facts(used, **columns), clock.now())
                 ModelUsage.record(
                     self.session,

@@ -1,33 +1,43 @@
 """A request's JSON whose values are parsed when they are read: most of a conversation never is."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, overload
 
 from errors import TooManyValues
-from proxy.json_text import MAX_PARSED_BYTES, Value
+from proxy.json_text import Value
 from web.json import NotJson
 
-# Longer strings, such as the content of a file, are truncated.
-MAX_STRING_BYTES = 2**20
+# Larger values are parsed in parts, in which longer strings, such as the content of a file, are truncated.
+MAX_BYTES = 2**20
 TRUNCATED = "\n[truncated]"
-# The escape or character that a cut can split: two escaped surrogates.
-_MAX_SPLIT_BYTES = 12
+# An escape or a character that is cut has fewer bytes.
+_MAX_SPLIT_BYTES = 6
+_HALF_A_PAIR = re.compile("[\ud800-\udbff]$")
 _MAX_DEPTH = 32
 
 
 class LazyObject(Mapping[str, Any]):
-    """An object whose arrays are LazyArrays, and whose other values are parsed when they are read."""
+    """An object whose arrays with known elements are LazyArrays; its other values are parsed when they are read."""
 
-    def __init__(self, members: dict[str, Value]):
+    def __init__(self, members: dict[str, Value], elements: Mapping[str, list[Value]]):
+        """
+        elements -- of arrays whose elements are known
+        """
         self._members = members
+        self._elements = elements
         self._parsed: dict[str, Any] = {}
 
     def __getitem__(self, name: str) -> Any:
         if name not in self._parsed:
             value = self._members[name]
-            self._parsed[name] = LazyArray(value) if value.starts_with(b"[") else parse(value)
+            elements = self._elements.get(name)
+            self._parsed[name] = LazyArray(elements) if elements else parse(value)
         return self._parsed[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._members
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._members)
@@ -39,8 +49,8 @@ class LazyObject(Mapping[str, Any]):
 class LazyArray(Sequence[Any]):
     """An array whose elements are parsed when they are read."""
 
-    def __init__(self, value: Value):
-        self._elements = value.elements()
+    def __init__(self, elements: Sequence[Value]):
+        self._elements = elements
         self._parsed: dict[int, Any] = {}
 
     @overload
@@ -64,10 +74,10 @@ class LazyArray(Sequence[Any]):
 def parse(value: Value, depth: int = _MAX_DEPTH) -> Any:
     """A value with long strings truncated; None for what cannot be read."""
     try:
-        if value.end - value.start <= MAX_PARSED_BYTES:
-            return value.parse()
-        return _parse_large(value, depth)
-    except (NotJson, TooManyValues):
+        if value.end - value.start > MAX_BYTES:
+            return _parse_large(value, depth)
+        return json.loads(value.text[value.start : value.end])
+    except (NotJson, TooManyValues, ValueError, RecursionError):
         return None
 
 
@@ -78,15 +88,13 @@ def _parse_large(value: Value, depth: int) -> Any:
         return {name: parse(child, depth - 1) for name, child in value.members().items()}
     if value.starts_with(b"["):
         return [parse(child, depth - 1) for child in value.elements()]
-    return _long_string(value.text[value.start : value.end])
+    return _start_of_string(value.text[value.start : value.start + MAX_BYTES])
 
 
-def _long_string(text: bytes) -> str | None:
-    if len(text) <= MAX_STRING_BYTES:
-        return _string(text)
-    starts = (_string(text[: MAX_STRING_BYTES - cut] + b'"') for cut in range(_MAX_SPLIT_BYTES))
+def _start_of_string(text: bytes) -> str | None:
+    starts = (_string(text[: len(text) - cut] + b'"') for cut in range(_MAX_SPLIT_BYTES))
     start = next((start for start in starts if start is not None), None)
-    return start and start + TRUNCATED
+    return start and _HALF_A_PAIR.sub("", start) + TRUNCATED
 
 
 def _string(text: bytes) -> str | None:

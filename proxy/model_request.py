@@ -53,13 +53,17 @@ _SEARCH_MODEL = re.compile(r"-search(-|$)")
 
 
 class ModelRequest(NamedTuple):
-    """The limits of a call, as its request states them, and the members of its body."""
+    """The limits of a call, as its request states them.
+
+    members, elements -- of the body, and of its members with the conversation
+    """
 
     model: str | None
     body_bytes: int
     max_output_tokens: int
     is_stream: bool
     members: dict[str, Value]
+    elements: dict[str, list[Value]]
 
 
 class Tool(NamedTuple):
@@ -123,8 +127,9 @@ def read_request(endpoint: Endpoint, body: RequestBody, allowed: list[str]) -> M
     tools = ToolFilter(endpoint.provider, allowed)
     if "tools" in top:
         tools.add(top["tools"])
-    for name in (name for name in _INPUT[dialect] if name in top):
-        _read_input(top[name], tools, dialect)
+    elements = {name: top[name].elements() for name in _INPUT[dialect] if name in top}
+    for name, items in elements.items():
+        _read_input(items or [top[name]], tools, dialect)
     model, max_output_tokens = label(_parsed(top, "model")), _max_output_tokens(dialect, top)
     if dialect == "chat_completions":
         _refuse_search(model, top, allowed)
@@ -132,7 +137,7 @@ def read_request(endpoint: Endpoint, body: RequestBody, allowed: list[str]) -> M
     if tools.removed:
         tools.refuse_if_required(_parsed(top, "tool_choice"))
         body.cut(sorted(tools.cuts, key=attrgetter("start")))
-    return ModelRequest(model, body.size, max_output_tokens, is_stream, top)
+    return ModelRequest(model, body.size, max_output_tokens, is_stream, top, elements)
 
 
 def _members(body: RequestBody) -> dict[str, Value]:
@@ -185,9 +190,9 @@ def _is_set(value: Value | None) -> bool:
     return value is not None and value.text[value.start : value.end] not in (b"null", b"false", b"[]")
 
 
-def _read_input(items: Value, tools: ToolFilter, dialect: str) -> None:
+def _read_input(items: list[Value], tools: ToolFilter, dialect: str) -> None:
     """Check a conversation, whose items can contain Codex's tools. Raises StoredStateRefused or RemoteInputRefused."""
-    for item in items.elements() or [items]:
+    for item in items:
         members = item.members()
         if dialect == "responses":
             _refuse_reference(members)

@@ -15,7 +15,6 @@ import orjson
 
 from errors import SessionClosed, Unauthenticated
 from models import Session, db, sessions
-from proxy.json_text import Value
 from proxy.lazy_json import LazyObject
 from rules.envelopes import label
 from rules.recorded_events import RecordedEvent, Witness
@@ -57,7 +56,7 @@ class Arrival(NamedTuple):
     """
 
     headers: Mapping[str, str]
-    members: dict[str, Value]
+    body: LazyObject
     at: datetime
 
 
@@ -89,7 +88,7 @@ class Recorder:
         """
         columns: dict[str, Any] = {}
         try:
-            request = self._dialect.read_request(self._arrival.headers, LazyObject(self._arrival.members))
+            request = self._dialect.read_request(self._arrival.headers, self._arrival.body)
             witness = Witness(CHANNEL, request.agent.tool, request.agent.version, request.agent.session)
             columns = {"tool": label(witness.tool), "agent_session": label(witness.agent_session)}
             with db.atomic():

@@ -131,7 +131,14 @@ def _body(size: int, name: str, number: int) -> bytes:
         messages += _turn(f"{name}-start-{turn}", result)
     messages += _turn(f"{name}-{number - 1}", result)
     tools = [{"name": "Bash", "input_schema": {"type": "object"}}]
-    request = {"model": "claude-haiku-4-5", "max_tokens": 8000, "stream": True, "tools": tools}
+    system = [{"type": "text", "text": "You are an agent.\nPrimary working directory: /workspace\n"}]
+    request = {
+        "model": "claude-haiku-4-5",
+        "max_tokens": 8000,
+        "stream": True,
+        "tools": tools,
+        "system": system,
+    }
     return json.dumps(request | {"messages": messages}).encode()
 
 
