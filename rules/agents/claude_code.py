@@ -102,9 +102,9 @@ def _read_content(outcome: Outcome) -> FileText | None:
     return read_numbered_lines(outcome.result, limit=limit, is_cut=is_cut)
 
 
-def _touch_read(outcome: Outcome) -> Touch | None:
+def _touch_read(outcome: Outcome) -> list[Touch]:
     content = _read_content(outcome)
-    return Shown(_path(outcome), content) if content is not None else None
+    return [Shown(_path(outcome), content)] if content is not None else []
 
 
 def _edits(outcome: Outcome) -> list[Edited]:
@@ -157,11 +157,11 @@ def _with_strings(data: Data, change: Edited) -> Data:
     return data | {"oldString": change.old, "newString": change.new}
 
 
-def _touch_edit(outcome: Outcome) -> Touch | None:
+def _touch_edit(outcome: Outcome) -> list[Touch]:
     edits = _edits(outcome)
     if len(edits) != 1:
-        return Lost(_path(outcome))
-    return edits[0] if edits[0].old else Shown(_path(outcome), FileText(edits[0].new))
+        return [Lost(_path(outcome))]
+    return [edits[0] if edits[0].old else Shown(_path(outcome), FileText(edits[0].new))]
 
 
 def _write(outcome: Outcome) -> list[Data]:
@@ -174,8 +174,8 @@ def _write(outcome: Outcome) -> list[Data]:
     return [event_data.file_changed(path, before, content) | {"content": content}]
 
 
-def _touch_write(outcome: Outcome) -> Touch | None:
-    return Shown(_path(outcome), FileText(_argument(outcome, "content")))
+def _touch_write(outcome: Outcome) -> list[Touch]:
+    return [Shown(_path(outcome), FileText(_argument(outcome, "content")))]
 
 
 def _notebook(outcome: Outcome) -> list[Data]:
@@ -184,8 +184,8 @@ def _notebook(outcome: Outcome) -> list[Data]:
     return [event_data.partial_change(_shown_path(outcome), "", new) | {"newString": new}]
 
 
-def _touch_notebook(outcome: Outcome) -> Touch | None:
-    return Lost(_path(outcome))
+def _touch_notebook(outcome: Outcome) -> list[Touch]:
+    return [Lost(_path(outcome))]
 
 
 def _search(outcome: Outcome) -> list[Data]:

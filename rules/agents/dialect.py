@@ -1,6 +1,6 @@
 """What a dialect of the model APIs reads from a call, and what a tool's table says about its tools."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
@@ -86,9 +86,9 @@ class Tool:
     """One row of a tool's table: the kind of an intent's outcome, and how its data is read.
 
     read -- returns the data of each event; a member `kind` has priority over the row's
-    touch -- returns what the outcome says about a file's content
+    touches -- returns what the outcome says about the content of files
     """
 
     kind: str
     read: Callable[[Outcome], list[dict[str, Any]]]
-    touch: Callable[[Outcome], Touch | None] = lambda outcome: None
+    touches: Callable[[Outcome], Sequence[Touch]] = lambda outcome: ()

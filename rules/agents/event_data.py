@@ -76,10 +76,9 @@ def file_changed(path: str, before: FileText, after: str) -> dict[str, Any]:
 
 
 def _has_context(before: FileText, after: str) -> bool:
-    if before.is_whole:
-        return True
     old, new = split_lines(before.text), split_lines(after)
-    return old[-1:] == new[-1:] and (before.first_line == 1 or old[:1] == new[:1])
+    has_start = before.first_line == 1 or old[:1] == new[:1]
+    return has_start and (before.has_end or old[-1:] == new[-1:])
 
 
 def partial_change(path: str, old: str, new: str) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 # Edits since a file was last read or written that are replayed; after more its content is unknown.
 MAX_REPLAYED_EDITS = 500
@@ -17,11 +17,18 @@ _NUMBERED = re.compile(r" *(\d{1,9})(\t|→)")
 
 
 class FileText(NamedTuple):
-    """A file's text, or the lines of it from `first_line` on."""
+    """A file's text, or the lines of it from `first_line` on.
+
+    has_end -- whether the text ends where the file ends
+    """
 
     text: str
     first_line: int = 1
-    is_whole: bool = True
+    has_end: bool = True
+
+    @property
+    def is_whole(self) -> bool:
+        return self.first_line == 1 and self.has_end
 
 
 @dataclass(frozen=True)
@@ -49,17 +56,29 @@ class Edited:
 
 
 @dataclass(frozen=True)
+class Rewritten:
+    """A file was changed by a function of its whole text, which returns None if the text is not as expected."""
+
+    path: str
+    change: Callable[[str], str | None]
+
+
+@dataclass(frozen=True)
 class Lost:
     """A file was changed in a way that the conversation does not show."""
 
     path: str
 
 
-Touch = Shown | Edited | Lost
+Touch = Shown | Edited | Rewritten | Lost
 
 
 def _unknown(path: str) -> FileText | None:
     return None
+
+
+def _no_calls() -> Iterator[Any]:
+    return iter(())
 
 
 class Workspace(NamedTuple):
@@ -67,10 +86,12 @@ class Workspace(NamedTuple):
 
     directory -- the working directory
     content -- returns a file's content, None if it is unknown
+    earlier -- returns the outcomes of the calls before, latest first
     """
 
     directory: str | None = None
     content: Callable[[str], FileText | None] = _unknown
+    earlier: Callable[[], Iterator[Any]] = _no_calls
 
     def relative(self, path: str) -> str:
         """The path relative to the working directory, if the file is in it."""
@@ -111,9 +132,16 @@ def _replay_from(touches: Sequence[Touch], start: int) -> FileText | None:
     for touch in touches[start:]:
         if isinstance(touch, Edited):
             content = content and edit(content, touch)
+        elif isinstance(touch, Rewritten):
+            content = content and _rewritten(content, touch)
         elif isinstance(touch, Shown):
             content = _agreeing(content, touch.content) if content else touch.content
     return content
+
+
+def _rewritten(content: FileText, touch: Rewritten) -> FileText | None:
+    text = touch.change(content.text) if content.is_whole else None
+    return None if text is None else FileText(text)
 
 
 def _agreeing(known: FileText, shown: FileText) -> FileText | None:
@@ -158,7 +186,7 @@ def _in_style_of(text: str, old: str, new: str) -> tuple[str, str]:
 
 def _quotes(text: str, straight: str, typographic: str) -> Iterator[str]:
     """The characters of a text, with typographic quotes."""
-    opening, closing = typographic
+    opening, closing = typographic[0], typographic[1]
     before = " "
     for character in text:
         quote = opening if before in _OPENING else closing
@@ -182,7 +210,7 @@ def read_numbered_lines(text: str, *, limit: int | None = None, is_cut: bool = F
     shown = "\n".join(line for _, _, line in lines)
     has_end = not is_cut and (limit is None or len(lines) < limit)
     is_exact = separator == "\t" and (has_end or not lines[-1][2])
-    return FileText(shown if is_exact else shown + "\n", first, has_end and first == 1)
+    return FileText(shown if is_exact else shown + "\n", first, has_end)
 
 
 def _numbered_lines(text: str) -> Iterator[tuple[int, str, str]]:

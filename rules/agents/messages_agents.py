@@ -1,4 +1,4 @@
-"""The agents that use Anthropic's Messages API, each with its manners."""
+"""The agents that call the proxy, each with its manners. All dialects are read as Messages."""
 
 import hashlib
 import json
@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from rules.agents import claude_code, claude_code_text, event_data
+from rules.agents import claude_code, claude_code_text, codex, codex_text, event_data, opencode
 from rules.agents.claude_code_text import Said
 from rules.agents.dialect import Agent, Outcome, Tool
 from rules.agents.known_files import Touch
@@ -16,6 +16,9 @@ from rules.envelopes import label, member, text
 _SESSION_HEADERS = ("x-claude-code-session-id", "x-session-affinity", "x-session-id", "session-id")
 _CLAUDE_CODE = re.compile(r"claude-cli/([\w.+-]{1,40})")
 _OLDER_USER_ID = re.compile(r"_session_([0-9a-f-]{36})$")
+_CODEX = re.compile(r"codex[a-z_-]{0,40}/([\w.+-]{1,40})", re.I)
+_CODEX_DIRECTORY = re.compile(r"<environment_context>.*?<cwd>([^<]{1,4096})</cwd>", re.S)
+_OPENCODE = re.compile(r"opencode/([\w.+-]{1,40})")
 _DIRECTORY = "orking directory: "
 # The working directory is in the first texts of the system; after a compaction, behind the responses that are kept.
 _OPENING_MESSAGES = 40
@@ -104,12 +107,85 @@ class ClaudeCode(UnknownAgent):
         return claude_code_text.touches(text)
 
     def directory(self, body: Mapping[str, Any]) -> str | None:
-        directories = (_line_after(text, _DIRECTORY) for text in _system_texts(body))
-        return next((each for each in directories if each), None)
+        return _system_directory(body)
+
+
+class Codex(UnknownAgent):
+    """Codex."""
+
+    failing = frozenset({"command", "web_lookup", "mcp_call"})
+
+    def identify(self, headers: Mapping[str, str], body: Mapping[str, Any]) -> Agent:
+        version = _CODEX.match(headers.get("user-agent", ""))
+        session = _session(headers) or conversation_session(body)
+        thread = label(headers.get("thread-id")) or session
+        return Agent("codex", version[1] if version else None, session, thread if thread != session else None)
+
+    def tool(self, name: str) -> Tool:
+        return codex.tool(name)
+
+    def said(self, texts: Sequence[str]) -> list[Said]:
+        return codex_text.said(texts)
+
+    def is_summary(self, text: str) -> bool:
+        return codex_text.is_summary(text)
+
+    def is_side_call(self, body: Mapping[str, Any], texts: Sequence[str]) -> bool:
+        return not has_tools(body) or any(codex_text.is_side_call(text) for text in texts)
+
+    def rejection(self, outcome: Outcome) -> list[Said] | None:
+        return codex.rejection(outcome)
+
+    def directory(self, body: Mapping[str, Any]) -> str | None:
+        """The working directory, from the first messages in the person's name."""
+        for message in sequence(body, "messages")[:_OPENING_MESSAGES]:
+            for said in _texts(_content(message)):
+                if directory := _CODEX_DIRECTORY.search(said):
+                    return directory[1].strip()
+        return None
+
+
+class OpenCode(UnknownAgent):
+    """opencode."""
+
+    failing = opencode.FAILING
+
+    def identify(self, headers: Mapping[str, str], body: Mapping[str, Any]) -> Agent:
+        """A subagent's session has a parent."""
+        version = _OPENCODE.match(headers.get("user-agent", ""))
+        session = _session(headers) or conversation_session(body)
+        parent = label(headers.get("x-parent-session-id")) or None
+        return Agent(
+            "opencode", version[1] if version else None, parent or session, session if parent else None
+        )
+
+    def tool(self, name: str) -> Tool:
+        return opencode.tool(name)
+
+    def said(self, texts: Sequence[str]) -> list[Said]:
+        return opencode.said(texts)
+
+    def is_summary(self, text: str) -> bool:
+        return text.startswith(opencode.SUMMARY)
+
+    def is_side_call(self, body: Mapping[str, Any], texts: Sequence[str]) -> bool:
+        """Titles and summaries have no tools."""
+        return not has_tools(body)
+
+    def rejection(self, outcome: Outcome) -> list[Said] | None:
+        return opencode.rejection(outcome)
+
+    def directory(self, body: Mapping[str, Any]) -> str | None:
+        return _system_directory(body)
 
 
 def choose(headers: Mapping[str, str]) -> UnknownAgent:
     """The agent that makes a call."""
+    user_agent = headers.get("user-agent", "")
+    if _CODEX.match(user_agent) or headers.get("originator", "").startswith("codex"):
+        return Codex()
+    if _OPENCODE.match(user_agent):
+        return OpenCode()
     is_claude_code = "x-claude-code-session-id" in headers or _CLAUDE_CODE.match(
         headers.get("user-agent", "")
     )
@@ -128,8 +204,9 @@ def sequence(body: Mapping[str, Any], name: str) -> Sequence[Any]:
 
 
 def conversation_session(body: Mapping[str, Any]) -> str:
-    """A name for the session of an agent that does not name it: from its first message."""
-    first = next(iter(sequence(body, "messages")), None)
+    """A name for the session of an agent that does not name it: from the person's first message."""
+    opening = sequence(body, "messages")[:_OPENING_MESSAGES]
+    first = next((each for each in opening if member(each, "role") == "user"), None)
     content = member(first, "content")
     texts = (
         [content]
@@ -153,6 +230,17 @@ def _session_of_user_id(body: Mapping[str, Any]) -> str | None:
         return label(member(json.loads(user_id), "session_id"))
     except (ValueError, RecursionError):
         return None
+
+
+def _system_directory(body: Mapping[str, Any]) -> str | None:
+    """The working directory, from the texts of the system."""
+    directories = (_line_after(text, _DIRECTORY) for text in _system_texts(body))
+    return next((each for each in directories if each), None)
+
+
+def _content(message: Any) -> list[Any]:
+    content = member(message, "content")
+    return content if isinstance(content, list) else [content]
 
 
 def _system_texts(body: Mapping[str, Any]) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import posixpath
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property, partial
@@ -144,7 +145,8 @@ class Conversation:
 
     def _outcome(self, turn: Turn, number: int, result: Result) -> Outcome:
         call = turn.calls[number]
-        workspace = Workspace(self._directory, partial(self._content, (turn.number, number)))
+        before = turn.number, number
+        workspace = Workspace(self._directory, partial(self._content, before), partial(self._earlier, before))
         return Outcome(call.id, call.name, call.arguments, result.text, result.is_error, workspace)
 
     def _read(self, outcome: Outcome) -> list[tuple[str, dict[str, Any]]]:
@@ -155,7 +157,7 @@ class Conversation:
 
     def _recorded(self, call: Call, events: Sequence[tuple[str, dict[str, Any]]]) -> Iterator[RecordedEvent]:
         for index, (kind, data) in enumerate(events):
-            yield RecordedEvent(kind, data | {"toolUseId": call.id}, call.id, index, self._agent_id)
+            yield RecordedEvent(kind, {"toolUseId": call.id} | data, call.id, index, self._agent_id)
 
     def _said(self, turn: Turn, is_cut: bool) -> Iterator[RecordedEvent]:
         """What the person said after a response.
@@ -170,7 +172,7 @@ class Conversation:
         for kind, data in self._everything_said(turn):
             if kind == "interrupt":
                 follows_interrupt = True
-                if is_cut and data.get("variant") == "tool_use":
+                if is_cut:
                     continue
             elif kind == "prompt" and follows_interrupt:
                 data["followsInterrupt"] = True
@@ -192,7 +194,7 @@ class Conversation:
         found: list[Touch] = []
         read = 0
         while True:
-            touches = self._touches.get(path, [])
+            touches = self._touches.get(self._file(path), [])
             for when, touch in touches[read:]:
                 if not _is_earlier(when, before):
                     continue
@@ -203,6 +205,20 @@ class Conversation:
             if not self._search_turn():
                 return replay(found[::-1])
 
+    def _file(self, path: str) -> str:
+        """The path by which a file is known, however a call names it."""
+        return posixpath.normpath(Workspace(self._directory).relative(path))
+
+    def _earlier(self, before: tuple[int, int]) -> Iterator[Outcome]:
+        """The outcomes before a call, latest first."""
+        number = before[0]
+        while (turn := self.turn(number)) is not None:
+            for position, call in reversed(list(enumerate(turn.calls))):
+                result = turn.results.get(call.id)
+                if result is not None and _is_earlier((number, position), before):
+                    yield Outcome(call.id, call.name, call.arguments, result.text, result.is_error)
+            number += 1
+
     def _search_turn(self) -> bool:
         """Find what one more turn shows of files; returns whether there was one."""
         turn = self.turn(self._searched)
@@ -211,7 +227,7 @@ class Conversation:
         self._searched += 1
         added = [(len(turn.calls), touch) for text in turn.added_texts for touch in self._agent.touches(text)]
         for number, touch in reversed([*self._touches_of_calls(turn), *added]):
-            self._touches.setdefault(touch.path, []).append(((turn.number, number), touch))
+            self._touches.setdefault(self._file(touch.path), []).append(((turn.number, number), touch))
         return True
 
     def _touches_of_calls(self, turn: Turn) -> Iterator[tuple[int, Touch]]:
@@ -219,7 +235,7 @@ class Conversation:
             result = turn.results.get(call.id)
             if result is not None and not result.is_error:
                 outcome = Outcome(call.id, call.name, call.arguments, result.text, result.is_error)
-                if (touch := self._agent.tool(call.name).touch(outcome)) is not None:
+                for touch in self._agent.tool(call.name).touches(outcome):
                     yield number, touch
 
 

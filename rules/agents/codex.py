@@ -1,0 +1,226 @@
+"""Codex' tools: what each call was, by the tool's name (measured with 0.169.0)."""
+
+import posixpath
+import re
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from rules.agents import event_data, patch_events
+from rules.agents.dialect import Outcome, Tool
+from rules.agents.known_files import FileText, Lost, Shown, Touch
+from rules.agents.patches import parse
+from rules.envelopes import integer, member, text
+
+Data = dict[str, Any]
+
+_EXIT_CODE = re.compile(r"^(?:Process exited with code|Exit code:) (-?[0-9]{1,9})$", re.M)
+_RUNNING = re.compile(r"^Process running with session ID ([0-9]{1,18})$", re.M)
+_WALL_TIME = re.compile(r"^Wall time: ([0-9]{1,9}(?:\.[0-9]{1,9})?) seconds$", re.M)
+_OUTPUT = re.compile(r"(?:^|\n)Output:(?:\n|$)")
+_MAX_HEAD_CHARACTERS = 1000
+_PATCHED = "Success. Updated the following files:"
+_TRUNCATED = re.compile(
+    r"^(?:Total output lines: |Warning: truncated output)|…[0-9]+ (?:tokens|chars) truncated…", re.M
+)
+_ABORTED = re.compile(r"(?:Wall time: [0-9.]{1,20} seconds\n)?(?:command )?aborted by user")
+_REJECTED = re.compile(r"(?:exec command|patch) rejected by user|execution error: Rejected\(", re.I)
+_NOT_RUN = re.compile(
+    r"unsupported call: |failed to parse function arguments|apply_patch verification failed"
+)
+# A patch that is given to a shell; Codex applies it itself.
+_SHELL_PATCH = re.compile(r"apply_patch <<\s*(['\"]?)(\w{1,40})\1\n(.*)\n\2\s*", re.S)
+# Commands that show a file's content and nothing else.
+_CAT = re.compile(r"cat (?:-- )?([\w./@+-]{1,1000})")
+_SED = re.compile(r"sed -n (['\"]?)([0-9]{1,9}),([0-9]{1,9})p\1 ([\w./@+-]{1,1000})")
+
+
+class _Shown(NamedTuple):
+    """A result of a command: what Codex adds, and the output."""
+
+    head: str
+    output: str
+
+
+def tool(name: str) -> Tool:
+    """The row of a tool; MCP tools and unknown ones have a row in common."""
+    return TOOLS.get(name) or (_MCP if name.startswith("mcp__") else _OTHER)
+
+
+def rejection(outcome: Outcome) -> list[tuple[str, Data]] | None:
+    """The events of a call that the person rejected or aborted; None if they did neither."""
+    is_aborted = _ABORTED.match(outcome.result) is not None
+    if not is_aborted and not _REJECTED.match(outcome.result):
+        return None
+    cut = {"cutTool": outcome.name, "cutToolInput": event_data.preview(outcome.arguments)}
+    interrupt = ("interrupt", {"variant": "tool_use", "subtype": "action", **cut})
+    if is_aborted and tool(outcome.name).kind == "command":
+        return [("command", {"command": _command_text(outcome.arguments)}), interrupt]
+    return [interrupt]
+
+
+def _split(result: str) -> _Shown:
+    match = _OUTPUT.search(result, 0, _MAX_HEAD_CHARACTERS)
+    return _Shown(result[: match.start()], result[match.end() :]) if match else _Shown("", result)
+
+
+def _command_text(arguments: Any) -> str:
+    """The command line; a list of words is that of a shell or of a program."""
+    command = member(arguments, "cmd") or member(arguments, "command")
+    if not isinstance(command, list):
+        return text(command) or ""
+    words = [each for each in command if isinstance(each, str)]
+    is_shell = len(words) == 3 and words[0].rsplit("/", 1)[-1] in ("bash", "sh", "zsh") and "c" in words[1]
+    return words[2] if is_shell else " ".join(words)
+
+
+def _patch_in(command: str) -> str | None:
+    match = _SHELL_PATCH.fullmatch(command.strip())
+    return match[3] if match else None
+
+
+def _command(outcome: Outcome) -> list[Data]:
+    """A command that ended. One that still runs is a `tool_use`: its end is in a result of write_stdin."""
+    command = _command_text(outcome.arguments)
+    patch = _patch_in(command)
+    if patch is not None and _PATCHED in outcome.result:
+        return patch_events.file_events(patch, outcome.workspace, _directory(outcome))
+    shown = _split(outcome.result)
+    if not command or _NOT_RUN.match(outcome.result) or _RUNNING.search(shown.head):
+        return [_generic(outcome)]
+    return [_ended(command, shown)]
+
+
+def _ended(command: str, shown: _Shown) -> Data:
+    data: Data = {"command": command, "stdout": shown.output}
+    if code := _EXIT_CODE.search(shown.head):
+        data["exitCode"] = int(code[1])
+    if seconds := _WALL_TIME.search(shown.head):
+        data["durationMs"] = round(float(seconds[1]) * 1000)
+    return data
+
+
+def _input(outcome: Outcome) -> list[Data]:
+    """The input of a running command, and its end."""
+    shown = _split(outcome.result)
+    session = str(integer(member(outcome.arguments, "session_id")))
+    earlier = outcome.workspace.earlier()
+    started = next((each for each in earlier if running_session(each) == session), None)
+    if started is None or not _EXIT_CODE.search(shown.head):
+        return [_generic(outcome)] if text(member(outcome.arguments, "chars")) else []
+    ended = _ended(_command_text(started.arguments), shown)
+    # This is only the time since the last result.
+    ended.pop("durationMs", None)
+    return [{**ended, "toolUseId": started.tool_use_id}]
+
+
+def running_session(outcome: Outcome) -> str | None:
+    """The id of the process, if the command of the call still runs."""
+    running = _RUNNING.search(_split(outcome.result).head) if tool(outcome.name).kind == "command" else None
+    return running[1] if running else None
+
+
+def _touch_command(outcome: Outcome) -> list[Touch]:
+    command, shown = _command_text(outcome.arguments), _split(outcome.result)
+    patch = _patch_in(command)
+    if patch is not None:
+        return patch_events.touches(patch, _directory(outcome)) if _PATCHED in outcome.result else []
+    code = _EXIT_CODE.search(shown.head)
+    if code is None or int(code[1]) or _TRUNCATED.search(outcome.result):
+        return []
+    path, content = _shown_file(command, shown.output)
+    return [Shown(posixpath.join(_directory(outcome), path), content)] if content is not None else []
+
+
+def _shown_file(command: str, output: str) -> tuple[str, FileText | None]:
+    if cat := _CAT.fullmatch(command.strip()):
+        return cat[1], FileText(output)
+    sed = _SED.fullmatch(command.strip())
+    if sed is None or not output:
+        return "", None
+    first, last = int(sed[2]), int(sed[3])
+    is_whole = first == 1 and output.count("\n") < last
+    return sed[4], FileText(output, first, is_whole)
+
+
+def _directory(outcome: Outcome) -> str:
+    """The directory of a call that has one of its own."""
+    return text(member(outcome.arguments, "workdir")) or ""
+
+
+def _patch_text(outcome: Outcome) -> str:
+    """The patch; older models give it as a member."""
+    return text(outcome.arguments) or text(member(outcome.arguments, "input")) or ""
+
+
+def _patch(outcome: Outcome) -> list[Data]:
+    events = (
+        patch_events.file_events(_patch_text(outcome), outcome.workspace)
+        if _PATCHED in outcome.result
+        else []
+    )
+    return events or [_generic(outcome) | {"ok": False}]
+
+
+def _touch_patch(outcome: Outcome) -> list[Touch]:
+    patch = _patch_text(outcome)
+    if _PATCHED in outcome.result:
+        return patch_events.touches(patch)
+    # A patch that failed may have changed some of its files.
+    has_begun = not _NOT_RUN.match(outcome.result)
+    return [Lost(change.path) for change in parse(patch)] if has_begun else []
+
+
+def _plan(outcome: Outcome) -> list[Data]:
+    steps = member(outcome.arguments, "plan")
+    if not isinstance(steps, list) or _NOT_RUN.match(outcome.result):
+        return [_generic(outcome)]
+    return [{"toolName": outcome.name, "todos": steps, "itemCount": len(steps)}]
+
+
+def _image(outcome: Outcome) -> list[Data]:
+    path = text(member(outcome.arguments, "path")) or ""
+    return [{"path": outcome.workspace.relative(path)}]
+
+
+def _dispatch(outcome: Outcome) -> list[Data]:
+    task = text(member(outcome.arguments, "message")) or ""
+    return [{"taskPreview": event_data.preview(task), "toolName": outcome.name}]
+
+
+def _lookup(outcome: Outcome) -> list[Data]:
+    values = {name: text(member(outcome.arguments, name)) for name in ("query", "url", "pattern")}
+    return [{"toolName": outcome.name, **{name: value for name, value in values.items() if value}}]
+
+
+def _mcp(outcome: Outcome) -> list[Data]:
+    return [{"tool": outcome.name, "argsPreview": event_data.preview(outcome.arguments)}]
+
+
+def _other(outcome: Outcome) -> list[Data]:
+    return [_generic(outcome)]
+
+
+def _generic(outcome: Outcome) -> Data:
+    has_failed = _NOT_RUN.match(outcome.result) or outcome.result.startswith("Script failed\n")
+    return event_data.tool_use(outcome._replace(is_error=True) if has_failed else outcome)
+
+
+_OTHER = Tool("tool_use", _other)
+_MCP = Tool("mcp_call", _mcp)
+_COMMAND = Tool("command", _command, _touch_command)
+
+# In code mode the model writes a script for the tool `exec`. What its inner calls did is not in the request, so the
+# script is a `tool_use`.
+TOOLS: Mapping[str, Tool] = {
+    "exec_command": _COMMAND,
+    "shell": _COMMAND,
+    "shell_command": _COMMAND,
+    "local_shell": _COMMAND,
+    "container.exec": _COMMAND,
+    "write_stdin": Tool("command", _input),
+    "apply_patch": Tool("file_diff", _patch, _touch_patch),
+    "update_plan": Tool("planning", _plan),
+    "view_image": Tool("file_read", _image),
+    "spawn_agent": Tool("task_dispatch", _dispatch),
+    "web_search": Tool("web_lookup", _lookup),
+}

@@ -1,0 +1,99 @@
+"""Codex' user messages: what the person said, and what the program added (measured with 0.169.0)."""
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from rules.agents.messages_turns import IMAGE
+
+Said = tuple[str, dict[str, Any]]  # an event's kind and data
+
+# The start of the text that stands for an encrypted summary.
+COMPACTED = "<compaction>"
+_SUMMARY = (
+    "Another language model started to solve this problem and produced a summary of its thinking process"
+)
+_COMPACT = "You are performing a CONTEXT CHECKPOINT COMPACTION."
+_REQUEST = "## My request for Codex:"
+_IDE_CONTEXT = "# Context from my IDE setup:"
+_INTERRUPT = "<turn_aborted>"
+_IMAGE_TAG = re.compile(r"</?image\b[^>]{0,1000}>")
+# Every text that Codex adds is in a tag, whose name has an underscore or is one of these.
+_ADDED = re.compile(r"<(\w{1,40}_\w{1,40}|skill|tools|goal|memory)(?:\s[^>]{0,1000})?>")
+_INSTRUCTIONS = "# AGENTS.md instructions"
+_SHELL = "<user_shell_command>"
+_SHELL_RESULT = re.compile(
+    r"\n</command>\n<result>\nExit code: (-?[0-9]{1,9})\n(?:Duration: [0-9.]{1,20} seconds\n)?Output:\n"
+)
+
+
+def said(texts: Sequence[str]) -> list[Said]:
+    """What the person said in the texts between two responses, in order.
+
+    Texts before a summary have been seen before the conversation was compacted.
+    """
+    summaries = [number for number, text in enumerate(texts) if is_summary(text)]
+    events = [_read(text) for text in texts[summaries[-1] + 1 if summaries else 0 :]]
+    return _with_images([event for event in events if event is not None])
+
+
+def is_summary(text: str) -> bool:
+    """Whether a text is the summary with which a compacted conversation starts."""
+    return text.startswith((_SUMMARY, COMPACTED))
+
+
+def is_side_call(text: str) -> bool:
+    """Whether a call whose last text this is serves the program: it asks for a summary."""
+    return text.startswith(_COMPACT)
+
+
+def _read(text: str) -> Said | None:
+    text = text.strip()
+    if text.startswith(_SHELL):
+        return _shell_command(text)
+    if text.startswith(_INTERRUPT):
+        return "interrupt", {"variant": "generation", "subtype": "generation"}
+    if _is_added(text):
+        return None
+    if text.startswith(_IDE_CONTEXT):
+        text = text.partition(_REQUEST)[2].strip()
+    return ("prompt", {"text": text}) if text else None
+
+
+def _shell_command(text: str) -> Said | None:
+    """A command of the person, with its output."""
+    result = _SHELL_RESULT.search(text)
+    if result is None:
+        return None
+    command = text[: result.start()].removeprefix(_SHELL).strip().removeprefix("<command>\n")
+    output = text[result.end() :].removesuffix("</user_shell_command>").strip().removesuffix("</result>")
+    return "command", {
+        "command": command,
+        "exitCode": int(result[1]),
+        "stdout": output.strip("\n"),
+        "human": True,
+    }
+
+
+def _is_added(text: str) -> bool:
+    tag = _ADDED.match(text)
+    return (
+        is_side_call(text)
+        or text.startswith(_INSTRUCTIONS)
+        or _IMAGE_TAG.fullmatch(text) is not None
+        or (tag is not None and text.endswith(f"</{tag[1]}>"))
+    )
+
+
+def _with_images(events: Sequence[Said]) -> list[Said]:
+    """The events with images as a part of the prompt that follows."""
+    merged: list[Said] = []
+    for kind, data in events:
+        if merged and _is_image(*merged[-1]) and kind == "prompt":
+            data = {"text": f"{merged.pop()[1]['text']}\n{data['text']}"}
+        merged.append((kind, data))
+    return merged
+
+
+def _is_image(kind: str, data: dict[str, Any]) -> bool:
+    return kind == "prompt" and data["text"].endswith(IMAGE)

@@ -1,0 +1,143 @@
+"""OpenAI's Responses API, read as Anthropic's Messages, and thereby as events."""
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from rules.agents import anthropic_messages, codex_text, event_data
+from rules.agents.anthropic_messages import Request
+from rules.agents.messages_agents import sequence
+from rules.agents.translated import Block, Message, TranslatedMessages, content_blocks, messages_body
+from rules.envelopes import integer, member, text
+
+_ROLES = {"user": "user", "assistant": "assistant"}
+_COMPACTIONS = frozenset({"compaction", "compaction_summary", "context_compaction"})
+# Tools that the model's own machine does not run; their calls have no result of their own.
+_CLIENT_TOOLS = frozenset(
+    {"function", "custom", "namespace", "local_shell", "shell", "apply_patch", "tool_search"}
+)
+# In these the input of a call is.
+_INPUTS = ("action", "operation", "queries", "code")
+# Items whose `tools` a request may have instead of its own.
+_OPENING_ITEMS = 3
+# More than the parts of any item.
+_PARTS = 1000
+
+
+def read_request(headers: Mapping[str, str], body: Mapping[str, Any]) -> Request:
+    """Read a request lazily.
+
+    headers -- their names in lower case
+    body -- as parsed; its arrays can parse their elements when they are read
+    """
+    prompt = body.get("input")
+    items = [{"role": "user", "content": prompt}] if isinstance(prompt, str) else sequence(body, "input")
+    messages = TranslatedMessages(items, _message)
+    max_tokens = body.get("max_output_tokens")
+    return Request(
+        headers, messages_body(messages, body.get("instructions"), _has_tools(body, items), max_tokens)
+    )
+
+
+class Response(anthropic_messages.Response):
+    """Collects the stream of a response, or its document."""
+
+    def add(self, part: Any) -> None:
+        kind = text(member(part, "type"))
+        if kind == "response.output_item.done":
+            self._add_item(integer(member(part, "output_index")), member(part, "item"))
+        elif kind == "response.output_text.delta":
+            self._add_text(integer(member(part, "output_index")), member(part, "delta"))
+        elif kind in ("response.completed", "response.incomplete", "response.failed"):
+            self._read_response(member(part, "response"))
+        elif kind == "response.created":
+            self._identify(member(part, "response"))
+        elif member(part, "object") == "response":
+            self._read_response(part)
+
+    def _add_item(self, index: int | None, item: Any) -> None:
+        if index is None:
+            return
+        self._parts.pop((index * _PARTS, "text"), None)
+        for number, block in enumerate(_message(item)["content"][:_PARTS]):
+            self._start_block(index * _PARTS + number, block)
+
+    def _add_text(self, index: int | None, delta: Any) -> None:
+        """Add a part of a text, which counts until the item is complete."""
+        if index is not None and isinstance(delta, str):
+            self._blocks.setdefault(index * _PARTS, {"type": "text", "text": ""})
+            self._parts.setdefault((index * _PARTS, "text"), []).append(delta)
+
+    def _read_response(self, response: Any) -> None:
+        self._identify(response)
+        output = member(response, "output")
+        for index, item in enumerate(output if isinstance(output, list) else []):
+            self._add_item(index, item)
+        self._is_complete = True
+
+
+def _message(item: Any) -> Message:
+    """An item as a message; without content if it is neither said nor called."""
+    kind = text(member(item, "type")) or "message"
+    if kind == "message":
+        role = _ROLES.get(str(member(item, "role")), "system")
+        return {"role": role, "content": content_blocks(member(item, "content"))}
+    if kind in _COMPACTIONS:
+        digest = hashlib.sha256(
+            (text(member(item, "encrypted_content")) or "").encode("utf-8", "surrogatepass")
+        ).hexdigest()
+        return {"role": "user", "content": content_blocks(codex_text.COMPACTED + digest)}
+    if kind.endswith("_output"):
+        return {"role": "user", "content": [_result(member(item, "call_id"), member(item, "output"))]}
+    if kind == "reasoning":
+        return {"role": "assistant", "content": []}
+    if kind.endswith("_call"):
+        return {"role": "assistant", "content": list(_call(kind, item))}
+    return {"role": "system", "content": []}
+
+
+def _result(call_id: Any, output: Any) -> Block:
+    return {"type": "tool_result", "tool_use_id": call_id, "content": content_blocks(output)}
+
+
+def _call(kind: str, item: Any) -> Iterator[Block]:
+    """A call; one of a tool that runs at the provider has its result in itself."""
+    call_id = text(member(item, "call_id"))
+    yield {
+        "type": "tool_use",
+        "id": call_id or member(item, "id"),
+        "name": _name(kind, item),
+        "input": _input(item),
+    }
+    if call_id is None:
+        yield _result(member(item, "id"), text(member(item, "output")) or "")
+
+
+def _name(kind: str, item: Any) -> str:
+    name, namespace = text(member(item, "name")), text(member(item, "namespace")) or ""
+    if kind == "mcp_call":
+        return f"mcp__{text(member(item, 'server_label')) or ''}__{name or ''}"
+    if name and namespace.startswith("mcp__"):
+        return f"{namespace.rstrip('_')}__{name}"
+    return name or kind.removesuffix("_call")
+
+
+def _input(item: Any) -> Any:
+    arguments = member(item, "arguments")
+    if isinstance(arguments, str):
+        return event_data.parsed_arguments(arguments)
+    if arguments is None:
+        arguments = member(item, "input")
+    return (
+        arguments
+        if arguments is not None
+        else next(filter(None, (member(item, name) for name in _INPUTS)), {})
+    )
+
+
+def _has_tools(body: Mapping[str, Any], items: Sequence[Any]) -> bool:
+    """Whether the request offers tools of the agent, in itself or in one of its first items."""
+    types = (member(tool, "type") for tool in sequence(body, "tools"))
+    return any(each in _CLIENT_TOOLS for each in types) or any(
+        member(item, "type") == "additional_tools" for item in items[:_OPENING_ITEMS]
+    )

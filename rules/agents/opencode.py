@@ -1,0 +1,236 @@
+"""opencode's tools and its user messages (measured with 1.18.33)."""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rules.agents import event_data, patch_events
+from rules.agents.dialect import Outcome, Tool
+from rules.agents.diffs import split_lines
+from rules.agents.known_files import Edited, FileText, Lost, Shown, Touch, edit
+from rules.agents.patches import parse
+from rules.envelopes import member, text
+
+Data = dict[str, Any]
+Said = tuple[str, Data]  # an event's kind and data
+
+_NO_OUTPUT = "(no output)"
+_SHELL_METADATA = "\n\n<shell_metadata>\n"
+_EDITED = "Edit applied successfully."
+_WRITTEN = "Wrote file successfully."
+_PATCHED = "Success. Updated the following files:"
+_CONTENT = "<type>file</type>\n<content>\n"
+_CONTENT_END = re.compile(
+    r"\n\n\((?:(End of file - total )|Showing lines |Output capped )[^\n]{1,200}\)\n</content>"
+)
+_DIRECTORY = "<type>directory</type>"
+_LINE = re.compile(r"([0-9]{1,9}): (.*)")
+_LONG_LINE = "... (line truncated to 2000 chars)"
+_FOUND = re.compile(r"Found ([0-9]{1,9}) matches")
+_REJECTED = re.compile(r"The user (?:rejected permission to use|dismissed)|Tool execution aborted")
+_ABORTED = "Tool execution aborted"
+_INVALID = "The arguments provided to the tool are invalid: "
+
+SUMMARY = "What did we do so far?"
+_ADDED = (
+    SUMMARY,
+    "Generate a title for this conversation:",
+    "Continue if you have next steps, or stop and ask for clarification",
+    "Called the Read tool with the following input:",
+    "Called the list tool with the following input:",
+    "Reading MCP resource: ",
+    "The following tool was executed by the user",
+    "Summarize the task tool output above and continue with your task.",
+    "Attached media from tool result:",
+    "ERROR: Cannot read ",
+    "<path>",
+    "<system-reminder>",
+)
+
+
+def tool(name: str) -> Tool:
+    """The row of a tool. opencode names the tools of MCP servers like its own, so they are unknown ones."""
+    return TOOLS.get(name, _OTHER)
+
+
+def said(texts: Sequence[str]) -> list[Said]:
+    """What the person said in the texts between two responses, in order."""
+    words = (text.strip() for text in texts)
+    return [("prompt", {"text": each}) for each in words if each and not each.startswith(_ADDED)]
+
+
+def rejection(outcome: Outcome) -> list[Said] | None:
+    """The events of a call that the person rejected or aborted; None if they did neither."""
+    if not _REJECTED.match(outcome.result):
+        return None
+    cut = {"cutTool": outcome.name, "cutToolInput": event_data.preview(outcome.arguments)}
+    interrupt = ("interrupt", {"variant": "tool_use", "subtype": "action", **cut})
+    if outcome.name == "bash" and outcome.result.startswith(_ABORTED):
+        return [("command", {"command": _argument(outcome, "command")}), interrupt]
+    return [interrupt]
+
+
+def _argument(outcome: Outcome, name: str) -> str:
+    return text(member(outcome.arguments, name)) or ""
+
+
+def _path(outcome: Outcome) -> str:
+    return outcome.workspace.relative(_argument(outcome, "filePath"))
+
+
+def _command(outcome: Outcome) -> list[Data]:
+    """opencode does not tell the model the exit code."""
+    output, _, _ = outcome.result.partition(_SHELL_METADATA)
+    return [{"command": _argument(outcome, "command"), "stdout": "" if output == _NO_OUTPUT else output}]
+
+
+def _read(outcome: Outcome) -> list[Data]:
+    if _DIRECTORY in outcome.result[:_HEAD_CHARACTERS]:
+        return [{"kind": "dir_list", "path": _path(outcome)}]
+    content = _content(outcome.result)
+    if content is None:
+        return [{"path": _path(outcome)}]
+    return [
+        {
+            "path": _path(outcome),
+            "contentLength": len(content.text),
+            "numLines": len(split_lines(content.text)),
+        }
+    ]
+
+
+_HEAD_CHARACTERS = 5000
+
+
+def _content(result: str) -> FileText | None:
+    """What a file contains. It does not show whether the file ends with a line end; most files do."""
+    _, _, content = result.partition(_CONTENT)
+    end = _CONTENT_END.search(content)
+    lines = [_LINE.fullmatch(line) for line in content[: end.start()].split("\n")] if end else []
+    shown = [line for line in lines if line is not None]
+    if end is None or not shown or len(shown) < len(lines) or _LONG_LINE in content:
+        return None
+    first = int(shown[0][1])
+    return FileText("".join(f"{line[2]}\n" for line in shown), first, first == 1 and end[1] is not None)
+
+
+def _touch_read(outcome: Outcome) -> list[Touch]:
+    content = _content(outcome.result)
+    return [Shown(_argument(outcome, "filePath"), content)] if content is not None else []
+
+
+def _replacement(outcome: Outcome) -> Edited:
+    is_each = member(outcome.arguments, "replaceAll") is True
+    old, new = _argument(outcome, "oldString"), _argument(outcome, "newString")
+    return Edited(_argument(outcome, "filePath"), old, new, is_each)
+
+
+def _edit(outcome: Outcome) -> list[Data]:
+    if not outcome.result.startswith(_EDITED):
+        return [_failed(outcome)]
+    change = _replacement(outcome)
+    before = outcome.workspace.content(change.path)
+    if not change.old:
+        return [_written(outcome, change.new)]
+    after = edit(before, change) if before else None
+    strings = {"oldString": change.old, "newString": change.new}
+    if before is None or after is None:
+        return [event_data.partial_change(_path(outcome), change.old, change.new) | strings]
+    return [event_data.file_changed(_path(outcome), before, after.text) | strings]
+
+
+def _touch_edit(outcome: Outcome) -> list[Touch]:
+    if not outcome.result.startswith(_EDITED):
+        return []
+    change = _replacement(outcome)
+    return [change if change.old else Shown(change.path, FileText(change.new))]
+
+
+def _write(outcome: Outcome) -> list[Data]:
+    if not outcome.result.startswith(_WRITTEN):
+        return [_failed(outcome)]
+    return [_written(outcome, _argument(outcome, "content"))]
+
+
+def _written(outcome: Outcome, content: str) -> Data:
+    """A file that the conversation has not shown is new: opencode has a file read before it is overwritten."""
+    before = outcome.workspace.content(_argument(outcome, "filePath"))
+    if before is None:
+        return event_data.file_created(_path(outcome), content)
+    if not before.is_whole:
+        return event_data.partial_change(_path(outcome), "", content) | {"content": content}
+    return event_data.file_changed(_path(outcome), before, content) | {"content": content}
+
+
+def _touch_write(outcome: Outcome) -> list[Touch]:
+    if not outcome.result.startswith(_WRITTEN):
+        return []
+    return [Shown(_argument(outcome, "filePath"), FileText(_argument(outcome, "content")))]
+
+
+def _patch(outcome: Outcome) -> list[Data]:
+    patch = _argument(outcome, "patchText")
+    events = patch_events.file_events(patch, outcome.workspace) if _PATCHED in outcome.result else []
+    return events or [_failed(outcome)]
+
+
+def _touch_patch(outcome: Outcome) -> list[Touch]:
+    patch = _argument(outcome, "patchText")
+    if _PATCHED in outcome.result:
+        return patch_events.touches(patch)
+    return [Lost(change.path) for change in parse(patch)]
+
+
+def _search(outcome: Outcome) -> list[Data]:
+    data: Data = {"toolName": outcome.name, "pattern": _argument(outcome, "pattern")}
+    found = _FOUND.match(outcome.result)
+    return [data | ({"resultsCount": int(found[1])} if found else {})]
+
+
+def _todos(outcome: Outcome) -> list[Data]:
+    todos = member(outcome.arguments, "todos")
+    todos = todos if isinstance(todos, list) else []
+    return [{"toolName": outcome.name, "todos": todos, "itemCount": len(todos)}]
+
+
+def _tool_name(outcome: Outcome) -> list[Data]:
+    return [{"toolName": outcome.name}]
+
+
+def _dispatch(outcome: Outcome) -> list[Data]:
+    task = _argument(outcome, "prompt") or _argument(outcome, "description")
+    agent_type = _argument(outcome, "subagent_type")
+    return [{"taskPreview": event_data.preview(task), **({"agentType": agent_type} if agent_type else {})}]
+
+
+def _lookup(outcome: Outcome) -> list[Data]:
+    values = {name: _argument(outcome, name) for name in ("query", "url")}
+    return [{"toolName": outcome.name, **{name: value for name, value in values.items() if value}}]
+
+
+def _other(outcome: Outcome) -> list[Data]:
+    return [_failed(outcome) if outcome.result.startswith(_INVALID) else event_data.tool_use(outcome)]
+
+
+def _failed(outcome: Outcome) -> Data:
+    return event_data.tool_use(outcome._replace(is_error=True))
+
+
+_OTHER = Tool("tool_use", _other)
+
+# A call that failed is a `tool_use` with `ok` false, unless its row is also in `FAILING`.
+TOOLS: Mapping[str, Tool] = {
+    "bash": Tool("command", _command),
+    "read": Tool("file_read", _read, _touch_read),
+    "edit": Tool("file_diff", _edit, _touch_edit),
+    "write": Tool("file_diff", _write, _touch_write),
+    "apply_patch": Tool("file_diff", _patch, _touch_patch),
+    "grep": Tool("file_search", _search),
+    "glob": Tool("file_search", _search),
+    "todowrite": Tool("planning", _todos),
+    "todoread": Tool("planning_read", _tool_name),
+    "task": Tool("task_dispatch", _dispatch),
+    "webfetch": Tool("web_lookup", _lookup),
+    "websearch": Tool("web_lookup", _lookup),
+}
+FAILING = frozenset({"command", "web_lookup"})

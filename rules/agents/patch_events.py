@@ -1,0 +1,85 @@
+"""The files that an apply_patch changed, as data of events and as what they contain now."""
+
+import posixpath
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+from rules.agents import event_data
+from rules.agents.known_files import FileText, Lost, Rewritten, Shown, Touch, Workspace
+from rules.agents.patches import FileChange, apply, parse
+
+Data = dict[str, Any]
+
+
+def file_events(patch: str, workspace: Workspace, directory: str = "") -> list[Data]:
+    """The data of one event for each file, and of two for a file that the patch moved; empty if it is no patch.
+
+    directory -- where the patch is applied, if it is not the working directory
+    """
+    return [data for change in _changes(patch, directory) for data in _events(change, workspace)]
+
+
+def touches(patch: str, directory: str = "") -> list[Touch]:
+    """What the patch says about the content of its files."""
+    return [touch for change in _changes(patch, directory) for touch in _touches(change)]
+
+
+def _changes(patch: str, directory: str) -> Iterator[FileChange]:
+    for change in parse(patch):
+        move_to = change.move_to and posixpath.join(directory, change.move_to)
+        yield replace(change, path=posixpath.join(directory, change.path), move_to=move_to)
+
+
+def _events(change: FileChange, workspace: Workspace) -> Iterator[Data]:
+    path = workspace.relative(change.path)
+    if change.action == "Add":
+        yield event_data.file_created(path, change.content)
+    elif change.action == "Delete":
+        yield {"kind": "file_delete", "path": path}
+    elif change.move_to is not None:
+        yield {"kind": "file_delete", "path": path, "movePath": workspace.relative(change.move_to)}
+        yield _moved(change, workspace)
+    else:
+        yield _updated(change, path, workspace)
+
+
+def _moved(change: FileChange, workspace: Workspace) -> Data:
+    path = workspace.relative(change.move_to or "")
+    before = workspace.content(change.path)
+    after = apply(before.text, change.chunks) if before and before.is_whole else None
+    if after is None:
+        return {**_partial(change, path), "kind": "file_create"}
+    return event_data.file_created(path, after)
+
+
+def _updated(change: FileChange, path: str, workspace: Workspace) -> Data:
+    before = workspace.content(change.path)
+    after = apply(before.text, change.chunks) if before and _is_applicable(change, before) else None
+    if before is None or after is None:
+        return _partial(change, path)
+    return event_data.file_changed(path, before, after)
+
+
+def _is_applicable(change: FileChange, content: FileText) -> bool:
+    """Whether the end of the file is known, if the patch changes it."""
+    return content.is_whole or not any(chunk.is_at_end or not chunk.old for chunk in change.chunks)
+
+
+def _partial(change: FileChange, path: str) -> Data:
+    """The change without its place in the file: its chunks follow each other."""
+    old = "".join(f"{line}\n" for chunk in change.chunks for line in chunk.old)
+    new = "".join(f"{line}\n" for chunk in change.chunks for line in chunk.new)
+    return event_data.partial_change(path, old, new)
+
+
+def _touches(change: FileChange) -> Iterator[Touch]:
+    if change.action == "Add":
+        yield Shown(change.path, FileText(change.content))
+    elif change.action == "Delete":
+        yield Lost(change.path)
+    elif change.move_to is not None:
+        yield Lost(change.path)
+        yield Lost(change.move_to)
+    else:
+        yield Rewritten(change.path, lambda text: apply(text, change.chunks))

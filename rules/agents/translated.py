@@ -1,0 +1,61 @@
+"""A request of another dialect as one of Anthropic's Messages."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, overload
+
+from rules.agents.messages_turns import IMAGE
+from rules.envelopes import member, text
+
+Block = dict[str, Any]
+Message = dict[str, Any]
+_TEXTS = frozenset({"text", "input_text", "output_text", "refusal"})
+
+
+class TranslatedMessages(Sequence[Message]):
+    """The messages of a conversation, each translated when it is read."""
+
+    def __init__(self, elements: Sequence[Any], translate: Callable[[Any], Message]):
+        self._elements = elements
+        self._translate = translate
+
+    @overload
+    def __getitem__(self, index: int) -> Message: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[Message]: ...
+
+    def __getitem__(self, index: int | slice) -> Message | list[Message]:
+        if isinstance(index, slice):
+            return [self._translate(element) for element in self._elements[index]]
+        return self._translate(self._elements[index])
+
+    def __len__(self) -> int:
+        return len(self._elements)
+
+
+def messages_body(
+    messages: Sequence[Message], instructions: Any, has_tools: bool, max_tokens: Any
+) -> dict[str, Any]:
+    """The body of a request, as far as it is read."""
+    return {
+        "system": instructions,
+        "messages": messages,
+        "tools": [{"type": "custom"}] if has_tools else [],
+        "max_tokens": max_tokens,
+    }
+
+
+def content_blocks(content: Any) -> list[Block]:
+    """The blocks of a message's content: a string, or parts of several types."""
+    parts = content if isinstance(content, list) else [{"type": "text", "text": content}]
+    return [block for part in parts if (block := _block(part)) is not None]
+
+
+def _block(part: Any) -> Block | None:
+    if isinstance(part, str):
+        return {"type": "text", "text": part}
+    kind = member(part, "type")
+    if kind in _TEXTS:
+        words = text(member(part, "text")) or text(member(part, "refusal"))
+        return {"type": "text", "text": words} if words else None
+    return {"type": "text", "text": IMAGE} if "image" in (text(kind) or "") else None

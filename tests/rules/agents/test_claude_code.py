@@ -1,0 +1,385 @@
+"""What Claude Code's tool calls are, by their name and result."""
+
+import subprocess
+
+import pytest
+
+from rules.agents import claude_code
+from rules.agents.dialect import Outcome
+from tests.rules.agents.messages import assistant, call, events, outcomes, result, user
+
+DONE = "The file /work/a.py has been updated successfully. (file state is current in your context)"
+CREATED = "File created successfully at: /work/a.py"
+REJECTED = "The user doesn't want to proceed with this tool use. The tool use was rejected (eg. ...). STOP."
+
+
+def numbered(content):
+    """A file as Read shows it: an empty last line stands for the last line end."""
+    return "\n".join(f"{number}\t{line}" for number, line in enumerate(content.split("\n"), 1))
+
+
+def single(name, arguments, content, is_error=None, **before):
+    (event,) = outcomes((name, arguments, content, is_error), **before)
+    assert event.identity == event.data["toolUseId"]
+    return event.kind, {key: value for key, value in event.data.items() if key != "toolUseId"}
+
+
+COMMANDS = [
+    ("3 passed", False, {"exitCode": 0, "stdout": "3 passed"}),
+    ("(Bash completed with no output)", False, {"exitCode": 0, "stdout": ""}),
+    ("Exit code 3\nout\nerr", True, {"exitCode": 3, "stdout": "out\nerr"}),
+    ("Exit code 1", True, {"exitCode": 1, "stdout": ""}),
+    (
+        "Exit code 143\nCommand timed out after 1s",
+        True,
+        {"exitCode": 143, "stdout": "Command timed out after 1s"},
+    ),
+    # A command can print what a failure looks like.
+    ("Exit code 3\nfake", False, {"exitCode": 0, "stdout": "Exit code 3\nfake"}),
+    (
+        "Command running in background with ID: b1. More.",
+        False,
+        {"isBackground": True, "stdout": "Command running in background with ID: b1. More."},
+    ),
+    (
+        "a\n<error>Command was aborted before completion</error>",
+        True,
+        {"stdout": "a\n<error>Command was aborted before completion</error>"},
+    ),
+    ([{"type": "text", "text": "a"}, {"type": "text", "text": "b"}], None, {"exitCode": 0, "stdout": "a\nb"}),
+]
+
+
+@pytest.mark.parametrize(("content", "is_error", "data"), COMMANDS)
+def test_a_command(content, is_error, data):
+    assert single("Bash", {"command": "make"}, content, is_error) == ("command", {"command": "make", **data})
+
+
+def test_a_command_that_did_not_run():
+    kind, data = single("Bash", {"command": "x"}, "<tool_use_error>Blocked</tool_use_error>", True)
+    assert (kind, data["ok"], data["error"]) == (
+        "tool_use",
+        False,
+        "<tool_use_error>Blocked</tool_use_error>",
+    )
+
+
+OTHERS = [
+    (
+        "Read",
+        {"file_path": "/work/a.py"},
+        "1\tx\n2\ty\n3\t",
+        "file_read",
+        {"path": "a.py", "contentLength": 4, "numLines": 2},
+    ),
+    (
+        "Read",
+        {"file_path": "/etc/a"},
+        "1\tx",
+        "file_read",
+        {"path": "/etc/a", "contentLength": 1, "numLines": 1},
+    ),
+    ("Read", {"file_path": "/work/a.png"}, [{"type": "image", "source": {}}], "file_read", {"path": "a.png"}),
+    (
+        "Grep",
+        {"pattern": "add"},
+        "Found 3 files\na\nb\nc",
+        "file_search",
+        {"toolName": "Grep", "pattern": "add", "resultsCount": 3},
+    ),
+    ("LS", {"path": "/work/src"}, "- a", "dir_list", {"path": "src"}),
+    (
+        "TaskCreate",
+        {"subject": "Fix", "description": "Fix it", "activeForm": "Fixing"},
+        "Task #4 created successfully: Fix",
+        "planning",
+        {
+            "toolName": "TaskCreate",
+            "subject": "Fix",
+            "description": "Fix it",
+            "activeForm": "Fixing",
+            "taskId": "4",
+        },
+    ),
+    (
+        "TaskUpdate",
+        {"taskId": "4", "status": "completed"},
+        "Updated task #4 status",
+        "planning",
+        {"toolName": "TaskUpdate", "taskId": "4", "status": "completed"},
+    ),
+    (
+        "TodoWrite",
+        {"todos": [{"content": "a", "status": "pending"}]},
+        "Todos have been modified",
+        "planning",
+        {"toolName": "TodoWrite", "todos": [{"content": "a", "status": "pending"}], "itemCount": 1},
+    ),
+    ("TaskList", {}, "#4 [completed] Fix", "planning_read", {"toolName": "TaskList"}),
+    (
+        "Agent",
+        {"prompt": "Look at it", "description": "look", "subagent_type": "Explore"},
+        "Fine.",
+        "task_dispatch",
+        {"taskPreview": "Look at it", "description": "look", "agentType": "Explore"},
+    ),
+    (
+        "WebFetch",
+        {"url": "https://a.example"},
+        "Text",
+        "web_lookup",
+        {"toolName": "WebFetch", "url": "https://a.example"},
+    ),
+    ("WebSearch", {"query": "b"}, "Text", "web_lookup", {"toolName": "WebSearch", "query": "b"}),
+    (
+        "mcp__db__query",
+        {"q": 1},
+        "Rows",
+        "mcp_call",
+        {"tool": "mcp__db__query", "argsPreview": '{"q": 1}', "ok": True},
+    ),
+    (
+        "Skill",
+        {"name": "x"},
+        "Ran",
+        "tool_use",
+        {"toolName": "Skill", "inputPreview": '{"name": "x"}', "ok": True},
+    ),
+    (
+        "ExitPlanMode",
+        {},
+        "User has approved your plan. You can now start coding.\n\n## Approved Plan:\n# Plan\n1. Do it",
+        "plan_decision",
+        {"planPreview": "# Plan\n1. Do it", "responsePreview": "approved", "approved": True},
+    ),
+]
+
+
+@pytest.mark.parametrize(("name", "arguments", "content", "kind", "data"), OTHERS)
+def test_other_tools(name, arguments, content, kind, data):
+    assert single(name, arguments, content) == (kind, data)
+
+
+def test_a_failed_edit_is_no_change():
+    kind, data = single(
+        "Edit", {"file_path": "/work/a", "old_string": "x", "new_string": "y"}, "String not found", True
+    )
+    assert (kind, data["toolName"], data["ok"]) == ("tool_use", "Edit", False)
+
+
+def test_a_rejected_call_is_an_interrupt():
+    kind, data = single("Bash", {"command": "rm a"}, REJECTED, True)
+    assert kind == "interrupt"
+    assert data == {
+        "variant": "tool_use",
+        "subtype": "action",
+        "cutTool": "Bash",
+        "cutToolInput": '{"command": "rm a"}',
+    }
+
+
+def test_what_a_person_says_in_a_rejection_is_a_prompt():
+    answer = "The tool use was rejected. To tell you how to proceed, the user said:\nUse mv."
+    said = f"The user doesn't want to proceed with this tool use. {answer}"
+    interrupt, prompt = outcomes(("Bash", {"command": "rm a"}, said, True))
+    assert (interrupt.kind, prompt.kind, prompt.data["text"]) == ("interrupt", "prompt", "Use mv.")
+
+
+def test_a_rejected_plan():
+    kind, data = single("ExitPlanMode", {"plan": "1. Do it"}, REJECTED, True)
+    assert (kind, data) == (
+        "plan_decision",
+        {"planPreview": "1. Do it", "responsePreview": "rejected", "approved": False},
+    )
+
+
+# Files: what is in the folder before, the calls, and what is in it after.
+READ = ("Read", {"file_path": "/work/a.py"})
+
+
+def edit(old, new, **more):
+    return ("Edit", {"file_path": "/work/a.py", "old_string": old, "new_string": new, **more}, DONE, None)
+
+
+def write(content, answer=DONE):
+    return ("Write", {"file_path": "/work/a.py", "content": content}, answer, None)
+
+
+def read(content, **arguments):
+    return ("Read", {"file_path": "/work/a.py", **arguments}, content, None)
+
+
+TEXT = "".join(f"line {number}\n" for number in range(1, 31))
+CHANGES = {
+    "an edit": (
+        TEXT,
+        [read(numbered(TEXT)), edit("line 7\n", "seven\n7\n")],
+        TEXT.replace("line 7\n", "seven\n7\n"),
+    ),
+    "edits on edits": (
+        TEXT,
+        [read(numbered(TEXT)), edit("line 7\n", "a\nb\n"), edit("line 20", "c"), edit("a\nb", "d")],
+        TEXT.replace("line 7\n", "d\n").replace("line 20", "c"),
+    ),
+    "each occurrence": (
+        "a b\nb\na\n",
+        [read("1\ta b\n2\tb\n3\ta\n4\t"), edit("a", "x", replace_all=True)],
+        "x b\nb\nx\n",
+    ),
+    "no line end at the end": ("a\nb", [read("1\ta\n2\tb"), edit("b", "c")], "a\nc"),
+    "an older form of Read": ("a\nb\n", [read("     1→a\n     2→b"), edit("b", "c")], "a\nc\n"),
+    "unicode": ("日本\n🙂\n", [read("1\t日本\n2\t🙂\n3\t"), edit("🙂", "é")], "日本\né\n"),
+    "a line is removed with its line end": (
+        "a\nb\nc\n",
+        [read("1\ta\n2\tb\n3\tc\n4\t"), edit("b", "")],
+        "a\nc\n",
+    ),
+    "typographic quotes": (
+        "say \u201chi\u201d\n",
+        [read("1\tsay \u201chi\u201d\n2\t"), edit('say "hi"', 'say "ho"')],
+        "say \u201cho\u201d\n",
+    ),
+    "written over": ("a\nb\n", [read("1\ta\n2\tb\n3\t"), write("c")], "c"),
+    "a new file": (None, [write("a\nb\n", CREATED)], "a\nb\n"),
+    "a new file by an edit": (None, [edit("", "a\n")], "a\n"),
+    "a new file, then changes": (None, [write("a\nb\n", CREATED), edit("b", "c"), write("d\n")], "d\n"),
+    "an empty file": (
+        "",
+        [read("<system-reminder>Warning: the file exists but is shorter than ..."), edit("", "a\n")],
+        "a\n",
+    ),
+    "carriage returns": (None, [write("a\r\nb\r\n", CREATED), edit("b", "c\nd")], "a\r\nc\r\nd\r\n"),
+    "lines in the middle": (
+        TEXT,
+        [read("10\tline 10\n11\tline 11\n12\tline 12", offset=10, limit=3), edit("line 11", "x\ny")],
+        TEXT.replace("line 11\n", "x\ny\n"),
+    ),
+    "lines up to the end": (
+        TEXT,
+        [read("28\tline 28\n29\tline 29\n30\tline 30\n31\t", offset=28), edit("line 30", "x")],
+        TEXT.replace("line 30", "x"),
+    ),
+    "lines, when the whole was seen before": (
+        TEXT,
+        [
+            read(numbered(TEXT)),
+            edit("line 2\n", ""),
+            read("10\tline 11\n11\tline 12", offset=10, limit=2),
+            edit("line 25", "x"),
+        ],
+        TEXT.replace("line 2\n", "").replace("line 25", "x"),
+    ),
+    "a failed edit in between": (
+        "a\nb\n",
+        [read("1\ta\n2\tb\n3\t"), (*edit("z", "y")[:2], "Not found", True), edit("b", "c")],
+        "a\nc\n",
+    ),
+}
+
+
+@pytest.mark.parametrize(("before", "calls", "after"), CHANGES.values(), ids=CHANGES)
+def test_applied_changes_give_the_final_file(before, calls, after, tmp_path):
+    file = tmp_path / "a.py"
+    if before is not None:
+        file.write_bytes(before.encode())
+    changes = [
+        event for event in outcomes(*calls) if event.kind.startswith("file_") and event.kind != "file_read"
+    ]
+    assert changes
+    for change in changes:
+        assert change.data["path"] == "a.py"
+        assert "isPartial" not in change.data
+        subprocess.run(["git", "apply", "-"], input=change.data["diff"].encode(), cwd=tmp_path, check=True)
+    assert file.read_bytes() == after.encode()
+
+
+def test_a_new_file_is_created_and_a_known_one_is_changed():
+    created, changed = outcomes(write("a\n", CREATED), write("b\n"))
+    assert (created.kind, created.data["content"], created.data["linesAdded"]) == ("file_create", "a\n", 1)
+    assert (changed.kind, changed.data["linesAdded"], changed.data["linesRemoved"]) == ("file_diff", 1, 1)
+
+
+PARTIAL = {
+    "never seen": [edit("old", "new")],
+    "only other lines seen": [read("10\tline 10\n11\tline 11", offset=10, limit=2), edit("old", "new")],
+    "at the edge of the seen lines": [read("10\told\n11\tb\n12\tc", offset=10, limit=3), edit("old", "new")],
+    "each occurrence in seen lines": [
+        read("10\tb\n11\told\n12\tc", offset=10, limit=3),
+        edit("old", "new", replace_all=True),
+    ],
+    "twice in the file": [read("1\told\n2\told\n3\t"), edit("old", "new")],
+}
+
+
+@pytest.mark.parametrize("calls", PARTIAL.values(), ids=PARTIAL)
+def test_a_change_in_unknown_text_says_so(calls):
+    change = outcomes(*calls)[-1]
+    assert (change.kind, change.data["isPartial"]) == ("file_diff", True)
+    assert (change.data["oldString"], change.data["newString"]) == ("old", "new")
+    assert "-old\n+new\n" in change.data["diff"]
+
+
+def test_an_unknown_file_written_over():
+    (change,) = outcomes(write("a\nb\n"))
+    assert (change.kind, change.data["isPartial"], change.data["content"]) == ("file_diff", True, "a\nb\n")
+    assert (change.data["linesAdded"], change.data["linesRemoved"]) == (2, 0)
+
+
+def test_a_file_that_the_person_changed_is_unknown_but_for_the_lines_shown():
+    note = "Note: /work/a.py was modified, either by the user or by a linter. Changes (shown with line numbers):\n"
+    messages = [
+        user("Do it."),
+        assistant(call("t1", "Read", file_path="/work/a.py")),
+        user(result("t1", numbered(TEXT))),
+        {"role": "system", "content": f"{note}5\tfive\n6\tsix\n7\tseven"},
+    ]
+    for call_id, old in (("t2", "six"), ("t3", "line 2\n")):
+        name, arguments, content, _ = edit(old, "new")
+        messages += [assistant(call(call_id, name, **arguments)), user(result(call_id, content))]
+    seen, unseen = [event.data for event in events(*messages) if event.kind == "file_diff"]
+    assert seen["diff"].endswith("@@ -5,3 +5,3 @@\n five\n-six\n+new\n seven\n")
+    assert ("isPartial" in seen, unseen["isPartial"]) == (False, True)
+
+
+def test_a_notebook():
+    arguments = {
+        "notebook_path": "/work/n.ipynb",
+        "new_source": "print(2)",
+        "cell_id": "c1",
+        "edit_mode": "replace",
+    }
+    kind, data = single("NotebookEdit", arguments, "Updated cell c1 with print(2)")
+    assert (kind, data["path"], data["newString"], data["isPartial"]) == (
+        "file_diff",
+        "n.ipynb",
+        "print(2)",
+        True,
+    )
+
+
+HOSTILE = [
+    None,
+    1,
+    "x",
+    [],
+    {},
+    [[]],
+    {"file_path": 1},
+    {"edits": [None]},
+    {"edits": []},
+    {"todos": 3},
+    {"file_path": "/a", "offset": "x"},
+]
+
+
+@pytest.mark.parametrize("arguments", HOSTILE, ids=repr)
+@pytest.mark.parametrize(
+    "result", ["", "x", "Exit code 99999999999999", "1\tx\n2\ty", "999999999\tx\n1000000000\ty"]
+)
+def test_no_arguments_or_results_raise(arguments, result):
+    for name in [*claude_code.TOOLS, "mcp__", "?"]:
+        outcome = Outcome("t", name, arguments, result, None)
+        row = claude_code.tool(name)
+        assert all(isinstance(data, dict) for data in row.read(outcome))
+        row.touch(outcome)
+        claude_code.rejection(outcome._replace(is_error=True))

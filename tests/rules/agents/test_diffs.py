@@ -1,0 +1,87 @@
+"""Unified diffs: applied to the text before, they give the text after, byte by byte."""
+
+import subprocess
+import time
+
+import pytest
+
+from rules.agents.diffs import unified_diff
+
+NUMBERS = "".join(f"{number}\n" for number in range(1, 41))
+
+CHANGES = {
+    "a line": ("a\nb\nc\n", "a\nB\nc\n"),
+    "the first line": (NUMBERS, "one" + NUMBERS[1:]),
+    "the last line": (NUMBERS, NUMBERS[:-3] + "forty\n"),
+    "far apart": (NUMBERS, NUMBERS.replace("\n3\n", "\nthree\n").replace("\n33\n", "\n33\nx\ny\n")),
+    "inserted at the start": ("a\nb\n", "x\na\nb\n"),
+    "inserted at the end": ("a\nb\n", "a\nb\nx\n"),
+    "one line more of the same": ("a\na\na\n", "a\na\na\na\n"),
+    "all lines removed": ("a\nb\n", ""),
+    "an empty file filled": ("", "a\nb\n"),
+    "line end added": ("a\nb", "a\nb\n"),
+    "line end removed": ("a\nb\n", "a\nb"),
+    "no line end at all": ("a\nb", "a\nc"),
+    "no line end, change above": ("a\nb\nc", "A\nb\nc"),
+    "empty lines": ("\n\n\na\n\n", "\n\na\n\n\n"),
+    "carriage returns": ("a\r\nb\r\nc\r\n", "a\r\nB\r\nc\r\n"),
+    "to carriage returns": ("a\nb\n", "a\r\nb\r\n"),
+    "a carriage return in a line": ("a\rb\nc\n", "a\rb\nd\n"),
+    "separators that are no line ends": ("a\u2028b\x0bc\x0cd\x85e\nf\n", "a\u2028b\x0bc\x0cd\x85e\ng\n"),
+    "unicode": ("Grüße\n日本\n🙂\n", "Grüße\n日本語\n🙂\n"),
+    "looks like a diff": ("--- a\n+++ b\n@@ -1 +1 @@\n", "--- a\n+++ c\n@@ -1 +1 @@\n-x\n"),
+    "large and all different": (NUMBERS * 20, "x" + NUMBERS.replace("\n", "\nx") * 20),
+}
+
+
+def git_apply(folder, diff):
+    return subprocess.run(["git", "apply", "-"], input=diff.encode(), cwd=folder, capture_output=True)
+
+
+@pytest.mark.parametrize(("before", "after"), CHANGES.values(), ids=CHANGES)
+def test_an_applied_diff_gives_the_text_after(before, after, tmp_path):
+    file = tmp_path / "file.txt"
+    file.write_bytes(before.encode())
+    change = unified_diff("file.txt", before, after)
+    result = git_apply(tmp_path, change.diff)
+    # Git deletes a file that a plain diff empties.
+    assert (result.returncode, file.read_bytes() if file.exists() else b"") == (0, after.encode())
+
+
+def test_a_new_file(tmp_path):
+    change = unified_diff("folder/new file.py", None, "a\nb")
+    assert git_apply(tmp_path, change.diff).returncode == 0
+    assert (tmp_path / "folder/new file.py").read_bytes() == b"a\nb"
+    assert (change.lines_added, change.lines_removed) == (2, 0)
+
+
+def test_a_deleted_file(tmp_path):
+    (tmp_path / "old.py").write_bytes(b"a\nb\n")
+    change = unified_diff("old.py", "a\nb\n", None)
+    assert git_apply(tmp_path, change.diff).returncode == 0
+    assert not (tmp_path / "old.py").exists()
+    assert (change.lines_added, change.lines_removed) == (0, 2)
+
+
+def test_a_part_of_a_file_has_the_numbers_of_its_lines():
+    change = unified_diff("a", "10\n11\n12\n", "10\nx\ny\n12\n", first_line=10)
+    assert change.diff == "--- a/a\n+++ b/a\n@@ -10,3 +10,4 @@\n 10\n-11\n+x\n+y\n 12\n"
+    assert (change.lines_added, change.lines_removed) == (2, 1)
+
+
+def test_equal_texts_have_no_hunks():
+    assert unified_diff("a", "x\n", "x\n") == ("--- a/a\n+++ b/a\n", 0, 0)
+
+
+def test_a_name_cannot_add_a_line():
+    assert unified_diff("a\n@@ b", "x\n", "y\n").diff.startswith(
+        "--- a/a?@@ b\t\n+++ b/a?@@ b\t\n@@ -1,1 +1,1 @@\n"
+    )
+
+
+def test_repeated_lines_do_not_take_long():
+    before = "".join(f"{'ab'[number % 3 % 2]}\n" for number in range(20_000))
+    started = time.perf_counter()
+    change = unified_diff("a", before, before.replace("a\nb\n", "b\na\n"))
+    assert time.perf_counter() - started < 1
+    assert change.lines_added == change.lines_removed > 0
