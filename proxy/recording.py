@@ -16,6 +16,7 @@ import orjson
 from errors import SessionClosed, Unauthenticated
 from models import Session, db, sessions
 from proxy.lazy_json import LazyObject
+from proxy.usage_reader import END_OF_CHAT
 from rules.envelopes import label
 from rules.recorded_events import RecordedEvent, Witness
 from rules.session_quota import Quota
@@ -133,6 +134,8 @@ class Recorder:
 
 
 def _parsed(data: bytes) -> Any:
+    if data == END_OF_CHAT:
+        return data.decode()
     try:
         return orjson.loads(data)
     except ValueError:

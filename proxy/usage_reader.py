@@ -58,14 +58,15 @@ _LAST_EVENTS = {
 }
 # Events that may be one of these. Quotes in a text are escaped, so it does not match.
 _LAST_EVENT = re.compile(rb'"(?:message_stop|response\.(?:completed|incomplete|failed))"')
-_END_OF_CHAT = b"[DONE]"
+# The data of the last event of Chat Completions, which is no JSON.
+END_OF_CHAT = b"[DONE]"
 
 
 class UsageReader:
     """Takes a response's bytes in chunks; `usage()` returns the usage so far.
 
     `has_total` is True once the provider has reported the total output, `is_complete` once the last event of a stream
-    has arrived. `on_data` is called with the JSON of each event of a stream, and of a document at `end()`.
+    has arrived. `on_data` is called with the data of each event of a stream, and with a document at `end()`.
     """
 
     def __init__(
@@ -137,8 +138,9 @@ class UsageReader:
                 self._read_event(bytes(line[5:]).strip())
 
     def _read_event(self, data: bytes) -> None:
-        if data == _END_OF_CHAT:
+        if data == END_OF_CHAT:
             self.is_complete = True
+            self._on_data(data)
             return
         # Most events are pieces of text: parse only those with usage.
         is_last = self._dialect in _LAST_EVENTS and _LAST_EVENT.search(data) is not None

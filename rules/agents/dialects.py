@@ -2,6 +2,10 @@
 
 from types import ModuleType
 
-from rules.agents import anthropic_messages
+from rules.agents import anthropic_messages, chat_completions, openai_responses
 
-DIALECTS: dict[str, ModuleType] = {"messages": anthropic_messages}
+DIALECTS: dict[str, ModuleType] = {
+    "messages": anthropic_messages,
+    "responses": openai_responses,
+    "chat_completions": chat_completions,
+}
