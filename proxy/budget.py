@@ -98,6 +98,10 @@ class BilledCall(Observer):
         except DATABASE_ERRORS:
             log.exception("Could not renew the reservation of a call to %s.", self.provider)
 
+    def on_wait(self) -> None:
+        if self.recorder:
+            self.recorder.prepare()
+
     def on_complete(self, response: ProviderResponse) -> None:
         used = booked_usage(self.request, response, self._possible_output())
         columns = {"request_id": label(response.request_id), "first_token_ms": self._first_token_ms(response)}

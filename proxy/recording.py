@@ -6,6 +6,7 @@ What a call did not store, because the database was away or the process stopped,
 import json
 import logging
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from itertools import islice
@@ -61,6 +62,15 @@ class Arrival(NamedTuple):
     at: datetime
 
 
+class Reading(NamedTuple):
+    """A request, its latest turns, and those before them, which are read when they are needed."""
+
+    request: Any
+    witness: Witness
+    latest: list[list[RecordedEvent]]
+    earlier: Iterator[list[RecordedEvent]]
+
+
 class Recorder:
     """Collects one response, and stores the events of the call."""
 
@@ -70,6 +80,8 @@ class Recorder:
         self._arrival = arrival
         self._quota = quota
         self._response = dialect.Response()
+        self._reading: Reading | None = None
+        self._is_prepared = False
         self._has_failed = False
 
     def add(self, data: bytes) -> None:
@@ -82,6 +94,13 @@ class Recorder:
         except Exception:
             self._fail()
 
+    def prepare(self) -> None:
+        """Read the request's latest turns. `store` would do it too, but then the client waits. It never raises."""
+        if not self._is_prepared:
+            self._is_prepared = True
+            with suppress(Exception):
+                self._reading = self._read()
+
     def store(self, facts: CallFacts, ended_at: datetime) -> dict[str, Any]:
         """Store the call's events; returns columns of its ModelUsage. `is_recorded` is None if nothing may be stored.
 
@@ -89,11 +108,11 @@ class Recorder:
         """
         columns: dict[str, Any] = {}
         try:
-            request = self._dialect.read_request(self._arrival.headers, self._arrival.body)
-            witness = Witness(CHANNEL, request.agent.tool, request.agent.version, request.agent.session)
+            reading = self._reading or self._read()
+            witness = reading.witness
             columns = {"tool": label(witness.tool), "agent_session": label(witness.agent_session)}
             with db.atomic():
-                self._store(request, witness, facts, ended_at)
+                self._store(reading, facts, ended_at)
         except (SessionClosed, Unauthenticated):
             return {}
         except Exception:
@@ -105,20 +124,25 @@ class Recorder:
         log.exception("Could not record a call. The conversation's next call restores what is missing.")
         record_recording_failure()
 
-    def _store(self, request: Any, witness: Witness, facts: CallFacts, ended_at: datetime) -> None:
-        events = [replace(event, at=self._arrival.at) for event in self._new_events(request, witness)]
-        events += [replace(event, at=ended_at) for event in self._response.events(request, facts)]
-        sessions.record(self._session, witness, events, quota=self._quota)
-
-    def _new_events(self, request: Any, witness: Witness) -> list[RecordedEvent]:
-        """The events of the conversation's latest turns that are not stored, in order."""
+    def _read(self) -> Reading:
+        request = self._dialect.read_request(self._arrival.headers, self._arrival.body)
+        agent = request.agent
         turns = (turn for turn in islice(request.turns(), MAX_TURNS) if turn)
+        latest = list(islice(turns, TURNS_PER_QUERY))
+        return Reading(request, Witness(CHANNEL, agent.tool, agent.version, agent.session), latest, turns)
+
+    def _store(self, reading: Reading, facts: CallFacts, ended_at: datetime) -> None:
+        events = [replace(event, at=self._arrival.at) for event in self._new_events(reading)]
+        events += [replace(event, at=ended_at) for event in self._response.events(reading.request, facts)]
+        sessions.record(self._session, reading.witness, events, quota=self._quota)
+
+    def _new_events(self, reading: Reading) -> list[RecordedEvent]:
+        """The events of the conversation's latest turns that are not stored, in order."""
         new: list[list[RecordedEvent]] = []
-        while some := list(islice(turns, TURNS_PER_QUERY)):
-            missing = list(self._missing(some, witness))
-            new += missing
-            if not all(missing):
-                break
+        some = reading.latest
+        while some:
+            new += self._missing(some, reading.witness)
+            some = list(islice(reading.earlier, TURNS_PER_QUERY)) if all(new) else []
         return [event for turn in reversed(new) for event in turn]
 
     def _missing(self, turns: list[list[RecordedEvent]], witness: Witness) -> Iterator[list[RecordedEvent]]:

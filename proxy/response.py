@@ -38,6 +38,9 @@ class Observer:
     def on_chunk(self) -> None:
         """Some bytes have arrived."""
 
+    def on_wait(self) -> None:
+        """Bytes have been forwarded, and the provider has not sent the next ones."""
+
     def on_complete(self, response: "ProviderResponse") -> None:
         """The response is complete, or ends early; the client has not seen its end."""
 
@@ -93,6 +96,8 @@ class ProviderResponse:
             sent, held = self._split(held + chunk)
             if sent:
                 yield sent
+            if not self._is_complete and self.watch.is_silent:
+                self.observer.on_wait()
             if self._is_complete:
                 self._complete()
                 yield held

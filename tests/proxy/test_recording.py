@@ -1,6 +1,7 @@
 """Calls are recorded: events are stored once, and before the client has the end of the response (R36 to R38)."""
 
 import json
+import threading
 from datetime import timedelta
 
 import peewee
@@ -15,6 +16,7 @@ from tests.proxy.upstream import (
     MESSAGE_EVENTS,
     MESSAGE_NANO_USD,
     MESSAGES,
+    TIMEOUT_SECONDS,
     documents,
     event,
     stay_open,
@@ -265,6 +267,37 @@ def test_parallel_calls_of_one_conversation_are_recorded_once(candidate, call, u
     call(MESSAGES, data=FIRST)
     running.close()
     assert recorded() == [PROMPT, ANSWER]
+
+
+def test_the_request_is_read_while_the_model_generates(call, upstream, recorded, monkeypatch):
+    has_read = threading.Event()
+
+    def respond(exchange):
+        exchange.start_stream()
+        exchange.chunk(MESSAGE_EVENTS[0])
+        assert has_read.wait(TIMEOUT_SECONDS)
+        for part in MESSAGE_EVENTS[1:]:
+            exchange.chunk(part)
+        exchange.end_stream()
+
+    def read_request(headers, body):
+        has_read.set()
+        return tiny_dialect.Request(headers, body)
+
+    monkeypatch.setattr(tiny_dialect, "read_request", read_request)
+    upstream.respond = respond
+    assert call(MESSAGES, data=FIRST).data == b"".join(MESSAGE_EVENTS)
+    assert recorded() == [PROMPT, STREAMED_ANSWER]
+
+
+def test_a_long_history_is_read_no_further_than_needed(call, recorded, monkeypatch):
+    contents = [f"{number}" if number % 2 == 0 else [TEXT] for number in range(41)]
+    call(MESSAGES, data=conversation(*contents))
+    read = []
+    monkeypatch.setattr(tiny_dialect, "on_read", read.append)
+    call(MESSAGES, data=conversation(*contents, [TEXT], "41"))
+    assert recorded()[-2] == ("prompt", "41")
+    assert min(read) >= 39
 
 
 def test_the_time_to_the_first_text_of_a_stream_is_recorded(call, upstream, usage, session):

@@ -4,6 +4,10 @@ from rules.agents.dialect import Agent
 from rules.recorded_events import RecordedEvent
 
 
+def on_read(index):
+    """Called with the index of each message whose events are read."""
+
+
 def read_request(headers, body):
     return Request(headers, body)
 
@@ -23,6 +27,7 @@ class Request:
                 end = number
 
     def _events(self, index):
+        on_read(index)
         message = self.messages[index]
         if message["role"] == "assistant":
             return response_events(message["content"], {}, index)
