@@ -1,7 +1,5 @@
 """What the tools expect besides model calls: probes, final refusals, and a wait instead of a refusal (R39)."""
 
-import threading
-import time
 from datetime import timedelta
 
 import pytest
@@ -9,15 +7,12 @@ from callers import Caller
 
 from errors import TooManyRequests
 from models import sessions
-from proxy import forwarding
-from proxy.stream_slots import StreamSlots
 from tests.proxy.conftest import STREAMS
 from tests.proxy.test_refusals import BOTH, refusal
 from tests.proxy.upstream import (
     CHAT_COMPLETIONS,
     MESSAGES,
     RESPONSES,
-    TIMEOUT_SECONDS,
     documents,
     stay_open,
 )
@@ -147,23 +142,6 @@ def test_codex_retries_a_call_that_the_rate_limit_refuses(call, app, monkeypatch
     assert (response.status_code, response.headers["Retry-After"]) == (503, "7")
     assert "X-Should-Retry" not in response.headers
     assert call(RESPONSES).status_code == 429
-
-
-def test_a_call_waits_for_a_stream_slot(candidate, call, upstream, app, forward_to, monkeypatch):
-    monkeypatch.setattr(forwarding, "SLOT_WAIT_SECONDS", TIMEOUT_SECONDS)
-    slots = StreamSlots(1, 1, max_waiting=1)
-    release = slots.acquire("key")
-    waiting = threading.Thread(target=lambda: release_when_waiting(slots, release))
-    waiting.start()
-    assert slots.acquire("key", TIMEOUT_SECONDS)
-    waiting.join()
-
-
-def release_when_waiting(slots, release):
-    while not slots.waiting:
-        time.sleep(0.001)
-    assert slots.acquire("another", 0) is None  # one call waits already
-    release()
 
 
 def test_free_calls_need_no_stream_slot(call, candidate, upstream):

@@ -6,8 +6,12 @@ from datetime import timedelta
 
 import peewee
 import pytest
+from callers import Caller
 from factories import make_recorded_session
 
+import config
+import models
+from app import create_app
 from models import Consent, Event, ModelUsage, privacy, sessions
 from proxy import recording
 from tests.proxy import tiny_dialect
@@ -171,6 +175,20 @@ def test_a_call_that_cannot_be_recorded_ends_and_the_next_one_restores_it(
     call(MESSAGES, data=SECOND)
     assert recorded() == [PROMPT, ANSWER, SECOND_PROMPT, ANSWER]
     assert [used.is_recorded for used in usage()] == [False, True]
+
+
+def test_failures_are_counted_in_the_metrics(candidate, key, app, database_url, monkeypatch):
+    bound, token = models.db.obj, "a-token-of-the-metrics"
+    settings = {"DATABASE_URL": database_url, "METRICS_TOKEN": token, "RATELIMIT_ENABLED": "false"}
+    monitored = create_app(config.load(settings | {"LOG_LEVEL": "ERROR"}))
+    models.db.initialize(bound)
+    for name in ("proxy", "dialects"):
+        monitored.extensions[name] = app.extensions[name]
+    monkeypatch.setattr(tiny_dialect, "read_request", lambda headers, body: body["missing"])
+    for _ in range(2):
+        Caller.candidate(monitored, key).request("POST", MESSAGES, buffered=True, data=FIRST)
+    page = Caller(monitored, Authorization=f"Bearer {token}").get("/metrics").text
+    assert "\nproofstone_recording_failures_total 2.0\n" in page
 
 
 def test_a_dialect_that_fails_does_not_break_the_response(call, recorded, usage, monkeypatch):
