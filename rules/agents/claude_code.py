@@ -19,8 +19,6 @@ _IN_BACKGROUND = re.compile(
     r"^Command (?:running in background|was manually backgrounded by user) with ID: ", re.M
 )
 _ABORTED = "<error>Command was aborted before completion</error>"
-_NOT_RUN = "<tool_use_error>"
-_UNCHANGED = ("Wasted call", "File unchanged since last read")
 _EMPTY_FILE = re.compile(
     r"<system-reminder>Warning: the file exists but (?:is shorter|the contents are empty)"
 )
@@ -72,18 +70,18 @@ def _shown_path(outcome: Outcome) -> str:
 
 
 def _command(outcome: Outcome) -> list[Data]:
-    if outcome.result.startswith(_NOT_RUN):
-        return [event_data.tool_use(outcome)]
+    """A command that ran; one that was refused is a failed call."""
     data: Data = {"command": _argument(outcome, "command")}
     exit_code = _EXIT_CODE.match(outcome.result) if outcome.is_error else None
     if exit_code:
         return [data | {"exitCode": int(exit_code[1]), "stdout": outcome.result[exit_code.end() :]}]
     data["stdout"] = "" if outcome.result == _NO_OUTPUT else outcome.result
-    if _IN_BACKGROUND.search(outcome.result):
-        return [data | {"isBackground": True}]
-    if outcome.is_error or outcome.result.endswith(_ABORTED):
+    if outcome.result.endswith(_ABORTED):
         return [data]
-    return [data | {"exitCode": 0}]
+    if outcome.is_error:
+        return [event_data.tool_use(outcome)]
+    is_in_background = _IN_BACKGROUND.search(outcome.result) is not None
+    return [data | ({"isBackground": True} if is_in_background else {"exitCode": 0})]
 
 
 def _read(outcome: Outcome) -> list[Data]:

@@ -1,10 +1,14 @@
-"""Claude Code's user messages: what the person said, and what the program added (measured with 2.1.197)."""
+"""Claude Code's user messages: what the person said, and what the program added.
+
+Measured with 2.1.197 and 2.1.332.
+"""
 
 import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from rules.agents.known_files import Lost, Shown, Touch, read_numbered_lines
+from rules.agents.messages_turns import IMAGE
 
 Said = tuple[str, dict[str, Any]]  # an event's kind and data
 
@@ -23,8 +27,10 @@ _ADDED_START = (
     "[SYSTEM NOTIFICATION - NOT USER INPUT]",
     "[MESSAGE FROM NON-USER SOURCE - NOT USER INPUT]",
     "Stop hook feedback:",
+    "[Image: ",
+    "[Image source: ",
 )
-_ADDED_TEXTS = frozenset({"Continue from where you left off.", "(no content)", "Tool loaded."})
+_ADDED_TEXTS = frozenset({IMAGE, "Continue from where you left off.", "(no content)", "Tool loaded."})
 _SUMMARY = "This session is being continued from a previous conversation"
 # The last message of calls that the program makes for itself, with the person's conversation before it.
 _SIDE_CALLS = (
@@ -43,7 +49,7 @@ _QUEUED = (
 )
 _READ_CALL = re.compile(
     r'^Called the Read tool with the following input: \{"file_path":"((?:[^"\\\n]|\\.)*)"([^\n]*)\n'
-    r"Result of calling the Read tool:\n",
+    r"(?:</system-reminder>\s*<system-reminder>\n)?Result of calling the Read tool:\n",
     re.M,
 )
 _MODIFIED = re.compile(
@@ -70,7 +76,15 @@ def said(texts: Sequence[str]) -> list[Said]:
         if not (is_expansion and any(kind == "prompt" for kind, _ in some)):
             _append(events, some)
         is_expansion = starts_expansion
-    return events
+    return _with_images(events, sum(text == IMAGE for text in texts))
+
+
+def _with_images(events: list[Said], count: int) -> list[Said]:
+    """Note images in the last prompt; without one, they are the prompt."""
+    prompts = [data for kind, data in events if kind == "prompt"]
+    if count and prompts:
+        prompts[-1]["images"] = count
+    return [*events, ("prompt", {"text": IMAGE, "images": count})] if count and not prompts else events
 
 
 def _append(events: list[Said], some: list[Said]) -> None:
@@ -114,11 +128,17 @@ def _between(text: str, opening: str, closing: str) -> str | None:
 
 
 def _without_spans(text: str, opening: str, closing: str) -> str:
-    parts, position = [], 0
-    while (start := text.find(opening, position)) >= 0 and (end := text.find(closing, start)) >= 0:
-        parts.append(text[position:start])
-        position = end + len(closing)
-    return "".join([*parts, text[position:]])
+    """The text outside of spans, which can contain others."""
+    text = text.strip()
+    if text.startswith(opening) and text.endswith(closing):
+        return ""  # A file that it shows can contain these marks, too.
+    kept, depth, position = [], 0, 0
+    for match in re.finditer(f"{opening}|{closing}", text):
+        if not depth:
+            kept.append(text[position : match.start()])
+        depth = max(0, depth + (1 if match[0] == opening else -1))
+        position = match.end()
+    return "".join(kept) + (opening if depth else "") + text[position:]
 
 
 def is_added(text: str) -> bool:

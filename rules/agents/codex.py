@@ -2,10 +2,10 @@
 
 import posixpath
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from rules.agents import event_data, patch_events
+from rules.agents import code_mode, event_data, patch_events
 from rules.agents.dialect import Outcome, Tool
 from rules.agents.known_files import FileText, Lost, Shown, Touch
 from rules.agents.patches import parse
@@ -15,6 +15,8 @@ Data = dict[str, Any]
 
 _EXIT_CODE = re.compile(r"^(?:Process exited with code|Exit code:) (-?[0-9]{1,9})$", re.M)
 _RUNNING = re.compile(r"^Process running with session ID ([0-9]{1,18})$", re.M)
+_SCRIPT_COMPLETED = "Script completed\n"
+_RUNNING_SCRIPT = re.compile(r"Script running with cell ID (\w{1,40})\n")
 _WALL_TIME = re.compile(r"^Wall time: ([0-9]{1,9}(?:\.[0-9]{1,9})?) seconds$", re.M)
 _OUTPUT = re.compile(r"(?:^|\n)Output:(?:\n|$)")
 _MAX_HEAD_CHARACTERS = 1000
@@ -100,23 +102,39 @@ def _ended(command: str, shown: _Shown) -> Data:
 
 
 def _input(outcome: Outcome) -> list[Data]:
-    """The input of a running command, and its end."""
+    """The input of a running command, and its end: the command with its exit code and all of its output."""
     shown = _split(outcome.result)
-    session = str(integer(member(outcome.arguments, "session_id")))
-    earlier = outcome.workspace.earlier()
-    started = next((each for each in earlier if running_session(each) == session), None)
-    if started is None or not _EXIT_CODE.search(shown.head):
+    if not _EXIT_CODE.search(shown.head):
         return [_generic(outcome)] if text(member(outcome.arguments, "chars")) else []
-    ended = _ended(_command_text(started.arguments), shown)
+    started, outputs = _started(outcome)
+    if started is None:
+        return [_generic(outcome)]
+    ended = _ended(_command_text(started.arguments), _Shown(shown.head, "".join([*outputs, shown.output])))
     # This is only the time since the last result.
     ended.pop("durationMs", None)
     return [{**ended, "toolUseId": started.tool_use_id}]
 
 
-def running_session(outcome: Outcome) -> str | None:
+def _started(outcome: Outcome) -> tuple[Outcome | None, list[str]]:
+    """The call that started the command which this one continues, and what the command has printed since."""
+    session, outputs = _session(outcome), []
+    for earlier in outcome.workspace.earlier():
+        is_start = TOOLS.get(earlier.name) is _COMMAND and _running_session(earlier) == session
+        if is_start or (earlier.name == outcome.name and _session(earlier) == session):
+            outputs.append(_split(earlier.result).output)
+        if is_start:
+            return earlier, outputs[::-1]
+    return None, []
+
+
+def _session(outcome: Outcome) -> int | None:
+    return integer(member(outcome.arguments, "session_id"))
+
+
+def _running_session(outcome: Outcome) -> int | None:
     """The id of the process, if the command of the call still runs."""
-    running = _RUNNING.search(_split(outcome.result).head) if tool(outcome.name).kind == "command" else None
-    return running[1] if running else None
+    running = _RUNNING.search(_split(outcome.result).head)
+    return int(running[1]) if running else None
 
 
 def _touch_command(outcome: Outcome) -> list[Touch]:
@@ -170,6 +188,77 @@ def _touch_patch(outcome: Outcome) -> list[Touch]:
     return [Lost(change.path) for change in parse(patch)] if has_begun else []
 
 
+def _script(outcome: Outcome) -> list[Data]:
+    """A script of code mode, and what certainly happened in it."""
+    return [_generic(outcome), *_inner(outcome, outcome)]
+
+
+def _script_end(outcome: Outcome) -> list[Data]:
+    """The end of a script that ran longer."""
+    cell = text(member(outcome.arguments, "cell_id"))
+    script = (
+        next((each for each in outcome.workspace.earlier() if _running_cell(each) == cell), None)
+        if cell
+        else None
+    )
+    return [_generic(outcome), *(_inner(script, outcome) if script else [])]
+
+
+def _running_cell(outcome: Outcome) -> str | None:
+    running = _RUNNING_SCRIPT.match(outcome.result) if outcome.name == "exec" else None
+    return running[1] if running else None
+
+
+def _inner(script: Outcome, end: Outcome) -> Iterator[Data]:
+    """The data of a script's patches, and of its command if the result has its exit code.
+
+    end -- the call with the result
+    """
+    source = text(script.arguments) or ""
+    if not end.result.startswith(_SCRIPT_COMPLETED):
+        return
+    for number, call in enumerate(code_mode.calls(source)):
+        ids = {"toolUseId": f"{script.tool_use_id}:{number}", "parentToolUseId": script.tool_use_id}
+        if call.name == "apply_patch" and isinstance(call.argument, str):
+            yield from (data | ids for data in patch_events.file_events(call.argument, end.workspace))
+        elif call.name == "exec_command" and (printed := _printed(source, end.result)):
+            yield {"kind": "command", **_printed_command(call.argument, printed), **ids}
+
+
+def _printed(source: str, result: str) -> Data | None:
+    """What the only command of a script returned, if the script printed it and the command has ended."""
+    lines = [line for line in _split(result).output.split("\n") if line.startswith("{")]
+    printed = event_data.parsed_arguments(lines[0]) if len(lines) == 1 else None
+    has_ended = (
+        integer(member(printed, "exit_code")) is not None and text(member(printed, "output")) is not None
+    )
+    return printed if has_ended and source.count("exec_command") == 1 else None
+
+
+def _printed_command(arguments: Any, printed: Data) -> Data:
+    data = {
+        "command": _command_text(arguments),
+        "exitCode": printed["exit_code"],
+        "stdout": printed["output"],
+    }
+    seconds = printed.get("wall_time_seconds")
+    return data | (
+        {"durationMs": round(seconds * 1000)} if isinstance(seconds, float) and seconds < 10**9 else {}
+    )
+
+
+def _touch_script(outcome: Outcome) -> list[Touch]:
+    patches = [
+        call.argument
+        for call in code_mode.calls(text(outcome.arguments) or "")
+        if call.name == "apply_patch" and isinstance(call.argument, str)
+    ]
+    touches = [touch for patch in patches for touch in patch_events.touches(patch)]
+    if outcome.result.startswith(_SCRIPT_COMPLETED):
+        return touches
+    return [Lost(touch.path) for touch in touches]
+
+
 def _plan(outcome: Outcome) -> list[Data]:
     steps = member(outcome.arguments, "plan")
     if not isinstance(steps, list) or _NOT_RUN.match(outcome.result):
@@ -209,8 +298,7 @@ _OTHER = Tool("tool_use", _other)
 _MCP = Tool("mcp_call", _mcp)
 _COMMAND = Tool("command", _command, _touch_command)
 
-# In code mode the model writes a script for the tool `exec`. What its inner calls did is not in the request, so the
-# script is a `tool_use`.
+# A change that failed is a `tool_use` with `ok` false.
 TOOLS: Mapping[str, Tool] = {
     "exec_command": _COMMAND,
     "shell": _COMMAND,
@@ -219,6 +307,8 @@ TOOLS: Mapping[str, Tool] = {
     "container.exec": _COMMAND,
     "write_stdin": Tool("command", _input),
     "apply_patch": Tool("file_diff", _patch, _touch_patch),
+    "exec": Tool("tool_use", _script, _touch_script),
+    "wait": Tool("tool_use", _script_end),
     "update_plan": Tool("planning", _plan),
     "view_image": Tool("file_read", _image),
     "spawn_agent": Tool("task_dispatch", _dispatch),

@@ -82,9 +82,9 @@ def _no_calls() -> Iterator[Any]:
 
 
 class Workspace(NamedTuple):
-    """What a conversation shows of the place where the agent works, before one of its calls.
+    """The agent's files before one of its calls, as far as the conversation shows them.
 
-    directory -- the working directory
+    directory -- the working directory; None if it is unknown
     content -- returns a file's content, None if it is unknown
     earlier -- returns the outcomes of the calls before, latest first
     """

@@ -1,9 +1,10 @@
-"""The agents that call the proxy, each with its manners. All dialects are read as Messages."""
+"""The agents that call the proxy: how to identify them, and how to read their texts. Other dialects are translated."""
 
 import hashlib
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 from rules.agents import claude_code, claude_code_text, codex, codex_text, event_data, opencode
@@ -17,10 +18,10 @@ _SESSION_HEADERS = ("x-claude-code-session-id", "x-session-affinity", "x-session
 _CLAUDE_CODE = re.compile(r"claude-cli/([\w.+-]{1,40})")
 _OLDER_USER_ID = re.compile(r"_session_([0-9a-f-]{36})$")
 _CODEX = re.compile(r"codex[a-z_-]{0,40}/([\w.+-]{1,40})", re.I)
-_CODEX_DIRECTORY = re.compile(r"<environment_context>.*?<cwd>([^<]{1,4096})</cwd>", re.S)
+_CODEX_DIRECTORY = re.compile(r"<environment_context>.{0,2000}?<cwd>([^<]{1,4096})</cwd>", re.S)
 _OPENCODE = re.compile(r"opencode/([\w.+-]{1,40})")
 _DIRECTORY = "orking directory: "
-# The working directory is in the first texts of the system; after a compaction, behind the responses that are kept.
+# The system's first messages name the working directory; after a compaction, they follow the responses that are kept.
 _OPENING_MESSAGES = 40
 
 
@@ -41,7 +42,7 @@ class UnknownAgent:
         return [("prompt", {"text": prompt})] if prompt else []
 
     def said_while_working(self, text: str) -> list[Said]:
-        """What the person said in a text in the name of the system."""
+        """What the person said in a message of the system."""
         return []
 
     def is_summary(self, text: str) -> bool:
@@ -61,7 +62,7 @@ class UnknownAgent:
         return None
 
     def touches(self, text: str) -> Iterator[Touch]:
-        """What a text that the agent added shows of files."""
+        """What a text that the program added shows of files."""
         return iter(())
 
     def directory(self, body: Mapping[str, Any]) -> str | None:
@@ -194,8 +195,9 @@ def choose(headers: Mapping[str, str]) -> UnknownAgent:
 
 def has_tools(body: Mapping[str, Any]) -> bool:
     """Whether the request offers tools of the agent; those of the provider have a type."""
-    types = (member(each, "type") for each in sequence(body, "tools"))
-    return any(each in (None, "custom") for each in types)
+    return any(
+        isinstance(each, dict) and each.get("type") in (None, "custom") for each in sequence(body, "tools")
+    )
 
 
 def sequence(body: Mapping[str, Any], name: str) -> Sequence[Any]:
@@ -233,9 +235,10 @@ def _session_of_user_id(body: Mapping[str, Any]) -> str | None:
 
 
 def _system_directory(body: Mapping[str, Any]) -> str | None:
-    """The working directory, from the texts of the system."""
-    directories = (_line_after(text, _DIRECTORY) for text in _system_texts(body))
-    return next((each for each in directories if each), None)
+    """The directory in which the agent was started; a later change names it as the one before."""
+    lines = (_line_after(text, _DIRECTORY) for text in _system_texts(body))
+    line = next((each for each in lines if each), None)
+    return line and line.rpartition(" (was ")[2].removesuffix(")" if " (was " in line else "")
 
 
 def _content(message: Any) -> list[Any]:
@@ -246,7 +249,7 @@ def _content(message: Any) -> list[Any]:
 def _system_texts(body: Mapping[str, Any]) -> Iterator[str]:
     system = body.get("system")
     yield from _texts([system] if isinstance(system, str) else sequence(body, "system"))
-    for message in sequence(body, "messages")[:_OPENING_MESSAGES]:
+    for message in islice(sequence(body, "messages"), _OPENING_MESSAGES):
         content = member(message, "content")
         if member(message, "role") == "system":
             yield from _texts(content if isinstance(content, list) else [content])

@@ -121,7 +121,8 @@ class Conversation:
             yield RecordedEvent("ai_response", {"lastAssistantMessage": response}, identity)
 
     def _is_interrupted(self, turn: Turn) -> bool:
-        return any(kind == "interrupt" for kind, _ in self._agent.said(turn.texts))
+        kind, _ = next(iter(self._agent.said(turn.texts)), (None, {}))
+        return kind == "interrupt"
 
     def _intent(self, call: Call) -> RecordedEvent:
         return intent(call, self._agent_id)
@@ -225,7 +226,7 @@ class Conversation:
         if turn is None:
             return False
         self._searched += 1
-        added = [(len(turn.calls), touch) for text in turn.added_texts for touch in self._agent.touches(text)]
+        added = [(len(turn.calls), touch) for touch in self._agent.touches("\n".join(turn.added_texts))]
         for number, touch in reversed([*self._touches_of_calls(turn), *added]):
             self._touches.setdefault(self._file(touch.path), []).append(((turn.number, number), touch))
         return True

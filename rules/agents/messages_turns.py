@@ -22,7 +22,7 @@ class Call(NamedTuple):
     def read(cls, block: Any) -> "Call | None":
         """The call in a content block; None if the block is something else."""
         call_id, name = text(member(block, "id")), text(member(block, "name"))
-        if member(block, "type") not in _CALL_TYPES or not call_id or name is None:
+        if text(member(block, "type")) not in _CALL_TYPES or not call_id or name is None:
             return None
         return cls(call_id, name, member(block, "input"))
 
@@ -66,18 +66,18 @@ class Turn:
 
     @cached_property
     def texts(self) -> list[str]:
-        """What follows the response in the person's name."""
+        """The texts of the user's messages after the response."""
         texts = (block_text(block) or _image(block) for role, block in self._blocks if role == "user")
         return [each for each in texts if each]
 
     @cached_property
     def system_texts(self) -> list[str]:
-        """What follows the response in the name of the system."""
+        """The texts of the system's messages after the response."""
         return [each for role, block in self._blocks if role == "system" and (each := block_text(block))]
 
     @cached_property
     def added_texts(self) -> list[str]:
-        """What follows the response in the name of the system, and in the person's."""
+        """All texts after the response."""
         return [each for role, block in self._blocks if role != "assistant" and (each := block_text(block))]
 
 
@@ -122,4 +122,4 @@ def _result(block: Any) -> Result:
 
 
 def _image(block: Any) -> str:
-    return IMAGE if member(block, "type") in ("image", "document") else ""
+    return IMAGE if text(member(block, "type")) in ("image", "document") else ""

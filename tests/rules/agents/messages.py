@@ -40,6 +40,7 @@ def result(call_id, content, is_error=None):
 
 
 def request(*messages, headers=HEADERS, **members):
+    """A request with these messages; `members` replace others of the body."""
     body = {
         "model": "model-1",
         "max_tokens": 64000,

@@ -55,13 +55,12 @@ def test_a_command(content, is_error, data):
     assert single("Bash", {"command": "make"}, content, is_error) == ("command", {"command": "make", **data})
 
 
-def test_a_command_that_did_not_run():
-    kind, data = single("Bash", {"command": "x"}, "<tool_use_error>Blocked</tool_use_error>", True)
-    assert (kind, data["ok"], data["error"]) == (
-        "tool_use",
-        False,
-        "<tool_use_error>Blocked</tool_use_error>",
-    )
+@pytest.mark.parametrize(
+    "refusal", ["<tool_use_error>Blocked</tool_use_error>", "Permission to use Bash was denied."]
+)
+def test_a_command_that_did_not_run(refusal):
+    kind, data = single("Bash", {"command": "x"}, refusal, True)
+    assert (kind, data["toolName"], data["ok"], data["error"]) == ("tool_use", "Bash", False, refusal)
 
 
 OTHERS = [
@@ -341,6 +340,25 @@ def test_a_file_that_the_person_changed_is_unknown_but_for_the_lines_shown():
     assert ("isPartial" in seen, unseen["isPartial"]) == (False, True)
 
 
+ATTACHED = 'Called the Read tool with the following input: {"file_path":"/work/a.py"}\n'
+ATTACHMENTS = {
+    "one text": [
+        f"<system-reminder>\n{ATTACHED}Result of calling the Read tool:\n1\told\n2\t\n\nMore.</system-reminder>"
+    ],
+    "two reminders": [
+        f"<system-reminder>\n{ATTACHED}</system-reminder>\n",
+        "<system-reminder>\nResult of calling the Read tool:\n1\told\n2\t\n</system-reminder>",
+    ],
+}
+
+
+@pytest.mark.parametrize("texts", ATTACHMENTS.values(), ids=ATTACHMENTS)
+def test_a_file_that_the_person_named_is_known(texts):
+    (change,) = outcomes(edit("old", "new"), before=[user(*texts)])
+    assert change.data["diff"].endswith("@@ -1,1 +1,1 @@\n-old\n+new\n")
+    assert "isPartial" not in change.data
+
+
 def test_a_notebook():
     arguments = {
         "notebook_path": "/work/n.ipynb",
@@ -381,5 +399,5 @@ def test_no_arguments_or_results_raise(arguments, result):
         outcome = Outcome("t", name, arguments, result, None)
         row = claude_code.tool(name)
         assert all(isinstance(data, dict) for data in row.read(outcome))
-        row.touch(outcome)
+        row.touches(outcome)
         claude_code.rejection(outcome._replace(is_error=True))

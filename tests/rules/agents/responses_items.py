@@ -1,0 +1,106 @@
+"""Requests of the Responses API for tests, in the form in which Codex sends them."""
+
+import json
+import subprocess
+
+from rules.agents import openai_responses
+from rules.agents.dialect import ResponseFacts
+
+SESSION = "0c9b1f7e-5b0a-4c57-9a55-2f1d3c7b8a10"
+HEADERS = {
+    "user-agent": "codex_exec/0.169.0 (Linux; x86_64)",
+    "originator": "codex_exec",
+    "session-id": SESSION,
+    "thread-id": SESSION,
+}
+TOOLS = [{"type": "function", "name": "exec_command"}, {"type": "custom", "name": "apply_patch"}]
+FACTS = ResponseFacts("req_1", "model-1", {"input": 12, "output": 34, "cacheRead": 5}, 1_500_000, 80, 900)
+SUMMARY = (
+    "Another language model started to solve this problem and produced a summary of its thinking process. "
+    "Here it is:\nNothing is left to do."
+)
+
+
+def user(*texts):
+    return {
+        "type": "message",
+        "role": "user",
+        "content": [{"type": "input_text", "text": text} for text in texts],
+    }
+
+
+def context(directory="/work"):
+    """What Codex adds before the first prompt."""
+    return user(
+        f"# AGENTS.md instructions for {directory}\n\n<INSTRUCTIONS>\nBe brief.\n</INSTRUCTIONS>",
+        f"<environment_context>\n  <cwd>{directory}</cwd>\n  <shell>bash</shell>\n</environment_context>",
+    )
+
+
+def assistant(text):
+    content = [{"type": "output_text", "text": text, "annotations": []}]
+    return {"type": "message", "role": "assistant", "status": "completed", "content": content}
+
+
+def call(call_id, tool, /, **arguments):
+    return {"type": "function_call", "name": tool, "arguments": json.dumps(arguments), "call_id": call_id}
+
+
+def result(call_id, output):
+    return {"type": "function_call_output", "call_id": call_id, "output": output}
+
+
+def patch(call_id, *lines):
+    text = "\n".join(["*** Begin Patch", *lines, "*** End Patch"])
+    return {"type": "custom_tool_call", "name": "apply_patch", "input": text, "call_id": call_id}
+
+
+def patched(call_id, *files):
+    output = "Exit code: 0\nWall time: 0 seconds\nOutput:\nSuccess. Updated the following files:\n"
+    return {"type": "custom_tool_call_output", "call_id": call_id, "output": output + "\n".join(files) + "\n"}
+
+
+def ended(call_id, output="", code=0, wall_time="0.0100"):
+    head = f"Chunk ID: 1a2b3c\nWall time: {wall_time} seconds\nProcess exited with code {code}\n"
+    return result(call_id, f"{head}Original token count: 7\nOutput:\n{output}")
+
+
+def running(call_id, session, output=""):
+    head = f"Chunk ID: 1a2b3c\nWall time: 0.3000 seconds\nProcess running with session ID {session}\n"
+    return result(call_id, f"{head}Original token count: 0\nOutput:\n{output}")
+
+
+def request(*items, headers=HEADERS, **members):
+    body = {"model": "model-1", "stream": True, "tools": TOOLS, "input": [context(), *items]}
+    return openai_responses.read_request(headers, body | members)
+
+
+def stream(*items, response_id="resp_1"):
+    """The events of a response."""
+    yield {"type": "response.created", "response": {"id": response_id, "output": []}}
+    for index, item in enumerate(items):
+        yield {"type": "response.output_item.added", "output_index": index, "item": {"type": item["type"]}}
+        yield {"type": "response.output_item.done", "output_index": index, "item": item}
+    yield {"type": "response.completed", "response": {"id": response_id, "output": list(items)}}
+
+
+def response(*items, response_id="resp_1"):
+    collected = openai_responses.Response()
+    for part in stream(*items, response_id=response_id):
+        collected.add(part)
+    return collected
+
+
+def outcomes(*items, **members):
+    """Kind and data of what the tools in a conversation did and the person said, in order."""
+    turns = reversed(list(request(*items, **members).turns()))
+    events = [event for turn in turns for event in turn if event.kind not in ("tool_intent", "ai_response")]
+    return [(event.kind, event.data) for event in events]
+
+
+def identities(request):
+    return [(event.kind, event.identity, event.index) for turn in request.turns() for event in turn]
+
+
+def git_apply(folder, diff):
+    subprocess.run(["git", "apply", "-"], input=diff.encode(), cwd=folder, check=True)

@@ -1,0 +1,160 @@
+"""Requests of the Messages API that are malformed, long or made to take long."""
+
+import time
+from collections.abc import Sequence
+
+import pytest
+
+from rules.agents import anthropic_messages
+from tests.rules.agents.messages import (
+    FACTS,
+    HEADERS,
+    assistant,
+    call,
+    events,
+    request,
+    response,
+    result,
+    text,
+    user,
+)
+
+LS = call("t1", "Bash", command="ls")
+
+DEEP: list = []
+for _ in range(5000):
+    DEEP = [DEEP]
+VALUES = [
+    None,
+    True,
+    0,
+    -1,
+    1.5,
+    "",
+    "x",
+    "\ud800",
+    [],
+    {},
+    [None],
+    [[]],
+    {"type": "text"},
+    {"a": DEEP},
+    DEEP,
+]
+
+
+@pytest.mark.parametrize("value", VALUES, ids=lambda value: type(value).__name__)
+def test_nothing_raises(value):
+    blocks = [
+        value,
+        {"type": value},
+        text(value),
+        call(value, "Bash"),
+        call("t1", value),
+        call("t1", "Edit", file_path=value),
+    ]
+    blocks += [result(value, "x"), result("t1", value), result("t1", [value, text(value)], value)]
+    messages = [
+        value,
+        {"role": value},
+        {"role": "user", "content": value},
+        user(*blocks),
+        assistant(*blocks),
+        user(*blocks),
+    ]
+    bodies = [{name: value} for name in ("messages", "system", "tools", "max_tokens", "metadata", "model")]
+    bodies += [
+        {},
+        {"messages": messages, "system": [value], "tools": [value]},
+        {"messages": messages, "metadata": {"user_id": value}},
+    ]
+    for body in bodies:
+        for headers in ({}, HEADERS):
+            read = anthropic_messages.read_request(headers, body)
+            list(read.turns())
+            collected = anthropic_messages.Response()
+            for name in ("type", "index", "content_block", "delta", "message", "content"):
+                for kind in ("message_start", "content_block_start", "content_block_delta", "message"):
+                    collected.add(
+                        {"type": kind, "index": 0, "content": blocks, "delta": {"text": "x"}} | {name: value}
+                    )
+            collected.add(value)
+            collected.events(read, FACTS)
+
+
+class Lazy(Sequence):
+    """Messages that count how many were read."""
+
+    def __init__(self, messages):
+        self._messages = messages
+        self.read = set()
+
+    def __getitem__(self, index):
+        if isinstance(index, slice):
+            return [self[number] for number in range(*index.indices(len(self)))]
+        number = range(len(self))[index]
+        self.read.add(number)
+        return self._messages[number]
+
+    def __len__(self):
+        return len(self._messages)
+
+
+def long_conversation(length):
+    messages = [user("start")]
+    for number in range(length // 2):
+        messages.append(assistant(call(f"t{number}", "Bash", command="ls")))
+        messages.append(user(result(f"t{number}", "output " * 100)))
+    return messages
+
+
+def test_only_the_end_of_a_long_conversation_is_read():
+    lazy = Lazy(long_conversation(5000))
+    read = request(messages=lazy)
+    started = time.perf_counter()
+    turns = read.turns()
+    next(turns), next(turns)
+    response("done").events(read, FACTS)
+    assert time.perf_counter() - started < 0.05
+    assert len(lazy.read) < 10
+
+
+def test_a_whole_conversation_is_read_in_linear_time():
+    messages = long_conversation(4000)
+    for number in range(0, 500):
+        edit = call(
+            f"e{number}", "Edit", file_path="/work/a", old_string=f"{number}\n", new_string=f"{number + 1}\n"
+        )
+        messages += [
+            assistant(edit),
+            user(result(f"e{number}", "updated")),
+            assistant("ok"),
+            user("continue"),
+        ]
+    started = time.perf_counter()
+    assert len(events(*messages)) > 6000
+    assert time.perf_counter() - started < 3
+
+
+@pytest.mark.parametrize(
+    "opening",
+    [
+        "<system-reminder>",
+        "<command-name><command-args>",
+        "<bash-input>",
+        "\nThe user sent a new message while you were working:\n",
+        'Called the Read tool with the following input: {"file_path":"',
+        "1\t\n2\t\n",
+        "Note: ",
+    ],
+)
+def test_texts_are_read_in_linear_time(opening):
+    messages = [user("a"), assistant(LS), user(result("t1", opening * 20_000), opening * 20_000)]
+    messages += [
+        {"role": "system", "content": opening * 20_000},
+        assistant(call("e", "Edit", file_path="/a", old_string="a", new_string="b")),
+        user(result("e", "ok")),
+    ]
+    started = time.perf_counter()
+    events(*messages)
+    assert time.perf_counter() - started < 1

@@ -1,0 +1,91 @@
+"""Patches in the format of apply_patch, applied as Codex applies them."""
+
+import time
+
+import pytest
+
+from rules.agents import patches
+
+BASE = "def one():\n    return 1\n\n\ndef two():\n    return 1\n"
+
+
+def patch(*lines):
+    return "\n".join(["*** Begin Patch", *lines, "*** End Patch"])
+
+
+def update(*lines):
+    [change] = patches.parse(patch("*** Update File: f.py", *lines))
+    return change.chunks
+
+
+APPLIED = {
+    "a line": (BASE, ["@@", "-    return 1", "+    return 2"], BASE.replace("1", "2", 1)),
+    "without a separator": (BASE, ["-    return 1", "+    return 2"], BASE.replace("1", "2", 1)),
+    "after a context": (BASE, ["@@ def two():", "-    return 1", "+    return 2"], BASE[:-2] + "2\n"),
+    "after two contexts": (
+        BASE + BASE,
+        ["@@ def two():", "@@ def one():", "-    return 1", "+    return 2"],
+        BASE + BASE.replace("1", "2", 1),
+    ),
+    "two chunks": ("a\nb\nc\nd\n", ["@@", "-a", "+A", "@@", " c", "-d", "+D"], "A\nb\nc\nD\n"),
+    "at the end of the file": ("a\nb\na\n", ["@@", "-a", "+A", "*** End of File"], "a\nb\nA\n"),
+    "only added lines": ("a\n", ["@@", "+b"], "a\nb\n"),
+    "an empty context line without its blank": ("a\n\nb\n", ["@@", " a", "", "-b", "+c"], "a\n\nc\n"),
+    "blanks at line ends": ("a  \nb\n", ["@@", "-a", "+c"], "c\nb\n"),
+    "another indentation": ("\ta\nb\n", ["@@", "-    a", "+\tc"], "\tc\nb\n"),
+    "typographic characters": ("a \u2013 \u201cb\u201d\n", ["@@", '-a - "b"', "+c"], "c\n"),
+    "no line end at the end": ("a\nb", ["@@", "-b", "+c"], "a\nc\n"),
+    "carriage returns": ("a\r\nb\r\n", ["@@", "-a", "+c"], "c\nb\r\n"),
+    "all lines removed": ("a\n", ["@@", "-a"], ""),
+}
+
+
+@pytest.mark.parametrize(("before", "lines", "after"), APPLIED.values(), ids=APPLIED)
+def test_an_update_gives_the_text_after(before, lines, after):
+    assert patches.apply(before, update(*lines)) == after
+
+
+@pytest.mark.parametrize("lines", [["@@ nowhere", "-a", "+b"], ["@@", "-c", "+b"], ["@@", " a", " c", "+b"]])
+def test_an_update_of_other_lines_gives_nothing(lines):
+    assert patches.apply("a\nb\n", update(*lines)) is None
+
+
+def test_a_patch_of_several_files():
+    added, deleted, moved = patches.parse(
+        patch(
+            "*** Add File: new.py",
+            "+a",
+            "+",
+            "*** Delete File: old.py",
+            "*** Update File: here.py",
+            "*** Move to: there.py",
+            "@@",
+            "-a",
+            "+b",
+        )
+    )
+    assert (added.action, added.path, added.content) == ("Add", "new.py", "a\n\n")
+    assert (deleted.action, deleted.path) == ("Delete", "old.py")
+    assert (moved.path, moved.move_to, patches.apply("a\n", moved.chunks)) == ("here.py", "there.py", "b\n")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "*** Begin Patch",
+        "no patch",
+        patch("*** Add File: a", "no plus"),
+        patch("*** Update File: a", "*wrong"),
+        "\n".join(["*** Begin Patch", "*** Add File: a", "+b"]),
+    ],
+)
+def test_other_texts_are_no_patches(text):
+    assert patches.parse(text) == []
+
+
+def test_a_hostile_patch_takes_little_time():
+    start = time.monotonic()
+    patches.apply("a\n" * 20_000, update("@@", *["-a"] * 20_000, "-b"))
+    patches.apply("a\n" * 1_000, update("@@", *["-a"] * 200, "-b"))
+    assert time.monotonic() - start < 1
