@@ -20,7 +20,7 @@ PROMPT = {"id": "1", "v": 1, "kind": "prompt", "ts": "2026-04-02T09:00:00Z"}
 DIFF = {"id": "2", "v": 1, "kind": "file_diff", "ts": "2026-04-02T09:03:00Z"}
 COMMAND = {"id": "3", "v": 1, "kind": "command", "ts": "2026-04-02T09:05:00Z"}
 # Members that have another value since then, on purpose.
-CHANGED = {"tosUrl": ""}
+CHANGED = {"tosUrl": "", "disclosure": {}}
 # Caller, method, path, body, and the value that later requests use: its name and where it is in the response.
 REQUESTS = [
     (

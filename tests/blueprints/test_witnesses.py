@@ -1,5 +1,6 @@
 """A session that several channels recorded: each call counts once, everywhere (R31, R36, R38)."""
 
+import importlib
 import json
 import random
 from datetime import timedelta
@@ -12,7 +13,8 @@ from independent_metrics import counted, recompute
 from response_checks import body_of, refusal
 from signing import Signer
 
-from models import Consent, Event, Session, disclosure, sessions
+from models import Consent, Event, Session, db, disclosure, sessions
+from models.database import is_postgres
 from rules.recorded_events import CHANNELS, RecordedEvent
 from rules.session_close import COUNTED_AFTER_CLOSE
 
@@ -174,12 +176,18 @@ def test_a_client_cannot_replace_a_recorded_event(candidate, key):
     assert json.loads(Event.get().envelope)["data"]["text"] == "Fix it"
 
 
+ADDED_COLUMNS = {
+    "events": ["channel", "agent_session", "joins"],
+    "consents": ["channels"],
+    "model_usage": ["request_id", "tool", "agent_session", "first_token_ms", "is_recorded"],
+}
 MANIPULATIONS = {
     "the channel is changed": {"channel": "otlp"},
     "the channel is removed": {"channel": None},
     "the channel and what depends on it is removed": {"channel": None, "joins": None, "source": "proxy"},
     "the keys are changed": {"joins": "outcome:0"},
     "the keys are removed": {"joins": None},
+    "the agent session is changed": {"agent_session": "agent-2"},
 }
 
 
@@ -203,6 +211,40 @@ def test_recorded_events_are_no_unsigned_events_of_a_client_that_signs(clock, re
     own = sessions.redeem(key.key, signer.public_key)
     factories.record(own, "proxy", PROMPT)
     assert get(reviewer, own, "integrity")["facts"] == []
+
+
+@pytest.mark.parametrize("column", ["channel", "agent_session", "joins", "source"])
+@pytest.mark.parametrize("value", ["'other'", "''", "x'ff'", "NULL"])
+def test_a_malformed_value_fails_no_request(reviewer, session, column, value):
+    if is_postgres():
+        value = value.replace("x'ff'", "'1'")
+    record_everywhere(session, *EVENTS)
+    db.execute_sql(f"UPDATE events SET {column} = {value} WHERE seq = (SELECT MIN(seq) FROM events)")
+    for path in (
+        "",
+        "timeline",
+        "timeline/compact",
+        "artifacts",
+        "analytics",
+        "decisions",
+        "recent-activity",
+    ):
+        assert reviewer.get(f"/v1/sessions/{session.id}/{path}".rstrip("/")).status_code == 200, path
+    assert get(reviewer, session, "integrity")["facts"]
+    sessions.complete(session)
+
+
+def test_an_upgrade_leaves_earlier_records_as_they_are(reviewer, session):
+    add_event(session, envelope())
+    db.execute_sql("DROP INDEX events_of_channels")
+    for table, names in ADDED_COLUMNS.items():
+        for name in names:
+            db.execute_sql(f"ALTER TABLE {table} DROP COLUMN {name}")
+    importlib.import_module("migrations.0019_recorded_events").up(None, db)
+    assert get(reviewer, session, "integrity")["facts"] == []
+    assert get(reviewer, session)["eventCount"] == 1
+    # An earlier consent names no channel.
+    assert factories.record(session, "proxy", PROMPT) == 0
 
 
 # Redeem (R31)
