@@ -11,6 +11,10 @@ from rules.envelopes import CHANGE_KINDS, label, member
 
 # Best first: a call that several channels have seen counts once, from the first of these.
 CHANNELS = ("proxy", "http-hook", "otlp")
+_HUMAN_KINDS = frozenset({"prompt", "interrupt", "plan_decision", "session_start", "session_end"})
+_SURROGATES = re.compile("[\ud800-\udfff]")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
 
 
 class Witness(NamedTuple):
@@ -46,12 +50,6 @@ class RecordedEvent:
     at: datetime | None = None
 
 
-SURROGATES = re.compile("[\ud800-\udfff]")
-HUMAN_KINDS = frozenset({"prompt", "interrupt", "plan_decision", "session_start", "session_end"})
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
-
-
 def envelope(witness: Witness, event: RecordedEvent, ids: dict[str, str]) -> dict[str, Any]:
     """The event's envelope, with masked secrets (R38).
 
@@ -83,7 +81,7 @@ def _observability(channel: str) -> str:
 
 def _is_human(event: RecordedEvent) -> bool:
     is_slash_command = event.kind == "tool_intent" and event.data.get("toolName") == "SlashCommand"
-    return event.kind in HUMAN_KINDS or is_slash_command or event.data.get("human") is True
+    return event.kind in _HUMAN_KINDS or is_slash_command or event.data.get("human") is True
 
 
 def event_time(time: datetime, nanoseconds: int) -> tuple[str, int]:
@@ -98,4 +96,4 @@ def event_time(time: datetime, nanoseconds: int) -> tuple[str, int]:
 def serialize(value: dict[str, Any]) -> str:
     """A JSON text that a column can hold; surrogates are escaped."""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-    return json.dumps(value, separators=(",", ":")) if SURROGATES.search(text) else text
+    return json.dumps(value, separators=(",", ":")) if _SURROGATES.search(text) else text

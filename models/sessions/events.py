@@ -14,6 +14,7 @@ from models.fields import BigIntegerField, IntegerField, TextField
 from models.sessions.session import Session
 from models.task_failures import run_each
 from rules import envelopes, event_signatures, summaries, witnesses
+from rules.recorded_events import CHANNELS
 from rules.witnesses import Seen
 
 # Larger events are verified by the worker, so that ingest responds in time.
@@ -267,7 +268,10 @@ class Counting:
         """
         if row["late"] or row["channel"] is None:
             return not row["late"]
-        return not self.has_client and row["seq"] not in self.superseded
+        if self.has_client:
+            return False
+        # Nothing supersedes the best channel.
+        return row["channel"] == CHANNELS[0] or row["seq"] not in self.superseded
 
     @property
     def has_client(self) -> bool:

@@ -18,6 +18,12 @@ from rules.rows import row_id
 from rules.session_quota import DEFAULT_QUOTA, Quota, Usage
 from rules.timestamps import format_timestamp
 
+_LOCKED_COLUMNS = (
+    *(Session.id, Session.key, Session.closed_at, Session.closes_at, Session.final_seal_count),
+    *(Session.stored_event_count, Session.stored_event_bytes, Session.stored_bundle_bytes),
+    *(Session.counted_seq, Session.refused_event_count, Session.metrics_due),
+)
+
 
 def store_if_open(key_text: str, arrival: Arrival, quota: Quota, session_id: Any = None) -> Any:
     """Store an event of the open session of a candidate key; returns the key's id.
@@ -88,8 +94,9 @@ def _arrival_mac(key: str, row: dict[str, Any]) -> str | None:
 
 
 def _lock_with_key(session: Session) -> Session:
+    """The locked session with the columns that `_store` reads or changes."""
     query = (
-        Session.select(Session, CandidateKey.id, CandidateKey.key)
+        Session.select(*_LOCKED_COLUMNS, CandidateKey.id, CandidateKey.key)
         .join(CandidateKey)
         .switch(Session)
         .join(Assessment)
