@@ -52,6 +52,14 @@ def _keys(kind: str, data: Any, agent_session: str) -> Iterator[str]:
         yield _key(kind, agent_session)
     elif tool_use_id := text(member(data, "toolUseId")):
         yield _key("intent" if kind == "tool_intent" else "outcome", tool_use_id)
+        if kind != "tool_intent" and _is_inner(data, tool_use_id):
+            content = _normalized(member(data, "command")) or _normalized(member(data, "path"))
+            yield _key("inner", agent_session, kind, content)
+
+
+def _is_inner(data: Any, tool_use_id: str) -> bool:
+    """Whether a script of Codex' code mode made the call: the proxy does not see its id, other channels do."""
+    return tool_use_id.startswith("exec-") or text(member(data, "parentToolUseId")) is not None
 
 
 def _normalized(value: Any) -> str:
@@ -67,8 +75,9 @@ def _key(kind: str, *parts: str) -> str:
 def superseded(events: Iterable[Seen]) -> set[int]:
     """The numbers of the events that a better channel has too.
 
-    A prompt can be repeated: as many of a channel's are superseded, in order, as a better channel has. Of other events
-    each with a key of a better channel is. Events of one channel do not supersede each other.
+    A prompt can be repeated, and so can a script's call: as many of a channel's are superseded, in order, as a better
+    channel has. Of other events each with a key of a better channel is. Events of one channel do not supersede each
+    other.
 
     events -- in the order of their time
     """
@@ -90,8 +99,8 @@ def superseded(events: Iterable[Seen]) -> set[int]:
 
 
 def _is_covered(key: str, counts: Counter[str], better: Counter[str]) -> bool:
-    is_prompt = key.startswith("prompt:")
-    return better[key] > (counts[key] if is_prompt else 0)
+    is_repeatable = key.startswith(("prompt:", "inner:"))
+    return better[key] > (counts[key] if is_repeatable else 0)
 
 
 def tool_source(source: Any) -> str | None:

@@ -21,13 +21,14 @@ with app.app_context():
 """
 
 
-@pytest.mark.parametrize("package", ["proxy"])
+@pytest.mark.parametrize("package", ["proxy", "rules/agents"])
 def test_the_application_works_without(package, tmp_path):
     tree = tmp_path / "tree"
     shutil.copytree(ROOT, tree, ignore=NOT_COPIED)
     shutil.rmtree(tree / package)
+    module = package.replace("/", ".")
     wiring = (tree / "app.py").read_text().splitlines(keepends=True)
-    (tree / "app.py").write_text("".join(line for line in wiring if f'"{package}.' not in line))
+    (tree / "app.py").write_text("".join(line for line in wiring if f'"{module}.' not in line))
     environment = os.environ | {"PYTHON_DOTENV_DISABLED": "1"}
     command = [sys.executable, "-c", START]
     started = subprocess.run(command, cwd=tree, env=environment, capture_output=True, text=True)

@@ -25,8 +25,8 @@ _DECIDING = frozenset(
         "throw",
         "function",
         "return",
+        *("break", "continue", "class", "exit", "yield", "async", "with", "eval", "setTimeout"),
     ]
-    + ["break", "continue", "class", "exit", "yield", "async", "with", "eval", "setTimeout"]
 )
 # The last four are the starts of strings and comments that do not end.
 _DECIDING_SIGNS = frozenset(["=>", "&&", "||", "??", "?", "?.", '"', "'", "`", "/*"])

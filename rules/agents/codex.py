@@ -227,12 +227,13 @@ def _inner(script: Outcome, end: Outcome) -> Iterator[Data]:
 
 def _printed(source: str, result: str) -> Data | None:
     """What the only command of a script returned, if the script printed it and the command has ended."""
-    lines = [line for line in _split(result).output.split("\n") if line.startswith("{")]
-    printed = event_data.parsed_arguments(lines[0]) if len(lines) == 1 else None
-    has_ended = (
-        integer(member(printed, "exit_code")) is not None and text(member(printed, "output")) is not None
-    )
-    return printed if has_ended and source.count("exec_command") == 1 else None
+    lines = (line for line in _split(result).output.split("\n") if line.startswith('{"'))
+    ended = [each for line in lines if _is_ended(each := event_data.parsed_arguments(line))]
+    return ended[0] if len(ended) == 1 and source.count("exec_command") == 1 else None
+
+
+def _is_ended(printed: Any) -> bool:
+    return integer(member(printed, "exit_code")) is not None and text(member(printed, "output")) is not None
 
 
 def _printed_command(arguments: Any, printed: Data) -> Data:

@@ -1,11 +1,12 @@
 """The files that an apply_patch changed, as data of events and as what they contain now."""
 
 import posixpath
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
 from rules.agents import event_data
+from rules.agents.diffs import unified_diff
 from rules.agents.known_files import FileText, Lost, Rewritten, Shown, Touch, Workspace
 from rules.agents.patches import FileChange, apply, parse
 
@@ -67,10 +68,23 @@ def _is_applicable(change: FileChange, content: FileText) -> bool:
 
 
 def _partial(change: FileChange, path: str) -> Data:
-    """The change without its place in the file: its chunks follow each other."""
-    old = "".join(f"{line}\n" for chunk in change.chunks for line in chunk.old)
-    new = "".join(f"{line}\n" for chunk in change.chunks for line in chunk.new)
-    return event_data.partial_change(path, old, new)
+    """The change without its place in the file: the lines of its chunks are numbered as if they followed each other."""
+    parts, first_line = [], 1
+    for chunk in change.chunks:
+        parts.append(unified_diff(path, _lines(chunk.old), _lines(chunk.new), first_line))
+        first_line += len(chunk.old)
+    diffs = [part.diff.partition("\n@@ ") for part in parts]
+    return event_data.partial_change(path, "", "") | {
+        "diff": "".join(
+            [*(header + "\n" for header, _, _ in diffs[:1]), *("@@ " + hunk for _, _, hunk in diffs if hunk)]
+        ),
+        "linesAdded": sum(part.lines_added for part in parts),
+        "linesRemoved": sum(part.lines_removed for part in parts),
+    }
+
+
+def _lines(lines: Sequence[str]) -> str:
+    return "".join(f"{line}\n" for line in lines)
 
 
 def _touches(change: FileChange) -> Iterator[Touch]:

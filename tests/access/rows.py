@@ -164,6 +164,7 @@ ROWS = {
     "GET /v1/proxy/anthropic/v1/models": Row(PROXY),
     "GET /v1/proxy/anthropic/v1/models/<model>": Row(PROXY),
     "POST /v1/proxy/openai/v1/responses": Row(PROXY, {}),
+    "POST /v1/proxy/openai/v1/chat/completions": Row(PROXY, {}),
     "GET /v1/proxy/openai/v1/models": Row(PROXY),
     **{
         f"{method} /v1/proxy/<provider>/<path>": Row(UNKNOWN_TO_PROXY)

@@ -20,6 +20,12 @@ def call(kind, tool_use_id="toolu_1", agent_session="s1"):
     return event(kind, agent_session, toolUseId=tool_use_id)
 
 
+def inner(tool_use_id, command, agent_session="s1"):
+    """A command of a script."""
+    parent = {} if tool_use_id.startswith("exec-") else {"parentToolUseId": tool_use_id.partition(":")[0]}
+    return event("command", agent_session, toolUseId=tool_use_id, command=command, **parent)
+
+
 def response(text="", request_id=None, kind="ai_response", agent_session="s1"):
     return event(kind, agent_session, lastAssistantMessage=text, requestId=request_id)
 
@@ -60,6 +66,13 @@ PROXY, HOOK, OTLP = "proxy", "http-hook", "otlp"
         ([(HOOK, call("file_diff")), (HOOK, call("file_diff")), (OTLP, call("file_diff"))], [2]),
         # A channel that is repeated in itself supersedes nothing.
         ([(HOOK, call("command")), (HOOK, call("command"))], []),
+        # Calls in a script, one by one: the proxy does not see their ids.
+        ([(PROXY, inner("call_1:0", "ls")), (OTLP, inner("exec-1", "ls"))], [1]),
+        ([(PROXY, inner("call_1:0", "ls")), (OTLP, inner("exec-1", "ls")), (OTLP, inner("exec-2", "ls"))], [1]),
+        ([(PROXY, inner("call_1:0", "ls")), (OTLP, inner("exec-1", "make"))], []),
+        ([(PROXY, inner("call_1:0", "ls")), (OTLP, inner("exec-1", "ls", "s2"))], []),
+        ([(HOOK, inner("exec-1", "ls")), (OTLP, inner("exec-1", "ls"))], [1]),
+        ([(PROXY, event("command", toolUseId="call_1", command="ls")), (OTLP, inner("exec-1", "ls"))], []),
         # Prompts are matched one by one.
         ([(PROXY, prompt("continue")), (HOOK, prompt(" continue\n"))], [1]),
         ([(PROXY, prompt("continue")), (HOOK, prompt("continue")), (HOOK, prompt("continue"))], [1]),

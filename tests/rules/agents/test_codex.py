@@ -174,6 +174,14 @@ def test_a_change_of_an_unknown_file_has_only_its_own_lines():
     }
 
 
+def test_a_change_of_several_parts_of_an_unknown_file_has_a_hunk_for_each():
+    lines = ["*** Update File: calc.py", "@@", " a", "-b", "+c", "@@ def f():", "+    # no", "-    return a"]
+    [(_, data)] = of(patch("c", *lines), patched("c", "M calc.py"))
+    hunks = "@@ -1,2 +1,2 @@\n a\n-b\n+c\n@@ -3,1 +3,1 @@\n-    return a\n+    # no\n"
+    assert (data["diff"], data["isPartial"]) == (f"--- a/calc.py\n+++ b/calc.py\n{hunks}", True)
+    assert (data["linesAdded"], data["linesRemoved"]) == (2, 2)
+
+
 def test_a_patch_that_failed_is_a_tool_use():
     failed = result(
         "c", "apply_patch verification failed: Failed to find expected lines in /work/calc.py:\na"
@@ -285,3 +293,75 @@ def test_tools_can_be_in_the_first_item():
     offer = {"type": "additional_tools", "role": "developer", "tools": [{"type": "custom", "name": "exec"}]}
     assert request(tools=[], input=[offer, context(), user("Fix it.")]).has_tools
     assert not request(user("Fix it."), tools=[{"type": "web_search"}]).has_tools
+
+
+COMPLETED = "Script completed\nWall time 0.1 seconds\nOutput:\n"
+
+
+def script(call_id, source, output, *printed):
+    """A script of code mode, and its result."""
+    parts = [{"type": "input_text", "text": each} for each in (output, *printed)]
+    return [
+        {"type": "custom_tool_call", "name": "exec", "input": source, "call_id": call_id},
+        {"type": "custom_tool_call_output", "call_id": call_id, "output": parts},
+    ]
+
+
+def test_a_script_gives_the_patches_that_certainly_ran():
+    patch_text = "*** Begin Patch\\n*** Add File: new.py\\n+x\\n*** End Patch"
+    source = f'const patch = "{patch_text}";\ntext(await tools.apply_patch(patch));'
+    whole, created = outcomes(user("Fix it."), *script("c", source, COMPLETED, "{}"))[1:]
+    assert (whole[0], whole[1]["toolName"]) == ("tool_use", "exec")
+    assert (created[0], created[1]["path"], created[1]["content"]) == ("file_create", "new.py", "x\n")
+    assert (created[1]["toolUseId"], created[1]["parentToolUseId"]) == ("c:0", "c")
+
+
+PRINTED = '{"chunk_id":"1a","wall_time_seconds":0.25,"exit_code":3,"original_token_count":1,"output":"no\\n"}'
+
+
+def test_a_script_gives_its_command_if_it_printed_the_exit_code():
+    source = 'text(await tools.exec_command({cmd: "make test"}));'
+    _, (kind, data) = of(*script("c", source, COMPLETED, PRINTED))
+    assert kind == "command"
+    assert data == {
+        "command": "make test",
+        "exitCode": 3,
+        "stdout": "no\n",
+        "durationMs": 250,
+        "parentToolUseId": "c",
+    }
+
+
+def test_a_script_that_runs_longer_gives_its_command_when_it_ends():
+    source = 'text(await tools.exec_command({cmd: "make test"}));'
+    waiting = call("c2", "wait", cell_id="5")
+    ended = {"type": "function_call_output", "call_id": "c2"} | {
+        "output": [{"type": "input_text", "text": COMPLETED}]
+    }
+    ended["output"].append({"type": "input_text", "text": PRINTED})
+    running = script("c1", source, "Script running with cell ID 5\nWall time 0.5 seconds\nOutput:\n")
+    *_, (kind, data) = outcomes(user("Fix it."), *running, waiting, ended)
+    assert (kind, data["toolUseId"], data["command"], data["exitCode"]) == ("command", "c1:0", "make test", 3)
+
+
+UNCERTAIN = {
+    "failed": (
+        'text(await tools.exec_command({cmd: "ls"}));',
+        "Script failed\nWall time 0.1 seconds\nOutput:\n",
+    ),
+    "still runs": ('text(await tools.exec_command({cmd: "ls"}));', "Script running with cell ID 5\n"),
+    "prints something else": ('text((await tools.exec_command({cmd: "ls"})).exit_code);', COMPLETED),
+    "decides": ('if (x) text(await tools.exec_command({cmd: "ls"}));', COMPLETED),
+    "computes": ('text(await tools.exec_command({cmd: "ls " + x}));', COMPLETED),
+    "does not wait": (
+        'tools.apply_patch("*** Begin Patch\\n*** Add File: a\\n+b\\n*** End Patch");',
+        COMPLETED,
+    ),
+}
+
+
+@pytest.mark.parametrize(("source", "output"), UNCERTAIN.values(), ids=UNCERTAIN)
+def test_a_script_gives_nothing_that_is_uncertain(source, output):
+    printed = [PRINTED] if "exit_code" not in source else ["3"]
+    events = of(*script("c", source, output, *printed))
+    assert [kind for kind, _ in events] == ["tool_use"]
