@@ -45,6 +45,8 @@ API_BLUEPRINTS = (
     "blueprints.candidate_client",
     "blueprints.hand_ins",
     "blueprints.ingest",
+    "blueprints.agent_hooks",  # needs rules.agents
+    "blueprints.telemetry",  # needs rules.agents
     "proxy.blueprint",
     "blueprints.health",
 )

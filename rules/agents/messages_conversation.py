@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from rules.agents import event_data
 from rules.agents.dialect import Outcome
-from rules.agents.known_files import FileText, Lost, Shown, Touch, Workspace, replay
+from rules.agents.known_files import MAX_REPLAYED_EDITS, FileText, Lost, Shown, Touch, Workspace, replay
 from rules.agents.messages_agents import UnknownAgent, sequence
 from rules.agents.messages_turns import Call, Result, Turn, turns_of
 from rules.recorded_events import RecordedEvent
@@ -200,7 +200,8 @@ class Conversation:
                 if not _is_earlier(when, before):
                     continue
                 found.append(touch)
-                if isinstance(touch, Lost) or (isinstance(touch, Shown) and touch.content.is_whole):
+                is_start = isinstance(touch, Lost) or (isinstance(touch, Shown) and touch.content.is_whole)
+                if is_start or len(found) > MAX_REPLAYED_EDITS:
                     return replay(found[::-1])
             read = len(touches)
             if not self._search_turn():

@@ -159,6 +159,11 @@ ROWS = {
     "PUT /v1/bundles/<object_key>": Row("403 403 403 403 403 403 403"),  # the URL is not signed
     "POST /v1/hooks/ingest": Row("401 401 201 404 401 401 401", factories.envelope() | SESSION),
     "POST /v1/hooks/ingest/batch": Row(CANDIDATE_ONLY, {"events": [factories.envelope()]}),
+    "POST /v1/hooks/claude-code": Row(CANDIDATE_ONLY, {"hook_event_name": "Stop", "session_id": "1"}),
+    "POST /v1/hooks/codex": Row(CANDIDATE_ONLY, {"hook_event_name": "Stop", "session_id": "1"}),
+    "POST /v1/otlp/v1/logs": Row(CANDIDATE_ONLY, {"resourceLogs": []}),
+    "POST /v1/otlp/v1/metrics": Row(CANDIDATE_ONLY, {}),
+    "POST /v1/otlp/v1/traces": Row(CANDIDATE_ONLY, {}),
     "POST /v1/proxy/anthropic/v1/messages": Row(PROXY, {}),
     "POST /v1/proxy/anthropic/v1/messages/count_tokens": Row(PROXY, {}),
     "GET /v1/proxy/anthropic/v1/models": Row(PROXY),
