@@ -28,7 +28,7 @@ _TRUNCATED = re.compile(
 _ABORTED = re.compile(r"(?:Wall time: [0-9.]{1,20} seconds\n)?(?:command )?aborted by user")
 _REJECTED = re.compile(r"(?:exec command|patch) rejected by user|execution error: Rejected\(", re.I)
 _NOT_RUN = re.compile(
-    r"unsupported call: |failed to parse function arguments|apply_patch verification failed"
+    r"unsupported (?:custom tool )?call: |failed to parse function arguments|apply_patch verification failed"
 )
 # A patch that is given to a shell; Codex applies it itself.
 _SHELL_PATCH = re.compile(r"apply_patch <<\s*(['\"]?)(\w{1,40})\1\n(.*)\n\2\s*", re.S)
@@ -177,7 +177,7 @@ def _patch(outcome: Outcome) -> list[Data]:
         if _PATCHED in outcome.result
         else []
     )
-    return events or [_generic(outcome) | {"ok": False}]
+    return events or [event_data.tool_use(outcome._replace(is_error=True))]
 
 
 def _touch_patch(outcome: Outcome) -> list[Touch]:
