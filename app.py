@@ -41,7 +41,9 @@ API_BLUEPRINTS = (
     "blueprints.privacy",
     "blueprints.audit",
     "blueprints.candidate_session",
+    "blueprints.workspace",
     "blueprints.candidate_client",
+    "blueprints.hand_ins",
     "blueprints.ingest",
     "blueprints.agent_hooks",  # needs rules.agents
     "blueprints.telemetry",  # needs rules.agents
@@ -93,6 +95,8 @@ def create_app(settings: config.Config | None = None) -> Flask:
     for name in API_BLUEPRINTS:
         app.register_blueprint(import_module(name).blp, url_prefix="/v1")
     app.register_blueprint(import_module("blueprints.docs").blp)
+    # How model calls are recorded. Without `rules.agents`, they are only forwarded.
+    app.extensions["dialects"] = import_module("rules.agents.dialects").DIALECTS
     error_handlers.register(app)
     # The outermost layer, so that it measures the whole response.
     measure = _register_metrics(app)

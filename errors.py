@@ -174,6 +174,14 @@ TimeIsOver = _refusal(
 BundleChanged = _refusal(
     409, "bundle_changed", "The stored bundle was overwritten after the candidate submitted it."
 )
+NotAHandIn = _refusal(
+    400, "not_a_hand_in", "The body is not what its Content-Type says: a git bundle or a zip archive."
+)
+HandInType = _refusal(
+    415,
+    "unsupported_media_type",
+    "The Content-Type must be application/x-git-bundle or application/zip.",
+)
 Erased = _refusal(409, "erased", "This candidate's data has been erased. Only anonymous numbers remain.")
 
 # Feed and webhooks

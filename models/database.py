@@ -239,6 +239,17 @@ def release_connection() -> None:
         database.close()
 
 
+@contextlib.contextmanager
+def connection() -> Iterator[None]:
+    """Open a connection if the request has closed its own, and close it afterwards."""
+    opens_connection = db.is_closed()
+    try:
+        yield
+    finally:
+        if opens_connection:
+            db.close()
+
+
 def lock_by_name(name: str) -> None:
     """Lock a name until the transaction ends. On SQLite no lock is needed, because transactions never overlap."""
     if is_postgres():

@@ -1,7 +1,5 @@
 """Tokens and cost of candidates' model calls through the proxy, and their budget reservations (R42)."""
 
-import contextlib
-from collections.abc import Iterator
 from datetime import datetime, timedelta
 from functools import reduce
 from operator import or_
@@ -10,6 +8,7 @@ from typing import Any, Self
 import peewee
 
 from models.base import Model, PersonalData, Query, TimestampField, clock, db
+from models.database import connection
 from models.fields import IntegerField, TextField
 from models.keys import CandidateKey
 from models.sessions import Session, prices
@@ -88,7 +87,7 @@ class ModelUsage(Model):
         cost = usage.call_cost_nano_usd(provider, used, whole_seconds_ns(started_at), prices())
         # The clock may have been set back during the call.
         columns |= {"started_at": started_at, "ended_at": max(clock.now(), started_at)}
-        with _connection(), db.atomic():
+        with connection(), db.atomic():
             # Locked against an erasure. Its candidate's calls may still end.
             if CandidateKey(id=session.key_id).lock("FOR SHARE").erased_at is not None:
                 columns |= dict.fromkeys(cls.TRACES)
@@ -150,20 +149,9 @@ class ModelReservation(Model):
 
     def renew(self) -> None:
         """Extend the reservation of a call that is still running."""
-        with _connection():
+        with connection():
             self.update_columns(expires_at=clock.now() + RESERVATION_LIFETIME)
 
     def release(self) -> None:
-        with _connection():
+        with connection():
             self.delete_instance()
-
-
-@contextlib.contextmanager
-def _connection() -> Iterator[None]:
-    """Open a connection if the request has closed its own, and close it afterwards."""
-    opens_connection = db.is_closed()
-    try:
-        yield
-    finally:
-        if opens_connection:
-            db.close()

@@ -45,6 +45,11 @@ class Monitoring:
         self._late_events = Counter(
             "proofstone_late_events", "Events received too late for the metrics.", registry=registry
         )
+        self._recording_failures = Counter(
+            "proofstone_recording_failures",
+            "Model calls whose events could not be stored when they ended.",
+            registry=registry,
+        )
         self._guesses = Counter(
             "proofstone_wrong_credentials",
             "Distinct wrong credentials of each address, and credentials refused in a locked network.",
@@ -67,6 +72,8 @@ class Monitoring:
         self._connections.set(db.obj.connections_in_use)
         if request.late_events:
             self._late_events.inc(request.late_events)
+        if request.has_recording_failure:
+            self._recording_failures.inc()
         if request.is_guess:
             self._guesses.inc()
 

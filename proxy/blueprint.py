@@ -6,7 +6,7 @@ Errors have the provider's format, since its own clients read them (docs/proxies
 import re
 from collections.abc import Callable
 from contextlib import ExitStack, closing
-from datetime import timedelta
+from datetime import datetime, timedelta
 from math import ceil
 from typing import Any
 from urllib.parse import quote
@@ -14,18 +14,22 @@ from urllib.parse import quote
 from flask import Response, current_app, request
 
 from access import auth, caller
-from blueprints import Blueprint, release_connection
+from blueprints import Blueprint, release_connection, setting
 from errors import NotFound, SessionClosed
-from models import CandidateKey, Session, clock
+from models import CandidateKey, Session, clock, sessions
 from proxy import budget as budget_rules
-from proxy import refusals
+from proxy import endpoints, refusals
 from proxy.budget import BilledCall
-from proxy.errors import AccessExpired, AgentRefused, ClientLeft, ProviderTimeout, TooManyStreams
+from proxy.endpoints import Endpoint
+from proxy.errors import AccessExpired, AgentRefused, ClientLeft, ProviderTimeout
 from proxy.forwarding import Call, ModelProxy
-from proxy.model_request import read_request
+from proxy.lazy_json import LazyObject
+from proxy.model_request import ModelRequest, read_request
+from proxy.recording import CHANNEL, Arrival, Recorder
 from proxy.request_body import RequestBody
-from proxy.response import ProviderResponse
+from proxy.response import Observer, ProviderResponse
 from proxy.stream_slots import StreamSlots
+from rules.session_quota import Quota
 from web.json import body_limit
 
 MAX_REQUEST_BYTES = 32 * 1024 * 1024
@@ -33,6 +37,7 @@ MAX_REQUEST_BYTES = 32 * 1024 * 1024
 MODEL_ACCESS_PERIOD = timedelta(hours=24)
 # The tool in `allowedTools` that calls each provider.
 AGENTS = {"anthropic": "claude", "openai": "codex"}
+RESPONSES_PATH = "/v1/proxy/openai/v1/responses"
 METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 JSON_BODY = {"required": True, "content": {"application/json": {"schema": {"type": "object"}}}}
 MODEL = re.compile(r"(?!\.+$)[\w.:@\[\]-]+", re.ASCII)
@@ -54,10 +59,15 @@ def _register(state: Any) -> None:
         "anthropic": (settings["ANTHROPIC_BASE_URL"], settings["ANTHROPIC_API_KEY"]),
         "openai": (settings["OPENAI_BASE_URL"], settings["OPENAI_API_KEY"]),
     }
-    slots = StreamSlots(settings["PROXY_STREAMS"], settings["PROXY_STREAMS_PER_KEY"])
-    state.app.extensions["proxy"] = ModelProxy(providers, slots)
+    streams, others = settings["PROXY_STREAMS"], settings["WEB_THREADS"] - settings["PROXY_STREAMS"]
+    # Calls that wait leave half of the other threads to everything else.
+    slots = StreamSlots(streams, settings["PROXY_STREAMS_PER_KEY"], max_waiting=max(1, others // 2))
+    free_slots = StreamSlots(others, others, max_waiting=None)
+    state.app.extensions["proxy"] = ModelProxy(providers, slots, free_slots=free_slots)
     others = "/proxy/<any(anthropic, openai):provider>/<path:path>"
     state.add_url_rule(others, "other_path", other_path, methods=METHODS)
+    for probed in ("/proxy/anthropic", "/proxy/anthropic/<path:path>"):
+        state.add_url_rule(probed, "probe", probe, methods=["HEAD"])
 
 
 def proxied(provider: str) -> Callable:
@@ -72,6 +82,22 @@ def proxied(provider: str) -> Callable:
     return decorate
 
 
+@blp.before_request
+def answer_probes() -> Response | None:
+    """Answer what tools send before their first call, without a credential (R39)."""
+    if request.method == "HEAD" and request.path.startswith("/v1/proxy/anthropic/"):
+        return probe()
+    if request.path == RESPONSES_PATH and request.headers.get("Upgrade", "").lower() == "websocket":
+        # Codex then sends requests instead, at once and without a message.
+        return Response("WebSocket is not supported. Use POST.\n", 426, mimetype="text/plain")
+    return None
+
+
+def probe(path: str = "") -> Response:
+    """Whether the service is there: Claude Code asks at its start."""
+    return Response()
+
+
 @blp.post("/proxy/anthropic/v1/messages")
 @blp.doc(requestBody=JSON_BODY)
 @proxied("anthropic")
@@ -79,9 +105,9 @@ def anthropic_messages():
     """Call an Anthropic model
 
     Anthropic's Messages API, streamed or not, forwarded unchanged except for hosted tools that the assessment does not
-    allow. Only while the session is open.
+    allow. Only while the session is open. The call is recorded as events if the candidate has agreed to it.
     """
-    return _forward("anthropic", "/v1/messages", is_billed=True)
+    return _forward(endpoints.MESSAGES)
 
 
 @blp.post("/proxy/anthropic/v1/messages/count_tokens")
@@ -89,14 +115,14 @@ def anthropic_messages():
 @proxied("anthropic")
 def anthropic_count_tokens():
     """Count the tokens of a message"""
-    return _forward("anthropic", "/v1/messages/count_tokens")
+    return _forward(endpoints.COUNT_TOKENS)
 
 
 @blp.get("/proxy/anthropic/v1/models")
 @proxied("anthropic")
 def anthropic_models():
     """List Anthropic's models"""
-    return _forward("anthropic", "/v1/models")
+    return _forward(endpoints.models("messages", "anthropic"))
 
 
 @blp.get("/proxy/anthropic/v1/models/<model>")
@@ -105,7 +131,7 @@ def anthropic_model(model):
     """Get one of Anthropic's models"""
     if not MODEL.fullmatch(model):
         raise NotFound()
-    return _forward("anthropic", f"/v1/models/{quote(model)}")
+    return _forward(endpoints.models("messages", "anthropic", quote(model)))
 
 
 @blp.post("/proxy/openai/v1/responses")
@@ -115,16 +141,28 @@ def openai_responses():
     """Call an OpenAI model
 
     OpenAI's Responses API, streamed or not, forwarded unchanged except for hosted tools that the assessment does not
-    allow. Only while the session is open.
+    allow. Only while the session is open. The call is recorded as events if the candidate has agreed to it.
     """
-    return _forward("openai", "/v1/responses", is_billed=True)
+    return _forward(endpoints.RESPONSES)
+
+
+@blp.post("/proxy/openai/v1/chat/completions")
+@blp.doc(requestBody=JSON_BODY)
+@proxied("openai")
+def openai_chat_completions():
+    """Call an OpenAI model with Chat Completions
+
+    For tools that do not use the Responses API. Forwarded and recorded like it. Without
+    `stream_options.include_usage`, the usage of a stream is estimated.
+    """
+    return _forward(endpoints.CHAT_COMPLETIONS)
 
 
 @blp.get("/proxy/openai/v1/models")
 @proxied("openai")
 def openai_models():
     """List OpenAI's models"""
-    return _forward("openai", "/v1/models")
+    return _forward(endpoints.models("responses", "openai"))
 
 
 @auth.required(CandidateKey, chain=auth.CANDIDATE_CHAIN)
@@ -133,23 +171,25 @@ def other_path(provider, path):
     raise NotFound()
 
 
-def _forward(provider: str, path: str, *, is_billed: bool = False) -> Response:
+def _forward(endpoint: Endpoint) -> Response:
+    arrived_at = clock.now()
     session, budget = Session.of_key(caller), _budget_nano_usd(caller.assessment)
     proxy = current_app.extensions["proxy"]
-    _require_access(session, provider)
-    proxy.require_key(provider)
+    _require_access(session, endpoint.provider)
+    proxy.require_key(endpoint.provider)
     budget_rules.require_left(session, budget)
     # Reading the body can take seconds and a stream minutes. Neither needs the database.
     release_connection()
-    release_slot = proxy.slots.acquire(caller.id)
-    if release_slot is None:
-        raise TooManyStreams(provider)
-    with ExitStack() as undo, closing(RequestBody()) as body:
+    with ExitStack() as undo, ExitStack() as resources:
+        release_slot = proxy.acquire_slot(endpoint, caller.id)
         undo.callback(release_slot)
+        body = resources.enter_context(closing(RequestBody()))
         if request.method == "POST":
             body.receive(request.stream)
-        billed = _reserve(session, provider, body, budget) if is_billed else None
-        forwarded = _send(_call(provider, path, body), billed, release_slot)
+        observer = Observer(release_slot)
+        if endpoint.is_billed:
+            observer = _billed_call(endpoint, session, body, budget, arrived_at, release_slot)
+        forwarded = _send(_call(endpoint, body), observer)
         undo.pop_all()
     response = ForwardedResponse(forwarded.chunks(), forwarded.status, forwarded.headers)
     response.call_on_close(forwarded.close)
@@ -174,40 +214,54 @@ def _budget_nano_usd(assessment: Any) -> int | None:
     return own if own is not None else default or None
 
 
-def _reserve(session: Session, provider: str, body: RequestBody, budget: int | None) -> BilledCall:
-    """Check the request and reserve its cost."""
-    model_request = read_request(provider, body, caller.assessment.allowed_hosted_tools)
-    reservation = budget_rules.reserve(session, provider, model_request, budget)
+def _billed_call(
+    endpoint: Endpoint,
+    session: Session,
+    body: RequestBody,
+    budget: int | None,
+    arrived_at: datetime,
+    release_slot: Callable[[], None],
+) -> BilledCall:
+    """Check the request, and reserve its cost."""
+    model_request = read_request(endpoint, body, caller.assessment.allowed_hosted_tools)
+    recorder = _recorder(endpoint, session, model_request, arrived_at)
+    reservation = budget_rules.reserve(session, endpoint.provider, model_request, budget)
     release_connection()
-    return BilledCall(session, provider, model_request, reservation)
+    # Only a recorder needs the body's text any longer.
+    limits = model_request._replace(members={}, elements={})
+    return BilledCall(session, endpoint.provider, limits, reservation, release_slot, recorder)
 
 
-def _send(call: Call, billed: BilledCall | None, release_slot: Callable[[], None]) -> ProviderResponse:
+def _recorder(
+    endpoint: Endpoint, session: Session, model_request: ModelRequest, arrived_at: datetime
+) -> Recorder | None:
+    """The recorder of a call; None if the candidate has not agreed to one (R38), or without rules/agents/."""
+    dialect = current_app.extensions.get("dialects", {}).get(endpoint.dialect)
+    if dialect is None or not sessions.records(session, CHANNEL):
+        return None
+    headers = {name.lower(): value for name, value in request.headers.items()}
+    quota = Quota(setting("SESSION_MAX_BYTES"), setting("SESSION_MAX_EVENTS"))
+    body = LazyObject(model_request.members, model_request.elements)
+    return Recorder(session, dialect, Arrival(headers, body, arrived_at), quota)
+
+
+def _send(call: Call, observer: Observer) -> ProviderResponse:
     """Forward the call. On an error, release the reservation and book what the provider may bill."""
-
-    def on_end(response: ProviderResponse) -> None:
-        release_slot()
-        if billed:
-            billed.on_end(response)
-
     proxy = current_app.extensions["proxy"]
     try:
-        return proxy.forward(call, billed.on_chunk if billed else lambda: None, on_end)
+        return proxy.forward(call, observer)
     except (ClientLeft, ProviderTimeout) as error:
-        if billed:
-            billed.on_no_response(499 if isinstance(error, ClientLeft) else error.code)
+        observer.on_no_response(499 if isinstance(error, ClientLeft) else error.code)
         raise
     except BaseException:
-        if billed:
-            billed.cancel()
+        observer.cancel()
         raise
 
 
-def _call(provider: str, path: str, body: RequestBody) -> Call:
+def _call(endpoint: Endpoint, body: RequestBody) -> Call:
     return Call(
-        provider,
+        endpoint,
         request.method,
-        path,
         query=request.query_string.decode("latin-1"),
         headers=list(request.headers.items()),
         body=body if request.method == "POST" else None,

@@ -2,19 +2,32 @@
 
 import logging
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from math import ceil
+from typing import Any
 
 from blueprints import release_connection
-from models import ModelReservation, ModelUsage, Session, clock
+from models import CandidateKey, ModelReservation, ModelUsage, Session, clock, db
+from models.database import connection
 from models.sessions import prices
 from ops import DATABASE_ERRORS
+from proxy.endpoints import CHAT_COMPLETIONS
 from proxy.errors import BudgetSpent, TooManyStreams
 from proxy.model_request import ModelRequest
-from proxy.response import ProviderResponse
+from proxy.recording import CallFacts, Recorder
+from proxy.response import Observer, ProviderResponse
+from rules.envelopes import label
 from rules.timestamps import whole_seconds_ns
-from rules.usage import ReportedUsage, estimated_tokens, has_price, reservation_nano_usd
+from rules.usage import (
+    ReportedUsage,
+    call_cost_nano_usd,
+    estimated_tokens,
+    has_price,
+    reservation_nano_usd,
+)
+from web.access_log import record_recording_failure
 
 log = logging.getLogger("proofstone.proxy")
 
@@ -56,16 +69,25 @@ def require_left(session: Session, budget: int | None) -> None:
 
 
 @dataclass
-class BilledCall:
-    """A running call: renews its reservation, and books its usage when it ends."""
+class BilledCall(Observer):
+    """A running call: renews its reservation; when it ends, records its events and books its usage.
+
+    recorder -- None if the candidate has not agreed to it
+    """
 
     session: Session
     provider: str
     request: ModelRequest
     reservation: ModelReservation | None
+    release_slot: Callable[[], None]
+    recorder: Recorder | None = None
     started_at: datetime = field(default_factory=clock.now)
     started: float = field(default_factory=time.monotonic)
     renewed_at: float = field(default_factory=time.monotonic)
+
+    def on_data(self, data: bytes) -> None:
+        if self.recorder:
+            self.recorder.add(data)
 
     def on_chunk(self) -> None:
         if self.reservation is None or time.monotonic() - self.renewed_at < RENEWAL_SECONDS:
@@ -76,9 +98,15 @@ class BilledCall:
         except DATABASE_ERRORS:
             log.exception("Could not renew the reservation of a call to %s.", self.provider)
 
-    def on_end(self, response: ProviderResponse) -> None:
+    def on_wait(self) -> None:
+        if self.recorder:
+            self.recorder.prepare()
+
+    def on_complete(self, response: ProviderResponse) -> None:
         used = booked_usage(self.request, response, self._possible_output())
-        self._record(used, response.status, response.is_whole)
+        columns = {"request_id": label(response.request_id), "first_token_ms": self._first_token_ms(response)}
+        recorder = self.recorder if response.status < 400 else None
+        self._store(used, response.status, response.is_whole, recorder, **columns)
 
     def on_no_response(self, status: int) -> None:
         """Book a call that the provider received but did not respond to.
@@ -88,7 +116,7 @@ class BilledCall:
         counts = {"input": estimated_tokens(self.request.body_bytes)}
         if not self.request.is_stream:
             counts["output"] = self._possible_output()
-        self._record(ReportedUsage(_listed(self.request.model), counts), status, is_whole=False)
+        self._store(ReportedUsage(_listed(self.request.model), counts), status, is_whole=False)
 
     def cancel(self) -> None:
         """Release the reservation of a call that cost nothing."""
@@ -100,20 +128,47 @@ class BilledCall:
         possible = ceil((time.monotonic() - self.started) * OUTPUT_TOKENS_PER_SECOND)
         return min(possible, self.request.max_output_tokens)
 
-    def _record(self, used: ReportedUsage, status: int, is_whole: bool) -> None:
-        columns = {"status_code": status, "is_whole": is_whole}
+    def _first_token_ms(self, response: ProviderResponse) -> int | None:
+        """The time to the first text of a stream."""
+        if not response.reader.is_stream or response.first_output_at is None:
+            return None
+        return round((response.first_output_at - self.started) * 1000)
+
+    def _store(
+        self,
+        used: ReportedUsage,
+        status: int,
+        is_whole: bool,
+        recorder: Recorder | None = None,
+        **columns: Any,
+    ) -> None:
+        """Store events and usage in one transaction, with a connection of its own."""
         try:
-            ModelUsage.record(
-                self.session,
-                self.provider,
-                used,
-                started_at=self.started_at,
-                reservation=self.reservation,
-                **columns,
-            )
+            with connection(), db.atomic():
+                if recorder:
+                    # Before the session, in the order of an erasure.
+                    CandidateKey(id=self.session.key_id).lock("FOR SHARE")
+                    columns |= recorder.store(self._facts(used, **columns), clock.now())
+                ModelUsage.record(
+                    self.session,
+                    self.provider,
+                    used,
+                    started_at=self.started_at,
+                    reservation=self.reservation,
+                    status_code=status,
+                    is_whole=is_whole,
+                    **columns,
+                )
         except DATABASE_ERRORS:
             # The candidate already has the response.
-            log.exception("Could not store the usage of a call to %s.", self.provider)
+            log.exception("Could not store a call to %s.", self.provider)
+            if recorder:
+                record_recording_failure()
+
+    def _facts(self, used: ReportedUsage, request_id: str | None, first_token_ms: int | None) -> CallFacts:
+        cost = call_cost_nano_usd(self.provider, used, whole_seconds_ns(self.started_at), prices())
+        duration_ms = round((time.monotonic() - self.started) * 1000)
+        return CallFacts(request_id, used.model, used.counts, cost, first_token_ms, duration_ms)
 
 
 def booked_usage(request: ModelRequest, response: ProviderResponse, possible_output: int) -> ReportedUsage:
@@ -127,7 +182,9 @@ def booked_usage(request: ModelRequest, response: ProviderResponse, possible_out
     is_failure = response.status >= 400 or (response.is_whole and not output)
     if is_failure or reader.has_total:
         return reported
-    if response.client_left and not response.is_whole:
+    # Nor is reasoning reported in a stream of Chat Completions without `stream_options`.
+    is_unreported = response.is_whole and response.endpoint == CHAT_COMPLETIONS
+    if (response.client_left and not response.is_whole) or is_unreported:
         output = max(output, possible_output)
     counts = {"input": estimated_tokens(request.body_bytes)} | reported.counts
     counts["output"] = max(output, reported.counts.get("output", 0))

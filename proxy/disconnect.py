@@ -5,8 +5,10 @@ clients. Soon after a client disconnects, the upstream connection is shut down, 
 """
 
 import contextlib
+import select
 import selectors
 import socket
+import ssl
 import threading
 from functools import cache
 
@@ -33,6 +35,18 @@ class Watch:
             self.upstream = upstream
             if self.client is not None:
                 _selector().register(self.client, selectors.EVENT_READ, self)
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether the provider's next bytes have not arrived."""
+        with _lock:
+            if self.upstream is None or (
+                isinstance(self.upstream, ssl.SSLSocket) and self.upstream.pending()
+            ):
+                return False
+            poll = select.poll()
+            poll.register(self.upstream, select.POLLIN)
+            return not poll.poll(0)
 
     def end(self) -> None:
         with _lock:

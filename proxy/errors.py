@@ -121,7 +121,20 @@ class ProviderUnreachable(Refusal):
     sentence = "Could not reach the model provider. Please try again."
 
 
+class ProviderRefusedKey(Refusal):
+    """The provider responded with 401 or 403, which tools would take for a wrong candidate key, and repeat."""
+
+    code = 403
+    reason = "provider_key_refused"
+    sentence = (
+        "The model provider refused the key of this assessment's server. Please tell the person who invited you. "
+        "Your session continues: you can work without the model until it is fixed."
+    )
+
+
 class ProviderRedirects(Refusal):
+    """Final, although it is a 502: the setting of the provider's address is wrong."""
+
     code = 502
     reason = "provider_redirects"
     sentence = "The model provider responded with a redirect. Please tell the person who invited you."

@@ -5,23 +5,36 @@ It uses no request and no table: the endpoints pass plain values and store the u
 
 import logging
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 import urllib3
 from urllib3.exceptions import HTTPError, NewConnectionError, TimeoutError
 
+from errors import Refusal
 from proxy import connections
 from proxy.disconnect import Watch
-from proxy.errors import ClientLeft, NoProviderKey, ProviderRedirects, ProviderTimeout, ProviderUnreachable
+from proxy.endpoints import Endpoint
+from proxy.errors import (
+    ClientLeft,
+    NoProviderKey,
+    ProviderRedirects,
+    ProviderRefusedKey,
+    ProviderTimeout,
+    ProviderUnreachable,
+    TooManyStreams,
+)
 from proxy.headers import request_headers
 from proxy.request_body import RequestBody
-from proxy.response import ProviderResponse, log_failure
+from proxy.response import Observer, ProviderResponse, log_failure
 from proxy.stream_slots import StreamSlots
 
 # To connect and send; and between two reads, however long the whole response takes.
 TIMEOUT = urllib3.Timeout(connect=10, read=600)
+# A call that waits occupies a thread.
+SLOT_WAIT_SECONDS = 3
+FREE_SLOT_WAIT_SECONDS = 10
 CREDENTIALS = {"anthropic": ("X-Api-Key", "{}"), "openai": ("Authorization", "Bearer {}")}
 
 log = logging.getLogger("proofstone.proxy")
@@ -31,9 +44,8 @@ log = logging.getLogger("proofstone.proxy")
 class Call:
     """A request to forward; `client` is the client's socket, if known."""
 
-    provider: str
+    endpoint: Endpoint
     method: str
-    path: str
     query: str
     headers: list[tuple[str, str]]
     body: RequestBody | None = None
@@ -41,9 +53,11 @@ class Call:
 
 
 class ModelProxy:
-    """A connection pool per provider, and the stream slots of this process.
+    """A connection pool per provider, and the slots of this process.
 
-    `providers` maps a name to its base URL and its API key, or None without a key.
+    providers -- a name's base URL and its API key, or None without a key
+    slots -- of model calls
+    free_slots -- of calls that cost nothing, which tools send many at a time; they wait for them
     """
 
     def __init__(
@@ -51,54 +65,73 @@ class ModelProxy:
         providers: dict[str, tuple[str, str | None]],
         slots: StreamSlots,
         timeout: urllib3.Timeout = TIMEOUT,
+        free_slots: StreamSlots | None = None,
     ):
+        self.slots = slots
+        self.free_slots = free_slots or StreamSlots(slots.total, slots.total, max_waiting=None)
+        connections_per_provider = slots.total + self.free_slots.total
         self._base_paths = {name: urlsplit(base).path for name, (base, _) in providers.items()}
         self._keys = {name: key for name, (_, key) in providers.items()}
         self._pools = {
-            name: connections.pool(base, slots.total, timeout) for name, (base, _) in providers.items()
+            name: connections.pool(base, connections_per_provider, timeout)
+            for name, (base, _) in providers.items()
         }
-        self.slots = slots
 
     def require_key(self, provider: str) -> None:
         if not self._keys[provider]:
             raise NoProviderKey(provider)
 
-    def forward(
-        self, call: Call, on_chunk: Callable[[], None], on_end: Callable[[ProviderResponse], None]
-    ) -> ProviderResponse:
+    def acquire_slot(self, endpoint: Endpoint, key: Hashable) -> Callable[[], None]:
+        """Wait for a slot; returns the function that releases it. Raises TooManyStreams."""
+        slots, seconds = (
+            (self.slots, SLOT_WAIT_SECONDS)
+            if endpoint.is_billed
+            else (self.free_slots, FREE_SLOT_WAIT_SECONDS)
+        )
+        release = slots.acquire(key, seconds)
+        if release is None:
+            raise TooManyStreams(endpoint.provider)
+        return release
+
+    def forward(self, call: Call, observer: Observer) -> ProviderResponse:
         """The provider's response once its headers have arrived; the caller must close it.
 
-        Raises ProviderUnreachable, ClientLeft, ProviderRedirects or ProviderTimeout.
+        Raises ProviderUnreachable, ClientLeft, ProviderRefusedKey, ProviderRedirects or ProviderTimeout.
         """
         watch = Watch(call.client)
         try:
-            return ProviderResponse(call.provider, self._send(call, watch), watch, on_chunk, on_end)
+            return ProviderResponse(call.endpoint, self._send(call, watch), watch, observer)
         except BaseException:
             watch.end()
             raise
 
     def _send(self, call: Call, watch: Watch) -> urllib3.BaseHTTPResponse:
-        target = self._base_paths[call.provider] + call.path + (f"?{call.query}" if call.query else "")
-        header, value = CREDENTIALS[call.provider]
+        provider = call.endpoint.provider
+        target = self._base_paths[provider] + call.endpoint.path + (f"?{call.query}" if call.query else "")
+        header, value = CREDENTIALS[provider]
         headers = request_headers(call.headers)
         if call.body:
             headers["Content-Length"] = str(call.body.size)
             call.body.rewind()
-        headers[header] = value.format(self._keys[call.provider])
-        pool = self._pools[call.provider]
+        headers[header] = value.format(self._keys[provider])
+        pool = self._pools[provider]
         try:
             response = connections.urlopen(pool, watch, call.method, target, body=call.body, headers=headers)
         except HTTPError as error:
-            log_failure(call.provider, error, watch)
+            log_failure(provider, error, watch)
             if watch.client_left:
                 raise ClientLeft() from None
             # NewConnectionError is a TimeoutError in urllib3.
             timed_out = isinstance(error, TimeoutError) and not isinstance(error, NewConnectionError)
             raise (ProviderTimeout if timed_out else ProviderUnreachable)() from None
-        if response.status in (401, 403):
-            # The candidate sees the response too, but cannot change the setting.
-            log.error("%s rejected the configured API key (status %s).", call.provider, response.status)
-        if 300 <= response.status < 400:
+        if response.status in (401, 403) or 300 <= response.status < 400:
             response.close()
-            raise ProviderRedirects()
+            raise self._refusal(provider, response.status)
         return response
+
+    def _refusal(self, provider: str, status: int) -> Refusal:
+        if status < 400:
+            return ProviderRedirects()
+        # The candidate's tool would repeat the call, and the candidate cannot change the setting.
+        log.error("%s rejected the configured API key (status %s).", provider, status)
+        return ProviderRefusedKey()

@@ -1,9 +1,11 @@
 """Check a model request, and remove the provider's hosted tools that the assessment does not allow (R42)."""
 
+import re
 from collections.abc import Iterator
 from operator import attrgetter
 from typing import Any, NamedTuple
 
+from proxy.endpoints import Endpoint
 from proxy.errors import (
     BackgroundRefused,
     HostedToolRefused,
@@ -18,29 +20,50 @@ from rules.hosted_tools import refused_tool
 from rules.usage import MAX_OUTPUT_TOKENS
 from web.json import NOT_AN_OBJECT, NotJson
 
-_MAX_OUTPUT_MEMBER = {"anthropic": "max_tokens", "openai": "max_output_tokens"}
+_MAX_OUTPUT_MEMBERS = {
+    "messages": ("max_tokens",),
+    "responses": ("max_output_tokens",),
+    "chat_completions": ("max_completion_tokens", "max_tokens"),
+}
 # References to data that the provider stores. All candidates share one account, so it may be another candidate's.
-_STORED_STATE = {"anthropic": ("container",), "openai": ("previous_response_id", "conversation")}
+_STORED_STATE = {
+    "messages": ("container",),
+    "responses": ("previous_response_id", "conversation"),
+    "chat_completions": (),
+}
+_OPENAI_TIERS = (None, "auto", "default", "flex")
 # The values of these members that cost no more than the listed prices.
 _STANDARD_VALUES: dict[str, dict[str, tuple]] = {
-    "anthropic": {
+    "messages": {
         "service_tier": (None, "auto", "standard_only"),
         "speed": (None, "standard"),
         "inference_geo": (None, "global"),
     },
-    "openai": {"service_tier": (None, "auto", "default", "flex")},
+    "responses": {"service_tier": _OPENAI_TIERS},
+    "chat_completions": {"service_tier": _OPENAI_TIERS, "modalities": (None, ["text"]), "audio": (None,)},
 }
+# The members with the conversation and the instructions.
+_INPUT = {"messages": ("messages", "system"), "responses": ("input",), "chat_completions": ("messages",)}
 # Members with content. Files are at most this deep: in a block of a document that a tool has returned.
-_CONTENT, MAX_CONTENT_LEVELS = {"content", "output", "source"}, 5
+_CONTENT, MAX_CONTENT_LEVELS = {"content", "output", "source", "file"}, 5
+# What a request can ask for at most, if `n` cannot be read.
+MAX_CHOICES = 128
+# These models search the web with every call.
+_SEARCH_MODEL = re.compile(r"-search(-|$)")
 
 
 class ModelRequest(NamedTuple):
-    """The limits of a call, as its request states them."""
+    """The limits of a call, as its request states them.
+
+    members, elements -- of the body, and of its members with the conversation
+    """
 
     model: str | None
     body_bytes: int
     max_output_tokens: int
     is_stream: bool
+    members: dict[str, Value]
+    elements: dict[str, list[Value]]
 
 
 class Tool(NamedTuple):
@@ -91,7 +114,7 @@ class ToolFilter:
         return next((tool.hosted for tool in self.removed if tool.name == choice.get("name")), None)
 
 
-def read_request(provider: str, body: RequestBody, allowed: list[str]) -> ModelRequest:
+def read_request(endpoint: Endpoint, body: RequestBody, allowed: list[str]) -> ModelRequest:
     """Check the request, and cut hosted tools that are not allowed out of the body, which is its only change.
 
     Raises NotJson, TooManyValues, BackgroundRefused, StoredStateRefused, SurchargeRefused, RemoteInputRefused or
@@ -99,23 +122,22 @@ def read_request(provider: str, body: RequestBody, allowed: list[str]) -> ModelR
 
     allowed -- names in rules/hosted_tools.py
     """
-    top = _members(body)
-    _refuse_unsupported(provider, top, allowed)
-    tools = ToolFilter(provider, allowed)
+    dialect, top = endpoint.dialect, _members(body)
+    _refuse_unsupported(dialect, top, allowed)
+    tools = ToolFilter(endpoint.provider, allowed)
     if "tools" in top:
         tools.add(top["tools"])
-    if provider == "openai" and "input" in top:
-        _read_input(top["input"], tools)
-    if provider == "anthropic":
-        for name in {"messages", "system"} & top.keys():
-            for part in top[name].elements():
-                _refuse_files(part.members())
-    model, max_output_tokens = label(_parsed(top, "model")), _max_output_tokens(provider, top)
+    elements = {name: top[name].elements() for name in _INPUT[dialect] if name in top}
+    for name, items in elements.items():
+        _read_input(items or [top[name]], tools, dialect)
+    model, max_output_tokens = label(_parsed(top, "model")), _max_output_tokens(dialect, top)
+    if dialect == "chat_completions":
+        _refuse_search(model, top, allowed)
     is_stream = _parsed(top, "stream") is True
     if tools.removed:
         tools.refuse_if_required(_parsed(top, "tool_choice"))
         body.cut(sorted(tools.cuts, key=attrgetter("start")))
-    return ModelRequest(model, body.size, max_output_tokens, is_stream)
+    return ModelRequest(model, body.size, max_output_tokens, is_stream, top, elements)
 
 
 def _members(body: RequestBody) -> dict[str, Value]:
@@ -131,18 +153,33 @@ def _parsed(members: dict[str, Value], name: str) -> Any:
     return members[name].parse() if name in members else None
 
 
-def _max_output_tokens(provider: str, top: dict[str, Value]) -> int:
-    number = _parsed(top, _MAX_OUTPUT_MEMBER[provider])
-    return number if type(number) is int and number >= 0 else MAX_OUTPUT_TOKENS
+def _max_output_tokens(dialect: str, top: dict[str, Value]) -> int:
+    """The maximum of each choice, times their number."""
+    numbers = [_parsed(top, name) for name in _MAX_OUTPUT_MEMBERS[dialect]]
+    maximum = max((n for n in numbers if type(n) is int and n >= 0), default=MAX_OUTPUT_TOKENS)
+    return maximum * (_choice_count(_parsed(top, "n")) if dialect == "chat_completions" else 1)
 
 
-def _refuse_unsupported(provider: str, top: dict[str, Value], allowed: list[str]) -> None:
+def _choice_count(number: Any) -> int:
+    if number is None:
+        return 1
+    return number if type(number) is int and 1 <= number <= MAX_CHOICES else MAX_CHOICES
+
+
+def _refuse_search(model: str | None, top: dict[str, Value], allowed: list[str]) -> None:
+    """Refuse a web search that a member or the model asks for instead of a tool. Raises HostedToolRefused."""
+    searches = _is_set(top.get("web_search_options")) or (model and _SEARCH_MODEL.search(model))
+    if searches and "web_search" not in allowed:
+        raise HostedToolRefused("web_search")
+
+
+def _refuse_unsupported(dialect: str, top: dict[str, Value], allowed: list[str]) -> None:
     if _is_set(top.get("background")):
         raise BackgroundRefused()
     has_template = "prompt" in top and top["prompt"].starts_with(b"{")
-    if has_template or any(_is_set(top.get(name)) for name in _STORED_STATE[provider]):
+    if has_template or any(_is_set(top.get(name)) for name in _STORED_STATE[dialect]):
         raise StoredStateRefused()
-    for name, standard in _STANDARD_VALUES[provider].items():
+    for name, standard in _STANDARD_VALUES[dialect].items():
         if _parsed(top, name) not in standard:
             raise SurchargeRefused(name)
     if _is_set(top.get("mcp_servers")) and "mcp" not in allowed:
@@ -153,16 +190,23 @@ def _is_set(value: Value | None) -> bool:
     return value is not None and value.text[value.start : value.end] not in (b"null", b"false", b"[]")
 
 
-def _read_input(items: Value, tools: ToolFilter) -> None:
-    """Read OpenAI's input, whose items can contain Codex's tools. Raises StoredStateRefused."""
-    for item in items.elements() or [items]:
+def _read_input(items: list[Value], tools: ToolFilter, dialect: str) -> None:
+    """Check a conversation, whose items can contain Codex's tools. Raises StoredStateRefused or RemoteInputRefused."""
+    for item in items:
         members = item.members()
-        kind, role = _parsed(members, "type"), label(_parsed(members, "role"))
-        if kind == "item_reference" or (kind is None and "id" in members and not role):
+        if dialect == "responses":
+            _refuse_reference(members)
+        if dialect == "chat_completions" and _is_set(members.get("audio")):
             raise StoredStateRefused()
         _refuse_files(members)
-        if "tools" in members:
+        if dialect == "responses" and "tools" in members:
             tools.add(members["tools"])
+
+
+def _refuse_reference(members: dict[str, Value]) -> None:
+    kind, role = _parsed(members, "type"), label(_parsed(members, "role"))
+    if kind == "item_reference" or (kind is None and "id" in members and not role):
+        raise StoredStateRefused()
 
 
 def _refuse_files(
@@ -173,13 +217,18 @@ def _refuse_files(
         raise StoredStateRefused()
     if _is_set(members.get("file_url")):
         raise RemoteInputRefused("file_url")
-    if _is_set(members.get("image_url")) and not members["image_url"].starts_with(b'"data:'):
+    if _is_set(members.get("image_url")) and not _is_data_url(members["image_url"]):
         raise RemoteInputRefused("image_url")
     if is_source and _is_set(members.get("url")):
         raise RemoteInputRefused("source.url")
     for name in _CONTENT & members.keys() if levels else ():
         for part in members[name].elements() or [members[name]]:
             _refuse_files(part.members(), levels - 1, is_source=name == "source")
+
+
+def _is_data_url(image: Value) -> bool:
+    """Return whether an image is in the request. Chat Completions wrap its URL in an object."""
+    return image.members().get("url", image).starts_with(b'"data:')
 
 
 def _cuts(elements: list[Value], removed: set[int]) -> Iterator[Value]:

@@ -26,6 +26,7 @@ from proxy.errors import (
     HostedToolRefused,
     NoProviderKey,
     ProviderRedirects,
+    ProviderRefusedKey,
     ProviderTimeout,
     ProviderUnreachable,
     RemoteInputRefused,
@@ -36,6 +37,10 @@ from proxy.errors import (
 from proxy.provider_errors import ERROR_BUILDERS, is_retryable
 from web.json import NotJson
 
+KEY_REQUIRED = "A valid candidate key is required as the API key."
+# A retry fixes none of these.
+FINAL = (ProviderRedirects, ProviderRefusedKey)
+
 
 def register(blp: Blueprint) -> None:
     """Return every error of the blueprint's endpoints in the provider's format."""
@@ -44,12 +49,25 @@ def register(blp: Blueprint) -> None:
         blp.register_error_handler(kind, lambda error: _refuse(errors.refuse_database_error(error)))
 
 
-def _refuse(error: HTTPException) -> tuple[dict, int, list]:
+def _refuse(error: HTTPException) -> Any:
     body, status, headers = errors.response_of(error)
-    provider = request.path.removeprefix("/v1/proxy/").partition("/")[0]
-    if not is_retryable(status):
+    # The sentence for other endpoints names X-API-Key. Claude Code would say "Please run /login" instead of it.
+    sentence = KEY_REQUIRED if body["code"] == Unauthenticated.reason else body["error"]
+    is_final = isinstance(error, FINAL) or not is_retryable(status)
+    if is_final:
         headers = [*headers, ("X-Should-Retry", "false")]
-    return ERROR_BUILDERS[provider](status, body["code"], body["error"]), status, headers
+    agent = request.headers.get("User-Agent", "")
+    if agent.startswith("codex") and (is_final or status == 429):
+        return _refuse_codex(sentence, headers, is_final)
+    if "ai-sdk/" in agent and is_final and (status == 409 or status >= 500):
+        status = 400
+    provider = request.path.removeprefix("/v1/proxy/").partition("/")[0]
+    return ERROR_BUILDERS[provider](status, body["code"], sentence), status, headers
+
+
+def _refuse_codex(sentence: str, headers: list, is_final: bool) -> tuple[str, int, list]:
+    """Codex shows the text of a 400, and repeats everything else but a 429, at which it gives up without a sentence."""
+    return sentence, 400 if is_final else 503, [*headers, ("Content-Type", "text/plain; charset=utf-8")]
 
 
 def documented(provider: str) -> dict[int, Any]:
@@ -66,6 +84,7 @@ def documented(provider: str) -> dict[int, Any]:
 
 def _refusals(provider: str) -> list[tuple[int, str, str]]:
     kinds: list[type[Refusal]] = [Unauthenticated, BudgetSpent, NotRedeemed, SessionClosed, ProviderRedirects]
+    kinds += [ProviderRefusedKey]
     kinds += [ProviderUnreachable, Unavailable, DatabaseFull, DiskFull, ProviderTimeout, AccessExpired]
     kinds += [NotJson, TooManyValues, BackgroundRefused, StoredStateRefused]
     refusals = [NoProviderKey(provider), AgentRefused(provider), HostedToolRefused("web_search")]
@@ -73,4 +92,8 @@ def _refusals(provider: str) -> list[tuple[int, str, str]]:
     refusals += [RemoteInputRefused(remote_member), SurchargeRefused("service_tier")]
     refusals += [TooManyStreams(provider), *(kind() for kind in kinds)]
     plain = [(status, *errors.HTTP_ERRORS[status]) for status in (404, 413, 429)]
-    return plain + [(refusal.code, refusal.reason, refusal.sentence) for refusal in refusals]
+    sentences = {Unauthenticated.reason: KEY_REQUIRED}
+    return plain + [
+        (refusal.code, refusal.reason, sentences.get(refusal.reason, refusal.sentence))
+        for refusal in refusals
+    ]

@@ -14,12 +14,13 @@ from web.json import NotJson
 
 log = logging.getLogger("proofstone.proxy")
 
-MAX_BYTES_IN_MEMORY = 1024 * 1024
+# A recorded request stays open until its response ends.
+MAX_BYTES_IN_MEMORY = 128 * 1024
 CHUNK_BYTES = 65536
 
 
 class RequestBody:
-    """A body in memory, or above 1 MiB in a temporary file. The HTTP client calls `read(size)`."""
+    """A body in memory, or above 128 KiB in a temporary file. The HTTP client calls `read(size)`."""
 
     def __init__(self) -> None:
         self._file = _new_file()

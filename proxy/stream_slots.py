@@ -7,21 +7,37 @@ from functools import partial
 
 
 class StreamSlots:
-    """`total` slots. Each key can have `per_key`, and more only while enough others are free."""
+    """`total` slots. Each key can have `per_key`, and more only while enough others are free.
 
-    def __init__(self, total: int, per_key: int):
+    max_waiting -- calls that wait for a slot in their threads at the same time; None for no limit
+
+    `waiting` is how many wait now.
+    """
+
+    def __init__(self, total: int, per_key: int, max_waiting: int | None = 0):
         self.total = total
         self._per_key = per_key
+        self._max_waiting = max_waiting
+        self.waiting = 0
         self._used: Counter[Hashable] = Counter()
-        self._lock = threading.Lock()
+        self._changed = threading.Condition()
 
-    def acquire(self, key: Hashable) -> Callable[[], None] | None:
-        """Acquire a slot; returns the function that releases it, or None if no slot is free for this key."""
-        with self._lock:
-            if not self._has_slot(key):
+    def acquire(self, key: Hashable, wait_seconds: float = 0) -> Callable[[], None] | None:
+        """Acquire a slot; returns the function that releases it, or None if no slot becomes free for this key."""
+        with self._changed:
+            if not self._has_slot(key) and not self._wait(key, wait_seconds):
                 return None
             self._used[key] += 1
         return partial(self._release, key)
+
+    def _wait(self, key: Hashable, seconds: float) -> bool:
+        if self._max_waiting is not None and self.waiting >= self._max_waiting:
+            return False
+        self.waiting += 1
+        try:
+            return self._changed.wait_for(partial(self._has_slot, key), seconds)
+        finally:
+            self.waiting -= 1
 
     def _has_slot(self, key: Hashable) -> bool:
         free = self.total - self._used.total()
@@ -32,7 +48,8 @@ class StreamSlots:
         return free > self._per_key and self._used[key] < share
 
     def _release(self, key: Hashable) -> None:
-        with self._lock:
+        with self._changed:
             self._used[key] -= 1
             if not self._used[key]:
                 del self._used[key]
+            self._changed.notify_all()

@@ -1,13 +1,14 @@
 """Read token usage from a provider's response while it is forwarded.
 
-Content is not stored. A response is one JSON document or a stream of server-sent events, in Anthropic's Messages
-format or OpenAI's Responses format.
+A response is one JSON document or a stream of server-sent events, in the format of Anthropic's Messages, OpenAI's
+Responses or Chat Completions.
 """
 
 import json
 import re
 import zlib
 from collections.abc import Callable
+from typing import Any
 
 from rules.envelopes import label, member
 from rules.usage import ReportedUsage, TokenCounts, estimated_tokens, token_counts
@@ -17,10 +18,11 @@ MAX_DOCUMENT_BYTES = 16 * 2**20
 _GZIP_OR_ZLIB = 47
 
 # Events of a stream wrap the response. Anthropic sends the model and the input in `message_start`, the output in each
-# `message_delta`; OpenAI sends everything in the last event, `response.completed`, `.incomplete` or `.failed`.
-_WRAPPERS = {"anthropic": "message", "openai": "response"}
+# `message_delta`; OpenAI sends everything in the last event, `response.completed`, `.incomplete` or `.failed`. Chunks
+# of Chat Completions are not wrapped; the last one has the usage, if the request asks for it.
+_WRAPPERS = {"messages": "message", "responses": "response"}
 _COUNT_PATHS: dict[str, dict[str, tuple[str, ...]]] = {
-    "anthropic": {
+    "messages": {
         "input": ("input_tokens",),
         "output": ("output_tokens",),
         "cacheRead": ("cache_read_input_tokens",),
@@ -28,36 +30,68 @@ _COUNT_PATHS: dict[str, dict[str, tuple[str, ...]]] = {
         "cacheWrite5m": ("cache_creation", "ephemeral_5m_input_tokens"),
         "cacheWrite1h": ("cache_creation", "ephemeral_1h_input_tokens"),
     },
-    "openai": {
+    "responses": {
         "input": ("input_tokens",),
         "output": ("output_tokens",),
         "cacheRead": ("input_tokens_details", "cached_tokens"),
         "cacheWrite": ("input_tokens_details", "cache_write_tokens"),
     },
+    "chat_completions": {
+        "input": ("prompt_tokens",),
+        "output": ("completion_tokens",),
+        "cacheRead": ("prompt_tokens_details", "cached_tokens"),
+        "cacheWrite": ("prompt_tokens_details", "cache_write_tokens"),
+    },
 }
 # The model's text in an event of a stream.
 _OUTPUT = {
-    "anthropic": re.compile(rb'"(?:text|thinking|partial_json|signature|data)":\s*"((?:[^"\\]|\\.)*+)"'),
-    "openai": re.compile(rb'"(?:delta|encrypted_content)":\s*"((?:[^"\\]|\\.)*+)"'),
+    "messages": re.compile(rb'"(?:text|thinking|partial_json|signature|data)":\s*"((?:[^"\\]|\\.)*+)"'),
+    "responses": re.compile(rb'"(?:delta|encrypted_content)":\s*"((?:[^"\\]|\\.)*+)"'),
+    "chat_completions": re.compile(
+        rb'"(?:content|arguments|input|refusal|reasoning|reasoning_content)":\s*"((?:[^"\\]|\\.)*+)"'
+    ),
 }
+# The types of a stream's last event.
+_LAST_EVENTS = {
+    "messages": ("message_stop",),
+    "responses": ("response.completed", "response.incomplete", "response.failed"),
+}
+# Events that may be one of these. Quotes in a text are escaped, so it does not match.
+_LAST_EVENT = re.compile(rb'"(?:message_stop|response\.(?:completed|incomplete|failed))"')
+# The data of the last event of Chat Completions, which is no JSON.
+END_OF_CHAT = b"[DONE]"
 
 
 class UsageReader:
     """Takes a response's bytes in chunks; `usage()` returns the usage so far.
 
-    `has_total` is True once the provider has reported the total output.
+    `has_total` is True once the provider has reported the total output, `is_complete` once the last event of a stream
+    has arrived. `on_data` is called with the data of each event of a stream, and with a document at `end()`.
     """
 
-    def __init__(self, provider: str, content_type: str = "", content_encoding: str = ""):
-        self._provider = provider
-        self._is_stream = content_type.partition(";")[0].strip().lower() == "text/event-stream"
+    def __init__(
+        self,
+        dialect: str,
+        content_type: str = "",
+        content_encoding: str = "",
+        on_data: Callable[[bytes], None] = lambda data: None,
+    ):
+        self._dialect = dialect
+        self.is_stream = content_type.partition(";")[0].strip().lower() == "text/event-stream"
         self._decompress = _decompressor(content_encoding.strip().lower())
+        self._on_data = on_data
         self._text = bytearray()  # of the document, or of a stream's last line
         self._is_too_long = False
         self._model: str | None = None
         self._counts: TokenCounts = {}
         self._output_bytes = 0
         self.has_total = False
+        self.is_complete = False
+
+    @property
+    def has_output(self) -> bool:
+        """Whether any of the model's text has arrived."""
+        return self._output_bytes > 0
 
     def feed(self, chunk: bytes) -> None:
         try:
@@ -65,22 +99,26 @@ class UsageReader:
         except zlib.error:
             self._decompress = _discard
             plain = b""
-        if not self._is_stream or not plain:
-            # Of a readable stream, only the model's text is counted (_read_lines).
+        if not self.is_stream or not plain:
+            # Of a readable stream, only the model's text is counted (_read_event).
             self._output_bytes += len(plain or chunk)
         self._text += plain
         # Search the chunk alone: searching a long line with each chunk would take quadratic time.
-        if self._is_stream and b"\n" in plain:
+        if self.is_stream and b"\n" in plain:
             self._read_lines()
         if len(self._text) > MAX_DOCUMENT_BYTES:
             self._text.clear()
             self._is_too_long = True
 
+    def end(self) -> None:
+        """Read the document, once all of it has arrived."""
+        if not self.is_stream and not self._is_too_long:
+            self._read(_parsed(self._text))
+            self._on_data(bytes(self._text))
+
     def usage(self) -> ReportedUsage:
-        if not self._is_stream and not self._is_too_long:
-            self._read(self._text)
         counts = self._counts
-        if counts and self._provider == "openai":
+        if counts and self._dialect != "messages":
             cached = counts.get("cacheRead", 0) + counts.get("cacheWrite", 0)
             counts = counts | {"input": max(counts.get("input", 0) - cached, 0)}
         return ReportedUsage(self._model, counts)
@@ -96,26 +134,42 @@ class UsageReader:
             del lines[0]
             self._is_too_long = False
         for line in lines:
-            # Most events are pieces of text: parse only those with usage.
-            if line.startswith(b"data:") and b'"usage"' in line:
-                self._read(line[5:])
-            else:
-                self._output_bytes += sum(map(len, _OUTPUT[self._provider].findall(line)))
+            if line.startswith(b"data:"):
+                self._read_event(bytes(line[5:]).strip())
 
-    def _read(self, text: bytearray) -> None:
-        """Later reports replace earlier ones: a stream's counts are running totals."""
-        try:
-            document = json.loads(text)
-        except (ValueError, RecursionError):
+    def _read_event(self, data: bytes) -> None:
+        if data == END_OF_CHAT:
+            self.is_complete = True
+            self._on_data(data)
             return
-        wrapped = member(document, _WRAPPERS[self._provider])
+        # Most events are pieces of text: parse only those with usage.
+        is_last = self._dialect in _LAST_EVENTS and _LAST_EVENT.search(data) is not None
+        document = _parsed(data) if is_last or b'"usage"' in data else None
+        if not self._read(document):
+            self._output_bytes += sum(map(len, _OUTPUT[self._dialect].findall(data)))
+        if is_last and member(document, "type") in _LAST_EVENTS[self._dialect]:
+            self.is_complete = True
+        self._on_data(data)
+
+    def _read(self, document: Any) -> bool:
+        """Read the counts, if there are any. Later ones replace earlier ones: a stream's counts are running totals."""
+        wrapper = _WRAPPERS.get(self._dialect)
+        wrapped = wrapper and member(document, wrapper)
         response = wrapped or document
         self._model = label(member(response, "model")) or self._model
-        counts = token_counts(member(response, "usage"), _COUNT_PATHS[self._provider])
+        counts = token_counts(member(response, "usage"), _COUNT_PATHS[self._dialect])
         self._counts |= counts
         # Anthropic's stream starts with a wrapped message, which reports only the first tokens of the output.
-        is_start = self._provider == "anthropic" and wrapped is not None
+        is_start = self._dialect == "messages" and bool(wrapped)
         self.has_total = self.has_total or ("output" in counts and not is_start)
+        return bool(counts)
+
+
+def _parsed(text: bytes | bytearray) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
 
 
 def _decompressor(encoding: str) -> Callable[[bytes], bytes]:

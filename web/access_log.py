@@ -42,6 +42,7 @@ class RequestRecord:
         self.endpoint: str | None = None
         self.is_complete = False
         self.late_events = 0
+        self.has_recording_failure = False
         self.is_guess = False
         self.status = 500
         self.bytes_sent = 0
@@ -77,6 +78,12 @@ def record_caller(kind: str, row_id: Any) -> None:
 def record_late_events(count: int) -> None:
     if record := _current.get():
         record.late_events += count
+
+
+def record_recording_failure() -> None:
+    """Record that the events of a model call could not be stored."""
+    if record := _current.get():
+        record.has_recording_failure = True
 
 
 def record_guess() -> None:

@@ -49,6 +49,7 @@ ROWS = {
     "GET /pages/<name>": Row(ALL),
     "GET /replay/<session_id>": Row(ALL),
     "GET /start": Row(ALL),
+    "GET /workspace.sh": Row(ALL),
     "GET /v1/health": Row(ALL),
     "GET /v1/ready": Row(ALL),
     "GET /v1/cli/version-check": Row(ALL, query={"version": "1.10.0"}),
@@ -99,6 +100,8 @@ ROWS = {
     "GET /v1/sessions/<session_id>/integrity": Row(READ_ONE),
     "GET /v1/sessions/<session_id>/signed-log": Row(CANDIDATE_TOO),
     "GET /v1/sessions/<session_id>/submissions": Row(READ_ONE),
+    "GET /v1/sessions/<session_id>/final-diff": Row(READ_ONE),
+    "GET /v1/sessions/<session_id>/hand-in": Row(NO_BUNDLE),
     "GET /v1/sessions/<session_id>/bundle": Row(NO_BUNDLE),
     "GET /v1/sessions/<session_id>/bundle/files": Row(NO_BUNDLE),
     "GET /v1/analytics/overview": Row(READ),
@@ -142,6 +145,8 @@ ROWS = {
     "POST /v1/candidate/consent": Row(ALL, {"key": "<key>"}),
     "POST /v1/candidate/redeem": Row(ALL, {"key": "<fresh_key>"}),
     "POST /v1/candidate/complete": Row(ALL, SESSION | {"key": "<key>"}),
+    "GET /v1/candidate/workspace": Row(CANDIDATE_ONLY),
+    "GET /v1/candidate/workspace/files": Row(CANDIDATE_ONLY),
     "GET /v1/candidate/me": Row(CANDIDATE_ONLY),
     "GET /v1/candidate/me/export": Row(CANDIDATE_ONLY),
     "POST /v1/candidate/me/erasure-request": Row(CANDIDATE_ONLY),
@@ -150,6 +155,7 @@ ROWS = {
     "POST /v1/candidate/hosted-boot": Row(CANDIDATE_ONLY, {"prebuilt": None}),
     "POST /v1/candidate/upload-url": Row(OWN_SESSION, SESSION),
     "POST /v1/candidate/submit-code": Row(OWN_SESSION, SUBMISSION),
+    "PUT /v1/candidate/hand-in": Row("401 401 415 415 401 401 401"),
     "PUT /v1/bundles/<object_key>": Row("403 403 403 403 403 403 403"),  # the URL is not signed
     "POST /v1/hooks/ingest": Row("401 401 201 404 401 401 401", factories.envelope() | SESSION),
     "POST /v1/hooks/ingest/batch": Row(CANDIDATE_ONLY, {"events": [factories.envelope()]}),
@@ -163,6 +169,7 @@ ROWS = {
     "GET /v1/proxy/anthropic/v1/models": Row(PROXY),
     "GET /v1/proxy/anthropic/v1/models/<model>": Row(PROXY),
     "POST /v1/proxy/openai/v1/responses": Row(PROXY, {}),
+    "POST /v1/proxy/openai/v1/chat/completions": Row(PROXY, {}),
     "GET /v1/proxy/openai/v1/models": Row(PROXY),
     **{
         f"{method} /v1/proxy/<provider>/<path>": Row(UNKNOWN_TO_PROXY)

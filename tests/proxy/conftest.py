@@ -4,7 +4,7 @@ import pytest
 import urllib3
 from callers import Caller
 
-from proxy import disconnect
+from proxy import disconnect, forwarding
 from proxy.forwarding import ModelProxy
 from proxy.stream_slots import StreamSlots
 from tests.live.service import Service
@@ -17,6 +17,11 @@ STREAMS = 2
 def short_grace(monkeypatch):
     """End calls soon after the client has disconnected, in this process."""
     monkeypatch.setattr(disconnect, "GRACE_SECONDS", 0.1)
+
+
+@pytest.fixture(autouse=True)
+def no_wait_for_slots(monkeypatch):
+    monkeypatch.setattr(forwarding, "SLOT_WAIT_SECONDS", 0)
 
 
 @pytest.fixture

@@ -97,7 +97,7 @@ def test_without_a_time_limit_models_are_available_for_24_hours(call, session, c
                  "/openai/v1/responses/resp_1", "/openai/v1/files", "/anthropic/v1/models/..",
                  "/anthropic/v1/models/..%2forganizations", "/anthropic/v1/models/a%3Fb"]),
         ("POST", ["/anthropic/v1/messages/batches", "/anthropic/v1/complete", "/anthropic/v1/files",
-                  "/openai/v1/chat/completions", "/openai/v1/v1/responses"]),
+                  "/openai/v1/completions", "/openai/v1/v1/responses"]),
         ("PUT", ["/openai/x"]),
         ("DELETE", ["/anthropic/v1/models/claude", "/openai/v1/responses/resp_1"]),
     ],

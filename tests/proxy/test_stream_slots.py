@@ -1,8 +1,13 @@
 """Stream slots are shared between candidate keys."""
 
+import time
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from proxy.stream_slots import StreamSlots
+
+WAIT_SECONDS = 20
 
 
 def acquire(slots, keys):
@@ -35,3 +40,23 @@ def test_a_released_slot_is_free_again():
     assert slots.acquire("b")
     releases[1]()
     assert slots.acquire("c")
+
+
+def test_a_call_waits_until_a_slot_is_released():
+    slots = StreamSlots(1, 1, max_waiting=1)
+    release = slots.acquire("a")
+    with ThreadPoolExecutor(1) as threads:
+        waiting = threads.submit(slots.acquire, "b", WAIT_SECONDS)
+        while not slots.waiting:
+            time.sleep(0.001)
+        assert slots.acquire("c", WAIT_SECONDS) is None  # only one call waits
+        release()
+        assert waiting.result()
+    assert slots.waiting == 0
+
+
+def test_a_call_waits_only_for_a_time():
+    slots = StreamSlots(1, 1, max_waiting=None)
+    slots.acquire("a")
+    assert slots.acquire("b", 0.01) is None
+    assert slots.waiting == 0

@@ -6,8 +6,10 @@ import threading
 import pytest
 from certificates import make_certificate, server_context
 
+from proxy import endpoints
 from proxy.errors import ProviderUnreachable, ResponseInterrupted
 from proxy.forwarding import Call, ModelProxy
+from proxy.response import Observer
 from proxy.stream_slots import StreamSlots
 from tests.proxy.upstream import MESSAGE_EVENTS, START, TIMEOUT_SECONDS, Upstream, streams
 
@@ -27,8 +29,8 @@ def forward(upstream):
     proxy = ModelProxy({"anthropic": (f"{upstream.address}/gateway", "sk-ant-ours")}, StreamSlots(1, 1))
 
     def forward(client=None):
-        call = Call("anthropic", "GET", "/v1/models", "", [], client=client)
-        return proxy.forward(call, on_chunk=lambda: None, on_end=lambda response: None)
+        call = Call(endpoints.models("messages", "anthropic"), "GET", "", [], client=client)
+        return proxy.forward(call, Observer())
 
     return forward
 

@@ -15,11 +15,12 @@ OPENAI_USAGE = {
 }  # fmt: skip
 
 
-def read(provider, body, content_type="application/json", encoding="", size=1):
+def read(dialect, body, content_type="application/json", encoding="", size=1):
     """The usage in `body`, fed `size` bytes at a time."""
-    reader = UsageReader(provider, content_type, encoding)
+    reader = UsageReader(dialect, content_type, encoding)
     for start in range(0, len(body), size):
         reader.feed(body[start : start + size])
+    reader.end()
     return reader.usage()
 
 
@@ -62,7 +63,7 @@ def test_a_message_reports_its_tokens_by_kind():
         "cacheWrite5m": 10,
         "cacheWrite1h": 20,
     }
-    assert read("anthropic", body) == ("claude-opus-4-6", counts)
+    assert read("messages", body) == ("claude-opus-4-6", counts)
 
 
 @pytest.mark.parametrize("size", [1, 7, 10_000])
@@ -77,32 +78,32 @@ def test_a_streamed_message_reports_the_last_value_of_each_count(size, end):
         end=end,
     )
     counts = {"input": 9, "output": 40, "cacheRead": 500}
-    assert read("anthropic", body, EVENTS, size=size) == ("claude-haiku-4-5-20251001", counts)
+    assert read("messages", body, EVENTS, size=size) == ("claude-haiku-4-5-20251001", counts)
 
 
 def test_an_interrupted_stream_has_the_usage_reported_so_far():
     body = stream(message_start(input_tokens=7, output_tokens=1), text_delta("Half a sen"))
-    assert read("anthropic", body, EVENTS).counts == {"input": 7, "output": 1}
-    assert read("openai", stream(response("response.created")), EVENTS) == ("gpt-5-2025-08-07", {})
+    assert read("messages", body, EVENTS).counts == {"input": 7, "output": 1}
+    assert read("responses", stream(response("response.created")), EVENTS) == ("gpt-5-2025-08-07", {})
 
 
 def test_openais_input_is_reported_without_cache_reads_and_writes():
     body = json.dumps(response(usage=OPENAI_USAGE)["response"]).encode()
     counts = {"input": 10, "output": 20, "cacheRead": 60, "cacheWrite": 30}
-    assert read("openai", body) == ("gpt-5-2025-08-07", counts)
+    assert read("responses", body) == ("gpt-5-2025-08-07", counts)
 
 
 @pytest.mark.parametrize("last", ["response.completed", "response.incomplete", "response.failed"])
 def test_a_streamed_response_reports_at_its_end(last):
     delta = {"type": "response.output_text.delta", "delta": "Hello"}
     body = stream(response("response.created"), delta, response(last, OPENAI_USAGE))
-    assert read("openai", body, EVENTS).counts["input"] == 10
+    assert read("responses", body, EVENTS).counts["input"] == 10
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "GZIP", "x-gzip"])
 def test_a_compressed_response_is_read(encoding):
     body = gzip.compress(stream(message_start(input_tokens=7, output_tokens=1)))
-    assert read("anthropic", body, EVENTS, encoding).counts == {"input": 7, "output": 1}
+    assert read("messages", body, EVENTS, encoding).counts == {"input": 7, "output": 1}
 
 
 @pytest.mark.parametrize(
@@ -117,7 +118,7 @@ def test_a_compressed_response_is_read(encoding):
     ],
 )  # fmt: skip
 def test_an_unreadable_response_has_no_usage(body, encoding):
-    assert read("anthropic", body, encoding=encoding, size=1000) == (None, {})
+    assert read("messages", body, encoding=encoding, size=1000) == (None, {})
 
 
 def test_an_event_or_a_document_above_the_limit_is_skipped(monkeypatch):
@@ -125,5 +126,5 @@ def test_an_event_or_a_document_above_the_limit_is_skipped(monkeypatch):
     long = b" " * 1500 + json.dumps({"usage": {"input_tokens": 1}}).encode()
     body = b"data: " + long + b"\n\n" + stream(message_delta(output_tokens=40))
     for size in (1, 100):
-        assert read("anthropic", long, size=size).counts == {}
-        assert read("anthropic", body, EVENTS, size=size).counts == {"output": 40}
+        assert read("messages", long, size=size).counts == {}
+        assert read("messages", body, EVENTS, size=size).counts == {"output": 40}

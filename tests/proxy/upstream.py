@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, Self
 
 MESSAGES = "/v1/proxy/anthropic/v1/messages"
 RESPONSES = "/v1/proxy/openai/v1/responses"
+CHAT_COMPLETIONS = "/v1/proxy/openai/v1/chat/completions"
 STREAMING_BODY = b'{"model": "m", "stream": true}'
 TIMEOUT_SECONDS = 20
 
@@ -30,6 +31,17 @@ RESPONSE = {
 }
 # 600 at $1.25, 400 at $0.125 and 200 at $10 a million.
 RESPONSE_NANO_USD = 750_000 + 50_000 + 2_000_000
+
+COMPLETION = {
+    "object": "chat.completion",
+    "model": "gpt-5-2025-08-07",
+    "choices": [{"index": 0, "message": {"role": "assistant", "content": "Hi"}, "finish_reason": "stop"}],
+    "usage": {
+        "prompt_tokens": 1000,
+        "prompt_tokens_details": {"cached_tokens": 400},
+        "completion_tokens": 200,
+    },
+}
 
 
 def event(document: dict[str, Any]) -> bytes:
@@ -56,6 +68,21 @@ RESPONSE_EVENTS = [
     event({"type": "response.created", "response": RESPONSE | {"usage": None, "output": []}}),
     event({"type": "response.output_text.delta", "delta": "Hi"}),
     event({"type": "response.completed", "response": RESPONSE}),
+]
+
+
+def data_event(document: dict[str, Any]) -> bytes:
+    """An event of Chat Completions, which has no type."""
+    return f"data: {json.dumps(document)}\n\n".encode()
+
+
+_CHUNK = {"object": "chat.completion.chunk", "model": "gpt-5-2025-08-07", "usage": None}
+COMPLETION_EVENTS = [
+    data_event(_CHUNK | {"choices": [{"index": 0, "delta": {"role": "assistant", "content": ""}}]}),
+    data_event(_CHUNK | {"choices": [{"index": 0, "delta": {"content": "Hi"}}]}),
+    data_event(_CHUNK | {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}),
+    data_event(_CHUNK | {"choices": [], "usage": COMPLETION["usage"]}),
+    b"data: [DONE]\n\n",
 ]
 
 

@@ -5,7 +5,7 @@ Each run starts its own durable PostgreSQL on 127.0.0.1.
 
 import argparse
 
-from tools.benchmarks import compare, footprint, load, scale
+from tools.benchmarks import compare, footprint, load, recording, scale
 
 SECONDS, ROUNDS = 4, 6
 
@@ -21,6 +21,8 @@ def main() -> None:
         profiling.profile(options.profile or None)
     elif options.scale:
         scale.scale(options.scale)
+    elif options.recording:
+        recording.measure()
     elif options.footprint:
         footprint.measure()
     else:
@@ -52,6 +54,9 @@ def _options() -> argparse.Namespace:
         "events, which need 12 GB of disk space",
     )
     parser.add_argument("--footprint", action="store_true", help="measure startup time and memory")
+    parser.add_argument(
+        "--recording", action="store_true", help="measure what recording adds to a model call"
+    )
     return parser.parse_args()
 
 

@@ -1,0 +1,11 @@
+"""The dialects of the model APIs by name; each module implements the protocols of rules/agents/dialect.py."""
+
+from types import ModuleType
+
+from rules.agents import anthropic_messages, chat_completions, openai_responses
+
+DIALECTS: dict[str, ModuleType] = {
+    "messages": anthropic_messages,
+    "responses": openai_responses,
+    "chat_completions": chat_completions,
+}

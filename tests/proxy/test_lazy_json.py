@@ -1,0 +1,83 @@
+"""A request's JSON is parsed only where it is read, and without strings of any length."""
+
+import json
+
+import pytest
+
+from proxy import lazy_json
+from proxy.json_text import document
+from proxy.lazy_json import TRUNCATED, LazyArray, LazyObject
+
+
+def lazy(value):
+    members = document(json.dumps(value).encode()).members()
+    return LazyObject(members, {"messages": members["messages"].elements()})
+
+
+@pytest.fixture
+def parsed(monkeypatch):
+    """The texts that were parsed."""
+    texts = []
+    parse = lazy_json.parse
+
+    def record(value, *depth):
+        texts.append(value.text[value.start : value.end].decode())
+        return parse(value, *depth)
+
+    monkeypatch.setattr(lazy_json, "parse", record)
+    return texts
+
+
+def test_only_what_is_read_is_parsed(parsed):
+    body = lazy({"model": "m", "tools": [1], "messages": [{"n": 1}, {"n": 2}, {"n": 3}]})
+    assert (len(body), "tools" in body, len(body["messages"])) == (3, True, 3)
+    assert parsed == []
+    assert body["messages"][-1] == {"n": 3}
+    assert body["messages"][2] is body["messages"][-1]
+    assert body["model"] == "m"
+    assert parsed == ['{"n": 3}', '"m"']
+
+
+def test_an_array_is_a_sequence():
+    messages = lazy({"messages": [1, "a", None, {"b": []}]})["messages"]
+    assert isinstance(messages, LazyArray)
+    assert list(messages) == [1, "a", None, {"b": []}]
+    assert list(reversed(messages)) == [{"b": []}, None, "a", 1]
+    assert messages[1:3] == ["a", None]
+    with pytest.raises(IndexError):
+        messages[4]
+
+
+def test_a_member_that_is_missing_is_a_key_error():
+    body = lazy({"messages": []})
+    assert body.get("model") is None
+    with pytest.raises(KeyError):
+        body["model"]
+
+
+@pytest.mark.parametrize(
+    ("text", "start"),
+    [
+        ("a" * 100, "a" * 49),
+        ("é" * 100, "é" * 24),
+        ("\n" * 100, "\n" * 24),
+        ("a\U0001f600" * 100, "a\U0001f600" * 3 + "a"),
+    ],
+)
+def test_a_long_string_is_truncated_at_a_character(monkeypatch, text, start):
+    monkeypatch.setattr(lazy_json, "MAX_BYTES", 50)
+    is_escaped = "\U0001f600" in text
+    content = json.dumps({"messages": [{"content": [{"text": text}], "n": 1}]}, ensure_ascii=is_escaped)
+    members = document(content.encode()).members()
+    body = LazyObject(members, {"messages": members["messages"].elements()})
+    assert body["messages"][0] == {"content": [{"text": start + TRUNCATED}], "n": 1}
+
+
+@pytest.mark.parametrize("text", ['{"a": 1, "a": 2, "long": "%s"}', "[" * 40 + '"%s"' + "]" * 40])
+def test_a_large_value_that_cannot_be_read_is_none(monkeypatch, text):
+    monkeypatch.setattr(lazy_json, "MAX_BYTES", 100)
+    members = document(b'{"messages": [%b, 1]}' % (text % ("x" * 200)).encode()).members()
+    value = LazyObject(members, {"messages": members["messages"].elements()})["messages"]
+    while isinstance(value[0], list):
+        value = value[0]
+    assert value[0] is None

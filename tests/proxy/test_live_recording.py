@@ -1,0 +1,200 @@
+"""Recording in a running service: parallel calls, a killed process, clients that hang up, and free calls."""
+
+import http.client
+import json
+import os
+import signal
+import socket
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+import pytest
+
+from tests.live.cast import make_assessment, make_keys
+from tests.live.service import Service, wait_until
+from tests.proxy.upstream import (
+    MESSAGE,
+    MESSAGE_EVENTS,
+    MESSAGES,
+    TIMEOUT_SECONDS,
+    Upstream,
+    documents,
+    streams,
+)
+
+pytestmark = pytest.mark.slow
+
+TOOLS = [{"name": "Bash", "input_schema": {"type": "object"}}]
+TEXT = "".join(
+    json.loads(part.split(b"data: ")[1])["delta"]["text"] for part in MESSAGE_EVENTS if b"text_delta" in part
+)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def service(request, tmp_path):
+    """One process that forwards to an upstream."""
+    url = f"sqlite:///{tmp_path}/proofstone.db"
+    if request.param == "postgresql":
+        server = request.getfixturevalue("postgres_server")
+        url = server.create_database("proofstone_recording_test")
+    with Upstream() as upstream:
+        settings = {
+            "ANTHROPIC_BASE_URL": upstream.address, "ANTHROPIC_API_KEY": "sk-ant-ours", "WEB_THREADS": "12",
+            "PROXY_STREAMS": "6", "PROXY_STREAMS_PER_KEY": "6", "SESSION_DEFAULT_BUDGET_USD": "100",
+        }  # fmt: skip
+        with Service(tmp_path, url, **settings).start(processes=1) as service:
+            service.upstream = upstream
+            yield service
+
+
+@pytest.fixture
+def key(service):
+    reviewer = service.organization("Acme")
+    key = make_keys(reviewer, make_assessment(reviewer), 1)[0]["key"]
+    disclosure = service.anonymous.get(f"/v1/candidate/consent?key={key}")
+    agreement = {"key": key, "disclosureHash": disclosure["disclosureHash"]}
+    assert service.anonymous.post("/v1/candidate/consent", agreement).status == 200
+    assert service.anonymous.post("/v1/candidate/redeem", {"key": key}).status == 200
+    return key
+
+
+def conversation(*texts, marker=""):
+    """A request of Claude Code; the person and the model speak in turns."""
+    roles = ("user", "assistant")
+    messages = [
+        {"role": roles[n % 2], "content": [{"type": "text", "text": text}]} for n, text in enumerate(texts)
+    ]
+    body = {"model": "claude-haiku-4-5", "max_tokens": 1000, "stream": True, "tools": TOOLS}
+    return json.dumps(body | {"messages": messages, "metadata": {"marker": marker}}).encode()
+
+
+def headers(key):
+    agent = {"User-Agent": "claude-cli/2.1.197 (external, cli)", "X-Claude-Code-Session-Id": "agent-1"}
+    return {"X-API-Key": key, "Content-Type": "application/json"} | agent
+
+
+@contextmanager
+def calling(service, key, body, path=MESSAGES):
+    connection = http.client.HTTPConnection("127.0.0.1", service.port, timeout=TIMEOUT_SECONDS)
+    try:
+        connection.request("POST", path, body, headers(key))
+        yield connection.getresponse()
+    finally:
+        connection.close()
+
+
+def send(service, key, body, path=MESSAGES):
+    with calling(service, key, body, path) as response:
+        return response.status, response.read()
+
+
+def recorded(service):
+    """Kind and text of the recorded events, by time."""
+    rows = service.execute("select envelope from events where channel = 'proxy' order by time_ns, seq")
+    events = [json.loads(envelope) for (envelope,) in rows]
+    return [
+        (each["kind"], each["data"].get("text") or each["data"].get("lastAssistantMessage"))
+        for each in events
+    ]
+
+
+def test_events_are_committed_when_the_client_has_the_last_byte(service, key):
+    for number, respond in enumerate([streams(MESSAGE_EVENTS), documents(200, MESSAGE)]):
+        service.upstream.respond = respond
+        send(service, key, conversation(f"Question {number}"))
+        assert ("prompt", f"Question {number}") in recorded(service)
+
+
+def test_a_killed_process_loses_nothing_that_the_next_request_repeats(service, key):
+    received = threading.Event()
+
+    def respond(exchange):
+        exchange.start_stream()
+        for part in MESSAGE_EVENTS[:-1]:
+            exchange.chunk(part)
+        received.set()
+        exchange.wait_for_disconnect()
+
+    service.upstream.respond = respond
+    with calling(service, key, conversation("Hello")) as response:
+        assert received.wait(TIMEOUT_SECONDS)
+        response.read(10)
+        for pid in service.web_processes():
+            os.kill(pid, signal.SIGKILL)
+        with pytest.raises((http.client.HTTPException, OSError)):
+            response.read()
+    assert recorded(service) == []
+    wait_until(service.responds, "The service does not start again.")
+    service.upstream.respond = streams(MESSAGE_EVENTS)
+    assert send(service, key, conversation("Hello", TEXT, "And now?"))[0] == 200
+    prompts = [text for kind, text in recorded(service) if kind == "prompt"]
+    assert prompts == ["Hello", "And now?"]
+    assert len([kind for kind, _ in recorded(service) if kind == "ai_response"]) == 2
+
+
+def test_parallel_calls_of_one_conversation_are_recorded_once(service, key):
+    service.upstream.respond = streams(MESSAGE_EVENTS)
+    history = ("Hello", TEXT, "And now?", TEXT, "And then?")
+    with ThreadPoolExecutor(6) as threads:
+        calls = [threads.submit(send, service, key, conversation(*history, marker=str(n))) for n in range(12)]
+        assert {call.result()[0] for call in calls} == {200}
+    prompts = [text for kind, text in recorded(service) if kind == "prompt"]
+    assert prompts == ["Hello", "And now?", "And then?"]
+    assert service.execute("select count(*) from model_usage where is_recorded") == [(12,)]
+
+
+def test_a_client_that_hangs_up_after_the_last_event_has_a_whole_response(service, key):
+    def respond(exchange):
+        exchange.start_stream()
+        exchange.chunk(b"".join(MESSAGE_EVENTS))
+        exchange.wait_for_disconnect()
+
+    service.upstream.respond = respond
+    with calling(service, key, conversation("Hello")) as response:
+        assert response.read(len(b"".join(MESSAGE_EVENTS))) == b"".join(MESSAGE_EVENTS)
+    assert service.execute("select is_whole, output_tokens from model_usage") in ([(True, 200)], [(1, 200)])
+    assert [kind for kind, _ in recorded(service)] == ["prompt", "ai_response"]
+
+
+def test_twenty_counts_at_once_are_all_answered(service, key):
+    barrier = threading.Semaphore(2)
+
+    def respond(exchange):
+        with barrier:  # a provider that answers two at a time
+            documents(200, {"input_tokens": 14})(exchange)
+
+    service.upstream.respond = respond
+    with ThreadPoolExecutor(20) as threads:
+        path = f"{MESSAGES}/count_tokens"
+        calls = [threads.submit(send, service, key, conversation("Hello"), path) for _ in range(20)]
+        assert [call.result()[0] for call in calls] == [200] * 20
+
+
+def test_a_call_waits_for_a_stream_slot(service, key):
+    may_end = threading.Event()
+
+    def respond(exchange):
+        exchange.start_stream()
+        exchange.chunk(MESSAGE_EVENTS[0])
+        assert may_end.wait(TIMEOUT_SECONDS)
+        for part in MESSAGE_EVENTS[1:]:
+            exchange.chunk(part)
+        exchange.end_stream()
+
+    service.upstream.respond = respond
+    with ThreadPoolExecutor(8) as threads:
+        calls = [threads.submit(send, service, key, conversation("Hello", marker=str(n))) for n in range(8)]
+        wait_until(lambda: len(service.upstream.requests) == 6, "The calls do not arrive.")
+        threading.Timer(1, may_end.set).start()
+        assert [call.result()[0] for call in calls] == [200] * 8
+
+
+def test_probes_are_answered_through_the_server(service):
+    with socket.create_connection(("127.0.0.1", service.port), timeout=TIMEOUT_SECONDS) as client:
+        client.sendall(b"HEAD /v1/proxy/anthropic HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert client.recv(100).startswith(b"HTTP/1.1 200 ")
+    with socket.create_connection(("127.0.0.1", service.port), timeout=TIMEOUT_SECONDS) as client:
+        upgrade = b"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+        client.sendall(b"GET /v1/proxy/openai/v1/responses HTTP/1.1\r\nHost: x\r\n" + upgrade + b"\r\n")
+        assert client.recv(100).startswith(b"HTTP/1.1 426 ")

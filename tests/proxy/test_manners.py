@@ -1,0 +1,155 @@
+"""What the tools expect besides model calls: probes, final refusals, and a wait instead of a refusal (R39)."""
+
+from datetime import timedelta
+
+import pytest
+from callers import Caller
+
+from errors import TooManyRequests
+from models import sessions
+from tests.proxy.conftest import STREAMS
+from tests.proxy.test_refusals import BOTH, refusal
+from tests.proxy.upstream import (
+    CHAT_COMPLETIONS,
+    MESSAGES,
+    RESPONSES,
+    documents,
+    stay_open,
+)
+
+pytestmark = pytest.mark.any_database
+
+CODEX = {"User-Agent": "codex_exec/0.169.0 (Debian 13.0.0; x86_64) xterm-256color (codex_exec; 0.169.0)"}
+OPENCODE = {"User-Agent": "opencode/1.18.33 ai-sdk/provider-utils/4.0.46 runtime/bun/1.3.14"}
+CLAUDE_CODE = {"User-Agent": "claude-cli/2.1.197 (external, cli)"}
+
+
+@pytest.mark.parametrize(
+    "path", ["", "/", "/v1/messages", "/v1/models", "/v1/models/claude", "/anything/else"]
+)
+def test_a_head_request_below_anthropic_needs_no_credential(anonymous, candidate, upstream, path):
+    for caller in (anonymous, candidate):
+        response = caller.request("HEAD", f"/v1/proxy/anthropic{path}")
+        assert (response.status_code, response.data) == (200, b"")
+    assert upstream.requests == []
+
+
+def test_a_head_request_elsewhere_needs_one(anonymous):
+    for path in ("/v1/proxy/openai/v1/models", "/v1/assessments"):
+        assert anonymous.request("HEAD", path).status_code == 401
+
+
+@pytest.mark.parametrize("value", ["websocket", "WebSocket"])
+def test_a_websocket_upgrade_is_426_without_a_credential(anonymous, candidate, upstream, value):
+    headers = {"Upgrade": value, "Connection": "Upgrade", "Sec-WebSocket-Version": "13"}
+    for caller in (anonymous, candidate):
+        assert caller.request("GET", RESPONSES, headers=headers).status_code == 426
+        assert caller.request("GET", f"{RESPONSES}/resp_1", headers=headers).status_code in (401, 404)
+    assert anonymous.request("GET", RESPONSES).status_code == 401
+    assert upstream.requests == []
+
+
+@pytest.mark.parametrize("path", [MESSAGES, RESPONSES, CHAT_COMPLETIONS])
+def test_a_401_does_not_name_the_header(call, anonymous, app, path):
+    for caller in (anonymous, Caller(app, **{"X-API-Key": "x"})):
+        response = call(path, caller)
+        assert refusal(response)[0] == 401
+        assert "x-api-key" not in response.text.lower()
+
+
+def spend(assessment, session, clock):
+    assessment.update_columns(token_budget_nano_usd=0)
+
+
+def close(assessment, session, clock):
+    sessions.complete(session)
+
+
+def expire(assessment, session, clock):
+    session.update_columns(created_at=clock.fixed - timedelta(hours=25), closes_at=None)
+
+
+def forbid(assessment, session, clock):
+    assessment.update_columns(allowed_tools=["web_search"])
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        (spend, "token_budget_spent"),
+        (close, "session_closed"),
+        (expire, "model_access_expired"),
+        (forbid, "agent_not_allowed"),
+    ],
+)
+@pytest.mark.parametrize(
+    ("path", "agent"),
+    [(MESSAGES, CLAUDE_CODE), (MESSAGES, OPENCODE), (CHAT_COMPLETIONS, OPENCODE), (RESPONSES, CODEX)],
+)
+def test_a_final_refusal_ends_the_retries_of_each_tool(
+    call, assessment, session, clock, upstream, change, code, path, agent
+):
+    change(assessment, session, clock)
+    response = call(path, headers=agent)
+    assert_is_final(response, agent)
+    if agent is not CODEX:
+        assert refusal(response)[2] == code
+    assert upstream.requests == []
+
+
+@pytest.mark.parametrize("status", [401, 403, 302])
+@pytest.mark.parametrize(
+    ("path", "agent"), [(MESSAGES, CLAUDE_CODE), (MESSAGES, OPENCODE), (RESPONSES, CODEX)]
+)
+def test_a_wrong_setting_of_the_provider_ends_the_retries(call, upstream, status, path, agent):
+    upstream.respond = documents(status, {"error": {"message": "secret of the provider"}})
+    response = call(path, headers=agent)
+    assert_is_final(response, agent)
+    assert "tell the person who invited you" in response.text
+    assert "secret of the provider" not in response.text
+
+
+def assert_is_final(response, agent):
+    """Each tool stops for another reason; all were seen with the tools."""
+    if agent is CLAUDE_CODE:
+        assert response.headers["X-Should-Retry"] == "false"
+    elif agent is OPENCODE:
+        assert response.status_code in (400, 402, 403)
+    else:
+        # Codex shows the body as it is.
+        assert (response.status_code, response.mimetype) == (400, "text/plain")
+        assert response.text.endswith(".")
+        assert "{" not in response.text
+
+
+@BOTH
+def test_a_key_that_the_provider_refuses_is_403(call, upstream, path):
+    for status in (401, 403):
+        upstream.respond = documents(status, {"error": {"message": "invalid x-api-key"}})
+        response = call(path)
+        assert refusal(response) == (403, "permission_error", "provider_key_refused")
+        assert response.headers["X-Should-Retry"] == "false"
+
+
+def test_codex_retries_a_call_that_the_rate_limit_refuses(call, app, monkeypatch):
+    def refuse(self):
+        raise TooManyRequests(retry_after=7)
+
+    limiter = type("Limiter", (), {"check": refuse})()
+    monkeypatch.setitem(app.extensions, "rate_limiter", limiter)
+    monkeypatch.setitem(app.before_request_funcs, None, [limiter.check])
+    response = call(RESPONSES, headers=CODEX)
+    assert (response.status_code, response.headers["Retry-After"]) == (503, "7")
+    assert "X-Should-Retry" not in response.headers
+    assert call(RESPONSES).status_code == 429
+
+
+def test_free_calls_need_no_stream_slot(call, candidate, upstream):
+    upstream.respond = stay_open
+    body = b'{"model": "claude-haiku-4-5", "max_tokens": 10}'
+    running = [candidate.request("POST", MESSAGES, buffered=False, data=body) for _ in range(STREAMS)]
+    upstream.respond = documents(200, {"input_tokens": 14})
+    assert call(f"{MESSAGES}/count_tokens").status_code == 200
+    assert call("/v1/proxy/anthropic/v1/models", method="GET").status_code == 200
+    for response in running:
+        response.close()

@@ -1,0 +1,349 @@
+"""Calls are recorded: events are stored once, and before the client has the end of the response (R36 to R38)."""
+
+import json
+import threading
+from datetime import timedelta
+
+import peewee
+import pytest
+from callers import Caller
+from factories import make_recorded_session
+
+import config
+import models
+from app import create_app
+from models import Consent, Event, ModelUsage, privacy, sessions
+from proxy import recording
+from tests.proxy import tiny_dialect
+from tests.proxy.upstream import (
+    MESSAGE,
+    MESSAGE_EVENTS,
+    MESSAGE_NANO_USD,
+    MESSAGES,
+    TIMEOUT_SECONDS,
+    documents,
+    event,
+    stay_open,
+    streams,
+)
+
+
+@pytest.fixture
+def session(key):
+    return make_recorded_session(key)
+
+
+@pytest.fixture(autouse=True)
+def dialects(app, monkeypatch):
+    """The dialect of the tests for Anthropic's Messages only."""
+    monkeypatch.setitem(app.extensions, "dialects", {"messages": tiny_dialect})
+
+
+@pytest.fixture
+def recorded(session):
+    """Kind and content of the session's recorded events in the order of their times."""
+
+    def recorded():
+        rows = Event.select().where(Event.session == session).order_by(Event.time_ns, Event.seq)
+        return [summary(json.loads(row.envelope)) for row in rows]
+
+    return recorded
+
+
+@pytest.fixture
+def usage(session):
+    return lambda: list(ModelUsage.select().where(ModelUsage.session == session).order_by(ModelUsage.id))
+
+
+def summary(envelope):
+    data = envelope["data"]
+    content = ("text", "lastAssistantMessage", "toolName", "stdout")
+    return envelope["kind"], next((data[name] for name in content if name in data), None)
+
+
+def conversation(*contents):
+    """A request; the person and the model speak in turns."""
+    roles = ("user", "assistant")
+    messages = [{"role": roles[n % 2], "content": content} for n, content in enumerate(contents)]
+    return json.dumps({"model": "claude-haiku-4-5", "stream": True, "messages": messages})
+
+
+TOOL_USE = {"type": "tool_use", "id": "toolu_1", "name": "Bash", "input": {"command": "ls"}}
+TOOL_RESULT = {"type": "tool_result", "tool_use_id": "toolu_1", "content": "a.py"}
+TEXT = {"type": "text", "text": "Grüße"}
+FIRST = conversation("Hello")
+PROMPT, ANSWER = ("prompt", "Hello"), ("ai_response", "Grüße")
+STREAMED_ANSWER = ("ai_response", "Grüße \u2028 \x00")
+SECOND = conversation("Hello", [TEXT], "And now?")
+SECOND_PROMPT = ("prompt", "And now?")
+
+
+def test_a_call_is_recorded_with_its_usage(call, upstream, recorded, session, usage, clock):
+    upstream.respond = documents(200, MESSAGE | {"content": [TEXT, TOOL_USE]}, Request_Id="req_1")
+    assert call(MESSAGES, data=FIRST, headers={"X-Agent-Session": "agent-7"}).status_code == 200
+    assert recorded() == [PROMPT, ANSWER, ("tool_intent", "Bash")]
+    row = Event.get(Event.session == session, Event.kind == "ai_response")
+    envelope = json.loads(row.envelope)
+    assert (row.channel, envelope["source"]) == (
+        "proxy",
+        {"channel": "proxy", "tool": "tiny", "version": "1.0"},
+    )
+    data = envelope["data"]
+    assert data["meta"]["ideSessionId"] == "agent-7"
+    assert (data["model"], data["requestId"], data["outputTokens"]) == (MESSAGE["model"], "req_1", 200)
+    (used,) = usage()
+    assert data["totalCost"] == used.cost_nano_usd / 10**9 == MESSAGE_NANO_USD / 10**9
+    assert (used.request_id, used.tool, used.agent_session) == ("req_1", "tiny", "agent-7")
+    assert used.is_recorded is True
+
+
+def test_times_are_those_of_the_request_and_of_the_end_of_the_response(call, upstream, session, clock):
+    start = clock.fixed
+
+    def respond(exchange):
+        clock.fixed = start.replace(second=20)
+        documents(200, MESSAGE)(exchange)
+
+    upstream.respond = respond
+    call(MESSAGES, data=FIRST)
+    times = {row.kind: row.time_ns // 10**9 % 60 for row in Event.select().where(Event.session == session)}
+    assert times == {"prompt": 0, "ai_response": 20}
+
+
+def test_the_next_request_has_the_outcome_of_a_tool(call, upstream, recorded):
+    upstream.respond = documents(200, MESSAGE | {"content": [TEXT, TOOL_USE]})
+    call(MESSAGES, data=FIRST)
+    upstream.respond = documents(200, MESSAGE | {"content": [TEXT]})
+    call(MESSAGES, data=conversation("Hello", [TEXT, TOOL_USE], [TOOL_RESULT]))
+    assert recorded() == [PROMPT, ANSWER, ("tool_intent", "Bash"), ("command", "a.py"), ANSWER]
+
+
+def test_a_repeated_history_and_a_retry_change_nothing(call, recorded):
+    for body in (FIRST, FIRST, SECOND, SECOND):
+        call(MESSAGES, data=body)
+    assert recorded() == [PROMPT, ANSWER, SECOND_PROMPT, ANSWER]
+
+
+def chunked_document(exchange):
+    exchange.head(200, Content_Type="application/json", Transfer_Encoding="chunked")
+    body = json.dumps(MESSAGE).encode()
+    exchange.chunk(body[:10])
+    exchange.chunk(body[10:])
+    exchange.end_stream()
+
+
+def stream_byte_by_byte(exchange):
+    streams([bytes([byte]) for byte in b"".join(MESSAGE_EVENTS)])(exchange)
+
+
+@pytest.mark.parametrize(
+    "respond",
+    [documents(200, MESSAGE), chunked_document, streams(MESSAGE_EVENTS), stream_byte_by_byte],
+    ids=["document", "chunked document", "stream", "stream byte by byte"],
+)
+def test_events_are_stored_after_all_bytes_but_the_last(candidate, upstream, recorded, usage, respond):
+    upstream.respond = respond
+    response = candidate.request("POST", MESSAGES, buffered=False, data=FIRST)
+    sent, before = b"", []
+    for chunk in response.response:
+        before.append((len(sent), bool(recorded())))
+        sent += chunk
+    response.close()
+    first_with_events = next(size for size, has_events in before if has_events)
+    # The last byte, or the one that ends the data of the last event.
+    assert sent[first_with_events:] in (b"}", b"\n", b"\n\n")
+    assert recorded()[0] == PROMPT
+    assert [used.is_whole for used in usage()] == [True]
+
+
+@pytest.mark.parametrize(
+    "error", [peewee.OperationalError("gone"), ValueError("a bug")], ids=["database", "bug"]
+)
+def test_a_call_that_cannot_be_recorded_ends_and_the_next_one_restores_it(
+    call, upstream, recorded, usage, monkeypatch, error
+):
+    def fail(*args, **options):
+        raise error
+
+    with monkeypatch.context() as failing:
+        failing.setattr(sessions, "record", fail)
+        response = call(MESSAGES, data=FIRST)
+    assert response.json == MESSAGE
+    assert recorded() == []
+    assert [used.is_recorded for used in usage()] == [False]
+    assert usage()[0].cost_nano_usd == MESSAGE_NANO_USD
+    call(MESSAGES, data=SECOND)
+    assert recorded() == [PROMPT, ANSWER, SECOND_PROMPT, ANSWER]
+    assert [used.is_recorded for used in usage()] == [False, True]
+
+
+def test_failures_are_counted_in_the_metrics(candidate, key, app, database_url, monkeypatch):
+    bound, token = models.db.obj, "a-token-of-the-metrics"
+    settings = {"DATABASE_URL": database_url, "METRICS_TOKEN": token, "RATELIMIT_ENABLED": "false"}
+    monitored = create_app(config.load(settings | {"LOG_LEVEL": "ERROR"}))
+    models.db.initialize(bound)
+    for name in ("proxy", "dialects"):
+        monitored.extensions[name] = app.extensions[name]
+    monkeypatch.setattr(tiny_dialect, "read_request", lambda headers, body: body["missing"])
+    for _ in range(2):
+        Caller.candidate(monitored, key).request("POST", MESSAGES, buffered=True, data=FIRST)
+    page = Caller(monitored, Authorization=f"Bearer {token}").get("/metrics").text
+    assert "\nproofstone_recording_failures_total 2.0\n" in page
+
+
+def test_a_dialect_that_fails_does_not_break_the_response(call, recorded, usage, monkeypatch):
+    monkeypatch.setattr(tiny_dialect.Response, "add", lambda self, part: part["missing"])
+    assert call(MESSAGES, data=FIRST).json == MESSAGE
+    # What the request says is stored nevertheless.
+    assert recorded()[0] == PROMPT
+    assert [used.is_recorded for used in usage()] == [False]
+
+
+def test_a_conversation_that_started_elsewhere_is_recorded_up_to_a_limit(call, recorded, monkeypatch):
+    monkeypatch.setattr(recording, "MAX_TURNS", 3)
+    contents = [f"{number}" if number % 2 == 0 else [TEXT] for number in range(21)]
+    call(MESSAGES, data=conversation(*contents))
+    assert [text for kind, text in recorded() if kind == "prompt"] == ["16", "18", "20"]
+
+
+@pytest.mark.parametrize("channels", [[], ["otlp"]])
+def test_nothing_is_recorded_without_consent(call, recorded, usage, channels):
+    Consent.update(channels=channels).execute()
+    assert call(MESSAGES, data=FIRST).status_code == 200
+    assert recorded() == []
+    (used,) = usage()
+    assert (used.is_recorded, used.agent_session, used.cost_nano_usd) == (None, None, MESSAGE_NANO_USD)
+
+
+def test_calls_in_an_unknown_dialect_are_only_forwarded(call, app, recorded, usage, monkeypatch):
+    monkeypatch.delitem(app.extensions, "dialects")
+    assert call(MESSAGES, data=FIRST).status_code == 200
+    assert recorded() == []
+    assert [used.is_recorded for used in usage()] == [None]
+
+
+@pytest.mark.parametrize("status", [400, 429, 529])
+def test_a_failed_call_is_recorded_when_it_is_repeated(call, upstream, recorded, usage, status):
+    upstream.respond = documents(status, {"type": "error"})
+    call(MESSAGES, data=FIRST)
+    assert recorded() == []
+    upstream.respond = documents(200, MESSAGE)
+    call(MESSAGES, data=FIRST)
+    assert recorded() == [PROMPT, ANSWER]
+    assert [used.is_recorded for used in usage()] == [None, True]
+
+
+def test_free_calls_are_not_recorded(call, recorded):
+    call(f"{MESSAGES}/count_tokens", data=FIRST)
+    call("/v1/proxy/anthropic/v1/models", method="GET")
+    assert recorded() == []
+
+
+def test_a_canceled_response_is_recorded_as_far_as_it_came(candidate, upstream, recorded, usage):
+    def respond(exchange):
+        exchange.start_stream()
+        for part in MESSAGE_EVENTS[:4]:
+            exchange.chunk(part)
+        exchange.wait_for_disconnect()
+
+    upstream.respond = respond
+    response = candidate.request("POST", MESSAGES, buffered=False, data=FIRST)
+    received = b""
+    for chunk in response.response:
+        received += chunk
+        if b"Gr" in received:
+            break
+    response.close()
+    assert recorded() == [PROMPT, ("ai_response", "Gr")]
+    assert [used.is_whole for used in usage()] == [False]
+
+
+def test_a_client_that_hangs_up_after_the_last_event_has_a_whole_response(
+    candidate, upstream, recorded, usage
+):
+    def respond(exchange):
+        exchange.start_stream()
+        exchange.chunk(b"".join(MESSAGE_EVENTS))
+        exchange.wait_for_disconnect()
+
+    upstream.respond = respond
+    response = candidate.request("POST", MESSAGES, buffered=False, data=FIRST)
+    received = b""
+    for chunk in response.response:
+        received += chunk
+        if received == b"".join(MESSAGE_EVENTS):
+            break
+    response.close()
+    assert [(used.is_whole, used.output_tokens) for used in usage()] == [(True, 200)]
+    assert recorded() == [PROMPT, STREAMED_ANSWER]
+
+
+def test_parallel_calls_of_one_conversation_are_recorded_once(candidate, call, upstream, recorded):
+    upstream.respond = stay_open
+    running = candidate.request("POST", MESSAGES, buffered=False, data=FIRST)
+    upstream.respond = documents(200, MESSAGE)
+    call(MESSAGES, data=FIRST)
+    running.close()
+    assert recorded() == [PROMPT, ANSWER]
+
+
+def test_the_request_is_read_while_the_model_generates(call, upstream, recorded, monkeypatch):
+    has_read = threading.Event()
+
+    def respond(exchange):
+        exchange.start_stream()
+        exchange.chunk(MESSAGE_EVENTS[0])
+        assert has_read.wait(TIMEOUT_SECONDS)
+        for part in MESSAGE_EVENTS[1:]:
+            exchange.chunk(part)
+        exchange.end_stream()
+
+    def read_request(headers, body):
+        has_read.set()
+        return tiny_dialect.Request(headers, body)
+
+    monkeypatch.setattr(tiny_dialect, "read_request", read_request)
+    upstream.respond = respond
+    assert call(MESSAGES, data=FIRST).data == b"".join(MESSAGE_EVENTS)
+    assert recorded() == [PROMPT, STREAMED_ANSWER]
+
+
+def test_a_long_history_is_read_no_further_than_needed(call, recorded, monkeypatch):
+    contents = [f"{number}" if number % 2 == 0 else [TEXT] for number in range(41)]
+    call(MESSAGES, data=conversation(*contents))
+    read = []
+    monkeypatch.setattr(tiny_dialect, "on_read", read.append)
+    call(MESSAGES, data=conversation(*contents, [TEXT], "41"))
+    assert recorded()[-2] == ("prompt", "41")
+    assert min(read) >= 39
+
+
+def test_the_time_to_the_first_text_of_a_stream_is_recorded(call, upstream, usage, session):
+    upstream.respond = streams([*MESSAGE_EVENTS[:-1], event({"type": "message_stop"})])
+    call(MESSAGES, data=FIRST)
+    data = json.loads(Event.get(Event.session == session, Event.kind == "ai_response").envelope)["data"]
+    assert data["firstTokenMs"] == usage()[0].first_token_ms >= 0
+
+
+@pytest.mark.parametrize(("hours", "late"), [(0, [False, False]), (1, [True, True]), (25, [])])
+def test_a_call_that_ends_after_the_close_is_stored_as_events_are(
+    candidate, upstream, session, clock, usage, hours, late
+):
+    upstream.respond = streams(MESSAGE_EVENTS)
+    response = candidate.request("POST", MESSAGES, buffered=False, data=FIRST)
+    sessions.complete(session)
+    clock.fixed += timedelta(hours=hours)
+    assert b"".join(response.response) == b"".join(MESSAGE_EVENTS)
+    response.close()
+    assert [row.late for row in Event.select().where(Event.session == session)] == late
+    assert [used.is_recorded for used in usage()] == [True if late else None]
+
+
+def test_nothing_is_recorded_after_an_erasure(candidate, upstream, session, recorded, usage):
+    upstream.respond = streams(MESSAGE_EVENTS)
+    response = candidate.request("POST", MESSAGES, buffered=False, data=FIRST)
+    privacy.erase(session.key)
+    assert b"".join(response.response) == b"".join(MESSAGE_EVENTS)
+    response.close()
+    assert recorded() == []
+    assert [(used.is_recorded, used.agent_session) for used in usage()] == [(None, None)]

@@ -1,0 +1,85 @@
+"""A small dialect of Anthropic's Messages, so that the proxy's tests depend on no tool's details."""
+
+from rules.agents.dialect import Agent
+from rules.recorded_events import RecordedEvent
+
+
+def on_read(index):
+    """Called with the index of each message whose events are read."""
+
+
+def read_request(headers, body):
+    return Request(headers, body)
+
+
+class Request:
+    has_tools = True
+
+    def __init__(self, headers, body):
+        self.messages = body.get("messages", [])
+        self.agent = Agent("tiny", "1.0", headers.get("x-agent-session", "agent-1"))
+
+    def turns(self):
+        end = len(self.messages)
+        for number in reversed(range(end)):
+            if self.messages[number]["role"] == "assistant" or number == 0:
+                yield [event for index in range(number, end) for event in self._events(index)]
+                end = number
+
+    def _events(self, index):
+        on_read(index)
+        message = self.messages[index]
+        if message["role"] == "assistant":
+            return response_events(message["content"], {}, index)
+        return [_user_event(part, index, number) for number, part in enumerate(_parts(message))]
+
+
+class Response:
+    is_complete = False
+
+    def __init__(self):
+        self.content = []
+
+    def add(self, part):
+        if part.get("type") == "message":
+            self.content += part["content"]
+        elif part.get("type") == "content_block_start":
+            self.content.append(dict(part["content_block"]))
+        elif part.get("delta", {}).get("type") == "text_delta":
+            self.content[-1]["text"] += part["delta"]["text"]
+
+    def events(self, request, facts):
+        cost = facts.cost_nano_usd and facts.cost_nano_usd / 10**9
+        usage = {
+            "model": facts.model,
+            "requestId": facts.request_id,
+            "usageScope": "request",
+            "outputTokens": facts.counts.get("output"),
+            "totalCost": cost,
+            "firstTokenMs": facts.first_token_ms,
+        }
+        return response_events(self.content, usage, len(request.messages))
+
+
+def response_events(content, usage, position):
+    text = "".join(part.get("text", "") for part in content)
+    data = {"lastAssistantMessage": text} | usage
+    intents = [
+        RecordedEvent("tool_intent", {"toolName": part["name"], "toolUseId": part["id"]}, part["id"])
+        for part in content
+        if part["type"] == "tool_use"
+    ]
+    return [RecordedEvent("ai_response", data, f"response-{position}"), *intents]
+
+
+def _parts(message):
+    content = message["content"]
+    return [{"type": "text", "text": content}] if isinstance(content, str) else content
+
+
+def _user_event(part, index, number):
+    if part["type"] == "tool_result":
+        tool_use_id = part["tool_use_id"]
+        data = {"toolUseId": tool_use_id, "command": "ls", "stdout": part["content"]}
+        return RecordedEvent("command", data, tool_use_id)
+    return RecordedEvent("prompt", {"text": part["text"]}, f"prompt-{index}", number)
