@@ -68,7 +68,10 @@ PROXY, HOOK, OTLP = "proxy", "http-hook", "otlp"
         ([(HOOK, call("command")), (HOOK, call("command"))], []),
         # Calls in a script, one by one: the proxy does not see their ids.
         ([(PROXY, inner("call_1:0", "ls")), (OTLP, inner("exec-1", "ls"))], [1]),
-        ([(PROXY, inner("call_1:0", "ls")), (OTLP, inner("exec-1", "ls")), (OTLP, inner("exec-2", "ls"))], [1]),
+        (
+            [(PROXY, inner("call_1:0", "ls")), (OTLP, inner("exec-1", "ls")), (OTLP, inner("exec-2", "ls"))],
+            [1],
+        ),
         ([(PROXY, inner("call_1:0", "ls")), (OTLP, inner("exec-1", "make"))], []),
         ([(PROXY, inner("call_1:0", "ls")), (OTLP, inner("exec-1", "ls", "s2"))], []),
         ([(HOOK, inner("exec-1", "ls")), (OTLP, inner("exec-1", "ls"))], [1]),
