@@ -102,8 +102,9 @@ class _Reader:
                 yield ScriptCall(self._tokens[position + 2].text, argument)
 
     def _is(self, position: int, *texts: str) -> bool:
-        tokens = self._tokens[position : position + len(texts)] if position >= 0 else []
-        return [token.text for token in tokens] == list(texts)
+        if not 0 <= position <= len(self._tokens) - len(texts) or self._tokens[position].text != texts[0]:
+            return False
+        return all(self._tokens[position + number].text == text for number, text in enumerate(texts))
 
     def _assign(self, position: int) -> None:
         name = self._tokens[position + 1].text

@@ -20,6 +20,7 @@ _RUNNING_SCRIPT = re.compile(r"Script running with cell ID (\w{1,40})\n")
 _WALL_TIME = re.compile(r"^Wall time: ([0-9]{1,9}(?:\.[0-9]{1,9})?) seconds$", re.M)
 _OUTPUT = re.compile(r"(?:^|\n)Output:(?:\n|$)")
 _MAX_HEAD_CHARACTERS = 1000
+MAX_SECONDS = 10**9
 _PATCHED = "Success. Updated the following files:"
 _TRUNCATED = re.compile(
     r"^(?:Total output lines: |Warning: truncated output)|…[0-9]+ (?:tokens|chars) truncated…", re.M
@@ -27,7 +28,7 @@ _TRUNCATED = re.compile(
 _ABORTED = re.compile(r"(?:Wall time: [0-9.]{1,20} seconds\n)?(?:command )?aborted by user")
 _REJECTED = re.compile(r"(?:exec command|patch) rejected by user|execution error: Rejected\(", re.I)
 _NOT_RUN = re.compile(
-    r"unsupported call: |failed to parse function arguments|apply_patch verification failed"
+    r"unsupported (?:custom tool )?call: |failed to parse function arguments|apply_patch verification failed"
 )
 # A patch that is given to a shell; Codex applies it itself.
 _SHELL_PATCH = re.compile(r"apply_patch <<\s*(['\"]?)(\w{1,40})\1\n(.*)\n\2\s*", re.S)
@@ -176,7 +177,7 @@ def _patch(outcome: Outcome) -> list[Data]:
         if _PATCHED in outcome.result
         else []
     )
-    return events or [_generic(outcome) | {"ok": False}]
+    return events or [event_data.tool_use(outcome._replace(is_error=True))]
 
 
 def _touch_patch(outcome: Outcome) -> list[Touch]:
@@ -243,21 +244,21 @@ def _printed_command(arguments: Any, printed: Data) -> Data:
         "stdout": printed["output"],
     }
     seconds = printed.get("wall_time_seconds")
-    return data | (
-        {"durationMs": round(seconds * 1000)} if isinstance(seconds, float) and seconds < 10**9 else {}
-    )
+    if isinstance(seconds, float) and 0 <= seconds < MAX_SECONDS:
+        data["durationMs"] = round(seconds * 1000)
+    return data
 
 
 def _touch_script(outcome: Outcome) -> list[Touch]:
+    """A script that failed may have changed some of the files of its patches."""
+    source = text(outcome.arguments) or ""
+    calls = code_mode.calls(source) if "apply_patch" in source else []
     patches = [
-        call.argument
-        for call in code_mode.calls(text(outcome.arguments) or "")
-        if call.name == "apply_patch" and isinstance(call.argument, str)
+        call.argument for call in calls if call.name == "apply_patch" and isinstance(call.argument, str)
     ]
     touches = [touch for patch in patches for touch in patch_events.touches(patch)]
-    if outcome.result.startswith(_SCRIPT_COMPLETED):
-        return touches
-    return [Lost(touch.path) for touch in touches]
+    is_completed = outcome.result.startswith(_SCRIPT_COMPLETED)
+    return touches if is_completed else [Lost(touch.path) for touch in touches]
 
 
 def _plan(outcome: Outcome) -> list[Data]:

@@ -48,6 +48,10 @@ class UnknownAgent:
     def is_summary(self, text: str) -> bool:
         return False
 
+    def asks_for_summary(self, text: str) -> bool:
+        """Whether the response to a text is a summary with which a compacted conversation goes on."""
+        return False
+
     def is_placeholder(self, response: str) -> bool:
         return False
 
@@ -166,8 +170,8 @@ class OpenCode(UnknownAgent):
     def said(self, texts: Sequence[str]) -> list[Said]:
         return opencode.said(texts)
 
-    def is_summary(self, text: str) -> bool:
-        return text.startswith(opencode.SUMMARY)
+    def asks_for_summary(self, text: str) -> bool:
+        return text == opencode.SUMMARY
 
     def is_side_call(self, body: Mapping[str, Any], texts: Sequence[str]) -> bool:
         """Titles and summaries have no tools."""

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from rules.agents import event_data
 from rules.agents.dialect import Outcome
-from rules.agents.known_files import FileText, Lost, Shown, Touch, Workspace, replay
+from rules.agents.known_files import MAX_REPLAYED_EDITS, FileText, Lost, Shown, Touch, Workspace, replay
 from rules.agents.messages_agents import UnknownAgent, sequence
 from rules.agents.messages_turns import Call, Result, Turn, turns_of
 from rules.recorded_events import RecordedEvent
@@ -94,6 +94,8 @@ class Conversation:
         """The position after a turn from which others are counted; None for other turns."""
         if turn is not None and turn.calls:
             return Position(turn.calls[-1].id, 0)
+        if turn is not None and self._is_summary(turn):
+            return Position(Position("", 0).identity("summary", turn.response), 0, True)
         if turn is None or not turn.is_opening:
             return None
         summary = next((each for each in turn.texts if self._agent.is_summary(each)), None)
@@ -114,11 +116,18 @@ class Conversation:
         response = turn.response
         if self._agent_id or not response.strip() or self._agent.is_placeholder(response):
             return
+        if self._is_summary(turn):
+            return
         if turn.calls:
             yield RecordedEvent("ai_response", {"lastAssistantMessage": response}, turn.calls[0].id)
         elif not self.position(turn.number + 1).is_in_summary and not self._is_interrupted(turn):
             identity = self.response_identity(turn.number, response)
             yield RecordedEvent("ai_response", {"lastAssistantMessage": response}, identity)
+
+    def _is_summary(self, turn: Turn) -> bool:
+        """Whether the response is a summary that the agent asked for."""
+        before = self.turn(turn.number + 1)
+        return before is not None and any(self._agent.asks_for_summary(text) for text in before.texts)
 
     def _is_interrupted(self, turn: Turn) -> bool:
         kind, _ = next(iter(self._agent.said(turn.texts)), (None, {}))
@@ -200,7 +209,8 @@ class Conversation:
                 if not _is_earlier(when, before):
                     continue
                 found.append(touch)
-                if isinstance(touch, Lost) or (isinstance(touch, Shown) and touch.content.is_whole):
+                is_start = isinstance(touch, Lost) or (isinstance(touch, Shown) and touch.content.is_whole)
+                if is_start or len(found) > MAX_REPLAYED_EDITS:
                     return replay(found[::-1])
             read = len(touches)
             if not self._search_turn():

@@ -12,15 +12,15 @@ from rules.envelopes import integer, member, text
 
 _ROLES = {"user": "user", "assistant": "assistant"}
 _COMPACTIONS = frozenset({"compaction", "compaction_summary", "context_compaction"})
-# Tools that the model's own machine does not run; their calls have no result of their own.
+# Types of tools that the agent runs; the provider runs the others.
 _CLIENT_TOOLS = frozenset(
     {"function", "custom", "namespace", "local_shell", "shell", "apply_patch", "tool_search"}
 )
-# In these the input of a call is.
+# The members that can have a call's input, besides `arguments` and `input`.
 _INPUTS = ("action", "operation", "queries", "code")
-# Items whose `tools` a request may have instead of its own.
+# The first items, which can have the tools instead of the request.
 _OPENING_ITEMS = 3
-# More than the parts of any item.
+# More than the blocks of any item: the distance between the numbers of two items.
 _PARTS = 1000
 
 

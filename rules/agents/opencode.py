@@ -24,6 +24,8 @@ _CONTENT_END = re.compile(
     r"\n\n\((?:(End of file - total )|Showing lines |Output capped )[^\n]{1,200}\)\n</content>"
 )
 _DIRECTORY = "<type>directory</type>"
+# After the path.
+_HEAD_CHARACTERS = 5000
 _LINE = re.compile(r"([0-9]{1,9}): (.*)")
 _LONG_LINE = "... (line truncated to 2000 chars)"
 _FOUND = re.compile(r"Found ([0-9]{1,9}) matches")
@@ -97,9 +99,6 @@ def _read(outcome: Outcome) -> list[Data]:
             "numLines": len(split_lines(content.text)),
         }
     ]
-
-
-_HEAD_CHARACTERS = 5000
 
 
 def _content(result: str) -> FileText | None:

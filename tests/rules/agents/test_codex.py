@@ -230,9 +230,16 @@ def test_other_tools(item, event):
     assert of(item, result("c", "fine")) == [event]
 
 
-def test_a_tool_that_codex_does_not_have_has_failed():
-    [(kind, data)] = of(call("c", "update_plan", plan=[]), result("c", "unsupported call: update_plan"))
-    assert (kind, data["ok"], data["error"]) == ("tool_use", False, "unsupported call: update_plan")
+@pytest.mark.parametrize(
+    ("item", "output"),
+    [
+        (call("c", "update_plan", plan=[]), "unsupported call: update_plan"),
+        (patch("c", "*** Add File: a", "+b"), "unsupported custom tool call: apply_patch"),
+    ],
+)
+def test_a_tool_that_codex_does_not_have_has_failed(item, output):
+    [(kind, data)] = of(item, result("c", output))
+    assert (kind, data["ok"], data["error"]) == ("tool_use", False, output)
 
 
 ADDED = [

@@ -209,3 +209,30 @@ def test_a_summary_is_no_answer_and_what_it_replaces_is_not_repeated():
     assert [[event.data for event in turn] for turn in first.turns()] == [[{"text": "Go on."}]]
     later = anthropic_messages.read_request(HEADERS, body | {"messages": history})
     assert [[event.data for event in turn] for turn in later.turns()] == [[{"text": "More."}]]
+
+
+def test_a_summary_can_follow_turns_that_are_kept():
+    block, output = step("bash", "1\n", command="ls")
+    kept = [user("Fix it."), assistant(block), user(output)]
+    summary = [
+        user("What did we do so far?", "Go on."),
+        assistant("We fixed it."),
+        user("Continue if you have next steps, or stop and ask for clarification."),
+    ]
+    body = {"system": SYSTEM, "tools": messages.TOOLS, "messages": [*kept, *summary]}
+    turns = list(anthropic_messages.read_request(HEADERS, body).turns())
+    assert [[event.kind for event in turn] for turn in turns] == [
+        ["tool_intent", "command", "prompt"],
+        ["prompt"],
+    ]
+    assert turns[0][2].data == {"text": "Go on."}
+
+
+def test_the_same_answer_after_another_summary_is_another():
+    answers = set()
+    for summary in ("We began.", "We went on."):
+        history = [user("What did we do so far?"), assistant(summary), user("Go on.")]
+        body = {"system": SYSTEM, "tools": messages.TOOLS, "messages": history}
+        request = anthropic_messages.read_request(HEADERS, body)
+        answers.add(messages.response("Done.").events(request, messages.FACTS)[0].identity)
+    assert len(answers) == 2
