@@ -1,5 +1,6 @@
 """Tokens and cost of candidates' model calls through the proxy, and their budget reservations (R42)."""
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from functools import reduce
 from operator import or_
@@ -75,12 +76,14 @@ class ModelUsage(Model):
         *,
         started_at: datetime,
         reservation: "ModelReservation | None" = None,
+        store_events: Callable[[], dict[str, Any]] = dict,
         **columns: Any,
     ) -> None:
         """Store a call that has just ended and release its reservation.
 
         It runs after the request has closed its connection.
 
+        store_events -- stores the call's events in the same transaction, and returns further columns
         columns -- `status_code`, `is_whole`, and those of TRACES and `is_recorded` that are known
         """
         columns |= {column: used.counts.get(name) for column, name in _COUNTS.items()}
@@ -88,8 +91,10 @@ class ModelUsage(Model):
         # The clock may have been set back during the call.
         columns |= {"started_at": started_at, "ended_at": max(clock.now(), started_at)}
         with connection(), db.atomic():
-            # Locked against an erasure. Its candidate's calls may still end.
-            if CandidateKey(id=session.key_id).lock("FOR SHARE").erased_at is not None:
+            # Locked against an erasure, and before the session, in its order. Its candidate's calls may still end.
+            key = CandidateKey(id=session.key_id).lock("FOR SHARE")
+            columns |= store_events()
+            if key.erased_at is not None:
                 columns |= dict.fromkeys(cls.TRACES)
             cls.create(session=session, provider=provider, model=used.model, cost_nano_usd=cost, **columns)
             if reservation:

@@ -9,8 +9,7 @@ from math import ceil
 from typing import Any
 
 from blueprints import release_connection
-from models import CandidateKey, ModelReservation, ModelUsage, Session, clock, db
-from models.database import connection
+from models import ModelReservation, ModelUsage, Session, clock
 from models.sessions import prices
 from ops import DATABASE_ERRORS
 from proxy.endpoints import CHAT_COMPLETIONS
@@ -143,22 +142,22 @@ class BilledCall(Observer):
         **columns: Any,
     ) -> None:
         """Store events and usage in one transaction, with a connection of its own."""
+
+        def store_events() -> dict[str, Any]:
+            return recorder.store(self._facts(used, **columns), clock.now()) if recorder else {}
+
         try:
-            with connection(), db.atomic():
-                if recorder:
-                    # Before the session, in the order of an erasure.
-                    CandidateKey(id=self.session.key_id).lock("FOR SHARE")
-                    columns |= recorder.store(self._facts(used, **columns), clock.now())
-                ModelUsage.record(
-                    self.session,
-                    self.provider,
-                    used,
-                    started_at=self.started_at,
-                    reservation=self.reservation,
-                    status_code=status,
-                    is_whole=is_whole,
-                    **columns,
-                )
+            ModelUsage.record(
+                self.session,
+                self.provider,
+                used,
+                started_at=self.started_at,
+                reservation=self.reservation,
+                store_events=store_events,
+                status_code=status,
+                is_whole=is_whole,
+                **columns,
+            )
         except DATABASE_ERRORS:
             # The candidate already has the response.
             log.exception("Could not store a call to %s.", self.provider)

@@ -72,7 +72,7 @@ class Reading(NamedTuple):
 
 
 class Recorder:
-    """Collects one response, and stores the events of the call."""
+    """Collects one response, and stores the events of a call whose candidate has agreed to it (R38)."""
 
     def __init__(self, session: Session, dialect: Dialect, arrival: Arrival, quota: Quota):
         self._session = session
@@ -134,7 +134,7 @@ class Recorder:
     def _store(self, reading: Reading, facts: CallFacts, ended_at: datetime) -> None:
         events = [replace(event, at=self._arrival.at) for event in self._new_events(reading)]
         events += [replace(event, at=ended_at) for event in self._response.events(reading.request, facts)]
-        sessions.record(self._session, reading.witness, events, quota=self._quota)
+        sessions.record(self._session, reading.witness, events, quota=self._quota, has_consent=True)
 
     def _new_events(self, reading: Reading) -> list[RecordedEvent]:
         """The events of the conversation's latest turns that are not stored, in order."""

@@ -210,3 +210,15 @@ def test_spending_is_the_sum_of_the_sessions_calls(call, candidate, app, assessm
     for caller in (candidate, candidate, Caller.candidate(app, other)):
         call(MESSAGES, caller)
     assert ModelUsage.spent_nano_usd(session) == 2 * MESSAGE_NANO_USD
+
+
+def test_a_stream_that_ends_with_the_connection_is_forwarded(call, upstream, session):
+    def respond(exchange):
+        exchange.head(200, Content_Type="text/event-stream", Connection="close")
+        for part in MESSAGE_EVENTS:
+            exchange.wfile.write(part)
+        exchange.disconnect()
+
+    upstream.respond = respond
+    assert call(MESSAGES).data == b"".join(MESSAGE_EVENTS)
+    assert [used.is_whole for used in usage_of(session)] == [True]

@@ -26,7 +26,8 @@ from tools.scripts.service import Service
 PATH = "/v1/proxy/anthropic/v1/messages"
 SIZES = {"30 KB": 30_000, "1 MB": 1_000_000}
 MESSAGES = 20
-WARM_UP, CALLS = 20, 200
+# In turns of BLOCK calls of each candidate.
+WARM_UP, CALLS, BLOCK = 20, 200, 20
 THREADS, THROUGHPUT_CALLS = 4, 200
 TEXT_EVENTS = 100
 CHANNEL, MODES = "proxy", ("off", "on")
@@ -170,15 +171,20 @@ def _candidates() -> dict[str, str]:
 def _measure_size(service: Service, candidates: dict[str, str], size: str, calls: int) -> list[str]:
     pids = processes.family(next(iter(service.children.values())).pid)
     times: dict[str, list[Times]] = {mode: [] for mode in MODES}
-    for number in range(WARM_UP + calls):
+    used = dict.fromkeys(MODES, 0.0)
+    for start in range(0, WARM_UP + calls, BLOCK):
         for mode in MODES:
-            times[mode].append(_call(service.port, candidates[mode], size, f"{size}-{mode}", number))
+            before = processes.processor_seconds(pids[:1])
+            for number in range(start, start + BLOCK):
+                times[mode].append(_call(service.port, candidates[mode], size, f"{size}-{mode}", number))
+            used[mode] += (processes.processor_seconds(pids[:1]) - before) if start >= WARM_UP else 0
     rates = {
         mode: _calls_per_second(service.port, candidates[mode], size, f"{size}-{mode}") for mode in MODES
     }
     medians = {mode: [median(each) for each in zip(*times[mode][WARM_UP:], strict=True)] for mode in MODES}
     (first_off, whole_off), (first_on, whole_on) = medians["off"], medians["on"]
     row = [f"{value:.2f}" for value in (first_off, first_on, whole_off, whole_on, whole_on - whole_off)]
+    row += [f"{used[mode] * 1000 / calls:.1f}" for mode in MODES]
     resident = processes.memory(pids).resident
     return [size, *row, f"{rates['off']:.0f}", f"{rates['on']:.0f}", f"{resident:.0f}"]
 
@@ -215,13 +221,14 @@ def _call(port: int, key: str, size: str, name: str, number: int) -> Times:
 
 def _document(rows: list[list[str]], calls: int) -> str:
     head = ["request", "first byte, off", "on", "whole call, off", "on", "added"]
-    head += ["calls/s, off", "on", "RSS MiB"]
+    head += ["processor, off", "on", "calls/s, off", "on", "RSS MiB"]
     return f"""## Recording model calls
 
 `make bench options=--recording`. Calls through the proxy with and without recording, one process, on one durable
 PostgreSQL. The provider sends {TEXT_EVENTS + 8} events at once, each request has {MESSAGES - 1} messages with tool
-results. Times are medians of {calls} calls in ms, calls a second with {THREADS} at a time; memory is the web process's
-after all of them. The target is less than 3 ms a call.
+results. Times are medians of {calls} calls in ms. Processor time is the web process's for a call, in ms; other work on
+the machine changes it less. Calls a second are with {THREADS} at a time. Memory is the web process's after all of them.
+The target is less than 3 ms a call.
 
 {report.markdown(head, rows)}
 
