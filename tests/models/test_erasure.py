@@ -27,7 +27,6 @@ from factories import (
 from peewee import BlobField, JSONField, TextField
 
 from delivery.worker import Worker
-from errors import Erased, KeyNotFound, Unauthenticated
 from models import (
     TABLES,
     AcceptedSender,
@@ -38,7 +37,6 @@ from models import (
     AuditEntry,
     BundleUpload,
     CandidateKey,
-    ClientReport,
     CohortCount,
     CohortRollup,
     CompletedScoring,
@@ -477,35 +475,3 @@ def test_an_erasure_does_not_change_the_funnel(clock, reviewer, assessment):
     for erased_key in (first, second, revoked):
         erase(reviewer, erased_key)
     assert reviewer.get("/v1/analytics/overview").json["funnel"] == funnel
-
-
-# Requests after an erasure
-
-
-@pytest.mark.usefixtures("session")
-def test_the_key_stops_working(reviewer, key, candidate, anonymous):
-    erase(reviewer, key)
-    assert candidate.get("/v1/candidate/me").status_code == 401
-    assert candidate.post("/v1/hooks/ingest", envelope()).status_code == 401
-    body = {"key": key.key}
-    assert anonymous.post("/v1/candidate/consent", body).json["code"] == "key_not_found"
-    assert anonymous.post("/v1/candidate/redeem", body).json["code"] == "key_not_found"
-
-
-def test_a_request_that_waited_for_the_lock_is_refused(reviewer, key, session):
-    """A request that was authenticated before the erasure and got the lock after it."""
-    erase(reviewer, key)
-    with pytest.raises(Unauthenticated):
-        add_event(session, envelope())
-    with pytest.raises(KeyNotFound):
-        Consent.give(key, None, None)
-    for write in (
-        lambda: ClientReport.record(session, "device_done", {}),
-        lambda: BundleUpload.open(session, new_object_key(str(session.id)), MAX_BYTES),
-        lambda: Submission.record(
-            session, None, None, {"bundle_size": 1, "bundle_sha256": "0" * 64}, MAX_BYTES
-        ),
-        lambda: sessions.submit_test_result(session, 1, 0, None, NAME),
-    ):
-        with pytest.raises(Erased):
-            write()
