@@ -5,11 +5,10 @@ from functools import cached_property
 from typing import Any
 
 from rules.agents import event_data, messages_agents
-from rules.agents.dialect import ResponseFacts
 from rules.agents.messages_conversation import Conversation, intent
 from rules.agents.messages_turns import Call, block_text
 from rules.envelopes import integer, member, text
-from rules.recorded_events import RecordedEvent
+from rules.recorded_events import RecordedEvent, ResponseFacts
 
 # A call without tools and with no more output is a probe or a title (R36).
 MAX_PROBE_TOKENS = 16

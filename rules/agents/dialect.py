@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
 from rules.agents.known_files import Touch, Workspace
-from rules.recorded_events import RecordedEvent
+from rules.recorded_events import RecordedEvent, ResponseFacts
 
 
 class Agent(NamedTuple):
@@ -15,21 +15,6 @@ class Agent(NamedTuple):
     version: str | None
     session: str
     agent_id: str | None = None
-
-
-class ResponseFacts(NamedTuple):
-    """What the proxy knows about a response besides its content.
-
-    request_id -- the provider's
-    counts -- tokens by the names in rules/usage.py
-    """
-
-    request_id: str | None
-    model: str | None
-    counts: Mapping[str, int]
-    cost_nano_usd: int | None
-    first_token_ms: int | None
-    duration_ms: int
 
 
 class Request(Protocol):
