@@ -1,4 +1,4 @@
-"""What a dialect of the model APIs reads from a call, and what a tool's table says about its tools."""
+"""The interface of a dialect of the model APIs, and the rows of an agent's table of tools."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -40,7 +40,7 @@ class Response(Protocol):
 
     @property
     def is_complete(self) -> bool:
-        """Whether the last event has come: a client that hangs up now has everything."""
+        """Whether the last event has arrived: a client that hangs up now has everything."""
 
     def events(self, request: Request, facts: ResponseFacts) -> list[RecordedEvent]:
         """The model's text with its usage, and an intent for each tool call."""
@@ -68,12 +68,14 @@ class Outcome(NamedTuple):
 
 @dataclass(frozen=True)
 class Tool:
-    """One row of a tool's table: the kind of an intent's outcome, and how its data is read.
+    """One row of an agent's table: the kind of a call's outcome, and how its data is read.
 
     read -- returns the data of each event; a member `kind` has priority over the row's
-    touches -- returns what the outcome says about the content of files
+    touches -- returns the contents of files that the outcome shows
+    reads_errors -- whether `read` also reads a call that failed; otherwise it is a `tool_use` with `ok` false
     """
 
     kind: str
     read: Callable[[Outcome], list[dict[str, Any]]]
     touches: Callable[[Outcome], Sequence[Touch]] = lambda outcome: ()
+    reads_errors: bool = False

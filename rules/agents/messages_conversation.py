@@ -1,6 +1,5 @@
 """The events of a conversation in Anthropic's Messages API."""
 
-import hashlib
 import json
 import posixpath
 from collections import Counter
@@ -10,12 +9,12 @@ from typing import Any, NamedTuple
 
 from rules.agents import event_data
 from rules.agents.dialect import Outcome
+from rules.agents.known_agents import UnknownAgent, sequence
 from rules.agents.known_files import MAX_REPLAYED_EDITS, FileText, Lost, Shown, Touch, Workspace, replay
-from rules.agents.messages_agents import UnknownAgent, sequence
 from rules.agents.messages_turns import Call, Result, Turn, turns_of
+from rules.agents.table import read_by
+from rules.agents.values import digest
 from rules.recorded_events import RecordedEvent
-
-_DIGEST_CHARACTERS = 32
 
 
 class Position(NamedTuple):
@@ -32,8 +31,7 @@ class Position(NamedTuple):
     is_in_summary: bool = False
 
     def identity(self, *parts: str | None) -> str:
-        values = json.dumps([self.anchor, self.responses, *parts])
-        return hashlib.sha256(values.encode()).hexdigest()[:_DIGEST_CHARACTERS]
+        return digest(json.dumps([self.anchor, self.responses, *parts]))
 
 
 class Conversation:
@@ -160,10 +158,7 @@ class Conversation:
         return Outcome(call.id, call.name, call.arguments, result.text, result.is_error, workspace)
 
     def _read(self, outcome: Outcome) -> list[tuple[str, dict[str, Any]]]:
-        row = self._agent.tool(outcome.name)
-        has_failed = outcome.is_error and row.kind not in self._agent.failing
-        data = [event_data.tool_use(outcome)] if has_failed else row.read(outcome)
-        return [(each.pop("kind", row.kind), each) for each in data]
+        return read_by(self._agent.tool(outcome.name), outcome)
 
     def _recorded(self, call: Call, events: Sequence[tuple[str, dict[str, Any]]]) -> Iterator[RecordedEvent]:
         for index, (kind, data) in enumerate(events):

@@ -76,9 +76,8 @@ def outcomes(*calls, before=()):
         (assistant(block), user(result(block["id"], content, error))) for block, content, error in blocks
     ]
     messages = [user("Do it."), *before, *(message for turn in turns for message in turn)]
-    return [event for event in events(*messages) if event.kind != "tool_intent"][
-        1:
-    ]  # without the first prompt
+    _prompt, *others = (event for event in events(*messages) if event.kind != "tool_intent")
+    return others
 
 
 def identities(some):
