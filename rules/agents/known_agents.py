@@ -99,6 +99,7 @@ class ClaudeCode(UnknownAgent):
 
     name = "claude-code"
     user_agent = re.compile(r"claude-cli/([\w.+-]{1,40})")
+    tools = claude_code.TOOLS
 
     def recognizes(self, headers: Mapping[str, str]) -> bool:
         return "x-claude-code-session-id" in headers or super().recognizes(headers)
@@ -146,6 +147,7 @@ class Codex(UnknownAgent):
 
     name = "codex"
     user_agent = re.compile(r"codex[a-z_-]{0,40}/([\w.+-]{1,40})", re.I)
+    tools = codex.TOOLS
 
     def recognizes(self, headers: Mapping[str, str]) -> bool:
         return headers.get("originator", "").startswith("codex") or super().recognizes(headers)
@@ -184,6 +186,7 @@ class OpenCode(UnknownAgent):
 
     name = "opencode"
     user_agent = re.compile(r"opencode/([\w.+-]{1,40})")
+    tools = opencode.TOOLS
 
     def identify(self, headers: Mapping[str, str], body: Mapping[str, Any]) -> Agent:
         """A subagent's session has a parent."""
