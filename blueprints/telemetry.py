@@ -46,7 +46,7 @@ def _responses() -> dict[int, Any]:
         status: _response("\n\n".join(listed), otlp.status_of(status, listed[0]))
         for status, listed in sentences.items()
     }
-    return responses | {200: _response("The records that were refused, if any; otherwise empty.", {})}
+    return responses | {200: _response("The number of refused records, if any; otherwise empty.", {})}
 
 
 def _response(description: str, example: dict[str, Any]) -> dict[str, Any]:
@@ -72,8 +72,8 @@ def exported(view: Any) -> Any:
 def record_logs():
     """Record log records
 
-    Takes what Claude Code, Codex and Gemini CLI export, in JSON or protobuf. Records without an event of their own are
-    ignored. Of the first 2,048 records, those that can be read are accepted.
+    The body is an OTLP export of Claude Code, Codex or Gemini CLI, in JSON or protobuf. At most 2,048 records are
+    accepted. Records without an event of their own are ignored.
     """
     session = Session.of_key(caller)
     batch = otlp.read_logs()

@@ -10,25 +10,12 @@ from typing import Any, NamedTuple
 
 MAX_TOKENS = 10_000
 MAX_DEPTH = 20
-_DECIDING = frozenset(
-    [
-        "if",
-        "else",
-        "for",
-        "while",
-        "do",
-        "switch",
-        "case",
-        "try",
-        "catch",
-        "finally",
-        "throw",
-        "function",
-        "return",
-        *("break", "continue", "class", "exit", "yield", "async", "with", "eval", "setTimeout"),
-    ]
+_DECIDING_WORDS = (
+    "if else for while do switch case try catch finally throw function return break continue class exit yield async "
+    "with eval setTimeout"
 )
-# The last four are the starts of strings and comments that do not end.
+_DECIDING = frozenset(_DECIDING_WORDS.split())
+# The last four start strings and comments that do not end.
 _DECIDING_SIGNS = frozenset(["=>", "&&", "||", "??", "?", "?.", '"', "'", "`", "/*"])
 _TOKEN = re.compile(
     r"(?P<blank>\s+|//[^\n]*|/\*.*?\*/)"
