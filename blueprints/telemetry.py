@@ -57,8 +57,8 @@ def _response(description: str, example: dict[str, Any]) -> dict[str, Any]:
     return {"description": description, "content": content}
 
 
-def exported(view: Any) -> Any:
-    """Authentication, limits and documentation of every operation."""
+def otlp_operation(view: Any) -> Any:
+    """Add the authentication, limits and documentation of all OTLP operations."""
     view = concurrency.limited(concurrency.LARGE_BODY, otlp.has_large_body)(view)
     view = body_limit(MAX_EVENT_BYTES)(view)
     view = auth.required(CandidateKey, chain=auth.CANDIDATE_CHAIN)(view)
@@ -68,7 +68,7 @@ def exported(view: Any) -> Any:
 
 
 @blp.post("/otlp/v1/logs")
-@exported
+@otlp_operation
 def record_logs():
     """Record log records
 
@@ -83,7 +83,7 @@ def record_logs():
 
 
 @blp.post("/otlp/v1/metrics")
-@exported
+@otlp_operation
 def ignore_metrics():
     """Accept metrics
 
@@ -93,7 +93,7 @@ def ignore_metrics():
 
 
 @blp.post("/otlp/v1/traces")
-@exported
+@otlp_operation
 def ignore_traces():
     """Accept traces
 

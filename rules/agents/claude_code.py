@@ -51,7 +51,7 @@ def rejection(outcome: Outcome) -> list[tuple[str, Data]] | None:
 
 
 def _feedback(result: str) -> str | None:
-    """What the person said when they rejected a call."""
+    """The person's message with a rejection."""
     match = _FEEDBACK.search(result)
     return match[1].split("\n\nNote: The user's next message may", 1)[0].strip() if match else None
 

@@ -1,7 +1,7 @@
-"""What a call of one of Claude Code's tools did, from its hook or its log record.
+"""Outcomes of Claude Code's calls, read from hooks and log records.
 
-A hook has more than the model saw: the exit code of every command, and a file before its change. All else is read by
-the table for the model's view (rules/agents/claude_code.py).
+A hook has more than the model sees: the exit code of every command, and a file before its change. Everything else is
+read by the table of the model's view (rules/agents/claude_code.py).
 """
 
 import re

@@ -118,7 +118,7 @@ def _input(outcome: Outcome) -> list[Data]:
 
 
 def _started(outcome: Outcome) -> tuple[Outcome | None, list[str]]:
-    """The call that started the command which this one continues, and what the command has printed since."""
+    """The call that started the command which this one continues, and the command's outputs since then."""
     session, outputs = _session(outcome), []
     for earlier in outcome.workspace.earlier():
         is_start = TOOLS.get(earlier.name) is _COMMAND and _running_session(earlier) == session
@@ -191,7 +191,7 @@ def _touch_patch(outcome: Outcome) -> list[Touch]:
 
 
 def _script(outcome: Outcome) -> list[Data]:
-    """A script of code mode, and what certainly happened in it."""
+    """A script of code mode, and the calls that it certainly made."""
     return [_generic(outcome), *_inner(outcome, outcome)]
 
 
@@ -225,7 +225,7 @@ def _inner(script: Outcome, end: Outcome) -> Iterator[Data]:
 
 
 def _printed(source: str, result: str) -> Data | None:
-    """What the only command of a script returned, if the script printed it and the command has ended."""
+    """The printed result of a script's only command; None if it was not printed or the command still runs."""
     lines = (line for line in _split(result).output.split("\n") if line.startswith('{"'))
     ended = [each for line in lines if _is_ended(each := event_data.parsed_arguments(line))]
     return ended[0] if len(ended) == 1 and source.count("exec_command") == 1 else None

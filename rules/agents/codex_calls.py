@@ -1,4 +1,4 @@
-"""What a call of one of Codex' tools did, from its hook or its log record, read by the table for the model's view."""
+"""Outcomes of Codex' calls, read from hooks and log records by the table in rules/agents/codex.py."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -9,7 +9,7 @@ from rules.recorded_events import RecordedEvent, ResponseFacts
 
 
 class Agent(NamedTuple):
-    """Who makes a call; see `rules.recorded_events.Witness`. `agent_id` is that of a subagent."""
+    """The agent that makes a call; see `rules.recorded_events.Witness`. `agent_id` is that of a subagent."""
 
     tool: str | None
     version: str | None

@@ -1,7 +1,7 @@
 """Hooks of Claude Code and Codex, which send the same JSON objects, as events.
 
-A hook has no time and no id. Ids come from its prompt, tool call or text (R36), so that one hook that two settings
-files register is one event. Where a hook has nothing of the kind, the minute of its arrival stands for it.
+A hook has no time and no id. Its event's id comes from the prompt, tool call or text (R36): a hook that two settings
+files register is one event. A hook without any of these is identified by the minute of its arrival.
 """
 
 import json

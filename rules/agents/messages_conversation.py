@@ -20,7 +20,7 @@ from rules.recorded_events import RecordedEvent
 class Position(NamedTuple):
     """A position in a conversation that does not change when the conversation is resumed or compacted.
 
-    anchor -- the last tool call before it, or the beginning of the conversation
+    anchor -- the last tool call before it, or the start of the conversation
     responses -- the number of responses since then
     is_in_summary -- whether the anchor is a summary: what follows may have been seen before the conversation was
         compacted, at another position
@@ -165,7 +165,7 @@ class Conversation:
             yield RecordedEvent(kind, {"toolUseId": call.id} | data, call.id, index, self._agent_id)
 
     def _said(self, turn: Turn, is_cut: bool) -> Iterator[RecordedEvent]:
-        """What the person said after a response.
+        """The person's input after a response.
 
         is_cut -- whether they rejected a call of the response
         """

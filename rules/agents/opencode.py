@@ -56,7 +56,7 @@ def tool(name: str) -> Tool:
 
 
 def said(texts: Sequence[str]) -> list[Said]:
-    """What the person said in the texts between two responses, in order."""
+    """The person's input in the texts between two responses, in order."""
     words = (text.strip() for text in texts)
     return [("prompt", {"text": each}) for each in words if each and not each.startswith(_ADDED)]
 
@@ -93,7 +93,7 @@ def _read(outcome: Outcome) -> list[Data]:
 
 
 def _content(result: str) -> FileText | None:
-    """What a file contains. It does not show whether the file ends with a line end; most files do."""
+    """The content of a file. The result does not show whether the file ends with a line end; most files do."""
     _, _, content = result.partition(_CONTENT)
     end = _CONTENT_END.search(content)
     lines = [_LINE.fullmatch(line) for line in content[: end.start()].split("\n")] if end else []
