@@ -80,15 +80,16 @@ def _decision(event: LogEvent) -> Iterator[RecordedEvent]:
     intent = named(toolName=name, inputPreview=shown, toolUseId=tool_use_id)
     yield RecordedEvent("tool_intent", intent, tool_use_id)
     decision, source = event.text("decision"), event.text("source") or ""
+    is_person = source.startswith("user_")
     if decision == "reject" and source in _REFUSED_BY_PERSON:
         yield _refusal(name, arguments, tool_use_id)
-    elif decision == "reject" or source.startswith("user_"):
+    elif decision == "reject" or is_person:
         data = named(
             decision=decision,
             source=source,
             toolName=name,
             toolUseId=tool_use_id,
-            human=source.startswith("user_") or None,
+            human=is_person or None,
         )
         yield RecordedEvent("permission_decision", data, tool_use_id)
 
