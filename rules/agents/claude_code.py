@@ -65,7 +65,7 @@ def _shown_path(outcome: Outcome) -> str:
 
 
 def _command(outcome: Outcome) -> list[Data]:
-    """A command that ran; one that was refused is a failed call."""
+    """A command that ran; one that was denied is a failed call."""
     data: Data = {"command": argument(outcome, "command")}
     exit_code = _EXIT_CODE.match(outcome.result) if outcome.is_error else None
     if exit_code:

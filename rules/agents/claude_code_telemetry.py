@@ -13,7 +13,7 @@ from rules.recorded_events import RecordedEvent
 
 # The sources of responses to the person. All others are subagents, titles and the like.
 _MAIN = frozenset({"sdk", "repl_main_thread"})
-_REFUSED_BY_PERSON = frozenset({"user_reject", "user_abort"})
+_REJECTED_BY_PERSON = frozenset({"user_reject", "user_abort"})
 # The end of a truncated string in a tool's input.
 _TRUNCATED = re.compile(r"\.\.\.\[\d+ chars\]\Z")
 
@@ -81,8 +81,8 @@ def _decision(event: LogEvent) -> Iterator[RecordedEvent]:
     yield RecordedEvent("tool_intent", intent, tool_use_id)
     decision, source = event.text("decision"), event.text("source") or ""
     is_person = source.startswith("user_")
-    if decision == "reject" and source in _REFUSED_BY_PERSON:
-        yield _refusal(name, arguments, tool_use_id)
+    if decision == "reject" and source in _REJECTED_BY_PERSON:
+        yield _rejection(name, arguments, tool_use_id)
     elif decision == "reject" or is_person:
         data = named(
             decision=decision,
@@ -94,8 +94,8 @@ def _decision(event: LogEvent) -> Iterator[RecordedEvent]:
         yield RecordedEvent("permission_decision", data, tool_use_id)
 
 
-def _refusal(name: str, arguments: dict[str, Any], tool_use_id: str) -> RecordedEvent:
-    """The person refused a call, which therefore has no result."""
+def _rejection(name: str, arguments: dict[str, Any], tool_use_id: str) -> RecordedEvent:
+    """The person rejected a call, which therefore has no result."""
     if name == "ExitPlanMode":
         data = {"responsePreview": "rejected", "toolUseId": tool_use_id}
         return RecordedEvent("plan_decision", data, tool_use_id)

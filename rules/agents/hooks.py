@@ -102,7 +102,7 @@ def _permission_request(hook: Hook) -> Iterator[RecordedEvent]:
 
 
 def _denial(hook: Hook) -> Iterator[RecordedEvent]:
-    """A rule refused a call. What a person refuses has no hook."""
+    """A rule denied a call. A person's rejection has no hook."""
     tool_use_id, name = hook.text("tool_use_id"), hook.text("tool_name")
     if tool_use_id and name:
         decision = {"decision": "reject", "source": hook.text("reason"), "toolName": name}
