@@ -1,6 +1,9 @@
-"""The interface of a dialect of the model APIs, and the rows of an agent's table of tools."""
+"""The interface of a dialect of the model APIs, and the rows of an agent's table of tools.
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+A dialect is a module with a function `read_request(headers, body)`, which returns a Request, and a class `Response`.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
@@ -44,9 +47,6 @@ class Response(Protocol):
 
     def events(self, request: Request, facts: ResponseFacts) -> list[RecordedEvent]:
         """The model's text with its usage, and an intent for each tool call."""
-
-
-ReadRequest = Callable[[Mapping[str, str], Mapping[str, Any]], Request]
 
 
 class Outcome(NamedTuple):

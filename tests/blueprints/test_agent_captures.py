@@ -1,4 +1,4 @@
-"""What real agents sent, posted as it is at its time, gives the prompts, calls and exit codes that are in it.
+"""Captured requests of real agents, posted unchanged, give the prompts, calls and exit codes in them.
 
 AGENT_CAPTURES names the folder of the captures: files of JSON lines, each with the `body` of a request. The expected
 values are read from the files here, without the service's code.

@@ -1,4 +1,4 @@
-"""What recorded a session: `capture` for reviewers, and the model calls in the candidate's export (R38)."""
+"""The channels of a session: `capture` for reviewers, and the model calls in the candidate's export (R38)."""
 
 import json
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""Conversations of the Messages API: what is recorded, and that it is the same event when it is seen again."""
+"""Conversations of the Messages API: the recorded events, and their ids when they are repeated."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What Claude Code's tool calls are, by their name and result."""
+"""Claude Code's tool calls as events, by their name and result."""
 
 import subprocess
 

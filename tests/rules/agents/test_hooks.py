@@ -1,4 +1,4 @@
-"""Which events the hooks of Claude Code and Codex are."""
+"""Hooks of Claude Code and Codex as events."""
 
 from datetime import UTC, datetime, timedelta
 
