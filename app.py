@@ -41,8 +41,12 @@ API_BLUEPRINTS = (
     "blueprints.privacy",
     "blueprints.audit",
     "blueprints.candidate_session",
+    "blueprints.workspace",
     "blueprints.candidate_client",
+    "blueprints.hand_ins",
     "blueprints.ingest",
+    "blueprints.agent_hooks",  # needs rules.agents
+    "blueprints.telemetry",  # needs rules.agents
     "proxy.blueprint",
     "blueprints.health",
 )

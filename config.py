@@ -65,6 +65,12 @@ def secret(value: str) -> str:
     return value
 
 
+def one_line(value: str) -> str:
+    if not value.isprintable():
+        raise ValueError("one line of text")
+    return value
+
+
 def client_version(value: str) -> str:
     if parse_version(value) is None:
         raise ValueError("a version such as 1.10.0")
@@ -208,6 +214,11 @@ class Config:
     )
     s3_secret_access_key: str | None = _setting(None, "Secret key that belongs to S3_ACCESS_KEY_ID.", secret)
     s3_prefix: str | None = _setting(None, "Prefix of all object names in the bucket.", str)
+    client_install: str | None = _setting(
+        None,
+        "Command that installs the candidate client, shown to candidates; without it, the client is not mentioned.",
+        one_line,
+    )
     client_min_version: str | None = _setting(
         None,
         "Oldest version of the candidate client that can start a session, such as 1.9.0.",

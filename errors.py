@@ -58,6 +58,7 @@ Invalid = _refusal(400, "invalid_request", "The request is invalid. See `details
 UnknownParameter = _refusal(400, "unknown_parameter", "The operation does not know a query parameter.")
 TooManyValues = _refusal(400, "too_many_values", "The JSON has too many values.")
 BatchTooLarge = _refusal(400, "batch_too_large", "The batch has too many entries.")
+InvalidTelemetry = _refusal(400, "invalid_telemetry", "The body is not a valid OTLP request for logs.")
 Incomplete = _refusal(400, "incomplete", "The body ended before its Content-Length. Nothing was stored.")
 NotFound = _refusal(404, "not_found", "Not found.")  # the same for another organization's rows (R2)
 LengthRequired = _refusal(411, "length_required", "The upload requires the header Content-Length.")
@@ -172,6 +173,14 @@ TimeIsOver = _refusal(
 )
 BundleChanged = _refusal(
     409, "bundle_changed", "The stored bundle was overwritten after the candidate submitted it."
+)
+NotAHandIn = _refusal(
+    400, "not_a_hand_in", "The body is not what its Content-Type says: a git bundle or a zip archive."
+)
+HandInType = _refusal(
+    415,
+    "unsupported_media_type",
+    "The Content-Type must be application/x-git-bundle or application/zip.",
 )
 Erased = _refusal(409, "erased", "This candidate's data has been erased. Only anonymous numbers remain.")
 

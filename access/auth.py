@@ -44,7 +44,7 @@ def _candidate_key(text: str) -> CandidateKey:
 
 # Another credential of people is another entry, which returns a token of the person.
 CHAIN: Chain = {"Authorization": _api_token, "X-API-Key": _candidate_key}
-# For the model proxies, where a candidate key is accepted in either header (R1).
+# For what candidates' tools call: they send the candidate key in either header (R1, R39).
 CANDIDATE_CHAIN: Chain = {
     "Authorization": lambda header: _candidate_key(_bearer(header)),
     "X-API-Key": _candidate_key,
@@ -127,7 +127,8 @@ SCHEMES = {
     "reviewerToken": _TOKEN
     | {"description": "API token, from `flask token create` or `POST /v1/org/tokens`."},
     "candidateKey": _KEY | {"description": "Candidate key, `PST-XXXX-XXXX`."},
-    "candidateBearer": _BEARER_KEY | {"description": "Candidate key, for the model proxies only."},
+    "candidateBearer": _BEARER_KEY
+    | {"description": "Candidate key, for the model proxies, hooks and telemetry."},
 }
 _SCHEME_OF = {ApiToken: "reviewerToken", CandidateKey: "candidateKey"}
 

@@ -17,6 +17,7 @@ from errors import NotFound
 from models import Session, batches
 from models.database import release_connection
 from rules.cursors import Cursor
+from rules.session_quota import Quota
 from schemas.fields import parse_id
 from web.json import Parser
 
@@ -166,13 +167,18 @@ def _with_schema(view: Any, status: Any, schema: Any) -> Any:
 
 def _members_of_object(schema: Any) -> list[str]:
     """The members of the object that a response wraps in its name; without a wrapper, the response's own."""
-    first = next(iter(schema.fields.values()))
+    first = next(iter(schema.fields.values()), None)
     return [field.data_key for field in getattr(first, "schema", schema).fields.values()]
 
 
 def store() -> Any:
     """The store of submitted bundles (storage/)."""
     return current_app.extensions["storage"]
+
+
+def session_quota() -> Quota:
+    """How much a session may store."""
+    return Quota(setting("SESSION_MAX_BYTES"), setting("SESSION_MAX_EVENTS"))
 
 
 def setting(name: str) -> Any:

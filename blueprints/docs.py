@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import mimetypes
+import shlex
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -13,8 +14,9 @@ import orjson
 from flask import Blueprint, Response, current_app, render_template, request
 
 from blueprints import guides, openapi, setting
-from delivery.mail import commands
+from delivery.mail import client_commands
 from errors import NotFound
+from rules.workspace_files import script_command
 
 PAGES = Path(__file__).parent.parent / "pages"
 PAGE_FILES = {file.name for file in PAGES.iterdir() if file.suffix in (".css", ".js", ".svg")}
@@ -76,7 +78,21 @@ def own_file(name):
 @blp.get("/start")
 def start():
     """The invitation's link. The key follows the `#`, so that it never reaches the service's logs."""
-    return _page("start.html", key=PLACEHOLDER_KEY, **commands(setting("BASE_URL"), PLACEHOLDER_KEY))
+    install = {
+        "client_install": setting("CLIENT_INSTALL"),
+        "script_command": script_command(setting("BASE_URL")),
+    }
+    return _page(
+        "start.html", key=PLACEHOLDER_KEY, **install, **client_commands(setting("BASE_URL"), PLACEHOLDER_KEY)
+    )
+
+
+@blp.get("/workspace.sh")
+def workspace_script():
+    """The script that prepares a candidate's workspace: the same for everybody, with this service's URL."""
+    script = (PAGES / "workspace.sh").read_text(encoding="utf-8")
+    script = script.replace("@SERVICE@", shlex.quote(setting("BASE_URL")))
+    return Response(script, mimetype="text/plain", headers={"Cache-Control": "no-cache"})
 
 
 @blp.get("/replay/<session_id>")

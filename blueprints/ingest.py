@@ -4,11 +4,10 @@ import marshmallow as ma
 from flask import g
 
 from access import auth, caller, concurrency, rate_limits, refuses
-from blueprints import Blueprint, setting
+from blueprints import Blueprint, session_quota
 from errors import BatchTooLarge, NotFound, NotRedeemed, Refusal, SessionClosed, SessionFull
 from models import Arrival, CandidateKey, Session, sessions
 from rules.envelopes import label
-from rules.session_quota import Quota
 from schemas.candidate_session import Envelope, EnvelopeBatch, Ingested, IngestedBatch
 from schemas.fields import parse_id
 from web.access_log import record_caller, record_late_events
@@ -42,7 +41,7 @@ def ingest_event(envelope):
     _require_own(session, envelope)
     if session is None:
         raise NotRedeemed()
-    (outcome,) = sessions.append(session, arrival, quota=_quota())
+    (outcome,) = sessions.append(session, arrival, quota=session_quota())
     if outcome == "full":
         raise SessionFull()
     record_late_events(outcome == "late")
@@ -57,11 +56,7 @@ def _store(arrival, envelope):
     session_id = None if text is None else parse_id(text)
     if text is not None and session_id is None:
         return None
-    return sessions.store_if_open(auth.presented_key(), arrival, _quota(), session_id)
-
-
-def _quota():
-    return Quota(setting("SESSION_MAX_BYTES"), setting("SESSION_MAX_EVENTS"))
+    return sessions.store_if_open(auth.presented_key(), arrival, session_quota(), session_id)
 
 
 def _require_own(session, envelope):
@@ -112,7 +107,7 @@ def _outcomes(session, arrivals):
     """The results of the arrivals, in order."""
     ids = [arrival.event_id for arrival in arrivals]
     try:
-        outcomes = sessions.append(session, *arrivals, quota=_quota()) if arrivals else []
+        outcomes = sessions.append(session, *arrivals, quota=session_quota()) if arrivals else []
     except SessionClosed as error:
         return iter([{"id": event_id, "status": "refused", "error": error.sentence} for event_id in ids])
     record_late_events(outcomes.count("late"))

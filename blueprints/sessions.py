@@ -6,7 +6,7 @@ from access import audit, auth, caller, etags, refuses
 from access.idempotency import idempotent
 from blueprints import Blueprint, find
 from errors import Erased
-from models import ApiToken, CandidateKey, Event, Session, blind, privacy, sessions
+from models import ApiToken, CandidateKey, Event, HandIn, Session, blind, privacy, sessions
 from models.capture import capture
 from schemas.sessions import ReviewedSession, TestResult
 from schemas.sessions import Session as CandidateSession
@@ -71,6 +71,7 @@ def shown(session_id: Any) -> dict[str, Any]:
         "assessment_title": session.assessment.title,
         "retained_until": privacy.retained_until(session.key, session),
         "erasure_requested_at": session.key.erasure_requested_at,
+        "hand_in": HandIn.current(session),
     }
     seal = session.seal(sum(counts.values()))
     if isinstance(caller, CandidateKey):

@@ -33,6 +33,7 @@ class Invitation:
     """The content of an invitation. Every attempt has the same `message_id`, so that repeats can be recognized.
 
     `expires_at` is timezone-aware and `base_url` has no trailing slash. `time_limit_minutes` is None without a limit.
+    `client_install` is the setting CLIENT_INSTALL.
     """
 
     message_id: str
@@ -47,6 +48,7 @@ class Invitation:
     expires_at: datetime
     base_url: str
     reply_to: str | None = None
+    client_install: str | None = None
     is_reminder: bool = False
 
 
@@ -129,7 +131,7 @@ def _template_values(invitation: Invitation) -> dict[str, object]:
         "time_limit": format_minutes(limit) if limit else None,
         "expiry": format_date_time(invitation.expires_at),
         "link": f"{invitation.base_url}/start#{invitation.key}",
-        **commands(invitation.base_url, invitation.key),
+        **client_commands(invitation.base_url, invitation.key),
     }
 
 
@@ -139,7 +141,7 @@ def _encoding(text: str) -> str:
     return "7bit" if is_plain else "quoted-printable"
 
 
-def commands(base_url: str, key: str) -> dict[str, str]:
+def client_commands(base_url: str, key: str) -> dict[str, str]:
     """The client's commands, with the URLs of this service in place of the client's defaults.
 
     The client stores the API's URL at `start`, but not the URL of the page that `done` opens.

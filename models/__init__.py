@@ -12,6 +12,7 @@ from models.candidates import CandidateList, CandidateRow, find_candidate
 from models.database import bind
 from models.deliveries import Delivery
 from models.feed import Feed, FeedEvent, read_feed
+from models.hand_ins import HandIn, HandInFile
 from models.heartbeats import Heartbeat
 from models.idempotency import IdempotentRequest
 from models.issues import Issue
@@ -34,7 +35,7 @@ from models.webhooks import Webhook, WebhookDelivery
 TABLES: list[Any] = [
     Organization, Person, ApiToken, FeedEvent, Feed, AuditEntry, AuditChain, Issue, Rubric, RubricVersion, Assessment,
     CandidateKey, Consent, Session, CohortRollup, CohortCount, ModelUsage, ModelReservation, Webhook,
-    WebhookDelivery, IdempotentRequest, Delivery, Score, CompletedScoring, BundleUpload, Submission, ClientReport,
-    SigningKey, Seal, Event, FinalSeal, ServiceSecret, Erasure, DailyTask, AcceptedSender, AccessHour, Heartbeat,
-    TaskFailure,
+    WebhookDelivery, IdempotentRequest, Delivery, Score, CompletedScoring, BundleUpload, Submission, HandIn,
+    HandInFile, ClientReport, SigningKey, Seal, Event, FinalSeal, ServiceSecret, Erasure, DailyTask, AcceptedSender,
+    AccessHour, Heartbeat, TaskFailure,
 ]  # fmt: skip

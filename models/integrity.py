@@ -5,10 +5,11 @@ from dataclasses import asdict
 from datetime import timedelta
 from typing import Any
 
-from models import batches, seal_keys, signed_log
+from models import batches, corroboration, seal_keys, signed_log
 from models.audit import AuditChain
 from models.base import clock
 from models.database import snapshot
+from models.hand_ins import HandIn
 from models.malformed import find_malformed
 from models.privacy import Erasure
 from models.seals import EVENT_COLUMNS, Seal, digest, unsealed
@@ -52,7 +53,9 @@ def facts(session: Session, has_signing_key: bool) -> list[integrity.Fact]:
     if session.key.erased_at is not None:
         return [integrity.ERASED, *findings.in_order()]
     refused = integrity.Group("session_full", [], session.refused_event_count)
-    return integrity.facts(findings, [*signed_log.irregularities(session), refused])
+    groups = [*signed_log.irregularities(session), *corroboration.differences(session), refused]
+    groups += HandIn.irregularities(session)
+    return integrity.facts(findings, groups)
 
 
 def examine(session: Session, has_signing_key: bool) -> Findings:

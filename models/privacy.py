@@ -18,6 +18,7 @@ from models.assessments import Assessment
 from models.base import Model, Query, clock, db, is_postgres
 from models.database import empty_write_ahead_log
 from models.feed import FeedEvent
+from models.hand_ins import HandIn, HandInFile
 from models.keys import CandidateKey
 from models.model_usage import ModelUsage
 from models.orgs import ApiToken, Organization
@@ -161,6 +162,8 @@ def submitted_data(session: Session) -> Iterator[tuple[str, dict[str, Any]]]:
         ("signingKey", SigningKey, 10, "public_key"),
         ("clientReport", ClientReport, 10, "kind data"),
         ("submission", Submission, 1, "verdict bundle_size bundle_sha256 repo_url base_sha file_tree diff"),
+        ("handIn", HandIn, 1, "format size sha256 state problem base_commit head_commit"),
+        ("handInFile", HandInFile, 10, "path old_path status lines_added lines_removed diff"),
         ("modelCall", ModelUsage, 100, _MODEL_CALL),
     )
     for kind, table, max_rows, names in tables:

@@ -58,12 +58,12 @@ class ClientReport(Model, ErasedWithSession):
 
 
 class BundleUpload(Model, ErasedWithSession):
-    """An open upload for one bundle, or a copy of an uploaded bundle.
+    """An open upload for one bundle, a copy of an uploaded bundle, or a hand-in.
 
     Each request opens an upload; many are never used. A submission copies the bundle to a key that no URL accepts, and
-    verifies the copy. Then the upload is closed: its row is deleted. A copy has the key of its upload as `source_key`.
-    `size` is None while it is unknown, because clients upload to S3 directly. That of a verified copy includes the diff
-    and the file names of its submission, so that they count towards the session's quota.
+    verifies the copy. Then the upload is closed: its row is deleted. A copy has the key of its upload as `source_key`,
+    a hand-in its own. `size` is None while it is unknown, because clients upload to S3 directly. That of a verified
+    copy includes the diff and the file names of its submission, so that they count towards the session's quota.
     """
 
     personal_data = PersonalData("uploads", "Uploads of your workspace.")
@@ -91,7 +91,7 @@ class BundleUpload(Model, ErasedWithSession):
         now = clock.now()
         with db.atomic():
             session = session.lock_unless_erased()
-            _require_open(session, now)
+            require_open(session, now)
             newest_first = (
                 cls.open_uploads()
                 .where(cls.session == session)
@@ -110,6 +110,14 @@ class BundleUpload(Model, ErasedWithSession):
         if upload is None:
             raise UploadRefused()
         return upload
+
+    @classmethod
+    def reserve(cls, session: Session, object_key: str) -> "BundleUpload":
+        """Create the row of an object that the service stores itself. No URL accepts it."""
+        expires_at = clock.now() + UPLOAD_URL_LIFETIME
+        return cls.create(
+            session=session, object_key=object_key, source_key=object_key, expires_at=expires_at
+        )
 
     def require_space(self, size: int, max_bytes: int) -> None:
         """Raise SessionFull if the session has no space for a bundle of this size in this upload."""
@@ -151,7 +159,7 @@ class BundleUpload(Model, ErasedWithSession):
             return BundleUpload.create(session=session, expires_at=expires_at, **ids)
 
     def keep(self, size: int) -> None:
-        """Keep a verified copy, and close its upload.
+        """Keep a verified copy or a hand-in, and close the copy's upload.
 
         size -- of the bundle and of what else the submission stores
         """
@@ -167,10 +175,10 @@ class BundleUpload(Model, ErasedWithSession):
 
     @classmethod
     def delete_unused(cls) -> int:
-        """Delete uploads without a verified submission a day after their expiry; returns how many."""
-        used = Submission.verified().select(Submission.upload).where(Submission.upload.is_null(False))
+        """Delete uploads that are not kept a day after their expiry; returns how many."""
         is_old = cls.expires_at <= clock.now() - MAX_UNUSED_UPLOAD_AGE
-        unused = cls.select(cls, Session).join(Session).where(is_old, cls.id.not_in(used))
+        is_unused = cls.source_key.is_null() | cls.size.is_null()
+        unused = cls.select(cls, Session).join(Session).where(is_old, is_unused)
         return run_each("uploads", unused, cls._delete_unused)
 
     def _delete_unused(self) -> int:
@@ -205,7 +213,7 @@ def _content_bytes(diff: str | None, file_tree: list[str] | None) -> int:
     return sum(len(text.encode()) for text in (diff or "", *(file_tree or ())))
 
 
-def _require_open(session: Session, now: datetime) -> None:
+def require_open(session: Session, now: datetime) -> None:
     """Raise AssessmentClosed more than ten minutes after the close (R18)."""
     close = session.closed_as_of(now)
     if close is not None and session_close.intake_window(now, close) != "flush":
@@ -287,7 +295,7 @@ class Submission(Model, ErasedWithSession):
         """
         with db.atomic():
             session = session.lock_unless_erased()
-            _require_open(session, clock.now())
+            require_open(session, clock.now())
             # The copy may have been deleted since it was read.
             copy = copy and BundleUpload.get_or_none(BundleUpload.id == copy.id)
             size, sha256 = (copy and bundle) or (None, None)

@@ -4,13 +4,13 @@ const ROOT = document.documentElement.dataset.root;
 const TIMEOUT_MS = 15000;
 
 /** The response as `{status, body}`; status 0 without a JSON response. */
-export async function fetchJson(path, options = {}) {
+export async function fetchJson(path, { timeoutMs = TIMEOUT_MS, ...options } = {}) {
   try {
     const response = await fetch(ROOT + path, {
       ...options,
       cache: "no-store",
       credentials: "omit",
-      signal: AbortSignal.timeout(TIMEOUT_MS),
+      signal: AbortSignal.timeout(timeoutMs),
     });
     return { status: response.status, body: await response.json() };
   } catch {

@@ -1,6 +1,7 @@
-// The page of an invitation's link: key (after the `#`), consent, commands.
+// The page of an invitation's link: key (after the `#`), consent, start. `workspace.js` shows a started session.
 
 import { fetchJson, fill, formatTime, formatZone, showPart, showState } from "./common.js";
+import { closeWorkspace, openWorkspace, showClosed } from "./workspace.js";
 
 const KEY_PATTERN = /^PST-[A-Z0-9]{4}-[A-Z0-9]{4}$/;
 const CLOSED_PARTS = { completed: "completed", hired: "completed", expired: "over" };
@@ -10,6 +11,7 @@ let key = "";
 let invitation = {};
 
 async function open() {
+  closeWorkspace();
   key = location.hash.slice(1).trim().toUpperCase();
   if (!KEY_PATTERN.test(key)) return showState("no-key");
   fill({ key });
@@ -20,7 +22,7 @@ async function open() {
   if (status !== 200) return showState("offline");
   invitation = body;
   fillInvitation();
-  showProgress();
+  await showProgress();
   return showState("assessment");
 }
 
@@ -38,15 +40,20 @@ function fillInvitation() {
   if (disclosure.tosUrl) document.querySelector("[data-terms]").href = disclosure.tosUrl;
 }
 
-function showProgress() {
+async function showProgress() {
   const progress = CLOSED_PARTS[invitation.status] ?? (invitation.status === "active" ? "active" : "before");
   for (const part of ["before", "active", "completed", "over"]) showPart(part, part === progress);
   const agreed = invitation.alreadyConfirmed;
   showPart("disclosure", progress === "before" && !agreed);
   showPart("consent", progress === "before" && !agreed);
-  showPart("commands", progress === "before" && agreed);
-  showPart("running", progress === "active");
+  showPart("ready", progress === "before" && agreed);
+  showPart("client", progress === "active" || (progress === "before" && agreed));
   showPart("read-again", progress === "active" || (progress === "before" && agreed));
+  showPart("workspace", progress === "active");
+  showPart("countdown", false);
+  showPart("handed-in", false);
+  if (progress === "active") await openWorkspace(key, open);
+  if (progress === "completed" || progress === "over") await showClosed(key);
 }
 
 async function agree(event) {
@@ -58,8 +65,21 @@ async function agree(event) {
   if (status === 409) return showChangedDisclosure();
   if (status !== 200) return undefined;
   invitation.alreadyConfirmed = true;
-  showProgress();
-  return document.querySelector("[data-focus-commands]").focus();
+  await showProgress();
+  return document.querySelector("[data-focus-ready]").focus();
+}
+
+/** Redeem the key. Another window may have done so already. */
+async function start(event) {
+  const button = event.currentTarget;
+  button.disabled = true;
+  const headers = { "Content-Type": "application/json" };
+  const { status } = await fetchJson("/v1/candidate/redeem", { method: "POST", headers, body: JSON.stringify({ key }) });
+  button.disabled = false;
+  showPart("start-failed", status !== 200 && status !== 409);
+  if (status !== 200 && status !== 409) return;
+  await open();
+  document.querySelector("[data-focus-workspace]").focus();
 }
 
 async function showChangedDisclosure() {
@@ -70,9 +90,9 @@ async function showChangedDisclosure() {
 
 async function copy(event) {
   const button = event.currentTarget;
-  const copied = await copyText(button.closest(".command").querySelector("pre"));
+  const copied = await copyText(button.closest(".copyable").querySelector("pre, code"));
   button.textContent = copied ? "Copied" : "Press Ctrl+C";
-  document.querySelector("[data-announcement]").textContent = copied ? "Command copied." : "Command selected.";
+  document.querySelector("[data-announcement]").textContent = copied ? "Copied." : "Selected.";
   setTimeout(() => (button.textContent = "Copy"), COPIED_MS);
 }
 
@@ -89,7 +109,8 @@ async function copyText(element) {
 
 function chooseShell(shell) {
   document.body.dataset.shell = shell;
-  document.querySelector(`input[name=shell][value=${shell}]`).checked = true;
+  const choice = document.querySelector(`input[name=shell][value=${shell}]`);
+  if (choice) choice.checked = true;
 }
 
 function listItem(text) {
@@ -99,8 +120,8 @@ function listItem(text) {
 }
 
 function clockSentence(limit) {
-  if (limit === "None") return "Recording starts when you run the start command. There is no time limit.";
-  return `Recording and the clock start when you run the start command. You then have ${limit}.`;
+  if (limit === "None") return "Your session starts when you press Start. There is no time limit.";
+  return `Your session and the clock start when you press Start. You then have ${limit}.`;
 }
 
 function formatMinutes(minutes) {
@@ -121,6 +142,7 @@ function openKey(event) {
 
 document.querySelector("[data-retry]").addEventListener("click", open);
 document.querySelector("[data-consent]").addEventListener("submit", agree);
+document.querySelector("[data-start]").addEventListener("click", start);
 document.querySelector("[data-key-form]").addEventListener("submit", openKey);
 for (const button of document.querySelectorAll(".copy")) button.addEventListener("click", copy);
 for (const choice of document.querySelectorAll("input[name=shell]")) {

@@ -6,14 +6,13 @@ The values are exact: milliseconds, billionths, counts. Only `to_response` round
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import Any
 
 from rules.analyzed_events import BY_HAND, AnalyzedEvent, read_events, without_editor_duplicates
 from rules.envelopes import CHANGE_KINDS
 from rules.error_episodes import find_error_episodes
 from rules.frequent_names import shown_names
-from rules.rounding import BILLION, half_up, milliseconds, ratio
+from rules.rounding import BILLION, half_up_ratio, milliseconds, ratio
 from rules.usage import Prices, total_usage
 
 VERSION = 1  # of the definition, stored with the values; increase it when the same events give other values
@@ -134,9 +133,9 @@ def to_response(values: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "durationMs": values["duration_ms"],
         "promptCount": values["prompt_count"],
-        "commandFailRate": _rounded_ratio(values["command_fail_rate"]),
-        "verifyIntensity": _rounded_ratio(values["verify_intensity"]),
-        "manualEditRatio": _rounded_ratio(values["manual_edit_ratio"]),
+        "commandFailRate": shown_ratio(values["command_fail_rate"]),
+        "verifyIntensity": shown_ratio(values["verify_intensity"]),
+        "manualEditRatio": shown_ratio(values["manual_edit_ratio"]),
         "firstChangeLatencyMs": values["first_change_latency_ms"],
         "testsPassed": values["tests_passed"],
         "commandCount": values["command_count"],
@@ -158,7 +157,7 @@ def _elapsed(first: AnalyzedEvent, last: AnalyzedEvent) -> int:
 
 def _scaled_ratio(part: int, whole: int, scale: int) -> int | None:
     """part / whole in units of 1/scale; None if `whole` is 0."""
-    return half_up(Fraction(part * scale, whole)) if whole else None
+    return half_up_ratio(part, whole, scale) if whole else None
 
 
 def _share(outcomes: Sequence[bool]) -> int:
@@ -181,5 +180,6 @@ def _tests_passed(submitted: tuple[int, int] | None, events: Iterable[AnalyzedEv
     return (runs or tests or [None])[-1]
 
 
-def _rounded_ratio(billionths: int | None) -> float | None:
+def shown_ratio(billionths: int | None) -> float | None:
+    """The ratio with 3 decimals."""
     return None if billionths is None else ratio(billionths, BILLION)

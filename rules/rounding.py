@@ -19,6 +19,11 @@ def round_half_away(value: Fraction, digits: int) -> Fraction:
     return -rounded if value < 0 else rounded
 
 
+def half_up_ratio(part: int, whole: int, scale: int) -> int:
+    """part / whole in units of 1/scale; ties round up."""
+    return half_up(Fraction(part * scale, whole))
+
+
 def milliseconds(nanoseconds: int) -> int:
     """Whole milliseconds; ties round up."""
     return (nanoseconds + NS_PER_MS // 2) // NS_PER_MS

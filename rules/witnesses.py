@@ -5,13 +5,18 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
-from rules.envelopes import label, member, text
+from rules.envelopes import integer, label, member, text
 from rules.recorded_events import CHANNELS
 
 # The source of calls by an unknown tool, whichever channel recorded them.
 RECORDED = "recorded"
 _RESPONSES = frozenset({"ai_response", "subagent_usage"})
+_USAGE = ("inputTokens", "outputTokens", "cacheReadTokens", "cacheWriteTokens")
+_WITHOUT_REQUEST_IDS = "codex"
 _ONCE_A_SESSION = frozenset({"session_start", "session_end"})
+# A call is asked for, decided about, and done.
+_PARTS_OF_A_CALL = {"tool_intent": "intent", "permission_decision": "decision"}
+_REPEATABLE = ("prompt:", "usage:", "inner:")
 _DIGEST_CHARACTERS = 24
 
 
@@ -36,7 +41,10 @@ def joins(envelope: Any) -> str | None:
     """
     kind, data = text(member(envelope, "kind")) or "", member(envelope, "data")
     agent_session = text(member(data, "meta", "ideSessionId")) or ""
-    return " ".join(_keys(kind, data, agent_session)) or None
+    keys = [*_keys(kind, data, agent_session)]
+    if kind in _RESPONSES and member(envelope, "source", "tool") == _WITHOUT_REQUEST_IDS:
+        keys += _usage_keys(data, agent_session)
+    return " ".join(keys) or None
 
 
 def _keys(kind: str, data: Any, agent_session: str) -> Iterator[str]:
@@ -51,8 +59,8 @@ def _keys(kind: str, data: Any, agent_session: str) -> Iterator[str]:
     elif kind in _ONCE_A_SESSION:
         yield _key(kind, agent_session)
     elif tool_use_id := text(member(data, "toolUseId")):
-        yield _key("intent" if kind == "tool_intent" else "outcome", tool_use_id)
-        if kind != "tool_intent" and _is_inner(data, tool_use_id):
+        yield _key(_PARTS_OF_A_CALL.get(kind, "outcome"), tool_use_id)
+        if kind not in _PARTS_OF_A_CALL and _is_inner(data, tool_use_id):
             content = _normalized(member(data, "command")) or _normalized(member(data, "path"))
             yield _key("inner", agent_session, kind, content)
 
@@ -60,6 +68,13 @@ def _keys(kind: str, data: Any, agent_session: str) -> Iterator[str]:
 def _is_inner(data: Any, tool_use_id: str) -> bool:
     """Whether a script of Codex' code mode made the call: the proxy does not see its id, other channels do."""
     return tool_use_id.startswith("exec-") or text(member(data, "parentToolUseId")) is not None
+
+
+def _usage_keys(data: Any, agent_session: str) -> Iterator[str]:
+    """The key of a response by its usage: this tool's telemetry has neither its id nor its text."""
+    counts = [integer(member(data, name)) for name in _USAGE]
+    if any(count is not None for count in counts):
+        yield _key("usage", agent_session, *(str(count or 0) for count in counts))
 
 
 def _normalized(value: Any) -> str:
@@ -75,7 +90,7 @@ def _key(kind: str, *parts: str) -> str:
 def superseded(events: Iterable[Seen]) -> set[int]:
     """The numbers of the events that a better channel has too.
 
-    A prompt can be repeated, and so can a script's call: as many of a channel's are superseded, in order, as a better
+    A prompt, a usage and a script's call can be repeated: as many of a channel's are superseded, in order, as a better
     channel has. Of other events each with a key of a better channel is. Events of one channel do not supersede each
     other.
 
@@ -99,8 +114,7 @@ def superseded(events: Iterable[Seen]) -> set[int]:
 
 
 def _is_covered(key: str, counts: Counter[str], better: Counter[str]) -> bool:
-    is_repeatable = key.startswith(("prompt:", "inner:"))
-    return better[key] > (counts[key] if is_repeatable else 0)
+    return better[key] > (counts[key] if key.startswith(_REPEATABLE) else 0)
 
 
 def tool_source(source: Any) -> str | None:

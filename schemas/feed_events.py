@@ -8,7 +8,9 @@ from schemas.fields import Choice, Id, Integer, Nested, Number, String
 from schemas.keys import SESSION_STATUSES, STATUSES
 from schemas.timestamps import Timestamp
 
-SEAL_REASONS = ("closed", "completed", "hired", "tests_submitted", "late_events", "rederived", "erased")
+SEAL_REASONS = (
+    *("closed", "completed", "hired", "tests_submitted", "late_events", "rederived", "handed_in", "erased"),
+)
 EXAMPLE_MAC = "9f86d081" * 8
 _HEAD = String("Head of the hash chain, in hex.", example=EXAMPLE_MAC, null=True)
 _KEY_ID = String("Id of the seal key; null without `SEAL_KEYS`.", example="4f0c2ab1", null=True)

@@ -72,7 +72,7 @@ class Settings(SettingsChange):
 
     always_complete = True
 
-    disclosure_version = String("Version of the current disclosure.", example="2026-11-25+3fa9c1d2")
+    disclosure_version = String("Version of the current disclosure.", example="2026-11-26+3fa9c1d2")
     disclosure_hash = String("Hash of the current disclosure.", example="9f86d081884c7d65")
 
 

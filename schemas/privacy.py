@@ -10,7 +10,7 @@ from schemas.timestamps import Timestamp
 class GivenConsent(Schema):
     """A recorded agreement."""
 
-    disclosure_version = String("Version of the disclosure, if known.", example="2026-11-25", null=True)
+    disclosure_version = String("Version of the disclosure, if known.", example="2026-11-26", null=True)
     disclosure_hash = String("Hash of the text.", example="9f86d081884c7d65", null=True)
     given_at = Timestamp("When the candidate agreed.", attribute="created_at")
 

@@ -4,6 +4,7 @@ from rules.recorded_events import CHANNELS
 from schemas import members
 from schemas.base import Body, Schema
 from schemas.fields import Choice, Dict, Flag, Id, Integer, ListOf, Nested, Number, String, Text, Verbatim
+from schemas.hand_ins import HandIn
 from schemas.keys import SESSION_STATUSES
 from schemas.timestamps import Timestamp
 
@@ -48,6 +49,7 @@ class Session(SessionBase):
     retained_until = Timestamp("When personal data will be erased, if ever.", null=True)
     seal = Nested(SealHead, "Server's seal; for the candidate only when complete.", null=True)
     erasure_requested_at = Timestamp("When the candidate asked for erasure.", null=True)
+    hand_in = Nested(HandIn, "What the candidate handed in last; null without a hand-in.", null=True)
 
 
 class TokenCounts(Schema):
@@ -67,6 +69,12 @@ class SessionMetrics(Schema):
     command_fail_rate = Number("Share of commands that failed.", example=0.142, null=True)
     verify_intensity = Number("Verifications per change.", example=0.61, null=True)
     manual_edit_ratio = Number("Share of changes made by hand.", example=0.33, null=True)
+    manual_line_ratio = Number(
+        "Share of the final diff's added lines that no recorded agent change added; null without a git bundle that "
+        "contains the assessment's commit.",
+        example=0.2,
+        null=True,
+    )
     first_change_latency_ms = Integer("First event to first change.", example=180000, null=True)
     tests_passed = Flag("Whether the tests passed; null if unknown.", example=True, null=True)
     command_count = Integer("Number of commands.", example=52)

@@ -1,13 +1,22 @@
-"""Storage for submitted bundles: a local folder or an S3-compatible store.
+"""Storage for submitted bundles and hand-ins: a local folder or an S3-compatible store.
 
-A bundle is a gzip-compressed tar of at most MAX_BUNDLE_BYTES. It is always streamed and never unpacked. The server
-generates object keys; they contain nothing from the client. Several machines need S3 or a shared volume.
+A client's bundle is a gzip-compressed tar, a hand-in a git bundle or a zip archive, of at most MAX_BUNDLE_BYTES. They
+are always streamed and never unpacked. The server generates object keys; they contain nothing from the client. Several
+machines need S3 or a shared volume.
 """
 
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from storage.base import CONTENT_TYPE, MAX_BUNDLE_BYTES, Storage, is_object_key, new_object_key
+from storage.base import (
+    CONTENT_TYPE,
+    MAX_BUNDLE_BYTES,
+    HashedStream,
+    Storage,
+    checked_length,
+    is_object_key,
+    new_object_key,
+)
 from storage.folder import FolderStorage
 from storage.s3 import S3Storage
 

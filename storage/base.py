@@ -7,16 +7,16 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 
-from errors import StoreUnavailable, TooLarge
+from errors import Incomplete, LengthRequired, StoreUnavailable, TooLarge
 
 MAX_BUNDLE_BYTES = 128 * 1024 * 1024
 CONTENT_TYPE = "application/gzip"
 CHUNK_BYTES = 256 * 1024
 
 _UUID = "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
-_OBJECT_KEY = re.compile(rf"{_UUID}\.[0-9a-f]{{32}}\.tar\.gz", re.ASCII)
+_OBJECT_KEY = re.compile(rf"{_UUID}\.[0-9a-f]{{32}}\.(?:tar\.gz|bundle|zip)", re.ASCII)
 
 
 class Readable(Protocol):
@@ -27,9 +27,12 @@ class Readable(Protocol):
     def close(self) -> None: ...
 
 
-def new_object_key(session_id: str) -> str:
-    """Generate an unguessable key for one upload of a session (a lowercase UUID)."""
-    return f"{session_id}.{secrets.token_hex(16)}.tar.gz"
+def new_object_key(session_id: str, suffix: str = "tar.gz") -> str:
+    """Generate an unguessable key for one upload of a session (a lowercase UUID).
+
+    suffix -- `tar.gz`, or of a hand-in `bundle` or `zip`
+    """
+    return f"{session_id}.{secrets.token_hex(16)}.{suffix}"
 
 
 def is_object_key(text: str) -> bool:
@@ -45,6 +48,18 @@ class Storage(ABC):
         """Sign a URL that accepts any number of PUTs of this object until it expires.
 
         The request must have the header `Content-Type: application/gzip`.
+        """
+
+    @abstractmethod
+    def prepare(self) -> None:
+        """Create what the first upload needs. Raises DiskFull or StoreUnavailable."""
+
+    @abstractmethod
+    def receive(self, object_key: str, stream: Readable, content_length: int | None) -> None:
+        """Store a request's body completely or not at all; of concurrent requests, the last to finish wins.
+
+        content_length -- from the request header, None if it is missing
+        Raises LengthRequired or TooLarge before reading; Incomplete, DiskFull or StoreUnavailable while storing.
         """
 
     @abstractmethod
@@ -106,3 +121,45 @@ def _read_chunks(stream: Readable) -> Iterator[bytes]:
                 yield chunk
         except OSError as error:
             raise StoreUnavailable("The bundle cannot be read.") from error
+
+
+class HashedStream:
+    """A stream that computes the SHA-256 of what is read from it."""
+
+    def __init__(self, stream: Any):
+        self._stream = stream
+        self._digest = hashlib.sha256()
+
+    def read(self, size: int = -1, /) -> bytes:
+        data = self._stream.read(size)
+        self._digest.update(data)
+        return data
+
+    def close(self) -> None:
+        """Do nothing: the stream belongs to the request."""
+
+    @property
+    def sha256(self) -> str:
+        return self._digest.hexdigest()
+
+
+def checked_length(content_length: int | None) -> int:
+    """The length of a body. Raises LengthRequired or TooLarge."""
+    if content_length is None or content_length < 0:
+        raise LengthRequired()
+    if content_length > MAX_BUNDLE_BYTES:
+        raise TooLarge()
+    return content_length
+
+
+def read_body(stream: Readable, length: int) -> Iterator[bytes]:
+    """Stream exactly `length` bytes of a request's body. Raises Incomplete if it ends before."""
+    while length:
+        try:
+            chunk = stream.read(min(length, CHUNK_BYTES))
+        except (OSError, ValueError):  # connection reset, or invalid for gunicorn
+            raise Incomplete() from None
+        if not chunk:
+            raise Incomplete()
+        yield chunk
+        length -= len(chunk)

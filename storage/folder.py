@@ -12,9 +12,9 @@ from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 
-from errors import DiskFull, Incomplete, LengthRequired, NotFound, StoreUnavailable, TooLarge
+from errors import DiskFull, NotFound, StoreUnavailable
 from storage.atomic_file import atomic_file
-from storage.base import CHUNK_BYTES, MAX_BUNDLE_BYTES, Readable, Storage, is_object_key
+from storage.base import Readable, Storage, checked_length, is_object_key, read_body
 
 _EXPIRES = re.compile("[0-9]{1,12}", re.ASCII)
 
@@ -22,7 +22,7 @@ _EXPIRES = re.compile("[0-9]{1,12}", re.ASCII)
 class FolderStorage(Storage):
     """Bundles as files in one folder.
 
-    folder -- created with the first upload URL; if it is missing later, the storage is unavailable
+    folder -- created with the first upload URL or hand-in; if it is missing later, bundles are unavailable
     base_url -- the service's public URL, without a trailing slash
     secret -- returns the signing key, at least 32 random bytes, the same in all processes and after a restart
     """
@@ -33,8 +33,7 @@ class FolderStorage(Storage):
         self._secret = secret
 
     def upload_url(self, object_key: str, expires_at: datetime) -> str:
-        with self._translated_errors():
-            self._create_folder()
+        self.prepare()
         expires = str(int(expires_at.timestamp()))
         signature = self._sign(object_key, expires)
         return f"{self.base_url}/v1/bundles/{object_key}?expires={expires}&signature={signature}"
@@ -47,22 +46,15 @@ class FolderStorage(Storage):
         is_authentic = hmac.compare_digest(expected.encode(), signature.encode("utf-8", "replace"))
         return is_authentic and now.timestamp() < int(expires)
 
-    def receive(self, object_key: str, stream: Readable, content_length: int | None) -> None:
-        """Store the body of a PUT atomically; of concurrent PUTs, the last to finish wins.
+    def prepare(self) -> None:
+        with self._translated_errors():
+            self._create_folder()
 
-        content_length -- from the request header, None if it is missing
-        Raises LengthRequired or TooLarge before reading; Incomplete, DiskFull or StoreUnavailable while storing.
-        """
-        if content_length is None or content_length < 0:
-            raise LengthRequired()
-        if content_length > MAX_BUNDLE_BYTES:
-            raise TooLarge()
+    def receive(self, object_key: str, stream: Readable, content_length: int | None) -> None:
+        length = checked_length(content_length)
         with self._translated_errors(), atomic_file(self._path(object_key)) as file:
-            while content_length and (chunk := _read(stream, min(content_length, CHUNK_BYTES))):
+            for chunk in read_body(stream, length):
                 file.write(chunk)
-                content_length -= len(chunk)
-            if content_length:
-                raise Incomplete()
 
     def open(self, object_key: str) -> Readable:
         with self._translated_errors():
@@ -133,10 +125,3 @@ class FolderStorage(Storage):
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
                 raise DiskFull() from error
             raise StoreUnavailable() from error
-
-
-def _read(stream: Readable, size: int) -> bytes:
-    try:
-        return stream.read(size)
-    except (OSError, ValueError):  # connection reset, or invalid for gunicorn
-        raise Incomplete() from None

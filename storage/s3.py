@@ -1,5 +1,7 @@
 """Bundles in a bucket of an S3-compatible store."""
 
+import errno
+import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -8,8 +10,8 @@ from functools import cached_property
 from time import monotonic
 from typing import Any
 
-from errors import NotFound, StoreUnavailable
-from storage.base import CONTENT_TYPE, Readable, Storage, is_object_key
+from errors import DiskFull, NotFound, StoreUnavailable
+from storage.base import CONTENT_TYPE, Readable, Storage, checked_length, is_object_key, read_body
 
 # For each attempt. A request that waits for the store occupies a server thread.
 CONNECT_TIMEOUT_SECONDS, READ_TIMEOUT_SECONDS, MAX_ATTEMPTS = 3, 8, 2
@@ -39,6 +41,19 @@ class S3Storage(Storage):
                 Params=self._object(object_key) | {"ContentType": CONTENT_TYPE},
                 ExpiresIn=int((expires_at - datetime.now(UTC)).total_seconds()),
             )
+
+    def prepare(self) -> None:
+        """Do nothing: the bucket exists."""
+
+    def receive(self, object_key: str, stream: Readable, content_length: int | None) -> None:
+        length = checked_length(content_length)
+        # The store needs the body's digest before the body, and again for another attempt.
+        with tempfile.TemporaryFile() as file:
+            with _translated_disk_errors():
+                for chunk in read_body(stream, length):
+                    file.write(chunk)
+            file.seek(0)
+            self._call("put_object", object_key, Body=file)
 
     def open(self, object_key: str) -> Readable:
         return _Body(self._call("get_object", object_key)["Body"])
@@ -140,6 +155,16 @@ def _is_outage(error: Exception) -> bool:
     from botocore.exceptions import BotoCoreError
 
     return isinstance(error, BotoCoreError) or _status(error) >= 500
+
+
+@contextmanager
+def _translated_disk_errors() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise DiskFull() from error
+        raise StoreUnavailable() from error
 
 
 @contextmanager

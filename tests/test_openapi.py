@@ -15,9 +15,9 @@ from rules.usage import ReportedUsage
 from schemas.base import camel
 from tests.hostile.operations import DOCUMENT, METHODS
 
-PROXIES = "/v1/proxy/"
-# Without the model proxies, which respond in their providers' shapes.
-PATHS = {path: item for path, item in DOCUMENT["paths"].items() if not path.startswith(PROXIES)}
+# The model proxies and OTLP respond in their protocols' shapes.
+OTHER_SHAPES = ("/v1/proxy/", "/v1/otlp/")
+PATHS = {path: item for path, item in DOCUMENT["paths"].items() if not path.startswith(OTHER_SHAPES)}
 OPERATIONS = {
     f"{name.upper()} {path}": PATHS[path][name] for path in PATHS for name in PATHS[path].keys() & METHODS
 }
@@ -26,7 +26,7 @@ BODIES = {
     for operation in OPERATIONS.values()
     if "application/json" in operation.get("requestBody", {}).get("content", {})
 }
-CANDIDATE_TAGS = {"Candidate", "Client", "Events"}
+CANDIDATE_TAGS = {"Candidate", "Client", "Events", "Agents"}
 HEADERS_OF_EVERY_RESPONSE = {"Content-Type", "Content-Length", "Cache-Control", "X-Content-Type-Options"}
 FIRST_TAGS = ["Assessments", "Candidate keys", "Candidates", "Cohort statistics", "Sessions"]
 
@@ -62,7 +62,7 @@ def test_every_route_is_documented(app):
     served = {
         f"{method} {path(rule.rule)}"
         for rule in app.url_map.iter_rules()
-        if rule.rule.startswith("/v1/") and not rule.rule.startswith(PROXIES)
+        if rule.rule.startswith("/v1/") and not rule.rule.startswith(OTHER_SHAPES)
         for method in rule.methods - {"HEAD", "OPTIONS"}
     }
     assert served == OPERATIONS.keys()
@@ -237,7 +237,8 @@ def test_generators_can_leave_out_the_candidates_operations_and_the_proxies_by_t
             assert is_for_reviewers == (operation["tags"][0] not in CANDIDATE_TAGS), name
     for path, item in DOCUMENT["paths"].items():
         for method in item.keys() & METHODS:
-            assert (item[method]["tags"] == ["Model proxies"]) == path.startswith(PROXIES), path
+            has_other_shape = item[method]["tags"] in (["Model proxies"], ["Telemetry"])
+            assert has_other_shape == path.startswith(OTHER_SHAPES), path
 
 
 def test_example_of_every_body_is_valid(app):

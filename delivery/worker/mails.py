@@ -47,9 +47,7 @@ def _send(delivery: Delivery, settings: Mapping[str, Any], transport: Transport)
     elif delivery.kind == REMINDER and (key.status != "pending" or key.reminded_at is None):
         outcomes.cancel(delivery, "The candidate has started, or the key was extended.")
     else:
-        message = compose(
-            _invitation(delivery, key, settings["BASE_URL"]), settings["MAIL_FROM"], clock.now()
-        )
+        message = compose(_invitation(delivery, key, settings), settings["MAIL_FROM"], clock.now())
         release_connection()
         outcomes.succeed(delivery, transport.deliver(message))
 
@@ -73,7 +71,7 @@ def _invite_person(delivery: Delivery, settings: Mapping[str, Any], transport: T
     outcomes.succeed(delivery, transport.deliver(message))
 
 
-def _invitation(delivery: Delivery, key: CandidateKey, base_url: str) -> Invitation:
+def _invitation(delivery: Delivery, key: CandidateKey, settings: Mapping[str, Any]) -> Invitation:
     assessment = key.assessment
     return Invitation(
         message_id=_message_id(delivery.id),
@@ -86,7 +84,8 @@ def _invitation(delivery: Delivery, key: CandidateKey, base_url: str) -> Invitat
         time_limit_minutes=key.time_limit_minutes,
         key=key.key,
         expires_at=key.expires_at,
-        base_url=base_url,
+        base_url=settings["BASE_URL"],
+        client_install=settings["CLIENT_INSTALL"],
         reply_to=key.organization.reply_to,
         is_reminder=delivery.kind == REMINDER,
     )

@@ -138,7 +138,8 @@ def shown_metrics(session: Session) -> dict[str, Any] | None:
         shown = metrics.to_response(session.columns(METRIC_COLUMNS) | session.further_metrics)
     except (KeyError, TypeError):
         return None  # Somebody changed them in the database, which the final seal detects.
-    return shown | {"derivationVersion": session.derivation_version}
+    manual_lines = metrics.shown_ratio(session.manual_line_ratio)
+    return shown | {"manualLineRatio": manual_lines, "derivationVersion": session.derivation_version}
 
 
 def rederive(session: Session, derivation: Derivation | None = None) -> dict[str, tuple[Any, Any]]:

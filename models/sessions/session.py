@@ -94,7 +94,8 @@ class Session(Model):
     """One candidate's work on an assessment, from redeem to close, with the metrics derived from its events.
 
     `created_at` is the redeem. `closes_at` is the time limit's close (None without a limit), `closed_at` the close
-    once a process has settled it. Durations are milliseconds, ratios billionths (docs/metrics.md).
+    once a process has settled it. Durations are milliseconds, ratios billionths (docs/metrics.md);
+    `manual_line_ratio` is derived from the hand-in, not only from events (models/hand_ins.py).
     `stored_event_count` and `stored_event_bytes` include the events up to `counted_seq`; `refused_event_count` counts
     events beyond the quota (models/sessions/quota.py) until the final seal. The MACs are explained in
     models/sessions/final_seals.py. `score_total` is in thousandths (models/scores.py). `integrity_codes` are the kinds
@@ -135,6 +136,7 @@ class Session(Model):
     first_change_latency_ms = BigIntegerField(null=True)
     tests_passed = peewee.BooleanField(null=True)
     further_metrics = JSONField(null=True)
+    manual_line_ratio = BigIntegerField(null=True)
     sealed_count = IntegerField(default=0)
     seal_head = BytesField(null=True)
     stored_event_count = IntegerField(default=0)

@@ -10,8 +10,13 @@ from response_checks import refusal
 from blueprints.guides import GUIDES
 
 PAGES = ["/docs", "/docs/errors.md", "/start", "/replay/01978f2e-7c1a-7a4e-9d57-1f3f7f8b7a01"]
-STATIC = ["site.css", "start.js", "icon.svg"]
-FILES = ["/docs/swagger-ui.css", "/docs/swagger-ui-bundle.js", *(f"/pages/{name}" for name in STATIC)]
+STATIC = ["site.css", "start.js", "workspace.js", "icon.svg"]
+FILES = [
+    "/workspace.sh",
+    "/docs/swagger-ui.css",
+    "/docs/swagger-ui-bundle.js",
+    *(f"/pages/{name}" for name in STATIC),
+]
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
     "font-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -112,8 +117,19 @@ def test_a_compressed_file_is_the_same_in_every_process(anonymous):
     assert packed[4:8] == bytes(4), "The time in the header would change the ETag."
 
 
-def test_start_page_has_the_commands_of_the_invitation(app, anonymous):
-    page = html.unescape(re.sub(r"<[^>]+>", "", anonymous.get("/start").text))
-    address = app.config["BASE_URL"]
+def start_page(anonymous) -> str:
+    return html.unescape(re.sub(r"<[^>]+>", "", anonymous.get("/start").text))
+
+
+def test_start_page_has_the_command_that_prepares_the_workspace(app, anonymous):
+    page = start_page(anonymous)
+    assert f"curl -fsSL {app.config['BASE_URL']}/workspace.sh | sh" in page
+    assert "promptster" not in page.lower()
+
+
+def test_start_page_has_the_clients_commands_if_its_installation_is_set(app, anonymous, monkeypatch):
+    monkeypatch.setitem(app.config, "CLIENT_INSTALL", "npm install -g <client>")
+    page, address = start_page(anonymous), app.config["BASE_URL"]
+    assert "npm install -g <client>" in page
     assert f"PROMPTSTER_API_URL={address} PROMPTSTER_APP_URL={address} promptster start PST-XXXX-XXXX" in page
     assert f"PROMPTSTER_APP_URL={address} promptster done" in page

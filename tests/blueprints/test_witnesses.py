@@ -165,7 +165,9 @@ def test_a_client_cannot_claim_a_channel(candidate, reviewer, key, channel):
     assert [event.channel for event in Event.select()] == [None, None]
     factories.record(own, channel, PROMPT)
     assert get(reviewer, own)["eventCount"] == 2
-    assert {fact["code"] for fact in get(reviewer, own, "integrity")["facts"]} == set()
+    codes = [fact["code"] for fact in get(reviewer, own, "integrity")["facts"]]
+    # The client's event does not hide that it did not report the prompt.
+    assert codes == (["prompt_not_reported"] if channel == "proxy" else [])
 
 
 def test_a_client_cannot_replace_a_recorded_event(candidate, key):
@@ -196,7 +198,9 @@ def test_a_changed_channel_is_a_fact(reviewer, session, columns):
     factories.record(session, "proxy", FAILED)
     assert get(reviewer, session, "integrity")["facts"] == []
     Event.update(columns).execute()
-    assert [fact["code"] for fact in get(reviewer, session, "integrity")["facts"]] == ["column_changed"]
+    codes = [fact["code"] for fact in get(reviewer, session, "integrity")["facts"]]
+    is_compared = columns == {"channel": "otlp"}  # as telemetry of a call that the proxy never carried
+    assert codes == ["column_changed", *(["call_not_proxied"] if is_compared else [])]
 
 
 def test_an_event_of_the_client_that_becomes_one_of_a_channel_is_a_fact(reviewer, session):

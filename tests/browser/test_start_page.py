@@ -1,12 +1,17 @@
-"""The page behind an invitation's link: from key to consent to commands."""
+"""The page behind an invitation's link: from key to consent, start, workspace and hand-in."""
 
+import io
 import json
+import re
+import zipfile
 
 import pytest
 
-from tests.browser.conftest import DESKTOP, PHONE, PUBLIC_ADDRESS
+from tests.browser.conftest import DESKTOP, PHONE, PUBLIC_ADDRESS, Visit
+from tests.live.cast import make_assessment, make_keys, start_session
+from tests.live.service import Service
 
-COMMAND = "[data-part=commands] pre:visible >> nth=1"
+COMMAND = "[data-part=workspace] pre:visible >> nth=0"
 TITLE = "Backend API Challenge"
 
 
@@ -18,6 +23,13 @@ def agreed_key(website, key) -> str:
     return key
 
 
+@pytest.fixture
+def started_key(website, key) -> str:
+    """The key of a session without events."""
+    start_session(website, key)
+    return key
+
+
 def has_agreed(website, key) -> bool:
     return website.candidate(key).get("/v1/candidate/consent")["alreadyConfirmed"]
 
@@ -26,15 +38,19 @@ def start_command(key) -> str:
     return f"PROMPTSTER_API_URL={PUBLIC_ADDRESS} PROMPTSTER_APP_URL={PUBLIC_ADDRESS} promptster start {key}"
 
 
+def is_started(website, key) -> bool:
+    return website.candidate(key).get("/v1/candidate/consent")["status"] == "active"
+
+
 @pytest.mark.parametrize("width", [DESKTOP, pytest.param(PHONE, marks=pytest.mark.slow)])
-def test_page_leads_from_key_to_consent_to_command(open_visit, website, key, width):
+def test_page_leads_from_key_to_consent_to_start_to_workspace(open_visit, website, key, width):
     visit = open_visit(f"/start#{key}", width)
     page = visit.page
     assert visit.heading() == TITLE
     assert page.locator(".company").inner_text() == "Northwind Traders"
     for text in ("1 hour 30 minutes", "Europe/Berlin", "Your screen, camera or microphone"):
         assert visit.shows(text)
-    assert not page.locator("[data-part=commands]").is_visible()
+    assert not page.get_by_role("button", name="Start", exact=True).is_visible()
     page.get_by_role("button", name="Agree and continue").click()
     assert page.evaluate("document.querySelector('[data-consent] input').validity.valueMissing")
     assert not has_agreed(website, key)
@@ -42,14 +58,22 @@ def test_page_leads_from_key_to_consent_to_command(open_visit, website, key, wid
 
     page.get_by_role("checkbox").check()
     page.get_by_role("button", name="Agree and continue").click()
-    assert page.locator(COMMAND).inner_text() == start_command(key)
-    assert visit.shows("npm install -g @promptster/cli")
-    assert visit.shows("the clock start when you run the start command")
+    assert visit.shows("the clock start when you press Start. You then have 1 hour 30 minutes")
     assert has_agreed(website, key)
+    assert not is_started(website, key)
+
+    page.get_by_role("button", name="Start", exact=True).click()
+    assert page.locator(COMMAND).inner_text() == f"curl -fsSL {PUBLIC_ADDRESS}/workspace.sh | sh"
+    assert is_started(website, key)
+    assert re.fullmatch("1:(29:[0-9]{2}|30:00)", page.locator("[role=timer]").inner_text())
+    assert visit.shows("Nothing has arrived yet")
     assert visit.is_clean()
+    page.reload()
+    assert visit.shows("Your session has started")
+    assert page.locator(COMMAND).is_visible()
 
 
-def test_page_works_with_the_keyboard_alone(open_visit, key):
+def test_page_works_with_the_keyboard_alone(open_visit, website, key):
     page = open_visit(f"/start#{key}").page
     page.locator("h1:visible").wait_for()
     while page.evaluate("document.activeElement.type") != "checkbox":
@@ -57,28 +81,126 @@ def test_page_works_with_the_keyboard_alone(open_visit, key):
     page.keyboard.press("Space")
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")
+    page.get_by_role("button", name="Start", exact=True).wait_for()
+    assert page.evaluate("document.activeElement.textContent") == "Start when you are ready"
+    while page.evaluate("document.activeElement.textContent") != "Start":
+        page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
     page.locator(COMMAND).wait_for()
-    assert page.evaluate("document.activeElement.textContent") == "How to start"
+    page.wait_for_function("document.activeElement.textContent === 'Your workspace'")
 
 
-def test_command_can_be_copied_and_is_powershell_on_windows(open_visit, agreed_key):
-    page = open_visit(f"/start#{agreed_key}", permissions=["clipboard-read", "clipboard-write"]).page
-    page.locator("[data-part=commands] .copy:visible >> nth=1").click()
-    page.get_by_role("button", name="Copied").wait_for()
-    assert page.evaluate("navigator.clipboard.readText()") == start_command(agreed_key)
-    page.get_by_role("radio", name="Windows").check(force=True)
-    assert page.locator(COMMAND).inner_text().splitlines() == [
-        f"$env:PROMPTSTER_API_URL='{PUBLIC_ADDRESS}'",
-        f"$env:PROMPTSTER_APP_URL='{PUBLIC_ADDRESS}'",
-        f"promptster start {agreed_key}",
+def test_key_and_command_can_be_copied(open_visit, session_id, key):
+    page = open_visit(f"/start#{key}", permissions=["clipboard-read", "clipboard-write"]).page
+    page.get_by_role("button", name="Copy your key").click()
+    page.get_by_text("Copied", exact=True).wait_for()
+    assert page.evaluate("navigator.clipboard.readText()") == key
+    page.locator("[data-part=workspace] .copy >> nth=0").click()
+    page.wait_for_function(
+        "async () => (await navigator.clipboard.readText()).includes('/workspace.sh | sh')"
+    )
+
+
+def test_script_can_be_read_first(open_visit, session_id, key):
+    visit = open_visit(f"/start#{key}")
+    with visit.page.expect_popup() as popup:
+        visit.page.get_by_role("link", name="read the script").click()
+    assert "Prepares a folder for a Proofstone assessment" in popup.value.locator("body").inner_text()
+
+
+def test_workspace_shows_what_has_arrived(open_visit, session_id, key):
+    visit = open_visit(f"/start#{key}", PHONE)
+    assert visit.shows("Last event:")
+    assert [row.split("\t") for row in visit.page.locator("[data-received] tr").all_inner_texts()] == [
+        ["terminal", "2", "0", "0"]
     ]
+    assert visit.is_clean()
+
+
+def test_workspace_warns_if_nothing_has_arrived(open_visit, website, started_key):
+    started = website.stored_time(200)
+    website.execute("UPDATE sessions SET created_at = %s WHERE key_id = (SELECT id FROM candidate_keys "
+                    "WHERE key = %s)", started, started_key)  # fmt: skip
+    visit = open_visit(f"/start#{started_key}")
+    assert visit.shows("Nothing has arrived from your tools")
+    assert visit.shows("run the first command again in that folder")
+
+
+def test_workspace_says_when_the_time_is_up(open_visit, website, started_key):
+    website.execute("UPDATE sessions SET closes_at = %s WHERE key_id = (SELECT id FROM candidate_keys "
+                    "WHERE key = %s)", website.stored_time(-120), started_key)  # fmt: skip
+    visit = open_visit(f"/start#{started_key}")
+    assert visit.shows("The time is up. Hand in now: the session closes at")
+    assert visit.page.locator("[role=timer]").inner_text() == "0:00"
+
+
+def test_a_zip_can_be_handed_in(open_visit, website, started_key):
+    visit = open_visit(f"/start#{started_key}")
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("orders.py", "print(1)\n")
+    file = {"name": "work.zip", "mimeType": "application/zip", "buffer": packed.getvalue()}
+    visit.page.get_by_label("Or hand in a zip of the folder").set_input_files(file)
+    visit.page.get_by_role("button", name="Hand in and end the session").click()
+    assert visit.shows("You have submitted this assessment. Thank you!")
+    assert visit.shows("Your work was received:")
+    state = website.candidate(started_key).get("/v1/candidate/workspace")
+    assert (state["status"], state["handIn"]["format"]) == ("completed", "zip")
+    assert visit.is_clean()
+    visit.page.reload()
+    assert visit.shows("Your work was received:")
+
+
+def test_a_file_that_is_no_zip_keeps_the_session_open(open_visit, website, started_key):
+    visit = open_visit(f"/start#{started_key}")
+    file = {"name": "work.zip", "mimeType": "application/zip", "buffer": b"not a zip"}
+    visit.page.get_by_label("Or hand in a zip of the folder").set_input_files(file)
+    visit.page.get_by_role("button", name="Hand in and end the session").click()
+    visit.page.locator("[data-part=hand-in-failed]").wait_for()
+    assert is_started(website, started_key)
+
+
+def test_page_follows_a_session_that_is_completed_elsewhere(open_visit, website, session_id, key):
+    visit = open_visit(f"/start#{key}")
+    assert visit.shows("Your session has started")
+    website.anonymous.post("/v1/candidate/complete", {"key": key, "sessionId": session_id})
+    visit.page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    assert visit.shows("You have submitted this assessment. Thank you!")
+
+
+def test_client_is_shown_only_if_its_installation_is_set(open_visit, agreed_key):
+    visit = open_visit(f"/start#{agreed_key}")
+    visit.page.get_by_role("button", name="Start", exact=True).wait_for()
+    assert "promptster" not in visit.page.content().lower()
+
+
+@pytest.mark.slow
+def test_the_clients_way_has_the_commands_for_each_system(browser, tmp_path):
+    with Service(tmp_path, BASE_URL=PUBLIC_ADDRESS, CLIENT_INSTALL="npm install -g ./client.tgz") as service:
+        service.start(processes=1)
+        reviewer = service.organization("Northwind Traders")
+        key = make_keys(reviewer, make_assessment(reviewer), 1)[0]["key"]
+        visit = Visit(browser.new_context(), f"http://127.0.0.1:{service.port}")
+        visit.page.goto(f"{visit.address}/start#{key}")
+        visit.page.get_by_role("checkbox").check()
+        visit.page.get_by_role("button", name="Agree and continue").click()
+        visit.page.get_by_text("Use the Promptster client instead").click()
+        commands = visit.page.locator("[data-part=client] pre:visible")
+        assert commands.all_inner_texts()[:2] == ["npm install -g ./client.tgz", start_command(key)]
+        visit.page.get_by_role("radio", name="Windows").check(force=True)
+        assert commands.all_inner_texts()[1].splitlines() == [
+            f"$env:PROMPTSTER_API_URL='{PUBLIC_ADDRESS}'",
+            f"$env:PROMPTSTER_APP_URL='{PUBLIC_ADDRESS}'",
+            f"promptster start {key}",
+        ]
+        visit.page.context.close()
 
 
 def test_missing_key_can_be_typed_in_in_lower_case(open_visit, key):
     visit = open_visit("/start", PHONE)
     assert visit.heading() == "Your key is missing"
     assert visit.is_clean()
-    visit.page.get_by_label("Your key").fill(key.lower())
+    visit.page.get_by_role("textbox", name="Your key").fill(key.lower())
     visit.page.get_by_role("button", name="Open").click()
     visit.page.get_by_role("heading", name=TITLE).wait_for()
     assert visit.page.locator("dd code").inner_text() == key
@@ -88,18 +210,6 @@ def test_unknown_or_expired_key_is_reported(open_visit, website, key):
     assert open_visit("/start#PST-AAAA-AAAA", PHONE).heading() == "Unknown key"
     website.execute("UPDATE candidate_keys SET expires_at = %s WHERE key = %s", website.stored_time(60), key)
     assert open_visit(f"/start#{key}", PHONE).heading() == "This invitation has expired"
-
-
-def test_started_session_shows_how_to_submit_until_it_is_completed(open_visit, website, session_id, key):
-    visit = open_visit(f"/start#{key}", PHONE)
-    assert visit.shows("Your session has started, and the clock is running")
-    submit = visit.page.locator("[data-part=running] pre").first
-    assert submit.inner_text() == f"PROMPTSTER_APP_URL={PUBLIC_ADDRESS} promptster done"
-    assert not visit.page.get_by_role("checkbox").is_visible()
-    website.anonymous.post("/v1/candidate/complete", {"key": key, "sessionId": session_id})
-    visit = open_visit(f"/start#{key}", PHONE)
-    assert visit.shows("You have submitted this assessment. Thank you!")
-    assert not visit.page.locator("pre:visible").count()
 
 
 def test_offline_page_can_retry(open_visit, key):

@@ -103,23 +103,42 @@ def test_text_and_html_have_the_same_content():
             "8 April 2026, 09:00 UTC",
             "Two workers claim *one* row.",
             LINK,
+            "Press Start when you are ready.",
+            "git, curl and an AI coding tool",
+            "./finish",
+        ):
+            assert part in " ".join(text.split())
+
+
+def test_the_client_is_mentioned_only_if_its_installation_is_set():
+    for text in texts_of(received()):
+        assert "promptster" not in text.lower()
+        assert "npm" not in text
+    for text in texts_of(received(client_install="npm install -g ./client.tgz")):
+        assert text.index(LINK) < text.index("npm install -g ./client.tgz")
+        for part in (
             START,
-            "npm install -g @promptster/cli",
             "PROMPTSTER_APP_URL=https://assess.example promptster done",
             "$env:PROMPTSTER_API_URL='https://assess.example'",
         ):
             assert part in text
 
 
+def test_the_way_to_start_comes_before_the_task():
+    for text in texts_of(received()):
+        lowered = text.lower()
+        assert lowered.index("how to start") < lowered.index("two workers claim")
+
+
 def test_an_address_with_a_quote_is_quoted_for_each_shell():
-    text = text_of(received(base_url="https://assess.example/o'neil"))
+    text = text_of(received(base_url="https://assess.example/o'neil", client_install="make client"))
     assert """ PROMPTSTER_APP_URL='https://assess.example/o'"'"'neil' promptster start""" in text
     assert "$env:PROMPTSTER_APP_URL='https://assess.example/o''neil'" in text
 
 
 def test_the_html_links_to_the_start_page_and_loads_nothing():
     page = page_of(received())
-    assert page.urls == {LINK, "https://github.com/pa-arth/promptster-cli"}
+    assert page.urls == {LINK}
     assert not page.tags & {"img", "script", "iframe", "link", "form"}
 
 
@@ -170,7 +189,7 @@ def test_markup_and_template_syntax_in_values_have_no_effect():
 
 
 def test_an_ascii_email_is_not_encoded():
-    assert START.encode() in compose(INVITATION, SENDER, NOW).as_bytes()
+    assert LINK.encode() in compose(INVITATION, SENDER, NOW).as_bytes()
 
 
 def test_non_ascii_text_is_preserved():

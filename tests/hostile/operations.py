@@ -9,6 +9,7 @@ import config
 from app import create_app
 from blueprints import openapi
 
+OTHER_FORMATS = ("/v1/proxy/", "/v1/otlp/")
 METHODS = ("get", "post", "put", "patch", "delete")
 # Examples for members without one in the document.
 SHA = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
@@ -56,8 +57,8 @@ def every_operation() -> list[Operation]:
 
 @cache
 def operations() -> list[Operation]:
-    """All operations except the model proxies, which respond in the providers' formats."""
-    return [operation for operation in every_operation() if not operation.path.startswith("/v1/proxy/")]
+    """All operations except the model proxies and OTLP, which respond in their protocols' formats."""
+    return [operation for operation in every_operation() if not operation.path.startswith(OTHER_FORMATS)]
 
 
 def _operation(path: str, item: dict[str, Any], method: str) -> Operation:

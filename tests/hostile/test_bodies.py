@@ -26,8 +26,13 @@ NOT_SERVED = {
     "POST /v1/candidate/upload-url",
     "POST /v1/candidate/submit-code",
     "PUT /v1/bundles/{objectKey}",
+    "PUT /v1/candidate/hand-in",
+    "GET /v1/sessions/{sessionId}/hand-in",
 }
-LARGE = ("/v1/hooks/ingest", "/v1/hooks/ingest/batch", "/v1/candidate/submit-code")
+LARGE = (
+    *("/v1/hooks/ingest", "/v1/hooks/ingest/batch", "/v1/candidate/submit-code"),
+    *("/v1/hooks/claude-code", "/v1/hooks/codex"),
+)
 
 
 def max_bytes(operation):

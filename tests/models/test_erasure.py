@@ -27,7 +27,6 @@ from factories import (
 from peewee import BlobField, JSONField, TextField
 
 from delivery.worker import Worker
-from errors import Erased, KeyNotFound, Unauthenticated
 from models import (
     TABLES,
     AcceptedSender,
@@ -38,7 +37,6 @@ from models import (
     AuditEntry,
     BundleUpload,
     CandidateKey,
-    ClientReport,
     CohortCount,
     CohortRollup,
     CompletedScoring,
@@ -50,6 +48,7 @@ from models import (
     Feed,
     FeedEvent,
     FinalSeal,
+    HandIn,
     Heartbeat,
     IdempotentRequest,
     Issue,
@@ -102,6 +101,8 @@ COLUMNS_WITHOUT_FREE_TEXT = {
     "AcceptedSender.credential", "AcceptedSender.fingerprint", "CandidateKey.decision", "CandidateKey.key",
     "ClientReport.kind", "Delivery.kind", "Delivery.state", "Event.arrival_mac", "Event.verdict",
     "Event.channel", "Event.joins", "ModelUsage.provider", "ModelUsage.model",
+    "HandIn.base_commit", "HandIn.format", "HandIn.sha256", "HandIn.state", "HandInFile.manual_ranges",
+    "HandInFile.new_mode", "HandInFile.old_mode", "HandInFile.status",
     "IdempotentRequest.digest", "IdempotentRequest.fingerprint", "IdempotentRequest.path", "Score.criterion",
     "Seal.head", "Seal.key_id", "Session.closed_by", "Session.final_seal_mac", "Session.integrity_codes",
     "Session.score_criteria", "Session.seal_head",
@@ -176,6 +177,7 @@ def person(app, cohort, reviewer, bundles, mails, clock):
     assert record(session, "proxy", recorded, agent_session=WORD) == 1
     ids = make_record(session, reviewer.row, WORD)
     submit_bundle(session, bundles, ids["object_key"])
+    hand_in(session, bundles)
     ModelUsage.record(
         session,
         "openai",
@@ -224,6 +226,17 @@ def submit_bundle(session, bundles, object_key):
     submission = {"bundle_size": size, "bundle_sha256": digest, "repo_url": WORD, "base_sha": WORD}
     submission |= {"diff": WORD, "file_tree": [WORD]}
     Submission.record(session, copy, (size, digest), submission, MAX_BYTES)
+
+
+def hand_in(session, bundles):
+    upload = HandIn.reserve(session, new_object_key(str(session.id), "bundle"), len(WORD), MAX_BYTES)
+    bundles.receive(upload.object_key, io.BytesIO(WORD.encode()), len(WORD))
+    row = HandIn.record(upload, "git", len(WORD), "0" * 64, MAX_BYTES)
+    lines = {"lines_added": 1, "lines_removed": 0, "counted_lines": 1, "manual_lines": 1}
+    file = {"path": WORD, "status": "added", "is_binary": False, "is_truncated": False, "diff": WORD}
+    file |= lines | {"old_path": WORD, "old_mode": None, "new_mode": None, "manual_ranges": [[1, 1]]}
+    row.record_diff({"base": None, "head": WORD, "isVerified": True}, [file], None)
+    row.update_columns(problem=WORD)
 
 
 def tables_with_traces():
@@ -327,7 +340,7 @@ def test_an_erasure_keeps_the_data_of_others(reviewer, person):
 
 
 def test_the_worker_deletes_bundles_and_mails_after_an_erasure(app, reviewer, person, bundles, mails):
-    (upload,) = BundleUpload.select()
+    upload = BundleUpload.select().join(Submission).get()
     erase(reviewer, person)
     assert bundles.size(upload.object_key)
     Worker(app.config, bundles).run_once()
@@ -337,7 +350,7 @@ def test_the_worker_deletes_bundles_and_mails_after_an_erasure(app, reviewer, pe
 
 
 def test_a_bundle_uploaded_after_the_erasure_is_deleted(app, clock, reviewer, person, bundles):
-    (upload,) = BundleUpload.select()
+    upload = BundleUpload.select().join(Submission).get()
     clock.fixed = upload.expires_at - timedelta(seconds=1)
     erase(reviewer, person)
     Worker(app.config, bundles).run_once()
@@ -423,7 +436,7 @@ def test_the_receipt_counts_the_erased_rows(clock, reviewer, person):
         "reviewerId": str(reviewer.row.id),
         "erasedAt": receipt["erasedAt"],
         "counts": dict.fromkeys([table.personal_data.name for table in privacy.personal_tables()], 1)
-        | {"events": 13, "seals": 13},
+        | {"events": 13, "seals": 13, "uploads": 2},
     }
 
 
@@ -462,35 +475,3 @@ def test_an_erasure_does_not_change_the_funnel(clock, reviewer, assessment):
     for erased_key in (first, second, revoked):
         erase(reviewer, erased_key)
     assert reviewer.get("/v1/analytics/overview").json["funnel"] == funnel
-
-
-# Requests after an erasure
-
-
-@pytest.mark.usefixtures("session")
-def test_the_key_stops_working(reviewer, key, candidate, anonymous):
-    erase(reviewer, key)
-    assert candidate.get("/v1/candidate/me").status_code == 401
-    assert candidate.post("/v1/hooks/ingest", envelope()).status_code == 401
-    body = {"key": key.key}
-    assert anonymous.post("/v1/candidate/consent", body).json["code"] == "key_not_found"
-    assert anonymous.post("/v1/candidate/redeem", body).json["code"] == "key_not_found"
-
-
-def test_a_request_that_waited_for_the_lock_is_refused(reviewer, key, session):
-    """A request that was authenticated before the erasure and got the lock after it."""
-    erase(reviewer, key)
-    with pytest.raises(Unauthenticated):
-        add_event(session, envelope())
-    with pytest.raises(KeyNotFound):
-        Consent.give(key, None, None)
-    for write in (
-        lambda: ClientReport.record(session, "device_done", {}),
-        lambda: BundleUpload.open(session, new_object_key(str(session.id)), MAX_BYTES),
-        lambda: Submission.record(
-            session, None, None, {"bundle_size": 1, "bundle_sha256": "0" * 64}, MAX_BYTES
-        ),
-        lambda: sessions.submit_test_result(session, 1, 0, None, NAME),
-    ):
-        with pytest.raises(Erased):
-            write()

@@ -30,6 +30,11 @@ def response(text="", request_id=None, kind="ai_response", agent_session="s1"):
     return event(kind, agent_session, lastAssistantMessage=text, requestId=request_id)
 
 
+def usage(output, tool="codex", **data):
+    counts = {"inputTokens": 500, "outputTokens": output, "cacheReadTokens": 6500}
+    return event("ai_response", **counts | data) | {"source": {"tool": tool}}
+
+
 def superseded(*seen):
     """The positions of the superseded ones among (channel, envelope)."""
     rows = [Seen(seq, channel, witnesses.joins(envelope)) for seq, (channel, envelope) in enumerate(seen)]
@@ -49,9 +54,16 @@ PROXY, HOOK, OTLP = "proxy", "http-hook", "otlp"
         ([(OTLP, call("command")), (HOOK, call("command")), (PROXY, call("command"))], [0, 1]),
         ([(OTLP, call("command")), (HOOK, call("command"))], [0]),
         ([(PROXY, call("command")), (HOOK, call("command", "toolu_2"))], []),
+        # Codex' telemetry names neither the request nor the text: as many responses with the same usage are the same.
+        ([(PROXY, usage(42, requestId="r1")), (OTLP, usage(42, cacheWriteTokens=0)), (OTLP, usage(42))], [1]),
+        ([(PROXY, usage(42, requestId="r1")), (OTLP, usage(43))], []),
+        ([(PROXY, usage(42, "claude-code", requestId="r1")), (OTLP, usage(42, "claude-code"))], []),
+        ([(PROXY, event("ai_response")), (OTLP, event("ai_response"))], []),
         # The intent and the outcome are different, whatever the outcome's kind.
         ([(PROXY, call("tool_intent")), (HOOK, call("command"))], []),
         ([(PROXY, call("tool_use")), (HOOK, call("command"))], [1]),
+        ([(PROXY, call("command")), (OTLP, call("permission_decision"))], []),
+        ([(HOOK, call("permission_decision")), (OTLP, call("permission_decision"))], [1]),
         ([(PROXY, call("tool_intent")), (HOOK, call("tool_intent", agent_session="s2"))], [1]),
         # One patch changes several files.
         (

@@ -1,6 +1,7 @@
 """The guarantees of both storages, object keys, and the settings."""
 
 import hashlib
+import io
 import random
 import subprocess
 import sys
@@ -12,8 +13,8 @@ import pytest
 from bundle_stores import ACCESS_KEY_ID, REGION, SECRET_ACCESS_KEY, SESSION, Zeros, contents, soon, upload
 
 import storage
-from errors import NotFound
-from storage import build_storage, is_object_key, new_object_key
+from errors import Incomplete, LengthRequired, NotFound, TooLarge
+from storage import HashedStream, build_storage, is_object_key, new_object_key
 
 MIB = 1024 * 1024
 UNKNOWN_KEY = f"{SESSION}.{'0' * 32}.tar.gz"
@@ -29,6 +30,19 @@ def test_a_bundle_is_returned_as_it_was_uploaded(store, object_key):
     with closing(store.open(object_key)) as stream:
         assert stream.read(4) + stream.read(4) == content[:8]
         assert stream.read() + stream.read(4) == content[8:]
+
+
+def test_a_received_body_is_stored_completely_or_not_at_all(store):
+    object_key = new_object_key(SESSION, "bundle")
+    content = random.Random(1).randbytes(700_000)
+    stream = HashedStream(io.BytesIO(content))
+    store.receive(object_key, stream, len(content))
+    assert contents(store, object_key) == content
+    assert stream.sha256 == hashlib.sha256(content).hexdigest()
+    for length, refusal in [(None, LengthRequired), (128 * MIB + 1, TooLarge), (700_001, Incomplete)]:
+        with pytest.raises(refusal):
+            store.receive(object_key, io.BytesIO(content), length)
+    assert contents(store, object_key) == content
 
 
 def test_the_last_upload_wins_until_the_bundle_is_deleted(store, object_key):

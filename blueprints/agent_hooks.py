@@ -1,0 +1,55 @@
+"""Hooks of coding agents as events (docs/agent-hooks.md). Needs rules/agents/."""
+
+from typing import Any
+
+from flask import g
+
+from access import auth, caller, concurrency, rate_limits, refuses
+from blueprints import Blueprint, session_quota
+from errors import NotRedeemed, SessionClosed
+from models import CandidateKey, Session, clock, sessions
+from rules.agents import hooks
+from schemas.agent_hooks import AgentHook, NoInstructions
+from web.json import MAX_EVENT_BYTES, body_limit
+
+blp = Blueprint("Agents", __name__, description="What coding agents report about a candidate's work.")
+
+
+@blp.post("/hooks/claude-code")
+@rate_limits.limit(rate_limits.INGEST)
+@auth.required(CandidateKey, chain=auth.CANDIDATE_CHAIN)
+@concurrency.large_body
+@body_limit(MAX_EVENT_BYTES)
+@refuses(NotRedeemed, SessionClosed)
+@blp.arguments(AgentHook)
+@blp.response(200, NoInstructions)
+def record_claude_code_hook(hook):
+    """Record a hook of Claude Code
+
+    Takes what an HTTP hook or a command hook receives. Responds as soon as the event is stored, since the agent waits.
+    Hooks without an event of their own are ignored.
+    """
+    return _record(hooks.CLAUDE_CODE, g.pop("body"))
+
+
+@blp.post("/hooks/codex")
+@rate_limits.limit(rate_limits.INGEST)
+@auth.required(CandidateKey, chain=auth.CANDIDATE_CHAIN)
+@concurrency.large_body
+@body_limit(MAX_EVENT_BYTES)
+@refuses(NotRedeemed, SessionClosed)
+@blp.arguments(AgentHook)
+@blp.response(200, NoInstructions)
+def record_codex_hook(hook):
+    """Record a hook of Codex
+
+    Takes what a command hook receives, and the argument of `notify`. Responds as soon as the event is stored.
+    """
+    return _record(hooks.CODEX, g.pop("body"))
+
+
+def _record(tool: str, members: dict[str, Any]) -> dict[str, Any]:
+    session = Session.of_key(caller)
+    if read := hooks.read(tool, members, clock.now()):
+        sessions.record(session, *read, quota=session_quota())
+    return {}

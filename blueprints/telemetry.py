@@ -1,0 +1,120 @@
+"""Telemetry of coding agents: OTLP over HTTP (docs/agent-hooks.md). Needs rules/agents/."""
+
+from typing import Any
+
+import peewee
+from flask import Response
+from werkzeug.exceptions import HTTPException
+
+import errors
+from access import auth, caller, concurrency, rate_limits
+from blueprints import Blueprint, session_quota
+from models import CandidateKey, Session, clock, sessions
+from rules.agents import telemetry
+from web import otlp
+from web.json import MAX_EVENT_BYTES, body_limit
+
+blp = Blueprint("Telemetry", __name__, description="OpenTelemetry from coding agents, in OTLP's own format.")
+
+_REFUSALS: tuple[type[errors.Refusal], ...] = (
+    errors.InvalidTelemetry,
+    errors.TooManyValues,
+    errors.Unauthenticated,
+    errors.NotRedeemed,
+    errors.SessionClosed,
+    errors.TooLarge,
+    errors.TooManyRequests,
+    errors.Unavailable,
+    errors.DatabaseFull,
+)
+_UNREADABLE_TYPE = "Send application/json or application/x-protobuf, uncompressed or with gzip."
+_BODY = {
+    "required": True,
+    "content": {
+        otlp.JSON: {"schema": {"type": "object"}, "example": {"resourceLogs": []}},
+        otlp.PROTOBUF: {"schema": {"type": "string", "format": "binary"}},
+    },
+}
+
+
+def _responses() -> dict[int, Any]:
+    """An operation's responses for OpenAPI, each error as google.rpc.Status."""
+    sentences: dict[int, list[str]] = {415: [_UNREADABLE_TYPE]}
+    for refusal in _REFUSALS:
+        sentences.setdefault(refusal.code, []).append(refusal.sentence)
+    responses: dict[int, Any] = {
+        status: _response("\n\n".join(listed), otlp.status_of(status, listed[0]))
+        for status, listed in sentences.items()
+    }
+    return responses | {200: _response("The records that were refused, if any; otherwise empty.", {})}
+
+
+def _response(description: str, example: dict[str, Any]) -> dict[str, Any]:
+    content = {
+        otlp.JSON: {"schema": {"type": "object"}, "example": example},
+        otlp.PROTOBUF: {"schema": {"type": "string", "format": "binary"}},
+    }
+    return {"description": description, "content": content}
+
+
+def exported(view: Any) -> Any:
+    """Authentication, limits and documentation of every operation."""
+    view = concurrency.limited(concurrency.LARGE_BODY, otlp.has_large_body)(view)
+    view = body_limit(MAX_EVENT_BYTES)(view)
+    view = auth.required(CandidateKey, chain=auth.CANDIDATE_CHAIN)(view)
+    view = rate_limits.limit(rate_limits.INGEST)(view)
+    view.responses = _responses()
+    return blp.doc(requestBody=_BODY)(view)
+
+
+@blp.post("/otlp/v1/logs")
+@exported
+def record_logs():
+    """Record log records
+
+    Takes what Claude Code, Codex and Gemini CLI export, in JSON or protobuf. Records without an event of their own are
+    ignored. Of the first 2,048 records, those that can be read are accepted.
+    """
+    session = Session.of_key(caller)
+    batch = otlp.read_logs()
+    for witness, events in telemetry.read(batch.records, clock.now(), session.redeemed_at):
+        sessions.record(session, witness, events, quota=session_quota())
+    return otlp.answer(batch.refused)
+
+
+@blp.post("/otlp/v1/metrics")
+@exported
+def ignore_metrics():
+    """Accept metrics
+
+    They are not stored: the log records have the same numbers.
+    """
+    return otlp.answer()
+
+
+@blp.post("/otlp/v1/traces")
+@exported
+def ignore_traces():
+    """Accept traces
+
+    They are not stored.
+    """
+    return otlp.answer()
+
+
+@blp.errorhandler(HTTPException)
+def _refuse(error: HTTPException) -> Response:
+    """An exporter sends the same records again after 429 and 503, and drops them after any other error."""
+    body, status, headers = errors.response_of(error)
+    sentence = _UNREADABLE_TYPE if status == 415 else body["error"]
+    response = otlp.refusal(503 if status == 507 else status, sentence)
+    response.headers.extend(headers)
+    return response
+
+
+def _refuse_database_error(error: Exception) -> Response:
+    return _refuse(errors.refuse_database_error(error))
+
+
+for _kind in (peewee.DatabaseError, *errors.CONNECTION_ERRORS):
+    blp.register_error_handler(_kind, _refuse_database_error)

@@ -1,0 +1,93 @@
+"""A candidate's workspace: its state for the page, and its files for the script (docs/workspace.md)."""
+
+from typing import Any
+
+from flask import Response, current_app
+
+import errors
+from access import auth, caller, refuses
+from blueprints import Blueprint, setting
+from models import CandidateKey, HandIn, Session, clock
+from models.capture import capture
+from rules import workspace_files
+from rules.session_close import GRACE
+from rules.workspace_files import OTHER, PROVIDER_OF, Workspace
+from schemas.workspace import WorkspaceState
+
+blp = Blueprint("Workspace", __name__, description="A candidate's workspace.")
+
+_KEYS = {"anthropic": "ANTHROPIC_API_KEY", "openai": "OPENAI_API_KEY"}
+
+
+@blp.get("/candidate/workspace")
+@blp.doc(tags=["Candidate"])
+@auth.required(CandidateKey)
+@refuses(errors.NotRedeemed)
+@blp.response(200, WorkspaceState)
+def get_workspace():
+    """Get the workspace's state
+
+    The time left, the tools that the candidate can use, and what has arrived. The candidate's page shows it.
+    """
+    session = Session.of_key(caller)
+    workspace, captured = _workspace_of(session), capture(session)
+    return {
+        "session_id": session.id,
+        "status": caller.status,
+        "responded_at": clock.now(),
+        "started_at": session.redeemed_at,
+        "ends_at": session.closes_at and session.closes_at - GRACE,
+        "closes_at": session.closes_at,
+        "completed_at": session.completed_at,
+        "org_name": caller.organization.shown_name,
+        "tools": [{"name": name, "has_model": _has_model(workspace, name)} for name in workspace.tools],
+        "models": _models(workspace),
+        "hand_in": HandIn.current(session),
+        "last_received_at": max((row["last_at"] for row in captured["channels"]), default=None),
+        "received": captured["tools"],
+    }
+
+
+@blp.get("/candidate/workspace/files")
+@blp.doc(tags=["Candidate"])
+@auth.required(CandidateKey)
+@refuses(errors.NotRedeemed, errors.SessionClosed)
+@blp.file(
+    "`TASK.md`, and on one line each `session`, `repository`, `commit` and `subdir`; `tools`, one a line; the "
+    "settings of each tool, which contain the candidate key.",
+    "A tar of the workspace's files.",
+    "application/x-tar",
+    example="TASK.md",
+)
+def get_workspace_files():
+    """Get the workspace's files
+
+    The task, the repository and the settings of the tools, for `workspace.sh`. Only while the session is open.
+    """
+    session = Session.of_key(caller)
+    if session.closed_as_of(clock.now()):
+        raise errors.SessionClosed()
+    files = workspace_files.files_of(_workspace_of(session), session.assessment)
+    return Response(workspace_files.archive(files), mimetype="application/x-tar")
+
+
+def _workspace_of(session: Session) -> Workspace:
+    allowed = caller.assessment.allowed_agents
+    return Workspace(setting("BASE_URL"), str(session.id), caller.key, allowed, _providers())
+
+
+def _providers() -> frozenset[str]:
+    """The providers whose models this service forwards."""
+    has_proxy = "proxy" in current_app.extensions
+    return frozenset(name for name, key in _KEYS.items() if has_proxy and setting(key))
+
+
+def _has_model(workspace: Workspace, tool: str) -> bool:
+    return PROVIDER_OF.get(tool) in (None, *workspace.providers)
+
+
+def _models(workspace: Workspace) -> list[dict[str, Any]]:
+    """The base URLs, if the candidate can choose any tool. OpenAI's clients expect the version in it."""
+    providers = sorted(workspace.providers) if OTHER in workspace.tools else []
+    version = {"anthropic": "", "openai": "/v1"}
+    return [{"provider": name, "base_url": workspace.proxy_url(name) + version[name]} for name in providers]

@@ -1,0 +1,181 @@
+"""Read handed-in git bundles, each in a process of its own (git_bundles/)."""
+
+import json
+import logging
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any
+
+from errors import NotFound, StoreUnavailable, UnknownSealKey
+from git_bundles import EMPTY_TREE, END, MAX_SECONDS
+from models import Event, HandIn, Session
+from models.database import release_connection
+from models.hand_ins import MAX_ATTEMPTS
+from models.task_failures import run_each
+from rules.agent_lines import BLANK, AgentLines, added_lines, numbers, ranges, split_digests
+from storage import Storage
+
+ROOT = Path(__file__).parents[2]
+COMMAND = (sys.executable, "-m", "git_bundles")
+_COMMIT = re.compile("[0-9a-f]{4,40}", re.ASCII)
+INTERRUPTED = (
+    f"Reading the bundle was interrupted {MAX_ATTEMPTS} times, or took longer than {MAX_SECONDS} seconds."
+)
+CHANGED = "The stored bundle is missing, or was replaced."
+
+log = logging.getLogger("proofstone.worker")
+
+
+class Interrupted(Exception):
+    """The process crashed, was killed or took too long."""
+
+
+class Unreadable(Exception):
+    """The bundle cannot be read. The message says why."""
+
+
+def read_due(storage: Storage) -> int:
+    """Read the hand-ins that are due; returns how many."""
+    return run_each("hand_ins", HandIn.due(), lambda hand_in: _read(hand_in, storage))
+
+
+def _read(hand_in: HandIn, storage: Storage) -> int:
+    if hand_in.is_matched:
+        hand_in.settle()
+        return 0
+    if not hand_in.claim():
+        return 0
+    try:
+        _read_claimed(hand_in, storage)
+    except Unreadable as problem:
+        hand_in.record_unreadable(str(problem))
+    except (StoreUnavailable, UnknownSealKey) as error:
+        log.warning("Hand-in %s is read later. %s", hand_in.id, error)
+        hand_in.retry_later(counts=False)
+    except Interrupted:
+        log.warning("Reading hand-in %s was interrupted.", hand_in.id)
+        if hand_in.attempts < MAX_ATTEMPTS:
+            hand_in.retry_later()
+        else:
+            hand_in.record_unreadable(INTERRUPTED)
+    return 1
+
+
+def _read_claimed(hand_in: HandIn, storage: Storage) -> None:
+    if hand_in.attempts > MAX_ATTEMPTS:  # the worker itself was killed
+        raise Unreadable(INTERRUPTED)
+    session = hand_in.session
+    base = _base(session)
+    release_connection()
+    with tempfile.TemporaryFile() as bundle, tempfile.TemporaryFile() as output:
+        _copy(hand_in, storage, bundle)
+        run(bundle, output, base)
+        commits, *_ = _results(output)
+        event_count = Session.get_by_id(session.id).event_count
+        lines = _agent_lines(session, output)
+        files = (_columns(file, lines) for file in _files(output))
+        hand_in.record_diff(commits, files, event_count)
+
+
+def _base(session: Session) -> str | None:
+    """The commit that the assessment starts from; None if it has a repository but no commit."""
+    assessment = session.assessment
+    if not assessment.repo_url:
+        return EMPTY_TREE
+    commit = (assessment.repo_commit or "").strip().lower()
+    return commit if _COMMIT.fullmatch(commit) else None
+
+
+def _copy(hand_in: HandIn, storage: Storage, file: IO[bytes]) -> None:
+    object_key = hand_in.upload.object_key
+    try:
+        if storage.size_and_sha256(object_key) != (hand_in.size, hand_in.sha256):
+            raise Unreadable(CHANGED)
+        for chunk in storage.chunks(object_key):
+            file.write(chunk)
+    except NotFound:
+        raise Unreadable(CHANGED) from None
+    file.seek(0)
+
+
+def run(bundle: IO[bytes], output: IO[bytes], base: str | None) -> None:
+    """Read a bundle in a process without our environment. Raises Interrupted or Unreadable.
+
+    output -- receives the JSON lines of `git_bundles`
+    """
+    arguments = [*COMMAND, *([base] if base else [])]
+    options: Any = {"cwd": ROOT, "env": {}, "start_new_session": True, "stderr": subprocess.DEVNULL}
+    with subprocess.Popen(arguments, stdin=bundle, stdout=output, **options) as process:
+        try:
+            status = process.wait(MAX_SECONDS)
+        except subprocess.TimeoutExpired:
+            raise Interrupted() from None
+        finally:
+            if process.returncode is None:
+                os.killpg(process.pid, signal.SIGKILL)
+    if problem := _problem(output):
+        raise Unreadable(problem)
+    if status != 0 or not _is_complete(output):
+        raise Interrupted()
+
+
+def _problem(output: IO[bytes]) -> str | None:
+    output.seek(0)
+    try:
+        first = json.loads(output.readline())
+    except ValueError:
+        return None
+    return first.get("problem") if isinstance(first, dict) else None
+
+
+def _is_complete(output: IO[bytes]) -> bool:
+    size = output.seek(0, os.SEEK_END)
+    output.seek(max(0, size - len(END)))
+    return output.read() == END
+
+
+def _results(output: IO[bytes]) -> Iterator[dict[str, Any]]:
+    output.seek(0)
+    return map(json.loads, output)
+
+
+def _files(output: IO[bytes]) -> Iterator[dict[str, Any]]:
+    return (line for line in _results(output) if "path" in line)
+
+
+def _agent_lines(session: Session, output: IO[bytes]) -> AgentLines:
+    """The lines that the session's agents added, of the events that count."""
+    lines = AgentLines(file["path"] for file in _files(output))
+    for _, envelope in Event.timeline(session):
+        if change := added_lines(envelope):
+            lines.add(*change)
+        del envelope  # It can be large: it must not stay in memory while the next one is read.
+    return lines
+
+
+def _columns(file: dict[str, Any], lines: AgentLines) -> dict[str, Any]:
+    """The columns of models.HandInFile, with the numbers of added lines that count and that are manual."""
+    digests = file.get("digests", "")
+    added = zip(numbers(file.get("added", [])), split_digests(digests), strict=True)
+    manual = list(lines.manual_lines(file["path"], added))
+    return {
+        "path": file["path"],
+        "old_path": file["oldPath"],
+        "status": file["status"],
+        "old_mode": file["oldMode"],
+        "new_mode": file["newMode"],
+        "is_binary": file["isBinary"],
+        "is_truncated": file.get("isTruncated", False),
+        "lines_added": file.get("linesAdded", 0),
+        "lines_removed": file.get("linesRemoved", 0),
+        "diff": file.get("diff"),
+        "manual_ranges": ranges(manual),
+        "counted_lines": sum(digest != BLANK for digest in split_digests(digests)),
+        "manual_lines": len(manual),
+    }

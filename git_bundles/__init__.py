@@ -1,0 +1,29 @@
+"""Read an untrusted git bundle in a process of its own: `python -m git_bundles` (docs/hand-in.md).
+
+Nothing is checked out, and git is not called. The process reads one file and writes one file. This package imports
+nothing of the service except rules/, and only it imports dulwich.
+"""
+
+MEGABYTE = 1024 * 1024
+
+MAX_MEMORY_BYTES = 512 * MEGABYTE
+MAX_SECONDS = 60
+MAX_OBJECTS = 100_000
+MAX_OBJECT_BYTES = 20 * MEGABYTE
+MAX_INFLATED_BYTES = 200 * MEGABYTE
+MAX_HEADER_BYTES = 64 * 1024
+MAX_TREE_ENTRIES = 200_000
+MAX_TREE_DEPTH = 200
+MAX_PATH_BYTES = 4_096
+MAX_FILES = 20_000
+MAX_ADDED_LINES = 500_000
+MAX_FILE_DIFF_CHARACTERS = 256 * 1024
+MAX_DIFF_CHARACTERS = 8 * MEGABYTE
+MAX_OUTPUT_BYTES = 64 * MEGABYTE
+
+END = b'{"end": true}\n'  # of a complete output
+EMPTY_TREE = "empty"  # in place of a commit: the assessment has no repository
+
+
+class Unreadable(Exception):
+    """The bundle cannot be read. The message says why."""

@@ -1,0 +1,65 @@
+"""Write the final diff of the bundle on standard input, as JSON lines, to the file on standard output.
+
+    python -m git_bundles [BASE] < BUNDLE > FILE
+
+BASE is the id of the base commit or the start of it, or `empty`. The last line is `{"end": true}`. If the bundle cannot
+be read, the only line is `{"problem": "..."}`.
+"""
+
+import json
+import os
+import resource
+import sys
+
+from git_bundles import END, MAX_MEMORY_BYTES, MAX_OUTPUT_BYTES, MAX_SECONDS, Unreadable
+
+MAX_OPEN_FILES = 32
+
+
+def main(base: str | None) -> None:
+    limit_resources()
+    try:
+        _write(base)
+    except Unreadable as problem:
+        _write_problem(str(problem))
+    except MemoryError:
+        _write_problem("Reading the bundle takes more than 512 MiB of memory.")
+    except Exception:  # dulwich has no common error for damaged data
+        _write_problem("The bundle is damaged.")
+
+
+def limit_resources() -> None:
+    """Limit memory, processor time, written bytes and open files; no more can be had later."""
+    limits = {
+        resource.RLIMIT_AS: MAX_MEMORY_BYTES,
+        resource.RLIMIT_CPU: MAX_SECONDS,
+        resource.RLIMIT_FSIZE: MAX_OUTPUT_BYTES,
+        resource.RLIMIT_NOFILE: MAX_OPEN_FILES,
+        resource.RLIMIT_CORE: 0,
+    }
+    for name, value in limits.items():
+        _, hard = resource.getrlimit(name)
+        lowest = value if hard == resource.RLIM_INFINITY else min(value, hard)
+        resource.setrlimit(name, (lowest, lowest))
+
+
+def _write(base: str | None) -> None:
+    from git_bundles.final_diff import read  # within the limits
+
+    try:
+        with open(1, "w", encoding="utf-8", closefd=False) as output:
+            for line in read(sys.stdin.buffer, base):
+                output.write(json.dumps(line) + "\n")
+            output.write(END.decode())
+    except OSError:
+        raise Unreadable("The final diff is larger than 64 MiB.") from None
+
+
+def _write_problem(problem: str) -> None:
+    os.ftruncate(1, 0)
+    os.lseek(1, 0, os.SEEK_SET)
+    os.write(1, json.dumps({"problem": problem}).encode() + b"\n")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1] if len(sys.argv) > 1 else None)

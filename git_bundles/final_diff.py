@@ -1,0 +1,118 @@
+"""The final diff: the handed-in tree compared with the base, by file."""
+
+import re
+from collections.abc import Iterator
+from typing import IO, Any
+
+from git_bundles import (
+    EMPTY_TREE,
+    MAX_ADDED_LINES,
+    MAX_DIFF_CHARACTERS,
+    MAX_FILE_DIFF_CHARACTERS,
+    Unreadable,
+)
+from git_bundles.pack import BLOB, COMMIT, Objects, read_head
+from git_bundles.trees import ChangedFile, Entry, changed_files
+from rules.agent_lines import line_digest, numbers
+from rules.line_diffs import changes, hunks, split_lines
+
+_PARENT_LINE = re.compile(rb"parent ([0-9a-f]{40})\n")
+
+
+def read(file: IO[bytes], base: str | None) -> Iterator[dict[str, Any]]:
+    """The commits that were compared, then each changed file.
+
+    base -- the base commit's id or the start of it, EMPTY_TREE, or None if it is unknown
+    """
+    head = read_head(file)
+    objects = Objects(file)
+    head = objects.peel(head)
+    new_tree = objects.tree_of(head)
+    base_commit, is_verified = _find_base(objects, head, base)
+    yield {"head": head, "base": base_commit, "isVerified": is_verified}
+    if base_commit is None and base != EMPTY_TREE:
+        return
+    old_tree = None if base_commit is None else objects.tree_of(base_commit)
+    differ = _Differ(objects)
+    for changed in changed_files(objects, old_tree, new_tree):
+        yield differ.describe(changed)
+
+
+def _find_base(objects: Objects, head: str, base: str | None) -> tuple[str | None, bool]:
+    """The commit to compare with, and whether it is the assessment's."""
+    if base == EMPTY_TREE:
+        return None, True
+    found = objects.commits(base) if base else []
+    return (found[0], True) if len(found) == 1 else (_shallow_start(objects, head), False)
+
+
+def _shallow_start(objects: Objects, head: str) -> str | None:
+    """The commit at which a shallow clone starts: the only one whose parents are missing."""
+    known, found, waiting = {head}, [], [head]
+    while waiting:
+        commit = waiting.pop()
+        content = objects.get(commit, COMMIT).partition(b"\n\n")[0] + b"\n"
+        parents = {parent.decode() for parent in _PARENT_LINE.findall(content)}
+        present = {parent for parent in parents if objects.is_commit(parent)}
+        if parents and not present:
+            found.append(commit)
+        waiting += present - known
+        known |= present
+    return found[0] if len(found) == 1 else None
+
+
+class _Differ:
+    """Describes changed files, within limits on all of them together."""
+
+    def __init__(self, objects: Objects):
+        self._objects = objects
+        self._lines_left = MAX_ADDED_LINES
+        self._characters_left = MAX_DIFF_CHARACTERS
+
+    def describe(self, file: ChangedFile) -> dict[str, Any]:
+        described: dict[str, Any] = {
+            "path": file.path,
+            "oldPath": file.old_path,
+            "status": file.status,
+            "oldMode": file.old and f"{file.old.mode:06o}",
+            "newMode": file.new and f"{file.new.mode:06o}",
+        }
+        contents = [self._content(entry) for entry in (file.old, file.new)]
+        if b"\0" in contents[0] or b"\0" in contents[1]:
+            return described | {"isBinary": True}
+        old, new = (split_lines(content.decode("utf-8", "replace")) for content in contents)
+        found = changes(old, new)
+        added = [
+            [change.new_start + 1, change.new_end] for change in found if change.new_end > change.new_start
+        ]
+        added_count = sum(last - first + 1 for first, last in added)
+        self._lines_left -= added_count
+        if self._lines_left < 0:
+            raise Unreadable(f"The final diff adds more than {MAX_ADDED_LINES:,} lines.")
+        diff, is_truncated = self._text(file, hunks(old, new, found))
+        return described | {
+            "isBinary": False,
+            "linesAdded": added_count,
+            "linesRemoved": sum(change.old_end - change.old_start for change in found),
+            "diff": diff,
+            "isTruncated": is_truncated,
+            "added": added,
+            "digests": "".join(line_digest(new[number - 1]) for number in numbers(added)),
+        }
+
+    def _content(self, entry: Entry | None) -> bytes:
+        return self._objects.get(entry.name, BLOB) if entry and entry.has_content else b""
+
+    def _text(self, file: ChangedFile, lines: Iterator[str]) -> tuple[str, bool]:
+        """The unified diff, up to the limits, and whether it was cut off at the end of a line."""
+        old = f"a/{file.old_path or file.path}" if file.old else "/dev/null"
+        new = f"b/{file.path}" if file.new else "/dev/null"
+        parts, left = [], min(self._characters_left, MAX_FILE_DIFF_CHARACTERS)
+        for line in lines:
+            left -= len(line)
+            if left < 0:
+                break
+            parts.append(line)
+        text = f"--- {old}\n+++ {new}\n" + "".join(parts) if parts else ""
+        self._characters_left = max(0, self._characters_left - len(text))
+        return text, left < 0

@@ -1,0 +1,165 @@
+"""The references and objects of a bundle, within limits."""
+
+import re
+from collections.abc import Iterator
+from io import BytesIO
+from typing import IO, Any
+
+from dulwich.object_format import DEFAULT_OBJECT_FORMAT
+from dulwich.objects import parse_tree
+from dulwich.pack import DELTA_TYPES, MemoryPackIndex, Pack, PackData
+
+from git_bundles import (
+    MAX_HEADER_BYTES,
+    MAX_INFLATED_BYTES,
+    MAX_OBJECT_BYTES,
+    MAX_OBJECTS,
+    MEGABYTE,
+    Unreadable,
+)
+
+COMMIT, TREE, BLOB, TAG = 1, 2, 3, 4
+MAX_TAGS = 5  # of a tag of a tag
+CACHE_BYTES = 32 * MEGABYTE
+VERSIONS = (b"# v2 git bundle\n", b"# v3 git bundle\n")
+# `@object-format=sha1` changes nothing; `@filter` leaves out objects, which is found where one is missing.
+_CAPABILITY = re.compile(rb"@(object-format=sha1|filter=.*)\n")
+_REFERENCE = re.compile(rb"([0-9a-f]{40}) (.+)\n")
+_TREE_LINE = re.compile(rb"tree ([0-9a-f]{40})\n")
+_TAG_LINES = re.compile(rb"object ([0-9a-f]{40})\n")
+
+
+def read_head(file: IO[bytes]) -> str:
+    """Read the header of a bundle; return the id of the commit, or of the tag, that was handed in.
+
+    That is `HEAD`, or the only reference.
+    """
+    if file.readline(len(VERSIONS[0])) not in VERSIONS:
+        raise Unreadable("The file is not a git bundle.")
+    references: dict[bytes, str] = {}
+    for line in _header(file):
+        if line.startswith(b"-"):
+            raise Unreadable("The bundle needs commits that it does not contain.")
+        if line.startswith(b"@"):
+            if not _CAPABILITY.fullmatch(line):
+                raise Unreadable("The bundle has a format that is not supported; only SHA-1 is.")
+        elif reference := _REFERENCE.fullmatch(line):
+            references[reference[2]] = reference[1].decode()
+        else:
+            raise Unreadable("The bundle's header is damaged.")
+    if b"HEAD" not in references and len(references) != 1:
+        raise Unreadable("The bundle must have the reference HEAD, or a single one.")
+    return references.get(b"HEAD") or next(iter(references.values()))
+
+
+def _header(file: IO[bytes]) -> Iterator[bytes]:
+    """The lines after the first one, up to an empty one."""
+    left = MAX_HEADER_BYTES
+    while (line := file.readline(left)) != b"\n":
+        left -= len(line)
+        if not line.endswith(b"\n") or not left:
+            raise Unreadable("The bundle's header is damaged, or longer than 64 KiB.")
+        yield line
+
+
+class Objects:
+    """The objects of a bundle by their hexadecimal id."""
+
+    def __init__(self, file: IO[bytes]):
+        """
+        file -- at the start of the pack
+        """
+        data = PackData(
+            "bundle",
+            DEFAULT_OBJECT_FORMAT,
+            file=BytesIO(file.read()),
+            delta_base_cache_limit=CACHE_BYTES,
+        )
+        _check_limits(data)
+        index = MemoryPackIndex.for_pack(data)
+        self._names = {name.decode() for name in index}
+        self._pack: Any = Pack.from_objects(data, index)
+
+    def get(self, name: str, kind: int) -> bytes:
+        """The content of an object. Raises Unreadable if it is missing or of another kind."""
+        if name not in self._names:
+            raise Unreadable("The bundle lacks an object that it needs.")
+        found, content = self._pack.get_raw(name.encode())
+        if found != kind:
+            raise Unreadable("An object of the bundle is of another kind than its reference says.")
+        return content
+
+    def commits(self, prefix: str) -> list[str]:
+        """The commits whose id starts with a prefix."""
+        names = [name for name in self._names if name.startswith(prefix)]
+        return [name for name in names if self.is_commit(name)]
+
+    def is_commit(self, name: str) -> bool:
+        """Return whether the bundle contains this commit."""
+        return name in self._names and self._pack.get_raw(name.encode())[0] == COMMIT
+
+    def tree_of(self, commit: str) -> str:
+        return self._reference(_TREE_LINE, self.get(commit, COMMIT))
+
+    def peel(self, name: str) -> str:
+        """The commit that a reference names, directly or by a tag."""
+        for _ in range(MAX_TAGS):
+            if name not in self._names or self._pack.get_raw(name.encode())[0] != TAG:
+                return name
+            name = self._reference(_TAG_LINES, self.get(name, TAG))
+        raise Unreadable("The bundle's reference is a tag of too many tags.")
+
+    def entries(self, tree: str) -> dict[bytes, tuple[int, str]]:
+        """The modes and ids in a tree, by name."""
+        try:
+            entries = list(parse_tree(self.get(tree, TREE), sha_len=DEFAULT_OBJECT_FORMAT.oid_length))
+        except Unreadable:
+            raise
+        except Exception:
+            raise Unreadable("A folder in the bundle is damaged.") from None
+        return {name: (mode, _hex(name_of)) for name, mode, name_of in entries}
+
+    @staticmethod
+    def _reference(pattern: re.Pattern[bytes], content: bytes) -> str:
+        found = pattern.match(content)
+        if not found:
+            raise Unreadable("A commit or a tag in the bundle is damaged.")
+        return found[1].decode()
+
+
+def _hex(name: bytes) -> str:
+    return name.decode() if len(name) == 40 else name.hex()
+
+
+def _check_limits(data: PackData) -> None:
+    """Read all objects once, without resolving deltas."""
+    if len(data) > MAX_OBJECTS:
+        raise Unreadable(f"The bundle has more than {MAX_OBJECTS:,} objects.")
+    total = 0
+    for unpacked in data.iter_unpacked():
+        size = unpacked.decomp_len or 0
+        if unpacked.pack_type_num in DELTA_TYPES:
+            size = max(size, _result_size(b"".join(unpacked.decomp_chunks)))
+        if size > MAX_OBJECT_BYTES:
+            raise Unreadable("An object in the bundle is larger than 20 MiB.")
+        total += size
+        if total > MAX_INFLATED_BYTES:
+            raise Unreadable("The objects in the bundle are larger than 200 MiB together.")
+
+
+def _result_size(delta: bytes) -> int:
+    """The size of the object that a delta results in: its second number."""
+    _, at = _number(delta, 0)
+    return _number(delta, at)[0]
+
+
+def _number(delta: bytes, at: int) -> tuple[int, int]:
+    value = shift = 0
+    while True:
+        byte = delta[at]
+        value |= (byte & 0x7F) << shift
+        at, shift = at + 1, shift + 7
+        if not byte & 0x80:
+            return value, at
+        if shift > 63:
+            raise Unreadable("A delta in the bundle is damaged.")

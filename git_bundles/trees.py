@@ -1,0 +1,111 @@
+"""The files that differ between two trees of a bundle."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from git_bundles import MAX_FILES, MAX_PATH_BYTES, MAX_TREE_DEPTH, MAX_TREE_ENTRIES, Unreadable
+from git_bundles.pack import Objects
+
+FOLDER, LINK, SUBMODULE = 0o040000, 0o120000, 0o160000
+_TYPE = 0o170000
+# No git checks these out: they would leave the folder, or change the repository.
+_REFUSED_NAMES = frozenset({b"", b".", b"..", b".git"})
+
+
+class Entry(NamedTuple):
+    """A file, symbolic link or submodule: its mode, and the id of its content."""
+
+    mode: int
+    name: str
+
+    @property
+    def has_content(self) -> bool:
+        return self.mode & _TYPE != SUBMODULE
+
+
+class ChangedFile(NamedTuple):
+    """A path, and its entry in the old and in the new tree; None where it does not exist."""
+
+    path: str
+    old: Entry | None
+    new: Entry | None
+    old_path: str | None = None  # if an unchanged file was renamed
+
+    @property
+    def status(self) -> str:
+        if self.old_path is not None:
+            return "renamed"
+        return "added" if self.old is None else "deleted" if self.new is None else "modified"
+
+
+def changed_files(objects: Objects, old: str | None, new: str) -> list[ChangedFile]:
+    """The files that differ between two trees, by path.
+
+    old -- None for the empty tree
+    """
+    found = list(_Walk(objects).compare(b"", old, new, 0))
+    if len(found) > MAX_FILES:
+        raise Unreadable(f"More than {MAX_FILES:,} files differ from the base.")
+    return sorted(_with_renames(found), key=lambda file: file.path)
+
+
+class _Walk:
+    """Compares trees and counts what it reads: one object can be in many places."""
+
+    def __init__(self, objects: Objects):
+        self._objects = objects
+        self._entries_left = MAX_TREE_ENTRIES
+
+    def compare(self, folder: bytes, old: str | None, new: str | None, depth: int) -> Iterator[ChangedFile]:
+        if depth > MAX_TREE_DEPTH:
+            raise Unreadable(f"Folders in the bundle are nested more than {MAX_TREE_DEPTH} levels deep.")
+        before, after = self._entries(old), self._entries(new)
+        for name in before.keys() | after.keys():
+            if before.get(name) != after.get(name):
+                yield from self._compare_entries(folder + name, before.get(name), after.get(name), depth)
+
+    def _compare_entries(
+        self, path: bytes, old: Entry | None, new: Entry | None, depth: int
+    ) -> Iterator[ChangedFile]:
+        if len(path) > MAX_PATH_BYTES:
+            raise Unreadable(f"A path in the bundle is longer than {MAX_PATH_BYTES} bytes.")
+        old_tree, new_tree = _tree(old), _tree(new)
+        if old_tree or new_tree:
+            yield from self.compare(path + b"/", old_tree, new_tree, depth + 1)
+        old_file, new_file = None if old_tree else old, None if new_tree else new
+        if old_file or new_file:
+            yield ChangedFile(path.decode("utf-8", "backslashreplace"), old_file, new_file)
+
+    def _entries(self, tree: str | None) -> dict[bytes, Entry]:
+        if tree is None:
+            return {}
+        entries = {name: Entry(*entry) for name, entry in self._objects.entries(tree).items()}
+        self._entries_left -= len(entries)
+        if self._entries_left < 0:
+            raise Unreadable(f"The folders in the bundle have more than {MAX_TREE_ENTRIES:,} entries.")
+        for name in entries:
+            if name.lower() in _REFUSED_NAMES or b"/" in name:
+                raise Unreadable("A file name in the bundle is not allowed in a git repository.")
+        return entries
+
+
+def _tree(entry: Entry | None) -> str | None:
+    """The id of the entry's tree; None if it is not a folder."""
+    return entry.name if entry and entry.mode & _TYPE == FOLDER else None
+
+
+def _with_renames(files: list[ChangedFile]) -> Iterator[ChangedFile]:
+    """Replace pairs of a deleted and an added file with the same content."""
+    deleted: dict[Entry, list[ChangedFile]] = {}
+    for file in sorted(files, reverse=True):
+        if file.old and not file.new and file.old.has_content:
+            deleted.setdefault(file.old, []).append(file)
+    renamed = set()
+    for file in sorted(files):
+        if file.new and not file.old and (sources := deleted.get(file.new)):
+            source = sources.pop()
+            renamed.add(source.path)
+            yield ChangedFile(file.path, source.old, file.new, source.path)
+        elif file.new:
+            yield file
+    yield from (file for file in files if not file.new and file.path not in renamed)

@@ -1,0 +1,283 @@
+#!/bin/sh
+# Prepares a folder for a Proofstone assessment.
+#
+#   sh workspace.sh [FOLDER]          FOLDER is `assessment` if you name none
+#
+# 1. Asks for your key, and stores it below ~/.proofstone in files that only you can read.
+# 2. Downloads your task and the settings of your AI tools.
+# 3. Clones the repository into FOLDER.
+# 4. Adds TASK.md, ./finish and the settings to it, and excludes them from git.
+#
+# It needs git, curl and tar, and installs nothing. It is the same for everybody. Run it again to repair the folder.
+
+set -eu
+service=@SERVICE@
+home=$HOME/.proofstone
+# Other protocols of git run commands. A value that you have set is kept.
+GIT_ALLOW_PROTOCOL=${GIT_ALLOW_PROTOCOL:-https:http:ssh}
+export GIT_ALLOW_PROTOCOL
+
+main() {
+  # These change which folders `cd` and git use. Programs inherit exported variables, so the key must not be one.
+  unset CDPATH GIT_DIR GIT_WORK_TREE GIT_INDEX_FILE key
+  key=${PROOFSTONE_KEY:-}
+  unset PROOFSTONE_KEY
+  for program in git curl tar; do
+    command -v "$program" >/dev/null || die "$program is missing. Install it and run this again."
+  done
+  mask=$(umask)
+  umask 077
+  work=$home/new.$$
+  mkdir -p "$home"
+  mkdir "$work"
+  trap 'rm -rf "$work"' EXIT
+  trap 'stty echo </dev/tty 2>/dev/null; exit 1' HUP INT TERM
+  choose_folder "${1:-assessment}"
+  read_key
+  download
+  write_commands
+  umask "$mask"
+  clone
+  enter_subdirectory
+  place_files
+  explain
+}
+
+die() {
+  printf '%s\n' "$1" >&2
+  exit 1
+}
+
+# The folder, and the session of a workspace that is already there.
+choose_folder() {
+  folder=$1
+  if root=$(git rev-parse --show-toplevel 2>/dev/null) && saved_session "$root" >/dev/null; then
+    folder=$root
+  fi
+  case $folder in -*) folder=./$folder ;; esac
+  session=$(saved_session "$folder") || session=
+  if [ -z "$session" ] && [ -n "$(ls -A "$folder" 2>/dev/null)" ]; then
+    die "The folder $folder is not empty. Name another one: sh workspace.sh FOLDER (or: ... | sh -s -- FOLDER)"
+  fi
+}
+
+saved_session() {
+  [ -f "$1/.git/config" ] && git config --file "$1/.git/config" --get proofstone.session
+}
+
+# Write the key to files at once: others can see the arguments of a program.
+read_key() {
+  if [ -z "$key" ] && [ -n "$session" ] && [ -f "$home/$session/key" ]; then
+    key=$(cat "$home/$session/key")
+  fi
+  [ -n "$key" ] || ask_key
+  key=$(printf '%s' "$key" | tr -d '[:space:]' | tr '[:lower:]' '[:upper:]')
+  case $key in
+    PST-[A-Z0-9][A-Z0-9][A-Z0-9][A-Z0-9]-[A-Z0-9][A-Z0-9][A-Z0-9][A-Z0-9]) ;;
+    *) die "A key looks like PST-ABCD-EFGH. Copy yours from your page or your invitation." ;;
+  esac
+  printf 'X-API-Key: %s\n' "$key" >"$work/header"
+  printf '%s' "$key" >"$work/key"
+  key=
+}
+
+ask_key() {
+  (: </dev/tty) 2>/dev/null || die "There is no terminal to ask for your key. Set PROOFSTONE_KEY."
+  stty -echo </dev/tty
+  printf 'Your key, such as PST-ABCD-EFGH (it is not shown): ' >/dev/tty
+  IFS= read -r key </dev/tty || key=
+  stty echo </dev/tty
+  printf '\n' >/dev/tty
+}
+
+download() {
+  status=$(curl -sS -m 60 --proto '=https,http' -H @"$work/header" -o "$work/answer" -w '%{http_code}' \
+    "$service/v1/candidate/workspace/files") || die "Could not reach $service. Run this again."
+  case $status in
+    200) ;;
+    401) die "The service does not know this key. Copy yours from your page or your invitation." ;;
+    409) die "This session is not open. If you have not started, press Start on your page first." ;;
+    *) die "The service answered with HTTP $status. Run this again later." ;;
+  esac
+  mkdir "$work/files"
+  tar -xf "$work/answer" -C "$work/files"
+  answered=$(cat "$work/files/session")
+  case $answered in '' | *[!0-9a-f-]*) die "The service sent no session id." ;; esac
+  [ "${session:-$answered}" = "$answered" ] || die "The folder $folder belongs to another assessment. Name another one."
+  session=$answered
+  state=$home/$session
+  mkdir -p "$state/codex"
+  mv -f "$work"/files/* "$work/header" "$work/key" "$state"
+  [ ! -f "$state/codex.toml" ] || mv -f "$state/codex.toml" "$state/codex/config.toml"
+}
+
+# In an existing workspace, only what an interrupted run left out.
+clone() {
+  git init -q "$folder"
+  cd "$folder"
+  git config --local proofstone.session "$session"
+  if git rev-parse -q --verify HEAD >/dev/null; then
+    return
+  elif [ -f "$state/repository" ]; then
+    fetch_repository
+  else
+    git -c user.name=Proofstone -c user.email=proofstone@localhost -c commit.gpgsign=false \
+      commit -q --allow-empty -m 'Start'
+  fi
+  git update-ref refs/proofstone/base HEAD
+}
+
+fetch_repository() {
+  repository=$(cat "$state/repository")
+  case $repository in
+    https://* | http://* | ssh://*) ;;
+    *) die "The repository has an address of an unknown kind." ;;
+  esac
+  commit=HEAD
+  [ ! -f "$state/commit" ] || commit=$(cat "$state/commit")
+  case $commit in HEAD) ;; *[!0-9a-f]*) die "The commit to start from is invalid." ;; esac
+  git config --local remote.origin.url "$repository"
+  git config --local remote.origin.fetch '+refs/heads/*:refs/remotes/origin/*'
+  printf 'Fetching the repository ...\n'
+  # Some servers do not send a single commit by its id.
+  if ! git fetch -q --depth 1 origin "$commit" 2>/dev/null; then
+    git fetch -q origin || die "Could not fetch $repository. Check your access to it and run this again."
+    [ "$commit" != HEAD ] || commit=$(git ls-remote origin HEAD | cut -f 1)
+    git checkout -q -B main "$commit"
+    return
+  fi
+  git checkout -q -B main FETCH_HEAD
+}
+
+enter_subdirectory() {
+  [ -f "$state/subdir" ] || return 0
+  root=$(pwd -P)
+  inside=$(cd "./$(cat "$state/subdir")" 2>/dev/null && pwd -P) || inside=
+  case $inside in
+    "$root"/*) cd "$inside" ;;
+    *) printf 'The repository has no folder %s.\n' "$(cat "$state/subdir")" >&2 ;;
+  esac
+}
+
+place_files() {
+  exclude=$(git rev-parse --git-path info/exclude)
+  mkdir -p "$(dirname "$exclude")"
+  prefix=/$(git rev-parse --show-prefix | sed 's/[][*?\\]/\\&/g')
+  task=TASK.md finish=./finish claude=claude codex=./codex opencode=opencode
+  place TASK.md TASK.md || task=$state/TASK.md
+  place finish finish || finish=$state/finish
+  place claude.json .claude/settings.local.json || claude="claude --settings '$state/claude.json'"
+  place codex-here codex || codex="CODEX_HOME='$state/codex' codex"
+  place opencode.json opencode.json || opencode="OPENCODE_CONFIG='$state/opencode.json' opencode"
+}
+
+# Copy a file of the session into the folder. Fails if the repository has a file of that name.
+place() {
+  [ -f "$state/$1" ] || return 0
+  case $2 in
+    */*)
+      [ ! -L "${2%/*}" ] || return 1
+      mkdir -p "${2%/*}"
+      ;;
+  esac
+  if ! grep -qxF "$prefix$2" "$exclude" 2>/dev/null; then
+    [ ! -e "$2" ] && [ ! -L "$2" ] || return 1
+    printf '%s\n' "$prefix$2" >>"$exclude"
+  fi
+  rm -f "$2"
+  cp "$state/$1" "$2"
+}
+
+explain() {
+  printf '\nYour workspace is ready:\n\n  cd %s\n\n' "$(pwd)"
+  printf 'Your task is in %s. Start a tool in this folder:\n\n' "$task"
+  while read -r tool; do
+    case $tool in
+      claude) printf '  %-13s %s\n' 'Claude Code:' "$claude (answer Yes when it asks whether you trust the folder)" ;;
+      codex) printf '  %-13s %s\n' 'Codex:' "$codex" ;;
+      opencode) printf '  %-13s %s\n' 'opencode:' "$opencode" ;;
+      other) printf '  %-13s %s\n' 'Other tools:' "see your page; your key is in $state/key" ;;
+    esac
+  done <"$state/tools"
+  printf '\nWhen you are done: %s\n' "$finish"
+}
+
+write_commands() {
+  rm -f "$state/codex-here"
+  if [ -f "$state/codex/config.toml" ]; then
+    cat >"$state/codex-here" <<'END'
+#!/bin/sh
+# Start Codex with the settings of this assessment.
+session=$(cd "$(dirname "$0")" && git config --get proofstone.session) || exit 1
+CODEX_HOME=$HOME/.proofstone/$session/codex exec codex "$@"
+END
+    chmod 700 "$state/codex-here"
+  fi
+  cat >"$state/finish" <<'END'
+#!/bin/sh
+# Hands in your work and ends your session.
+#
+# Packs this repository as a git bundle, with your uncommitted and new files, but without those that git ignores, and
+# uploads it. Your files, commits and index stay as they are. If it fails, run it again.
+
+set -eu
+umask 077
+service=@SERVICE@
+
+die() {
+  printf '%s\n' "$1" >&2
+  exit 1
+}
+
+send() {
+  curl -sS -m 600 --retry 3 --proto '=https,http' -H @"$state/header" -o "$state/answer" -w '%{http_code}' "$@" ||
+    die "Could not reach $service. Run this again."
+}
+
+check() {
+  [ "$1" = 200 ] || die "$(sed -n 's/.*"error": *"\([^"]*\)".*/\1/p' "$state/answer") (HTTP $1)"
+}
+
+unset CDPATH GIT_DIR GIT_WORK_TREE GIT_INDEX_FILE
+session=$(git config --get proofstone.session) || die "Run this in the folder of your assessment."
+state=$HOME/.proofstone/$session
+[ -f "$state/header" ] || die "Your key is missing. Run the command on your page again, in this folder."
+cd "$(git rev-parse --show-toplevel)"
+if [ -t 0 ]; then
+  printf 'Hand in your work and end your session? [y/N] '
+  read -r reply
+  case $reply in [yY]*) ;; *) die "Nothing was sent." ;; esac
+fi
+
+# Commit all files in an index of its own, on top of the current commit.
+index=$(git rev-parse --git-path index)
+rm -f "$state/index"
+[ ! -f "$index" ] || cp "$index" "$state/index"
+GIT_INDEX_FILE=$state/index
+export GIT_INDEX_FILE
+git add --all
+tree=$(git write-tree)
+head=$(git rev-parse -q --verify HEAD) || head=
+base=$(git rev-parse -q --verify refs/proofstone/base) || base=
+# The bundle must contain the commit that you started from.
+if [ -z "$base" ] || { [ -n "$head" ] && git merge-base --is-ancestor "$base" "$head"; }; then base=; fi
+commit=$(git -c user.name=Candidate -c user.email=candidate@localhost \
+  commit-tree -m 'Hand-in' ${head:+-p "$head"} ${base:+-p "$base"} "$tree")
+git update-ref refs/proofstone/hand-in "$commit"
+git bundle create "$state/hand-in.bundle" refs/proofstone/hand-in
+
+status=$(send -H 'Content-Type: application/x-git-bundle' -T "$state/hand-in.bundle" "$service/v1/candidate/hand-in")
+check "$status"
+printf 'Your work has been received: %s bytes.\n' "$(wc -c <"$state/hand-in.bundle" | tr -d ' ')"
+printf '{"key": "%s", "sessionId": "%s"}' "$(cat "$state/key")" "$session" >"$state/complete.json"
+status=$(send -H 'Content-Type: application/json' --data-binary @"$state/complete.json" \
+  "$service/v1/candidate/complete")
+check "$status"
+rm -f "$state/hand-in.bundle" "$state/complete.json" "$state/index" "$state/answer"
+printf 'Your session is complete. Thank you!\n'
+END
+  chmod 700 "$state/finish"
+}
+
+# The last line, so that an interrupted download runs nothing. Programs must not read the script as their input.
+main "$@" </dev/null

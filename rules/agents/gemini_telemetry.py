@@ -1,0 +1,63 @@
+"""Log records of Gemini CLI as events."""
+
+import hashlib
+from collections.abc import Callable, Iterator
+
+from rules.agents.event_data import preview
+from rules.agents.log_events import LogEvent
+from rules.agents.values import integer_of, named, object_in, text_of
+from rules.recorded_events import RecordedEvent
+
+_SHELL = "run_shell_command"
+
+
+def _identity(event: LogEvent, *parts: str | None) -> str:
+    """Records have neither a number nor a call's id: two of one millisecond differ in these texts."""
+    joined = "\n".join(part or "" for part in parts)
+    digest = hashlib.sha256(joined.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+    return f"{event.identity}:{digest}"
+
+
+def _prompt(event: LogEvent) -> Iterator[RecordedEvent]:
+    if text := event.text("prompt"):
+        yield RecordedEvent("prompt", {"text": text}, _identity(event, text))
+
+
+def _response(event: LogEvent) -> Iterator[RecordedEvent]:
+    """A response. Its input includes what the cache had."""
+    tokens, cached = event.integer("input_token_count"), event.integer("cached_content_token_count")
+    data = named(
+        lastAssistantMessage=event.text("response_text"),
+        model=event.text("model"),
+        usageScope="request",
+        inputTokens=None if tokens is None else max(tokens - (cached or 0), 0),
+        outputTokens=event.integer("output_token_count"),
+        cacheReadTokens=cached,
+        reasoningTokens=event.integer("thoughts_token_count"),
+        turnDurationMs=event.integer("duration_ms"),
+    )
+    yield RecordedEvent("ai_response", data, _identity(event, event.text("prompt_id")))
+
+
+def _call(event: LogEvent) -> Iterator[RecordedEvent]:
+    name, text = event.text("function_name"), event.text("function_args")
+    if not name:
+        return
+    arguments, identity = object_in(text), _identity(event, name, text)
+    yield RecordedEvent("tool_intent", {"toolName": name, "inputPreview": preview(arguments)}, identity)
+    duration = named(durationMs=event.integer("duration_ms"))
+    if name == _SHELL:
+        # `success` is true of a command that failed.
+        code = integer_of(object_in(event.text("metadata")).get("exitCode"))
+        data = named(command=text_of(arguments.get("command")), exitCode=code)
+        yield RecordedEvent("command", data | duration, identity)
+    else:
+        data = {"toolName": name, "inputPreview": preview(arguments), "ok": event.is_true("success")}
+        yield RecordedEvent("tool_use", data | duration, identity)
+
+
+READERS: dict[str, Callable[[LogEvent], Iterator[RecordedEvent]]] = {
+    "user_prompt": _prompt,
+    "api_response": _response,
+    "tool_call": _call,
+}

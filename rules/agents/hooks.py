@@ -1,0 +1,175 @@
+"""Hooks of Claude Code and Codex, which send the same JSON objects, as events.
+
+A hook has no time and no id. Ids come from its prompt, tool call or text (R36), so that one hook that two settings
+files register is one event. Where a hook has nothing of the kind, the minute of its arrival stands for it.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from rules.agents import claude_code_calls, codex_calls
+from rules.agents.event_data import preview
+from rules.agents.values import named, text_of
+from rules.recorded_events import RecordedEvent, Witness
+
+CHANNEL = "http-hook"
+CLAUDE_CODE, CODEX = "claude-code", "codex"
+_OUTCOMES = {CLAUDE_CODE: claude_code_calls.hook_outcomes, CODEX: codex_calls.hook_outcomes}
+_DIGEST_CHARACTERS = 32
+
+
+class Hook(NamedTuple):
+    """One hook, and the minute of its arrival."""
+
+    tool: str
+    members: Mapping[str, Any]
+    minute: str
+
+    def text(self, name: str) -> str | None:
+        return text_of(self.members.get(name))
+
+    @property
+    def prompt(self) -> str:
+        """The id of the prompt that it belongs to: Codex calls it a turn."""
+        return self.text("prompt_id") or self.text("turn_id") or ""
+
+    def identity(self, *parts: str | None) -> str:
+        """An id of the prompt and these texts, which can be long."""
+        joined = "\n".join([self.prompt, *(part or "" for part in parts)])
+        return hashlib.sha256(joined.encode("utf-8", "surrogatepass")).hexdigest()[:_DIGEST_CHARACTERS]
+
+    def event(self, kind: str, identity: str, **data: Any) -> RecordedEvent:
+        """An event with the members that are known."""
+        return RecordedEvent(kind, named(**data), identity, agent_id=self.text("agent_id"))
+
+
+def read(tool: str, members: Mapping[str, Any], now: datetime) -> tuple[Witness, list[RecordedEvent]] | None:
+    """The events of one hook; None if it belongs to no agent session.
+
+    tool -- `claude-code` or `codex`
+    """
+    if members.get("type") == "agent-turn-complete":
+        members = _as_stop(members)
+    hook = Hook(tool, members, f"{now:%Y-%m-%dT%H:%M}")
+    session = hook.text("session_id")
+    reader = _READERS.get(hook.text("hook_event_name") or "")
+    if not session or reader is None:
+        return None
+    return Witness(CHANNEL, tool, None, session), list(reader(hook))
+
+
+def _as_stop(notice: Mapping[str, Any]) -> dict[str, Any]:
+    """The argument of Codex' `notify` as its hook at the end of a turn, so that both are one event."""
+    return {
+        "hook_event_name": "Stop",
+        "session_id": notice.get("thread-id"),
+        "turn_id": notice.get("turn-id"),
+        "last_assistant_message": notice.get("last-assistant-message"),
+    }
+
+
+def _session_start(hook: Hook) -> Iterator[RecordedEvent]:
+    source = hook.text("source")
+    data = {"source": source, "model": hook.text("model"), "cwd": hook.text("cwd")}
+    yield hook.event(
+        "session_start", hook.identity(source, hook.minute), ideSessionId=hook.text("session_id"), **data
+    )
+
+
+def _session_end(hook: Hook) -> Iterator[RecordedEvent]:
+    yield hook.event("session_end", hook.identity(hook.minute), reason=hook.text("reason"))
+
+
+def _prompt(hook: Hook) -> Iterator[RecordedEvent]:
+    if text := hook.text("prompt"):
+        yield hook.event(
+            "prompt", hook.identity(text), text=text, permissionMode=hook.text("permission_mode")
+        )
+
+
+def _intent(hook: Hook) -> Iterator[RecordedEvent]:
+    tool_use_id, name = hook.text("tool_use_id"), hook.text("tool_name")
+    if tool_use_id and name:
+        shown = preview(hook.members.get("tool_input"))
+        yield hook.event("tool_intent", tool_use_id, toolName=name, inputPreview=shown, toolUseId=tool_use_id)
+
+
+def _permission_request(hook: Hook) -> Iterator[RecordedEvent]:
+    """The tool asks the person. It does not say for which call."""
+    name, arguments = hook.text("tool_name"), hook.members.get("tool_input")
+    identity = hook.identity(name, json.dumps(arguments, sort_keys=True))
+    yield hook.event("permission_request", identity, toolName=name, inputPreview=preview(arguments))
+
+
+def _denial(hook: Hook) -> Iterator[RecordedEvent]:
+    """A rule refused a call. What a person refuses has no hook."""
+    tool_use_id, name = hook.text("tool_use_id"), hook.text("tool_name")
+    if tool_use_id and name:
+        decision = {"decision": "reject", "source": hook.text("reason"), "toolName": name}
+        yield hook.event("permission_decision", tool_use_id, toolUseId=tool_use_id, **decision)
+
+
+def _outcome(hook: Hook) -> Iterator[RecordedEvent]:
+    tool_use_id, name = hook.text("tool_use_id"), hook.text("tool_name")
+    if not tool_use_id or not name:
+        return
+    outcomes = _OUTCOMES[hook.tool](tool_use_id, name, hook.members)
+    for index, (kind, data) in enumerate(outcomes):
+        data = named(**data, toolUseId=tool_use_id)
+        yield RecordedEvent(kind, data, tool_use_id, index, hook.text("agent_id"))
+
+
+def _stop(hook: Hook) -> Iterator[RecordedEvent]:
+    if text := hook.text("last_assistant_message"):
+        yield hook.event(
+            "ai_response", hook.identity(text), lastAssistantMessage=text, model=hook.text("model")
+        )
+
+
+def _failure(hook: Hook) -> Iterator[RecordedEvent]:
+    error, text = hook.text("error"), hook.text("last_assistant_message")
+    yield hook.event("agent_error", hook.identity(error, text, hook.minute), error=text or error)
+
+
+def _subagent_start(hook: Hook) -> Iterator[RecordedEvent]:
+    yield from _subagent(hook, "subagent_start")
+
+
+def _subagent_stop(hook: Hook) -> Iterator[RecordedEvent]:
+    yield from _subagent(hook, "subagent_stop", summary=hook.text("last_assistant_message"))
+
+
+def _subagent(hook: Hook, kind: str, **data: Any) -> Iterator[RecordedEvent]:
+    identity = hook.text("agent_id") or hook.identity(hook.minute)
+    yield hook.event(kind, identity, subagentType=hook.text("agent_type"), **data)
+
+
+def _compaction(hook: Hook) -> Iterator[RecordedEvent]:
+    yield hook.event("context_compact", hook.identity(hook.minute), trigger=hook.text("trigger"))
+
+
+def _interrupt(hook: Hook) -> Iterator[RecordedEvent]:
+    yield hook.event("interrupt", hook.identity(hook.minute), variant="generation", subtype="generation")
+
+
+# Not kept: PostToolBatch, TaskCreated, TaskCompleted and PostCompact repeat what other hooks have. MessageDisplay has
+# pieces of a text that is still being written. All others say nothing about the work.
+_READERS: dict[str, Callable[[Hook], Iterator[RecordedEvent]]] = {
+    "SessionStart": _session_start,
+    "SessionEnd": _session_end,
+    "UserPromptSubmit": _prompt,
+    "PreToolUse": _intent,
+    "PermissionRequest": _permission_request,
+    "PermissionDenied": _denial,
+    "PostToolUse": _outcome,
+    "PostToolUseFailure": _outcome,
+    "Stop": _stop,
+    "StopFailure": _failure,
+    "SubagentStart": _subagent_start,
+    "SubagentStop": _subagent_stop,
+    "PreCompact": _compaction,
+    "Interrupt": _interrupt,
+}

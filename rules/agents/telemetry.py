@@ -1,0 +1,106 @@
+"""Log records that coding agents send as telemetry, as events (R36, R37).
+
+Only the attributes named in the tools' modules are used. The person's address, account, organization and machine are
+not among them.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from rules.agents import claude_code_telemetry, codex_telemetry, gemini_telemetry
+from rules.agents.log_events import LogEvent
+from rules.agents.values import text_of
+from rules.log_records import LogRecord
+from rules.recorded_events import RecordedEvent, Witness
+from rules.timestamps import format_timestamp, timestamp_from_ns
+
+CHANNEL = "otlp"
+Readers = dict[str, Callable[[LogEvent], Iterator[RecordedEvent]]]
+
+
+class Tool(NamedTuple):
+    """A tool's records.
+
+    prefix -- of their names
+    session -- the attribute with the id of the agent session
+    """
+
+    name: str
+    prefix: str
+    session: str
+    readers: Readers
+
+
+TOOLS = (
+    Tool("codex", "codex.", "conversation.id", codex_telemetry.READERS),
+    Tool("gemini-cli", "gemini_cli.", "session.id", gemini_telemetry.READERS),
+    Tool("claude-code", "", "session.id", claude_code_telemetry.READERS),
+)
+
+
+class Clock(NamedTuple):
+    """Moves the times of one request, so that its newest record has the time of its arrival (R37).
+
+    earliest -- an earlier time would be outside the session
+    """
+
+    arrived_at: datetime
+    newest_ns: int
+    earliest: datetime
+
+    def at_ns(self, time_ns: int | None) -> int:
+        """A record's time by the tool's clock. A record without a time is as new as the newest."""
+        return self.newest_ns if time_ns is None else time_ns
+
+    def at(self, time_ns: int | None) -> datetime:
+        age = timedelta(microseconds=(self.newest_ns - self.at_ns(time_ns)) // 1000)
+        return max(self.arrived_at - age, self.earliest)
+
+
+def read(
+    records: Sequence[LogRecord], arrived_at: datetime, earliest: datetime
+) -> list[tuple[Witness, list[RecordedEvent]]]:
+    """The events of one request in order, by agent session.
+
+    earliest -- start of the session
+    """
+    found = [
+        (tool, event) for record in records if (tool := _tool_of(record)) for event in [_event(tool, record)]
+    ]
+    times = [event.time_ns for _, event in found if event.time_ns is not None]
+    clock = Clock(arrived_at, max(times, default=0), earliest)
+    found.sort(key=lambda each: (clock.at_ns(each[1].time_ns), each[1].sequence))
+    events: dict[Witness, list[RecordedEvent]] = {}
+    for tool, event in found:
+        if witness := _witness(tool, event.record):
+            events.setdefault(witness, []).extend(_timed(each, event, clock) for each in _events(tool, event))
+    return [(witness, listed) for witness, listed in events.items() if listed]
+
+
+def _tool_of(record: LogRecord) -> Tool | None:
+    name = text_of(record.attributes.get("event.name"))
+    return next((tool for tool in TOOLS if name and name.startswith(tool.prefix)), None)
+
+
+def _event(tool: Tool, record: LogRecord) -> LogEvent:
+    return LogEvent.of(str(record.attributes["event.name"]).removeprefix(tool.prefix), record)
+
+
+def _witness(tool: Tool, record: LogRecord) -> Witness | None:
+    session = text_of(record.attributes.get(tool.session))
+    version = text_of(record.resource.get("service.version"))
+    return Witness(CHANNEL, tool.name, version, session) if session else None
+
+
+def _events(tool: Tool, event: LogEvent) -> Iterator[RecordedEvent]:
+    reader = tool.readers.get(event.name)
+    return reader(event) if reader else iter(())
+
+
+def _timed(recorded: RecordedEvent, event: LogEvent, clock: Clock) -> RecordedEvent:
+    data = recorded.data
+    if event.time_ns is not None:
+        data = data | {"originalTs": format_timestamp(timestamp_from_ns(event.time_ns))}
+    return replace(recorded, data=data, at=clock.at(event.time_ns))

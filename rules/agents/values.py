@@ -1,0 +1,32 @@
+"""Values in what agents send: any member may be missing or of any type."""
+
+import json
+from typing import Any
+
+from rules.envelopes import INT64, integer
+
+
+def text_of(value: Any) -> str | None:
+    """The string, if it is one and not empty."""
+    return value if isinstance(value, str) and value else None
+
+
+def integer_of(value: Any) -> int | None:
+    """The integer, which agents also send as text; `true` is not one."""
+    if isinstance(value, str) and value.isdecimal() and value.isascii() and len(value) < 19:
+        return int(value)
+    return integer(value, INT64)
+
+
+def object_in(text: Any) -> dict[str, Any]:
+    """The JSON object in a text; an empty one if there is none."""
+    try:
+        value = json.loads(text) if isinstance(text, str) else None
+    except (ValueError, RecursionError):
+        value = None
+    return value if isinstance(value, dict) else {}
+
+
+def named(**members: Any) -> dict[str, Any]:
+    """The members that are known."""
+    return {name: value for name, value in members.items() if value is not None}

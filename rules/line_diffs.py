@@ -1,0 +1,145 @@
+"""Unified diffs of two texts, as git writes them, in bounded time."""
+
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from difflib import SequenceMatcher
+from itertools import groupby
+from typing import NamedTuple
+
+# Larger ranges are split at lines that are unique in both texts: difflib takes quadratic time.
+MAX_COMPARED_LINES = 4_000
+CONTEXT_LINES = 3
+NO_NEWLINE = "\\ No newline at end of file\n"
+
+
+class Change(NamedTuple):
+    """Lines `old_start` to `old_end` of the old text are replaced by `new_start` to `new_end` of the new one."""
+
+    old_start: int
+    old_end: int
+    new_start: int
+    new_end: int
+
+    def shifted(self, old: int, new: int) -> "Change":
+        return Change(self.old_start + old, self.old_end + old, self.new_start + new, self.new_end + new)
+
+
+def split_lines(text: str) -> list[str]:
+    """The lines with their ends; only a line feed ends a line, as in git."""
+    lines = text.split("\n")
+    last = lines.pop()
+    return [line + "\n" for line in lines] + ([last] if last else [])
+
+
+def changes(old: Sequence[str], new: Sequence[str]) -> list[Change]:
+    """The changes from one list of lines to another, in order; the same for the same lists."""
+    return _joined(_changes(old, new))
+
+
+def _changes(old: Sequence[str], new: Sequence[str], is_split: bool = False) -> Iterator[Change]:
+    start, old_end, new_end = _differing_range(old, new)
+    old, new = old[start:old_end], new[start:new_end]
+    if not old or not new:
+        if old or new:
+            yield Change(start, start + len(old), start, start + len(new))
+    elif len(old) + len(new) <= MAX_COMPARED_LINES:
+        for tag, *positions in SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
+            if tag != "equal":
+                yield Change(*positions).shifted(start, start)
+    elif is_split:
+        yield Change(start, start + len(old), start, start + len(new))
+    else:
+        yield from (change.shifted(start, start) for change in _split_changes(old, new))
+
+
+def _split_changes(old: Sequence[str], new: Sequence[str]) -> Iterator[Change]:
+    """The changes between the lines that both texts have once and in the same order."""
+    at_old = at_new = 0
+    for old_line, new_line in (*_common_lines(old, new), (len(old), len(new))):
+        between = _changes(old[at_old:old_line], new[at_new:new_line], is_split=True)
+        yield from (change.shifted(at_old, at_new) for change in between)
+        at_old, at_new = old_line + 1, new_line + 1
+
+
+def _common_lines(old: Sequence[str], new: Sequence[str]) -> list[tuple[int, int]]:
+    """The longest list of positions of common unique lines that ascends in both texts."""
+    counts = Counter(old), Counter(new)
+    at_new = {line: number for number, line in enumerate(new) if counts[1][line] == 1}
+    pairs = [(n, at_new[line]) for n, line in enumerate(old) if counts[0][line] == 1 and line in at_new]
+    ends: list[int] = []  # the lowest position in `new` that ends a list of each length
+    last: list[int] = []  # the index of its pair
+    before: list[int] = []
+    for number, (_, position) in enumerate(pairs):
+        length = bisect_left(ends, position)
+        ends[length : length + 1] = [position]
+        last[length : length + 1] = [number]
+        before.append(last[length - 1] if length else -1)
+    chain: list[tuple[int, int]] = []
+    number = last[-1] if last else -1
+    while number >= 0:
+        chain.append(pairs[number])
+        number = before[number]
+    return chain[::-1]
+
+
+def _differing_range(old: Sequence[str], new: Sequence[str]) -> tuple[int, int, int]:
+    """The number of equal lines at the start, and where the equal lines at the end start in each."""
+    shortest = min(len(old), len(new))
+    start = next((n for n in range(shortest) if old[n] != new[n]), shortest)
+    end = next((n for n in range(shortest - start) if old[-1 - n] != new[-1 - n]), shortest - start)
+    return start, len(old) - end, len(new) - end
+
+
+def _joined(found: Iterator[Change]) -> list[Change]:
+    """Changes that touch each other as one."""
+    result: list[Change] = []
+    for change in found:
+        if result and (result[-1].old_end, result[-1].new_end) == (change.old_start, change.new_start):
+            change = Change(result[-1].old_start, change.old_end, result.pop().new_start, change.new_end)
+        result.append(change)
+    return result
+
+
+def hunks(old: Sequence[str], new: Sequence[str], found: Sequence[Change]) -> Iterator[str]:
+    """The lines of a unified diff without its file header; each ends with a line feed."""
+    for group in _grouped(found):
+        first, last = group[0], group[-1]
+        before = min(CONTEXT_LINES, first.old_start)
+        after = min(CONTEXT_LINES, len(old) - last.old_end)
+        old_range = _range(first.old_start - before, last.old_end + after)
+        new_range = _range(first.new_start - before, last.new_end + after)
+        yield f"@@ -{old_range} +{new_range} @@\n"
+        at = first.old_start - before
+        for change in group:
+            yield from _marked(" ", old[at : change.old_start])
+            yield from _marked("-", old[change.old_start : change.old_end])
+            yield from _marked("+", new[change.new_start : change.new_end])
+            at = change.old_end
+        yield from _marked(" ", old[at : last.old_end + after])
+
+
+def _grouped(found: Sequence[Change]) -> Iterator[list[Change]]:
+    """Changes whose contexts touch or overlap, together."""
+    number, previous_end = 0, None
+
+    def group_of(change: Change) -> int:
+        nonlocal number, previous_end
+        if previous_end is not None and change.old_start - previous_end > 2 * CONTEXT_LINES:
+            number += 1
+        previous_end = change.old_end
+        return number
+
+    yield from (list(group) for _, group in groupby(found, group_of))
+
+
+def _range(start: int, end: int) -> str:
+    length = end - start
+    if length == 1:
+        return str(start + 1)
+    return f"{start + 1 if length else start},{length}"
+
+
+def _marked(mark: str, lines: Sequence[str]) -> Iterator[str]:
+    for line in lines:
+        yield mark + line if line.endswith("\n") else f"{mark}{line}\n{NO_NEWLINE}"

@@ -1,0 +1,20 @@
+"""Log records of OpenTelemetry, after their encoding."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+# Lists, maps and bytes are read as None: no record that is used has one.
+AttributeValue = str | int | float | bool | None
+Attributes = Mapping[str, AttributeValue]
+
+
+class LogRecord(NamedTuple):
+    """One record.
+
+    resource -- attributes of the program that logs
+    time_ns -- since 1970, the observed time if the record has no other; None without both
+    """
+
+    resource: Attributes
+    attributes: Attributes
+    time_ns: int | None

@@ -1,0 +1,238 @@
+"""The files of a candidate's workspace: the task, the repository, and the settings of each AI tool.
+
+`pages/workspace.sh` stores them in `~/.proofstone/<session id>` and copies some into the workspace. They name that
+folder as `$HOME/.proofstone/...`, since only the candidate's machine knows its path.
+"""
+
+import io
+import json
+import re
+import shlex
+import tarfile
+from pathlib import PurePosixPath
+from typing import Any, NamedTuple
+
+CLAUDE, CODEX, OPENCODE, OTHER = "claude", "codex", "opencode", "other"
+PROVIDER_OF = {CLAUDE: "anthropic", CODEX: "openai"}
+# What the proxy does not see: rejected tools, modes, durations, the working directory (docs/workspace.md#recording).
+CLAUDE_HOOKS = (
+    *(
+        "SessionStart",
+        "UserPromptSubmit",
+        "PreToolUse",
+        "PermissionRequest",
+        "PermissionDenied",
+        "PostToolUse",
+    ),
+    *(
+        "PostToolUseFailure",
+        "SubagentStart",
+        "SubagentStop",
+        "PreCompact",
+        "Stop",
+        "StopFailure",
+        "SessionEnd",
+    ),
+)
+# Claude Code does not wait for other hooks, and ends without sending these if they run in the background.
+WAITED_HOOKS = frozenset({"Stop", "StopFailure", "SessionEnd"})
+HOOK_SECONDS = 3
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_COMMIT = re.compile(r"[0-9a-f]{40}")
+
+
+class Workspace(NamedTuple):
+    """The session that a workspace belongs to.
+
+    allowed -- `claude`, `codex` or both; None for every tool
+    providers -- the model providers that this service has a key for
+    """
+
+    base_url: str
+    session_id: str
+    key: str
+    allowed: list[str] | None
+    providers: frozenset[str]
+
+    @property
+    def tools(self) -> list[str]:
+        """The tools that the candidate can use, without those that have no model.
+
+        Claude Code can use a model of the candidate's own: its hooks and telemetry record it.
+        """
+        if self.allowed is not None:
+            return [tool for tool in (CLAUDE, CODEX) if tool in self.allowed and self._is_usable(tool)]
+        others = [OPENCODE, OTHER] if self.providers else []
+        return [tool for tool in (CLAUDE, CODEX) if self._is_usable(tool)] + others
+
+    def _is_usable(self, tool: str) -> bool:
+        return tool == CLAUDE or PROVIDER_OF[tool] in self.providers
+
+    def path(self, name: str) -> str:
+        """A file of the session on the candidate's machine, quoted for a shell."""
+        return f'"$HOME/.proofstone/{self.session_id}/{name}"'
+
+    def proxy_url(self, provider: str) -> str:
+        return f"{self.base_url}/v1/proxy/{provider}"
+
+
+def script_command(base_url: str) -> str:
+    """The command that prepares a workspace."""
+    return f"curl -fsSL {shlex.quote(base_url + '/workspace.sh')} | sh"
+
+
+def archive(files: dict[str, str]) -> bytes:
+    """A tar of the files, readable only by their owner."""
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w", format=tarfile.USTAR_FORMAT) as tar:
+        for name, text in files.items():
+            entry = tarfile.TarInfo(name)
+            content = text.encode(errors="replace")
+            entry.size, entry.mode = len(content), 0o600
+            tar.addfile(entry, io.BytesIO(content))
+    return packed.getvalue()
+
+
+def files_of(workspace: Workspace, task: Any) -> dict[str, str]:
+    """The workspace's files by name.
+
+    task -- an assessment
+    """
+    files = {"session": f"{workspace.session_id}\n", "TASK.md": task_text(task), **_repository(task)}
+    files["tools"] = "".join(f"{tool}\n" for tool in workspace.tools)
+    if CLAUDE in workspace.tools:
+        files["claude.json"] = _json(claude_settings(workspace))
+        files["otel.json"] = _json({"X-API-Key": workspace.key})
+    if CODEX in workspace.tools:
+        files["codex.toml"] = codex_settings(workspace)
+    if OPENCODE in workspace.tools:
+        files["opencode.json"] = _json(opencode_settings(workspace))
+    return files
+
+
+def _repository(task: Any) -> dict[str, str]:
+    """Where the code is, one line a file. Git and the shell would misread some values; those are left out."""
+    repository = task.repo_url or ""
+    if not repository or _CONTROL.search(repository):
+        return {}
+    files = {"repository": f"{repository}\n"}
+    if task.repo_commit and _COMMIT.fullmatch(task.repo_commit):
+        files["commit"] = f"{task.repo_commit}\n"
+    if task.repo_subdir and is_folder_below(task.repo_subdir):
+        files["subdir"] = f"{task.repo_subdir}\n"
+    return files
+
+
+def is_folder_below(path: str) -> bool:
+    """Return whether a relative path stays below its folder and is not an option."""
+    parts = PurePosixPath(path).parts
+    return not (_CONTROL.search(path) or path.startswith(("/", "-", "~")) or ".." in parts or ".git" in parts)
+
+
+def task_text(task: Any) -> str:
+    """The task as Markdown."""
+    parts = [f"# {' '.join(task.title.split())}", task.task_brief.strip()]
+    parts += _brief_sections(task.brief or {})
+    if task.setup_instructions:
+        parts.append(f"## Setup\n\n{task.setup_instructions.strip()}")
+    return "\n\n".join(parts) + "\n"
+
+
+def _brief_sections(brief: dict[str, Any]) -> list[str]:
+    """The sections of the structured brief, in the order in which it describes them."""
+    sections = [f"## Scenario\n\n{brief['scenario']}"] if brief.get("scenario") else []
+    if codebase := brief.get("codebase"):
+        sections.append("## Code\n\n" + "\n".join(_codebase_lines(codebase)))
+    for phase in brief.get("phases") or ():
+        texts = [phase.get("goal"), _list(phase.get("tasks")), _list(phase.get("guidance"))]
+        sections.append("\n\n".join([f"## {phase.get('name') or 'Step'}", *filter(None, texts)]))
+    titles = {"evaluation": "What is assessed", "groundRules": "Rules", "deliverables": "Deliverables"}
+    sections += [f"## {title}\n\n{_list(brief[name])}" for name, title in titles.items() if brief.get(name)]
+    return sections
+
+
+def _codebase_lines(codebase: dict[str, Any]) -> list[str]:
+    titles = {"name": "Name", "description": "Purpose", "runCommand": "Run", "testCommand": "Test"}
+    lines = [f"- {title}: {codebase[name]}" for name, title in titles.items() if codebase.get(name)]
+    return lines + ([f"- Stack: {', '.join(codebase['stack'])}"] if codebase.get("stack") else [])
+
+
+def _list(texts: list[str] | None) -> str:
+    return "\n".join(f"- {text}" for text in texts or ())
+
+
+def claude_settings(workspace: Workspace) -> dict[str, Any]:
+    """Claude Code's `.claude/settings.local.json`: its model, hooks and telemetry.
+
+    The key is in none of its variables, which every command that Claude Code runs inherits.
+    """
+    environment = {
+        "CLAUDE_CODE_ENABLE_TELEMETRY": "1",
+        "OTEL_LOGS_EXPORTER": "otlp",
+        "OTEL_METRICS_EXPORTER": "none",
+        "OTEL_EXPORTER_OTLP_PROTOCOL": "http/json",
+        "OTEL_EXPORTER_OTLP_ENDPOINT": f"{workspace.base_url}/v1/otlp",
+        "OTEL_LOG_USER_PROMPTS": "1",
+        "OTEL_LOG_TOOL_DETAILS": "1",
+    }
+    settings = {"otelHeadersHelper": f"cat {workspace.path('otel.json')}", "env": environment}
+    if PROVIDER_OF[CLAUDE] in workspace.providers:
+        settings["apiKeyHelper"] = f"cat {workspace.path('key')}"
+        # Empty: a key of the candidate's own would be sent to this service.
+        own_keys = {"ANTHROPIC_API_KEY": "", "ANTHROPIC_AUTH_TOKEN": ""}
+        environment |= {"ANTHROPIC_BASE_URL": workspace.proxy_url("anthropic")} | own_keys
+    hooks = {event: [{"hooks": [_claude_hook(workspace, event)]}] for event in CLAUDE_HOOKS}
+    return settings | {"env": environment, "hooks": hooks}
+
+
+def _claude_hook(workspace: Workspace, event: str) -> dict[str, Any]:
+    """A command and not an HTTP hook, whose header would need the key in the environment."""
+    url = shlex.quote(f"{workspace.base_url}/v1/hooks/claude-code")
+    curl = f"curl -sS -m {HOOK_SECONDS} -o /dev/null -H @{workspace.path('header')}"
+    command = f"{curl} -H 'Content-Type: application/json' --data-binary @- {url} 2>/dev/null || true"
+    hook = {"type": "command", "command": command, "timeout": HOOK_SECONDS + 2}
+    return hook if event in WAITED_HOOKS else hook | {"async": True}
+
+
+def codex_settings(workspace: Workspace) -> str:
+    """Codex's `config.toml`, in a `CODEX_HOME` outside the workspace; it contains the key."""
+    headers = f'{{ "X-API-Key" = {_toml(workspace.key)} }}'
+    endpoint = _toml(f"{workspace.base_url}/v1/otlp/v1/logs")
+    return f"""model_provider = "proofstone"
+check_for_update_on_startup = false
+
+[model_providers.proofstone]
+name = "Proofstone"
+base_url = {_toml(workspace.proxy_url("openai") + "/v1")}
+wire_api = "responses"
+http_headers = {headers}
+
+[otel]
+log_user_prompt = true
+exporter = {{ otlp-http = {{ endpoint = {endpoint}, protocol = "json", headers = {headers} }} }}
+"""
+
+
+def opencode_settings(workspace: Workspace) -> dict[str, Any]:
+    """opencode's `opencode.json`, which reads the key from its file."""
+    api_key = f"{{file:~/.proofstone/{workspace.session_id}/key}}"
+    options = {
+        name: {"options": {"baseURL": f"{workspace.proxy_url(name)}/v1", "apiKey": api_key}}
+        for name in sorted(workspace.providers)
+    }
+    return {
+        "$schema": "https://opencode.ai/config.json",
+        "share": "disabled",
+        "autoupdate": False,
+        "enabled_providers": list(options),
+        "provider": options,
+    }
+
+
+def _json(value: dict[str, Any]) -> str:
+    return json.dumps(value, indent=2) + "\n"
+
+
+def _toml(text: str) -> str:
+    # A JSON string in ASCII is a TOML string, except for surrogates, which a URL and a key do not have.
+    return json.dumps(text)

@@ -1,0 +1,52 @@
+"""A candidate's workspace: its tools, the time left, and what has arrived."""
+
+from schemas import members
+from schemas.base import Schema
+from schemas.fields import Choice, Flag, Id, Integer, ListOf, Nested, String
+from schemas.hand_ins import HandIn
+from schemas.keys import SESSION_STATUSES
+from schemas.timestamps import Timestamp
+
+
+class WorkspaceTool(Schema):
+    """A tool that the candidate can use."""
+
+    name = Choice(
+        ["claude", "codex", "opencode", "other"], "Name; `other` is any further tool.", example="claude"
+    )
+    has_model = Flag("Whether this service provides its model.", example=True)
+
+
+class WorkspaceModel(Schema):
+    """The address of a model provider's API at this service."""
+
+    provider = Choice(["anthropic", "openai"], "Provider.", example="anthropic")
+    base_url = String("Base URL.", example="https://proofstone.example.com/v1/proxy/anthropic")
+
+
+class ArrivedEvents(Schema):
+    """Events of one tool that have arrived."""
+
+    tool = String("The tool.", example="claude-code")
+    prompts = Integer("Number of prompts.", example=12)
+    commands = Integer("Number of commands.", example=31)
+    changes = Integer("Number of changes of files.", example=9)
+    last_received_at = Timestamp("When the last event arrived.", attribute="last_at")
+
+
+class WorkspaceState(Schema):
+    """The state of a candidate's session and its workspace."""
+
+    session_id = Id("Session id.")
+    status = Choice(SESSION_STATUSES, "Status of the session.", example="active")
+    responded_at = Timestamp("The service's time of this response.")
+    started_at = Timestamp("When the session started.")
+    ends_at = Timestamp("When the time limit ends; null without a limit.", null=True)
+    closes_at = Timestamp("When the session closes; null without a limit.", null=True)
+    completed_at = Timestamp("When the candidate handed in; null before.", null=True)
+    org_name = members.ORG_NAME
+    tools = ListOf(WorkspaceTool, "Tools that the candidate can use.")
+    models = ListOf(WorkspaceModel, "Model providers, for tools that take a base URL and a key.")
+    hand_in = Nested(HandIn, "What the candidate handed in last.", null=True)
+    last_received_at = Timestamp("When the last event arrived; null if none has.", null=True)
+    received = ListOf(ArrivedEvents, "What has arrived, by tool.")

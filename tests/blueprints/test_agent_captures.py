@@ -1,0 +1,178 @@
+"""What real agents sent, posted as it is at its time, gives the prompts, calls and exit codes that are in it.
+
+AGENT_CAPTURES names the folder of the captures: files of JSON lines, each with the `body` of a request. The expected
+values are read from the files here, without the service's code.
+"""
+
+import json
+import os
+import re
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import factories
+import pytest
+from google.protobuf import json_format
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+
+FOLDER = Path(os.environ.get("AGENT_CAPTURES") or Path(__file__).parents[3] / "shared/data/agents")
+PRIVATE = re.compile(
+    r"transcript|\.jsonl|user\.(?:id|email|account)|organization|host\.name|PST-[A-Z]{4}-[A-Z]{4}"
+)
+
+
+def each_file(pattern):
+    files = sorted(FOLDER.glob(pattern))
+    missing = pytest.mark.skip(f"no {pattern} in {FOLDER} (see AGENT_CAPTURES)")
+    return [pytest.param(file, id=file.stem) for file in files] or [pytest.param(None, marks=missing)]
+
+
+def requests(file):
+    """The time of arrival and the body of each request."""
+    for line in file.read_text("utf-8").splitlines():
+        request = json.loads(line)
+        yield datetime.fromtimestamp(request["t"], UTC), request["body"]
+
+
+@pytest.fixture
+def session(clock, file, key):
+    clock.fixed = next(requests(file))[0] - timedelta(minutes=1)
+    return factories.make_recorded_session(key)
+
+
+@pytest.fixture
+def recorded(reviewer, session):
+    """Return the session's events, each as kind and data, after a check that nothing private is in them."""
+
+    def read():
+        response = reviewer.get(f"/v1/sessions/{session.id}/export")
+        assert not PRIVATE.search(response.text)
+        envelopes = [json.loads(line) for line in response.text.splitlines()[1:]]
+        return [(each["kind"], each["data"]) for each in envelopes]
+
+    return read
+
+
+def of_kind(events, *kinds):
+    return [data for kind, data in events if kind in kinds]
+
+
+def posted_twice(candidate, path, body, **options):
+    for _ in range(2):
+        response = candidate.request("POST", path, **(options or {"json": body}))
+        assert (response.status_code, response.get_json(silent=True) or {}) == (200, {})
+
+
+def exit_code(hook):
+    if hook["hook_event_name"] == "PostToolUse":
+        return (
+            0
+            if isinstance(hook["tool_response"], dict) and not hook["tool_response"]["interrupted"]
+            else None
+        )
+    match = re.match(r"Exit code (\d+)\n", hook["error"])
+    return int(match[1]) if match else None
+
+
+@pytest.mark.parametrize("file", each_file("*-hooks.jsonl"))
+def test_hooks(candidate, session, recorded, file):
+    hooks = [body for _, body in requests(file)]
+    tool = "codex" if "codex" in file.name else "claude-code"
+    for hook in hooks:
+        posted_twice(candidate, f"/v1/hooks/{tool}", hook)
+    events = recorded()
+    named = {name: [] for name in ("UserPromptSubmit", "PreToolUse", "Stop")}
+    for hook in hooks:
+        named.setdefault(hook.get("hook_event_name"), []).append(hook)
+    ended = [hook for hook in hooks if str(hook.get("hook_event_name")).startswith("PostToolUse")]
+    assert [data["text"] for data in of_kind(events, "prompt")] == [
+        hook["prompt"] for hook in named["UserPromptSubmit"]
+    ]
+    intents = [(data["toolUseId"], data["toolName"]) for data in of_kind(events, "tool_intent")]
+    assert intents == [(hook["tool_use_id"], hook["tool_name"]) for hook in named["PreToolUse"]]
+    done = [data["toolUseId"] for kind, data in events if kind != "tool_intent" and "toolUseId" in data]
+    assert done == [hook["tool_use_id"] for hook in ended if "tool_use_id" in hook]
+    commands = [hook for hook in ended if hook.get("tool_name") == "Bash"]
+    assert [(data["command"], data.get("exitCode")) for data in of_kind(events, "command")] == [
+        (hook["tool_input"]["command"], exit_code(hook)) for hook in commands
+    ]
+
+
+def records(file):
+    """Name and attributes of every record, in order."""
+    for _, body in requests(file):
+        for resource in body["resourceLogs"]:
+            for scope in resource["scopeLogs"]:
+                for record in scope["logRecords"]:
+                    attributes = {
+                        each["key"]: next(iter(each["value"].values()))
+                        for each in record.get("attributes", ())
+                    }
+                    yield attributes.pop("event.name", None), attributes
+
+
+def in_protobuf(body):
+    return json_format.ParseDict(body, ExportLogsServiceRequest()).SerializeToString()
+
+
+@pytest.mark.parametrize("encoding", ["json", "protobuf"])
+@pytest.mark.parametrize("file", each_file("*claude*-otlp.jsonl"))
+def test_telemetry_of_claude_code(candidate, clock, session, recorded, file, encoding):
+    post(candidate, clock, file, encoding)
+    events, sent = recorded(), list(records(file))
+    prompts = [each["prompt"] for name, each in sent if name == "user_prompt" and "command_name" not in each]
+    assert [data["text"] for data in of_kind(events, "prompt")] == prompts
+    decided = [(each["tool_use_id"], each["tool_name"]) for name, each in sent if name == "tool_decision"]
+    assert [(data["toolUseId"], data["toolName"]) for data in of_kind(events, "tool_intent")] == decided
+    commands = [each for name, each in sent if name == "tool_result" and each["tool_name"] == "Bash"]
+    assert [(data["command"], data.get("exitCode")) for data in of_kind(events, "command")] == [
+        (json.loads(each["tool_parameters"])["full_command"], 0 if each["success"] == "true" else None)
+        for each in commands
+    ]
+    done = {data["toolUseId"] for kind, data in events if kind != "tool_intent" and "toolUseId" in data}
+    refused = {
+        each["tool_use_id"] for name, each in sent if name == "tool_decision" and each["decision"] == "reject"
+    }
+    assert done == {each["tool_use_id"] for name, each in sent if name == "tool_result"} | refused
+    requests = [each for name, each in sent if name == "api_request"]
+    responses = of_kind(events, "ai_response", "subagent_usage")
+    for member, attribute in {"outputTokens": "output_tokens", "totalCost": "cost_usd"}.items():
+        total = sum(data.get(member, 0) for data in responses)
+        assert total == pytest.approx(sum(each[attribute] for each in requests))
+    assert [data["toMode"] for data in of_kind(events, "mode_change")] == [
+        each["to_mode"] for name, each in sent if name == "permission_mode_changed"
+    ]
+
+
+@pytest.mark.parametrize("encoding", ["json", "protobuf"])
+@pytest.mark.parametrize("file", each_file("*codex*-otlp.jsonl"))
+def test_telemetry_of_codex(candidate, clock, session, recorded, file, encoding):
+    post(candidate, clock, file, encoding)
+    events, sent = recorded(), list(records(file))
+    assert [data["text"] for data in of_kind(events, "prompt")] == [
+        each["prompt"] for name, each in sent if name == "codex.user_prompt"
+    ]
+    results = [each for name, each in sent if name == "codex.tool_result" and each["tool_name"] != "exec"]
+    assert [data["toolUseId"] for data in of_kind(events, "tool_intent")] == [
+        each["call_id"] for each in results
+    ]
+    commands = [each for each in results if each["tool_name"] == "exec_command"]
+    assert [(data["command"], data["exitCode"]) for data in of_kind(events, "command")] == [
+        (json.loads(each["arguments"])["cmd"], int(re.search(r"exited with code (\d+)", each["output"])[1]))
+        for each in commands
+    ]
+    usage = [each for name, each in sent if name == "codex.sse_event" and "input_token_count" in each]
+    responses = of_kind(events, "ai_response")
+    assert len(responses) == len(usage)
+    for members, attribute in {
+        ("inputTokens", "cacheReadTokens"): "input_token_count",
+        ("outputTokens",): "output_token_count",
+    }.items():
+        total = sum(data[member] for data in responses for member in members)
+        assert total == sum(int(each[attribute]) for each in usage)
+
+
+def post(candidate, clock, file, encoding):
+    for clock.fixed, body in requests(file):
+        data = {"data": in_protobuf(body), "content_type": "application/x-protobuf"}
+        posted_twice(candidate, "/v1/otlp/v1/logs", body, **(data if encoding == "protobuf" else {}))

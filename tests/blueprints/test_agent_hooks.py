@@ -1,0 +1,227 @@
+"""Hooks of Claude Code and Codex over HTTP (R36 to R39)."""
+
+import json
+
+import factories
+import pytest
+from callers import Caller
+from response_checks import refusal
+
+from access import rate_limits
+from models import sessions
+from rules.session_close import STORED_AFTER_CLOSE
+
+PATHS = ["/v1/hooks/claude-code", "/v1/hooks/codex"]
+# The members of an answer that Claude Code and Codex follow.
+STEERING = {
+    *(
+        "continue",
+        "stopReason",
+        "suppressOutput",
+        "systemMessage",
+        "decision",
+        "reason",
+        "hookSpecificOutput",
+        "async",
+    ),
+    *("permissionDecision", "additionalContext", "updatedInput"),
+}
+PROMPT = {
+    "hook_event_name": "UserPromptSubmit",
+    "session_id": "s1",
+    "prompt_id": "p1",
+    "prompt": "Fix the cart",
+}
+COMMAND = {
+    "hook_event_name": "PostToolUseFailure",
+    "session_id": "s1",
+    "tool_name": "Bash",
+    "tool_use_id": "toolu_1",
+    "tool_input": {"command": "make test"},
+    "error": "Exit code 2\n1 failed",
+    "transcript_path": "/home/ada/.claude/projects/shop/s1.jsonl",
+}
+
+
+@pytest.fixture
+def session(key):
+    return factories.make_recorded_session(key)
+
+
+@pytest.fixture
+def recorded(reviewer, session):
+    """Return the session's events as they are stored."""
+
+    def read():
+        response = reviewer.get(f"/v1/sessions/{session.id}/export")
+        return [json.loads(line) for line in response.text.splitlines()[1:]]
+
+    return read
+
+
+def accepted(response):
+    assert (response.status_code, response.json) == (200, {})
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_a_hook_is_stored_and_answered_with_nothing(candidate, session, recorded, path):
+    accepted(candidate.post(path, PROMPT))
+    (event,) = recorded()
+    assert (event["kind"], event["data"]["text"]) == ("prompt", "Fix the cart")
+    assert event["source"] == {"channel": "http-hook", "tool": path.rpartition("/")[2]}
+    assert event["data"]["meta"] == {"ideSessionId": "s1"}
+
+
+def test_the_key_is_accepted_in_either_header(app, session, recorded):
+    for headers in ({"X-API-Key": session.key.key}, {"Authorization": f"Bearer {session.key.key}"}):
+        accepted(Caller(app, **headers).post(PATHS[0], PROMPT))
+    assert len(recorded()) == 1
+
+
+def test_an_exit_code_counts(candidate, reviewer, session):
+    """The public client's hooks report 0 for every command, so that theirs are ignored; these are real."""
+    accepted(candidate.post(PATHS[0], COMMAND))
+    sessions.complete(session)
+    metrics = reviewer.get(f"/v1/sessions/{session.id}").json["metrics"]
+    assert (metrics["commandCount"], metrics["commandFailRate"]) == (1, 1.0)
+
+
+def test_a_repeated_hook_stores_nothing(candidate, session, recorded):
+    for _ in range(3):
+        accepted(candidate.post(PATHS[0], COMMAND))
+    assert len(recorded()) == 1
+
+
+def test_paths_of_transcripts_and_secrets_are_not_stored(candidate, session, recorded):
+    accepted(
+        candidate.post(
+            PATHS[0], COMMAND | {"error": f"Exit code 1\n{session.key.key} sk-ant-api03-{'a' * 40}"}
+        )
+    )
+    text = json.dumps(recorded())
+    assert "Exit code" not in text
+    assert not [
+        secret for secret in ("s1.jsonl", "/home/ada", session.key.key, "sk-ant-api03") if secret in text
+    ]
+
+
+@pytest.mark.parametrize(
+    "hook", [{"hook_event_name": "PostToolBatch"}, {"hook_event_name": "NewIn3"}, {}, {"x": [1]}]
+)
+def test_hooks_without_an_event_are_accepted(candidate, session, recorded, hook):
+    accepted(candidate.post(PATHS[0], {"session_id": "s1"} | hook))
+    assert recorded() == []
+
+
+def test_output_may_have_any_character(candidate, session, recorded):
+    """`find -print0` and `cat` of a picture."""
+    output = "a\x00b\ud800\U0001f600"
+    body = json.dumps(COMMAND | {"error": f"Exit code 1\n{output}"})
+    accepted(candidate.request("POST", PATHS[0], data=body, content_type="application/json"))
+    assert recorded()[0]["data"]["stdout"] == output
+
+
+def test_infinite_numbers_in_a_tools_input_are_no_error(candidate, session, recorded):
+    body = (
+        '{"hook_event_name": "PostToolUse", "session_id": "s", "tool_use_id": "t", "tool_name": "TodoWrite", '
+        '"tool_input": {"todos": [{"content": "x", "n": 1e999}]}, "tool_response": {}, "duration_ms": 5}'
+    )
+    accepted(candidate.request("POST", PATHS[0], data=body, content_type="application/json"))
+    (event,) = recorded()
+    assert event["kind"] == "planning"
+    json.dumps(event, allow_nan=False)
+
+
+@pytest.mark.any_database
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize(
+    ("body", "content_type", "expected"),
+    [
+        ("{", "application/json", (400, "invalid_json")),
+        ("[]", "application/json", (400, "invalid_json")),
+        ('"stop"', "application/json", (400, "invalid_json")),
+        ("[" * 50_000, "application/json", (400, "invalid_json")),
+        ('{"hook_event_name": 7}', "application/json", (400, "invalid_request")),
+        ('{"tool_input": [' + "1," * 100_000 + "1]}", "application/json", (400, "too_many_values")),
+        ("{}", "text/plain", (415, "unsupported_media_type")),
+    ],
+    ids=range(7),
+)
+def test_no_error_steers_the_agent(candidate, session, path, body, content_type, expected):
+    response = candidate.request("POST", path, data=body, content_type=content_type)
+    assert refusal(response) == expected
+    assert not STEERING & response.json.keys()
+
+
+@pytest.mark.any_database
+def test_a_body_of_more_than_16_mib_is_refused(candidate, session):
+    response = candidate.post(PATHS[0], PROMPT | {"prompt": "x" * 2**24})
+    assert refusal(response) == (413, "too_large")
+    assert not STEERING & response.json.keys()
+
+
+def test_a_wrong_key_and_other_callers_are_refused(app, session, reviewer, anonymous, recorded):
+    for caller in (
+        reviewer,
+        anonymous,
+        Caller(app, Authorization="Bearer PST-AAAA-BBBB"),
+        Caller(app, Authorization=""),
+    ):
+        response = caller.post(PATHS[0], PROMPT)
+        assert refusal(response) == (401, "unauthorized")
+        assert not STEERING & response.json.keys()
+    assert recorded() == []
+
+
+def test_another_candidates_key_stores_in_their_own_session_only(app, assessment, session, recorded):
+    other = factories.make_key(assessment, "bob@example.com")
+    factories.make_recorded_session(other)
+    accepted(Caller.candidate(app, other).post(PATHS[0], PROMPT))
+    assert recorded() == []
+
+
+def test_a_session_that_is_not_started_is_refused(candidate):
+    response = candidate.post(PATHS[0], PROMPT)
+    assert refusal(response) == (409, "not_redeemed")
+    assert not STEERING & response.json.keys()
+
+
+def test_a_closed_session_takes_late_hooks_and_later_none(candidate, clock, session, recorded):
+    sessions.complete(session)
+    clock.fixed += STORED_AFTER_CLOSE / 2
+    accepted(candidate.post(PATHS[0], PROMPT))
+    assert len(recorded()) == 1
+    clock.fixed += STORED_AFTER_CLOSE
+    response = candidate.post(PATHS[0], COMMAND)
+    assert refusal(response) == (409, "session_closed")
+    assert not STEERING & response.json.keys()
+    assert len(recorded()) == 1
+
+
+def test_without_consent_to_the_channel_nothing_is_stored(app, reviewer, assessment):
+    """R38: one agreed to a text without channels, the other to one without hooks."""
+    keys = [factories.make_key(assessment, f"{name}@example.com") for name in ("eve", "mallory")]
+    started = [factories.make_session(keys[0]), factories.make_recorded_session(keys[1], ["proxy", "otlp"])]
+    for key, session in zip(keys, started, strict=True):
+        accepted(Caller.candidate(app, key).post(PATHS[0], PROMPT))
+        assert reviewer.get(f"/v1/sessions/{session.id}").json["eventCount"] == 0
+
+
+def test_a_hook_is_no_first_event(candidate, session):
+    """R31: a candidate whose client lost the answer to a redeem still gets in."""
+    accepted(candidate.post(PATHS[0], PROMPT))
+    assert candidate.post("/v1/candidate/redeem", {"key": session.key.key}).status_code == 200
+
+
+def test_a_full_session_stores_nothing_more(app, candidate, session, recorded, monkeypatch):
+    monkeypatch.setitem(app.config, "SESSION_MAX_EVENTS", 1)
+    for hook in (PROMPT, COMMAND):
+        accepted(candidate.post(PATHS[0], hook))
+    assert [event["kind"] for event in recorded()] == ["prompt"]
+
+
+def test_reports_of_agents_have_the_limit_of_events(app):
+    paths = {*PATHS, "/v1/otlp/v1/logs", "/v1/otlp/v1/metrics", "/v1/otlp/v1/traces"}
+    rules = [rule for rule in app.url_map.iter_rules() if rule.rule in paths]
+    limits = [rate_limits.setting_of(app.view_functions[rule.endpoint]) for rule in rules]
+    assert limits == [rate_limits.INGEST] * len(paths)

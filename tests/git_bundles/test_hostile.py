@@ -1,0 +1,221 @@
+"""Hostile bundles: each is refused with its reason, within the limits, and never written anywhere."""
+
+import contextlib
+import random
+from time import monotonic
+
+import pytest
+
+from delivery.worker import hand_ins
+from git_bundles import MAX_INFLATED_BYTES, MAX_OBJECT_BYTES, MEGABYTE
+from tests.git_bundles.bundles import (
+    BLOB,
+    COMMIT,
+    OFS_DELTA,
+    REF_DELTA,
+    TAG,
+    TREE,
+    Pack,
+    bundle_of_blobs,
+    bundle_of_tree,
+    object_name,
+    offset_to,
+    problem_of,
+    read,
+    varint,
+)
+
+DAMAGED = "The bundle is damaged."
+LACKS = "The bundle lacks an object that it needs."
+HEADER = "The bundle's header is damaged"
+FILE = ("100644", b"a.txt")
+
+
+def with_tree(*entries, objects=()):
+    pack = Pack()
+    for kind, content in objects:
+        pack.add(kind, content)
+    return bundle_of_tree(pack, pack.add_tree(*entries))
+
+
+def named(name):
+    return with_tree(("100644", name, object_name(BLOB, b"a\n")), objects=[(BLOB, b"a\n")])
+
+
+def with_claimed_size(size):
+    pack = Pack()
+    pack.add(BLOB, b"a\n", size)
+    return bundle_of_tree(pack, pack.add_tree((*FILE, object_name(BLOB, b"a\n"))))
+
+
+def with_claimed_count(count):
+    pack = Pack()
+    tree = pack.add_tree()
+    head = pack.add_commit(tree)
+    pack.count = count
+    return pack.bundle(head)
+
+
+def cycle_of_references():
+    """Two deltas, each based on the other."""
+    pack = Pack()
+    head = pack.add_commit(pack.add_tree((*FILE, b"\1" * 20)))
+    pack.add(REF_DELTA, varint(1) + varint(1) + b"\1a", base=b"\1" * 20)
+    pack.add(REF_DELTA, varint(1) + varint(1) + b"\1a", base=b"\2" * 20)
+    return pack.bundle(head)
+
+
+def delta(content, base=b"base\n", **options):
+    pack = Pack()
+    at = pack.add(BLOB, base)
+    pack.add(OFS_DELTA, content, base=offset_to(pack.size - at), **options)
+    return bundle_of_tree(pack, pack.add_tree((*FILE, object_name(BLOB, base))))
+
+
+def delta_of_itself():
+    pack = Pack()
+    head = pack.add_commit(pack.add_tree())
+    pack.add(OFS_DELTA, varint(1) + varint(1), base=b"\0")
+    return pack.bundle(head)
+
+
+def delta_before_the_pack():
+    pack = Pack()
+    head = pack.add_commit(pack.add_tree())
+    pack.add(OFS_DELTA, varint(1) + varint(1), base=offset_to(2**40))
+    return pack.bundle(head)
+
+
+def folders_in_folders(depth, width):
+    """A tree whose entries are all the same smaller tree: `width` to the power of `depth` files."""
+    pack = Pack()
+    blob = pack.add_object(BLOB, b"a\n")
+    tree = pack.add_tree((*FILE, blob))
+    for _ in range(depth):
+        tree = pack.add_tree(*(("40000", b"%d" % number, tree) for number in range(width)))
+    return bundle_of_tree(pack, tree)
+
+
+def tags_of_tags(count):
+    pack = Pack()
+    name, kind = pack.add_commit(pack.add_tree()), b"commit"
+    for _ in range(count):
+        lines = [b"object " + name.hex().encode(), b"type " + kind, b"tag t", b"", b"t\n"]
+        name, kind = pack.add_object(TAG, b"\n".join(lines)), b"tag"
+    return pack.bundle(name)
+
+
+def many_files(count):
+    pack = Pack()
+    blob = pack.add_object(BLOB, b"a\n")
+    return bundle_of_tree(pack, pack.add_tree(*(("100644", b"%06d" % n, blob) for n in range(count))))
+
+
+def many_objects(count):
+    pack = Pack()
+    for number in range(count):
+        pack.add(BLOB, b"%d" % number)
+    return bundle_of_tree(pack, pack.add_tree())
+
+
+def header(*lines, head=b"0" * 40):
+    return b"\n".join([b"# v2 git bundle", *lines, b"", b""])
+
+
+CASES = {
+    "nothing": (b"", "The file is not a git bundle."),
+    "another file": (b"PK\3\4" + bytes(100), "The file is not a git bundle."),
+    "no end of the header": (b"# v2 git bundle\n" + b"a" * 100_000, HEADER),
+    "endless header": (b"# v2 git bundle\n" + (b"0" * 40 + b" refs/heads/a\n") * 10_000, HEADER),
+    "no reference": (header(), "The bundle must have"),
+    "no pack": (header(b"0" * 40 + b" HEAD"), DAMAGED),
+    "damaged reference": (header(b"xyz HEAD"), HEADER),
+    "unknown capability": (header(b"@object-format=sha256", b"0" * 40 + b" HEAD"), "The bundle has a format"),
+    "truncated": (bundle_of_blobs(a=b"a\n" * 1000)[:-60], DAMAGED),
+    "more objects claimed": (with_claimed_count(7), DAMAGED),
+    "too many objects claimed": (with_claimed_count(2**32 - 1), "The bundle has more than 100,000 objects."),
+    "size too small": (with_claimed_size(1), DAMAGED),
+    "size too large": (with_claimed_size(100), DAMAGED),
+    "size of many bytes": (with_claimed_size(2**70), DAMAGED),
+    "deltas in a circle": (cycle_of_references(), DAMAGED),
+    "delta of itself": (delta_of_itself(), DAMAGED),
+    "delta before the pack": (delta_before_the_pack(), DAMAGED),
+    "delta of another size": (delta(varint(9) + varint(1) + b"\1a"), DAMAGED),
+    "delta beyond its base": (delta(varint(5) + varint(9) + b"\x91\0\x64"), DAMAGED),
+    "delta with endless number": (delta(b"\x80" * 40), "A delta in the bundle is damaged."),
+    "empty delta": (delta(b""), DAMAGED),
+    "delta to a large object": (delta(varint(5) + varint(2**34)), "An object in the bundle is larger"),
+    "missing file": (with_tree((*FILE, b"\1" * 20)), LACKS),
+    "missing folder": (with_tree(("40000", b"a", b"\1" * 20)), LACKS),
+    "missing commit": (Pack().bundle(b"\1" * 20), LACKS),
+    "missing tree": ((pack := Pack()).bundle(pack.add_commit(b"\1" * 20)), LACKS),
+    "file as a folder": (
+        with_tree(("40000", b"a", object_name(BLOB, b"x")), objects=[(BLOB, b"x")]),
+        "An object of the bundle is of another kind",
+    ),
+    "head is a file": ((pack := Pack()).bundle(pack.add_object(BLOB, b"x")), "An object of the bundle is of"),
+    "damaged commit": ((pack := Pack()).bundle(pack.add_object(COMMIT, b"x")), "A commit or a tag"),
+    "damaged folder": ((pack := Pack()) and bundle_of_tree(pack, pack.add_object(TREE, b"1")), "A folder in"),
+    "short name in a folder": (
+        (pack := Pack()) and bundle_of_tree(pack, pack.add_object(TREE, b"100644 a\0xyz")),
+        "A folder in the bundle is damaged.",
+    ),
+    "too many tags": (tags_of_tags(9), "The bundle's reference is a tag of too many tags."),
+    "name ..": (named(b".."), "A file name"),
+    "name .git": (named(b".git"), "A file name"),
+    "name .GIT": (named(b".GIT"), "A file name"),
+    "name with a slash": (named(b"../x"), "A file name"),
+    "absolute name": (named(b"/etc/passwd"), "A file name"),
+    "empty name": (named(b""), "A file name"),
+    "long name": (named(b"a" * 5_000), "A path in the bundle is longer"),
+    "folder bomb": (folders_in_folders(10, 10), "The folders in the bundle have more than"),
+    "deep folders": (folders_in_folders(300, 1), "Folders in the bundle are nested more than"),
+    "many files": (many_files(20_001), "More than 20,000 files differ from the base."),
+    "many lines": (bundle_of_blobs(a=b"a\n" * 500_001), "The final diff adds more than 500,000 lines."),
+}
+
+
+@pytest.mark.parametrize(("content", "problem"), CASES.values(), ids=CASES.keys())
+def test_a_hostile_bundle_is_refused_with_the_reason(content, problem, tmp_path):
+    assert problem_of(content, tmp_path).startswith(problem)
+    assert {file.name for file in tmp_path.iterdir()} == {"read.bundle", "read.jsonl"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(40))
+def test_a_damaged_bundle_is_read_or_refused(seed, tmp_path):
+    chance = random.Random(seed)
+    content = bytearray(bundle_of_blobs(a=b"a\n" * 100, b=chance.randbytes(200), c=b"c\n"))
+    for _ in range(chance.randrange(1, 4)):
+        content[chance.randrange(len(content))] = chance.randrange(256)
+    with contextlib.suppress(hand_ins.Unreadable):
+        assert read(bytes(content), tmp_path)[0]["isVerified"]
+
+
+def inflating_to(size, count=1):
+    """A pack of blobs of zeros, each of this size, that takes a thousandth of it."""
+    pack = Pack()
+    for number in range(count):
+        pack.add(BLOB, bytes(size - 8) + number.to_bytes(8))
+    return bundle_of_tree(pack, pack.add_tree())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (lambda: inflating_to(MAX_OBJECT_BYTES + 1), "An object in the bundle is larger than 20 MiB."),
+        (lambda: inflating_to(300 * MEGABYTE), "An object in the bundle is larger than 20 MiB."),
+        (lambda: inflating_to(600 * MEGABYTE), "Reading the bundle takes more than 512 MiB of memory."),
+        (
+            lambda: inflating_to(MAX_OBJECT_BYTES, MAX_INFLATED_BYTES // MAX_OBJECT_BYTES + 1),
+            "The objects in the bundle are larger than 200 MiB together.",
+        ),
+        (lambda: many_objects(100_001), "The bundle has more than 100,000 objects."),
+    ],
+    ids=["large object", "larger object", "beyond memory", "all together", "objects"],
+)
+def test_a_decompression_bomb_is_refused(content, problem, tmp_path):
+    started_at = monotonic()
+    assert problem_of(content(), tmp_path) == problem
+    assert monotonic() - started_at < 30

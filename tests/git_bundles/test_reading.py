@@ -1,0 +1,183 @@
+"""Bundles that git makes: full, shallow and partial ones, and every kind of changed file."""
+
+import re
+import shutil
+import subprocess
+
+import pytest
+
+from tests.git_bundles.bundles import bundle, commit, git, make_repository, problem_of, read
+
+pytestmark = pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
+
+START = {
+    "orders.py": "import json\n\n\ndef load():\n    return json\n",
+    "README.md": "Orders\n",
+    "old.txt": "x\n",
+}
+FULL_ID = re.compile("[0-9a-f]{40}")
+
+
+@pytest.fixture
+def repository(tmp_path):
+    make_repository(tmp_path / "work", START)
+    return tmp_path / "work"
+
+
+@pytest.fixture
+def base(repository):
+    return git(repository, "rev-parse", "HEAD")
+
+
+def by_path(lines):
+    return {line["path"]: line for line in lines[1:]}
+
+
+def test_the_files_that_differ_from_the_base(repository, base, tmp_path):
+    work = {
+        "orders.py": START["orders.py"].replace("json", "csv"),
+        "new/file.txt": "one\n\ntwo",
+        "old.txt": None,
+    }
+    head = commit(repository, work)
+    commits, *files = read(bundle(repository), tmp_path, base)
+    assert commits == {"head": head, "base": base, "isVerified": True}
+    assert [file["path"] for file in files] == ["new/file.txt", "old.txt", "orders.py"]
+    facts = {(f["path"], f["status"], f["linesAdded"], f["linesRemoved"]) for f in files}
+    assert facts == {
+        ("new/file.txt", "added", 3, 0),
+        ("old.txt", "deleted", 0, 1),
+        ("orders.py", "modified", 2, 2),
+    }
+    assert by_path([commits, *files])["new/file.txt"]["diff"] == (
+        "--- /dev/null\n+++ b/new/file.txt\n@@ -0,0 +1,3 @@\n+one\n+\n+two\n\\ No newline at end of file\n"
+    )
+
+
+def test_the_diffs_applied_by_git_give_the_handed_in_tree(repository, base, tmp_path):
+    work = {
+        "orders.py": "import csv\n" + START["orders.py"] + "\nprint(1)",
+        "a/b.txt": "1\r\n2\n",
+        "README.md": "",
+    }
+    commit(repository, work)
+    _, *files = read(bundle(repository), tmp_path, base)
+    tree = git(repository, "rev-parse", "HEAD^{tree}")
+    git(repository, "reset", "-q", "--hard", base)
+    patch = "".join(file["diff"] for file in files).encode()
+    subprocess.run(["git", "-C", repository, "apply", "--index", "-"], input=patch, check=True)
+    assert git(repository, "write-tree") == tree
+
+
+@pytest.mark.parametrize("length", [40, 12, 7])
+def test_an_abbreviated_base_is_found(repository, base, tmp_path, length):
+    commit(repository, {"a.txt": "a\n"})
+    assert read(bundle(repository), tmp_path, base[:length])[0]["isVerified"] is True
+
+
+def test_a_bundle_of_a_shallow_clone_contains_its_base(repository, tmp_path):
+    base = commit(repository, {"a.txt": "a\n"})
+    git(tmp_path, "clone", "-q", "--depth", "1", f"file://{repository}", "clone")
+    clone = tmp_path / "clone"
+    head = commit(clone, {"b.txt": "b\n"})
+    commits, *files = read(bundle(clone), tmp_path, base)
+    assert commits == {"head": head, "base": base, "isVerified": True}
+    assert [file["path"] for file in files] == ["b.txt"]
+
+
+def test_without_a_known_base_a_shallow_clone_is_compared_with_its_start(repository, tmp_path):
+    base = commit(repository, {"a.txt": "a\n"})
+    git(tmp_path, "clone", "-q", "--depth", "1", f"file://{repository}", "clone")
+    commit(tmp_path / "clone", {"b.txt": "b\n"})
+    for unknown in (None, "0" * 40):
+        commits, *files = read(bundle(tmp_path / "clone"), tmp_path, unknown)
+        assert (commits["base"], commits["isVerified"]) == (base, False)
+        assert [file["path"] for file in files] == ["b.txt"]
+
+
+def test_without_the_base_a_full_history_has_no_diff(repository, tmp_path):
+    head = commit(repository, {"b.txt": "b\n"})
+    assert read(bundle(repository), tmp_path, "0" * 40) == [{"head": head, "base": None, "isVerified": False}]
+
+
+def test_without_a_repository_everything_is_added(repository, tmp_path):
+    commits, *files = read(bundle(repository), tmp_path, "empty")
+    assert (commits["base"], commits["isVerified"]) == (None, True)
+    assert {(file["path"], file["status"]) for file in files} == {(name, "added") for name in START}
+
+
+def test_a_base_on_another_branch_of_the_bundle_is_found(repository, base, tmp_path):
+    git(repository, "checkout", "-q", "--orphan", "squashed")
+    commit(repository, {"orders.py": "pass\n"})
+    commits, *files = read(bundle(repository, "HEAD", "main"), tmp_path, base)
+    assert (commits["base"], commits["isVerified"]) == (base, True)
+    assert [file["path"] for file in files] == ["orders.py"]
+
+
+def test_a_single_reference_of_any_name_is_read_also_an_annotated_tag(repository, base, tmp_path):
+    head = commit(repository, {"a.txt": "a\n"})
+    git(repository, "update-ref", "refs/proofstone/hand-in", head)
+    git(repository, "tag", "-a", "-m", "Done", "done")
+    for name in ("refs/proofstone/hand-in", "done"):
+        assert read(bundle(repository, name), tmp_path, base)[0]["head"] == head
+
+
+def test_several_references_without_head_are_refused(repository, tmp_path):
+    git(repository, "branch", "other")
+    assert "HEAD" in problem_of(bundle(repository, "main", "other"), tmp_path)
+
+
+def test_a_bundle_that_needs_other_commits_is_refused(repository, base, tmp_path):
+    commit(repository, {"a.txt": "a\n"})
+    problem = problem_of(bundle(repository, f"{base}..HEAD"), tmp_path, base)
+    assert problem == "The bundle needs commits that it does not contain."
+
+
+def test_a_repository_with_sha_256_is_refused(tmp_path):
+    git(tmp_path, "init", "-q", "--object-format=sha256", "work")
+    commit(tmp_path / "work", {"a.txt": "a\n"})
+    assert "only SHA-1" in problem_of(bundle(tmp_path / "work"), tmp_path)
+
+
+def test_renames_links_modes_binary_files_and_submodules(repository, base, tmp_path):
+    git(repository, "mv", "old.txt", "renamed.txt")
+    (repository / "link").symlink_to("../../etc/passwd")
+    (repository / "README.md").chmod(0o755)
+    git(repository, "update-index", "--add", "--cacheinfo", f"160000,{base},module")
+    commit_without_add = ["commit", "-q", "-m", "Work"]
+    (repository / "image.bin").write_bytes(b"\x89PNG\0\1\2")
+    git(repository, "add", "image.bin", "link", "README.md")
+    git(repository, *commit_without_add)
+    files = by_path(read(bundle(repository), tmp_path, base))
+    assert files.keys() == {"README.md", "image.bin", "link", "module", "renamed.txt"}
+    assert (files["renamed.txt"]["status"], files["renamed.txt"]["oldPath"]) == ("renamed", "old.txt")
+    assert (files["renamed.txt"]["linesAdded"], files["renamed.txt"]["diff"]) == (0, "")
+    assert (files["README.md"]["oldMode"], files["README.md"]["newMode"]) == ("100644", "100755")
+    assert (files["link"]["newMode"], files["module"]["newMode"]) == ("120000", "160000")
+    assert files["link"]["diff"].endswith("+../../etc/passwd\n\\ No newline at end of file\n")
+    assert files["module"]["linesAdded"] == 0
+    assert files["image.bin"]["isBinary"] is True
+    assert "diff" not in files["image.bin"]
+
+
+def test_text_and_names_that_are_not_utf_8(repository, base, tmp_path):
+    (repository / b"caf\xe9.txt".decode("utf-8", "surrogateescape")).write_bytes(b"caf\xe9\n")
+    commit(repository, {"line\nbreak.txt": "a\n"})
+    files = by_path(read(bundle(repository), tmp_path, base))
+    assert files.keys() == {"caf\\xe9.txt", "line\nbreak.txt"}
+    assert "+caf\ufffd\n" in files["caf\\xe9.txt"]["diff"]
+
+
+def test_a_file_that_becomes_a_folder(repository, base, tmp_path):
+    commit(repository, {"old.txt": None})
+    commit(repository, {"old.txt/inside.txt": "y\n"})
+    files = by_path(read(bundle(repository), tmp_path, base))
+    assert {(name, file["status"]) for name, file in files.items()} == {
+        *(("old.txt", "deleted"), ("old.txt/inside.txt", "added"))
+    }
+
+
+def test_the_same_bundle_gives_the_same_bytes(repository, base, tmp_path):
+    commit(repository, {f"{number}.txt": f"{number}\n" for number in range(30)})
+    content = bundle(repository)
+    assert read(content, tmp_path, base) == read(content, tmp_path, base)

@@ -1,0 +1,418 @@
+"""The script of a workspace and its `finish`, in a real shell: with git, curl and the running service."""
+
+import io
+import os
+import pty
+import shutil
+import subprocess
+import tarfile
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+import pytest
+
+from tests.live.cast import ASSESSMENT, make_keys, start_session
+
+SCRIPT = Path(__file__).parents[2] / "pages" / "workspace.sh"
+PROGRAMS = ("sh", "git", "curl", "tar")
+MISSING = [program for program in PROGRAMS if shutil.which(program) is None]
+REPOSITORY = "https://git.example.com/orders.git"
+SESSION = "01978f2e-7c1a-7a4e-9d57-1f3f7f8b7a01"
+KEY = "PST-ABCD-2345"
+# Programs that the script starts; each records its arguments and its environment.
+RECORDED = (
+    "curl",
+    "git",
+    "tar",
+    "sed",
+    "tr",
+    "mkdir",
+    "mv",
+    "cp",
+    "rm",
+    "cat",
+    "grep",
+    "dirname",
+    "chmod",
+    "wc",
+)
+RECORDER = '#!/bin/sh\n{{ echo "$0 $*"; env; }} >>"$RECORD"\nexec {program} "$@"\n'
+
+pytestmark = pytest.mark.skipif(bool(MISSING), reason=f"Not installed: {', '.join(MISSING)}.")
+
+
+def git(folder: Path, *arguments: str) -> str:
+    identity = ["-c", "user.name=Alice", "-c", "user.email=alice@example.com"]
+    command = ["git", *identity, "-C", str(folder), *arguments]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+
+class Machine:
+    """A candidate's machine: a home, a folder to work in, and what the shell knows.
+
+    `git clone` of REPOSITORY reads the folder `origin` instead.
+    """
+
+    def __init__(self, folder: Path, service_url: str):
+        self.home, self.folder, self.origin = folder / "home", folder / "work", folder / "origin"
+        for path in (self.home, self.folder, self.origin):
+            path.mkdir()
+        self.script = folder / "workspace.sh"
+        self.script.write_text(SCRIPT.read_text().replace("@SERVICE@", service_url))
+        (self.home / ".gitconfig").write_text(f'[url "file://{self.origin}"]\n\tinsteadOf = {REPOSITORY}\n')
+        git(self.origin, "init", "-q", "-b", "main")
+        git(self.origin, "config", "uploadpack.allowAnySHA1InWant", "true")
+
+    def commit(self, **files: str) -> str:
+        """Commit files to the repository; `_` in a name stands for a dot. Returns the commit."""
+        for name, text in files.items():
+            (self.origin / name.replace("_", ".")).write_text(text)
+        git(self.origin, "add", "--all")
+        git(self.origin, "commit", "-q", "--allow-empty", "-m", "Change")
+        return git(self.origin, "rev-parse", "HEAD")
+
+    @property
+    def workspace(self) -> Path:
+        return self.folder / "assessment"
+
+    def environment(self, **variables: str) -> dict[str, str]:
+        inherited = {"PATH": os.environ["PATH"], "HOME": str(self.home), "GIT_ALLOW_PROTOCOL": "file"}
+        return inherited | variables
+
+    def run(self, *command: str, cwd: Path | None = None, **variables: str) -> subprocess.CompletedProcess:
+        return subprocess.run(
+            command, cwd=cwd or self.folder, env=self.environment(**variables), text=True,
+            capture_output=True, stdin=subprocess.DEVNULL, timeout=60,
+        )  # fmt: skip
+
+    def prepare(self, text: str = "", /, *, cwd: Path | None = None, **variables: str):
+        """Run the script as the page says, from standard input; `text` is the key."""
+        piped = f"sh <{self.script}"
+        return self.run("sh", "-c", piped, cwd=cwd, **({"PROOFSTONE_KEY": text} if text else {}), **variables)
+
+    def finish(self, **variables: str) -> subprocess.CompletedProcess:
+        return self.run("./finish", cwd=self.workspace, **variables)
+
+
+@pytest.fixture
+def machine(service, tmp_path) -> Machine:
+    return Machine(tmp_path, f"http://127.0.0.1:{service.port}")
+
+
+@pytest.fixture
+def key(service, reviewer, machine) -> str:
+    """The key of a started session on REPOSITORY."""
+    sha = machine.commit(orders_py="print(1)\n", _gitignore="build/\n")
+    machine.commit(orders_py="later\n")
+    body = {"title": "Orders", "taskBrief": "Fix it.", "repoUrl": REPOSITORY, "repoCommit": sha}
+    issue = reviewer.post("/v1/issues", body)["issue"]
+    assessment = reviewer.post("/v1/assessments", ASSESSMENT | {"issueId": issue["id"]})["assessment"]
+    key = make_keys(reviewer, assessment, 1)[0]["key"]
+    start_session(service, key)
+    return key
+
+
+@pytest.fixture
+def empty_key(service, reviewer, assessment) -> str:
+    """The key of a started session without a repository."""
+    key = make_keys(reviewer, assessment, 1)[0]["key"]
+    start_session(service, key)
+    return key
+
+
+def files_with(text: str, folder: Path) -> set[str]:
+    """The names of the files below a folder that contain the text."""
+    files = (path for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
+    return {path.name for path in files if text.encode() in path.read_bytes()}
+
+
+def handed_in(service, key: str) -> dict:
+    return service.candidate(key).get("/v1/candidate/workspace")["handIn"]
+
+
+def status_of(service, key: str) -> str:
+    return service.candidate(key).get("/v1/candidate/workspace")["status"]
+
+
+def test_script_prepares_the_commit_the_task_and_the_settings(machine, key):
+    prepared = machine.prepare(key)
+    assert prepared.returncode == 0, prepared.stderr
+    workspace = machine.workspace
+    assert (workspace / "orders.py").read_text() == "print(1)\n"
+    assert git(workspace, "rev-list", "--count", "HEAD") == "1"
+    assert git(workspace, "status", "--porcelain") == ""
+    assert (workspace / "TASK.md").read_text() == "# Backend API Challenge\n\nFix it.\n"
+    assert (workspace / ".claude/settings.local.json").exists()
+    assert f"cd {workspace}" in prepared.stdout
+    assert "./finish" in prepared.stdout
+
+
+def test_key_is_only_in_private_files_outside_the_workspace(machine, key):
+    assert machine.prepare(key).returncode == 0
+    (state,) = (machine.home / ".proofstone").iterdir()
+    assert files_with(key, machine.folder) == set()
+    assert files_with(key, machine.home) >= {"key", "header"}
+    for path in [state.parent, state, *state.rglob("*")]:
+        assert path.stat().st_mode & 0o077 == 0, path
+
+
+def test_no_program_gets_the_key_as_argument_or_variable(machine, key, tmp_path):
+    record, bin = tmp_path / "record", tmp_path / "bin"
+    bin.mkdir()
+    for name in RECORDED:
+        (bin / name).write_text(RECORDER.format(program=shutil.which(name)))
+        (bin / name).chmod(0o755)
+    path = {"PATH": f"{bin}:{os.environ['PATH']}", "RECORD": str(record), "key": "exported"}
+    assert machine.prepare(key, **path).returncode == 0
+    assert machine.finish(**path).returncode == 0
+    recorded = record.read_text()
+    assert all(f"{bin}/{name} " in recorded for name in ("curl", "git", "tar"))
+    assert key not in recorded
+
+
+def test_key_is_asked_for_on_the_terminal_without_showing_it(machine, key):
+    child, terminal = pty.fork()
+    if child == 0:
+        os.chdir(machine.folder)
+        os.execvpe("sh", ["sh", "-c", f"sh <{machine.script}"], machine.environment(TERM="dumb"))
+    shown = b""
+    while b"it is not shown): " not in shown:
+        shown += os.read(terminal, 1000)
+    os.write(terminal, f"  {key.lower()}\n".encode())
+    try:
+        while part := os.read(terminal, 1000):
+            shown += part
+    except OSError:  # the script has ended
+        pass
+    _, status = os.waitpid(child, 0)
+    assert (status, b"Your workspace is ready" in shown) == (0, True)
+    assert key.lower().encode() not in shown.lower()
+
+
+def test_running_it_again_repairs_without_a_key_and_keeps_the_work(machine, key):
+    machine.prepare(key)
+    (machine.workspace / "orders.py").write_text("print(2)\n")
+    (machine.workspace / "finish").unlink()
+    (machine.workspace / ".claude/settings.local.json").write_text("{}")
+    for cwd in (machine.folder, machine.workspace):
+        assert machine.prepare(cwd=cwd).returncode == 0
+    assert (machine.workspace / "orders.py").read_text() == "print(2)\n"
+    assert (machine.workspace / "finish").exists()
+    assert "claude-code" in (machine.workspace / ".claude/settings.local.json").read_text()
+    assert [path.name for path in machine.folder.iterdir()] == ["assessment"]
+
+
+def test_a_failed_clone_is_completed_by_the_next_run(machine, key):
+    hidden = machine.origin.rename(machine.origin.with_name("hidden"))
+    failed = machine.prepare(key)
+    assert (failed.returncode, "Could not fetch" in failed.stderr) == (1, True)
+    hidden.rename(machine.origin)
+    assert machine.prepare().returncode == 0
+    assert (machine.workspace / "orders.py").exists()
+
+
+def test_files_of_the_repository_are_kept(machine, key, service, reviewer):
+    (machine.origin / ".claude").mkdir()
+    (machine.origin / ".claude/settings.local.json").write_text("{}")
+    sha = machine.commit(TASK_md="Ours\n", finish="Ours\n")
+    service.execute("UPDATE assessments SET repo_commit = %s WHERE id IN (SELECT assessment_id FROM candidate_keys "
+                    "WHERE key = %s)", sha, key)  # fmt: skip
+    prepared = machine.prepare(key)
+    assert prepared.returncode == 0, prepared.stderr
+    assert (machine.workspace / "TASK.md").read_text() == "Ours\n"
+    assert (machine.workspace / ".claude/settings.local.json").read_text() == "{}"
+    (state,) = (machine.home / ".proofstone").iterdir()
+    for text in (f"Your task is in {state}/TASK.md", f"--settings '{state}/claude.json'", f"{state}/finish"):
+        assert text in prepared.stdout
+    assert git(machine.workspace, "status", "--porcelain") == ""
+
+
+def test_another_folder_is_never_written_to(machine, key, empty_key):
+    machine.workspace.mkdir()
+    (machine.workspace / "mine").write_text("mine")
+    refused = machine.prepare(key)
+    assert (refused.returncode, "is not empty" in refused.stderr) == (1, True)
+    (machine.workspace / "mine").unlink()
+    assert machine.prepare(key).returncode == 0
+    other = machine.prepare(empty_key)
+    assert (other.returncode, "belongs to another assessment" in other.stderr) == (1, True)
+
+
+def test_variables_of_the_shell_do_not_lead_elsewhere(machine, key, tmp_path):
+    (tmp_path / "elsewhere/assessment").mkdir(parents=True)
+    elsewhere = str(tmp_path / "elsewhere")
+    variables = {"CDPATH": elsewhere, "GIT_DIR": elsewhere, "GIT_INDEX_FILE": f"{elsewhere}/index"}
+    assert machine.prepare(key, **variables).returncode == 0
+    assert machine.finish(**variables).returncode == 0
+    assert (machine.workspace / "TASK.md").exists()
+    assert list((tmp_path / "elsewhere").rglob("*")) == [tmp_path / "elsewhere/assessment"]
+
+
+def test_a_wrong_or_unused_key_is_explained(machine, reviewer, assessment):
+    for text, sentence in (("PST-AAAA", "looks like PST-ABCD-EFGH"), (KEY, "does not know this key")):
+        assert sentence in machine.prepare(text).stderr
+    unused = make_keys(reviewer, assessment, 1)[0]["key"]
+    assert "press Start on your page" in machine.prepare(unused).stderr
+    assert list(machine.folder.iterdir()) == []
+    assert list((machine.home / ".proofstone").iterdir()) == []
+
+
+# finish
+
+
+def test_finish_hands_in_everything_but_ignored_files_and_completes(machine, key, service):
+    machine.prepare(key)
+    workspace = machine.workspace
+    (workspace / "build").mkdir()
+    for name, text in (("orders.py", "print(2)\n"), ("new.txt", "new\n"), ("build/out", "built\n")):
+        (workspace / name).write_text(text)
+    git(workspace, "add", "orders.py")
+    (workspace / "orders.py").write_text("print(3)\n")
+    before = git(workspace, "status", "--porcelain"), git(workspace, "rev-parse", "HEAD")
+    finished = machine.finish()
+    assert finished.returncode == 0, finished.stderr
+    assert "Your session is complete" in finished.stdout
+    assert (git(workspace, "status", "--porcelain"), git(workspace, "rev-parse", "HEAD")) == before
+    assert git(workspace, "ls-tree", "-r", "--name-only", "refs/proofstone/hand-in").split() == [
+        ".gitignore",
+        "new.txt",
+        "orders.py",
+    ]
+    assert git(workspace, "show", "refs/proofstone/hand-in:orders.py") == "print(3)"
+    assert git(workspace, "rev-parse", "refs/proofstone/hand-in^") == before[1]
+    assert status_of(service, key) == "completed"
+    assert handed_in(service, key)["format"] == "git"
+
+
+def test_finish_can_be_repeated(machine, empty_key, service):
+    machine.prepare(empty_key)
+    for text in ("one", "two"):
+        (machine.workspace / "a.txt").write_text(text)
+        assert machine.finish().returncode == 0
+    assert status_of(service, empty_key) == "completed"
+
+
+def test_finish_keeps_the_session_open_if_the_upload_fails(machine, empty_key, service):
+    machine.prepare(empty_key)
+    finish = machine.workspace / "finish"
+    works = finish.read_text()
+    finish.write_text(works.replace(f":{service.port}", ":1").replace("--retry 3", ""))
+    failed = machine.finish()
+    assert (failed.returncode, "Run this again" in failed.stderr) == (1, True)
+    assert status_of(service, empty_key) == "active"
+    finish.write_text(works)
+    assert machine.finish().returncode == 0
+
+
+def test_a_hand_in_contains_the_start_even_after_the_history_was_replaced(machine, key):
+    machine.prepare(key)
+    start = git(machine.workspace, "rev-parse", "HEAD")
+    git(machine.workspace, "checkout", "-q", "--orphan", "fresh")
+    git(machine.workspace, "commit", "-q", "-m", "All of it")
+    assert machine.finish().returncode == 0
+    assert start in git(machine.workspace, "rev-list", "refs/proofstone/hand-in").split()
+
+
+# A service that sends anything
+
+
+@pytest.fixture
+def hostile(tmp_path) -> Iterator[tuple[Machine, dict[str, str]]]:
+    """A machine, and the files that its service sends."""
+    files = {
+        "session": SESSION,
+        "TASK.md": "$(touch PWNED)",
+        "tools": "claude\n$(touch PWNED)\n`touch PWNED`\n",
+    }
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            packed = io.BytesIO()
+            with tarfile.open(fileobj=packed, mode="w") as tar:
+                for name, text in files.items():
+                    entry = tarfile.TarInfo(name)
+                    entry.size = len(text.encode())
+                    tar.addfile(entry, io.BytesIO(text.encode()))
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(packed.getvalue())))
+            self.end_headers()
+            self.wfile.write(packed.getvalue())
+
+        def log_message(self, *args):
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield Machine(tmp_path, f"http://127.0.0.1:{server.server_port}"), files
+        server.shutdown()
+        thread.join()
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"repository": "--upload-pack=touch PWNED"},
+        {"repository": "ext::sh -c touch% PWNED"},
+        {"repository": "file:///etc"},
+        {"repository": "$(touch PWNED)"},
+        {"repository": "https://git.example.com/$(touch PWNED)"},
+        {"repository": "https://git.example.com/`touch PWNED`"},
+        {"repository": "https://git.example.com/a\ntouch PWNED"},
+        {"repository": "ssh://-oProxyCommand=touch%20PWNED/x"},
+        {"repository": REPOSITORY, "commit": "--upload-pack=touch PWNED"},
+        {"repository": REPOSITORY, "commit": "$(touch PWNED)"},
+        {"repository": REPOSITORY, "commit": "main:refs/heads/main"},
+        {"repository": REPOSITORY, "subdir": "$(touch PWNED)"},
+        {"repository": REPOSITORY, "subdir": "../../home"},
+        {"repository": REPOSITORY, "subdir": "; touch PWNED"},
+        {"repository": REPOSITORY, "subdir": "link"},
+        {"session": "../../work"},
+        {"session": "$(touch PWNED)"},
+        {"session": ""},
+    ],
+    ids=lambda values: repr(values)[:60],
+)  # fmt: skip
+def test_hostile_data_is_only_data(hostile, values):
+    machine, files = hostile
+    (machine.origin / "link").symlink_to(machine.home)
+    machine.commit(orders_py="print(1)\n")
+    files |= values
+    machine.prepare(KEY, GIT_ALLOW_PROTOCOL="file:https")
+    assert not list(machine.home.parent.rglob("PWNED"))
+    assert {path.name for path in machine.home.iterdir()} == {".gitconfig", ".proofstone"}
+    assert {path.name for path in machine.folder.iterdir()} <= {"assessment"}
+
+
+def test_a_linked_settings_folder_is_not_followed(hostile):
+    machine, files = hostile
+    (machine.origin / ".claude").symlink_to(machine.home)
+    machine.commit(orders_py="print(1)\n")
+    files |= {"repository": REPOSITORY, "claude.json": "{}"}
+    assert machine.prepare(KEY).returncode == 0
+    assert not (machine.home / "settings.local.json").exists()
+
+
+def test_settings_are_placed_in_the_folder_to_work_in(hostile):
+    machine, files = hostile
+    (machine.origin / "services/[a] b").mkdir(parents=True)
+    (machine.origin / "services/[a] b/x").write_text("x")
+    machine.commit()
+    files |= {"repository": REPOSITORY, "subdir": "services/[a] b", "claude.json": "{}"}
+    prepared = machine.prepare(KEY)
+    work = machine.workspace / "services/[a] b"
+    assert (prepared.returncode, f"cd {work}" in prepared.stdout) == (0, True)
+    assert {path.name for path in work.iterdir()} == {"x", "TASK.md", "finish", ".claude"}
+    assert git(machine.workspace, "status", "--porcelain") == ""
+
+
+def test_an_interrupted_download_runs_nothing(hostile):
+    machine, _ = hostile
+    text = machine.script.read_text()
+    for length in range(0, text.rindex("main "), 97):
+        machine.script.write_text(text[:length])
+        machine.prepare(KEY)
+        assert list(machine.folder.iterdir()) == []
+        assert {path.name for path in machine.home.iterdir()} == {".gitconfig"}

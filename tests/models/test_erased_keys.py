@@ -1,0 +1,35 @@
+"""Requests with the key of an erased candidate."""
+
+import pytest
+from factories import add_event, envelope
+
+from errors import Erased, KeyNotFound, Unauthenticated
+from models import BundleUpload, ClientReport, Consent, Submission, sessions
+from storage import new_object_key
+
+
+@pytest.mark.usefixtures("session")
+def test_the_key_stops_working(reviewer, key, candidate, anonymous):
+    assert reviewer.delete(f"/v1/candidates/{key.id}/data").status_code == 200
+    assert candidate.get("/v1/candidate/me").status_code == 401
+    assert candidate.post("/v1/hooks/ingest", envelope()).status_code == 401
+    body = {"key": key.key}
+    assert anonymous.post("/v1/candidate/consent", body).json["code"] == "key_not_found"
+    assert anonymous.post("/v1/candidate/redeem", body).json["code"] == "key_not_found"
+
+
+def test_a_request_that_waited_for_the_lock_is_refused(reviewer, key, session):
+    """A request that was authenticated before the erasure and got the lock after it."""
+    assert reviewer.delete(f"/v1/candidates/{key.id}/data").status_code == 200
+    with pytest.raises(Unauthenticated):
+        add_event(session, envelope())
+    with pytest.raises(KeyNotFound):
+        Consent.give(key, None, None)
+    for write in (
+        lambda: ClientReport.record(session, "device_done", {}),
+        lambda: BundleUpload.open(session, new_object_key(str(session.id)), 1000),
+        lambda: Submission.record(session, None, None, {"bundle_size": 1, "bundle_sha256": "0" * 64}, 1000),
+        lambda: sessions.submit_test_result(session, 1, 0, None, None),
+    ):
+        with pytest.raises(Erased):
+            write()

@@ -1,0 +1,343 @@
+"""Which events the hooks of Claude Code and Codex are."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from rules.agents import hooks
+
+NOW = datetime(2026, 4, 1, 9, tzinfo=UTC)
+FOLDER = "/home/ada/shop"
+
+
+def read(name, tool="claude-code", now=NOW, **members):
+    common = {
+        "session_id": "s1",
+        "prompt_id": "p1",
+        "cwd": FOLDER,
+        "transcript_path": "/home/ada/.claude/s1.jsonl",
+    }
+    found = hooks.read(tool, common | {"hook_event_name": name} | members, now)
+    return found[1] if found else []
+
+
+def only(events):
+    (event,) = events
+    return event.kind, event.data
+
+
+def done(tool_name, tool_input, tool_response, **members):
+    call = {"tool_name": tool_name, "tool_input": tool_input, "tool_use_id": "toolu_1", "duration_ms": 7}
+    return read("PostToolUse", tool_response=tool_response, **(call | members))
+
+
+def failed(tool_name, tool_input, error, **members):
+    call = {"tool_name": tool_name, "tool_input": tool_input, "tool_use_id": "toolu_1", "duration_ms": 7}
+    return read("PostToolUseFailure", error=error, **(call | members))
+
+
+@pytest.mark.parametrize(
+    ("name", "members", "kind", "data"),
+    [
+        ("UserPromptSubmit", {"prompt": "Fix the cart"}, "prompt", {"text": "Fix the cart"}),
+        ("Stop", {"last_assistant_message": "Fixed."}, "ai_response", {"lastAssistantMessage": "Fixed."}),
+        (
+            "StopFailure",
+            {"error": "unknown", "last_assistant_message": "402"},
+            "agent_error",
+            {"error": "402"},
+        ),
+        (
+            "SessionStart",
+            {"source": "resume"},
+            "session_start",
+            {"source": "resume", "cwd": FOLDER, "ideSessionId": "s1"},
+        ),
+        ("SessionEnd", {"reason": "logout"}, "session_end", {"reason": "logout"}),
+        ("SubagentStart", {"agent_type": "Explore"}, "subagent_start", {"subagentType": "Explore"}),
+        ("PreCompact", {"trigger": "auto"}, "context_compact", {"trigger": "auto"}),
+        (
+            "PreToolUse",
+            {"tool_name": "Bash", "tool_input": {"command": "ls"}, "tool_use_id": "toolu_1"},
+            "tool_intent",
+            {"toolName": "Bash", "inputPreview": '{"command": "ls"}', "toolUseId": "toolu_1"},
+        ),
+        (
+            "PermissionDenied",
+            {"tool_name": "Bash", "tool_use_id": "toolu_1", "reason": "auto mode"},
+            "permission_decision",
+            {"decision": "reject", "source": "auto mode", "toolName": "Bash", "toolUseId": "toolu_1"},
+        ),
+        (
+            "PermissionRequest",
+            {"tool_name": "Bash", "tool_input": {"command": "rm x"}},
+            "permission_request",
+            {"toolName": "Bash", "inputPreview": '{"command": "rm x"}'},
+        ),
+    ],
+)
+def test_each_hook_is_an_event(name, members, kind, data):
+    assert only(read(name, **members)) == (kind, data)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "PostToolBatch",
+        "MessageDisplay",
+        "TaskCreated",
+        "TaskCompleted",
+        "PostCompact",
+        "Notification",
+        "New",
+        "",
+    ],
+)
+def test_hooks_that_repeat_others_or_are_unknown_are_no_event(name):
+    assert (
+        read(name, tool_name="Bash", tool_calls=[{}], delta="Fo", message_id="m", task_id="1", message="x")
+        == []
+    )
+
+
+@pytest.mark.parametrize(
+    ("response", "data"),
+    [
+        ({"stdout": "2 passed", "stderr": ""}, {"stdout": "2 passed", "stderr": "", "exitCode": 0}),
+        ({"stdout": "", "returnCodeInterpretation": "No matches found"}, {"stdout": "", "exitCode": 1}),
+        ({"stdout": "1", "interrupted": True}, {"stdout": "1"}),
+        ({"stdout": "", "backgroundTaskId": "b1"}, {"stdout": ""}),
+        ("2 passed", {}),
+        (None, {}),
+    ],
+)
+def test_a_command_that_passed_has_its_exit_code_if_it_is_known(response, data):
+    expected = {"command": "make test", "durationMs": 7, "toolUseId": "toolu_1"} | data
+    assert only(done("Bash", {"command": "make test"}, response)) == ("command", expected)
+
+
+@pytest.mark.parametrize(
+    ("error", "members", "data"),
+    [
+        ("Exit code 3\n1 failed\n", {}, {"exitCode": 3, "stdout": "1 failed\n"}),
+        ("Exit code 130", {}, {"exitCode": 130, "stdout": ""}),
+        ("Exit code 137\npartly", {"is_interrupt": True}, {"stdout": "partly"}),
+        ("Command timed out", {}, {"error": "Command timed out"}),
+        ("It printed\nExit code 3\n", {}, {"error": "It printed\nExit code 3\n"}),
+    ],
+)
+def test_a_command_that_failed_has_the_exit_code_at_the_start_of_its_error(error, members, data):
+    expected = {"command": "make test", "durationMs": 7, "toolUseId": "toolu_1"} | data
+    assert only(failed("Bash", {"command": "make test"}, error, **members)) == ("command", expected)
+
+
+BEFORE = "def total(prices):\n\treturn 0\n\n\ndef count(prices):\n\treturn len(prices)\n"
+AFTER = BEFORE.replace("return 0", "return sum(prices)")
+EDIT = {"file_path": f"{FOLDER}/cart.py", "old_string": "return 0", "new_string": "return sum(prices)"}
+# Claude Code's hunks have blanks instead of tabs, so that they do not apply to the file.
+PATCH = [
+    {
+        **{"oldStart": 1, "oldLines": 3, "newStart": 1, "newLines": 3},
+        "lines": [" def total(prices):", "-    return 0", "+    return sum(prices)", " "],
+    }
+]
+DIFF = (
+    "--- a/cart.py\n+++ b/cart.py\n@@ -1,5 +1,5 @@\n def total(prices):\n-\treturn 0\n+\treturn sum(prices)\n \n \n"
+    " def count(prices):\n"
+)
+
+
+def test_an_edit_has_the_diff_of_the_file_before_and_after_it():
+    response = {"filePath": EDIT["file_path"], "originalFile": BEFORE, "structuredPatch": PATCH}
+    kind, data = only(done("Edit", EDIT, response))
+    assert kind == "file_diff"
+    assert data["diff"] == DIFF
+    assert (data["path"], data["linesAdded"], data["linesRemoved"]) == ("cart.py", 1, 1)
+    assert (data["oldString"], data["newString"]) == ("return 0", "return sum(prices)")
+    assert "isPartial" not in data
+
+
+def test_an_edit_is_of_the_text_in_the_file_and_not_of_the_text_that_the_model_wrote():
+    arguments = EDIT | {"old_string": "it\u2019s", "new_string": "it\u2019s not"}
+    response = {"originalFile": "it's\n", "oldString": "it's", "newString": "it's not"}
+    _, data = only(done("Edit", arguments, response))
+    assert data["diff"] == "--- a/cart.py\n+++ b/cart.py\n@@ -1,1 +1,1 @@\n-it's\n+it's not\n"
+
+
+def test_an_edit_without_the_file_before_it_says_so():
+    _, data = only(done("Edit", EDIT, {}))
+    assert data["isPartial"] is True
+    assert (data["oldString"], data["newString"]) == ("return 0", "return sum(prices)")
+
+
+def test_a_write_creates_a_file_or_replaces_one():
+    arguments = {"file_path": f"{FOLDER}/src/new.py", "content": "a = 1\nb = 2"}
+    kind, data = only(
+        done("Write", arguments, {"type": "create", "originalFile": None, "structuredPatch": []})
+    )
+    new = "--- /dev/null\n+++ b/src/new.py\n@@ -0,0 +1,2 @@\n+a = 1\n+b = 2\n\\ No newline at end of file\n"
+    assert (kind, data["path"], data["content"]) == ("file_create", "src/new.py", "a = 1\nb = 2")
+    assert (data["diff"], data["linesAdded"]) == (new, 2)
+    kind, data = only(done("Write", arguments, {"type": "update", "originalFile": "a = 1\n"}))
+    assert (kind, data["linesAdded"], data["linesRemoved"]) == ("file_diff", 1, 0)
+    assert data["diff"].endswith("@@ -1,1 +1,2 @@\n a = 1\n+b = 2\n\\ No newline at end of file\n")
+
+
+def test_a_write_into_an_empty_file_is_a_change():
+    arguments = {"file_path": f"{FOLDER}/a.py", "content": "a = 1\n"}
+    kind, data = only(done("Write", arguments, {"type": "update", "originalFile": ""}))
+    assert (kind, "isPartial" in data) == ("file_diff", False)
+    assert data["diff"] == "--- a/a.py\n+++ b/a.py\n@@ -0,0 +1,1 @@\n+a = 1\n"
+
+
+@pytest.mark.parametrize(
+    ("call", "kind", "data"),
+    [
+        (
+            ("Read", {"file_path": f"{FOLDER}/a.py"}, {"file": {"content": "a\nb\n", "numLines": 3}}),
+            "file_read",
+            {"path": "a.py", "contentLength": 4, "numLines": 3},
+        ),
+        (("Read", {"file_path": "/etc/hosts"}, {}), "file_read", {"path": "/etc/hosts"}),
+        (
+            ("TaskCreate", {"subject": "Test", "description": "All"}, {"task": {"id": "4"}}),
+            "planning",
+            {"toolName": "TaskCreate", "subject": "Test", "description": "All", "taskId": "4"},
+        ),
+        (("WebSearch", {"query": "peewee"}, {}), "web_lookup", {"toolName": "WebSearch", "query": "peewee"}),
+        (("ExitPlanMode", {"plan": "1. Test"}, {}), "plan_decision", {"planPreview": "1. Test"}),
+        (("mcp__db__query", {"sql": "x"}, {}), "mcp_call", {"tool": "mcp__db__query"}),
+        (
+            ("Agent", {"prompt": "Look", "subagent_type": "Explore"}, {}),
+            "task_dispatch",
+            {"taskPreview": "Look"},
+        ),
+        (("Skill", {"skill": "x"}, {}), "tool_use", {"toolName": "Skill", "ok": True}),
+    ],
+)
+def test_each_tool_has_its_kind(call, kind, data):
+    found, members = only(done(*call))
+    assert found == kind
+    assert members | data | {"durationMs": 7, "toolUseId": "toolu_1"} == members
+
+
+def test_a_failed_call_changed_and_read_nothing():
+    kind, data = only(failed("Read", {"file_path": "/none"}, "File does not exist."))
+    assert (kind, data["toolName"], data["ok"], data["error"]) == (
+        "tool_use",
+        "Read",
+        False,
+        "File does not exist.",
+    )
+    assert only(failed("ExitPlanMode", {"plan": "1"}, "Not in plan mode."))[0] == "tool_use"
+
+
+def test_a_subagents_events_have_its_id():
+    (event,) = done("Bash", {"command": "ls"}, {"stdout": ""}, agent_id="a1")
+    assert event.agent_id == "a1"
+
+
+@pytest.mark.parametrize("name", ["UserPromptSubmit", "Stop", "SessionStart", "SessionEnd", "PreCompact"])
+def test_a_hook_of_two_settings_files_is_one_event(name):
+    members = {"prompt": "Go on", "last_assistant_message": "Done", "source": "startup"}
+    (one,), (other,) = (read(name, now=NOW + timedelta(seconds=offset), **members) for offset in (0, 5))
+    assert (one.identity, one.index) == (other.identity, other.index)
+
+
+def test_the_same_words_in_another_prompt_are_another_event():
+    for name, member in (("UserPromptSubmit", "prompt"), ("Stop", "last_assistant_message")):
+        (one,), (other,) = (read(name, prompt_id=prompt, **{member: "Go on"}) for prompt in ("p1", "p2"))
+        assert one.identity != other.identity
+
+
+def test_a_session_that_is_resumed_later_starts_again():
+    (one,), (other,) = (
+        read("SessionStart", source="resume", now=NOW + timedelta(hours=hour)) for hour in (0, 1)
+    )
+    assert one.identity != other.identity
+
+
+def test_codex_has_no_exit_codes_and_says_the_same_in_two_ways():
+    call = {"tool": "codex", "tool_use_id": "call_1", "turn_id": "t1"}
+    ran = read("PostToolUse", tool_name="Bash", tool_input={"command": "make"}, tool_response="ok\n", **call)
+    assert only(ran) == ("command", {"command": "make", "stdout": "ok\n", "toolUseId": "call_1"})
+    (stop,) = read("Stop", "codex", prompt_id=None, turn_id="t1", last_assistant_message="Done.")
+    notice = {
+        "type": "agent-turn-complete",
+        "thread-id": "s1",
+        "turn-id": "t1",
+        "last-assistant-message": "Done.",
+    }
+    witness, (notified,) = hooks.read("codex", notice, NOW)
+    assert witness.agent_session == "s1"
+    assert notified == stop
+    assert only(read("Interrupt", "codex"))[0] == "interrupt"
+
+
+PATCHED = "Exit code: 0\nWall time: 0 seconds\nOutput:\nSuccess. Updated the following files:\nA a.py\nM b.py\nD c.py\n"
+
+
+def test_a_patch_of_codex_is_one_event_for_each_file():
+    patch = (
+        "*** Begin Patch\n*** Add File: a.py\n+a = 1\n*** Update File: b.py\n@@\n-b = 1\n+b = 2\n"
+        "*** Delete File: c.py\n*** End Patch"
+    )
+    call = {"tool_name": "apply_patch", "tool_input": {"command": patch}, "tool_use_id": "call_1"}
+    events = read("PostToolUse", "codex", tool_response=PATCHED, **call)
+    assert [(event.kind, event.data["path"], event.index) for event in events] == [
+        ("file_create", "a.py", 0),
+        ("file_diff", "b.py", 1),
+        ("file_delete", "c.py", 2),
+    ]
+    assert all(event.data["toolUseId"] == "call_1" for event in events)
+
+
+VALUES = [None, True, 0, -1, 10**400, 1.5, "", "x", "\ud800\x00", [], [[]], {}, {"a": {"b": []}}]
+MEMBERS = (
+    "session_id",
+    "prompt_id",
+    "cwd",
+    "prompt",
+    "tool_name",
+    "tool_use_id",
+    "tool_input",
+    "tool_response",
+    "error",
+)
+INPUTS = ("command", "file_path", "old_string", "new_string", "content", "todos", "prompt", "plan")
+RESPONSES = (
+    "stdout",
+    "interrupted",
+    "originalFile",
+    "oldString",
+    "structuredPatch",
+    "file",
+    "task",
+    "numFiles",
+)
+TOOLS = (
+    "Bash",
+    "Read",
+    "Edit",
+    "Write",
+    "NotebookEdit",
+    "TodoWrite",
+    "TaskCreate",
+    "Agent",
+    "Grep",
+    "apply_patch",
+)
+
+
+@pytest.mark.parametrize("tool", ["claude-code", "codex"])
+@pytest.mark.parametrize("value", VALUES, ids=str)
+def test_no_value_of_any_member_is_an_error(tool, value):
+    for name in hooks._READERS:
+        for member in MEMBERS:
+            read(name, tool, **({"tool_name": "Edit", "tool_use_id": "1"} | {member: value}))
+        hooks.read(tool, dict.fromkeys((*MEMBERS, "hook_event_name", "last_assistant_message"), value), NOW)
+    for tool_name in TOOLS:
+        call = {"tool_name": tool_name, "tool_use_id": "1", "error": value, "duration_ms": value}
+        for name in ("PostToolUse", "PostToolUseFailure"):
+            read(name, tool, tool_input=dict.fromkeys(INPUTS, value), tool_response=value, **call)
+            read(name, tool, tool_input=value, tool_response=dict.fromkeys(RESPONSES, value), **call)

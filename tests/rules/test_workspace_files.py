@@ -1,0 +1,165 @@
+"""The files of a workspace: what they contain for each tool, and what they leave out."""
+
+import io
+import json
+import tarfile
+import tomllib
+from types import SimpleNamespace
+
+import pytest
+
+from rules import workspace_files
+from rules.workspace_files import Workspace, files_of
+
+KEY = "PST-ABCD-2345"
+SESSION = "01978f2e-7c1a-7a4e-9d57-1f3f7f8b7a01"
+BOTH = frozenset({"anthropic", "openai"})
+WORKSPACE = Workspace("https://assess.example", SESSION, KEY, None, BOTH)
+SHA = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
+
+
+def task(**values):
+    defaults = dict.fromkeys(("repo_url", "repo_commit", "repo_subdir", "brief", "setup_instructions"))
+    return SimpleNamespace(**({"title": "Orders", "task_brief": "Fix it."} | defaults | values))
+
+
+@pytest.mark.parametrize(
+    ("allowed", "providers", "tools"),
+    [
+        (None, BOTH, ["claude", "codex", "opencode", "other"]),
+        (None, {"openai"}, ["claude", "codex", "opencode", "other"]),
+        (None, {"anthropic"}, ["claude", "opencode", "other"]),
+        (None, set(), ["claude"]),
+        (["claude"], BOTH, ["claude"]),
+        (["codex"], BOTH, ["codex"]),
+        (["codex"], {"anthropic"}, []),
+        (["codex", "claude"], BOTH, ["claude", "codex"]),
+    ],
+)
+def test_tools_are_those_that_are_allowed_and_have_a_model(allowed, providers, tools):
+    workspace = WORKSPACE._replace(allowed=allowed, providers=frozenset(providers))
+    assert workspace.tools == tools
+    files = files_of(workspace, task())
+    assert files["tools"].split() == tools
+    settings = {"claude": "claude.json", "codex": "codex.toml", "opencode": "opencode.json"}
+    assert {name for name in settings.values() if name in files} == {
+        settings[tool] for tool in tools if tool in settings
+    }
+
+
+def test_only_files_outside_the_workspace_contain_the_key():
+    files = files_of(WORKSPACE, task())
+    assert {name for name, text in files.items() if KEY in text} == {"otel.json", "codex.toml"}
+
+
+def test_claude_code_reads_its_key_from_a_file_and_not_from_the_environment():
+    settings = json.loads(files_of(WORKSPACE, task())["claude.json"])
+    assert settings["apiKeyHelper"] == f'cat "$HOME/.proofstone/{SESSION}/key"'
+    environment = settings["env"]
+    assert environment["ANTHROPIC_BASE_URL"] == "https://assess.example/v1/proxy/anthropic"
+    assert environment["OTEL_EXPORTER_OTLP_ENDPOINT"] == "https://assess.example/v1/otlp"
+    assert (environment["ANTHROPIC_API_KEY"], environment["ANTHROPIC_AUTH_TOKEN"]) == ("", "")
+    for (group,) in settings["hooks"].values():
+        (hook,) = group["hooks"]
+        assert "https://assess.example/v1/hooks/claude-code" in hook["command"]
+        assert f'-H @"$HOME/.proofstone/{SESSION}/header"' in hook["command"]
+
+
+def test_claude_code_keeps_the_candidates_own_model_if_the_service_has_none():
+    settings = workspace_files.claude_settings(WORKSPACE._replace(providers=frozenset()))
+    assert "apiKeyHelper" not in settings
+    assert not [name for name in settings["env"] if name.startswith("ANTHROPIC")]
+    assert settings["hooks"]
+
+
+def test_claude_code_waits_only_for_the_hooks_that_it_would_not_send_otherwise():
+    hooks = workspace_files.claude_settings(WORKSPACE)["hooks"]
+    waited = {event for event, (group,) in hooks.items() if not group["hooks"][0].get("async")}
+    assert waited == {"Stop", "StopFailure", "SessionEnd"}
+
+
+def test_codex_settings_are_toml_also_with_unusual_characters():
+    workspace = WORKSPACE._replace(base_url='https://assess.example/a"b\\c')
+    settings = tomllib.loads(workspace_files.codex_settings(workspace))
+    provider = settings["model_providers"][settings["model_provider"]]
+    assert provider["base_url"] == 'https://assess.example/a"b\\c/v1/proxy/openai/v1'
+    assert provider["http_headers"] == {"X-API-Key": KEY}
+    exporter = settings["otel"]["exporter"]["otlp-http"]
+    assert exporter["endpoint"] == 'https://assess.example/a"b\\c/v1/otlp/v1/logs'
+
+
+def test_opencode_has_the_providers_of_the_service():
+    settings = json.loads(
+        files_of(WORKSPACE._replace(providers=frozenset({"openai"})), task())["opencode.json"]
+    )
+    assert settings["provider"] == {
+        "openai": {
+            "options": {
+                "baseURL": "https://assess.example/v1/proxy/openai/v1",
+                "apiKey": f"{{file:~/.proofstone/{SESSION}/key}}",
+            }
+        }
+    }
+
+
+def test_a_base_url_is_quoted_for_the_shell():
+    workspace = WORKSPACE._replace(base_url="https://assess.example/$(touch x)'y")
+    command = workspace_files.claude_settings(workspace)["hooks"]["Stop"][0]["hooks"][0]["command"]
+    assert """'https://assess.example/$(touch x)'"'"'y/v1/hooks/claude-code'""" in command
+    assert workspace_files.script_command(workspace.base_url) == (
+        """curl -fsSL 'https://assess.example/$(touch x)'"'"'y/workspace.sh' | sh"""
+    )
+
+
+@pytest.mark.parametrize(
+    ("values", "names"),
+    [
+        ({}, set()),
+        ({"repo_url": "https://git.example/orders"}, {"repository"}),
+        ({"repo_url": "https://git.example/orders", "repo_commit": SHA}, {"repository", "commit"}),
+        ({"repo_url": "https://git.example/orders", "repo_subdir": "services/orders"}, {"repository", "subdir"}),
+        ({"repo_commit": SHA, "repo_subdir": "services"}, set()),
+        ({"repo_url": "https://git.example/orders\n--upload-pack=x"}, set()),
+        ({"repo_url": "https://git.example/o", "repo_commit": "--upload-pack=touch x"}, {"repository"}),
+        ({"repo_url": "https://git.example/o", "repo_commit": f"{SHA}\nx"}, {"repository"}),
+        ({"repo_url": "https://git.example/o", "repo_commit": "$(touch x)"}, {"repository"}),
+    ],
+)  # fmt: skip
+def test_the_repository_is_named_only_by_values_that_git_does_not_misread(values, names):
+    files = files_of(WORKSPACE, task(**values))
+    assert files.keys() & {"repository", "commit", "subdir"} == names
+    assert all(len(files[name].splitlines()) == 1 for name in names)
+
+
+@pytest.mark.parametrize(
+    ("path", "is_below"),
+    [
+        ("services/orders", True), ("a b", True), ("..a", True), ("./a", True),
+        ("../x", False), ("a/../../x", False), ("/etc", False), ("-x", False), ("~/x", False), ("a\nb", False),
+        (".git/hooks", False), ("a/.git", False),
+    ],
+)  # fmt: skip
+def test_a_folder_stays_below_the_repository(path, is_below):
+    assert workspace_files.is_folder_below(path) is is_below
+
+
+def test_the_task_has_the_brief_and_its_sections():
+    brief = {
+        "scenario": "Orders disappear.",
+        "codebase": {"name": "orders", "testCommand": "make test", "stack": ["Go", "PostgreSQL"]},
+        "phases": [{"name": "Find the cause", "goal": "You know why.", "tasks": ["Lose an order."]}, {}],
+        "groundRules": ["AI tools are allowed."],
+    }
+    assert files_of(WORKSPACE, task(brief=brief, setup_instructions="make setup"))["TASK.md"] == (
+        "# Orders\n\nFix it.\n\n## Scenario\n\nOrders disappear.\n\n"
+        "## Code\n\n- Name: orders\n- Test: make test\n- Stack: Go, PostgreSQL\n\n"
+        "## Find the cause\n\nYou know why.\n\n- Lose an order.\n\n## Step\n\n"
+        "## Rules\n\n- AI tools are allowed.\n\n## Setup\n\nmake setup\n"
+    )
+
+
+def test_the_archive_has_private_files_and_survives_any_text():
+    packed = workspace_files.archive({"TASK.md": "# Größe \ud800\n", "session": f"{SESSION}\n"})
+    with tarfile.open(fileobj=io.BytesIO(packed)) as tar:
+        assert {entry.name: entry.mode for entry in tar} == {"TASK.md": 0o600, "session": 0o600}
+        assert tar.extractfile("TASK.md").read().decode() == "# Größe ?\n"
