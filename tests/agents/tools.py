@@ -29,12 +29,19 @@ def install() -> Path:
         for name in PACKAGES:
             shutil.copy(HERE / name, CACHE)
         # `npm ci` wants opencode's packages for every platform, which not every registry has.
-        command = ["npm", "install", "--no-audit", "--no-fund"]
-        done = subprocess.run(command, cwd=CACHE, capture_output=True, text=True, timeout=INSTALL_SECONDS)
-        if done.returncode:
-            pytest.skip(f"npm cannot install the agents: {done.stderr.strip()[-300:]}")
+        _run_npm("install", "--no-audit", "--no-fund")
         installed.write_text(lock)
     return CACHE / "node_modules" / ".bin"
+
+
+def _run_npm(*arguments: str) -> None:
+    command = ["npm", *arguments]
+    try:
+        done = subprocess.run(command, cwd=CACHE, capture_output=True, text=True, timeout=INSTALL_SECONDS)
+    except subprocess.TimeoutExpired:
+        pytest.skip(f"npm did not install the agents within {INSTALL_SECONDS} seconds.")
+    if done.returncode:
+        pytest.skip(f"npm cannot install the agents: {done.stderr.strip()[-300:]}")
 
 
 class Machine:
