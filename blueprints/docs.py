@@ -89,7 +89,7 @@ def start():
 
 @blp.get("/workspace.sh")
 def workspace_script():
-    """The script that prepares a candidate's workspace: the same for everybody, with this service's URL."""
+    """The script that prepares a candidate's workspace, with this service's URL. It is the same for everybody."""
     script = (PAGES / "workspace.sh").read_text(encoding="utf-8")
     script = script.replace("@SERVICE@", shlex.quote(setting("BASE_URL")))
     return Response(script, mimetype="text/plain", headers={"Cache-Control": "no-cache"})

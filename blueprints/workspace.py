@@ -27,7 +27,7 @@ _KEYS = {"anthropic": "ANTHROPIC_API_KEY", "openai": "OPENAI_API_KEY"}
 def get_workspace():
     """Get the workspace's state
 
-    The time left, the tools that the candidate can use, and what has arrived. The candidate's page shows it.
+    The time left, the candidate's tools, and the events that have arrived. The candidate's page shows it.
     """
     session = Session.of_key(caller)
     workspace, captured = _workspace_of(session), capture(session)

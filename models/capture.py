@@ -1,6 +1,6 @@
-"""What recorded a session, and how completely: channels, tools, agent sessions, silences.
+"""The channels, tools and agent sessions that recorded a session, and gaps in the record.
 
-Times are those of arrival, by the server's clock. Late events are left out.
+Times are those of arrival, by the server's clock. Late events are excluded.
 """
 
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from models.database import is_postgres
 from models.sessions import Counting, Event, Session
 from rules.envelopes import CHANGE_KINDS
 
-SILENCE = timedelta(minutes=10)
+GAP = timedelta(minutes=10)
 # A client can invent any number of tools and agent sessions.
 MAX_GROUPS = 1_000
 MAX_LISTED = 200
@@ -40,7 +40,7 @@ def _on_time(session: Session) -> Any:
 
 
 def _groups(session: Session) -> list[Row]:
-    """The number of events and their first and last arrival by channel, tool and agent session, first one first."""
+    """The number of events and their first and last arrival by channel, tool and agent session, oldest first."""
     columns = (Event.channel, Event.source.alias("tool"), Event.agent_session)
     times = (
         peewee.fn.MIN(Event.received_at).alias("first_at"),
@@ -65,9 +65,9 @@ def _merge(groups: list[Row], name: str) -> list[Row]:
 
 
 def _agent_session(row: Row, groups: list[Row]) -> Row:
-    """An agent session with the channels that saw it."""
-    seen_by = {group["channel"] for group in groups if group["agent_session"] == row["agent_session"]}
-    return row | {"channels": sorted(seen_by), "one_witness_only": len(seen_by) == 1}
+    """An agent session with the channels that recorded it."""
+    recorded_by = {group["channel"] for group in groups if group["agent_session"] == row["agent_session"]}
+    return row | {"channels": sorted(recorded_by), "one_witness_only": len(recorded_by) == 1}
 
 
 def _with_counts(session: Session, tools: list[Row]) -> list[Row]:
@@ -76,7 +76,7 @@ def _with_counts(session: Session, tools: list[Row]) -> list[Row]:
     counting = Counting(session)
     kinds = [kind for kinds in _COUNTED.values() for kind in kinds]
     events = _on_time(session).where(Event.kind.in_(kinds))
-    # Only channels that have the same calls need a look at each event.
+    # Each event is read only if several channels have the same calls.
     each = (Event.seq,) if counting.superseded else ()
     columns = (Event.late, Event.channel, Event.source, Event.kind)
     query = events.select(*columns, *each, peewee.fn.COUNT(Event.seq).alias("events")).group_by(
@@ -90,12 +90,12 @@ def _with_counts(session: Session, tools: list[Row]) -> list[Row]:
 
 
 def _gaps(session: Session) -> Iterator[Row]:
-    """The silences longer than SILENCE between events."""
+    """The times longer than GAP without an event."""
     minute: Any = peewee.fn.SUBSTR(Event.received_at, 1, 16)
     if is_postgres():
         minute = peewee.fn.DATE_TRUNC("minute", Event.received_at)
     times = (peewee.fn.MIN(Event.received_at), peewee.fn.MAX(Event.received_at))
     minutes = _on_time(session).select(*times).group_by(minute).order_by(times[0]).tuples()
     for (_, last), (first, _) in pairwise(minutes):
-        if first - last > SILENCE:
+        if first - last > GAP:
             yield {"started_at": last, "ended_at": first}

@@ -36,8 +36,8 @@ class ModelUsage(Model):
     `input_tokens` excludes tokens read from or written to the cache; `cache_write_1h_tokens` is the part of
     `cache_write_tokens` with a lifetime of one hour. Counts that were neither reported nor estimated are None.
     `cost_nano_usd` is in billionths of a dollar; None without tokens. `request_id` is the provider's; `tool` and
-    `agent_session` are those of a recorded event. `is_recorded` says whether the call's events were stored; None if
-    none were to be. An erasure deletes TRACES and leaves the numbers.
+    `agent_session` are those of a recorded event. `is_recorded` says whether the call's events were stored; None
+    for a call that is not recorded. An erasure deletes TRACES and keeps the numbers.
     """
 
     TRACES = ("request_id", "tool", "agent_session", "first_token_ms")
@@ -91,7 +91,7 @@ class ModelUsage(Model):
         # The clock may have been set back during the call.
         columns |= {"started_at": started_at, "ended_at": max(clock.now(), started_at)}
         with connection(), db.atomic():
-            # Locked against an erasure, and before the session, in its order. Its candidate's calls may still end.
+            # Lock the key before the session, as an erasure does. Calls may still end after an erasure.
             key = CandidateKey(id=session.key_id).lock("FOR SHARE")
             columns |= store_events()
             if key.erased_at is not None:

@@ -122,12 +122,12 @@ class ProviderUnreachable(Refusal):
 
 
 class ProviderRefusedKey(Refusal):
-    """The provider responded with 401 or 403, which tools would take for a wrong candidate key, and repeat."""
+    """The provider responded with 401 or 403. Tools would treat it as a wrong candidate key, and retry."""
 
     code = 403
     reason = "provider_key_refused"
     sentence = (
-        "The model provider refused the key of this assessment's server. Please tell the person who invited you. "
+        "The model provider refused this service's key. Please tell the person who invited you. "
         "Your session continues: you can work without the model until it is fixed."
     )
 

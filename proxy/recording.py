@@ -1,6 +1,7 @@
 """Record a model call: derive events from its request and response, and store them before the response ends (R36).
 
-What a call did not store, because the database was away or the process stopped, is in the history of the next request.
+Events that a call could not store, because the database was unavailable or the process stopped, are restored from the
+history in the conversation's next request.
 """
 
 import json
@@ -19,14 +20,14 @@ from models import Session, db, sessions
 from proxy.lazy_json import LazyObject
 from proxy.usage_reader import END_OF_CHAT
 from rules.envelopes import label
-from rules.recorded_events import RecordedEvent, Witness
+from rules.recorded_events import RecordedEvent, ResponseFacts, Witness
 from rules.session_quota import Quota
 from web.access_log import record_recording_failure
 
 CHANNEL = "proxy"
-# Turns of a conversation that one call stores, at most: a conversation may have started elsewhere.
+# The most turns of a conversation that one call stores: a conversation may have started elsewhere.
 MAX_TURNS = 100
-# Of these, the turns that one query looks up. Usually the latest is new and the one before it is stored.
+# The turns that one query looks up. Usually the latest is new and the one before it is stored.
 TURNS_PER_QUERY = 2
 
 log = logging.getLogger("proofstone.proxy")
@@ -38,17 +39,6 @@ class Dialect(Protocol):
     def read_request(self, headers: Mapping[str, str], body: Mapping[str, Any]) -> Any: ...
 
     def Response(self) -> Any: ...
-
-
-class CallFacts(NamedTuple):
-    """`ResponseFacts` of rules/agents/dialect.py, which may be deleted."""
-
-    request_id: str | None
-    model: str | None
-    counts: Mapping[str, int]
-    cost_nano_usd: int | None
-    first_token_ms: int | None
-    duration_ms: int
 
 
 class Arrival(NamedTuple):
@@ -101,7 +91,7 @@ class Recorder:
             with suppress(Exception):
                 self._reading = self._read()
 
-    def store(self, facts: CallFacts, ended_at: datetime) -> dict[str, Any]:
+    def store(self, facts: ResponseFacts, ended_at: datetime) -> dict[str, Any]:
         """Store the call's events; returns columns of its ModelUsage. `is_recorded` is None if nothing may be stored.
 
         Call it in a transaction, of which it undoes only its own part. It never raises.
@@ -131,7 +121,7 @@ class Recorder:
         latest = list(islice(turns, TURNS_PER_QUERY))
         return Reading(request, Witness(CHANNEL, agent.tool, agent.version, agent.session), latest, turns)
 
-    def _store(self, reading: Reading, facts: CallFacts, ended_at: datetime) -> None:
+    def _store(self, reading: Reading, facts: ResponseFacts, ended_at: datetime) -> None:
         events = [replace(event, at=self._arrival.at) for event in self._new_events(reading)]
         events += [replace(event, at=ended_at) for event in self._response.events(reading.request, facts)]
         sessions.record(self._session, reading.witness, events, quota=self._quota, has_consent=True)
@@ -147,7 +137,9 @@ class Recorder:
 
     def _missing(self, turns: list[list[RecordedEvent]], witness: Witness) -> Iterator[list[RecordedEvent]]:
         """The events of each turn that are not stored, up to the first turn without any."""
-        stored = sessions.stored_ids(self._session, witness, [event for turn in turns for event in turn])
+        stored = sessions.stored_positions(
+            self._session, witness, [event for turn in turns for event in turn]
+        )
         position = 0
         for turn in turns:
             missing = [event for number, event in enumerate(turn, position) if number not in stored]

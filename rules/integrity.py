@@ -65,7 +65,7 @@ _EXPLANATIONS = {
     "hooks_missing": "An agent session used the model proxy but sent no hooks, although hooks had come before: they "
     "were switched off, or the agent was started elsewhere. The first event of each such agent session is listed.",
     "call_not_proxied": "Hooks or telemetry report a call that the model proxy never carried: the agent used another "
-    "model, or somebody invented the event.",
+    "model, or the event was invented.",
     "result_differs": "Two channels report different commands or exit codes of one call. Hooks and telemetry come from "
     "the candidate's computer, and so do the results in the proxy's requests.",
     "usage_differs": "Telemetry reports other token counts for a response than the model provider did.",
@@ -76,7 +76,7 @@ _EXPLANATIONS = {
     "hand_in_unreadable": "The handed-in git bundle cannot be read: it is damaged, incomplete or larger than the "
     "limits. It is kept, and there is no final diff.",
     "base_unverified": "The handed-in git bundle does not contain the commit that the assessment starts from, or the "
-    "assessment names none. What was changed is not certain.",
+    "assessment names none. The final diff may use another base, or be empty.",
 }
 CODES = (*_EXPLANATIONS, "erased")
 ERASED = Fact(

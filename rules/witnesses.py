@@ -14,13 +14,13 @@ _RESPONSES = frozenset({"ai_response", "subagent_usage"})
 _USAGE = ("inputTokens", "outputTokens", "cacheReadTokens", "cacheWriteTokens")
 _WITHOUT_REQUEST_IDS = "codex"
 _ONCE_A_SESSION = frozenset({"session_start", "session_end"})
-# A call is asked for, decided about, and done.
+# The parts of a call that are events beside its outcome.
 _PARTS_OF_A_CALL = {"tool_intent": "intent", "permission_decision": "decision"}
 _REPEATABLE = ("prompt:", "usage:", "inner:")
 _DIGEST_CHARACTERS = 24
 
 
-class Seen(NamedTuple):
+class ChannelEvent(NamedTuple):
     """An event of a channel: its number of arrival, its channel and the column `joins`."""
 
     seq: int
@@ -29,7 +29,7 @@ class Seen(NamedTuple):
 
 
 def columns(envelope: Any) -> dict[str, str | None]:
-    """The columns that only events of channels have; without values for None."""
+    """The columns that only events of channels have; their values are None without an envelope."""
     agent_session = label(member(envelope, "data", "meta", "ideSessionId"))
     return {"agent_session": agent_session, "joins": joins(envelope)}
 
@@ -87,16 +87,15 @@ def _key(kind: str, *parts: str) -> str:
     return f"{kind}:{digest[:_DIGEST_CHARACTERS]}"
 
 
-def superseded(events: Iterable[Seen]) -> set[int]:
+def superseded(events: Iterable[ChannelEvent]) -> set[int]:
     """The numbers of the events that a better channel has too.
 
-    A prompt, a usage and a script's call can be repeated: as many of a channel's are superseded, in order, as a better
-    channel has. Of other events each with a key of a better channel is. Events of one channel do not supersede each
-    other.
+    An event with a key of a better channel is superseded. A prompt, a usage and a script's call can be repeated: of
+    these, as many are superseded, in order, as a better channel has. Events of one channel do not supersede each other.
 
     events -- in the order of their time
     """
-    by_channel: dict[str, list[Seen]] = {channel: [] for channel in CHANNELS}
+    by_channel: dict[str, list[ChannelEvent]] = {channel: [] for channel in CHANNELS}
     for event in events:
         if event.channel in by_channel:
             by_channel[event.channel].append(event)

@@ -15,7 +15,7 @@ from models.sessions.session import Session
 from models.task_failures import run_each
 from rules import envelopes, event_signatures, summaries, witnesses
 from rules.recorded_events import CHANNELS
-from rules.witnesses import Seen
+from rules.witnesses import ChannelEvent
 
 # Larger events are verified by the worker, so that ingest responds in time.
 MAX_VERIFIED_BYTES = 256 * 1024
@@ -293,7 +293,7 @@ class Counting:
         recorded = recorded.where(Event.session == self._session, Event.channel.is_null(False), ~Event.late)
         # As metrics order events: the result must not depend on the order of arrival.
         rows: Any = recorded.order_by(Event.time_ns, Event.event_id).tuples()
-        return witnesses.superseded(Seen(*row) for row in rows.iterator())
+        return witnesses.superseded(ChannelEvent(*row) for row in rows.iterator())
 
 
 def _verdict(arrival: Arrival, public_keys: list[str]) -> str | None:
@@ -305,7 +305,7 @@ def _verdict(arrival: Arrival, public_keys: list[str]) -> str | None:
 
 # For verify_waiting.
 add_index("events_not_judged", Event.seq, where=Event.verdict.is_null())
-# For the events of R36, also their keys.
+# For the events of channels (R36).
 add_index(
     "events_of_channels",
     *(Event.session, Event.channel, Event.seq),

@@ -21,8 +21,8 @@ MAX_BATCH = 200
 _STORED = frozenset({"created", "late"})
 
 
-def records(session: Session, channel: str) -> bool:
-    """Return whether events of this channel may be stored: the candidate agreed to a text that names it (R38)."""
+def may_record(session: Session, channel: str) -> bool:
+    """Return whether the candidate agreed to a disclosure that names this channel (R38)."""
     return Consent.names_channel(session.key_id, channel)
 
 
@@ -39,9 +39,9 @@ def record(
     Nothing is stored without a consent that names the channel. Secrets are masked. Events of the session that are
     stored already, and those beyond the quota, are left out. Raises as `append`, but never for an event's content.
 
-    has_consent -- whether the caller has checked `records`
+    has_consent -- whether the caller has already checked `may_record`
     """
-    if not events or not (has_consent or records(session, witness.channel)):
+    if not events or not (has_consent or may_record(session, witness.channel)):
         return 0
     now = clock.now()
     arrivals = [_arrival(session, witness, event, number, now) for number, event in enumerate(events)]
@@ -51,8 +51,8 @@ def record(
     return sum(outcome in _STORED for outcome in outcomes)
 
 
-def stored_ids(session: Session, witness: Witness, events: Sequence[RecordedEvent]) -> set[int]:
-    """The positions in the list of the events that are stored already."""
+def stored_positions(session: Session, witness: Witness, events: Sequence[RecordedEvent]) -> set[int]:
+    """The positions in `events` of those that are already stored."""
     ids = [event_id(session, witness, event) for event in events]
     stored: set[str] = set()
     for start in range(0, len(ids), batches.MAX_ROWS):

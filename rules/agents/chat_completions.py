@@ -5,7 +5,7 @@ from typing import Any
 
 from rules.agents import anthropic_messages, event_data
 from rules.agents.anthropic_messages import Request
-from rules.agents.messages_agents import sequence
+from rules.agents.known_agents import sequence
 from rules.agents.translated import Block, Message, TranslatedMessages, content_blocks, messages_body
 from rules.envelopes import integer, member, text
 

@@ -3,9 +3,10 @@
 import json
 from typing import Any
 
-from rules.agents.dialect import Outcome, ResponseFacts
+from rules.agents.dialect import Outcome
 from rules.agents.diffs import Change, split_lines, unified_diff
 from rules.agents.known_files import FileText
+from rules.recorded_events import ResponseFacts
 
 MAX_PREVIEW_CHARACTERS = 500
 _USAGE = {

@@ -1,6 +1,5 @@
 """The events of a conversation in Anthropic's Messages API."""
 
-import hashlib
 import json
 import posixpath
 from collections import Counter
@@ -10,18 +9,18 @@ from typing import Any, NamedTuple
 
 from rules.agents import event_data
 from rules.agents.dialect import Outcome
+from rules.agents.known_agents import UnknownAgent, sequence
 from rules.agents.known_files import MAX_REPLAYED_EDITS, FileText, Lost, Shown, Touch, Workspace, replay
-from rules.agents.messages_agents import UnknownAgent, sequence
 from rules.agents.messages_turns import Call, Result, Turn, turns_of
+from rules.agents.table import read_by
+from rules.agents.values import digest
 from rules.recorded_events import RecordedEvent
-
-_DIGEST_CHARACTERS = 32
 
 
 class Position(NamedTuple):
     """A position in a conversation that does not change when the conversation is resumed or compacted.
 
-    anchor -- the last tool call before it, or the beginning of the conversation
+    anchor -- the last tool call before it, or the start of the conversation
     responses -- the number of responses since then
     is_in_summary -- whether the anchor is a summary: what follows may have been seen before the conversation was
         compacted, at another position
@@ -32,8 +31,7 @@ class Position(NamedTuple):
     is_in_summary: bool = False
 
     def identity(self, *parts: str | None) -> str:
-        values = json.dumps([self.anchor, self.responses, *parts])
-        return hashlib.sha256(values.encode()).hexdigest()[:_DIGEST_CHARACTERS]
+        return digest(json.dumps([self.anchor, self.responses, *parts]))
 
 
 class Conversation:
@@ -160,17 +158,14 @@ class Conversation:
         return Outcome(call.id, call.name, call.arguments, result.text, result.is_error, workspace)
 
     def _read(self, outcome: Outcome) -> list[tuple[str, dict[str, Any]]]:
-        row = self._agent.tool(outcome.name)
-        has_failed = outcome.is_error and row.kind not in self._agent.failing
-        data = [event_data.tool_use(outcome)] if has_failed else row.read(outcome)
-        return [(each.pop("kind", row.kind), each) for each in data]
+        return read_by(self._agent.tool(outcome.name), outcome)
 
     def _recorded(self, call: Call, events: Sequence[tuple[str, dict[str, Any]]]) -> Iterator[RecordedEvent]:
         for index, (kind, data) in enumerate(events):
             yield RecordedEvent(kind, {"toolUseId": call.id} | data, call.id, index, self._agent_id)
 
     def _said(self, turn: Turn, is_cut: bool) -> Iterator[RecordedEvent]:
-        """What the person said after a response.
+        """The person's input after a response.
 
         is_cut -- whether they rejected a call of the response
         """

@@ -35,7 +35,7 @@ class Chunk:
 
 @dataclass
 class FileChange:
-    """What a patch does to one file.
+    """The change of one file in a patch.
 
     action -- "Add", "Delete" or "Update"
     added -- the lines of an added file
@@ -161,7 +161,7 @@ def _replacement(lines: Sequence[str], chunk: Chunk, position: int) -> _Replacem
 
 
 def _find(lines: Sequence[str], wanted: Sequence[str], start: int, is_at_end: bool) -> int | None:
-    """The first position of the wanted lines, compared ever less strictly."""
+    """The first position of the wanted lines; each further attempt compares less strictly."""
     last = len(lines) - len(wanted)
     if is_at_end and last >= 0:
         start = last

@@ -65,11 +65,9 @@ def posted_twice(candidate, path, body, **options):
 
 def exit_code(hook):
     if hook["hook_event_name"] == "PostToolUse":
-        return (
-            0
-            if isinstance(hook["tool_response"], dict) and not hook["tool_response"]["interrupted"]
-            else None
-        )
+        response = hook["tool_response"]
+        has_ended = isinstance(response, dict) and not response["interrupted"]
+        return 0 if has_ended else None
     match = re.match(r"Exit code (\d+)\n", hook["error"])
     return int(match[1]) if match else None
 

@@ -5,7 +5,7 @@ import hashlib
 import pytest
 
 from rules import witnesses
-from rules.witnesses import Seen
+from rules.witnesses import ChannelEvent
 
 
 def event(kind, agent_session="s1", **data):
@@ -37,7 +37,9 @@ def usage(output, tool="codex", **data):
 
 def superseded(*seen):
     """The positions of the superseded ones among (channel, envelope)."""
-    rows = [Seen(seq, channel, witnesses.joins(envelope)) for seq, (channel, envelope) in enumerate(seen)]
+    rows = [
+        ChannelEvent(seq, channel, witnesses.joins(envelope)) for seq, (channel, envelope) in enumerate(seen)
+    ]
     return sorted(witnesses.superseded(rows))
 
 
