@@ -127,10 +127,12 @@ def call_cost_nano_usd(provider: str, used: ReportedUsage, time_ns: int, prices:
     report = _call_report(used.model, time_ns)._replace(counts=used.counts)
     if not _has_tokens(report):
         return None
-    known = _highest_prices(provider, prices, report) | _prices(prices, report)
+    known = _prices(prices, report)
+    counts = {name: count for name, count in _billed_counts(report).items() if count}
+    if not counts.keys() <= known.keys():
+        known = _highest_prices(provider, prices, report) | known
     highest = max(known.values(), default=Fraction(0))
-    counts = _billed_counts(report).items()
-    usd = sum((count * known.get(name, highest) for name, count in counts), Fraction(0)) / 10**6
+    usd = sum((count * known.get(name, highest) for name, count in counts.items()), Fraction(0)) / 10**6
     return min(half_up(usd * 10**9), _MAX_NANO_USD)
 
 
