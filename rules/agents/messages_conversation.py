@@ -16,6 +16,8 @@ from rules.agents.messages_turns import Call, Result, Turn, turns_of
 from rules.recorded_events import RecordedEvent
 
 _DIGEST_CHARACTERS = 32
+# The latest turns that are searched for the content of a file and the start of a command.
+MAX_SEARCHED_TURNS = 500
 
 
 class Position(NamedTuple):
@@ -223,7 +225,7 @@ class Conversation:
     def _earlier(self, before: tuple[int, int]) -> Iterator[Outcome]:
         """The outcomes before a call, latest first."""
         number = before[0]
-        while (turn := self.turn(number)) is not None:
+        while number < MAX_SEARCHED_TURNS and (turn := self.turn(number)) is not None:
             for position, call in reversed(list(enumerate(turn.calls))):
                 result = turn.results.get(call.id)
                 if result is not None and _is_earlier((number, position), before):
@@ -231,8 +233,8 @@ class Conversation:
             number += 1
 
     def _search_turn(self) -> bool:
-        """Find what one more turn shows of files; returns whether there was one."""
-        turn = self.turn(self._searched)
+        """Find what one more turn shows of files; returns whether there was one to search."""
+        turn = self.turn(self._searched) if self._searched < MAX_SEARCHED_TURNS else None
         if turn is None:
             return False
         self._searched += 1
