@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, Protocol
 import orjson
 
 from errors import SessionClosed, Unauthenticated
-from models import Session, db, sessions
+from models import Session, sessions
 from proxy.lazy_json import LazyObject
 from proxy.usage_reader import END_OF_CHAT
 from rules.envelopes import label
@@ -94,15 +94,14 @@ class Recorder:
     def store(self, facts: ResponseFacts, ended_at: datetime) -> dict[str, Any]:
         """Store the call's events; returns columns of its ModelUsage. `is_recorded` is None if nothing may be stored.
 
-        Call it in a transaction, of which it undoes only its own part. It never raises.
+        Call it in a transaction, of which `append` undoes its own part if it fails. It never raises.
         """
         columns: dict[str, Any] = {}
         try:
             reading = self._reading or self._read()
             witness = reading.witness
             columns = {"tool": label(witness.tool), "agent_session": label(witness.agent_session)}
-            with db.atomic():
-                self._store(reading, facts, ended_at)
+            self._store(reading, facts, ended_at)
         except (SessionClosed, Unauthenticated):
             return {}
         except Exception:

@@ -4,12 +4,11 @@ import json
 import uuid
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
 
-from models import batches
+from models import batches, sql
 from models.base import clock
 from models.service_secrets import recording_secret
-from models.sessions.events import Arrival, Event
+from models.sessions.events import Arrival
 from models.sessions.ingest import append
 from models.sessions.session import Consent, Session
 from rules import recorded_events
@@ -56,9 +55,9 @@ def stored_positions(session: Session, witness: Witness, events: Sequence[Record
     ids = [event_id(session, witness, event) for event in events]
     stored: set[str] = set()
     for start in range(0, len(ids), batches.MAX_ROWS):
-        page = ids[start : start + batches.MAX_ROWS]
-        rows: Any = Event.select(Event.event_id).where(Event.session == session, Event.event_id.in_(page))
-        stored.update(stored_id for (stored_id,) in rows.tuples())
+        names, values = sql.in_list("id", ids[start : start + batches.MAX_ROWS])
+        rows = sql.rows(sql.STORED_IDS.format(ids=names), session_id=session.id, **values)
+        stored.update(stored_id for (stored_id,) in rows)
     return {position for position, each in enumerate(ids) if each in stored}
 
 

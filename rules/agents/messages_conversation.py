@@ -16,6 +16,9 @@ from rules.agents.table import read_by
 from rules.agents.values import digest
 from rules.recorded_events import RecordedEvent
 
+# The latest turns that are searched for the content of a file and the start of a command.
+MAX_SEARCHED_TURNS = 500
+
 
 class Position(NamedTuple):
     """A position in a conversation that does not change when the conversation is resumed or compacted.
@@ -218,7 +221,7 @@ class Conversation:
     def _earlier(self, before: tuple[int, int]) -> Iterator[Outcome]:
         """The outcomes before a call, latest first."""
         number = before[0]
-        while (turn := self.turn(number)) is not None:
+        while number < MAX_SEARCHED_TURNS and (turn := self.turn(number)) is not None:
             for position, call in reversed(list(enumerate(turn.calls))):
                 result = turn.results.get(call.id)
                 if result is not None and _is_earlier((number, position), before):
@@ -226,8 +229,8 @@ class Conversation:
             number += 1
 
     def _search_turn(self) -> bool:
-        """Find what one more turn shows of files; returns whether there was one."""
-        turn = self.turn(self._searched)
+        """Find what one more turn shows of files; returns whether there was one to search."""
+        turn = self.turn(self._searched) if self._searched < MAX_SEARCHED_TURNS else None
         if turn is None:
             return False
         self._searched += 1

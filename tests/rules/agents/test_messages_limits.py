@@ -119,6 +119,20 @@ def test_only_the_end_of_a_long_conversation_is_read():
     assert len(lazy.read) < 10
 
 
+@pytest.mark.parametrize(("turns_between", "is_partial"), [(490, None), (5_000, True)])
+def test_a_file_is_searched_in_the_latest_turns(turns_between, is_partial):
+    edit = call("e", "Edit", file_path="/work/a", old_string="two\n", new_string="2\n")
+    read = assistant(call("r", "Read", file_path="/work/a")), user(result("r", "1\tone\n2\ttwo\n3\t"))
+    between = long_conversation(2 * turns_between)[1:]
+    lazy = Lazy([user("start"), *read, *between, assistant(edit), user(result("e", "updated"))])
+    latest = next(request(messages=lazy).turns())
+    assert [(event.kind, event.data.get("isPartial")) for event in latest] == [
+        ("tool_intent", None),
+        ("file_diff", is_partial),
+    ]
+    assert len(lazy.read) <= 2 * 500 + 1
+
+
 def test_a_whole_conversation_is_read_in_linear_time():
     messages = long_conversation(4000)
     for number in range(0, 500):
