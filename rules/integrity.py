@@ -71,6 +71,8 @@ _EXPLANATIONS = {
     "usage_differs": "Telemetry reports other token counts for a response than the model provider did.",
     "prompt_not_reported": "The model proxy saw this prompt, but the candidate's client did not report it: another "
     "tool sent it, the event was lost, or the client's record is not complete.",
+    "call_not_recorded": "The response to a model call was forwarded, but not all of the call's events were stored: "
+    "storing them failed, or there were too many at once. The conversation's next call restores what it repeats.",
     "session_full": "The session reached its limit of stored events or bytes. Further events were refused and are "
     "missing from the record.",
     "hand_in_unreadable": "The handed-in git bundle cannot be read: it is damaged, incomplete or larger than the "

@@ -31,19 +31,25 @@ def record(
     events: Sequence[RecordedEvent],
     *,
     quota: Quota = DEFAULT_QUOTA,
-    has_consent: bool = False,
 ) -> int:
     """Store events of a channel in this order; returns how many are new.
 
     Nothing is stored without a consent that names the channel. Secrets are masked. Events of the session that are
     stored already, and those beyond the quota, are left out. Raises as `append`, but never for an event's content.
-
-    has_consent -- whether the caller has already checked `may_record`
     """
-    if not events or not (has_consent or may_record(session, witness.channel)):
+    if not events or not may_record(session, witness.channel):
         return 0
+    return store_prepared(session, prepare(session, witness, events), quota=quota)
+
+
+def prepare(session: Session, witness: Witness, events: Sequence[RecordedEvent]) -> list[Arrival]:
+    """The events as they are stored, with masked secrets. It takes time: call it before a transaction."""
     now = clock.now()
-    arrivals = [_arrival(session, witness, event, number, now) for number, event in enumerate(events)]
+    return [_arrival(session, witness, event, number, now) for number, event in enumerate(events)]
+
+
+def store_prepared(session: Session, arrivals: Sequence[Arrival], *, quota: Quota = DEFAULT_QUOTA) -> int:
+    """Store events of a channel in this order; returns how many are new. Raises as `append`."""
     outcomes: list[str] = []
     for start in range(0, len(arrivals), MAX_BATCH):
         outcomes += append(session, *arrivals[start : start + MAX_BATCH], quota=quota)

@@ -1,6 +1,6 @@
 """Anthropic's Messages API, read as events."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -43,6 +43,9 @@ class Request:
             return True
         latest = self.conversation.turn(0)
         return self._known_agent.is_side_call(self._body, latest.texts if latest else [])
+
+    def limit(self, has_time: Callable[[], bool]) -> None:
+        self.conversation.has_time = has_time
 
     def turns(self) -> Iterator[list[RecordedEvent]]:
         for turn in self.conversation.turns():
