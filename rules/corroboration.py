@@ -19,6 +19,7 @@ class Sighting(NamedTuple):
     """What is compared of an event.
 
     channel -- None for the candidate's client
+    agent -- such as `claude-code`
     result -- the command and the exit code of a tool's outcome, where they are known
     """
 
@@ -27,6 +28,7 @@ class Sighting(NamedTuple):
     channel: str | None
     kind: str
     agent_session: str
+    agent: str | None = None
     tool_use_id: str | None = None
     request_id: str | None = None
     tool: str | None = None
@@ -43,6 +45,7 @@ class Sighting(NamedTuple):
             channel,
             kind,
             text(member(data, "meta", "ideSessionId")) or "",
+            label(member(envelope, "source", "tool")),
             text(member(data, "toolUseId")),
             text(member(data, "requestId")),
             label(member(data, "toolName")),
@@ -77,16 +80,23 @@ def _group(code: str, found: Iterable[Sighting]) -> Group:
 
 
 def _sessions_without_hooks(proxied: list[Sighting], hooks: list[Sighting]) -> Iterator[Sighting]:
-    """The first event of each agent session that began after hooks had come, and sent none."""
-    if not hooks:
-        return
-    hooked, first_hook_ns = {hook.agent_session for hook in hooks}, hooks[0].time_ns
+    """The first event of each agent session that began after hooks of its agent had come, and sent none."""
+    hooked, first_hook_ns = {hook.agent_session for hook in hooks}, _first_times(hooks)
     seen: set[str] = set()
     for sighting in proxied:
         is_first = sighting.agent_session not in seen
         seen.add(sighting.agent_session)
-        if is_first and sighting.agent_session not in hooked and sighting.time_ns > first_hook_ns:
+        began_after = sighting.time_ns > first_hook_ns.get(sighting.agent, sighting.time_ns)
+        if is_first and began_after and sighting.agent_session not in hooked:
             yield sighting
+
+
+def _first_times(sightings: list[Sighting]) -> dict[str | None, int]:
+    """The time of each agent's first sighting."""
+    first: dict[str | None, int] = {}
+    for sighting in sightings:
+        first.setdefault(sighting.agent, sighting.time_ns)
+    return first
 
 
 def _not_proxied(
