@@ -135,7 +135,8 @@ class Response:
         return members
 
     def _identify(self, message: Any) -> None:
-        self._id, self._model = text(member(message, "id")) or None, text(member(message, "model"))
+        self._id = text(member(message, "id")) or self._id
+        self._model = text(member(message, "model")) or self._model
 
     def _start_block(self, index: int | None, block: Any) -> None:
         if index is not None and isinstance(block, dict):
