@@ -267,7 +267,8 @@ commit=$(git -c user.name=Candidate -c user.email=candidate@localhost \
   commit-tree -m 'Hand-in' ${head:+-p "$head"} ${base:+-p "$base"} "$tree")
 git update-ref refs/proofstone/hand-in "$commit"
 printf 'Packing your work ...\n'
-git bundle create -q "$state/hand-in.bundle" refs/proofstone/hand-in
+# Its progress and its errors; not every version of git has an option for the former.
+git bundle create "$state/hand-in.bundle" refs/proofstone/hand-in 2>"$state/errors" || die "$(cat "$state/errors")"
 
 status=$(send -H 'Content-Type: application/x-git-bundle' -T "$state/hand-in.bundle" "$service/v1/candidate/hand-in")
 check "$status"
@@ -276,7 +277,7 @@ printf '{"key": "%s", "sessionId": "%s"}' "$(cat "$state/key")" "$session" >"$st
 status=$(send -H 'Content-Type: application/json' --data-binary @"$state/complete.json" \
   "$service/v1/candidate/complete")
 check "$status"
-rm -f "$state/hand-in.bundle" "$state/complete.json" "$state/index" "$state/answer"
+rm -f "$state/hand-in.bundle" "$state/complete.json" "$state/index" "$state/answer" "$state/errors"
 printf 'Your session is complete. Thank you!\n'
 END
   chmod 700 "$state/finish"
