@@ -20,6 +20,8 @@ from rules.workspace_files import script_command
 
 PAGES = Path(__file__).parent.parent / "pages"
 PAGE_FILES = {file.name for file in PAGES.iterdir() if file.suffix in (".css", ".js", ".svg")}
+IMAGES = guides.DOCS / "images"
+IMAGE_FILES = {file.name for file in IMAGES.iterdir()}
 SWAGGER = Path(str(find_spec("flask_swagger_ui").origin)).parent / "dist"  # type: ignore[union-attr]
 SWAGGER_FILES = {"swagger-ui.css", "swagger-ui-bundle.js"}
 PLACEHOLDER_KEY = "PST-XXXX-XXXX"
@@ -68,6 +70,11 @@ def guide(name):
 @blp.get("/docs/<name>")
 def swagger_file(name):
     return _file(SWAGGER, name, SWAGGER_FILES)
+
+
+@blp.get("/docs/images/<name>")
+def image(name):
+    return _file(IMAGES, name, IMAGE_FILES)
 
 
 @blp.get("/pages/<name>")

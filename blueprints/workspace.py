@@ -10,7 +10,7 @@ from blueprints import Blueprint, setting
 from models import CandidateKey, HandIn, Session, clock
 from models.capture import capture
 from rules import workspace_files
-from rules.session_close import GRACE
+from rules.session_close import COUNTED_AFTER_CLOSE, GRACE
 from rules.workspace_files import OTHER, PROVIDER_OF, Workspace
 from schemas.workspace import WorkspaceState
 
@@ -31,6 +31,7 @@ def get_workspace():
     """
     session = Session.of_key(caller)
     workspace, captured = _workspace_of(session), capture(session)
+    close = session.closed_as_of(clock.now()) or session.closes_at
     return {
         "session_id": session.id,
         "status": caller.status,
@@ -38,6 +39,7 @@ def get_workspace():
         "started_at": session.redeemed_at,
         "ends_at": session.closes_at and session.closes_at - GRACE,
         "closes_at": session.closes_at,
+        "hand_in_closes_at": close and close + COUNTED_AFTER_CLOSE,
         "completed_at": session.completed_at,
         "org_name": caller.organization.shown_name,
         "tools": [{"name": name, "has_model": _has_model(workspace, name)} for name in workspace.tools],

@@ -12,6 +12,7 @@ import peewee
 
 from models.database import is_postgres
 from models.sessions import Counting, Event, Session
+from rules import witnesses
 from rules.envelopes import CHANGE_KINDS
 
 GAP = timedelta(minutes=10)
@@ -30,7 +31,7 @@ def capture(session: Session) -> dict[str, Any]:
     return {
         "channels": _merge(groups, "channel"),
         "tools": _with_counts(session, _merge(groups, "tool")),
-        "agent_sessions": [_agent_session(row, groups) for row in _merge(groups, "agent_session")],
+        "agent_sessions": list(_agent_sessions(session, groups)),
         "gaps": list(_gaps(session))[:MAX_LISTED],
     }
 
@@ -64,10 +65,20 @@ def _merge(groups: list[Row], name: str) -> list[Row]:
     return list(merged.values())[:MAX_LISTED]
 
 
-def _agent_session(row: Row, groups: list[Row]) -> Row:
-    """An agent session with the channels that recorded it."""
-    recorded_by = {group["channel"] for group in groups if group["agent_session"] == row["agent_session"]}
-    return row | {"channels": sorted(recorded_by), "one_witness_only": len(recorded_by) == 1}
+def _agent_sessions(session: Session, groups: list[Row]) -> Iterator[Row]:
+    """The agent sessions with the channels that recorded them. A subagent is a part of another session."""
+    subagents = _subagent_keys(session)
+    for row in _merge(groups, "agent_session"):
+        recorded_by = {group["channel"] for group in groups if group["agent_session"] == row["agent_session"]}
+        if recorded_by != {"otlp"} or witnesses.subagent_key(row["agent_session"]) not in subagents:
+            yield row | {"channels": sorted(recorded_by), "one_witness_only": len(recorded_by) == 1}
+
+
+def _subagent_keys(session: Session) -> set[str]:
+    """The keys of the subagents that telemetry has as sessions of their own."""
+    named = _on_time(session).where(Event.joins.contains(witnesses.SUBAGENT))
+    rows = named.select(Event.joins).limit(MAX_GROUPS).tuples()
+    return {key for (joins,) in rows for key in joins.split() if key.startswith(witnesses.SUBAGENT)}
 
 
 def _with_counts(session: Session, tools: list[Row]) -> list[Row]:

@@ -36,8 +36,8 @@ class ModelUsage(Model):
     `input_tokens` excludes tokens read from or written to the cache; `cache_write_1h_tokens` is the part of
     `cache_write_tokens` with a lifetime of one hour. Counts that were neither reported nor estimated are None.
     `cost_nano_usd` is in billionths of a dollar; None without tokens. `request_id` is the provider's; `tool` and
-    `agent_session` are those of a recorded event. `is_recorded` says whether the call's events were stored; None
-    for a call that is not recorded. An erasure deletes TRACES and keeps the numbers.
+    `agent_session` are those of a recorded event. `is_recorded` says whether all of the call's events were stored; None
+    if none were to be. An erasure deletes TRACES and keeps the numbers.
     """
 
     TRACES = ("request_id", "tool", "agent_session", "first_token_ms")
@@ -121,6 +121,11 @@ class ModelUsage(Model):
         rows: Any = query.order_by(cls.provider, cls.model).dicts()
         # PostgreSQL's sum of bigints is a numeric.
         return [row | {name: row[name] and int(row[name]) for name in names} for row in rows]
+
+    @classmethod
+    def not_recorded(cls, session: Session) -> int:
+        """The number of a session's calls whose events were not all stored."""
+        return cls.select().where(cls.session == session, ~cls.is_recorded).count()
 
     @classmethod
     def spent_nano_usd(cls, session: Session) -> int:

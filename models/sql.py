@@ -275,6 +275,43 @@ STORE_EVENT = f"""
     )
     SELECT id, key_id, EXISTS (SELECT FROM stored) FROM session
 """
+# Events of a locked session (models/sessions/ingest.py). The first braces take Columns.
+
+LOCK_SESSION = """
+    SELECT {session}, k.key
+    FROM sessions s JOIN candidate_keys k ON k.id = s.key_id JOIN assessments a ON a.id = s.assessment_id
+    WHERE s.id = :session_id AND k.revoked_at IS NULL AND a.deleted_at IS NULL {lock}
+"""
+_APPENDED = ("session", *_EVENT, "channel", "agent_session", "joins")
+
+
+@lru_cache
+def insert_events(count: int) -> str:
+    """Insert events, each with its number behind the names of its parameters, and return the new ones."""
+    rows = (", ".join(f":{name}{number}" for name in _APPENDED) for number in range(count))
+    return f"""
+        INSERT INTO events (session_id, {", ".join(_APPENDED[1:])})
+        VALUES {", ".join(f"({row})" for row in rows)}
+        ON CONFLICT DO NOTHING RETURNING event_id, seq, size
+    """
+
+
+def event_parameters(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """The parameters of `insert_events`; columns that a row does not have are null."""
+    numbered = enumerate(rows)
+    return {f"{name}{number}": row.get(name) for number, row in numbered for name in _APPENDED}
+
+
+UPDATE_STORED = """
+    UPDATE sessions SET stored_event_count = :stored_event_count, stored_event_bytes = :stored_event_bytes,
+        counted_seq = :counted_seq, refused_event_count = :refused_event_count, metrics_due = :metrics_due
+    WHERE id = :session_id
+"""
+COUNT_AFTER = """
+    SELECT COUNT(*), COALESCE(SUM(size), 0) FROM events WHERE session_id = :session_id AND seq > :seq
+"""
+STORED_IDS = "SELECT event_id FROM events WHERE session_id = :session_id AND event_id IN ({ids})"
+CONSENTED_CHANNELS = "SELECT channels FROM consents WHERE key_id = :key_id AND channels IS NOT NULL"
 PUBLIC_KEYS = """
     SELECT p.public_key FROM signing_keys p
     WHERE p.session_id = COALESCE(:session_id, (

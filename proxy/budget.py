@@ -144,9 +144,8 @@ class BilledCall(Observer):
     ) -> None:
         """Store events and usage in one transaction, with a connection of its own."""
 
-        def store_events() -> dict[str, Any]:
-            return recorder.store(self._facts(used, **columns), clock.now()) if recorder else {}
-
+        if recorder:
+            recorder.collect(self._facts(used, **columns), clock.now())
         try:
             ModelUsage.record(
                 self.session,
@@ -154,7 +153,7 @@ class BilledCall(Observer):
                 used,
                 started_at=self.started_at,
                 reservation=self.reservation,
-                store_events=store_events,
+                store_events=recorder.store if recorder else dict,
                 status_code=status,
                 is_whole=is_whole,
                 **columns,

@@ -6,7 +6,8 @@ history in the conversation's next request.
 
 import json
 import logging
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
@@ -16,10 +17,12 @@ from typing import Any, NamedTuple, Protocol
 import orjson
 
 from errors import SessionClosed, Unauthenticated
-from models import Session, db, sessions
+from models import Session, sessions
+from models.database import connection
 from proxy.lazy_json import LazyObject
 from proxy.usage_reader import END_OF_CHAT
 from rules.envelopes import label
+from rules.masking import mask_text
 from rules.recorded_events import RecordedEvent, ResponseFacts, Witness
 from rules.session_quota import Quota
 from web.access_log import record_recording_failure
@@ -27,6 +30,10 @@ from web.access_log import record_recording_failure
 CHANNEL = "proxy"
 # The most turns of a conversation that one call stores: a conversation may have started elsewhere.
 MAX_TURNS = 100
+# The most events that one call stores: others wait for the database meanwhile.
+MAX_EVENTS = 2_000
+# Processor time for reading a request's calls with the files that they changed; Python runs one thread at a time.
+MAX_READING_SECONDS = 0.5
 # The turns that one query looks up. Usually the latest is new and the one before it is stored.
 TURNS_PER_QUERY = 2
 
@@ -71,7 +78,10 @@ class Recorder:
         self._quota = quota
         self._response = dialect.Response()
         self._reading: Reading | None = None
+        self._columns: dict[str, Any] = {}
+        self._events: list[sessions.Arrival] = []
         self._is_prepared = False
+        self._is_incomplete = False
         self._has_failed = False
 
     def add(self, data: bytes) -> None:
@@ -85,29 +95,35 @@ class Recorder:
             self._fail()
 
     def prepare(self) -> None:
-        """Read the request's latest turns. `store` would do it too, but then the client waits. It never raises."""
+        """Read the request's latest turns. `collect` would do it too, but then the client waits. It never raises."""
         if not self._is_prepared:
             self._is_prepared = True
             with suppress(Exception):
                 self._reading = self._read()
 
-    def store(self, facts: ResponseFacts, ended_at: datetime) -> dict[str, Any]:
-        """Store the call's events; returns columns of its ModelUsage. `is_recorded` is None if nothing may be stored.
+    def collect(self, facts: ResponseFacts, ended_at: datetime) -> None:
+        """Collect the call's events, once its response has ended. It never raises.
 
-        Call it in a transaction, of which it undoes only its own part. It never raises.
+        Call it before the transaction, in which other requests may wait.
         """
-        columns: dict[str, Any] = {}
         try:
-            reading = self._reading or self._read()
-            witness = reading.witness
-            columns = {"tool": label(witness.tool), "agent_session": label(witness.agent_session)}
-            with db.atomic():
-                self._store(reading, facts, ended_at)
+            with connection():
+                self._collect(facts, ended_at)
+        except Exception:
+            self._fail()
+
+    def store(self) -> dict[str, Any]:
+        """Store the events; returns columns of its ModelUsage. `is_recorded` is None if nothing may be stored.
+
+        Call it in a transaction, of which `append` undoes its own part if it fails. It never raises.
+        """
+        try:
+            sessions.store_prepared(self._session, self._events, quota=self._quota)
         except (SessionClosed, Unauthenticated):
             return {}
         except Exception:
             self._fail()
-        return columns | {"is_recorded": not self._has_failed}
+        return self._columns | {"is_recorded": not self._has_failed and not self._is_incomplete}
 
     def _fail(self) -> None:
         self._has_failed = True
@@ -116,15 +132,33 @@ class Recorder:
 
     def _read(self) -> Reading:
         request = self._dialect.read_request(self._arrival.headers, self._arrival.body)
+        request.limit(self._time_limit())
         agent = request.agent
         turns = (turn for turn in islice(request.turns(), MAX_TURNS) if turn)
         latest = list(islice(turns, TURNS_PER_QUERY))
         return Reading(request, Witness(CHANNEL, agent.tool, agent.version, agent.session), latest, turns)
 
-    def _store(self, reading: Reading, facts: ResponseFacts, ended_at: datetime) -> None:
-        events = [replace(event, at=self._arrival.at) for event in self._new_events(reading)]
+    def _collect(self, facts: ResponseFacts, ended_at: datetime) -> None:
+        reading = self._reading or self._read()
+        witness = reading.witness
+        self._columns = {"tool": _stored(witness.tool), "agent_session": _stored(witness.agent_session)}
+        reading.request.limit(self._time_limit())
+        new = self._new_events(reading)
+        self._is_incomplete = self._is_incomplete or len(new) > MAX_EVENTS
+        events = [replace(event, at=self._arrival.at) for event in new[-MAX_EVENTS:]]
         events += [replace(event, at=ended_at) for event in self._response.events(reading.request, facts)]
-        sessions.record(self._session, reading.witness, events, quota=self._quota, has_consent=True)
+        self._events = sessions.prepare(self._session, witness, events)
+
+    def _time_limit(self) -> Callable[[], bool]:
+        """A function that returns whether this thread has used less than MAX_READING_SECONDS since now."""
+        end = time.thread_time() + MAX_READING_SECONDS
+
+        def has_time() -> bool:
+            is_left = time.thread_time() < end
+            self._is_incomplete = self._is_incomplete or not is_left
+            return is_left
+
+        return has_time
 
     def _new_events(self, reading: Reading) -> list[RecordedEvent]:
         """The events of the conversation's latest turns that are not stored, in order."""
@@ -147,6 +181,11 @@ class Recorder:
             if not missing:
                 return
             position += len(turn)
+
+
+def _stored(name: str | None) -> str | None:
+    """A name that the request chose, as a column has it."""
+    return None if name is None else label(mask_text(name))
 
 
 def _parsed(data: bytes) -> Any:

@@ -8,7 +8,7 @@ from rules.error_episodes import ErrorEpisode, find_error_episodes
 from rules.metrics import tool_usage
 from rules.phases import PhaseTimes, measure_phases
 from rules.segments import Segment, split_sittings, split_turns
-from rules.usage import ModelUse, Prices, total_usage, usage_by_model
+from rules.usage import ModelUse, PriceTable, total_usage, usage_by_model
 
 
 class Analysis(NamedTuple):
@@ -23,7 +23,7 @@ class Analysis(NamedTuple):
     error_episodes: list[ErrorEpisode]
 
 
-def analyze(timeline: Iterable[tuple[int, dict[str, Any]]], prices: Prices) -> Analysis:
+def analyze(timeline: Iterable[tuple[int, dict[str, Any]]], prices: PriceTable) -> Analysis:
     """Analyze a session without its late events (R18).
 
     timeline -- as in `read_events`

@@ -19,6 +19,7 @@ class ComparedEvent(NamedTuple):
     """The members of an event that are compared.
 
     channel -- None for the candidate's client
+    agent -- such as `claude-code`
     result -- the command and the exit code of a tool's outcome, where they are known
     """
 
@@ -27,6 +28,7 @@ class ComparedEvent(NamedTuple):
     channel: str | None
     kind: str
     agent_session: str
+    agent: str | None = None
     tool_use_id: str | None = None
     request_id: str | None = None
     tool: str | None = None
@@ -43,6 +45,7 @@ class ComparedEvent(NamedTuple):
             channel,
             kind,
             text(member(data, "meta", "ideSessionId")) or "",
+            label(member(envelope, "source", "tool")),
             text(member(data, "toolUseId")),
             text(member(data, "requestId")),
             label(member(data, "toolName")),
@@ -79,16 +82,23 @@ def _group(code: str, found: Iterable[ComparedEvent]) -> Group:
 def _sessions_without_hooks(
     proxied: list[ComparedEvent], hooks: list[ComparedEvent]
 ) -> Iterator[ComparedEvent]:
-    """The first event of each agent session that started after the first hook, and sent none."""
-    if not hooks:
-        return
-    hooked, first_hook_ns = {hook.agent_session for hook in hooks}, hooks[0].time_ns
+    """The first event of each agent session that started after the first hook of its agent, and sent none."""
+    hooked, first_hook_ns = {hook.agent_session for hook in hooks}, _first_times(hooks)
     seen: set[str] = set()
     for event in proxied:
         is_first = event.agent_session not in seen
         seen.add(event.agent_session)
-        if is_first and event.agent_session not in hooked and event.time_ns > first_hook_ns:
+        started_after = event.time_ns > first_hook_ns.get(event.agent, event.time_ns)
+        if is_first and started_after and event.agent_session not in hooked:
             yield event
+
+
+def _first_times(events: list[ComparedEvent]) -> dict[str | None, int]:
+    """The time of each agent's first event."""
+    first: dict[str | None, int] = {}
+    for event in events:
+        first.setdefault(event.agent, event.time_ns)
+    return first
 
 
 def _not_proxied(

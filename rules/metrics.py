@@ -13,7 +13,7 @@ from rules.envelopes import CHANGE_KINDS
 from rules.error_episodes import find_error_episodes
 from rules.frequent_names import shown_names
 from rules.rounding import BILLION, half_up_ratio, milliseconds, ratio
-from rules.usage import Prices, total_usage
+from rules.usage import PriceTable, total_usage
 
 VERSION = 1  # of the definition, stored with the values; increase it when the same events give other values
 
@@ -48,7 +48,7 @@ class Metrics:
 def derive(
     timeline: Iterable[tuple[int, dict[str, Any]]],
     test_result: tuple[int, int] | None = None,
-    prices: Prices = None,
+    prices: PriceTable | None = None,
 ) -> Metrics:
     """The metrics of a session without its late events (R18).
 
@@ -65,7 +65,7 @@ def derive(
     outcomes = [command.failed for command in commands if command.failed is not None]
     command_kinds = Counter(command.command_kind for command in commands if command.command_kind)
     verifications = command_kinds.total() + kinds["test_run"] + kinds["build_run"]
-    tokens, cost = total_usage((event.usage for event in events if event.usage), prices)
+    tokens, cost = total_usage((event.usage for event in events if event.usage), prices or {})
     return Metrics(
         version=VERSION,
         event_count=len(events),

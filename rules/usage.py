@@ -17,7 +17,6 @@ from rules.rounding import half_up
 from rules.timestamps import timestamp_from_ns
 
 TokenCounts = dict[str, int]
-Prices = Sequence[Mapping[str, Any]] | None  # the entries of data/pricing.yaml
 # (first day, USD per million tokens) by model, latest first
 PriceTable = Mapping[str, list[tuple[str, dict[str, Fraction]]]]
 
@@ -69,6 +68,17 @@ class ModelUse(NamedTuple):
     cost_nano_usd: int | None
 
 
+def price_table(entries: Iterable[Mapping[str, Any]]) -> PriceTable:
+    """The entries of data/pricing.yaml by model."""
+    table = defaultdict(list)
+    for entry in entries:
+        prices = {name: Fraction(str(entry[name])) for name in BILLED if entry.get(name) is not None}
+        table[entry["model"]].append((str(entry.get("from") or ""), prices))
+    for dated in table.values():
+        dated.sort(key=itemgetter(0), reverse=True)
+    return dict(table)
+
+
 def read_usage_report(time_ns: int, kind: str, source: str, data: Any) -> UsageReport | None:
     """The report in an event's data; None if it reports neither tokens nor a model."""
     is_codex = source == "codex"
@@ -86,7 +96,9 @@ def read_usage_report(time_ns: int, kind: str, source: str, data: Any) -> UsageR
     )
 
 
-def total_usage(reports: Iterable[UsageReport], prices: Prices) -> tuple[dict[str, TokenCounts], int | None]:
+def total_usage(
+    reports: Iterable[UsageReport], prices: PriceTable
+) -> tuple[dict[str, TokenCounts], int | None]:
     """Tokens by model, and the cost in billionths of a dollar.
 
     A response's own `totalCost` has priority over the price table. The cost is None if a used model has no price, or if
@@ -96,19 +108,18 @@ def total_usage(reports: Iterable[UsageReport], prices: Prices) -> tuple[dict[st
     """
     by_model = _responses_by_model(reports)
     tokens = {model: _sum_tokens(used) for model, used in by_model.items() if any(map(_has_tokens, used))}
-    return tokens, _cost_nano_usd(list(chain(*by_model.values())), _price_table(prices))
+    return tokens, _cost_nano_usd(list(chain(*by_model.values())), prices)
 
 
-def usage_by_model(reports: Iterable[UsageReport], prices: Prices) -> list[ModelUse]:
+def usage_by_model(reports: Iterable[UsageReport], prices: PriceTable) -> list[ModelUse]:
     """The same usage as `total_usage`, by model."""
-    table = _price_table(prices)
     return [
-        ModelUse(model, len(used), _sum_tokens(used), _cost_nano_usd(used, table))
+        ModelUse(model, len(used), _sum_tokens(used), _cost_nano_usd(used, prices))
         for model, used in _responses_by_model(reports).items()
     ]
 
 
-def call_cost_nano_usd(provider: str, used: ReportedUsage, time_ns: int, prices: Prices) -> int | None:
+def call_cost_nano_usd(provider: str, used: ReportedUsage, time_ns: int, prices: PriceTable) -> int | None:
     """The cost of one call in billionths of a dollar; None without tokens.
 
     Tokens without a price have the provider's highest listed price (R42).
@@ -116,30 +127,31 @@ def call_cost_nano_usd(provider: str, used: ReportedUsage, time_ns: int, prices:
     report = _call_report(used.model, time_ns)._replace(counts=used.counts)
     if not _has_tokens(report):
         return None
-    table = _price_table(prices)
-    known = _highest_prices(provider, table, report) | _prices(table, report)
+    known = _prices(prices, report)
+    counts = {name: count for name, count in _billed_counts(report).items() if count}
+    if not counts.keys() <= known.keys():
+        known = _highest_prices(provider, prices, report) | known
     highest = max(known.values(), default=Fraction(0))
-    counts = _billed_counts(report).items()
-    usd = sum((count * known.get(name, highest) for name, count in counts), Fraction(0)) / 10**6
+    usd = sum((count * known.get(name, highest) for name, count in counts.items()), Fraction(0)) / 10**6
     return min(half_up(usd * 10**9), _MAX_NANO_USD)
 
 
 def reservation_nano_usd(
-    provider: str, model: str | None, body_bytes: int, output_tokens: int, time_ns: int, prices: Prices
+    provider: str, model: str | None, body_bytes: int, output_tokens: int, time_ns: int, prices: PriceTable
 ) -> int:
     """The maximum cost of a call, in billionths of a dollar (R42).
 
     No token is shorter than a byte, and all input may be written to the cache.
     """
-    table, report = _price_table(prices), _call_report(model, time_ns)
-    known = _prices(table, report) or _highest_prices(provider, table, report)
+    report = _call_report(model, time_ns)
+    known = _prices(prices, report) or _highest_prices(provider, prices, report)
     input_price = max(known.get(name, Fraction(0)) for name in ("input", "cacheWrite5m", "cacheWrite1h"))
     usd = (body_bytes * input_price + output_tokens * known.get("output", Fraction(0))) / 10**6
     return min(half_up(usd * 10**9), _MAX_NANO_USD)
 
 
-def has_price(model: str | None, time_ns: int, prices: Prices) -> bool:
-    return bool(_prices(_price_table(prices), _call_report(model, time_ns)))
+def has_price(model: str | None, time_ns: int, prices: PriceTable) -> bool:
+    return bool(_prices(prices, _call_report(model, time_ns)))
 
 
 def estimated_tokens(size: int) -> int:
@@ -232,16 +244,6 @@ class _CodexTotals:
         self.totals[session] = before | report.counts
         counts = {name: count - before.get(name, 0) for name, count in report.counts.items()}
         return report._replace(model=report.model or self.models.get(session), counts=counts)
-
-
-def _price_table(entries: Prices) -> PriceTable:
-    table = defaultdict(list)
-    for entry in entries or ():
-        prices = {name: Fraction(str(entry[name])) for name in BILLED if entry.get(name) is not None}
-        table[entry["model"]].append((str(entry.get("from") or ""), prices))
-    for dated in table.values():
-        dated.sort(key=itemgetter(0), reverse=True)
-    return table
 
 
 def _prices(table: PriceTable, response: UsageReport) -> dict[str, Fraction]:

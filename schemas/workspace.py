@@ -43,6 +43,9 @@ class WorkspaceState(Schema):
     started_at = Timestamp("When the session started.")
     ends_at = Timestamp("When the time limit ends; null without a limit.", null=True)
     closes_at = Timestamp("When the session closes; null without a limit.", null=True)
+    hand_in_closes_at = Timestamp(
+        "When the last hand-in is accepted, ten minutes after the close; null if no close is set.", null=True
+    )
     completed_at = Timestamp("When the session was completed; null before.", null=True)
     org_name = members.ORG_NAME
     tools = ListOf(WorkspaceTool, "Tools that the candidate can use.")

@@ -1,14 +1,12 @@
 """Store events (R18, R29) within the session's quota, with a lock against its close."""
 
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from errors import SessionClosed, Unauthenticated
 from models import seal_keys, sql
-from models.assessments import Assessment
-from models.base import clock, db, for_update, is_postgres
+from models.base import clock, db, is_postgres
 from models.batches import Row
-from models.keys import CandidateKey
 from models.sessions import quota as quotas
 from models.sessions.events import Arrival, Event, SigningKey
 from models.sessions.session import Session
@@ -18,11 +16,19 @@ from rules.rows import row_id
 from rules.session_quota import DEFAULT_QUOTA, Quota, Usage
 from rules.timestamps import format_timestamp
 
-_LOCKED_COLUMNS = (
-    *(Session.id, Session.key, Session.closed_at, Session.closes_at, Session.final_seal_count),
-    *(Session.stored_event_count, Session.stored_event_bytes, Session.stored_bundle_bytes),
-    *(Session.counted_seq, Session.refused_event_count, Session.metrics_due),
+_LOCKED = sql.Columns(
+    Session,
+    "s",
+    "id key closed_at closes_at final_seal_count stored_event_count stored_event_bytes stored_bundle_bytes counted_seq "
+    "refused_event_count metrics_due",
 )
+
+
+class _New(NamedTuple):
+    """A new event: its number of arrival, and its bytes."""
+
+    seq: int
+    size: int
 
 
 def store_if_open(key_text: str, arrival: Arrival, quota: Quota, session_id: Any = None) -> Any:
@@ -70,13 +76,13 @@ def append(session: Session, *arrivals: Arrival, quota: Quota = DEFAULT_QUOTA) -
     public_keys = SigningKey.of(session) if any(arrival.is_signed for arrival in arrivals) else []
     rows = [Event.row(arrival, public_keys) for arrival in arrivals]
     with db.atomic():
-        locked = _lock_with_key(session)
+        locked, key = _lock_with_key(session)
         now = clock.now()
         window = session_close.intake_window(now, locked.closed_as_of(now))
         # An erasure closes the session first, so an open one needs no check.
         if window == "over" or (window != "open" and locked.is_erased):
             raise SessionClosed()
-        return _store(locked, rows, now, window, quota)
+        return _store(locked, key, rows, now, window, quota)
 
 
 def _arrival_mac(key: str, row: dict[str, Any]) -> str | None:
@@ -93,32 +99,31 @@ def _arrival_mac(key: str, row: dict[str, Any]) -> str | None:
     return AcceptedEvent.of(row["envelope"], candidate_key=key, **members).sign(key_id, secret)
 
 
-def _lock_with_key(session: Session) -> Session:
-    """The locked session with the columns that `_store` reads or changes."""
-    query = (
-        Session.select(*_LOCKED_COLUMNS, CandidateKey.id, CandidateKey.key)
-        .join(CandidateKey)
-        .switch(Session)
-        .join(Assessment)
-    )
-    query = query.where(CandidateKey.revoked_at.is_null(), Assessment.deleted_at.is_null())
-    locked = for_update(query.where(Session.id == session.id), of=Session).get_or_none()
-    if locked is None:
+def _lock_with_key(session: Session) -> tuple[Session, str]:
+    """The locked session with the columns that `_store` reads, and its candidate key."""
+    lock = "FOR NO KEY UPDATE OF s" if is_postgres() else ""
+    rows = sql.rows(sql.LOCK_SESSION.format(session=_LOCKED.text, lock=lock), session_id=session.id)
+    if not rows:
         raise Unauthenticated()
-    return locked
+    *columns, key = rows[0]
+    return _LOCKED.build(columns), key
 
 
-def _store(session: Session, rows: list[Row], now: datetime, window: str, quota: Quota) -> list[str]:
+def _store(
+    session: Session, key: str, rows: list[Row], now: datetime, window: str, quota: Quota
+) -> list[str]:
     usage = quotas.usage(session)
     has_space = _has_space(session, rows, usage, quota)
-    common = {"session": session, "received_at": now, "late": window == "late"}
+    common = {"session": session.id, "received_at": now, "late": window == "late"}
     rows = [row | common for row in rows]
     for row in rows:
-        row["arrival_mac"] = _arrival_mac(session.key.key, row)
+        row["arrival_mac"] = _arrival_mac(key, row)
     new = _insert([row for row, fits in zip(rows, has_space, strict=True) if fits])
     if new or not all(has_space):
         new_bytes = sum(event.size for event in new.values())
-        session.update_columns(
+        sql.execute(
+            sql.UPDATE_STORED,
+            session_id=session.id,
             stored_event_count=usage.events + len(new),
             stored_event_bytes=usage.bytes - session.stored_bundle_bytes + new_bytes,
             counted_seq=max([session.counted_seq, *(event.seq for event in new.values())]),
@@ -147,9 +152,9 @@ def _has_space(session: Session, rows: list[Row], usage: Usage, quota: Quota) ->
     return session_quota.admitted(sizes, {event.event_id for event in stored}, usage, quota)
 
 
-def _insert(rows: list[Row]) -> dict[str, Event]:
+def _insert(rows: list[Row]) -> dict[str, _New]:
     """Insert events; returns the new ones by their id."""
     if not rows:
         return {}
-    insert = Event.insert_many(rows).on_conflict_ignore().returning(Event.event_id, Event.seq, Event.size)
-    return {event.event_id: event for event in insert.execute()}
+    new = sql.rows(sql.insert_events(len(rows)), **sql.event_parameters(rows))
+    return {event_id: _New(seq, size) for event_id, seq, size in new}

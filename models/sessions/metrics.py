@@ -22,6 +22,7 @@ from models.sessions import final_seals
 from models.sessions.events import Event
 from models.sessions.session import COHORT_COLUMNS, METRIC_COLUMNS, Session
 from rules import metrics
+from rules.usage import PriceTable, price_table
 
 # At most one derivation of a session at a time in a process, and one thread that waits for it; some sessions share
 # locks. Further threads wait briefly: otherwise, requests for one large session could occupy all threads.
@@ -32,9 +33,9 @@ PRICES = Path(__file__).parents[2] / "data" / "pricing.yaml"
 
 
 @cache
-def prices() -> Any:
+def prices() -> PriceTable:
     """The models' dated prices (data/pricing.yaml)."""
-    return yaml.safe_load(PRICES.read_text())
+    return price_table(yaml.safe_load(PRICES.read_text()))
 
 
 class Derivation(NamedTuple):

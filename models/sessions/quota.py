@@ -9,11 +9,9 @@ store more. Each further process can exceed the quota by COUNT_INTERVAL events.
 """
 
 from collections import Counter
-from typing import Any
 
-import peewee
-
-from models.sessions.events import Arrival, Event
+from models import sql
+from models.sessions.events import Arrival
 from models.sessions.session import Session
 from rules.session_quota import Quota, Usage
 
@@ -48,11 +46,9 @@ def record_uncounted(key: str) -> None:
 
 def usage(session: Session) -> Usage:
     """The number of a session's events, and the bytes of its events and bundles; exact while the session is locked."""
-    count, total = peewee.fn.COUNT(Event.seq), peewee.fn.COALESCE(peewee.fn.SUM(Event.size), 0)
-    query = Event.select(count, total).where(Event.session == session, Event.seq > session.counted_seq)
-    row: Any = query.tuples().get()
-    size = session.stored_event_bytes + int(row[1]) + session.stored_bundle_bytes
-    return Usage(session.stored_event_count + row[0], size)
+    count, size = sql.rows(sql.COUNT_AFTER, session_id=session.id, seq=session.counted_seq)[0]
+    size = session.stored_event_bytes + int(size) + session.stored_bundle_bytes
+    return Usage(session.stored_event_count + count, size)
 
 
 def stored_bytes(session: Session) -> int:

@@ -4,12 +4,11 @@ import json
 import uuid
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
 
-from models import batches
+from models import batches, sql
 from models.base import clock
 from models.service_secrets import recording_secret
-from models.sessions.events import Arrival, Event
+from models.sessions.events import Arrival
 from models.sessions.ingest import append
 from models.sessions.session import Consent, Session
 from rules import recorded_events
@@ -32,19 +31,25 @@ def record(
     events: Sequence[RecordedEvent],
     *,
     quota: Quota = DEFAULT_QUOTA,
-    has_consent: bool = False,
 ) -> int:
     """Store events of a channel in this order; returns how many are new.
 
     Nothing is stored without a consent that names the channel. Secrets are masked. Events of the session that are
     stored already, and those beyond the quota, are left out. Raises as `append`, but never for an event's content.
-
-    has_consent -- whether the caller has already checked `may_record`
     """
-    if not events or not (has_consent or may_record(session, witness.channel)):
+    if not events or not may_record(session, witness.channel):
         return 0
+    return store_prepared(session, prepare(session, witness, events), quota=quota)
+
+
+def prepare(session: Session, witness: Witness, events: Sequence[RecordedEvent]) -> list[Arrival]:
+    """The events as they are stored, with masked secrets. It takes time: call it before a transaction."""
     now = clock.now()
-    arrivals = [_arrival(session, witness, event, number, now) for number, event in enumerate(events)]
+    return [_arrival(session, witness, event, number, now) for number, event in enumerate(events)]
+
+
+def store_prepared(session: Session, arrivals: Sequence[Arrival], *, quota: Quota = DEFAULT_QUOTA) -> int:
+    """Store events of a channel in this order; returns how many are new. Raises as `append`."""
     outcomes: list[str] = []
     for start in range(0, len(arrivals), MAX_BATCH):
         outcomes += append(session, *arrivals[start : start + MAX_BATCH], quota=quota)
@@ -56,9 +61,9 @@ def stored_positions(session: Session, witness: Witness, events: Sequence[Record
     ids = [event_id(session, witness, event) for event in events]
     stored: set[str] = set()
     for start in range(0, len(ids), batches.MAX_ROWS):
-        page = ids[start : start + batches.MAX_ROWS]
-        rows: Any = Event.select(Event.event_id).where(Event.session == session, Event.event_id.in_(page))
-        stored.update(stored_id for (stored_id,) in rows.tuples())
+        names, values = sql.in_list("id", ids[start : start + batches.MAX_ROWS])
+        rows = sql.rows(sql.STORED_IDS.format(ids=names), session_id=session.id, **values)
+        stored.update(stored_id for (stored_id,) in rows)
     return {position for position, each in enumerate(ids) if each in stored}
 
 

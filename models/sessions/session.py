@@ -22,7 +22,7 @@ from models.base import (
 from models.fields import BigIntegerField, IntegerField, JSONField, TextField
 from models.keys import CandidateKey
 from models.orgs import Organization
-from models.sql import SESSION_STATE
+from models.sql import CONSENTED_CHANNELS, SESSION_STATE, rows
 from rules import retention, session_close
 
 METRIC_COLUMNS = (
@@ -54,8 +54,8 @@ class Consent(Model):
     @classmethod
     def names_channel(cls, key_id: Any, channel: str) -> bool:
         """Return whether the candidate consented to a disclosure that names this channel (R38)."""
-        given = cls.select(cls.channels).where(cls.key == key_id, cls.channels.is_null(False))
-        return any(isinstance(row.channels, list) and channel in row.channels for row in given)
+        given = [cls.channels.python_value(row) for (row,) in rows(CONSENTED_CHANNELS, key_id=key_id)]
+        return any(isinstance(channels, list) and channel in channels for channels in given)
 
     @classmethod
     def exists_for(cls, key: CandidateKey, disclosure_hash: str | None) -> bool:

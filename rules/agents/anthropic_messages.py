@@ -1,6 +1,6 @@
 """Anthropic's Messages API, read as events."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -43,6 +43,9 @@ class Request:
             return True
         latest = self.conversation.turn(0)
         return self._known_agent.is_side_call(self._body, latest.texts if latest else [])
+
+    def limit(self, has_time: Callable[[], bool]) -> None:
+        self.conversation.has_time = has_time
 
     def turns(self) -> Iterator[list[RecordedEvent]]:
         for turn in self.conversation.turns():
@@ -132,7 +135,8 @@ class Response:
         return members
 
     def _identify(self, message: Any) -> None:
-        self._id, self._model = text(member(message, "id")) or None, text(member(message, "model"))
+        self._id = text(member(message, "id")) or self._id
+        self._model = text(member(message, "model")) or self._model
 
     def _start_block(self, index: int | None, block: Any) -> None:
         if index is not None and isinstance(block, dict):

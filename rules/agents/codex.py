@@ -272,7 +272,9 @@ def _image(outcome: Outcome) -> list[Data]:
 
 def _dispatch(outcome: Outcome) -> list[Data]:
     task = argument(outcome, "message")
-    return [{"taskPreview": event_data.preview(task), "toolName": outcome.name}]
+    data = {"taskPreview": event_data.preview(task), "toolName": outcome.name}
+    agent_id = text(member(event_data.parsed_arguments(outcome.result), "agent_id"))
+    return [data | ({"agentId": agent_id} if agent_id else {})]
 
 
 def _lookup(outcome: Outcome) -> list[Data]:

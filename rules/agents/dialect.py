@@ -27,6 +27,9 @@ class Request(Protocol):
     # A probe or a title: no tools. With at most 16 output tokens it gives usage only (R36).
     has_tools: bool
 
+    def limit(self, has_time: Callable[[], bool]) -> None:
+        """Stop to read the details of calls once `has_time` returns False: the rest become generic events."""
+
     def turns(self) -> Iterator[list[RecordedEvent]]:
         """The events in the conversation, latest turn first; each turn's own are in order.
 

@@ -1,14 +1,17 @@
 """Unified diffs of one file, as `git apply` and `patch` read them."""
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from difflib import SequenceMatcher
 from typing import NamedTuple
 
 CONTEXT_LINES = 3
 NO_NEWLINE = "\\ No newline at end of file\n"
-# If the product of the lines that differ is larger, they are replaced as a whole: comparing takes too long.
+# If the product of the lines that differ is larger, they are replaced as a whole: comparing takes too long. So does
+# comparing texts in which few lines are repeated many times; each occurrence in one is paired with each in the other.
 MAX_COMPARED_PAIRS = 250_000
+MAX_EQUAL_PAIRS = 10_000
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f]")
 
 # An operation of difflib: name, first and last line before, first and last line after.
@@ -74,10 +77,15 @@ def _common_prefix(one: Sequence[str], other: Sequence[str]) -> int:
 def _compare(old: Sequence[str], new: Sequence[str]) -> Iterator[list[Operation]]:
     if old == new:
         return
-    if len(old) * len(new) > MAX_COMPARED_PAIRS:
+    if len(old) * len(new) > MAX_COMPARED_PAIRS or _equal_pairs(old, new) > MAX_EQUAL_PAIRS:
         yield _replaced(old, new)
     else:
         yield from SequenceMatcher(None, old, new).get_grouped_opcodes(CONTEXT_LINES)
+
+
+def _equal_pairs(old: Sequence[str], new: Sequence[str]) -> int:
+    counts = Counter(new)
+    return sum(count * counts[line] for line, count in Counter(old).items())
 
 
 def _replaced(old: Sequence[str], new: Sequence[str]) -> list[Operation]:

@@ -3,18 +3,30 @@
 import json
 import posixpath
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property, partial
 from typing import Any, NamedTuple
 
 from rules.agents import event_data
 from rules.agents.dialect import Outcome
 from rules.agents.known_agents import UnknownAgent, sequence
-from rules.agents.known_files import MAX_REPLAYED_EDITS, FileText, Lost, Shown, Touch, Workspace, replay
+from rules.agents.known_files import (
+    MAX_REPLAYED_EDITS,
+    FileText,
+    Lost,
+    Shown,
+    Touch,
+    Workspace,
+    no_limit,
+    replay,
+)
 from rules.agents.messages_turns import Call, Result, Turn, turns_of
 from rules.agents.table import read_by
 from rules.agents.values import digest
 from rules.recorded_events import RecordedEvent
+
+# The latest turns that are searched for the content of a file and the start of a command.
+MAX_SEARCHED_TURNS = 500
 
 
 class Position(NamedTuple):
@@ -38,9 +50,14 @@ class Conversation:
     """The messages of a request.
 
     agent_id -- of a subagent: its instructions and answers are not the person's conversation
+
+    While `has_time` returns True, calls are read with the content of their files. Afterwards they are generic events.
     """
 
+    has_time: Callable[[], bool]
+
     def __init__(self, body: Mapping[str, Any], agent: UnknownAgent, agent_id: str | None):
+        self.has_time = no_limit
         self._body = body
         self._unread = turns_of(sequence(body, "messages"))
         self._turns: list[Turn] = []
@@ -158,6 +175,8 @@ class Conversation:
         return Outcome(call.id, call.name, call.arguments, result.text, result.is_error, workspace)
 
     def _read(self, outcome: Outcome) -> list[tuple[str, dict[str, Any]]]:
+        if not self.has_time():
+            return [_generic(outcome)]
         return read_by(self._agent.tool(outcome.name), outcome)
 
     def _recorded(self, call: Call, events: Sequence[tuple[str, dict[str, Any]]]) -> Iterator[RecordedEvent]:
@@ -206,19 +225,22 @@ class Conversation:
                 found.append(touch)
                 is_start = isinstance(touch, Lost) or (isinstance(touch, Shown) and touch.content.is_whole)
                 if is_start or len(found) > MAX_REPLAYED_EDITS:
-                    return replay(found[::-1])
+                    return replay(found[::-1], self.has_time)
             read = len(touches)
             if not self._search_turn():
-                return replay(found[::-1])
+                return replay(found[::-1], self.has_time)
 
     def _file(self, path: str) -> str:
         """The path by which a file is known, however a call names it."""
         return posixpath.normpath(Workspace(self._directory).relative(path))
 
+    def _may_search(self, number: int) -> bool:
+        return number < MAX_SEARCHED_TURNS and self.has_time()
+
     def _earlier(self, before: tuple[int, int]) -> Iterator[Outcome]:
         """The outcomes before a call, latest first."""
         number = before[0]
-        while (turn := self.turn(number)) is not None:
+        while self._may_search(number) and (turn := self.turn(number)) is not None:
             for position, call in reversed(list(enumerate(turn.calls))):
                 result = turn.results.get(call.id)
                 if result is not None and _is_earlier((number, position), before):
@@ -226,8 +248,8 @@ class Conversation:
             number += 1
 
     def _search_turn(self) -> bool:
-        """Find what one more turn shows of files; returns whether there was one."""
-        turn = self.turn(self._searched)
+        """Find what one more turn shows of files; returns whether there was one to search."""
+        turn = self.turn(self._searched) if self._may_search(self._searched) else None
         if turn is None:
             return False
         self._searched += 1
@@ -239,7 +261,7 @@ class Conversation:
     def _touches_of_calls(self, turn: Turn) -> Iterator[tuple[int, Touch]]:
         for number, call in enumerate(turn.calls):
             result = turn.results.get(call.id)
-            if result is not None and not result.is_error:
+            if result is not None and not result.is_error and self.has_time():
                 outcome = Outcome(call.id, call.name, call.arguments, result.text, result.is_error)
                 for touch in self._agent.tool(call.name).touches(outcome):
                     yield number, touch
@@ -247,6 +269,11 @@ class Conversation:
 
 def _is_earlier(when: tuple[int, int], than: tuple[int, int]) -> bool:
     return when[0] > than[0] or (when[0] == than[0] and when[1] < than[1])
+
+
+def _generic(outcome: Outcome) -> tuple[str, dict[str, Any]]:
+    data = event_data.tool_use(outcome)
+    return data.pop("kind"), data
 
 
 def intent(call: Call, agent_id: str | None) -> RecordedEvent:

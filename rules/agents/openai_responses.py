@@ -56,8 +56,8 @@ class Response(anthropic_messages.Response):
             self._read_response(part)
 
     def _add_item(self, index: int | None, item: Any) -> None:
-        if index is None:
-            return
+        if index is None:  # Codex does not need it.
+            index = max(self._blocks, default=-1) // _PARTS + 1
         self._parts.pop((index * _PARTS, "text"), None)
         for number, block in enumerate(_message(item)["content"][:_PARTS]):
             self._start_block(index * _PARTS + number, block)

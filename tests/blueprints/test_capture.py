@@ -76,6 +76,18 @@ def test_channels_tools_and_agent_sessions_are_listed(clock, reviewer, session):
     }
 
 
+def test_a_subagent_that_telemetry_has_as_a_session_of_its_own_is_not_listed(reviewer, session):
+    usage = {"outputTokens": 42, "usageScope": "request"}
+    called = RecordedEvent("subagent_usage", usage, "resp_1", agent_id="agent-2")
+    factories.record(session, "proxy", PROMPT, called, tool="codex")
+    reported = RecordedEvent("ai_response", usage, "2")
+    factories.record(session, "otlp", PROMPT, reported, agent_session="agent-2", tool="codex")
+    factories.record(session, "otlp", PROMPT, agent_session="agent-3", tool="codex")
+    captured = shown(reviewer, session)
+    assert [each["agentSession"] for each in captured["agentSessions"]] == ["agent-1", "agent-3"]
+    assert [each["prompts"] for each in captured["tools"]] == [2]
+
+
 def test_witnesses_of_the_client_are_listed_and_not_counted(clock, reviewer, session):
     add_event(session, envelope("command", source="claude-code", data={"command": "make"}))
     record_at(clock, session, 1, "proxy", PROMPT, COMMAND)

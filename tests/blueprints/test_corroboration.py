@@ -61,6 +61,14 @@ def test_an_agent_session_without_hooks_after_hooks(clock, reviewer, session):
     assert found == ("hooks_missing", (1, [id_of("proxy", "ai_response")]))
 
 
+def test_an_agent_without_hooks_after_hooks_of_another_one(clock, reviewer, session):
+    record(session, "http-hook", prompt())
+    clock.fixed += timedelta(minutes=1)
+    record(session, "proxy", prompt(), agent_session="agent-1")
+    record(session, "proxy", prompt(), agent_session="agent-2", tool="codex")
+    assert facts(reviewer, session) == {}
+
+
 @pytest.mark.parametrize("channel", ["http-hook", "otlp"])
 def test_a_call_that_the_proxy_never_carried(reviewer, session, channel):
     record(session, "proxy", intent(), command())

@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rules import commands, metrics
-from rules.metrics import derive, to_response
+from rules.metrics import to_response
 from rules.timestamps import parse_timestamp_ns
+from rules.usage import price_table
 
 PRICING = Path(__file__).parents[2] / "data" / "pricing.yaml"
 BILLION = 10**9
@@ -26,6 +27,10 @@ def event(kind, seconds=0, /, *, id=None, source=CLAUDE, attribution=None, metho
     envelope["id"] = id or f"{kind}-{seconds}-{json.dumps(data)}"
     envelope["provenance"] = {"attribution": attribution, "methods": list(methods)}
     return int(seconds * 10**9), envelope
+
+
+def derive(timeline, test_result=None, prices=()):
+    return metrics.derive(timeline, test_result, price_table(prices))
 
 
 def of(*timeline, **arguments):
@@ -252,7 +257,7 @@ def test_a_used_model_without_a_price_makes_the_cost_unknown(model):
     known = response(1, inputTokens=1)
     assert cost(known, response(2, model, inputTokens=1)) is None
     assert cost(known, response(2, model, inputTokens=0)) == 3_000
-    assert cost(known, prices=None) is cost(response(DAY, cacheReadTokens=1)) is None
+    assert cost(known, prices=()) is cost(response(DAY, cacheReadTokens=1)) is None
 
 
 def test_the_200_most_frequent_models_are_named_and_the_cost_includes_all():

@@ -85,3 +85,11 @@ def test_repeated_lines_do_not_take_long():
     change = unified_diff("a", before, before.replace("a\nb\n", "b\na\n"))
     assert time.perf_counter() - started < 1
     assert change.lines_added == change.lines_removed > 0
+
+
+def test_few_lines_that_are_repeated_are_not_compared_for_long():
+    old, new = "a\nx\n" * 600, "a\ny\n" * 100
+    started = time.perf_counter()
+    change = unified_diff("f", old, new)
+    assert time.perf_counter() - started < 0.2
+    assert change.lines_removed - change.lines_added == 1000

@@ -119,6 +119,20 @@ def test_only_the_end_of_a_long_conversation_is_read():
     assert len(lazy.read) < 10
 
 
+@pytest.mark.parametrize(("turns_between", "is_partial"), [(490, None), (5_000, True)])
+def test_a_file_is_searched_in_the_latest_turns(turns_between, is_partial):
+    edit = call("e", "Edit", file_path="/work/a", old_string="two\n", new_string="2\n")
+    read = assistant(call("r", "Read", file_path="/work/a")), user(result("r", "1\tone\n2\ttwo\n3\t"))
+    between = long_conversation(2 * turns_between)[1:]
+    lazy = Lazy([user("start"), *read, *between, assistant(edit), user(result("e", "updated"))])
+    latest = next(request(messages=lazy).turns())
+    assert [(event.kind, event.data.get("isPartial")) for event in latest] == [
+        ("tool_intent", None),
+        ("file_diff", is_partial),
+    ]
+    assert len(lazy.read) <= 2 * 500 + 1
+
+
 def test_a_whole_conversation_is_read_in_linear_time():
     messages = long_conversation(4000)
     for number in range(0, 500):
@@ -158,3 +172,34 @@ def test_texts_are_read_in_linear_time(opening):
     started = time.perf_counter()
     events(*messages)
     assert time.perf_counter() - started < 1
+
+
+def test_calls_are_generic_when_the_time_for_reading_is_over():
+    messages = [
+        user("a"),
+        *(each for n in range(3) for each in (assistant(LS | {"id": f"t{n}"}), user(result(f"t{n}", "x")))),
+    ]
+    limited = request(*messages)
+    answers = iter([True, False, False])
+    limited.limit(lambda: next(answers))
+    kinds = [[event.kind for event in turn if event.kind != "tool_intent"] for turn in limited.turns()]
+    assert kinds == [["command"], ["tool_use"], ["tool_use"], ["prompt"]]
+
+
+def _edits(count):
+    return [
+        call(f"e{n}", "Edit", file_path="/work/a", old_string=f"line {n} of", new_string=f"line {n} from")
+        for n in range(count)
+    ]
+
+
+def test_many_edits_of_a_large_file_end_with_the_time_for_reading():
+    content = "\n".join(f"{number}\tline {number} of a long file" for number in range(1, 20_000))
+    edits = _edits(400)
+    messages = [user("a"), assistant(call("r", "Read", file_path="/work/a")), user(result("r", content))]
+    messages += [assistant(*edits), user(*(result(each["id"], "updated") for each in edits))]
+    limited = request(*messages)
+    end = time.thread_time() + 0.2
+    limited.limit(lambda: time.thread_time() < end)
+    assert sum(len(turn) for turn in limited.turns()) > 800
+    assert time.thread_time() < end + 1
