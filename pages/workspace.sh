@@ -267,7 +267,7 @@ commit=$(git -c user.name=Candidate -c user.email=candidate@localhost \
   commit-tree -m 'Hand-in' ${head:+-p "$head"} ${base:+-p "$base"} "$tree")
 git update-ref refs/proofstone/hand-in "$commit"
 printf 'Packing your work ...\n'
-# Its progress and its errors; not every version of git has an option for the former.
+# Git prints its progress with its errors, and not every version can be quiet.
 git bundle create "$state/hand-in.bundle" refs/proofstone/hand-in 2>"$state/errors" || die "$(cat "$state/errors")"
 
 status=$(send -H 'Content-Type: application/x-git-bundle' -T "$state/hand-in.bundle" "$service/v1/candidate/hand-in")
