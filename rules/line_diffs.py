@@ -38,7 +38,7 @@ def changes(old: Sequence[str], new: Sequence[str]) -> list[Change]:
 
 
 def _changes(old: Sequence[str], new: Sequence[str], is_split: bool = False) -> Iterator[Change]:
-    start, old_end, new_end = _differing_range(old, new)
+    start, old_end, new_end = differing_range(old, new)
     old, new = old[start:old_end], new[start:new_end]
     if not old or not new:
         if old or new:
@@ -83,7 +83,7 @@ def _common_lines(old: Sequence[str], new: Sequence[str]) -> list[tuple[int, int
     return chain[::-1]
 
 
-def _differing_range(old: Sequence[str], new: Sequence[str]) -> tuple[int, int, int]:
+def differing_range(old: Sequence[str], new: Sequence[str]) -> tuple[int, int, int]:
     """The number of equal lines at the start, and where the equal lines at the end start in each."""
     shortest = min(len(old), len(new))
     start = next((n for n in range(shortest) if old[n] != new[n]), shortest)
@@ -101,14 +101,19 @@ def _joined(found: Iterator[Change]) -> list[Change]:
     return result
 
 
-def hunks(old: Sequence[str], new: Sequence[str], found: Sequence[Change]) -> Iterator[str]:
-    """The lines of a unified diff without its file header; each ends with a line feed."""
+def hunks(
+    old: Sequence[str], new: Sequence[str], found: Sequence[Change], first_line: int = 1
+) -> Iterator[str]:
+    """The lines of a unified diff without its file header; each ends with a line feed.
+
+    first_line -- the number of the first line in both texts
+    """
     for group in _grouped(found):
         first, last = group[0], group[-1]
         before = min(CONTEXT_LINES, first.old_start)
         after = min(CONTEXT_LINES, len(old) - last.old_end)
-        old_range = _range(first.old_start - before, last.old_end + after)
-        new_range = _range(first.new_start - before, last.new_end + after)
+        old_range = _range(first.old_start - before, last.old_end + after, first_line)
+        new_range = _range(first.new_start - before, last.new_end + after, first_line)
         yield f"@@ -{old_range} +{new_range} @@\n"
         at = first.old_start - before
         for change in group:
@@ -133,11 +138,12 @@ def _grouped(found: Sequence[Change]) -> Iterator[list[Change]]:
     yield from (list(group) for _, group in groupby(found, group_of))
 
 
-def _range(start: int, end: int) -> str:
+def _range(start: int, end: int, first_line: int) -> str:
+    """A hunk's lines; an empty range has the number of the line before it."""
     length = end - start
     if length == 1:
-        return str(start + 1)
-    return f"{start + 1 if length else start},{length}"
+        return str(start + first_line)
+    return f"{start + first_line - (not length)},{length}"
 
 
 def _marked(mark: str, lines: Sequence[str]) -> Iterator[str]:

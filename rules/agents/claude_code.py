@@ -7,9 +7,9 @@ from typing import Any
 from rules.agents import common_tools, event_data
 from rules.agents.common_tools import argument, arguments
 from rules.agents.dialect import Outcome, Tool
-from rules.agents.diffs import split_lines
 from rules.agents.known_files import Edited, FileText, Lost, Shown, Touch, edit, read_numbered_lines
 from rules.envelopes import integer, member, text
+from rules.line_diffs import split_lines
 
 Data = dict[str, Any]
 

@@ -2,20 +2,17 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from difflib import SequenceMatcher
+from collections.abc import Sequence
 from typing import NamedTuple
 
-CONTEXT_LINES = 3
-NO_NEWLINE = "\\ No newline at end of file\n"
+from rules import line_diffs
+from rules.line_diffs import differing_range, hunks, split_lines
+
 # If the product of the lines that differ is larger, they are replaced as a whole: comparing takes too long. So does
 # comparing texts in which few lines are repeated many times; each occurrence in one is paired with each in the other.
 MAX_COMPARED_PAIRS = 250_000
 MAX_EQUAL_PAIRS = 10_000
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f]")
-
-# An operation of difflib: name, first and last line before, first and last line after.
-Operation = tuple[str, int, int, int, int]
 
 
 class Change(NamedTuple):
@@ -32,21 +29,12 @@ def unified_diff(path: str, before: str | None, after: str | None, first_line: i
     first_line -- the number of the text's first line, if it is only a part of the file
     """
     old, new = split_lines(before or ""), split_lines(after or "")
-    groups = list(_groups(old, new))
-    hunks = "".join(_hunk(group, old, new, first_line - 1) for group in groups)
-    changes = [operation for group in groups for operation in group if operation[0] != "equal"]
+    changes = _changes(old, new)
     return Change(
-        _header(path, before is None, after is None) + hunks,
-        sum(end - start for _, _, _, start, end in changes),
-        sum(end - start for _, start, end, _, _ in changes),
+        _header(path, before is None, after is None) + "".join(hunks(old, new, changes, first_line)),
+        sum(change.new_end - change.new_start for change in changes),
+        sum(change.old_end - change.old_start for change in changes),
     )
-
-
-def split_lines(text: str) -> list[str]:
-    r"""The lines with their `\n`, the only line end that diffs know."""
-    lines = [line + "\n" for line in text.split("\n")]
-    lines[-1] = lines[-1][:-1]
-    return lines if lines[-1] else lines[:-1]
 
 
 def _header(path: str, is_new: bool, is_deleted: bool) -> str:
@@ -58,67 +46,17 @@ def _header(path: str, is_new: bool, is_deleted: bool) -> str:
     return f"--- {old}{'' if is_new else end}\n+++ {new}{'' if is_deleted else end}\n"
 
 
-def _groups(old: Sequence[str], new: Sequence[str]) -> Iterator[list[Operation]]:
-    """The operations of each hunk. Only the lines between the first and the last difference are compared."""
-    start = _common_prefix(old, new)
-    end = _common_prefix(old[start:][::-1], new[start:][::-1])
-    start = max(0, start - CONTEXT_LINES)
-    end = max(0, end - CONTEXT_LINES)
-    some_old, some_new = old[start : len(old) - end], new[start : len(new) - end]
-    for group in _compare(some_old, some_new):
-        yield [(name, a + start, b + start, c + start, d + start) for name, a, b, c, d in group]
+def _changes(old: Sequence[str], new: Sequence[str]) -> list[line_diffs.Change]:
+    start, old_end, new_end = differing_range(old, new)
+    if _is_comparable(old[start:old_end], new[start:new_end]):
+        return line_diffs.changes(old, new)
+    return [line_diffs.Change(start, old_end, start, new_end)]
 
 
-def _common_prefix(one: Sequence[str], other: Sequence[str]) -> int:
-    pairs = enumerate(zip(one, other, strict=False))
-    return next((number for number, (a, b) in pairs if a != b), min(len(one), len(other)))
-
-
-def _compare(old: Sequence[str], new: Sequence[str]) -> Iterator[list[Operation]]:
-    if old == new:
-        return
-    if len(old) * len(new) > MAX_COMPARED_PAIRS or _equal_pairs(old, new) > MAX_EQUAL_PAIRS:
-        yield _replaced(old, new)
-    else:
-        yield from SequenceMatcher(None, old, new).get_grouped_opcodes(CONTEXT_LINES)
+def _is_comparable(old: Sequence[str], new: Sequence[str]) -> bool:
+    return len(old) * len(new) <= MAX_COMPARED_PAIRS and _equal_pairs(old, new) <= MAX_EQUAL_PAIRS
 
 
 def _equal_pairs(old: Sequence[str], new: Sequence[str]) -> int:
     counts = Counter(new)
     return sum(count * counts[line] for line, count in Counter(old).items())
-
-
-def _replaced(old: Sequence[str], new: Sequence[str]) -> list[Operation]:
-    """One hunk that replaces everything but the lines around it."""
-    start = _common_prefix(old, new)
-    end = _common_prefix(old[start:][::-1], new[start:][::-1])
-    last_old, last_new = len(old) - end, len(new) - end
-    operations = [
-        ("equal", 0, start, 0, start),
-        ("replace", start, last_old, start, last_new),
-        ("equal", last_old, len(old), last_new, len(new)),
-    ]
-    return [each for each in operations if each[1] < each[2] or each[3] < each[4]]
-
-
-def _hunk(group: Sequence[Operation], old: Sequence[str], new: Sequence[str], offset: int) -> str:
-    ranges = _range(group[0][1], group[-1][2], offset), _range(group[0][3], group[-1][4], offset)
-    lines = [f"@@ -{ranges[0]} +{ranges[1]} @@\n"]
-    for name, old_start, old_end, new_start, new_end in group:
-        if name == "equal":
-            lines += _signed(" ", old[old_start:old_end])
-        else:
-            lines += _signed("-", old[old_start:old_end])
-            lines += _signed("+", new[new_start:new_end])
-    return "".join(lines)
-
-
-def _range(start: int, end: int, offset: int) -> str:
-    """A hunk's lines; an empty range has the number of the line before it."""
-    length = end - start
-    return f"{start + offset + bool(length)},{length}"
-
-
-def _signed(sign: str, lines: Sequence[str]) -> Iterator[str]:
-    for line in lines:
-        yield sign + (line if line.endswith("\n") else f"{line}\n{NO_NEWLINE}")

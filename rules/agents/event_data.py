@@ -4,8 +4,9 @@ import json
 from typing import Any
 
 from rules.agents.dialect import Outcome
-from rules.agents.diffs import Change, split_lines, unified_diff
+from rules.agents.diffs import Change, unified_diff
 from rules.agents.known_files import FileText
+from rules.line_diffs import split_lines
 from rules.recorded_events import ResponseFacts
 
 MAX_PREVIEW_CHARACTERS = 500

@@ -75,7 +75,7 @@ def test_equal_texts_have_no_hunks():
 
 def test_a_name_cannot_add_a_line():
     assert unified_diff("a\n@@ b", "x\n", "y\n").diff.startswith(
-        "--- a/a?@@ b\t\n+++ b/a?@@ b\t\n@@ -1,1 +1,1 @@\n"
+        "--- a/a?@@ b\t\n+++ b/a?@@ b\t\n@@ -1 +1 @@\n"
     )
 
 
