@@ -60,9 +60,10 @@ def _register(state: Any) -> None:
         "openai": (settings["OPENAI_BASE_URL"], settings["OPENAI_API_KEY"]),
     }
     streams, others = settings["PROXY_STREAMS"], settings["WEB_THREADS"] - settings["PROXY_STREAMS"]
-    # Calls that wait leave half of the other threads to everything else.
+    # One candidate's calls, running and waiting, must leave a thread to everything else.
     slots = StreamSlots(streams, settings["PROXY_STREAMS_PER_KEY"], max_waiting=max(1, others // 2))
-    free_slots = StreamSlots(others, others, max_waiting=None)
+    free = max(1, others // 2)
+    free_slots = StreamSlots(free, free, max_waiting=others // 4)
     state.app.extensions["proxy"] = ModelProxy(providers, slots, free_slots=free_slots)
     others = "/proxy/<any(anthropic, openai):provider>/<path:path>"
     state.add_url_rule(others, "other_path", other_path, methods=METHODS)
