@@ -29,6 +29,8 @@ _COUNTS = {
 # long.
 RESERVATION_LIFETIME = timedelta(minutes=11)
 
+MAX_AGENT_SESSIONS = 100
+
 
 class ModelUsage(Model):
     """One model call: times, status, tokens and cost. Prompts and responses are in the session's events.
@@ -121,6 +123,15 @@ class ModelUsage(Model):
         rows: Any = query.order_by(cls.provider, cls.model).dicts()
         # PostgreSQL's sum of bigints is a numeric.
         return [row | {name: row[name] and int(row[name]) for name in names} for row in rows]
+
+    @classmethod
+    def agent_sessions(cls, session: Session, tool: str | None) -> set[str]:
+        """A tool's latest agent sessions in a session, at most MAX_AGENT_SESSIONS."""
+        query = cls.select(cls.agent_session).where(cls.session == session, cls.agent_session.is_null(False))
+        query = query.where(cls.tool.is_null() if tool is None else cls.tool == tool)
+        latest = query.group_by(cls.agent_session).order_by(peewee.fn.MAX(cls.started_at).desc())
+        rows: Any = latest.limit(MAX_AGENT_SESSIONS).tuples()
+        return {name for (name,) in rows}
 
     @classmethod
     def not_recorded(cls, session: Session) -> int:

@@ -60,9 +60,10 @@ def _register(state: Any) -> None:
     }
     streams = settings["PROXY_STREAMS"]
     other_threads = settings["WEB_THREADS"] - streams
-    # Calls that wait leave half of the other threads to everything else.
+    # One candidate's calls, running and waiting, must leave a thread to everything else.
     slots = StreamSlots(streams, settings["PROXY_STREAMS_PER_KEY"], max_waiting=max(1, other_threads // 2))
-    free_slots = StreamSlots(other_threads, other_threads, max_waiting=None)
+    free = max(1, other_threads // 2)
+    free_slots = StreamSlots(free, free, max_waiting=other_threads // 4)
     state.app.extensions["proxy"] = ModelProxy(providers, slots, free_slots=free_slots)
     other_paths = "/proxy/<any(anthropic, openai):provider>/<path:path>"
     state.add_url_rule(other_paths, "other_path", other_path, methods=METHODS)

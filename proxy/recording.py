@@ -17,7 +17,7 @@ from typing import Any, NamedTuple, Protocol
 import orjson
 
 from errors import SessionClosed, Unauthenticated
-from models import Session, sessions
+from models import ModelUsage, Session, sessions
 from models.database import connection
 from proxy.lazy_json import LazyObject
 from proxy.usage_reader import END_OF_CHAT
@@ -32,8 +32,10 @@ CHANNEL = "proxy"
 MAX_TURNS = 100
 # The most events that one call stores: others wait for the database meanwhile.
 MAX_EVENTS = 2_000
+# The latest calls of a conversation that are searched in other agent sessions.
+MAX_SEARCHED_CALLS = 20
 # Processor time for reading a request's calls with the files that they changed; Python runs one thread at a time.
-MAX_READING_SECONDS = 0.5
+MAX_READING_SECONDS = 1.0
 # The turns that one query looks up. Usually the latest is new and the one before it is stored.
 TURNS_PER_QUERY = 2
 
@@ -167,7 +169,19 @@ class Recorder:
         while some:
             new += self._missing(some, reading.witness)
             some = list(islice(reading.earlier, TURNS_PER_QUERY)) if all(new) else []
-        return [event for turn in reversed(new) for event in turn]
+        events = [event for turn in reversed(new) for event in turn]
+        return self._without_forked(events, reading.witness) if all(new) else events
+
+    def _without_forked(self, events: list[RecordedEvent], witness: Witness) -> list[RecordedEvent]:
+        """The events that are not stored for another agent session with the same calls: this one is a fork of it."""
+        calls = [event for event in events if "toolUseId" in event.data][-MAX_SEARCHED_CALLS:]
+        known = ModelUsage.agent_sessions(self._session, label(witness.tool)) if calls else set()
+        for agent_session in known - {witness.agent_session}:
+            other = witness._replace(agent_session=agent_session)
+            if sessions.stored_positions(self._session, other, calls):
+                stored = sessions.stored_positions(self._session, other, events)
+                events = [event for number, event in enumerate(events) if number not in stored]
+        return events
 
     def _missing(self, turns: list[list[RecordedEvent]], witness: Witness) -> Iterator[list[RecordedEvent]]:
         """The events of each turn that are not stored, up to the first turn without any."""

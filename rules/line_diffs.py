@@ -7,8 +7,10 @@ from difflib import SequenceMatcher
 from itertools import groupby
 from typing import NamedTuple
 
-# Larger ranges are split at lines that are unique in both texts: difflib takes quadratic time.
+# Larger ranges are split at lines that are unique in both texts: difflib takes quadratic time. So are ranges with many
+# repeated lines: difflib pairs each occurrence in one text with each in the other.
 MAX_COMPARED_LINES = 4_000
+MAX_EQUAL_PAIRS = 20_000
 CONTEXT_LINES = 3
 NO_NEWLINE = "\\ No newline at end of file\n"
 
@@ -43,7 +45,7 @@ def _changes(old: Sequence[str], new: Sequence[str], is_split: bool = False) -> 
     if not old or not new:
         if old or new:
             yield Change(start, start + len(old), start, start + len(new))
-    elif len(old) + len(new) <= MAX_COMPARED_LINES:
+    elif _is_comparable(old, new):
         for tag, *positions in SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
             if tag != "equal":
                 yield Change(*positions).shifted(start, start)
@@ -51,6 +53,13 @@ def _changes(old: Sequence[str], new: Sequence[str], is_split: bool = False) -> 
         yield Change(start, start + len(old), start, start + len(new))
     else:
         yield from (change.shifted(start, start) for change in _split_changes(old, new))
+
+
+def _is_comparable(old: Sequence[str], new: Sequence[str]) -> bool:
+    if len(old) + len(new) > MAX_COMPARED_LINES:
+        return False
+    counts = Counter(new)
+    return sum(count * counts[line] for line, count in Counter(old).items()) <= MAX_EQUAL_PAIRS
 
 
 def _split_changes(old: Sequence[str], new: Sequence[str]) -> Iterator[Change]:

@@ -200,11 +200,12 @@ def _task(outcome: Outcome) -> list[Data]:
 def _plan(outcome: Outcome) -> list[Data]:
     approved = _APPROVED_PLAN.search(outcome.result)
     plan = argument(outcome, "plan") or (approved[1] if approved else "")
-    return [{"planPreview": plan[:MAX_PLAN_CHARACTERS], "responsePreview": "approved", "approved": True}]
+    shown = event_data.shortened(plan, MAX_PLAN_CHARACTERS)
+    return [{"planPreview": shown, "responsePreview": "approved", "approved": True}]
 
 
 def _rejected_plan(outcome: Outcome, said: str | None) -> Data:
-    plan = argument(outcome, "plan")[:MAX_PLAN_CHARACTERS]
+    plan = event_data.shortened(argument(outcome, "plan"), MAX_PLAN_CHARACTERS)
     return {"planPreview": plan, "responsePreview": said or "rejected", "approved": False}
 
 

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
+from rules.agents.event_data import shortened
 from rules.agents.known_files import Lost, Shown, Touch, read_numbered_lines
 from rules.agents.messages_turns import IMAGE
 
@@ -171,10 +172,9 @@ def is_placeholder(response: str) -> bool:
 def _slash_command(text: str) -> list[Said]:
     name = _between(text, "<command-name>", "</command-name>")
     arguments = _between(text, "<command-args>", "</command-args>") or ""
-    command = f"/{(name or '').strip().removeprefix('/')} {arguments.strip()}".rstrip()[
-        :MAX_COMMAND_CHARACTERS
-    ]
-    data = {"toolName": "SlashCommand", "inputPreview": command, "human": True}
+    command = f"/{(name or '').strip().removeprefix('/')} {arguments.strip()}".rstrip()
+    shown = shortened(command, MAX_COMMAND_CHARACTERS)
+    data = {"toolName": "SlashCommand", "inputPreview": shown, "human": True}
     return [("tool_intent", data)] if name else []
 
 

@@ -7,6 +7,7 @@ from rules.agents.dialect import Outcome
 from rules.agents.diffs import Change, unified_diff
 from rules.agents.known_files import FileText
 from rules.line_diffs import split_lines
+from rules.masking import MAX_SECRET_CHARACTERS, mask_text
 from rules.recorded_events import ResponseFacts
 
 MAX_PREVIEW_CHARACTERS = 500
@@ -26,7 +27,12 @@ def preview(value: Any) -> str:
         text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     except (TypeError, ValueError, RecursionError):
         return ""
-    return text[:MAX_PREVIEW_CHARACTERS]
+    return shortened(text, MAX_PREVIEW_CHARACTERS)
+
+
+def shortened(text: str, limit: int) -> str:
+    """The start of a text, masked before it is cut: a part of a secret has no known format."""
+    return mask_text(text[: limit + MAX_SECRET_CHARACTERS])[:limit]
 
 
 def parsed_arguments(text: str) -> Any:
@@ -55,7 +61,7 @@ def tool_use(outcome: Outcome) -> dict[str, Any]:
     """A call of a tool without a kind of its own, or one that failed."""
     data = {"kind": "tool_use", "toolName": outcome.name, "inputPreview": preview(outcome.arguments)}
     if outcome.is_error:
-        return data | {"ok": False, "error": outcome.result[:MAX_PREVIEW_CHARACTERS]}
+        return data | {"ok": False, "error": shortened(outcome.result, MAX_PREVIEW_CHARACTERS)}
     return data | {"ok": True}
 
 

@@ -79,3 +79,19 @@ def test_events_are_read_and_masked_before_the_transaction(call, session, monkey
 def test_names_that_the_request_chose_are_masked_in_the_usage(call, session):
     call(MESSAGES, data=conversation("a"), headers=CLAUDE_CODE | {"X-Claude-Code-Session-Id": KEY})
     assert usage(session).agent_session == "[masked]"
+
+
+def test_a_fork_of_an_agent_session_counts_its_calls_once(call, session):
+    forked = CLAUDE_CODE | {"X-Claude-Code-Session-Id": "agent-2"}
+    call(MESSAGES, data=conversation("a", "b"), headers=CLAUDE_CODE)
+    before = Event.select().where(Event.session == session).count()
+    call(MESSAGES, data=conversation("a", "b"), headers=forked)
+    new = Event.select().where(Event.session == session).order_by(Event.seq).offset(before)
+    assert [(row.kind, row.agent_session) for row in new] == [("ai_response", "agent-2")]
+
+
+def test_a_second_agent_session_with_the_same_prompt_is_no_fork(call, session):
+    for agent_session in ("agent-1", "agent-2"):
+        headers = CLAUDE_CODE | {"X-Claude-Code-Session-Id": agent_session}
+        call(MESSAGES, data=conversation(), headers=headers)
+    assert Event.select().where(Event.session == session, Event.kind == "prompt").count() == 2
