@@ -40,7 +40,7 @@ def changes(old: Sequence[str], new: Sequence[str]) -> list[Change]:
 
 
 def _changes(old: Sequence[str], new: Sequence[str], is_split: bool = False) -> Iterator[Change]:
-    start, old_end, new_end = differing_range(old, new)
+    start, old_end, new_end = _differing_range(old, new)
     old, new = old[start:old_end], new[start:new_end]
     if not old or not new:
         if old or new:
@@ -92,7 +92,7 @@ def _common_lines(old: Sequence[str], new: Sequence[str]) -> list[tuple[int, int
     return chain[::-1]
 
 
-def differing_range(old: Sequence[str], new: Sequence[str]) -> tuple[int, int, int]:
+def _differing_range(old: Sequence[str], new: Sequence[str]) -> tuple[int, int, int]:
     """The number of equal lines at the start, and where the equal lines at the end start in each."""
     shortest = min(len(old), len(new))
     start = next((n for n in range(shortest) if old[n] != new[n]), shortest)

@@ -1,17 +1,10 @@
 """Unified diffs of one file, as `git apply` and `patch` read them."""
 
 import re
-from collections import Counter
-from collections.abc import Sequence
 from typing import NamedTuple
 
-from rules import line_diffs
-from rules.line_diffs import differing_range, hunks, split_lines
+from rules.line_diffs import changes, hunks, split_lines
 
-# If the product of the lines that differ is larger, they are replaced as a whole: comparing takes too long. So does
-# comparing texts in which few lines are repeated many times; each occurrence in one is paired with each in the other.
-MAX_COMPARED_PAIRS = 250_000
-MAX_EQUAL_PAIRS = 10_000
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -29,11 +22,11 @@ def unified_diff(path: str, before: str | None, after: str | None, first_line: i
     first_line -- the number of the text's first line, if it is only a part of the file
     """
     old, new = split_lines(before or ""), split_lines(after or "")
-    changes = _changes(old, new)
+    found = changes(old, new)
     return Change(
-        _header(path, before is None, after is None) + "".join(hunks(old, new, changes, first_line)),
-        sum(change.new_end - change.new_start for change in changes),
-        sum(change.old_end - change.old_start for change in changes),
+        _header(path, before is None, after is None) + "".join(hunks(old, new, found, first_line)),
+        sum(change.new_end - change.new_start for change in found),
+        sum(change.old_end - change.old_start for change in found),
     )
 
 
@@ -44,19 +37,3 @@ def _header(path: str, is_new: bool, is_deleted: bool) -> str:
     # A tab ends a name that contains blanks.
     end = "\t" if " " in name else ""
     return f"--- {old}{'' if is_new else end}\n+++ {new}{'' if is_deleted else end}\n"
-
-
-def _changes(old: Sequence[str], new: Sequence[str]) -> list[line_diffs.Change]:
-    start, old_end, new_end = differing_range(old, new)
-    if _is_comparable(old[start:old_end], new[start:new_end]):
-        return line_diffs.changes(old, new)
-    return [line_diffs.Change(start, old_end, start, new_end)]
-
-
-def _is_comparable(old: Sequence[str], new: Sequence[str]) -> bool:
-    return len(old) * len(new) <= MAX_COMPARED_PAIRS and _equal_pairs(old, new) <= MAX_EQUAL_PAIRS
-
-
-def _equal_pairs(old: Sequence[str], new: Sequence[str]) -> int:
-    counts = Counter(new)
-    return sum(count * counts[line] for line, count in Counter(old).items())

@@ -93,3 +93,9 @@ def test_few_lines_that_are_repeated_are_not_compared_for_long():
     change = unified_diff("f", old, new)
     assert time.perf_counter() - started < 0.2
     assert change.lines_removed - change.lines_added == 1000
+
+
+def test_changes_far_apart_in_a_large_file_are_small():
+    before = "".join(f"{number}\n" for number in range(10_000))
+    change = unified_diff("a", before, before.replace("\n100\n", "\nx\n").replace("\n9900\n", "\ny\n"))
+    assert (change.lines_added, change.lines_removed) == (2, 2)
