@@ -5,7 +5,7 @@ from typing import Any
 from flask import Response, current_app
 
 import errors
-from access import auth, caller, refuses
+from access import auth, caller, concurrency, refuses
 from blueprints import Blueprint, setting
 from models import CandidateKey, HandIn, Session, clock
 from models.capture import capture
@@ -22,6 +22,7 @@ _KEYS = {"anthropic": "ANTHROPIC_API_KEY", "openai": "OPENAI_API_KEY"}
 @blp.get("/candidate/workspace")
 @blp.doc(tags=["Candidate"])
 @auth.required(CandidateKey)
+@concurrency.long_read
 @refuses(errors.NotRedeemed)
 @blp.response(200, WorkspaceState)
 def get_workspace():
