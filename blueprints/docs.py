@@ -21,7 +21,7 @@ from rules.workspace_files import script_command
 PAGES = Path(__file__).parent.parent / "pages"
 PAGE_FILES = {file.name for file in PAGES.iterdir() if file.suffix in (".css", ".js", ".svg")}
 IMAGES = guides.DOCS / "images"
-IMAGE_FILES = {file.name for file in IMAGES.iterdir()}
+IMAGE_FILES = {file.name for file in IMAGES.glob("*.png")}
 SWAGGER = Path(str(find_spec("flask_swagger_ui").origin)).parent / "dist"  # type: ignore[union-attr]
 SWAGGER_FILES = {"swagger-ui.css", "swagger-ui-bundle.js"}
 PLACEHOLDER_KEY = "PST-XXXX-XXXX"
