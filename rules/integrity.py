@@ -62,9 +62,9 @@ _EXPLANATIONS = {
     "signature_repeated": "Several events have the same signature.",
     "chain_circle": "The events form a cycle. No client produces this.",
     "clock_jump": "The candidate's clock went backwards between two events.",
-    "hooks_missing": "An agent session used the model proxy but sent no hooks, although hooks of the same agent had come "
-    "before: they were switched off, or the agent was started elsewhere. The first event of each such agent session is "
-    "listed.",
+    "hooks_missing": "An agent session used the model proxy but sent no hooks, although hooks of the same agent had "
+    "come before: they were switched off, or the agent was started elsewhere. The first event of each such agent "
+    "session is listed.",
     "call_not_proxied": "Hooks or telemetry report a call that the model proxy has not stored: the agent used another "
     "model, somebody invented the event, or the service was killed during the call.",
     "result_differs": "Two channels report different commands or exit codes of one call. Hooks and telemetry come from "
