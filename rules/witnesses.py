@@ -105,8 +105,8 @@ def superseded(events: Iterable[Seen]) -> set[int]:
     for channel in CHANNELS:
         counts: Counter[str] = Counter()
         for event in by_channel[channel]:
-            keys = (event.joins or "").split()
-            if any(_is_covered(key, counts, better) for key in keys):
+            keys = (text(event.joins) or "").split()
+            if better and any(_is_covered(key, counts, better) for key in keys):
                 found.add(event.seq)
             counts.update(keys)
         better |= counts
