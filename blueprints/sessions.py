@@ -8,6 +8,7 @@ from blueprints import Blueprint, find
 from errors import Erased
 from models import ApiToken, CandidateKey, Event, HandIn, Session, blind, privacy, sessions
 from models.capture import capture
+from models.sessions import Counting
 from schemas.sessions import ReviewedSession, TestResult
 from schemas.sessions import Session as CandidateSession
 
@@ -64,7 +65,8 @@ def shown(session_id: Any) -> dict[str, Any]:
     """The session's current state, without the members for reviewers if the caller is its candidate."""
     session = Session.visible_to(caller).where(Session.id == session_id).get()
     members = {name: getattr(session, name) for name in CandidateSession().fields if hasattr(session, name)}
-    counts = Event.counts(session)
+    counting = Counting(session)
+    counts = Event.counts(session, counting)
     members |= counts | {
         "updated_at": session.updated_at or session.created_at,
         "status": session.key.status,
@@ -85,7 +87,7 @@ def shown(session_id: Any) -> dict[str, Any]:
         "candidate_email": session.key.candidate_email,
         "hired_at": session.hired_at,
         "metrics": sessions.shown_metrics(session),
-        "capture": capture(session),
+        "capture": capture(session, counting),
         "erased_at": session.key.erased_at,
         "test_result": sessions.submitted_tests(session),
     }

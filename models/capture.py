@@ -25,12 +25,13 @@ _COUNTED = {"prompts": {"prompt"}, "commands": {"command"}, "changes": CHANGE_KI
 Row = dict[str, Any]
 
 
-def capture(session: Session) -> dict[str, Any]:
+def capture(session: Session, counting: Counting | None = None) -> dict[str, Any]:
     """The members of schemas.sessions.Capture."""
+    counting = counting or Counting(session)
     groups = _groups(session)
     return {
         "channels": _merge(groups, "channel"),
-        "tools": _with_counts(session, _merge(groups, "tool")),
+        "tools": _with_counts(session, counting, _merge(groups, "tool")),
         "agent_sessions": list(_agent_sessions(session, groups)),
         "gaps": list(_gaps(session))[:MAX_LISTED],
     }
@@ -81,22 +82,19 @@ def _subagent_keys(session: Session) -> set[str]:
     return {key for (joins,) in rows for key in joins.split() if key.startswith(witnesses.SUBAGENT)}
 
 
-def _with_counts(session: Session, tools: list[Row]) -> list[Row]:
+def _with_counts(session: Session, counting: Counting, tools: list[Row]) -> list[Row]:
     """The tools with the number of their prompts, commands and changes that count (R36)."""
     by_tool = {row["tool"]: row | dict.fromkeys(_COUNTED, 0) for row in tools}
-    counting = Counting(session)
-    kinds = [kind for kinds in _COUNTED.values() for kind in kinds]
-    events = _on_time(session).where(Event.kind.in_(kinds))
+    count_of = {kind: name for name, kinds in _COUNTED.items() for kind in kinds}
+    events = _on_time(session).where(Event.kind.in_(list(count_of)))
     # Each event is read only if several channels have the same calls.
     each = (Event.seq,) if counting.superseded else ()
-    columns = (Event.late, Event.channel, Event.source, Event.kind)
-    query = events.select(*columns, *each, peewee.fn.COUNT(Event.seq).alias("events")).group_by(
-        *columns, *each
-    )
-    for row in query.dicts():
-        tool = by_tool.get(row["source"])
-        if tool and counting.counts({"seq": None} | row):
-            tool[next(name for name, kinds in _COUNTED.items() if row["kind"] in kinds)] += row["events"]
+    columns = (Event.channel, Event.source, Event.kind)
+    query = events.select(*columns, peewee.fn.COUNT(Event.seq), *each).group_by(*columns, *each)
+    for channel, source, kind, count, *seq in query.tuples():
+        row = {"late": False, "channel": channel, "seq": seq[0] if seq else None}
+        if source in by_tool and counting.counts(row):
+            by_tool[source][count_of[kind]] += count
     return list(by_tool.values())
 
 

@@ -310,6 +310,11 @@ UPDATE_STORED = """
 COUNT_AFTER = """
     SELECT COUNT(*), COALESCE(SUM(size), 0) FROM events WHERE session_id = :session_id AND seq > :seq
 """
+# In the order of metrics: the result must not depend on the order of arrival.
+RECORDED = """
+    SELECT seq, channel, joins FROM events
+    WHERE session_id = :session_id AND channel IS NOT NULL AND NOT late ORDER BY time_ns, event_id
+"""
 STORED_IDS = "SELECT event_id FROM events WHERE session_id = :session_id AND event_id IN ({ids})"
 CONSENTED_CHANNELS = "SELECT channels FROM consents WHERE key_id = :key_id AND channels IS NOT NULL"
 PUBLIC_KEYS = """

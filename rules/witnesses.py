@@ -117,14 +117,14 @@ def superseded(events: Iterable[ChannelEvent]) -> set[int]:
     by_channel: dict[str, list[tuple[int, list[str]]]] = {channel: [] for channel in CHANNELS}
     for event in events:
         if event.channel in by_channel:
-            by_channel[event.channel].append((event.seq, (event.joins or "").split()))
+            by_channel[event.channel].append((event.seq, (text(event.joins) or "").split()))
     rows = [row for channel in CHANNELS for row in by_channel[channel]]
     found = set(_starts_of_subagents(rows))
     better: Counter[str] = Counter()
     for channel in CHANNELS:
         counts: Counter[str] = Counter()
         for seq, keys in by_channel[channel]:
-            if any(_is_covered(key, counts, better) for key in keys):
+            if better and any(_is_covered(key, counts, better) for key in keys):
                 found.add(seq)
             counts.update(keys)
         better |= counts
@@ -132,6 +132,7 @@ def superseded(events: Iterable[ChannelEvent]) -> set[int]:
 
 
 def _starts_of_subagents(rows: list[tuple[int, list[str]]]) -> Iterator[int]:
+    """The numbers of the prompts and starts of agent sessions that other events name as subagents."""
     subagents = {key for _, keys in rows for key in keys if key.startswith(SUBAGENT)}
     for seq, keys in rows:
         starts = (key for key in keys if key.startswith(_START))

@@ -229,22 +229,18 @@ class Event(Table, ErasedWithSession):
         return [event_id for (event_id,) in rows.having(peewee.fn.COUNT(cls.seq) > 1).limit(100).tuples()]
 
     @classmethod
-    def counts(cls, session: Session) -> dict[str, int]:
+    def counts(cls, session: Session, counting: "Counting | None" = None) -> dict[str, int]:
         """`event_count`, `witness_event_count` and `late_event_count`; for erased events the number that was derived.
 
         Witnesses are the events on time that do not count (R36).
         """
-        query = cls.select(cls.late, cls.channel, peewee.fn.COUNT(cls.seq)).where(cls.session == session)
-        rows: Any = query.group_by(cls.late, cls.channel).tuples()
-        late, on_time = 0, Counter[str | None]()
-        for is_late, channel, count in rows:
-            late += count if is_late else 0
-            on_time[channel] += 0 if is_late else count
-        counted = on_time[None] or on_time.total() - len(Counting(session, on_time).superseded)
+        counting = counting or Counting(session)
+        on_time = Counter(counting.on_time)
+        counted = on_time[None] or on_time.total() - len(counting.superseded)
         return {
             "event_count": counted or session.event_count or 0,
             "witness_event_count": on_time.total() - counted,
-            "late_event_count": late,
+            "late_event_count": counting.late_count,
         }
 
 
@@ -254,13 +250,8 @@ class Counting:
     Reads nothing as long as it is asked about events of the client only.
     """
 
-    def __init__(self, session: Session, on_time: Mapping[str | None, int] | None = None) -> None:
-        """
-        on_time -- the number of events that are not late, by channel, if it is known
-        """
+    def __init__(self, session: Session) -> None:
         self._session = session
-        if on_time is not None:
-            self.on_time = on_time
 
     def counts(self, row: batches.Row) -> bool:
         """
@@ -273,27 +264,33 @@ class Counting:
         # Nothing supersedes the best channel.
         return row["channel"] == CHANNELS[0] or row["seq"] not in self.superseded
 
-    @property
+    @cached_property
     def has_client(self) -> bool:
         """Whether events of the client count; those of the channels are only its witnesses then."""
         return bool(self.on_time.get(None))
 
-    @cached_property
+    @property
     def on_time(self) -> Mapping[str | None, int]:
-        query = Event.select(Event.channel, peewee.fn.COUNT(Event.seq))
-        rows: Any = query.where(Event.session == self._session, ~Event.late).group_by(Event.channel).tuples()
-        return dict(rows)
+        """The number of events that are not late, by channel."""
+        return {channel: count for is_late, channel, count in self._numbers if not is_late}
+
+    @property
+    def late_count(self) -> int:
+        return sum(count for is_late, _, count in self._numbers if is_late)
+
+    @cached_property
+    def _numbers(self) -> list[tuple[bool, str | None, int]]:
+        query = Event.select(Event.late, Event.channel, peewee.fn.COUNT(Event.seq))
+        rows: Any = query.where(Event.session == self._session).group_by(Event.late, Event.channel).tuples()
+        return list(rows)
 
     @cached_property
     def superseded(self) -> set[int]:
         """The numbers of the events that a better channel has too; empty if no channel counts."""
         if self.has_client or sum(map(bool, self.on_time.values())) < 2:
             return set()
-        recorded = Event.select(Event.seq, Event.channel, Event.joins)
-        recorded = recorded.where(Event.session == self._session, Event.channel.is_null(False), ~Event.late)
-        # As metrics order events: the result must not depend on the order of arrival.
-        rows: Any = recorded.order_by(Event.time_ns, Event.event_id).tuples()
-        return witnesses.superseded(ChannelEvent(*row) for row in rows.iterator())
+        rows = sql.rows(sql.RECORDED, session_id=self._session.id)
+        return witnesses.superseded(ChannelEvent(*row) for row in rows)
 
 
 def _verdict(arrival: Arrival, public_keys: list[str]) -> str | None:
