@@ -3,6 +3,8 @@
 .PHONY: help run test slow agents check lint types demo bench chaos soak lock clean ready ready-dev
 
 export PYTHON
+# Without its bytecode, each of the tests' many processes compiles the project again.
+unexport PYTHONDONTWRITEBYTECODE
 python := .venv/bin/python
 tests ?=
 options ?=

@@ -18,10 +18,17 @@ WORKER = os.environ.get("PYTEST_XDIST_WORKER", "main")
 
 
 def pytest_collection_modifyitems(items):
+    """Of a parametrized test, the quick tests run one case on PostgreSQL; the others are slow."""
+    with_quick_case = set()
     for item in items:
         parameters = item.callspec.params if hasattr(item, "callspec") else {}
-        if item.get_closest_marker("any_database") and parameters.get("database_url") == "postgresql":
+        databases = {parameters.get("database_url"), parameters.get("live_database_url")}
+        if "postgresql" not in databases or item.get_closest_marker("slow"):
+            continue
+        test = item.nodeid.partition("[")[0]
+        if item.get_closest_marker("any_database") or test in with_quick_case:
             item.add_marker(pytest.mark.slow)
+        with_quick_case.add(test)
 
 
 @pytest.fixture(scope="session")

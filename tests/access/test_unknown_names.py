@@ -6,6 +6,8 @@ from response_checks import body_of, error_paths, refusal
 from models import db
 from tests.access.rows import ROWS, fill
 
+pytestmark = pytest.mark.any_database
+
 SPECIFIED = {
     "POST /v1/assessments",
     "GET /v1/assessments",

@@ -15,6 +15,8 @@ import pytest
 from google.protobuf import json_format
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 
+pytestmark = pytest.mark.any_database
+
 FOLDER = Path(os.environ.get("AGENT_CAPTURES") or Path(__file__).parents[3] / "shared/data/agents")
 PRIVATE = re.compile(
     r"transcript|\.jsonl|user\.(?:id|email|account)|organization|host\.name|PST-[A-Z]{4}-[A-Z]{4}"

@@ -19,6 +19,8 @@ from rules.recorded_events import RecordedEvent, Witness
 from rules.session_close import STORED_AFTER_CLOSE
 from web import otlp
 
+pytestmark = pytest.mark.any_database
+
 LOGS = "/v1/otlp/v1/logs"
 JSON, PROTOBUF = "application/json", "application/x-protobuf"
 ENCODINGS = pytest.mark.parametrize("encoding", [JSON, PROTOBUF])

@@ -22,6 +22,8 @@ from tests.live.scripted_client import VERSION, Cli, Extension
 from tests.live.scripted_responses import REFUSAL, UPLOAD, decode
 from tests.live.service import Service
 
+pytestmark = pytest.mark.any_database
+
 MINUTE = 60
 MEBIBYTE = 1024 * 1024
 LIMIT_MINUTES = 90
