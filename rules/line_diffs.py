@@ -7,8 +7,8 @@ from difflib import SequenceMatcher
 from itertools import groupby
 from typing import NamedTuple
 
-# Larger ranges are split at lines that are unique in both texts: difflib takes quadratic time. So are ranges whose lines
-# are repeated: each occurrence in one text is paired with each in the other.
+# Larger ranges are split at lines that are unique in both texts: difflib takes quadratic time. So are ranges of
+# repeated lines: each occurrence in one text is paired with each in the other.
 MAX_COMPARED_LINES = 4_000
 MAX_EQUAL_PAIRS = 20_000
 CONTEXT_LINES = 3

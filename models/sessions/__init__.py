@@ -14,6 +14,6 @@ from models.sessions.metrics import (
     submitted_tests,
 )
 from models.sessions.quota import stored_bytes
-from models.sessions.recording import prepare, record, records, store_prepared, stored_ids
+from models.sessions.recording import prepare, record, record_all, records, store_prepared, stored_ids
 from models.sessions.redeem import allow_redeem, find_key, lift_time_limit, move_limit, redeem
 from models.sessions.session import COHORT_COLUMNS, Consent, Session
