@@ -77,8 +77,8 @@ def record_logs():
     """
     session = Session.of_key(caller)
     batch = otlp.read_logs()
-    for witness, events in telemetry.read(batch.records, clock.now(), session.redeemed_at):
-        sessions.record(session, witness, events, quota=session_quota())
+    recorded = telemetry.read(batch.records, clock.now(), session.redeemed_at)
+    sessions.record_all(session, recorded, telemetry.CHANNEL, quota=session_quota())
     return otlp.answer(batch.refused)
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from models import batches
 from models.model_usage import ModelUsage
-from models.sessions import Event, Session
+from models.sessions import Counting, Event, Session
 from rules import corroboration
 from rules.corroboration import ComparedEvent
 from rules.integrity import Group
@@ -18,7 +18,8 @@ def differences(session: Session) -> list[Group]:
         return []
     requests = ModelUsage.select(ModelUsage.request_id).where(ModelUsage.session == session)
     carried = {row.request_id for row in requests.where(ModelUsage.request_id.is_null(False))}
-    return list(corroboration.differences(_compared_events(session), carried))
+    has_client = Counting(session).has_client
+    return list(corroboration.differences(_compared_events(session), carried, has_client=has_client))
 
 
 def _compared_events(session: Session) -> Iterator[ComparedEvent]:

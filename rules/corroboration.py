@@ -55,11 +55,14 @@ class ComparedEvent(NamedTuple):
         )
 
 
-def differences(events: Iterable[ComparedEvent], carried_requests: Collection[str]) -> Iterator[Group]:
+def differences(
+    events: Iterable[ComparedEvent], carried_requests: Collection[str], *, has_client: bool
+) -> Iterator[Group]:
     """The differences between the channels of a session.
 
     events -- all events of the channels, and the client's prompts, in the order of their time
     carried_requests -- ids of the provider's responses that the proxy forwarded, recorded or not
+    has_client -- whether events of the candidate's client count instead of the channels'
     """
     by_channel: dict[str | None, list[ComparedEvent]] = defaultdict(list)
     for event in events:
@@ -70,7 +73,7 @@ def differences(events: Iterable[ComparedEvent], carried_requests: Collection[st
     yield _group("call_not_proxied", _not_proxied(proxied, others, carried_requests))
     yield _group("result_differs", _different_results([*proxied, *others]))
     yield _group("usage_differs", _different_usage(proxied, others))
-    if by_channel[None]:
+    if has_client:
         yield _group("prompt_not_reported", _not_reported(proxied, by_channel[None]))
 
 

@@ -42,6 +42,20 @@ def record(
     return store_prepared(session, prepare(session, witness, events), quota=quota)
 
 
+def record_all(
+    session: Session,
+    recorded: Sequence[tuple[Witness, Sequence[RecordedEvent]]],
+    channel: str,
+    *,
+    quota: Quota = DEFAULT_QUOTA,
+) -> int:
+    """As `record`, for several agent sessions of a channel at once."""
+    if not recorded or not may_record(session, channel):
+        return 0
+    arrivals = [arrival for each in recorded for arrival in prepare(session, *each)]
+    return store_prepared(session, arrivals, quota=quota)
+
+
 def prepare(session: Session, witness: Witness, events: Sequence[RecordedEvent]) -> list[Arrival]:
     """The events as they are stored, with masked secrets. It takes time: call it before a transaction."""
     now = clock.now()

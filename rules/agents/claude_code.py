@@ -14,6 +14,9 @@ from rules.line_diffs import split_lines
 Data = dict[str, Any]
 
 MAX_PLAN_CHARACTERS = 4000
+# Edits of one call, and the characters that they search; a call with more edits is generic.
+MAX_EDITS = 200
+MAX_SEARCHED_CHARACTERS = 50_000_000
 _EXIT_CODE = re.compile(r"Exit code (-?\d{1,9})(?:\n|$)")
 _NO_OUTPUT = "(Bash completed with no output)"
 _IN_BACKGROUND = re.compile(
@@ -118,7 +121,7 @@ def _edits(outcome: Outcome) -> list[Edited]:
 
 def _edit(outcome: Outcome) -> list[Data]:
     path, edits = _shown_path(outcome), _edits(outcome)
-    if not edits:
+    if not 0 < len(edits) <= MAX_EDITS:
         return [event_data.tool_use(outcome)]
     before = outcome.workspace.content(_path(outcome))
     if not edits[0].old:
@@ -140,7 +143,7 @@ def _fill(path: str, before: FileText | None, content: str) -> Data:
 
 
 def _apply(content: FileText, edits: list[Edited]) -> FileText | None:
-    after: FileText | None = content
+    after: FileText | None = content if len(content.text) * len(edits) <= MAX_SEARCHED_CHARACTERS else None
     for each in edits:
         after = after and edit(after, each)
     return after

@@ -116,6 +116,14 @@ def test_a_prompt_that_the_client_did_not_report(reviewer, session):
     assert facts(reviewer, session) == {"prompt_not_reported": (1, [id_of("proxy", "prompt")])}
 
 
+def test_a_client_that_reports_no_prompt_at_all(reviewer, session):
+    """One event of a client is enough for its record to count instead of the channels'."""
+    record(session, "proxy", prompt("Fix the queue"))
+    assert facts(reviewer, session) == {}
+    add_event(session, envelope(kind="session_start"))
+    assert facts(reviewer, session) == {"prompt_not_reported": (1, [id_of("proxy", "prompt")])}
+
+
 def test_malformed_members_are_compared_as_missing(reviewer, session):
     odd = {"toolUseId": ["x"], "exitCode": "1", "command": {}, "requestId": 7, "text": None, "meta": []}
     for channel in ("proxy", "http-hook", "otlp"):

@@ -203,3 +203,14 @@ def test_many_edits_of_a_large_file_end_with_the_time_for_reading():
     limited.limit(lambda: time.thread_time() < end)
     assert sum(len(turn) for turn in limited.turns()) > 800
     assert time.thread_time() < end + 1
+
+
+@pytest.mark.parametrize("count", [150, 30_000])
+def test_a_call_with_many_edits_takes_bounded_time(count):
+    content = "\n".join(f"{number}\tline {number} of a long file" for number in range(1, 30_000))
+    edits = [{"old_string": f"line {n} of", "new_string": f"line {n} from"} for n in range(count)]
+    messages = [user("a"), assistant(call("r", "Read", file_path="/work/a")), user(result("r", content))]
+    messages += [assistant(call("e", "MultiEdit", file_path="/work/a", edits=edits)), user(result("e", "ok"))]
+    started = time.perf_counter()
+    assert len(events(*messages)) < 200
+    assert time.perf_counter() - started < 2
