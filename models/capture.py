@@ -14,6 +14,7 @@ from models.database import is_postgres
 from models.sessions import Counting, Event, Session
 from rules import witnesses
 from rules.envelopes import CHANGE_KINDS
+from rules.recorded_events import CHANNELS
 
 GAP = timedelta(minutes=10)
 # A client can invent any number of tools and agent sessions.
@@ -76,8 +77,8 @@ def _agent_sessions(session: Session, groups: list[Row]) -> Iterator[Row]:
 
 
 def _subagent_keys(session: Session) -> set[str]:
-    """The keys of the subagents that telemetry has as sessions of their own."""
-    named = _on_time(session).where(Event.joins.contains(witnesses.SUBAGENT))
+    """The keys of the subagents that the proxy has seen, and that telemetry has as sessions of their own."""
+    named = _on_time(session).where(Event.channel == CHANNELS[0], Event.joins.contains(witnesses.SUBAGENT))
     rows = named.select(Event.joins).limit(MAX_GROUPS).tuples()
     return {key for (joins,) in rows for key in joins.split() if key.startswith(witnesses.SUBAGENT)}
 

@@ -2,7 +2,8 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain
 from typing import Any, NamedTuple
 
 from rules.envelopes import integer, label, member, text
@@ -20,6 +21,10 @@ _REPEATABLE = ("prompt:", "usage:", "inner:")
 # The start of an agent session, and a subagent by name: its telemetry has a session of its own. Neither joins calls.
 _START, SUBAGENT = "start:", "subagent:"
 _DIGEST_CHARACTERS = 24
+
+
+# An event's number and its keys.
+Row = tuple[int, list[str]]
 
 
 class ChannelEvent(NamedTuple):
@@ -114,12 +119,11 @@ def superseded(events: Iterable[ChannelEvent]) -> set[int]:
 
     events -- in the order of their time
     """
-    by_channel: dict[str, list[tuple[int, list[str]]]] = {channel: [] for channel in CHANNELS}
+    by_channel: dict[str, list[Row]] = {channel: [] for channel in CHANNELS}
     for event in events:
         if event.channel in by_channel:
             by_channel[event.channel].append((event.seq, (text(event.joins) or "").split()))
-    rows = [row for channel in CHANNELS for row in by_channel[channel]]
-    found = set(_starts_of_subagents(rows))
+    found = set(_starts_of_subagents(by_channel))
     better: Counter[str] = Counter()
     for channel in CHANNELS:
         counts: Counter[str] = Counter()
@@ -131,10 +135,11 @@ def superseded(events: Iterable[ChannelEvent]) -> set[int]:
     return found
 
 
-def _starts_of_subagents(rows: list[tuple[int, list[str]]]) -> Iterator[int]:
-    """The numbers of the prompts and starts of agent sessions that other events name as subagents."""
+def _starts_of_subagents(by_channel: Mapping[str, list[Row]]) -> Iterator[int]:
+    """The prompts and starts of subagents' own sessions. The best channel has none: nothing supersedes it."""
+    rows = chain.from_iterable(by_channel.values())
     subagents = {key for _, keys in rows for key in keys if key.startswith(SUBAGENT)}
-    for seq, keys in rows:
+    for seq, keys in chain.from_iterable(by_channel[channel] for channel in CHANNELS[1:]):
         starts = (key for key in keys if key.startswith(_START))
         if any(SUBAGENT + key.removeprefix(_START) in subagents for key in starts):
             yield seq

@@ -286,8 +286,8 @@ class Counting:
 
     @cached_property
     def superseded(self) -> set[int]:
-        """The numbers of the events that a better channel has too; empty if no channel counts."""
-        if self.has_client or sum(map(bool, self.on_time.values())) < 2:
+        """The numbers of the channels' events that do not count; empty if the client's count."""
+        if self.has_client or not any(self.on_time.get(channel) for channel in CHANNELS[1:]):
             return set()
         rows = sql.rows(sql.RECORDED, session_id=self._session.id)
         return witnesses.superseded(ChannelEvent(*row) for row in rows)

@@ -76,6 +76,15 @@ def test_channels_tools_and_agent_sessions_are_listed(clock, reviewer, session):
     }
 
 
+def test_the_task_of_a_subagent_is_no_prompt_with_telemetry_alone(reviewer, session):
+    dispatch = RecordedEvent("task_dispatch", {"toolUseId": "call_1", "agentId": "agent-2"}, "call_1")
+    factories.record(session, "otlp", PROMPT, dispatch, tool="codex")
+    factories.record(session, "otlp", PROMPT, agent_session="agent-2", tool="codex")
+    body = body_of(reviewer.get(f"/v1/sessions/{session.id}"))
+    assert [each["prompts"] for each in body["capture"]["tools"]] == [1]
+    assert (body["eventCount"], body["witnessEventCount"]) == (2, 1)
+
+
 def test_a_subagent_that_telemetry_has_as_a_session_of_its_own_is_not_listed(reviewer, session):
     usage = {"outputTokens": 42, "usageScope": "request"}
     called = RecordedEvent("subagent_usage", usage, "resp_1", agent_id="agent-2")

@@ -88,6 +88,11 @@ PROXY, HOOK, OTLP = "proxy", "http-hook", "otlp"
             ],
             [1],
         ),
+        # Telemetry cannot call the person's own session a subagent.
+        (
+            [(PROXY, codex("prompt", "s1", text="Fix.")), (OTLP, codex("task_dispatch", "s1", agentId="s1"))],
+            [],
+        ),
         ([(PROXY, codex("subagent_usage", "s1", "s2")), (HOOK, codex("subagent_usage", "s1", "s2"))], []),
         # The intent and the outcome are different, whatever the outcome's kind.
         ([(PROXY, call("tool_intent")), (HOOK, call("command"))], []),

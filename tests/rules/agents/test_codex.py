@@ -230,6 +230,11 @@ def test_other_tools(item, event):
     assert of(item, result("c", "fine")) == [event]
 
 
+def test_a_dispatch_names_the_subagent():
+    [(kind, data)] = of(call("c", "spawn_agent", message="Count."), result("c", '{"agent_id": "s2"}'))
+    assert (kind, data["agentId"]) == ("task_dispatch", "s2")
+
+
 @pytest.mark.parametrize(
     ("item", "output"),
     [
