@@ -6,7 +6,7 @@ from typing import Any
 
 from rules.agents import event_data, patch_events
 from rules.agents.dialect import Outcome, Tool
-from rules.agents.diffs import split_lines
+from rules.agents.diffs import count_lines
 from rules.agents.known_files import Edited, FileText, Lost, Shown, Touch, edit
 from rules.agents.patches import parse
 from rules.envelopes import member, text
@@ -96,7 +96,7 @@ def _read(outcome: Outcome) -> list[Data]:
         {
             "path": _path(outcome),
             "contentLength": len(content.text),
-            "numLines": len(split_lines(content.text)),
+            "numLines": count_lines(content.text),
         }
     ]
 
