@@ -7,9 +7,9 @@ from typing import Any
 from rules.agents import common_tools, event_data
 from rules.agents.common_tools import argument, arguments
 from rules.agents.dialect import Outcome, Tool
+from rules.agents.diffs import count_lines
 from rules.agents.known_files import Edited, FileText, Lost, Shown, Touch, edit, read_numbered_lines
 from rules.envelopes import integer, member, text
-from rules.line_diffs import split_lines
 
 Data = dict[str, Any]
 
@@ -86,7 +86,7 @@ def _read(outcome: Outcome) -> list[Data]:
     data: Data = {"path": _shown_path(outcome)}
     content = _read_content(outcome)
     if content is not None:
-        data |= {"contentLength": len(content.text), "numLines": len(split_lines(content.text))}
+        data |= {"contentLength": len(content.text), "numLines": count_lines(content.text)}
     return [data]
 
 

@@ -3,7 +3,10 @@
 import re
 from typing import NamedTuple
 
-from rules.line_diffs import changes, hunks, split_lines
+from rules.line_diffs import CONTEXT_LINES, NO_NEWLINE, changes, hunks, split_lines
+
+# Texts of more lines are not split: millions of short lines take a hundred times the memory of their text.
+MAX_SPLIT_LINES = 100_000
 
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f]")
 
@@ -21,10 +24,23 @@ def unified_diff(path: str, before: str | None, after: str | None, first_line: i
 
     first_line -- the number of the text's first line, if it is only a part of the file
     """
-    old, new = split_lines(before or ""), split_lines(after or "")
+    old, new = before or "", after or ""
+    if _is_large(old, new):
+        skipped, old, new = _differing_parts(old, new)
+        first_line += skipped
+    change = (_replaced if _is_large(old, new) else _compared)(old, new, first_line)
+    return change._replace(diff=_header(path, before is None, after is None) + change.diff)
+
+
+def count_lines(text: str) -> int:
+    return text.count("\n") + (not text.endswith("\n") if text else 0)
+
+
+def _compared(old_text: str, new_text: str, first_line: int) -> Change:
+    old, new = split_lines(old_text), split_lines(new_text)
     found = changes(old, new)
     return Change(
-        _header(path, before is None, after is None) + "".join(hunks(old, new, found, first_line)),
+        "".join(hunks(old, new, found, first_line)),
         sum(change.new_end - change.new_start for change in found),
         sum(change.old_end - change.old_start for change in found),
     )
@@ -37,3 +53,56 @@ def _header(path: str, is_new: bool, is_deleted: bool) -> str:
     # A tab ends a name that contains blanks.
     end = "\t" if " " in name else ""
     return f"--- {old}{'' if is_new else end}\n+++ {new}{'' if is_deleted else end}\n"
+
+
+def _is_large(old: str, new: str) -> bool:
+    return old.count("\n") + new.count("\n") > MAX_SPLIT_LINES
+
+
+def _replaced(old: str, new: str, first_line: int) -> Change:
+    """One hunk that replaces the text between the common lines, without a list of its lines."""
+    start = _common_start(old, new)
+    end = _common_end(old, new, start)
+    removed, added = old[start : len(old) - end], new[start : len(new) - end]
+    ranges = (f"{first_line - (not text)},{count_lines(text)}" for text in (old, new))
+    lines = [f"@@ -{next(ranges)} +{next(ranges)} @@\n", _marked(" ", old[:start])]
+    lines += [_marked("-", removed), _marked("+", added), _marked(" ", old[len(old) - end :])]
+    return Change("".join(lines), count_lines(added), count_lines(removed))
+
+
+def _marked(mark: str, text: str) -> str:
+    if not text:
+        return ""
+    marked = mark + text.replace("\n", f"\n{mark}")
+    return marked.removesuffix(mark) if text.endswith("\n") else f"{marked}\n{NO_NEWLINE}"
+
+
+def _differing_parts(old: str, new: str) -> tuple[int, str, str]:
+    """The texts between their common lines, with context; and the number of lines before them."""
+    start = _common_start(old, new)
+    end = _common_end(old, new, start)
+    for _ in range(CONTEXT_LINES):
+        start = old.rfind("\n", 0, max(0, start - 1)) + 1
+        end = max(0, len(old) - (old.find("\n", len(old) - end) + 1 or len(old)))
+    return old.count("\n", 0, start), old[start : len(old) - end], new[start : len(new) - end]
+
+
+def _common_start(old: str, new: str) -> int:
+    """The length of the lines that both texts start with."""
+    low, high = 0, min(len(old), len(new))
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if old[low:middle] == new[low:middle] else (low, middle - 1)
+    return old.rfind("\n", 0, low) + 1
+
+
+def _common_end(old: str, new: str, start: int) -> int:
+    """The length of the lines that both texts end with, after their common start."""
+    low, high = 0, min(len(old), len(new)) - start
+    while low < high:
+        middle = (low + high + 1) // 2
+        is_same = old[len(old) - middle : len(old) - low] == new[len(new) - middle : len(new) - low]
+        low, high = (middle, high) if is_same else (low, middle - 1)
+    if all(low == len(text) or text[len(text) - low - 1] == "\n" for text in (old, new)):
+        return low
+    return len(old) - (old.find("\n", len(old) - low) + 1 or len(old))

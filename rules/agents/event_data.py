@@ -6,7 +6,6 @@ from typing import Any
 from rules.agents.dialect import Outcome
 from rules.agents.diffs import Change, unified_diff
 from rules.agents.known_files import FileText
-from rules.line_diffs import split_lines
 from rules.masking import MAX_SECRET_CHARACTERS, mask_text
 from rules.recorded_events import ResponseFacts
 
@@ -84,9 +83,16 @@ def file_changed(path: str, before: FileText, after: str) -> dict[str, Any]:
 
 
 def _has_context(before: FileText, after: str) -> bool:
-    old, new = split_lines(before.text), split_lines(after)
-    has_start = before.first_line == 1 or old[:1] == new[:1]
-    return has_start and (before.has_end or old[-1:] == new[-1:])
+    has_start = before.first_line == 1 or _first_line(before.text) == _first_line(after)
+    return has_start and (before.has_end or _last_line(before.text) == _last_line(after))
+
+
+def _first_line(text: str) -> str:
+    return text[: text.find("\n") + 1 or None]
+
+
+def _last_line(text: str) -> str:
+    return text[text.rfind("\n", 0, -1) + 1 :]
 
 
 def partial_change(path: str, old: str, new: str) -> dict[str, Any]:

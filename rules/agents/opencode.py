@@ -7,10 +7,10 @@ from typing import Any
 from rules.agents import common_tools, event_data, patch_events
 from rules.agents.common_tools import argument, arguments
 from rules.agents.dialect import Outcome, Tool
+from rules.agents.diffs import count_lines
 from rules.agents.known_files import Edited, FileText, Lost, Shown, Touch, edit
 from rules.agents.patches import parse
 from rules.envelopes import member
-from rules.line_diffs import split_lines
 
 Data = dict[str, Any]
 Said = tuple[str, Data]  # an event's kind and data
@@ -88,7 +88,7 @@ def _read(outcome: Outcome) -> list[Data]:
     content = _content(outcome.result)
     if content is None:
         return [{"path": _path(outcome)}]
-    lengths = {"contentLength": len(content.text), "numLines": len(split_lines(content.text))}
+    lengths = {"contentLength": len(content.text), "numLines": count_lines(content.text)}
     return [{"path": _path(outcome), **lengths}]
 
 
