@@ -37,9 +37,7 @@ def record(
     Nothing is stored without a consent that names the channel. Secrets are masked. Events of the session that are
     stored already, and those beyond the quota, are left out. Raises as `append`, but never for an event's content.
     """
-    if not events or not may_record(session, witness.channel):
-        return 0
-    return store_prepared(session, prepare(session, witness, events), quota=quota)
+    return record_all(session, [(witness, events)] if events else [], witness.channel, quota=quota)
 
 
 def record_all(
