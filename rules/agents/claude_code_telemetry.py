@@ -116,11 +116,11 @@ def _result(event: LogEvent) -> Iterator[RecordedEvent]:
 
 
 def _command(event: LogEvent) -> tuple[str, dict[str, Any]]:
-    """A failed command's exit code is not in the record."""
+    """The exit code is not in the record. A success is not always 0, and only successes would distort the fail rate."""
     parameters, arguments = object_in(event.text("tool_parameters")), object_in(event.text("tool_input"))
     command = parameters.get("full_command", arguments.get("command"))
-    code = 0 if event.is_true("success") else None
-    return "command", {"command": command if isinstance(command, str) else None, "exitCode": code}
+    text = command if isinstance(command, str) else None
+    return "command", {"command": text, "ok": event.is_true("success")}
 
 
 def _outcomes(event: LogEvent, tool_use_id: str, name: str) -> list[tuple[str, dict[str, Any]]]:

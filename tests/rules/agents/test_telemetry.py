@@ -166,7 +166,7 @@ TEXT = {"response": "Fixed.", "model": "claude-opus-4-8", "request_id": "req_1"}
             [
                 (
                     "command",
-                    {"command": "make test", "exitCode": 0, "durationMs": 1132, "toolUseId": "toolu_1"},
+                    {"command": "make test", "ok": True, "durationMs": 1132, "toolUseId": "toolu_1"},
                 )
             ],
         ),
@@ -178,7 +178,7 @@ TEXT = {"response": "Fixed.", "model": "claude-opus-4-8", "request_id": "req_1"}
                 tool_parameters=PARAMETERS,
                 **CALL,
             ),
-            [("command", {"command": "make test", "toolUseId": "toolu_1"})],
+            [("command", {"command": "make test", "ok": False, "toolUseId": "toolu_1"})],
         ),
         (
             claude("permission_mode_changed", from_mode="default", to_mode="plan", trigger="shift_tab"),
