@@ -37,6 +37,7 @@ MODEL_ACCESS_PERIOD = timedelta(hours=24)
 # The tool in `allowedTools` that calls each provider.
 AGENTS = {"anthropic": "claude", "openai": "codex"}
 RESPONSES_PATH = "/v1/proxy/openai/v1/responses"
+FURTHER_WAIT_SECONDS = 1
 METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 JSON_BODY = {"required": True, "content": {"application/json": {"schema": {"type": "object"}}}}
 MODEL = re.compile(r"(?!\.+$)[\w.:@\[\]-]+", re.ASCII)
@@ -60,10 +61,11 @@ def _register(state: Any) -> None:
     }
     streams = settings["PROXY_STREAMS"]
     other_threads = settings["WEB_THREADS"] - streams
-    # One candidate's calls, running and waiting, must leave a thread to everything else.
+    # One candidate's calls, running and waiting, must leave a thread to everything else. Claude Code counts the tokens
+    # of 20 texts at once: these calls take a moment, so that further ones may occupy the other threads for as long.
     slots = StreamSlots(streams, settings["PROXY_STREAMS_PER_KEY"], max_waiting=max(1, other_threads // 2))
     free = max(1, other_threads // 2)
-    free_slots = StreamSlots(free, free, max_waiting=other_threads // 4)
+    free_slots = StreamSlots(free, free, max_waiting=other_threads // 4, further_seconds=FURTHER_WAIT_SECONDS)
     state.app.extensions["proxy"] = ModelProxy(providers, slots, free_slots=free_slots)
     other_paths = "/proxy/<any(anthropic, openai):provider>/<path:path>"
     state.add_url_rule(other_paths, "other_path", other_path, methods=METHODS)

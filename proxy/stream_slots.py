@@ -10,14 +10,16 @@ class StreamSlots:
     """`total` slots. Each key can have `per_key`, and more only while enough others are free.
 
     max_waiting -- calls that wait for a slot in their threads at the same time; None for no limit
+    further_seconds -- how long further calls wait at most
 
     `waiting` is how many wait now.
     """
 
-    def __init__(self, total: int, per_key: int, max_waiting: int | None = 0):
+    def __init__(self, total: int, per_key: int, max_waiting: int | None = 0, further_seconds: float = 0):
         self.total = total
         self._per_key = per_key
         self._max_waiting = max_waiting
+        self._further_seconds = further_seconds
         self.waiting = 0
         self._used: Counter[Hashable] = Counter()
         self._changed = threading.Condition()
@@ -32,7 +34,7 @@ class StreamSlots:
 
     def _wait(self, key: Hashable, seconds: float) -> bool:
         if self._max_waiting is not None and self.waiting >= self._max_waiting:
-            return False
+            seconds = min(seconds, self._further_seconds)
         self.waiting += 1
         try:
             return self._changed.wait_for(partial(self._has_slot, key), seconds)

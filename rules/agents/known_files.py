@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 
 # Edits since a file was last read or written that are replayed; after more its content is unknown.
 MAX_REPLAYED_EDITS = 500
+# A longer file is not followed: an edit of each occurrence can make a short text of any length.
+MAX_FILE_CHARACTERS = 2_000_000
 _DOUBLE_QUOTES = "\u201c\u201d"
 _SINGLE_QUOTES = "\u2018\u2019"
 _STRAIGHT = str.maketrans(_DOUBLE_QUOTES + _SINGLE_QUOTES, "\"\"''")
@@ -161,7 +163,7 @@ def _agreeing(known: FileText, shown: FileText) -> FileText | None:
 
 
 def edit(content: FileText, change: Edited) -> FileText | None:
-    """The content after an edit; None if it does not show where the edit was."""
+    """The content after an edit; None if it does not show where the edit was, or if it is too long."""
     has_crlf = "\r\n" in content.text
     text, old, new = (_with_lf(each) if has_crlf else each for each in (content.text, change.old, change.new))
     if old not in text and change.ignores_quotes:
@@ -170,6 +172,8 @@ def edit(content: FileText, change: Edited) -> FileText | None:
         old += "\n"
     count = text.count(old) if old else 0
     if not count or (change.is_each and not content.is_whole) or (count > 1 and not change.is_each):
+        return None
+    if len(text) + count * (len(new) - len(old)) > MAX_FILE_CHARACTERS:
         return None
     text = text.replace(old, new)
     return content._replace(text=text.replace("\n", "\r\n") if has_crlf else text)

@@ -135,7 +135,7 @@ def _input(item: Any) -> Any:
 
 def _has_tools(body: Mapping[str, Any], items: Sequence[Any]) -> bool:
     """Whether the request offers tools of the agent, in itself or in one of its first items."""
-    types = (member(tool, "type") for tool in sequence(body, "tools"))
+    types = (text(member(tool, "type")) for tool in sequence(body, "tools"))
     return any(each in _CLIENT_TOOLS for each in types) or any(
         member(item, "type") == "additional_tools" for item in items[:_OPENING_ITEMS]
     )

@@ -54,8 +54,8 @@ def content_blocks(content: Any) -> list[Block]:
 def _block(part: Any) -> Block | None:
     if isinstance(part, str):
         return {"type": "text", "text": part}
-    kind = member(part, "type")
+    kind = text(member(part, "type"))
     if kind in _TEXTS:
         words = text(member(part, "text")) or text(member(part, "refusal"))
         return {"type": "text", "text": words} if words else None
-    return {"type": "text", "text": IMAGE} if "image" in (text(kind) or "") else None
+    return {"type": "text", "text": IMAGE} if "image" in (kind or "") else None

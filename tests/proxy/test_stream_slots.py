@@ -55,6 +55,14 @@ def test_a_call_waits_until_a_slot_is_released():
     assert slots.waiting == 0
 
 
+def test_further_calls_wait_for_less():
+    slots = StreamSlots(1, 1, max_waiting=0, further_seconds=0.01)
+    release = slots.acquire("a")
+    assert slots.acquire("b", WAIT_SECONDS) is None
+    release()
+    assert slots.acquire("b", WAIT_SECONDS)
+
+
 def test_a_call_waits_only_for_a_time():
     slots = StreamSlots(1, 1, max_waiting=None)
     slots.acquire("a")

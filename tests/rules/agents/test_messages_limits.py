@@ -214,3 +214,12 @@ def test_a_call_with_many_edits_takes_bounded_time(count):
     started = time.perf_counter()
     assert len(events(*messages)) < 200
     assert time.perf_counter() - started < 2
+
+
+def test_an_edit_cannot_make_a_file_of_any_length():
+    edit = call("e", "Edit", file_path="/work/a", old_string="a", new_string="b" * 5000, replace_all=True)
+    messages = [user("x"), assistant(call("w", "Write", file_path="/work/a", content="a" * 5000))]
+    messages += [user(result("w", "File created successfully")), assistant(edit), user(result("e", "ok"))]
+    [change] = [event for event in events(*messages) if event.kind == "file_diff"]
+    assert change.data["isPartial"]
+    assert len(change.data["diff"]) < 10_000

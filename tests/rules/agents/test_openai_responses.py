@@ -276,6 +276,14 @@ def test_values_of_any_type_raise_nothing(value):
             collected.events(read, FACTS)
 
 
+@pytest.mark.parametrize("kind", [{}, [], 7, None], ids=repr)
+def test_types_that_are_no_text_raise_nothing(kind):
+    message = {"type": "message", "role": "user", "content": [{"type": kind, "text": "x"}]}
+    read = request(input=[message], tools=[{"type": kind}])
+    assert not read.has_tools
+    assert list(read.turns()) == []
+
+
 def test_deeply_nested_arguments_raise_nothing():
     nested = call("call_1", "exec_command") | {"arguments": "[" * 100_000}
     assert [kind for kind, _ in outcomes(nested, ended("call_1"))] == ["tool_use"]
