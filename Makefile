@@ -1,6 +1,6 @@
 # `make` lists the commands. They create .venv and install the locked packages when needed.
 .DEFAULT_GOAL := help
-.PHONY: help run test slow check lint types demo bench chaos soak lock clean ready ready-dev
+.PHONY: help run test slow agents check lint types demo bench chaos soak lock clean ready ready-dev
 
 export PYTHON
 # Without its bytecode, each of the tests' many processes compiles the project again.
@@ -29,6 +29,9 @@ test: ready-dev ## Run the quick tests (tests=tests/access/test_auth.py selects 
 slow: ready-dev ## Run the slow tests
 	$(python) -m pytest -m slow $(tests)
 
+agents: ready-dev ## Run Claude Code, Codex and opencode against the service (needs node; part of slow)
+	$(python) -m pytest tests/agents
+
 check: lint types test ## Run lint, types and test
 
 lint: ready-dev ## Check style and format (ruff)
@@ -52,6 +55,7 @@ lock: ## Update the locked packages (needs uv and npm)
 	uv pip compile --quiet --upgrade $(lock_options) setup.cfg --extra test --extra dev -c requirements.txt -o requirements-dev.txt
 	uv pip compile --quiet --upgrade $(lock_options) tests/clients/requirements.in -o tests/clients/requirements.txt
 	cd tests/clients && npm update --package-lock-only --omit-lockfile-registry-resolved --no-audit --no-fund
+	cd tests/agents && npm update --package-lock-only --omit-lockfile-registry-resolved --no-audit --no-fund
 	rm -rf proofstone.egg-info
 
 lock_options := --generate-hashes --universal --python-version 3.11 --no-emit-index-url --custom-compile-command "make lock"

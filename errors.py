@@ -175,7 +175,7 @@ BundleChanged = _refusal(
     409, "bundle_changed", "The stored bundle was overwritten after the candidate submitted it."
 )
 NotAHandIn = _refusal(
-    400, "not_a_hand_in", "The body is not what its Content-Type says: a git bundle or a zip archive."
+    400, "not_a_hand_in", "The body must be a git bundle or a zip archive, as its Content-Type says."
 )
 HandInType = _refusal(
     415,

@@ -177,7 +177,7 @@ def store() -> Any:
 
 
 def session_quota() -> Quota:
-    """How much a session may store."""
+    """The limits on what a session stores."""
     return Quota(setting("SESSION_MAX_BYTES"), setting("SESSION_MAX_EVENTS"))
 
 

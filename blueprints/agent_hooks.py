@@ -12,7 +12,7 @@ from rules.agents import hooks
 from schemas.agent_hooks import AgentHook, NoInstructions
 from web.json import MAX_EVENT_BYTES, body_limit
 
-blp = Blueprint("Agents", __name__, description="What coding agents report about a candidate's work.")
+blp = Blueprint("Agents", __name__, description="Hooks of coding agents.")
 
 
 @blp.post("/hooks/claude-code")
@@ -26,8 +26,7 @@ blp = Blueprint("Agents", __name__, description="What coding agents report about
 def record_claude_code_hook(hook):
     """Record a hook of Claude Code
 
-    Takes what an HTTP hook or a command hook receives. Responds as soon as the event is stored, since the agent waits.
-    Hooks without an event of their own are ignored.
+    The body is that of an HTTP hook, or the input of a command hook. Hooks without an event of their own are ignored.
     """
     return _record(hooks.CLAUDE_CODE, g.pop("body"))
 
@@ -43,7 +42,7 @@ def record_claude_code_hook(hook):
 def record_codex_hook(hook):
     """Record a hook of Codex
 
-    Takes what a command hook receives, and the argument of `notify`. Responds as soon as the event is stored.
+    The body is the input of a command hook, or the argument of `notify`.
     """
     return _record(hooks.CODEX, g.pop("body"))
 

@@ -20,6 +20,8 @@ from rules.workspace_files import script_command
 
 PAGES = Path(__file__).parent.parent / "pages"
 PAGE_FILES = {file.name for file in PAGES.iterdir() if file.suffix in (".css", ".js", ".svg")}
+IMAGES = guides.DOCS / "images"
+IMAGE_FILES = {file.name for file in IMAGES.glob("*.png")}
 SWAGGER = Path(str(find_spec("flask_swagger_ui").origin)).parent / "dist"  # type: ignore[union-attr]
 SWAGGER_FILES = {"swagger-ui.css", "swagger-ui-bundle.js"}
 PLACEHOLDER_KEY = "PST-XXXX-XXXX"
@@ -70,6 +72,11 @@ def swagger_file(name):
     return _file(SWAGGER, name, SWAGGER_FILES)
 
 
+@blp.get("/docs/images/<name>")
+def image(name):
+    return _file(IMAGES, name, IMAGE_FILES)
+
+
 @blp.get("/pages/<name>")
 def own_file(name):
     return _file(PAGES, name, PAGE_FILES)
@@ -89,7 +96,7 @@ def start():
 
 @blp.get("/workspace.sh")
 def workspace_script():
-    """The script that prepares a candidate's workspace: the same for everybody, with this service's URL."""
+    """The script that prepares a candidate's workspace, with this service's URL. It is the same for everybody."""
     script = (PAGES / "workspace.sh").read_text(encoding="utf-8")
     script = script.replace("@SERVICE@", shlex.quote(setting("BASE_URL")))
     return Response(script, mimetype="text/plain", headers={"Cache-Control": "no-cache"})

@@ -23,7 +23,7 @@ from schemas.hand_ins import FinalDiff, Received
 from schemas.queries import PageQuery
 from storage import MAX_BUNDLE_BYTES, HashedStream, checked_length, new_object_key
 
-blp = Blueprint("Hand-ins", __name__, description="What candidates hand in, and the final diff.")
+blp = Blueprint("Hand-ins", __name__, description="Candidates' hand-ins, and the final diff.")
 
 FORMATS = {"application/x-git-bundle": GIT, "application/zip": ZIP}
 SUFFIXES = {GIT: "bundle", ZIP: "zip"}
@@ -77,7 +77,7 @@ def receive_hand_in():
 
 
 class _Body:
-    """A request's body. Raises NotAHandIn unless it starts with one of these texts, and Incomplete."""
+    """A request's body. `read` raises NotAHandIn unless it starts with one of these texts, and Incomplete."""
 
     def __init__(self, stream: Any, starts: tuple[bytes, ...]):
         self._stream, self._starts = stream, starts
@@ -118,7 +118,7 @@ def download_hand_in(session_id):
     """
     hand_in = or_not_found(HandIn.current(find(Session, session_id)))
     release_connection()
-    # Others may have access to the store.
+    # Somebody with access to the store may have replaced it.
     object_key = hand_in.upload.object_key
     if store().size_and_sha256(object_key) != (hand_in.size, hand_in.sha256):
         raise errors.BundleChanged()

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from access import audit, auth, caller, etags, refuses
+from access import audit, auth, caller, concurrency, etags, refuses
 from access.idempotency import idempotent
 from blueprints import Blueprint, find
 from errors import Erased
@@ -18,6 +18,7 @@ blp = Blueprint("Sessions", __name__, description="Candidates' sessions and thei
 @blp.get("/sessions/<id:session_id>")
 @auth.required(ApiToken | CandidateKey)
 @etags.tagged
+@concurrency.long_read
 @blp.response(200, ReviewedSession)
 @audit.reading
 def get_session(session_id):

@@ -46,7 +46,7 @@ def _responses() -> dict[int, Any]:
         status: _response("\n\n".join(listed), otlp.status_of(status, listed[0]))
         for status, listed in sentences.items()
     }
-    return responses | {200: _response("The records that were refused, if any; otherwise empty.", {})}
+    return responses | {200: _response("The number of refused records, if any; otherwise empty.", {})}
 
 
 def _response(description: str, example: dict[str, Any]) -> dict[str, Any]:
@@ -57,8 +57,8 @@ def _response(description: str, example: dict[str, Any]) -> dict[str, Any]:
     return {"description": description, "content": content}
 
 
-def exported(view: Any) -> Any:
-    """Authentication, limits and documentation of every operation."""
+def otlp_operation(view: Any) -> Any:
+    """Add the authentication, limits and documentation of all OTLP operations."""
     view = concurrency.limited(concurrency.LARGE_BODY, otlp.has_large_body)(view)
     view = body_limit(MAX_EVENT_BYTES)(view)
     view = auth.required(CandidateKey, chain=auth.CANDIDATE_CHAIN)(view)
@@ -68,22 +68,22 @@ def exported(view: Any) -> Any:
 
 
 @blp.post("/otlp/v1/logs")
-@exported
+@otlp_operation
 def record_logs():
     """Record log records
 
-    Takes what Claude Code, Codex and Gemini CLI export, in JSON or protobuf. Records without an event of their own are
-    ignored. Of the first 2,048 records, those that can be read are accepted.
+    The body is an OTLP export of Claude Code, Codex or Gemini CLI, in JSON or protobuf. At most 2,048 records are
+    accepted. Records without an event of their own are ignored.
     """
     session = Session.of_key(caller)
     batch = otlp.read_logs()
-    for witness, events in telemetry.read(batch.records, clock.now(), session.redeemed_at):
-        sessions.record(session, witness, events, quota=session_quota())
+    recorded = telemetry.read(batch.records, clock.now(), session.redeemed_at)
+    sessions.record_all(session, recorded, telemetry.CHANNEL, quota=session_quota())
     return otlp.answer(batch.refused)
 
 
 @blp.post("/otlp/v1/metrics")
-@exported
+@otlp_operation
 def ignore_metrics():
     """Accept metrics
 
@@ -93,7 +93,7 @@ def ignore_metrics():
 
 
 @blp.post("/otlp/v1/traces")
-@exported
+@otlp_operation
 def ignore_traces():
     """Accept traces
 

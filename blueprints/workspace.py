@@ -5,12 +5,12 @@ from typing import Any
 from flask import Response, current_app
 
 import errors
-from access import auth, caller, refuses
+from access import auth, caller, concurrency, refuses
 from blueprints import Blueprint, setting
 from models import CandidateKey, HandIn, Session, clock
 from models.capture import capture
 from rules import workspace_files
-from rules.session_close import GRACE
+from rules.session_close import COUNTED_AFTER_CLOSE, GRACE
 from rules.workspace_files import OTHER, PROVIDER_OF, Workspace
 from schemas.workspace import WorkspaceState
 
@@ -22,15 +22,17 @@ _KEYS = {"anthropic": "ANTHROPIC_API_KEY", "openai": "OPENAI_API_KEY"}
 @blp.get("/candidate/workspace")
 @blp.doc(tags=["Candidate"])
 @auth.required(CandidateKey)
+@concurrency.long_read
 @refuses(errors.NotRedeemed)
 @blp.response(200, WorkspaceState)
 def get_workspace():
     """Get the workspace's state
 
-    The time left, the tools that the candidate can use, and what has arrived. The candidate's page shows it.
+    The time left, the candidate's tools, and the events that have arrived. The candidate's page shows it.
     """
     session = Session.of_key(caller)
     workspace, captured = _workspace_of(session), capture(session)
+    close = session.closed_as_of(clock.now()) or session.closes_at
     return {
         "session_id": session.id,
         "status": caller.status,
@@ -38,6 +40,7 @@ def get_workspace():
         "started_at": session.redeemed_at,
         "ends_at": session.closes_at and session.closes_at - GRACE,
         "closes_at": session.closes_at,
+        "hand_in_closes_at": close and close + COUNTED_AFTER_CLOSE,
         "completed_at": session.completed_at,
         "org_name": caller.organization.shown_name,
         "tools": [{"name": name, "has_model": _has_model(workspace, name)} for name in workspace.tools],

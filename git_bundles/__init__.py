@@ -1,4 +1,4 @@
-"""Read an untrusted git bundle in a process of its own: `python -m git_bundles` (docs/hand-in.md).
+"""Read an untrusted git bundle in a separate process: `python -m git_bundles` (docs/hand-in.md).
 
 Nothing is checked out, and git is not called. The process reads one file and writes one file. This package imports
 nothing of the service except rules/, and only it imports dulwich.
@@ -26,4 +26,4 @@ EMPTY_TREE = "empty"  # in place of a commit: the assessment has no repository
 
 
 class Unreadable(Exception):
-    """The bundle cannot be read. The message says why."""
+    """The bundle cannot be read. The message is the reason."""

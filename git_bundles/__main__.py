@@ -29,7 +29,7 @@ def main(base: str | None) -> None:
 
 
 def limit_resources() -> None:
-    """Limit memory, processor time, written bytes and open files; no more can be had later."""
+    """Limit memory, processor time, written bytes and open files; none can be raised later."""
     limits = {
         resource.RLIMIT_AS: MAX_MEMORY_BYTES,
         resource.RLIMIT_CPU: MAX_SECONDS,

@@ -78,9 +78,12 @@ class _Differ:
             "newMode": file.new and f"{file.new.mode:06o}",
         }
         contents = [self._content(entry) for entry in (file.old, file.new)]
-        if b"\0" in contents[0] or b"\0" in contents[1]:
+        if any(b"\0" in content for content in contents):
             return described | {"isBinary": True}
-        old, new = (split_lines(content.decode("utf-8", "replace")) for content in contents)
+        lines = (split_lines(content.decode("utf-8", "replace")) for content in contents)
+        return described | {"isBinary": False} | self._describe_lines(file, *lines)
+
+    def _describe_lines(self, file: ChangedFile, old: list[str], new: list[str]) -> dict[str, Any]:
         found = changes(old, new)
         added = [
             [change.new_start + 1, change.new_end] for change in found if change.new_end > change.new_start
@@ -90,8 +93,7 @@ class _Differ:
         if self._lines_left < 0:
             raise Unreadable(f"The final diff adds more than {MAX_ADDED_LINES:,} lines.")
         diff, is_truncated = self._text(file, hunks(old, new, found))
-        return described | {
-            "isBinary": False,
+        return {
             "linesAdded": added_count,
             "linesRemoved": sum(change.old_end - change.old_start for change in found),
             "diff": diff,

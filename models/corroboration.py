@@ -5,9 +5,9 @@ from collections.abc import Iterator
 
 from models import batches
 from models.model_usage import ModelUsage
-from models.sessions import Event, Session
+from models.sessions import Counting, Event, Session
 from rules import corroboration
-from rules.corroboration import Sighting
+from rules.corroboration import ComparedEvent
 from rules.integrity import Group
 
 
@@ -18,13 +18,14 @@ def differences(session: Session) -> list[Group]:
         return []
     requests = ModelUsage.select(ModelUsage.request_id).where(ModelUsage.session == session)
     carried = {row.request_id for row in requests.where(ModelUsage.request_id.is_null(False))}
-    return list(corroboration.differences(_sightings(session), carried))
+    has_client = Counting(session).has_client
+    return list(corroboration.differences(_compared_events(session), carried, has_client=has_client))
 
 
-def _sightings(session: Session) -> Iterator[Sighting]:
+def _compared_events(session: Session) -> Iterator[ComparedEvent]:
     compared = Event.channel.is_null(False) | (Event.kind == "prompt")
     columns = (Event.event_id, Event.time_ns, Event.channel, Event.seq, Event.envelope)
     events = Event.select(*columns).where(Event.session == session, compared)
     for row in batches.read_wide(events, [Event.time_ns, Event.seq], Event.size):
         envelope = json.loads(row.pop("envelope"))
-        yield Sighting.of(row["event_id"], row["time_ns"], row["channel"], envelope)
+        yield ComparedEvent.of(row["event_id"], row["time_ns"], row["channel"], envelope)

@@ -35,14 +35,14 @@ MAX_ROWS_PER_INSERT = 200
 
 
 class HandIn(Model, ErasedWithSession):
-    """What a candidate handed in; a new one replaces the one before it.
+    """A candidate's hand-in; a new one replaces the one before it.
 
-    `retry_at` is when the worker looks at it next, None if nothing is left to do. `base_verified` is whether the bundle
+    `retry_at` is the worker's next attempt, None if nothing is left to do. `base_verified` is whether the bundle
     contains the assessment's commit. `counted_lines` are the final diff's added lines that are not blank;
     `manual_lines` are those of them that none of the first `matched_event_count` counted events added.
     """
 
-    personal_data = PersonalData("handIns", "What you handed in, and what was found in it.")
+    personal_data = PersonalData("handIns", "The work that you handed in, and the result of reading it.")
 
     upload_id: Any
     session = peewee.ForeignKeyField(Session)
@@ -73,7 +73,7 @@ class HandIn(Model, ErasedWithSession):
 
     @classmethod
     def reserve(cls, session: Session, object_key: str, size: int, max_bytes: int) -> BundleUpload:
-        """Create the row of a hand-in's object before the object, so that no object is left behind.
+        """Create the row of an object before the object itself: an object without a row would never be deleted.
 
         Raises AssessmentClosed more than ten minutes after the close (R18), and SessionFull.
         """
@@ -122,7 +122,7 @@ class HandIn(Model, ErasedWithSession):
 
     @classmethod
     def due(cls) -> list["HandIn"]:
-        """The hand-ins to read now: new ones, and those whose session has closed since."""
+        """The hand-ins to read now: new ones, and read ones whose session has closed."""
         is_due = (cls.state == WAITING) | (Session.closed_at.is_null(False) & ~Session.metrics_due)
         query = cls.select(cls, Session).join(Session).where(cls.retry_at <= clock.now(), is_due)
         return list(query.order_by(cls.retry_at, cls.id).limit(MAX_DUE))
@@ -151,7 +151,7 @@ class HandIn(Model, ErasedWithSession):
         self.update_columns(attempts=attempts, retry_at=clock.now() + RETRY_PAUSE)
 
     def settle(self) -> None:
-        """Finish it if no event can count any more, else look again later."""
+        """Finish it if no further event can count, otherwise schedule another comparison."""
         closed_at = self.session.closed_at
         is_final = closed_at is not None and clock.now() > closed_at + COUNTED_AFTER_CLOSE
         retry_at = None if is_final else clock.now() + (RETRY_PAUSE if closed_at else timedelta())

@@ -11,6 +11,7 @@ from models.base import clock
 from models.database import snapshot
 from models.hand_ins import HandIn
 from models.malformed import find_malformed
+from models.model_usage import ModelUsage
 from models.privacy import Erasure
 from models.seals import EVENT_COLUMNS, Seal, digest, unsealed
 from models.sessions import Event, Session, SigningKey, final_seals
@@ -53,7 +54,8 @@ def facts(session: Session, has_signing_key: bool) -> list[integrity.Fact]:
     if session.key.erased_at is not None:
         return [integrity.ERASED, *findings.in_order()]
     refused = integrity.Group("session_full", [], session.refused_event_count)
-    groups = [*signed_log.irregularities(session), *corroboration.differences(session), refused]
+    not_recorded = integrity.Group("call_not_recorded", [], ModelUsage.not_recorded(session))
+    groups = [*signed_log.irregularities(session), *corroboration.differences(session), not_recorded, refused]
     groups += HandIn.irregularities(session)
     return integrity.facts(findings, groups)
 

@@ -29,6 +29,8 @@ _COUNTS = {
 # long.
 RESERVATION_LIFETIME = timedelta(minutes=11)
 
+MAX_AGENT_SESSIONS = 100
+
 
 class ModelUsage(Model):
     """One model call: times, status, tokens and cost. Prompts and responses are in the session's events.
@@ -36,8 +38,8 @@ class ModelUsage(Model):
     `input_tokens` excludes tokens read from or written to the cache; `cache_write_1h_tokens` is the part of
     `cache_write_tokens` with a lifetime of one hour. Counts that were neither reported nor estimated are None.
     `cost_nano_usd` is in billionths of a dollar; None without tokens. `request_id` is the provider's; `tool` and
-    `agent_session` are those of a recorded event. `is_recorded` says whether the call's events were stored; None if
-    none were to be. An erasure deletes TRACES and leaves the numbers.
+    `agent_session` are those of a recorded event. `is_recorded` says whether all of the call's events were stored; None
+    if none were to be. An erasure deletes TRACES and keeps the numbers.
     """
 
     TRACES = ("request_id", "tool", "agent_session", "first_token_ms")
@@ -91,7 +93,7 @@ class ModelUsage(Model):
         # The clock may have been set back during the call.
         columns |= {"started_at": started_at, "ended_at": max(clock.now(), started_at)}
         with connection(), db.atomic():
-            # Locked against an erasure, and before the session, in its order. Its candidate's calls may still end.
+            # Lock the key before the session, as an erasure does. Calls may still end after an erasure.
             key = CandidateKey(id=session.key_id).lock("FOR SHARE")
             columns |= store_events()
             if key.erased_at is not None:
@@ -121,6 +123,20 @@ class ModelUsage(Model):
         rows: Any = query.order_by(cls.provider, cls.model).dicts()
         # PostgreSQL's sum of bigints is a numeric.
         return [row | {name: row[name] and int(row[name]) for name in names} for row in rows]
+
+    @classmethod
+    def agent_sessions(cls, session: Session, tool: str | None) -> set[str]:
+        """A tool's latest agent sessions in a session, at most MAX_AGENT_SESSIONS."""
+        query = cls.select(cls.agent_session).where(cls.session == session, cls.agent_session.is_null(False))
+        query = query.where(cls.tool.is_null() if tool is None else cls.tool == tool)
+        latest = query.group_by(cls.agent_session).order_by(peewee.fn.MAX(cls.started_at).desc())
+        rows: Any = latest.limit(MAX_AGENT_SESSIONS).tuples()
+        return {name for (name,) in rows}
+
+    @classmethod
+    def not_recorded(cls, session: Session) -> int:
+        """The number of a session's calls whose events were not all stored."""
+        return cls.select().where(cls.session == session, ~cls.is_recorded).count()
 
     @classmethod
     def spent_nano_usd(cls, session: Session) -> int:

@@ -85,19 +85,11 @@ class Seal(Model, ErasedWithSession):
 
 
 # The columns of an event that are compared with its seal and its envelope.
-EVENT_COLUMNS = [
-    *(
-        Event.event_id,
-        Event.kind,
-        Event.source,
-        Event.actor,
-        Event.attribution,
-        Event.time_ns,
-        Event.received_at,
-    ),
-    *(Event.late, Event.size, Event.verdict, Event.arrival_mac, Event.channel),
-    *(Event.agent_session, Event.joins, Event.envelope),
-]
+_COMPARED = (
+    "event_id kind source actor attribution time_ns received_at late size verdict arrival_mac channel agent_session "
+    "joins envelope"
+)
+EVENT_COLUMNS = [getattr(Event, name) for name in _COMPARED.split()]
 
 
 def unsealed(after: int = 0) -> Query:

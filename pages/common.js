@@ -51,6 +51,11 @@ export function formatTime(text) {
   return TIME_FORMAT.format(new Date(text));
 }
 
+/** `11:00`, in the reader's time zone. */
+export function formatClock(text) {
+  return new Date(text).toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit" });
+}
+
 /** The reader's time zone at that time: `Europe/Berlin, GMT+2`. */
 export function formatZone(text) {
   const format = new Intl.DateTimeFormat("en-GB", { timeZoneName: "short" });

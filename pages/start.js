@@ -50,10 +50,13 @@ async function showProgress() {
   showPart("client", progress === "active" || (progress === "before" && agreed));
   showPart("read-again", progress === "active" || (progress === "before" && agreed));
   showPart("workspace", progress === "active");
+  showPart("hand-in", progress === "active");
+  showPart("received", progress === "active");
+  showPart("key", progress === "before" || progress === "active");
   showPart("countdown", false);
   showPart("handed-in", false);
   if (progress === "active") await openWorkspace(key, open);
-  if (progress === "completed" || progress === "over") await showClosed(key);
+  if (progress === "completed" || progress === "over") await showClosed(key, open);
 }
 
 async function agree(event) {

@@ -1,6 +1,6 @@
 // The workspace of a started session: time left, tools, what has arrived, hand-in.
 
-import { fetchJson, fill, formatTime, showPart } from "./common.js";
+import { fetchJson, fill, formatClock, formatTime, showPart } from "./common.js";
 
 const POLL_MS = 10_000;
 const TICK_MS = 1000;
@@ -25,10 +25,21 @@ export async function openWorkspace(candidateKey, ended) {
   await load();
 }
 
-/** Show what was handed in, if the session is closed. */
-export async function showClosed(candidateKey) {
+/** Show a closed session: what has arrived, what was handed in, and the form while a late hand-in is possible. */
+export async function showClosed(candidateKey, handedIn) {
+  closeWorkspace();
   const { status, body } = await fetchJson("/v1/candidate/workspace", { headers: { "X-API-Key": candidateKey } });
-  if (status === 200) showHandIn(body);
+  if (status !== 200) return;
+  [key, onEnd, state] = [candidateKey, handedIn, body];
+  setClock(body);
+  const isLate = body.status === "expired" && !body.handIn && serviceTime() < new Date(body.handInClosesAt);
+  fill({ handInClosesAt: formatClock(body.handInClosesAt) });
+  showPart("late", isLate);
+  showPart("too-late", !isLate);
+  showPart("hand-in", isLate);
+  showPart("received", Boolean(body.lastReceivedAt));
+  showReceived();
+  showHandIn();
 }
 
 export function closeWorkspace() {
@@ -46,16 +57,20 @@ async function load() {
   if (status !== 200) return;
   const isFirst = state === null;
   state = body;
-  clockOffsetMs = new Date(body.respondedAt) - Date.now();
+  setClock(body);
   if (body.status !== "active") {
     closeWorkspace();
     onEnd();
     return;
   }
-  showHandIn(body);
   if (isFirst) showTools();
   showTime();
   showReceived();
+  showHandIn();
+}
+
+function setClock({ respondedAt }) {
+  clockOffsetMs = new Date(respondedAt) - Date.now();
 }
 
 function serviceTime() {
@@ -63,14 +78,15 @@ function serviceTime() {
 }
 
 function showTime() {
-  if (!state) return;
-  const { endsAt, closesAt } = state;
+  if (state?.status !== "active") return;
+  const { endsAt, closesAt, startedAt, lastReceivedAt } = state;
+  const leftMs = endsAt ? new Date(endsAt) - serviceTime() : Infinity;
+  const isSilent = !lastReceivedAt && serviceTime() - new Date(startedAt) > SILENCE_MS;
   showPart("countdown", Boolean(endsAt));
-  if (!endsAt) return;
-  const leftMs = new Date(endsAt) - serviceTime();
-  fill({ left: formatDuration(Math.max(0, leftMs)), ends: formatTime(endsAt), closes: formatTime(closesAt) });
-  showPart("in-time", leftMs > 0);
+  showPart("started", leftMs > 0 && !isSilent);
   showPart("time-is-up", leftMs <= 0);
+  showPart("nothing", isSilent);
+  if (endsAt) fill({ left: formatDuration(Math.max(0, leftMs)), ends: formatTime(endsAt), closes: formatClock(closesAt) });
 }
 
 /** `1:09:05`, or `9:05` below an hour. */
@@ -100,10 +116,8 @@ function modelItem({ provider, baseUrl }) {
 }
 
 function showReceived() {
-  const { received, lastReceivedAt, startedAt } = state;
-  const isSilent = serviceTime() - new Date(startedAt) > SILENCE_MS;
-  showPart("nothing-yet", !lastReceivedAt && !isSilent);
-  showPart("nothing", !lastReceivedAt && isSilent);
+  const { received, lastReceivedAt } = state;
+  showPart("nothing-yet", !lastReceivedAt);
   showPart("arrived", Boolean(lastReceivedAt));
   if (lastReceivedAt) fill({ last: formatAgo(lastReceivedAt) });
   document.querySelector("[data-received]").replaceChildren(...received.map(receivedRow));
@@ -126,10 +140,11 @@ function formatAgo(text) {
   return format.format(-Math.floor(seconds / 3600), "hour");
 }
 
-function showHandIn({ handIn, status }) {
+function showHandIn() {
+  const { handIn, status } = state;
   showPart("handed-in", Boolean(handIn));
-  showPart("still-open", status === "active");
-  if (handIn) fill({ handIn: `${formatTime(handIn.receivedAt)}, ${formatBytes(handIn.size)}` });
+  showPart("still-open", Boolean(handIn) && status === "active");
+  if (handIn) fill({ handInTime: formatTime(handIn.receivedAt), handInSize: formatBytes(handIn.size) });
 }
 
 function formatBytes(bytes) {
@@ -181,7 +196,7 @@ function drop(event) {
 }
 
 document.addEventListener("visibilitychange", () => {
-  if (!document.hidden && key) load();
+  if (!document.hidden && timers.length) load();
 });
 const form = document.querySelector("[data-hand-in]");
 form.addEventListener("submit", handIn);

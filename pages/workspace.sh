@@ -190,10 +190,12 @@ place() {
 
 explain() {
   printf '\nYour workspace is ready:\n\n  cd %s\n\n' "$(pwd)"
-  printf 'Your task is in %s. Start a tool in this folder:\n\n' "$task"
+  printf 'Your task is in %s.' "$task"
+  [ ! -s "$state/tools" ] || printf ' Start a tool in this folder. If it asks whether you trust the folder, answer Yes.\n'
+  printf '\n'
   while read -r tool; do
     case $tool in
-      claude) printf '  %-13s %s\n' 'Claude Code:' "$claude (answer Yes when it asks whether you trust the folder)" ;;
+      claude) printf '  %-13s %s\n' 'Claude Code:' "$claude" ;;
       codex) printf '  %-13s %s\n' 'Codex:' "$codex" ;;
       opencode) printf '  %-13s %s\n' 'opencode:' "$opencode" ;;
       other) printf '  %-13s %s\n' 'Other tools:' "see your page; your key is in $state/key" ;;
@@ -264,7 +266,9 @@ if [ -z "$base" ] || { [ -n "$head" ] && git merge-base --is-ancestor "$base" "$
 commit=$(git -c user.name=Candidate -c user.email=candidate@localhost \
   commit-tree -m 'Hand-in' ${head:+-p "$head"} ${base:+-p "$base"} "$tree")
 git update-ref refs/proofstone/hand-in "$commit"
-git bundle create "$state/hand-in.bundle" refs/proofstone/hand-in
+printf 'Packing your work ...\n'
+# Git prints its progress with its errors, and not every version can be quiet.
+git bundle create "$state/hand-in.bundle" refs/proofstone/hand-in 2>"$state/errors" || die "$(cat "$state/errors")"
 
 status=$(send -H 'Content-Type: application/x-git-bundle' -T "$state/hand-in.bundle" "$service/v1/candidate/hand-in")
 check "$status"
@@ -273,7 +277,7 @@ printf '{"key": "%s", "sessionId": "%s"}' "$(cat "$state/key")" "$session" >"$st
 status=$(send -H 'Content-Type: application/json' --data-binary @"$state/complete.json" \
   "$service/v1/candidate/complete")
 check "$status"
-rm -f "$state/hand-in.bundle" "$state/complete.json" "$state/index" "$state/answer"
+rm -f "$state/hand-in.bundle" "$state/complete.json" "$state/index" "$state/answer" "$state/errors"
 printf 'Your session is complete. Thank you!\n'
 END
   chmod 700 "$state/finish"

@@ -14,7 +14,7 @@ from urllib.parse import quote
 from flask import Response, current_app, request
 
 from access import auth, caller
-from blueprints import Blueprint, release_connection, setting
+from blueprints import Blueprint, release_connection, session_quota
 from errors import NotFound, SessionClosed
 from models import CandidateKey, Session, clock, sessions
 from proxy import budget as budget_rules
@@ -29,7 +29,6 @@ from proxy.recording import CHANNEL, Arrival, Recorder
 from proxy.request_body import RequestBody
 from proxy.response import Observer, ProviderResponse
 from proxy.stream_slots import StreamSlots
-from rules.session_quota import Quota
 from web.json import body_limit
 
 MAX_REQUEST_BYTES = 32 * 1024 * 1024
@@ -59,15 +58,17 @@ def _register(state: Any) -> None:
         "anthropic": (settings["ANTHROPIC_BASE_URL"], settings["ANTHROPIC_API_KEY"]),
         "openai": (settings["OPENAI_BASE_URL"], settings["OPENAI_API_KEY"]),
     }
-    streams, others = settings["PROXY_STREAMS"], settings["WEB_THREADS"] - settings["PROXY_STREAMS"]
-    # Calls that wait leave half of the other threads to everything else.
-    slots = StreamSlots(streams, settings["PROXY_STREAMS_PER_KEY"], max_waiting=max(1, others // 2))
-    free_slots = StreamSlots(others, others, max_waiting=None)
+    streams = settings["PROXY_STREAMS"]
+    other_threads = settings["WEB_THREADS"] - streams
+    # One candidate's calls, running and waiting, must leave a thread to everything else.
+    slots = StreamSlots(streams, settings["PROXY_STREAMS_PER_KEY"], max_waiting=max(1, other_threads // 2))
+    free = max(1, other_threads // 2)
+    free_slots = StreamSlots(free, free, max_waiting=other_threads // 4)
     state.app.extensions["proxy"] = ModelProxy(providers, slots, free_slots=free_slots)
-    others = "/proxy/<any(anthropic, openai):provider>/<path:path>"
-    state.add_url_rule(others, "other_path", other_path, methods=METHODS)
-    for probed in ("/proxy/anthropic", "/proxy/anthropic/<path:path>"):
-        state.add_url_rule(probed, "probe", probe, methods=["HEAD"])
+    other_paths = "/proxy/<any(anthropic, openai):provider>/<path:path>"
+    state.add_url_rule(other_paths, "other_path", other_path, methods=METHODS)
+    for probed_path in ("/proxy/anthropic", "/proxy/anthropic/<path:path>"):
+        state.add_url_rule(probed_path, "probe", probe, methods=["HEAD"])
 
 
 def proxied(provider: str) -> Callable:
@@ -94,7 +95,7 @@ def answer_probes() -> Response | None:
 
 
 def probe(path: str = "") -> Response:
-    """Whether the service is there: Claude Code asks at its start."""
+    """Respond with 200: Claude Code checks at its start that the service is reachable."""
     return Response()
 
 
@@ -235,14 +236,13 @@ def _billed_call(
 def _recorder(
     endpoint: Endpoint, session: Session, model_request: ModelRequest, arrived_at: datetime
 ) -> Recorder | None:
-    """The recorder of a call; None if the candidate has not agreed to one (R38), or without rules/agents/."""
+    """The recorder of a call; None if the candidate has not agreed to recording (R38), or without rules/agents/."""
     dialect = current_app.extensions.get("dialects", {}).get(endpoint.dialect)
-    if dialect is None or not sessions.records(session, CHANNEL):
+    if dialect is None or not sessions.may_record(session, CHANNEL):
         return None
     headers = {name.lower(): value for name, value in request.headers.items()}
-    quota = Quota(setting("SESSION_MAX_BYTES"), setting("SESSION_MAX_EVENTS"))
     body = LazyObject(model_request.members, model_request.elements)
-    return Recorder(session, dialect, Arrival(headers, body, arrived_at), quota)
+    return Recorder(session, dialect, Arrival(headers, body, arrived_at), session_quota())
 
 
 def _send(call: Call, observer: Observer) -> ProviderResponse:

@@ -15,9 +15,10 @@ from ops import DATABASE_ERRORS
 from proxy.endpoints import CHAT_COMPLETIONS
 from proxy.errors import BudgetSpent, TooManyStreams
 from proxy.model_request import ModelRequest
-from proxy.recording import CallFacts, Recorder
+from proxy.recording import Recorder
 from proxy.response import Observer, ProviderResponse
 from rules.envelopes import label
+from rules.recorded_events import ResponseFacts
 from rules.timestamps import whole_seconds_ns
 from rules.usage import (
     ReportedUsage,
@@ -143,9 +144,8 @@ class BilledCall(Observer):
     ) -> None:
         """Store events and usage in one transaction, with a connection of its own."""
 
-        def store_events() -> dict[str, Any]:
-            return recorder.store(self._facts(used, **columns), clock.now()) if recorder else {}
-
+        if recorder:
+            recorder.collect(self._facts(used, **columns), clock.now())
         try:
             ModelUsage.record(
                 self.session,
@@ -153,7 +153,7 @@ class BilledCall(Observer):
                 used,
                 started_at=self.started_at,
                 reservation=self.reservation,
-                store_events=store_events,
+                store_events=recorder.store if recorder else dict,
                 status_code=status,
                 is_whole=is_whole,
                 **columns,
@@ -164,10 +164,12 @@ class BilledCall(Observer):
             if recorder:
                 record_recording_failure()
 
-    def _facts(self, used: ReportedUsage, request_id: str | None, first_token_ms: int | None) -> CallFacts:
+    def _facts(
+        self, used: ReportedUsage, request_id: str | None, first_token_ms: int | None
+    ) -> ResponseFacts:
         cost = call_cost_nano_usd(self.provider, used, whole_seconds_ns(self.started_at), prices())
         duration_ms = round((time.monotonic() - self.started) * 1000)
-        return CallFacts(request_id, used.model, used.counts, cost, first_token_ms, duration_ms)
+        return ResponseFacts(request_id, used.model, used.counts, cost, first_token_ms, duration_ms)
 
 
 def booked_usage(request: ModelRequest, response: ProviderResponse, possible_output: int) -> ReportedUsage:

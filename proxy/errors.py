@@ -30,13 +30,14 @@ class BudgetSpent(Refusal):
 class TooManyStreams(Refusal):
     """No stream slot is free for this key, or other calls have reserved the rest of the budget (R42).
 
-    529 as Anthropic's clients expect. OpenAI's clients retry a 503 and show its sentence, but give up on a 429.
+    529 as Anthropic's clients expect. Claude Code gives up at the third one in a row, so they must not come too soon.
+    OpenAI's clients retry a 503 and show its sentence, but give up on a 429.
     """
 
     code = 503
     reason = "too_many_streams"
     sentence = "Too many model calls are running. Retry in a few seconds."
-    retry_after = 2
+    retry_after = 5
 
     def __init__(self, provider: str):
         super().__init__()
@@ -122,12 +123,12 @@ class ProviderUnreachable(Refusal):
 
 
 class ProviderRefusedKey(Refusal):
-    """The provider responded with 401 or 403, which tools would take for a wrong candidate key, and repeat."""
+    """The provider responded with 401 or 403. Tools would treat it as a wrong candidate key, and retry."""
 
     code = 403
     reason = "provider_key_refused"
     sentence = (
-        "The model provider refused the key of this assessment's server. Please tell the person who invited you. "
+        "The model provider refused this service's key. Please tell the person who invited you. "
         "Your session continues: you can work without the model until it is fixed."
     )
 

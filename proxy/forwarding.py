@@ -33,8 +33,7 @@ from proxy.stream_slots import StreamSlots
 # To connect and send; and between two reads, however long the whole response takes.
 TIMEOUT = urllib3.Timeout(connect=10, read=600)
 # A call that waits occupies a thread.
-SLOT_WAIT_SECONDS = 3
-FREE_SLOT_WAIT_SECONDS = 10
+SLOT_WAIT_SECONDS = 10
 CREDENTIALS = {"anthropic": ("X-Api-Key", "{}"), "openai": ("Authorization", "Bearer {}")}
 
 log = logging.getLogger("proofstone.proxy")
@@ -83,12 +82,8 @@ class ModelProxy:
 
     def acquire_slot(self, endpoint: Endpoint, key: Hashable) -> Callable[[], None]:
         """Wait for a slot; returns the function that releases it. Raises TooManyStreams."""
-        slots, seconds = (
-            (self.slots, SLOT_WAIT_SECONDS)
-            if endpoint.is_billed
-            else (self.free_slots, FREE_SLOT_WAIT_SECONDS)
-        )
-        release = slots.acquire(key, seconds)
+        slots = self.slots if endpoint.is_billed else self.free_slots
+        release = slots.acquire(key, SLOT_WAIT_SECONDS)
         if release is None:
             raise TooManyStreams(endpoint.provider)
         return release

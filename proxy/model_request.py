@@ -49,7 +49,7 @@ _CONTENT, MAX_CONTENT_LEVELS = {"content", "output", "source", "file"}, 5
 # What a request can ask for at most, if `n` cannot be read.
 MAX_CHOICES = 128
 # These models search the web with every call.
-_SEARCH_MODEL = re.compile(r"-search(-|$)")
+_SEARCH_MODEL = re.compile(r"-search(-|$)", re.IGNORECASE)
 
 
 class ModelRequest(NamedTuple):

@@ -1,11 +1,13 @@
 """Record a model call: derive events from its request and response, and store them before the response ends (R36).
 
-What a call did not store, because the database was away or the process stopped, is in the history of the next request.
+Events that a call could not store, because the database was unavailable or the process stopped, are restored from the
+history in the conversation's next request.
 """
 
 import json
 import logging
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
@@ -15,18 +17,26 @@ from typing import Any, NamedTuple, Protocol
 import orjson
 
 from errors import SessionClosed, Unauthenticated
-from models import Session, sessions
+from models import ModelUsage, Session, sessions
+from models.database import connection
 from proxy.lazy_json import LazyObject
 from proxy.usage_reader import END_OF_CHAT
 from rules.envelopes import label
-from rules.recorded_events import RecordedEvent, Witness
+from rules.masking import mask_text
+from rules.recorded_events import RecordedEvent, ResponseFacts, Witness
 from rules.session_quota import Quota
 from web.access_log import record_recording_failure
 
 CHANNEL = "proxy"
-# Turns of a conversation that one call stores, at most: a conversation may have started elsewhere.
+# The most turns of a conversation that one call stores: a conversation may have started elsewhere.
 MAX_TURNS = 100
-# Of these, the turns that one query looks up. Usually the latest is new and the one before it is stored.
+# The most events that one call stores: others wait for the database meanwhile.
+MAX_EVENTS = 2_000
+# The latest calls of a conversation that are searched in other agent sessions.
+MAX_SEARCHED_CALLS = 20
+# Processor time for reading a request's calls with the files that they changed; Python runs one thread at a time.
+MAX_READING_SECONDS = 1.0
+# The turns that one query looks up. Usually the latest is new and the one before it is stored.
 TURNS_PER_QUERY = 2
 
 log = logging.getLogger("proofstone.proxy")
@@ -38,17 +48,6 @@ class Dialect(Protocol):
     def read_request(self, headers: Mapping[str, str], body: Mapping[str, Any]) -> Any: ...
 
     def Response(self) -> Any: ...
-
-
-class CallFacts(NamedTuple):
-    """`ResponseFacts` of rules/agents/dialect.py, which may be deleted."""
-
-    request_id: str | None
-    model: str | None
-    counts: Mapping[str, int]
-    cost_nano_usd: int | None
-    first_token_ms: int | None
-    duration_ms: int
 
 
 class Arrival(NamedTuple):
@@ -81,7 +80,10 @@ class Recorder:
         self._quota = quota
         self._response = dialect.Response()
         self._reading: Reading | None = None
+        self._columns: dict[str, Any] = {}
+        self._events: list[sessions.Arrival] = []
         self._is_prepared = False
+        self._is_incomplete = False
         self._has_failed = False
 
     def add(self, data: bytes) -> None:
@@ -95,28 +97,35 @@ class Recorder:
             self._fail()
 
     def prepare(self) -> None:
-        """Read the request's latest turns. `store` would do it too, but then the client waits. It never raises."""
+        """Read the request's latest turns. `collect` would do it too, but then the client waits. It never raises."""
         if not self._is_prepared:
             self._is_prepared = True
             with suppress(Exception):
                 self._reading = self._read()
 
-    def store(self, facts: CallFacts, ended_at: datetime) -> dict[str, Any]:
-        """Store the call's events; returns columns of its ModelUsage. `is_recorded` is None if nothing may be stored.
+    def collect(self, facts: ResponseFacts, ended_at: datetime) -> None:
+        """Collect the call's events, once its response has ended. It never raises.
+
+        Call it before the transaction, in which other requests may wait.
+        """
+        try:
+            with connection():
+                self._collect(facts, ended_at)
+        except Exception:
+            self._fail()
+
+    def store(self) -> dict[str, Any]:
+        """Store the events; returns columns of its ModelUsage. `is_recorded` is None if nothing may be stored.
 
         Call it in a transaction, of which `append` undoes its own part if it fails. It never raises.
         """
-        columns: dict[str, Any] = {}
         try:
-            reading = self._reading or self._read()
-            witness = reading.witness
-            columns = {"tool": label(witness.tool), "agent_session": label(witness.agent_session)}
-            self._store(reading, facts, ended_at)
+            sessions.store_prepared(self._session, self._events, quota=self._quota)
         except (SessionClosed, Unauthenticated):
             return {}
         except Exception:
             self._fail()
-        return columns | {"is_recorded": not self._has_failed}
+        return self._columns | {"is_recorded": not self._has_failed and not self._is_incomplete}
 
     def _fail(self) -> None:
         self._has_failed = True
@@ -125,15 +134,33 @@ class Recorder:
 
     def _read(self) -> Reading:
         request = self._dialect.read_request(self._arrival.headers, self._arrival.body)
+        request.limit(self._time_limit())
         agent = request.agent
         turns = (turn for turn in islice(request.turns(), MAX_TURNS) if turn)
         latest = list(islice(turns, TURNS_PER_QUERY))
         return Reading(request, Witness(CHANNEL, agent.tool, agent.version, agent.session), latest, turns)
 
-    def _store(self, reading: Reading, facts: CallFacts, ended_at: datetime) -> None:
-        events = [replace(event, at=self._arrival.at) for event in self._new_events(reading)]
+    def _collect(self, facts: ResponseFacts, ended_at: datetime) -> None:
+        reading = self._reading or self._read()
+        witness = reading.witness
+        self._columns = {"tool": _stored(witness.tool), "agent_session": _stored(witness.agent_session)}
+        reading.request.limit(self._time_limit())
+        new = self._new_events(reading)
+        self._is_incomplete = self._is_incomplete or len(new) > MAX_EVENTS
+        events = [replace(event, at=self._arrival.at) for event in new[-MAX_EVENTS:]]
         events += [replace(event, at=ended_at) for event in self._response.events(reading.request, facts)]
-        sessions.record(self._session, reading.witness, events, quota=self._quota, has_consent=True)
+        self._events = sessions.prepare(self._session, witness, events)
+
+    def _time_limit(self) -> Callable[[], bool]:
+        """A function that returns whether this thread has used less than MAX_READING_SECONDS since now."""
+        end = time.thread_time() + MAX_READING_SECONDS
+
+        def has_time() -> bool:
+            is_left = time.thread_time() < end
+            self._is_incomplete = self._is_incomplete or not is_left
+            return is_left
+
+        return has_time
 
     def _new_events(self, reading: Reading) -> list[RecordedEvent]:
         """The events of the conversation's latest turns that are not stored, in order."""
@@ -142,11 +169,25 @@ class Recorder:
         while some:
             new += self._missing(some, reading.witness)
             some = list(islice(reading.earlier, TURNS_PER_QUERY)) if all(new) else []
-        return [event for turn in reversed(new) for event in turn]
+        events = [event for turn in reversed(new) for event in turn]
+        return self._without_forked(events, reading.witness) if all(new) else events
+
+    def _without_forked(self, events: list[RecordedEvent], witness: Witness) -> list[RecordedEvent]:
+        """The events that are not stored for another agent session with the same calls: this one is a fork of it."""
+        calls = [event for event in events if "toolUseId" in event.data][-MAX_SEARCHED_CALLS:]
+        known = ModelUsage.agent_sessions(self._session, label(witness.tool)) if calls else set()
+        for agent_session in known - {witness.agent_session}:
+            other = witness._replace(agent_session=agent_session)
+            if sessions.stored_positions(self._session, other, calls):
+                stored = sessions.stored_positions(self._session, other, events)
+                events = [event for number, event in enumerate(events) if number not in stored]
+        return events
 
     def _missing(self, turns: list[list[RecordedEvent]], witness: Witness) -> Iterator[list[RecordedEvent]]:
         """The events of each turn that are not stored, up to the first turn without any."""
-        stored = sessions.stored_ids(self._session, witness, [event for turn in turns for event in turn])
+        stored = sessions.stored_positions(
+            self._session, witness, [event for turn in turns for event in turn]
+        )
         position = 0
         for turn in turns:
             missing = [event for number, event in enumerate(turn, position) if number not in stored]
@@ -154,6 +195,11 @@ class Recorder:
             if not missing:
                 return
             position += len(turn)
+
+
+def _stored(name: str | None) -> str | None:
+    """A name that the request chose, as a column has it."""
+    return None if name is None else label(mask_text(name))
 
 
 def _parsed(data: bytes) -> Any:

@@ -24,7 +24,7 @@ log = logging.getLogger("proofstone.proxy")
 
 
 class Observer:
-    """What follows a call; an observer of a free call does nothing but `on_end`.
+    """Callbacks of a call. This class is for calls that cost nothing: it only releases the slot.
 
     release_slot -- called at the end
     """

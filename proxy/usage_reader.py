@@ -81,6 +81,8 @@ class UsageReader:
         self._decompress = _decompressor(content_encoding.strip().lower())
         self._on_data = on_data
         self._text = bytearray()  # of the document, or of a stream's last line
+        self._data: list[bytes] = []  # lines of a stream's last event
+        self._ends_with_cr = False
         self._is_too_long = False
         self._model: str | None = None
         self._counts: TokenCounts = {}
@@ -102,17 +104,23 @@ class UsageReader:
         if not self.is_stream or not plain:
             # Of a readable stream, only the model's text is counted (_read_event).
             self._output_bytes += len(plain or chunk)
+        if self.is_stream:
+            plain = self._with_newlines(plain)
         self._text += plain
         # Search the chunk alone: searching a long line with each chunk would take quadratic time.
         if self.is_stream and b"\n" in plain:
             self._read_lines()
-        if len(self._text) > MAX_DOCUMENT_BYTES:
+        if len(self._text) + sum(map(len, self._data)) > MAX_DOCUMENT_BYTES:
             self._text.clear()
+            self._data.clear()
             self._is_too_long = True
 
     def end(self) -> None:
-        """Read the document, once all of it has arrived."""
-        if not self.is_stream and not self._is_too_long:
+        """Read the document, or a last event without an empty line, once all of it has arrived."""
+        if self.is_stream:
+            self._text += b"\n\n"
+            self._read_lines()
+        elif not self._is_too_long:
             self._read(_parsed(self._text))
             self._on_data(bytes(self._text))
 
@@ -127,15 +135,45 @@ class UsageReader:
         """The estimated tokens of the output received so far."""
         return estimated_tokens(self._output_bytes)
 
+    def _with_newlines(self, plain: bytes) -> bytes:
+        """A stream's lines may end in CR LF, LF or CR."""
+        if self._ends_with_cr and plain.startswith(b"\n"):
+            plain = plain[1:]
+            self._ends_with_cr = False
+        if plain:
+            self._ends_with_cr = plain.endswith(b"\r")
+        return plain.replace(b"\r\n", b"\n").replace(b"\r", b"\n") if b"\r" in plain else plain
+
     def _read_lines(self) -> None:
-        """Read the complete lines of a stream; each event has its data on one line."""
+        """Read the complete lines of a stream. An event can have several lines of data; an empty line ends it."""
         *lines, self._text = self._text.split(b"\n")
         if self._is_too_long:
             del lines[0]
             self._is_too_long = False
         for line in lines:
             if line.startswith(b"data:"):
-                self._read_event(bytes(line[5:]).strip())
+                self._add_data(bytes(line[5:]).strip())
+            elif not line:
+                self._end_event()
+
+    def _add_data(self, data: bytes) -> None:
+        """Add a line of data. Some clients stop at the line with which a stream ends, before the event does."""
+        self._data.append(data)
+        if len(self._data) == 1 and self._is_last(data):
+            self._end_event()
+
+    def _end_event(self) -> None:
+        if self._data:
+            data, self._data = b"\n".join(self._data), []
+            self._read_event(data)
+
+    def _is_last(self, data: bytes) -> bool:
+        """Whether the data is complete and that of a stream's last event."""
+        if data == END_OF_CHAT:
+            return True
+        if self._dialect not in _LAST_EVENTS or not _LAST_EVENT.search(data):
+            return False
+        return member(_parsed(data), "type") in _LAST_EVENTS[self._dialect]
 
     def _read_event(self, data: bytes) -> None:
         if data == END_OF_CHAT:

@@ -15,10 +15,11 @@ from rules.usage import COUNTED, UsageReport, read_usage_report
 _SCRIPTED, _SCRIPT_TOOL = "exec-", "exec"
 
 
-class Sighting(NamedTuple):
-    """What is compared of an event.
+class ComparedEvent(NamedTuple):
+    """The members of an event that are compared.
 
     channel -- None for the candidate's client
+    agent -- such as `claude-code`
     result -- the command and the exit code of a tool's outcome, where they are known
     """
 
@@ -27,6 +28,7 @@ class Sighting(NamedTuple):
     channel: str | None
     kind: str
     agent_session: str
+    agent: str | None = None
     tool_use_id: str | None = None
     request_id: str | None = None
     tool: str | None = None
@@ -35,7 +37,7 @@ class Sighting(NamedTuple):
     usage: UsageReport | None = None
 
     @classmethod
-    def of(cls, event_id: str, time_ns: int, channel: str | None, envelope: Any) -> "Sighting":
+    def of(cls, event_id: str, time_ns: int, channel: str | None, envelope: Any) -> "ComparedEvent":
         kind, data = text(member(envelope, "kind")) or "", member(envelope, "data")
         return cls(
             event_id,
@@ -43,6 +45,7 @@ class Sighting(NamedTuple):
             channel,
             kind,
             text(member(data, "meta", "ideSessionId")) or "",
+            label(member(envelope, "source", "tool")),
             text(member(data, "toolUseId")),
             text(member(data, "requestId")),
             label(member(data, "toolName")),
@@ -52,92 +55,104 @@ class Sighting(NamedTuple):
         )
 
 
-def differences(sightings: Iterable[Sighting], carried_requests: Collection[str]) -> Iterator[Group]:
+def differences(
+    events: Iterable[ComparedEvent], carried_requests: Collection[str], *, has_client: bool
+) -> Iterator[Group]:
     """The differences between the channels of a session.
 
-    sightings -- all events of the channels, and the client's prompts, in the order of their time
+    events -- all events of the channels, and the client's prompts, in the order of their time
     carried_requests -- ids of the provider's responses that the proxy forwarded, recorded or not
+    has_client -- whether events of the candidate's client count instead of the channels'
     """
-    by_channel: dict[str | None, list[Sighting]] = defaultdict(list)
-    for sighting in sightings:
-        by_channel[sighting.channel].append(sighting)
+    by_channel: dict[str | None, list[ComparedEvent]] = defaultdict(list)
+    for event in events:
+        by_channel[event.channel].append(event)
     proxied, hooks = by_channel["proxy"], by_channel["http-hook"]
     others = [*hooks, *by_channel["otlp"]]
     yield _group("hooks_missing", _sessions_without_hooks(proxied, hooks))
     yield _group("call_not_proxied", _not_proxied(proxied, others, carried_requests))
     yield _group("result_differs", _different_results([*proxied, *others]))
     yield _group("usage_differs", _different_usage(proxied, others))
-    if by_channel[None]:
+    if has_client:
         yield _group("prompt_not_reported", _not_reported(proxied, by_channel[None]))
 
 
-def _group(code: str, found: Iterable[Sighting]) -> Group:
-    ids = [sighting.event_id for sighting in found]
+def _group(code: str, found: Iterable[ComparedEvent]) -> Group:
+    ids = [event.event_id for event in found]
     return Group(code, ids[:MAX_EVENT_IDS], len(ids))
 
 
-def _sessions_without_hooks(proxied: list[Sighting], hooks: list[Sighting]) -> Iterator[Sighting]:
-    """The first event of each agent session that began after hooks had come, and sent none."""
-    if not hooks:
-        return
-    hooked, first_hook_ns = {hook.agent_session for hook in hooks}, hooks[0].time_ns
+def _sessions_without_hooks(
+    proxied: list[ComparedEvent], hooks: list[ComparedEvent]
+) -> Iterator[ComparedEvent]:
+    """The first event of each agent session that started after the first hook of its agent, and sent none."""
+    hooked, first_hook_ns = {hook.agent_session for hook in hooks}, _first_times(hooks)
     seen: set[str] = set()
-    for sighting in proxied:
-        is_first = sighting.agent_session not in seen
-        seen.add(sighting.agent_session)
-        if is_first and sighting.agent_session not in hooked and sighting.time_ns > first_hook_ns:
-            yield sighting
+    for event in proxied:
+        is_first = event.agent_session not in seen
+        seen.add(event.agent_session)
+        started_after = event.time_ns > first_hook_ns.get(event.agent, event.time_ns)
+        if is_first and started_after and event.agent_session not in hooked:
+            yield event
+
+
+def _first_times(events: list[ComparedEvent]) -> dict[str | None, int]:
+    """The time of each agent's first event."""
+    first: dict[str | None, int] = {}
+    for event in events:
+        first.setdefault(event.agent, event.time_ns)
+    return first
 
 
 def _not_proxied(
-    proxied: list[Sighting], others: list[Sighting], carried_requests: Collection[str]
-) -> Iterator[Sighting]:
+    proxied: list[ComparedEvent], others: list[ComparedEvent], carried_requests: Collection[str]
+) -> Iterator[ComparedEvent]:
     """Tool calls and responses that the proxy never carried."""
-    calls = {sighting.tool_use_id for sighting in proxied}
-    requests = {sighting.request_id for sighting in proxied} | set(carried_requests)
-    scripted = {sighting.agent_session for sighting in proxied if sighting.tool == _SCRIPT_TOOL}
+    calls = {event.tool_use_id for event in proxied}
+    requests = {event.request_id for event in proxied} | set(carried_requests)
+    scripted = {event.agent_session for event in proxied if event.tool == _SCRIPT_TOOL}
     reported: set[str] = set()
-    for sighting in others:
-        call = sighting.tool_use_id or sighting.request_id
+    for event in others:
+        call = event.tool_use_id or event.request_id
         if call is None or call in reported or call in calls or call in requests:
             continue
-        if call.startswith(_SCRIPTED) and sighting.agent_session in scripted:
+        if call.startswith(_SCRIPTED) and event.agent_session in scripted:
             continue
         reported.add(call)
-        yield sighting
+        yield event
 
 
-def _different_results(sightings: list[Sighting]) -> Iterator[Sighting]:
+def _different_results(events: list[ComparedEvent]) -> Iterator[ComparedEvent]:
     """The outcomes whose command or exit code differs from another channel's."""
-    first: dict[str, Sighting] = {}
-    for sighting in sightings:
-        if sighting.tool_use_id is None or sighting.kind == "tool_intent":
+    first: dict[str, ComparedEvent] = {}
+    for event in events:
+        if event.tool_use_id is None or event.kind == "tool_intent":
             continue
-        other = first.setdefault(sighting.tool_use_id, sighting)
-        if other.channel != sighting.channel and _differ(other.result, sighting.result):
-            yield sighting
+        other = first.setdefault(event.tool_use_id, event)
+        if other.channel != event.channel and _differ(other.result, event.result):
+            yield event
 
 
-def _different_usage(proxied: list[Sighting], others: list[Sighting]) -> Iterator[Sighting]:
+def _different_usage(proxied: list[ComparedEvent], others: list[ComparedEvent]) -> Iterator[ComparedEvent]:
     """The responses for which another channel reports other token counts than the provider did."""
     provider: dict[str | None, Mapping[str, int]] = {
-        sighting.request_id: _counts(sighting) for sighting in proxied if sighting.request_id is not None
+        event.request_id: _counts(event) for event in proxied if event.request_id is not None
     }
-    for sighting in others:
-        counts = provider.get(sighting.request_id, {})
-        reported = _counts(sighting)
+    for event in others:
+        counts = provider.get(event.request_id, {})
+        reported = _counts(event)
         if any(reported[name] != counts[name] for name in counts.keys() & reported.keys()):
-            yield sighting
+            yield event
 
 
-def _not_reported(proxied: list[Sighting], client: list[Sighting]) -> Iterator[Sighting]:
+def _not_reported(proxied: list[ComparedEvent], client: list[ComparedEvent]) -> Iterator[ComparedEvent]:
     """The prompts that the proxy saw, but the candidate's client did not report."""
-    reported = {sighting.prompt for sighting in client}
-    return (sighting for sighting in proxied if sighting.prompt and sighting.prompt not in reported)
+    reported = {event.prompt for event in client}
+    return (event for event in proxied if event.prompt and event.prompt not in reported)
 
 
-def _counts(sighting: Sighting) -> Mapping[str, int]:
-    counts = sighting.usage.counts if sighting.usage else {}
+def _counts(event: ComparedEvent) -> Mapping[str, int]:
+    counts = event.usage.counts if event.usage else {}
     return {name: count for name, count in counts.items() if name in COUNTED}
 
 

@@ -62,21 +62,24 @@ _EXPLANATIONS = {
     "signature_repeated": "Several events have the same signature.",
     "chain_circle": "The events form a cycle. No client produces this.",
     "clock_jump": "The candidate's clock went backwards between two events.",
-    "hooks_missing": "An agent session used the model proxy but sent no hooks, although hooks had come before: they "
-    "were switched off, or the agent was started elsewhere. The first event of each such agent session is listed.",
-    "call_not_proxied": "Hooks or telemetry report a call that the model proxy never carried: the agent used another "
-    "model, or somebody invented the event.",
+    "hooks_missing": "An agent session used the model proxy but sent no hooks, although hooks of the same agent had "
+    "come before: they were switched off, or the agent was started elsewhere. The first event of each such agent "
+    "session is listed.",
+    "call_not_proxied": "Hooks or telemetry report a call that the model proxy has not stored: the agent used another "
+    "model, the event was invented, or the service was killed during the call.",
     "result_differs": "Two channels report different commands or exit codes of one call. Hooks and telemetry come from "
     "the candidate's computer, and so do the results in the proxy's requests.",
     "usage_differs": "Telemetry reports other token counts for a response than the model provider did.",
     "prompt_not_reported": "The model proxy saw this prompt, but the candidate's client did not report it: another "
     "tool sent it, the event was lost, or the client's record is not complete.",
+    "call_not_recorded": "The response to a model call was forwarded, but not all of the call's events were stored: "
+    "storing them failed, or there were too many at once. The conversation's next call restores what it repeats.",
     "session_full": "The session reached its limit of stored events or bytes. Further events were refused and are "
     "missing from the record.",
     "hand_in_unreadable": "The handed-in git bundle cannot be read: it is damaged, incomplete or larger than the "
     "limits. It is kept, and there is no final diff.",
     "base_unverified": "The handed-in git bundle does not contain the commit that the assessment starts from, or the "
-    "assessment names none. What was changed is not certain.",
+    "assessment names none. The final diff may use another base, or be empty.",
 }
 CODES = (*_EXPLANATIONS, "erased")
 ERASED = Fact(

@@ -7,8 +7,10 @@ from difflib import SequenceMatcher
 from itertools import groupby
 from typing import NamedTuple
 
-# Larger ranges are split at lines that are unique in both texts: difflib takes quadratic time.
+# Larger ranges are split at lines that are unique in both texts: difflib takes quadratic time. So are ranges with many
+# repeated lines: difflib pairs each occurrence in one text with each in the other.
 MAX_COMPARED_LINES = 4_000
+MAX_EQUAL_PAIRS = 20_000
 CONTEXT_LINES = 3
 NO_NEWLINE = "\\ No newline at end of file\n"
 
@@ -43,7 +45,7 @@ def _changes(old: Sequence[str], new: Sequence[str], is_split: bool = False) -> 
     if not old or not new:
         if old or new:
             yield Change(start, start + len(old), start, start + len(new))
-    elif len(old) + len(new) <= MAX_COMPARED_LINES:
+    elif _is_comparable(old, new):
         for tag, *positions in SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
             if tag != "equal":
                 yield Change(*positions).shifted(start, start)
@@ -51,6 +53,13 @@ def _changes(old: Sequence[str], new: Sequence[str], is_split: bool = False) -> 
         yield Change(start, start + len(old), start, start + len(new))
     else:
         yield from (change.shifted(start, start) for change in _split_changes(old, new))
+
+
+def _is_comparable(old: Sequence[str], new: Sequence[str]) -> bool:
+    if len(old) + len(new) > MAX_COMPARED_LINES:
+        return False
+    counts = Counter(new)
+    return sum(count * counts[line] for line, count in Counter(old).items()) <= MAX_EQUAL_PAIRS
 
 
 def _split_changes(old: Sequence[str], new: Sequence[str]) -> Iterator[Change]:
@@ -101,14 +110,19 @@ def _joined(found: Iterator[Change]) -> list[Change]:
     return result
 
 
-def hunks(old: Sequence[str], new: Sequence[str], found: Sequence[Change]) -> Iterator[str]:
-    """The lines of a unified diff without its file header; each ends with a line feed."""
+def hunks(
+    old: Sequence[str], new: Sequence[str], found: Sequence[Change], first_line: int = 1
+) -> Iterator[str]:
+    """The lines of a unified diff without its file header; each ends with a line feed.
+
+    first_line -- the number of the first line in both texts
+    """
     for group in _grouped(found):
         first, last = group[0], group[-1]
         before = min(CONTEXT_LINES, first.old_start)
         after = min(CONTEXT_LINES, len(old) - last.old_end)
-        old_range = _range(first.old_start - before, last.old_end + after)
-        new_range = _range(first.new_start - before, last.new_end + after)
+        old_range = _range(first.old_start - before, last.old_end + after, first_line)
+        new_range = _range(first.new_start - before, last.new_end + after, first_line)
         yield f"@@ -{old_range} +{new_range} @@\n"
         at = first.old_start - before
         for change in group:
@@ -133,11 +147,12 @@ def _grouped(found: Sequence[Change]) -> Iterator[list[Change]]:
     yield from (list(group) for _, group in groupby(found, group_of))
 
 
-def _range(start: int, end: int) -> str:
+def _range(start: int, end: int, first_line: int) -> str:
+    """A hunk's lines; an empty range has the number of the line before it."""
     length = end - start
     if length == 1:
-        return str(start + 1)
-    return f"{start + 1 if length else start},{length}"
+        return str(start + first_line)
+    return f"{start + first_line - (not length)},{length}"
 
 
 def _marked(mark: str, lines: Sequence[str]) -> Iterator[str]:

@@ -16,6 +16,8 @@ MAX_DEPTH = 32
 TOO_DEEP = "[too deep]"
 MAX_BEARER_CHARACTERS = 4_096
 MAX_PRIVATE_KEY_CHARACTERS = 20_000
+# Longer secrets are masked, but one that starts at the end of a text is recognized by this much of it.
+MAX_SECRET_CHARACTERS = 5_000
 
 _NO_MORE = r"(?![A-Za-z0-9])"
 _PEM_BODY = rf"(?:[A-Za-z0-9+/=\s\\:,]|-(?!----)){{40,{MAX_PRIVATE_KEY_CHARACTERS}}}"

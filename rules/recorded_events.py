@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
@@ -48,6 +49,21 @@ class RecordedEvent:
     index: int = 0
     agent_id: str | None = None
     at: datetime | None = None
+
+
+class ResponseFacts(NamedTuple):
+    """The model proxy's measurements of a response.
+
+    request_id -- the provider's
+    counts -- tokens by the names in rules/usage.py
+    """
+
+    request_id: str | None
+    model: str | None
+    counts: Mapping[str, int]
+    cost_nano_usd: int | None
+    first_token_ms: int | None
+    duration_ms: int
 
 
 def envelope(witness: Witness, event: RecordedEvent, ids: dict[str, str]) -> dict[str, Any]:

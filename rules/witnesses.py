@@ -2,7 +2,8 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain
 from typing import Any, NamedTuple
 
 from rules.envelopes import integer, label, member, text
@@ -12,15 +13,21 @@ from rules.recorded_events import CHANNELS
 RECORDED = "recorded"
 _RESPONSES = frozenset({"ai_response", "subagent_usage"})
 _USAGE = ("inputTokens", "outputTokens", "cacheReadTokens", "cacheWriteTokens")
-_WITHOUT_REQUEST_IDS = "codex"
+_CODEX = "codex"
 _ONCE_A_SESSION = frozenset({"session_start", "session_end"})
-# A call is asked for, decided about, and done.
+# The parts of a call that are events beside its outcome.
 _PARTS_OF_A_CALL = {"tool_intent": "intent", "permission_decision": "decision"}
 _REPEATABLE = ("prompt:", "usage:", "inner:")
+# The start of an agent session, and a subagent by name: its telemetry has a session of its own. Neither joins calls.
+_START, SUBAGENT = "start:", "subagent:"
 _DIGEST_CHARACTERS = 24
 
 
-class Seen(NamedTuple):
+# An event's number and its keys.
+Row = tuple[int, list[str]]
+
+
+class ChannelEvent(NamedTuple):
     """An event of a channel: its number of arrival, its channel and the column `joins`."""
 
     seq: int
@@ -29,7 +36,7 @@ class Seen(NamedTuple):
 
 
 def columns(envelope: Any) -> dict[str, str | None]:
-    """The columns that only events of channels have; without values for None."""
+    """The columns that only events of channels have; their values are None without an envelope."""
     agent_session = label(member(envelope, "data", "meta", "ideSessionId"))
     return {"agent_session": agent_session, "joins": joins(envelope)}
 
@@ -42,9 +49,14 @@ def joins(envelope: Any) -> str | None:
     kind, data = text(member(envelope, "kind")) or "", member(envelope, "data")
     agent_session = text(member(data, "meta", "ideSessionId")) or ""
     keys = [*_keys(kind, data, agent_session)]
-    if kind in _RESPONSES and member(envelope, "source", "tool") == _WITHOUT_REQUEST_IDS:
-        keys += _usage_keys(data, agent_session)
+    if member(envelope, "source", "tool") == _CODEX:
+        keys += _codex_keys(kind, data, agent_session)
     return " ".join(keys) or None
+
+
+def subagent_key(agent_id: str) -> str:
+    """The key of the events that name a subagent of Codex, whose telemetry has it as a session of its own."""
+    return _key("subagent", agent_id)
 
 
 def _keys(kind: str, data: Any, agent_session: str) -> Iterator[str]:
@@ -70,8 +82,19 @@ def _is_inner(data: Any, tool_use_id: str) -> bool:
     return tool_use_id.startswith("exec-") or text(member(data, "parentToolUseId")) is not None
 
 
+def _codex_keys(kind: str, data: Any, agent_session: str) -> Iterator[str]:
+    """The keys that Codex needs: its telemetry says neither which response a usage is of nor what is a subagent."""
+    agent_id = text(member(data, "meta", "agentId"))
+    if kind in _RESPONSES:
+        yield from _usage_keys(data, agent_id or agent_session)
+    if kind in ("prompt", "session_start"):
+        yield _key("start", agent_session)
+    started = text(member(data, "agentId")) if kind == "task_dispatch" else None
+    if subagent := started or (agent_id if kind in _RESPONSES else None):
+        yield subagent_key(subagent)
+
+
 def _usage_keys(data: Any, agent_session: str) -> Iterator[str]:
-    """The key of a response by its usage: this tool's telemetry has neither its id nor its text."""
     counts = [integer(member(data, name)) for name in _USAGE]
     if any(count is not None for count in counts):
         yield _key("usage", agent_session, *(str(count or 0) for count in counts))
@@ -87,33 +110,44 @@ def _key(kind: str, *parts: str) -> str:
     return f"{kind}:{digest[:_DIGEST_CHARACTERS]}"
 
 
-def superseded(events: Iterable[Seen]) -> set[int]:
+def superseded(events: Iterable[ChannelEvent]) -> set[int]:
     """The numbers of the events that a better channel has too.
 
-    A prompt, a usage and a script's call can be repeated: as many of a channel's are superseded, in order, as a better
-    channel has. Of other events each with a key of a better channel is. Events of one channel do not supersede each
-    other.
+    An event with a key of a better channel is superseded. A prompt, a usage and a script's call can be repeated: of
+    these, as many are superseded, in order, as a better channel has. Events of one channel do not supersede each other.
+    The prompt and the start of a session that an event names as a subagent are superseded: no person wrote it.
 
     events -- in the order of their time
     """
-    by_channel: dict[str, list[Seen]] = {channel: [] for channel in CHANNELS}
+    by_channel: dict[str, list[Row]] = {channel: [] for channel in CHANNELS}
     for event in events:
         if event.channel in by_channel:
-            by_channel[event.channel].append(event)
+            by_channel[event.channel].append((event.seq, (text(event.joins) or "").split()))
+    found = set(_starts_of_subagents(by_channel))
     better: Counter[str] = Counter()
-    found: set[int] = set()
     for channel in CHANNELS:
         counts: Counter[str] = Counter()
-        for event in by_channel[channel]:
-            keys = (text(event.joins) or "").split()
+        for seq, keys in by_channel[channel]:
             if better and any(_is_covered(key, counts, better) for key in keys):
-                found.add(event.seq)
+                found.add(seq)
             counts.update(keys)
         better |= counts
     return found
 
 
+def _starts_of_subagents(by_channel: Mapping[str, list[Row]]) -> Iterator[int]:
+    """The prompts and starts of subagents' own sessions. The best channel has none: nothing supersedes it."""
+    rows = chain.from_iterable(by_channel.values())
+    subagents = {key for _, keys in rows for key in keys if key.startswith(SUBAGENT)}
+    for seq, keys in chain.from_iterable(by_channel[channel] for channel in CHANNELS[1:]):
+        starts = (key for key in keys if key.startswith(_START))
+        if any(SUBAGENT + key.removeprefix(_START) in subagents for key in starts):
+            yield seq
+
+
 def _is_covered(key: str, counts: Counter[str], better: Counter[str]) -> bool:
+    if key.startswith((SUBAGENT, _START)):
+        return False
     return better[key] > (counts[key] if key.startswith(_REPEATABLE) else 0)
 
 

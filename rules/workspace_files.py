@@ -16,23 +16,19 @@ CLAUDE, CODEX, OPENCODE, OTHER = "claude", "codex", "opencode", "other"
 PROVIDER_OF = {CLAUDE: "anthropic", CODEX: "openai"}
 # What the proxy does not see: rejected tools, modes, durations, the working directory (docs/workspace.md#recording).
 CLAUDE_HOOKS = (
-    *(
-        "SessionStart",
-        "UserPromptSubmit",
-        "PreToolUse",
-        "PermissionRequest",
-        "PermissionDenied",
-        "PostToolUse",
-    ),
-    *(
-        "PostToolUseFailure",
-        "SubagentStart",
-        "SubagentStop",
-        "PreCompact",
-        "Stop",
-        "StopFailure",
-        "SessionEnd",
-    ),
+    "SessionStart",
+    "UserPromptSubmit",
+    "PreToolUse",
+    "PermissionRequest",
+    "PermissionDenied",
+    "PostToolUse",
+    "PostToolUseFailure",
+    "SubagentStart",
+    "SubagentStop",
+    "PreCompact",
+    "Stop",
+    "StopFailure",
+    "SessionEnd",
 )
 # Claude Code does not wait for other hooks, and ends without sending these if they run in the background.
 WAITED_HOOKS = frozenset({"Stop", "StopFailure", "SessionEnd"})

@@ -9,7 +9,14 @@ from schemas.keys import SESSION_STATUSES, STATUSES
 from schemas.timestamps import Timestamp
 
 SEAL_REASONS = (
-    *("closed", "completed", "hired", "tests_submitted", "late_events", "rederived", "handed_in", "erased"),
+    "closed",
+    "completed",
+    "hired",
+    "tests_submitted",
+    "late_events",
+    "rederived",
+    "handed_in",
+    "erased",
 )
 EXAMPLE_MAC = "9f86d081" * 8
 _HEAD = String("Head of the hash chain, in hex.", example=EXAMPLE_MAC, null=True)

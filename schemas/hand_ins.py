@@ -12,7 +12,7 @@ EXAMPLE_DIFF = "--- a/orders.py\n+++ b/orders.py\n@@ -1 +1,2 @@\n import json\n+
 
 
 class HandIn(Schema):
-    """What the candidate handed in last."""
+    """The candidate's latest hand-in."""
 
     received_at = Timestamp("When it was received.", attribute="created_at")
     format = Choice(FORMATS, "Git bundle or zip archive.", example="git")
@@ -26,9 +26,9 @@ class HandIn(Schema):
 
 
 class ReadHandIn(HandIn):
-    """A hand-in, and what was found in it."""
+    """A hand-in with the result of reading it."""
 
-    problem = String("Why it cannot be read.", null=True)
+    problem = String("Reason if it cannot be read.", null=True)
     base_verified = Flag(
         "Whether the bundle contains the commit that the assessment starts from; null until it has been read.",
         example=True,
@@ -40,7 +40,7 @@ class ReadHandIn(HandIn):
     head_commit = String("Commit that was handed in.", example=EXAMPLE_SHA, null=True)
     counted_lines = Integer("Added lines that are not blank.", example=120, null=True)
     manual_lines = Integer(
-        "Those of them that no recorded agent change added. Final ten minutes after the close.",
+        "Number of them that no recorded agent change added. Final ten minutes after the close.",
         example=24,
         null=True,
     )
@@ -51,17 +51,17 @@ class DiffFile(Schema):
 
     path = String("Path in the repository.", example="orders.py")
     old_path = String("Earlier path of a renamed file.", null=True)
-    status = Choice(FILE_STATUSES, "What happened to it.", example="modified")
+    status = Choice(FILE_STATUSES, "Kind of change.", example="modified")
     old_mode = String("Git's mode before: 120000 is a symbolic link, 160000 a submodule.", null=True)
     new_mode = String("Git's mode after.", example="100644", null=True)
-    is_binary = Flag("Whether it is binary, so that it has no lines.", example=False)
-    is_truncated = Flag("Whether the diff is cut off.", example=False)
+    is_binary = Flag("Whether it is binary; it then has no lines.", example=False)
+    is_truncated = Flag("Whether the diff is truncated.", example=False)
     lines_added = Integer("Added lines.", example=1)
     lines_removed = Integer("Removed lines.", example=0)
     diff = String("Unified diff; null for a binary file.", example=EXAMPLE_DIFF, null=True)
     manual_ranges = ListOf(
         ListOf(Integer(), "First and last line."),
-        "Lines of the handed-in file that no recorded agent change added, without blank ones.",
+        "Lines of the handed-in file that no recorded agent change added, except blank ones.",
         example=[[2, 2]],
     )
 

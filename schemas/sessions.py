@@ -42,14 +42,14 @@ class Session(SessionBase):
 
     event_count = Integer("Events that count.", example=214)
     witness_event_count = Integer(
-        "Events that do not count because the candidate's client or a better channel reported the same.",
+        "Events on time that do not count, because the client's events do or a better channel has the same call.",
         example=0,
     )
     late_event_count = Integer("Events that arrived too late to count.", example=0)
     retained_until = Timestamp("When personal data will be erased, if ever.", null=True)
     seal = Nested(SealHead, "Server's seal; for the candidate only when complete.", null=True)
     erasure_requested_at = Timestamp("When the candidate asked for erasure.", null=True)
-    hand_in = Nested(HandIn, "What the candidate handed in last; null without a hand-in.", null=True)
+    hand_in = Nested(HandIn, "Latest hand-in; null without one.", null=True)
 
 
 class TokenCounts(Schema):
@@ -105,7 +105,7 @@ class CapturedChannel(Schema):
     """A channel that recorded events of a session."""
 
     channel = Choice(["client", *CHANNELS], "Channel; `client` is the candidate's client.", example="proxy")
-    events = Integer("Number of its events, also of those that do not count.", example=214)
+    events = Integer("Number of its events, including those that do not count.", example=214)
     first_at = Timestamp("When the first arrived.")
     last_at = Timestamp("When the last arrived.")
 
@@ -122,33 +122,36 @@ class CapturedTool(Schema):
 
 
 class CapturedAgentSession(Schema):
-    """A session of an agent, seen by the service's own channels."""
+    """An agent session that the service's own channels recorded."""
 
-    agent_session = String("The tool's id of the session.", example="0d9f0a54-7c1c-4b8e-9a5e-2f0a4c1b7d11")
+    agent_session = String(
+        "Id that the tool gave the session.", example="0d9f0a54-7c1c-4b8e-9a5e-2f0a4c1b7d11"
+    )
     tool = String("Tool.", example="claude-code", null=True)
-    channels = ListOf(Choice(CHANNELS), "Channels that saw it.", example=["http-hook", "proxy"])
-    one_witness_only = Flag("Whether only one channel saw it.", example=False)
+    channels = ListOf(Choice(CHANNELS), "Channels that recorded it.", example=["http-hook", "proxy"])
+    one_witness_only = Flag("Whether only one channel recorded it.", example=False)
     events = Integer("Number of its events.", example=214)
     first_at = Timestamp("When the first arrived.")
     last_at = Timestamp("When the last arrived.")
 
 
 class CaptureGap(Schema):
-    """A time of more than 10 minutes without an event."""
+    """More than 10 minutes without an event."""
 
     started_at = Timestamp("When the last event before it arrived.")
     ended_at = Timestamp("When the next event arrived.")
 
 
 class Capture(Schema):
-    """What recorded a session. Times are those of arrival; late events are left out.
+    """Channels, tools and agent sessions that recorded a session.
 
-    Lists have at most 200 entries."""
+    Times are those of arrival. Late events are excluded. Lists have at most 200 entries.
+    """
 
-    channels = ListOf(CapturedChannel, "Channels, first one first.")
-    tools = ListOf(CapturedTool, "Tools, first one first.")
-    agent_sessions = ListOf(CapturedAgentSession, "Agent sessions, first one first.")
-    gaps = ListOf(CaptureGap, "Silences between events, in order.")
+    channels = ListOf(CapturedChannel, "Channels, in the order of their first events.")
+    tools = ListOf(CapturedTool, "Tools, in the order of their first events.")
+    agent_sessions = ListOf(CapturedAgentSession, "Agent sessions, in the order of their first events.")
+    gaps = ListOf(CaptureGap, "Gaps between events, in order.")
 
 
 class ReviewedSession(Session):
@@ -164,7 +167,7 @@ class ReviewedSession(Session):
         null=True,
         optional=True,
     )
-    capture = Nested(Capture, "What recorded the session.", optional=True)
+    capture = Nested(Capture, "Channels, tools and agent sessions that recorded the session.", optional=True)
     erased_at = Timestamp("When personal data was erased.", null=True, optional=True)
     test_result = Nested(TestResult, "Submitted test result.", null=True, optional=True)
 

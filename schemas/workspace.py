@@ -1,4 +1,4 @@
-"""A candidate's workspace: its tools, the time left, and what has arrived."""
+"""A candidate's workspace: its tools, the time left, and the events that have arrived."""
 
 from schemas import members
 from schemas.base import Schema
@@ -43,10 +43,13 @@ class WorkspaceState(Schema):
     started_at = Timestamp("When the session started.")
     ends_at = Timestamp("When the time limit ends; null without a limit.", null=True)
     closes_at = Timestamp("When the session closes; null without a limit.", null=True)
-    completed_at = Timestamp("When the candidate handed in; null before.", null=True)
+    hand_in_closes_at = Timestamp(
+        "When the last hand-in is accepted, ten minutes after the close; null if no close is set.", null=True
+    )
+    completed_at = Timestamp("When the session was completed; null before.", null=True)
     org_name = members.ORG_NAME
     tools = ListOf(WorkspaceTool, "Tools that the candidate can use.")
     models = ListOf(WorkspaceModel, "Model providers, for tools that take a base URL and a key.")
-    hand_in = Nested(HandIn, "What the candidate handed in last.", null=True)
+    hand_in = Nested(HandIn, "Latest hand-in; null without one.", null=True)
     last_received_at = Timestamp("When the last event arrived; null if none has.", null=True)
-    received = ListOf(ArrivedEvents, "What has arrived, by tool.")
+    received = ListOf(ArrivedEvents, "Events that have arrived, by tool.")

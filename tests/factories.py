@@ -79,9 +79,15 @@ def make_recorded_session(key: CandidateKey, channels: Iterable[str] = CHANNELS)
     return sessions.redeem(key.key)
 
 
-def record(session: Session, channel: str, *events: RecordedEvent, agent_session: str = "agent-1") -> int:
-    """Store events that a channel recorded of a session of Claude Code."""
-    return sessions.record(session, Witness(channel, "claude-code", "2.1.197", agent_session), events)
+def record(
+    session: Session,
+    channel: str,
+    *events: RecordedEvent,
+    agent_session: str = "agent-1",
+    tool: str = "claude-code",
+) -> int:
+    """Store events that a channel recorded of a session of an agent."""
+    return sessions.record(session, Witness(channel, tool, "2.1.197", agent_session), events)
 
 
 def make_closed_session(assessment: Assessment, *envelopes: dict[str, Any]) -> Session:

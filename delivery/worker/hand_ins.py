@@ -1,4 +1,4 @@
-"""Read handed-in git bundles, each in a process of its own (git_bundles/)."""
+"""Read handed-in git bundles, each in a separate process (git_bundles/)."""
 
 import json
 import logging
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from errors import NotFound, StoreUnavailable, UnknownSealKey
-from git_bundles import EMPTY_TREE, END, MAX_SECONDS
+from git_bundles import EMPTY_TREE, END, MAX_SECONDS, Unreadable
 from models import Event, HandIn, Session
 from models.database import release_connection
 from models.hand_ins import MAX_ATTEMPTS
@@ -34,10 +34,6 @@ log = logging.getLogger("proofstone.worker")
 
 class Interrupted(Exception):
     """The process crashed, was killed or took too long."""
-
-
-class Unreadable(Exception):
-    """The bundle cannot be read. The message says why."""
 
 
 def read_due(storage: Storage) -> int:
@@ -105,7 +101,7 @@ def _copy(hand_in: HandIn, storage: Storage, file: IO[bytes]) -> None:
 
 
 def run(bundle: IO[bytes], output: IO[bytes], base: str | None) -> None:
-    """Read a bundle in a process without our environment. Raises Interrupted or Unreadable.
+    """Read a bundle in a process without this one's environment. Raises Interrupted or Unreadable.
 
     output -- receives the JSON lines of `git_bundles`
     """

@@ -14,6 +14,13 @@ from models.sessions.metrics import (
     submitted_tests,
 )
 from models.sessions.quota import stored_bytes
-from models.sessions.recording import record, records, stored_ids
+from models.sessions.recording import (
+    may_record,
+    prepare,
+    record,
+    record_all,
+    store_prepared,
+    stored_positions,
+)
 from models.sessions.redeem import allow_redeem, find_key, lift_time_limit, move_limit, redeem
 from models.sessions.session import COHORT_COLUMNS, Consent, Session

@@ -15,7 +15,7 @@ from models.sessions.session import Session
 from models.task_failures import run_each
 from rules import envelopes, event_signatures, summaries, witnesses
 from rules.recorded_events import CHANNELS
-from rules.witnesses import Seen
+from rules.witnesses import ChannelEvent
 
 # Larger events are verified by the worker, so that ingest responds in time.
 MAX_VERIFIED_BYTES = 256 * 1024
@@ -286,11 +286,11 @@ class Counting:
 
     @cached_property
     def superseded(self) -> set[int]:
-        """The numbers of the events that a better channel has too; empty if no channel counts."""
-        if self.has_client or sum(map(bool, self.on_time.values())) < 2:
+        """The numbers of the channels' events that do not count; empty if the client's count."""
+        if self.has_client or not any(self.on_time.get(channel) for channel in CHANNELS[1:]):
             return set()
         rows = sql.rows(sql.RECORDED, session_id=self._session.id)
-        return witnesses.superseded(Seen(*row) for row in rows)
+        return witnesses.superseded(ChannelEvent(*row) for row in rows)
 
 
 def _verdict(arrival: Arrival, public_keys: list[str]) -> str | None:
@@ -302,7 +302,7 @@ def _verdict(arrival: Arrival, public_keys: list[str]) -> str | None:
 
 # For verify_waiting.
 add_index("events_not_judged", Event.seq, where=Event.verdict.is_null())
-# For the events of R36, also their keys.
+# For the events of channels (R36).
 add_index(
     "events_of_channels",
     *(Event.session, Event.channel, Event.seq),

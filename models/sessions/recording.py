@@ -20,8 +20,8 @@ MAX_BATCH = 200
 _STORED = frozenset({"created", "late"})
 
 
-def records(session: Session, channel: str) -> bool:
-    """Return whether events of this channel may be stored: the candidate agreed to a text that names it (R38)."""
+def may_record(session: Session, channel: str) -> bool:
+    """Return whether the candidate agreed to a disclosure that names this channel (R38)."""
     return Consent.names_channel(session.key_id, channel)
 
 
@@ -31,27 +31,45 @@ def record(
     events: Sequence[RecordedEvent],
     *,
     quota: Quota = DEFAULT_QUOTA,
-    has_consent: bool = False,
 ) -> int:
     """Store events of a channel in this order; returns how many are new.
 
     Nothing is stored without a consent that names the channel. Secrets are masked. Events of the session that are
     stored already, and those beyond the quota, are left out. Raises as `append`, but never for an event's content.
-
-    has_consent -- whether the caller has checked `records`
     """
-    if not events or not (has_consent or records(session, witness.channel)):
+    return record_all(session, [(witness, events)] if events else [], witness.channel, quota=quota)
+
+
+def record_all(
+    session: Session,
+    recorded: Sequence[tuple[Witness, Sequence[RecordedEvent]]],
+    channel: str,
+    *,
+    quota: Quota = DEFAULT_QUOTA,
+) -> int:
+    """As `record`, for several agent sessions of a channel at once."""
+    if not recorded or not may_record(session, channel):
         return 0
+    arrivals = [arrival for each in recorded for arrival in prepare(session, *each)]
+    return store_prepared(session, arrivals, quota=quota)
+
+
+def prepare(session: Session, witness: Witness, events: Sequence[RecordedEvent]) -> list[Arrival]:
+    """The events as they are stored, with masked secrets. It takes time: call it before a transaction."""
     now = clock.now()
-    arrivals = [_arrival(session, witness, event, number, now) for number, event in enumerate(events)]
+    return [_arrival(session, witness, event, number, now) for number, event in enumerate(events)]
+
+
+def store_prepared(session: Session, arrivals: Sequence[Arrival], *, quota: Quota = DEFAULT_QUOTA) -> int:
+    """Store events of a channel in this order; returns how many are new. Raises as `append`."""
     outcomes: list[str] = []
     for start in range(0, len(arrivals), MAX_BATCH):
         outcomes += append(session, *arrivals[start : start + MAX_BATCH], quota=quota)
     return sum(outcome in _STORED for outcome in outcomes)
 
 
-def stored_ids(session: Session, witness: Witness, events: Sequence[RecordedEvent]) -> set[int]:
-    """The positions in the list of the events that are stored already."""
+def stored_positions(session: Session, witness: Witness, events: Sequence[RecordedEvent]) -> set[int]:
+    """The positions in `events` of those that are already stored."""
     ids = [event_id(session, witness, event) for event in events]
     stored: set[str] = set()
     for start in range(0, len(ids), batches.MAX_ROWS):

@@ -1,15 +1,14 @@
 """Anthropic's Messages API, read as events."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
-from rules.agents import event_data, messages_agents
-from rules.agents.dialect import ResponseFacts
+from rules.agents import event_data, known_agents
 from rules.agents.messages_conversation import Conversation, intent
 from rules.agents.messages_turns import Call, block_text
 from rules.envelopes import integer, member, text
-from rules.recorded_events import RecordedEvent
+from rules.recorded_events import RecordedEvent, ResponseFacts
 
 # A call without tools and with no more output is a probe or a title (R36).
 MAX_PROBE_TOKENS = 16
@@ -29,10 +28,10 @@ class Request:
 
     def __init__(self, headers: Mapping[str, str], body: Mapping[str, Any]):
         self._body = body
-        self._reader = messages_agents.choose(headers)
-        self.agent = self._reader.identify(headers, body)
-        self.has_tools = messages_agents.has_tools(body)
-        self.conversation = Conversation(body, self._reader, self.agent.agent_id)
+        self._known_agent = known_agents.recognize(headers)
+        self.agent = self._known_agent.identify(headers, body)
+        self.has_tools = known_agents.has_tools(body)
+        self.conversation = Conversation(body, self._known_agent, self.agent.agent_id)
 
     @cached_property
     def is_side_call(self) -> bool:
@@ -43,7 +42,10 @@ class Request:
         ):
             return True
         latest = self.conversation.turn(0)
-        return self._reader.is_side_call(self._body, latest.texts if latest else [])
+        return self._known_agent.is_side_call(self._body, latest.texts if latest else [])
+
+    def limit(self, has_time: Callable[[], bool]) -> None:
+        self.conversation.has_time = has_time
 
     def turns(self) -> Iterator[list[RecordedEvent]]:
         for turn in self.conversation.turns():
@@ -133,7 +135,8 @@ class Response:
         return members
 
     def _identify(self, message: Any) -> None:
-        self._id, self._model = text(member(message, "id")) or None, text(member(message, "model"))
+        self._id = text(member(message, "id")) or self._id
+        self._model = text(member(message, "model")) or self._model
 
     def _start_block(self, index: int | None, block: Any) -> None:
         if index is not None and isinstance(block, dict):

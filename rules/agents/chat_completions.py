@@ -5,7 +5,7 @@ from typing import Any
 
 from rules.agents import anthropic_messages, event_data
 from rules.agents.anthropic_messages import Request
-from rules.agents.messages_agents import sequence
+from rules.agents.known_agents import sequence
 from rules.agents.translated import Block, Message, TranslatedMessages, content_blocks, messages_body
 from rules.envelopes import integer, member, text
 
@@ -49,11 +49,16 @@ class Response(anthropic_messages.Response):
         message = member(choice, "message")
         delta = member(choice, "delta") if message is None else message
         self._append(_TEXT, {"type": "text", "text": ""}, "text", member(delta, "content"))
-        for position, call in enumerate(_items(member(delta, "tool_calls"))):
+        for call in _items(member(delta, "tool_calls")):
             index = integer(member(call, "index"))
-            self._add_call(position if index is None else index, call)
+            self._add_call(self._number_of(call) if index is None else index, call)
         self._has_ended = self._has_ended or text(member(choice, "finish_reason")) is not None
         self._is_complete = self._is_complete or message is not None
+
+    def _number_of(self, call: Any) -> int:
+        """The number of a call that has none: a part with an id starts the next one."""
+        last = max(self._blocks, default=_TEXT)
+        return last if text(member(call, "id")) else max(last - 1, 0)
 
     def _add_call(self, number: int, call: Any) -> None:
         call_id, name = text(member(call, "id")), text(member(call, "function", "name"))

@@ -4,15 +4,19 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from rules.agents import event_data
+from rules.agents import common_tools, event_data
+from rules.agents.common_tools import argument, arguments
 from rules.agents.dialect import Outcome, Tool
-from rules.agents.diffs import split_lines
+from rules.agents.diffs import count_lines
 from rules.agents.known_files import Edited, FileText, Lost, Shown, Touch, edit, read_numbered_lines
 from rules.envelopes import integer, member, text
 
 Data = dict[str, Any]
 
 MAX_PLAN_CHARACTERS = 4000
+# Edits of one call, and the characters that they search; a call with more edits is generic.
+MAX_EDITS = 200
+MAX_SEARCHED_CHARACTERS = 50_000_000
 _EXIT_CODE = re.compile(r"Exit code (-?\d{1,9})(?:\n|$)")
 _NO_OUTPUT = "(Bash completed with no output)"
 _IN_BACKGROUND = re.compile(
@@ -50,19 +54,13 @@ def rejection(outcome: Outcome) -> list[tuple[str, Data]] | None:
 
 
 def _feedback(result: str) -> str | None:
-    """What the person said when they rejected a call."""
+    """The person's message with a rejection."""
     match = _FEEDBACK.search(result)
     return match[1].split("\n\nNote: The user's next message may", 1)[0].strip() if match else None
 
 
-def _argument(outcome: Outcome, name: str) -> str:
-    return text(member(outcome.arguments, name)) or ""
-
-
 def _path(outcome: Outcome) -> str:
-    return (
-        _argument(outcome, "file_path") or _argument(outcome, "notebook_path") or _argument(outcome, "path")
-    )
+    return next(iter(arguments(outcome, "file_path", "notebook_path", "path").values()), "")
 
 
 def _shown_path(outcome: Outcome) -> str:
@@ -70,8 +68,8 @@ def _shown_path(outcome: Outcome) -> str:
 
 
 def _command(outcome: Outcome) -> list[Data]:
-    """A command that ran; one that was refused is a failed call."""
-    data: Data = {"command": _argument(outcome, "command")}
+    """A command that ran; one that was denied is a failed call."""
+    data: Data = {"command": argument(outcome, "command")}
     exit_code = _EXIT_CODE.match(outcome.result) if outcome.is_error else None
     if exit_code:
         return [data | {"exitCode": int(exit_code[1]), "stdout": outcome.result[exit_code.end() :]}]
@@ -88,7 +86,7 @@ def _read(outcome: Outcome) -> list[Data]:
     data: Data = {"path": _shown_path(outcome)}
     content = _read_content(outcome)
     if content is not None:
-        data |= {"contentLength": len(content.text), "numLines": len(split_lines(content.text))}
+        data |= {"contentLength": len(content.text), "numLines": count_lines(content.text)}
     return [data]
 
 
@@ -123,7 +121,7 @@ def _edits(outcome: Outcome) -> list[Edited]:
 
 def _edit(outcome: Outcome) -> list[Data]:
     path, edits = _shown_path(outcome), _edits(outcome)
-    if not edits:
+    if not 0 < len(edits) <= MAX_EDITS:
         return [event_data.tool_use(outcome)]
     before = outcome.workspace.content(_path(outcome))
     if not edits[0].old:
@@ -145,7 +143,7 @@ def _fill(path: str, before: FileText | None, content: str) -> Data:
 
 
 def _apply(content: FileText, edits: list[Edited]) -> FileText | None:
-    after: FileText | None = content
+    after: FileText | None = content if len(content.text) * len(edits) <= MAX_SEARCHED_CHARACTERS else None
     for each in edits:
         after = after and edit(after, each)
     return after
@@ -163,7 +161,7 @@ def _touch_edit(outcome: Outcome) -> list[Touch]:
 
 
 def _write(outcome: Outcome) -> list[Data]:
-    path, content = _shown_path(outcome), _argument(outcome, "content")
+    path, content = _shown_path(outcome), argument(outcome, "content")
     if outcome.result.startswith(_CREATED):
         return [event_data.file_created(path, content)]
     before = outcome.workspace.content(_path(outcome))
@@ -173,12 +171,12 @@ def _write(outcome: Outcome) -> list[Data]:
 
 
 def _touch_write(outcome: Outcome) -> list[Touch]:
-    return [Shown(_path(outcome), FileText(_argument(outcome, "content")))]
+    return [Shown(_path(outcome), FileText(argument(outcome, "content")))]
 
 
 def _notebook(outcome: Outcome) -> list[Data]:
     """A notebook's file is never shown, only its cells."""
-    new = _argument(outcome, "new_source")
+    new = argument(outcome, "new_source")
     return [event_data.partial_change(_shown_path(outcome), "", new) | {"newString": new}]
 
 
@@ -186,71 +184,43 @@ def _touch_notebook(outcome: Outcome) -> list[Touch]:
     return [Lost(_path(outcome))]
 
 
-def _search(outcome: Outcome) -> list[Data]:
-    data: Data = {"toolName": outcome.name, "pattern": _argument(outcome, "pattern")}
-    found = re.match(r"Found (\d{1,9}) ", outcome.result)
-    return [data | ({"resultsCount": int(found[1])} if found else {})]
-
-
 def _listing(outcome: Outcome) -> list[Data]:
     return [{"path": _shown_path(outcome)}]
-
-
-def _todos(outcome: Outcome) -> list[Data]:
-    todos = member(outcome.arguments, "todos")
-    todos = todos if isinstance(todos, list) else []
-    return [{"toolName": outcome.name, "todos": todos, "itemCount": len(todos)}]
 
 
 def _new_task(outcome: Outcome) -> list[Data]:
     number = re.match(r"Task #(\w{1,40}) created", outcome.result)
     names = ("subject", "description", "activeForm")
-    data: Data = {"toolName": outcome.name, **_members(outcome, *names)}
+    data: Data = {"toolName": outcome.name, **arguments(outcome, *names)}
     return [data | ({"taskId": number[1]} if number else {})]
 
 
 def _task(outcome: Outcome) -> list[Data]:
-    return [
-        {
-            "toolName": outcome.name,
-            **_members(outcome, "taskId", "status", "subject", "description", "activeForm"),
-        }
-    ]
-
-
-def _members(outcome: Outcome, *names: str) -> dict[str, str]:
-    return {name: value for name in names if (value := _argument(outcome, name))}
-
-
-def _tool_name(outcome: Outcome) -> list[Data]:
-    return [{"toolName": outcome.name}]
+    names = ("taskId", "status", "subject", "description", "activeForm")
+    return [{"toolName": outcome.name, **arguments(outcome, *names)}]
 
 
 def _plan(outcome: Outcome) -> list[Data]:
     approved = _APPROVED_PLAN.search(outcome.result)
-    plan = _argument(outcome, "plan") or (approved[1] if approved else "")
-    return [{"planPreview": plan[:MAX_PLAN_CHARACTERS], "responsePreview": "approved", "approved": True}]
+    plan = argument(outcome, "plan") or (approved[1] if approved else "")
+    shown = event_data.shortened(plan, MAX_PLAN_CHARACTERS)
+    return [{"planPreview": shown, "responsePreview": "approved", "approved": True}]
 
 
 def _rejected_plan(outcome: Outcome, said: str | None) -> Data:
-    plan = _argument(outcome, "plan")[:MAX_PLAN_CHARACTERS]
+    plan = event_data.shortened(argument(outcome, "plan"), MAX_PLAN_CHARACTERS)
     return {"planPreview": plan, "responsePreview": said or "rejected", "approved": False}
 
 
 def _dispatch(outcome: Outcome) -> list[Data]:
-    task = _argument(outcome, "prompt") or _argument(outcome, "description")
-    return [
-        {"taskPreview": event_data.preview(task), **_members(outcome, "description"), **_agent_type(outcome)}
-    ]
-
-
-def _agent_type(outcome: Outcome) -> dict[str, str]:
-    kind = _argument(outcome, "subagent_type")
-    return {"agentType": kind} if kind else {}
+    task = argument(outcome, "prompt") or argument(outcome, "description")
+    data = {"taskPreview": event_data.preview(task), **arguments(outcome, "description")}
+    agent_type = argument(outcome, "subagent_type")
+    return [data | ({"agentType": agent_type} if agent_type else {})]
 
 
 def _lookup(outcome: Outcome) -> list[Data]:
-    data: Data = {"toolName": outcome.name, **_members(outcome, "query", "url")}
+    data: Data = {"toolName": outcome.name, **arguments(outcome, "query", "url")}
     return [data | ({"ok": False} if outcome.is_error else {})]
 
 
@@ -259,35 +229,29 @@ def _mcp(outcome: Outcome) -> list[Data]:
     return [data | {"ok": not outcome.is_error}]
 
 
-def _other(outcome: Outcome) -> list[Data]:
-    return [event_data.tool_use(outcome)]
+_OTHER = Tool("tool_use", common_tools.other)
+_MCP = Tool("mcp_call", _mcp, reads_errors=True)
 
-
-_OTHER = Tool("tool_use", _other)
-_MCP = Tool("mcp_call", _mcp)
-
-# A call that failed is a `tool_use` with `ok` false, unless its row is also in `FAILING`.
 TOOLS: Mapping[str, Tool] = {
-    "Bash": Tool("command", _command),
-    "PowerShell": Tool("command", _command),
+    "Bash": Tool("command", _command, reads_errors=True),
+    "PowerShell": Tool("command", _command, reads_errors=True),
     "Read": Tool("file_read", _read, _touch_read),
     "Edit": Tool("file_diff", _edit, _touch_edit),
     "MultiEdit": Tool("file_diff", _edit, _touch_edit),
     "Write": Tool("file_diff", _write, _touch_write),
     "NotebookEdit": Tool("file_diff", _notebook, _touch_notebook),
-    "Grep": Tool("file_search", _search),
-    "Glob": Tool("file_search", _search),
+    "Grep": Tool("file_search", common_tools.search),
+    "Glob": Tool("file_search", common_tools.search),
     "LS": Tool("dir_list", _listing),
-    "TodoWrite": Tool("planning", _todos),
+    "TodoWrite": Tool("planning", common_tools.todos),
     "TaskCreate": Tool("planning", _new_task),
     "TaskUpdate": Tool("planning", _task),
-    "TodoRead": Tool("planning_read", _tool_name),
-    "TaskList": Tool("planning_read", _tool_name),
-    "TaskGet": Tool("planning_read", _tool_name),
+    "TodoRead": Tool("planning_read", common_tools.tool_name),
+    "TaskList": Tool("planning_read", common_tools.tool_name),
+    "TaskGet": Tool("planning_read", common_tools.tool_name),
     "ExitPlanMode": Tool("plan_decision", _plan),
     "Agent": Tool("task_dispatch", _dispatch),
     "Task": Tool("task_dispatch", _dispatch),
-    "WebFetch": Tool("web_lookup", _lookup),
-    "WebSearch": Tool("web_lookup", _lookup),
+    "WebFetch": Tool("web_lookup", _lookup, reads_errors=True),
+    "WebSearch": Tool("web_lookup", _lookup, reads_errors=True),
 }
-FAILING = frozenset({"command", "web_lookup", "mcp_call"})

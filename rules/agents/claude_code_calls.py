@@ -1,7 +1,7 @@
-"""What a call of one of Claude Code's tools did, from its hook or its log record.
+"""Outcomes of Claude Code's calls, read from hooks and log records.
 
-A hook has more than the model saw: the exit code of every command, and a file before its change. All else is read by
-the table for the model's view (rules/agents/claude_code.py).
+A hook has more than the model sees: the exit code of every command, and a file before its change. Everything else is
+read by the table of the model's view (rules/agents/claude_code.py).
 """
 
 import re
@@ -44,7 +44,7 @@ def _outcome(tool_use_id: str, name: str, hook: Mapping[str, Any], has_failed: b
 
 def by_table(outcome: Outcome) -> list[tuple[str, Data]]:
     """Kind and data of a call, read as the model sees it."""
-    return read_by(claude_code.tool(outcome.name), outcome, claude_code.FAILING)
+    return read_by(claude_code.tool(outcome.name), outcome)
 
 
 def _command(hook: Mapping[str, Any], has_failed: bool) -> Data:
@@ -57,8 +57,8 @@ def _command(hook: Mapping[str, Any], has_failed: bool) -> Data:
 def _passed_command(response: Any) -> Data:
     """A command that Claude Code takes for a success.
 
-    That is exit code 0, or 1 of a program such as `grep`, whose meaning it then tells. A command in the background has
-    none yet.
+    That is exit code 0, or 1 of a program such as `grep`; the response then interprets it. A command in the background
+    has no exit code yet.
     """
     is_known = (
         isinstance(response, dict)

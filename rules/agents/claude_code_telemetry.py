@@ -11,11 +11,11 @@ from rules.agents.log_events import LogEvent
 from rules.agents.values import named, object_in
 from rules.recorded_events import RecordedEvent
 
-# Of calls that answer the person. All others are subagents, titles and the like.
+# The sources of responses to the person. All others are subagents, titles and the like.
 _MAIN = frozenset({"sdk", "repl_main_thread"})
-_REFUSED_BY_PERSON = frozenset({"user_reject", "user_abort"})
-# How Claude Code shortens the strings of a tool's input.
-_SHORTENED = re.compile(r"\.\.\.\[\d+ chars\]\Z")
+_REJECTED_BY_PERSON = frozenset({"user_reject", "user_abort"})
+# The end of a truncated string in a tool's input.
+_TRUNCATED = re.compile(r"\.\.\.\[\d+ chars\]\Z")
 
 
 def _prompt(event: LogEvent) -> Iterator[RecordedEvent]:
@@ -80,21 +80,22 @@ def _decision(event: LogEvent) -> Iterator[RecordedEvent]:
     intent = named(toolName=name, inputPreview=shown, toolUseId=tool_use_id)
     yield RecordedEvent("tool_intent", intent, tool_use_id)
     decision, source = event.text("decision"), event.text("source") or ""
-    if decision == "reject" and source in _REFUSED_BY_PERSON:
-        yield _refusal(name, arguments, tool_use_id)
-    elif decision == "reject" or source.startswith("user_"):
+    is_person = source.startswith("user_")
+    if decision == "reject" and source in _REJECTED_BY_PERSON:
+        yield _rejection(name, arguments, tool_use_id)
+    elif decision == "reject" or is_person:
         data = named(
             decision=decision,
             source=source,
             toolName=name,
             toolUseId=tool_use_id,
-            human=source.startswith("user_") or None,
+            human=is_person or None,
         )
         yield RecordedEvent("permission_decision", data, tool_use_id)
 
 
-def _refusal(name: str, arguments: dict[str, Any], tool_use_id: str) -> RecordedEvent:
-    """The person refused a call, which therefore has no result."""
+def _rejection(name: str, arguments: dict[str, Any], tool_use_id: str) -> RecordedEvent:
+    """The person rejected a call, which therefore has no result."""
     if name == "ExitPlanMode":
         data = {"responsePreview": "rejected", "toolUseId": tool_use_id}
         return RecordedEvent("plan_decision", data, tool_use_id)
@@ -123,9 +124,9 @@ def _command(event: LogEvent) -> tuple[str, dict[str, Any]]:
 
 
 def _outcomes(event: LogEvent, tool_use_id: str, name: str) -> list[tuple[str, dict[str, Any]]]:
-    """What the call did. Of a changed file only the path is certain: the record shortens texts and has no base."""
+    """The call's outcomes. For a changed file only the path is certain: the record truncates texts and has no base."""
     arguments = object_in(event.text("tool_input"))
-    complete = {key: value for key, value in arguments.items() if not _is_shortened(value)}
+    complete = {key: value for key, value in arguments.items() if not _is_truncated(value)}
     is_error = not event.is_true("success")
     outcome = Outcome(tool_use_id, name, complete, event.text("error") or "", is_error)
     outcomes = claude_code_calls.by_table(outcome)
@@ -134,8 +135,8 @@ def _outcomes(event: LogEvent, tool_use_id: str, name: str) -> list[tuple[str, d
     return [(kind, data | {"isPartial": True}) for kind, data in outcomes]
 
 
-def _is_shortened(value: Any) -> bool:
-    return isinstance(value, str) and _SHORTENED.search(value) is not None
+def _is_truncated(value: Any) -> bool:
+    return isinstance(value, str) and _TRUNCATED.search(value) is not None
 
 
 def _mode(event: LogEvent) -> Iterator[RecordedEvent]:

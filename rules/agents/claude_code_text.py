@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
+from rules.agents.event_data import shortened
 from rules.agents.known_files import Lost, Shown, Touch, read_numbered_lines
 from rules.agents.messages_turns import IMAGE
 
@@ -68,7 +69,7 @@ class _Reader(NamedTuple):
 
 
 def said(texts: Sequence[str]) -> list[Said]:
-    """What the person said in the texts between two responses, in order."""
+    """The person's input in the texts between two responses, in order."""
     events: list[Said] = []
     is_expansion = False
     for text in texts:
@@ -80,7 +81,7 @@ def said(texts: Sequence[str]) -> list[Said]:
 
 
 def _with_images(events: list[Said], count: int) -> list[Said]:
-    """Note images in the last prompt; without one, they are the prompt."""
+    """Count images in the last prompt; without a prompt, they are one."""
     prompts = [data for kind, data in events if kind == "prompt"]
     if count and prompts:
         prompts[-1]["images"] = count
@@ -159,7 +160,7 @@ def is_summary(text: str) -> bool:
 
 
 def is_side_call(text: str) -> bool:
-    """Whether a call whose last text this is serves the program: a summary, a suggestion."""
+    """Whether the program asks for something for itself, such as a summary or a suggestion."""
     return text.startswith(_SIDE_CALLS)
 
 
@@ -171,10 +172,9 @@ def is_placeholder(response: str) -> bool:
 def _slash_command(text: str) -> list[Said]:
     name = _between(text, "<command-name>", "</command-name>")
     arguments = _between(text, "<command-args>", "</command-args>") or ""
-    command = f"/{(name or '').strip().removeprefix('/')} {arguments.strip()}".rstrip()[
-        :MAX_COMMAND_CHARACTERS
-    ]
-    data = {"toolName": "SlashCommand", "inputPreview": command, "human": True}
+    command = f"/{(name or '').strip().removeprefix('/')} {arguments.strip()}".rstrip()
+    shown = shortened(command, MAX_COMMAND_CHARACTERS)
+    data = {"toolName": "SlashCommand", "inputPreview": shown, "human": True}
     return [("tool_intent", data)] if name else []
 
 
@@ -214,7 +214,7 @@ _READERS = (
 
 
 def touches(text: str) -> Iterator[Touch]:
-    """What a text that the program added shows of files: those that the person named, and those they changed."""
+    """The contents of files in a text that the program added: files that the person named or changed."""
     for match in _READ_CALL.finditer(text):
         content = read_numbered_lines(text[match.end() :], is_cut=match[2] != "}")
         if content is not None:

@@ -1,7 +1,7 @@
 """Scripts of Codex' code mode: the calls of tools that certainly ran, with arguments that the script spells out.
 
 In code mode the model writes JavaScript for one tool, and the request has neither the calls that the script made nor
-their results. A call is certain if the script came to its end and has nothing that decides what runs.
+their results. A call is certain if the script ran to its end and has no control flow.
 """
 
 import re
@@ -10,26 +10,13 @@ from typing import Any, NamedTuple
 
 MAX_TOKENS = 10_000
 MAX_DEPTH = 20
-_DECIDING = frozenset(
-    [
-        "if",
-        "else",
-        "for",
-        "while",
-        "do",
-        "switch",
-        "case",
-        "try",
-        "catch",
-        "finally",
-        "throw",
-        "function",
-        "return",
-        *("break", "continue", "class", "exit", "yield", "async", "with", "eval", "setTimeout"),
-    ]
+_CONTROL_WORDS = (
+    "if else for while do switch case try catch finally throw function return break continue class exit yield async "
+    "with eval setTimeout"
 )
-# The last four are the starts of strings and comments that do not end.
-_DECIDING_SIGNS = frozenset(["=>", "&&", "||", "??", "?", "?.", '"', "'", "`", "/*"])
+_CONTROL_FLOW = frozenset(_CONTROL_WORDS.split())
+# The last four start strings and comments that do not end.
+_CONTROL_SIGNS = frozenset(["=>", "&&", "||", "??", "?", "?.", '"', "'", "`", "/*"])
 _TOKEN = re.compile(
     r"(?P<blank>\s+|//[^\n]*|/\*.*?\*/)"
     r"|(?P<word>[A-Za-z_$][\w$]*)"
@@ -60,17 +47,17 @@ class _NotLiteral(Exception):
 
 
 def calls(script: str) -> list[ScriptCall]:
-    """The calls of a script that came to its end, in its order; empty if it decides which calls it makes."""
+    """The calls of a script that ran to its end, in order; empty if it has control flow."""
     return list(_Reader(_straight_tokens(script)).calls())
 
 
 def _straight_tokens(script: str) -> list[_Token]:
-    """The tokens of a script without decisions; of another one, nothing."""
+    """The tokens of a script without control flow; empty for any other script."""
     tokens: list[_Token] = []
     for match in _TOKEN.finditer(script):
         token = _Token(match.lastgroup or "", match[0])
-        is_deciding = token.text in (_DECIDING if token.kind == "word" else _DECIDING_SIGNS)
-        if is_deciding or len(tokens) == MAX_TOKENS:
+        is_control = token.text in (_CONTROL_FLOW if token.kind == "word" else _CONTROL_SIGNS)
+        if is_control or len(tokens) == MAX_TOKENS:
             return []
         if token.kind != "blank":
             tokens.append(token)

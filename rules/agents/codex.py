@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from rules.agents import code_mode, event_data, patch_events
+from rules.agents.common_tools import argument, arguments
 from rules.agents.dialect import Outcome, Tool
 from rules.agents.known_files import FileText, Lost, Shown, Touch
 from rules.agents.patches import parse
@@ -106,7 +107,7 @@ def _input(outcome: Outcome) -> list[Data]:
     """The input of a running command, and its end: the command with its exit code and all of its output."""
     shown = _split(outcome.result)
     if not _EXIT_CODE.search(shown.head):
-        return [_generic(outcome)] if text(member(outcome.arguments, "chars")) else []
+        return [_generic(outcome)] if argument(outcome, "chars") else []
     started, outputs = _started(outcome)
     if started is None:
         return [_generic(outcome)]
@@ -117,7 +118,7 @@ def _input(outcome: Outcome) -> list[Data]:
 
 
 def _started(outcome: Outcome) -> tuple[Outcome | None, list[str]]:
-    """The call that started the command which this one continues, and what the command has printed since."""
+    """The call that started the command which this one continues, and the command's outputs since then."""
     session, outputs = _session(outcome), []
     for earlier in outcome.workspace.earlier():
         is_start = TOOLS.get(earlier.name) is _COMMAND and _running_session(earlier) == session
@@ -163,12 +164,12 @@ def _shown_file(command: str, output: str) -> tuple[str, FileText | None]:
 
 def _directory(outcome: Outcome) -> str:
     """The directory of a call that has one of its own."""
-    return text(member(outcome.arguments, "workdir")) or ""
+    return argument(outcome, "workdir")
 
 
 def _patch_text(outcome: Outcome) -> str:
     """The patch; older models give it as a member."""
-    return text(outcome.arguments) or text(member(outcome.arguments, "input")) or ""
+    return text(outcome.arguments) or argument(outcome, "input")
 
 
 def _patch(outcome: Outcome) -> list[Data]:
@@ -190,18 +191,15 @@ def _touch_patch(outcome: Outcome) -> list[Touch]:
 
 
 def _script(outcome: Outcome) -> list[Data]:
-    """A script of code mode, and what certainly happened in it."""
+    """A script of code mode, and the calls that it certainly made."""
     return [_generic(outcome), *_inner(outcome, outcome)]
 
 
 def _script_end(outcome: Outcome) -> list[Data]:
     """The end of a script that ran longer."""
-    cell = text(member(outcome.arguments, "cell_id"))
-    script = (
-        next((each for each in outcome.workspace.earlier() if _running_cell(each) == cell), None)
-        if cell
-        else None
-    )
+    cell = argument(outcome, "cell_id")
+    scripts = (each for each in outcome.workspace.earlier() if cell and _running_cell(each) == cell)
+    script = next(scripts, None)
     return [_generic(outcome), *(_inner(script, outcome) if script else [])]
 
 
@@ -227,7 +225,7 @@ def _inner(script: Outcome, end: Outcome) -> Iterator[Data]:
 
 
 def _printed(source: str, result: str) -> Data | None:
-    """What the only command of a script returned, if the script printed it and the command has ended."""
+    """The printed result of a script's only command; None if it was not printed or the command still runs."""
     lines = (line for line in _split(result).output.split("\n") if line.startswith('{"'))
     ended = [each for line in lines if _is_ended(each := event_data.parsed_arguments(line))]
     return ended[0] if len(ended) == 1 and source.count("exec_command") == 1 else None
@@ -269,18 +267,18 @@ def _plan(outcome: Outcome) -> list[Data]:
 
 
 def _image(outcome: Outcome) -> list[Data]:
-    path = text(member(outcome.arguments, "path")) or ""
-    return [{"path": outcome.workspace.relative(path)}]
+    return [{"path": outcome.workspace.relative(argument(outcome, "path"))}]
 
 
 def _dispatch(outcome: Outcome) -> list[Data]:
-    task = text(member(outcome.arguments, "message")) or ""
-    return [{"taskPreview": event_data.preview(task), "toolName": outcome.name}]
+    task = argument(outcome, "message")
+    data = {"taskPreview": event_data.preview(task), "toolName": outcome.name}
+    agent_id = text(member(event_data.parsed_arguments(outcome.result), "agent_id"))
+    return [data | ({"agentId": agent_id} if agent_id else {})]
 
 
 def _lookup(outcome: Outcome) -> list[Data]:
-    values = {name: text(member(outcome.arguments, name)) for name in ("query", "url", "pattern")}
-    return [{"toolName": outcome.name, **{name: value for name, value in values.items() if value}}]
+    return [{"toolName": outcome.name, **arguments(outcome, "query", "url", "pattern")}]
 
 
 def _mcp(outcome: Outcome) -> list[Data]:
@@ -298,17 +296,16 @@ def _generic(outcome: Outcome) -> Data:
 
 _OTHER = Tool("tool_use", _other)
 _MCP = Tool("mcp_call", _mcp)
-_COMMAND = Tool("command", _command, _touch_command)
+_COMMAND = Tool("command", _command, _touch_command, reads_errors=True)
 
-# A change that failed is a `tool_use` with `ok` false.
 TOOLS: Mapping[str, Tool] = {
     "exec_command": _COMMAND,
     "shell": _COMMAND,
     "shell_command": _COMMAND,
     "local_shell": _COMMAND,
     "container.exec": _COMMAND,
-    "write_stdin": Tool("command", _input),
-    "apply_patch": Tool("file_diff", _patch, _touch_patch),
+    "write_stdin": Tool("command", _input, reads_errors=True),
+    "apply_patch": Tool("file_diff", _patch, _touch_patch, reads_errors=True),
     "exec": Tool("tool_use", _script, _touch_script),
     "wait": Tool("tool_use", _script_end),
     "update_plan": Tool("planning", _plan),

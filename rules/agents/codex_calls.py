@@ -1,4 +1,4 @@
-"""What a call of one of Codex' tools did, from its hook or its log record, read by the table for the model's view."""
+"""Outcomes of Codex' calls, read from hooks and log records by the table in rules/agents/codex.py."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -12,8 +12,6 @@ from rules.agents.values import text_of
 from rules.envelopes import member
 
 Data = dict[str, Any]
-# A patch that failed says so in its result.
-_FAILING = frozenset({"command", "file_diff"})
 
 
 def hook_outcomes(tool_use_id: str, name: str, hook: Mapping[str, Any]) -> list[tuple[str, Data]]:
@@ -36,4 +34,4 @@ def record_outcomes(
     """Kind and data of everything that the call did, from its log record."""
     parsed = parsed_arguments(arguments or "")
     outcome = Outcome(call_id, name, parsed, output, not is_success)
-    return read_by(codex.tool(name), outcome, _FAILING)
+    return read_by(codex.tool(name), outcome)

@@ -28,7 +28,7 @@ _SHELL_RESULT = re.compile(
 
 
 def said(texts: Sequence[str]) -> list[Said]:
-    """What the person said in the texts between two responses, in order.
+    """The person's input in the texts between two responses, in order.
 
     Texts before a summary have been seen before the conversation was compacted.
     """
@@ -43,7 +43,7 @@ def is_summary(text: str) -> bool:
 
 
 def is_side_call(text: str) -> bool:
-    """Whether a call whose last text this is serves the program: it asks for a summary."""
+    """Whether the program asks for a summary."""
     return text.startswith(_COMPACT)
 
 

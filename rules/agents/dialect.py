@@ -1,35 +1,23 @@
-"""What a dialect of the model APIs reads from a call, and what a tool's table says about its tools."""
+"""The interface of a dialect of the model APIs, and the rows of an agent's table of tools.
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+A dialect is a module with a function `read_request(headers, body)`, which returns a Request, and a class `Response`.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
 from rules.agents.known_files import Touch, Workspace
-from rules.recorded_events import RecordedEvent
+from rules.recorded_events import RecordedEvent, ResponseFacts
 
 
 class Agent(NamedTuple):
-    """Who makes a call; see `rules.recorded_events.Witness`. `agent_id` is that of a subagent."""
+    """The agent that makes a call; see `rules.recorded_events.Witness`. `agent_id` is that of a subagent."""
 
     tool: str | None
     version: str | None
     session: str
     agent_id: str | None = None
-
-
-class ResponseFacts(NamedTuple):
-    """What the proxy knows about a response besides its content.
-
-    request_id -- the provider's
-    counts -- tokens by the names in rules/usage.py
-    """
-
-    request_id: str | None
-    model: str | None
-    counts: Mapping[str, int]
-    cost_nano_usd: int | None
-    first_token_ms: int | None
-    duration_ms: int
 
 
 class Request(Protocol):
@@ -38,6 +26,9 @@ class Request(Protocol):
     agent: Agent
     # A probe or a title: no tools. With at most 16 output tokens it gives usage only (R36).
     has_tools: bool
+
+    def limit(self, has_time: Callable[[], bool]) -> None:
+        """Stop to read the details of calls once `has_time` returns False: the rest become generic events."""
 
     def turns(self) -> Iterator[list[RecordedEvent]]:
         """The events in the conversation, latest turn first; each turn's own are in order.
@@ -55,13 +46,10 @@ class Response(Protocol):
 
     @property
     def is_complete(self) -> bool:
-        """Whether the last event has come: a client that hangs up now has everything."""
+        """Whether the last event has arrived: a client that hangs up now has everything."""
 
     def events(self, request: Request, facts: ResponseFacts) -> list[RecordedEvent]:
         """The model's text with its usage, and an intent for each tool call."""
-
-
-ReadRequest = Callable[[Mapping[str, str], Mapping[str, Any]], Request]
 
 
 class Outcome(NamedTuple):
@@ -83,12 +71,14 @@ class Outcome(NamedTuple):
 
 @dataclass(frozen=True)
 class Tool:
-    """One row of a tool's table: the kind of an intent's outcome, and how its data is read.
+    """One row of an agent's table: the kind of a call's outcome, and how its data is read.
 
     read -- returns the data of each event; a member `kind` has priority over the row's
-    touches -- returns what the outcome says about the content of files
+    touches -- returns the contents of files that the outcome shows
+    reads_errors -- whether `read` also reads a call that failed; otherwise it is a `tool_use` with `ok` false
     """
 
     kind: str
     read: Callable[[Outcome], list[dict[str, Any]]]
     touches: Callable[[Outcome], Sequence[Touch]] = lambda outcome: ()
+    reads_errors: bool = False

@@ -1,18 +1,14 @@
 """Unified diffs of one file, as `git apply` and `patch` read them."""
 
 import re
-from collections.abc import Iterator, Sequence
-from difflib import SequenceMatcher
 from typing import NamedTuple
 
-CONTEXT_LINES = 3
-NO_NEWLINE = "\\ No newline at end of file\n"
-# If the product of the lines that differ is larger, they are replaced as a whole: comparing takes too long.
-MAX_COMPARED_PAIRS = 250_000
-_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f]")
+from rules.line_diffs import CONTEXT_LINES, NO_NEWLINE, changes, hunks, split_lines
 
-# An operation of difflib: name, first and last line before, first and last line after.
-Operation = tuple[str, int, int, int, int]
+# Texts of more lines are not split: millions of short lines take a hundred times the memory of their text.
+MAX_SPLIT_LINES = 100_000
+
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f]")
 
 
 class Change(NamedTuple):
@@ -28,22 +24,26 @@ def unified_diff(path: str, before: str | None, after: str | None, first_line: i
 
     first_line -- the number of the text's first line, if it is only a part of the file
     """
-    old, new = split_lines(before or ""), split_lines(after or "")
-    groups = list(_groups(old, new))
-    hunks = "".join(_hunk(group, old, new, first_line - 1) for group in groups)
-    changes = [operation for group in groups for operation in group if operation[0] != "equal"]
+    old, new = before or "", after or ""
+    if _is_large(old, new):
+        skipped, old, new = _differing_parts(old, new)
+        first_line += skipped
+    change = (_replaced if _is_large(old, new) else _compared)(old, new, first_line)
+    return change._replace(diff=_header(path, before is None, after is None) + change.diff)
+
+
+def count_lines(text: str) -> int:
+    return text.count("\n") + (not text.endswith("\n") if text else 0)
+
+
+def _compared(old_text: str, new_text: str, first_line: int) -> Change:
+    old, new = split_lines(old_text), split_lines(new_text)
+    found = changes(old, new)
     return Change(
-        _header(path, before is None, after is None) + hunks,
-        sum(end - start for _, _, _, start, end in changes),
-        sum(end - start for _, start, end, _, _ in changes),
+        "".join(hunks(old, new, found, first_line)),
+        sum(change.new_end - change.new_start for change in found),
+        sum(change.old_end - change.old_start for change in found),
     )
-
-
-def split_lines(text: str) -> list[str]:
-    r"""The lines with their `\n`, the only line end that diffs know."""
-    lines = [line + "\n" for line in text.split("\n")]
-    lines[-1] = lines[-1][:-1]
-    return lines if lines[-1] else lines[:-1]
 
 
 def _header(path: str, is_new: bool, is_deleted: bool) -> str:
@@ -55,62 +55,54 @@ def _header(path: str, is_new: bool, is_deleted: bool) -> str:
     return f"--- {old}{'' if is_new else end}\n+++ {new}{'' if is_deleted else end}\n"
 
 
-def _groups(old: Sequence[str], new: Sequence[str]) -> Iterator[list[Operation]]:
-    """The operations of each hunk. Only the lines between the first and the last difference are compared."""
-    start = _common_prefix(old, new)
-    end = _common_prefix(old[start:][::-1], new[start:][::-1])
-    start = max(0, start - CONTEXT_LINES)
-    end = max(0, end - CONTEXT_LINES)
-    some_old, some_new = old[start : len(old) - end], new[start : len(new) - end]
-    for group in _compare(some_old, some_new):
-        yield [(name, a + start, b + start, c + start, d + start) for name, a, b, c, d in group]
+def _is_large(old: str, new: str) -> bool:
+    return old.count("\n") + new.count("\n") > MAX_SPLIT_LINES
 
 
-def _common_prefix(one: Sequence[str], other: Sequence[str]) -> int:
-    pairs = enumerate(zip(one, other, strict=False))
-    return next((number for number, (a, b) in pairs if a != b), min(len(one), len(other)))
+def _replaced(old: str, new: str, first_line: int) -> Change:
+    """One hunk that replaces the text between the common lines, without a list of its lines."""
+    start = _common_start(old, new)
+    end = _common_end(old, new, start)
+    removed, added = old[start : len(old) - end], new[start : len(new) - end]
+    ranges = (f"{first_line - (not text)},{count_lines(text)}" for text in (old, new))
+    lines = [f"@@ -{next(ranges)} +{next(ranges)} @@\n", _marked(" ", old[:start])]
+    lines += [_marked("-", removed), _marked("+", added), _marked(" ", old[len(old) - end :])]
+    return Change("".join(lines), count_lines(added), count_lines(removed))
 
 
-def _compare(old: Sequence[str], new: Sequence[str]) -> Iterator[list[Operation]]:
-    if old == new:
-        return
-    if len(old) * len(new) > MAX_COMPARED_PAIRS:
-        yield _replaced(old, new)
-    else:
-        yield from SequenceMatcher(None, old, new).get_grouped_opcodes(CONTEXT_LINES)
+def _marked(mark: str, text: str) -> str:
+    if not text:
+        return ""
+    marked = mark + text.replace("\n", f"\n{mark}")
+    return marked.removesuffix(mark) if text.endswith("\n") else f"{marked}\n{NO_NEWLINE}"
 
 
-def _replaced(old: Sequence[str], new: Sequence[str]) -> list[Operation]:
-    """One hunk that replaces everything but the lines around it."""
-    start = _common_prefix(old, new)
-    end = _common_prefix(old[start:][::-1], new[start:][::-1])
-    last_old, last_new = len(old) - end, len(new) - end
-    operations = [
-        ("equal", 0, start, 0, start),
-        ("replace", start, last_old, start, last_new),
-        ("equal", last_old, len(old), last_new, len(new)),
-    ]
-    return [each for each in operations if each[1] < each[2] or each[3] < each[4]]
+def _differing_parts(old: str, new: str) -> tuple[int, str, str]:
+    """The texts between their common lines, with context; and the number of lines before them."""
+    start = _common_start(old, new)
+    end = _common_end(old, new, start)
+    for _ in range(CONTEXT_LINES):
+        start = old.rfind("\n", 0, max(0, start - 1)) + 1
+        end = max(0, len(old) - (old.find("\n", len(old) - end) + 1 or len(old)))
+    return old.count("\n", 0, start), old[start : len(old) - end], new[start : len(new) - end]
 
 
-def _hunk(group: Sequence[Operation], old: Sequence[str], new: Sequence[str], offset: int) -> str:
-    ranges = _range(group[0][1], group[-1][2], offset), _range(group[0][3], group[-1][4], offset)
-    lines = [f"@@ -{ranges[0]} +{ranges[1]} @@\n"]
-    for name, old_start, old_end, new_start, new_end in group:
-        if name == "equal":
-            lines += _signed(" ", old[old_start:old_end])
-        else:
-            lines += _signed("-", old[old_start:old_end])
-            lines += _signed("+", new[new_start:new_end])
-    return "".join(lines)
+def _common_start(old: str, new: str) -> int:
+    """The length of the lines that both texts start with."""
+    low, high = 0, min(len(old), len(new))
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if old[low:middle] == new[low:middle] else (low, middle - 1)
+    return old.rfind("\n", 0, low) + 1
 
 
-def _range(start: int, end: int, offset: int) -> str:
-    """A hunk's lines; an empty range has the number of the line before it."""
-    length = end - start
-    return f"{start + offset + bool(length)},{length}"
-
-
-def _signed(sign: str, lines: Sequence[str]) -> Iterator[str]:
-    for line in lines:
-        yield sign + (line if line.endswith("\n") else f"{line}\n{NO_NEWLINE}")
+def _common_end(old: str, new: str, start: int) -> int:
+    """The length of the lines that both texts end with, after their common start."""
+    low, high = 0, min(len(old), len(new)) - start
+    while low < high:
+        middle = (low + high + 1) // 2
+        is_same = old[len(old) - middle : len(old) - low] == new[len(new) - middle : len(new) - low]
+        low, high = (middle, high) if is_same else (low, middle - 1)
+    if all(low == len(text) or text[len(text) - low - 1] == "\n" for text in (old, new)):
+        return low
+    return len(old) - (old.find("\n", len(old) - low) + 1 or len(old))

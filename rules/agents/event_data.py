@@ -3,9 +3,11 @@
 import json
 from typing import Any
 
-from rules.agents.dialect import Outcome, ResponseFacts
-from rules.agents.diffs import Change, split_lines, unified_diff
+from rules.agents.dialect import Outcome
+from rules.agents.diffs import Change, unified_diff
 from rules.agents.known_files import FileText
+from rules.masking import MAX_SECRET_CHARACTERS, mask_text
+from rules.recorded_events import ResponseFacts
 
 MAX_PREVIEW_CHARACTERS = 500
 _USAGE = {
@@ -24,7 +26,12 @@ def preview(value: Any) -> str:
         text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     except (TypeError, ValueError, RecursionError):
         return ""
-    return text[:MAX_PREVIEW_CHARACTERS]
+    return shortened(text, MAX_PREVIEW_CHARACTERS)
+
+
+def shortened(text: str, limit: int) -> str:
+    """The start of a text, masked before it is cut: a part of a secret has no known format."""
+    return mask_text(text[: limit + MAX_SECRET_CHARACTERS])[:limit]
 
 
 def parsed_arguments(text: str) -> Any:
@@ -53,7 +60,7 @@ def tool_use(outcome: Outcome) -> dict[str, Any]:
     """A call of a tool without a kind of its own, or one that failed."""
     data = {"kind": "tool_use", "toolName": outcome.name, "inputPreview": preview(outcome.arguments)}
     if outcome.is_error:
-        return data | {"ok": False, "error": outcome.result[:MAX_PREVIEW_CHARACTERS]}
+        return data | {"ok": False, "error": shortened(outcome.result, MAX_PREVIEW_CHARACTERS)}
     return data | {"ok": True}
 
 
@@ -76,9 +83,16 @@ def file_changed(path: str, before: FileText, after: str) -> dict[str, Any]:
 
 
 def _has_context(before: FileText, after: str) -> bool:
-    old, new = split_lines(before.text), split_lines(after)
-    has_start = before.first_line == 1 or old[:1] == new[:1]
-    return has_start and (before.has_end or old[-1:] == new[-1:])
+    has_start = before.first_line == 1 or _first_line(before.text) == _first_line(after)
+    return has_start and (before.has_end or _last_line(before.text) == _last_line(after))
+
+
+def _first_line(text: str) -> str:
+    return text[: text.find("\n") + 1 or None]
+
+
+def _last_line(text: str) -> str:
+    return text[text.rfind("\n", 0, -1) + 1 :]
 
 
 def partial_change(path: str, old: str, new: str) -> dict[str, Any]:

@@ -1,11 +1,10 @@
 """Log records of Gemini CLI as events."""
 
-import hashlib
 from collections.abc import Callable, Iterator
 
 from rules.agents.event_data import preview
 from rules.agents.log_events import LogEvent
-from rules.agents.values import integer_of, named, object_in, text_of
+from rules.agents.values import digest, integer_of, named, object_in, text_of
 from rules.recorded_events import RecordedEvent
 
 _SHELL = "run_shell_command"
@@ -13,9 +12,7 @@ _SHELL = "run_shell_command"
 
 def _identity(event: LogEvent, *parts: str | None) -> str:
     """Records have neither a number nor a call's id: two of one millisecond differ in these texts."""
-    joined = "\n".join(part or "" for part in parts)
-    digest = hashlib.sha256(joined.encode("utf-8", "surrogatepass")).hexdigest()[:16]
-    return f"{event.identity}:{digest}"
+    return f"{event.identity}:{digest(*(part or '' for part in parts))}"
 
 
 def _prompt(event: LogEvent) -> Iterator[RecordedEvent]:

@@ -1,10 +1,9 @@
 """Hooks of Claude Code and Codex, which send the same JSON objects, as events.
 
-A hook has no time and no id. Ids come from its prompt, tool call or text (R36), so that one hook that two settings
-files register is one event. Where a hook has nothing of the kind, the minute of its arrival stands for it.
+A hook has no time and no id. Its event's id comes from the prompt, tool call or text (R36): a hook that two settings
+files register is one event. A hook without any of these is identified by the minute of its arrival.
 """
 
-import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
@@ -12,13 +11,12 @@ from typing import Any, NamedTuple
 
 from rules.agents import claude_code_calls, codex_calls
 from rules.agents.event_data import preview
-from rules.agents.values import named, text_of
+from rules.agents.values import digest, named, text_of
 from rules.recorded_events import RecordedEvent, Witness
 
 CHANNEL = "http-hook"
 CLAUDE_CODE, CODEX = "claude-code", "codex"
 _OUTCOMES = {CLAUDE_CODE: claude_code_calls.hook_outcomes, CODEX: codex_calls.hook_outcomes}
-_DIGEST_CHARACTERS = 32
 
 
 class Hook(NamedTuple):
@@ -38,8 +36,7 @@ class Hook(NamedTuple):
 
     def identity(self, *parts: str | None) -> str:
         """An id of the prompt and these texts, which can be long."""
-        joined = "\n".join([self.prompt, *(part or "" for part in parts)])
-        return hashlib.sha256(joined.encode("utf-8", "surrogatepass")).hexdigest()[:_DIGEST_CHARACTERS]
+        return digest(self.prompt, *(part or "" for part in parts))
 
     def event(self, kind: str, identity: str, **data: Any) -> RecordedEvent:
         """An event with the members that are known."""
@@ -105,7 +102,7 @@ def _permission_request(hook: Hook) -> Iterator[RecordedEvent]:
 
 
 def _denial(hook: Hook) -> Iterator[RecordedEvent]:
-    """A rule refused a call. What a person refuses has no hook."""
+    """A rule denied a call. A person's rejection has no hook."""
     tool_use_id, name = hook.text("tool_use_id"), hook.text("tool_name")
     if tool_use_id and name:
         decision = {"decision": "reject", "source": hook.text("reason"), "toolName": name}
@@ -155,8 +152,8 @@ def _interrupt(hook: Hook) -> Iterator[RecordedEvent]:
     yield hook.event("interrupt", hook.identity(hook.minute), variant="generation", subtype="generation")
 
 
-# Not kept: PostToolBatch, TaskCreated, TaskCompleted and PostCompact repeat what other hooks have. MessageDisplay has
-# pieces of a text that is still being written. All others say nothing about the work.
+# Ignored: PostToolBatch, TaskCreated, TaskCompleted and PostCompact repeat other hooks. MessageDisplay has pieces of a
+# text that is still being written. All others are not about the work.
 _READERS: dict[str, Callable[[Hook], Iterator[RecordedEvent]]] = {
     "SessionStart": _session_start,
     "SessionEnd": _session_end,

@@ -77,6 +77,11 @@ def _unknown(path: str) -> FileText | None:
     return None
 
 
+def no_limit() -> bool:
+    """There is always time left."""
+    return True
+
+
 def _no_calls() -> Iterator[Any]:
     return iter(())
 
@@ -98,14 +103,14 @@ class Workspace(NamedTuple):
         return path.removeprefix(self.directory.rstrip("/") + "/") if self.directory else path
 
 
-def replay(touches: Sequence[Touch]) -> FileText | None:
-    """A file's content after these touches of it, oldest first; None if it is unknown."""
+def replay(touches: Sequence[Touch], has_time: Callable[[], bool] = no_limit) -> FileText | None:
+    """A file's content after these touches of it, oldest first; None if it is unknown, or if there is no time left."""
     start = next(_starts(touches), None)
     if start is None or len(touches) - start > MAX_REPLAYED_EDITS:
         return None
-    content = _replay_from(touches, start)
+    content = _replay_from(touches, start, has_time)
     if content is not None and not content.is_whole:
-        return _whole(touches[:start], touches[start:]) or content
+        return _whole(touches[:start], touches[start:], has_time) or content
     return content
 
 
@@ -118,18 +123,20 @@ def _starts(touches: Sequence[Touch]) -> Iterator[int]:
             yield position
 
 
-def _whole(before: Sequence[Touch], since: Sequence[Touch]) -> FileText | None:
+def _whole(before: Sequence[Touch], since: Sequence[Touch], has_time: Callable[[], bool]) -> FileText | None:
     """The whole content, if it was shown before a part of it was."""
     touches = [*before, *since]
     for start in _starts(before):
         if touches[start].content.is_whole:  # type: ignore[union-attr]
-            return _replay_from(touches, start)
+            return _replay_from(touches, start, has_time)
     return None
 
 
-def _replay_from(touches: Sequence[Touch], start: int) -> FileText | None:
+def _replay_from(touches: Sequence[Touch], start: int, has_time: Callable[[], bool]) -> FileText | None:
     content: FileText | None = None
     for touch in touches[start:]:
+        if not has_time():
+            return None
         if isinstance(touch, Edited):
             content = content and edit(content, touch)
         elif isinstance(touch, Rewritten):

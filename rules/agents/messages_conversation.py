@@ -1,21 +1,30 @@
 """The events of a conversation in Anthropic's Messages API."""
 
-import hashlib
 import json
 import posixpath
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property, partial
 from typing import Any, NamedTuple
 
 from rules.agents import event_data
 from rules.agents.dialect import Outcome
-from rules.agents.known_files import MAX_REPLAYED_EDITS, FileText, Lost, Shown, Touch, Workspace, replay
-from rules.agents.messages_agents import UnknownAgent, sequence
+from rules.agents.known_agents import UnknownAgent, sequence
+from rules.agents.known_files import (
+    MAX_REPLAYED_EDITS,
+    FileText,
+    Lost,
+    Shown,
+    Touch,
+    Workspace,
+    no_limit,
+    replay,
+)
 from rules.agents.messages_turns import Call, Result, Turn, turns_of
+from rules.agents.table import read_by
+from rules.agents.values import digest
 from rules.recorded_events import RecordedEvent
 
-_DIGEST_CHARACTERS = 32
 # The latest turns that are searched for the content of a file and the start of a command.
 MAX_SEARCHED_TURNS = 500
 
@@ -23,7 +32,7 @@ MAX_SEARCHED_TURNS = 500
 class Position(NamedTuple):
     """A position in a conversation that does not change when the conversation is resumed or compacted.
 
-    anchor -- the last tool call before it, or the beginning of the conversation
+    anchor -- the last tool call before it, or the start of the conversation
     responses -- the number of responses since then
     is_in_summary -- whether the anchor is a summary: what follows may have been seen before the conversation was
         compacted, at another position
@@ -34,17 +43,21 @@ class Position(NamedTuple):
     is_in_summary: bool = False
 
     def identity(self, *parts: str | None) -> str:
-        values = json.dumps([self.anchor, self.responses, *parts])
-        return hashlib.sha256(values.encode()).hexdigest()[:_DIGEST_CHARACTERS]
+        return digest(json.dumps([self.anchor, self.responses, *parts]))
 
 
 class Conversation:
     """The messages of a request.
 
     agent_id -- of a subagent: its instructions and answers are not the person's conversation
+
+    While `has_time` returns True, calls are read with the content of their files. Afterwards they are generic events.
     """
 
+    has_time: Callable[[], bool]
+
     def __init__(self, body: Mapping[str, Any], agent: UnknownAgent, agent_id: str | None):
+        self.has_time = no_limit
         self._body = body
         self._unread = turns_of(sequence(body, "messages"))
         self._turns: list[Turn] = []
@@ -162,17 +175,16 @@ class Conversation:
         return Outcome(call.id, call.name, call.arguments, result.text, result.is_error, workspace)
 
     def _read(self, outcome: Outcome) -> list[tuple[str, dict[str, Any]]]:
-        row = self._agent.tool(outcome.name)
-        has_failed = outcome.is_error and row.kind not in self._agent.failing
-        data = [event_data.tool_use(outcome)] if has_failed else row.read(outcome)
-        return [(each.pop("kind", row.kind), each) for each in data]
+        if not self.has_time():
+            return [_generic(outcome)]
+        return read_by(self._agent.tool(outcome.name), outcome)
 
     def _recorded(self, call: Call, events: Sequence[tuple[str, dict[str, Any]]]) -> Iterator[RecordedEvent]:
         for index, (kind, data) in enumerate(events):
             yield RecordedEvent(kind, {"toolUseId": call.id} | data, call.id, index, self._agent_id)
 
     def _said(self, turn: Turn, is_cut: bool) -> Iterator[RecordedEvent]:
-        """What the person said after a response.
+        """The person's input after a response.
 
         is_cut -- whether they rejected a call of the response
         """
@@ -213,19 +225,22 @@ class Conversation:
                 found.append(touch)
                 is_start = isinstance(touch, Lost) or (isinstance(touch, Shown) and touch.content.is_whole)
                 if is_start or len(found) > MAX_REPLAYED_EDITS:
-                    return replay(found[::-1])
+                    return replay(found[::-1], self.has_time)
             read = len(touches)
             if not self._search_turn():
-                return replay(found[::-1])
+                return replay(found[::-1], self.has_time)
 
     def _file(self, path: str) -> str:
         """The path by which a file is known, however a call names it."""
         return posixpath.normpath(Workspace(self._directory).relative(path))
 
+    def _may_search(self, number: int) -> bool:
+        return number < MAX_SEARCHED_TURNS and self.has_time()
+
     def _earlier(self, before: tuple[int, int]) -> Iterator[Outcome]:
         """The outcomes before a call, latest first."""
         number = before[0]
-        while number < MAX_SEARCHED_TURNS and (turn := self.turn(number)) is not None:
+        while self._may_search(number) and (turn := self.turn(number)) is not None:
             for position, call in reversed(list(enumerate(turn.calls))):
                 result = turn.results.get(call.id)
                 if result is not None and _is_earlier((number, position), before):
@@ -234,7 +249,7 @@ class Conversation:
 
     def _search_turn(self) -> bool:
         """Find what one more turn shows of files; returns whether there was one to search."""
-        turn = self.turn(self._searched) if self._searched < MAX_SEARCHED_TURNS else None
+        turn = self.turn(self._searched) if self._may_search(self._searched) else None
         if turn is None:
             return False
         self._searched += 1
@@ -246,7 +261,7 @@ class Conversation:
     def _touches_of_calls(self, turn: Turn) -> Iterator[tuple[int, Touch]]:
         for number, call in enumerate(turn.calls):
             result = turn.results.get(call.id)
-            if result is not None and not result.is_error:
+            if result is not None and not result.is_error and self.has_time():
                 outcome = Outcome(call.id, call.name, call.arguments, result.text, result.is_error)
                 for touch in self._agent.tool(call.name).touches(outcome):
                     yield number, touch
@@ -254,6 +269,11 @@ class Conversation:
 
 def _is_earlier(when: tuple[int, int], than: tuple[int, int]) -> bool:
     return when[0] > than[0] or (when[0] == than[0] and when[1] < than[1])
+
+
+def _generic(outcome: Outcome) -> tuple[str, dict[str, Any]]:
+    data = event_data.tool_use(outcome)
+    return data.pop("kind"), data
 
 
 def intent(call: Call, agent_id: str | None) -> RecordedEvent:

@@ -28,7 +28,7 @@ class Call(NamedTuple):
 
 
 class Result(NamedTuple):
-    """What a tool returned to the model."""
+    """The result of a tool call, as the model sees it."""
 
     text: str
     is_error: bool | None
@@ -82,7 +82,7 @@ class Turn:
 
 
 def turns_of(messages: Sequence[Any]) -> Iterator[Turn]:
-    """The turns of a conversation, latest first. Messages are read only as far as turns are taken."""
+    """The turns of a conversation, latest first. Messages are read only as far as turns are requested."""
     number, end = 0, len(messages)
     current: list[Any] = []
     for position in range(end - 1, -1, -1):

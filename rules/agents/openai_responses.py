@@ -1,13 +1,13 @@
 """OpenAI's Responses API, read as Anthropic's Messages, and thereby as events."""
 
-import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from rules.agents import anthropic_messages, codex_text, event_data
 from rules.agents.anthropic_messages import Request
-from rules.agents.messages_agents import sequence
+from rules.agents.known_agents import sequence
 from rules.agents.translated import Block, Message, TranslatedMessages, content_blocks, messages_body
+from rules.agents.values import digest
 from rules.envelopes import integer, member, text
 
 _ROLES = {"user": "user", "assistant": "assistant"}
@@ -56,8 +56,8 @@ class Response(anthropic_messages.Response):
             self._read_response(part)
 
     def _add_item(self, index: int | None, item: Any) -> None:
-        if index is None:
-            return
+        if index is None:  # Codex does not need it.
+            index = max(self._blocks, default=-1) // _PARTS + 1
         self._parts.pop((index * _PARTS, "text"), None)
         for number, block in enumerate(_message(item)["content"][:_PARTS]):
             self._start_block(index * _PARTS + number, block)
@@ -83,10 +83,8 @@ def _message(item: Any) -> Message:
         role = _ROLES.get(str(member(item, "role")), "system")
         return {"role": role, "content": content_blocks(member(item, "content"))}
     if kind in _COMPACTIONS:
-        digest = hashlib.sha256(
-            (text(member(item, "encrypted_content")) or "").encode("utf-8", "surrogatepass")
-        ).hexdigest()
-        return {"role": "user", "content": content_blocks(codex_text.COMPACTED + digest)}
+        summary = digest(text(member(item, "encrypted_content")) or "")
+        return {"role": "user", "content": content_blocks(codex_text.COMPACTED + summary)}
     if kind.endswith("_output"):
         return {"role": "user", "content": [_result(member(item, "call_id"), member(item, "output"))]}
     if kind == "reasoning":

@@ -4,12 +4,13 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rules.agents import event_data, patch_events
+from rules.agents import common_tools, event_data, patch_events
+from rules.agents.common_tools import argument, arguments
 from rules.agents.dialect import Outcome, Tool
-from rules.agents.diffs import split_lines
+from rules.agents.diffs import count_lines
 from rules.agents.known_files import Edited, FileText, Lost, Shown, Touch, edit
 from rules.agents.patches import parse
-from rules.envelopes import member, text
+from rules.envelopes import member
 
 Data = dict[str, Any]
 Said = tuple[str, Data]  # an event's kind and data
@@ -28,7 +29,6 @@ _DIRECTORY = "<type>directory</type>"
 _HEAD_CHARACTERS = 5000
 _LINE = re.compile(r"([0-9]{1,9}): (.*)")
 _LONG_LINE = "... (line truncated to 2000 chars)"
-_FOUND = re.compile(r"Found ([0-9]{1,9}) matches")
 _REJECTED = re.compile(r"The user (?:rejected permission to use|dismissed)|Tool execution aborted")
 _ABORTED = "Tool execution aborted"
 _INVALID = "The arguments provided to the tool are invalid: "
@@ -56,7 +56,7 @@ def tool(name: str) -> Tool:
 
 
 def said(texts: Sequence[str]) -> list[Said]:
-    """What the person said in the texts between two responses, in order."""
+    """The person's input in the texts between two responses, in order."""
     words = (text.strip() for text in texts)
     return [("prompt", {"text": each}) for each in words if each and not each.startswith(_ADDED)]
 
@@ -68,22 +68,18 @@ def rejection(outcome: Outcome) -> list[Said] | None:
     cut = {"cutTool": outcome.name, "cutToolInput": event_data.preview(outcome.arguments)}
     interrupt = ("interrupt", {"variant": "tool_use", "subtype": "action", **cut})
     if outcome.name == "bash" and outcome.result.startswith(_ABORTED):
-        return [("command", {"command": _argument(outcome, "command")}), interrupt]
+        return [("command", {"command": argument(outcome, "command")}), interrupt]
     return [interrupt]
 
 
-def _argument(outcome: Outcome, name: str) -> str:
-    return text(member(outcome.arguments, name)) or ""
-
-
 def _path(outcome: Outcome) -> str:
-    return outcome.workspace.relative(_argument(outcome, "filePath"))
+    return outcome.workspace.relative(argument(outcome, "filePath"))
 
 
 def _command(outcome: Outcome) -> list[Data]:
     """opencode does not tell the model the exit code."""
     output, _, _ = outcome.result.partition(_SHELL_METADATA)
-    return [{"command": _argument(outcome, "command"), "stdout": "" if output == _NO_OUTPUT else output}]
+    return [{"command": argument(outcome, "command"), "stdout": "" if output == _NO_OUTPUT else output}]
 
 
 def _read(outcome: Outcome) -> list[Data]:
@@ -92,17 +88,12 @@ def _read(outcome: Outcome) -> list[Data]:
     content = _content(outcome.result)
     if content is None:
         return [{"path": _path(outcome)}]
-    return [
-        {
-            "path": _path(outcome),
-            "contentLength": len(content.text),
-            "numLines": len(split_lines(content.text)),
-        }
-    ]
+    lengths = {"contentLength": len(content.text), "numLines": count_lines(content.text)}
+    return [{"path": _path(outcome), **lengths}]
 
 
 def _content(result: str) -> FileText | None:
-    """What a file contains. It does not show whether the file ends with a line end; most files do."""
+    """The content of a file. The result does not show whether the file ends with a line end; most files do."""
     _, _, content = result.partition(_CONTENT)
     end = _CONTENT_END.search(content)
     lines = [_LINE.fullmatch(line) for line in content[: end.start()].split("\n")] if end else []
@@ -115,13 +106,13 @@ def _content(result: str) -> FileText | None:
 
 def _touch_read(outcome: Outcome) -> list[Touch]:
     content = _content(outcome.result)
-    return [Shown(_argument(outcome, "filePath"), content)] if content is not None else []
+    return [Shown(argument(outcome, "filePath"), content)] if content is not None else []
 
 
 def _replacement(outcome: Outcome) -> Edited:
     is_each = member(outcome.arguments, "replaceAll") is True
-    old, new = _argument(outcome, "oldString"), _argument(outcome, "newString")
-    return Edited(_argument(outcome, "filePath"), old, new, is_each)
+    old, new = argument(outcome, "oldString"), argument(outcome, "newString")
+    return Edited(argument(outcome, "filePath"), old, new, is_each)
 
 
 def _edit(outcome: Outcome) -> list[Data]:
@@ -148,12 +139,12 @@ def _touch_edit(outcome: Outcome) -> list[Touch]:
 def _write(outcome: Outcome) -> list[Data]:
     if not outcome.result.startswith(_WRITTEN):
         return [_failed(outcome)]
-    return [_written(outcome, _argument(outcome, "content"))]
+    return [_written(outcome, argument(outcome, "content"))]
 
 
 def _written(outcome: Outcome, content: str) -> Data:
     """A file that the conversation has not shown is new: opencode has a file read before it is overwritten."""
-    before = outcome.workspace.content(_argument(outcome, "filePath"))
+    before = outcome.workspace.content(argument(outcome, "filePath"))
     if before is None:
         return event_data.file_created(_path(outcome), content)
     if not before.is_whole:
@@ -164,47 +155,30 @@ def _written(outcome: Outcome, content: str) -> Data:
 def _touch_write(outcome: Outcome) -> list[Touch]:
     if not outcome.result.startswith(_WRITTEN):
         return []
-    return [Shown(_argument(outcome, "filePath"), FileText(_argument(outcome, "content")))]
+    return [Shown(argument(outcome, "filePath"), FileText(argument(outcome, "content")))]
 
 
 def _patch(outcome: Outcome) -> list[Data]:
-    patch = _argument(outcome, "patchText")
+    patch = argument(outcome, "patchText")
     events = patch_events.file_events(patch, outcome.workspace) if _PATCHED in outcome.result else []
     return events or [_failed(outcome)]
 
 
 def _touch_patch(outcome: Outcome) -> list[Touch]:
-    patch = _argument(outcome, "patchText")
+    patch = argument(outcome, "patchText")
     if _PATCHED in outcome.result:
         return patch_events.touches(patch)
     return [Lost(change.path) for change in parse(patch)]
 
 
-def _search(outcome: Outcome) -> list[Data]:
-    data: Data = {"toolName": outcome.name, "pattern": _argument(outcome, "pattern")}
-    found = _FOUND.match(outcome.result)
-    return [data | ({"resultsCount": int(found[1])} if found else {})]
-
-
-def _todos(outcome: Outcome) -> list[Data]:
-    todos = member(outcome.arguments, "todos")
-    todos = todos if isinstance(todos, list) else []
-    return [{"toolName": outcome.name, "todos": todos, "itemCount": len(todos)}]
-
-
-def _tool_name(outcome: Outcome) -> list[Data]:
-    return [{"toolName": outcome.name}]
-
-
 def _dispatch(outcome: Outcome) -> list[Data]:
-    task = _argument(outcome, "prompt") or _argument(outcome, "description")
-    agent_type = _argument(outcome, "subagent_type")
+    task = argument(outcome, "prompt") or argument(outcome, "description")
+    agent_type = argument(outcome, "subagent_type")
     return [{"taskPreview": event_data.preview(task), **({"agentType": agent_type} if agent_type else {})}]
 
 
 def _lookup(outcome: Outcome) -> list[Data]:
-    values = {name: _argument(outcome, name) for name in ("query", "url")}
-    return [{"toolName": outcome.name, **{name: value for name, value in values.items() if value}}]
+    return [{"toolName": outcome.name, **arguments(outcome, "query", "url")}]
 
 
 def _other(outcome: Outcome) -> list[Data]:
@@ -217,19 +191,17 @@ def _failed(outcome: Outcome) -> Data:
 
 _OTHER = Tool("tool_use", _other)
 
-# A call that failed is a `tool_use` with `ok` false, unless its row is also in `FAILING`.
 TOOLS: Mapping[str, Tool] = {
-    "bash": Tool("command", _command),
+    "bash": Tool("command", _command, reads_errors=True),
     "read": Tool("file_read", _read, _touch_read),
     "edit": Tool("file_diff", _edit, _touch_edit),
     "write": Tool("file_diff", _write, _touch_write),
     "apply_patch": Tool("file_diff", _patch, _touch_patch),
-    "grep": Tool("file_search", _search),
-    "glob": Tool("file_search", _search),
-    "todowrite": Tool("planning", _todos),
-    "todoread": Tool("planning_read", _tool_name),
+    "grep": Tool("file_search", common_tools.search),
+    "glob": Tool("file_search", common_tools.search),
+    "todowrite": Tool("planning", common_tools.todos),
+    "todoread": Tool("planning_read", common_tools.tool_name),
     "task": Tool("task_dispatch", _dispatch),
-    "webfetch": Tool("web_lookup", _lookup),
-    "websearch": Tool("web_lookup", _lookup),
+    "webfetch": Tool("web_lookup", _lookup, reads_errors=True),
+    "websearch": Tool("web_lookup", _lookup, reads_errors=True),
 }
-FAILING = frozenset({"command", "web_lookup"})

@@ -22,7 +22,7 @@ def file_events(patch: str, workspace: Workspace, directory: str = "") -> list[D
 
 
 def touches(patch: str, directory: str = "") -> list[Touch]:
-    """What the patch says about the content of its files."""
+    """The contents of files after the patch."""
     return [touch for change in _changes(patch, directory) for touch in _touches(change)]
 
 

@@ -1,7 +1,6 @@
 """Patches in the format of Codex' apply_patch, as Codex 0.169 and opencode 1.18 apply them."""
 
 import re
-import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -10,14 +9,17 @@ BEGIN, END = "*** Begin Patch", "*** End Patch"
 _END_OF_FILE = "*** End of File"
 _MOVE_TO = "*** Move to: "
 _HEADER = re.compile(r"\*\*\* (Add|Delete|Update) File: (.+)")
-# A file's lines times those that are searched in it: after more the result is unknown.
+# A file's lines times those that are searched in it, and its characters times the searches: after more the result is
+# unknown.
 MAX_COMPARED_LINES = 5_000_000
+MAX_COMPARED_CHARACTERS = 20_000_000
 # The characters that apply_patch treats as equal.
-_PLAIN = {
-    **dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2015\u2212", "-"),
-    **dict.fromkeys("\u2018\u2019\u201a\u201b", "'"),
-    **dict.fromkeys("\u201c\u201d\u201e\u201f", '"'),
-}
+_PLAIN = str.maketrans(
+    dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2015\u2212", "-")
+    | dict.fromkeys("\u2018\u2019\u201a\u201b", "'")
+    | dict.fromkeys("\u201c\u201d\u201e\u201f", '"')
+    | dict.fromkeys("\u00a0\u1680\u202f\u205f\u3000" + "".join(map(chr, range(0x2000, 0x200B))), " ")
+)
 
 
 @dataclass
@@ -35,7 +37,7 @@ class Chunk:
 
 @dataclass
 class FileChange:
-    """What a patch does to one file.
+    """The change of one file in a patch.
 
     action -- "Add", "Delete" or "Update"
     added -- the lines of an added file
@@ -121,7 +123,7 @@ def apply(text: str, chunks: Sequence[Chunk]) -> str | None:
     lines = text.split("\n")
     if not lines[-1]:
         lines.pop()
-    if len(lines) * sum(len(chunk.contexts) + len(chunk.old) for chunk in chunks) > MAX_COMPARED_LINES:
+    if _is_too_much(text, lines, chunks):
         return None
     replacements = list(_replacements(lines, chunks))
     if None in replacements:
@@ -129,6 +131,14 @@ def apply(text: str, chunks: Sequence[Chunk]) -> str | None:
     for start, length, new in sorted(filter(None, replacements), key=lambda each: each.start, reverse=True):
         lines[start : start + length] = new
     return _joined(lines)
+
+
+def _is_too_much(text: str, lines: Sequence[str], chunks: Sequence[Chunk]) -> bool:
+    contexts = sum(len(chunk.contexts) for chunk in chunks)
+    searched = contexts + sum(len(chunk.old) for chunk in chunks)
+    if len(lines) * searched > MAX_COMPARED_LINES:
+        return True
+    return len(text) * (contexts + len(chunks)) > MAX_COMPARED_CHARACTERS
 
 
 def _replacements(lines: Sequence[str], chunks: Sequence[Chunk]) -> Iterator[_Replacement | None]:
@@ -161,29 +171,22 @@ def _replacement(lines: Sequence[str], chunk: Chunk, position: int) -> _Replacem
 
 
 def _find(lines: Sequence[str], wanted: Sequence[str], start: int, is_at_end: bool) -> int | None:
-    """The first position of the wanted lines, compared ever less strictly."""
+    """The first position of the wanted lines; each further attempt compares less strictly."""
     last = len(lines) - len(wanted)
     if is_at_end and last >= 0:
         start = last
+    if not wanted:
+        return start if start <= last else None
     for normalized in _NORMALIZED:
-        first, rest = (normalized(wanted[0]), wanted[1:]) if wanted else ("", [])
-        for position in range(start, last + 1):
-            if not wanted or (
-                normalized(lines[position]) == first
-                and all(
-                    normalized(line) == normalized(other)
-                    for line, other in zip(lines[position + 1 : position + len(wanted)], rest, strict=True)
-                )
-            ):
-                return position
+        searched, some = [normalized(line) for line in wanted], [normalized(line) for line in lines[start:]]
+        for position in range(last - start + 1):
+            if some[position] == searched[0] and some[position : position + len(wanted)] == searched:
+                return start + position
     return None
 
 
 def _without_typography(line: str) -> str:
-    plain = (
-        _PLAIN.get(each) or (" " if unicodedata.category(each) == "Zs" else each) for each in line.strip()
-    )
-    return "".join(plain)
+    return line.strip().translate(_PLAIN)
 
 
 _NORMALIZED: tuple[Callable[[str], str], ...] = (str, str.rstrip, str.strip, _without_typography)

@@ -1,9 +1,18 @@
 """Values in what agents send: any member may be missing or of any type."""
 
+import hashlib
 import json
 from typing import Any
 
 from rules.envelopes import INT64, integer
+
+_DIGEST_CHARACTERS = 32
+
+
+def digest(*texts: str) -> str:
+    """A short name for texts of any length."""
+    joined = "\n".join(texts).encode("utf-8", "surrogatepass")
+    return hashlib.sha256(joined).hexdigest()[:_DIGEST_CHARACTERS]
 
 
 def text_of(value: Any) -> str | None:

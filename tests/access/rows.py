@@ -45,6 +45,7 @@ ROWS = {
     "GET /docs": Row(ALL),
     "GET /docs/<name>": Row(ALL),
     "GET /docs/<name>.md": Row(ALL),
+    "GET /docs/images/<name>": Row(ALL),
     "GET /openapi.json": Row(ALL),
     "GET /pages/<name>": Row(ALL),
     "GET /replay/<session_id>": Row(ALL),

@@ -22,11 +22,18 @@ def callers(app, organization, reviewer, reader, candidate, neighbour, anonymous
     return reviewer, reader, candidate, Caller.candidate(app, other_key), neighbour, revoked, anonymous
 
 
+FILES = {
+    "GET /docs/<name>": "swagger-ui.css",
+    "GET /docs/<name>.md": "errors",
+    "GET /docs/images/<name>": "start.png",
+}
+
+
 @pytest.mark.any_database
 def test_who_may_call(names, callers):
     statuses = {}
     for route, row in ROWS.items():
-        file = {"GET /docs/<name>": "swagger-ui.css", "GET /docs/<name>.md": "errors"}.get(route, "start.js")
+        file = FILES.get(route, "start.js")
         method, path = fill(route, names | {"name": file}).split(" ")
         request = {"query_string": fill(row.query, names), "json": fill(row.body, names)}
         statuses[route] = []

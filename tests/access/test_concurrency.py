@@ -63,8 +63,9 @@ def enlarge(session):
 
 READS = (
     *("integrity", "signed-log", "artifacts", "decisions", "timeline?detail=full", "timeline/x"),
-    *("analytics", "export"),
+    *("analytics", "export", ""),
 )
+OWN_READS = ("candidate/me/export", "candidate/workspace", "sessions/{id}", "sessions/{id}/signed-log")
 
 
 def test_a_credential_reads_one_large_session_at_a_time(app, no_waiting, organization, reviewer, session):
@@ -73,17 +74,28 @@ def test_a_credential_reads_one_large_session_at_a_time(app, no_waiting, organiz
     enlarge(session)
     first = reviewer.request("GET", f"{path}/export", buffered=False)  # not read yet
     for name in (*READS, "bundle/files"):
-        response = reviewer.request("GET", f"{path}/{name}")
+        response = reviewer.request("GET", f"{path}/{name}".rstrip("/"))
         assert refusal(response) == (429, "too_many_requests"), name
         assert response.headers["Retry-After"] == "5"
     assert reviewer.get(f"{path}/timeline").status_code == 200
     for name in READS:
-        assert reviewer.request("GET", f"{ordinary}/{name}").status_code in (200, 404), name
+        assert reviewer.request("GET", f"{ordinary}/{name}".rstrip("/")).status_code in (200, 404), name
     colleague = Caller.reviewer(app, organization)
     assert colleague.get(f"{path}/export").status_code == 200
     first.close()
     for name in READS:
-        assert reviewer.request("GET", f"{path}/{name}").status_code in (200, 404), name
+        assert reviewer.request("GET", f"{path}/{name}".rstrip("/")).status_code in (200, 404), name
+
+
+def test_a_candidate_reads_their_large_session_once_at_a_time(no_waiting, candidate, session):
+    paths = [f"/v1/{path.format(id=session.id)}" for path in OWN_READS]
+    enlarge(session)
+    first = candidate.request("GET", paths[0], buffered=False)  # not read yet
+    for path in paths:
+        assert refusal(candidate.get(path)) == (429, "too_many_requests"), path
+    first.close()
+    for path in paths:
+        assert candidate.get(path).status_code == 200, path
 
 
 def test_a_credential_sends_one_large_body_at_a_time(app, no_waiting, candidate, session):

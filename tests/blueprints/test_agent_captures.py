@@ -1,4 +1,4 @@
-"""What real agents sent, posted as it is at its time, gives the prompts, calls and exit codes that are in it.
+"""Captured requests of real agents, posted unchanged, give the prompts, calls and exit codes in them.
 
 AGENT_CAPTURES names the folder of the captures: files of JSON lines, each with the `body` of a request. The expected
 values are read from the files here, without the service's code.
@@ -67,11 +67,9 @@ def posted_twice(candidate, path, body, **options):
 
 def exit_code(hook):
     if hook["hook_event_name"] == "PostToolUse":
-        return (
-            0
-            if isinstance(hook["tool_response"], dict) and not hook["tool_response"]["interrupted"]
-            else None
-        )
+        response = hook["tool_response"]
+        has_ended = isinstance(response, dict) and not response["interrupted"]
+        return 0 if has_ended else None
     match = re.match(r"Exit code (\d+)\n", hook["error"])
     return int(match[1]) if match else None
 

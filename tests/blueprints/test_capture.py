@@ -1,4 +1,4 @@
-"""What recorded a session: `capture` for reviewers, and the model calls in the candidate's export (R38)."""
+"""The channels of a session: `capture` for reviewers, and the model calls in the candidate's export (R38)."""
 
 import json
 from datetime import timedelta
@@ -74,6 +74,27 @@ def test_channels_tools_and_agent_sessions_are_listed(clock, reviewer, session):
         ],
         "gaps": [],
     }
+
+
+def test_the_task_of_a_subagent_is_no_prompt_with_telemetry_alone(reviewer, session):
+    dispatch = RecordedEvent("task_dispatch", {"toolUseId": "call_1", "agentId": "agent-2"}, "call_1")
+    factories.record(session, "otlp", PROMPT, dispatch, tool="codex")
+    factories.record(session, "otlp", PROMPT, agent_session="agent-2", tool="codex")
+    body = body_of(reviewer.get(f"/v1/sessions/{session.id}"))
+    assert [each["prompts"] for each in body["capture"]["tools"]] == [1]
+    assert (body["eventCount"], body["witnessEventCount"]) == (2, 1)
+
+
+def test_a_subagent_that_telemetry_has_as_a_session_of_its_own_is_not_listed(reviewer, session):
+    usage = {"outputTokens": 42, "usageScope": "request"}
+    called = RecordedEvent("subagent_usage", usage, "resp_1", agent_id="agent-2")
+    factories.record(session, "proxy", PROMPT, called, tool="codex")
+    reported = RecordedEvent("ai_response", usage, "2")
+    factories.record(session, "otlp", PROMPT, reported, agent_session="agent-2", tool="codex")
+    factories.record(session, "otlp", PROMPT, agent_session="agent-3", tool="codex")
+    captured = shown(reviewer, session)
+    assert [each["agentSession"] for each in captured["agentSessions"]] == ["agent-1", "agent-3"]
+    assert [each["prompts"] for each in captured["tools"]] == [2]
 
 
 def test_witnesses_of_the_client_are_listed_and_not_counted(clock, reviewer, session):

@@ -61,6 +61,14 @@ def test_an_agent_session_without_hooks_after_hooks(clock, reviewer, session):
     assert found == ("hooks_missing", (1, [id_of("proxy", "ai_response")]))
 
 
+def test_an_agent_without_hooks_after_hooks_of_another_one(clock, reviewer, session):
+    record(session, "http-hook", prompt())
+    clock.fixed += timedelta(minutes=1)
+    record(session, "proxy", prompt(), agent_session="agent-1")
+    record(session, "proxy", prompt(), agent_session="agent-2", tool="codex")
+    assert facts(reviewer, session) == {}
+
+
 @pytest.mark.parametrize("channel", ["http-hook", "otlp"])
 def test_a_call_that_the_proxy_never_carried(reviewer, session, channel):
     record(session, "proxy", intent(), command())
@@ -105,6 +113,14 @@ def test_other_usage_than_the_providers(reviewer, session):
 def test_a_prompt_that_the_client_did_not_report(reviewer, session):
     record(session, "proxy", prompt("Fix  the queue"), prompt("Delete the tests"))
     add_event(session, envelope(kind="prompt", data={"text": "Fix the queue\n"}))
+    assert facts(reviewer, session) == {"prompt_not_reported": (1, [id_of("proxy", "prompt")])}
+
+
+def test_a_client_that_reports_no_prompt_at_all(reviewer, session):
+    """One event of a client is enough for its record to count instead of the channels'."""
+    record(session, "proxy", prompt("Fix the queue"))
+    assert facts(reviewer, session) == {}
+    add_event(session, envelope(kind="session_start"))
     assert facts(reviewer, session) == {"prompt_not_reported": (1, [id_of("proxy", "prompt")])}
 
 

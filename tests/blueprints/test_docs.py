@@ -87,6 +87,15 @@ def test_guides_are_served_with_their_links(anonymous, name):
         assert not anchor or f'id="{anchor}"' in target.text, f"{path}#{anchor}"
 
 
+def test_images_of_the_guides_are_served(anonymous):
+    images = re.findall(r'<img src="(images/[^"]+)"', anonymous.get("/docs/workspace.md").text)
+    assert len(images) == 3
+    for image in images:
+        response = anonymous.get(f"/docs/{image}")
+        assert (response.status_code, response.mimetype) == (200, "image/png")
+        assert response.headers["Content-Security-Policy"] == POLICY
+
+
 def test_docs_page_links_to_every_guide(anonymous):
     assert re.findall(r'href="/docs/([\w-]+)\.md"', anonymous.get("/docs").text) == list(GUIDES)
 

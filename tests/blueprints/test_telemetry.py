@@ -15,6 +15,7 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import (
 )
 
 from models import sessions
+from models.sessions import recording
 from rules.recorded_events import RecordedEvent, Witness
 from rules.session_close import STORED_AFTER_CLOSE
 from web import otlp
@@ -325,7 +326,7 @@ def test_exporters_retry_when_the_database_is_away(candidate, session, monkeypat
     def fail(*args, **options):
         raise peewee.InterfaceError("connection already closed")
 
-    monkeypatch.setattr(sessions, "record", fail)
+    monkeypatch.setattr(sessions, "record_all", fail)
     response = post(candidate, encoded(batch(PROMPT), encoding), encoding)
     assert refused(response) == (503, 14)
     assert int(response.headers["Retry-After"]) > 0
@@ -366,3 +367,18 @@ def test_usage_and_text_of_claude_code_count_once_each_next_to_hooks(candidate, 
     sessions.complete(session)
     metrics = reviewer.get(f"/v1/sessions/{session.id}").json["metrics"]
     assert (metrics["tokens"]["claude-opus-4-8"]["input"], metrics["totalCostUsd"]) == (12, 0.5)
+
+
+def test_the_agent_sessions_of_a_batch_are_stored_together(candidate, session, recorded, monkeypatch):
+    transactions = []
+    append = recording.append
+
+    def counted(*arguments, **options):
+        transactions.append(arguments)
+        return append(*arguments, **options)
+
+    monkeypatch.setattr(recording, "append", counted)
+    body = batch(*(record("user_prompt", prompt="x", **{"session.id": f"agent-{n}"}) for n in range(50)))
+    accepted(post(candidate, encoded(body, JSON)))
+    assert len(recorded()) == 50
+    assert len(transactions) == 1

@@ -38,6 +38,21 @@ def start_command(key) -> str:
     return f"PROMPTSTER_API_URL={PUBLIC_ADDRESS} PROMPTSTER_APP_URL={PUBLIC_ADDRESS} promptster start {key}"
 
 
+def set_time(website, key, column, seconds_ago) -> None:
+    """Set a time of the key's session."""
+    website.execute(f"UPDATE sessions SET {column} = %s WHERE key_id = (SELECT id FROM candidate_keys "
+                    "WHERE key = %s)", website.stored_time(seconds_ago), key)  # fmt: skip
+
+
+def hand_in_zip(visit) -> None:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("orders.py", "print(1)\n")
+    file = {"name": "work.zip", "mimeType": "application/zip", "buffer": packed.getvalue()}
+    visit.page.get_by_label("Or hand in a zip of the folder").set_input_files(file)
+    visit.page.get_by_role("button", name="Hand in and end the session").click()
+
+
 def is_started(website, key) -> bool:
     return website.candidate(key).get("/v1/candidate/consent")["status"] == "active"
 
@@ -58,6 +73,7 @@ def test_page_leads_from_key_to_consent_to_start_to_workspace(open_visit, websit
 
     page.get_by_role("checkbox").check()
     page.get_by_role("button", name="Agree and continue").click()
+    assert visit.shows("You have agreed. Nothing is recorded yet.")
     assert visit.shows("the clock start when you press Start. You then have 1 hour 30 minutes")
     assert has_agreed(website, key)
     assert not is_started(website, key)
@@ -118,37 +134,47 @@ def test_workspace_shows_what_has_arrived(open_visit, session_id, key):
 
 
 def test_workspace_warns_if_nothing_has_arrived(open_visit, website, started_key):
-    started = website.stored_time(200)
-    website.execute("UPDATE sessions SET created_at = %s WHERE key_id = (SELECT id FROM candidate_keys "
-                    "WHERE key = %s)", started, started_key)  # fmt: skip
+    set_time(website, started_key, "created_at", 200)
     visit = open_visit(f"/start#{started_key}")
     assert visit.shows("Nothing has arrived from your tools")
     assert visit.shows("run the first command again in that folder")
+    assert not visit.page.get_by_text("Your session has started").is_visible()
 
 
 def test_workspace_says_when_the_time_is_up(open_visit, website, started_key):
-    website.execute("UPDATE sessions SET closes_at = %s WHERE key_id = (SELECT id FROM candidate_keys "
-                    "WHERE key = %s)", website.stored_time(-120), started_key)  # fmt: skip
+    set_time(website, started_key, "closes_at", -120)
     visit = open_visit(f"/start#{started_key}")
     assert visit.shows("The time is up. Hand in now: the session closes at")
     assert visit.page.locator("[role=timer]").inner_text() == "0:00"
 
 
+def test_work_can_be_handed_in_for_ten_minutes_after_the_close(open_visit, website, started_key):
+    set_time(website, started_key, "closes_at", 60)
+    visit = open_visit(f"/start#{started_key}", PHONE)
+    assert visit.shows("The time is up and your session is closed. You can still hand in until")
+    hand_in_zip(visit)
+    assert visit.shows("You have submitted this assessment. Thank you!")
+    assert website.candidate(started_key).get("/v1/candidate/workspace")["handIn"]["format"] == "zip"
+    assert visit.is_clean()
+
+
+def test_work_cannot_be_handed_in_later(open_visit, website, started_key):
+    set_time(website, started_key, "closes_at", 11 * 60)
+    visit = open_visit(f"/start#{started_key}")
+    assert visit.shows("The time for this assessment is up")
+    assert not visit.page.locator("[data-hand-in]").is_visible()
+
+
 def test_a_zip_can_be_handed_in(open_visit, website, started_key):
     visit = open_visit(f"/start#{started_key}")
-    packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w") as archive:
-        archive.writestr("orders.py", "print(1)\n")
-    file = {"name": "work.zip", "mimeType": "application/zip", "buffer": packed.getvalue()}
-    visit.page.get_by_label("Or hand in a zip of the folder").set_input_files(file)
-    visit.page.get_by_role("button", name="Hand in and end the session").click()
+    hand_in_zip(visit)
     assert visit.shows("You have submitted this assessment. Thank you!")
-    assert visit.shows("Your work was received:")
+    assert visit.shows("Handed in")
     state = website.candidate(started_key).get("/v1/candidate/workspace")
     assert (state["status"], state["handIn"]["format"]) == ("completed", "zip")
     assert visit.is_clean()
     visit.page.reload()
-    assert visit.shows("Your work was received:")
+    assert visit.shows("Handed in")
 
 
 def test_a_file_that_is_no_zip_keeps_the_session_open(open_visit, website, started_key):

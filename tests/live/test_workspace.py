@@ -277,6 +277,7 @@ def test_finish_hands_in_everything_but_ignored_files_and_completes(machine, key
     finished = machine.finish()
     assert finished.returncode == 0, finished.stderr
     assert "Your session is complete" in finished.stdout
+    assert finished.stderr == ""
     assert (git(workspace, "status", "--porcelain"), git(workspace, "rev-parse", "HEAD")) == before
     assert git(workspace, "ls-tree", "-r", "--name-only", "refs/proofstone/hand-in").split() == [
         ".gitignore",
@@ -409,6 +410,15 @@ def test_settings_are_placed_in_the_folder_to_work_in(hostile):
     assert (prepared.returncode, f"cd {work}" in prepared.stdout) == (0, True)
     assert {path.name for path in work.iterdir()} == {"x", "TASK.md", "finish", ".claude"}
     assert git(machine.workspace, "status", "--porcelain") == ""
+
+
+def test_no_tool_is_announced_where_there_is_none(hostile):
+    machine, files = hostile
+    machine.commit(orders_py="print(1)\n")
+    files |= {"repository": REPOSITORY, "tools": ""}
+    prepared = machine.prepare(KEY)
+    assert (prepared.returncode, "Your task is in TASK.md." in prepared.stdout) == (0, True)
+    assert "Start a tool" not in prepared.stdout
 
 
 def test_an_interrupted_download_runs_nothing(hostile):

@@ -50,13 +50,13 @@ def test_an_event_is_stored_once_with_its_envelope(clock, session):
     assert command["data"]["toolUseId"] == "toolu_1"
 
 
-def test_stored_ids_are_the_positions_of_stored_events(session):
+def test_stored_positions_are_those_of_stored_events(session):
     witness = Witness("proxy", None, None, "agent-1")
     sessions.record(session, witness, [COMMAND])
-    assert sessions.stored_ids(session, witness, [PROMPT, COMMAND]) == {1}
+    assert sessions.stored_positions(session, witness, [PROMPT, COMMAND]) == {1}
     other = witness._replace(agent_session="agent-2")
-    assert sessions.stored_ids(session, other, [PROMPT, COMMAND]) == set()
-    assert sessions.stored_ids(session, witness, []) == set()
+    assert sessions.stored_positions(session, other, [PROMPT, COMMAND]) == set()
+    assert sessions.stored_positions(session, witness, []) == set()
 
 
 def test_the_order_of_the_list_is_kept_across_batches(clock, session):

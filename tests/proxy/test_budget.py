@@ -69,7 +69,7 @@ def test_a_call_is_refused_while_another_has_reserved_the_rest(
     for _ in range(3):
         response = call(path)
         assert refusal(response)[::2] == (status, "too_many_streams")
-        assert response.headers["Retry-After"] == "2"
+        assert response.headers["Retry-After"] == "5"
     assert len(upstream.requests) == 1
     running.close()
     assert reserved() == []

@@ -1,4 +1,4 @@
-"""What the tools expect besides model calls: probes, final refusals, and a wait instead of a refusal (R39)."""
+"""The tools' expectations beyond model calls: probes, final refusals, and a wait instead of a refusal (R39)."""
 
 from datetime import timedelta
 

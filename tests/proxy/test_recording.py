@@ -166,7 +166,7 @@ def test_a_call_that_cannot_be_recorded_ends_and_the_next_one_restores_it(
         raise error
 
     with monkeypatch.context() as failing:
-        failing.setattr(sessions, "record", fail)
+        failing.setattr(sessions, "store_prepared", fail)
         response = call(MESSAGES, data=FIRST)
     assert response.json == MESSAGE
     assert recorded() == []

@@ -153,7 +153,7 @@ def test_a_call_without_a_free_stream_slot_is_refused(call, candidate, upstream,
     running = [candidate.request("POST", path, buffered=False, data=body) for _ in range(STREAMS)]
     response = call(path)
     assert refusal(response) == (status, error_type, "too_many_streams")
-    assert response.headers["Retry-After"] == "2"
+    assert response.headers["Retry-After"] == "5"
     assert "X-Should-Retry" not in response.headers
     running.pop().close()
     upstream.respond = documents(200, {})

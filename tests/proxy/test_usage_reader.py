@@ -128,3 +128,45 @@ def test_an_event_or_a_document_above_the_limit_is_skipped(monkeypatch):
     for size in (1, 100):
         assert read("messages", long, size=size).counts == {}
         assert read("messages", body, EVENTS, size=size).counts == {"output": 40}
+
+
+def read_data(dialect, body, size):
+    """The data of the events in a stream, and whether it is complete."""
+    events = []
+    reader = UsageReader(dialect, EVENTS, on_data=events.append)
+    for start in range(0, len(body), size):
+        reader.feed(body[start : start + size])
+    is_complete = reader.is_complete
+    reader.end()
+    return events, is_complete
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("size", [1, 2, 3, 7, 1000])
+def test_every_form_of_a_stream_is_read(end, size):
+    """Comments, fields that say nothing, an event of several lines, and each way to end a line."""
+    lines = [
+        ": ping", "", "retry: 3000", "id: 1", "event: message_delta", 'data: {"type": "message_delta",',
+        'data:"usage": {"output_tokens": 20}}', "", ":", "data", "", 'data:{"type": "message_stop"}', "", "",
+    ]  # fmt: skip
+    events, is_complete = read_data("messages", end.join(lines).encode(), size)
+    assert [json.loads(data) for data in events] == [
+        {"type": "message_delta", "usage": {"output_tokens": 20}},
+        {"type": "message_stop"},
+    ]
+    assert is_complete
+    assert read("messages", end.join(lines).encode(), EVENTS, size=size).counts == {"output": 20}
+
+
+@pytest.mark.parametrize(
+    ("dialect", "data"),
+    [
+        ("messages", b'{"type": "message_stop"}'),
+        ("responses", b'{"type": "response.completed", "response": {}}'),
+        ("chat_completions", b"[DONE]"),
+    ],
+)
+def test_a_stream_is_complete_with_the_line_that_ends_it(dialect, data):
+    """Some clients do not wait for the empty line."""
+    assert read_data(dialect, b"data: " + data + b"\n", 1) == ([data], True)
+    assert read_data(dialect, b"data: " + data, 1)[0] == [data]

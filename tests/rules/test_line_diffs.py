@@ -95,3 +95,11 @@ def test_a_large_file_without_order_takes_bounded_time(unique):
     found = changes(old, new)
     assert perf_counter() - started_at < 20
     assert found
+
+
+def test_a_file_of_repeated_lines_takes_bounded_time():
+    old, new = ["a\n", "x\n"] * 990, ["a\n", "y\n"] * 990
+    started_at = perf_counter()
+    text = diff("first\n" + "".join(old), "other\n" + "".join(new))
+    assert perf_counter() - started_at < 0.5
+    assert apply("first\n" + "".join(old), text) == "other\n" + "".join(new)

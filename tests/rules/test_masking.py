@@ -40,7 +40,7 @@ SECRETS = {
 
 
 @pytest.mark.parametrize("secret", SECRETS.values(), ids=SECRETS)
-def test_a_secret_is_masked_wherever_it_stands(secret):
+def test_a_secret_is_masked_anywhere_in_a_text(secret):
     for before, after in [
         ("", ""),
         ("key = '", "'\n"),

@@ -5,7 +5,7 @@ import hashlib
 import pytest
 
 from rules import witnesses
-from rules.witnesses import Seen
+from rules.witnesses import ChannelEvent
 
 
 def event(kind, agent_session="s1", **data):
@@ -35,9 +35,18 @@ def usage(output, tool="codex", **data):
     return event("ai_response", **counts | data) | {"source": {"tool": tool}}
 
 
+def codex(kind, agent_session="s1", agent_id=None, **data):
+    envelope = event(kind, agent_session, **data) | {"source": {"tool": "codex"}}
+    if agent_id:
+        envelope["data"]["meta"]["agentId"] = agent_id
+    return envelope
+
+
 def superseded(*seen):
     """The positions of the superseded ones among (channel, envelope)."""
-    rows = [Seen(seq, channel, witnesses.joins(envelope)) for seq, (channel, envelope) in enumerate(seen)]
+    rows = [
+        ChannelEvent(seq, channel, witnesses.joins(envelope)) for seq, (channel, envelope) in enumerate(seen)
+    ]
     return sorted(witnesses.superseded(rows))
 
 
@@ -59,6 +68,32 @@ PROXY, HOOK, OTLP = "proxy", "http-hook", "otlp"
         ([(PROXY, usage(42, requestId="r1")), (OTLP, usage(43))], []),
         ([(PROXY, usage(42, "claude-code", requestId="r1")), (OTLP, usage(42, "claude-code"))], []),
         ([(PROXY, event("ai_response")), (OTLP, event("ai_response"))], []),
+        # Codex' telemetry has a subagent as a session of its own.
+        (
+            [
+                (PROXY, codex("subagent_usage", "s1", "s2", outputTokens=42)),
+                (OTLP, codex("prompt", "s2", text="Count.")),
+                (OTLP, codex("session_start", "s2")),
+                (OTLP, codex("ai_response", "s2", outputTokens=42)),
+                (OTLP, codex("ai_response", "s2", outputTokens=43)),
+                (OTLP, codex("prompt", "s1", text="Count.")),
+            ],
+            [1, 2, 3],
+        ),
+        (
+            [
+                (OTLP, codex("task_dispatch", "s1", agentId="s2", toolUseId="call_1")),
+                (OTLP, codex("prompt", "s2", text="Count.")),
+                (OTLP, codex("ai_response", "s2", outputTokens=42)),
+            ],
+            [1],
+        ),
+        # Telemetry cannot call the person's own session a subagent.
+        (
+            [(PROXY, codex("prompt", "s1", text="Fix.")), (OTLP, codex("task_dispatch", "s1", agentId="s1"))],
+            [],
+        ),
+        ([(PROXY, codex("subagent_usage", "s1", "s2")), (HOOK, codex("subagent_usage", "s1", "s2"))], []),
         # The intent and the outcome are different, whatever the outcome's kind.
         ([(PROXY, call("tool_intent")), (HOOK, call("command"))], []),
         ([(PROXY, call("tool_use")), (HOOK, call("command"))], [1]),

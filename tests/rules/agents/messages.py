@@ -3,7 +3,7 @@
 from itertools import count
 
 from rules.agents import anthropic_messages
-from rules.agents.dialect import ResponseFacts
+from rules.recorded_events import ResponseFacts
 
 SESSION = "0c9b1f7e-5b0a-4c57-9a55-2f1d3c7b8a10"
 HEADERS = {"user-agent": "claude-cli/2.1.197 (external, cli)", "x-claude-code-session-id": SESSION}
@@ -76,9 +76,8 @@ def outcomes(*calls, before=()):
         (assistant(block), user(result(block["id"], content, error))) for block, content, error in blocks
     ]
     messages = [user("Do it."), *before, *(message for turn in turns for message in turn)]
-    return [event for event in events(*messages) if event.kind != "tool_intent"][
-        1:
-    ]  # without the first prompt
+    _prompt, *others = (event for event in events(*messages) if event.kind != "tool_intent")
+    return others
 
 
 def identities(some):

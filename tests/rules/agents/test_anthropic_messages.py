@@ -1,9 +1,9 @@
-"""Conversations of the Messages API: what is recorded, and that it is the same event when it is seen again."""
+"""Conversations of the Messages API: the recorded events, and their ids when they are repeated."""
 
 import pytest
 
 from rules.agents import anthropic_messages
-from rules.agents.dialect import ResponseFacts
+from rules.recorded_events import ResponseFacts
 from tests.rules.agents.messages import (
     FACTS,
     HEADERS,

@@ -6,7 +6,7 @@ import pytest
 
 from rules.agents import chat_completions
 from rules.agents.chat_completions import DONE
-from rules.agents.dialect import ResponseFacts
+from rules.recorded_events import ResponseFacts
 
 SESSION = "ses_0a1b2c3d4e5f6789"
 OPENCODE = {"user-agent": "opencode/1.18.33 ai-sdk/provider-utils/4.0.23", "x-session-id": SESSION}
@@ -104,6 +104,26 @@ def test_a_stream_gives_its_text_usage_and_calls():
         ("call_1", '{"command": "ls"}'),
         ("call_2", '{"filePath": "/work/a.py"}'),
     ]
+
+
+def test_calls_need_no_index():
+    parts = [
+        started("call_1", "bash", None),
+        continued('{"command": "ls"}', None),
+        started("call_2", "read", None),
+        continued("{}", None),
+    ]
+    _, *intents = response(*parts).events(request(user("Fix it.")), FACTS)
+    assert [(event.data["toolUseId"], event.data["inputPreview"]) for event in intents] == [
+        ("call_1", '{"command": "ls"}'),
+        ("call_2", "{}"),
+    ]
+
+
+def test_a_later_object_without_an_id_changes_nothing():
+    parts = [chunk(content="I look.") | {"id": "chatcmpl-1", "model": "m"}, chunk("stop")]
+    (answer,) = response(*parts).events(request(user("Fix it.")), FACTS._replace(model=None))
+    assert answer.data["model"] == "m"
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What Claude Code's tool calls are, by their name and result."""
+"""Claude Code's tool calls as events, by their name and result."""
 
 import subprocess
 
@@ -355,7 +355,7 @@ ATTACHMENTS = {
 @pytest.mark.parametrize("texts", ATTACHMENTS.values(), ids=ATTACHMENTS)
 def test_a_file_that_the_person_named_is_known(texts):
     (change,) = outcomes(edit("old", "new"), before=[user(*texts)])
-    assert change.data["diff"].endswith("@@ -1,1 +1,1 @@\n-old\n+new\n")
+    assert change.data["diff"].endswith("@@ -1 +1 @@\n-old\n+new\n")
     assert "isPartial" not in change.data
 
 

@@ -177,7 +177,7 @@ def test_a_change_of_an_unknown_file_has_only_its_own_lines():
 def test_a_change_of_several_parts_of_an_unknown_file_has_a_hunk_for_each():
     lines = ["*** Update File: calc.py", "@@", " a", "-b", "+c", "@@ def f():", "+    # no", "-    return a"]
     [(_, data)] = of(patch("c", *lines), patched("c", "M calc.py"))
-    hunks = "@@ -1,2 +1,2 @@\n a\n-b\n+c\n@@ -3,1 +3,1 @@\n-    return a\n+    # no\n"
+    hunks = "@@ -1,2 +1,2 @@\n a\n-b\n+c\n@@ -3 +3 @@\n-    return a\n+    # no\n"
     assert (data["diff"], data["isPartial"]) == (f"--- a/calc.py\n+++ b/calc.py\n{hunks}", True)
     assert (data["linesAdded"], data["linesRemoved"]) == (2, 2)
 
@@ -228,6 +228,11 @@ OTHER_TOOLS = {
 @pytest.mark.parametrize(("item", "event"), OTHER_TOOLS.values(), ids=OTHER_TOOLS)
 def test_other_tools(item, event):
     assert of(item, result("c", "fine")) == [event]
+
+
+def test_a_dispatch_names_the_subagent():
+    [(kind, data)] = of(call("c", "spawn_agent", message="Count."), result("c", '{"agent_id": "s2"}'))
+    assert (kind, data["agentId"]) == ("task_dispatch", "s2")
 
 
 @pytest.mark.parametrize(

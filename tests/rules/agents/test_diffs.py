@@ -2,9 +2,11 @@
 
 import subprocess
 import time
+import tracemalloc
 
 import pytest
 
+from rules.agents import diffs
 from rules.agents.diffs import unified_diff
 
 NUMBERS = "".join(f"{number}\n" for number in range(1, 41))
@@ -38,8 +40,10 @@ def git_apply(folder, diff):
     return subprocess.run(["git", "apply", "-"], input=diff.encode(), cwd=folder, capture_output=True)
 
 
+@pytest.mark.parametrize("split_lines", [diffs.MAX_SPLIT_LINES, -1], ids=["lines", "texts"])
 @pytest.mark.parametrize(("before", "after"), CHANGES.values(), ids=CHANGES)
-def test_an_applied_diff_gives_the_text_after(before, after, tmp_path):
+def test_an_applied_diff_gives_the_text_after(before, after, split_lines, tmp_path, monkeypatch):
+    monkeypatch.setattr(diffs, "MAX_SPLIT_LINES", split_lines)
     file = tmp_path / "file.txt"
     file.write_bytes(before.encode())
     change = unified_diff("file.txt", before, after)
@@ -75,7 +79,7 @@ def test_equal_texts_have_no_hunks():
 
 def test_a_name_cannot_add_a_line():
     assert unified_diff("a\n@@ b", "x\n", "y\n").diff.startswith(
-        "--- a/a?@@ b\t\n+++ b/a?@@ b\t\n@@ -1,1 +1,1 @@\n"
+        "--- a/a?@@ b\t\n+++ b/a?@@ b\t\n@@ -1 +1 @@\n"
     )
 
 
@@ -85,3 +89,35 @@ def test_repeated_lines_do_not_take_long():
     change = unified_diff("a", before, before.replace("a\nb\n", "b\na\n"))
     assert time.perf_counter() - started < 1
     assert change.lines_added == change.lines_removed > 0
+
+
+def test_few_lines_that_are_repeated_are_not_compared_for_long():
+    old, new = "a\nx\n" * 600, "a\ny\n" * 100
+    started = time.perf_counter()
+    change = unified_diff("f", old, new)
+    assert time.perf_counter() - started < 0.2
+    assert change.lines_removed - change.lines_added == 1000
+
+
+def test_changes_far_apart_in_a_large_file_are_small():
+    before = "".join(f"{number}\n" for number in range(10_000))
+    change = unified_diff("a", before, before.replace("\n100\n", "\nx\n").replace("\n9900\n", "\ny\n"))
+    assert (change.lines_added, change.lines_removed) == (2, 2)
+
+
+def test_a_change_in_a_large_file_has_the_numbers_and_context_of_its_lines():
+    before = "".join(f"{number}\n" for number in range(1, diffs.MAX_SPLIT_LINES + 10))
+    change = unified_diff("a", before, before.replace("\n100\n", "\nx\ny\n"))
+    lines = [" 97", " 98", " 99", "-100", "+x", "+y", " 101", " 102", " 103"]
+    assert change.diff == "\n".join(["--- a/a", "+++ b/a", "@@ -97,7 +97,8 @@", *lines, ""])
+    assert (change.lines_added, change.lines_removed) == (2, 1)
+
+
+def test_millions_of_short_lines_take_little_memory():
+    text = "x\n" * 1_000_000
+    tracemalloc.start()
+    change = unified_diff("a", "a\n", text)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert (change.lines_added, change.lines_removed) == (1_000_000, 1)
+    assert peak < 10 * len(text)

@@ -1,4 +1,4 @@
-"""Which events the hooks of Claude Code and Codex are."""
+"""Hooks of Claude Code and Codex as events."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -161,7 +161,7 @@ def test_an_edit_is_of_the_text_in_the_file_and_not_of_the_text_that_the_model_w
     arguments = EDIT | {"old_string": "it\u2019s", "new_string": "it\u2019s not"}
     response = {"originalFile": "it's\n", "oldString": "it's", "newString": "it's not"}
     _, data = only(done("Edit", arguments, response))
-    assert data["diff"] == "--- a/cart.py\n+++ b/cart.py\n@@ -1,1 +1,1 @@\n-it's\n+it's not\n"
+    assert data["diff"] == "--- a/cart.py\n+++ b/cart.py\n@@ -1 +1 @@\n-it's\n+it's not\n"
 
 
 def test_an_edit_without_the_file_before_it_says_so():
@@ -180,14 +180,14 @@ def test_a_write_creates_a_file_or_replaces_one():
     assert (data["diff"], data["linesAdded"]) == (new, 2)
     kind, data = only(done("Write", arguments, {"type": "update", "originalFile": "a = 1\n"}))
     assert (kind, data["linesAdded"], data["linesRemoved"]) == ("file_diff", 1, 0)
-    assert data["diff"].endswith("@@ -1,1 +1,2 @@\n a = 1\n+b = 2\n\\ No newline at end of file\n")
+    assert data["diff"].endswith("@@ -1 +1,2 @@\n a = 1\n+b = 2\n\\ No newline at end of file\n")
 
 
 def test_a_write_into_an_empty_file_is_a_change():
     arguments = {"file_path": f"{FOLDER}/a.py", "content": "a = 1\n"}
     kind, data = only(done("Write", arguments, {"type": "update", "originalFile": ""}))
     assert (kind, "isPartial" in data) == ("file_diff", False)
-    assert data["diff"] == "--- a/a.py\n+++ b/a.py\n@@ -0,0 +1,1 @@\n+a = 1\n"
+    assert data["diff"] == "--- a/a.py\n+++ b/a.py\n@@ -0,0 +1 @@\n+a = 1\n"
 
 
 @pytest.mark.parametrize(

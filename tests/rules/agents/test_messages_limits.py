@@ -172,3 +172,45 @@ def test_texts_are_read_in_linear_time(opening):
     started = time.perf_counter()
     events(*messages)
     assert time.perf_counter() - started < 1
+
+
+def test_calls_are_generic_when_the_time_for_reading_is_over():
+    messages = [
+        user("a"),
+        *(each for n in range(3) for each in (assistant(LS | {"id": f"t{n}"}), user(result(f"t{n}", "x")))),
+    ]
+    limited = request(*messages)
+    answers = iter([True, False, False])
+    limited.limit(lambda: next(answers))
+    kinds = [[event.kind for event in turn if event.kind != "tool_intent"] for turn in limited.turns()]
+    assert kinds == [["command"], ["tool_use"], ["tool_use"], ["prompt"]]
+
+
+def _edits(count):
+    return [
+        call(f"e{n}", "Edit", file_path="/work/a", old_string=f"line {n} of", new_string=f"line {n} from")
+        for n in range(count)
+    ]
+
+
+def test_many_edits_of_a_large_file_end_with_the_time_for_reading():
+    content = "\n".join(f"{number}\tline {number} of a long file" for number in range(1, 20_000))
+    edits = _edits(400)
+    messages = [user("a"), assistant(call("r", "Read", file_path="/work/a")), user(result("r", content))]
+    messages += [assistant(*edits), user(*(result(each["id"], "updated") for each in edits))]
+    limited = request(*messages)
+    end = time.thread_time() + 0.2
+    limited.limit(lambda: time.thread_time() < end)
+    assert sum(len(turn) for turn in limited.turns()) > 800
+    assert time.thread_time() < end + 1
+
+
+@pytest.mark.parametrize("count", [150, 30_000])
+def test_a_call_with_many_edits_takes_bounded_time(count):
+    content = "\n".join(f"{number}\tline {number} of a long file" for number in range(1, 30_000))
+    edits = [{"old_string": f"line {n} of", "new_string": f"line {n} from"} for n in range(count)]
+    messages = [user("a"), assistant(call("r", "Read", file_path="/work/a")), user(result("r", content))]
+    messages += [assistant(call("e", "MultiEdit", file_path="/work/a", edits=edits)), user(result("e", "ok"))]
+    started = time.perf_counter()
+    assert len(events(*messages)) < 200
+    assert time.perf_counter() - started < 2

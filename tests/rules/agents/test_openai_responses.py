@@ -188,6 +188,17 @@ def test_text_parts_and_the_whole_text_are_one_text():
     assert answer.data["lastAssistantMessage"] == "I look."
 
 
+def test_items_need_no_index():
+    collected = openai_responses.Response()
+    items = [assistant("I look."), call("call_1", "exec_command", cmd="ls")]
+    for item in items:
+        collected.add({"type": "response.output_item.done", "item": item})
+    collected.add({"type": "response.completed", "response": {"id": "resp_1", "output": items}})
+    answer, intent = collected.events(request(user("Fix it.")), FACTS)
+    assert answer.data["lastAssistantMessage"] == "I look."
+    assert intent.data["toolUseId"] == "call_1"
+
+
 def test_a_document_is_a_response():
     collected = openai_responses.Response()
     collected.add({"object": "response", "id": "resp_1", "output": [assistant("Done.")]})

@@ -1,4 +1,4 @@
-"""opencode's tools and user messages, in the Messages API, where results tell errors."""
+"""opencode's tools and user messages, in the Messages API, where results have an error flag."""
 
 import subprocess
 

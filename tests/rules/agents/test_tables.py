@@ -1,9 +1,9 @@
-"""The tables of Codex and opencode: whatever a call has, its row raises nothing."""
+"""The known agents: whatever a call or a text has, nothing raises."""
 
 import pytest
 
-from rules.agents import codex, codex_text, opencode
 from rules.agents.dialect import Outcome
+from rules.agents.known_agents import AGENTS
 
 ARGUMENTS = [
     None,
@@ -18,7 +18,10 @@ ARGUMENTS = [
     {},
     *(
         {name: value}
-        for name in ("cmd", "command", "workdir", "session_id", "cell_id", "path", "plan", "message", "query")
+        for name in (
+            *("cmd", "command", "workdir", "session_id", "cell_id", "path", "plan", "message", "query"),
+            *("file_path", "old_string", "new_string", "edits", "offset", "limit", "url", "subagent_type"),
+        )
         for value in (None, 7, [], [[]], {}, "x")
     ),
     *(
@@ -57,21 +60,22 @@ RESULTS = [
 ]
 
 
-@pytest.mark.parametrize("table", [codex, opencode])
+@pytest.mark.parametrize("agent", AGENTS, ids=lambda agent: agent.name)
 @pytest.mark.parametrize("result", RESULTS)
-def test_no_arguments_or_results_raise(table, result):
-    for name in (*table.TOOLS, "mcp__a__b", "", "unknown"):
+def test_no_arguments_or_results_raise(agent, result):
+    assert agent.tools
+    for name in (*agent.tools, "mcp__a__b", "", "unknown"):
         for arguments in ARGUMENTS:
             for is_error in (None, True):
                 outcome = Outcome("call_1", name, arguments, result, is_error)
-                row = table.tool(name)
+                row = agent.tool(name)
                 assert all(isinstance(data, dict) for data in row.read(outcome))
                 assert all(isinstance(touch.path, str) for touch in row.touches(outcome))
-                table.rejection(outcome)
+                agent.rejection(outcome)
 
 
-@pytest.mark.parametrize("said", [codex_text.said, opencode.said])
-def test_no_text_raises(said):
+@pytest.mark.parametrize("agent", AGENTS, ids=lambda agent: agent.name)
+def test_no_text_raises(agent):
     texts = [
         "",
         "<",
@@ -83,4 +87,5 @@ def test_no_text_raises(said):
         "\ud800",
     ]
     texts += ["<user_shell_command>\n</command>\n<result>\nExit code: 1\nOutput:\n"]
-    assert all(isinstance(data, dict) for _, data in said(texts))
+    assert all(isinstance(data, dict) for _, data in agent.said(texts))
+    assert not any(agent.said_while_working(text) or agent.is_summary(text) for text in texts)

@@ -1,4 +1,4 @@
-"""Which events the log records of Claude Code, Codex and Gemini CLI are, and when they were."""
+"""Log records of Claude Code, Codex and Gemini CLI as events, and their times."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -419,7 +419,7 @@ def test_without_a_time_of_its_own_a_record_has_the_time_of_its_envelope(time):
     assert (event.at, "originalTs" in event.data) == (ARRIVAL, False)
 
 
-def test_agent_sessions_are_told_apart_and_name_tool_and_version():
+def test_agent_sessions_are_distinguished_and_name_tool_and_version():
     records = [claude("user_prompt", prompt="A"), codex("user_prompt", prompt="B")]
     witnesses = [witness for witness, _ in telemetry.read(records, ARRIVAL, START)]
     assert [tuple(witness) for witness in witnesses] == [

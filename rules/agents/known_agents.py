@@ -1,62 +1,82 @@
-"""The agents that call the proxy: how to identify them, and how to read their texts. Other dialects are translated."""
+"""The agents that call the model proxy: how each is recognized, and how its requests are read.
 
-import hashlib
+An agent is a subclass of UnknownAgent with a table of its tools, and an entry in AGENTS. Requests of other dialects are
+translated to Anthropic's Messages before.
+"""
+
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
-from rules.agents import claude_code, claude_code_text, codex, codex_text, event_data, opencode
+from rules.agents import claude_code, claude_code_text, codex, codex_text, common_tools, opencode
 from rules.agents.claude_code_text import Said
 from rules.agents.dialect import Agent, Outcome, Tool
 from rules.agents.known_files import Touch
 from rules.agents.messages_turns import block_text
+from rules.agents.values import digest
 from rules.envelopes import label, member, text
 
 _SESSION_HEADERS = ("x-claude-code-session-id", "x-session-affinity", "x-session-id", "session-id")
-_CLAUDE_CODE = re.compile(r"claude-cli/([\w.+-]{1,40})")
 _OLDER_USER_ID = re.compile(r"_session_([0-9a-f-]{36})$")
-_CODEX = re.compile(r"codex[a-z_-]{0,40}/([\w.+-]{1,40})", re.I)
 _CODEX_DIRECTORY = re.compile(r"<environment_context>.{0,2000}?<cwd>([^<]{1,4096})</cwd>", re.S)
-_OPENCODE = re.compile(r"opencode/([\w.+-]{1,40})")
 _DIRECTORY = "orking directory: "
-# The system's first messages name the working directory; after a compaction, they follow the responses that are kept.
+# The system's first messages name the working directory; after a compaction, they follow the responses that remain.
 _OPENING_MESSAGES = 40
+_GENERIC = Tool("tool_use", common_tools.other)
 
 
 class UnknownAgent:
-    """An agent whose tools are not known: its calls are generic events."""
+    """An agent that is not known: prompts, responses and generic tool events. The base of the known ones.
 
-    failing = frozenset[str]()
+    name -- as in events
+    user_agent -- matches the start of its User-Agent, with the version as a group
+    tools -- the rows of its table; a tool without one has generic events
+    """
+
+    name: str | None = None
+    user_agent = re.compile(r"(?!)")
+    tools: Mapping[str, Tool] = {}
+
+    def recognizes(self, headers: Mapping[str, str]) -> bool:
+        """Whether the agent sends these headers."""
+        return self.user_agent.match(headers.get("user-agent", "")) is not None
 
     def identify(self, headers: Mapping[str, str], body: Mapping[str, Any]) -> Agent:
-        return Agent(None, None, _session(headers) or conversation_session(body))
+        version = self.user_agent.match(headers.get("user-agent", ""))
+        return Agent(self.name, version[1] if version else None, self.session(headers, body))
+
+    def session(self, headers: Mapping[str, str], body: Mapping[str, Any]) -> str:
+        return _session_in(headers) or conversation_session(body)
 
     def tool(self, name: str) -> Tool:
-        return _GENERIC
+        return self.tools.get(name, _GENERIC)
 
     def said(self, texts: Sequence[str]) -> list[Said]:
-        """What the person said in the texts between two responses: one prompt."""
+        """The person's input in the texts between two responses; of an unknown agent, one prompt."""
         prompt = "\n".join(texts).strip()
         return [("prompt", {"text": prompt})] if prompt else []
 
     def said_while_working(self, text: str) -> list[Said]:
-        """What the person said in a message of the system."""
+        """The person's input in a message of the system."""
         return []
 
     def is_summary(self, text: str) -> bool:
+        """Whether a text is the summary with which a compacted conversation starts."""
         return False
 
     def asks_for_summary(self, text: str) -> bool:
-        """Whether the response to a text is a summary with which a compacted conversation goes on."""
+        """Whether the response to a text is a summary with which a compacted conversation continues."""
         return False
 
     def is_placeholder(self, response: str) -> bool:
+        """Whether the program, and not the model, wrote a response."""
         return False
 
     def is_side_call(self, body: Mapping[str, Any], texts: Sequence[str]) -> bool:
-        """
+        """Whether the agent makes the call for itself, such as for a title.
+
         texts -- after the last response
         """
         return False
@@ -66,23 +86,30 @@ class UnknownAgent:
         return None
 
     def touches(self, text: str) -> Iterator[Touch]:
-        """What a text that the program added shows of files."""
+        """The contents of files in a text that the program added."""
         return iter(())
 
     def directory(self, body: Mapping[str, Any]) -> str | None:
+        """The working directory; None if it is unknown."""
         return None
 
 
 class ClaudeCode(UnknownAgent):
     """Claude Code."""
 
-    failing = claude_code.FAILING
+    name = "claude-code"
+    user_agent = re.compile(r"claude-cli/([\w.+-]{1,40})")
+    tools = claude_code.TOOLS
+
+    def recognizes(self, headers: Mapping[str, str]) -> bool:
+        return "x-claude-code-session-id" in headers or super().recognizes(headers)
 
     def identify(self, headers: Mapping[str, str], body: Mapping[str, Any]) -> Agent:
-        version = _CLAUDE_CODE.match(headers.get("user-agent", ""))
-        session = _session(headers) or _session_of_user_id(body) or conversation_session(body)
         agent_id = label(headers.get("x-claude-code-agent-id")) or None
-        return Agent("claude-code", version[1] if version else None, session, agent_id)
+        return super().identify(headers, body)._replace(agent_id=agent_id)
+
+    def session(self, headers: Mapping[str, str], body: Mapping[str, Any]) -> str:
+        return _session_in(headers) or _session_of_user_id(body) or conversation_session(body)
 
     def tool(self, name: str) -> Tool:
         return claude_code.tool(name)
@@ -118,13 +145,17 @@ class ClaudeCode(UnknownAgent):
 class Codex(UnknownAgent):
     """Codex."""
 
-    failing = frozenset({"command", "web_lookup", "mcp_call"})
+    name = "codex"
+    user_agent = re.compile(r"codex[a-z_-]{0,40}/([\w.+-]{1,40})", re.I)
+    tools = codex.TOOLS
+
+    def recognizes(self, headers: Mapping[str, str]) -> bool:
+        return headers.get("originator", "").startswith("codex") or super().recognizes(headers)
 
     def identify(self, headers: Mapping[str, str], body: Mapping[str, Any]) -> Agent:
-        version = _CODEX.match(headers.get("user-agent", ""))
-        session = _session(headers) or conversation_session(body)
-        thread = label(headers.get("thread-id")) or session
-        return Agent("codex", version[1] if version else None, session, thread if thread != session else None)
+        """A subagent has a thread of its own."""
+        agent, thread = super().identify(headers, body), label(headers.get("thread-id"))
+        return agent._replace(agent_id=thread) if thread and thread != agent.session else agent
 
     def tool(self, name: str) -> Tool:
         return codex.tool(name)
@@ -144,8 +175,8 @@ class Codex(UnknownAgent):
     def directory(self, body: Mapping[str, Any]) -> str | None:
         """The working directory, from the first messages in the person's name."""
         for message in sequence(body, "messages")[:_OPENING_MESSAGES]:
-            for said in _texts(_content(message)):
-                if directory := _CODEX_DIRECTORY.search(said):
+            for each in _texts(_content(message)):
+                if directory := _CODEX_DIRECTORY.search(each):
                     return directory[1].strip()
         return None
 
@@ -153,16 +184,14 @@ class Codex(UnknownAgent):
 class OpenCode(UnknownAgent):
     """opencode."""
 
-    failing = opencode.FAILING
+    name = "opencode"
+    user_agent = re.compile(r"opencode/([\w.+-]{1,40})")
+    tools = opencode.TOOLS
 
     def identify(self, headers: Mapping[str, str], body: Mapping[str, Any]) -> Agent:
         """A subagent's session has a parent."""
-        version = _OPENCODE.match(headers.get("user-agent", ""))
-        session = _session(headers) or conversation_session(body)
-        parent = label(headers.get("x-parent-session-id")) or None
-        return Agent(
-            "opencode", version[1] if version else None, parent or session, session if parent else None
-        )
+        agent, parent = super().identify(headers, body), label(headers.get("x-parent-session-id"))
+        return agent._replace(session=parent, agent_id=agent.session) if parent else agent
 
     def tool(self, name: str) -> Tool:
         return opencode.tool(name)
@@ -184,17 +213,15 @@ class OpenCode(UnknownAgent):
         return _system_directory(body)
 
 
-def choose(headers: Mapping[str, str]) -> UnknownAgent:
-    """The agent that makes a call."""
-    user_agent = headers.get("user-agent", "")
-    if _CODEX.match(user_agent) or headers.get("originator", "").startswith("codex"):
-        return Codex()
-    if _OPENCODE.match(user_agent):
-        return OpenCode()
-    is_claude_code = "x-claude-code-session-id" in headers or _CLAUDE_CODE.match(
-        headers.get("user-agent", "")
-    )
-    return ClaudeCode() if is_claude_code else UnknownAgent()
+AGENTS = (Codex(), OpenCode(), ClaudeCode())
+
+
+def recognize(headers: Mapping[str, str]) -> UnknownAgent:
+    """The agent that makes a call.
+
+    headers -- their names in lower case
+    """
+    return next((agent for agent in AGENTS if agent.recognizes(headers)), UnknownAgent())
 
 
 def has_tools(body: Mapping[str, Any]) -> bool:
@@ -219,11 +246,10 @@ def conversation_session(body: Mapping[str, Any]) -> str:
         if isinstance(content, str)
         else map(block_text, content if isinstance(content, list) else ())
     )
-    digest = hashlib.sha256("\n".join(texts).encode("utf-8", "surrogatepass")).hexdigest()
-    return f"conversation-{digest[:32]}"
+    return f"conversation-{digest(*texts)}"
 
 
-def _session(headers: Mapping[str, str]) -> str | None:
+def _session_in(headers: Mapping[str, str]) -> str | None:
     return next((label(headers[name]) for name in _SESSION_HEADERS if headers.get(name)), None)
 
 
@@ -267,6 +293,3 @@ def _texts(blocks: Iterable[Any]) -> Iterator[str]:
 def _line_after(text: str, name: str) -> str | None:
     start = text.find(name)
     return text[start + len(name) :].split("\n", 1)[0].strip() if start >= 0 else None
-
-
-_GENERIC = Tool("tool_use", lambda outcome: [event_data.tool_use(outcome)])

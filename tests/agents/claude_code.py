@@ -1,0 +1,208 @@
+"""Two scenarios of Claude Code: without a terminal, resumed and compacted, and in a terminal."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from tests.agents.scenario import Access, Scenario
+from tests.agents.script import Answer, Call, Conversation, Event, Prompt
+from tests.agents.terminal import ENTER, ESCAPE, SECONDS, Terminal
+from tests.agents.tools import Machine
+from tests.agents.workspace import RUN_TESTS, Workspace
+from tests.live.service import wait_until
+
+MODEL = ("--model", "claude-opus-4-8")
+
+FIX = "add() in calc.py gives wrong results. Find out why and fix it."
+MULTIPLY = "Now add multiply() with a test."
+AGAIN = "Run the tests again."
+PLAN = "Plan a function power()."
+LONG_PLAN, SHORT_PLAN = "1. Write power()\n2. Write a test\n", "1. Write power()\n"
+REMARK = "Better without tests."
+WAIT = "Wait for the deployment."
+EXPLAIN = "Explain the code."
+BYE = "That's all, thanks."
+COUNT = "Count the functions in calc.py and report the number."
+
+
+class Tools(Workspace):
+    """Claude Code's tools."""
+
+    def read(self, name: str) -> Call:
+        content = self.files[name]
+        shown = Event("file_read", path=name, numLines=len(content.splitlines()))
+        return Call("Read", {"file_path": self.path(name)}, shown)
+
+    def bash(self, command: str, exit_code: int = 0) -> Call:
+        done = Event("command", command=command, exitCode=exit_code)
+        return Call("Bash", {"command": command, "description": "Run a command"}, done)
+
+    def edit_call(self, name: str, old: str, new: str, *, every: bool = False) -> Call:
+        arguments = {"file_path": self.path(name), "old_string": old, "new_string": new, "replace_all": every}
+        return Call("Edit", arguments, self.edit(name, old, new, every=every))
+
+    def write_call(self, name: str, content: str) -> Call:
+        return Call("Write", {"file_path": self.path(name), "content": content}, self.write(name, content))
+
+    def new_task(self, subject: str) -> Call:
+        task = {"subject": subject, "description": f"{subject}.", "activeForm": subject}
+        return Call("TaskCreate", task, Event("planning", subject=subject))
+
+    def finish_task(self, number: int) -> Call:
+        task = {"taskId": str(number), "status": "completed"}
+        return Call("TaskUpdate", task, Event("planning", **task))
+
+    def agent(self, prompt: str, *conversation: Answer) -> Call:
+        arguments = {"description": "Count functions", "prompt": prompt, "subagent_type": "general-purpose"}
+        return Call("Agent", arguments, Event("task_dispatch"), conversation=[Prompt(prompt), *conversation])
+
+    def plan(self, content: str, event: Event) -> Call:
+        """Write the plan to the file whose path Claude Code gives to the model in plan mode."""
+
+        def arguments(request: str) -> dict[str, str]:
+            path = re.findall(r"/\S+/\.claude/plans/[\w-]+\.md", request)[-1]
+            return {"file_path": path, "content": content}
+
+        return Call("Write", arguments, event)
+
+    def ask_for_approval(self, **decision: Any) -> Call:
+        return Call("ExitPlanMode", {}, Event("plan_decision", **decision))
+
+    def cut(self, name: str, arguments: dict[str, str]) -> Call:
+        """A call that the person rejects or interrupts."""
+        return Call(name, arguments, Event("interrupt", variant="tool_use", cutTool=name))
+
+
+def headless(folder: Path) -> Scenario:
+    """`claude -p`, resumed three times, with a subagent, parallel calls, and a model call that is refused once.
+
+    The last two prompts are the same, and the conversation is compacted before them.
+    """
+    tools = Tools(folder)
+    conversation: Conversation = [
+        Prompt(FIX),
+        Answer("I'll read the code and its test.", tools.read("calc.py"), tools.read("test_calc.py")),
+        Answer(tools.new_task("Reproduce the fault"), tools.new_task("Fix add")),
+        Answer("The test shows the fault.", tools.bash(RUN_TESTS, exit_code=1)),
+        Answer(tools.finish_task(1)),
+        Answer("add subtracts.", tools.edit_call("calc.py", "return a - b", "return a + b")),
+        Answer(tools.bash(RUN_TESTS), refused_with=529),
+        Answer(
+            "An agent counts the functions.",
+            tools.agent(COUNT, Answer(tools.read("calc.py")), Answer("There are 2 functions.")),
+        ),
+        Answer(tools.write_call("CHANGES.md", "# Changes\n\n- add() adds.\n")),
+        Answer(tools.read("README.md"), tools.read("notes.txt")),
+        Answer(
+            "Three changes at once.",
+            tools.write_call("README.md", "# Calc\n\nAdds numbers correctly.\n"),
+            tools.edit_call("notes.txt", "größer als null", "≥ 0", every=True),
+            tools.bash("sleep 0.2; exit 3", exit_code=3),
+        ),
+        Answer(tools.finish_task(2)),
+        Answer("add() now adds."),
+        Prompt(MULTIPLY),
+        Answer(
+            tools.edit_call("calc.py", "def total", "def multiply(a, b):\n    return a * b\n\n\ndef total")
+        ),
+        Answer(
+            tools.edit_call(
+                "test_calc.py",
+                "        self.assertEqual(calc.add(2, 3), 5)\n",
+                "        self.assertEqual(calc.add(2, 3), 5)\n\n    def test_multiply(self):\n"
+                "        self.assertEqual(calc.multiply(2, 3), 6)\n",
+            )
+        ),
+        Answer("Both are written.", tools.bash(RUN_TESTS)),
+        Answer("multiply() works."),
+        Prompt(AGAIN),
+        Answer(tools.bash(RUN_TESTS)),
+        Answer("All tests pass."),
+        Prompt(AGAIN),
+        Answer(tools.bash(RUN_TESTS)),
+        Answer("They still pass."),
+    ]
+    return Scenario("claude", "claude-code", conversation, tools, play_headless)
+
+
+def play_headless(machine: Machine, access: Access) -> None:
+    configure(machine, access)
+    allowed = ("--permission-mode", "acceptEdits", "--allowedTools", "Bash")
+    machine.run("claude", "-p", FIX, *MODEL, *allowed)
+    for prompt in (MULTIPLY, "/compact", AGAIN, AGAIN):
+        machine.run("claude", "-p", prompt, "--continue", *MODEL, *allowed)
+
+
+def configure(machine: Machine, access: Access) -> None:
+    machine.environment |= {"ANTHROPIC_BASE_URL": access.anthropic, "ANTHROPIC_AUTH_TOKEN": access.key}
+    machine.environment["DISABLE_AUTOUPDATER"] = "1"
+
+
+def in_a_terminal(folder: Path) -> Scenario:
+    """`claude` in a terminal, at first in plan mode.
+
+    The person rejects a plan with a remark, approves the next one, rejects a new file, and interrupts a command and an
+    answer.
+    """
+    tools = Tools(folder)
+    conversation: Conversation = [
+        Prompt(PLAN),
+        Answer("I'll look at it.", tools.read("calc.py")),
+        Answer(tools.plan(LONG_PLAN, Event("file_create", content=LONG_PLAN))),
+        Answer(tools.ask_for_approval(responsePreview=REMARK, approved=False)),
+        Answer(tools.plan(SHORT_PLAN, Event("file_diff", linesAdded=0, linesRemoved=1))),
+        Answer(tools.ask_for_approval(planPreview=SHORT_PLAN, approved=True)),
+        Answer(tools.cut("Write", {"file_path": tools.path("power.py"), "content": "power = pow\n"})),
+        Prompt(WAIT),
+        Answer(
+            "I'll wait.", tools.cut("Bash", {"command": "touch ~/waiting; sleep 60", "description": "Wait"})
+        ),
+        Prompt(EXPLAIN),
+        Answer("This explanation takes long.\n\nFirst, calc.py", never_ends=True),
+        Prompt(BYE),
+        Answer("Goodbye."),
+    ]
+    return Scenario("terminal", "claude-code", conversation, tools, play_in_a_terminal)
+
+
+def play_in_a_terminal(machine: Machine, access: Access) -> None:
+    configure(machine, access)
+    # The answers to the questions of the first start.
+    known = {"hasTrustDialogAccepted": True}
+    state = {"hasCompletedOnboarding": True, "theme": "dark", "projects": {str(machine.workspace): known}}
+    (machine.home / ".claude.json").write_text(json.dumps(state))
+    command = ["claude", "--permission-mode", "plan", *MODEL]
+    with Terminal(command, machine.workspace, machine.environment) as screen:
+        screen.wait_for("plan mode on")
+        ask(screen, PLAN)
+        screen.wait_for("Would you like to proceed?")
+        screen.type("3")  # Tell Claude what to change
+        ask(screen, REMARK)
+        screen.wait_for("Would you like to proceed?")
+        screen.type("2")  # Yes, manually approve edits
+        screen.wait_for("Do you want to create power.py?")
+        screen.type("3")  # No
+        ask(screen, WAIT)
+        screen.wait_for("Do you want to proceed?")
+        screen.type("1")  # Yes
+        wait_until((machine.home / "waiting").exists, "The command does not start.")
+        screen.type(ESCAPE, is_animated=True)
+        screen.wait_for("Interrupted")
+        ask(screen, EXPLAIN)
+        screen.wait_for("This explanation takes long.")
+        screen.type(ESCAPE, is_animated=True)
+        screen.wait_for("Interrupted")
+        # The service notices the interruption within seconds, before a person has written the next prompt.
+        access.cut.wait(SECONDS)
+        ask(screen, BYE)
+        screen.wait_for("Goodbye.")
+        ask(screen, "/exit")
+        screen.wait_for_exit()
+
+
+def ask(screen: Terminal, text: str) -> None:
+    """Type a text, wait until it is on the screen, and send it."""
+    screen.type(text)
+    screen.wait_for(text)
+    screen.type(ENTER)

@@ -1,0 +1,145 @@
+"""A scenario of Codex."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+from tests.agents.scenario import Access, Scenario
+from tests.agents.script import Answer, Call, Conversation, Event, Prompt
+from tests.agents.tools import Machine
+from tests.agents.workspace import RUN_TESTS, Workspace
+
+FIX = "add() in calc.py gives wrong results. Find out why and fix it."
+MULTIPLY = "Now add multiply() with a test, and remove the notes."
+COUNT = "Count the functions in calc.py and report the number."
+AGENTS = "multi_agent_v1"  # the namespace of the tools for subagents
+CONFIG = """
+model = "gpt-5.5"
+model_provider = "proofstone"
+approval_policy = "never"
+sandbox_mode = "danger-full-access"
+check_for_update_on_startup = false
+
+[model_providers.proofstone]
+name = "Proofstone"
+base_url = "{base_url}"
+env_key = "PROOFSTONE_KEY"
+wire_api = "responses"
+"""
+
+
+class Tools(Workspace):
+    """Codex' tools."""
+
+    def run(self, command: str, exit_code: int = 0) -> Call:
+        return Call("exec_command", {"cmd": command}, Event("command", command=command, exitCode=exit_code))
+
+    def spawn(self, task: str, *conversation: Answer) -> Call:
+        """Start a subagent, which works while its parent goes on."""
+        arguments, started = {"message": task}, Event("task_dispatch", taskPreview=task)
+        return Call(f"{AGENTS}.spawn_agent", arguments, started, conversation=[Prompt(task), *conversation])
+
+    def wait(self) -> Call:
+        """Wait for the subagent. Its id is in the result of the call that started it."""
+
+        def arguments(request: str) -> dict[str, Any]:
+            return {"targets": [re.findall(r"agent_id\W+([0-9a-f-]{36})", request)[-1]], "timeout_ms": 20_000}
+
+        return Call(f"{AGENTS}.wait_agent", arguments, Event("tool_use", toolName="wait_agent", ok=True))
+
+    def patch(self, *hunks: str, changes: list[Event]) -> Call:
+        text = "\n".join(["*** Begin Patch", *hunks, "*** End Patch"])
+        return Call("apply_patch", text, *changes)
+
+
+def headless(folder: Path) -> Scenario:
+    """`codex exec`, resumed once, with a subagent, patches of several files, and a model call that is refused once."""
+    tools = Tools(folder)
+    conversation: Conversation = [
+        Prompt(FIX),
+        Answer("I'll read the code and its test.", tools.run("cat calc.py"), tools.run("cat test_calc.py")),
+        Answer("The test shows the fault.", tools.run(RUN_TESTS, exit_code=1)),
+        Answer(
+            "add subtracts.",
+            tools.patch(
+                "*** Update File: calc.py",
+                "@@ def add(a, b):",
+                "-    return a - b",
+                "+    return a + b",
+                changes=[tools.edit("calc.py", "return a - b", "return a + b")],
+            ),
+        ),
+        Answer(tools.run(RUN_TESTS), refused_with=503),
+        Answer(
+            tools.patch(
+                "*** Add File: CHANGES.md",
+                "+# Changes",
+                "+",
+                "+- add() adds.",
+                changes=[tools.write("CHANGES.md", "# Changes\n\n- add() adds.\n")],
+            )
+        ),
+        Answer(
+            "An agent counts the functions.",
+            tools.spawn(COUNT, Answer(tools.run("cat calc.py")), Answer("Two.")),
+        ),
+        Answer(tools.wait()),
+        Answer(tools.run("sleep 0.2; exit 3", exit_code=3)),
+        Answer("add() now adds."),
+        Prompt(MULTIPLY),
+        Answer(tools.run("cat calc.py"), tools.run("cat notes.txt"), tools.run("cat README.md")),
+        Answer(
+            "Several files in one patch.",
+            tools.patch(
+                "*** Update File: calc.py",
+                "@@",
+                "+def multiply(a, b):",
+                "+    return a * b",
+                "+",
+                "+",
+                " def total(numbers):",
+                "     result = 0",
+                "*** Delete File: notes.txt",
+                "*** Update File: README.md",
+                "@@",
+                "-Adds numbers.",
+                "+Adds and multiplies numbers.",
+                changes=[
+                    tools.edit(
+                        "calc.py", "def total", "def multiply(a, b):\n    return a * b\n\n\ndef total"
+                    ),
+                    tools.delete("notes.txt"),
+                    tools.edit("README.md", "Adds numbers.", "Adds and multiplies numbers."),
+                ],
+            ),
+        ),
+        Answer(
+            tools.patch(
+                "*** Update File: test_calc.py",
+                "@@",
+                "         self.assertEqual(calc.add(2, 3), 5)",
+                "+",
+                "+    def test_multiply(self):",
+                "+        self.assertEqual(calc.multiply(2, 3), 6)",
+                changes=[
+                    tools.edit(
+                        "test_calc.py",
+                        "calc.add(2, 3), 5)\n",
+                        "calc.add(2, 3), 5)\n\n    def test_multiply(self):\n"
+                        "        self.assertEqual(calc.multiply(2, 3), 6)\n",
+                    )
+                ],
+            )
+        ),
+        Answer(tools.run(RUN_TESTS)),
+        Answer("multiply() works."),
+    ]
+    return Scenario("codex", "codex", conversation, tools, play)
+
+
+def play(machine: Machine, access: Access) -> None:
+    (machine.home / ".codex").mkdir()
+    (machine.home / ".codex" / "config.toml").write_text(CONFIG.format(base_url=access.openai))
+    machine.environment["PROOFSTONE_KEY"] = access.key
+    machine.run("codex", "exec", FIX)
+    machine.run("codex", "exec", "resume", "--last", MULTIPLY)

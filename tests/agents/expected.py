@@ -1,0 +1,113 @@
+"""What the service must have recorded, computed from the script and from what the provider sent."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from tests.agents.prices import cost_nano_usd
+from tests.agents.provider import Served
+from tests.agents.script import Answer, Call, Conversation, Event, Script
+
+RESPONSES = ("ai_response", "subagent_usage")
+# In the order of the script; outcomes of parallel calls come in any order.
+ORDERED = ("prompt", "tool_intent", "interrupt", *RESPONSES)
+
+
+def timelines(script: Script, served: list[Served]) -> list[list[Event]]:
+    """The events of the conversation, then those of each subagent; without side calls such as titles."""
+    by_answer = {id(call.answer): call for call in served if call.answer}
+    main, *subagents = script.conversations
+    return [list(_events(main, by_answer)), *(list(_subagent(each, by_answer)) for each in subagents)]
+
+
+def _events(conversation: Conversation, served: dict[int, Served]) -> Iterator[Event]:
+    for step in conversation:
+        if isinstance(step, Answer):
+            yield from _answer(step, _response(step, served[id(step)]))
+        else:
+            yield Event("prompt", text=step.text)
+
+
+def _subagent(conversation: Conversation, served: dict[int, Served]) -> Iterator[Event]:
+    """What the agent asked its subagent is no prompt, and the subagent's text no answer to the person."""
+    for step in conversation:
+        if isinstance(step, Answer):
+            usage = usage_of(served[id(step)])
+            yield from _answer(
+                step, Event("subagent_usage", sidechain=True, lastAssistantMessage=None, **usage)
+            )
+
+
+def _answer(answer: Answer, response: Event) -> Iterator[Event]:
+    yield response
+    if answer.never_ends:
+        yield Event("interrupt", variant="generation")
+    for call in answer.calls:
+        yield Event("tool_intent", toolName=call.name.rpartition(".")[2], toolUseId=call.id)
+    for call in answer.calls:
+        yield from _outcome(call)
+
+
+def _response(answer: Answer, served: Served) -> Event:
+    # The usage of an interrupted response is estimated.
+    usage = {} if answer.never_ends else usage_of(served)
+    return Event("ai_response", lastAssistantMessage=answer.text or None, **usage)
+
+
+def usage_of(served: Served) -> dict[str, Any]:
+    """The members with the usage that the provider sent."""
+    usage = served.usage
+    return {
+        "requestId": served.request_id,
+        "model": served.model,
+        "usageScope": "request",
+        "inputTokens": usage.input,
+        "outputTokens": usage.output,
+        "cacheReadTokens": usage.cache_read,
+        "totalCost": cost_nano_usd(served.model, usage) / 10**9,
+    } | ({"cacheWriteTokens": usage.cache_write} if usage.cache_write else {})
+
+
+def _outcome(call: Call) -> Iterator[Event]:
+    for event in call.outcome:
+        yield Event(event.kind, **event.data, toolUseId=call.id)
+
+
+def recorded(events: list[dict[str, Any]], wanted: list[list[Event]]) -> list[list[Event]]:
+    """The recorded events in the form of `timelines`."""
+    requests = {
+        event.data["requestId"] for timeline in wanted for event in timeline if "requestId" in event.data
+    }
+    conversations: dict[str | None, list[Event]] = {None: []}
+    for event in events:
+        if not _is_side_call(event, requests):
+            agent = event["data"]["meta"].get("agentId")
+            conversations.setdefault(agent, []).append(Event(event["kind"], **event["data"]))
+    return [_in_order_of_calls(timeline) for timeline in conversations.values()]
+
+
+def _is_side_call(event: dict[str, Any], requests: set[str]) -> bool:
+    return event["kind"] == "subagent_usage" and event["data"].get("requestId") not in requests
+
+
+def _in_order_of_calls(events: list[Event]) -> list[Event]:
+    """Put the outcomes of parallel calls into the order of the calls, which is that of their ids."""
+    found: list[Event] = []
+    outcomes: list[Event] = []
+    for event in events:
+        if event.kind in ORDERED and "cutTool" not in event.data:
+            found += sorted(outcomes, key=_call_id)
+            outcomes = []
+            found.append(event)
+        else:
+            outcomes.append(event)
+    return found + sorted(outcomes, key=_call_id)
+
+
+def _call_id(event: Event) -> str:
+    return event.data.get("toolUseId") or ""
+
+
+def label(event: Event) -> tuple[str, Any, Any]:
+    """The kind, the tool call and the file of an event; paths outside the workspace are not known beforehand."""
+    path = event.data.get("path")
+    return event.kind, event.data.get("toolUseId"), path if path and not path.startswith("/") else None

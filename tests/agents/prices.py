@@ -1,0 +1,27 @@
+"""What a call costs, from data/pricing.yaml, without the service's code."""
+
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+PRICES = yaml.safe_load((Path(__file__).parents[2] / "data" / "pricing.yaml").read_text("utf-8"))
+NANO_USD_PER_TOKEN = 1000  # of a price of 1 USD per million tokens
+
+
+def cost_nano_usd(model: str, usage: Any) -> int:
+    """The cost of a call; a model without a price costs the highest of OpenAI's (R42)."""
+    entry = next((entry for entry in PRICES if model.startswith(entry["model"] + "-20")), None)
+    entry = next((entry for entry in PRICES if entry["model"] == model), entry)
+    prices = entry or {name: _highest(name) for name in ("input", "output", "cacheRead")}
+    counts = {"input": usage.input, "output": usage.output, "cacheRead": usage.cache_read}
+    counts["cacheWrite5m"] = usage.cache_write
+    total = sum(Fraction(prices[name]) * count for name, count in counts.items() if count)
+    return int(total * NANO_USD_PER_TOKEN)
+
+
+def _highest(name: str) -> Fraction:
+    return max(
+        Fraction(entry[name]) for entry in PRICES if entry["model"].startswith("gpt-") and name in entry
+    )

@@ -1,0 +1,134 @@
+"""Play a scenario against a running service, and read what it recorded."""
+
+import http.client
+import json
+import subprocess
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.agents.provider import Provider, Served, path_of
+from tests.agents.scenario import Access, Scenario
+from tests.agents.script import Script
+from tests.agents.tools import Machine
+from tests.agents.workspace import FILES
+from tests.live.cast import make_assessment, make_keys
+from tests.live.client import Client
+from tests.live.service import HOST, TIMEOUT_SECONDS, Service
+from tests.proxy.upstream import Request
+
+# Headers of the connection from the service to the provider, with the service's own key.
+FROM_SERVICE = (
+    "authorization", "x-api-key", "host", "connection", "content-length", "transfer-encoding", "accept-encoding",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Recording:
+    """What became of a scenario.
+
+    served -- the provider's responses; `all_served` has those to the repeated requests too
+    refused -- ids of the answers whose first attempt was refused
+    unexpected -- requests that the script has no answer to
+    calls -- rows of `model_usage`: request id, cost, whether it is recorded, and the tool
+    files -- in the workspace at the end
+    session -- as reviewers get it, with `events`
+    repeated -- the same after each request was sent again and the session was completed
+    """
+
+    scenario: Scenario
+    script: Script
+    served: list[Served]
+    all_served: list[Served]
+    refused: set[int]
+    unexpected: list[str]
+    calls: list[dict[str, Any]]
+    files: dict[str, str]
+    session: dict[str, Any]
+    repeated: dict[str, Any]
+
+    @property
+    def cut(self) -> set[str]:
+        """The request ids of interrupted responses."""
+        return {call.request_id for call in self.served if not call.is_whole}
+
+    @property
+    def events(self) -> list[dict[str, Any]]:
+        return self.session["events"]
+
+
+def record(
+    scenario: Scenario, machine: Machine, provider: Provider, service: Service, reviewer: Client
+) -> Recording:
+    """Play the scenario as a candidate who has consented to the current disclosure."""
+    provider.play(scenario.name, scenario.conversation)
+    key = make_keys(reviewer, make_assessment(reviewer), 1)[0]["key"]
+    session_id = consent_and_redeem(service, key)
+    scenario.play(machine, Access(f"http://{HOST}:{service.port}", key, provider.cut))
+    files, served = machine.files(), list(provider.served)
+    first, calls = read_session(reviewer, session_id), read_calls(service, session_id)
+    for call in served:
+        if call.is_whole:
+            repeat(service, key, call.request)
+    service.anonymous.post("/v1/candidate/complete", {"key": key, "sessionId": session_id})
+    last = read_session(reviewer, session_id)
+    return Recording(
+        scenario, provider.script, served, provider.served, provider.refused, provider.unexpected, calls, files,
+        session=first, repeated=last,
+    )  # fmt: skip
+
+
+def consent_and_redeem(service: Service, key: str) -> str:
+    """Agree to the disclosure that is shown; returns the session's id."""
+    shown = service.anonymous.get(f"/v1/candidate/consent?key={key}")
+    body = {"key": key, "disclosureHash": shown["disclosureHash"]}
+    assert service.anonymous.post("/v1/candidate/consent", body).status == 200
+    return service.anonymous.post("/v1/candidate/redeem", {"key": key})["sessionId"]
+
+
+def read_session(reviewer: Client, session_id: str) -> dict[str, Any]:
+    """The session with its metrics, and its `events`."""
+    exported = reviewer.get(f"/v1/sessions/{session_id}/export").text.splitlines()
+    session, *events = [json.loads(line) for line in exported]
+    return session["session"] | {"events": events}
+
+
+def read_calls(service: Service, session_id: str) -> list[dict[str, Any]]:
+    """The model calls of the session, without those that the provider refused."""
+    names = ("request_id", "cost_nano_usd", "is_recorded", "tool")
+    statement = f"SELECT {', '.join(names)} FROM model_usage WHERE session_id = %s AND status_code = 200"
+    rows = service.execute(statement, service.stored_id(session_id))
+    return [dict(zip(names, row, strict=True)) for row in rows]
+
+
+def repeat(service: Service, key: str, request: Request) -> None:
+    """Send a request that the provider has received again, as after a lost response."""
+    provider = "anthropic" if path_of(request) == "/v1/messages" else "openai"
+    headers = {name: value for name, value in request.headers.items() if name.lower() not in FROM_SERVICE}
+    target = f"/v1/proxy/{provider}{request.target}"
+    with closing(http.client.HTTPConnection(HOST, service.port, timeout=TIMEOUT_SECONDS)) as connection:
+        connection.request("POST", target, request.body, headers | {"X-API-Key": key})
+        response = connection.getresponse()
+        body = response.read()
+    assert response.status == 200, body
+
+
+def apply_changes(folder: Path, events: list[dict[str, Any]]) -> dict[str, str]:
+    """Apply recorded changes to the files that the workspace had at first; returns the files."""
+    for name, content in FILES.items():
+        (folder / name).write_bytes(content.encode())
+    for event in events:
+        if event["kind"] == "file_delete":
+            (folder / event["data"]["path"]).unlink()
+        elif event["kind"] in ("file_diff", "file_create"):
+            apply_diff(folder, event["data"]["diff"])
+    return {path.name: path.read_bytes().decode() for path in folder.iterdir()}
+
+
+def apply_diff(folder: Path, diff: str) -> None:
+    """Apply a diff with git. Fails if a line number is wrong."""
+    command = ["git", "apply", "--verbose", "-"]
+    done = subprocess.run(command, cwd=folder, input=diff.encode(), capture_output=True)
+    assert done.returncode == 0, (done.stderr.decode(), diff)
+    assert b"offset" not in done.stderr, (done.stderr.decode(), diff)

@@ -1,0 +1,92 @@
+"""Calls through the model proxy change no number of a session with the candidate's client (R36)."""
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from independent_metrics import BILLION, recompute
+
+from tests.agents.recording import read_session
+from tests.agents.script import Answer, Call, Prompt
+from tests.live.cast import make_assessment, make_keys
+from tests.live.scripted_client import Cli
+
+pytestmark = pytest.mark.slow
+
+PROMPT = "Why does the test fail?"
+CALL = Call("Bash", {"command": "make test"})
+CONVERSATION = [Prompt(PROMPT), Answer("I'll run it.", CALL), Answer("add() subtracts.")]
+AGENT = {"User-Agent": "claude-cli/2.1.197 (external, cli)", "X-Claude-Code-Session-Id": "3f0c0d6e-made-up"}
+
+
+@pytest.fixture
+def cli(service, provider, reviewer, tmp_path):
+    """The client with an open session."""
+    provider.play("client", CONVERSATION)
+    (key,) = make_keys(reviewer, make_assessment(reviewer), 1)
+    cli = Cli(service.port, key["key"], tmp_path)
+    assert cli.consent(cli.get_consent()["disclosureHash"]).status == 200
+    cli.redeem()
+    return cli
+
+
+def test_calls_through_the_proxy_change_no_number_of_a_session_with_the_client(cli, reviewer):
+    with ThreadPoolExecutor(1) as thread:
+        calls = thread.submit(call_model, cli)
+        sent = work(cli)
+        calls.result()
+    cli.complete()
+    session, wanted = read_session(reviewer, cli.session_id), recompute(sent)
+    recorded = [
+        event for event in session["events"] if "proxy" in event.get("provenance", {}).get("methods", [])
+    ]
+    kinds = [event["kind"] for event in recorded]
+    assert kinds == ["prompt", "ai_response", "tool_intent", "command", "ai_response"]
+    assert len(session["events"]) == len(sent) + len(recorded)
+    assert session["eventCount"] == len(sent)
+    metrics = session["metrics"]
+    integers = ("durationMs", "promptCount", "commandCount", "fileChangeCount", "errorEpisodes", "toolUsage")
+    assert {name: metrics[name] for name in integers} == {name: wanted[name] for name in integers}
+    assert metrics["commandFailRate"] == wanted["commandFailRate"] / BILLION == 0.5
+    assert metrics["totalCostUsd"] is None or metrics["totalCostUsd"] == 0
+
+
+def work(cli):
+    """Send what the client's hooks see of the same work; returns the events."""
+    sent = []
+    for kind, data in (
+        ("prompt", {"text": PROMPT}),
+        ("command", {"command": "make test", "exitCode": 1}),
+        ("file_diff", {"path": "calc.py", "diff": "-1\n+2\n", "linesAdded": 1, "linesRemoved": 1}),
+        ("command", {"command": "make test", "exitCode": 0}),
+    ):
+        sent.append(cli.event(kind, data, "terminal"))
+        assert cli.send(sent[-1]).status == 201
+    return sent
+
+
+def call_model(cli):
+    """Make the calls of the conversation as Claude Code does, each with the whole history."""
+    use = {"type": "tool_use", "id": CALL.id, "name": CALL.name, "input": CALL.arguments}
+    result = {
+        "type": "tool_result",
+        "tool_use_id": CALL.id,
+        "content": "Exit code 1\nFAILED",
+        "is_error": True,
+    }
+    history = [{"role": "user", "content": PROMPT}]
+    send(cli, history)
+    history.append({"role": "assistant", "content": [{"type": "text", "text": "I'll run it."}, use]})
+    history.append({"role": "user", "content": [result]})
+    send(cli, history)
+
+
+def send(cli, messages):
+    body = {"model": "claude-opus-4-8", "max_tokens": 1000, "stream": True, "messages": messages}
+    body["tools"] = [{"name": "Bash", "input_schema": {"type": "object"}}]
+    headers = AGENT | {"X-API-Key": cli.key}
+    response = cli.call(
+        "POST", "/v1/proxy/anthropic/v1/messages", body, token=False, version=False, headers=headers
+    )
+    assert response.status == 200, response.text
+    assert json.dumps("message_stop").encode() in response.text

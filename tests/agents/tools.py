@@ -1,0 +1,77 @@
+"""The coding agents: the locked npm packages, and a folder in which one of them works."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+# Kept between runs: the packages are large.
+CACHE = HERE.parents[1] / "var" / "agents"
+INSTALL_SECONDS = 300
+RUN_SECONDS = 90
+PACKAGES = ("package.json", "package-lock.json")
+# In the cache, a copy of the lock file after a complete installation.
+INSTALLED = "installed.json"
+
+
+def install() -> Path:
+    """Install the locked packages; returns the folder of their commands. Skips the test if that is impossible."""
+    for program in ("node", "npm", "git"):
+        if shutil.which(program) is None:
+            pytest.skip(f"{program} is not installed.")
+    lock = (HERE / "package-lock.json").read_text()
+    installed = CACHE / INSTALLED
+    if not installed.exists() or installed.read_text() != lock:
+        CACHE.mkdir(parents=True, exist_ok=True)
+        for name in PACKAGES:
+            shutil.copy(HERE / name, CACHE)
+        # `npm ci` wants opencode's packages for every platform, which not every registry has.
+        _run_npm("install", "--no-audit", "--no-fund")
+        installed.write_text(lock)
+    return CACHE / "node_modules" / ".bin"
+
+
+def _run_npm(*arguments: str) -> None:
+    command = ["npm", *arguments]
+    try:
+        done = subprocess.run(command, cwd=CACHE, capture_output=True, text=True, timeout=INSTALL_SECONDS)
+    except subprocess.TimeoutExpired:
+        pytest.skip(f"npm did not install the agents within {INSTALL_SECONDS} seconds.")
+    if done.returncode:
+        pytest.skip(f"npm cannot install the agents: {done.stderr.strip()[-300:]}")
+
+
+class Machine:
+    """A candidate's machine: a home folder, a workspace in git, and nothing of this process's environment."""
+
+    def __init__(self, folder: Path, files: dict[str, str], environment: dict[str, str]):
+        self.home, self.workspace = folder / "home", folder / "workspace"
+        self.home.mkdir()
+        self.workspace.mkdir()
+        path = os.pathsep.join([str(install()), os.environ["PATH"]])
+        self.environment = {"HOME": str(self.home), "PATH": path, "LANG": "C.UTF-8", "TERM": "xterm-256color"}
+        self.environment |= environment
+        for name, content in files.items():
+            (self.workspace / name).write_bytes(content.encode())
+        self.run("git", "init", "--quiet")
+        self.run("git", "add", ".")
+        author = ("-c", "user.name=A", "-c", "user.email=a@example.com")
+        self.run("git", *author, "commit", "--quiet", "-m", "Start")
+
+    def run(self, *command: str) -> str:
+        """Run a command in the workspace; returns its output. Fails if the command does."""
+        done = subprocess.run(
+            command, cwd=self.workspace, env=self.environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, text=True, timeout=RUN_SECONDS,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stdout
+        return done.stdout
+
+    def files(self) -> dict[str, str]:
+        """The content of each file in the workspace, without git's own."""
+        paths = self.run("git", "ls-files", "--cached", "--others", "--exclude-standard", "-z").split("\0")
+        existing = [path for path in paths if path and (self.workspace / path).exists()]
+        return {path: (self.workspace / path).read_bytes().decode() for path in existing}

@@ -1,0 +1,97 @@
+"""A call cannot occupy the service: what is read and stored of it is limited, outside of other requests' locks."""
+
+import json
+
+import pytest
+from factories import make_recorded_session
+
+from models import Event, ModelUsage, db, sessions
+from proxy import recording
+from rules.agents import anthropic_messages
+from tests.proxy.upstream import MESSAGES
+
+CLAUDE_CODE = {"User-Agent": "claude-cli/2.1.197 (external, cli)", "X-Claude-Code-Session-Id": "agent-1"}
+KEY = "PST-ABCD-EFGH"
+
+
+@pytest.fixture
+def session(key):
+    return make_recorded_session(key)
+
+
+@pytest.fixture(autouse=True)
+def dialects(app, monkeypatch):
+    monkeypatch.setitem(app.extensions, "dialects", {"messages": anthropic_messages})
+
+
+def conversation(*commands):
+    """A request with the results of these commands."""
+    calls = [
+        {"type": "tool_use", "id": f"toolu_{number}", "name": "Bash", "input": {"command": command}}
+        for number, command in enumerate(commands)
+    ]
+    results = [{"type": "tool_result", "tool_use_id": each["id"], "content": "ok"} for each in calls]
+    messages = [
+        {"role": "user", "content": "Go"},
+        {"role": "assistant", "content": calls},
+        {"role": "user", "content": results},
+    ]
+    tools = [{"name": "Bash", "input_schema": {"type": "object"}}]
+    return json.dumps({"model": "claude-haiku-4-5", "max_tokens": 900, "tools": tools, "messages": messages})
+
+
+def usage(session):
+    return ModelUsage.get(ModelUsage.session == session)
+
+
+def test_only_the_latest_events_of_a_call_are_stored_and_a_fact_says_so(call, session, reviewer, monkeypatch):
+    monkeypatch.setattr(recording, "MAX_EVENTS", 4)
+    call(MESSAGES, data=conversation("a", "b", "c"), headers=CLAUDE_CODE)
+    stored = [row.kind for row in Event.select().where(Event.session == session).order_by(Event.seq)]
+    assert stored == ["tool_intent", "command", "command", "command", "ai_response"]
+    assert usage(session).is_recorded is False
+    facts = reviewer.get(f"/v1/sessions/{session.id}/integrity").json["facts"]
+    assert {fact["code"]: fact["count"] for fact in facts}["call_not_recorded"] == 1
+
+
+def test_calls_that_take_too_long_to_read_are_generic(call, session, monkeypatch):
+    monkeypatch.setattr(recording, "MAX_READING_SECONDS", -1)
+    call(MESSAGES, data=conversation("a"), headers=CLAUDE_CODE)
+    assert Event.select().where(Event.session == session, Event.kind == "tool_use").exists()
+    assert usage(session).is_recorded is False
+
+
+def test_events_are_read_and_masked_before_the_transaction(call, session, monkeypatch):
+    seen = []
+    prepare = sessions.prepare
+
+    def spy(*arguments):
+        seen.append(db.transaction_depth())
+        return prepare(*arguments)
+
+    outside = db.transaction_depth()  # of the test
+    monkeypatch.setattr(sessions, "prepare", spy)
+    call(MESSAGES, data=conversation("a"), headers=CLAUDE_CODE)
+    assert seen == [outside]
+    assert usage(session).is_recorded is True
+
+
+def test_names_that_the_request_chose_are_masked_in_the_usage(call, session):
+    call(MESSAGES, data=conversation("a"), headers=CLAUDE_CODE | {"X-Claude-Code-Session-Id": KEY})
+    assert usage(session).agent_session == "[masked]"
+
+
+def test_a_fork_of_an_agent_session_counts_its_calls_once(call, session):
+    forked = CLAUDE_CODE | {"X-Claude-Code-Session-Id": "agent-2"}
+    call(MESSAGES, data=conversation("a", "b"), headers=CLAUDE_CODE)
+    before = Event.select().where(Event.session == session).count()
+    call(MESSAGES, data=conversation("a", "b"), headers=forked)
+    new = Event.select().where(Event.session == session).order_by(Event.seq).offset(before)
+    assert [(row.kind, row.agent_session) for row in new] == [("ai_response", "agent-2")]
+
+
+def test_a_second_agent_session_with_the_same_prompt_is_no_fork(call, session):
+    for agent_session in ("agent-1", "agent-2"):
+        headers = CLAUDE_CODE | {"X-Claude-Code-Session-Id": agent_session}
+        call(MESSAGES, data=conversation(), headers=headers)
+    assert Event.select().where(Event.session == session, Event.kind == "prompt").count() == 2
