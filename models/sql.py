@@ -275,7 +275,7 @@ STORE_EVENT = f"""
     )
     SELECT id, key_id, EXISTS (SELECT FROM stored) FROM session
 """
-# Events of a locked session (models/sessions/ingest.py). The first braces take Columns.
+# Events of a locked session, and what recording reads (models/sessions). The first braces take Columns.
 
 LOCK_SESSION = """
     SELECT {session}, k.key
@@ -316,6 +316,7 @@ RECORDED = """
     WHERE session_id = :session_id AND channel IS NOT NULL AND NOT late ORDER BY time_ns, event_id
 """
 STORED_IDS = "SELECT event_id FROM events WHERE session_id = :session_id AND event_id IN ({ids})"
+SESSION_OF_KEY = "SELECT {session} FROM sessions s WHERE s.key_id = :key_id"
 CONSENTED_CHANNELS = "SELECT channels FROM consents WHERE key_id = :key_id AND channels IS NOT NULL"
 PUBLIC_KEYS = """
     SELECT p.public_key FROM signing_keys p

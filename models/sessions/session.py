@@ -7,6 +7,7 @@ from typing import Any
 import peewee
 
 from errors import Erased, KeyNotFound, NotRedeemed
+from models import sql
 from models.assessments import Assessment
 from models.base import (
     BytesField,
@@ -22,7 +23,6 @@ from models.base import (
 from models.fields import BigIntegerField, IntegerField, JSONField, TextField
 from models.keys import CandidateKey
 from models.orgs import Organization
-from models.sql import CONSENTED_CHANNELS, SESSION_STATE, rows
 from rules import retention, session_close
 
 METRIC_COLUMNS = (
@@ -54,7 +54,7 @@ class Consent(Model):
     @classmethod
     def names_channel(cls, key_id: Any, channel: str) -> bool:
         """Return whether the candidate consented to a disclosure that names this channel (R38)."""
-        given = [cls.channels.python_value(row) for (row,) in rows(CONSENTED_CHANNELS, key_id=key_id)]
+        given = [cls.channels.python_value(row) for (row,) in sql.rows(sql.CONSENTED_CHANNELS, key_id=key_id)]
         return any(isinstance(channels, list) and channel in channels for channels in given)
 
     @classmethod
@@ -170,10 +170,10 @@ class Session(Model):
     @classmethod
     def of_key(cls, key: CandidateKey) -> "Session":
         """The session of a redeemed key. Raises NotRedeemed (R29)."""
-        session = cls.get_or_none(cls.key == key)
-        if session is None:
+        found = sql.rows(sql.SESSION_OF_KEY.format(session=_ALL.text), key_id=key.id)
+        if not found:
             raise NotRedeemed()
-        return session
+        return _ALL.build(found[0])
 
     @classmethod
     def is_large(cls, condition: Any) -> bool:
@@ -275,6 +275,11 @@ add_index("sessions_unchecked", Session.id, where=Session.checked_seal_count < S
 for _name in ("created_at", "completed_at", *METRIC_COLUMNS, "score_total"):
     add_index(f"sessions_by_{_name}", Session.assessment, getattr(Session, _name), Session.id)
 Session.add_index(
-    Session.index(Session.assessment, peewee.SQL(f"({SESSION_STATE})"), Session.id, name="sessions_by_state")
+    Session.index(
+        Session.assessment, peewee.SQL(f"({sql.SESSION_STATE})"), Session.id, name="sessions_by_state"
+    )
 )
 add_index("sessions_metrics_due", Session.id, where=Session.metrics_due)
+
+
+_ALL = sql.Columns(Session, "s")

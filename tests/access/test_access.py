@@ -67,6 +67,7 @@ def test_only_tokens_that_may_write_see_keys(names, reader, reviewer, key):
     assert shown == {reader: set(), reviewer: shows}
 
 
+@pytest.mark.any_database
 def test_every_route_has_a_row(app_on_database):
     routes = {
         f"{method} {re.sub('<[^<>]+:', '<', rule.rule)}"

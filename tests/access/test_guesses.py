@@ -236,6 +236,7 @@ def doctor(app):
     return lambda: re.sub(" +", " ", app.test_cli_runner().invoke(args=["doctor"]).output)
 
 
+@pytest.mark.any_database
 def test_wrong_credentials_of_all_addresses_are_a_finding(clock, doctor, limited):
     one, other = (limited(TRUSTED_PROXIES="1") for _ in range(2))
     assert "ok wrong credentials" in doctor()

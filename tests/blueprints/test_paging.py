@@ -23,6 +23,7 @@ from models import (
     db,
     sessions,
 )
+from models.base import is_postgres
 
 COUNT = 5
 LISTS = {
@@ -88,6 +89,7 @@ def test_cursors_read_every_entry_once_in_either_order(reviewer, lists):
             assert [entry["id"] for entry in read_all(reviewer, path, limit=2, **query)] == expected, name
 
 
+@pytest.mark.any_database
 def test_an_invalid_cursor_or_order_is_refused(reviewer, lists):
     for path in lists.values():
         for cursor in ("", "1", "1.2", "x." + "0" * 32, "1" * 17 + "." + "0" * 32, "1." + "G" * 32):
@@ -118,6 +120,9 @@ LONG_LISTS = {
 def test_a_page_starts_at_its_cursor_in_an_index(reviewer, organization, lists, order):
     make_keys(make_assessment(organization), 500)
     db.execute_sql("ANALYZE")
+    if is_postgres():
+        # Some of the lists are so short here that the planner may sort them.
+        db.execute_sql("SET LOCAL enable_sort = off")
     for name, index in LONG_LISTS.items():
         query = {"limit": 2, "order": order}
         query["after"] = body_of(reviewer.get(lists[name], **query))["next"]

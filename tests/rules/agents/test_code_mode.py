@@ -44,6 +44,6 @@ HOSTILE = ['"', '"\\', "/* ", "[ ", "await tools.a([", "const a = [", "const a =
 
 @pytest.mark.parametrize("part", HOSTILE)
 def test_a_hostile_script_takes_little_time(part):
-    start = time.monotonic()
+    start = time.process_time()
     calls(part * 100_000)
-    assert time.monotonic() - start < 1
+    assert time.process_time() - start < 1

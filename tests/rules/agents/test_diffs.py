@@ -85,17 +85,17 @@ def test_a_name_cannot_add_a_line():
 
 def test_repeated_lines_do_not_take_long():
     before = "".join(f"{'ab'[number % 3 % 2]}\n" for number in range(20_000))
-    started = time.perf_counter()
+    started = time.process_time()
     change = unified_diff("a", before, before.replace("a\nb\n", "b\na\n"))
-    assert time.perf_counter() - started < 1
+    assert time.process_time() - started < 1
     assert change.lines_added == change.lines_removed > 0
 
 
 def test_few_lines_that_are_repeated_are_not_compared_for_long():
     old, new = "a\nx\n" * 600, "a\ny\n" * 100
-    started = time.perf_counter()
+    started = time.process_time()
     change = unified_diff("f", old, new)
-    assert time.perf_counter() - started < 0.2
+    assert time.process_time() - started < 0.2
     assert change.lines_removed - change.lines_added == 1000
 
 

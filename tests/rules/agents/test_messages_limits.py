@@ -111,11 +111,11 @@ def long_conversation(length):
 def test_only_the_end_of_a_long_conversation_is_read():
     lazy = Lazy(long_conversation(5000))
     read = request(messages=lazy)
-    started = time.perf_counter()
+    started = time.process_time()
     turns = read.turns()
     next(turns), next(turns)
     response("done").events(read, FACTS)
-    assert time.perf_counter() - started < 0.05
+    assert time.process_time() - started < 0.05
     assert len(lazy.read) < 10
 
 
@@ -145,9 +145,9 @@ def test_a_whole_conversation_is_read_in_linear_time():
             assistant("ok"),
             user("continue"),
         ]
-    started = time.perf_counter()
+    started = time.process_time()
     assert len(events(*messages)) > 6000
-    assert time.perf_counter() - started < 3
+    assert time.process_time() - started < 3
 
 
 @pytest.mark.parametrize(
@@ -169,9 +169,9 @@ def test_texts_are_read_in_linear_time(opening):
         assistant(call("e", "Edit", file_path="/a", old_string="a", new_string="b")),
         user(result("e", "ok")),
     ]
-    started = time.perf_counter()
+    started = time.process_time()
     events(*messages)
-    assert time.perf_counter() - started < 1
+    assert time.process_time() - started < 1
 
 
 def test_calls_are_generic_when_the_time_for_reading_is_over():
@@ -211,9 +211,9 @@ def test_a_call_with_many_edits_takes_bounded_time(count):
     edits = [{"old_string": f"line {n} of", "new_string": f"line {n} from"} for n in range(count)]
     messages = [user("a"), assistant(call("r", "Read", file_path="/work/a")), user(result("r", content))]
     messages += [assistant(call("e", "MultiEdit", file_path="/work/a", edits=edits)), user(result("e", "ok"))]
-    started = time.perf_counter()
+    started = time.process_time()
     assert len(events(*messages)) < 200
-    assert time.perf_counter() - started < 2
+    assert time.process_time() - started < 2
 
 
 def test_an_edit_cannot_make_a_file_of_any_length():

@@ -303,8 +303,8 @@ def test_only_the_end_of_a_long_conversation_is_read():
         for item in (call(f"call_{number}", "exec_command", cmd="ls"), ended(f"call_{number}"))
     )
     items = Items([context(), user("Fix it."), *steps])
-    start = time.monotonic()
+    start = time.process_time()
     latest = next(openai_responses.read_request(HEADERS, {"input": items, "tools": []}).turns())
     assert kinds(latest) == ["tool_intent", "command"]
     assert Items.reads < 50
-    assert time.monotonic() - start < 0.1
+    assert time.process_time() - start < 0.1

@@ -85,15 +85,15 @@ def test_other_texts_are_no_patches(text):
 
 
 def test_a_hostile_patch_takes_little_time():
-    start = time.monotonic()
+    start = time.process_time()
     patches.apply("a\n" * 20_000, update("@@", *["-a"] * 20_000, "-b"))
     patches.apply("a\n" * 1_000, update("@@", *["-a"] * 200, "-b"))
-    assert time.monotonic() - start < 1
+    assert time.process_time() - start < 1
 
 
 def test_lines_that_are_equal_but_for_their_characters_are_found_in_time():
     lines = ["-" * 500] * 1000
     chunks = update("@@", *(" " + line.replace("-", "\u2014") for line in lines[1:]), "-b")
-    started = time.perf_counter()
+    started = time.process_time()
     assert patches.apply("\n".join(lines), chunks) is None
-    assert time.perf_counter() - started < 1
+    assert time.process_time() - started < 1
