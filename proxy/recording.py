@@ -147,7 +147,7 @@ class Recorder:
         reading.request.limit(self._time_limit())
         new = self._new_events(reading)
         self._is_incomplete = self._is_incomplete or len(new) > MAX_EVENTS
-        events = [replace(event, at=self._arrival.at) for event in new[-MAX_EVENTS:]]
+        events = [_from_request(event, self._arrival.at) for event in new[-MAX_EVENTS:]]
         events += [replace(event, at=ended_at) for event in self._response.events(reading.request, facts)]
         self._events = sessions.prepare(self._session, witness, events)
 
@@ -195,6 +195,12 @@ class Recorder:
             if not missing:
                 return
             position += len(turn)
+
+
+def _from_request(event: RecordedEvent, at: datetime) -> RecordedEvent:
+    """An event from the history in a request. A call in it is new only if its response was not recorded."""
+    data = event.data | {"fromHistory": True} if event.kind == "tool_intent" else event.data
+    return replace(event, data=data, at=at)
 
 
 def _stored(name: str | None) -> str | None:

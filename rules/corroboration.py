@@ -20,6 +20,7 @@ class ComparedEvent(NamedTuple):
 
     channel -- None for the candidate's client
     agent -- such as `claude-code`
+    is_from_history -- whether the proxy saw the call only in the history of a later request
     result -- the command and the exit code of a tool's outcome, where they are known
     """
 
@@ -29,6 +30,7 @@ class ComparedEvent(NamedTuple):
     kind: str
     agent_session: str
     agent: str | None = None
+    is_from_history: bool = False
     tool_use_id: str | None = None
     request_id: str | None = None
     tool: str | None = None
@@ -46,6 +48,7 @@ class ComparedEvent(NamedTuple):
             kind,
             text(member(data, "meta", "ideSessionId")) or "",
             label(member(envelope, "source", "tool")),
+            member(data, "fromHistory") is True,
             text(member(data, "toolUseId")),
             text(member(data, "requestId")),
             label(member(data, "toolName")),
@@ -71,6 +74,7 @@ def differences(
     others = [*hooks, *by_channel["otlp"]]
     yield _group("hooks_missing", _sessions_without_hooks(proxied, hooks))
     yield _group("call_not_proxied", _not_proxied(proxied, others, carried_requests))
+    yield _group("call_from_history", (event for event in proxied if event.is_from_history))
     yield _group("result_differs", _different_results([*proxied, *others]))
     yield _group("usage_differs", _different_usage(proxied, others))
     if has_client:

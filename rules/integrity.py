@@ -67,6 +67,8 @@ _EXPLANATIONS = {
     "session is listed.",
     "call_not_proxied": "Hooks or telemetry report a call that the model proxy has not stored: the agent used another "
     "model, the event was invented, or the service was killed during the call.",
+    "call_from_history": "The model proxy did not see the model make this call. It was in the history of a later "
+    "request: the service was stopped during the call, the conversation started elsewhere, or the call was invented.",
     "result_differs": "Two channels report different commands or exit codes of one call. Hooks and telemetry come from "
     "the candidate's computer, and so do the results in the proxy's requests.",
     "usage_differs": "Telemetry reports other token counts for a response than the model provider did.",

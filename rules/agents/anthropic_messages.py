@@ -35,14 +35,23 @@ class Request:
 
     @cached_property
     def is_side_call(self) -> bool:
-        """Whether the agent makes the call for itself: its response is recorded as usage only."""
+        """Whether the agent makes the call for itself: its response is usage, with the start of its texts."""
         if (
             not self.has_tools
             and integer(self._body.get("max_tokens"), range(MAX_PROBE_TOKENS + 1)) is not None
         ):
             return True
+        return self._known_agent.is_side_call(self._body, self._latest_texts)
+
+    @property
+    def preview(self) -> str:
+        """The start of the text that the model responds to."""
+        return event_data.preview(self._latest_texts[-1]) if self._latest_texts else ""
+
+    @property
+    def _latest_texts(self) -> Sequence[str]:
         latest = self.conversation.turn(0)
-        return self._known_agent.is_side_call(self._body, latest.texts if latest else [])
+        return latest.texts if latest else []
 
     def limit(self, has_time: Callable[[], bool]) -> None:
         self.conversation.has_time = has_time
@@ -96,6 +105,9 @@ class Response:
     def _usage(self, request: Request, facts: ResponseFacts) -> RecordedEvent:
         identity = self._id or facts.request_id or request.conversation.response_identity(-1, self._text())
         data = self._usage_members(facts) | {"sidechain": True}
+        if facts.counts.get("output", 0) > MAX_PROBE_TOKENS:
+            # What an agent calls a title or a summary could be a conversation of the person.
+            data |= {"requestPreview": request.preview, "responsePreview": event_data.preview(self._text())}
         return RecordedEvent("subagent_usage", data, identity, agent_id=request.agent.agent_id)
 
     def _answer(self, request: Request, facts: ResponseFacts, calls: Sequence[Call]) -> RecordedEvent:

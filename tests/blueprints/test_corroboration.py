@@ -84,6 +84,13 @@ def test_a_response_of_a_call_whose_recording_failed_was_carried(reviewer, sessi
     assert facts(reviewer, session) == {"call_not_proxied": (1, [id_of("otlp", "ai_response")])}
 
 
+def test_a_call_that_was_only_in_the_history(reviewer, session):
+    record(session, "proxy", intent("toolu_0"))
+    restored = RecordedEvent("tool_intent", {"toolUseId": "toolu_1", "fromHistory": True}, "toolu_1")
+    record(session, "proxy", restored, command())
+    assert facts(reviewer, session) == {"call_from_history": (1, [id_of("proxy", "tool_intent")])}
+
+
 def test_calls_in_a_script_of_codex_are_not_in_the_proxys_requests(reviewer, session):
     record(session, "otlp", command(call="exec-1"))
     assert facts(reviewer, session)["call_not_proxied"][0] == 1

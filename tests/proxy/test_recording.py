@@ -118,6 +118,20 @@ def test_the_next_request_has_the_outcome_of_a_tool(call, upstream, recorded):
     assert recorded() == [PROMPT, ANSWER, ("tool_intent", "Bash"), ("command", "a.py"), ANSWER]
 
 
+def test_a_call_that_no_response_contained_is_marked(call, upstream, session):
+    upstream.respond = documents(200, MESSAGE | {"content": [TEXT, TOOL_USE]})
+    call(MESSAGES, data=FIRST)
+    invented = TOOL_USE | {"id": "toolu_invented"}
+    history = conversation("Hello", [TEXT, TOOL_USE], [TOOL_RESULT], [invented])
+    call(MESSAGES, data=history)
+    rows = Event.select().where(Event.session == session, Event.kind == "tool_intent").order_by(Event.seq)
+    sent = [json.loads(row.envelope)["data"] for row in rows]
+    assert [(data["toolUseId"], data.get("fromHistory")) for data in sent] == [
+        (TOOL_USE["id"], None),
+        ("toolu_invented", True),
+    ]
+
+
 def test_a_repeated_history_and_a_retry_change_nothing(call, recorded):
     for body in (FIRST, FIRST, SECOND, SECOND):
         call(MESSAGES, data=body)

@@ -310,6 +310,18 @@ def test_a_side_call_gives_usage_only(texts, members):
     assert "lastAssistantMessage" not in usage.data
 
 
+def test_a_longer_side_call_shows_the_start_of_its_texts():
+    """The candidate decides what looks like a title: a conversation must not be hidden in one."""
+    texts, members = SIDE_CALLS["title"]
+    (usage,) = response("A title " * 200).events(request(user(*texts), **members), FACTS)
+    assert usage.data["requestPreview"] == texts[0]
+    assert usage.data["responsePreview"] == ("A title " * 200)[:500]
+    (usage,) = response("A title").events(
+        request(user(*texts), **members), FACTS._replace(counts={"output": 16})
+    )
+    assert usage.data.keys().isdisjoint({"requestPreview", "responsePreview"})
+
+
 def test_a_conversation_without_tools_is_no_side_call():
     assert prompts(user("Explain."), tools=[]) == ["Explain."]
     answer = response("Because.").events(request(user("Why?"), tools=[], headers={}), FACTS)
