@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from rules.envelopes import integer, label, member, text
 from rules.integrity import MAX_EVENT_IDS, Group
+from rules.plain_text import single_spaced
 from rules.usage import COUNTED, UsageReport, read_usage_report
 
 # Codex in code mode runs a script of the model, which makes calls of its own with such ids.
@@ -166,4 +167,4 @@ def _differ(one: tuple[Any, ...], other: tuple[Any, ...]) -> bool:
 
 def _one_line(value: Any) -> str | None:
     """The text without differences in white space; None if it is not a text."""
-    return " ".join(value.split()) if isinstance(value, str) else None
+    return single_spaced(value) if isinstance(value, str) else None

@@ -7,6 +7,7 @@ from itertools import chain
 from typing import Any, NamedTuple
 
 from rules.envelopes import integer, label, member, text
+from rules.plain_text import single_spaced
 from rules.recorded_events import CHANNELS
 
 # The source of calls by an unknown tool, whichever channel recorded them.
@@ -102,7 +103,7 @@ def _usage_keys(data: Any, agent_session: str) -> Iterator[str]:
 
 def _normalized(value: Any) -> str:
     """The text without the differences in white space between channels."""
-    return " ".join((text(value) or "").split())
+    return single_spaced(text(value) or "")
 
 
 def _key(kind: str, *parts: str) -> str:

@@ -1,12 +1,13 @@
 """Text for people: durations, dates, one line, excerpts."""
 
+import tracemalloc
 from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rules.plain_text import excerpt, format_date_time, format_minutes, one_line, truncate
+from rules.plain_text import excerpt, format_date_time, format_minutes, one_line, single_spaced, truncate
 
 
 @pytest.mark.parametrize(
@@ -49,3 +50,17 @@ def test_one_line_is_one_printable_line_within_its_limit(text, limit):
     line.encode("utf-8")
     assert (one_line("x" * 10, 10), one_line("x" * 11, 10)) == ("x" * 10, "xxxxxxx...")
     assert (truncate("abcd", 4), truncate("abcde", 4)) == ("abcd", "abc…")
+
+
+@given(st.text() | st.text(" \n\t\x1f\x85\u2003\u3000ab", max_size=30))
+def test_single_spaced_text_has_the_same_words(text):
+    assert single_spaced(text) == " ".join(text.split())
+
+
+def test_many_words_take_little_memory():
+    text = "a \n" * 500_000
+    tracemalloc.start()
+    single_spaced(text)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 4 * len(text)
