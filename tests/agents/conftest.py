@@ -30,6 +30,14 @@ def pytest_collection_modifyitems(items):
             items.remove(item)
 
 
+@pytest.fixture(scope="session", params=["sqlite", "postgresql"])
+def database_url(request, tmp_path_factory):
+    """A database of its own: what the service stores is not rolled back."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path_factory.mktemp('agents')}/proofstone.db"
+    return request.getfixturevalue("postgres_server").create_database("proofstone_agents")
+
+
 @pytest.fixture(scope="session")
 def provider():
     with Provider() as provider:
