@@ -1,7 +1,8 @@
 """Measure what recording adds to a model call: time to the first byte, time of the whole call, calls a second, memory.
 
-A provider in a process of its own sends a streamed answer at once. Two candidates call it in turns, one of whom has not
-agreed to the recording. Each request repeats the conversation and adds the result of the tool call before it.
+A provider in a process of its own streams an answer, faster than models do. Two candidates call it in turns, one of
+whom has not agreed to the recording. Each request repeats the conversation and adds the result of the tool call before
+it.
 """
 
 import http.client
@@ -29,7 +30,8 @@ MESSAGES = 20
 # In turns of BLOCK calls of each candidate.
 WARM_UP, CALLS, BLOCK = 20, 200, 20
 THREADS, THROUGHPUT_CALLS = 4, 200
-TEXT_EVENTS = 100
+TEXT_EVENTS, EVENTS_PER_CHUNK = 100, 10
+PAUSE_SECONDS = 0.005  # between chunks
 CHANNEL, MODES = "proxy", ("off", "on")
 
 
@@ -82,8 +84,9 @@ def _respond(exchange: Any) -> None:
         200, Content_Type="text/event-stream", Transfer_Encoding="chunked", Request_Id=f"req_{call}"
     )
     parts = _answer(call)
-    for start in range(0, len(parts), 10):
-        exchange.chunk(b"".join(parts[start : start + 10]))
+    for start in range(0, len(parts), EVENTS_PER_CHUNK):
+        time.sleep(PAUSE_SECONDS)
+        exchange.chunk(b"".join(parts[start : start + EVENTS_PER_CHUNK]))
     exchange.end_stream()
 
 
@@ -225,9 +228,10 @@ def _document(rows: list[list[str]], calls: int) -> str:
     return f"""## Recording model calls
 
 `make bench options=--recording`. Calls through the proxy with and without recording, one process, on one durable
-PostgreSQL. The provider sends {TEXT_EVENTS + 8} events at once, each request has {MESSAGES - 1} messages with tool
-results. Times are medians of {calls} calls in ms. Processor time is the web process's for a call, in ms; other work on
-the machine changes it less. Calls a second are with {THREADS} at a time. Memory is the web process's after all of them.
+PostgreSQL. The provider sends {TEXT_EVENTS + 8} events, {EVENTS_PER_CHUNK} every {PAUSE_SECONDS * 1000:.0f} ms,
+which is faster than any model. Each request has {MESSAGES - 1} messages with tool results. Times are medians of {calls} calls in
+ms. Processor time is the web process's for a call, in ms; other work on the machine changes it less. Calls a second are
+with {THREADS} at a time. Memory is the web process's after all of them.
 The target is less than 3 ms a call.
 
 {report.markdown(head, rows)}
