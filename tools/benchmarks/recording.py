@@ -229,9 +229,9 @@ def _document(rows: list[list[str]], calls: int) -> str:
 
 `make bench options=--recording`. Calls through the proxy with and without recording, one process, on one durable
 PostgreSQL. The provider sends {TEXT_EVENTS + 8} events, {EVENTS_PER_CHUNK} every {PAUSE_SECONDS * 1000:.0f} ms,
-which is faster than any model. Each request has {MESSAGES - 1} messages with tool results. Times are medians of {calls} calls in
-ms. Processor time is the web process's for a call, in ms; other work on the machine changes it less. Calls a second are
-with {THREADS} at a time. Memory is the web process's after all of them.
+which is faster than any model. Each request has {MESSAGES - 1} messages with tool results. Times are medians of
+{calls} calls in ms. Processor time is the web process's for a call, in ms; other work on the machine changes
+it less. Calls a second are with {THREADS} at a time. Memory is the web process's after all of them.
 The target is less than 3 ms a call.
 
 {report.markdown(head, rows)}
