@@ -10,6 +10,7 @@ from typing import Any
 
 from blueprints import release_connection
 from models import ModelReservation, ModelUsage, Session, clock
+from models.database import connection
 from models.sessions import prices
 from ops import DATABASE_ERRORS
 from proxy.endpoints import CHAT_COMPLETIONS
@@ -144,20 +145,21 @@ class BilledCall(Observer):
     ) -> None:
         """Store events and usage in one transaction, with a connection of its own."""
 
-        if recorder:
-            recorder.collect(self._facts(used, **columns), clock.now())
         try:
-            ModelUsage.record(
-                self.session,
-                self.provider,
-                used,
-                started_at=self.started_at,
-                reservation=self.reservation,
-                store_events=recorder.store if recorder else dict,
-                status_code=status,
-                is_whole=is_whole,
-                **columns,
-            )
+            with connection():
+                if recorder:
+                    recorder.collect(self._facts(used, **columns), clock.now())
+                ModelUsage.record(
+                    self.session,
+                    self.provider,
+                    used,
+                    started_at=self.started_at,
+                    reservation=self.reservation,
+                    store_events=recorder.store if recorder else dict,
+                    status_code=status,
+                    is_whole=is_whole,
+                    **columns,
+                )
         except DATABASE_ERRORS:
             # The candidate already has the response.
             log.exception("Could not store a call to %s.", self.provider)

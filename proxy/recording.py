@@ -18,7 +18,6 @@ import orjson
 
 from errors import SessionClosed, Unauthenticated
 from models import ModelUsage, Session, sessions
-from models.database import connection
 from proxy.lazy_json import LazyObject
 from proxy.usage_reader import END_OF_CHAT
 from rules.envelopes import label
@@ -109,8 +108,7 @@ class Recorder:
         Call it before the transaction, in which other requests may wait.
         """
         try:
-            with connection():
-                self._collect(facts, ended_at)
+            self._collect(facts, ended_at)
         except Exception:
             self._fail()
 
