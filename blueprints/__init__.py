@@ -13,7 +13,7 @@ from flask import Response, current_app, make_response, request, stream_with_con
 from werkzeug.routing import BaseConverter
 
 from access import caller
-from errors import NotFound
+from errors import BundleChanged, NotFound
 from models import Session, batches
 from models.database import release_connection
 from rules.cursors import Cursor
@@ -174,6 +174,12 @@ def _members_of_object(schema: Any) -> list[str]:
 def store() -> Any:
     """The store of submitted bundles (storage/)."""
     return current_app.extensions["storage"]
+
+
+def require_unchanged(object_key: str, size: int, sha256: str) -> None:
+    """Raise BundleChanged if a stored file is another one: others may have access to the store."""
+    if store().size_and_sha256(object_key) != (size, sha256):
+        raise BundleChanged()
 
 
 def session_quota() -> Quota:

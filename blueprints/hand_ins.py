@@ -14,6 +14,7 @@ from blueprints import (
     or_not_found,
     page,
     release_connection,
+    require_unchanged,
     setting,
     store,
 )
@@ -118,10 +119,8 @@ def download_hand_in(session_id):
     """
     hand_in = or_not_found(HandIn.current(find(Session, session_id)))
     release_connection()
-    # Somebody with access to the store may have replaced it.
     object_key = hand_in.upload.object_key
-    if store().size_and_sha256(object_key) != (hand_in.size, hand_in.sha256):
-        raise errors.BundleChanged()
+    require_unchanged(object_key, hand_in.size, hand_in.sha256)
     name = f"hand-in-{session_id}.{SUFFIXES[hand_in.format]}"
     response = file_response(name, store().chunks(object_key), MEDIA_TYPES[hand_in.format])
     response.content_length = hand_in.size

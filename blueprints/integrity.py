@@ -8,7 +8,15 @@ import orjson
 from flask import Response, stream_with_context
 
 from access import audit, auth, concurrency, refuses
-from blueprints import Blueprint, file_response, find, or_not_found, release_connection, store
+from blueprints import (
+    Blueprint,
+    file_response,
+    find,
+    or_not_found,
+    release_connection,
+    require_unchanged,
+    store,
+)
 from errors import BundleChanged, NotFound, StoreUnavailable
 from models import ApiToken, CandidateKey, FinalSeal, Session, SigningKey, Submission, signed_log
 from models.integrity import facts
@@ -134,8 +142,5 @@ def _find_unchanged(session_id: Any, with_content: bool = False) -> Any:
     """The session's submission. Raises BundleChanged if its bundle was replaced."""
     submission = or_not_found(Submission.current(find(Session, session_id), with_content))
     release_connection()
-    # Others may have access to the store.
-    stored = store().size_and_sha256(submission.upload.object_key)
-    if stored != (submission.found_size, submission.found_sha256):
-        raise BundleChanged()
+    require_unchanged(submission.upload.object_key, submission.found_size, submission.found_sha256)
     return submission

@@ -14,13 +14,12 @@ from models.database import is_postgres
 from models.sessions import Counting, Event, Session
 from rules import witnesses
 from rules.envelopes import CHANGE_KINDS
-from rules.recorded_events import CHANNELS
+from rules.recorded_events import CHANNELS, CLIENT
 
 GAP = timedelta(minutes=10)
 # A client can invent any number of tools and agent sessions.
 MAX_GROUPS = 1_000
 MAX_LISTED = 200
-CLIENT = "client"
 _COUNTED = {"prompts": {"prompt"}, "commands": {"command"}, "changes": CHANGE_KINDS}
 
 Row = dict[str, Any]

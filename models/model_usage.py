@@ -83,8 +83,6 @@ class ModelUsage(Model):
     ) -> None:
         """Store a call that has just ended and release its reservation.
 
-        It runs after the request has closed its connection.
-
         store_events -- stores the call's events in the same transaction, and returns further columns
         columns -- `status_code`, `is_whole`, and those of TRACES and `is_recorded` that are known
         """
@@ -92,7 +90,7 @@ class ModelUsage(Model):
         cost = usage.call_cost_nano_usd(provider, used, whole_seconds_ns(started_at), prices())
         # The clock may have been set back during the call.
         columns |= {"started_at": started_at, "ended_at": max(clock.now(), started_at)}
-        with connection(), db.atomic():
+        with db.atomic():
             # Lock the key before the session, as an erasure does. Calls may still end after an erasure.
             key = CandidateKey(id=session.key_id).lock("FOR SHARE")
             columns |= store_events()

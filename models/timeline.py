@@ -16,6 +16,7 @@ from models.base import Query, clock
 from models.sessions import Counting, Event, Session, prices
 from rules import analysis
 from rules.artifacts import ArtifactEvent
+from rules.recorded_events import CLIENT
 
 MAX_RECENT_SUBJECTS = 50
 MAX_RECENT_SUPERSEDED = 10_000
@@ -32,8 +33,6 @@ COMPACT_COLUMNS = (
     *(Event.subject, Event.note, Event.size),
 )
 COMPACT_ROWS = 1000
-# The value of the filter `channel` for events of the candidate's client.
-CLIENT = "client"
 
 
 class Cursor(NamedTuple):

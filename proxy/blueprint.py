@@ -69,8 +69,7 @@ def _register(state: Any) -> None:
     state.app.extensions["proxy"] = ModelProxy(providers, slots, free_slots=free_slots)
     other_paths = "/proxy/<any(anthropic, openai):provider>/<path:path>"
     state.add_url_rule(other_paths, "other_path", other_path, methods=METHODS)
-    for probed_path in ("/proxy/anthropic", "/proxy/anthropic/<path:path>"):
-        state.add_url_rule(probed_path, "probe", probe, methods=["HEAD"])
+    state.add_url_rule("/proxy/anthropic", "probe", probe, methods=["HEAD"])
 
 
 def proxied(provider: str) -> Callable:
@@ -96,7 +95,7 @@ def answer_probes() -> Response | None:
     return None
 
 
-def probe(path: str = "") -> Response:
+def probe() -> Response:
     """Respond with 200: Claude Code checks at its start that the service is reachable."""
     return Response()
 

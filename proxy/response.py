@@ -122,7 +122,7 @@ class ProviderResponse:
     def _split(self, text: bytes) -> tuple[bytes, bytes]:
         """The bytes to send now, and the last one, if it may be the response's last or ends its last event.
 
-        Only a document's length tells which byte is its last. No client can use a document without its last byte.
+        Without its length, any byte of a document may be its last. No client can use a document without its last byte.
         """
         is_document = not self.reader.is_stream and self.upstream.length_remaining is None
         holds = (self._is_complete or is_document) and not self.is_observed

@@ -168,7 +168,7 @@ class UsageReader:
             self._read_event(data)
 
     def _is_last(self, data: bytes) -> bool:
-        """Whether the data is complete and that of a stream's last event."""
+        """Whether this is the complete data of a stream's last event."""
         if data == END_OF_CHAT:
             return True
         if self._dialect not in _LAST_EVENTS or not _LAST_EVENT.search(data):

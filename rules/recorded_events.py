@@ -12,6 +12,8 @@ from rules.envelopes import CHANGE_KINDS, label, member
 
 # Best first: a call that several channels have seen counts once, from the first of these.
 CHANNELS = ("proxy", "http-hook", "otlp")
+# The name of the candidate's client where channels are listed. Its events have no channel.
+CLIENT = "client"
 _HUMAN_KINDS = frozenset({"prompt", "interrupt", "plan_decision", "session_start", "session_end"})
 _SURROGATES = re.compile("[\ud800-\udfff]")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

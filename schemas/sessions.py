@@ -1,6 +1,6 @@
 """Sessions, as reviewers and their candidate see them."""
 
-from rules.recorded_events import CHANNELS
+from rules.recorded_events import CHANNELS, CLIENT
 from schemas import members
 from schemas.base import Body, Schema
 from schemas.fields import Choice, Dict, Flag, Id, Integer, ListOf, Nested, Number, String, Text, Verbatim
@@ -104,7 +104,7 @@ class TestResult(Body):
 class CapturedChannel(Schema):
     """A channel that recorded events of a session."""
 
-    channel = Choice(["client", *CHANNELS], "Channel; `client` is the candidate's client.", example="proxy")
+    channel = Choice([CLIENT, *CHANNELS], "Channel; `client` is the candidate's client.", example="proxy")
     events = Integer("Number of its events, including those that do not count.", example=214)
     first_at = Timestamp("When the first arrived.")
     last_at = Timestamp("When the last arrived.")

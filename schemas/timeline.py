@@ -5,7 +5,7 @@ from typing import Any
 import marshmallow as ma
 
 from rules import commands
-from rules.recorded_events import CHANNELS
+from rules.recorded_events import CHANNELS, CLIENT
 from schemas import members
 from schemas.base import PageOf, Schema, shape
 from schemas.candidate_session import Envelope
@@ -81,7 +81,7 @@ class TimelineQuery(CursorQuery):
     source = String("Only events of this source.", max=255)
     actor = String("Only events of this actor: `human`, `ai` or `system`.", max=255)
     channel = Choice(
-        ["client", *CHANNELS], "Only events that this channel recorded; `client` is the candidate's client."
+        [CLIENT, *CHANNELS], "Only events that this channel recorded; `client` is the candidate's client."
     )
     detail = Choice(["summary", "full"], "`full` includes the events as sent.", load_default="summary")
 

@@ -266,7 +266,7 @@ class Counting:
 
     @cached_property
     def has_client(self) -> bool:
-        """Whether events of the client count; those of the channels are only its witnesses then."""
+        """Whether the client sent events in time. Then only they count, and the channels' are witnesses."""
         return bool(self.on_time.get(None))
 
     @property

@@ -35,7 +35,7 @@ class Request:
 
     @cached_property
     def is_side_call(self) -> bool:
-        """Whether the agent makes the call for itself: its response is usage, with the start of its texts."""
+        """Whether the agent makes the call for itself. It is recorded as usage, with the start of its texts."""
         if (
             not self.has_tools
             and integer(self._body.get("max_tokens"), range(MAX_PROBE_TOKENS + 1)) is not None

@@ -7,7 +7,7 @@ from typing import Any
 from rules.agents import claude_code_calls
 from rules.agents.dialect import Outcome
 from rules.agents.event_data import preview
-from rules.agents.log_events import LogEvent
+from rules.agents.log_events import LogEvent, agent_error, permission_decision
 from rules.agents.values import named, object_in
 from rules.recorded_events import RecordedEvent
 
@@ -61,13 +61,7 @@ def _text(event: LogEvent) -> Iterator[RecordedEvent]:
 
 
 def _error(event: LogEvent) -> Iterator[RecordedEvent]:
-    data = named(
-        error=event.text("error"),
-        statusCode=event.integer("status_code"),
-        model=event.text("model"),
-        attempt=event.integer("attempt"),
-    )
-    yield RecordedEvent("agent_error", data, event.identity)
+    yield agent_error(event, event.text("error"), event.integer("status_code"))
 
 
 def _decision(event: LogEvent) -> Iterator[RecordedEvent]:
@@ -84,14 +78,7 @@ def _decision(event: LogEvent) -> Iterator[RecordedEvent]:
     if decision == "reject" and source in _REJECTED_BY_PERSON:
         yield _rejection(name, arguments, tool_use_id)
     elif decision == "reject" or is_person:
-        data = named(
-            decision=decision,
-            source=source,
-            toolName=name,
-            toolUseId=tool_use_id,
-            human=is_person or None,
-        )
-        yield RecordedEvent("permission_decision", data, tool_use_id)
+        yield permission_decision(decision, source, name, tool_use_id, is_person=is_person)
 
 
 def _rejection(name: str, arguments: dict[str, Any], tool_use_id: str) -> RecordedEvent:

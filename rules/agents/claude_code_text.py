@@ -165,7 +165,7 @@ def is_side_call(text: str) -> bool:
 
 
 def is_placeholder(response: str) -> bool:
-    """Whether the program wrote the response, where a conversation was resumed without one."""
+    """Whether the program inserted the response: a conversation was resumed where one was missing."""
     return response.strip() == "No response requested."
 
 

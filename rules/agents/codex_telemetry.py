@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 
 from rules.agents import codex_calls
 from rules.agents.event_data import preview
-from rules.agents.log_events import LogEvent
+from rules.agents.log_events import LogEvent, agent_error, permission_decision
 from rules.agents.values import named
 from rules.recorded_events import RecordedEvent
 
@@ -49,10 +49,7 @@ def _usage(event: LogEvent) -> Iterator[RecordedEvent]:
 def _error(event: LogEvent) -> Iterator[RecordedEvent]:
     status, error = event.integer("http.response.status_code"), event.text("error.message")
     if error or (status is not None and status >= 400):
-        data = named(
-            error=error, statusCode=status, model=event.text("model"), attempt=event.integer("attempt")
-        )
-        yield RecordedEvent("agent_error", data, event.identity)
+        yield agent_error(event, error, status)
 
 
 def _decision(event: LogEvent) -> Iterator[RecordedEvent]:
@@ -66,14 +63,7 @@ def _decision(event: LogEvent) -> Iterator[RecordedEvent]:
         data = {"variant": "tool_use", "subtype": "action", "cutTool": name, "toolUseId": call_id}
         yield RecordedEvent("interrupt", data, call_id)
     elif not decision.startswith("approved") or is_person:
-        data = named(
-            decision=decision,
-            source=event.text("source"),
-            toolName=name,
-            toolUseId=call_id,
-            human=is_person or None,
-        )
-        yield RecordedEvent("permission_decision", data, call_id)
+        yield permission_decision(decision, event.text("source"), name, call_id, is_person=is_person)
 
 
 def _result(event: LogEvent) -> Iterator[RecordedEvent]:

@@ -24,8 +24,6 @@ class Request(Protocol):
     """A model request, read lazily from its end."""
 
     agent: Agent
-    # A probe or a title: no tools. With at most 16 output tokens it gives usage only (R36).
-    has_tools: bool
 
     def limit(self, has_time: Callable[[], bool]) -> None:
         """Stop to read the details of calls once `has_time` returns False: the rest become generic events."""
@@ -43,10 +41,6 @@ class Response(Protocol):
 
     def add(self, part: Any) -> None:
         """Add the data of one event of a stream, or the whole document."""
-
-    @property
-    def is_complete(self) -> bool:
-        """Whether the last event has arrived: a client that hangs up now has everything."""
 
     def events(self, request: Request, facts: ResponseFacts) -> list[RecordedEvent]:
         """The model's text with its usage, and an intent for each tool call."""

@@ -1,9 +1,10 @@
-"""A log record of a coding agent, with its name and time."""
+"""A log record of a coding agent, with its name and time, and events that several agents log."""
 
 from typing import NamedTuple
 
-from rules.agents.values import integer_of, text_of
+from rules.agents.values import integer_of, named, text_of
 from rules.log_records import LogRecord
+from rules.recorded_events import RecordedEvent
 from rules.timestamps import parse_timestamp_ns
 
 
@@ -42,6 +43,21 @@ class LogEvent(NamedTuple):
     def is_true(self, name: str) -> bool:
         """Tools write booleans as text as well."""
         return self.record.attributes.get(name) in (True, "true")
+
+
+def permission_decision(
+    decision: str | None, source: str | None, name: str, call_id: str, *, is_person: bool
+) -> RecordedEvent:
+    """A person or a rule decided about a call."""
+    members = {"decision": decision, "source": source, "toolName": name, "toolUseId": call_id}
+    return RecordedEvent("permission_decision", named(**members, human=is_person or None), call_id)
+
+
+def agent_error(event: LogEvent, error: str | None, status: int | None) -> RecordedEvent:
+    """A model call failed."""
+    model, attempt = event.text("model"), event.integer("attempt")
+    data = named(error=error, statusCode=status, model=model, attempt=attempt)
+    return RecordedEvent("agent_error", data, event.identity)
 
 
 def _time_ns(record: LogRecord) -> int | None:

@@ -13,8 +13,6 @@ def read_request(headers, body):
 
 
 class Request:
-    has_tools = True
-
     def __init__(self, headers, body):
         self.messages = body.get("messages", [])
         self.agent = Agent("tiny", "1.0", headers.get("x-agent-session", "agent-1"))
