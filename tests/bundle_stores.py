@@ -28,6 +28,13 @@ def folder_at(path) -> FolderStorage:
     return FolderStorage(path, "https://proofstone.example.com", lambda: SECRET)
 
 
+def use_folder(app, folder, monkeypatch) -> FolderStorage:
+    """Let the application store bundles in a folder, which is created."""
+    folder.mkdir()
+    monkeypatch.setitem(app.extensions, "storage", folder_at(folder))
+    return app.extensions["storage"]
+
+
 def s3_at(endpoint_url: str | None, bucket: str = "bundles", prefix: str = "") -> S3Storage:
     return S3Storage(
         bucket,

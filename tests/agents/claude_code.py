@@ -9,7 +9,7 @@ from tests.agents.scenario import Access, Scenario
 from tests.agents.script import Answer, Call, Conversation, Event, Prompt
 from tests.agents.terminal import ENTER, ESCAPE, SECONDS, Terminal
 from tests.agents.tools import Machine
-from tests.agents.workspace import RUN_TESTS, Workspace
+from tests.agents.workspace import ADD_MULTIPLY, RUN_TESTS, Workspace
 from tests.live.service import wait_until
 
 MODEL = ("--model", "claude-opus-4-8")
@@ -103,17 +103,7 @@ def headless(folder: Path) -> Scenario:
         Answer(tools.finish_task(2)),
         Answer("add() now adds."),
         Prompt(MULTIPLY),
-        Answer(
-            tools.edit_call("calc.py", "def total", "def multiply(a, b):\n    return a * b\n\n\ndef total")
-        ),
-        Answer(
-            tools.edit_call(
-                "test_calc.py",
-                "        self.assertEqual(calc.add(2, 3), 5)\n",
-                "        self.assertEqual(calc.add(2, 3), 5)\n\n    def test_multiply(self):\n"
-                "        self.assertEqual(calc.multiply(2, 3), 6)\n",
-            )
-        ),
+        *[Answer(tools.edit_call(*edit)) for edit in ADD_MULTIPLY],
         Answer("Both are written.", tools.bash(RUN_TESTS)),
         Answer("multiply() works."),
         Prompt(AGAIN),

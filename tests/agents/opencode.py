@@ -7,7 +7,7 @@ from pathlib import Path
 from tests.agents.scenario import Access, Scenario
 from tests.agents.script import Answer, Call, Conversation, Event, Prompt
 from tests.agents.tools import Machine
-from tests.agents.workspace import RUN_TESTS, Workspace
+from tests.agents.workspace import ADD_MULTIPLY, RUN_TESTS, Workspace
 
 FIX = "add() in calc.py gives wrong results. Find out why and fix it."
 MULTIPLY = "Now add multiply() with a test."
@@ -79,17 +79,7 @@ def scenario(name: str, folder: Path, model: str) -> Scenario:
         Answer(tools.todos(Reproduce="completed", Fix="completed")),
         Answer("add() now adds."),
         Prompt(MULTIPLY),
-        Answer(
-            tools.edit_call("calc.py", "def total", "def multiply(a, b):\n    return a * b\n\n\ndef total")
-        ),
-        Answer(
-            tools.edit_call(
-                "test_calc.py",
-                "        self.assertEqual(calc.add(2, 3), 5)\n",
-                "        self.assertEqual(calc.add(2, 3), 5)\n\n    def test_multiply(self):\n"
-                "        self.assertEqual(calc.multiply(2, 3), 6)\n",
-            )
-        ),
+        *[Answer(tools.edit_call(*edit)) for edit in ADD_MULTIPLY],
         Answer("Both are written.", tools.bash(RUN_TESTS)),
         Answer("multiply() works."),
     ]

@@ -34,6 +34,16 @@ FILES = {
     "terms.txt": "größer als null\nSumme: größer als null\n",
     "notes.txt": "größer als null\nSumme: größer als null",  # without a final newline
 }
+# Edits: the file, the text before, the text after.
+ADD_MULTIPLY = (
+    ("calc.py", "def total", "def multiply(a, b):\n    return a * b\n\n\ndef total"),
+    (
+        "test_calc.py",
+        "        self.assertEqual(calc.add(2, 3), 5)\n",
+        "        self.assertEqual(calc.add(2, 3), 5)\n\n    def test_multiply(self):\n"
+        "        self.assertEqual(calc.multiply(2, 3), 6)\n",
+    ),
+)
 RUN_TESTS = "python3 -B -m unittest -q test_calc"
 
 

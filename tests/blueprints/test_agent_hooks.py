@@ -5,7 +5,7 @@ import json
 import factories
 import pytest
 from callers import Caller
-from response_checks import refusal
+from response_checks import exported, refusal
 
 from access import rate_limits
 from models import sessions
@@ -50,13 +50,7 @@ def session(key):
 
 @pytest.fixture
 def recorded(reviewer, session):
-    """Return the session's events as they are stored."""
-
-    def read():
-        response = reviewer.get(f"/v1/sessions/{session.id}/export")
-        return [json.loads(line) for line in response.text.splitlines()[1:]]
-
-    return read
+    return lambda: exported(reviewer, session)
 
 
 def accepted(response):

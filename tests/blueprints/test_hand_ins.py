@@ -6,7 +6,7 @@ import zipfile
 from datetime import timedelta
 
 import pytest
-from bundle_stores import folder_at
+from bundle_stores import use_folder
 from factories import make_key, make_session
 from response_checks import body_of, refusal
 
@@ -31,10 +31,7 @@ def make_zip(**files):
 
 @pytest.fixture
 def store(app, tmp_path, monkeypatch):
-    (tmp_path / "bundles").mkdir()
-    folder = folder_at(tmp_path / "bundles")
-    monkeypatch.setitem(app.extensions, "storage", folder)
-    return folder
+    return use_folder(app, tmp_path / "bundles", monkeypatch)
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import (
     ExportLogsServiceRequest,
     ExportLogsServiceResponse,
 )
+from response_checks import exported
 
 from models import sessions
 from models.sessions import recording
@@ -84,13 +85,7 @@ def session(key):
 
 @pytest.fixture
 def recorded(reviewer, session):
-    """Return the session's events as they are stored."""
-
-    def read():
-        response = reviewer.get(f"/v1/sessions/{session.id}/export")
-        return [json.loads(line) for line in response.text.splitlines()[1:]]
-
-    return read
+    return lambda: exported(reviewer, session)
 
 
 @ENCODINGS

@@ -6,7 +6,7 @@ import sys
 from datetime import timedelta
 
 import pytest
-from bundle_stores import folder_at
+from bundle_stores import use_folder
 from callers import Caller
 from factories import add_event, envelope, make_assessment, make_key, make_session
 from response_checks import body_of
@@ -26,10 +26,7 @@ REPOSITORY = "https://git.example.com/orders"
 
 @pytest.fixture
 def store(app, tmp_path, monkeypatch):
-    (tmp_path / "bundles").mkdir()
-    folder = folder_at(tmp_path / "bundles")
-    monkeypatch.setitem(app.extensions, "storage", folder)
-    return folder
+    return use_folder(app, tmp_path / "bundles", monkeypatch)
 
 
 @pytest.fixture

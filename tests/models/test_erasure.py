@@ -10,6 +10,7 @@ import re
 from datetime import timedelta
 
 import pytest
+from bundle_stores import use_folder
 from callers import Caller
 from factories import (
     add_event,
@@ -73,7 +74,7 @@ from models.deliveries.outbox import MAX_UPLOAD_DURATION
 from models.task_failures import run_each
 from rules.recorded_events import RecordedEvent
 from rules.usage import ReportedUsage
-from storage import FolderStorage, new_object_key
+from storage import new_object_key
 from tests.access.rows import ROWS
 
 NAME, EMAIL, WORD = "Zebulon Quartermain", "zq@quartermain.example", "zqmarker"
@@ -114,10 +115,7 @@ COLUMNS_WITHOUT_FREE_TEXT = {
 
 @pytest.fixture
 def bundles(app, tmp_path, monkeypatch):
-    (tmp_path / "bundles").mkdir()
-    folder = FolderStorage(tmp_path / "bundles", "http://localhost", lambda: bytes(32))
-    monkeypatch.setitem(app.extensions, "storage", folder)
-    return folder
+    return use_folder(app, tmp_path / "bundles", monkeypatch)
 
 
 @pytest.fixture

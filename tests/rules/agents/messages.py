@@ -10,7 +10,7 @@ HEADERS = {"user-agent": "claude-cli/2.1.197 (external, cli)", "x-claude-code-se
 SYSTEM = [
     {
         "type": "text",
-        "text": "You help with code.\n# Environment\n - Primary working directory: /work\n - Git",
+        "text": "You help with code.\n# Environment\n - Primary working directory: /shop\n - Git",
     }
 ]
 TOOLS = [{"name": "Bash", "input_schema": {"type": "object"}}]

@@ -29,7 +29,7 @@ def user(*texts):
     }
 
 
-def context(directory="/work"):
+def context(directory="/shop"):
     """What Codex adds before the first prompt."""
     return user(
         f"# AGENTS.md instructions for {directory}\n\n<INSTRUCTIONS>\nBe brief.\n</INSTRUCTIONS>",

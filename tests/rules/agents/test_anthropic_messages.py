@@ -362,8 +362,8 @@ def test_a_prompt_directly_after_a_compaction():
 
 
 def test_the_working_directory_that_was_changed():
-    system = [text("# Environment update\n - Primary working directory: /work/sub (was /work)\n")]
-    read = call("t1", "Read", file_path="/work/a.py")
+    system = [text("# Environment update\n - Primary working directory: /shop/sub (was /shop)\n")]
+    read = call("t1", "Read", file_path="/shop/a.py")
     assert (
         events(user("go"), assistant(read), user(result("t1", "1\tx")), system=system)[-1].data["path"]
         == "a.py"

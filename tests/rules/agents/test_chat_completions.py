@@ -12,7 +12,7 @@ SESSION = "ses_0a1b2c3d4e5f6789"
 OPENCODE = {"user-agent": "opencode/1.18.33 ai-sdk/provider-utils/4.0.23", "x-session-id": SESSION}
 SUBAGENT = OPENCODE | {"x-session-id": "ses_child", "x-parent-session-id": SESSION}
 FACTS = ResponseFacts("req_1", "model-1", {"input": 12, "output": 34}, 1_500_000, 80, 900)
-SYSTEM = {"role": "system", "content": "You help.\n<env>\n  Working directory: /work\n</env>"}
+SYSTEM = {"role": "system", "content": "You help.\n<env>\n  Working directory: /shop\n</env>"}
 TOOLS = [{"type": "function", "function": {"name": "bash"}}]
 
 
@@ -92,7 +92,7 @@ def test_a_stream_gives_its_text_usage_and_calls():
         continued('{"comm'),
         started("call_2", "read", 1),
         continued('and": "ls"}'),
-        continued('{"filePath": "/work/a.py"}', 1),
+        continued('{"filePath": "/shop/a.py"}', 1),
         chunk("tool_calls"),
         {"id": "chatcmpl-1", "choices": [], "usage": {"prompt_tokens": 12}},
         DONE,
@@ -102,7 +102,7 @@ def test_a_stream_gives_its_text_usage_and_calls():
     assert (answer.data["lastAssistantMessage"], answer.data["inputTokens"]) == ("I look.", 12)
     assert [(event.data["toolUseId"], event.data["inputPreview"]) for event in intents] == [
         ("call_1", '{"command": "ls"}'),
-        ("call_2", '{"filePath": "/work/a.py"}'),
+        ("call_2", '{"filePath": "/shop/a.py"}'),
     ]
 
 

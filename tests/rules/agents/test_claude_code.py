@@ -8,8 +8,8 @@ from rules.agents import claude_code
 from rules.agents.dialect import Outcome
 from tests.rules.agents.messages import assistant, call, events, outcomes, result, user
 
-DONE = "The file /work/a.py has been updated successfully. (file state is current in your context)"
-CREATED = "File created successfully at: /work/a.py"
+DONE = "The file /shop/a.py has been updated successfully. (file state is current in your context)"
+CREATED = "File created successfully at: /shop/a.py"
 REJECTED = "The user doesn't want to proceed with this tool use. The tool use was rejected (eg. ...). STOP."
 
 
@@ -66,7 +66,7 @@ def test_a_command_that_did_not_run(refusal):
 OTHERS = [
     (
         "Read",
-        {"file_path": "/work/a.py"},
+        {"file_path": "/shop/a.py"},
         "1\tx\n2\ty\n3\t",
         "file_read",
         {"path": "a.py", "contentLength": 4, "numLines": 2},
@@ -78,7 +78,7 @@ OTHERS = [
         "file_read",
         {"path": "/etc/a", "contentLength": 1, "numLines": 1},
     ),
-    ("Read", {"file_path": "/work/a.png"}, [{"type": "image", "source": {}}], "file_read", {"path": "a.png"}),
+    ("Read", {"file_path": "/shop/a.png"}, [{"type": "image", "source": {}}], "file_read", {"path": "a.png"}),
     (
         "Grep",
         {"pattern": "add"},
@@ -86,7 +86,7 @@ OTHERS = [
         "file_search",
         {"toolName": "Grep", "pattern": "add", "resultsCount": 3},
     ),
-    ("LS", {"path": "/work/src"}, "- a", "dir_list", {"path": "src"}),
+    ("LS", {"path": "/shop/src"}, "- a", "dir_list", {"path": "src"}),
     (
         "TaskCreate",
         {"subject": "Fix", "description": "Fix it", "activeForm": "Fixing"},
@@ -161,7 +161,7 @@ def test_other_tools(name, arguments, content, kind, data):
 
 def test_a_failed_edit_is_no_change():
     kind, data = single(
-        "Edit", {"file_path": "/work/a", "old_string": "x", "new_string": "y"}, "String not found", True
+        "Edit", {"file_path": "/shop/a", "old_string": "x", "new_string": "y"}, "String not found", True
     )
     assert (kind, data["toolName"], data["ok"]) == ("tool_use", "Edit", False)
 
@@ -193,19 +193,19 @@ def test_a_rejected_plan():
 
 
 # Files: what is in the folder before, the calls, and what is in it after.
-READ = ("Read", {"file_path": "/work/a.py"})
+READ = ("Read", {"file_path": "/shop/a.py"})
 
 
 def edit(old, new, **more):
-    return ("Edit", {"file_path": "/work/a.py", "old_string": old, "new_string": new, **more}, DONE, None)
+    return ("Edit", {"file_path": "/shop/a.py", "old_string": old, "new_string": new, **more}, DONE, None)
 
 
 def write(content, answer=DONE):
-    return ("Write", {"file_path": "/work/a.py", "content": content}, answer, None)
+    return ("Write", {"file_path": "/shop/a.py", "content": content}, answer, None)
 
 
 def read(content, **arguments):
-    return ("Read", {"file_path": "/work/a.py", **arguments}, content, None)
+    return ("Read", {"file_path": "/shop/a.py", **arguments}, content, None)
 
 
 TEXT = "".join(f"line {number}\n" for number in range(1, 31))
@@ -325,10 +325,10 @@ def test_an_unknown_file_written_over():
 
 
 def test_a_file_that_the_person_changed_is_unknown_but_for_the_lines_shown():
-    note = "Note: /work/a.py was modified, either by the user or by a linter. Changes (shown with line numbers):\n"
+    note = "Note: /shop/a.py was modified, either by the user or by a linter. Changes (shown with line numbers):\n"
     messages = [
         user("Do it."),
-        assistant(call("t1", "Read", file_path="/work/a.py")),
+        assistant(call("t1", "Read", file_path="/shop/a.py")),
         user(result("t1", numbered(TEXT))),
         {"role": "system", "content": f"{note}5\tfive\n6\tsix\n7\tseven"},
     ]
@@ -340,7 +340,7 @@ def test_a_file_that_the_person_changed_is_unknown_but_for_the_lines_shown():
     assert ("isPartial" in seen, unseen["isPartial"]) == (False, True)
 
 
-ATTACHED = 'Called the Read tool with the following input: {"file_path":"/work/a.py"}\n'
+ATTACHED = 'Called the Read tool with the following input: {"file_path":"/shop/a.py"}\n'
 ATTACHMENTS = {
     "one text": [
         f"<system-reminder>\n{ATTACHED}Result of calling the Read tool:\n1\told\n2\t\n\nMore.</system-reminder>"
@@ -361,7 +361,7 @@ def test_a_file_that_the_person_named_is_known(texts):
 
 def test_a_notebook():
     arguments = {
-        "notebook_path": "/work/n.ipynb",
+        "notebook_path": "/shop/n.ipynb",
         "new_source": "print(2)",
         "cell_id": "c1",
         "edit_mode": "replace",

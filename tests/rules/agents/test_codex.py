@@ -114,7 +114,7 @@ def test_changes_applied_to_their_base_give_the_final_files(tmp_path):
         (tmp_path / name).write_bytes(content.encode())
     shown = "".join(f"{n}\n" for n in range(39, 60))
     items = [
-        call("c1", "exec_command", cmd="cat calc.py", workdir="/work"),
+        call("c1", "exec_command", cmd="cat calc.py", workdir="/shop"),
         ended("c1", BASE),
         call("c2", "exec_command", cmd="cat ./here.txt"),
         ended("c2", "one\ntwo"),
@@ -128,7 +128,7 @@ def test_changes_applied_to_their_base_give_the_final_files(tmp_path):
             "c5",
             "*** Add File: pkg/new.py",
             "+y = 1",
-            "*** Update File: /work/calc.py",
+            "*** Update File: /shop/calc.py",
             "@@ def sub(a, b):",
             "-    return a + b",
             "+    return a - b",
@@ -184,7 +184,7 @@ def test_a_change_of_several_parts_of_an_unknown_file_has_a_hunk_for_each():
 
 def test_a_patch_that_failed_is_a_tool_use():
     failed = result(
-        "c", "apply_patch verification failed: Failed to find expected lines in /work/calc.py:\na"
+        "c", "apply_patch verification failed: Failed to find expected lines in /shop/calc.py:\na"
     )
     [(kind, data)] = of(patch("c", "*** Update File: calc.py", "@@", "-a", "+c"), failed)
     assert (kind, data["toolName"], data["ok"]) == ("tool_use", "apply_patch", False)
@@ -193,7 +193,7 @@ def test_a_patch_that_failed_is_a_tool_use():
 def test_a_patch_given_to_a_shell_changes_files():
     command = "apply_patch <<'EOF'\n*** Begin Patch\n*** Add File: new.py\n+x\n*** End Patch\nEOF"
     output = "Wall time: 0.0000 seconds\nOutput:\n" + patched("c", "A new.py")["output"]
-    [(kind, data)] = of(call("c", "exec_command", cmd=command, workdir="/work/pkg"), result("c", output))
+    [(kind, data)] = of(call("c", "exec_command", cmd=command, workdir="/shop/pkg"), result("c", output))
     assert (kind, data["path"], data["content"]) == ("file_create", "pkg/new.py", "x\n")
 
 
@@ -205,7 +205,7 @@ OTHER_TOOLS = {
             {"toolName": "update_plan", "todos": [{"step": "one", "status": "completed"}], "itemCount": 1},
         ),
     ),
-    "image": (call("c", "view_image", path="/work/a.png"), ("file_read", {"path": "a.png"})),
+    "image": (call("c", "view_image", path="/shop/a.png"), ("file_read", {"path": "a.png"})),
     "agent": (
         call("c", "spawn_agent", message="Count."),
         ("task_dispatch", {"taskPreview": "Count.", "toolName": "spawn_agent"}),
@@ -248,8 +248,8 @@ def test_a_tool_that_codex_does_not_have_has_failed(item, output):
 
 
 ADDED = [
-    "# AGENTS.md instructions for /work\n\n<INSTRUCTIONS>\nBe brief.\n</INSTRUCTIONS>",
-    "<environment_context>\n  <cwd>/work</cwd>\n</environment_context>",
+    "# AGENTS.md instructions for /shop\n\n<INSTRUCTIONS>\nBe brief.\n</INSTRUCTIONS>",
+    "<environment_context>\n  <cwd>/shop</cwd>\n</environment_context>",
     "<user_instructions>\nBe brief.\n</user_instructions>",
     '<subagent_notification>\n{"status": "completed"}\n</subagent_notification>',
     '<codex_internal_context source="user_goal">\nGo on.\n</codex_internal_context>',

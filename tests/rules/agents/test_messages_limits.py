@@ -121,8 +121,8 @@ def test_only_the_end_of_a_long_conversation_is_read():
 
 @pytest.mark.parametrize(("turns_between", "is_partial"), [(490, None), (5_000, True)])
 def test_a_file_is_searched_in_the_latest_turns(turns_between, is_partial):
-    edit = call("e", "Edit", file_path="/work/a", old_string="two\n", new_string="2\n")
-    read = assistant(call("r", "Read", file_path="/work/a")), user(result("r", "1\tone\n2\ttwo\n3\t"))
+    edit = call("e", "Edit", file_path="/shop/a", old_string="two\n", new_string="2\n")
+    read = assistant(call("r", "Read", file_path="/shop/a")), user(result("r", "1\tone\n2\ttwo\n3\t"))
     between = long_conversation(2 * turns_between)[1:]
     lazy = Lazy([user("start"), *read, *between, assistant(edit), user(result("e", "updated"))])
     latest = next(request(messages=lazy).turns())
@@ -137,7 +137,7 @@ def test_a_whole_conversation_is_read_in_linear_time():
     messages = long_conversation(4000)
     for number in range(0, 500):
         edit = call(
-            f"e{number}", "Edit", file_path="/work/a", old_string=f"{number}\n", new_string=f"{number + 1}\n"
+            f"e{number}", "Edit", file_path="/shop/a", old_string=f"{number}\n", new_string=f"{number + 1}\n"
         )
         messages += [
             assistant(edit),
@@ -188,7 +188,7 @@ def test_calls_are_generic_when_the_time_for_reading_is_over():
 
 def _edits(count):
     return [
-        call(f"e{n}", "Edit", file_path="/work/a", old_string=f"line {n} of", new_string=f"line {n} from")
+        call(f"e{n}", "Edit", file_path="/shop/a", old_string=f"line {n} of", new_string=f"line {n} from")
         for n in range(count)
     ]
 
@@ -196,7 +196,7 @@ def _edits(count):
 def test_many_edits_of_a_large_file_end_with_the_time_for_reading():
     content = "\n".join(f"{number}\tline {number} of a long file" for number in range(1, 20_000))
     edits = _edits(400)
-    messages = [user("a"), assistant(call("r", "Read", file_path="/work/a")), user(result("r", content))]
+    messages = [user("a"), assistant(call("r", "Read", file_path="/shop/a")), user(result("r", content))]
     messages += [assistant(*edits), user(*(result(each["id"], "updated") for each in edits))]
     limited = request(*messages)
     end = time.thread_time() + 0.2
@@ -209,16 +209,16 @@ def test_many_edits_of_a_large_file_end_with_the_time_for_reading():
 def test_a_call_with_many_edits_takes_bounded_time(count):
     content = "\n".join(f"{number}\tline {number} of a long file" for number in range(1, 30_000))
     edits = [{"old_string": f"line {n} of", "new_string": f"line {n} from"} for n in range(count)]
-    messages = [user("a"), assistant(call("r", "Read", file_path="/work/a")), user(result("r", content))]
-    messages += [assistant(call("e", "MultiEdit", file_path="/work/a", edits=edits)), user(result("e", "ok"))]
+    messages = [user("a"), assistant(call("r", "Read", file_path="/shop/a")), user(result("r", content))]
+    messages += [assistant(call("e", "MultiEdit", file_path="/shop/a", edits=edits)), user(result("e", "ok"))]
     started = time.process_time()
     assert len(events(*messages)) < 200
     assert time.process_time() - started < 2
 
 
 def test_an_edit_cannot_make_a_file_of_any_length():
-    edit = call("e", "Edit", file_path="/work/a", old_string="a", new_string="b" * 5000, replace_all=True)
-    messages = [user("x"), assistant(call("w", "Write", file_path="/work/a", content="a" * 5000))]
+    edit = call("e", "Edit", file_path="/shop/a", old_string="a", new_string="b" * 5000, replace_all=True)
+    messages = [user("x"), assistant(call("w", "Write", file_path="/shop/a", content="a" * 5000))]
     messages += [user(result("w", "File created successfully")), assistant(edit), user(result("e", "ok"))]
     [change] = [event for event in events(*messages) if event.kind == "file_diff"]
     assert change.data["isPartial"]

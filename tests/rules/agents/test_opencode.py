@@ -9,7 +9,7 @@ from tests.rules.agents import messages
 from tests.rules.agents.messages import assistant, result, user
 
 HEADERS = {"user-agent": "opencode/1.18.33 ai-sdk/provider-utils/4.0.46", "x-session-id": "ses_0a1b2c3d"}
-SYSTEM = [messages.text("You help.\n<env>\n  Working directory: /work\n</env>")]
+SYSTEM = [messages.text("You help.\n<env>\n  Working directory: /shop\n</env>")]
 EDITED, WRITTEN = "Edit applied successfully.", "Wrote file successfully."
 
 
@@ -84,12 +84,12 @@ def test_changes_applied_to_their_base_give_the_final_files(tmp_path):
         "*** Add File: new.py\n+x\n*** Delete File: old.py\n*** End Patch"
     )
     events = of(
-        step("read", shown("/work/calc.py", BASE), filePath="/work/calc.py"),
-        step("edit", EDITED, filePath="/work/calc.py", oldString="a - b", newString="a + b"),
-        step("write", WRITTEN, filePath="/work/pkg/new.py", content="y = 1\n"),
-        step("write", WRITTEN, filePath="/work/pkg/new.py", content="y = 2"),
+        step("read", shown("/shop/calc.py", BASE), filePath="/shop/calc.py"),
+        step("edit", EDITED, filePath="/shop/calc.py", oldString="a - b", newString="a + b"),
+        step("write", WRITTEN, filePath="/shop/pkg/new.py", content="y = 1\n"),
+        step("write", WRITTEN, filePath="/shop/pkg/new.py", content="y = 2"),
         step("apply_patch", "Success. Updated the following files:\nM calc.py", patchText=patch),
-        step("edit", EDITED, filePath="/work/calc.py", oldString="b", newString="c", replaceAll=True),
+        step("edit", EDITED, filePath="/shop/calc.py", oldString="b", newString="c", replaceAll=True),
     )
     for kind, data in events:
         assert "isPartial" not in data
@@ -106,26 +106,26 @@ def test_changes_applied_to_their_base_give_the_final_files(tmp_path):
 
 def test_reading_a_file():
     data = {"path": "calc.py", "contentLength": len(BASE), "numLines": 6}
-    assert of(step("read", shown("/work/calc.py", BASE), filePath="/work/calc.py")) == [("file_read", data)]
+    assert of(step("read", shown("/shop/calc.py", BASE), filePath="/shop/calc.py")) == [("file_read", data)]
 
 
 @pytest.mark.parametrize(
-    "output", ["Image read successfully", shown("/work/a", "x" * 2000 + "... (line truncated to 2000 chars)")]
+    "output", ["Image read successfully", shown("/shop/a", "x" * 2000 + "... (line truncated to 2000 chars)")]
 )
 def test_a_file_whose_content_is_not_shown(output):
-    assert of(step("read", output, filePath="/work/a")) == [("file_read", {"path": "a"})]
+    assert of(step("read", output, filePath="/shop/a")) == [("file_read", {"path": "a"})]
 
 
 def test_a_part_of_a_file_is_no_base_for_a_new_content():
-    part = shown("/work/a", "x\ny\n", "Showing lines 1-2 of 9. Use offset=3 to continue.")
+    part = shown("/shop/a", "x\ny\n", "Showing lines 1-2 of 9. Use offset=3 to continue.")
     events = of(
-        step("read", part, filePath="/work/a"), step("write", WRITTEN, filePath="/work/a", content="z\n")
+        step("read", part, filePath="/shop/a"), step("write", WRITTEN, filePath="/shop/a", content="z\n")
     )
     assert (events[1][0], events[1][1]["isPartial"], events[1][1]["content"]) == ("file_diff", True, "z\n")
 
 
 def test_an_edit_of_an_unknown_file_has_only_its_own_lines():
-    [(kind, data)] = of(step("edit", EDITED, filePath="/work/a", oldString="x", newString="y"))
+    [(kind, data)] = of(step("edit", EDITED, filePath="/shop/a", oldString="x", newString="y"))
     assert kind == "file_diff"
     assert (data["path"], data["oldString"], data["newString"], data["isPartial"]) == ("a", "x", "y", True)
 
@@ -133,16 +133,16 @@ def test_an_edit_of_an_unknown_file_has_only_its_own_lines():
 @pytest.mark.parametrize("is_error", [True, None])
 @pytest.mark.parametrize("tool", ["edit", "write", "apply_patch"])
 def test_a_change_that_failed_is_a_tool_use(tool, is_error):
-    [(kind, data)] = of(step(tool, "Could not find oldString in the file.", is_error, filePath="/work/a"))
+    [(kind, data)] = of(step(tool, "Could not find oldString in the file.", is_error, filePath="/shop/a"))
     assert (kind, data["toolName"], data["ok"]) == ("tool_use", tool, False)
 
 
 TODOS = [{"content": "one", "status": "completed", "priority": "high"}]
-DIRECTORY = "<path>/work/pkg</path>\n<type>directory</type>\n<entries>\na.py\n</entries>"
+DIRECTORY = "<path>/shop/pkg</path>\n<type>directory</type>\n<entries>\na.py\n</entries>"
 OTHER_TOOLS = {
-    "directory": (step("read", DIRECTORY, filePath="/work/pkg"), ("dir_list", {"path": "pkg"})),
+    "directory": (step("read", DIRECTORY, filePath="/shop/pkg"), ("dir_list", {"path": "pkg"})),
     "search": (
-        step("grep", "Found 3 matches\n/work/a:", pattern="x"),
+        step("grep", "Found 3 matches\n/shop/a:", pattern="x"),
         ("file_search", {"toolName": "grep", "pattern": "x", "resultsCount": 3}),
     ),
     "to-do list": (
@@ -190,8 +190,8 @@ def test_an_interrupted_command():
 @pytest.mark.parametrize(
     "text",
     [
-        'Called the Read tool with the following input: {"filePath":"/work/a"}',
-        shown("/work/a", "x\n"),
+        'Called the Read tool with the following input: {"filePath":"/shop/a"}',
+        shown("/shop/a", "x\n"),
         "<system-reminder>\nPlan mode is active.\n</system-reminder>",
         "Continue if you have next steps, or stop and ask for clarification if you are unsure how to proceed.",
         "Attached media from tool result:",
