@@ -25,10 +25,8 @@ _COUNTS = {
     "cache_write_tokens": "cacheWrite",
     "cache_write_1h_tokens": "cacheWrite1h",
 }
-# Longer than the longest silence in a response. If a process dies, its reservations block part of the budget for this
-# long.
-RESERVATION_LIFETIME = timedelta(minutes=11)
-
+# Of a call whose process died. Running calls renew it more often (proxy/renewals.py).
+RESERVATION_LIFETIME = timedelta(seconds=90)
 MAX_AGENT_SESSIONS = 100
 
 
@@ -166,10 +164,11 @@ class ModelReservation(Model):
                 session=session, nano_usd=min(nano_usd, left), expires_at=now + RESERVATION_LIFETIME
             )
 
-    def renew(self) -> None:
-        """Extend the reservation of a call that is still running."""
-        with connection():
-            self.update_columns(expires_at=clock.now() + RESERVATION_LIFETIME)
+    @classmethod
+    def renew(cls, ids: list[int]) -> None:
+        """Extend the reservations of running calls."""
+        expires_at = clock.now() + RESERVATION_LIFETIME
+        cls.update(expires_at=expires_at).where(cls.id.in_(ids)).execute()
 
     def release(self) -> None:
         with connection():

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from math import ceil
 from typing import Any
 
@@ -17,6 +18,7 @@ from proxy.endpoints import CHAT_COMPLETIONS
 from proxy.errors import BudgetSpent, TooManyStreams
 from proxy.model_request import ModelRequest
 from proxy.recording import Recorder
+from proxy.renewals import renewals
 from proxy.response import Observer, ProviderResponse
 from rules.envelopes import label
 from rules.recorded_events import ResponseFacts
@@ -28,13 +30,11 @@ from rules.usage import (
     has_price,
     reservation_nano_usd,
 )
-from web.access_log import record_recording_failure
 
 log = logging.getLogger("proofstone.proxy")
 
 MAX_WAIT_SECONDS = 10
 POLL_SECONDS = 0.25
-RENEWAL_SECONDS = 60
 # More than models generate at the standard price, reasoning included.
 OUTPUT_TOKENS_PER_SECOND = 200
 
@@ -71,7 +71,7 @@ def require_left(session: Session, budget: int | None) -> None:
 
 @dataclass
 class BilledCall(Observer):
-    """A running call: renews its reservation; when it ends, records its events and books its usage.
+    """A running call: keeps its reservation; when it ends, records its events and books its usage.
 
     recorder -- None if the candidate has not agreed to it
     """
@@ -84,20 +84,14 @@ class BilledCall(Observer):
     recorder: Recorder | None = None
     started_at: datetime = field(default_factory=clock.now)
     started: float = field(default_factory=time.monotonic)
-    renewed_at: float = field(default_factory=time.monotonic)
+
+    def __post_init__(self) -> None:
+        if self.reservation:
+            renewals.add(self.reservation)
 
     def on_data(self, data: bytes) -> None:
         if self.recorder:
             self.recorder.add(data)
-
-    def on_chunk(self) -> None:
-        if self.reservation is None or time.monotonic() - self.renewed_at < RENEWAL_SECONDS:
-            return
-        self.renewed_at = time.monotonic()
-        try:
-            self.reservation.renew()
-        except DATABASE_ERRORS:
-            log.exception("Could not renew the reservation of a call to %s.", self.provider)
 
     def on_wait(self) -> None:
         if self.recorder:
@@ -122,6 +116,7 @@ class BilledCall(Observer):
     def cancel(self) -> None:
         """Release the reservation of a call that cost nothing."""
         if self.reservation:
+            renewals.discard(self.reservation)
             self.reservation.release()
 
     def _possible_output(self) -> int:
@@ -143,28 +138,27 @@ class BilledCall(Observer):
         recorder: Recorder | None = None,
         **columns: Any,
     ) -> None:
-        """Store events and usage in one transaction, with a connection of its own."""
-
+        """Store events and usage in one transaction, with a connection of its own; without the events if they fail."""
+        call: dict[str, Any] = {"started_at": self.started_at, "reservation": self.reservation}
+        call |= {"status_code": status, "is_whole": is_whole} | columns
+        record = partial(ModelUsage.record, self.session, self.provider, used, **call)
         try:
             with connection():
-                if recorder:
-                    recorder.collect(self._facts(used, **columns), clock.now())
-                ModelUsage.record(
-                    self.session,
-                    self.provider,
-                    used,
-                    started_at=self.started_at,
-                    reservation=self.reservation,
-                    store_events=recorder.store if recorder else dict,
-                    status_code=status,
-                    is_whole=is_whole,
-                    **columns,
-                )
+                if recorder is None:
+                    record()
+                    return
+                recorder.collect(self._facts(used, **columns), clock.now())
+                try:
+                    record(store_events=recorder.store)
+                except Exception:
+                    recorder.fail()
+                    record(**recorder.columns)
         except DATABASE_ERRORS:
             # The candidate already has the response.
             log.exception("Could not store a call to %s.", self.provider)
-            if recorder:
-                record_recording_failure()
+        finally:
+            if self.reservation:
+                renewals.discard(self.reservation)
 
     def _facts(
         self, used: ReportedUsage, request_id: str | None, first_token_ms: int | None

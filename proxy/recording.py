@@ -18,6 +18,7 @@ import orjson
 
 from errors import SessionClosed, Unauthenticated
 from models import ModelUsage, Session, sessions
+from models.database import connection
 from proxy.lazy_json import LazyObject
 from proxy.usage_reader import END_OF_CHAT
 from rules.envelopes import label
@@ -80,6 +81,7 @@ class Recorder:
         self._response = dialect.Response()
         self._reading: Reading | None = None
         self._columns: dict[str, Any] = {}
+        self._request_events: list[sessions.Arrival] | None = None
         self._events: list[sessions.Arrival] = []
         self._is_prepared = False
         self._is_incomplete = False
@@ -93,14 +95,15 @@ class Recorder:
         try:
             self._response.add(part)
         except Exception:
-            self._fail()
+            self.fail()
 
     def prepare(self) -> None:
-        """Read the request's latest turns. `collect` would do it too, but then the client waits. It never raises."""
+        """Collect the request's events. `collect` would do it too, but then the client waits. It never raises."""
         if not self._is_prepared:
             self._is_prepared = True
-            with suppress(Exception):
+            with suppress(Exception), connection():
                 self._reading = self._read()
+                self._request_events = self._from_request(self._reading)
 
     def collect(self, facts: ResponseFacts, ended_at: datetime) -> None:
         """Collect the call's events, once its response has ended. It never raises.
@@ -110,22 +113,26 @@ class Recorder:
         try:
             self._collect(facts, ended_at)
         except Exception:
-            self._fail()
+            self.fail()
 
     def store(self) -> dict[str, Any]:
-        """Store the events; returns columns of its ModelUsage. `is_recorded` is None if nothing may be stored.
+        """Store the events; returns `columns`, or none if nothing may be stored. Call it in a transaction.
 
-        Call it in a transaction, of which `append` undoes its own part if it fails. It never raises.
+        If it raises, undo the transaction, and call `fail`.
         """
         try:
             sessions.store_prepared(self._session, self._events, quota=self._quota)
         except (SessionClosed, Unauthenticated):
             return {}
-        except Exception:
-            self._fail()
+        return self.columns
+
+    @property
+    def columns(self) -> dict[str, Any]:
+        """Columns of the call's ModelUsage."""
         return self._columns | {"is_recorded": not self._has_failed and not self._is_incomplete}
 
-    def _fail(self) -> None:
+    def fail(self) -> None:
+        """Report, in the handler of an exception, that the call's events could not be stored."""
         self._has_failed = True
         log.exception("Could not record a call. The conversation's next call restores what is missing.")
         record_recording_failure()
@@ -142,12 +149,20 @@ class Recorder:
         reading = self._reading or self._read()
         witness = reading.witness
         self._columns = {"tool": _stored(witness.tool), "agent_session": _stored(witness.agent_session)}
+        if self._request_events is None:
+            self._request_events = self._from_request(reading)
+        response = self._response.events(reading.request, facts)
+        events = [replace(event, at=ended_at) for event in response]
+        first = len(self._request_events)
+        self._events = self._request_events + sessions.prepare(self._session, witness, events, first)
+
+    def _from_request(self, reading: Reading) -> list[sessions.Arrival]:
+        """The conversation's events that are not stored yet."""
         reading.request.limit(self._time_limit())
         new = self._new_events(reading)
         self._is_incomplete = self._is_incomplete or len(new) > MAX_EVENTS
         events = [_from_request(event, self._arrival.at) for event in new[-MAX_EVENTS:]]
-        events += [replace(event, at=ended_at) for event in self._response.events(reading.request, facts)]
-        self._events = sessions.prepare(self._session, witness, events)
+        return sessions.prepare(self._session, reading.witness, events)
 
     def _time_limit(self) -> Callable[[], bool]:
         """A function that returns whether this thread has used less than MAX_READING_SECONDS since now."""

@@ -35,9 +35,6 @@ class Observer:
     def on_data(self, data: bytes) -> None:
         """An event of a stream, or a document, has arrived."""
 
-    def on_chunk(self) -> None:
-        """Some bytes have arrived."""
-
     def on_wait(self) -> None:
         """Bytes have been forwarded, and the provider has not sent the next ones."""
 
@@ -58,7 +55,7 @@ class Observer:
 class ProviderResponse:
     """`status`, `headers`, the bytes of `chunks()`, and a `reader` of the usage that they report.
 
-    `on_chunk` is called after each read. `on_complete` is called once, before the client can see the end of the
+    `on_complete` is called once, before the client can see the end of the
     response: when the last event of a stream or the last byte has arrived, or when the response is closed. `is_whole`
     then says whether the response is complete, and `client_left` whether the client closed it earlier. `on_end` is
     called once, when the call no longer uses its connection.
@@ -147,7 +144,6 @@ class ProviderResponse:
         self.reader.feed(chunk)
         if self.first_output_at is None and self.reader.has_output:
             self.first_output_at = time.monotonic()
-        self.observer.on_chunk()
         self.has_arrived = not chunk or self.upstream.length_remaining == 0
         return chunk
 

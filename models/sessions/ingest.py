@@ -67,7 +67,7 @@ def _store_under_shared_lock(key: str, arrival: Arrival, quota: Quota, session_i
 
 
 def append(session: Session, *arrivals: Arrival, quota: Quota = DEFAULT_QUOTA) -> list[str]:
-    """Store events in one transaction: each is `created`, `late` (stored, does not count) or `skipped` (its id exists).
+    """Store events in a transaction: each is `created`, `late` (stored, does not count) or `skipped` (its id exists).
 
     Events beyond the quota are `full` and not stored. Raises SessionClosed more than 24 hours after the close or once
     the candidate is erased, and Unauthenticated if the session's key was revoked.
@@ -75,7 +75,8 @@ def append(session: Session, *arrivals: Arrival, quota: Quota = DEFAULT_QUOTA) -
     # Before the lock, since verifying signatures takes time.
     public_keys = SigningKey.of(session) if any(arrival.is_signed for arrival in arrivals) else []
     rows = [Event.row(arrival, public_keys) for arrival in arrivals]
-    with db.atomic():
+    # Part of the caller's transaction, if there is one, without a savepoint.
+    with db.transaction():
         locked, key = _lock_with_key(session)
         now = clock.now()
         window = session_close.intake_window(now, locked.closed_as_of(now))

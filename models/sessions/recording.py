@@ -54,10 +54,15 @@ def record_all(
     return store_prepared(session, arrivals, quota=quota)
 
 
-def prepare(session: Session, witness: Witness, events: Sequence[RecordedEvent]) -> list[Arrival]:
-    """The events as they are stored, with masked secrets. It takes time: call it before a transaction."""
+def prepare(
+    session: Session, witness: Witness, events: Sequence[RecordedEvent], first: int = 0
+) -> list[Arrival]:
+    """The events as they are stored, with masked secrets. It takes time: call it before a transaction.
+
+    first -- how many events precede them, which may have the same time
+    """
     now = clock.now()
-    return [_arrival(session, witness, event, number, now) for number, event in enumerate(events)]
+    return [_arrival(session, witness, event, number, now) for number, event in enumerate(events, first)]
 
 
 def store_prepared(session: Session, arrivals: Sequence[Arrival], *, quota: Quota = DEFAULT_QUOTA) -> int:

@@ -3,7 +3,6 @@
 import json
 import threading
 from datetime import timedelta
-from itertools import islice
 
 import pytest
 from callers import Caller
@@ -12,6 +11,7 @@ from factories import make_key, make_session
 from models import ModelReservation, ModelUsage
 from models.model_usage import RESERVATION_LIFETIME
 from proxy import budget, disconnect
+from proxy.renewals import Renewals, renewals
 from tests.proxy.test_refusals import BOTH, refusal
 from tests.proxy.upstream import (
     MESSAGE,
@@ -119,14 +119,30 @@ def test_the_reservation_of_a_process_that_died_expires(call, start, assessment,
     running.close()
 
 
-def test_the_reservation_of_a_running_call_is_renewed(start, assessment, clock, monkeypatch):
+def test_the_reservations_of_running_calls_are_renewed(start, assessment, clock):
     assessment.update_columns(token_budget_nano_usd=USD)
-    monkeypatch.setattr(budget, "RENEWAL_SECONDS", 0)
     running = start()
     clock.fixed += timedelta(minutes=5)
-    next(islice(running.response, 1, None))
+    renewals.renew()
     assert ModelReservation.get().expires_at == clock.fixed + RESERVATION_LIFETIME
     running.close()
+
+
+def test_a_thread_renews_reservations_until_their_calls_end(monkeypatch):
+    renewed, renewals_seen = threading.Event(), []
+
+    def renew(ids):
+        renewals_seen.append(ids)
+        renewed.set()
+
+    monkeypatch.setattr("proxy.renewals.RENEWAL_SECONDS", 0.01)
+    monkeypatch.setattr(ModelReservation, "renew", renew)
+    own, reservation = Renewals(), ModelReservation(id=1)
+    own.add(reservation)
+    assert renewed.wait(TIMEOUT_SECONDS)
+    own.discard(reservation)
+    own.renew()
+    assert renewals_seen[-1] == [1]
 
 
 def test_a_call_that_fails_releases_its_reservation(call, assessment, upstream, usage):

@@ -72,7 +72,7 @@ def test_events_are_read_and_masked_before_the_transaction(call, session, monkey
     outside = db.transaction_depth()  # of the test
     monkeypatch.setattr(sessions, "prepare", spy)
     call(MESSAGES, data=conversation("a"), headers=CLAUDE_CODE)
-    assert seen == [outside]
+    assert seen == [outside, outside]  # request and response
     assert usage(session).is_recorded is True
 
 
