@@ -95,6 +95,9 @@ def create_app(settings: config.Config | None = None) -> Flask:
     for name in API_BLUEPRINTS:
         app.register_blueprint(import_module(name).blp, url_prefix="/v1")
     app.register_blueprint(import_module("blueprints.docs").blp)
+    app.register_blueprint(
+        import_module("console.blueprint").blp
+    )  # The console can be deleted with this line.
     # How model calls are recorded. Without `rules.agents`, they are only forwarded.
     app.extensions["dialects"] = import_module("rules.agents.dialects").DIALECTS
     error_handlers.register(app)

@@ -35,7 +35,8 @@ blp = Blueprint("docs", __name__, template_folder=str(PAGES))
 
 
 @blp.after_request
-def _set_headers(response: Response) -> Response:
+def set_headers(response: Response) -> Response:
+    """Set the headers of the HTML pages and their files."""
     response.headers.update(HEADERS)
     return response
 
@@ -69,17 +70,17 @@ def guide(name):
 
 @blp.get("/docs/<name>")
 def swagger_file(name):
-    return _file(SWAGGER, name, SWAGGER_FILES)
+    return static_file(SWAGGER, name, SWAGGER_FILES)
 
 
 @blp.get("/docs/images/<name>")
 def image(name):
-    return _file(IMAGES, name, IMAGE_FILES)
+    return static_file(IMAGES, name, IMAGE_FILES)
 
 
 @blp.get("/pages/<name>")
 def own_file(name):
-    return _file(PAGES, name, PAGE_FILES)
+    return static_file(PAGES, name, PAGE_FILES)
 
 
 @blp.get("/start")
@@ -114,8 +115,8 @@ def _page(template: str, **values: Any) -> Response:
     return Response(html, headers={"Cache-Control": "no-store"})
 
 
-def _file(folder: Path, name: str, served: set[str]) -> Response:
-    """A static file with an ETag, compressed if the client accepts gzip."""
+def static_file(folder: Path, name: str, served: set[str]) -> Response:
+    """A static file of those that are `served`, with an ETag, compressed if the client accepts gzip."""
     if name not in served:
         raise NotFound()
     is_compressed = bool(request.accept_encodings["gzip"])

@@ -1,0 +1,93 @@
+// Requests to the public API, with the cookie of the sign-in.
+
+const ROOT = document.documentElement.dataset.root;
+const TIMEOUT_MS = 30_000;
+const PAGE_SIZE = 200;
+
+/** A refusal, or a failure to reach the service (`status` 0). `details` is a list of `{path, message}`. */
+export class ApiError extends Error {
+  constructor(status, body = {}) {
+    super(body.error ?? "");
+    this.status = status;
+    this.code = body.code ?? "unreachable";
+    this.details = body.details ?? [];
+  }
+}
+
+/** Called with each ApiError of status 401. */
+export const signedOut = new EventTarget();
+
+/** The response's body. `query` members that are null, undefined or "" are left out; a list is repeated. */
+export function get(path, { query, signal } = {}) {
+  return json("GET", path + queryString(query), { signal });
+}
+
+/** Each call changes at most once: a repetition after a lost response has the same `key`. */
+export function post(path, body, { key = crypto.randomUUID(), signal } = {}) {
+  return json("POST", path, { body, signal, headers: { "Idempotency-Key": key } });
+}
+
+export const put = (path, body, options = {}) => json("PUT", path, { body, ...options });
+export const patch = (path, body, options = {}) => json("PATCH", path, { body, ...options });
+export const remove = (path, options = {}) => json("DELETE", path, options);
+
+/** Every object of a list with cursors: `all("/v1/candidates", "candidates")`. */
+export async function all(path, noun, { query, signal } = {}) {
+  const objects = [];
+  let after = null;
+  do {
+    const page = await get(path, { query: { limit: PAGE_SIZE, ...query, after }, signal });
+    objects.push(...page[noun]);
+    after = page.next;
+  } while (after);
+  return objects;
+}
+
+/** Save a response as a file, under the name that the service gives it. */
+export async function download(path, { query, name } = {}) {
+  const response = await request("GET", path + queryString(query));
+  const served = /filename="([^"]+)"/.exec(response.headers.get("Content-Disposition") ?? "");
+  saveAs(await response.blob(), served?.[1] ?? name);
+}
+
+/** Save a Blob as a file. */
+export function saveAs(blob, name) {
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(blob);
+  link.download = name;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
+}
+
+/** The response of a path as a Response; raises ApiError. */
+export async function request(method, path, { body, headers = {}, signal } = {}) {
+  const options = { method, headers: { ...headers, "X-Proofstone-Console": "1" }, cache: "no-store" };
+  if (body !== undefined) {
+    options.body = JSON.stringify(body);
+    options.headers["Content-Type"] = "application/json";
+  }
+  const timeout = AbortSignal.timeout(TIMEOUT_MS);
+  options.signal = signal ? AbortSignal.any([signal, timeout]) : timeout;
+  let response;
+  try {
+    response = await fetch(ROOT + path, options);
+  } catch (error) {
+    if (signal?.aborted) throw error;
+    throw new ApiError(0);
+  }
+  if (response.ok) return response;
+  const refusal = new ApiError(response.status, await response.json().catch(() => ({})));
+  if (refusal.status === 401) signedOut.dispatchEvent(new Event("signed-out"));
+  throw refusal;
+}
+
+async function json(method, path, options) {
+  const response = await request(method, path, options);
+  return response.json();
+}
+
+function queryString(query = {}) {
+  const pairs = Object.entries(query).flatMap(([name, value]) => [value].flat().map((each) => [name, each]));
+  const parameters = new URLSearchParams(pairs.filter(([, value]) => value !== null && value !== undefined && value !== ""));
+  return parameters.size ? `?${parameters}` : "";
+}

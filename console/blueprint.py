@@ -1,0 +1,27 @@
+"""Serve the console's page, and its scripts and styles."""
+
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from flask import Blueprint, Response, render_template
+
+from blueprints import setting
+from blueprints.docs import set_headers, static_file
+
+FILES = Path(__file__).parent
+SERVED = {file.name for file in FILES.iterdir() if file.suffix in (".css", ".js")}
+
+blp = Blueprint("console", __name__, template_folder=str(FILES))
+blp.after_request(set_headers)
+
+
+@blp.get("/console")
+def page():
+    """The only page. Its script reads what to show from the part of the address after the `#`."""
+    html = render_template("console.html", root=urlsplit(setting("BASE_URL")).path)
+    return Response(html, headers={"Cache-Control": "no-store"})
+
+
+@blp.get("/console/<name>")
+def file(name):
+    return static_file(FILES, name, SERVED)

@@ -1,0 +1,109 @@
+// Dialogs, confirmations, forms, and short messages.
+
+import { ApiError } from "./api.js";
+import { fill, h, newId } from "./dom.js";
+import { explain } from "./states.js";
+import { t } from "./texts.js";
+
+const TOAST_MS = 8_000;
+
+/**
+ * Open a modal dialog with a form; resolves to the result of `save(form)`, or null if it was cancelled.
+ *
+ * title -- its heading
+ * content -- nodes of the form
+ * save -- called with the form; while it runs the button is disabled. An ApiError is shown beside its fields, in the
+ *   dialog, which stays open
+ * action -- the text of the button; `danger` marks one that cannot be undone
+ */
+export function ask({ title, content, save, action = t("common.save"), danger = false }) {
+  const titleId = newId("dialog");
+  const message = h("div", { class: "notice bad", role: "alert", hidden: true });
+  const submit = h("button", { type: "submit", class: danger ? "primary danger" : "primary" }, action);
+  const cancel = h("button", { type: "button", class: "secondary", onclick: () => dialog.close() }, t("common.cancel"));
+  const form = h("form", { method: "dialog" }, content, message, h("div", { class: "actions" }, submit, cancel));
+  const dialog = h("dialog", { "aria-labelledby": titleId }, h("h2", { id: titleId }, title), form);
+  document.body.append(dialog);
+  return new Promise((resolve) => {
+    let result = null;
+    form.addEventListener("submit", async (event) => {
+      event.preventDefault();
+      if (submit.disabled) return;
+      submit.disabled = true;
+      message.hidden = true;
+      try {
+        result = (await save(form)) ?? true;
+        dialog.close();
+      } catch (error) {
+        showErrors(form, message, error);
+      } finally {
+        submit.disabled = false;
+      }
+    });
+    dialog.addEventListener("close", () => {
+      dialog.remove();
+      resolve(result);
+    });
+    dialog.showModal();
+  });
+}
+
+/** Ask before something that cannot be undone; resolves to whether it was done. */
+export async function confirm({ title, text, action, run }) {
+  return (await ask({ title, content: h("p", {}, text), action, danger: true, save: run })) !== null;
+}
+
+/** Show the sentences of an ApiError: each beside the field of its name, the others in `message`. */
+export function showErrors(form, message, error) {
+  if (!(error instanceof ApiError)) console.error(error);
+  for (const old of form.querySelectorAll(".field-error")) old.remove();
+  for (const field of form.querySelectorAll("[aria-invalid]")) field.removeAttribute("aria-invalid");
+  const others = (error.details ?? []).filter(({ path, message: sentence }) => !showFieldError(form, path, sentence));
+  const [title, text] = explain({ __proto__: error, details: others });
+  fill(message, h("strong", {}, title), h("p", {}, text));
+  message.hidden = false;
+  (form.querySelector("[aria-invalid]") ?? message).focus?.();
+}
+
+function showFieldError(form, path, sentence) {
+  const field = form.elements.namedItem(path[0] ?? "");
+  if (!(field instanceof HTMLElement)) return false;
+  const id = newId("error");
+  field.setAttribute("aria-invalid", "true");
+  field.setAttribute("aria-describedby", id);
+  field.after(h("p", { class: "field-error", id }, sentence));
+  return true;
+}
+
+/** A label with its input: `field("Title", h("input", {name: "title"}), "Shown to candidates.")` */
+export function field(label, input, hint) {
+  input.id ||= newId("field");
+  const hintId = `${input.id}-hint`;
+  if (hint) input.setAttribute("aria-describedby", hintId);
+  return h(
+    "div",
+    { class: "field" },
+    h("label", { for: input.id }, label),
+    hint && h("p", { class: "quiet", id: hintId }, hint),
+    input,
+  );
+}
+
+/** A short message, with a button that undoes what it says. */
+export function toast(text, { undo } = {}) {
+  const element = h("div", { class: "toast" }, h("span", {}, text));
+  const close = () => element.remove();
+  if (undo) {
+    const run = async () => {
+      close();
+      try {
+        await undo();
+      } catch (error) {
+        toast(explain(error).join(". "));
+      }
+    };
+    element.append(h("button", { type: "button", onclick: run }, t("common.undo")));
+  }
+  document.querySelector("[data-toasts]").append(element);
+  setTimeout(close, TOAST_MS);
+}

@@ -1,0 +1,52 @@
+// Create elements. Texts become text nodes: nothing that a candidate wrote is ever parsed as HTML.
+
+const SVG = "http://www.w3.org/2000/svg";
+
+/**
+ * `h("button", {class: "primary", onclick: save}, "Save")`
+ *
+ * A member that starts with `on` is a listener, `true` an empty attribute, and `false`, null or undefined none.
+ * Children are nodes, texts, numbers, and lists of them; null, undefined and false are left out.
+ */
+export function h(name, attributes = {}, ...children) {
+  return build(document.createElement(name), attributes, children);
+}
+
+/** As `h`, for SVG. */
+export function svg(name, attributes = {}, ...children) {
+  return build(document.createElementNS(SVG, name), attributes, children);
+}
+
+function build(element, attributes, children) {
+  for (const [name, value] of Object.entries(attributes)) {
+    if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
+    else if (value === true) element.setAttribute(name, "");
+    else if (value !== false && value !== null && value !== undefined) element.setAttribute(name, value);
+  }
+  element.append(...flat(children));
+  return element;
+}
+
+function flat(children) {
+  return children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false);
+}
+
+/** Replace the children of an element. */
+export function fill(element, ...children) {
+  element.replaceChildren(...flat(children));
+  return element;
+}
+
+/** A link to another site, only over http and https; other addresses are shown as text. */
+export function outsideLink(address, text = address) {
+  const isWeb = /^https?:\/\//i.test(address ?? "");
+  return isWeb ? h("a", { href: address, rel: "noreferrer noopener", target: "_blank" }, text) : h("span", {}, text);
+}
+
+let ids = 0;
+
+/** An id that no other element has, for labels and descriptions. */
+export function newId(prefix = "id") {
+  ids += 1;
+  return `${prefix}-${ids}`;
+}

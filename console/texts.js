@@ -1,0 +1,84 @@
+// Every text of the console, by page. A translation is another file with the same members.
+
+const texts = {
+  common: {
+    loading: "Loading …",
+    tryAgain: "Try again",
+    save: "Save",
+    cancel: "Cancel",
+    undo: "Undo",
+    none: "None",
+  },
+  errors: {
+    title: "That did not work",
+    page: "This page has a fault. Reload it; if it happens again, tell whoever runs the service.",
+    unreachableTitle: "Could not reach the service",
+    unreachable: "Check your connection and try again.",
+    forbiddenTitle: "You may not do this",
+    missingTitle: "Not found",
+    missing: "It does not exist, was deleted, or belongs to another organization.",
+  },
+  navigation: {
+    label: "Pages",
+    assessments: "Assessments",
+    todo: "To do",
+    organization: "Organization",
+  },
+  // -- sign_in.js
+  signIn: {
+    signOut: "Sign out",
+  },
+  // -- assessments.js, assessment_form.js
+  assessments: {
+    title: "Assessments",
+  },
+  // -- board.js
+  board: {
+    title: "Candidates",
+  },
+  // -- plots.js, table.js
+  plots: {
+    asTable: "Show as a table",
+  },
+  // -- invite.js, candidate_actions.js
+  invite: {
+    title: "Invite candidates",
+  },
+  // -- report.js and its parts
+  report: {
+    title: "Session",
+  },
+  // -- scoring.js
+  scoring: {
+    title: "Score",
+  },
+  // -- compare.js
+  compare: {
+    title: "Compare",
+  },
+  // -- todo.js
+  todo: {
+    title: "To do",
+  },
+  // -- organization.js
+  organization: {
+    title: "Organization",
+  },
+  // -- print.js
+  print: {
+    title: "Report",
+  },
+};
+
+const plurals = new Intl.PluralRules("en");
+
+/**
+ * A text: `t("board.found", {n: 3})`. `{n}` in it is replaced by the value; a text with the members `one` and `other` is
+ * chosen by `n`.
+ */
+export function t(path, values = {}) {
+  let text = path.split(".").reduce((texts_, name) => texts_?.[name], texts);
+  if (text?.other !== undefined) text = text[plurals.select(values.n)] ?? text.other;
+  if (typeof text !== "string") throw new Error(`No text: ${path}`);
+  return text.replace(/\{(\w+)\}/g, (whole, name) => values[name] ?? whole);
+}

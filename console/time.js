@@ -1,0 +1,49 @@
+// Times in the reader's time zone, durations and spans.
+
+const LOCALE = "en-GB";
+const DAY = { day: "numeric", month: "short", year: "numeric" };
+const CLOCK = { hour: "2-digit", minute: "2-digit" };
+const formats = {
+  day: new Intl.DateTimeFormat(LOCALE, DAY),
+  clock: new Intl.DateTimeFormat(LOCALE, CLOCK),
+  seconds: new Intl.DateTimeFormat(LOCALE, { ...CLOCK, second: "2-digit" }),
+  moment: new Intl.DateTimeFormat(LOCALE, { ...DAY, ...CLOCK }),
+  zone: new Intl.DateTimeFormat(LOCALE, { timeZoneName: "short" }),
+  relative: new Intl.RelativeTimeFormat("en", { numeric: "auto" }),
+};
+const UNITS = [
+  ["day", 86_400],
+  ["hour", 3_600],
+  ["minute", 60],
+];
+
+/** `8 Apr 2026` */
+export const formatDay = (text) => formats.day.format(new Date(text));
+
+/** `8 Apr 2026, 11:00` */
+export const formatMoment = (text) => formats.moment.format(new Date(text));
+
+/** `11:00`, or `11:00:07` */
+export const formatClock = (text, { seconds = false } = {}) =>
+  (seconds ? formats.seconds : formats.clock).format(new Date(text));
+
+/** `3 days ago`, `in 2 hours`, `now` */
+export function formatRelative(text, now = Date.now()) {
+  const seconds = (new Date(text).getTime() - now) / 1000;
+  const [unit, size] = UNITS.find(([, each]) => Math.abs(seconds) >= each) ?? ["second", 1];
+  return unit === "second" ? formats.relative.format(0, "second") : formats.relative.format(Math.trunc(seconds / size), unit);
+}
+
+/** `1 h 12 min`, `7 min 5 s`, `48 s` */
+export function formatDuration(seconds) {
+  const whole = Math.round(seconds);
+  const [hours, minutes, rest] = [Math.floor(whole / 3600), Math.floor((whole % 3600) / 60), whole % 60];
+  if (hours) return minutes ? `${hours} h ${minutes} min` : `${hours} h`;
+  if (minutes) return rest ? `${minutes} min ${rest} s` : `${minutes} min`;
+  return `${rest} s`;
+}
+
+/** The reader's time zone: `GMT+2` */
+export function zoneName(text = Date.now()) {
+  return formats.zone.formatToParts(new Date(text)).find((part) => part.type === "timeZoneName").value;
+}
