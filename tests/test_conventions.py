@@ -39,7 +39,7 @@ LAYERS = (
     ("migrations", "delivery"),
     ("access", "ops"),
     ("blueprints",),
-    ("proxy",),
+    ("console", "proxy"),
     ("app", "cli", "gunicorn.conf"),
     ("tools",),
 )

@@ -57,11 +57,11 @@ class Service:
 
     # Processes
 
-    def start(self, processes: int = 2) -> Self:
-        """Upgrade the database and start the web process; returns when it responds."""
+    def start(self, processes: int = 2, port: int = 0) -> Self:
+        """Upgrade the database and start the web process; returns when it responds. Port 0 is any free one."""
         self.flask("db", "upgrade")
         # Passing the open socket keeps the port from being taken by another process.
-        with socket.create_server((HOST, 0)) as listener:
+        with socket.create_server((HOST, port)) as listener:
             self.port, descriptor = listener.getsockname()[1], listener.fileno()
             options = f"--bind fd://{descriptor} --workers {processes}"
             command = ["-m", "gunicorn", "app:create_app()"]
