@@ -81,7 +81,8 @@ class ModelUsage(Model):
     ) -> None:
         """Store a call that has just ended and release its reservation.
 
-        store_events -- stores the call's events in the same transaction, and returns further columns
+        store_events -- stores the call's events in the same transaction, under the session's lock, and returns further
+            columns; without any, nothing was stored
         columns -- `status_code`, `is_whole`, and those of TRACES and `is_recorded` that are known
         """
         columns |= {column: used.counts.get(name) for column, name in _COUNTS.items()}
@@ -89,11 +90,11 @@ class ModelUsage(Model):
         # The clock may have been set back during the call.
         columns |= {"started_at": started_at, "ended_at": max(clock.now(), started_at)}
         with db.atomic():
-            # Lock the key before the session, as an erasure does. Calls may still end after an erasure.
-            key = CandidateKey(id=session.key_id).lock("FOR SHARE")
-            columns |= store_events()
-            if key.erased_at is not None:
+            stored = store_events()
+            # Calls may still end after an erasure. It locks the session too, and afterwards no event can be stored.
+            if not stored and session.is_erased_when_locked():
                 columns |= dict.fromkeys(cls.TRACES)
+            columns |= stored
             cls.create(session=session, provider=provider, model=used.model, cost_nano_usd=cost, **columns)
             if reservation:
                 reservation.delete_instance()

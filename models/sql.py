@@ -315,6 +315,7 @@ RECORDED = """
     SELECT seq, channel, joins FROM events
     WHERE session_id = :session_id AND channel IS NOT NULL AND NOT late ORDER BY time_ns, event_id
 """
+LOCKED_SESSION = "SELECT id FROM sessions WHERE id = :session_id {lock}"
 STORED_IDS = "SELECT event_id FROM events WHERE session_id = :session_id AND event_id IN ({ids})"
 SESSION_OF_KEY = "SELECT {session} FROM sessions s WHERE s.key_id = :key_id"
 CONSENTED_CHANNELS = "SELECT channels FROM consents WHERE key_id = :key_id AND channels IS NOT NULL"

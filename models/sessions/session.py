@@ -19,6 +19,7 @@ from models.base import (
     clock,
     db,
     for_update,
+    is_postgres,
 )
 from models.fields import BigIntegerField, IntegerField, JSONField, TextField
 from models.keys import CandidateKey
@@ -222,6 +223,12 @@ class Session(Model):
         if self.hired_at is not None:
             return "hired"
         return "completed" if self.completed_at is not None else "expired"
+
+    def is_erased_when_locked(self) -> bool:
+        """Return whether the candidate's data was erased; until the transaction ends, no erasure can begin."""
+        lock = "FOR SHARE" if is_postgres() else ""
+        sql.rows(sql.LOCKED_SESSION.format(lock=lock), session_id=self.id)
+        return self.is_erased
 
     def lock_unless_erased(self) -> "Session":
         """Like `lock`, but raises Erased if the candidate's data was erased."""
