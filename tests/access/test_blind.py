@@ -81,7 +81,6 @@ SHOWN = {
     "GET /v1/candidates/<candidate_id>/deliveries",
     "GET /v1/deliveries",
     "GET /v1/sessions",
-    "GET /v1/todo",
     "GET /v1/sessions/<session_id>",
     "GET /v1/sessions/<session_id>/export",
     "GET /v1/analytics/top-candidates",
