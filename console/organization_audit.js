@@ -1,10 +1,10 @@
 // The audit log: filters in the address, pages, and the export.
 
 import * as api from "./api.js";
-import { toast } from "./dialogs.js";
 import { fill, h } from "./dom.js";
+import { olderButton } from "./older.js";
 import { loaded } from "./states.js";
-import { addRows, dataTable } from "./table.js";
+import { dataTable } from "./table.js";
 import { t } from "./texts.js";
 import { formatMoment, zoneName } from "./time.js";
 
@@ -25,7 +25,7 @@ export function render(actors, context) {
   const download = () => context.tell(() => api.download("/v1/audit/export", { query: parameters(values), name: "audit.jsonl" }));
   fill(context.actions, h("button", { type: "button", class: "secondary", onclick: download }, t("audit.export")));
   const request = (after) => api.get("/v1/audit", { query: { ...parameters(values), limit: LIMIT, after }, signal: context.signal });
-  loaded(list, () => request(), (page) => table(page, request, values));
+  loaded(list, () => request(), (page) => table(page, request, values, context));
   return [h("p", { class: "quiet" }, t("audit.text", { zone: zoneName() })), filterForm(actors, values, context), list];
 }
 
@@ -75,7 +75,7 @@ function parameters({ actorId, action, subjectId, from, to }) {
   return { actorId, action: action.trim(), subjectId: subjectId.trim(), since: start(from, 0), until: start(to, 1) };
 }
 
-function table(page, request, values) {
+function table(page, request, values, { tell }) {
   if (!page.entries.length) {
     const isFiltered = FILTERS.some((name) => values[name]);
     return h("p", { class: "panel" }, t(isFiltered ? "audit.nothingFound" : "audit.empty"));
@@ -89,27 +89,7 @@ function table(page, request, values) {
     { name: "position", label: t("audit.position"), value: ({ position }) => position, render: positionCell, numeric: true },
   ];
   const element = dataTable({ caption: t("organization.parts.audit"), columns, rows: page.entries, count: (n) => t("audit.count", { n }) });
-  return [element, olderButton(page, element, request)];
-}
-
-function olderButton(page, element, request) {
-  let { next } = page;
-  const button = h("button", { type: "button", class: "secondary", hidden: !next }, t("common.older"));
-  button.addEventListener("click", async () => {
-    button.disabled = true;
-    try {
-      const older = await request(next);
-      addRows(element, older.entries);
-      next = older.next;
-      button.hidden = !next;
-    } catch (error) {
-      if (!(error instanceof api.ApiError)) throw error;
-      toast(error.message || t("errors.unreachable"));
-    } finally {
-      button.disabled = false;
-    }
-  });
-  return button;
+  return [element, olderButton(page, { table: element, load: request, noun: "entries", tell })];
 }
 
 function actorCell({ actorName, actorKind, actorId }) {

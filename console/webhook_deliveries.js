@@ -3,8 +3,9 @@
 import * as api from "./api.js";
 import { toast } from "./dialogs.js";
 import { h } from "./dom.js";
+import { olderButton } from "./older.js";
 import { loaded } from "./states.js";
-import { addRows, dataTable } from "./table.js";
+import { dataTable } from "./table.js";
 import { t } from "./texts.js";
 import { formatMoment } from "./time.js";
 
@@ -39,27 +40,7 @@ function render(page, load, webhook, context) {
     context.may("admin") && { name: "actions", label: t("common.actions"), value: () => null, render: (delivery) => again(delivery, webhook, context) },
   ].filter(Boolean);
   const table = dataTable({ caption: t("webhooks.deliveries"), columns, rows: page.deliveries, count: (n) => t("deliveries.count", { n }) });
-  return [table, olderButton(page, table, load)];
-}
-
-function olderButton(page, table, load) {
-  let { next } = page;
-  const button = h("button", { type: "button", class: "secondary", hidden: !next }, t("common.older"));
-  button.addEventListener("click", async () => {
-    button.disabled = true;
-    try {
-      const older = await load(next);
-      addRows(table, older.deliveries);
-      next = older.next;
-      button.hidden = !next;
-    } catch (error) {
-      if (!(error instanceof api.ApiError)) throw error;
-      toast(error.message || t("errors.unreachable"));
-    } finally {
-      button.disabled = false;
-    }
-  });
-  return button;
+  return [table, olderButton(page, { table, load, noun: "deliveries", tell: context.tell })];
 }
 
 function state(delivery) {
