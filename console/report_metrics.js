@@ -11,7 +11,7 @@ import { plain } from "./untrusted.js";
 const duration = (value) => formatDuration(value / 1000);
 const share = (value) => `${(100 * value).toLocaleString("en", { maximumFractionDigits: 1 })} %`;
 const number = (value) => value.toLocaleString("en", { maximumFractionDigits: 2 });
-const FORMATS = {
+export const FORMATS = {
   durationMs: duration,
   promptCount: number,
   commandFailRate: share,

@@ -1,0 +1,186 @@
+// The report for the file: one session with everything that carried the decision, for the browser's print.
+
+import * as api from "./api.js";
+import { fill, h } from "./dom.js";
+import { loadEvidence, scoresSection } from "./print_scores.js";
+import { cohortSection, diffSection, workSection } from "./print_work.js";
+import { integrity } from "./report_head.js";
+import { loaded } from "./states.js";
+import { t } from "./texts.js";
+import { formatDuration, formatMoment, zoneName } from "./time.js";
+import { untrusted } from "./untrusted.js";
+
+export async function show(main, { sessionId }, { me, signal, setTitle }) {
+  setTitle(t("print.title"));
+  const report = h("article", { class: "file-report" });
+  const back = h("a", { class: "secondary", href: `#/sessions/${sessionId}` }, t("print.back"));
+  const button = h("button", { type: "button", class: "primary", onclick: () => print(), disabled: true }, t("print.print"));
+  const head = h(
+    "div",
+    { class: "page-head no-print" },
+    h("div", {}, h("h1", { tabindex: "-1" }, t("print.title")), h("p", { class: "quiet" }, t("print.hint"))),
+    h("div", { class: "actions" }, back, button),
+  );
+  fill(main, head, report);
+  await loaded(report, () => load(sessionId, signal), (data) => {
+    button.disabled = false;
+    setTitle(`${t("print.title")} · ${data.session.candidateName ?? t("print.hiddenName")}`);
+    return render(data, me);
+  });
+}
+
+async function load(sessionId, signal) {
+  const path = `/v1/sessions/${sessionId}`;
+  const get = (part, query) => api.get(path + part, { query, signal });
+  const [session, record, cohort, sheet, analytics, diff] = await Promise.all([
+    get(""),
+    get("/integrity"),
+    get("/cohort-stats"),
+    get("/scores"),
+    get("/analytics"),
+    get("/final-diff", { limit: 200 }),
+  ]);
+  const [{ assessment }, { candidate }, evidence] = await Promise.all([
+    api.get(`/v1/assessments/${session.assessmentId}`, { signal }),
+    findCandidate(session, signal),
+    loadEvidence(session.id, sheet, signal),
+  ]);
+  return { session, record, cohort: cohort.cohortStats, sheet, analytics, diff, assessment, candidate, evidence };
+}
+
+/** The candidate with the decision; null members after the key was revoked. */
+async function findCandidate(session, signal) {
+  try {
+    return await api.get(`/v1/candidates/${session.candidateId}`, { signal });
+  } catch (error) {
+    if (error.status !== 404) throw error;
+    return { candidate: null };
+  }
+}
+
+function render(data, me) {
+  const { session, record, assessment } = data;
+  return [
+    title(data),
+    decision(data),
+    facts(data),
+    section("integrity", h("div", { class: "print-integrity" }, integrity(record, { session })), seal(record)),
+    section("brief", repository(assessment), h("div", { class: "brief" }, assessment.taskBrief)),
+    section("scores", scoresSection(data)),
+    section("metrics", cohortSection(data)),
+    section("work", workSection(data.analytics)),
+    section("diff", diffSection(data.diff)),
+    footer(data, me),
+  ];
+}
+
+function section(name, ...content) {
+  return h("section", { class: `print-${name}` }, h("h2", {}, t(`print.sections.${name}`)), ...content);
+}
+
+/** Rows of `[name, value]`; those without a value are left out. */
+function rows(pairs) {
+  const filled = pairs.filter(([, value]) => value !== null && value !== undefined && value !== "");
+  return h("dl", { class: "facts" }, filled.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value))));
+}
+
+function title({ session, assessment }) {
+  const name = session.candidateName ? untrusted(session.candidateName) : t("print.hiddenName");
+  return h(
+    "header",
+    {},
+    h("p", { class: "company" }, session.orgName),
+    h("p", { class: "print-name" }, name),
+    h("p", {}, assessment.title, " · ", assessment.role),
+    session.erasedAt && h("p", { class: "notice warn" }, t("print.erased", { time: formatMoment(session.erasedAt) })),
+    session.status === "active" && h("p", { class: "notice warn" }, t("print.running")),
+  );
+}
+
+function decision({ candidate }) {
+  if (!candidate) return section("decision", h("p", {}, t("print.unknownDecision")));
+  const { decision: made, decisionReason: reason, decidedAt, decidedBy } = candidate;
+  if (!decidedAt) return section("decision", h("p", {}, t("print.noDecision")));
+  return section(
+    "decision",
+    h("p", { class: "print-decision" }, t(`print.decisions.${made}`)),
+    rows([
+      [t("print.reason"), reason ?? t("print.noReason")],
+      [t("print.decidedBy"), decidedBy?.name ?? t("print.unknown")],
+      [t("print.decidedAt"), formatMoment(decidedAt)],
+    ]),
+  );
+}
+
+function facts({ session, assessment }) {
+  const duration = session.metrics?.durationMs ?? null;
+  const zone = zoneName(session.redeemedAt);
+  return section(
+    "facts",
+    rows([
+      [t("print.candidate"), session.candidateName ? untrusted(session.candidateName) : t("print.hiddenName")],
+      [t("print.email"), session.candidateEmail && untrusted(session.candidateEmail)],
+      [t("print.externalId"), session.externalId],
+      [t("print.assessment"), `${assessment.title}, ${assessment.role}`],
+      [t("print.status"), t(`print.statuses.${session.status}`)],
+      [t("print.started"), `${formatMoment(session.redeemedAt)} (${zone})`],
+      [t("print.finished"), session.completedAt && formatMoment(session.completedAt)],
+      [t("print.closed"), !session.completedAt && session.closedAt && formatMoment(session.closedAt)],
+      [t("print.limit"), assessment.timeLimitMinutes ? formatDuration(assessment.timeLimitMinutes * 60) : t("print.noLimit")],
+      [t("print.duration"), duration !== null && formatDuration(duration / 1000)],
+      [t("print.tests"), tests(session)],
+      [t("print.events"), eventsText(session)],
+      [t("print.handIn"), handIn(session.handIn)],
+    ]),
+  );
+}
+
+function tests({ testResult, metrics }) {
+  if (testResult) {
+    const { passed, failed, skipped, note } = testResult;
+    return [t("print.testCounts", { passed, failed, skipped: skipped ?? 0 }), note && ` ${note}`];
+  }
+  const passed = metrics?.testsPassed ?? null;
+  return t(passed === null ? "print.testsUnknown" : passed ? "print.testsPassed" : "print.testsFailed");
+}
+
+function eventsText({ eventCount, witnessEventCount, lateEventCount }) {
+  const parts = [t("print.counted", { n: eventCount })];
+  if (witnessEventCount) parts.push(t("print.witnesses", { n: witnessEventCount }));
+  if (lateEventCount) parts.push(t("print.late", { n: lateEventCount }));
+  return parts.join(", ");
+}
+
+function handIn(found) {
+  return found && [formatMoment(found.receivedAt), " · SHA-256 ", h("code", {}, found.sha256)];
+}
+
+function repository({ repoUrl, repoCommit }) {
+  return repoUrl && h("p", {}, t("print.repository"), " ", h("code", {}, repoUrl), repoCommit && [" @ ", h("code", {}, repoCommit)]);
+}
+
+/** Which state of the record this is. */
+function seal({ seal: head, finalSeal }) {
+  return rows([
+    [t("print.seal"), head.head ? [h("code", {}, head.head), h("br"), t("print.sealed", { n: head.count })] : t("print.noSeal")],
+    [
+      t("print.finalSeal"),
+      finalSeal
+        ? t("print.finalSealText", { n: finalSeal.number, time: formatMoment(finalSeal.sealedAt), reason: finalSeal.reason, key: finalSeal.keyId ?? t("print.noKey") })
+        : t("print.noFinalSeal"),
+    ],
+  ]);
+}
+
+function footer({ session, record }, me) {
+  const name = me.person?.name ?? me.name;
+  const now = new Date().toISOString();
+  const head = record.seal.head ?? t("print.noSeal");
+  return h(
+    "footer",
+    {},
+    h("p", {}, t("print.printed", { time: formatMoment(now), zone: zoneName(now), name })),
+    h("p", {}, t("print.ofSeal"), " ", h("code", {}, head)),
+    h("p", {}, t("print.address"), " ", h("code", {}, `${location.origin}${location.pathname}#/sessions/${session.id}`)),
+  );
+}
