@@ -80,7 +80,7 @@ function section(name, ...content) {
 
 /** Rows of `[name, value]`; those without a value are left out. */
 function rows(pairs) {
-  const filled = pairs.filter(([, value]) => value !== null && value !== undefined && value !== "");
+  const filled = pairs.filter(([, value]) => value);
   return h("dl", { class: "facts" }, filled.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value))));
 }
 
@@ -103,7 +103,7 @@ function decision({ candidate }) {
   if (!decidedAt) return section("decision", h("p", {}, t("print.noDecision")));
   return section(
     "decision",
-    h("p", { class: "print-decision" }, t(`print.decisions.${made}`)),
+    h("p", { class: "verdict" }, t(`print.decisions.${made}`)),
     rows([
       [t("print.reason"), reason ?? t("print.noReason")],
       [t("print.decidedBy"), decidedBy?.name ?? t("print.unknown")],

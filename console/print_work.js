@@ -12,12 +12,12 @@ const MAX_FILE_LINES = 200;
 const number = (value) => (value === null ? "–" : value.toLocaleString("en"));
 const money = (value) => (value === null ? t("print.noPrice") : `$${value.toFixed(2)}`);
 
-/** A table; the first column names the row, the others are numbers unless `words` has their index. */
-function table(caption, names, rows, words = []) {
+/** A table; the first column names the row, the others are numbers unless `words` has their index. A long one may be cut between rows. */
+function table(caption, names, rows, words = [], isLong = false) {
   const kind = (n) => (n > 0 && !words.includes(n) ? "numeric" : null);
   return h(
     "table",
-    { class: "print-table" },
+    { class: isLong ? "print-table long" : "print-table" },
     h("caption", { class: "visually-hidden" }, caption),
     h("thead", {}, h("tr", {}, names.map((name, n) => h("th", { scope: "col", class: kind(n) }, name)))),
     h("tbody", {}, rows.map((row) => h("tr", {}, row.map((cell, n) => (n ? h("td", { class: kind(n) }, cell) : h("th", { scope: "row" }, cell)))))),
@@ -99,7 +99,7 @@ export function diffSection({ handIn, files, total }) {
   const rest = (total ?? files.length) - printed.length;
   return [
     h("p", {}, t("print.diffText", { n: total ?? files.length, counted: number(handIn.countedLines), manual: number(handIn.manualLines) })),
-    table(t("print.sections.diff"), columns, rows, [1]),
+    table(t("print.sections.diff"), columns, rows, [1], true),
     rest > 0 && h("p", { class: "notice" }, t("print.diffLimit", { n: rest, lines: MAX_LINES })),
     view,
   ];
