@@ -40,22 +40,11 @@ async function load(sessionId, signal) {
     get("/analytics"),
     get("/final-diff", { limit: 200 }),
   ]);
-  const [{ assessment }, { candidate }, evidence] = await Promise.all([
+  const [{ assessment }, evidence] = await Promise.all([
     api.get(`/v1/assessments/${session.assessmentId}`, { signal }),
-    findCandidate(session, signal),
     loadEvidence(session.id, sheet, signal),
   ]);
-  return { session, record, cohort: cohort.cohortStats, sheet, analytics, diff, assessment, candidate, evidence };
-}
-
-/** The candidate with the decision; null members after the key was revoked. */
-async function findCandidate(session, signal) {
-  try {
-    return await api.get(`/v1/candidates/${session.candidateId}`, { signal });
-  } catch (error) {
-    if (error.status !== 404) throw error;
-    return { candidate: null };
-  }
+  return { session, record, cohort: cohort.cohortStats, sheet, analytics, diff, assessment, evidence };
 }
 
 function render(data, me) {
@@ -97,9 +86,8 @@ function title({ session, assessment }) {
   );
 }
 
-function decision({ candidate }) {
-  if (!candidate) return section("decision", h("p", {}, t("print.unknownDecision")));
-  const { decision: made, decisionReason: reason, decidedAt, decidedBy } = candidate;
+function decision({ session }) {
+  const { decision: made, decisionReason: reason, decidedAt, decidedBy } = session;
   if (!decidedAt) return section("decision", h("p", {}, t("print.noDecision")));
   return section(
     "decision",

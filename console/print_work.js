@@ -12,16 +12,16 @@ const MAX_FILE_LINES = 200;
 const number = (value) => (value === null ? "–" : value.toLocaleString("en"));
 const money = (value) => (value === null ? t("print.noPrice") : `$${value.toFixed(2)}`);
 
-/** A table; the first column names the row, the others are numbers unless `words` has their index. A long one may be cut between rows. */
+/**
+ * A table in a region that scrolls; the first column names the row, the others are numbers unless `words` has their
+ * index. A page break may come between the rows of a long one.
+ */
 function table(caption, names, rows, words = [], isLong = false) {
   const kind = (n) => (n > 0 && !words.includes(n) ? "numeric" : null);
-  return h(
-    "table",
-    { class: isLong ? "print-table long" : "print-table" },
-    h("caption", { class: "visually-hidden" }, caption),
-    h("thead", {}, h("tr", {}, names.map((name, n) => h("th", { scope: "col", class: kind(n) }, name)))),
-    h("tbody", {}, rows.map((row) => h("tr", {}, row.map((cell, n) => (n ? h("td", { class: kind(n) }, cell) : h("th", { scope: "row" }, cell)))))),
-  );
+  const head = h("tr", {}, names.map((name, n) => h("th", { scope: "col", class: kind(n) }, name)));
+  const body = rows.map((row) => h("tr", {}, row.map((cell, n) => (n ? h("td", { class: kind(n) }, cell) : h("th", { scope: "row" }, cell)))));
+  const element = h("table", { class: isLong ? "print-table long" : "print-table" }, h("caption", { class: "visually-hidden" }, caption), h("thead", {}, head), h("tbody", {}, body));
+  return h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": caption }, element);
 }
 
 /** Each metric with its definition, and how the others of the assessment are distributed. */

@@ -759,7 +759,6 @@ const texts = {
     },
     decisions: { undecided: "Undecided", advanced: "Advanced", rejected: "Rejected", hired: "Hired" },
     noDecision: "Nobody has decided yet.",
-    unknownDecision: "The candidate's key was revoked, so the decision is not shown.",
     reason: "Reason",
     noReason: "None was given.",
     decidedBy: "Decided by",
