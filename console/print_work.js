@@ -46,10 +46,9 @@ export function cohortSection({ session, cohort }) {
     ];
   });
   return [
-    cohort && h("p", {}, t("print.cohort", { n: cohort.sessionCount })),
+    h("p", {}, cohort && `${t("print.cohort", { n: cohort.sessionCount })} `, t("print.metricsVersion", { version: session.metrics.derivationVersion })),
     cohort?.small && h("p", { class: "notice warn" }, cohort.smallNote),
-    table(t("print.sections.metrics"), columns, rows),
-    h("p", { class: "quiet" }, t("print.metricsVersion", { version: session.metrics.derivationVersion })),
+    table(t("print.sections.metrics"), columns, rows, [], true),
   ];
 }
 

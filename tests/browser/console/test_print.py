@@ -9,8 +9,9 @@ from pypdf import PdfReader
 
 from tests.browser.conftest import PHONE
 from tests.browser.console.test_todo import RUBRIC
+from tests.git_bundles.bundles import bundle, make_repository
 from tests.live.cast import ASSESSMENT, Candidate, event, invite
-from tests.live.client import Client
+from tests.live.client import Client, call
 from tests.live.service import wait_until
 
 POINTS = {"A4": (595, 842), "Letter": (612, 792)}
@@ -30,7 +31,7 @@ def reviewers(site, team):
 
 
 @pytest.fixture
-def decided(site, team, reviewers):
+def decided(site, team, reviewers, tmp_path):
     """The session of a candidate whom both reviewers scored, and about whom Bob decided."""
     rubric = team.post("/v1/rubrics", RUBRIC)["rubric"]
     body = {"rubricId": rubric["id"], "timeLimitMinutes": 90, "taskBrief": "Find the lost orders.\n" * 30}
@@ -44,6 +45,8 @@ def decided(site, team, reviewers):
     ]
     for each in sent:
         candidate.ingest(each)
+    make_repository(tmp_path / "work", {"orders.py": "import time\n", "long.txt": "line\n" * 300})
+    hand_in(site, candidate, bundle(tmp_path / "work"))
     candidate.complete()
     path = f"/v1/sessions/{candidate.session_id}/scores/quality"
     evidence = [sent[0]["id"], sent[2]["id"]]
@@ -53,9 +56,16 @@ def decided(site, team, reviewers):
     decision = {"decision": "advanced", "reason": "Careful fix, after a talk about the guess."}
     bob.request("PUT", f"/v1/candidates/{key['id']}/decision", decision)
     with site.worker():
-        sealed = f"/v1/sessions/{candidate.session_id}/integrity"
-        wait_until(lambda: team.get(sealed)["seal"]["isWhole"], "The record is not sealed.")
+        session = f"/v1/sessions/{candidate.session_id}"
+        wait_until(lambda: team.get(session)["seal"]["isWhole"], "The record is not sealed.")
+        wait_until(lambda: team.get(session)["handIn"]["state"] == "read", "The hand-in is not read.")
     return candidate.session_id
+
+
+def hand_in(site, candidate, content):
+    headers = candidate.headers | {"Content-Type": "application/x-git-bundle"}
+    sent = call(site.port, "PUT", "/v1/candidate/hand-in", content, headers=headers, seconds=30)
+    assert sent.status == 200
 
 
 def words(page):
@@ -77,6 +87,13 @@ def test_the_pdf_has_the_facts_on_every_paper(open_console, team, decided, paper
         *("Bob Sample: 3 Strong", "Found the race by reading.", "Carol Diaz: 1 Weak", "Guessed first."),
         *("two levels or more apart", "Why are orders lost?", "<img src=x onerror=alert(1)>", "U+202E"),
         *("Failed commands", "100 %", "Lower quartile", "Fewer than 10 sessions", "Prompting"),
+        *(
+            "2 files",
+            "long.txt new +300",
+            "orders.py new +1",
+            "import time",
+            "The diff of 1 file is left out",
+        ),
         *("Printed on", "by First token", f"#/sessions/{decided}"),
     ):
         assert fact in text, fact
