@@ -31,8 +31,13 @@ export async function show(main, { part = PARTS[0] }, context) {
   fill(main, h("div", { class: "with-parts" }, navigation, h("div", { class: "part-page" }, head, content)));
   if (!isKnown) return fill(content, h("div", { class: "panel" }, h("p", {}, t("errors.missing"))));
   const module = await import(`./organization_${part}.js`);
-  const refresh = () => loaded(content, () => module.load(context), (data) => module.render(data, { ...context, refresh, actions, tell }));
-  await refresh();
+  const load = () => loaded(content, () => module.load(context), (data) => module.render(data, { ...context, refresh, actions, tell }));
+  // The focus was in what is replaced.
+  const refresh = async () => {
+    await load();
+    if (document.activeElement === document.body) head.querySelector("h1").focus({ preventScroll: true });
+  };
+  await load();
 }
 
 /** Do something, and say so if it failed; resolves to whether it was done. */

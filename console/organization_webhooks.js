@@ -116,7 +116,11 @@ const TYPES = [
   "assessment.created", "key.created", "invite.sent", "invite.failed", "session.started", "session.completed", "session.expired",
   "candidate.decided", "candidate.hired", "score.updated", "score.withdrawn", "candidate.erased", "session.sealed", "audit.sealed",
 ];
-const typesWithTexts = () => TYPES.map((type) => [type, t(`webhooks.typeTexts.${type.replace(".", "_")}`)]);
+/** Types with their texts; those of a later version, which this page does not know, have none. */
+function typesWithTexts(chosen = []) {
+  const text = (type) => t(`webhooks.typeTexts.${type.replace(".", "_")}`);
+  return [...TYPES.map((type) => [type, text(type)]), ...chosen.filter((type) => !TYPES.includes(type)).map((type) => [type, ""])];
+}
 
 async function create(context) {
   const save = (form) => api.post("/v1/webhooks", values(form));
@@ -128,7 +132,7 @@ async function create(context) {
 
 async function change(webhook, context) {
   const save = (form) => api.patch(`/v1/webhooks/${webhook.id}`, values(form));
-  if (await ask({ title: t("webhooks.changeTitle"), content: fields(webhook, typesWithTexts()), save })) await context.refresh();
+  if (await ask({ title: t("webhooks.changeTitle"), content: fields(webhook, typesWithTexts(webhook.types)), save })) await context.refresh();
 }
 
 async function setEnabled(webhook, enabled, context) {

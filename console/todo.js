@@ -65,7 +65,9 @@ export async function show(main, params, { signal, setTitle }) {
     if (name) limit = ALL;
     const todo = await load();
     fill(lists, render(todo, summary, reload));
-    if (name) lists.querySelector(`[data-list="${name}"] h2`)?.focus();
+    // The focus was in what is replaced.
+    const heading = name && lists.querySelector(`[data-list="${name}"] h2`);
+    (heading ?? main.querySelector("h1")).focus({ preventScroll: true });
   };
   await loaded(lists, load, (todo) => render(todo, summary, reload));
 }

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from rules.event_types import EVENT_TYPES
 from tests.browser.conftest import PHONE
 from tests.delivery.receiver import receiving
 from tests.live.client import Client
@@ -58,6 +59,7 @@ def test_people_are_added_changed_deactivated_and_deleted(open_console, team):
     press(visit, "Delete: Bob Sample")
     press(visit, "Delete")
     assert visit.shows("Nobody is here yet")
+    assert visit.page.evaluate("document.activeElement.tagName") == "H1"
     assert [message for message in visit.messages if "409" not in message] == []
 
 
@@ -84,6 +86,8 @@ def test_a_webhook_is_added_and_tested(open_console, site, team):
         press(visit, "Add a webhook")
         visit.page.get_by_label("Address", exact=True).fill(receiver.url())
         visit.page.get_by_label("Name", exact=True).fill("Tracking")
+        types = visit.page.locator("[name=types]").evaluate_all("inputs => inputs.map(({value}) => value)")
+        assert types == list(EVENT_TYPES), "Correct TYPES in console/organization_webhooks.js."
         visit.page.get_by_label("session.completed").check()
         press(visit, "Add")
         assert visit.page.get_by_role("textbox", name="Secret").input_value().startswith("whsec_")
