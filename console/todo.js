@@ -18,29 +18,29 @@ const LISTS = [
     name: "unscored",
     href: ({ sessionId }) => `#/sessions/${sessionId}`,
     time: ({ closedAt }) => ["todo.closed", closedAt],
-    actions: ({ sessionId }) => [link(`#/sessions/${sessionId}/score`, t("todo.score"))],
+    actions: (entry) => [link(`#/sessions/${entry.sessionId}/score`, t("todo.score"), candidateName(entry))],
   },
   {
     name: "disagreements",
     href: ({ sessionId }) => `#/sessions/${sessionId}`,
     time: ({ closedAt }) => ["todo.closed", closedAt],
-    actions: ({ sessionId }) => [link(`#/sessions/${sessionId}/score`, t("todo.discuss"))],
+    actions: (entry) => [link(`#/sessions/${entry.sessionId}/score`, t("todo.discuss"), candidateName(entry))],
   },
   {
     name: "failedMessages",
     detail: ({ kind, lastError }) => `${t(`todo.kinds.${kind}`)}: ${lastError ?? t("todo.unknownError")}`,
     time: ({ createdAt }) => ["todo.queued", createdAt],
-    actions: (entry, reload) => [button(t("todo.retry"), () => retry(entry, reload))],
+    actions: (entry, reload) => [button(t("todo.retry"), candidateName(entry), () => retry(entry, reload))],
   },
   {
     name: "expiringKeys",
     time: ({ expiresAt }) => ["todo.expires", expiresAt],
-    actions: (entry, reload) => [button(t("todo.extend"), () => extend(entry, reload))],
+    actions: (entry, reload) => [button(t("todo.extend"), candidateName(entry), () => extend(entry, reload))],
   },
   {
     name: "erasureRequests",
     time: ({ erasureRequestedAt }) => ["todo.asked", erasureRequestedAt],
-    actions: (entry, reload) => [button(t("todo.erase"), () => erase(entry, reload))],
+    actions: (entry, reload) => [button(t("todo.erase"), candidateName(entry), () => erase(entry, reload))],
   },
   {
     name: "failingWebhooks",
@@ -50,7 +50,7 @@ const LISTS = [
     detail: ({ lastError, disabledReason }) =>
       [lastError, disabledReason && t(`todo.disabled.${disabledReason}`)].filter(Boolean).join(" "),
     time: ({ failingSince }) => ["todo.failing", failingSince],
-    actions: ({ webhookId }) => [link(`#/organization/webhooks?webhook=${webhookId}`, t("todo.openWebhook"))],
+    actions: ({ webhookId, description, url }) => [link(`#/organization/webhooks?webhook=${webhookId}`, t("todo.openWebhook"), description ?? url)],
   },
 ];
 
@@ -122,13 +122,13 @@ function item(list, entry, reload) {
   );
 }
 
-function link(href, text) {
-  return h("a", { class: "secondary", href }, text);
+function link(href, text, about) {
+  return h("a", { class: "secondary", href, "aria-label": `${text}: ${about}` }, text);
 }
 
 /** A button that is disabled while its action runs. */
-function button(text, run) {
-  const element = h("button", { type: "button", class: "secondary" }, text);
+function button(text, about, run) {
+  const element = h("button", { type: "button", class: "secondary", "aria-label": `${text}: ${about}` }, text);
   element.addEventListener("click", async () => {
     element.disabled = true;
     try {

@@ -34,7 +34,7 @@ def press(visit, name):
 
 def test_people_are_added_changed_deactivated_and_deleted(open_console, team):
     visit = open_console(team, "/organization/people")
-    assert visit.shows("Nobody is here yet")
+    assert visit.shows("No people yet")
     press(visit, "Add a person")
     visit.page.get_by_label("Name").fill("Bob Sample")
     visit.page.get_by_label("Email address").fill("bob@")
@@ -58,7 +58,7 @@ def test_people_are_added_changed_deactivated_and_deleted(open_console, team):
     visit.page.get_by_text("Inactive").wait_for(state="detached")
     press(visit, "Delete: Bob Sample")
     press(visit, "Delete")
-    assert visit.shows("Nobody is here yet")
+    assert visit.shows("No people yet")
     assert visit.page.evaluate("document.activeElement.tagName") == "H1"
     assert [message for message in visit.messages if "409" not in message] == []
 
