@@ -59,7 +59,7 @@ def test_each_thing_is_listed_and_done_here(open_console, team, assessment, work
     assert visit.shows("5 things wait for you")
     score = section(visit, "To score").get_by_role("link", name="Score")
     assert score.get_attribute("href") == f"#/sessions/{work}/score"
-    assert section(visit, "Failing webhooks").get_by_role("link", name="Tracking").count() == 1
+    assert section(visit, "Failing webhooks").get_by_role("link", name="Tracking", exact=True).count() == 1
 
     section(visit, "Messages not delivered").get_by_role("button", name="Send again").click()
     assert visit.shows("4 things wait for you")
