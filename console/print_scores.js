@@ -36,6 +36,7 @@ export function scoresSection({ sheet, evidence }) {
   const total = sheet.total === null ? t("print.noTotal") : t("print.total", { total: sheet.total, lowest: sheet.lowestTotal, highest: sheet.highestTotal });
   const isOld = sheet.rubricVersion !== sheet.currentRubricVersion;
   return [
+    sheet.othersHidden && h("p", { class: "notice warn" }, t("print.othersHidden")),
     h("p", {}, h("strong", {}, total), " ", t("print.rubric", { name: sheet.rubricName, version: sheet.rubricVersion }), isOld && ` ${t("print.oldVersion", { version: sheet.currentRubricVersion })}`),
     sheet.criteria.map((criterion) => criterionView(criterion, evidence)),
   ];

@@ -794,6 +794,7 @@ const texts = {
     noKey: "none",
     noFinalSeal: "Not yet; it follows ten minutes after the close.",
     noRubric: "The assessment has no rubric.",
+    othersHidden: "This report has only your own scores: you see the others' scores once you have scored every criterion.",
     total: "Total {total} (possible: {lowest} to {highest}).",
     noTotal: "No total yet: a criterion is not scored.",
     rubric: "Rubric “{name}”, version {version}.",

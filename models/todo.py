@@ -92,9 +92,9 @@ def _unscored(reviewer: ApiToken) -> Query:
 
 
 def _disagreements(reviewer: ApiToken) -> Query:
-    """Sessions whose reviewers disagree; a person who is not an admin sees those that they scored."""
+    """Sessions whose reviewers disagree. People score before they see the others' scores, or what follows from them."""
     query = _undecided(reviewer).where(S.has_disagreement, S.organization == reviewer.organization_id)
-    if reviewer.role in (None, "admin"):
+    if reviewer.person_id is None:
         return query
     return query.where(peewee.fn.EXISTS(_own_scoring(reviewer)))
 

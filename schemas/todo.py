@@ -91,8 +91,8 @@ class Todo(Schema):
     )
     disagreements = _waiting(
         "Disagreements",
-        "Sessions without a decision whose reviewers' values are 2 levels or more apart. Reviewers see those that they "
-        "scored, admins and services all.",
+        "Sessions without a decision whose reviewers' values are 2 levels or more apart. People see those that they "
+        "scored, services all.",
         WaitingSession,
     )
     failed_messages = _waiting(
