@@ -8,7 +8,7 @@ import { integrity } from "./report_head.js";
 import { loaded } from "./states.js";
 import { t } from "./texts.js";
 import { formatDuration, formatMoment, zoneName } from "./time.js";
-import { untrusted } from "./untrusted.js";
+import { plain, untrusted } from "./untrusted.js";
 
 export async function show(main, { sessionId }, { me, signal, setTitle }) {
   setTitle(t("print.title"));
@@ -24,7 +24,7 @@ export async function show(main, { sessionId }, { me, signal, setTitle }) {
   fill(main, head, report);
   await loaded(report, () => load(sessionId, signal), (data) => {
     button.disabled = false;
-    setTitle(`${t("print.title")} · ${data.session.candidateName ?? t("print.hiddenName")}`);
+    setTitle(`${t("print.title")} · ${plain(nameOf(data))}`);
     return render(data, me);
   });
 }
@@ -53,7 +53,7 @@ function render(data, me) {
     title(data),
     decision(data),
     facts(data),
-    section("integrity", h("div", { class: "print-integrity" }, integrity(record, { session })), seal(record)),
+    section("integrity", h("div", { class: "print-integrity" }, integrity(record, { session })), seal(data)),
     section("brief", repository(assessment), h("div", { class: "brief" }, assessment.taskBrief)),
     section("scores", scoresSection(data)),
     section("metrics", cohortSection(data)),
@@ -73,13 +73,22 @@ function rows(pairs) {
   return h("dl", { class: "facts" }, filled.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value))));
 }
 
-function title({ session, assessment }) {
-  const name = session.candidateName ? untrusted(session.candidateName) : t("print.hiddenName");
+/** The candidate's name; without one, why, or what else identifies them. */
+function nameOf({ session, assessment }) {
+  const { candidateName, candidateEmail, externalId, candidateId, erasedAt } = session;
+  if (candidateName) return candidateName;
+  if (erasedAt) return t("print.erasedName");
+  if (assessment.blind && !candidateEmail) return t("print.hiddenName");
+  return candidateEmail ?? externalId ?? t("common.candidate", { id: candidateId.slice(-4) });
+}
+
+function title(data) {
+  const { session, assessment } = data;
   return h(
     "header",
     {},
     h("p", { class: "company" }, session.orgName),
-    h("p", { class: "print-name" }, name),
+    h("p", { class: "print-name" }, untrusted(nameOf(data))),
     h("p", {}, assessment.title, " · ", assessment.role),
     session.erasedAt && h("p", { class: "notice warn" }, t("print.erased", { time: formatMoment(session.erasedAt) })),
     session.status === "active" && h("p", { class: "notice warn" }, t("print.running")),
@@ -100,13 +109,14 @@ function decision({ session }) {
   );
 }
 
-function facts({ session, assessment }) {
+function facts(data) {
+  const { session, assessment } = data;
   const duration = session.metrics?.durationMs ?? null;
   const zone = zoneName(session.redeemedAt);
   return section(
     "facts",
     rows([
-      [t("print.candidate"), session.candidateName ? untrusted(session.candidateName) : t("print.hiddenName")],
+      [t("print.candidate"), untrusted(nameOf(data))],
       [t("print.email"), session.candidateEmail && untrusted(session.candidateEmail)],
       [t("print.externalId"), session.externalId],
       [t("print.assessment"), `${assessment.title}, ${assessment.role}`],
@@ -148,14 +158,15 @@ function repository({ repoUrl, repoCommit }) {
 }
 
 /** Which state of the record this is. */
-function seal({ seal: head, finalSeal }) {
+function seal({ session, record: { seal: head, finalSeal } }) {
+  const none = t(session.erasedAt ? "print.sealErased" : "print.noSeal");
   return rows([
-    [t("print.seal"), head.head ? [h("code", {}, head.head), h("br"), t("print.sealed", { n: head.count })] : t("print.noSeal")],
+    [t("print.seal"), head.head ? [h("code", {}, head.head), h("br"), t("print.sealed", { n: head.count })] : none],
     [
       t("print.finalSeal"),
       finalSeal
         ? t("print.finalSealText", { n: finalSeal.number, time: formatMoment(finalSeal.sealedAt), reason: finalSeal.reason, key: finalSeal.keyId ?? t("print.noKey") })
-        : t("print.noFinalSeal"),
+        : t(session.status === "active" ? "print.sealAfterClose" : "print.noFinalSeal"),
     ],
   ]);
 }
