@@ -90,5 +90,9 @@ def shown(session_id: Any) -> dict[str, Any]:
         "capture": capture(session, counting),
         "erased_at": session.key.erased_at,
         "test_result": sessions.submitted_tests(session),
+        "decision": session.key.decision,
+        "decision_reason": session.key.decision_reason,
+        "decided_at": session.key.decided_at,
+        "decided_by": session.key.decided_by and session.key.decided_by.author,
     }
     return blind.hide_names(caller, [members])[0]

@@ -1,11 +1,12 @@
 """Sessions, as reviewers and their candidate see them."""
 
+from rules.fairness import DECISIONS
 from rules.recorded_events import CHANNELS, CLIENT
 from schemas import members
 from schemas.base import Body, Schema
 from schemas.fields import Choice, Dict, Flag, Id, Integer, ListOf, Nested, Number, String, Text, Verbatim
 from schemas.hand_ins import HandIn
-from schemas.keys import SESSION_STATUSES
+from schemas.keys import SESSION_STATUSES, DecidingReviewer
 from schemas.timestamps import Timestamp
 
 MAX_TESTS = 2**31 - 1
@@ -170,6 +171,17 @@ class ReviewedSession(Session):
     capture = Nested(Capture, "Channels, tools and agent sessions that recorded the session.", optional=True)
     erased_at = Timestamp("When personal data was erased.", null=True, optional=True)
     test_result = Nested(TestResult, "Submitted test result.", null=True, optional=True)
+    decision = Choice(
+        DECISIONS,
+        "Latest decision about the candidate, also of a revoked key.",
+        example="advanced",
+        optional=True,
+    )
+    decision_reason = String(
+        "Reason for the decision.", example="Careful, well tested fix.", null=True, optional=True
+    )
+    decided_at = Timestamp("When it was decided; null before the first decision.", null=True, optional=True)
+    decided_by = Nested(DecidingReviewer, "Who decided; null if that is not known.", null=True, optional=True)
 
 
 class ListedSession(SessionBase):

@@ -16,7 +16,10 @@ FOR_ALL = {
     "id", "assessmentId", "keyId", "orgName", "assessmentTitle", "status", "eventCount", "lateEventCount",
     "redeemedAt", "closesAt", "closedAt", "completedAt", "retainedUntil", "erasureRequestedAt",
 }  # fmt: skip
-FOR_REVIEWERS = {"candidateName", "candidateEmail", "hiredAt", "metrics", "erasedAt", "testResult"}
+FOR_REVIEWERS = {
+    *("candidateName", "candidateEmail", "hiredAt", "metrics", "erasedAt", "testResult"),
+    *("decision", "decisionReason", "decidedAt", "decidedBy"),
+}
 METRICS = {
     "durationMs", "promptCount", "commandFailRate", "verifyIntensity", "manualEditRatio", "firstChangeLatencyMs",
     "testsPassed", "commandCount", "fileChangeCount", "uniqueFilesTouched", "testRunCount", "decisionCount",
@@ -291,3 +294,13 @@ def test_a_session_is_derived_once_at_a_time(clock, reviewer, limited, derivatio
     assert body_of(reviewer.get(path))["closedAt"] == LIMIT
     assert refusals == [(503, "unavailable")]
     assert TaskFailure.select().count() == 0
+
+
+def test_a_session_has_the_decision_also_after_the_key_was_revoked(reviewer, candidate, key, session):
+    path = f"/v1/sessions/{session.id}"
+    assert reviewer.get(path).json["decidedAt"] is None
+    reviewer.put(f"/v1/candidates/{key.id}/decision", {"decision": "rejected", "reason": "No tests."})
+    key.revoke()
+    shown = reviewer.get(path).json
+    assert (shown["decision"], shown["decisionReason"]) == ("rejected", "No tests.")
+    assert shown["decidedBy"] == {"id": str(reviewer.row.id), "name": reviewer.row.name, "kind": "service"}

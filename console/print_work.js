@@ -1,0 +1,105 @@
+// The numbers and the code in the report for the file: metrics with their cohort, phases, tokens and cost, final diff.
+
+import { diffView } from "./diff.js";
+import { h } from "./dom.js";
+import { FORMATS } from "./report_metrics.js";
+import { t } from "./texts.js";
+import { formatDuration } from "./time.js";
+import { untrusted } from "./untrusted.js";
+
+const MAX_LINES = 400;
+const MAX_FILE_LINES = 200;
+const number = (value) => (value === null ? "–" : value.toLocaleString("en"));
+const money = (value) => (value === null ? t("print.noPrice") : `$${value.toFixed(2)}`);
+
+/**
+ * A table in a region that scrolls; the first column names the row, the others are numbers unless `words` has their
+ * index. A page break may come between the rows of a long one.
+ */
+function table(caption, names, rows, words = [], isLong = false) {
+  const kind = (n) => (n > 0 && !words.includes(n) ? "numeric" : null);
+  const head = h("tr", {}, names.map((name, n) => h("th", { scope: "col", class: kind(n) }, name)));
+  const body = rows.map((row) => h("tr", {}, row.map((cell, n) => (n ? h("td", { class: kind(n) }, cell) : h("th", { scope: "row" }, cell)))));
+  const element = h("table", { class: isLong ? "print-table long" : "print-table" }, h("caption", { class: "visually-hidden" }, caption), h("thead", {}, head), h("tbody", {}, body));
+  return h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": caption }, element);
+}
+
+/** Each metric with its definition, and how the others of the assessment are distributed. */
+export function cohortSection({ session, cohort }) {
+  if (!session.metrics) return h("p", {}, t("print.noMetrics"));
+  const columns = ["metric", "value", "n", "lowerQuartile", "median", "upperQuartile"].map((name) => t(`print.columns.${name}`));
+  const rows = Object.entries(FORMATS).map(([name, format]) => {
+    const summary = cohort?.summary[name];
+    const shown = (value) => (value === null || value === undefined ? "–" : format(value));
+    const rank = cohort && !cohort.small && summary.rank;
+    return [
+      [
+        h("strong", {}, t(`report.metrics.names.${name}`)),
+        h("div", { class: "quiet" }, t(`report.metrics.definitions.${name}`)),
+        summary && h("div", { class: "quiet" }, t(`report.metrics.directions.${summary.direction}`), rank && ` ${t("print.rank", { rank })}`),
+      ],
+      shown(summary?.value ?? session.metrics[name]),
+      summary ? number(summary.n) : "–",
+      shown(summary?.lowerQuartile),
+      shown(summary?.median),
+      shown(summary?.upperQuartile),
+    ];
+  });
+  return [
+    h("p", {}, cohort && `${t("print.cohort", { n: cohort.sessionCount })} `, t("print.metricsVersion", { version: session.metrics.derivationVersion })),
+    cohort?.small && h("p", { class: "notice warn" }, cohort.smallNote),
+    table(t("print.sections.metrics"), columns, rows, [], true),
+  ];
+}
+
+export function workSection({ phases, activeMs, idleMs, sittings, models, totalCostUsd, proxyUsage }) {
+  const phaseRows = phases.map(({ name, events, timeMs, share }) => [
+    [t(`report.phases.${name}`), h("span", { class: "quiet" }, ` ${t(`report.phaseWhat.${name}`)}`)],
+    formatDuration(timeMs / 1000),
+    share === null ? "–" : `${Math.round(100 * share)} %`,
+    number(events),
+  ]);
+  const columns = (...names) => names.map((name) => t(`print.columns.${name}`));
+  const modelRows = models.map(({ model, tokens, costUsd }) => [untrusted(model), number(tokens.input), number(tokens.output), number(tokens.cacheRead), number(tokens.cacheWrite), money(costUsd)]);
+  const proxyRows = proxyUsage.map((use) => [
+    use.model ? untrusted(use.model) : t("print.noModel"),
+    number(use.inputTokens),
+    number(use.outputTokens),
+    number(use.cacheReadTokens),
+    number(use.cacheWriteTokens),
+    money(use.costUsd),
+  ]);
+  const tokenColumns = columns("model", "input", "output", "cacheRead", "cacheWrite", "cost");
+  return [
+    h("p", {}, t("print.time", { active: formatDuration(activeMs / 1000), idle: formatDuration(idleMs / 1000), n: sittings.length })),
+    table(t("print.phases"), columns("phase", "time", "share", "events"), phaseRows),
+    h("h3", {}, t("print.tokens")),
+    models.length > 0 && [table(t("print.tokens"), tokenColumns, modelRows), h("p", {}, t("print.totalCost", { cost: money(totalCostUsd) }))],
+    proxyUsage.length > 0 && [h("p", {}, t("print.proxy")), table(t("print.proxy"), tokenColumns, proxyRows)],
+    !models.length && !proxyUsage.length && h("p", {}, t("print.noTokens")),
+  ];
+}
+
+/** The files, and the first lines of the diff up to a limit. */
+export function diffSection({ handIn, files, total }) {
+  if (handIn?.state !== "read") return h("p", {}, t(handIn ? "print.noDiff" : "print.noHandIn"));
+  if (!files.length) return h("p", {}, t("print.emptyDiff"));
+  let left = MAX_LINES;
+  const printed = files.filter(({ linesAdded, linesRemoved }) => {
+    const lines = linesAdded + linesRemoved;
+    if (lines > MAX_FILE_LINES || lines > left) return false;
+    left -= lines;
+    return true;
+  });
+  const rows = files.map((file) => [h("code", {}, untrusted(file.path)), t(`report.diff.${file.status}`), `+${file.linesAdded}`, `−${file.linesRemoved}`]);
+  const columns = ["file", "change", "added", "removed"].map((name) => t(`print.columns.${name}`));
+  const view = diffView(printed, { attributed: handIn.baseVerified !== false });
+  for (const details of view.querySelectorAll("details")) details.open = true;
+  const rest = (total ?? files.length) - printed.length;
+  return [
+    h("p", {}, t("print.diffText", { n: total ?? files.length, counted: number(handIn.countedLines), manual: number(handIn.manualLines) })),
+    table(t("print.sections.diff"), columns, rows, [1], true),
+    rest > 0 && h("p", { class: "notice" }, t("print.diffLimit", { n: rest, lines: MAX_LINES })),
+    view,
+  ];
+}

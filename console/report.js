@@ -1,0 +1,138 @@
+// One session: facts first, then its record, changes, costs and metrics.
+
+import * as api from "./api.js";
+import { fill, h, newId } from "./dom.js";
+import { loadEvents } from "./events.js";
+import { header, integrity } from "./report_head.js";
+import { loaded } from "./states.js";
+import { t } from "./texts.js";
+
+const TABS = ["record", "conversation", "changes", "usage", "decisions", "files", "metrics"];
+const AFTER_ERASURE = ["metrics"];
+const MODULES = {
+  record: "./report_record.js",
+  conversation: "./conversation.js",
+  changes: "./report_changes.js",
+  usage: "./report_usage.js",
+  decisions: "./report_decisions.js",
+  files: "./report_files.js",
+  metrics: "./report_metrics.js",
+};
+
+/** The address of an event in its session's report. */
+export function eventLink(sessionId, eventId) {
+  return `#/sessions/${sessionId}?event=${encodeURIComponent(eventId)}`;
+}
+
+export async function show(main, { sessionId }, context) {
+  const { signal, setTitle } = context;
+  setTitle(t("report.title"));
+  fill(main, h("h1", { tabindex: "-1", class: "visually-hidden" }, t("report.title")), h("div"));
+  const read = () => api.get(`/v1/sessions/${sessionId}`, { signal });
+  await loaded(main.lastElementChild, read, (session) => page(session, context));
+}
+
+function page(session, { signal, query, setTitle, may }) {
+  const path = `/v1/sessions/${session.id}`;
+  const report = {
+    session,
+    signal,
+    path,
+    events: once(() => loadEvents(session.id, { signal })),
+    analytics: once(() => api.get(`${path}/analytics`, { signal })),
+    integrity: once(() => api.get(`${path}/integrity`, { signal })),
+    eventId: query.get("event"),
+    openEvent: null,
+  };
+  const facts = h("section", { class: "report-integrity", "aria-label": t("report.integrity.title") });
+  const tabs = tabBar(report, query.get("tab"));
+  report.openEvent = (id) => {
+    report.eventId = id;
+    tabs.open("record");
+    report.selectEvent?.(id);
+  };
+  loaded(facts, report.integrity, (found) => integrity(found, report));
+  const nodes = [header(report, { setTitle, may }), facts, tabs.element];
+  // The page's heading is the header's: the one shown while loading goes.
+  document.querySelector("main > h1")?.remove();
+  queueMicrotask(() => tabs.start());
+  return nodes;
+}
+
+/** `load` called at most once; again after a failure. */
+function once(load) {
+  let promise = null;
+  return () => {
+    promise ??= load().catch((error) => {
+      promise = null;
+      throw error;
+    });
+    return promise;
+  };
+}
+
+/** The tabs and their panels; a panel is loaded when it is first opened. */
+function tabBar(report, first) {
+  const names = report.session.erasedAt ? AFTER_ERASURE : TABS;
+  const start = names.includes(first) && !report.eventId ? first : names[0];
+  const prefix = newId("tab");
+  const buttons = new Map(names.map((name) => [name, tabButton(name, prefix, () => open(name))]));
+  const panels = new Map(names.map((name) => [name, tabPanel(name, prefix)]));
+  let current = null;
+
+  function open(name) {
+    if (name !== current) report.address = { tab: name };
+    current = name;
+    for (const [each, button] of buttons) {
+      button.setAttribute("aria-selected", String(each === name));
+      button.tabIndex = each === name ? 0 : -1;
+      panels.get(each).hidden = each !== name;
+    }
+    rememberAddress(report, name);
+    const panel = panels.get(name);
+    if (!panel.firstChild) fillPanel(panel, name, report);
+  }
+
+  const list = h("div", { class: "tabs", role: "tablist", "aria-label": t("report.tabs.label") }, [...buttons.values()]);
+  list.addEventListener("keydown", (event) => {
+    const at = names.indexOf(current);
+    const next = { ArrowRight: at + 1, ArrowLeft: at - 1, Home: 0, End: names.length - 1 }[event.key];
+    if (next === undefined) return;
+    event.preventDefault();
+    const name = names[(next + names.length) % names.length];
+    open(name);
+    buttons.get(name).focus();
+  });
+  return { element: h("div", {}, list, [...panels.values()]), open, start: () => open(start) };
+}
+
+function tabButton(name, prefix, onclick) {
+  const attributes = { type: "button", role: "tab", id: `${prefix}-${name}`, "aria-controls": `${prefix}-panel-${name}` };
+  return h("button", { ...attributes, onclick }, t(`report.tabs.${name}`));
+}
+
+function tabPanel(name, prefix) {
+  return h("div", { class: "tab-panel", role: "tabpanel", id: `${prefix}-panel-${name}`, "aria-labelledby": `${prefix}-${name}`, hidden: true });
+}
+
+async function fillPanel(panel, name, report) {
+  const container = h("div");
+  fill(panel, container);
+  await loaded(
+    container,
+    async () => {
+      const section = await import(MODULES[name]);
+      return section.load(report).then((value) => [section, value]);
+    },
+    ([section, value]) => section.render(value, report),
+  );
+}
+
+/** Keep tab and event in the address, so that it can be shared and reloaded. */
+function rememberAddress(report, tab) {
+  const query = new URLSearchParams();
+  if (tab === "record" && report.eventId) query.set("event", report.eventId);
+  else if (tab !== TABS[0]) query.set("tab", tab);
+  const address = `#/sessions/${report.session.id}${query.size ? `?${query}` : ""}`;
+  if (location.hash !== address) history.replaceState(null, "", address);
+}

@@ -1,0 +1,179 @@
+"""The organization: who works for it, its tokens and webhooks, what candidates read, and what happened."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from rules.event_types import EVENT_TYPES
+from tests.browser.conftest import PHONE
+from tests.delivery.receiver import receiving
+from tests.live.client import Client
+
+PARTS = ["people", "tokens", "webhooks", "candidates", "retention", "audit", "usage"]
+
+
+@pytest.fixture
+def person(site, team):
+    """`person(role)`: a client with the token of a new person with this role."""
+
+    def person(role="reviewer"):
+        owner = team.post("/v1/org/people", {"name": "Rita", "email": "rita@example.com", "role": role})
+        body = {"name": "Console", "personId": owner["person"]["id"], "scopes": ["write"]}
+        return Client(site.port, Authorization=f"Bearer {team.post('/v1/org/tokens', body)['secret']}")
+
+    return person
+
+
+def press(visit, name):
+    """Press the button of the open dialog, or of the page."""
+    dialog = visit.page.locator("dialog[open]")
+    within = dialog if dialog.count() else visit.page.locator("main")
+    within.get_by_role("button", name=name, exact=True).first.click()
+
+
+def test_people_are_added_changed_deactivated_and_deleted(open_console, team):
+    visit = open_console(team, "/organization/people")
+    assert visit.shows("No people yet")
+    press(visit, "Add a person")
+    visit.page.get_by_label("Name").fill("Bob Sample")
+    visit.page.get_by_label("Email address").fill("bob@")
+    visit.page.get_by_label("Email address").fill("bob@example.com")
+    press(visit, "Add and invite")
+    assert visit.shows("1 person")
+    press(visit, "Add a person")
+    visit.page.get_by_label("Name").fill("Robert")
+    visit.page.get_by_label("Email address").fill("bob@example.com")
+    press(visit, "Add and invite")
+    assert visit.shows("That did not work")  # the address is taken
+    press(visit, "Cancel")
+    press(visit, "Change: Bob Sample")
+    visit.page.get_by_label("Observer").check()
+    press(visit, "Save")
+    visit.page.get_by_role("cell", name="Observer").wait_for()
+    press(visit, "Deactivate: Bob Sample")
+    press(visit, "Deactivate")
+    assert visit.shows("Inactive")
+    visit.page.get_by_role("button", name="Undo").click()
+    visit.page.get_by_text("Inactive").wait_for(state="detached")
+    press(visit, "Delete: Bob Sample")
+    press(visit, "Delete")
+    assert visit.shows("No people yet")
+    assert visit.page.evaluate("document.activeElement.tagName") == "H1"
+    assert [message for message in visit.messages if "409" not in message] == []
+
+
+def test_a_token_is_shown_once_works_and_is_revoked(open_console, site, team):
+    visit = open_console(team, "/organization/tokens")
+    press(visit, "Create a token")
+    visit.page.get_by_label("Name").fill("Scripts")
+    visit.page.get_by_label("Scope").select_option("write")
+    press(visit, "Create")
+    secret = visit.page.get_by_role("textbox", name="Secret").input_value()
+    press(visit, "Close")
+    assert Client(site.port, Authorization=f"Bearer {secret}").get("/v1/me")["name"] == "Scripts"
+    assert secret not in visit.page.content()
+    press(visit, "Revoke: Scripts")
+    press(visit, "Revoke")
+    assert visit.shows("1 token")
+    assert Client(site.port, Authorization=f"Bearer {secret}").get("/v1/me").status == 401
+    assert visit.is_clean()
+
+
+def test_a_webhook_is_added_and_tested(open_console, site, team):
+    with receiving() as receiver, site.worker():
+        visit = open_console(team, "/organization/webhooks")
+        press(visit, "Add a webhook")
+        visit.page.get_by_label("Address", exact=True).fill(receiver.url())
+        visit.page.get_by_label("Name", exact=True).fill("Tracking")
+        types = visit.page.locator("[name=types]").evaluate_all("inputs => inputs.map(({value}) => value)")
+        assert types == list(EVENT_TYPES), "Correct TYPES in console/organization_webhooks.js."
+        visit.page.get_by_label("session.completed").check()
+        press(visit, "Add")
+        assert visit.page.get_by_role("textbox", name="Secret").input_value().startswith("whsec_")
+        press(visit, "Close")
+        press(visit, "Send a test: Tracking")
+        assert visit.shows("The test was received.")
+        assert visit.page.get_by_role("cell", name="Delivered").count() == 1
+    assert team.get("/v1/webhooks")["webhooks"][0]["types"] == ["session.completed"]
+    assert visit.is_clean()
+
+
+def test_a_failing_webhook_says_why_and_its_message_is_delivered_again(open_console, site, team):
+    url = f"http://127.0.0.1:{site.port}/nothing"
+    hook = team.post("/v1/webhooks", {"url": url, "description": "Tracking"})["webhook"]["id"]
+    failing = "UPDATE webhooks SET failing_since = %s WHERE id = %s"
+    site.execute(failing, site.stored_time(seconds_ago=7200), site.stored_id(hook))
+    with site.worker():
+        visit = open_console(team, "/organization/webhooks")
+        assert visit.shows("Failing since 2 hours ago.")
+        press(visit, "Send a test: Tracking")
+        assert visit.shows("The test failed. The receiver responded with 404.")
+    visit.page.get_by_role("button", name="Deliver again: webhook.test").click()
+    assert visit.shows("The message is sent again.")
+    assert visit.page.get_by_role("cell", name="Waiting").count() == 1
+    assert visit.is_clean()
+
+
+def test_what_candidates_read_is_previewed_before_it_is_saved(open_console, team):
+    visit = open_console(team, "/organization/candidates")
+    visit.page.get_by_label("Name of your organization").fill("Northwind")
+    visit.page.get_by_label("Also recorded").fill("Calls to our own model\n\n  <b>Logs</b>  ")
+    preview = visit.page.locator(".preview")
+    assert preview.locator(".added").all_inner_texts() == [
+        "Addition:\nCalls to our own model",
+        "Addition:\n<b>Logs</b>",
+    ]
+    assert preview.get_by_text("recorded for Northwind").count() == 1
+    assert team.get("/v1/org/settings")["settings"]["displayName"] is None
+    press(visit, "Save")
+    assert visit.shows("Saved.")
+    saved = team.get("/v1/org/disclosure")["disclosure"]["captures"]
+    assert saved[-2:] == ["Calls to our own model", "<b>Logs</b>"]
+    assert preview.locator(".added").count() == 2
+    assert visit.is_clean()
+
+
+def test_a_shorter_retention_is_confirmed(open_console, team):
+    visit = open_console(team, "/organization/retention")
+    assert visit.shows("until somebody erases it")
+    visit.page.get_by_label("Automatically").check()
+    visit.page.get_by_label("Days").fill("90")
+    press(visit, "Save")
+    assert visit.shows("more than 90 days ago is erased for good")
+    press(visit, "Erase and save")
+    assert visit.shows("Now: 90 days after the end.")
+    assert team.get("/v1/org/settings")["settings"]["retentionDays"] == 90
+    assert visit.is_clean()
+
+
+def test_the_audit_log_is_filtered_and_exported(open_console, team, assessment):
+    team.request("PATCH", "/v1/org/settings", {"retentionDays": 30})
+    visit = open_console(team, "/organization/audit")
+    assert visit.shows("entries shown, newest first")
+    visit.page.get_by_label("What").fill("changeSettings")
+    press(visit, "Filter")
+    assert visit.shows("1 entry shown")
+    assert visit.shows("retentionDays")
+    with visit.page.expect_download() as download:
+        press(visit, "Export")
+    lines = Path(download.value.path()).read_text().splitlines()
+    assert [json.loads(line)["action"] for line in lines] == ["changeSettings"]
+    assert visit.is_clean()
+
+
+def test_usage_is_shown_by_month_and_model(open_console, team):
+    visit = open_console(team, "/organization/usage")
+    assert visit.shows("No model calls yet")
+    assert visit.shows("Self-hosted")
+    assert visit.is_clean()
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_a_reviewer_reads_every_part_and_changes_none(open_console, person, part):
+    visit = open_console(person(), f"/organization/{part}", width=PHONE)
+    visit.page.locator(".part:not([aria-busy]) > *").first.wait_for()
+    assert visit.page.locator("main button.primary:visible").all_inner_texts() in ([], ["Filter"])
+    assert visit.page.get_by_text("Only admins can change this").count() == (part not in ("audit", "usage"))
+    assert visit.page.get_by_role("navigation", name="Organization").get_by_role("link").count() == len(PARTS)
+    assert visit.is_clean()

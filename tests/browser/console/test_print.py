@@ -1,0 +1,119 @@
+"""The report for the file: as PDF on A4 and Letter it has every fact that carried the decision."""
+
+import io
+import re
+import unicodedata
+
+import pytest
+from pypdf import PdfReader
+
+from tests.browser.conftest import PHONE
+from tests.browser.console.test_todo import RUBRIC
+from tests.git_bundles.bundles import bundle, make_repository
+from tests.live.cast import ASSESSMENT, Candidate, event, invite
+from tests.live.client import Client, call
+from tests.live.service import wait_until
+
+POINTS = {"A4": (595, 842), "Letter": (612, 792)}
+HOSTILE = "<img src=x onerror=alert(1)> \u202egnp.exe"
+
+
+@pytest.fixture
+def reviewers(site, team):
+    """Clients of two people, Bob and Carol."""
+    clients = []
+    for name in ("Bob Sample", "Carol Diaz"):
+        body = {"name": name, "email": f"{name[:3].lower()}@northwind.example", "role": "reviewer"}
+        owner = team.post("/v1/org/people", body)["person"]["id"]
+        token = team.post("/v1/org/tokens", {"name": name, "personId": owner, "scopes": ["write"]})
+        clients.append(Client(site.port, Authorization=f"Bearer {token['secret']}"))
+    return clients
+
+
+@pytest.fixture
+def decided(site, team, reviewers, tmp_path):
+    """The session of a candidate whom both reviewers scored, and about whom Bob decided."""
+    rubric = team.post("/v1/rubrics", RUBRIC)["rubric"]
+    body = {"rubricId": rubric["id"], "timeLimitMinutes": 90, "taskBrief": "Find the lost orders.\n" * 30}
+    assessment = team.post("/v1/assessments", ASSESSMENT | body)["assessment"]
+    (key,) = invite(team, assessment, "ada@example.com", candidateNames=["Ada Lindqvist"])["keys"]
+    candidate = Candidate(site, key)
+    sent = [
+        event("prompt", 0, data={"text": "Why are orders lost?"}),
+        event("command", 60, data={"command": "go test ./...", "exitCode": 1}),
+        event("prompt", 120, data={"text": HOSTILE}),
+    ]
+    for each in sent:
+        candidate.ingest(each)
+    make_repository(tmp_path / "work", {"orders.py": "import time\n", "long.txt": "line\n" * 300})
+    hand_in(site, candidate, bundle(tmp_path / "work"))
+    candidate.complete()
+    path = f"/v1/sessions/{candidate.session_id}/scores/quality"
+    evidence = [sent[0]["id"], sent[2]["id"]]
+    bob, carol = reviewers
+    bob.request("PUT", path, {"value": 3, "comment": "Found the race by reading.", "evidence": evidence})
+    carol.request("PUT", path, {"value": 1, "comment": "Guessed first."})
+    decision = {"decision": "advanced", "reason": "Careful fix, after a talk about the guess."}
+    bob.request("PUT", f"/v1/candidates/{key['id']}/decision", decision)
+    with site.worker():
+        session = f"/v1/sessions/{candidate.session_id}"
+        wait_until(lambda: team.get(session)["seal"]["isWhole"], "The record is not sealed.")
+        wait_until(lambda: team.get(session)["handIn"]["state"] == "read", "The hand-in is not read.")
+    return candidate.session_id
+
+
+def hand_in(site, candidate, content):
+    headers = candidate.headers | {"Content-Type": "application/x-git-bundle"}
+    sent = call(site.port, "PUT", "/v1/candidate/hand-in", content, headers=headers, seconds=30)
+    assert sent.status == 200
+
+
+def words(page):
+    """The text of a page on one line, without ligatures."""
+    return re.sub(r"\s+", " ", unicodedata.normalize("NFKC", page.extract_text()))
+
+
+@pytest.mark.parametrize("paper", POINTS)
+def test_the_pdf_has_the_facts_on_every_paper(open_console, team, decided, paper):
+    visit = open_console(team, f"/sessions/{decided}/print", color_scheme="dark")
+    assert visit.shows("State of the record, by its seal")
+    pdf = PdfReader(io.BytesIO(visit.page.pdf(format=paper)))
+    pages = [words(page) for page in pdf.pages]
+    text = " ".join(pages)
+    for fact in (
+        *("Ada Lindqvist", "ada@example.com", "Backend API Challenge", "Find the lost orders."),
+        *("Advanced", "Careful fix, after a talk about the guess.", "Decided by Bob Sample"),
+        *("The record is intact", "covers 3 events", "1 h 30 min", "Completed"),
+        *("Bob Sample: 3 Strong", "Found the race by reading.", "Carol Diaz: 1 Weak", "Guessed first."),
+        *("two levels or more apart", "Why are orders lost?", "<img src=x onerror=alert(1)>", "U+202E"),
+        *("Failed commands", "100 %", "Lower quartile", "Fewer than 10 sessions", "Prompting"),
+        *(
+            "2 files",
+            "long.txt new +300",
+            "orders.py new +1",
+            "import time",
+            "The diff of 1 file is left out",
+        ),
+        *("Printed on", "by First token", f"#/sessions/{decided}"),
+    ):
+        assert fact in text, fact
+    head = team.get(f"/v1/sessions/{decided}/integrity")["seal"]["head"]
+    assert head in text.replace(" ", "")
+    assert "Back to the session" not in text
+    assert "Sign out" not in text
+    assert all(len(page) > 40 for page in pages), "A page is blank."
+    assert [f"{n + 1} / {len(pages)}" in page for n, page in enumerate(pages)] == [True] * len(pages)
+    assert [float(side) for side in pdf.pages[0].mediabox[2:]] == pytest.approx(POINTS[paper], abs=2)
+    assert visit.is_clean()
+
+
+def test_the_page_reads_on_a_phone(open_console, team, decided):
+    visit = open_console(team, f"/sessions/{decided}/print", width=PHONE)
+    assert visit.shows("Found the race by reading.")
+    assert visit.page.get_by_role("button", name="Print or save as PDF").is_enabled()
+    assert visit.is_clean()
+
+
+def test_an_unknown_session_says_so(open_console, team):
+    visit = open_console(team, "/sessions/01978f2e-7c1a-7a4e-9d57-1f3f7f8b7a01/print")
+    assert visit.shows("It does not exist, was deleted")
