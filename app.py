@@ -31,6 +31,7 @@ API_BLUEPRINTS = (
     "blueprints.timeline",
     "blueprints.integrity",
     "blueprints.scores",
+    "blueprints.todo",
     "blueprints.analytics",
     "blueprints.issues",
     "blueprints.rubrics",

@@ -4,9 +4,9 @@ from datetime import timedelta
 
 from access import audit, auth, caller, etags, refuses
 from access.idempotency import idempotent
-from blueprints import Blueprint, cursor_page, find
+from blueprints import Blueprint, cursor_page, find, setting
 from errors import LastWriteToken
-from models import ApiToken, Assessment, CandidateKey, clock, disclosure, people
+from models import ApiToken, Assessment, CandidateKey, ModelUsage, clock, disclosure, people
 from rules import plans
 from schemas import org as schemas
 from schemas.queries import CursorPageQuery
@@ -58,6 +58,33 @@ def change_settings(data):
     """
     caller.organization.update_columns(**data)
     return {"settings": _settings(caller.organization)}
+
+
+@blp.get("/org/disclosure")
+@auth.required(ApiToken)
+@etags.tagged
+@blp.response(200, schemas.OneDisclosure)
+def get_disclosure():
+    """Get the disclosure
+
+    The whole text that candidates consent to: the service's, with the organization's additions at the end of each list.
+    """
+    current = disclosure.for_organization(caller.organization)
+    return {"disclosure": current | {"tos_url": setting("TERMS_URL") or ""}}
+
+
+@blp.get("/org/usage")
+@auth.required(ApiToken)
+@blp.arguments(schemas.UsageQuery, location="query")
+@blp.response(200, schemas.Usage)
+def get_usage(query):
+    """Get the usage of models
+
+    Candidates' calls through the model proxies: tokens and cost by month (UTC), provider and model, newest month first.
+    Includes deleted assessments and erased candidates.
+    """
+    since = plans.month_start(clock.now(), query["months"] - 1)
+    return {"usage": ModelUsage.by_month(caller.organization, since), "since": since}
 
 
 @blp.get("/org/tokens")

@@ -179,6 +179,13 @@ class ErasedWithSession:
         return cls.delete().where(cls.session == session).execute()
 
 
+def month_of(column: Any) -> Any:
+    """The month of a timestamp in UTC, `2026-04`, in a query."""
+    if is_postgres():
+        return peewee.fn.to_char(peewee.fn.timezone("UTC", column), "YYYY-MM").coerce(False)
+    return peewee.fn.substr(column, 1, 7).coerce(False)
+
+
 def case_folded(*parts: str | None) -> str:
     """The parts as case-insensitive search compares them, the same on every database and locale."""
     return "\n".join(filter(None, parts)).casefold()

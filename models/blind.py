@@ -44,6 +44,12 @@ def hide_names(viewer: Any, rows: list[dict[str, Any]], id_name: str = "key_id")
     return [row | _HIDDEN_COLUMNS if row_id(row[id_name]) in hidden else row for row in rows]
 
 
+def hide_person(row: dict[str, Any]) -> dict[str, Any]:
+    """A row of a hidden candidate without name, address, and the mail server's error, which can quote the address."""
+    errors = {"last_error": None} if "last_error" in row else {}
+    return row | _HIDDEN_COLUMNS | errors
+
+
 def hide_candidates(viewer: Any, rows: list[Any]) -> list[Any]:
     """The CandidateRows; a key, which would let its reader act as the candidate, is masked."""
     hidden = hidden_from(viewer, [row.id for row in rows])

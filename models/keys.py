@@ -203,6 +203,19 @@ add_index(
     *(CandidateKey.organization, CandidateKey.updated_at),
     where=CandidateKey.updated_at.is_null(False),
 )
+# For what waits for reviewers (models/todo.py).
+add_index(
+    "candidate_keys_undecided",
+    *(CandidateKey.organization, CandidateKey.id),
+    where=CandidateKey.is_redeemed
+    & (CandidateKey.decision == "undecided")
+    & CandidateKey.erased_at.is_null(),
+)
+add_index(
+    "candidate_keys_to_erase",
+    *(CandidateKey.organization, CandidateKey.erasure_requested_at),
+    where=CandidateKey.erasure_requested_at.is_null(False) & CandidateKey.erased_at.is_null(),
+)
 # For due reminders.
 add_index("candidate_keys_to_remind", CandidateKey.expires_at, where=CandidateKey.reminded_at.is_null())
 

@@ -8,10 +8,11 @@ from typing import Any, Self
 
 import peewee
 
-from models.base import Model, PersonalData, Query, TimestampField, clock, db
+from models.base import Model, PersonalData, Query, TimestampField, clock, db, month_of
 from models.database import connection
 from models.fields import IntegerField, TextField
 from models.keys import CandidateKey
+from models.orgs import Organization
 from models.sessions import Session, prices
 from rules import usage
 from rules.timestamps import whole_seconds_ns
@@ -121,6 +122,21 @@ class ModelUsage(Model):
         return [row | {name: row[name] and int(row[name]) for name in names} for row in rows]
 
     @classmethod
+    def by_month(cls, organization: Organization, since: datetime) -> list[dict[str, Any]]:
+        """An organization's usage by month (UTC), provider and model, as `by_model`, newest month first."""
+        names = (*_COUNTS, "cost_nano_usd")
+        month = month_of(cls.started_at)
+        sums = [peewee.fn.SUM(getattr(cls, name)).alias(name) for name in names]
+        query = cls.select(
+            *(month.alias("month"), cls.provider, cls.model, peewee.fn.COUNT(cls.id).alias("calls")),
+            *(peewee.fn.COUNT(peewee.fn.DISTINCT(cls.session)).alias("sessions"), *sums),
+        )
+        query = query.join(Session).where(Session.organization == organization, cls.started_at >= since)
+        rows: Any = query.group_by(month, cls.provider, cls.model).dicts()
+        uses = [_with_cost(row | {name: row[name] and int(row[name]) for name in names}) for row in rows]
+        return sorted(uses, key=lambda use: (use["month"], use["cost_nano_usd"] or 0), reverse=True)
+
+    @classmethod
     def agent_sessions(cls, session: Session, tool: str | None) -> set[str]:
         """A tool's latest agent sessions in a session, at most MAX_AGENT_SESSIONS."""
         query = cls.select(cls.agent_session).where(cls.session == session, cls.agent_session.is_null(False))
@@ -173,3 +189,8 @@ class ModelReservation(Model):
     def release(self) -> None:
         with connection():
             self.delete_instance()
+
+
+def _with_cost(use: dict[str, Any]) -> dict[str, Any]:
+    cost = use["cost_nano_usd"]
+    return use | {"cost_usd": None if cost is None else cost / 10**9}

@@ -7,7 +7,7 @@ import peewee
 
 from models import cohorts, sql
 from models.assessments import Assessment
-from models.base import Query, clock, is_postgres
+from models.base import Query, clock, month_of
 from models.keys import CandidateKey
 from models.orgs import Organization
 from models.sessions import Session
@@ -107,13 +107,6 @@ def _closed_sessions(organization: Organization, assessment_id: Any) -> Query:
     return query if assessment_id is None else query.where(S.assessment == assessment_id)
 
 
-def _month() -> Any:
-    """The month in which a key was generated, `2026-04`."""
-    if is_postgres():
-        return peewee.fn.to_char(peewee.fn.timezone("UTC", K.created_at), "YYYY-MM").coerce(False)
-    return peewee.fn.substr(K.created_at, 1, 7).coerce(False)
-
-
 def funnel_counts(organization: Organization, assessment_id: Any = None) -> list[dict[str, Any]]:
     """The funnel by assessment and month, oldest assessment first.
 
@@ -122,7 +115,7 @@ def funnel_counts(organization: Organization, assessment_id: Any = None) -> list
     completed = S.completed_at.is_null(False) | S.hired_at.is_null(False)
     is_reviewed = completed & (S.score_total.is_null(False) | (K.decision != "undecided"))
     was_invited = K.revoked_at.is_null() | (K.revoked_at == K.erased_at) | S.id.is_null(False)
-    month = _month()
+    month = month_of(K.created_at)
     query = K.select(
         K.assessment.alias("assessment_id"),
         A.title.alias("assessment_title"),
@@ -145,7 +138,11 @@ def funnel_counts(organization: Organization, assessment_id: Any = None) -> list
 def _metric_values(organization: Organization, assessment_id: Any) -> list[dict[str, Any]]:
     """Each closed session's assessment, month and values of METRICS."""
     query = _closed_sessions(organization, assessment_id).select(
-        *(S.assessment.alias("assessment_id"), A.title.alias("assessment_title"), _month().alias("month")),
+        *(
+            S.assessment.alias("assessment_id"),
+            A.title.alias("assessment_title"),
+            month_of(K.created_at).alias("month"),
+        ),
         *(getattr(S, metric.field) for metric in METRICS),
     )
     return list(query.dicts())

@@ -182,7 +182,7 @@ def sheet(session: Session, number: int | None = None) -> dict[str, Any]:
 
 
 def _store_total(session: Session) -> None:
-    """Store the total and the means of the locked session's default sheet, for lists of results."""
+    """Store total, means and disagreement of the locked session's default sheet, for lists."""
     history = list(Score.history(session))
     version = _scored_version(history)
     criteria = [_with_scores(criterion, version, history) for criterion in version.criteria]
@@ -191,7 +191,11 @@ def _store_total(session: Session) -> None:
         {"key": criterion["key"], "mean": criterion["mean"], "reviewers": len(criterion["scores"])}
         for criterion in criteria
     ]
-    session.update_columns(score_total=None if total is None else round(total * 1000), score_criteria=means)
+    session.update_columns(
+        score_total=None if total is None else round(total * 1000),
+        score_criteria=means,
+        has_disagreement=any(criterion["disagreement"] for criterion in criteria),
+    )
 
 
 def _total(version: RubricVersion, criteria: list[dict[str, Any]]) -> float | None:

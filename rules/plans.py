@@ -30,3 +30,10 @@ def calendar_month(now: datetime) -> tuple[datetime, datetime]:
     """The start of the month of `now`, in UTC, and of the next one (R10)."""
     start = now.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
     return start, (start + timedelta(days=32)).replace(day=1)
+
+
+def month_start(now: datetime, months_before: int) -> datetime:
+    """The start of the calendar month, in UTC, that many months before the one of `now`."""
+    start, _ = calendar_month(now)
+    years, month = divmod(start.year * 12 + start.month - 1 - months_before, 12)
+    return start.replace(year=years, month=month + 1)

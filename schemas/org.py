@@ -4,11 +4,15 @@ from rules.plans import QUOTAS, SUBSCRIPTION_STATES
 from rules.retention import MAX_DAYS, MIN_DAYS
 from rules.roles import ROLES
 from schemas import members
+from schemas.analytics import ProxyUse
 from schemas.base import Body, CursorPageOf, Deleted, Schema, shape
+from schemas.candidate_session import Disclosure
 from schemas.fields import Choice, Email, Id, Integer, Line, ListOf, Nested, String, TextList
+from schemas.queries import Filter, QueryInteger
 from schemas.timestamps import Timestamp
 
 SCOPES = ("read", "write")
+MAX_USAGE_MONTHS = 36
 EXAMPLE_SECRET = "psk_live_" + "0" * 36
 
 
@@ -77,6 +81,38 @@ class Settings(SettingsChange):
 
 
 OneSettings = shape("OneSettings", "The organization's settings.", settings=Nested(Settings, "The settings."))
+
+
+OneDisclosure = shape(
+    "OneDisclosure",
+    "The disclosure that candidates consent to.",
+    disclosure=Nested(Disclosure, "The text."),
+)
+
+
+class UsageQuery(Filter):
+    """Months of the usage."""
+
+    months = QueryInteger(
+        f"Number of calendar months (UTC), the current one included; at most {MAX_USAGE_MONTHS}.",
+        min=1,
+        max=MAX_USAGE_MONTHS,
+        load_default=12,
+    )
+
+
+class MonthlyUse(ProxyUse):
+    """Usage of one model in one month, as the providers reported it."""
+
+    month = String("Month in which the calls started, in UTC.", example="2026-04")
+    sessions = Integer("Sessions with such calls.", example=12)
+
+
+class Usage(Schema):
+    """Usage of models through the proxies."""
+
+    since = Timestamp("Start of the first month.")
+    usage = ListOf(MonthlyUse, "By month, newest first, then by cost.")
 
 
 class NewToken(Body):

@@ -150,6 +150,7 @@ class Session(Model):
     final_seal_mac = BytesField(null=True)
     score_total = BigIntegerField(null=True)
     score_criteria = JSONField(null=True)
+    has_disagreement = peewee.BooleanField(default=False)
     integrity_codes = JSONField(null=True)
     integrity_checked_at = TimestampField(null=True)
     checked_seal_count = IntegerField(default=0)
@@ -271,6 +272,12 @@ add_index("sessions_unsealed", Session.closed_at, where=Session.final_seal_count
 add_index("sessions_open_of", Session.assessment, where=Session.closed_at.is_null())
 # For the worker's search for sessions whose record has not been checked since their latest final seal.
 add_index("sessions_unchecked", Session.id, where=Session.checked_seal_count < Session.final_seal_count)
+# For what waits for reviewers (models/todo.py).
+add_index(
+    "sessions_disagreeing",
+    *(Session.organization, Session.created_at, Session.id),
+    where=Session.has_disagreement,
+)
 # For the order of results (models/results.py).
 for _name in ("created_at", "completed_at", *METRIC_COLUMNS, "score_total"):
     add_index(f"sessions_by_{_name}", Session.assessment, getattr(Session, _name), Session.id)

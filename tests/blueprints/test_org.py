@@ -4,11 +4,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from callers import Caller
-from factories import make_assessment, make_key, make_organization
-from response_checks import error_paths, refusal
+from factories import make_assessment, make_key, make_organization, make_session
+from response_checks import body_of, error_paths, refusal
 
-from models import ApiToken, Assessment
+from models import ApiToken, Assessment, ModelUsage
 from rules import api_tokens
+from rules.usage import ReportedUsage
 
 NEW = {"title": "One more", "role": "Engineer", "taskBrief": "Fix it."}
 TOKENS = "/v1/org/tokens"
@@ -229,3 +230,39 @@ def test_a_larger_plan_has_room_immediately(app):
     organization.change_plan("starter")
     organization.subscribe("active")
     assert create(reviewer).status_code == 201
+
+
+def test_the_disclosure_has_the_additions_at_the_end(reviewer, key):
+    additions = {"captures": ["Calls to our own model"], "evaluated": []}
+    reviewer.patch("/v1/org/settings", {"disclosureAdditions": additions})
+    disclosure = body_of(reviewer.get("/v1/org/disclosure"))["disclosure"]
+    assert disclosure["captures"][-1] == "Calls to our own model"
+    assert disclosure == reviewer.get("/v1/candidate/consent", key=key.key).json["disclosure"]
+
+
+def use_models(session, at, *calls):
+    for provider, model, counts in calls:
+        ended = {"started_at": at, "status_code": 200, "is_whole": True}
+        ModelUsage.record(session, provider, ReportedUsage(model, counts), **ended)
+
+
+def test_usage_is_totaled_by_month_and_model(app, reviewer, neighbour, organization, clock):
+    clock.fixed = datetime(2026, 11, 30, 23, 59, tzinfo=UTC)
+    assessment = make_assessment(organization)
+    first, second = make_session(make_key(assessment)), make_session(make_key(assessment))
+    haiku, unknown = "claude-haiku-4-5", ("anthropic", None, {})
+    use_models(first, clock.fixed, ("anthropic", haiku, {"input": 1000, "output": 10}), unknown)
+    use_models(second, clock.fixed, ("anthropic", haiku, {"input": 1, "output": 2}))
+    use_models(first, datetime(2026, 9, 30, tzinfo=UTC), ("openai", "gpt-5", {"input": 7, "output": 1}))
+    use_models(first, datetime(2026, 8, 31, 23, 59, tzinfo=UTC), unknown)
+    found = body_of(reviewer.get("/v1/org/usage", months=3))
+    assert found["since"] == "2026-09-01T00:00:00.000Z"
+    members = ("month", "model", "calls", "sessions", "inputTokens")
+    assert [tuple(use[name] for name in members) for use in found["usage"]] == [
+        ("2026-11", haiku, 2, 2, 1001),
+        ("2026-11", None, 1, 1, None),
+        ("2026-09", "gpt-5", 1, 1, 7),
+    ]
+    assert [use["costUsd"] is None for use in found["usage"]] == [False, True, False]
+    assert body_of(neighbour.get("/v1/org/usage"))["usage"] == []
+    assert error_paths(reviewer.get("/v1/org/usage", months=37)) == [["months"]]

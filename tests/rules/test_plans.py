@@ -48,3 +48,11 @@ def test_a_subscription_without_payment_is_refused(plan, state, ends, code):
 def test_a_calendar_month_ends_where_the_next_one_starts(now, start, end):
     expected = datetime(*start, tzinfo=UTC), datetime(*end, tzinfo=UTC)
     assert plans.calendar_month(datetime(*now, tzinfo=UTC)) == expected
+
+
+@pytest.mark.parametrize(
+    ("months_before", "start"), [(0, (2026, 2, 1)), (1, (2026, 1, 1)), (2, (2025, 12, 1)), (35, (2023, 3, 1))]
+)
+def test_months_are_counted_back_over_the_years(months_before, start):
+    now = datetime(2026, 2, 28, 12, tzinfo=UTC)
+    assert plans.month_start(now, months_before) == datetime(*start, tzinfo=UTC)

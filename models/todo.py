@@ -1,0 +1,149 @@
+"""What waits for a reviewer: sessions, messages, keys, requests for erasure, and webhooks.
+
+One statement for each list, with the number of all its rows. Oldest first.
+"""
+
+from datetime import timedelta
+from typing import Any
+
+import peewee
+
+from models import blind
+from models.assessments import Assessment
+from models.base import Query, clock
+from models.deliveries import Delivery
+from models.deliveries.table import INVITATION, REMINDER
+from models.keys import CandidateKey
+from models.orgs import ApiToken
+from models.scores import CompletedScoring, Score
+from models.sessions import Session
+from models.webhooks import Webhook
+from rules import roles
+from rules.rows import row_id
+
+EXPIRES_SOON = timedelta(days=3)
+
+S, K, A, D = Session.alias("s"), CandidateKey.alias("k"), Assessment.alias("a"), Delivery.alias("d")
+_TOTAL = peewee.fn.COUNT(peewee.SQL("*")).over()
+# A literal, not a parameter: SQLite uses a partial index only if it can compare the conditions.
+_IS_UNDECIDED = K.decision == peewee.SQL("'undecided'")
+_CANDIDATE = (
+    K.id.alias("candidate_id"),
+    *(K.candidate_name, K.candidate_email),
+    *(A.id.alias("assessment_id"), A.title.alias("assessment_title")),
+)
+
+
+def todo(reviewer: ApiToken, limit: int) -> dict[str, Any]:
+    """Each list as `{count, entries}` with at most `limit` entries; None where the caller cannot do the work."""
+    is_admin = reviewer.scope == "write" and roles.allows(reviewer.role, "admin")
+    found: dict[str, Any] = {
+        "unscored": _sessions(_unscored(reviewer), limit),
+        "disagreements": _sessions(_disagreements(reviewer), limit),
+        "failed_messages": _failed_messages(reviewer, limit),
+        "expiring_keys": _expiring_keys(reviewer, limit),
+    }
+    if "write" not in reviewer.scopes:
+        found = dict.fromkeys(found)
+    found |= {
+        "erasure_requests": _erasure_requests(reviewer, limit) if is_admin else None,
+        "failing_webhooks": _failing_webhooks(reviewer, limit) if is_admin else None,
+    }
+    lists = {name: list(rows.dicts()) if rows is not None else None for name, rows in found.items()}
+    hidden = _hidden_from(reviewer, lists)
+    return {name: rows if rows is None else _shown(rows, hidden) for name, rows in lists.items()}
+
+
+def _hidden_from(reviewer: ApiToken, lists: dict[str, Any]) -> set[Any]:
+    """The candidates whose names a blind assessment hides from the caller."""
+    ids = [row["candidate_id"] for rows in lists.values() for row in rows or () if "candidate_id" in row]
+    return blind.hidden_from(reviewer, ids)
+
+
+def _shown(rows: list[dict[str, Any]], hidden: set[Any]) -> dict[str, Any]:
+    entries = [blind.hide_person(row) if row_id(row.get("candidate_id")) in hidden else row for row in rows]
+    return {"count": rows[0]["total"] if rows else 0, "entries": entries}
+
+
+def _candidates(reviewer: ApiToken, *columns: Any) -> Query:
+    """The organization's candidates of assessments that are not deleted, without erased ones."""
+    query = K.select(*_CANDIDATE, _TOTAL.alias("total"), *columns).join(A, on=(A.id == K.assessment))
+    return query.where(
+        K.organization == reviewer.organization_id, K.erased_at.is_null(), A.deleted_at.is_null()
+    )
+
+
+def _undecided(reviewer: ApiToken) -> Query:
+    """Sessions of candidates about whom nobody has decided."""
+    closed_at = peewee.fn.COALESCE(S.closed_at, S.closes_at).alias("closed_at")
+    query = _candidates(reviewer, S.id.alias("session_id"), closed_at).join(S, on=(S.key == K.id))
+    return query.where(K.is_redeemed, _IS_UNDECIDED)
+
+
+def _sessions(query: Query, limit: int) -> Query:
+    return query.order_by(S.created_at, S.id).limit(limit)
+
+
+def _unscored(reviewer: ApiToken) -> Query:
+    """Closed sessions that the caller has not scored: a person every criterion, a service any."""
+    is_closed = S.closed_at.is_null(False) | (S.closes_at <= clock.now())
+    query = _undecided(reviewer).where(is_closed, A.rubric.is_null(False))
+    return query.where(~peewee.fn.EXISTS(_own_scoring(reviewer)))
+
+
+def _disagreements(reviewer: ApiToken) -> Query:
+    """Sessions whose reviewers disagree; a person who is not an admin sees those that they scored."""
+    query = _undecided(reviewer).where(S.has_disagreement, S.organization == reviewer.organization_id)
+    if reviewer.role in (None, "admin"):
+        return query
+    return query.where(peewee.fn.EXISTS(_own_scoring(reviewer)))
+
+
+def _own_scoring(reviewer: ApiToken) -> Query:
+    if reviewer.person_id is None:
+        own = Score.select(Score.id).where(Score.session == S.id, Score.reviewer == reviewer.id)
+        return own.where(Score.withdrawn_at.is_null())
+    is_own = CompletedScoring.person == reviewer.person_id
+    return CompletedScoring.select(CompletedScoring.id).where(CompletedScoring.session == S.id, is_own)
+
+
+def _open_keys(reviewer: ApiToken, *columns: Any) -> Query:
+    """Keys that a candidate can still redeem."""
+    query = _candidates(reviewer, *columns)
+    return query.where(~K.is_redeemed, K.revoked_at.is_null(), K.expires_at > clock.now())
+
+
+def _failed_messages(reviewer: ApiToken, limit: int) -> Query:
+    """Latest invitations and reminders that could not be delivered, as long as the key is open."""
+    query = _open_keys(reviewer, D.id.alias("delivery_id"), D.kind, D.last_error, D.created_at)
+    is_latest = (D.kind == REMINDER) | ((D.kind == INVITATION) & (D.id == K.invitation_id))
+    query = query.join(D, on=((D.subject_id == K.id) & (D.state == "failed")))
+    query = query.where(D.organization == reviewer.organization_id, is_latest)
+    return query.order_by(D.created_at, D.id).limit(limit)
+
+
+def _expiring_keys(reviewer: ApiToken, limit: int) -> Query:
+    """Keys that expire soon."""
+    query = _open_keys(reviewer, K.expires_at).where(K.expires_at <= clock.now() + EXPIRES_SOON)
+    return query.order_by(K.expires_at, K.id).limit(limit)
+
+
+def _erasure_requests(reviewer: ApiToken, limit: int) -> Query:
+    """Candidates who asked for erasure, also those whose key was revoked or whose assessment was deleted."""
+    query = K.select(*_CANDIDATE, _TOTAL.alias("total"), K.erasure_requested_at)
+    query = query.join(A, on=(A.id == K.assessment)).where(K.organization == reviewer.organization_id)
+    query = query.where(K.erasure_requested_at.is_null(False), K.erased_at.is_null())
+    return query.order_by(K.erasure_requested_at, K.id).limit(limit)
+
+
+def _failing_webhooks(reviewer: ApiToken, limit: int) -> Query:
+    """Webhooks whose latest attempts failed, and those that the service disabled."""
+    since = peewee.fn.COALESCE(Webhook.failing_since, Webhook.disabled_at)
+    query = Webhook.visible_to(reviewer).select(
+        Webhook.id.alias("webhook_id"),
+        *(Webhook.url, Webhook.description, Webhook.disabled_reason, Webhook.last_error),
+        *(since.alias("failing_since"), _TOTAL.alias("total")),
+    )
+    was_disabled = Webhook.disabled_reason.in_(("gone", "failing"))
+    is_failing = Webhook.disabled_reason.is_null() & Webhook.failing_since.is_null(False)
+    return query.where(was_disabled | is_failing).order_by(since, Webhook.id).limit(limit)

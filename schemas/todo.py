@@ -1,0 +1,107 @@
+"""What waits for the caller."""
+
+from schemas import members
+from schemas.base import Schema, shape
+from schemas.fields import Choice, Id, Integer, ListOf, Nested, String
+from schemas.invitations import KINDS
+from schemas.queries import Filter, Limit
+from schemas.timestamps import Timestamp
+from schemas.webhooks import EXAMPLE_URL, REASONS
+
+DEFAULT_LIMIT = 20
+
+
+class TodoQuery(Filter):
+    """Length of the lists."""
+
+    limit = Limit(DEFAULT_LIMIT)
+
+
+class WaitingCandidate(Schema):
+    """A candidate; name and address are null in a blind assessment that the caller has not scored."""
+
+    candidate_id = Id("Id of the candidate key.")
+    candidate_name = members.CANDIDATE_NAME
+    candidate_email = members.CANDIDATE_EMAIL
+    assessment_id = Id("Assessment id.")
+    assessment_title = members.ASSESSMENT_TITLE
+
+
+class WaitingSession(WaitingCandidate):
+    """A session to score or to discuss."""
+
+    session_id = Id("Session id.")
+    closed_at = Timestamp("When it closed; null while it is open.", null=True)
+
+
+class FailedMessage(WaitingCandidate):
+    """A message that could not be delivered."""
+
+    delivery_id = Id("Id for `POST /v1/deliveries/{id}/retry`.")
+    kind = Choice(KINDS, "Kind of message.", example="invitation")
+    last_error = String("The mail server's last error.", example="550 5.1.1 No such user", null=True)
+    created_at = Timestamp("When it was queued.")
+
+
+class ExpiringKey(WaitingCandidate):
+    """A key that the candidate has not redeemed."""
+
+    expires_at = Timestamp("When it expires.")
+
+
+class RequestedErasure(WaitingCandidate):
+    """A candidate who asked for erasure."""
+
+    erasure_requested_at = Timestamp("When the candidate asked.")
+
+
+class FailingWebhook(Schema):
+    """A webhook that fails, or that the service disabled."""
+
+    webhook_id = Id("Webhook id.")
+    url = String("URL that events are sent to.", example=EXAMPLE_URL)
+    description = String("Purpose.", example="Applicant tracking", null=True)
+    disabled_reason = Choice(
+        REASONS, "Why the service disabled it; null while it is enabled.", example="failing", null=True
+    )
+    failing_since = Timestamp("First failure since the last success, or when it was disabled.", null=True)
+    last_error = String(
+        "Error of the last failed attempt.", example="The receiver responded with 500.", null=True
+    )
+
+
+def _waiting(name: str, description: str, entry: type[Schema]) -> Nested:
+    """A list of at most `limit` entries with the number of all; null where the caller cannot do the work."""
+    waiting = shape(
+        name,
+        description,
+        count=Integer("Number of all entries.", example=3),
+        entries=ListOf(entry, "The oldest, up to `limit`."),
+    )
+    return Nested(waiting, f"{description} Null if the caller cannot do it.", null=True)
+
+
+class Todo(Schema):
+    """What waits for the caller, oldest first."""
+
+    unscored = _waiting(
+        "UnscoredSessions",
+        "Closed sessions without a decision that the caller has not scored: a person every criterion, a service any.",
+        WaitingSession,
+    )
+    disagreements = _waiting(
+        "Disagreements",
+        "Sessions without a decision whose reviewers' values are 2 levels or more apart. Reviewers see those that they "
+        "scored, admins and services all.",
+        WaitingSession,
+    )
+    failed_messages = _waiting(
+        "FailedMessages",
+        "Latest invitations and reminders that could not be delivered, while the key can be redeemed.",
+        FailedMessage,
+    )
+    expiring_keys = _waiting("ExpiringKeys", "Keys that expire within 3 days.", ExpiringKey)
+    erasure_requests = _waiting("ErasureRequests", "Requests for erasure. For admins.", RequestedErasure)
+    failing_webhooks = _waiting(
+        "FailingWebhooks", "Webhooks that fail, or that the service disabled. For admins.", FailingWebhook
+    )

@@ -1,0 +1,217 @@
+"""What waits for a reviewer."""
+
+from datetime import timedelta
+from importlib import import_module
+
+import pytest
+from callers import Caller
+from factories import (
+    make_assessment,
+    make_closed_session,
+    make_key,
+    make_person,
+    make_rubric,
+    make_session,
+    make_webhook,
+)
+from response_checks import body_of
+
+from models import CandidateKey, Delivery, Session, Webhook, clock, db, invitations, privacy
+from tests.statements import counted, plans
+
+TODO = "/v1/todo"
+LEVELS = [{"value": value, "label": str(value)} for value in (1, 2, 3)]
+CRITERIA = [{"key": each, "title": each, "weight": 1, "levels": LEVELS} for each in ("quality", "tests")]
+
+
+@pytest.fixture
+def scored(organization):
+    """An assessment with two criteria."""
+    return make_assessment(organization, rubric_id=make_rubric(organization, criteria=CRITERIA).id)
+
+
+def person(app, organization, role="reviewer", name="Bob"):
+    return Caller.person(app, make_person(organization, role, name))
+
+
+def give(caller, session, value, *criteria):
+    for criterion in criteria or ("quality", "tests"):
+        response = caller.put(f"/v1/sessions/{session.id}/scores/{criterion}", {"value": value})
+        assert response.status_code == 200
+
+
+def sessions_in(caller, name):
+    return [entry["sessionId"] for entry in body_of(caller.get(TODO))[name]["entries"]]
+
+
+def test_nothing_waits_in_a_new_organization(reviewer):
+    lists = body_of(reviewer.get(TODO))
+    assert set(lists) == {
+        *("unscored", "disagreements", "failedMessages", "expiringKeys"),
+        *("erasureRequests", "failingWebhooks"),
+    }
+    assert all(each == {"count": 0, "entries": []} for each in lists.values())
+
+
+def test_a_person_has_to_score_each_closed_session(app, organization, scored):
+    bob, carol = person(app, organization), person(app, organization, name="Carol")
+    first, second = make_closed_session(scored), make_closed_session(scored)
+    make_session(make_key(scored))  # still open
+    make_closed_session(make_assessment(organization))  # without a rubric
+    ids = [str(first.id), str(second.id)]
+    assert sessions_in(bob, "unscored") == ids
+    give(bob, first, 2, "quality")
+    assert sessions_in(bob, "unscored") == ids
+    give(bob, first, 2, "tests")
+    assert sessions_in(bob, "unscored") == ids[1:]
+    assert sessions_in(carol, "unscored") == ids
+    invitations.decide(second.key, None, "rejected", "Left early.")
+    assert sessions_in(bob, "unscored") == []
+    assert sessions_in(carol, "unscored") == ids[:1]
+
+
+def test_a_service_has_to_score_sessions_without_a_score_of_its_own(reviewer, scored):
+    session = make_closed_session(scored)
+    assert sessions_in(reviewer, "unscored") == [str(session.id)]
+    give(reviewer, session, 2, "quality")
+    assert sessions_in(reviewer, "unscored") == []
+    reviewer.delete(f"/v1/sessions/{session.id}/scores/quality")
+    assert sessions_in(reviewer, "unscored") == [str(session.id)]
+
+
+def test_a_session_past_its_limit_waits_before_it_is_closed(reviewer, organization, clock):
+    rubric = make_rubric(organization)
+    session = make_session(
+        make_key(make_assessment(organization, rubric_id=rubric.id, time_limit_minutes=60))
+    )
+    assert sessions_in(reviewer, "unscored") == []
+    clock.fixed = session.closes_at
+    (entry,) = body_of(reviewer.get(TODO))["unscored"]["entries"]
+    assert entry["closedAt"] is not None
+
+
+def test_reviewers_see_disagreements_once_they_scored(app, organization, reviewer, scored):
+    session = make_closed_session(scored)
+    bob, carol = person(app, organization), person(app, organization, name="Carol")
+    dave, admin = person(app, organization, name="Dave"), person(app, organization, "admin", "Alan")
+    give(bob, session, 1)
+    give(carol, session, 2)
+    assert sessions_in(bob, "disagreements") == []
+    give(carol, session, 3, "tests")
+    for caller, found in ((bob, 1), (carol, 1), (reviewer, 1), (admin, 1), (dave, 0)):
+        assert len(sessions_in(caller, "disagreements")) == found
+    give(carol, session, 2, "tests")
+    assert sessions_in(bob, "disagreements") == []
+
+
+def test_failed_messages_wait_while_the_key_is_open(reviewer, organization):
+    assessment = make_assessment(organization)
+    keys = [make_key(assessment, f"{name}@example.com", name) for name in ("Ann", "Ben", "Cem")]
+    Delivery.update(state="failed", last_error="550 Unknown").where(
+        Delivery.subject_id.in_([key.id for key in keys])
+    ).execute()
+    keys[1].revoke()
+    reviewer.post(f"/v1/candidates/{keys[2].id}/invite")  # a newer message is queued
+    failed = body_of(reviewer.get(TODO))["failedMessages"]
+    assert failed["count"] == 1
+    (entry,) = failed["entries"]
+    assert (entry["candidateName"], entry["lastError"], entry["kind"]) == ("Ann", "550 Unknown", "invitation")
+    assert reviewer.post(f"/v1/deliveries/{entry['deliveryId']}/retry").status_code == 200
+    assert body_of(reviewer.get(TODO))["failedMessages"]["count"] == 0
+
+
+def test_keys_that_expire_soon_are_listed_by_their_expiry(reviewer, organization):
+    assessment = make_assessment(organization)
+    late, soon, past, redeemed = [make_key(assessment) for _ in range(4)]
+    make_session(redeemed)
+    for key, hours in ((late, 71), (soon, 2), (past, -1), (redeemed, 1)):
+        key.update_columns(expires_at=clock.now() + timedelta(hours=hours))
+    make_key(assessment)
+    entries = body_of(reviewer.get(TODO))["expiringKeys"]["entries"]
+    assert [entry["candidateId"] for entry in entries] == [str(soon.id), str(late.id)]
+
+
+def test_requests_for_erasure_wait_for_admins(app, organization, reviewer, candidate, key):
+    candidate.post("/v1/candidate/me/erasure-request")
+    key.revoke()
+    (entry,) = body_of(reviewer.get(TODO))["erasureRequests"]["entries"]
+    assert entry["candidateId"] == str(key.id)
+    assert body_of(person(app, organization, "admin").get(TODO))["erasureRequests"]["count"] == 1
+    assert body_of(person(app, organization, name="Carol").get(TODO))["erasureRequests"] is None
+    privacy.erase(CandidateKey.get_by_id(key.id))
+    assert body_of(reviewer.get(TODO))["erasureRequests"]["count"] == 0
+
+
+def test_failing_webhooks_wait_for_admins(reviewer, organization):
+    failing, gone, paused, _ = [make_webhook(organization) for _ in range(4)]
+    now = clock.now()
+    failing.update_columns(failing_since=now, last_error="The receiver responded with 500.")
+    gone.update_columns(disabled_reason="gone", disabled_at=now - timedelta(hours=1))
+    paused.update_columns(disabled_reason="paused", disabled_at=now, failing_since=now)
+    entries = body_of(reviewer.get(TODO))["failingWebhooks"]["entries"]
+    assert [entry["webhookId"] for entry in entries] == [str(gone.id), str(failing.id)]
+    assert [entry["disabledReason"] for entry in entries] == ["gone", None]
+    Webhook.update(deleted_at=now).execute()
+    assert body_of(reviewer.get(TODO))["failingWebhooks"]["count"] == 0
+
+
+def test_those_who_only_read_have_nothing_to_do(app, organization, reader, scored):
+    make_closed_session(scored)
+    for caller in (reader, person(app, organization, "observer")):
+        assert set(body_of(caller.get(TODO)).values()) == {None}
+
+
+def test_a_blind_assessment_hides_names(app, organization, reviewer, key, session):
+    key.assessment.update_columns(blind=True, rubric_id=make_rubric(organization).id)
+    session.update_columns(closed_at=clock.now())
+    (entry,) = body_of(person(app, organization).get(TODO))["unscored"]["entries"]
+    assert (entry["candidateName"], entry["candidateEmail"]) == (None, None)
+    (entry,) = body_of(reviewer.get(TODO))["unscored"]["entries"]
+    assert entry["candidateName"] == key.candidate_name
+
+
+def test_lists_are_cut_and_counted(reviewer, neighbour, scored):
+    for _ in range(3):
+        make_closed_session(scored)
+    unscored = body_of(reviewer.get(TODO, limit=2))["unscored"]
+    assert (unscored["count"], len(unscored["entries"])) == (3, 2)
+    assert body_of(neighbour.get(TODO))["unscored"]["count"] == 0
+
+
+def test_the_migration_finds_disagreements_of_existing_sessions(app, organization, scored):
+    bob, carol = person(app, organization), person(app, organization, name="Carol")
+    session, other = make_closed_session(scored), make_closed_session(scored)
+    for caller, value in ((bob, 1), (carol, 3)):
+        give(caller, session, value, "quality")
+        give(caller, other, value, "quality")
+    carol.delete(f"/v1/sessions/{other.id}/scores/quality")
+    Session.update(has_disagreement=False).execute()
+    import_module("migrations.0024_todo").mark_disagreements(db)
+    assert [each.id for each in Session.select().where(Session.has_disagreement)] == [session.id]
+
+
+def test_the_number_of_statements_does_not_depend_on_the_rows(reviewer, scored):
+    def statements():
+        with counted() as sent:
+            body_of(reviewer.get(TODO))
+        return len(sent)
+
+    statements()  # the first use of a token is recorded
+    before = statements()
+    for _ in range(3):
+        make_closed_session(scored)
+    assert statements() == before <= 8
+
+
+def test_the_lists_are_read_from_indexes(reviewer, scored):
+    make_closed_session(scored)
+    plans_of = plans(lambda: reviewer.get(TODO))
+    tables = ("candidate_keys", "sessions", "deliveries", "k", "s", "d")
+    scanned = [line for plan in plans_of for line in plan.splitlines() if is_scan(line, tables)]
+    assert scanned == []
+    assert "candidate_keys_to_erase" in "\n".join(plans_of)
+
+
+def is_scan(line, tables):
+    """Return whether this line of a plan reads a whole table."""
+    return any(line.strip(" ->").startswith((f"Seq Scan on {table} ", f"SCAN {table}")) for table in tables)
