@@ -75,4 +75,5 @@ def _failed_messages(organization: Organization) -> Counter:
     query = query.where(
         Delivery.organization == organization, Delivery.state == "failed", CandidateKey.revoked_at.is_null()
     )
-    return Counter(dict(query.group_by(CandidateKey.assessment).tuples()))
+    counts: Any = query.group_by(CandidateKey.assessment).tuples()
+    return Counter(dict(counts))
