@@ -7,13 +7,14 @@ import { confirm, field, showErrors, toast } from "./dialogs.js";
 import { fill, h, newId } from "./dom.js";
 import { chooseProblem } from "./problem_library.js";
 import { createRubric } from "./rubric_form.js";
-import { loaded } from "./states.js";
+import { explain, loaded } from "./states.js";
 import { t } from "./texts.js";
 
 const AGENTS = ["claude", "codex"];
 const HOSTED = ["web_search", "web_fetch", "code_execution", "file_search", "image_generation", "mcp"];
 const TEXTS = ["title", "role", "taskBrief", "repoUrl", "setupInstructions"];
 const NUMBERS = ["timeLimitMinutes", "expiresInDays", "reminderDaysBefore", "tokenBudgetUsd"];
+const UNSEEN = ["expiresInDays", "reminderDaysBefore", "rubricId", "blind"];
 const NEW = { expiresInDays: 7, blind: false };
 
 export async function show(main, { assessmentId }, { may, signal, go, setTitle, me }) {
@@ -67,13 +68,12 @@ function assessmentForm({ assessment, etag, hasStarted = false, rubrics, setting
     ),
     section(
       "tools",
-      number("timeLimitMinutes", values, { max: 43_200 }),
+      h("div", { class: "two" }, number("timeLimitMinutes", values, { max: 43_200 }), number("tokenBudgetUsd", values, { min: 0, step: "any" })),
       tools(values.allowedTools),
-      number("tokenBudgetUsd", values, { min: 0, step: "any" }),
     ),
   ];
   const unseen = [
-    section("invitations", number("expiresInDays", values, { max: 365 }), number("reminderDaysBefore", values, { max: 364 })),
+    section("invitations", h("div", { class: "two" }, number("expiresInDays", values, { max: 365 }), number("reminderDaysBefore", values, { max: 364 }))),
     section("scoring", rubricField(values.rubricId, rubrics), checkLine("blind", values.blind, "blind")),
   ];
   // A fieldset of candidates' members is disabled as a whole once somebody has seen them.
@@ -146,7 +146,7 @@ function assessmentForm({ assessment, etag, hasStarted = false, rubrics, setting
     submit.disabled = true;
     message.hidden = true;
     try {
-      const saved = assessment ? await change(form, assessment, etag) : await create(form, issue);
+      const saved = assessment ? await change(form, assessment, { etag, hasStarted }) : await create(form, issue);
       toast(t(assessment ? "assessmentForm.saved" : "assessmentForm.created", { title: saved.title }));
       go(`/assessments/${saved.id}`);
     } catch (error) {
@@ -176,9 +176,9 @@ async function create(form, issue) {
   return (await api.post("/v1/assessments", body)).assessment;
 }
 
-/** Send only what changed. */
-async function change(form, assessment, etag) {
-  const values = Object.entries(read(form));
+/** Send only what changed, and nothing that candidates have already seen. */
+async function change(form, assessment, { etag, hasStarted }) {
+  const values = Object.entries(read(form)).filter(([name]) => !hasStarted || UNSEEN.includes(name));
   const body = Object.fromEntries(values.filter(([name, value]) => !isSame(value, assessment[name])));
   if (!Object.keys(body).length) return assessment;
   return (await api.patch(`/v1/assessments/${assessment.id}`, body, { headers: { "If-Match": etag } })).assessment;
@@ -284,10 +284,14 @@ function moreActions(assessment, { go }) {
 
   async function archive() {
     const isArchived = Boolean(assessment.archivedAt);
-    await set(!isArchived);
     const done = isArchived ? "assessments.restored" : "assessmentForm.archived";
-    toast(t(done, { title }), { undo: () => set(isArchived) });
-    go("/assessments");
+    try {
+      await set(!isArchived);
+      toast(t(done, { title }), { undo: () => set(isArchived).then(() => go("/assessments", { replace: true })) });
+      go("/assessments");
+    } catch (error) {
+      toast(explain(error).join(". "));
+    }
   }
 
   async function remove() {

@@ -25,13 +25,13 @@ export function candidatePreview(values, { issue, orgName, disclosure }) {
     h("p", { class: "company" }, orgName),
     h("p", { class: "preview-title" }, values.title ?? t("preview.noTitle")),
     h("dl", { class: "facts" }, fact(t("preview.timeLimit"), limit), fact(t("preview.startBy"), formatMoment(expiry))),
-    h("h3", {}, t("preview.recorded")),
-    h("div", { class: "pair" }, LISTS.slice(0, 2).map((list) => texts(list, disclosure))),
-    h("div", { class: "pair plain" }, LISTS.slice(2).map((list) => texts(list, disclosure))),
     h("h3", {}, t("preview.task")),
     h("p", { class: "quiet" }, t("preview.taskHint")),
     brief ? h("div", { class: "brief-text", tabindex: "0", role: "region", "aria-label": t("preview.task") }, brief) : h("p", { class: "quiet" }, t("preview.noBrief")),
     values.repoUrl && h("p", { class: "quiet" }, t("preview.repository", { url: values.repoUrl })),
+    h("h3", {}, t("preview.recorded")),
+    h("div", { class: "pair" }, LISTS.slice(0, 2).map((list) => texts(list, disclosure))),
+    h("div", { class: "pair plain" }, LISTS.slice(2).map((list) => texts(list, disclosure))),
   ];
 }
 

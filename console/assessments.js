@@ -18,22 +18,27 @@ const MIN_TO_SEARCH = 6;
 export async function show(main, params, { may, signal, query, setTitle }) {
   setTitle(t("assessments.title"));
   const list = h("div");
+  const actions = h("div", { class: "actions", hidden: true }, newLink());
   fill(
     main,
     h(
       "div",
       { class: "page-head" },
       h("h1", { tabindex: "-1" }, t("assessments.title")),
-      may("write") && h("div", { class: "actions" }, newLink()),
+      may("write") && actions,
     ),
     list,
   );
-  await loaded(list, () => load(signal), (assessments) => assessmentList(assessments, { may, query, reload }));
+  await loaded(list, () => load(signal), shown);
 
   /** After a change, without the message that it loads. */
   async function reload() {
-    const assessments = await load(signal);
-    fill(list, assessmentList(assessments, { may, query, reload }));
+    fill(list, shown(await load(signal)));
+  }
+
+  function shown(assessments) {
+    actions.hidden = !assessments.length;
+    return assessmentList(assessments, { may, query, reload });
   }
 }
 
@@ -92,10 +97,11 @@ function keepInAddress(values) {
 function assessmentRow(assessment, { may, reload }) {
   const { id, title, role, archivedAt, blind, createdAt, funnel } = assessment;
   const steps = Object.entries(funnel).map(([name, value]) => ({ label: t(`assessments.funnel.${name}`), value }));
+  const button = (name, run) => h("button", { type: "button", class: "secondary", "aria-label": named(name), onclick: run }, t(`assessments.${name}`));
+  const named = (name) => t("assessments.actionOf", { action: t(`assessments.${name}`), title });
   const actions = [
-    !archivedAt && h("button", { type: "button", class: "secondary", onclick: () => invite(assessment, { onDone: reload }) }, t("assessments.invite"), hidden(title)),
-    archivedAt && h("button", { type: "button", class: "secondary", onclick: () => restore(assessment, reload) }, t("assessments.restore"), hidden(title)),
-    h("a", { class: "quiet-link", href: `#/assessments/${id}/edit` }, t("assessments.edit"), hidden(title)),
+    archivedAt ? button("restore", () => restore(assessment, reload)) : button("invite", () => invite(assessment, { onDone: reload })),
+    h("a", { class: "quiet-link", href: `#/assessments/${id}/edit`, "aria-label": named("edit") }, t("assessments.edit")),
   ];
   return h(
     "li",
@@ -124,8 +130,6 @@ function assessmentRow(assessment, { may, reload }) {
     h("div", { class: "actions" }, may("write") && actions),
   );
 }
-
-const hidden = (title) => h("span", { class: "visually-hidden" }, `: ${title}`);
 
 function waiting({ id, waiting: counts, funnel }) {
   const places = [
