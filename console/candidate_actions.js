@@ -4,7 +4,7 @@ import * as api from "./api.js";
 import { toast } from "./dialogs.js";
 import { fill, h, newId } from "./dom.js";
 import * as dialogs from "./candidate_dialogs.js";
-import { keyLink } from "./invite_batches.js";
+import { copyText, keyLink } from "./invite_batches.js";
 import { explain } from "./states.js";
 import { t } from "./texts.js";
 
@@ -129,6 +129,5 @@ const ACTIONS = [
 ];
 
 async function copied(text, name) {
-  await navigator.clipboard.writeText(text);
-  toast(t(`actions.${name}.done`));
+  if (await copyText(text)) toast(t(`actions.${name}.done`));
 }

@@ -81,7 +81,7 @@ export async function accommodate({ path, name, assessment, candidate, done }) {
   ];
   const current = Object.keys(before)[0] ?? "extraMinutes";
   const amount = h("input", { name: "amount", type: "number", class: "short", required: true, step: "any", oninput: update });
-  const amountField = field(t("actions.accommodate.amount"), amount);
+  const amountField = field("", amount);
   const result = h("p", { class: "quiet", role: "status" });
   const radios = kinds.map(([value, text]) =>
     h("label", { class: "check-line" }, h("input", { type: "radio", name: "kind", value, checked: value === current, onchange: () => setKind(value) }), h("span", {}, text)),
@@ -106,6 +106,7 @@ export async function accommodate({ path, name, assessment, candidate, done }) {
   function setKind(chosen) {
     if (chosen !== kind) amount.value = chosen === "timeMultiplier" ? 1.5 : 30;
     kind = chosen;
+    fill(amountField.querySelector("label"), t(`actions.accommodate.amounts.${kind}`));
     amountField.hidden = kind === "none";
     amount.disabled = kind === "none";
     update();

@@ -4,7 +4,7 @@ import * as api from "./api.js";
 import { isAddress, readPeople } from "./csv.js";
 import { field } from "./dialogs.js";
 import { fill, h, newId } from "./dom.js";
-import { issueKeys, keyLink } from "./invite_batches.js";
+import { copyText, issueKeys, keyLink } from "./invite_batches.js";
 import { explain } from "./states.js";
 import { t } from "./texts.js";
 import { formatMoment } from "./time.js";
@@ -18,9 +18,10 @@ export function invite(assessment, { onDone = () => {} } = {}) {
   const titleId = newId("invite");
   const body = h("div", { class: "invite-body" });
   const dialog = h("dialog", { class: "wide-dialog invite", "aria-labelledby": titleId }, h("h2", { id: titleId }, t("invite.titleOf", { title: assessment.title })), body);
-  const context = { assessment, dialog, isDone: false, text: "", days: assessment.expiresInDays, knownIds: new Set(), ...steps() };
+  const context = { assessment, dialog, isBusy: false, isDone: false, text: "", days: assessment.expiresInDays, knownIds: new Set(), ...steps() };
   document.body.append(dialog);
   return new Promise((resolve) => {
+    dialog.addEventListener("cancel", (event) => context.isBusy && event.preventDefault());
     dialog.addEventListener("close", () => {
       dialog.remove();
       if (context.isDone) onDone();
@@ -202,11 +203,13 @@ function sendStep(context, people) {
   async function send() {
     fill(result);
     bar.hidden = false;
+    context.isBusy = true;
     await run.send((count) => {
       bar.value = count;
       fill(status, t("invite.progress", { n: count, total: people.length }));
     });
     bar.hidden = true;
+    context.isBusy = false;
     context.isDone ||= run.keys.length > 0;
     fill(status, summaryOf(run));
     fill(result, failures(run), unmailed(), h("div", { class: "actions" }, run.canRetry() && h("button", { type: "button", class: "primary", onclick: send }, t("invite.retry")), closeButton(context.dialog, !run.canRetry())));
@@ -277,9 +280,8 @@ function linksStep({ dialog }, keys) {
 }
 
 /** Copy a text and say so on the button. */
-export async function copy(text, button) {
-  await navigator.clipboard.writeText(text);
-  fill(button, t("invite.copied"));
+async function copy(text, button) {
+  if (await copyText(text)) fill(button, t("invite.copied"));
 }
 
 const cancelButton = (dialog) => h("button", { type: "button", class: "secondary", onclick: () => dialog.close() }, t("common.cancel"));

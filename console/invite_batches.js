@@ -1,11 +1,23 @@
 // Generate keys in batches. A batch can be sent again without inviting anyone twice.
 
 import * as api from "./api.js";
+import { toast } from "./dialogs.js";
 import { explain } from "./states.js";
 import { t } from "./texts.js";
 
 const MAX_BATCH = 50;
 const ROOT = document.documentElement.dataset.root;
+
+/** Copy a text; resolves to whether the browser allowed it. */
+export async function copyText(text) {
+  try {
+    await navigator.clipboard.writeText(text);
+    return true;
+  } catch {
+    toast(t("invite.copyFailed"));
+    return false;
+  }
+}
 
 /** The address of the page that a key opens. */
 export const keyLink = ({ key }) => `${location.origin}${ROOT}/start#${key}`;
