@@ -101,7 +101,7 @@ function assessmentForm({ assessment, etag, hasStarted = false, rubrics, setting
     form,
     h(
       "section",
-      { class: "preview", "aria-labelledby": "preview-title" },
+      { class: "preview", "aria-labelledby": "preview-title", tabindex: "0" },
       h("h2", { id: "preview-title" }, t("assessmentForm.preview")),
       h("p", { class: "quiet" }, t("assessmentForm.previewHint")),
       preview,

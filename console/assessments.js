@@ -33,7 +33,10 @@ export async function show(main, params, { may, signal, query, setTitle }) {
 
   /** After a change, without the message that it loads. */
   async function reload() {
-    fill(list, shown(await load(signal)));
+    const assessments = await load(signal);
+    const focused = document.activeElement?.getAttribute("aria-label");
+    fill(list, shown(assessments));
+    if (focused) list.querySelector(`[aria-label="${CSS.escape(focused)}"]`)?.focus();
   }
 
   function shown(assessments) {

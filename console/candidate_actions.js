@@ -33,7 +33,7 @@ export function actionsMenu(candidate, assessment, { may, onChange = () => {} })
       wasOpen = false;
       return menu.hidePopover();
     }
-    fill(menu, h("p", { class: "quiet", role: "status" }, t("common.loading")));
+    fill(menu, note(t("common.loading")));
     menu.showPopover();
     place(menu, button);
     addEventListener("scroll", () => menu.hidePopover(), { once: true, capture: true, passive: true });
@@ -42,9 +42,9 @@ export function actionsMenu(candidate, assessment, { may, onChange = () => {} })
       const context = { candidate: current, assessment, may, path: `/v1/candidates/${id}`, name: nameOf(current), done };
       const offered = ACTIONS.filter(([, isOffered]) => isOffered(context));
       fill(menu, offered.map(([name, , run]) => item(name, () => run(context))));
-      if (!offered.length) fill(menu, h("p", { class: "quiet" }, t("actions.nothing")));
+      if (!offered.length) fill(menu, note(t("actions.nothing")));
     } catch (error) {
-      fill(menu, h("p", { class: "quiet", role: "alert" }, explain(error).join(". ")));
+      fill(menu, note(explain(error).join(". ")));
     }
     place(menu, button);
     return menu.querySelector("[role=menuitem]")?.focus();
@@ -77,6 +77,9 @@ export function actionsMenu(candidate, assessment, { may, onChange = () => {} })
     if (!menu.matches(":popover-open")) toggle();
   }
 }
+
+/** A text in the place of the items. */
+const note = (text) => h("div", { role: "menuitem", "aria-disabled": "true", tabindex: "-1", class: "quiet" }, text);
 
 /** Focus the next, previous, first or last item, or the next that starts with the letter. */
 function move(event) {
@@ -129,5 +132,5 @@ const ACTIONS = [
 ];
 
 async function copied(text, name) {
-  if (await copyText(text)) toast(t(`actions.${name}.done`));
+  toast((await copyText(text)) ? t(`actions.${name}.done`) : t("invite.copyFailed", { text }));
 }

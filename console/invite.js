@@ -11,6 +11,7 @@ import { formatMoment } from "./time.js";
 
 const DAY_MS = 86_400_000;
 const MAX_COUNT = 500;
+const MAX_DAYS = 365;
 const EXAMPLE = "name,email,externalId\nAlice Liddell,alice@example.com,applicant-4711";
 
 /** A dialog; resolves once it is closed. `onDone` is called if keys were generated. */
@@ -93,8 +94,9 @@ function enterStep(context) {
 }
 
 function expiryField(context) {
+  const { reminderDaysBefore } = context.assessment;
   const shown = h("span", { class: "quiet", role: "status" });
-  const input = h("input", { type: "number", name: "expiresInDays", class: "short", min: 1, max: 365, required: true, value: context.days, oninput: update });
+  const input = h("input", { type: "number", name: "expiresInDays", class: "short", min: 1, max: MAX_DAYS, required: true, value: context.days, oninput: update });
   update();
   const wrapped = field(t("invite.expiry"), input);
   wrapped.append(" ", shown);
@@ -102,7 +104,8 @@ function expiryField(context) {
 
   function update() {
     const days = Number(input.value);
-    fill(shown, days >= 1 && days <= 365 ? t("invite.expiresAt", { time: formatMoment(new Date(Date.now() + days * DAY_MS).toISOString()) }) : "");
+    const time = days >= 1 && days <= MAX_DAYS && formatMoment(new Date(Date.now() + days * DAY_MS).toISOString());
+    fill(shown, time && t("invite.expiresAt", { time }), time && days <= reminderDaysBefore && ` ${t("invite.remindedAtOnce", { n: reminderDaysBefore })}`);
   }
 }
 
@@ -111,7 +114,7 @@ function expiryField(context) {
  *
  * known -- the assessment's keys
  */
-export function judge(people, known) {
+function judge(people, known) {
   const byAddress = new Map();
   for (const key of known) if (key.candidateEmail) byAddress.set(key.candidateEmail.toLowerCase(), better(byAddress.get(key.candidateEmail.toLowerCase()), key));
   const ids = new Set(known.map(({ externalId }) => externalId).filter(Boolean));
@@ -154,9 +157,9 @@ function reviewStep(context, people) {
       { class: "scroll-region", tabindex: "0", role: "region", "aria-label": t("invite.reviewTitle") },
       h(
         "table",
-        { class: "people" },
-        h("thead", {}, h("tr", {}, ["invite", "name", "email", "externalId", "happens"].map((name) => h("th", { scope: "col" }, t(`invite.columns.${name}`))))),
-        h("tbody", {}, people.map(row)),
+        { class: "people", role: "table" },
+        h("thead", { role: "rowgroup" }, h("tr", { role: "row" }, ["invite", "name", "email", "externalId", "happens"].map((name) => h("th", { scope: "col", role: "columnheader" }, t(`invite.columns.${name}`))))),
+        h("tbody", { role: "rowgroup" }, people.map(row)),
       ),
     ),
     h("p", { class: "quiet" }, t("invite.nothingSent")),
@@ -168,12 +171,11 @@ function reviewStep(context, people) {
     const box = h("input", { type: "checkbox", "aria-label": label, checked: chosen.has(person), disabled: !person.canInvite, onchange: () => toggle(person, box.checked) });
     return h(
       "tr",
-      { class: person.canInvite ? null : "skipped" },
-      h("td", { class: "pick" }, h("label", {}, box)),
-      h("td", {}, person.name),
-      h("td", {}, person.email),
-      h("td", {}, person.externalId),
-      h("td", {}, h("span", { class: `verdict ${person.state}` }, person.text)),
+      // With roles, since a narrow window shows the rows as blocks.
+      { role: "row", class: person.canInvite ? null : "skipped" },
+      h("td", { role: "cell", class: "pick" }, h("label", {}, box)),
+      [person.name, person.email, person.externalId].map((text) => h("td", { role: "cell" }, text)),
+      h("td", { role: "cell" }, h("span", { class: `verdict ${person.state}` }, person.text)),
     );
   }
 
@@ -281,7 +283,7 @@ function linksStep({ dialog }, keys) {
 
 /** Copy a text and say so on the button. */
 async function copy(text, button) {
-  if (await copyText(text)) fill(button, t("invite.copied"));
+  fill(button, (await copyText(text)) ? t("invite.copied") : t("invite.notCopied"));
 }
 
 const cancelButton = (dialog) => h("button", { type: "button", class: "secondary", onclick: () => dialog.close() }, t("common.cancel"));

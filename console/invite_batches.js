@@ -1,7 +1,6 @@
 // Generate keys in batches. A batch can be sent again without inviting anyone twice.
 
 import * as api from "./api.js";
-import { toast } from "./dialogs.js";
 import { explain } from "./states.js";
 import { t } from "./texts.js";
 
@@ -14,7 +13,6 @@ export async function copyText(text) {
     await navigator.clipboard.writeText(text);
     return true;
   } catch {
-    toast(t("invite.copyFailed"));
     return false;
   }
 }
@@ -42,11 +40,15 @@ export function issueKeys(assessment, people, { days, knownIds }) {
     run.failed = run.failed.filter(({ isFinal }) => isFinal);
     const open = [];
     let done = run.keys.length + run.failed.length;
-    for (const batch of batches) {
+    for (const [n, batch] of batches.entries()) {
       try {
         await sendBatch(batch);
       } catch (error) {
-        open.push(...refused(batch, error));
+        const isOfOneBatch = error.details?.length > 0;
+        // Others would fail for the same reason, such as a lost connection.
+        const failed = isOfOneBatch ? [batch] : batches.slice(n);
+        open.push(...failed.flatMap((each) => refused(each, error)));
+        if (!isOfOneBatch) break;
       }
       done += batch.people.length;
       onProgress(Math.min(done, people.length));

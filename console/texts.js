@@ -217,6 +217,7 @@ const texts = {
     file: "Or choose a CSV file",
     expiry: "Days to start",
     expiresAt: "Keys expire on {time}.",
+    remindedAtOnce: { one: "The reminder, {n} day before the end, is sent at once.", other: "The reminder, {n} days before the end, is sent at once." },
     check: "Check the list",
     nobody: "Paste at least one address.",
     back: "Back",
@@ -261,7 +262,8 @@ const texts = {
     copyLink: "Copy the link of {key}",
     copy: "Copy link",
     copied: "Copied",
-    copyFailed: "The browser does not allow copying here. Select the text and copy it.",
+    notCopied: "Copying is not allowed",
+    copyFailed: "The browser does not allow copying here: {text}",
   },
   actions: {
     menu: "Actions for {name}",

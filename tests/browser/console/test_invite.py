@@ -63,8 +63,9 @@ def choose(visit, name, action):
 
 def offered(visit, name):
     visit.page.get_by_role("button", name=f"Actions for {name}").click()
-    visit.page.get_by_role("menuitem").first.wait_for()
-    texts = visit.page.get_by_role("menuitem").all_inner_texts()
+    items = visit.page.locator("[role=menuitem]:visible:not([aria-disabled])")
+    items.first.wait_for()
+    texts = items.all_inner_texts()
     visit.page.keyboard.press("Escape")
     return texts
 
@@ -125,12 +126,12 @@ def test_a_lost_response_is_sent_again_without_inviting_anyone_twice(open_consol
     )
     page.get_by_role("button", name="Check the list").click()
     page.get_by_role("button", name="Invite 60 candidates").click()
-    visit.shows("50 failed.")
+    visit.shows("60 failed.")
     visit.messages.clear()  # the browser reports the lost response
     page.get_by_role("button", name="Try the rest again").click()
     page.get_by_role("button", name="Close").and_(page.locator(".primary")).wait_for()
     assert page.get_by_text("failed").count() == 0
-    assert [len(json.loads(request.post_data)["candidates"]) for request in sent] == [50, 10, 50]
+    assert [len(json.loads(request.post_data)["candidates"]) for request in sent] == [50, 50, 10]
     addresses = [key["candidateEmail"] for key in list_keys(team, assessment)]
     assert len(addresses) == len(set(addresses)) == 60
     assert visit.is_clean()
