@@ -145,7 +145,7 @@ function judgeOne({ email, externalId }, { first, firstId, key, hasId }) {
 // 2: what was understood
 
 function reviewStep(context, people) {
-  const chosen = new Set(people.filter(({ state }) => state === "new" || state === "noAddress"));
+  const chosen = new Set(people.filter(({ state }) => state === "new"));
   const submit = h("button", { type: "button", class: "primary", onclick: () => context.send([...chosen]) });
   const summary = h("p", { role: "status" });
   update();

@@ -8,8 +8,45 @@ import { t } from "./texts.js";
 
 const DIFFICULTIES = ["easy", "medium", "hard"];
 
+/**
+ * The field that chooses a problem: its `element`, and the chosen `issue` or null.
+ *
+ * onChoose -- called with the new and the previous issue
+ */
+export function problemField(issue, onChoose) {
+  const element = h("div", { class: "field chosen-problem", role: "group", "aria-label": t("assessmentForm.problem") });
+  const chosen = { element, issue };
+  showIssue();
+  return chosen;
+
+  function showIssue() {
+    const { issue: current } = chosen;
+    const choose = h("button", { type: "button", class: "secondary", onclick: pick }, t(current ? "assessmentForm.otherProblem" : "assessmentForm.chooseProblem"));
+    const drop = h("button", { type: "button", class: "link", onclick: () => set(null) }, t("assessmentForm.noProblem"));
+    fill(
+      element,
+      h("p", { class: "label" }, t("assessmentForm.problem")),
+      h("p", { class: "quiet" }, current ? t("assessmentForm.problemChosen", { title: current.title }) : t("assessmentForm.problemHint")),
+      h("div", { class: "actions" }, choose, current && drop),
+    );
+  }
+
+  async function pick() {
+    const picked = await chooseProblem();
+    if (picked) set(picked);
+  }
+
+  function set(next) {
+    const previous = chosen.issue;
+    chosen.issue = next;
+    showIssue();
+    onChoose(next, previous);
+    element.querySelector("button").focus();
+  }
+}
+
 /** A dialog with the problems; resolves to the chosen issue, or null. */
-export function chooseProblem() {
+function chooseProblem() {
   const results = h("div", { class: "problems", tabindex: "0", role: "group", "aria-label": t("problems.title") });
   const search = h("input", { type: "search", name: "q", "aria-label": t("problems.search"), placeholder: t("problems.search"), oninput: update });
   const difficulty = select("difficulty", t("problems.anyDifficulty"), DIFFICULTIES.map((each) => [each, t(`problems.difficulties.${each}`)]));

@@ -79,6 +79,26 @@ def test_an_assessment_is_created_from_the_library_with_a_rubric_and_a_preview(o
     assert visit.is_clean()
 
 
+def test_a_draft_survives_leaving_the_page_and_a_copy_starts_with_the_other_task(
+    open_console, team, assessment
+):
+    visit = open_console(team, "/assessments/new")
+    page = visit.page
+    page.get_by_label("Role").fill("Data engineer")
+    page.get_by_role("link", name="Cancel").click()
+    page.get_by_role("link", name="New assessment").click()
+    visit.shows("Your draft is back.")
+    assert page.get_by_label("Role").input_value() == "Data engineer"
+    page.get_by_role("button", name="Start over").click()
+    page.locator("input[name=role]").and_(page.locator("[value='']")).wait_for()
+    page.goto(f"{visit.address}/console#/assessments/{assessment['id']}/edit")
+    page.get_by_role("link", name="Copy").click()
+    page.get_by_role("heading", name="New assessment").wait_for()
+    page.locator("input[name=title]").and_(page.locator(f"[value='{assessment['title']}']")).wait_for()
+    assert page.get_by_label("Time limit in minutes").input_value() == "90"
+    assert visit.is_clean()
+
+
 def test_a_structured_brief_is_saved_and_only_changes_are_sent(open_console, team, assessment):
     path = f"/v1/assessments/{assessment['id']}"
     visit = open_console(team, f"/assessments/{assessment['id']}/edit")

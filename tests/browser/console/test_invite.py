@@ -93,9 +93,11 @@ def test_a_list_is_checked_before_anything_is_sent(site, open_console, team, ass
         ["Bob", "bob@example.com", "a-2", "Skipped: already invited"],
         ["Carol", "ALICE@example.com", "a-3", "Skipped: same address as line 2"],
         ["Dan", "not-an-address", "a-4", "Skipped: not a valid address"],
-        ["Eve", "", "a-5", "Gets a key without mail: pass on the link yourself"],
+        ["Eve", "", "a-5", "Skipped: no address. Check the box for a key without mail"],
     ]
     assert len(list_keys(team, assessment)) == 1
+    assert page.get_by_role("checkbox", name="Invite Bob").is_disabled()
+    page.get_by_role("checkbox", name="Invite Eve").check()
     page.get_by_role("button", name="Invite 2 candidates").click()
     page.get_by_role("button", name="Show the link of 1 key without mail").click()
     eve = next(key for key in list_keys(team, assessment) if key["candidateName"] == "Eve")
