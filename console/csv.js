@@ -16,6 +16,18 @@ export function isAddress(text) {
   return text.length <= MAX_ADDRESS && /^[^\s@]+@[^\s@.]+(\.[^\s@.]+)+$/.test(text);
 }
 
+/** The text of a file's bytes: UTF-8, UTF-16 with a byte order mark, or as older spreadsheets on Windows save it. */
+export function decode(bytes) {
+  const [first, second] = new Uint8Array(bytes);
+  if (first === 0xff && second === 0xfe) return new TextDecoder("utf-16le").decode(bytes);
+  if (first === 0xfe && second === 0xff) return new TextDecoder("utf-16be").decode(bytes);
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch {
+    return new TextDecoder("windows-1252").decode(bytes);
+  }
+}
+
 /**
  * The people in a text: `[{line, email, name, externalId}]`, with "" for what is missing.
  *

@@ -1,7 +1,7 @@
 // Invite candidates: a list is read and checked before anything is sent, and sent in batches that can be repeated.
 
 import * as api from "./api.js";
-import { isAddress, readPeople } from "./csv.js";
+import { decode, isAddress, readPeople } from "./csv.js";
 import { field } from "./dialogs.js";
 import { fill, h, newId } from "./dom.js";
 import { copyText, issueKeys, keyLink } from "./invite_batches.js";
@@ -68,7 +68,7 @@ function enterStep(context) {
 
   async function readFile() {
     if (!file.files[0]) return;
-    input.value = await file.files[0].text();
+    input.value = decode(await file.files[0].arrayBuffer());
     input.focus();
   }
 

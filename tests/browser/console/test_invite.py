@@ -78,6 +78,20 @@ def test_lists_are_read_in_the_forms_that_people_paste(open_console, team):
     assert visit.is_clean()
 
 
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "cp1252"])
+def test_a_file_is_read_in_the_encodings_of_spreadsheets(open_console, team, assessment, encoding):
+    visit = open_console(team)
+    page = visit.page
+    page.get_by_role("button", name=f"Invite: {assessment['title']}").click()
+    content = "Name;E-Mail\r\nJürgen Groß;juergen@example.com\r\n".encode(encoding)
+    file = {"name": "list.csv", "mimeType": "text/csv", "buffer": content}
+    page.get_by_label("Or choose a CSV file").set_input_files(file)
+    page.wait_for_function("document.querySelector('textarea').value")
+    page.get_by_role("button", name="Check the list").click()
+    page.get_by_role("cell", name="Jürgen Groß", exact=True).wait_for()
+    assert visit.is_clean()
+
+
 def test_a_list_is_checked_before_anything_is_sent(site, open_console, team, assessment):
     invite(team, assessment, "bob@example.com")
     visit = open_console(team)
