@@ -109,11 +109,14 @@ function byContent(cells) {
   // Addresses without separators other than spaces.
   const spaced = filled.length === 1 ? filled[0].split(/\s+/) : [];
   if (spaced.length > 1 && spaced.every((each) => ADDRESS.test(each))) return spaced.map((email) => person(email));
-  if (addresses.length > 1 && addresses.length === filled.length) return filled.map((cell) => person(cell));
   if (!addresses.length) return [{ email: "", name: filled[0], externalId: filled[1] ?? "" }];
   const { email, name } = splitAddress(addresses[0]);
-  const others = filled.filter((cell) => cell !== addresses[0]);
-  return [name ? { email, name, externalId: others[0] ?? "" } : { email, name: others[0] ?? "", externalId: others[1] ?? "" }];
+  const further = addresses.slice(1).map((cell) => person(cell));
+  const others = filled.filter((cell) => !addresses.includes(cell));
+  // A number is no name.
+  if (/^\d+$/.test(others[0])) others.reverse();
+  const [first = "", second = ""] = name ? [name, ...others] : others;
+  return [/^\d+$/.test(first) ? { email, name: "", externalId: first } : { email, name: first, externalId: second }, ...further];
 }
 
 function person(cell) {
@@ -123,6 +126,14 @@ function person(cell) {
 /** `Alice Liddell <alice@example.com>` as name and address. */
 function splitAddress(cell) {
   const match = NAMED_ADDRESS.exec(cell);
-  if (!match) return { email: cell.trim().replace(/^mailto:/i, ""), name: "" };
+  if (!match) return splitWords(cell.trim().replace(/^mailto:/i, ""));
   return { email: match[2], name: match[1].trim().replace(/^"(.*)"$/s, "$1") };
+}
+
+/** `Alice Liddell alice@example.com` as name and address. */
+function splitWords(text) {
+  const words = text.split(/\s+/);
+  const addresses = words.filter((word) => ADDRESS.test(word));
+  if (addresses.length !== 1) return { email: text, name: "" };
+  return { email: addresses[0], name: words.filter((word) => word !== addresses[0]).join(" ") };
 }

@@ -28,6 +28,8 @@ PEOPLE = [
     ('email,name\nalice@example.com,"Alice\nLiddell"', [("Alice\nLiddell", "alice@example.com", "")]),
     ("alice@example.com;Liddell, Alice;a-1", [("Liddell, Alice", "alice@example.com", "a-1")]),
     ("<script>alert(1)</script>", [("<script>alert(1)</script>", "", "")]),
+    ("Alice Liddell alice@example.com", [("Alice Liddell", "alice@example.com", "")]),
+    ("4711,Alice,alice@example.com", [("Alice", "alice@example.com", "4711")]),
     (" \n\n", []),
 ]  # fmt: skip
 READ = "async (text) => (await import('/console/csv.js')).readPeople(text)"
