@@ -20,34 +20,54 @@ export function actionsMenu(candidate, assessment, { may, onChange = () => {} })
   const menuId = newId("menu");
   const id = candidate.candidateId ?? candidate.id;
   const label = t("actions.menu", { name: nameOf(candidate) });
-  const button = h("button", { type: "button", class: "menu-button", "aria-haspopup": "menu", "aria-expanded": "false", "aria-controls": menuId, "aria-label": label, onclick: toggle, onkeydown: openByKey }, h("span", { "aria-hidden": "true" }, "⋯"));
-  const menu = h("div", { id: menuId, class: "menu", role: "menu", popover: "auto", "aria-label": label, onkeydown: move });
-  menu.addEventListener("toggle", ({ newState }) => button.setAttribute("aria-expanded", String(newState === "open")));
-  // Before the click, a press outside closes the menu; this one must not open it again.
+  const button = h("button", { type: "button", class: "menu-button", "aria-haspopup": "menu", "aria-expanded": "false", "aria-label": label, onclick: toggle, onkeydown: openByKey }, h("span", { "aria-hidden": "true" }, "⋯"));
+  const holder = h("div", { class: "menu-holder" }, button);
+  // Exists while it is open: a long list has a button for each row, but no menus.
+  let menu = null;
+  // Before the click, a press on the button closes an open menu; the click must not open it again.
   let wasOpen = false;
-  button.addEventListener("pointerdown", () => { wasOpen = menu.matches(":popover-open"); });
-  return h("div", { class: "menu-holder" }, button, menu);
+  button.addEventListener("pointerdown", () => { wasOpen = menu !== null; });
+  return holder;
 
-  async function toggle() {
-    if (wasOpen) {
-      wasOpen = false;
-      return menu.hidePopover();
-    }
-    fill(menu, note(t("common.loading")));
+  function toggle() {
+    const isClosing = wasOpen;
+    wasOpen = false;
+    if (isClosing) menu?.hidePopover();
+    else open();
+  }
+
+  async function open() {
+    const opened = h("div", { id: menuId, class: "menu", role: "menu", popover: "auto", "aria-label": label, onkeydown: move }, note(t("common.loading")));
+    opened.addEventListener("toggle", ({ newState }) => newState === "closed" && closed(opened));
+    menu = opened;
+    holder.append(menu);
+    button.setAttribute("aria-expanded", "true");
     menu.showPopover();
     place(menu, button);
-    addEventListener("scroll", () => menu.hidePopover(), { once: true, capture: true, passive: true });
+    addEventListener("scroll", () => opened.hidePopover(), { once: true, capture: true, passive: true });
+    fill(opened, await items());
+    if (!opened.isConnected) return;
+    place(opened, button);
+    opened.querySelector("[role=menuitem]").focus();
+  }
+
+  function closed(opened) {
+    opened.remove();
+    if (menu !== opened) return;
+    menu = null;
+    button.setAttribute("aria-expanded", "false");
+  }
+
+  /** What can be done now. */
+  async function items() {
     try {
       const current = (await api.get(`/v1/candidates/${id}`)).candidate;
       const context = { candidate: current, assessment, may, path: `/v1/candidates/${id}`, name: nameOf(current), done };
       const offered = ACTIONS.filter(([, isOffered]) => isOffered(context));
-      fill(menu, offered.map(([name, , run]) => item(name, () => run(context))));
-      if (!offered.length) fill(menu, note(t("actions.nothing")));
+      return offered.length ? offered.map(([name, , run]) => item(name, () => run(context))) : note(t("actions.nothing"));
     } catch (error) {
-      fill(menu, note(explain(error).join(". ")));
+      return note(explain(error).join(". "));
     }
-    place(menu, button);
-    return menu.querySelector("[role=menuitem]")?.focus();
   }
 
   function item(name, run) {
@@ -56,7 +76,7 @@ export function actionsMenu(candidate, assessment, { may, onChange = () => {} })
   }
 
   async function choose(run) {
-    menu.hidePopover();
+    menu?.hidePopover();
     button.focus();
     try {
       await run();
@@ -74,7 +94,7 @@ export function actionsMenu(candidate, assessment, { may, onChange = () => {} })
   function openByKey(event) {
     if (event.key !== "ArrowDown" && event.key !== "ArrowUp") return;
     event.preventDefault();
-    if (!menu.matches(":popover-open")) toggle();
+    if (menu === null) open();
   }
 }
 

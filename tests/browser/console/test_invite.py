@@ -210,6 +210,10 @@ def test_a_menu_is_used_by_keyboard_and_erasing_asks_for_the_name(team, assessme
     page.get_by_role("menuitem", name="Erase data").and_(page.locator(":focus")).wait_for()
     page.keyboard.press("Escape")
     button.and_(page.locator(":focus")).wait_for()
+    for is_open in (True, False):
+        button.click()
+        button.and_(page.locator(f"[aria-expanded={str(is_open).lower()}]")).wait_for()
+    assert page.get_by_role("menu").count() == 0
     choose(visit, "Alice", "Erase data")
     page.get_by_label("To confirm, type: Alice").fill("Bob")
     page.get_by_role("button", name="Erase", exact=True).click()
