@@ -35,10 +35,10 @@ export function seenFields(values, problem) {
 }
 
 /** What only the team sees. */
-export function unseenFields(values, rubrics) {
+export function unseenFields(values, rubrics, { canWrite }) {
   return [
     section("invitations", h("div", { class: "two" }, number("expiresInDays", values, { max: 365 }), number("reminderDaysBefore", values, { max: 364 }))),
-    section("scoring", rubricField(values.rubricId, rubrics), checkLine("blind", values.blind, "blind")),
+    section("scoring", rubricField(values.rubricId, rubrics, canWrite), checkLine("blind", values.blind, "blind")),
   ];
 }
 
@@ -110,12 +110,12 @@ function checkLine(name, checked, path) {
   return h("label", { class: "check-line" }, input, h("span", {}, t(`assessmentForm.checks.${path}`)));
 }
 
-function rubricField(rubricId, rubrics) {
+function rubricField(rubricId, rubrics, canWrite) {
   const select = h("select", { name: "rubricId" });
   const add = h("button", { type: "button", class: "link", onclick: createOne }, t("assessmentForm.newRubric"));
   list(rubricId);
   const wrapped = labelled("rubricId", select);
-  wrapped.append(add);
+  if (canWrite) wrapped.append(add);
   return wrapped;
 
   function list(chosenId) {

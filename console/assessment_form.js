@@ -16,13 +16,14 @@ const COPIED = ["title", "taskBrief", "repoUrl", "setupInstructions"];
 export async function show(main, params, context) {
   const { assessmentId } = params;
   const { may, signal, query, setTitle } = context;
-  const title = t(assessmentId ? "assessmentForm.edit" : "assessmentForm.new");
+  const canWrite = may("write");
+  const title = t(assessmentId ? (canWrite ? "assessmentForm.edit" : "assessmentForm.read") : "assessmentForm.new");
   setTitle(title);
   const body = h("div");
   fill(main, h("div", { class: "page-head" }, h("h1", { tabindex: "-1" }, title)), body);
-  if (!may("write")) return fill(body, h("div", { class: "notice", role: "alert" }, t("assessmentForm.readOnly")));
+  if (!canWrite && !assessmentId) return fill(body, readOnlyNotice());
   const reload = () => show(main, params, context);
-  return loaded(body, () => load(assessmentId, query.get("from"), signal), (data) => assessmentForm(data, { ...context, reload }));
+  return loaded(body, () => load(assessmentId, query.get("from"), signal), (data) => assessmentForm(data, { ...context, reload, canWrite }));
 }
 
 async function load(assessmentId, templateId, signal) {
@@ -45,7 +46,7 @@ async function loadAssessment(assessmentId, signal) {
   return { assessment, etag: response.headers.get("ETag"), hasStarted: sessions.length > 0 };
 }
 
-function assessmentForm({ assessment, template, etag, hasStarted = false, rubrics, settings, disclosure }, { go, me, reload }) {
+function assessmentForm({ assessment, template, etag, hasStarted = false, rubrics, settings, disclosure }, { go, me, reload, canWrite }) {
   const draft = assessment || template ? null : draftOf(me);
   const values = assessment ?? template ?? draft?.values ?? NEW;
   const message = h("div", { class: "notice bad", role: "alert", tabindex: "-1", hidden: true });
@@ -55,13 +56,14 @@ function assessmentForm({ assessment, template, etag, hasStarted = false, rubric
   const problem = problemField(assessment?.issue ?? template?.issue ?? draft?.issue ?? null, fillFrom);
   fill(
     form,
-    hasStarted && startedNotice(assessment),
+    !canWrite && readOnlyNotice(),
+    canWrite && hasStarted && startedNotice(assessment),
     draft && draftNotice(reload),
     // Disabled as a whole once somebody has seen them.
-    h("fieldset", { class: "plain", disabled: hasStarted }, seenFields(values, !assessment && problem.element)),
-    unseenFields(values, rubrics),
+    h("fieldset", { class: "plain", disabled: hasStarted || !canWrite }, seenFields(values, !assessment && problem.element)),
+    h("fieldset", { class: "plain", disabled: !canWrite }, unseenFields(values, rubrics, { canWrite })),
     message,
-    h("div", { class: "actions form-end" }, submit, cancelLink(assessment), assessment && moreActions(assessment, { go })),
+    canWrite && h("div", { class: "actions form-end" }, submit, cancelLink(assessment), assessment && moreActions(assessment, { go })),
   );
   showPreview();
   return h("div", { class: "form-and-preview" }, form, previewPanel(preview));
@@ -135,6 +137,8 @@ function showConflict(message, reload) {
 const copyLink = ({ id }) => h("a", { class: "quiet-link", href: `#/assessments/new?from=${id}` }, t("assessmentForm.copy"));
 
 const cancelLink = (assessment) => h("a", { class: "secondary", href: assessment ? `#/assessments/${assessment.id}` : "#/assessments" }, t("common.cancel"));
+
+const readOnlyNotice = () => h("p", { class: "notice" }, t("assessmentForm.readOnly"));
 
 function startedNotice(assessment) {
   return h("div", { class: "notice warn" }, h("p", {}, t("assessmentForm.hasStarted")), copyLink(assessment));

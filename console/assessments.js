@@ -102,9 +102,11 @@ function assessmentRow(assessment, { may, reload }) {
   const steps = Object.entries(funnel).map(([name, value]) => ({ label: t(`assessments.funnel.${name}`), value }));
   const button = (name, run) => h("button", { type: "button", class: "secondary", "aria-label": named(name), onclick: run }, t(`assessments.${name}`));
   const named = (name) => t("assessments.actionOf", { action: t(`assessments.${name}`), title });
+  const link = (name) => h("a", { class: "quiet-link", href: `#/assessments/${id}/edit`, "aria-label": named(name) }, t(`assessments.${name}`));
+  const canWrite = may("write");
   const actions = [
-    archivedAt ? button("restore", () => restore(assessment, reload)) : button("invite", () => invite(assessment, { onDone: reload })),
-    h("a", { class: "quiet-link", href: `#/assessments/${id}/edit`, "aria-label": named("edit") }, t("assessments.edit")),
+    canWrite && (archivedAt ? button("restore", () => restore(assessment, reload)) : button("invite", () => invite(assessment, { onDone: reload }))),
+    link(canWrite ? "edit" : "details"),
   ];
   return h(
     "li",
@@ -130,7 +132,7 @@ function assessmentRow(assessment, { may, reload }) {
         : h("p", { class: "quiet" }, t("assessments.nobodyInvited")),
     ),
     h("div", { class: "assessment-waiting" }, waiting(assessment)),
-    h("div", { class: "actions" }, may("write") && actions),
+    h("div", { class: "actions" }, actions),
   );
 }
 

@@ -213,9 +213,11 @@ function sendStep(context, people) {
     bar.hidden = true;
     context.isBusy = false;
     context.isDone ||= run.keys.length > 0;
+    const hasNoMail = people.every(({ email }) => !email);
+    if (hasNoMail && !run.failed.length) return context.links(run.keys);
     fill(status, summaryOf(run));
     fill(result, failures(run), unmailed(), h("div", { class: "actions" }, run.canRetry() && h("button", { type: "button", class: "primary", onclick: send }, t("invite.retry")), closeButton(context.dialog, !run.canRetry())));
-    result.querySelector("button").focus();
+    return result.querySelector("button").focus();
   }
 
   /** Keys that nobody gets by mail. */

@@ -43,6 +43,7 @@ const texts = {
     created: "Created {day}",
     invite: "Invite",
     edit: "Edit",
+    details: "Details",
     actionOf: "{action}: {title}",
     restore: "Restore",
     restored: "{title} is back in the list.",
@@ -70,6 +71,7 @@ const texts = {
   assessmentForm: {
     new: "New assessment",
     edit: "Edit assessment",
+    read: "Assessment",
     create: "Create assessment",
     created: "{title} is created. Now invite candidates.",
     saved: "{title} is saved.",

@@ -43,6 +43,11 @@ def test_the_list_has_the_funnel_what_waits_and_no_button_that_would_be_refused(
     visit.page.locator(".assessment-row").wait_for()
     assert visit.page.get_by_role("button", name="Invite").count() == 0
     assert visit.page.get_by_role("link", name=re.compile("Edit|New assessment")).count() == 0
+    visit.page.get_by_role("link", name=f"Details: {assessment['title']}").click()
+    visit.shows("you need the role reviewer or admin")
+    assert visit.page.get_by_label("Title", exact=True).is_disabled()
+    assert visit.page.get_by_label("Days to start").is_disabled()
+    assert visit.page.locator("main button:enabled").count() == 0
     assert visit.is_clean()
 
 

@@ -126,6 +126,21 @@ def test_a_list_is_checked_before_anything_is_sent(site, open_console, team, ass
     assert visit.is_clean()
 
 
+def test_keys_without_mail_are_shown_to_copy(open_console, team, assessment):
+    visit = open_console(team)
+    page = visit.page
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.get_by_role("button", name=f"Invite: {assessment['title']}").click()
+    page.get_by_role("button", name="Keys without mail").click()
+    page.get_by_label("Number of keys").fill("2")
+    page.get_by_role("button", name="Generate keys").click()
+    page.get_by_role("button", name="Copy all links").click()
+    page.get_by_role("button", name="Copied").wait_for()
+    links = [f"{visit.address}/start#{key['key']}" for key in list_keys(team, assessment)]
+    assert page.evaluate("navigator.clipboard.readText()") == "\n".join(links)
+    assert visit.is_clean()
+
+
 def test_a_lost_response_is_sent_again_without_inviting_anyone_twice(open_console, team, assessment):
     visit = open_console(team)
     page, sent = visit.page, []
