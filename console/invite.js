@@ -12,6 +12,7 @@ import { formatMoment } from "./time.js";
 const DAY_MS = 86_400_000;
 const MAX_COUNT = 500;
 const MAX_DAYS = 365;
+const MAX_NAMES = 5;
 const EXAMPLE = "name,email,externalId\nAlice Liddell,alice@example.com,applicant-4711";
 
 /** A dialog; resolves once it is closed. `onDone` is called if keys were generated. */
@@ -238,8 +239,16 @@ function summaryOf({ created, existing, failed }) {
 
 function failures({ failed }) {
   if (!failed.length) return null;
-  const rows = failed.map(({ person, reason }) => h("li", {}, h("strong", {}, person.email || person.name || person.externalId), ` ${reason}`));
+  const byReason = Map.groupBy(failed, ({ reason }) => reason);
+  const rows = [...byReason].map(([reason, group]) => h("li", {}, h("strong", {}, namesOf(group)), ` ${reason}`));
   return h("div", { class: "notice bad", role: "alert" }, h("p", {}, t("invite.failedTitle")), h("ul", {}, rows));
+}
+
+/** The first names, and how many more. */
+function namesOf(group) {
+  const names = group.map(({ person }) => person.email || person.name || person.externalId).filter(Boolean);
+  const rest = group.length - Math.min(names.length, MAX_NAMES);
+  return [...names.slice(0, MAX_NAMES), rest > 0 && t("invite.more", { n: rest })].filter(Boolean).join(", ") + ":";
 }
 
 // Keys without mail
