@@ -3,7 +3,7 @@
 from rules import phases, segments
 from rules.cohorts import DIRECTIONS, METRICS
 from schemas import members
-from schemas.base import Schema, shape
+from schemas.base import Schema
 from schemas.fields import Choice, Id, Integer, ListOf, Nested, Number, Raw, String
 from schemas.keys import SESSION_STATUSES
 from schemas.queries import Filter, Limit
@@ -206,11 +206,10 @@ class AssessmentProgress(Schema):
     waiting = Nested(Waiting, "What waits for reviewers.")
 
 
-Progress = shape(
-    "Progress",
-    "Progress of the assessments.",
-    assessments=ListOf(AssessmentProgress, "Assessments with candidates, oldest first."),
-)
+class Progress(Schema):
+    """Progress of the assessments."""
+
+    assessments = ListOf(AssessmentProgress, "Assessments with candidates, oldest first.")
 
 
 class TopQuery(Filter):
