@@ -4,11 +4,11 @@ from typing import Any
 
 from access import audit, auth, caller, concurrency
 from blueprints import Blueprint, find
-from models import ApiToken, ModelUsage, Session, blind, cohorts, overview, sessions, timeline
+from models import ApiToken, ModelUsage, Session, blind, cohorts, overview, progress, sessions, timeline
 from rules.analyzed_events import AnalyzedEvent
 from rules.cohorts import METRICS
 from rules.error_episodes import ErrorEpisode
-from schemas.analytics import Analytics, Overview, OverviewQuery, TopCandidates, TopQuery
+from schemas.analytics import Analytics, Overview, OverviewQuery, Progress, TopCandidates, TopQuery
 from schemas.cohort_stats import CohortStatistics
 
 blp = Blueprint("Analytics", __name__, description="Metrics of candidates' work.")
@@ -69,6 +69,18 @@ def get_overview(query):
     """
     sessions.settle_all(organization_id=caller.organization_id)
     return overview.overview(caller.organization, query.get("assessment_id"))
+
+
+@blp.get("/analytics/progress")
+@auth.required(ApiToken)
+@blp.response(200, Progress)
+def get_progress():
+    """Get the progress of all assessments
+
+    The funnel of each assessment, and the numbers of sessions and messages that wait for a reviewer.
+    """
+    sessions.settle_all(organization_id=caller.organization_id)
+    return {"assessments": progress.by_assessment(caller.organization)}
 
 
 @blp.get("/analytics/top-candidates")

@@ -93,8 +93,8 @@ def change_assessment(data, assessment_id):
     """Change an assessment
 
     Omitted members keep their values; null clears. Members that candidates see can only be changed until the first key
-    is redeemed; `expiresInDays` (for new keys), `reminderDaysBefore`, `rubricId` and `blind` can be changed at any
-    time. A new `repoUrl` clears commit, folder and setup instructions.
+    is redeemed; `expiresInDays` (for new keys), `reminderDaysBefore`, `rubricId`, `blind` and `archived` can be
+    changed at any time. A new `repoUrl` clears commit, folder and setup instructions.
     """
 
     def present() -> Response:

@@ -10,6 +10,7 @@ from blueprints import Blueprint, file_response, find
 from blueprints.candidates import csv_cell, csv_lines
 from errors import invalid
 from models import ApiToken, Assessment, blind, scores, sessions
+from models.candidates import search_filters
 from models.results import ResultList, ResultRow
 from rules.result_cursors import INVALID
 from schemas.results import CSV_COLUMNS, ResultFilter, ResultQuery, Results, csv_row_of, result_of
@@ -67,6 +68,8 @@ def _results_of(query: dict[str, Any], assessment_id: Any) -> ResultList:
     filters: dict[str, Any] = {
         name: query[name] for name in ("status", "decision", "external_id") if name in query
     }
+    if "q" in query:
+        filters |= search_filters(caller, query["q"])
     return ResultList(assessment, query["sort"], query["order"], filters)
 
 

@@ -4,13 +4,13 @@ const ROOT = document.documentElement.dataset.root;
 const TIMEOUT_MS = 30_000;
 const PAGE_SIZE = 200;
 
-/** A refusal, or a failure to reach the service (`status` 0). `details` is a list of `{path, message}`. */
+/** A refusal, or a failure to reach the service (`status` 0). `details`, or `entries` in conflicts, is a list of `{path, message}`. */
 export class ApiError extends Error {
   constructor(status, body = {}) {
     super(body.error ?? "");
     this.status = status;
     this.code = body.code ?? "unreachable";
-    this.details = body.details ?? [];
+    this.details = body.details ?? body.entries ?? [];
   }
 }
 

@@ -83,6 +83,7 @@ async function show() {
   leaving.abort();
   leaving = new AbortController();
   const { signal } = leaving;
+  for (const dialog of document.querySelectorAll("dialog[open]")) dialog.close();
   const { path, query } = currentAddress();
   try {
     if (path.startsWith("/sign-in")) return await showSignIn(query);

@@ -41,6 +41,7 @@ export function explain(error) {
   if (error.status === 0) return [t("errors.unreachableTitle"), t("errors.unreachable")];
   if (error.status === 403) return [t("errors.forbiddenTitle"), error.message];
   if (error.status === 404) return [t("errors.missingTitle"), t("errors.missing")];
+  if (error.code === "invalid_request" && !error.details.length) return [t("errors.fieldsTitle"), t("errors.fields")];
   const details = error.details.map(({ path, message }) => `${path.join(".")}: ${message}`);
   return [t("errors.title"), [error.message, ...details].join(" ")];
 }

@@ -10,13 +10,15 @@ const tables = new WeakMap();
  *
  * caption -- what the table lists; the region's label
  * columns -- `[{name, label, value(row), render(row), sortable, numeric, wide, hint}]`. `render` returns nodes, and is
- *   `value` if omitted. The first column is the rows' heading. `wide` columns are left out on narrow screens
+ *   `value` if omitted. The first column is the rows' heading. `wide` columns are left out on narrow screens.
+ *   `firstOrder` is the order of the first click, `asc` if omitted
  * rows -- any objects
  * sort -- `{name, order}` with the order `asc` or `desc`
  * onSort -- called with the new `{name, order}`; without it, the table sorts its rows by `value`, nulls last
  * rowHref -- `(row) => "#/sessions/…"`, or null for a row without a page
  * rowId -- `(row) => id`, for `selection` and `onHover`
- * selection -- `{selected, label(row), onChange(selected)}`: a checkbox in each row; `selected` is a Set of ids
+ * selection -- `{selected, label(row), onChange(selected), isPossible(row)}`: a checkbox in each row, or in those that
+ *   are possible; `selected` is a Set of ids
  * onHover -- called with the id of the row under the pointer or in focus, and with null
  * empty -- nodes instead of a table without rows
  * count -- `(n) => text`; "3 rows" by default
@@ -24,7 +26,7 @@ const tables = new WeakMap();
 export function dataTable(options) {
   const element = h("div", { class: "table" });
   const state = { ...options };
-  const parts = { status: h("p", { class: "quiet", role: "status" }), body: h("tbody"), head: h("thead") };
+  const parts = { byId: new Map(), status: h("p", { class: "quiet", role: "status" }), body: h("tbody"), head: h("thead") };
   const captionId = newId("table");
   parts.table = h("table", { class: "data" }, h("caption", { class: "visually-hidden", id: captionId }, options.caption), parts.head, parts.body);
   parts.region = h("div", { class: "scroll", tabindex: "0", role: "region", "aria-labelledby": captionId }, parts.table);
@@ -43,7 +45,8 @@ export function showRows(element, changes = {}) {
   if (!parts.head.firstChild) fill(parts.head, headRow(element, state));
   showOrder(parts.head, state);
   const rows = state.onSort || !state.sort ? state.rows : sorted(state);
-  fill(parts.body, rows.map((row) => bodyRow(row, state)));
+  parts.byId.clear();
+  fill(parts.body, rows.map((row) => bodyRow(row, state, parts)));
   showCount(element, rows.length);
 }
 
@@ -51,18 +54,20 @@ export function showRows(element, changes = {}) {
 export function addRows(element, rows) {
   const { state, parts } = tables.get(element);
   state.rows = [...state.rows, ...rows];
-  parts.body.append(...rows.map((row) => bodyRow(row, state)));
+  parts.body.append(...rows.map((row) => bodyRow(row, state, parts)));
   showCount(element, state.rows.length);
 }
 
 /** Highlight the rows with these ids. */
 export function highlightRows(element, ids) {
-  for (const row of tables.get(element).parts.body.rows) row.classList.toggle("highlighted", ids.has(row.dataset.id));
+  const { body, byId } = tables.get(element).parts;
+  for (const row of body.querySelectorAll(".highlighted")) row.classList.remove("highlighted");
+  for (const id of ids) byId.get(id)?.classList.add("highlighted");
 }
 
 /** The element of a row, by its id. */
 export function rowElement(element, id) {
-  return [...tables.get(element).parts.body.rows].find((row) => row.dataset.id === id);
+  return tables.get(element).parts.byId.get(id);
 }
 
 function showCount(element, n) {
@@ -124,7 +129,7 @@ function compare(a, b) {
 
 // -- Body
 
-function bodyRow(row, state) {
+function bodyRow(row, state, { byId }) {
   const id = state.rowId?.(row);
   const href = state.rowHref?.(row);
   const cells = state.columns.map((column, n) => {
@@ -134,10 +139,13 @@ function bodyRow(row, state) {
   });
   const isSelected = state.selection?.selected.has(id);
   const names = [href && "has-link", isSelected && "selected"].filter(Boolean).join(" ");
-  return h("tr", { class: names || null, "data-id": id, "data-href": href }, state.selection && checkbox(row, id, isSelected, state), cells);
+  const element = h("tr", { class: names || null, "data-id": id, "data-href": href }, state.selection && checkbox(row, id, isSelected, state), cells);
+  byId.set(id, element);
+  return element;
 }
 
 function checkbox(row, id, isSelected, { selection }) {
+  if (selection.isPossible && !selection.isPossible(row)) return h("td", { class: "select" });
   const change = (event) => {
     if (event.target.checked) selection.selected.add(id);
     else selection.selected.delete(id);

@@ -33,7 +33,8 @@ _REPOSITORY_COLUMNS = ("repo_commit", "repo_subdir", "setup_instructions")
 class Assessment(Model):
     """An assessment. Brief and repository are copied from its issue at creation and do not follow later changes.
 
-    `blind` hides candidates' names from people until they have scored them (models/blind.py).
+    `blind` hides candidates' names from people until they have scored them (models/blind.py). An archived assessment
+    only leaves the console's list.
     """
 
     issue_id: Any
@@ -55,6 +56,7 @@ class Assessment(Model):
     expires_in_days = peewee.IntegerField(default=7)
     reminder_days_before = peewee.IntegerField(null=True)
     blind = peewee.BooleanField(default=False)
+    archived_at = TimestampField(null=True)
     updated_at = TimestampField(default=clock.now)
     deleted_at = TimestampField(null=True)
 
@@ -138,7 +140,7 @@ class Assessment(Model):
                 self.find_referenced(Rubric, "rubricId", values["rubric_id"], token)
             locked = self.lock()
             check()
-            changed = locked.changed_columns(values)
+            changed = locked.changed_columns(locked._with_archiving(values))
             shown = [_SHOWN_MEMBERS[name] for name in changed if name in _SHOWN_MEMBERS]
             if shown and Session.select().where(Session.assessment == locked).exists():
                 message = "Already shown to a candidate."
@@ -150,6 +152,13 @@ class Assessment(Model):
                 changed = dict.fromkeys(_REPOSITORY_COLUMNS) | changed
             if changed:
                 locked.update_columns(**changed, updated_at=clock.now())
+
+    def _with_archiving(self, values: dict[str, Any]) -> dict[str, Any]:
+        """The values with `archived_at` instead of `archived`; archiving again keeps the time."""
+        columns = {name: value for name, value in values.items() if name != "archived"}
+        if values.get("archived", self.archived_at is not None) != (self.archived_at is not None):
+            columns["archived_at"] = clock.now() if values["archived"] else None
+        return columns
 
     def delete_softly(self) -> None:
         """Delete the assessment. Its keys stop authenticating, since they are looked up with it."""

@@ -44,6 +44,16 @@ class CandidateRow(NamedTuple):
     session_updated_at: Any = None
 
 
+def search_filters(viewer: ApiToken | None, text: str) -> dict[str, Any]:
+    """The values of a search for part of name, address or externalId: `pattern`, and `person_id` of a person."""
+    # For LIKE, escaped by `!`.
+    values = {"pattern": "%" + re.sub("([!%_])", r"!\1", case_folded(text)) + "%"}
+    if viewer is not None and viewer.person_id:
+        # Otherwise a search would tell whose name is hidden.
+        values["person_id"] = viewer.person_id
+    return values
+
+
 class CandidateList:
     """The candidates of an organization that match all filters, oldest first.
 
@@ -56,11 +66,7 @@ class CandidateList:
         self._viewer = viewer
         text = filters.pop("q", None)
         if text is not None:
-            if viewer is not None and viewer.person_id:
-                # Otherwise a search would tell whose name is hidden.
-                filters["person_id"] = viewer.person_id
-            # For LIKE, escaped by `!`.
-            filters["pattern"] = "%" + re.sub("([!%_])", r"!\1", case_folded(text)) + "%"
+            filters |= search_filters(viewer, text)
         self._values = {"organization_id": organization_id, "now": clock.now()} | filters
 
     def count(self) -> int:

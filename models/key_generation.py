@@ -35,12 +35,14 @@ def generate_keys(
     candidates: list[Candidate],
     *,
     org_name: str | None = None,
+    expires_in_days: int | None = None,
     on_duplicate: str = "allow",
     audit_entry: Row | None = None,
     viewer: ApiToken | None = None,
 ) -> list[CandidateRow]:
     """Generate one key for each candidate, and queue invitations to those with an email address.
 
+    expires_in_days -- by default the assessment's
     on_duplicate -- for addresses that already have an open key: `allow` generates another key, `return` returns the
         open one as it is, `refuse` raises DuplicateCandidates
     audit_entry -- the entry's columns without its organization and subject
@@ -49,21 +51,21 @@ def generate_keys(
     Returns the keys in the order of the candidates. Raises NotFound if there is no such assessment,
     DuplicateExternalId, and NoTimeLimit for extra minutes without a limit.
     """
-    mail = {"orgName": org_name or organization.shown_name}
+    options = {"mail": {"orgName": org_name or organization.shown_name}, "days": expires_in_days}
     if on_duplicate == "allow" and not any(_is_checked(each) for each in candidates):
-        return _insert(organization, assessment_id, candidates, mail, audit_entry)
+        return _insert(organization, assessment_id, candidates, options, audit_entry)
     with db.atomic():
         assessment = _lock(organization, assessment_id)
         if on_duplicate == "allow":
             _check(assessment, list(enumerate(candidates)))
-            return _insert(organization, assessment_id, candidates, mail, audit_entry)
+            return _insert(organization, assessment_id, candidates, options, audit_entry)
         open_keys = _open_keys(assessment_id, candidates)
         if on_duplicate == "refuse":
             _refuse_duplicates(candidates, open_keys)
         missing = _without_open_key(candidates, open_keys)
         numbered = enumerate(candidates)
         _check(assessment, [(n, each) for n, each in numbered if missing.get(_address(each) or n) is each])
-        new = _insert(organization, assessment_id, list(missing.values()), mail, None)
+        new = _insert(organization, assessment_id, list(missing.values()), options, None)
         found = dict(zip(missing, new, strict=True))
         for address, key_id in open_keys.items():
             (found[address],) = CandidateList(organization.id, viewer, key_id=key_id).all()
@@ -132,16 +134,20 @@ def _without_open_key(candidates: list[Candidate], open_keys: dict[str, Any]) ->
 
 
 def _insert(
-    organization: Organization, assessment_id: Any, candidates: list[Candidate], mail: Row, audit_entry: Any
+    organization: Organization,
+    assessment_id: Any,
+    candidates: list[Candidate],
+    options: Row,
+    audit_entry: Any,
 ) -> list[CandidateRow]:
     keys = [_new_key(**each) for each in candidates]
     if not any(key["address"] for key in keys):
-        return _insert_keys(organization, assessment_id, keys, [], mail, audit_entry)
+        return _insert_keys(organization, assessment_id, keys, [], options, audit_entry)
     # One lock covers counting and queuing the messages.
     with db.atomic():
         limit.lock(assessment_id)
         invitations = _invitations(assessment_id, keys)
-        return _insert_keys(organization, assessment_id, keys, invitations, mail, audit_entry)
+        return _insert_keys(organization, assessment_id, keys, invitations, options, audit_entry)
 
 
 def _invitations(assessment_id: Any, keys: list[Row]) -> list[Row]:
@@ -159,7 +165,7 @@ def _insert_keys(
     assessment_id: Any,
     keys: list[Row],
     invitations: list[Row],
-    mail: Row,
+    options: Row,
     audit_entry: Any,
 ) -> list[CandidateRow]:
     now, draws = clock.now(), 1
@@ -169,7 +175,7 @@ def _insert_keys(
         try:
             # On PostgreSQL, a single statement needs no explicit transaction.
             with db.atomic() if db.in_transaction() or not is_postgres() else contextlib.nullcontext():
-                values: Any = {"keys": keys, "invitations": invitations, "mail": mail, "audit_entry": audit}
+                values: Any = options | {"keys": keys, "invitations": invitations, "audit_entry": audit}
                 expires_at = insert(organization, assessment_id, now, **values)
             by_key = {invitation["subject_id"]: invitation for invitation in invitations}
             shared = {"assessment_id": assessment_id, "organization_id": organization.id}
@@ -206,10 +212,11 @@ def _insert_on_sqlite(
     keys: list[Row],
     invitations: list[Row],
     mail: Row,
+    days: int | None,
     audit_entry: Any,
 ) -> Any:
     assessment = _lock(organization, assessment_id)
-    expires_at = now + timedelta(days=assessment.expires_in_days)
+    expires_at = now + timedelta(days=days or assessment.expires_in_days)
     shared = {"organization": organization.id, "assessment": assessment_id}
     shared |= {"created_at": now, "expires_at": expires_at}
     CandidateKey.insert_many([key | shared for key in keys]).execute()

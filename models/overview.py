@@ -13,7 +13,7 @@ from models.orgs import Organization
 from models.sessions import Session
 from rules.cohorts import METRICS, Metric, median, shown_value
 
-FUNNEL = ("invited", "redeemed", "completed", "hired")
+FUNNEL = ("invited", "redeemed", "completed", "reviewed", "hired")
 # The aliases that `sql.STATUS` expects.
 S, K, A = Session.alias("s"), CandidateKey.alias("k"), Assessment.alias("a")
 
@@ -55,7 +55,7 @@ def sessions(organization: Organization, **filters: Any) -> Query:
 
 def overview(organization: Organization, assessment_id: Any = None) -> dict[str, Any]:
     """The funnel and the medians: of everything, by assessment, and by the month of the invitation in UTC."""
-    rows = _funnel_counts(organization, assessment_id) + _metric_values(organization, assessment_id)
+    rows = funnel_counts(organization, assessment_id) + _metric_values(organization, assessment_id)
     return _numbers(rows) | {
         "by_assessment": [
             {"assessment_id": row_id, "assessment_title": title} | _numbers(group)
@@ -107,12 +107,13 @@ def _closed_sessions(organization: Organization, assessment_id: Any) -> Query:
     return query if assessment_id is None else query.where(S.assessment == assessment_id)
 
 
-def _funnel_counts(organization: Organization, assessment_id: Any) -> list[dict[str, Any]]:
+def funnel_counts(organization: Organization, assessment_id: Any = None) -> list[dict[str, Any]]:
     """The funnel by assessment and month, oldest assessment first.
 
     Leaves out keys that were revoked before they were redeemed, but not those revoked by an erasure.
     """
     completed = S.completed_at.is_null(False) | S.hired_at.is_null(False)
+    is_reviewed = completed & (S.score_total.is_null(False) | (K.decision != "undecided"))
     was_invited = K.revoked_at.is_null() | (K.revoked_at == K.erased_at) | S.id.is_null(False)
     month = month_of(K.created_at)
     query = K.select(
@@ -122,6 +123,7 @@ def _funnel_counts(organization: Organization, assessment_id: Any) -> list[dict[
         peewee.fn.COUNT(K.id).alias("invited"),
         peewee.fn.COUNT(S.id).alias("redeemed"),
         peewee.fn.COUNT(peewee.Case(None, ((completed, 1),))).alias("completed"),
+        peewee.fn.COUNT(peewee.Case(None, ((is_reviewed, 1),))).alias("reviewed"),
         peewee.fn.COUNT(S.hired_at).alias("hired"),
     )
     query = query.join(A, on=(A.id == K.assessment)).join(S, peewee.JOIN.LEFT_OUTER, on=(S.key == K.id))

@@ -47,6 +47,8 @@ class _Source(NamedTuple):
 _OF_KEY = {
     "decision": "k.decision = :decision",
     "external_id": "k.organization_id = :organization_id AND k.external_id = :external_id",
+    "pattern": "k.search_text LIKE :pattern ESCAPE '!'",
+    "person_id": f"NOT {sql.HIDDEN}",
 }
 _SOURCES = {
     "sessions": _Source(
@@ -143,7 +145,7 @@ class ResultList:
 
     sort -- a key of SORTS
     order -- `asc` or `desc`; rows without a value are last in both
-    filters -- `status`, `decision`, `external_id`
+    filters -- `status`, `decision`, `external_id`, and those of `search_filters`
     """
 
     assessment: Any

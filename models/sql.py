@@ -209,7 +209,8 @@ EXTERNAL_IDS = "SELECT k.id, k.external_id FROM candidate_keys k WHERE k.id IN (
 
 GENERATE_KEYS = f"""
     WITH assessment AS (
-        SELECT id, organization_id, :now + expires_in_days * interval '1 day' AS expires_at FROM assessments
+        SELECT id, organization_id, :now + COALESCE(:days, expires_in_days) * interval '1 day' AS expires_at
+        FROM assessments
         WHERE id = :assessment_id AND organization_id = :organization_id AND deleted_at IS NULL FOR SHARE
     ), new_keys AS (
         INSERT INTO candidate_keys (id, created_at, organization_id, assessment_id, key, candidate_email,

@@ -164,6 +164,10 @@ class Funnel(Schema):
     invited = Integer("Candidates whose key was not revoked before its use.", example=40)
     redeemed = Integer("Candidates who started.", example=31)
     completed = Integer("Candidates who completed or were hired.", example=24)
+    reviewed = Integer(
+        "Of these, candidates with a score of every criterion or with a decision other than `undecided`.",
+        example=20,
+    )
     hired = Integer("Candidates who were hired.", example=3)
 
 
@@ -203,6 +207,30 @@ class Overview(Numbers):
 
     by_assessment = ListOf(AssessmentNumbers, "By assessment, oldest first.")
     by_month = ListOf(MonthNumbers, "By month, oldest first.")
+
+
+class Waiting(Schema):
+    """What waits for reviewers. Candidates about whom somebody decided, and erased ones, do not count."""
+
+    to_score = Integer("Closed sessions in which no one has scored some criterion of the rubric.", example=3)
+    disagreements = Integer(
+        "Closed sessions with a criterion whose scores are 2 levels or more apart.", example=1
+    )
+    failed_messages = Integer("Candidates whose latest invitation could not be delivered.", example=2)
+
+
+class AssessmentProgress(Schema):
+    """Funnel of one assessment, and what waits for reviewers."""
+
+    assessment_id = Id("Assessment id.")
+    funnel = Nested(Funnel, "Number of candidates by progress.")
+    waiting = Nested(Waiting, "What waits for reviewers.")
+
+
+class Progress(Schema):
+    """Progress of the assessments."""
+
+    assessments = ListOf(AssessmentProgress, "Assessments with candidates, oldest first.")
 
 
 class TopQuery(Filter):

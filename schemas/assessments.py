@@ -108,6 +108,9 @@ class AssessmentChange(Body):
     allowed_tools = ToolList(null=True)
     token_budget_usd = Dollars(_BUDGET, attribute="token_budget_nano_usd", example=20, null=True)
     blind = Flag(_BLIND, example=False)
+    archived = Flag(
+        "Whether the console's list hides it; candidates and requests are not affected.", example=True
+    )
 
 
 class AssessmentQuery(CursorPageQuery):
@@ -146,6 +149,7 @@ class Assessment(Schema):  # R9
     )
     reminder_days_before = Integer(_REMINDER, example=2, null=True, optional=True)
     blind = Flag(f"{_BLIND} Not shown to candidates.", example=False, optional=True)
+    archived_at = Timestamp("When it was archived; null if it is not.", null=True, optional=True)
 
 
 def assessment_of(row: Any, issue: Any) -> dict[str, Any]:

@@ -73,6 +73,9 @@ class NewKeys(Body):
         NewCandidate, "Instead of `candidateEmails` and `candidateNames`: exactly `count` candidates.", max=50
     )
     org_name = Line(255, "Your company name for the invitations.", example="Example Ltd")
+    expires_in_days = Integer(
+        "Days until the keys expire, instead of the assessment's.", min=1, max=365, example=7
+    )
     on_duplicate = Choice(
         ["allow", "return", "refuse"],
         "For an address with an open key of this assessment: `allow` another key, `return` the open key without a "
@@ -98,6 +101,7 @@ class NewKeys(Body):
         return {
             "candidates": data.get("candidates") or paired,
             "org_name": data.get("org_name"),
+            "expires_in_days": data.get("expires_in_days"),
             "on_duplicate": data["on_duplicate"],
         }
 

@@ -44,6 +44,9 @@ class ResultFilter(Filter):
     status = Choice(STATUSES, "Only candidates with this status.")
     decision = Choice(DECISIONS, "Only candidates with this decision.")
     external_id = Line(255, "Only the candidate with this `externalId`.")
+    q = String(
+        "Only candidates whose name, address or `externalId` contains this, in any letter case.", max=255
+    )
     sort = Choice(SORTS, "Member that orders the results.", load_default="redeemedAt")
     order = Choice(["asc", "desc"], "Order. Results without a value are last in both.", load_default="asc")
 

@@ -107,6 +107,7 @@ ROWS = {
     "GET /v1/sessions/<session_id>/bundle/files": Row(NO_BUNDLE),
     "GET /v1/todo": Row(READ),
     "GET /v1/analytics/overview": Row(READ),
+    "GET /v1/analytics/progress": Row(READ),
     "GET /v1/analytics/top-candidates": Row(READ, query={"metric": "durationMs"}),
     "GET /v1/issues": Row(READ),
     "POST /v1/issues": Row(CREATE, {"title": "One more", "taskBrief": "Fix it."}),

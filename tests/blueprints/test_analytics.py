@@ -3,22 +3,26 @@
 from datetime import timedelta
 
 import pytest
+import statements
+from callers import Caller
 from factories import (
     add_event,
     envelope,
     make_assessment,
     make_closed_session,
     make_key,
+    make_rubric,
     make_session,
     mark_hired,
 )
 from response_checks import error_paths
 
-from models import ModelUsage, sessions
+from models import Delivery, ModelUsage, sessions
 from rules.cohorts import METRICS
 from rules.usage import ReportedUsage
 
 OVERVIEW, TOP = "/v1/analytics/overview", "/v1/analytics/top-candidates"
+PROGRESS = "/v1/analytics/progress"
 NO_MEDIANS = dict.fromkeys(metric.name for metric in METRICS)
 
 
@@ -222,7 +226,7 @@ def test_session_past_its_limit_is_part_of_its_cohort(clock, reviewer, organizat
 
 
 def funnel(*counts):
-    return dict(zip(("invited", "redeemed", "completed", "hired"), counts, strict=True))
+    return dict(zip(("invited", "redeemed", "completed", "reviewed", "hired"), counts, strict=True))
 
 
 @pytest.fixture
@@ -242,14 +246,14 @@ def candidates(clock, organization):
 
 def test_overview_without_candidates_is_empty(reviewer):
     overview = get(reviewer, OVERVIEW)
-    assert overview["funnel"] == funnel(0, 0, 0, 0)
+    assert overview["funnel"] == funnel(0, 0, 0, 0, 0)
     assert overview["medians"] == NO_MEDIANS
     assert overview["byAssessment"] == overview["byMonth"] == []
 
 
 def test_overview_has_funnel_and_medians_in_total_by_assessment_and_by_month(reviewer, candidates):
     overview = get(reviewer, OVERVIEW)
-    assert overview["funnel"] == funnel(5, 3, 2, 1)
+    assert overview["funnel"] == funnel(5, 3, 2, 1, 1)
     by_assessment = [(group["assessmentId"], group["assessmentTitle"]) for group in overview["byAssessment"]]
     assert by_assessment == [(str(row.id), row.title) for row in candidates]
     assert [group["month"] for group in overview["byMonth"]] == ["2026-03", "2026-04"]
@@ -257,7 +261,7 @@ def test_overview_has_funnel_and_medians_in_total_by_assessment_and_by_month(rev
     assert (medians["promptCount"], medians["durationMs"]) == (3.0, 20_000)
     assert medians["firstChangeLatencyMs"] is None
     for groups in (overview["byAssessment"], overview["byMonth"]):
-        assert [group["funnel"] for group in groups] == [funnel(1, 0, 0, 0), funnel(4, 3, 2, 1)]
+        assert [group["funnel"] for group in groups] == [funnel(1, 0, 0, 0, 0), funnel(4, 3, 2, 1, 1)]
         assert [group["medians"] for group in groups] == [NO_MEDIANS, medians]
 
 
@@ -279,12 +283,12 @@ def test_funnel_has_expired_candidates_who_were_hired_but_no_keys_that_were_revo
     session = make_session(make_key(make_assessment(organization, time_limit_minutes=1)))
     clock.fixed += timedelta(minutes=6)
     mark_hired(session, True)
-    assert get(reviewer, OVERVIEW)["funnel"] == funnel(1, 1, 1, 1)
+    assert get(reviewer, OVERVIEW)["funnel"] == funnel(1, 1, 1, 1, 1)
     unused, used = make_key(assessment), make_key(assessment)
     make_session(used)
     for key in (unused, used):
         key.revoke()
-    assert get(reviewer, OVERVIEW)["funnel"] == funnel(2, 2, 1, 1)
+    assert get(reviewer, OVERVIEW)["funnel"] == funnel(2, 2, 1, 1, 1)
 
 
 def test_overview_leaves_out_other_organizations_and_deleted_assessments(reviewer, neighbour, candidates):
@@ -292,6 +296,83 @@ def test_overview_leaves_out_other_organizations_and_deleted_assessments(reviewe
     candidates[1].delete_softly()
     overview = get(reviewer, OVERVIEW)
     assert (overview["funnel"]["invited"], overview["medians"]["promptCount"]) == (1, None)
+
+
+# Progress
+
+
+@pytest.fixture
+def scored(organization):
+    """An assessment with a rubric of three levels and a closed session."""
+    levels = [{"value": value, "label": f"Level {value}"} for value in (1, 2, 3)]
+    criterion = {"key": "quality", "title": "Quality", "weight": 1, "levels": levels}
+    rubric = make_rubric(organization, criteria=[criterion])
+    assessment = make_assessment(organization, title="Scored", rubric_id=rubric.id)
+    return make_closed_session(assessment, *prompts(1))
+
+
+def progress(reviewer):
+    return get(reviewer, PROGRESS)["assessments"]
+
+
+def waiting(reviewer):
+    (row,) = progress(reviewer)
+    return tuple(row["waiting"].values())
+
+
+def score(caller, session, value):
+    assert caller.put(f"/v1/sessions/{session.id}/scores/quality", {"value": value}).status_code == 200
+
+
+def test_progress_has_the_funnel_of_each_assessment(reviewer, neighbour, candidates):
+    march, april = candidates
+    rows = [(row["assessmentId"], row["funnel"]) for row in progress(reviewer)]
+    assert rows == [(str(march.id), funnel(1, 0, 0, 0, 0)), (str(april.id), funnel(4, 3, 2, 1, 1))]
+    assert progress(neighbour) == []
+    april.delete_softly()
+    assert [row["assessmentId"] for row in progress(reviewer)] == [str(march.id)]
+
+
+def test_progress_counts_what_waits_for_a_score(app, reviewer, organization, scored):
+    make_session(make_key(scored.assessment))
+    assert waiting(reviewer) == (1, 0, 0)
+    score(reviewer, scored, 1)
+    assert waiting(reviewer) == (0, 0, 0)
+    assert progress(reviewer)[0]["funnel"] == funnel(2, 2, 1, 1, 0)
+    colleague = Caller.reviewer(app, organization, name="Bob")
+    score(colleague, scored, 3)
+    assert waiting(reviewer) == (0, 1, 0)
+    score(colleague, scored, 2)
+    assert waiting(reviewer) == (0, 0, 0)
+
+
+@pytest.mark.any_database
+def test_nothing_waits_once_there_is_a_decision(reviewer, scored):
+    path = f"/v1/candidates/{scored.key_id}/decision"
+    assert reviewer.put(path, {"decision": "rejected"}).status_code == 200
+    assert waiting(reviewer) == (0, 0, 0)
+    assert progress(reviewer)[0]["funnel"] == funnel(1, 1, 1, 1, 0)
+
+
+def test_progress_counts_candidates_whose_latest_invitation_failed(reviewer, assessment):
+    key, revoked = (make_key(assessment, email=f"{name}@example.com") for name in ("alice", "bob"))
+    Delivery.update(state="failed").execute()
+    assert waiting(reviewer) == (0, 0, 2)
+    revoked.revoke()
+    assert waiting(reviewer) == (0, 0, 1)
+    assert reviewer.post(f"/v1/candidates/{key.id}/invite").status_code == 200
+    assert waiting(reviewer) == (0, 0, 0)
+
+
+def test_progress_takes_as_many_statements_for_many_assessments(reviewer, organization, scored):
+    progress(reviewer)  # records the use of the token
+    with statements.counted() as with_one:
+        progress(reviewer)
+    for title in "ABC":
+        make_closed_session(make_assessment(organization, title=title), *prompts(1))
+    with statements.counted() as with_many:
+        assert len(progress(reviewer)) == 4
+    assert len(with_many) == len(with_one)
 
 
 # Top candidates

@@ -47,13 +47,17 @@ def test_created_assessment_is_returned_listed_and_found(clock, reviewer, organi
         "createdAt": "2026-04-01T09:00:00.000Z",
         "updatedAt": "2026-04-01T09:00:00.000Z",
         "blind": False,
+        "archivedAt": None,
     }
     assert reviewer.get(PATH).json == {"assessments": [assessment], "next": None}
     assert reviewer.get(f"{PATH}/{assessment['id']}").json == {"assessment": assessment}
 
 
-FOR_REVIEWERS = {"brief", "setupInstructions", "allowedTools", "tokenBudgetUsd", "reminderDaysBefore"}
-OPTIONAL = ("repoUrl", "issueId", "rubricId", "timeLimitMinutes", "expiresInDays", *FOR_REVIEWERS)
+OPTIONAL_FOR_REVIEWERS = {
+    *("brief", "setupInstructions", "allowedTools", "tokenBudgetUsd", "reminderDaysBefore")
+}
+FOR_REVIEWERS = OPTIONAL_FOR_REVIEWERS | {"archivedAt"}
+OPTIONAL = ("repoUrl", "issueId", "rubricId", "timeLimitMinutes", "expiresInDays", *OPTIONAL_FOR_REVIEWERS)
 
 
 @pytest.mark.parametrize("members", [{}, dict.fromkeys(OPTIONAL)])
@@ -242,6 +246,22 @@ def test_candidate_still_sees_a_deleted_issue(app, organization):
     candidate = Caller.candidate(app, make_key(assessment))
     assert candidate.get(f"{PATH}/{assessment.id}").json["assessment"]["issue"]["id"] == str(issue.id)
     assert candidate.get(f"/v1/issues/{issue.id}").status_code == 200
+
+
+# Archive
+
+
+def test_an_assessment_is_archived_and_brought_back_at_any_time(clock, reviewer, assessment, session):
+    path = f"{PATH}/{assessment.id}"
+    assert (
+        reviewer.patch(path, {"archived": True}).json["assessment"]["archivedAt"]
+        == "2026-04-01T09:00:00.000Z"
+    )
+    clock.fixed += timedelta(hours=1)
+    again = reviewer.patch(path, {"archived": True}).json["assessment"]
+    assert (again["archivedAt"], again["updatedAt"]) == ("2026-04-01T09:00:00.000Z",) * 2
+    assert reviewer.get(PATH).json["assessments"] == [again]
+    assert reviewer.patch(path, {"archived": False}).json["assessment"]["archivedAt"] is None
 
 
 # Delete

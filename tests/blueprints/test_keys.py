@@ -52,6 +52,16 @@ def test_a_generated_key_is_returned(clock, reviewer, organization, assessment, 
     }
 
 
+def test_keys_can_expire_earlier_or_later_than_those_of_the_assessment(clock, reviewer, path):
+    (key,) = issue(reviewer, path, count=1, expiresInDays=30)
+    assert key["expiresAt"] == "2026-05-01T09:00:00.000Z"
+    candidates = [{"email": "alice@example.com", "externalId": "a-1"}]
+    (key,) = issue(reviewer, path, count=1, expiresInDays=1, candidates=candidates, onDuplicate="return")
+    assert key["expiresAt"] == "2026-04-02T09:00:00.000Z"
+    for days in (0, 366, "7"):
+        assert error_paths(reviewer.post(path, {"count": 1, "expiresInDays": days})) == [["expiresInDays"]]
+
+
 def test_keys_are_distinct_well_formed_and_in_the_order_of_the_request(reviewer, path):
     names = [f"Candidate {number}" for number in range(50)]
     keys = issue(reviewer, path, count=50, candidateNames=names)

@@ -296,6 +296,30 @@ def test_blind_results_hide_names_and_their_order_from_people(app, reviewer, org
     assert [row["candidateName"] for row in results(reviewer, assessment)["results"]] == ["Alice"]
 
 
+def test_a_search_finds_parts_of_names_addresses_and_external_ids(reviewer, cohort):
+    whole = results(reviewer, cohort)["results"]
+    expected = {row["candidateId"] for row in whole if row["candidateName"] == "Carol"}
+    assert expected
+    for sort in ("redeemedAt", "scoreTotal", "candidateName", "decision"):
+        listed = read_pages(reviewer, cohort, q="ARO", sort=sort, order="desc", limit=3)
+        assert sorted(row["candidateId"] for row in listed) == sorted(expected), sort
+    assert {row["candidateId"] for row in read_csv(reviewer, cohort, q="caro")} == expected
+    assert results(reviewer, cohort, q="caro_")["results"] == []
+    listed = results(reviewer, cohort, q="carol", status="completed")["results"]
+    assert {row["status"] for row in listed} == {"completed"}
+
+
+def test_a_search_does_not_tell_hidden_names(app, reviewer, organization):
+    assessment = make_assessment(organization, blind=True)
+    make_session(make_key(assessment))
+    make_key(assessment)
+    row, token = ApiToken.issue(organization, "Person", "write", person=make_person(organization))
+    blinded = Caller(app, row, Authorization=f"Bearer {token}")
+    assert len(results(reviewer, assessment, q="Alice")["results"]) == 2
+    assert results(blinded, assessment, q="Alice")["results"] == []
+    assert read_csv(blinded, assessment, q="Alice") == []
+
+
 # Costs
 
 

@@ -1,0 +1,47 @@
+// Where the board's rows come from: pages of the results, with the candidates' addresses, keys and invitations.
+
+import * as api from "./api.js";
+import { t } from "./texts.js";
+
+const FIRST_PAGE = 100; // smaller, so that it is there sooner
+const PAGE = 200;
+export const MAX_ROWS = 1000;
+
+/** The pages of an assessment's results, from a cursor on: `[rows, next]`. */
+export async function* resultPages(assessmentId, query, { after = null, signal } = {}) {
+  let limit = after ? PAGE : FIRST_PAGE;
+  do {
+    const page = await api.get(`/v1/assessments/${assessmentId}/results`, { query: { ...query, limit, after }, signal });
+    after = page.next;
+    limit = PAGE;
+    yield [page.results, page.next];
+  } while (after);
+}
+
+/** Every result without filters, up to MAX_ROWS. */
+export async function allResults(assessmentId, { signal } = {}) {
+  const rows = [];
+  for await (const [results] of resultPages(assessmentId, {}, { signal })) {
+    rows.push(...results);
+    if (rows.length >= MAX_ROWS) break;
+  }
+  return rows;
+}
+
+/** The candidates of an assessment by id, up to MAX_ROWS. Revoked ones are not among them. */
+export async function loadCandidates(assessmentId, { signal } = {}) {
+  const candidates = new Map();
+  let after = null;
+  do {
+    const page = await api.get(`/v1/assessments/${assessmentId}/keys`, { query: { limit: PAGE, after }, signal });
+    for (const candidate of page.keys) candidates.set(candidate.id, candidate);
+    after = page.next;
+  } while (after && candidates.size < MAX_ROWS);
+  return candidates;
+}
+
+/** How to call a candidate: the name, else the address, the key if it may be seen, or the end of the id. */
+export function nameOf(row, candidate) {
+  const key = candidate?.key.includes("*") ? null : candidate?.key;
+  return row.candidateName ?? candidate?.candidateEmail ?? key ?? t("board.anonymous", { id: row.candidateId.slice(-6) });
+}

@@ -1,0 +1,91 @@
+// The columns of the board's table.
+
+import { fill, h } from "./dom.js";
+import { factsInWords } from "./facts.js";
+import { METRICS } from "./metrics.js";
+import { rowElement } from "./table.js";
+import { t } from "./texts.js";
+import { formatMoment, formatRelative } from "./time.js";
+
+/**
+ * name -- `(row) => text`
+ * canSortByName -- not in a blind assessment
+ */
+export function columns({ name, canSortByName }) {
+  return [
+    { name: "candidateName", label: t("board.candidate"), sortable: canSortByName, value: name, render: (row) => candidateCell(row, name) },
+    { name: "status", label: t("board.status"), sortable: true, render: statusCell },
+    { name: "redeemedAt", label: t("board.started"), sortable: true, wide: true, firstOrder: "desc", render: (row) => time(row.redeemedAt) },
+    { name: "completedAt", label: t("board.finished"), sortable: true, wide: true, firstOrder: "desc", render: (row) => time(row.completedAt) },
+    ...METRICS.map(metricColumn),
+    { name: "testsPassed", label: t("board.tests"), sortable: true, wide: true, firstOrder: "desc", render: testsCell },
+    { name: "scoreTotal", label: t("board.score"), hint: t("board.scoreHint"), sortable: true, numeric: true, firstOrder: "desc", render: scoreCell },
+    { name: "integrity", label: t("board.integrity"), hint: t("board.integrityHint"), wide: true, render: (row) => (row.sessionId ? factsInWords(row.integrityFacts) : dash()) },
+    { name: "decision", label: t("board.decision"), sortable: true, render: decisionCell },
+    { name: "actions", label: h("span", { class: "visually-hidden" }, t("board.actions")), render: () => h("span", { "data-actions": true }) },
+  ];
+}
+
+function metricColumn({ name, label, definition, format }) {
+  const render = (row) => (row.metrics && row.metrics[name] !== null ? format(row.metrics[name]) : dash());
+  return { name, label, hint: definition, sortable: true, numeric: true, wide: true, render };
+}
+
+const dash = () => h("span", { class: "quiet" }, t("metrics.none"));
+
+function candidateCell(row, name) {
+  const details = row.externalId && h("span", { class: "quiet cell-note" }, row.externalId);
+  return [h("span", { "data-name": true }, name(row)), details];
+}
+
+function statusCell(row) {
+  return [h("span", { class: `pill status-${row.status}` }, t(`board.statuses.${row.status}`)), h("span", { class: "quiet cell-note", "data-note": true })];
+}
+
+function time(text) {
+  if (!text) return dash();
+  return h("time", { datetime: text, title: formatMoment(text), class: "cell-time" }, formatMoment(text));
+}
+
+function testsCell({ testsPassed }) {
+  if (testsPassed === null) return dash();
+  return h("span", { class: testsPassed ? "mark-good" : "mark-bad" }, testsPassed ? t("board.testsPassed") : t("board.testsFailed"));
+}
+
+function scoreCell({ score }) {
+  const scored = score.criteria.filter(({ mean }) => mean !== null);
+  if (!scored.length) return dash();
+  const reviewers = Math.max(...scored.map((criterion) => criterion.reviewers));
+  const note =
+    score.total === null
+      ? t("board.partly", { n: scored.length, all: score.criteria.length })
+      : t("board.reviewers", { n: reviewers });
+  return [score.total === null ? dash() : h("strong", {}, String(Number(score.total.toFixed(2)))), h("span", { class: "quiet cell-note" }, note)];
+}
+
+function decisionCell({ decision }) {
+  const text = t(`board.decisions.${decision}`);
+  return decision === "undecided" ? h("span", { class: "quiet" }, text) : h("span", { class: `pill decision-${decision}` }, text);
+}
+
+/** Add what the list of candidates knows to the rows of a table: names, notes about keys and invitations, and menus. */
+export function showCandidates(table, rows, candidates, { name, menu }) {
+  for (const row of rows) {
+    const candidate = candidates.get(row.candidateId);
+    const element = candidate && rowElement(table, row.candidateId);
+    if (!element) continue;
+    if (!row.candidateName) fill(element.querySelector("[data-name]"), name(row));
+    fill(element.querySelector("[data-note]"), statusNote(row, candidate));
+    const actions = element.querySelector("[data-actions]");
+    if (menu && !actions.firstChild) fill(actions, menu(candidate));
+  }
+}
+
+function statusNote(row, candidate) {
+  if (candidate.erasureRequestedAt) return t("board.erasureRequested");
+  if (row.sessionId) return null;
+  if (candidate.invite?.state === "failed") return t("board.inviteFailed");
+  if (row.status === "expired") return t("board.neverStarted");
+  if (candidate.invite?.state === "queued") return t("board.inviteQueued");
+  return t("board.expires", { when: formatRelative(candidate.expiresAt) });
+}

@@ -1,0 +1,129 @@
+"""The board of an assessment: its candidates in one table, below the distribution of each metric."""
+
+import csv
+import json
+from typing import Any
+
+import pytest
+
+from tests.browser.conftest import PHONE
+from tests.live.cast import Candidate, event, invite, make_keys
+
+NAMES = [
+    f"{name} {family}" for family in ("Adeyemi", "Berg", "Chen") for name in ("Ada", "Bruno", "Cleo", "Dara")
+]
+
+
+class Board:
+    """The page, as somebody sees it."""
+
+    def __init__(self, visit: Any):
+        self.visit, self.page = visit, visit.page
+        self.page.locator(".table:not([aria-busy]) tbody tr, .table-empty .empty").first.wait_for()
+
+    def names(self) -> list[str]:
+        return self.page.locator("tbody th [data-name]").all_inner_texts()
+
+    def waits_for_names(self, names: list[str]) -> None:
+        shown = "[...document.querySelectorAll('tbody th [data-name]')].map(cell => cell.textContent)"
+        self.page.wait_for_function(f"names => JSON.stringify({shown}) === names", arg=_json(names))
+
+    def sort(self, label: str) -> None:
+        self.page.get_by_role("columnheader").get_by_role("button", name=label).click()
+
+    def row(self, name: str) -> Any:
+        return self.page.locator("tbody tr").filter(has_text=name)
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+
+
+@pytest.fixture
+def cohort(site, team, assessment) -> dict[str, str]:
+    """Twelve people who completed, in order, and one who has not started; session ids by name."""
+    addresses = [f"{name.lower().replace(' ', '.')}@example.com" for name in NAMES]
+    keys = invite(team, assessment, *addresses, candidateNames=NAMES)["keys"]
+    sessions = {}
+    for number, (name, key) in enumerate(zip(NAMES, keys, strict=True)):
+        candidate = Candidate(site, key)
+        for second in range(number + 1):
+            assert candidate.ingest(event(second=60 * second)).status == 201
+        assert candidate.complete().status == 200
+        sessions[name] = candidate.session_id
+    invite(team, assessment, "zoe@example.com", candidateNames=["Zoe Late"])
+    return sessions
+
+
+def open_board(open_console, team, assessment, query: str = "", **options: Any) -> Board:
+    return Board(open_console(team, f"/assessments/{assessment['id']}{query}", **options))
+
+
+def test_the_board_sorts_filters_and_searches_and_keeps_it_in_the_address(
+    open_console, team, assessment, cohort
+):
+    board = open_board(open_console, team, assessment)
+    assert board.visit.heading() == assessment["title"]
+    assert board.names() == [*reversed(NAMES), "Zoe Late"]
+    assert board.visit.shows("13 candidates")
+
+    board.sort("Prompts")
+    board.waits_for_names([*NAMES, "Zoe Late"])
+    board.sort("Prompts")
+    board.waits_for_names([*reversed(NAMES), "Zoe Late"])
+    assert "sort=promptCount&order=desc" in board.page.url
+
+    board.page.get_by_label("Search").fill("BERG")
+    board.waits_for_names([name for name in reversed(NAMES) if "Berg" in name])
+    assert board.visit.shows("4 of 13 candidates")
+    board.page.reload()
+    board.waits_for_names([name for name in reversed(NAMES) if "Berg" in name])
+    board.page.get_by_label("Search").fill("nobody")
+    board.page.get_by_role("button", name="Clear filters").click()
+    board.page.get_by_label("Status").select_option("Pending")
+    board.waits_for_names(["Zoe Late"])
+    with board.page.expect_download() as download:
+        board.page.get_by_role("button", name="CSV of what is shown").click()
+    with open(download.value.path(), newline="") as file:
+        assert [row["candidateName"] for row in csv.DictReader(file)] == ["Zoe Late"]
+    assert board.visit.is_clean()
+
+
+def test_plots_and_rows_mark_the_same_candidates_and_two_can_be_compared(
+    open_console, team, assessment, cohort
+):
+    board = open_board(open_console, team, assessment)
+    plot = board.page.get_by_role("group", name="Prompts of 12 sessions")
+    assert board.visit.shows("n = 12 · Says nothing about merit")
+    assert board.page.get_by_text("fewer than 10 sessions", exact=False).count() == 0
+    readout = board.page.locator(".cohort-plots section").filter(has_text="Prompts").locator(".plot-readout")
+
+    board.row(NAMES[0]).get_by_role("checkbox").check()
+    board.page.mouse.move(0, 0)
+    assert readout.inner_text() == f"{NAMES[0]}: 1"
+    slider = plot.get_by_role("slider")
+    slider.focus()
+    for key in ("End", "Enter"):
+        slider.press(key)
+    assert slider.get_attribute("aria-valuetext") == f"{NAMES[-1]}: 12"
+    assert board.row(NAMES[-1]).get_by_role("checkbox").is_checked()
+    board.page.get_by_role("button", name="Compare").click()
+    board.page.wait_for_url(f"**/compare/{cohort[NAMES[0]]}/{cohort[NAMES[-1]]}")
+
+
+def test_a_small_cohort_has_a_warning_and_an_empty_one_says_what_to_do(open_console, site, team, assessment):
+    board = open_board(open_console, team, assessment)
+    assert board.visit.shows("No candidates yet")
+    assert board.page.get_by_role("button", name="Invite").count() == 2
+    candidate = Candidate(site, make_keys(team, assessment, 1)[0])
+    candidate.complete()
+    board.page.reload()
+    assert board.visit.shows("Fewer than 10 sessions")
+    assert board.visit.is_clean()
+
+
+def test_the_board_fits_a_phone(open_console, team, assessment, cohort):
+    board = open_board(open_console, team, assessment, width=PHONE)
+    assert not board.page.get_by_role("columnheader", name="Prompts").is_visible()
+    assert board.page.get_by_role("columnheader", name="Decision").is_visible()
+    assert board.visit.is_clean()
