@@ -52,7 +52,7 @@ function page(session, { signal, query, setTitle, may }) {
     report.selectEvent?.(id);
   };
   loaded(facts, report.integrity, (found) => integrity(found, report));
-  const nodes = [header(report, { setTitle, may }), facts, tabs.element];
+  const nodes = [header(report, facts, { setTitle, may }), tabs.element];
   // The page's heading is the header's: the one shown while loading goes.
   document.querySelector("main > h1")?.remove();
   queueMicrotask(() => tabs.start());

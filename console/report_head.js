@@ -15,8 +15,8 @@ const BROKEN = new Set([
 ]);
 const MAX_EVENT_LINKS = 5;
 
-/** Name, assessment, status, times and results, with the links of the page. */
-export function header(report, { setTitle, may }) {
+/** Name, assessment, status, facts about the record, times and results, with the links of the page. */
+export function header(report, facts, { setTitle, may }) {
   const { session } = report;
   const name = session.candidateName ?? session.externalId ?? t("report.unnamed");
   setTitle(name);
@@ -45,6 +45,7 @@ export function header(report, { setTitle, may }) {
       ),
     ),
     notices(session),
+    facts,
     numbers(session),
   );
 }

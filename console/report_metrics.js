@@ -30,6 +30,7 @@ const OTHERS = [
   ["aiAttributionPct", (value) => share(value / 100)],
 ];
 const FEW_OBSERVATIONS = 10;
+const RATES = new Set(["commandFailRate", "verifyIntensity", "manualEditRatio"]);
 
 export async function load({ session, path, signal }) {
   const { cohortStats } = await api.get(`${path}/cohort-stats`, { signal });
@@ -84,7 +85,7 @@ function metricCard(name, cohort, results, session) {
         marked: [session.id],
       }),
     h("p", { class: "metric-facts" }, facts.join(" · ")),
-    observed !== null && observed < FEW_OBSERVATIONS && h("p", { class: "quiet" }, t("report.metrics.few")),
+    RATES.has(name) && observed !== null && observed < FEW_OBSERVATIONS && h("p", { class: "quiet" }, t("report.metrics.few")),
   );
 }
 

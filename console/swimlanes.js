@@ -15,6 +15,7 @@ const MARK_PX = 14;
 const MAX_ZOOM = 64;
 const REACH_PX = 14;
 const LABEL_PX = 62;
+const PAUSE_LABEL_PX = 100;
 const MIN_NAMED_PX = 64;
 
 /** `element`, and `select(id)`, which marks an event. `analytics` may come later by `explain(analytics)`. */
@@ -189,15 +190,18 @@ class Chart {
   #pauses() {
     const bottom = this.height - AXIS_PX;
     const labels = [];
+    const taken = [];
     let free = -Infinity;
     const bands = this.axis.pauses.map(({ start, end }) => {
       const [left, right] = [this.#x(start), this.#x(end)];
       if (left > free) {
-        labels.push(svg("text", { class: "pause-text", x: (left + right) / 2, y: bottom - 4, "text-anchor": "middle" }, t("report.lanes.pause", { time: formatDuration((end - start) / 1000) })));
-        free = left + LABEL_PX;
+        labels.push(svg("text", { class: "pause-text", x: (left + right) / 2, y: bottom + 15, "text-anchor": "middle" }, t("report.lanes.pause", { time: formatDuration((end - start) / 1000) })));
+        free = left + PAUSE_LABEL_PX;
+        taken.push((left + right) / 2);
       }
       return `M${left.toFixed(1)} 0h${(right - left).toFixed(1)}V${bottom}H${left.toFixed(1)}z`;
     });
+    this.taken = taken;
     return bands.length > 0 && [svg("path", { class: "pause", d: bands.join("") }), labels];
   }
 
@@ -208,7 +212,8 @@ class Chart {
     let free = -Infinity;
     for (const time of ticks) {
       const x = this.#x(time);
-      if (x < free || x > this.width - 34) continue;
+      const isTaken = this.taken.some((middle) => Math.abs(middle - x - 16) < PAUSE_LABEL_PX / 2 + 20);
+      if (x < free || x > this.width - 34 || isTaken) continue;
       free = x + LABEL_PX;
       texts.push(svg("text", { class: "time-text", x, y: y + 15 }, formatClock(time)));
     }

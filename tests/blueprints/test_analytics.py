@@ -83,7 +83,9 @@ def test_phases_and_verifications_have_times(reviewer, session):
     add_event(session, envelope("command", at=10, id="c", source="terminal", data=run))
     add_event(session, envelope("test_run", at=12, id="t", data={"passed": 2, "failed": 0}))
     add_event(session, envelope("build_run", at=12, id="u"))
-    add_event(session, envelope("command", at=20, source="terminal", data={"command": "git push", "exitCode": 0}))
+    add_event(
+        session, envelope("command", at=20, source="terminal", data={"command": "git push", "exitCode": 0})
+    )
     analysis = analyze(reviewer, session)
     start, middle, end = (f"2026-04-01T09:00:{second}.000Z" for second in ("00", "12", "20"))
     assert analysis["phaseSpans"] == [
