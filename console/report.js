@@ -28,35 +28,42 @@ export async function show(main, { sessionId }, context) {
   const { signal, setTitle } = context;
   setTitle(t("report.title"));
   fill(main, h("h1", { tabindex: "-1", class: "visually-hidden" }, t("report.title")), h("div"));
+  const sources = sourcesOf(sessionId, signal);
   const read = () => api.get(`/v1/sessions/${sessionId}`, { signal });
-  await loaded(main.lastElementChild, read, (session) => page(session, context));
+  sources.events().catch(() => {}); // Whoever shows the events shows the failure.
+  await loaded(main.lastElementChild, read, (session) => page(session, sources, context));
 }
 
-function page(session, { signal, query, setTitle, may }) {
-  const path = `/v1/sessions/${session.id}`;
-  const report = {
-    session,
-    signal,
-    path,
-    events: once(() => loadEvents(session.id, { signal })),
-    analytics: once(() => api.get(`${path}/analytics`, { signal })),
-    integrity: once(() => api.get(`${path}/integrity`, { signal })),
-    eventId: query.get("event"),
-    openEvent: null,
-  };
+/** What several parts of the page need, read once. What takes the service long waits for the events. */
+function sourcesOf(sessionId, signal) {
+  const path = `/v1/sessions/${sessionId}`;
+  const events = once(() => loadEvents(sessionId, { signal }));
+  const later = (name) => once(() => events().catch(() => {}).then(() => api.get(`${path}/${name}`, { signal })));
+  return { path, events, analytics: later("analytics"), integrity: later("integrity") };
+}
+
+function page(session, sources, { signal, query, setTitle, may }) {
+  const report = { session, signal, ...sources, eventId: query.get("event") };
   const facts = h("section", { class: "report-integrity", "aria-label": t("report.integrity.title") });
   const tabs = tabBar(report, query.get("tab"));
-  report.openEvent = (id) => {
-    report.eventId = id;
-    tabs.open("record");
-    report.selectEvent?.(id);
-  };
   loaded(facts, report.integrity, (found) => integrity(found, report));
-  const nodes = [header(report, facts, { setTitle, may }), tabs.element];
+  const view = h("div", { onclick: (event) => followEvent(event, report, tabs) }, header(report, facts, { setTitle, may }), tabs.element);
   // The page's heading is the header's: the one shown while loading goes.
   document.querySelector("main > h1")?.remove();
   queueMicrotask(() => tabs.start());
-  return nodes;
+  return view;
+}
+
+/** Open a link to an event of this session without loading the page again. */
+function followEvent(click, report, tabs) {
+  const start = eventLink(report.session.id, "");
+  const address = click.target.closest?.("a")?.getAttribute("href") ?? "";
+  if (!address.startsWith(start) || click.ctrlKey || click.metaKey || click.shiftKey) return;
+  click.preventDefault();
+  report.eventId = decodeURIComponent(address.slice(start.length));
+  history.pushState(null, "", address);
+  tabs.open("record");
+  report.selectEvent?.(report.eventId);
 }
 
 /** `load` called at most once; again after a failure. */
@@ -81,7 +88,6 @@ function tabBar(report, first) {
   let current = null;
 
   function open(name) {
-    if (name !== current) report.address = { tab: name };
     current = name;
     for (const [each, button] of buttons) {
       button.setAttribute("aria-selected", String(each === name));
