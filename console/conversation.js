@@ -2,8 +2,7 @@
 
 import * as api from "./api.js";
 import { fill, h } from "./dom.js";
-import { kindName, whyNotCounted } from "./events.js";
-import { eventLink } from "./report.js";
+import { eventLink, kindName, whyNotCounted } from "./events.js";
 import { empty, failure } from "./states.js";
 import { t } from "./texts.js";
 import { formatClock } from "./time.js";
@@ -12,6 +11,7 @@ import { untrusted } from "./untrusted.js";
 const PAGE = 50;
 const MAX_CHARACTERS = 3_000;
 const MAX_CALLS = 200;
+const MAX_NAME_CHARACTERS = 60;
 const WHO = { prompt: "candidate", interrupt: "candidate", plan_decision: "candidate", decision_event: "candidate", ai_response: "agent" };
 const KINDS = Object.keys(WHO);
 const TEXTS = {
@@ -118,7 +118,7 @@ function message(event, sessionId) {
     "p",
     { class: "message-head" },
     h("strong", {}, t(`report.conversation.${who}`)),
-    typeof tool === "string" && h("span", { class: "quiet" }, untrusted(tool)),
+    typeof tool === "string" && h("span", { class: "quiet" }, untrusted(tool.slice(0, MAX_NAME_CHARACTERS))),
     event.kind !== "prompt" && event.kind !== "ai_response" && h("span", { class: "mark" }, kindName(event.kind)),
     whyNotCounted(event) && h("span", { class: "mark" }, whyNotCounted(event)),
     h("a", { href: eventLink(sessionId, event.id) }, formatClock(event.ts, { seconds: true })),

@@ -2,27 +2,27 @@
 
 import * as api from "./api.js";
 import { fill, h, newId } from "./dom.js";
-import { loadEvents } from "./events.js";
+import { eventLink, loadEvents } from "./events.js";
 import { header, integrity } from "./report_head.js";
+import * as record from "./report_record.js";
 import { loaded } from "./states.js";
 import { t } from "./texts.js";
 
+export { eventLink };
+
 const TABS = ["record", "conversation", "changes", "usage", "decisions", "files", "metrics"];
 const AFTER_ERASURE = ["metrics"];
+const TAB_MARGIN_PX = 60;
 const MODULES = {
-  record: "./report_record.js",
-  conversation: "./conversation.js",
-  changes: "./report_changes.js",
-  usage: "./report_usage.js",
-  decisions: "./report_decisions.js",
-  files: "./report_files.js",
-  metrics: "./report_metrics.js",
+  // The first one is loaded with this module.
+  record: () => record,
+  conversation: () => import("./conversation.js"),
+  changes: () => import("./report_changes.js"),
+  usage: () => import("./report_usage.js"),
+  decisions: () => import("./report_decisions.js"),
+  files: () => import("./report_files.js"),
+  metrics: () => import("./report_metrics.js"),
 };
-
-/** The address of an event in its session's report. */
-export function eventLink(sessionId, eventId) {
-  return `#/sessions/${sessionId}?event=${encodeURIComponent(eventId)}`;
-}
 
 export async function show(main, { sessionId }, context) {
   const { signal, setTitle } = context;
@@ -46,7 +46,7 @@ function page(session, sources, { signal, query, setTitle, may }) {
   const report = { session, signal, ...sources, eventId: query.get("event") };
   const facts = h("section", { class: "report-integrity", "aria-label": t("report.integrity.title") });
   const tabs = tabBar(report, query.get("tab"));
-  loaded(facts, report.integrity, (found) => integrity(found, report));
+  loaded(facts, report.integrity, (found) => integrity(found, report), t("report.integrity.checking"));
   const view = h("div", { onclick: (event) => followEvent(event, report, tabs) }, header(report, facts, { setTitle, may }), tabs.element);
   // The page's heading is the header's: the one shown while loading goes.
   document.querySelector("main > h1")?.remove();
@@ -95,6 +95,7 @@ function tabBar(report, first) {
       panels.get(each).hidden = each !== name;
     }
     rememberAddress(report, name);
+    list.scrollLeft = buttons.get(name).offsetLeft - TAB_MARGIN_PX;
     const panel = panels.get(name);
     if (!panel.firstChild) fillPanel(panel, name, report);
   }
@@ -127,7 +128,7 @@ async function fillPanel(panel, name, report) {
   await loaded(
     container,
     async () => {
-      const section = await import(MODULES[name]);
+      const section = await MODULES[name]();
       return section.load(report).then((value) => [section, value]);
     },
     ([section, value]) => section.render(value, report),

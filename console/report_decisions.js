@@ -2,8 +2,7 @@
 
 import * as api from "./api.js";
 import { h } from "./dom.js";
-import { whyNotCounted } from "./events.js";
-import { eventLink } from "./report.js";
+import { eventLink, whyNotCounted } from "./events.js";
 import { empty } from "./states.js";
 import { t } from "./texts.js";
 import { formatMoment } from "./time.js";

@@ -2,7 +2,7 @@
 
 import * as api from "./api.js";
 import { fill, h } from "./dom.js";
-import { eventLink } from "./report.js";
+import { eventLink } from "./events.js";
 import { loaded } from "./states.js";
 import { has, t } from "./texts.js";
 import { formatClock, formatDuration, formatMoment, zoneName } from "./time.js";
@@ -18,7 +18,7 @@ const MAX_EVENT_LINKS = 5;
 /** Name, assessment, status, facts about the record, times and results, with the links of the page. */
 export function header(report, facts, { setTitle, may }) {
   const { session } = report;
-  const name = session.candidateName ?? session.externalId ?? t("report.unnamed");
+  const name = session.candidateName ?? session.externalId ?? unnamed(session);
   setTitle(name);
   const neighbours = h("nav", { class: "neighbours", "aria-label": t("report.neighbours") });
   loadNeighbours(neighbours, report);
@@ -95,6 +95,9 @@ function tests({ testResult, metrics }) {
   return [t(passed === null ? "report.testsUnknown" : passed ? "report.testsPassed" : "report.testsFailed"), passed === null ? null : t("report.testsFromRecord")];
 }
 
+/** What a candidate without a name is called: `Candidate 3f09ac`. */
+export const unnamed = ({ candidateId }) => t("report.unnamed", { id: candidateId.slice(-6) });
+
 /** `$6.42` */
 export const dollars = (amount) => `$${amount.toFixed(2)}`;
 
@@ -120,10 +123,10 @@ async function loadNeighbours(nav, { session, signal }) {
 
 /** Facts about the record in words, the broken record loudest. */
 export function integrity({ facts, counts, seal, finalSeal }, { session }) {
-  const others = facts.filter(({ code }) => code !== "erased");
+  const others = byCode(facts).filter(({ code }) => code !== "erased");
   const isBroken = others.some(({ code }) => BROKEN.has(code));
   const events = counts.events.toLocaleString("en");
-  const sealed = t(seal.isWhole ? "report.integrity.sealed" : "report.integrity.partlySealed", { n: counts.events, events, sealed: counts.sealed.toLocaleString("en") });
+  const sealed = t(seal.isWhole && !isBroken ? "report.integrity.sealed" : "report.integrity.partlySealed", { n: counts.events, events, sealed: counts.sealed.toLocaleString("en") });
   const state = [counts.events > 0 && sealed, finalSealText(session, finalSeal), signatures(counts)].filter(Boolean).join(" ");
   if (!others.length) return notice("good", t("report.integrity.noneTitle"), state || t("report.integrity.none"));
   const title = isBroken ? t("report.integrity.brokenTitle") : t("report.integrity.factsTitle", { n: others.length });
@@ -136,6 +139,15 @@ export function integrity({ facts, counts, seal, finalSeal }, { session }) {
     h("ul", { class: "integrity-facts" }, sorted(others).map((fact) => h("li", {}, factView(fact, session)))),
     h("p", {}, state),
   );
+}
+
+/** The facts of one kind together. */
+function byCode(facts) {
+  return [...Map.groupBy(facts, ({ code }) => code).values()].map((some) => ({
+    ...some[0],
+    eventIds: some.flatMap(({ eventIds }) => eventIds),
+    count: some.reduce((sum, { count }) => sum + count, 0),
+  }));
 }
 
 function sorted(facts) {

@@ -3,6 +3,7 @@
 import * as api from "./api.js";
 import { h } from "./dom.js";
 import { stripPlot } from "./plots.js";
+import { unnamed } from "./report_head.js";
 import { empty } from "./states.js";
 import { t } from "./texts.js";
 import { formatDuration } from "./time.js";
@@ -60,7 +61,7 @@ function metricCard(name, cohort, results, session) {
   const value = summary.value ?? session.metrics?.[name] ?? null;
   const values = results
     .filter(({ metrics }) => metrics[name] !== null)
-    .map(({ sessionId, metrics, candidateName, externalId }) => ({ id: sessionId, value: metrics[name], label: plain(candidateName ?? externalId ?? t("report.unnamed")) }));
+    .map(({ sessionId, metrics, ...candidate }) => ({ id: sessionId, value: metrics[name], label: plain(candidate.candidateName ?? candidate.externalId ?? unnamed(candidate)) }));
   const observed = summary.valueObservations ?? null;
   const facts = [
     t("report.metrics.n", { n: summary.n }),

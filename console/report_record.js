@@ -3,8 +3,7 @@
 import * as api from "./api.js";
 import { toast } from "./dialogs.js";
 import { fill, h } from "./dom.js";
-import { channelName, kindName, whyNotCounted } from "./events.js";
-import { eventLink } from "./report.js";
+import { channelName, eventLink, kindName, whyNotCounted } from "./events.js";
 import { empty, loaded } from "./states.js";
 import { swimlanes } from "./swimlanes.js";
 import { has, t } from "./texts.js";

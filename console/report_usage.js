@@ -1,8 +1,8 @@
 // Where the time went, which models and tools were used at which cost, and what failed.
 
 import { h } from "./dom.js";
+import { eventLink } from "./events.js";
 import { dollars } from "./report_head.js";
-import { eventLink } from "./report.js";
 import { empty } from "./states.js";
 import { t } from "./texts.js";
 import { formatClock, formatDuration } from "./time.js";

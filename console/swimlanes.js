@@ -148,18 +148,18 @@ class Chart {
 
   /** The paths of a lane: events that count, those that do not, and failures. */
   #marks(name, y) {
-    const shapes = { counted: [], witness: [], failed: [] };
-    const drawn = { counted: null, witness: null, failed: null };
+    const bins = { counted: new Map(), witness: new Map(), failed: new Map() };
     for (const event of this.lanes.get(name)) {
       const shape = !event.counts ? "witness" : hasFailed(event, this.verifications) ? "failed" : "counted";
-      const x = Math.round(this.#x(event.time) * 2) / 2;
-      if (drawn[shape] === x) continue; // on the same pixel
-      drawn[shape] = x;
-      shapes[shape].push(SHAPES[shape](x, y + LANE_PX / 2));
+      const bin = Math.round(this.#x(event.time) / BINS_PX[shape]) * BINS_PX[shape];
+      bins[shape].set(bin, (bins[shape].get(bin) ?? 0) + 1);
     }
-    return Object.entries(shapes)
-      .filter(([, parts]) => parts.length)
-      .map(([shape, parts]) => svg("path", { class: `marks ${shape} lane-${name}`, d: parts.join("") }));
+    const middle = y + LANE_PX / 2;
+    return Object.entries(bins).filter(([, found]) => found.size).map(([shape, found]) => {
+      const most = Math.max(...found.values());
+      const parts = [...found].map(([x, n]) => SHAPES[shape](x, middle, Math.sqrt(n / most)));
+      return svg("path", { class: `marks ${shape} lane-${name}`, d: parts.join("") });
+    });
   }
 
   #phases() {
@@ -324,8 +324,10 @@ class Chart {
   }
 }
 
+// Events in the same bin are one mark.
+const BINS_PX = { counted: 2, witness: 2, failed: 8 };
 const SHAPES = {
-  counted: (x, y) => `M${x} ${y - MARK_PX / 2}v${MARK_PX}`,
+  counted: (x, y, share) => `M${x} ${y - (MARK_PX * share) / 2}v${MARK_PX * share}`,
   witness: (x, y) => `M${x} ${y - 2}v4`,
   failed: (x, y) => `M${x - 4} ${y - 4}l8 8m0 -8l-8 8`,
 };

@@ -55,7 +55,7 @@ const texts = {
   // -- report.js and its parts
   report: {
     title: "Session",
-    unnamed: "Unnamed candidate",
+    unnamed: "Candidate {id}",
     unknown: "Unknown",
     notYet: "Not yet",
     print: "Print",
@@ -174,7 +174,7 @@ const texts = {
       zoomOut: "Zoom out",
       fit: "Show all",
       hint: "Point at a mark, or use the arrow keys. Click or Enter opens the event.",
-      legend: "A bar is an event, a cross a failure, a short bar an event that only witnesses. Shaded bands are error episodes: from a failure to the next success. Dashed bands are pauses of more than 5 minutes, drawn short.",
+      legend: "A bar is an event, or several where they are dense, and then as high as they are many. A cross is a failure, a short bar an event that only witnesses. Shaded bands are error episodes: from a failure to the next success. Dashed bands are pauses of more than 5 minutes, drawn short.",
       noAnalysis: "Phases, tests and error episodes could not be loaded. Reload the page to try again.",
     },
     detail: {
@@ -200,7 +200,8 @@ const texts = {
       noneTitle: "Nothing irregular in this record",
       none: "There is nothing to check yet.",
       sealed: { one: "The only event is sealed and unchanged.", other: "All {events} events are sealed and unchanged." },
-      partlySealed: { one: "{sealed} of {events} event is sealed so far.", other: "{sealed} of {events} events are sealed so far." },
+      partlySealed: { one: "{sealed} of {events} event is sealed.", other: "{sealed} of {events} events are sealed." },
+      checking: "Checking the record …",
       finalSeal: "Final seal of {when}.",
       sealSoon: "The final seal follows ten minutes after the close.",
       sealLater: "The final seal follows after the close.",

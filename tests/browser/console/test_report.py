@@ -55,7 +55,7 @@ def test_a_report_leads_from_the_lanes_to_an_event(candidate, open_report):
     visit = open_report()
     page = visit.page
     assert visit.shows("Nothing irregular in this record")
-    assert visit.heading().startswith("Unnamed candidate")
+    assert visit.heading().startswith("Candidate ")
     page.locator(".lanes-scroll svg .phase").first.wait_for()
     names = page.locator(".lane-names").inner_text().split("\n")
     assert names == [
@@ -102,6 +102,22 @@ def test_every_part_shows_its_content_or_why_there_is_none(candidate, open_repor
         visit.page.get_by_role("tab", name=tab).click()
         assert visit.shows(text), tab
         assert visit.page.evaluate("document.documentElement.scrollWidth <= innerWidth"), tab
+    assert visit.is_clean()
+
+
+def test_witnesses_and_late_events_say_that_they_do_not_count(site, candidate, open_report):
+    record(candidate, *work())
+    key = site.stored_id(candidate.session_id)
+    site.execute("UPDATE events SET channel = 'otlp' WHERE session_id = %s AND event_id = 'prompt'", key)
+    site.execute("UPDATE events SET late = 1 WHERE session_id = %s AND event_id = 'command'", key)
+    visit = open_report("?event=prompt")
+    assert visit.shows("Only witnesses: recorded by the agent's telemetry")
+    marks = visit.page.locator("[role=option] .mark").all_inner_texts()
+    assert marks == ["witness", "late"]
+    visit.page.get_by_label("Only events that count").check()
+    assert visit.shows("5 of 7 events")
+    visit.page.get_by_role("tab", name="Conversation").click()
+    assert visit.shows("One message that repeats another")
     assert visit.is_clean()
 
 
@@ -165,7 +181,7 @@ def test_nothing_that_a_candidate_wrote_runs_or_hides(candidate, open_report):
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), tab
     assert page.locator("main img, main script, main a[href^=javascript], main b").count() == 0
     assert "\u202e" not in page.locator("main").inner_text()
-    assert page.title().startswith("Unnamed candidate")
+    assert page.title().startswith("Candidate ")
     assert MARKUP in page.locator("main").inner_text() or page.get_by_text(MARKUP[:40]).count()
     assert visit.is_clean()
 
@@ -217,6 +233,9 @@ def test_20000_events_open_in_two_seconds_and_scroll_without_a_pause(site, candi
     visit = open_report()
     visit.shows("20,000 of 20,000 events")
     page = visit.page
+    # The service has finished what this first visit asked for.
+    page.locator(".report-integrity .notice").wait_for()
+    page.locator(".lanes-scroll .episode").wait_for()
     page.add_init_script(LONG_TASKS)
     page.reload()
     page.locator(".event-list [role=option]").first.wait_for()
