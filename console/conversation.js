@@ -6,10 +6,9 @@ import { eventLink, kindName, whyNotCounted } from "./events.js";
 import { empty, failure } from "./states.js";
 import { t } from "./texts.js";
 import { formatClock } from "./time.js";
-import { untrusted } from "./untrusted.js";
+import { longText, untrusted } from "./untrusted.js";
 
 const PAGE = 50;
-const MAX_CHARACTERS = 3_000;
 const MAX_CALLS = 200;
 const MAX_NAME_CHARACTERS = 60;
 const WHO = { prompt: "candidate", interrupt: "candidate", plan_decision: "candidate", decision_event: "candidate", ai_response: "agent" };
@@ -124,16 +123,4 @@ function message(event, sessionId) {
     h("a", { href: eventLink(sessionId, event.id) }, formatClock(event.ts, { seconds: true })),
   );
   return h("li", { class: `message from-${who}` }, head, hasText ? longText(text) : h("p", { class: "quiet" }, t("report.conversation.noText")));
-}
-
-/** A text that is cut until somebody wants all of it. */
-function longText(text) {
-  const body = h("div", { class: "message-text" }, untrusted(text.slice(0, MAX_CHARACTERS), { lines: true }));
-  if (text.length <= MAX_CHARACTERS) return body;
-  const more = h("button", { type: "button", class: "link" }, t("report.conversation.whole", { n: text.length.toLocaleString("en") }));
-  more.addEventListener("click", () => {
-    fill(body, untrusted(text, { lines: true }));
-    more.remove();
-  });
-  return [body, more];
 }

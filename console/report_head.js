@@ -74,7 +74,7 @@ function numbers(session) {
   const facts = [
     [t("report.started"), formatMoment(session.redeemedAt), zoneName(session.redeemedAt)],
     [t(session.completedAt ? "report.completed" : "report.closed"), end ? formatMoment(end) : t("report.notYet"), null],
-    [t("report.duration"), metrics?.durationMs == null ? t("report.unknown") : formatDuration(metrics.durationMs / 1000), t("report.durationHint")],
+    [t("report.duration"), ...duration(session)],
     [t("report.eventCount"), session.eventCount.toLocaleString("en"), others.join(", ")],
     [t("report.tests"), ...tests(session)],
     metrics && [t("report.cost"), metrics.totalCostUsd === null ? t("report.unknown") : dollars(metrics.totalCostUsd), null],
@@ -84,6 +84,12 @@ function numbers(session) {
     { class: "report-numbers" },
     facts.filter(Boolean).map(([name, value, hint]) => h("div", {}, h("dt", {}, name), h("dd", {}, value, hint && h("span", { class: "quiet" }, hint)))),
   );
+}
+
+function duration({ status, metrics }) {
+  if (status === "active") return [t("report.notYet"), null];
+  const known = metrics?.durationMs ?? null;
+  return [known === null ? t("report.unknown") : formatDuration(known / 1000), t("report.durationHint")];
 }
 
 function tests({ testResult, metrics }) {
@@ -128,7 +134,8 @@ export function integrity({ facts, counts, seal, finalSeal }, { session }) {
   const events = counts.events.toLocaleString("en");
   const sealed = t(seal.isWhole && !isBroken ? "report.integrity.sealed" : "report.integrity.partlySealed", { n: counts.events, events, sealed: counts.sealed.toLocaleString("en") });
   const state = [counts.events > 0 && sealed, finalSealText(session, finalSeal), signatures(counts)].filter(Boolean).join(" ");
-  if (!others.length) return notice("good", t("report.integrity.noneTitle"), state || t("report.integrity.none"));
+  if (!others.length && !counts.events) return notice("empty-record", t("report.integrity.emptyTitle"), state);
+  if (!others.length) return notice("good", t("report.integrity.noneTitle"), state);
   const title = isBroken ? t("report.integrity.brokenTitle") : t("report.integrity.factsTitle", { n: others.length });
   const text = t(isBroken ? "report.integrity.broken" : "report.integrity.facts");
   return h(

@@ -2,6 +2,7 @@
 
 import * as api from "./api.js";
 import { toast } from "./dialogs.js";
+import { linesTable, parseDiff } from "./diff.js";
 import { fill, h } from "./dom.js";
 import { channelName, eventLink, kindName, whyNotCounted } from "./events.js";
 import { empty, loaded } from "./states.js";
@@ -9,9 +10,11 @@ import { swimlanes } from "./swimlanes.js";
 import { has, t } from "./texts.js";
 import { formatMoment, formatClock } from "./time.js";
 import { eventList } from "./timeline.js";
-import { untrusted } from "./untrusted.js";
+import { longText, untrusted } from "./untrusted.js";
 
 const MAX_JSON_CHARACTERS = 20_000;
+const CONTENTS = ["text", "lastAssistantMessage", "rationale", "command", "stdout", "stderr", "diff", "content"];
+const PROSE = new Set(["text", "lastAssistantMessage", "rationale"]);
 
 export const load = (report) => report.events();
 
@@ -52,7 +55,7 @@ function showEvent(detail, event, report) {
 function eventView(event, report) {
   const json = JSON.stringify(event.envelope, null, 2);
   const pre = h("pre", { tabindex: "0", "aria-label": t("report.detail.json") }, untrusted(json.slice(0, MAX_JSON_CHARACTERS), { lines: true }));
-  const more = json.length > MAX_JSON_CHARACTERS && h("button", { type: "button", class: "secondary" }, t("report.detail.all", { n: json.length.toLocaleString("en") }));
+  const more = json.length > MAX_JSON_CHARACTERS && h("button", { type: "button", class: "secondary" }, t("report.showAll", { n: json.length.toLocaleString("en") }));
   if (more) {
     more.addEventListener("click", () => {
       fill(pre, untrusted(json, { lines: true }));
@@ -73,10 +76,25 @@ function eventView(event, report) {
     h("div", { class: "event-detail-head" }, h("h3", {}, untrusted(kindName(event.kind))), copyLink(event, report)),
     h("p", { class: "event-detail-summary" }, untrusted(event.summary)),
     h("dl", { class: "pairs" }, facts.filter(([, value]) => value).map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value)))),
+    contents(event.envelope?.data ?? {}),
     h("h4", {}, t("report.detail.json")),
     pre,
     more,
   ];
+}
+
+/** What is easier to read as text than as JSON. */
+function contents(data) {
+  const shown = CONTENTS.filter((name) => typeof data[name] === "string" && data[name].trim());
+  return shown.map((name) => [h("h4", {}, t(`report.detail.contents.${name}`)), content(name, data[name])]);
+}
+
+function content(name, text) {
+  if (name === "diff") {
+    const lines = parseDiff(text);
+    if (lines.length && text.length <= MAX_JSON_CHARACTERS) return h("div", { class: "diff scroll", tabindex: "0", role: "region", "aria-label": t("report.detail.contents.diff") }, linesTable(lines));
+  }
+  return h("div", { class: PROSE.has(name) ? "event-text" : "event-text code" }, longText(text));
 }
 
 function copyLink(event, report) {

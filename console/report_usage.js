@@ -93,7 +93,7 @@ function episodes({ errorEpisodes }, sessionId) {
     [link(firstFailure), firstFailure.output && h("div", { class: "quiet" }, untrusted(firstFailure.output))],
     [t(`report.endings.${ending}`), endedBy && [h("br"), link(endedBy)]],
     number(failureCount),
-    t("report.usage.between", { changes, prompts }),
+    [t("report.usage.changes", { n: changes }), ", ", t("report.usage.prompts", { n: prompts })],
     durationMs === null ? "–" : formatDuration(durationMs / 1000),
   ]);
   return table(t("report.usage.episodes"), names, rows, [2]);
