@@ -6,7 +6,7 @@ import { eventLink } from "./events.js";
 import { loaded } from "./states.js";
 import { has, t } from "./texts.js";
 import { formatClock, formatDuration, formatMoment, zoneName } from "./time.js";
-import { untrusted } from "./untrusted.js";
+import { plain, untrusted } from "./untrusted.js";
 
 // Facts after which the record is not what the service accepted.
 const BROKEN = new Set([
@@ -19,7 +19,7 @@ const MAX_EVENT_LINKS = 5;
 export function header(report, facts, { setTitle, may }) {
   const { session } = report;
   const name = session.candidateName ?? session.externalId ?? unnamed(session);
-  setTitle(name);
+  setTitle(plain(name));
   const neighbours = h("nav", { class: "neighbours", "aria-label": t("report.neighbours") });
   loadNeighbours(neighbours, report);
   const link = (path, text, kind = "secondary") => h("a", { class: kind, href: `#${path}` }, text);

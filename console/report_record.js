@@ -32,7 +32,11 @@ export function render(events, report) {
   const lanes = swimlanes({ events, onPick: pick });
   const list = eventList({ events, onPick: pick });
   const problem = h("div");
-  report.analytics().then(lanes.explain, () => report.signal.aborted || fill(problem, h("p", { class: "quiet" }, t("report.lanes.noAnalysis"))));
+  report.analytics().then(lanes.explain).catch((error) => {
+    if (report.signal.aborted) return;
+    if (!(error instanceof api.ApiError)) console.error(error);
+    fill(problem, h("p", { class: "quiet" }, t("report.lanes.noAnalysis")));
+  });
   report.selectEvent = (id) => {
     const event = events.find((each) => each.id === id);
     if (event) pick(event, { scroll: true });

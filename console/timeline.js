@@ -8,7 +8,7 @@ import { formatClock } from "./time.js";
 import { plain, untrusted } from "./untrusted.js";
 
 const ROW_PX = 30;
-const ROWS_AROUND = 8;
+const ROWS_AROUND = 6;
 const MAX_SUMMARY_CHARACTERS = 300;
 const SEARCH_PAUSE_MS = 120;
 
