@@ -11,7 +11,13 @@ import { longText, untrusted } from "./untrusted.js";
 const PAGE = 50;
 const MAX_CALLS = 200;
 const MAX_NAME_CHARACTERS = 60;
-const WHO = { prompt: "candidate", interrupt: "candidate", plan_decision: "candidate", decision_event: "candidate", ai_response: "agent" };
+const WHO = {
+  prompt: "candidate",
+  interrupt: "candidate",
+  plan_decision: "candidate",
+  decision_event: "candidate",
+  ai_response: "agent",
+};
 const KINDS = Object.keys(WHO);
 const TEXTS = {
   prompt: (data) => data.text,
@@ -21,7 +27,14 @@ const TEXTS = {
   decision_event: (data) => [data.title, data.rationale].filter((text) => typeof text === "string").join("\n"),
 };
 // Announcements of calls that are events of their own, and what nobody did.
-const SILENT = new Set(["tool_intent", "subagent_usage", "editor_focus", "editor_idle", "session_start", "session_end"]);
+const SILENT = new Set([
+  "tool_intent",
+  "subagent_usage",
+  "editor_focus",
+  "editor_idle",
+  "session_start",
+  "session_end",
+]);
 
 export const load = (report) => report.events();
 
@@ -67,7 +80,9 @@ class Pages {
     const query = { kind: KINDS.join(), detail: "full", limit: PAGE, after: this.after };
     const page = await api.get(`${this.path}/timeline`, { query, signal: this.signal });
     [this.after, this.hasMore] = [page.next, page.next !== null];
-    const items = page.events.filter(isShown).flatMap((event) => [this.#callsBefore(event), message(event, this.session.id)]);
+    const items = page.events
+      .filter(isShown)
+      .flatMap((event) => [this.#callsBefore(event), message(event, this.session.id)]);
     if (!this.hasMore) items.push(this.#calls(this.events.slice(this.position)));
     return items.filter(Boolean);
   }
@@ -83,7 +98,14 @@ class Pages {
     const calls = between.filter((event) => isShown(event) && !(event.kind in WHO) && !SILENT.has(event.kind));
     if (!calls.length) return null;
     const body = h("ul");
-    const render = () => body.firstChild || fill(body, calls.slice(0, MAX_CALLS).map((event) => call(event, this.session.id)), calls.length > MAX_CALLS && h("li", { class: "quiet" }, t("report.conversation.moreCalls", { n: calls.length - MAX_CALLS })));
+    const render = () =>
+      body.firstChild ||
+      fill(
+        body,
+        calls.slice(0, MAX_CALLS).map((event) => call(event, this.session.id)),
+        calls.length > MAX_CALLS &&
+          h("li", { class: "quiet" }, t("report.conversation.moreCalls", { n: calls.length - MAX_CALLS })),
+      );
     return h("li", { class: "calls" }, h("details", { ontoggle: render }, h("summary", {}, summaryOf(calls)), body));
   }
 }
@@ -122,5 +144,10 @@ function message(event, sessionId) {
     whyNotCounted(event) && h("span", { class: "mark" }, whyNotCounted(event)),
     h("a", { href: eventLink(sessionId, event.id) }, formatClock(event.ts, { seconds: true })),
   );
-  return h("li", { class: `message from-${who}` }, head, hasText ? longText(text) : h("p", { class: "quiet" }, t("report.conversation.noText")));
+  return h(
+    "li",
+    { class: `message from-${who}` },
+    head,
+    hasText ? longText(text) : h("p", { class: "quiet" }, t("report.conversation.noText")),
+  );
 }

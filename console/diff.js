@@ -37,14 +37,27 @@ function legend() {
 
 function fileView(file, attributed, isOpen, atFirst) {
   const body = h("div", { class: "diff-body" });
-  const name = file.oldPath && file.oldPath !== file.path ? [untrusted(file.oldPath), " → ", untrusted(file.path)] : untrusted(file.path);
-  const counts = [h("span", { class: "added" }, `+${file.linesAdded}`), " ", h("span", { class: "removed" }, `−${file.linesRemoved}`)];
+  const name =
+    file.oldPath && file.oldPath !== file.path
+      ? [untrusted(file.oldPath), " → ", untrusted(file.path)]
+      : untrusted(file.path);
+  const counts = [
+    h("span", { class: "added" }, `+${file.linesAdded}`),
+    " ",
+    h("span", { class: "removed" }, `−${file.linesRemoved}`),
+  ];
   const manual = attributed && file.linesAdded > 0 && manualCount(file);
   const summary = h(
     "summary",
     {},
     h("code", { class: "diff-path" }, name),
-    h("span", { class: "diff-facts" }, h("span", {}, t(`report.diff.${file.status}`)), h("span", {}, counts), manual && h("span", { class: "by-hand" }, manual)),
+    h(
+      "span",
+      { class: "diff-facts" },
+      h("span", {}, t(`report.diff.${file.status}`)),
+      h("span", {}, counts),
+      manual && h("span", { class: "by-hand" }, manual),
+    ),
   );
   const details = h("details", { class: "diff", open: isOpen }, summary, body);
   const render = () => body.firstChild || fill(body, fileBody(file, attributed, atFirst));
@@ -72,7 +85,16 @@ function fileBody(file, attributed, atFirst) {
     table.parentElement.focus();
   });
   return [
-    h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": t("report.diff.label", { path: plain(file.path) }) }, table),
+    h(
+      "div",
+      {
+        class: "scroll",
+        tabindex: "0",
+        role: "region",
+        "aria-label": t("report.diff.label", { path: plain(file.path) }),
+      },
+      table,
+    ),
     rest.length > 0 && more,
     file.isTruncated && h("p", { class: "quiet" }, t("report.diff.truncated")),
   ];
@@ -81,12 +103,30 @@ function fileBody(file, attributed, atFirst) {
 /** The lines of `parseDiff` as a table. `author(number)` says who added a line: `hand` or `agent`. */
 export function linesTable(lines, { caption = null, author = null } = {}) {
   const title = caption && h("caption", { class: "visually-hidden" }, untrusted(caption));
-  return h("table", {}, title, head(Boolean(author)), h("tbody", {}, lines.map((line) => row(line, author))));
+  return h(
+    "table",
+    {},
+    title,
+    head(Boolean(author)),
+    h(
+      "tbody",
+      {},
+      lines.map((line) => row(line, author)),
+    ),
+  );
 }
 
 function head(attributed) {
   const names = ["old", "new", "sign", attributed && "author", "text"].filter(Boolean);
-  return h("thead", { class: "visually-hidden" }, h("tr", {}, names.map((name) => h("th", { scope: "col" }, t(`report.diff.columns.${name}`)))));
+  return h(
+    "thead",
+    { class: "visually-hidden" },
+    h(
+      "tr",
+      {},
+      names.map((name) => h("th", { scope: "col" }, t(`report.diff.columns.${name}`))),
+    ),
+  );
 }
 
 function row({ kind, old, new: number, text }, author) {

@@ -38,7 +38,12 @@ export async function show(main, { sessionId }, context) {
 function sourcesOf(sessionId, signal) {
   const path = `/v1/sessions/${sessionId}`;
   const events = once(() => loadEvents(sessionId, { signal }));
-  const later = (name) => once(() => events().catch(() => {}).then(() => api.get(`${path}/${name}`, { signal })));
+  const later = (name) =>
+    once(() =>
+      events()
+        .catch(() => {})
+        .then(() => api.get(`${path}/${name}`, { signal })),
+    );
   return { path, events, analytics: later("analytics"), integrity: later("integrity") };
 }
 
@@ -47,7 +52,12 @@ function page(session, sources, { signal, query, setTitle, may }) {
   const facts = h("section", { class: "report-integrity", "aria-label": t("report.integrity.title") });
   const tabs = tabBar(report, query.get("tab"));
   loaded(facts, report.integrity, (found) => integrity(found, report), t("report.integrity.checking"));
-  const view = h("div", { onclick: (event) => followEvent(event, report, tabs) }, header(report, facts, { setTitle, may }), tabs.element);
+  const view = h(
+    "div",
+    { onclick: (event) => followEvent(event, report, tabs) },
+    header(report, facts, { setTitle, may }),
+    tabs.element,
+  );
   // The page's heading is the header's: the one shown while loading goes.
   document.querySelector("main > h1")?.remove();
   queueMicrotask(() => tabs.start());
@@ -100,7 +110,9 @@ function tabBar(report, first) {
     if (!panel.firstChild) fillPanel(panel, name, report);
   }
 
-  const list = h("div", { class: "tabs", role: "tablist", "aria-label": t("report.tabs.label") }, [...buttons.values()]);
+  const list = h("div", { class: "tabs", role: "tablist", "aria-label": t("report.tabs.label") }, [
+    ...buttons.values(),
+  ]);
   list.addEventListener("keydown", (event) => {
     const at = names.indexOf(current);
     const next = { ArrowRight: at + 1, ArrowLeft: at - 1, Home: 0, End: names.length - 1 }[event.key];
@@ -114,12 +126,23 @@ function tabBar(report, first) {
 }
 
 function tabButton(name, prefix, onclick) {
-  const attributes = { type: "button", role: "tab", id: `${prefix}-${name}`, "aria-controls": `${prefix}-panel-${name}` };
+  const attributes = {
+    type: "button",
+    role: "tab",
+    id: `${prefix}-${name}`,
+    "aria-controls": `${prefix}-panel-${name}`,
+  };
   return h("button", { ...attributes, onclick }, t(`report.tabs.${name}`));
 }
 
 function tabPanel(name, prefix) {
-  return h("div", { class: "tab-panel", role: "tabpanel", id: `${prefix}-panel-${name}`, "aria-labelledby": `${prefix}-${name}`, hidden: true });
+  return h("div", {
+    class: "tab-panel",
+    role: "tabpanel",
+    id: `${prefix}-panel-${name}`,
+    "aria-labelledby": `${prefix}-${name}`,
+    hidden: true,
+  });
 }
 
 async function fillPanel(panel, name, report) {

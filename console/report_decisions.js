@@ -15,13 +15,25 @@ export const load = ({ path, signal }) => api.all(`${path}/decisions`, "decision
 
 export function render(decisions, { session }) {
   if (!decisions.length) return empty(t("report.decisions.none"), t("report.decisions.noneWhy"));
-  return h("section", { class: "panel" }, h("h2", {}, t("report.tabs.decisions")), h("ol", { class: "decisions" }, decisions.map((each) => decision(each, session.id))));
+  return h(
+    "section",
+    { class: "panel" },
+    h("h2", {}, t("report.tabs.decisions")),
+    h(
+      "ol",
+      { class: "decisions" },
+      decisions.map((each) => decision(each, session.id)),
+    ),
+  );
 }
 
 function decision(each, sessionId) {
   const why = whyNotCounted(each);
-  const members = MEMBERS.filter((name) => each[name]).map((name) => h("div", {}, h("dt", {}, t(`report.decisions.${name}`)), h("dd", {}, longText(each[name]))));
-  const cause = each.triggerEventId && h("a", { href: eventLink(sessionId, each.triggerEventId) }, t("report.decisions.cause"));
+  const members = MEMBERS.filter((name) => each[name]).map((name) =>
+    h("div", {}, h("dt", {}, t(`report.decisions.${name}`)), h("dd", {}, longText(each[name]))),
+  );
+  const cause =
+    each.triggerEventId && h("a", { href: eventLink(sessionId, each.triggerEventId) }, t("report.decisions.cause"));
   return h(
     "li",
     {},

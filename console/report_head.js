@@ -32,8 +32,18 @@ export function header(report, facts, { setTitle, may }) {
       h(
         "div",
         {},
-        h("p", { class: "company" }, h("a", { href: `#/assessments/${session.assessmentId}` }, untrusted(session.assessmentTitle))),
-        h("h1", { tabindex: "-1" }, untrusted(name), " ", h("span", { class: `status status-${session.status}` }, t(`report.statuses.${session.status}`))),
+        h(
+          "p",
+          { class: "company" },
+          h("a", { href: `#/assessments/${session.assessmentId}` }, untrusted(session.assessmentTitle)),
+        ),
+        h(
+          "h1",
+          { tabindex: "-1" },
+          untrusted(name),
+          " ",
+          h("span", { class: `status status-${session.status}` }, t(`report.statuses.${session.status}`)),
+        ),
         session.candidateEmail && h("p", { class: "quiet" }, untrusted(session.candidateEmail)),
       ),
       h(
@@ -51,12 +61,34 @@ export function header(report, facts, { setTitle, may }) {
 }
 
 function notices(session) {
-  if (session.erasedAt) return notice("warn", t("report.erasedTitle", { when: formatMoment(session.erasedAt) }), t("report.erased"));
-  const asked = session.erasureRequestedAt && notice("warn", t("report.erasureAskedTitle"), t("report.erasureAsked", { when: formatMoment(session.erasureRequestedAt) }));
+  if (session.erasedAt)
+    return notice("warn", t("report.erasedTitle", { when: formatMoment(session.erasedAt) }), t("report.erased"));
+  const asked =
+    session.erasureRequestedAt &&
+    notice(
+      "warn",
+      t("report.erasureAskedTitle"),
+      t("report.erasureAsked", { when: formatMoment(session.erasureRequestedAt) }),
+    );
   if (session.status !== "active") return asked;
-  const refresh = h("button", { type: "button", class: "secondary", onclick: () => dispatchEvent(new HashChangeEvent("hashchange")) }, t("report.refresh"));
-  const text = t(session.closesAt ? "report.runningUntil" : "report.running", { now: formatClock(Date.now()), end: session.closesAt && formatMoment(session.closesAt) });
-  return [asked, h("div", { class: "notice running" }, h("div", {}, h("strong", {}, t("report.runningTitle")), h("p", {}, text)), refresh)];
+  const refresh = h(
+    "button",
+    { type: "button", class: "secondary", onclick: () => dispatchEvent(new HashChangeEvent("hashchange")) },
+    t("report.refresh"),
+  );
+  const text = t(session.closesAt ? "report.runningUntil" : "report.running", {
+    now: formatClock(Date.now()),
+    end: session.closesAt && formatMoment(session.closesAt),
+  });
+  return [
+    asked,
+    h(
+      "div",
+      { class: "notice running" },
+      h("div", {}, h("strong", {}, t("report.runningTitle")), h("p", {}, text)),
+      refresh,
+    ),
+  ];
 }
 
 function notice(kind, title, text, ...more) {
@@ -77,12 +109,20 @@ function numbers(session) {
     [t("report.duration"), ...duration(session)],
     [t("report.eventCount"), session.eventCount.toLocaleString("en"), others.join(", ")],
     [t("report.tests"), ...tests(session)],
-    metrics && [t("report.cost"), metrics.totalCostUsd === null ? t("report.unknown") : dollars(metrics.totalCostUsd), null],
+    metrics && [
+      t("report.cost"),
+      metrics.totalCostUsd === null ? t("report.unknown") : dollars(metrics.totalCostUsd),
+      null,
+    ],
   ];
   return h(
     "dl",
     { class: "report-numbers" },
-    facts.filter(Boolean).map(([name, value, hint]) => h("div", {}, h("dt", {}, name), h("dd", {}, value, hint && h("span", { class: "quiet" }, hint)))),
+    facts
+      .filter(Boolean)
+      .map(([name, value, hint]) =>
+        h("div", {}, h("dt", {}, name), h("dd", {}, value, hint && h("span", { class: "quiet" }, hint))),
+      ),
   );
 }
 
@@ -98,7 +138,10 @@ function tests({ testResult, metrics }) {
     return [t(testResult.failed ? "report.testsFailed" : "report.testsPassed"), counts];
   }
   const passed = metrics?.testsPassed ?? null;
-  return [t(passed === null ? "report.testsUnknown" : passed ? "report.testsPassed" : "report.testsFailed"), passed === null ? null : t("report.testsFromRecord")];
+  return [
+    t(passed === null ? "report.testsUnknown" : passed ? "report.testsPassed" : "report.testsFailed"),
+    passed === null ? null : t("report.testsFromRecord"),
+  ];
 }
 
 /** What a candidate without a name is called: `Candidate 3f09ac`. */
@@ -115,7 +158,9 @@ async function loadNeighbours(nav, { session, signal }) {
   if (at < 0 || all.length < 2) return;
   const link = (other, text, symbol) => {
     const label = { "aria-label": text, title: text };
-    return other ? h("a", { class: "secondary", href: `#/sessions/${other.id}`, ...label }, symbol) : h("span", { class: "secondary off", "aria-hidden": "true" }, symbol);
+    return other
+      ? h("a", { class: "secondary", href: `#/sessions/${other.id}`, ...label }, symbol)
+      : h("span", { class: "secondary off", "aria-hidden": "true" }, symbol);
   };
   fill(
     nav,
@@ -132,8 +177,14 @@ export function integrity({ facts, counts, seal, finalSeal }, { session }) {
   const others = byCode(facts).filter(({ code }) => code !== "erased");
   const isBroken = others.some(({ code }) => BROKEN.has(code));
   const events = counts.events.toLocaleString("en");
-  const sealed = t(seal.isWhole && !isBroken ? "report.integrity.sealed" : "report.integrity.partlySealed", { n: counts.events, events, sealed: counts.sealed.toLocaleString("en") });
-  const state = [counts.events > 0 && sealed, finalSealText(session, finalSeal), signatures(counts)].filter(Boolean).join(" ");
+  const sealed = t(seal.isWhole && !isBroken ? "report.integrity.sealed" : "report.integrity.partlySealed", {
+    n: counts.events,
+    events,
+    sealed: counts.sealed.toLocaleString("en"),
+  });
+  const state = [counts.events > 0 && sealed, finalSealText(session, finalSeal), signatures(counts)]
+    .filter(Boolean)
+    .join(" ");
   if (!others.length && !counts.events) return notice("empty-record", t("report.integrity.emptyTitle"), state);
   if (!others.length) return notice("good", t("report.integrity.noneTitle"), state);
   const title = isBroken ? t("report.integrity.brokenTitle") : t("report.integrity.factsTitle", { n: others.length });
@@ -143,7 +194,11 @@ export function integrity({ facts, counts, seal, finalSeal }, { session }) {
     { class: isBroken ? "notice bad broken" : "notice warn", role: isBroken ? "alert" : null },
     h("strong", {}, title),
     h("p", {}, text),
-    h("ul", { class: "integrity-facts" }, sorted(others).map((fact) => h("li", {}, factView(fact, session)))),
+    h(
+      "ul",
+      { class: "integrity-facts" },
+      sorted(others).map((fact) => h("li", {}, factView(fact, session))),
+    ),
     h("p", {}, state),
   );
 }
@@ -162,7 +217,12 @@ function sorted(facts) {
 }
 
 function factView({ code, explanation, eventIds, count }, session) {
-  const links = eventIds.slice(0, MAX_EVENT_LINKS).map((id, n) => [n > 0 && ", ", h("a", { href: eventLink(session.id, id) }, t("report.integrity.event", { n: n + 1 }))]);
+  const links = eventIds
+    .slice(0, MAX_EVENT_LINKS)
+    .map((id, n) => [
+      n > 0 && ", ",
+      h("a", { href: eventLink(session.id, id) }, t("report.integrity.event", { n: n + 1 })),
+    ]);
   const rest = count - Math.min(eventIds.length, MAX_EVENT_LINKS);
   return [
     h("strong", {}, factName(code)),
@@ -185,5 +245,7 @@ function finalSealText(session, finalSeal) {
 
 function signatures({ events, valid }) {
   if (!events) return null;
-  return valid ? t("report.integrity.signed", { n: valid, signed: valid.toLocaleString("en") }) : t("report.integrity.unsigned");
+  return valid
+    ? t("report.integrity.signed", { n: valid, signed: valid.toLocaleString("en") })
+    : t("report.integrity.unsigned");
 }

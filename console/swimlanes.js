@@ -51,7 +51,10 @@ class Chart {
     const at = (ts) => this.axis.at(Date.parse(ts));
     const spans = phaseSpans.map(({ name, beganAt, endedAt }) => ({ name, start: at(beganAt), end: at(endedAt) }));
     await pause();
-    const episodes = errorEpisodes.map(({ firstFailure, endedBy }) => [at(firstFailure.ts), endedBy ? at(endedBy.ts) : 1]);
+    const episodes = errorEpisodes.map(({ firstFailure, endedBy }) => [
+      at(firstFailure.ts),
+      endedBy ? at(endedBy.ts) : 1,
+    ]);
     this.verifications = new Map(verifications.map((each) => [each.eventId, each]));
     this.#sort();
     await pause();
@@ -71,7 +74,17 @@ class Chart {
     this.scroll.setAttribute("aria-label", t("report.lanes.label"));
     this.scroll.setAttribute("aria-describedby", help);
     const zoom = (text, symbol, factor) =>
-      h("button", { type: "button", class: "secondary", "aria-label": text, title: text, onclick: () => this.#zoomTo(factor && this.zoom * factor) }, symbol);
+      h(
+        "button",
+        {
+          type: "button",
+          class: "secondary",
+          "aria-label": text,
+          title: text,
+          onclick: () => this.#zoomTo(factor && this.zoom * factor),
+        },
+        symbol,
+      );
     const buttons = h(
       "div",
       { class: "actions" },
@@ -133,7 +146,14 @@ class Chart {
     fill(
       this.names,
       top > 0 && h("div", { class: "phase-name" }, t("report.lanes.phases")),
-      names.map((name) => h("div", {}, t(`report.lanes.${name}`), h("span", { class: "quiet" }, ` ${this.lanes.get(name).length.toLocaleString("en")}`))),
+      names.map((name) =>
+        h(
+          "div",
+          {},
+          t(`report.lanes.${name}`),
+          h("span", { class: "quiet" }, ` ${this.lanes.get(name).length.toLocaleString("en")}`),
+        ),
+      ),
     );
     this.mark = svg("g", { class: "cursor", hidden: true });
     const title = newId("lanes");
@@ -145,7 +165,9 @@ class Chart {
         svg("title", { id: title }, t("report.lanes.title", { n: this.events.length })),
         this.#episodes(top),
         this.#pauses(),
-        rows.map(([name, y]) => svg("line", { class: "lane-line", x1: 0, x2: this.width, y1: y + LANE_PX / 2, y2: y + LANE_PX / 2 })),
+        rows.map(([name, y]) =>
+          svg("line", { class: "lane-line", x1: 0, x2: this.width, y1: y + LANE_PX / 2, y2: y + LANE_PX / 2 }),
+        ),
         this.spans && this.#phases(),
         rows.flatMap(([name, y]) => this.#marks(name, y)),
         this.#times(),
@@ -164,11 +186,13 @@ class Chart {
       bins[shape].set(bin, (bins[shape].get(bin) ?? 0) + 1);
     }
     const middle = y + LANE_PX / 2;
-    return Object.entries(bins).filter(([, found]) => found.size).map(([shape, found]) => {
-      const most = Math.max(...found.values());
-      const parts = [...found].map(([x, n]) => SHAPES[shape](x, middle, Math.sqrt(n / most)));
-      return svg("path", { class: `marks ${shape} lane-${name}`, d: parts.join("") });
-    });
+    return Object.entries(bins)
+      .filter(([, found]) => found.size)
+      .map(([shape, found]) => {
+        const most = Math.max(...found.values());
+        const parts = [...found].map(([x, n]) => SHAPES[shape](x, middle, Math.sqrt(n / most)));
+        return svg("path", { class: `marks ${shape} lane-${name}`, d: parts.join("") });
+      });
   }
 
   #phases() {
@@ -181,9 +205,13 @@ class Chart {
       ends[name] = end;
       const width = Math.max(0.5, end - start);
       (paths[name] ??= []).push(`M${start.toFixed(1)} 2h${width.toFixed(1)}v14h-${width.toFixed(1)}z`);
-      if (width > MIN_NAMED_PX) texts.push(svg("text", { class: "phase-text", x: start + 5, y: 13 }, t(`report.phases.${name}`)));
+      if (width > MIN_NAMED_PX)
+        texts.push(svg("text", { class: "phase-text", x: start + 5, y: 13 }, t(`report.phases.${name}`)));
     }
-    return [...Object.entries(paths).map(([name, parts]) => svg("path", { class: `phase phase-${name}`, d: parts.join("") })), texts];
+    return [
+      ...Object.entries(paths).map(([name, parts]) => svg("path", { class: `phase phase-${name}`, d: parts.join("") })),
+      texts,
+    ];
   }
 
   #episodes(top) {
@@ -208,7 +236,13 @@ class Chart {
     const bands = this.axis.pauses.map(({ start, end }) => {
       const [left, right] = [this.#x(this.axis.at(start)), this.#x(this.axis.at(end))];
       if (left > free) {
-        labels.push(svg("text", { class: "pause-text", x: (left + right) / 2, y: bottom + 15, "text-anchor": "middle" }, t("report.lanes.pause", { time: formatDuration((end - start) / 1000) })));
+        labels.push(
+          svg(
+            "text",
+            { class: "pause-text", x: (left + right) / 2, y: bottom + 15, "text-anchor": "middle" },
+            t("report.lanes.pause", { time: formatDuration((end - start) / 1000) }),
+          ),
+        );
         free = left + PAUSE_LABEL_PX;
         taken.push((left + right) / 2);
       }

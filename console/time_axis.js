@@ -56,10 +56,14 @@ function position(stretches, time) {
 }
 
 function ticks(stretches, worked, count) {
-  const step = STEPS_MS.find((each) => worked / each <= count) ?? STEPS_MS.at(-1) * Math.ceil(worked / STEPS_MS.at(-1) / count);
-  return stretches.filter((stretch) => !stretch.isPause).flatMap(({ start, end }) => {
-    const times = [];
-    for (let time = Math.ceil(start / step) * step; time <= end && times.length <= count; time += step) times.push(time);
-    return times.length ? times : [start];
-  });
+  const step =
+    STEPS_MS.find((each) => worked / each <= count) ?? STEPS_MS.at(-1) * Math.ceil(worked / STEPS_MS.at(-1) / count);
+  return stretches
+    .filter((stretch) => !stretch.isPause)
+    .flatMap(({ start, end }) => {
+      const times = [];
+      for (let time = Math.ceil(start / step) * step; time <= end && times.length <= count; time += step)
+        times.push(time);
+      return times.length ? times : [start];
+    });
 }
