@@ -15,6 +15,7 @@ const MARK_PX = 14;
 const MAX_ZOOM = 64;
 const REACH_PX = 14;
 const LABEL_PX = 62;
+const TICK_PX = 110;
 const PAUSE_LABEL_PX = 100;
 const MIN_NAMED_PX = 64;
 
@@ -254,15 +255,15 @@ class Chart {
 
   #times() {
     const y = this.height - AXIS_PX;
-    const ticks = this.axis.ticks(Math.max(2, Math.floor(this.width / 110)));
+    const { times, step } = this.axis.ticks(Math.max(2, Math.floor(this.width / TICK_PX)));
     const texts = [];
     let free = -Infinity;
-    for (const time of ticks) {
+    for (const time of times) {
       const x = this.#x(this.axis.at(time));
       const isTaken = this.taken.some((middle) => Math.abs(middle - x - 16) < PAUSE_LABEL_PX / 2 + 20);
       if (x < free || x > this.width - 34 || isTaken) continue;
       free = x + LABEL_PX;
-      texts.push(svg("text", { class: "time-text", x, y: y + 15 }, formatClock(time)));
+      texts.push(svg("text", { class: "time-text", x, y: y + 15 }, formatClock(time, { seconds: step < 60_000 })));
     }
     return [svg("line", { class: "axis", x1: 0, x2: this.width, y1: y, y2: y }), texts];
   }

@@ -133,6 +133,17 @@ def test_a_running_session_says_so_and_refreshes(candidate, open_report):
     assert visit.is_clean()
 
 
+def test_a_failure_offers_another_attempt(open_console, team, candidate):
+    record(candidate, *work())
+    visit = open_console(team, "/nowhere")
+    visit.page.route("**/timeline/compact", lambda route: route.abort())
+    visit.page.evaluate(f"location.hash = '/sessions/{candidate.session_id}'")
+    assert visit.shows("Could not reach the service")
+    visit.page.unroute("**/timeline/compact")
+    visit.page.get_by_role("button", name="Try again").click()
+    assert visit.shows("7 of 7 events")
+
+
 def test_a_changed_record_is_loud(site, candidate, open_report):
     record(candidate, *work())
     with site.worker():
