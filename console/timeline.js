@@ -172,7 +172,9 @@ class Window {
 
   #click(event) {
     const row = event.target.closest("[data-index]");
-    if (row) this.#pick(Number(row.dataset.index));
+    // The rows can be drawn again while the button is down: then the click is the list's.
+    const position = (event.clientY - this.space.getBoundingClientRect().top) / ROW_PX;
+    this.#pick(row ? Number(row.dataset.index) : Math.floor(position));
   }
 
   #pick(index) {
