@@ -68,8 +68,8 @@ def get_timeline(query, session_id):
 @blp.get("/sessions/<id:session_id>/timeline/compact")
 @auth.required(ApiToken)
 @blp.file(
-    "JSON Lines: for each event an object with `id`, `ts`, `kind`, `actor`, `attribution`, `late`, `channel`, `counts`, "
-    "`summary` and `size`.",
+    "JSON Lines: for each event an object with `id`, `ts`, `kind`, `actor`, `attribution`, `late`, `channel`, "
+    "`counts`, `summary` and `size`.",
     "All events, one per line.",
     example='{"id":"1","ts":"2026-04-02T09:00:00.000Z","kind":"prompt","actor":"human","attribution":null,'
     '"late":false,"channel":null,"counts":true,"summary":"Fix","size":212}\n',

@@ -2,17 +2,22 @@
 
 import * as api from "./api.js";
 import { fill, h } from "./dom.js";
-import { kindName, whyNotCounted } from "./events.js";
-import { eventLink } from "./report.js";
+import { eventLink, kindName, whyNotCounted } from "./events.js";
 import { empty, failure } from "./states.js";
 import { t } from "./texts.js";
 import { formatClock } from "./time.js";
-import { untrusted } from "./untrusted.js";
+import { longText, untrusted } from "./untrusted.js";
 
 const PAGE = 50;
-const MAX_CHARACTERS = 3_000;
 const MAX_CALLS = 200;
-const WHO = { prompt: "candidate", interrupt: "candidate", plan_decision: "candidate", decision_event: "candidate", ai_response: "agent" };
+const MAX_NAME_CHARACTERS = 60;
+const WHO = {
+  prompt: "candidate",
+  interrupt: "candidate",
+  plan_decision: "candidate",
+  decision_event: "candidate",
+  ai_response: "agent",
+};
 const KINDS = Object.keys(WHO);
 const TEXTS = {
   prompt: (data) => data.text,
@@ -22,7 +27,14 @@ const TEXTS = {
   decision_event: (data) => [data.title, data.rationale].filter((text) => typeof text === "string").join("\n"),
 };
 // Announcements of calls that are events of their own, and what nobody did.
-const SILENT = new Set(["tool_intent", "subagent_usage", "editor_focus", "editor_idle", "session_start", "session_end"]);
+const SILENT = new Set([
+  "tool_intent",
+  "subagent_usage",
+  "editor_focus",
+  "editor_idle",
+  "session_start",
+  "session_end",
+]);
 
 export const load = (report) => report.events();
 
@@ -68,7 +80,9 @@ class Pages {
     const query = { kind: KINDS.join(), detail: "full", limit: PAGE, after: this.after };
     const page = await api.get(`${this.path}/timeline`, { query, signal: this.signal });
     [this.after, this.hasMore] = [page.next, page.next !== null];
-    const items = page.events.filter(isShown).flatMap((event) => [this.#callsBefore(event), message(event, this.session.id)]);
+    const items = page.events
+      .filter(isShown)
+      .flatMap((event) => [this.#callsBefore(event), message(event, this.session.id)]);
     if (!this.hasMore) items.push(this.#calls(this.events.slice(this.position)));
     return items.filter(Boolean);
   }
@@ -84,7 +98,14 @@ class Pages {
     const calls = between.filter((event) => isShown(event) && !(event.kind in WHO) && !SILENT.has(event.kind));
     if (!calls.length) return null;
     const body = h("ul");
-    const render = () => body.firstChild || fill(body, calls.slice(0, MAX_CALLS).map((event) => call(event, this.session.id)), calls.length > MAX_CALLS && h("li", { class: "quiet" }, t("report.conversation.moreCalls", { n: calls.length - MAX_CALLS })));
+    const render = () =>
+      body.firstChild ||
+      fill(
+        body,
+        calls.slice(0, MAX_CALLS).map((event) => call(event, this.session.id)),
+        calls.length > MAX_CALLS &&
+          h("li", { class: "quiet" }, t("report.conversation.moreCalls", { n: calls.length - MAX_CALLS })),
+      );
     return h("li", { class: "calls" }, h("details", { ontoggle: render }, h("summary", {}, summaryOf(calls)), body));
   }
 }
@@ -118,22 +139,15 @@ function message(event, sessionId) {
     "p",
     { class: "message-head" },
     h("strong", {}, t(`report.conversation.${who}`)),
-    typeof tool === "string" && h("span", { class: "quiet" }, untrusted(tool)),
+    typeof tool === "string" && h("span", { class: "quiet" }, untrusted(tool.slice(0, MAX_NAME_CHARACTERS))),
     event.kind !== "prompt" && event.kind !== "ai_response" && h("span", { class: "mark" }, kindName(event.kind)),
     whyNotCounted(event) && h("span", { class: "mark" }, whyNotCounted(event)),
     h("a", { href: eventLink(sessionId, event.id) }, formatClock(event.ts, { seconds: true })),
   );
-  return h("li", { class: `message from-${who}` }, head, hasText ? longText(text) : h("p", { class: "quiet" }, t("report.conversation.noText")));
-}
-
-/** A text that is cut until somebody wants all of it. */
-function longText(text) {
-  const body = h("div", { class: "message-text" }, untrusted(text.slice(0, MAX_CHARACTERS), { lines: true }));
-  if (text.length <= MAX_CHARACTERS) return body;
-  const more = h("button", { type: "button", class: "link" }, t("report.conversation.whole", { n: text.length.toLocaleString("en") }));
-  more.addEventListener("click", () => {
-    fill(body, untrusted(text, { lines: true }));
-    more.remove();
-  });
-  return [body, more];
+  return h(
+    "li",
+    { class: `message from-${who}` },
+    head,
+    hasText ? longText(text) : h("p", { class: "quiet" }, t("report.conversation.noText")),
+  );
 }

@@ -2,7 +2,7 @@
 
 import { fill, h } from "./dom.js";
 import { t } from "./texts.js";
-import { untrusted } from "./untrusted.js";
+import { plain, untrusted } from "./untrusted.js";
 
 const MAX_LINES_AT_FIRST = 300;
 const MAX_OPEN_LINES = 150;
@@ -17,14 +17,15 @@ const SIGNS = { added: "+", removed: "−", same: " ", hunk: "" };
  *   `diff`, `manualRanges`, `isBinary`, `isTruncated`
  * attributed -- whether `manualRanges` are known, so that each added line says who wrote it
  * open -- whether short files are unfolded
+ * whole -- unfold every file, and show all lines, as for paper
  */
-export function diffView(files, { attributed = true, open = true } = {}) {
+export function diffView(files, { attributed = true, open = true, whole = false } = {}) {
   let remaining = open ? MAX_OPEN_LINES * 4 : 0;
   const views = files.map((file) => {
     const count = file.linesAdded + file.linesRemoved;
-    const isOpen = count <= MAX_OPEN_LINES && count <= remaining;
+    const isOpen = whole || (count <= MAX_OPEN_LINES && count <= remaining);
     if (isOpen) remaining -= count;
-    return fileView(file, attributed, isOpen);
+    return fileView(file, attributed, isOpen, whole ? Infinity : MAX_LINES_AT_FIRST);
   });
   return h("div", { class: "diffs" }, attributed && files.length > 0 && legend(), views);
 }
@@ -34,19 +35,32 @@ function legend() {
   return h("p", { class: "quiet" }, t("report.diff.legend"));
 }
 
-function fileView(file, attributed, isOpen) {
+function fileView(file, attributed, isOpen, atFirst) {
   const body = h("div", { class: "diff-body" });
-  const name = file.oldPath && file.oldPath !== file.path ? [untrusted(file.oldPath), " → ", untrusted(file.path)] : untrusted(file.path);
-  const counts = [h("span", { class: "added" }, `+${file.linesAdded}`), " ", h("span", { class: "removed" }, `−${file.linesRemoved}`)];
+  const name =
+    file.oldPath && file.oldPath !== file.path
+      ? [untrusted(file.oldPath), " → ", untrusted(file.path)]
+      : untrusted(file.path);
+  const counts = [
+    h("span", { class: "added" }, `+${file.linesAdded}`),
+    " ",
+    h("span", { class: "removed" }, `−${file.linesRemoved}`),
+  ];
   const manual = attributed && file.linesAdded > 0 && manualCount(file);
   const summary = h(
     "summary",
     {},
     h("code", { class: "diff-path" }, name),
-    h("span", { class: "diff-facts" }, h("span", {}, t(`report.diff.${file.status}`)), h("span", {}, counts), manual && h("span", { class: "by-hand" }, manual)),
+    h(
+      "span",
+      { class: "diff-facts" },
+      h("span", {}, t(`report.diff.${file.status}`)),
+      h("span", {}, counts),
+      manual && h("span", { class: "by-hand" }, manual),
+    ),
   );
   const details = h("details", { class: "diff", open: isOpen }, summary, body);
-  const render = () => body.firstChild || fill(body, fileBody(file, attributed));
+  const render = () => body.firstChild || fill(body, fileBody(file, attributed, atFirst));
   if (isOpen) render();
   details.addEventListener("toggle", () => details.open && render());
   return details;
@@ -57,33 +71,62 @@ function manualCount({ manualRanges }) {
   return lines > 0 && t("report.diff.manualLines", { n: lines });
 }
 
-function fileBody(file, attributed) {
+function fileBody(file, attributed, atFirst) {
   if (file.isBinary) return h("p", { class: "quiet" }, t("report.diff.binary"));
   if (!file.diff) return h("p", { class: "quiet" }, t("report.diff.noLines"));
   const lines = parseDiff(file.diff);
-  const table = h("table", {}, h("caption", { class: "visually-hidden" }, untrusted(file.path)), head(attributed));
-  const rows = h("tbody");
-  table.append(rows);
-  const author = authorOf(file.manualRanges);
-  const show = (some) => rows.append(...some.map((line) => row(line, attributed && author)));
-  show(lines.slice(0, MAX_LINES_AT_FIRST));
-  const rest = lines.slice(MAX_LINES_AT_FIRST);
+  const author = attributed ? authorOf(file.manualRanges) : null;
+  const table = linesTable(lines.slice(0, atFirst), { caption: file.path, author });
+  const rest = lines.slice(atFirst);
   const more = h("button", { type: "button", class: "secondary" }, t("report.diff.more", { n: rest.length }));
   more.addEventListener("click", () => {
-    show(rest);
+    table.tBodies[0].append(...rest.map((line) => row(line, author)));
     more.remove();
     table.parentElement.focus();
   });
   return [
-    h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": t("report.diff.label", { path: file.path }) }, table),
+    h(
+      "div",
+      {
+        class: "scroll",
+        tabindex: "0",
+        role: "region",
+        "aria-label": t("report.diff.label", { path: plain(file.path) }),
+      },
+      table,
+    ),
     rest.length > 0 && more,
     file.isTruncated && h("p", { class: "quiet" }, t("report.diff.truncated")),
   ];
 }
 
+/** The lines of `parseDiff` as a table. `author(number)` says who added a line: `hand` or `agent`. */
+export function linesTable(lines, { caption = null, author = null } = {}) {
+  const title = caption && h("caption", { class: "visually-hidden" }, untrusted(caption));
+  return h(
+    "table",
+    {},
+    title,
+    head(Boolean(author)),
+    h(
+      "tbody",
+      {},
+      lines.map((line) => row(line, author)),
+    ),
+  );
+}
+
 function head(attributed) {
   const names = ["old", "new", "sign", attributed && "author", "text"].filter(Boolean);
-  return h("thead", { class: "visually-hidden" }, h("tr", {}, names.map((name) => h("th", { scope: "col" }, t(`report.diff.columns.${name}`)))));
+  return h(
+    "thead",
+    { class: "visually-hidden" },
+    h(
+      "tr",
+      {},
+      names.map((name) => h("th", { scope: "col" }, t(`report.diff.columns.${name}`))),
+    ),
+  );
 }
 
 function row({ kind, old, new: number, text }, author) {

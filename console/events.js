@@ -5,7 +5,7 @@ import { has, t } from "./texts.js";
 
 const CHANGES = new Set(["file_diff", "file_create", "file_delete"]);
 const BY_HAND = new Set(["likely_human", "ai_revised_by_human"]);
-const LINES_PER_SLICE = 2_000;
+const MAX_SLICE_MS = 20;
 
 /**
  * All events in order. Each has `time` in milliseconds and the members of the compact timeline: `id`, `ts`, `kind`,
@@ -13,19 +13,31 @@ const LINES_PER_SLICE = 2_000;
  */
 export async function loadEvents(sessionId, { signal } = {}) {
   const response = await api.request("GET", `/v1/sessions/${sessionId}/timeline/compact`, { signal });
-  const lines = (await response.text()).split("\n");
+  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
   const events = [];
-  for (let start = 0; start < lines.length; start += LINES_PER_SLICE) {
-    // Slices leave the page responsive.
-    if (start) await new Promise((resolve) => setTimeout(resolve));
-    signal?.throwIfAborted();
-    const slice = lines.slice(start, start + LINES_PER_SLICE).filter(Boolean);
-    for (const event of JSON.parse(`[${slice.join()}]`)) {
-      event.time = Date.parse(event.ts);
-      events.push(event);
+  let rest = "";
+  let sliceStart = performance.now();
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) break;
+    // Read what has arrived while the service writes the rest, in slices that leave the page responsive.
+    const end = value.lastIndexOf("\n") + 1;
+    if (end) read(rest + value.slice(0, end), events);
+    rest = end ? value.slice(end) : rest + value;
+    if (performance.now() - sliceStart > MAX_SLICE_MS) {
+      await new Promise((resolve) => setTimeout(resolve));
+      sliceStart = performance.now();
     }
   }
   return events;
+}
+
+/** Add the events of whole lines. */
+function read(lines, events) {
+  for (const event of JSON.parse(`[${lines.trimEnd().replaceAll("\n", ",")}]`)) {
+    event.time = Date.parse(event.ts);
+    events.push(event);
+  }
 }
 
 /** The name of a kind; an unknown one is shown as the client sent it. */
@@ -58,4 +70,9 @@ export function whyNotCounted(event) {
 /** The channel that recorded an event, in words. */
 export function channelName(channel) {
   return t(`report.channels.${channel ?? "client"}`);
+}
+
+/** The address of an event in its session's report. */
+export function eventLink(sessionId, eventId) {
+  return `#/sessions/${sessionId}?event=${encodeURIComponent(eventId)}`;
 }

@@ -18,10 +18,38 @@ export async function load({ path, signal }) {
 }
 
 export function render({ handIn, files, submission }, { session }) {
-  if (files) return [summary(handIn, files), section(files.length ? diffView(files, { attributed: handIn.manualLines !== null }) : empty(t("report.diff.none"), t("report.diff.noneWhy")))];
-  const waits = handIn && h("div", { class: "notice" }, h("strong", {}, t(`report.handIn.${handIn.state}`)), handIn.problem && h("p", {}, untrusted(handIn.problem)));
-  if (!submission) return [waits, empty(t("report.diff.noHandIn"), t(session.status === "active" ? "report.diff.noHandInYet" : "report.diff.noHandInWhy"))];
-  return [waits, section(h("p", { class: "quiet" }, t("report.diff.submitted")), diffView(splitDiff(submission.diff), { attributed: false }))];
+  if (files)
+    return [
+      summary(handIn, files),
+      section(
+        files.length
+          ? diffView(files, { attributed: handIn.manualLines !== null })
+          : empty(t("report.diff.none"), t("report.diff.noneWhy")),
+      ),
+    ];
+  const waits =
+    handIn &&
+    h(
+      "div",
+      { class: "notice" },
+      h("strong", {}, t(`report.handIn.${handIn.state}`)),
+      handIn.problem && h("p", {}, untrusted(handIn.problem)),
+    );
+  if (!submission)
+    return [
+      waits,
+      empty(
+        t("report.diff.noHandIn"),
+        t(session.status === "active" ? "report.diff.noHandInYet" : "report.diff.noHandInWhy"),
+      ),
+    ];
+  return [
+    waits,
+    section(
+      h("p", { class: "quiet" }, t("report.diff.submitted")),
+      diffView(splitDiff(submission.diff), { attributed: false }),
+    ),
+  ];
 }
 
 function section(...content) {
@@ -33,9 +61,25 @@ function summary(handIn, files) {
   const { countedLines, manualLines } = handIn;
   const facts = [
     t("report.diff.files", { n: files.length }),
-    t("report.diff.lines", { added: sum("linesAdded").toLocaleString("en"), removed: sum("linesRemoved").toLocaleString("en") }),
-    manualLines !== null && countedLines > 0 && t("report.diff.byHand", { n: manualLines, all: countedLines, share: Math.round((100 * manualLines) / countedLines) }),
+    t("report.diff.lines", {
+      added: sum("linesAdded").toLocaleString("en"),
+      removed: sum("linesRemoved").toLocaleString("en"),
+    }),
+    manualLines !== null &&
+      countedLines > 0 &&
+      t("report.diff.byHand", {
+        n: manualLines,
+        all: countedLines,
+        share: Math.round((100 * manualLines) / countedLines),
+      }),
   ];
-  const base = handIn.baseVerified === false && h("div", { class: "notice warn" }, h("strong", {}, t("report.diff.unverifiedTitle")), h("p", {}, t("report.diff.unverified")));
+  const base =
+    handIn.baseVerified === false &&
+    h(
+      "div",
+      { class: "notice warn" },
+      h("strong", {}, t("report.diff.unverifiedTitle")),
+      h("p", {}, t("report.diff.unverified")),
+    );
   return [base, h("p", { class: "report-summary" }, facts.filter(Boolean).join(" · "))];
 }

@@ -20,11 +20,25 @@ export async function load({ session, path, signal }) {
 
 export function render({ handIn, submissions, verified, listing }, report) {
   if (!handIn && !submissions.length) {
-    return empty(t("report.files.none"), t(report.session.status === "active" ? "report.files.noneYet" : "report.files.noneWhy"));
+    return empty(
+      t("report.files.none"),
+      t(report.session.status === "active" ? "report.files.noneYet" : "report.files.noneWhy"),
+    );
   }
   return [
-    handIn && panel(t("report.files.handIn"), handInFacts(handIn), download(`${report.path}/hand-in`, t("report.files.downloadHandIn")), h("p", { class: "quiet" }, t("report.files.sandbox"))),
-    submissions.length > 0 && panel(t("report.files.bundle"), bundleFacts(verified, submissions), verified && download(`${report.path}/bundle`, t("report.files.downloadBundle"))),
+    handIn &&
+      panel(
+        t("report.files.handIn"),
+        handInFacts(handIn),
+        download(`${report.path}/hand-in`, t("report.files.downloadHandIn")),
+        h("p", { class: "quiet" }, t("report.files.sandbox")),
+      ),
+    submissions.length > 0 &&
+      panel(
+        t("report.files.bundle"),
+        bundleFacts(verified, submissions),
+        verified && download(`${report.path}/bundle`, t("report.files.downloadBundle")),
+      ),
     listing && panel(t("report.files.list"), fileList(listing)),
   ];
 }
@@ -34,7 +48,13 @@ function panel(title, ...content) {
 }
 
 function pairs(facts) {
-  return h("dl", { class: "pairs" }, facts.filter(([, value]) => value).map(([name, value]) => h("div", {}, h("dt", {}, t(`report.files.${name}`)), h("dd", {}, value))));
+  return h(
+    "dl",
+    { class: "pairs" },
+    facts
+      .filter(([, value]) => value)
+      .map(([name, value]) => h("div", {}, h("dt", {}, t(`report.files.${name}`)), h("dd", {}, value))),
+  );
 }
 
 function handInFacts({ receivedAt, format, size, sha256, state }) {
@@ -50,7 +70,13 @@ function handInFacts({ receivedAt, format, size, sha256, state }) {
 function bundleFacts(verified, submissions) {
   const latest = verified ?? submissions.at(-1);
   return [
-    !verified && h("div", { class: "notice warn" }, h("strong", {}, t("report.files.noneVerified")), h("p", {}, t("report.files.noneVerifiedWhy"))),
+    !verified &&
+      h(
+        "div",
+        { class: "notice warn" },
+        h("strong", {}, t("report.files.noneVerified")),
+        h("p", {}, t("report.files.noneVerifiedWhy")),
+      ),
     pairs([
       ["submitted", formatMoment(latest.submittedAt)],
       ["state", t(`report.files.${latest.verdict}`)],
@@ -81,14 +107,39 @@ function download(path, text) {
 function fileList({ error, files, problem }) {
   if (error) return h("p", {}, explain(error).join(". "));
   const unsafe = files.filter((file) => file.unsafe).length;
-  const rows = files.slice(0, MAX_FILES).map(({ name, type, size, unsafe: why }) =>
-    h("tr", {}, h("th", { scope: "row" }, h("code", {}, untrusted(name)), why && h("div", { class: "unsafe" }, t("report.files.unsafe"), " ", untrusted(why))), h("td", {}, type), h("td", { class: "numeric" }, formatBytes(size))),
+  const rows = files
+    .slice(0, MAX_FILES)
+    .map(({ name, type, size, unsafe: why }) =>
+      h(
+        "tr",
+        {},
+        h(
+          "th",
+          { scope: "row" },
+          h("code", {}, untrusted(name)),
+          why && h("div", { class: "unsafe" }, t("report.files.unsafe"), " ", untrusted(why)),
+        ),
+        h("td", {}, type),
+        h("td", { class: "numeric" }, formatBytes(size)),
+      ),
+    );
+  const names = ["name", "type", "size"].map((name) =>
+    h("th", { scope: "col", class: name === "size" ? "numeric" : null }, t(`report.files.${name}`)),
   );
-  const names = ["name", "type", "size"].map((name) => h("th", { scope: "col", class: name === "size" ? "numeric" : null }, t(`report.files.${name}`)));
   return [
-    unsafe > 0 && h("div", { class: "notice warn" }, h("strong", {}, t("report.files.unsafeTitle", { n: unsafe })), h("p", {}, t("report.files.unsafeWhy"))),
+    unsafe > 0 &&
+      h(
+        "div",
+        { class: "notice warn" },
+        h("strong", {}, t("report.files.unsafeTitle", { n: unsafe })),
+        h("p", {}, t("report.files.unsafeWhy")),
+      ),
     problem && h("div", { class: "notice warn" }, untrusted(problem)),
-    h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": t("report.files.list") }, h("table", { class: "plain-table" }, h("thead", {}, h("tr", {}, names)), h("tbody", {}, rows))),
+    h(
+      "div",
+      { class: "scroll", tabindex: "0", role: "region", "aria-label": t("report.files.list") },
+      h("table", { class: "plain-table" }, h("thead", {}, h("tr", {}, names)), h("tbody", {}, rows)),
+    ),
     files.length > MAX_FILES && h("p", { class: "quiet" }, t("report.files.more", { n: files.length - MAX_FILES })),
   ];
 }

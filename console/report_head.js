@@ -2,24 +2,26 @@
 
 import * as api from "./api.js";
 import { fill, h } from "./dom.js";
-import { eventLink } from "./report.js";
+import { eventLink } from "./events.js";
 import { loaded } from "./states.js";
 import { has, t } from "./texts.js";
 import { formatClock, formatDuration, formatMoment, zoneName } from "./time.js";
-import { untrusted } from "./untrusted.js";
+import { plain, untrusted } from "./untrusted.js";
 
 // Facts after which the record is not what the service accepted.
 const BROKEN = new Set([
   ...["event_changed", "event_missing", "event_inserted", "tail_truncated", "seal_broken", "column_changed"],
-  ...["metrics_changed", "value_malformed", "session_changed", "seal_missing"],
+  ...["metrics_changed", "value_malformed", "session_changed"],
 ]);
+// Facts after which nobody can tell whether it is.
+const UNVERIFIED = new Set(["seal_missing", "seal_key_unknown"]);
 const MAX_EVENT_LINKS = 5;
 
-/** Name, assessment, status, times and results, with the links of the page. */
-export function header(report, { setTitle, may }) {
+/** Name, assessment, status, facts about the record, times and results, with the links of the page. */
+export function header(report, facts, { setTitle, may }) {
   const { session } = report;
-  const name = session.candidateName ?? session.externalId ?? t("report.unnamed");
-  setTitle(name);
+  const name = session.candidateName ?? session.externalId ?? unnamed(session);
+  setTitle(plain(name));
   const neighbours = h("nav", { class: "neighbours", "aria-label": t("report.neighbours") });
   loadNeighbours(neighbours, report);
   const link = (path, text, kind = "secondary") => h("a", { class: kind, href: `#${path}` }, text);
@@ -32,8 +34,18 @@ export function header(report, { setTitle, may }) {
       h(
         "div",
         {},
-        h("p", { class: "company" }, h("a", { href: `#/assessments/${session.assessmentId}` }, untrusted(session.assessmentTitle))),
-        h("h1", { tabindex: "-1" }, untrusted(name), " ", h("span", { class: `status status-${session.status}` }, t(`report.statuses.${session.status}`))),
+        h(
+          "p",
+          { class: "company" },
+          h("a", { href: `#/assessments/${session.assessmentId}` }, untrusted(session.assessmentTitle)),
+        ),
+        h(
+          "h1",
+          { tabindex: "-1" },
+          untrusted(name),
+          " ",
+          h("span", { class: `status status-${session.status}` }, t(`report.statuses.${session.status}`)),
+        ),
         session.candidateEmail && h("p", { class: "quiet" }, untrusted(session.candidateEmail)),
       ),
       h(
@@ -45,17 +57,40 @@ export function header(report, { setTitle, may }) {
       ),
     ),
     notices(session),
+    facts,
     numbers(session),
   );
 }
 
 function notices(session) {
-  if (session.erasedAt) return notice("warn", t("report.erasedTitle", { when: formatMoment(session.erasedAt) }), t("report.erased"));
-  const asked = session.erasureRequestedAt && notice("warn", t("report.erasureAskedTitle"), t("report.erasureAsked", { when: formatMoment(session.erasureRequestedAt) }));
+  if (session.erasedAt)
+    return notice("warn", t("report.erasedTitle", { when: formatMoment(session.erasedAt) }), t("report.erased"));
+  const asked =
+    session.erasureRequestedAt &&
+    notice(
+      "warn",
+      t("report.erasureAskedTitle"),
+      t("report.erasureAsked", { when: formatMoment(session.erasureRequestedAt) }),
+    );
   if (session.status !== "active") return asked;
-  const refresh = h("button", { type: "button", class: "secondary", onclick: () => dispatchEvent(new HashChangeEvent("hashchange")) }, t("report.refresh"));
-  const text = t(session.closesAt ? "report.runningUntil" : "report.running", { now: formatClock(Date.now()), end: session.closesAt && formatMoment(session.closesAt) });
-  return [asked, h("div", { class: "notice running" }, h("div", {}, h("strong", {}, t("report.runningTitle")), h("p", {}, text)), refresh)];
+  const refresh = h(
+    "button",
+    { type: "button", class: "secondary", onclick: () => dispatchEvent(new HashChangeEvent("hashchange")) },
+    t("report.refresh"),
+  );
+  const text = t(session.closesAt ? "report.runningUntil" : "report.running", {
+    now: formatClock(Date.now()),
+    end: session.closesAt && formatMoment(session.closesAt),
+  });
+  return [
+    asked,
+    h(
+      "div",
+      { class: "notice running" },
+      h("div", {}, h("strong", {}, t("report.runningTitle")), h("p", {}, text)),
+      refresh,
+    ),
+  ];
 }
 
 function notice(kind, title, text, ...more) {
@@ -73,16 +108,30 @@ function numbers(session) {
   const facts = [
     [t("report.started"), formatMoment(session.redeemedAt), zoneName(session.redeemedAt)],
     [t(session.completedAt ? "report.completed" : "report.closed"), end ? formatMoment(end) : t("report.notYet"), null],
-    [t("report.duration"), metrics?.durationMs == null ? t("report.unknown") : formatDuration(metrics.durationMs / 1000), t("report.durationHint")],
+    [t("report.duration"), ...duration(session)],
     [t("report.eventCount"), session.eventCount.toLocaleString("en"), others.join(", ")],
     [t("report.tests"), ...tests(session)],
-    metrics && [t("report.cost"), metrics.totalCostUsd === null ? t("report.unknown") : dollars(metrics.totalCostUsd), null],
+    metrics && [
+      t("report.cost"),
+      metrics.totalCostUsd === null ? t("report.unknown") : dollars(metrics.totalCostUsd),
+      null,
+    ],
   ];
   return h(
     "dl",
     { class: "report-numbers" },
-    facts.filter(Boolean).map(([name, value, hint]) => h("div", {}, h("dt", {}, name), h("dd", {}, value, hint && h("span", { class: "quiet" }, hint)))),
+    facts
+      .filter(Boolean)
+      .map(([name, value, hint]) =>
+        h("div", {}, h("dt", {}, name), h("dd", {}, value, hint && h("span", { class: "quiet" }, hint))),
+      ),
   );
+}
+
+function duration({ status, metrics }) {
+  if (status === "active") return [t("report.notYet"), null];
+  const known = metrics?.durationMs ?? null;
+  return [known === null ? t("report.unknown") : formatDuration(known / 1000), t("report.durationHint")];
 }
 
 function tests({ testResult, metrics }) {
@@ -91,8 +140,14 @@ function tests({ testResult, metrics }) {
     return [t(testResult.failed ? "report.testsFailed" : "report.testsPassed"), counts];
   }
   const passed = metrics?.testsPassed ?? null;
-  return [t(passed === null ? "report.testsUnknown" : passed ? "report.testsPassed" : "report.testsFailed"), passed === null ? null : t("report.testsFromRecord")];
+  return [
+    t(passed === null ? "report.testsUnknown" : passed ? "report.testsPassed" : "report.testsFailed"),
+    passed === null ? null : t("report.testsFromRecord"),
+  ];
 }
+
+/** What a candidate without a name is called: `Candidate 3f09ac`. */
+export const unnamed = ({ candidateId }) => t("report.unnamed", { id: candidateId.slice(-6) });
 
 /** `$6.42` */
 export const dollars = (amount) => `$${amount.toFixed(2)}`;
@@ -105,7 +160,9 @@ async function loadNeighbours(nav, { session, signal }) {
   if (at < 0 || all.length < 2) return;
   const link = (other, text, symbol) => {
     const label = { "aria-label": text, title: text };
-    return other ? h("a", { class: "secondary", href: `#/sessions/${other.id}`, ...label }, symbol) : h("span", { class: "secondary off", "aria-hidden": "true" }, symbol);
+    return other
+      ? h("a", { class: "secondary", href: `#/sessions/${other.id}`, ...label }, symbol)
+      : h("span", { class: "secondary off", "aria-hidden": "true" }, symbol);
   };
   fill(
     nav,
@@ -119,22 +176,50 @@ async function loadNeighbours(nav, { session, signal }) {
 
 /** Facts about the record in words, the broken record loudest. */
 export function integrity({ facts, counts, seal, finalSeal }, { session }) {
-  const others = facts.filter(({ code }) => code !== "erased");
-  const isBroken = others.some(({ code }) => BROKEN.has(code));
-  const events = counts.events.toLocaleString("en");
-  const sealed = t(seal.isWhole ? "report.integrity.sealed" : "report.integrity.partlySealed", { n: counts.events, events, sealed: counts.sealed.toLocaleString("en") });
-  const state = [counts.events > 0 && sealed, finalSealText(session, finalSeal), signatures(counts)].filter(Boolean).join(" ");
-  if (!others.length) return notice("good", t("report.integrity.noneTitle"), state || t("report.integrity.none"));
-  const title = isBroken ? t("report.integrity.brokenTitle") : t("report.integrity.factsTitle", { n: others.length });
-  const text = t(isBroken ? "report.integrity.broken" : "report.integrity.facts");
+  const others = byCode(facts).filter(({ code }) => code !== "erased");
+  const verdict = verdictOf(others, counts);
+  const isSound = seal.isWhole && verdict === "none";
+  const state = [sealed(counts, isSound), finalSealText(session, finalSeal), signatures(counts)]
+    .filter(Boolean)
+    .join(" ");
+  const title = t(`report.integrity.${verdict}Title`, { n: others.length });
+  if (!others.length) return notice(verdict === "none" ? "good" : "", title, state);
+  const isLoud = verdict === "broken" || verdict === "unverified";
   return h(
     "div",
-    { class: isBroken ? "notice bad broken" : "notice warn", role: isBroken ? "alert" : null },
+    { class: isLoud ? "notice bad broken" : "notice warn", role: isLoud ? "alert" : null },
     h("strong", {}, title),
-    h("p", {}, text),
-    h("ul", { class: "integrity-facts" }, sorted(others).map((fact) => h("li", {}, factView(fact, session)))),
+    h("p", {}, t(`report.integrity.${verdict}`)),
+    h(
+      "ul",
+      { class: "integrity-facts" },
+      sorted(others).map((fact) => h("li", {}, factView(fact, session))),
+    ),
     h("p", {}, state),
   );
+}
+
+/** `broken`, `unverified`, `facts`, `none`, or `empty` without events. */
+function verdictOf(facts, counts) {
+  if (facts.some(({ code }) => BROKEN.has(code))) return "broken";
+  if (facts.some(({ code }) => UNVERIFIED.has(code))) return "unverified";
+  if (facts.length) return "facts";
+  return counts.events ? "none" : "empty";
+}
+
+function sealed({ events, sealed: count }, isSound) {
+  if (!events) return null;
+  const numbers = { n: events, events: events.toLocaleString("en"), sealed: count.toLocaleString("en") };
+  return t(isSound ? "report.integrity.sealed" : "report.integrity.partlySealed", numbers);
+}
+
+/** The facts of one kind together. */
+function byCode(facts) {
+  return [...Map.groupBy(facts, ({ code }) => code).values()].map((some) => ({
+    ...some[0],
+    eventIds: some.flatMap(({ eventIds }) => eventIds),
+    count: some.reduce((sum, { count }) => sum + count, 0),
+  }));
 }
 
 function sorted(facts) {
@@ -142,7 +227,12 @@ function sorted(facts) {
 }
 
 function factView({ code, explanation, eventIds, count }, session) {
-  const links = eventIds.slice(0, MAX_EVENT_LINKS).map((id, n) => [n > 0 && ", ", h("a", { href: eventLink(session.id, id) }, t("report.integrity.event", { n: n + 1 }))]);
+  const links = eventIds
+    .slice(0, MAX_EVENT_LINKS)
+    .map((id, n) => [
+      n > 0 && ", ",
+      h("a", { href: eventLink(session.id, id) }, t("report.integrity.event", { n: n + 1 })),
+    ]);
   const rest = count - Math.min(eventIds.length, MAX_EVENT_LINKS);
   return [
     h("strong", {}, factName(code)),
@@ -165,5 +255,7 @@ function finalSealText(session, finalSeal) {
 
 function signatures({ events, valid }) {
   if (!events) return null;
-  return valid ? t("report.integrity.signed", { n: valid, signed: valid.toLocaleString("en") }) : t("report.integrity.unsigned");
+  return valid
+    ? t("report.integrity.signed", { n: valid, signed: valid.toLocaleString("en") })
+    : t("report.integrity.unsigned");
 }

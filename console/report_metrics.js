@@ -3,6 +3,7 @@
 import * as api from "./api.js";
 import { h } from "./dom.js";
 import { stripPlot } from "./plots.js";
+import { unnamed } from "./report_head.js";
 import { empty } from "./states.js";
 import { t } from "./texts.js";
 import { formatDuration } from "./time.js";
@@ -30,26 +31,45 @@ const OTHERS = [
   ["aiAttributionPct", (value) => share(value / 100)],
 ];
 const FEW_OBSERVATIONS = 10;
+const RATES = new Set(["commandFailRate", "verifyIntensity", "manualEditRatio"]);
 
 export async function load({ session, path, signal }) {
   const { cohortStats } = await api.get(`${path}/cohort-stats`, { signal });
-  const results = cohortStats ? await api.all(`/v1/assessments/${session.assessmentId}/results`, "results", { signal }) : [];
+  const results = cohortStats
+    ? await api.all(`/v1/assessments/${session.assessmentId}/results`, "results", { signal })
+    : [];
   return { cohort: cohortStats, results: results.filter(({ metrics }) => metrics) };
 }
 
 export function render({ cohort, results }, { session }) {
   if (!session.metrics && !cohort) return empty(t("report.metrics.none"), t("report.metrics.noneWhy"));
-  const notes = [!session.metrics && t("report.metrics.open"), cohort?.smallNote, cohort?.open > 0 && t("report.metrics.stillOpen", { n: cohort.open }), cohort?.empty > 0 && t("report.metrics.empty", { n: cohort.empty })].filter(Boolean);
+  const notes = [
+    !session.metrics && t("report.metrics.open"),
+    cohort?.smallNote,
+    cohort?.open > 0 && t("report.metrics.stillOpen", { n: cohort.open }),
+    cohort?.empty > 0 && t("report.metrics.empty", { n: cohort.empty }),
+  ].filter(Boolean);
   return [
     h(
       "section",
       { class: "panel" },
       h("h2", {}, t("report.metrics.title")),
       h("p", {}, t("report.metrics.intro", { n: cohort?.sessionCount ?? 0 })),
-      notes.length > 0 && h("div", { class: "notice warn" }, notes.map((note) => h("p", {}, note))),
-      cohort && h("div", { class: "metric-cards" }, Object.keys(FORMATS).map((name) => metricCard(name, cohort, results, session))),
+      notes.length > 0 &&
+        h(
+          "div",
+          { class: "notice warn" },
+          notes.map((note) => h("p", {}, note)),
+        ),
+      cohort &&
+        h(
+          "div",
+          { class: "metric-cards" },
+          Object.keys(FORMATS).map((name) => metricCard(name, cohort, results, session)),
+        ),
     ),
-    session.metrics && h("section", { class: "panel" }, h("h2", {}, t("report.metrics.others")), others(session.metrics)),
+    session.metrics &&
+      h("section", { class: "panel" }, h("h2", {}, t("report.metrics.others")), others(session.metrics)),
   ];
 }
 
@@ -59,7 +79,11 @@ function metricCard(name, cohort, results, session) {
   const value = summary.value ?? session.metrics?.[name] ?? null;
   const values = results
     .filter(({ metrics }) => metrics[name] !== null)
-    .map(({ sessionId, metrics, candidateName, externalId }) => ({ id: sessionId, value: metrics[name], label: plain(candidateName ?? externalId ?? t("report.unnamed")) }));
+    .map(({ sessionId, metrics, ...candidate }) => ({
+      id: sessionId,
+      value: metrics[name],
+      label: plain(candidate.candidateName ?? candidate.externalId ?? unnamed(candidate)),
+    }));
   const observed = summary.valueObservations ?? null;
   const facts = [
     t("report.metrics.n", { n: summary.n }),
@@ -84,11 +108,26 @@ function metricCard(name, cohort, results, session) {
         marked: [session.id],
       }),
     h("p", { class: "metric-facts" }, facts.join(" · ")),
-    observed !== null && observed < FEW_OBSERVATIONS && h("p", { class: "quiet" }, t("report.metrics.few")),
+    RATES.has(name) &&
+      observed !== null &&
+      observed < FEW_OBSERVATIONS &&
+      h("p", { class: "quiet" }, t("report.metrics.few")),
   );
 }
 
 function others(metrics) {
-  const rows = OTHERS.map(([name, format]) => h("div", {}, h("dt", {}, t(`report.metrics.names.${name}`)), h("dd", {}, metrics[name] === null ? t("report.unknown") : format(metrics[name]), h("span", { class: "quiet" }, t(`report.metrics.definitions.${name}`)))));
+  const rows = OTHERS.map(([name, format]) =>
+    h(
+      "div",
+      {},
+      h("dt", {}, t(`report.metrics.names.${name}`)),
+      h(
+        "dd",
+        {},
+        metrics[name] === null ? t("report.unknown") : format(metrics[name]),
+        h("span", { class: "quiet" }, t(`report.metrics.definitions.${name}`)),
+      ),
+    ),
+  );
   return h("dl", { class: "pairs" }, rows);
 }

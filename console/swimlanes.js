@@ -15,6 +15,8 @@ const MARK_PX = 14;
 const MAX_ZOOM = 64;
 const REACH_PX = 14;
 const LABEL_PX = 62;
+const TICK_PX = 110;
+const PAUSE_LABEL_PX = 100;
 const MIN_NAMED_PX = 64;
 
 /** `element`, and `select(id)`, which marks an event. `analytics` may come later by `explain(analytics)`. */
@@ -28,8 +30,10 @@ class Chart {
     this.events = events;
     this.onPick = onPick;
     this.axis = compress(events);
+    for (const event of events) event.at = this.axis.at(event.time);
     this.zoom = 1;
-    this.analytics = null;
+    this.spans = null;
+    this.episodes = [];
     this.cursor = null;
     this.scroll = h("div", { class: "lanes-scroll", tabindex: "0", role: "application" });
     this.names = h("div", { class: "lane-names", "aria-hidden": "true" });
@@ -43,10 +47,19 @@ class Chart {
     new ResizeObserver(() => this.#resize()).observe(this.scroll);
   }
 
-  explain(analytics) {
-    this.analytics = analytics;
-    this.verifications = new Map(analytics.verifications.map((each) => [each.eventId, each]));
+  /** Add phases, verifications and error episodes, with pauses in which the page can respond. */
+  async explain({ phaseSpans, verifications, errorEpisodes }) {
+    const at = (ts) => this.axis.at(Date.parse(ts));
+    const spans = phaseSpans.map(({ name, beganAt, endedAt }) => ({ name, start: at(beganAt), end: at(endedAt) }));
+    await pause();
+    const episodes = errorEpisodes.map(({ firstFailure, endedBy }) => [
+      at(firstFailure.ts),
+      endedBy ? at(endedBy.ts) : 1,
+    ]);
+    this.verifications = new Map(verifications.map((each) => [each.eventId, each]));
     this.#sort();
+    await pause();
+    [this.spans, this.episodes] = [spans, episodes];
     this.#draw();
   }
 
@@ -62,7 +75,17 @@ class Chart {
     this.scroll.setAttribute("aria-label", t("report.lanes.label"));
     this.scroll.setAttribute("aria-describedby", help);
     const zoom = (text, symbol, factor) =>
-      h("button", { type: "button", class: "secondary", "aria-label": text, title: text, onclick: () => this.#zoomTo(factor && this.zoom * factor) }, symbol);
+      h(
+        "button",
+        {
+          type: "button",
+          class: "secondary",
+          "aria-label": text,
+          title: text,
+          onclick: () => this.#zoomTo(factor && this.zoom * factor),
+        },
+        symbol,
+      );
     const buttons = h(
       "div",
       { class: "actions" },
@@ -84,6 +107,7 @@ class Chart {
     this.lanes = new Map(LANES.map((name) => [name, []]));
     for (const event of this.events) {
       event.lane = laneOf(event, this.verifications);
+      event.shape = shapeOf(event, this.verifications);
       if (event.lane) this.lanes.get(event.lane).push(event);
     }
     if (!this.lanes.get("unknown").length) this.lanes.delete("unknown");
@@ -107,23 +131,30 @@ class Chart {
     else this.scroll.scrollLeft = (before * this.zoom) / old - this.viewWidth / 2;
   }
 
-  /** The position of a time. */
-  #x(time) {
-    return 4 + this.axis.at(time) * (this.width - 8);
+  /** The position of a share of the axis. */
+  #x(share) {
+    return 4 + share * (this.width - 8);
   }
 
   #draw() {
     if (!this.viewWidth) return;
     this.width = Math.round(this.viewWidth * this.zoom);
     const names = [...this.lanes.keys()];
-    const top = this.analytics ? PHASE_PX : 0;
+    const top = this.spans ? PHASE_PX : 0;
     this.height = top + names.length * LANE_PX + AXIS_PX;
     const rows = names.map((name, n) => [name, top + n * LANE_PX]);
     this.tops = new Map(rows);
     fill(
       this.names,
       top > 0 && h("div", { class: "phase-name" }, t("report.lanes.phases")),
-      names.map((name) => h("div", {}, t(`report.lanes.${name}`), h("span", { class: "quiet" }, ` ${this.lanes.get(name).length.toLocaleString("en")}`))),
+      names.map((name) =>
+        h(
+          "div",
+          {},
+          t(`report.lanes.${name}`),
+          h("span", { class: "quiet" }, ` ${this.lanes.get(name).length.toLocaleString("en")}`),
+        ),
+      ),
     );
     this.mark = svg("g", { class: "cursor", hidden: true });
     const title = newId("lanes");
@@ -135,8 +166,10 @@ class Chart {
         svg("title", { id: title }, t("report.lanes.title", { n: this.events.length })),
         this.#episodes(top),
         this.#pauses(),
-        rows.map(([name, y]) => svg("line", { class: "lane-line", x1: 0, x2: this.width, y1: y + LANE_PX / 2, y2: y + LANE_PX / 2 })),
-        this.analytics && this.#phases(),
+        rows.map(([name, y]) =>
+          svg("line", { class: "lane-line", x1: 0, x2: this.width, y1: y + LANE_PX / 2, y2: y + LANE_PX / 2 }),
+        ),
+        this.spans && this.#phases(),
         rows.flatMap(([name, y]) => this.#marks(name, y)),
         this.#times(),
         this.mark,
@@ -147,70 +180,90 @@ class Chart {
 
   /** The paths of a lane: events that count, those that do not, and failures. */
   #marks(name, y) {
-    const shapes = { counted: [], witness: [], failed: [] };
-    const drawn = { counted: null, witness: null, failed: null };
+    const bins = { counted: new Map(), witness: new Map(), failed: new Map() };
     for (const event of this.lanes.get(name)) {
-      const shape = !event.counts ? "witness" : hasFailed(event, this.verifications) ? "failed" : "counted";
-      const x = Math.round(this.#x(event.time) * 2) / 2;
-      if (drawn[shape] === x) continue; // on the same pixel
-      drawn[shape] = x;
-      shapes[shape].push(SHAPES[shape](x, y + LANE_PX / 2));
+      const { shape } = event;
+      const bin = Math.round(this.#x(event.at) / BINS_PX[shape]) * BINS_PX[shape];
+      bins[shape].set(bin, (bins[shape].get(bin) ?? 0) + 1);
     }
-    return Object.entries(shapes)
-      .filter(([, parts]) => parts.length)
-      .map(([shape, parts]) => svg("path", { class: `marks ${shape} lane-${name}`, d: parts.join("") }));
+    const middle = y + LANE_PX / 2;
+    return Object.entries(bins)
+      .filter(([, found]) => found.size)
+      .map(([shape, found]) => {
+        const most = Math.max(...found.values());
+        const parts = [...found].map(([x, n]) => SHAPES[shape](x, middle, Math.sqrt(n / most)));
+        return svg("path", { class: `marks ${shape} lane-${name}`, d: parts.join("") });
+      });
   }
 
   #phases() {
     const paths = {};
     const texts = [];
     const ends = {};
-    for (const { name, beganAt, endedAt } of this.analytics.phaseSpans) {
-      const [start, end] = [this.#x(Date.parse(beganAt)), this.#x(Date.parse(endedAt))];
+    for (const { name, ...span } of this.spans) {
+      const [start, end] = [this.#x(span.start), this.#x(span.end)];
       if (end - start < 0.5 && start - (ends[name] ?? -1) < 0.5) continue;
       ends[name] = end;
       const width = Math.max(0.5, end - start);
       (paths[name] ??= []).push(`M${start.toFixed(1)} 2h${width.toFixed(1)}v14h-${width.toFixed(1)}z`);
-      if (width > MIN_NAMED_PX) texts.push(svg("text", { class: "phase-text", x: start + 5, y: 13 }, t(`report.phases.${name}`)));
+      if (width > MIN_NAMED_PX)
+        texts.push(svg("text", { class: "phase-text", x: start + 5, y: 13 }, t(`report.phases.${name}`)));
     }
-    return [...Object.entries(paths).map(([name, parts]) => svg("path", { class: `phase phase-${name}`, d: parts.join("") })), texts];
+    return [
+      ...Object.entries(paths).map(([name, parts]) => svg("path", { class: `phase phase-${name}`, d: parts.join("") })),
+      texts,
+    ];
   }
 
   #episodes(top) {
     const bottom = this.height - AXIS_PX;
-    const bands = (this.analytics?.errorEpisodes ?? []).map(({ firstFailure, endedBy }) => {
-      const start = this.#x(Date.parse(firstFailure.ts));
-      const end = endedBy ? this.#x(Date.parse(endedBy.ts)) : this.width - 4;
-      return `M${start.toFixed(1)} ${top}h${Math.max(2, end - start).toFixed(1)}V${bottom}H${start.toFixed(1)}z`;
-    });
+    const bands = [];
+    let drawn = -Infinity;
+    for (const [from, to] of this.episodes) {
+      const start = Math.round(Math.max(this.#x(from), drawn));
+      const end = Math.round(Math.max(this.#x(to), this.#x(from) + 2));
+      if (end <= start) continue; // covered by the one before
+      drawn = end;
+      bands.push(`M${start} ${top}H${end}V${bottom}H${start}z`);
+    }
     return bands.length > 0 && svg("path", { class: "episode", d: bands.join("") });
   }
 
   #pauses() {
     const bottom = this.height - AXIS_PX;
     const labels = [];
+    const taken = [];
     let free = -Infinity;
     const bands = this.axis.pauses.map(({ start, end }) => {
-      const [left, right] = [this.#x(start), this.#x(end)];
+      const [left, right] = [this.#x(this.axis.at(start)), this.#x(this.axis.at(end))];
       if (left > free) {
-        labels.push(svg("text", { class: "pause-text", x: (left + right) / 2, y: bottom - 4, "text-anchor": "middle" }, t("report.lanes.pause", { time: formatDuration((end - start) / 1000) })));
-        free = left + LABEL_PX;
+        labels.push(
+          svg(
+            "text",
+            { class: "pause-text", x: (left + right) / 2, y: bottom + 15, "text-anchor": "middle" },
+            t("report.lanes.pause", { time: formatDuration((end - start) / 1000) }),
+          ),
+        );
+        free = left + PAUSE_LABEL_PX;
+        taken.push((left + right) / 2);
       }
       return `M${left.toFixed(1)} 0h${(right - left).toFixed(1)}V${bottom}H${left.toFixed(1)}z`;
     });
+    this.taken = taken;
     return bands.length > 0 && [svg("path", { class: "pause", d: bands.join("") }), labels];
   }
 
   #times() {
     const y = this.height - AXIS_PX;
-    const ticks = this.axis.ticks(Math.max(2, Math.floor(this.width / 110)));
+    const { times, step } = this.axis.ticks(Math.max(2, Math.floor(this.width / TICK_PX)));
     const texts = [];
     let free = -Infinity;
-    for (const time of ticks) {
-      const x = this.#x(time);
-      if (x < free || x > this.width - 34) continue;
+    for (const time of times) {
+      const x = this.#x(this.axis.at(time));
+      const isTaken = this.taken.some((middle) => Math.abs(middle - x - 16) < PAUSE_LABEL_PX / 2 + 20);
+      if (x < free || x > this.width - 34 || isTaken) continue;
       free = x + LABEL_PX;
-      texts.push(svg("text", { class: "time-text", x, y: y + 15 }, formatClock(time)));
+      texts.push(svg("text", { class: "time-text", x, y: y + 15 }, formatClock(time, { seconds: step < 60_000 })));
     }
     return [svg("line", { class: "axis", x1: 0, x2: this.width, y1: y, y2: y }), texts];
   }
@@ -221,7 +274,7 @@ class Chart {
     const event = this.cursor;
     this.#say(event);
     if (!event || !this.mark) return;
-    const x = this.#x(event.time);
+    const x = this.#x(event.at);
     const y = event.lane ? this.tops.get(event.lane) + LANE_PX / 2 : null;
     fill(
       this.mark,
@@ -237,7 +290,7 @@ class Chart {
     if (event === this.said && this.status.firstChild) return;
     this.said = event;
     if (!event) return fill(this.status, h("span", { class: "quiet" }, t("report.lanes.hint")));
-    const phase = this.#phaseAt(event.time);
+    const phase = this.#phaseAt(event.at);
     fill(
       this.status,
       h("time", {}, formatClock(event.ts, { seconds: true })),
@@ -249,8 +302,10 @@ class Chart {
     );
   }
 
-  #phaseAt(time) {
-    return this.analytics?.phaseSpans.find((span) => Date.parse(span.beganAt) < time && time <= Date.parse(span.endedAt))?.name;
+  #phaseAt(share) {
+    const after = firstIndex(this.spans ?? [], (span) => span.end >= share);
+    const span = this.spans?.[after];
+    return span && span.start < share ? span.name : null;
   }
 
   /** The event at a position of the pointer, or null. */
@@ -260,8 +315,8 @@ class Chart {
     const [x, y] = [clientX - box.left, clientY - box.top];
     const lane = [...this.tops].find(([, top]) => top <= y && y < top + LANE_PX)?.[0];
     const events = lane ? this.lanes.get(lane) : [];
-    const found = nearest(events, (event) => this.#x(event.time), x);
-    return found && Math.abs(this.#x(found.time) - x) <= REACH_PX ? found : null;
+    const found = nearest(events, (event) => this.#x(event.at), x);
+    return found && Math.abs(this.#x(found.at) - x) <= REACH_PX ? found : null;
   }
 
   #hover(event) {
@@ -319,11 +374,21 @@ class Chart {
   }
 }
 
+// Events in the same bin are one mark.
+const BINS_PX = { counted: 2, witness: 2, failed: 8 };
 const SHAPES = {
-  counted: (x, y) => `M${x} ${y - MARK_PX / 2}v${MARK_PX}`,
+  counted: (x, y, share) => `M${x} ${y - (MARK_PX * share) / 2}v${MARK_PX * share}`,
   witness: (x, y) => `M${x} ${y - 2}v4`,
   failed: (x, y) => `M${x - 4} ${y - 4}l8 8m0 -8l-8 8`,
 };
+
+/** How an event is drawn. */
+function shapeOf(event, verifications) {
+  if (!event.counts) return "witness";
+  return hasFailed(event, verifications) ? "failed" : "counted";
+}
+
+const pause = () => new Promise((resolve) => setTimeout(resolve));
 
 /** Whether a command or test failed: by the analysis, else by its exit code in the summary. */
 function hasFailed(event, verifications) {
@@ -335,13 +400,19 @@ function hasFailed(event, verifications) {
 
 /** The member of an ascending list whose position is nearest. */
 function nearest(events, position, target) {
-  let [low, high] = [0, events.length];
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if (position(events[middle]) < target) low = middle + 1;
-    else high = middle;
-  }
-  const [before, after] = [events[low - 1], events[low]];
+  const first = firstIndex(events, (event) => position(event) >= target);
+  const [before, after] = [events[first - 1], events[first]];
   if (!before || !after) return before ?? after ?? null;
   return target - position(before) <= position(after) - target ? before : after;
+}
+
+/** The index of the first member that matches; all after it match as well. */
+function firstIndex(members, matches) {
+  let [low, high] = [0, members.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (matches(members[middle])) high = middle;
+    else low = middle + 1;
+  }
+  return low;
 }

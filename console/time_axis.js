@@ -6,8 +6,8 @@ const MAX_PAUSES_SHARE = 0.3;
 const STEPS_MS = [1, 5, 10, 30, 60, 300, 600, 900, 1800, 3600, 7200, 21_600, 86_400].map((seconds) => seconds * 1000);
 
 /**
- * The axis of events in order: `at(time)` from 0 to 1, its `pauses` as `{start, end}`, and `ticks(count)`, round times
- * outside pauses.
+ * The axis of events in order: `at(time)` from 0 to 1, its `pauses` as `{start, end}`, and `ticks(count)`, at most about
+ * so many round times outside pauses, as `{times, step}` in milliseconds.
  */
 export function compress(events) {
   const first = events[0]?.time ?? 0;
@@ -56,10 +56,14 @@ function position(stretches, time) {
 }
 
 function ticks(stretches, worked, count) {
-  const step = STEPS_MS.find((each) => worked / each <= count) ?? STEPS_MS.at(-1) * Math.ceil(worked / STEPS_MS.at(-1) / count);
-  return stretches.filter((stretch) => !stretch.isPause).flatMap(({ start, end }) => {
-    const times = [];
-    for (let time = Math.ceil(start / step) * step; time <= end && times.length <= count; time += step) times.push(time);
-    return times.length ? times : [start];
-  });
+  const step =
+    STEPS_MS.find((each) => worked / each <= count) ?? STEPS_MS.at(-1) * Math.ceil(worked / STEPS_MS.at(-1) / count);
+  const times = stretches.filter((stretch) => !stretch.isPause).flatMap((stretch) => roundTimes(stretch, step, count));
+  return { times, step };
+}
+
+function roundTimes({ start, end }, step, count) {
+  const times = [];
+  for (let time = Math.ceil(start / step) * step; time <= end && times.length <= count; time += step) times.push(time);
+  return times.length ? times : [start];
 }

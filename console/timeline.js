@@ -8,7 +8,7 @@ import { formatClock } from "./time.js";
 import { plain, untrusted } from "./untrusted.js";
 
 const ROW_PX = 30;
-const ROWS_AROUND = 8;
+const ROWS_AROUND = 6;
 const MAX_SUMMARY_CHARACTERS = 300;
 const SEARCH_PAUSE_MS = 120;
 
@@ -18,7 +18,8 @@ export function timelineView({ sessionId, signal, onPick }) {
   loaded(
     container,
     () => loadEvents(sessionId, { signal }),
-    (events) => (events.length ? eventList({ events, onPick }).element : empty(t("report.noEvents"), t("report.noEventsWhy"))),
+    (events) =>
+      events.length ? eventList({ events, onPick }).element : empty(t("report.noEvents"), t("report.noEventsWhy")),
   );
   return container;
 }
@@ -31,7 +32,9 @@ export function eventList({ events, onPick }) {
     "select",
     {},
     h("option", { value: "" }, t("report.allKinds", { n: events.length.toLocaleString("en") })),
-    kinds.map(([name, some]) => h("option", { value: name }, `${plain(kindName(name))} (${some.length.toLocaleString("en")})`)),
+    kinds.map(([name, some]) =>
+      h("option", { value: name }, `${plain(kindName(name))} (${some.length.toLocaleString("en")})`),
+    ),
   );
   const search = h("input", { type: "search", autocomplete: "off" });
   const counted = h("input", { type: "checkbox" });
@@ -93,7 +96,11 @@ class Window {
     this.prefix = newId("event");
     this.rows = h("div", { class: "event-rows", role: "none" });
     this.space = h("div", { class: "event-space", role: "none" }, this.rows);
-    this.element = h("div", { class: "event-list", role: "listbox", tabindex: "0", "aria-label": t("report.events") }, this.space);
+    this.element = h(
+      "div",
+      { class: "event-list", role: "listbox", tabindex: "0", "aria-label": t("report.events") },
+      this.space,
+    );
     this.element.addEventListener("scroll", () => this.#schedule());
     this.element.addEventListener("keydown", (event) => this.#press(event));
     this.element.addEventListener("click", (event) => this.#click(event));
@@ -133,7 +140,10 @@ class Window {
     const last = Math.min(this.events.length, first + Math.ceil(this.element.clientHeight / ROW_PX) + 2 * ROWS_AROUND);
     this.rows.style.transform = `translateY(${first * ROW_PX}px)`;
     const visible = this.events.slice(first, last);
-    fill(this.rows, visible.map((event, n) => this.#row(event, first + n)));
+    fill(
+      this.rows,
+      visible.map((event, n) => this.#row(event, first + n)),
+    );
     const isDrawn = first <= this.active && this.active < last;
     if (isDrawn) this.element.setAttribute("aria-activedescendant", `${this.prefix}-${this.active}`);
     else this.element.removeAttribute("aria-activedescendant");
@@ -162,7 +172,9 @@ class Window {
 
   #click(event) {
     const row = event.target.closest("[data-index]");
-    if (row) this.#pick(Number(row.dataset.index));
+    // The rows can be drawn again while the button is down: then the click is the list's.
+    const position = (event.clientY - this.space.getBoundingClientRect().top) / ROW_PX;
+    this.#pick(row ? Number(row.dataset.index) : Math.floor(position));
   }
 
   #pick(index) {
