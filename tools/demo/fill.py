@@ -1,0 +1,44 @@
+"""Fill a database: `python -m tools.demo.fill RECEIVERS`, with the settings of the service. Prints the result as JSON.
+
+RECEIVERS is the base URL of the webhook receivers. The worker must not run meanwhile: it would close sessions that lie
+in the past.
+"""
+
+import json
+import sys
+from typing import Any
+
+from app import create_app
+from models.base import clock
+from ops import admin
+from tools.demo import cast
+from tools.demo.past import Past
+from tools.demo.story import Story
+
+
+def main(receivers: str) -> None:
+    print(json.dumps(fill(Past(create_app()), receivers)))
+
+
+def fill(past: Past, receivers: str) -> dict[str, Any]:
+    """Fill the database; returns the tokens by person, and the ids of candidates and sessions by name."""
+    end = clock.now()
+    if "Nothing" not in past.flask("db", "upgrade"):
+        past.flask("issues", "import", str(admin.CATALOGUE))
+    story = Story(past, end, receivers)
+    clock.fixed = story.start
+    try:
+        story.set_up()
+        past.run(story.scripts(), story.start, end)
+    finally:
+        clock.fixed = None
+    names = {candidate.number: candidate.name for candidate in cast.candidates()}
+    return {
+        "tokens": story.tokens,
+        "candidates": {names[number]: key_id for number, key_id in story.keys.items()},
+        "sessions": {names[number]: session_id for number, session_id in story.sessions.items()},
+    }
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,307 @@
+"""Three weeks of an organization: assessments, invitations, sessions, scores and decisions, as scripts for `Past`."""
+
+import random
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Any
+
+from tools.demo import cast, client_events, hooks, reviews, tasks
+from tools.demo.cast import Candidate
+from tools.demo.past import Past, Script
+from tools.demo.repository import History
+from tools.demo.work import Action, Plan, Work
+
+BATCH_EVENTS = 50
+ROUND_SECONDS = 60
+REPOSITORY = "https://git.meridian.example/orders.git"
+DAY, HOUR, MINUTE = timedelta(days=1), timedelta(hours=1), timedelta(minutes=1)
+GIT_BUNDLE = "application/x-git-bundle"
+ASSESSMENT = (
+    "title", "role", "taskBrief", "timeLimitMinutes", "expiresInDays", "reminderDaysBefore", "brief",
+    "setupInstructions", "allowedTools", "tokenBudgetUsd", "blind",
+)  # fmt: skip
+ISSUE = ("title", "taskBrief", "description", "difficulty", "labels", "setupInstructions", "testCommand")
+SCORED = ("scored", "disagreed", "one", "advanced", "rejected", "hired")
+ADDITIONS = {"dataUse": ["We delete the record 180 days after our decision"]}
+
+
+class Story:
+    """The organization and what happens in it until `end`."""
+
+    def __init__(self, past: Past, end: datetime, receivers: str):
+        """
+        receivers -- base URL of the demo's webhook receivers
+        """
+        self.past, self.end, self.receivers = past, end, receivers
+        self.tokens: dict[str, str] = {}
+        self.sessions: dict[int, str] = {}
+        self.keys: dict[int, str] = {}
+        self._assessments: dict[str, dict[str, Any]] = {}
+        self._tasks = {name: tasks.load(name) for name in tasks.NAMES}
+        self._starts = {
+            name: History().commit(task.files, "The orders service") if task.files else History()
+            for name, task in self._tasks.items()
+        }
+
+    @property
+    def start(self) -> datetime:
+        return self._day(21)
+
+    def scripts(self) -> Iterator[Script]:
+        yield self._failing_webhook()
+        for candidate in cast.candidates():
+            yield self._candidate(candidate)
+
+    # The organization
+
+    def set_up(self) -> None:
+        """Create the organization with its people, and the assessments."""
+        past, (name, email) = self.past, cast.PEOPLE["admin"]
+        organization = past.flask("org", "create", cast.COMPANY).split()[-1]
+        past.flask("person", "create", cast.COMPANY, email, "--name", name, "--role", "admin")
+        token = past.flask("token", "create", cast.COMPANY, "--person", email, "--name", "Sign in").split()[
+            -1
+        ]
+        self.tokens = {"service": organization, "admin": token}
+        for who in ("reviewer", "reviewer 2", "observer"):
+            name, email = cast.PEOPLE[who]
+            person = self._as(
+                "admin", "POST", "/v1/org/people", {"name": name, "email": email, "role": who.split()[0]}
+            )
+            members = {"name": "Sign in", "personId": person["person"]["id"]}
+            members |= {"scopes": ["read"]} if who == "observer" else {"scopes": ["read", "write"]}
+            self.tokens[who] = self._as("admin", "POST", "/v1/org/tokens", members)["secret"]
+        settings = {"displayName": cast.COMPANY, "retentionDays": 180, "disclosureAdditions": ADDITIONS}
+        self._as("admin", "PATCH", "/v1/org/settings", settings | {"replyTo": "hiring@meridian.example"})
+        self._add_webhook("/ats", "Applicant tracking", [])
+        rubrics = {
+            key: self._as("admin", "POST", "/v1/rubrics", {"name": name, "criteria": criteria})["rubric"][
+                "id"
+            ]
+            for key, (name, criteria) in reviews.RUBRICS.items()
+        }
+        for name, task in self._tasks.items():
+            self._assessments[name] = self._create_assessment(task, self._starts[name], rubrics)
+
+    def _create_assessment(self, task: tasks.Task, start: History, rubrics: dict[str, str]) -> dict[str, Any]:
+        body = {name: task.members[name] for name in ASSESSMENT if task.members.get(name) is not None}
+        if start.head:
+            issue = {name: task[name] for name in ISSUE} | {"language": "Python", "license": "MIT"}
+            issue |= {"repoUrl": REPOSITORY, "repoCommit": start.commit_id}
+            body["issueId"] = self._as("admin", "POST", "/v1/issues", issue)["issue"]["id"]
+        body["rubricId"] = rubrics[task["rubric"]]
+        return self._as("admin", "POST", "/v1/assessments", body)["assessment"]
+
+    def _add_webhook(self, path: str, description: str, types: list[str]) -> None:
+        body = {"url": f"{self.receivers}{path}", "description": description, "types": types}
+        self._as("admin", "POST", "/v1/webhooks", body)
+
+    def _failing_webhook(self) -> Script:
+        # A webhook is disabled after 56 hours without a success; this one is still tried.
+        yield self.end - 40 * HOUR
+        self._add_webhook(
+            "/chat", "Messages to #hiring", ["session.completed", "session.expired", "candidate.decided"]
+        )
+
+    # Candidates
+
+    def _candidate(self, candidate: Candidate) -> Script:
+        began = self._began(candidate)
+        rng = random.Random(f"candidate {candidate.number}")
+        invited = (
+            max(began - rng.uniform(0.6, 2.8) * DAY, self.start + HOUR) if candidate.has_session else began
+        )
+        yield invited
+        key = self._invite(candidate)
+        self.keys[candidate.number] = key["id"]
+        yield invited + MINUTE
+        self.past.work()
+        if candidate.note == "extra":
+            yield invited + 2 * HOUR
+            path = f"/v1/candidates/{key['id']}/accommodation"
+            self._as("admin", "PUT", path, {"timeMultiplier": 1.5})
+        if candidate.fate == "bounced":
+            yield invited + 3 * HOUR
+            self.past.flask("deliveries", "bounce", candidate.email)
+        if candidate.fate == "revoked":
+            yield invited + DAY
+            self._as("reviewer", "DELETE", f"/v1/assessments/{self._id(candidate)}/keys/{key['id']}")
+        if candidate.has_session:
+            yield began
+            yield from self._session(candidate, key, began, rng)
+        if candidate.note == "tampered":
+            yield self.past.now + 3 * MINUTE
+            self._tamper(self.sessions[candidate.number])
+        if candidate.fate in SCORED:
+            yield from self._review(candidate, key["id"])
+        yield from self._end(candidate, key)
+
+    def _invite(self, candidate: Candidate) -> dict[str, Any]:
+        about = {"name": candidate.name, "email": candidate.email, "externalId": candidate.external_id}
+        body = {"count": 1, "candidates": [about | {"metadata": {"source": candidate.source}}]}
+        path = f"/v1/assessments/{self._id(candidate)}/keys"
+        return self._as("reviewer", "POST", path, body)["keys"][0]
+
+    def _session(
+        self, candidate: Candidate, key: dict[str, Any], began: datetime, rng: random.Random
+    ) -> Script:
+        task, work = self._tasks[candidate.task], self._work(candidate, rng)
+        own = {"X_API_Key": key["key"]}
+        disclosure = self.past.call("GET", "/v1/candidate/consent", **own)
+        body = {"key": key["key"], "disclosureHash": disclosure["disclosureHash"]}
+        self.past.call("POST", "/v1/candidate/consent", body, **own)
+        yield began + 2 * MINUTE
+        signer = client_events.Signer(candidate.number) if task["channel"] == "client" else None
+        public = {"signingPubKey": signer.public_key} if signer else {}
+        redeemed = self.past.call("POST", "/v1/candidate/redeem", {"key": key["key"]} | public, **own)
+        session_id = self.sessions[candidate.number] = redeemed["sessionId"]
+        factor = self._seconds(candidate, rng) / work.seconds
+        actions = [action._replace(pause=action.pause * factor) for action in work.actions]
+        if candidate.fate == "idle":
+            actions = actions[:1]
+        if signer:
+            client = client_events.Client(session_id, signer, task["tool"], task["model"], candidate.number)
+            yield from self._send_events(client, actions, own)
+        else:
+            yield from self._send_hooks(hooks.Agent(candidate.number, task["model"]), actions, own)
+        if candidate.is_open or candidate.fate in ("limit", "closed"):
+            return
+        yield self.past.now + MINUTE
+        if rng.random() < 0.85:
+            bundle = self._starts[candidate.task].commit(work.files, "Hand-in").bundle()
+            self.past.call("PUT", "/v1/candidate/hand-in", bundle, media_type=GIT_BUNDLE, **own)
+        self.past.call("POST", "/v1/candidate/complete", {"key": key["key"], "sessionId": session_id}, **own)
+
+    def _send_events(
+        self, client: client_events.Client, actions: list[Action], own: dict[str, str]
+    ) -> Script:
+        time = self.past.now
+        waiting: list[client_events.Event] = []
+        for number, action in enumerate(actions):
+            time += timedelta(seconds=action.pause)
+            waiting += client.events(action, time)
+            following = actions[number + 1].pause if number + 1 < len(actions) else ROUND_SECONDS
+            if following >= ROUND_SECONDS or len(waiting) >= BATCH_EVENTS:
+                yield time + timedelta(seconds=1)
+                self.past.call("POST", "/v1/hooks/ingest/batch", {"events": waiting}, **own)
+                waiting = []
+
+    def _send_hooks(self, agent: hooks.Agent, actions: list[Action], own: dict[str, str]) -> Script:
+        time = self.past.now
+        for action in actions:
+            time += timedelta(seconds=action.pause)
+            yield time
+            for path, body in agent.requests(action, time):
+                self.past.call("POST", path, body, **own)
+
+    def _work(self, candidate: Candidate, rng: random.Random) -> Work:
+        level = candidate.level
+        plan = Plan(
+            level=level,
+            rounds=rng.randint(2, 9),
+            pace=1,
+            slips=(0.9, 0.6, 0.3)[level - 1],
+            by_hand=rng.randint(0, 3),
+            corrects=level > 1 or rng.random() < 0.4,
+            cases=175 if candidate.note == "long" else 0,
+        )
+        return Work(self._tasks[candidate.task], plan, candidate.number)
+
+    def _seconds(self, candidate: Candidate, rng: random.Random) -> float:
+        """The length of a session, within the time limit."""
+        minutes = self._tasks[candidate.task]["timeLimitMinutes"] or 100
+        if candidate.note == "long":
+            return 0.95 * 60 * minutes
+        return rng.uniform(0.35, 0.9) * 60 * minutes
+
+    def _tamper(self, session_id: str) -> None:
+        """Change a failed test run in the database to one that passed, after the worker has sealed it."""
+        self.past.work()
+        path = f"/v1/sessions/{session_id}/timeline?kind=command&limit=200"
+        events = self._as("service", "GET", path)["events"]
+        failed = next(event["id"] for event in events if event["summary"].endswith("exit 1"))
+        changed = "replace(envelope, '\"exitCode\": 1', '\"exitCode\": 0')"
+        self.past.execute(f"UPDATE events SET envelope = {changed} WHERE event_id = ?", failed)
+
+    # Reviews
+
+    def _review(self, candidate: Candidate, key_id: str) -> Script:
+        day = self.past.now.replace(hour=0, minute=0) + DAY
+        session_id = self.sessions[candidate.number]
+        yield day + 9 * HOUR + candidate.number * 5 * MINUTE
+        if candidate.note == "tests":
+            result: dict[str, Any] = (
+                {"passed": 7, "failed": 0} if candidate.level > 1 else {"passed": 4, "failed": 3}
+            )
+            result |= {"skipped": 0, "note": "Our own tests, in a clean clone"}
+            self.past.call("PUT", f"/v1/sessions/{session_id}/test-result", result, **self._token("service"))
+        self._score(candidate, session_id, 0)
+        if candidate.fate != "one":
+            yield day + 13 * HOUR + candidate.number * 4 * MINUTE
+            self._score(candidate, session_id, 1)
+        if candidate.fate == "disagreed" and candidate.number % 2:
+            yield day + 16 * HOUR
+            self._revise(candidate, session_id)
+        if candidate.fate in reviews.REASONS:
+            yield day + 33 * HOUR + candidate.number * 3 * MINUTE
+            decided = "advanced" if candidate.fate == "hired" else candidate.fate
+            self._decide(candidate, key_id, decided)
+        if candidate.fate == "hired":
+            yield day + 4 * DAY + 15 * HOUR
+            self._decide(candidate, key_id, "hired")
+
+    def _score(self, candidate: Candidate, session_id: str, reviewer: int) -> None:
+        who, rubric = ("reviewer", "reviewer 2")[reviewer], self._tasks[candidate.task]["rubric"]
+        path = f"/v1/sessions/{session_id}/timeline?without=tool_intent&limit=200"
+        events = self._as(who, "GET", path)["events"]
+        for criterion, value, comment in reviews.scores(candidate, rubric, reviewer):
+            chosen = list(reviews.evidence(events, criterion, reviewer))
+            body = {"value": value, "comment": comment, "evidence": chosen}
+            self._as(who, "PUT", f"/v1/sessions/{session_id}/scores/{criterion}", body)
+
+    def _revise(self, candidate: Candidate, session_id: str) -> None:
+        """One reviewer changes their mind about one criterion."""
+        path = f"/v1/sessions/{session_id}/scores"
+        body = {"value": 2, "comment": reviews.COMMENTS["correctness"][1]}
+        body |= {"reason": "I missed that nothing happens to existing data."}
+        self._as("reviewer 2", "PUT", f"{path}/correctness", body)
+
+    def _decide(self, candidate: Candidate, key_id: str, decision: str) -> None:
+        body = {"decision": decision, "reason": reviews.reason(candidate, decision)}
+        self._as("admin", "PUT", f"/v1/candidates/{key_id}/decision", body)
+
+    def _end(self, candidate: Candidate, key: dict[str, Any]) -> Script:
+        """What happens last."""
+        if candidate.fate == "closed":
+            yield self.past.now + DAY
+            self._as("reviewer", "POST", f"/v1/sessions/{self.sessions[candidate.number]}/close")
+        if candidate.fate in ("erased", "erasure"):
+            yield self.past.now + 3 * DAY
+            self.past.call("POST", "/v1/candidate/me/erasure-request", X_API_Key=key["key"])
+        if candidate.fate == "erased":
+            yield self.past.now + 5 * HOUR
+            self._as("admin", "DELETE", f"/v1/candidates/{key['id']}/data")
+
+    # Helpers
+
+    def _began(self, candidate: Candidate) -> datetime:
+        if candidate.is_open:
+            return self.end - (55 if candidate.fate == "running" else 25) * MINUTE
+        return (
+            self._day(int(candidate.days))
+            + 8 * HOUR
+            + (candidate.days % 1) * 20 * HOUR
+            + candidate.number * MINUTE
+        )
+
+    def _day(self, days_ago: int) -> datetime:
+        return self.end.replace(hour=0, minute=0, second=0, microsecond=0) - days_ago * DAY
+
+    def _id(self, candidate: Candidate) -> str:
+        return self._assessments[candidate.task]["id"]
+
+    def _token(self, who: str) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.tokens[who]}"}
+
+    def _as(self, who: str, method: str, path: str, body: Any = None) -> Any:
+        return self.past.call(method, path, body, **self._token(who))
