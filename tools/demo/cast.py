@@ -49,6 +49,7 @@ Oleksandr Kovalenko   limit      2 8.2 c
 Fatima Zahra Idrissi  completed  3 1.2 r
 Gabriel Santos        erased     2 14.4 a
 Hye-jin Park          erasure    1 9.4 c
+Inês Carvalho         scored     2 6.1 r
 Emeka Obi             running    2 0 c
 Sofía Castillo        pending    2 2.2 c
 Matteo Ricci          expiring   2 6.3 c
@@ -125,12 +126,16 @@ class Candidate(NamedTuple):
         return self.fate not in ("pending", "expiring", "expired", "refused", "bounced", "revoked")
 
     @property
+    def is_listed(self) -> bool:
+        return self.fate not in ("revoked", "erased")
+
+    @property
     def is_open(self) -> bool:
         return self.fate in ("running", "idle")
 
 
 def candidates() -> list[Candidate]:
-    """All candidates; the one whose key is revoked is the sixty-first."""
+    """All candidates: sixty that lists show, one whose key is revoked, and one whose data is erased."""
     tables = {"retries": _RETRIES, "search": _SEARCH, "totals": _TOTALS}
     rows = [(task, line) for task, table in tables.items() for line in table.strip().splitlines()]
     return [_candidate(number, task, line) for number, (task, line) in enumerate(rows, start=1)]
