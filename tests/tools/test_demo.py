@@ -161,6 +161,7 @@ def assert_record(demo, admin):
         for name, session_id in ids.items()
     }
     assert "event_changed" in codes.pop("Siddharth Iyer")
+    assert codes.pop("Leila Farahani") == ["call_not_proxied"]
     assert not any(codes.values()), codes
     assert 1_800 < admin.get(f"/v1/sessions/{ids['Mei-Lin Chou']}")["eventCount"] < 2_300
     diff = admin.get(f"/v1/sessions/{ids['Leila Farahani']}/final-diff")

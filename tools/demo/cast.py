@@ -19,7 +19,8 @@ PLACES_TO_START = {
     "Siddharth Iyer": "a tampered record: a failed test run was changed in the database to one that passed",
     "Zoë van den Berg": "two reviewers disagree by two levels, and one has revised a score",
     "Mei-Lin Chou": "a very long session of about 2,000 events",
-    "Leila Farahani": "recorded by hooks and telemetry, with a hand-in; blind until all criteria are scored",
+    "Aoife Brennan": "hired; model proxy, hooks and telemetry recorded the same calls",
+    "Leila Farahani": "recorded by hooks and telemetry only, with an own account: the model proxy saw no call",
     "Emeka Obi": "is working right now",
     "Hye-jin Park": "asks for erasure",
 }
@@ -58,25 +59,25 @@ Anneliese Brandt      refused    2 1.4 c
 Wim Peeters           revoked    2 6.2 c
 """
 _SEARCH = """
-Aoife Brennan         hired      3 15.2 r
-Kenji Watanabe        advanced   3 14.3 c
-Leila Farahani        advanced   3 13.2 r
+Aoife Brennan         hired      3 15.2 r  proxy
+Kenji Watanabe        advanced   3 14.3 c  proxy
+Leila Farahani        advanced   3 13.2 r  hooks
 Nikhil Deshpande      advanced   2 10.2 c
 Solveig Haugen        advanced   3 8.3 c  tests
-Marcus Whitfield      rejected   1 15.4 a
+Marcus Whitfield      rejected   1 15.4 a  hooks
 Ewa Kowalska          rejected   2 14.1 c
 Tariq Mahmood         rejected   1 13.4 a
-Chiara Bianchi        rejected   1 12.2 c
+Chiara Bianchi        rejected   1 12.2 c  proxy
 Joseph Kimani         rejected   2 11.3 c  tests
 Anja Hofer            rejected   1 9.3 a
-Ravi Subramaniam      disagreed  2 6.3 c
+Ravi Subramaniam      disagreed  2 6.3 c  proxy
 Lucie Moreau          disagreed  3 5.2 r
 Samuel Osei           one        2 4.3 c
-Hanna Virtanen        one        2 3.3 a
-Diego Fuentes         completed  3 2.2 c
+Hanna Virtanen        one        2 3.3 a  proxy
+Diego Fuentes         completed  3 2.2 c  hooks
 Ayşe Çelik            completed  1 1.3 c
-Patrick O'Connell     limit      1 7.2 c
-Minh Anh Pham         running    2 0 r
+Patrick O'Connell     limit      1 7.2 c  hooks
+Minh Anh Pham         running    2 0 r  hooks
 Jelena Petrović       idle       2 0 c
 Ibrahim Diallo        expired    2 16.2 c
 Charlotte Dubois      pending    2 1.2 c  extra

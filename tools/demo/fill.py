@@ -5,6 +5,7 @@ in the past.
 """
 
 import json
+import os
 import sys
 from typing import Any
 
@@ -12,20 +13,23 @@ from app import create_app
 from models.base import clock
 from ops import admin
 from tools.demo import cast
+from tools.demo.model import ModelServer, model_server
 from tools.demo.past import Past
 from tools.demo.story import Story
 
 
 def main(receivers: str) -> None:
-    print(json.dumps(fill(Past(create_app()), receivers)))
+    with model_server() as model:
+        os.environ.update(model.settings)
+        print(json.dumps(fill(Past(create_app()), model, receivers)))
 
 
-def fill(past: Past, receivers: str) -> dict[str, Any]:
+def fill(past: Past, model: ModelServer, receivers: str) -> dict[str, Any]:
     """Fill the database; returns the tokens by person, and the ids of candidates and sessions by name."""
     end = clock.now()
     if "Nothing" not in past.flask("db", "upgrade"):
         past.flask("issues", "import", str(admin.CATALOGUE))
-    story = Story(past, end, receivers)
+    story = Story(past, end, model, receivers)
     clock.fixed = story.start
     try:
         story.set_up()

@@ -5,8 +5,9 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
-from tools.demo import cast, client_events, hooks, reviews, tasks
+from tools.demo import agent, cast, client_events, reviews, tasks
 from tools.demo.cast import Candidate
+from tools.demo.model import ModelServer
 from tools.demo.past import Past, Script
 from tools.demo.repository import History
 from tools.demo.work import Action, Plan, Work
@@ -21,6 +22,8 @@ ASSESSMENT = (
     "setupInstructions", "allowedTools", "tokenBudgetUsd", "blind",
 )  # fmt: skip
 ISSUE = ("title", "taskBrief", "description", "difficulty", "labels", "setupInstructions", "testCommand")
+# Notes of candidates whose work the service records; all others use the client.
+RECORDED = ("hooks", "proxy")
 SCORED = ("scored", "disagreed", "one", "advanced", "rejected", "hired")
 ADDITIONS = {"dataUse": ["We delete the record 180 days after our decision"]}
 
@@ -28,11 +31,12 @@ ADDITIONS = {"dataUse": ["We delete the record 180 days after our decision"]}
 class Story:
     """The organization and what happens in it until `end`."""
 
-    def __init__(self, past: Past, end: datetime, receivers: str):
+    def __init__(self, past: Past, end: datetime, model: ModelServer, receivers: str):
         """
+        model -- the provider that the service forwards model calls to
         receivers -- base URL of the demo's webhook receivers
         """
-        self.past, self.end, self.receivers = past, end, receivers
+        self.past, self.end, self.model, self.receivers = past, end, model, receivers
         self.tokens: dict[str, str] = {}
         self.sessions: dict[int, str] = {}
         self.keys: dict[int, str] = {}
@@ -151,7 +155,7 @@ class Story:
         body = {"key": key["key"], "disclosureHash": disclosure["disclosureHash"]}
         self.past.call("POST", "/v1/candidate/consent", body, **own)
         yield began + 2 * MINUTE
-        signer = client_events.Signer(candidate.number) if task["channel"] == "client" else None
+        signer = client_events.Signer(candidate.number) if candidate.note not in RECORDED else None
         public = {"signingPubKey": signer.public_key} if signer else {}
         redeemed = self.past.call("POST", "/v1/candidate/redeem", {"key": key["key"]} | public, **own)
         session_id = self.sessions[candidate.number] = redeemed["sessionId"]
@@ -163,11 +167,12 @@ class Story:
             client = client_events.Client(session_id, signer, task["tool"], task["model"], candidate.number)
             yield from self._send_events(client, actions, own)
         else:
-            yield from self._send_hooks(hooks.Agent(candidate.number, task["model"]), actions, own)
+            coding_agent = agent.Agent(candidate.number, task["model"], candidate.note == "proxy")
+            yield from self._send_requests(coding_agent, actions, own)
         if candidate.is_open or candidate.fate in ("limit", "closed"):
             return
         yield self.past.now + MINUTE
-        if rng.random() < 0.85:
+        if candidate.number % 6 or candidate.name in cast.PLACES_TO_START:
             bundle = self._starts[candidate.task].commit(work.files, "Hand-in").bundle()
             self.past.call("PUT", "/v1/candidate/hand-in", bundle, media_type=GIT_BUNDLE, **own)
         self.past.call("POST", "/v1/candidate/complete", {"key": key["key"], "sessionId": session_id}, **own)
@@ -186,13 +191,18 @@ class Story:
                 self.past.call("POST", "/v1/hooks/ingest/batch", {"events": waiting}, **own)
                 waiting = []
 
-    def _send_hooks(self, agent: hooks.Agent, actions: list[Action], own: dict[str, str]) -> Script:
+    def _send_requests(self, coding_agent: agent.Agent, actions: list[Action], own: dict[str, str]) -> Script:
         time = self.past.now
+        headers = own | {
+            "User_Agent": f"claude-cli/{agent.VERSION}",
+            "X_Claude_Code_Session_Id": coding_agent.session,
+        }
         for action in actions:
             time += timedelta(seconds=action.pause)
             yield time
-            for path, body in agent.requests(action, time):
-                self.past.call("POST", path, body, **own)
+            for request in coding_agent.requests(action, time):
+                self.model.answer, self.model.request_id = request.answer or {}, request.request_id
+                self.past.call("POST", request.path, request.body, **headers)
 
     def _work(self, candidate: Candidate, rng: random.Random) -> Work:
         level = candidate.level
@@ -203,7 +213,7 @@ class Story:
             slips=(0.9, 0.6, 0.3)[level - 1],
             by_hand=rng.randint(0, 3),
             corrects=level > 1 or rng.random() < 0.4,
-            cases=175 if candidate.note == "long" else 0,
+            cases=185 if candidate.note == "long" else 0,
         )
         return Work(self._tasks[candidate.task], plan, candidate.number)
 
