@@ -169,7 +169,22 @@ def assert_record(demo, admin):
     assert {file["path"] for file in diff["files"]} >= {"orders/store.py", "tests/test_api.py"}
     disagreements = admin.get(f"/v1/sessions/{ids['Zoë van den Berg']}/scores")["criteria"]
     assert sum(criterion["disagreement"] for criterion in disagreements) == 2
+    history = [score for criterion in disagreements for score in criterion["history"] if score["reason"]]
+    assert len(history) == 1
+    assert_fairness(admin)
     webhooks = {each["description"]: each for each in admin.get("/v1/webhooks")["webhooks"]}
     assert webhooks["Messages to #hiring"]["lastError"]
     assert webhooks["Messages to #hiring"]["enabled"]
     assert not webhooks["Applicant tracking"]["lastError"]
+
+
+def assert_fairness(admin):
+    """Candidates of the agency are selected less often."""
+    (assessment,) = [
+        each for each in admin.get("/v1/assessments")["assessments"] if each["timeLimitMinutes"] == 180
+    ]
+    body = {"groups": cast.groups("retries")}
+    report = admin.post(f"/v1/assessments/{assessment['id']}/fairness", body)
+    shown = {group["group"]: group for group in report["groups"]}
+    assert shown["agency"]["belowFourFifths"]
+    assert not shown["careers page"]["belowFourFifths"]

@@ -30,10 +30,10 @@ SOURCES = {"c": "careers page", "r": "referral", "a": "agency"}
 # Open: running, idle. Closed: limit (by the time limit), closed (by a reviewer), completed.
 # Scored: one (by one reviewer), scored, disagreed. Decided: advanced, rejected, hired. Then: erasure, erased.
 _RETRIES = """
-Amara Nwosu           hired      3 17.1 r
+Amara Nwosu           hired      3 17.1 c
 Henrik Solberg        advanced   3 16.2 c
 Mei-Lin Chou          advanced   3 15.3 c  long
-Rafael Monteiro       advanced   2 14.2 r
+Rafael Monteiro       advanced   2 14.2 a
 Ingrid Vestergaard    advanced   3 12.3 c  tests
 Yusuf Demir           advanced   2 11.2 c  extra
 Katarzyna Wójcik      rejected   1 17.3 a
@@ -42,7 +42,7 @@ Noor El-Sayed         rejected   2 15.1 c
 Pavel Dvořák          rejected   1 13.3 a  tests
 Thandiwe Mokoena      rejected   2 12.1 c
 Lars Eriksen          rejected   1 10.3 a
-Siddharth Iyer        advanced   3 9.2 r  tampered
+Siddharth Iyer        advanced   3 9.2 c  tampered
 Zoë van den Berg      disagreed  2 7.3 c
 Camille Laurent       one        2 5.3 c
 Bao Trinh             scored     2 4.2 c
@@ -140,6 +140,12 @@ def candidates() -> list[Candidate]:
     tables = {"retries": _RETRIES, "search": _SEARCH, "totals": _TOTALS}
     rows = [(task, line) for task, table in tables.items() for line in table.strip().splitlines()]
     return [_candidate(number, task, line) for number, (task, line) in enumerate(rows, start=1)]
+
+
+def groups(task: str) -> dict[str, str]:
+    """Where the candidates of a task applied, by their external ids, as for a fairness report."""
+    listed = (each for each in candidates() if each.task == task and each.is_listed)
+    return {each.external_id: each.source for each in listed}
 
 
 def _candidate(number: int, task: str, line: str) -> Candidate:

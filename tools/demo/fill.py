@@ -25,7 +25,7 @@ def main(receivers: str) -> None:
 
 
 def fill(past: Past, model: ModelServer, receivers: str) -> dict[str, Any]:
-    """Fill the database; returns the tokens by person, and the ids of candidates and sessions by name."""
+    """Fill the database; see `tools.demo.fill` for the result."""
     end = clock.now()
     if "Nothing" not in past.flask("db", "upgrade"):
         past.flask("issues", "import", str(admin.CATALOGUE))
@@ -39,6 +39,8 @@ def fill(past: Past, model: ModelServer, receivers: str) -> dict[str, Any]:
     names = {candidate.number: candidate.name for candidate in cast.candidates()}
     return {
         "tokens": story.tokens,
+        "assessments": story.assessments,
+        "groups": {name: cast.groups(name) for name in story.assessments},
         "candidates": {names[number]: key_id for number, key_id in story.keys.items()},
         "sessions": {names[number]: session_id for number, session_id in story.sessions.items()},
     }

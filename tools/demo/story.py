@@ -14,6 +14,7 @@ from tools.demo.work import Action, Plan, Work
 
 BATCH_EVENTS = 50
 ROUND_SECONDS = 60
+REQUEST_PAUSE = timedelta(milliseconds=120)
 REPOSITORY = "https://git.meridian.example/orders.git"
 DAY, HOUR, MINUTE = timedelta(days=1), timedelta(hours=1), timedelta(minutes=1)
 GIT_BUNDLE = "application/x-git-bundle"
@@ -40,7 +41,7 @@ class Story:
         self.tokens: dict[str, str] = {}
         self.sessions: dict[int, str] = {}
         self.keys: dict[int, str] = {}
-        self._assessments: dict[str, dict[str, Any]] = {}
+        self.assessments: dict[str, str] = {}
         self._tasks = {name: tasks.load(name) for name in tasks.NAMES}
         self._starts = {
             name: History().commit(task.files, "The orders service") if task.files else History()
@@ -85,16 +86,16 @@ class Story:
             for key, (name, criteria) in reviews.RUBRICS.items()
         }
         for name, task in self._tasks.items():
-            self._assessments[name] = self._create_assessment(task, self._starts[name], rubrics)
+            self.assessments[name] = self._create_assessment(task, self._starts[name], rubrics)
 
-    def _create_assessment(self, task: tasks.Task, start: History, rubrics: dict[str, str]) -> dict[str, Any]:
+    def _create_assessment(self, task: tasks.Task, start: History, rubrics: dict[str, str]) -> str:
         body = {name: task.members[name] for name in ASSESSMENT if task.members.get(name) is not None}
         if start.head:
             issue = {name: task[name] for name in ISSUE} | {"language": "Python", "license": "MIT"}
             issue |= {"repoUrl": REPOSITORY, "repoCommit": start.commit_id}
             body["issueId"] = self._as("admin", "POST", "/v1/issues", issue)["issue"]["id"]
         body["rubricId"] = rubrics[task["rubric"]]
-        return self._as("admin", "POST", "/v1/assessments", body)["assessment"]
+        return self._as("admin", "POST", "/v1/assessments", body)["assessment"]["id"]
 
     def _add_webhook(self, path: str, description: str, types: list[str]) -> None:
         body = {"url": f"{self.receivers}{path}", "description": description, "types": types}
@@ -192,17 +193,16 @@ class Story:
                 waiting = []
 
     def _send_requests(self, coding_agent: agent.Agent, actions: list[Action], own: dict[str, str]) -> Script:
-        time = self.past.now
         headers = own | {
             "User_Agent": f"claude-cli/{agent.VERSION}",
             "X_Claude_Code_Session_Id": coding_agent.session,
         }
         for action in actions:
-            time += timedelta(seconds=action.pause)
-            yield time
-            for request in coding_agent.requests(action, time):
+            yield self.past.now + timedelta(seconds=action.pause)
+            for request in coding_agent.requests(action, self.past.now):
                 self.model.answer, self.model.request_id = request.answer or {}, request.request_id
                 self.past.call("POST", request.path, request.body, **headers)
+                yield self.past.now + REQUEST_PAUSE
 
     def _work(self, candidate: Candidate, rng: random.Random) -> Work:
         level = candidate.level
@@ -249,7 +249,7 @@ class Story:
         if candidate.fate != "one":
             yield day + 13 * HOUR + candidate.number * 4 * MINUTE
             self._score(candidate, session_id, 1)
-        if candidate.fate == "disagreed" and candidate.number % 2:
+        if candidate.fate == "disagreed" and candidate.task == "retries":
             yield day + 16 * HOUR
             self._revise(candidate, session_id)
         if candidate.fate in reviews.REASONS:
@@ -308,7 +308,7 @@ class Story:
         return self.end.replace(hour=0, minute=0, second=0, microsecond=0) - days_ago * DAY
 
     def _id(self, candidate: Candidate) -> str:
-        return self._assessments[candidate.task]["id"]
+        return self.assessments[candidate.task]
 
     def _token(self, who: str) -> dict[str, str]:
         return {"Authorization": f"Bearer {self.tokens[who]}"}

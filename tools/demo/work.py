@@ -8,16 +8,32 @@ from tools.demo.repository import Files
 from tools.demo.tasks import Task
 
 PASSED = "{count} passed in 0.0{digit}s"
+# Prompt, reply, and a command with its output.
 SMALL_TALK = (
-    ("Show me the diff so far.", "The diff is below. Only the files of this step have changed.", "git diff --stat"),
-    ("Run the tests again, all of them.", "All tests pass.", None),
-    ("Who else calls this function?", "Only the handler and the tests call it.", "grep -rn store --include=*.py ."),
-    ("Explain this change before you go on.", "It moves the decision into one place. Callers do not change.", None),
-    ("Is there anything in the log about this?", "The last commits do not touch it.", "git log --oneline -5"),
-    ("Keep the function small, and undo the renaming.", "I kept the old names.", "git status --short"),
-    ("What happens if the database is locked?", "SQLite waits for the timeout of the connection, 5 seconds.", None),
-    ("Check the style as well.", "No complaints.", "ruff check ."),
-    ("ok go on", "Done. The next step is the one you described.", None),
+    (
+        "Show me the diff so far.", "The diff is below. Only the files of this step have changed.",
+        "git diff --stat", " orders/store.py  | 14 +++++++++-----\n tests/test_api.py | 18 +++++++++++++++++-\n",
+    ),
+    ("Run the tests again, all of them.", "I ran all tests; the result is above.", None, ""),
+    (
+        "Who else calls this function?", "Only the handler and the tests call it.",
+        "grep -rn store --include=*.py . | wc -l", "31",
+    ),
+    ("Explain this change before you go on.", "It moves the decision into one place. Callers do not change.", None, ""),
+    (
+        "Is there anything in the log about this?", "The last commits do not touch it.",
+        "git log --oneline -5", "The orders service",
+    ),
+    (
+        "Keep the function small, and undo the renaming.", "I kept the old names.",
+        "git status --short", " M orders/store.py\n M tests/test_api.py",
+    ),
+    (
+        "What happens if the database is locked?", "SQLite waits for the timeout of the connection, 5 seconds.",
+        None, "",
+    ),
+    ("Check the style as well.", "No complaints.", "ruff check .", "All checks passed!"),
+    ("ok go on", "Done. The next step is the one you described.", None, ""),
 )  # fmt: skip
 CASES = "tests/cases.py"
 
@@ -76,9 +92,8 @@ class Work:
         yield self._action(2, "start")
         steps = [step for step in self.task.steps if step.get("level", 1) <= self.plan.level]
         hands = self._random.sample(self.task["by_hand"], k=min(self.plan.by_hand, len(self.task["by_hand"])))
-        yield from self._plan(steps)
         for number, step in enumerate(steps):
-            yield from self._step(step)
+            yield from self._step(step, self._todo(steps, number))
             share = self.plan.rounds * (number + 1) // len(steps) - self.plan.rounds * number // len(steps)
             for _ in range(share):
                 yield from self._small_talk()
@@ -90,14 +105,15 @@ class Work:
             yield from self._case(number)
         yield from self._run_tests("person")
 
-    def _plan(self, steps: list[dict[str, Any]]) -> Iterator[Action]:
-        if self.plan.level > 1:
-            names = [step["name"].replace("-", " ").capitalize() for step in steps]
-            yield self._action(40, "todo", names=names, done=0)
+    def _todo(self, steps: list[dict[str, Any]], done: int) -> list[Action]:
+        """The agent's list of the steps; careless candidates do not ask for one."""
+        names = [step["name"].replace("-", " ").capitalize() for step in steps]
+        return [self._action(9, "todo", names=names, done=done)] if self.plan.level > 1 else []
 
-    def _step(self, step: dict[str, Any]) -> Iterator[Action]:
+    def _step(self, step: dict[str, Any], todo: list[Action]) -> Iterator[Action]:
         edits = step.get("edits", [])
         yield self._action(150, "prompt", text=self._random.choice(step["prompts"]))
+        yield from todo
         yield from self._look(step)
         is_flawed = any("flawed" in edit for edit in edits) and (
             not self.plan.corrects or self._random.random() < self.plan.slips
@@ -155,11 +171,11 @@ class Work:
         return self._action(pause, kind, path=path, before=before, after=self.files[path], old=old, new=new)
 
     def _small_talk(self) -> Iterator[Action]:
-        text, reply, command = self._random.choice(SMALL_TALK)
+        text, reply, command, output = self._random.choice(SMALL_TALK)
         yield self._action(170, "prompt", text=text)
         yield self._read(self._random.choice([*self.files] or ["TASK.md"]))
         if command:
-            yield self._action(8, "run", command=command, code=0, output="")
+            yield self._action(8, "run", command=command, code=0, output=output)
         if not command or self._random.random() < 0.4:
             yield from self._run_tests(self._random.choice(("agent", "person")))
         yield self._say(reply)
