@@ -79,43 +79,62 @@ def test_reviewers_disagree_only_where_the_story_says_so():
         assert (max(apart) >= 2) is (candidate.fate == "disagreed"), candidate.name
 
 
-@pytest.fixture(scope="module")
-def demo(tmp_path_factory):
-    """The running demo: its process, port and output, in an empty folder."""
-    folder = tmp_path_factory.mktemp("demo")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    settings = {
-        "TMPDIR": str(folder),
-        "DATABASE_URL": f"sqlite:///{folder}/untouched.db",
-        "PYTHONUNBUFFERED": "1",
-    }
-    command = [sys.executable, "-m", "flask", "demo", "--port", str(port)]
-    process = subprocess.Popen(
-        command, cwd=ROOT, env=os.environ | settings, stdout=subprocess.PIPE, text=True
-    )
-    output = ""
-    try:
-        while "Press Ctrl-C" not in output:
-            line = process.stdout.readline()
-            assert line, f"It ended early: {output}"
-            output += line
-        yield process, port, output, folder
-    finally:
+@pytest.fixture
+def start(tmp_path):
+    """Start the demo on a free port, with temporary folders in `tmp_path`; kill it at the end."""
+    started = []
+
+    def start():
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        settings = {"TMPDIR": str(tmp_path), "DATABASE_URL": f"sqlite:///{tmp_path}/untouched.db"}
+        command = [sys.executable, "-m", "flask", "demo", "--port", str(port)]
+        process = subprocess.Popen(
+            command, cwd=ROOT, env=os.environ | settings, stdout=subprocess.PIPE, text=True
+        )
+        started.append(process)
+        return process, port
+
+    yield start
+    for process in started:
         process.kill()
         process.communicate()
 
 
+@pytest.fixture
+def demo(start):
+    """The running demo: its process, port and output."""
+    process, port = start()
+    output = ""
+    while "Press Ctrl-C" not in output:
+        line = process.stdout.readline()
+        assert line, f"It ended early: {output}"
+        output += line
+    return process, port, output
+
+
+@pytest.mark.slow
+def test_ctrl_c_also_stops_it_while_it_creates_the_data(start, tmp_path):
+    process, _ = start()
+    (filling,) = wait_until(lambda: children(process.pid), "It does not start.")
+    assert list(tmp_path.iterdir()) != []
+    process.send_signal(signal.SIGINT)
+    assert "Stopped." in process.communicate(timeout=TIMEOUT_SECONDS)[0]
+    assert process.returncode == 0
+    wait_until(lambda: not is_running(filling), "A process is still running.")
+    assert list(tmp_path.iterdir()) == []
+
+
 def client(demo, who):
-    _, port, output, _ = demo
+    _, port, output = demo
     token = re.search(rf"{re.escape(cast.PEOPLE[who][0])} .*(psk_live_\w+)", output)[1]
     return Client(port, Authorization=f"Bearer {token}")
 
 
 @pytest.mark.slow
-def test_the_demo_has_every_state_and_stops_with_ctrl_c(demo):
-    process, port, output, folder = demo
+def test_the_demo_has_every_state_and_stops_with_ctrl_c(demo, tmp_path):
+    process, port, output = demo
     assert f"http://localhost:{port}/console" in output
     assert f"http://localhost:{port}/docs" in output
     admin = client(demo, "admin")
@@ -135,7 +154,7 @@ def test_the_demo_has_every_state_and_stops_with_ctrl_c(demo):
     assert "Stopping" in process.communicate(timeout=TIMEOUT_SECONDS)[0]
     assert process.returncode == 0
     wait_until(lambda: not any(map(is_running, everyone)), "A process is still running.")
-    assert list(folder.iterdir()) == []
+    assert list(tmp_path.iterdir()) == []
 
 
 def assert_state(candidate, shown):
@@ -153,7 +172,7 @@ def assert_state(candidate, shown):
 
 def assert_record(demo, admin):
     """The tampered record, the long session, the hand-ins and the failing webhook."""
-    output = demo[2]
+    _, _, output = demo
     ids = dict(re.findall(r"^  (\S.{20}) .*\n\s+http://\S+#/sessions/(\S+)$", output, re.MULTILINE))
     ids = {name.strip(): session_id for name, session_id in ids.items()}
     codes = {

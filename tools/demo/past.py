@@ -32,6 +32,7 @@ class Past:
 
     def __init__(self, app: Flask):
         self._app, self._client = app, app.test_client()
+        self._worked_at: datetime | None = None
         if not is_postgres():
             # Only a crash of the machine would show the difference, and the data can be created again.
             db.pragma("synchronous", "off", permanent=True)
@@ -68,7 +69,10 @@ class Past:
             self.work()
 
     def work(self) -> None:
-        """Let the worker do what is due, as `flask worker --once`, and send webhooks."""
+        """Let the worker do what is due, as `flask worker --once`, and send webhooks; once at a time of the clock."""
+        if self._worked_at == clock.now():
+            return
+        self._worked_at = clock.now()
         # Only here: requests in the context of an application would share its `g`.
         with self._app.app_context():
             self._worker.run_once()

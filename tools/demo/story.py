@@ -113,9 +113,9 @@ class Story:
     def _candidate(self, candidate: Candidate) -> Script:
         began = self._began(candidate)
         rng = random.Random(f"candidate {candidate.number}")
-        invited = (
-            max(began - rng.uniform(0.6, 2.8) * DAY, self.start + HOUR) if candidate.has_session else began
-        )
+        # The candidates of a day are invited together, before the session's day.
+        morning = began.replace(hour=9, minute=30, second=0, microsecond=0) - rng.randint(1, 3) * DAY
+        invited = morning if candidate.has_session else began
         yield invited
         key = self._invite(candidate)
         self.keys[candidate.number] = key["id"]
