@@ -14,6 +14,7 @@ from models.base import clock
 from ops import admin
 from tools.demo import cast
 from tools.demo.model import ModelServer, model_server
+from tools.demo.organization import Organization
 from tools.demo.past import Past
 from tools.demo.story import Story
 
@@ -29,18 +30,19 @@ def fill(past: Past, model: ModelServer, receivers: str) -> dict[str, Any]:
     end = clock.now()
     if "Nothing" not in past.flask("db", "upgrade"):
         past.flask("issues", "import", str(admin.CATALOGUE))
-    story = Story(past, end, model, receivers)
+    organization = Organization(past, receivers)
+    story = Story(past, organization, model, end)
     clock.fixed = story.start
     try:
-        story.set_up()
+        organization.set_up()
         past.run(story.scripts(), story.start, end)
     finally:
         clock.fixed = None
     names = {candidate.number: candidate.name for candidate in cast.candidates()}
     return {
-        "tokens": story.tokens,
-        "assessments": story.assessments,
-        "groups": {name: cast.groups(name) for name in story.assessments},
+        "tokens": organization.tokens,
+        "assessments": organization.assessments,
+        "groups": {name: cast.groups(name) for name in organization.assessments},
         "candidates": {names[number]: key_id for number, key_id in story.keys.items()},
         "sessions": {names[number]: session_id for number, session_id in story.sessions.items()},
     }

@@ -1,52 +1,39 @@
-"""Three weeks of an organization: assessments, invitations, sessions, scores and decisions, as scripts for `Past`."""
+"""Three weeks of invitations, sessions, scores and decisions, as scripts for `Past`."""
 
 import random
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
-from tools.demo import agent, cast, client_events, reviews, tasks
+from tools.demo import agent, cast, client_events, reviews
 from tools.demo.cast import Candidate
 from tools.demo.model import ModelServer
+from tools.demo.organization import Organization
 from tools.demo.past import Past, Script
-from tools.demo.repository import History
 from tools.demo.work import Action, Plan, Work
 
 BATCH_EVENTS = 50
 ROUND_SECONDS = 60
 REQUEST_PAUSE = timedelta(milliseconds=120)
-REPOSITORY = "https://git.meridian.example/orders.git"
-DAY, HOUR, MINUTE = timedelta(days=1), timedelta(hours=1), timedelta(minutes=1)
 GIT_BUNDLE = "application/x-git-bundle"
-ASSESSMENT = (
-    "title", "role", "taskBrief", "timeLimitMinutes", "expiresInDays", "reminderDaysBefore", "brief",
-    "setupInstructions", "allowedTools", "tokenBudgetUsd", "blind",
-)  # fmt: skip
-ISSUE = ("title", "taskBrief", "description", "difficulty", "labels", "setupInstructions", "testCommand")
+DAY, HOUR, MINUTE = timedelta(days=1), timedelta(hours=1), timedelta(minutes=1)
 # Notes of candidates whose work the service records; all others use the client.
 RECORDED = ("hooks", "proxy")
 SCORED = ("scored", "disagreed", "one", "advanced", "rejected", "hired")
-ADDITIONS = {"dataUse": ["We delete the record 180 days after our decision"]}
 
 
 class Story:
-    """The organization and what happens in it until `end`."""
+    """What happens to the candidates until `end`; keeps the ids of their `keys` and `sessions` by their numbers.
 
-    def __init__(self, past: Past, end: datetime, model: ModelServer, receivers: str):
-        """
-        model -- the provider that the service forwards model calls to
-        receivers -- base URL of the demo's webhook receivers
-        """
-        self.past, self.end, self.model, self.receivers = past, end, model, receivers
-        self.tokens: dict[str, str] = {}
+    model -- the provider that the service forwards model calls to
+    """
+
+    def __init__(self, past: Past, organization: Organization, model: ModelServer, end: datetime):
+        self.past, self.model, self.end = past, model, end
         self.sessions: dict[int, str] = {}
         self.keys: dict[int, str] = {}
-        self.assessments: dict[str, str] = {}
-        self._tasks = {name: tasks.load(name) for name in tasks.NAMES}
-        self._starts = {
-            name: History().commit(task.files, "The orders service") if task.files else History()
-            for name, task in self._tasks.items()
-        }
+        self._organization, self._tasks = organization, organization.tasks
+        self._as = organization.call
 
     @property
     def start(self) -> datetime:
@@ -57,56 +44,10 @@ class Story:
         for candidate in cast.candidates():
             yield self._candidate(candidate)
 
-    # The organization
-
-    def set_up(self) -> None:
-        """Create the organization with its people, and the assessments."""
-        past, (name, email) = self.past, cast.PEOPLE["admin"]
-        organization = past.flask("org", "create", cast.COMPANY).split()[-1]
-        past.flask("person", "create", cast.COMPANY, email, "--name", name, "--role", "admin")
-        token = past.flask("token", "create", cast.COMPANY, "--person", email, "--name", "Sign in").split()[
-            -1
-        ]
-        self.tokens = {"service": organization, "admin": token}
-        for who in ("reviewer", "reviewer 2", "observer"):
-            name, email = cast.PEOPLE[who]
-            person = self._as(
-                "admin", "POST", "/v1/org/people", {"name": name, "email": email, "role": who.split()[0]}
-            )
-            members = {"name": "Sign in", "personId": person["person"]["id"]}
-            members |= {"scopes": ["read"]} if who == "observer" else {"scopes": ["read", "write"]}
-            self.tokens[who] = self._as("admin", "POST", "/v1/org/tokens", members)["secret"]
-        settings = {"displayName": cast.COMPANY, "retentionDays": 180, "disclosureAdditions": ADDITIONS}
-        self._as("admin", "PATCH", "/v1/org/settings", settings | {"replyTo": "hiring@meridian.example"})
-        self._add_webhook("/ats", "Applicant tracking", [])
-        rubrics = {
-            key: self._as("admin", "POST", "/v1/rubrics", {"name": name, "criteria": criteria})["rubric"][
-                "id"
-            ]
-            for key, (name, criteria) in reviews.RUBRICS.items()
-        }
-        for name, task in self._tasks.items():
-            self.assessments[name] = self._create_assessment(task, self._starts[name], rubrics)
-
-    def _create_assessment(self, task: tasks.Task, start: History, rubrics: dict[str, str]) -> str:
-        body = {name: task.members[name] for name in ASSESSMENT if task.members.get(name) is not None}
-        if start.head:
-            issue = {name: task[name] for name in ISSUE} | {"language": "Python", "license": "MIT"}
-            issue |= {"repoUrl": REPOSITORY, "repoCommit": start.commit_id}
-            body["issueId"] = self._as("admin", "POST", "/v1/issues", issue)["issue"]["id"]
-        body["rubricId"] = rubrics[task["rubric"]]
-        return self._as("admin", "POST", "/v1/assessments", body)["assessment"]["id"]
-
-    def _add_webhook(self, path: str, description: str, types: list[str]) -> None:
-        body = {"url": f"{self.receivers}{path}", "description": description, "types": types}
-        self._as("admin", "POST", "/v1/webhooks", body)
-
     def _failing_webhook(self) -> Script:
         # A webhook is disabled after 56 hours without a success; this one is still tried.
         yield self.end - 40 * HOUR
-        self._add_webhook(
-            "/chat", "Messages to #hiring", ["session.completed", "session.expired", "candidate.decided"]
-        )
+        self._organization.add_failing_webhook()
 
     # Candidates
 
@@ -174,7 +115,7 @@ class Story:
             return
         yield self.past.now + MINUTE
         if candidate.number % 6 or candidate.name in cast.PLACES_TO_START:
-            bundle = self._starts[candidate.task].commit(work.files, "Hand-in").bundle()
+            bundle = self._organization.starts[candidate.task].commit(work.files, "Hand-in").bundle()
             self.past.call("PUT", "/v1/candidate/hand-in", bundle, media_type=GIT_BUNDLE, **own)
         self.past.call("POST", "/v1/candidate/complete", {"key": key["key"], "sessionId": session_id}, **own)
 
@@ -244,7 +185,7 @@ class Story:
                 {"passed": 7, "failed": 0} if candidate.level > 1 else {"passed": 4, "failed": 3}
             )
             result |= {"skipped": 0, "note": "Our own tests, in a clean clone"}
-            self.past.call("PUT", f"/v1/sessions/{session_id}/test-result", result, **self._token("service"))
+            self._as("service", "PUT", f"/v1/sessions/{session_id}/test-result", result)
         self._score(candidate, session_id, 0)
         if candidate.fate != "one":
             yield day + 13 * HOUR + candidate.number * 4 * MINUTE
@@ -297,21 +238,11 @@ class Story:
     def _began(self, candidate: Candidate) -> datetime:
         if candidate.is_open:
             return self.end - (55 if candidate.fate == "running" else 25) * MINUTE
-        return (
-            self._day(int(candidate.days))
-            + 8 * HOUR
-            + (candidate.days % 1) * 20 * HOUR
-            + candidate.number * MINUTE
-        )
+        time_of_day = 8 * HOUR + candidate.days % 1 * 20 * HOUR + candidate.number * MINUTE
+        return self._day(int(candidate.days)) + time_of_day
 
     def _day(self, days_ago: int) -> datetime:
         return self.end.replace(hour=0, minute=0, second=0, microsecond=0) - days_ago * DAY
 
     def _id(self, candidate: Candidate) -> str:
-        return self.assessments[candidate.task]
-
-    def _token(self, who: str) -> dict[str, str]:
-        return {"Authorization": f"Bearer {self.tokens[who]}"}
-
-    def _as(self, who: str, method: str, path: str, body: Any = None) -> Any:
-        return self.past.call(method, path, body, **self._token(who))
+        return self._organization.assessments[candidate.task]
