@@ -39,7 +39,7 @@ def fill(
         environment = os.environ | settings | own.settings
         environment |= {"BASE_URL": url, "DATABASE_URL": database_url, "PYTHONPATH": str(ROOT)}
         environment |= {"RATELIMIT_ENABLED": "false", "LOG_LEVEL": "ERROR"}
-        command = [sys.executable, "-m", "tools.demo.fill", receivers or own.receivers]
+        command = [sys.executable, "-m", "tools.demo.filling", receivers or own.receivers]
         # A separate process has a clock and a database connection of its own, and does not receive Ctrl-C.
         done = subprocess.run(
             with_parent(command), cwd=ROOT, env=environment, stdout=subprocess.PIPE, process_group=0

@@ -19,7 +19,7 @@ from models.database import is_postgres
 
 # A script does something at each time that it yields.
 Script = Iterator[datetime]
-WORKER_INTERVAL = timedelta(hours=8)
+WORKER_INTERVAL = timedelta(hours=12)
 JSON = "application/json"
 
 

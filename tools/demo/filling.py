@@ -1,4 +1,4 @@
-"""Fill a database: `python -m tools.demo.fill RECEIVERS`, with the settings of the service. Prints the result as JSON.
+"""Fill a database: `python -m tools.demo.filling RECEIVERS`, with the settings of the service; prints the result.
 
 RECEIVERS is the base URL of the webhook receivers. The worker must not run meanwhile: it would close sessions that lie
 in the past.
