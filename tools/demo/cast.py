@@ -50,7 +50,6 @@ Oleksandr Kovalenko   limit      2 8.2 c
 Fatima Zahra Idrissi  completed  3 1.2 r
 Gabriel Santos        erased     2 14.4 a
 Hye-jin Park          erasure    1 9.4 c
-Inês Carvalho         scored     2 6.1 r
 Emeka Obi             running    2 0 c
 Sofía Castillo        pending    2 2.2 c
 Matteo Ricci          expiring   2 6.3 c
@@ -128,6 +127,7 @@ class Candidate(NamedTuple):
 
     @property
     def is_listed(self) -> bool:
+        """Whether the list of candidates shows them; the results also show the erased one."""
         return self.fate not in ("revoked", "erased")
 
     @property
@@ -136,7 +136,7 @@ class Candidate(NamedTuple):
 
 
 def candidates() -> list[Candidate]:
-    """All candidates: sixty that lists show, one whose key is revoked, and one whose data is erased."""
+    """Sixty candidates, one of them erased, and one whose key is revoked."""
     tables = {"retries": _RETRIES, "search": _SEARCH, "totals": _TOTALS}
     rows = [(task, line) for task, table in tables.items() for line in table.strip().splitlines()]
     return [_candidate(number, task, line) for number, (task, line) in enumerate(rows, start=1)]
