@@ -405,13 +405,12 @@ def run_doctor() -> None:
 
 
 @click.command("demo")
-@click.option("--keep/--stop", default=None, help="Keep the service running (default in a terminal).")
-def run_demo(keep: bool | None) -> None:
-    """Simulate twelve candidates on a temporary service and print their results."""
+@click.option("--port", default=8000, show_default=True, envvar="PORT", type=click.IntRange(1, 65535))
+def run_demo(port: int) -> None:
+    """Start a service with a filled organization to look at, until Ctrl-C."""
     from tools import demo
 
-    in_terminal = sys.stdin.isatty() and sys.stdout.isatty()
-    demo.run(in_terminal if keep is None else keep)
+    demo.run(port)
 
 
 def _assessments(assessment: Assessment | None) -> list[Assessment]:

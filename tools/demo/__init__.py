@@ -1,135 +1,117 @@
-"""`make demo`: a temporary service and twelve simulated candidates, from consent to completion."""
+"""`make demo`: a service with a filled organization to look at, until Ctrl-C."""
 
+import json
 import os
-import re
 import socket
 import subprocess
 import sys
 import tempfile
-import time
-from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ops import cohort_table
-from tools.demo.candidates import Candidate, make_candidates
-from tools.demo.client import Client, RequestFailed
+from rules import seal_keys
+from tools.demo.cast import PEOPLE, PLACES_TO_START
+from tools.demo.neighbours import HOST, Neighbours, neighbours
+from tools.scripts.run_with_parent import with_parent
 from tools.scripts.service import Service, Stopped, handle_stop_signals
 
-HOST = "127.0.0.1"
-TOKEN = re.compile(r"psk_live_\w+")
-MAIL_TIMEOUT_SECONDS = 30
+ROOT = Path(__file__).parents[2]
 
 
-def run(keep: bool) -> None:
-    """Run the demo and print its results.
+class FillFailed(Exception):
+    """The data could not be created; the error is on stderr."""
 
-    The data is deleted with the service; the mail folder stays.
 
-    keep -- keep the service running until Ctrl-C
+def fill(
+    url: str, database_url: str, settings: Mapping[str, str], receivers: str | None = None
+) -> dict[str, Any]:
+    """Add the demo's organization to a service; takes about 25 seconds.
+
+    The web process may run. The worker must not: it would close sessions that lie in the past. Can be done once in a
+    database. Returns `tokens` by person (admin, reviewer, reviewer 2, observer) and for a `service`, the ids of
+    `assessments` by task and of `candidates` and `sessions` by name, and the `groups` of each task's candidates.
+
+    settings -- of the service, by environment name; needs SEAL_KEYS, and BUNDLE_FOLDER to read the hand-ins later
+    receivers -- base URL of the demo's webhook receivers, if they run longer than this function
     """
-    mail_folder = tempfile.mkdtemp(prefix="proofstone-demo-mail-")
-    with tempfile.TemporaryDirectory(prefix="proofstone-demo-") as folder:
-        port = _free_port()
-        service = Service(HOST, port, os.environ | _settings(folder, mail_folder, port))
-        handle_stop_signals()
-        try:
-            _simulate(service, mail_folder)
-            if keep:
-                print("The service keeps running. Press Ctrl-C to stop it.", flush=True)
-                service.watch()
-        except Stopped:
-            print("\nStopping ...", flush=True)
-        except RequestFailed as error:
-            sys.exit(f"The demo failed: {error}")
-        finally:
-            service.stop()
+    with tempfile.TemporaryDirectory(prefix="proofstone-demo-") as folder, neighbours(Path(folder)) as own:
+        environment = os.environ | settings | own.settings
+        environment |= {"BASE_URL": url, "DATABASE_URL": database_url, "PYTHONPATH": str(ROOT)}
+        environment |= {"RATELIMIT_ENABLED": "false", "LOG_LEVEL": "ERROR"}
+        command = [sys.executable, "-m", "tools.demo.filling", receivers or own.receivers]
+        # A separate process has a clock and a database connection of its own, and does not receive Ctrl-C.
+        done = subprocess.run(
+            with_parent(command), cwd=ROOT, env=environment, stdout=subprocess.PIPE, process_group=0
+        )
+    if done.returncode:
+        raise FillFailed
+    return json.loads(done.stdout)
 
 
-def _settings(folder: str, mail_folder: str, port: int) -> dict[str, str]:
-    """Settings that replace those of a real service, and send no email."""
+def run(port: int) -> None:
+    """Run a filled service until Ctrl-C. Its data, emails included, is deleted with it."""
+    _require_free(port)
+    handle_stop_signals()
+    try:
+        with (
+            tempfile.TemporaryDirectory(prefix="proofstone-demo-") as folder,
+            neighbours(Path(folder) / "mail") as others,
+        ):
+            _run(port, Path(folder), others)
+    except Stopped:
+        print("Stopped.", flush=True)
+    except FillFailed:
+        sys.exit("The demo's data could not be created. See the error above.")
+
+
+def _run(port: int, folder: Path, others: Neighbours) -> None:
+    url, database_url = f"http://localhost:{port}", f"sqlite:///{folder}/proofstone.db"
+    settings = _settings(folder) | others.settings
+    environment = os.environ | settings | {"BASE_URL": url, "DATABASE_URL": database_url}
+    service = Service(HOST, port, environment)
+    try:
+        print("Creating three weeks of an organization; this takes about 30 seconds ...", flush=True)
+        filled = fill(url, database_url, settings, others.receivers)
+        service.start()
+        print(_guide(url, filled), flush=True)
+        service.watch()
+    except Stopped:
+        print("\nStopping ...", flush=True)
+        raise
+    finally:
+        service.stop()
+
+
+def _require_free(port: int) -> None:
+    try:
+        socket.create_server((HOST, port)).close()
+    except OSError as error:
+        reason = os.strerror(error.errno or 0)
+        sys.exit(f"Cannot use port {port} ({reason}). Choose another one: make demo PORT={port + 1}")
+
+
+def _settings(folder: Path) -> dict[str, str]:
+    """Settings that replace those of a real service: nothing leaves this machine."""
     return {
-        "DATABASE_URL": f"sqlite:///{folder}/proofstone.db",
-        "BASE_URL": f"http://localhost:{port}",
-        "MAIL_FOLDER": mail_folder,
-        "BUNDLE_FOLDER": str(Path(folder) / "bundles"),
-        "SMTP_URL": "",
+        "BUNDLE_FOLDER": str(folder / "bundles"),
+        "SEAL_KEYS": seal_keys.generate(),
+        "S3_BUCKET": "",
+        "ANTHROPIC_API_KEY": "",
+        "OPENAI_API_KEY": "",
         "RATELIMIT_ENABLED": "false",
         "LOG_LEVEL": "ERROR",
         "GUNICORN_CMD_ARGS": "--log-level error",
     }
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        return probe.getsockname()[1]
-
-
-def _simulate(service: Service, mail_folder: str) -> None:
-    print("Starting a temporary service ...", flush=True)
-    output = service.prepare(subprocess.PIPE) or ""
-    token = TOKEN.findall(output)[0]
-    service.start()
-    with Client(HOST, service.port, Authorization=f"Bearer {token}") as reviewer:
-        candidates = make_candidates(datetime.now(UTC))
-        assessment = _create_assessment(reviewer)
-        keys = _invite(reviewer, assessment, candidates)
-        print(f"Simulating {len(candidates)} candidates ...", flush=True)
-        with ThreadPoolExecutor(len(candidates)) as pool:
-            list(pool.map(lambda key, candidate: _take(service.port, key, candidate), keys, candidates))
-        _wait_for_mail(mail_folder, len(candidates))
-        print("\n" + "\n".join(_table(reviewer, assessment)))
-    print(f"\nInvitations: {mail_folder}")
-    print(f"API docs: http://localhost:{service.port}/docs (token {token})", flush=True)
-
-
-def _create_assessment(reviewer: Client) -> dict[str, Any]:
-    """Create an assessment about the first issue of the library, with its brief and repository."""
-    (issue,) = reviewer.get("/v1/issues?limit=1")["issues"]
-    body = {
-        "title": issue["title"],
-        "role": "Backend Engineer",
-        "issueId": issue["id"],
-        "timeLimitMinutes": 240,
-    }
-    return reviewer.post("/v1/assessments", body)["assessment"]
-
-
-def _invite(reviewer: Client, assessment: dict[str, Any], candidates: list[Candidate]) -> list[str]:
-    body = {
-        "count": len(candidates),
-        "candidateEmails": [candidate.email for candidate in candidates],
-        "candidateNames": [candidate.name for candidate in candidates],
-    }
-    return [key["key"] for key in reviewer.post(f"/v1/assessments/{assessment['id']}/keys", body)["keys"]]
-
-
-def _take(port: int, key: str, candidate: Candidate) -> None:
-    """Take the assessment as one candidate."""
-    with Client(HOST, port, X_API_Key=key) as client:
-        disclosure = client.get("/v1/candidate/consent")
-        client.post("/v1/candidate/consent", {"key": key, "disclosureHash": disclosure["disclosureHash"]})
-        session_id = client.post("/v1/candidate/redeem", {"key": key})["sessionId"]
-        for event in candidate.events:
-            client.post("/v1/hooks/ingest", {"sessionId": session_id, **event})
-        client.post("/v1/candidate/complete", {"key": key, "sessionId": session_id})
-
-
-def _wait_for_mail(mail_folder: str, count: int) -> None:
-    deadline = time.monotonic() + MAIL_TIMEOUT_SECONDS
-    while len(list(Path(mail_folder).glob("*.eml"))) < count:
-        if time.monotonic() > deadline:
-            sys.exit(f"The worker did not write all {count} emails within {MAIL_TIMEOUT_SECONDS} seconds.")
-        time.sleep(0.1)
-
-
-def _table(reviewer: Client, assessment: dict[str, Any]) -> list[str]:
-    path = f"/v1/assessments/{assessment['id']}"
-    rows = []
-    for key in reviewer.get(f"{path}/keys")["keys"]:
-        metrics = reviewer.get(f"/v1/sessions/{key['sessionId']}")["metrics"]
-        cohort = reviewer.get(f"{path}/cohort-stats?sessionId={key['sessionId']}")["cohortStats"]
-        rows.append(cohort_table.Row(key["candidateName"], metrics, cohort["percentiles"]))
-    return [assessment["title"], *cohort_table.lines(rows, cohort)]
+def _guide(url: str, filled: dict[str, Any]) -> str:
+    """What to open, whose token to paste, and where to look first."""
+    lines = ["", f"Console:   {url}/console", f"API docs:  {url}/docs", "", "Sign in with the token of:"]
+    for who, (name, _) in PEOPLE.items():
+        lines.append(f"  {name:16}  {who.split()[0]:9} {filled['tokens'][who]}")
+    lines += ["", "Look first at:"]
+    for name, why in PLACES_TO_START.items():
+        lines.append(f"  {name:21} {why}")
+        lines.append(f"  {'':21} {url}/console#/sessions/{filled['sessions'][name]}")
+    return "\n".join([*lines, "", "Press Ctrl-C to stop the service and delete its data."])

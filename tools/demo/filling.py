@@ -1,0 +1,52 @@
+"""Fill a database: `python -m tools.demo.filling RECEIVERS`, with the settings of the service; prints the result.
+
+RECEIVERS is the base URL of the webhook receivers. The worker must not run meanwhile: it would close sessions that lie
+in the past.
+"""
+
+import json
+import os
+import sys
+from typing import Any
+
+from app import create_app
+from models.base import clock
+from ops import admin
+from tools.demo import cast
+from tools.demo.model import ModelServer, model_server
+from tools.demo.organization import Organization
+from tools.demo.past import Past
+from tools.demo.story import Story
+
+
+def main(receivers: str) -> None:
+    with model_server() as model:
+        os.environ.update(model.settings)
+        print(json.dumps(fill(Past(create_app()), model, receivers)))
+
+
+def fill(past: Past, model: ModelServer, receivers: str) -> dict[str, Any]:
+    """Fill the database; see `tools.demo.fill` for the result."""
+    end = clock.now()
+    if "Nothing" not in past.flask("db", "upgrade"):
+        past.flask("issues", "import", str(admin.CATALOGUE))
+    organization = Organization(past, receivers)
+    story = Story(past, organization, model, end)
+    clock.fixed = story.start
+    try:
+        organization.set_up()
+        past.run(story.scripts(), story.start, end)
+    finally:
+        clock.fixed = None
+    names = {candidate.number: candidate.name for candidate in cast.candidates()}
+    return {
+        "tokens": organization.tokens,
+        "assessments": organization.assessments,
+        "groups": {name: cast.groups(name) for name in organization.assessments},
+        "candidates": {names[number]: key_id for number, key_id in story.keys.items()},
+        "sessions": {names[number]: session_id for number, session_id in story.sessions.items()},
+    }
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
