@@ -19,7 +19,7 @@ from web import cors, error_handlers, log_format, unknown_names
 from web.access_log import RequestLog
 from web.json import MAX_BODY_BYTES, JSONProvider, strip_leading_slashes
 
-# In the order of the documentation. Optional packages such as `proxy` can be deleted with their line.
+# In the order of the documentation. Optional packages such as `proxy` and `console` can be deleted with their line.
 API_BLUEPRINTS = (
     "blueprints.assessments",
     "blueprints.keys",
@@ -96,9 +96,7 @@ def create_app(settings: config.Config | None = None) -> Flask:
     for name in API_BLUEPRINTS:
         app.register_blueprint(import_module(name).blp, url_prefix="/v1")
     app.register_blueprint(import_module("blueprints.docs").blp)
-    app.register_blueprint(
-        import_module("console.blueprint").blp
-    )  # The console can be deleted with this line.
+    app.register_blueprint(import_module("console.blueprint").blp)
     # How model calls are recorded. Without `rules.agents`, they are only forwarded.
     app.extensions["dialects"] = import_module("rules.agents.dialects").DIALECTS
     error_handlers.register(app)

@@ -7,10 +7,10 @@ const PAGE_SIZE = 200;
 /** A refusal, or a failure to reach the service (`status` 0). `details`, or `entries` in conflicts, is a list of `{path, message}`. */
 export class ApiError extends Error {
   constructor(status, body = {}) {
-    super(body.error ?? "");
+    super(body?.error ?? "");
     this.status = status;
-    this.code = body.code ?? "unreachable";
-    this.details = body.details ?? body.entries ?? [];
+    this.code = body?.code ?? "unreachable";
+    this.details = body?.details ?? body?.entries ?? [];
   }
 }
 
@@ -47,7 +47,7 @@ export async function all(path, noun, { query, signal } = {}) {
 export async function download(path, { query, name } = {}) {
   const response = await request("GET", path + queryString(query));
   const served = /filename="([^"]+)"/.exec(response.headers.get("Content-Disposition") ?? "");
-  saveAs(await response.blob(), served?.[1] ?? name);
+  saveAs(await read(response, "blob"), served?.[1] ?? name);
 }
 
 /** Save a Blob as a file. */
@@ -83,7 +83,17 @@ export async function request(method, path, { body, headers = {}, signal } = {})
 
 async function json(method, path, options) {
   const response = await request(method, path, options);
-  return response.json();
+  return read(response, "json", options.signal);
+}
+
+/** The body. The connection can still end, and a proxy can answer with a page of its own. */
+async function read(response, form, signal) {
+  try {
+    return await response[form]();
+  } catch (error) {
+    if (signal?.aborted) throw error;
+    throw new ApiError(0);
+  }
 }
 
 function queryString(query = {}) {

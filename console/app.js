@@ -1,8 +1,9 @@
 // The console's frame: who is signed in, the navigation, and the page for an address.
 
 import * as api from "./api.js";
+import { toast } from "./dialogs.js";
 import { fill, h } from "./dom.js";
-import { failure } from "./states.js";
+import { explain, failure } from "./states.js";
 import { t } from "./texts.js";
 
 // A page is a module with `show(main, params, context)`; see docs/console.md.
@@ -25,14 +26,17 @@ const NAVIGATION = [
   ["/organization", "navigation.organization"],
 ];
 const HOME = "/assessments";
+// An id or a name. Pages put it into paths of the API, where `..` and `/` would lead elsewhere.
+const PARAMETER = /^[\w-]+$/;
 
-const main = document.querySelector("main");
+let main = document.querySelector("main");
 let me = null;
 let leaving = new AbortController();
+let hasMoved = false;
 
 /** The address after the `#`: its path, and its query. */
 function currentAddress() {
-  const [path, query] = location.hash.slice(1).split("?");
+  const [, path, query] = /^#?([^?]*)\??(.*)$/s.exec(location.hash);
   return { path: path || HOME, query: new URLSearchParams(query) };
 }
 
@@ -41,8 +45,8 @@ function match(path) {
     const names = pattern.split("/");
     const parts = path.split("/");
     if (names.length !== parts.length) continue;
-    if (!names.every((name, n) => name.startsWith(":") || name === parts[n])) continue;
-    const params = names.flatMap((name, n) => (name.startsWith(":") ? [[name.slice(1), decodeURIComponent(parts[n])]] : []));
+    if (!names.every((name, n) => (name.startsWith(":") ? PARAMETER.test(parts[n]) : name === parts[n]))) continue;
+    const params = names.flatMap((name, n) => (name.startsWith(":") ? [[name.slice(1), parts[n]]] : []));
     return { module, params: Object.fromEntries(params) };
   }
   return null;
@@ -72,11 +76,35 @@ function showFrame() {
 }
 
 async function leave() {
-  const { signOut } = await import("./sign_in.js");
+  const { signOut } = await load("sign_in");
   await signOut();
   me = null;
-  location.hash = "";
-  show();
+  go("/sign-in");
+}
+
+/** The module of a page. */
+async function load(name) {
+  try {
+    return await import(`./${name}.js`);
+  } catch (error) {
+    if (error instanceof TypeError) throw new api.ApiError(0);
+    throw error;
+  }
+}
+
+/** A new, empty `main`: a page that is still loading writes into its own, which is not shown any more. */
+function newMain(name) {
+  const old = main;
+  main = old.cloneNode(false);
+  main.className = `page ${name}`;
+  old.replaceWith(main);
+  scrollTo(0, 0);
+}
+
+/** After a change of the page, move the focus to its heading, unless the person is already at work in it. */
+function focusHeading() {
+  if (!hasMoved || main.contains(document.activeElement)) return;
+  main.querySelector("h1")?.focus({ preventScroll: true });
 }
 
 async function show() {
@@ -86,39 +114,50 @@ async function show() {
   for (const dialog of document.querySelectorAll("dialog[open]")) dialog.close();
   const { path, query } = currentAddress();
   try {
-    if (path.startsWith("/sign-in")) return await showSignIn(query);
+    if (path.startsWith("/sign-in")) return await showSignIn(query, signal);
     me ??= await api.get("/v1/me", { signal });
     showFrame();
     const found = match(path);
     if (!found) return showMissing();
-    const page = await import(`./${found.module}.js`);
+    const page = await load(found.module);
     if (signal.aborted) return;
-    scrollTo(0, 0);
-    main.className = `page ${found.module}`;
-    await page.show(main, found.params, { me, may, signal, query, go, setTitle });
-    main.querySelector("h1")?.focus({ preventScroll: true });
+    newMain(found.module);
+    const shown = page.show(main, found.params, { me, may, signal, query, go, setTitle });
+    focusHeading();
+    await shown;
   } catch (error) {
     if (signal.aborted || error.status === 401) return;
     if (!(error instanceof api.ApiError)) console.error(error);
-    fill(main, h("div", { class: "card" }, failure(error, show)));
+    showFailure(error);
   }
+  if (!signal.aborted) focusHeading();
 }
 
-async function showSignIn(query) {
+async function showSignIn(query, signal) {
   me = null;
   showFrame();
-  const page = await import("./sign_in.js");
-  main.className = "page sign_in";
+  const page = await load("sign_in");
+  if (signal.aborted) return;
+  newMain("sign_in");
   await page.show(main, {}, { query, go, setTitle, isSignedIn: () => show() });
 }
 
 function showMissing() {
+  newMain("missing");
   setTitle(t("errors.missingTitle"));
   fill(main, h("div", { class: "card" }, h("h1", { tabindex: "-1" }, t("errors.missingTitle")), h("p", {}, t("errors.missing"))));
+  focusHeading();
+}
+
+function showFailure(error) {
+  newMain("failed");
+  setTitle(explain(error)[0]);
+  fill(main, h("div", { class: "card" }, failure(error, show, { heading: "h1" })));
 }
 
 /** Go to a page: `go("/todo")`. `replace` changes the address without a new entry in the history. */
 function go(path, { replace = false } = {}) {
+  hasMoved = true;
   if (replace) {
     history.replaceState(null, "", `#${path}`);
     show();
@@ -134,8 +173,17 @@ document.querySelector("[data-skip]").addEventListener("click", (event) => {
   main.focus();
 });
 api.signedOut.addEventListener("signed-out", () => {
-  const back = currentAddress().path;
-  if (!back.startsWith("/sign-in")) go(`/sign-in?to=${encodeURIComponent(back)}`, { replace: true });
+  if (currentAddress().path.startsWith("/sign-in")) return;
+  go(`/sign-in?to=${encodeURIComponent(location.hash.slice(1))}`, { replace: true });
 });
-addEventListener("hashchange", show);
+// What a button's action could not do, if its page does not say so itself.
+addEventListener("unhandledrejection", (event) => {
+  if (event.reason?.name === "AbortError") return event.preventDefault();
+  if (event.reason instanceof api.ApiError) event.preventDefault();
+  toast(explain(event.reason).join(". "));
+});
+addEventListener("hashchange", () => {
+  hasMoved = true;
+  show();
+});
 show();

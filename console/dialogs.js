@@ -6,6 +6,7 @@ import { explain } from "./states.js";
 import { t } from "./texts.js";
 
 const TOAST_MS = 8_000;
+const UNDO_MS = 20_000;
 
 /**
  * Open a modal dialog with a form; resolves to the result of `save(form)`, or null if it was cancelled.
@@ -18,7 +19,7 @@ const TOAST_MS = 8_000;
  */
 export function ask({ title, content, save, action = t("common.save"), danger = false }) {
   const titleId = newId("dialog");
-  const message = h("div", { class: "notice bad", role: "alert", hidden: true });
+  const message = h("div", { class: "notice bad", role: "alert", tabindex: "-1", hidden: true });
   const submit = h("button", { type: "submit", class: danger ? "primary danger" : "primary" }, action);
   const cancel = h("button", { type: "button", class: "secondary", onclick: () => dialog.close() }, t("common.cancel"));
   const form = h("form", { method: "dialog" }, content, message, h("div", { class: "actions" }, submit, cancel));
@@ -26,21 +27,29 @@ export function ask({ title, content, save, action = t("common.save"), danger = 
   document.body.append(dialog);
   return new Promise((resolve) => {
     let result = null;
+    let saving = null;
+    const run = async () => {
+      try {
+        result = (await save(form)) ?? true;
+        dialog.close();
+      } catch (error) {
+        if (dialog.open) showErrors(form, message, error);
+        else toast(explain(error).join(". "));
+      }
+    };
     form.addEventListener("submit", async (event) => {
       event.preventDefault();
       if (submit.disabled) return;
       submit.disabled = true;
       message.hidden = true;
-      try {
-        result = (await save(form)) ?? true;
-        dialog.close();
-      } catch (error) {
-        showErrors(form, message, error);
-      } finally {
-        submit.disabled = false;
-      }
+      clearErrors(form);
+      saving = run();
+      await saving;
+      submit.disabled = false;
     });
-    dialog.addEventListener("close", () => {
+    dialog.addEventListener("close", async () => {
+      // Escape closes the dialog also while it saves: what happens then still counts.
+      await saving;
       dialog.remove();
       resolve(result);
     });
@@ -56,8 +65,7 @@ export async function confirm({ title, text, action, run }) {
 /** Show the sentences of an ApiError: each beside the field of its name, the others in `message`. */
 export function showErrors(form, message, error) {
   if (!(error instanceof ApiError)) console.error(error);
-  for (const old of form.querySelectorAll(".field-error")) old.remove();
-  for (const field of form.querySelectorAll("[aria-invalid]")) field.removeAttribute("aria-invalid");
+  clearErrors(form);
   const others = (error.details ?? []).filter(({ path, message: sentence }) => !showFieldError(form, path, sentence));
   const [title, text] = explain({ __proto__: error, details: others });
   fill(message, h("strong", {}, title), h("p", {}, text));
@@ -65,14 +73,30 @@ export function showErrors(form, message, error) {
   (form.querySelector("[aria-invalid]") ?? message).focus?.();
 }
 
+function clearErrors(form) {
+  for (const old of form.querySelectorAll(".field-error")) old.remove();
+  for (const field of form.querySelectorAll("[aria-invalid]")) {
+    field.removeAttribute("aria-invalid");
+    describe(field, null);
+  }
+}
+
 function showFieldError(form, path, sentence) {
   const field = form.elements.namedItem(path[0] ?? "");
   if (!(field instanceof HTMLElement)) return false;
   const id = newId("error");
   field.setAttribute("aria-invalid", "true");
-  field.setAttribute("aria-describedby", id);
   field.after(h("p", { class: "field-error", id }, sentence));
+  describe(field, id);
   return true;
+}
+
+/** Let the field's hint, and the error if there is one, describe it. */
+function describe(field, errorId) {
+  const ids = (field.getAttribute("aria-describedby") ?? "").split(" ").filter((id) => id && document.getElementById(id));
+  const described = [...new Set([...ids, errorId])].filter(Boolean).join(" ");
+  if (described) field.setAttribute("aria-describedby", described);
+  else field.removeAttribute("aria-describedby");
 }
 
 /** A label with its input: `field("Title", h("input", {name: "title"}), "Shown to candidates.")` */
@@ -89,10 +113,11 @@ export function field(label, input, hint) {
   );
 }
 
-/** A short message, with a button that undoes what it says. */
+/** A short message, with a button that undoes what it says. It stays while the pointer or the focus is in it. */
 export function toast(text, { undo } = {}) {
   const element = h("div", { class: "toast" }, h("span", {}, text));
   const close = () => element.remove();
+  const stays = () => element.matches(":hover, :focus-within");
   if (undo) {
     const run = async () => {
       close();
@@ -105,5 +130,6 @@ export function toast(text, { undo } = {}) {
     element.append(h("button", { type: "button", onclick: run }, t("common.undo")));
   }
   document.querySelector("[data-toasts]").append(element);
-  setTimeout(close, TOAST_MS);
+  const closeLater = () => setTimeout(() => (stays() ? closeLater() : close()), undo ? UNDO_MS : TOAST_MS);
+  closeLater();
 }

@@ -1,11 +1,14 @@
 // Create elements. Texts become text nodes: nothing that a candidate wrote is ever parsed as HTML.
 
 const SVG = "http://www.w3.org/2000/svg";
+const ADDRESSES = ["href", "src", "action", "formaction", "xlink:href"];
+const SCHEMES = ["http:", "https:", "mailto:", "blob:"];
 
 /**
  * `h("button", {class: "primary", onclick: save}, "Save")`
  *
- * A member that starts with `on` is a listener, `true` an empty attribute, and `false`, null or undefined none.
+ * A member that starts with `on` is a listener, `true` an empty attribute, and `false`, null or undefined none. An
+ * address that could run a script is left out.
  * Children are nodes, texts, numbers, and lists of them; null, undefined and false are left out.
  */
 export function h(name, attributes = {}, ...children) {
@@ -20,11 +23,20 @@ export function svg(name, attributes = {}, ...children) {
 function build(element, attributes, children) {
   for (const [name, value] of Object.entries(attributes)) {
     if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
+    else if (ADDRESSES.includes(name) && !isSafe(value)) continue;
     else if (value === true) element.setAttribute(name, "");
     else if (value !== false && value !== null && value !== undefined) element.setAttribute(name, value);
   }
   element.append(...flat(children));
   return element;
+}
+
+function isSafe(address) {
+  try {
+    return SCHEMES.includes(new URL(address, document.baseURI).protocol);
+  } catch {
+    return false;
+  }
 }
 
 function flat(children) {

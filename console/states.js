@@ -4,34 +4,58 @@ import { ApiError } from "./api.js";
 import { fill, h } from "./dom.js";
 import { t } from "./texts.js";
 
+const latest = new WeakMap();
+
 /**
  * Show the result of `load()` with `render(value)`, which returns nodes. Until then a message, and after a failure what
- * failed with a button to try again. `waiting` is the message.
+ * failed with a button to try again. Of several calls for one container, the last one counts.
+ *
+ * waiting -- the message
  */
 export async function loaded(container, load, render, waiting = t("common.loading")) {
+  const turn = {};
+  latest.set(container, turn);
+  const show = (...nodes) => latest.get(container) === turn && fill(container, ...nodes);
   container.setAttribute("aria-busy", "true");
-  fill(container, h("p", { class: "quiet loading", role: "status" }, waiting));
+  show(h("p", { class: "quiet loading", role: "status" }, waiting));
   try {
-    fill(container, render(await load()));
+    const value = await load();
+    if (latest.get(container) === turn) show(render(value));
   } catch (error) {
     if (error.name === "AbortError") return;
     if (!(error instanceof ApiError)) console.error(error);
-    fill(container, failure(error, () => loaded(container, load, render, waiting)));
+ * failed with a button to try again. Of several calls for one container, the last one counts.
+ *
+ * waiting -- the message
+ */
+export async function loaded(container, load, render, waiting = t("common.loading")) {
+  const turn = {};
+  latest.set(container, turn);
+  const show = (...nodes) => latest.get(container) === turn && fill(container, ...nodes);
+  container.setAttribute("aria-busy", "true");
+  show(h("p", { class: "quiet loading", role: "status" }, waiting));
   } finally {
-    container.removeAttribute("aria-busy");
+    if (latest.get(container) === turn) container.removeAttribute("aria-busy");
   }
 }
 
-/** What failed. `retry` is called by its button. */
-export function failure(error, retry) {
+/** The button that was pressed disappears: the focus moves to what it loads. */
+function retryIn(container, load, render) {
+  if (!container.hasAttribute("tabindex")) container.tabIndex = -1;
+  container.focus({ preventScroll: true });
+  return loaded(container, load, render);
+}
+
+/** What failed. `retry` is called by its button; `heading` is the element of the title. */
+export function failure(error, retry, { heading = "strong" } = {}) {
   const [title, text] = explain(error);
   const canRetry = retry && ![403, 404].includes(error.status);
   return h(
     "div",
     { class: "notice bad", role: "alert" },
-    h("strong", {}, title),
+    h(heading, heading === "h1" ? { tabindex: "-1" } : {}, title),
     h("p", {}, text),
-    canRetry && h("button", { type: "button", class: "secondary", onclick: retry }, t("common.tryAgain")),
+    canRetry && h("button", { type: "button", class: "secondary", onclick: () => retry() }, t("common.tryAgain")),
   );
 }
 
@@ -43,7 +67,7 @@ export function explain(error) {
   if (error.status === 404) return [t("errors.missingTitle"), t("errors.missing")];
   if (error.code === "invalid_request" && !error.details.length) return [t("errors.fieldsTitle"), t("errors.fields")];
   const details = error.details.map(({ path, message }) => `${path.join(".")}: ${message}`);
-  return [t("errors.title"), [error.message, ...details].join(" ")];
+  return [t("errors.title"), [error.message || t("errors.service"), ...details].join(" ")];
 }
 
 /** Nothing is here yet, and what to do. */

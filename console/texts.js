@@ -19,6 +19,7 @@ const texts = {
   errors: {
     title: "That did not work",
     page: "This page has a fault. Reload it; if it happens again, tell whoever runs the service.",
+    service: "The service failed. Try again; if it happens again, tell whoever runs the service.",
     unreachableTitle: "Could not reach the service",
     unreachable: "Check your connection and try again.",
     fieldsTitle: "Nothing is saved yet",

@@ -1,15 +1,49 @@
 """The console in a real browser, against a service whose BASE_URL is the address that the browser opens."""
 
 import socket
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from playwright.sync_api import BrowserContext
 
-from tests.browser.conftest import DESKTOP, Visit
+from tests.browser.conftest import DESKTOP, TIMEOUT_MS, Visit
+from tests.browser.console.organization import Organization, fill
 from tests.live.cast import ASSESSMENT
 from tests.live.client import Client
 from tests.live.service import HOST, Service
+
+SEAL_KEYS = f"test:{'0' * 64}"
+# The page has its heading, nothing is loading, and nothing was drawn since the last frame.
+SETTLED = """() => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(() => resolve(
+  Boolean(document.querySelector("main h1")) && !document.querySelector("[aria-busy=true], main .loading")
+))))"""
+
+
+class ConsoleVisit(Visit):
+    """A window of the console."""
+
+    def __init__(self, context: BrowserContext, address: str):
+        super().__init__(context, address)
+        self.waiting: set[Any] = set()
+        self.page.on("request", lambda request: self.waiting.add(request))
+        self.page.on("requestfinished", lambda request: self.waiting.discard(request))
+        self.page.on("requestfailed", lambda request: self.waiting.discard(request))
+
+    def go(self, path: str) -> "ConsoleVisit":
+        """Open a page of the console."""
+        self.page.goto(f"{self.address}/console#{path}")
+        return self
+
+    def settle(self) -> "ConsoleVisit":
+        """Wait until the page shows what it has loaded."""
+        deadline = time.monotonic() + TIMEOUT_MS / 1000
+        self.page.wait_for_function(SETTLED)
+        while self.waiting:
+            assert time.monotonic() < deadline, [request.url for request in self.waiting]
+            self.page.wait_for_function(SETTLED)
+        return self
 
 
 def free_port() -> int:
@@ -21,8 +55,15 @@ def free_port() -> int:
 def site(tmp_path_factory) -> Iterator[Service]:
     """The service under gunicorn on SQLite, at http://localhost."""
     folder, port = tmp_path_factory.mktemp("console"), free_port()
-    with Service(folder, f"sqlite:///{folder}/proofstone.db", BASE_URL=f"http://localhost:{port}") as service:
+    settings = {"BASE_URL": f"http://localhost:{port}", "SEAL_KEYS": SEAL_KEYS}
+    with Service(folder, f"sqlite:///{folder}/proofstone.db", **settings) as service:
         yield service.start(processes=1, port=port)
+
+
+@pytest.fixture(scope="session")
+def hostile(site) -> Organization:
+    """An organization with everything that the console shows, whose texts are hostile. Do not change it."""
+    return fill(site)
 
 
 @pytest.fixture
@@ -37,22 +78,31 @@ def assessment(team) -> dict[str, Any]:
 
 
 @pytest.fixture
-def open_console(browser, site) -> Iterator[Callable[..., Visit]]:
-    """`open_console(client, "/todo")`: a window of the console that sends the client's token with each request."""
+def open_console(browser, site) -> Iterator[Callable[..., ConsoleVisit]]:
+    """`open_console(client, "/todo")`: a window of the console that sends the client's token with each request.
+
+    client -- None to send none
+    before -- called with the Playwright page before anything is loaded
+    """
     contexts = []
 
     def open_console(
-        client: Client, path: str = "/assessments", width: int = DESKTOP, **options: Any
-    ) -> Visit:
-        token = {"Authorization": client.headers["Authorization"]}
+        client: Client | None,
+        path: str = "/assessments",
+        width: int = DESKTOP,
+        before: Callable[..., None] | None = None,
+        **options: Any,
+    ) -> ConsoleVisit:
+        token = {"Authorization": client.headers["Authorization"]} if client else {}
         size = {"width": width, "height": 900}
         context = browser.new_context(
             viewport=size, timezone_id="Europe/Berlin", extra_http_headers=token, **options
         )
         contexts.append(context)
-        visit = Visit(context, f"http://localhost:{site.port}")
-        visit.page.goto(f"{visit.address}/console#{path}")
-        return visit
+        visit = ConsoleVisit(context, f"http://localhost:{site.port}")
+        if before:
+            before(visit.page)
+        return visit.go(path)
 
     yield open_console
     for context in contexts:

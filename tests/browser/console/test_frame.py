@@ -1,4 +1,40 @@
-"""The console's frame: navigation, and what it says about a missing page."""
+"""The console's frame and its shared modules: addresses, focus, failures, dialogs, and links."""
+
+import pytest
+
+SESSION_ID = "019d5ca3-79c7-7552-9a53-4a3e0b34ff02"
+# Runs in the page, which allows scripts of the service only.
+LINKS = """async () => {
+  const {h, outsideLink} = await import("./console/dom.js");
+  const links = [
+    h("a", {href: "javascript:alert(1)"}), h("a", {href: "java\\nscript:alert(1)"}), h("a", {href: "data:text/html,1"}),
+    h("a", {href: "#/todo"}), h("a", {href: "https://example.com/"}), outsideLink("javascript:alert(1)"),
+    outsideLink("//example.com"), outsideLink("https://example.com/"),
+  ];
+  return links.map((link) => link.getAttribute("href"));
+}"""
+SLOW_THEN_FAST = """async () => {
+  const {loaded} = await import("./console/states.js");
+  const container = document.querySelector("main");
+  let answer;
+  const slow = loaded(container, () => new Promise((resolve) => (answer = resolve)), (text) => text);
+  await loaded(container, async () => "second", (text) => text);
+  answer("first");
+  await slow;
+  return [container.innerText, container.hasAttribute("aria-busy")];
+}"""
+SLOW_DIALOG = """async () => {
+  const {ask, field} = await import("./console/dialogs.js");
+  const {h} = await import("./console/dom.js");
+  const {ApiError} = await import("./console/api.js");
+  const input = h("input", {name: "title"});
+  window.saved = new Promise((resolve) => (window.answer = resolve));
+  window.refuse = new ApiError(422, {error: "Wrong.", details: [{path: ["title"], message: "Too long."}]});
+  window.result = ask({title: "Rename", content: field("Title", input, "Shown to all."), save: async () => {
+    if (input.value === "long") throw window.refuse;
+    return await window.saved;
+  }});
+}"""
 
 
 def test_the_navigation_names_the_pages_and_the_organization(open_console, team):
@@ -10,7 +46,102 @@ def test_the_navigation_names_the_pages_and_the_organization(open_console, team)
     assert visit.is_clean()
 
 
-def test_an_unknown_address_says_so(open_console, team):
-    visit = open_console(team, "/no/such/page")
+@pytest.mark.parametrize(
+    "address",
+    [
+        "/no/such/page",
+        "/sessions/%E0%A4%A",
+        f"/sessions/..%2F..%2Fv1%2Fsessions%2F{SESSION_ID}",
+        "/sessions/..",
+    ],
+)
+def test_an_unknown_address_says_so(open_console, team, address):
+    visit = open_console(team, address)
     assert visit.heading() == "Not found"
+    assert not [url for url in visit.requests if "/v1/" in url and not url.endswith("/v1/me")]
+    assert visit.is_clean()
+
+
+def test_the_focus_moves_to_the_heading_of_the_next_page(open_console, team):
+    visit = open_console(team)
+    visit.shows("Northwind Traders")
+    assert visit.page.evaluate("document.activeElement.tagName") == "BODY"
+    visit.page.keyboard.press("Tab")
+    visit.page.keyboard.press("Enter")
+    assert visit.page.evaluate("document.activeElement.tagName") == "MAIN"
+    visit.page.goto(f"{visit.address}/console#/no/such/page")
+    visit.page.wait_for_function("document.activeElement.matches('h1')")
+    assert visit.is_clean()
+
+
+def test_a_service_that_cannot_be_reached_is_tried_again(open_console, team):
+    visit = open_console(team)
+    visit.heading()
+    visit.page.route("**/v1/me", lambda route: route.abort())
+    visit.page.reload()
+    visit.page.get_by_role("heading", name="Could not reach the service").wait_for()
+    visit.page.unroute("**/v1/me")
+    visit.page.get_by_role("button", name="Try again").click()
+    visit.page.get_by_role("heading", name="Assessments", level=1).wait_for()
+    assert visit.messages.pop() == "Failed to load resource: net::ERR_FAILED"
+    assert visit.is_clean()
+
+
+@pytest.mark.parametrize("body", ["<h1>Bad gateway</h1>", "null", '{"error": null}'])
+def test_an_answer_of_a_proxy_is_a_failure_of_the_service(open_console, team, body):
+    visit = open_console(team)
+    visit.heading()
+    visit.page.route("**/v1/me", lambda route: route.fulfill(status=502, body=body))
+    visit.page.reload()
+    visit.page.get_by_text("The service failed.").wait_for()
+    assert [message for message in visit.messages if "502" not in message] == []
+
+
+def test_links_never_run_scripts(open_console, team):
+    visit = open_console(team)
+    visit.heading()
+    assert visit.page.evaluate(LINKS) == [
+        *(None, None, None, "#/todo", "https://example.com/"),
+        *(None, None, "https://example.com/"),
+    ]
+    assert visit.is_clean()
+
+
+def test_of_two_loads_the_last_one_is_shown(open_console, team):
+    visit = open_console(team)
+    visit.heading()
+    assert visit.page.evaluate(SLOW_THEN_FAST) == ["second", False]
+    assert visit.is_clean()
+
+
+def test_a_dialog_shows_a_refusal_beside_its_field_and_keeps_the_hint(open_console, team):
+    visit = open_console(team)
+    visit.heading()
+    visit.page.evaluate(SLOW_DIALOG)
+    title = visit.page.get_by_role("textbox", name="Title")
+    title.fill("long")
+    title.press("Enter")
+    visit.page.get_by_text("Too long.").wait_for()
+    descriptions = title.evaluate(
+        "field => field.getAttribute('aria-describedby').split(' ').map(id => document.getElementById(id).innerText)"
+    )
+    assert descriptions == ["Shown to all.", "Too long."]
+    assert title.evaluate("field => field === document.activeElement")
+    title.fill("short")
+    title.press("Enter")
+    assert title.get_attribute("aria-invalid") is None
+    visit.page.evaluate("window.answer('saved')")
+    assert visit.page.evaluate("window.result") == "saved"
+    assert visit.is_clean()
+
+
+def test_a_dialog_that_is_closed_while_it_saves_still_tells_the_result(open_console, team):
+    visit = open_console(team)
+    visit.heading()
+    visit.page.evaluate(SLOW_DIALOG)
+    visit.page.get_by_role("textbox", name="Title").press("Enter")
+    visit.page.keyboard.press("Escape")
+    visit.page.get_by_role("dialog").wait_for(state="hidden")
+    visit.page.evaluate("window.answer('saved')")
+    assert visit.page.evaluate("window.result") == "saved"
     assert visit.is_clean()

@@ -1,0 +1,230 @@
+"""An organization with everything that the console shows, made through the API. Texts are hostile where possible."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from tests.git_bundles.bundles import bundle_of_blobs
+from tests.live.cast import Candidate, event, make_keys
+from tests.live.client import Client, call
+from tests.live.service import Service, wait_until
+
+# A script that runs sets window.hacked; a text that is parsed as HTML loads an image.
+MARKUP = '<img src=/hostile.png onerror="window.hacked=1"><script>window.hacked=2</script>'
+CLOSING = "</textarea></title></script></style>--><svg onload=window.hacked=3>"
+ADDRESS = "javascript:window.hacked=4"
+REVERSED = "invoice\u202egpj.exe\u202c \u2067right\u2069 to left"
+# As a terminal shows it, and with each character that JSON escapes.
+CONTROL = "\u001b[2J\u001b]0;title\u0007\u0000\u0008 \u2028\u2029\ufeff"
+EMOJI = "👩🏽‍💻 🏳️‍🌈 z\u0335\u0353a\u0337l\u0338g\u0335o\u0336"
+TEMPLATE = "{n} {{7*7}} ${7*7} %s constructor"
+UNBROKEN = "x" * 10_000
+NAMES = (MARKUP, CLOSING, ADDRESS, REVERSED, EMOJI, TEMPLATE, "W" * 255, "Ada O'Neill & Söhne")
+TEXTS = (*NAMES, CONTROL, UNBROKEN)
+# Names that every object in JavaScript has.
+INHERITED = ("constructor", "__proto__", "toString", "hasOwnProperty")
+
+LEVELS = [
+    {"value": 1, "label": "Weak", "description": MARKUP},
+    {"value": 2, "label": EMOJI},
+    {"value": 3, "label": "Solid", "description": "Finds the cause."},
+    {"value": 5, "label": "Strong", "description": "W" * 500},
+]
+RUBRIC = {
+    "name": f"Backend {MARKUP}",
+    "criteria": [
+        {"key": "quality", "title": "Quality", "description": CLOSING, "levels": LEVELS},
+        {"key": "constructor", "title": MARKUP, "weight": 2, "levels": LEVELS},
+    ],
+}
+ASSESSMENT = {
+    "title": f"Orders {MARKUP}",
+    "role": f"Engineer {REVERSED}",
+    "taskBrief": "\n\n".join(TEXTS[:-2]) + "\n" + "x" * 2_000,
+    "timeLimitMinutes": 90,
+}
+BUNDLE = bundle_of_blobs(
+    **{
+        "orders.py": b"def write(order):\n    return order\n",
+        MARKUP.replace("/", "_"): MARKUP.encode(),
+        "W" * 200 + ".txt": b"x" * 10_000 + b"\n",
+        "reversed\u202etxt.exe": f"{CLOSING}\n{REVERSED}\n{EMOJI}\n".encode(),
+        "picture.png": b"\x89PNG\r\n\x1a\n\x00\x00",
+    }
+)
+
+
+@dataclass
+class Organization:
+    """Who may do what, and which candidates there are, by what happened to them."""
+
+    service: Client
+    admin: Client
+    bob: Client
+    observer: Client
+    assessment: dict[str, Any]
+    empty_assessment: dict[str, Any]
+    sessions: dict[str, str]
+
+
+def put(client: Client, path: str, body: Any) -> Any:
+    response = client.request("PUT", path, body)
+    assert response.status in (200, 201), response.text
+    return response
+
+
+def post(client: Client, path: str, body: Any = None) -> Any:
+    response = client.post(path, body)
+    assert response.status in (200, 201), response.text
+    return response
+
+
+def people(site: Service, service: Client, name: str) -> tuple[Client, Client, Client]:
+    """Tokens of an admin, a reviewer and an observer."""
+    address = f"ada@{name}.example.com"
+    organization = service.get("/v1/me")["orgId"]
+    site.flask("person", "create", organization, address, "--name", f"Ada {EMOJI}")
+    token = site.flask("token", "create", organization, "--person", address).split()[-1]
+    admin = Client(site.port, Authorization=f"Bearer {token}")
+
+    def add(who: str, role: str) -> Client:
+        body = {"name": who, "email": f"{role}@{name}.example.com", "role": role}
+        person = post(admin, "/v1/org/people", body)["person"]
+        scopes = ["read"] if role == "observer" else ["read", "write"]
+        body = {"name": f"Token of {role}", "personId": person["id"], "scopes": scopes}
+        secret = post(admin, "/v1/org/tokens", body)["secret"]
+        return Client(site.port, Authorization=f"Bearer {secret}")
+
+    return admin, add(f"Bob {MARKUP}", "reviewer"), add(f"Olga {REVERSED}", "observer")
+
+
+def hostile_events() -> list[dict[str, Any]]:
+    """Each text in each member that a page could show, and members that are missing or of another type."""
+    texts = [
+        *({"kind": "prompt", "data": {"text": text}} for text in TEXTS),
+        *(
+            {"kind": "ai_response", "data": {"lastAssistantMessage": text, "model": text}}
+            for text in TEXTS[:3]
+        ),
+        *({"kind": "command", "data": {"command": text, "stdout": text, "exitCode": 1}} for text in TEXTS),
+        *({"kind": "command", "data": {"command": f"pytest {n}", "exitCode": n % 2}} for n in range(6)),
+        *(
+            {
+                "kind": "file_diff",
+                "data": {"path": text, "diff": f"--- a/{text}\n+++ b/{text}\n@@ -1 +1 @@\n-old\n+{text}\n"},
+                "provenance": {"attribution": attribution},
+            }
+            for text, attribution in zip(
+                TEXTS, ("likely_ai", "likely_human", "mixed", "ai_revised_by_human") * 3, strict=False
+            )
+        ),
+        *(
+            {"kind": "web_lookup", "data": {"url": text, "query": text}}
+            for text in (ADDRESS, MARKUP, REVERSED)
+        ),
+        *(
+            {"kind": "tool_use", "data": {"toolName": text, "input": {text: [text]}, "ok": False}}
+            for text in TEXTS
+        ),
+        {"kind": "test_run", "data": {"passed": 7, "failed": 1, "command": MARKUP}},
+        {"kind": "decision_event", "data": dict.fromkeys(("title", "chosenOption", "rationale"), MARKUP)},
+        {
+            "kind": "decision_event",
+            "data": {"title": ["a", "list"], "rationale": 7, "options": {MARKUP: None}},
+        },
+        {"kind": "error", "data": {"message": CONTROL}},
+    ]
+    odd = [{"kind": kind, "source": kind, "data": {kind: kind}} for kind in (*INHERITED, "x y", MARKUP[:60])]
+    odd += [
+        {"kind": kind, "data": {}} for kind in ("prompt", "command", "file_diff", "ai_response", "test_run")
+    ]
+    odd += [{"kind": "command", "data": {"command": {"a": [1]}, "exitCode": "0"}}]
+    return [event(second=10 * number, **members) for number, members in enumerate(texts + odd)]
+
+
+def work(site: Service, service: Client, assessment: dict[str, Any], members: dict[str, Any]) -> Candidate:
+    """A candidate with a session of a few plain events."""
+    body = {"count": 1, "candidates": [members]}
+    key = post(service, f"/v1/assessments/{assessment['id']}/keys", body)["keys"][0]
+    candidate = Candidate(site, key)
+    plain = [
+        event("session_start", source="cli"),
+        event(second=5, data={"text": "Where are orders written?"}),
+        event("command", 30, data={"command": "pytest -q", "exitCode": 1}),
+        event("file_diff", 60, data={"path": "orders.py"}, provenance={"attribution": "likely_ai"}),
+        event("command", 90 + len(members.get("name", "")), data={"command": "pytest -q", "exitCode": 0}),
+    ]
+    assert post(candidate, "/v1/hooks/ingest/batch", {"events": plain}).status == 200
+    return candidate
+
+
+def hand_in(site: Service, candidate: Candidate) -> None:
+    headers = {"X-API-Key": candidate.key, "Content-Type": "application/x-git-bundle"}
+    response = call(site.port, "PUT", "/v1/candidate/hand-in", BUNDLE, headers=headers, seconds=30)
+    assert response.status == 200, response.text
+
+
+def score(client: Client, session_id: str, **values: int) -> None:
+    for criterion, value in values.items():
+        body = {"value": value, "comment": f"{MARKUP} {EMOJI} {'x' * 3_000}", "evidence": []}
+        put(client, f"/v1/sessions/{session_id}/scores/{criterion}", body)
+
+
+def fill(site: Service) -> Organization:
+    """Two assessments, ten candidates in every state, scores of two reviewers, a tampered record."""
+    service = site.organization(f"Hostile {MARKUP}")
+    admin, bob, observer = people(site, service, "hostile")
+    settings = {"displayName": REVERSED, "disclosureAdditions": {"captures": [MARKUP, CLOSING]}}
+    assert service.request("PATCH", "/v1/org/settings", settings).status == 200
+    post(
+        service,
+        "/v1/issues",
+        {"title": MARKUP, "taskBrief": CLOSING, "labels": [MARKUP], "description": REVERSED},
+    )
+    rubric = post(service, "/v1/rubrics", RUBRIC)["rubric"]
+    assessment = post(service, "/v1/assessments", ASSESSMENT | {"rubricId": rubric["id"]})["assessment"]
+    empty = post(service, "/v1/assessments", ASSESSMENT | {"title": "Nobody is invited yet"})["assessment"]
+    post(admin, "/v1/webhooks", {"url": "http://127.0.0.1:9/hook", "description": MARKUP})
+
+    sessions = {}
+    names = iter(NAMES)
+    for state in ("hostile", "scored", "agreed", "disputed", "tampered", "running", "expired", "hired"):
+        members = {
+            "name": next(names),
+            "externalId": f"{state} {MARKUP}",
+            "metadata": {MARKUP[:40]: CLOSING, "constructor": REVERSED},
+        }
+        candidate = work(site, service, assessment, members)
+        sessions[state] = candidate.session_id
+        if state == "hostile":
+            sent = post(candidate, "/v1/hooks/ingest/batch", {"events": hostile_events()})
+            assert {entry["status"] for entry in sent["results"]} == {"created"}, sent.text
+            hand_in(site, candidate)
+        if state == "expired":
+            post(service, f"/v1/sessions/{candidate.session_id}/close")
+        elif state != "running":
+            assert candidate.complete().status == 200
+
+    _, revoked = make_keys(service, assessment, 2)
+    assert service.delete(f"/v1/assessments/{assessment['id']}/keys/{revoked['id']}").status == 200
+    body = {"count": 1, "candidateEmails": ["mallory@example.com"], "candidateNames": [NAMES[0]]}
+    post(service, f"/v1/assessments/{assessment['id']}/keys", body)
+
+    score(admin, sessions["scored"], quality=3)
+    for state, values in (("agreed", (3, 3)), ("disputed", (1, 5)), ("hired", (5, 5))):
+        for client, value in zip((admin, bob), values, strict=True):
+            score(client, sessions[state], quality=value, constructor=value)
+    decision = {"decision": "advanced", "reason": f"{MARKUP} {REVERSED} {'x' * 1_500}"}
+    candidates = service.get(f"/v1/candidates?assessmentId={assessment['id']}")["candidates"]
+    key_of = {candidate["sessionId"]: candidate["id"] for candidate in candidates}
+    put(admin, f"/v1/candidates/{key_of[sessions['agreed']]}/decision", decision)
+    put(admin, f"/v1/candidates/{key_of[sessions['hired']]}/decision", decision | {"decision": "hired"})
+
+    site.flask("worker", "--once")
+    wait_until(
+        lambda: service.get(f"/v1/sessions/{sessions['hostile']}")["handIn"]["state"] == "read",
+        "The worker did not read the hand-in.",
+    )
+    # Only after the worker has sealed the record.
+    statement = "UPDATE events SET envelope = replace(envelope, 'pytest', 'rm -rf') WHERE session_id = %s"
+    site.execute(statement, site.stored_id(sessions["tampered"]))
+    return Organization(service, admin, bob, observer, assessment, empty, sessions)

@@ -1,0 +1,132 @@
+"""Each page in each state: no violation of WCAG 2.2 AA, nothing hostile runs, no foreign request, no sideways scroll.
+
+The texts are those of `organization.py`, hostile where the API allows it.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page
+
+from tests.browser.console.conftest import ConsoleVisit
+from tests.browser.console.organization import Organization
+
+pytestmark = pytest.mark.slow
+
+RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+WIDTHS = (390, 1280, 2560)
+PAGES: dict[str, Callable[[Organization], str]] = {
+    "assessments": lambda org: "/assessments",
+    "new assessment": lambda org: "/assessments/new",
+    "changed assessment": lambda org: f"/assessments/{org.assessment['id']}/edit",
+    "board": lambda org: f"/assessments/{org.assessment['id']}",
+    "board without candidates": lambda org: f"/assessments/{org.empty_assessment['id']}",
+    "session": lambda org: f"/sessions/{org.sessions['hostile']}",
+    "tampered session": lambda org: f"/sessions/{org.sessions['tampered']}",
+    "running session": lambda org: f"/sessions/{org.sessions['running']}",
+    "score": lambda org: f"/sessions/{org.sessions['hostile']}/score",
+    "disputed score": lambda org: f"/sessions/{org.sessions['disputed']}/score",
+    "report": lambda org: f"/sessions/{org.sessions['hostile']}/print",
+    "report of a decision": lambda org: f"/sessions/{org.sessions['hired']}/print",
+    "compare": lambda org: f"/compare/{org.sessions['hostile']}/{org.sessions['disputed']}",
+    "to do": lambda org: "/todo",
+    **{
+        f"organization: {part}": lambda org, part=part: f"/organization/{part}"
+        for part in ("people", "tokens", "webhooks", "candidates", "retention", "audit", "usage")
+    },
+    "missing": lambda org: "/no/such/page",
+}
+EMPTY = [
+    "assessments",
+    "new assessment",
+    "to do",
+    *(name for name in PAGES if name.startswith("organization")),
+]
+
+
+def violations(visit: ConsoleVisit) -> list[str]:
+    """What axe finds, in light and dark."""
+    found = []
+    for scheme in ("light", "dark"):
+        visit.page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+        results = Axe().run(visit.page, options={"runOnly": RULES, "resultTypes": ["violations"]})
+        found += [
+            f"{scheme}: {violation['id']}: {node['html'][:200]} ({node['failureSummary']})"
+            for violation in results.response["violations"]
+            for node in violation["nodes"]
+        ]
+    return found
+
+
+def check(visit: ConsoleVisit) -> None:
+    """Check what every page promises in every state."""
+    assert violations(visit) == []
+    assert visit.page.locator("h1").count() == 1
+    assert visit.page.title().endswith("· Proofstone")
+    assert visit.page.evaluate("window.hacked") is None
+    assert not [url for url in visit.requests if "hostile.png" in url]
+    for width in WIDTHS:
+        visit.page.set_viewport_size({"width": width, "height": 900})
+        assert visit.page.evaluate("document.documentElement.scrollWidth <= innerWidth"), width
+
+
+def tabs(visit: ConsoleVisit) -> Iterator[str]:
+    """Open each tab of the page."""
+    for tab in visit.page.get_by_role("tab").all():
+        tab.click()
+        visit.settle()
+        yield tab.inner_text()
+
+
+def only_me(answer: Callable[[Any], None]) -> Callable[[Page], None]:
+    """Answer each request of the API, but not who is signed in."""
+
+    def before(page: Page) -> None:
+        page.route(lambda url: "/v1/" in url and not url.endswith("/v1/me"), answer)
+
+    return before
+
+
+@pytest.fixture(params=PAGES)
+def path(request, hostile) -> str:
+    return PAGES[request.param](hostile)
+
+
+def test_filled(open_console, hostile, path):
+    visit = open_console(hostile.admin, path).settle()
+    check(visit)
+    for _ in tabs(visit):
+        check(visit)
+    assert visit.is_clean()
+
+
+def test_without_permission(open_console, hostile, path):
+    visit = open_console(hostile.observer, path).settle()
+    assert [message for message in visit.messages if "403" not in message] == []
+    check(visit)
+
+
+def test_loading(open_console, hostile, path):
+    visit = open_console(hostile.admin, path, before=only_me(lambda route: None))
+    visit.page.locator("main h1").wait_for(state="attached")
+    check(visit)
+    assert visit.is_clean()
+
+
+def test_failed(open_console, hostile, path):
+    body = {"error": "Something failed.", "code": "internal"}
+    visit = open_console(
+        hostile.admin, path, before=only_me(lambda route: route.fulfill(status=500, json=body))
+    )
+    visit.settle()
+    check(visit)
+    assert [message for message in visit.messages if "500" not in message] == []
+
+
+@pytest.mark.parametrize("name", EMPTY)
+def test_empty(open_console, hostile, team, name):
+    visit = open_console(team, PAGES[name](hostile)).settle()
+    check(visit)
+    assert visit.is_clean()

@@ -1,0 +1,135 @@
+"""Conventions of the console's files: nothing parses HTML, every text exists and is used, every module is served."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.callers import Caller
+
+CONSOLE = Path(__file__).parent.parent / "console"
+SCRIPTS = sorted(CONSOLE.glob("*.js"))
+MAX_LINES = {"texts.js": 1500, "plots.js": 400}
+DEFAULT_MAX_LINES = 500
+# Each lets a text become markup or code, or is forbidden by the content security policy.
+FORBIDDEN = (
+    *(r"\.innerHTML\b", r"\.outerHTML\b", r"\binsertAdjacentHTML\b", r"\bsetHTML\w*", r"\bdocument\.write"),
+    *(r"\bDOMParser\b", r"\bcreateContextualFragment\b", r"\bsrcdoc\b", r"\beval\(", r"\bnew Function\b"),
+    *(
+        r"\bset(?:Timeout|Interval)\(\s*[\"'`]",
+        r"[\"{,\s]style:\s*[\"'`]",
+        r"setAttribute\(\"(?:style|on\w+)\"",
+    ),
+    *(r"\bjavascript:", r"\bdebugger\b", r"\bconsole\.(?:log|debug|info)\b", r"\balert\("),
+)
+# A path of texts.js, also one that is chosen: `t(isNew ? "form.create" : "form.edit")`.
+TEXT_PATH = r"[\"`]([a-z]\w*(?:\.\w+)+)[\"`]"
+
+
+def code(file: Path) -> str:
+    """A script without its comments."""
+    text = re.sub(r"/\*.*?\*/", "", file.read_text(encoding="utf-8"), flags=re.DOTALL)
+    return re.sub(r"(^|\s)//.*$", "", text, flags=re.MULTILINE)
+
+
+CODE = {file.name: code(file) for file in SCRIPTS}
+
+
+def all_texts() -> set[str]:
+    """Every path of texts.js: `common.save`."""
+    paths, parents = set(), []
+    for line in CODE["texts.js"].partition("const texts = {")[2].partition("\n};")[0].splitlines():
+        if opened := re.fullmatch(r"\s*\"?([\w-]+)\"?: \{", line):
+            parents.append(opened[1])
+        elif re.fullmatch(r"\s*\},?", line):
+            parents.pop()
+        elif member := re.match(r"\s*\"?([\w-]+)\"?:", line):
+            is_plural = re.search(r":\s*\{.*\bother:", line) or member[1] not in ("one", "other")
+            paths.add(".".join([*parents, member[1]] if is_plural else parents))
+    return paths
+
+
+def test_nothing_makes_markup_or_code_of_a_text():
+    found = [
+        f"{name}: {match[0]}"
+        for name, text in CODE.items()
+        for pattern in FORBIDDEN
+        for match in re.finditer(pattern, text)
+    ]
+    assert found == [], "Use h() and svg() of console/dom.js, and classes of console.css."
+
+
+def test_the_page_has_no_inline_script_or_style():
+    html = (CONSOLE / "console.html").read_text(encoding="utf-8")
+    assert not re.search(r"<style|\sstyle=|\son\w+=|<script(?![^>]* src=)", html)
+
+
+def test_styles_load_nothing():
+    for file in CONSOLE.glob("*.css"):
+        assert not re.search(r"@import|url\((?!['\"]?data:)", file.read_text(encoding="utf-8")), file.name
+
+
+@pytest.mark.parametrize("file", [*SCRIPTS, *CONSOLE.glob("*.css")], ids=lambda file: file.name)
+def test_files_have_a_first_line_and_a_readable_size(file):
+    lines = file.read_text(encoding="utf-8").splitlines()
+    assert re.match(r"(//|/\*) [A-Z].*\.(?: |$)", lines[0]), "Say on the first line what the file is for."
+    limit = MAX_LINES.get(file.name, DEFAULT_MAX_LINES if file.suffix == ".js" else 1500)
+    assert len(lines) <= limit, "Split this file."
+
+
+def test_every_text_that_is_used_exists():
+    texts = all_texts()
+    groups = {path.split(".")[0] for path in texts}
+    missing = [
+        f"{name}: {path}"
+        for name, text in CODE.items()
+        for call in re.findall(r"\bt\(\s*([^()]*)", text)
+        for path in re.findall(TEXT_PATH, call)
+        if path not in texts and path.split(".")[0] in groups
+    ]
+    unknown = [
+        f"{name}: {path}"
+        for name, text in CODE.items()
+        for path in re.findall(r"\bt\(\s*\"([^\"]*)\"", text)
+        if path not in texts
+    ]
+    assert missing + unknown == [], "Add these to console/texts.js."
+
+
+@pytest.mark.xfail(strict=False, reason="The pages are merged one by one.")
+def test_every_text_is_used():
+    scripts = "\n".join(text for name, text in CODE.items() if name != "texts.js")
+    literal = set(re.findall(TEXT_PATH, scripts))
+    # `t(`board.status.${candidate.status}`)` uses each text of board.status.
+    prefixes = tuple(re.findall(r"`([a-z]\w*\.[\w.]*)\$\{", scripts))
+    unused = sorted(
+        path for path in all_texts() if path not in literal and not (prefixes and path.startswith(prefixes))
+    )
+    assert unused == [], "Delete these from console/texts.js."
+
+
+@pytest.mark.xfail(strict=False, reason="The pages are merged one by one.")
+def test_every_page_of_the_frame_has_a_module_and_every_import_exists():
+    names = {file.name for file in SCRIPTS}
+    pages = set(re.findall(r"\[\"/[^\"]*\", \"(\w+)\"\]", CODE["app.js"].partition("const NAVIGATION")[0]))
+    assert pages
+    assert {f"{page}.js" for page in pages} <= names, "PAGES in console/app.js names these."
+    imported = {
+        (name, module) for name, text in CODE.items() for module in re.findall(r"\"\./([\w.]+\.js)\"", text)
+    }
+    assert [(name, module) for name, module in imported if module not in names] == []
+    used = {module for _, module in imported} | {f"{page}.js" for page in pages} | {"app.js"}
+    assert names - used == set(), "Nothing imports these."
+
+
+@pytest.mark.any_database
+def test_every_file_is_served_under_the_strict_policy(app):
+    anonymous = Caller(app)
+    for file in [*SCRIPTS, *CONSOLE.glob("*.css")]:
+        response = anonymous.get(f"/console/{file.name}")
+        assert (response.status_code, response.get_data()) == (200, file.read_bytes())
+        assert "unsafe-inline" not in response.headers["Content-Security-Policy"]
+        assert response.headers["X-Content-Type-Options"] == "nosniff"
+        assert response.mimetype == ("text/css" if file.suffix == ".css" else "text/javascript")
+    for name in ("blueprint.py", "__init__.py", "console.html", "..%2Fapp.py", "nothing.js"):
+        assert anonymous.get(f"/console/{name}").status_code == 404
