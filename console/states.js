@@ -24,26 +24,17 @@ export async function loaded(container, load, render, waiting = t("common.loadin
   } catch (error) {
     if (error.name === "AbortError") return;
     if (!(error instanceof ApiError)) console.error(error);
- * failed with a button to try again. Of several calls for one container, the last one counts.
- *
- * waiting -- the message
- */
-export async function loaded(container, load, render, waiting = t("common.loading")) {
-  const turn = {};
-  latest.set(container, turn);
-  const show = (...nodes) => latest.get(container) === turn && fill(container, ...nodes);
-  container.setAttribute("aria-busy", "true");
-  show(h("p", { class: "quiet loading", role: "status" }, waiting));
+    show(failure(error, () => retryIn(container, load, render, waiting)));
   } finally {
     if (latest.get(container) === turn) container.removeAttribute("aria-busy");
   }
 }
 
 /** The button that was pressed disappears: the focus moves to what it loads. */
-function retryIn(container, load, render) {
+function retryIn(container, load, render, waiting) {
   if (!container.hasAttribute("tabindex")) container.tabIndex = -1;
   container.focus({ preventScroll: true });
-  return loaded(container, load, render);
+  return loaded(container, load, render, waiting);
 }
 
 /** What failed. `retry` is called by its button; `heading` is the element of the title. */
