@@ -5,8 +5,10 @@ import { showCohort } from "./board_cohort.js";
 import { apiQuery, clearFilters, filterForm, isFiltered, readQuery, writeQuery } from "./board_filters.js";
 import { allResults, loadCandidates, MAX_ROWS, nameOf, resultPages } from "./board_rows.js";
 import { columns, showCandidates } from "./board_table.js";
+import { actionsMenu } from "./candidate_actions.js";
 import { toast } from "./dialogs.js";
 import { fill, h } from "./dom.js";
+import { invite } from "./invite.js";
 import { empty, explain, failure } from "./states.js";
 import { addRows, dataTable, highlightRows, rowElement, showRows } from "./table.js";
 import { t } from "./texts.js";
@@ -30,11 +32,10 @@ class Board {
     this.hovered = null;
     this.cohort = null;
     this.name = (row) => nameOf(row, this.candidates.get(row.candidateId));
-    // The API refuses the order of hidden names.
-    const canSortByName = !(assessment.blind && me.person);
+    this.isBlind = assessment.blind && Boolean(me.person);
     this.table = dataTable({
       caption: t("board.title"),
-      columns: columns({ name: this.name, canSortByName }),
+      columns: columns({ name: this.name, canSortByName: !this.isBlind, menu: (row) => this.menu(row) }),
       rows: [],
       sort: this.sort,
       onSort: (sort) => this.change({ sort }),
@@ -62,7 +63,7 @@ class Board {
     this.moreButton = h("button", { type: "button", class: "secondary", hidden: true, onclick: () => this.more() }, t("board.more"));
     this.mark();
     return [
-      h("nav", { class: "trail", "aria-label": t("board.back") }, h("a", { href: "#/assessments" }, t("board.back"))),
+      h("p", { class: "trail" }, h("a", { href: "#/assessments" }, t("board.back"))),
       h(
         "div",
         { class: "page-head" },
@@ -93,11 +94,14 @@ class Board {
     const path = `/v1/assessments/${this.assessment.id}`;
     const stats = api.get(`${path}/cohort-stats`, { signal });
     const rows = this.loadRows();
-    await Promise.all([rows, this.loadCandidates(), rows.then(() => this.loadCohort(stats))]).catch((error) => this.fail(error));
+    await Promise.all([rows, rows.then(() => this.loadCandidates()), rows.then(() => this.loadCohort(stats))]).catch((error) => this.fail(error));
   }
 
+  /** Those who wait, for the state of their invitations; everybody if a name is missing that may be seen. */
   async loadCandidates() {
-    this.candidates = await loadCandidates(this.assessment.id, { signal: this.left });
+    const isNamed = this.isBlind || this.rows.every(({ candidateName }) => candidateName);
+    const status = isNamed ? "pending" : null;
+    this.candidates = await loadCandidates(this.assessment.id, { status, signal: this.left });
     this.showCandidates(this.rows);
   }
 
@@ -140,7 +144,7 @@ class Board {
   }
 
   showCandidates(rows) {
-    showCandidates(this.table, rows, this.candidates, { name: this.name });
+    showCandidates(this.table, rows, this.candidates, this.name);
   }
 
   more() {
@@ -244,8 +248,12 @@ class Board {
     }
   }
 
-  async invite() {
-    const { invite } = await import("./invite.js");
-    await invite(this.assessment, { onDone: () => this.load() });
+  invite() {
+    return invite(this.assessment, { onDone: () => this.load() });
+  }
+
+  menu(row) {
+    const candidate = { candidateId: row.candidateId, candidateName: this.name(row) };
+    return actionsMenu(candidate, this.assessment, { may: this.may, onChange: () => this.load() });
   }
 }

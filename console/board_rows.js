@@ -1,4 +1,4 @@
-// Where the board's rows come from: pages of the results, with the candidates' addresses, keys and invitations.
+// Where the board's rows come from: pages of the results, and the candidates' addresses, keys and invitations.
 
 import * as api from "./api.js";
 import { t } from "./texts.js";
@@ -28,13 +28,13 @@ export async function allResults(assessmentId, { signal } = {}) {
   return rows;
 }
 
-/** The candidates of an assessment by id, up to MAX_ROWS. Revoked ones are not among them. */
-export async function loadCandidates(assessmentId, { signal } = {}) {
+/** The candidates of an assessment by id, up to MAX_ROWS; with `status` only those. Revoked ones are not among them. */
+export async function loadCandidates(assessmentId, { status, signal } = {}) {
   const candidates = new Map();
   let after = null;
   do {
-    const page = await api.get(`/v1/assessments/${assessmentId}/keys`, { query: { limit: PAGE, after }, signal });
-    for (const candidate of page.keys) candidates.set(candidate.id, candidate);
+    const page = await api.get("/v1/candidates", { query: { assessmentId, status, limit: PAGE, after }, signal });
+    for (const candidate of page.candidates) candidates.set(candidate.id, candidate);
     after = page.next;
   } while (after && candidates.size < MAX_ROWS);
   return candidates;

@@ -5,24 +5,25 @@ import { factsInWords } from "./facts.js";
 import { METRICS } from "./metrics.js";
 import { rowElement } from "./table.js";
 import { t } from "./texts.js";
-import { formatMoment, formatRelative } from "./time.js";
+import { formatClock, formatDay, formatRelative } from "./time.js";
 
 /**
  * name -- `(row) => text`
+ * menu -- `(row) => node`
  * canSortByName -- not in a blind assessment
  */
-export function columns({ name, canSortByName }) {
+export function columns({ name, canSortByName, menu }) {
   return [
     { name: "candidateName", label: t("board.candidate"), sortable: canSortByName, value: name, render: (row) => candidateCell(row, name) },
-    { name: "status", label: t("board.status"), sortable: true, render: statusCell },
+    { name: "status", label: t("board.status"), sortable: true, wide: true, render: statusCell },
     { name: "redeemedAt", label: t("board.started"), sortable: true, wide: true, firstOrder: "desc", render: (row) => time(row.redeemedAt) },
     { name: "completedAt", label: t("board.finished"), sortable: true, wide: true, firstOrder: "desc", render: (row) => time(row.completedAt) },
     ...METRICS.map(metricColumn),
     { name: "testsPassed", label: t("board.tests"), sortable: true, wide: true, firstOrder: "desc", render: testsCell },
     { name: "scoreTotal", label: t("board.score"), hint: t("board.scoreHint"), sortable: true, numeric: true, firstOrder: "desc", render: scoreCell },
-    { name: "integrity", label: t("board.integrity"), hint: t("board.integrityHint"), wide: true, render: (row) => (row.sessionId ? factsInWords(row.integrityFacts) : dash()) },
+    { name: "integrity", label: t("board.integrity"), hint: t("board.integrityHint"), wide: true, render: recordCell },
     { name: "decision", label: t("board.decision"), sortable: true, render: decisionCell },
-    { name: "actions", label: h("span", { class: "visually-hidden" }, t("board.actions")), render: () => h("span", { "data-actions": true }) },
+    { name: "actions", label: h("span", { class: "visually-hidden" }, t("board.actions")), render: menu },
   ];
 }
 
@@ -35,16 +36,22 @@ const dash = () => h("span", { class: "quiet" }, t("metrics.none"));
 
 function candidateCell(row, name) {
   const details = row.externalId && h("span", { class: "quiet cell-note" }, row.externalId);
-  return [h("span", { "data-name": true }, name(row)), details];
+  const status = h("span", { class: "quiet cell-note narrow" }, t(`board.statuses.${row.status}`));
+  return [h("span", { "data-name": true }, name(row)), details, status];
 }
 
 function statusCell(row) {
-  return [h("span", { class: `pill status-${row.status}` }, t(`board.statuses.${row.status}`)), h("span", { class: "quiet cell-note", "data-note": true })];
+  const note = row.status === "expired" && !row.sessionId && t("board.neverStarted");
+  return [h("span", { class: `pill status-${row.status}` }, t(`board.statuses.${row.status}`)), h("span", { class: "quiet cell-note", "data-note": true }, note)];
 }
 
 function time(text) {
   if (!text) return dash();
-  return h("time", { datetime: text, title: formatMoment(text), class: "cell-time" }, formatMoment(text));
+  return h("time", { datetime: text, class: "cell-time" }, formatDay(text), h("span", { class: "quiet cell-note" }, formatClock(text)));
+}
+
+function recordCell(row) {
+  return row.metrics ? factsInWords(row.integrityFacts) : dash();
 }
 
 function testsCell({ testsPassed }) {
@@ -68,24 +75,22 @@ function decisionCell({ decision }) {
   return decision === "undecided" ? h("span", { class: "quiet" }, text) : h("span", { class: `pill decision-${decision}` }, text);
 }
 
-/** Add what the list of candidates knows to the rows of a table: names, notes about keys and invitations, and menus. */
-export function showCandidates(table, rows, candidates, { name, menu }) {
+/** Add what the list of candidates knows to the rows of a table: names, and notes about keys and invitations. */
+export function showCandidates(table, rows, candidates, name) {
   for (const row of rows) {
     const candidate = candidates.get(row.candidateId);
     const element = candidate && rowElement(table, row.candidateId);
     if (!element) continue;
     if (!row.candidateName) fill(element.querySelector("[data-name]"), name(row));
-    fill(element.querySelector("[data-note]"), statusNote(row, candidate));
-    const actions = element.querySelector("[data-actions]");
-    if (menu && !actions.firstChild) fill(actions, menu(candidate));
+    const note = noteOf(row, candidate);
+    if (note) fill(element.querySelector("[data-note]"), note);
   }
 }
 
-function statusNote(row, candidate) {
+function noteOf(row, candidate) {
   if (candidate.erasureRequestedAt) return t("board.erasureRequested");
-  if (row.sessionId) return null;
+  if (row.status !== "pending") return null;
   if (candidate.invite?.state === "failed") return t("board.inviteFailed");
-  if (row.status === "expired") return t("board.neverStarted");
   if (candidate.invite?.state === "queued") return t("board.inviteQueued");
   return t("board.expires", { when: formatRelative(candidate.expiresAt) });
 }

@@ -22,36 +22,37 @@ const marking = new WeakMap();
  * format -- the text of a value: `(value) => "1 h 12 min"`
  * values -- `[{id, value, label}]`, without nulls
  * median, quartiles -- a value and `[lower, upper]`; null if there is none
- * marked -- ids of values that are drawn larger, as diamonds with their label
+ * marked -- ids of values that are drawn larger, each in a shape of its own, with their labels below
+ * width -- in pixels at which texts have their size; the plot scales from there
  * onSelect -- called with the id of a value that is clicked, or chosen by arrow keys and Enter
  * onHover -- called with the id of the value under the pointer or in focus, and with null
  */
-export function stripPlot({ label, description, format, values, median = null, quartiles = null, marked = [], onSelect, onHover }) {
+export function stripPlot({ label, description, format, values, median = null, quartiles = null, marked = [], width = WIDTH, onSelect, onHover }) {
   const numbers = [...values.map(({ value }) => value), ...(quartiles ?? [])];
-  const scale = linear(Math.min(...numbers), Math.max(...numbers));
+  const scale = linear(Math.min(...numbers), Math.max(...numbers), width);
   const points = place([...values].sort((a, b) => a.value - b.value), scale);
   const marks = svg("g", { class: "plot-marks" });
   const readout = h("p", { class: "plot-readout", "aria-hidden": "true" });
   const middle = STRIP.middle;
   const drawing = [
     quartiles && box(scale(quartiles[0]), scale(quartiles[1])),
-    svg("line", { class: "plot-axis", x1: MARGIN, x2: WIDTH - MARGIN, y1: STRIP.axis, y2: STRIP.axis }),
+    svg("line", { class: "plot-axis", x1: MARGIN, x2: width - MARGIN, y1: STRIP.axis, y2: STRIP.axis }),
     svg("path", { class: "plot-dots", d: points.map(({ x, y }) => `M${x} ${y}h0`).join("") }),
     median !== null && svg("line", { class: "plot-median", x1: scale(median), x2: scale(median), y1: middle - 21, y2: STRIP.axis }),
-    median !== null && text(clamp(scale(median)), 13, t("plots.median", { value: format(median) }), "middle", "plot-strong"),
+    median !== null && text(clamp(scale(median), width), 13, t("plots.median", { value: format(median) }), "middle", "plot-strong"),
     points.length > 0 && text(MARGIN, STRIP.height - 3, format(points[0].value)),
-    points.length > 1 && text(WIDTH - MARGIN, STRIP.height - 3, format(points.at(-1).value), "end"),
+    points.length > 1 && text(width - MARGIN, STRIP.height - 3, format(points.at(-1).value), "end"),
     marks,
   ];
   const table = () => [[t("plots.name"), t("plots.value")], points.map((point) => [point.label, format(point.value)])];
-  const figure = frame({ label, description, height: STRIP.height, isInteractive: Boolean(onSelect), drawing, table });
+  const figure = frame({ label, description, width, height: STRIP.height, isInteractive: Boolean(onSelect), drawing, table });
   figure.querySelector("svg").after(readout);
   const byId = new Map(points.map((point) => [point.id, point]));
   marking.set(figure, (ids) => {
     const shown = ids.map((id) => byId.get(id)).filter(Boolean);
-    fill(marks, shown.map((point, n) => svg("path", { class: `plot-mark plot-series-${n % 4}`, d: shape("diamond", point.x, point.y, 7) })));
-    const texts = shown.map((point) => `${point.label}: ${format(point.value)}`);
-    fill(readout, texts.join(" · "));
+    fill(marks, shown.map((point, n) => mark(n, point.x, point.y)));
+    // The latest first: the line is cut where it is too long.
+    fill(readout, shown.map((point, n) => [icon(n), h("span", {}, `${point.label}: ${format(point.value)}`)]).reverse());
   });
   markPlot(figure, marked);
   if (onSelect && points.length) makeSelectable(figure, { label, points, format, onSelect, onHover, marked });
@@ -71,7 +72,7 @@ export function markPlot(figure, ids) {
  */
 export function dotPlot({ label, description, format, min, max, rows }) {
   const series = [...new Set(rows.flatMap(({ points }) => points.map((point) => point.series)))];
-  const scale = linear(min, max);
+  const scale = linear(min, max, WIDTH);
   const height = ROW.first + rows.length * ROW.height + 12;
   const ticks = max - min <= 10 ? Array.from({ length: Math.floor(max - min) + 1 }, (_, n) => min + n) : [min, max];
   const drawing = [
@@ -160,15 +161,10 @@ function asTable(label, table) {
 }
 
 function legend(series) {
-  const entry = (name, n) =>
-    h(
-      "li",
-      {},
-      svg("svg", { viewBox: "0 0 16 16", width: 16, height: 16, "aria-hidden": "true" }, mark(n, 8, 8)),
-      h("span", {}, name),
-    );
-  return h("ul", { class: "plot-legend" }, series.map(entry));
+  return h("ul", { class: "plot-legend" }, series.map((name, n) => h("li", {}, icon(n), h("span", {}, name))));
 }
+
+const icon = (n) => svg("svg", { class: "plot-icon", viewBox: "0 0 16 16", width: 16, height: 16, "aria-hidden": "true" }, mark(n, 8, 8));
 
 function dotRow(row, y, scale, series) {
   const line = y + ROW.line + 8;
@@ -212,12 +208,12 @@ function text(x, y, content, anchor = "start", className = "plot-text") {
   return svg("text", { class: className, x, y, "text-anchor": anchor }, content);
 }
 
-const clamp = (x) => Math.min(Math.max(x, 70), WIDTH - 70);
+const clamp = (x, width) => Math.min(Math.max(x, 70), width - 70);
 
 /** A function from a value to its x; all values in the middle if they are equal. */
-function linear(min, max) {
-  const width = WIDTH - 2 * MARGIN;
-  return (value) => round(max > min ? MARGIN + ((value - min) / (max - min)) * width : WIDTH / 2);
+function linear(min, max, width) {
+  const length = width - 2 * MARGIN;
+  return (value) => round(max > min ? MARGIN + ((value - min) / (max - min)) * length : width / 2);
 }
 
 const round = (number) => Math.round(number * 10) / 10;

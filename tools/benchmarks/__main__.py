@@ -23,6 +23,11 @@ def main() -> None:
         scale.scale(options.scale)
     elif options.recording:
         recording.measure()
+    elif options.console:
+        # Needs playwright.
+        from tools.benchmarks import console
+
+        console.measure()
     elif options.footprint:
         footprint.measure()
     else:
@@ -57,6 +62,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--recording", action="store_true", help="measure what recording adds to a model call"
     )
+    parser.add_argument("--console", action="store_true", help="measure the console's pages in Chromium")
     return parser.parse_args()
 
 
