@@ -36,6 +36,7 @@ API_BLUEPRINTS = (
     "blueprints.rubrics",
     "blueprints.org",
     "blueprints.people",
+    "blueprints.sign_in",
     "blueprints.webhooks",
     "blueprints.feed",
     "blueprints.privacy",

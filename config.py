@@ -287,6 +287,9 @@ class Config:
     ratelimit_webhook_tests: str = _setting(
         "10 per minute", "Maximum test messages and redeliveries per webhook.", rate
     )
+    ratelimit_sign_in_mails: str = _setting(
+        "5 per 15 minutes", "Maximum sign-in mails per address; 20 times as many per network.", rate
+    )
     cors_origins: tuple[str, ...] | None = _setting(
         None,
         "Origins of web pages that may call the API, such as https://app.example.com, separated by commas.",

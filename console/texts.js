@@ -27,6 +27,23 @@ const texts = {
   // -- sign_in.js
   signIn: {
     signOut: "Sign out",
+    title: "Sign in",
+    signIn: "Sign in",
+    email: "Email address",
+    emailHint: "You get a link that signs you in. It works once, for 15 minutes.",
+    sendMail: "Email me a link",
+    mailSentTitle: "Check your mail",
+    mailSent: "If this address belongs to a member of a hiring team, a link is on its way. It works once, for 15 minutes.",
+    token: "API token",
+    tokenHint: "For a first start: the token that the service printed, or one of an administrator. It starts with psk_live_.",
+    withToken: "Use an API token instead",
+    linkOpened: "Your link is ready. Continue to sign in to this browser for 12 hours.",
+    again: "Sign in another way",
+    choose: "Which organization?",
+    httpsTitle: "Signing in needs https",
+    https: "This service has a plain http address, where a sign-in could be read by others. Ask whoever runs it to set up https.",
+    otherAddressTitle: "The console has another address",
+    otherAddress: "Open {url}",
   },
   // -- assessments.js, assessment_form.js
   assessments: {

@@ -27,7 +27,9 @@ def main() -> None:
         service.prepare()
         service.start()
         print(
-            f"Proofstone is running. API docs: http://localhost:{port}/docs (press Ctrl-C to stop)",
+            f"Proofstone is running (press Ctrl-C to stop).\n"
+            f"  Console:   http://localhost:{port}/console\n"
+            f"  API docs:  http://localhost:{port}/docs",
             flush=True,
         )
         service.watch()
