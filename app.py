@@ -99,6 +99,7 @@ def create_app(settings: config.Config | None = None) -> Flask:
     app.register_blueprint(
         import_module("console.blueprint").blp
     )  # The console can be deleted with this line.
+    app.register_blueprint(import_module("oidc").blp)  # OpenID Connect can be deleted with this line.
     # How model calls are recorded. Without `rules.agents`, they are only forwarded.
     app.extensions["dialects"] = import_module("rules.agents.dialects").DIALECTS
     error_handlers.register(app)

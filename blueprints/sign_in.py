@@ -26,8 +26,9 @@ def get_sign_in_methods():
 
     Only those that are set up. Signing in needs https, or a service on the same machine.
     """
+    ways = {"oidc": setting("OIDC_ISSUER"), "mail": setting("SMTP_URL"), "token": True}
     return {
-        "methods": ["mail", "token"] if setting("SMTP_URL") else ["token"],
+        "methods": [name for name, is_set_up in ways.items() if is_set_up],
         "https_required": not sign_ins.is_possible_at(setting("BASE_URL")),
         "console_url": f"{setting('BASE_URL')}/console",
     }

@@ -28,8 +28,15 @@ export async function show(main, params, { query, go, setTitle }) {
   fill(main, card);
   const body = h("div");
   fill(card, h("h1", { tabindex: "-1" }, t("signIn.title")), body);
-  if (grant) fill(body, confirmGrant(body, grant, enter, go));
-  else await loaded(body, () => api.get("/v1/sign-in"), (ways) => waysToSignIn(ways, enter));
+  const error = query.get("error");
+  if (grant) {
+    fill(body, confirmGrant(body, grant, enter, go));
+    // A grant of the company's account was made for this very page.
+    if (query.get("now")) body.querySelector("button").click();
+  } else {
+    await loaded(body, () => api.get("/v1/sign-in"), (ways) => [error && oidcError(error), waysToSignIn(ways, enter)]);
+    if (error) history.replaceState(null, "", "#/sign-in");
+  }
 }
 
 /** The console's page to return to. */
@@ -44,13 +51,24 @@ function waysToSignIn({ methods, httpsRequired, consoleUrl }, enter) {
     return notice(t("signIn.otherAddressTitle"), h("a", { href: consoleUrl }, t("signIn.otherAddress", { url: consoleUrl })));
   }
   const forms = [];
+  if (methods.includes("oidc")) {
+    const { root } = document.documentElement.dataset;
+    forms.push(h("p", {}, h("a", { class: "primary", href: `${root}/sign-in/oidc` }, t("signIn.withOidc"))));
+  }
   if (methods.includes("mail")) forms.push(mailForm());
-  forms.push(tokenForm(enter, !methods.includes("mail")));
+  forms.push(tokenForm(enter, methods.length === 1));
   return forms;
 }
 
 function notice(title, ...content) {
   return h("div", { class: "notice bad", role: "alert" }, h("strong", {}, title), h("p", {}, ...content));
+}
+
+const OIDC_ERRORS = ["unavailable", "state", "denied", "invalid", "unverified", "domain", "unknown"];
+
+function oidcError(code) {
+  const name = code.replace("oidc_", "");
+  return notice(t("signIn.oidcTitle"), t(`signIn.oidc.${OIDC_ERRORS.includes(name) ? name : "invalid"}`));
 }
 
 function mailForm() {

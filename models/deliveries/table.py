@@ -18,9 +18,9 @@ class Delivery(Leased, Model):
     """One message to a candidate or a person, or one removal.
 
     A message is an `invitation`, a `reminder`, a `person_invitation` or a `sign_in` to `address`, a mailbox. It is
-    `queued`, then `sent`, `saved` (as a file), `failed` or `canceled`; or it is `suppressed` (models/deliveries/limit.py). A
-    `removal` deletes an object from the bundle store or a saved email, and ends as `done`. `subject_id` is the
-    id of the candidate key or of the person; for an object it is the session's id.
+    `queued`, then `sent`, `saved` (as a file), `failed` or `canceled`; or it is `suppressed`
+    (models/deliveries/limit.py). A `removal` deletes an object from the bundle store or a saved email, and ends as
+    `done`. `subject_id` is the id of the candidate key or of the person; for an object it is the session's id.
     """
 
     personal_data = PersonalData("messages", "Invitations sent to you.")
