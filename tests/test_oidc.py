@@ -106,6 +106,10 @@ def test_an_id_token_with_another_nonce_is_refused(browser):
 
 def test_an_id_token_for_another_audience_is_refused(browser, app, monkeypatch):
     query = authorize(browser)
+    # The provider issues the token, to the client that asked for the code.
+    with app.app_context():
+        client = oidc._client()
+    monkeypatch.setattr(oidc, "_client", lambda: client)
     monkeypatch.setitem(app.config, "OIDC_CLIENT_ID", "another")
     assert answer(browser, query) == {"error": "oidc_invalid"}
 
