@@ -27,9 +27,8 @@ def main() -> None:
         service.prepare()
         service.start()
         print(
-            f"Proofstone is running (press Ctrl-C to stop).\n"
-            f"  Console:   http://localhost:{port}/console\n"
-            f"  API docs:  http://localhost:{port}/docs",
+            f"Proofstone is running. Console: http://localhost:{port}/console, "
+            f"API docs: http://localhost:{port}/docs (press Ctrl-C to stop)",
             flush=True,
         )
         service.watch()
