@@ -223,3 +223,20 @@ def test_plain_http_is_refused_except_on_this_machine(app, monkeypatch, page, ur
     assert page.get("/v1/sign-in").json["httpsRequired"] is True
     response = page.request("POST", "/v1/sign-in", json={"token": "x"}, headers={"Origin": url})
     assert refusal(response) == (403, "https_required")
+
+
+def test_mails_and_made_up_grants_are_limited(limited, bob):
+    """Per mailbox, and for mailboxes of nobody as well; made-up grants are guesses."""
+    page = Caller(limited(RATELIMIT_REFUSED="5 per minute"), **ORIGIN)
+    for email in (bob.email, "no@example.com"):
+        answers = [page.post("/v1/sign-in/mail", {"email": email}).status_code for _ in range(6)]
+        assert answers == [202] * 5 + [429]
+    guesses = [page.post("/v1/sign-in", {"grant": f"pss_{n}"}).status_code for n in range(6)]
+    assert guesses == [410] * 5 + [429]
+
+
+def test_a_sign_in_has_its_own_limit(limited, bob):
+    limited_app = limited(RATELIMIT_DEFAULT="2 per minute")
+    one, other = by_cookie(limited_app, bob), by_cookie(limited_app, bob)
+    assert [one.get("/v1/me").status_code for _ in range(3)] == [200, 200, 429]
+    assert other.get("/v1/me").status_code == 200
