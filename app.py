@@ -37,6 +37,7 @@ API_BLUEPRINTS = (
     "blueprints.rubrics",
     "blueprints.org",
     "blueprints.people",
+    "blueprints.sign_in",
     "blueprints.webhooks",
     "blueprints.feed",
     "blueprints.privacy",
@@ -97,6 +98,7 @@ def create_app(settings: config.Config | None = None) -> Flask:
         app.register_blueprint(import_module(name).blp, url_prefix="/v1")
     app.register_blueprint(import_module("blueprints.docs").blp)
     app.register_blueprint(import_module("console.blueprint").blp)
+    app.register_blueprint(import_module("oidc").blp)
     # How model calls are recorded. Without `rules.agents`, they are only forwarded.
     app.extensions["dialects"] = import_module("rules.agents.dialects").DIALECTS
     error_handlers.register(app)

@@ -425,7 +425,8 @@ def _organization_line(organization: Organization) -> str:
 
 
 def _echo_tokens(organization: Organization, indent: str = "") -> None:
-    for row in ApiToken.select().where(ApiToken.organization == organization).order_by(ApiToken.id):
+    tokens = ApiToken.select().where(ApiToken.organization == organization, ApiToken.last_four != "")
+    for row in tokens.order_by(ApiToken.id):
         expiry = f"until {format_timestamp(row.expires_at)}" if row.expires_at else "valid"
         state = "revoked" if row.revoked_at else expiry
         owner = f"  ({row.person_name})" if row.person else ""

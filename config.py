@@ -92,6 +92,13 @@ def origins(value: str) -> tuple[str, ...]:
     return listed
 
 
+def domains(value: str) -> tuple[str, ...]:
+    listed = tuple(domain.strip().lower() for domain in value.split(","))
+    if not all(re.fullmatch(r"[a-z0-9-]+(\.[a-z0-9-]+)+", domain) for domain in listed):
+        raise ValueError("domains such as example.com,example.org")
+    return listed
+
+
 def integer(value: str, minimum: int = 0) -> int:
     if not value.isascii() or not value.isdigit() or int(value) < minimum:
         raise ValueError(f"an integer of at least {minimum}")
@@ -287,6 +294,19 @@ class Config:
     ratelimit_webhook_tests: str = _setting(
         "10 per minute", "Maximum test messages and redeliveries per webhook.", rate
     )
+    ratelimit_sign_in_mails: str = _setting(
+        "5 per 15 minutes", "Maximum sign-in mails per address; 20 times as many per network.", rate
+    )
+    oidc_issuer: str | None = _setting(
+        None, "Issuer URL of the OpenID provider that people sign in at; without it, there is none.", http_url
+    )
+    oidc_client_id: str | None = _setting(None, "Client id of this service at the OpenID provider.", secret)
+    oidc_client_secret: str | None = _setting(None, "Client secret that belongs to OIDC_CLIENT_ID.", secret)
+    oidc_allowed_domains: tuple[str, ...] | None = _setting(
+        None,
+        "Domains of the addresses that may sign in at the provider, separated by commas; without it, any.",
+        domains,
+    )
     cors_origins: tuple[str, ...] | None = _setting(
         None,
         "Origins of web pages that may call the API, such as https://app.example.com, separated by commas.",
@@ -323,6 +343,19 @@ def load(environment: Mapping[str, str] = os.environ) -> Config:
         raise InvalidSetting("PROXY_STREAMS is invalid: expected a number below WEB_THREADS.")
     if (settings.s3_access_key_id is None) != (settings.s3_secret_access_key is None):
         raise InvalidSetting("S3_ACCESS_KEY_ID is invalid: expected S3_SECRET_ACCESS_KEY too, or neither.")
+    if (
+        len(
+            {
+                settings.oidc_issuer is None,
+                settings.oidc_client_id is None,
+                settings.oidc_client_secret is None,
+            }
+        )
+        > 1
+    ):
+        raise InvalidSetting(
+            "OIDC_ISSUER is invalid: expected OIDC_CLIENT_ID and OIDC_CLIENT_SECRET too, or none."
+        )
     return settings
 
 

@@ -74,6 +74,19 @@ InsufficientScope = _refusal(
     403, "insufficient_scope", "This operation requires a token with the scope `write`."
 )
 InsufficientRole = _refusal(403, "insufficient_role", "Your role does not allow this operation.")
+ForeignOrigin = _refusal(
+    403,
+    "foreign_origin",
+    "A sign-in works only for the console's own pages. Open the console at BASE_URL, or send an API token.",
+)
+HttpsRequired = _refusal(
+    403,
+    "https_required",
+    "Signing in needs https. Set BASE_URL to an https address, or use http://localhost.",
+)
+SignInExpired = _refusal(
+    410, "sign_in_expired", "This sign-in link has expired or was already used. Request a new one."
+)
 UploadRefused = _refusal(
     403, "upload_refused", "This upload URL is invalid or has expired. Request a new one."
 )

@@ -5,10 +5,10 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
-from flask import request
+from flask import g, request
 
 from access import caller
-from models import ApiToken, db
+from models import ApiToken, CandidateKey, db
 from models.audit import Actor, AuditEntry
 from schemas.base import camel
 from web.access_log import current_id
@@ -65,7 +65,7 @@ def reading(view: Callable) -> Callable:
 
 def record_export(action: str) -> None:
     """Record that the caller exports a list of candidates."""
-    AuditEntry.record(caller.organization_id, action, Actor.of(caller), **_origin())
+    AuditEntry.record(caller.organization_id, action, Actor.of(caller), **origin())
 
 
 def record_candidate(key: Any, action: str) -> None:
@@ -84,13 +84,14 @@ def _columns(view: Callable) -> dict[str, Any]:
         "action": camel(view.__name__),
         **{f"actor_{name}": value for name, value in Actor.of(caller)._asdict().items()},
         "members": known_members(),
-        **_origin(),
+        **origin(),
     }
 
 
-def _origin() -> dict[str, str | None]:
+def origin() -> dict[str, Any]:
+    """The columns of where the request came from."""
     # A candidate's address is personal data, which cannot be erased from this log.
-    address = request.remote_addr if isinstance(caller, ApiToken) else None
+    address = None if isinstance(g.get("caller"), CandidateKey) else request.remote_addr
     return {"came_from": address, "request_id": current_id()}
 
 

@@ -1,4 +1,7 @@
-"""Authentication: a chain of headers that accepts API tokens or candidate keys (R1, R4)."""
+"""Authentication: a chain of headers that accepts API tokens or candidate keys (R1, R4).
+
+Without such a header, the cookie of a sign-in is accepted where API tokens are.
+"""
 
 from collections.abc import Callable
 from functools import wraps
@@ -8,9 +11,9 @@ from typing import Any, get_args
 from flask import g, request
 from werkzeug.exceptions import HTTPException
 
-from access import guesses, refuses
-from errors import InsufficientRole, InsufficientScope, Unauthenticated, UnknownParameter
-from models import ApiToken, CandidateKey
+from access import console, guesses, refuses
+from errors import ForeignOrigin, InsufficientRole, InsufficientScope, Unauthenticated, UnknownParameter
+from models import ApiToken, CandidateKey, SignIn
 from web.access_log import record_caller
 from web.json import MAX_BODY_BYTES, refuse_body
 from web.unknown_names import check_query, names_of
@@ -42,7 +45,17 @@ def _candidate_key(text: str) -> CandidateKey:
     return key
 
 
-# Another credential of people is another entry, which returns a token of the person.
+def _sign_in(secret: str) -> ApiToken:
+    """The token that acts for the sign-in with this secret, with the scope of the person's role."""
+    console.require_console()
+    with guesses.lookup(secret):
+        token = SignIn.authenticate(secret)
+        if token is None:
+            raise Unauthenticated()
+    token.sign_in.record_use()
+    return token
+
+
 CHAIN: Chain = {"Authorization": _api_token, "X-API-Key": _candidate_key}
 # For what candidates' tools call: they send the candidate key in either header (R1, R39).
 CANDIDATE_CHAIN: Chain = {
@@ -106,26 +119,44 @@ def presented_key() -> str:
 
 
 def authenticate(kinds: type | UnionType, scope: str = "read", chain: Chain = CHAIN) -> Any:
-    """The request's ApiToken or CandidateKey. Raises Unauthenticated, InsufficientScope and InsufficientRole."""
+    """The request's ApiToken or CandidateKey.
+
+    Raises Unauthenticated, InsufficientScope and InsufficientRole, and ForeignOrigin for a cookie (access/console.py).
+    """
+    row = _look_up(kinds, chain)
+    if row is None:
+        raise Unauthenticated()
+    record_caller("reviewer" if isinstance(row, ApiToken) else "candidate", row.id)
+    if not isinstance(row, kinds):
+        raise Unauthenticated()
+    if isinstance(row, ApiToken):
+        row.require_scope(scope)
+    return row
+
+
+def _look_up(kinds: type | UnionType, chain: Chain) -> Any:
+    """The row of the first credential, or None. The cookie counts last, and only where API tokens are accepted."""
     for header, look_up in chain.items():
         credential = request.headers.get(header)
         if credential is not None:
-            row = look_up(credential)
-            record_caller("reviewer" if isinstance(row, ApiToken) else "candidate", row.id)
-            if not isinstance(row, kinds):
-                break
-            if isinstance(row, ApiToken):
-                row.require_scope(scope)
-            return row
-    raise Unauthenticated()
+            return look_up(credential)
+    secret = console.presented_secret() if ApiToken in _each(kinds) else ""
+    return _sign_in(secret) if secret else None
+
+
+def _each(kinds: type | UnionType) -> tuple[Any, ...]:
+    return get_args(kinds) or (kinds,)
 
 
 _TOKEN = {"type": "http", "scheme": "bearer", "bearerFormat": "psk_live_..."}
 _KEY = {"type": "apiKey", "in": "header", "name": "X-API-Key"}
+_COOKIE = {"type": "apiKey", "in": "cookie", "name": console.COOKIE}
 _BEARER_KEY = {"type": "http", "scheme": "bearer", "bearerFormat": "PST-XXXX-XXXX"}
 SCHEMES = {
     "reviewerToken": _TOKEN
     | {"description": "API token, from `flask token create` or `POST /v1/org/tokens`."},
+    "signIn": _COOKIE
+    | {"description": "Sign-in to the console. Changes also need its headers: for programs, use a token."},
     "candidateKey": _KEY | {"description": "Candidate key, `PST-XXXX-XXXX`."},
     "candidateBearer": _BEARER_KEY
     | {"description": "Candidate key, for the model proxies, hooks and telemetry."},
@@ -135,13 +166,16 @@ _SCHEME_OF = {ApiToken: "reviewerToken", CandidateKey: "candidateKey"}
 
 def _declare(wrapper: Any, kinds: type | UnionType, scope: str = "read", chain: Chain = CHAIN) -> Any:
     """Store the allowed callers, and the operation's `security` and refusals for OpenAPI."""
-    schemes = [_SCHEME_OF[kind] for kind in get_args(kinds) or (kinds,)]
+    schemes = [_SCHEME_OF[kind] for kind in _each(kinds)]
+    schemes += ["signIn"] if ApiToken in _each(kinds) else []
     schemes += ["candidateBearer"] if chain is CANDIDATE_CHAIN else []
     wrapper.access = (kinds, scope)
+    wrapper.schemes = schemes
     wrapper.security = [{scheme: []} for scheme in schemes]
-    refuses_unknown = ApiToken in (get_args(kinds) or (kinds,)) and not hasattr(wrapper, "reports_unknown")
-    changes = scope != "read"
+    is_reviewers, changes = ApiToken in _each(kinds), scope != "read"
+    refuses_unknown = is_reviewers and not hasattr(wrapper, "reports_unknown")
     refusals = {InsufficientScope: changes, InsufficientRole: changes, UnknownParameter: refuses_unknown}
+    refusals |= {ForeignOrigin: is_reviewers}
     return refuses(Unauthenticated, *(refusal for refusal, is_possible in refusals.items() if is_possible))(
         wrapper
     )

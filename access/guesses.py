@@ -15,14 +15,14 @@ from limits import RateLimitItem, parse
 
 from access.addresses import Network, database_errors_ignored, networks_of
 from access.counters import Counters, Usage, fingerprint
-from errors import KeyExpired, KeyNotFound, Unauthenticated
+from errors import KeyExpired, KeyNotFound, SignInExpired, Unauthenticated
 from models import AcceptedSender, AccessHour, clock
 from models.accepted_senders import RETENTION, sender_fingerprint
 from rules import candidate_keys
 from web.access_log import record_guess
 
 REFUSED, ACCEPTED = "RATELIMIT_REFUSED", "accepted"
-WRONG_CREDENTIAL = (Unauthenticated, KeyNotFound, KeyExpired)
+WRONG_CREDENTIAL = (Unauthenticated, KeyNotFound, KeyExpired, SignInExpired)
 # A client repeats a revoked key hundreds of times. That is one guess, and must not lock out its neighbors.
 ONE_GUESS = parse("1 per hour")
 # Without a limit, a client with a large network could fill the store.

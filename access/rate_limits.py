@@ -8,14 +8,16 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from flask import Flask, Response, current_app, g, request
-from limits import RateLimitItem, parse
+from limits import parse
 
+from access import console
 from access.addresses import AddressMonitor, networks_of
 from access.counters import Counters, Usage, fingerprint
 from access.guesses import REFUSED, Guesses
 from config import is_local_url
 
 DEFAULT, INGEST, WEBHOOK_TESTS = "RATELIMIT_DEFAULT", "RATELIMIT_INGEST", "RATELIMIT_WEBHOOK_TESTS"
+SIGN_IN_MAILS = "RATELIMIT_SIGN_IN_MAILS"
 HEADERS = ("Authorization", "X-API-Key")
 
 
@@ -29,7 +31,11 @@ class LimitedRequest(NamedTuple):
     @classmethod
     def current(cls, view: Any) -> "LimitedRequest":
         # As for authentication, the first header that is present decides.
-        credential = next((text for name in HEADERS if (text := request.headers.get(name)) is not None), "")
+        credential = next((text for name in HEADERS if (text := request.headers.get(name)) is not None), None)
+        if credential is None:
+            # A foreign page must not use up the person's requests.
+            accepts_cookie = "signIn" in getattr(view, "schemes", ()) and console.is_from_console()
+            credential = console.presented_secret() if accepts_cookie else ""
         return cls(view, networks_of(request.remote_addr or "")[0].name, credential)
 
     @property
@@ -54,10 +60,10 @@ def setting_of(view: Any) -> str | None:
     return getattr(view, "rate_limit", DEFAULT)
 
 
-def count(setting: str, row_id: Any) -> None:
-    """Count an operation against the row's own limit. Raises TooManyRequests if the limit is reached."""
+def count(setting: str, row_id: Any, allowance: int = 1) -> None:
+    """Count an operation against the row's own limit, multiplied by `allowance`. Raises TooManyRequests."""
     if limiter := current_app.extensions.get("rate_limiter"):
-        limiter.count(setting, str(row_id))
+        limiter.count(setting, str(row_id), allowance)
 
 
 def register(app: Flask) -> None:
@@ -74,7 +80,9 @@ class RateLimiter:
     """Counts each request before it is processed."""
 
     def __init__(self, settings: Any, counters: Counters) -> None:
-        self._limits = {name: parse(settings[name]) for name in (DEFAULT, INGEST, WEBHOOK_TESTS)}
+        self._limits = {
+            name: parse(settings[name]) for name in (DEFAULT, INGEST, WEBHOOK_TESTS, SIGN_IN_MAILS)
+        }
         self._counters = counters
         self._monitor = None if is_local_url(settings["BASE_URL"]) else AddressMonitor()
 
@@ -88,8 +96,9 @@ class RateLimiter:
             self._monitor.record(request.remote_addr or "")
         g.rate_limit = self.count(setting, LimitedRequest.current(view).counted_as)
 
-    def count(self, setting: str, counted_as: str) -> Usage:
-        usage = self._hit(self._limits[setting], setting, counted_as)
+    def count(self, setting: str, counted_as: str, allowance: int = 1) -> Usage:
+        limit = self._limits[setting]
+        usage = Usage(limit.amount * allowance, *self._counters.hit(limit, setting, counted_as))
         if usage.used > usage.limit:
             g.rate_limit = usage
             raise usage.refusal
@@ -100,6 +109,3 @@ class RateLimiter:
         if (usage := g.get("rate_limit")) is not None:
             response.headers.extend(usage.headers)
         return response
-
-    def _hit(self, limit: RateLimitItem, *ids: str) -> Usage:
-        return Usage(limit.amount, *self._counters.hit(limit, *ids))

@@ -77,6 +77,33 @@ def compose_person_invitation(invitation: PersonInvitation, sender: str, now: da
     return message
 
 
+@dataclass(frozen=True)
+class SignInLink:
+    """The content of the mail with a link to sign in; `secret` is that of a grant."""
+
+    message_id: str
+    to_address: str
+    name: str
+    secret: str
+    expires_at: datetime
+    base_url: str
+
+
+def compose_sign_in(link: SignInLink, sender: str, now: datetime) -> EmailMessage:
+    """Compose the mail as text. Raises PermanentFailure as `compose`."""
+    message = _message(_address(link.name, link.to_address), link.message_id, sender, now)
+    message["Subject"] = "Sign in to Proofstone"
+    values = {
+        "name": one_line(link.name, MAX_NAME_CHARACTERS),
+        "expiry": format_date_time(link.expires_at),
+        # After the #, so that no server, proxy or log sees the secret.
+        "link": f"{link.base_url}/console#/sign-in?grant={link.secret}",
+    }
+    text = templates.get_template("sign_in.txt").render(values)
+    message.set_content(text, cte=_encoding(text))
+    return message
+
+
 def compose(invitation: Invitation, sender: str, now: datetime) -> EmailMessage:
     """Compose the mail as text and HTML, from a sender such as `Proofstone <no-reply@example.com>`.
 

@@ -27,6 +27,7 @@ from models.scores import CompletedScoring, Score
 from models.seals import Seal
 from models.service_secrets import ServiceSecret, upload_secret
 from models.sessions import Arrival, Consent, Event, FinalSeal, Session, SigningKey
+from models.sign_ins import SignIn, SignInGrant
 from models.submissions import BundleUpload, ClientReport, Submission
 from models.task_failures import TaskFailure
 from models.webhooks import Webhook, WebhookDelivery
@@ -37,5 +38,5 @@ TABLES: list[Any] = [
     CandidateKey, Consent, Session, CohortRollup, CohortCount, ModelUsage, ModelReservation, Webhook,
     WebhookDelivery, IdempotentRequest, Delivery, Score, CompletedScoring, BundleUpload, Submission, HandIn,
     HandInFile, ClientReport, SigningKey, Seal, Event, FinalSeal, ServiceSecret, Erasure, DailyTask, AcceptedSender,
-    AccessHour, Heartbeat, TaskFailure,
+    AccessHour, Heartbeat, TaskFailure, SignIn, SignInGrant,
 ]  # fmt: skip

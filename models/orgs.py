@@ -109,6 +109,8 @@ class ApiToken(Model):
     """
 
     kind = "service"
+    # The SignIn that the request came with, if it came with the cookie (models/sign_ins.py).
+    sign_in: Any = None
 
     person_id: Any
     organization = peewee.ForeignKeyField(Organization)
@@ -146,12 +148,21 @@ class ApiToken(Model):
         if not api_tokens.is_well_formed(text):
             return None
         for values in sql.rows(_API_TOKEN, fingerprint=api_tokens.fingerprint(text), now=clock.now()):
-            token = _TOKEN.build(values[: len(_TOKEN)])
-            token.organization = _ORGANIZATION.build(values[len(_TOKEN) : -len(_PERSON)])
-            if token.person_id is not None:
-                token.person = _PERSON.build(values[-len(_PERSON) :])
-            return token
+            return build_caller(values)
         return None
+
+    @classmethod
+    def for_sign_ins(cls, person: Person) -> "ApiToken":
+        """The row that acts for a person who signed in without a token, created at their first sign-in.
+
+        It is revoked from the start and no text has its fingerprint: it authenticates nobody, is in no list, and counts
+        for nothing. Scores, decisions and idempotent requests refer to it, as they do to tokens.
+        """
+        columns: dict[str, Any] = {"organization": person.organization_id, "person": person, "scope": "write"}
+        columns |= {"name": "Console", "last_four": "", "revoked_at": clock.now()}
+        fingerprint = f"{SIGN_INS_OF}{person.id}"
+        cls.insert(fingerprint=fingerprint, **columns).on_conflict_ignore().execute()
+        return cls.get(cls.fingerprint == fingerprint)
 
     @classmethod
     def visible_to(cls, caller: "ApiToken") -> Query:
@@ -237,7 +248,18 @@ class ApiToken(Model):
             self.set_once("revoked_at")
 
 
+SIGN_INS_OF = "sign-ins of "
 _TOKEN = sql.Columns(ApiToken, "t", "id organization person name scope expires_at last_used_at")
 _ORGANIZATION = sql.Columns(Organization, "o")
 _PERSON = sql.Columns(Person, "p", "id organization name email role active")
-_API_TOKEN = sql.API_TOKEN.format(token=_TOKEN.text, organization=_ORGANIZATION.text, person=_PERSON.text)
+CALLER_COLUMNS = {"token": _TOKEN.text, "organization": _ORGANIZATION.text, "person": _PERSON.text}
+_API_TOKEN = sql.API_TOKEN.format(**CALLER_COLUMNS)
+
+
+def build_caller(values: Any) -> ApiToken:
+    """A token with its organization and person, from the values of CALLER_COLUMNS."""
+    token = _TOKEN.build(values[: len(_TOKEN)])
+    token.organization = _ORGANIZATION.build(values[len(_TOKEN) : -len(_PERSON)])
+    if token.person_id is not None:
+        token.person = _PERSON.build(values[-len(_PERSON) :])
+    return token

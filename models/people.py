@@ -12,6 +12,7 @@ from models.base import Query, clock, db, new_id
 from models.deliveries import Delivery, outbox
 from models.idempotency import IdempotentRequest
 from models.orgs import ApiToken, Organization, Person
+from models.sign_ins import SignIn
 from rules import roles
 from rules.mail_addresses import mailbox
 
@@ -80,6 +81,8 @@ def _change(person: Person, values: dict[str, Any]) -> None:
         return
     was_admin = _is_active_admin(person)
     person.update_columns(**changed, updated_at=clock.now())
+    if not person.active:
+        SignIn.end_of_person(person)
     if was_admin and not _is_active_admin(person) and not _active_admins(person.organization_id).exists():
         raise errors.LastAdmin()
 

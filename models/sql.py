@@ -84,6 +84,15 @@ API_TOKEN = """
       AND (t.person_id IS NULL OR p.active)
 """
 
+SIGN_IN = """
+    SELECT {sign_in}, {token}, {organization}, {person}
+    FROM sign_ins s JOIN reviewers t ON t.id = s.token_id JOIN organizations o ON o.id = t.organization_id
+    LEFT JOIN people p ON p.id = t.person_id
+    WHERE s.fingerprint = :fingerprint AND s.ended_at IS NULL AND s.expires_at > :now
+      AND (s.method <> 'token' OR t.revoked_at IS NULL AND (t.expires_at IS NULL OR t.expires_at > :now))
+      AND (t.person_id IS NULL OR p.active)
+"""
+
 CANDIDATE_KEY = """
     SELECT {key}, a.id, a.organization_id, a.title, a.role, a.task_brief, a.repo_url, a.issue_id, a.rubric_id,
            a.time_limit_minutes, a.expires_in_days, a.created_at, a.updated_at

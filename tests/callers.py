@@ -5,7 +5,10 @@ from typing import Any
 from flask import Flask
 from werkzeug.test import TestResponse
 
-from models import ApiToken, CandidateKey, Organization, Person
+from access.console import COOKIE
+from models import ApiToken, CandidateKey, Organization, Person, SignIn
+
+CONSOLE_HEADERS = {"Origin": "http://localhost:8000", "X-Proofstone-Console": "1"}
 
 
 class Caller:
@@ -29,6 +32,15 @@ class Caller:
         """A person with a token."""
         row, token = ApiToken.issue(person.organization, f"Token of {person.name}", scope, person=person)
         return cls(app, row, Authorization=f"Bearer {token}")
+
+    @classmethod
+    def signed_in(cls, app: Flask, person: Person, **headers: str) -> "Caller":
+        """A person who is signed in to the console, whose pages send the request; `headers` replace theirs."""
+        row, secret = SignIn.start(ApiToken.for_sign_ins(person), "mail")
+        caller = cls(app, row, **(CONSOLE_HEADERS | headers), Cookie=f"{COOKIE}={secret}")
+        # The test client would send the cookies of earlier responses instead.
+        caller.client = app.test_client(use_cookies=False)
+        return caller
 
     @classmethod
     def candidate(cls, app: Flask, key: CandidateKey) -> "Caller":

@@ -124,11 +124,16 @@ def add_event(session: Session, event: dict[str, Any]) -> str:
 def make_settings(organization: Organization, word: str = "one") -> dict[str, Any]:
     """One of each resource of an organization, with `word` in its text columns."""
     webhook = make_webhook(organization, description=f"Webhook {word}")
+    person = make_person(organization, name=f"Person{word}")
+    sign_in = {"token": models.ApiToken.for_sign_ins(person), "fingerprint": word + str(person.id)}
+    expires_at = models.clock.now() + timedelta(hours=1)
+    models.SignIn.create(method="mail", expires_at=expires_at, **sign_in)
+    models.SignInGrant.request_mail(f"{word}@nobody.example")
     return {
         "issue_id": make_issue(organization, title=f"Issue {word}").id,
         "rubric_id": make_rubric(organization, name=f"Rubric {word}").id,
         "token_id": models.ApiToken.issue(organization, f"Token {word}", "write")[0].id,
-        "person_id": make_person(organization, name=f"Person{word}").id,
+        "person_id": person.id,
         "webhook_id": webhook.id,
         "message_id": outbox.enqueue_test(webhook).id,
     }

@@ -30,6 +30,7 @@ def apply_retention() -> int:
 
 # Every second.
 TASKS: tuple[Task, ...] = (
+    ("sign_in_mails", models.SignInGrant.queue_mails),
     ("settle", sessions.settle_all),
     ("verify", models.Event.verify_waiting),
     ("seal", models.Seal.seal_new),
@@ -41,7 +42,11 @@ TASKS: tuple[Task, ...] = (
 # Every second, unless a daily task is running: a check reads a session's whole record.
 CHECKS: tuple[Task, ...] = (("integrity", check_sealed),)
 # Every minute.
-MINUTE_TASKS: tuple[Task, ...] = (("remind", invitations.enqueue_reminders),)
+MINUTE_TASKS: tuple[Task, ...] = (
+    ("remind", invitations.enqueue_reminders),
+    ("sign_ins", models.SignIn.delete_expired),
+    ("sign_in_grants", models.SignInGrant.delete_expired),
+)
 # Once a day, in one of the workers.
 DAILY_TASKS: tuple[Task, ...] = (
     ("removals", requeue_removals),

@@ -5,12 +5,19 @@ from collections.abc import Mapping
 from typing import Any
 
 from delivery import PermanentFailure, TemporaryFailure
-from delivery.mail import Invitation, PersonInvitation, compose, compose_person_invitation
+from delivery.mail import (
+    Invitation,
+    PersonInvitation,
+    SignInLink,
+    compose,
+    compose_person_invitation,
+    compose_sign_in,
+)
 from delivery.transports import Transport
 from errors import Refusal
-from models import CandidateKey, Delivery, Person, clock
+from models import CandidateKey, Delivery, Person, SignInGrant, clock
 from models.database import release_connection
-from models.deliveries import PERSON_INVITATION, REMINDER, REMOVAL, outcomes
+from models.deliveries import PERSON_INVITATION, REMINDER, REMOVAL, SIGN_IN, outcomes
 from storage import Storage
 
 log = logging.getLogger("proofstone.worker")
@@ -28,6 +35,8 @@ def deliver(
             _remove(delivery, transport, storage)
         elif delivery.kind == PERSON_INVITATION:
             _invite_person(delivery, settings, transport)
+        elif delivery.kind == SIGN_IN:
+            _send_sign_in(delivery, settings, transport)
         else:
             _send(delivery, settings, transport)
     except PermanentFailure as failure:
@@ -67,6 +76,25 @@ def _invite_person(delivery: Delivery, settings: Mapping[str, Any], transport: T
         base_url=settings["BASE_URL"],
     )
     message = compose_person_invitation(invitation, settings["MAIL_FROM"], clock.now())
+    release_connection()
+    outcomes.succeed(delivery, transport.deliver(message))
+
+
+def _send_sign_in(delivery: Delivery, settings: Mapping[str, Any], transport: Transport) -> None:
+    person = Person.get_by_id(delivery.subject_id)
+    grant = SignInGrant.get_or_none(SignInGrant.id == delivery.data["grantId"])
+    if grant is None or not grant.is_usable or not person.active or person.email is None:
+        outcomes.cancel(delivery, "The link has expired, or the person is no longer active.")
+        return
+    link = SignInLink(
+        message_id=_message_id(delivery.id),
+        to_address=person.email,
+        name=person.name,
+        secret=grant.new_secret(),
+        expires_at=grant.expires_at,
+        base_url=settings["BASE_URL"],
+    )
+    message = compose_sign_in(link, settings["MAIL_FROM"], clock.now())
     release_connection()
     outcomes.succeed(delivery, transport.deliver(message))
 

@@ -8,7 +8,7 @@ import peewee
 
 from errors import NotFailed
 from models.base import clock
-from models.deliveries.table import INVITATION, PERSON_INVITATION, REMINDER, REMOVAL, Delivery
+from models.deliveries.table import INVITATION, PERSON_INVITATION, REMINDER, REMOVAL, SIGN_IN, Delivery
 from models.orgs import Organization, Person
 
 MAX_ROWS_PER_INSERT = 500
@@ -39,6 +39,13 @@ def enqueue_person_invitation(person: Person, invited_by: str | None) -> None:
         data={"invitedBy": invited_by},
         address=person.address,
     )
+
+
+def enqueue_sign_in(person: Person, grant_id: Any) -> None:
+    """Queue the mail with a link to sign in, whose secret is created when it is sent."""
+    data = {"grantId": str(grant_id)}
+    columns = {"kind": SIGN_IN, "subject_id": person.id, "data": data, "address": person.address}
+    Delivery.create(organization=person.organization_id, **columns)
 
 
 def enqueue_removals(organization_id: Any, subject_id: Any, objects: Iterable[tuple[str, datetime]]) -> None:

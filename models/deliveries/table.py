@@ -11,16 +11,16 @@ from models.leases import Leased
 from models.orgs import ApiToken, Organization
 
 INVITATION, REMINDER, REMOVAL = "invitation", "reminder", "removal"
-PERSON_INVITATION = "person_invitation"
+PERSON_INVITATION, SIGN_IN = "person_invitation", "sign_in"
 
 
 class Delivery(Leased, Model):
     """One message to a candidate or a person, or one removal.
 
-    A message is an `invitation`, a `reminder` or a `person_invitation` to `address`, a mailbox. It is `queued`,
-    then `sent`, `saved` (as a file), `failed` or `canceled`; or it is `suppressed` (models/deliveries/limit.py). A
-    `removal` deletes an object from the bundle store or a saved email, and ends as `done`. `subject_id` is the
-    id of the candidate key or of the person; for an object it is the session's id.
+    A message is an `invitation`, a `reminder`, a `person_invitation` or a `sign_in` to `address`, a mailbox. It is
+    `queued`, then `sent`, `saved` (as a file), `failed` or `canceled`; or it is `suppressed`
+    (models/deliveries/limit.py). A `removal` deletes an object from the bundle store or a saved email, and ends as
+    `done`. `subject_id` is the id of the candidate key or of the person; for an object it is the session's id.
     """
 
     personal_data = PersonalData("messages", "Invitations sent to you.")
@@ -61,7 +61,7 @@ class Delivery(Leased, Model):
     @classmethod
     def forget_person(cls, person_id: Any) -> None:
         """Cancel the queued invitation of a deleted person, and remove their address and the saved email."""
-        theirs = (cls.subject_id == person_id) & (cls.kind == PERSON_INVITATION)
+        theirs = (cls.subject_id == person_id) & cls.kind.in_((PERSON_INVITATION, SIGN_IN))
         for message in cls.select().where(theirs):
             message._remove_saved_mail()
         cls.update(state="canceled").where(theirs, cls.state == "queued").execute()

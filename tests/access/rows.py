@@ -20,6 +20,8 @@ CREATE = "201 403 401 401 201 401 401"
 CREATE_BELOW = "201 403 401 401 404 401 401"  # below a row of the organization
 CONFLICT = "409 403 401 401 404 401 401"
 QUEUE = "202 403 401 401 404 401 401"
+NO_PROVIDER = "404 404 404 404 404 404 404"  # none is configured
+NOT_FROM_CONSOLE = "403 403 403 403 403 403 403"
 CHANGE = "200 403 401 401 404 401 401"
 
 
@@ -134,6 +136,14 @@ ROWS = {
     "GET /v1/org/people/<person_id>": Row(READ_ONE),
     "PATCH /v1/org/people/<person_id>": Row(CHANGE, {"role": "observer"}),
     "DELETE /v1/org/people/<person_id>": Row(CHANGE),
+    "GET /sign-in/oidc": Row(NO_PROVIDER),
+    "GET /sign-in/oidc/callback": Row(NO_PROVIDER),
+    "GET /v1/sign-in": Row(ALL),
+    "POST /v1/sign-in": Row(NOT_FROM_CONSOLE, {"token": "x"}),
+    "POST /v1/sign-in/mail": Row(NOT_FROM_CONSOLE, {"email": "more@example.com"}),
+    "GET /v1/sign-in/sessions": Row(READ),
+    "DELETE /v1/sign-in/sessions": Row(READ),
+    "DELETE /v1/sign-in/session": Row("404 404 401 401 404 401 401"),
     "GET /v1/webhooks": Row(READ),
     "POST /v1/webhooks": Row(CREATE, {"url": "https://example.com/hook"}),
     "GET /v1/webhooks/<webhook_id>": Row(READ_ONE),

@@ -4,11 +4,12 @@ import re
 
 import factories
 import pytest
-from callers import Caller
+from callers import CONSOLE_HEADERS, Caller
 
 from blueprints import openapi
 from models import db
 from models.webhooks.outbox import publish_new
+from rules.roles import ROLES
 from schemas.base import camel
 from tests.access.rows import CALLERS, READ, ROWS, Row, fill
 
@@ -44,6 +45,35 @@ def test_who_may_call(names, callers):
     assert {route: " ".join(codes) for route, codes in statuses.items()} == {
         route: row.statuses for route, row in ROWS.items()
     }
+
+
+@pytest.mark.any_database
+def test_a_sign_in_may_do_what_the_persons_token_may_and_a_foreign_page_nothing(app, names, organization):
+    """By cookie: a column for each role, and one for a page of another origin with an admin's cookie."""
+    people = [factories.make_person(organization, role, name=role) for role in ROLES]
+    tokens = [Caller.person(app, person) for person in people]
+    cookies = [Caller.signed_in(app, person) for person in people]
+    foreign = Caller.signed_in(
+        app, people[0], Origin="https://foreign.example", **{"Sec-Fetch-Site": "cross-site"}
+    )
+    anonymous = Caller(app)
+    for token in tokens:
+        token.headers |= CONSOLE_HEADERS
+    for route, row in ROWS.items():
+        method, path = fill(route, names | {"name": FILES.get(route, "start.js")}).split(" ")
+        request = {"query_string": fill(row.query, names), "json": fill(row.body, names)}
+        statuses = []
+        for caller in (*tokens, *cookies, foreign, anonymous):
+            with db.atomic() as undone, caller.request(method, path, **request) as response:
+                statuses.append(response.status_code)
+                undone.rollback()
+        by_token, by_cookie, (from_abroad, without) = statuses[:3], statuses[3:6], statuses[6:]
+        accepts_tokens = without == 401 and by_token[0] != 401
+        if route == "DELETE /v1/sign-in/session":  # a token has no sign-in to end
+            assert (by_token, by_cookie) == ([404] * 3, [200] * 3)
+        else:
+            assert by_cookie == by_token, route
+        assert from_abroad == (403 if accepts_tokens else without), route
 
 
 @pytest.mark.any_database

@@ -69,7 +69,10 @@ def status(pid, name):
     return re.search(rf"^{name}:\s*(\w+)", text, re.MULTILINE)[1]
 
 
-READY = "Proofstone is running. API docs: http://localhost:{port}/docs (press Ctrl-C to stop)"
+READY = (
+    "Proofstone is running. Console: http://localhost:{port}/console, API docs: http://localhost:{port}/docs "
+    "(press Ctrl-C to stop)"
+)
 
 
 @pytest.fixture

@@ -62,6 +62,8 @@ from models import (
     Seal,
     ServiceSecret,
     Session,
+    SignIn,
+    SignInGrant,
     Submission,
     TaskFailure,
     Webhook,
@@ -92,6 +94,7 @@ IMPERSONAL_TABLES = {
     AccessHour,  # counts, and the address of a proxy
     AuditEntry, AuditChain,  # ids, and names of tokens
     FinalSeal,  # numbers, times and states
+    SignIn, SignInGrant,  # of people, not of candidates
     FeedEvent, Feed, Webhook,  # ids, states and receivers
 }  # fmt: skip
 MAX_BYTES = 2**29

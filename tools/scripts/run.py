@@ -27,7 +27,8 @@ def main() -> None:
         service.prepare()
         service.start()
         print(
-            f"Proofstone is running. API docs: http://localhost:{port}/docs (press Ctrl-C to stop)",
+            f"Proofstone is running. Console: http://localhost:{port}/console, "
+            f"API docs: http://localhost:{port}/docs (press Ctrl-C to stop)",
             flush=True,
         )
         service.watch()

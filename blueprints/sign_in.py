@@ -1,0 +1,143 @@
+"""Signing in to the console, and out (docs/sign-in.md)."""
+
+from flask import after_this_request
+
+from access import audit, auth, caller, console, guesses, rate_limits, refuses
+from access.addresses import networks_of
+from access.counters import fingerprint
+from blueprints import Blueprint, or_not_found, setting
+from errors import SignInExpired, Unauthenticated, invalid
+from models import ApiToken, SignIn, SignInGrant
+from rules import sign_ins
+from rules.mail_addresses import mailbox
+from schemas import sign_in as schemas
+
+NETWORK_ALLOWANCE = 20  # times the limit of one mailbox
+
+blp = Blueprint(
+    "Sign-in", __name__, description="Sign in to the console in a browser. Programs send a token."
+)
+
+
+@blp.get("/sign-in")
+@blp.response(200, schemas.SignInMethods)
+def get_sign_in_methods():
+    """List the ways to sign in
+
+    Only those that are set up. Signing in needs https, or a service on the same machine.
+    """
+    ways = {"oidc": setting("OIDC_ISSUER"), "mail": setting("SMTP_URL"), "token": True}
+    return {
+        "methods": [name for name, is_set_up in ways.items() if is_set_up],
+        "https_required": not sign_ins.is_possible_at(setting("BASE_URL")),
+        "console_url": f"{setting('BASE_URL')}/console",
+    }
+
+
+@blp.post("/sign-in/mail")
+@console.only
+@blp.arguments(schemas.SignInMailRequest)
+@blp.response(202, schemas.SignInMailQueued)
+def request_sign_in_mail(data):
+    """Request a link by mail
+
+    The link works once, for 15 minutes. The response does not reveal whether there is such a person.
+    """
+    address = mailbox(data["email"])
+    network = networks_of(audit.origin()["came_from"] or "")[0].name
+    rate_limits.count(rate_limits.SIGN_IN_MAILS, f"network {network}", NETWORK_ALLOWANCE)
+    rate_limits.count(rate_limits.SIGN_IN_MAILS, fingerprint(address))
+    SignInGrant.request_mail(address)
+    return {"ok": True}
+
+
+@blp.post("/sign-in")
+@console.only
+@refuses(Unauthenticated, SignInExpired)
+@blp.arguments(schemas.NewSignIn)
+@blp.response(200, schemas.SignInResult)
+def create_sign_in(data):
+    """Sign in
+
+    Sets a cookie for 12 hours. With a `grant` of a mailbox that several organizations have, the response has `choices`:
+    repeat the request with one's `personId`.
+    """
+    if "token" in data:
+        row, secret = SignIn.start(_token(data["token"]), "token", **audit.origin())
+    else:
+        grant = _grant(data["grant"])
+        people = grant.people()
+        if "person_id" in data:
+            people = [person for person in people if person.id == data["person_id"]]
+            if not people:
+                raise invalid("personId", "No such active person with this mailbox.")
+        if not people:
+            raise SignInExpired()
+        if len(people) > 1:
+            return {"sign_in": None, "choices": [_choice(person) for person in people]}
+        row, secret = grant.use(people[0], **audit.origin())
+    if replaced := SignIn.authenticate(console.presented_secret()):
+        replaced.sign_in.end(**audit.origin())
+    after_this_request(lambda response: console.set_cookie(response, secret))
+    return {"sign_in": _shown(row, is_current=True), "choices": []}
+
+
+@blp.get("/sign-in/sessions")
+@auth.required(ApiToken)
+@blp.response(200, schemas.SignIns)
+def list_sign_ins():
+    """List your sign-ins
+
+    The browsers in which you are signed in; for a service's token, those that signed in with it.
+    """
+    current = caller.sign_in and caller.sign_in.id
+    rows = SignIn.of(caller).order_by(SignIn.id)
+    return {"sign_ins": [_shown(row, row.id == current) for row in rows]}
+
+
+@blp.delete("/sign-in/session")
+@auth.required(ApiToken)
+@blp.response(200, schemas.SignedOut)
+def sign_out():
+    """Sign out
+
+    Ends the sign-in of this request and deletes its cookie. 404 for a request with a token.
+    """
+    or_not_found(caller.sign_in).end(**audit.origin())
+    after_this_request(console.delete_cookie)
+    return {"ok": True}
+
+
+@blp.delete("/sign-in/sessions")
+@auth.required(ApiToken)
+@blp.response(200, schemas.SignedOutEverywhere)
+def sign_out_everywhere():
+    """Sign out everywhere
+
+    Ends all your sign-ins, this one included. Tokens keep working.
+    """
+    ended = SignIn.end_all(caller, **audit.origin())
+    after_this_request(console.delete_cookie)
+    return {"ended": ended}
+
+
+def _token(text):
+    with guesses.lookup(text):
+        token = ApiToken.authenticate(text)
+        if token is None:
+            raise Unauthenticated("This token is unknown, expired or revoked.")
+    return token
+
+
+def _grant(text):
+    with guesses.lookup(text):
+        return SignInGrant.find(text)
+
+
+def _choice(person):
+    return {"person_id": person.id, "org_name": person.organization.name, "role": person.role}
+
+
+def _shown(row, is_current):
+    names = ("id", "method", "created_at", "expires_at", "last_used_at")
+    return {name: getattr(row, name) for name in names} | {"is_current": is_current}

@@ -1,0 +1,140 @@
+// Sign in: with a mailed link, the company's account, or an API token; and out.
+
+import * as api from "./api.js";
+import { field, showErrors } from "./dialogs.js";
+import { fill, h, newId } from "./dom.js";
+import { failure, loaded } from "./states.js";
+import { t } from "./texts.js";
+
+const HOME = "/assessments";
+
+/** End the sign-in. A sign-in that has already ended is no error. */
+export async function signOut() {
+  try {
+    await api.remove("/v1/sign-in/session");
+  } catch (error) {
+    if (![401, 404].includes(error.status)) throw error;
+  }
+}
+
+export async function show(main, params, { query, go, setTitle }) {
+  setTitle(t("signIn.title"));
+  const to = pageOf(query.get("to"));
+  const grant = query.get("grant");
+  // The secret must not stay in the address, the history or a bookmark.
+  if (grant) history.replaceState(null, "", "#/sign-in");
+  const enter = () => go(to, { replace: true });
+  const card = h("div", { class: "card" });
+  fill(main, card);
+  const body = h("div");
+  fill(card, h("h1", { tabindex: "-1" }, t("signIn.title")), body);
+  const error = query.get("error");
+  if (grant) {
+    fill(body, confirmGrant(body, grant, enter, go));
+    // A grant of the company's account was made for this very page.
+    if (query.get("now")) body.querySelector("button").click();
+  } else {
+    await loaded(body, () => api.get("/v1/sign-in"), (ways) => [error && oidcError(error), waysToSignIn(ways, enter)]);
+    if (error) history.replaceState(null, "", "#/sign-in");
+  }
+}
+
+/** The console's page to return to. */
+function pageOf(path) {
+  return /^\/(?!\/|sign-in)[\w/-]*$/.test(path ?? "") ? path : HOME;
+}
+
+function waysToSignIn({ methods, httpsRequired, consoleUrl }, enter) {
+  const address = new URL(consoleUrl);
+  if (httpsRequired) return notice(t("signIn.httpsTitle"), t("signIn.https"));
+  if (address.origin !== location.origin) {
+    return notice(t("signIn.otherAddressTitle"), h("a", { href: consoleUrl }, t("signIn.otherAddress", { url: consoleUrl })));
+  }
+  const forms = [];
+  if (methods.includes("oidc")) {
+    const { root } = document.documentElement.dataset;
+    forms.push(h("p", {}, h("a", { class: "primary", href: `${root}/sign-in/oidc` }, t("signIn.withOidc"))));
+  }
+  if (methods.includes("mail")) forms.push(mailForm());
+  forms.push(tokenForm(enter, methods.length === 1));
+  return forms;
+}
+
+function notice(title, ...content) {
+  return h("div", { class: "notice bad", role: "alert" }, h("strong", {}, title), h("p", {}, ...content));
+}
+
+const OIDC_ERRORS = ["unavailable", "state", "denied", "invalid", "unverified", "domain", "unknown"];
+
+function oidcError(code) {
+  const name = code.replace("oidc_", "");
+  return notice(t("signIn.oidcTitle"), t(`signIn.oidc.${OIDC_ERRORS.includes(name) ? name : "invalid"}`));
+}
+
+function mailForm() {
+  const email = h("input", { type: "email", name: "email", autocomplete: "email", required: true });
+  const sent = () => h("div", { class: "notice good", role: "status" }, h("strong", {}, t("signIn.mailSentTitle")), h("p", {}, t("signIn.mailSent")));
+  return form({
+    content: field(t("signIn.email"), email, t("signIn.emailHint")),
+    action: t("signIn.sendMail"),
+    save: () => api.post("/v1/sign-in/mail", { email: email.value }),
+    done: (element) => element.replaceWith(sent()),
+  });
+}
+
+function tokenForm(enter, isOnlyWay) {
+  const token = h("input", { type: "password", name: "token", autocomplete: "current-password", required: true, spellcheck: "false" });
+  const element = form({
+    content: field(t("signIn.token"), token, t("signIn.tokenHint")),
+    action: t("signIn.signIn"),
+    save: () => api.post("/v1/sign-in", { token: token.value.trim() }),
+    done: enter,
+  });
+  return isOnlyWay ? element : h("details", { class: "other-way" }, h("summary", {}, t("signIn.withToken")), element);
+}
+
+/** A form that calls `save`, shows its error, and calls `done(form)`. */
+function form({ content, action, save, done }) {
+  const message = h("div", { class: "notice bad", role: "alert", hidden: true });
+  const submit = h("button", { type: "submit", class: "primary" }, action);
+  const element = h("form", {}, content, message, h("div", { class: "actions" }, submit));
+  element.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    if (submit.disabled) return;
+    submit.disabled = true;
+    message.hidden = true;
+    try {
+      await save();
+      done(element);
+    } catch (error) {
+      showErrors(element, message, error);
+    } finally {
+      submit.disabled = false;
+    }
+  });
+  return element;
+}
+
+/** A mailed link signs in after a click, so that a program that opens the links of mails does not use it up. */
+function confirmGrant(body, grant, enter, go) {
+  const run = async (personId) => {
+    try {
+      const { choices } = await api.post("/v1/sign-in", personId ? { grant, personId } : { grant });
+      if (choices.length) fill(body, organizations(choices, run));
+      else enter();
+    } catch (error) {
+      const again = h("button", { type: "button", class: "secondary", onclick: () => go("/sign-in", { replace: true }) }, t("signIn.again"));
+      fill(body, failure(error, error.status === 410 ? null : () => run(personId)), error.status === 410 && again);
+    }
+  };
+  const button = h("button", { type: "button", class: "primary", onclick: () => run() }, t("signIn.signIn"));
+  return [h("p", {}, t("signIn.linkOpened")), h("div", { class: "actions" }, button)];
+}
+
+function organizations(choices, run) {
+  const id = newId("organizations");
+  const buttons = choices.map(({ personId, orgName, role }) =>
+    h("li", {}, h("button", { type: "button", class: "secondary", onclick: () => run(personId) }, orgName), h("span", { class: "quiet" }, role)),
+  );
+  return [h("h2", { id }, t("signIn.choose")), h("ul", { class: "organizations", "aria-labelledby": id }, buttons)];
+}

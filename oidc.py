@@ -1,0 +1,183 @@
+"""Sign in at an OpenID provider: code flow with PKCE, and a verified ID token (docs/sign-in.md#openid-connect).
+
+This file can be deleted with its line in app.py. These are pages, not operations of the API: they redirect.
+"""
+
+import secrets
+import time
+from functools import lru_cache
+from typing import Any
+from urllib.parse import urlencode
+
+import requests
+from authlib.integrations.requests_client import OAuth2Session  # type: ignore[import-untyped]
+from flask import Blueprint, Response, current_app, redirect, request
+from itsdangerous import BadSignature, URLSafeTimedSerializer
+from joserfc import jwt
+from joserfc.jwk import KeySet
+
+from errors import NotFound
+from models import SignInGrant, clock
+from models.service_secrets import ServiceSecret
+from models.sign_ins import people_at
+from rules import sign_ins
+from rules.mail_addresses import mailbox
+
+COOKIE = "__Host-proofstone-oidc"
+FLOW_SECONDS = 600
+TIMEOUT_SECONDS = 5
+METADATA_SECONDS = 3600
+LEEWAY_SECONDS = 60
+ALGORITHMS = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"]
+
+blp = Blueprint("oidc", __name__)
+
+
+class Failure(Exception):
+    """Signing in failed; the console explains the code."""
+
+    def __init__(self, code: str):
+        super().__init__(code)
+        self.code = code
+
+
+@blp.get("/sign-in/oidc")
+def start() -> Response:
+    """Go to the provider. The cookie binds its answer to this browser."""
+    _require_configured()
+    flow = {name: secrets.token_urlsafe(32) for name in ("state", "nonce", "verifier")}
+    try:
+        endpoint = _metadata()["authorization_endpoint"]
+    except Failure as failure:
+        return _to_console(error=failure.code)
+    url, _ = _client().create_authorization_url(
+        endpoint, flow["state"], flow["verifier"], nonce=flow["nonce"]
+    )
+    response = _redirect(url)
+    options: dict[str, Any] = {"path": "/", "secure": True, "httponly": True, "samesite": "Lax"}
+    response.set_cookie(COOKIE, _signer().dumps(flow), FLOW_SECONDS, **options)
+    return response
+
+
+@blp.get("/sign-in/oidc/callback")
+def callback() -> Response:
+    """Check the provider's answer, and give the console a grant."""
+    _require_configured()
+    try:
+        address = _verified_mailbox(_flow())
+    except Failure as failure:
+        response = _to_console(error=failure.code)
+    else:
+        grant = SignInGrant.issue(address, "oidc", clock.now() + sign_ins.OIDC_LIFETIME)
+        response = _to_console(grant=grant, now="1")
+    response.delete_cookie(COOKIE, path="/", secure=True, httponly=True, samesite="Lax")
+    return response
+
+
+def _require_configured() -> None:
+    if not current_app.config["OIDC_ISSUER"]:
+        raise NotFound()
+
+
+def _flow() -> dict[str, str]:
+    """State, nonce and verifier of this browser. Raises Failure if the answer is not to its own request."""
+    try:
+        flow = _signer().loads(request.cookies.get(COOKIE, ""), max_age=FLOW_SECONDS)
+    except BadSignature:
+        raise Failure("oidc_state") from None
+    if not secrets.compare_digest(flow["state"].encode(), request.args.get("state", "").encode()):
+        raise Failure("oidc_state")
+    if "code" not in request.args:
+        raise Failure("oidc_denied")
+    return flow
+
+
+def _verified_mailbox(flow: dict[str, str]) -> str:
+    """The mailbox of an active person, which the provider has verified. Raises Failure."""
+    claims = _claims(flow)
+    email = claims.get("email")
+    if not isinstance(email, str) or claims.get("email_verified") is not True:
+        raise Failure("oidc_unverified")
+    address = mailbox(email)
+    domains = current_app.config["OIDC_ALLOWED_DOMAINS"]
+    if domains and address.rpartition("@")[2] not in domains:
+        raise Failure("oidc_domain")
+    if not people_at(address).exists():
+        raise Failure("oidc_unknown")
+    return address
+
+
+def _claims(flow: dict[str, str]) -> dict[str, Any]:
+    """The claims of the ID token, whose signature, issuer, audience, expiry and nonce are verified."""
+    metadata = _metadata()
+    try:
+        # The provider refuses a code that was used, and one without its verifier.
+        token = _client().fetch_token(
+            metadata["token_endpoint"],
+            code=request.args["code"],
+            code_verifier=flow["verifier"],
+            timeout=TIMEOUT_SECONDS,
+        )
+        keys = requests.get(metadata["jwks_uri"], timeout=TIMEOUT_SECONDS, allow_redirects=False).json()
+        decoded = jwt.decode(token["id_token"], KeySet.import_key_set(keys), algorithms=ALGORITHMS)
+        required = {
+            "iss": metadata["issuer"],
+            "aud": current_app.config["OIDC_CLIENT_ID"],
+            "nonce": flow["nonce"],
+        }
+        rules: Any = {name: {"essential": True, "value": value} for name, value in required.items()}
+        jwt.JWTClaimsRegistry(leeway=LEEWAY_SECONDS, exp={"essential": True}, **rules).validate(
+            decoded.claims
+        )
+    except (requests.ConnectionError, requests.Timeout):
+        raise Failure("oidc_unavailable") from None
+    except Exception as error:
+        # A provider that lies can make the libraries raise anything.
+        current_app.logger.warning("Signing in at the OpenID provider failed: %s", type(error).__name__)
+        raise Failure("oidc_invalid") from None
+    return decoded.claims
+
+
+def _metadata() -> dict[str, Any]:
+    """The provider's metadata, read once an hour. Raises Failure."""
+    return _read_metadata(current_app.config["OIDC_ISSUER"], int(time.monotonic() // METADATA_SECONDS))
+
+
+@lru_cache(4)
+def _read_metadata(issuer: str, hour: int) -> dict[str, Any]:
+    try:
+        url = f"{issuer}/.well-known/openid-configuration"
+        metadata = requests.get(url, timeout=TIMEOUT_SECONDS, allow_redirects=False).json()
+        names = ("issuer", "authorization_endpoint", "token_endpoint", "jwks_uri")
+        known = {name: str(metadata[name]) for name in names}
+    except (requests.RequestException, ValueError, KeyError, TypeError):
+        raise Failure("oidc_unavailable") from None
+    if known["issuer"].rstrip("/") != issuer:
+        raise Failure("oidc_unavailable")
+    return known
+
+
+def _client() -> OAuth2Session:
+    settings = current_app.config
+    return OAuth2Session(
+        settings["OIDC_CLIENT_ID"],
+        settings["OIDC_CLIENT_SECRET"],
+        scope="openid email",
+        redirect_uri=f"{settings['BASE_URL']}/sign-in/oidc/callback",
+        code_challenge_method="S256",
+    )
+
+
+def _signer() -> URLSafeTimedSerializer:
+    return URLSafeTimedSerializer(ServiceSecret.named("oidc"), salt="flow")
+
+
+def _to_console(**query: str) -> Response:
+    return _redirect(f"{current_app.config['BASE_URL']}/console#/sign-in?{urlencode(query)}")
+
+
+def _redirect(url: str) -> Response:
+    response = redirect(url)
+    response.headers["Cache-Control"] = "no-store"
+    response.headers["Referrer-Policy"] = "no-referrer"
+    return response  # type: ignore[return-value]

@@ -1,0 +1,50 @@
+"""Signing in to the console: secrets, lifetimes, and the addresses at which browsers keep the cookie."""
+
+import hashlib
+import ipaddress
+import re
+import secrets
+from datetime import timedelta
+from urllib.parse import urlsplit
+
+METHODS = ("oidc", "mail", "token")
+LIFETIME = timedelta(hours=12)
+MAIL_LIFETIME = timedelta(minutes=15)
+OIDC_LIFETIME = timedelta(minutes=2)
+PREFIX = "pss_"
+_FORMAT = re.compile(rf"{PREFIX}[0-9A-Za-z_-]{{43}}", re.ASCII)
+
+
+def generate() -> str:
+    """A new secret of a sign-in or a grant: 256 random bits."""
+    return PREFIX + secrets.token_urlsafe(32)
+
+
+def is_well_formed(text: str) -> bool:
+    return _FORMAT.fullmatch(text) is not None
+
+
+def fingerprint(secret: str) -> str:
+    """The stored SHA-256 in hex."""
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def origin_of(url: str) -> str:
+    """The origin of a URL, as browsers send it: lowercase, and without a default port."""
+    parts = urlsplit(url)
+    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
+    is_default = parts.port in (None, {"http": 80, "https": 443}.get(parts.scheme))
+    return f"{parts.scheme}://{host}" if is_default else f"{parts.scheme}://{host}:{parts.port}"
+
+
+def is_possible_at(base_url: str) -> bool:
+    """Return whether browsers keep a Secure cookie there: over https, or on this machine."""
+    parts = urlsplit(base_url)
+    return parts.scheme == "https" or _is_loopback(parts.hostname or "")
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -1,0 +1,78 @@
+"""Signing in to the console."""
+
+import marshmallow as ma
+
+from rules.roles import ROLES
+from rules.sign_ins import METHODS
+from schemas import members
+from schemas.base import Body, Schema, shape
+from schemas.fields import Choice, Email, Flag, Id, Integer, ListOf, Nested, String
+from schemas.timestamps import Timestamp
+
+_METHOD = "`oidc`: at the OpenID provider. `mail`: with a mailed link. `token`: with an API token."
+
+
+class SignInMethods(Schema):
+    """Ways to sign in here."""
+
+    methods = ListOf(Choice(METHODS, _METHOD), "Ways that are set up.", example=["mail", "token"])
+    https_required = Flag("Whether signing in is refused because BASE_URL is not https.", example=False)
+    console_url = String("The console's address.", example="https://assess.example.com/console")
+
+
+class SignInMailRequest(Body):
+    """Address to mail a link to."""
+
+    email = Email("Email address of a person.", example="bob@example.com", required=True)
+
+
+class NewSignIn(Body):
+    """Credential to sign in with: `token` or `grant`."""
+
+    alternatives = ("grant",)
+
+    token = String("API token.", max=255, example="psk_live_...")
+    grant = String("Secret in the address of a mailed link, after `grant=`.", max=255, example="pss_...")
+    person_id = Id("With a `grant` for several organizations: the person to sign in as.")
+
+    @ma.validates_schema
+    def _require_one(self, data, **kwargs):
+        if ("token" in data) == ("grant" in data):
+            raise ma.ValidationError("Send either `token` or `grant`.", "token")
+
+
+class SignIn(Schema):
+    """A browser that is signed in."""
+
+    id = Id("Unique id.")
+    method = Choice(METHODS, _METHOD, example="mail")
+    is_current = Flag("Whether this request came with it.", example=True)
+    created_at = Timestamp("When it started.")
+    expires_at = Timestamp("When it ends.")
+    last_used_at = Timestamp("When it was last used, to the minute.", null=True)
+
+
+class SignInChoice(Schema):
+    """A person with the mailbox."""
+
+    person_id = Id("Person id.")
+    org_name = members.ORG_NAME
+    role = Choice(ROLES, "Role in that organization.", example="reviewer")
+
+
+SignInResult = shape(
+    "SignInResult",
+    "The sign-in, or the people to choose from; then the grant is not used up.",
+    sign_in=Nested(SignIn, "The new sign-in; null if there is a choice to make.", null=True),
+    choices=ListOf(SignInChoice, "People with the mailbox, if there are several."),
+)
+SignIns = shape("SignIns", "Your valid sign-ins.", sign_ins=ListOf(SignIn, "Sign-ins, oldest first."))
+SignedOut = shape("SignedOut", "The sign-in has ended.", ok=Flag("Always true.", example=True))
+SignedOutEverywhere = shape(
+    "SignedOutEverywhere", "All your sign-ins have ended.", ended=Integer("Number of them.", example=2)
+)
+SignInMailQueued = shape(
+    "SignInMailQueued",
+    "The same whether there is such a person.",
+    ok=Flag("Always true.", example=True),
+)

@@ -1,0 +1,242 @@
+"""The cookie of a sign-in: who may do what with it, and from where."""
+
+from datetime import timedelta
+
+import pytest
+from callers import Caller
+from factories import make_organization, make_person
+from response_checks import body_of, refusal
+
+from access.console import COOKIE
+from models import ApiToken, AuditEntry, IdempotentRequest, SignIn, SignInGrant
+from rules import sign_ins
+
+ORIGIN = {"Origin": "http://localhost:8000", "X-Proofstone-Console": "1"}
+FOREIGN = (403, "foreign_origin")
+SIGNED_OUT = (401, "unauthorized")
+NEW = {"title": "One", "role": "Two", "taskBrief": "Three"}
+FOREIGN_HEADERS = (
+    {},
+    {"Origin": "http://localhost:8000"},
+    {"X-Proofstone-Console": "1"},
+    ORIGIN | {"Origin": "http://localhost:9000"},
+    ORIGIN | {"Origin": "null"},
+    ORIGIN | {"Sec-Fetch-Site": "same-site"},
+    ORIGIN | {"Sec-Fetch-Site": "cross-site"},
+)
+
+
+def by_cookie(app, person, **headers):
+    """A person signed in by mail."""
+    row, secret = SignIn.start(ApiToken.for_sign_ins(person), "mail")
+    return with_cookie(app, f"{COOKIE}={secret}", row, **(ORIGIN | headers))
+
+
+def with_cookie(app, cookie, row=None, **headers):
+    caller = Caller(app, row, **headers, Cookie=cookie)
+    # The test client would send the cookies of earlier responses instead.
+    caller.client = app.test_client(use_cookies=False)
+    return caller
+
+
+@pytest.fixture
+def bob(organization):
+    return make_person(organization, "reviewer")
+
+
+@pytest.fixture
+def signed_in(app, bob):
+    return by_cookie(app, bob)
+
+
+@pytest.fixture
+def page(app):
+    """The console's page, not signed in."""
+    return Caller(app, **ORIGIN)
+
+
+def grant_for(address, method="mail"):
+    return SignInGrant.issue(address, method, SignIn.created_at.default() + sign_ins.MAIL_LIFETIME)
+
+
+def test_pasting_a_token_sets_a_strict_cookie_that_acts_as_the_token(page, reviewer):
+    token = reviewer.headers["Authorization"].removeprefix("Bearer ")
+    response = page.post("/v1/sign-in", {"token": token})
+    cookie = response.headers["Set-Cookie"]
+    assert cookie.startswith("__Host-proofstone=pss_")
+    assert {"Secure", "HttpOnly", "Path=/", "SameSite=Lax", "Max-Age=43200"} <= set(cookie.split("; "))
+    assert "Domain" not in cookie
+    with_cookie = {"Cookie": cookie.split(";")[0]}
+    me = page.request("GET", "/v1/me", headers=with_cookie)
+    assert body_of(me, 200)["id"] == str(reviewer.row.id)
+    reviewer.row.revoke(allow_last=True)
+    assert refusal(page.request("GET", "/v1/me", headers=with_cookie)) == SIGNED_OUT
+
+
+def test_a_wrong_token_signs_nobody_in(page):
+    response = page.post("/v1/sign-in", {"token": "psk_live_wrong"})
+    assert refusal(response) == SIGNED_OUT
+    assert "Set-Cookie" not in response.headers
+
+
+@pytest.mark.parametrize(("role", "read", "write", "admin"), [
+    ("admin", 200, 201, 201), ("reviewer", 200, 201, 403), ("observer", 200, 403, 403),
+])  # fmt: skip
+def test_the_role_is_the_scope(app, organization, role, read, write, admin):
+    caller = by_cookie(app, make_person(organization, role))
+    assert caller.get("/v1/assessments").status_code == read
+    assert caller.post("/v1/assessments", NEW).status_code == write
+    assert caller.post("/v1/org/tokens", {"name": "One more"}).status_code == admin
+
+
+@pytest.mark.parametrize("headers", FOREIGN_HEADERS)
+def test_a_foreign_page_changes_nothing(app, bob, signed_in, headers):
+    foreign = with_cookie(app, signed_in.headers["Cookie"], **headers)
+    before = AuditEntry.select().count()
+    assert refusal(foreign.post("/v1/assessments", NEW)) == FOREIGN
+    assert refusal(foreign.post("/v1/sign-in", {"token": "x"})) == FOREIGN
+    assert refusal(foreign.delete("/v1/sign-in/sessions")) == FOREIGN
+    assert AuditEntry.select().count() == before
+    assert "Access-Control-Allow-Credentials" not in foreign.get("/v1/assessments").headers
+
+
+def test_a_header_wins_over_the_cookie(signed_in, reviewer):
+    wrong = {"Authorization": "Bearer wrong"}
+    assert refusal(signed_in.request("GET", "/v1/me", headers=wrong)) == SIGNED_OUT
+    both = signed_in.request("GET", "/v1/me", headers=reviewer.headers)
+    assert body_of(both, 200)["person"] is None
+
+
+def test_candidates_operations_ignore_the_cookie(signed_in, candidate):
+    assert refusal(signed_in.get("/v1/candidate/me")) == SIGNED_OUT
+    both = signed_in.request("GET", "/v1/candidate/me", headers=candidate.headers)
+    assert both.status_code == 200
+
+
+def test_me_names_the_person_and_the_end(clock, app, bob):
+    me = body_of(by_cookie(app, bob).get("/v1/me"), 200)
+    assert (me["person"]["id"], me["scopes"]) == (str(bob.id), ["read", "write"])
+    assert me["expiresAt"] == "2026-04-01T21:00:00.000Z"
+
+
+def test_changes_are_the_persons_own(app, signed_in, bob, organization):
+    """The author is the person, over all sign-ins, and the rows that refer to a token exist."""
+    headers = {"Idempotency-Key": "one"}
+    first = signed_in.request("POST", "/v1/assessments", json=NEW, headers=headers)
+    again = by_cookie(app, bob).request("POST", "/v1/assessments", json=NEW, headers=headers)
+    assert first.json == again.json
+    assert again.headers["Idempotent-Replayed"] == "true"
+    assert IdempotentRequest.get().reviewer.person == bob
+    entry = AuditEntry.get(AuditEntry.action == "createAssessment")
+    assert (entry.actor_kind, entry.actor_id) == ("person", bob.id)
+
+
+def test_the_row_behind_a_sign_in_is_no_token(app, reviewer, organization):
+    boss = make_person(organization, "admin")
+    admin = by_cookie(app, boss)
+    assert [token["id"] for token in reviewer.get("/v1/org/tokens").json["tokens"]].count(str(boss.id)) == 0
+    assert all(token["name"] != "Console" for token in reviewer.get("/v1/org/tokens").json["tokens"])
+    for token in admin.get("/v1/org/tokens").json["tokens"]:
+        if token["id"] != str(reviewer.row.id):
+            assert admin.delete(f"/v1/org/tokens/{token['id']}").status_code == 200
+    assert refusal(admin.delete(f"/v1/org/tokens/{reviewer.row.id}")) == (409, "last_write_token")
+
+
+def test_a_sign_in_ends(clock, app, signed_in, reviewer, bob):
+    path = f"/v1/org/people/{bob.id}"
+    assert reviewer.patch(path, {"active": False}).status_code == 200
+    assert refusal(signed_in.get("/v1/me")) == SIGNED_OUT
+    assert reviewer.patch(path, {"active": True}).status_code == 200
+    assert refusal(signed_in.get("/v1/me")) == SIGNED_OUT
+    later = by_cookie(app, bob)
+    clock.fixed += timedelta(hours=12)
+    assert refusal(later.get("/v1/me")) == SIGNED_OUT
+    assert SignIn.delete_expired() == 2
+
+
+def test_a_role_change_applies_at_once(signed_in, reviewer, bob):
+    reviewer.patch(f"/v1/org/people/{bob.id}", {"role": "observer"})
+    assert refusal(signed_in.post("/v1/assessments", NEW)) == (403, "insufficient_role")
+
+
+def test_signing_out_here_and_everywhere(app, signed_in, bob):
+    here, there = by_cookie(app, bob), by_cookie(app, bob)
+    listed = here.get("/v1/sign-in/sessions").json["signIns"]
+    assert [row["isCurrent"] for row in listed] == [False, True, False]
+    response = here.delete("/v1/sign-in/session")
+    assert body_of(response, 200) == {"ok": True}
+    assert "Max-Age=0" in response.headers["Set-Cookie"]
+    assert refusal(here.get("/v1/me")) == SIGNED_OUT
+    assert there.delete("/v1/sign-in/sessions").json == {"ended": 2}
+    assert refusal(signed_in.get("/v1/me")) == SIGNED_OUT
+    outs = AuditEntry.select().where(AuditEntry.action == "signOut")
+    assert [entry.members for entry in outs] == [["mail"]] * 3
+
+
+def test_a_grant_signs_in_once(page, bob):
+    secret = grant_for(bob.address)
+    assert body_of(page.post("/v1/sign-in", {"grant": secret}), 200)["signIn"]["method"] == "mail"
+    assert refusal(page.post("/v1/sign-in", {"grant": secret})) == (410, "sign_in_expired")
+    assert refusal(page.post("/v1/sign-in", {"grant": "pss_wrong"})) == (410, "sign_in_expired")
+
+
+def test_a_grant_expires(clock, page, bob):
+    secret = grant_for(bob.address)
+    clock.fixed += timedelta(minutes=15)
+    assert refusal(page.post("/v1/sign-in", {"grant": secret})) == (410, "sign_in_expired")
+    assert SignInGrant.delete_expired() == 1
+
+
+def test_a_mailbox_of_several_organizations_is_a_choice(page, bob):
+    other = make_person(make_organization("Beta"), "admin", email=bob.email)
+    secret = grant_for(bob.address)
+    choices = body_of(page.post("/v1/sign-in", {"grant": secret}), 200)["choices"]
+    assert [(choice["orgName"], choice["role"]) for choice in choices] == [
+        ("Acme", "reviewer"),
+        ("Beta", "admin"),
+    ]
+    stranger = page.post("/v1/sign-in", {"grant": secret, "personId": str(other.organization_id)})
+    assert refusal(stranger) == (400, "invalid_request")
+    response = page.post("/v1/sign-in", {"grant": secret, "personId": str(other.id)})
+    assert body_of(response, 200)["signIn"]
+
+
+def test_a_mail_has_the_only_copy_of_the_secret(app, worker, page, bob):
+    answers = [page.post("/v1/sign-in/mail", {"email": email}) for email in (bob.email, "no@example.com")]
+    assert [(answer.status_code, answer.json) for answer in answers] == [(202, {"ok": True})] * 2
+    worker.run_once()
+    worker.run_once()
+    texts = [mail.read_text() for mail in app.config["MAIL_FOLDER"].glob("*.eml")]
+    (text,) = (text for text in texts if "Sign in to Proofstone" in text)
+    (link,) = (line.strip() for line in text.splitlines() if "grant=" in line)
+    address, secret = link.split("#/sign-in?grant=")
+    assert address == "http://localhost:8000/console"
+    assert SignInGrant.select().count() == 1
+    assert page.post("/v1/sign-in", {"grant": secret}).status_code == 200
+
+
+@pytest.mark.any_database
+@pytest.mark.parametrize("url", ["http://assess.example.com", "http://10.0.0.1:8000"])
+def test_plain_http_is_refused_except_on_this_machine(app, monkeypatch, page, url):
+    assert page.get("/v1/sign-in").json["httpsRequired"] is False
+    monkeypatch.setitem(app.config, "BASE_URL", url)
+    assert page.get("/v1/sign-in").json["httpsRequired"] is True
+    response = page.request("POST", "/v1/sign-in", json={"token": "x"}, headers={"Origin": url})
+    assert refusal(response) == (403, "https_required")
+
+
+def test_mails_and_made_up_grants_are_limited(limited, bob):
+    """Per mailbox, and for mailboxes of nobody as well; made-up grants are guesses."""
+    page = Caller(limited(RATELIMIT_REFUSED="5 per minute"), **ORIGIN)
+    for email in (bob.email, "no@example.com"):
+        answers = [page.post("/v1/sign-in/mail", {"email": email}).status_code for _ in range(6)]
+        assert answers == [202] * 5 + [429]
+    guesses = [page.post("/v1/sign-in", {"grant": f"pss_{n}"}).status_code for n in range(6)]
+    assert guesses == [410] * 5 + [429]
+
+
+def test_a_sign_in_has_its_own_limit(limited, bob):
+    limited_app = limited(RATELIMIT_DEFAULT="2 per minute")
+    one, other = by_cookie(limited_app, bob), by_cookie(limited_app, bob)
+    assert [one.get("/v1/me").status_code for _ in range(3)] == [200, 200, 429]
+    assert other.get("/v1/me").status_code == 200

@@ -1,0 +1,87 @@
+"""Signing in and out in a real browser, and a page of another origin that tries to use the cookie."""
+
+import pytest
+
+from tests.browser.conftest import Visit
+
+
+@pytest.fixture
+def visit(browser, site):
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    yield Visit(context, f"http://localhost:{site.port}")
+    context.close()
+
+
+def sign_in(visit, team):
+    visit.page.goto(f"{visit.address}/console#/sign-in?to=/todo/")
+    visit.page.get_by_label("API token").fill(team.headers["Authorization"].removeprefix("Bearer "))
+    visit.page.get_by_role("button", name="Sign in").click()
+    visit.page.get_by_role("button", name="Sign out").wait_for()
+
+
+def test_sign_in_with_a_token_and_out(visit, team):
+    sign_in(visit, team)
+    (cookie,) = visit.page.context.cookies()
+    assert (cookie["name"], cookie["httpOnly"], cookie["secure"]) == ("__Host-proofstone", True, True)
+    assert visit.shows("Northwind Traders")
+    visit.page.get_by_role("button", name="Sign out").click()
+    visit.page.get_by_label("API token").wait_for()
+    assert visit.page.context.cookies() == []
+
+
+def test_a_wrong_token_is_an_error_that_says_so(visit, site):
+    visit.page.goto(f"{visit.address}/console#/sign-in")
+    visit.page.get_by_label("API token").fill("psk_live_wrong")
+    visit.page.get_by_role("button", name="Sign in").click()
+    assert visit.shows("This token is unknown, expired or revoked.")
+
+
+def test_a_used_link_leaves_no_secret_in_the_address(visit, site):
+    visit.page.goto(f"{visit.address}/console#/sign-in?grant=pss_wrong")
+    visit.page.get_by_role("button", name="Sign in").click()
+    assert visit.shows("This sign-in link has expired or was already used.")
+    assert "grant" not in visit.page.url
+
+
+def test_a_page_of_another_origin_can_do_nothing(visit, site, team):
+    """The same host on another port is the same site, so that the browser does send the cookie."""
+    sign_in(visit, team)
+    before = team.get("/v1/audit")["total"]
+    page = visit.page.context.new_page()
+    page.route("http://localhost:9/*", lambda route: route.fulfill(body="<p>", content_type="text/html"))
+    page.goto("http://localhost:9/")
+    result = page.evaluate(
+        """async (api) => {
+          const attempt = async (options, path = "/v1/assessments") => {
+            try {
+              return (await fetch(api + path, {credentials: "include", ...options})).type;
+            } catch (error) {
+              return "refused";
+            }
+          };
+          const body = JSON.stringify({title: "One", role: "Two", taskBrief: "Three"});
+          const headers = {"Content-Type": "application/json", "X-Proofstone-Console": "1"};
+          return [
+            await attempt({}),
+            await attempt({method: "POST", body, headers}),
+            await attempt({method: "DELETE"}, "/v1/sign-in/sessions"),
+            await attempt({method: "POST", body, mode: "no-cors"}),
+          ];
+        }""",
+        visit.address,
+    )
+    assert result == ["refused"] * 4
+    page.evaluate(
+        """(api) => {
+          const image = new Image();
+          image.src = api + "/v1/assessments";
+          const form = document.createElement("form");
+          Object.assign(form, {method: "POST", action: api + "/v1/assessments", enctype: "text/plain"});
+          document.body.append(form);
+          form.submit();
+        }""",
+        visit.address,
+    )
+    page.wait_for_url("**/v1/assessments")
+    assert "foreign_origin" in page.content()
+    assert team.get("/v1/audit")["total"] == before

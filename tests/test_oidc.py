@@ -1,0 +1,169 @@
+"""Signing in at an OpenID provider, against oidc-provider-mock in a process of its own."""
+
+import json
+import socket
+import subprocess
+import sys
+from urllib.parse import parse_qs, urlencode, urlsplit
+
+import pytest
+import requests
+from authlib.oauth2.rfc7636 import create_s256_code_challenge
+from callers import CONSOLE_HEADERS, Caller
+from factories import make_person
+
+import oidc
+from models import SignInGrant
+from tests.live.service import wait_until
+from tools.scripts.run_with_parent import with_parent
+
+EMAIL = "bob@people.example"
+USERS = (
+    {"sub": "bob", "email": "Bob@People.example", "email_verified": True},
+    {"sub": "unverified", "email": EMAIL, "email_verified": False},
+    {"sub": "silent", "email": EMAIL},
+    {"sub": "stranger", "email": "eve@people.example", "email_verified": True},
+    {"sub": "foreign", "email": "bob@other.example", "email_verified": True},
+)
+
+
+@pytest.fixture(scope="module")
+def issuer():
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    users = [part for user in USERS for part in ("--user-claims", json.dumps(user))]
+    command = [sys.executable, "-m", "oidc_provider_mock", "-p", str(port), *users]
+    process = subprocess.Popen(with_parent(command), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    address = f"http://127.0.0.1:{port}"
+    try:
+        wait_until(lambda: is_up(address), "The provider does not start.")
+        yield address
+    finally:
+        process.kill()
+        process.wait()
+
+
+def is_up(address):
+    try:
+        return requests.get(f"{address}/.well-known/openid-configuration", timeout=1).ok
+    except requests.RequestException:
+        return False
+
+
+@pytest.fixture
+def browser(app, issuer, organization, monkeypatch):
+    make_person(organization, email=EMAIL)
+    settings = {"OIDC_ISSUER": issuer, "OIDC_CLIENT_ID": "proofstone", "OIDC_CLIENT_SECRET": "a-secret"}
+    for name, value in (settings | {"OIDC_ALLOWED_DOMAINS": ("people.example",)}).items():
+        monkeypatch.setitem(app.config, name, value)
+    oidc._read_metadata.cache_clear()
+    return Caller(app, **CONSOLE_HEADERS)
+
+
+def authorize(browser, sub="bob", **changed):
+    """Go to the provider and sign in there; returns the query of the callback."""
+    url = urlsplit(browser.get("/sign-in/oidc").headers["Location"])
+    query = {name: values[0] for name, values in parse_qs(url.query).items()}
+    assert (query["code_challenge_method"], query["scope"]) == ("S256", "openid email")
+    address = url._replace(query=urlencode(query | changed)).geturl()
+    response = requests.post(address, data={"sub": sub}, allow_redirects=False, timeout=5)
+    callback = urlsplit(response.headers["Location"])
+    assert callback.path == "/sign-in/oidc/callback"
+    answered = {name: values[0] for name, values in parse_qs(callback.query).items()}
+    return answered | {"challenge": query["code_challenge"]}
+
+
+def answer(browser, query):
+    """The query that the callback passes to the console."""
+    response = browser.get("/sign-in/oidc/callback", **query)
+    assert response.status_code == 302
+    address, _, fragment = response.headers["Location"].partition("#/sign-in?")
+    assert address == "http://localhost:8000/console"
+    return {name: values[0] for name, values in parse_qs(fragment).items()}
+
+
+def test_a_person_signs_in_once_with_their_account(browser):
+    passed = answer(browser, authorize(browser))
+    assert passed["now"] == "1"
+    response = browser.post("/v1/sign-in", {"grant": passed["grant"]})
+    assert response.json["signIn"]["method"] == "oidc"
+    assert browser.get("/v1/me").json["person"]["email"] == EMAIL
+    assert browser.post("/v1/sign-in", {"grant": passed["grant"]}).status_code == 410
+
+
+@pytest.mark.parametrize(("sub", "code"), [
+    ("unverified", "oidc_unverified"), ("silent", "oidc_unverified"), ("stranger", "oidc_unknown"),
+    ("foreign", "oidc_domain"),
+])  # fmt: skip
+def test_other_accounts_do_not_sign_in(browser, sub, code):
+    assert answer(browser, authorize(browser, sub)) == {"error": code}
+    assert SignInGrant.select().count() == 0
+
+
+def test_an_id_token_with_another_nonce_is_refused(browser):
+    assert answer(browser, authorize(browser, nonce="another")) == {"error": "oidc_invalid"}
+
+
+def test_an_id_token_for_another_audience_is_refused(browser, app, monkeypatch):
+    query = authorize(browser)
+    # The provider issues the token, to the client that asked for the code.
+    with app.app_context():
+        client = oidc._client()
+    monkeypatch.setattr(oidc, "_client", lambda: client)
+    monkeypatch.setitem(app.config, "OIDC_CLIENT_ID", "another")
+    assert answer(browser, query) == {"error": "oidc_invalid"}
+
+
+def test_the_provider_can_check_that_the_code_comes_back_from_who_asked(browser, monkeypatch):
+    """PKCE; the provider of these tests does not check it."""
+    query = authorize(browser)
+    sent = []
+    post = requests.Session.request
+    monkeypatch.setattr(
+        requests.Session, "request", lambda *args, **options: sent.append(options) or post(*args, **options)
+    )
+    answer(browser, query)
+    verifier = next(options["data"]["code_verifier"] for options in sent if options.get("data"))
+    assert len(verifier) == 43
+    assert create_s256_code_challenge(verifier) == query["challenge"]
+
+
+def test_an_answer_to_another_browser_or_state_is_refused(browser, app):
+    query = authorize(browser)
+    assert answer(Caller(app), query) == {"error": "oidc_state"}
+    assert answer(browser, query | {"state": "another"}) == {"error": "oidc_state"}
+
+
+def test_a_code_works_once(browser, app):
+    query = authorize(browser)
+    cookie = browser.client.get_cookie(oidc.COOKIE).value
+    assert "grant" in answer(browser, query)
+    replay = Caller(app, Cookie=f"{oidc.COOKIE}={cookie}")
+    replay.client = app.test_client(use_cookies=False)
+    assert answer(replay, query) == {"error": "oidc_invalid"}
+
+
+def test_a_refusal_of_the_provider_is_passed_on(browser):
+    state = authorize(browser)["state"]
+    assert answer(browser, {"state": state, "error": "access_denied"}) == {"error": "oidc_denied"}
+
+
+@pytest.mark.parametrize("address", ["http://127.0.0.1:9", "{issuer}/nowhere"])
+def test_an_unavailable_provider_is_an_error_page(browser, app, issuer, monkeypatch, address):
+    monkeypatch.setitem(app.config, "OIDC_ISSUER", address.format(issuer=issuer))
+    response = browser.get("/sign-in/oidc")
+    assert response.headers["Location"].endswith("/console#/sign-in?error=oidc_unavailable")
+
+
+def test_a_provider_that_names_another_issuer_is_refused(browser, monkeypatch):
+    real = requests.get
+
+    def lie(*args, **options):
+        response = real(*args, **options)
+        response._content = response.content.replace(b'"issuer":"http', b'"issuer":"x')
+        response._content = response.content.replace(b'"issuer": "http', b'"issuer": "x')
+        return response
+
+    monkeypatch.setattr(requests, "get", lie)
+    response = browser.get("/sign-in/oidc")
+    assert response.headers["Location"].endswith("?error=oidc_unavailable")
