@@ -39,6 +39,14 @@ const texts = {
   // -- plots.js, table.js
   plots: {
     asTable: "Show as a table",
+    name: "Name",
+    value: "Value",
+    median: "Median {value}",
+    choose: "{label}: choose a value with the arrow keys",
+  },
+  table: {
+    rows: { one: "{n} row", other: "{n} rows" },
+    select: "Select",
   },
   // -- invite.js, candidate_actions.js
   invite: {

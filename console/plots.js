@@ -1,0 +1,282 @@
+// Plots as SVG, each with a title, a description and the same data as a table.
+//
+// Each function returns a <figure>. Shapes and texts carry the meaning; colors only repeat it (see console.css).
+
+import { fill, h, newId, svg } from "./dom.js";
+import { t } from "./texts.js";
+
+const WIDTH = 400;
+const MARGIN = 14;
+const DOT = 3;
+const STRIP = { height: 84, middle: 46, axis: 68, spread: 16 };
+const ROW = { height: 44, first: 14, line: 20, overlap: 6 };
+const FUNNEL = { width: 70, height: 46, bar: 26 };
+const MAX_LABEL = 48;
+
+const plots = new WeakMap();
+const marking = new WeakMap();
+
+/**
+ * One row of dots on an axis, with the median and the box of the middle half.
+ *
+ * format -- the text of a value: `(value) => "1 h 12 min"`
+ * values -- `[{id, value, label}]`, without nulls
+ * median, quartiles -- a value and `[lower, upper]`; null if there is none
+ * marked -- ids of values that are drawn larger, as diamonds with their label
+ * onSelect -- called with the id of a value that is clicked, or chosen by arrow keys and Enter
+ * onHover -- called with the id of the value under the pointer or in focus, and with null
+ */
+export function stripPlot({ label, description, format, values, median = null, quartiles = null, marked = [], onSelect, onHover }) {
+  const numbers = [...values.map(({ value }) => value), ...(quartiles ?? [])];
+  const scale = linear(Math.min(...numbers), Math.max(...numbers));
+  const points = place([...values].sort((a, b) => a.value - b.value), scale);
+  const marks = svg("g", { class: "plot-marks" });
+  const readout = h("p", { class: "plot-readout", "aria-hidden": "true" });
+  const middle = STRIP.middle;
+  const drawing = [
+    quartiles && box(scale(quartiles[0]), scale(quartiles[1])),
+    svg("line", { class: "plot-axis", x1: MARGIN, x2: WIDTH - MARGIN, y1: STRIP.axis, y2: STRIP.axis }),
+    svg("path", { class: "plot-dots", d: points.map(({ x, y }) => `M${x} ${y}h0`).join("") }),
+    median !== null && svg("line", { class: "plot-median", x1: scale(median), x2: scale(median), y1: middle - 21, y2: STRIP.axis }),
+    median !== null && text(clamp(scale(median)), 13, t("plots.median", { value: format(median) }), "middle", "plot-strong"),
+    points.length > 0 && text(MARGIN, STRIP.height - 3, format(points[0].value)),
+    points.length > 1 && text(WIDTH - MARGIN, STRIP.height - 3, format(points.at(-1).value), "end"),
+    marks,
+  ];
+  const table = () => [[t("plots.name"), t("plots.value")], points.map((point) => [point.label, format(point.value)])];
+  const figure = frame({ label, description, height: STRIP.height, isInteractive: Boolean(onSelect), drawing, table });
+  figure.querySelector("svg").after(readout);
+  const byId = new Map(points.map((point) => [point.id, point]));
+  marking.set(figure, (ids) => {
+    const shown = ids.map((id) => byId.get(id)).filter(Boolean);
+    fill(marks, shown.map((point, n) => svg("path", { class: `plot-mark plot-series-${n % 4}`, d: shape("diamond", point.x, point.y, 7) })));
+    const texts = shown.map((point) => `${point.label}: ${format(point.value)}`);
+    fill(readout, texts.join(" · "));
+  });
+  markPlot(figure, marked);
+  if (onSelect && points.length) makeSelectable(figure, { label, points, format, onSelect, onHover, marked });
+  return figure;
+}
+
+/** Mark other values of a strip plot, without drawing it again. */
+export function markPlot(figure, ids) {
+  marking.get(figure)?.([...ids]);
+}
+
+/**
+ * Rows with one point per series.
+ *
+ * rows -- `[{label, points: [{series, value, label}]}]`; a null value is left out, and is a dash in the table
+ * min, max -- the ends of the axis; a line at each whole number if there are few
+ */
+export function dotPlot({ label, description, format, min, max, rows }) {
+  const series = [...new Set(rows.flatMap(({ points }) => points.map((point) => point.series)))];
+  const scale = linear(min, max);
+  const height = ROW.first + rows.length * ROW.height + 12;
+  const ticks = max - min <= 10 ? Array.from({ length: Math.floor(max - min) + 1 }, (_, n) => min + n) : [min, max];
+  const drawing = [
+    ticks.map((tick) => svg("line", { class: "plot-tick", x1: scale(tick), x2: scale(tick), y1: ROW.first, y2: height - 14 })),
+    ticks.map((tick) => text(scale(tick), height - 2, format(tick), "middle")),
+    rows.map((row, n) => dotRow(row, ROW.first + n * ROW.height, scale, series)),
+  ];
+  const cell = (row, name) => row.points.filter((point) => point.series === name && point.value !== null);
+  const table = () => [
+    [t("plots.name"), ...series],
+    rows.map((row) => [row.label, ...series.map((name) => cell(row, name).map((point) => format(point.value)).join(", ") || "–")]),
+  ];
+  const figure = frame({ label, description, height, drawing, table });
+  figure.querySelector("svg").before(legend(series));
+  return figure;
+}
+
+/** How many get from each step to the next: `[{label, value}]`, of which the first is the largest. */
+export function funnelBar({ label, steps }) {
+  const most = Math.max(1, ...steps.map(({ value }) => value));
+  const drawing = steps.map((step, n) => {
+    const height = Math.max(1.5, (step.value / most) * FUNNEL.bar);
+    const x = n * FUNNEL.width;
+    return [
+      svg("rect", { class: `plot-bar plot-step-${n}`, x, y: FUNNEL.bar + 6 - height, width: FUNNEL.width - 5, height, rx: 2 }),
+      text(x, FUNNEL.height - 3, `${step.value} ${step.label}`),
+    ];
+  });
+  const description = steps.map((step) => `${step.label}: ${step.value}`).join(", ");
+  return frame({ label, description, width: steps.length * FUNNEL.width, height: FUNNEL.height, drawing, className: "plot plot-small" });
+}
+
+/** A small bar for each value: `[{label, value}]`. */
+export function sparkBar({ label, description, values, format = String }) {
+  const most = Math.max(...values.map(({ value }) => value)) || 1;
+  const width = Math.max(3, Math.min(14, 160 / Math.max(1, values.length)));
+  const drawing = values.map(({ label: name, value }, n) => {
+    const height = value ? Math.max(1.5, (value / most) * 28) : 0;
+    const bar = svg("rect", { class: "plot-bar", x: n * width, y: 30 - height, width: width - 1, height });
+    bar.append(svg("title", {}, `${name}: ${format(value)}`));
+    return bar;
+  });
+  const table = () => [[t("plots.name"), t("plots.value")], values.map((each) => [each.label, format(each.value)])];
+  const size = { width: Math.max(1, values.length) * width, height: 31 };
+  return frame({ label, description, ...size, drawing, table, className: "plot plot-small" });
+}
+
+// -- Parts
+
+function frame({ label, description, width = WIDTH, height, drawing, table, isInteractive = false, className = "plot" }) {
+  const [titleId, descriptionId] = [newId("plot"), newId("plot")];
+  const image = svg(
+    "svg",
+    // In an image, nothing can have the focus.
+    { viewBox: `0 0 ${width} ${height}`, role: isInteractive ? "group" : "img", "aria-labelledby": titleId, "aria-describedby": descriptionId },
+    svg("title", { id: titleId }, label),
+    svg("desc", { id: descriptionId }, description ?? ""),
+    drawing,
+  );
+  const figure = h("figure", { class: className }, image, table && asTable(label, table));
+  plots.set(figure, { image, width });
+  return figure;
+}
+
+/** The data, built when somebody opens it. */
+function asTable(label, table) {
+  const details = h("details", { class: "plot-table" }, h("summary", {}, t("plots.asTable")));
+  details.addEventListener("toggle", () => {
+    if (!details.open || details.children.length > 1) return;
+    const [head, rows] = table();
+    const cells = ([first, ...rest]) => [h("th", { scope: "row" }, first), rest.map((cell) => h("td", {}, cell))];
+    details.append(
+      h(
+        "div",
+        { class: "scroll", tabindex: "0", role: "region", "aria-label": label },
+        h(
+          "table",
+          { class: "plain" },
+          h("thead", {}, h("tr", {}, head.map((cell) => h("th", { scope: "col" }, cell)))),
+          h("tbody", {}, rows.map((row) => h("tr", {}, cells(row)))),
+        ),
+      ),
+    );
+  });
+  return details;
+}
+
+function legend(series) {
+  const entry = (name, n) =>
+    h(
+      "li",
+      {},
+      svg("svg", { viewBox: "0 0 16 16", width: 16, height: 16, "aria-hidden": "true" }, mark(n, 8, 8)),
+      h("span", {}, name),
+    );
+  return h("ul", { class: "plot-legend" }, series.map(entry));
+}
+
+function dotRow(row, y, scale, series) {
+  const line = y + ROW.line + 8;
+  const shown = row.points.filter(({ value }) => value !== null);
+  const title = row.label.length > MAX_LABEL ? `${row.label.slice(0, MAX_LABEL - 1)}…` : row.label;
+  return svg(
+    "g",
+    {},
+    text(MARGIN, y + 14, title, "start", "plot-strong"),
+    svg("line", { class: "plot-axis", x1: MARGIN, x2: WIDTH - MARGIN, y1: line, y2: line }),
+    shown.map((point, n) => {
+      // Equal values are side by side.
+      const equal = shown.filter(({ value }) => value === point.value);
+      const offset = (equal.indexOf(point) - (equal.length - 1) / 2) * ROW.overlap * 2;
+      const drawn = mark(series.indexOf(point.series), scale(point.value) + offset, line);
+      drawn.append(svg("title", {}, point.label ?? `${point.series}: ${point.value}`));
+      return drawn;
+    }),
+  );
+}
+
+const SHAPES = ["circle", "diamond", "square", "triangle"];
+
+function mark(n, x, y) {
+  return svg("path", { class: `plot-mark plot-series-${n % SHAPES.length}`, d: shape(SHAPES[n % SHAPES.length], x, y, 6) });
+}
+
+function shape(name, x, y, size) {
+  if (name === "circle") return `M${x - size} ${y}a${size} ${size} 0 1 0 ${2 * size} 0a${size} ${size} 0 1 0 ${-2 * size} 0z`;
+  if (name === "square") return `M${x - size + 1} ${y - size + 1}h${2 * size - 2}v${2 * size - 2}h${2 - 2 * size}z`;
+  if (name === "triangle") return `M${x} ${y - size - 1}l${size + 1} ${2 * size}h${-2 * size - 2}z`;
+  return `M${x} ${y - size}l${size} ${size}l${-size} ${size}l${-size} ${-size}z`;
+}
+
+function box(from, to) {
+  const height = 34;
+  return svg("rect", { class: "plot-box", x: from, y: STRIP.middle - height / 2, width: Math.max(1, to - from), height, rx: 3 });
+}
+
+function text(x, y, content, anchor = "start", className = "plot-text") {
+  return svg("text", { class: className, x, y, "text-anchor": anchor }, content);
+}
+
+const clamp = (x) => Math.min(Math.max(x, 70), WIDTH - 70);
+
+/** A function from a value to its x; all values in the middle if they are equal. */
+function linear(min, max) {
+  const width = WIDTH - 2 * MARGIN;
+  return (value) => round(max > min ? MARGIN + ((value - min) / (max - min)) * width : WIDTH / 2);
+}
+
+const round = (number) => Math.round(number * 10) / 10;
+
+/** Values with their `x`, and a `y` that keeps near ones apart: up and down in turns from the middle. */
+function place(values, scale) {
+  const columns = Map.groupBy(values, ({ value }) => Math.round(scale(value) / (2 * DOT)));
+  return [...columns.values()].flatMap((column) => {
+    const step = Math.min(2 * DOT, (2 * STRIP.spread) / column.length);
+    return column.map((each, n) => {
+      const offset = Math.ceil(n / 2) * (n % 2 ? step : -step);
+      return { ...each, x: scale(each.value), y: round(STRIP.middle + offset) };
+    });
+  });
+}
+
+/** Let pointer and keyboard choose a value. For assistive technology, the plot is a slider over its values. */
+function makeSelectable(figure, { label, points, format, onSelect, onHover, marked }) {
+  const { image, width } = plots.get(figure);
+  let current = Math.max(0, points.findIndex(({ id }) => marked.includes(id)));
+  const cursor = svg("path", { class: "plot-cursor", d: "" });
+  const handle = svg(
+    "g",
+    { class: "plot-handle", role: "slider", tabindex: "0", "aria-label": t("plots.choose", { label }), "aria-valuemin": 1, "aria-valuemax": points.length },
+    svg("rect", { class: "plot-target", x: 2, y: 20, width: width - 4, height: STRIP.axis - 17, rx: 4 }),
+    cursor,
+  );
+  image.append(handle);
+  const describe = () => {
+    const { label: name, value, x, y } = points[current];
+    handle.setAttribute("aria-valuenow", current + 1);
+    handle.setAttribute("aria-valuetext", `${name}: ${format(value)}`);
+    cursor.setAttribute("d", shape("circle", x, y, 8));
+  };
+  const move = (to) => {
+    current = Math.min(Math.max(to, 0), points.length - 1);
+    describe();
+    onHover?.(points[current].id);
+  };
+  const nearest = (event) => {
+    const from = image.getBoundingClientRect();
+    const [x, y] = [((event.clientX - from.left) / from.width) * width, ((event.clientY - from.top) / from.width) * width];
+    const distance = (point) => Math.hypot(point.x - x, point.y - y);
+    return points.reduce((best, point, n) => (distance(point) < distance(points[best]) ? n : best), 0);
+  };
+  handle.addEventListener("pointermove", (event) => move(nearest(event)));
+  handle.addEventListener("pointerleave", () => onHover?.(null));
+  handle.addEventListener("focus", () => move(current));
+  handle.addEventListener("blur", () => onHover?.(null));
+  handle.addEventListener("click", (event) => {
+    move(nearest(event));
+    onSelect(points[current].id);
+  });
+  const steps = { ArrowLeft: -1, ArrowDown: -1, ArrowRight: 1, ArrowUp: 1, PageDown: -10, PageUp: 10, Home: -Infinity, End: Infinity };
+  handle.addEventListener("keydown", (event) => {
+    if (event.key === "Enter" || event.key === " ") onSelect(points[current].id);
+    else if (event.key in steps) move(current + steps[event.key]);
+    else return;
+    event.preventDefault();
+  });
+  describe();
+}

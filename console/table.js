@@ -1,0 +1,167 @@
+// Tables that people sort, select in, and read with the keyboard.
+
+import { fill, h, newId } from "./dom.js";
+import { t } from "./texts.js";
+
+const tables = new WeakMap();
+
+/**
+ * A table in a region that scrolls on its own, with the number of its rows.
+ *
+ * caption -- what the table lists; the region's label
+ * columns -- `[{name, label, value(row), render(row), sortable, numeric, wide, hint}]`. `render` returns nodes, and is
+ *   `value` if omitted. The first column is the rows' heading. `wide` columns are left out on narrow screens
+ * rows -- any objects
+ * sort -- `{name, order}` with the order `asc` or `desc`
+ * onSort -- called with the new `{name, order}`; without it, the table sorts its rows by `value`, nulls last
+ * rowHref -- `(row) => "#/sessions/…"`, or null for a row without a page
+ * rowId -- `(row) => id`, for `selection` and `onHover`
+ * selection -- `{selected, label(row), onChange(selected)}`: a checkbox in each row; `selected` is a Set of ids
+ * onHover -- called with the id of the row under the pointer or in focus, and with null
+ * empty -- nodes instead of a table without rows
+ * count -- `(n) => text`; "3 rows" by default
+ */
+export function dataTable(options) {
+  const element = h("div", { class: "table" });
+  const state = { ...options };
+  const parts = { status: h("p", { class: "quiet", role: "status" }), body: h("tbody"), head: h("thead") };
+  const captionId = newId("table");
+  parts.table = h("table", { class: "data" }, h("caption", { class: "visually-hidden", id: captionId }, options.caption), parts.head, parts.body);
+  parts.region = h("div", { class: "scroll", tabindex: "0", role: "region", "aria-labelledby": captionId }, parts.table);
+  parts.none = h("div", { class: "table-empty" });
+  fill(element, parts.status, parts.region, parts.none);
+  tables.set(element, { state, parts });
+  listen(parts.body, state);
+  showRows(element);
+  return element;
+}
+
+/** Show other rows in a table, or another order, and announce their number. The focus stays where it is. */
+export function showRows(element, changes = {}) {
+  const { state, parts } = tables.get(element);
+  Object.assign(state, changes);
+  if (!parts.head.firstChild) fill(parts.head, headRow(element, state));
+  showOrder(parts.head, state);
+  const rows = state.onSort || !state.sort ? state.rows : sorted(state);
+  fill(parts.body, rows.map((row) => bodyRow(row, state)));
+  showCount(element, rows.length);
+}
+
+/** Add rows at the end of a table. */
+export function addRows(element, rows) {
+  const { state, parts } = tables.get(element);
+  state.rows = [...state.rows, ...rows];
+  parts.body.append(...rows.map((row) => bodyRow(row, state)));
+  showCount(element, state.rows.length);
+}
+
+/** Highlight the rows with these ids. */
+export function highlightRows(element, ids) {
+  for (const row of tables.get(element).parts.body.rows) row.classList.toggle("highlighted", ids.has(row.dataset.id));
+}
+
+/** The element of a row, by its id. */
+export function rowElement(element, id) {
+  return [...tables.get(element).parts.body.rows].find((row) => row.dataset.id === id);
+}
+
+function showCount(element, n) {
+  const { state, parts } = tables.get(element);
+  parts.region.hidden = n === 0 && Boolean(state.empty);
+  fill(parts.none, n === 0 ? state.empty : null);
+  const count = state.count?.(n) ?? t("table.rows", { n });
+  if (parts.status.textContent !== count) parts.status.textContent = count;
+}
+
+// -- Head
+
+function headRow(element, state) {
+  const selects = state.selection && h("th", { scope: "col", class: "select" }, h("span", { class: "visually-hidden" }, t("table.select")));
+  return h("tr", {}, selects, state.columns.map((column) => headCell(element, state, column)));
+}
+
+function headCell(element, state, column) {
+  const attributes = { scope: "col", class: classes(column), "data-name": column.name, title: column.hint };
+  if (!column.sortable) return h("th", attributes, column.label);
+  const change = () => {
+    const isSame = state.sort?.name === column.name;
+    const order = isSame && state.sort.order === "asc" ? "desc" : isSame ? "asc" : (column.firstOrder ?? "asc");
+    state.sort = { name: column.name, order };
+    if (state.onSort) {
+      showOrder(element.querySelector("thead"), state);
+      state.onSort(state.sort);
+    } else showRows(element);
+  };
+  const arrow = h("span", { class: "arrow", "aria-hidden": "true" });
+  return h("th", attributes, h("button", { type: "button", onclick: change }, column.label, arrow));
+}
+
+function showOrder(head, { sort }) {
+  for (const cell of head.querySelectorAll("th[data-name]")) {
+    const isSorted = sort?.name === cell.dataset.name;
+    if (isSorted) cell.setAttribute("aria-sort", sort.order === "asc" ? "ascending" : "descending");
+    else cell.removeAttribute("aria-sort");
+    const arrow = cell.querySelector(".arrow");
+    if (arrow) arrow.textContent = isSorted ? (sort.order === "asc" ? "↑" : "↓") : "";
+  }
+}
+
+function sorted({ rows, columns, sort }) {
+  const { value } = columns.find(({ name }) => name === sort.name) ?? {};
+  if (!value) return rows;
+  const sign = sort.order === "desc" ? -1 : 1;
+  const isMissing = (each) => each === null || each === undefined || each === "";
+  return rows
+    .map((row) => [value(row), row])
+    .sort(([a], [b]) => isMissing(a) - isMissing(b) || sign * compare(a, b))
+    .map(([, row]) => row);
+}
+
+function compare(a, b) {
+  if (typeof a === "string" && typeof b === "string") return a.localeCompare(b);
+  return a < b ? -1 : a > b ? 1 : 0;
+}
+
+// -- Body
+
+function bodyRow(row, state) {
+  const id = state.rowId?.(row);
+  const href = state.rowHref?.(row);
+  const cells = state.columns.map((column, n) => {
+    const content = (column.render ?? column.value)(row);
+    if (n > 0) return h("td", { class: classes(column) }, content ?? "");
+    return h("th", { scope: "row", class: classes(column) }, href ? h("a", { href }, content ?? "") : (content ?? ""));
+  });
+  const isSelected = state.selection?.selected.has(id);
+  const names = [href && "has-link", isSelected && "selected"].filter(Boolean).join(" ");
+  return h("tr", { class: names || null, "data-id": id, "data-href": href }, state.selection && checkbox(row, id, isSelected, state), cells);
+}
+
+function checkbox(row, id, isSelected, { selection }) {
+  const change = (event) => {
+    if (event.target.checked) selection.selected.add(id);
+    else selection.selected.delete(id);
+    event.target.closest("tr").classList.toggle("selected", event.target.checked);
+    selection.onChange(selection.selected);
+  };
+  const box = h("input", { type: "checkbox", "aria-label": selection.label(row), onchange: change });
+  box.checked = Boolean(isSelected);
+  return h("td", { class: "select" }, h("label", {}, box));
+}
+
+function classes({ numeric, wide }) {
+  return [numeric && "numeric", wide && "wide"].filter(Boolean).join(" ") || null;
+}
+
+/** A click anywhere in a row follows its link. */
+function listen(body, state) {
+  body.addEventListener("click", (event) => {
+    if (event.target.closest("a, button, input, label, select, summary, [role=menu]") || getSelection().toString()) return;
+    const href = event.target.closest("tr")?.dataset.href;
+    if (href) location.assign(href);
+  });
+  const hover = (event) => state.onHover?.(event.target.closest("tr")?.dataset.id ?? null);
+  body.addEventListener("pointerover", hover);
+  body.addEventListener("focusin", hover);
+  for (const name of ["pointerleave", "focusout"]) body.addEventListener(name, () => state.onHover?.(null));
+}
