@@ -29,6 +29,8 @@ def get_analytics(session_id):
     analysis = timeline.analyze(session)
     calls = sorted(analysis.tools.items(), key=lambda tool: -tool[1])
     return analysis.times._asdict() | {
+        "phase_spans": analysis.phase_spans,
+        "verifications": analysis.verifications,
         "sittings": analysis.sittings,
         "turns": analysis.turns,
         "tools": [{"name": name, "calls": count} for name, count in calls],

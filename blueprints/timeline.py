@@ -68,10 +68,11 @@ def get_timeline(query, session_id):
 @blp.get("/sessions/<id:session_id>/timeline/compact")
 @auth.required(ApiToken)
 @blp.file(
-    "JSON Lines: for each event an object with `id`, `ts`, `kind`, `actor`, `channel`, `counts`, `summary` and `size`.",
+    "JSON Lines: for each event an object with `id`, `ts`, `kind`, `actor`, `attribution`, `late`, `channel`, "
+    "`counts`, `summary` and `size`.",
     "All events, one per line.",
-    example='{"id":"1","ts":"2026-04-02T09:00:00.000Z","kind":"prompt","actor":"human","channel":null,"counts":true,'
-    '"summary":"Fix","size":212}\n',
+    example='{"id":"1","ts":"2026-04-02T09:00:00.000Z","kind":"prompt","actor":"human","attribution":null,'
+    '"late":false,"channel":null,"counts":true,"summary":"Fix","size":212}\n',
 )
 @audit.reading
 def get_compact_timeline(session_id):
@@ -195,7 +196,7 @@ def _compact(row: dict[str, Any]) -> dict[str, Any]:
     return {
         "id": row["event_id"],
         "ts": format_timestamp(timestamp_from_ns(row["time_ns"])),
-        **{name: row[name] for name in ("kind", "actor", "channel", "counts")},
+        **{name: row[name] for name in ("kind", "actor", "attribution", "late", "channel", "counts")},
         "summary": format_summary(row["subject"], row["note"]),
         "size": row["size"],
     }

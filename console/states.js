@@ -6,17 +6,17 @@ import { t } from "./texts.js";
 
 /**
  * Show the result of `load()` with `render(value)`, which returns nodes. Until then a message, and after a failure what
- * failed with a button to try again.
+ * failed with a button to try again. `waiting` is the message.
  */
-export async function loaded(container, load, render) {
+export async function loaded(container, load, render, waiting = t("common.loading")) {
   container.setAttribute("aria-busy", "true");
-  fill(container, h("p", { class: "quiet loading", role: "status" }, t("common.loading")));
+  fill(container, h("p", { class: "quiet loading", role: "status" }, waiting));
   try {
     fill(container, render(await load()));
   } catch (error) {
     if (error.name === "AbortError") return;
     if (!(error instanceof ApiError)) console.error(error);
-    fill(container, failure(error, () => loaded(container, load, render)));
+    fill(container, failure(error, () => loaded(container, load, render, waiting)));
   } finally {
     container.removeAttribute("aria-busy");
   }

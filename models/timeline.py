@@ -29,8 +29,8 @@ _COLUMNS = (
     *(Event.actor, Event.attribution, Event.late, Event.channel, Event.subject, Event.note, Event.size),
 )
 COMPACT_COLUMNS = (
-    *(Event.time_ns, Event.seq, Event.event_id, Event.kind, Event.actor, Event.late, Event.channel),
-    *(Event.subject, Event.note, Event.size),
+    *(Event.time_ns, Event.seq, Event.event_id, Event.kind, Event.actor, Event.attribution, Event.late),
+    *(Event.channel, Event.subject, Event.note, Event.size),
 )
 COMPACT_ROWS = 1000
 

@@ -3,18 +3,29 @@
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from rules.analyzed_events import read_events, without_editor_duplicates
+from rules.analyzed_events import AnalyzedEvent, read_events, without_editor_duplicates
 from rules.error_episodes import ErrorEpisode, find_error_episodes
 from rules.metrics import tool_usage
-from rules.phases import PhaseTimes, measure_phases
+from rules.phases import PhaseTimes, Span, measure_phases, phase_spans
 from rules.segments import Segment, split_sittings, split_turns
 from rules.usage import ModelUse, PriceTable, total_usage, usage_by_model
+
+
+class Verification(NamedTuple):
+    """A command or run that verified the work; `passed` is None if its result is not known."""
+
+    event_id: str
+    time_ns: int
+    kind: str
+    passed: bool | None
 
 
 class Analysis(NamedTuple):
     """A session's details beyond its metrics."""
 
     times: PhaseTimes
+    phase_spans: list[Span]
+    verifications: list[Verification]
     sittings: list[Segment]
     turns: list[Segment]
     tools: dict[str, int]
@@ -33,6 +44,8 @@ def analyze(timeline: Iterable[tuple[int, dict[str, Any]]], prices: PriceTable) 
     events = without_editor_duplicates(all_events)
     return Analysis(
         times=measure_phases(events),
+        phase_spans=phase_spans(events),
+        verifications=[_verification(event, kind) for event in events if (kind := _verifies(event))],
         sittings=split_sittings(events),
         turns=split_turns(events),
         tools=tool_usage(all_events),
@@ -40,3 +53,12 @@ def analyze(timeline: Iterable[tuple[int, dict[str, Any]]], prices: PriceTable) 
         total_cost_nano_usd=total_usage(reports, prices)[1],
         error_episodes=find_error_episodes(events),
     )
+
+
+def _verifies(event: AnalyzedEvent) -> str | None:
+    """The kind of verification, if the event is one."""
+    return event.command_kind or {"test_run": "test", "build_run": "build"}.get(event.kind)
+
+
+def _verification(event: AnalyzedEvent, kind: str) -> Verification:
+    return Verification(event.id, event.time_ns, kind, None if event.failed is None else not event.failed)

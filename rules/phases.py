@@ -37,6 +37,14 @@ class Phase(NamedTuple):
     pauses: int
 
 
+class Span(NamedTuple):
+    """Time of one phase, from one event to another."""
+
+    name: str
+    start_ns: int
+    end_ns: int
+
+
 class PhaseTimes(NamedTuple):
     """`elapsed_ms` is the sum of `active_ms`, the time of all phases, and `idle_ms`."""
 
@@ -72,6 +80,34 @@ def measure_phases(events: Sequence[AnalyzedEvent]) -> PhaseTimes:
         for name in PHASES
     ]
     return PhaseTimes(milliseconds(elapsed), milliseconds(active), milliseconds(elapsed - active), phases)
+
+
+def phase_spans(events: Sequence[AnalyzedEvent]) -> list[Span]:
+    """When which phase was, by the rules of `measure_phases`: without breaks, but with all other pauses."""
+    spans: list[Span] = []
+    carried: list[tuple[int, int]] = []
+    for before, event in pairwise(events):
+        gap = (before.time_ns, event.time_ns)
+        counted = [] if is_break(event.time_ns - before.time_ns) else [gap]
+        phase = _phase(event)
+        if phase is None:
+            carried += counted
+            continue
+        _extend(spans, "other" if phase == "prompting" else phase, carried)
+        _extend(spans, phase, counted)
+        carried = []
+    _extend(spans, "other", carried)
+    return spans
+
+
+def _extend(spans: list[Span], name: str, gaps: list[tuple[int, int]]) -> None:
+    """Add times to the last span if they continue it, else as another span."""
+    for start, end in gaps:
+        if start == end:
+            continue
+        if spans and (spans[-1].name, spans[-1].end_ns) == (name, start):
+            start = spans.pop().start_ns
+        spans.append(Span(name, start, end))
 
 
 def _phase(event: AnalyzedEvent) -> str | None:

@@ -1,10 +1,10 @@
 """Analytics of a session, and of an organization's sessions."""
 
-from rules import phases, segments
+from rules import commands, phases, segments
 from rules.cohorts import DIRECTIONS, METRICS
 from schemas import members
 from schemas.base import Schema
-from schemas.fields import Choice, Id, Integer, ListOf, Nested, Number, Raw, String
+from schemas.fields import Choice, Flag, Id, Integer, ListOf, Nested, Number, Raw, String
 from schemas.keys import SESSION_STATUSES
 from schemas.queries import Filter, Limit
 from schemas.timestamps import EventTime, Timestamp
@@ -24,6 +24,23 @@ class Phase(Schema):
     time_ms = Integer("Time spent in the phase, in ms.", example=480000)
     share = Number("Share of the active time; null without active time.", example=0.25, null=True)
     pauses = Integer(f"Pauses over {MAX_PAUSE_MS // 60_000} minutes, which are capped at that.", example=1)
+
+
+class PhaseSpan(Schema):
+    """Time of one phase without a change of phase."""
+
+    name = Choice(phases.PHASES, "Phase.", example="reading")
+    began_at = EventTime("Start.", attribute="start_ns")
+    ended_at = EventTime("End.", attribute="end_ns")
+
+
+class Verification(Schema):
+    """A test, check or build: a recognized command, a `test_run` or a `build_run`."""
+
+    event_id = members.EVENT_ID
+    ts = EventTime("Event time.", attribute="time_ns")
+    kind = Choice(commands.KINDS, "Kind of verification.", example="test")
+    passed = Flag("Whether it passed; null if unknown.", example=False, null=True)
 
 
 class Stretch(Schema):
@@ -122,6 +139,10 @@ class Analytics(Schema):
         "Longer pauses end a sitting.", dump_default=MAX_BREAK_MS, example=MAX_BREAK_MS
     )
     phases = ListOf(Phase, "Phases.")
+    phase_spans = ListOf(
+        PhaseSpan, "The phases in order of time. Breaks between sittings are in none, other pauses are."
+    )
+    verifications = ListOf(Verification, "Verifications in order.")
     sittings = ListOf(Stretch, "Periods of work without long breaks.")
     turns = ListOf(Stretch, "Work after each prompt, up to the next one; concurrent agents overlap.")
     tools = ListOf(ToolUse, "Tools, most used first.")

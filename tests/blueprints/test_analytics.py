@@ -76,6 +76,26 @@ def test_open_session_is_analyzed_by_its_current_events(reviewer, session):
     assert analysis["turns"] == analysis["sittings"] == [turn]
 
 
+@pytest.mark.any_database
+def test_phases_and_verifications_have_times(reviewer, session):
+    run = {"command": "go test ./...", "exitCode": 1}
+    add_event(session, envelope("prompt", at=0, id="p"))
+    add_event(session, envelope("command", at=10, id="c", source="terminal", data=run))
+    add_event(session, envelope("test_run", at=12, id="t", data={"passed": 2, "failed": 0}))
+    add_event(session, envelope("build_run", at=12, id="u"))
+    add_event(
+        session, envelope("command", at=20, source="terminal", data={"command": "git push", "exitCode": 0})
+    )
+    analysis = analyze(reviewer, session)
+    start, middle, end = (f"2026-04-01T09:00:{second}.000Z" for second in ("00", "12", "20"))
+    assert analysis["phaseSpans"] == [
+        {"name": "verifying", "beganAt": start, "endedAt": middle},
+        {"name": "other", "beganAt": middle, "endedAt": end},
+    ]
+    kinds = {"c": ("test", False), "t": ("test", True), "u": ("build", None)}
+    assert {run["eventId"]: (run["kind"], run["passed"]) for run in analysis["verifications"]} == kinds
+
+
 def test_long_pauses_count_up_to_a_limit(reviewer, session):
     add_event(session, envelope("prompt", at=0))
     add_event(session, envelope("prompt", at=600))

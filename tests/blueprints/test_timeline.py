@@ -209,6 +209,8 @@ def test_the_compact_timeline_has_every_event_on_a_line(reviewer, session, monke
         "ts": "ts",
         "kind": "kind",
         "actor": "actor",
+        "attribution": "attribution",
+        "late": "late",
         "channel": "channel",
         "counts": "counts",
         "summary": "summary",

@@ -4,7 +4,7 @@ import pytest
 
 from rules.analyzed_events import read_event
 from rules.error_episodes import find_error_episodes
-from rules.phases import PHASES, measure_phases
+from rules.phases import PHASES, measure_phases, phase_spans
 from rules.segments import split_sittings, split_turns
 
 MINUTE = 60
@@ -80,6 +80,27 @@ def test_phases_and_idle_time_add_up_to_the_elapsed_time():
     times = measure_phases([event(number**4, kind) for number, kind in enumerate(kinds, 1)])
     assert sum(phase.time_ms for phase in times.phases) == times.active_ms
     assert times.active_ms + times.idle_ms == times.elapsed_ms == (7**4 - 1) * 1000
+
+
+@pytest.mark.parametrize(
+    ("events", "expected"),
+    [
+        ([], []),
+        ([event(0, "prompt"), event(10, "file_read"), event(15, "file_read"), event(25, "file_diff")],
+         [("reading", 0, 15), ("changing", 15, 25)]),
+        ([event(0, "prompt"), event(10, "ai_response"), event(12, "tool_intent"), event(15, "file_diff")],
+         [("changing", 0, 15)]),
+        ([event(0, "file_diff"), event(20, "ai_response"), event(50, "prompt")],
+         [("other", 0, 20), ("prompting", 20, 50)]),
+        ([event(0, "prompt"), event(20, "ai_response")], [("other", 0, 20)]),
+        # A pause belongs to the span, a break does not.
+        ([event(0, "prompt"), event(1200, "file_diff"), event(7200, "file_diff"), event(7201, "file_diff")],
+         [("changing", 0, 1200), ("changing", 7200, 7201)]),
+    ],
+)  # fmt: skip
+def test_phases_have_spans(events, expected):
+    spans = [(span.name, span.start_ns / 1e9, span.end_ns / 1e9) for span in phase_spans(events)]
+    assert spans == expected
 
 
 def test_a_gap_of_more_than_half_an_hour_ends_a_sitting():

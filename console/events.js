@@ -1,0 +1,78 @@
+// A session's events as the compact timeline has them: loading, names, and the lanes they belong to.
+
+import * as api from "./api.js";
+import { has, t } from "./texts.js";
+
+const CHANGES = new Set(["file_diff", "file_create", "file_delete"]);
+const BY_HAND = new Set(["likely_human", "ai_revised_by_human"]);
+const MAX_SLICE_MS = 20;
+
+/**
+ * All events in order. Each has `time` in milliseconds and the members of the compact timeline: `id`, `ts`, `kind`,
+ * `actor`, `attribution`, `late`, `channel`, `counts`, `summary`, `size`.
+ */
+export async function loadEvents(sessionId, { signal } = {}) {
+  const response = await api.request("GET", `/v1/sessions/${sessionId}/timeline/compact`, { signal });
+  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+  const events = [];
+  let rest = "";
+  let sliceStart = performance.now();
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) break;
+    // Read what has arrived while the service writes the rest, in slices that leave the page responsive.
+    const end = value.lastIndexOf("\n") + 1;
+    if (end) read(rest + value.slice(0, end), events);
+    rest = end ? value.slice(end) : rest + value;
+    if (performance.now() - sliceStart > MAX_SLICE_MS) {
+      await new Promise((resolve) => setTimeout(resolve));
+      sliceStart = performance.now();
+    }
+  }
+  return events;
+}
+
+/** Add the events of whole lines. */
+function read(lines, events) {
+  for (const event of JSON.parse(`[${lines.trimEnd().replaceAll("\n", ",")}]`)) {
+    event.time = Date.parse(event.ts);
+    events.push(event);
+  }
+}
+
+/** The name of a kind; an unknown one is shown as the client sent it. */
+export function kindName(kind) {
+  return has(`report.kinds.${kind}`) ? t(`report.kinds.${kind}`) : kind;
+}
+
+/** The lane of an event, or null. `verifications` are those of the analytics, by event id. */
+export function laneOf(event, verifications) {
+  if (event.kind === "prompt") return "prompts";
+  if (CHANGES.has(event.kind)) return changeLane(event);
+  if (event.kind === "test_run" || event.kind === "build_run" || verifications?.has(event.id)) return "tests";
+  return event.kind === "command" ? "commands" : null;
+}
+
+function changeLane({ attribution, actor }) {
+  if (BY_HAND.has(attribution)) return "byHand";
+  if (attribution === "likely_ai") return "agent";
+  if (attribution === "mixed") return "unknown";
+  return { ai: "agent", human: "byHand" }[actor] ?? "unknown";
+}
+
+/** Why an event does not count, in words; null if it counts. */
+export function whyNotCounted(event) {
+  if (event.counts) return null;
+  if (event.late) return t("report.late");
+  return t("report.witness", { channel: channelName(event.channel) });
+}
+
+/** The channel that recorded an event, in words. */
+export function channelName(channel) {
+  return t(`report.channels.${channel ?? "client"}`);
+}
+
+/** The address of an event in its session's report. */
+export function eventLink(sessionId, eventId) {
+  return `#/sessions/${sessionId}?event=${encodeURIComponent(eventId)}`;
+}

@@ -1,0 +1,85 @@
+// The final diff of the handed-in work.
+
+import * as api from "./api.js";
+import { diffView, splitDiff } from "./diff.js";
+import { h } from "./dom.js";
+import { empty } from "./states.js";
+import { t } from "./texts.js";
+import { untrusted } from "./untrusted.js";
+
+export async function load({ path, signal }) {
+  const first = await api.get(`${path}/final-diff`, { signal, query: { limit: 1 } });
+  if (first.handIn?.state === "read") {
+    const files = await api.all(`${path}/final-diff`, "files", { signal });
+    return { handIn: first.handIn, files };
+  }
+  const { submissions } = await api.get(`${path}/submissions`, { signal });
+  return { handIn: first.handIn, submission: submissions.findLast(({ diff }) => diff) ?? null };
+}
+
+export function render({ handIn, files, submission }, { session }) {
+  if (files)
+    return [
+      summary(handIn, files),
+      section(
+        files.length
+          ? diffView(files, { attributed: handIn.manualLines !== null })
+          : empty(t("report.diff.none"), t("report.diff.noneWhy")),
+      ),
+    ];
+  const waits =
+    handIn &&
+    h(
+      "div",
+      { class: "notice" },
+      h("strong", {}, t(`report.handIn.${handIn.state}`)),
+      handIn.problem && h("p", {}, untrusted(handIn.problem)),
+    );
+  if (!submission)
+    return [
+      waits,
+      empty(
+        t("report.diff.noHandIn"),
+        t(session.status === "active" ? "report.diff.noHandInYet" : "report.diff.noHandInWhy"),
+      ),
+    ];
+  return [
+    waits,
+    section(
+      h("p", { class: "quiet" }, t("report.diff.submitted")),
+      diffView(splitDiff(submission.diff), { attributed: false }),
+    ),
+  ];
+}
+
+function section(...content) {
+  return h("section", { class: "panel" }, h("h2", {}, t("report.tabs.changes")), ...content);
+}
+
+function summary(handIn, files) {
+  const sum = (name) => files.reduce((total, file) => total + file[name], 0);
+  const { countedLines, manualLines } = handIn;
+  const facts = [
+    t("report.diff.files", { n: files.length }),
+    t("report.diff.lines", {
+      added: sum("linesAdded").toLocaleString("en"),
+      removed: sum("linesRemoved").toLocaleString("en"),
+    }),
+    manualLines !== null &&
+      countedLines > 0 &&
+      t("report.diff.byHand", {
+        n: manualLines,
+        all: countedLines,
+        share: Math.round((100 * manualLines) / countedLines),
+      }),
+  ];
+  const base =
+    handIn.baseVerified === false &&
+    h(
+      "div",
+      { class: "notice warn" },
+      h("strong", {}, t("report.diff.unverifiedTitle")),
+      h("p", {}, t("report.diff.unverified")),
+    );
+  return [base, h("p", { class: "report-summary" }, facts.filter(Boolean).join(" · "))];
+}

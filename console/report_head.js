@@ -1,0 +1,251 @@
+// The head of a session's report: who, when, what came of it, and whether the record is intact.
+
+import * as api from "./api.js";
+import { fill, h } from "./dom.js";
+import { eventLink } from "./events.js";
+import { loaded } from "./states.js";
+import { has, t } from "./texts.js";
+import { formatClock, formatDuration, formatMoment, zoneName } from "./time.js";
+import { plain, untrusted } from "./untrusted.js";
+
+// Facts after which the record is not what the service accepted.
+const BROKEN = new Set([
+  ...["event_changed", "event_missing", "event_inserted", "tail_truncated", "seal_broken", "column_changed"],
+  ...["metrics_changed", "value_malformed", "session_changed", "seal_missing"],
+]);
+const MAX_EVENT_LINKS = 5;
+
+/** Name, assessment, status, facts about the record, times and results, with the links of the page. */
+export function header(report, facts, { setTitle, may }) {
+  const { session } = report;
+  const name = session.candidateName ?? session.externalId ?? unnamed(session);
+  setTitle(plain(name));
+  const neighbours = h("nav", { class: "neighbours", "aria-label": t("report.neighbours") });
+  loadNeighbours(neighbours, report);
+  const link = (path, text, kind = "secondary") => h("a", { class: kind, href: `#${path}` }, text);
+  return h(
+    "header",
+    { class: "report-head" },
+    h(
+      "div",
+      { class: "page-head" },
+      h(
+        "div",
+        {},
+        h(
+          "p",
+          { class: "company" },
+          h("a", { href: `#/assessments/${session.assessmentId}` }, untrusted(session.assessmentTitle)),
+        ),
+        h(
+          "h1",
+          { tabindex: "-1" },
+          untrusted(name),
+          " ",
+          h("span", { class: `status status-${session.status}` }, t(`report.statuses.${session.status}`)),
+        ),
+        session.candidateEmail && h("p", { class: "quiet" }, untrusted(session.candidateEmail)),
+      ),
+      h(
+        "div",
+        { class: "actions" },
+        neighbours,
+        link(`/sessions/${session.id}/print`, t("report.print")),
+        link(`/sessions/${session.id}/score`, t(may("write") ? "report.score" : "report.scores"), "primary"),
+      ),
+    ),
+    notices(session),
+    facts,
+    numbers(session),
+  );
+}
+
+function notices(session) {
+  if (session.erasedAt)
+    return notice("warn", t("report.erasedTitle", { when: formatMoment(session.erasedAt) }), t("report.erased"));
+  const asked =
+    session.erasureRequestedAt &&
+    notice(
+      "warn",
+      t("report.erasureAskedTitle"),
+      t("report.erasureAsked", { when: formatMoment(session.erasureRequestedAt) }),
+    );
+  if (session.status !== "active") return asked;
+  const refresh = h(
+    "button",
+    { type: "button", class: "secondary", onclick: () => dispatchEvent(new HashChangeEvent("hashchange")) },
+    t("report.refresh"),
+  );
+  const text = t(session.closesAt ? "report.runningUntil" : "report.running", {
+    now: formatClock(Date.now()),
+    end: session.closesAt && formatMoment(session.closesAt),
+  });
+  return [
+    asked,
+    h(
+      "div",
+      { class: "notice running" },
+      h("div", {}, h("strong", {}, t("report.runningTitle")), h("p", {}, text)),
+      refresh,
+    ),
+  ];
+}
+
+function notice(kind, title, text, ...more) {
+  return h("div", { class: `notice ${kind}` }, h("strong", {}, title), h("p", {}, text), ...more);
+}
+
+/** The session in a line of numbers. */
+function numbers(session) {
+  const { metrics } = session;
+  const end = session.completedAt ?? session.closedAt;
+  const others = [
+    session.witnessEventCount > 0 && t("report.witnesses", { n: session.witnessEventCount.toLocaleString("en") }),
+    session.lateEventCount > 0 && t("report.lateEvents", { n: session.lateEventCount.toLocaleString("en") }),
+  ].filter(Boolean);
+  const facts = [
+    [t("report.started"), formatMoment(session.redeemedAt), zoneName(session.redeemedAt)],
+    [t(session.completedAt ? "report.completed" : "report.closed"), end ? formatMoment(end) : t("report.notYet"), null],
+    [t("report.duration"), ...duration(session)],
+    [t("report.eventCount"), session.eventCount.toLocaleString("en"), others.join(", ")],
+    [t("report.tests"), ...tests(session)],
+    metrics && [
+      t("report.cost"),
+      metrics.totalCostUsd === null ? t("report.unknown") : dollars(metrics.totalCostUsd),
+      null,
+    ],
+  ];
+  return h(
+    "dl",
+    { class: "report-numbers" },
+    facts
+      .filter(Boolean)
+      .map(([name, value, hint]) =>
+        h("div", {}, h("dt", {}, name), h("dd", {}, value, hint && h("span", { class: "quiet" }, hint))),
+      ),
+  );
+}
+
+function duration({ status, metrics }) {
+  if (status === "active") return [t("report.notYet"), null];
+  const known = metrics?.durationMs ?? null;
+  return [known === null ? t("report.unknown") : formatDuration(known / 1000), t("report.durationHint")];
+}
+
+function tests({ testResult, metrics }) {
+  if (testResult) {
+    const counts = t("report.testCounts", { passed: testResult.passed, failed: testResult.failed });
+    return [t(testResult.failed ? "report.testsFailed" : "report.testsPassed"), counts];
+  }
+  const passed = metrics?.testsPassed ?? null;
+  return [
+    t(passed === null ? "report.testsUnknown" : passed ? "report.testsPassed" : "report.testsFailed"),
+    passed === null ? null : t("report.testsFromRecord"),
+  ];
+}
+
+/** What a candidate without a name is called: `Candidate 3f09ac`. */
+export const unnamed = ({ candidateId }) => t("report.unnamed", { id: candidateId.slice(-6) });
+
+/** `$6.42` */
+export const dollars = (amount) => `$${amount.toFixed(2)}`;
+
+/** Links to the candidates before and after, in the order of their starts. */
+async function loadNeighbours(nav, { session, signal }) {
+  const query = { assessmentId: session.assessmentId };
+  const all = await api.all("/v1/sessions", "sessions", { query, signal }).catch(() => []);
+  const at = all.findIndex(({ id }) => id === session.id);
+  if (at < 0 || all.length < 2) return;
+  const link = (other, text, symbol) => {
+    const label = { "aria-label": text, title: text };
+    return other
+      ? h("a", { class: "secondary", href: `#/sessions/${other.id}`, ...label }, symbol)
+      : h("span", { class: "secondary off", "aria-hidden": "true" }, symbol);
+  };
+  fill(
+    nav,
+    link(all[at - 1], t("report.previous"), "←"),
+    h("span", { class: "quiet" }, t("report.position", { at: at + 1, n: all.length })),
+    link(all[at + 1], t("report.next"), "→"),
+  );
+}
+
+// Integrity
+
+/** Facts about the record in words, the broken record loudest. */
+export function integrity({ facts, counts, seal, finalSeal }, { session }) {
+  const others = byCode(facts).filter(({ code }) => code !== "erased");
+  const isBroken = others.some(({ code }) => BROKEN.has(code));
+  const events = counts.events.toLocaleString("en");
+  const sealed = t(seal.isWhole && !isBroken ? "report.integrity.sealed" : "report.integrity.partlySealed", {
+    n: counts.events,
+    events,
+    sealed: counts.sealed.toLocaleString("en"),
+  });
+  const state = [counts.events > 0 && sealed, finalSealText(session, finalSeal), signatures(counts)]
+    .filter(Boolean)
+    .join(" ");
+  if (!others.length && !counts.events) return notice("empty-record", t("report.integrity.emptyTitle"), state);
+  if (!others.length) return notice("good", t("report.integrity.noneTitle"), state);
+  const title = isBroken ? t("report.integrity.brokenTitle") : t("report.integrity.factsTitle", { n: others.length });
+  const text = t(isBroken ? "report.integrity.broken" : "report.integrity.facts");
+  return h(
+    "div",
+    { class: isBroken ? "notice bad broken" : "notice warn", role: isBroken ? "alert" : null },
+    h("strong", {}, title),
+    h("p", {}, text),
+    h(
+      "ul",
+      { class: "integrity-facts" },
+      sorted(others).map((fact) => h("li", {}, factView(fact, session))),
+    ),
+    h("p", {}, state),
+  );
+}
+
+/** The facts of one kind together. */
+function byCode(facts) {
+  return [...Map.groupBy(facts, ({ code }) => code).values()].map((some) => ({
+    ...some[0],
+    eventIds: some.flatMap(({ eventIds }) => eventIds),
+    count: some.reduce((sum, { count }) => sum + count, 0),
+  }));
+}
+
+function sorted(facts) {
+  return facts.toSorted((one, other) => BROKEN.has(other.code) - BROKEN.has(one.code));
+}
+
+function factView({ code, explanation, eventIds, count }, session) {
+  const links = eventIds
+    .slice(0, MAX_EVENT_LINKS)
+    .map((id, n) => [
+      n > 0 && ", ",
+      h("a", { href: eventLink(session.id, id) }, t("report.integrity.event", { n: n + 1 })),
+    ]);
+  const rest = count - Math.min(eventIds.length, MAX_EVENT_LINKS);
+  return [
+    h("strong", {}, factName(code)),
+    count > 1 && ` (${t("report.integrity.count", { n: count })})`,
+    ": ",
+    explanation,
+    links.length > 0 && [" ", links, rest > 0 && ` ${t("report.integrity.more", { n: rest })}`],
+  ];
+}
+
+/** A kind of irregularity in a few words. */
+export function factName(code) {
+  return has(`report.facts.${code}`) ? t(`report.facts.${code}`) : code;
+}
+
+function finalSealText(session, finalSeal) {
+  if (finalSeal) return t("report.integrity.finalSeal", { when: formatMoment(finalSeal.sealedAt) });
+  return t(session.closedAt || session.completedAt ? "report.integrity.sealSoon" : "report.integrity.sealLater");
+}
+
+function signatures({ events, valid }) {
+  if (!events) return null;
+  return valid
+    ? t("report.integrity.signed", { n: valid, signed: valid.toLocaleString("en") })
+    : t("report.integrity.unsigned");
+}

@@ -1,0 +1,133 @@
+// The session's metrics beside those of the others of the assessment.
+
+import * as api from "./api.js";
+import { h } from "./dom.js";
+import { stripPlot } from "./plots.js";
+import { unnamed } from "./report_head.js";
+import { empty } from "./states.js";
+import { t } from "./texts.js";
+import { formatDuration } from "./time.js";
+import { plain } from "./untrusted.js";
+
+const duration = (value) => formatDuration(value / 1000);
+const share = (value) => `${(100 * value).toLocaleString("en", { maximumFractionDigits: 1 })} %`;
+const number = (value) => value.toLocaleString("en", { maximumFractionDigits: 2 });
+const FORMATS = {
+  durationMs: duration,
+  promptCount: number,
+  commandFailRate: share,
+  verifyIntensity: number,
+  manualEditRatio: share,
+  firstChangeLatencyMs: duration,
+};
+const OTHERS = [
+  ["manualLineRatio", share],
+  ["commandCount", number],
+  ["fileChangeCount", number],
+  ["uniqueFilesTouched", number],
+  ["testRunCount", number],
+  ["decisionCount", number],
+  ["errorEpisodes", number],
+  ["aiAttributionPct", (value) => share(value / 100)],
+];
+const FEW_OBSERVATIONS = 10;
+const RATES = new Set(["commandFailRate", "verifyIntensity", "manualEditRatio"]);
+
+export async function load({ session, path, signal }) {
+  const { cohortStats } = await api.get(`${path}/cohort-stats`, { signal });
+  const results = cohortStats
+    ? await api.all(`/v1/assessments/${session.assessmentId}/results`, "results", { signal })
+    : [];
+  return { cohort: cohortStats, results: results.filter(({ metrics }) => metrics) };
+}
+
+export function render({ cohort, results }, { session }) {
+  if (!session.metrics && !cohort) return empty(t("report.metrics.none"), t("report.metrics.noneWhy"));
+  const notes = [
+    !session.metrics && t("report.metrics.open"),
+    cohort?.smallNote,
+    cohort?.open > 0 && t("report.metrics.stillOpen", { n: cohort.open }),
+    cohort?.empty > 0 && t("report.metrics.empty", { n: cohort.empty }),
+  ].filter(Boolean);
+  return [
+    h(
+      "section",
+      { class: "panel" },
+      h("h2", {}, t("report.metrics.title")),
+      h("p", {}, t("report.metrics.intro", { n: cohort?.sessionCount ?? 0 })),
+      notes.length > 0 &&
+        h(
+          "div",
+          { class: "notice warn" },
+          notes.map((note) => h("p", {}, note)),
+        ),
+      cohort &&
+        h(
+          "div",
+          { class: "metric-cards" },
+          Object.keys(FORMATS).map((name) => metricCard(name, cohort, results, session)),
+        ),
+    ),
+    session.metrics &&
+      h("section", { class: "panel" }, h("h2", {}, t("report.metrics.others")), others(session.metrics)),
+  ];
+}
+
+function metricCard(name, cohort, results, session) {
+  const summary = cohort.summary[name];
+  const format = FORMATS[name];
+  const value = summary.value ?? session.metrics?.[name] ?? null;
+  const values = results
+    .filter(({ metrics }) => metrics[name] !== null)
+    .map(({ sessionId, metrics, ...candidate }) => ({
+      id: sessionId,
+      value: metrics[name],
+      label: plain(candidate.candidateName ?? candidate.externalId ?? unnamed(candidate)),
+    }));
+  const observed = summary.valueObservations ?? null;
+  const facts = [
+    t("report.metrics.n", { n: summary.n }),
+    observed !== null && t(`report.metrics.observations.${name}`, { n: observed }),
+    !cohort.small && summary.rank,
+  ].filter(Boolean);
+  return h(
+    "article",
+    { class: "metric-card" },
+    h("h3", {}, t(`report.metrics.names.${name}`)),
+    h("p", { class: "metric-value" }, value === null ? t("report.metrics.noValue") : format(value)),
+    h("p", { class: "quiet" }, t(`report.metrics.definitions.${name}`)),
+    h("p", { class: "quiet" }, t(`report.metrics.directions.${summary.direction}`)),
+    values.length > 0 &&
+      stripPlot({
+        label: t(`report.metrics.names.${name}`),
+        description: t("report.metrics.plot", { n: values.length }),
+        format,
+        values,
+        median: summary.median,
+        quartiles: summary.lowerQuartile === null ? null : [summary.lowerQuartile, summary.upperQuartile],
+        marked: [session.id],
+      }),
+    h("p", { class: "metric-facts" }, facts.join(" · ")),
+    RATES.has(name) &&
+      observed !== null &&
+      observed < FEW_OBSERVATIONS &&
+      h("p", { class: "quiet" }, t("report.metrics.few")),
+  );
+}
+
+function others(metrics) {
+  const rows = OTHERS.map(([name, format]) =>
+    h(
+      "div",
+      {},
+      h("dt", {}, t(`report.metrics.names.${name}`)),
+      h(
+        "dd",
+        {},
+        metrics[name] === null ? t("report.unknown") : format(metrics[name]),
+        h("span", { class: "quiet" }, t(`report.metrics.definitions.${name}`)),
+      ),
+    ),
+  );
+  return h("dl", { class: "pairs" }, rows);
+}

@@ -1,0 +1,148 @@
+// Where the time went, which models and tools were used at which cost, and what failed.
+
+import { h } from "./dom.js";
+import { eventLink } from "./events.js";
+import { dollars } from "./report_head.js";
+import { empty } from "./states.js";
+import { t } from "./texts.js";
+import { formatClock, formatDuration } from "./time.js";
+import { untrusted } from "./untrusted.js";
+
+const MAX_TOOLS = 20;
+const number = (value) => (value === null ? "–" : value.toLocaleString("en"));
+const money = (value) => (value === null ? t("report.usage.noPrice") : dollars(value));
+
+export const load = (report) => report.analytics();
+
+export function render(analytics, { session }) {
+  if (!analytics.phases.some(({ events }) => events) && !analytics.models.length && !analytics.proxyUsage.length) {
+    return empty(t("report.usage.none"), t("report.noEventsWhy"));
+  }
+  return [
+    panel(t("report.usage.phases"), phases(analytics)),
+    panel(t("report.usage.models"), models(analytics)),
+    panel(t("report.usage.episodes"), episodes(analytics, session.id)),
+    panel(t("report.usage.tools"), tools(analytics)),
+  ];
+}
+
+function panel(title, ...content) {
+  return h("section", { class: "panel" }, h("h2", {}, title), ...content);
+}
+
+/** A table in a region that scrolls. `numeric` are the indexes of columns with numbers. */
+function table(caption, names, rows, numeric = []) {
+  const cell = (value, n) =>
+    h(n ? "td" : "th", { class: numeric.includes(n) ? "numeric" : null, scope: n ? null : "row" }, value);
+  const head = h(
+    "tr",
+    {},
+    names.map((name, n) => h("th", { scope: "col", class: numeric.includes(n) ? "numeric" : null }, name)),
+  );
+  const body = rows.map((row) => h("tr", {}, row.map(cell)));
+  return h(
+    "div",
+    { class: "scroll", tabindex: "0", role: "region", "aria-label": caption },
+    h(
+      "table",
+      { class: "plain-table" },
+      h("caption", { class: "visually-hidden" }, caption),
+      h("thead", {}, head),
+      h("tbody", {}, body),
+    ),
+  );
+}
+
+function phases({ phases: all, activeMs, idleMs, sittings }) {
+  const rows = all.map(({ name, events, timeMs, share, pauses }) => [
+    [
+      h("span", { class: `phase-key phase-${name}`, "aria-hidden": "true" }),
+      t(`report.phases.${name}`),
+      h("span", { class: "quiet phase-what" }, t(`report.phaseWhat.${name}`)),
+    ],
+    formatDuration(timeMs / 1000),
+    share === null ? "–" : `${Math.round(100 * share)} %`,
+    number(events),
+    number(pauses),
+  ]);
+  const names = ["phase", "time", "share", "events", "pauses"].map((name) => t(`report.usage.columns.${name}`));
+  const total = t("report.usage.active", {
+    active: formatDuration(activeMs / 1000),
+    idle: formatDuration(idleMs / 1000),
+    n: sittings.length,
+  });
+  const bar = h("div", { class: "phase-bar", "aria-hidden": "true" }, all.filter(({ share }) => share > 0).map(bart));
+  return [h("p", {}, total), bar, table(t("report.usage.phases"), names, rows, [1, 2, 3, 4])];
+}
+
+function bart({ name, share }) {
+  const part = h("span", { class: `phase-${name}` });
+  part.style.flexGrow = share;
+  return part;
+}
+
+function models({ models: reported, proxyUsage, totalCostUsd }) {
+  const names = ["model", "responses", "input", "output", "cacheRead", "cacheWrite", "cost"].map((name) =>
+    t(`report.usage.columns.${name}`),
+  );
+  const numeric = [1, 2, 3, 4, 5, 6];
+  const rows = reported.map(({ model, responses, tokens, costUsd }) => [
+    untrusted(model),
+    number(responses),
+    number(tokens.input),
+    number(tokens.output),
+    number(tokens.cacheRead),
+    number(tokens.cacheWrite),
+    money(costUsd),
+  ]);
+  if (rows.length)
+    rows.push([h("strong", {}, t("report.usage.total")), "", "", "", "", "", h("strong", {}, money(totalCostUsd))]);
+  const proxied = proxyUsage.map(
+    ({ model, calls, inputTokens, outputTokens, cacheReadTokens, cacheWriteTokens, costUsd }) => [
+      untrusted(model ?? t("report.unknown")),
+      number(calls),
+      number(inputTokens),
+      number(outputTokens),
+      number(cacheReadTokens),
+      number(cacheWriteTokens),
+      money(costUsd),
+    ],
+  );
+  const none = !rows.length && !proxied.length && h("p", { class: "quiet" }, t("report.usage.noModels"));
+  return [
+    none,
+    rows.length > 0 && table(t("report.usage.models"), names, rows, numeric),
+    proxied.length > 0 && [
+      h("h3", {}, t("report.usage.proxy")),
+      h("p", { class: "quiet" }, t("report.usage.proxyHint")),
+      table(t("report.usage.proxy"), names, proxied, numeric),
+    ],
+  ];
+}
+
+function tools({ tools: all }) {
+  if (!all.length) return h("p", { class: "quiet" }, t("report.usage.noTools"));
+  const names = [t("report.usage.columns.tool"), t("report.usage.columns.calls")];
+  const rest = all.slice(MAX_TOOLS).reduce((sum, { calls }) => sum + calls, 0);
+  const rows = all.slice(0, MAX_TOOLS).map(({ name, calls }) => [untrusted(name), number(calls)]);
+  if (rest) rows.push([t("report.usage.otherTools"), number(rest)]);
+  return table(t("report.usage.tools"), names, rows, [1]);
+}
+
+function episodes({ errorEpisodes }, sessionId) {
+  if (!errorEpisodes.length) return h("p", { class: "quiet" }, t("report.usage.noEpisodes"));
+  const link = ({ eventId, ts, command }) => [
+    h("a", { href: eventLink(sessionId, eventId) }, formatClock(ts, { seconds: true })),
+    " ",
+    h("code", {}, untrusted(command)),
+  ];
+  const names = ["failed", "outcome", "failures", "between", "took"].map((name) => t(`report.usage.columns.${name}`));
+  const rows = errorEpisodes.map(({ ending, failureCount, firstFailure, endedBy, durationMs, changes, prompts }) => [
+    [link(firstFailure), firstFailure.output && h("div", { class: "quiet" }, untrusted(firstFailure.output))],
+    [t(`report.endings.${ending}`), endedBy && [h("br"), link(endedBy)]],
+    number(failureCount),
+    [t("report.usage.changes", { n: changes }), ", ", t("report.usage.prompts", { n: prompts })],
+    durationMs === null ? "–" : formatDuration(durationMs / 1000),
+  ]);
+  return table(t("report.usage.episodes"), names, rows, [2]);
+}
