@@ -4,9 +4,11 @@ import * as api from "./api.js";
 import { ask, field } from "./dialogs.js";
 import { fill, h } from "./dom.js";
 import { criterionForm } from "./scoring_form.js";
-import { timelineView } from "./scoring_record.js";
+
 import { empty, loaded } from "./states.js";
 import { t } from "./texts.js";
+import { timelineView } from "./timeline.js";
+import { untrusted } from "./untrusted.js";
 
 const DECISIONS = ["undecided", "advanced", "rejected", "hired"];
 
@@ -44,7 +46,7 @@ function page(context) {
     h(
       "div",
       {},
-      h("h1", { tabindex: "-1" }, t("scoring.heading", { name: session.candidateName ?? t("scoring.hiddenName") })),
+      h("h1", { tabindex: "-1" }, t("scoring.heading"), " ", session.candidateName ? untrusted(session.candidateName) : t("scoring.hiddenName")),
       h("p", { class: "quiet" }, session.assessmentTitle),
     ),
     h("div", { class: "actions" }, h("a", { class: "secondary", href: `#/sessions/${sessionId}` }, t("scoring.report"))),

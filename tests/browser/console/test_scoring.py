@@ -24,7 +24,7 @@ def test_a_rubric_is_scored_with_evidence_and_the_keyboard(site, team, assessmen
     quality.get_by_label("1 · Weak").focus()
     page.keyboard.press("ArrowDown")
     page.keyboard.press("ArrowDown")
-    page.locator(".scoring-events button").first.click()
+    page.locator(".event-list [role=option]").first.click()
     quality.get_by_label("Comment").fill("Read it first.")
     quality.get_by_label("Comment").press("Tab")
     quality.get_by_role("button", name="Save score").press("Enter")
