@@ -11,8 +11,10 @@ import { plain, untrusted } from "./untrusted.js";
 // Facts after which the record is not what the service accepted.
 const BROKEN = new Set([
   ...["event_changed", "event_missing", "event_inserted", "tail_truncated", "seal_broken", "column_changed"],
-  ...["metrics_changed", "value_malformed", "session_changed", "seal_missing"],
+  ...["metrics_changed", "value_malformed", "session_changed"],
 ]);
+// Facts after which nobody can tell whether it is.
+const UNVERIFIED = new Set(["seal_missing", "seal_key_unknown"]);
 const MAX_EVENT_LINKS = 5;
 
 /** Name, assessment, status, facts about the record, times and results, with the links of the page. */
@@ -175,25 +177,19 @@ async function loadNeighbours(nav, { session, signal }) {
 /** Facts about the record in words, the broken record loudest. */
 export function integrity({ facts, counts, seal, finalSeal }, { session }) {
   const others = byCode(facts).filter(({ code }) => code !== "erased");
-  const isBroken = others.some(({ code }) => BROKEN.has(code));
-  const events = counts.events.toLocaleString("en");
-  const sealed = t(seal.isWhole && !isBroken ? "report.integrity.sealed" : "report.integrity.partlySealed", {
-    n: counts.events,
-    events,
-    sealed: counts.sealed.toLocaleString("en"),
-  });
-  const state = [counts.events > 0 && sealed, finalSealText(session, finalSeal), signatures(counts)]
+  const verdict = verdictOf(others, counts);
+  const isSound = seal.isWhole && verdict === "none";
+  const state = [sealed(counts, isSound), finalSealText(session, finalSeal), signatures(counts)]
     .filter(Boolean)
     .join(" ");
-  if (!others.length && !counts.events) return notice("empty-record", t("report.integrity.emptyTitle"), state);
-  if (!others.length) return notice("good", t("report.integrity.noneTitle"), state);
-  const title = isBroken ? t("report.integrity.brokenTitle") : t("report.integrity.factsTitle", { n: others.length });
-  const text = t(isBroken ? "report.integrity.broken" : "report.integrity.facts");
+  const title = t(`report.integrity.${verdict}Title`, { n: others.length });
+  if (!others.length) return notice(verdict === "none" ? "good" : "", title, state);
+  const isLoud = verdict === "broken" || verdict === "unverified";
   return h(
     "div",
-    { class: isBroken ? "notice bad broken" : "notice warn", role: isBroken ? "alert" : null },
+    { class: isLoud ? "notice bad broken" : "notice warn", role: isLoud ? "alert" : null },
     h("strong", {}, title),
-    h("p", {}, text),
+    h("p", {}, t(`report.integrity.${verdict}`)),
     h(
       "ul",
       { class: "integrity-facts" },
@@ -201,6 +197,20 @@ export function integrity({ facts, counts, seal, finalSeal }, { session }) {
     ),
     h("p", {}, state),
   );
+}
+
+/** `broken`, `unverified`, `facts`, `none`, or `empty` without events. */
+function verdictOf(facts, counts) {
+  if (facts.some(({ code }) => BROKEN.has(code))) return "broken";
+  if (facts.some(({ code }) => UNVERIFIED.has(code))) return "unverified";
+  if (facts.length) return "facts";
+  return counts.events ? "none" : "empty";
+}
+
+function sealed({ events, sealed: count }, isSound) {
+  if (!events) return null;
+  const numbers = { n: events, events: events.toLocaleString("en"), sealed: count.toLocaleString("en") };
+  return t(isSound ? "report.integrity.sealed" : "report.integrity.partlySealed", numbers);
 }
 
 /** The facts of one kind together. */

@@ -184,14 +184,17 @@ class Chart {
     for (const event of this.lanes.get(name)) {
       const { shape } = event;
       const bin = Math.round(this.#x(event.at) / BINS_PX[shape]) * BINS_PX[shape];
-      bins[shape].set(bin, (bins[shape].get(bin) ?? 0) + 1);
+      const found = bins[shape].get(bin);
+      if (found) found.n += 1;
+      else bins[shape].set(bin, { x: Math.round(this.#x(event.at)), n: 1 });
     }
     const middle = y + LANE_PX / 2;
     return Object.entries(bins)
       .filter(([, found]) => found.size)
       .map(([shape, found]) => {
-        const most = Math.max(...found.values());
-        const parts = [...found].map(([x, n]) => SHAPES[shape](x, middle, Math.sqrt(n / most)));
+        const marks = [...found.values()];
+        const most = marks.reduce((highest, { n }) => Math.max(highest, n), 1);
+        const parts = marks.map(({ x, n }) => SHAPES[shape](x, middle, Math.sqrt(n / most)));
         return svg("path", { class: `marks ${shape} lane-${name}`, d: parts.join("") });
       });
   }

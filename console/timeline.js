@@ -104,7 +104,7 @@ class Window {
     this.element.addEventListener("scroll", () => this.#schedule());
     this.element.addEventListener("keydown", (event) => this.#press(event));
     this.element.addEventListener("click", (event) => this.#click(event));
-    this.element.addEventListener("focus", () => this.active < 0 && this.events.length && this.#move(0));
+    this.element.addEventListener("focus", () => this.#enter());
     new ResizeObserver(() => this.#schedule()).observe(this.element);
   }
 
@@ -126,6 +126,11 @@ class Window {
     this.#reveal(true);
     this.#draw();
     return true;
+  }
+
+  /** Start at the first event, if the keyboard got here: a click whose row is drawn again meanwhile would be lost. */
+  #enter() {
+    if (this.active < 0 && this.events.length && this.element.matches(":focus-visible")) this.#move(0);
   }
 
   #schedule() {

@@ -26,6 +26,13 @@ CODE = {
 }
 
 
+EMBED = """async (sessionId) => {
+    const { timelineView } = await import("/console/timeline.js");
+    const onPick = (event) => (window.picked = event.id);
+    document.querySelector("main").replaceChildren(timelineView({ sessionId, onPick }));
+}"""
+
+
 def work(second=0):
     """An event of each kind, ten seconds apart."""
     for number, (kind, (data, actor, attribution)) in enumerate(CODE.items()):
@@ -104,6 +111,8 @@ def test_every_part_shows_its_content_or_why_there_is_none(candidate, open_repor
         visit.page.get_by_role("tab", name=tab).click()
         assert visit.shows(text), tab
         assert visit.page.evaluate("document.documentElement.scrollWidth <= innerWidth"), tab
+    assert visit.shows("Fewer than 10 sessions")
+    assert visit.page.get_by_text("higher than").count() == 0
     assert visit.is_clean()
 
 
@@ -121,6 +130,18 @@ def test_witnesses_and_late_events_say_that_they_do_not_count(site, candidate, o
     visit.page.get_by_role("tab", name="Conversation").click()
     assert visit.shows("One message that repeats another")
     assert visit.is_clean()
+
+
+def test_other_pages_can_embed_the_list_of_events(candidate, open_report):
+    record(candidate, *work())
+    page = open_report().page
+    page.locator(".event-list [role=option]").first.wait_for()
+    page.evaluate(EMBED, candidate.session_id)
+    page.get_by_role("option", name="pytest -q").click()
+    assert page.evaluate("window.picked") == "command"
+    page.keyboard.press("ArrowUp")
+    page.keyboard.press("Enter")
+    assert page.evaluate("window.picked") == "file_create"
 
 
 def test_a_running_session_says_so_and_refreshes(candidate, open_report):
