@@ -6,6 +6,7 @@ import { diffView, splitDiff } from "./diff.js";
 import { h } from "./dom.js";
 import { dotPlot, stripPlot } from "./plots.js";
 import * as changes from "./report_changes.js";
+import { unnamed } from "./report_head.js";
 import { loaded } from "./states.js";
 import { t } from "./texts.js";
 import { formatDuration, formatMoment } from "./time.js";
@@ -33,7 +34,7 @@ export async function show(main, { firstId, secondId }, { signal, setTitle, go }
 }
 
 async function load(ids, signal) {
-  const sides = await Promise.all(ids.map((id, n) => loadSide(id, n, signal)));
+  const sides = await Promise.all(ids.map((id) => loadSide(id, signal)));
   const [{ assessmentId }] = sides.map(({ session }) => session);
   const [{ cohortStats }, results] = await Promise.all([
     api.get(`/v1/sessions/${ids[0]}/cohort-stats`, { signal }),
@@ -42,7 +43,7 @@ async function load(ids, signal) {
   return { sides, cohort: cohortStats, results: results.filter(({ sessionId }) => sessionId) };
 }
 
-async function loadSide(id, n, signal) {
+async function loadSide(id, signal) {
   const path = `/v1/sessions/${id}`;
   const [session, scores, integrity, diff] = await Promise.all([
     api.get(path, { signal }),
@@ -50,7 +51,7 @@ async function loadSide(id, n, signal) {
     api.get(`${path}/integrity`, { signal }),
     changes.load({ path, signal }),
   ]);
-  const name = session.candidateName ?? session.externalId ?? t("compare.unnamed", { n: n + 1 });
+  const name = session.candidateName ?? session.externalId ?? unnamed(session);
   return { session, scores, integrity, diff, name: plain(name) };
 }
 
@@ -86,8 +87,8 @@ function section(name, ...content) {
 /** Another session of the first one's assessment instead of the second. */
 function chooser({ sides: [first, second], results }, go) {
   const others = results.filter(({ sessionId }) => sessionId !== first.session.id);
-  const option = (result, n) => {
-    const name = plain(result.candidateName ?? result.externalId ?? t("compare.unnamed", { n: n + 1 }));
+  const option = (result) => {
+    const name = plain(result.candidateName ?? result.externalId ?? unnamed(result));
     return h("option", { value: result.sessionId, selected: result.sessionId === second.session.id }, name);
   };
   const isListed = others.some(({ sessionId }) => sessionId === second.session.id);
@@ -139,7 +140,7 @@ function metricPlot(name, format, summary, results, sides) {
   const label = t(`report.metrics.names.${name}`);
   const values = results
     .filter(({ metrics: each }) => each && each[name] !== null)
-    .map((each, n) => ({ id: each.sessionId, value: each.metrics[name], label: plain(each.candidateName ?? each.externalId ?? t("compare.unnamed", { n: n + 1 })) }));
+    .map((each) => ({ id: each.sessionId, value: each.metrics[name], label: plain(each.candidateName ?? each.externalId ?? unnamed(each)) }));
   const quartiles = summary.lowerQuartile === null ? null : [summary.lowerQuartile, summary.upperQuartile];
   const marked = sides.map(({ session }) => session.id);
   return h(

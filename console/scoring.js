@@ -5,6 +5,7 @@ import { ask, field } from "./dialogs.js";
 import { fill, h } from "./dom.js";
 import { criterionForm } from "./scoring_form.js";
 
+import { unnamed } from "./report_head.js";
 import { empty, loaded } from "./states.js";
 import { t } from "./texts.js";
 import { timelineView } from "./timeline.js";
@@ -46,7 +47,7 @@ function page(context) {
     h(
       "div",
       {},
-      h("h1", { tabindex: "-1" }, t("scoring.heading"), " ", session.candidateName ? untrusted(session.candidateName) : t("scoring.hiddenName")),
+      h("h1", { tabindex: "-1" }, t("scoring.heading"), " ", untrusted(session.candidateName ?? session.externalId ?? unnamed(session))),
       h("p", { class: "quiet" }, session.assessmentTitle),
     ),
     h("div", { class: "actions" }, h("a", { class: "secondary", href: `#/sessions/${sessionId}` }, t("scoring.report"))),
@@ -61,6 +62,7 @@ function page(context) {
     state.views = views;
     state.selected = views.find(({ key }) => key === state.selected?.key) ?? views[0];
     fill(forms, views.map(({ element }) => element));
+    state.selected?.element.classList.toggle("selected", state.mayWrite);
   };
   const refresh = async (key) => {
     // What is typed in the other criteria stays.

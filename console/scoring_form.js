@@ -141,7 +141,7 @@ function results(criterion) {
   return h(
     "div",
     { class: "scoring-results" },
-    h("p", {}, t("scoring.mean", { mean: criterion.mean, spread: criterion.spread })),
+    h("p", {}, t("scoring.mean", { mean: criterion.mean, spread: criterion.spread, n: criterion.scores.length })),
     criterion.disagreement && h("p", { class: "notice warn" }, t("scoring.discuss")),
     h("ul", {}, criterion.scores.map((score) => h("li", {}, scoreText(score)))),
   );

@@ -457,7 +457,6 @@ const texts = {
   scoring: {
     title: "Score",
     heading: "Score",
-    hiddenName: "a candidate (name hidden until you have scored)",
     report: "Report",
     record: "Record",
     pick: "Choose an event to add it as evidence to the criterion that you are scoring.",
@@ -486,7 +485,7 @@ const texts = {
     withdrawHint: "It no longer counts, and stays in the history.",
     withdrawn: "withdrawn",
     withdrawnFor: "withdrawn: {reason}",
-    mean: "Mean {mean}, spread {spread}",
+    mean: { one: "Mean {mean} of 1 reviewer", other: "Mean {mean} of {n} reviewers, {spread} between the lowest and the highest" },
     discuss: "To discuss: the scores are two levels or more apart.",
     history: { one: "History: 1 score", other: "History: {n} scores" },
     decision: "Decision",
@@ -498,7 +497,6 @@ const texts = {
   compare: {
     title: "Compare",
     intro: "Two sessions side by side. Differences are no ranking: read both records before you decide.",
-    unnamed: "Candidate {n}",
     swap: "Swap",
     other: "Compare with",
     none: "None",
