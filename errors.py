@@ -122,6 +122,12 @@ AlreadyBegun = _refusal(
 )
 RubricInUse = _refusal(409, "rubric_in_use", "Assessments use this rubric, so it cannot be deleted.")
 NoRubric = _refusal(409, "no_rubric", "The assessment has no rubric. Set `rubricId` first.")
+RubricChanged = _refusal(
+    409, "rubric_changed", "The rubric has a newer version. Read it, and score by its criteria."
+)
+ScoreChanged = _refusal(
+    409, "score_changed", "You have changed or withdrawn this score meanwhile. Get the scores again."
+)
 Conflict = _refusal(409, "conflict", "The request conflicts with the stored state.")
 
 # Keys and invitations

@@ -3,7 +3,7 @@
 from access import auth, caller, refuses
 from blueprints import Blueprint
 from errors import CursorExpired
-from models import ApiToken, read_feed
+from models import ApiToken, hidden_scores, read_feed
 from schemas.feed import FeedPage, FeedQuery
 
 blp = Blueprint("Feed", __name__, description="The same events as webhooks, to poll.")
@@ -22,4 +22,5 @@ def list_events(query):
     only new events, send `from=now` once, and then each `next` as `after`.
     """
     starts_now = query["start"] == "now"
-    return read_feed(caller, query.get("after"), query.get("types"), query["limit"], starts_now)
+    feed = read_feed(caller, query.get("after"), query.get("types"), query["limit"], starts_now)
+    return feed | {"events": hidden_scores.hide_events(caller, feed["events"])}

@@ -9,7 +9,7 @@ from access import audit, auth, caller, etags
 from blueprints import Blueprint, file_response, find
 from blueprints.candidates import csv_cell, csv_lines
 from errors import invalid
-from models import ApiToken, Assessment, blind, scores, sessions
+from models import ApiToken, Assessment, blind, hidden_scores, scores, sessions
 from models.candidates import search_filters
 from models.results import ResultList, ResultRow
 from rules.result_cursors import INVALID
@@ -28,7 +28,7 @@ def list_results(query, assessment_id):
 
     One entry for each session, including those whose key was revoked or erased, and for each candidate who has not
     redeemed their key. `next` is stable while others change. Metrics are those of `cohort-stats`; `score` has the means
-    of `GET /v1/sessions/{id}/scores`.
+    of `GET /v1/sessions/{id}/scores`, and is hidden from people who have not scored the session yet.
     """
     results, limit, after = _results_of(query, assessment_id), query["limit"], query.get("after")
     if after and not results.accepts(after):
@@ -70,16 +70,18 @@ def _results_of(query: dict[str, Any], assessment_id: Any) -> ResultList:
     }
     if "q" in query:
         filters |= search_filters(caller, query["q"])
-    return ResultList(assessment, query["sort"], query["order"], filters)
+    scorer_id = caller.person_id if hidden_scores.scores_alone(caller) else None
+    return ResultList(assessment, query["sort"], query["order"], filters, scorer_id)
 
 
 def _shown(rows: list[ResultRow]) -> list[ResultRow]:
-    """The rows, without the names that a blind assessment hides from the caller."""
+    """The rows, without the names that a blind assessment hides from the caller, and without hidden scores."""
     hidden = blind.hidden_from(caller, [row.key.id for row in rows])
+    unscored = hidden_scores.hidden_from(caller, [row.session.id for row in rows])
     for row in rows:
         if row.key.id in hidden:
             row.key.candidate_name = None
-    return rows
+    return [row.without_scores() if row.session.id in unscored else row for row in rows]
 
 
 def _csv(results: ResultList, criteria: list[str]) -> Iterator[str]:

@@ -118,6 +118,15 @@ SORTS: dict[str, tuple[Part, ...]] = {
     "decision": tuple(Part("keys", f"k.decision = '{decision}'") for decision in DECISIONS),
 }
 _NO_ROWS = "SELECT 0 AS part, id AS key_id FROM candidate_keys WHERE 1 = 0"
+# By the scores that a person sees: the others are in no order, and no cursor contains them (models/hidden_scores.py).
+_IS_SCORED = """EXISTS (
+        SELECT 1 FROM completed_scorings c WHERE c.session_id = s.id AND c.person_id = :person_id
+    )"""
+_BY_SEEN_SCORE = (
+    Part("sessions", f"s.score_total IS NOT NULL AND {_IS_SCORED}", "s.score_total", "integer"),
+    Part("sessions", f"(s.score_total IS NULL OR NOT {_IS_SCORED})"),
+    _WAITING,
+)
 # These parts have an order of their own; in the others, the rows without a value are last in both orders.
 _REVERSED = ("status", "decision")
 
@@ -137,6 +146,13 @@ class ResultRow(NamedTuple):
     session: Session
     status: str
     position: ResultCursor
+    has_hidden_scores: bool = False
+
+    def without_scores(self) -> "ResultRow":
+        """The row as the caller sees it while they score the session alone (models/hidden_scores.py)."""
+        is_hidden = bool(self.session.score_criteria)
+        self.session.score_total = self.session.score_criteria = None
+        return self._replace(has_hidden_scores=is_hidden)
 
 
 @dataclass(frozen=True)
@@ -146,17 +162,21 @@ class ResultList:
     sort -- a key of SORTS
     order -- `asc` or `desc`; rows without a value are last in both
     filters -- `status`, `decision`, `external_id`, and those of `search_filters`
+    scorer_id -- the person who sees only the scores of sessions that they have scored themselves
     """
 
     assessment: Any
     sort: str
     order: str
     filters: Mapping[str, Any]
+    scorer_id: Any = None
 
     def page(self, limit: int, after: ResultCursor | None = None) -> list[ResultRow]:
         """The first rows after a cursor. One statement, however many rows there are."""
         values = {"assessment_id": self.assessment.id, "organization_id": self.assessment.organization_id}
         values |= {"now": clock.now(), "rows": limit, **self.filters}
+        if self._hides_scores:
+            values["person_id"] = self.scorer_id
         if after:
             values |= {"after_value": after.value, "after_id": after.id}
         return [self._row(*row) for row in sql.rows(self._statement(after), **values)]
@@ -178,8 +198,13 @@ class ResultList:
 
     @property
     def _parts(self) -> tuple[Part, ...]:
-        parts = SORTS[self.sort]
+        parts = _BY_SEEN_SCORE if self._hides_scores else SORTS[self.sort]
         return parts[::-1] if self.sort in _REVERSED and self.order == "desc" else parts
+
+    @property
+    def _hides_scores(self) -> bool:
+        """Return whether the order must not show scores."""
+        return self.sort == "scoreTotal" and self.scorer_id is not None
 
     def _statement(self, after: ResultCursor | None) -> str:
         first = after.part if after else 0
@@ -222,7 +247,8 @@ class ResultList:
     @property
     def _value(self) -> str:
         """The column that orders the sessions or keys of all parts; "" without one."""
-        return next((part.value for part in self._parts if part.value and part.source != "waiting"), "")
+        value = next((part.value for part in self._parts if part.value and part.source != "waiting"), "")
+        return f"CASE WHEN page.part = 0 THEN {value} END" if self._hides_scores else value
 
     @property
     def _ids(self) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ from typing import Any
 
 import peewee
 
-from errors import NoRubric, NotFound, invalid
+from errors import NoRubric, NotFound, RubricChanged, ScoreChanged, invalid
 from models.assessments import Assessment
 from models.base import ErasedWithSession, Model, PersonalData, Query, TimestampField, clock, db
 from models.feed import FeedEvent
@@ -20,8 +20,8 @@ class Score(Model, ErasedWithSession):
     """One reviewer's score of one criterion, in one version of the rubric.
 
     A reviewer is a person, or a service's token. Revising adds a row. A reviewer's latest score of a criterion in a
-    version counts, unless it was withdrawn. `reason` says why it was revised; `evidence` are ids of the session's
-    events.
+    version counts, unless it was withdrawn. `reason` says why it was revised, `withdrawal_reason` why it was withdrawn;
+    `evidence` are ids of the session's events.
     """
 
     personal_data = PersonalData("scores", None)
@@ -37,6 +37,7 @@ class Score(Model, ErasedWithSession):
     reviewer = peewee.ForeignKeyField(ApiToken)
     reason = peewee.TextField(null=True)
     withdrawn_at = TimestampField(null=True)
+    withdrawal_reason = peewee.TextField(null=True)
 
     class Meta:
         indexes = ((("session", "id"), False),)
@@ -48,9 +49,14 @@ class Score(Model, ErasedWithSession):
         criterion_key: str,
         reviewer: ApiToken,
         reason: str | None = None,
+        seen_version: int | None = None,
+        seen_score: Any = None,
         **columns: Any,
     ) -> "Score":
         """Score a criterion of the rubric's current version; `columns` are value, comment and evidence.
+
+        seen_version -- number of the rubric's version that the reviewer saw. Raises RubricChanged if it is another
+        seen_score -- id of the reviewer's latest score that they saw. Raises ScoreChanged if it is another
 
         Repeating the reviewer's latest score changes nothing. Raises NoRubric, NotFound for an unknown criterion,
         Erased, and Invalid for a value outside of the scale or for evidence that is not an event of the session.
@@ -58,6 +64,8 @@ class Score(Model, ErasedWithSession):
         with db.atomic():
             session.lock_unless_erased()
             version = current_version(session)
+            if seen_version not in (None, version.number):
+                raise RubricChanged()
             criterion = scoring.find_criterion(version.criteria, criterion_key)
             if criterion is None:
                 raise NotFound()
@@ -67,6 +75,8 @@ class Score(Model, ErasedWithSession):
             _require_events(session, columns["evidence"])
             columns |= {"rubric_version": version}
             latest = cls._latest(session, criterion_key, reviewer)
+            if seen_score is not None and (latest is None or latest.id != seen_score):
+                raise ScoreChanged()
             if latest and all(getattr(latest, name) == value for name, value in columns.items()):
                 return latest
             columns |= {"reviewer": reviewer, "reason": reason}
@@ -77,14 +87,16 @@ class Score(Model, ErasedWithSession):
         return score
 
     @classmethod
-    def withdraw(cls, session: Session, criterion_key: str, reviewer: ApiToken) -> "Score":
+    def withdraw(
+        cls, session: Session, criterion_key: str, reviewer: ApiToken, reason: str | None = None
+    ) -> "Score":
         """Withdraw the reviewer's latest score of a criterion. Raises NotFound without one, and Erased."""
         with db.atomic():
             session.lock_unless_erased()
             score = cls._latest(session, criterion_key, reviewer)
             if score is None:
                 raise NotFound()
-            score.update_columns(withdrawn_at=clock.now())
+            score.update_columns(withdrawn_at=clock.now(), withdrawal_reason=reason)
             _store_total(session)
             score._publish("score.withdrawn")
         return score
@@ -119,7 +131,7 @@ class Score(Model, ErasedWithSession):
     @classmethod
     def erase_personal_data(cls, key: CandidateKey, session: Session | None) -> int:
         """Remove comments, reasons and evidence; the values stay."""
-        erased: dict[str, Any] = {"comment": None, "reason": None, "evidence": []}
+        erased: dict[str, Any] = {"comment": None, "reason": None, "withdrawal_reason": None, "evidence": []}
         return cls.update(erased).where(cls.session == session).execute()
 
 
@@ -147,14 +159,16 @@ _NULLS = (
     *("rubric", "rubric_id", "rubric_name", "rubric_version", "current_rubric_version"),
     *("total", "lowest_total", "highest_total"),
 )
-_NO_SHEET = dict.fromkeys(_NULLS) | {"criteria": []}
+_NO_SHEET = dict.fromkeys(_NULLS) | {"criteria": [], "others_hidden": False, "reviewer_count": 0}
 
 
-def sheet(session: Session, number: int | None = None) -> dict[str, Any]:
+def sheet(session: Session, number: int | None = None, only_of: ApiToken | None = None) -> dict[str, Any]:
     """A session's scores in one version of the rubric, with the total weighted over the reviewers' means.
 
     Scores given in other versions are in the history only. The default is the version in which the session was last
     scored: changing the rubric affects no total until a reviewer scores in the new version.
+
+    only_of -- the reviewer whose scores are shown and counted, if the others' are hidden from them
 
     Without a rubric there are no criteria. Raises NotFound for an unknown version.
     """
@@ -164,7 +178,9 @@ def sheet(session: Session, number: int | None = None) -> dict[str, Any]:
         if number is not None:
             raise NotFound() from None
         return _NO_SHEET
-    history = list(Score.history(session))
+    complete = history = list(Score.history(session))
+    if only_of is not None:
+        history = [score for score in history if score.reviewer.author.id == only_of.author.id]
     version = _version(current, history, number)
     criteria = [_with_scores(criterion, version, history) for criterion in version.criteria]
     lowest, highest = scoring.total_score_range(version.criteria)
@@ -178,6 +194,8 @@ def sheet(session: Session, number: int | None = None) -> dict[str, Any]:
         "total": _total(version, criteria),
         "lowest_total": lowest,
         "highest_total": highest,
+        "others_hidden": only_of is not None,
+        "reviewer_count": len({score.reviewer.author.id for score in _counting(complete)}),
     }
 
 

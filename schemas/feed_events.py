@@ -84,7 +84,11 @@ class ScorePayload(SessionIds):
     """A score of a criterion."""
 
     criterion = String("Key of the criterion.", example="quality")
-    value = Number("Value of the chosen level.", example=3)
+    value = Number(
+        "Value of the chosen level; null in the feed for people who have not scored every criterion yet.",
+        example=3,
+        null=True,
+    )
     rubric_version = Integer("Version of the rubric.", example=1)
 
 

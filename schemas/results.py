@@ -82,6 +82,10 @@ class ResultScore(Schema):
 
     total = Number("Weighted sum of the means; null until each criterion is scored.", example=6, null=True)
     criteria = ListOf(CriterionScore, "Criteria of the rubric; empty before the first score.")
+    hidden = Flag(
+        "Whether there are scores that the caller sees after scoring every criterion; then these are empty.",
+        example=False,
+    )
 
 
 class IntegrityFacts(Schema):
@@ -136,7 +140,11 @@ def result_of(row: Any) -> dict[str, Any]:
         "completedAt": _time(session.completed_at),
         "metrics": _metrics(session) if has_metrics else None,
         "testsPassed": session.tests_passed,
-        "score": {"total": _thousandths(session.score_total), "criteria": _criteria(session)},
+        "score": {
+            "total": _thousandths(session.score_total),
+            "criteria": _criteria(session),
+            "hidden": row.has_hidden_scores,
+        },
         "integrityFacts": _integrity_facts(session),
         "decision": key.decision,
     }

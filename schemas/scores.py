@@ -29,6 +29,27 @@ class NewScore(Body):
         example="Read the tests again.",
         null=True,
     )
+    seen_version = Integer(
+        "The rubric's version that you scored by; 409 `rubric_changed` if it is no longer the current one.",
+        data_key="rubricVersion",
+        min=1,
+        max=2**31 - 1,
+        load_default=None,
+        example=1,
+        null=True,
+    )
+    seen_score = Id(
+        "Id of your score that this one replaces; 409 `score_changed` if it is no longer your current one.",
+        data_key="replaces",
+        load_default=None,
+        null=True,
+    )
+
+
+class Withdrawal(Body):
+    """Why a score is withdrawn."""
+
+    reason = Text(2000, "Reason.", load_default=None, example="Not the candidate's own work.", null=True)
 
 
 class ScoringReviewer(Schema):
@@ -52,6 +73,7 @@ class Score(Schema):
     reason = String("Why it revises an earlier score.", example="Read the tests again.", null=True)
     created_at = Timestamp("When it was given.")
     withdrawn_at = Timestamp("When it was withdrawn.", null=True)
+    withdrawal_reason = String("Why it was withdrawn.", example="Not the candidate's own work.", null=True)
 
 
 OneScore = shape("OneScore", "One score.", score=Nested(Score, "The score, now the reviewer's current one."))
@@ -93,3 +115,8 @@ class Scores(Schema):
     )
     lowest_total = Number("Total with the lowest value of each criterion.", example=2, null=True)
     highest_total = Number("Total with the highest value of each criterion.", example=6, null=True)
+    others_hidden = Flag(
+        "Whether this shows and counts only the caller's scores, until they have scored every criterion.",
+        example=False,
+    )
+    reviewer_count = Integer("Number of reviewers with a current score, hidden ones included.", example=2)

@@ -91,6 +91,7 @@ ROWS = {
     "GET /v1/sessions/<session_id>/scores": Row(READ_ONE),
     "PUT /v1/sessions/<session_id>/scores/<criterion>": Row(CHANGE, {"value": 1}),
     "DELETE /v1/sessions/<session_id>/scores/<criterion>": Row(CHANGE),
+    "POST /v1/sessions/<session_id>/scores/<criterion>/withdraw": Row(CHANGE, {"reason": "Wrong."}),
     "GET /v1/sessions/<session_id>/timeline": Row(READ_ONE),
     "GET /v1/sessions/<session_id>/timeline/<event_id>": Row(READ_ONE),
     "GET /v1/sessions/<session_id>/timeline/compact": Row(READ_ONE),

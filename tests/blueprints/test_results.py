@@ -145,7 +145,11 @@ def test_a_result_has_the_values_of_the_other_operations(reviewer, organization,
         "completedAt": shown["completedAt"],
         "metrics": {name: shown["metrics"][name] for name in METRIC_NAMES},
         "testsPassed": shown["metrics"]["testsPassed"],
-        "score": {"total": 2.0, "criteria": [{"key": "quality", "mean": 2.0, "reviewers": 1}]},
+        "score": {
+            "total": 2.0,
+            "criteria": [{"key": "quality", "mean": 2.0, "reviewers": 1}],
+            "hidden": False,
+        },
         "integrityFacts": None,
         "decision": "advanced",
     }
@@ -154,7 +158,10 @@ def test_a_result_has_the_values_of_the_other_operations(reviewer, organization,
         None,
         "pending",
     )
-    assert (second["metrics"], second["score"]) == (None, {"total": None, "criteria": []})
+    assert (second["metrics"], second["score"]) == (
+        None,
+        {"total": None, "criteria": [], "hidden": False},
+    )
     (row, _) = read_csv(reviewer, assessment)
     assert list(row) == [*CSV_COLUMNS, "score.quality"]
     assert (row["externalId"], row["scoreTotal"], row["score.quality"]) == ("'=7", "2.0", "2.0")
@@ -185,6 +192,7 @@ def test_the_total_is_that_of_the_scores_after_each_change(app, reviewer, organi
                 {"key": each["key"], "mean": each["mean"], "reviewers": len(each["scores"])}
                 for each in scores["criteria"]
             ],
+            "hidden": False,
         }
         assert scores["total"] == total
 

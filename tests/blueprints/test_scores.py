@@ -58,6 +58,8 @@ def test_an_unscored_sheet_has_the_criteria(reviewer, scored, rubric):
         "total": None,
         "lowestTotal": 2.5,
         "highestTotal": 12.5,
+        "othersHidden": False,
+        "reviewerCount": 0,
     }
 
 
@@ -74,6 +76,7 @@ def test_a_score_is_shown_as_given(clock, reviewer, scored):
         "reason": None,
         "createdAt": "2026-04-01T09:00:00.000Z",
         "withdrawnAt": None,
+        "withdrawalReason": None,
     }
     assert of(sheet(reviewer, scored), "quality")["score"] == score
 
@@ -178,7 +181,7 @@ def test_a_revised_score_keeps_the_earlier_one_with_the_reason(reviewer, bob, sc
     put(bob, scored, "quality", 2)
     put(reviewer, scored, "quality", 5)
     revised = put(bob, scored, "quality", 4, reason="Read the tests again.")
-    shown = of(sheet(bob, scored), "quality")
+    shown = of(sheet(reviewer, scored), "quality")
     assert [score["value"] for score in shown["scores"]] == [4, 5]
     assert shown["scores"][0] == revised
     assert [(score["value"], score["reason"]) for score in shown["history"]] == [
@@ -213,6 +216,37 @@ def test_a_withdrawn_score_in_a_new_version_leaves_the_total(reviewer, bob, scor
     assert [sheet(reviewer, scored)[name] for name in ("rubricVersion", "total")] == [1, 7.5]
     results = body_of(reviewer.get(f"/v1/assessments/{scored.assessment_id}/results"))["results"]
     assert [each["score"]["total"] for each in results] == [7.5]
+
+
+def test_a_reason_of_a_withdrawal_is_in_the_history(reviewer, scored):
+    score = put(reviewer, scored, "quality", 2)
+    withdrawn = reviewer.post(path(scored, "quality") + "/withdraw", {"reason": "Wrong candidate."})
+    assert body_of(withdrawn) == {"ok": True, "id": score["id"]}
+    (shown,) = of(sheet(reviewer, scored), "quality")["history"]
+    assert shown["withdrawalReason"] == "Wrong candidate."
+    privacy.erase(scored.key)
+    (shown,) = of(sheet(reviewer, scored), "quality")["history"]
+    assert shown["withdrawalReason"] is None
+
+
+def test_a_score_by_an_outdated_rubric_is_refused(reviewer, scored, rubric):
+    put(reviewer, scored, "quality", 2, rubricVersion=1)
+    rubric.change({"name": "Renamed"})
+    response = reviewer.put(path(scored, "quality"), {"value": 3, "rubricVersion": 1})
+    assert refusal(response) == (409, "rubric_changed")
+    assert put(reviewer, scored, "quality", 3, rubricVersion=2)["rubricVersion"] == 2
+
+
+def test_a_score_that_was_changed_meanwhile_is_not_replaced(reviewer, bob, scored):
+    first = put(reviewer, scored, "quality", 2)["id"]
+    put(bob, scored, "quality", 4)
+    second = put(reviewer, scored, "quality", 3, replaces=first)["id"]
+    for seen in (first, str(scored.id)):
+        response = reviewer.put(path(scored, "quality"), {"value": 5, "replaces": seen})
+        assert refusal(response) == (409, "score_changed")
+    reviewer.delete(path(scored, "quality"))
+    response = reviewer.put(path(scored, "quality"), {"value": 5, "replaces": second})
+    assert refusal(response) == (409, "score_changed")
 
 
 @pytest.mark.any_database
@@ -255,6 +289,7 @@ def test_scores_need_a_rubric(reviewer, session):
     shown = sheet(reviewer, session)
     assert shown.pop("criteria") == []
     assert set(shown) > {"rubric", "rubricId", "total"}
+    assert (shown.pop("othersHidden"), shown.pop("reviewerCount")) == (False, 0)
     assert set(shown.values()) == {None}
     assert refusal(reviewer.get(path(session), version=1)) == (404, "not_found")
     assert refusal(reviewer.put(path(session, "quality"), {"value": 1})) == (409, "no_rubric")

@@ -1,0 +1,187 @@
+// Two sessions side by side: scores, metrics in the cohort, facts, and the final changes.
+
+import * as api from "./api.js";
+import { field } from "./dialogs.js";
+import { diffView, splitDiff } from "./diff.js";
+import { h } from "./dom.js";
+import { dotPlot, stripPlot } from "./plots.js";
+import * as changes from "./report_changes.js";
+import { unnamed } from "./report_head.js";
+import { loaded } from "./states.js";
+import { t } from "./texts.js";
+import { formatDuration, formatMoment } from "./time.js";
+import { plain, untrusted } from "./untrusted.js";
+
+const duration = (value) => formatDuration(value / 1000);
+const share = (value) => `${(100 * value).toLocaleString("en", { maximumFractionDigits: 1 })} %`;
+const number = (value) => value.toLocaleString("en", { maximumFractionDigits: 3 });
+const FORMATS = {
+  durationMs: duration,
+  promptCount: number,
+  commandFailRate: share,
+  verifyIntensity: number,
+  manualEditRatio: share,
+  firstChangeLatencyMs: duration,
+};
+
+export async function show(main, { firstId, secondId }, { signal, setTitle, go }) {
+  setTitle(t("compare.title"));
+  await loaded(
+    main,
+    () => load([firstId, secondId], signal),
+    (data) => page(data, go),
+  );
+}
+
+async function load(ids, signal) {
+  const sides = await Promise.all(ids.map((id) => loadSide(id, signal)));
+  const [{ assessmentId }] = sides.map(({ session }) => session);
+  const [{ cohortStats }, results] = await Promise.all([
+    api.get(`/v1/sessions/${ids[0]}/cohort-stats`, { signal }),
+    api.all(`/v1/assessments/${assessmentId}/results`, "results", { signal }),
+  ]);
+  return { sides, cohort: cohortStats, results: results.filter(({ sessionId }) => sessionId) };
+}
+
+async function loadSide(id, signal) {
+  const path = `/v1/sessions/${id}`;
+  const [session, scores, integrity, diff] = await Promise.all([
+    api.get(path, { signal }),
+    api.get(`${path}/scores`, { signal }),
+    api.get(`${path}/integrity`, { signal }),
+    changes.load({ path, signal }),
+  ]);
+  const name = session.candidateName ?? session.externalId ?? unnamed(session);
+  return { session, scores, integrity, diff, name: plain(name) };
+}
+
+function page(data, go) {
+  const { sides } = data;
+  const [first, second] = sides;
+  const swap = () => go(`/compare/${second.session.id}/${first.session.id}`);
+  return [
+    h(
+      "div",
+      { class: "page-head" },
+      h(
+        "div",
+        {},
+        h("h1", { tabindex: "-1" }, t("compare.title")),
+        h("p", {}, sides.map(({ session, name }, n) => [n > 0 && " · ", h("a", { href: `#/sessions/${session.id}` }, untrusted(name))])),
+        h("p", { class: "quiet" }, t("compare.intro")),
+      ),
+      h("div", { class: "actions" }, h("button", { type: "button", class: "secondary", onclick: swap }, t("compare.swap"))),
+    ),
+    chooser(data, go),
+    section("criteria", criteria(sides)),
+    section("metrics", metrics(data)),
+    section("facts", facts(sides)),
+    section("changes", h("div", { class: "compare-columns" }, sides.map(({ name, diff }) => h("div", {}, h("h3", {}, untrusted(name)), finalDiff(diff))))),
+  ];
+}
+
+function section(name, ...content) {
+  return h("section", { class: "panel" }, h("h2", {}, t(`compare.${name}`)), content);
+}
+
+/** Another session of the first one's assessment instead of the second. */
+function chooser({ sides: [first, second], results }, go) {
+  const others = results.filter(({ sessionId }) => sessionId !== first.session.id);
+  const option = (result) => {
+    const name = plain(result.candidateName ?? result.externalId ?? unnamed(result));
+    return h("option", { value: result.sessionId, selected: result.sessionId === second.session.id }, name);
+  };
+  const isListed = others.some(({ sessionId }) => sessionId === second.session.id);
+  const current = !isListed && h("option", { value: second.session.id, selected: true }, second.name);
+  const select = h("select", { onchange: () => go(`/compare/${first.session.id}/${select.value}`) }, current, others.map(option));
+  return h("div", { class: "compare-other" }, field(t("compare.other"), select));
+}
+
+function criteria([first, second]) {
+  const [one, other] = [first.scores, second.scores];
+  const hidden = (one.othersHidden || other.othersHidden) && h("p", { class: "notice" }, t("compare.hidden"));
+  if (!one.rubric || one.rubricId !== other.rubricId) return h("p", { class: "notice" }, t("compare.otherRubric"));
+  if (one.rubricVersion !== other.rubricVersion) return [hidden, h("p", { class: "notice" }, t("compare.otherVersion"))];
+  if (one.othersHidden || other.othersHidden) return hidden;
+  if (![one, other].some((sheet) => sheet.criteria.some(({ mean }) => mean !== null))) return h("p", {}, t("compare.noScores"));
+  // Scales differ between criteria: one plot for each scale.
+  const scales = Map.groupBy(one.criteria, ({ lowest, highest }) => `${lowest}–${highest}`);
+  const point = (side, key) => ({ series: side.name, value: side.scores.criteria.find((each) => each.key === key).mean, label: side.name });
+  return [...scales.values()].map((some) =>
+    dotPlot({
+      label: t("compare.criteria"),
+      description: t("compare.criteriaPlot"),
+      format: number,
+      min: some[0].lowest,
+      max: some[0].highest,
+      rows: some.map(({ key, title }) => ({ label: title, points: [point(first, key), point(second, key)] })),
+    }),
+  );
+}
+
+function metrics({ sides, cohort, results }) {
+  const isShared = sides[0].session.assessmentId === sides[1].session.assessmentId;
+  const rows = Object.entries(FORMATS).map(([name, format]) => metricRow(name, format, sides));
+  if (!isShared || !cohort) return [!isShared && h("p", { class: "notice" }, t("compare.otherAssessment")), table(sides, rows)];
+  const cards = Object.entries(FORMATS).map(([name, format]) => metricPlot(name, format, cohort.summary[name], results, sides));
+  return [
+    h("p", { class: "quiet" }, [t("compare.cohort", { n: cohort.sessionCount }), cohort.smallNote].filter(Boolean).join(" ")),
+    h("div", { class: "compare-metrics" }, cards),
+    table(sides, rows),
+  ];
+}
+
+function metricRow(name, format, sides) {
+  const values = sides.map(({ session }) => session.metrics?.[name] ?? null);
+  return [t(`report.metrics.names.${name}`), ...values.map((value) => (value === null ? t("compare.unknown") : format(value)))];
+}
+
+function metricPlot(name, format, summary, results, sides) {
+  const label = t(`report.metrics.names.${name}`);
+  const values = results
+    .filter(({ metrics: each }) => each && each[name] !== null)
+    .map((each) => ({ id: each.sessionId, value: each.metrics[name], label: plain(each.candidateName ?? each.externalId ?? unnamed(each)) }));
+  const quartiles = summary.lowerQuartile === null ? null : [summary.lowerQuartile, summary.upperQuartile];
+  const marked = sides.map(({ session }) => session.id);
+  return h(
+    "div",
+    {},
+    h("h3", {}, label),
+    h("p", { class: "quiet" }, t(`report.metrics.directions.${summary.direction}`)),
+    values.length > 0 && stripPlot({ label, description: t("compare.metricsPlot"), format, values, median: summary.median, quartiles, marked }),
+  );
+}
+
+function facts(sides) {
+  const moment = (text) => (text ? formatMoment(text) : "–");
+  const tests = { true: t("compare.passed"), false: t("compare.failed") };
+  const rows = [
+    [t("compare.status"), ({ session }) => t(`report.statuses.${session.status}`)],
+    [t("compare.started"), ({ session }) => moment(session.redeemedAt)],
+    [t("compare.closed"), ({ session }) => moment(session.closedAt)],
+    [t("compare.tests"), ({ session }) => tests[session.metrics?.testsPassed] ?? t("compare.unknown")],
+    [t("compare.integrity"), ({ integrity }) => integrityText(integrity)],
+  ];
+  return table(sides, rows.map(([label, of]) => [label, ...sides.map(of)]));
+}
+
+function integrityText({ facts: found }) {
+  if (!found.length) return t("compare.intact");
+  return h("ul", {}, found.map(({ explanation }) => h("li", {}, explanation)));
+}
+
+function table(sides, rows) {
+  const head = h("tr", {}, h("td", {}), sides.map(({ name }) => h("th", { scope: "col" }, untrusted(name))));
+  return h(
+    "table",
+    { class: "compare-facts" },
+    h("thead", {}, head),
+    h("tbody", {}, rows.map(([label, ...cells]) => h("tr", {}, h("th", { scope: "row" }, label), cells.map((cell) => h("td", {}, cell))))),
+  );
+}
+
+function finalDiff({ files, handIn, submission }) {
+  if (files?.length) return diffView(files, { attributed: handIn.manualLines !== null });
+  if (submission) return diffView(splitDiff(submission.diff), { attributed: false });
+  return h("p", { class: "quiet" }, t("compare.noChanges"));
+}
