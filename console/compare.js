@@ -94,7 +94,7 @@ function chooser({ sides: [first, second], results }, go) {
   const isListed = others.some(({ sessionId }) => sessionId === second.session.id);
   const current = !isListed && h("option", { value: second.session.id, selected: true }, second.name);
   const select = h("select", { onchange: () => go(`/compare/${first.session.id}/${select.value}`) }, current, others.map(option));
-  return h("div", { class: "compare-other" }, field(t("compare.other"), select));
+  return h("div", { class: "compare-other" }, field(t("compare.otherSession"), select));
 }
 
 function criteria([first, second]) {

@@ -357,7 +357,6 @@ const texts = {
   },
   // -- invite.js, candidate_actions.js
   invite: {
-    title: "Invite candidates",
     titleOf: "Invite to {title}",
     people: "Candidates",
     peopleHint: "Paste addresses, cells of a spreadsheet, or CSV with name, email and externalId. Nothing is sent before you have checked the list.",
@@ -950,7 +949,7 @@ const texts = {
     title: "Compare",
     intro: "Two sessions side by side. Differences are no ranking: read both records before you decide.",
     swap: "Swap",
-    other: "Compare with",
+    otherSession: "Compare with",
     none: "None",
     criteria: "Criteria",
     criteriaPlot: "Means of the reviewers' scores, by criterion.",

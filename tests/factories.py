@@ -144,7 +144,10 @@ def make_record(session: Session, reviewer: models.ApiToken, word: str = "one") 
     event = envelope("checkpoint", id=f"event-{word}", data={"text": word})
     add_event(session, event)
     models.ClientReport.record(session, "device_start", {"host": word})
-    models.Score.give(session, "quality", reviewer, word, value=1, comment=word, evidence=[event["id"]])
+    score = models.Score.give(
+        session, "quality", reviewer, word, value=1, comment=word, evidence=[event["id"]]
+    )
+    score.update_columns(withdrawal_reason=word)
     invitations.decide(session.key, reviewer, "advanced", word)
     person = make_person(session.organization, email=f"{session.id}@people.example")
     models.CompletedScoring.create(session=session, person=person)

@@ -44,6 +44,8 @@ SUBMISSION = SESSION | {"bundleKey": "x", "bundleSize": 1, "bundleSha256": "0" *
 
 ROWS = {
     "GET /": Row(ALL),
+    "GET /console": Row(ALL),
+    "GET /console/<name>": Row(ALL),
     "GET /docs": Row(ALL),
     "GET /docs/<name>": Row(ALL),
     "GET /docs/<name>.md": Row(ALL),

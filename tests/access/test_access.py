@@ -24,6 +24,7 @@ def callers(app, organization, reviewer, reader, candidate, neighbour, anonymous
 
 
 FILES = {
+    "GET /console/<name>": "app.js",
     "GET /docs/<name>": "swagger-ui.css",
     "GET /docs/<name>.md": "errors",
     "GET /docs/images/<name>": "start.png",

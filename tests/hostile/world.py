@@ -111,6 +111,8 @@ class World:
             "key": self.own.key.key,
             "sessionId": str(self.own.session.id),
             "value": 2,
+            "rubricVersion": 1,
+            "replaces": None,
             "groups": {str(self.own.key.id): "Group A"},
             "disclosureHash": models.disclosure.current()["hash"],
             # Only one of two alternative members may be set; null omits the other (R6).
