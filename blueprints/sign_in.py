@@ -6,7 +6,7 @@ from access import audit, auth, caller, console, guesses, rate_limits, refuses
 from access.addresses import networks_of
 from access.counters import fingerprint
 from blueprints import Blueprint, or_not_found, setting
-from errors import SignInExpired, Unauthenticated, invalid
+from errors import ForeignOrigin, SignInExpired, Unauthenticated, invalid
 from models import ApiToken, SignIn, SignInGrant
 from rules import sign_ins
 from rules.mail_addresses import mailbox
@@ -24,13 +24,15 @@ blp = Blueprint(
 def get_sign_in_methods():
     """List the ways to sign in
 
-    Only those that are set up. Signing in needs https, or a service on the same machine.
+    Only those that are set up, and whether this request is signed in already. Signing in needs https, or a service on
+    the same machine.
     """
     ways = {"oidc": setting("OIDC_ISSUER"), "mail": setting("SMTP_URL"), "token": True}
     return {
         "methods": [name for name, is_set_up in ways.items() if is_set_up],
         "https_required": not sign_ins.is_possible_at(setting("BASE_URL")),
         "console_url": f"{setting('BASE_URL')}/console",
+        "is_signed_in": _is_signed_in(),
     }
 
 
@@ -119,6 +121,14 @@ def sign_out_everywhere():
     ended = SignIn.end_all(caller, **audit.origin())
     after_this_request(console.delete_cookie)
     return {"ended": ended}
+
+
+def _is_signed_in():
+    try:
+        auth.authenticate(ApiToken)
+    except (ForeignOrigin, Unauthenticated):
+        return False
+    return True
 
 
 def _token(text):

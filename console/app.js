@@ -75,6 +75,18 @@ function showFrame() {
   fill(who, h("span", { class: "quiet" }, `${name} · ${me.orgName}`), signOut);
 }
 
+/** Who is signed in, or null. `/v1/me` alone would do, but browsers report its status 401 as an error. */
+async function loadMe(signal) {
+  const { isSignedIn } = await api.get("/v1/sign-in", { signal });
+  return isSignedIn ? api.get("/v1/me", { signal }) : null;
+}
+
+/** Sign in, then return to this page. */
+function goToSignIn() {
+  if (currentAddress().path.startsWith("/sign-in")) return;
+  go(`/sign-in?to=${encodeURIComponent(location.hash.slice(1))}`, { replace: true });
+}
+
 async function leave() {
   const { signOut } = await load("sign_in");
   await signOut();
@@ -115,7 +127,8 @@ async function show() {
   const { path, query } = currentAddress();
   try {
     if (path.startsWith("/sign-in")) return await showSignIn(query, signal);
-    me ??= await api.get("/v1/me", { signal });
+    me ??= await loadMe(signal);
+    if (!me) return goToSignIn();
     showFrame();
     const found = match(path);
     if (!found) return showMissing();
@@ -172,10 +185,7 @@ document.querySelector("[data-skip]").addEventListener("click", (event) => {
   event.preventDefault();
   main.focus();
 });
-api.signedOut.addEventListener("signed-out", () => {
-  if (currentAddress().path.startsWith("/sign-in")) return;
-  go(`/sign-in?to=${encodeURIComponent(location.hash.slice(1))}`, { replace: true });
-});
+api.signedOut.addEventListener("signed-out", goToSignIn);
 // What a button's action could not do, if its page does not say so itself.
 addEventListener("unhandledrejection", (event) => {
   if (event.reason?.name === "AbortError") return event.preventDefault();

@@ -9,17 +9,19 @@ import { actionsMenu } from "./candidate_actions.js";
 import { toast } from "./dialogs.js";
 import { fill, h } from "./dom.js";
 import { invite } from "./invite.js";
-import { empty, explain, failure } from "./states.js";
+import { empty, explain, failure, loadedPage } from "./states.js";
 import { addRows, dataTable, highlightRows, rowElement, showRows } from "./table.js";
 import { t } from "./texts.js";
 
 export async function show(main, { assessmentId }, context) {
-  fill(main, h("p", { class: "quiet loading", role: "status" }, t("common.loading")));
-  const { assessment } = await api.get(`/v1/assessments/${assessmentId}`, { signal: context.signal });
-  context.setTitle(assessment.title);
-  const board = new Board(assessment, context);
-  fill(main, board.nodes());
-  await board.load();
+  context.setTitle(t("board.title"));
+  const load = () => api.get(`/v1/assessments/${assessmentId}`, { signal: context.signal });
+  await loadedPage(main, t("board.title"), load, ({ assessment }) => {
+    context.setTitle(assessment.title);
+    const board = new Board(assessment, context);
+    queueMicrotask(() => board.load());
+    return board.nodes();
+  });
 }
 
 class Board {

@@ -7,7 +7,7 @@ import { h } from "./dom.js";
 import { dotPlot, stripPlot } from "./plots.js";
 import * as changes from "./report_changes.js";
 import { unnamed } from "./report_head.js";
-import { loaded } from "./states.js";
+import { loadedPage } from "./states.js";
 import { t } from "./texts.js";
 import { formatDuration, formatMoment } from "./time.js";
 import { plain, untrusted } from "./untrusted.js";
@@ -26,8 +26,9 @@ const FORMATS = {
 
 export async function show(main, { firstId, secondId }, { signal, setTitle, go }) {
   setTitle(t("compare.title"));
-  await loaded(
+  await loadedPage(
     main,
+    t("compare.title"),
     () => load([firstId, secondId], signal),
     (data) => page(data, go),
   );

@@ -50,7 +50,7 @@ function filterForm(actors, values, { go }) {
   const isFiltered = FILTERS.some((name) => values[name]);
   return h(
     "form",
-    { class: "panel filters", onsubmit: submit },
+    { class: "panel audit-filters", onsubmit: submit },
     control("actorId", actor),
     control("action", h("input", { placeholder: t("audit.actionExample"), autocomplete: "off", spellcheck: "false" })),
     control("subjectId", h("input", { placeholder: t("audit.subjectExample"), autocomplete: "off", spellcheck: "false" })),

@@ -6,7 +6,7 @@ import { fill, h } from "./dom.js";
 import { criterionForm } from "./scoring_form.js";
 
 import { unnamed } from "./report_head.js";
-import { empty, loaded } from "./states.js";
+import { empty, loadedPage } from "./states.js";
 import { t } from "./texts.js";
 import { timelineView } from "./timeline.js";
 import { untrusted } from "./untrusted.js";
@@ -15,8 +15,9 @@ const DECISIONS = ["undecided", "advanced", "rejected", "hired"];
 
 export async function show(main, { sessionId }, { me, may, signal, setTitle }) {
   setTitle(t("scoring.title"));
-  await loaded(
+  await loadedPage(
     main,
+    t("scoring.title"),
     () => load(sessionId, signal),
     (data) => page({ ...data, me, mayWrite: may("write"), sessionId, signal }),
   );

@@ -12,29 +12,41 @@ const latest = new WeakMap();
  *
  * waiting -- the message
  */
-export async function loaded(container, load, render, waiting = t("common.loading")) {
+export function loaded(container, load, render, waiting = t("common.loading")) {
+  return run({ container, load, render, waiting });
+}
+
+/** As `loaded`, for a page whose heading needs what is loaded: until then, and after a failure, `title` is its heading. */
+export function loadedPage(main, title, load, render) {
+  return run({ container: main, load, render, waiting: t("common.loading"), title });
+}
+
+async function run(options) {
+  const { container, load, render, waiting, title } = options;
+  const heading = title ? [h("h1", { tabindex: "-1" }, title)] : [];
   const turn = {};
   latest.set(container, turn);
   const show = (...nodes) => latest.get(container) === turn && fill(container, ...nodes);
   container.setAttribute("aria-busy", "true");
-  show(h("p", { class: "quiet loading", role: "status" }, waiting));
+  show(...heading, h("p", { class: "quiet loading", role: "status" }, waiting));
   try {
     const value = await load();
     if (latest.get(container) === turn) show(render(value));
   } catch (error) {
     if (error.name === "AbortError") return;
     if (!(error instanceof ApiError)) console.error(error);
-    show(failure(error, () => retryIn(container, load, render, waiting)));
+    show(...heading, failure(error, () => retry(options)));
   } finally {
     if (latest.get(container) === turn) container.removeAttribute("aria-busy");
   }
 }
 
 /** The button that was pressed disappears: the focus moves to what it loads. */
-function retryIn(container, load, render, waiting) {
+function retry(options) {
+  const { container } = options;
   if (!container.hasAttribute("tabindex")) container.tabIndex = -1;
   container.focus({ preventScroll: true });
-  return loaded(container, load, render, waiting);
+  return run(options);
 }
 
 /** What failed. `retry` is called by its button; `heading` is the element of the title. */

@@ -18,6 +18,7 @@ class SignInMethods(Schema):
     methods = ListOf(Choice(METHODS, _METHOD), "Ways that are set up.", example=["mail", "token"])
     https_required = Flag("Whether signing in is refused because BASE_URL is not https.", example=False)
     console_url = String("The console's address.", example="https://assess.example.com/console")
+    is_signed_in = Flag("Whether this request has a valid sign-in or API token.", example=False)
 
 
 class SignInMailRequest(Body):

@@ -225,6 +225,17 @@ def test_plain_http_is_refused_except_on_this_machine(app, monkeypatch, page, ur
     assert refusal(response) == (403, "https_required")
 
 
+@pytest.mark.any_database
+def test_the_ways_to_sign_in_say_whether_the_request_is_signed_in(app, bob, reviewer, candidate, page):
+    """So that a page can ask without an error in the browser's log."""
+    assert reviewer.get("/v1/sign-in").json["isSignedIn"] is True
+    assert by_cookie(app, bob).get("/v1/sign-in").json["isSignedIn"] is True
+    foreign = by_cookie(app, bob, **{"Sec-Fetch-Site": "cross-site"})
+    wrong = Caller(app, Authorization="Bearer psk_live_wrong")
+    for caller in (page, foreign, wrong, candidate, with_cookie(app, f"{COOKIE}=pss_wrong")):
+        assert caller.get("/v1/sign-in").json["isSignedIn"] is False
+
+
 def test_mails_and_made_up_grants_are_limited(limited, bob):
     """Per mailbox, and for mailboxes of nobody as well; made-up grants are guesses."""
     page = Caller(limited(RATELIMIT_REFUSED="5 per minute"), **ORIGIN)
