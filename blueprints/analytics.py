@@ -80,7 +80,7 @@ def get_progress():
     The funnel of each assessment, and the numbers of sessions and messages that wait for a reviewer.
     """
     sessions.settle_all(organization_id=caller.organization_id)
-    return {"assessments": progress.by_assessment(caller.organization)}
+    return {"assessments": progress.by_assessment(caller.organization, caller)}
 
 
 @blp.get("/analytics/top-candidates")

@@ -8,23 +8,23 @@ from typing import Any
 
 import peewee
 
-from models import overview
+from models import overview, scores
 from models.assessments import Assessment
 from models.deliveries import Delivery
 from models.keys import CandidateKey
-from models.orgs import Organization
+from models.orgs import ApiToken, Organization
 from models.sessions import Session
 
 # A literal, not a parameter: SQLite uses a partial index only if it can compare the conditions.
 _IS_UNDECIDED = CandidateKey.decision == peewee.SQL("'undecided'")
 
 
-def by_assessment(organization: Organization) -> list[dict[str, Any]]:
+def by_assessment(organization: Organization, reviewer: ApiToken) -> list[dict[str, Any]]:
     """The funnel of each assessment with candidates, oldest first, and the numbers of what waits."""
     funnels: dict[Any, Counter] = defaultdict(Counter)
     for row in overview.funnel_counts(organization):
         funnels[row["assessment_id"]].update({name: row[name] for name in overview.FUNNEL})
-    to_score, disagreements = _unscored(organization), _disagreements(organization)
+    to_score, disagreements = _unscored(organization), _disagreements(organization, reviewer)
     failed = _failed_messages(organization)
     return [
         {
@@ -66,9 +66,10 @@ def _unscored(organization: Organization) -> Counter:
     return _by_assessment(_undecided_sessions(organization).where(Session.score_total.is_null()))
 
 
-def _disagreements(organization: Organization) -> Counter:
-    """The number of sessions whose reviewers disagree by assessment."""
-    return _by_assessment(_undecided_sessions(organization).where(Session.has_disagreement))
+def _disagreements(organization: Organization, reviewer: ApiToken) -> Counter:
+    """The number of sessions whose reviewers disagree by assessment; for a person, of those that they scored."""
+    is_visible = scores.shows_disagreement(reviewer, Session)
+    return _by_assessment(_undecided_sessions(organization).where(is_visible))
 
 
 def _failed_messages(organization: Organization) -> Counter:

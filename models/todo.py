@@ -8,14 +8,13 @@ from typing import Any
 
 import peewee
 
-from models import blind
+from models import blind, scores
 from models.assessments import Assessment
 from models.base import Query, clock
 from models.deliveries import Delivery
 from models.deliveries.table import INVITATION, REMINDER
 from models.keys import CandidateKey
 from models.orgs import ApiToken
-from models.scores import CompletedScoring, Score
 from models.sessions import Session
 from models.webhooks import Webhook
 from rules import roles
@@ -88,23 +87,13 @@ def _unscored(reviewer: ApiToken) -> Query:
     """Closed sessions that the caller has not scored: a person every criterion, a service any."""
     is_closed = S.closed_at.is_null(False) | (S.closes_at <= clock.now())
     query = _undecided(reviewer).where(is_closed, A.rubric.is_null(False))
-    return query.where(~peewee.fn.EXISTS(_own_scoring(reviewer)))
+    return query.where(~peewee.fn.EXISTS(scores.scoring_of(reviewer, S.id)))
 
 
 def _disagreements(reviewer: ApiToken) -> Query:
-    """Sessions whose reviewers disagree. People score before they see the others' scores, or what follows from them."""
-    query = _undecided(reviewer).where(S.has_disagreement, S.organization == reviewer.organization_id)
-    if reviewer.person_id is None:
-        return query
-    return query.where(peewee.fn.EXISTS(_own_scoring(reviewer)))
-
-
-def _own_scoring(reviewer: ApiToken) -> Query:
-    if reviewer.person_id is None:
-        own = Score.select(Score.id).where(Score.session == S.id, Score.reviewer == reviewer.id)
-        return own.where(Score.withdrawn_at.is_null())
-    is_own = CompletedScoring.person == reviewer.person_id
-    return CompletedScoring.select(CompletedScoring.id).where(CompletedScoring.session == S.id, is_own)
+    """Sessions whose reviewers disagree."""
+    is_visible = scores.shows_disagreement(reviewer, S)
+    return _undecided(reviewer).where(is_visible, S.organization == reviewer.organization_id)
 
 
 def _open_keys(reviewer: ApiToken, *columns: Any) -> Query:

@@ -5,24 +5,38 @@ from typing import Any, NamedTuple
 
 import factories
 
-# `outsider` is a candidate of another assessment.
-CALLERS = ("reviewer", "reader", "candidate", "outsider", "neighbour", "revoked", "anonymous")
-ALL = "200 200 200 200 200 200 200"
-READ = "200 200 401 401 200 401 401"
-READ_ONE = "200 200 401 401 404 401 401"
-CANDIDATE_TOO = "200 200 200 404 404 401 401"
-PROXY = "401 401 403 403 401 401 401"  # no provider is configured
-UNKNOWN_TO_PROXY = "401 401 404 404 401 401 401"
-CANDIDATE_ONLY = "401 401 200 200 401 401 401"
-OWN_SESSION = "401 401 200 404 401 401 401"
-NO_BUNDLE = "404 404 401 401 404 401 401"
-CREATE = "201 403 401 401 201 401 401"
-CREATE_BELOW = "201 403 401 401 404 401 401"  # below a row of the organization
-CONFLICT = "409 403 401 401 404 401 401"
-QUEUE = "202 403 401 401 404 401 401"
-NO_PROVIDER = "404 404 404 404 404 404 404"  # none is configured
-NOT_FROM_CONSOLE = "403 403 403 403 403 403 403"
-CHANGE = "200 403 401 401 404 401 401"
+# `outsider` is a candidate of another assessment. Those after the bar send the cookie of a sign-in (docs/sign-in.md):
+# a person of each role from the console, and an admin's browser from a page of another origin.
+CALLERS = (
+    *("reviewer", "reader", "candidate", "outsider", "neighbour", "revoked", "anonymous"),
+    *("admin by cookie", "reviewer by cookie", "observer by cookie", "foreign origin"),
+)
+ALL = "200 200 200 200 200 200 200 | 200 200 200 200"
+ALL_READ = "200 200 200 200 200 401 401 | 200 200 200 403"
+READ = "200 200 401 401 200 401 401 | 200 200 200 403"
+READ_ONE = "200 200 401 401 404 401 401 | 200 200 200 403"
+CANDIDATE_TOO = "200 200 200 404 404 401 401 | 200 200 200 403"
+PROXY = "401 401 403 403 401 401 401 | 401 401 401 401"  # no provider is configured
+UNKNOWN_TO_PROXY = "401 401 404 404 401 401 401 | 401 401 401 401"
+CANDIDATE_ONLY = "401 401 200 200 401 401 401 | 401 401 401 401"
+OWN_SESSION = "401 401 200 404 401 401 401 | 401 401 401 401"
+NEW_EVENT = "401 401 201 404 401 401 401 | 401 401 401 401"
+NO_FILE = "401 401 415 415 401 401 401 | 401 401 401 401"
+NO_BUNDLE = "404 404 401 401 404 401 401 | 404 404 404 403"
+CREATE = "201 403 401 401 201 401 401 | 201 201 403 403"
+CREATE_BELOW = "201 403 401 401 404 401 401 | 201 201 403 403"  # below a row of the organization
+CREATE_AS_ADMIN = "201 403 401 401 201 401 401 | 201 403 403 403"
+CONFLICT = "409 403 401 401 404 401 401 | 409 409 403 403"
+QUEUE_AS_ADMIN = "202 403 401 401 404 401 401 | 202 403 403 403"
+CHANGE = "200 403 401 401 404 401 401 | 200 200 403 403"
+CHANGE_AS_ADMIN = "200 403 401 401 404 401 401 | 200 403 403 403"
+CHANGE_ORGANIZATION = "200 403 401 401 200 401 401 | 200 403 403 403"
+CHANGE_OWN_SCORE = "200 403 401 401 404 401 401 | 404 404 403 403"  # the score is the service's
+END_SIGN_IN = "404 404 401 401 404 401 401 | 200 200 200 403"  # a token has no sign-in to end
+WRONG_TOKEN = "403 403 403 403 403 403 403 | 401 401 401 403"  # only the console signs in
+MAIL_LINK = "403 403 403 403 403 403 403 | 202 202 202 403"
+NOT_SIGNED = "403 403 403 403 403 403 403 | 403 403 403 403"  # the URL is not signed
+NO_PROVIDER = "404 404 404 404 404 404 404 | 404 404 404 404"  # none is configured
 
 
 class Row(NamedTuple):
@@ -31,6 +45,10 @@ class Row(NamedTuple):
     statuses: str
     body: dict[str, Any] | None = None
     query: dict[str, str] = {}
+
+    @property
+    def by_caller(self) -> dict[str, str]:
+        return dict(zip(CALLERS, self.statuses.replace("|", "").split(), strict=True))
 
 
 # Changes that the role `reviewer` does not allow, by the start of their path (R41).
@@ -76,7 +94,7 @@ ROWS = {
     "GET /v1/candidates/export": Row(READ),
     "PATCH /v1/candidates/<candidate_id>": Row(CONFLICT, {"hired": True}),
     "PUT /v1/candidates/<candidate_id>/decision": Row(CHANGE, {"decision": "advanced"}),
-    "DELETE /v1/candidates/<candidate_id>/data": Row(CHANGE),
+    "DELETE /v1/candidates/<candidate_id>/data": Row(CHANGE_AS_ADMIN),
     "POST /v1/candidates/<candidate_id>/allow-redeem": Row(CHANGE),
     "POST /v1/candidates/<candidate_id>/invite": Row(CHANGE),
     "POST /v1/candidates/<candidate_id>/extend": Row(CONFLICT, {"days": 7}),
@@ -92,8 +110,8 @@ ROWS = {
     "PUT /v1/sessions/<session_id>/test-result": Row(CHANGE, {"passed": 1, "failed": 0}),
     "GET /v1/sessions/<session_id>/scores": Row(READ_ONE),
     "PUT /v1/sessions/<session_id>/scores/<criterion>": Row(CHANGE, {"value": 1}),
-    "DELETE /v1/sessions/<session_id>/scores/<criterion>": Row(CHANGE),
-    "POST /v1/sessions/<session_id>/scores/<criterion>/withdraw": Row(CHANGE, {"reason": "Wrong."}),
+    "DELETE /v1/sessions/<session_id>/scores/<criterion>": Row(CHANGE_OWN_SCORE),
+    "POST /v1/sessions/<session_id>/scores/<criterion>/withdraw": Row(CHANGE_OWN_SCORE, {"reason": "Wrong."}),
     "GET /v1/sessions/<session_id>/timeline": Row(READ_ONE),
     "GET /v1/sessions/<session_id>/timeline/<event_id>": Row(READ_ONE),
     "GET /v1/sessions/<session_id>/timeline/compact": Row(READ_ONE),
@@ -128,36 +146,38 @@ ROWS = {
     "GET /v1/audit/export": Row(READ),
     "GET /v1/org": Row(READ),
     "GET /v1/org/settings": Row(READ),
-    "PATCH /v1/org/settings": Row("200 403 401 401 200 401 401", {"retentionDays": 90}),
+    "PATCH /v1/org/settings": Row(CHANGE_ORGANIZATION, {"retentionDays": 90}),
     "GET /v1/org/disclosure": Row(READ),
     "GET /v1/org/usage": Row(READ),
     "GET /v1/org/tokens": Row(READ),
-    "POST /v1/org/tokens": Row(CREATE, {"name": "One more"}),
-    "DELETE /v1/org/tokens/<token_id>": Row(CHANGE),
+    "POST /v1/org/tokens": Row(CREATE_AS_ADMIN, {"name": "One more"}),
+    "DELETE /v1/org/tokens/<token_id>": Row(CHANGE_AS_ADMIN),
     "GET /v1/org/people": Row(READ),
-    "POST /v1/org/people": Row(CREATE, {"name": "One more", "email": "more@example.com", "role": "reviewer"}),
+    "POST /v1/org/people": Row(
+        CREATE_AS_ADMIN, {"name": "One more", "email": "more@example.com", "role": "reviewer"}
+    ),
     "GET /v1/org/people/<person_id>": Row(READ_ONE),
-    "PATCH /v1/org/people/<person_id>": Row(CHANGE, {"role": "observer"}),
-    "DELETE /v1/org/people/<person_id>": Row(CHANGE),
+    "PATCH /v1/org/people/<person_id>": Row(CHANGE_AS_ADMIN, {"role": "observer"}),
+    "DELETE /v1/org/people/<person_id>": Row(CHANGE_AS_ADMIN),
     "GET /sign-in/oidc": Row(NO_PROVIDER),
     "GET /sign-in/oidc/callback": Row(NO_PROVIDER),
     "GET /v1/sign-in": Row(ALL),
-    "POST /v1/sign-in": Row(NOT_FROM_CONSOLE, {"token": "x"}),
-    "POST /v1/sign-in/mail": Row(NOT_FROM_CONSOLE, {"email": "more@example.com"}),
+    "POST /v1/sign-in": Row(WRONG_TOKEN, {"token": "x"}),
+    "POST /v1/sign-in/mail": Row(MAIL_LINK, {"email": "more@example.com"}),
     "GET /v1/sign-in/sessions": Row(READ),
     "DELETE /v1/sign-in/sessions": Row(READ),
-    "DELETE /v1/sign-in/session": Row("404 404 401 401 404 401 401"),
+    "DELETE /v1/sign-in/session": Row(END_SIGN_IN),
     "GET /v1/webhooks": Row(READ),
-    "POST /v1/webhooks": Row(CREATE, {"url": "https://example.com/hook"}),
+    "POST /v1/webhooks": Row(CREATE_AS_ADMIN, {"url": "https://example.com/hook"}),
     "GET /v1/webhooks/<webhook_id>": Row(READ_ONE),
-    "PATCH /v1/webhooks/<webhook_id>": Row(CHANGE, {"description": "Other"}),
-    "DELETE /v1/webhooks/<webhook_id>": Row(CHANGE),
-    "POST /v1/webhooks/<webhook_id>/rotate-secret": Row(CHANGE),
-    "POST /v1/webhooks/<webhook_id>/test": Row(QUEUE),
+    "PATCH /v1/webhooks/<webhook_id>": Row(CHANGE_AS_ADMIN, {"description": "Other"}),
+    "DELETE /v1/webhooks/<webhook_id>": Row(CHANGE_AS_ADMIN),
+    "POST /v1/webhooks/<webhook_id>/rotate-secret": Row(CHANGE_AS_ADMIN),
+    "POST /v1/webhooks/<webhook_id>/test": Row(QUEUE_AS_ADMIN),
     "GET /v1/webhooks/<webhook_id>/deliveries": Row(READ_ONE),
-    "POST /v1/webhooks/<webhook_id>/deliveries/<message_id>/redeliver": Row(QUEUE),
+    "POST /v1/webhooks/<webhook_id>/deliveries/<message_id>/redeliver": Row(QUEUE_AS_ADMIN),
     "GET /v1/events": Row(READ),
-    "GET /v1/me": Row("200 200 200 200 200 401 401"),
+    "GET /v1/me": Row(ALL_READ),
     # The key in the body or the query authorizes these.
     "GET /v1/candidate/consent": Row(ALL, query={"key": "<key>"}),
     "POST /v1/candidate/consent": Row(ALL, {"key": "<key>"}),
@@ -173,9 +193,9 @@ ROWS = {
     "POST /v1/candidate/hosted-boot": Row(CANDIDATE_ONLY, {"prebuilt": None}),
     "POST /v1/candidate/upload-url": Row(OWN_SESSION, SESSION),
     "POST /v1/candidate/submit-code": Row(OWN_SESSION, SUBMISSION),
-    "PUT /v1/candidate/hand-in": Row("401 401 415 415 401 401 401"),
-    "PUT /v1/bundles/<object_key>": Row("403 403 403 403 403 403 403"),  # the URL is not signed
-    "POST /v1/hooks/ingest": Row("401 401 201 404 401 401 401", factories.envelope() | SESSION),
+    "PUT /v1/candidate/hand-in": Row(NO_FILE),
+    "PUT /v1/bundles/<object_key>": Row(NOT_SIGNED),
+    "POST /v1/hooks/ingest": Row(NEW_EVENT, factories.envelope() | SESSION),
     "POST /v1/hooks/ingest/batch": Row(CANDIDATE_ONLY, {"events": [factories.envelope()]}),
     "POST /v1/hooks/claude-code": Row(CANDIDATE_ONLY, {"hook_event_name": "Stop", "session_id": "1"}),
     "POST /v1/hooks/codex": Row(CANDIDATE_ONLY, {"hook_event_name": "Stop", "session_id": "1"}),

@@ -10,14 +10,14 @@ from response_checks import error_paths, refusal
 from delivery.worker import Worker
 from models import ApiToken, Assessment, CandidateKey, Delivery, IdempotentRequest
 from models.audit import AuditEntry
-from tests.access.rows import ALL, NOT_FROM_CONSOLE, ROWS, fill
+from tests.access.rows import ALL, MAIL_LINK, ROWS, WRONG_TOKEN, fill
 
 PATH = "/v1/assessments"
 NEW = {"title": "Backend", "role": "Engineer", "taskBrief": "Fix it."}
 
 
 def is_reviewers(route):
-    return not ROWS[route].statuses.startswith(("401", ALL, NOT_FROM_CONSOLE))
+    return not ROWS[route].statuses.startswith(("401", ALL, WRONG_TOKEN, MAIL_LINK))
 
 
 # A comparison of groups stores nothing, not even its response.

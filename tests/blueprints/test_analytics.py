@@ -11,6 +11,7 @@ from factories import (
     make_assessment,
     make_closed_session,
     make_key,
+    make_person,
     make_rubric,
     make_session,
     mark_hired,
@@ -344,6 +345,15 @@ def test_progress_counts_what_waits_for_a_score(app, reviewer, organization, sco
     assert waiting(reviewer) == (0, 1, 0)
     score(colleague, scored, 2)
     assert waiting(reviewer) == (0, 0, 0)
+
+
+def test_progress_counts_disagreements_for_people_once_they_scored(app, reviewer, organization, scored):
+    bob, carol, dave = (
+        Caller.person(app, make_person(organization, name=name)) for name in ("Bob", "Carol", "Dave")
+    )
+    score(bob, scored, 1)
+    score(carol, scored, 3)
+    assert [waiting(caller)[1] for caller in (reviewer, bob, carol, dave)] == [1, 1, 1, 0]
 
 
 @pytest.mark.any_database
