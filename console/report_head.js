@@ -3,16 +3,12 @@
 import * as api from "./api.js";
 import { fill, h } from "./dom.js";
 import { eventLink } from "./events.js";
+import { factText, isChanged } from "./facts.js";
 import { loaded } from "./states.js";
-import { has, t } from "./texts.js";
+import { t } from "./texts.js";
 import { formatClock, formatDuration, formatMoment, zoneName } from "./time.js";
 import { plain, untrusted } from "./untrusted.js";
 
-// Facts after which the record is not what the service accepted.
-const BROKEN = new Set([
-  ...["event_changed", "event_missing", "event_inserted", "tail_truncated", "seal_broken", "column_changed"],
-  ...["metrics_changed", "value_malformed", "session_changed"],
-]);
 // Facts after which nobody can tell whether it is.
 const UNVERIFIED = new Set(["seal_missing", "seal_key_unknown"]);
 const MAX_EVENT_LINKS = 5;
@@ -201,7 +197,7 @@ export function integrity({ facts, counts, seal, finalSeal }, { session }) {
 
 /** `broken`, `unverified`, `facts`, `none`, or `empty` without events. */
 function verdictOf(facts, counts) {
-  if (facts.some(({ code }) => BROKEN.has(code))) return "broken";
+  if (isChanged(facts.map(({ code }) => code))) return "broken";
   if (facts.some(({ code }) => UNVERIFIED.has(code))) return "unverified";
   if (facts.length) return "facts";
   return counts.events ? "none" : "empty";
@@ -223,7 +219,7 @@ function byCode(facts) {
 }
 
 function sorted(facts) {
-  return facts.toSorted((one, other) => BROKEN.has(other.code) - BROKEN.has(one.code));
+  return facts.toSorted((one, other) => isChanged([other.code]) - isChanged([one.code]));
 }
 
 function factView({ code, explanation, eventIds, count }, session) {
@@ -235,17 +231,12 @@ function factView({ code, explanation, eventIds, count }, session) {
     ]);
   const rest = count - Math.min(eventIds.length, MAX_EVENT_LINKS);
   return [
-    h("strong", {}, factName(code)),
+    h("strong", {}, factText(code)),
     count > 1 && ` (${t("report.integrity.count", { n: count })})`,
     ": ",
     explanation,
     links.length > 0 && [" ", links, rest > 0 && ` ${t("report.integrity.more", { n: rest })}`],
   ];
-}
-
-/** A kind of irregularity in a few words. */
-export function factName(code) {
-  return has(`report.facts.${code}`) ? t(`report.facts.${code}`) : code;
 }
 
 function finalSealText(session, finalSeal) {
