@@ -54,7 +54,7 @@ export function header(report, facts, { setTitle, may }) {
     ),
     notices(session),
     facts,
-    numbers(session),
+    numbers(session, loadScore(report)),
   );
 }
 
@@ -94,7 +94,7 @@ function notice(kind, title, text, ...more) {
 }
 
 /** The session in a line of numbers. */
-function numbers(session) {
+function numbers(session, score) {
   const { metrics } = session;
   const end = session.completedAt ?? session.closedAt;
   const others = [
@@ -107,6 +107,8 @@ function numbers(session) {
     [t("report.duration"), ...duration(session)],
     [t("report.eventCount"), session.eventCount.toLocaleString("en"), others.join(", ")],
     [t("report.tests"), ...tests(session)],
+    [t("report.teamScore"), score, null],
+    [t("report.decision"), t(`scoring.decisions.${session.decision}`), session.decidedBy?.name],
     metrics && [
       t("report.cost"),
       metrics.totalCostUsd === null ? t("report.unknown") : dollars(metrics.totalCostUsd),
@@ -122,6 +124,22 @@ function numbers(session) {
         h("div", {}, h("dt", {}, name), h("dd", {}, value, hint && h("span", { class: "quiet" }, hint))),
       ),
   );
+}
+
+/** The team's score, filled in when it is loaded. */
+function loadScore({ path, signal }) {
+  const element = h("span", {}, "…");
+  api
+    .get(`${path}/scores`, { signal })
+    .then((sheet) => fill(element, scoreText(sheet)))
+    .catch(() => fill(element, t("report.unknown")));
+  return element;
+}
+
+function scoreText({ rubric, othersHidden, total, highestTotal }) {
+  if (!rubric) return t("report.noRubric");
+  if (othersHidden) return t("report.scoreHidden");
+  return total === null ? t("report.notScored") : t("report.scoreOf", { total: Number(total.toFixed(2)), highest: highestTotal });
 }
 
 function duration({ status, metrics }) {

@@ -514,6 +514,12 @@ const texts = {
   },
   // -- report.js and its parts
   report: {
+    teamScore: "Team's score",
+    decision: "Decision",
+    noRubric: "No rubric",
+    scoreHidden: "Shown after you have scored",
+    notScored: "Not complete",
+    scoreOf: "{total} of {highest}",
     title: "Session",
     unnamed: "Candidate {id}",
     unknown: "Unknown",
@@ -860,7 +866,7 @@ const texts = {
     comment: "Comment",
     evidence: "Evidence",
     remove: "Remove",
-    removeEvidence: "Remove the event {id} from the evidence",
+    removeEvidence: "Remove from the evidence: {id}",
     added: "Added as evidence to “{title}”. Save the score to keep it.",
     save: "Save score",
     revise: "Save revision",
