@@ -4,26 +4,16 @@ import * as api from "./api.js";
 import { field } from "./dialogs.js";
 import { diffView, splitDiff } from "./diff.js";
 import { h } from "./dom.js";
+import { directionText, METRICS } from "./metrics.js";
 import { dotPlot, stripPlot } from "./plots.js";
 import * as changes from "./report_changes.js";
 import { unnamed } from "./report_head.js";
 import { loadedPage } from "./states.js";
 import { t } from "./texts.js";
-import { formatDuration, formatMoment } from "./time.js";
+import { formatMoment } from "./time.js";
 import { plain, untrusted } from "./untrusted.js";
 
-const duration = (value) => formatDuration(value / 1000);
-const share = (value) => `${(100 * value).toLocaleString("en", { maximumFractionDigits: 1 })} %`;
 const number = (value) => value.toLocaleString("en", { maximumFractionDigits: 3 });
-const FORMATS = {
-  durationMs: duration,
-  promptCount: number,
-  commandFailRate: share,
-  verifyIntensity: number,
-  manualEditRatio: share,
-  firstChangeLatencyMs: duration,
-};
-
 export async function show(main, { firstId, secondId }, { signal, setTitle, go }) {
   setTitle(t("compare.title"));
   await loadedPage(
@@ -122,9 +112,9 @@ function criteria([first, second]) {
 
 function metrics({ sides, cohort, results }) {
   const isShared = sides[0].session.assessmentId === sides[1].session.assessmentId;
-  const rows = Object.entries(FORMATS).map(([name, format]) => metricRow(name, format, sides));
+  const rows = METRICS.map((metric) => metricRow(metric, sides));
   if (!isShared || !cohort) return [!isShared && h("p", { class: "notice" }, t("compare.otherAssessment")), table(sides, rows)];
-  const cards = Object.entries(FORMATS).map(([name, format]) => metricPlot(name, format, cohort.summary[name], results, sides));
+  const cards = METRICS.map((metric) => metricPlot(metric, cohort.summary[metric.name], results, sides));
   return [
     h("p", { class: "quiet" }, [t("compare.cohort", { n: cohort.sessionCount }), cohort.smallNote].filter(Boolean).join(" ")),
     h("div", { class: "compare-metrics" }, cards),
@@ -132,13 +122,12 @@ function metrics({ sides, cohort, results }) {
   ];
 }
 
-function metricRow(name, format, sides) {
+function metricRow({ name, label, format }, sides) {
   const values = sides.map(({ session }) => session.metrics?.[name] ?? null);
-  return [t(`report.metrics.names.${name}`), ...values.map((value) => (value === null ? t("compare.unknown") : format(value)))];
+  return [label, ...values.map((value) => (value === null ? t("compare.unknown") : format(value)))];
 }
 
-function metricPlot(name, format, summary, results, sides) {
-  const label = t(`report.metrics.names.${name}`);
+function metricPlot({ name, label, format }, summary, results, sides) {
   const values = results
     .filter(({ metrics: each }) => each && each[name] !== null)
     .map((each) => ({ id: each.sessionId, value: each.metrics[name], label: plain(each.candidateName ?? each.externalId ?? unnamed(each)) }));
@@ -148,7 +137,7 @@ function metricPlot(name, format, summary, results, sides) {
     "div",
     {},
     h("h3", {}, label),
-    h("p", { class: "quiet" }, t(`report.metrics.directions.${summary.direction}`)),
+    h("p", { class: "quiet" }, directionText(summary)),
     values.length > 0 && stripPlot({ label, description: t("compare.metricsPlot"), format, values, median: summary.median, quartiles, marked }),
   );
 }

@@ -1,23 +1,15 @@
 // The kinds of integrity facts in a few words. The API's `explanation` says more.
 
 import { h } from "./dom.js";
-import { t } from "./texts.js";
+import { has, t } from "./texts.js";
 
 // Facts that no client causes: somebody or something changed what was stored.
 const CHANGED = new Set([
   ...["event_changed", "event_missing", "event_inserted", "tail_truncated", "seal_broken", "column_changed"],
-  ...["metrics_changed", "value_malformed", "session_changed", "seal_missing"],
+  ...["metrics_changed", "value_malformed", "session_changed"],
 ]);
-const KNOWN = new Set([
-  ...CHANGED,
-  ...["seal_key_unknown", "erased", "unsigned_event", "time_far_from_arrival", "duration_too_long", "signature_invalid"],
-  ...["chain_gap", "chain_fork", "chain_restart", "signature_repeated", "chain_circle", "clock_jump", "session_full"],
-  ...["call_not_recorded", "hooks_missing", "call_not_proxied", "call_from_history", "result_differs", "usage_differs"],
-  ...["prompt_not_reported", "hand_in_unreadable", "base_unverified"],
-]);
-
-/** `chain_gap` as "Gap between events"; a code of a later version as it is. */
-export const factText = (code) => (KNOWN.has(code) ? t(`facts.${code}`) : code);
+/** `chain_gap` as "Gap in the signatures"; a code of a later version as it is. */
+export const factText = (code) => (has(`facts.${code}`) ? t(`facts.${code}`) : code);
 
 /** Whether the stored record was changed. */
 export const isChanged = (codes) => codes.some((code) => CHANGED.has(code));

@@ -1,30 +1,42 @@
-// How the metrics that cohorts compare are named, formatted, and judged. The direction is the API's.
+// How metrics are named, formatted, and judged, on every page. The direction is the API's.
 
 import { t } from "./texts.js";
 import { formatDuration } from "./time.js";
 
 const MINUTES_FROM_SECONDS = 600;
 
-const FORMATS = {
+const COMPARED = {
   durationMs: duration,
-  promptCount: String,
+  promptCount: count,
   commandFailRate: percentage,
-  verifyIntensity: (value) => value.toFixed(2),
+  verifyIntensity: rate,
   manualEditRatio: percentage,
   firstChangeLatencyMs: duration,
 };
+const OTHERS = {
+  manualLineRatio: percentage,
+  commandCount: count,
+  fileChangeCount: count,
+  uniqueFilesTouched: count,
+  testRunCount: count,
+  decisionCount: count,
+  errorEpisodes: count,
+  aiAttributionPct: (value) => percentage(value / 100),
+};
 
-/** In the order of the API: `[{name, label, definition, format(value)}]`; `format` of null is a dash. */
-export const METRICS = Object.keys(FORMATS).map((name) => ({
-  name,
-  label: t(`metrics.${name}.label`),
-  definition: t(`metrics.${name}.definition`),
-  format: (value) => formatMetric(name, value),
-}));
+const metrics = (formats) =>
+  Object.entries(formats).map(([name, format]) => ({
+    name,
+    label: t(`metrics.${name}.label`),
+    definition: t(`metrics.${name}.definition`),
+    format: (value) => (value === null || value === undefined ? t("metrics.none") : format(value)),
+  }));
 
-export function formatMetric(name, value) {
-  return value === null || value === undefined ? t("metrics.none") : FORMATS[name](value);
-}
+/** Those that cohorts compare, in the order of the API: `[{name, label, definition, format(value)}]`; `format` of null is a dash. */
+export const METRICS = metrics(COMPARED);
+
+/** The session's other numbers, as `METRICS`. */
+export const OTHER_METRICS = metrics(OTHERS);
 
 /** In words: whether a higher or a lower value is better, from `summary` of the cohort statistics. */
 export const directionText = ({ direction }) => t(`metrics.${direction}`);
@@ -33,6 +45,14 @@ export const directionText = ({ direction }) => t(`metrics.${direction}`);
 function duration(ms) {
   const seconds = ms / 1000;
   return formatDuration(seconds < MINUTES_FROM_SECONDS ? seconds : Math.round(seconds / 60) * 60);
+}
+
+function count(value) {
+  return value.toLocaleString("en", { maximumFractionDigits: 2 });
+}
+
+function rate(value) {
+  return value.toFixed(2);
 }
 
 function percentage(ratio) {

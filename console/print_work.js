@@ -2,7 +2,7 @@
 
 import { diffView } from "./diff.js";
 import { h } from "./dom.js";
-import { FORMATS } from "./report_metrics.js";
+import { directionText, METRICS } from "./metrics.js";
 import { t } from "./texts.js";
 import { formatDuration } from "./time.js";
 import { untrusted } from "./untrusted.js";
@@ -28,21 +28,20 @@ function table(caption, names, rows, words = [], isLong = false) {
 export function cohortSection({ session, cohort }) {
   if (!session.metrics) return h("p", {}, t("print.noMetrics"));
   const columns = ["metric", "value", "n", "lowerQuartile", "median", "upperQuartile"].map((name) => t(`print.columns.${name}`));
-  const rows = Object.entries(FORMATS).map(([name, format]) => {
+  const rows = METRICS.map(({ name, label, definition, format }) => {
     const summary = cohort?.summary[name];
-    const shown = (value) => (value === null || value === undefined ? "–" : format(value));
     const rank = cohort && !cohort.small && summary.rank;
     return [
       [
-        h("strong", {}, t(`report.metrics.names.${name}`)),
-        h("div", { class: "quiet" }, t(`report.metrics.definitions.${name}`)),
-        summary && h("div", { class: "quiet" }, t(`report.metrics.directions.${summary.direction}`), rank && ` ${t("print.rank", { rank })}`),
+        h("strong", {}, label),
+        h("div", { class: "quiet" }, definition),
+        summary && h("div", { class: "quiet" }, directionText(summary), ".", rank && ` ${t("print.rank", { rank })}`),
       ],
-      shown(summary?.value ?? session.metrics[name]),
+      format(summary?.value ?? session.metrics[name]),
       summary ? number(summary.n) : "–",
-      shown(summary?.lowerQuartile),
-      shown(summary?.median),
-      shown(summary?.upperQuartile),
+      format(summary?.lowerQuartile),
+      format(summary?.median),
+      format(summary?.upperQuartile),
     ];
   });
   return [

@@ -3,16 +3,12 @@
 import * as api from "./api.js";
 import { fill, h } from "./dom.js";
 import { eventLink } from "./events.js";
+import { factText, isChanged } from "./facts.js";
 import { loaded } from "./states.js";
-import { has, t } from "./texts.js";
+import { t } from "./texts.js";
 import { formatClock, formatDuration, formatMoment, zoneName } from "./time.js";
 import { plain, untrusted } from "./untrusted.js";
 
-// Facts after which the record is not what the service accepted.
-const BROKEN = new Set([
-  ...["event_changed", "event_missing", "event_inserted", "tail_truncated", "seal_broken", "column_changed"],
-  ...["metrics_changed", "value_malformed", "session_changed"],
-]);
 // Facts after which nobody can tell whether it is.
 const UNVERIFIED = new Set(["seal_missing", "seal_key_unknown"]);
 const MAX_EVENT_LINKS = 5;
@@ -58,7 +54,7 @@ export function header(report, facts, { setTitle, may }) {
     ),
     notices(session),
     facts,
-    numbers(session),
+    numbers(session, loadScore(report)),
   );
 }
 
@@ -98,7 +94,7 @@ function notice(kind, title, text, ...more) {
 }
 
 /** The session in a line of numbers. */
-function numbers(session) {
+function numbers(session, score) {
   const { metrics } = session;
   const end = session.completedAt ?? session.closedAt;
   const others = [
@@ -111,6 +107,8 @@ function numbers(session) {
     [t("report.duration"), ...duration(session)],
     [t("report.eventCount"), session.eventCount.toLocaleString("en"), others.join(", ")],
     [t("report.tests"), ...tests(session)],
+    [t("report.teamScore"), score, null],
+    [t("report.decision"), t(`scoring.decisions.${session.decision}`), session.decidedBy?.name],
     metrics && [
       t("report.cost"),
       metrics.totalCostUsd === null ? t("report.unknown") : dollars(metrics.totalCostUsd),
@@ -126,6 +124,22 @@ function numbers(session) {
         h("div", {}, h("dt", {}, name), h("dd", {}, value, hint && h("span", { class: "quiet" }, hint))),
       ),
   );
+}
+
+/** The team's score, filled in when it is loaded. */
+function loadScore({ path, signal }) {
+  const element = h("span", {}, "…");
+  api
+    .get(`${path}/scores`, { signal })
+    .then((sheet) => fill(element, scoreText(sheet)))
+    .catch(() => fill(element, t("report.unknown")));
+  return element;
+}
+
+function scoreText({ rubric, othersHidden, total, highestTotal }) {
+  if (!rubric) return t("report.noRubric");
+  if (othersHidden) return t("report.scoreHidden");
+  return total === null ? t("report.notScored") : t("report.scoreOf", { total: Number(total.toFixed(2)), highest: highestTotal });
 }
 
 function duration({ status, metrics }) {
@@ -201,7 +215,7 @@ export function integrity({ facts, counts, seal, finalSeal }, { session }) {
 
 /** `broken`, `unverified`, `facts`, `none`, or `empty` without events. */
 function verdictOf(facts, counts) {
-  if (facts.some(({ code }) => BROKEN.has(code))) return "broken";
+  if (isChanged(facts.map(({ code }) => code))) return "broken";
   if (facts.some(({ code }) => UNVERIFIED.has(code))) return "unverified";
   if (facts.length) return "facts";
   return counts.events ? "none" : "empty";
@@ -223,7 +237,7 @@ function byCode(facts) {
 }
 
 function sorted(facts) {
-  return facts.toSorted((one, other) => BROKEN.has(other.code) - BROKEN.has(one.code));
+  return facts.toSorted((one, other) => isChanged([other.code]) - isChanged([one.code]));
 }
 
 function factView({ code, explanation, eventIds, count }, session) {
@@ -235,17 +249,12 @@ function factView({ code, explanation, eventIds, count }, session) {
     ]);
   const rest = count - Math.min(eventIds.length, MAX_EVENT_LINKS);
   return [
-    h("strong", {}, factName(code)),
+    h("strong", {}, factText(code)),
     count > 1 && ` (${t("report.integrity.count", { n: count })})`,
     ": ",
     explanation,
     links.length > 0 && [" ", links, rest > 0 && ` ${t("report.integrity.more", { n: rest })}`],
   ];
-}
-
-/** A kind of irregularity in a few words. */
-export function factName(code) {
-  return has(`report.facts.${code}`) ? t(`report.facts.${code}`) : code;
 }
 
 function finalSealText(session, finalSeal) {

@@ -2,34 +2,13 @@
 
 import * as api from "./api.js";
 import { h } from "./dom.js";
+import { directionText, METRICS, OTHER_METRICS } from "./metrics.js";
 import { stripPlot } from "./plots.js";
 import { unnamed } from "./report_head.js";
 import { empty } from "./states.js";
 import { t } from "./texts.js";
-import { formatDuration } from "./time.js";
 import { plain } from "./untrusted.js";
 
-const duration = (value) => formatDuration(value / 1000);
-const share = (value) => `${(100 * value).toLocaleString("en", { maximumFractionDigits: 1 })} %`;
-const number = (value) => value.toLocaleString("en", { maximumFractionDigits: 2 });
-export const FORMATS = {
-  durationMs: duration,
-  promptCount: number,
-  commandFailRate: share,
-  verifyIntensity: number,
-  manualEditRatio: share,
-  firstChangeLatencyMs: duration,
-};
-const OTHERS = [
-  ["manualLineRatio", share],
-  ["commandCount", number],
-  ["fileChangeCount", number],
-  ["uniqueFilesTouched", number],
-  ["testRunCount", number],
-  ["decisionCount", number],
-  ["errorEpisodes", number],
-  ["aiAttributionPct", (value) => share(value / 100)],
-];
 const FEW_OBSERVATIONS = 10;
 const RATES = new Set(["commandFailRate", "verifyIntensity", "manualEditRatio"]);
 
@@ -65,7 +44,7 @@ export function render({ cohort, results }, { session }) {
         h(
           "div",
           { class: "metric-cards" },
-          Object.keys(FORMATS).map((name) => metricCard(name, cohort, results, session)),
+          METRICS.map((metric) => metricCard(metric, cohort, results, session)),
         ),
     ),
     session.metrics &&
@@ -73,9 +52,8 @@ export function render({ cohort, results }, { session }) {
   ];
 }
 
-function metricCard(name, cohort, results, session) {
+function metricCard({ name, label, definition, format }, cohort, results, session) {
   const summary = cohort.summary[name];
-  const format = FORMATS[name];
   const value = summary.value ?? session.metrics?.[name] ?? null;
   const values = results
     .filter(({ metrics }) => metrics[name] !== null)
@@ -93,13 +71,13 @@ function metricCard(name, cohort, results, session) {
   return h(
     "article",
     { class: "metric-card" },
-    h("h3", {}, t(`report.metrics.names.${name}`)),
+    h("h3", {}, label),
     h("p", { class: "metric-value" }, value === null ? t("report.metrics.noValue") : format(value)),
-    h("p", { class: "quiet" }, t(`report.metrics.definitions.${name}`)),
-    h("p", { class: "quiet" }, t(`report.metrics.directions.${summary.direction}`)),
+    h("p", { class: "quiet" }, definition),
+    h("p", { class: "quiet" }, directionText(summary)),
     values.length > 0 &&
       stripPlot({
-        label: t(`report.metrics.names.${name}`),
+        label,
         description: t("report.metrics.plot", { n: values.length }),
         format,
         values,
@@ -116,18 +94,8 @@ function metricCard(name, cohort, results, session) {
 }
 
 function others(metrics) {
-  const rows = OTHERS.map(([name, format]) =>
-    h(
-      "div",
-      {},
-      h("dt", {}, t(`report.metrics.names.${name}`)),
-      h(
-        "dd",
-        {},
-        metrics[name] === null ? t("report.unknown") : format(metrics[name]),
-        h("span", { class: "quiet" }, t(`report.metrics.definitions.${name}`)),
-      ),
-    ),
+  const rows = OTHER_METRICS.map(({ name, label, definition, format }) =>
+    h("div", {}, h("dt", {}, label), h("dd", {}, metrics[name] === null ? t("report.unknown") : format(metrics[name]), h("span", { class: "quiet" }, definition))),
   );
   return h("dl", { class: "pairs" }, rows);
 }

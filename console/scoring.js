@@ -56,7 +56,7 @@ function page(context) {
   if (!sheet.rubric) return [head, h("div", { class: "panel" }, empty(t("scoring.noRubricTitle"), t("scoring.noRubric")))];
   const forms = h("div", { class: "scoring-forms" });
   const summary = h("div", { class: "panel", role: "status" });
-  const state = { ...context, selected: null };
+  const state = { ...context, selected: null, events: new Map() };
   const render = () => {
     fill(summary, overview(state));
     const views = state.sheet.criteria.map((criterion) => criterionForm(criterion, { state, refresh }));
@@ -74,12 +74,16 @@ function page(context) {
     state.views.find((view) => view.key === key)?.focus();
   };
   const onPick = (event) => state.selected?.addEvidence(event);
+  const onLoad = (events) => {
+    state.events = new Map(events.map((event) => [event.id, event]));
+    for (const view of state.views) view.showEvidence();
+  };
   const record = h(
     "section",
     { class: "panel scoring-record", "aria-label": t("scoring.record") },
     h("h2", {}, t("scoring.record")),
     state.mayWrite && h("p", { class: "quiet" }, t("scoring.pick")),
-    timelineView({ sessionId, signal: state.signal, onPick }),
+    timelineView({ sessionId, signal: state.signal, onPick, onLoad }),
   );
   render();
   return [

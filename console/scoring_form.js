@@ -3,11 +3,15 @@
 import * as api from "./api.js";
 import { ask, field, showErrors, toast } from "./dialogs.js";
 import { fill, h, newId } from "./dom.js";
+import { eventLink, kindName } from "./events.js";
 import { t } from "./texts.js";
-import { formatMoment } from "./time.js";
+import { formatClock, formatMoment } from "./time.js";
+import { plain } from "./untrusted.js";
+
+const MAX_EVIDENCE_CHARACTERS = 80;
 
 /**
- * The form of a criterion: `{key, element, addEvidence(event), isChanged(), draft(), focus()}`.
+ * The form of a criterion: `{key, element, addEvidence(event), showEvidence(), isChanged(), draft(), focus()}`.
  *
  * state -- of the page; `selected` is the form to which evidence is added
  * refresh -- called with the criterion's key after a change
@@ -41,7 +45,7 @@ export function criterionForm(criterion, { state, refresh }) {
     }
   };
   const showEvidence = () => {
-    fill(evidence, draft.evidence.map((id) => evidenceItem(id, state.mayWrite && (() => setEvidence(draft.evidence.filter((each) => each !== id))))));
+    fill(evidence, draft.evidence.map((id) => evidenceItem(id, state, state.mayWrite && (() => setEvidence(draft.evidence.filter((each) => each !== id))))));
     showState();
   };
   const setEvidence = (ids) => {
@@ -85,6 +89,7 @@ export function criterionForm(criterion, { state, refresh }) {
     isChanged,
     draft: () => ({ ...draft }),
     focus: () => (form.querySelector("input:checked") ?? form.querySelector("input"))?.focus(),
+    showEvidence,
     addEvidence: (event) => {
       if (state.mayWrite && !draft.evidence.includes(event.id)) setEvidence([...draft.evidence, event.id]);
       toast(t("scoring.added", { title: criterion.title }));
@@ -120,9 +125,12 @@ function levels(criterion, draft, mayWrite, onChange) {
   );
 }
 
-function evidenceItem(id, remove) {
-  const label = t("scoring.removeEvidence", { id });
-  return h("li", {}, h("code", {}, id), remove && h("button", { type: "button", class: "link", "aria-label": label, onclick: remove }, t("scoring.remove")));
+/** An event in a few words, linked to the report; its id until the record is loaded. */
+function evidenceItem(id, { sessionId, events }, remove) {
+  const event = events.get(id);
+  const name = event ? plain(`${formatClock(event.ts)} ${kindName(event.kind)}: ${event.summary.slice(0, MAX_EVIDENCE_CHARACTERS)}`) : id;
+  const label = t("scoring.removeEvidence", { id: name });
+  return h("li", {}, h("a", { href: eventLink(sessionId, id), target: "_blank", rel: "noopener" }, name), remove && h("button", { type: "button", class: "link", "aria-label": label, onclick: remove }, t("scoring.remove")));
 }
 
 function withdrawButton(path, criterion, refresh) {

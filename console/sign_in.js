@@ -7,6 +7,8 @@ import { failure, loaded } from "./states.js";
 import { t } from "./texts.js";
 
 const HOME = "/assessments";
+const WANTED = "proofstone.wantedPage";
+const WANTED_FOR_MS = 20 * 60 * 1000; // longer than a mailed link works
 
 /** End the sign-in. A sign-in that has already ended is no error. */
 export async function signOut() {
@@ -19,11 +21,15 @@ export async function signOut() {
 
 export async function show(main, params, { query, go, setTitle }) {
   setTitle(t("signIn.title"));
-  const to = pageOf(query.get("to"));
+  if (query.has("to")) remember(query.get("to"));
   const grant = query.get("grant");
   // The secret must not stay in the address, the history or a bookmark.
   if (grant) history.replaceState(null, "", "#/sign-in");
-  const enter = () => go(to, { replace: true });
+  const enter = () => {
+    const to = pageOf(recall());
+    remember(null);
+    go(to, { replace: true });
+  };
   const card = h("div", { class: "card" });
   fill(main, card);
   const body = h("div");
@@ -39,9 +45,28 @@ export async function show(main, params, { query, go, setTitle }) {
   }
 }
 
+/** Keep the page that the person wanted: a mailed link and the company's account come back without it. */
+function remember(path) {
+  try {
+    if (path) localStorage.setItem(WANTED, JSON.stringify({ path, at: Date.now() }));
+    else localStorage.removeItem(WANTED);
+  } catch {
+    // Without storage, people land on the assessments.
+  }
+}
+
+function recall() {
+  try {
+    const { path, at } = JSON.parse(localStorage.getItem(WANTED));
+    return Date.now() - at < WANTED_FOR_MS ? path : null;
+  } catch {
+    return null;
+  }
+}
+
 /** The console's page to return to. */
 function pageOf(path) {
-  return /^\/(?!\/|sign-in)[\w/-]*$/.test(path ?? "") ? path : HOME;
+  return /^\/(?!\/|sign-in)[\w/-]*(\?[\w=&%.+~-]*)?$/.test(path ?? "") ? path : HOME;
 }
 
 function waysToSignIn({ methods, httpsRequired, consoleUrl }, enter) {

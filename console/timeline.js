@@ -12,14 +12,16 @@ const ROWS_AROUND = 6;
 const MAX_SUMMARY_CHARACTERS = 300;
 const SEARCH_PAUSE_MS = 120;
 
-/** The list of a session's events, which loads itself. `onPick(event)` is called when one is chosen. */
-export function timelineView({ sessionId, signal, onPick }) {
+/** The list of a session's events, which loads itself. `onPick(event)` is called when one is chosen, `onLoad(events)` once. */
+export function timelineView({ sessionId, signal, onPick, onLoad }) {
   const container = h("div", { class: "timeline" });
   loaded(
     container,
     () => loadEvents(sessionId, { signal }),
-    (events) =>
-      events.length ? eventList({ events, onPick }).element : empty(t("report.noEvents"), t("report.noEventsWhy")),
+    (events) => {
+      onLoad?.(events);
+      return events.length ? eventList({ events, onPick }).element : empty(t("report.noEvents"), t("report.noEventsWhy"));
+    },
   );
   return container;
 }

@@ -94,7 +94,7 @@ def test_plots_and_rows_mark_the_same_candidates_and_two_can_be_compared(
 ):
     board = open_board(open_console, team, assessment)
     plot = board.page.get_by_role("group", name="Prompts of 12 sessions")
-    assert board.visit.shows("n = 12 · Says nothing about merit")
+    assert board.visit.shows("n = 12 · Neither is better")
     assert board.page.get_by_text("fewer than 10 sessions", exact=False).count() == 0
     readout = board.page.locator(".cohort-plots section").filter(has_text="Prompts").locator(".plot-readout")
 
