@@ -38,6 +38,8 @@ PAGES: dict[str, Callable[[Organization], str]] = {
     },
     "missing": lambda org: "/no/such/page",
 }
+# The colors of notices and forms are checked where pages are filled.
+LIGHT = ("light",)
 EMPTY = [
     "assessments",
     "new assessment",
@@ -105,13 +107,13 @@ def test_filled(open_console, hostile, path):
 def test_without_permission(open_console, hostile, path):
     visit = open_console(hostile.observer, path).settle()
     assert [message for message in visit.messages if "403" not in message] == []
-    check(visit)
+    check(visit, LIGHT)
 
 
 def test_loading(open_console, hostile, path):
     visit = open_console(hostile.admin, path, before=only_me(lambda route: None))
     visit.page.locator("main h1").wait_for(state="attached")
-    check(visit)
+    check(visit, LIGHT)
     assert visit.is_clean()
 
 
@@ -121,8 +123,18 @@ def test_failed(open_console, hostile, path):
         hostile.admin, path, before=only_me(lambda route: route.fulfill(status=500, json=body))
     )
     visit.settle()
-    check(visit)
+    check(visit, LIGHT)
     assert [message for message in visit.messages if "500" not in message] == []
+
+
+@pytest.mark.parametrize(
+    "path", ["/assessments", "/sign-in", "/sign-in?error=oidc_denied", "/sign-in?grant=x"]
+)
+def test_signed_out(open_console, path):
+    visit = open_console(None, path)
+    visit.page.get_by_role("button", name="Sign in").wait_for()
+    check(visit.settle())
+    assert visit.is_clean()
 
 
 @pytest.mark.parametrize("name", EMPTY)
