@@ -24,7 +24,7 @@ export function render({ settings, disclosure }, context) {
   );
   const name = h("input", { name: "displayName", maxlength: 255, value: settings.displayName ?? "", placeholder: context.me.orgName });
   const reply = h("input", { name: "replyTo", type: "email", value: settings.replyTo ?? "" });
-  const preview = h("div", { class: "preview", tabindex: "0", role: "region", "aria-labelledby": "preview-title" });
+  const preview = h("div", { class: "preview", tabindex: "0", role: "group", "aria-labelledby": "preview-title" });
   const message = h("div", { class: "notice bad", role: "alert", hidden: true });
   const submit = h("button", { type: "submit", class: "primary" }, t("common.save"));
   const update = () => fill(preview, previewOf(disclosure, settings, additionsOf(inputs), name.value || context.me.orgName));

@@ -109,8 +109,10 @@ function mailForm() {
 
 function tokenForm(enter, isOnlyWay) {
   const token = h("input", { type: "password", name: "token", autocomplete: "current-password", required: true, spellcheck: "false" });
+  // Browsers want a name beside each password, and report a form without one.
+  const name = h("input", { name: "username", autocomplete: "username", value: t("signIn.token"), hidden: true });
   const element = form({
-    content: field(t("signIn.token"), token, t("signIn.tokenHint")),
+    content: [name, field(t("signIn.token"), token, t("signIn.tokenHint"))],
     action: t("signIn.signIn"),
     save: () => api.post("/v1/sign-in", { token: token.value.trim() }),
     done: enter,

