@@ -16,6 +16,7 @@ from itsdangerous import BadSignature, URLSafeTimedSerializer
 from joserfc import jwt
 from joserfc.jwk import KeySet
 
+from access import console
 from errors import NotFound
 from models import SignInGrant, clock
 from models.service_secrets import ServiceSecret
@@ -69,7 +70,7 @@ def callback() -> Response:
         response = _to_console(error=failure.code)
     else:
         grant = SignInGrant.issue(address, "oidc", clock.now() + sign_ins.OIDC_LIFETIME)
-        response = _to_console(grant=grant, now="1")
+        response = console.set_grant_cookie(_to_console(grant=grant), grant)
     response.delete_cookie(COOKIE, path="/", secure=True, httponly=True, samesite="Lax")
     return response
 

@@ -7,6 +7,7 @@ import { failure, loaded } from "./states.js";
 import { t } from "./texts.js";
 
 const HOME = "/assessments";
+const BROWSER_GRANT = "psb_";
 
 /** End the sign-in. A sign-in that has already ended is no error. */
 export async function signOut() {
@@ -31,8 +32,8 @@ export async function show(main, params, { query, go, setTitle }) {
   const error = query.get("error");
   if (grant) {
     fill(body, confirmGrant(body, grant, enter, go));
-    // A grant of the company's account was made for this very page.
-    if (query.get("now")) body.querySelector("button").click();
+    // A grant of the company's account works in this browser only. Others wait for a click.
+    if (grant.startsWith(BROWSER_GRANT)) body.querySelector("button").click();
   } else {
     await loaded(body, () => api.get("/v1/sign-in"), (ways) => [error && oidcError(error), waysToSignIn(ways, enter)]);
     if (error) history.replaceState(null, "", "#/sign-in");

@@ -84,7 +84,7 @@ def answer(browser, query):
 
 def test_a_person_signs_in_once_with_their_account(browser):
     passed = answer(browser, authorize(browser))
-    assert passed["now"] == "1"
+    assert passed["grant"].startswith("psb_")
     response = browser.post("/v1/sign-in", {"grant": passed["grant"]})
     assert response.json["signIn"]["method"] == "oidc"
     assert browser.get("/v1/me").json["person"]["email"] == EMAIL
@@ -132,6 +132,14 @@ def test_an_answer_to_another_browser_or_state_is_refused(browser, app):
     query = authorize(browser)
     assert answer(Caller(app), query) == {"error": "oidc_state"}
     assert answer(browser, query | {"state": "another"}) == {"error": "oidc_state"}
+
+
+def test_an_address_with_a_grant_signs_in_nobody_else(browser, app):
+    """Otherwise somebody could sign others in to their own account, with a link."""
+    passed = answer(browser, authorize(browser))
+    other = Caller(app, **CONSOLE_HEADERS)
+    assert other.post("/v1/sign-in", {"grant": passed["grant"]}).status_code == 410
+    assert browser.post("/v1/sign-in", {"grant": passed["grant"]}).status_code == 200
 
 
 def test_a_code_works_once(browser, app):
