@@ -8,23 +8,24 @@ from typing import Any
 
 import peewee
 
-from models import overview
+from models import hidden_scores, overview
 from models.assessments import Assessment
 from models.deliveries import Delivery
 from models.keys import CandidateKey
-from models.orgs import Organization
+from models.orgs import ApiToken, Organization
 from models.sessions import Session
 
 # A literal, not a parameter: SQLite uses a partial index only if it can compare the conditions.
 _IS_UNDECIDED = CandidateKey.decision == peewee.SQL("'undecided'")
 
 
-def by_assessment(organization: Organization) -> list[dict[str, Any]]:
+def by_assessment(viewer: ApiToken) -> list[dict[str, Any]]:
     """The funnel of each assessment with candidates, oldest first, and the numbers of what waits."""
+    organization = viewer.organization
     funnels: dict[Any, Counter] = defaultdict(Counter)
     for row in overview.funnel_counts(organization):
         funnels[row["assessment_id"]].update({name: row[name] for name in overview.FUNNEL})
-    to_score, disagreements = _unscored(organization), _disagreements(organization)
+    to_score, disagreements = _unscored(organization), _disagreements(viewer)
     failed = _failed_messages(organization)
     return [
         {
@@ -66,9 +67,12 @@ def _unscored(organization: Organization) -> Counter:
     return _by_assessment(_undecided_sessions(organization).where(Session.score_total.is_null()))
 
 
-def _disagreements(organization: Organization) -> Counter:
-    """The number of sessions whose reviewers disagree by assessment."""
-    return _by_assessment(_undecided_sessions(organization).where(Session.has_disagreement))
+def _disagreements(viewer: ApiToken) -> Counter:
+    """The number of sessions whose reviewers disagree by assessment: the caller has scored them, or sees all scores."""
+    query = _undecided_sessions(viewer.organization).where(Session.has_disagreement)
+    if hidden_scores.scores_alone(viewer):
+        query = query.where(hidden_scores.is_completed_by(viewer, Session))
+    return _by_assessment(query)
 
 
 def _failed_messages(organization: Organization) -> Counter:
