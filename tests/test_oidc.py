@@ -14,6 +14,7 @@ from factories import make_person
 
 import oidc
 from models import SignInGrant
+from rules.mail_addresses import is_exact
 from tests.live.service import wait_until
 from tools.scripts.run_with_parent import with_parent
 
@@ -23,6 +24,8 @@ USERS = (
     {"sub": "unverified", "email": EMAIL, "email_verified": False},
     {"sub": "silent", "email": EMAIL},
     {"sub": "stranger", "email": "eve@people.example", "email_verified": True},
+    {"sub": "lookalike", "email": "bob@people.exampl\uff45", "email_verified": True},
+    {"sub": "unstorable", "email": "bob\x00@people.example", "email_verified": True},
     {"sub": "foreign", "email": "bob@other.example", "email_verified": True},
 )
 
@@ -93,7 +96,7 @@ def test_a_person_signs_in_once_with_their_account(browser):
 
 @pytest.mark.parametrize(("sub", "code"), [
     ("unverified", "oidc_unverified"), ("silent", "oidc_unverified"), ("stranger", "oidc_unknown"),
-    ("foreign", "oidc_domain"),
+    ("foreign", "oidc_domain"), ("lookalike", "oidc_unknown"), ("unstorable", "oidc_unknown"),
 ])  # fmt: skip
 def test_other_accounts_do_not_sign_in(browser, sub, code):
     assert answer(browser, authorize(browser, sub)) == {"error": code}
@@ -164,14 +167,21 @@ def test_an_unavailable_provider_is_an_error_page(browser, app, issuer, monkeypa
 
 
 def test_a_provider_that_names_another_issuer_is_refused(browser, monkeypatch):
-    real = requests.get
-
-    def lie(*args, **options):
-        response = real(*args, **options)
-        response._content = response.content.replace(b'"issuer":"http', b'"issuer":"x')
-        response._content = response.content.replace(b'"issuer": "http', b'"issuer": "x')
-        return response
-
-    monkeypatch.setattr(requests, "get", lie)
+    real = oidc._read
+    monkeypatch.setattr(oidc, "_read", lambda url: real(url) | {"issuer": "http://another.example"})
     response = browser.get("/sign-in/oidc")
     assert response.headers["Location"].endswith("?error=oidc_unavailable")
+
+
+def test_a_huge_answer_is_refused(browser, monkeypatch):
+    monkeypatch.setattr(oidc, "MAX_ANSWER_BYTES", 100)
+    response = browser.get("/sign-in/oidc")
+    assert response.headers["Location"].endswith("?error=oidc_unavailable")
+
+
+@pytest.mark.parametrize(("address", "exact"), [
+    ("Bob@Example.com", True), ("m\u00fcller@example.com", True), ("bob@m\u00fcller.de", True),
+    ("gro\u00df@example.com", False), ("jac\u212a@example.com", False), ("bob@stra\u00dfe.de", False),
+])  # fmt: skip
+def test_an_address_that_another_person_may_have_is_not_exact(address, exact):
+    assert is_exact(address) == exact
