@@ -3,6 +3,7 @@
 This file can be deleted with its line in app.py. These are pages, not operations of the API: they redirect.
 """
 
+import json
 import secrets
 import time
 from functools import lru_cache
@@ -16,17 +17,21 @@ from itsdangerous import BadSignature, URLSafeTimedSerializer
 from joserfc import jwt
 from joserfc.jwk import KeySet
 
+from access import console
 from errors import NotFound
 from models import SignInGrant, clock
 from models.service_secrets import ServiceSecret
 from models.sign_ins import people_at
 from rules import sign_ins
-from rules.mail_addresses import mailbox
+from rules.mail_addresses import is_exact, mailbox
 
 COOKIE = "__Host-proofstone-oidc"
 FLOW_SECONDS = 600
 TIMEOUT_SECONDS = 5
 METADATA_SECONDS = 3600
+TOTAL_SECONDS = 10
+MAX_ANSWER_BYTES = 1024 * 1024
+READ_BYTES = 64 * 1024
 LEEWAY_SECONDS = 60
 ALGORITHMS = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"]
 
@@ -69,7 +74,7 @@ def callback() -> Response:
         response = _to_console(error=failure.code)
     else:
         grant = SignInGrant.issue(address, "oidc", clock.now() + sign_ins.OIDC_LIFETIME)
-        response = _to_console(grant=grant, now="1")
+        response = console.set_grant_cookie(_to_console(grant=grant), grant)
     response.delete_cookie(COOKIE, path="/", secure=True, httponly=True, samesite="Lax")
     return response
 
@@ -98,6 +103,8 @@ def _verified_mailbox(flow: dict[str, str]) -> str:
     email = claims.get("email")
     if not isinstance(email, str) or claims.get("email_verified") is not True:
         raise Failure("oidc_unverified")
+    if not email.isprintable() or not is_exact(email):
+        raise Failure("oidc_unknown")
     address = mailbox(email)
     domains = current_app.config["OIDC_ALLOWED_DOMAINS"]
     if domains and address.rpartition("@")[2] not in domains:
@@ -117,8 +124,9 @@ def _claims(flow: dict[str, str]) -> dict[str, Any]:
             code=request.args["code"],
             code_verifier=flow["verifier"],
             timeout=TIMEOUT_SECONDS,
+            allow_redirects=False,  # the request has the client secret
         )
-        keys = requests.get(metadata["jwks_uri"], timeout=TIMEOUT_SECONDS, allow_redirects=False).json()
+        keys = _read(metadata["jwks_uri"])
         decoded = jwt.decode(token["id_token"], KeySet.import_key_set(keys), algorithms=ALGORITHMS)
         required = {
             "iss": metadata["issuer"],
@@ -147,7 +155,7 @@ def _metadata() -> dict[str, Any]:
 def _read_metadata(issuer: str, hour: int) -> dict[str, Any]:
     try:
         url = f"{issuer}/.well-known/openid-configuration"
-        metadata = requests.get(url, timeout=TIMEOUT_SECONDS, allow_redirects=False).json()
+        metadata = _read(url)
         names = ("issuer", "authorization_endpoint", "token_endpoint", "jwks_uri")
         known = {name: str(metadata[name]) for name in names}
     except (requests.RequestException, ValueError, KeyError, TypeError):
@@ -155,6 +163,19 @@ def _read_metadata(issuer: str, hour: int) -> dict[str, Any]:
     if known["issuer"].rstrip("/") != issuer:
         raise Failure("oidc_unavailable")
     return known
+
+
+def _read(url: str) -> Any:
+    """The JSON at an address of the provider. Raises ValueError if it is too large or takes too long."""
+    until = time.monotonic() + TOTAL_SECONDS
+    body = b""
+    with requests.get(url, timeout=TIMEOUT_SECONDS, allow_redirects=False, stream=True) as response:
+        # Of what has arrived: waiting for a full chunk would wait for all of a slow answer.
+        while chunk := response.raw.read1(READ_BYTES, decode_content=True):
+            body += chunk
+            if len(body) > MAX_ANSWER_BYTES or time.monotonic() > until:
+                raise ValueError("The answer of the provider is too large or too slow.")
+    return json.loads(body)
 
 
 def _client() -> OAuth2Session:

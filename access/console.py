@@ -4,7 +4,9 @@ Browsers send a cookie with whatever page makes the request. A page of another o
 `Sec-Fetch-Site`, and the header of the console would need a permission that this service never gives (web/cors.py).
 """
 
+import hmac
 from collections.abc import Callable
+from datetime import timedelta
 from functools import wraps
 from typing import Any
 
@@ -17,6 +19,8 @@ from web.unknown_names import check_query
 
 # The prefix makes browsers refuse it from other hosts, and without Secure and `Path=/`.
 COOKIE = "__Host-proofstone"
+# The grant that this browser got at the OpenID provider.
+GRANT_COOKIE = "__Host-proofstone-grant"
 HEADER = "X-Proofstone-Console"
 OWN_SITE = ("same-origin", "none")  # `none` is an address that the person entered
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
@@ -60,8 +64,21 @@ def only(view: Callable) -> Callable:
 
 
 def set_cookie(response: Response, secret: str) -> Response:
-    seconds = int(sign_ins.LIFETIME.total_seconds())
-    response.set_cookie(COOKIE, secret, seconds, path="/", secure=True, httponly=True, samesite="Lax")
+    return _set_cookie(response, COOKIE, secret, sign_ins.LIFETIME)
+
+
+def set_grant_cookie(response: Response, grant: str) -> Response:
+    """Bind a grant to the browser, so that its address signs in nobody who is given it."""
+    return _set_cookie(response, GRANT_COOKIE, grant, sign_ins.OIDC_LIFETIME)
+
+
+def has_grant(grant: str) -> bool:
+    return hmac.compare_digest(request.cookies.get(GRANT_COOKIE, "").encode(), grant.encode())
+
+
+def _set_cookie(response: Response, name: str, value: str, lifetime: timedelta) -> Response:
+    seconds = int(lifetime.total_seconds())
+    response.set_cookie(name, value, seconds, path="/", secure=True, httponly=True, samesite="Lax")
     return response
 
 

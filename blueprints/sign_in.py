@@ -141,7 +141,10 @@ def _token(text):
 
 def _grant(text):
     with guesses.lookup(text):
-        return SignInGrant.find(text)
+        grant = SignInGrant.find(text)
+        if grant.is_for_one_browser and not console.has_grant(text):
+            raise SignInExpired()
+        return grant
 
 
 def _choice(person):

@@ -9,6 +9,7 @@ import { t } from "./texts.js";
 const HOME = "/assessments";
 const WANTED = "proofstone.wantedPage";
 const WANTED_FOR_MS = 20 * 60 * 1000; // longer than a mailed link works
+const BROWSER_GRANT = "psb_";
 
 /** End the sign-in. A sign-in that has already ended is no error. */
 export async function signOut() {
@@ -37,8 +38,8 @@ export async function show(main, params, { query, go, setTitle }) {
   const error = query.get("error");
   if (grant) {
     fill(body, confirmGrant(body, grant, enter, go));
-    // A grant of the company's account was made for this very page.
-    if (query.get("now")) body.querySelector("button").click();
+    // A grant of the company's account works in this browser only. Others wait for a click.
+    if (grant.startsWith(BROWSER_GRANT)) body.querySelector("button").click();
   } else {
     await loaded(body, () => api.get("/v1/sign-in"), (ways) => [error && oidcError(error), waysToSignIn(ways, enter)]);
     if (error) history.replaceState(null, "", "#/sign-in");

@@ -157,9 +157,14 @@ class SignInGrant(Model):
 
     def new_secret(self) -> str:
         """Replace the secret; the previous one stops working."""
-        secret = sign_ins.generate()
+        secret = sign_ins.generate(sign_ins.BROWSER_PREFIX if self.is_for_one_browser else sign_ins.PREFIX)
         self.update_columns(fingerprint=sign_ins.fingerprint(secret))
         return secret
+
+    @property
+    def is_for_one_browser(self) -> bool:
+        """Whether only the browser that got it may use it: in another, it would sign in whoever opens its address."""
+        return self.method == "oidc"
 
     @property
     def is_usable(self) -> bool:

@@ -5,6 +5,7 @@ new header lines. Names are therefore sanitized first.
 """
 
 import re
+import string
 import unicodedata
 from email.headerregistry import Address
 from email.utils import getaddresses
@@ -14,6 +15,7 @@ from rules.plain_text import one_line
 MAX_NAME_CHARACTERS = 80
 _ENCODED_DOMAIN = re.compile(r"[a-z0-9.-]+", re.IGNORECASE)
 _QUOTED_PAIR = re.compile(r"\\(.)")
+_LOWERCASE = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
 SENDER_FORMAT = "one address such as Proofstone <no-reply@example.com>"
 
 
@@ -51,6 +53,22 @@ def mailbox(address: str) -> str:
     except ValueError:
         return address.casefold()
     return f"{unicodedata.normalize('NFKC', local).casefold()}@{ascii_domain}"
+
+
+def is_exact(address: str) -> bool:
+    """Return whether the address is its mailbox in exactly this spelling, except for ASCII letter case.
+
+    `mailbox` also unites addresses that a provider may have given to different people, such as `groß@` and `gross@`.
+    """
+    if address.isascii():
+        return True
+    local, _, domain = address.translate(_LOWERCASE).rpartition("@")
+    spelled, _, ascii_domain = mailbox(address).rpartition("@")
+    try:
+        decoded = ascii_domain.encode("ascii").decode("idna")
+    except UnicodeError:
+        return False
+    return (spelled, decoded) == (local, domain)
 
 
 def _parts(address: str) -> tuple[str, str]:

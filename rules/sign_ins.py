@@ -12,12 +12,14 @@ LIFETIME = timedelta(hours=12)
 MAIL_LIFETIME = timedelta(minutes=15)
 OIDC_LIFETIME = timedelta(minutes=2)
 PREFIX = "pss_"
-_FORMAT = re.compile(rf"{PREFIX}[0-9A-Za-z_-]{{43}}", re.ASCII)
+# Of grants for one browser. The console uses these without a click, and no others.
+BROWSER_PREFIX = "psb_"
+_FORMAT = re.compile(rf"(?:{PREFIX}|{BROWSER_PREFIX})[0-9A-Za-z_-]{{43}}", re.ASCII)
 
 
-def generate() -> str:
+def generate(prefix: str = PREFIX) -> str:
     """A new secret of a sign-in or a grant: 256 random bits."""
-    return PREFIX + secrets.token_urlsafe(32)
+    return prefix + secrets.token_urlsafe(32)
 
 
 def is_well_formed(text: str) -> bool:

@@ -14,6 +14,7 @@ from factories import make_person
 
 import oidc
 from models import SignInGrant
+from rules.mail_addresses import is_exact
 from tests.live.service import wait_until
 from tools.scripts.run_with_parent import with_parent
 
@@ -23,6 +24,8 @@ USERS = (
     {"sub": "unverified", "email": EMAIL, "email_verified": False},
     {"sub": "silent", "email": EMAIL},
     {"sub": "stranger", "email": "eve@people.example", "email_verified": True},
+    {"sub": "lookalike", "email": "bob@people.exampl\uff45", "email_verified": True},
+    {"sub": "unstorable", "email": "bob\x00@people.example", "email_verified": True},
     {"sub": "foreign", "email": "bob@other.example", "email_verified": True},
 )
 
@@ -84,7 +87,7 @@ def answer(browser, query):
 
 def test_a_person_signs_in_once_with_their_account(browser):
     passed = answer(browser, authorize(browser))
-    assert passed["now"] == "1"
+    assert passed["grant"].startswith("psb_")
     response = browser.post("/v1/sign-in", {"grant": passed["grant"]})
     assert response.json["signIn"]["method"] == "oidc"
     assert browser.get("/v1/me").json["person"]["email"] == EMAIL
@@ -93,7 +96,7 @@ def test_a_person_signs_in_once_with_their_account(browser):
 
 @pytest.mark.parametrize(("sub", "code"), [
     ("unverified", "oidc_unverified"), ("silent", "oidc_unverified"), ("stranger", "oidc_unknown"),
-    ("foreign", "oidc_domain"),
+    ("foreign", "oidc_domain"), ("lookalike", "oidc_unknown"), ("unstorable", "oidc_unknown"),
 ])  # fmt: skip
 def test_other_accounts_do_not_sign_in(browser, sub, code):
     assert answer(browser, authorize(browser, sub)) == {"error": code}
@@ -134,6 +137,14 @@ def test_an_answer_to_another_browser_or_state_is_refused(browser, app):
     assert answer(browser, query | {"state": "another"}) == {"error": "oidc_state"}
 
 
+def test_an_address_with_a_grant_signs_in_nobody_else(browser, app):
+    """Otherwise somebody could sign others in to their own account, with a link."""
+    passed = answer(browser, authorize(browser))
+    other = Caller(app, **CONSOLE_HEADERS)
+    assert other.post("/v1/sign-in", {"grant": passed["grant"]}).status_code == 410
+    assert browser.post("/v1/sign-in", {"grant": passed["grant"]}).status_code == 200
+
+
 def test_a_code_works_once(browser, app):
     query = authorize(browser)
     cookie = browser.client.get_cookie(oidc.COOKIE).value
@@ -156,14 +167,21 @@ def test_an_unavailable_provider_is_an_error_page(browser, app, issuer, monkeypa
 
 
 def test_a_provider_that_names_another_issuer_is_refused(browser, monkeypatch):
-    real = requests.get
-
-    def lie(*args, **options):
-        response = real(*args, **options)
-        response._content = response.content.replace(b'"issuer":"http', b'"issuer":"x')
-        response._content = response.content.replace(b'"issuer": "http', b'"issuer": "x')
-        return response
-
-    monkeypatch.setattr(requests, "get", lie)
+    real = oidc._read
+    monkeypatch.setattr(oidc, "_read", lambda url: real(url) | {"issuer": "http://another.example"})
     response = browser.get("/sign-in/oidc")
     assert response.headers["Location"].endswith("?error=oidc_unavailable")
+
+
+def test_a_huge_answer_is_refused(browser, monkeypatch):
+    monkeypatch.setattr(oidc, "MAX_ANSWER_BYTES", 100)
+    response = browser.get("/sign-in/oidc")
+    assert response.headers["Location"].endswith("?error=oidc_unavailable")
+
+
+@pytest.mark.parametrize(("address", "exact"), [
+    ("Bob@Example.com", True), ("m\u00fcller@example.com", True), ("bob@m\u00fcller.de", True),
+    ("gro\u00df@example.com", False), ("jac\u212a@example.com", False), ("bob@stra\u00dfe.de", False),
+])  # fmt: skip
+def test_an_address_that_another_person_may_have_is_not_exact(address, exact):
+    assert is_exact(address) == exact

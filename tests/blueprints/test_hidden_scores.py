@@ -7,6 +7,7 @@ from callers import Caller
 from factories import make_assessment, make_key, make_person, make_rubric, make_session, make_webhook
 from response_checks import body_of
 
+from models import Session
 from models.webhooks.outbox import publish_new
 
 LEVELS = [{"value": value, "label": f"Level {value}"} for value in (1, 2, 3)]
@@ -132,3 +133,17 @@ def test_the_feed_and_webhook_deliveries_hide_values(app, organization, people, 
     for key in ("quality", "tests"):
         give(bob, session, key, 1)
     assert shown(bob)[:1] == [3]
+
+
+def test_progress_counts_disagreements_that_the_person_may_know(people, clock, reviewer, scored):
+    ann, bob, carol = people
+    for key in ("quality", "tests"):
+        give(carol, scored, key, 1)
+    Session.update(closed_at=clock.now()).where(Session.id == scored.id).execute()
+
+    def count(caller):
+        (progress,) = body_of(caller.get("/v1/analytics/progress"))["assessments"]
+        return progress["waiting"]["disagreements"]
+
+    assert [count(caller) for caller in (ann, carol, reviewer)] == [1, 1, 1]
+    assert count(bob) == 0
