@@ -160,8 +160,8 @@ def _document(rows: list[list[str]], rounds: int) -> str:
 
 `make bench options=--console`. Real Chromium without a cache, one web process, SQLite. "All rows" is the time from the
 navigation until everything is there: the board's {CANDIDATES} rows, the report's lanes. "Answered" is when the board
-also shows another order after a click, and the report an event. The longest task and "KiB sent", the bytes of all responses as
-sent, count until nothing is requested any longer. Medians of {rounds} rounds.
+also shows another order after a click, and the report an event. The longest task and "KiB sent", the bytes of all
+responses as sent, count until nothing is requested any longer. Medians of {rounds} rounds.
 
 {report.markdown(head, rows)}
 
