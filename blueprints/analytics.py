@@ -77,7 +77,8 @@ def get_overview(query):
 def get_progress():
     """Get the progress of all assessments
 
-    The funnel of each assessment, and the numbers of sessions and messages that wait for a reviewer.
+    The funnel of each assessment, and the numbers of sessions and messages that wait for a reviewer. People see
+    disagreements only about sessions that they have scored.
     """
     sessions.settle_all(organization_id=caller.organization_id)
     return {"assessments": progress.by_assessment(caller.organization, caller)}

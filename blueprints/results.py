@@ -14,12 +14,14 @@ from models.candidates import search_filters
 from models.results import ResultList, ResultRow
 from rules.result_cursors import INVALID
 from schemas.results import CSV_COLUMNS, ResultFilter, ResultQuery, Results, csv_row_of, result_of
+from web.compression import compressed
 
 blp = Blueprint("Results", __name__, description="Results of an assessment's candidates, in one table.")
 
 
 @blp.get("/assessments/<id:assessment_id>/results")
 @auth.required(ApiToken)
+@compressed
 @etags.tagged
 @blp.arguments(ResultQuery, location="query")
 @blp.response(200, Results)

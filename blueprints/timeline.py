@@ -19,6 +19,7 @@ from rules.summaries import format_summary
 from rules.timestamps import format_timestamp, timestamp_from_ns
 from schemas import timeline as schemas
 from schemas.sessions import ReviewedSession
+from web.compression import compressed
 from web.json import UNSTORABLE
 
 blp = Blueprint("Records", __name__, description="Events of a session, and the list of sessions.")
@@ -67,6 +68,7 @@ def get_timeline(query, session_id):
 
 @blp.get("/sessions/<id:session_id>/timeline/compact")
 @auth.required(ApiToken)
+@compressed
 @blp.file(
     "JSON Lines: for each event an object with `id`, `ts`, `kind`, `actor`, `attribution`, `late`, `channel`, "
     "`counts`, `summary` and `size`.",

@@ -127,12 +127,14 @@ async function show() {
   const { path, query } = currentAddress();
   try {
     if (path.startsWith("/sign-in")) return await showSignIn(query, signal);
+    const found = match(path);
+    const loading = found && load(found.module);
+    loading?.catch(() => {}); // Awaited below, unless the request fails first.
     me ??= await loadMe(signal);
     if (!me) return goToSignIn();
     showFrame();
-    const found = match(path);
     if (!found) return showMissing();
-    const page = await load(found.module);
+    const page = await loading;
     if (signal.aborted) return;
     newMain(found.module);
     const shown = page.show(main, found.params, { me, may, signal, query, go, setTitle });

@@ -10,6 +10,8 @@ from blueprints.docs import set_headers, static_file
 
 FILES = Path(__file__).parent
 SERVED = {file.name for file in FILES.iterdir() if file.suffix in (".css", ".js")}
+# The imports of app.js: the browser requests them together with it, not after it.
+PRELOADED = ("api.js", "dialogs.js", "dom.js", "states.js", "texts.js")
 
 blp = Blueprint("console", __name__, template_folder=str(FILES))
 blp.after_request(set_headers)
@@ -18,7 +20,7 @@ blp.after_request(set_headers)
 @blp.get("/console")
 def page():
     """The only page. Its script reads what to show from the part of the address after the `#`."""
-    html = render_template("console.html", root=urlsplit(setting("BASE_URL")).path)
+    html = render_template("console.html", root=urlsplit(setting("BASE_URL")).path, preloaded=PRELOADED)
     return Response(html, headers={"Cache-Control": "no-store"})
 
 

@@ -40,12 +40,6 @@ def hidden_from(viewer: Any, session_ids: Iterable[Any]) -> set[Any]:
     return ids - scored
 
 
-def is_completed_by(viewer: Any, session: Any) -> Any:
-    """The condition that a person has scored a session; `session` is the table or an alias."""
-    own = (CompletedScoring.session == session.id) & (CompletedScoring.person == viewer.person_id)
-    return peewee.fn.EXISTS(CompletedScoring.select(CompletedScoring.id).where(own))
-
-
 def are_hidden_from(viewer: Any, session: Any) -> bool:
     """Return whether the others' scores of a session are hidden from the caller."""
     return bool(hidden_from(viewer, [session.id]))

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from console.blueprint import PRELOADED
 from tests.callers import Caller
 
 CONSOLE = Path(__file__).parent.parent / "console"
@@ -126,6 +127,13 @@ def test_every_page_of_the_frame_has_a_module_and_every_import_exists():
     used = {module for _, module in imported} | {name for name in names if name.startswith(chosen)}
     used |= {f"{page}.js" for page in pages | loaded} | {"app.js"}
     assert names - used == set(), "Nothing imports these."
+
+
+@pytest.mark.any_database
+def test_the_page_preloads_what_the_frame_imports(app):
+    assert sorted(re.findall(r"from \"\./([\w.]+)\"", CODE["app.js"])) == sorted(PRELOADED)
+    html = Caller(app).get("/console").text
+    assert re.findall(r"modulepreload\" href=\"/console/([\w.]+)\"", html) == list(PRELOADED)
 
 
 @pytest.mark.any_database
