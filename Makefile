@@ -13,6 +13,8 @@ seed ?= 1
 database ?= both
 minutes ?= 60
 rate ?= 50
+# Slow tests that measure time or memory, or need the ports and tools of the whole machine.
+alone := tests/agents/ tests/live/ tests/proxy/ tests/storage/ tests/tools/
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -26,8 +28,9 @@ demo: ready ## Start a filled service to look at; Ctrl-C deletes it (PORT=8000)
 test: ready-dev ## Run the quick tests (tests=tests/access/test_auth.py selects some)
 	$(python) -m pytest -n auto -m "not slow" $(tests)
 
-slow: ready-dev ## Run the slow tests
-	$(python) -m pytest -m slow $(tests)
+slow: ready-dev ## Run the slow tests: first those that can share the processor, then those that measure it
+	$(if $(tests),,$(python) -m pytest -n auto -m slow $(filter-out $(alone),$(wildcard tests/*/ tests/test_*.py)))
+	$(python) -m pytest -m slow $(or $(tests),$(alone))
 
 agents: ready-dev ## Run Claude Code, Codex and opencode against the service (needs node; part of slow)
 	$(python) -m pytest tests/agents

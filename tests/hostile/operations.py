@@ -76,7 +76,8 @@ def _operation(path: str, item: dict[str, Any], method: str) -> Operation:
         query=urlencode({parameter["name"]: _example("", parameter["schema"]) for parameter in required}),
         members=None if schema is None else _example("", schema),
         callers=frozenset(name for security in operation["security"] for name in security),
-        refuses_unknown="`unknown_parameter`" in operation["responses"].get("400", {}).get("description", ""),
+        refuses_unknown=path.startswith("/v1/sign-in")
+        or "`unknown_parameter`" in operation["responses"].get("400", {}).get("description", ""),
     )
 
 

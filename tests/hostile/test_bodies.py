@@ -28,6 +28,8 @@ NOT_SERVED = {
     "PUT /v1/bundles/{objectKey}",
     "PUT /v1/candidate/hand-in",
     "GET /v1/sessions/{sessionId}/hand-in",
+    "POST /v1/sign-in",
+    "DELETE /v1/sign-in/session",
 }
 LARGE = (
     *("/v1/hooks/ingest", "/v1/hooks/ingest/batch", "/v1/candidate/submit-code"),

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import factories
-from callers import Caller
+from callers import CONSOLE_HEADERS, Caller
 from flask import Flask
 from werkzeug.test import TestResponse
 
@@ -147,6 +147,8 @@ class World:
         caller = self.caller(operation)
         if body is not None:
             headers = {"Content-Type": "application/json"} | headers
+        if operation.path.startswith("/v1/sign-in"):
+            headers = CONSOLE_HEADERS | headers
         if query is None:
             query = f"key={self.own.key.key}" if "key" in operation.query_parameters else operation.query
         environ = {"PATH_INFO": path or self.path(operation), "QUERY_STRING": query}
