@@ -7,7 +7,7 @@ import { explain, loaded } from "./states.js";
 import { t } from "./texts.js";
 
 // The parts, each in the module `organization_<part>.js`.
-const PARTS = ["people", "tokens", "webhooks", "candidates", "retention", "audit", "usage"];
+const PARTS = ["people", "tokens", "webhooks", "candidates", "retention", "audit", "usage", "sign_ins"];
 
 export async function show(main, { part = PARTS[0] }, context) {
   const isKnown = PARTS.includes(part);

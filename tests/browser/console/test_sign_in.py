@@ -85,3 +85,17 @@ def test_a_page_of_another_origin_can_do_nothing(visit, site, team):
     page.wait_for_url("**/v1/assessments")
     assert "foreign_origin" in page.content()
     assert team.get("/v1/audit")["total"] == before
+
+
+def test_signing_out_everywhere_ends_the_other_browsers_too(browser, visit, site, team):
+    other = Visit(browser.new_context(), visit.address)
+    sign_in(other, team)
+    sign_in(visit, team)
+    visit.page.goto(f"{visit.address}/console#/organization/sign_ins")
+    assert visit.shows("2 sign-ins")
+    visit.page.get_by_role("button", name="Sign out everywhere").click()
+    visit.page.get_by_role("dialog").get_by_role("button", name="Sign out everywhere").click()
+    visit.page.get_by_label("API token").wait_for()
+    other.page.reload()
+    other.page.get_by_label("API token").wait_for()
+    other.page.context.close()
