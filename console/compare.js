@@ -64,9 +64,8 @@ function page(data, go) {
       h("div", { class: "actions" }, h("button", { type: "button", class: "secondary", onclick: swap }, t("compare.swap"))),
     ),
     chooser(data, go),
-    section("criteria", criteria(sides)),
+    h("div", { class: "compare-top" }, section("criteria", criteria(sides)), section("facts", facts(sides))),
     section("metrics", metrics(data)),
-    section("facts", facts(sides)),
     section("changes", h("div", { class: "compare-columns" }, sides.map(({ name, diff }) => h("div", {}, h("h3", {}, untrusted(name)), finalDiff(diff))))),
   ];
 }
