@@ -14,7 +14,8 @@ SwaggerUIBundle({
   url: `${document.documentElement.dataset.root}/openapi.json`,
   dom_id: "#operations",
   deepLinking: true,
-  docExpansion: "list",
+  // With all operations open, Swagger UI stops after a few of a document of this size.
+  docExpansion: "none",
   filter: true,
   defaultModelsExpandDepth: 0,
   defaultModelExpandDepth: 2,

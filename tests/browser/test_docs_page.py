@@ -1,4 +1,6 @@
-"""The docs page lists every operation, and either credential can try one."""
+"""The docs page lists every group of operations, and either credential can try one."""
+
+from collections import Counter
 
 import pytest
 
@@ -13,13 +15,21 @@ ME = "#operations-Organization-getMe"
 def test_docs_page_lists_every_operation_and_can_try_one(open_visit, website, reviewer, key, width, scheme):
     visit = open_visit("/docs", width)
     page = visit.page
-    page.wait_for_selector(".opblock")
-    paths = website.anonymous.get("/openapi.json").json["paths"].values()
-    webhooks = website.anonymous.get("/openapi.json").json["webhooks"]
-    operations = sum(len(METHODS & item.keys()) for item in paths)
-    # Swagger UI lists a long document little by little.
-    expected = operations + len(webhooks)
-    page.wait_for_function("n => document.querySelectorAll('.opblock').length === n", arg=expected)
+    page.wait_for_selector(".opblock-tag")
+    document = website.anonymous.get("/openapi.json").json
+    tags = Counter(
+        operation["tags"][0]
+        for item in document["paths"].values()
+        for method, operation in item.items()
+        if method in METHODS
+    )
+    assert page.locator(".opblock-tag").count() == len(tags) + 1  # and the webhooks
+    for tag in ("Candidates", "Organization"):
+        page.locator(f".opblock-tag[data-tag='{tag}']").click()
+        page.wait_for_function(
+            "([tag, n]) => document.querySelectorAll(`[id^='operations-${tag}-']`).length === n",
+            arg=[tag, tags[tag]],
+        )
     operation = page.locator("#operations-Candidates-listCandidates")
     operation.locator(".opblock-summary-control").click()
     operation.locator("text=Maximum number of results").wait_for()

@@ -166,6 +166,7 @@ def test_from_the_first_sign_in_to_the_printed_decision(
     candidate = team.get(f"/v1/candidates/{team.get(f'/v1/sessions/{first}')['candidateId']}")["candidate"]
     assert candidate["decision"] == "advanced"
     bob.go(f"/sessions/{first}/print").settle()
+    assert bob.shows("Both talked about the difference.")
     report = bob.page.locator(".file-report").inner_text()
     for text in ("Advanced", "Both talked about the difference.", "Bob", "Carol", "Reason 3."):
         assert text in report, text
