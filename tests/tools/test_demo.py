@@ -191,7 +191,9 @@ def assert_record(demo, admin):
     diff = admin.get(f"/v1/sessions/{ids['Leila Farahani']}/final-diff")
     assert (diff["handIn"]["state"], diff["handIn"]["baseVerified"]) == ("read", True)
     assert {file["path"] for file in diff["files"]} >= {"orders/store.py", "tests/test_api.py"}
-    disagreements = admin.get(f"/v1/sessions/{ids['Zoë van den Berg']}/scores")["criteria"]
+    # The admin has not scored, and so does not see the others' scores.
+    observer = client(demo, "observer")
+    disagreements = observer.get(f"/v1/sessions/{ids['Zoë van den Berg']}/scores")["criteria"]
     assert sum(criterion["disagreement"] for criterion in disagreements) == 2
     history = [score for criterion in disagreements for score in criterion["history"] if score["reason"]]
     assert len(history) == 1

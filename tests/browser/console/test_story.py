@@ -111,6 +111,7 @@ def score_everything(visit, session_id, value):
     page = visit.page
     visit.go(f"/sessions/{session_id}/score").settle()
     forms = page.locator("form.scoring-criterion")
+    forms.nth(2).wait_for()
     n = forms.count()
     assert n == 3
     for number in range(n):
