@@ -1,6 +1,7 @@
 """Sign in at an OpenID provider: code flow with PKCE, and a verified ID token (docs/sign-in.md#openid-connect).
 
-This file can be deleted with its line in app.py. These are pages, not operations of the API: they redirect.
+This file can be deleted with its line in app.py. These are pages, not operations of the API: they redirect. The
+libraries are imported when somebody signs in: no other process needs their memory.
 """
 
 import json
@@ -10,12 +11,8 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import urlencode
 
-import requests
-from authlib.integrations.requests_client import OAuth2Session  # type: ignore[import-untyped]
 from flask import Blueprint, Response, current_app, redirect, request
 from itsdangerous import BadSignature, URLSafeTimedSerializer
-from joserfc import jwt
-from joserfc.jwk import KeySet
 
 from access import console
 from errors import NotFound
@@ -116,6 +113,10 @@ def _verified_mailbox(flow: dict[str, str]) -> str:
 
 def _claims(flow: dict[str, str]) -> dict[str, Any]:
     """The claims of the ID token, whose signature, issuer, audience, expiry and nonce are verified."""
+    import requests
+    from joserfc import jwt
+    from joserfc.jwk import KeySet
+
     metadata = _metadata()
     try:
         # The provider refuses a code that was used, and one without its verifier.
@@ -153,6 +154,8 @@ def _metadata() -> dict[str, Any]:
 
 @lru_cache(4)
 def _read_metadata(issuer: str, hour: int) -> dict[str, Any]:
+    import requests
+
     try:
         url = f"{issuer}/.well-known/openid-configuration"
         metadata = _read(url)
@@ -167,6 +170,8 @@ def _read_metadata(issuer: str, hour: int) -> dict[str, Any]:
 
 def _read(url: str) -> Any:
     """The JSON at an address of the provider. Raises ValueError if it is too large or takes too long."""
+    import requests
+
     until = time.monotonic() + TOTAL_SECONDS
     body = b""
     with requests.get(url, timeout=TIMEOUT_SECONDS, allow_redirects=False, stream=True) as response:
@@ -178,7 +183,10 @@ def _read(url: str) -> Any:
     return json.loads(body)
 
 
-def _client() -> OAuth2Session:
+def _client() -> Any:
+    """Authlib's OAuth2Session."""
+    from authlib.integrations.requests_client import OAuth2Session  # type: ignore[import-untyped]
+
     settings = current_app.config
     return OAuth2Session(
         settings["OIDC_CLIENT_ID"],

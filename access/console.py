@@ -1,7 +1,8 @@
 """The cookie of a sign-in, which only the console's own pages can use.
 
-Browsers send a cookie with whatever page makes the request. A page of another origin can neither set `Origin` nor
-`Sec-Fetch-Site`, and the header of the console would need a permission that this service never gives (web/cors.py).
+Browsers send a cookie with every request to the service, whichever page makes it. A page of another origin can neither
+set `Origin` nor `Sec-Fetch-Site`, and the header of the console would need a permission that this service never gives
+(web/cors.py).
 """
 
 import hmac

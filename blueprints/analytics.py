@@ -81,7 +81,7 @@ def get_progress():
     disagreements only about sessions that they have scored.
     """
     sessions.settle_all(organization_id=caller.organization_id)
-    return {"assessments": progress.by_assessment(caller.organization, caller)}
+    return {"assessments": progress.by_assessment(caller)}
 
 
 @blp.get("/analytics/top-candidates")

@@ -1,4 +1,4 @@
-"""What waits for the caller."""
+"""The caller's to-do lists."""
 
 from access import auth, caller
 from blueprints import Blueprint

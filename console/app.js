@@ -183,7 +183,7 @@ function setTitle(title) {
   document.title = title ? `${title} · Proofstone` : "Proofstone";
 }
 
-document.querySelector("[data-skip]").addEventListener("click", (event) => {
+document.querySelector(".skip").addEventListener("click", (event) => {
   event.preventDefault();
   main.focus();
 });

@@ -3,7 +3,7 @@
 import * as api from "./api.js";
 import { UNSEEN, isSame, readValues, seenFields, unseenFields, withNames } from "./assessment_fields.js";
 import { candidatePreview } from "./assessment_preview.js";
-import { confirm, showErrors, toast } from "./dialogs.js";
+import { confirm, onSubmit, showErrors, toast } from "./dialogs.js";
 import { fill, h } from "./dom.js";
 import { problemField } from "./problem_library.js";
 import { explain, loaded } from "./states.js";
@@ -52,7 +52,8 @@ function assessmentForm({ assessment, template, etag, hasStarted = false, rubric
   const message = h("div", { class: "notice bad", role: "alert", tabindex: "-1", hidden: true });
   const preview = h("div", { class: "preview-body" });
   const submit = h("button", { type: "submit", class: "primary" }, t(assessment ? "common.save" : "assessmentForm.create"));
-  const form = h("form", { class: "assessment-form", novalidate: true, oninput: update, onsubmit: save });
+  const form = h("form", { class: "assessment-form", novalidate: true, oninput: update });
+  onSubmit(form, { submit, message, save, failed });
   const problem = problemField(assessment?.issue ?? template?.issue ?? draft?.issue ?? null, fillFrom);
   fill(
     form,
@@ -88,22 +89,16 @@ function assessmentForm({ assessment, template, etag, hasStarted = false, rubric
     update();
   }
 
-  async function save(event) {
-    event.preventDefault();
-    if (submit.disabled) return;
-    submit.disabled = true;
-    message.hidden = true;
-    try {
-      const saved = assessment ? await change(form, assessment, { etag, hasStarted }) : await create(form, problem.issue);
-      if (!assessment) dropDraft();
-      toast(t(assessment ? "assessmentForm.saved" : "assessmentForm.created", { title: saved.title }));
-      go(`/assessments/${saved.id}`);
-    } catch (error) {
-      if (error.status === 412) showConflict(message, reload);
-      else showErrors(form, message, withNames(form, error));
-    } finally {
-      submit.disabled = false;
-    }
+  async function save() {
+    const saved = assessment ? await change(form, assessment, { etag, hasStarted }) : await create(form, problem.issue);
+    if (!assessment) dropDraft();
+    toast(t(assessment ? "assessmentForm.saved" : "assessmentForm.created", { title: saved.title }));
+    go(`/assessments/${saved.id}`);
+  }
+
+  function failed(error) {
+    if (error.status === 412) showConflict(message, reload);
+    else showErrors(form, message, withNames(form, error));
   }
 }
 

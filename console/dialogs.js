@@ -37,15 +37,14 @@ export function ask({ title, content, save, action = t("common.save"), danger = 
         else toast(explain(error).join(". "));
       }
     };
-    form.addEventListener("submit", async (event) => {
-      event.preventDefault();
-      if (submit.disabled) return;
-      submit.disabled = true;
-      message.hidden = true;
-      clearErrors(form);
-      saving = run();
-      await saving;
-      submit.disabled = false;
+    onSubmit(form, {
+      submit,
+      message,
+      save: () => {
+        clearErrors(form);
+        saving = run();
+        return saving;
+      },
     });
     dialog.addEventListener("close", async () => {
       // Escape closes the dialog also while it saves: what happens then still counts.
@@ -60,6 +59,26 @@ export function ask({ title, content, save, action = t("common.save"), danger = 
 /** Ask before something that cannot be undone; resolves to whether it was done. */
 export async function confirm({ title, text, action, run }) {
   return (await ask({ title, content: h("p", {}, text), action, danger: true, save: run })) !== null;
+}
+
+/**
+ * Call `save` when a form is submitted. While it runs, the button `submit` is disabled; then `failed` shows its error, by
+ * default in the form and its `message`.
+ */
+export function onSubmit(form, { submit, message, save, failed = (error) => showErrors(form, message, error) }) {
+  form.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    if (submit.disabled) return;
+    submit.disabled = true;
+    message.hidden = true;
+    try {
+      await save();
+    } catch (error) {
+      failed(error);
+    } finally {
+      submit.disabled = false;
+    }
+  });
 }
 
 /** Show the sentences of an ApiError: each beside the field of its name, the others in `message`. */

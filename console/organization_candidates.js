@@ -1,7 +1,7 @@
 // What candidates read: the organization's name, the address for replies, and the disclosure with its preview.
 
 import * as api from "./api.js";
-import { field, showErrors, toast } from "./dialogs.js";
+import { field, onSubmit, toast } from "./dialogs.js";
 import { fill, h } from "./dom.js";
 import { onlyAdmins } from "./organization.js";
 import { t } from "./texts.js";
@@ -28,24 +28,15 @@ export function render({ settings, disclosure }, context) {
   const message = h("div", { class: "notice bad", role: "alert", hidden: true });
   const submit = h("button", { type: "submit", class: "primary" }, t("common.save"));
   const update = () => fill(preview, previewOf(disclosure, settings, additionsOf(inputs), name.value || context.me.orgName));
-  const save = async (event) => {
-    event.preventDefault();
-    message.hidden = true;
-    submit.disabled = true;
-    try {
-      const body = { displayName: name.value || null, replyTo: reply.value || null, disclosureAdditions: additionsOf(inputs) };
-      await api.patch("/v1/org/settings", body);
-      toast(t("candidates.saved"));
-      await context.refresh();
-    } catch (error) {
-      showErrors(form, message, error);
-    } finally {
-      submit.disabled = false;
-    }
+  const save = async () => {
+    const body = { displayName: name.value || null, replyTo: reply.value || null, disclosureAdditions: additionsOf(inputs) };
+    await api.patch("/v1/org/settings", body);
+    toast(t("candidates.saved"));
+    await context.refresh();
   };
   const form = h(
     "form",
-    { class: "panel", onsubmit: save, oninput: update },
+    { class: "panel", oninput: update },
     h(
       "fieldset",
       { class: "bare", disabled: !isAdmin },
@@ -58,6 +49,7 @@ export function render({ settings, disclosure }, context) {
       isAdmin && h("div", { class: "actions" }, submit),
     ),
   );
+  onSubmit(form, { submit, message, save });
   update();
   return [
     onlyAdmins(context),

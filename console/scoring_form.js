@@ -1,7 +1,7 @@
 // One criterion: its levels, the reviewer's own score with evidence, and the others' scores once they are shown.
 
 import * as api from "./api.js";
-import { ask, field, showErrors, toast } from "./dialogs.js";
+import { ask, field, onSubmit, toast } from "./dialogs.js";
 import { fill, h, newId } from "./dom.js";
 import { eventLink, kindName } from "./events.js";
 import { t } from "./texts.js";
@@ -52,25 +52,16 @@ export function criterionForm(criterion, { state, refresh }) {
     draft.evidence = ids;
     showEvidence();
   };
-  const save = async (event) => {
-    event.preventDefault();
-    if (submit.disabled || !isChanged()) return;
-    submit.disabled = true;
-    message.hidden = true;
+  const save = async () => {
+    if (!isChanged()) return;
     const body = { value: draft.value, comment: draft.comment.trim() || null, evidence: draft.evidence };
-    try {
-      await api.put(path, { ...body, reason: reason.value.trim() || null, rubricVersion: state.sheet.rubricVersion, replaces: own?.id ?? null });
-      toast(t("scoring.isSaved", { title: criterion.title }));
-      await refresh(criterion.key);
-    } catch (error) {
-      showErrors(form, message, error);
-    } finally {
-      submit.disabled = false;
-    }
+    await api.put(path, { ...body, reason: reason.value.trim() || null, rubricVersion: state.sheet.rubricVersion, replaces: own?.id ?? null });
+    toast(t("scoring.isSaved", { title: criterion.title }));
+    await refresh(criterion.key);
   };
   const form = h(
     "form",
-    { class: "panel scoring-criterion", "aria-labelledby": titleId, onsubmit: save },
+    { class: "panel scoring-criterion", "aria-labelledby": titleId },
     h("h3", { id: titleId }, criterion.title),
     criterion.description && h("p", { class: "quiet" }, criterion.description),
     levels(criterion, draft, state.mayWrite, showState),
@@ -83,6 +74,7 @@ export function criterionForm(criterion, { state, refresh }) {
     !state.sheet.othersHidden && results(criterion),
     history(criterion),
   );
+  onSubmit(form, { submit, message, save });
   const view = {
     key: criterion.key,
     element: form,

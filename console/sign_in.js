@@ -1,7 +1,7 @@
 // Sign in: with a mailed link, the company's account, or an API token; and out.
 
 import * as api from "./api.js";
-import { field, showErrors } from "./dialogs.js";
+import { field, onSubmit } from "./dialogs.js";
 import { fill, h, newId } from "./dom.js";
 import { failure, loaded } from "./states.js";
 import { t } from "./texts.js";
@@ -126,20 +126,11 @@ function form({ content, action, save, done }) {
   const message = h("div", { class: "notice bad", role: "alert", hidden: true });
   const submit = h("button", { type: "submit", class: "primary" }, action);
   const element = h("form", {}, content, message, h("div", { class: "actions" }, submit));
-  element.addEventListener("submit", async (event) => {
-    event.preventDefault();
-    if (submit.disabled) return;
-    submit.disabled = true;
-    message.hidden = true;
-    try {
-      await save();
-      done(element);
-    } catch (error) {
-      showErrors(element, message, error);
-    } finally {
-      submit.disabled = false;
-    }
-  });
+  const run = async () => {
+    await save();
+    done(element);
+  };
+  onSubmit(element, { submit, message, save: run });
   return element;
 }
 

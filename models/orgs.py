@@ -1,6 +1,6 @@
 """Organizations, their people and API tokens."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any
@@ -101,7 +101,26 @@ class Person(Model):
         return people.join(Delivery, peewee.JOIN.LEFT_OUTER, on=is_invitation, attr="invite")
 
 
-class ApiToken(Model):
+class RecordsUse:
+    """A table with `last_used_at`."""
+
+    last_used_at: datetime | None
+    update_columns: Callable[..., int]
+
+    def record_use(self) -> None:
+        """Set `last_used_at`, at most once a minute."""
+        now = clock.now()
+        if self.last_used_at is None or abs(now - self.last_used_at) >= timedelta(minutes=1):
+            try:
+                with db.atomic():
+                    self.update_columns(last_used_at=now)
+            except peewee.DatabaseError as error:
+                # Reads must work on a full disk and on a read-only server.
+                if errors.refusal_for(error) is None:
+                    raise
+
+
+class ApiToken(Model, RecordsUse):
     """A token of a person, or of a named service, for one organization.
 
     A person's role is the upper bound of what their tokens can do. Only the token's fingerprint is stored. Tokens are
@@ -226,18 +245,6 @@ class ApiToken(Model):
             raise errors.InsufficientScope()
         if not roles.allows(self.role, scope):
             raise errors.InsufficientRole()
-
-    def record_use(self) -> None:
-        """Set `last_used_at`, at most once a minute."""
-        now = clock.now()
-        if self.last_used_at is None or abs(now - self.last_used_at) >= timedelta(minutes=1):
-            try:
-                with db.atomic():
-                    self.update_columns(last_used_at=now)
-            except peewee.DatabaseError as error:
-                # Reads must work on a full disk and on a read-only server.
-                if errors.refusal_for(error) is None:
-                    raise
 
     def revoke(self, allow_last: bool = False) -> None:
         """Revoke the token. Raises LastWriteToken if no other valid one can manage tokens, and NotFound."""

@@ -19,12 +19,13 @@ from models.sessions import Session
 _IS_UNDECIDED = CandidateKey.decision == peewee.SQL("'undecided'")
 
 
-def by_assessment(organization: Organization, reviewer: ApiToken) -> list[dict[str, Any]]:
+def by_assessment(reviewer: ApiToken) -> list[dict[str, Any]]:
     """The funnel of each assessment with candidates, oldest first, and the numbers of what waits."""
+    organization = reviewer.organization
     funnels: dict[Any, Counter] = defaultdict(Counter)
     for row in overview.funnel_counts(organization):
         funnels[row["assessment_id"]].update({name: row[name] for name in overview.FUNNEL})
-    to_score, disagreements = _unscored(organization), _disagreements(organization, reviewer)
+    to_score, disagreements = _unscored(organization), _disagreements(reviewer)
     failed = _failed_messages(organization)
     return [
         {
@@ -66,10 +67,10 @@ def _unscored(organization: Organization) -> Counter:
     return _by_assessment(_undecided_sessions(organization).where(Session.score_total.is_null()))
 
 
-def _disagreements(organization: Organization, reviewer: ApiToken) -> Counter:
+def _disagreements(reviewer: ApiToken) -> Counter:
     """The number of sessions whose reviewers disagree by assessment; for a person, of those that they scored."""
     is_visible = scores.shows_disagreement(reviewer, Session)
-    return _by_assessment(_undecided_sessions(organization).where(is_visible))
+    return _by_assessment(_undecided_sessions(reviewer.organization).where(is_visible))
 
 
 def _failed_messages(organization: Organization) -> Counter:

@@ -10,14 +10,13 @@ from models import sql
 from models.audit import Actor, AuditEntry
 from models.base import Model, Query, TimestampField, clock, db
 from models.deliveries import SIGN_IN, Delivery, outbox
-from models.orgs import CALLER_COLUMNS, ApiToken, Person, build_caller
+from models.orgs import CALLER_COLUMNS, ApiToken, Person, RecordsUse, build_caller
 from rules import sign_ins
 
-USE_INTERVAL = timedelta(minutes=1)
 MAIL_RETENTION = timedelta(days=1)
 
 
-class SignIn(Model):
+class SignIn(Model, RecordsUse):
     """One browser that is signed in, until `expires_at` or `ended_at`.
 
     `fingerprint` is that of the secret in the cookie. `token` acts: after signing in with a token it is that token,
@@ -91,19 +90,6 @@ class SignIn(Model):
         with db.atomic():
             self.set_once("ended_at")
             self._record("signOut", **origin)
-
-    def record_use(self) -> None:
-        """Set `last_used_at`, at most once a minute."""
-        now = clock.now()
-        if self.last_used_at is not None and abs(now - self.last_used_at) < USE_INTERVAL:
-            return
-        try:
-            with db.atomic():
-                self.update_columns(last_used_at=now)
-        except peewee.DatabaseError as error:
-            # Reads must work on a full disk and on a read-only server.
-            if errors.refusal_for(error) is None:
-                raise
 
     @classmethod
     def delete_expired(cls) -> int:

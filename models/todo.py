@@ -1,4 +1,4 @@
-"""What waits for a reviewer: sessions, messages, keys, requests for erasure, and webhooks.
+"""A reviewer's to-do lists: sessions, messages, keys, requests for erasure, and webhooks.
 
 One statement for each list, with the number of all its rows. Oldest first.
 """

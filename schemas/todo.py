@@ -1,4 +1,4 @@
-"""What waits for the caller."""
+"""The caller's to-do lists."""
 
 from schemas import members
 from schemas.base import Schema, shape
@@ -82,7 +82,7 @@ def _waiting(name: str, description: str, entry: type[Schema]) -> Nested:
 
 
 class Todo(Schema):
-    """What waits for the caller, oldest first."""
+    """The caller's to-do lists, oldest first."""
 
     unscored = _waiting(
         "UnscoredSessions",

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Mapping
+from email.message import EmailMessage
 from typing import Any
 
 from delivery import PermanentFailure, TemporaryFailure
@@ -57,8 +58,12 @@ def _send(delivery: Delivery, settings: Mapping[str, Any], transport: Transport)
         outcomes.cancel(delivery, "The candidate has started, or the key was extended.")
     else:
         message = compose(_invitation(delivery, key, settings), settings["MAIL_FROM"], clock.now())
-        release_connection()
-        outcomes.succeed(delivery, transport.deliver(message))
+        _deliver(delivery, message, transport)
+
+
+def _deliver(delivery: Delivery, message: EmailMessage, transport: Transport) -> None:
+    release_connection()
+    outcomes.succeed(delivery, transport.deliver(message))
 
 
 def _invite_person(delivery: Delivery, settings: Mapping[str, Any], transport: Transport) -> None:
@@ -76,8 +81,7 @@ def _invite_person(delivery: Delivery, settings: Mapping[str, Any], transport: T
         base_url=settings["BASE_URL"],
     )
     message = compose_person_invitation(invitation, settings["MAIL_FROM"], clock.now())
-    release_connection()
-    outcomes.succeed(delivery, transport.deliver(message))
+    _deliver(delivery, message, transport)
 
 
 def _send_sign_in(delivery: Delivery, settings: Mapping[str, Any], transport: Transport) -> None:
@@ -95,8 +99,7 @@ def _send_sign_in(delivery: Delivery, settings: Mapping[str, Any], transport: Tr
         base_url=settings["BASE_URL"],
     )
     message = compose_sign_in(link, settings["MAIL_FROM"], clock.now())
-    release_connection()
-    outcomes.succeed(delivery, transport.deliver(message))
+    _deliver(delivery, message, transport)
 
 
 def _invitation(delivery: Delivery, key: CandidateKey, settings: Mapping[str, Any]) -> Invitation:

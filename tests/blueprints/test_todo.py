@@ -19,7 +19,7 @@ from response_checks import body_of
 from models import CandidateKey, Delivery, Session, Webhook, clock, db, invitations, privacy
 from tests.statements import counted, plans
 
-TODO = "/v1/todo"
+LISTS = "/v1/todo"
 LEVELS = [{"value": value, "label": str(value)} for value in (1, 2, 3)]
 CRITERIA = [{"key": each, "title": each, "weight": 1, "levels": LEVELS} for each in ("quality", "tests")]
 
@@ -41,11 +41,11 @@ def give(caller, session, value, *criteria):
 
 
 def sessions_in(caller, name):
-    return [entry["sessionId"] for entry in body_of(caller.get(TODO))[name]["entries"]]
+    return [entry["sessionId"] for entry in body_of(caller.get(LISTS))[name]["entries"]]
 
 
 def test_nothing_waits_in_a_new_organization(reviewer):
-    lists = body_of(reviewer.get(TODO))
+    lists = body_of(reviewer.get(LISTS))
     assert set(lists) == {
         *("unscored", "disagreements", "failedMessages", "expiringKeys"),
         *("erasureRequests", "failingWebhooks"),
@@ -86,7 +86,7 @@ def test_a_session_past_its_limit_waits_before_it_is_closed(reviewer, organizati
     )
     assert sessions_in(reviewer, "unscored") == []
     clock.fixed = session.closes_at
-    (entry,) = body_of(reviewer.get(TODO))["unscored"]["entries"]
+    (entry,) = body_of(reviewer.get(LISTS))["unscored"]["entries"]
     assert entry["closedAt"] is not None
 
 
@@ -112,12 +112,12 @@ def test_failed_messages_wait_while_the_key_is_open(reviewer, organization):
     ).execute()
     keys[1].revoke()
     reviewer.post(f"/v1/candidates/{keys[2].id}/invite")  # a newer message is queued
-    failed = body_of(reviewer.get(TODO))["failedMessages"]
+    failed = body_of(reviewer.get(LISTS))["failedMessages"]
     assert failed["count"] == 1
     (entry,) = failed["entries"]
     assert (entry["candidateName"], entry["lastError"], entry["kind"]) == ("Ann", "550 Unknown", "invitation")
     assert reviewer.post(f"/v1/deliveries/{entry['deliveryId']}/retry").status_code == 200
-    assert body_of(reviewer.get(TODO))["failedMessages"]["count"] == 0
+    assert body_of(reviewer.get(LISTS))["failedMessages"]["count"] == 0
 
 
 def test_keys_that_expire_soon_are_listed_by_their_expiry(reviewer, organization):
@@ -127,19 +127,19 @@ def test_keys_that_expire_soon_are_listed_by_their_expiry(reviewer, organization
     for key, hours in ((late, 71), (soon, 2), (past, -1), (redeemed, 1)):
         key.update_columns(expires_at=clock.now() + timedelta(hours=hours))
     make_key(assessment)
-    entries = body_of(reviewer.get(TODO))["expiringKeys"]["entries"]
+    entries = body_of(reviewer.get(LISTS))["expiringKeys"]["entries"]
     assert [entry["candidateId"] for entry in entries] == [str(soon.id), str(late.id)]
 
 
 def test_requests_for_erasure_wait_for_admins(app, organization, reviewer, candidate, key):
     candidate.post("/v1/candidate/me/erasure-request")
     key.revoke()
-    (entry,) = body_of(reviewer.get(TODO))["erasureRequests"]["entries"]
+    (entry,) = body_of(reviewer.get(LISTS))["erasureRequests"]["entries"]
     assert entry["candidateId"] == str(key.id)
-    assert body_of(person(app, organization, "admin").get(TODO))["erasureRequests"]["count"] == 1
-    assert body_of(person(app, organization, name="Carol").get(TODO))["erasureRequests"] is None
+    assert body_of(person(app, organization, "admin").get(LISTS))["erasureRequests"]["count"] == 1
+    assert body_of(person(app, organization, name="Carol").get(LISTS))["erasureRequests"] is None
     privacy.erase(CandidateKey.get_by_id(key.id))
-    assert body_of(reviewer.get(TODO))["erasureRequests"]["count"] == 0
+    assert body_of(reviewer.get(LISTS))["erasureRequests"]["count"] == 0
 
 
 def test_failing_webhooks_wait_for_admins(reviewer, organization):
@@ -148,34 +148,34 @@ def test_failing_webhooks_wait_for_admins(reviewer, organization):
     failing.update_columns(failing_since=now, last_error="The receiver responded with 500.")
     gone.update_columns(disabled_reason="gone", disabled_at=now - timedelta(hours=1))
     paused.update_columns(disabled_reason="paused", disabled_at=now, failing_since=now)
-    entries = body_of(reviewer.get(TODO))["failingWebhooks"]["entries"]
+    entries = body_of(reviewer.get(LISTS))["failingWebhooks"]["entries"]
     assert [entry["webhookId"] for entry in entries] == [str(gone.id), str(failing.id)]
     assert [entry["disabledReason"] for entry in entries] == ["gone", None]
     Webhook.update(deleted_at=now).execute()
-    assert body_of(reviewer.get(TODO))["failingWebhooks"]["count"] == 0
+    assert body_of(reviewer.get(LISTS))["failingWebhooks"]["count"] == 0
 
 
 def test_those_who_only_read_have_nothing_to_do(app, organization, reader, scored):
     make_closed_session(scored)
     for caller in (reader, person(app, organization, "observer")):
-        assert set(body_of(caller.get(TODO)).values()) == {None}
+        assert set(body_of(caller.get(LISTS)).values()) == {None}
 
 
 def test_a_blind_assessment_hides_names(app, organization, reviewer, key, session):
     key.assessment.update_columns(blind=True, rubric_id=make_rubric(organization).id)
     session.update_columns(closed_at=clock.now())
-    (entry,) = body_of(person(app, organization).get(TODO))["unscored"]["entries"]
+    (entry,) = body_of(person(app, organization).get(LISTS))["unscored"]["entries"]
     assert (entry["candidateName"], entry["candidateEmail"]) == (None, None)
-    (entry,) = body_of(reviewer.get(TODO))["unscored"]["entries"]
+    (entry,) = body_of(reviewer.get(LISTS))["unscored"]["entries"]
     assert entry["candidateName"] == key.candidate_name
 
 
 def test_lists_are_cut_and_counted(reviewer, neighbour, scored):
     for _ in range(3):
         make_closed_session(scored)
-    unscored = body_of(reviewer.get(TODO, limit=2))["unscored"]
+    unscored = body_of(reviewer.get(LISTS, limit=2))["unscored"]
     assert (unscored["count"], len(unscored["entries"])) == (3, 2)
-    assert body_of(neighbour.get(TODO))["unscored"]["count"] == 0
+    assert body_of(neighbour.get(LISTS))["unscored"]["count"] == 0
 
 
 def test_the_migration_finds_disagreements_of_existing_sessions(app, organization, scored):
@@ -193,7 +193,7 @@ def test_the_migration_finds_disagreements_of_existing_sessions(app, organizatio
 def test_the_number_of_statements_does_not_depend_on_the_rows(reviewer, scored):
     def statements():
         with counted() as sent:
-            body_of(reviewer.get(TODO))
+            body_of(reviewer.get(LISTS))
         return len(sent)
 
     statements()  # the first use of a token is recorded
@@ -205,7 +205,7 @@ def test_the_number_of_statements_does_not_depend_on_the_rows(reviewer, scored):
 
 def test_the_lists_are_read_from_indexes(reviewer, scored):
     make_closed_session(scored)
-    plans_of = plans(lambda: reviewer.get(TODO))
+    plans_of = plans(lambda: reviewer.get(LISTS))
     tables = ("candidate_keys", "sessions", "deliveries", "k", "s", "d")
     scanned = [line for plan in plans_of for line in plan.splitlines() if is_scan(line, tables)]
     assert scanned == []

@@ -175,6 +175,8 @@ def test_a_reviewer_reads_every_part_and_changes_none(open_console, person, part
     visit = open_console(person(), f"/organization/{part}", width=PHONE)
     visit.page.locator(".part:not([aria-busy]) > *").first.wait_for()
     assert visit.page.locator("main button.primary:visible").all_inner_texts() in ([], ["Filter"])
-    assert visit.page.get_by_text("Only admins can change this").count() == (part not in ("audit", "usage", "sign_ins"))
+    assert visit.page.get_by_text("Only admins can change this").count() == (
+        part not in ("audit", "usage", "sign_ins")
+    )
     assert visit.page.get_by_role("navigation", name="Organization").get_by_role("link").count() == len(PARTS)
     assert visit.is_clean()
