@@ -16,10 +16,11 @@ from tests.live.client import Client
 from tests.live.service import HOST, Service
 
 SEAL_KEYS = f"test:{'0' * 64}"
-# The page has its heading, nothing is loading, and nothing was drawn since the last frame.
-SETTLED = """() => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(() => resolve(
-  Boolean(document.querySelector("main h1")) && !document.querySelector("[aria-busy=true], main .loading")
-))))"""
+# The page has its heading, and nothing is loading.
+# Not a promise: `wait_for_function` would take it for true at once.
+SETTLED = """() => Boolean(document.querySelector("main h1"))
+  && !document.querySelector("[aria-busy=true], main .loading")"""
+TWO_FRAMES = "() => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve)))"
 
 # The quick tests: one of each kind. The others are slow.
 QUICK = (
@@ -55,11 +56,12 @@ class ConsoleVisit(Visit):
     def settle(self) -> "ConsoleVisit":
         """Wait until the page shows what it has loaded."""
         deadline = time.monotonic() + TIMEOUT_MS / 1000
-        self.page.wait_for_function(SETTLED)
-        while self.waiting:
-            assert time.monotonic() < deadline, [request.url for request in self.waiting]
+        while True:
             self.page.wait_for_function(SETTLED)
-        return self
+            self.page.evaluate(TWO_FRAMES)
+            if not self.waiting and self.page.evaluate(SETTLED):
+                return self
+            assert time.monotonic() < deadline, [request.url for request in self.waiting]
 
 
 def free_port() -> int:
