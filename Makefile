@@ -13,8 +13,10 @@ seed ?= 1
 database ?= both
 minutes ?= 60
 rate ?= 50
-# Slow tests that measure time or memory, or need the ports and tools of the whole machine.
-alone := tests/agents/ tests/live/ tests/proxy/ tests/storage/ tests/tools/
+# Slow tests that measure time or memory, stop what they use, or run real tools.
+alone := tests/agents/ $(patsubst %,tests/live/test_%.py,bundle_memory cohort_rollups concurrency connections \
+	database_outage disk_full erased_files ingest_during_close kill locked_address memory monitoring pgbouncer \
+	slow_clients stop_under_load tools)
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -29,7 +31,7 @@ test: ready-dev ## Run the quick tests (tests=tests/access/test_auth.py selects 
 	$(python) -m pytest -n auto -m "not slow" $(tests)
 
 slow: ready-dev ## Run the slow tests: first those that can share the processor, then those that measure it
-	$(if $(tests),,$(python) -m pytest -n auto -m slow $(filter-out $(alone),$(wildcard tests/*/ tests/test_*.py)))
+	$(if $(tests),,$(python) -m pytest -n auto -m slow $(filter-out $(alone) tests/live/,$(wildcard tests/*/ tests/live/test_*.py tests/test_*.py)))
 	$(python) -m pytest -m slow $(or $(tests),$(alone))
 
 agents: ready-dev ## Run Claude Code, Codex and opencode against the service (needs node; part of slow)
