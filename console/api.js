@@ -51,7 +51,7 @@ export async function download(path, { query, name } = {}) {
 }
 
 /** Save a Blob as a file. */
-export function saveAs(blob, name) {
+function saveAs(blob, name) {
   const link = document.createElement("a");
   link.href = URL.createObjectURL(blob);
   link.download = name;

@@ -8,7 +8,7 @@ const STATUSES = ["pending", "active", "completed", "expired", "hired"];
 const DECISIONS = ["undecided", "advanced", "rejected", "hired"];
 const FILTERS = ["q", "status", "decision"];
 const SEARCH_DELAY_MS = 250;
-export const DEFAULT_SORT = { name: "redeemedAt", order: "desc" };
+const DEFAULT_SORT = { name: "redeemedAt", order: "desc" };
 
 /** The filters and the order that an address asks for. */
 export function readQuery(query) {

@@ -46,7 +46,7 @@ export function readPeople(text) {
 }
 
 /** Rows of cells, each with the number of its first line; a quoted cell can contain separators and line breaks. */
-export function readCells(text, separator) {
+function readCells(text, separator) {
   const rows = [];
   let [row, cell, isQuoted, line, firstLine] = [[], "", false, 1, 1];
   const endCell = () => {

@@ -105,21 +105,6 @@ export function funnelBar({ label, steps }) {
   return frame({ label, description, width: steps.length * FUNNEL.width, height: FUNNEL.height, drawing, className: "plot plot-small" });
 }
 
-/** A small bar for each value: `[{label, value}]`. */
-export function sparkBar({ label, description, values, format = String }) {
-  const most = Math.max(...values.map(({ value }) => value)) || 1;
-  const width = Math.max(3, Math.min(14, 160 / Math.max(1, values.length)));
-  const drawing = values.map(({ label: name, value }, n) => {
-    const height = value ? Math.max(1.5, (value / most) * 28) : 0;
-    const bar = svg("rect", { class: "plot-bar", x: n * width, y: 30 - height, width: width - 1, height });
-    bar.append(svg("title", {}, `${name}: ${format(value)}`));
-    return bar;
-  });
-  const table = () => [[t("plots.name"), t("plots.value")], values.map((each) => [each.label, format(each.value)])];
-  const size = { width: Math.max(1, values.length) * width, height: 31 };
-  return frame({ label, description, ...size, drawing, table, className: "plot plot-small" });
-}
-
 // -- Parts
 
 function frame({ label, description, width = WIDTH, height, drawing, table, isInteractive = false, className = "plot" }) {
