@@ -140,7 +140,7 @@ def _token(text):
 
 
 def _grant(text):
-    with guesses.lookup(text):
+    with guesses.lookup_secret(text):
         grant = SignInGrant.find(text)
         if grant.is_for_one_browser and not console.has_grant(text):
             raise SignInExpired()

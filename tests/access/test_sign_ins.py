@@ -251,3 +251,24 @@ def test_a_sign_in_has_its_own_limit(limited, bob):
     one, other = by_cookie(limited_app, bob), by_cookie(limited_app, bob)
     assert [one.get("/v1/me").status_code for _ in range(3)] == [200, 200, 429]
     assert other.get("/v1/me").status_code == 200
+
+
+def test_a_browser_that_was_signed_out_does_not_guess(limited, bob):
+    """Otherwise an office whose browsers are signed out everywhere would be locked."""
+    app = limited(RATELIMIT_REFUSED="2 per hour")
+    browsers = [by_cookie(app, bob) for _ in range(3)]
+    SignIn.end_of_person(bob)
+    assert [browser.get("/v1/me").status_code for browser in browsers] == [401] * 3
+    made_up = [with_cookie(app, f"{COOKIE}={sign_ins.generate()}") for _ in range(3)]
+    assert [browser.get("/v1/me").status_code for browser in made_up] == [401, 401, 429]
+
+
+def test_people_sign_in_from_a_locked_network(limited, bob):
+    """Nobody can guess the secret of a link or a cookie."""
+    app = limited(RATELIMIT_REFUSED="1 per hour")
+    page = Caller(app, **ORIGIN)
+    made_up = [{"grant": sign_ins.generate()} for _ in range(2)]
+    assert [page.post("/v1/sign-in", body).status_code for body in made_up] == [410, 429]
+    response = page.post("/v1/sign-in", {"grant": grant_for(bob.address)})
+    signed_in = with_cookie(app, response.headers["Set-Cookie"].split(";")[0])
+    assert signed_in.get("/v1/me").status_code == 200
