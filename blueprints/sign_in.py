@@ -1,6 +1,6 @@
 """Signing in to the console, and out (docs/sign-in.md)."""
 
-from flask import after_this_request
+from flask import after_this_request, current_app
 
 from access import audit, auth, caller, console, guesses, rate_limits, refuses
 from access.addresses import networks_of
@@ -27,7 +27,11 @@ def get_sign_in_methods():
     Only those that are set up, and whether this request is signed in already. Signing in needs https, or a service on
     the same machine.
     """
-    ways = {"oidc": setting("OIDC_ISSUER"), "mail": setting("SMTP_URL"), "token": True}
+    ways = {
+        "oidc": "oidc" in current_app.blueprints and setting("OIDC_ISSUER"),
+        "mail": setting("SMTP_URL"),
+        "token": True,
+    }
     return {
         "methods": [name for name, is_set_up in ways.items() if is_set_up],
         "https_required": not sign_ins.is_possible_at(setting("BASE_URL")),
