@@ -3,7 +3,6 @@
 from flask import after_this_request, current_app
 
 from access import audit, auth, caller, console, guesses, rate_limits, refuses
-from access.addresses import networks_of
 from access.counters import fingerprint
 from blueprints import Blueprint, or_not_found, setting
 from errors import ForeignOrigin, SignInExpired, Unauthenticated, invalid
@@ -11,8 +10,6 @@ from models import ApiToken, SignIn, SignInGrant
 from rules import sign_ins
 from rules.mail_addresses import mailbox
 from schemas import sign_in as schemas
-
-NETWORK_ALLOWANCE = 20  # times the limit of one mailbox
 
 blp = Blueprint(
     "Sign-in", __name__, description="Sign in to the console in a browser. Programs send a token."
@@ -50,8 +47,7 @@ def request_sign_in_mail(data):
     The link works once, for 15 minutes. The response does not reveal whether there is such a person.
     """
     address = mailbox(data["email"])
-    network = networks_of(audit.origin()["came_from"] or "")[0].name
-    rate_limits.count(rate_limits.SIGN_IN_MAILS, f"network {network}", NETWORK_ALLOWANCE)
+    rate_limits.count_sign_in()
     rate_limits.count(rate_limits.SIGN_IN_MAILS, fingerprint(address))
     SignInGrant.request_mail(address)
     return {"ok": True}

@@ -90,7 +90,7 @@ function notice(title, ...content) {
   return h("div", { class: "notice bad", role: "alert" }, h("strong", {}, title), h("p", {}, ...content));
 }
 
-const OIDC_ERRORS = ["unavailable", "state", "denied", "invalid", "unverified", "domain", "unknown"];
+const OIDC_ERRORS = ["limited", "unavailable", "state", "denied", "invalid", "unverified", "domain", "unknown"];
 
 function oidcError(code) {
   const name = code.replace("oidc_", "");

@@ -53,6 +53,7 @@ const texts = {
     withOidc: "Sign in with your company account",
     oidcTitle: "Could not sign in with your company account",
     oidc: {
+      limited: "Too many people from your network tried to sign in. Try again in a few minutes, or sign in another way.",
       unavailable: "The provider of the accounts did not respond. Try again later, or sign in another way.",
       state: "This attempt was started in another window, or took more than 10 minutes. Try again.",
       denied: "The provider of the accounts did not confirm who you are. Try again, or sign in another way.",

@@ -4,6 +4,8 @@ import json
 import socket
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
@@ -13,6 +15,8 @@ from callers import CONSOLE_HEADERS, Caller
 from factories import make_person
 
 import oidc
+from access.counters import Counters
+from access.rate_limits import RateLimiter
 from models import SignInGrant
 from rules.mail_addresses import is_exact
 from tests.live.service import wait_until
@@ -59,7 +63,7 @@ def browser(app, issuer, organization, monkeypatch):
     settings = {"OIDC_ISSUER": issuer, "OIDC_CLIENT_ID": "proofstone", "OIDC_CLIENT_SECRET": "a-secret"}
     for name, value in (settings | {"OIDC_ALLOWED_DOMAINS": ("people.example",)}).items():
         monkeypatch.setitem(app.config, name, value)
-    oidc._read_metadata.cache_clear()
+    oidc._known.clear()
     return Caller(app, **CONSOLE_HEADERS)
 
 
@@ -157,6 +161,38 @@ def test_a_code_works_once(browser, app):
 def test_a_refusal_of_the_provider_is_passed_on(browser):
     state = authorize(browser)["state"]
     assert answer(browser, {"state": state, "error": "access_denied"}) == {"error": "oidc_denied"}
+
+
+def test_attempts_are_limited_by_network(browser, app, monkeypatch):
+    """With a page that says so: a browser shows what it gets."""
+    limiter = RateLimiter(app.config | {"RATELIMIT_SIGN_IN_MAILS": "1 per hour"}, Counters(None))
+    monkeypatch.setitem(app.extensions, "rate_limiter", limiter)
+    for path in ("/sign-in/oidc", "/sign-in/oidc/callback"):
+        locations = [browser.get(path).headers["Location"] for _ in range(21)]
+        assert not any("oidc_limited" in location for location in locations[:20])
+        assert locations[20].endswith("/console#/sign-in?error=oidc_limited")
+
+
+def test_a_silent_provider_holds_a_quarter_of_the_threads(browser, app, monkeypatch):
+    """And others only until it was found to be unavailable."""
+    is_over, reads = threading.Event(), []
+
+    def read(url):
+        reads.append(url)
+        is_over.wait(30)
+        raise requests.Timeout
+
+    monkeypatch.setattr(oidc, "_read", read)
+    monkeypatch.setattr(oidc, "WAIT_SECONDS", 0.01)
+    with ThreadPoolExecutor() as threads:
+        waiting = [
+            threads.submit(Caller(app).get, "/sign-in/oidc") for _ in range(app.config["WEB_THREADS"] // 4)
+        ]
+        wait_until(lambda: len(reads) == len(waiting), "The requests do not wait for the provider.")
+        assert browser.get("/sign-in/oidc").headers["Location"].endswith("?error=oidc_unavailable")
+        is_over.set()
+    assert browser.get("/sign-in/oidc").headers["Location"].endswith("?error=oidc_unavailable")
+    assert len(reads) == len(waiting)
 
 
 @pytest.mark.parametrize("address", ["http://127.0.0.1:9", "{issuer}/nowhere"])

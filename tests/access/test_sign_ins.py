@@ -246,6 +246,17 @@ def test_mails_and_made_up_grants_are_limited(limited, bob):
     assert guesses == [410] * 5 + [429]
 
 
+def test_a_wide_network_does_not_evade_the_limit_of_mails(limited):
+    app = limited(RATELIMIT_SIGN_IN_MAILS="1 per hour", TRUSTED_PROXIES="1")
+    senders = [Caller(app, **ORIGIN, **{"X-Forwarded-For": f"2001:db8:0:{n:x}::1"}) for n in range(81)]
+    bodies = [{"email": f"{n}@example.com"} for n in range(81)]
+    statuses = [
+        sender.post("/v1/sign-in/mail", body).status_code
+        for sender, body in zip(senders, bodies, strict=True)
+    ]
+    assert statuses == [202] * 80 + [429]
+
+
 def test_a_sign_in_has_its_own_limit(limited, bob):
     limited_app = limited(RATELIMIT_DEFAULT="2 per minute")
     one, other = by_cookie(limited_app, bob), by_cookie(limited_app, bob)
