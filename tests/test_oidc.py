@@ -11,7 +11,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 import pytest
 import requests
 from authlib.oauth2.rfc7636 import create_s256_code_challenge
-from callers import CONSOLE_HEADERS, Caller
+from callers import CONSOLE_HEADERS, Caller, use_grant
 from factories import make_person
 
 import oidc
@@ -92,10 +92,10 @@ def answer(browser, query):
 def test_a_person_signs_in_once_with_their_account(browser):
     passed = answer(browser, authorize(browser))
     assert passed["grant"].startswith("psb_")
-    response = browser.post("/v1/sign-in", {"grant": passed["grant"]})
+    response = use_grant(browser, passed["grant"])
     assert response.json["signIn"]["method"] == "oidc"
     assert browser.get("/v1/me").json["person"]["email"] == EMAIL
-    assert browser.post("/v1/sign-in", {"grant": passed["grant"]}).status_code == 410
+    assert use_grant(browser, passed["grant"]).status_code == 410
 
 
 @pytest.mark.parametrize(("sub", "code"), [
@@ -145,8 +145,8 @@ def test_an_address_with_a_grant_signs_in_nobody_else(browser, app):
     """Otherwise somebody could sign others in to their own account, with a link."""
     passed = answer(browser, authorize(browser))
     other = Caller(app, **CONSOLE_HEADERS)
-    assert other.post("/v1/sign-in", {"grant": passed["grant"]}).status_code == 410
-    assert browser.post("/v1/sign-in", {"grant": passed["grant"]}).status_code == 200
+    assert use_grant(other, passed["grant"]).status_code == 410
+    assert use_grant(browser, passed["grant"]).status_code == 200
 
 
 def test_a_code_works_once(browser, app):
