@@ -91,7 +91,7 @@ def _require_configured() -> None:
 
 
 def _count_attempt() -> None:
-    """Raises Failure if there were too many from the network."""
+    """Count a visit. Raises Failure above the limit of the network."""
     try:
         rate_limits.count_sign_in()
     except TooManyRequests:

@@ -1,9 +1,5 @@
 """Signing in at an OpenID provider, against oidc-provider-mock in a process of its own."""
 
-import json
-import socket
-import subprocess
-import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import parse_qs, urlencode, urlsplit
@@ -20,7 +16,7 @@ from access.rate_limits import RateLimiter
 from models import SignInGrant
 from rules.mail_addresses import is_exact
 from tests.live.service import wait_until
-from tools.scripts.run_with_parent import with_parent
+from tests.oidc_provider import provider
 
 EMAIL = "bob@people.example"
 USERS = (
@@ -36,25 +32,8 @@ USERS = (
 
 @pytest.fixture(scope="module")
 def issuer():
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
-    users = [part for user in USERS for part in ("--user-claims", json.dumps(user))]
-    command = [sys.executable, "-m", "oidc_provider_mock", "-p", str(port), *users]
-    process = subprocess.Popen(with_parent(command), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    address = f"http://127.0.0.1:{port}"
-    try:
-        wait_until(lambda: is_up(address), "The provider does not start.")
-        yield address
-    finally:
-        process.kill()
-        process.wait()
-
-
-def is_up(address):
-    try:
-        return requests.get(f"{address}/.well-known/openid-configuration", timeout=1).ok
-    except requests.RequestException:
-        return False
+    with provider(*USERS) as issuer:
+        yield issuer
 
 
 @pytest.fixture

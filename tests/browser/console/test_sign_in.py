@@ -5,8 +5,11 @@ import re
 import pytest
 
 from tests.browser.conftest import Visit
+from tests.browser.console.conftest import free_port
 from tests.browser.console.test_every_page import violations
 from tests.live.client import Client
+from tests.live.service import Service
+from tests.oidc_provider import provider
 
 
 @pytest.fixture
@@ -82,6 +85,23 @@ def test_a_link_of_somebody_else_says_who_is_signed_in(site, visit, team):
     assert visit.messages == []
     visit.page.goto(f"{visit.address}/console#/todo")
     assert visit.shows("Northwind Traders")
+
+
+def test_the_company_account_signs_in_and_returns_to_the_wanted_page(browser, tmp_path):
+    port, email = free_port(), "bob@northwind.example"
+    address = f"http://localhost:{port}"
+    with provider({"sub": "bob", "email": email, "email_verified": True}) as issuer:
+        settings = {"OIDC_ISSUER": issuer, "OIDC_CLIENT_ID": "one", "OIDC_CLIENT_SECRET": "two"}
+        with Service(tmp_path, BASE_URL=address, **settings) as service:
+            service.start(processes=1, port=port)
+            add_person(service.organization("Northwind Traders"), email)
+            visit = Visit(browser.new_context(), address)
+            visit.page.goto(f"{address}/console#/todo")
+            visit.page.get_by_role("link", name="Sign in with your company account").click()
+            visit.page.get_by_role("button", name="bob").click()
+            assert visit.shows("Bob Sample · Northwind Traders")
+            assert visit.page.url == f"{address}/console#/todo"
+            visit.page.context.close()
 
 
 def test_a_page_of_another_origin_can_do_nothing(visit, site, team):
