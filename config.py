@@ -295,7 +295,9 @@ class Config:
         "10 per minute", "Maximum test messages and redeliveries per webhook.", rate
     )
     ratelimit_sign_in_mails: str = _setting(
-        "5 per 15 minutes", "Maximum sign-in mails per address; 20 times as many per network.", rate
+        "5 per 15 minutes",
+        "Maximum sign-in mails per address; per network, 20 times as many mails and visits of the OpenID provider.",
+        rate,
     )
     oidc_issuer: str | None = _setting(
         None, "Issuer URL of the OpenID provider that people sign in at; without it, there is none.", http_url

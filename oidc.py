@@ -7,16 +7,19 @@ libraries are imported when somebody signs in: no other process needs their memo
 import json
 import secrets
 import time
-from functools import lru_cache
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import BoundedSemaphore
 from typing import Any
 from urllib.parse import urlencode
 
 from flask import Blueprint, Response, current_app, redirect, request
 from itsdangerous import BadSignature, URLSafeTimedSerializer
 
-from access import console
-from errors import NotFound
+from access import console, rate_limits
+from errors import NotFound, TooManyRequests
 from models import SignInGrant, clock
+from models.database import release_connection
 from models.service_secrets import ServiceSecret
 from models.sign_ins import people_at
 from rules import sign_ins
@@ -26,6 +29,8 @@ COOKIE = "__Host-proofstone-oidc"
 FLOW_SECONDS = 600
 TIMEOUT_SECONDS = 5
 METADATA_SECONDS = 3600
+FAILURE_SECONDS = 10
+WAIT_SECONDS = 1
 TOTAL_SECONDS = 10
 MAX_ANSWER_BYTES = 1024 * 1024
 READ_BYTES = 64 * 1024
@@ -33,6 +38,8 @@ LEEWAY_SECONDS = 60
 ALGORITHMS = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"]
 
 blp = Blueprint("oidc", __name__)
+# The metadata of an issuer, or None if it could not be read, and how long that counts.
+_known: dict[str, tuple[dict[str, Any] | None, float]] = {}
 
 
 class Failure(Exception):
@@ -49,6 +56,7 @@ def start() -> Response:
     _require_configured()
     flow = {name: secrets.token_urlsafe(32) for name in ("state", "nonce", "verifier")}
     try:
+        _count_attempt()
         endpoint = _metadata()["authorization_endpoint"]
     except Failure as failure:
         return _to_console(error=failure.code)
@@ -66,6 +74,7 @@ def callback() -> Response:
     """Check the provider's answer, and give the console a grant."""
     _require_configured()
     try:
+        _count_attempt()
         address = _verified_mailbox(_flow())
     except Failure as failure:
         response = _to_console(error=failure.code)
@@ -79,6 +88,33 @@ def callback() -> Response:
 def _require_configured() -> None:
     if not current_app.config["OIDC_ISSUER"]:
         raise NotFound()
+
+
+def _count_attempt() -> None:
+    """Count a visit. Raises Failure above the limit of the network."""
+    try:
+        rate_limits.count_sign_in()
+    except TooManyRequests:
+        raise Failure("oidc_limited") from None
+
+
+@blp.record_once
+def _limit_calls(state: Any) -> None:
+    """Let at most a quarter of the process's threads wait for the provider."""
+    state.app.extensions["oidc_calls"] = BoundedSemaphore(max(1, state.app.config["WEB_THREADS"] // 4))
+
+
+@contextmanager
+def _call() -> Iterator[None]:
+    """Call the provider. Raises Failure while too many threads do."""
+    release_connection()
+    calls = current_app.extensions["oidc_calls"]
+    if not calls.acquire(timeout=WAIT_SECONDS):
+        raise Failure("oidc_unavailable")
+    try:
+        yield
+    finally:
+        calls.release()
 
 
 def _flow() -> dict[str, str]:
@@ -120,14 +156,15 @@ def _claims(flow: dict[str, str]) -> dict[str, Any]:
     metadata = _metadata()
     try:
         # The provider refuses a code that was used, and one without its verifier.
-        token = _client().fetch_token(
-            metadata["token_endpoint"],
-            code=request.args["code"],
-            code_verifier=flow["verifier"],
-            timeout=TIMEOUT_SECONDS,
-            allow_redirects=False,  # the request has the client secret
-        )
-        keys = _read(metadata["jwks_uri"])
+        with _call():
+            token = _client().fetch_token(
+                metadata["token_endpoint"],
+                code=request.args["code"],
+                code_verifier=flow["verifier"],
+                timeout=TIMEOUT_SECONDS,
+                allow_redirects=False,  # the request has the client secret
+            )
+            keys = _read(metadata["jwks_uri"])
         decoded = jwt.decode(token["id_token"], KeySet.import_key_set(keys), algorithms=ALGORITHMS)
         required = {
             "iss": metadata["issuer"],
@@ -138,6 +175,8 @@ def _claims(flow: dict[str, str]) -> dict[str, Any]:
         jwt.JWTClaimsRegistry(leeway=LEEWAY_SECONDS, exp={"essential": True}, **rules).validate(
             decoded.claims
         )
+    except Failure:
+        raise
     except (requests.ConnectionError, requests.Timeout):
         raise Failure("oidc_unavailable") from None
     except Exception as error:
@@ -148,12 +187,19 @@ def _claims(flow: dict[str, str]) -> dict[str, Any]:
 
 
 def _metadata() -> dict[str, Any]:
-    """The provider's metadata, read once an hour. Raises Failure."""
-    return _read_metadata(current_app.config["OIDC_ISSUER"], int(time.monotonic() // METADATA_SECONDS))
+    """The provider's metadata, read once an hour, after a failure every FAILURE_SECONDS. Raises Failure."""
+    issuer = current_app.config["OIDC_ISSUER"]
+    metadata, valid_until = _known.get(issuer, (None, 0.0))
+    if time.monotonic() >= valid_until:
+        with _call():
+            metadata = _read_metadata(issuer)
+        _known[issuer] = metadata, time.monotonic() + (METADATA_SECONDS if metadata else FAILURE_SECONDS)
+    if metadata is None:
+        raise Failure("oidc_unavailable")
+    return metadata
 
 
-@lru_cache(4)
-def _read_metadata(issuer: str, hour: int) -> dict[str, Any]:
+def _read_metadata(issuer: str) -> dict[str, Any] | None:
     import requests
 
     try:
@@ -162,10 +208,8 @@ def _read_metadata(issuer: str, hour: int) -> dict[str, Any]:
         names = ("issuer", "authorization_endpoint", "token_endpoint", "jwks_uri")
         known = {name: str(metadata[name]) for name in names}
     except (requests.RequestException, ValueError, KeyError, TypeError):
-        raise Failure("oidc_unavailable") from None
-    if known["issuer"].rstrip("/") != issuer:
-        raise Failure("oidc_unavailable")
-    return known
+        return None
+    return known if known["issuer"].rstrip("/") == issuer else None
 
 
 def _read(url: str) -> Any:

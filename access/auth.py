@@ -48,9 +48,10 @@ def _candidate_key(text: str) -> CandidateKey:
 def _sign_in(secret: str) -> ApiToken:
     """The token that acts for the sign-in with this secret, with the scope of the person's role."""
     console.require_console()
-    with guesses.lookup(secret):
-        token = SignIn.authenticate(secret)
-        if token is None:
+    token = SignIn.authenticate(secret)
+    if token is None:
+        # Only a made-up secret is a guess, not that of a browser that was signed out.
+        with guesses.lookup("" if SignIn.was_issued(secret) else secret):
             raise Unauthenticated()
     token.sign_in.record_use()
     return token

@@ -1,6 +1,7 @@
 """Count wrong credentials by network, and lock a network at its limit, except for credentials accepted from it before.
 
-Every lookup of a credential runs within `lookup(credential)`, whichever part of the request contains the credential.
+Every lookup of a credential runs within `lookup(credential)` or `lookup_secret(secret)`, whichever part of the request
+contains it.
 """
 
 import threading
@@ -62,6 +63,16 @@ def lookup(credential: str) -> Iterator[None]:
         guesses.record_wrong(sender, networks)
         raise
     guesses.accepted.add(sender)
+
+
+@contextmanager
+def lookup_secret(secret: str) -> Iterator[None]:
+    """Like `lookup`, for 256 random bits, which nobody guesses: valid ones are accepted in a locked network too."""
+    try:
+        yield
+    except WRONG_CREDENTIAL:
+        with lookup(secret):
+            raise
 
 
 class Guesses:

@@ -18,6 +18,7 @@ from config import is_local_url
 
 DEFAULT, INGEST, WEBHOOK_TESTS = "RATELIMIT_DEFAULT", "RATELIMIT_INGEST", "RATELIMIT_WEBHOOK_TESTS"
 SIGN_IN_MAILS = "RATELIMIT_SIGN_IN_MAILS"
+SIGN_INS_PER_NETWORK = 20  # times the limit of one mailbox
 HEADERS = ("Authorization", "X-API-Key")
 
 
@@ -64,6 +65,13 @@ def count(setting: str, row_id: Any, allowance: int = 1) -> None:
     """Count an operation against the row's own limit, multiplied by `allowance`. Raises TooManyRequests."""
     if limiter := current_app.extensions.get("rate_limiter"):
         limiter.count(setting, str(row_id), allowance)
+
+
+def count_sign_in() -> None:
+    """Count an attempt to sign in against the limits of the client's networks. Raises TooManyRequests."""
+    for network in networks_of(request.remote_addr or ""):
+        name = f"{request.endpoint} {network.name}"
+        count(SIGN_IN_MAILS, name, SIGN_INS_PER_NETWORK * network.allowance)
 
 
 def register(app: Flask) -> None:

@@ -141,17 +141,22 @@ def get_me():
 
     The API token or candidate key that the request is authenticated with. Use it to check a credential.
     """
-    is_reviewer = isinstance(caller, ApiToken)
+    return caller_response(caller)
+
+
+def caller_response(row):
+    """An ApiToken or a CandidateKey, as its holder sees it."""
+    is_reviewer = isinstance(row, ApiToken)
     return {
         "kind": "reviewer" if is_reviewer else "candidate",
-        "id": caller.id,
-        "name": caller.name if is_reviewer else caller.candidate_name,
-        "org_id": caller.organization_id,
-        "org_name": caller.organization.name if is_reviewer else caller.organization.shown_name,
-        "scopes": caller.scopes if is_reviewer else [],
-        "person": caller.person if is_reviewer else None,
-        "assessment_id": None if is_reviewer else caller.assessment_id,
-        "expires_at": caller.expires_at,
+        "id": row.id,
+        "name": row.name if is_reviewer else row.candidate_name,
+        "org_id": row.organization_id,
+        "org_name": row.organization.name if is_reviewer else row.organization.shown_name,
+        "scopes": row.scopes if is_reviewer else [],
+        "person": row.person if is_reviewer else None,
+        "assessment_id": None if is_reviewer else row.assessment_id,
+        "expires_at": row.expires_at,
     }
 
 

@@ -1,18 +1,16 @@
 """Signing in to the console, and out (docs/sign-in.md)."""
 
-from flask import after_this_request
+from flask import after_this_request, current_app
 
 from access import audit, auth, caller, console, guesses, rate_limits, refuses
-from access.addresses import networks_of
 from access.counters import fingerprint
 from blueprints import Blueprint, or_not_found, setting
+from blueprints.org import caller_response
 from errors import ForeignOrigin, SignInExpired, Unauthenticated, invalid
 from models import ApiToken, SignIn, SignInGrant
 from rules import sign_ins
 from rules.mail_addresses import mailbox
 from schemas import sign_in as schemas
-
-NETWORK_ALLOWANCE = 20  # times the limit of one mailbox
 
 blp = Blueprint(
     "Sign-in", __name__, description="Sign in to the console in a browser. Programs send a token."
@@ -24,15 +22,18 @@ blp = Blueprint(
 def get_sign_in_methods():
     """List the ways to sign in
 
-    Only those that are set up, and whether this request is signed in already. Signing in needs https, or a service on
-    the same machine.
+    Only those that are set up, and who is signed in already. Signing in needs https, or a service on the same machine.
     """
-    ways = {"oidc": setting("OIDC_ISSUER"), "mail": setting("SMTP_URL"), "token": True}
+    ways = {
+        "oidc": "oidc" in current_app.blueprints and setting("OIDC_ISSUER"),
+        "mail": setting("SMTP_URL"),
+        "token": True,
+    }
     return {
         "methods": [name for name, is_set_up in ways.items() if is_set_up],
         "https_required": not sign_ins.is_possible_at(setting("BASE_URL")),
         "console_url": f"{setting('BASE_URL')}/console",
-        "is_signed_in": _is_signed_in(),
+        "me": _me(),
     }
 
 
@@ -46,8 +47,7 @@ def request_sign_in_mail(data):
     The link works once, for 15 minutes. The response does not reveal whether there is such a person.
     """
     address = mailbox(data["email"])
-    network = networks_of(audit.origin()["came_from"] or "")[0].name
-    rate_limits.count(rate_limits.SIGN_IN_MAILS, f"network {network}", NETWORK_ALLOWANCE)
+    rate_limits.count_sign_in()
     rate_limits.count(rate_limits.SIGN_IN_MAILS, fingerprint(address))
     SignInGrant.request_mail(address)
     return {"ok": True}
@@ -61,23 +61,21 @@ def request_sign_in_mail(data):
 def create_sign_in(data):
     """Sign in
 
-    Sets a cookie for 12 hours. With a `grant` of a mailbox that several organizations have, the response has `choices`:
-    repeat the request with one's `personId`.
+    Sets a cookie for 12 hours. With a `grant` alone, the response has `choices`, the people with its mailbox, and the
+    grant is not used up: repeat the request with the `personId` of one.
     """
     if "token" in data:
         row, secret = SignIn.start(_token(data["token"]), "token", **audit.origin())
     else:
         grant = _grant(data["grant"])
-        people = grant.people()
-        if "person_id" in data:
-            people = [person for person in people if person.id == data["person_id"]]
-            if not people:
-                raise invalid("personId", "No such active person with this mailbox.")
+        people = {person.id: person for person in grant.people()}
         if not people:
             raise SignInExpired()
-        if len(people) > 1:
-            return {"sign_in": None, "choices": [_choice(person) for person in people]}
-        row, secret = grant.use(people[0], **audit.origin())
+        if "person_id" not in data:
+            return {"sign_in": None, "choices": [_choice(person) for person in people.values()]}
+        if data["person_id"] not in people:
+            raise invalid("personId", "No such active person with this mailbox.")
+        row, secret = grant.use(people[data["person_id"]], **audit.origin())
     if replaced := SignIn.authenticate(console.presented_secret()):
         replaced.sign_in.end(**audit.origin())
     after_this_request(lambda response: console.set_cookie(response, secret))
@@ -123,12 +121,11 @@ def sign_out_everywhere():
     return {"ended": ended}
 
 
-def _is_signed_in():
+def _me():
     try:
-        auth.authenticate(ApiToken)
+        return caller_response(auth.authenticate(ApiToken))
     except (ForeignOrigin, Unauthenticated):
-        return False
-    return True
+        return None
 
 
 def _token(text):
@@ -140,7 +137,7 @@ def _token(text):
 
 
 def _grant(text):
-    with guesses.lookup(text):
+    with guesses.lookup_secret(text):
         grant = SignInGrant.find(text)
         if grant.is_for_one_browser and not console.has_grant(text):
             raise SignInExpired()
@@ -148,7 +145,8 @@ def _grant(text):
 
 
 def _choice(person):
-    return {"person_id": person.id, "org_name": person.organization.name, "role": person.role}
+    shown = {"email": person.email, "org_name": person.organization.name, "role": person.role}
+    return {"person_id": person.id} | shown
 
 
 def _shown(row, is_current):

@@ -75,10 +75,10 @@ function showFrame() {
   fill(who, h("span", { class: "quiet" }, `${name} · ${me.orgName}`), signOut);
 }
 
-/** Who is signed in, or null. `/v1/me` alone would do, but browsers report its status 401 as an error. */
+/** Who is signed in, or null. Browsers would report the status 401 of `/v1/me` as an error. */
 async function loadMe(signal) {
-  const { isSignedIn } = await api.get("/v1/sign-in", { signal });
-  return isSignedIn ? api.get("/v1/me", { signal }) : null;
+  const { me } = await api.get("/v1/sign-in", { signal });
+  return me;
 }
 
 /** Sign in, then return to this page. */
@@ -154,7 +154,7 @@ async function showSignIn(query, signal) {
   const page = await load("sign_in");
   if (signal.aborted) return;
   newMain("sign_in");
-  await page.show(main, {}, { query, go, setTitle, isSignedIn: () => show() });
+  await page.show(main, {}, { query, go, setTitle });
 }
 
 function showMissing() {

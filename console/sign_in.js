@@ -37,9 +37,7 @@ export async function show(main, params, { query, go, setTitle }) {
   fill(card, h("h1", { tabindex: "-1" }, t("signIn.title")), body);
   const error = query.get("error");
   if (grant) {
-    fill(body, confirmGrant(body, grant, enter, go));
-    // A grant of the company's account works in this browser only. Others wait for a click.
-    if (grant.startsWith(BROWSER_GRANT)) body.querySelector("button").click();
+    await showGrant(body, grant, enter, go);
   } else {
     await loaded(body, () => api.get("/v1/sign-in"), (ways) => [error && oidcError(error), waysToSignIn(ways, enter)]);
     if (error) history.replaceState(null, "", "#/sign-in");
@@ -90,7 +88,7 @@ function notice(title, ...content) {
   return h("div", { class: "notice bad", role: "alert" }, h("strong", {}, title), h("p", {}, ...content));
 }
 
-const OIDC_ERRORS = ["unavailable", "state", "denied", "invalid", "unverified", "domain", "unknown"];
+const OIDC_ERRORS = ["limited", "unavailable", "state", "denied", "invalid", "unverified", "domain", "unknown"];
 
 function oidcError(code) {
   const name = code.replace("oidc_", "");
@@ -134,26 +132,58 @@ function form({ content, action, save, done }) {
   return element;
 }
 
-/** A mailed link signs in after a click, so that a program that opens the links of mails does not use it up. */
-function confirmGrant(body, grant, enter, go) {
-  const run = async (personId) => {
-    try {
-      const { choices } = await api.post("/v1/sign-in", personId ? { grant, personId } : { grant });
-      if (choices.length) fill(body, organizations(choices, run));
-      else enter();
-    } catch (error) {
-      const again = h("button", { type: "button", class: "secondary", onclick: () => go("/sign-in", { replace: true }) }, t("signIn.again"));
-      fill(body, failure(error, error.status === 410 ? null : () => run(personId)), error.status === 410 && again);
+/**
+ * Whom a grant signs in, before it does: somebody else may have sent the link, and a program that opens the links of
+ * mails must not use it up.
+ */
+function showGrant(body, grant, enter, go) {
+  const signIn = (personId) => loaded(body, () => redeem(grant, personId), ({ expired }) => (expired ? again(expired, go) : enter()));
+  const load = () => Promise.all([redeem(grant), api.get("/v1/sign-in")]);
+  return loaded(body, load, ([{ expired, choices }, { me }]) => {
+    if (expired) return again(expired, go);
+    const isOther = me && !choices.some(({ personId }) => personId === me.person?.id);
+    // A grant of the company's account works only in the browser that asked for it.
+    if (grant.startsWith(BROWSER_GRANT) && choices.length === 1 && !isOther) {
+      signIn(choices[0].personId);
+      return null;
     }
-  };
-  const button = h("button", { type: "button", class: "primary", onclick: () => run() }, t("signIn.signIn"));
-  return [h("p", {}, t("signIn.linkOpened")), h("div", { class: "actions" }, button)];
+    return [isOther && signedInAs(me), people(choices, signIn)];
+  });
 }
 
-function organizations(choices, run) {
-  const id = newId("organizations");
+/** The response, or `{expired: error}`. */
+async function redeem(grant, personId) {
+  try {
+    return await api.post("/v1/sign-in", { grant, personId });
+  } catch (error) {
+    if (error.status !== 410) throw error;
+    return { expired: error };
+  }
+}
+
+function again(expired, go) {
+  const button = h("button", { type: "button", class: "secondary", onclick: () => go("/sign-in", { replace: true }) }, t("signIn.again"));
+  return [failure(expired, null), button];
+}
+
+function signedInAs(me) {
+  const text = t("signIn.otherText", { name: me.person?.email ?? me.name, organization: me.orgName });
+  return h("div", { class: "notice warn" }, h("strong", {}, t("signIn.otherTitle")), h("p", {}, text));
+}
+
+function people(choices, signIn) {
+  const id = newId("people");
   const buttons = choices.map(({ personId, orgName, role }) =>
-    h("li", {}, h("button", { type: "button", class: "secondary", onclick: () => run(personId) }, orgName), h("span", { class: "quiet" }, role)),
+    h(
+      "li",
+      {},
+      h("button", { type: "button", class: "primary", onclick: () => signIn(personId) }, t("signIn.signInTo", { organization: orgName })),
+      h("span", { class: "quiet" }, t(`people.roles.${role}`)),
+    ),
   );
-  return [h("h2", { id }, t("signIn.choose")), h("ul", { class: "organizations", "aria-labelledby": id }, buttons)];
+  return [
+    h("p", { id }, h("strong", {}, t("signIn.signsIn", { email: choices[0].email }))),
+    h("p", {}, t("signIn.notYours")),
+    h("ul", { class: "organizations", "aria-labelledby": id }, buttons),
+  ];
 }

@@ -58,6 +58,11 @@ class SignIn(Model, RecordsUse):
         return None
 
     @classmethod
+    def was_issued(cls, secret: str) -> bool:
+        """Return whether it is the secret of a sign-in, even of one that has ended."""
+        return cls.select().where(cls.fingerprint == sign_ins.fingerprint(secret)).exists()
+
+    @classmethod
     def of(cls, caller: ApiToken) -> Query:
         """The valid sign-ins of the caller's person, or those with a service's token."""
         now = clock.now()

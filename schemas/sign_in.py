@@ -7,6 +7,7 @@ from rules.sign_ins import METHODS
 from schemas import members
 from schemas.base import Body, Schema, shape
 from schemas.fields import Choice, Email, Flag, Id, Integer, ListOf, Nested, String
+from schemas.org import Me
 from schemas.timestamps import Timestamp
 
 _METHOD = "`oidc`: at the OpenID provider. `mail`: with a mailed link. `token`: with an API token."
@@ -18,7 +19,7 @@ class SignInMethods(Schema):
     methods = ListOf(Choice(METHODS, _METHOD), "Ways that are set up.", example=["mail", "token"])
     https_required = Flag("Whether signing in is refused because BASE_URL is not https.", example=False)
     console_url = String("The console's address.", example="https://assess.example.com/console")
-    is_signed_in = Flag("Whether this request has a valid sign-in or API token.", example=False)
+    me = Nested(Me, "Caller, if this request has a valid sign-in or API token: as `GET /v1/me`.", null=True)
 
 
 class SignInMailRequest(Body):
@@ -34,7 +35,7 @@ class NewSignIn(Body):
 
     token = String("API token.", max=255, example="psk_live_...")
     grant = String("Secret in the address of a mailed link, after `grant=`.", max=255, example="pss_...")
-    person_id = Id("With a `grant` for several organizations: the person to sign in as.")
+    person_id = Id("With a `grant`: the person to sign in as, of its `choices`.")
 
     @ma.validates_schema
     def _require_one(self, data, **kwargs):
@@ -57,15 +58,16 @@ class SignInChoice(Schema):
     """A person with the mailbox."""
 
     person_id = Id("Person id.")
+    email = String("Email address.", example="bob@example.com")
     org_name = members.ORG_NAME
     role = Choice(ROLES, "Role in that organization.", example="reviewer")
 
 
 SignInResult = shape(
     "SignInResult",
-    "The sign-in, or the people to choose from; then the grant is not used up.",
-    sign_in=Nested(SignIn, "The new sign-in; null if there is a choice to make.", null=True),
-    choices=ListOf(SignInChoice, "People with the mailbox, if there are several."),
+    "The sign-in, or the people to choose from.",
+    sign_in=Nested(SignIn, "The new sign-in; null without a `personId`.", null=True),
+    choices=ListOf(SignInChoice, "People with the mailbox of a `grant`, one of each organization."),
 )
 SignIns = shape("SignIns", "Your valid sign-ins.", sign_ins=ListOf(SignIn, "Sign-ins, oldest first."))
 SignedOut = shape("SignedOut", "The sign-in has ended.", ok=Flag("Always true.", example=True))

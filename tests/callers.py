@@ -64,3 +64,11 @@ class Caller:
     def request(self, method: str, path: str, headers: Any = None, **options: Any) -> TestResponse:
         options.setdefault("buffered", True)
         return self.client.open(path, method=method, headers=self.headers | (headers or {}), **options)
+
+
+def use_grant(caller: Caller, grant: str) -> TestResponse:
+    """Sign in with a grant, as its first person."""
+    shown = caller.post("/v1/sign-in", {"grant": grant})
+    if shown.status_code != 200:
+        return shown
+    return caller.post("/v1/sign-in", {"grant": grant, "personId": shown.json["choices"][0]["personId"]})

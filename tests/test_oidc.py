@@ -1,22 +1,22 @@
 """Signing in at an OpenID provider, against oidc-provider-mock in a process of its own."""
 
-import json
-import socket
-import subprocess
-import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
 import requests
 from authlib.oauth2.rfc7636 import create_s256_code_challenge
-from callers import CONSOLE_HEADERS, Caller
+from callers import CONSOLE_HEADERS, Caller, use_grant
 from factories import make_person
 
 import oidc
+from access.counters import Counters
+from access.rate_limits import RateLimiter
 from models import SignInGrant
 from rules.mail_addresses import is_exact
 from tests.live.service import wait_until
-from tools.scripts.run_with_parent import with_parent
+from tests.oidc_provider import provider
 
 EMAIL = "bob@people.example"
 USERS = (
@@ -32,25 +32,8 @@ USERS = (
 
 @pytest.fixture(scope="module")
 def issuer():
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
-    users = [part for user in USERS for part in ("--user-claims", json.dumps(user))]
-    command = [sys.executable, "-m", "oidc_provider_mock", "-p", str(port), *users]
-    process = subprocess.Popen(with_parent(command), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    address = f"http://127.0.0.1:{port}"
-    try:
-        wait_until(lambda: is_up(address), "The provider does not start.")
-        yield address
-    finally:
-        process.kill()
-        process.wait()
-
-
-def is_up(address):
-    try:
-        return requests.get(f"{address}/.well-known/openid-configuration", timeout=1).ok
-    except requests.RequestException:
-        return False
+    with provider(*USERS) as issuer:
+        yield issuer
 
 
 @pytest.fixture
@@ -59,7 +42,7 @@ def browser(app, issuer, organization, monkeypatch):
     settings = {"OIDC_ISSUER": issuer, "OIDC_CLIENT_ID": "proofstone", "OIDC_CLIENT_SECRET": "a-secret"}
     for name, value in (settings | {"OIDC_ALLOWED_DOMAINS": ("people.example",)}).items():
         monkeypatch.setitem(app.config, name, value)
-    oidc._read_metadata.cache_clear()
+    oidc._known.clear()
     return Caller(app, **CONSOLE_HEADERS)
 
 
@@ -88,10 +71,10 @@ def answer(browser, query):
 def test_a_person_signs_in_once_with_their_account(browser):
     passed = answer(browser, authorize(browser))
     assert passed["grant"].startswith("psb_")
-    response = browser.post("/v1/sign-in", {"grant": passed["grant"]})
+    response = use_grant(browser, passed["grant"])
     assert response.json["signIn"]["method"] == "oidc"
     assert browser.get("/v1/me").json["person"]["email"] == EMAIL
-    assert browser.post("/v1/sign-in", {"grant": passed["grant"]}).status_code == 410
+    assert use_grant(browser, passed["grant"]).status_code == 410
 
 
 @pytest.mark.parametrize(("sub", "code"), [
@@ -141,8 +124,8 @@ def test_an_address_with_a_grant_signs_in_nobody_else(browser, app):
     """Otherwise somebody could sign others in to their own account, with a link."""
     passed = answer(browser, authorize(browser))
     other = Caller(app, **CONSOLE_HEADERS)
-    assert other.post("/v1/sign-in", {"grant": passed["grant"]}).status_code == 410
-    assert browser.post("/v1/sign-in", {"grant": passed["grant"]}).status_code == 200
+    assert use_grant(other, passed["grant"]).status_code == 410
+    assert use_grant(browser, passed["grant"]).status_code == 200
 
 
 def test_a_code_works_once(browser, app):
@@ -157,6 +140,38 @@ def test_a_code_works_once(browser, app):
 def test_a_refusal_of_the_provider_is_passed_on(browser):
     state = authorize(browser)["state"]
     assert answer(browser, {"state": state, "error": "access_denied"}) == {"error": "oidc_denied"}
+
+
+def test_attempts_are_limited_by_network(browser, app, monkeypatch):
+    """With a page that says so: a browser shows what it gets."""
+    limiter = RateLimiter(app.config | {"RATELIMIT_SIGN_IN_MAILS": "1 per hour"}, Counters(None))
+    monkeypatch.setitem(app.extensions, "rate_limiter", limiter)
+    for path in ("/sign-in/oidc", "/sign-in/oidc/callback"):
+        locations = [browser.get(path).headers["Location"] for _ in range(21)]
+        assert not any("oidc_limited" in location for location in locations[:20])
+        assert locations[20].endswith("/console#/sign-in?error=oidc_limited")
+
+
+def test_a_silent_provider_holds_a_quarter_of_the_threads(browser, app, monkeypatch):
+    """And others only until it was found to be unavailable."""
+    is_over, reads = threading.Event(), []
+
+    def read(url):
+        reads.append(url)
+        is_over.wait(30)
+        raise requests.Timeout
+
+    monkeypatch.setattr(oidc, "_read", read)
+    monkeypatch.setattr(oidc, "WAIT_SECONDS", 0.01)
+    with ThreadPoolExecutor() as threads:
+        waiting = [
+            threads.submit(Caller(app).get, "/sign-in/oidc") for _ in range(app.config["WEB_THREADS"] // 4)
+        ]
+        wait_until(lambda: len(reads) == len(waiting), "The requests do not wait for the provider.")
+        assert browser.get("/sign-in/oidc").headers["Location"].endswith("?error=oidc_unavailable")
+        is_over.set()
+    assert browser.get("/sign-in/oidc").headers["Location"].endswith("?error=oidc_unavailable")
+    assert len(reads) == len(waiting)
 
 
 @pytest.mark.parametrize("address", ["http://127.0.0.1:9", "{issuer}/nowhere"])

@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 import pytest
-from callers import Caller
+from callers import Caller, use_grant
 from factories import make_organization, make_person
 from response_checks import body_of, refusal
 
@@ -175,7 +175,7 @@ def test_signing_out_here_and_everywhere(app, signed_in, bob):
 
 def test_a_grant_signs_in_once(page, bob):
     secret = grant_for(bob.address)
-    assert body_of(page.post("/v1/sign-in", {"grant": secret}), 200)["signIn"]["method"] == "mail"
+    assert body_of(use_grant(page, secret), 200)["signIn"]["method"] == "mail"
     assert refusal(page.post("/v1/sign-in", {"grant": secret})) == (410, "sign_in_expired")
     assert refusal(page.post("/v1/sign-in", {"grant": "pss_wrong"})) == (410, "sign_in_expired")
 
@@ -185,6 +185,20 @@ def test_a_grant_expires(clock, page, bob):
     clock.fixed += timedelta(minutes=15)
     assert refusal(page.post("/v1/sign-in", {"grant": secret})) == (410, "sign_in_expired")
     assert SignInGrant.delete_expired() == 1
+
+
+def test_a_grant_names_the_person_before_it_signs_in(page, bob):
+    """Somebody else may have sent the link."""
+    secret = grant_for(bob.address)
+    shown = page.post("/v1/sign-in", {"grant": secret})
+    assert body_of(shown, 200) == {
+        "signIn": None,
+        "choices": [
+            {"personId": str(bob.id), "email": bob.email, "orgName": "Acme", "role": "reviewer"},
+        ],
+    }
+    assert "Set-Cookie" not in shown.headers
+    assert use_grant(page, secret).status_code == 200
 
 
 def test_a_mailbox_of_several_organizations_is_a_choice(page, bob):
@@ -212,7 +226,7 @@ def test_a_mail_has_the_only_copy_of_the_secret(app, worker, page, bob):
     address, secret = link.split("#/sign-in?grant=")
     assert address == "http://localhost:8000/console"
     assert SignInGrant.select().count() == 1
-    assert page.post("/v1/sign-in", {"grant": secret}).status_code == 200
+    assert use_grant(page, secret).status_code == 200
 
 
 @pytest.mark.any_database
@@ -226,14 +240,14 @@ def test_plain_http_is_refused_except_on_this_machine(app, monkeypatch, page, ur
 
 
 @pytest.mark.any_database
-def test_the_ways_to_sign_in_say_whether_the_request_is_signed_in(app, bob, reviewer, candidate, page):
+def test_the_ways_to_sign_in_say_who_is_signed_in(app, bob, reviewer, candidate, page):
     """So that a page can ask without an error in the browser's log."""
-    assert reviewer.get("/v1/sign-in").json["isSignedIn"] is True
-    assert by_cookie(app, bob).get("/v1/sign-in").json["isSignedIn"] is True
+    for caller in (reviewer, by_cookie(app, bob)):
+        assert caller.get("/v1/sign-in").json["me"] == caller.get("/v1/me").json
     foreign = by_cookie(app, bob, **{"Sec-Fetch-Site": "cross-site"})
     wrong = Caller(app, Authorization="Bearer psk_live_wrong")
     for caller in (page, foreign, wrong, candidate, with_cookie(app, f"{COOKIE}=pss_wrong")):
-        assert caller.get("/v1/sign-in").json["isSignedIn"] is False
+        assert caller.get("/v1/sign-in").json["me"] is None
 
 
 def test_mails_and_made_up_grants_are_limited(limited, bob):
@@ -246,8 +260,40 @@ def test_mails_and_made_up_grants_are_limited(limited, bob):
     assert guesses == [410] * 5 + [429]
 
 
+def test_a_wide_network_does_not_evade_the_limit_of_mails(limited):
+    app = limited(RATELIMIT_SIGN_IN_MAILS="1 per hour", TRUSTED_PROXIES="1")
+    senders = [Caller(app, **ORIGIN, **{"X-Forwarded-For": f"2001:db8:0:{n:x}::1"}) for n in range(81)]
+    bodies = [{"email": f"{n}@example.com"} for n in range(81)]
+    statuses = [
+        sender.post("/v1/sign-in/mail", body).status_code
+        for sender, body in zip(senders, bodies, strict=True)
+    ]
+    assert statuses == [202] * 80 + [429]
+
+
 def test_a_sign_in_has_its_own_limit(limited, bob):
     limited_app = limited(RATELIMIT_DEFAULT="2 per minute")
     one, other = by_cookie(limited_app, bob), by_cookie(limited_app, bob)
     assert [one.get("/v1/me").status_code for _ in range(3)] == [200, 200, 429]
     assert other.get("/v1/me").status_code == 200
+
+
+def test_a_browser_that_was_signed_out_does_not_guess(limited, bob):
+    """Otherwise an office whose browsers are signed out everywhere would be locked."""
+    app = limited(RATELIMIT_REFUSED="2 per hour")
+    browsers = [by_cookie(app, bob) for _ in range(3)]
+    SignIn.end_of_person(bob)
+    assert [browser.get("/v1/me").status_code for browser in browsers] == [401] * 3
+    made_up = [with_cookie(app, f"{COOKIE}={sign_ins.generate()}") for _ in range(3)]
+    assert [browser.get("/v1/me").status_code for browser in made_up] == [401, 401, 429]
+
+
+def test_people_sign_in_from_a_locked_network(limited, bob):
+    """Nobody can guess the secret of a link or a cookie."""
+    app = limited(RATELIMIT_REFUSED="1 per hour")
+    page = Caller(app, **ORIGIN)
+    made_up = [{"grant": sign_ins.generate()} for _ in range(2)]
+    assert [page.post("/v1/sign-in", body).status_code for body in made_up] == [410, 429]
+    response = use_grant(page, grant_for(bob.address))
+    signed_in = with_cookie(app, response.headers["Set-Cookie"].split(";")[0])
+    assert signed_in.get("/v1/me").status_code == 200

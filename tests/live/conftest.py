@@ -14,7 +14,10 @@ from tests.live.service import Service
 
 WORKER = os.environ.get("PYTEST_XDIST_WORKER", "main")
 # On SQLite these are slow tests; PostgreSQL, which allows more concurrency, is enough for the quick suite.
-QUICK_ON_POSTGRESQL = ("test_candidate_client.py", "test_concurrency.py", "test_idempotency.py")
+QUICK_ON_POSTGRESQL = (
+    *("test_candidate_client.py", "test_concurrency.py", "test_idempotency.py"),
+    "test_sign_in.py",
+)
 # The memory of the web process: on SQLite it includes the database's.
 ON_SQLITE_ONLY = ("test_memory.py",)
 

@@ -14,6 +14,8 @@ from web.log_masking import MaskingFormatter, masked
         ("pst-abcd-efgh", "pst-abcd-****"),
         ("Bearer psk_live_" + "0aZ" * 12 + ",", "Bearer psk_live_****,"),
         ("secret=whsec_" + "aZ+/" * 10 + "aZ0=", "secret=whsec_****"),
+        ("grant=pss_" + "aZ-_" * 10 + "aZ0", "grant=pss_****"),
+        ("grant=psb_" + "aZ-_" * 10 + "aZ0", "grant=psb_****"),
     ],
 )
 def test_the_secret_part_is_masked(text, expected):

@@ -59,7 +59,7 @@ def test_an_unknown_address_says_so(open_console, team, address):
     visit = open_console(team, address)
     assert visit.heading() == "Not found"
     paths = [url.removeprefix(visit.address) for url in visit.requests if "/v1/" in url]
-    assert paths == ["/v1/sign-in", "/v1/me"]
+    assert paths == ["/v1/sign-in"]
     assert visit.is_clean()
 
 
@@ -78,10 +78,10 @@ def test_the_focus_moves_to_the_heading_of_the_next_page(open_console, team):
 def test_a_service_that_cannot_be_reached_is_tried_again(open_console, team):
     visit = open_console(team)
     visit.heading()
-    visit.page.route("**/v1/me", lambda route: route.abort())
+    visit.page.route("**/v1/sign-in", lambda route: route.abort())
     visit.page.reload()
     visit.page.get_by_role("heading", name="Could not reach the service").wait_for()
-    visit.page.unroute("**/v1/me")
+    visit.page.unroute("**/v1/sign-in")
     visit.page.get_by_role("button", name="Try again").click()
     visit.page.get_by_role("heading", name="Assessments", level=1).wait_for()
     assert visit.messages.pop() == "Failed to load resource: net::ERR_FAILED"
@@ -92,7 +92,7 @@ def test_a_service_that_cannot_be_reached_is_tried_again(open_console, team):
 def test_an_answer_of_a_proxy_is_a_failure_of_the_service(open_console, team, body):
     visit = open_console(team)
     visit.heading()
-    visit.page.route("**/v1/me", lambda route: route.fulfill(status=502, body=body))
+    visit.page.route("**/v1/sign-in", lambda route: route.fulfill(status=502, body=body))
     visit.page.reload()
     visit.page.get_by_text("The service failed.").wait_for()
     assert [message for message in visit.messages if "502" not in message] == []

@@ -1,8 +1,15 @@
 """Signing in and out in a real browser, and a page of another origin that tries to use the cookie."""
 
+import re
+
 import pytest
 
 from tests.browser.conftest import Visit
+from tests.browser.console.conftest import free_port
+from tests.browser.console.test_every_page import violations
+from tests.live.client import Client
+from tests.live.service import Service
+from tests.oidc_provider import provider
 
 
 @pytest.fixture
@@ -38,9 +45,63 @@ def test_a_wrong_token_is_an_error_that_says_so(visit, site):
 
 def test_a_used_link_leaves_no_secret_in_the_address(visit, site):
     visit.page.goto(f"{visit.address}/console#/sign-in?grant=pss_wrong")
-    visit.page.get_by_role("button", name="Sign in").click()
     assert visit.shows("This sign-in link has expired or was already used.")
     assert "grant" not in visit.page.url
+
+
+def mailed_link(site, visit, email):
+    """The link that the service mails to an address."""
+    page = Client(site.port, Origin=visit.address, **{"X-Proofstone-Console": "1"})
+    assert page.post("/v1/sign-in/mail", {"email": email}).status == 202
+    for _ in ("queue", "send"):
+        site.flask("worker", "--once")
+    texts = [mail.read_text() for mail in site.mail_folder.glob("*.eml")]
+    (link,) = re.findall(r"http\S+grant=\S+", "".join(text for text in texts if email in text))
+    return link
+
+
+def add_person(team, email):
+    team.post("/v1/org/people", {"name": "Bob Sample", "email": email, "role": "reviewer"})
+
+
+def test_a_mailed_link_names_the_person_and_signs_in_after_a_click(site, visit, team):
+    add_person(team, "bob@northwind.example")
+    visit.page.goto(mailed_link(site, visit, "bob@northwind.example"))
+    assert visit.shows("This browser will be signed in as bob@northwind.example for 12 hours.")
+    assert "grant" not in visit.page.url
+    assert visit.page.context.cookies() == []
+    visit.page.get_by_role("button", name="Sign in to Northwind Traders").click()
+    assert visit.shows("Bob Sample · Northwind Traders")
+
+
+def test_a_link_of_somebody_else_says_who_is_signed_in(site, visit, team):
+    """Somebody could mail a link of their own, to have others work in their organization."""
+    sign_in(visit, team)
+    add_person(site.organization("Mallory Ltd"), "mallory@mallory.example")
+    visit.page.goto(mailed_link(site, visit, "mallory@mallory.example"))
+    assert visit.shows("This browser will be signed in as mallory@mallory.example for 12 hours.")
+    assert visit.shows("In this browser you are signed in as First token (Northwind Traders).")
+    assert violations(visit, ("light", "dark")) == []
+    assert visit.messages == []
+    visit.page.goto(f"{visit.address}/console#/todo")
+    assert visit.shows("Northwind Traders")
+
+
+def test_the_company_account_signs_in_and_returns_to_the_wanted_page(browser, tmp_path):
+    port, email = free_port(), "bob@northwind.example"
+    address = f"http://localhost:{port}"
+    with provider({"sub": "bob", "email": email, "email_verified": True}) as issuer:
+        settings = {"OIDC_ISSUER": issuer, "OIDC_CLIENT_ID": "one", "OIDC_CLIENT_SECRET": "two"}
+        with Service(tmp_path, BASE_URL=address, **settings) as service:
+            service.start(processes=1, port=port)
+            add_person(service.organization("Northwind Traders"), email)
+            visit = Visit(browser.new_context(), address)
+            visit.page.goto(f"{address}/console#/todo")
+            visit.page.get_by_role("link", name="Sign in with your company account").click()
+            visit.page.get_by_role("button", name="bob").click()
+            assert visit.shows("Bob Sample · Northwind Traders")
+            assert visit.page.url == f"{address}/console#/todo"
+            visit.page.context.close()
 
 
 def test_a_page_of_another_origin_can_do_nothing(visit, site, team):
