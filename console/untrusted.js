@@ -8,8 +8,12 @@ const HIDDEN = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}\u034f\u115f\u1160\u17b4\u17b5\u2
 const EACH_HIDDEN = new RegExp(HIDDEN, "gu");
 // A joiner within an emoji changes nothing but the emoji.
 const IN_EMOJI = /^[\p{Extended_Pictographic}\p{Emoji_Modifier}\ufe0f]$/u;
+// Those that reorder what follows. Others, such as joiners, belong to names in some languages.
+const REORDERING = /[\u202a-\u202e\u2066-\u2069]/gu;
 const JOINER = "\u200d";
 const MAX_CHARACTERS = 3_000;
+// Each is an element; a text of nothing else could stop the page for minutes.
+const MAX_ELEMENTS = 20;
 
 /**
  * A text node's worth of an untrusted text: nothing in it can reorder its surroundings, hide, or move a cursor.
@@ -41,17 +45,25 @@ export function plain(text) {
   return String(text ?? "").replace(EACH_HIDDEN, (character) => `[${nameOf(character)}]`);
 }
 
+/** A name as plain text, also within a sentence: nothing in it reorders the rest. */
+export function plainName(name) {
+  return name.replace(REORDERING, (character) => `[${nameOf(character)}]`);
+}
+
 function parts(text, lines) {
   if (!HIDDEN.test(text)) return [text];
   const found = [];
   let start = 0;
+  let rest = "";
   for (const { 0: character, index } of text.matchAll(EACH_HIDDEN)) {
     if (lines && (character === "\n" || character === "\t")) continue;
     if (character === JOINER && isInEmoji(text, index)) continue;
-    found.push(text.slice(start, index), h("span", { class: "hidden-character" }, nameOf(character)));
+    const before = text.slice(start, index);
+    if (found.length < 2 * MAX_ELEMENTS) found.push(before, h("span", { class: "hidden-character" }, nameOf(character)));
+    else rest += `${before}[${nameOf(character)}]`;
     start = index + character.length;
   }
-  return [...found, text.slice(start)];
+  return [...found, rest + text.slice(start)];
 }
 
 function isInEmoji(text, index) {
