@@ -4,7 +4,7 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.browser.console.hostile import REVERSED
+from tests.browser.console.hostile import MARKS, REVERSED
 from tests.browser.console.organization import INHERITED
 from tests.browser.console.test_report import record, submit
 from tests.browser.console.test_todo import RUBRIC
@@ -85,13 +85,15 @@ def test_very_many_files_lines_and_invisible_characters_are_shown_in_steps(candi
     assert visit.is_clean()
 
 
-def test_a_name_does_not_reorder_what_is_around_it(site, team, candidate, open_console):
+def test_a_name_does_not_change_what_is_around_it(site, team, candidate, open_console):
     assessment = team.get(f"/v1/sessions/{candidate.session_id}")["assessmentId"]
-    body = {"count": 1, "candidates": [{"name": REVERSED}]}
+    body = {"count": 1, "candidates": [{"name": REVERSED + MARKS[:100]}]}
     named = Candidate(site, team.post(f"/v1/assessments/{assessment}/keys", body)["keys"][0])
     named.complete()
     for path in (f"/assessments/{assessment}", "/todo", f"/sessions/{named.session_id}"):
         visit = open_console(team, path).settle()
         assert visit.shows("U+202E")
-        assert "\u202e" not in visit.page.locator("body").inner_text()
+        text = visit.page.locator("body").inner_text()
+        assert "\u202e" not in text
+        assert MARKS[:7] not in text
         assert visit.is_clean()
