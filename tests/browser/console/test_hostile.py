@@ -46,6 +46,16 @@ def test_an_event_opens_and_is_printed_whatever_its_id_is(team, candidate, open_
     assert visit.is_clean()
 
 
+def test_a_large_session_is_printed_and_compared(candidate, open_part):
+    for second in range(10):
+        record(candidate, event(second=second, data={"text": "x" * 900_000}))
+    visit = open_part("/print")
+    assert visit.shows("State of the record, by its seal")
+    visit.go(f"/compare/{candidate.session_id}/{candidate.session_id}")
+    assert visit.shows("Times, tests and record")
+    assert visit.is_clean()
+
+
 def test_names_that_every_object_has_are_names_like_others(candidate, open_part):
     record(candidate, event(data={"text": "Where are orders written?"}))
     named = [
