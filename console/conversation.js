@@ -118,7 +118,7 @@ function summaryOf(calls) {
   const kinds = [...Map.groupBy(calls, ({ kind }) => kind)].sort(([, one], [, other]) => other.length - one.length);
   const parts = kinds
     .slice(0, MAX_KINDS)
-    .flatMap(([kind, some], n) => [n > 0 && ", ", `${some.length} × `, untrusted(kindName(kind))]);
+    .flatMap(([kind, some], n) => [n > 0 && ", ", `${some.length} × `, kindName(kind)]);
   return [t("report.conversation.calls", { n: calls.length }), ": ", parts, kinds.length > MAX_KINDS && ", …"];
 }
 
@@ -128,7 +128,7 @@ function call(event, sessionId) {
     {},
     h("a", { href: eventLink(sessionId, event.id) }, formatClock(event.ts, { seconds: true })),
     " ",
-    untrusted(kindName(event.kind)),
+    kindName(event.kind),
     " ",
     h("code", {}, untrusted(event.summary)),
   );

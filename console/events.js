@@ -2,6 +2,7 @@
 
 import * as api from "./api.js";
 import { has, t } from "./texts.js";
+import { plain } from "./untrusted.js";
 
 const CHANGES = new Set(["file_diff", "file_create", "file_delete"]);
 const LANES_OF_ACTORS = new Map([
@@ -51,9 +52,9 @@ function read(lines, events) {
   }
 }
 
-/** The name of a kind; an unknown one is shown as the client sent it. */
+/** The name of a kind; an unknown one as the client sent it, in quotation marks, since it can be `Command`. */
 export function kindName(kind) {
-  return has(`report.kinds.${kind}`) ? t(`report.kinds.${kind}`) : kind;
+  return has(`report.kinds.${kind}`) ? t(`report.kinds.${kind}`) : t("report.otherKind", { kind: plain(kind) });
 }
 
 /** The lane of an event, or null. `verifications` are those of the analytics, by event id. */

@@ -100,7 +100,7 @@ function eventView(event, report) {
     [t("report.detail.size"), t("report.bytes", { n: event.sizeBytes.toLocaleString("en") })],
   ];
   return [
-    h("div", { class: "event-detail-head" }, h("h3", {}, untrusted(kindName(event.kind))), copyLink(event, report)),
+    h("div", { class: "event-detail-head" }, h("h3", {}, kindName(event.kind)), copyLink(event, report)),
     h("p", { class: "event-detail-summary" }, untrusted(event.summary)),
     h(
       "dl",

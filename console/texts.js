@@ -570,6 +570,7 @@ const texts = {
     witness: "Only witnesses: recorded by {channel}, and counted elsewhere",
     witnessMark: "witness",
     channels: { client: "the candidate's client", proxy: "the model proxy", "http-hook": "the agent's hooks", otlp: "the agent's telemetry" },
+    otherKind: "“{kind}”",
     actors: { human: "The candidate", ai: "An agent", system: "The client itself" },
     attributions: { likely_ai: "Likely an agent", likely_human: "Likely by hand", ai_revised_by_human: "An agent, revised by hand", mixed: "Agent and hand, mixed" },
     kinds: {

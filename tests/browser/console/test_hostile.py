@@ -62,12 +62,13 @@ def test_names_that_every_object_has_are_names_like_others(candidate, open_part)
         event("file_diff", n, actor={"type": name}, data={"path": name})
         for n, name in enumerate(INHERITED, 1)
     ]
-    record(candidate, *named, *(event(name, 9) for name in INHERITED))
+    kinds = (*INHERITED, "Command", "\u202eCommand")
+    record(candidate, *named, *(event(kind, 9) for kind in kinds))
     visit = open_part()
-    assert visit.shows("9 of 9 events")
+    assert visit.shows("11 of 11 events")
     visit.page.get_by_role("tab", name="Conversation").click()
-    summary = visit.page.locator("summary", has_text="8 actions").inner_text()
-    assert [summary.count(name) for name in ("Change", *INHERITED)] == [1] * 5
+    summary = visit.page.locator("summary", has_text="10 actions").inner_text()
+    assert [summary.count(f"“{kind}”".replace("\u202e", "[U+202E]")) for kind in kinds] == [1] * 6
     assert visit.is_clean()
 
 
