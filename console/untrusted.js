@@ -53,6 +53,9 @@ export function plainName(name) {
   return name.replace(UNSAFE_IN_NAME, (character) => `[${nameOf(character)}]`);
 }
 
+/** A name as an element: as `plainName`, and the direction of its script stays within it. */
+export const shownName = (name) => h("bdi", { class: "untrusted" }, plainName(name));
+
 function parts(text, lines) {
   if (!HIDDEN.test(text)) return [text];
   const found = [];

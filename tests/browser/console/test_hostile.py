@@ -108,3 +108,12 @@ def test_a_name_does_not_change_what_is_around_it(site, team, candidate, open_co
         assert "\u202e" not in text
         assert MARKS[:7] not in text
         assert visit.is_clean()
+
+
+def test_a_name_keeps_the_joiners_of_its_language(site, team, assessment, open_console):
+    name = "رضا\u200cپور"
+    body = {"count": 1, "candidates": [{"name": name}]}
+    candidate = Candidate(site, team.post(f"/v1/assessments/{assessment['id']}/keys", body)["keys"][0])
+    for path in ("", "/score", "/print"):
+        visit = open_console(team, f"/sessions/{candidate.session_id}{path}")
+        visit.page.locator("main bdi", has_text=name).first.wait_for()
