@@ -60,7 +60,9 @@ def get_timeline(query, session_id):
     channels recorded the same call, each has an event; `counts` is true for one of them.
     """
     session = find(Session, session_id)
-    filters = {name: query.get(name) for name in ("kind", "without", "source", "actor", "channel")}
+    filters = {
+        name: query.get(name) for name in ("kind", "without", "event_id", "source", "actor", "channel")
+    }
     full, latest_first = query["detail"] == "full", query["order"] == "desc"
     result = timeline.page(session, query["limit"], _cursor(query), full, latest_first, **filters)
     return {"events": [_event(event) for event in result.events], "next": result.next}

@@ -3,6 +3,9 @@
 const ROOT = document.documentElement.dataset.root;
 const TIMEOUT_MS = 30_000;
 const PAGE_SIZE = 200;
+// Of one session's reads: of those of a large session, the service runs one, lets one wait, and refuses others.
+const READS_AT_ONCE = 2;
+const SESSION = /^\/v1\/sessions\/./;
 
 /** A refusal, or a failure to reach the service (`status` 0). `details`, or `entries` in conflicts, is a list of `{path, message}`. */
 export class ApiError extends Error {
@@ -19,7 +22,22 @@ export const signedOut = new EventTarget();
 
 /** The response's body. `query` members that are null, undefined or "" are left out; a list is repeated. */
 export function get(path, { query, signal } = {}) {
-  return json("GET", path + queryString(query), { signal });
+  const read = () => json("GET", path + queryString(query), { signal });
+  return SESSION.test(path) ? inTurn(read) : read();
+}
+
+let running = 0;
+const waiting = [];
+
+async function inTurn(read) {
+  if (running < READS_AT_ONCE) running += 1;
+  else await new Promise((resolve) => waiting.push(resolve));
+  try {
+    return await read();
+  } finally {
+    if (waiting.length) waiting.shift()();
+    else running -= 1;
+  }
 }
 
 /** Each call changes at most once: a repetition after a lost response has the same `key`. */

@@ -2,6 +2,7 @@
 
 import * as api from "./api.js";
 import { t } from "./texts.js";
+import { plainName } from "./untrusted.js";
 
 const FIRST_PAGE = 100; // smaller, so that it is there sooner
 const PAGE = 200;
@@ -43,5 +44,5 @@ export async function loadCandidates(assessmentId, { status, signal } = {}) {
 /** How to call a candidate: the name, else the address, the key if it may be seen, or the end of the id. */
 export function nameOf(row, candidate) {
   const key = candidate?.key.includes("*") ? null : candidate?.key;
-  return row.candidateName ?? candidate?.candidateEmail ?? key ?? t("board.anonymous", { id: row.candidateId.slice(-6) });
+  return plainName(row.candidateName ?? candidate?.candidateEmail ?? key ?? t("board.anonymous", { id: row.candidateId.slice(-6) }));
 }

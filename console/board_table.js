@@ -6,6 +6,7 @@ import { METRICS } from "./metrics.js";
 import { rowElement } from "./table.js";
 import { t } from "./texts.js";
 import { formatClock, formatDay, formatRelative } from "./time.js";
+import { plainName } from "./untrusted.js";
 
 /**
  * name -- `(row) => text`
@@ -35,7 +36,7 @@ function metricColumn({ name, label, definition, format }) {
 const dash = () => h("span", { class: "quiet" }, t("metrics.none"));
 
 function candidateCell(row, name) {
-  const details = row.externalId && h("span", { class: "quiet cell-note" }, row.externalId);
+  const details = row.externalId && h("span", { class: "quiet cell-note" }, plainName(row.externalId));
   const status = h("span", { class: "quiet cell-note narrow" }, t(`board.statuses.${row.status}`));
   return [h("span", { "data-name": true }, name(row)), details, status];
 }

@@ -7,6 +7,7 @@ import * as dialogs from "./candidate_dialogs.js";
 import { copyText, keyLink } from "./invite_batches.js";
 import { explain } from "./states.js";
 import { t } from "./texts.js";
+import { plainName } from "./untrusted.js";
 
 const MASKED = "PST-****-****";
 
@@ -127,7 +128,7 @@ function place(menu, button) {
 }
 
 function nameOf({ candidateName, candidateEmail, externalId, key }) {
-  return candidateName ?? candidateEmail ?? externalId ?? (key && key !== MASKED ? key : t("actions.thisCandidate"));
+  return plainName(candidateName ?? candidateEmail ?? externalId ?? (key && key !== MASKED ? key : t("actions.thisCandidate")));
 }
 
 const isOpen = ({ status }) => status === "pending" || status === "active";

@@ -11,7 +11,7 @@ import { unnamed } from "./report_head.js";
 import { loadedPage } from "./states.js";
 import { t } from "./texts.js";
 import { formatMoment } from "./time.js";
-import { plain, untrusted } from "./untrusted.js";
+import { plainName, shownName } from "./untrusted.js";
 
 const number = (value) => value.toLocaleString("en", { maximumFractionDigits: 3 });
 export async function show(main, { firstId, secondId }, { signal, setTitle, go }) {
@@ -43,7 +43,7 @@ async function loadSide(id, signal) {
     changes.load({ path, signal }),
   ]);
   const name = session.candidateName ?? session.externalId ?? unnamed(session);
-  return { session, scores, integrity, diff, name: plain(name) };
+  return { session, scores, integrity, diff, name: plainName(name) };
 }
 
 function page(data, go) {
@@ -58,7 +58,7 @@ function page(data, go) {
         "div",
         {},
         h("h1", { tabindex: "-1" }, t("compare.title")),
-        h("p", {}, sides.map(({ session, name }, n) => [n > 0 && " · ", h("a", { href: `#/sessions/${session.id}` }, untrusted(name))])),
+        h("p", {}, sides.map(({ session, name }, n) => [n > 0 && " · ", h("a", { href: `#/sessions/${session.id}` }, shownName(name))])),
         h("p", { class: "quiet" }, t("compare.intro")),
       ),
       h("div", { class: "actions" }, h("button", { type: "button", class: "secondary", onclick: swap }, t("compare.swap"))),
@@ -66,7 +66,7 @@ function page(data, go) {
     chooser(data, go),
     h("div", { class: "compare-top" }, section("criteria", criteria(sides)), section("facts", facts(sides))),
     section("metrics", metrics(data)),
-    section("changes", h("div", { class: "compare-columns" }, sides.map(({ name, diff }) => h("div", {}, h("h3", {}, untrusted(name)), finalDiff(diff))))),
+    section("changes", h("div", { class: "compare-columns" }, sides.map(({ name, diff }) => h("div", {}, h("h3", {}, shownName(name)), finalDiff(diff))))),
   ];
 }
 
@@ -78,7 +78,7 @@ function section(name, ...content) {
 function chooser({ sides: [first, second], results }, go) {
   const others = results.filter(({ sessionId }) => sessionId !== first.session.id);
   const option = (result) => {
-    const name = plain(result.candidateName ?? result.externalId ?? unnamed(result));
+    const name = plainName(result.candidateName ?? result.externalId ?? unnamed(result));
     return h("option", { value: result.sessionId, selected: result.sessionId === second.session.id }, name);
   };
   const isListed = others.some(({ sessionId }) => sessionId === second.session.id);
@@ -129,7 +129,7 @@ function metricRow({ name, label, format }, sides) {
 function metricPlot({ name, label, format }, summary, results, sides) {
   const values = results
     .filter(({ metrics: each }) => each && each[name] !== null)
-    .map((each) => ({ id: each.sessionId, value: each.metrics[name], label: plain(each.candidateName ?? each.externalId ?? unnamed(each)) }));
+    .map((each) => ({ id: each.sessionId, value: each.metrics[name], label: plainName(each.candidateName ?? each.externalId ?? unnamed(each)) }));
   const quartiles = summary.lowerQuartile === null ? null : [summary.lowerQuartile, summary.upperQuartile];
   const marked = sides.map(({ session }) => session.id);
   return h(
@@ -160,7 +160,7 @@ function integrityText({ facts: found }) {
 }
 
 function table(sides, rows) {
-  const head = h("tr", {}, h("td", {}), sides.map(({ name }) => h("th", { scope: "col" }, untrusted(name))));
+  const head = h("tr", {}, h("td", {}), sides.map(({ name }) => h("th", { scope: "col" }, shownName(name))));
   return h(
     "table",
     { class: "compare-facts" },

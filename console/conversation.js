@@ -10,6 +10,7 @@ import { longText, untrusted } from "./untrusted.js";
 
 const PAGE = 50;
 const MAX_CALLS = 200;
+const MAX_KINDS = 10;
 const MAX_NAME_CHARACTERS = 60;
 const WHO = {
   prompt: "candidate",
@@ -19,6 +20,8 @@ const WHO = {
   ai_response: "agent",
 };
 const KINDS = Object.keys(WHO);
+// Not `in`: a kind can be named like a member that every object has.
+const isMessage = ({ kind }) => Object.hasOwn(WHO, kind);
 const TEXTS = {
   prompt: (data) => data.text,
   ai_response: (data) => data.lastAssistantMessage,
@@ -39,7 +42,7 @@ const SILENT = new Set([
 export const load = (report) => report.events();
 
 export function render(events, report) {
-  const spoken = events.filter(isShown).filter(({ kind }) => kind in WHO);
+  const spoken = events.filter(isShown).filter(isMessage);
   if (!spoken.length) return empty(t("report.conversation.none"), t("report.conversation.noneWhy"));
   const list = h("ol", { class: "conversation" });
   const foot = h("div", { class: "actions", "aria-live": "polite" });
@@ -55,7 +58,7 @@ export function render(events, report) {
     }
   };
   next();
-  const hidden = events.filter((event) => event.kind in WHO && !isShown(event)).length;
+  const hidden = events.filter((event) => isMessage(event) && !isShown(event)).length;
   return h(
     "section",
     { class: "panel" },
@@ -95,7 +98,7 @@ class Pages {
   }
 
   #calls(between) {
-    const calls = between.filter((event) => isShown(event) && !(event.kind in WHO) && !SILENT.has(event.kind));
+    const calls = between.filter((event) => isShown(event) && !isMessage(event) && !SILENT.has(event.kind));
     if (!calls.length) return null;
     const body = h("ul");
     const render = () =>
@@ -113,8 +116,10 @@ class Pages {
 /** `14 actions: 9 × Command, 5 × Change` */
 function summaryOf(calls) {
   const kinds = [...Map.groupBy(calls, ({ kind }) => kind)].sort(([, one], [, other]) => other.length - one.length);
-  const parts = kinds.flatMap(([kind, some], n) => [n > 0 && ", ", `${some.length} × `, untrusted(kindName(kind))]);
-  return [t("report.conversation.calls", { n: calls.length }), ": ", parts];
+  const parts = kinds
+    .slice(0, MAX_KINDS)
+    .flatMap(([kind, some], n) => [n > 0 && ", ", `${some.length} × `, kindName(kind)]);
+  return [t("report.conversation.calls", { n: calls.length }), ": ", parts, kinds.length > MAX_KINDS && ", …"];
 }
 
 function call(event, sessionId) {
@@ -123,7 +128,7 @@ function call(event, sessionId) {
     {},
     h("a", { href: eventLink(sessionId, event.id) }, formatClock(event.ts, { seconds: true })),
     " ",
-    untrusted(kindName(event.kind)),
+    kindName(event.kind),
     " ",
     h("code", {}, untrusted(event.summary)),
   );

@@ -4,7 +4,9 @@ import { fill, h } from "./dom.js";
 import { t } from "./texts.js";
 import { plain, untrusted } from "./untrusted.js";
 
-const MAX_LINES_AT_FIRST = 300;
+const FILES_AT_ONCE = 200;
+const LINES_AT_FIRST = 300;
+const LINES_AT_ONCE = 1_000;
 const MAX_OPEN_LINES = 150;
 const MAX_LINE_CHARACTERS = 2_000;
 const HUNK = /^@@ -(\d+)(?:,\d+)? \+(\d+)(?:,\d+)? @@/;
@@ -17,17 +19,44 @@ const SIGNS = { added: "+", removed: "−", same: " ", hunk: "" };
  *   `diff`, `manualRanges`, `isBinary`, `isTruncated`
  * attributed -- whether `manualRanges` are known, so that each added line says who wrote it
  * open -- whether short files are unfolded
- * whole -- unfold every file, and show all lines, as for paper
  */
-export function diffView(files, { attributed = true, open = true, whole = false } = {}) {
+export function diffView(files, { attributed = true, open = true } = {}) {
   let remaining = open ? MAX_OPEN_LINES * 4 : 0;
-  const views = files.map((file) => {
+  const view = (file) => {
     const count = file.linesAdded + file.linesRemoved;
-    const isOpen = whole || (count <= MAX_OPEN_LINES && count <= remaining);
+    const isOpen = count <= MAX_OPEN_LINES && count <= remaining;
     if (isOpen) remaining -= count;
-    return fileView(file, attributed, isOpen, whole ? Infinity : MAX_LINES_AT_FIRST);
-  });
-  return h("div", { class: "diffs" }, attributed && files.length > 0 && legend(), views);
+    return fileView(file, attributed, isOpen);
+  };
+  const list = h("div", { class: "diffs" }, attributed && files.length > 0 && legend());
+  const showSome = (some) => {
+    const views = some.map(view);
+    list.append(...views);
+    return views[0]?.querySelector("summary");
+  };
+  return h("div", {}, list, inSteps(files, [FILES_AT_ONCE, FILES_AT_ONCE], "report.diff.moreFiles", showSome));
+}
+
+/**
+ * Show the first items, and return a button for the next ones, so that a page with very many stays usable.
+ *
+ * steps -- how many at first, and with each click
+ * show -- adds items to the page, and returns what gets the focus
+ */
+function inSteps(items, [atFirst, atOnce], text, show) {
+  let at = 0;
+  const button = h("button", { type: "button", class: "secondary", onclick: () => next(atOnce).focus() });
+  next(atFirst);
+  return at < items.length && button;
+
+  function next(count) {
+    const shown = show(items.slice(at, at + count));
+    at += count;
+    const rest = items.length - at;
+    if (rest > 0) fill(button, t(text, { n: Math.min(rest, atOnce) }));
+    else button.remove();
+    return shown;
+  }
 }
 
 /** What the marks mean. */
@@ -35,7 +64,7 @@ function legend() {
   return h("p", { class: "quiet" }, t("report.diff.legend"));
 }
 
-function fileView(file, attributed, isOpen, atFirst) {
+function fileView(file, attributed, isOpen) {
   const body = h("div", { class: "diff-body" });
   const name =
     file.oldPath && file.oldPath !== file.path
@@ -60,7 +89,7 @@ function fileView(file, attributed, isOpen, atFirst) {
     ),
   );
   const details = h("details", { class: "diff", open: isOpen }, summary, body);
-  const render = () => body.firstChild || fill(body, fileBody(file, attributed, atFirst));
+  const render = () => body.firstChild || fill(body, fileBody(file, attributed));
   if (isOpen) render();
   details.addEventListener("toggle", () => details.open && render());
   return details;
@@ -71,31 +100,28 @@ function manualCount({ manualRanges }) {
   return lines > 0 && t("report.diff.manualLines", { n: lines });
 }
 
-function fileBody(file, attributed, atFirst) {
+function fileBody(file, attributed) {
   if (file.isBinary) return h("p", { class: "quiet" }, t("report.diff.binary"));
   if (!file.diff) return h("p", { class: "quiet" }, t("report.diff.noLines"));
-  const lines = parseDiff(file.diff);
   const author = attributed ? authorOf(file.manualRanges) : null;
-  const table = linesTable(lines.slice(0, atFirst), { caption: file.path, author });
-  const rest = lines.slice(atFirst);
-  const more = h("button", { type: "button", class: "secondary" }, t("report.diff.more", { n: rest.length }));
-  more.addEventListener("click", () => {
-    table.tBodies[0].append(...rest.map((line) => row(line, author)));
-    more.remove();
-    table.parentElement.focus();
-  });
+  const table = linesTable([], { caption: file.path, author });
+  const region = h(
+    "div",
+    {
+      class: "scroll",
+      tabindex: "0",
+      role: "region",
+      "aria-label": t("report.diff.label", { path: plain(file.path) }),
+    },
+    table,
+  );
+  const showSome = (lines) => {
+    table.tBodies[0].append(...lines.map((line) => row(line, author)));
+    return region;
+  };
   return [
-    h(
-      "div",
-      {
-        class: "scroll",
-        tabindex: "0",
-        role: "region",
-        "aria-label": t("report.diff.label", { path: plain(file.path) }),
-      },
-      table,
-    ),
-    rest.length > 0 && more,
+    region,
+    inSteps(parseDiff(file.diff), [LINES_AT_FIRST, LINES_AT_ONCE], "report.diff.more", showSome),
     file.isTruncated && h("p", { class: "quiet" }, t("report.diff.truncated")),
   ];
 }

@@ -49,10 +49,15 @@ export function fill(element, ...children) {
   return element;
 }
 
-/** A link to another site, only over http and https; other addresses are shown as text. */
+/**
+ * A link to another site over http or https. It shows where it leads: other alphabets as `xn--…`. Other addresses are
+ * shown as `text`, and so are those with a user, which looks like the host: `https://github.com@example.com`.
+ */
 export function outsideLink(address, text = address) {
-  const isWeb = /^https?:\/\//i.test(address ?? "");
-  return isWeb ? h("a", { href: address, rel: "noreferrer noopener", target: "_blank" }, text) : h("span", {}, text);
+  const url = URL.parse(address ?? "");
+  const isWeb = ["http:", "https:"].includes(url?.protocol) && !url.username && !url.password;
+  if (!isWeb) return h("span", {}, text);
+  return h("a", { href: url.href, rel: "noreferrer noopener", target: "_blank" }, url.href);
 }
 
 let ids = 0;

@@ -2,8 +2,13 @@
 
 import * as api from "./api.js";
 import { has, t } from "./texts.js";
+import { plain } from "./untrusted.js";
 
 const CHANGES = new Set(["file_diff", "file_create", "file_delete"]);
+const LANES_OF_ACTORS = new Map([
+  ["ai", "agent"],
+  ["human", "byHand"],
+]);
 const BY_HAND = new Set(["likely_human", "ai_revised_by_human"]);
 const MAX_SLICE_MS = 20;
 
@@ -32,6 +37,13 @@ export async function loadEvents(sessionId, { signal } = {}) {
   return events;
 }
 
+/** One event with its envelope; null if it does not exist. Its id is no part of a path, where `..` leads elsewhere. */
+export async function loadEvent(sessionId, eventId, { signal } = {}) {
+  const query = { eventId, detail: "full" };
+  const { events } = await api.get(`/v1/sessions/${sessionId}/timeline`, { query, signal });
+  return events[0] ?? null;
+}
+
 /** Add the events of whole lines. */
 function read(lines, events) {
   for (const event of JSON.parse(`[${lines.trimEnd().replaceAll("\n", ",")}]`)) {
@@ -40,9 +52,9 @@ function read(lines, events) {
   }
 }
 
-/** The name of a kind; an unknown one is shown as the client sent it. */
+/** The name of a kind; an unknown one as the client sent it, in quotation marks, since it can be `Command`. */
 export function kindName(kind) {
-  return has(`report.kinds.${kind}`) ? t(`report.kinds.${kind}`) : kind;
+  return has(`report.kinds.${kind}`) ? t(`report.kinds.${kind}`) : t("report.otherKind", { kind: plain(kind) });
 }
 
 /** The lane of an event, or null. `verifications` are those of the analytics, by event id. */
@@ -57,7 +69,7 @@ function changeLane({ attribution, actor }) {
   if (BY_HAND.has(attribution)) return "byHand";
   if (attribution === "likely_ai") return "agent";
   if (attribution === "mixed") return "unknown";
-  return { ai: "agent", human: "byHand" }[actor] ?? "unknown";
+  return LANES_OF_ACTORS.get(actor) ?? "unknown";
 }
 
 /** Why an event does not count, in words; null if it counts. */

@@ -8,7 +8,7 @@ import { integrity } from "./report_head.js";
 import { loaded } from "./states.js";
 import { t } from "./texts.js";
 import { formatDuration, formatMoment, zoneName } from "./time.js";
-import { plain, untrusted } from "./untrusted.js";
+import { plainName, shownName, untrusted } from "./untrusted.js";
 
 export async function show(main, { sessionId }, { me, signal, setTitle }) {
   setTitle(t("print.title"));
@@ -24,7 +24,7 @@ export async function show(main, { sessionId }, { me, signal, setTitle }) {
   fill(main, head, report);
   await loaded(report, () => load(sessionId, signal), (data) => {
     button.disabled = false;
-    setTitle(`${t("print.title")} · ${plain(nameOf(data))}`);
+    setTitle(`${t("print.title")} · ${plainName(nameOf(data))}`);
     return render(data, me);
   });
 }
@@ -88,7 +88,7 @@ function title(data) {
     "header",
     {},
     h("p", { class: "company" }, session.orgName),
-    h("p", { class: "print-name" }, untrusted(nameOf(data))),
+    h("p", { class: "print-name" }, shownName(nameOf(data))),
     h("p", {}, assessment.title, " · ", assessment.role),
     session.erasedAt && h("p", { class: "notice warn" }, t("print.erased", { time: formatMoment(session.erasedAt) })),
     session.status === "active" && h("p", { class: "notice warn" }, t("print.running")),
@@ -116,7 +116,7 @@ function facts(data) {
   return section(
     "facts",
     rows([
-      [t("print.candidate"), untrusted(nameOf(data))],
+      [t("print.candidate"), shownName(nameOf(data))],
       [t("print.email"), session.candidateEmail && untrusted(session.candidateEmail)],
       [t("print.externalId"), session.externalId],
       [t("print.assessment"), `${assessment.title}, ${assessment.role}`],

@@ -1,8 +1,7 @@
 // The scores in the report for the file: each reviewer's level, comment and evidence, by criterion.
 
-import * as api from "./api.js";
 import { h } from "./dom.js";
-import { kindName } from "./events.js";
+import { kindName, loadEvent } from "./events.js";
 import { t } from "./texts.js";
 import { formatClock, formatMoment } from "./time.js";
 import { untrusted } from "./untrusted.js";
@@ -15,19 +14,10 @@ export async function loadEvidence(sessionId, { criteria }, signal) {
   const ids = [...new Set(criteria.flatMap(({ scores }) => scores.flatMap(({ evidence }) => evidence)))].slice(0, MAX_EVENTS);
   const found = new Map();
   const next = async () => {
-    for (let id = ids.shift(); id !== undefined; id = ids.shift()) found.set(id, await loadEvent(sessionId, id, signal));
+    for (let id = ids.shift(); id !== undefined; id = ids.shift()) found.set(id, await loadEvent(sessionId, id, { signal }));
   };
   await Promise.all(Array.from({ length: AT_ONCE }, next));
   return found;
-}
-
-async function loadEvent(sessionId, id, signal) {
-  try {
-    return (await api.get(`/v1/sessions/${sessionId}/timeline/${encodeURIComponent(id)}`, { signal })).event;
-  } catch (error) {
-    if (error.status !== 404) throw error;
-    return null;
-  }
 }
 
 /** All criteria with their scores. */

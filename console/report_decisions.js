@@ -1,30 +1,32 @@
 // Decisions that the candidate explained, and their replies to agents' plans.
 
 import * as api from "./api.js";
-import { h } from "./dom.js";
+import { fill, h } from "./dom.js";
 import { eventLink, whyNotCounted } from "./events.js";
-import { empty } from "./states.js";
+import { empty, loaded } from "./states.js";
 import { t } from "./texts.js";
 import { formatMoment } from "./time.js";
 import { longText, untrusted } from "./untrusted.js";
 
+const PAGE = 50;
 const MAX_TITLE_CHARACTERS = 200;
 const MEMBERS = ["chosenOption", "rationale", "tradeoffs", "context", "plan", "response"];
 
-export const load = ({ path, signal }) => api.all(`${path}/decisions`, "decisions", { signal });
+export const load = ({ path, signal }, after = null) => api.get(`${path}/decisions`, { query: { limit: PAGE, after }, signal });
 
-export function render(decisions, { session }) {
-  if (!decisions.length) return empty(t("report.decisions.none"), t("report.decisions.noneWhy"));
-  return h(
-    "section",
-    { class: "panel" },
-    h("h2", {}, t("report.tabs.decisions")),
-    h(
-      "ol",
-      { class: "decisions" },
-      decisions.map((each) => decision(each, session.id)),
-    ),
-  );
+export function render(page, report) {
+  if (!page.decisions.length) return empty(t("report.decisions.none"), t("report.decisions.noneWhy"));
+  const list = h("ol", { class: "decisions" });
+  const foot = h("div", { class: "actions" });
+  fill(foot, add(page));
+  return h("section", { class: "panel" }, h("h2", {}, t("report.tabs.decisions")), list, foot);
+
+  /** Add a page to the list; returns the button for the next one. */
+  function add({ decisions, next }) {
+    list.append(...decisions.map((each) => decision(each, report.session.id)));
+    const more = () => loaded(foot, () => load(report, next), add);
+    return next && h("button", { type: "button", class: "secondary", onclick: more }, t("report.conversation.more"));
+  }
 }
 
 function decision(each, sessionId) {

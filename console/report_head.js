@@ -7,7 +7,7 @@ import { factText, isChanged } from "./facts.js";
 import { loaded } from "./states.js";
 import { t } from "./texts.js";
 import { formatClock, formatDuration, formatMoment, zoneName } from "./time.js";
-import { plain, untrusted } from "./untrusted.js";
+import { plainName, shownName, untrusted } from "./untrusted.js";
 
 // Facts after which nobody can tell whether it is.
 const UNVERIFIED = new Set(["seal_missing", "seal_key_unknown"]);
@@ -17,7 +17,7 @@ const MAX_EVENT_LINKS = 5;
 export function header(report, facts, { setTitle, may }) {
   const { session } = report;
   const name = session.candidateName ?? session.externalId ?? unnamed(session);
-  setTitle(plain(name));
+  setTitle(plainName(name));
   const neighbours = h("nav", { class: "neighbours", "aria-label": t("report.neighbours") });
   loadNeighbours(neighbours, report);
   const link = (path, text, kind = "secondary") => h("a", { class: kind, href: `#${path}` }, text);
@@ -38,7 +38,7 @@ export function header(report, facts, { setTitle, may }) {
         h(
           "h1",
           { tabindex: "-1" },
-          untrusted(name),
+          shownName(name),
           " ",
           h("span", { class: `status status-${session.status}` }, t(`report.statuses.${session.status}`)),
         ),

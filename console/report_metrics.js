@@ -7,7 +7,7 @@ import { stripPlot } from "./plots.js";
 import { unnamed } from "./report_head.js";
 import { empty } from "./states.js";
 import { t } from "./texts.js";
-import { plain } from "./untrusted.js";
+import { plainName } from "./untrusted.js";
 
 const FEW_OBSERVATIONS = 10;
 const RATES = new Set(["commandFailRate", "verifyIntensity", "manualEditRatio"]);
@@ -60,7 +60,7 @@ function metricCard({ name, label, definition, format }, cohort, results, sessio
     .map(({ sessionId, metrics, ...candidate }) => ({
       id: sessionId,
       value: metrics[name],
-      label: plain(candidate.candidateName ?? candidate.externalId ?? unnamed(candidate)),
+      label: plainName(candidate.candidateName ?? candidate.externalId ?? unnamed(candidate)),
     }));
   const observed = summary.valueObservations ?? null;
   const facts = [

@@ -4,13 +4,13 @@ import * as api from "./api.js";
 import { toast } from "./dialogs.js";
 import { linesTable, parseDiff } from "./diff.js";
 import { fill, h } from "./dom.js";
-import { channelName, eventLink, kindName, whyNotCounted } from "./events.js";
+import { channelName, eventLink, kindName, loadEvent, whyNotCounted } from "./events.js";
 import { empty, loaded } from "./states.js";
 import { swimlanes } from "./swimlanes.js";
 import { has, t } from "./texts.js";
 import { formatMoment, formatClock } from "./time.js";
 import { eventList } from "./timeline.js";
-import { longText, untrusted } from "./untrusted.js";
+import { longText, plain, untrusted } from "./untrusted.js";
 
 const MAX_JSON_CHARACTERS = 20_000;
 const CONTENTS = ["text", "lastAssistantMessage", "rationale", "command", "stdout", "stderr", "diff", "content"];
@@ -47,7 +47,7 @@ export function render(events, report) {
   report.selectEvent = (id) => {
     const event = events.find((each) => each.id === id);
     if (event) pick(event, { scroll: true });
-    else fill(detail, h("div", { class: "notice warn" }, t("report.detail.missing", { id })));
+    else fill(detail, missing(id));
   };
   fill(detail, h("p", { class: "quiet" }, t("report.detail.none")));
   if (report.eventId) requestAnimationFrame(() => report.selectEvent(report.eventId));
@@ -63,9 +63,11 @@ export function render(events, report) {
 }
 
 function showEvent(detail, event, report) {
-  const read = () => api.get(`${report.path}/timeline/${encodeURIComponent(event.id)}`, { signal: report.signal });
-  loaded(detail, read, (response) => eventView(response.event, report));
+  const read = () => loadEvent(report.session.id, event.id, report);
+  loaded(detail, read, (found) => (found ? eventView(found, report) : missing(event.id)));
 }
+
+const missing = (id) => h("div", { class: "notice warn" }, t("report.detail.missing", { id: plain(id) }));
 
 /** One event: what is known about it, and the JSON as it was sent. */
 function eventView(event, report) {
@@ -98,7 +100,7 @@ function eventView(event, report) {
     [t("report.detail.size"), t("report.bytes", { n: event.sizeBytes.toLocaleString("en") })],
   ];
   return [
-    h("div", { class: "event-detail-head" }, h("h3", {}, untrusted(kindName(event.kind))), copyLink(event, report)),
+    h("div", { class: "event-detail-head" }, h("h3", {}, kindName(event.kind)), copyLink(event, report)),
     h("p", { class: "event-detail-summary" }, untrusted(event.summary)),
     h(
       "dl",

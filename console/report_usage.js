@@ -9,6 +9,7 @@ import { formatClock, formatDuration } from "./time.js";
 import { untrusted } from "./untrusted.js";
 
 const MAX_TOOLS = 20;
+const MAX_EPISODES = 200;
 const number = (value) => (value === null ? "–" : value.toLocaleString("en"));
 const money = (value) => (value === null ? t("report.usage.noPrice") : dollars(value));
 
@@ -137,12 +138,16 @@ function episodes({ errorEpisodes }, sessionId) {
     h("code", {}, untrusted(command)),
   ];
   const names = ["failed", "outcome", "failures", "between", "took"].map((name) => t(`report.usage.columns.${name}`));
-  const rows = errorEpisodes.map(({ ending, failureCount, firstFailure, endedBy, durationMs, changes, prompts }) => [
+  const rest = errorEpisodes.length - MAX_EPISODES;
+  const rows = errorEpisodes.slice(0, MAX_EPISODES).map(({ ending, failureCount, firstFailure, endedBy, durationMs, changes, prompts }) => [
     [link(firstFailure), firstFailure.output && h("div", { class: "quiet" }, untrusted(firstFailure.output))],
     [t(`report.endings.${ending}`), endedBy && [h("br"), link(endedBy)]],
     number(failureCount),
     [t("report.usage.changes", { n: changes }), ", ", t("report.usage.prompts", { n: prompts })],
     durationMs === null ? "–" : formatDuration(durationMs / 1000),
   ]);
-  return table(t("report.usage.episodes"), names, rows, [2]);
+  return [
+    table(t("report.usage.episodes"), names, rows, [2]),
+    rest > 0 && h("p", { class: "quiet" }, t("report.usage.moreEpisodes", { n: rest })),
+  ];
 }

@@ -9,7 +9,7 @@ import { unnamed } from "./report_head.js";
 import { empty, loadedPage } from "./states.js";
 import { t } from "./texts.js";
 import { timelineView } from "./timeline.js";
-import { untrusted } from "./untrusted.js";
+import { shownName } from "./untrusted.js";
 
 const DECISIONS = ["undecided", "advanced", "rejected", "hired"];
 
@@ -48,7 +48,7 @@ function page(context) {
     h(
       "div",
       {},
-      h("h1", { tabindex: "-1" }, t("scoring.heading"), " ", untrusted(session.candidateName ?? session.externalId ?? unnamed(session))),
+      h("h1", { tabindex: "-1" }, t("scoring.heading"), " ", shownName(session.candidateName ?? session.externalId ?? unnamed(session))),
       h("p", { class: "quiet" }, session.assessmentTitle),
     ),
     h("div", { class: "actions" }, h("a", { class: "secondary", href: `#/sessions/${sessionId}` }, t("scoring.report"))),

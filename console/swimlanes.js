@@ -298,7 +298,7 @@ class Chart {
       this.status,
       h("time", {}, formatClock(event.ts, { seconds: true })),
       " · ",
-      untrusted(kindName(event.kind)),
+      kindName(event.kind),
       phase && ` (${t(`report.phases.${phase}`)})`,
       " · ",
       untrusted(event.summary),

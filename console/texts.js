@@ -574,6 +574,7 @@ const texts = {
     witness: "Only witnesses: recorded by {channel}, and counted elsewhere",
     witnessMark: "witness",
     channels: { client: "the candidate's client", proxy: "the model proxy", "http-hook": "the agent's hooks", otlp: "the agent's telemetry" },
+    otherKind: "“{kind}”",
     actors: { human: "The candidate", ai: "An agent", system: "The client itself" },
     attributions: { likely_ai: "Likely an agent", likely_human: "Likely by hand", ai_revised_by_human: "An agent, revised by hand", mixed: "Agent and hand, mixed" },
     kinds: {
@@ -722,6 +723,7 @@ const texts = {
       noLines: "No changed lines.",
       truncated: "The diff is cut here. The hand-in has all of it.",
       more: { one: "Show the last line", other: "Show {n} more lines" },
+      moreFiles: { one: "Show the last file", other: "Show {n} more files" },
       columns: { old: "Line before", new: "Line after", sign: "Change", author: "Author", text: "Text" },
       files: { one: "{n} file", other: "{n} files" },
       lines: "+{added} −{removed} lines",
@@ -778,6 +780,7 @@ const texts = {
       noTools: "No tool calls were recorded.",
       otherTools: "All others",
       noEpisodes: "No command and no test failed.",
+      moreEpisodes: { one: "and {n} more, in the timeline", other: "and {n} more, in the timeline" },
       changes: { one: "{n} change", other: "{n} changes" },
       prompts: { one: "{n} prompt", other: "{n} prompts" },
     },

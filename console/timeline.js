@@ -5,7 +5,7 @@ import { kindName, loadEvents, whyNotCounted } from "./events.js";
 import { empty, loaded } from "./states.js";
 import { t } from "./texts.js";
 import { formatClock } from "./time.js";
-import { plain, untrusted } from "./untrusted.js";
+import { untrusted } from "./untrusted.js";
 
 const ROW_PX = 30;
 const ROWS_AROUND = 6;
@@ -35,7 +35,7 @@ export function eventList({ events, onPick }) {
     {},
     h("option", { value: "" }, t("report.allKinds", { n: events.length.toLocaleString("en") })),
     kinds.map(([name, some]) =>
-      h("option", { value: name }, `${plain(kindName(name))} (${some.length.toLocaleString("en")})`),
+      h("option", { value: name }, `${kindName(name)} (${some.length.toLocaleString("en")})`),
     ),
   );
   const search = h("input", { type: "search", autocomplete: "off" });
@@ -171,7 +171,7 @@ class Window {
         "data-kind": event.kind,
       },
       h("time", { datetime: event.ts }, formatClock(event.ts, { seconds: true })),
-      h("span", { class: "event-kind" }, untrusted(kindName(event.kind))),
+      h("span", { class: "event-kind" }, kindName(event.kind)),
       h("span", { class: "event-summary" }, untrusted(event.summary.slice(0, MAX_SUMMARY_CHARACTERS))),
       why && h("span", { class: "mark" }, event.late ? t("report.lateMark") : t("report.witnessMark")),
     );

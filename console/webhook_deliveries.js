@@ -8,6 +8,7 @@ import { loaded } from "./states.js";
 import { dataTable } from "./table.js";
 import { t } from "./texts.js";
 import { formatMoment } from "./time.js";
+import { untrusted } from "./untrusted.js";
 
 const STATES = ["queued", "delivered", "failed", "canceled"];
 const LIMIT = 20;
@@ -60,9 +61,9 @@ function details({ request, answer, eventId }) {
     h("summary", {}, t("deliveries.show")),
     h("p", { class: "quiet" }, `webhook-id: ${eventId}`),
     h("h3", {}, t("deliveries.request")),
-    h("pre", {}, pretty(request)),
+    h("pre", {}, untrusted(pretty(request), { lines: true })),
     h("h3", {}, t("deliveries.response")),
-    answer ? h("pre", {}, answer) : h("p", { class: "quiet" }, t("deliveries.noAnswer")),
+    answer ? h("pre", {}, untrusted(answer, { lines: true })) : h("p", { class: "quiet" }, t("deliveries.noAnswer")),
   );
 }
 

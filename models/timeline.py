@@ -72,7 +72,7 @@ def page(
     """The events after a cursor.
 
     full -- with their envelopes, of up to MAX_BYTES together
-    filters -- `kind` and `without` (lists), `source`, `actor`, `channel`
+    filters -- `kind` and `without` (lists), `event_id`, `source`, `actor`, `channel`
     """
     query = _matching(session, filters).select(*_COLUMNS)
     ordered = (batches.before if latest_first else batches.after)(query, _ORDER, after)
@@ -99,11 +99,10 @@ def _matching(session: Session, filters: dict[str, Any]) -> Query:
         query = query.where(Event.kind == kinds[0] if len(kinds) == 1 else Event.kind.in_(kinds))
     if filters.get("without"):
         query = query.where(Event.kind.not_in(filters["without"]))
-    if filters.get("channel") == CLIENT:
-        return query.where(Event.channel.is_null())
-    for name in ("source", "actor", "channel"):
-        if filters.get(name) is not None:
-            query = query.where(getattr(Event, name) == filters[name])
+    for name in ("event_id", "source", "actor", "channel"):
+        if (value := filters.get(name)) is not None:
+            column = getattr(Event, name)
+            query = query.where(column.is_null() if (name, value) == ("channel", CLIENT) else column == value)
     return query
 
 

@@ -78,6 +78,7 @@ class TimelineQuery(CursorQuery):
 
     kind = KindList("Only events of this kind; several with commas: `prompt,file_diff`.")
     without = KindList("Exclude events of these kinds, such as `tool_intent,ai_response`.")
+    event_id = String("Only the event with this id, including one that a path cannot contain, such as `..`.")
     source = String("Only events of this source.", max=255)
     actor = String("Only events of this actor: `human`, `ai` or `system`.", max=255)
     channel = Choice(

@@ -1,4 +1,6 @@
-"""Blind assessments: people see who a candidate is once they have scored every criterion of the session (R41)."""
+"""Blind and independent scoring: people see who a candidate is, and what others scored, once they have scored (R41)."""
+
+import re
 
 import pytest
 from callers import Caller
@@ -93,6 +95,14 @@ WITH_KEY = {
     "GET /v1/candidates (csv)",
 }
 
+SHOW_SCORES = {
+    "GET /v1/assessments/<assessment_id>/results",
+    "GET /v1/assessments/<assessment_id>/results/export",
+    "GET /v1/events",
+    "GET /v1/sessions/<session_id>/scores",
+    "GET /v1/webhooks/<webhook_id>/deliveries",
+}
+
 
 @pytest.mark.slow
 def test_no_read_shows_a_person_who_the_candidate_is(reviewer, person, names, key):
@@ -111,6 +121,26 @@ def test_a_person_sees_the_candidate_after_scoring_every_criterion(reviewer, per
     # They know the name now.
     assert person.delete(path).status_code == 200
     assert shows(person.get("/v1/candidates"), *TRACES)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("role", ["admin", "reviewer"])
+def test_no_read_shows_a_person_what_others_scored(app, organization, reviewer, names, session, role):
+    levels = [{"value": value, "label": "Level"} for value in (1, 1_000)]
+    criteria = [{"key": key, "title": key, "weight": 1, "levels": levels} for key in ("quality", "tests")]
+    session.assessment.rubric.change({"criteria": criteria})
+    ann, bob = (Caller.person(app, make_person(organization, role, name=name)) for name in ("Ann", "Bob"))
+    for key in ("quality", "tests"):
+        score = {"value": 987, "comment": "Xylophone", "reason": "Xylophone"}
+        assert ann.put(f"/v1/sessions/{session.id}/scores/{key}", score).status_code == 200
+    publish_new()
+    # Value or mean, total, comment and reason.
+    scored = re.compile(r"\b987\b|\b1974\b|xylophone")
+    shown = {caller: texts(caller, names).items() for caller in (bob, reviewer)}
+    routes = {
+        caller: {route for route, text in found if scored.search(text)} for caller, found in shown.items()
+    }
+    assert routes == {bob: set(), reviewer: SHOW_SCORES}
 
 
 def test_other_sessions_and_people_stay_blind(app, organization, person, key, session):

@@ -252,6 +252,9 @@ def test_events_are_filtered_by_kind_source_and_actor(reviewer, session):
         "actor=human": "ac",
         "kind=command&actor=human&source=terminal": "c",
         "kind=command&limit=1": "b",
+        "channel=client&actor=human": "ac",
+        "eventId=c": "c",
+        "eventId=c&kind=prompt": "",
     }
     for query, ids in expected.items():
         events = reviewer.request("GET", f"{path(session, 'timeline')}?{query}").json["events"]
@@ -298,6 +301,7 @@ def test_events_of_the_session_are_found_by_any_id(reviewer, assessment, session
     if event_id != "\x00":
         add(session, envelope(id=event_id))
         assert find().json["event"]["id"] == event_id
+        assert read(reviewer, session, eventId=event_id, detail="full")["events"] == [find().json["event"]]
 
 
 def test_a_page_of_full_events_is_limited_in_bytes(reviewer, session, monkeypatch):

@@ -6,11 +6,12 @@ from tests.live.cast import event
 
 MARKUP = '<img src=x onerror="document.title=1"><script>document.title=2</script><b>The record is intact</b>'
 REVERSED = "report\u202excod.exe\u2066 \u200binvisible\u200f"
+MARKS = "a" + "\u0323\u0301" * 400
 ANSI = "\x1b[31mred\x1b[0m\x07\x1b]0;title\x07 \u2028 \x9b2J"
 LONG = "long" * 5_000
 EMOJI = "👩‍💻 👍🏽 🏳️‍🌈 مرحبا שלום"
 LINK = "javascript:document.title=3 data:text/html,<script>1</script> //evil.example.com"
-TEXTS = (MARKUP, REVERSED, ANSI, LONG, EMOJI, LINK)
+TEXTS = (MARKUP, REVERSED, MARKS, ANSI, LONG, EMOJI, LINK)
 
 
 def hostile_events() -> list[dict[str, Any]]:

@@ -9,7 +9,7 @@ LINKS = """async () => {
   const links = [
     h("a", {href: "javascript:alert(1)"}), h("a", {href: "java\\nscript:alert(1)"}), h("a", {href: "data:text/html,1"}),
     h("a", {href: "#/todo"}), h("a", {href: "https://example.com/"}), outsideLink("javascript:alert(1)"),
-    outsideLink("//example.com"), outsideLink("https://example.com/"),
+    outsideLink("//example.com"), outsideLink("https://example.com@example.org"), outsideLink("https://example.com/"),
   ];
   return links.map((link) => link.getAttribute("href"));
 }"""
@@ -103,7 +103,7 @@ def test_links_never_run_scripts(open_console, team):
     visit.heading()
     assert visit.page.evaluate(LINKS) == [
         *(None, None, None, "#/todo", "https://example.com/"),
-        *(None, None, "https://example.com/"),
+        *(None, None, None, "https://example.com/"),
     ]
     assert visit.is_clean()
 

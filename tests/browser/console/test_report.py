@@ -200,7 +200,7 @@ def test_nothing_that_a_candidate_wrote_runs_or_hides(candidate, open_report):
     candidate.complete()
     visit = open_report(width=PHONE)
     page = visit.page
-    visit.shows("42 of 42 events")
+    visit.shows("49 of 49 events")
     for option in range(3):
         page.locator("[role=option]").nth(option).click()
     page.locator(".event-detail pre").get_by_text("onerror").first.wait_for()
