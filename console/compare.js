@@ -5,9 +5,9 @@ import { field } from "./dialogs.js";
 import { diffView, splitDiff } from "./diff.js";
 import { h } from "./dom.js";
 import { directionText, METRICS } from "./metrics.js";
+import { candidateName } from "./names.js";
 import { dotPlot, stripPlot } from "./plots.js";
 import * as changes from "./report_changes.js";
-import { unnamed } from "./report_head.js";
 import { loadedPage } from "./states.js";
 import { t } from "./texts.js";
 import { formatMoment } from "./time.js";
@@ -42,8 +42,7 @@ async function loadSide(id, signal) {
     api.get(`${path}/integrity`, { signal }),
     changes.load({ path, signal }),
   ]);
-  const name = session.candidateName ?? session.externalId ?? unnamed(session);
-  return { session, scores, integrity, diff, name: plain(name) };
+  return { session, scores, integrity, diff, name: plain(candidateName(session, session)) };
 }
 
 function page(data, go) {
@@ -78,7 +77,7 @@ function section(name, ...content) {
 function chooser({ sides: [first, second], results }, go) {
   const others = results.filter(({ sessionId }) => sessionId !== first.session.id);
   const option = (result) => {
-    const name = plain(result.candidateName ?? result.externalId ?? unnamed(result));
+    const name = plain(candidateName(result, first.session));
     return h("option", { value: result.sessionId, selected: result.sessionId === second.session.id }, name);
   };
   const isListed = others.some(({ sessionId }) => sessionId === second.session.id);
@@ -129,7 +128,7 @@ function metricRow({ name, label, format }, sides) {
 function metricPlot({ name, label, format }, summary, results, sides) {
   const values = results
     .filter(({ metrics: each }) => each && each[name] !== null)
-    .map((each) => ({ id: each.sessionId, value: each.metrics[name], label: plain(each.candidateName ?? each.externalId ?? unnamed(each)) }));
+    .map((each) => ({ id: each.sessionId, value: each.metrics[name], label: plain(candidateName(each, sides[0].session)) }));
   const quartiles = summary.lowerQuartile === null ? null : [summary.lowerQuartile, summary.upperQuartile];
   const marked = sides.map(({ session }) => session.id);
   return h(

@@ -4,6 +4,7 @@ import * as api from "./api.js";
 import { fill, h } from "./dom.js";
 import { loadEvidence, scoresSection } from "./print_scores.js";
 import { cohortSection, diffSection, workSection } from "./print_work.js";
+import { candidateName, isHidden } from "./names.js";
 import { integrity } from "./report_head.js";
 import { loaded } from "./states.js";
 import { t } from "./texts.js";
@@ -73,13 +74,8 @@ function rows(pairs) {
   return h("dl", { class: "facts" }, filled.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value))));
 }
 
-/** The candidate's name; without one, why, or what else identifies them. */
-function nameOf({ session, assessment }) {
-  const { candidateName, candidateEmail, externalId, candidateId, erasedAt } = session;
-  if (candidateName) return candidateName;
-  if (erasedAt) return t("print.erasedName");
-  if (assessment.blind && !candidateEmail) return t("print.hiddenName");
-  return candidateEmail ?? externalId ?? t("common.candidate", { id: candidateId.slice(-4) });
+function nameOf({ session }) {
+  return session.erasedAt ? t("print.erasedName") : candidateName(session, session);
 }
 
 function title(data) {
@@ -89,6 +85,7 @@ function title(data) {
     {},
     h("p", { class: "company" }, session.orgName),
     h("p", { class: "print-name" }, untrusted(nameOf(data))),
+    isHidden(session, session) && !session.erasedAt && h("p", { class: "quiet" }, t("common.hiddenName")),
     h("p", {}, assessment.title, " · ", assessment.role),
     session.erasedAt && h("p", { class: "notice warn" }, t("print.erased", { time: formatMoment(session.erasedAt) })),
     session.status === "active" && h("p", { class: "notice warn" }, t("print.running")),
@@ -118,7 +115,7 @@ function facts(data) {
     rows([
       [t("print.candidate"), untrusted(nameOf(data))],
       [t("print.email"), session.candidateEmail && untrusted(session.candidateEmail)],
-      [t("print.externalId"), session.externalId],
+      [t("print.externalId"), !isHidden(session, session) && session.externalId && untrusted(session.externalId)],
       [t("print.assessment"), `${assessment.title}, ${assessment.role}`],
       [t("print.status"), t(`print.statuses.${session.status}`)],
       [t("print.started"), `${formatMoment(session.redeemedAt)} (${zone})`],

@@ -4,6 +4,8 @@ import * as api from "./api.js";
 import { fill, h } from "./dom.js";
 import { eventLink } from "./events.js";
 import { factText, isChanged } from "./facts.js";
+import { candidateName, isHidden } from "./names.js";
+import { totalText } from "./scores.js";
 import { loaded } from "./states.js";
 import { t } from "./texts.js";
 import { formatClock, formatDuration, formatMoment, zoneName } from "./time.js";
@@ -16,7 +18,7 @@ const MAX_EVENT_LINKS = 5;
 /** Name, assessment, status, facts about the record, times and results, with the links of the page. */
 export function header(report, facts, { setTitle, may }) {
   const { session } = report;
-  const name = session.candidateName ?? session.externalId ?? unnamed(session);
+  const name = candidateName(session, session);
   setTitle(plain(name));
   const neighbours = h("nav", { class: "neighbours", "aria-label": t("report.neighbours") });
   loadNeighbours(neighbours, report);
@@ -42,7 +44,8 @@ export function header(report, facts, { setTitle, may }) {
           " ",
           h("span", { class: `status status-${session.status}` }, t(`report.statuses.${session.status}`)),
         ),
-        session.candidateEmail && h("p", { class: "quiet" }, untrusted(session.candidateEmail)),
+        isHidden(session, session) && !session.erasedAt && h("p", { class: "quiet" }, t("common.hiddenName")),
+        session.candidateName && session.candidateEmail && h("p", { class: "quiet" }, untrusted(session.candidateEmail)),
       ),
       h(
         "div",
@@ -139,7 +142,7 @@ function loadScore({ path, signal }) {
 function scoreText({ rubric, othersHidden, total, highestTotal }) {
   if (!rubric) return t("report.noRubric");
   if (othersHidden) return t("report.scoreHidden");
-  return total === null ? t("report.notScored") : t("report.scoreOf", { total: Number(total.toFixed(2)), highest: highestTotal });
+  return total === null ? t("report.notScored") : totalText({ total, highestTotal });
 }
 
 function duration({ status, metrics }) {
@@ -159,9 +162,6 @@ function tests({ testResult, metrics }) {
     passed === null ? null : t("report.testsFromRecord"),
   ];
 }
-
-/** What a candidate without a name is called: `Candidate 3f09ac`. */
-export const unnamed = ({ candidateId }) => t("report.unnamed", { id: candidateId.slice(-6) });
 
 /** `$6.42` */
 export const dollars = (amount) => `$${amount.toFixed(2)}`;

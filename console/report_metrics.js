@@ -3,8 +3,8 @@
 import * as api from "./api.js";
 import { h } from "./dom.js";
 import { directionText, METRICS, OTHER_METRICS } from "./metrics.js";
+import { candidateName } from "./names.js";
 import { stripPlot } from "./plots.js";
-import { unnamed } from "./report_head.js";
 import { empty } from "./states.js";
 import { t } from "./texts.js";
 import { plain } from "./untrusted.js";
@@ -60,7 +60,7 @@ function metricCard({ name, label, definition, format }, cohort, results, sessio
     .map(({ sessionId, metrics, ...candidate }) => ({
       id: sessionId,
       value: metrics[name],
-      label: plain(candidate.candidateName ?? candidate.externalId ?? unnamed(candidate)),
+      label: plain(candidateName(candidate, session)),
     }));
   const observed = summary.valueObservations ?? null;
   const facts = [

@@ -4,8 +4,7 @@ import * as api from "./api.js";
 import { ask, field } from "./dialogs.js";
 import { fill, h } from "./dom.js";
 import { criterionForm } from "./scoring_form.js";
-
-import { unnamed } from "./report_head.js";
+import { candidateName } from "./names.js";
 import { empty, loadedPage } from "./states.js";
 import { t } from "./texts.js";
 import { timelineView } from "./timeline.js";
@@ -48,7 +47,7 @@ function page(context) {
     h(
       "div",
       {},
-      h("h1", { tabindex: "-1" }, t("scoring.heading"), " ", untrusted(session.candidateName ?? session.externalId ?? unnamed(session))),
+      h("h1", { tabindex: "-1" }, t("scoring.heading"), " ", untrusted(candidateName(session, session))),
       h("p", { class: "quiet" }, session.assessmentTitle),
     ),
     h("div", { class: "actions" }, h("a", { class: "secondary", href: `#/sessions/${sessionId}` }, t("scoring.report"))),
