@@ -41,11 +41,13 @@ async function load(sessionId, signal) {
     get("/analytics"),
     get("/final-diff", { limit: 200 }),
   ]);
-  const [{ assessment }, evidence] = await Promise.all([
-    api.get(`/v1/assessments/${session.assessmentId}`, { signal }),
+  const assessmentPath = `/v1/assessments/${session.assessmentId}`;
+  const [{ assessment }, evidence, results] = await Promise.all([
+    api.get(assessmentPath, { signal }),
     loadEvidence(session.id, sheet, signal),
+    session.metrics && cohort.cohortStats ? api.all(`${assessmentPath}/results`, "results", { signal }) : [],
   ]);
-  return { session, record, cohort: cohort.cohortStats, sheet, analytics, diff, assessment, evidence };
+  return { session, record, cohort: cohort.cohortStats, results, sheet, analytics, diff, assessment, evidence };
 }
 
 function render(data, me) {

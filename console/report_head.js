@@ -109,7 +109,7 @@ function numbers(session, score) {
     [t(session.completedAt ? "report.completed" : "report.closed"), end ? formatMoment(end) : t("report.notYet"), null],
     [t("report.duration"), ...duration(session)],
     [t("report.eventCount"), session.eventCount.toLocaleString("en"), others.join(", ")],
-    [t("report.tests"), ...tests(session)],
+    [t("report.tests"), ...testsOf(session)],
     [t("report.teamScore"), score, null],
     [t("report.decision"), t(`scoring.decisions.${session.decision}`), session.decidedBy?.name],
     metrics && [
@@ -139,8 +139,10 @@ function loadScore({ path, signal }) {
   return element;
 }
 
-function scoreText({ rubric, othersHidden, total, highestTotal }) {
+/** A session's total score in words, also if there is none. */
+export function scoreText({ rubric, othersHidden, total, highestTotal, reviewerCount }) {
   if (!rubric) return t("report.noRubric");
+  if (!reviewerCount) return t("scoring.unscored");
   if (othersHidden) return t("report.scoreHidden");
   return total === null ? t("report.notScored") : totalText({ total, highestTotal });
 }
@@ -151,7 +153,8 @@ function duration({ status, metrics }) {
   return [known === null ? t("report.unknown") : formatDuration(known / 1000), t("report.durationHint")];
 }
 
-function tests({ testResult, metrics }) {
+/** The result of the tests, and a detail or null. */
+export function testsOf({ testResult, metrics }) {
   if (testResult) {
     const counts = t("report.testCounts", { passed: testResult.passed, failed: testResult.failed });
     return [t(testResult.failed ? "report.testsFailed" : "report.testsPassed"), counts];

@@ -31,7 +31,8 @@ export function decisionPanel({ session, mayWrite }) {
   );
 }
 
-function decisionText({ decision, decisionReason: reason, decidedBy, decidedAt }) {
+/** The decision in a session, its reason, and who made it when. */
+export function decisionText({ decision, decisionReason: reason, decidedBy, decidedAt }) {
   const by = decidedAt && [decidedBy?.name, formatMoment(decidedAt)].filter(Boolean).join(", ");
   return [t(`scoring.decisions.${decision}`), reason && [": ", h("bdi", {}, reason)], by && h("span", { class: "quiet" }, ` ${by}`)];
 }

@@ -4,7 +4,6 @@ import pytest
 
 from tests.browser.conftest import PHONE
 from tests.live.cast import event, make_candidate
-from tests.live.client import Client
 
 LEVELS = [{"value": value, "label": label} for value, label in ((1, "Weak"), (2, "Fair"), (3, "Solid"))]
 
@@ -63,15 +62,11 @@ def test_a_score_changed_in_another_tab_is_not_overwritten(team, session_id, ope
     assert visit.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
-def test_others_scores_appear_after_the_last_criterion(site, team, session_id, open_console):
+def test_others_scores_appear_after_the_last_criterion(team, bob, session_id, open_console):
     for key in ("quality", "tests"):
         path = f"/v1/sessions/{session_id}/scores/{key}"
         assert team.request("PUT", path, {"value": 3, "comment": "Solid work."}).status == 200
-    body = {"name": "Bob", "email": "bob@example.com", "role": "reviewer"}
-    bob = team.post("/v1/org/people", body)["person"]
-    token = team.post("/v1/org/tokens", {"name": "Laptop", "scopes": ["write"], "personId": bob["id"]})
-    reviewer = Client(site.port, Authorization=f"Bearer {token['secret']}")
-    visit = open_console(reviewer, f"/sessions/{session_id}/score")
+    visit = open_console(bob, f"/sessions/{session_id}/score")
     for title, done in (("Quality", 1), ("Tests", 2)):
         assert visit.page.get_by_text("Solid work.").count() == 0
         form = form_of(visit, title)
@@ -113,7 +108,7 @@ def test_what_still_fits_a_changed_rubric_is_kept(team, session_id, rubric, open
     assert [score[name] for name in ("value", "comment", "rubricVersion")] == [3, "Read it first.", 2]
 
 
-def test_a_decision_made_meanwhile_is_shown_before_it_is_replaced(site, team, session_id, open_console):
+def test_a_decision_made_meanwhile_is_shown_before_it_is_replaced(team, session_id, open_console):
     candidate_id = team.get(f"/v1/sessions/{session_id}")["candidateId"]
     path = f"/v1/candidates/{candidate_id}"
     visit = open_console(team, f"/sessions/{session_id}/score")
