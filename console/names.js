@@ -9,7 +9,7 @@ import { t } from "./texts.js";
  * blind -- of the assessment: then your own id is left out, since it may say who the candidate is. The API has already
  *   hidden name, address and key
  */
-export function candidateName({ candidateName: name, candidateEmail: email, externalId, key, sessionId, candidateId, id }, { blind = false } = {}) {
+export function candidateName({ candidateName: name, candidateEmail: email, externalId, key, sessionId, candidateId, id }, { blind }) {
   const openKey = sessionId || key?.includes("*") ? null : key;
   return name ?? email ?? (blind ? null : externalId) ?? openKey ?? t("common.candidate", { id: (candidateId ?? id).slice(-6) });
 }
