@@ -98,8 +98,9 @@ function fitted({ criterion: { key, levels }, draft }, sheet) {
   const criterion = sheet.criteria.find((each) => each.key === key);
   if (!criterion) return null;
   const typed = draft();
-  const textOf = (some) => some.find(({ value }) => value === typed.value)?.label;
-  return { ...typed, value: textOf(levels) === textOf(criterion.levels) ? typed.value : null };
+  const [before, after] = [levels, criterion.levels].map((some) => some.find(({ value }) => value === typed.value));
+  const isSame = before?.label === after?.label && before?.description === after?.description;
+  return { ...typed, value: isSame ? typed.value : null };
 }
 
 /** That the rubric has changed, and what was typed for criteria that it no longer has. */

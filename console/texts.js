@@ -896,7 +896,7 @@ const texts = {
     lost: "These criteria no longer exist. You had entered:",
     noComment: "no comment",
     decide: "Decide",
-    decidedMeanwhile: "{name} has decided meanwhile: {decision}. Save again to replace it.",
+    decidedMeanwhile: "Save again to replace what {name} has decided meanwhile: {decision}",
     somebody: "Somebody",
     decisionReason: "Colleagues see it; the candidate does not.",
     decisions: { undecided: "Undecided", advanced: "Advanced", rejected: "Rejected", hired: "Hired" },

@@ -126,7 +126,7 @@ def test_a_decision_made_meanwhile_is_shown_before_it_is_replaced(team, session_
     other = {"decision": "advanced", "reason": "Careful fix."}
     assert team.request("PUT", f"{path}/decision", other).status == 200
     dialog.get_by_role("button", name="Save").click()
-    assert visit.shows("First token has decided meanwhile: Advanced: Careful fix.")
+    assert visit.shows("Save again to replace what First token has decided meanwhile: Advanced: Careful fix.")
     assert team.get(path)["candidate"]["decision"] == "advanced"
     assert team.request("PATCH", path, {"externalId": "applicant-2"}).status == 200
     dialog.get_by_role("button", name="Save").click()
