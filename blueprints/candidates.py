@@ -107,6 +107,7 @@ def change_candidate(data, candidate_id):
 
 @blp.put("/candidates/<id:candidate_id>/decision")
 @auth.required(ApiToken, scope="write")
+@etags.matched
 @refuses(NotFinished)
 @blp.arguments(NewDecision)
 @blp.response(200, OneCandidate)
@@ -114,10 +115,12 @@ def change_candidate(data, candidate_id):
 def set_decision(data, candidate_id):
     """Decide about a candidate
 
-    Replaces the earlier decision and its reason. `hired` requires a completed or expired session, and is the
-    candidate's `status`; any other decision restores the previous status. Candidates never see decisions.
+    Replaces the earlier decision and its reason; with `If-Match`, only one that you have seen. `hired` requires a
+    completed or expired session, and is the candidate's `status`; any other decision restores the previous status.
+    Candidates never see decisions.
     """
-    invitations.decide(find(CandidateKey, candidate_id), caller, data["decision"], data["reason"])
+    check = etags.precondition(lambda: candidate_response(candidate_id))
+    invitations.decide(find(CandidateKey, candidate_id), caller, data["decision"], data["reason"], check)
     return candidate_response(candidate_id)
 
 

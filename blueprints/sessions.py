@@ -82,6 +82,7 @@ def shown(session_id: Any) -> dict[str, Any]:
         return members | {"seal": seal if session.closed_at is not None and seal["is_whole"] else None}
     members |= {
         "seal": seal,
+        "blind": session.assessment.blind,
         "external_id": session.key.external_id,
         "candidate_name": session.key.candidate_name,
         "candidate_email": session.key.candidate_email,

@@ -3,12 +3,13 @@
 import * as api from "./api.js";
 import { showCohort } from "./board_cohort.js";
 import { apiQuery, clearFilters, filterForm, isFiltered, readQuery, writeQuery } from "./board_filters.js";
-import { allResults, loadCandidates, MAX_ROWS, nameOf, resultPages } from "./board_rows.js";
+import { allResults, loadCandidates, MAX_ROWS, resultPages } from "./board_rows.js";
 import { columns, showCandidates } from "./board_table.js";
 import { actionsMenu } from "./candidate_actions.js";
 import { toast } from "./dialogs.js";
 import { fill, h } from "./dom.js";
 import { invite } from "./invite.js";
+import { candidateName } from "./names.js";
 import { empty, explain, failure, loadedPage } from "./states.js";
 import { addRows, dataTable, highlightRows, rowElement, showRows } from "./table.js";
 import { t } from "./texts.js";
@@ -33,11 +34,11 @@ class Board {
     this.selected = new Set();
     this.hovered = null;
     this.cohort = null;
-    this.name = (row) => nameOf(row, this.candidates.get(row.candidateId));
+    this.name = (row) => candidateName({ ...this.candidates.get(row.candidateId), ...row }, assessment);
     this.isBlind = assessment.blind && Boolean(me.person);
     this.table = dataTable({
       caption: t("board.title"),
-      columns: columns({ name: this.name, canSortByName: !this.isBlind, menu: (row) => this.menu(row) }),
+      columns: columns({ name: this.name, isBlind: this.isBlind, menu: (row) => this.menu(row) }),
       rows: [],
       sort: this.sort,
       onSort: (sort) => this.change({ sort }),

@@ -1,8 +1,6 @@
 // Where the board's rows come from: pages of the results, and the candidates' addresses, keys and invitations.
 
 import * as api from "./api.js";
-import { t } from "./texts.js";
-import { plainName } from "./untrusted.js";
 
 const FIRST_PAGE = 100; // smaller, so that it is there sooner
 const PAGE = 200;
@@ -39,10 +37,4 @@ export async function loadCandidates(assessmentId, { status, signal } = {}) {
     after = page.next;
   } while (after && candidates.size < MAX_ROWS);
   return candidates;
-}
-
-/** How to call a candidate: the name, else the address, the key if it may be seen, or the end of the id. */
-export function nameOf(row, candidate) {
-  const key = candidate?.key.includes("*") ? null : candidate?.key;
-  return plainName(row.candidateName ?? candidate?.candidateEmail ?? key ?? t("board.anonymous", { id: row.candidateId.slice(-6) }));
 }

@@ -3,6 +3,7 @@
 import { fill, h } from "./dom.js";
 import { factsInWords } from "./facts.js";
 import { METRICS } from "./metrics.js";
+import { spreadText, totalText } from "./scores.js";
 import { rowElement } from "./table.js";
 import { t } from "./texts.js";
 import { formatClock, formatDay, formatRelative } from "./time.js";
@@ -11,17 +12,18 @@ import { plainName } from "./untrusted.js";
 /**
  * name -- `(row) => text`
  * menu -- `(row) => node`
- * canSortByName -- not in a blind assessment
+ * isBlind -- whether the assessment hides names: then they are in no order, and your own id appears with the name only
  */
-export function columns({ name, canSortByName, menu }) {
+export function columns({ name, isBlind, menu }) {
   return [
-    { name: "candidateName", label: t("board.candidate"), sortable: canSortByName, value: name, render: (row) => candidateCell(row, name) },
+    { name: "candidateName", label: t("board.candidate"), sortable: !isBlind, value: name, render: (row) => candidateCell(row, name, isBlind) },
     { name: "status", label: t("board.status"), sortable: true, wide: true, render: statusCell },
     { name: "redeemedAt", label: t("board.started"), sortable: true, wide: true, firstOrder: "desc", render: (row) => time(row.redeemedAt) },
     { name: "completedAt", label: t("board.finished"), sortable: true, wide: true, firstOrder: "desc", render: (row) => time(row.completedAt) },
     ...METRICS.map(metricColumn),
     { name: "testsPassed", label: t("board.tests"), sortable: true, wide: true, firstOrder: "desc", render: testsCell },
     { name: "scoreTotal", label: t("board.score"), hint: t("board.scoreHint"), sortable: true, numeric: true, firstOrder: "desc", render: scoreCell },
+    { name: "scoreSpread", label: t("board.spread"), hint: t("board.spreadHint"), sortable: true, wide: true, firstOrder: "desc", render: spreadCell },
     { name: "integrity", label: t("board.integrity"), hint: t("board.integrityHint"), wide: true, render: recordCell },
     { name: "decision", label: t("board.decision"), sortable: true, render: decisionCell },
     { name: "actions", label: h("span", { class: "visually-hidden" }, t("board.actions")), render: menu },
@@ -35,8 +37,10 @@ function metricColumn({ name, label, definition, format }) {
 
 const dash = () => h("span", { class: "quiet" }, t("metrics.none"));
 
-function candidateCell(row, name) {
-  const details = row.externalId && h("span", { class: "quiet cell-note" }, plainName(row.externalId));
+function candidateCell(row, name, isBlind) {
+  const ownId = row.externalId && plainName(row.externalId);
+  const isShown = ownId && ownId !== name(row) && !(isBlind && !row.candidateName);
+  const details = isShown && h("span", { class: "quiet cell-note" }, ownId);
   const status = h("span", { class: "quiet cell-note narrow" }, t(`board.statuses.${row.status}`));
   return [h("span", { "data-name": true }, name(row)), details, status];
 }
@@ -61,14 +65,20 @@ function testsCell({ testsPassed }) {
 }
 
 function scoreCell({ score }) {
+  if (score.hidden) return [dash(), note(t("board.scoreHidden"))];
   const scored = score.criteria.filter(({ mean }) => mean !== null);
   if (!scored.length) return dash();
   const reviewers = Math.max(...scored.map((criterion) => criterion.reviewers));
-  const note =
-    score.total === null
-      ? t("board.partly", { n: scored.length, all: score.criteria.length })
-      : t("board.reviewers", { n: reviewers });
-  return [score.total === null ? dash() : h("strong", {}, String(Number(score.total.toFixed(2)))), h("span", { class: "quiet cell-note" }, note)];
+  if (score.total === null) return [dash(), note(t("board.partly", { n: scored.length, all: score.criteria.length }))];
+  const spread = score.spread !== null && h("span", { class: "quiet cell-note narrow" }, spreadText(score.spread));
+  return [h("strong", {}, totalText(score)), note(t("board.reviewers", { n: reviewers })), spread];
+}
+
+const note = (text) => h("span", { class: "quiet cell-note" }, text);
+
+function spreadCell({ score }) {
+  if (score.spread === null) return dash();
+  return score.disagreement ? [h("strong", {}, spreadText(score.spread)), note(t("board.discuss"))] : spreadText(score.spread);
 }
 
 function decisionCell({ decision }) {

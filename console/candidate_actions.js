@@ -5,9 +5,9 @@ import { toast } from "./dialogs.js";
 import { fill, h, newId } from "./dom.js";
 import * as dialogs from "./candidate_dialogs.js";
 import { copyText, keyLink } from "./invite_batches.js";
+import { candidateName, isHidden } from "./names.js";
 import { explain } from "./states.js";
 import { t } from "./texts.js";
-import { plainName } from "./untrusted.js";
 
 const MASKED = "PST-****-****";
 
@@ -20,7 +20,7 @@ const MASKED = "PST-****-****";
 export function actionsMenu(candidate, assessment, { may, onChange = () => {} }) {
   const menuId = newId("menu");
   const id = candidate.candidateId ?? candidate.id;
-  const label = t("actions.menu", { name: nameOf(candidate) });
+  const label = t("actions.menu", { name: candidateName(candidate, assessment) });
   const button = h("button", { type: "button", class: "menu-button", "aria-haspopup": "menu", "aria-expanded": "false", "aria-label": label, onclick: toggle, onkeydown: openByKey }, h("span", { "aria-hidden": "true" }, "⋯"));
   const holder = h("div", { class: "menu-holder" }, button);
   // Exists while it is open: a long list has a button for each row, but no menus.
@@ -63,7 +63,7 @@ export function actionsMenu(candidate, assessment, { may, onChange = () => {} })
   async function items() {
     try {
       const current = (await api.get(`/v1/candidates/${id}`)).candidate;
-      const context = { candidate: current, assessment, may, path: `/v1/candidates/${id}`, name: nameOf(current), done };
+      const context = { candidate: current, assessment, may, path: `/v1/candidates/${id}`, name: candidateName(current, assessment), done };
       const offered = ACTIONS.filter(([, isOffered]) => isOffered(context));
       return offered.length ? offered.map(([name, , run]) => item(name, () => run(context))) : note(t("actions.nothing"));
     } catch (error) {
@@ -127,15 +127,9 @@ function place(menu, button) {
   menu.style.top = `${y}px`;
 }
 
-function nameOf({ candidateName, candidateEmail, externalId, key }) {
-  return plainName(candidateName ?? candidateEmail ?? externalId ?? (key && key !== MASKED ? key : t("actions.thisCandidate")));
-}
-
 const isOpen = ({ status }) => status === "pending" || status === "active";
 const writes = ({ may }) => may("write");
 const showsKey = ({ key }) => key !== MASKED;
-// Hidden in a blind assessment, unless there is really no name and no message.
-const isHidden = ({ candidate, assessment }) => assessment.blind && !candidate.candidateName && !candidate.candidateEmail;
 
 // What can be done, in the menu's order: name, whether it is offered, and what it does.
 const ACTIONS = [
@@ -143,7 +137,7 @@ const ACTIONS = [
   ["copyKey", ({ candidate }) => isOpen(candidate) && showsKey(candidate), ({ candidate }) => copied(candidate.key, "copyKey")],
   ["messages", ({ candidate }) => Boolean(candidate.invite), dialogs.showMessages],
   ["resend", (context) => writes(context) && isOpen(context.candidate) && Boolean(context.candidate.candidateEmail || context.candidate.invite), dialogs.resend],
-  ["change", (context) => writes(context) && !isHidden(context), dialogs.change],
+  ["change", (context) => writes(context) && !isHidden(context.candidate, context.assessment), dialogs.change],
   ["extend", (context) => writes(context) && context.candidate.status === "pending", dialogs.extend],
   ["reopen", (context) => writes(context) && context.candidate.status === "expired" && !context.candidate.sessionId, dialogs.reopen],
   ["accommodate", (context) => writes(context) && isOpen(context.candidate) && Boolean(context.assessment.timeLimitMinutes), dialogs.accommodate],

@@ -4,14 +4,18 @@ import * as api from "./api.js";
 import { field } from "./dialogs.js";
 import { diffView, splitDiff } from "./diff.js";
 import { h } from "./dom.js";
+import { isChanged } from "./facts.js";
 import { directionText, METRICS } from "./metrics.js";
+import { candidateName } from "./names.js";
 import { dotPlot, stripPlot } from "./plots.js";
 import * as changes from "./report_changes.js";
-import { unnamed } from "./report_head.js";
+import { scoreText, testsOf } from "./report_head.js";
+import { decisionText } from "./scoring_decision.js";
+import { spreadOf, spreadText } from "./scores.js";
 import { loadedPage } from "./states.js";
 import { t } from "./texts.js";
 import { formatMoment } from "./time.js";
-import { plainName, shownName } from "./untrusted.js";
+import { shownName } from "./untrusted.js";
 
 const number = (value) => value.toLocaleString("en", { maximumFractionDigits: 3 });
 export async function show(main, { firstId, secondId }, { signal, setTitle, go }) {
@@ -42,8 +46,7 @@ async function loadSide(id, signal) {
     api.get(`${path}/integrity`, { signal }),
     changes.load({ path, signal }),
   ]);
-  const name = session.candidateName ?? session.externalId ?? unnamed(session);
-  return { session, scores, integrity, diff, name: plainName(name) };
+  return { session, scores, integrity, diff, name: candidateName(session, session) };
 }
 
 function page(data, go) {
@@ -64,9 +67,9 @@ function page(data, go) {
       h("div", { class: "actions" }, h("button", { type: "button", class: "secondary", onclick: swap }, t("compare.swap"))),
     ),
     chooser(data, go),
-    h("div", { class: "compare-top" }, section("criteria", criteria(sides)), section("facts", facts(sides))),
+    h("div", { class: "compare-top" }, section("facts", facts(sides)), section("criteria", criteria(sides))),
     section("metrics", metrics(data)),
-    section("changes", h("div", { class: "compare-columns" }, sides.map(({ name, diff }) => h("div", {}, h("h3", {}, shownName(name)), finalDiff(diff))))),
+    section("changes", h("div", { class: "compare-columns" }, sides.map((side) => h("div", {}, h("h3", {}, shownName(side.name)), finalDiff(side))))),
   ];
 }
 
@@ -78,7 +81,7 @@ function section(name, ...content) {
 function chooser({ sides: [first, second], results }, go) {
   const others = results.filter(({ sessionId }) => sessionId !== first.session.id);
   const option = (result) => {
-    const name = plainName(result.candidateName ?? result.externalId ?? unnamed(result));
+    const name = candidateName(result, first.session);
     return h("option", { value: result.sessionId, selected: result.sessionId === second.session.id }, name);
   };
   const isListed = others.some(({ sessionId }) => sessionId === second.session.id);
@@ -89,15 +92,16 @@ function chooser({ sides: [first, second], results }, go) {
 
 function criteria([first, second]) {
   const [one, other] = [first.scores, second.scores];
-  const hidden = (one.othersHidden || other.othersHidden) && h("p", { class: "notice" }, t("compare.hidden"));
+  const hidden = [first, second].filter(({ scores }) => scores.othersHidden).map(({ name }) => h("p", { class: "notice" }, t("compare.hidden", { name })));
   if (!one.rubric || one.rubricId !== other.rubricId) return h("p", { class: "notice" }, t("compare.otherRubric"));
   if (one.rubricVersion !== other.rubricVersion) return [hidden, h("p", { class: "notice" }, t("compare.otherVersion"))];
-  if (one.othersHidden || other.othersHidden) return hidden;
-  if (![one, other].some((sheet) => sheet.criteria.some(({ mean }) => mean !== null))) return h("p", {}, t("compare.noScores"));
+  if (hidden.length === 2) return hidden;
+  if (![one, other].some((sheet) => !sheet.othersHidden && sheet.criteria.some(({ mean }) => mean !== null))) return [hidden, h("p", {}, t("compare.noScores"))];
   // Scales differ between criteria: one plot for each scale.
   const scales = Map.groupBy(one.criteria, ({ lowest, highest }) => `${lowest}–${highest}`);
-  const point = (side, key) => ({ series: side.name, value: side.scores.criteria.find((each) => each.key === key).mean, label: side.name });
-  return [...scales.values()].map((some) =>
+  const mean = ({ othersHidden, criteria: all }, key) => (othersHidden ? null : all.find((each) => each.key === key).mean);
+  const point = (side, key) => ({ series: side.name, value: mean(side.scores, key), label: side.name });
+  const plots = [...scales.values()].map((some) =>
     dotPlot({
       label: t("compare.criteria"),
       description: t("compare.criteriaPlot"),
@@ -107,15 +111,18 @@ function criteria([first, second]) {
       rows: some.map(({ key, title }) => ({ label: title, points: [point(first, key), point(second, key)] })),
     }),
   );
+  return [hidden, plots];
 }
 
 function metrics({ sides, cohort, results }) {
   const isShared = sides[0].session.assessmentId === sides[1].session.assessmentId;
   const rows = METRICS.map((metric) => metricRow(metric, sides));
-  if (!isShared || !cohort) return [!isShared && h("p", { class: "notice" }, t("compare.otherAssessment")), table(sides, rows)];
+  const running = sides.filter(({ session }) => !session.metrics).map(({ name }) => h("p", { class: "notice" }, t("compare.running", { name })));
+  if (!isShared || !cohort) return [!isShared && h("p", { class: "notice" }, t("compare.otherAssessment")), running, table(sides, rows)];
   const cards = METRICS.map((metric) => metricPlot(metric, cohort.summary[metric.name], results, sides));
   return [
     h("p", { class: "quiet" }, [t("compare.cohort", { n: cohort.sessionCount }), cohort.smallNote].filter(Boolean).join(" ")),
+    running,
     h("div", { class: "compare-metrics" }, cards),
     table(sides, rows),
   ];
@@ -129,7 +136,7 @@ function metricRow({ name, label, format }, sides) {
 function metricPlot({ name, label, format }, summary, results, sides) {
   const values = results
     .filter(({ metrics: each }) => each && each[name] !== null)
-    .map((each) => ({ id: each.sessionId, value: each.metrics[name], label: plainName(each.candidateName ?? each.externalId ?? unnamed(each)) }));
+    .map((each) => ({ id: each.sessionId, value: each.metrics[name], label: candidateName(each, sides[0].session) }));
   const quartiles = summary.lowerQuartile === null ? null : [summary.lowerQuartile, summary.upperQuartile];
   const marked = sides.map(({ session }) => session.id);
   return h(
@@ -143,20 +150,31 @@ function metricPlot({ name, label, format }, summary, results, sides) {
 
 function facts(sides) {
   const moment = (text) => (text ? formatMoment(text) : "–");
-  const tests = { true: t("compare.passed"), false: t("compare.failed") };
   const rows = [
+    [t("compare.decision"), ({ session }) => decisionText(session)],
+    [t("compare.score"), ({ scores }) => scoreText(scores)],
+    [t("compare.reviewers"), ({ scores }) => reviewersText(scores)],
+    [t("compare.tests"), ({ session }) => testsText(session)],
+    [t("compare.integrity"), ({ integrity }) => integrityText(integrity)],
     [t("compare.status"), ({ session }) => t(`report.statuses.${session.status}`)],
     [t("compare.started"), ({ session }) => moment(session.redeemedAt)],
     [t("compare.closed"), ({ session }) => moment(session.closedAt)],
-    [t("compare.tests"), ({ session }) => tests[session.metrics?.testsPassed] ?? t("compare.unknown")],
-    [t("compare.integrity"), ({ integrity }) => integrityText(integrity)],
   ];
   return table(sides, rows.map(([label, of]) => [label, ...sides.map(of)]));
 }
 
 function integrityText({ facts: found }) {
   if (!found.length) return t("compare.intact");
-  return h("ul", {}, found.map(({ explanation }) => h("li", {}, explanation)));
+  const list = h("ul", {}, found.map(({ explanation }) => h("li", {}, explanation)));
+  return [isChanged(found.map(({ code }) => code)) && h("strong", { class: "fact changed" }, t("board.changedRecord")), list];
+}
+
+function reviewersText(scores) {
+  const n = scores.reviewerCount;
+  if (!n) return t("compare.none");
+  const spread = scores.othersHidden ? null : spreadOf(scores);
+  const isDisputed = spread !== null && scores.criteria.some(({ disagreement }) => disagreement);
+  return [t("board.reviewers", { n }), spread !== null && `, ${spreadText(spread)}`, isDisputed && h("p", { class: "quiet" }, t("scoring.discuss"))];
 }
 
 function table(sides, rows) {
@@ -169,8 +187,15 @@ function table(sides, rows) {
   );
 }
 
-function finalDiff({ files, handIn, submission }) {
+/** The result of the tests, and where it is from. */
+function testsText(session) {
+  const [result, detail] = testsOf(session);
+  return [result, detail && h("span", { class: "quiet" }, ` ${detail}`)];
+}
+
+function finalDiff({ session, diff: { files, handIn, submission } }) {
   if (files?.length) return diffView(files, { attributed: handIn.manualLines !== null });
   if (submission) return diffView(splitDiff(submission.diff), { attributed: false });
-  return h("p", { class: "quiet" }, t("compare.noChanges"));
+  if (handIn) return h("p", { class: "quiet" }, t(`report.handIn.${handIn.state}`));
+  return h("p", { class: "quiet" }, t(session.status === "active" ? "report.diff.noHandInYet" : "compare.noChanges"));
 }

@@ -3,8 +3,6 @@
 import { t } from "./texts.js";
 import { formatDuration } from "./time.js";
 
-const MINUTES_FROM_SECONDS = 600;
-
 const COMPARED = {
   durationMs: duration,
   promptCount: count,
@@ -41,10 +39,8 @@ export const OTHER_METRICS = metrics(OTHERS);
 /** In words: whether a higher or a lower value is better, from `summary` of the cohort statistics. */
 export const directionText = ({ direction }) => t(`metrics.${direction}`);
 
-/** Whole minutes from ten minutes on. */
 function duration(ms) {
-  const seconds = ms / 1000;
-  return formatDuration(seconds < MINUTES_FROM_SECONDS ? seconds : Math.round(seconds / 60) * 60);
+  return formatDuration(ms / 1000);
 }
 
 function count(value) {

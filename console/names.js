@@ -3,7 +3,17 @@
 import { t } from "./texts.js";
 import { plainName } from "./untrusted.js";
 
-/** Name, or address, or the end of the id for a candidate whose name is hidden or unknown. */
-export function candidateName({ candidateName: name, candidateEmail: email, candidateId, id }) {
-  return plainName(name ?? email ?? t("common.candidate", { id: (candidateId ?? id).slice(-4) }));
+/**
+ * Name, address, your own id, key, or the end of the candidate's id, whichever is known first, as `plainName`.
+ *
+ * candidate -- as in the API: of a list, of the results, or a session
+ * blind -- of the assessment: then your own id is left out, since it may say who the candidate is. The API has already
+ *   hidden name, address and key
+ */
+export function candidateName({ candidateName: name, candidateEmail: email, externalId, key, sessionId, candidateId, id }, { blind }) {
+  const openKey = sessionId || key?.includes("*") ? null : key;
+  return plainName(name ?? email ?? (blind ? null : externalId) ?? openKey ?? t("common.candidate", { id: (candidateId ?? id).slice(-6) }));
 }
+
+/** Whether a blind assessment hides who the candidate is, unless there is really no name. */
+export const isHidden = ({ candidateName: name, candidateEmail: email }, { blind }) => blind && !name && !email;

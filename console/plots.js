@@ -52,7 +52,7 @@ export function stripPlot({ label, description, format, values, median = null, q
     const shown = ids.map((id) => byId.get(id)).filter(Boolean);
     fill(marks, shown.map((point, n) => mark(n, point.x, point.y)));
     // The latest first: the line is cut where it is too long.
-    fill(readout, shown.map((point, n) => [icon(n), h("span", {}, `${point.label}: ${format(point.value)}`)]).reverse());
+    fill(readout, shown.map((point, n) => h("span", {}, icon(n), h("span", {}, `${point.label}: ${format(point.value)}`))).reverse());
   });
   markPlot(figure, marked);
   if (onSelect && points.length) makeSelectable(figure, { label, points, format, onSelect, onHover, marked });

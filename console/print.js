@@ -4,11 +4,12 @@ import * as api from "./api.js";
 import { fill, h } from "./dom.js";
 import { loadEvidence, scoresSection } from "./print_scores.js";
 import { cohortSection, diffSection, workSection } from "./print_work.js";
+import { candidateName, isHidden } from "./names.js";
 import { integrity } from "./report_head.js";
 import { loaded } from "./states.js";
 import { t } from "./texts.js";
 import { formatDuration, formatMoment, zoneName } from "./time.js";
-import { plainName, shownName, untrusted } from "./untrusted.js";
+import { shownName, untrusted } from "./untrusted.js";
 
 export async function show(main, { sessionId }, { me, signal, setTitle }) {
   setTitle(t("print.title"));
@@ -24,7 +25,7 @@ export async function show(main, { sessionId }, { me, signal, setTitle }) {
   fill(main, head, report);
   await loaded(report, () => load(sessionId, signal), (data) => {
     button.disabled = false;
-    setTitle(`${t("print.title")} · ${plainName(nameOf(data))}`);
+    setTitle(`${t("print.title")} · ${nameOf(data)}`);
     return render(data, me);
   });
 }
@@ -40,11 +41,13 @@ async function load(sessionId, signal) {
     get("/analytics"),
     get("/final-diff", { limit: 200 }),
   ]);
-  const [{ assessment }, evidence] = await Promise.all([
-    api.get(`/v1/assessments/${session.assessmentId}`, { signal }),
+  const assessmentPath = `/v1/assessments/${session.assessmentId}`;
+  const [{ assessment }, evidence, results] = await Promise.all([
+    api.get(assessmentPath, { signal }),
     loadEvidence(session.id, sheet, signal),
+    session.metrics && cohort.cohortStats ? api.all(`${assessmentPath}/results`, "results", { signal }) : [],
   ]);
-  return { session, record, cohort: cohort.cohortStats, sheet, analytics, diff, assessment, evidence };
+  return { session, record, cohort: cohort.cohortStats, results, sheet, analytics, diff, assessment, evidence };
 }
 
 function render(data, me) {
@@ -73,13 +76,8 @@ function rows(pairs) {
   return h("dl", { class: "facts" }, filled.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value))));
 }
 
-/** The candidate's name; without one, why, or what else identifies them. */
-function nameOf({ session, assessment }) {
-  const { candidateName, candidateEmail, externalId, candidateId, erasedAt } = session;
-  if (candidateName) return candidateName;
-  if (erasedAt) return t("print.erasedName");
-  if (assessment.blind && !candidateEmail) return t("print.hiddenName");
-  return candidateEmail ?? externalId ?? t("common.candidate", { id: candidateId.slice(-4) });
+function nameOf({ session }) {
+  return session.erasedAt ? t("print.erasedName") : candidateName(session, session);
 }
 
 function title(data) {
@@ -89,6 +87,7 @@ function title(data) {
     {},
     h("p", { class: "company" }, session.orgName),
     h("p", { class: "print-name" }, shownName(nameOf(data))),
+    isHidden(session, session) && !session.erasedAt && h("p", { class: "quiet" }, t("common.hiddenName")),
     h("p", {}, assessment.title, " · ", assessment.role),
     session.erasedAt && h("p", { class: "notice warn" }, t("print.erased", { time: formatMoment(session.erasedAt) })),
     session.status === "active" && h("p", { class: "notice warn" }, t("print.running")),
@@ -118,7 +117,7 @@ function facts(data) {
     rows([
       [t("print.candidate"), shownName(nameOf(data))],
       [t("print.email"), session.candidateEmail && untrusted(session.candidateEmail)],
-      [t("print.externalId"), session.externalId],
+      [t("print.externalId"), !isHidden(session, session) && session.externalId && untrusted(session.externalId)],
       [t("print.assessment"), `${assessment.title}, ${assessment.role}`],
       [t("print.status"), t(`print.statuses.${session.status}`)],
       [t("print.started"), `${formatMoment(session.redeemedAt)} (${zone})`],

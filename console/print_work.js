@@ -3,12 +3,14 @@
 import { diffView } from "./diff.js";
 import { h } from "./dom.js";
 import { directionText, METRICS } from "./metrics.js";
+import { stripPlot } from "./plots.js";
 import { t } from "./texts.js";
 import { formatDuration } from "./time.js";
 import { untrusted } from "./untrusted.js";
 
 const MAX_LINES = 400;
 const MAX_FILE_LINES = 200;
+const PLOT_WIDTH = 260; // three in a row, on paper too
 const number = (value) => (value === null ? "–" : value.toLocaleString("en"));
 const money = (value) => (value === null ? t("print.noPrice") : `$${value.toFixed(2)}`);
 
@@ -25,7 +27,7 @@ function table(caption, names, rows, words = [], isLong = false) {
 }
 
 /** Each metric with its definition, and how the others of the assessment are distributed. */
-export function cohortSection({ session, cohort }) {
+export function cohortSection({ session, cohort, results }) {
   if (!session.metrics) return h("p", {}, t("print.noMetrics"));
   const columns = ["metric", "value", "n", "lowerQuartile", "median", "upperQuartile"].map((name) => t(`print.columns.${name}`));
   const rows = METRICS.map(({ name, label, definition, format }) => {
@@ -47,8 +49,24 @@ export function cohortSection({ session, cohort }) {
   return [
     h("p", {}, cohort && `${t("print.cohort", { n: cohort.sessionCount })} `, t("print.metricsVersion", { version: session.metrics.derivationVersion })),
     cohort?.small && h("p", { class: "notice warn" }, cohort.smallNote),
+    cohort && plots(session, cohort, results),
     table(t("print.sections.metrics"), columns, rows, [], true),
   ];
+}
+
+/** The session among the others, who have no names here: the file is about one candidate. */
+function plots(session, cohort, results) {
+  const ended = results.filter(({ metrics }) => metrics);
+  const cards = METRICS.map(({ name, label, format }) => {
+    const { median, lowerQuartile, upperQuartile } = cohort.summary[name];
+    const values = ended
+      .filter(({ metrics }) => metrics[name] !== null)
+      .map(({ sessionId: id, metrics }) => ({ id, value: metrics[name], label: t(id === session.id ? "print.thisSession" : "print.otherSession") }));
+    const description = t("report.metrics.plot", { n: values.length });
+    const quartiles = lowerQuartile === null ? null : [lowerQuartile, upperQuartile];
+    return values.length > 0 && h("div", {}, h("h3", {}, label), stripPlot({ label, description, format, values, median, quartiles, marked: [session.id], width: PLOT_WIDTH }));
+  });
+  return [h("p", { class: "quiet" }, t("report.metrics.plot", { n: cohort.sessionCount })), h("div", { class: "print-plots" }, cards)];
 }
 
 export function workSection({ phases, activeMs, idleMs, sittings, models, totalCostUsd, proxyUsage }) {

@@ -4,10 +4,12 @@ import * as api from "./api.js";
 import { fill, h } from "./dom.js";
 import { eventLink } from "./events.js";
 import { factText, isChanged } from "./facts.js";
+import { candidateName, isHidden } from "./names.js";
+import { totalText } from "./scores.js";
 import { loaded } from "./states.js";
 import { t } from "./texts.js";
 import { formatClock, formatDuration, formatMoment, zoneName } from "./time.js";
-import { plainName, shownName, untrusted } from "./untrusted.js";
+import { shownName, untrusted } from "./untrusted.js";
 
 // Facts after which nobody can tell whether it is.
 const UNVERIFIED = new Set(["seal_missing", "seal_key_unknown"]);
@@ -16,8 +18,8 @@ const MAX_EVENT_LINKS = 5;
 /** Name, assessment, status, facts about the record, times and results, with the links of the page. */
 export function header(report, facts, { setTitle, may }) {
   const { session } = report;
-  const name = session.candidateName ?? session.externalId ?? unnamed(session);
-  setTitle(plainName(name));
+  const name = candidateName(session, session);
+  setTitle(name);
   const neighbours = h("nav", { class: "neighbours", "aria-label": t("report.neighbours") });
   loadNeighbours(neighbours, report);
   const link = (path, text, kind = "secondary") => h("a", { class: kind, href: `#${path}` }, text);
@@ -42,7 +44,8 @@ export function header(report, facts, { setTitle, may }) {
           " ",
           h("span", { class: `status status-${session.status}` }, t(`report.statuses.${session.status}`)),
         ),
-        session.candidateEmail && h("p", { class: "quiet" }, untrusted(session.candidateEmail)),
+        isHidden(session, session) && !session.erasedAt && h("p", { class: "quiet" }, t("common.hiddenName")),
+        session.candidateName && session.candidateEmail && h("p", { class: "quiet" }, untrusted(session.candidateEmail)),
       ),
       h(
         "div",
@@ -106,7 +109,7 @@ function numbers(session, score) {
     [t(session.completedAt ? "report.completed" : "report.closed"), end ? formatMoment(end) : t("report.notYet"), null],
     [t("report.duration"), ...duration(session)],
     [t("report.eventCount"), session.eventCount.toLocaleString("en"), others.join(", ")],
-    [t("report.tests"), ...tests(session)],
+    [t("report.tests"), ...testsOf(session)],
     [t("report.teamScore"), score, null],
     [t("report.decision"), t(`scoring.decisions.${session.decision}`), session.decidedBy?.name],
     metrics && [
@@ -136,10 +139,12 @@ function loadScore({ path, signal }) {
   return element;
 }
 
-function scoreText({ rubric, othersHidden, total, highestTotal }) {
+/** A session's total score in words, also if there is none. */
+export function scoreText({ rubric, othersHidden, total, highestTotal, reviewerCount }) {
   if (!rubric) return t("report.noRubric");
+  if (!reviewerCount) return t("scoring.unscored");
   if (othersHidden) return t("report.scoreHidden");
-  return total === null ? t("report.notScored") : t("report.scoreOf", { total: Number(total.toFixed(2)), highest: highestTotal });
+  return total === null ? t("report.notScored") : totalText({ total, highestTotal });
 }
 
 function duration({ status, metrics }) {
@@ -148,7 +153,8 @@ function duration({ status, metrics }) {
   return [known === null ? t("report.unknown") : formatDuration(known / 1000), t("report.durationHint")];
 }
 
-function tests({ testResult, metrics }) {
+/** The result of the tests, and a detail or null. */
+export function testsOf({ testResult, metrics }) {
   if (testResult) {
     const counts = t("report.testCounts", { passed: testResult.passed, failed: testResult.failed });
     return [t(testResult.failed ? "report.testsFailed" : "report.testsPassed"), counts];
@@ -159,9 +165,6 @@ function tests({ testResult, metrics }) {
     passed === null ? null : t("report.testsFromRecord"),
   ];
 }
-
-/** What a candidate without a name is called: `Candidate 3f09ac`. */
-export const unnamed = ({ candidateId }) => t("report.unnamed", { id: candidateId.slice(-6) });
 
 /** `$6.42` */
 export const dollars = (amount) => `$${amount.toFixed(2)}`;

@@ -3,11 +3,10 @@
 import * as api from "./api.js";
 import { h } from "./dom.js";
 import { directionText, METRICS, OTHER_METRICS } from "./metrics.js";
+import { candidateName } from "./names.js";
 import { stripPlot } from "./plots.js";
-import { unnamed } from "./report_head.js";
 import { empty } from "./states.js";
 import { t } from "./texts.js";
-import { plainName } from "./untrusted.js";
 
 const FEW_OBSERVATIONS = 10;
 const RATES = new Set(["commandFailRate", "verifyIntensity", "manualEditRatio"]);
@@ -60,7 +59,7 @@ function metricCard({ name, label, definition, format }, cohort, results, sessio
     .map(({ sessionId, metrics, ...candidate }) => ({
       id: sessionId,
       value: metrics[name],
-      label: plainName(candidate.candidateName ?? candidate.externalId ?? unnamed(candidate)),
+      label: candidateName(candidate, session),
     }));
   const observed = summary.valueObservations ?? null;
   const facts = [

@@ -1,17 +1,14 @@
 // Scoring: the rubric beside the record. Each criterion is saved on its own, in the API.
 
 import * as api from "./api.js";
-import { ask, field } from "./dialogs.js";
 import { fill, h } from "./dom.js";
+import { decisionPanel } from "./scoring_decision.js";
 import { criterionForm } from "./scoring_form.js";
-
-import { unnamed } from "./report_head.js";
+import { candidateName } from "./names.js";
 import { empty, loadedPage } from "./states.js";
 import { t } from "./texts.js";
 import { timelineView } from "./timeline.js";
 import { shownName } from "./untrusted.js";
-
-const DECISIONS = ["undecided", "advanced", "rejected", "hired"];
 
 export async function show(main, { sessionId }, { me, may, signal, setTitle }) {
   setTitle(t("scoring.title"));
@@ -28,8 +25,7 @@ async function load(sessionId, signal) {
     api.get(`/v1/sessions/${sessionId}`, { signal }),
     loadSheet(sessionId, signal),
   ]);
-  const { candidate } = await api.get(`/v1/candidates/${session.candidateId}`, { signal });
-  return { session, sheet, candidate };
+  return { session, sheet };
 }
 
 /** The scores in the rubric's current version, by which the next score is given. */
@@ -48,7 +44,7 @@ function page(context) {
     h(
       "div",
       {},
-      h("h1", { tabindex: "-1" }, t("scoring.heading"), " ", shownName(session.candidateName ?? session.externalId ?? unnamed(session))),
+      h("h1", { tabindex: "-1" }, t("scoring.heading"), " ", shownName(candidateName(session, session))),
       h("p", { class: "quiet" }, session.assessmentTitle),
     ),
     h("div", { class: "actions" }, h("a", { class: "secondary", href: `#/sessions/${sessionId}` }, t("scoring.report"))),
@@ -56,7 +52,7 @@ function page(context) {
   if (!sheet.rubric) return [head, h("div", { class: "panel" }, empty(t("scoring.noRubricTitle"), t("scoring.noRubric")))];
   const forms = h("div", { class: "scoring-forms" });
   const summary = h("div", { class: "panel", role: "status" });
-  const state = { ...context, selected: null, events: new Map() };
+  const state = { ...context, selected: null, events: new Map(), lost: null };
   const render = () => {
     fill(summary, overview(state));
     const views = state.sheet.criteria.map((criterion) => criterionForm(criterion, { state, refresh }));
@@ -66,12 +62,16 @@ function page(context) {
     state.selected?.element.classList.toggle("selected", state.mayWrite);
   };
   const refresh = async (key) => {
-    // What is typed in the other criteria stays.
-    const drafts = new Map(state.views.filter((view) => view.key !== key && view.isChanged()).map((view) => [view.key, view.draft()]));
+    const before = state.sheet;
     state.sheet = await loadSheet(sessionId, state.signal);
-    state.drafts = drafts;
+    const hasChanged = before.rubricId !== state.sheet.rubricId || before.rubricVersion !== state.sheet.rubricVersion;
+    // What is typed in the other criteria stays; after a change of the rubric, also what was saved by the old one.
+    const kept = state.views.filter((view) => hasChanged || (view.key !== key && view.isChanged()));
+    state.drafts = new Map(kept.map((view) => [view.key, fitted(view, state.sheet)]).filter(([, draft]) => draft));
+    if (hasChanged) state.lost = kept.filter((view) => view.isChanged() && !state.drafts.has(view.key));
     render();
-    state.views.find((view) => view.key === key)?.focus();
+    if (hasChanged) summary.querySelector(".notice").focus();
+    else state.views.find((view) => view.key === key)?.focus();
   };
   const onPick = (event) => state.selected?.addEvidence(event);
   const onLoad = (events) => {
@@ -89,47 +89,41 @@ function page(context) {
   return [
     head,
     !state.mayWrite && h("p", { class: "notice" }, t("scoring.readOnly")),
-    h("div", { class: "scoring-columns" }, record, h("section", { "aria-label": sheet.rubricName }, summary, forms, decision(state))),
+    h("div", { class: "scoring-columns" }, record, h("section", { "aria-label": sheet.rubricName }, summary, forms, decisionPanel(state))),
   ];
 }
 
-function overview({ sheet, me }) {
+/** A view's draft for another version of the rubric, without a level that has changed; null if the criterion is gone. */
+function fitted({ criterion: { key, levels }, draft }, sheet) {
+  const criterion = sheet.criteria.find((each) => each.key === key);
+  if (!criterion) return null;
+  const typed = draft();
+  const [before, after] = [levels, criterion.levels].map((some) => some.find(({ value }) => value === typed.value));
+  const isSame = before?.label === after?.label && before?.description === after?.description;
+  return { ...typed, value: isSame ? typed.value : null };
+}
+
+/** That the rubric has changed, and what was typed for criteria that it no longer has. */
+function rubricChanged(lost) {
+  const comments = lost.map(({ criterion, draft }) => h("li", {}, h("strong", {}, criterion.title), ": ", draft().comment || t("scoring.noComment")));
+  return h(
+    "div",
+    { class: "notice warn", tabindex: "-1" },
+    h("strong", {}, t("scoring.rubricChangedTitle")),
+    h("p", {}, t("scoring.rubricChanged")),
+    comments.length > 0 && [h("p", {}, t("scoring.lost")), h("ul", {}, comments)],
+  );
+}
+
+function overview({ sheet, me, lost }) {
   const id = me.person?.id ?? me.id;
   const mine = sheet.criteria.filter(({ scores }) => scores.some(({ reviewer }) => reviewer.id === id)).length;
   return [
+    lost && rubricChanged(lost),
     h("h2", {}, sheet.rubricName, " ", h("span", { class: "quiet" }, t("scoring.version", { n: sheet.rubricVersion }))),
     h("p", {}, t("scoring.progress", { done: mine, n: sheet.criteria.length })),
     sheet.othersHidden
       ? h("p", { class: "quiet" }, t("scoring.alone"))
       : sheet.total !== null && h("p", {}, t("scoring.total", { total: sheet.total, highest: sheet.highestTotal })),
   ];
-}
-
-function decision({ candidate, mayWrite }) {
-  const text = h("p", {});
-  const update = (shown) =>
-    fill(text, t(`scoring.decisions.${shown.decision}`), shown.decisionReason && [": ", h("bdi", {}, shown.decisionReason)]);
-  update(candidate);
-  const change = () => {
-    const value = h("select", { name: "decision" }, DECISIONS.map((each) => h("option", { value: each, selected: each === candidate.decision }, t(`scoring.decisions.${each}`))));
-    const reason = h("textarea", { name: "reason", rows: 4, maxlength: 2000, required: true });
-    const save = async () => {
-      const body = { decision: value.value, reason: reason.value.trim() || null };
-      const response = await api.put(`/v1/candidates/${candidate.id}/decision`, body);
-      candidate = response.candidate;
-      update(candidate);
-    };
-    return ask({
-      title: t("scoring.decide"),
-      content: [field(t("scoring.decision"), value), field(t("scoring.reason"), reason, t("scoring.decisionReason"))],
-      save,
-    });
-  };
-  return h(
-    "section",
-    { class: "panel" },
-    h("h2", {}, t("scoring.decision")),
-    text,
-    mayWrite && h("button", { type: "button", class: "secondary", onclick: change }, t("scoring.decide")),
-  );
 }

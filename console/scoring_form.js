@@ -1,7 +1,7 @@
 // One criterion: its levels, the reviewer's own score with evidence, and the others' scores once they are shown.
 
 import * as api from "./api.js";
-import { ask, field, onSubmit, toast } from "./dialogs.js";
+import { ask, field, onSubmit, showErrors, toast } from "./dialogs.js";
 import { fill, h, newId } from "./dom.js";
 import { eventLink, kindName } from "./events.js";
 import { t } from "./texts.js";
@@ -11,10 +11,10 @@ import { plain } from "./untrusted.js";
 const MAX_EVIDENCE_CHARACTERS = 80;
 
 /**
- * The form of a criterion: `{key, element, addEvidence(event), showEvidence(), isChanged(), draft(), focus()}`.
+ * The form of a criterion: `{key, criterion, element, addEvidence(event), showEvidence(), showChanged(), isChanged(), draft(), focus()}`.
  *
  * state -- of the page; `selected` is the form to which evidence is added
- * refresh -- called with the criterion's key after a change
+ * refresh -- called with the criterion's key after a change, and without one after a change by somebody else
  */
 export function criterionForm(criterion, { state, refresh }) {
   const path = `/v1/sessions/${state.sessionId}/scores/${encodeURIComponent(criterion.key)}`;
@@ -32,6 +32,7 @@ export function criterionForm(criterion, { state, refresh }) {
     showState();
   });
   const reason = h("input", { name: "reason", maxlength: 2000 });
+  reason.value = draft.reason ?? "";
   const reasonField = own && field(t("scoring.reason"), reason, t("scoring.revisionReason"));
   const status = h("span", { class: "quiet", role: "status" });
   const submit = h("button", { type: "submit", class: "primary" }, t(own ? "scoring.revise" : "scoring.save"));
@@ -55,7 +56,15 @@ export function criterionForm(criterion, { state, refresh }) {
   const save = async () => {
     if (!isChanged()) return;
     const body = { value: draft.value, comment: draft.comment.trim() || null, evidence: draft.evidence };
-    await api.put(path, { ...body, reason: reason.value.trim() || null, rubricVersion: state.sheet.rubricVersion, replaces: own?.id ?? null });
+    try {
+      await api.put(path, { ...body, reason: reason.value.trim() || null, rubricVersion: state.sheet.rubricVersion, replaces: own?.id ?? null });
+    } catch (error) {
+      // With another rubric of the same version, the criterion is unknown.
+      if (!["rubric_changed", "score_changed", "not_found"].includes(error.code)) throw error;
+      await refresh();
+      if (error.code === "score_changed") state.views.find(({ key }) => key === criterion.key)?.showChanged();
+      return;
+    }
     toast(t("scoring.isSaved", { title: criterion.title }));
     await refresh(criterion.key);
   };
@@ -79,9 +88,11 @@ export function criterionForm(criterion, { state, refresh }) {
     key: criterion.key,
     element: form,
     isChanged,
-    draft: () => ({ ...draft }),
+    criterion,
+    draft: () => ({ ...draft, reason: reason.value }),
     focus: () => (form.querySelector("input:checked") ?? form.querySelector("input"))?.focus(),
     showEvidence,
+    showChanged: () => showErrors(form, message, new api.ApiError(409, { error: t("scoring.scoreChanged") })),
     addEvidence: (event) => {
       if (state.mayWrite && !draft.evidence.includes(event.id)) setEvidence([...draft.evidence, event.id]);
       toast(t("scoring.added", { title: criterion.title }));

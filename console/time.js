@@ -11,6 +11,7 @@ const formats = {
   zone: new Intl.DateTimeFormat(LOCALE, { timeZoneName: "short" }),
   relative: new Intl.RelativeTimeFormat("en", { numeric: "auto" }),
 };
+const WHOLE_MINUTES_FROM_SECONDS = 600;
 const UNITS = [
   ["day", 86_400],
   ["hour", 3_600],
@@ -34,9 +35,9 @@ export function formatRelative(text, now = Date.now()) {
   return unit === "second" ? formats.relative.format(0, "second") : formats.relative.format(Math.trunc(seconds / size), unit);
 }
 
-/** `1 h 12 min`, `7 min 5 s`, `48 s` */
+/** `1 h 12 min`, `7 min 5 s`, `48 s`: rounded to whole minutes from ten minutes on. */
 export function formatDuration(seconds) {
-  const whole = Math.round(seconds);
+  const whole = seconds < WHOLE_MINUTES_FROM_SECONDS ? Math.round(seconds) : 60 * Math.round(seconds / 60);
   const [hours, minutes, rest] = [Math.floor(whole / 3600), Math.floor((whole % 3600) / 60), whole % 60];
   if (hours) return minutes ? `${hours} h ${minutes} min` : `${hours} h`;
   if (minutes) return rest ? `${minutes} min ${rest} s` : `${minutes} min`;

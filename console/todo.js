@@ -11,6 +11,7 @@ import { formatMoment, formatRelative } from "./time.js";
 const FEW = 10;
 const ALL = 200;
 const DEFAULT_EXTENSION_DAYS = 7;
+const nameOf = (entry) => candidateName(entry, entry);
 
 // Each list: its member in `GET /v1/todo`, a row's title and address, what it says, since when, and what can be done.
 const LISTS = [
@@ -18,29 +19,29 @@ const LISTS = [
     name: "unscored",
     href: ({ sessionId }) => `#/sessions/${sessionId}`,
     time: ({ closedAt }) => ["todo.closed", closedAt],
-    actions: (entry) => [link(`#/sessions/${entry.sessionId}/score`, t("todo.score"), candidateName(entry))],
+    actions: (entry) => [link(`#/sessions/${entry.sessionId}/score`, t("todo.score"), nameOf(entry))],
   },
   {
     name: "disagreements",
     href: ({ sessionId }) => `#/sessions/${sessionId}`,
     time: ({ closedAt }) => ["todo.closed", closedAt],
-    actions: (entry) => [link(`#/sessions/${entry.sessionId}/score`, t("todo.discuss"), candidateName(entry))],
+    actions: (entry) => [link(`#/sessions/${entry.sessionId}/score`, t("todo.discuss"), nameOf(entry))],
   },
   {
     name: "failedMessages",
     detail: ({ kind, lastError }) => `${t(`todo.kinds.${kind}`)}: ${lastError ?? t("todo.unknownError")}`,
     time: ({ createdAt }) => ["todo.queued", createdAt],
-    actions: (entry, reload) => [button(t("todo.retry"), candidateName(entry), () => retry(entry, reload))],
+    actions: (entry, reload) => [button(t("todo.retry"), nameOf(entry), () => retry(entry, reload))],
   },
   {
     name: "expiringKeys",
     time: ({ expiresAt }) => ["todo.expires", expiresAt],
-    actions: (entry, reload) => [button(t("todo.extend"), candidateName(entry), () => extend(entry, reload))],
+    actions: (entry, reload) => [button(t("todo.extend"), nameOf(entry), () => extend(entry, reload))],
   },
   {
     name: "erasureRequests",
     time: ({ erasureRequestedAt }) => ["todo.asked", erasureRequestedAt],
-    actions: (entry, reload) => [button(t("todo.erase"), candidateName(entry), () => erase(entry, reload))],
+    actions: (entry, reload) => [button(t("todo.erase"), nameOf(entry), () => erase(entry, reload))],
   },
   {
     name: "failingWebhooks",
@@ -103,7 +104,7 @@ function panel(list, { count, entries }, reload) {
 }
 
 function item(list, entry, reload) {
-  const title = (list.title ?? candidateName)(entry);
+  const title = (list.title ?? nameOf)(entry);
   const href = list.href?.(entry) ?? `#/assessments/${entry.assessmentId}`;
   const subtitle = list.subtitle ? list.subtitle(entry) : entry.assessmentTitle;
   const [phrase, time] = list.time(entry);
@@ -145,7 +146,7 @@ function button(text, about, run) {
 
 async function retry(entry, reload) {
   await api.post(`/v1/deliveries/${entry.deliveryId}/retry`);
-  toast(t("todo.retried", { name: candidateName(entry) }));
+  toast(t("todo.retried", { name: nameOf(entry) }));
   await reload();
 }
 
@@ -153,7 +154,7 @@ async function extend(entry, reload) {
   const path = `/v1/candidates/${entry.candidateId}/extend`;
   const days = h("input", { name: "days", type: "number", min: "1", max: "365", required: true, value: DEFAULT_EXTENSION_DAYS });
   const candidate = await ask({
-    title: t("todo.extendTitle", { name: candidateName(entry) }),
+    title: t("todo.extendTitle", { name: nameOf(entry) }),
     content: [
       h("p", {}, t("todo.extendText", { time: formatMoment(entry.expiresAt) })),
       field(t("todo.extendDays"), days, t("todo.extendHint")),
@@ -166,12 +167,12 @@ async function extend(entry, reload) {
     await api.post(path, { expiresAt: entry.expiresAt });
     await reload();
   };
-  toast(t("todo.extended", { name: candidateName(entry), time: formatMoment(candidate.expiresAt) }), { undo });
+  toast(t("todo.extended", { name: nameOf(entry), time: formatMoment(candidate.expiresAt) }), { undo });
   await reload();
 }
 
 async function erase(entry, reload) {
-  const name = candidateName(entry);
+  const name = nameOf(entry);
   const run = () => api.remove(`/v1/candidates/${entry.candidateId}/data`);
   const title = t("todo.eraseTitle", { name });
   const isDone = await confirm({ title, text: t("todo.eraseText", { title: entry.assessmentTitle }), action: t("todo.eraseAction"), run });

@@ -50,9 +50,19 @@ def _session(key: CandidateKey) -> Session | None:
     return Session.get_or_none(Session.key == key)
 
 
-def decide(key: CandidateKey, reviewer: ApiToken | None, decision: str, reason: str | None) -> None:
-    """Store a decision about a candidate. Raises NotFinished (models/decisions.py)."""
+def decide(
+    key: CandidateKey,
+    reviewer: ApiToken | None,
+    decision: str,
+    reason: str | None,
+    check: Callable[[], None] = lambda: None,
+) -> None:
+    """Store a decision about a candidate. Raises NotFinished (models/decisions.py).
+
+    check -- called once the key is locked
+    """
     with _locked(key) as locked:
+        check()
         decisions.decide(locked, reviewer, decision, reason)
 
 

@@ -115,6 +115,7 @@ SORTS: dict[str, tuple[Part, ...]] = {
     **{metric.name: _by_session(metric.field, "integer") for metric in METRICS},
     "testsPassed": _by_session("tests_passed", "flag"),
     "scoreTotal": _by_session("score_total", "integer"),
+    "scoreSpread": _by_session("score_spread", "integer"),
     "decision": tuple(Part("keys", f"k.decision = '{decision}'") for decision in DECISIONS),
 }
 _NO_ROWS = "SELECT 0 AS part, id AS key_id FROM candidate_keys WHERE 1 = 0"
@@ -122,11 +123,20 @@ _NO_ROWS = "SELECT 0 AS part, id AS key_id FROM candidate_keys WHERE 1 = 0"
 _IS_SCORED = """EXISTS (
         SELECT 1 FROM completed_scorings c WHERE c.session_id = s.id AND c.person_id = :person_id
     )"""
-_BY_SEEN_SCORE = (
-    Part("sessions", f"s.score_total IS NOT NULL AND {_IS_SCORED}", "s.score_total", "integer"),
-    Part("sessions", f"(s.score_total IS NULL OR NOT {_IS_SCORED})"),
-    _WAITING,
-)
+
+
+def _by_seen_score(column: str) -> tuple[Part, ...]:
+    return (
+        Part("sessions", f"s.{column} IS NOT NULL AND {_IS_SCORED}", f"s.{column}", "integer"),
+        Part("sessions", f"(s.{column} IS NULL OR NOT {_IS_SCORED})"),
+        _WAITING,
+    )
+
+
+_BY_SEEN_SCORE = {
+    "scoreTotal": _by_seen_score("score_total"),
+    "scoreSpread": _by_seen_score("score_spread"),
+}
 # These parts have an order of their own; in the others, the rows without a value are last in both orders.
 _REVERSED = ("status", "decision")
 
@@ -134,8 +144,9 @@ _KEY = sql.Columns(CandidateKey, "k", "id external_id candidate_name decision")
 _SESSION = sql.Columns(
     Session,
     "s",
-    "id created_at completed_at tests_passed derivation_version score_total score_criteria integrity_codes "
-    f"integrity_checked_at {' '.join(metric.field for metric in METRICS)}",
+    "id created_at completed_at tests_passed derivation_version integrity_codes integrity_checked_at "
+    "score_total score_highest score_spread score_criteria has_disagreement "
+    + " ".join(metric.field for metric in METRICS),
 )
 
 
@@ -151,7 +162,9 @@ class ResultRow(NamedTuple):
     def without_scores(self) -> "ResultRow":
         """The row as the caller sees it while they score the session alone (models/hidden_scores.py)."""
         is_hidden = bool(self.session.score_criteria)
-        self.session.score_total = self.session.score_criteria = None
+        for name in ("score_total", "score_highest", "score_spread", "score_criteria"):
+            setattr(self.session, name, None)
+        self.session.has_disagreement = False
         return self._replace(has_hidden_scores=is_hidden)
 
 
@@ -198,13 +211,13 @@ class ResultList:
 
     @property
     def _parts(self) -> tuple[Part, ...]:
-        parts = _BY_SEEN_SCORE if self._hides_scores else SORTS[self.sort]
+        parts = _BY_SEEN_SCORE[self.sort] if self._hides_scores else SORTS[self.sort]
         return parts[::-1] if self.sort in _REVERSED and self.order == "desc" else parts
 
     @property
     def _hides_scores(self) -> bool:
         """Return whether the order must not show scores."""
-        return self.sort == "scoreTotal" and self.scorer_id is not None
+        return self.sort in _BY_SEEN_SCORE and self.scorer_id is not None
 
     def _statement(self, after: ResultCursor | None) -> str:
         first = after.part if after else 0

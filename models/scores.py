@@ -219,7 +219,7 @@ def sheet(session: Session, number: int | None = None, only_of: ApiToken | None 
 
 
 def _store_total(session: Session) -> None:
-    """Store total, means and disagreement of the locked session's default sheet, for lists."""
+    """Store total, means, spread and disagreement of the locked session's default sheet, for lists."""
     history = list(Score.history(session))
     version = _scored_version(history)
     criteria = [_with_scores(criterion, version, history) for criterion in version.criteria]
@@ -228,11 +228,18 @@ def _store_total(session: Session) -> None:
         {"key": criterion["key"], "mean": criterion["mean"], "reviewers": len(criterion["scores"])}
         for criterion in criteria
     ]
+    _, highest = scoring.total_score_range(version.criteria)
     session.update_columns(
-        score_total=None if total is None else round(total * 1000),
+        score_total=_thousandths(total),
+        score_highest=_thousandths(highest),
+        score_spread=max((each["spread"] for each in criteria if len(each["scores"]) > 1), default=None),
         score_criteria=means,
         has_disagreement=any(criterion["disagreement"] for criterion in criteria),
     )
+
+
+def _thousandths(total: float | None) -> int | None:
+    return None if total is None else round(total * 1000)
 
 
 def _total(version: RubricVersion, criteria: list[dict[str, Any]]) -> float | None:

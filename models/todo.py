@@ -28,8 +28,8 @@ _TOTAL = peewee.fn.COUNT(peewee.SQL("*")).over()
 _IS_UNDECIDED = K.decision == peewee.SQL("'undecided'")
 _CANDIDATE = (
     K.id.alias("candidate_id"),
-    *(K.candidate_name, K.candidate_email),
-    *(A.id.alias("assessment_id"), A.title.alias("assessment_title")),
+    *(K.candidate_name, K.candidate_email, K.external_id),
+    *(A.blind, A.id.alias("assessment_id"), A.title.alias("assessment_title")),
 )
 
 

@@ -15,12 +15,13 @@ from schemas.timestamps import Timestamp
 
 SORTS = (
     *("candidateName", "status", "redeemedAt", "completedAt", *(metric.name for metric in METRICS)),
-    *("testsPassed", "scoreTotal", "decision"),
+    *("testsPassed", "scoreTotal", "scoreSpread", "decision"),
 )
 CSV_COLUMNS = (
     *("candidateId", "sessionId", "externalId", "candidateName", "status", "redeemedAt", "completedAt"),
     *(metric.name for metric in METRICS),
-    *("testsPassed", "scoreTotal", "integrityFacts", "integrityCheckedAt", "decision"),
+    *("testsPassed", "scoreTotal", "scoreHighestTotal", "scoreSpread"),
+    *("integrityFacts", "integrityCheckedAt", "decision"),
 )
 EXAMPLE_CURSOR = "WyJzY29yZVRvdGFsIiwgImRlc2MiLCAwLCA2MDAwXQ"
 
@@ -81,6 +82,15 @@ class ResultScore(Schema):
     """The scores in the version of the rubric in which the session was last scored."""
 
     total = Number("Weighted sum of the means; null until each criterion is scored.", example=6, null=True)
+    highest_total = Number(
+        "Total with the highest value of each criterion; null before the first score.", example=8, null=True
+    )
+    spread = Integer(
+        "Largest difference between the reviewers' values of one criterion; null while no criterion has two values.",
+        example=1,
+        null=True,
+    )
+    disagreement = Flag("Whether the values of a criterion are 2 levels or more apart.", example=False)
     criteria = ListOf(CriterionScore, "Criteria of the rubric; empty before the first score.")
     hidden = Flag(
         "Whether there are scores that the caller sees after scoring every criterion; then these are empty.",
@@ -142,6 +152,9 @@ def result_of(row: Any) -> dict[str, Any]:
         "testsPassed": session.tests_passed,
         "score": {
             "total": _thousandths(session.score_total),
+            "highestTotal": _thousandths(session.score_highest),
+            "spread": session.score_spread,
+            "disagreement": bool(session.has_disagreement),
             "criteria": _criteria(session),
             "hidden": row.has_hidden_scores,
         },
@@ -155,7 +168,13 @@ def csv_row_of(row: Any, criteria: list[str]) -> list[Any]:
     result = result_of(row)
     facts = result["integrityFacts"] or {"codes": [], "checkedAt": None}
     cells = result | (result["metrics"] or {})
-    cells |= {"scoreTotal": result["score"]["total"], "integrityFacts": " ".join(facts["codes"])}
+    score = result["score"]
+    cells |= {
+        "scoreTotal": score["total"],
+        "scoreHighestTotal": score["highestTotal"],
+        "scoreSpread": score["spread"],
+    }
+    cells |= {"integrityFacts": " ".join(facts["codes"])}
     cells |= {"integrityCheckedAt": facts["checkedAt"], "testsPassed": _flag(result["testsPassed"])}
     means = {criterion["key"]: criterion["mean"] for criterion in result["score"]["criteria"]}
     return [*(cells.get(name) for name in CSV_COLUMNS), *(means.get(key) for key in criteria)]

@@ -158,6 +158,11 @@ class Capture(Schema):
 class ReviewedSession(Session):
     """A session with members for reviewers; a candidate's response omits them."""
 
+    blind = Flag(
+        "Whether the assessment hides name and address from people who have not scored the session.",
+        example=False,
+        optional=True,
+    )
     external_id = String("Your own id for the candidate.", null=True, optional=True)
     candidate_name = String("Candidate's name.", example="Alice", null=True, optional=True)
     candidate_email = String("Candidate's address.", example="alice@example.com", null=True, optional=True)

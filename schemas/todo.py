@@ -2,7 +2,7 @@
 
 from schemas import members
 from schemas.base import Schema, shape
-from schemas.fields import Choice, Id, Integer, ListOf, Nested, String
+from schemas.fields import Choice, Flag, Id, Integer, ListOf, Nested, String
 from schemas.invitations import KINDS
 from schemas.queries import Filter, Limit
 from schemas.timestamps import Timestamp
@@ -23,6 +23,8 @@ class WaitingCandidate(Schema):
     candidate_id = Id("Id of the candidate key.")
     candidate_name = members.CANDIDATE_NAME
     candidate_email = members.CANDIDATE_EMAIL
+    external_id = members.EXTERNAL_ID
+    blind = Flag("Whether the assessment hides name and address until the caller has scored.", example=False)
     assessment_id = Id("Assessment id.")
     assessment_title = members.ASSESSMENT_TITLE
 

@@ -99,8 +99,9 @@ class Session(Model):
     `manual_line_ratio` is derived from the hand-in, not only from events (models/hand_ins.py).
     `stored_event_count` and `stored_event_bytes` include the events up to `counted_seq`; `refused_event_count` counts
     events beyond the quota (models/sessions/quota.py) until the final seal. The MACs are explained in
-    models/sessions/final_seals.py. `score_total` is in thousandths (models/scores.py). `integrity_codes` are the kinds
-    of facts that the worker found after the final seal `checked_seal_count` (models/integrity.py).
+    models/sessions/final_seals.py. `score_total` and `score_highest` are in thousandths (models/scores.py).
+    `integrity_codes` are the kinds of facts that the worker found after the final seal `checked_seal_count`
+    (models/integrity.py).
     """
 
     personal_data = PersonalData("sessions", "Your session: start, end and metrics.")
@@ -150,6 +151,8 @@ class Session(Model):
     final_seal_count = IntegerField(default=0)
     final_seal_mac = BytesField(null=True)
     score_total = BigIntegerField(null=True)
+    score_highest = BigIntegerField(null=True)
+    score_spread = BigIntegerField(null=True)
     score_criteria = JSONField(null=True)
     has_disagreement = peewee.BooleanField(default=False)
     integrity_codes = JSONField(null=True)
@@ -286,7 +289,7 @@ add_index(
     where=Session.has_disagreement,
 )
 # For the order of results (models/results.py).
-for _name in ("created_at", "completed_at", *METRIC_COLUMNS, "score_total"):
+for _name in ("created_at", "completed_at", *METRIC_COLUMNS, "score_total", "score_spread"):
     add_index(f"sessions_by_{_name}", Session.assessment, getattr(Session, _name), Session.id)
 Session.add_index(
     Session.index(

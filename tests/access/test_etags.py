@@ -1,6 +1,7 @@
 """Conditional requests: ETag with If-None-Match and If-Match, and Location."""
 
 import re
+from functools import partial
 
 import factories
 import pytest
@@ -94,6 +95,16 @@ def test_a_change_is_refused_unless_if_match_names_the_present_state(reviewer, p
     assert CandidateKey.get_by_id(key.id).candidate_name == "Bob"
     entries = AuditEntry.select().where(AuditEntry.action.startswith("change"))
     assert entries.count() == 2 * len(changes)  # none for a refused change
+
+
+def test_a_decision_is_replaced_only_if_it_was_seen(reviewer, key):
+    path = f"/v1/candidates/{key.id}"
+    tag = reviewer.get(path).headers["ETag"]
+    decide = partial(reviewer.request, "PUT", f"{path}/decision", headers={"If-Match": tag})
+    accepted = decide(json={"decision": "advanced"})
+    assert accepted.headers["ETag"] == reviewer.get(path).headers["ETag"] != tag
+    assert refusal(decide(json={"decision": "rejected"})) == (412, "precondition_failed")
+    assert CandidateKey.get_by_id(key.id).decision == "advanced"
 
 
 def test_location_leads_to_what_was_created(reviewer):

@@ -82,7 +82,8 @@ def test_results_hide_scores_from_people_who_have_not_scored(people, reviewer, s
         (result,) = body_of(caller.get(path))["results"]
         return result["score"]
 
-    assert score(bob) == {"total": None, "criteria": [], "hidden": True}
+    nothing = dict.fromkeys(("total", "highestTotal", "spread"))
+    assert score(bob) == nothing | {"disagreement": False, "criteria": [], "hidden": True}
     assert score(reviewer) == score(ann)
     assert (score(ann)["total"], score(ann)["hidden"]) == (6, False)
     row = bob.get(f"{path}/export").text.splitlines()[1]
@@ -100,10 +101,10 @@ def test_the_order_of_results_shows_no_hidden_scores(people, assessment, reviewe
         give(bob, sessions[3], key, 2)
         give(bob, sessions[0], key, 1)
 
-    def in_order(caller, order):
+    def in_order(caller, order, sort="scoreTotal"):
         found, after = [], None
         while True:
-            query = {"sort": "scoreTotal", "order": order, "limit": 1, **({"after": after} if after else {})}
+            query = {"sort": sort, "order": order, "limit": 1, **({"after": after} if after else {})}
             page = body_of(caller.get(f"/v1/assessments/{assessment.id}/results", **query))
             found += [each["sessionId"] for each in page["results"]]
             after = page["next"]
@@ -113,6 +114,9 @@ def test_the_order_of_results_shows_no_hidden_scores(people, assessment, reviewe
     assert in_order(reviewer, "desc") == in_order(ann, "desc") == [1, 2, 3, 0]
     assert in_order(bob, "desc") == [3, 0, 2, 1]  # then those without a visible score, by their start
     assert in_order(bob, "asc") == [0, 3, 1, 2]
+    give(reviewer, sessions[1], "tests", 1)
+    assert in_order(reviewer, "desc", "scoreSpread") == [1, 3, 0, 2]
+    assert in_order(bob, "desc", "scoreSpread") == [3, 0, 2, 1]
 
 
 def test_the_feed_and_webhook_deliveries_hide_values(app, organization, people, reviewer, assessment):

@@ -33,6 +33,11 @@ from schemas.keys import STATUSES
 from schemas.results import CSV_COLUMNS, SORTS
 
 METRIC_NAMES = [metric.name for metric in METRICS]
+NO_SCORE = dict.fromkeys(("total", "highestTotal", "spread")) | {
+    "disagreement": False,
+    "criteria": [],
+    "hidden": False,
+}
 
 
 def results(caller, assessment, **query):
@@ -66,6 +71,7 @@ def cohort(clock, assessment):
             columns |= {metric.field: rng.choice([None, 0, 10**9, 2 * 10**9]) for metric in METRICS}
             columns |= {"tests_passed": rng.choice([None, True, False])}
             columns |= {"score_total": rng.choice([None, 1500, 2000]), "score_criteria": []}
+            columns |= {"score_spread": rng.choice([None, 0, 2])}
         session.update_columns(**columns)
     for number, key in enumerate(keys):
         key.update_columns(decision=rng.choice(DECISIONS))
@@ -77,8 +83,8 @@ def cohort(clock, assessment):
 
 
 def value_of(result, sort):
-    if sort == "scoreTotal":
-        return result["score"]["total"]
+    if sort in ("scoreTotal", "scoreSpread"):
+        return result["score"][sort.removeprefix("score").lower()]
     if sort in METRIC_NAMES:
         return result["metrics"] and result["metrics"][sort]
     if sort == "candidateName":
@@ -147,6 +153,9 @@ def test_a_result_has_the_values_of_the_other_operations(reviewer, organization,
         "testsPassed": shown["metrics"]["testsPassed"],
         "score": {
             "total": 2.0,
+            "highestTotal": 2.0,
+            "spread": None,
+            "disagreement": False,
             "criteria": [{"key": "quality", "mean": 2.0, "reviewers": 1}],
             "hidden": False,
         },
@@ -160,11 +169,12 @@ def test_a_result_has_the_values_of_the_other_operations(reviewer, organization,
     )
     assert (second["metrics"], second["score"]) == (
         None,
-        {"total": None, "criteria": [], "hidden": False},
+        NO_SCORE,
     )
     (row, _) = read_csv(reviewer, assessment)
     assert list(row) == [*CSV_COLUMNS, "score.quality"]
     assert (row["externalId"], row["scoreTotal"], row["score.quality"]) == ("'=7", "2.0", "2.0")
+    assert (row["scoreHighestTotal"], row["scoreSpread"]) == ("2.0", "")
     assert [each["candidateId"] for each in results(reviewer, assessment, externalId="=7")["results"]] == [
         str(session.key_id)
     ]
@@ -184,10 +194,13 @@ def test_the_total_is_that_of_the_scores_after_each_change(app, reviewer, organi
     session = make_session(make_key(make_assessment(organization, rubric_id=rubric.id)))
     other, path = Caller.reviewer(app, organization), f"/v1/sessions/{session.id}/scores"
 
-    def check(total):
+    def check(total, spread):
         scores = body_of(reviewer.get(path))
         assert result_of(reviewer, session)["score"] == {
             "total": scores["total"],
+            "highestTotal": scores["highestTotal"],
+            "spread": spread,
+            "disagreement": any(each["disagreement"] for each in scores["criteria"]),
             "criteria": [
                 {"key": each["key"], "mean": each["mean"], "reviewers": len(each["scores"])}
                 for each in scores["criteria"]
@@ -196,18 +209,18 @@ def test_the_total_is_that_of_the_scores_after_each_change(app, reviewer, organi
         }
         assert scores["total"] == total
 
-    for caller, criterion, value, total in (
-        (reviewer, "quality", 3, None),
-        (reviewer, "tests", 1, 2.3),
-        (other, "tests", 2, 3.3),
-        (other, "tests", 3, 4.3),
+    for caller, criterion, value, total, spread in (
+        (reviewer, "quality", 3, None, None),
+        (reviewer, "tests", 1, 2.3, None),
+        (other, "tests", 2, 3.3, 1),
+        (other, "tests", 3, 4.3, 2),
     ):
         body_of(caller.put(f"{path}/{criterion}", {"value": value}))
-        check(total)
+        check(total, spread)
     body_of(reviewer.patch(f"/v1/rubrics/{rubric.id}", {"criteria": criteria[:1]}))
-    check(4.3)
+    check(4.3, 2)
     body_of(reviewer.delete(f"{path}/quality"))
-    check(None)
+    check(None, 2)
     body_of(reviewer.patch(f"/v1/assessments/{session.assessment_id}", {"rubricId": None}))
     body_of(other.delete(f"{path}/tests"))
     assert result_of(reviewer, session)["score"]["criteria"][1] == {
@@ -383,7 +396,9 @@ def test_the_migration_stores_the_scores_of_existing_sessions(app, reviewer, org
     ):
         body_of(caller.put(f"/v1/sessions/{session.id}/scores/quality", {"value": value}))
     scores = [result_of(reviewer, session)["score"] for session in sessions]
-    assert [score["total"] for score in scores] == [1.5, 2]
-    Session.update(score_total=None, score_criteria=None).execute()
+    assert [(score["total"], score["spread"]) for score in scores] == [(1.5, 1), (2, None)]
+    columns = ("score_total", "score_criteria", "score_highest", "score_spread")
+    Session.update(dict.fromkeys(columns)).execute()
     import_module("migrations.0018_results").store_scores(db)
+    import_module("migrations.0025_score_spread").store_spreads(db)
     assert [result_of(reviewer, session)["score"] for session in sessions] == scores

@@ -91,6 +91,15 @@ def team(site) -> Client:
 
 
 @pytest.fixture
+def bob(site, team) -> Client:
+    """A person with the role reviewer."""
+    body = {"name": "Bob", "email": "bob@example.com", "role": "reviewer"}
+    bob = team.post("/v1/org/people", body)["person"]
+    token = team.post("/v1/org/tokens", {"name": "Laptop", "scopes": ["write"], "personId": bob["id"]})
+    return Client(site.port, Authorization=f"Bearer {token['secret']}")
+
+
+@pytest.fixture
 def assessment(team) -> dict[str, Any]:
     return team.post("/v1/assessments", ASSESSMENT | {"timeLimitMinutes": 90})["assessment"]
 

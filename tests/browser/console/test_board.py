@@ -7,11 +7,14 @@ from typing import Any
 import pytest
 
 from tests.browser.conftest import PHONE
-from tests.live.cast import Candidate, event, invite, make_keys
+from tests.live.cast import Candidate, event, invite, make_candidate, make_keys
+from tests.live.client import Client
 
 NAMES = [
     f"{name} {family}" for family in ("Adeyemi", "Berg", "Chen") for name in ("Ada", "Bruno", "Cleo", "Dara")
 ]
+
+LEVELS = [{"value": value, "label": f"Level {value}"} for value in (1, 2, 3, 4)]
 
 
 class Board:
@@ -126,4 +129,30 @@ def test_the_board_fits_a_phone(open_console, team, assessment, cohort):
     board = open_board(open_console, team, assessment, width=PHONE)
     assert not board.page.get_by_role("columnheader", name="Prompts").is_visible()
     assert board.page.get_by_role("columnheader", name="Decision").is_visible()
+    assert board.visit.is_clean()
+
+
+def test_equal_scores_differ_by_how_far_the_reviewers_are_apart(open_console, site, team, assessment):
+    criteria = [{"key": "quality", "title": "Quality", "levels": LEVELS}]
+    rubric = team.post("/v1/rubrics", {"name": "Engineers", "criteria": criteria})["rubric"]
+    path = f"/v1/assessments/{assessment['id']}"
+    assert team.request("PATCH", path, {"rubricId": rubric["id"]}).status == 200
+    token = team.post("/v1/org/tokens", {"name": "Second", "scopes": ["write"]})["secret"]
+    second = Client(site.port, Authorization=f"Bearer {token}")
+    names = {"Ann Agreed": (3, 3), "Dan Disputed": (2, 4), "Sue Single": (3, None)}
+    for name, values in names.items():
+        candidate = make_candidate(site, team, assessment)
+        team.request("PATCH", f"/v1/candidates/{candidate.id}", {"candidateName": name})
+        for client, value in zip((team, second), values, strict=True):
+            score = f"/v1/sessions/{candidate.session_id}/scores/quality"
+            assert value is None or client.request("PUT", score, {"value": value}).status == 200
+    board = open_board(open_console, team, assessment)
+    board.sort("Spread")
+    board.waits_for_names(["Dan Disputed", "Ann Agreed", "Sue Single"])
+    for name, spread in {"Ann": "agree", "Dan": "2 apart to discuss", "Sue": "\u2013"}.items():
+        cells = [" ".join(text.split()) for text in board.row(name).locator("td").all_inner_texts()]
+        score = next(n for n, text in enumerate(cells) if text.startswith("3 of 4"))
+        assert cells[score + 1] == spread
+    board.page.set_viewport_size({"width": PHONE, "height": 900})
+    assert board.row("Dan").get_by_text("2 apart").locator("visible=true").count() == 1
     assert board.visit.is_clean()

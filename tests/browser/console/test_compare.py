@@ -1,5 +1,7 @@
 """Two sessions side by side in the console."""
 
+import pytest
+
 from tests.browser.conftest import PHONE
 from tests.live.cast import ASSESSMENT, event, make_candidate
 
@@ -14,11 +16,21 @@ def finished_session(site, team, assessment):
     return candidate.session_id
 
 
-def test_two_scored_sessions_are_compared(site, team, assessment, open_console):
+@pytest.fixture
+def rubric(team, assessment):
     criteria = [{"key": "quality", "title": "Quality", "levels": LEVELS}]
     rubric = team.post("/v1/rubrics", {"name": "Engineers", "criteria": criteria})["rubric"]
     path = f"/v1/assessments/{assessment['id']}"
     assert team.request("PATCH", path, {"rubricId": rubric["id"]}).status == 200
+
+
+def rows(visit):
+    """The facts by their name, of the first and of the second session."""
+    lines = visit.page.locator(".compare-top .compare-facts tbody tr").all()
+    return {row.locator("th").inner_text(): row.locator("td").all_inner_texts() for row in lines}
+
+
+def test_two_scored_sessions_are_compared(site, team, assessment, rubric, open_console):
     first, second = (finished_session(site, team, assessment) for _ in range(2))
     for session_id, value in ((first, 1), (second, 3)):
         path = f"/v1/sessions/{session_id}/scores/quality"
@@ -26,6 +38,7 @@ def test_two_scored_sessions_are_compared(site, team, assessment, open_console):
     visit = open_console(team, f"/compare/{first}/{second}")
     assert visit.heading() == "Compare"
     assert visit.shows("2 sessions in the cohort.")
+    assert rows(visit)["Team's score"] == ["1 of 3", "3 of 3"]
     visit.page.get_by_role("button", name="Swap").click()
     visit.page.wait_for_url(f"**/compare/{second}/{first}")
     assert visit.shows("Final changes")
@@ -37,4 +50,31 @@ def test_sessions_of_other_assessments_say_what_cannot_be_compared(site, team, a
     ids = [finished_session(site, team, each) for each in (assessment, other)]
     visit = open_console(team, f"/compare/{ids[0]}/{ids[1]}", width=PHONE)
     assert visit.shows("The sessions belong to different assessments")
+    assert visit.is_clean()
+
+
+def test_a_scored_session_is_compared_with_a_running_one(site, team, assessment, rubric, open_console):
+    first, running = finished_session(site, team, assessment), make_candidate(site, team, assessment)
+    candidate_id = team.get(f"/v1/sessions/{first}")["candidateId"]
+    decision = {"decision": "advanced", "reason": "Careful fix."}
+    for path, body in (
+        (f"/v1/sessions/{first}/scores/quality", {"value": 2}),
+        (f"/v1/candidates/{candidate_id}/decision", decision),
+        (f"/v1/sessions/{first}/test-result", {"passed": 4, "failed": 1}),
+    ):
+        assert team.request("PUT", path, body).status == 200
+    site.execute("UPDATE events SET envelope = '{}' WHERE session_id = %s", site.stored_id(first))
+    visit = open_console(team, f"/compare/{first}/{running.session_id}")
+    visit.page.locator(".compare-top .plot").wait_for()
+    facts = rows(visit)
+    assert facts["Decision"][0].startswith("Advanced: Careful fix. First token, ")
+    assert facts["Record"][0].startswith("Record was changed")
+    assert {name: facts[name] for name in ("Team's score", "Reviewers", "Tests", "Status")} == {
+        "Team's score": ["2 of 3", "Not scored yet"],
+        "Reviewers": ["1 reviewer", "None"],
+        "Tests": ["Failed 4 passed, 1 failed", "No result"],
+        "Status": ["Completed", "Running"],
+    }
+    assert visit.shows("has no metrics yet: the session is still running.")
+    assert visit.shows("The candidate has not handed in yet.")
     assert visit.is_clean()

@@ -32,10 +32,12 @@ def reviewers(site, team):
 
 @pytest.fixture
 def decided(site, team, reviewers, tmp_path):
-    """The session of a candidate whom both reviewers scored, and about whom Bob decided."""
+    """The session of a candidate whom both reviewers scored, and about whom Bob decided; one of two sessions."""
     rubric = team.post("/v1/rubrics", RUBRIC)["rubric"]
     body = {"rubricId": rubric["id"], "timeLimitMinutes": 90, "taskBrief": "Find the lost orders.\n" * 30}
     assessment = team.post("/v1/assessments", ASSESSMENT | body)["assessment"]
+    (other,) = invite(team, assessment, "bea@example.com", candidateNames=["Bea Other"])["keys"]
+    Candidate(site, other).complete()
     (key,) = invite(team, assessment, "ada@example.com", candidateNames=["Ada Lindqvist"])["keys"]
     candidate = Candidate(site, key)
     sent = [
@@ -86,6 +88,7 @@ def test_the_pdf_has_the_facts_on_every_paper(open_console, team, decided, paper
         *("Nothing irregular in this record", "All 3 events are sealed", "1 h 30 min", "Completed"),
         *("Bob Sample: 3 Strong", "Found the race by reading.", "Carol Diaz: 1 Weak", "Guessed first."),
         *("two levels or more apart", "Why are orders lost?", "<img src=x onerror=alert(1)>", "U+202E"),
+        *("This session: 100 %", "This session: 2 min", "Median 50 %"),  # in the plots
         *("Failed commands", "100 %", "Lower quartile", "Fewer than 10 sessions", "Prompting"),
         *(
             "2 files",
@@ -101,6 +104,8 @@ def test_the_pdf_has_the_facts_on_every_paper(open_console, team, decided, paper
     assert head in text.replace(" ", "")
     assert "Back to the session" not in text
     assert "Sign out" not in text
+    assert "Bea Other" not in visit.page.content()  # the file is about one candidate
+    assert len(pages) <= 6
     assert all(len(page) > 40 for page in pages), "A page is blank."
     assert [f"{n + 1} / {len(pages)}" in page for n, page in enumerate(pages)] == [True] * len(pages)
     assert [float(side) for side in pdf.pages[0].mediabox[2:]] == pytest.approx(POINTS[paper], abs=2)

@@ -8,8 +8,9 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.browser.console.hostile import MARKUP, hostile_events
+from tests.browser.console.test_todo import RUBRIC
 from tests.git_bundles.bundles import bundle_of_blobs
-from tests.live.cast import event, make_candidate, send_copies
+from tests.live.cast import ASSESSMENT, event, make_candidate, send_copies
 from tests.live.client import call
 from tests.live.service import wait_until
 
@@ -114,6 +115,53 @@ def test_every_part_shows_its_content_or_why_there_is_none(candidate, open_repor
     assert visit.shows("Fewer than 10 sessions")
     assert visit.page.get_by_text("higher than").count() == 0
     assert visit.is_clean()
+
+
+def number(visit, name):
+    """The value of a name in the header."""
+    return visit.page.locator(".report-numbers div", has_text=name).locator("dd").inner_text().split("\n")[0]
+
+
+def test_the_header_has_the_score_and_a_duration_that_is_rounded_as_elsewhere(
+    team, assessment, bob, candidate, open_console
+):
+    record(candidate, event(), event(ts="2026-04-01T11:50:31.000Z"))
+    candidate.complete()
+    path = f"/sessions/{candidate.session_id}"
+    rubric = team.post("/v1/rubrics", RUBRIC)["rubric"]
+    team.request("PATCH", f"/v1/assessments/{assessment['id']}", {"rubricId": rubric["id"]})
+    visit = open_console(team, path)
+    assert visit.shows("Not scored yet")
+    team.request("PUT", f"/v1{path}/scores/quality", {"value": 2})
+    visit.page.reload()
+    assert visit.shows("2 of 3")
+    assert number(visit, "Duration") == "2 h 51 min"
+    visit.page.get_by_role("tab", name="Metrics").click()
+    visit.page.locator(".metric-value").first.wait_for()
+    assert visit.page.locator(".metric-value").first.inner_text() == "2 h 51 min"
+    visit = open_console(bob, path)
+    assert visit.shows("Shown after you have scored")
+
+
+def test_no_page_shows_the_own_id_of_a_candidate_whose_name_is_hidden(team, bob, site, open_console):
+    rubric = team.post("/v1/rubrics", RUBRIC)["rubric"]
+    body = ASSESSMENT | {"blind": True, "rubricId": rubric["id"]}
+    assessment = team.post("/v1/assessments", body)["assessment"]
+    first, second = (make_candidate(site, team, assessment) for _ in range(2))
+    changes = {"candidateName": "Ada Lovelace", "externalId": "ada-lovelace"}
+    assert team.request("PATCH", f"/v1/candidates/{first.id}", changes).status == 200
+    for each in (first, second):
+        each.complete()
+    path = f"/sessions/{first.session_id}"
+    compare = f"/compare/{first.session_id}/{second.session_id}"
+    pages = [f"/assessments/{assessment['id']}", path, f"{path}/score", f"{path}/print", compare, "/todo"]
+    for page in pages:
+        visit = open_console(bob, page).settle()
+        assert visit.shows(f"Candidate {first.id[-6:]}"), page
+        assert "lovelace" not in visit.page.content().lower(), page
+    assert bob.request("PUT", f"/v1{path}/scores/quality", {"value": 2}).status == 200
+    for page in pages[:-1]:
+        assert open_console(bob, page).settle().shows("Ada Lovelace"), page
 
 
 def test_witnesses_and_late_events_say_that_they_do_not_count(site, candidate, open_report):

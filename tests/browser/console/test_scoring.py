@@ -1,27 +1,39 @@
 """Scoring a session in the console."""
 
+import pytest
+
 from tests.browser.conftest import PHONE
 from tests.live.cast import event, make_candidate
-from tests.live.client import Client
 
 LEVELS = [{"value": value, "label": label} for value, label in ((1, "Weak"), (2, "Fair"), (3, "Solid"))]
 
 
-def scored_session(site, team, assessment):
-    criteria = [{"key": key, "title": key.title(), "levels": LEVELS} for key in ("quality", "tests")]
-    rubric = team.post("/v1/rubrics", {"name": "Engineers", "criteria": criteria})["rubric"]
+CRITERIA = [{"key": key, "title": key.title(), "levels": LEVELS} for key in ("quality", "tests")]
+
+
+@pytest.fixture
+def rubric(team, assessment):
+    rubric = team.post("/v1/rubrics", {"name": "Engineers", "criteria": CRITERIA})["rubric"]
     path = f"/v1/assessments/{assessment['id']}"
     assert team.request("PATCH", path, {"rubricId": rubric["id"]}).status == 200
+    return rubric
+
+
+@pytest.fixture
+def session_id(site, team, assessment, rubric):
     candidate = make_candidate(site, team, assessment)
-    assert candidate.ingest(event(data={"prompt": "Why does it fail?"})).status == 201
+    assert candidate.ingest(event(data={"text": "Why does it fail?"})).status == 201
     return candidate.session_id
 
 
-def test_a_rubric_is_scored_with_evidence_and_the_keyboard(site, team, assessment, open_console):
-    session_id = scored_session(site, team, assessment)
+def form_of(visit, title):
+    return visit.page.locator("form", has=visit.page.get_by_role("heading", name=title))
+
+
+def test_a_rubric_is_scored_with_evidence_and_the_keyboard(team, session_id, open_console):
     visit = open_console(team, f"/sessions/{session_id}/score")
     page = visit.page
-    quality = page.locator("form", has=page.get_by_role("heading", name="Quality"))
+    quality = form_of(visit, "Quality")
     quality.get_by_label("1 · Weak").focus()
     page.keyboard.press("ArrowDown")
     page.keyboard.press("ArrowDown")
@@ -37,8 +49,7 @@ def test_a_rubric_is_scored_with_evidence_and_the_keyboard(site, team, assessmen
     assert visit.is_clean()
 
 
-def test_a_score_changed_in_another_tab_is_not_overwritten(site, team, assessment, open_console):
-    session_id = scored_session(site, team, assessment)
+def test_a_score_changed_in_another_tab_is_not_overwritten(team, session_id, open_console):
     path = f"/v1/sessions/{session_id}/scores/quality"
     assert team.request("PUT", path, {"value": 1}).status == 200
     visit = open_console(team, f"/sessions/{session_id}/score", width=PHONE)
@@ -48,22 +59,22 @@ def test_a_score_changed_in_another_tab_is_not_overwritten(site, team, assessmen
     assert team.request("PUT", path, {"value": 2}).status == 200
     form.get_by_role("button", name="Save revision").click()
     assert visit.shows("You have changed or withdrawn this score meanwhile")
+    assert team.get(path.removesuffix("/quality"))["criteria"][0]["scores"][0]["value"] == 2
+    form.get_by_role("button", name="Save revision").click()
+    assert visit.shows("Your score of “Quality” is saved.")
+    score = team.get(path.removesuffix("/quality"))["criteria"][0]["scores"][0]
+    assert (score["value"], score["reason"]) == (3, "Read again.")
     assert visit.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
-def test_others_scores_appear_after_the_last_criterion(site, team, assessment, open_console):
-    session_id = scored_session(site, team, assessment)
+def test_others_scores_appear_after_the_last_criterion(team, bob, session_id, open_console):
     for key in ("quality", "tests"):
         path = f"/v1/sessions/{session_id}/scores/{key}"
         assert team.request("PUT", path, {"value": 3, "comment": "Solid work."}).status == 200
-    body = {"name": "Bob", "email": "bob@example.com", "role": "reviewer"}
-    bob = team.post("/v1/org/people", body)["person"]
-    token = team.post("/v1/org/tokens", {"name": "Laptop", "scopes": ["write"], "personId": bob["id"]})
-    reviewer = Client(site.port, Authorization=f"Bearer {token['secret']}")
-    visit = open_console(reviewer, f"/sessions/{session_id}/score")
+    visit = open_console(bob, f"/sessions/{session_id}/score")
     for title, done in (("Quality", 1), ("Tests", 2)):
         assert visit.page.get_by_text("Solid work.").count() == 0
-        form = visit.page.locator("form", has=visit.page.get_by_role("heading", name=title))
+        form = form_of(visit, title)
         form.get_by_label("1 · Weak").check()
         form.get_by_role("button", name="Save score").click()
         assert visit.shows(f"You have scored {done} of 2 criteria.")
@@ -75,3 +86,62 @@ def test_others_scores_appear_after_the_last_criterion(site, team, assessment, o
     dialog.get_by_role("button", name="Withdraw").click()
     assert visit.shows("You have scored 1 of 2 criteria.")
     assert visit.is_clean()
+
+
+def test_what_still_fits_a_changed_rubric_is_kept(team, session_id, rubric, open_console):
+    visit = open_console(team, f"/sessions/{session_id}/score")
+    quality, tests = (form_of(visit, title) for title in ("Quality", "Tests"))
+    quality.get_by_label("3 · Solid").check()
+    quality.get_by_label("Comment").fill("Read it first.")
+    visit.page.locator(".event-list [role=option]").first.click()
+    tests.get_by_label("2 · Fair").check()
+    tests.get_by_label("Comment").fill("Wrote none.")
+    levels = [*LEVELS[:2], {"value": 3, "label": "Perfect"}]
+    criteria = [CRITERIA[0] | {"levels": levels}, {"key": "style", "title": "Style", "levels": LEVELS}]
+    assert team.request("PATCH", f"/v1/rubrics/{rubric['id']}", {"criteria": criteria}).status == 200
+
+    tests.get_by_role("button", name="Save score").click()
+    assert visit.shows("The rubric has changed")
+    assert visit.shows("Tests: Wrote none.")
+    assert quality.get_by_label("Comment").input_value() == "Read it first."
+    assert quality.locator(".scoring-evidence li").count() == 1
+    assert quality.locator("input:checked").count() == 0  # the level means something else now
+    quality.get_by_label("3 · Perfect").check()
+    quality.get_by_role("button", name="Save score").click()
+    assert visit.shows("You have scored 1 of 2 criteria.")
+    (score,) = team.get(f"/v1/sessions/{session_id}/scores")["criteria"][0]["scores"]
+    assert [score[name] for name in ("value", "comment", "rubricVersion")] == [3, "Read it first.", 2]
+
+
+def test_a_decision_made_meanwhile_is_shown_before_it_is_replaced(team, session_id, open_console):
+    candidate_id = team.get(f"/v1/sessions/{session_id}")["candidateId"]
+    path = f"/v1/candidates/{candidate_id}"
+    visit = open_console(team, f"/sessions/{session_id}/score")
+    visit.page.get_by_role("button", name="Decide").click()
+    dialog = visit.page.get_by_role("dialog")
+    dialog.get_by_label("Decision").select_option("Rejected")
+    dialog.get_by_label("Reason").fill("No tests.")
+    # Another change of the candidate does not matter.
+    assert team.request("PATCH", path, {"externalId": "applicant-1"}).status == 200
+    other = {"decision": "advanced", "reason": "Careful fix."}
+    assert team.request("PUT", f"{path}/decision", other).status == 200
+    dialog.get_by_role("button", name="Save").click()
+    assert visit.shows("Save again to replace what First token has decided meanwhile: Advanced: Careful fix.")
+    assert team.get(path)["candidate"]["decision"] == "advanced"
+    assert team.request("PATCH", path, {"externalId": "applicant-2"}).status == 200
+    dialog.get_by_role("button", name="Save").click()
+    dialog.wait_for(state="detached")
+    assert visit.shows("Rejected: No tests.")
+    assert team.get(path)["candidate"]["decisionReason"] == "No tests."
+
+
+def test_evidence_opens_its_event_in_the_report(team, session_id, open_console):
+    (sent,) = team.get(f"/v1/sessions/{session_id}/timeline")["events"]
+    body = {"value": 2, "evidence": [sent["id"]]}
+    assert team.request("PUT", f"/v1/sessions/{session_id}/scores/quality", body).status == 200
+    visit = open_console(team, f"/sessions/{session_id}/score")
+    with visit.page.expect_popup() as opened:
+        form_of(visit, "Quality").get_by_role("link", name="Prompt: Why does it fail?").click()
+    report = opened.value
+    report.get_by_role("region", name="Selected event").get_by_text("Why does it fail?").first.wait_for()
+    assert report.url.endswith(f"/sessions/{session_id}?event={sent['id']}")

@@ -19,8 +19,8 @@ def visit(browser, site):
     context.close()
 
 
-def sign_in(visit, team):
-    visit.page.goto(f"{visit.address}/console#/sign-in?to=/todo/")
+def sign_in(visit, team, path="/sign-in?to=/todo/"):
+    visit.page.goto(f"{visit.address}/console#{path}")
     visit.page.get_by_label("API token").fill(team.headers["Authorization"].removeprefix("Bearer "))
     visit.page.get_by_role("button", name="Sign in").click()
     visit.page.get_by_role("button", name="Sign out").wait_for()
@@ -102,6 +102,27 @@ def test_the_company_account_signs_in_and_returns_to_the_wanted_page(browser, tm
             assert visit.shows("Bob Sample · Northwind Traders")
             assert visit.page.url == f"{address}/console#/todo"
             visit.page.context.close()
+
+
+def test_signing_in_returns_to_the_wanted_page_once(visit, team, assessment):
+    """Also if the address has lost it: a mailed link and the company's account come back without it."""
+    wanted = f"/assessments/{assessment['id']}?q=ada&sort=status&order=asc"
+    visit.page.goto(f"{visit.address}/console#{wanted}")
+    visit.page.get_by_label("API token").wait_for()
+    visit.page.goto(f"{visit.address}/")
+    visit.page.goto(f"{visit.address}/console#/sign-in")
+    visit.page.get_by_label("API token").fill(team.headers["Authorization"].removeprefix("Bearer "))
+    visit.page.get_by_role("button", name="Sign in").click()
+    visit.page.wait_for_url(f"**/console#{wanted}")
+    visit.page.get_by_role("button", name="Sign out").click()
+    sign_in(visit, team, "/sign-in")
+    visit.page.wait_for_url("**/console#/assessments")
+
+
+@pytest.mark.parametrize("address", ["//foreign.example/", "https://foreign.example/", "javascript:alert(1)"])
+def test_signing_in_leads_to_no_foreign_page(visit, team, address):
+    sign_in(visit, team, f"/sign-in?to={address}")
+    visit.page.wait_for_url("**/console#/assessments")
 
 
 def test_a_page_of_another_origin_can_do_nothing(visit, site, team):

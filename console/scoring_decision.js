@@ -1,0 +1,79 @@
+// The decision about a candidate. A decision that somebody else has made meanwhile is shown before it is replaced.
+
+import * as api from "./api.js";
+import { ask, field, toast } from "./dialogs.js";
+import { fill, h } from "./dom.js";
+import { explain } from "./states.js";
+import { t } from "./texts.js";
+import { formatMoment } from "./time.js";
+import { plain } from "./untrusted.js";
+
+const DECISIONS = ["undecided", "advanced", "rejected", "hired"];
+
+/** The panel with the decision in `session`, and a button to change it. */
+export function decisionPanel({ session, mayWrite }) {
+  const text = h("p", {});
+  const show = (decided) => fill(text, decisionText(decided));
+  show(session);
+  const change = async () => {
+    try {
+      await decide(session, show);
+    } catch (error) {
+      toast(explain(error).join(". "));
+    }
+  };
+  return h(
+    "section",
+    { class: "panel" },
+    h("h2", {}, t("scoring.decision")),
+    text,
+    mayWrite && h("button", { type: "button", class: "secondary", onclick: change }, t("scoring.decide")),
+  );
+}
+
+/** The decision in a session, its reason, and who made it when. */
+export function decisionText({ decision, decisionReason: reason, decidedBy, decidedAt }) {
+  const by = decidedAt && [decidedBy?.name, formatMoment(decidedAt)].filter(Boolean).join(", ");
+  return [t(`scoring.decisions.${decision}`), reason && [": ", h("bdi", {}, reason)], by && h("span", { class: "quiet" }, ` ${by}`)];
+}
+
+async function decide(session, show) {
+  let seen = await load(session);
+  show(seen.session);
+  const value = h("select", { name: "decision" }, DECISIONS.map((each) => h("option", { value: each, selected: each === seen.session.decision }, t(`scoring.decisions.${each}`))));
+  const reason = h("textarea", { name: "reason", rows: 4, maxlength: 2000, required: true });
+  const put = () => {
+    const body = { decision: value.value, reason: reason.value.trim() || null };
+    return api.put(`/v1/candidates/${session.candidateId}/decision`, body, { headers: { "If-Match": seen.tag } });
+  };
+  const save = async () => {
+    try {
+      await put();
+    } catch (error) {
+      if (error.code !== "precondition_failed") throw error;
+      const before = seen;
+      seen = await load(session);
+      show(seen.session);
+      if (seen.session.decidedAt !== before.session.decidedAt) throw new api.ApiError(error.status, { code: error.code, error: meanwhile(seen.session) });
+      // Something else about the candidate has changed.
+      await put();
+    }
+    show((await load(session)).session);
+  };
+  await ask({ title: t("scoring.decide"), content: [field(t("scoring.decision"), value), field(t("scoring.reason"), reason, t("scoring.decisionReason"))], save });
+}
+
+function meanwhile({ decision, decisionReason: reason, decidedBy }) {
+  const made = [t(`scoring.decisions.${decision}`), reason].filter(Boolean).join(": ");
+  return t("scoring.decidedMeanwhile", { name: decidedBy?.name ?? t("scoring.somebody"), decision: plain(made) });
+}
+
+/**
+ * The session with the decision, and the candidate's tag, with which the service refuses to overwrite a later change.
+ *
+ * The tag is read first: the session is then at least as new, and nothing is replaced that was not shown.
+ */
+async function load({ id, candidateId }) {
+  const response = await api.request("GET", `/v1/candidates/${candidateId}`);
+  return { session: await api.get(`/v1/sessions/${id}`), tag: response.headers.get("ETag") };
+}
