@@ -100,8 +100,13 @@ export function funnelBar({ label, steps }) {
     const x = n * FUNNEL.width;
     return [
       svg("rect", { class: `plot-bar plot-step-${n}`, x, y: FUNNEL.bar + 6 - height, width: FUNNEL.width - 5, height, rx: 2 }),
-      text(x, FUNNEL.height - FUNNEL.line - 3, step.value, "start", "plot-strong"),
-      text(x, FUNNEL.height - 3, step.label),
+      svg(
+        "text",
+        { x, y: FUNNEL.height - FUNNEL.line - 3 },
+        svg("tspan", { class: "plot-strong" }, step.value),
+        " ",
+        svg("tspan", { x, dy: FUNNEL.line }, step.label),
+      ),
     ];
   });
   const description = steps.map((step) => `${step.label}: ${step.value}`).join(", ");
