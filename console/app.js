@@ -20,10 +20,11 @@ const PAGES = [
   ["/organization", "organization"],
   ["/organization/:part", "organization"],
 ];
+// A link, its text, and the pages that belong to it.
 const NAVIGATION = [
-  ["/assessments", "navigation.assessments"],
-  ["/todo", "navigation.todo"],
-  ["/organization", "navigation.organization"],
+  ["/assessments", "navigation.assessments", /^\/(assessments|sessions|compare)\b/],
+  ["/todo", "navigation.todo", /^\/todo\b/],
+  ["/organization", "navigation.organization", /^\/organization\b/],
 ];
 const HOME = "/assessments";
 // An id or a name. Pages put it into paths of the API, where `..` and `/` would lead elsewhere.
@@ -60,8 +61,8 @@ function may(scope) {
 
 function showFrame() {
   const { path } = currentAddress();
-  const links = NAVIGATION.map(([to, text]) =>
-    h("a", { href: `#${to}`, "aria-current": path.startsWith(to) ? "page" : null }, t(text)),
+  const links = NAVIGATION.map(([to, text, pages]) =>
+    h("a", { href: `#${to}`, "aria-current": pages.test(path) ? (path === to ? "page" : "true") : null }, t(text)),
   );
   const navigation = document.querySelector("[data-navigation]");
   navigation.setAttribute("aria-label", t("navigation.label"));

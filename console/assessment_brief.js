@@ -13,7 +13,7 @@ export function structuredBrief(brief) {
   const phases = h("div", { class: "brief-phases" });
   const fieldset = h(
     "fieldset",
-    { class: "plain", name: "brief" },
+    { name: "brief" },
     h("p", { class: "quiet" }, t("brief.hint")),
     area("brief.scenario", "scenario", brief?.scenario, 4),
     h(

@@ -61,8 +61,8 @@ function assessmentForm({ assessment, template, etag, hasStarted = false, rubric
     canWrite && hasStarted && startedNotice(assessment),
     draft && draftNotice(reload),
     // Disabled as a whole once somebody has seen them.
-    h("fieldset", { class: "plain", disabled: hasStarted || !canWrite }, seenFields(values, !assessment && problem.element)),
-    h("fieldset", { class: "plain", disabled: !canWrite }, unseenFields(values, rubrics, { canWrite })),
+    h("fieldset", { disabled: hasStarted || !canWrite }, seenFields(values, !assessment && problem.element)),
+    h("fieldset", { disabled: !canWrite }, unseenFields(values, rubrics, { canWrite })),
     message,
     canWrite && h("div", { class: "actions form-end" }, submit, cancelLink(assessment), assessment && moreActions(assessment, { go })),
   );

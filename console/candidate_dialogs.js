@@ -94,7 +94,7 @@ export async function accommodate({ path, name, assessment, candidate, done }) {
     title: t("actions.accommodate.title", { name }),
     content: [
       h("p", {}, t(candidate.status === "active" ? "actions.accommodate.textActive" : "actions.accommodate.text")),
-      h("fieldset", { class: "field plain" }, h("legend", {}, t("actions.accommodate.kind")), radios),
+      h("fieldset", { class: "field" }, h("legend", {}, t("actions.accommodate.kind")), radios),
       amountField,
       result,
       h("p", { class: "quiet" }, t("actions.accommodate.privacy")),

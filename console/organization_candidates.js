@@ -39,7 +39,7 @@ export function render({ settings, disclosure }, context) {
     { class: "panel", oninput: update },
     h(
       "fieldset",
-      { class: "bare", disabled: !isAdmin },
+      { disabled: !isAdmin },
       field(t("candidates.displayName"), name, t("candidates.displayNameHint")),
       field(t("candidates.replyTo"), reply, t("candidates.replyToHint")),
       h("h2", {}, t("candidates.additions")),

@@ -35,7 +35,7 @@ export function render({ retentionDays }, context) {
     form,
     h(
       "fieldset",
-      { class: "bare", disabled: !isAdmin },
+      { disabled: !isAdmin },
       h("fieldset", { class: "choices" }, h("legend", {}, t("retention.question")), choice("never", t("retention.never")), choice("after", t("retention.after"))),
       daysField,
       isAdmin && h("div", { class: "actions" }, h("button", { type: "submit", class: "primary" }, t("common.save"))),
@@ -43,7 +43,7 @@ export function render({ retentionDays }, context) {
   );
   update();
   const now = retentionDays === null ? t("retention.nowNever") : t("retention.now", { n: retentionDays });
-  return [onlyAdmins(context), h("p", { class: "notice" }, now), form, h("p", { class: "quiet narrow" }, t("retention.text"))];
+  return [onlyAdmins(context), h("p", { class: "notice narrow" }, now), form, h("p", { class: "quiet narrow" }, t("retention.text"))];
 }
 
 async function save(days, before, context) {

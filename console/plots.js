@@ -5,13 +5,15 @@
 import { fill, h, newId, svg } from "./dom.js";
 import { t } from "./texts.js";
 
-const WIDTH = 400;
+// Texts keep their size in the width that a phone has left.
+const SIDES = 116;
+const WIDTH = Math.min(400, Math.max(200, innerWidth - SIDES));
 const MARGIN = 14;
 const DOT = 3;
 const STRIP = { height: 84, middle: 46, axis: 68, spread: 16 };
 const ROW = { height: 44, first: 14, line: 20, overlap: 6 };
-const FUNNEL = { width: 70, height: 46, bar: 26 };
-const MAX_LABEL = 48;
+const FUNNEL = { width: 62, height: 60, bar: 26, line: 14 };
+const MAX_LABEL = Math.floor(WIDTH / 8.3);
 
 const plots = new WeakMap();
 const marking = new WeakMap();
@@ -98,7 +100,13 @@ export function funnelBar({ label, steps }) {
     const x = n * FUNNEL.width;
     return [
       svg("rect", { class: `plot-bar plot-step-${n}`, x, y: FUNNEL.bar + 6 - height, width: FUNNEL.width - 5, height, rx: 2 }),
-      text(x, FUNNEL.height - 3, `${step.value} ${step.label}`),
+      svg(
+        "text",
+        { x, y: FUNNEL.height - FUNNEL.line - 3 },
+        svg("tspan", { class: "plot-strong" }, step.value),
+        " ",
+        svg("tspan", { x, dy: FUNNEL.line }, step.label),
+      ),
     ];
   });
   const description = steps.map((step) => `${step.label}: ${step.value}`).join(", ");

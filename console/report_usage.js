@@ -19,12 +19,14 @@ export function render(analytics, { session }) {
   if (!analytics.phases.some(({ events }) => events) && !analytics.models.length && !analytics.proxyUsage.length) {
     return empty(t("report.usage.none"), t("report.noEventsWhy"));
   }
-  return [
+  return h(
+    "div",
+    { class: "usage-panels" },
     panel(t("report.usage.phases"), phases(analytics)),
     panel(t("report.usage.models"), models(analytics)),
     panel(t("report.usage.episodes"), episodes(analytics, session.id)),
     panel(t("report.usage.tools"), tools(analytics)),
-  ];
+  );
 }
 
 function panel(title, ...content) {

@@ -16,7 +16,7 @@ const MAX_ZOOM = 64;
 const REACH_PX = 14;
 const LABEL_PX = 62;
 const TICK_PX = 110;
-const PAUSE_LABEL_PX = 100;
+const PAUSE_LABEL_PX = 116;
 const MIN_NAMED_PX = 64;
 
 /** `element`, and `select(id)`, which marks an event. `analytics` may come later by `explain(analytics)`. */
@@ -239,16 +239,17 @@ class Chart {
     let free = -Infinity;
     const bands = this.axis.pauses.map(({ start, end }) => {
       const [left, right] = [this.#x(this.axis.at(start)), this.#x(this.axis.at(end))];
-      if (left > free) {
+      const middle = Math.min(Math.max((left + right) / 2, PAUSE_LABEL_PX / 2), this.width - PAUSE_LABEL_PX / 2);
+      if (middle > free) {
         labels.push(
           svg(
             "text",
-            { class: "pause-text", x: (left + right) / 2, y: bottom + 15, "text-anchor": "middle" },
+            { class: "pause-text", x: middle, y: bottom + 15, "text-anchor": "middle" },
             t("report.lanes.pause", { time: formatDuration((end - start) / 1000) }),
           ),
         );
-        free = left + PAUSE_LABEL_PX;
-        taken.push((left + right) / 2);
+        free = middle + PAUSE_LABEL_PX;
+        taken.push(middle);
       }
       return `M${left.toFixed(1)} 0h${(right - left).toFixed(1)}V${bottom}H${left.toFixed(1)}z`;
     });

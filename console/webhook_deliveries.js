@@ -57,7 +57,7 @@ function state(delivery) {
 function details({ request, answer, eventId }) {
   return h(
     "details",
-    { class: "bare" },
+    {},
     h("summary", {}, t("deliveries.show")),
     h("p", { class: "quiet" }, `webhook-id: ${eventId}`),
     h("h3", {}, t("deliveries.request")),

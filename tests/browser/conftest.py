@@ -17,7 +17,7 @@ from tests.live.service import Service
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 # Unreachable: shows that pages print BASE_URL and not the address they were loaded from.
 PUBLIC_ADDRESS = "https://proofstone.example.com"
-DESKTOP, PHONE = 1280, 360
+DESKTOP, PHONE = 1280, 320
 TIMEOUT_MS = 30_000
 
 

@@ -267,3 +267,10 @@ def with_outdated_hash(route):
 def test_page_explains_itself_without_javascript(open_visit, key):
     visit = open_visit(f"/start#{key}", java_script_enabled=False)
     assert visit.heading() == "This page needs JavaScript"
+
+
+def test_paper_is_light_also_with_dark_colors(open_visit, key):
+    page = open_visit(f"/start#{key}", color_scheme="dark").page
+    page.emulate_media(media="print", color_scheme="dark")
+    colors = "(element) => [getComputedStyle(element).color, getComputedStyle(element).backgroundColor]"
+    assert page.locator("body").evaluate(colors) == ["rgb(0, 0, 0)", "rgb(255, 255, 255)"]
