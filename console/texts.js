@@ -980,7 +980,7 @@ const texts = {
   signIns: {
     text: "Where you are signed in to the console. Each sign-in ends after 12 hours.",
     method: "Signed in with",
-    methods: { oidc: "Company account", mail: "Mailed link", token: "API token" },
+    methods: { oidc: "Company account", mail: "Link by email", token: "API token" },
     current: "(this browser)",
     created: "Since",
     used: "Last used",
