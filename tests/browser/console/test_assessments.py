@@ -18,7 +18,7 @@ def reader_of(site, team):
 def test_the_first_start_explains_what_to_do(open_console, team):
     visit = open_console(team)
     assert visit.shows("Create your first assessment")
-    assert visit.page.locator(".first-start li h3").all_inner_texts() == ["Create", "Invite", "Read"]
+    assert visit.page.locator(".first-start li h3").all_inner_texts() == ["Create", "Invite", "Review"]
     visit.page.get_by_role("link", name="New assessment").click()
     visit.page.get_by_role("heading", name="New assessment").wait_for()
     assert visit.is_clean()
