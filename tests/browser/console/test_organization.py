@@ -71,6 +71,7 @@ def test_a_token_is_shown_once_works_and_is_revoked(open_console, site, team):
     press(visit, "Create")
     secret = visit.page.get_by_role("textbox", name="Secret").input_value()
     press(visit, "Close")
+    visit.page.locator(".secret").wait_for(state="detached")
     assert Client(site.port, Authorization=f"Bearer {secret}").get("/v1/me")["name"] == "Scripts"
     assert secret not in visit.page.content()
     press(visit, "Revoke: Scripts")
