@@ -146,7 +146,7 @@ const texts = {
       allowedTools: "AI tools",
       tokenBudgetUsd: "Model budget in USD",
       expiresInDays: "Days to start",
-      reminderDaysBefore: "Reminder, days before the key expires",
+      reminderDaysBefore: "Reminder, days before expiry",
       rubricId: "Rubric",
     },
     hints: {
@@ -160,7 +160,7 @@ const texts = {
       hostedTools: "Tools that the model provider runs. They can reach the internet and leave no trace on the candidate's machine.",
       tokenBudgetUsd: "What one candidate may spend on models through this service. Leave it empty for the service's default.",
       expiresInDays: "How many days a candidate has to start. You can change it for each invitation.",
-      reminderDaysBefore: "An email to candidates who have not started. Leave it empty for none.",
+      reminderDaysBefore: "An email to candidates who have not started before their key expires. Leave it empty for none.",
       rubricId: "The criteria that reviewers score each session by.",
     },
     checks: {
@@ -1157,8 +1157,8 @@ const texts = {
     after: "Automatically, after some time",
     days: "Days",
     daysHint: "After the session has closed, or an unused key has expired. 1 to 3650.",
-    now: { one: "Currently {n} day after the end.", other: "Currently {n} days after the end." },
-    nowNever: "Currently kept until an admin erases it.",
+    now: { one: "Personal data is erased {n} day after the end.", other: "Personal data is erased {n} days after the end." },
+    nowNever: "Personal data is kept until an admin erases it.",
     text: "Names, email addresses, the session's record, submitted code, notes and comments are erased, once a day. Anonymous numbers stay, so statistics do not change. Candidates see the date on their page.",
     confirmTitle: "Erase older data?",
     confirmText: { one: "Within a day, the data of all candidates whose session ended more than {n} day ago is permanently erased.", other: "Within a day, the data of all candidates whose session ended more than {n} days ago is permanently erased." },

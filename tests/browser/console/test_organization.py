@@ -144,7 +144,7 @@ def test_a_shorter_retention_is_confirmed(open_console, team):
     press(visit, "Save")
     assert visit.shows("more than 90 days ago is permanently erased")
     press(visit, "Erase and save")
-    assert visit.shows("Currently 90 days after the end.")
+    assert visit.shows("Personal data is erased 90 days after the end.")
     assert team.get("/v1/org/settings")["settings"]["retentionDays"] == 90
     assert visit.is_clean()
 
