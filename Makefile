@@ -24,7 +24,7 @@ help: ## List the commands
 run: ready ## Start the database, the web process and the worker (PORT=8000, Ctrl-C stops them)
 	@exec $(python) -I -S tools/scripts/run_with_parent.py $$PPID SIGTERM - $(CURDIR)/$(python) -m tools.scripts.run
 
-demo: ready ## Start a filled service to look at; Ctrl-C deletes it (PORT=8000)
+demo: ready ## Start a service with sample data; Ctrl-C deletes it (PORT=8000)
 	@exec $(python) -I -S tools/scripts/run_with_parent.py $$PPID SIGTERM - $(CURDIR)/$(python) -m flask demo
 
 test: ready-dev ## Run the quick tests (tests=tests/access/test_auth.py selects some)

@@ -77,7 +77,7 @@ def get_overview(query):
 def get_progress():
     """Get the progress of all assessments
 
-    The funnel of each assessment, and the numbers of sessions and messages that wait for a reviewer. People see
+    The funnel of each assessment, and the numbers of sessions and messages that are waiting for a reviewer. People see
     disagreements only about sessions that they have scored.
     """
     sessions.settle_all(organization_id=caller.organization_id)

@@ -6,7 +6,7 @@ from models import ApiToken
 from models.todo import todo
 from schemas.todo import Todo, TodoQuery
 
-blp = Blueprint("To do", __name__, description="What waits for a reviewer.")
+blp = Blueprint("To do", __name__, description="What is waiting for a reviewer.")
 
 
 @blp.get("/todo")
@@ -14,7 +14,7 @@ blp = Blueprint("To do", __name__, description="What waits for a reviewer.")
 @blp.arguments(TodoQuery, location="query")
 @blp.response(200, Todo)
 def get_todo(query):
-    """List what waits for the caller
+    """List what is waiting for the caller
 
     Sessions to score and to discuss, messages that failed, keys that expire soon; for admins also requests for erasure
     and failing webhooks. Each list has its oldest entries and the number of all. It is null if the caller's scope or

@@ -14,7 +14,8 @@ SwaggerUIBundle({
   url: `${document.documentElement.dataset.root}/openapi.json`,
   dom_id: "#operations",
   deepLinking: true,
-  // With all operations open, Swagger UI stops after a few of a document of this size.
+  // From 150 open groups and operations, Swagger UI renders only those in view, and the browser's search does not find
+  // the others (swagger-api/swagger-ui#11056).
   docExpansion: "none",
   filter: true,
   defaultModelsExpandDepth: 0,

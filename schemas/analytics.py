@@ -210,7 +210,7 @@ class Overview(Numbers):
 
 
 class Waiting(Schema):
-    """What waits for reviewers. Candidates about whom somebody decided, and erased ones, do not count."""
+    """What is waiting for reviewers. Candidates about whom somebody decided, and erased ones, do not count."""
 
     to_score = Integer("Closed sessions in which no one has scored some criterion of the rubric.", example=3)
     disagreements = Integer(
@@ -226,7 +226,7 @@ class AssessmentProgress(Schema):
 
     assessment_id = Id("Assessment id.")
     funnel = Nested(Funnel, "Number of candidates by progress.")
-    waiting = Nested(Waiting, "What waits for reviewers.")
+    waiting = Nested(Waiting, "What is waiting for reviewers.")
 
 
 class Progress(Schema):

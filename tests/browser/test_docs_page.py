@@ -25,7 +25,7 @@ def test_docs_page_lists_every_operation_and_can_try_one(open_visit, website, re
     )
     assert page.locator(".opblock-tag").count() == len(tags) + 1  # and the webhooks
     for tag in ("Candidates", "Organization"):
-        page.locator(f".opblock-tag[data-tag='{tag}']").click()
+        page.locator(f".opblock-tag[data-tag='{tag}'] button").press("Enter")
         page.wait_for_function(
             "([tag, n]) => document.querySelectorAll(`[id^='operations-${tag}-']`).length === n",
             arg=[tag, tags[tag]],
@@ -48,6 +48,19 @@ def test_docs_page_lists_every_operation_and_can_try_one(open_visit, website, re
     assert "200" in response
     assert shown in response
     assert visit.is_clean()
+
+
+@pytest.mark.slow
+def test_link_opens_its_operation(open_visit):
+    page = open_visit("/docs#/Scores/putScore").page
+    page.locator("#operations-Scores-putScore .parameters").first.wait_for()
+    page.wait_for_function(
+        """() => {
+            const summary = document.querySelector("#operations-Scores-putScore .opblock-summary-path");
+            const {left, top} = summary.getBoundingClientRect();
+            return summary.contains(document.elementFromPoint(left + 5, top + 5));
+        }"""
+    )
 
 
 def test_policy_blocks_injected_scripts(open_visit):

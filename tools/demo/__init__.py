@@ -1,4 +1,4 @@
-"""`make demo`: a service with a filled organization to look at, until Ctrl-C."""
+"""`make demo`: a service with sample data, until Ctrl-C."""
 
 import json
 import os
@@ -50,7 +50,7 @@ def fill(
 
 
 def run(port: int) -> None:
-    """Run a filled service until Ctrl-C. Its data, emails included, is deleted with it."""
+    """Run a service with sample data until Ctrl-C. Its data, emails included, is deleted with it."""
     _require_free(port)
     handle_stop_signals()
     try:

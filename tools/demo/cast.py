@@ -20,7 +20,7 @@ PLACES_TO_START = {
     "Zoë van den Berg": "two reviewers disagree by two levels, and one has revised a score",
     "Mei-Lin Chou": "a very long session of about 2,000 events",
     "Aoife Brennan": "hired; model proxy, hooks and telemetry recorded the same calls",
-    "Leila Farahani": "recorded by hooks and telemetry only, with an own account: the model proxy saw no call",
+    "Leila Farahani": "used their own account: recorded by hooks and telemetry, not by the model proxy",
     "Emeka Obi": "is working right now",
     "Hye-jin Park": "asks for erasure",
 }

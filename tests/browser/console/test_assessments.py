@@ -18,7 +18,7 @@ def reader_of(site, team):
 def test_the_first_start_explains_what_to_do(open_console, team):
     visit = open_console(team)
     assert visit.shows("Create your first assessment")
-    assert visit.page.locator(".first-start li h3").all_inner_texts() == ["Create", "Invite", "Read"]
+    assert visit.page.locator(".first-start li h3").all_inner_texts() == ["Create", "Invite", "Review"]
     visit.page.get_by_role("link", name="New assessment").click()
     visit.page.get_by_role("heading", name="New assessment").wait_for()
     assert visit.is_clean()
@@ -35,7 +35,7 @@ def test_the_list_has_the_funnel_what_waits_and_no_button_that_would_be_refused(
     row.locator("text=3 invited").wait_for()
     texts = row.locator("svg text").all_text_contents()
     assert texts == ["3 invited", "1 started", "1 finished", "0 reviewed", "0 hired"]
-    assert row.locator(".waiting li").all_inner_texts() == ["1 to score", "1 mail failed"]
+    assert row.locator(".waiting li").all_inner_texts() == ["1 to score", "1 email failed"]
     requests = [url for url in visit.requests if "/v1/" in url]
     assert len(requests) == 4, requests
     assert visit.is_clean()
@@ -75,7 +75,7 @@ def test_an_assessment_is_created_from_the_library_with_a_rubric_and_a_preview(o
     page.get_by_label("Role").fill("Engineer")
     page.get_by_label("Codex").uncheck()
     page.get_by_role("button", name="Create assessment").click()
-    visit.shows("Lost orders is created.")
+    visit.shows("Lost orders has been created.")
     (assessment,) = team.get("/v1/assessments")["assessments"]
     names = ("title", "taskBrief", "timeLimitMinutes", "allowedTools")
     assert [assessment[name] for name in names] == ["Lost orders", "Find the lost orders.", 90, ["claude"]]
@@ -92,7 +92,7 @@ def test_a_draft_survives_leaving_the_page_and_a_copy_starts_with_the_other_task
     page.get_by_label("Role").fill("Data engineer")
     page.get_by_role("link", name="Cancel").click()
     page.get_by_role("link", name="New assessment").click()
-    visit.shows("Your draft is back.")
+    visit.shows("Your draft has been restored.")
     assert page.get_by_label("Role").input_value() == "Data engineer"
     page.get_by_role("button", name="Start over").click()
     page.locator("input[name=role]").and_(page.locator("[value='']")).wait_for()
@@ -122,7 +122,7 @@ def test_a_structured_brief_is_saved_and_only_changes_are_sent(open_console, tea
             "phases": [{"name": "Find the cause", "tasks": ["Reproduce it.", "Write a test."]}],
         }
     }
-    visit.shows("is saved.")
+    visit.shows("has been saved.")
     assert team.get(path)["assessment"]["brief"]["scenario"] == "Orders disappear."
     assert visit.is_clean()
 
@@ -150,7 +150,7 @@ def test_what_candidates_have_seen_cannot_change_but_the_rest_can(site, open_con
     assert page.get_by_label("Title", exact=True).is_disabled()
     page.get_by_label("Days to start").fill("14")
     page.get_by_role("button", name="Save").click()
-    visit.shows("is saved.")
+    visit.shows("has been saved.")
     assert team.get(f"/v1/assessments/{assessment['id']}")["assessment"]["expiresInDays"] == 14
     assert visit.is_clean()
 

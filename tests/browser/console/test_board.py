@@ -86,7 +86,7 @@ def test_the_board_sorts_filters_and_searches_and_keeps_it_in_the_address(
     board.page.get_by_label("Status").select_option("Pending")
     board.waits_for_names(["Zoe Late"])
     with board.page.expect_download() as download:
-        board.page.get_by_role("button", name="CSV of what is shown").click()
+        board.page.get_by_role("button", name="Export table as CSV").click()
     with open(download.value.path(), newline="") as file:
         assert [row["candidateName"] for row in csv.DictReader(file)] == ["Zoe Late"]
     assert board.visit.is_clean()

@@ -107,15 +107,15 @@ def test_a_list_is_checked_before_anything_is_sent(site, open_console, team, ass
     assert rows == [
         ['Liddell; "Alice"', "alice@example.com", "a-1", "Gets an invitation"],
         ["Bob", "bob@example.com", "a-2", "Skipped: already invited"],
-        ["Carol", "ALICE@example.com", "a-3", "Skipped: same address as line 2"],
-        ["Dan", "not-an-address", "a-4", "Skipped: not a valid address"],
-        ["Eve", "", "a-5", "Skipped: no address. Check the box for a key without mail"],
+        ["Carol", "ALICE@example.com", "a-3", "Skipped: same email address as line 2"],
+        ["Dan", "not-an-address", "a-4", "Skipped: not a valid email address"],
+        ["Eve", "", "a-5", "Skipped: no email address. Check the box for a key without email"],
     ]
     assert len(list_keys(team, assessment)) == 1
     assert page.get_by_role("checkbox", name="Invite Bob").is_disabled()
     page.get_by_role("checkbox", name="Invite Eve").check()
     page.get_by_role("button", name="Invite 2 candidates").click()
-    page.get_by_role("button", name="Show the link of 1 key without mail").click()
+    page.get_by_role("button", name="Show the link of 1 key without email").click()
     eve = next(key for key in list_keys(team, assessment) if key["candidateName"] == "Eve")
     assert page.get_by_text(eve["key"]).is_visible()
     keys = {key["candidateEmail"]: key for key in list_keys(team, assessment)}
@@ -131,7 +131,7 @@ def test_keys_without_mail_are_shown_to_copy(open_console, team, assessment):
     page = visit.page
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     page.get_by_role("button", name=f"Invite: {assessment['title']}").click()
-    page.get_by_role("button", name="Keys without mail").click()
+    page.get_by_role("button", name="Keys without email").click()
     page.get_by_label("Number of keys").fill("2")
     page.get_by_role("button", name="Generate keys").click()
     page.get_by_role("button", name="Copy all links").click()
@@ -161,7 +161,7 @@ def test_a_lost_response_is_sent_again_without_inviting_anyone_twice(open_consol
     page.get_by_role("button", name="Invite 60 candidates").click()
     visit.shows("60 failed.")
     visit.messages.clear()  # the browser reports the lost response
-    page.get_by_role("button", name="Try the rest again").click()
+    page.get_by_role("button", name="Retry the rest").click()
     page.get_by_role("button", name="Close").and_(page.locator(".primary")).wait_for()
     assert page.get_by_text("failed").count() == 0
     assert [len(json.loads(request.post_data)["candidates"]) for request in sent] == [50, 50, 10]
@@ -175,15 +175,15 @@ def test_a_menu_offers_what_the_status_and_the_scope_allow(site, team, assessmen
     Candidate(site, active)
     Candidate(site, done).complete()
     visit = menus()
-    both = ["Copy link", "Copy key", "Show mails", "Send the invitation again", "Change name or address"]
+    both = ["Copy link", "Copy key", "Show emails", "Send the invitation again", "Change name or email"]
     ending = ["Revoke the key", "Erase data"]
     assert offered(visit, "p@example.com") == [*both, "Extend the key", "Give more time", *ending]
     assert offered(visit, "a@example.com") == [*both, "Give more time", "Allow another computer", *ending]
-    assert offered(visit, "d@example.com") == ["Show mails", "Change name or address", *ending]
+    assert offered(visit, "d@example.com") == ["Show emails", "Change name or email", *ending]
     site.execute("UPDATE candidate_keys SET expires_at = created_at WHERE candidate_email = 'p@example.com'")
     assert "Reopen the key" in offered(visit, "p@example.com")
     reader = menus(False)
-    assert offered(reader, "d@example.com") == ["Show mails"]
+    assert offered(reader, "d@example.com") == ["Show emails"]
     assert visit.is_clean()
     assert reader.is_clean()
 
@@ -202,7 +202,7 @@ def test_an_extension_and_more_time_are_undone(team, assessment, menus):
         page.get_by_role("button", name="Undo").click()
     assert team.get(path)["candidate"]["expiresAt"] == key["expiresAt"]
     choose(visit, "alice", "Give more time")
-    page.get_by_label("A factor of the time limit").check()
+    page.get_by_label("A multiple of the time limit").check()
     assert page.get_by_text("Time limit for this candidate: 2 h 15 min.").is_visible()
     page.get_by_role("button", name="Save").click()
     page.get_by_role("button", name="Undo").wait_for()
@@ -235,6 +235,6 @@ def test_a_menu_is_used_by_keyboard_and_erasing_asks_for_the_name(team, assessme
     visit.shows("Must be: Alice")
     page.get_by_label("To confirm, type: Alice").fill("alice")
     page.get_by_role("button", name="Erase", exact=True).click()
-    visit.shows("The data is erased.")
+    visit.shows("The data has been erased.")
     assert list_keys(team, assessment) == []
     assert visit.is_clean()

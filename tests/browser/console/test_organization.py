@@ -45,7 +45,7 @@ def test_people_are_added_changed_deactivated_and_deleted(open_console, team):
     visit.page.get_by_label("Name").fill("Robert")
     visit.page.get_by_label("Email address").fill("bob@example.com")
     press(visit, "Add and invite")
-    assert visit.shows("That did not work")  # the address is taken
+    assert visit.shows("Something went wrong")  # the address is taken
     press(visit, "Cancel")
     press(visit, "Change: Bob Sample")
     visit.page.get_by_label("Observer").check()
@@ -85,7 +85,7 @@ def test_a_webhook_is_added_and_tested(open_console, site, team):
     with receiving() as receiver, site.worker():
         visit = open_console(team, "/organization/webhooks")
         press(visit, "Add a webhook")
-        visit.page.get_by_label("Address", exact=True).fill(receiver.url())
+        visit.page.get_by_label("URL", exact=True).fill(receiver.url())
         visit.page.get_by_label("Name", exact=True).fill("Tracking")
         types = visit.page.locator("[name=types]").evaluate_all("inputs => inputs.map(({value}) => value)")
         assert types == list(EVENT_TYPES), "Correct TYPES in console/organization_webhooks.js."
@@ -110,9 +110,9 @@ def test_a_failing_webhook_says_why_and_its_message_is_delivered_again(open_cons
         assert visit.shows("Failing since 2 hours ago.")
         press(visit, "Send a test: Tracking")
         assert visit.shows("The test failed. The receiver responded with 404.")
-    visit.page.get_by_role("button", name="Deliver again: webhook.test").click()
-    assert visit.shows("The message is sent again.")
-    assert visit.page.get_by_role("cell", name="Waiting").count() == 1
+    visit.page.get_by_role("button", name="Redeliver: webhook.test").click()
+    assert visit.shows("The message will be sent again.")
+    assert visit.page.get_by_role("cell", name="Queued").count() == 1
     assert visit.is_clean()
 
 
@@ -138,13 +138,13 @@ def test_what_candidates_read_is_previewed_before_it_is_saved(open_console, team
 
 def test_a_shorter_retention_is_confirmed(open_console, team):
     visit = open_console(team, "/organization/retention")
-    assert visit.shows("until somebody erases it")
+    assert visit.shows("until an admin erases it")
     visit.page.get_by_label("Automatically").check()
     visit.page.get_by_label("Days").fill("90")
     press(visit, "Save")
-    assert visit.shows("more than 90 days ago is erased for good")
+    assert visit.shows("more than 90 days ago is permanently erased")
     press(visit, "Erase and save")
-    assert visit.shows("Now: 90 days after the end.")
+    assert visit.shows("Personal data is erased 90 days after the end.")
     assert team.get("/v1/org/settings")["settings"]["retentionDays"] == 90
     assert visit.is_clean()
 

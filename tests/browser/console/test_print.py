@@ -85,7 +85,7 @@ def test_the_pdf_has_the_facts_on_every_paper(open_console, team, decided, paper
     for fact in (
         *("Ada Lindqvist", "ada@example.com", "Backend API Challenge", "Find the lost orders."),
         *("Advanced", "Careful fix, after a talk about the guess.", "Decided by Bob Sample"),
-        *("Nothing irregular in this record", "All 3 events are sealed", "1 h 30 min", "Completed"),
+        *("No irregularities in this record", "All 3 events are sealed", "1 h 30 min", "Completed"),
         *("Bob Sample: 3 Strong", "Found the race by reading.", "Carol Diaz: 1 Weak", "Guessed first."),
         *("two levels or more apart", "Why are orders lost?", "<img src=x onerror=alert(1)>", "U+202E"),
         *("This session: 100 %", "This session: 2 min", "Median 50 %"),  # in the plots

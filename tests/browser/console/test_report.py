@@ -64,7 +64,7 @@ def test_a_report_leads_from_the_lanes_to_an_event(candidate, open_report):
     candidate.complete()
     visit = open_report()
     page = visit.page
-    assert visit.shows("Nothing irregular in this record")
+    assert visit.shows("No irregularities in this record")
     assert visit.heading().startswith("Candidate ")
     page.locator(".lanes-scroll svg .phase").first.wait_for()
     names = page.locator(".lane-names").inner_text().split("\n")
@@ -170,13 +170,13 @@ def test_witnesses_and_late_events_say_that_they_do_not_count(site, candidate, o
     site.execute("UPDATE events SET channel = 'otlp' WHERE session_id = %s AND event_id = 'prompt'", key)
     site.execute("UPDATE events SET late = 1 WHERE session_id = %s AND event_id = 'command'", key)
     visit = open_report("?event=prompt")
-    assert visit.shows("Only witnesses: recorded by the agent's telemetry")
+    assert visit.shows("A witness: recorded by the agent's telemetry")
     marks = visit.page.locator("[role=option] .mark").all_inner_texts()
     assert marks == ["witness", "late"]
     visit.page.get_by_label("Only events that count").check()
     assert visit.shows("5 of 7 events")
     visit.page.get_by_role("tab", name="Conversation").click()
-    assert visit.shows("One message that repeats another")
+    assert visit.shows("One witness that repeats another message")
     assert visit.is_clean()
 
 

@@ -78,7 +78,7 @@ def create_assessment(visit):
     page.get_by_role("button", name="Create rubric").click()
     page.get_by_role("dialog").wait_for(state="detached")
     page.get_by_role("button", name="Create assessment").click()
-    assert visit.shows("Lost orders is created.")
+    assert visit.shows("Lost orders has been created.")
 
 
 def invite_two(visit):
@@ -147,7 +147,7 @@ def test_from_the_first_sign_in_to_the_printed_decision(
         path = f"/v1/sessions/{first}"
         wait_until(lambda: team.get(path)["seal"]["isWhole"], "The record is not sealed.")
     admin.go(f"/sessions/{first}").settle()
-    assert admin.shows("Nothing irregular in this record")
+    assert admin.shows("No irregularities in this record")
     assert admin.shows("Why are orders lost?")
 
     bob, carol = (open_window(width).sign_in(new_reviewer(name)) for name in ("Bob", "Carol"))
