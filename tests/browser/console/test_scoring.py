@@ -61,7 +61,7 @@ def test_a_score_changed_in_another_tab_is_not_overwritten(team, session_id, ope
     assert visit.shows("You have changed or withdrawn this score meanwhile")
     assert team.get(path.removesuffix("/quality"))["criteria"][0]["scores"][0]["value"] == 2
     form.get_by_role("button", name="Save revision").click()
-    assert visit.shows("Your score of “Quality” is saved.")
+    assert visit.shows("Your score for “Quality” has been saved.")
     score = team.get(path.removesuffix("/quality"))["criteria"][0]["scores"][0]
     assert (score["value"], score["reason"]) == (3, "Read again.")
     assert visit.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
