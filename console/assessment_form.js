@@ -5,11 +5,13 @@ import { UNSEEN, isSame, readValues, seenFields, unseenFields, withNames } from 
 import { candidatePreview } from "./assessment_preview.js";
 import { confirm, onSubmit, showErrors, toast } from "./dialogs.js";
 import { fill, h } from "./dom.js";
+import { draftOf, storeDraft } from "./drafts.js";
 import { problemField } from "./problem_library.js";
 import { explain, loaded } from "./states.js";
 import { t } from "./texts.js";
 
 const NEW = { expiresInDays: 7, blind: false };
+const DRAFT = "assessment";
 const COPIED = ["title", "taskBrief", "repoUrl", "setupInstructions"];
 
 /** `/assessments/new?from=<id>` starts with the values of another assessment. */
@@ -47,7 +49,7 @@ async function loadAssessment(assessmentId, signal) {
 }
 
 function assessmentForm({ assessment, template, etag, hasStarted = false, rubrics, settings, disclosure }, { go, me, reload, canWrite }) {
-  const draft = assessment || template ? null : draftOf(me);
+  const draft = assessment || template ? null : draftOf(me, DRAFT);
   const values = assessment ?? template ?? draft?.values ?? NEW;
   const message = h("div", { class: "notice bad", role: "alert", tabindex: "-1", hidden: true });
   const preview = h("div", { class: "preview-body" });
@@ -59,7 +61,7 @@ function assessmentForm({ assessment, template, etag, hasStarted = false, rubric
     form,
     !canWrite && readOnlyNotice(),
     canWrite && hasStarted && startedNotice(assessment),
-    draft && draftNotice(reload),
+    draft && draftNotice(me, reload),
     // Disabled as a whole once somebody has seen them.
     h("fieldset", { disabled: hasStarted || !canWrite }, seenFields(values, !assessment && problem.element)),
     h("fieldset", { disabled: !canWrite }, unseenFields(values, rubrics, { canWrite })),
@@ -76,7 +78,7 @@ function assessmentForm({ assessment, template, etag, hasStarted = false, rubric
 
   function update() {
     showPreview();
-    if (!assessment) storeDraft(me, { values: readValues(form), issue: problem.issue });
+    if (!assessment) storeDraft(me, DRAFT, { values: readValues(form), issue: problem.issue });
   }
 
   /** Fill the fields that come from the problem, but keep what somebody has typed. */
@@ -91,7 +93,7 @@ function assessmentForm({ assessment, template, etag, hasStarted = false, rubric
 
   async function save() {
     const saved = assessment ? await change(form, assessment, { etag, hasStarted }) : await create(form, problem.issue);
-    if (!assessment) dropDraft();
+    if (!assessment) storeDraft(me, DRAFT);
     toast(t(assessment ? "assessmentForm.saved" : "assessmentForm.created", { title: saved.title }));
     go(`/assessments/${saved.id}`);
   }
@@ -139,9 +141,9 @@ function startedNotice(assessment) {
   return h("div", { class: "notice warn" }, h("p", {}, t("assessmentForm.hasStarted")), copyLink(assessment));
 }
 
-function draftNotice(reload) {
+function draftNotice(me, reload) {
   const start = () => {
-    dropDraft();
+    storeDraft(me, DRAFT);
     reload();
   };
   return h("div", { class: "notice" }, t("assessmentForm.draft"), " ", h("button", { type: "button", class: "link", onclick: start }, t("assessmentForm.startOver")));
@@ -193,23 +195,3 @@ function moreActions(assessment, { go }) {
     h("button", { type: "button", class: "link danger", onclick: remove }, t("assessmentForm.delete")),
   );
 }
-
-// The draft of a new assessment, so that leaving the page loses nothing. It stays in this tab.
-
-const DRAFT = "proofstone-assessment-draft";
-
-function draftOf(me) {
-  const stored = sessionStorage.getItem(DRAFT);
-  const draft = stored && JSON.parse(stored);
-  return draft?.owner === ownerOf(me) ? draft : null;
-}
-
-function storeDraft(me, draft) {
-  sessionStorage.setItem(DRAFT, JSON.stringify({ owner: ownerOf(me), ...draft }));
-}
-
-function dropDraft() {
-  sessionStorage.removeItem(DRAFT);
-}
-
-const ownerOf = (me) => `${me.orgId} ${me.person?.id ?? me.id}`;
