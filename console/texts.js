@@ -97,7 +97,7 @@ const texts = {
     funnelOf: "Candidates of {title} by progress",
     funnel: { invited: "invited", redeemed: "started", completed: "finished", reviewed: "reviewed", hired: "hired" },
     waiting: {
-      toScore: { one: "{n} to score", other: "{n} to score" },
+      toScore: { one: "{n} not scored yet", other: "{n} not scored yet" },
       disagreements: { one: "{n} disagreement", other: "{n} disagreements" },
       failedMessages: { one: "{n} email failed", other: "{n} emails failed" },
     },
@@ -1120,7 +1120,7 @@ const texts = {
     deleteTitle: "Delete this webhook?",
     deleteText: "Queued messages are canceled, and the list of its deliveries is deleted. This cannot be undone.",
     deliveries: "Deliveries",
-    states: { works: "Works", fails: "Failing", paused: "Disabled", gone: "Disabled: gone", failing: "Disabled: failing" },
+    states: { works: "Enabled", fails: "Failing", paused: "Disabled", gone: "Disabled: gone", failing: "Disabled: failing" },
     failingSince: "Failing since {time}.",
     help: "Messages are queued and retried. Check the URL and the receiver, then send a test. After several days without success, the webhook is disabled.",
     helpDisabled: {
@@ -1200,7 +1200,7 @@ const texts = {
     clear: "Clear",
     anyone: "Anyone",
     filters: { actorId: "Who", action: "What", subjectId: "Object", from: "From", to: "To" },
-    actionExample: "issueKeys",
+    actionExample: "Issue keys",
     subjectExample: "Id",
     time: "Time",
     cameFrom: "IP address",
