@@ -75,7 +75,9 @@ def _candidates(reviewer: ApiToken, *columns: Any) -> Query:
 
 def _undecided(reviewer: ApiToken) -> Query:
     """Sessions of candidates about whom nobody has decided."""
-    query = _candidates(reviewer, S.id.alias("session_id"), _CLOSED_AT.alias("closed_at")).join(S, on=(S.key == K.id))
+    query = _candidates(reviewer, S.id.alias("session_id"), _CLOSED_AT.alias("closed_at")).join(
+        S, on=(S.key == K.id)
+    )
     return query.where(K.is_redeemed, _IS_UNDECIDED)
 
 
