@@ -7,6 +7,7 @@ import { draftOf, storeDraft } from "./drafts.js";
 import { decisionPanel } from "./scoring_decision.js";
 import { criterionForm } from "./scoring_form.js";
 import { candidateName } from "./names.js";
+import { erasedNotice } from "./report_head.js";
 import { empty, loadedPage } from "./states.js";
 import { t } from "./texts.js";
 import { timelineView } from "./timeline.js";
@@ -18,7 +19,7 @@ export async function show(main, { sessionId }, { me, may, signal, setTitle }) {
     main,
     t("scoring.title"),
     () => load(sessionId, signal),
-    (data) => page({ ...data, me, mayWrite: may("write"), sessionId, signal }),
+    (data) => page({ ...data, me, mayWrite: may("write") && !data.session.erasedAt, sessionId, signal }),
   );
 }
 
@@ -99,7 +100,7 @@ function page(context) {
     state.events = new Map(events.map((event) => [event.id, event]));
     for (const view of state.views) view.showEvidence();
   };
-  const record = h(
+  const record = !session.erasedAt && h(
     "section",
     { class: "panel scoring-record", "aria-label": t("scoring.record") },
     h("h2", {}, t("scoring.record")),
@@ -109,7 +110,7 @@ function page(context) {
   restoreDrafts();
   return [
     head,
-    !state.mayWrite && h("p", { class: "notice" }, t("scoring.readOnly")),
+    session.erasedAt ? erasedNotice(session) : !state.mayWrite && h("p", { class: "notice" }, t("scoring.readOnly")),
     h("div", { class: "scoring-columns" }, record, h("section", { "aria-label": sheet.rubricName }, summary, forms, decisionPanel(state))),
   ];
 }

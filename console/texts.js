@@ -687,6 +687,7 @@ const texts = {
     integrity: {
       title: "Integrity of the record",
       emptyTitle: "No events to check yet",
+      erasedTitle: "No events left to check",
       noneTitle: "No irregularities in this record",
       sealed: { one: "The only event is sealed and unchanged.", other: "All {events} events are sealed and unchanged." },
       partlySealed: { one: "{sealed} of {events} event is sealed.", other: "{sealed} of {events} events are sealed." },

@@ -163,6 +163,19 @@ def test_a_decision_made_meanwhile_is_shown_before_it_is_replaced(team, session_
     assert team.get(path)["candidate"]["decisionReason"] == "No tests."
 
 
+def test_an_erased_session_cannot_be_scored_and_is_not_called_empty(team, session_id, open_console):
+    candidate_id = team.get(f"/v1/sessions/{session_id}")["candidateId"]
+    assert team.delete(f"/v1/candidates/{candidate_id}/data").status == 200
+    visit = open_console(team, f"/sessions/{session_id}/score")
+    assert visit.shows("The candidate's data was erased")
+    visit.settle()
+    assert visit.page.get_by_text("Nothing was recorded").count() == 0
+    assert visit.page.get_by_role("button", name="Save score").count() == 0
+    visit.page.get_by_role("link", name="Report").click()
+    assert visit.shows("No events left to check")
+    assert visit.is_clean()
+
+
 def test_evidence_opens_its_event_in_the_report(team, session_id, open_console):
     (sent,) = team.get(f"/v1/sessions/{session_id}/timeline")["events"]
     body = {"value": 2, "evidence": [sent["id"]]}
