@@ -11,7 +11,6 @@ import { explain, loaded } from "./states.js";
 import { t } from "./texts.js";
 
 const NEW = { expiresInDays: 7, blind: false };
-const DRAFT = "assessment";
 const COPIED = ["title", "taskBrief", "repoUrl", "setupInstructions"];
 
 /** `/assessments/new?from=<id>` starts with the values of another assessment. */
@@ -49,8 +48,11 @@ async function loadAssessment(assessmentId, signal) {
 }
 
 function assessmentForm({ assessment, template, etag, hasStarted = false, rubrics, settings, disclosure }, { go, me, reload, canWrite }) {
-  const draft = assessment || template ? null : draftOf(me, DRAFT);
-  const values = assessment ?? template ?? draft?.values ?? NEW;
+  const draftName = assessment ? `assessment ${assessment.id}` : "assessment";
+  const stored = canWrite && !template && draftOf(me, draftName);
+  // Not over what somebody else has changed meanwhile.
+  const draft = stored && stored.etag === etag ? stored : null;
+  const values = draft?.values ?? assessment ?? template ?? NEW;
   const message = h("div", { class: "notice bad", role: "alert", tabindex: "-1", hidden: true });
   const preview = h("div", { class: "preview-body" });
   const submit = h("button", { type: "submit", class: "primary" }, t(assessment ? "common.save" : "assessmentForm.create"));
@@ -61,7 +63,7 @@ function assessmentForm({ assessment, template, etag, hasStarted = false, rubric
     form,
     !canWrite && readOnlyNotice(),
     canWrite && hasStarted && startedNotice(assessment),
-    draft && draftNotice(me, reload),
+    draft && draftNotice(startOver),
     // Disabled as a whole once somebody has seen them.
     h("fieldset", { disabled: hasStarted || !canWrite }, seenFields(values, !assessment && problem.element)),
     h("fieldset", { disabled: !canWrite }, unseenFields(values, rubrics, { canWrite })),
@@ -78,7 +80,12 @@ function assessmentForm({ assessment, template, etag, hasStarted = false, rubric
 
   function update() {
     showPreview();
-    if (!assessment) storeDraft(me, DRAFT, { values: readValues(form), issue: problem.issue });
+    storeDraft(me, draftName, { values: readValues(form), issue: problem.issue, etag });
+  }
+
+  function startOver() {
+    storeDraft(me, draftName);
+    reload();
   }
 
   /** Fill the fields that come from the problem, but keep what somebody has typed. */
@@ -93,7 +100,7 @@ function assessmentForm({ assessment, template, etag, hasStarted = false, rubric
 
   async function save() {
     const saved = assessment ? await change(form, assessment, { etag, hasStarted }) : await create(form, problem.issue);
-    if (!assessment) storeDraft(me, DRAFT);
+    storeDraft(me, draftName);
     toast(t(assessment ? "assessmentForm.saved" : "assessmentForm.created", { title: saved.title }));
     go(`/assessments/${saved.id}`);
   }
@@ -141,12 +148,8 @@ function startedNotice(assessment) {
   return h("div", { class: "notice warn" }, h("p", {}, t("assessmentForm.hasStarted")), copyLink(assessment));
 }
 
-function draftNotice(me, reload) {
-  const start = () => {
-    storeDraft(me, DRAFT);
-    reload();
-  };
-  return h("div", { class: "notice" }, t("assessmentForm.draft"), " ", h("button", { type: "button", class: "link", onclick: start }, t("assessmentForm.startOver")));
+function draftNotice(startOver) {
+  return h("div", { class: "notice" }, t("assessmentForm.draft"), " ", h("button", { type: "button", class: "link", onclick: startOver }, t("assessmentForm.startOver")));
 }
 
 function previewPanel(preview) {
