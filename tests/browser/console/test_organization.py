@@ -35,6 +35,7 @@ def press(visit, name):
 def test_people_are_added_changed_deactivated_and_deleted(open_console, team):
     visit = open_console(team, "/organization/people")
     assert visit.shows("No people yet")
+    assert visit.shows("flask person create")
     press(visit, "Add a person")
     visit.page.get_by_label("Name").fill("Bob Sample")
     visit.page.get_by_label("Email address").fill("bob@")
