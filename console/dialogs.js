@@ -135,7 +135,7 @@ export function field(label, input, hint) {
 /** A short message, with a button that undoes what it says. It stays while the pointer or the focus is in it. */
 export function toast(text, { undo } = {}) {
   const toasts = document.querySelector("[data-toasts]");
-  for (const old of toasts.children) if (!undo && old.textContent === text) old.remove();
+  for (const old of [...toasts.children]) if (!undo && old.textContent === text) old.remove();
   const element = h("div", { class: "toast" }, h("span", {}, text));
   const close = () => element.remove();
   const stays = () => element.matches(":hover, :focus-within");
