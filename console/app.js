@@ -188,7 +188,10 @@ document.querySelector(".skip").addEventListener("click", (event) => {
   event.preventDefault();
   main.focus();
 });
-api.signedOut.addEventListener("signed-out", goToSignIn);
+api.signedOut.addEventListener("signed-out", ({ detail }) => {
+  if (me) toast(explain(detail).join(". "));
+  goToSignIn();
+});
 // What a button's action could not do, if its page does not say so itself.
 addEventListener("unhandledrejection", (event) => {
   if (event.reason?.name === "AbortError") return event.preventDefault();
