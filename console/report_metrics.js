@@ -2,7 +2,7 @@
 
 import * as api from "./api.js";
 import { h } from "./dom.js";
-import { directionText, METRICS, OTHER_METRICS } from "./metrics.js";
+import { cohortNotes, directionText, METRICS, OTHER_METRICS, rankText } from "./metrics.js";
 import { candidateName } from "./names.js";
 import { stripPlot } from "./plots.js";
 import { empty } from "./states.js";
@@ -21,12 +21,7 @@ export async function load({ session, path, signal }) {
 
 export function render({ cohort, results }, { session }) {
   if (!session.metrics && !cohort) return empty(t("report.metrics.none"), t("report.metrics.noneWhy"));
-  const notes = [
-    !session.metrics && t("report.metrics.open"),
-    cohort?.smallNote,
-    cohort?.open > 0 && t("report.metrics.stillOpen", { n: cohort.open }),
-    cohort?.empty > 0 && t("report.metrics.empty", { n: cohort.empty }),
-  ].filter(Boolean);
+  const notes = [!session.metrics && t("report.metrics.open"), ...(cohort ? cohortNotes(cohort) : [])].filter(Boolean);
   return [
     h(
       "section",
@@ -65,7 +60,7 @@ function metricCard({ name, label, definition, format }, cohort, results, sessio
   const facts = [
     t("report.metrics.n", { n: summary.n }),
     observed !== null && t(`report.metrics.observations.${name}`, { n: observed }),
-    !cohort.small && summary.rank,
+    rankText(cohort, summary),
   ].filter(Boolean);
   return h(
     "article",

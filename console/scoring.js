@@ -4,6 +4,7 @@ import * as api from "./api.js";
 import { fill, h } from "./dom.js";
 import { decisionPanel } from "./scoring_decision.js";
 import { criterionForm } from "./scoring_form.js";
+import { totalText } from "./scores.js";
 import { candidateName } from "./names.js";
 import { empty, loadedPage } from "./states.js";
 import { t } from "./texts.js";
@@ -124,6 +125,6 @@ function overview({ sheet, me, lost }) {
     h("p", {}, t("scoring.progress", { done: mine, n: sheet.criteria.length })),
     sheet.othersHidden
       ? h("p", { class: "quiet" }, t("scoring.alone"))
-      : sheet.total !== null && h("p", {}, t("scoring.total", { total: sheet.total, highest: sheet.highestTotal })),
+      : sheet.total !== null && h("p", {}, t("scoring.total", { total: totalText(sheet) })),
   ];
 }

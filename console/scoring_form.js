@@ -4,6 +4,7 @@ import * as api from "./api.js";
 import { ask, field, onSubmit, showErrors, toast } from "./dialogs.js";
 import { fill, h, newId } from "./dom.js";
 import { eventLink, kindName } from "./events.js";
+import { formatNumber } from "./numbers.js";
 import { t } from "./texts.js";
 import { formatClock, formatMoment } from "./time.js";
 import { plain } from "./untrusted.js";
@@ -152,7 +153,7 @@ function results(criterion) {
   return h(
     "div",
     { class: "scoring-results" },
-    h("p", {}, t("scoring.mean", { mean: criterion.mean, spread: criterion.spread, n: criterion.scores.length })),
+    h("p", {}, t("scoring.mean", { mean: formatNumber(criterion.mean), spread: criterion.spread, n: criterion.scores.length })),
     criterion.disagreement && h("p", { class: "notice warn" }, t("scoring.discuss")),
     h("ul", {}, criterion.scores.map((score) => h("li", {}, scoreText(score)))),
   );

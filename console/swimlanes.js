@@ -152,7 +152,7 @@ class Chart {
           "div",
           {},
           t(`report.lanes.${name}`),
-          h("span", { class: "quiet" }, ` ${this.lanes.get(name).length.toLocaleString("en")}`),
+          h("span", { class: "quiet" }, ` ${this.lanes.get(name).filter(({ counts }) => counts).length.toLocaleString("en")}`),
         ),
       ),
     );
