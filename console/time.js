@@ -5,6 +5,7 @@ const DAY = { day: "numeric", month: "short", year: "numeric" };
 const CLOCK = { hour: "2-digit", minute: "2-digit" };
 const formats = {
   day: new Intl.DateTimeFormat(LOCALE, DAY),
+  dayOfYear: new Intl.DateTimeFormat(LOCALE, { ...DAY, year: undefined }),
   clock: new Intl.DateTimeFormat(LOCALE, CLOCK),
   seconds: new Intl.DateTimeFormat(LOCALE, { ...CLOCK, second: "2-digit" }),
   moment: new Intl.DateTimeFormat(LOCALE, { ...DAY, ...CLOCK }),
@@ -29,6 +30,12 @@ export const formatMoment = (text) => formats.moment.format(new Date(text));
 /** `11:00`, or `11:00:07` */
 export const formatClock = (text, { seconds = false } = {}) =>
   (seconds ? formats.seconds : formats.clock).format(new Date(text));
+
+/** As `formatClock`, with the day if the times are from different days: `8 Apr, 11:00`. */
+export function clockBetween(first, last) {
+  if (formatDay(first) === formatDay(last)) return formatClock;
+  return (text, options) => `${formats.dayOfYear.format(new Date(text))}, ${formatClock(text, options)}`;
+}
 
 /** `3 days ago`, `in 30 hours`, `now`: never "tomorrow", which depends on the hour. */
 export function formatRelative(text, now = Date.now()) {

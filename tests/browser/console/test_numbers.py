@@ -212,6 +212,17 @@ def test_two_candidates_of_one_name_have_a_value_each(open_console, site, team, 
     assert visit.page.locator(".plot-legend").first.locator("li").count() == 2
 
 
+def test_times_of_several_days_name_the_day(open_console, site, team, assessment):
+    sent = [event(second=60 * n) for n in range(9)]
+    candidate = finish(site, team, assessment, *sent, event(ts="2026-04-02T22:30:00.000Z"))
+    visit = open_console(team, f"/sessions/{candidate.session_id}")
+    visit.page.locator("[role=option]").first.wait_for()
+    # In Berlin, two hours ahead of UTC.
+    times = visit.page.locator("[role=option] time").all_inner_texts()
+    assert (times[0], times[-1]) == ("1 Apr, 11:00:00", "3 Apr, 00:30:00")
+    assert visit.page.locator(".time-text").first.text_content().startswith("1 Apr, ")
+
+
 def test_what_every_page_says_about_a_cohort(open_console, site, team, assessment):
     one, other = finish(site, team, assessment, event()), finish(site, team, assessment)
     make_candidate(site, team, assessment)
