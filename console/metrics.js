@@ -6,6 +6,8 @@ import { formatDuration } from "./time.js";
 
 // As `small` of a cohort, for a metric that not every session has.
 const MIN_RANKED = 10;
+const FEW_OBSERVATIONS = 10;
+const RATES = new Set(["commandFailRate", "verifyIntensity", "manualEditRatio"]);
 const COMPARED = {
   durationMs: duration,
   promptCount: formatNumber,
@@ -47,6 +49,16 @@ export const OTHER_METRICS = metrics(OTHERS);
 export function rankText({ small }, { n, below, equal, above }) {
   if (small || n < MIN_RANKED || (below ?? null) === null) return null;
   return t(equal ? "metrics.rankWithEqual" : "metrics.rank", { below, equal, above, n: n - 1 });
+}
+
+/** On how many observations the session's value of a metric rests; null if it is unknown. */
+export function observationsText(name, { valueObservations: n }) {
+  return (n ?? null) === null ? null : t(`metrics.observations.${name}`, { n });
+}
+
+/** Whether the session's value is a rate of so few observations, or none, that nobody should rely on it. */
+export function isUnreliable(name, { valueObservations: n }) {
+  return RATES.has(name) && (n ?? FEW_OBSERVATIONS) < FEW_OBSERVATIONS;
 }
 
 /** What else to know about a cohort before its numbers are read: small, unfinished, or with sessions that count as zeros. */

@@ -2,7 +2,7 @@
 
 import { diffView } from "./diff.js";
 import { h } from "./dom.js";
-import { cohortNotes, directionText, METRICS, rankText } from "./metrics.js";
+import { cohortNotes, directionText, isUnreliable, METRICS, observationsText, rankText } from "./metrics.js";
 import { formatDollars, formatNumber, formatShare } from "./numbers.js";
 import { stripPlot } from "./plots.js";
 import { isAttributed } from "./report_changes.js";
@@ -34,12 +34,13 @@ export function cohortSection({ session, cohort, results }) {
   const columns = ["metric", "value", "n", "lowerQuartile", "median", "upperQuartile"].map((name) => t(`print.columns.${name}`));
   const rows = METRICS.map(({ name, label, definition, format }) => {
     const summary = cohort?.summary[name];
-    const rank = cohort && rankText(cohort, summary);
+    const place = summary && [observationsText(name, summary), rankText(cohort, summary)].filter(Boolean).join(", ");
     return [
       [
         h("strong", {}, label),
         h("div", { class: "quiet" }, definition),
-        summary && h("div", { class: "quiet" }, directionText(summary), ".", rank && ` ${t("print.rank", { rank })}`),
+        summary && h("div", { class: "quiet" }, directionText(summary), ".", place && ` ${t("print.place", { place })}`),
+        summary && isUnreliable(name, summary) && h("div", { class: "quiet" }, t("metrics.few")),
       ],
       format(summary?.value ?? session.metrics[name]),
       summary ? number(summary.n) : "–",

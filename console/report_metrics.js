@@ -2,14 +2,11 @@
 
 import * as api from "./api.js";
 import { h } from "./dom.js";
-import { cohortNotes, directionText, METRICS, OTHER_METRICS, rankText } from "./metrics.js";
+import { cohortNotes, directionText, isUnreliable, METRICS, observationsText, OTHER_METRICS, rankText } from "./metrics.js";
 import { candidateName } from "./names.js";
 import { stripPlot } from "./plots.js";
 import { empty } from "./states.js";
 import { t } from "./texts.js";
-
-const FEW_OBSERVATIONS = 10;
-const RATES = new Set(["commandFailRate", "verifyIntensity", "manualEditRatio"]);
 
 export async function load({ session, path, signal }) {
   const { cohortStats } = await api.get(`${path}/cohort-stats`, { signal });
@@ -56,10 +53,9 @@ function metricCard({ name, label, definition, format }, cohort, results, sessio
       value: metrics[name],
       label: candidateName(candidate, session),
     }));
-  const observed = summary.valueObservations ?? null;
   const facts = [
     t("report.metrics.n", { n: summary.n }),
-    observed !== null && t(`report.metrics.observations.${name}`, { n: observed }),
+    observationsText(name, summary),
     rankText(cohort, summary),
   ].filter(Boolean);
   return h(
@@ -80,10 +76,7 @@ function metricCard({ name, label, definition, format }, cohort, results, sessio
         marked: [session.id],
       }),
     h("p", { class: "metric-facts" }, facts.join(" · ")),
-    RATES.has(name) &&
-      observed !== null &&
-      observed < FEW_OBSERVATIONS &&
-      h("p", { class: "quiet" }, t("report.metrics.few")),
+    isUnreliable(name, summary) && h("p", { class: "quiet" }, t("metrics.few")),
   );
 }
 

@@ -140,6 +140,13 @@ def test_the_table_the_export_and_the_page_of_a_session_agree(open_console, site
     visit.page.locator(".metric-card").first.wait_for()
     values = visit.page.locator(".metric-value").all_inner_texts()
     assert values == ["1 min 10 s", "1", "25 %", "0.727", "0 %", "1 min"]
+    for path in ("?tab=metrics", "/print"):
+        visit = open_console(team, f"/sessions/{candidate.session_id}{path}")
+        for text in ("rests on 8 commands", "rests on 11 changes", "rests on 0 attributed changes"):
+            assert visit.shows(text), path
+        assert visit.page.get_by_text("Do not rely on it").count() == 2, (
+            path
+        )  # 8 commands, 0 attributed changes
 
 
 def test_no_passed_test_is_a_failure_on_every_page(open_console, site, team, assessment):
