@@ -31,7 +31,9 @@ export async function show(main, { firstId, secondId }, { signal, setTitle, go }
 
 async function load(ids, signal) {
   const sides = await Promise.all(ids.map((id) => loadSide(id, signal)));
-  const [{ assessmentId }] = sides.map(({ session }) => session);
+  const [first, second] = sides;
+  if (first.name === second.name) for (const side of sides) side.name += ` (${side.session.candidateId.slice(-6)})`;
+  const { assessmentId } = first.session;
   const [{ cohortStats }, results] = await Promise.all([
     api.get(`/v1/sessions/${ids[0]}/cohort-stats`, { signal }),
     api.all(`/v1/assessments/${assessmentId}/results`, "results", { signal }),

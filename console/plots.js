@@ -53,10 +53,11 @@ export function stripPlot({ label, description, format, values, median = null, q
   figure.querySelector("svg").after(readout);
   const byId = new Map(points.map((point) => [point.id, point]));
   marking.set(figure, (ids) => {
-    const shown = ids.map((id) => byId.get(id)).filter(Boolean);
-    fill(marks, shown.map((point, n) => mark(n, point.x, point.y)));
+    // An id keeps its shape, whether or not those before it have a value.
+    const shown = ids.map((id, n) => ({ n, ...byId.get(id) })).filter(({ id }) => id !== undefined);
+    fill(marks, shown.map(({ n, x, y }) => mark(n, x, y)));
     // The latest first: the line is cut where it is too long.
-    fill(readout, shown.map((point, n) => h("span", {}, icon(n), h("span", {}, `${point.label}: ${format(point.value)}`))).reverse());
+    fill(readout, shown.map(({ n, label: name, value }) => h("span", {}, icon(n), h("span", {}, `${name}: ${format(value)}`))).reverse());
   });
   markPlot(figure, marked);
   if (onSelect && points.length) makeSelectable(figure, { label, points, format, onSelect, onHover, marked });

@@ -216,7 +216,21 @@ def test_two_candidates_of_one_name_have_a_value_each(open_console, site, team, 
     row = visit.page.locator("figure table tbody tr").first
     row.wait_for()
     assert row.locator("th, td").all_inner_texts() == ["a", "1", "3"]
-    assert visit.page.locator(".plot-legend").first.locator("li").count() == 2
+    names = [f"Alex Kim ({candidate.id[-6:]})" for candidate in twins]
+    assert visit.page.locator(".plot-legend").first.locator("li").all_inner_texts() == names
+
+
+def test_a_candidate_has_the_same_shape_in_every_plot(open_console, site, team, assessment):
+    without_change = finish(site, team, assessment, event(), event(second=60))
+    with_change = finish(
+        site, team, assessment, event(), event("file_diff", second=60, data={"path": "a.py"})
+    )
+    visit = open_console(team, f"/compare/{without_change.session_id}/{with_change.session_id}")
+    plots = visit.page.locator(".compare-metrics figure")
+    plots.last.wait_for()
+    marks = [plots.nth(n).locator(".plot-marks .plot-series-1").count() for n in range(6)]
+    assert marks == [1] * 6
+    assert plots.last.locator(".plot-marks .plot-series-0").count() == 0
 
 
 def test_times_of_several_days_name_the_day(open_console, site, team, assessment):
