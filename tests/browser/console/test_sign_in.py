@@ -65,9 +65,9 @@ def add_person(team, email):
 
 
 def test_a_mailed_link_names_the_person_and_signs_in_after_a_click(site, visit, team):
-    add_person(team, "bob@northwind.example")
-    visit.page.goto(mailed_link(site, visit, "bob@northwind.example"))
-    assert visit.shows("This browser will be signed in as bob@northwind.example for 12 hours.")
+    add_person(team, "rose@northwind.example")
+    visit.page.goto(mailed_link(site, visit, "rose@northwind.example"))
+    assert visit.shows("This browser will be signed in as rose@northwind.example for 12 hours.")
     assert "grant" not in visit.page.url
     assert visit.page.context.cookies() == []
     visit.page.get_by_role("button", name="Sign in to Northwind Traders").click()
