@@ -1,7 +1,7 @@
 // The console's frame: who is signed in, the navigation, and the page for an address.
 
 import * as api from "./api.js";
-import { toast } from "./dialogs.js";
+import { toastError } from "./dialogs.js";
 import { fill, h } from "./dom.js";
 import { explain, failure } from "./states.js";
 import { t } from "./texts.js";
@@ -191,9 +191,8 @@ document.querySelector(".skip").addEventListener("click", (event) => {
 api.signedOut.addEventListener("signed-out", goToSignIn);
 // What a button's action could not do, if its page does not say so itself.
 addEventListener("unhandledrejection", (event) => {
-  if (event.reason?.name === "AbortError") return event.preventDefault();
-  if (event.reason instanceof api.ApiError) event.preventDefault();
-  toast(explain(event.reason).join(". "));
+  event.preventDefault();
+  toastError(event.reason);
 });
 addEventListener("hashchange", () => {
   hasMoved = true;

@@ -1,11 +1,11 @@
 // The organization's assessments: how far their candidates are, and what waits for somebody.
 
 import * as api from "./api.js";
-import { toast } from "./dialogs.js";
+import { toast, toastError } from "./dialogs.js";
 import { fill, h } from "./dom.js";
 import { invite } from "./invite.js";
 import { funnelBar } from "./plots.js";
-import { empty, explain, loaded } from "./states.js";
+import { empty, loaded } from "./states.js";
 import { t } from "./texts.js";
 import { formatDay } from "./time.js";
 
@@ -158,7 +158,7 @@ async function restore({ id, title }, reload) {
     await set(false);
     toast(t("assessments.restored", { title }), { undo: () => set(true) });
   } catch (error) {
-    toast(explain(error).join(". "));
+    toastError(error);
   }
 }
 

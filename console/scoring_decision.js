@@ -1,9 +1,8 @@
 // The decision about a candidate. A decision that somebody else has made meanwhile is shown before it is replaced.
 
 import * as api from "./api.js";
-import { ask, field, toast } from "./dialogs.js";
+import { ask, field, toastError } from "./dialogs.js";
 import { fill, h } from "./dom.js";
-import { explain } from "./states.js";
 import { t } from "./texts.js";
 import { formatMoment } from "./time.js";
 import { plain } from "./untrusted.js";
@@ -15,13 +14,7 @@ export function decisionPanel({ session, mayWrite }) {
   const text = h("p", {});
   const show = (decided) => fill(text, decisionText(decided));
   show(session);
-  const change = async () => {
-    try {
-      await decide(session, show);
-    } catch (error) {
-      toast(explain(error).join(". "));
-    }
-  };
+  const change = () => decide(session, show).catch(toastError);
   return h(
     "section",
     { class: "panel" },
