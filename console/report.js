@@ -8,8 +8,6 @@ import * as record from "./report_record.js";
 import { loaded } from "./states.js";
 import { t } from "./texts.js";
 
-export { eventLink };
-
 const TABS = ["record", "conversation", "changes", "usage", "decisions", "files", "metrics"];
 const AFTER_ERASURE = ["metrics"];
 const TAB_MARGIN_PX = 60;
