@@ -101,8 +101,8 @@ function numbers(session, score) {
   const { metrics } = session;
   const end = session.completedAt ?? session.closedAt;
   const others = [
-    session.witnessEventCount > 0 && t("report.witnesses", { n: session.witnessEventCount.toLocaleString("en") }),
-    session.lateEventCount > 0 && t("report.lateEvents", { n: session.lateEventCount.toLocaleString("en") }),
+    session.witnessEventCount > 0 && t("report.witnesses", { n: session.witnessEventCount }),
+    session.lateEventCount > 0 && t("report.lateEvents", { n: session.lateEventCount }),
   ].filter(Boolean);
   const facts = [
     [t("report.started"), formatMoment(session.redeemedAt), zoneName(session.redeemedAt)],
@@ -226,8 +226,7 @@ function verdictOf(facts, counts) {
 
 function sealed({ events, sealed: count }, isSound) {
   if (!events) return null;
-  const numbers = { n: events, events: events.toLocaleString("en"), sealed: count.toLocaleString("en") };
-  return t(isSound ? "report.integrity.sealed" : "report.integrity.partlySealed", numbers);
+  return t(isSound ? "report.integrity.sealed" : "report.integrity.partlySealed", { n: events, sealed: count });
 }
 
 /** The facts of one kind together. */
@@ -267,7 +266,5 @@ function finalSealText(session, finalSeal) {
 
 function signatures({ events, valid }) {
   if (!events) return null;
-  return valid
-    ? t("report.integrity.signed", { n: valid, signed: valid.toLocaleString("en") })
-    : t("report.integrity.unsigned");
+  return valid ? t("report.integrity.signed", { n: valid }) : t("report.integrity.unsigned");
 }
