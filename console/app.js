@@ -1,5 +1,6 @@
 // The console's frame: who is signed in, the navigation, and the page for an address.
 
+import { HOME } from "./address.js";
 import * as api from "./api.js";
 import { toastError } from "./dialogs.js";
 import { fill, h } from "./dom.js";
@@ -26,7 +27,6 @@ const NAVIGATION = [
   ["/todo", "navigation.todo", /^\/todo\b/],
   ["/organization", "navigation.organization", /^\/organization\b/],
 ];
-const HOME = "/assessments";
 // An id or a name. Pages put it into paths of the API, where `..` and `/` would lead elsewhere.
 const PARAMETER = /^[\w-]+$/;
 

@@ -1,5 +1,6 @@
 // The organization's assessments: how far their candidates are, and what waits for somebody.
 
+import { keepInAddress } from "./address.js";
 import * as api from "./api.js";
 import { toast, toastError } from "./dialogs.js";
 import { fill, h } from "./dom.js";
@@ -75,7 +76,7 @@ function assessmentList(assessments, { may, query, reload }) {
     );
     fill(rows, shown.map((assessment) => assessmentRow(assessment, { may, reload })));
     fill(count, shown.length ? t("assessments.count", { n: shown.length }) : t("assessments.noneFound"));
-    keepInAddress({ q: search.value.trim(), archived: archived.checked ? "1" : "" });
+    keepInAddress("/assessments", { q: search.value.trim(), archived: archived.checked ? "1" : "" });
   }
 
   update();
@@ -90,11 +91,6 @@ function assessmentList(assessments, { may, query, reload }) {
     ),
     rows,
   ];
-}
-
-function keepInAddress(values) {
-  const query = new URLSearchParams(Object.entries(values).filter(([, value]) => value));
-  history.replaceState(null, "", `#/assessments${query.size ? `?${query}` : ""}`);
 }
 
 function assessmentRow(assessment, { may, reload }) {

@@ -1,8 +1,9 @@
 // The candidates of an assessment: their results in one table, below the distribution of each metric.
 
+import { keepInAddress } from "./address.js";
 import * as api from "./api.js";
 import { showCohort } from "./board_cohort.js";
-import { apiQuery, clearFilters, filterForm, isFiltered, readQuery, writeQuery } from "./board_filters.js";
+import { addressQuery, apiQuery, clearFilters, filterForm, isFiltered, readQuery } from "./board_filters.js";
 import { allResults, loadCandidates, MAX_ROWS, resultPages } from "./board_rows.js";
 import { columns, showCandidates } from "./board_table.js";
 import { actionsMenu } from "./candidate_actions.js";
@@ -213,10 +214,9 @@ class Board {
   // Changes
 
   async change(changes) {
-    // Somebody may have left while a search was being typed.
-    if (location.hash.split("?")[0] !== `#${this.path}`) return;
+    if (this.left.aborted) return; // A search was being typed.
     Object.assign(this, changes);
-    writeQuery(this.path, this);
+    keepInAddress(this.path, addressQuery(this));
     await this.loadRows().catch((error) => this.fail(error));
   }
 

@@ -1,5 +1,6 @@
 // The record: swimlanes over time, the list of events, and one event in full.
 
+import { keepInAddress } from "./address.js";
 import * as api from "./api.js";
 import { copyText } from "./clipboard.js";
 import { toast } from "./dialogs.js";
@@ -28,7 +29,7 @@ export function render(events, report) {
   const detail = h("section", { class: "event-detail", tabindex: "-1", "aria-label": t("report.detail.label") });
   const pick = (event, { scroll = false } = {}) => {
     report.eventId = event.id;
-    history.replaceState(null, "", eventLink(report.session.id, event.id));
+    keepInAddress(`/sessions/${report.session.id}`, { event: event.id });
     lanes.select(event.id);
     list.select(event.id);
     showEvent(detail, event, report);

@@ -1,12 +1,12 @@
 // Sign in: with a mailed link, the company's account, or an API token; and out.
 
+import { HOME } from "./address.js";
 import * as api from "./api.js";
 import { field, onSubmit } from "./dialogs.js";
 import { fill, h, newId } from "./dom.js";
 import { failure, loaded } from "./states.js";
 import { t } from "./texts.js";
 
-const HOME = "/assessments";
 const WANTED = "proofstone.wantedPage";
 const WANTED_FOR_MS = 20 * 60 * 1000; // longer than a mailed link works
 const BROWSER_GRANT = "psb_";

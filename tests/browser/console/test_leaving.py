@@ -2,6 +2,13 @@
 
 from tests.live.cast import invite
 
+# A link changes the address at once, but the page only notices later.
+LINK_AND_LOADED = """async () => {
+  const {keepInAddress} = await import("./console/address.js");
+  location.hash = "/todo";
+  keepInAddress("/assessments", {q: "ada"});
+}"""
+
 
 def follow(visit, name):
     visit.page.get_by_role("navigation", name="Main").get_by_role("link", name=name).click()
@@ -35,3 +42,9 @@ def test_a_search_that_was_being_typed_does_not_change_the_next_address(open_con
     assert visit.shows("All done")
     assert visit.page.url.endswith("#/todo")
     assert visit.is_clean()
+
+
+def test_a_page_that_has_just_loaded_does_not_undo_a_click_on_a_link(open_console, team):
+    visit = open_console(team).settle()
+    visit.page.evaluate(LINK_AND_LOADED)
+    assert visit.shows("All done")
