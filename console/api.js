@@ -18,7 +18,10 @@ export class ApiError extends Error {
   }
 }
 
-/** Called with each ApiError of status 401. */
+/** The code of an ApiError if the sign-in has ended. */
+export const SIGNED_OUT = "signed_out";
+
+/** Called with each ApiError of that code, as the event's `detail`. */
 export const signedOut = new EventTarget();
 
 /** The response's body. `query` members that are null, undefined or "" are left out; a list is repeated. */
@@ -96,7 +99,11 @@ export async function request(method, path, { body, headers = {}, signal, timeou
   }
   if (response.ok) return response;
   const refusal = new ApiError(response.status, await response.json().catch(() => ({})));
-  if (refusal.status === 401) signedOut.dispatchEvent(new Event("signed-out"));
+  // Otherwise, a pasted token is wrong.
+  if (refusal.status === 401 && path !== "/v1/sign-in") {
+    refusal.code = SIGNED_OUT;
+    signedOut.dispatchEvent(new CustomEvent("signed-out", { detail: refusal }));
+  }
   throw refusal;
 }
 

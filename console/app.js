@@ -2,7 +2,7 @@
 
 import { HOME } from "./address.js";
 import * as api from "./api.js";
-import { toastError } from "./dialogs.js";
+import { toast, toastError } from "./dialogs.js";
 import { fill, h } from "./dom.js";
 import { explain, failure } from "./states.js";
 import { t } from "./texts.js";
@@ -188,7 +188,10 @@ document.querySelector(".skip").addEventListener("click", (event) => {
   event.preventDefault();
   main.focus();
 });
-api.signedOut.addEventListener("signed-out", goToSignIn);
+api.signedOut.addEventListener("signed-out", ({ detail }) => {
+  if (me) toast(explain(detail).join(". "));
+  goToSignIn();
+});
 // What a button's action could not do, if its page does not say so itself.
 addEventListener("unhandledrejection", (event) => {
   event.preventDefault();

@@ -5,6 +5,7 @@ import { UNSEEN, isSame, readValues, seenFields, unseenFields, withNames } from 
 import { candidatePreview } from "./assessment_preview.js";
 import { confirm, onSubmit, showErrors, toast, toastError } from "./dialogs.js";
 import { fill, h } from "./dom.js";
+import { draftOf, storeDraft } from "./drafts.js";
 import { problemField } from "./problem_library.js";
 import { loaded } from "./states.js";
 import { t } from "./texts.js";
@@ -47,8 +48,11 @@ async function loadAssessment(assessmentId, signal) {
 }
 
 function assessmentForm({ assessment, template, etag, hasStarted = false, rubrics, settings, disclosure }, { go, me, reload, canWrite }) {
-  const draft = assessment || template ? null : draftOf(me);
-  const values = assessment ?? template ?? draft?.values ?? NEW;
+  const draftName = assessment ? `assessment ${assessment.id}` : "assessment";
+  const stored = canWrite && !template && draftOf(me, draftName);
+  // Not over what somebody else has changed meanwhile.
+  const draft = stored && stored.etag === etag ? stored : null;
+  const values = draft?.values ?? assessment ?? template ?? NEW;
   const message = h("div", { class: "notice bad", role: "alert", tabindex: "-1", hidden: true });
   const preview = h("div", { class: "preview-body" });
   const submit = h("button", { type: "submit", class: "primary" }, t(assessment ? "common.save" : "assessmentForm.create"));
@@ -59,7 +63,7 @@ function assessmentForm({ assessment, template, etag, hasStarted = false, rubric
     form,
     !canWrite && readOnlyNotice(),
     canWrite && hasStarted && startedNotice(assessment),
-    draft && draftNotice(reload),
+    draft && draftNotice(startOver),
     // Disabled as a whole once somebody has seen them.
     h("fieldset", { disabled: hasStarted || !canWrite }, seenFields(values, !assessment && problem.element)),
     h("fieldset", { disabled: !canWrite }, unseenFields(values, rubrics, { canWrite })),
@@ -76,7 +80,12 @@ function assessmentForm({ assessment, template, etag, hasStarted = false, rubric
 
   function update() {
     showPreview();
-    if (!assessment) storeDraft(me, { values: readValues(form), issue: problem.issue });
+    storeDraft(me, draftName, { values: readValues(form), issue: problem.issue, etag });
+  }
+
+  function startOver() {
+    storeDraft(me, draftName);
+    reload();
   }
 
   /** Fill the fields that come from the problem, but keep what somebody has typed. */
@@ -91,7 +100,7 @@ function assessmentForm({ assessment, template, etag, hasStarted = false, rubric
 
   async function save() {
     const saved = assessment ? await change(form, assessment, { etag, hasStarted }) : await create(form, problem.issue);
-    if (!assessment) dropDraft();
+    storeDraft(me, draftName);
     toast(t(assessment ? "assessmentForm.saved" : "assessmentForm.created", { title: saved.title }));
     go(`/assessments/${saved.id}`);
   }
@@ -139,12 +148,8 @@ function startedNotice(assessment) {
   return h("div", { class: "notice warn" }, h("p", {}, t("assessmentForm.hasStarted")), copyLink(assessment));
 }
 
-function draftNotice(reload) {
-  const start = () => {
-    dropDraft();
-    reload();
-  };
-  return h("div", { class: "notice" }, t("assessmentForm.draft"), " ", h("button", { type: "button", class: "link", onclick: start }, t("assessmentForm.startOver")));
+function draftNotice(startOver) {
+  return h("div", { class: "notice" }, t("assessmentForm.draft"), " ", h("button", { type: "button", class: "link", onclick: startOver }, t("assessmentForm.startOver")));
 }
 
 function previewPanel(preview) {
@@ -193,23 +198,3 @@ function moreActions(assessment, { go }) {
     h("button", { type: "button", class: "link danger", onclick: remove }, t("assessmentForm.delete")),
   );
 }
-
-// The draft of a new assessment, so that leaving the page loses nothing. It stays in this tab.
-
-const DRAFT = "proofstone-assessment-draft";
-
-function draftOf(me) {
-  const stored = sessionStorage.getItem(DRAFT);
-  const draft = stored && JSON.parse(stored);
-  return draft?.owner === ownerOf(me) ? draft : null;
-}
-
-function storeDraft(me, draft) {
-  sessionStorage.setItem(DRAFT, JSON.stringify({ owner: ownerOf(me), ...draft }));
-}
-
-function dropDraft() {
-  sessionStorage.removeItem(DRAFT);
-}
-
-const ownerOf = (me) => `${me.orgId} ${me.person?.id ?? me.id}`;

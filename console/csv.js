@@ -104,7 +104,7 @@ function byHeader(header, cells) {
 }
 
 function byContent(cells) {
-  const filled = cells.filter(Boolean);
+  const filled = cells.filter(Boolean).flatMap(splitList);
   const addresses = filled.filter((cell) => cell.includes("@"));
   // Addresses without separators other than spaces.
   const spaced = filled.length === 1 ? filled[0].split(/\s+/) : [];
@@ -117,6 +117,12 @@ function byContent(cells) {
   if (/^\d+$/.test(others[0])) others.reverse();
   const [first = "", second = ""] = name ? [name, ...others] : others;
   return [/^\d+$/.test(first) ? { email, name: "", externalId: first } : { email, name: first, externalId: second }, ...further];
+}
+
+/** The addresses of a cell that lists them with another separator than the text's; any other cell as it is. */
+function splitList(cell) {
+  const parts = cell.split(/[,;]/);
+  return parts.every((part) => part.includes("@")) ? parts.map((part) => part.trim()) : cell;
 }
 
 function person(cell) {

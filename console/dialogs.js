@@ -159,6 +159,8 @@ export async function runAction(button, run) {
 
 /** A short message, with a button that undoes what it says. It stays while the pointer or the focus is in it. */
 export function toast(text, { undo } = {}) {
+  const toasts = document.querySelector("[data-toasts]");
+  for (const old of [...toasts.children]) if (!undo && old.textContent === text) old.remove();
   const element = h("div", { class: "toast" }, h("span", {}, text));
   const close = () => element.remove();
   const stays = () => element.matches(":hover, :focus-within");
@@ -173,7 +175,7 @@ export function toast(text, { undo } = {}) {
     };
     element.append(h("button", { type: "button", onclick: run }, t("common.undo")));
   }
-  document.querySelector("[data-toasts]").append(element);
+  toasts.append(element);
   const closeLater = () => setTimeout(() => (stays() ? closeLater() : close()), undo ? UNDO_MS : TOAST_MS);
   closeLater();
 }

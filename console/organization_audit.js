@@ -73,7 +73,12 @@ function parameters({ actorId, action, subjectId, from, to }) {
     const [year, month, date] = day.split("-").map(Number);
     return new Date(year, month - 1, date + plus).toISOString();
   };
-  return { actorId, action: action.trim(), subjectId: subjectId.trim(), since: start(from, 0), until: start(to, 1) };
+  return { actorId, action: actionName(action.trim()), subjectId: subjectId.trim(), since: start(from, 0), until: start(to, 1) };
+}
+
+/** `Issue keys`, as the table shows it, as `issueKeys`. */
+function actionName(text) {
+  return text.replace(/^\w/, (letter) => letter.toLowerCase()).replace(/\s+(\w)/g, (whole, letter) => letter.toUpperCase());
 }
 
 function table(page, request, values, { tell }) {

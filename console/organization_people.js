@@ -17,7 +17,8 @@ export function render(people, context) {
   const isAdmin = context.may("admin");
   const addButton = h("button", { type: "button", class: "primary", onclick: () => add(context) }, t("people.add"));
   fill(context.actions, isAdmin && addButton);
-  if (!people.length) return [onlyAdmins(context), empty(t("people.emptyTitle"), t("people.empty"))];
+  const notes = [onlyAdmins(context), isAdmin && !people.some(({ role }) => role === "admin") && firstAdmin(context)];
+  if (!people.length) return [empty(t("people.emptyTitle"), t("people.empty")), notes];
   const columns = [
     { name: "name", label: t("people.name"), value: ({ name }) => name, render: (each) => nameCell(each, context), sortable: true },
     { name: "role", label: t("people.role"), value: ({ role }) => t(`people.roles.${role}`), sortable: true },
@@ -26,10 +27,15 @@ export function render(people, context) {
     isAdmin && { name: "actions", label: t("common.actions"), value: () => null, render: (each) => actions(each, context) },
   ].filter(Boolean);
   return [
-    onlyAdmins(context),
+    notes,
     h("p", { class: "quiet" }, t("people.text")),
     dataTable({ caption: t("organization.parts.people"), columns, rows: people, sort: { name: "name", order: "asc" }, count: (n) => t("people.count", { n }) }),
   ];
+}
+
+/** A service cannot add admins. */
+function firstAdmin({ me }) {
+  return h("div", { class: "notice" }, h("p", {}, t("people.noAdmin")), h("p", {}, h("code", {}, `flask person create ${me.orgId} EMAIL --name NAME`)));
 }
 
 function nameCell({ name, email, active, id }, { me }) {

@@ -3,6 +3,7 @@
 import * as api from "./api.js";
 import { confirm } from "./dialogs.js";
 import { fill, h } from "./dom.js";
+import { deleteDrafts } from "./drafts.js";
 import { dataTable } from "./table.js";
 import { t } from "./texts.js";
 import { formatMoment, formatRelative } from "./time.js";

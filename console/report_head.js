@@ -52,7 +52,7 @@ export function header(report, facts, { setTitle, may }) {
         { class: "actions" },
         neighbours,
         link(`/sessions/${session.id}/print`, t("report.print")),
-        link(`/sessions/${session.id}/score`, t(may("write") ? "report.score" : "report.scores"), "primary"),
+        link(`/sessions/${session.id}/score`, t(may("write") && !session.erasedAt ? "report.score" : "report.scores"), "primary"),
       ),
     ),
     notices(session),
@@ -62,8 +62,7 @@ export function header(report, facts, { setTitle, may }) {
 }
 
 function notices(session) {
-  if (session.erasedAt)
-    return notice("warn", t("report.erasedTitle", { when: formatMoment(session.erasedAt) }), t("report.erased"));
+  if (session.erasedAt) return erasedNotice(session);
   const asked =
     session.erasureRequestedAt &&
     notice(
@@ -90,6 +89,11 @@ function notices(session) {
       refresh,
     ),
   ];
+}
+
+/** That the candidate's data is gone, and what remains. */
+export function erasedNotice({ erasedAt }) {
+  return notice("warn", t("report.erasedTitle", { when: formatMoment(erasedAt) }), t("report.erased"));
 }
 
 function notice(kind, title, text, ...more) {
@@ -194,7 +198,7 @@ async function loadNeighbours(nav, { session, signal }) {
 /** Facts about the record in words, the broken record loudest. */
 export function integrity({ facts, counts, seal, finalSeal }, { session }) {
   const others = byCode(facts).filter(({ code }) => code !== "erased");
-  const verdict = verdictOf(others, counts);
+  const verdict = verdictOf(others, counts, session);
   const isSound = seal.isWhole && verdict === "none";
   const state = [sealed(counts, isSound), finalSealText(session, finalSeal), signatures(counts)]
     .filter(Boolean)
@@ -217,11 +221,12 @@ export function integrity({ facts, counts, seal, finalSeal }, { session }) {
 }
 
 /** `broken`, `unverified`, `facts`, `none`, or `empty` without events. */
-function verdictOf(facts, counts) {
+function verdictOf(facts, counts, session) {
   if (isChanged(facts.map(({ code }) => code))) return "broken";
   if (facts.some(({ code }) => UNVERIFIED.has(code))) return "unverified";
   if (facts.length) return "facts";
-  return counts.events ? "none" : "empty";
+  if (counts.events) return "none";
+  return session.erasedAt ? "erased" : "empty";
 }
 
 function sealed({ events, sealed: count }, isSound) {

@@ -3,6 +3,7 @@
 import * as api from "./api.js";
 import { ask, field, toastError } from "./dialogs.js";
 import { fill, h } from "./dom.js";
+import { draftOf, storeDraft } from "./drafts.js";
 import { t } from "./texts.js";
 import { formatMoment } from "./time.js";
 import { plain } from "./untrusted.js";
@@ -10,11 +11,11 @@ import { plain } from "./untrusted.js";
 const DECISIONS = ["undecided", "advanced", "rejected", "hired"];
 
 /** The panel with the decision in `session`, and a button to change it. */
-export function decisionPanel({ session, mayWrite }) {
+export function decisionPanel({ session, me, mayWrite }) {
   const text = h("p", {});
   const show = (decided) => fill(text, decisionText(decided));
   show(session);
-  const change = () => decide(session, show).catch(toastError);
+  const change = () => decide(session, me, show).catch(toastError);
   return h(
     "section",
     { class: "panel" },
@@ -30,11 +31,14 @@ export function decisionText({ decision, decisionReason: reason, decidedBy, deci
   return [t(`scoring.decisions.${decision}`), reason && [": ", h("bdi", {}, reason)], by && h("span", { class: "quiet" }, ` ${by}`)];
 }
 
-async function decide(session, show) {
+async function decide(session, me, show) {
   let seen = await load(session);
   show(seen.session);
-  const value = h("select", { name: "decision" }, DECISIONS.map((each) => h("option", { value: each, selected: each === seen.session.decision }, t(`scoring.decisions.${each}`))));
-  const reason = h("textarea", { name: "reason", rows: 4, maxlength: 2000, required: true });
+  const draftName = `decision ${session.id}`;
+  const draft = draftOf(me, draftName) ?? { decision: seen.session.decision, reason: "" };
+  const store = () => storeDraft(me, draftName, { decision: value.value, reason: reason.value });
+  const value = h("select", { name: "decision", oninput: store }, DECISIONS.map((each) => h("option", { value: each, selected: each === draft.decision }, t(`scoring.decisions.${each}`))));
+  const reason = h("textarea", { name: "reason", rows: 4, maxlength: 2000, required: true, oninput: store }, draft.reason);
   const put = () => {
     const body = { decision: value.value, reason: reason.value.trim() || null };
     return api.put(`/v1/candidates/${session.candidateId}/decision`, body, { headers: { "If-Match": seen.tag } });
@@ -51,6 +55,7 @@ async function decide(session, show) {
       // Something else about the candidate has changed.
       await put();
     }
+    storeDraft(me, draftName);
     show((await load(session)).session);
   };
   await ask({ title: t("scoring.decide"), content: [field(t("scoring.decision"), value), field(t("scoring.reason"), reason, t("scoring.decisionReason"))], save });

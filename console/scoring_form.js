@@ -11,7 +11,7 @@ import { plain } from "./untrusted.js";
 const MAX_EVIDENCE_CHARACTERS = 80;
 
 /**
- * The form of a criterion: `{key, criterion, element, addEvidence(event), showEvidence(), showChanged(), isChanged(), draft(), focus()}`.
+ * The form of a criterion: `{key, criterion, replaces, element, addEvidence(event), showEvidence(), showChanged(), isChanged(), draft(), focus()}`.
  *
  * state -- of the page; `selected` is the form to which evidence is added
  * refresh -- called with the criterion's key after a change, and without one after a change by somebody else
@@ -29,10 +29,11 @@ export function criterionForm(criterion, { state, refresh }) {
   comment.value = draft.comment;
   comment.addEventListener("input", () => {
     draft.comment = comment.value;
-    showState();
+    changed();
   });
   const reason = h("input", { name: "reason", maxlength: 2000 });
   reason.value = draft.reason ?? "";
+  reason.addEventListener("input", changed);
   const reasonField = own && field(t("scoring.reason"), reason, t("scoring.revisionReason"));
   const status = h("span", { class: "quiet", role: "status" });
   const submit = h("button", { type: "submit", class: "primary" }, t(own ? "scoring.revise" : "scoring.save"));
@@ -45,13 +46,20 @@ export function criterionForm(criterion, { state, refresh }) {
       reason.required = isChanged();
     }
   };
+  function changed() {
+    showState();
+    state.storeDrafts();
+  }
+  const others = h("div", { class: "scoring-results" });
   const showEvidence = () => {
+    if (!state.sheet.othersHidden) fill(others, results(criterion, own, state));
     fill(evidence, draft.evidence.map((id) => evidenceItem(id, state, state.mayWrite && (() => setEvidence(draft.evidence.filter((each) => each !== id))))));
     showState();
   };
   const setEvidence = (ids) => {
     draft.evidence = ids;
     showEvidence();
+    state.storeDrafts();
   };
   const save = async () => {
     if (!isChanged()) return;
@@ -73,14 +81,14 @@ export function criterionForm(criterion, { state, refresh }) {
     { class: "panel scoring-criterion", "aria-labelledby": titleId },
     h("h3", { id: titleId }, criterion.title),
     criterion.description && h("p", { class: "quiet" }, criterion.description),
-    levels(criterion, draft, state.mayWrite, showState),
+    levels(criterion, draft, state.mayWrite, changed),
     field(t("scoring.comment"), comment),
     h("p", { class: "quiet" }, t("scoring.evidence")),
     evidence,
     reasonField,
     message,
     state.mayWrite && h("div", { class: "actions" }, submit, own && withdrawButton(path, criterion, refresh), status),
-    !state.sheet.othersHidden && results(criterion),
+    others,
     history(criterion),
   );
   onSubmit(form, { submit, message, save });
@@ -89,7 +97,8 @@ export function criterionForm(criterion, { state, refresh }) {
     element: form,
     isChanged,
     criterion,
-    draft: () => ({ ...draft, reason: reason.value }),
+    draft: () => ({ ...draft, reason: reason.value, replaces: view.replaces }),
+    replaces: own?.id ?? null,
     focus: () => (form.querySelector("input:checked") ?? form.querySelector("input"))?.focus(),
     showEvidence,
     showChanged: () => showErrors(form, message, new api.ApiError(409, { error: t("scoring.scoreChanged") })),
@@ -133,7 +142,7 @@ function evidenceItem(id, { sessionId, events }, remove) {
   const event = events.get(id);
   const name = event ? plain(`${formatClock(event.ts)} ${kindName(event.kind)}: ${event.summary.slice(0, MAX_EVIDENCE_CHARACTERS)}`) : id;
   const label = t("scoring.removeEvidence", { id: name });
-  return h("li", {}, h("a", { href: eventLink(sessionId, id), target: "_blank", rel: "noopener" }, name), remove && h("button", { type: "button", class: "link", "aria-label": label, onclick: remove }, t("scoring.remove")));
+  return h("li", {}, h("a", { href: eventLink(sessionId, id), target: "_blank", rel: "noopener" }, name), remove && [" ", h("button", { type: "button", class: "link", "aria-label": label, onclick: remove }, t("scoring.remove"))]);
 }
 
 function withdrawButton(path, criterion, refresh) {
@@ -147,15 +156,18 @@ function withdrawButton(path, criterion, refresh) {
   return h("button", { type: "button", class: "secondary", onclick: withdraw }, t("scoring.withdraw"));
 }
 
-function results(criterion) {
+function results(criterion, own, state) {
   if (!criterion.scores.length) return null;
-  return h(
-    "div",
-    { class: "scoring-results" },
+  return [
     h("p", {}, t("scoring.mean", { mean: criterion.mean, spread: criterion.spread, n: criterion.scores.length })),
     criterion.disagreement && h("p", { class: "notice warn" }, t("scoring.discuss")),
-    h("ul", {}, criterion.scores.map((score) => h("li", {}, scoreText(score)))),
-  );
+    h("ul", {}, criterion.scores.map((score) => h("li", {}, scoreText(score), score !== own && evidenceOf(score, state)))),
+  ];
+}
+
+function evidenceOf({ evidence, reviewer }, state) {
+  const label = t("scoring.evidenceOf", { name: reviewer.name });
+  return evidence.length > 0 && h("ul", { class: "scoring-evidence", "aria-label": label }, evidence.map((id) => evidenceItem(id, state)));
 }
 
 function history(criterion) {

@@ -4,6 +4,7 @@ import { HOME } from "./address.js";
 import * as api from "./api.js";
 import { field, onSubmit } from "./dialogs.js";
 import { fill, h, newId } from "./dom.js";
+import { deleteDrafts } from "./drafts.js";
 import { failure, loaded } from "./states.js";
 import { t } from "./texts.js";
 
@@ -18,6 +19,7 @@ export async function signOut() {
   } catch (error) {
     if (![401, 404].includes(error.status)) throw error;
   }
+  deleteDrafts();
 }
 
 export async function show(main, params, { query, go, setTitle }) {

@@ -1,6 +1,6 @@
 // What a page shows while it loads, if it failed, and if there is nothing to show.
 
-import { ApiError } from "./api.js";
+import { ApiError, SIGNED_OUT } from "./api.js";
 import { fill, h } from "./dom.js";
 import { t } from "./texts.js";
 
@@ -66,8 +66,10 @@ export function failure(error, retry, { heading = "strong" } = {}) {
 export function explain(error) {
   if (!(error instanceof ApiError)) return [t("errors.title"), t("errors.page")];
   if (error.status === 0) return [t("errors.unreachableTitle"), t("errors.unreachable")];
+  if (error.code === SIGNED_OUT) return [t("errors.signedOutTitle"), t("errors.signedOut")];
   if (error.status === 403) return [t("errors.forbiddenTitle"), error.message];
   if (error.status === 404) return [t("errors.missingTitle"), t("errors.missing")];
+  if ([409, 412].includes(error.status) && !error.details.length) return [t("errors.conflictTitle"), error.message];
   if (error.code === "invalid_request" && !error.details.length) return [t("errors.fieldsTitle"), t("errors.fields")];
   const details = error.details.map(({ path, message }) => `${path.join(".")}: ${message}`);
   return [t("errors.title"), [error.message || t("errors.service"), ...details].join(" ")];

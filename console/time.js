@@ -32,7 +32,7 @@ export const formatClock = (text, { seconds = false } = {}) =>
 export function formatRelative(text, now = Date.now()) {
   const seconds = (new Date(text).getTime() - now) / 1000;
   const [unit, size] = UNITS.find(([, each]) => Math.abs(seconds) >= each) ?? ["second", 1];
-  return unit === "second" ? formats.relative.format(0, "second") : formats.relative.format(Math.trunc(seconds / size), unit);
+  return unit === "second" ? formats.relative.format(0, "second") : formats.relative.format(Math.round(seconds / size), unit);
 }
 
 /** `1 h 12 min`, `7 min 5 s`, `48 s`: rounded to whole minutes from ten minutes on. */

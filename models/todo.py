@@ -24,6 +24,7 @@ EXPIRES_SOON = timedelta(days=3)
 
 S, K, A, D = Session.alias("s"), CandidateKey.alias("k"), Assessment.alias("a"), Delivery.alias("d")
 _TOTAL = peewee.fn.COUNT(peewee.SQL("*")).over()
+_CLOSED_AT = peewee.fn.COALESCE(S.closed_at, S.closes_at)
 # A literal, not a parameter: SQLite uses a partial index only if it can compare the conditions.
 _IS_UNDECIDED = K.decision == peewee.SQL("'undecided'")
 _CANDIDATE = (
@@ -74,13 +75,13 @@ def _candidates(reviewer: ApiToken, *columns: Any) -> Query:
 
 def _undecided(reviewer: ApiToken) -> Query:
     """Sessions of candidates about whom nobody has decided."""
-    closed_at = peewee.fn.COALESCE(S.closed_at, S.closes_at).alias("closed_at")
-    query = _candidates(reviewer, S.id.alias("session_id"), closed_at).join(S, on=(S.key == K.id))
+    columns = (S.id.alias("session_id"), _CLOSED_AT.alias("closed_at"))
+    query = _candidates(reviewer, *columns).join(S, on=(S.key == K.id))
     return query.where(K.is_redeemed, _IS_UNDECIDED)
 
 
 def _sessions(query: Query, limit: int) -> Query:
-    return query.order_by(S.created_at, S.id).limit(limit)
+    return query.order_by(_CLOSED_AT, S.id).limit(limit)
 
 
 def _unscored(reviewer: ApiToken) -> Query:

@@ -222,7 +222,7 @@ class Waiting(Schema):
 
 
 class AssessmentProgress(Schema):
-    """Funnel of one assessment, and what waits for reviewers."""
+    """Funnel of one assessment, and what is waiting for reviewers."""
 
     assessment_id = Id("Assessment id.")
     funnel = Nested(Funnel, "Number of candidates by progress.")

@@ -16,7 +16,7 @@ from factories import (
 )
 from response_checks import body_of
 
-from models import CandidateKey, Delivery, Session, Webhook, clock, db, invitations, privacy
+from models import CandidateKey, Delivery, Session, Webhook, clock, db, invitations, privacy, sessions
 from tests.statements import counted, plans
 
 LISTS = "/v1/todo"
@@ -68,6 +68,15 @@ def test_a_person_has_to_score_each_closed_session(app, organization, scored):
     invitations.decide(second.key, None, "rejected", "Left early.")
     assert sessions_in(bob, "unscored") == []
     assert sessions_in(carol, "unscored") == ids[:1]
+
+
+def test_sessions_that_waited_longest_come_first(reviewer, scored, clock):
+    started_first = make_session(make_key(scored))
+    clock.fixed += timedelta(minutes=10)
+    finished_first = make_closed_session(scored)
+    clock.fixed += timedelta(minutes=10)
+    sessions.complete(started_first)
+    assert sessions_in(reviewer, "unscored") == [str(finished_first.id), str(started_first.id)]
 
 
 def test_a_service_has_to_score_sessions_without_a_score_of_its_own(reviewer, scored):

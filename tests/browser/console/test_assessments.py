@@ -2,7 +2,7 @@
 
 import re
 
-from tests.live.cast import ASSESSMENT, Candidate, invite
+from tests.live.cast import ASSESSMENT, Candidate, invite, make_candidate
 
 LEVELS = [{"value": value, "label": f"Level {value}"} for value in (1, 2, 3)]
 RUBRIC = {"name": "Engineers", "criteria": [{"key": "quality", "title": "Quality", "levels": LEVELS}]}
@@ -35,9 +35,9 @@ def test_the_list_has_the_funnel_what_waits_and_no_button_that_would_be_refused(
     row.locator("text=3 invited").wait_for()
     texts = row.locator("svg text").all_text_contents()
     assert texts == ["3 invited", "1 started", "1 finished", "0 reviewed", "0 hired"]
-    assert row.locator(".waiting li").all_inner_texts() == ["1 to score", "1 email failed"]
+    assert row.locator(".waiting li").all_inner_texts() == ["1 not scored yet", "1 email failed"]
     requests = [url for url in visit.requests if "/v1/" in url]
-    assert len(requests) == 4, requests
+    assert len(requests) == 3, requests
     assert visit.is_clean()
     visit = open_console(reader_of(site, team), width=390)
     visit.page.locator(".assessment-row").wait_for()
@@ -105,6 +105,24 @@ def test_a_draft_survives_leaving_the_page_and_a_copy_starts_with_the_other_task
     page.get_by_role("heading", name="New assessment").wait_for()
     page.locator("input[name=title]").and_(page.locator(f"[value='{assessment['title']}']")).wait_for()
     assert page.get_by_label("Time limit in minutes").input_value() == "90"
+    assert visit.is_clean()
+
+
+def test_the_draft_of_an_edit_is_restored_unless_somebody_has_changed_the_assessment(
+    site, open_console, team, assessment
+):
+    make_candidate(site, team, assessment)
+    visit = open_console(team, f"/assessments/{assessment['id']}/edit")
+    page, days = visit.page, visit.page.get_by_label("Days to start")
+    days.fill("12")
+    page.reload()
+    visit.shows("Your draft has been restored.")
+    assert days.input_value() == "12"
+    assert page.get_by_label("Title", exact=True).input_value() == assessment["title"]
+    team.request("PATCH", f"/v1/assessments/{assessment['id']}", {"blind": True})
+    page.reload()
+    page.get_by_role("checkbox", name="Hide names", checked=True).wait_for()
+    assert days.input_value() == str(assessment["expiresInDays"])
     assert visit.is_clean()
 
 

@@ -68,12 +68,12 @@ def test_a_scored_session_is_compared_with_a_running_one(site, team, assessment,
     visit.page.locator(".compare-top .plot").wait_for()
     facts = rows(visit)
     assert facts["Decision"][0].startswith("Advanced: Careful fix. First token, ")
-    assert facts["Record"][0].startswith("Record was changed")
+    assert facts["Record"][0].startswith("The record was changed")
     assert {name: facts[name] for name in ("Team's score", "Reviewers", "Tests", "Status")} == {
         "Team's score": ["2 of 3", "Not scored yet"],
         "Reviewers": ["1 reviewer", "None"],
         "Tests": ["Failed 4 passed, 1 failed", "No result"],
-        "Status": ["Completed", "Running"],
+        "Status": ["Completed", "Active"],
     }
     assert visit.shows("has no metrics yet: the session is still running.")
     assert visit.shows("The candidate has not handed in yet.")

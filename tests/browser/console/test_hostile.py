@@ -52,7 +52,7 @@ def test_a_large_session_is_printed_and_compared(candidate, open_part):
     visit = open_part("/print")
     assert visit.shows("State of the record, by its seal")
     visit.go(f"/compare/{candidate.session_id}/{candidate.session_id}")
-    assert visit.shows("Times, tests and record")
+    assert visit.shows("What to decide by")
     assert visit.is_clean()
 
 

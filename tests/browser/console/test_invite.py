@@ -29,6 +29,10 @@ PEOPLE = [
     ("alice@example.com;Liddell, Alice;a-1", [("Liddell, Alice", "alice@example.com", "a-1")]),
     ("<script>alert(1)</script>", [("<script>alert(1)</script>", "", "")]),
     ("Alice Liddell alice@example.com", [("Alice Liddell", "alice@example.com", "")]),
+    (
+        "Alice Liddell <alice@example.com>, bob@example.com; carol@example.com",
+        [("Alice Liddell", "alice@example.com", ""), ("", "bob@example.com", ""), ("", "carol@example.com", "")],
+    ),
     ("4711,Alice,alice@example.com", [("Alice", "alice@example.com", "4711")]),
     (" \n\n", []),
 ]  # fmt: skip

@@ -49,6 +49,32 @@ def test_a_rubric_is_scored_with_evidence_and_the_keyboard(team, session_id, ope
     assert visit.is_clean()
 
 
+def test_what_was_typed_survives_the_end_of_the_sign_in(team, bob, session_id, open_console):
+    visit = open_console(bob, f"/sessions/{session_id}/score")
+    page, quality = visit.page, form_of(visit, "Quality")
+    quality.get_by_label("3 · Solid").check()
+    quality.get_by_label("Comment").fill("Read it first.")
+    page.locator(".event-list [role=option]").first.click()
+    page.get_by_role("button", name="Decide").click()
+    page.get_by_label("Reason").fill("Careful fix.")
+    page.context.set_extra_http_headers({})
+    page.get_by_role("dialog").get_by_role("button", name="Save").click()
+    assert visit.shows("Your sign-in has ended. Sign in again to go on.")
+    page.get_by_label("API token").fill(bob.headers["Authorization"].removeprefix("Bearer "))
+    page.get_by_role("button", name="Sign in").click()
+    assert visit.shows("What you had entered and not saved has been restored.")
+    assert quality.get_by_label("Comment").input_value() == "Read it first."
+    assert quality.locator(".scoring-evidence li").count() == 1
+    page.get_by_role("button", name="Decide").click()
+    assert page.get_by_role("dialog").get_by_label("Reason").input_value() == "Careful fix."
+    page.keyboard.press("Escape")
+    quality.get_by_role("button", name="Save score").click()
+    assert visit.shows("You have scored 1 of 2 criteria.")
+    page.reload()
+    assert visit.shows("You have scored 1 of 2 criteria.")
+    assert page.get_by_text("Not saved yet").count() == 0
+
+
 def test_a_score_changed_in_another_tab_is_not_overwritten(team, session_id, open_console):
     path = f"/v1/sessions/{session_id}/scores/quality"
     assert team.request("PUT", path, {"value": 1}).status == 200
@@ -61,16 +87,17 @@ def test_a_score_changed_in_another_tab_is_not_overwritten(team, session_id, ope
     assert visit.shows("You have changed or withdrawn this score meanwhile")
     assert team.get(path.removesuffix("/quality"))["criteria"][0]["scores"][0]["value"] == 2
     form.get_by_role("button", name="Save revision").click()
-    assert visit.shows("Your score of “Quality” is saved.")
+    assert visit.shows("Your score for “Quality” has been saved.")
     score = team.get(path.removesuffix("/quality"))["criteria"][0]["scores"][0]
     assert (score["value"], score["reason"]) == (3, "Read again.")
     assert visit.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
 def test_others_scores_appear_after_the_last_criterion(team, bob, session_id, open_console):
+    (sent,) = team.get(f"/v1/sessions/{session_id}/timeline")["events"]
+    body = {"value": 3, "comment": "Solid work.", "evidence": [sent["id"]]}
     for key in ("quality", "tests"):
-        path = f"/v1/sessions/{session_id}/scores/{key}"
-        assert team.request("PUT", path, {"value": 3, "comment": "Solid work."}).status == 200
+        assert team.request("PUT", f"/v1/sessions/{session_id}/scores/{key}", body).status == 200
     visit = open_console(bob, f"/sessions/{session_id}/score")
     for title, done in (("Quality", 1), ("Tests", 2)):
         assert visit.page.get_by_text("Solid work.").count() == 0
@@ -79,6 +106,7 @@ def test_others_scores_appear_after_the_last_criterion(team, bob, session_id, op
         form.get_by_role("button", name="Save score").click()
         assert visit.shows(f"You have scored {done} of 2 criteria.")
     assert visit.shows("Solid work.")
+    assert "Why does it fail?" in form.get_by_role("list", name="First token's evidence").inner_text()
     assert visit.shows("To discuss: the scores are two levels or more apart.")
     form.get_by_role("button", name="Withdraw").click()
     dialog = visit.page.get_by_role("dialog")
@@ -133,6 +161,19 @@ def test_a_decision_made_meanwhile_is_shown_before_it_is_replaced(team, session_
     dialog.wait_for(state="detached")
     assert visit.shows("Rejected: No tests.")
     assert team.get(path)["candidate"]["decisionReason"] == "No tests."
+
+
+def test_an_erased_session_cannot_be_scored_and_is_not_called_empty(team, session_id, open_console):
+    candidate_id = team.get(f"/v1/sessions/{session_id}")["candidateId"]
+    assert team.delete(f"/v1/candidates/{candidate_id}/data").status == 200
+    visit = open_console(team, f"/sessions/{session_id}/score")
+    assert visit.shows("The candidate's data was erased")
+    visit.settle()
+    assert visit.page.get_by_text("Nothing was recorded").count() == 0
+    assert visit.page.get_by_role("button", name="Save score").count() == 0
+    visit.page.get_by_role("link", name="Report").click()
+    assert visit.shows("No events left to check")
+    assert visit.is_clean()
 
 
 def test_evidence_opens_its_event_in_the_report(team, session_id, open_console):

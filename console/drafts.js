@@ -1,0 +1,18 @@
+// What somebody has typed and not saved: leaving the page or signing in again loses nothing. It stays in this tab.
+
+/** The signed-in person's draft of that name, or null. */
+export function draftOf(me, name) {
+  return JSON.parse(sessionStorage.getItem(keyOf(me, name)));
+}
+
+/** Without a draft, nothing stays stored. */
+export function storeDraft(me, name, draft = null) {
+  if (draft) sessionStorage.setItem(keyOf(me, name), JSON.stringify(draft));
+  else sessionStorage.removeItem(keyOf(me, name));
+}
+
+export function deleteDrafts() {
+  sessionStorage.clear();
+}
+
+const keyOf = (me, name) => `proofstone-draft ${me.orgId} ${me.person?.id ?? me.id} ${name}`;
