@@ -6,7 +6,6 @@ import { eventLink } from "./events.js";
 import { factText, isChanged } from "./facts.js";
 import { candidateName, isHidden } from "./names.js";
 import { totalText } from "./scores.js";
-import { loaded } from "./states.js";
 import { t } from "./texts.js";
 import { formatClock, formatDuration, formatMoment, zoneName } from "./time.js";
 import { shownName, untrusted } from "./untrusted.js";
