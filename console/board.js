@@ -62,6 +62,7 @@ class Board {
     this.filterForm = filterForm({ filters: this.filters, onChange: (filters) => this.change({ filters }) });
     this.plots = h("div", { class: "cohort-place" });
     this.message = h("div");
+    this.scoreNote = h("p", { class: "quiet", hidden: true }, t("board.otherTotals"));
     this.compareHint = h("span", { class: "quiet", role: "status" });
     this.compareButton = h("button", { type: "button", class: "secondary", onclick: () => this.compare() }, t("board.compare"));
     this.exportButton = h("button", { type: "button", class: "secondary", onclick: () => this.export() }, t("board.export"));
@@ -78,6 +79,7 @@ class Board {
       this.plots,
       h("div", { class: "board-tools" }, this.filterForm, h("div", { class: "actions" }, this.compareHint, this.compareButton, this.exportButton)),
       this.message,
+      this.scoreNote,
       this.table,
       h("div", { class: "board-more" }, this.moreButton),
     ];
@@ -143,6 +145,8 @@ class Board {
       if (!this.isLoading) break;
     }
     this.moreButton.hidden = this.next === null;
+    const scored = this.rows.filter(({ score }) => score.total !== null);
+    this.scoreNote.hidden = new Set(scored.map(({ score }) => score.highestTotal)).size < 2;
   }
 
   showFirst(results) {

@@ -1,7 +1,7 @@
 // The distribution of each metric among an assessment's sessions, above the candidates.
 
 import { fill, h } from "./dom.js";
-import { directionText, METRICS } from "./metrics.js";
+import { cohortNotes, directionText, METRICS } from "./metrics.js";
 import { markPlot, stripPlot } from "./plots.js";
 import { t } from "./texts.js";
 
@@ -21,11 +21,7 @@ export function showCohort(container, { stats, rows, isCut, ...options }) {
     fill(container, h("p", { class: "quiet" }, t("board.cohortNone")));
     return { mark() {} };
   }
-  const notes = [
-    stats.open > 0 && t("board.cohortOpen", { n: stats.open }),
-    stats.empty > 0 && t("board.cohortEmpty", { n: stats.empty }),
-    isCut && t("board.cohortFirst", { n: rows.length }),
-  ].filter(Boolean);
+  const notes = [...cohortNotes({ ...stats, smallNote: null }), isCut && t("board.cohortFirst", { n: rows.length })].filter(Boolean);
   const sections = METRICS.map((metric) => h("section", {}, heading(metric, stats.summary[metric.name])));
   const isOpen = container.querySelector("details")?.open ?? matchMedia("(min-width: 720px)").matches;
   fill(

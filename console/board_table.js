@@ -6,7 +6,7 @@ import { METRICS } from "./metrics.js";
 import { spreadText, totalText } from "./scores.js";
 import { rowElement } from "./table.js";
 import { t } from "./texts.js";
-import { formatClock, formatDay, formatRelative } from "./time.js";
+import { formatClock, formatDay, formatRelative, zoneName } from "./time.js";
 import { plainName } from "./untrusted.js";
 
 /**
@@ -15,11 +15,12 @@ import { plainName } from "./untrusted.js";
  * isBlind -- whether the assessment hides names: then they are in no order, and your own id appears with the name only
  */
 export function columns({ name, isBlind, menu }) {
+  const zone = t("board.zone", { zone: zoneName() });
   return [
     { name: "candidateName", label: t("board.candidate"), sortable: !isBlind, value: name, render: (row) => candidateCell(row, name, isBlind) },
     { name: "status", label: t("board.status"), sortable: true, wide: true, render: statusCell },
-    { name: "redeemedAt", label: t("board.started"), sortable: true, wide: true, firstOrder: "desc", render: (row) => time(row.redeemedAt) },
-    { name: "completedAt", label: t("board.finished"), sortable: true, wide: true, firstOrder: "desc", render: (row) => time(row.completedAt) },
+    { name: "redeemedAt", label: t("board.started"), hint: zone, sortable: true, wide: true, firstOrder: "desc", render: (row) => time(row.redeemedAt) },
+    { name: "completedAt", label: t("board.finished"), hint: zone, sortable: true, wide: true, firstOrder: "desc", render: (row) => time(row.completedAt) },
     ...METRICS.map(metricColumn),
     { name: "testsPassed", label: t("board.tests"), sortable: true, wide: true, firstOrder: "desc", render: testsCell },
     { name: "scoreTotal", label: t("board.score"), hint: t("board.scoreHint"), sortable: true, numeric: true, firstOrder: "desc", render: scoreCell },

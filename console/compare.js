@@ -5,8 +5,9 @@ import { field } from "./dialogs.js";
 import { diffView, splitDiff } from "./diff.js";
 import { h } from "./dom.js";
 import { isChanged } from "./facts.js";
-import { directionText, METRICS } from "./metrics.js";
+import { cohortNotes, directionText, METRICS } from "./metrics.js";
 import { candidateName } from "./names.js";
+import { formatNumber } from "./numbers.js";
 import { dotPlot, stripPlot } from "./plots.js";
 import * as changes from "./report_changes.js";
 import { scoreText, testsOf } from "./report_head.js";
@@ -17,7 +18,7 @@ import { t } from "./texts.js";
 import { formatMoment } from "./time.js";
 import { shownName } from "./untrusted.js";
 
-const number = (value) => value.toLocaleString("en", { maximumFractionDigits: 3 });
+
 export async function show(main, { firstId, secondId }, { signal, setTitle, go }) {
   setTitle(t("compare.title"));
   await loadedPage(
@@ -30,7 +31,9 @@ export async function show(main, { firstId, secondId }, { signal, setTitle, go }
 
 async function load(ids, signal) {
   const sides = await Promise.all(ids.map((id) => loadSide(id, signal)));
-  const [{ assessmentId }] = sides.map(({ session }) => session);
+  const [first, second] = sides;
+  if (first.name === second.name) for (const side of sides) side.name += ` (${side.session.candidateId.slice(-6)})`;
+  const { assessmentId } = first.session;
   const [{ cohortStats }, results] = await Promise.all([
     api.get(`/v1/sessions/${ids[0]}/cohort-stats`, { signal }),
     api.all(`/v1/assessments/${assessmentId}/results`, "results", { signal }),
@@ -100,15 +103,15 @@ function criteria([first, second]) {
   // Scales differ between criteria: one plot for each scale.
   const scales = Map.groupBy(one.criteria, ({ lowest, highest }) => `${lowest}–${highest}`);
   const mean = ({ othersHidden, criteria: all }, key) => (othersHidden ? null : all.find((each) => each.key === key).mean);
-  const point = (side, key) => ({ series: side.name, value: mean(side.scores, key), label: side.name });
   const plots = [...scales.values()].map((some) =>
     dotPlot({
       label: t("compare.criteria"),
       description: t("compare.criteriaPlot"),
-      format: number,
+      format: formatNumber,
       min: some[0].lowest,
       max: some[0].highest,
-      rows: some.map(({ key, title }) => ({ label: title, points: [point(first, key), point(second, key)] })),
+      series: [first.name, second.name],
+      rows: some.map(({ key, title }) => ({ label: title, values: [mean(one, key), mean(other, key)] })),
     }),
   );
   return [hidden, plots];
@@ -121,7 +124,7 @@ function metrics({ sides, cohort, results }) {
   if (!isShared || !cohort) return [!isShared && h("p", { class: "notice" }, t("compare.otherAssessment")), running, table(sides, rows)];
   const cards = METRICS.map((metric) => metricPlot(metric, cohort.summary[metric.name], results, sides));
   return [
-    h("p", { class: "quiet" }, [t("compare.cohort", { n: cohort.sessionCount }), cohort.smallNote].filter(Boolean).join(" ")),
+    h("p", { class: "quiet" }, [t("compare.cohort", { n: cohort.sessionCount }), ...cohortNotes(cohort)].join(" ")),
     running,
     h("div", { class: "compare-metrics" }, cards),
     table(sides, rows),
@@ -143,7 +146,7 @@ function metricPlot({ name, label, format }, summary, results, sides) {
     "div",
     {},
     h("h3", {}, label),
-    h("p", { class: "quiet" }, directionText(summary)),
+    h("p", { class: "quiet" }, `${t("board.n", { n: summary.n })} · ${directionText(summary)}`),
     values.length > 0 && stripPlot({ label, description: t("compare.metricsPlot"), format, values, median: summary.median, quartiles, marked }),
   );
 }
@@ -194,7 +197,7 @@ function testsText(session) {
 }
 
 function finalDiff({ session, diff: { files, handIn, submission } }) {
-  if (files?.length) return diffView(files, { attributed: handIn.manualLines !== null });
+  if (files?.length) return diffView(files, { attributed: changes.isAttributed(handIn) });
   if (submission) return diffView(splitDiff(submission.diff), { attributed: false });
   if (handIn) return h("p", { class: "quiet" }, t(`report.handIn.${handIn.state}`));
   return h("p", { class: "quiet" }, t(session.status === "active" ? "report.diff.noHandInYet" : "compare.noChanges"));

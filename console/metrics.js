@@ -1,25 +1,30 @@
 // How metrics are named, formatted, and judged, on every page. The direction is the API's.
 
+import { formatNumber, formatShare } from "./numbers.js";
 import { t } from "./texts.js";
 import { formatDuration } from "./time.js";
 
+// As `small` of a cohort, for a metric that not every session has.
+const MIN_RANKED = 10;
+const FEW_OBSERVATIONS = 10;
+const RATES = new Set(["commandFailRate", "verifyIntensity", "manualEditRatio"]);
 const COMPARED = {
   durationMs: duration,
-  promptCount: count,
-  commandFailRate: percentage,
-  verifyIntensity: rate,
-  manualEditRatio: percentage,
+  promptCount: formatNumber,
+  commandFailRate: formatShare,
+  verifyIntensity: formatNumber,
+  manualEditRatio: formatShare,
   firstChangeLatencyMs: duration,
 };
 const OTHERS = {
-  manualLineRatio: percentage,
-  commandCount: count,
-  fileChangeCount: count,
-  uniqueFilesTouched: count,
-  testRunCount: count,
-  decisionCount: count,
-  errorEpisodes: count,
-  aiAttributionPct: (value) => percentage(value / 100),
+  manualLineRatio: formatShare,
+  commandCount: formatNumber,
+  fileChangeCount: formatNumber,
+  uniqueFilesTouched: formatNumber,
+  testRunCount: formatNumber,
+  decisionCount: formatNumber,
+  errorEpisodes: formatNumber,
+  aiAttributionPct: (value) => formatShare(value, 100),
 };
 
 const metrics = (formats) =>
@@ -36,21 +41,34 @@ export const METRICS = metrics(COMPARED);
 /** The session's other numbers, as `METRICS`. */
 export const OTHER_METRICS = metrics(OTHERS);
 
+/**
+ * Where a session's value is among the others', ties included; null in small cohorts.
+ *
+ * cohort -- `cohortStats` with the session's id
+ */
+export function rankText({ small }, { n, below, equal, above }) {
+  if (small || n < MIN_RANKED || (below ?? null) === null) return null;
+  return t(equal ? "metrics.rankWithEqual" : "metrics.rank", { below, equal, above, n: n - 1 });
+}
+
+/** On how many observations the session's value of a metric rests; null if it is unknown. */
+export function observationsText(name, { valueObservations: n }) {
+  return (n ?? null) === null ? null : t(`metrics.observations.${name}`, { n });
+}
+
+/** Whether the session's value is a rate of so few observations, or none, that nobody should rely on it. */
+export function isUnreliable(name, { valueObservations: n }) {
+  return RATES.has(name) && (n ?? FEW_OBSERVATIONS) < FEW_OBSERVATIONS;
+}
+
+/** What else to know about a cohort before its numbers are read: small, unfinished, or with sessions that count as zeros. */
+export function cohortNotes({ smallNote, open, empty }) {
+  return [smallNote, open > 0 && t("metrics.open", { n: open }), empty > 0 && t("metrics.empty", { n: empty })].filter(Boolean);
+}
+
 /** In words: whether a higher or a lower value is better, from `summary` of the cohort statistics. */
 export const directionText = ({ direction }) => t(`metrics.${direction}`);
 
 function duration(ms) {
   return formatDuration(ms / 1000);
-}
-
-function count(value) {
-  return value.toLocaleString("en", { maximumFractionDigits: 2 });
-}
-
-function rate(value) {
-  return value.toFixed(2);
-}
-
-function percentage(ratio) {
-  return `${Number((ratio * 100).toFixed(1))} %`;
 }

@@ -2,6 +2,7 @@
 
 import * as api from "./api.js";
 import { fill, h, svg } from "./dom.js";
+import { formatDollars, formatNumber } from "./numbers.js";
 import { empty } from "./states.js";
 import { dataTable } from "./table.js";
 import { t } from "./texts.js";
@@ -10,10 +11,10 @@ import { formatDay } from "./time.js";
 const MONTHS = 12;
 const monthFormat = new Intl.DateTimeFormat("en-GB", { month: "long", year: "numeric", timeZone: "UTC" });
 const monthName = (month) => monthFormat.format(new Date(`${month}-01T00:00:00Z`));
-const number = (value) => (value === null ? "–" : value.toLocaleString("en"));
+const number = (value) => (value === null ? "–" : formatNumber(value));
 const compact = new Intl.NumberFormat("en", { notation: "compact", maximumFractionDigits: 1 });
 const tokens = (value) => (value === null ? "–" : h("span", { title: number(value) }, compact.format(value)));
-export const dollars = (value) => (value === null ? "–" : `$${value.toLocaleString("en", { minimumFractionDigits: 2, maximumFractionDigits: 2 })}`);
+const dollars = (value) => (value === null ? "–" : formatDollars(value));
 
 export async function load({ signal }) {
   const [{ org }, { usage }] = await Promise.all([

@@ -31,7 +31,8 @@ const marking = new WeakMap();
  */
 export function stripPlot({ label, description, format, values, median = null, quartiles = null, marked = [], width = WIDTH, onSelect, onHover }) {
   const numbers = [...values.map(({ value }) => value), ...(quartiles ?? [])];
-  const scale = linear(Math.min(...numbers), Math.max(...numbers), width);
+  const [min, max] = [Math.min(...numbers), Math.max(...numbers)];
+  const scale = linear(min, max, width);
   const points = place([...values].sort((a, b) => a.value - b.value), scale);
   const marks = svg("g", { class: "plot-marks" });
   const readout = h("p", { class: "plot-readout", "aria-hidden": "true" });
@@ -42,8 +43,9 @@ export function stripPlot({ label, description, format, values, median = null, q
     svg("path", { class: "plot-dots", d: points.map(({ x, y }) => `M${x} ${y}h0`).join("") }),
     median !== null && svg("line", { class: "plot-median", x1: scale(median), x2: scale(median), y1: middle - 21, y2: STRIP.axis }),
     median !== null && text(clamp(scale(median), width), 13, t("plots.median", { value: format(median) }), "middle", "plot-strong"),
-    points.length > 0 && text(MARGIN, STRIP.height - 3, format(points[0].value)),
-    points.length > 1 && text(width - MARGIN, STRIP.height - 3, format(points.at(-1).value), "end"),
+    max > min && text(MARGIN, STRIP.height - 3, format(min)),
+    max > min && text(width - MARGIN, STRIP.height - 3, format(max), "end"),
+    max === min && text(scale(min), STRIP.height - 3, format(min), "middle"),
     marks,
   ];
   const table = () => [[t("plots.name"), t("plots.value")], points.map((point) => [point.label, format(point.value)])];
@@ -51,10 +53,11 @@ export function stripPlot({ label, description, format, values, median = null, q
   figure.querySelector("svg").after(readout);
   const byId = new Map(points.map((point) => [point.id, point]));
   marking.set(figure, (ids) => {
-    const shown = ids.map((id) => byId.get(id)).filter(Boolean);
-    fill(marks, shown.map((point, n) => mark(n, point.x, point.y)));
+    // An id keeps its shape, whether or not those before it have a value.
+    const shown = ids.map((id, n) => ({ n, ...byId.get(id) })).filter(({ id }) => id !== undefined);
+    fill(marks, shown.map(({ n, x, y }) => mark(n, x, y)));
     // The latest first: the line is cut where it is too long.
-    fill(readout, shown.map((point, n) => h("span", {}, icon(n), h("span", {}, `${point.label}: ${format(point.value)}`))).reverse());
+    fill(readout, shown.map(({ n, label: name, value }) => h("span", {}, icon(n), h("span", {}, `${name}: ${format(value)}`))).reverse());
   });
   markPlot(figure, marked);
   if (onSelect && points.length) makeSelectable(figure, { label, points, format, onSelect, onHover, marked });
@@ -69,23 +72,22 @@ export function markPlot(figure, ids) {
 /**
  * Rows with one point per series.
  *
- * rows -- `[{label, points: [{series, value, label}]}]`; a null value is left out, and is a dash in the table
+ * series -- the names of the points of each row, in their order; two can be the same
+ * rows -- `[{label, values}]`; a null value is left out, and is a dash in the table
  * min, max -- the ends of the axis; a line at each whole number if there are few
  */
-export function dotPlot({ label, description, format, min, max, rows }) {
-  const series = [...new Set(rows.flatMap(({ points }) => points.map((point) => point.series)))];
+export function dotPlot({ label, description, format, min, max, series, rows }) {
   const scale = linear(min, max, WIDTH);
   const height = ROW.first + rows.length * ROW.height + 12;
   const ticks = max - min <= 10 ? Array.from({ length: Math.floor(max - min) + 1 }, (_, n) => min + n) : [min, max];
   const drawing = [
     ticks.map((tick) => svg("line", { class: "plot-tick", x1: scale(tick), x2: scale(tick), y1: ROW.first, y2: height - 14 })),
     ticks.map((tick) => text(scale(tick), height - 2, format(tick), "middle")),
-    rows.map((row, n) => dotRow(row, ROW.first + n * ROW.height, scale, series)),
+    rows.map((row, n) => dotRow(row, ROW.first + n * ROW.height, scale, (value, at) => `${series[at]}: ${format(value)}`)),
   ];
-  const cell = (row, name) => row.points.filter((point) => point.series === name && point.value !== null);
   const table = () => [
     [t("plots.name"), ...series],
-    rows.map((row) => [row.label, ...series.map((name) => cell(row, name).map((point) => format(point.value)).join(", ") || "–")]),
+    rows.map((row) => [row.label, ...row.values.map((value) => (value === null ? t("metrics.none") : format(value)))]),
   ];
   const figure = frame({ label, description, height, drawing, table });
   figure.querySelector("svg").before(legend(series));
@@ -159,21 +161,21 @@ function legend(series) {
 
 const icon = (n) => svg("svg", { class: "plot-icon", viewBox: "0 0 16 16", width: 16, height: 16, "aria-hidden": "true" }, mark(n, 8, 8));
 
-function dotRow(row, y, scale, series) {
+function dotRow(row, y, scale, title) {
   const line = y + ROW.line + 8;
-  const shown = row.points.filter(({ value }) => value !== null);
-  const title = row.label.length > MAX_LABEL ? `${row.label.slice(0, MAX_LABEL - 1)}…` : row.label;
+  const shown = row.values.map((value, at) => ({ value, at })).filter(({ value }) => value !== null);
+  const name = row.label.length > MAX_LABEL ? `${row.label.slice(0, MAX_LABEL - 1)}…` : row.label;
   return svg(
     "g",
     {},
-    text(MARGIN, y + 14, title, "start", "plot-strong"),
+    text(MARGIN, y + 14, name, "start", "plot-strong"),
     svg("line", { class: "plot-axis", x1: MARGIN, x2: WIDTH - MARGIN, y1: line, y2: line }),
-    shown.map((point, n) => {
+    shown.map((point) => {
       // Equal values are side by side.
       const equal = shown.filter(({ value }) => value === point.value);
       const offset = (equal.indexOf(point) - (equal.length - 1) / 2) * ROW.overlap * 2;
-      const drawn = mark(series.indexOf(point.series), scale(point.value) + offset, line);
-      drawn.append(svg("title", {}, point.label ?? `${point.series}: ${point.value}`));
+      const drawn = mark(point.at, scale(point.value) + offset, line);
+      drawn.append(svg("title", {}, title(point.value, point.at)));
       return drawn;
     }),
   );

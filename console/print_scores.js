@@ -2,6 +2,8 @@
 
 import { h } from "./dom.js";
 import { kindName, loadEvent } from "./events.js";
+import { formatNumber } from "./numbers.js";
+import { totalText } from "./scores.js";
 import { t } from "./texts.js";
 import { formatClock, formatMoment } from "./time.js";
 import { untrusted } from "./untrusted.js";
@@ -23,7 +25,7 @@ export async function loadEvidence(sessionId, { criteria }, signal) {
 /** All criteria with their scores. */
 export function scoresSection({ sheet, evidence }) {
   if (!sheet.rubric) return h("p", {}, t("print.noRubric"));
-  const total = sheet.total === null ? t("print.noTotal") : t("print.total", { total: sheet.total, lowest: sheet.lowestTotal, highest: sheet.highestTotal });
+  const total = sheet.total === null ? t("print.noTotal") : t("print.total", { total: totalText(sheet), lowest: formatNumber(sheet.lowestTotal) });
   const isOld = sheet.rubricVersion !== sheet.currentRubricVersion;
   return [
     sheet.othersHidden && h("p", { class: "notice warn" }, t("print.othersHidden")),
@@ -34,7 +36,7 @@ export function scoresSection({ sheet, evidence }) {
 
 function criterionView(criterion, evidence) {
   const { title, weight, mean, lowest, highest, disagreement, scores } = criterion;
-  const facts = [t("print.weight", { weight }), mean === null ? t("print.notScored") : t("print.mean", { mean, lowest, highest })];
+  const facts = [t("print.weight", { weight }), mean === null ? t("print.notScored") : t("print.mean", { mean: formatNumber(mean), lowest, highest })];
   return h(
     "section",
     { class: "criterion" },

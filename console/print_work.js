@@ -2,8 +2,10 @@
 
 import { diffView } from "./diff.js";
 import { h } from "./dom.js";
-import { directionText, METRICS } from "./metrics.js";
+import { cohortNotes, directionText, isUnreliable, METRICS, observationsText, rankText } from "./metrics.js";
+import { formatDollars, formatNumber, formatShare } from "./numbers.js";
 import { stripPlot } from "./plots.js";
+import { isAttributed } from "./report_changes.js";
 import { t } from "./texts.js";
 import { formatDuration } from "./time.js";
 import { untrusted } from "./untrusted.js";
@@ -11,8 +13,8 @@ import { untrusted } from "./untrusted.js";
 const MAX_LINES = 400;
 const MAX_FILE_LINES = 200;
 const PLOT_WIDTH = 260; // three in a row, on paper too
-const number = (value) => (value === null ? "–" : value.toLocaleString("en"));
-const money = (value) => (value === null ? t("print.noPrice") : `$${value.toFixed(2)}`);
+const number = (value) => (value === null ? "–" : formatNumber(value));
+const money = (value) => (value === null ? t("print.noPrice") : formatDollars(value));
 
 /**
  * A table in a region that scrolls; the first column names the row, the others are numbers unless `words` has their
@@ -32,12 +34,13 @@ export function cohortSection({ session, cohort, results }) {
   const columns = ["metric", "value", "n", "lowerQuartile", "median", "upperQuartile"].map((name) => t(`print.columns.${name}`));
   const rows = METRICS.map(({ name, label, definition, format }) => {
     const summary = cohort?.summary[name];
-    const rank = cohort && !cohort.small && summary.rank;
+    const place = summary && [observationsText(name, summary), rankText(cohort, summary)].filter(Boolean).join(", ");
     return [
       [
         h("strong", {}, label),
         h("div", { class: "quiet" }, definition),
-        summary && h("div", { class: "quiet" }, directionText(summary), ".", rank && ` ${t("print.rank", { rank })}`),
+        summary && h("div", { class: "quiet" }, directionText(summary), ".", place && ` ${t("print.place", { place })}`),
+        summary && isUnreliable(name, summary) && h("div", { class: "quiet" }, t("metrics.few")),
       ],
       format(summary?.value ?? session.metrics[name]),
       summary ? number(summary.n) : "–",
@@ -48,7 +51,7 @@ export function cohortSection({ session, cohort, results }) {
   });
   return [
     h("p", {}, cohort && `${t("print.cohort", { n: cohort.sessionCount })} `, t("print.metricsVersion", { version: session.metrics.derivationVersion })),
-    cohort?.small && h("p", { class: "notice warn" }, cohort.smallNote),
+    cohort && cohortNotes(cohort).map((note) => h("p", { class: "notice warn" }, note)),
     cohort && plots(session, cohort, results),
     table(t("print.sections.metrics"), columns, rows, [], true),
   ];
@@ -66,14 +69,14 @@ function plots(session, cohort, results) {
     const quartiles = lowerQuartile === null ? null : [lowerQuartile, upperQuartile];
     return values.length > 0 && h("div", {}, h("h3", {}, label), stripPlot({ label, description, format, values, median, quartiles, marked: [session.id], width: PLOT_WIDTH }));
   });
-  return [h("p", { class: "quiet" }, t("report.metrics.plot", { n: cohort.sessionCount })), h("div", { class: "print-plots" }, cards)];
+  return [h("p", { class: "quiet" }, t("print.plots")), h("div", { class: "print-plots" }, cards)];
 }
 
 export function workSection({ phases, activeMs, idleMs, sittings, models, totalCostUsd, proxyUsage }) {
   const phaseRows = phases.map(({ name, events, timeMs, share }) => [
     [t(`report.phases.${name}`), h("span", { class: "quiet" }, ` ${t(`report.phaseWhat.${name}`)}`)],
     formatDuration(timeMs / 1000),
-    share === null ? "–" : `${Math.round(100 * share)} %`,
+    share === null ? "–" : formatShare(share),
     number(events),
   ]);
   const columns = (...names) => names.map((name) => t(`print.columns.${name}`));
@@ -110,13 +113,18 @@ export function diffSection({ handIn, files, total }) {
   });
   const rows = files.map((file) => [h("code", {}, untrusted(file.path)), t(`report.diff.${file.status}`), `+${file.linesAdded}`, `−${file.linesRemoved}`]);
   const columns = ["file", "change", "added", "removed"].map((name) => t(`print.columns.${name}`));
-  const view = diffView(printed, { attributed: handIn.baseVerified !== false });
+  const view = diffView(printed, { attributed: isAttributed(handIn) });
   for (const details of view.querySelectorAll("details")) details.open = true;
   const rest = (total ?? files.length) - printed.length;
   return [
-    h("p", {}, t("print.diffText", { n: total ?? files.length, counted: number(handIn.countedLines), manual: number(handIn.manualLines) })),
+    h("p", {}, diffText(handIn, total ?? files.length)),
     table(t("print.sections.diff"), columns, rows, [1], true),
     rest > 0 && h("p", { class: "notice" }, t("print.diffLimit", { n: rest, lines: MAX_LINES })),
     view,
   ];
+}
+
+function diffText(handIn, n) {
+  if (!isAttributed(handIn)) return `${t("report.diff.files", { n })}. ${t("report.diff.unverified")}`;
+  return t("print.diffText", { n, counted: number(handIn.countedLines), manual: number(handIn.manualLines) });
 }

@@ -3,6 +3,7 @@
 import * as api from "./api.js";
 import { diffView, splitDiff } from "./diff.js";
 import { h } from "./dom.js";
+import { formatNumber, formatShare } from "./numbers.js";
 import { empty } from "./states.js";
 import { t } from "./texts.js";
 import { untrusted } from "./untrusted.js";
@@ -17,13 +18,16 @@ export async function load({ path, signal }) {
   return { handIn: first.handIn, submission: submissions.findLast(({ diff }) => diff) ?? null };
 }
 
+/** Whether the diff says who added each line: without a verified start, others' lines would count as the candidate's. */
+export const isAttributed = ({ baseVerified, manualLines }) => baseVerified === true && manualLines !== null;
+
 export function render({ handIn, files, submission }, { session }) {
   if (files)
     return [
       summary(handIn, files),
       section(
         files.length
-          ? diffView(files, { attributed: handIn.manualLines !== null })
+          ? diffView(files, { attributed: isAttributed(handIn) })
           : empty(t("report.diff.none"), t("report.diff.noneWhy")),
       ),
     ];
@@ -65,12 +69,12 @@ function summary(handIn, files) {
       added: sum("linesAdded").toLocaleString("en"),
       removed: sum("linesRemoved").toLocaleString("en"),
     }),
-    manualLines !== null &&
+    isAttributed(handIn) &&
       countedLines > 0 &&
       t("report.diff.byHand", {
-        n: manualLines,
-        all: countedLines,
-        share: Math.round((100 * manualLines) / countedLines),
+        n: formatNumber(manualLines),
+        all: formatNumber(countedLines),
+        share: formatShare(manualLines, countedLines),
       }),
   ];
   const base =

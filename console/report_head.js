@@ -5,6 +5,7 @@ import { fill, h } from "./dom.js";
 import { eventLink } from "./events.js";
 import { factText, isChanged } from "./facts.js";
 import { candidateName, isHidden } from "./names.js";
+import { formatDollars } from "./numbers.js";
 import { totalText } from "./scores.js";
 import { t } from "./texts.js";
 import { formatClock, formatDuration, formatMoment, zoneName } from "./time.js";
@@ -117,7 +118,7 @@ function numbers(session, score) {
     [t("report.decision"), t(`scoring.decisions.${session.decision}`), session.decidedBy?.name],
     metrics && [
       t("report.cost"),
-      metrics.totalCostUsd === null ? t("report.unknown") : dollars(metrics.totalCostUsd),
+      metrics.totalCostUsd === null ? t("report.unknown") : formatDollars(metrics.totalCostUsd),
       null,
     ],
   ];
@@ -143,11 +144,14 @@ function loadScore({ path, signal }) {
 }
 
 /** A session's total score in words, also if there is none. */
-export function scoreText({ rubric, othersHidden, total, highestTotal, reviewerCount }) {
+export function scoreText(sheet) {
+  const { rubric, othersHidden, total, rubricVersion, currentRubricVersion, reviewerCount } = sheet;
   if (!rubric) return t("report.noRubric");
   if (!reviewerCount) return t("scoring.unscored");
   if (othersHidden) return t("report.scoreHidden");
-  return total === null ? t("report.notScored") : totalText({ total, highestTotal });
+  const text = total === null ? t("report.notScored") : totalText(sheet);
+  if (rubricVersion === currentRubricVersion) return text;
+  return t("scores.ofVersion", { total: text, version: rubricVersion, current: currentRubricVersion });
 }
 
 function duration({ status, metrics }) {
@@ -159,8 +163,9 @@ function duration({ status, metrics }) {
 /** The result of the tests, and a detail or null. */
 export function testsOf({ testResult, metrics }) {
   if (testResult) {
-    const counts = t("report.testCounts", { passed: testResult.passed, failed: testResult.failed });
-    return [t(testResult.failed ? "report.testsFailed" : "report.testsPassed"), counts];
+    const { passed, failed } = testResult;
+    // As in the metric `testsPassed`: tests that nobody saw pass have not passed.
+    return [t(passed > 0 && failed === 0 ? "report.testsPassed" : "report.testsFailed"), t("report.testCounts", { passed, failed })];
   }
   const passed = metrics?.testsPassed ?? null;
   return [
@@ -168,9 +173,6 @@ export function testsOf({ testResult, metrics }) {
     passed === null ? null : t("report.testsFromRecord"),
   ];
 }
-
-/** `$6.42` */
-export const dollars = (amount) => `$${amount.toFixed(2)}`;
 
 /** Links to the candidates before and after, in the order of their starts. */
 async function loadNeighbours(nav, { session, signal }) {

@@ -2,14 +2,11 @@
 
 import * as api from "./api.js";
 import { h } from "./dom.js";
-import { directionText, METRICS, OTHER_METRICS } from "./metrics.js";
+import { cohortNotes, directionText, isUnreliable, METRICS, observationsText, OTHER_METRICS, rankText } from "./metrics.js";
 import { candidateName } from "./names.js";
 import { stripPlot } from "./plots.js";
 import { empty } from "./states.js";
 import { t } from "./texts.js";
-
-const FEW_OBSERVATIONS = 10;
-const RATES = new Set(["commandFailRate", "verifyIntensity", "manualEditRatio"]);
 
 export async function load({ session, path, signal }) {
   const { cohortStats } = await api.get(`${path}/cohort-stats`, { signal });
@@ -21,12 +18,7 @@ export async function load({ session, path, signal }) {
 
 export function render({ cohort, results }, { session }) {
   if (!session.metrics && !cohort) return empty(t("report.metrics.none"), t("report.metrics.noneWhy"));
-  const notes = [
-    !session.metrics && t("report.metrics.open"),
-    cohort?.smallNote,
-    cohort?.open > 0 && t("report.metrics.stillOpen", { n: cohort.open }),
-    cohort?.empty > 0 && t("report.metrics.empty", { n: cohort.empty }),
-  ].filter(Boolean);
+  const notes = [!session.metrics && t("report.metrics.open"), ...(cohort ? cohortNotes(cohort) : [])].filter(Boolean);
   return [
     h(
       "section",
@@ -61,11 +53,10 @@ function metricCard({ name, label, definition, format }, cohort, results, sessio
       value: metrics[name],
       label: candidateName(candidate, session),
     }));
-  const observed = summary.valueObservations ?? null;
   const facts = [
     t("report.metrics.n", { n: summary.n }),
-    observed !== null && t(`report.metrics.observations.${name}`, { n: observed }),
-    !cohort.small && summary.rank,
+    observationsText(name, summary),
+    rankText(cohort, summary),
   ].filter(Boolean);
   return h(
     "article",
@@ -85,10 +76,7 @@ function metricCard({ name, label, definition, format }, cohort, results, sessio
         marked: [session.id],
       }),
     h("p", { class: "metric-facts" }, facts.join(" · ")),
-    RATES.has(name) &&
-      observed !== null &&
-      observed < FEW_OBSERVATIONS &&
-      h("p", { class: "quiet" }, t("report.metrics.few")),
+    isUnreliable(name, summary) && h("p", { class: "quiet" }, t("metrics.few")),
   );
 }
 

@@ -2,7 +2,7 @@
 
 import { h } from "./dom.js";
 import { eventLink } from "./events.js";
-import { dollars } from "./report_head.js";
+import { formatDollars, formatNumber, formatShare } from "./numbers.js";
 import { empty } from "./states.js";
 import { t } from "./texts.js";
 import { formatClock, formatDuration } from "./time.js";
@@ -10,8 +10,8 @@ import { untrusted } from "./untrusted.js";
 
 const MAX_TOOLS = 20;
 const MAX_EPISODES = 200;
-const number = (value) => (value === null ? "–" : value.toLocaleString("en"));
-const money = (value) => (value === null ? t("report.usage.noPrice") : dollars(value));
+const number = (value) => (value === null ? "–" : formatNumber(value));
+const money = (value) => (value === null ? t("report.usage.noPrice") : formatDollars(value));
 
 export const load = (report) => report.analytics();
 
@@ -64,7 +64,7 @@ function phases({ phases: all, activeMs, idleMs, sittings }) {
       h("span", { class: "quiet phase-what" }, t(`report.phaseWhat.${name}`)),
     ],
     formatDuration(timeMs / 1000),
-    share === null ? "–" : `${Math.round(100 * share)} %`,
+    share === null ? "–" : formatShare(share),
     number(events),
     number(pauses),
   ]);

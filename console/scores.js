@@ -1,11 +1,10 @@
 // The scores of a session in words, on every page.
 
+import { formatNumber } from "./numbers.js";
 import { t } from "./texts.js";
 
-const number = (value) => value.toLocaleString("en", { maximumFractionDigits: 2 });
-
 /** `6.5 of 8`, of a session's scores or a result's. */
-export const totalText = ({ total, highestTotal }) => t("scores.total", { total: number(total), highest: number(highestTotal) });
+export const totalText = ({ total, highestTotal }) => t("scores.total", { total: formatNumber(total), highest: formatNumber(highestTotal) });
 
 /** As the results have it: the largest difference of two reviewers on one criterion, or null. */
 export function spreadOf({ criteria }) {

@@ -6,6 +6,7 @@ import { fill, h } from "./dom.js";
 import { draftOf, storeDraft } from "./drafts.js";
 import { decisionPanel } from "./scoring_decision.js";
 import { criterionForm } from "./scoring_form.js";
+import { totalText } from "./scores.js";
 import { candidateName } from "./names.js";
 import { erasedNotice } from "./report_head.js";
 import { empty, loadedPage } from "./states.js";
@@ -149,6 +150,6 @@ function overview({ sheet, me, mayWrite, lost }) {
     mayWrite && h("p", {}, t("scoring.progress", { done: mine, n: sheet.criteria.length })),
     sheet.othersHidden
       ? h("p", { class: "quiet" }, t("scoring.alone"))
-      : sheet.total !== null && h("p", {}, t("scoring.total", { total: sheet.total, highest: sheet.highestTotal })),
+      : sheet.total !== null && h("p", {}, t("scoring.total", { total: totalText(sheet) })),
   ];
 }

@@ -4,6 +4,7 @@ import * as api from "./api.js";
 import { ask, field, onSubmit, showErrors, toast } from "./dialogs.js";
 import { fill, h, newId } from "./dom.js";
 import { eventLink, kindName } from "./events.js";
+import { formatNumber } from "./numbers.js";
 import { t } from "./texts.js";
 import { formatClock, formatMoment } from "./time.js";
 import { plain } from "./untrusted.js";
@@ -159,7 +160,7 @@ function withdrawButton(path, criterion, refresh) {
 function results(criterion, own, state) {
   if (!criterion.scores.length) return null;
   return [
-    h("p", {}, t("scoring.mean", { mean: criterion.mean, spread: criterion.spread, n: criterion.scores.length })),
+    h("p", {}, t("scoring.mean", { mean: formatNumber(criterion.mean), spread: criterion.spread, n: criterion.scores.length })),
     criterion.disagreement && h("p", { class: "notice warn" }, t("scoring.discuss")),
     h("ul", {}, criterion.scores.map((score) => h("li", {}, scoreText(score), score !== own && evidenceOf(score, state)))),
   ];

@@ -3,7 +3,7 @@
 import { kindName, laneOf } from "./events.js";
 import { fill, h, newId, svg } from "./dom.js";
 import { t } from "./texts.js";
-import { formatClock, formatDuration } from "./time.js";
+import { clockBetween, formatDuration } from "./time.js";
 import { compress } from "./time_axis.js";
 import { untrusted } from "./untrusted.js";
 
@@ -15,6 +15,8 @@ const MARK_PX = 14;
 const MAX_ZOOM = 64;
 const REACH_PX = 14;
 const LABEL_PX = 62;
+const CHARACTER_PX = 6.5;
+const GAP_PX = 12;
 const TICK_PX = 110;
 const PAUSE_LABEL_PX = 116;
 const MIN_NAMED_PX = 64;
@@ -30,6 +32,7 @@ class Chart {
     this.events = events;
     this.onPick = onPick;
     this.axis = compress(events);
+    this.clock = clockBetween(events[0].ts, events.at(-1).ts);
     for (const event of events) event.at = this.axis.at(event.time);
     this.zoom = 1;
     this.spans = null;
@@ -152,7 +155,7 @@ class Chart {
           "div",
           {},
           t(`report.lanes.${name}`),
-          h("span", { class: "quiet" }, ` ${this.lanes.get(name).length.toLocaleString("en")}`),
+          h("span", { class: "quiet" }, ` ${this.lanes.get(name).filter(({ counts }) => counts).length.toLocaleString("en")}`),
         ),
       ),
     );
@@ -264,10 +267,12 @@ class Chart {
     let free = -Infinity;
     for (const time of times) {
       const x = this.#x(this.axis.at(time));
-      const isTaken = this.taken.some((middle) => Math.abs(middle - x - 16) < PAUSE_LABEL_PX / 2 + 20);
-      if (x < free || x > this.width - 34 || isTaken) continue;
-      free = x + LABEL_PX;
-      texts.push(svg("text", { class: "time-text", x, y: y + 15 }, formatClock(time, { seconds: step < 60_000 })));
+      const label = this.clock(time, { seconds: step < 60_000 });
+      const width = label.length * CHARACTER_PX;
+      const isTaken = this.taken.some((middle) => Math.abs(middle - x - width / 2) < (PAUSE_LABEL_PX + width) / 2);
+      if (x < free || x > this.width - width || isTaken) continue;
+      free = x + Math.max(LABEL_PX, width + GAP_PX);
+      texts.push(svg("text", { class: "time-text", x, y: y + 15 }, label));
     }
     return [svg("line", { class: "axis", x1: 0, x2: this.width, y1: y, y2: y }), texts];
   }
@@ -297,7 +302,7 @@ class Chart {
     const phase = this.#phaseAt(event.at);
     fill(
       this.status,
-      h("time", {}, formatClock(event.ts, { seconds: true })),
+      h("time", {}, this.clock(event.ts, { seconds: true })),
       " · ",
       kindName(event.kind),
       phase && ` (${t(`report.phases.${phase}`)})`,

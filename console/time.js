@@ -5,17 +5,20 @@ const DAY = { day: "numeric", month: "short", year: "numeric" };
 const CLOCK = { hour: "2-digit", minute: "2-digit" };
 const formats = {
   day: new Intl.DateTimeFormat(LOCALE, DAY),
+  dayOfYear: new Intl.DateTimeFormat(LOCALE, { ...DAY, year: undefined }),
   clock: new Intl.DateTimeFormat(LOCALE, CLOCK),
   seconds: new Intl.DateTimeFormat(LOCALE, { ...CLOCK, second: "2-digit" }),
   moment: new Intl.DateTimeFormat(LOCALE, { ...DAY, ...CLOCK }),
   zone: new Intl.DateTimeFormat(LOCALE, { timeZoneName: "short" }),
-  relative: new Intl.RelativeTimeFormat("en", { numeric: "auto" }),
+  relative: new Intl.RelativeTimeFormat("en"),
+  now: new Intl.RelativeTimeFormat("en", { numeric: "auto" }),
 };
 const WHOLE_MINUTES_FROM_SECONDS = 600;
+// Each unit with its seconds, and from how many seconds on it is used. "In 1 day" could be anything up to two.
 const UNITS = [
-  ["day", 86_400],
-  ["hour", 3_600],
-  ["minute", 60],
+  ["day", 86_400, 2 * 86_400],
+  ["hour", 3_600, 3_600],
+  ["minute", 60, 60],
 ];
 
 /** `8 Apr 2026` */
@@ -28,11 +31,17 @@ export const formatMoment = (text) => formats.moment.format(new Date(text));
 export const formatClock = (text, { seconds = false } = {}) =>
   (seconds ? formats.seconds : formats.clock).format(new Date(text));
 
-/** `3 days ago`, `in 2 hours`, `now` */
+/** As `formatClock`, with the day if the times are from different days: `8 Apr, 11:00`. */
+export function clockBetween(first, last) {
+  if (formatDay(first) === formatDay(last)) return formatClock;
+  return (text, options) => `${formats.dayOfYear.format(new Date(text))}, ${formatClock(text, options)}`;
+}
+
+/** `3 days ago`, `in 30 hours`, `now`: never "tomorrow", which depends on the hour. */
 export function formatRelative(text, now = Date.now()) {
   const seconds = (new Date(text).getTime() - now) / 1000;
-  const [unit, size] = UNITS.find(([, each]) => Math.abs(seconds) >= each) ?? ["second", 1];
-  return unit === "second" ? formats.relative.format(0, "second") : formats.relative.format(Math.round(seconds / size), unit);
+  const unit = UNITS.find(([, , from]) => Math.abs(seconds) >= from);
+  return unit ? formats.relative.format(Math.round(seconds / unit[1]), unit[0]) : formats.now.format(0, "second");
 }
 
 /** `1 h 12 min`, `7 min 5 s`, `48 s`: rounded to whole minutes from ten minutes on. */

@@ -4,7 +4,7 @@ import { fill, h, newId } from "./dom.js";
 import { kindName, loadEvents, whyNotCounted } from "./events.js";
 import { empty, loaded } from "./states.js";
 import { t } from "./texts.js";
-import { formatClock } from "./time.js";
+import { clockBetween } from "./time.js";
 import { untrusted } from "./untrusted.js";
 
 const ROW_PX = 30;
@@ -28,7 +28,7 @@ export function timelineView({ sessionId, signal, onPick, onLoad }) {
 
 /** The list of these events: `element`, and `select(id)`, which scrolls to an event and marks it. */
 export function eventList({ events, onPick }) {
-  const window_ = new Window(onPick);
+  const window_ = new Window(onPick, clockBetween(events[0].ts, events.at(-1).ts));
   const kinds = [...Map.groupBy(events, (event) => event.kind)].sort(([, one], [, other]) => other.length - one.length);
   const kind = h(
     "select",
@@ -89,7 +89,8 @@ function searched(event) {
 
 /** The scrolling part: a listbox with as many rows as fit. */
 class Window {
-  constructor(onPick) {
+  constructor(onPick, clock) {
+    this.clock = clock;
     this.events = [];
     this.active = -1;
     this.selectedId = null;
@@ -169,7 +170,7 @@ class Window {
         "data-index": index,
         "data-kind": event.kind,
       },
-      h("time", { datetime: event.ts }, formatClock(event.ts, { seconds: true })),
+      h("time", { datetime: event.ts }, this.clock(event.ts, { seconds: true })),
       h("span", { class: "event-kind" }, kindName(event.kind)),
       h("span", { class: "event-summary" }, untrusted(event.summary.slice(0, MAX_SUMMARY_CHARACTERS))),
       why && h("span", { class: "mark" }, event.late ? t("report.lateMark") : t("report.witnessMark")),

@@ -214,8 +214,14 @@ def sheet(session: Session, number: int | None = None, only_of: ApiToken | None 
         "lowest_total": lowest,
         "highest_total": highest,
         "others_hidden": only_of is not None,
-        "reviewer_count": len({score.reviewer.author.id for score in _counting(complete)}),
+        "reviewer_count": _reviewer_count(complete, _version(current, complete, number)),
     }
+
+
+def _reviewer_count(history: list[Score], version: RubricVersion) -> int:
+    """The number of reviewers whose scores count in a version."""
+    scores = (score for score in _counting(history) if score.rubric_version_id == version.id)
+    return len({score.reviewer.author.id for score in scores})
 
 
 def _store_total(session: Session) -> None:

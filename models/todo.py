@@ -3,6 +3,7 @@
 One statement for each list, with the number of all its rows. Oldest first.
 """
 
+from collections import Counter
 from datetime import timedelta
 from typing import Any
 
@@ -39,8 +40,8 @@ def todo(reviewer: ApiToken, limit: int) -> dict[str, Any]:
     is_admin = reviewer.scope == "write" and roles.allows(reviewer.role, "admin")
     found: dict[str, Any] = {
         "unscored": _sessions(_unscored(reviewer), limit),
-        "disagreements": _sessions(_disagreements(reviewer), limit),
-        "failed_messages": _failed_messages(reviewer, limit),
+        "disagreements": _sessions(disagreements(reviewer), limit),
+        "failed_messages": failed_messages(reviewer).order_by(D.created_at, D.id).limit(limit),
         "expiring_keys": _expiring_keys(reviewer, limit),
     }
     if "write" not in reviewer.scopes:
@@ -91,8 +92,8 @@ def _unscored(reviewer: ApiToken) -> Query:
     return query.where(~peewee.fn.EXISTS(scores.scoring_of(reviewer, S.id)))
 
 
-def _disagreements(reviewer: ApiToken) -> Query:
-    """Sessions whose reviewers disagree."""
+def disagreements(reviewer: ApiToken) -> Query:
+    """Sessions whose reviewers disagree; for a person, of those that they scored."""
     is_visible = scores.shows_disagreement(reviewer, S)
     return _undecided(reviewer).where(is_visible, S.organization == reviewer.organization_id)
 
@@ -103,13 +104,18 @@ def _open_keys(reviewer: ApiToken, *columns: Any) -> Query:
     return query.where(~K.is_redeemed, K.revoked_at.is_null(), K.expires_at > clock.now())
 
 
-def _failed_messages(reviewer: ApiToken, limit: int) -> Query:
+def failed_messages(reviewer: ApiToken) -> Query:
     """Latest invitations and reminders that could not be delivered, as long as the key is open."""
     query = _open_keys(reviewer, D.id.alias("delivery_id"), D.kind, D.last_error, D.created_at)
     is_latest = (D.kind == REMINDER) | ((D.kind == INVITATION) & (D.id == K.invitation_id))
     query = query.join(D, on=((D.subject_id == K.id) & (D.state == "failed")))
-    query = query.where(D.organization == reviewer.organization_id, is_latest)
-    return query.order_by(D.created_at, D.id).limit(limit)
+    return query.where(D.organization == reviewer.organization_id, is_latest)
+
+
+def by_assessment(query: Query) -> Counter:
+    """The number of a list's rows by assessment."""
+    counts: Any = query.select(A.id, peewee.fn.COUNT(peewee.SQL("*"))).group_by(A.id).tuples()
+    return Counter(dict(counts))
 
 
 def _expiring_keys(reviewer: ApiToken, limit: int) -> Query:

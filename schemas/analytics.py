@@ -214,11 +214,13 @@ class Waiting(Schema):
 
     to_score = Integer("Closed sessions in which no one has scored some criterion of the rubric.", example=3)
     disagreements = Integer(
-        "Closed sessions with a criterion whose scores are 2 levels or more apart; for a person, only sessions "
-        "that they have scored.",
+        "Sessions with a criterion whose scores are 2 levels or more apart; for a person, only sessions that they "
+        "have scored.",
         example=1,
     )
-    failed_messages = Integer("Candidates whose latest invitation could not be delivered.", example=2)
+    failed_messages = Integer(
+        "Invitations and reminders that could not be delivered, while the key is open.", example=2
+    )
 
 
 class AssessmentProgress(Schema):

@@ -119,4 +119,6 @@ class Scores(Schema):
         "Whether this shows and counts only the caller's scores, until they have scored every criterion.",
         example=False,
     )
-    reviewer_count = Integer("Number of reviewers with a current score, hidden ones included.", example=2)
+    reviewer_count = Integer(
+        "Number of reviewers with a score that counts in this version, hidden ones included.", example=2
+    )

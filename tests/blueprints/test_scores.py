@@ -211,7 +211,8 @@ def test_a_withdrawn_score_in_a_new_version_leaves_the_total(reviewer, bob, scor
         put(reviewer, scored, key, 3)
     rubric.change({"name": "Renamed"})
     put(bob, scored, "quality", 5)
-    assert [sheet(reviewer, scored)[name] for name in ("rubricVersion", "total")] == [2, None]
+    names = ("rubricVersion", "total", "reviewerCount")
+    assert [sheet(reviewer, scored)[name] for name in names] == [2, None, 1]
     assert bob.delete(path(scored, "quality")).status_code == 200
     assert [sheet(reviewer, scored)[name] for name in ("rubricVersion", "total")] == [1, 7.5]
     results = body_of(reviewer.get(f"/v1/assessments/{scored.assessment_id}/results"))["results"]

@@ -115,12 +115,15 @@ def test_people_see_disagreements_once_they_scored(app, organization, reviewer, 
 
 def test_failed_messages_wait_while_the_key_is_open(reviewer, organization):
     assessment = make_assessment(organization)
-    keys = [make_key(assessment, f"{name}@example.com", name) for name in ("Ann", "Ben", "Cem")]
+    keys = [make_key(assessment, f"{name}@example.com", name) for name in ("Ann", "Ben", "Cem", "Dan")]
     Delivery.update(state="failed", last_error="550 Unknown").where(
         Delivery.subject_id.in_([key.id for key in keys])
     ).execute()
     keys[1].revoke()
     reviewer.post(f"/v1/candidates/{keys[2].id}/invite")  # a newer message is queued
+    keys[3].update_columns(expires_at=clock.now())
+    (progress,) = body_of(reviewer.get("/v1/analytics/progress"))["assessments"]
+    assert progress["waiting"]["failedMessages"] == 1
     failed = body_of(reviewer.get(LISTS))["failedMessages"]
     assert failed["count"] == 1
     (entry,) = failed["entries"]

@@ -35,7 +35,7 @@ def test_the_list_has_the_funnel_what_waits_and_no_button_that_would_be_refused(
     row.locator("text=3 invited").wait_for()
     texts = row.locator("svg text").all_text_contents()
     assert texts == ["3 invited", "1 started", "1 finished", "0 reviewed", "0 hired"]
-    assert row.locator(".waiting li").all_inner_texts() == ["1 not scored yet", "1 email failed"]
+    assert row.locator(".waiting li").all_inner_texts() == ["1 without a team score", "1 email failed"]
     requests = [url for url in visit.requests if "/v1/" in url]
     assert len(requests) == 3, requests
     assert visit.is_clean()

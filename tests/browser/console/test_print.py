@@ -122,3 +122,15 @@ def test_the_page_reads_on_a_phone(open_console, team, decided):
 def test_an_unknown_session_says_so(open_console, team):
     visit = open_console(team, "/sessions/01978f2e-7c1a-7a4e-9d57-1f3f7f8b7a01/print")
     assert visit.shows("It does not exist, was deleted")
+
+
+def test_an_unverified_start_says_nothing_about_lines_by_hand(open_console, site, team, decided):
+    site.execute(
+        "UPDATE hand_ins SET base_verified = %s WHERE session_id = %s", False, site.stored_id(decided)
+    )
+    for path in (f"/sessions/{decided}?tab=changes", f"/sessions/{decided}/print"):
+        visit = open_console(team, path)
+        assert visit.shows("The handed-in bundle does not contain the commit"), path
+        assert visit.page.locator("details.diff").count() > 0, path
+        assert visit.page.locator(".by-hand, td.author").count() == 0, path
+        assert visit.page.get_by_text("no recorded agent change added").count() == 0, path

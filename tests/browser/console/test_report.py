@@ -179,6 +179,8 @@ def test_witnesses_and_late_events_say_that_they_do_not_count(site, candidate, o
     site.execute("UPDATE events SET late = 1 WHERE session_id = %s AND event_id = 'command'", key)
     visit = open_report("?event=prompt")
     assert visit.shows("A witness: recorded by the agent's telemetry")
+    lanes = visit.page.locator(".lane-names").inner_text().split("\n")
+    assert {"Prompts 0", "Commands 0", "Agent's changes 1"} <= set(lanes)
     marks = visit.page.locator("[role=option] .mark").all_inner_texts()
     assert marks == ["witness", "late"]
     visit.page.get_by_label("Only events that count").check()

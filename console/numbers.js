@@ -1,0 +1,13 @@
+// Numbers in digits, the same on every page. The API has rounded them; only amounts of money are rounded here.
+
+/** `1,234.567` */
+export const formatNumber = (value) => value.toLocaleString("en", { maximumFractionDigits: 3 });
+
+/** `12.5 %`, of a ratio as the API has it, or of two counts. */
+export const formatShare = (part, whole = 1) => `${formatNumber(Math.round((1000 * part) / whole) / 10)} %`;
+
+/** `$1,234.50`; `<$0.01` for what would be nothing. */
+export function formatDollars(amount) {
+  if (amount > 0 && amount < 0.005) return "<$0.01";
+  return `$${amount.toLocaleString("en", { minimumFractionDigits: 2, maximumFractionDigits: 2 })}`;
+}
