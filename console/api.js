@@ -2,6 +2,7 @@
 
 const ROOT = document.documentElement.dataset.root;
 const TIMEOUT_MS = 30_000;
+const DOWNLOAD_TIMEOUT_MS = 3_600_000;
 const PAGE_SIZE = 200;
 // Of one session's reads: of those of a large session, the service runs one, lets one wait, and refuses others.
 const READS_AT_ONCE = 2;
@@ -66,9 +67,9 @@ export async function all(path, noun, { query, signal } = {}) {
 
 /** Save a response as a file, under the name that the service gives it. */
 export async function download(path, { query, name } = {}) {
-  const response = await request("GET", path + queryString(query));
+  const response = await request("GET", path + queryString(query), { timeoutMs: DOWNLOAD_TIMEOUT_MS });
   const served = /filename="([^"]+)"/.exec(response.headers.get("Content-Disposition") ?? "");
-  saveAs(await read(response, "blob"), served?.[1] ?? name);
+  saveAs(await read(() => response.blob()), served?.[1] ?? name);
 }
 
 /** Save a Blob as a file. */
@@ -80,14 +81,14 @@ function saveAs(blob, name) {
   setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
 }
 
-/** The response of a path as a Response; raises ApiError. */
-export async function request(method, path, { body, headers = {}, signal } = {}) {
+/** The response of a path as a Response, whose body must arrive within the timeout, too; raises ApiError. */
+export async function request(method, path, { body, headers = {}, signal, timeoutMs = TIMEOUT_MS } = {}) {
   const options = { method, headers: { ...headers, "X-Proofstone-Console": "1" }, cache: "no-store" };
   if (body !== undefined) {
     options.body = JSON.stringify(body);
     options.headers["Content-Type"] = "application/json";
   }
-  const timeout = AbortSignal.timeout(TIMEOUT_MS);
+  const timeout = AbortSignal.timeout(timeoutMs);
   options.signal = signal ? AbortSignal.any([signal, timeout]) : timeout;
   let response;
   try {
@@ -108,13 +109,13 @@ export async function request(method, path, { body, headers = {}, signal } = {})
 
 async function json(method, path, options) {
   const response = await request(method, path, options);
-  return read(response, "json", options.signal);
+  return read(() => response.json(), options.signal);
 }
 
-/** The body. The connection can still end, and a proxy can answer with a page of its own. */
-async function read(response, form, signal) {
+/** Read a body. The connection can still end, and a proxy can answer with a page of its own. */
+export async function read(readBody, signal) {
   try {
-    return await response[form]();
+    return await readBody();
   } catch (error) {
     if (signal?.aborted) throw error;
     throw new ApiError(0);

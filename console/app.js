@@ -1,7 +1,8 @@
 // The console's frame: who is signed in, the navigation, and the page for an address.
 
+import { HOME } from "./address.js";
 import * as api from "./api.js";
-import { toast } from "./dialogs.js";
+import { toast, toastError } from "./dialogs.js";
 import { fill, h } from "./dom.js";
 import { explain, failure } from "./states.js";
 import { t } from "./texts.js";
@@ -26,7 +27,6 @@ const NAVIGATION = [
   ["/todo", "navigation.todo", /^\/todo\b/],
   ["/organization", "navigation.organization", /^\/organization\b/],
 ];
-const HOME = "/assessments";
 // An id or a name. Pages put it into paths of the API, where `..` and `/` would lead elsewhere.
 const PARAMETER = /^[\w-]+$/;
 
@@ -194,9 +194,8 @@ api.signedOut.addEventListener("signed-out", ({ detail }) => {
 });
 // What a button's action could not do, if its page does not say so itself.
 addEventListener("unhandledrejection", (event) => {
-  if (event.reason?.name === "AbortError") return event.preventDefault();
-  if (event.reason instanceof api.ApiError) event.preventDefault();
-  toast(explain(event.reason).join(". "));
+  event.preventDefault();
+  toastError(event.reason);
 });
 addEventListener("hashchange", () => {
   hasMoved = true;

@@ -130,5 +130,6 @@ function rubricField(rubricId, rubrics, canWrite) {
     if (!rubric) return;
     rubrics.push(rubric);
     list(rubric.id);
+    select.dispatchEvent(new Event("input", { bubbles: true }));
   }
 }

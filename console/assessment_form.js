@@ -3,11 +3,11 @@
 import * as api from "./api.js";
 import { UNSEEN, isSame, readValues, seenFields, unseenFields, withNames } from "./assessment_fields.js";
 import { candidatePreview } from "./assessment_preview.js";
-import { confirm, onSubmit, showErrors, toast } from "./dialogs.js";
+import { confirm, onSubmit, showErrors, toast, toastError } from "./dialogs.js";
 import { fill, h } from "./dom.js";
 import { draftOf, storeDraft } from "./drafts.js";
 import { problemField } from "./problem_library.js";
-import { explain, loaded } from "./states.js";
+import { loaded } from "./states.js";
 import { t } from "./texts.js";
 
 const NEW = { expiresInDays: 7, blind: false };
@@ -43,7 +43,7 @@ async function loadAssessment(assessmentId, signal) {
     api.request("GET", `/v1/assessments/${assessmentId}`, { signal }),
     api.get("/v1/sessions", { query: { assessmentId, limit: 1 }, signal }),
   ]);
-  const { assessment } = await response.json();
+  const { assessment } = await api.read(() => response.json(), signal);
   return { assessment, etag: response.headers.get("ETag"), hasStarted: sessions.length > 0 };
 }
 
@@ -176,7 +176,7 @@ function moreActions(assessment, { go }) {
       toast(t(done, { title }), { undo: () => set(isArchived).then(() => go("/assessments", { replace: true })) });
       go("/assessments");
     } catch (error) {
-      toast(explain(error).join(". "));
+      toastError(error);
     }
   }
 

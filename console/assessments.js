@@ -1,11 +1,12 @@
 // The organization's assessments: how far their candidates are, and what waits for somebody.
 
+import { keepInAddress } from "./address.js";
 import * as api from "./api.js";
-import { toast } from "./dialogs.js";
+import { toast, toastError } from "./dialogs.js";
 import { fill, h } from "./dom.js";
 import { invite } from "./invite.js";
 import { funnelBar } from "./plots.js";
-import { empty, explain, loaded } from "./states.js";
+import { empty, loaded } from "./states.js";
 import { t } from "./texts.js";
 import { formatDay } from "./time.js";
 
@@ -75,7 +76,7 @@ function assessmentList(assessments, { may, query, reload }) {
     );
     fill(rows, shown.map((assessment) => assessmentRow(assessment, { may, reload })));
     fill(count, shown.length ? t("assessments.count", { n: shown.length }) : t("assessments.noneFound"));
-    keepInAddress({ q: search.value.trim(), archived: archived.checked ? "1" : "" });
+    keepInAddress("/assessments", { q: search.value.trim(), archived: archived.checked ? "1" : "" });
   }
 
   update();
@@ -90,11 +91,6 @@ function assessmentList(assessments, { may, query, reload }) {
     ),
     rows,
   ];
-}
-
-function keepInAddress(values) {
-  const query = new URLSearchParams(Object.entries(values).filter(([, value]) => value));
-  history.replaceState(null, "", `#/assessments${query.size ? `?${query}` : ""}`);
 }
 
 function assessmentRow(assessment, { may, reload }) {
@@ -158,7 +154,7 @@ async function restore({ id, title }, reload) {
     await set(false);
     toast(t("assessments.restored", { title }), { undo: () => set(true) });
   } catch (error) {
-    toast(explain(error).join(". "));
+    toastError(error);
   }
 }
 

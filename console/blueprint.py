@@ -11,7 +11,7 @@ from blueprints.docs import set_headers, static_file
 FILES = Path(__file__).parent
 SERVED = {file.name for file in FILES.iterdir() if file.suffix in (".css", ".js")}
 # The imports of app.js: the browser requests them together with it, not after it.
-PRELOADED = ("api.js", "dialogs.js", "dom.js", "states.js", "texts.js")
+PRELOADED = ("address.js", "api.js", "dialogs.js", "dom.js", "states.js", "texts.js")
 
 blp = Blueprint("console", __name__, template_folder=str(FILES))
 blp.after_request(set_headers)

@@ -1,16 +1,17 @@
 // The candidates of an assessment: their results in one table, below the distribution of each metric.
 
+import { keepInAddress } from "./address.js";
 import * as api from "./api.js";
 import { showCohort } from "./board_cohort.js";
-import { apiQuery, clearFilters, filterForm, isFiltered, readQuery, writeQuery } from "./board_filters.js";
+import { addressQuery, apiQuery, clearFilters, filterForm, isFiltered, readQuery } from "./board_filters.js";
 import { allResults, loadCandidates, MAX_ROWS, resultPages } from "./board_rows.js";
 import { columns, showCandidates } from "./board_table.js";
 import { actionsMenu } from "./candidate_actions.js";
-import { toast } from "./dialogs.js";
+import { runAction } from "./dialogs.js";
 import { fill, h } from "./dom.js";
 import { invite } from "./invite.js";
 import { candidateName } from "./names.js";
-import { empty, explain, failure, loadedPage } from "./states.js";
+import { empty, failure, loadedPage } from "./states.js";
 import { addRows, dataTable, highlightRows, rowElement, showRows } from "./table.js";
 import { t } from "./texts.js";
 
@@ -32,6 +33,7 @@ class Board {
     this.rows = [];
     this.candidates = new Map();
     this.selected = new Set();
+    this.sessionIds = new Map(); // by candidate, also of rows that a filter hides
     this.hovered = null;
     this.cohort = null;
     this.name = (row) => candidateName({ ...this.candidates.get(row.candidateId), ...row }, assessment);
@@ -99,12 +101,12 @@ class Board {
     const path = `/v1/assessments/${this.assessment.id}`;
     const stats = api.get(`${path}/cohort-stats`, { signal });
     const rows = this.loadRows();
-    await Promise.all([rows, rows.then(() => this.loadCandidates()), rows.then(() => this.loadCohort(stats))]).catch((error) => this.fail(error));
+    await Promise.all([stats, rows, rows.then(() => this.loadCandidates()), rows.then(() => this.loadCohort(stats))]).catch((error) => this.fail(error));
   }
 
   /** Those who wait, for the state of their invitations; everybody if a name is missing that may be seen. */
   async loadCandidates() {
-    const isNamed = this.isBlind || this.rows.every(({ candidateName }) => candidateName);
+    const isNamed = this.isBlind || (!isFiltered(this) && this.rows.every(({ candidateName }) => candidateName));
     const status = isNamed ? "pending" : null;
     this.candidates = await loadCandidates(this.assessment.id, { status, signal: this.left });
     this.showCandidates(this.rows);
@@ -116,6 +118,7 @@ class Board {
     this.loading = new AbortController();
     const signal = AbortSignal.any([this.left, this.loading.signal]);
     const isWhole = !isFiltered(this);
+    [this.rowsSignal, this.isLoading] = [signal, true];
     this.table.setAttribute("aria-busy", "true");
     try {
       await this.addPages(resultPages(this.assessment.id, apiQuery(this), { signal }), { isFirst: true });
@@ -132,6 +135,7 @@ class Board {
     for await (const [results, next] of pages) {
       added += results.length;
       this.next = next;
+      this.rememberSessions(results);
       this.isLoading = next !== null && added < MAX_ROWS;
       this.rows = isFirst ? results : [...this.rows, ...results];
       if (isFirst) this.showFirst(results);
@@ -154,8 +158,15 @@ class Board {
     showCandidates(this.table, rows, this.candidates, this.name);
   }
 
-  more() {
-    return this.addPages(resultPages(this.assessment.id, apiQuery(this), { after: this.next, signal: this.left })).catch((error) => this.fail(error));
+  async more() {
+    if (this.isLoading) return;
+    this.isLoading = true;
+    const pages = resultPages(this.assessment.id, apiQuery(this), { after: this.next, signal: this.rowsSignal });
+    await this.addPages(pages).catch((error) => this.fail(error));
+  }
+
+  rememberSessions(rows) {
+    for (const { candidateId, sessionId } of rows) this.sessionIds.set(candidateId, sessionId);
   }
 
   /** The plots show everybody, whatever the filters are. */
@@ -176,11 +187,13 @@ class Board {
 
   async loadEveryone() {
     this.everyone ??= await allResults(this.assessment.id, { signal: this.left });
+    this.rememberSessions(this.everyone);
     return this.everyone;
   }
 
   fail(error) {
-    if (this.left.aborted) return;
+    if (error.name === "AbortError") return;
+    this.isLoading = false;
     if (!(error instanceof api.ApiError)) console.error(error);
     fill(this.message, failure(error, () => this.load()));
     this.table.removeAttribute("aria-busy");
@@ -204,10 +217,11 @@ class Board {
 
   // Changes
 
-  change(changes) {
+  async change(changes) {
+    if (this.left.aborted) return; // A search was being typed.
     Object.assign(this, changes);
-    writeQuery(this.path, this);
-    return this.loadRows().catch((error) => this.fail(error));
+    keepInAddress(this.path, addressQuery(this));
+    await this.loadRows().catch((error) => this.fail(error));
   }
 
   hover(id) {
@@ -239,20 +253,13 @@ class Board {
   }
 
   compare() {
-    const known = new Map([...this.rows, ...(this.everyone ?? [])].map((row) => [row.candidateId, row.sessionId]));
-    const [first, second] = [...this.selected].map((id) => known.get(id));
+    const [first, second] = [...this.selected].map((id) => this.sessionIds.get(id));
     this.go(`/compare/${first}/${second}`);
   }
 
-  async export() {
-    this.exportButton.disabled = true;
-    try {
-      await api.download(`/v1/assessments/${this.assessment.id}/results/export`, { query: apiQuery(this) });
-    } catch (error) {
-      toast(explain(error).join(". "));
-    } finally {
-      this.exportButton.disabled = false;
-    }
+  export() {
+    const path = `/v1/assessments/${this.assessment.id}/results/export`;
+    return runAction(this.exportButton, () => api.download(path, { query: apiQuery(this) }));
   }
 
   invite() {

@@ -22,15 +22,10 @@ export function apiQuery({ filters, sort }) {
   return { ...Object.fromEntries(given), sort: sort.name, order: sort.order };
 }
 
-/** Write filters and order into the address, without a new entry in the history. */
-export function writeQuery(path, state) {
-  const { sort, order, ...filters } = apiQuery(state);
-  const parameters = new URLSearchParams(filters);
-  if (sort !== DEFAULT_SORT.name || order !== DEFAULT_SORT.order) {
-    parameters.set("sort", sort);
-    parameters.set("order", order);
-  }
-  history.replaceState(null, "", `#${path}${parameters.size ? `?${parameters}` : ""}`);
+/** Filters and order for the address, without what is the default. */
+export function addressQuery(state) {
+  const isDefault = state.sort.name === DEFAULT_SORT.name && state.sort.order === DEFAULT_SORT.order;
+  return isDefault ? state.filters : apiQuery(state);
 }
 
 export const isFiltered = ({ filters }) => Object.values(filters).some(Boolean);

@@ -1,10 +1,11 @@
 // What can be done with one candidate: a menu of what their status and the caller's scope allow.
 
 import * as api from "./api.js";
-import { toast } from "./dialogs.js";
+import { copyText } from "./clipboard.js";
+import { toast, toastError } from "./dialogs.js";
 import { fill, h, newId } from "./dom.js";
 import * as dialogs from "./candidate_dialogs.js";
-import { copyText, keyLink } from "./invite_batches.js";
+import { keyLink } from "./invite_batches.js";
 import { candidateName, isHidden } from "./names.js";
 import { explain } from "./states.js";
 import { t } from "./texts.js";
@@ -45,7 +46,6 @@ export function actionsMenu(candidate, assessment, { may, onChange = () => {} })
     button.setAttribute("aria-expanded", "true");
     menu.showPopover();
     place(menu, button);
-    addEventListener("scroll", () => opened.hidePopover(), { once: true, capture: true, passive: true });
     fill(opened, await items());
     if (!opened.isConnected) return;
     place(opened, button);
@@ -82,7 +82,7 @@ export function actionsMenu(candidate, assessment, { may, onChange = () => {} })
     try {
       await run();
     } catch (error) {
-      toast(explain(error).join(". "));
+      toastError(error);
     }
   }
 
@@ -98,6 +98,8 @@ export function actionsMenu(candidate, assessment, { may, onChange = () => {} })
     if (menu === null) open();
   }
 }
+
+addEventListener("scroll", () => document.querySelector(".menu:popover-open")?.hidePopover(), { capture: true, passive: true });
 
 /** A text in the place of the items. */
 const note = (text) => h("div", { role: "menuitem", "aria-disabled": "true", tabindex: "-1", class: "quiet" }, text);

@@ -1,7 +1,7 @@
 // The dialogs of a candidate's menu. Each says what happens; what the API can take back has an Undo.
 
 import * as api from "./api.js";
-import { ask, field } from "./dialogs.js";
+import { ask, field, runAction, showDialog } from "./dialogs.js";
 import { fill, h } from "./dom.js";
 import { loaded } from "./states.js";
 import { t } from "./texts.js";
@@ -154,22 +154,13 @@ function simple(name, values, save, { text = "text", danger = false } = {}) {
 /** The messages to the candidate, newest first; failed ones can be sent again. */
 export async function showMessages({ path, name, may, done }) {
   const list = h("div");
-  await Promise.all([
-    loaded(list, () => api.all(`${path}/deliveries`, "deliveries", { query: { limit: 50 } }), messages),
-    dialog(),
-  ]);
+  const load = () => loaded(list, () => api.all(`${path}/deliveries`, "deliveries", { query: { limit: 50 } }), messages);
+  await Promise.all([load(), dialog()]);
 
   function dialog() {
     const close = h("button", { type: "button", class: "secondary", onclick: () => element.close() }, t("invite.close"));
     const element = h("dialog", { "aria-label": t("actions.messages.title", { name }) }, h("h2", {}, t("actions.messages.title", { name })), list, h("div", { class: "actions" }, close));
-    document.body.append(element);
-    element.showModal();
-    return new Promise((resolve) => {
-      element.addEventListener("close", () => {
-        element.remove();
-        resolve();
-      });
-    });
+    return showDialog(element);
   }
 
   function messages(deliveries) {
@@ -178,7 +169,7 @@ export async function showMessages({ path, name, may, done }) {
   }
 
   function message({ id, kind, state, attempts, lastError, sentAt, createdAt, nextTryAt }) {
-    const retry = h("button", { type: "button", class: "secondary", onclick: () => send(id, retry) }, t("common.tryAgain"));
+    const retry = h("button", { type: "button", class: "secondary", onclick: () => runAction(retry, () => send(id)) }, t("common.tryAgain"));
     return h(
       "li",
       {},
@@ -189,12 +180,9 @@ export async function showMessages({ path, name, may, done }) {
     );
   }
 
-  async function send(id, button) {
-    button.disabled = true;
-    await loaded(list, async () => {
-      await api.post(`/v1/deliveries/${id}/retry`);
-      return api.all(`${path}/deliveries`, "deliveries", { query: { limit: 50 } });
-    }, messages);
+  async function send(id) {
+    await api.post(`/v1/deliveries/${id}/retry`);
     done(t("actions.messages.retried", { name }));
+    await load();
   }
 }

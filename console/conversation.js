@@ -48,9 +48,12 @@ export function render(events, report) {
   const foot = h("div", { class: "actions", "aria-live": "polite" });
   const pages = new Pages(events, report);
   const next = async () => {
+    const isFurther = list.childElementCount > 0;
     fill(foot, h("p", { class: "quiet" }, t("common.loading")));
     try {
-      list.append(...(await pages.next()));
+      const items = await pages.next();
+      list.append(...items);
+      if (isFurther && document.activeElement === document.body) items[0]?.querySelector("a, summary").focus();
       if (!pages.hasMore) return fill(foot);
       fill(foot, h("button", { type: "button", class: "secondary", onclick: next }, t("report.conversation.more")));
     } catch (error) {

@@ -17,42 +17,48 @@ const UNDO_MS = 20_000;
  *   dialog, which stays open
  * action -- the text of the button; `danger` marks one that cannot be undone
  */
-export function ask({ title, content, save, action = t("common.save"), danger = false }) {
+export async function ask({ title, content, save, action = t("common.save"), danger = false }) {
   const titleId = newId("dialog");
   const message = h("div", { class: "notice bad", role: "alert", tabindex: "-1", hidden: true });
   const submit = h("button", { type: "submit", class: danger ? "primary danger" : "primary" }, action);
   const cancel = h("button", { type: "button", class: "secondary", onclick: () => dialog.close() }, t("common.cancel"));
   const form = h("form", { method: "dialog" }, content, message, h("div", { class: "actions" }, submit, cancel));
   const dialog = h("dialog", { "aria-labelledby": titleId }, h("h2", { id: titleId }, title), form);
+  let result = null;
+  let saving = null;
+  const run = async () => {
+    try {
+      result = (await save(form)) ?? true;
+      dialog.close();
+    } catch (error) {
+      if (dialog.open) showErrors(form, message, error);
+      else toastError(error);
+    }
+  };
+  onSubmit(form, {
+    submit,
+    message,
+    save: () => {
+      clearErrors(form);
+      saving = run();
+      return saving;
+    },
+  });
+  await showDialog(dialog);
+  // Escape closes the dialog also while it saves: what happens then still counts.
+  await saving;
+  return result;
+}
+
+/** Show a dialog; resolves once it is closed, and gone from the page. */
+export function showDialog(dialog) {
   document.body.append(dialog);
+  dialog.showModal();
   return new Promise((resolve) => {
-    let result = null;
-    let saving = null;
-    const run = async () => {
-      try {
-        result = (await save(form)) ?? true;
-        dialog.close();
-      } catch (error) {
-        if (dialog.open) showErrors(form, message, error);
-        else toast(explain(error).join(". "));
-      }
-    };
-    onSubmit(form, {
-      submit,
-      message,
-      save: () => {
-        clearErrors(form);
-        saving = run();
-        return saving;
-      },
-    });
-    dialog.addEventListener("close", async () => {
-      // Escape closes the dialog also while it saves: what happens then still counts.
-      await saving;
+    dialog.addEventListener("close", () => {
       dialog.remove();
-      resolve(result);
+      resolve();
     });
-    dialog.showModal();
   });
 }
 
@@ -132,6 +138,25 @@ export function field(label, input, hint) {
   );
 }
 
+/** Say what failed, unless it only stopped because its page was left. */
+export function toastError(error) {
+  if (error?.name === "AbortError") return;
+  if (!(error instanceof ApiError)) console.error(error);
+  toast(explain(error).join(". "));
+}
+
+/** Run the action of a button, which is disabled meanwhile, and say if it failed. */
+export async function runAction(button, run) {
+  button.disabled = true;
+  try {
+    await run();
+  } catch (error) {
+    toastError(error);
+  } finally {
+    button.disabled = false;
+  }
+}
+
 /** A short message, with a button that undoes what it says. It stays while the pointer or the focus is in it. */
 export function toast(text, { undo } = {}) {
   const toasts = document.querySelector("[data-toasts]");
@@ -145,7 +170,7 @@ export function toast(text, { undo } = {}) {
       try {
         await undo();
       } catch (error) {
-        toast(explain(error).join(". "));
+        toastError(error);
       }
     };
     element.append(h("button", { type: "button", onclick: run }, t("common.undo")));

@@ -18,6 +18,10 @@ const MAX_SLICE_MS = 20;
  */
 export async function loadEvents(sessionId, { signal } = {}) {
   const response = await api.request("GET", `/v1/sessions/${sessionId}/timeline/compact`, { signal });
+  return api.read(() => readEvents(response), signal);
+}
+
+async function readEvents(response) {
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
   const events = [];
   let rest = "";
@@ -27,7 +31,7 @@ export async function loadEvents(sessionId, { signal } = {}) {
     if (done) break;
     // Read what has arrived while the service writes the rest, in slices that leave the page responsive.
     const end = value.lastIndexOf("\n") + 1;
-    if (end) read(rest + value.slice(0, end), events);
+    if (end) addLines(rest + value.slice(0, end), events);
     rest = end ? value.slice(end) : rest + value;
     if (performance.now() - sliceStart > MAX_SLICE_MS) {
       await new Promise((resolve) => setTimeout(resolve));
@@ -45,7 +49,7 @@ export async function loadEvent(sessionId, eventId, { signal } = {}) {
 }
 
 /** Add the events of whole lines. */
-function read(lines, events) {
+function addLines(lines, events) {
   for (const event of JSON.parse(`[${lines.trimEnd().replaceAll("\n", ",")}]`)) {
     event.time = Date.parse(event.ts);
     events.push(event);

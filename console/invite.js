@@ -1,10 +1,11 @@
 // Invite candidates: a list is read and checked before anything is sent, and sent in batches that can be repeated.
 
 import * as api from "./api.js";
+import { copyText } from "./clipboard.js";
 import { decode, isAddress, readPeople } from "./csv.js";
-import { field } from "./dialogs.js";
+import { field, showDialog } from "./dialogs.js";
 import { fill, h, newId } from "./dom.js";
-import { copyText, issueKeys, keyLink } from "./invite_batches.js";
+import { issueKeys, keyLink } from "./invite_batches.js";
 import { explain } from "./states.js";
 import { t } from "./texts.js";
 import { formatMoment } from "./time.js";
@@ -21,17 +22,9 @@ export function invite(assessment, { onDone = () => {} } = {}) {
   const body = h("div", { class: "invite-body" });
   const dialog = h("dialog", { class: "wide-dialog invite", "aria-labelledby": titleId }, h("h2", { id: titleId }, t("invite.titleOf", { title: assessment.title })), body);
   const context = { assessment, dialog, isBusy: false, isDone: false, text: "", days: assessment.expiresInDays, knownIds: new Set(), ...steps() };
-  document.body.append(dialog);
-  return new Promise((resolve) => {
-    dialog.addEventListener("cancel", (event) => context.isBusy && event.preventDefault());
-    dialog.addEventListener("close", () => {
-      dialog.remove();
-      if (context.isDone) onDone();
-      resolve();
-    });
-    context.enter();
-    dialog.showModal();
-  });
+  dialog.addEventListener("cancel", (event) => context.isBusy && event.preventDefault());
+  context.enter();
+  return showDialog(dialog).then(() => context.isDone && onDone());
 
   function steps() {
     const go = (step) => (...values) => {

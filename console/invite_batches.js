@@ -7,16 +7,6 @@ import { t } from "./texts.js";
 const MAX_BATCH = 50;
 const ROOT = document.documentElement.dataset.root;
 
-/** Copy a text; resolves to whether the browser allowed it. */
-export async function copyText(text) {
-  try {
-    await navigator.clipboard.writeText(text);
-    return true;
-  } catch {
-    return false;
-  }
-}
-
 /** The address of the page that a key opens. */
 export const keyLink = ({ key }) => `${location.origin}${ROOT}/start#${key}`;
 

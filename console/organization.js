@@ -1,9 +1,8 @@
 // The organization: a list of parts, and the part that the address names.
 
-import { ApiError } from "./api.js";
-import { toast } from "./dialogs.js";
+import { toastError } from "./dialogs.js";
 import { fill, h } from "./dom.js";
-import { explain, loaded } from "./states.js";
+import { loaded } from "./states.js";
 import { t } from "./texts.js";
 
 // The parts, each in the module `organization_<part>.js`.
@@ -46,8 +45,7 @@ async function tell(run) {
     await run();
     return true;
   } catch (error) {
-    if (!(error instanceof ApiError)) throw error;
-    toast(explain(error).join(". "));
+    toastError(error);
     return false;
   }
 }

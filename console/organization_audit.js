@@ -2,6 +2,7 @@
 
 import * as api from "./api.js";
 import { fill, h } from "./dom.js";
+import { candidateName } from "./names.js";
 import { olderButton } from "./older.js";
 import { loaded } from "./states.js";
 import { dataTable } from "./table.js";
@@ -98,7 +99,7 @@ function table(page, request, values, { tell }) {
 }
 
 function actorCell({ actorName, actorKind, actorId }) {
-  const name = actorName ?? (actorKind === "candidate" ? t("common.candidate", { id: actorId.slice(-4) }) : t(`audit.kinds.${actorKind}`));
+  const name = actorName ?? (actorKind === "candidate" ? candidateName({ id: actorId }, {}) : t(`audit.kinds.${actorKind}`));
   return [name, h("div", { class: "quiet" }, t(`audit.kinds.${actorKind}`))];
 }
 

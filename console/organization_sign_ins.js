@@ -36,5 +36,7 @@ function methodCell({ method, isCurrent }) {
 async function endAll({ go }) {
   const run = () => api.remove("/v1/sign-in/sessions");
   const isDone = await confirm({ title: t("signIns.endAll"), text: t("signIns.endAllText"), action: t("signIns.endAll"), run });
-  if (isDone) go("/sign-in");
+  if (!isDone) return;
+  deleteDrafts();
+  go("/sign-in");
 }

@@ -1,11 +1,11 @@
 // Webhooks: receivers of events, what is wrong with failing ones, and their deliveries.
 
 import * as api from "./api.js";
-import { ask, confirm, field, toast } from "./dialogs.js";
+import { ask, confirm, field, runAction, toast } from "./dialogs.js";
 import { fill, h } from "./dom.js";
 import { onlyAdmins } from "./organization.js";
 import { showSecret } from "./secrets.js";
-import { empty, loaded } from "./states.js";
+import { empty } from "./states.js";
 import { t } from "./texts.js";
 import { formatDay, formatRelative } from "./time.js";
 import { deliveries } from "./webhook_deliveries.js";
@@ -29,7 +29,7 @@ export function render(webhooks, context) {
 
 function panel(webhook, isOpen, context) {
   const list = h("div", { class: "deliveries" });
-  const reload = () => loadDeliveries(list, webhook, context);
+  const reload = () => fill(list, deliveries(webhook, context));
   const details = h("details", { open: isOpen }, h("summary", {}, t("webhooks.deliveries")), list);
   details.addEventListener("toggle", () => details.open && reload());
   const title = webhook.description ?? webhook.url;
@@ -52,7 +52,7 @@ function panel(webhook, isOpen, context) {
       h(
         "div",
         { class: "actions" },
-        button(t("webhooks.test"), (event) => test(event.target, webhook, details, reload, context)),
+        button(t("webhooks.test"), ({ target }) => runAction(target, () => test(webhook, details, reload, context))),
         button(t("people.change"), () => change(webhook, context)),
         button(t(webhook.enabled ? "webhooks.disable" : "webhooks.enable"), () => setEnabled(webhook, !webhook.enabled, context)),
         button(t("webhooks.rotate"), () => rotate(webhook, context)),
@@ -82,11 +82,6 @@ function problem(webhook) {
     h("strong", {}, t("webhooks.failingSince", { time: formatRelative(since) }), " ", lastError ?? ""),
     h("p", {}, t(isDisabled ? `webhooks.helpDisabled.${disabledReason}` : "webhooks.help")),
   );
-}
-
-function loadDeliveries(list, webhook, context) {
-  const refresh = () => loadDeliveries(list, webhook, context);
-  return loaded(list, () => Promise.resolve(), () => deliveries(webhook, { ...context, refresh }));
 }
 
 // -- Changes
@@ -161,21 +156,13 @@ async function remove(webhook, context) {
 }
 
 /** Send a test, wait for its result, and show it in the deliveries. */
-async function test(button, webhook, details, reload, context) {
-  button.disabled = true;
-  try {
-    const path = `/v1/webhooks/${webhook.id}`;
-    const { delivery } = await api.post(`${path}/test`);
-    const result = await settled(path, delivery.id, context.signal);
-    toast(t(`webhooks.testResults.${result.state}`, { error: result.error ?? "" }));
-    if (details.open) await reload();
-    else details.open = true;
-  } catch (error) {
-    if (!(error instanceof api.ApiError)) throw error;
-    toast(error.message || t("errors.unreachable"));
-  } finally {
-    button.disabled = false;
-  }
+async function test(webhook, details, reload, { signal }) {
+  const path = `/v1/webhooks/${webhook.id}`;
+  const { delivery } = await api.post(`${path}/test`);
+  const result = await settled(path, delivery.id, signal);
+  toast(t(`webhooks.testResults.${result.state}`, { error: result.error ?? "" }));
+  if (details.open) reload();
+  else details.open = true;
 }
 
 async function settled(path, id, signal) {

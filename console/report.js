@@ -1,5 +1,6 @@
 // One session: facts first, then its record, changes, costs and metrics.
 
+import { keepInAddress } from "./address.js";
 import * as api from "./api.js";
 import { fill, h, newId } from "./dom.js";
 import { eventLink, loadEvents } from "./events.js";
@@ -7,8 +8,6 @@ import { header, integrity } from "./report_head.js";
 import * as record from "./report_record.js";
 import { loaded } from "./states.js";
 import { t } from "./texts.js";
-
-export { eventLink };
 
 const TABS = ["record", "conversation", "changes", "usage", "decisions", "files", "metrics"];
 const AFTER_ERASURE = ["metrics"];
@@ -160,9 +159,6 @@ async function fillPanel(panel, name, report) {
 
 /** Keep tab and event in the address, so that it can be shared and reloaded. */
 function rememberAddress(report, tab) {
-  const query = new URLSearchParams();
-  if (tab === "record" && report.eventId) query.set("event", report.eventId);
-  else if (tab !== TABS[0]) query.set("tab", tab);
-  const address = `#/sessions/${report.session.id}${query.size ? `?${query}` : ""}`;
-  if (location.hash !== address) history.replaceState(null, "", address);
+  const query = tab === TABS[0] ? { event: report.eventId } : { tab };
+  keepInAddress(`/sessions/${report.session.id}`, query);
 }

@@ -24,7 +24,11 @@ export function render(page, report) {
   /** Add a page to the list; returns the button for the next one. */
   function add({ decisions, next }) {
     list.append(...decisions.map((each) => decision(each, report.session.id)));
-    const more = () => loaded(foot, () => load(report, next), add);
+    const more = async () => {
+      const shown = list.childElementCount;
+      await loaded(foot, () => load(report, next), add);
+      list.children[shown]?.querySelector("a").focus();
+    };
     return next && h("button", { type: "button", class: "secondary", onclick: more }, t("report.conversation.more"));
   }
 }

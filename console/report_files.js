@@ -1,7 +1,7 @@
 // The work as it was handed in: what arrived, its files, and downloads.
 
 import * as api from "./api.js";
-import { toast } from "./dialogs.js";
+import { runAction } from "./dialogs.js";
 import { h, outsideLink } from "./dom.js";
 import { empty, explain } from "./states.js";
 import { t } from "./texts.js";
@@ -90,18 +90,8 @@ function bundleFacts(verified, submissions) {
 }
 
 function download(path, text) {
-  const button = h("button", { type: "button", class: "secondary" }, text);
-  button.addEventListener("click", async () => {
-    button.disabled = true;
-    try {
-      await api.download(path);
-    } catch (error) {
-      toast(explain(error).join(". "));
-    } finally {
-      button.disabled = false;
-    }
-  });
-  return button;
+  const run = ({ currentTarget }) => runAction(currentTarget, () => api.download(path));
+  return h("button", { type: "button", class: "secondary", onclick: run }, text);
 }
 
 function fileList({ error, files, problem }) {
@@ -145,7 +135,7 @@ function fileList({ error, files, problem }) {
 }
 
 /** `20 KiB` */
-export function formatBytes(bytes) {
+function formatBytes(bytes) {
   let [value, unit] = [bytes, 0];
   while (value >= 1024 && unit < UNITS.length - 1) [value, unit] = [value / 1024, unit + 1];
   return `${unit && value < 10 ? value.toFixed(1) : Math.round(value)} ${UNITS[unit]}`;

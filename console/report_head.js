@@ -7,7 +7,6 @@ import { factText, isChanged } from "./facts.js";
 import { candidateName, isHidden } from "./names.js";
 import { formatDollars } from "./numbers.js";
 import { totalText } from "./scores.js";
-import { loaded } from "./states.js";
 import { t } from "./texts.js";
 import { formatClock, formatDuration, formatMoment, zoneName } from "./time.js";
 import { shownName, untrusted } from "./untrusted.js";
@@ -106,8 +105,8 @@ function numbers(session, score) {
   const { metrics } = session;
   const end = session.completedAt ?? session.closedAt;
   const others = [
-    session.witnessEventCount > 0 && t("report.witnesses", { n: session.witnessEventCount.toLocaleString("en") }),
-    session.lateEventCount > 0 && t("report.lateEvents", { n: session.lateEventCount.toLocaleString("en") }),
+    session.witnessEventCount > 0 && t("report.witnesses", { n: session.witnessEventCount }),
+    session.lateEventCount > 0 && t("report.lateEvents", { n: session.lateEventCount }),
   ].filter(Boolean);
   const facts = [
     [t("report.started"), formatMoment(session.redeemedAt), zoneName(session.redeemedAt)],
@@ -233,8 +232,7 @@ function verdictOf(facts, counts, session) {
 
 function sealed({ events, sealed: count }, isSound) {
   if (!events) return null;
-  const numbers = { n: events, events: events.toLocaleString("en"), sealed: count.toLocaleString("en") };
-  return t(isSound ? "report.integrity.sealed" : "report.integrity.partlySealed", numbers);
+  return t(isSound ? "report.integrity.sealed" : "report.integrity.partlySealed", { n: events, sealed: count });
 }
 
 /** The facts of one kind together. */
@@ -274,7 +272,5 @@ function finalSealText(session, finalSeal) {
 
 function signatures({ events, valid }) {
   if (!events) return null;
-  return valid
-    ? t("report.integrity.signed", { n: valid, signed: valid.toLocaleString("en") })
-    : t("report.integrity.unsigned");
+  return valid ? t("report.integrity.signed", { n: valid }) : t("report.integrity.unsigned");
 }

@@ -1,6 +1,8 @@
 // The record: swimlanes over time, the list of events, and one event in full.
 
+import { keepInAddress } from "./address.js";
 import * as api from "./api.js";
+import { copyText } from "./clipboard.js";
 import { toast } from "./dialogs.js";
 import { linesTable, parseDiff } from "./diff.js";
 import { fill, h } from "./dom.js";
@@ -27,7 +29,7 @@ export function render(events, report) {
   const detail = h("section", { class: "event-detail", tabindex: "-1", "aria-label": t("report.detail.label") });
   const pick = (event, { scroll = false } = {}) => {
     report.eventId = event.id;
-    history.replaceState(null, "", eventLink(report.session.id, event.id));
+    keepInAddress(`/sessions/${report.session.id}`, { event: event.id });
     lanes.select(event.id);
     list.select(event.id);
     showEvent(detail, event, report);
@@ -79,7 +81,7 @@ function eventView(event, report) {
   );
   const more =
     json.length > MAX_JSON_CHARACTERS &&
-    h("button", { type: "button", class: "secondary" }, t("report.showAll", { n: json.length.toLocaleString("en") }));
+    h("button", { type: "button", class: "secondary" }, t("report.showAll", { n: json.length }));
   if (more) {
     more.addEventListener("click", () => {
       fill(pre, untrusted(json, { lines: true }));
@@ -97,7 +99,7 @@ function eventView(event, report) {
     [t("report.detail.channel"), channelName(event.channel)],
     [t("report.detail.attribution"), event.attribution && named("attributions", event.attribution)],
     [t("report.detail.counts"), whyNotCounted(event) ?? t("report.detail.doesCount")],
-    [t("report.detail.size"), t("report.bytes", { n: event.sizeBytes.toLocaleString("en") })],
+    [t("report.detail.size"), t("report.bytes", { n: event.sizeBytes })],
   ];
   return [
     h("div", { class: "event-detail-head" }, h("h3", {}, kindName(event.kind)), copyLink(event, report)),
@@ -135,14 +137,7 @@ function content(name, text) {
 
 function copyLink(event, report) {
   const address = new URL(eventLink(report.session.id, event.id), location.href).href;
-  const copy = async () => {
-    try {
-      await navigator.clipboard.writeText(address);
-      toast(t("report.detail.copied"));
-    } catch {
-      toast(address);
-    }
-  };
+  const copy = async () => toast((await copyText(address)) ? t("report.detail.copied") : address);
   return h("button", { type: "button", class: "link", onclick: copy }, t("report.detail.copy"));
 }
 

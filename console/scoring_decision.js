@@ -1,10 +1,9 @@
 // The decision about a candidate. A decision that somebody else has made meanwhile is shown before it is replaced.
 
 import * as api from "./api.js";
-import { ask, field, toast } from "./dialogs.js";
+import { ask, field, toastError } from "./dialogs.js";
 import { fill, h } from "./dom.js";
 import { draftOf, storeDraft } from "./drafts.js";
-import { explain } from "./states.js";
 import { t } from "./texts.js";
 import { formatMoment } from "./time.js";
 import { plain } from "./untrusted.js";
@@ -16,13 +15,7 @@ export function decisionPanel({ session, me, mayWrite }) {
   const text = h("p", {});
   const show = (decided) => fill(text, decisionText(decided));
   show(session);
-  const change = async () => {
-    try {
-      await decide(session, me, show);
-    } catch (error) {
-      toast(explain(error).join(". "));
-    }
-  };
+  const change = () => decide(session, me, show).catch(toastError);
   return h(
     "section",
     { class: "panel" },

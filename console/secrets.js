@@ -1,5 +1,7 @@
 // A secret that the service shows once.
 
+import { copyText } from "./clipboard.js";
+import { showDialog } from "./dialogs.js";
 import { h, newId } from "./dom.js";
 import { t } from "./texts.js";
 
@@ -10,7 +12,7 @@ export function showSecret({ title, text, secret }) {
   const done = h("span", { role: "status", class: "quiet" });
   const copy = async () => {
     value.select();
-    await navigator.clipboard?.writeText(secret).then(() => (done.textContent = t("secrets.copied")), () => {});
+    if (await copyText(secret)) done.textContent = t("secrets.copied");
   };
   const titleId = newId("dialog");
   const dialog = h(
@@ -28,13 +30,7 @@ export function showSecret({ title, text, secret }) {
       done,
     ),
   );
-  document.body.append(dialog);
-  return new Promise((resolve) => {
-    dialog.addEventListener("close", () => {
-      dialog.remove();
-      resolve();
-    });
-    dialog.showModal();
-    value.select();
-  });
+  const closed = showDialog(dialog);
+  value.select();
+  return closed;
 }

@@ -1,5 +1,6 @@
 // Sign in: with a mailed link, the company's account, or an API token; and out.
 
+import { HOME } from "./address.js";
 import * as api from "./api.js";
 import { field, onSubmit } from "./dialogs.js";
 import { fill, h, newId } from "./dom.js";
@@ -7,7 +8,6 @@ import { deleteDrafts } from "./drafts.js";
 import { failure, loaded } from "./states.js";
 import { t } from "./texts.js";
 
-const HOME = "/assessments";
 const WANTED = "proofstone.wantedPage";
 const WANTED_FOR_MS = 20 * 60 * 1000; // longer than a mailed link works
 const BROWSER_GRANT = "psb_";
@@ -25,9 +25,9 @@ export async function signOut() {
 export async function show(main, params, { query, go, setTitle }) {
   setTitle(t("signIn.title"));
   if (query.has("to")) remember(query.get("to"));
-  const grant = query.get("grant");
+  const [grant, error] = [query.get("grant"), query.get("error")];
   // The secret must not stay in the address, the history or a bookmark.
-  if (grant) history.replaceState(null, "", "#/sign-in");
+  if (grant || error) history.replaceState(null, "", "#/sign-in");
   const enter = () => {
     const to = pageOf(recall());
     remember(null);
@@ -37,13 +37,8 @@ export async function show(main, params, { query, go, setTitle }) {
   fill(main, card);
   const body = h("div");
   fill(card, h("h1", { tabindex: "-1" }, t("signIn.title")), body);
-  const error = query.get("error");
-  if (grant) {
-    await showGrant(body, grant, enter, go);
-  } else {
-    await loaded(body, () => api.get("/v1/sign-in"), (ways) => [error && oidcError(error), waysToSignIn(ways, enter)]);
-    if (error) history.replaceState(null, "", "#/sign-in");
-  }
+  if (grant) return showGrant(body, grant, enter, go);
+  await loaded(body, () => api.get("/v1/sign-in"), (ways) => [error && oidcError(error), waysToSignIn(ways, enter)]);
 }
 
 /** Keep the page that the person wanted: a mailed link and the company's account come back without it. */

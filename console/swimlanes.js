@@ -2,7 +2,7 @@
 
 import { kindName, laneOf } from "./events.js";
 import { fill, h, newId, svg } from "./dom.js";
-import { has, t } from "./texts.js";
+import { t } from "./texts.js";
 import { clockBetween, formatDuration } from "./time.js";
 import { compress } from "./time_axis.js";
 import { untrusted } from "./untrusted.js";

@@ -3,6 +3,7 @@
 import { fill, h, newId } from "./dom.js";
 import { t } from "./texts.js";
 
+const CONTROLS = "a, button, input, summary";
 const tables = new WeakMap();
 
 /**
@@ -46,8 +47,17 @@ export function showRows(element, changes = {}) {
   showOrder(parts.head, state);
   const rows = state.onSort || !state.sort ? state.rows : sorted(state);
   parts.byId.clear();
-  fill(parts.body, rows.map((row) => bodyRow(row, state, parts)));
+  fillBody(parts, rows.map((row) => bodyRow(row, state, parts)));
   showCount(element, rows.length);
+}
+
+/** Replace the rows. The focus returns to the same control of the same row, or to the table if the row is gone. */
+function fillBody({ body, byId, region }, rows) {
+  const { activeElement } = document;
+  const old = body.contains(activeElement) && activeElement.closest("tr");
+  const at = old && [...old.querySelectorAll(CONTROLS)].indexOf(activeElement);
+  fill(body, rows);
+  if (old) (byId.get(old.dataset.id)?.querySelectorAll(CONTROLS)[at] ?? region).focus({ preventScroll: true });
 }
 
 /** Add rows at the end of a table. */

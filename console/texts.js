@@ -591,7 +591,7 @@ const texts = {
     search: "Search",
     allKinds: "All kinds ({n})",
     onlyCounted: "Only events that count",
-    found: { one: "{shown} of {total} events", other: "{shown} of {total} events" },
+    found: { one: "{n} of {total} events", other: "{n} of {total} events" },
     late: "Arrived too late to count",
     lateMark: "late",
     witness: "A witness: recorded by {channel}, and counted from another channel",
@@ -703,13 +703,13 @@ const texts = {
       emptyTitle: "No events to check yet",
       erasedTitle: "No events left to check",
       noneTitle: "No irregularities in this record",
-      sealed: { one: "The only event is sealed and unchanged.", other: "All {events} events are sealed and unchanged." },
-      partlySealed: { one: "{sealed} of {events} event is sealed.", other: "{sealed} of {events} events are sealed." },
+      sealed: { one: "The only event is sealed and unchanged.", other: "All {n} events are sealed and unchanged." },
+      partlySealed: { one: "{sealed} of {n} event is sealed.", other: "{sealed} of {n} events are sealed." },
       checking: "Checking the record …",
       finalSeal: "Final seal of {when}.",
       sealSoon: "The final seal follows ten minutes after the close.",
       sealLater: "The final seal follows after the close.",
-      signed: { one: "The candidate's client signed one event.", other: "The candidate's client signed {signed} events." },
+      signed: { one: "The candidate's client signed one event.", other: "The candidate's client signed {n} events." },
       unsigned: "The candidate's client did not sign them.",
       brokenTitle: "This record is not what the service accepted",
       broken: "It was changed in the database. Do not base a decision on it until whoever runs this service has found out why.",
@@ -1373,15 +1373,17 @@ const texts = {
 const plurals = new Intl.PluralRules("en");
 
 /**
- * A text: `t("board.found", {n: 3})`. `{n}` in it is replaced by the value; a text with the members `one` and `other` is
- * chosen by `n`.
+ * A text: `t("board.found", {n: 3})`. `{n}` in it is replaced by the value, and a number as `1,234`; a text with the
+ * members `one` and `other` is chosen by `n`.
  */
 export function t(path, values = {}) {
   let text = find(path);
   if (text?.other !== undefined) text = text[plurals.select(values.n)] ?? text.other;
   if (typeof text !== "string") throw new Error(`No text: ${path}`);
-  return text.replace(/\{(\w+)\}/g, (whole, name) => values[name] ?? whole);
+  return text.replace(/\{(\w+)\}/g, (whole, name) => shown(values[name]) ?? whole);
 }
+
+const shown = (value) => (typeof value === "number" ? value.toLocaleString("en") : value);
 
 /** Whether there is such a text, for names that do not come from the console. */
 export const has = (path) => typeof find(path) === "string";

@@ -33,7 +33,7 @@ export function eventList({ events, onPick }) {
   const kind = h(
     "select",
     {},
-    h("option", { value: "" }, t("report.allKinds", { n: events.length.toLocaleString("en") })),
+    h("option", { value: "" }, t("report.allKinds", { n: events.length })),
     kinds.map(([name, some]) =>
       h("option", { value: name }, `${kindName(name)} (${some.length.toLocaleString("en")})`),
     ),
@@ -50,8 +50,7 @@ export function eventList({ events, onPick }) {
       words.every((word) => searched(event).includes(word));
     const found = events.filter(matches);
     window_.show(found);
-    const n = found.length;
-    fill(count, t("report.found", { n, shown: n.toLocaleString("en"), total: events.length.toLocaleString("en") }));
+    fill(count, t("report.found", { n: found.length, total: events.length }));
   };
   let pause;
   search.addEventListener("input", () => {

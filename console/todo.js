@@ -1,7 +1,7 @@
 // What waits for the signed-in person, each list with its number, oldest first, and a way to do it.
 
 import * as api from "./api.js";
-import { ask, confirm, field, toast } from "./dialogs.js";
+import { ask, confirm, field, runAction, toast } from "./dialogs.js";
 import { fill, h } from "./dom.js";
 import { candidateName } from "./names.js";
 import { empty, loaded } from "./states.js";
@@ -127,21 +127,9 @@ function link(href, text, about) {
   return h("a", { class: "secondary", href, "aria-label": `${text}: ${about}` }, text);
 }
 
-/** A button that is disabled while its action runs. */
 function button(text, about, run) {
-  const element = h("button", { type: "button", class: "secondary", "aria-label": `${text}: ${about}` }, text);
-  element.addEventListener("click", async () => {
-    element.disabled = true;
-    try {
-      await run();
-    } catch (error) {
-      if (!(error instanceof api.ApiError)) throw error;
-      toast(error.message || t("errors.unreachable"));
-    } finally {
-      element.disabled = false;
-    }
-  });
-  return element;
+  const onclick = ({ currentTarget }) => runAction(currentTarget, run);
+  return h("button", { type: "button", class: "secondary", "aria-label": `${text}: ${about}`, onclick }, text);
 }
 
 async function retry(entry, reload) {

@@ -31,11 +31,7 @@ export function untrusted(text, { lines = false } = {}) {
 export function longText(text, limit = MAX_CHARACTERS) {
   const body = h("div", { class: "long-text" }, untrusted(text.slice(0, limit), { lines: true }));
   if (text.length <= limit) return body;
-  const more = h(
-    "button",
-    { type: "button", class: "link" },
-    t("report.showAll", { n: text.length.toLocaleString("en") }),
-  );
+  const more = h("button", { type: "button", class: "link" }, t("report.showAll", { n: text.length }));
   more.addEventListener("click", () => {
     fill(body, untrusted(text, { lines: true }));
     more.remove();

@@ -22,7 +22,12 @@ export function deliveries(webhook, context) {
       query: { order: "desc", limit: LIMIT, state: select.value, after },
       signal: context.signal,
     });
-  const show = () => loaded(list, () => load(), (page) => render(page, load, webhook, context));
+  const show = () => loaded(list, () => load(), (page) => render(page, load, webhook, { ...context, refresh }));
+  // The focus was in what is replaced.
+  const refresh = async () => {
+    await show();
+    reload.focus();
+  };
   select.addEventListener("change", show);
   show();
   const reload = h("button", { type: "button", class: "small", onclick: show }, t("deliveries.reload"));

@@ -90,10 +90,14 @@ def test_a_draft_survives_leaving_the_page_and_a_copy_starts_with_the_other_task
     visit = open_console(team, "/assessments/new")
     page = visit.page
     page.get_by_label("Role").fill("Data engineer")
+    page.get_by_role("button", name="Create a rubric").click()
+    page.get_by_role("button", name="Create rubric").click()
+    page.get_by_role("dialog").wait_for(state="detached")
     page.get_by_role("link", name="Cancel").click()
     page.get_by_role("link", name="New assessment").click()
     visit.shows("Your draft has been restored.")
     assert page.get_by_label("Role").input_value() == "Data engineer"
+    assert page.locator("[name=rubricId]").input_value() == team.get("/v1/rubrics")["rubrics"][0]["id"]
     page.get_by_role("button", name="Start over").click()
     page.locator("input[name=role]").and_(page.locator("[value='']")).wait_for()
     page.goto(f"{visit.address}/console#/assessments/{assessment['id']}/edit")

@@ -2,6 +2,9 @@
 
 import csv
 import json
+import re
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +13,7 @@ from tests.browser.conftest import PHONE
 from tests.live.cast import Candidate, event, invite, make_candidate, make_keys
 from tests.live.client import Client
 
+CONSOLE = Path(__file__).parents[3] / "console"
 NAMES = [
     f"{name} {family}" for family in ("Adeyemi", "Berg", "Chen") for name in ("Ada", "Bruno", "Cleo", "Dara")
 ]
@@ -156,3 +160,76 @@ def test_equal_scores_differ_by_how_far_the_reviewers_are_apart(open_console, si
     board.page.set_viewport_size({"width": PHONE, "height": 900})
     assert board.row("Dan").get_by_text("2 apart").locator("visible=true").count() == 1
     assert board.visit.is_clean()
+
+
+def test_two_candidates_are_compared_although_a_filter_hides_one(open_console, site, team, assessment):
+    keys = invite(team, assessment, "ann@example.com", "ben@example.com", candidateNames=["Ann", "Ben"])[
+        "keys"
+    ]
+    first, second = (Candidate(site, key).session_id for key in keys)
+    board = open_board(open_console, team, assessment, "?q=ann")
+    for name in ("Ann", "Ben"):
+        board.page.get_by_label("Search").fill(name)
+        board.waits_for_names([name])
+        board.row(name).get_by_role("checkbox").check()
+    board.page.get_by_role("button", name="Compare").click()
+    board.page.wait_for_url(f"**/compare/{first}/{second}")
+
+
+def test_a_candidate_without_a_name_has_the_address_also_after_a_filter(open_console, site, team, assessment):
+    invite(team, assessment, "ann@example.com", candidateNames=["Ann"])
+    Candidate(site, invite(team, assessment, "nameless@example.com")["keys"][0])
+    board = open_board(open_console, team, assessment, "?q=ann")
+    board.visit.settle()
+    board.page.get_by_label("Search").fill("")
+    board.page.get_by_text("nameless@example.com").wait_for()
+
+
+def test_more_candidates_are_added_once_and_not_to_other_filters(open_console, team, assessment, cohort):
+    source = (CONSOLE / "board_rows.js").read_text()
+    small = re.sub(r"(FIRST_PAGE|PAGE|MAX_ROWS) = \d+", r"\1 = 4", source)
+    few = partial(few_rows, small)
+    board = open_board(open_console, team, assessment, "?sort=candidateName&order=asc", before=few)
+    names = [*sorted(NAMES), "Zoe Late"]
+    more = board.page.get_by_role("button", name="Show more")
+    more.dblclick()
+    board.waits_for_names(names[:8])
+    held = []
+    board.page.route("**/results?*after=*", lambda route: held.append(route))
+    with board.page.expect_request("**/results?*after=*"):
+        more.click()
+    board.page.get_by_label("Search").fill("Zoe")
+    board.waits_for_names(["Zoe Late"])
+    for route in held:
+        route.continue_()
+    board.visit.settle()
+    assert board.names() == ["Zoe Late"]
+
+
+def few_rows(script, page):
+    page.route(
+        "**/console/board_rows.js", lambda route: route.fulfill(body=script, content_type="text/javascript")
+    )
+
+
+def test_a_board_that_cannot_be_loaded_says_so_once(open_console, team, assessment):
+    def refuse(page):
+        for path in ("results*", "cohort-stats"):
+            page.route(f"**/v1/assessments/*/{path}", lambda route: route.abort())
+
+    visit = open_console(team, f"/assessments/{assessment['id']}", before=refuse)
+    assert visit.shows("Could not reach the service")
+    visit.settle()
+    assert visit.page.locator(".toast").count() == 0
+
+
+def test_the_focus_stays_with_a_candidate_who_was_changed(open_console, team, assessment):
+    invite(team, assessment, "ann@example.com", candidateNames=["Ann"])
+    board = open_board(open_console, team, assessment)
+    actions = board.page.get_by_role("button", name="Actions for Ann")
+    actions.press("Enter")
+    board.page.get_by_role("menuitem", name="Extend the key").press("Enter")
+    with board.page.expect_response("**/results?*"):
+        board.page.get_by_role("button", name="Extend", exact=True).click()
+    board.visit.settle()
+    assert actions.evaluate("button => button === document.activeElement")

@@ -36,6 +36,11 @@ SLOW_DIALOG = """async () => {
   }});
 }"""
 
+COUNTS = """async () => {
+  const {t} = await import("./console/texts.js");
+  return [1, 2, 1234].map((n) => t("board.count", {n}));
+}"""
+
 
 def test_the_navigation_names_the_pages_and_the_organization(open_console, team):
     visit = open_console(team)
@@ -146,3 +151,8 @@ def test_a_dialog_that_is_closed_while_it_saves_still_tells_the_result(open_cons
     visit.page.evaluate("window.answer('saved')")
     assert visit.page.evaluate("window.result") == "saved"
     assert visit.is_clean()
+
+
+def test_a_text_has_the_plural_and_the_form_of_its_number(open_console, team):
+    visit = open_console(team).settle()
+    assert visit.page.evaluate(COUNTS) == ["1 candidate", "2 candidates", "1,234 candidates"]

@@ -242,3 +242,17 @@ def test_a_menu_is_used_by_keyboard_and_erasing_asks_for_the_name(team, assessme
     visit.shows("The data has been erased.")
     assert list_keys(team, assessment) == []
     assert visit.is_clean()
+
+
+def test_an_email_that_cannot_be_sent_again_says_so(site, team, assessment, menus):
+    invite(team, assessment, "alice@example.com", candidateNames=["Alice"])
+    site.execute("UPDATE deliveries SET state = 'failed', last_error = 'Refused.' WHERE state = 'queued'")
+    visit = menus()
+    choose(visit, "Alice", "Show emails")
+    visit.page.route("**/retry", lambda route: route.abort())
+    visit.page.get_by_role("dialog").get_by_role("button", name="Try again").click()
+    assert visit.shows("Could not reach the service")
+    assert visit.page.get_by_text("will be sent again").count() == 0
+    visit.page.unroute("**/retry")
+    visit.page.get_by_role("dialog").get_by_role("button", name="Try again").click()
+    assert visit.shows("will be sent again")

@@ -111,8 +111,12 @@ def test_a_failing_webhook_says_why_and_its_message_is_delivered_again(open_cons
         assert visit.shows("Failing since 2 hours ago.")
         press(visit, "Send a test: Tracking")
         assert visit.shows("The test failed. The receiver responded with 404.")
+    state = visit.page.get_by_label("State")
+    state.select_option("failed")
     visit.page.get_by_role("button", name="Redeliver: webhook.test").click()
     assert visit.shows("The message will be sent again.")
+    assert state.input_value() == "failed"
+    state.select_option("")
     visit.page.get_by_role("cell", name="Queued").wait_for()
     assert visit.is_clean()
 
@@ -162,6 +166,16 @@ def test_the_audit_log_is_filtered_and_exported(open_console, team, assessment):
         press(visit, "Export")
     lines = Path(download.value.path()).read_text().splitlines()
     assert [json.loads(line)["action"] for line in lines] == ["changeSettings"]
+    assert visit.is_clean()
+
+
+def test_a_download_can_take_minutes(open_console, team):
+    visit = open_console(team, "/organization/audit").settle()
+    visit.page.evaluate(
+        "AbortSignal.timeout = (ms) => (ms < 300_000 ? AbortSignal.abort() : new AbortController().signal)"
+    )
+    with visit.page.expect_download():
+        press(visit, "Export")
     assert visit.is_clean()
 
 

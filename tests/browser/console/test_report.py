@@ -164,6 +164,14 @@ def test_no_page_shows_the_own_id_of_a_candidate_whose_name_is_hidden(team, bob,
         assert open_console(bob, page).settle().shows("Ada Lovelace"), page
 
 
+def test_further_messages_get_the_focus(site, candidate, open_report):
+    record(candidate, event(id="prompt-NUMBER"))
+    send_copies(site, candidate, event(id="last-NUMBER"), 60)
+    page = open_report("?tab=conversation").page
+    page.get_by_role("button", name="Show more").press("Enter")
+    page.locator(".conversation li:nth-child(51) :focus").wait_for()
+
+
 def test_witnesses_and_late_events_say_that_they_do_not_count(site, candidate, open_report):
     record(candidate, *work())
     key = site.stored_id(candidate.session_id)
@@ -204,10 +212,12 @@ def test_a_running_session_says_so_and_refreshes(candidate, open_report):
     assert visit.is_clean()
 
 
-def test_a_failure_offers_another_attempt(open_console, team, candidate):
+@pytest.mark.parametrize("answer", [None, "<h1>Bad gateway</h1>\n"])
+def test_a_failure_offers_another_attempt(open_console, team, candidate, answer):
     record(candidate, *work())
     visit = open_console(team, "/nowhere")
-    visit.page.route("**/timeline/compact", lambda route: route.abort())
+    fail = (lambda route: route.fulfill(body=answer)) if answer else (lambda route: route.abort())
+    visit.page.route("**/timeline/compact", fail)
     visit.page.evaluate(f"location.hash = '/sessions/{candidate.session_id}'")
     assert visit.shows("Could not reach the service")
     visit.page.unroute("**/timeline/compact")

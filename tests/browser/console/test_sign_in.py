@@ -169,15 +169,19 @@ def test_a_page_of_another_origin_can_do_nothing(visit, site, team):
     assert team.get("/v1/audit")["total"] == before
 
 
-def test_signing_out_everywhere_ends_the_other_browsers_too(browser, visit, site, team):
+def test_signing_out_everywhere_ends_the_other_browsers_too_and_deletes_drafts(browser, visit, site, team):
     other = Visit(browser.new_context(), visit.address)
     sign_in(other, team)
     sign_in(visit, team)
+    visit.page.goto(f"{visit.address}/console#/assessments/new")
+    visit.page.get_by_label("Role").fill("Data engineer")
+    assert visit.page.evaluate("sessionStorage.length") == 1
     visit.page.goto(f"{visit.address}/console#/organization/sign_ins")
     assert visit.shows("2 sign-ins")
     visit.page.get_by_role("button", name="Sign out everywhere").click()
     visit.page.get_by_role("dialog").get_by_role("button", name="Sign out everywhere").click()
     visit.page.get_by_label("API token").wait_for()
+    assert visit.page.evaluate("sessionStorage.length") == 0
     other.page.reload()
     other.page.get_by_label("API token").wait_for()
     other.page.context.close()
