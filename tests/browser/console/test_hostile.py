@@ -83,7 +83,7 @@ def test_very_many_files_lines_and_invisible_characters_are_shown_in_steps(candi
     page.get_by_role("button", name="Show 200 more files").click()
     assert page.locator("details.diff").count() == 400
     page.locator("details.diff summary").nth(1).click()
-    page.get_by_role("button", name="Show 1000 more lines").click()
+    page.get_by_role("button", name="Show 1,000 more lines").click()
     assert page.locator("details.diff").nth(1).locator("tbody tr").count() == 1_300
     assert page.locator("*").count() < MAX_ELEMENTS
     assert ZERO_WIDTH not in page.locator("main").inner_text()
