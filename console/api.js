@@ -4,9 +4,9 @@ const ROOT = document.documentElement.dataset.root;
 const TIMEOUT_MS = 30_000;
 const DOWNLOAD_TIMEOUT_MS = 3_600_000;
 const PAGE_SIZE = 200;
-// Of one session's reads: of those of a large session, the service runs one, lets one wait, and refuses others.
+// Of what is read of a whole large session, the service runs one, lets one wait, and refuses others.
 const READS_AT_ONCE = 2;
-const SESSION = /^\/v1\/sessions\/./;
+const WHOLE_SESSION = /^\/v1\/sessions\/(?!.*\/timeline$)./;
 
 /** A refusal, or a failure to reach the service (`status` 0). `details`, or `entries` in conflicts, is a list of `{path, message}`. */
 export class ApiError extends Error {
@@ -27,13 +27,14 @@ export const signedOut = new EventTarget();
 /** The response's body. `query` members that are null, undefined or "" are left out; a list is repeated. */
 export function get(path, { query, signal } = {}) {
   const read = () => json("GET", path + queryString(query), { signal });
-  return SESSION.test(path) ? inTurn(read) : read();
+  return WHOLE_SESSION.test(path) ? inTurn(read) : read();
 }
 
 let running = 0;
 const waiting = [];
 
-async function inTurn(read) {
+/** What `read` returns, once fewer than READS_AT_ONCE other reads of a whole session are running. */
+export async function inTurn(read) {
   if (running < READS_AT_ONCE) running += 1;
   else await new Promise((resolve) => waiting.push(resolve));
   try {

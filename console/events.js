@@ -16,9 +16,11 @@ const MAX_SLICE_MS = 20;
  * All events in order. Each has `time` in milliseconds and the members of the compact timeline: `id`, `ts`, `kind`,
  * `actor`, `attribution`, `late`, `channel`, `counts`, `summary`, `size`.
  */
-export async function loadEvents(sessionId, { signal } = {}) {
-  const response = await api.request("GET", `/v1/sessions/${sessionId}/timeline/compact`, { signal });
-  return api.read(() => readEvents(response), signal);
+export function loadEvents(sessionId, { signal } = {}) {
+  return api.inTurn(async () => {
+    const response = await api.request("GET", `/v1/sessions/${sessionId}/timeline/compact`, { signal });
+    return api.read(() => readEvents(response), signal);
+  });
 }
 
 async function readEvents(response) {

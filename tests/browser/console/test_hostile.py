@@ -46,9 +46,13 @@ def test_an_event_opens_and_is_printed_whatever_its_id_is(team, candidate, open_
     assert visit.is_clean()
 
 
-def test_a_large_session_is_printed_and_compared(candidate, open_part):
+def test_a_large_session_is_read_printed_and_compared(candidate, open_part):
     for second in range(10):
         record(candidate, event(second=second, data={"text": "x" * 900_000}))
+    for tab in ("timeline", "conversation", "changes", "usage"):
+        visit = open_part(f"?tab={tab}").settle()
+        assert visit.page.get_by_role("alert").count() == 0
+        assert visit.is_clean()
     visit = open_part("/print")
     assert visit.shows("State of the record, by its seal")
     visit.go(f"/compare/{candidate.session_id}/{candidate.session_id}")
