@@ -54,13 +54,19 @@ export function criterionForm(criterion, { state, refresh }) {
   const others = h("div", { class: "scoring-results" });
   const showEvidence = () => {
     if (!state.sheet.othersHidden) fill(others, results(criterion, own, state));
-    fill(evidence, draft.evidence.map((id) => evidenceItem(id, state, state.mayWrite && (() => setEvidence(draft.evidence.filter((each) => each !== id))))));
+    fill(evidence, draft.evidence.map((id) => evidenceItem(id, state, state.mayWrite && (() => removeEvidence(id)))));
     showState();
   };
   const setEvidence = (ids) => {
     draft.evidence = ids;
     showEvidence();
     state.storeDrafts();
+  };
+  const removeEvidence = (id) => {
+    const n = draft.evidence.indexOf(id);
+    setEvidence(draft.evidence.toSpliced(n, 1));
+    const buttons = evidence.querySelectorAll("button");
+    (buttons[n] ?? buttons[n - 1] ?? comment).focus();
   };
   const save = async () => {
     if (!isChanged()) return;

@@ -186,3 +186,13 @@ def test_evidence_opens_its_event_in_the_report(team, session_id, open_console):
     report = opened.value
     report.get_by_role("region", name="Selected event").get_by_text("Why does it fail?").first.wait_for()
     assert report.url.endswith(f"/sessions/{session_id}?event={sent['id']}")
+
+
+def test_the_focus_stays_in_the_form_when_evidence_is_removed(team, session_id, open_console):
+    visit = open_console(team, f"/sessions/{session_id}/score")
+    quality = form_of(visit, "Quality")
+    quality.get_by_label("1 · Weak").focus()
+    visit.page.locator(".event-list [role=option]").first.click()
+    quality.get_by_role("button", name="Remove").press("Enter")
+    assert quality.locator(".scoring-evidence li").count() == 0
+    assert quality.get_by_label("Comment").evaluate("element => element === document.activeElement")
