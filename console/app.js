@@ -33,6 +33,7 @@ const PARAMETER = /^[\w-]+$/;
 let main = document.querySelector("main");
 let me = null;
 let leaving = new AbortController();
+const signedIn = new BroadcastChannel("proofstone.signedIn");
 let hasMoved = false;
 
 /** The address after the `#`: its path, and its query. */
@@ -52,6 +53,8 @@ function match(path) {
   }
   return null;
 }
+
+const callerId = () => me.person?.id ?? me.id;
 
 /** What the signed-in person may do: `read`, `write`, or `admin` for what only admins and services with `write` may. */
 function may(scope) {
@@ -131,7 +134,10 @@ async function show() {
     const found = match(path);
     const loading = found && load(found.module);
     loading?.catch(() => {}); // Awaited below, unless the request fails first.
-    me ??= await loadMe(signal);
+    if (!me) {
+      me = await loadMe(signal);
+      if (me) signedIn.postMessage(callerId());
+    }
     if (!me) return goToSignIn();
     showFrame();
     if (!found) return showMissing();
@@ -191,6 +197,12 @@ document.querySelector(".skip").addEventListener("click", (event) => {
 api.signedOut.addEventListener("signed-out", ({ detail }) => {
   if (me) toast(explain(detail).join(". "));
   goToSignIn();
+});
+// A browser has one sign-in: all its tabs show whom the last one signed in.
+signedIn.addEventListener("message", ({ data }) => {
+  if (!me || data === callerId()) return;
+  me = null;
+  show();
 });
 // What a button's action could not do, if its page does not say so itself.
 addEventListener("unhandledrejection", (event) => {

@@ -36,6 +36,15 @@ def test_sign_in_with_a_token_and_out(visit, team):
     assert visit.page.context.cookies() == []
 
 
+def test_all_tabs_show_whom_the_last_one_signed_in(visit, team, bob):
+    """Else somebody would score in another's name."""
+    sign_in(visit, team)
+    assert visit.shows("First token · Northwind Traders")
+    sign_in(Visit(visit.page.context, visit.address), bob, "/sign-in")
+    assert visit.shows("Bob · Northwind Traders")
+    assert visit.messages == []
+
+
 def test_a_wrong_token_is_an_error_that_says_so(visit, site):
     visit.page.goto(f"{visit.address}/console#/sign-in")
     visit.page.get_by_label("API token").fill("psk_live_wrong")
