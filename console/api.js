@@ -18,6 +18,9 @@ export class ApiError extends Error {
   }
 }
 
+/** The id of who is signed in (`GET /v1/me`): the person's, or that of a service's token. */
+export const callerId = (me) => me.person?.id ?? me.id;
+
 /** The code of an ApiError if the sign-in has ended. */
 export const SIGNED_OUT = "signed_out";
 

@@ -54,8 +54,6 @@ function match(path) {
   return null;
 }
 
-const callerId = () => me.person?.id ?? me.id;
-
 /** What the signed-in person may do: `read`, `write`, or `admin` for what only admins and services with `write` may. */
 function may(scope) {
   if (scope === "admin") return me.scopes.includes("write") && (!me.person || me.person.role === "admin");
@@ -136,7 +134,7 @@ async function show() {
     loading?.catch(() => {}); // Awaited below, unless the request fails first.
     if (!me) {
       me = await loadMe(signal);
-      if (me) signedIn.postMessage(callerId());
+      if (me) signedIn.postMessage(api.callerId(me));
     }
     if (!me) return goToSignIn();
     showFrame();
@@ -200,7 +198,7 @@ api.signedOut.addEventListener("signed-out", ({ detail }) => {
 });
 // A browser has one sign-in: all its tabs show whom the last one signed in.
 signedIn.addEventListener("message", ({ data }) => {
-  if (!me || data === callerId()) return;
+  if (!me || data === api.callerId(me)) return;
   me = null;
   show();
 });

@@ -1,4 +1,4 @@
-// The organization's assessments: how far their candidates are, and what waits for somebody.
+// The organization's assessments: how far their candidates are, and what is left to do.
 
 import { keepInAddress } from "./address.js";
 import * as api from "./api.js";

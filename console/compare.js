@@ -10,14 +10,13 @@ import { candidateName } from "./names.js";
 import { formatNumber } from "./numbers.js";
 import { dotPlot, stripPlot } from "./plots.js";
 import * as changes from "./report_changes.js";
-import { scoreText, testsOf } from "./report_head.js";
+import { testsOf } from "./report_head.js";
 import { decisionText } from "./scoring_decision.js";
-import { spreadOf, spreadText } from "./scores.js";
+import { scoreText, spreadOf, spreadText } from "./scores.js";
 import { loadedPage } from "./states.js";
 import { t } from "./texts.js";
 import { formatMoment } from "./time.js";
 import { shownName } from "./untrusted.js";
-
 
 export async function show(main, { firstId, secondId }, { signal, setTitle, go }) {
   setTitle(t("compare.title"));

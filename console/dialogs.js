@@ -72,18 +72,11 @@ export async function confirm({ title, text, action, run }) {
  * default in the form and its `message`.
  */
 export function onSubmit(form, { submit, message, save, failed = (error) => showErrors(form, message, error) }) {
-  form.addEventListener("submit", async (event) => {
+  form.addEventListener("submit", (event) => {
     event.preventDefault();
     if (submit.disabled) return;
-    submit.disabled = true;
     message.hidden = true;
-    try {
-      await save();
-    } catch (error) {
-      failed(error);
-    } finally {
-      submit.disabled = false;
-    }
+    runAction(submit, save, failed);
   });
 }
 
@@ -145,13 +138,13 @@ export function toastError(error) {
   toast(explain(error).join(". "));
 }
 
-/** Run the action of a button, which is disabled meanwhile, and say if it failed. */
-export async function runAction(button, run) {
+/** Run the action of a button, which is disabled meanwhile; `failed` shows its error. */
+export async function runAction(button, run, failed = toastError) {
   button.disabled = true;
   try {
     await run();
   } catch (error) {
-    toastError(error);
+    failed(error);
   } finally {
     button.disabled = false;
   }

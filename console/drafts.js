@@ -1,5 +1,7 @@
 // What somebody has typed and not saved: leaving the page or signing in again loses nothing. It stays in this tab.
 
+import { callerId } from "./api.js";
+
 /** The signed-in person's draft of that name, or null. */
 export function draftOf(me, name) {
   return JSON.parse(sessionStorage.getItem(keyOf(me, name)));
@@ -15,4 +17,4 @@ export function deleteDrafts() {
   sessionStorage.clear();
 }
 
-const keyOf = (me, name) => `proofstone-draft ${me.orgId} ${me.person?.id ?? me.id} ${name}`;
+const keyOf = (me, name) => `proofstone-draft ${me.orgId} ${callerId(me)} ${name}`;

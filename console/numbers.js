@@ -1,7 +1,12 @@
 // Numbers in digits, the same on every page. The API has rounded them; only amounts of money are rounded here.
 
+import { t } from "./texts.js";
+
 /** `1,234.567` */
 export const formatNumber = (value) => value.toLocaleString("en", { maximumFractionDigits: 3 });
+
+/** As `formatNumber`; a dash if there is no value. */
+export const numberOrDash = (value) => (value === null ? t("metrics.none") : formatNumber(value));
 
 /** `12.5 %`, of a ratio as the API has it, or of two counts. */
 export const formatShare = (part, whole = 1) => `${formatNumber(Math.round((1000 * part) / whole) / 10)} %`;

@@ -2,7 +2,7 @@
 
 import * as api from "./api.js";
 import { fill, h, svg } from "./dom.js";
-import { formatDollars, formatNumber } from "./numbers.js";
+import { formatDollars, numberOrDash } from "./numbers.js";
 import { empty } from "./states.js";
 import { dataTable } from "./table.js";
 import { t } from "./texts.js";
@@ -11,9 +11,8 @@ import { formatDay } from "./time.js";
 const MONTHS = 12;
 const monthFormat = new Intl.DateTimeFormat("en-GB", { month: "long", year: "numeric", timeZone: "UTC" });
 const monthName = (month) => monthFormat.format(new Date(`${month}-01T00:00:00Z`));
-const number = (value) => (value === null ? "–" : formatNumber(value));
 const compact = new Intl.NumberFormat("en", { notation: "compact", maximumFractionDigits: 1 });
-const tokens = (value) => (value === null ? "–" : h("span", { title: number(value) }, compact.format(value)));
+const tokens = (value) => (value === null ? "–" : h("span", { title: numberOrDash(value) }, compact.format(value)));
 const dollars = (value) => (value === null ? "–" : formatDollars(value));
 
 export async function load({ signal }) {
@@ -34,14 +33,14 @@ const sum = (uses, name) => uses.reduce((total, use) => total + (use[name] ?? 0)
 function cards(org, usage) {
   const current = org.quota.resetsAt && previousMonth(org.quota.resetsAt);
   const ofMonth = usage.filter(({ month }) => month === current);
-  const quota = org.quota.quota === null ? t("usage.noQuota") : t("usage.ofQuota", { n: number(org.quota.quota), day: formatDay(org.quota.resetsAt) });
+  const quota = org.quota.quota === null ? t("usage.noQuota") : t("usage.ofQuota", { n: numberOrDash(org.quota.quota), day: formatDay(org.quota.resetsAt) });
   const subscription = org.subscription.state && org.plan !== "self_hosted" ? t(`usage.subscriptions.${org.subscription.state}`) : "";
   const card = (title, value, text) => h("div", { class: "card-small" }, h("p", { class: "quiet" }, title), h("p", { class: "big" }, value), h("p", { class: "quiet" }, text));
   return h(
     "div",
     { class: "cards" },
     card(t("usage.plan"), t(`usage.plans.${org.plan}`), subscription),
-    card(t("usage.assessments"), number(org.quota.used), quota),
+    card(t("usage.assessments"), numberOrDash(org.quota.used), quota),
     card(t("usage.costThisMonth"), dollars(sum(ofMonth, "costUsd")), t("usage.calls", { n: sum(ofMonth, "calls") })),
     card(t("usage.costOfYear"), dollars(sum(usage, "costUsd")), t("usage.calls", { n: sum(usage, "calls") })),
   );
@@ -63,7 +62,7 @@ function months(usage) {
   const highest = Math.max(...rows.map(({ costUsd }) => costUsd));
   const columns = [
     { name: "month", label: t("usage.month"), value: ({ month }) => month, render: ({ month }) => monthName(month), sortable: true },
-    { name: "calls", label: t("usage.callsColumn"), value: ({ calls }) => calls, render: ({ calls }) => number(calls), numeric: true, sortable: true },
+    { name: "calls", label: t("usage.callsColumn"), value: ({ calls }) => calls, render: ({ calls }) => numberOrDash(calls), numeric: true, sortable: true },
     { name: "cost", label: t("usage.cost"), value: ({ costUsd }) => costUsd, render: ({ costUsd }) => dollars(costUsd), numeric: true, sortable: true },
     { name: "bar", label: t("usage.share"), value: () => null, render: ({ costUsd }) => bar(costUsd, highest) },
   ];
@@ -80,8 +79,8 @@ function models(usage) {
   const columns = [
     { name: "month", label: t("usage.month"), value: ({ month }) => month, render: ({ month }) => monthName(month), sortable: true },
     { name: "model", label: t("usage.model"), value: ({ model }) => model ?? "", render: ({ model, provider }) => [model ?? t("usage.noModel"), h("div", { class: "quiet" }, t(`usage.providers.${provider}`))], sortable: true },
-    { name: "sessions", label: t("usage.sessions"), value: ({ sessions }) => sessions, render: ({ sessions }) => number(sessions), numeric: true, sortable: true },
-    { name: "calls", label: t("usage.callsColumn"), value: ({ calls }) => calls, render: ({ calls }) => number(calls), numeric: true, sortable: true },
+    { name: "sessions", label: t("usage.sessions"), value: ({ sessions }) => sessions, render: ({ sessions }) => numberOrDash(sessions), numeric: true, sortable: true },
+    { name: "calls", label: t("usage.callsColumn"), value: ({ calls }) => calls, render: ({ calls }) => numberOrDash(calls), numeric: true, sortable: true },
     ...["inputTokens", "outputTokens", "cacheReadTokens", "cacheWriteTokens"].map((name) => ({
       name,
       label: t(`usage.${name}`),

@@ -3,7 +3,7 @@
 import { diffView } from "./diff.js";
 import { h } from "./dom.js";
 import { cohortNotes, directionText, isUnreliable, METRICS, observationsText, rankText } from "./metrics.js";
-import { formatDollars, formatNumber, formatShare } from "./numbers.js";
+import { formatDollars, formatShare, numberOrDash } from "./numbers.js";
 import { stripPlot } from "./plots.js";
 import { isAttributed } from "./report_changes.js";
 import { t } from "./texts.js";
@@ -13,7 +13,6 @@ import { untrusted } from "./untrusted.js";
 const MAX_LINES = 400;
 const MAX_FILE_LINES = 200;
 const PLOT_WIDTH = 260; // three in a row, on paper too
-const number = (value) => (value === null ? "–" : formatNumber(value));
 const money = (value) => (value === null ? t("print.noPrice") : formatDollars(value));
 
 /**
@@ -43,7 +42,7 @@ export function cohortSection({ session, cohort, results }) {
         summary && isUnreliable(name, summary) && h("div", { class: "quiet" }, t("metrics.few")),
       ],
       format(summary?.value ?? session.metrics[name]),
-      summary ? number(summary.n) : "–",
+      summary ? numberOrDash(summary.n) : "–",
       format(summary?.lowerQuartile),
       format(summary?.median),
       format(summary?.upperQuartile),
@@ -77,16 +76,16 @@ export function workSection({ phases, activeMs, idleMs, sittings, models, totalC
     [t(`report.phases.${name}`), h("span", { class: "quiet" }, ` ${t(`report.phaseWhat.${name}`)}`)],
     formatDuration(timeMs / 1000),
     share === null ? "–" : formatShare(share),
-    number(events),
+    numberOrDash(events),
   ]);
   const columns = (...names) => names.map((name) => t(`print.columns.${name}`));
-  const modelRows = models.map(({ model, tokens, costUsd }) => [untrusted(model), number(tokens.input), number(tokens.output), number(tokens.cacheRead), number(tokens.cacheWrite), money(costUsd)]);
+  const modelRows = models.map(({ model, tokens, costUsd }) => [untrusted(model), numberOrDash(tokens.input), numberOrDash(tokens.output), numberOrDash(tokens.cacheRead), numberOrDash(tokens.cacheWrite), money(costUsd)]);
   const proxyRows = proxyUsage.map((use) => [
     use.model ? untrusted(use.model) : t("print.noModel"),
-    number(use.inputTokens),
-    number(use.outputTokens),
-    number(use.cacheReadTokens),
-    number(use.cacheWriteTokens),
+    numberOrDash(use.inputTokens),
+    numberOrDash(use.outputTokens),
+    numberOrDash(use.cacheReadTokens),
+    numberOrDash(use.cacheWriteTokens),
     money(use.costUsd),
   ]);
   const tokenColumns = columns("model", "input", "output", "cacheRead", "cacheWrite", "cost");
@@ -126,5 +125,5 @@ export function diffSection({ handIn, files, total }) {
 
 function diffText(handIn, n) {
   if (!isAttributed(handIn)) return `${t("report.diff.files", { n })}. ${t("report.diff.unverified")}`;
-  return t("print.diffText", { n, counted: number(handIn.countedLines), manual: number(handIn.manualLines) });
+  return t("print.diffText", { n, counted: numberOrDash(handIn.countedLines), manual: numberOrDash(handIn.manualLines) });
 }

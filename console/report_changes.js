@@ -3,7 +3,7 @@
 import * as api from "./api.js";
 import { diffView, splitDiff } from "./diff.js";
 import { h } from "./dom.js";
-import { formatNumber, formatShare } from "./numbers.js";
+import { formatShare } from "./numbers.js";
 import { empty } from "./states.js";
 import { t } from "./texts.js";
 import { untrusted } from "./untrusted.js";
@@ -65,15 +65,12 @@ function summary(handIn, files) {
   const { countedLines, manualLines } = handIn;
   const facts = [
     t("report.diff.files", { n: files.length }),
-    t("report.diff.lines", {
-      added: sum("linesAdded").toLocaleString("en"),
-      removed: sum("linesRemoved").toLocaleString("en"),
-    }),
+    t("report.diff.lines", { added: sum("linesAdded"), removed: sum("linesRemoved") }),
     isAttributed(handIn) &&
       countedLines > 0 &&
       t("report.diff.byHand", {
-        n: formatNumber(manualLines),
-        all: formatNumber(countedLines),
+        n: manualLines,
+        all: countedLines,
         share: formatShare(manualLines, countedLines),
       }),
   ];

@@ -5,8 +5,8 @@ import { fill, h } from "./dom.js";
 import { eventLink } from "./events.js";
 import { factText, isChanged } from "./facts.js";
 import { candidateName, isHidden } from "./names.js";
-import { formatDollars } from "./numbers.js";
-import { totalText } from "./scores.js";
+import { formatDollars, formatNumber } from "./numbers.js";
+import { scoreText } from "./scores.js";
 import { t } from "./texts.js";
 import { formatClock, formatDuration, formatMoment, zoneName } from "./time.js";
 import { shownName, untrusted } from "./untrusted.js";
@@ -112,7 +112,7 @@ function numbers(session, score) {
     [t("report.started"), formatMoment(session.redeemedAt), zoneName(session.redeemedAt)],
     [t(session.completedAt ? "report.completed" : "report.closed"), end ? formatMoment(end) : t("report.notYet"), null],
     [t("report.duration"), ...duration(session)],
-    [t("report.eventCount"), session.eventCount.toLocaleString("en"), others.join(", ")],
+    [t("report.eventCount"), formatNumber(session.eventCount), others.join(", ")],
     [t("report.tests"), ...testsOf(session)],
     [t("report.teamScore"), score, null],
     [t("report.decision"), t(`scoring.decisions.${session.decision}`), session.decidedBy?.name],
@@ -141,17 +141,6 @@ function loadScore({ path, signal }) {
     .then((sheet) => fill(element, scoreText(sheet)))
     .catch(() => fill(element, t("report.unknown")));
   return element;
-}
-
-/** A session's total score in words, also if there is none. */
-export function scoreText(sheet) {
-  const { rubric, othersHidden, total, rubricVersion, currentRubricVersion, reviewerCount } = sheet;
-  if (!rubric) return t("report.noRubric");
-  if (!reviewerCount) return t("scoring.unscored");
-  if (othersHidden) return t("report.scoreHidden");
-  const text = total === null ? t("report.notScored") : totalText(sheet);
-  if (rubricVersion === currentRubricVersion) return text;
-  return t("scores.ofVersion", { total: text, version: rubricVersion, current: currentRubricVersion });
 }
 
 function duration({ status, metrics }) {

@@ -2,7 +2,7 @@
 
 import { h } from "./dom.js";
 import { eventLink } from "./events.js";
-import { formatDollars, formatNumber, formatShare } from "./numbers.js";
+import { formatDollars, formatShare, numberOrDash } from "./numbers.js";
 import { empty } from "./states.js";
 import { t } from "./texts.js";
 import { formatClock, formatDuration } from "./time.js";
@@ -10,7 +10,6 @@ import { untrusted } from "./untrusted.js";
 
 const MAX_TOOLS = 20;
 const MAX_EPISODES = 200;
-const number = (value) => (value === null ? "–" : formatNumber(value));
 const money = (value) => (value === null ? t("report.usage.noPrice") : formatDollars(value));
 
 export const load = (report) => report.analytics();
@@ -65,8 +64,8 @@ function phases({ phases: all, activeMs, idleMs, sittings }) {
     ],
     formatDuration(timeMs / 1000),
     share === null ? "–" : formatShare(share),
-    number(events),
-    number(pauses),
+    numberOrDash(events),
+    numberOrDash(pauses),
   ]);
   const names = ["phase", "time", "share", "events", "pauses"].map((name) => t(`report.usage.columns.${name}`));
   const total = t("report.usage.active", {
@@ -91,11 +90,11 @@ function models({ models: reported, proxyUsage, totalCostUsd }) {
   const numeric = [1, 2, 3, 4, 5, 6];
   const rows = reported.map(({ model, responses, tokens, costUsd }) => [
     untrusted(model),
-    number(responses),
-    number(tokens.input),
-    number(tokens.output),
-    number(tokens.cacheRead),
-    number(tokens.cacheWrite),
+    numberOrDash(responses),
+    numberOrDash(tokens.input),
+    numberOrDash(tokens.output),
+    numberOrDash(tokens.cacheRead),
+    numberOrDash(tokens.cacheWrite),
     money(costUsd),
   ]);
   if (rows.length)
@@ -103,11 +102,11 @@ function models({ models: reported, proxyUsage, totalCostUsd }) {
   const proxied = proxyUsage.map(
     ({ model, calls, inputTokens, outputTokens, cacheReadTokens, cacheWriteTokens, costUsd }) => [
       untrusted(model ?? t("report.unknown")),
-      number(calls),
-      number(inputTokens),
-      number(outputTokens),
-      number(cacheReadTokens),
-      number(cacheWriteTokens),
+      numberOrDash(calls),
+      numberOrDash(inputTokens),
+      numberOrDash(outputTokens),
+      numberOrDash(cacheReadTokens),
+      numberOrDash(cacheWriteTokens),
       money(costUsd),
     ],
   );
@@ -127,8 +126,8 @@ function tools({ tools: all }) {
   if (!all.length) return h("p", { class: "quiet" }, t("report.usage.noTools"));
   const names = [t("report.usage.columns.tool"), t("report.usage.columns.calls")];
   const rest = all.slice(MAX_TOOLS).reduce((sum, { calls }) => sum + calls, 0);
-  const rows = all.slice(0, MAX_TOOLS).map(({ name, calls }) => [untrusted(name), number(calls)]);
-  if (rest) rows.push([t("report.usage.otherTools"), number(rest)]);
+  const rows = all.slice(0, MAX_TOOLS).map(({ name, calls }) => [untrusted(name), numberOrDash(calls)]);
+  if (rest) rows.push([t("report.usage.otherTools"), numberOrDash(rest)]);
   return table(t("report.usage.tools"), names, rows, [1]);
 }
 
@@ -144,7 +143,7 @@ function episodes({ errorEpisodes }, sessionId) {
   const rows = errorEpisodes.slice(0, MAX_EPISODES).map(({ ending, failureCount, firstFailure, endedBy, durationMs, changes, prompts }) => [
     [link(firstFailure), firstFailure.output && h("div", { class: "quiet" }, untrusted(firstFailure.output))],
     [t(`report.endings.${ending}`), endedBy && [h("br"), link(endedBy)]],
-    number(failureCount),
+    numberOrDash(failureCount),
     [t("report.usage.changes", { n: changes }), ", ", t("report.usage.prompts", { n: prompts })],
     durationMs === null ? "–" : formatDuration(durationMs / 1000),
   ]);

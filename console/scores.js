@@ -6,6 +6,17 @@ import { t } from "./texts.js";
 /** `6.5 of 8`, of a session's scores or a result's. */
 export const totalText = ({ total, highestTotal }) => t("scores.total", { total: formatNumber(total), highest: formatNumber(highestTotal) });
 
+/** A session's total score in words, also if there is none. */
+export function scoreText(sheet) {
+  const { rubric, othersHidden, total, rubricVersion, currentRubricVersion, reviewerCount } = sheet;
+  if (!rubric) return t("report.noRubric");
+  if (!reviewerCount) return t("scoring.unscored");
+  if (othersHidden) return t("report.scoreHidden");
+  const text = total === null ? t("report.notScored") : totalText(sheet);
+  if (rubricVersion === currentRubricVersion) return text;
+  return t("scores.ofVersion", { total: text, version: rubricVersion, current: currentRubricVersion });
+}
+
 /** As the results have it: the largest difference of two reviewers on one criterion, or null. */
 export function spreadOf({ criteria }) {
   const spreads = criteria.filter(({ scores }) => scores.length > 1).map(({ spread }) => spread);

@@ -142,7 +142,7 @@ function rubricChanged(lost) {
 }
 
 function overview({ sheet, me, mayWrite, lost }) {
-  const id = me.person?.id ?? me.id;
+  const id = api.callerId(me);
   const mine = sheet.criteria.filter(({ scores }) => scores.some(({ reviewer }) => reviewer.id === id)).length;
   return [
     lost && rubricChanged(lost),

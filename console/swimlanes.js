@@ -2,6 +2,7 @@
 
 import { kindName, laneOf } from "./events.js";
 import { fill, h, newId, svg } from "./dom.js";
+import { formatNumber } from "./numbers.js";
 import { t } from "./texts.js";
 import { clockBetween, formatDuration } from "./time.js";
 import { compress } from "./time_axis.js";
@@ -155,7 +156,7 @@ class Chart {
           "div",
           {},
           t(`report.lanes.${name}`),
-          h("span", { class: "quiet" }, ` ${this.lanes.get(name).filter(({ counts }) => counts).length.toLocaleString("en")}`),
+          h("span", { class: "quiet" }, ` ${formatNumber(this.lanes.get(name).filter(({ counts }) => counts).length)}`),
         ),
       ),
     );

@@ -2,6 +2,7 @@
 
 import { fill, h, newId } from "./dom.js";
 import { kindName, loadEvents, whyNotCounted } from "./events.js";
+import { formatNumber } from "./numbers.js";
 import { empty, loaded } from "./states.js";
 import { t } from "./texts.js";
 import { clockBetween } from "./time.js";
@@ -35,7 +36,7 @@ export function eventList({ events, onPick }) {
     {},
     h("option", { value: "" }, t("report.allKinds", { n: events.length })),
     kinds.map(([name, some]) =>
-      h("option", { value: name }, `${kindName(name)} (${some.length.toLocaleString("en")})`),
+      h("option", { value: name }, `${kindName(name)} (${formatNumber(some.length)})`),
     ),
   );
   const search = h("input", { type: "search", autocomplete: "off" });

@@ -1,9 +1,10 @@
-// What waits for the signed-in person, each list with its number, oldest first, and a way to do it.
+// The to-do lists of the signed-in person, each with its number, oldest first, and a way to do each thing.
 
 import * as api from "./api.js";
 import { ask, confirm, field, runAction, toast } from "./dialogs.js";
 import { fill, h } from "./dom.js";
 import { candidateName } from "./names.js";
+import { formatNumber } from "./numbers.js";
 import { empty, loaded } from "./states.js";
 import { t } from "./texts.js";
 import { formatMoment, formatRelative } from "./time.js";
@@ -95,7 +96,7 @@ function panel(list, { count, entries }, reload) {
   return h(
     "section",
     { class: "panel todo", "data-list": list.name },
-    h("h2", { tabindex: "-1" }, t(`todo.${list.name}.title`), " ", h("span", { class: "count" }, count.toLocaleString("en"))),
+    h("h2", { tabindex: "-1" }, t(`todo.${list.name}.title`), " ", h("span", { class: "count" }, formatNumber(count))),
     h("p", { class: "quiet" }, t(`todo.${list.name}.text`)),
     h("ul", {}, entries.map((entry) => item(list, entry, reload))),
     rest > 0 && entries.length < ALL && h("button", { type: "button", class: "link", onclick: () => reload(list.name) }, t("todo.more", { n: rest })),

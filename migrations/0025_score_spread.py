@@ -1,4 +1,4 @@
-"""How far the reviewers of a session are apart, and the highest total of the rubric that they scored by."""
+"""The spread of a session's scores, and the highest total of their version of the rubric."""
 
 import json
 from fractions import Fraction

@@ -92,6 +92,13 @@ def _unscored(reviewer: ApiToken) -> Query:
     return query.where(~peewee.fn.EXISTS(scores.scoring_of(reviewer, S.id)))
 
 
+def without_total(reviewer: ApiToken) -> Query:
+    """Closed sessions in which nobody has scored some criterion of the rubric."""
+    has_no_total = S.closed_at.is_null(False) & S.score_total.is_null()
+    query = _undecided(reviewer).where(has_no_total, A.rubric.is_null(False))
+    return query.where(S.organization == reviewer.organization_id)
+
+
 def disagreements(reviewer: ApiToken) -> Query:
     """Sessions whose reviewers disagree; for a person, of those that they scored."""
     is_visible = scores.shows_disagreement(reviewer, S)

@@ -210,7 +210,7 @@ class Overview(Numbers):
 
 
 class Waiting(Schema):
-    """What is waiting for reviewers. Candidates about whom somebody decided, and erased ones, do not count."""
+    """What is waiting for reviewers, without erased candidates and those with a decision."""
 
     to_score = Integer("Closed sessions in which no one has scored some criterion of the rubric.", example=3)
     disagreements = Integer(

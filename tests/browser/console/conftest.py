@@ -104,6 +104,14 @@ def assessment(team) -> dict[str, Any]:
     return team.post("/v1/assessments", ASSESSMENT | {"timeLimitMinutes": 90})["assessment"]
 
 
+def add_rubric(team: Client, assessment: dict[str, Any], criteria: list[dict[str, Any]]) -> dict[str, Any]:
+    """Give an assessment a new rubric."""
+    rubric = team.post("/v1/rubrics", {"name": "Engineers", "criteria": criteria})["rubric"]
+    path = f"/v1/assessments/{assessment['id']}"
+    assert team.request("PATCH", path, {"rubricId": rubric["id"]}).status == 200
+    return rubric
+
+
 @pytest.fixture
 def open_console(browser, site) -> Iterator[Callable[..., ConsoleVisit]]:
     """`open_console(client, "/todo")`: a window of the console that sends the client's token with each request.

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.browser.conftest import PHONE
+from tests.browser.console.conftest import add_rubric
 from tests.live.cast import Candidate, event, invite, make_candidate, make_keys
 from tests.live.client import Client
 
@@ -137,10 +138,7 @@ def test_the_board_fits_a_phone(open_console, team, assessment, cohort):
 
 
 def test_equal_scores_differ_by_how_far_the_reviewers_are_apart(open_console, site, team, assessment):
-    criteria = [{"key": "quality", "title": "Quality", "levels": LEVELS}]
-    rubric = team.post("/v1/rubrics", {"name": "Engineers", "criteria": criteria})["rubric"]
-    path = f"/v1/assessments/{assessment['id']}"
-    assert team.request("PATCH", path, {"rubricId": rubric["id"]}).status == 200
+    add_rubric(team, assessment, [{"key": "quality", "title": "Quality", "levels": LEVELS}])
     token = team.post("/v1/org/tokens", {"name": "Second", "scopes": ["write"]})["secret"]
     second = Client(site.port, Authorization=f"Bearer {token}")
     names = {"Ann Agreed": (3, 3), "Dan Disputed": (2, 4), "Sue Single": (3, None)}

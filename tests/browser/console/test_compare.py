@@ -3,6 +3,7 @@
 import pytest
 
 from tests.browser.conftest import PHONE
+from tests.browser.console.conftest import add_rubric
 from tests.live.cast import ASSESSMENT, event, make_candidate
 
 LEVELS = [{"value": value, "label": label} for value, label in ((1, "Weak"), (2, "Fair"), (3, "Solid"))]
@@ -18,10 +19,7 @@ def finished_session(site, team, assessment):
 
 @pytest.fixture
 def rubric(team, assessment):
-    criteria = [{"key": "quality", "title": "Quality", "levels": LEVELS}]
-    rubric = team.post("/v1/rubrics", {"name": "Engineers", "criteria": criteria})["rubric"]
-    path = f"/v1/assessments/{assessment['id']}"
-    assert team.request("PATCH", path, {"rubricId": rubric["id"]}).status == 200
+    add_rubric(team, assessment, [{"key": "quality", "title": "Quality", "levels": LEVELS}])
 
 
 def rows(visit):

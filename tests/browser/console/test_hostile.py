@@ -1,4 +1,4 @@
-"""What a candidate can send to mislead a reviewer, to keep them from reading the record, or to lead them away."""
+"""Records that mislead reviewers, stop the page, or link to other sites."""
 
 from urllib.parse import quote
 

@@ -7,6 +7,7 @@ from fractions import Fraction
 import numpy
 import pytest
 
+from tests.browser.console.conftest import add_rubric
 from tests.browser.console.test_board import open_board
 from tests.live.cast import Candidate, event, invite, make_candidate
 from tests.live.client import Client
@@ -80,10 +81,7 @@ def services(site, team):
 
 @pytest.fixture
 def rubric(team, assessment):
-    rubric = team.post("/v1/rubrics", {"name": "Engineers", "criteria": CRITERIA})["rubric"]
-    path = f"/v1/assessments/{assessment['id']}"
-    assert team.request("PATCH", path, {"rubricId": rubric["id"]}).status == 200
-    return rubric
+    return add_rubric(team, assessment, CRITERIA)
 
 
 def test_a_plot_has_dots_box_and_median_where_its_axis_says(open_console, team, assessment, cohort):

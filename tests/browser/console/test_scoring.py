@@ -3,6 +3,7 @@
 import pytest
 
 from tests.browser.conftest import PHONE
+from tests.browser.console.conftest import add_rubric
 from tests.live.cast import event, make_candidate
 
 LEVELS = [{"value": value, "label": label} for value, label in ((1, "Weak"), (2, "Fair"), (3, "Solid"))]
@@ -13,10 +14,7 @@ CRITERIA = [{"key": key, "title": key.title(), "levels": LEVELS} for key in ("qu
 
 @pytest.fixture
 def rubric(team, assessment):
-    rubric = team.post("/v1/rubrics", {"name": "Engineers", "criteria": CRITERIA})["rubric"]
-    path = f"/v1/assessments/{assessment['id']}"
-    assert team.request("PATCH", path, {"rubricId": rubric["id"]}).status == 200
-    return rubric
+    return add_rubric(team, assessment, CRITERIA)
 
 
 @pytest.fixture

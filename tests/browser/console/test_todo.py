@@ -1,4 +1,4 @@
-"""What is left for a person to do: each thing is listed with a way to do it, and disappears once it is done."""
+"""The to-do list: each entry has an action, and disappears once it is done."""
 
 import pytest
 
