@@ -57,7 +57,10 @@ def post_fork(server: Any, worker: Any) -> None:
 
 def post_worker_init(worker: Any) -> None:
     """Warn once if all requests seem to come from a proxy that TRUSTED_PROXIES does not count."""
-    if worker.age == 1:
+    from flask import Flask
+
+    # The benchmarks also start a bare application with this configuration.
+    if worker.age == 1 and isinstance(worker.wsgi, Flask):
         from access.addresses import warn_at_start
 
         warn_at_start()

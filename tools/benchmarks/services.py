@@ -35,16 +35,17 @@ def running(url: str, application: str = APPLICATION) -> Iterator[Service]:
 
 @contextmanager
 def prepared(url: str, application: str = APPLICATION, has_worker: bool = False) -> Iterator[Service]:
-    """A service ready to start on a free port. Its log goes to a file, and is printed if a process exits."""
+    """A service ready to start on a free port. Its log goes to a file; its end is printed after an error."""
     settings = os.environ | SETTINGS | {"DATABASE_URL": url}
     with tempfile.TemporaryFile("w+", prefix="proofstone-log-") as log:
         service = Service(HOST, free_port(), settings, application, has_worker, log)
         try:
             yield service
+        except BaseException:
+            log.seek(0)
+            print(log.read()[-5_000:])
+            raise
         finally:
-            if any(child.poll() is not None for child in service.children.values()):
-                log.seek(0)
-                print(log.read()[-5_000:])
             service.stop()
 
 
