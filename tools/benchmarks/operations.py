@@ -79,9 +79,11 @@ def _statistics(targets: Targets, rng: random.Random) -> Request:
 
 
 def _keys(targets: Targets, rng: random.Random) -> Request:
+    # Other candidates each time: few messages go to the same address (models/deliveries/limit.py).
+    group = rng.getrandbits(64)
     body: dict[str, Any] = {
         "count": 50,
-        "candidateEmails": [f"candidate{number}@example.com" for number in range(50)],
+        "candidateEmails": [f"candidate{number}@{group}.example" for number in range(50)],
         "candidateNames": [f"Candidate {number}" for number in range(50)],
     }
     path = f"/v1/assessments/{targets.growing_assessment}/keys"
