@@ -57,10 +57,8 @@ def post_fork(server: Any, worker: Any) -> None:
 
 def post_worker_init(worker: Any) -> None:
     """Warn once if all requests seem to come from a proxy that TRUSTED_PROXIES does not count."""
-    from flask import Flask
-
-    # The benchmarks also start a bare application with this configuration.
-    if worker.age == 1 and isinstance(worker.wsgi, Flask):
+    # The benchmarks also start a bare application with this configuration; it imports none of Flask.
+    if worker.age == 1 and getattr(worker.wsgi, "import_name", "") == "proofstone":
         from access.addresses import warn_at_start
 
         warn_at_start()

@@ -9,6 +9,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
@@ -22,6 +23,20 @@ def postgres_url(postgres_server, tmp_path):
     name = f"{tmp_path.name}_{os.getpid()}"
     yield postgres_server.create_database(name)
     postgres_server.drop_database(name)
+
+
+@pytest.mark.slow
+def test_one_web_process_warns_of_a_proxy_that_was_not_configured(tmp_path):
+    service = Service(tmp_path)
+    service.flask("db", "upgrade")
+    hour = service.stored_time(seconds_ago=60)
+    columns = "(id, created_at, hour, wrong_credentials, sole_address)"
+    values = (uuid4().hex, hour, hour, 0, "10.0.0.1")
+    service.execute(f"INSERT INTO access_hours {columns} VALUES (%s, %s, %s, %s, %s)", *values)
+    warning = "All requests come from the private address 10.0.0.1."
+    with service.start(processes=2):
+        wait_until(lambda: warning in service.log(), "No process warns.")
+    assert service.log().count(warning) == 1
 
 
 @pytest.mark.slow
