@@ -210,7 +210,7 @@ class Overview(Numbers):
 
 
 class Waiting(Schema):
-    """What is waiting for reviewers, without erased candidates and those with a decision."""
+    """What is waiting for reviewers. Candidates who are erased or have a decision do not count."""
 
     to_score = Integer("Closed sessions in which no one has scored some criterion of the rubric.", example=3)
     disagreements = Integer(
