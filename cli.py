@@ -17,10 +17,12 @@ from flask.cli import AppGroup, with_appcontext
 import migrations
 from delivery.worker import Worker
 from errors import Refusal, first_line
-from models import ApiToken, Assessment, Organization, Person, Session, audit, clock, privacy
+from models import ApiToken, Assessment, Organization, Person, Session, clock, privacy
 from models.cohorts import first_difference, rebuild
+from models.ledger import audit
 from ops import admin, backup, cohort_table, doctor, seal_check, session_import
-from rules import anchors, plans, roles
+from rules import plans, roles
+from rules.integrity import anchors
 from rules.session_quota import Quota
 from rules.timestamps import format_timestamp
 from schemas.fields import Email, Line

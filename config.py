@@ -12,11 +12,11 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from rules.client_versions import parse_version
-from rules.mail_addresses import parse_sender
-from rules.seal_keys import Keys, parse_keys
+from rules.delivery.email_addresses import parse_sender
+from rules.delivery.smtp_url import parse_smtp_url
+from rules.delivery.webhook_addresses import Network, parse_networks
+from rules.integrity.seal_keys import Keys, parse_keys
 from rules.session_quota import DEFAULT_QUOTA
-from rules.smtp_url import parse_smtp_url
-from rules.webhook_addresses import Network, parse_networks
 
 _ORIGIN = re.compile(r"https?://[a-z0-9.\[\]:-]+(?<!:80)(?<!:443)")
 

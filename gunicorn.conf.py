@@ -8,7 +8,7 @@ import tempfile
 from typing import Any
 
 from config import load_or_exit
-from rules.seal_keys import NO_SEAL_KEYS
+from rules.integrity.seal_keys import NO_SEAL_KEYS
 
 # An invalid setting stops the master once; otherwise it would restart failing workers forever.
 settings = load_or_exit()

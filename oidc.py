@@ -23,7 +23,7 @@ from models.database import release_connection
 from models.service_secrets import ServiceSecret
 from models.sign_ins import people_at
 from rules import sign_ins
-from rules.mail_addresses import is_exact, mailbox
+from rules.delivery.email_addresses import is_exact, mailbox
 
 COOKIE = "__Host-proofstone-oidc"
 FLOW_SECONDS = 600

@@ -1,4 +1,4 @@
-"""Audit entries of requests: action, author, subject, origin and request id (models/audit.py)."""
+"""Audit entries of requests: action, author, subject, origin and request id (models/ledger/audit.py)."""
 
 import uuid
 from collections.abc import Callable
@@ -9,7 +9,7 @@ from flask import g, request
 
 from access import caller
 from models import ApiToken, CandidateKey, db
-from models.audit import Actor, AuditEntry
+from models.ledger.audit import Actor, AuditEntry
 from schemas.base import camel
 from web.access_log import current_id
 from web.unknown_names import known_members

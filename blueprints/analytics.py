@@ -4,10 +4,11 @@ from typing import Any
 
 from access import audit, auth, caller, concurrency
 from blueprints import Blueprint, find
-from models import ApiToken, ModelUsage, Session, blind, cohorts, overview, progress, sessions, timeline
-from rules.analyzed_events import AnalyzedEvent
-from rules.cohorts import METRICS
-from rules.error_episodes import ErrorEpisode
+from models import ApiToken, ModelUsage, Session, blind, cohorts, overview, progress, sessions
+from models.sessions import timeline
+from rules.metrics.analyzed_events import AnalyzedEvent
+from rules.metrics.error_episodes import ErrorEpisode
+from rules.statistics.cohorts import METRICS
 from schemas.analytics import Analytics, Overview, OverviewQuery, Progress, TopCandidates, TopQuery
 from schemas.cohort_stats import CohortStatistics
 

@@ -5,7 +5,7 @@ import orjson
 from access import auth, caller
 from blueprints import Blueprint, file_response, filters_of, page
 from models import ApiToken, batches
-from models.audit import AuditEntry
+from models.ledger.audit import AuditEntry
 from schemas.audit import AuditEntry as EntrySchema
 from schemas.audit import AuditFilter, AuditLog, AuditQuery
 from schemas.base import response_example

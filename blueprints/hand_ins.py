@@ -19,7 +19,7 @@ from blueprints import (
     store,
 )
 from models import ApiToken, CandidateKey, HandIn, HandInFile, Session, db
-from models.hand_ins import GIT, ZIP
+from models.sessions.hand_ins import GIT, ZIP
 from schemas.hand_ins import FinalDiff, Received
 from schemas.queries import PageQuery
 from storage import MAX_BUNDLE_BYTES, HashedStream, checked_length, new_object_key

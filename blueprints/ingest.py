@@ -7,7 +7,7 @@ from access import auth, caller, concurrency, rate_limits, refuses
 from blueprints import Blueprint, session_quota
 from errors import BatchTooLarge, NotFound, NotRedeemed, Refusal, SessionClosed, SessionFull
 from models import Arrival, CandidateKey, Session, sessions
-from rules.envelopes import label
+from rules.events.envelopes import label
 from schemas.candidate_session import Envelope, EnvelopeBatch, Ingested, IngestedBatch
 from schemas.fields import parse_id
 from web.access_log import record_caller, record_late_events

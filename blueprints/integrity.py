@@ -18,8 +18,9 @@ from blueprints import (
     store,
 )
 from errors import BundleChanged, NotFound, StoreUnavailable
-from models import ApiToken, CandidateKey, FinalSeal, Session, SigningKey, Submission, signed_log
-from models.integrity import facts
+from models import ApiToken, CandidateKey, FinalSeal, Session, SigningKey, Submission
+from models.ledger.integrity import facts
+from models.sessions import signed_log
 from schemas.integrity import BundleListing, Integrity, SignedEvent, SignedLog, Submissions
 from storage import CONTENT_TYPE, bundle_listing
 

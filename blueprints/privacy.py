@@ -7,7 +7,8 @@ import orjson
 
 from access import audit, auth, caller, concurrency
 from blueprints import Blueprint, file_response, find
-from models import ApiToken, CandidateKey, Session, privacy, timeline
+from models import ApiToken, CandidateKey, Session, privacy
+from models.sessions import timeline
 from rules.timestamps import format_timestamp
 from schemas.base import camel
 from schemas.privacy import CandidateData, ErasureRequest, OneReceipt

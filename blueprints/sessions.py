@@ -7,8 +7,8 @@ from access.idempotency import idempotent
 from blueprints import Blueprint, find
 from errors import Erased
 from models import ApiToken, CandidateKey, Event, HandIn, Session, blind, privacy, sessions
-from models.capture import capture
 from models.sessions import Counting
+from models.sessions.coverage import capture
 from schemas.sessions import ReviewedSession, TestResult
 from schemas.sessions import Session as CandidateSession
 

@@ -9,7 +9,7 @@ from blueprints.org import caller_response
 from errors import ForeignOrigin, SignInExpired, Unauthenticated, invalid
 from models import ApiToken, SignIn, SignInGrant
 from rules import sign_ins
-from rules.mail_addresses import mailbox
+from rules.delivery.email_addresses import mailbox
 from schemas import sign_in as schemas
 
 blp = Blueprint(

@@ -10,12 +10,13 @@ from access import audit, auth, caller, concurrency, etags
 from blueprints import Blueprint, file_response, filters_of, find, or_not_found, page
 from blueprints.sessions import shown
 from errors import invalid
-from models import ApiToken, CandidateKey, Session, blind, overview, sessions, timeline
-from rules import artifacts
-from rules.activity import describe_activity
-from rules.decisions import KINDS as DECISION_KINDS
-from rules.decisions import read_decision
-from rules.summaries import format_summary
+from models import ApiToken, CandidateKey, Session, blind, overview, sessions
+from models.sessions import timeline
+from rules.events import artifacts
+from rules.events.activity import describe_activity
+from rules.events.design_decisions import KINDS as DECISION_KINDS
+from rules.events.design_decisions import read_decision
+from rules.events.summaries import format_summary
 from rules.timestamps import format_timestamp, timestamp_from_ns
 from schemas import timeline as schemas
 from schemas.sessions import ReviewedSession

@@ -8,7 +8,7 @@ import errors
 from access import auth, caller, concurrency, refuses
 from blueprints import Blueprint, setting
 from models import CandidateKey, HandIn, Session, clock
-from models.capture import capture
+from models.sessions.coverage import capture
 from rules import workspace_files
 from rules.session_close import COUNTED_AFTER_CLOSE, GRACE
 from rules.workspace_files import OTHER, PROVIDER_OF, Workspace

@@ -1,25 +1,25 @@
 // The console's frame: who is signed in, the navigation, and the page for an address.
 
-import { HOME } from "./address.js";
-import * as api from "./api.js";
-import { toast, toastError } from "./dialogs.js";
-import { fill, h } from "./dom.js";
-import { explain, failure } from "./states.js";
-import { t } from "./texts.js";
+import { HOME } from "./shared/address.js";
+import * as api from "./shared/api.js";
+import { toast, toastError } from "./shared/dialogs.js";
+import { fill, h } from "./shared/dom.js";
+import { explain, failure } from "./shared/states.js";
+import { t } from "./shared/texts.js";
 
 // A page is a module with `show(main, params, context)`; see docs/console.md.
 const PAGES = [
-  ["/assessments", "assessments"],
-  ["/assessments/new", "assessment_form"],
-  ["/assessments/:assessmentId", "board"],
-  ["/assessments/:assessmentId/edit", "assessment_form"],
-  ["/sessions/:sessionId", "report"],
-  ["/sessions/:sessionId/score", "scoring"],
-  ["/sessions/:sessionId/print", "print"],
-  ["/compare/:firstId/:secondId", "compare"],
+  ["/assessments", "assessment/list"],
+  ["/assessments/new", "assessment/form"],
+  ["/assessments/:assessmentId", "assessment/board"],
+  ["/assessments/:assessmentId/edit", "assessment/form"],
+  ["/sessions/:sessionId", "session/report"],
+  ["/sessions/:sessionId/score", "scoring/scoring"],
+  ["/sessions/:sessionId/print", "print/print"],
+  ["/compare/:firstId/:secondId", "session/compare"],
   ["/todo", "todo"],
-  ["/organization", "organization"],
-  ["/organization/:part", "organization"],
+  ["/organization", "organization/organization"],
+  ["/organization/:part", "organization/organization"],
 ];
 // A link, its text, and the pages that belong to it.
 const NAVIGATION = [

@@ -9,9 +9,9 @@ from blueprints import setting
 from blueprints.docs import set_headers, static_file
 
 FILES = Path(__file__).parent
-SERVED = {file.name for file in FILES.iterdir() if file.suffix in (".css", ".js")}
+SERVED = {file.relative_to(FILES).as_posix() for file in FILES.rglob("*") if file.suffix in (".css", ".js")}
 # The imports of app.js: the browser requests them together with it, not after it.
-PRELOADED = ("address.js", "api.js", "dialogs.js", "dom.js", "states.js", "texts.js")
+PRELOADED = tuple(f"shared/{name}.js" for name in ("address", "api", "dialogs", "dom", "states", "texts"))
 
 blp = Blueprint("console", __name__, template_folder=str(FILES))
 blp.after_request(set_headers)
@@ -24,6 +24,6 @@ def page():
     return Response(html, headers={"Cache-Control": "no-store"})
 
 
-@blp.get("/console/<name>")
+@blp.get("/console/<path:name>")
 def file(name):
     return static_file(FILES, name, SERVED)

@@ -1,12 +1,12 @@
 // Sign in: with a mailed link, the company's account, or an API token; and out.
 
-import { HOME } from "./address.js";
-import * as api from "./api.js";
-import { field, onSubmit } from "./dialogs.js";
-import { fill, h, newId } from "./dom.js";
-import { deleteDrafts } from "./drafts.js";
-import { failure, loaded } from "./states.js";
-import { t } from "./texts.js";
+import { HOME } from "./shared/address.js";
+import * as api from "./shared/api.js";
+import { field, onSubmit } from "./shared/dialogs.js";
+import { fill, h, newId } from "./shared/dom.js";
+import { deleteDrafts } from "./shared/drafts.js";
+import { failure, loaded } from "./shared/states.js";
+import { t } from "./shared/texts.js";
 
 const WANTED = "proofstone.wantedPage";
 const WANTED_FOR_MS = 20 * 60 * 1000; // longer than a mailed link works

@@ -1,13 +1,13 @@
 // The to-do lists of the signed-in person, each with its number, oldest first, and a way to do each thing.
 
-import * as api from "./api.js";
-import { ask, confirm, field, runAction, toast } from "./dialogs.js";
-import { fill, h } from "./dom.js";
-import { candidateName } from "./names.js";
-import { formatNumber } from "./numbers.js";
-import { empty, loaded } from "./states.js";
-import { t } from "./texts.js";
-import { formatMoment, formatRelative } from "./time.js";
+import * as api from "./shared/api.js";
+import { ask, confirm, field, runAction, toast } from "./shared/dialogs.js";
+import { fill, h } from "./shared/dom.js";
+import { candidateName } from "./shared/names.js";
+import { formatNumber } from "./shared/numbers.js";
+import { empty, loaded } from "./shared/states.js";
+import { t } from "./shared/texts.js";
+import { formatMoment, formatRelative } from "./shared/time.js";
 
 const FEW = 10;
 const ALL = 200;

@@ -11,7 +11,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
 from delivery import PermanentFailure
-from rules.mail_addresses import header_address, header_text, parse_sender
+from rules.delivery.email_addresses import header_address, header_text, parse_sender
 from rules.plain_text import excerpt, format_date_time, format_minutes, one_line
 
 MAX_BRIEF_CHARACTERS = 2000

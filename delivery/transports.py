@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Literal
 
 from delivery import DeliveryFailure, PermanentFailure, TemporaryFailure
-from rules.smtp_url import SmtpServer, parse_smtp_url
+from rules.delivery.smtp_url import SmtpServer, parse_smtp_url
 from storage.atomic_file import atomic_file
 
 TIMEOUT_SECONDS = 20.0

@@ -16,11 +16,11 @@ from urllib.parse import SplitResult, urlsplit
 from models import WebhookDelivery, clock
 from models.database import release_connection
 from models.webhooks import outcomes
-from rules import webhook_signatures
-from rules.event_types import TEST_EVENT
+from rules.delivery import webhook_signatures
+from rules.delivery.event_types import TEST_EVENT
+from rules.delivery.retries import WebhookResponse
+from rules.delivery.webhook_addresses import Network, is_allowed, is_in_networks
 from rules.plain_text import one_line
-from rules.retries import WebhookResponse
-from rules.webhook_addresses import Network, is_allowed, is_in_networks
 
 CONNECT_SECONDS = 5.0
 READ_SECONDS = 10.0

@@ -13,8 +13,8 @@ from git_bundles import (
 )
 from git_bundles.pack import BLOB, COMMIT, Objects, read_head
 from git_bundles.trees import ChangedFile, Entry, changed_files
-from rules.agent_lines import line_digest, numbers
-from rules.line_diffs import changes, hunks, split_lines
+from rules.events.line_diffs import changes, hunks, split_lines
+from rules.metrics.agent_lines import line_digest, numbers
 
 _PARENT_LINE = re.compile(rb"parent ([0-9a-f]{40})\n")
 

@@ -1,4 +1,4 @@
-"""Create the reservations of running model calls (models/model_usage.py)."""
+"""Create the reservations of running model calls (models/sessions/model_usage.py)."""
 
 from peewee import BigIntegerField, ForeignKeyField, Model, UUIDField
 

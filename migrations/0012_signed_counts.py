@@ -3,10 +3,10 @@
 Rows that were signed before are signed again, if SEAL_KEYS has their key: nobody else can tell them from forged ones.
 """
 
-from models import seal_keys
-from models.audit import AuditChain, AuditEntry
 from models.base import is_postgres
-from rules.audit_chain import content_text
+from models.ledger import seal_keys
+from models.ledger.audit import AuditChain, AuditEntry
+from rules.integrity.audit_chain import content_text
 
 COLUMNS = (
     *("id", "created_at", "organization", "action", "actor_kind", "actor_id", "actor_name", "subject_kind"),

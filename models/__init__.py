@@ -2,33 +2,33 @@
 
 from typing import Any
 
-from models import seal_keys
 from models.accepted_senders import AcceptedSender
 from models.access_hours import AccessHour
 from models.assessments import Assessment
-from models.audit import AuditChain, AuditEntry
 from models.base import case_folded, clock, db, new_id
 from models.candidates import CandidateList, CandidateRow, find_candidate
 from models.database import bind
 from models.deliveries import Delivery
 from models.feed import Feed, FeedEvent, read_feed
-from models.hand_ins import HandIn, HandInFile
 from models.heartbeats import Heartbeat
 from models.idempotency import IdempotentRequest
 from models.issues import Issue
 from models.key_generation import generate_keys
 from models.keys import CandidateKey
-from models.model_usage import ModelReservation, ModelUsage
+from models.ledger import seal_keys
+from models.ledger.audit import AuditChain, AuditEntry
+from models.ledger.seals import Seal
 from models.orgs import ApiToken, Organization, Person
 from models.privacy import DailyTask, Erasure
 from models.rollups import CohortCount, CohortRollup
 from models.rubrics import Rubric, RubricVersion
 from models.scores import CompletedScoring, Score
-from models.seals import Seal
 from models.service_secrets import ServiceSecret, upload_secret
 from models.sessions import Arrival, Consent, Event, FinalSeal, Session, SigningKey
+from models.sessions.hand_ins import HandIn, HandInFile
+from models.sessions.model_usage import ModelReservation, ModelUsage
+from models.sessions.submissions import BundleUpload, ClientReport, Submission
 from models.sign_ins import SignIn, SignInGrant
-from models.submissions import BundleUpload, ClientReport, Submission
 from models.task_failures import TaskFailure
 from models.webhooks import Webhook, WebhookDelivery
 

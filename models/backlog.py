@@ -6,11 +6,11 @@ from typing import Any, NamedTuple
 
 import peewee
 
-from models.audit import AuditEntry
 from models.base import clock
 from models.deliveries import Delivery
 from models.feed import FeedEvent
-from models.seals import Seal, unsealed
+from models.ledger.audit import AuditEntry
+from models.ledger.seals import Seal, unsealed
 from models.sessions import Event
 from models.webhooks import Webhook, WebhookDelivery
 

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from models import sql
-from rules.cohorts import METRICS, Metric, quartile_ranks, quartiles
-from rules.rollups import Range, find_rank, merit
+from rules.statistics.cohorts import METRICS, Metric, quartile_ranks, quartiles
+from rules.statistics.rollups import Range, find_rank, merit
 
 # The searched ranks by range: pairs of the rank in the cohort and the rank in the range.
 Search = dict[Range, list[tuple[int, int]]]

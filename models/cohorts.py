@@ -14,8 +14,10 @@ from models.database import snapshot
 from models.keys import CandidateKey
 from models.rollups import CohortCount, CohortRollup
 from models.sessions import COHORT_COLUMNS, Session
-from rules import rollups
-from rules.cohorts import (
+from rules.metrics.derivation import observations
+from rules.rows import row_id, row_json
+from rules.statistics import rollups
+from rules.statistics.cohorts import (
     METRICS,
     SMALL_COHORT,
     SMALL_NOTE,
@@ -26,9 +28,7 @@ from rules.cohorts import (
     place,
     shown_value,
 )
-from rules.metrics import observations
-from rules.rollups import EXACT, LEVELS
-from rules.rows import row_id, row_json
+from rules.statistics.rollups import EXACT, LEVELS
 
 
 def members(assessment: Assessment) -> Query:

@@ -9,7 +9,7 @@ from typing import Any
 
 from errors import DuplicateExternalId
 from models.keys import CandidateKey
-from rules.duplicates import find_duplicates
+from rules.repeated_values import find_duplicates
 
 
 def require_unused(

@@ -7,13 +7,15 @@ from typing import Any
 from errors import Invalid
 from models.assessments import Assessment
 from models.keys import CandidateKey
-from rules import fairness
+from rules.statistics import fairness
 
 MAX_DETAILS = 100
 
 
 def compare_groups(assessment: Assessment, groups: Mapping[str, str]) -> dict[str, Any]:
-    """Compare the selection rates of groups (rules/fairness.py); `unknown` counts decided candidates without a group.
+    """Compare the selection rates of groups (rules/statistics/fairness.py).
+
+    `unknown` counts decided candidates without a group.
 
     groups -- the group by candidate id or external id. Ids of revoked and erased keys count as well: their decisions
         were made.

@@ -9,17 +9,17 @@ import peewee
 from errors import DuplicateCandidates, NotFound, NoTimeLimit
 from models import external_ids, sql
 from models.assessments import Assessment
-from models.audit import AuditEntry
 from models.base import clock, db, for_update, is_postgres, new_id
 from models.batches import Row
 from models.candidates import CandidateList, CandidateRow
 from models.deliveries import limit, outbox
 from models.feed import FeedEvent
 from models.keys import CandidateKey
+from models.ledger.audit import AuditEntry
 from models.orgs import ApiToken, Organization
 from models.rollups import CohortCount
 from rules import candidate_keys
-from rules.duplicates import find_duplicates
+from rules.repeated_values import find_duplicates
 from rules.rows import row_id
 
 # A key that already exists is generated again. With 30^8 = 6.6e11 keys, ten collisions in a row mean a fault.

@@ -35,8 +35,8 @@ class CandidateKey(Model):
 
     `address` is the case-folded email address. An accommodation is `extra_minutes` or `time_multiplier_thousandths`.
     `invitation_id` is the latest invitation's delivery. `reminded_at` is when the reminder for the present expiry was
-    queued; `bounced` stops further emails to the address. `decision` is one of rules/fairness.py. `is_redeemed` and
-    `sort_name`, the case-folded name, are for the order of results (models/results.py).
+    queued; `bounced` stops further emails to the address. `decision` is one of rules/statistics/fairness.py.
+    `is_redeemed` and `sort_name`, the case-folded name, are for the order of results (models/results.py).
     """
 
     personal_data = PersonalData("keys", "Your invitation, with your name and address if provided.")

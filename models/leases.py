@@ -9,7 +9,7 @@ import peewee
 
 from models import sql
 from models.base import clock, is_postgres
-from rules.retries import RETRY_DELAYS
+from rules.delivery.retries import RETRY_DELAYS
 from rules.rows import row_id
 
 # Longer than the slowest attempt, so that no other worker claims a message that is being sent.

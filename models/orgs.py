@@ -32,7 +32,7 @@ class Organization(Model):
     @classmethod
     def open(cls, name: str, plan: str = "self_hosted") -> tuple["Organization", str]:
         """Create an organization and its first API token; on the plan `trial` it has 14 days."""
-        from models.audit import AuditChain
+        from models.ledger.audit import AuditChain
 
         with db.atomic():
             organization = cls.create(name=name, plan=plan)
@@ -64,8 +64,8 @@ class Organization(Model):
 class Person(Model):
     """A person who works for an organization as `admin`, `reviewer` or `observer` (rules/roles.py).
 
-    `address` is the mailbox of the email (rules/mail_addresses.py). A deleted person is inactive and has no email; the
-    name stays for scores and decisions. `invitation_id` is the delivery of the invitation.
+    `address` is the mailbox of the email (rules/delivery/email_addresses.py). A deleted person is inactive and has no
+    email; the name stays for scores and decisions. `invitation_id` is the delivery of the invitation.
     """
 
     kind = "person"

@@ -11,7 +11,7 @@ from models.base import Query, clock, month_of
 from models.keys import CandidateKey
 from models.orgs import Organization
 from models.sessions import Session
-from rules.cohorts import METRICS, Metric, median, shown_value
+from rules.statistics.cohorts import METRICS, Metric, median, shown_value
 
 FUNNEL = ("invited", "redeemed", "completed", "reviewed", "hired")
 # The aliases that `sql.STATUS` expects.

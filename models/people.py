@@ -14,7 +14,7 @@ from models.idempotency import IdempotentRequest
 from models.orgs import ApiToken, Organization, Person
 from models.sign_ins import SignIn
 from rules import roles
-from rules.mail_addresses import mailbox
+from rules.delivery.email_addresses import mailbox
 
 NO_MANAGER = "No admin and no service would have a valid token with the scope `write`. Create one first."
 

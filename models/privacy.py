@@ -13,14 +13,13 @@ from typing import Any
 import peewee
 
 import models
-from models import audit, batches
+from models import batches
 from models.assessments import Assessment
 from models.base import Model, Query, clock, db, is_postgres
 from models.database import empty_write_ahead_log
 from models.feed import FeedEvent
-from models.hand_ins import HandIn, HandInFile
 from models.keys import CandidateKey
-from models.model_usage import ModelUsage
+from models.ledger import audit
 from models.orgs import ApiToken, Organization
 from models.rollups import CohortCount
 from models.sessions import (
@@ -32,7 +31,9 @@ from models.sessions import (
     derive_ahead,
     final_seals,
 )
-from models.submissions import ClientReport, Submission
+from models.sessions.hand_ins import HandIn, HandInFile
+from models.sessions.model_usage import ModelUsage
+from models.sessions.submissions import ClientReport, Submission
 from models.task_failures import run_each
 from rules import retention
 

@@ -12,9 +12,9 @@ from models import sql
 from models.base import clock
 from models.keys import CandidateKey
 from models.sessions import Session
-from rules.cohorts import METRICS
-from rules.fairness import DECISIONS
 from rules.result_cursors import FITS, ResultCursor
+from rules.statistics.cohorts import METRICS
+from rules.statistics.fairness import DECISIONS
 
 BATCH_SIZE = 500
 

@@ -1,4 +1,4 @@
-"""Counters (rules/rollups.py): statistics of cohorts (R19 to R22) and totals of keys, as fast for large ones."""
+"""Counters (rules/statistics/rollups.py): statistics of cohorts and totals of keys (R19 to R22)."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ import peewee
 
 from models.assessments import Assessment
 from models.base import Table, for_update
-from rules import rollups
+from rules.statistics import rollups
 
 BATCH_SIZE = 500
 

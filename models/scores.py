@@ -13,7 +13,7 @@ from models.keys import CandidateKey
 from models.orgs import ApiToken, Person
 from models.rubrics import Rubric, RubricVersion
 from models.sessions import Event, Session
-from rules import scoring
+from rules.statistics import scoring
 
 
 class Score(Model, ErasedWithSession):

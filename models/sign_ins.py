@@ -7,9 +7,9 @@ import peewee
 
 import errors
 from models import sql
-from models.audit import Actor, AuditEntry
 from models.base import Model, Query, TimestampField, clock, db
 from models.deliveries import SIGN_IN, Delivery, outbox
+from models.ledger.audit import Actor, AuditEntry
 from models.orgs import CALLER_COLUMNS, ApiToken, Person, RecordsUse, build_caller
 from rules import sign_ins
 

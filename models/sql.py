@@ -15,7 +15,7 @@ import orjson
 import peewee
 
 from models.database import db, is_postgres
-from rules.rollups import KEYS, STRIPES
+from rules.statistics.rollups import KEYS, STRIPES
 from rules.timestamps import format_timestamp
 
 _PARAMETER = re.compile(r"(?<!:):([a-z_]+\d*)")

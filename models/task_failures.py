@@ -9,7 +9,7 @@ import peewee
 
 from errors import Unavailable, refusal_for
 from models.base import Model, TimestampField, clock
-from rules.retries import TASK_RETRY_DELAYS, task_retry_delay
+from rules.delivery.retries import TASK_RETRY_DELAYS, task_retry_delay
 
 # The owner of a failure that affects the whole task.
 WHOLE_TASK = ""

@@ -12,17 +12,8 @@ import yaml
 
 import migrations
 import models
-from models import (
-    ApiToken,
-    Assessment,
-    Organization,
-    Person,
-    audit,
-    db,
-    invitations,
-    people,
-    sessions,
-)
+from models import ApiToken, Assessment, Organization, Person, db, invitations, people, sessions
+from models.ledger import audit
 from ops import OperationError
 from schemas.fields import parse_id
 from schemas.issues import Catalogue

@@ -20,8 +20,9 @@ from config import is_local_url
 from delivery import DeliveryFailure
 from delivery.transports import SmtpTransport, transport_from
 from errors import Refusal, first_line
-from models import AccessHour, AuditChain, TaskFailure, backlog, clock, db, heartbeats, seal_keys
+from models import AccessHour, AuditChain, TaskFailure, backlog, clock, db, heartbeats
 from models.base import is_postgres
+from models.ledger import seal_keys
 from ops import DATABASE_ERRORS, worker
 from rules.plain_text import format_minutes
 from rules.timestamps import format_timestamp

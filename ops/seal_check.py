@@ -20,10 +20,10 @@ from models import (
     batches,
 )
 from models.database import snapshot
-from models.malformed import find_malformed, is_well_formed
+from models.ledger.malformed import find_malformed, is_well_formed
 from models.sessions import final_seals
-from rules.anchors import SESSION, Anchor
-from rules.final_seals import is_complete
+from rules.integrity.anchors import SESSION, Anchor
+from rules.integrity.final_seals import is_complete
 
 EVIDENCE: tuple[Any, ...] = (
     *(Organization, AuditChain, AuditEntry, CandidateKey, Consent, Erasure),

@@ -20,16 +20,16 @@ from proxy.model_request import ModelRequest
 from proxy.recording import Recorder
 from proxy.renewals import renewals
 from proxy.response import Observer, ProviderResponse
-from rules.envelopes import label
-from rules.recorded_events import ResponseFacts
-from rules.timestamps import whole_seconds_ns
-from rules.usage import (
+from rules.events.envelopes import label
+from rules.events.recorded_events import ResponseFacts
+from rules.metrics.usage import (
     ReportedUsage,
     call_cost_nano_usd,
     estimated_tokens,
     has_price,
     reservation_nano_usd,
 )
+from rules.timestamps import whole_seconds_ns
 
 log = logging.getLogger("proofstone.proxy")
 

@@ -15,9 +15,9 @@ from proxy.errors import (
 )
 from proxy.json_text import Value, document
 from proxy.request_body import RequestBody
-from rules.envelopes import label
+from rules.events.envelopes import label
 from rules.hosted_tools import refused_tool
-from rules.usage import MAX_OUTPUT_TOKENS
+from rules.metrics.usage import MAX_OUTPUT_TOKENS
 from web.json import NOT_AN_OBJECT, NotJson
 
 _MAX_OUTPUT_MEMBERS = {

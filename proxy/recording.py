@@ -21,9 +21,9 @@ from models import ModelUsage, Session, sessions
 from models.database import connection
 from proxy.lazy_json import LazyObject
 from proxy.usage_reader import END_OF_CHAT
-from rules.envelopes import label
-from rules.masking import mask_text
-from rules.recorded_events import RecordedEvent, ResponseFacts, Witness
+from rules.events.envelopes import label
+from rules.events.masking import mask_text
+from rules.events.recorded_events import RecordedEvent, ResponseFacts, Witness
 from rules.session_quota import Quota
 from web.access_log import record_recording_failure
 

@@ -10,8 +10,8 @@ import zlib
 from collections.abc import Callable
 from typing import Any
 
-from rules.envelopes import label, member
-from rules.usage import ReportedUsage, TokenCounts, estimated_tokens, token_counts
+from rules.events.envelopes import label, member
+from rules.metrics.usage import ReportedUsage, TokenCounts, estimated_tokens, token_counts
 
 # A document is buffered until it is complete. A longer one is forwarded, but its usage stays unknown.
 MAX_DOCUMENT_BYTES = 16 * 2**20

@@ -3,7 +3,7 @@
 import re
 from typing import Any
 
-from rules.envelopes import label
+from rules.events.envelopes import label
 
 # Prefixes of both providers' tool types, and the names by which an assessment allows them. Anthropic's types end in a
 # date, such as `web_search_20250305`.

@@ -1,7 +1,7 @@
 """Analytics of a session, and of an organization's sessions."""
 
-from rules import commands, phases, segments
-from rules.cohorts import DIRECTIONS, METRICS
+from rules.metrics import commands, phases, segments
+from rules.statistics.cohorts import DIRECTIONS, METRICS
 from schemas import members
 from schemas.base import Schema
 from schemas.fields import Choice, Flag, Id, Integer, ListOf, Nested, Number, Raw, String

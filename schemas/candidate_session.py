@@ -4,7 +4,7 @@ from typing import Any
 
 import marshmallow as ma
 
-from rules.event_signatures import is_public_key
+from rules.integrity.event_signatures import is_public_key
 from rules.timestamps import parse_timestamp_ns
 from schemas import members
 from schemas.base import Body, Schema, shape

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from rules.fairness import DECISIONS
+from rules.statistics.fairness import DECISIONS
 from schemas import members
 from schemas.base import Body, PageOf, shape
 from schemas.fields import Choice, Email, Flag, Id, Integer, Line, ListOf, Nested, String, Text, parse_id

@@ -1,6 +1,6 @@
 """Statistics of a cohort."""
 
-from rules.cohorts import DIRECTIONS, SMALL_COHORT, SMALL_NOTE
+from rules.statistics.cohorts import DIRECTIONS, SMALL_COHORT, SMALL_NOTE
 from schemas.base import Schema, shape
 from schemas.fields import Choice, Flag, Integer, ListOf, Nested, Number, String
 from schemas.queries import Filter

@@ -4,7 +4,7 @@ from typing import Any
 
 import marshmallow as ma
 
-from rules.fairness import MIN_DECIDED
+from rules.statistics.fairness import MIN_DECIDED
 from schemas.base import Body, Schema, shape
 from schemas.fields import Dict, Flag, Integer, Line, ListOf, Number, String
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import marshmallow as ma
 
-from rules.event_types import EVENT_TYPES
+from rules.delivery.event_types import EVENT_TYPES
 from schemas.base import Schema, response_example
 from schemas.feed_events import SessionPayload
 from schemas.fields import Choice, Dict, Flag, Id, Integer, ListOf, String

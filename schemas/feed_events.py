@@ -1,7 +1,7 @@
 """The types of events in the feed and in webhooks, each with the shape of its payload."""
 
-from rules.event_types import EVENT_TYPES, TEST_EVENT, TEST_EVENT_DESCRIPTION
-from rules.fairness import DECISIONS
+from rules.delivery.event_types import EVENT_TYPES, TEST_EVENT, TEST_EVENT_DESCRIPTION
+from rules.statistics.fairness import DECISIONS
 from schemas import members
 from schemas.base import Schema, shape
 from schemas.fields import Choice, Id, Integer, Nested, Number, String

@@ -1,6 +1,6 @@
 """Integrity of a session's record, its signed log, and its submissions."""
 
-from rules.integrity import CODES
+from rules.integrity.findings import CODES
 from schemas.base import Schema, shape
 from schemas.candidate_session import Envelope
 from schemas.feed_events import SEAL_REASONS

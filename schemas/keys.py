@@ -5,8 +5,8 @@ from typing import Any
 import marshmallow as ma
 
 from rules import candidate_keys
-from rules.fairness import DECISIONS
 from rules.rows import row_id, row_json, row_time
+from rules.statistics.fairness import DECISIONS
 from schemas import members
 from schemas.base import Body, CursorPageOf, Deleted, Schema, camel, shape
 from schemas.fields import Choice, Described, Email, Id, Integer, Line, ListOf, Nested, String

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from rules.cohorts import METRICS, shown_value
-from rules.fairness import DECISIONS
 from rules.result_cursors import ResultCursor
+from rules.statistics.cohorts import METRICS, shown_value
+from rules.statistics.fairness import DECISIONS
 from rules.timestamps import format_timestamp
 from schemas import members
 from schemas.base import Schema, shape

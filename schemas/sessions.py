@@ -1,7 +1,7 @@
 """Sessions, as reviewers and their candidate see them."""
 
-from rules.fairness import DECISIONS
-from rules.recorded_events import CHANNELS, CLIENT
+from rules.events.recorded_events import CHANNELS, CLIENT
+from rules.statistics.fairness import DECISIONS
 from schemas import members
 from schemas.base import Body, Schema
 from schemas.fields import Choice, Dict, Flag, Id, Integer, ListOf, Nested, Number, String, Text, Verbatim

@@ -4,8 +4,8 @@ from typing import Any
 
 import marshmallow as ma
 
-from rules import commands
-from rules.recorded_events import CHANNELS, CLIENT
+from rules.events.recorded_events import CHANNELS, CLIENT
+from rules.metrics import commands
 from schemas import members
 from schemas.base import PageOf, Schema, shape
 from schemas.candidate_session import Envelope

@@ -1,6 +1,6 @@
 """Webhooks and their deliveries."""
 
-from rules.event_types import EVENT_TYPES, TEST_EVENT
+from rules.delivery.event_types import EVENT_TYPES, TEST_EVENT
 from schemas.base import Body, Deleted, PageOf, Schema, shape
 from schemas.fields import Choice, Flag, Id, Integer, Line, ListOf, Nested, RepositoryUrl, String
 from schemas.queries import PageQuery

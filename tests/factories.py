@@ -11,7 +11,7 @@ import storage
 from models import Assessment, CandidateKey, Organization, Person, Session, invitations, people, sessions
 from models.base import new_id
 from models.webhooks import outbox, receivers
-from rules.recorded_events import CHANNELS, RecordedEvent, Witness
+from rules.events.recorded_events import CHANNELS, RecordedEvent, Witness
 from rules.timestamps import parse_timestamp_ns
 
 

@@ -7,7 +7,7 @@ import json
 import re
 from pathlib import Path
 
-LISTS = json.loads((Path(__file__).parents[1] / "rules" / "verifications.json").read_text())
+LISTS = json.loads((Path(__file__).parents[1] / "rules" / "metrics" / "verifications.json").read_text())
 KINDS_BY_RANK = ("test", "check", "build")
 
 # WORD may have any letters: where the definition means ASCII, it says so.

@@ -1,5 +1,6 @@
 """Conventions of the console's files: nothing parses HTML, every text exists and is used, every module is served."""
 
+import posixpath
 import re
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from console.blueprint import PRELOADED
 from tests.callers import Caller
 
 CONSOLE = Path(__file__).parent.parent / "console"
-SCRIPTS = sorted(CONSOLE.glob("*.js"))
+SCRIPTS = sorted(CONSOLE.rglob("*.js"))
 MAX_LINES = {"texts.js": 1500, "plots.js": 400}
 DEFAULT_MAX_LINES = 500
 # Each lets a text become markup or code, or is forbidden by the content security policy.
@@ -35,13 +36,14 @@ def code(file: Path) -> str:
     return re.sub(r"(^|\s)//.*$", "", text, flags=re.MULTILINE)
 
 
-CODE = {file.name: code(file) for file in SCRIPTS}
+NAMES = {file: file.relative_to(CONSOLE).as_posix() for file in SCRIPTS}
+CODE = {NAMES[file]: code(file) for file in SCRIPTS}
 
 
 def all_texts() -> set[str]:
     """Every path of texts.js: `common.save`."""
     paths, parents = set(), []
-    for line in CODE["texts.js"].partition("const texts = {")[2].partition("\n};")[0].splitlines():
+    for line in CODE["shared/texts.js"].partition("const texts = {")[2].partition("\n};")[0].splitlines():
         if opened := re.fullmatch(r"\s*\"?([\w-]+)\"?: \{", line):
             parents.append(opened[1])
         elif re.fullmatch(r"\s*\},?", line):
@@ -62,7 +64,7 @@ def test_nothing_makes_markup_or_code_of_a_text():
         for pattern in FORBIDDEN
         for match in re.finditer(pattern, text)
     ]
-    assert found == [], "Use h() and svg() of console/dom.js, and classes of console.css."
+    assert found == [], "Use h() and svg() of console/shared/dom.js, and classes of console.css."
 
 
 def test_the_page_has_no_inline_script_or_style():
@@ -75,7 +77,9 @@ def test_styles_load_nothing():
         assert not re.search(r"@import|url\((?!['\"]?data:)", file.read_text(encoding="utf-8")), file.name
 
 
-@pytest.mark.parametrize("file", [*SCRIPTS, *CONSOLE.glob("*.css")], ids=lambda file: file.name)
+@pytest.mark.parametrize(
+    "file", [*SCRIPTS, *CONSOLE.glob("*.css")], ids=lambda file: f"{file.parent.name}/{file.name}"
+)
 def test_files_have_a_first_line_and_a_readable_size(file):
     lines = file.read_text(encoding="utf-8").splitlines()
     assert re.match(r"(//|/\*) [A-Z].*\.(?: |$)", lines[0]), "Say on the first line what the file is for."
@@ -99,48 +103,51 @@ def test_every_text_that_is_used_exists():
         for path in re.findall(r"\bt\(\s*\"([^\"]*)\"", text)
         if path not in texts
     ]
-    assert missing + unknown == [], "Add these to console/texts.js."
+    assert missing + unknown == [], "Add these to console/shared/texts.js."
 
 
 def test_every_text_is_used():
-    scripts = "\n".join(text for name, text in CODE.items() if name != "texts.js")
+    scripts = "\n".join(text for name, text in CODE.items() if name != "shared/texts.js")
     literal = set(re.findall(TEXT_PATH, scripts))
     # `t(`board.status.${candidate.status}`)` uses each text of board.status.
     prefixes = tuple(re.findall(r"`([a-z]\w*\.[\w.]*)\$\{", scripts))
     unused = sorted(
         path for path in all_texts() if path not in literal and not (prefixes and path.startswith(prefixes))
     )
-    assert unused == [], "Delete these from console/texts.js."
+    assert unused == [], "Delete these from console/shared/texts.js."
 
 
 def test_every_page_of_the_frame_has_a_module_and_every_import_exists():
-    names = {file.name for file in SCRIPTS}
-    pages = set(re.findall(r"\[\"/[^\"]*\", \"(\w+)\"\]", CODE["app.js"].partition("const NAVIGATION")[0]))
+    pages = set(re.findall(r"\[\"/[^\"]*\", \"([\w/]+)\"\]", CODE["app.js"].partition("const NAVIGATION")[0]))
     assert pages
-    assert {f"{page}.js" for page in pages} <= names, "PAGES in console/app.js names these."
+    assert {f"{page}.js" for page in pages} <= CODE.keys(), "PAGES in console/app.js names these."
     imported = {
-        (name, module) for name, text in CODE.items() for module in re.findall(r"\"\./([\w.]+\.js)\"", text)
+        (name, posixpath.normpath(posixpath.join(posixpath.dirname(name), module)))
+        for name, text in CODE.items()
+        for module in re.findall(r"\"(\.{1,2}/[\w./]+\.js)\"", text)
     }
-    assert [(name, module) for name, module in imported if module not in names] == []
-    chosen = tuple(re.findall(r"import\(`\./(\w+_)\$\{", "\n".join(CODE.values())))
-    loaded = set(re.findall(r"\bload\(\"(\w+)\"\)", CODE["app.js"]))
-    used = {module for _, module in imported} | {name for name in names if name.startswith(chosen)}
-    used |= {f"{page}.js" for page in pages | loaded} | {"app.js"}
-    assert names - used == set(), "Nothing imports these."
+    assert [(name, module) for name, module in imported if module not in CODE] == []
+    loaded = set(re.findall(r"\bload\(\"([\w/]+)\"\)", CODE["app.js"]))
+    parts = re.findall(
+        r"\w+", CODE["organization/organization.js"].partition("const PARTS = [")[2].partition("]")[0]
+    )
+    used = {module for _, module in imported} | {f"{page}.js" for page in pages | loaded} | {"app.js"}
+    used |= {f"organization/{part}.js" for part in parts}
+    assert CODE.keys() - used == set(), "Nothing imports these."
 
 
 @pytest.mark.any_database
 def test_the_page_preloads_what_the_frame_imports(app):
-    assert sorted(re.findall(r"from \"\./([\w.]+)\"", CODE["app.js"])) == sorted(PRELOADED)
+    assert sorted(re.findall(r"from \"\./([\w./]+)\"", CODE["app.js"])) == sorted(PRELOADED)
     html = Caller(app).get("/console").text
-    assert re.findall(r"modulepreload\" href=\"/console/([\w.]+)\"", html) == list(PRELOADED)
+    assert re.findall(r"modulepreload\" href=\"/console/([\w./]+)\"", html) == list(PRELOADED)
 
 
 @pytest.mark.any_database
 def test_every_file_is_served_under_the_strict_policy(app):
     anonymous = Caller(app)
     for file in [*SCRIPTS, *CONSOLE.glob("*.css")]:
-        response = anonymous.get(f"/console/{file.name}")
+        response = anonymous.get(f"/console/{file.relative_to(CONSOLE).as_posix()}")
         assert (response.status_code, response.get_data()) == (200, file.read_bytes())
         assert "unsafe-inline" not in response.headers["Content-Security-Policy"]
         assert response.headers["X-Content-Type-Options"] == "nosniff"

@@ -18,7 +18,8 @@ from hypothesis.stateful import (
 from lifecycle_model import CREATED, NOT_FOUND, OK, Assessment, Key
 
 import models
-from models import Seal, audit, db, sessions
+from models import Seal, db, sessions
+from models.ledger import audit
 from rules.timestamps import format_timestamp
 
 DUPLICATE = (409, "duplicate_candidates")

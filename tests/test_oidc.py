@@ -14,7 +14,7 @@ import oidc
 from access.counters import Counters
 from access.rate_limits import RateLimiter
 from models import SignInGrant
-from rules.mail_addresses import is_exact
+from rules.delivery.email_addresses import is_exact
 from tests.live.service import wait_until
 from tests.oidc_provider import provider
 

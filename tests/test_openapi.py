@@ -10,8 +10,8 @@ from jsonschema import Draft202012Validator
 from openapi_spec_validator import validate
 
 from models import ModelUsage, sessions
-from rules.event_types import EVENT_TYPES, TEST_EVENT
-from rules.usage import ReportedUsage
+from rules.delivery.event_types import EVENT_TYPES, TEST_EVENT
+from rules.metrics.usage import ReportedUsage
 from schemas.base import camel
 from tests.hostile.operations import DOCUMENT, METHODS
 

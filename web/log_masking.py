@@ -5,9 +5,9 @@ import re
 
 from rules.api_tokens import PREFIX as TOKEN_PREFIX
 from rules.candidate_keys import ALPHABET
+from rules.delivery.webhook_signatures import PREFIX as WEBHOOK_PREFIX
 from rules.sign_ins import BROWSER_PREFIX
 from rules.sign_ins import PREFIX as SIGN_IN_PREFIX
-from rules.webhook_signatures import PREFIX as WEBHOOK_PREFIX
 
 _SECRET = re.compile(
     rf"(PST-[{ALPHABET}]{{4}}-)[{ALPHABET}]{{4}}|({TOKEN_PREFIX})[0-9A-Za-z]+|({WEBHOOK_PREFIX})[0-9A-Za-z+/=]+"

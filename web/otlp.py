@@ -17,7 +17,7 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import (
 from werkzeug.exceptions import RequestEntityTooLarge, UnsupportedMediaType
 
 from errors import InvalidTelemetry, TooManyValues
-from rules.log_records import Attributes, AttributeValue, LogRecord
+from rules.agents.log_records import Attributes, AttributeValue, LogRecord
 from web.json import MAX_BODY_BYTES, MAX_EVENT_BYTES, read_body
 from web.protobuf import count_messages, encode_status
 from web.value_limit import find_excess

@@ -14,7 +14,7 @@ from delivery.worker.senders import Senders
 from models import Delivery, Webhook, WebhookDelivery, clock, db, privacy
 from models.base import ClockStepDetector
 from models.heartbeats import Heart
-from rules.seal_keys import NO_SEAL_KEYS
+from rules.integrity.seal_keys import NO_SEAL_KEYS
 from storage import Storage
 
 MINUTE = timedelta(minutes=1)

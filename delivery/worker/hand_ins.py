@@ -16,9 +16,9 @@ from errors import NotFound, StoreUnavailable, UnknownSealKey
 from git_bundles import EMPTY_TREE, END, MAX_SECONDS, Unreadable
 from models import Event, HandIn, Session
 from models.database import release_connection
-from models.hand_ins import MAX_ATTEMPTS
+from models.sessions.hand_ins import MAX_ATTEMPTS
 from models.task_failures import run_each
-from rules.agent_lines import BLANK, AgentLines, added_lines, numbers, ranges, split_digests
+from rules.metrics.agent_lines import BLANK, AgentLines, added_lines, numbers, ranges, split_digests
 from storage import Storage
 
 ROOT = Path(__file__).parents[2]

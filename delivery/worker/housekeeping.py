@@ -10,9 +10,10 @@ from functools import partial
 from typing import Any
 
 import models
-from models import anchors, audit, clock, invitations, privacy, sessions
+from models import clock, invitations, privacy, sessions
 from models.deliveries.outbox import requeue_removals
-from models.integrity import check_sealed
+from models.ledger import anchors, audit
+from models.ledger.integrity import check_sealed
 from models.task_failures import WHOLE_TASK, run_each
 from models.webhooks.outbox import publish_new
 from storage import Storage

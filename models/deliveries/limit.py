@@ -1,8 +1,8 @@
 """Limit messages to MAX_MESSAGES in PERIOD per address and assessment, over all keys and processes.
 
-All spellings of an address are one mailbox (rules/mail_addresses.py). Messages count if they are queued or a worker has
-tried to send them. The lock serializes transactions that count and queue messages, and those that check the
-`externalId` of a candidate (models/external_ids.py). Take it before locking the assessment or a key.
+All spellings of an address are one mailbox (rules/delivery/email_addresses.py). Messages count if they are queued or
+a worker has tried to send them. The lock serializes transactions that count and queue messages, and those that check
+the `externalId` of a candidate (models/external_ids.py). Take it before locking the assessment or a key.
 """
 
 import math
@@ -15,7 +15,7 @@ from models import sql
 from models.base import clock
 from models.database import lock_by_name
 from models.deliveries.table import Delivery
-from rules.mail_addresses import mailbox
+from rules.delivery.email_addresses import mailbox
 from rules.rows import row_id
 
 MAX_MESSAGES = 5

@@ -5,7 +5,7 @@ from typing import Any
 from models.base import clock, db
 from models.deliveries.table import INVITATION, Delivery
 from models.feed import FeedEvent
-from rules.retries import retry_delay
+from rules.delivery.retries import retry_delay
 
 # The feed's event types for the end of an invitation.
 EVENT_TYPES = {"sent": "invite.sent", "saved": "invite.sent", "failed": "invite.failed"}

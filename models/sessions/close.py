@@ -9,15 +9,15 @@ from typing import Any
 
 from errors import BeingDerived, NotFinished
 from models import sql
-from models.audit import SERVICE, AuditEntry
 from models.base import clock, db
 from models.feed import FeedEvent
+from models.ledger.audit import SERVICE, AuditEntry
 from models.sessions import final_seals
 from models.sessions.metrics import Derivation, derive_ahead, store
 from models.sessions.session import Session
 from models.task_failures import run_each
 from rules import session_close
-from rules.final_seals import DELAY
+from rules.integrity.final_seals import DELAY
 from rules.rows import row_id
 
 BATCH_SIZE = 500

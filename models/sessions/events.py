@@ -13,9 +13,10 @@ from models.base import ErasedWithSession, Model, PersonalData, Query, Table, Ti
 from models.fields import BigIntegerField, IntegerField, TextField
 from models.sessions.session import Session
 from models.task_failures import run_each
-from rules import envelopes, event_signatures, summaries, witnesses
-from rules.recorded_events import CHANNELS
-from rules.witnesses import ChannelEvent
+from rules.events import duplicates, envelopes, summaries
+from rules.events.duplicates import ChannelEvent
+from rules.events.recorded_events import CHANNELS
+from rules.integrity import event_signatures
 
 # Larger events are verified by the worker, so that ingest responds in time.
 MAX_VERIFIED_BYTES = 256 * 1024
@@ -53,7 +54,7 @@ class Arrival(NamedTuple):
         """As `of`, for an event that one of the service's channels recorded (R36)."""
         columns = {"event_id": envelope["id"], "time_ns": time_ns, "channel": channel}
         columns |= envelopes.columns(envelope, channel) | summaries.summarize(envelope)._asdict()
-        columns |= witnesses.columns(envelope)
+        columns |= duplicates.columns(envelope)
         return cls(text, len(text.encode()), columns, is_signed=False, has_long_signature=False)
 
     @property
@@ -102,9 +103,9 @@ class Event(Table, ErasedWithSession):
 
     The envelope is text, since its signature covers the spelling of numbers and the order of members. It is the last
     column, so that the others are read without it; `size` is its bytes. `seq` is the number of arrival; `subject` and
-    `note` are the summary. For `arrival_mac`, see rules/arrivals.py. `channel` is None for the candidate's client, else
-    the channel whose route stored the event, whatever the envelope claims. Only a channel's events have
-    `agent_session`, the tool's id of its session, and `joins`, the keys of rules/witnesses.py.
+    `note` are the summary. For `arrival_mac`, see rules/integrity/arrivals.py. `channel` is None for the candidate's
+    client, else the channel whose route stored the event, whatever the envelope claims. Only a channel's events have
+    `agent_session`, the tool's id of its session, and `joins`, the keys of rules/events/duplicates.py.
     """
 
     personal_data = PersonalData(
@@ -290,7 +291,7 @@ class Counting:
         if self.has_client or not any(self.on_time.get(channel) for channel in CHANNELS[1:]):
             return set()
         rows = sql.rows(sql.RECORDED, session_id=self._session.id)
-        return witnesses.superseded(ChannelEvent(*row) for row in rows)
+        return duplicates.superseded(ChannelEvent(*row) for row in rows)
 
 
 def _verdict(arrival: Arrival, public_keys: list[str]) -> str | None:

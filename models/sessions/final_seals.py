@@ -1,4 +1,4 @@
-"""Final seals of closed sessions (R43, rules/final_seals.py), and the MACs in a session's row."""
+"""Final seals of closed sessions (R43, rules/integrity/final_seals.py), and the MACs in a session's row."""
 
 import hashlib
 import json
@@ -9,17 +9,17 @@ from typing import Any
 import peewee
 
 from errors import UnknownSealKey
-from models import seal_keys
-from models.audit import AuditChain
 from models.base import BytesField, Model, Query, clock
 from models.feed import FeedEvent
 from models.fields import IntegerField, TextField
 from models.keys import CandidateKey
+from models.ledger import seal_keys
+from models.ledger.audit import AuditChain
 from models.orgs import Organization
 from models.sessions.events import SigningKey
 from models.sessions.session import METRIC_COLUMNS, Consent, Session
-from rules import anchors, final_seals
-from rules.seal_keys import mac
+from rules.integrity import anchors, final_seals
+from rules.integrity.seal_keys import mac
 from rules.timestamps import format_timestamp
 
 TIME_COLUMNS = ("created_at", "closes_at", "closed_at")
@@ -29,8 +29,8 @@ TEST_COLUMNS = ("tests_passed_count", "tests_failed_count", "tests_skipped_count
 class FinalSeal(Model):
     """The signed state of a closed session. A legitimate change appends another seal; no seal is ever changed.
 
-    `content` is JSON text with the parts of rules/final_seals.py: numbers, times, states and hashes, but no names. Its
-    part `previous` has the MAC of the seal before it, so that no earlier seal can be replaced.
+    `content` is JSON text with the parts of rules/integrity/final_seals.py: numbers, times, states and hashes, but no
+    names. Its part `previous` has the MAC of the seal before it, so that no earlier seal can be replaced.
     """
 
     organization = peewee.ForeignKeyField(Organization)

@@ -4,14 +4,15 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from errors import SessionClosed, Unauthenticated
-from models import seal_keys, sql
+from models import sql
 from models.base import clock, db, is_postgres
 from models.batches import Row
+from models.ledger import seal_keys
 from models.sessions import quota as quotas
 from models.sessions.events import Arrival, Event, SigningKey
 from models.sessions.session import Session
 from rules import candidate_keys, session_close, session_quota
-from rules.arrivals import AcceptedEvent
+from rules.integrity.arrivals import AcceptedEvent
 from rules.rows import row_id
 from rules.session_quota import DEFAULT_QUOTA, Quota, Usage
 from rules.timestamps import format_timestamp

@@ -21,8 +21,8 @@ from models.rollups import CohortRollup
 from models.sessions import final_seals
 from models.sessions.events import Event
 from models.sessions.session import COHORT_COLUMNS, METRIC_COLUMNS, Session
-from rules import metrics
-from rules.usage import PriceTable, price_table
+from rules.metrics import derivation
+from rules.metrics.usage import PriceTable, price_table
 
 # At most one derivation of a session at a time in a process, and one thread that waits for it; some sessions share
 # locks. Further threads wait briefly: otherwise, requests for one large session could occupy all threads.
@@ -41,7 +41,7 @@ def prices() -> PriceTable:
 class Derivation(NamedTuple):
     """Derived metrics, and the stored events when the derivation started: how many, and the last one."""
 
-    values: metrics.Metrics
+    values: derivation.Metrics
     stored_events: int
     last_seq: int
 
@@ -106,9 +106,9 @@ def store(session: Session, derivation: Derivation | None = None) -> bool:
     return "derivation_version" in columns
 
 
-def derive_values(session: Session) -> metrics.Metrics:
+def derive_values(session: Session) -> derivation.Metrics:
     """Derive the metrics from the stored events."""
-    return metrics.derive(Event.timeline(session), _submitted_counts(session), prices())
+    return derivation.derive(Event.timeline(session), _submitted_counts(session), prices())
 
 
 def _submitted_counts(session: Session) -> tuple[int, int] | None:
@@ -116,10 +116,10 @@ def _submitted_counts(session: Session) -> tuple[int, int] | None:
     return None if None in counts else counts
 
 
-def _columns(session: Session, derived: metrics.Metrics, is_current: bool) -> dict[str, Any]:
+def _columns(session: Session, derived: derivation.Metrics, is_current: bool) -> dict[str, Any]:
     """The columns to store; without those from the events if these were erased or other metrics have more events."""
     counts = _submitted_counts(session)
-    submitted = {} if counts is None else {"tests_passed": metrics.is_passed(*counts)}
+    submitted = {} if counts is None else {"tests_passed": derivation.is_passed(*counts)}
     # Events after an erasure were written into the database; metrics derived from them would be sealed.
     is_erased = session.is_erased or (derived.event_count == 0 and session.event_count)
     stored = -1 if session.event_count is None else session.event_count
@@ -136,10 +136,10 @@ def shown_metrics(session: Session) -> dict[str, Any] | None:
     if session.derivation_version is None:
         return None
     try:
-        shown = metrics.to_response(session.columns(METRIC_COLUMNS) | session.further_metrics)
+        shown = derivation.to_response(session.columns(METRIC_COLUMNS) | session.further_metrics)
     except (KeyError, TypeError):
         return None  # Somebody changed them in the database, which the final seal detects.
-    manual_lines = metrics.shown_ratio(session.manual_line_ratio)
+    manual_lines = derivation.shown_ratio(session.manual_line_ratio)
     return shown | {"manualLineRatio": manual_lines, "derivationVersion": session.derivation_version}
 
 

@@ -11,8 +11,8 @@ from models.service_secrets import recording_secret
 from models.sessions.events import Arrival
 from models.sessions.ingest import append
 from models.sessions.session import Consent, Session
-from rules import recorded_events
-from rules.recorded_events import RecordedEvent, Witness
+from rules.events import recorded_events
+from rules.events.recorded_events import RecordedEvent, Witness
 from rules.session_quota import DEFAULT_QUOTA, Quota
 
 # Events in one transaction, which locks the session.

@@ -6,13 +6,13 @@ from typing import Any
 import peewee
 
 from errors import WebhookDisabled
-from models.anchors import write_to_log
 from models.base import clock, db, for_update, new_id
 from models.feed import Feed, FeedEvent
 from models.keys import CandidateKey
+from models.ledger.anchors import write_to_log
 from models.numbering import number_all
 from models.webhooks.tables import Webhook, WebhookDelivery, json_body
-from rules.event_types import TEST_EVENT
+from rules.delivery.event_types import TEST_EVENT
 from rules.timestamps import format_timestamp
 
 MAX_ROWS_PER_INSERT = 100

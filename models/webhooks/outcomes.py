@@ -6,13 +6,13 @@ from typing import Any
 
 import peewee
 
-from models.audit import SERVICE, AuditEntry
 from models.base import clock, db
+from models.ledger.audit import SERVICE, AuditEntry
 from models.webhooks.receivers import disable
 from models.webhooks.tables import Webhook, WebhookDelivery
-from rules import retries
-from rules.event_types import TEST_EVENT
-from rules.retries import WebhookResponse
+from rules.delivery import retries
+from rules.delivery.event_types import TEST_EVENT
+from rules.delivery.retries import WebhookResponse
 
 
 def record(delivery: WebhookDelivery, reply: WebhookResponse) -> None:

@@ -7,7 +7,7 @@ from errors import TooManyWebhooks
 from models.base import clock, db
 from models.orgs import Organization
 from models.webhooks.tables import Webhook, WebhookDelivery
-from rules import webhook_signatures
+from rules.delivery import webhook_signatures
 from rules.timestamps import format_timestamp
 
 MAX_WEBHOOKS = 20

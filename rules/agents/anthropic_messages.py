@@ -7,8 +7,8 @@ from typing import Any
 from rules.agents import event_data, known_agents
 from rules.agents.messages_conversation import Conversation, intent
 from rules.agents.messages_turns import Call, block_text
-from rules.envelopes import integer, member, text
-from rules.recorded_events import RecordedEvent, ResponseFacts
+from rules.events.envelopes import integer, member, text
+from rules.events.recorded_events import RecordedEvent, ResponseFacts
 
 # A call without tools and with no more output is a probe or a title (R36).
 MAX_PROBE_TOKENS = 16

@@ -7,7 +7,7 @@ from rules.agents import anthropic_messages, event_data
 from rules.agents.anthropic_messages import Request
 from rules.agents.known_agents import sequence
 from rules.agents.translated import Block, Message, TranslatedMessages, content_blocks, messages_body
-from rules.envelopes import integer, member, text
+from rules.events.envelopes import integer, member, text
 
 _ROLES = {"user": "user", "assistant": "assistant", "tool": "user", "function": "user"}
 # The data of a stream's last event, which is not JSON.

@@ -9,7 +9,7 @@ from rules.agents.common_tools import argument, arguments
 from rules.agents.dialect import Outcome, Tool
 from rules.agents.diffs import count_lines
 from rules.agents.known_files import Edited, FileText, Lost, Shown, Touch, edit, read_numbered_lines
-from rules.envelopes import integer, member, text
+from rules.events.envelopes import integer, member, text
 
 Data = dict[str, Any]
 

@@ -13,7 +13,7 @@ from rules.agents.dialect import Outcome
 from rules.agents.known_files import FileText, Workspace
 from rules.agents.table import read_by
 from rules.agents.values import integer_of, named, text_of
-from rules.envelopes import integer, member
+from rules.events.envelopes import integer, member
 
 Data = dict[str, Any]
 _EXIT_CODE = re.compile(r"Exit code (\d{1,10})(?:\n|$)", re.ASCII)

@@ -9,7 +9,7 @@ from rules.agents.dialect import Outcome
 from rules.agents.event_data import preview
 from rules.agents.log_events import LogEvent, agent_error, permission_decision
 from rules.agents.values import named, object_in
-from rules.recorded_events import RecordedEvent
+from rules.events.recorded_events import RecordedEvent
 
 # The sources of responses to the person. All others are subagents, titles and the like.
 _MAIN = frozenset({"sdk", "repl_main_thread"})

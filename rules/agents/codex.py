@@ -10,7 +10,7 @@ from rules.agents.common_tools import argument, arguments
 from rules.agents.dialect import Outcome, Tool
 from rules.agents.known_files import FileText, Lost, Shown, Touch
 from rules.agents.patches import parse
-from rules.envelopes import integer, member, text
+from rules.events.envelopes import integer, member, text
 
 Data = dict[str, Any]
 

@@ -9,7 +9,7 @@ from rules.agents.event_data import parsed_arguments
 from rules.agents.known_files import Workspace
 from rules.agents.table import read_by
 from rules.agents.values import text_of
-from rules.envelopes import member
+from rules.events.envelopes import member
 
 Data = dict[str, Any]
 

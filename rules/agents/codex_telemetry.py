@@ -6,7 +6,7 @@ from rules.agents import codex_calls
 from rules.agents.event_data import preview
 from rules.agents.log_events import LogEvent, agent_error, permission_decision
 from rules.agents.values import named
-from rules.recorded_events import RecordedEvent
+from rules.events.recorded_events import RecordedEvent
 
 # Its argument is a script. The calls that the script makes have records of their own.
 _CODE_MODE = "exec"

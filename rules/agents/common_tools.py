@@ -5,7 +5,7 @@ from typing import Any
 
 from rules.agents import event_data
 from rules.agents.dialect import Outcome
-from rules.envelopes import member, text
+from rules.events.envelopes import member, text
 
 _FOUND = re.compile(r"Found ([0-9]{1,9}) ")
 

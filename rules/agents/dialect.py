@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
 from rules.agents.known_files import Touch, Workspace
-from rules.recorded_events import RecordedEvent, ResponseFacts
+from rules.events.recorded_events import RecordedEvent, ResponseFacts
 
 
 class Agent(NamedTuple):
-    """The agent that makes a call; see `rules.recorded_events.Witness`. `agent_id` is that of a subagent."""
+    """The agent that makes a call; see `rules.events.recorded_events.Witness`. `agent_id` is that of a subagent."""
 
     tool: str | None
     version: str | None

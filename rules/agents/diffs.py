@@ -3,7 +3,7 @@
 import re
 from typing import NamedTuple
 
-from rules.line_diffs import CONTEXT_LINES, NO_NEWLINE, changes, hunks, split_lines
+from rules.events.line_diffs import CONTEXT_LINES, NO_NEWLINE, changes, hunks, split_lines
 
 # Texts of more lines are not split: millions of short lines take a hundred times the memory of their text.
 MAX_SPLIT_LINES = 100_000

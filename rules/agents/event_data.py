@@ -6,8 +6,8 @@ from typing import Any
 from rules.agents.dialect import Outcome
 from rules.agents.diffs import Change, unified_diff
 from rules.agents.known_files import FileText
-from rules.masking import MAX_SECRET_CHARACTERS, mask_text
-from rules.recorded_events import ResponseFacts
+from rules.events.masking import MAX_SECRET_CHARACTERS, mask_text
+from rules.events.recorded_events import ResponseFacts
 
 MAX_PREVIEW_CHARACTERS = 500
 _USAGE = {

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from rules.agents.event_data import preview
 from rules.agents.log_events import LogEvent
 from rules.agents.values import digest, integer_of, named, object_in, text_of
-from rules.recorded_events import RecordedEvent
+from rules.events.recorded_events import RecordedEvent
 
 _SHELL = "run_shell_command"
 

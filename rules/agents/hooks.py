@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from rules.agents import claude_code_calls, codex_calls
 from rules.agents.event_data import preview
 from rules.agents.values import digest, named, text_of
-from rules.recorded_events import RecordedEvent, Witness
+from rules.events.recorded_events import RecordedEvent, Witness
 
 CHANNEL = "http-hook"
 CLAUDE_CODE, CODEX = "claude-code", "codex"

@@ -16,7 +16,7 @@ from rules.agents.dialect import Agent, Outcome, Tool
 from rules.agents.known_files import Touch
 from rules.agents.messages_turns import block_text
 from rules.agents.values import digest
-from rules.envelopes import label, member, text
+from rules.events.envelopes import label, member, text
 
 _SESSION_HEADERS = ("x-claude-code-session-id", "x-session-affinity", "x-session-id", "session-id")
 _OLDER_USER_ID = re.compile(r"_session_([0-9a-f-]{36})$")

@@ -2,9 +2,9 @@
 
 from typing import NamedTuple
 
+from rules.agents.log_records import LogRecord
 from rules.agents.values import integer_of, named, text_of
-from rules.log_records import LogRecord
-from rules.recorded_events import RecordedEvent
+from rules.events.recorded_events import RecordedEvent
 from rules.timestamps import parse_timestamp_ns
 
 

@@ -23,7 +23,7 @@ from rules.agents.known_files import (
 from rules.agents.messages_turns import Call, Result, Turn, turns_of
 from rules.agents.table import read_by
 from rules.agents.values import digest
-from rules.recorded_events import RecordedEvent
+from rules.events.recorded_events import RecordedEvent
 
 # The latest turns that are searched for the content of a file and the start of a command.
 MAX_SEARCHED_TURNS = 500

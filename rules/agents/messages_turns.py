@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from rules.envelopes import member, text
+from rules.events.envelopes import member, text
 
 # The last two run at the provider; their results are in the response itself.
 _CALL_TYPES = frozenset({"tool_use", "server_tool_use", "mcp_tool_use"})

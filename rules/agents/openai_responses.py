@@ -8,7 +8,7 @@ from rules.agents.anthropic_messages import Request
 from rules.agents.known_agents import sequence
 from rules.agents.translated import Block, Message, TranslatedMessages, content_blocks, messages_body
 from rules.agents.values import digest
-from rules.envelopes import integer, member, text
+from rules.events.envelopes import integer, member, text
 
 _ROLES = {"user": "user", "assistant": "assistant"}
 _COMPACTIONS = frozenset({"compaction", "compaction_summary", "context_compaction"})

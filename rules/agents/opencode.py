@@ -10,7 +10,7 @@ from rules.agents.dialect import Outcome, Tool
 from rules.agents.diffs import count_lines
 from rules.agents.known_files import Edited, FileText, Lost, Shown, Touch, edit
 from rules.agents.patches import parse
-from rules.envelopes import member
+from rules.events.envelopes import member
 
 Data = dict[str, Any]
 Said = tuple[str, Data]  # an event's kind and data

@@ -11,9 +11,9 @@ from typing import NamedTuple
 
 from rules.agents import claude_code_telemetry, codex_telemetry, gemini_telemetry
 from rules.agents.log_events import LogEvent
+from rules.agents.log_records import LogRecord
 from rules.agents.values import text_of
-from rules.log_records import LogRecord
-from rules.recorded_events import RecordedEvent, Witness
+from rules.events.recorded_events import RecordedEvent, Witness
 from rules.timestamps import format_timestamp, timestamp_from_ns
 
 CHANNEL = "otlp"

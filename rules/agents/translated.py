@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, overload
 
 from rules.agents.messages_turns import IMAGE
-from rules.envelopes import member, text
+from rules.events.envelopes import member, text
 
 Block = dict[str, Any]
 Message = dict[str, Any]

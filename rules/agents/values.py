@@ -4,7 +4,7 @@ import hashlib
 import json
 from typing import Any
 
-from rules.envelopes import INT64, integer
+from rules.events.envelopes import INT64, integer
 
 _DIGEST_CHARACTERS = 32
 

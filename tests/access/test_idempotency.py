@@ -9,7 +9,7 @@ from response_checks import error_paths, refusal
 
 from delivery.worker import Worker
 from models import ApiToken, Assessment, CandidateKey, Delivery, IdempotentRequest
-from models.audit import AuditEntry
+from models.ledger.audit import AuditEntry
 from tests.access.rows import ALL, MAIL_LINK, ROWS, WRONG_TOKEN, fill
 
 PATH = "/v1/assessments"

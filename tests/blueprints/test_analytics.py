@@ -19,8 +19,8 @@ from factories import (
 from response_checks import error_paths
 
 from models import Delivery, ModelUsage, sessions
-from rules.cohorts import METRICS
-from rules.usage import ReportedUsage
+from rules.metrics.usage import ReportedUsage
+from rules.statistics.cohorts import METRICS
 
 OVERVIEW, TOP = "/v1/analytics/overview", "/v1/analytics/top-candidates"
 PROGRESS = "/v1/analytics/progress"

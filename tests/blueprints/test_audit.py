@@ -8,7 +8,8 @@ from factories import make_assessment, make_key, make_session
 from response_checks import error_paths
 
 from delivery.worker import Worker
-from models import ApiToken, AuditChain, AuditEntry, Consent, audit, sessions
+from models import ApiToken, AuditChain, AuditEntry, Consent, sessions
+from models.ledger import audit
 from tests.access.rows import NEW_RUBRIC
 
 PATH = "/v1/audit"

@@ -14,7 +14,7 @@ from response_checks import error_paths, refusal
 from delivery.worker import Worker
 from models import BundleUpload, ClientReport, Delivery, Submission, sessions
 from models.deliveries.outbox import MAX_UPLOAD_DURATION
-from models.submissions import MAX_UNUSED_UPLOAD_AGE, UPLOAD_URL_LIFETIME
+from models.sessions.submissions import MAX_UNUSED_UPLOAD_AGE, UPLOAD_URL_LIFETIME
 from rules import client_versions
 from schemas.candidate_client import MAX_FINGERPRINT_BYTES
 
@@ -133,7 +133,7 @@ def test_reports_are_stored_as_sent(candidate, session):
 
 
 def test_only_the_first_reports_of_each_kind_are_stored(candidate, session, monkeypatch):
-    monkeypatch.setattr("models.submissions.MAX_REPORTS", 3)
+    monkeypatch.setattr("models.sessions.submissions.MAX_REPORTS", 3)
     for number in range(5):
         body = {"checkpoint": "start", "fingerprint": {"cpuCount": number}}
         response = post(candidate, "device-check", **body)
@@ -281,7 +281,7 @@ def test_submission_without_the_right_bundle_is_recorded_but_replaces_no_verifie
 def test_the_newest_of_the_submissions_that_do_not_count_are_listed(
     candidate, reviewer, session, monkeypatch
 ):
-    monkeypatch.setattr("models.submissions.MAX_OTHER_SUBMISSIONS", 3)
+    monkeypatch.setattr("models.sessions.submissions.MAX_OTHER_SUBMISSIONS", 3)
     for _ in range(6):
         submit(candidate, session, upload_bundle(candidate, session))
     assert verdicts(reviewer, session) == ["verified"] * 4

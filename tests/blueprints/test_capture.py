@@ -9,9 +9,9 @@ from factories import add_event, envelope
 from response_checks import body_of
 
 from models import ModelUsage, Session, privacy, sessions
-from models.capture import capture
-from rules.recorded_events import RecordedEvent
-from rules.usage import ReportedUsage
+from models.sessions.coverage import capture
+from rules.events.recorded_events import RecordedEvent
+from rules.metrics.usage import ReportedUsage
 
 PROMPT = RecordedEvent("prompt", {"text": "Fix it"}, "1")
 COMMAND = RecordedEvent("command", {"toolUseId": "toolu_1", "command": "make", "exitCode": 0}, "toolu_1")
@@ -130,7 +130,7 @@ def test_an_empty_session_has_no_capture(reviewer, session):
 
 
 def test_invented_sessions_are_limited(monkeypatch, session):
-    monkeypatch.setattr("models.capture.MAX_LISTED", 2)
+    monkeypatch.setattr("models.sessions.coverage.MAX_LISTED", 2)
     for number in range(3):
         factories.record(session, "http-hook", COMMAND, agent_session=f"agent-{number}")
     assert [row["agent_session"] for row in capture(session)["agent_sessions"]] == ["agent-0", "agent-1"]

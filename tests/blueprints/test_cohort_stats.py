@@ -221,7 +221,7 @@ def test_every_statistic_equals_an_independent_computation(
     reviewer, assessment, monkeypatch, size, few_sessions
 ):
     """Random cohorts with ties and nulls; with `few_sessions` quartiles are searched through all levels."""
-    monkeypatch.setattr("rules.rollups.FEW_SESSIONS", few_sessions)
+    monkeypatch.setattr("rules.statistics.rollups.FEW_SESSIONS", few_sessions)
     rows = random_cohort(assessment, size, random.Random(size))
     plain = statistics(reviewer, assessment)
     independent_statistics.check(plain, rows)

@@ -7,8 +7,8 @@ from factories import add_event, envelope, make_key, make_recorded_session, reco
 from response_checks import body_of
 
 from models import Event, ModelUsage, clock
-from rules.recorded_events import RecordedEvent
-from rules.usage import ReportedUsage
+from rules.events.recorded_events import RecordedEvent
+from rules.metrics.usage import ReportedUsage
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from delivery.worker import Worker
 from models import Delivery, Feed, FeedEvent, WebhookDelivery, privacy
 from models.deliveries import outcomes
 from models.webhooks.outbox import publish_new
-from rules.event_types import EVENT_TYPES
+from rules.delivery.event_types import EVENT_TYPES
 
 PATH = "/v1/events"
 

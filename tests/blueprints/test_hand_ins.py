@@ -13,7 +13,7 @@ from response_checks import body_of, refusal
 from delivery.worker import Worker
 from errors import NotFound
 from models import AuditEntry, BundleUpload, HandIn, Session, privacy, sessions
-from models.submissions import MAX_UNUSED_UPLOAD_AGE, UPLOAD_URL_LIFETIME
+from models.sessions.submissions import MAX_UNUSED_UPLOAD_AGE, UPLOAD_URL_LIFETIME
 from tests.git_bundles.bundles import bundle_of_blobs
 
 GIT, ZIP = "application/x-git-bundle", "application/zip"

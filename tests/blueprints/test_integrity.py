@@ -11,7 +11,8 @@ from signing import Signer
 
 from delivery.worker import Worker
 from delivery.worker.housekeeping import run_daily_tasks
-from models import Event, Seal, batches, seals, sessions
+from models import Event, Seal, batches, sessions
+from models.ledger import seals
 from models.sessions.events import MAX_VERIFIED_BYTES
 
 
@@ -84,7 +85,7 @@ def test_an_event_with_a_longer_signature_is_stored_as_invalid(app, reviewer, si
 
 
 def test_further_irregularities_of_a_kind_are_one_fact(reviewer, signed, monkeypatch):
-    monkeypatch.setattr("rules.integrity.MAX_FACTS_PER_CODE", 3)
+    monkeypatch.setattr("rules.integrity.findings.MAX_FACTS_PER_CODE", 3)
     for number in range(5):
         previous = "a" * number + "b"
         add(signed, *(envelope(sig=f"{number} {branch}", prevSig=previous) for branch in "xyz"))
@@ -127,7 +128,7 @@ def test_an_event_lost_in_transit_is_a_gap(reviewer, signed, signer):
 
 
 def test_signatures_of_another_key_are_invalid_and_all_counted(reviewer, signed, monkeypatch):
-    monkeypatch.setattr("rules.integrity.MAX_EVENT_IDS", 2)
+    monkeypatch.setattr("rules.integrity.findings.MAX_EVENT_IDS", 2)
     stranger = Signer(seed=9)
     events = [stranger.event(signed, at=second) for second in range(3)]
     add(signed, *events)

@@ -27,8 +27,8 @@ from models import (
     privacy,
     sessions,
 )  # fmt: skip
-from rules.seal_keys import mac
-from rules.seals import initial_head, next_head
+from rules.integrity.seal_keys import mac
+from rules.integrity.seals import initial_head, next_head
 from rules.timestamps import format_timestamp
 
 

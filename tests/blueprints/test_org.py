@@ -9,7 +9,7 @@ from response_checks import body_of, error_paths, refusal
 
 from models import ApiToken, Assessment, ModelUsage
 from rules import api_tokens
-from rules.usage import ReportedUsage
+from rules.metrics.usage import ReportedUsage
 
 NEW = {"title": "One more", "role": "Engineer", "taskBrief": "Fix it."}
 TOKENS = "/v1/org/tokens"

@@ -25,10 +25,11 @@ from response_checks import body_of, error_paths
 from statements import counted, plans
 
 from delivery.worker import Worker
-from models import ApiToken, Event, Session, TaskFailure, integrity, privacy
+from models import ApiToken, Event, Session, TaskFailure, privacy
 from models.base import db, is_postgres
-from rules.cohorts import METRICS
-from rules.fairness import DECISIONS
+from models.ledger import integrity
+from rules.statistics.cohorts import METRICS
+from rules.statistics.fairness import DECISIONS
 from schemas.keys import STATUSES
 from schemas.results import CSV_COLUMNS, SORTS
 

@@ -17,7 +17,7 @@ from response_checks import exported
 
 from models import sessions
 from models.sessions import recording
-from rules.recorded_events import RecordedEvent, Witness
+from rules.events.recorded_events import RecordedEvent, Witness
 from rules.session_close import STORED_AFTER_CLOSE
 from web import otlp
 

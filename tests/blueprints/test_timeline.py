@@ -18,7 +18,8 @@ from factories import (
 )
 from response_checks import body_of, error_paths, refusal
 
-from models import Event, batches, db, sessions, timeline
+from models import Event, batches, db, sessions
+from models.sessions import timeline
 
 LIST = "/v1/sessions"
 HOSTILE = r'{"command":"find -print0","stdout":"a\u0000b\ud800","exitCode":0,"n":1.50e1}'
@@ -196,7 +197,7 @@ def test_a_timeline_is_read_backwards(reviewer, session):
 
 
 def test_the_compact_timeline_has_every_event_on_a_line(reviewer, session, monkeypatch):
-    monkeypatch.setattr("models.timeline.COMPACT_ROWS", 3)
+    monkeypatch.setattr("models.sessions.timeline.COMPACT_ROWS", 3)
     command = envelope("command", data={"command": "go test ./...", "exitCode": 1}, actor={"type": "human"})
     add(session, command, *(envelope(id=str(number), at=number // 4) for number in range(7)))
     with statements.counted() as sent:

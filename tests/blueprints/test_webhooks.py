@@ -35,8 +35,8 @@ from models.deliveries import outcomes
 from models.leases import MAX_ATTEMPTS
 from models.webhooks import outbox
 from models.webhooks.receivers import MAX_WEBHOOKS
-from rules import webhook_addresses, webhook_signatures
-from rules.event_types import EVENT_TYPES
+from rules.delivery import webhook_addresses, webhook_signatures
+from rules.delivery.event_types import EVENT_TYPES
 from rules.timestamps import format_timestamp
 from tests.delivery.receiver import receiving
 

@@ -15,7 +15,7 @@ from signing import Signer
 
 from models import Consent, Event, Session, db, disclosure, sessions
 from models.database import is_postgres
-from rules.recorded_events import CHANNELS, RecordedEvent
+from rules.events.recorded_events import CHANNELS, RecordedEvent
 from rules.session_close import COUNTED_AFTER_CLOSE
 
 

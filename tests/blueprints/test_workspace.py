@@ -18,7 +18,7 @@ from factories import (
 )
 from response_checks import refusal
 
-from rules.recorded_events import RecordedEvent
+from rules.events.recorded_events import RecordedEvent
 
 STATE, FILES = "/v1/candidate/workspace", "/v1/candidate/workspace/files"
 SHA = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"

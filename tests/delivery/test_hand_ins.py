@@ -14,8 +14,8 @@ from response_checks import body_of
 from delivery.worker import hand_ins
 from errors import StoreUnavailable
 from models import HandIn, HandInFile, Session, TaskFailure, sessions
-from models.hand_ins import MAX_ATTEMPTS, RETRY_PAUSE
-from models.integrity import check_sealed
+from models.ledger.integrity import check_sealed
+from models.sessions.hand_ins import MAX_ATTEMPTS, RETRY_PAUSE
 from tests.git_bundles.bundles import bundle, bundle_of_blobs, commit, make_repository
 
 needs_git = pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")

@@ -26,7 +26,7 @@ from models import (
 )
 from models.deliveries import outbox
 from models.task_failures import MAX_LOGGED
-from rules import event_signatures
+from rules.integrity import event_signatures
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from certificates import make_certificate, server_context
 from delivery import PermanentFailure, TemporaryFailure
 from delivery.mail import compose
 from delivery.transports import SmtpTransport, transport_from
-from rules.smtp_url import parse_smtp_url
+from rules.delivery.smtp_url import parse_smtp_url
 from tests.delivery.mail_server import HANG_UP, HOST, Mailbox, accepts, free_port, smtp_server
 from tests.delivery.receiver import raw_server
 from tests.delivery.test_mail import INVITATION, NOW, SENDER, texts_of

@@ -9,7 +9,7 @@ import pytest
 from certificates import make_certificate, server_context
 
 from delivery import webhooks
-from rules import webhook_addresses
+from rules.delivery import webhook_addresses
 from tests.delivery.receiver import LOOPBACK, raw_server, receiving
 
 LOOPBACK_NETWORK = webhook_addresses.parse_networks("127.0.0.0/8")

@@ -13,7 +13,7 @@ from factories import envelope, make_assessment, make_closed_session, make_key, 
 from delivery.worker import Worker
 from models import AuditEntry, BundleUpload, CandidateKey, Session, WebhookDelivery, db, sessions
 from models.webhooks import outcomes
-from rules.retries import WebhookResponse
+from rules.delivery.retries import WebhookResponse
 from tests.hostile.operations import DOCUMENT, operations
 
 # Events are a record of their own, sealed and signed (docs/integrity.md).

@@ -10,7 +10,7 @@ from contextlib import suppress
 import independent_cohorts
 import pytest
 
-from rules.cohorts import METRICS
+from rules.statistics.cohorts import METRICS
 from tests.live.cast import Candidate, event, make_keys
 from tests.live.client import CONNECTION_ERRORS
 from tests.live.service import wait_until

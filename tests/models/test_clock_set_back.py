@@ -6,21 +6,13 @@ import factories
 import pytest
 
 from delivery.worker import Worker
-from models import (
-    DailyTask,
-    Delivery,
-    FeedEvent,
-    ModelUsage,
-    Session,
-    Webhook,
-    WebhookDelivery,
-    audit,
-)
+from models import DailyTask, Delivery, FeedEvent, ModelUsage, Session, Webhook, WebhookDelivery
 from models.base import ClockStepDetector
 from models.deliveries import outbox, outcomes
 from models.leases import LEASE
+from models.ledger import audit
 from models.webhooks.outbox import publish_new
-from rules.usage import ReportedUsage
+from rules.metrics.usage import ReportedUsage
 
 HOUR = timedelta(hours=1)
 

@@ -68,14 +68,14 @@ from models import (
     TaskFailure,
     Webhook,
     WebhookDelivery,
-    audit,
     privacy,
     sessions,
 )
 from models.deliveries.outbox import MAX_UPLOAD_DURATION
+from models.ledger import audit
 from models.task_failures import run_each
-from rules.recorded_events import RecordedEvent
-from rules.usage import ReportedUsage
+from rules.events.recorded_events import RecordedEvent
+from rules.metrics.usage import ReportedUsage
 from storage import new_object_key
 from tests.access.rows import ROWS
 

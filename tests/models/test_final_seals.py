@@ -19,12 +19,10 @@ from models import (
     Seal,
     Session,
     TaskFailure,
-    audit,
     privacy,
-    seal_keys,
-    seals,
     sessions,
 )
+from models.ledger import audit, seal_keys, seals
 from models.sessions import final_seals
 from ops import admin
 from rules.session_quota import Quota

@@ -36,7 +36,7 @@ from models import (
 from models.base import case_folded, new_id
 from models.deliveries import outcomes
 from models.sessions import metrics
-from rules.retries import RETRY_DELAYS
+from rules.delivery.retries import RETRY_DELAYS
 
 # Outbox
 

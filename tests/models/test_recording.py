@@ -8,7 +8,7 @@ import pytest
 
 from errors import SessionClosed
 from models import Event, privacy, sessions
-from rules.recorded_events import RecordedEvent, Witness
+from rules.events.recorded_events import RecordedEvent, Witness
 
 PROMPT = RecordedEvent("prompt", {"text": "Fix the queue"}, "prompt-1")
 COMMAND = RecordedEvent("command", {"toolUseId": "toolu_1", "command": "make", "exitCode": 0}, "toolu_1")

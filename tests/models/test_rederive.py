@@ -6,7 +6,7 @@ import pytest
 from factories import add_event, envelope, make_assessment, make_closed_session, make_key, make_session
 
 from models import Event, Session, sessions
-from rules import metrics
+from rules.metrics import derivation
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def test_changed_metrics_are_listed_and_stored(flask, reviewer, closed):
 
 
 def test_a_new_derivation_version_is_a_change(flask, reviewer, closed, monkeypatch):
-    monkeypatch.setattr(metrics, "VERSION", 2)
+    monkeypatch.setattr(derivation, "VERSION", 2)
     assert f"{closed.id}  derivationVersion  1 -> 2" in flask("sessions", "rederive")
     assert reviewer.get(f"/v1/sessions/{closed.id}").json["metrics"]["derivationVersion"] == 2
 
@@ -75,7 +75,7 @@ def test_a_cohort_of_several_versions_lists_them(flask, reviewer, assessment, cl
     unmixed = reviewer.get(path).json["cohortStats"]
     assert "derivationVersions" not in unmixed
     for session, version in ((second, 0), (third, 3)):
-        monkeypatch.setattr(metrics, "VERSION", version)
+        monkeypatch.setattr(derivation, "VERSION", version)
         sessions.rederive(session)
     monkeypatch.undo()
     mixed = reviewer.get(path, sessionId=closed.id).json["cohortStats"]
@@ -87,4 +87,4 @@ def test_a_cohort_of_several_versions_lists_them(flask, reviewer, assessment, cl
 def test_shown_metrics_are_plain_json_with_their_version(closed):
     shown = sessions.shown_metrics(Session.get_by_id(closed.id))
     assert json.loads(json.dumps(shown)) == shown
-    assert shown["derivationVersion"] == metrics.VERSION
+    assert shown["derivationVersion"] == derivation.VERSION

@@ -17,7 +17,8 @@ from factories import (
 )
 
 from models import CohortCount, CohortRollup, Session, cohorts, db, privacy, sessions
-from rules import metrics, rollups
+from rules.metrics import derivation
+from rules.statistics import rollups
 
 
 @pytest.fixture
@@ -106,7 +107,7 @@ def test_an_erasure_keeps_the_numbers_and_counts_an_open_session(assessment, coh
 
 
 def test_rederived_sessions_are_recounted(assessment, cohort, monkeypatch):
-    monkeypatch.setattr(metrics, "VERSION", 5)
+    monkeypatch.setattr(derivation, "VERSION", 5)
     sessions.rederive(cohort[0])
     assert cohorts.statistics(assessment.id)["derivation_versions"] == [1, 5]
     assert_equal_to_its_sessions(assessment)

@@ -8,10 +8,11 @@ import factories
 import pytest
 
 from delivery.worker import Worker
-from models import AuditChain, Delivery, clock, db, seal_keys
+from models import AuditChain, Delivery, clock, db
 from models.database import Postgres, is_postgres
 from models.deliveries import outcomes
 from models.heartbeats import Heart
+from models.ledger import seal_keys
 from ops import doctor
 from storage import FolderStorage
 from tests.delivery.mail_server import HOST, Mailbox, accepts, free_port, smtp_server

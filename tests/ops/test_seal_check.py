@@ -22,16 +22,15 @@ from models import (
     Session,
     TaskFailure,
     WebhookDelivery,
-    audit,
     clock,
     db,
     new_id,
-    seal_keys,
     sessions,
 )
 from models.database import is_postgres
-from rules import audit_chain
-from rules.seal_keys import mac
+from models.ledger import audit, seal_keys
+from rules.integrity import audit_chain
+from rules.integrity.seal_keys import mac
 from web.log_format import formatter
 
 

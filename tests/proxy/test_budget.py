@@ -9,7 +9,7 @@ from callers import Caller
 from factories import make_key, make_session
 
 from models import ModelReservation, ModelUsage
-from models.model_usage import RESERVATION_LIFETIME
+from models.sessions.model_usage import RESERVATION_LIFETIME
 from proxy import budget, disconnect
 from proxy.renewals import Renewals, renewals
 from tests.proxy.test_refusals import BOTH, refusal

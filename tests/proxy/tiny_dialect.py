@@ -1,7 +1,7 @@
 """A small dialect of Anthropic's Messages, so that the proxy's tests depend on no tool's details."""
 
 from rules.agents.dialect import Agent
-from rules.recorded_events import RecordedEvent
+from rules.events.recorded_events import RecordedEvent
 
 
 def on_read(index):

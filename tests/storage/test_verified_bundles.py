@@ -15,7 +15,7 @@ from delivery.worker import Worker
 from errors import NotFound
 from models import BundleUpload, Delivery, Submission
 from models.deliveries.outbox import MAX_UPLOAD_DURATION
-from models.submissions import MAX_UNUSED_UPLOAD_AGE, UPLOAD_URL_LIFETIME
+from models.sessions.submissions import MAX_UNUSED_UPLOAD_AGE, UPLOAD_URL_LIFETIME
 from storage import FolderStorage, new_object_key
 
 pytestmark = pytest.mark.any_database

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from rules import event_signatures
+from rules.integrity import event_signatures
 from schemas.candidate_session import Envelope
 from tests.live.client import Client
 from tests.live.service import children, is_running, wait_until

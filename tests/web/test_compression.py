@@ -19,7 +19,7 @@ def browser(app, organization):
 def test_a_streamed_response_is_compressed_for_clients_that_accept_it(
     browser, reviewer, assessment, monkeypatch
 ):
-    monkeypatch.setattr("models.timeline.COMPACT_ROWS", 3)
+    monkeypatch.setattr("models.sessions.timeline.COMPACT_ROWS", 3)
     session = make_session(make_key(assessment))
     for number in range(10):
         add_event(session, envelope(id=str(number)))

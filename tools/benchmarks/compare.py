@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import models
-from rules.event_signatures import VALID
+from rules.integrity.event_signatures import VALID
 from tests import postgres
 from tools.benchmarks import data, load, processes, report, services
 from tools.benchmarks.operations import OPERATIONS, Operation, Request

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from rules import seal_keys
+from rules.integrity import seal_keys
 from tools.demo.cast import PEOPLE, PLACES_TO_START
 from tools.demo.neighbours import HOST, Neighbours, neighbours
 from tools.scripts.run_with_parent import with_parent

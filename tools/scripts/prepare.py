@@ -11,7 +11,7 @@ from app import create_app
 from errors import first_line
 from models import AuditChain
 from ops import admin
-from rules import seal_keys
+from rules.integrity import seal_keys
 from storage.atomic_file import atomic_file
 
 

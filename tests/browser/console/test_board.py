@@ -206,7 +206,8 @@ def test_more_candidates_are_added_once_and_not_to_other_filters(open_console, t
 
 def few_rows(script, page):
     page.route(
-        "**/console/board_rows.js", lambda route: route.fulfill(body=script, content_type="text/javascript")
+        "**/console/assessment/board_rows.js",
+        lambda route: route.fulfill(body=script, content_type="text/javascript"),
     )
 
 

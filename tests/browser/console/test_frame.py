@@ -5,7 +5,7 @@ import pytest
 SESSION_ID = "019d5ca3-79c7-7552-9a53-4a3e0b34ff02"
 # Runs in the page, which allows scripts of the service only.
 LINKS = """async () => {
-  const {h, outsideLink} = await import("./console/dom.js");
+  const {h, outsideLink} = await import("./console/shared/dom.js");
   const links = [
     h("a", {href: "javascript:alert(1)"}), h("a", {href: "java\\nscript:alert(1)"}), h("a", {href: "data:text/html,1"}),
     h("a", {href: "#/todo"}), h("a", {href: "https://example.com/"}), outsideLink("javascript:alert(1)"),
@@ -14,7 +14,7 @@ LINKS = """async () => {
   return links.map((link) => link.getAttribute("href"));
 }"""
 SLOW_THEN_FAST = """async () => {
-  const {loaded} = await import("./console/states.js");
+  const {loaded} = await import("./console/shared/states.js");
   const container = document.querySelector("main");
   let answer;
   const slow = loaded(container, () => new Promise((resolve) => (answer = resolve)), (text) => text);
@@ -24,9 +24,9 @@ SLOW_THEN_FAST = """async () => {
   return [container.innerText, container.hasAttribute("aria-busy")];
 }"""
 SLOW_DIALOG = """async () => {
-  const {ask, field} = await import("./console/dialogs.js");
-  const {h} = await import("./console/dom.js");
-  const {ApiError} = await import("./console/api.js");
+  const {ask, field} = await import("./console/shared/dialogs.js");
+  const {h} = await import("./console/shared/dom.js");
+  const {ApiError} = await import("./console/shared/api.js");
   const input = h("input", {name: "title"});
   window.saved = new Promise((resolve) => (window.answer = resolve));
   window.refuse = new ApiError(422, {error: "Wrong.", details: [{path: ["title"], message: "Too long."}]});
@@ -37,7 +37,7 @@ SLOW_DIALOG = """async () => {
 }"""
 
 COUNTS = """async () => {
-  const {t} = await import("./console/texts.js");
+  const {t} = await import("./console/shared/texts.js");
   return [1, 2, 1234].map((n) => t("board.count", {n}));
 }"""
 

@@ -36,11 +36,11 @@ PEOPLE = [
     ("4711,Alice,alice@example.com", [("Alice", "alice@example.com", "4711")]),
     (" \n\n", []),
 ]  # fmt: skip
-READ = "async (text) => (await import('/console/csv.js')).readPeople(text)"
+READ = "async (text) => (await import('/console/shared/csv.js')).readPeople(text)"
 # A page with the menus of all candidates of an assessment; the board has them in its rows.
 MENUS = """async ([assessmentId, canWrite]) => {
-    const api = await import("/console/api.js");
-    const { actionsMenu } = await import("/console/candidate_actions.js");
+    const api = await import("/console/shared/api.js");
+    const { actionsMenu } = await import("/console/assessment/candidate_actions.js");
     const { assessment } = await api.get(`/v1/assessments/${assessmentId}`);
     const { candidates } = await api.get("/v1/candidates", { query: { assessmentId } });
     const may = (scope) => canWrite || scope === "read";

@@ -4,7 +4,7 @@ from tests.live.cast import invite
 
 # A link changes the address at once, but the page only notices later.
 LINK_AND_LOADED = """async () => {
-  const {keepInAddress} = await import("./console/address.js");
+  const {keepInAddress} = await import("./console/shared/address.js");
   location.hash = "/todo";
   keepInAddress("/assessments", {q: "ada"});
 }"""

@@ -32,8 +32,8 @@ DRAWING = """(figure) => {
   };
 }"""
 TEXTS = """async () => {
-  const { formatDollars, formatNumber, formatShare } = await import("/console/numbers.js");
-  const { formatRelative } = await import("/console/time.js");
+  const { formatDollars, formatNumber, formatShare } = await import("/console/shared/numbers.js");
+  const { formatRelative } = await import("/console/shared/time.js");
   const inHours = (hours) => formatRelative(new Date(hours * 3_600_000).toISOString(), 0);
   return [
     [0, 0.004, 0.005, 1.005, 1234.5].map(formatDollars),

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from rules.event_types import EVENT_TYPES
+from rules.delivery.event_types import EVENT_TYPES
 from tests.browser.conftest import PHONE
 from tests.delivery.receiver import receiving
 from tests.live.client import Client
@@ -89,7 +89,7 @@ def test_a_webhook_is_added_and_tested(open_console, site, team):
         visit.page.get_by_label("URL", exact=True).fill(receiver.url())
         visit.page.get_by_label("Name", exact=True).fill("Tracking")
         types = visit.page.locator("[name=types]").evaluate_all("inputs => inputs.map(({value}) => value)")
-        assert types == list(EVENT_TYPES), "Correct TYPES in console/organization_webhooks.js."
+        assert types == list(EVENT_TYPES), "Correct TYPES in console/organization/webhooks.js."
         visit.page.get_by_label("session.completed").check()
         press(visit, "Add")
         assert visit.page.get_by_role("textbox", name="Secret").input_value().startswith("whsec_")

@@ -28,7 +28,7 @@ CODE = {
 
 
 EMBED = """async (sessionId) => {
-    const { timelineView } = await import("/console/timeline.js");
+    const { timelineView } = await import("/console/session/timeline.js");
     const onPick = (event) => (window.picked = event.id);
     document.querySelector("main").replaceChildren(timelineView({ sessionId, onPick }));
 }"""

@@ -3,7 +3,7 @@
 import pytest
 
 from rules.agents import anthropic_messages
-from rules.recorded_events import ResponseFacts
+from rules.events.recorded_events import ResponseFacts
 from tests.rules.agents.messages import (
     FACTS,
     HEADERS,

@@ -6,7 +6,7 @@ import pytest
 
 from rules.agents import chat_completions
 from rules.agents.chat_completions import DONE
-from rules.recorded_events import ResponseFacts
+from rules.events.recorded_events import ResponseFacts
 
 SESSION = "ses_0a1b2c3d4e5f6789"
 OPENCODE = {"user-agent": "opencode/1.18.33 ai-sdk/provider-utils/4.0.23", "x-session-id": SESSION}

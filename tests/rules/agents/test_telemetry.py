@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from rules.agents import telemetry
-from rules.log_records import LogRecord
+from rules.agents.log_records import LogRecord
 
 START = datetime(2026, 4, 1, 9, tzinfo=UTC)
 ARRIVAL = START + timedelta(hours=1)

@@ -19,8 +19,11 @@ import orjson
 import psycopg2.pool
 import uuid_utils
 
-from rules import api_tokens, candidate_keys, cohorts, envelopes, event_signatures, summaries
+from rules import api_tokens, candidate_keys
 from rules.cursors import Cursor
+from rules.events import envelopes, summaries
+from rules.integrity import event_signatures
+from rules.statistics import cohorts
 from rules.timestamps import parse_timestamp_ns
 from schemas.base import camel
 from tools.benchmarks.limit import statements

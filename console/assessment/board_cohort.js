@@ -1,0 +1,72 @@
+// The distribution of each metric among an assessment's sessions, above the candidates.
+
+import { fill, h } from "../shared/dom.js";
+import { cohortNotes, directionText, METRICS } from "../shared/metrics.js";
+import { markPlot, stripPlot } from "../shared/plots.js";
+import { t } from "../shared/texts.js";
+
+const MAX_WIDTH = 560;
+const PANEL_PADDING = 42;
+
+/**
+ * Show the plots of a cohort in a container; returns `{mark(ids)}`.
+ *
+ * stats -- `cohortStats`; null before the first session has ended
+ * rows -- all results; `isCut` if there are more
+ * name -- `(row) => text`
+ * onHover, onSelect -- called with a candidate's id
+ */
+export function showCohort(container, { stats, rows, isCut, ...options }) {
+  if (!stats) {
+    fill(container, h("p", { class: "quiet" }, t("board.cohortNone")));
+    return { mark() {} };
+  }
+  const notes = [...cohortNotes({ ...stats, smallNote: null }), isCut && t("board.cohortFirst", { n: rows.length })].filter(Boolean);
+  const sections = METRICS.map((metric) => h("section", {}, heading(metric, stats.summary[metric.name])));
+  const isOpen = container.querySelector("details")?.open ?? matchMedia("(min-width: 720px)").matches;
+  fill(
+    container,
+    h(
+      "details",
+      { class: "panel cohort", open: isOpen },
+      h("summary", {}, h("h2", {}, t("board.cohort"))),
+      stats.small && h("p", { class: "notice warn" }, stats.smallNote),
+      h("div", { class: "cohort-plots" }, sections),
+      notes.length > 0 && h("p", { class: "quiet" }, notes.join(" ")),
+    ),
+  );
+  const ended = rows.filter(({ metrics }) => metrics);
+  const width = sections[0].clientWidth || Math.min(MAX_WIDTH, container.clientWidth - PANEL_PADDING);
+  const figures = METRICS.map((metric) => metricPlot(metric, stats.summary[metric.name], ended, { ...options, width }));
+  sections.forEach((section, n) => section.append(figures[n] ?? h("p", { class: "quiet" }, t("metrics.none"))));
+  return { mark: (ids) => figures.forEach((figure) => figure && markPlot(figure, ids)) };
+}
+
+function heading(metric, summary) {
+  const facts = `${t("board.n", { n: summary.n })} · ${directionText(summary)}`;
+  return h("div", { class: "cohort-head" }, h("h3", { title: metric.definition }, metric.label), h("p", { class: "quiet" }, facts));
+}
+
+/** The plot of a metric; null without a value. */
+function metricPlot(metric, summary, rows, { name, ...options }) {
+  const values = rows
+    .filter(({ metrics }) => metrics[metric.name] !== null)
+    .map((row) => ({ id: row.candidateId, value: row.metrics[metric.name], label: name(row) }));
+  if (!summary.n || !values.length) return null;
+  return stripPlot({
+    label: t("board.plot", { label: metric.label, n: summary.n }),
+    description: describe(metric, summary),
+    format: metric.format,
+    values,
+    median: summary.median,
+    quartiles: [summary.lowerQuartile, summary.upperQuartile],
+    ...options,
+  });
+}
+
+function describe(metric, summary) {
+  const shown = { median: summary.median, lower: summary.lowerQuartile, upper: summary.upperQuartile };
+  const all = { ...shown, minimum: summary.minimum, maximum: summary.maximum };
+  const texts = Object.fromEntries(Object.entries(all).map(([member, value]) => [member, metric.format(value)]));
+  return `${metric.definition} ${t("board.plotText", { ...texts, direction: directionText(summary) })}`;
+}

@@ -1,0 +1,68 @@
+// The search and the filters of the board. Their values are in the address, so that a link shows the same.
+
+import { field } from "../shared/dialogs.js";
+import { h } from "../shared/dom.js";
+import { t } from "../shared/texts.js";
+
+const STATUSES = ["pending", "active", "completed", "expired", "hired"];
+const DECISIONS = ["undecided", "advanced", "rejected", "hired"];
+const FILTERS = ["q", "status", "decision"];
+const SEARCH_DELAY_MS = 250;
+const DEFAULT_SORT = { name: "redeemedAt", order: "desc" };
+
+/** The filters and the order that an address asks for. */
+export function readQuery(query) {
+  const filters = Object.fromEntries(FILTERS.map((name) => [name, query.get(name) ?? ""]));
+  return { filters, sort: { name: query.get("sort") ?? DEFAULT_SORT.name, order: query.get("order") ?? DEFAULT_SORT.order } };
+}
+
+/** For the API: without empty filters. */
+export function apiQuery({ filters, sort }) {
+  const given = Object.entries(filters).filter(([, value]) => value);
+  return { ...Object.fromEntries(given), sort: sort.name, order: sort.order };
+}
+
+/** Filters and order for the address, without what is the default. */
+export function addressQuery(state) {
+  const isDefault = state.sort.name === DEFAULT_SORT.name && state.sort.order === DEFAULT_SORT.order;
+  return isDefault ? state.filters : apiQuery(state);
+}
+
+export const isFiltered = ({ filters }) => Object.values(filters).some(Boolean);
+
+/** `onChange` is called with the filters once somebody changed them. */
+export function filterForm({ filters, onChange }) {
+  let timer;
+  const search = h("input", { type: "search", name: "q", value: filters.q, autocomplete: "off", maxlength: 255, placeholder: t("board.searchHint") });
+  const form = h(
+    "form",
+    { class: "filters", role: "search", "aria-label": t("board.title") },
+    field(t("board.search"), search),
+    field(t("board.status"), choice("status", STATUSES, "board.statuses", filters.status)),
+    field(t("board.decision"), choice("decision", DECISIONS, "board.decisions", filters.decision)),
+  );
+  const change = () => {
+    clearTimeout(timer);
+    onChange(Object.fromEntries(FILTERS.map((name) => [name, form.elements[name].value.trim()])));
+  };
+  search.addEventListener("input", () => {
+    clearTimeout(timer);
+    timer = setTimeout(change, SEARCH_DELAY_MS);
+  });
+  form.addEventListener("change", (event) => event.target !== search && change());
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    change();
+  });
+  return form;
+}
+
+function choice(name, values, texts, chosen) {
+  const options = values.map((value) => h("option", { value, selected: value === chosen }, t(`${texts}.${value}`)));
+  return h("select", { name }, h("option", { value: "" }, t("board.any")), options);
+}
+
+export function clearFilters(form) {
+  for (const name of FILTERS) form.elements[name].value = "";
+  form.requestSubmit();
+}

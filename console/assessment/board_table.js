@@ -1,0 +1,108 @@
+// The columns of the board's table.
+
+import { fill, h } from "../shared/dom.js";
+import { factsInWords } from "../shared/findings.js";
+import { METRICS } from "../shared/metrics.js";
+import { spreadText, totalText } from "../shared/scores.js";
+import { rowElement } from "../shared/table.js";
+import { t } from "../shared/texts.js";
+import { formatClock, formatDay, formatRelative, zoneName } from "../shared/time.js";
+import { plainName } from "../shared/untrusted.js";
+
+/**
+ * name -- `(row) => text`
+ * menu -- `(row) => node`
+ * isBlind -- whether the assessment hides names: then they are in no order, and your own id appears with the name only
+ */
+export function columns({ name, isBlind, menu }) {
+  const zone = t("board.zone", { zone: zoneName() });
+  return [
+    { name: "candidateName", label: t("board.candidate"), sortable: !isBlind, value: name, render: (row) => candidateCell(row, name, isBlind) },
+    { name: "status", label: t("board.status"), sortable: true, wide: true, render: statusCell },
+    { name: "redeemedAt", label: t("board.started"), hint: zone, sortable: true, wide: true, firstOrder: "desc", render: (row) => time(row.redeemedAt) },
+    { name: "completedAt", label: t("board.finished"), hint: zone, sortable: true, wide: true, firstOrder: "desc", render: (row) => time(row.completedAt) },
+    ...METRICS.map(metricColumn),
+    { name: "testsPassed", label: t("board.tests"), sortable: true, wide: true, firstOrder: "desc", render: testsCell },
+    { name: "scoreTotal", label: t("board.score"), hint: t("board.scoreHint"), sortable: true, numeric: true, firstOrder: "desc", render: scoreCell },
+    { name: "scoreSpread", label: t("board.spread"), hint: t("board.spreadHint"), sortable: true, wide: true, firstOrder: "desc", render: spreadCell },
+    { name: "integrity", label: t("board.integrity"), hint: t("board.integrityHint"), wide: true, render: recordCell },
+    { name: "decision", label: t("board.decision"), sortable: true, render: decisionCell },
+    { name: "actions", label: h("span", { class: "visually-hidden" }, t("board.actions")), render: menu },
+  ];
+}
+
+function metricColumn({ name, label, definition, format }) {
+  const render = (row) => (row.metrics && row.metrics[name] !== null ? format(row.metrics[name]) : dash());
+  return { name, label, hint: definition, sortable: true, numeric: true, wide: true, render };
+}
+
+const dash = () => h("span", { class: "quiet" }, t("metrics.none"));
+
+function candidateCell(row, name, isBlind) {
+  const ownId = row.externalId && plainName(row.externalId);
+  const isShown = ownId && ownId !== name(row) && !(isBlind && !row.candidateName);
+  const details = isShown && h("span", { class: "quiet cell-note" }, ownId);
+  const status = h("span", { class: "quiet cell-note narrow" }, t(`board.statuses.${row.status}`));
+  return [h("span", { "data-name": true }, name(row)), details, status];
+}
+
+function statusCell(row) {
+  const note = row.status === "expired" && !row.sessionId && t("board.neverStarted");
+  return [h("span", { class: `pill status-${row.status}` }, t(`board.statuses.${row.status}`)), h("span", { class: "quiet cell-note", "data-note": true }, note)];
+}
+
+function time(text) {
+  if (!text) return dash();
+  return h("time", { datetime: text, class: "cell-time" }, formatDay(text), h("span", { class: "quiet cell-note" }, formatClock(text)));
+}
+
+function recordCell(row) {
+  return row.metrics ? factsInWords(row.integrityFacts) : dash();
+}
+
+function testsCell({ testsPassed }) {
+  if (testsPassed === null) return dash();
+  return h("span", { class: testsPassed ? "mark-good" : "mark-bad" }, testsPassed ? t("board.testsPassed") : t("board.testsFailed"));
+}
+
+function scoreCell({ score }) {
+  if (score.hidden) return [dash(), note(t("board.scoreHidden"))];
+  const scored = score.criteria.filter(({ mean }) => mean !== null);
+  if (!scored.length) return dash();
+  const reviewers = Math.max(...scored.map((criterion) => criterion.reviewers));
+  if (score.total === null) return [dash(), note(t("board.partly", { n: scored.length, all: score.criteria.length }))];
+  const spread = score.spread !== null && h("span", { class: "quiet cell-note narrow" }, spreadText(score.spread));
+  return [h("strong", {}, totalText(score)), note(t("board.reviewers", { n: reviewers })), spread];
+}
+
+const note = (text) => h("span", { class: "quiet cell-note" }, text);
+
+function spreadCell({ score }) {
+  if (score.spread === null) return dash();
+  return score.disagreement ? [h("strong", {}, spreadText(score.spread)), note(t("board.discuss"))] : spreadText(score.spread);
+}
+
+function decisionCell({ decision }) {
+  const text = t(`board.decisions.${decision}`);
+  return decision === "undecided" ? h("span", { class: "quiet" }, text) : h("span", { class: `pill decision-${decision}` }, text);
+}
+
+/** Add what the list of candidates knows to the rows of a table: names, and notes about keys and invitations. */
+export function showCandidates(table, rows, candidates, name) {
+  for (const row of rows) {
+    const candidate = candidates.get(row.candidateId);
+    const element = candidate && rowElement(table, row.candidateId);
+    if (!element) continue;
+    if (!row.candidateName) fill(element.querySelector("[data-name]"), name(row));
+    const note = noteOf(row, candidate);
+    if (note) fill(element.querySelector("[data-note]"), note);
+  }
+}
+
+function noteOf(row, candidate) {
+  if (candidate.erasureRequestedAt) return t("board.erasureRequested");
+  if (row.status !== "pending") return null;
+  if (candidate.invite?.state === "failed") return t("board.inviteFailed");
+  if (candidate.invite?.state === "queued") return t("board.inviteQueued");
+  return t("board.expires", { when: formatRelative(candidate.expiresAt) });
+}

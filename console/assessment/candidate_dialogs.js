@@ -1,0 +1,188 @@
+// The dialogs of a candidate's menu. Each says what happens; what the API can take back has an Undo.
+
+import * as api from "../shared/api.js";
+import { ask, field, runAction, showDialog } from "../shared/dialogs.js";
+import { fill, h } from "../shared/dom.js";
+import { loaded } from "../shared/states.js";
+import { t } from "../shared/texts.js";
+import { formatDuration, formatMoment } from "../shared/time.js";
+
+const DAY_MS = 86_400_000;
+const MEMBERS = ["candidateName", "candidateEmail", "externalId"];
+
+export async function resend({ path, name, candidate, done }) {
+  const sent = await simple("resend", { name: candidate.candidateEmail ?? name }, () => api.post(`${path}/invite`));
+  if (sent) done(t("actions.resend.done", { name }));
+}
+
+export async function allowRedeem({ path, name, done }) {
+  if (await simple("allowRedeem", { name }, () => api.post(`${path}/allow-redeem`))) done(t("actions.allowRedeem.done", { name }));
+}
+
+/** Change the name, the address or the external id. */
+export async function change({ path, name, candidate, done }) {
+  const before = Object.fromEntries(MEMBERS.map((member) => [member, candidate[member]]));
+  const saved = await ask({
+    title: t("actions.change.title", { name }),
+    content: [
+      h("p", {}, t("actions.change.text")),
+      MEMBERS.map((member) => field(t(`actions.change.${member}`), h("input", { name: member, value: candidate[member] ?? "", autocomplete: "off", maxlength: 255 }))),
+    ],
+    save: (form) => api.patch(path, Object.fromEntries(MEMBERS.map((member) => [member, form.elements.namedItem(member).value.trim() || null]))),
+  });
+  if (saved) done(t("actions.change.done", { name }), () => api.patch(path, before));
+}
+
+export async function extend({ path, name, candidate, done }) {
+  const before = candidate.expiresAt;
+  const saved = await ask({
+    title: t("actions.extend.title", { name }),
+    content: [h("p", {}, t("actions.extend.text", { time: formatMoment(before) })), daysField("extend", new Date(before).getTime(), 7)],
+    action: t("actions.extend.confirm"),
+    save: (form) => api.post(`${path}/extend`, { days: Number(form.elements.namedItem("days").value) }),
+  });
+  if (saved) done(t("actions.extend.done", { name, time: formatMoment(saved.candidate.expiresAt) }), () => api.post(`${path}/extend`, { expiresAt: before }));
+}
+
+export async function reopen({ path, name, assessment, done }) {
+  const saved = await ask({
+    title: t("actions.reopen.title", { name }),
+    content: [h("p", {}, t("actions.reopen.text")), daysField("reopen", Date.now(), assessment.expiresInDays ?? 7)],
+    action: t("actions.reopen.confirm"),
+    save: (form) => api.post(`${path}/reopen`, { days: Number(form.elements.namedItem("days").value) }),
+  });
+  if (saved) done(t("actions.reopen.done", { name, time: formatMoment(saved.candidate.expiresAt) }));
+}
+
+/** A number of days, with the day that it leads to. */
+function daysField(action, start, value) {
+  const shown = h("p", { class: "quiet", role: "status" });
+  const input = h("input", { name: "days", type: "number", class: "short", min: 1, max: 365, required: true, value, oninput: update });
+  update();
+  return h("div", {}, field(t(`actions.${action}.days`), input), shown);
+
+  function update() {
+    const days = Number(input.value);
+    fill(shown, days >= 1 && days <= 365 ? t("actions.until", { time: formatMoment(new Date(start + days * DAY_MS).toISOString()) }) : "");
+  }
+}
+
+/** More time, in minutes or as a factor of the time limit. */
+export async function accommodate({ path, name, assessment, candidate, done }) {
+  const url = `${path}/accommodation`;
+  const { accommodation } = await api.get(url);
+  const { extraMinutes, timeMultiplier } = accommodation;
+  const before = timeMultiplier ? { timeMultiplier } : extraMinutes ? { extraMinutes } : {};
+  const base = assessment.timeLimitMinutes;
+  const kinds = [
+    ["none", t("actions.accommodate.none", { time: formatDuration(base * 60) })],
+    ["extraMinutes", t("actions.accommodate.extraMinutes")],
+    ["timeMultiplier", t("actions.accommodate.timeMultiplier")],
+  ];
+  const current = Object.keys(before)[0] ?? "extraMinutes";
+  const amount = h("input", { name: "amount", type: "number", class: "short", required: true, step: "any", oninput: update });
+  const amountField = field("", amount);
+  const result = h("p", { class: "quiet", role: "status" });
+  const radios = kinds.map(([value, text]) =>
+    h("label", { class: "check-line" }, h("input", { type: "radio", name: "kind", value, checked: value === current, onchange: () => setKind(value) }), h("span", {}, text)),
+  );
+  let kind = current;
+  setKind(current);
+  amount.value = extraMinutes ?? timeMultiplier ?? 30;
+  update();
+  const saved = await ask({
+    title: t("actions.accommodate.title", { name }),
+    content: [
+      h("p", {}, t(candidate.status === "active" ? "actions.accommodate.textActive" : "actions.accommodate.text")),
+      h("fieldset", { class: "field" }, h("legend", {}, t("actions.accommodate.kind")), radios),
+      amountField,
+      result,
+      h("p", { class: "quiet" }, t("actions.accommodate.privacy")),
+    ],
+    save: () => api.put(url, kind === "none" ? {} : { [kind]: Number(amount.value) }),
+  });
+  if (saved) done(t("actions.accommodate.done", { name, time: formatDuration(saved.accommodation.timeLimitMinutes * 60) }), () => api.put(url, before));
+
+  function setKind(chosen) {
+    if (chosen !== kind) amount.value = chosen === "timeMultiplier" ? 1.5 : 30;
+    kind = chosen;
+    fill(amountField.querySelector("label"), t(`actions.accommodate.amounts.${kind}`));
+    amountField.hidden = kind === "none";
+    amount.disabled = kind === "none";
+    update();
+  }
+
+  function update() {
+    const value = Number(amount.value);
+    const minutes = { none: base, extraMinutes: base + value, timeMultiplier: Math.ceil(base * value) }[kind];
+    fill(result, minutes > 0 ? t("actions.accommodate.result", { time: formatDuration(minutes * 60) }) : "");
+  }
+}
+
+export async function revoke({ path, name, candidate, done }) {
+  const key = `/v1/assessments/${candidate.assessmentId}/keys/${candidate.id}`;
+  const text = candidate.sessionId ? "textStarted" : "text";
+  const revoked = await simple("revoke", { name }, () => api.remove(key), { text, danger: true });
+  if (revoked) done(t("actions.revoke.done", { name }));
+}
+
+/** Erase personal data. The name has to be typed, since nothing can bring the data back. */
+export async function erase({ path, name, candidate, done }) {
+  const input = h("input", { name: "typed", autocomplete: "off", spellcheck: "false" });
+  const erased = await ask({
+    title: t("actions.erase.title", { name }),
+    content: [
+      candidate.erasureRequestedAt && h("p", { class: "notice" }, t("actions.erase.requested", { time: formatMoment(candidate.erasureRequestedAt) })),
+      h("p", {}, t("actions.erase.text")),
+      h("p", {}, t("actions.erase.kept")),
+      field(t("actions.erase.type", { name }), input),
+    ],
+    action: t("actions.erase.confirm"),
+    danger: true,
+    save: () => {
+      if (input.value.trim().toLowerCase() === name.toLowerCase()) return api.remove(`${path}/data`);
+      throw new api.ApiError(400, { error: t("actions.erase.mismatch"), details: [{ path: ["typed"], message: t("actions.erase.typeExactly", { name }) }] });
+    },
+  });
+  if (erased) done(t("actions.erase.done"));
+}
+
+function simple(name, values, save, { text = "text", danger = false } = {}) {
+  return ask({ title: t(`actions.${name}.title`, values), content: h("p", {}, t(`actions.${name}.${text}`, values)), action: t(`actions.${name}.confirm`), danger, save });
+}
+
+/** The messages to the candidate, newest first; failed ones can be sent again. */
+export async function showMessages({ path, name, may, done }) {
+  const list = h("div");
+  const load = () => loaded(list, () => api.all(`${path}/deliveries`, "deliveries", { query: { limit: 50 } }), messages);
+  await Promise.all([load(), dialog()]);
+
+  function dialog() {
+    const close = h("button", { type: "button", class: "secondary", onclick: () => element.close() }, t("invite.close"));
+    const element = h("dialog", { "aria-label": t("actions.messages.title", { name }) }, h("h2", {}, t("actions.messages.title", { name })), list, h("div", { class: "actions" }, close));
+    return showDialog(element);
+  }
+
+  function messages(deliveries) {
+    if (!deliveries.length) return h("p", {}, t("actions.messages.none"));
+    return h("ul", { class: "messages" }, deliveries.map(message));
+  }
+
+  function message({ id, kind, state, attempts, lastError, sentAt, createdAt, nextTryAt }) {
+    const retry = h("button", { type: "button", class: "secondary", onclick: () => runAction(retry, () => send(id)) }, t("common.tryAgain"));
+    return h(
+      "li",
+      {},
+      h("p", {}, h("strong", {}, t(`actions.messages.kinds.${kind}`)), " · ", h("span", { class: `verdict ${state}` }, t(`actions.messages.states.${state}`)), " · ", h("span", { class: "quiet" }, formatMoment(sentAt ?? createdAt))),
+      lastError && h("p", { class: "quiet" }, t("actions.messages.error", { error: lastError, n: attempts })),
+      nextTryAt && state === "queued" && attempts > 0 && h("p", { class: "quiet" }, t("actions.messages.next", { time: formatMoment(nextTryAt) })),
+      state === "failed" && may("write") && retry,
+    );
+  }
+
+  async function send(id) {
+    await api.post(`/v1/deliveries/${id}/retry`);
+    done(t("actions.messages.retried", { name }));
+    await load();
+  }
+}

@@ -1,0 +1,135 @@
+// The fields of an assessment's form, and the values in them.
+
+import { readBrief, structuredBrief } from "./brief.js";
+import { field } from "../shared/dialogs.js";
+import { fill, h, newId } from "../shared/dom.js";
+import { createRubric } from "./rubric_form.js";
+import { t } from "../shared/texts.js";
+
+const AGENTS = ["claude", "codex"];
+const HOSTED = ["web_search", "web_fetch", "code_execution", "file_search", "image_generation", "mcp"];
+const TEXTS = ["title", "role", "taskBrief", "repoUrl", "setupInstructions"];
+const NUMBERS = ["timeLimitMinutes", "expiresInDays", "reminderDaysBefore", "tokenBudgetUsd"];
+/** The members that can change after a candidate has started. */
+export const UNSEEN = ["expiresInDays", "reminderDaysBefore", "rubricId", "blind"];
+
+/** What candidates see. `problem` is the field that chooses from the library, if there is one. */
+export function seenFields(values, problem) {
+  return [
+    section(
+      "task",
+      problem,
+      text("title", values, { maxlength: 255 }),
+      text("role", values, { maxlength: 255 }),
+      area("taskBrief", values, { maxlength: 50_000, rows: 12 }),
+      text("repoUrl", values, { maxlength: 2048, inputmode: "url", placeholder: "https://github.com/example/orders" }),
+      area("setupInstructions", values, { maxlength: 10_000, rows: 3 }),
+      structuredBrief(values.brief),
+    ),
+    section(
+      "tools",
+      h("div", { class: "two" }, number("timeLimitMinutes", values, { max: 43_200 }), number("tokenBudgetUsd", values, { min: 0, step: "any" })),
+      tools(values.allowedTools),
+    ),
+  ];
+}
+
+/** What only the team sees. */
+export function unseenFields(values, rubrics, { canWrite }) {
+  return [
+    section("invitations", h("div", { class: "two" }, number("expiresInDays", values, { max: 365 }), number("reminderDaysBefore", values, { max: 364 }))),
+    section("scoring", rubricField(values.rubricId, rubrics, canWrite), checkLine("blind", values.blind, "blind")),
+  ];
+}
+
+/** Whether two values of a member are the same; null and absent ones are. */
+export function isSame(value, other) {
+  return JSON.stringify(value ?? null) === JSON.stringify(other ?? null);
+}
+
+/** The values of the form as the API's members; null for empty ones. */
+export function readValues(form) {
+  const valueOf = (name) => form.elements.namedItem(name).value;
+  const texts = TEXTS.map((name) => [name, valueOf(name).trim() ? valueOf(name) : null]);
+  const numbers = NUMBERS.map((name) => [name, valueOf(name) === "" ? null : Number(valueOf(name))]);
+  return {
+    ...Object.fromEntries([...texts, ...numbers]),
+    allowedTools: readTools(form),
+    brief: readBrief(form),
+    rubricId: valueOf("rubricId") || null,
+    blind: form.elements.namedItem("blind").checked,
+  };
+}
+
+/** Null if both agents and nothing else are allowed, which is the default. */
+function readTools(form) {
+  const checked = [...AGENTS, ...HOSTED].filter((name) => form.elements.namedItem(`tool-${name}`).checked);
+  return isSame(checked, AGENTS) ? null : checked;
+}
+
+/** The error with the name of a field as each path: `brief.phases.0.name` is in `brief.phases`. */
+export function withNames(form, error) {
+  if (!error.details) return error;
+  const details = error.details.map((detail) => {
+    const names = detail.path.map((_, n) => detail.path.slice(0, detail.path.length - n).join("."));
+    return { ...detail, path: [names.find((name) => form.elements.namedItem(name)) ?? detail.path.join(".")] };
+  });
+  return Object.create(error, { details: { value: details } });
+}
+
+function section(name, ...content) {
+  const id = newId("section");
+  return h("section", { class: "panel", "aria-labelledby": id }, h("h2", { id }, t(`assessmentForm.sections.${name}`)), content);
+}
+
+function labelled(name, input) {
+  return field(t(`assessmentForm.fields.${name}`), input, t(`assessmentForm.hints.${name}`));
+}
+
+const text = (name, values, options) => labelled(name, h("input", { name, value: values[name] ?? "", autocomplete: "off", ...options }));
+const area = (name, values, options) => labelled(name, h("textarea", { name, ...options }, values[name] ?? ""));
+const number = (name, values, options) =>
+  labelled(name, h("input", { name, type: "number", min: 1, step: 1, class: "short", value: values[name] ?? "", ...options }));
+
+function tools(allowed) {
+  const isAllowed = (name) => (allowed ? allowed.includes(name) : AGENTS.includes(name));
+  const group = (names) => h("div", { class: "checks" }, names.map((name) => checkLine(`tool-${name}`, isAllowed(name), `tools.${name}`)));
+  return h(
+    "fieldset",
+    { class: "field", name: "allowedTools" },
+    h("legend", {}, t("assessmentForm.fields.allowedTools")),
+    h("p", { class: "quiet" }, t("assessmentForm.hints.allowedTools")),
+    group(AGENTS),
+    h("p", { class: "quiet" }, t("assessmentForm.hints.hostedTools")),
+    group(HOSTED),
+  );
+}
+
+function checkLine(name, checked, path) {
+  const input = h("input", { type: "checkbox", name, checked });
+  return h("label", { class: "check-line" }, input, h("span", {}, t(`assessmentForm.checks.${path}`)));
+}
+
+function rubricField(rubricId, rubrics, canWrite) {
+  const select = h("select", { name: "rubricId" });
+  const add = h("button", { type: "button", class: "link", onclick: createOne }, t("assessmentForm.newRubric"));
+  list(rubricId);
+  const wrapped = labelled("rubricId", select);
+  if (canWrite) wrapped.append(add);
+  return wrapped;
+
+  function list(chosenId) {
+    const options = rubrics.map(({ id, name, criteria }) =>
+      h("option", { value: id, selected: id === chosenId }, t("assessmentForm.rubricOption", { name, n: criteria.length })),
+    );
+    fill(select, h("option", { value: "" }, t("assessmentForm.noRubric")), options);
+  }
+
+  async function createOne() {
+    const rubric = await createRubric();
+    if (!rubric) return;
+    rubrics.push(rubric);
+    list(rubric.id);
+    select.dispatchEvent(new Event("input", { bubbles: true }));
+  }
+}

@@ -1,0 +1,200 @@
+// Create an assessment, or edit one, beside a preview of what candidates see.
+
+import * as api from "../shared/api.js";
+import { UNSEEN, isSame, readValues, seenFields, unseenFields, withNames } from "./fields.js";
+import { candidatePreview } from "./preview.js";
+import { confirm, onSubmit, showErrors, toast, toastError } from "../shared/dialogs.js";
+import { fill, h } from "../shared/dom.js";
+import { draftOf, storeDraft } from "../shared/drafts.js";
+import { problemField } from "./problem_library.js";
+import { loaded } from "../shared/states.js";
+import { t } from "../shared/texts.js";
+
+const NEW = { expiresInDays: 7, blind: false };
+const COPIED = ["title", "taskBrief", "repoUrl", "setupInstructions"];
+
+/** `/assessments/new?from=<id>` starts with the values of another assessment. */
+export async function show(main, params, context) {
+  const { assessmentId } = params;
+  const { may, signal, query, setTitle } = context;
+  const canWrite = may("write");
+  const title = t(assessmentId ? (canWrite ? "assessmentForm.edit" : "assessmentForm.read") : "assessmentForm.new");
+  setTitle(title);
+  const body = h("div");
+  fill(main, h("div", { class: "page-head" }, h("h1", { tabindex: "-1" }, title)), body);
+  if (!canWrite && !assessmentId) return fill(body, readOnlyNotice());
+  const reload = () => show(main, params, context);
+  return loaded(body, () => load(assessmentId, query.get("from"), signal), (data) => assessmentForm(data, { ...context, reload, canWrite }));
+}
+
+async function load(assessmentId, templateId, signal) {
+  const [current, template, rubrics, { settings }, { disclosure }] = await Promise.all([
+    assessmentId ? loadAssessment(assessmentId, signal) : {},
+    templateId && api.get(`/v1/assessments/${templateId}`, { signal }),
+    api.all("/v1/rubrics", "rubrics", { signal }),
+    api.get("/v1/org/settings", { signal }),
+    api.get("/v1/org/disclosure", { signal }),
+  ]);
+  return { ...current, template: template?.assessment, rubrics, settings, disclosure };
+}
+
+async function loadAssessment(assessmentId, signal) {
+  const [response, { sessions }] = await Promise.all([
+    api.request("GET", `/v1/assessments/${assessmentId}`, { signal }),
+    api.get("/v1/sessions", { query: { assessmentId, limit: 1 }, signal }),
+  ]);
+  const { assessment } = await api.read(() => response.json(), signal);
+  return { assessment, etag: response.headers.get("ETag"), hasStarted: sessions.length > 0 };
+}
+
+function assessmentForm({ assessment, template, etag, hasStarted = false, rubrics, settings, disclosure }, { go, me, reload, canWrite }) {
+  const draftName = assessment ? `assessment ${assessment.id}` : "assessment";
+  const stored = canWrite && !template && draftOf(me, draftName);
+  // Not over what somebody else has changed meanwhile.
+  const draft = stored && stored.etag === etag ? stored : null;
+  const values = draft?.values ?? assessment ?? template ?? NEW;
+  const message = h("div", { class: "notice bad", role: "alert", tabindex: "-1", hidden: true });
+  const preview = h("div", { class: "preview-body" });
+  const submit = h("button", { type: "submit", class: "primary" }, t(assessment ? "common.save" : "assessmentForm.create"));
+  const form = h("form", { class: "assessment-form", novalidate: true, oninput: update });
+  onSubmit(form, { submit, message, save, failed });
+  const problem = problemField(assessment?.issue ?? template?.issue ?? draft?.issue ?? null, fillFrom);
+  fill(
+    form,
+    !canWrite && readOnlyNotice(),
+    canWrite && hasStarted && startedNotice(assessment),
+    draft && draftNotice(startOver),
+    // Disabled as a whole once somebody has seen them.
+    h("fieldset", { disabled: hasStarted || !canWrite }, seenFields(values, !assessment && problem.element)),
+    h("fieldset", { disabled: !canWrite }, unseenFields(values, rubrics, { canWrite })),
+    message,
+    canWrite && h("div", { class: "actions form-end" }, submit, cancelLink(assessment), assessment && moreActions(assessment, { go })),
+  );
+  showPreview();
+  return h("div", { class: "form-and-preview" }, form, previewPanel(preview));
+
+  function showPreview() {
+    const orgName = settings.displayName ?? me.orgName;
+    fill(preview, candidatePreview(readValues(form), { issue: problem.issue, orgName, disclosure }));
+  }
+
+  function update() {
+    showPreview();
+    storeDraft(me, draftName, { values: readValues(form), issue: problem.issue, etag });
+  }
+
+  function startOver() {
+    storeDraft(me, draftName);
+    reload();
+  }
+
+  /** Fill the fields that come from the problem, but keep what somebody has typed. */
+  function fillFrom(chosen, previous) {
+    for (const name of COPIED) {
+      const input = form.elements.namedItem(name);
+      const typed = input.value.trim();
+      if (typed === "" || typed === (previous?.[name] ?? "").trim()) input.value = chosen?.[name] ?? "";
+    }
+    update();
+  }
+
+  async function save() {
+    const saved = assessment ? await change(form, assessment, { etag, hasStarted }) : await create(form, problem.issue);
+    storeDraft(me, draftName);
+    toast(t(assessment ? "assessmentForm.saved" : "assessmentForm.created", { title: saved.title }));
+    go(`/assessments/${saved.id}`);
+  }
+
+  function failed(error) {
+    if (error.status === 412) showConflict(message, reload);
+    else showErrors(form, message, withNames(form, error));
+  }
+}
+
+async function create(form, issue) {
+  const members = Object.fromEntries(Object.entries(readValues(form)).filter(([, value]) => value !== null));
+  const body = issue ? { ...members, issueId: issue.id } : members;
+  return (await api.post("/v1/assessments", body)).assessment;
+}
+
+/** Send only what changed, and nothing that candidates have already seen. */
+async function change(form, assessment, { etag, hasStarted }) {
+  const values = Object.entries(readValues(form)).filter(([name]) => !hasStarted || UNSEEN.includes(name));
+  const body = Object.fromEntries(values.filter(([name, value]) => !isSame(value, assessment[name])));
+  if (!Object.keys(body).length) return assessment;
+  return (await api.patch(`/v1/assessments/${assessment.id}`, body, { headers: { "If-Match": etag } })).assessment;
+}
+
+function showConflict(message, reload) {
+  fill(
+    message,
+    h("strong", {}, t("assessmentForm.conflictTitle")),
+    h("p", {}, t("assessmentForm.conflict")),
+    h("button", { type: "button", class: "secondary", onclick: reload }, t("assessmentForm.reload")),
+  );
+  message.hidden = false;
+  message.focus();
+}
+
+// Parts
+
+const copyLink = ({ id }) => h("a", { class: "quiet-link", href: `#/assessments/new?from=${id}` }, t("assessmentForm.copy"));
+
+const cancelLink = (assessment) => h("a", { class: "secondary", href: assessment ? `#/assessments/${assessment.id}` : "#/assessments" }, t("common.cancel"));
+
+const readOnlyNotice = () => h("p", { class: "notice" }, t("assessmentForm.readOnly"));
+
+function startedNotice(assessment) {
+  return h("div", { class: "notice warn" }, h("p", {}, t("assessmentForm.hasStarted")), copyLink(assessment));
+}
+
+function draftNotice(startOver) {
+  return h("div", { class: "notice" }, t("assessmentForm.draft"), " ", h("button", { type: "button", class: "link", onclick: startOver }, t("assessmentForm.startOver")));
+}
+
+function previewPanel(preview) {
+  return h(
+    "section",
+    { class: "preview", "aria-labelledby": "preview-title", tabindex: "0" },
+    h("h2", { id: "preview-title" }, t("assessmentForm.preview")),
+    h("p", { class: "quiet" }, t("assessmentForm.previewHint")),
+    preview,
+  );
+}
+
+/** Archive, which can be undone, and delete, which cannot. */
+function moreActions(assessment, { go }) {
+  const path = `/v1/assessments/${assessment.id}`;
+  const set = (archived) => api.patch(path, { archived });
+  const { title } = assessment;
+
+  async function archive() {
+    const isArchived = Boolean(assessment.archivedAt);
+    const done = isArchived ? "assessments.restored" : "assessmentForm.archived";
+    try {
+      await set(!isArchived);
+      toast(t(done, { title }), { undo: () => set(isArchived).then(() => go("/assessments", { replace: true })) });
+      go("/assessments");
+    } catch (error) {
+      toastError(error);
+    }
+  }
+
+  async function remove() {
+    const isDeleted = await confirm({
+      title: t("assessmentForm.deleteTitle", { title }),
+      text: t("assessmentForm.deleteText"),
+      action: t("assessmentForm.delete"),
+      run: () => api.remove(path),
+    });
+    if (isDeleted) go("/assessments");
+  }
+
+  return h(
+    "span",
+    { class: "actions more" },
+    copyLink(assessment),
+    h("button", { type: "button", class: "link", onclick: archive }, t(assessment.archivedAt ? "assessments.restore" : "assessmentForm.archive")),
+    h("button", { type: "button", class: "link danger", onclick: remove }, t("assessmentForm.delete")),
+  );
+}

@@ -1,0 +1,294 @@
+// Invite candidates: a list is read and checked before anything is sent, and sent in batches that can be repeated.
+
+import * as api from "../shared/api.js";
+import { copyText } from "../shared/clipboard.js";
+import { decode, isAddress, readPeople } from "../shared/csv.js";
+import { field, showDialog } from "../shared/dialogs.js";
+import { fill, h, newId } from "../shared/dom.js";
+import { issueKeys, keyLink } from "./invite_batches.js";
+import { explain } from "../shared/states.js";
+import { t } from "../shared/texts.js";
+import { formatMoment } from "../shared/time.js";
+
+const DAY_MS = 86_400_000;
+const MAX_COUNT = 500;
+const MAX_DAYS = 365;
+const MAX_NAMES = 5;
+const EXAMPLE = "name,email,externalId\nAlice Liddell,alice@example.com,applicant-4711";
+
+/** A dialog; resolves once it is closed. `onDone` is called if keys were generated. */
+export function invite(assessment, { onDone = () => {} } = {}) {
+  const titleId = newId("invite");
+  const body = h("div", { class: "invite-body" });
+  const dialog = h("dialog", { class: "wide-dialog invite", "aria-labelledby": titleId }, h("h2", { id: titleId }, t("invite.titleOf", { title: assessment.title })), body);
+  const context = { assessment, dialog, isBusy: false, isDone: false, text: "", days: assessment.expiresInDays, knownIds: new Set(), ...steps() };
+  dialog.addEventListener("cancel", (event) => context.isBusy && event.preventDefault());
+  context.enter();
+  return showDialog(dialog).then(() => context.isDone && onDone());
+
+  function steps() {
+    const go = (step) => (...values) => {
+      fill(body, step(context, ...values));
+      if (dialog.open) body.querySelector("textarea, h3, button")?.focus();
+    };
+    return { enter: go(enterStep), review: go(reviewStep), send: go(sendStep), withoutMail: go(withoutMailStep), links: go(linksStep) };
+  }
+}
+
+// 1: what to paste
+
+function enterStep(context) {
+  const { assessment, dialog } = context;
+  const input = h("textarea", { name: "people", rows: 9, spellcheck: "false", placeholder: EXAMPLE }, context.text);
+  const file = h("input", { type: "file", accept: ".csv,.tsv,.txt,text/csv,text/plain", onchange: readFile });
+  const error = h("p", { class: "field-error", role: "alert", hidden: true });
+  const next = h("button", { type: "submit", class: "primary" }, t("invite.check"));
+  const form = h(
+    "form",
+    { onsubmit: check },
+    field(t("invite.people"), input, t("invite.peopleHint")),
+    error,
+    field(t("invite.file"), file),
+    expiryField(context),
+    h(
+      "div",
+      { class: "actions" },
+      next,
+      cancelButton(dialog),
+      h("button", { type: "button", class: "link more", onclick: () => context.withoutMail() }, t("invite.withoutMail")),
+    ),
+  );
+  return form;
+
+  async function readFile() {
+    if (!file.files[0]) return;
+    input.value = decode(await file.files[0].arrayBuffer());
+    input.focus();
+  }
+
+  async function check(event) {
+    event.preventDefault();
+    context.text = input.value;
+    context.days = Number(form.elements.namedItem("expiresInDays").value);
+    const people = readPeople(input.value);
+    error.hidden = true;
+    next.disabled = true;
+    try {
+      if (!people.length) throw new api.ApiError(400, { error: t("invite.nobody") });
+      const known = await api.all(`/v1/assessments/${assessment.id}/keys`, "keys");
+      context.knownIds = new Set(known.map(({ id }) => id));
+      context.review(judge(people, known));
+    } catch (failure) {
+      fill(error, failure.status === 400 ? failure.message : explain(failure).join(". "));
+      error.hidden = false;
+      next.disabled = false;
+      input.focus();
+    }
+  }
+}
+
+function expiryField(context) {
+  const { reminderDaysBefore } = context.assessment;
+  const shown = h("span", { class: "quiet", role: "status" });
+  const input = h("input", { type: "number", name: "expiresInDays", class: "short", min: 1, max: MAX_DAYS, required: true, value: context.days, oninput: update });
+  update();
+  const wrapped = field(t("invite.expiry"), input);
+  wrapped.append(" ", shown);
+  return wrapped;
+
+  function update() {
+    const days = Number(input.value);
+    const time = days >= 1 && days <= MAX_DAYS && formatMoment(new Date(Date.now() + days * DAY_MS).toISOString());
+    fill(shown, time && t("invite.expiresAt", { time }), time && days <= reminderDaysBefore && ` ${t("invite.remindedAtOnce", { n: reminderDaysBefore })}`);
+  }
+}
+
+/**
+ * What will happen to each person: `state` is `new`, `open`, `earlier`, `duplicate`, `noAddress` or `invalid`.
+ *
+ * known -- the assessment's keys
+ */
+function judge(people, known) {
+  const byAddress = new Map();
+  for (const key of known) if (key.candidateEmail) byAddress.set(key.candidateEmail.toLowerCase(), better(byAddress.get(key.candidateEmail.toLowerCase()), key));
+  const ids = new Set(known.map(({ externalId }) => externalId).filter(Boolean));
+  const [lines, idLines] = [new Map(), new Map()];
+  return people.map((person) => {
+    const address = person.email.toLowerCase();
+    const verdict = judgeOne(person, { first: lines.get(address), firstId: idLines.get(person.externalId), key: byAddress.get(address), hasId: ids.has(person.externalId) });
+    if (address && !lines.has(address)) lines.set(address, person.line);
+    if (person.externalId && !idLines.has(person.externalId)) idLines.set(person.externalId, person.line);
+    return { ...person, ...verdict };
+  });
+}
+
+const isOpen = (key) => ["pending", "active"].includes(key.status);
+const better = (one, other) => (one && isOpen(one) ? one : other);
+
+function judgeOne({ email, externalId }, { first, firstId, key, hasId }) {
+  if (email && !isAddress(email)) return { state: "invalid", text: t("invite.states.invalid") };
+  if (email && first) return { state: "duplicate", text: t("invite.states.duplicate", { line: first }) };
+  if (externalId && firstId) return { state: "invalid", text: t("invite.states.duplicateId", { line: firstId }) };
+  if (key && isOpen(key)) return { state: "open", text: t(`invite.states.${key.status}`) };
+  if (externalId && hasId) return { state: "invalid", text: t("invite.states.usedId") };
+  if (key) return { state: "earlier", text: t("invite.states.earlier", { status: t(`invite.statuses.${key.status}`) }), canInvite: true };
+  if (!email) return { state: "noAddress", text: t("invite.states.noAddress"), canInvite: true };
+  return { state: "new", text: t("invite.states.new"), canInvite: true };
+}
+
+// 2: what was understood
+
+function reviewStep(context, people) {
+  const chosen = new Set(people.filter(({ state }) => state === "new"));
+  const submit = h("button", { type: "button", class: "primary", onclick: () => context.send([...chosen]) });
+  const summary = h("p", { role: "status" });
+  update();
+  return [
+    h("h3", { tabindex: "-1" }, t("invite.reviewTitle")),
+    summary,
+    h(
+      "div",
+      { class: "scroll-region", tabindex: "0", role: "region", "aria-label": t("invite.reviewTitle") },
+      h(
+        "table",
+        { class: "people", role: "table" },
+        h("thead", { role: "rowgroup" }, h("tr", { role: "row" }, ["invite", "name", "email", "externalId", "happens"].map((name) => h("th", { scope: "col", role: "columnheader" }, t(`invite.columns.${name}`))))),
+        h("tbody", { role: "rowgroup" }, people.map(row)),
+      ),
+    ),
+    h("p", { class: "quiet" }, t("invite.nothingSent")),
+    h("div", { class: "actions" }, submit, h("button", { type: "button", class: "secondary", onclick: () => context.enter() }, t("invite.back")), cancelButton(context.dialog)),
+  ];
+
+  function row(person) {
+    const label = t("invite.inviteOne", { name: person.name || person.email || person.line });
+    const box = h("input", { type: "checkbox", "aria-label": label, checked: chosen.has(person), disabled: !person.canInvite, onchange: () => toggle(person, box.checked) });
+    return h(
+      "tr",
+      // With roles, since a narrow window shows the rows as blocks.
+      { role: "row", class: person.canInvite ? null : "skipped" },
+      h("td", { role: "cell", class: "pick" }, h("label", {}, box)),
+      [person.name, person.email, person.externalId].map((text) => h("td", { role: "cell" }, text)),
+      h("td", { role: "cell" }, h("span", { class: `verdict ${person.state}` }, person.text)),
+    );
+  }
+
+  function toggle(person, isChosen) {
+    if (isChosen) chosen.add(person);
+    else chosen.delete(person);
+    update();
+  }
+
+  function update() {
+    fill(submit, t("invite.send", { n: chosen.size }));
+    submit.disabled = chosen.size === 0;
+    fill(summary, t("invite.summary", { n: people.length, skipped: people.length - chosen.size }));
+  }
+}
+
+// 3: progress and result
+
+function sendStep(context, people) {
+  const bar = h("progress", { max: people.length, value: 0, "aria-label": t("invite.sending") });
+  const status = h("p", { role: "status" }, t("invite.sending"));
+  const result = h("div", {});
+  const run = issueKeys(context.assessment, people, context);
+  send();
+  return [h("h3", { tabindex: "-1" }, t("invite.sendTitle")), bar, status, result];
+
+  async function send() {
+    fill(result);
+    bar.hidden = false;
+    context.isBusy = true;
+    await run.send((count) => {
+      bar.value = count;
+      fill(status, t("invite.progress", { n: count, total: people.length }));
+    });
+    bar.hidden = true;
+    context.isBusy = false;
+    context.isDone ||= run.keys.length > 0;
+    const hasNoMail = people.every(({ email }) => !email);
+    if (hasNoMail && !run.failed.length) return context.links(run.keys);
+    fill(status, summaryOf(run));
+    fill(result, failures(run), unmailed(), h("div", { class: "actions" }, run.canRetry() && h("button", { type: "button", class: "primary", onclick: send }, t("invite.retry")), closeButton(context.dialog, !run.canRetry())));
+    return result.querySelector("button").focus();
+  }
+
+  /** Keys that nobody gets by mail. */
+  function unmailed() {
+    const keys = run.keys.filter(({ candidateEmail, invite: message }) => !candidateEmail && !message);
+    return keys.length > 0 && h("button", { type: "button", class: "link", onclick: () => context.links(keys) }, t("invite.showLinks", { n: keys.length }));
+  }
+}
+
+function summaryOf({ created, existing, failed }) {
+  const parts = [
+    [created, "created"],
+    [existing, "existing"],
+    [failed.length, "failed"],
+  ];
+  return parts.filter(([n]) => n > 0).map(([n, name]) => t(`invite.result.${name}`, { n })).join(" ");
+}
+
+function failures({ failed }) {
+  if (!failed.length) return null;
+  const byReason = Map.groupBy(failed, ({ reason }) => reason);
+  const rows = [...byReason].map(([reason, group]) => h("li", {}, h("strong", {}, namesOf(group)), ` ${reason}`));
+  return h("div", { class: "notice bad", role: "alert" }, h("p", {}, t("invite.failedTitle")), h("ul", {}, rows));
+}
+
+/** The first names, and how many more. */
+function namesOf(group) {
+  const names = group.map(({ person }) => person.email || person.name || person.externalId).filter(Boolean);
+  const rest = group.length - Math.min(names.length, MAX_NAMES);
+  return [...names.slice(0, MAX_NAMES), rest > 0 && t("invite.more", { n: rest })].filter(Boolean).join(", ") + ":";
+}
+
+// Keys without mail
+
+function withoutMailStep(context) {
+  const input = h("input", { type: "number", name: "count", class: "short", min: 1, max: MAX_COUNT, value: 1, required: true });
+  const form = h(
+    "form",
+    { onsubmit: create },
+    h("h3", { tabindex: "-1" }, t("invite.withoutMail")),
+    h("p", { class: "quiet" }, t("invite.withoutMailHint")),
+    field(t("invite.count"), input),
+    expiryField(context),
+    h("div", { class: "actions" }, h("button", { type: "submit", class: "primary" }, t("invite.createKeys")), h("button", { type: "button", class: "secondary", onclick: () => context.enter() }, t("invite.back"))),
+  );
+  return form;
+
+  function create(event) {
+    event.preventDefault();
+    context.days = Number(form.elements.namedItem("expiresInDays").value);
+    const nobody = { email: "", name: "", externalId: "" };
+    context.send(Array.from({ length: Number(input.value) }, () => ({ ...nobody })));
+  }
+}
+
+function linksStep({ dialog }, keys) {
+  const lines = keys.map((key) => [key.candidateName, keyLink(key)].filter(Boolean).join("\t"));
+  const copyAll = h("button", { type: "button", class: "primary", onclick: () => copy(lines.join("\n"), copyAll) }, t("invite.copyAll"));
+  return [
+    h("h3", { tabindex: "-1" }, t("invite.linksTitle")),
+    h("p", { class: "quiet" }, t("invite.linksHint")),
+    h(
+      "ul",
+      { class: "key-list" },
+      keys.map((key) => {
+        const button = h("button", { type: "button", class: "copy", "aria-label": t("invite.copyLink", { key: key.key }), onclick: () => copy(keyLink(key), button) }, t("invite.copy"));
+        return h("li", {}, h("code", {}, key.key), key.candidateName && h("span", {}, key.candidateName), button);
+      }),
+    ),
+    h("div", { class: "actions" }, copyAll, closeButton(dialog, false)),
+  ];
+}
+
+/** Copy a text and say so on the button. */
+async function copy(text, button) {
+  fill(button, (await copyText(text)) ? t("invite.copied") : t("invite.notCopied"));
+}
+
+const cancelButton = (dialog) => h("button", { type: "button", class: "secondary", onclick: () => dialog.close() }, t("common.cancel"));
+const closeButton = (dialog, isPrimary) => h("button", { type: "button", class: isPrimary ? "primary" : "secondary", onclick: () => dialog.close() }, t("invite.close"));

@@ -1,0 +1,174 @@
+// The organization's assessments: how far their candidates are, and what is left to do.
+
+import { keepInAddress } from "../shared/address.js";
+import * as api from "../shared/api.js";
+import { toast, toastError } from "../shared/dialogs.js";
+import { fill, h } from "../shared/dom.js";
+import { invite } from "./invite.js";
+import { funnelBar } from "../shared/plots.js";
+import { empty, loaded } from "../shared/states.js";
+import { t } from "../shared/texts.js";
+import { formatDay } from "../shared/time.js";
+
+const NO_PROGRESS = {
+  funnel: { invited: 0, redeemed: 0, completed: 0, reviewed: 0, hired: 0 },
+  waiting: { toScore: 0, disagreements: 0, failedMessages: 0 },
+};
+const MIN_TO_SEARCH = 6;
+
+export async function show(main, params, { may, signal, query, setTitle }) {
+  setTitle(t("assessments.title"));
+  const list = h("div");
+  const actions = h("div", { class: "actions", hidden: true }, newLink());
+  fill(
+    main,
+    h(
+      "div",
+      { class: "page-head" },
+      h("h1", { tabindex: "-1" }, t("assessments.title")),
+      may("write") && actions,
+    ),
+    list,
+  );
+  await loaded(list, () => load(signal), shown);
+
+  /** After a change, without the message that it loads. */
+  async function reload() {
+    const assessments = await load(signal);
+    const focused = document.activeElement?.getAttribute("aria-label");
+    fill(list, shown(assessments));
+    if (focused) list.querySelector(`[aria-label="${CSS.escape(focused)}"]`)?.focus();
+  }
+
+  function shown(assessments) {
+    actions.hidden = !assessments.length;
+    return assessmentList(assessments, { may, query, reload });
+  }
+}
+
+/** The assessments, newest first, each with its `funnel` and what is `waiting`. */
+async function load(signal) {
+  const [assessments, progress] = await Promise.all([
+    api.all("/v1/assessments", "assessments", { signal }),
+    api.get("/v1/analytics/progress", { signal }),
+  ]);
+  const byId = new Map(progress.assessments.map((row) => [row.assessmentId, row]));
+  return assessments.reverse().map((assessment) => ({ ...NO_PROGRESS, ...byId.get(assessment.id), ...assessment }));
+}
+
+function newLink(className = "primary") {
+  return h("a", { class: className, href: "#/assessments/new" }, t("assessments.new"));
+}
+
+function assessmentList(assessments, { may, query, reload }) {
+  if (!assessments.length) return firstStart(may("write"));
+  const archivedCount = assessments.filter(({ archivedAt }) => archivedAt).length;
+  const rows = h("ul", { class: "assessment-list" });
+  const count = h("p", { class: "quiet", role: "status" });
+  const archived = h("input", { type: "checkbox", checked: query.get("archived") === "1", onchange: update });
+  const search = h("input", { type: "search", "aria-label": t("assessments.search"), placeholder: t("assessments.search"), value: query.get("q") ?? "", oninput: update });
+
+  function update() {
+    const wanted = search.value.trim().toLowerCase();
+    const shown = assessments.filter(
+      ({ title, role, archivedAt }) =>
+        (archived.checked || !archivedAt) && `${title} ${role}`.toLowerCase().includes(wanted),
+    );
+    fill(rows, shown.map((assessment) => assessmentRow(assessment, { may, reload })));
+    fill(count, shown.length ? t("assessments.count", { n: shown.length }) : t("assessments.noneFound"));
+    keepInAddress("/assessments", { q: search.value.trim(), archived: archived.checked ? "1" : "" });
+  }
+
+  update();
+  const canSearch = assessments.length >= MIN_TO_SEARCH || search.value;
+  return [
+    h(
+      "div",
+      { class: "assessment-tools" },
+      canSearch && search,
+      archivedCount > 0 && h("label", { class: "check-line" }, archived, t("assessments.showArchived", { n: archivedCount })),
+      count,
+    ),
+    rows,
+  ];
+}
+
+function assessmentRow(assessment, { may, reload }) {
+  const { id, title, role, archivedAt, blind, createdAt, funnel } = assessment;
+  const steps = Object.entries(funnel).map(([name, value]) => ({ label: t(`assessments.funnel.${name}`), value }));
+  const button = (name, run) => h("button", { type: "button", class: "secondary", "aria-label": named(name), onclick: run }, t(`assessments.${name}`));
+  const named = (name) => t("assessments.actionOf", { action: t(`assessments.${name}`), title });
+  const link = (name) => h("a", { class: "quiet-link", href: `#/assessments/${id}/edit`, "aria-label": named(name) }, t(`assessments.${name}`));
+  const canWrite = may("write");
+  const actions = [
+    canWrite && (archivedAt ? button("restore", () => restore(assessment, reload)) : button("invite", () => invite(assessment, { onDone: reload }))),
+    link(canWrite ? "edit" : "details"),
+  ];
+  return h(
+    "li",
+    { class: archivedAt ? "assessment-row archived" : "assessment-row" },
+    h(
+      "div",
+      { class: "assessment-name" },
+      h("h2", {}, h("a", { href: `#/assessments/${id}` }, title)),
+      h("p", {}, role),
+      h(
+        "p",
+        { class: "quiet" },
+        t("assessments.created", { day: formatDay(createdAt) }),
+        archivedAt && [" · ", h("strong", {}, t("assessments.archived"))],
+        blind && [" · ", t("assessments.blind")],
+      ),
+    ),
+    h(
+      "div",
+      { class: "assessment-funnel" },
+      funnel.invited
+        ? funnelBar({ label: t("assessments.funnelOf", { title }), steps })
+        : h("p", { class: "quiet" }, t("assessments.nobodyInvited")),
+    ),
+    h("div", { class: "assessment-waiting" }, waiting(assessment)),
+    h("div", { class: "actions" }, actions),
+  );
+}
+
+function waiting({ id, waiting: counts, funnel }) {
+  const places = [
+    ["toScore", `#/assessments/${id}`],
+    ["disagreements", `#/assessments/${id}`],
+    ["failedMessages", "#/todo"],
+  ];
+  const found = places.filter(([name]) => counts[name]);
+  if (!found.length) return funnel.invited ? h("p", { class: "quiet" }, t("assessments.nothingWaits")) : null;
+  return h(
+    "ul",
+    { class: "waiting", "aria-label": t("assessments.waits") },
+    found.map(([name, href]) => h("li", { class: name }, h("a", { href }, t(`assessments.waiting.${name}`, { n: counts[name] })))),
+  );
+}
+
+/** Bring an archived assessment back. */
+async function restore({ id, title }, reload) {
+  const set = (archived) => api.patch(`/v1/assessments/${id}`, { archived }).then(reload);
+  try {
+    await set(false);
+    toast(t("assessments.restored", { title }), { undo: () => set(true) });
+  } catch (error) {
+    toastError(error);
+  }
+}
+
+/** What to do if there is no assessment yet. */
+function firstStart(canWrite) {
+  if (!canWrite) return h("div", { class: "panel" }, empty(t("assessments.emptyTitle"), t("assessments.emptyForReaders")));
+  const steps = ["create", "invite", "read"].map((name) =>
+    h("li", {}, h("h3", {}, t(`assessments.start.${name}Title`)), h("p", {}, t(`assessments.start.${name}`))),
+  );
+  return h(
+    "section",
+    { class: "panel first-start" },
+    h("h2", {}, t("assessments.emptyTitle")),
+    h("ol", { class: "steps" }, steps),
+    h("div", { class: "actions" }, newLink()),
+  );
+}

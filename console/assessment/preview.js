@@ -1,0 +1,42 @@
+// What candidates see of an assessment, before it is saved.
+
+import { h } from "../shared/dom.js";
+import { t } from "../shared/texts.js";
+import { formatDuration, formatMoment } from "../shared/time.js";
+
+const DAY_MS = 86_400_000;
+const LISTS = [
+  ["captures", "recorded"],
+  ["doesNotCapture", "not-recorded"],
+  ["evaluated", ""],
+  ["dataUse", ""],
+];
+
+/**
+ * The invitation's page, with the task that candidates get once they have started.
+ *
+ * values -- the assessment's members
+ */
+export function candidatePreview(values, { issue, orgName, disclosure }) {
+  const expiry = new Date(Date.now() + (values.expiresInDays || 7) * DAY_MS).toISOString();
+  const limit = values.timeLimitMinutes ? formatDuration(values.timeLimitMinutes * 60) : t("common.none");
+  const brief = values.taskBrief ?? issue?.taskBrief;
+  return [
+    h("p", { class: "company" }, orgName),
+    h("p", { class: "preview-title" }, values.title ?? t("preview.noTitle")),
+    h("dl", { class: "facts" }, fact(t("preview.timeLimit"), limit), fact(t("preview.startBy"), formatMoment(expiry))),
+    h("h3", {}, t("preview.task")),
+    h("p", { class: "quiet" }, t("preview.taskHint")),
+    brief ? h("div", { class: "brief-text", tabindex: "0", role: "region", "aria-label": t("preview.task") }, brief) : h("p", { class: "quiet" }, t("preview.noBrief")),
+    values.repoUrl && h("p", { class: "quiet" }, t("preview.repository", { url: values.repoUrl })),
+    h("h3", {}, t("preview.recorded")),
+    h("div", { class: "pair" }, LISTS.slice(0, 2).map((list) => texts(list, disclosure))),
+    h("div", { class: "pair plain" }, LISTS.slice(2).map((list) => texts(list, disclosure))),
+  ];
+}
+
+const fact = (name, value) => h("div", {}, h("dt", {}, name), h("dd", {}, value));
+
+function texts([name, className], disclosure) {
+  return h("div", { class: className }, h("h4", {}, t(`preview.lists.${name}`)), h("ul", {}, disclosure[name].map((each) => h("li", {}, each))));
+}

@@ -1,0 +1,91 @@
+// What candidates read: the organization's name, the address for replies, and the disclosure with its preview.
+
+import * as api from "../shared/api.js";
+import { field, onSubmit, toast } from "../shared/dialogs.js";
+import { fill, h } from "../shared/dom.js";
+import { onlyAdmins } from "./organization.js";
+import { t } from "../shared/texts.js";
+
+const LISTS = ["captures", "doesNotCapture", "evaluated", "dataUse"];
+
+export async function load({ signal }) {
+  const [{ settings }, { disclosure }] = await Promise.all([
+    api.get("/v1/org/settings", { signal }),
+    api.get("/v1/org/disclosure", { signal }),
+  ]);
+  return { settings, disclosure };
+}
+
+export function render({ settings, disclosure }, context) {
+  fill(context.actions);
+  const isAdmin = context.may("admin");
+  const inputs = Object.fromEntries(
+    LISTS.map((list) => [list, h("textarea", { name: list, rows: 2 }, (settings.disclosureAdditions[list] ?? []).join("\n"))]),
+  );
+  const name = h("input", { name: "displayName", maxlength: 255, value: settings.displayName ?? "", placeholder: context.me.orgName });
+  const reply = h("input", { name: "replyTo", type: "email", value: settings.replyTo ?? "" });
+  const preview = h("div", { class: "preview", tabindex: "0", role: "group", "aria-labelledby": "preview-title" });
+  const message = h("div", { class: "notice bad", role: "alert", hidden: true });
+  const submit = h("button", { type: "submit", class: "primary" }, t("common.save"));
+  const update = () => fill(preview, previewOf(disclosure, settings, additionsOf(inputs), name.value || context.me.orgName));
+  const save = async () => {
+    const body = { displayName: name.value || null, replyTo: reply.value || null, disclosureAdditions: additionsOf(inputs) };
+    await api.patch("/v1/org/settings", body);
+    toast(t("candidates.saved"));
+    await context.refresh();
+  };
+  const form = h(
+    "form",
+    { class: "panel", oninput: update },
+    h(
+      "fieldset",
+      { disabled: !isAdmin },
+      field(t("candidates.displayName"), name, t("candidates.displayNameHint")),
+      field(t("candidates.replyTo"), reply, t("candidates.replyToHint")),
+      h("h2", {}, t("candidates.additions")),
+      h("p", { class: "quiet" }, t("candidates.additionsText")),
+      LISTS.map((list) => field(t(`candidates.lists.${list}`), inputs[list])),
+      message,
+      isAdmin && h("div", { class: "actions" }, submit),
+    ),
+  );
+  onSubmit(form, { submit, message, save });
+  update();
+  return [
+    onlyAdmins(context),
+    h(
+      "div",
+      { class: "side-by-side" },
+      form,
+      h("section", { class: "panel", "aria-labelledby": "preview-title" }, h("h2", { id: "preview-title" }, t("candidates.preview")), h("p", { class: "quiet" }, t("candidates.previewText")), preview),
+    ),
+  ];
+}
+
+function additionsOf(inputs) {
+  return Object.fromEntries(
+    LISTS.map((list) => [list, inputs[list].value.split("\n").map((line) => line.trim()).filter(Boolean)]),
+  );
+}
+
+/** The disclosure as candidates read it. `disclosure` has the saved additions at the end of each list. */
+function previewOf(disclosure, settings, additions, company) {
+  const items = (list) => {
+    const saved = settings.disclosureAdditions[list]?.length ?? 0;
+    const own = disclosure[list].slice(0, disclosure[list].length - saved);
+    return h(
+      "ul",
+      {},
+      own.map((text) => h("li", {}, text)),
+      additions[list].map((text) => h("li", { class: "added" }, h("span", { class: "visually-hidden" }, `${t("candidates.added")}: `), text)),
+    );
+  };
+  const block = (list, kind) => h("div", { class: kind }, h("h3", {}, t(`candidates.headings.${list}`)), items(list));
+  return [
+    h("p", { class: "company" }, company),
+    h("p", {}, t("candidates.recordedFor", { company })),
+    h("div", { class: "pair" }, block("captures", "recorded"), block("doesNotCapture", "not-recorded")),
+    h("div", { class: "pair plain" }, block("evaluated"), block("dataUse")),
+    h("p", { class: "quiet" }, t("candidates.version", { version: settings.disclosureVersion })),
+  ];
+}

@@ -1,0 +1,56 @@
+// The organization: a list of parts, and the part that the address names.
+
+import { toastError } from "../shared/dialogs.js";
+import { fill, h } from "../shared/dom.js";
+import { loaded } from "../shared/states.js";
+import { t } from "../shared/texts.js";
+
+// The parts, each in the module `<part>.js`.
+const PARTS = ["people", "tokens", "webhooks", "candidates", "retention", "audit", "usage", "sign_ins"];
+
+export async function show(main, { part = PARTS[0] }, context) {
+  const isKnown = PARTS.includes(part);
+  const name = isKnown ? t(`organization.parts.${part}`) : t("errors.missingTitle");
+  context.setTitle(`${name} · ${t("organization.title")}`);
+  const content = h("div", { class: "part" });
+  const navigation = h(
+    "nav",
+    { class: "parts", "aria-label": t("organization.title") },
+    PARTS.map((each) =>
+      h("a", { href: `#/organization/${each}`, "aria-current": each === part ? "page" : null }, t(`organization.parts.${each}`)),
+    ),
+  );
+  const actions = h("div", { class: "actions" });
+  const head = h(
+    "div",
+    { class: "page-head" },
+    h("div", {}, h("p", { class: "company" }, context.me.orgName), h("h1", { tabindex: "-1" }, name)),
+    actions,
+  );
+  fill(main, h("div", { class: "with-parts" }, navigation, h("div", { class: "part-page" }, head, content)));
+  if (!isKnown) return fill(content, h("div", { class: "panel" }, h("p", {}, t("errors.missing"))));
+  const module = await import(`./${part}.js`);
+  const load = () => loaded(content, () => module.load(context), (data) => module.render(data, { ...context, refresh, actions, tell }));
+  // The focus was in what is replaced.
+  const refresh = async () => {
+    await load();
+    if (document.activeElement === document.body) head.querySelector("h1").focus({ preventScroll: true });
+  };
+  await load();
+}
+
+/** Do something, and say so if it failed; resolves to whether it was done. */
+async function tell(run) {
+  try {
+    await run();
+    return true;
+  } catch (error) {
+    toastError(error);
+    return false;
+  }
+}
+
+/** What a part says to people who may not change it. */
+export function onlyAdmins({ may }) {
+  return !may("admin") && h("p", { class: "notice" }, t("organization.onlyAdmins"));
+}

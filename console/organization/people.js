@@ -1,0 +1,118 @@
+// People: add, change, deactivate and delete them, and the state of their invitation.
+
+import * as api from "../shared/api.js";
+import { ask, confirm, field, toast } from "../shared/dialogs.js";
+import { fill, h } from "../shared/dom.js";
+import { onlyAdmins } from "./organization.js";
+import { empty } from "../shared/states.js";
+import { dataTable } from "../shared/table.js";
+import { t } from "../shared/texts.js";
+import { formatDay } from "../shared/time.js";
+
+const ROLES = ["reviewer", "observer", "admin"];
+
+export const load = ({ signal }) => api.all("/v1/org/people", "people", { signal });
+
+export function render(people, context) {
+  const isAdmin = context.may("admin");
+  const addButton = h("button", { type: "button", class: "primary", onclick: () => add(context) }, t("people.add"));
+  fill(context.actions, isAdmin && addButton);
+  const notes = [onlyAdmins(context), isAdmin && !people.some(({ role }) => role === "admin") && firstAdmin(context)];
+  if (!people.length) return [empty(t("people.emptyTitle"), t("people.empty")), notes];
+  const columns = [
+    { name: "name", label: t("people.name"), value: ({ name }) => name, render: (each) => nameCell(each, context), sortable: true },
+    { name: "role", label: t("people.role"), value: ({ role }) => t(`people.roles.${role}`), sortable: true },
+    { name: "invite", label: t("people.invitation"), value: ({ invite }) => invite?.state, render: invitation, sortable: true },
+    { name: "added", label: t("people.added"), value: ({ createdAt }) => createdAt, render: (each) => formatDay(each.createdAt), sortable: true, wide: true },
+    isAdmin && { name: "actions", label: t("common.actions"), value: () => null, render: (each) => actions(each, context) },
+  ].filter(Boolean);
+  return [
+    notes,
+    h("p", { class: "quiet" }, t("people.text")),
+    dataTable({ caption: t("organization.parts.people"), columns, rows: people, sort: { name: "name", order: "asc" }, count: (n) => t("people.count", { n }) }),
+  ];
+}
+
+/** A service cannot add admins. */
+function firstAdmin({ me }) {
+  return h("div", { class: "notice" }, h("p", {}, t("people.noAdmin")), h("p", {}, h("code", {}, `flask person create ${me.orgId} EMAIL --name NAME`)));
+}
+
+function nameCell({ name, email, active, id }, { me }) {
+  return [
+    h("span", { class: "strong" }, name),
+    me.person?.id === id && h("span", { class: "quiet" }, ` ${t("people.you")}`),
+    !active && h("span", { class: "badge off" }, t("people.inactive")),
+    h("div", { class: "quiet" }, email ?? ""),
+  ];
+}
+
+function invitation({ invite }) {
+  if (!invite) return t("common.none");
+  const isBad = invite.state === "failed";
+  return [
+    h("span", { class: isBad ? "badge bad" : null }, t(`people.invites.${invite.state}`)),
+    invite.lastError && invite.state !== "sent" && h("div", { class: "quiet" }, invite.lastError),
+  ];
+}
+
+/** Only admins change admins; services do not. */
+const isManaged = (person, { me }) => person.role !== "admin" || me.person?.role === "admin";
+
+function actions(person, context) {
+  if (!isManaged(person, context)) return h("span", { class: "quiet" }, t("people.onlyByAdmins"));
+  const act = (text, run, label) => h("button", { type: "button", class: "small", onclick: run, "aria-label": `${text}: ${label}` }, text);
+  return h(
+    "div",
+    { class: "actions" },
+    act(t("people.change"), () => change(person, context), person.name),
+    act(person.active ? t("people.deactivate") : t("people.activate"), () => setActive(person, !person.active, context), person.name),
+    act(t("common.delete"), () => remove(person, context), person.name),
+  );
+}
+
+function personFields(person, { me }) {
+  const roles = ROLES.filter((role) => role !== "admin" || me.person?.role === "admin");
+  const choices = roles.map((role) => {
+    const input = h("input", { type: "radio", name: "role", value: role, required: true, checked: role === (person?.role ?? "reviewer") });
+    return h("label", { class: "choice" }, input, h("span", {}, h("strong", {}, t(`people.roles.${role}`)), " ", h("span", { class: "quiet" }, t(`people.roleTexts.${role}`))));
+  });
+  return [
+    field(t("people.name"), h("input", { name: "name", required: true, maxlength: 255, value: person?.name ?? "", autocomplete: "off" }), t("people.nameHint")),
+    field(t("people.email"), h("input", { name: "email", type: "email", required: true, value: person?.email ?? "", autocomplete: "off" })),
+    h("fieldset", { class: "choices" }, h("legend", {}, t("people.role")), choices),
+  ];
+}
+
+const values = (form) => Object.fromEntries(new FormData(form));
+
+async function add(context) {
+  const save = async (form) => (await api.post("/v1/org/people", values(form))).person;
+  const person = await ask({ title: t("people.add"), content: personFields(null, context), action: t("people.addAction"), save });
+  if (!person) return;
+  toast(t("people.addedText", { name: person.name }));
+  await context.refresh();
+}
+
+async function change(person, context) {
+  const save = (form) => api.patch(`/v1/org/people/${person.id}`, values(form));
+  const title = t("people.changeTitle", { name: person.name });
+  if (await ask({ title, content: personFields(person, context), save })) await context.refresh();
+}
+
+async function setActive(person, active, context) {
+  const set = async (value) => {
+    await api.patch(`/v1/org/people/${person.id}`, { active: value });
+    await context.refresh();
+  };
+  if (active) return context.tell(() => set(true));
+  const title = t("people.deactivateTitle", { name: person.name });
+  const isDone = await confirm({ title, text: t("people.deactivateText"), action: t("people.deactivate"), run: () => set(false) });
+  if (isDone) toast(t("people.deactivated", { name: person.name }), { undo: () => set(true) });
+}
+
+async function remove(person, context) {
+  const run = () => api.remove(`/v1/org/people/${person.id}`);
+  const title = t("people.deleteTitle", { name: person.name });
+  if (await confirm({ title, text: t("people.deleteText"), action: t("common.delete"), run })) await context.refresh();
+}

@@ -1,0 +1,42 @@
+// The caller's own sign-ins: in which browsers, and an end to all of them.
+
+import * as api from "../shared/api.js";
+import { confirm } from "../shared/dialogs.js";
+import { fill, h } from "../shared/dom.js";
+import { deleteDrafts } from "../shared/drafts.js";
+import { dataTable } from "../shared/table.js";
+import { t } from "../shared/texts.js";
+import { formatMoment, formatRelative } from "../shared/time.js";
+
+export async function load({ signal }) {
+  const { signIns } = await api.get("/v1/sign-in/sessions", { signal });
+  return signIns;
+}
+
+export function render(signIns, context) {
+  const end = () => endAll(context);
+  const button = h("button", { type: "button", class: "secondary", onclick: end }, t("signIns.endAll"));
+  fill(context.actions, signIns.length > 0 && button);
+  const columns = [
+    { name: "method", label: t("signIns.method"), value: ({ method }) => t(`signIns.methods.${method}`), render: methodCell },
+    { name: "created", label: t("signIns.created"), value: ({ createdAt }) => createdAt, render: ({ createdAt }) => formatMoment(createdAt) },
+    { name: "used", label: t("signIns.used"), value: ({ lastUsedAt }) => lastUsedAt, render: ({ lastUsedAt }) => lastUsedAt && formatRelative(lastUsedAt) },
+    { name: "expires", label: t("signIns.expires"), value: ({ expiresAt }) => expiresAt, render: ({ expiresAt }) => formatMoment(expiresAt) },
+  ];
+  return [
+    h("p", { class: "quiet" }, t("signIns.text")),
+    dataTable({ caption: t("organization.parts.sign_ins"), columns, rows: signIns, count: (n) => t("signIns.count", { n }) }),
+  ];
+}
+
+function methodCell({ method, isCurrent }) {
+  return [t(`signIns.methods.${method}`), isCurrent && h("span", { class: "quiet" }, ` ${t("signIns.current")}`)];
+}
+
+async function endAll({ go }) {
+  const run = () => api.remove("/v1/sign-in/sessions");
+  const isDone = await confirm({ title: t("signIns.endAll"), text: t("signIns.endAllText"), action: t("signIns.endAll"), run });
+  if (!isDone) return;
+  deleteDrafts();
+  go("/sign-in");
+}

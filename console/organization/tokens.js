@@ -1,0 +1,102 @@
+// API tokens: create one, whose secret is shown once, and revoke it.
+
+import * as api from "../shared/api.js";
+import { ask, confirm, field, toast } from "../shared/dialogs.js";
+import { fill, h } from "../shared/dom.js";
+import { onlyAdmins } from "./organization.js";
+import { showSecret } from "../shared/secrets.js";
+import { dataTable } from "../shared/table.js";
+import { t } from "../shared/texts.js";
+import { formatDay, formatRelative } from "../shared/time.js";
+
+const LIFETIMES = [30, 90, 365];
+
+export async function load({ signal }) {
+  const [tokens, people] = await Promise.all([
+    api.all("/v1/org/tokens", "tokens", { signal }),
+    api.all("/v1/org/people", "people", { signal }),
+  ]);
+  return { tokens, people };
+}
+
+export function render({ tokens, people }, context) {
+  const isAdmin = context.may("admin");
+  fill(context.actions, isAdmin && h("button", { type: "button", class: "primary", onclick: () => create(people, context) }, t("tokens.create")));
+  const columns = [
+    { name: "name", label: t("tokens.name"), value: ({ name }) => name, render: (token) => nameCell(token, context), sortable: true },
+    { name: "owner", label: t("tokens.owner"), value: ({ personName }) => personName ?? t("tokens.service"), sortable: true },
+    { name: "scope", label: t("tokens.scope"), value: ({ scopes }) => t(`tokens.scopes.${scopes.includes("write") ? "write" : "read"}`), sortable: true },
+    { name: "used", label: t("tokens.lastUsed"), value: ({ lastUsedAt }) => lastUsedAt, render: ({ lastUsedAt }) => (lastUsedAt ? formatRelative(lastUsedAt) : t("tokens.never")), sortable: true },
+    { name: "expires", label: t("tokens.expires"), value: ({ expiresAt }) => expiresAt, render: expiry, sortable: true },
+    { name: "created", label: t("tokens.created"), value: ({ createdAt }) => createdAt, render: ({ createdAt }) => formatDay(createdAt), sortable: true, wide: true },
+    isAdmin && { name: "actions", label: t("common.actions"), value: () => null, render: (token) => revokeButton(token, context) },
+  ].filter(Boolean);
+  return [
+    onlyAdmins(context),
+    h("p", { class: "quiet" }, t("tokens.text")),
+    dataTable({ caption: t("organization.parts.tokens"), columns, rows: tokens, sort: { name: "created", order: "asc" }, count: (n) => t("tokens.count", { n }) }),
+  ];
+}
+
+function nameCell({ id, name, prefix, lastFour }, { me }) {
+  return [
+    h("span", { class: "strong" }, name),
+    me.id === id && h("span", { class: "quiet" }, ` ${t("tokens.inUse")}`),
+    h("div", {}, h("code", { class: "quiet" }, `${prefix}…${lastFour}`)),
+  ];
+}
+
+function expiry({ expiresAt }) {
+  if (!expiresAt) return t("tokens.never");
+  const isPast = new Date(expiresAt) < new Date();
+  return isPast ? h("span", { class: "badge off" }, t("tokens.expired")) : formatDay(expiresAt);
+}
+
+function revokeButton(token, context) {
+  if (token.role === "admin" && context.me.person?.role !== "admin") return h("span", { class: "quiet" }, t("people.onlyByAdmins"));
+  return h("button", { type: "button", class: "small", onclick: () => revoke(token, context), "aria-label": `${t("tokens.revoke")}: ${token.name}` }, t("tokens.revoke"));
+}
+
+async function revoke(token, context) {
+  const isOwn = token.id === context.me.id;
+  const title = t("tokens.revokeTitle", { name: token.name });
+  const text = isOwn ? t("tokens.revokeOwn") : t("tokens.revokeText");
+  const run = () => api.remove(`/v1/org/tokens/${token.id}`);
+  if (!(await confirm({ title, text, action: t("tokens.revoke"), run }))) return;
+  toast(t("tokens.revoked", { name: token.name }));
+  await context.refresh();
+}
+
+async function create(people, context) {
+  const isAdmin = context.me.person?.role === "admin";
+  const owners = people.filter(({ active, role }) => active && (isAdmin || role !== "admin"));
+  const owner = h(
+    "select",
+    { name: "personId" },
+    h("option", { value: "" }, t("tokens.aService")),
+    owners.map(({ id, name, role }) => h("option", { value: id }, `${name} (${t(`people.roles.${role}`)})`)),
+  );
+  const scope = h("select", { name: "scopes" }, ["read", "write"].map((each) => h("option", { value: each }, t(`tokens.scopeTexts.${each}`))));
+  const lifetime = h(
+    "select",
+    { name: "expiresInDays" },
+    LIFETIMES.map((days) => h("option", { value: days, selected: days === 90 }, t("tokens.days", { n: days }))),
+    h("option", { value: "" }, t("tokens.neverExpires")),
+  );
+  const save = async (form) => {
+    const body = { name: form.elements.name.value, scopes: [scope.value] };
+    if (lifetime.value) body.expiresInDays = Number(lifetime.value);
+    if (owner.value) body.personId = owner.value;
+    return api.post("/v1/org/tokens", body);
+  };
+  const content = [
+    field(t("tokens.name"), h("input", { name: "name", required: true, maxlength: 255, autocomplete: "off" }), t("tokens.nameHint")),
+    field(t("tokens.owner"), owner, t("tokens.ownerHint")),
+    field(t("tokens.scope"), scope),
+    field(t("tokens.lifetime"), lifetime),
+  ];
+  const created = await ask({ title: t("tokens.create"), content, action: t("tokens.createAction"), save });
+  if (!created) return;
+  await showSecret({ title: t("tokens.createdTitle", { name: created.token.name }), text: t("tokens.createdText"), secret: created.secret });
+  await context.refresh();
+}

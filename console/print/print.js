@@ -1,0 +1,184 @@
+// The report for the file: one session with everything that carried the decision, for the browser's print.
+
+import * as api from "../shared/api.js";
+import { fill, h } from "../shared/dom.js";
+import { loadEvidence, scoresSection } from "./scores.js";
+import { cohortSection, diffSection, workSection } from "./work.js";
+import { candidateName, isHidden } from "../shared/names.js";
+import { integrity } from "../session/report_head.js";
+import { loaded } from "../shared/states.js";
+import { t } from "../shared/texts.js";
+import { formatDuration, formatMoment, zoneName } from "../shared/time.js";
+import { shownName, untrusted } from "../shared/untrusted.js";
+
+export async function show(main, { sessionId }, { me, signal, setTitle }) {
+  setTitle(t("print.title"));
+  const report = h("article", { class: "file-report" });
+  const back = h("a", { class: "secondary", href: `#/sessions/${sessionId}` }, t("print.back"));
+  const button = h("button", { type: "button", class: "primary", onclick: () => print(), disabled: true }, t("print.print"));
+  const head = h(
+    "div",
+    { class: "page-head no-print" },
+    h("div", {}, h("h1", { tabindex: "-1" }, t("print.title")), h("p", { class: "quiet" }, t("print.hint"))),
+    h("div", { class: "actions" }, back, button),
+  );
+  fill(main, head, report);
+  await loaded(report, () => load(sessionId, signal), (data) => {
+    button.disabled = false;
+    setTitle(`${t("print.title")} · ${nameOf(data)}`);
+    return render(data, me);
+  });
+}
+
+async function load(sessionId, signal) {
+  const path = `/v1/sessions/${sessionId}`;
+  const get = (part, query) => api.get(path + part, { query, signal });
+  const [session, record, cohort, sheet, analytics, diff] = await Promise.all([
+    get(""),
+    get("/integrity"),
+    get("/cohort-stats"),
+    get("/scores"),
+    get("/analytics"),
+    get("/final-diff", { limit: 200 }),
+  ]);
+  const assessmentPath = `/v1/assessments/${session.assessmentId}`;
+  const [{ assessment }, evidence, results] = await Promise.all([
+    api.get(assessmentPath, { signal }),
+    loadEvidence(session.id, sheet, signal),
+    session.metrics && cohort.cohortStats ? api.all(`${assessmentPath}/results`, "results", { signal }) : [],
+  ]);
+  return { session, record, cohort: cohort.cohortStats, results, sheet, analytics, diff, assessment, evidence };
+}
+
+function render(data, me) {
+  const { session, record, assessment } = data;
+  return [
+    title(data),
+    decision(data),
+    facts(data),
+    section("integrity", h("div", { class: "print-integrity" }, integrity(record, { session })), seal(data)),
+    section("brief", repository(assessment), h("div", { class: "brief" }, assessment.taskBrief)),
+    section("scores", scoresSection(data)),
+    section("metrics", cohortSection(data)),
+    section("work", workSection(data.analytics)),
+    section("diff", diffSection(data.diff)),
+    footer(data, me),
+  ];
+}
+
+function section(name, ...content) {
+  return h("section", { class: `print-${name}` }, h("h2", {}, t(`print.sections.${name}`)), ...content);
+}
+
+/** Rows of `[name, value]`; those without a value are left out. */
+function rows(pairs) {
+  const filled = pairs.filter(([, value]) => value);
+  return h("dl", { class: "facts" }, filled.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value))));
+}
+
+function nameOf({ session }) {
+  return session.erasedAt ? t("print.erasedName") : candidateName(session, session);
+}
+
+function title(data) {
+  const { session, assessment } = data;
+  return h(
+    "header",
+    {},
+    h("p", { class: "company" }, session.orgName),
+    h("p", { class: "print-name" }, shownName(nameOf(data))),
+    isHidden(session, session) && !session.erasedAt && h("p", { class: "quiet" }, t("common.hiddenName")),
+    h("p", {}, assessment.title, " · ", assessment.role),
+    session.erasedAt && h("p", { class: "notice warn" }, t("print.erased", { time: formatMoment(session.erasedAt) })),
+    session.status === "active" && h("p", { class: "notice warn" }, t("print.running")),
+  );
+}
+
+function decision({ session }) {
+  const { decision: made, decisionReason: reason, decidedAt, decidedBy } = session;
+  if (!decidedAt) return section("decision", h("p", {}, t("print.noDecision")));
+  return section(
+    "decision",
+    h("p", { class: "verdict" }, t(`print.decisions.${made}`)),
+    rows([
+      [t("print.reason"), reason ?? t("print.noReason")],
+      [t("print.decidedBy"), decidedBy?.name ?? t("print.unknown")],
+      [t("print.decidedAt"), formatMoment(decidedAt)],
+    ]),
+  );
+}
+
+function facts(data) {
+  const { session, assessment } = data;
+  const duration = session.metrics?.durationMs ?? null;
+  const zone = zoneName(session.redeemedAt);
+  return section(
+    "facts",
+    rows([
+      [t("print.candidate"), shownName(nameOf(data))],
+      [t("print.email"), session.candidateEmail && untrusted(session.candidateEmail)],
+      [t("print.externalId"), !isHidden(session, session) && session.externalId && untrusted(session.externalId)],
+      [t("print.assessment"), `${assessment.title}, ${assessment.role}`],
+      [t("print.status"), t(`print.statuses.${session.status}`)],
+      [t("print.started"), `${formatMoment(session.redeemedAt)} (${zone})`],
+      [t("print.finished"), session.completedAt && formatMoment(session.completedAt)],
+      [t("print.closed"), !session.completedAt && session.closedAt && formatMoment(session.closedAt)],
+      [t("print.limit"), assessment.timeLimitMinutes ? formatDuration(assessment.timeLimitMinutes * 60) : t("print.noLimit")],
+      [t("print.duration"), duration !== null && formatDuration(duration / 1000)],
+      [t("print.tests"), tests(session)],
+      [t("print.events"), eventsText(session)],
+      [t("print.handIn"), handIn(session.handIn)],
+    ]),
+  );
+}
+
+function tests({ testResult, metrics }) {
+  if (testResult) {
+    const { passed, failed, skipped, note } = testResult;
+    return [t("print.testCounts", { passed, failed, skipped: skipped ?? 0 }), note && ` ${note}`];
+  }
+  const passed = metrics?.testsPassed ?? null;
+  return t(passed === null ? "print.testsUnknown" : passed ? "print.testsPassed" : "print.testsFailed");
+}
+
+function eventsText({ eventCount, witnessEventCount, lateEventCount }) {
+  const parts = [t("print.counted", { n: eventCount })];
+  if (witnessEventCount) parts.push(t("print.witnesses", { n: witnessEventCount }));
+  if (lateEventCount) parts.push(t("print.late", { n: lateEventCount }));
+  return parts.join(", ");
+}
+
+function handIn(found) {
+  return found && [formatMoment(found.receivedAt), " · SHA-256 ", h("code", {}, found.sha256)];
+}
+
+function repository({ repoUrl, repoCommit }) {
+  return repoUrl && h("p", {}, t("print.repository"), " ", h("code", {}, repoUrl), repoCommit && [" @ ", h("code", {}, repoCommit)]);
+}
+
+/** Which state of the record this is. */
+function seal({ session, record: { seal: head, finalSeal } }) {
+  const none = t(session.erasedAt ? "print.sealErased" : "print.noSeal");
+  return rows([
+    [t("print.seal"), head.head ? [h("code", {}, head.head), h("br"), t("print.sealed", { n: head.count })] : none],
+    [
+      t("print.finalSeal"),
+      finalSeal
+        ? t("print.finalSealText", { n: finalSeal.number, time: formatMoment(finalSeal.sealedAt), reason: finalSeal.reason, key: finalSeal.keyId ?? t("print.noKey") })
+        : t(session.status === "active" ? "print.sealAfterClose" : "print.noFinalSeal"),
+    ],
+  ]);
+}
+
+function footer({ session, record }, me) {
+  const name = me.person?.name ?? me.name;
+  const now = new Date().toISOString();
+  const head = record.seal.head ?? t("print.noSeal");
+  return h(
+    "footer",
+    {},
+    h("p", {}, t("print.printed", { time: formatMoment(now), zone: zoneName(now), name })),
+    h("p", {}, t("print.ofSeal"), " ", h("code", {}, head)),
+    h("p", {}, t("print.address"), " ", h("code", {}, `${location.origin}${location.pathname}#/sessions/${session.id}`)),
+  );
+}

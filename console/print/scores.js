@@ -1,0 +1,75 @@
+// The scores in the report for the file: each reviewer's level, comment and evidence, by criterion.
+
+import { h } from "../shared/dom.js";
+import { kindName, loadEvent } from "../shared/events.js";
+import { formatNumber } from "../shared/numbers.js";
+import { totalText } from "../shared/scores.js";
+import { t } from "../shared/texts.js";
+import { formatClock, formatMoment } from "../shared/time.js";
+import { untrusted } from "../shared/untrusted.js";
+
+const AT_ONCE = 6;
+const MAX_EVENTS = 200;
+
+/** The events that scores name as evidence, by id; null for one that no longer exists. */
+export async function loadEvidence(sessionId, { criteria }, signal) {
+  const ids = [...new Set(criteria.flatMap(({ scores }) => scores.flatMap(({ evidence }) => evidence)))].slice(0, MAX_EVENTS);
+  const found = new Map();
+  const next = async () => {
+    for (let id = ids.shift(); id !== undefined; id = ids.shift()) found.set(id, await loadEvent(sessionId, id, { signal }));
+  };
+  await Promise.all(Array.from({ length: AT_ONCE }, next));
+  return found;
+}
+
+/** All criteria with their scores. */
+export function scoresSection({ sheet, evidence }) {
+  if (!sheet.rubric) return h("p", {}, t("print.noRubric"));
+  const total = sheet.total === null ? t("print.noTotal") : t("print.total", { total: totalText(sheet), lowest: formatNumber(sheet.lowestTotal) });
+  const isOld = sheet.rubricVersion !== sheet.currentRubricVersion;
+  return [
+    sheet.othersHidden && h("p", { class: "notice warn" }, t("print.othersHidden")),
+    h("p", {}, h("strong", {}, total), " ", t("print.rubric", { name: sheet.rubricName, version: sheet.rubricVersion }), isOld && ` ${t("print.oldVersion", { version: sheet.currentRubricVersion })}`),
+    sheet.criteria.map((criterion) => criterionView(criterion, evidence)),
+  ];
+}
+
+function criterionView(criterion, evidence) {
+  const { title, weight, mean, lowest, highest, disagreement, scores } = criterion;
+  const facts = [t("print.weight", { weight }), mean === null ? t("print.notScored") : t("print.mean", { mean: formatNumber(mean), lowest, highest })];
+  return h(
+    "section",
+    { class: "criterion" },
+    h("h3", {}, title, h("span", { class: "quiet" }, ` ${facts.join(" · ")}`)),
+    disagreement && h("p", { class: "notice warn" }, t("print.disagreement")),
+    scores.toReversed().map((score) => scoreView(score, criterion, evidence)),
+  );
+}
+
+function scoreView(score, criterion, evidence) {
+  const level = criterion.levels.find(({ value }) => value === score.value);
+  const earlier = criterion.history.filter(({ reviewer, createdAt }) => reviewer.id === score.reviewer.id && createdAt < score.createdAt);
+  return h(
+    "div",
+    { class: "score" },
+    h("p", {}, h("strong", {}, `${score.reviewer.name}: ${score.value}${level ? ` ${level.label}` : ""}`), h("span", { class: "quiet" }, ` ${formatMoment(score.createdAt)}`)),
+    level?.description && h("p", { class: "quiet" }, level.description),
+    h("p", { class: "comment" }, score.comment ?? t("print.noComment")),
+    score.reason && h("p", { class: "quiet" }, t("print.revised", { reason: score.reason })),
+    earlier.length > 0 && h("p", { class: "quiet" }, t("print.earlier", { values: earlier.map(earlierText).join(", ") })),
+    score.evidence.length > 0 && h("ul", { class: "evidence", "aria-label": t("print.evidence") }, score.evidence.map((id) => h("li", {}, eventView(id, evidence.get(id))))),
+  );
+}
+
+function earlierText({ value, createdAt, withdrawnAt }) {
+  return t(withdrawnAt ? "print.earlierWithdrawn" : "print.earlierValue", { value, time: formatMoment(createdAt) });
+}
+
+function eventView(id, event) {
+  if (!event) return [t("print.missingEvent"), " ", h("code", {}, id)];
+  return [
+    h("span", { class: "quiet" }, `${formatClock(event.ts, { seconds: true })} · ${kindName(event.kind)} · `),
+    h("q", {}, untrusted(event.summary)),
+    !event.counts && h("span", { class: "quiet" }, ` (${t("print.notCounted")})`),
+  ];
+}

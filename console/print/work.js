@@ -1,0 +1,129 @@
+// The numbers and the code in the report for the file: metrics with their cohort, phases, tokens and cost, final diff.
+
+import { diffView } from "../shared/diff.js";
+import { h } from "../shared/dom.js";
+import { cohortNotes, directionText, isUnreliable, METRICS, observationsText, rankText } from "../shared/metrics.js";
+import { formatDollars, formatShare, numberOrDash } from "../shared/numbers.js";
+import { stripPlot } from "../shared/plots.js";
+import { isAttributed } from "../session/report_changes.js";
+import { t } from "../shared/texts.js";
+import { formatDuration } from "../shared/time.js";
+import { untrusted } from "../shared/untrusted.js";
+
+const MAX_LINES = 400;
+const MAX_FILE_LINES = 200;
+const PLOT_WIDTH = 260; // three in a row, on paper too
+const money = (value) => (value === null ? t("print.noPrice") : formatDollars(value));
+
+/**
+ * A table in a region that scrolls; the first column names the row, the others are numbers unless `words` has their
+ * index. A page break may come between the rows of a long one.
+ */
+function table(caption, names, rows, words = [], isLong = false) {
+  const kind = (n) => (n > 0 && !words.includes(n) ? "numeric" : null);
+  const head = h("tr", {}, names.map((name, n) => h("th", { scope: "col", class: kind(n) }, name)));
+  const body = rows.map((row) => h("tr", {}, row.map((cell, n) => (n ? h("td", { class: kind(n) }, cell) : h("th", { scope: "row" }, cell)))));
+  const element = h("table", { class: isLong ? "print-table long" : "print-table" }, h("caption", { class: "visually-hidden" }, caption), h("thead", {}, head), h("tbody", {}, body));
+  return h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": caption }, element);
+}
+
+/** Each metric with its definition, and how the others of the assessment are distributed. */
+export function cohortSection({ session, cohort, results }) {
+  if (!session.metrics) return h("p", {}, t("print.noMetrics"));
+  const columns = ["metric", "value", "n", "lowerQuartile", "median", "upperQuartile"].map((name) => t(`print.columns.${name}`));
+  const rows = METRICS.map(({ name, label, definition, format }) => {
+    const summary = cohort?.summary[name];
+    const place = summary && [observationsText(name, summary), rankText(cohort, summary)].filter(Boolean).join(", ");
+    return [
+      [
+        h("strong", {}, label),
+        h("div", { class: "quiet" }, definition),
+        summary && h("div", { class: "quiet" }, directionText(summary), ".", place && ` ${t("print.place", { place })}`),
+        summary && isUnreliable(name, summary) && h("div", { class: "quiet" }, t("metrics.few")),
+      ],
+      format(summary?.value ?? session.metrics[name]),
+      summary ? numberOrDash(summary.n) : "–",
+      format(summary?.lowerQuartile),
+      format(summary?.median),
+      format(summary?.upperQuartile),
+    ];
+  });
+  return [
+    h("p", {}, cohort && `${t("print.cohort", { n: cohort.sessionCount })} `, t("print.metricsVersion", { version: session.metrics.derivationVersion })),
+    cohort && cohortNotes(cohort).map((note) => h("p", { class: "notice warn" }, note)),
+    cohort && plots(session, cohort, results),
+    table(t("print.sections.metrics"), columns, rows, [], true),
+  ];
+}
+
+/** The session among the others, who have no names here: the file is about one candidate. */
+function plots(session, cohort, results) {
+  const ended = results.filter(({ metrics }) => metrics);
+  const cards = METRICS.map(({ name, label, format }) => {
+    const { median, lowerQuartile, upperQuartile } = cohort.summary[name];
+    const values = ended
+      .filter(({ metrics }) => metrics[name] !== null)
+      .map(({ sessionId: id, metrics }) => ({ id, value: metrics[name], label: t(id === session.id ? "print.thisSession" : "print.otherSession") }));
+    const description = t("report.metrics.plot", { n: values.length });
+    const quartiles = lowerQuartile === null ? null : [lowerQuartile, upperQuartile];
+    return values.length > 0 && h("div", {}, h("h3", {}, label), stripPlot({ label, description, format, values, median, quartiles, marked: [session.id], width: PLOT_WIDTH }));
+  });
+  return [h("p", { class: "quiet" }, t("print.plots")), h("div", { class: "print-plots" }, cards)];
+}
+
+export function workSection({ phases, activeMs, idleMs, sittings, models, totalCostUsd, proxyUsage }) {
+  const phaseRows = phases.map(({ name, events, timeMs, share }) => [
+    [t(`report.phases.${name}`), h("span", { class: "quiet" }, ` ${t(`report.phaseWhat.${name}`)}`)],
+    formatDuration(timeMs / 1000),
+    share === null ? "–" : formatShare(share),
+    numberOrDash(events),
+  ]);
+  const columns = (...names) => names.map((name) => t(`print.columns.${name}`));
+  const modelRows = models.map(({ model, tokens, costUsd }) => [untrusted(model), numberOrDash(tokens.input), numberOrDash(tokens.output), numberOrDash(tokens.cacheRead), numberOrDash(tokens.cacheWrite), money(costUsd)]);
+  const proxyRows = proxyUsage.map((use) => [
+    use.model ? untrusted(use.model) : t("print.noModel"),
+    numberOrDash(use.inputTokens),
+    numberOrDash(use.outputTokens),
+    numberOrDash(use.cacheReadTokens),
+    numberOrDash(use.cacheWriteTokens),
+    money(use.costUsd),
+  ]);
+  const tokenColumns = columns("model", "input", "output", "cacheRead", "cacheWrite", "cost");
+  return [
+    h("p", {}, t("print.time", { active: formatDuration(activeMs / 1000), idle: formatDuration(idleMs / 1000), n: sittings.length })),
+    table(t("print.phases"), columns("phase", "time", "share", "events"), phaseRows),
+    h("h3", {}, t("print.tokens")),
+    models.length > 0 && [table(t("print.tokens"), tokenColumns, modelRows), h("p", {}, t("print.totalCost", { cost: money(totalCostUsd) }))],
+    proxyUsage.length > 0 && [h("p", {}, t("print.proxy")), table(t("print.proxy"), tokenColumns, proxyRows)],
+    !models.length && !proxyUsage.length && h("p", {}, t("print.noTokens")),
+  ];
+}
+
+/** The files, and the first lines of the diff up to a limit. */
+export function diffSection({ handIn, files, total }) {
+  if (handIn?.state !== "read") return h("p", {}, t(handIn ? "print.noDiff" : "print.noHandIn"));
+  if (!files.length) return h("p", {}, t("print.emptyDiff"));
+  let left = MAX_LINES;
+  const printed = files.filter(({ linesAdded, linesRemoved }) => {
+    const lines = linesAdded + linesRemoved;
+    if (lines > MAX_FILE_LINES || lines > left) return false;
+    left -= lines;
+    return true;
+  });
+  const rows = files.map((file) => [h("code", {}, untrusted(file.path)), t(`report.diff.${file.status}`), `+${file.linesAdded}`, `−${file.linesRemoved}`]);
+  const columns = ["file", "change", "added", "removed"].map((name) => t(`print.columns.${name}`));
+  const view = diffView(printed, { attributed: isAttributed(handIn) });
+  for (const details of view.querySelectorAll("details")) details.open = true;
+  const rest = (total ?? files.length) - printed.length;
+  return [
+    h("p", {}, diffText(handIn, total ?? files.length)),
+    table(t("print.sections.diff"), columns, rows, [1], true),
+    rest > 0 && h("p", { class: "notice" }, t("print.diffLimit", { n: rest, lines: MAX_LINES })),
+    view,
+  ];
+}
+
+function diffText(handIn, n) {
+  if (!isAttributed(handIn)) return `${t("report.diff.files", { n })}. ${t("report.diff.unverified")}`;
+  return t("print.diffText", { n, counted: numberOrDash(handIn.countedLines), manual: numberOrDash(handIn.manualLines) });
+}

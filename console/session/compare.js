@@ -1,0 +1,203 @@
+// Two sessions side by side: scores, metrics in the cohort, facts, and the final changes.
+
+import * as api from "../shared/api.js";
+import { field } from "../shared/dialogs.js";
+import { diffView, splitDiff } from "../shared/diff.js";
+import { h } from "../shared/dom.js";
+import { isChanged } from "../shared/findings.js";
+import { cohortNotes, directionText, METRICS } from "../shared/metrics.js";
+import { candidateName } from "../shared/names.js";
+import { formatNumber } from "../shared/numbers.js";
+import { dotPlot, stripPlot } from "../shared/plots.js";
+import * as changes from "./report_changes.js";
+import { testsOf } from "./report_head.js";
+import { decisionText } from "../scoring/decision.js";
+import { scoreText, spreadOf, spreadText } from "../shared/scores.js";
+import { loadedPage } from "../shared/states.js";
+import { t } from "../shared/texts.js";
+import { formatMoment } from "../shared/time.js";
+import { shownName } from "../shared/untrusted.js";
+
+export async function show(main, { firstId, secondId }, { signal, setTitle, go }) {
+  setTitle(t("compare.title"));
+  await loadedPage(
+    main,
+    t("compare.title"),
+    () => load([firstId, secondId], signal),
+    (data) => page(data, go),
+  );
+}
+
+async function load(ids, signal) {
+  const sides = await Promise.all(ids.map((id) => loadSide(id, signal)));
+  const [first, second] = sides;
+  if (first.name === second.name) for (const side of sides) side.name += ` (${side.session.candidateId.slice(-6)})`;
+  const { assessmentId } = first.session;
+  const [{ cohortStats }, results] = await Promise.all([
+    api.get(`/v1/sessions/${ids[0]}/cohort-stats`, { signal }),
+    api.all(`/v1/assessments/${assessmentId}/results`, "results", { signal }),
+  ]);
+  return { sides, cohort: cohortStats, results: results.filter(({ sessionId }) => sessionId) };
+}
+
+async function loadSide(id, signal) {
+  const path = `/v1/sessions/${id}`;
+  const [session, scores, integrity, diff] = await Promise.all([
+    api.get(path, { signal }),
+    api.get(`${path}/scores`, { signal }),
+    api.get(`${path}/integrity`, { signal }),
+    changes.load({ path, signal }),
+  ]);
+  return { session, scores, integrity, diff, name: candidateName(session, session) };
+}
+
+function page(data, go) {
+  const { sides } = data;
+  const [first, second] = sides;
+  const swap = () => go(`/compare/${second.session.id}/${first.session.id}`);
+  return [
+    h(
+      "div",
+      { class: "page-head" },
+      h(
+        "div",
+        {},
+        h("h1", { tabindex: "-1" }, t("compare.title")),
+        h("p", {}, sides.map(({ session, name }, n) => [n > 0 && " · ", h("a", { href: `#/sessions/${session.id}` }, shownName(name))])),
+        h("p", { class: "quiet" }, t("compare.intro")),
+      ),
+      h("div", { class: "actions" }, h("button", { type: "button", class: "secondary", onclick: swap }, t("compare.swap"))),
+    ),
+    chooser(data, go),
+    h("div", { class: "compare-top" }, section("facts", facts(sides)), section("criteria", criteria(sides))),
+    section("metrics", metrics(data)),
+    section("changes", h("div", { class: "compare-columns" }, sides.map((side) => h("div", {}, h("h3", {}, shownName(side.name)), finalDiff(side))))),
+  ];
+}
+
+function section(name, ...content) {
+  return h("section", { class: "panel" }, h("h2", {}, t(`compare.${name}`)), content);
+}
+
+/** Another session of the first one's assessment instead of the second. */
+function chooser({ sides: [first, second], results }, go) {
+  const others = results.filter(({ sessionId }) => sessionId !== first.session.id);
+  const option = (result) => {
+    const name = candidateName(result, first.session);
+    return h("option", { value: result.sessionId, selected: result.sessionId === second.session.id }, name);
+  };
+  const isListed = others.some(({ sessionId }) => sessionId === second.session.id);
+  const current = !isListed && h("option", { value: second.session.id, selected: true }, second.name);
+  const select = h("select", { onchange: () => go(`/compare/${first.session.id}/${select.value}`) }, current, others.map(option));
+  return h("div", { class: "compare-other" }, field(t("compare.otherSession"), select));
+}
+
+function criteria([first, second]) {
+  const [one, other] = [first.scores, second.scores];
+  const hidden = [first, second].filter(({ scores }) => scores.othersHidden).map(({ name }) => h("p", { class: "notice" }, t("compare.hidden", { name })));
+  if (!one.rubric || one.rubricId !== other.rubricId) return h("p", { class: "notice" }, t("compare.otherRubric"));
+  if (one.rubricVersion !== other.rubricVersion) return [hidden, h("p", { class: "notice" }, t("compare.otherVersion"))];
+  if (hidden.length === 2) return hidden;
+  if (![one, other].some((sheet) => !sheet.othersHidden && sheet.criteria.some(({ mean }) => mean !== null))) return [hidden, h("p", {}, t("compare.noScores"))];
+  // Scales differ between criteria: one plot for each scale.
+  const scales = Map.groupBy(one.criteria, ({ lowest, highest }) => `${lowest}–${highest}`);
+  const mean = ({ othersHidden, criteria: all }, key) => (othersHidden ? null : all.find((each) => each.key === key).mean);
+  const plots = [...scales.values()].map((some) =>
+    dotPlot({
+      label: t("compare.criteria"),
+      description: t("compare.criteriaPlot"),
+      format: formatNumber,
+      min: some[0].lowest,
+      max: some[0].highest,
+      series: [first.name, second.name],
+      rows: some.map(({ key, title }) => ({ label: title, values: [mean(one, key), mean(other, key)] })),
+    }),
+  );
+  return [hidden, plots];
+}
+
+function metrics({ sides, cohort, results }) {
+  const isShared = sides[0].session.assessmentId === sides[1].session.assessmentId;
+  const rows = METRICS.map((metric) => metricRow(metric, sides));
+  const running = sides.filter(({ session }) => !session.metrics).map(({ name }) => h("p", { class: "notice" }, t("compare.running", { name })));
+  if (!isShared || !cohort) return [!isShared && h("p", { class: "notice" }, t("compare.otherAssessment")), running, table(sides, rows)];
+  const cards = METRICS.map((metric) => metricPlot(metric, cohort.summary[metric.name], results, sides));
+  return [
+    h("p", { class: "quiet" }, [t("compare.cohort", { n: cohort.sessionCount }), ...cohortNotes(cohort)].join(" ")),
+    running,
+    h("div", { class: "compare-metrics" }, cards),
+    table(sides, rows),
+  ];
+}
+
+function metricRow({ name, label, format }, sides) {
+  const values = sides.map(({ session }) => session.metrics?.[name] ?? null);
+  return [label, ...values.map((value) => (value === null ? t("compare.unknown") : format(value)))];
+}
+
+function metricPlot({ name, label, format }, summary, results, sides) {
+  const values = results
+    .filter(({ metrics: each }) => each && each[name] !== null)
+    .map((each) => ({ id: each.sessionId, value: each.metrics[name], label: candidateName(each, sides[0].session) }));
+  const quartiles = summary.lowerQuartile === null ? null : [summary.lowerQuartile, summary.upperQuartile];
+  const marked = sides.map(({ session }) => session.id);
+  return h(
+    "div",
+    {},
+    h("h3", {}, label),
+    h("p", { class: "quiet" }, `${t("board.n", { n: summary.n })} · ${directionText(summary)}`),
+    values.length > 0 && stripPlot({ label, description: t("compare.metricsPlot"), format, values, median: summary.median, quartiles, marked }),
+  );
+}
+
+function facts(sides) {
+  const moment = (text) => (text ? formatMoment(text) : "–");
+  const rows = [
+    [t("compare.decision"), ({ session }) => decisionText(session)],
+    [t("compare.score"), ({ scores }) => scoreText(scores)],
+    [t("compare.reviewers"), ({ scores }) => reviewersText(scores)],
+    [t("compare.tests"), ({ session }) => testsText(session)],
+    [t("compare.integrity"), ({ integrity }) => integrityText(integrity)],
+    [t("compare.status"), ({ session }) => t(`report.statuses.${session.status}`)],
+    [t("compare.started"), ({ session }) => moment(session.redeemedAt)],
+    [t("compare.closed"), ({ session }) => moment(session.closedAt)],
+  ];
+  return table(sides, rows.map(([label, of]) => [label, ...sides.map(of)]));
+}
+
+function integrityText({ facts: found }) {
+  if (!found.length) return t("compare.intact");
+  const list = h("ul", {}, found.map(({ explanation }) => h("li", {}, explanation)));
+  return [isChanged(found.map(({ code }) => code)) && h("strong", { class: "fact changed" }, t("board.changedRecord")), list];
+}
+
+function reviewersText(scores) {
+  const n = scores.reviewerCount;
+  if (!n) return t("compare.none");
+  const spread = scores.othersHidden ? null : spreadOf(scores);
+  const isDisputed = spread !== null && scores.criteria.some(({ disagreement }) => disagreement);
+  return [t("board.reviewers", { n }), spread !== null && `, ${spreadText(spread)}`, isDisputed && h("p", { class: "quiet" }, t("scoring.discuss"))];
+}
+
+function table(sides, rows) {
+  const head = h("tr", {}, h("td", {}), sides.map(({ name }) => h("th", { scope: "col" }, shownName(name))));
+  return h(
+    "table",
+    { class: "compare-facts" },
+    h("thead", {}, head),
+    h("tbody", {}, rows.map(([label, ...cells]) => h("tr", {}, h("th", { scope: "row" }, label), cells.map((cell) => h("td", {}, cell))))),
+  );
+}
+
+/** The result of the tests, and where it is from. */
+function testsText(session) {
+  const [result, detail] = testsOf(session);
+  return [result, detail && h("span", { class: "quiet" }, ` ${detail}`)];
+}
+
+function finalDiff({ session, diff: { files, handIn, submission } }) {
+  if (files?.length) return diffView(files, { attributed: changes.isAttributed(handIn) });
+  if (submission) return diffView(splitDiff(submission.diff), { attributed: false });
+  if (handIn) return h("p", { class: "quiet" }, t(`report.handIn.${handIn.state}`));
+  return h("p", { class: "quiet" }, t(session.status === "active" ? "report.diff.noHandInYet" : "compare.noChanges"));
+}

@@ -1,0 +1,164 @@
+// One session: facts first, then its record, changes, costs and metrics.
+
+import { keepInAddress } from "../shared/address.js";
+import * as api from "../shared/api.js";
+import { fill, h, newId } from "../shared/dom.js";
+import { eventLink, loadEvents } from "../shared/events.js";
+import { header, integrity } from "./report_head.js";
+import * as record from "./report_recording.js";
+import { loaded } from "../shared/states.js";
+import { t } from "../shared/texts.js";
+
+const TABS = ["record", "conversation", "changes", "usage", "decisions", "files", "metrics"];
+const AFTER_ERASURE = ["metrics"];
+const TAB_MARGIN_PX = 60;
+const MODULES = {
+  // The first one is loaded with this module.
+  record: () => record,
+  conversation: () => import("./conversation.js"),
+  changes: () => import("./report_changes.js"),
+  usage: () => import("./report_usage.js"),
+  decisions: () => import("./report_decisions.js"),
+  files: () => import("./report_files.js"),
+  metrics: () => import("./report_metrics.js"),
+};
+
+export async function show(main, { sessionId }, context) {
+  const { signal, setTitle } = context;
+  setTitle(t("report.title"));
+  fill(main, h("h1", { tabindex: "-1", class: "visually-hidden" }, t("report.title")), h("div"));
+  const sources = sourcesOf(sessionId, signal);
+  const read = () => api.get(`/v1/sessions/${sessionId}`, { signal });
+  sources.events().catch(() => {}); // Whoever shows the events shows the failure.
+  await loaded(main.lastElementChild, read, (session) => page(session, sources, context));
+}
+
+/** What several parts of the page need, read once. What takes the service long waits for the events. */
+function sourcesOf(sessionId, signal) {
+  const path = `/v1/sessions/${sessionId}`;
+  const events = once(() => loadEvents(sessionId, { signal }));
+  const later = (name) =>
+    once(() =>
+      events()
+        .catch(() => {})
+        .then(() => api.get(`${path}/${name}`, { signal })),
+    );
+  return { path, events, analytics: later("analytics"), integrity: later("integrity") };
+}
+
+function page(session, sources, { signal, query, setTitle, may }) {
+  const report = { session, signal, ...sources, eventId: query.get("event") };
+  const facts = h("section", { class: "report-integrity", "aria-label": t("report.integrity.title") });
+  const tabs = tabBar(report, query.get("tab"));
+  loaded(facts, report.integrity, (found) => integrity(found, report), t("report.integrity.checking"));
+  const view = h(
+    "div",
+    { onclick: (event) => followEvent(event, report, tabs) },
+    header(report, facts, { setTitle, may }),
+    tabs.element,
+  );
+  // The page's heading is the header's: the one shown while loading goes.
+  document.querySelector("main > h1")?.remove();
+  queueMicrotask(() => tabs.start());
+  return view;
+}
+
+/** Open a link to an event of this session without loading the page again. */
+function followEvent(click, report, tabs) {
+  const start = eventLink(report.session.id, "");
+  const address = click.target.closest?.("a")?.getAttribute("href") ?? "";
+  if (!address.startsWith(start) || click.ctrlKey || click.metaKey || click.shiftKey) return;
+  click.preventDefault();
+  report.eventId = decodeURIComponent(address.slice(start.length));
+  history.pushState(null, "", address);
+  tabs.open("record");
+  report.selectEvent?.(report.eventId);
+}
+
+/** `load` called at most once; again after a failure. */
+function once(load) {
+  let promise = null;
+  return () => {
+    promise ??= load().catch((error) => {
+      promise = null;
+      throw error;
+    });
+    return promise;
+  };
+}
+
+/** The tabs and their panels; a panel is loaded when it is first opened. */
+function tabBar(report, first) {
+  const names = report.session.erasedAt ? AFTER_ERASURE : TABS;
+  const start = names.includes(first) && !report.eventId ? first : names[0];
+  const prefix = newId("tab");
+  const buttons = new Map(names.map((name) => [name, tabButton(name, prefix, () => open(name))]));
+  const panels = new Map(names.map((name) => [name, tabPanel(name, prefix)]));
+  let current = null;
+
+  function open(name) {
+    current = name;
+    for (const [each, button] of buttons) {
+      button.setAttribute("aria-selected", String(each === name));
+      button.tabIndex = each === name ? 0 : -1;
+      panels.get(each).hidden = each !== name;
+    }
+    rememberAddress(report, name);
+    list.scrollLeft = buttons.get(name).offsetLeft - TAB_MARGIN_PX;
+    const panel = panels.get(name);
+    if (!panel.firstChild) fillPanel(panel, name, report);
+  }
+
+  const list = h("div", { class: "tabs", role: "tablist", "aria-label": t("report.tabs.label") }, [
+    ...buttons.values(),
+  ]);
+  list.addEventListener("keydown", (event) => {
+    const at = names.indexOf(current);
+    const next = { ArrowRight: at + 1, ArrowLeft: at - 1, Home: 0, End: names.length - 1 }[event.key];
+    if (next === undefined) return;
+    event.preventDefault();
+    const name = names[(next + names.length) % names.length];
+    open(name);
+    buttons.get(name).focus();
+  });
+  return { element: h("div", {}, list, [...panels.values()]), open, start: () => open(start) };
+}
+
+function tabButton(name, prefix, onclick) {
+  const attributes = {
+    type: "button",
+    role: "tab",
+    id: `${prefix}-${name}`,
+    "aria-controls": `${prefix}-panel-${name}`,
+  };
+  return h("button", { ...attributes, onclick }, t(`report.tabs.${name}`));
+}
+
+function tabPanel(name, prefix) {
+  return h("div", {
+    class: "tab-panel",
+    role: "tabpanel",
+    id: `${prefix}-panel-${name}`,
+    "aria-labelledby": `${prefix}-${name}`,
+    hidden: true,
+  });
+}
+
+async function fillPanel(panel, name, report) {
+  const container = h("div");
+  fill(panel, container);
+  await loaded(
+    container,
+    async () => {
+      const section = await MODULES[name]();
+      return section.load(report).then((value) => [section, value]);
+    },
+    ([section, value]) => section.render(value, report),
+  );
+}
+
+/** Keep tab and event in the address, so that it can be shared and reloaded. */
+function rememberAddress(report, tab) {
+  const query = tab === TABS[0] ? { event: report.eventId } : { tab };
+  keepInAddress(`/sessions/${report.session.id}`, query);
+}

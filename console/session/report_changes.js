@@ -1,0 +1,86 @@
+// The final diff of the handed-in work.
+
+import * as api from "../shared/api.js";
+import { diffView, splitDiff } from "../shared/diff.js";
+import { h } from "../shared/dom.js";
+import { formatShare } from "../shared/numbers.js";
+import { empty } from "../shared/states.js";
+import { t } from "../shared/texts.js";
+import { untrusted } from "../shared/untrusted.js";
+
+export async function load({ path, signal }) {
+  const first = await api.get(`${path}/final-diff`, { signal, query: { limit: 1 } });
+  if (first.handIn?.state === "read") {
+    const files = await api.all(`${path}/final-diff`, "files", { signal });
+    return { handIn: first.handIn, files };
+  }
+  const { submissions } = await api.get(`${path}/submissions`, { signal });
+  return { handIn: first.handIn, submission: submissions.findLast(({ diff }) => diff) ?? null };
+}
+
+/** Whether the diff says who added each line: without a verified start, others' lines would count as the candidate's. */
+export const isAttributed = ({ baseVerified, manualLines }) => baseVerified === true && manualLines !== null;
+
+export function render({ handIn, files, submission }, { session }) {
+  if (files)
+    return [
+      summary(handIn, files),
+      section(
+        files.length
+          ? diffView(files, { attributed: isAttributed(handIn) })
+          : empty(t("report.diff.none"), t("report.diff.noneWhy")),
+      ),
+    ];
+  const waits =
+    handIn &&
+    h(
+      "div",
+      { class: "notice" },
+      h("strong", {}, t(`report.handIn.${handIn.state}`)),
+      handIn.problem && h("p", {}, untrusted(handIn.problem)),
+    );
+  if (!submission)
+    return [
+      waits,
+      empty(
+        t("report.diff.noHandIn"),
+        t(session.status === "active" ? "report.diff.noHandInYet" : "report.diff.noHandInWhy"),
+      ),
+    ];
+  return [
+    waits,
+    section(
+      h("p", { class: "quiet" }, t("report.diff.submitted")),
+      diffView(splitDiff(submission.diff), { attributed: false }),
+    ),
+  ];
+}
+
+function section(...content) {
+  return h("section", { class: "panel" }, h("h2", {}, t("report.tabs.changes")), ...content);
+}
+
+function summary(handIn, files) {
+  const sum = (name) => files.reduce((total, file) => total + file[name], 0);
+  const { countedLines, manualLines } = handIn;
+  const facts = [
+    t("report.diff.files", { n: files.length }),
+    t("report.diff.lines", { added: sum("linesAdded"), removed: sum("linesRemoved") }),
+    isAttributed(handIn) &&
+      countedLines > 0 &&
+      t("report.diff.byHand", {
+        n: manualLines,
+        all: countedLines,
+        share: formatShare(manualLines, countedLines),
+      }),
+  ];
+  const base =
+    handIn.baseVerified === false &&
+    h(
+      "div",
+      { class: "notice warn" },
+      h("strong", {}, t("report.diff.unverifiedTitle")),
+      h("p", {}, t("report.diff.unverified")),
+    );
+  return [base, h("p", { class: "report-summary" }, facts.filter(Boolean).join(" · "))];
+}

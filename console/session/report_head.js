@@ -1,0 +1,265 @@
+// The head of a session's report: who, when, what came of it, and whether the record is intact.
+
+import * as api from "../shared/api.js";
+import { fill, h } from "../shared/dom.js";
+import { eventLink } from "../shared/events.js";
+import { factText, isChanged } from "../shared/findings.js";
+import { candidateName, isHidden } from "../shared/names.js";
+import { formatDollars, formatNumber } from "../shared/numbers.js";
+import { scoreText } from "../shared/scores.js";
+import { t } from "../shared/texts.js";
+import { formatClock, formatDuration, formatMoment, zoneName } from "../shared/time.js";
+import { shownName, untrusted } from "../shared/untrusted.js";
+
+// Facts after which nobody can tell whether it is.
+const UNVERIFIED = new Set(["seal_missing", "seal_key_unknown"]);
+const MAX_EVENT_LINKS = 5;
+
+/** Name, assessment, status, facts about the record, times and results, with the links of the page. */
+export function header(report, facts, { setTitle, may }) {
+  const { session } = report;
+  const name = candidateName(session, session);
+  setTitle(name);
+  const neighbours = h("nav", { class: "neighbours", "aria-label": t("report.neighbours") });
+  loadNeighbours(neighbours, report);
+  const link = (path, text, kind = "secondary") => h("a", { class: kind, href: `#${path}` }, text);
+  return h(
+    "header",
+    { class: "report-head" },
+    h(
+      "div",
+      { class: "page-head" },
+      h(
+        "div",
+        {},
+        h(
+          "p",
+          { class: "company" },
+          h("a", { href: `#/assessments/${session.assessmentId}` }, untrusted(session.assessmentTitle)),
+        ),
+        h(
+          "h1",
+          { tabindex: "-1" },
+          shownName(name),
+          " ",
+          h("span", { class: `status status-${session.status}` }, t(`report.statuses.${session.status}`)),
+        ),
+        isHidden(session, session) && !session.erasedAt && h("p", { class: "quiet" }, t("common.hiddenName")),
+        session.candidateName && session.candidateEmail && h("p", { class: "quiet" }, untrusted(session.candidateEmail)),
+      ),
+      h(
+        "div",
+        { class: "actions" },
+        neighbours,
+        link(`/sessions/${session.id}/print`, t("report.print")),
+        link(`/sessions/${session.id}/score`, t(may("write") && !session.erasedAt ? "report.score" : "report.scores"), "primary"),
+      ),
+    ),
+    notices(session),
+    facts,
+    numbers(session, loadScore(report)),
+  );
+}
+
+function notices(session) {
+  if (session.erasedAt) return erasedNotice(session);
+  const asked =
+    session.erasureRequestedAt &&
+    notice(
+      "warn",
+      t("report.erasureAskedTitle"),
+      t("report.erasureAsked", { when: formatMoment(session.erasureRequestedAt) }),
+    );
+  if (session.status !== "active") return asked;
+  const refresh = h(
+    "button",
+    { type: "button", class: "secondary", onclick: () => dispatchEvent(new HashChangeEvent("hashchange")) },
+    t("report.refresh"),
+  );
+  const text = t(session.closesAt ? "report.runningUntil" : "report.running", {
+    now: formatClock(Date.now()),
+    end: session.closesAt && formatMoment(session.closesAt),
+  });
+  return [
+    asked,
+    h(
+      "div",
+      { class: "notice running" },
+      h("div", {}, h("strong", {}, t("report.runningTitle")), h("p", {}, text)),
+      refresh,
+    ),
+  ];
+}
+
+/** That the candidate's data is gone, and what remains. */
+export function erasedNotice({ erasedAt }) {
+  return notice("warn", t("report.erasedTitle", { when: formatMoment(erasedAt) }), t("report.erased"));
+}
+
+function notice(kind, title, text, ...more) {
+  return h("div", { class: `notice ${kind}` }, h("strong", {}, title), h("p", {}, text), ...more);
+}
+
+/** The session in a line of numbers. */
+function numbers(session, score) {
+  const { metrics } = session;
+  const end = session.completedAt ?? session.closedAt;
+  const others = [
+    session.witnessEventCount > 0 && t("report.witnesses", { n: session.witnessEventCount }),
+    session.lateEventCount > 0 && t("report.lateEvents", { n: session.lateEventCount }),
+  ].filter(Boolean);
+  const facts = [
+    [t("report.started"), formatMoment(session.redeemedAt), zoneName(session.redeemedAt)],
+    [t(session.completedAt ? "report.completed" : "report.closed"), end ? formatMoment(end) : t("report.notYet"), null],
+    [t("report.duration"), ...duration(session)],
+    [t("report.eventCount"), formatNumber(session.eventCount), others.join(", ")],
+    [t("report.tests"), ...testsOf(session)],
+    [t("report.teamScore"), score, null],
+    [t("report.decision"), t(`scoring.decisions.${session.decision}`), session.decidedBy?.name],
+    metrics && [
+      t("report.cost"),
+      metrics.totalCostUsd === null ? t("report.unknown") : formatDollars(metrics.totalCostUsd),
+      null,
+    ],
+  ];
+  return h(
+    "dl",
+    { class: "report-numbers" },
+    facts
+      .filter(Boolean)
+      .map(([name, value, hint]) =>
+        h("div", {}, h("dt", {}, name), h("dd", {}, value, hint && h("span", { class: "quiet" }, hint))),
+      ),
+  );
+}
+
+/** The team's score, filled in when it is loaded. */
+function loadScore({ path, signal }) {
+  const element = h("span", {}, "…");
+  api
+    .get(`${path}/scores`, { signal })
+    .then((sheet) => fill(element, scoreText(sheet)))
+    .catch(() => fill(element, t("report.unknown")));
+  return element;
+}
+
+function duration({ status, metrics }) {
+  if (status === "active") return [t("report.notYet"), null];
+  const known = metrics?.durationMs ?? null;
+  return [known === null ? t("report.unknown") : formatDuration(known / 1000), t("report.durationHint")];
+}
+
+/** The result of the tests, and a detail or null. */
+export function testsOf({ testResult, metrics }) {
+  if (testResult) {
+    const { passed, failed } = testResult;
+    // As in the metric `testsPassed`: tests that nobody saw pass have not passed.
+    return [t(passed > 0 && failed === 0 ? "report.testsPassed" : "report.testsFailed"), t("report.testCounts", { passed, failed })];
+  }
+  const passed = metrics?.testsPassed ?? null;
+  return [
+    t(passed === null ? "report.testsUnknown" : passed ? "report.testsPassed" : "report.testsFailed"),
+    passed === null ? null : t("report.testsFromRecord"),
+  ];
+}
+
+/** Links to the candidates before and after, in the order of their starts. */
+async function loadNeighbours(nav, { session, signal }) {
+  const query = { assessmentId: session.assessmentId };
+  const all = await api.all("/v1/sessions", "sessions", { query, signal }).catch(() => []);
+  const at = all.findIndex(({ id }) => id === session.id);
+  if (at < 0 || all.length < 2) return;
+  const link = (other, text, symbol) => {
+    const label = { "aria-label": text, title: text };
+    return other
+      ? h("a", { class: "secondary", href: `#/sessions/${other.id}`, ...label }, symbol)
+      : h("span", { class: "secondary off", "aria-hidden": "true" }, symbol);
+  };
+  fill(
+    nav,
+    link(all[at - 1], t("report.previous"), "←"),
+    h("span", { class: "quiet" }, t("report.position", { at: at + 1, n: all.length })),
+    link(all[at + 1], t("report.next"), "→"),
+  );
+}
+
+// Integrity
+
+/** Facts about the record in words, the broken record loudest. */
+export function integrity({ facts, counts, seal, finalSeal }, { session }) {
+  const others = byCode(facts).filter(({ code }) => code !== "erased");
+  const verdict = verdictOf(others, counts, session);
+  const isSound = seal.isWhole && verdict === "none";
+  const state = [sealed(counts, isSound), finalSealText(session, finalSeal), signatures(counts)]
+    .filter(Boolean)
+    .join(" ");
+  const title = t(`report.integrity.${verdict}Title`, { n: others.length });
+  if (!others.length) return notice(verdict === "none" ? "good" : "", title, state);
+  const isLoud = verdict === "broken" || verdict === "unverified";
+  return h(
+    "div",
+    { class: isLoud ? "notice bad broken" : "notice warn", role: isLoud ? "alert" : null },
+    h("strong", {}, title),
+    h("p", {}, t(`report.integrity.${verdict}`)),
+    h(
+      "ul",
+      { class: "integrity-facts" },
+      sorted(others).map((fact) => h("li", {}, factView(fact, session))),
+    ),
+    h("p", {}, state),
+  );
+}
+
+/** `broken`, `unverified`, `facts`, `none`, or `empty` without events. */
+function verdictOf(facts, counts, session) {
+  if (isChanged(facts.map(({ code }) => code))) return "broken";
+  if (facts.some(({ code }) => UNVERIFIED.has(code))) return "unverified";
+  if (facts.length) return "facts";
+  if (counts.events) return "none";
+  return session.erasedAt ? "erased" : "empty";
+}
+
+function sealed({ events, sealed: count }, isSound) {
+  if (!events) return null;
+  return t(isSound ? "report.integrity.sealed" : "report.integrity.partlySealed", { n: events, sealed: count });
+}
+
+/** The facts of one kind together. */
+function byCode(facts) {
+  return [...Map.groupBy(facts, ({ code }) => code).values()].map((some) => ({
+    ...some[0],
+    eventIds: some.flatMap(({ eventIds }) => eventIds),
+    count: some.reduce((sum, { count }) => sum + count, 0),
+  }));
+}
+
+function sorted(facts) {
+  return facts.toSorted((one, other) => isChanged([other.code]) - isChanged([one.code]));
+}
+
+function factView({ code, explanation, eventIds, count }, session) {
+  const links = eventIds
+    .slice(0, MAX_EVENT_LINKS)
+    .map((id, n) => [
+      n > 0 && ", ",
+      h("a", { href: eventLink(session.id, id) }, t("report.integrity.event", { n: n + 1 })),
+    ]);
+  const rest = count - Math.min(eventIds.length, MAX_EVENT_LINKS);
+  return [
+    h("strong", {}, factText(code)),
+    count > 1 && ` (${t("report.integrity.count", { n: count })})`,
+    ": ",
+    explanation,
+    links.length > 0 && [" ", links, rest > 0 && ` ${t("report.integrity.more", { n: rest })}`],
+  ];
+}
+
+function finalSealText(session, finalSeal) {
+  if (finalSeal) return t("report.integrity.finalSeal", { when: formatMoment(finalSeal.sealedAt) });
+  return t(session.closedAt || session.completedAt ? "report.integrity.sealSoon" : "report.integrity.sealLater");
+}
+
+function signatures({ events, valid }) {
+  if (!events) return null;
+  return valid ? t("report.integrity.signed", { n: valid }) : t("report.integrity.unsigned");
+}

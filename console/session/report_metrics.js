@@ -1,0 +1,88 @@
+// The session's metrics beside those of the others of the assessment.
+
+import * as api from "../shared/api.js";
+import { h } from "../shared/dom.js";
+import { cohortNotes, directionText, isUnreliable, METRICS, observationsText, OTHER_METRICS, rankText } from "../shared/metrics.js";
+import { candidateName } from "../shared/names.js";
+import { stripPlot } from "../shared/plots.js";
+import { empty } from "../shared/states.js";
+import { t } from "../shared/texts.js";
+
+export async function load({ session, path, signal }) {
+  const { cohortStats } = await api.get(`${path}/cohort-stats`, { signal });
+  const results = cohortStats
+    ? await api.all(`/v1/assessments/${session.assessmentId}/results`, "results", { signal })
+    : [];
+  return { cohort: cohortStats, results: results.filter(({ metrics }) => metrics) };
+}
+
+export function render({ cohort, results }, { session }) {
+  if (!session.metrics && !cohort) return empty(t("report.metrics.none"), t("report.metrics.noneWhy"));
+  const notes = [!session.metrics && t("report.metrics.open"), ...(cohort ? cohortNotes(cohort) : [])].filter(Boolean);
+  return [
+    h(
+      "section",
+      { class: "panel" },
+      h("h2", {}, t("report.metrics.title")),
+      h("p", {}, t("report.metrics.intro", { n: cohort?.sessionCount ?? 0 })),
+      notes.length > 0 &&
+        h(
+          "div",
+          { class: "notice warn" },
+          notes.map((note) => h("p", {}, note)),
+        ),
+      cohort &&
+        h(
+          "div",
+          { class: "metric-cards" },
+          METRICS.map((metric) => metricCard(metric, cohort, results, session)),
+        ),
+    ),
+    session.metrics &&
+      h("section", { class: "panel" }, h("h2", {}, t("report.metrics.others")), others(session.metrics)),
+  ];
+}
+
+function metricCard({ name, label, definition, format }, cohort, results, session) {
+  const summary = cohort.summary[name];
+  const value = summary.value ?? session.metrics?.[name] ?? null;
+  const values = results
+    .filter(({ metrics }) => metrics[name] !== null)
+    .map(({ sessionId, metrics, ...candidate }) => ({
+      id: sessionId,
+      value: metrics[name],
+      label: candidateName(candidate, session),
+    }));
+  const facts = [
+    t("report.metrics.n", { n: summary.n }),
+    observationsText(name, summary),
+    rankText(cohort, summary),
+  ].filter(Boolean);
+  return h(
+    "article",
+    { class: "metric-card" },
+    h("h3", {}, label),
+    h("p", { class: "metric-value" }, value === null ? t("report.metrics.noValue") : format(value)),
+    h("p", { class: "quiet" }, definition),
+    h("p", { class: "quiet" }, directionText(summary)),
+    values.length > 0 &&
+      stripPlot({
+        label,
+        description: t("report.metrics.plot", { n: values.length }),
+        format,
+        values,
+        median: summary.median,
+        quartiles: summary.lowerQuartile === null ? null : [summary.lowerQuartile, summary.upperQuartile],
+        marked: [session.id],
+      }),
+    h("p", { class: "metric-facts" }, facts.join(" · ")),
+    isUnreliable(name, summary) && h("p", { class: "quiet" }, t("metrics.few")),
+  );
+}
+
+function others(metrics) {
+  const rows = OTHER_METRICS.map(({ name, label, definition, format }) =>
+    h("div", {}, h("dt", {}, label), h("dd", {}, metrics[name] === null ? t("report.unknown") : format(metrics[name]), h("span", { class: "quiet" }, definition))),
+  );
+  return h("dl", { class: "pairs" }, rows);
+}

@@ -1,0 +1,146 @@
+// The record: swimlanes over time, the list of events, and one event in full.
+
+import { keepInAddress } from "../shared/address.js";
+import * as api from "../shared/api.js";
+import { copyText } from "../shared/clipboard.js";
+import { toast } from "../shared/dialogs.js";
+import { linesTable, parseDiff } from "../shared/diff.js";
+import { fill, h } from "../shared/dom.js";
+import { channelName, eventLink, kindName, loadEvent, whyNotCounted } from "../shared/events.js";
+import { empty, loaded } from "../shared/states.js";
+import { swimlanes } from "./swimlanes.js";
+import { has, t } from "../shared/texts.js";
+import { formatMoment, formatClock } from "../shared/time.js";
+import { eventList } from "./timeline.js";
+import { longText, plain, untrusted } from "../shared/untrusted.js";
+
+const MAX_JSON_CHARACTERS = 20_000;
+const CONTENTS = ["text", "lastAssistantMessage", "rationale", "command", "stdout", "stderr", "diff", "content"];
+const PROSE = new Set(["text", "lastAssistantMessage", "rationale"]);
+
+export const load = (report) => report.events();
+
+export function render(events, report) {
+  if (!events.length)
+    return empty(
+      t("report.noEvents"),
+      t(report.session.status === "active" ? "report.noEventsYet" : "report.noEventsWhy"),
+    );
+  const detail = h("section", { class: "event-detail", tabindex: "-1", "aria-label": t("report.detail.label") });
+  const pick = (event, { scroll = false } = {}) => {
+    report.eventId = event.id;
+    keepInAddress(`/sessions/${report.session.id}`, { event: event.id });
+    lanes.select(event.id);
+    list.select(event.id);
+    showEvent(detail, event, report);
+    if (scroll || innerWidth < 900) detail.scrollIntoView({ block: "nearest" });
+  };
+  const lanes = swimlanes({ events, onPick: pick });
+  const list = eventList({ events, onPick: pick });
+  const problem = h("div");
+  report
+    .analytics()
+    .then(lanes.explain)
+    .catch((error) => {
+      if (report.signal.aborted) return;
+      if (!(error instanceof api.ApiError)) console.error(error);
+      fill(problem, h("p", { class: "quiet" }, t("report.lanes.noAnalysis")));
+    });
+  report.selectEvent = (id) => {
+    const event = events.find((each) => each.id === id);
+    if (event) pick(event, { scroll: true });
+    else fill(detail, missing(id));
+  };
+  fill(detail, h("p", { class: "quiet" }, t("report.detail.none")));
+  if (report.eventId) requestAnimationFrame(() => report.selectEvent(report.eventId));
+  return [
+    h("section", { class: "panel" }, h("h2", {}, t("report.lanes.heading")), lanes.element, problem),
+    h(
+      "section",
+      { class: "panel record" },
+      h("h2", {}, t("report.events")),
+      h("div", { class: "record-columns" }, list.element, detail),
+    ),
+  ];
+}
+
+function showEvent(detail, event, report) {
+  const read = () => loadEvent(report.session.id, event.id, report);
+  loaded(detail, read, (found) => (found ? eventView(found, report) : missing(event.id)));
+}
+
+const missing = (id) => h("div", { class: "notice warn" }, t("report.detail.missing", { id: plain(id) }));
+
+/** One event: what is known about it, and the JSON as it was sent. */
+function eventView(event, report) {
+  const json = JSON.stringify(event.envelope, null, 2);
+  const pre = h(
+    "pre",
+    { tabindex: "0", "aria-label": t("report.detail.json") },
+    untrusted(json.slice(0, MAX_JSON_CHARACTERS), { lines: true }),
+  );
+  const more =
+    json.length > MAX_JSON_CHARACTERS &&
+    h("button", { type: "button", class: "secondary" }, t("report.showAll", { n: json.length }));
+  if (more) {
+    more.addEventListener("click", () => {
+      fill(pre, untrusted(json, { lines: true }));
+      more.remove();
+    });
+  }
+  const facts = [
+    [
+      t("report.detail.when"),
+      `${formatMoment(event.ts).replace(/, .*/, "")}, ${formatClock(event.ts, { seconds: true })}`,
+    ],
+    [t("report.detail.arrived"), formatMoment(event.receivedAt)],
+    [t("report.detail.actor"), event.actor && named("actors", event.actor)],
+    [t("report.detail.source"), event.source && untrusted(event.source)],
+    [t("report.detail.channel"), channelName(event.channel)],
+    [t("report.detail.attribution"), event.attribution && named("attributions", event.attribution)],
+    [t("report.detail.counts"), whyNotCounted(event) ?? t("report.detail.doesCount")],
+    [t("report.detail.size"), t("report.bytes", { n: event.sizeBytes })],
+  ];
+  return [
+    h("div", { class: "event-detail-head" }, h("h3", {}, kindName(event.kind)), copyLink(event, report)),
+    h("p", { class: "event-detail-summary" }, untrusted(event.summary)),
+    h(
+      "dl",
+      { class: "pairs" },
+      facts.filter(([, value]) => value).map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value))),
+    ),
+    contents(event.envelope?.data ?? {}),
+    h("h4", {}, t("report.detail.json")),
+    pre,
+    more,
+  ];
+}
+
+/** What is easier to read as text than as JSON. */
+function contents(data) {
+  const shown = CONTENTS.filter((name) => typeof data[name] === "string" && data[name].trim());
+  return shown.map((name) => [h("h4", {}, t(`report.detail.contents.${name}`)), content(name, data[name])]);
+}
+
+function content(name, text) {
+  if (name === "diff") {
+    const lines = parseDiff(text);
+    if (lines.length && text.length <= MAX_JSON_CHARACTERS)
+      return h(
+        "div",
+        { class: "diff scroll", tabindex: "0", role: "region", "aria-label": t("report.detail.contents.diff") },
+        linesTable(lines),
+      );
+  }
+  return h("div", { class: PROSE.has(name) ? "event-text" : "event-text code" }, longText(text));
+}
+
+function copyLink(event, report) {
+  const address = new URL(eventLink(report.session.id, event.id), location.href).href;
+  const copy = async () => toast((await copyText(address)) ? t("report.detail.copied") : address);
+  return h("button", { type: "button", class: "link", onclick: copy }, t("report.detail.copy"));
+}
+
+function named(group, name) {
+  return has(`report.${group}.${name}`) ? t(`report.${group}.${name}`) : untrusted(name);
+}

@@ -1,0 +1,154 @@
+// Where the time went, which models and tools were used at which cost, and what failed.
+
+import { h } from "../shared/dom.js";
+import { eventLink } from "../shared/events.js";
+import { formatDollars, formatShare, numberOrDash } from "../shared/numbers.js";
+import { empty } from "../shared/states.js";
+import { t } from "../shared/texts.js";
+import { formatClock, formatDuration } from "../shared/time.js";
+import { untrusted } from "../shared/untrusted.js";
+
+const MAX_TOOLS = 20;
+const MAX_EPISODES = 200;
+const money = (value) => (value === null ? t("report.usage.noPrice") : formatDollars(value));
+
+export const load = (report) => report.analytics();
+
+export function render(analytics, { session }) {
+  if (!analytics.phases.some(({ events }) => events) && !analytics.models.length && !analytics.proxyUsage.length) {
+    return empty(t("report.usage.none"), t("report.noEventsWhy"));
+  }
+  return h(
+    "div",
+    { class: "usage-panels" },
+    panel(t("report.usage.phases"), phases(analytics)),
+    panel(t("report.usage.models"), models(analytics)),
+    panel(t("report.usage.episodes"), episodes(analytics, session.id)),
+    panel(t("report.usage.tools"), tools(analytics)),
+  );
+}
+
+function panel(title, ...content) {
+  return h("section", { class: "panel" }, h("h2", {}, title), ...content);
+}
+
+/** A table in a region that scrolls. `numeric` are the indexes of columns with numbers. */
+function table(caption, names, rows, numeric = []) {
+  const cell = (value, n) =>
+    h(n ? "td" : "th", { class: numeric.includes(n) ? "numeric" : null, scope: n ? null : "row" }, value);
+  const head = h(
+    "tr",
+    {},
+    names.map((name, n) => h("th", { scope: "col", class: numeric.includes(n) ? "numeric" : null }, name)),
+  );
+  const body = rows.map((row) => h("tr", {}, row.map(cell)));
+  return h(
+    "div",
+    { class: "scroll", tabindex: "0", role: "region", "aria-label": caption },
+    h(
+      "table",
+      { class: "plain-table" },
+      h("caption", { class: "visually-hidden" }, caption),
+      h("thead", {}, head),
+      h("tbody", {}, body),
+    ),
+  );
+}
+
+function phases({ phases: all, activeMs, idleMs, sittings }) {
+  const rows = all.map(({ name, events, timeMs, share, pauses }) => [
+    [
+      h("span", { class: `phase-key phase-${name}`, "aria-hidden": "true" }),
+      t(`report.phases.${name}`),
+      h("span", { class: "quiet phase-what" }, t(`report.phaseWhat.${name}`)),
+    ],
+    formatDuration(timeMs / 1000),
+    share === null ? "–" : formatShare(share),
+    numberOrDash(events),
+    numberOrDash(pauses),
+  ]);
+  const names = ["phase", "time", "share", "events", "pauses"].map((name) => t(`report.usage.columns.${name}`));
+  const total = t("report.usage.active", {
+    active: formatDuration(activeMs / 1000),
+    idle: formatDuration(idleMs / 1000),
+    n: sittings.length,
+  });
+  const bar = h("div", { class: "phase-bar", "aria-hidden": "true" }, all.filter(({ share }) => share > 0).map(bart));
+  return [h("p", {}, total), bar, table(t("report.usage.phases"), names, rows, [1, 2, 3, 4])];
+}
+
+function bart({ name, share }) {
+  const part = h("span", { class: `phase-${name}` });
+  part.style.flexGrow = share;
+  return part;
+}
+
+function models({ models: reported, proxyUsage, totalCostUsd }) {
+  const names = ["model", "responses", "input", "output", "cacheRead", "cacheWrite", "cost"].map((name) =>
+    t(`report.usage.columns.${name}`),
+  );
+  const numeric = [1, 2, 3, 4, 5, 6];
+  const rows = reported.map(({ model, responses, tokens, costUsd }) => [
+    untrusted(model),
+    numberOrDash(responses),
+    numberOrDash(tokens.input),
+    numberOrDash(tokens.output),
+    numberOrDash(tokens.cacheRead),
+    numberOrDash(tokens.cacheWrite),
+    money(costUsd),
+  ]);
+  if (rows.length)
+    rows.push([h("strong", {}, t("report.usage.total")), "", "", "", "", "", h("strong", {}, money(totalCostUsd))]);
+  const proxied = proxyUsage.map(
+    ({ model, calls, inputTokens, outputTokens, cacheReadTokens, cacheWriteTokens, costUsd }) => [
+      untrusted(model ?? t("report.unknown")),
+      numberOrDash(calls),
+      numberOrDash(inputTokens),
+      numberOrDash(outputTokens),
+      numberOrDash(cacheReadTokens),
+      numberOrDash(cacheWriteTokens),
+      money(costUsd),
+    ],
+  );
+  const none = !rows.length && !proxied.length && h("p", { class: "quiet" }, t("report.usage.noModels"));
+  return [
+    none,
+    rows.length > 0 && table(t("report.usage.models"), names, rows, numeric),
+    proxied.length > 0 && [
+      h("h3", {}, t("report.usage.proxy")),
+      h("p", { class: "quiet" }, t("report.usage.proxyHint")),
+      table(t("report.usage.proxy"), names, proxied, numeric),
+    ],
+  ];
+}
+
+function tools({ tools: all }) {
+  if (!all.length) return h("p", { class: "quiet" }, t("report.usage.noTools"));
+  const names = [t("report.usage.columns.tool"), t("report.usage.columns.calls")];
+  const rest = all.slice(MAX_TOOLS).reduce((sum, { calls }) => sum + calls, 0);
+  const rows = all.slice(0, MAX_TOOLS).map(({ name, calls }) => [untrusted(name), numberOrDash(calls)]);
+  if (rest) rows.push([t("report.usage.otherTools"), numberOrDash(rest)]);
+  return table(t("report.usage.tools"), names, rows, [1]);
+}
+
+function episodes({ errorEpisodes }, sessionId) {
+  if (!errorEpisodes.length) return h("p", { class: "quiet" }, t("report.usage.noEpisodes"));
+  const link = ({ eventId, ts, command }) => [
+    h("a", { href: eventLink(sessionId, eventId) }, formatClock(ts, { seconds: true })),
+    " ",
+    h("code", {}, untrusted(command)),
+  ];
+  const names = ["failed", "outcome", "failures", "between", "took"].map((name) => t(`report.usage.columns.${name}`));
+  const rest = errorEpisodes.length - MAX_EPISODES;
+  const rows = errorEpisodes.slice(0, MAX_EPISODES).map(({ ending, failureCount, firstFailure, endedBy, durationMs, changes, prompts }) => [
+    [link(firstFailure), firstFailure.output && h("div", { class: "quiet" }, untrusted(firstFailure.output))],
+    [t(`report.endings.${ending}`), endedBy && [h("br"), link(endedBy)]],
+    numberOrDash(failureCount),
+    [t("report.usage.changes", { n: changes }), ", ", t("report.usage.prompts", { n: prompts })],
+    durationMs === null ? "–" : formatDuration(durationMs / 1000),
+  ]);
+  return [
+    table(t("report.usage.episodes"), names, rows, [2]),
+    rest > 0 && h("p", { class: "quiet" }, t("report.usage.moreEpisodes", { n: rest })),
+  ];
+}

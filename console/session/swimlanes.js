@@ -1,0 +1,428 @@
+// What happened when: a lane each for prompts, changes, commands and tests. Few SVG paths, however many events.
+
+import { kindName, laneOf } from "../shared/events.js";
+import { fill, h, newId, svg } from "../shared/dom.js";
+import { formatNumber } from "../shared/numbers.js";
+import { t } from "../shared/texts.js";
+import { clockBetween, formatDuration } from "../shared/time.js";
+import { compress } from "../shared/time_axis.js";
+import { untrusted } from "../shared/untrusted.js";
+
+const LANES = ["prompts", "agent", "byHand", "unknown", "commands", "tests"];
+const PHASE_PX = 20;
+const LANE_PX = 26;
+const AXIS_PX = 22;
+const MARK_PX = 14;
+const MAX_ZOOM = 64;
+const REACH_PX = 14;
+const LABEL_PX = 62;
+const CHARACTER_PX = 6.5;
+const GAP_PX = 12;
+const TICK_PX = 110;
+const PAUSE_LABEL_PX = 116;
+const MIN_NAMED_PX = 64;
+
+/** `element`, and `select(id)`, which marks an event. `analytics` may come later by `explain(analytics)`. */
+export function swimlanes({ events, onPick }) {
+  const chart = new Chart(events, onPick);
+  return { element: chart.element, select: (id) => chart.select(id), explain: (analytics) => chart.explain(analytics) };
+}
+
+class Chart {
+  constructor(events, onPick) {
+    this.events = events;
+    this.onPick = onPick;
+    this.axis = compress(events);
+    this.clock = clockBetween(events[0].ts, events.at(-1).ts);
+    for (const event of events) event.at = this.axis.at(event.time);
+    this.zoom = 1;
+    this.spans = null;
+    this.episodes = [];
+    this.cursor = null;
+    this.scroll = h("div", { class: "lanes-scroll", tabindex: "0", role: "application" });
+    this.names = h("div", { class: "lane-names", "aria-hidden": "true" });
+    this.status = h("p", { class: "lane-status", "aria-live": "polite" });
+    this.element = this.#frame();
+    this.#sort();
+    this.scroll.addEventListener("keydown", (event) => this.#press(event));
+    this.scroll.addEventListener("pointermove", (event) => this.#hover(event));
+    this.scroll.addEventListener("pointerleave", () => this.#say(this.cursor));
+    this.scroll.addEventListener("click", (event) => this.#click(event));
+    new ResizeObserver(() => this.#resize()).observe(this.scroll);
+  }
+
+  /** Add phases, verifications and error episodes, with pauses in which the page can respond. */
+  async explain({ phaseSpans, verifications, errorEpisodes }) {
+    const at = (ts) => this.axis.at(Date.parse(ts));
+    const spans = phaseSpans.map(({ name, beganAt, endedAt }) => ({ name, start: at(beganAt), end: at(endedAt) }));
+    await pause();
+    const episodes = errorEpisodes.map(({ firstFailure, endedBy }) => [
+      at(firstFailure.ts),
+      endedBy ? at(endedBy.ts) : 1,
+    ]);
+    this.verifications = new Map(verifications.map((each) => [each.eventId, each]));
+    this.#sort();
+    await pause();
+    [this.spans, this.episodes] = [spans, episodes];
+    this.#draw();
+  }
+
+  select(id) {
+    const event = this.events.find((each) => each.id === id);
+    if (!event) return;
+    this.cursor = event;
+    this.#placeCursor(true);
+  }
+
+  #frame() {
+    const help = newId("keys");
+    this.scroll.setAttribute("aria-label", t("report.lanes.label"));
+    this.scroll.setAttribute("aria-describedby", help);
+    const zoom = (text, symbol, factor) =>
+      h(
+        "button",
+        {
+          type: "button",
+          class: "secondary",
+          "aria-label": text,
+          title: text,
+          onclick: () => this.#zoomTo(factor && this.zoom * factor),
+        },
+        symbol,
+      );
+    const buttons = h(
+      "div",
+      { class: "actions" },
+      zoom(t("report.lanes.zoomOut"), "−", 0.5),
+      zoom(t("report.lanes.zoomIn"), "+", 2),
+      zoom(t("report.lanes.fit"), t("report.lanes.fit"), 0),
+    );
+    return h(
+      "div",
+      { class: "lanes" },
+      h("div", { class: "lanes-head" }, this.status, buttons),
+      h("div", { class: "lanes-body" }, this.names, this.scroll),
+      h("p", { class: "quiet lanes-legend", id: help }, t("report.lanes.legend")),
+    );
+  }
+
+  /** Each lane's events. */
+  #sort() {
+    this.lanes = new Map(LANES.map((name) => [name, []]));
+    for (const event of this.events) {
+      event.lane = laneOf(event, this.verifications);
+      event.shape = shapeOf(event, this.verifications);
+      if (event.lane) this.lanes.get(event.lane).push(event);
+    }
+    if (!this.lanes.get("unknown").length) this.lanes.delete("unknown");
+  }
+
+  #resize() {
+    const width = this.scroll.clientWidth;
+    if (width && width !== this.viewWidth) {
+      this.viewWidth = width;
+      this.#draw();
+    }
+  }
+
+  #zoomTo(factor) {
+    const before = this.scroll.scrollLeft + this.viewWidth / 2;
+    const old = this.zoom;
+    this.zoom = Math.max(1, Math.min(MAX_ZOOM, factor || 1));
+    if (this.zoom === old) return;
+    this.#draw();
+    if (this.cursor) this.#placeCursor(true);
+    else this.scroll.scrollLeft = (before * this.zoom) / old - this.viewWidth / 2;
+  }
+
+  /** The position of a share of the axis. */
+  #x(share) {
+    return 4 + share * (this.width - 8);
+  }
+
+  #draw() {
+    if (!this.viewWidth) return;
+    this.width = Math.round(this.viewWidth * this.zoom);
+    const names = [...this.lanes.keys()];
+    const top = this.spans ? PHASE_PX : 0;
+    this.height = top + names.length * LANE_PX + AXIS_PX;
+    const rows = names.map((name, n) => [name, top + n * LANE_PX]);
+    this.tops = new Map(rows);
+    fill(
+      this.names,
+      top > 0 && h("div", { class: "phase-name" }, t("report.lanes.phases")),
+      names.map((name) =>
+        h(
+          "div",
+          {},
+          t(`report.lanes.${name}`),
+          h("span", { class: "quiet" }, ` ${formatNumber(this.lanes.get(name).filter(({ counts }) => counts).length)}`),
+        ),
+      ),
+    );
+    this.mark = svg("g", { class: "cursor", hidden: true });
+    const title = newId("lanes");
+    fill(
+      this.scroll,
+      svg(
+        "svg",
+        { width: this.width, height: this.height, role: "img", "aria-labelledby": title },
+        svg("title", { id: title }, t("report.lanes.title", { n: this.events.length })),
+        this.#episodes(top),
+        this.#pauses(),
+        rows.map(([name, y]) =>
+          svg("line", { class: "lane-line", x1: 0, x2: this.width, y1: y + LANE_PX / 2, y2: y + LANE_PX / 2 }),
+        ),
+        this.spans && this.#phases(),
+        rows.flatMap(([name, y]) => this.#marks(name, y)),
+        this.#times(),
+        this.mark,
+      ),
+    );
+    this.#placeCursor(false);
+  }
+
+  /** The paths of a lane: events that count, those that do not, and failures. */
+  #marks(name, y) {
+    const bins = { counted: new Map(), witness: new Map(), failed: new Map() };
+    for (const event of this.lanes.get(name)) {
+      const { shape } = event;
+      const bin = Math.round(this.#x(event.at) / BINS_PX[shape]) * BINS_PX[shape];
+      const found = bins[shape].get(bin);
+      if (found) found.n += 1;
+      else bins[shape].set(bin, { x: Math.round(this.#x(event.at)), n: 1 });
+    }
+    const middle = y + LANE_PX / 2;
+    return Object.entries(bins)
+      .filter(([, found]) => found.size)
+      .map(([shape, found]) => {
+        const marks = [...found.values()];
+        const most = marks.reduce((highest, { n }) => Math.max(highest, n), 1);
+        const parts = marks.map(({ x, n }) => SHAPES[shape](x, middle, Math.sqrt(n / most)));
+        return svg("path", { class: `marks ${shape} lane-${name}`, d: parts.join("") });
+      });
+  }
+
+  #phases() {
+    const paths = {};
+    const texts = [];
+    const ends = {};
+    for (const { name, ...span } of this.spans) {
+      const [start, end] = [this.#x(span.start), this.#x(span.end)];
+      if (end - start < 0.5 && start - (ends[name] ?? -1) < 0.5) continue;
+      ends[name] = end;
+      const width = Math.max(0.5, end - start);
+      (paths[name] ??= []).push(`M${start.toFixed(1)} 2h${width.toFixed(1)}v14h-${width.toFixed(1)}z`);
+      if (width > MIN_NAMED_PX)
+        texts.push(svg("text", { class: "phase-text", x: start + 5, y: 13 }, t(`report.phases.${name}`)));
+    }
+    return [
+      ...Object.entries(paths).map(([name, parts]) => svg("path", { class: `phase phase-${name}`, d: parts.join("") })),
+      texts,
+    ];
+  }
+
+  #episodes(top) {
+    const bottom = this.height - AXIS_PX;
+    const bands = [];
+    let drawn = -Infinity;
+    for (const [from, to] of this.episodes) {
+      const start = Math.round(Math.max(this.#x(from), drawn));
+      const end = Math.round(Math.max(this.#x(to), this.#x(from) + 2));
+      if (end <= start) continue; // covered by the one before
+      drawn = end;
+      bands.push(`M${start} ${top}H${end}V${bottom}H${start}z`);
+    }
+    return bands.length > 0 && svg("path", { class: "episode", d: bands.join("") });
+  }
+
+  #pauses() {
+    const bottom = this.height - AXIS_PX;
+    const labels = [];
+    const taken = [];
+    let free = -Infinity;
+    const bands = this.axis.pauses.map(({ start, end }) => {
+      const [left, right] = [this.#x(this.axis.at(start)), this.#x(this.axis.at(end))];
+      const middle = Math.min(Math.max((left + right) / 2, PAUSE_LABEL_PX / 2), this.width - PAUSE_LABEL_PX / 2);
+      if (middle > free) {
+        labels.push(
+          svg(
+            "text",
+            { class: "pause-text", x: middle, y: bottom + 15, "text-anchor": "middle" },
+            t("report.lanes.pause", { time: formatDuration((end - start) / 1000) }),
+          ),
+        );
+        free = middle + PAUSE_LABEL_PX;
+        taken.push(middle);
+      }
+      return `M${left.toFixed(1)} 0h${(right - left).toFixed(1)}V${bottom}H${left.toFixed(1)}z`;
+    });
+    this.taken = taken;
+    return bands.length > 0 && [svg("path", { class: "pause", d: bands.join("") }), labels];
+  }
+
+  #times() {
+    const y = this.height - AXIS_PX;
+    const { times, step } = this.axis.ticks(Math.max(2, Math.floor(this.width / TICK_PX)));
+    const texts = [];
+    let free = -Infinity;
+    for (const time of times) {
+      const x = this.#x(this.axis.at(time));
+      const label = this.clock(time, { seconds: step < 60_000 });
+      const width = label.length * CHARACTER_PX;
+      const isTaken = this.taken.some((middle) => Math.abs(middle - x - width / 2) < (PAUSE_LABEL_PX + width) / 2);
+      if (x < free || x > this.width - width || isTaken) continue;
+      free = x + Math.max(LABEL_PX, width + GAP_PX);
+      texts.push(svg("text", { class: "time-text", x, y: y + 15 }, label));
+    }
+    return [svg("line", { class: "axis", x1: 0, x2: this.width, y1: y, y2: y }), texts];
+  }
+
+  // The cursor
+
+  #placeCursor(scrolls) {
+    const event = this.cursor;
+    this.#say(event);
+    if (!event || !this.mark) return;
+    const x = this.#x(event.at);
+    const y = event.lane ? this.tops.get(event.lane) + LANE_PX / 2 : null;
+    fill(
+      this.mark,
+      svg("line", { x1: x, x2: x, y1: 0, y2: this.height - AXIS_PX }),
+      y !== null && svg("circle", { cx: x, cy: y, r: 7 }),
+    );
+    this.mark.removeAttribute("hidden");
+    const isVisible = x > this.scroll.scrollLeft + 20 && x < this.scroll.scrollLeft + this.viewWidth - 20;
+    if (scrolls && !isVisible) this.scroll.scrollLeft = x - this.viewWidth / 2;
+  }
+
+  #say(event) {
+    if (event === this.said && this.status.firstChild) return;
+    this.said = event;
+    if (!event) return fill(this.status, h("span", { class: "quiet" }, t("report.lanes.hint")));
+    const phase = this.#phaseAt(event.at);
+    fill(
+      this.status,
+      h("time", {}, this.clock(event.ts, { seconds: true })),
+      " · ",
+      kindName(event.kind),
+      phase && ` (${t(`report.phases.${phase}`)})`,
+      " · ",
+      untrusted(event.summary),
+    );
+  }
+
+  #phaseAt(share) {
+    const after = firstIndex(this.spans ?? [], (span) => span.end >= share);
+    const span = this.spans?.[after];
+    return span && span.start < share ? span.name : null;
+  }
+
+  /** The event at a position of the pointer, or null. */
+  #eventAt({ clientX, clientY }) {
+    const box = this.scroll.firstElementChild?.getBoundingClientRect();
+    if (!box) return null;
+    const [x, y] = [clientX - box.left, clientY - box.top];
+    const lane = [...this.tops].find(([, top]) => top <= y && y < top + LANE_PX)?.[0];
+    const events = lane ? this.lanes.get(lane) : [];
+    const found = nearest(events, (event) => this.#x(event.at), x);
+    return found && Math.abs(this.#x(found.at) - x) <= REACH_PX ? found : null;
+  }
+
+  #hover(event) {
+    this.pointer = event;
+    this.frame ??= requestAnimationFrame(() => {
+      this.frame = null;
+      const found = this.#eventAt(this.pointer);
+      this.scroll.classList.toggle("over", Boolean(found));
+      this.#say(found ?? this.cursor);
+    });
+  }
+
+  #click(event) {
+    const found = this.#eventAt(event);
+    if (found) this.#pick(found);
+  }
+
+  #pick(event) {
+    this.cursor = event;
+    this.#placeCursor(false);
+    this.onPick?.(event);
+  }
+
+  #press(event) {
+    const { key } = event;
+    if (key === "+" || key === "=") this.#zoomTo(this.zoom * 2);
+    else if (key === "-") this.#zoomTo(this.zoom / 2);
+    else if (key === "0") this.#zoomTo(0);
+    else if (key === "ArrowRight" || key === "ArrowLeft") this.#step(key === "ArrowRight" ? 1 : -1);
+    else if (key === "ArrowDown" || key === "ArrowUp") this.#changeLane(key === "ArrowDown" ? 1 : -1);
+    else if (key === "Home" || key === "End") this.#step(key === "End" ? Infinity : -Infinity);
+    else if (key === "Enter" && this.cursor) this.#pick(this.cursor);
+    else return;
+    event.preventDefault();
+  }
+
+  #step(by) {
+    const lane = this.lanes.get(this.cursor?.lane) ?? [...this.lanes.values()].find((events) => events.length) ?? [];
+    const at = lane.indexOf(this.cursor);
+    const next = at < 0 ? 0 : Math.max(0, Math.min(lane.length - 1, at + by));
+    if (lane[next]) this.#moveTo(lane[next]);
+  }
+
+  #changeLane(by) {
+    const names = [...this.lanes.keys()].filter((name) => this.lanes.get(name).length);
+    const at = names.indexOf(this.cursor?.lane);
+    const name = names[Math.max(0, Math.min(names.length - 1, at + by))];
+    const found = name && nearest(this.lanes.get(name), (event) => event.time, this.cursor?.time ?? 0);
+    if (found) this.#moveTo(found);
+  }
+
+  #moveTo(event) {
+    this.cursor = event;
+    this.#placeCursor(true);
+  }
+}
+
+// Events in the same bin are one mark.
+const BINS_PX = { counted: 2, witness: 2, failed: 8 };
+const SHAPES = {
+  counted: (x, y, share) => `M${x} ${y - (MARK_PX * share) / 2}v${MARK_PX * share}`,
+  witness: (x, y) => `M${x} ${y - 2}v4`,
+  failed: (x, y) => `M${x - 4} ${y - 4}l8 8m0 -8l-8 8`,
+};
+
+/** How an event is drawn. */
+function shapeOf(event, verifications) {
+  if (!event.counts) return "witness";
+  return hasFailed(event, verifications) ? "failed" : "counted";
+}
+
+const pause = () => new Promise((resolve) => setTimeout(resolve));
+
+/** Whether a command or test failed: by the analysis, else by its exit code in the summary. */
+function hasFailed(event, verifications) {
+  const known = verifications?.get(event.id)?.passed;
+  if (known !== undefined && known !== null) return !known;
+  const code = event.kind === "command" && / · exit (-?\d+)$/.exec(event.summary);
+  return Boolean(code) && code[1] !== "0";
+}
+
+/** The member of an ascending list whose position is nearest. */
+function nearest(events, position, target) {
+  const first = firstIndex(events, (event) => position(event) >= target);
+  const [before, after] = [events[first - 1], events[first]];
+  if (!before || !after) return before ?? after ?? null;
+  return target - position(before) <= position(after) - target ? before : after;
+}
+
+/** The index of the first member that matches; all after it match as well. */
+function firstIndex(members, matches) {
+  let [low, high] = [0, members.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (matches(members[middle])) high = middle;
+    else low = middle + 1;
+  }
+  return low;
+}

@@ -1,0 +1,216 @@
+// A session's events as a list of which only the visible part is in the page, with a filter and a search.
+
+import { fill, h, newId } from "../shared/dom.js";
+import { kindName, loadEvents, whyNotCounted } from "../shared/events.js";
+import { formatNumber } from "../shared/numbers.js";
+import { empty, loaded } from "../shared/states.js";
+import { t } from "../shared/texts.js";
+import { clockBetween } from "../shared/time.js";
+import { untrusted } from "../shared/untrusted.js";
+
+const ROW_PX = 30;
+const ROWS_AROUND = 6;
+const MAX_SUMMARY_CHARACTERS = 300;
+const SEARCH_PAUSE_MS = 120;
+
+/** The list of a session's events, which loads itself. `onPick(event)` is called when one is chosen, `onLoad(events)` once. */
+export function timelineView({ sessionId, signal, onPick, onLoad }) {
+  const container = h("div", { class: "timeline" });
+  loaded(
+    container,
+    () => loadEvents(sessionId, { signal }),
+    (events) => {
+      onLoad?.(events);
+      return events.length ? eventList({ events, onPick }).element : empty(t("report.noEvents"), t("report.noEventsWhy"));
+    },
+  );
+  return container;
+}
+
+/** The list of these events: `element`, and `select(id)`, which scrolls to an event and marks it. */
+export function eventList({ events, onPick }) {
+  const window_ = new Window(onPick, clockBetween(events[0].ts, events.at(-1).ts));
+  const kinds = [...Map.groupBy(events, (event) => event.kind)].sort(([, one], [, other]) => other.length - one.length);
+  const kind = h(
+    "select",
+    {},
+    h("option", { value: "" }, t("report.allKinds", { n: events.length })),
+    kinds.map(([name, some]) =>
+      h("option", { value: name }, `${kindName(name)} (${formatNumber(some.length)})`),
+    ),
+  );
+  const search = h("input", { type: "search", autocomplete: "off" });
+  const counted = h("input", { type: "checkbox" });
+  const hasOthers = events.some((event) => !event.counts);
+  const count = h("p", { class: "quiet", role: "status" });
+  const apply = () => {
+    const words = search.value.toLowerCase().split(/\s+/).filter(Boolean);
+    const matches = (event) =>
+      (!kind.value || event.kind === kind.value) &&
+      (!counted.checked || event.counts) &&
+      words.every((word) => searched(event).includes(word));
+    const found = events.filter(matches);
+    window_.show(found);
+    fill(count, t("report.found", { n: found.length, total: events.length }));
+  };
+  let pause;
+  search.addEventListener("input", () => {
+    clearTimeout(pause);
+    pause = setTimeout(apply, SEARCH_PAUSE_MS);
+  });
+  kind.addEventListener("change", apply);
+  counted.addEventListener("change", apply);
+  const filters = h(
+    "div",
+    { class: "timeline-filters" },
+    labelled(t("report.kind"), kind),
+    labelled(t("report.search"), search),
+    hasOthers && h("label", { class: "tick" }, counted, t("report.onlyCounted")),
+  );
+  apply();
+  const select = (id) => {
+    if (!window_.select(id)) {
+      [kind.value, search.value, counted.checked] = ["", "", false];
+      apply();
+      window_.select(id);
+    }
+  };
+  return { element: h("div", { class: "timeline" }, filters, count, window_.element), select };
+}
+
+function labelled(text, input) {
+  input.id = newId("filter");
+  return h("div", {}, h("label", { for: input.id }, text), input);
+}
+
+function searched(event) {
+  event.searched ??= `${event.kind} ${kindName(event.kind)} ${event.summary}`.toLowerCase();
+  return event.searched;
+}
+
+/** The scrolling part: a listbox with as many rows as fit. */
+class Window {
+  constructor(onPick, clock) {
+    this.clock = clock;
+    this.events = [];
+    this.active = -1;
+    this.selectedId = null;
+    this.onPick = onPick;
+    this.prefix = newId("event");
+    this.rows = h("div", { class: "event-rows", role: "none" });
+    this.space = h("div", { class: "event-space", role: "none" }, this.rows);
+    this.element = h(
+      "div",
+      { class: "event-list", role: "listbox", tabindex: "0", "aria-label": t("report.events") },
+      this.space,
+    );
+    this.element.addEventListener("scroll", () => this.#schedule());
+    this.element.addEventListener("keydown", (event) => this.#press(event));
+    this.element.addEventListener("click", (event) => this.#click(event));
+    this.element.addEventListener("focus", () => this.#enter());
+    new ResizeObserver(() => this.#schedule()).observe(this.element);
+  }
+
+  show(events) {
+    this.events = events;
+    this.active = events.findIndex((event) => event.id === this.selectedId);
+    this.space.style.height = `${Math.max(events.length, 1) * ROW_PX}px`;
+    if (this.active >= 0) this.#reveal(true);
+    else this.element.scrollTop = 0;
+    this.#draw();
+  }
+
+  /** Mark an event and scroll to it; false if it is not in the list. */
+  select(id) {
+    this.selectedId = id;
+    const found = this.events.findIndex((event) => event.id === id);
+    if (found < 0) return false;
+    this.active = found;
+    this.#reveal(true);
+    this.#draw();
+    return true;
+  }
+
+  /** Start at the first event, if the keyboard got here: a click whose row is drawn again meanwhile would be lost. */
+  #enter() {
+    if (this.active < 0 && this.events.length && this.element.matches(":focus-visible")) this.#move(0);
+  }
+
+  #schedule() {
+    this.frame ??= requestAnimationFrame(() => {
+      this.frame = null;
+      this.#draw();
+    });
+  }
+
+  #draw() {
+    const first = Math.max(0, Math.floor(this.element.scrollTop / ROW_PX) - ROWS_AROUND);
+    const last = Math.min(this.events.length, first + Math.ceil(this.element.clientHeight / ROW_PX) + 2 * ROWS_AROUND);
+    this.rows.style.transform = `translateY(${first * ROW_PX}px)`;
+    const visible = this.events.slice(first, last);
+    fill(
+      this.rows,
+      visible.map((event, n) => this.#row(event, first + n)),
+    );
+    const isDrawn = first <= this.active && this.active < last;
+    if (isDrawn) this.element.setAttribute("aria-activedescendant", `${this.prefix}-${this.active}`);
+    else this.element.removeAttribute("aria-activedescendant");
+  }
+
+  #row(event, index) {
+    const why = whyNotCounted(event);
+    return h(
+      "div",
+      {
+        role: "option",
+        id: `${this.prefix}-${index}`,
+        class: index === this.active ? "event active" : "event",
+        "aria-selected": String(event.id === this.selectedId),
+        "aria-posinset": index + 1,
+        "aria-setsize": this.events.length,
+        "data-index": index,
+        "data-kind": event.kind,
+      },
+      h("time", { datetime: event.ts }, this.clock(event.ts, { seconds: true })),
+      h("span", { class: "event-kind" }, kindName(event.kind)),
+      h("span", { class: "event-summary" }, untrusted(event.summary.slice(0, MAX_SUMMARY_CHARACTERS))),
+      why && h("span", { class: "mark" }, event.late ? t("report.lateMark") : t("report.witnessMark")),
+    );
+  }
+
+  #click(event) {
+    const row = event.target.closest("[data-index]");
+    if (row) this.#pick(Number(row.dataset.index));
+  }
+
+  #pick(index) {
+    const event = this.events[index];
+    if (!event) return;
+    [this.active, this.selectedId] = [index, event.id];
+    this.#draw();
+    this.onPick?.(event);
+  }
+
+  #press(event) {
+    const page = Math.max(1, Math.floor(this.element.clientHeight / ROW_PX) - 1);
+    const steps = { ArrowDown: 1, ArrowUp: -1, PageDown: page, PageUp: -page, Home: -Infinity, End: Infinity };
+    if (event.key in steps) this.#move(this.active + steps[event.key]);
+    else if (event.key === "Enter" || event.key === " ") this.#pick(this.active);
+    else return;
+    event.preventDefault();
+  }
+
+  #move(index) {
+    this.active = Math.max(0, Math.min(this.events.length - 1, index));
+    this.#reveal(false);
+    this.#draw();
+  }
+
+  #reveal(centered) {
+    const top = this.active * ROW_PX;
+    const height = this.element.clientHeight;
+    if (centered) this.element.scrollTop = top - height / 2;
+    else if (top < this.element.scrollTop) this.element.scrollTop = top;
+    else if (top + ROW_PX > this.element.scrollTop + height) this.element.scrollTop = top + ROW_PX - height;
+  }
+}

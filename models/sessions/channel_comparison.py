@@ -1,0 +1,31 @@
+"""Read what several channels recorded about the same work, to compare it."""
+
+import json
+from collections.abc import Iterator
+
+from models import batches
+from models.sessions import Counting, Event, Session
+from models.sessions.model_usage import ModelUsage
+from rules.integrity import channel_comparison
+from rules.integrity.channel_comparison import ComparedEvent
+from rules.integrity.findings import Group
+
+
+def differences(session: Session) -> list[Group]:
+    """The differences between the channels of a session; none without events of channels."""
+    recorded = Event.select().where(Event.session == session, Event.channel.is_null(False))
+    if not recorded.exists():
+        return []
+    requests = ModelUsage.select(ModelUsage.request_id).where(ModelUsage.session == session)
+    carried = {row.request_id for row in requests.where(ModelUsage.request_id.is_null(False))}
+    has_client = Counting(session).has_client
+    return list(channel_comparison.differences(_compared_events(session), carried, has_client=has_client))
+
+
+def _compared_events(session: Session) -> Iterator[ComparedEvent]:
+    compared = Event.channel.is_null(False) | (Event.kind == "prompt")
+    columns = (Event.event_id, Event.time_ns, Event.channel, Event.seq, Event.envelope)
+    events = Event.select(*columns).where(Event.session == session, compared)
+    for row in batches.read_wide(events, [Event.time_ns, Event.seq], Event.size):
+        envelope = json.loads(row.pop("envelope"))
+        yield ComparedEvent.of(row["event_id"], row["time_ns"], row["channel"], envelope)

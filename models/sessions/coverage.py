@@ -1,0 +1,110 @@
+"""The channels, tools and agent sessions that recorded a session, and gaps in the record.
+
+Times are those of arrival, by the server's clock. Late events are excluded.
+"""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from itertools import pairwise
+from typing import Any
+
+import peewee
+
+from models.database import is_postgres
+from models.sessions import Counting, Event, Session
+from rules.events import duplicates
+from rules.events.envelopes import CHANGE_KINDS
+from rules.events.recorded_events import CHANNELS, CLIENT
+
+GAP = timedelta(minutes=10)
+# A client can invent any number of tools and agent sessions.
+MAX_GROUPS = 1_000
+MAX_LISTED = 200
+_COUNTED = {"prompts": {"prompt"}, "commands": {"command"}, "changes": CHANGE_KINDS}
+
+Row = dict[str, Any]
+
+
+def capture(session: Session, counting: Counting | None = None) -> dict[str, Any]:
+    """The members of schemas.sessions.Capture."""
+    counting = counting or Counting(session)
+    groups = _groups(session)
+    return {
+        "channels": _merge(groups, "channel"),
+        "tools": _with_counts(session, counting, _merge(groups, "tool")),
+        "agent_sessions": list(_agent_sessions(session, groups)),
+        "gaps": list(_gaps(session))[:MAX_LISTED],
+    }
+
+
+def _on_time(session: Session) -> Any:
+    return Event.select().where(Event.session == session, ~Event.late)
+
+
+def _groups(session: Session) -> list[Row]:
+    """The number of events and their first and last arrival by channel, tool and agent session, oldest first."""
+    columns = (Event.channel, Event.source.alias("tool"), Event.agent_session)
+    times = (
+        peewee.fn.MIN(Event.received_at).alias("first_at"),
+        peewee.fn.MAX(Event.received_at).alias("last_at"),
+    )
+    query = _on_time(session).select(*columns, peewee.fn.COUNT(Event.seq).alias("events"), *times)
+    query = query.group_by(Event.channel, Event.source, Event.agent_session)
+    rows = query.order_by(peewee.fn.MIN(Event.seq)).limit(MAX_GROUPS).dicts()
+    return [row | {"channel": row["channel"] or CLIENT} for row in rows]
+
+
+def _merge(groups: list[Row], name: str) -> list[Row]:
+    """The groups by one of their members; those without it are left out."""
+    merged: dict[str, Row] = {}
+    for group in groups:
+        if group[name] is not None:
+            row = merged.setdefault(group[name], group | {"events": 0})
+            row["events"] += group["events"]
+            row["first_at"] = min(row["first_at"], group["first_at"])
+            row["last_at"] = max(row["last_at"], group["last_at"])
+    return list(merged.values())[:MAX_LISTED]
+
+
+def _agent_sessions(session: Session, groups: list[Row]) -> Iterator[Row]:
+    """The agent sessions with the channels that recorded them. A subagent is a part of another session."""
+    subagents = _subagent_keys(session)
+    for row in _merge(groups, "agent_session"):
+        recorded_by = {group["channel"] for group in groups if group["agent_session"] == row["agent_session"]}
+        if recorded_by != {"otlp"} or duplicates.subagent_key(row["agent_session"]) not in subagents:
+            yield row | {"channels": sorted(recorded_by), "one_witness_only": len(recorded_by) == 1}
+
+
+def _subagent_keys(session: Session) -> set[str]:
+    """The keys of the subagents that the proxy has seen, and that telemetry has as sessions of their own."""
+    named = _on_time(session).where(Event.channel == CHANNELS[0], Event.joins.contains(duplicates.SUBAGENT))
+    rows = named.select(Event.joins).limit(MAX_GROUPS).tuples()
+    return {key for (joins,) in rows for key in joins.split() if key.startswith(duplicates.SUBAGENT)}
+
+
+def _with_counts(session: Session, counting: Counting, tools: list[Row]) -> list[Row]:
+    """The tools with the number of their prompts, commands and changes that count (R36)."""
+    by_tool = {row["tool"]: row | dict.fromkeys(_COUNTED, 0) for row in tools}
+    count_of = {kind: name for name, kinds in _COUNTED.items() for kind in kinds}
+    events = _on_time(session).where(Event.kind.in_(list(count_of)))
+    # Each event is read only if several channels have the same calls.
+    each = (Event.seq,) if counting.superseded else ()
+    columns = (Event.channel, Event.source, Event.kind)
+    query = events.select(*columns, peewee.fn.COUNT(Event.seq), *each).group_by(*columns, *each)
+    for channel, source, kind, count, *seq in query.tuples():
+        row = {"late": False, "channel": channel, "seq": seq[0] if seq else None}
+        if source in by_tool and counting.counts(row):
+            by_tool[source][count_of[kind]] += count
+    return list(by_tool.values())
+
+
+def _gaps(session: Session) -> Iterator[Row]:
+    """The times longer than GAP without an event."""
+    minute: Any = peewee.fn.SUBSTR(Event.received_at, 1, 16)
+    if is_postgres():
+        minute = peewee.fn.DATE_TRUNC("minute", Event.received_at)
+    times = (peewee.fn.MIN(Event.received_at), peewee.fn.MAX(Event.received_at))
+    minutes = _on_time(session).select(*times).group_by(minute).order_by(times[0]).tuples()
+    for (_, last), (first, _) in pairwise(minutes):
+        if first - last > GAP:
+            yield {"started_at": last, "ended_at": first}

@@ -1,0 +1,197 @@
+"""Tokens and cost of candidates' model calls through the proxy, and their budget reservations (R42)."""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from functools import reduce
+from operator import or_
+from typing import Any, Self
+
+import peewee
+
+from models.base import Model, PersonalData, Query, TimestampField, clock, db, month_of
+from models.database import connection
+from models.fields import IntegerField, TextField
+from models.keys import CandidateKey
+from models.orgs import Organization
+from models.sessions import Session, prices
+from rules.metrics import usage
+from rules.metrics.usage import ReportedUsage
+from rules.timestamps import whole_seconds_ns
+
+# The columns, and their names in a usage report.
+_COUNTS = {
+    "input_tokens": "input",
+    "output_tokens": "output",
+    "cache_read_tokens": "cacheRead",
+    "cache_write_tokens": "cacheWrite",
+    "cache_write_1h_tokens": "cacheWrite1h",
+}
+# Of a call whose process died. Running calls renew it more often (proxy/renewals.py).
+RESERVATION_LIFETIME = timedelta(seconds=90)
+MAX_AGENT_SESSIONS = 100
+
+
+class ModelUsage(Model):
+    """One model call: times, status, tokens and cost. Prompts and responses are in the session's events.
+
+    `input_tokens` excludes tokens read from or written to the cache; `cache_write_1h_tokens` is the part of
+    `cache_write_tokens` with a lifetime of one hour. Counts that were neither reported nor estimated are None.
+    `cost_nano_usd` is in billionths of a dollar; None without tokens. `request_id` is the provider's; `tool` and
+    `agent_session` are those of a recorded event. `is_recorded` says whether all of the call's events were stored; None
+    if none were to be. An erasure deletes TRACES and keeps the numbers.
+    """
+
+    TRACES = ("request_id", "tool", "agent_session", "first_token_ms")
+    personal_data = PersonalData(
+        "modelCalls", "Calls of your AI coding tools to models: when, how long, and how many tokens."
+    )
+
+    session = peewee.ForeignKeyField(Session)
+    provider = peewee.TextField()
+    model = peewee.TextField(null=True)
+    started_at = TimestampField()
+    ended_at = TimestampField()
+    status_code = peewee.IntegerField()
+    is_whole = peewee.BooleanField()
+    input_tokens = peewee.BigIntegerField(null=True)
+    output_tokens = peewee.BigIntegerField(null=True)
+    cache_read_tokens = peewee.BigIntegerField(null=True)
+    cache_write_tokens = peewee.BigIntegerField(null=True)
+    cache_write_1h_tokens = peewee.BigIntegerField(null=True)
+    cost_nano_usd = peewee.BigIntegerField(null=True)
+    request_id = TextField(null=True)
+    tool = TextField(null=True)
+    agent_session = TextField(null=True)
+    first_token_ms = IntegerField(null=True)
+    is_recorded = peewee.BooleanField(null=True)
+
+    class Meta:
+        table_name = "model_usage"
+
+    @classmethod
+    def record(
+        cls,
+        session: Session,
+        provider: str,
+        used: ReportedUsage,
+        *,
+        started_at: datetime,
+        reservation: "ModelReservation | None" = None,
+        store_events: Callable[[], dict[str, Any]] = dict,
+        **columns: Any,
+    ) -> None:
+        """Store a call that has just ended and release its reservation.
+
+        store_events -- stores the call's events in the same transaction, under the session's lock, and returns further
+            columns; without any, nothing was stored
+        columns -- `status_code`, `is_whole`, and those of TRACES and `is_recorded` that are known
+        """
+        columns |= {column: used.counts.get(name) for column, name in _COUNTS.items()}
+        cost = usage.call_cost_nano_usd(provider, used, whole_seconds_ns(started_at), prices())
+        # The clock may have been set back during the call.
+        columns |= {"started_at": started_at, "ended_at": max(clock.now(), started_at)}
+        with db.atomic():
+            stored = store_events()
+            # Calls may still end after an erasure. It locks the session too, and afterwards no event can be stored.
+            if not stored and session.is_erased_when_locked():
+                columns |= dict.fromkeys(cls.TRACES)
+            columns |= stored
+            cls.create(session=session, provider=provider, model=used.model, cost_nano_usd=cost, **columns)
+            if reservation:
+                reservation.delete_instance()
+
+    @classmethod
+    def personal_rows(cls, key: CandidateKey, session: Any) -> Query:
+        return cls.select().where(cls.session == session)
+
+    @classmethod
+    def erase_personal_data(cls, key: CandidateKey, session: Any) -> int:
+        """Delete TRACES; the numbers stay."""
+        traces = [getattr(cls, name) for name in cls.TRACES]
+        has_trace = reduce(or_, [column.is_null(False) for column in traces])
+        return cls.update(dict.fromkeys(traces)).where(cls.session == session, has_trace).execute()
+
+    @classmethod
+    def by_model(cls, session: Session) -> list[dict[str, Any]]:
+        """A session's usage, summed by provider and model. `calls` includes failed calls."""
+        names = (*_COUNTS, "cost_nano_usd")
+        sums = [peewee.fn.SUM(getattr(cls, name)).alias(name) for name in names]
+        query = cls.select(cls.provider, cls.model, peewee.fn.COUNT(cls.id).alias("calls"), *sums)
+        query = query.where(cls.session == session).group_by(cls.provider, cls.model)
+        rows: Any = query.order_by(cls.provider, cls.model).dicts()
+        # PostgreSQL's sum of bigints is a numeric.
+        return [row | {name: row[name] and int(row[name]) for name in names} for row in rows]
+
+    @classmethod
+    def by_month(cls, organization: Organization, since: datetime) -> list[dict[str, Any]]:
+        """An organization's usage by month (UTC), provider and model, as `by_model`, newest month first."""
+        names = (*_COUNTS, "cost_nano_usd")
+        month = month_of(cls.started_at)
+        sums = [peewee.fn.SUM(getattr(cls, name)).alias(name) for name in names]
+        query = cls.select(
+            *(month.alias("month"), cls.provider, cls.model, peewee.fn.COUNT(cls.id).alias("calls")),
+            *(peewee.fn.COUNT(peewee.fn.DISTINCT(cls.session)).alias("sessions"), *sums),
+        )
+        query = query.join(Session).where(Session.organization == organization, cls.started_at >= since)
+        rows: Any = query.group_by(month, cls.provider, cls.model).dicts()
+        uses = [_with_cost(row | {name: row[name] and int(row[name]) for name in names}) for row in rows]
+        return sorted(uses, key=lambda use: (use["month"], use["cost_nano_usd"] or 0), reverse=True)
+
+    @classmethod
+    def agent_sessions(cls, session: Session, tool: str | None) -> set[str]:
+        """A tool's latest agent sessions in a session, at most MAX_AGENT_SESSIONS."""
+        query = cls.select(cls.agent_session).where(cls.session == session, cls.agent_session.is_null(False))
+        query = query.where(cls.tool.is_null() if tool is None else cls.tool == tool)
+        latest = query.group_by(cls.agent_session).order_by(peewee.fn.MAX(cls.started_at).desc())
+        rows: Any = latest.limit(MAX_AGENT_SESSIONS).tuples()
+        return {name for (name,) in rows}
+
+    @classmethod
+    def not_recorded(cls, session: Session) -> int:
+        """The number of a session's calls whose events were not all stored."""
+        return cls.select().where(cls.session == session, ~cls.is_recorded).count()
+
+    @classmethod
+    def spent_nano_usd(cls, session: Session) -> int:
+        """The booked cost of a session's calls."""
+        total = cls.select(peewee.fn.SUM(cls.cost_nano_usd)).where(cls.session == session).scalar()
+        return int(total or 0)
+
+
+class ModelReservation(Model):
+    """The part of a session's budget that a running call may use, in billionths of a dollar (R42)."""
+
+    session = peewee.ForeignKeyField(Session)
+    nano_usd = peewee.BigIntegerField()
+    expires_at = TimestampField()
+
+    @classmethod
+    def reserve(cls, session: Session, nano_usd: int, budget_nano_usd: int) -> Self | None:
+        """Reserve the cost of a call, or the rest of the budget if that is less; None if nothing is left."""
+        with db.atomic():
+            session.lock()
+            now = clock.now()
+            cls.delete().where(cls.session == session, cls.expires_at <= now).execute()
+            # In this order, a call that ends between the two queries counts twice rather than not at all.
+            reserved = cls.select(peewee.fn.SUM(cls.nano_usd)).where(cls.session == session).scalar()
+            left = budget_nano_usd - int(reserved or 0) - ModelUsage.spent_nano_usd(session)
+            if left <= 0:
+                return None
+            return cls.create(
+                session=session, nano_usd=min(nano_usd, left), expires_at=now + RESERVATION_LIFETIME
+            )
+
+    @classmethod
+    def renew(cls, ids: list[int]) -> None:
+        """Extend the reservations of running calls."""
+        expires_at = clock.now() + RESERVATION_LIFETIME
+        cls.update(expires_at=expires_at).where(cls.id.in_(ids)).execute()
+
+    def release(self) -> None:
+        with connection():
+            self.delete_instance()
+
+
+def _with_cost(use: dict[str, Any]) -> dict[str, Any]:
+    cost = use["cost_nano_usd"]
+    return use | {"cost_usd": None if cost is None else cost / 10**9}

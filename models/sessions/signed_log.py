@@ -1,0 +1,90 @@
+"""A session's signed events: verdicts, chain and log (docs/candidate-client.md#315-signed-log)."""
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+import peewee
+
+from models import batches
+from models.sessions import Event, Session
+from rules.events.envelopes import member
+from rules.integrity import event_signatures, findings
+from rules.integrity.canonical_json import replace_surrogates
+from rules.integrity.event_signatures import MAX_SIGNATURE_CHARACTERS
+from rules.integrity.findings import Group, chain_groups
+from rules.integrity.signature_chain import SignedLink, order_chain
+
+
+def count_verdicts(session: Session) -> Counter:
+    """The number of events by verdict; None if the worker has not verified them yet."""
+    query = Event.select(Event.verdict, peewee.fn.COUNT(Event.seq)).where(Event.session == session)
+    rows: Any = query.group_by(Event.verdict).tuples()
+    return Counter(dict(rows))
+
+
+def irregularities(session: Session) -> list[Group]:
+    """The irregularities of the session's signatures and of their chain."""
+    groups = list(chain_groups(order_chain(_links(session))))
+    shown = [list(seqs[: findings.MAX_EVENT_IDS]) for _, seqs in groups]
+    ids = Event.ids([seq for seqs in shown for seq in seqs])
+    return [_invalid_events(session)] + [
+        Group(code, [ids[seq] for seq in first if seq in ids], len(seqs))
+        for (code, seqs), first in zip(groups, shown, strict=True)
+    ]
+
+
+def _invalid_events(session: Session) -> Group:
+    """The events whose signature is by none of the session's keys."""
+    invalid = Event.select().where(Event.session == session, Event.verdict == event_signatures.INVALID)
+    first = invalid.select(Event.event_id).order_by(Event.seq).limit(findings.MAX_EVENT_IDS)
+    return Group("signature_invalid", [event.event_id for event in first], invalid.count())
+
+
+def signed_log(session: Session, public_keys: list[str]) -> Iterator[dict[str, Any]]:
+    """The signed events in the order of their chain, with hash, verdict and envelope."""
+    for row in Event.in_order(order_chain(_links(session)).order):
+        yield _entry(row["envelope"], row["verdict"], public_keys)
+
+
+def _entry(text: str, verdict: str | None, public_keys: list[str]) -> dict[str, Any]:
+    # Only a valid signature shows which of the message's variants the client signed.
+    keys = public_keys if verdict == event_signatures.VALID else []
+    check = event_signatures.verify(text, keys)
+    is_valid = None if verdict is None else bool(keys) and check.verdict == event_signatures.VALID
+    return _members(text) | {"event_hash": check.event_hash, "sig_verified": is_valid, "payload": text}
+
+
+def _members(text: str) -> dict[str, Any]:
+    envelope = json.loads(text)
+    sig, prev_sig = _signatures(envelope)
+    return {
+        "id": _encodable(member(envelope, "id")),
+        "ts": _encodable(member(envelope, "ts")),
+        "sig": _encodable(sig[:MAX_SIGNATURE_CHARACTERS]),
+        "prev_sig": _encodable(prev_sig and prev_sig[:MAX_SIGNATURE_CHARACTERS]),
+    }
+
+
+def _encodable(value: Any) -> Any:
+    """Replace lone surrogates, which only somebody with access to the database can write."""
+    return replace_surrogates(value) if isinstance(value, str) else value
+
+
+def _links(session: Session) -> Iterator[SignedLink]:
+    """Each signed event's link."""
+    query = Event.select(Event.seq, Event.time_ns, Event.envelope, Event.size).where(Event.session == session)
+    for row in batches.read_wide(query, [Event.seq], Event.size):
+        try:
+            sig, prev_sig = _signatures(json.loads(row.pop("envelope")))
+        except (ValueError, RecursionError):
+            continue  # Somebody changed it in the database, which its seal detects.
+        if sig:
+            yield SignedLink.of(row["seq"], row["time_ns"], sig, prev_sig)
+
+
+def _signatures(envelope: Any) -> tuple[str, str | None]:
+    """`sig` and `prevSig` of an envelope; "" if it is not signed."""
+    sig, prev_sig = member(envelope, "sig"), member(envelope, "prevSig")
+    return sig if isinstance(sig, str) else "", prev_sig if isinstance(prev_sig, str) else None

@@ -1,0 +1,192 @@
+"""A session's timeline: by event time, ties in order of arrival.
+
+A page starts at a cursor in an index. Envelopes can be megabytes: they are read on request only, a few at a time.
+"""
+
+import json
+import re
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any, NamedTuple
+
+import peewee
+
+from models import batches
+from models.base import Query, clock
+from models.sessions import Counting, Event, Session, prices
+from rules.events.artifacts import ArtifactEvent
+from rules.events.recorded_events import CLIENT
+from rules.metrics import analysis
+
+MAX_RECENT_SUBJECTS = 50
+MAX_RECENT_SUPERSEDED = 10_000
+_CURSOR = re.compile(r"(-?[0-9]{1,19})\.([0-9]{1,19})", re.ASCII)
+_INT64 = range(-(2**63), 2**63)
+_ORDER = (Event.time_ns, Event.seq)
+# All columns stored before the envelope, so that a page does not read through it.
+_COLUMNS = (
+    *(Event.seq, Event.event_id, Event.time_ns, Event.received_at, Event.kind, Event.source),
+    *(Event.actor, Event.attribution, Event.late, Event.channel, Event.subject, Event.note, Event.size),
+)
+COMPACT_COLUMNS = (
+    *(Event.time_ns, Event.seq, Event.event_id, Event.kind, Event.actor, Event.attribution, Event.late),
+    *(Event.channel, Event.subject, Event.note, Event.size),
+)
+COMPACT_ROWS = 1000
+
+
+class Cursor(NamedTuple):
+    """The position of an event: its time, then its number of arrival."""
+
+    time_ns: int
+    seq: int
+
+    def __str__(self) -> str:
+        return f"{self.time_ns}.{self.seq}"
+
+    @classmethod
+    def parse(cls, text: str) -> "Cursor":
+        """The cursor that `str` wrote. Raises ValueError for anything else."""
+        match = _CURSOR.fullmatch(text)
+        numbers = [int(number) for number in match.groups()] if match else []
+        if not numbers or not all(number in _INT64 for number in numbers):
+            raise ValueError("Must be the `next` of an earlier page.")
+        return cls(*numbers)
+
+
+class Page(NamedTuple):
+    """Events as dictionaries of their columns, and the next page's cursor; None at the end."""
+
+    events: list[dict[str, Any]]
+    next: Cursor | None
+
+
+def page(
+    session: Session,
+    limit: int,
+    after: Cursor | None = None,
+    full: bool = False,
+    latest_first: bool = False,
+    **filters: Any,
+) -> Page:
+    """The events after a cursor.
+
+    full -- with their envelopes, of up to MAX_BYTES together
+    filters -- `kind` and `without` (lists), `event_id`, `source`, `actor`, `channel`
+    """
+    query = _matching(session, filters).select(*_COLUMNS)
+    ordered = (batches.before if latest_first else batches.after)(query, _ORDER, after)
+    rows: Any = list(ordered.limit(limit + 1).dicts())
+    events = rows[:limit]
+    if full:
+        events = next(batches.split(events, lambda row: row["size"]), [])
+    events = _with_counts(session, events)
+    is_last = len(events) == len(rows)
+    cursor = None if is_last else Cursor(events[-1]["time_ns"], events[-1]["seq"])
+    if full:
+        envelopes = Event.envelopes([event["seq"] for event in events])
+        # An envelope is missing if the event has been erased.
+        events = [
+            event | {"envelope": envelopes[event["seq"]]} for event in events if event["seq"] in envelopes
+        ]
+    return Page(events, cursor)
+
+
+def _matching(session: Session, filters: dict[str, Any]) -> Query:
+    query = Event.select().where(Event.session == session)
+    if kinds := filters.get("kind"):
+        # Equality, so that a single kind is read in the order of its own index.
+        query = query.where(Event.kind == kinds[0] if len(kinds) == 1 else Event.kind.in_(kinds))
+    if filters.get("without"):
+        query = query.where(Event.kind.not_in(filters["without"]))
+    for name in ("event_id", "source", "actor", "channel"):
+        if (value := filters.get(name)) is not None:
+            column = getattr(Event, name)
+            query = query.where(column.is_null() if (name, value) == ("channel", CLIENT) else column == value)
+    return query
+
+
+def _with_counts(session: Session, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The rows with `counts`: whether the event is part of the metrics."""
+    counting = Counting(session)
+    return [row | {"counts": counting.counts(row)} for row in rows]
+
+
+def find_event(session: Session, event_id: str) -> dict[str, Any] | None:
+    """One event with its envelope."""
+    query = Event.select(*_COLUMNS, Event.envelope)
+    rows: Any = query.where(Event.session == session, Event.event_id == event_id).limit(1).dicts()
+    return next(iter(_with_counts(session, list(rows))), None)
+
+
+def read_all(session: Session, **filters: Any) -> Iterator[dict[str, Any]]:
+    """All events with their envelopes in order, a batch at a time."""
+    query = _matching(session, filters).select(*_COLUMNS, Event.envelope)
+    return batches.read_wide(query, _ORDER, Event.size)
+
+
+def read_compact(session: Session) -> Iterator[list[dict[str, Any]]]:
+    """All events in order, without their envelopes, as lists of dictionaries of COMPACT_COLUMNS and `counts`."""
+    query, last, counting = (
+        Event.select(*COMPACT_COLUMNS).where(Event.session == session),
+        None,
+        Counting(session),
+    )
+    while rows := list(batches.after(query, _ORDER, last).limit(COMPACT_ROWS).dicts()):
+        yield [row | {"counts": counting.counts(row)} for row in rows]
+        last = Cursor(rows[-1]["time_ns"], rows[-1]["seq"])
+
+
+def artifact_events(session: Session, kinds: list[str]) -> Iterator[ArtifactEvent]:
+    """The events of these kinds that count, in order."""
+    counting = Counting(session)
+    for row in read_all(session, kind=kinds):
+        if counting.counts(row):
+            values = row | {"envelope": json.loads(row.pop("envelope"))}
+            yield ArtifactEvent(*(values[name] for name in ArtifactEvent._fields))
+
+
+def jsonl(envelope: str) -> bytes:
+    """An envelope as one line of JSON Lines; line breaks can only occur between its members."""
+    return envelope.replace("\r", " ").replace("\n", " ").encode() + b"\n"
+
+
+def analyze(session: Session) -> analysis.Analysis:
+    """Analyze the events that count."""
+    return analysis.analyze(Event.timeline(session), prices())
+
+
+def recent_activity(session: Session, minutes: int) -> dict[str, Any]:
+    """The activity of the last minutes by the server's clock, since the candidate's may be wrong.
+
+    Includes the latest MAX_RECENT_SUBJECTS files and commands, each once.
+    """
+    recent = _counted(session).where(Event.received_at >= clock.now() - timedelta(minutes=minutes))
+    counts = recent.select(
+        peewee.fn.COUNT(Event.seq).alias("events"),
+        peewee.fn.COUNT(peewee.Case(None, ((Event.kind == "prompt", 1),))).alias("prompts"),
+    )
+    row: Any = counts.dicts().get()
+    return {
+        "event_count": row["events"],
+        "prompt_count": row["prompts"],
+        "files_changed": _subjects(recent.where(Event.kind.in_(("file_diff", "file_create", "file_delete")))),
+        "commands": _subjects(recent.where(Event.kind == "command")),
+    }
+
+
+def _counted(session: Session) -> Query:
+    """The events that count, apart from old ones that a better channel has too."""
+    counting, events = Counting(session), Event.select().where(Event.session == session, ~Event.late)
+    if counting.has_client:
+        return events.where(Event.channel.is_null())
+    superseded = sorted(counting.superseded)[-MAX_RECENT_SUPERSEDED:]
+    return events.where(Event.seq.not_in(superseded)) if superseded else events
+
+
+def _subjects(events: Query) -> list[str]:
+    """The events' subjects, each once, in the order in which they were last seen."""
+    last_seen = peewee.fn.MAX(Event.seq)
+    latest = events.select(Event.subject).where(Event.subject.is_null(False))
+    latest = latest.group_by(Event.subject).order_by(last_seen.desc()).limit(MAX_RECENT_SUBJECTS)
+    return [subject for (subject,) in reversed(list(latest.tuples()))]

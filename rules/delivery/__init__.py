@@ -1,0 +1,1 @@
+"""Emails and webhooks: addresses, signatures, retries and event types."""

@@ -1,0 +1,123 @@
+"""A session's changed files, commands and plans, without late events (R18)."""
+
+from collections import Counter
+from typing import Any, NamedTuple
+
+from rules.events.envelopes import CHANGE_KINDS, INT64, integer, is_from_editor, known_exit_code, member, text
+from rules.events.todo_lists import TodoLists
+from rules.metrics import commands
+from rules.plain_text import storable
+
+KINDS = frozenset({*CHANGE_KINDS, "command", "planning"})
+MAX_CONTENT_CHARACTERS = 20_000
+MAX_TOTAL_CONTENT_CHARACTERS = 4 * 1024 * 1024
+MAX_COMMAND_CHARACTERS = 2_000
+MAX_PATH_CHARACTERS = 1_000
+
+
+class ArtifactEvent(NamedTuple):
+    """One event with its envelope."""
+
+    event_id: str
+    time_ns: int
+    kind: str
+    source: str | None
+    actor: str | None
+    attribution: str | None
+    envelope: dict[str, Any]
+
+
+class Artifacts:
+    """Collects artifacts from a session's events in order.
+
+    Changes and commands from the editor extension count only if no other channel has any (docs/metrics.md#terms).
+    """
+
+    def __init__(self) -> None:
+        self._command_characters_left = commands.MAX_SESSION_CHARACTERS
+        self._characters_left = MAX_TOTAL_CONTENT_CHARACTERS
+        # By whether the editor extension reported them.
+        self._files: dict[bool, dict[str, dict[str, Any]]] = {True: {}, False: {}}
+        self._commands: dict[bool, list[dict[str, Any]]] = {True: [], False: []}
+        self._todo_lists = TodoLists()
+
+    @property
+    def files(self) -> list[dict[str, Any]]:
+        """The changed files by path."""
+        files = self._files[False] or self._files[True]
+        return [files[path] for path in sorted(files)]
+
+    @property
+    def commands(self) -> list[dict[str, Any]]:
+        return self._commands[False] or self._commands[True]
+
+    @property
+    def plans(self) -> list[dict[str, Any]]:
+        return self._todo_lists.lists
+
+    def add(self, event: ArtifactEvent) -> None:
+        if event.kind in CHANGE_KINDS:
+            self._add_change(event)
+        elif event.kind == "command":
+            self._add_command(event)
+        elif event.kind == "planning":
+            self._todo_lists.add(event.event_id, event.time_ns, event.source, member(event.envelope, "data"))
+
+    def _add_command(self, event: ArtifactEvent) -> None:
+        command = _command(event, self._command_characters_left > 0)
+        self._command_characters_left -= len(text(member(event.envelope, "data", "command")) or "")
+        self._commands[is_from_editor(event.envelope)].append(command)
+
+    def _add_change(self, event: ArtifactEvent) -> None:
+        data = member(event.envelope, "data")
+        path = text(member(data, "path"))
+        if path is None:
+            return
+        path = storable(path, MAX_PATH_CHARACTERS)
+        file = self._files[is_from_editor(event.envelope)].setdefault(path, _new_file(path))
+        members = {"lines_added": "linesAdded", "lines_removed": "linesRemoved"}
+        lines = {name: integer(member(data, key), range(2**31)) or 0 for name, key in members.items()}
+        for name, count in lines.items():
+            file[name] += count
+        file["attributions"][event.attribution or "unknown"] += 1
+        file["changes"].append(_event_members(event) | lines)
+        self._replace_content(file, event.kind, data)
+
+    def _replace_content(self, file: dict[str, Any], kind: str, data: Any) -> None:
+        """Store the latest content or diff, within the limit for all files."""
+        self._characters_left += len(file["content"] or "") + len(file["diff"] or "")
+        content = text(member(data, "content"))
+        latest = content if content is not None else text(member(data, "diff")) or ""
+        limit = min(MAX_CONTENT_CHARACTERS, self._characters_left)
+        stored = storable(latest, limit) if limit > 0 else ""
+        self._characters_left -= len(stored)
+        file["is_deleted"] = kind == "file_delete" or member(data, "changeType") == "delete"
+        file |= {"is_cut": len(latest) > len(stored), "content": None, "diff": None}
+        file["diff" if content is None else "content"] = stored or None
+
+
+def _new_file(path: str) -> dict[str, Any]:
+    return {
+        "path": path,
+        "lines_added": 0,
+        "lines_removed": 0,
+        "attributions": Counter(),
+        "changes": [],
+        "content": None,
+        "diff": None,
+    }
+
+
+def _event_members(event: ArtifactEvent) -> dict[str, Any]:
+    return {name: value for name, value in event._asdict().items() if name != "envelope"}
+
+
+def _command(event: ArtifactEvent, recognizes: bool) -> dict[str, Any]:
+    data = member(event.envelope, "data")
+    command = text(member(data, "command"))
+    return _event_members(event) | {
+        "command": None if command is None else storable(command, MAX_COMMAND_CHARACTERS),
+        "verifies": commands.verification_kind(command or "") if recognizes else None,
+        "exit_code": integer(known_exit_code(event.envelope), INT64),
+        "duration_ms": integer(member(data, "durationMs"), INT64),
+    }

@@ -1,0 +1,30 @@
+"""Decisions in `decision_event` and `plan_decision` events (contract 5.2 and 5.5)."""
+
+import json
+from typing import Any
+
+from rules.events.envelopes import integer, member, text
+from rules.plain_text import storable
+
+KINDS = frozenset({"decision_event", "plan_decision"})
+MAX_TEXT_CHARACTERS = 20_000
+_TEXTS = {
+    "title": "title",
+    "chosen_option": "chosenOption",
+    "rationale": "rationale",
+    "tradeoffs": "tradeoffs",
+    "context": "context",
+    "trigger_event_id": "triggerEventId",
+    "plan": "planPreview",
+    "response": "responsePreview",
+}
+
+
+def read_decision(envelope_text: str) -> dict[str, Any]:
+    """The decision's members; None if missing, empty or of another type."""
+    data = member(json.loads(envelope_text), "data")
+    texts = {name: text(member(data, key)) for name, key in _TEXTS.items()}
+    return {
+        **{name: storable(value, MAX_TEXT_CHARACTERS) if value else None for name, value in texts.items()},
+        "impact_score": integer(member(data, "impactScore"), range(1, 6)),
+    }

@@ -1,0 +1,130 @@
+"""Mask secrets of known formats in recorded events, before they are stored (R38).
+
+Only formats with a fixed prefix are recognized: guesses would change the code that a record shows. Each pattern is
+searched only in texts that contain its hint, and takes linear time.
+"""
+
+import re
+from typing import Any, NamedTuple
+
+from rules.candidate_keys import ALPHABET
+from rules.events.envelopes import INT64
+
+MARKER = "[masked]"
+# As deep as a client's events may be (R27).
+MAX_DEPTH = 32
+TOO_DEEP = "[too deep]"
+MAX_BEARER_CHARACTERS = 4_096
+MAX_PRIVATE_KEY_CHARACTERS = 20_000
+# Longer secrets are masked, but one that starts at the end of a text is recognized by this much of it.
+MAX_SECRET_CHARACTERS = 5_000
+
+_NO_MORE = r"(?![A-Za-z0-9])"
+_PEM_BODY = rf"(?:[A-Za-z0-9+/=\s\\:,]|-(?!----)){{40,{MAX_PRIVATE_KEY_CHARACTERS}}}"
+
+# By the prefix of the secret: what follows it.
+_PREFIXED = (
+    # Tokens of this service
+    *(("psk_live_", r"[0-9A-Za-z]{20,}"), ("whsec_", r"[0-9A-Za-z+/=]{20,}")),
+    # Model providers
+    *(("sk-", r"(?:ant|proj|svcacct|admin|or|lf)-[\w-]{20,}"), ("sk-", rf"[A-Za-z0-9]{{32,}}{_NO_MORE}")),
+    *(("gsk_", r"[A-Za-z0-9]{40,}"), ("xai-", r"[A-Za-z0-9]{40,}"), ("hf_", r"[A-Za-z0-9]{30,}")),
+    # Forges and package registries
+    *((prefix, r"[A-Za-z0-9]{36,}") for prefix in ("ghp_", "gho_", "ghs_", "ghu_", "ghr_")),
+    ("github_pat_", r"\w{22,}"),
+    *((prefix, r"[\w-]{20,}") for prefix in ("glpat-", "glptt-", "gldt-", "glrt-", "glsoat-", "glcbt-")),
+    *(("npm_", rf"[A-Za-z0-9]{{36}}{_NO_MORE}"), ("pypi-", r"[\w-]{50,}")),
+    # Clouds
+    *(("AKIA", rf"[0-9A-Z]{{16}}{_NO_MORE}"), ("ASIA", rf"[0-9A-Z]{{16}}{_NO_MORE}")),
+    *(("AIza", r"[\w-]{35}(?![\w-])"), ("ya29.", r"[\w-]{20,}"), ("GOCSPX-", r"[\w-]{20,}")),
+    ("dop_v1_", r"[a-f0-9]{64}"),
+    # Payment, chat and mail
+    *((prefix, r"[A-Za-z0-9]{16,}") for prefix in ("sk_live_", "sk_test_", "rk_live_", "rk_test_")),
+    *(("xox", r"[abeoprs](?:\.xox[bp])?-[A-Za-z0-9-]{10,}"), ("xapp-", r"[A-Za-z0-9-]{10,}")),
+    ("SG.", r"[\w-]{20,24}\.[\w-]{40,46}"),
+    # JSON Web Tokens
+    ("eyJ", r"[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]{8,}"),
+)
+
+
+class _Format(NamedTuple):
+    """Secrets of one kind. Each text with one of them contains `hint`."""
+
+    hint: str
+    pattern: re.Pattern[str]
+
+    @classmethod
+    def with_prefix(cls, prefix: str, rest: str) -> "_Format":
+        """The prefix starts a word, also right after the escaped line break of a JSON text.
+
+        The pattern starts with the prefix, which is the fastest to search. A run of letters starts a word once, so it
+        is not read again for each repetition of the prefix in it.
+        """
+        text = re.escape(prefix)
+        return cls(prefix, re.compile(rf"{text}(?:(?<![\w-]{text})|(?<=\\[nrt]{text})){rest}", re.ASCII))
+
+    @classmethod
+    def in_any_case(cls, hint: str, pattern: str) -> "_Format":
+        return cls(hint, re.compile(pattern, re.ASCII | re.IGNORECASE))
+
+
+_FORMATS = [
+    *(_Format.with_prefix(prefix, rest) for prefix, rest in _PREFIXED),
+    _Format(
+        "PRIVATE KEY",
+        re.compile(
+            rf"(?<=-----BEGIN )[A-Z0-9 ]{{0,30}}PRIVATE KEY(?: BLOCK)?-----{_PEM_BODY}"
+            r"(?:-----END [A-Z0-9 ]{0,40}-----)?"
+        ),
+    ),
+    _Format("hooks.slack.com", re.compile(r"(?<=hooks\.slack\.com/services/)[A-Za-z0-9/]{20,}")),
+]
+_FORMATS_IN_ANY_CASE = [
+    _Format.in_any_case("pst-", rf"PST-[{ALPHABET}]{{4}}-[{ALPHABET}]{{4}}"),
+    _Format.in_any_case(
+        "aws_secret_access_key",
+        r"(?<=aws_secret_access_key)['\"]?[ \t]{0,4}[=:][ \t]{0,4}['\"]?[A-Za-z0-9/+]{40}(?![A-Za-z0-9/+])",
+    ),
+    _Format.in_any_case(
+        "authorization",
+        r"(?<=authorization)['\"]?[ \t]{0,4}[:=][ \t]{0,4}['\"]?(?:bearer|basic|token)[ \t]{1,4}"
+        rf"[\w.~+/=-]{{16,{MAX_BEARER_CHARACTERS}}}",
+    ),
+]
+
+
+def mask(value: Any, depth: int = MAX_DEPTH) -> Any:
+    """A JSON value with masked strings, also in the names of members.
+
+    The result can be stored as an event: numbers that JSON or a column cannot hold are None, and what is nested deeper
+    than `depth` is replaced.
+    """
+    if isinstance(value, str):
+        return mask_text(value)
+    if isinstance(value, dict | list | tuple) and depth <= 0:
+        return TOO_DEEP
+    if isinstance(value, dict):
+        return {mask_text(str(name)): mask(item, depth - 1) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [mask(item, depth - 1) for item in value]
+    return _number(value)
+
+
+def mask_text(text: str) -> str:
+    """The text with MARKER in place of each secret."""
+    for known in _FORMATS:
+        if known.hint in text:
+            text = known.pattern.sub(MARKER, text)
+    lower = text.lower()
+    for known in _FORMATS_IN_ANY_CASE:
+        if known.hint in lower:
+            text = known.pattern.sub(MARKER, text)
+    return text
+
+
+def _number(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if abs(value) < float("inf") else None
+    if isinstance(value, bool) or value is None:
+        return value
+    return value if isinstance(value, int) and value in INT64 else None

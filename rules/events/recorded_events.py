@@ -1,0 +1,117 @@
+"""Events that the service's own channels record, next to those of the candidate's client (R36)."""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
+
+from rules.events import masking
+from rules.events.envelopes import CHANGE_KINDS, label, member
+
+# Best first: a call that several channels have seen counts once, from the first of these.
+CHANNELS = ("proxy", "http-hook", "otlp")
+# The name of the candidate's client where channels are listed. Its events have no channel.
+CLIENT = "client"
+_HUMAN_KINDS = frozenset({"prompt", "interrupt", "plan_decision", "session_start", "session_end"})
+_SURROGATES = re.compile("[\ud800-\udfff]")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+class Witness(NamedTuple):
+    """The channel that saw an agent session, and the tool that it is a session of.
+
+    tool -- such as `claude-code`, `codex` or `opencode`; None if it is not known
+    agent_session -- the tool's id of the session, or one derived from the conversation
+    """
+
+    channel: str
+    tool: str | None
+    version: str | None
+    agent_session: str
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedEvent:
+    """One event, before it has an id and an envelope.
+
+    kind, data -- as in docs/candidate-client.md#5-events; `data` has `toolUseId` for everything that a tool did, and
+        `requestId` for a model's response, where they are known
+    identity -- with `kind` and `index`, identifies the event in its agent session, now and when it is seen again: a
+        tool-use id, a response's id, or a prompt's position in its conversation
+    agent_id -- of a subagent
+    at -- None for the time of its arrival
+    """
+
+    kind: str
+    data: dict[str, Any]
+    identity: str
+    index: int = 0
+    agent_id: str | None = None
+    at: datetime | None = None
+
+
+class ResponseFacts(NamedTuple):
+    """The model proxy's measurements of a response.
+
+    request_id -- the provider's
+    counts -- tokens by the names in rules/metrics/usage.py
+    """
+
+    request_id: str | None
+    model: str | None
+    counts: Mapping[str, int]
+    cost_nano_usd: int | None
+    first_token_ms: int | None
+    duration_ms: int
+
+
+def envelope(witness: Witness, event: RecordedEvent, ids: dict[str, str]) -> dict[str, Any]:
+    """The event's envelope, with masked secrets (R38).
+
+    ids -- `id`, `sessionId` and `ts`
+    """
+    meta = member(event.data, "meta")
+    meta = (meta if isinstance(meta, dict) else {}) | {"ideSessionId": witness.agent_session}
+    if event.agent_id is not None:
+        meta["agentId"] = event.agent_id
+    data = masking.mask({**event.data, "meta": meta})
+    source = {"channel": witness.channel, "tool": witness.tool, "version": witness.version}
+    provenance = {"methods": [witness.channel], "observability": _observability(witness.channel)}
+    if event.kind in CHANGE_KINDS:
+        provenance["attribution"] = "likely_ai"
+    return {
+        **ids,
+        "v": 1,
+        "kind": label(event.kind) or "",
+        "source": {name: masking.mask(label(value)) for name, value in source.items() if value is not None},
+        "actor": {"type": "human" if _is_human(event) else "ai"},
+        "provenance": provenance,
+        "data": data,
+    }
+
+
+def _observability(channel: str) -> str:
+    return "high" if channel == "proxy" else "medium"
+
+
+def _is_human(event: RecordedEvent) -> bool:
+    is_slash_command = event.kind == "tool_intent" and event.data.get("toolName") == "SlashCommand"
+    return event.kind in _HUMAN_KINDS or is_slash_command or event.data.get("human") is True
+
+
+def event_time(time: datetime, nanoseconds: int) -> tuple[str, int]:
+    """A time with further nanoseconds, as an event's `ts` and in nanoseconds since 1970."""
+    time_ns = (time - _EPOCH) // _MICROSECOND * 1000 + nanoseconds
+    seconds, fraction = divmod(time_ns, 10**9)
+    whole = (_EPOCH + timedelta(seconds=seconds)).isoformat(timespec="seconds").removesuffix("+00:00")
+    digits = f"{fraction:09}"
+    return f"{whole}.{digits if nanoseconds else digits[:6].removesuffix('000')}Z", time_ns
+
+
+def serialize(value: dict[str, Any]) -> str:
+    """A JSON text that a column can hold; surrogates are escaped."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return json.dumps(value, separators=(",", ":")) if _SURROGATES.search(text) else text

@@ -1,0 +1,1 @@
+"""Signatures, seals and findings about a session's recording (docs/integrity.md)."""

@@ -1,0 +1,57 @@
+"""The MAC of an event at its arrival, before the worker seals it (docs/integrity.md#arrival).
+
+It proves that the service accepted the event: a row that somebody wrote into the database has no valid MAC. Its text
+is `<key id>:<32 hex digits>`.
+"""
+
+from hashlib import sha256
+from typing import Any, NamedTuple
+
+from rules.integrity.seal_keys import Keys, mac
+
+_VERSION = "PROOFSTONE-ARRIVAL-V1"
+
+
+class AcceptedEvent(NamedTuple):
+    """The values that an event's MAC covers.
+
+    candidate_key -- the candidate key in its stored form; binds the event to the session
+    received_at -- in the API's format (R25)
+    verdict -- None for an event too large to verify at its arrival
+    channel -- None for an event of the candidate's client
+    """
+
+    candidate_key: str
+    received_at: str
+    late: bool
+    verdict: str | None
+    envelope_sha256: bytes
+    channel: str | None = None
+
+    @classmethod
+    def of(cls, envelope: str, **members: Any) -> "AcceptedEvent":
+        return cls(envelope_sha256=sha256(envelope.encode()).digest(), **members)
+
+    @property
+    def _signed_fields(self) -> tuple[str, ...]:
+        state = "late" if self.late else "counts"
+        values = (self.candidate_key, self.received_at, state, self.verdict or "", self.envelope_sha256.hex())
+        return values if self.channel is None else (*values, self.channel)
+
+    def sign(self, key_id: str | None, secret: bytes | None) -> str | None:
+        """The MAC's text; None without a key."""
+        return None if secret is None else f"{key_id}:{self._mac(secret)}"
+
+    def matches(self, text: str, keys: Keys) -> bool:
+        """Compare with the MAC's text; False if its key is unknown."""
+        key_id, _, digits = text.rpartition(":")
+        # Not in constant time: no caller can measure this comparison.
+        return key_id in keys and digits == self._mac(keys[key_id])
+
+    def _mac(self, secret: bytes) -> str:
+        return mac(secret, _VERSION, *self._signed_fields)[:16].hex()
+
+
+def key_id_of(text: str) -> str:
+    """The id of the key of a MAC's text."""
+    return text.rpartition(":")[0]

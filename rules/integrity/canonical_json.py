@@ -1,0 +1,120 @@
+"""Canonical JSON of an event's data, as signed by the client (contract 7).
+
+The client is a Go program that canonicalizes values in memory and sends the envelope with Go's JSON encoder. An
+envelope leaves two questions open, so a server has to try all VARIANTS:
+
+- Did the client escape `<`, `>` and `&`? It does now and may stop.
+- Had the client read the value from JSON itself, as masking of secrets does? Then each number is a double, and each
+  broken character is U+FFFD. Otherwise integers have 64 bits, and a broken character (left by truncation) is spelled
+  `\\ufffd` in the envelope and in the canonical form.
+"""
+
+import json
+import math
+import re
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any, NamedTuple
+
+from rules.events.envelopes import INT64
+
+
+class Variant(NamedTuple):
+    """One way in which the client may have canonicalized; see above."""
+
+    escapes_html: bool
+    read_from_json: bool
+
+
+VARIANTS = (Variant(True, False), Variant(False, False), Variant(True, True), Variant(False, True))
+MAX_PARTS = 200_000  # some 100,000 values: a limit for hostile input, far above any client's event
+
+# Marks a literal U+FFFD while parsing, to distinguish it from a spelled `\ufffd`. Lone surrogates that were sent become
+# U+FFFD too, as in Go.
+_LITERAL_REPLACEMENT = "\udfff"
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_HTML = (("<", "\\u003c"), (">", "\\u003e"), ("&", "\\u0026"))
+_ALWAYS_ESCAPED = (("\u2028", "\\u2028"), ("\u2029", "\\u2029"))
+
+
+def parse(text: str) -> Any:
+    """The value of a JSON text, for `canonicalize` and `replace_surrogates`.
+
+    Raises ValueError if the text is not JSON, RecursionError if it is nested too deep.
+    """
+    return json.loads(text.replace("\ufffd", _LITERAL_REPLACEMENT), parse_constant=_refuse_constant)
+
+
+def replace_surrogates(text: str) -> str:
+    """A text returned by `parse` as any JSON parser would return it."""
+    return text if text.isascii() else _SURROGATE.sub("\ufffd", text)
+
+
+def canonicalize(value: Any, variant: Variant = VARIANTS[0]) -> bytes:
+    """The canonical form of a value returned by `parse`, in UTF-8.
+
+    Raises ValueError if a number exceeds a double's range, and for more than MAX_PARTS parts.
+    """
+    parts: list[str] = []
+
+    def write(part: str) -> None:
+        if len(parts) == MAX_PARTS:
+            raise ValueError("The data has too many values.")
+        parts.append(part)
+
+    _write(value, variant, write)
+    return "".join(parts).encode()
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not a JSON number.")
+
+
+def _write(value: Any, variant: Variant, write: Callable[[str], None]) -> None:
+    if isinstance(value, str):
+        write(_string(value, variant))
+    elif isinstance(value, dict):
+        before = "{"
+        # Code points have the same order as the bytes of their UTF-8.
+        for name in sorted(value, key=replace_surrogates):
+            write(f"{before}{_string(name, variant)}:")
+            _write(value[name], variant, write)
+            before = ","
+        write("}" if value else "{}")
+    elif isinstance(value, list):
+        before = "["
+        for item in value:
+            write(before)
+            _write(item, variant, write)
+            before = ","
+        write("]" if value else "[]")
+    elif value is None or isinstance(value, bool):
+        write(json.dumps(value))
+    else:
+        write(_number(value, variant))
+
+
+def _string(text: str, variant: Variant) -> str:
+    # A pattern with a replacement function would take seconds on megabytes of text.
+    escaped = json.dumps(text, ensure_ascii=False)
+    if not variant.read_from_json:
+        escaped = escaped.replace("\ufffd", "\\ufffd")
+    for character, escape in _ALWAYS_ESCAPED + (_HTML if variant.escapes_html else ()):
+        escaped = escaped.replace(character, escape)
+    return replace_surrogates(escaped)
+
+
+def _number(number: int | float, variant: Variant) -> str:
+    """An integer without a fraction, or the shortest digits of the double."""
+    if isinstance(number, int) and (variant.read_from_json or number not in INT64):
+        try:
+            number = float(number)
+        except OverflowError:
+            raise ValueError("A number is out of range.") from None
+    if -(2**63) <= number < 2**63 and number == int(number):
+        return str(int(number))
+    if 1e-6 <= abs(number) < 1e21:
+        return format(Decimal(repr(number)), "f")
+    if math.isinf(number):
+        raise ValueError("A number is out of range.")
+    return repr(number).replace("e-0", "e-")

@@ -1,0 +1,164 @@
+"""Irregularities in a session's record, as facts with explanations; no score."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain as concatenate
+
+from rules.integrity.seals import Break
+from rules.integrity.signature_chain import SignatureChain
+
+MAX_EVENT_IDS = 100
+MAX_FACTS_PER_CODE = 100
+
+
+@dataclass(frozen=True)
+class Fact:
+    """An irregularity; `event_ids` has at most MAX_EVENT_IDS of `count`."""
+
+    code: str
+    event_ids: list[str]
+    count: int
+    explanation: str
+
+
+@dataclass(frozen=True)
+class Group:
+    """Events with the same irregularity; `event_ids` has at most MAX_EVENT_IDS of `count`."""
+
+    code: str
+    event_ids: list[str]
+    count: int
+
+
+_SEAL_CODES = {"changed": "event_changed", "missing": "event_missing", "head": "seal_broken"}
+# Facts about the end of the events, and those after which metrics cannot be derived again.
+END_CODES = frozenset({"event_missing", "tail_truncated", "seal_broken"})
+EVENT_CODES = END_CODES | {"event_changed", "event_inserted", "column_changed"}
+_EXPLANATIONS = {
+    "event_changed": "The stored event differs from the one that the server accepted and sealed.",
+    "event_missing": "An event that the server accepted and sealed is missing.",
+    "seal_broken": "The events do not end in the session's seal: the last events were removed or replaced.",
+    "event_inserted": "The service did not accept this event as it is stored: somebody wrote it into the database, or "
+    "changed it there before it was sealed.",
+    "tail_truncated": "Events at the end are missing, together with their seals.",
+    "value_malformed": "Somebody wrote values of another type into the database. The service reads them as empty.",
+    "column_changed": "A column of the event differs from its envelope. The envelope is the record.",
+    "metrics_changed": "The metrics differ from those that the service sealed or derived from the events.",
+    "session_changed": "The session's times, status, submitted tests, owner, public keys or erasure differ from those "
+    "that the service sealed.",
+    "seal_missing": "A final seal is missing or was replaced, or the worker has not run for an hour.",
+    "seal_key_unknown": "Signed with a key that is not in SEAL_KEYS, so it cannot be verified.",
+    "unsigned_event": "The session's client signs its events, but not this one. Only the editor extension does not "
+    "sign.",
+    "time_far_from_arrival": "The event's time is more than two hours from its arrival: the clock was wrong, the "
+    "connection was interrupted, or the time was invented.",
+    "duration_too_long": "The first and the last event are further apart than the start and the close of the session.",
+    "signature_invalid": "None of the session's keys made this signature for this content. The event was changed "
+    "after signing, or signed with a key that was never registered.",
+    "chain_restart": "The client restarted its chain: it was started again, or on another computer.",
+    "chain_gap": "The previous event is missing. It was lost in transit, since clients send each event once, or "
+    "removed.",
+    "chain_fork": "Several events follow the same one: two computers, or restored local files.",
+    "signature_repeated": "Several events have the same signature.",
+    "chain_circle": "The events form a cycle. No client produces this.",
+    "clock_jump": "The candidate's clock went backwards between two events.",
+    "hooks_missing": "An agent session used the model proxy but sent no hooks, although hooks of the same agent had "
+    "come before: they were switched off, or the agent was started elsewhere. The first event of each such agent "
+    "session is listed.",
+    "call_not_proxied": "Hooks or telemetry report a call that the model proxy has not stored: the agent used another "
+    "model, the event was invented, or the service was killed during the call.",
+    "call_from_history": "The model proxy did not see the model make this call. It was in the history of a later "
+    "request: the service was stopped during the call, the conversation started elsewhere, or the call was invented.",
+    "result_differs": "Two channels report different commands or exit codes of one call. Hooks and telemetry come from "
+    "the candidate's computer, and so do the results in the proxy's requests.",
+    "usage_differs": "Telemetry reports other token counts for a response than the model provider did.",
+    "prompt_not_reported": "The model proxy saw this prompt, but the candidate's client did not report it: another "
+    "tool sent it, the event was lost, or the client's record is not complete.",
+    "call_not_recorded": "The response to a model call was forwarded, but not all of the call's events were stored: "
+    "storing them failed, or there were too many at once. The conversation's next call restores what it repeats.",
+    "session_full": "The session reached its limit of stored events or bytes. Further events were refused and are "
+    "missing from the record.",
+    "hand_in_unreadable": "The handed-in git bundle cannot be read: it is damaged, incomplete or larger than the "
+    "limits. It is kept, and there is no final diff.",
+    "base_unverified": "The handed-in git bundle does not contain the commit that the assessment starts from, or the "
+    "assessment names none. The final diff may use another base, or be empty.",
+}
+CODES = (*_EXPLANATIONS, "erased")
+ERASED = Fact(
+    "erased", [], 0, "The candidate's data was erased: the events, and the seals that covered them."
+)
+
+
+class Findings:
+    """The facts found so far, by their codes."""
+
+    def __init__(self) -> None:
+        self._facts: dict[str, list[Fact]] = {}
+        self._columns: dict[str, list[str]] = {}
+
+    def has_any(self, codes: Iterable[str]) -> bool:
+        return not self._facts.keys().isdisjoint(codes)
+
+    def add(self, code: str, event_id: str | None = None, events: int | None = None) -> None:
+        """Add `events` events to a fact (by default 1 with an id, else 0), and the id of one of them."""
+        count = events if events is not None else int(event_id is not None)
+        ids = [event_id] if event_id is not None else []
+        (fact,) = self._facts.get(code) or [Fact(code, [], 0, _EXPLANATIONS[code])]
+        ids = fact.event_ids + ids[: MAX_EVENT_IDS - len(fact.event_ids)]
+        self._facts[code] = [Fact(code, ids, fact.count + count, fact.explanation)]
+
+    def add_break(self, broken: Break, event_id: str | None) -> None:
+        """Add a separate fact for a break of the seal; after MAX_EVENT_IDS of a code, add it to the last one."""
+        code = _SEAL_CODES[broken.reason]
+        facts = self._facts.setdefault(code, [])
+        ids, count = [event_id] if event_id else [], broken.events
+        if len(facts) == MAX_EVENT_IDS:
+            ids, count = facts[-1].event_ids, facts.pop().count + count
+        facts.append(Fact(code, ids, count, _EXPLANATIONS[code]))
+
+    def add_columns(self, code: str, names: Iterable[str]) -> None:
+        """Add columns of the session to a fact, with their names in its explanation."""
+        columns = self._columns.setdefault(code, [])
+        columns += [name for name in names if name not in columns]
+        listed = ", ".join(map(_member_name, columns))
+        self._facts[code] = [Fact(code, [], 0, f"{_EXPLANATIONS[code]} Changed: {listed}.")]
+
+    def in_order(self) -> list[Fact]:
+        """The facts, most serious first."""
+        return [fact for code in _EXPLANATIONS for fact in self._facts.get(code, ())]
+
+
+def _member_name(column: str) -> str:
+    first, *others = column.split("_")
+    return first + "".join(map(str.capitalize, others))
+
+
+def facts(findings: Findings, groups: Iterable[Group]) -> list[Fact]:
+    """All irregularities, most serious first.
+
+    findings -- from models/ledger/integrity.py
+    groups -- other irregularities, in order
+    """
+    return findings.in_order() + [
+        Fact(group.code, group.event_ids, group.count, _EXPLANATIONS[group.code])
+        for group in groups
+        if group.count
+    ]
+
+
+def chain_groups(chain: SignatureChain) -> Iterator[tuple[str, Sequence[int]]]:
+    """The irregularities of a chain, by their codes; those beyond MAX_FACTS_PER_CODE are one group.
+
+    Events are identified by their arrival numbers.
+    """
+    yield "chain_restart", chain.starts[1:]  # every chain has a first start
+    yield "chain_gap", chain.gaps
+    yield from (("chain_fork", group) for group in _merge_last(chain.forks))
+    yield from (("signature_repeated", group) for group in _merge_last(chain.repeats))
+    yield "chain_circle", chain.cycles
+    yield from (("clock_jump", pair) for pair in _merge_last(chain.clock_jumps))
+
+
+def _merge_last(groups: Sequence[Sequence[int]]) -> list[Sequence[int]]:
+    first, rest = groups[: MAX_FACTS_PER_CODE - 1], groups[MAX_FACTS_PER_CODE - 1 :]
+    return [*first, list(concatenate(*rest))] if rest else list(first)

@@ -1,0 +1,117 @@
+"""The server's seal: a hash chain over a session's events in arrival order (docs/integrity.md#server-seal).
+
+Each sealed event has a position (1, 2, 3, ...) and a head: the MAC (rules/integrity/seal_keys.py) of the previous
+head, the event's arrival number, its `received_at` and the SHA-256 of its stored envelope.
+"""
+
+from collections.abc import Iterable, Iterator
+from hashlib import sha256
+from typing import NamedTuple
+
+from rules.integrity.seal_keys import Keys, UnknownKeys, mac
+
+_VERSION = "PROOFSTONE-SEAL-V1"
+_KEYED_VERSION = "PROOFSTONE-SEAL-V2"
+
+
+class SealedEvent(NamedTuple):
+    """A seal with its event as stored now; `head` has 32 bytes, `key_id` is None for a seal without a key.
+
+    `received_at` and `envelope_sha256` are None if the event is missing.
+    """
+
+    position: int
+    seq: int
+    received_at: str | None
+    envelope_sha256: bytes | None
+    head: bytes
+    key_id: str | None = None
+
+
+class Break(NamedTuple):
+    """A difference between a session and its seals.
+
+    position -- the first position concerned
+    seq -- the arrival number of the event that was sealed there, None if its seal is missing too, or for unknown keys
+    reason -- `missing`: the event is missing, and the `events - 1` after it.
+        `changed`: the content, the event or the head differs from what was sealed there. Or `events` seals have
+        unknown keys, but are enclosed by known ones (rules/integrity/seal_keys.py).
+        `head`: the events match their seals, but do not end in the session's head.
+        `key_unknown`: `events` seals have unknown keys and cannot be checked.
+    """
+
+    position: int
+    seq: int | None
+    reason: str
+    events: int = 1
+
+
+def initial_head(session_id: str) -> bytes:
+    """The head before a session's first event; it binds the chain to the session."""
+    return sha256(f"{_VERSION}\n{session_id}".encode()).digest()
+
+
+def next_head(
+    previous_head: bytes, seq: int, received_at: str, envelope_sha256: bytes, secret: bytes | None = None
+) -> bytes:
+    """The head of an event after `previous_head`.
+
+    seq -- its arrival number
+    received_at -- its arrival time in the API's format (R25)
+    envelope_sha256 -- of the envelope's text in UTF-8, 32 bytes
+    secret -- of the key that signs; None without a key
+    """
+    version = _VERSION if secret is None else _KEYED_VERSION
+    return mac(secret, version, previous_head.hex(), str(seq), received_at, envelope_sha256.hex())
+
+
+def find_breaks(
+    session_id: str,
+    rows: Iterable[SealedEvent],
+    head: bytes | None,
+    count: int,
+    keys: Keys | None = None,
+    key_id: str | None = None,
+) -> Iterator[Break]:
+    """Compare a session with its seals; yields the breaks in order; those of unknown keys come last.
+
+    rows -- the seals ordered by position
+    head, count -- the session's head (None before the first seal) and number of sealed events
+    key_id -- the key of a MAC that is newer than the seals
+    keys -- the known keys
+
+    After a break the check continues from the head stored there. The event after a missing seal cannot be checked,
+    since the head before it is missing too. A seal without a key after one with a key is a break.
+    """
+    position, previous, is_keyed, unknown = 0, initial_head(session_id), False, UnknownKeys(keys or {})
+    for row in rows:
+        is_unknown = row.key_id is not None and row.key_id not in (keys or {})
+        unknown.add(row.position, row.key_id)
+        lost_key = is_keyed and row.key_id is None
+        if row.position > position + 1:
+            yield Break(position + 1, None, "missing", row.position - position - 1)
+        elif row.position <= position or lost_key or not (is_unknown or _matches(previous, row, keys or {})):
+            yield Break(row.position, row.seq, "changed")
+        if row.envelope_sha256 is None:
+            yield Break(row.position, row.seq, "missing")
+        position, previous, is_keyed = row.position, row.head, is_keyed or row.key_id is not None
+    unknown.add(position + 1, key_id)
+    yield from _unknown_keys(position, unknown)
+    if position < count:
+        yield Break(position + 1, None, "missing", count - position)
+    elif position > count or previous != (head or initial_head(session_id)):
+        yield Break(position, None, "head")
+
+
+def _unknown_keys(last: int, unknown: UnknownKeys) -> Iterator[Break]:
+    first, count = unknown.enclosed or (0, 0)
+    if count:
+        yield Break(first, None, "changed", count)
+    if others := unknown.count - count:
+        yield Break(last, None, "key_unknown", others)
+
+
+def _matches(previous: bytes, row: SealedEvent, keys: Keys) -> bool:
+    """Compare the head with its event; a missing event is no contradiction."""
+    content, secret = row.envelope_sha256, keys[row.key_id] if row.key_id else None
+    return content is None or row.head == next_head(previous, row.seq, row.received_at or "", content, secret)

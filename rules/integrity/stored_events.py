@@ -1,0 +1,135 @@
+"""Compare a stored event with its envelope and its arrival, for the facts of docs/integrity.md#facts."""
+
+import itertools
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+
+from rules.events import duplicates, envelopes
+from rules.events.recorded_events import CHANNELS
+from rules.integrity import event_signatures
+from rules.integrity.arrivals import AcceptedEvent, key_id_of
+from rules.integrity.seal_keys import Keys
+from rules.session_close import COUNTED_AFTER_CLOSE
+from rules.timestamps import format_timestamp, parse_timestamp_ns, timestamp_from_ns
+
+# The editor extension resends an event for up to an hour (contract 6), and a clock may be an hour off.
+ARRIVAL_TOLERANCE = timedelta(hours=2)
+
+# Kinds of the editor extension, which does not sign (contract 5.7). All other kinds come from a client that signs.
+EDITOR_KINDS = frozenset(
+    {"session_start", "editor_focus", "editor_edit", "editor_idle", "command", "file_create", "file_delete"}
+)
+
+
+class Context(NamedTuple):
+    """The values that the events of one session are compared with.
+
+    has_signing_key -- whether the client registered a public key
+    requires_mac -- whether the service signs every event at its arrival
+    """
+
+    candidate_key: str
+    closed_at: datetime | None
+    has_signing_key: bool
+    requires_mac: bool
+    keys: Keys
+
+
+def inspect(row: Mapping[str, Any], context: Context) -> Iterator[str]:
+    """The codes of the facts about one stored event.
+
+    row -- its columns, and the `key_id` of its seal if it is sealed
+    """
+    try:
+        envelope = json.loads(row["envelope"])
+        differs = not isinstance(envelope, dict) or _has_other_columns(row, envelope, context)
+    except (ValueError, RecursionError, KeyError, TypeError, AttributeError):
+        envelope, differs = {}, True
+    yield from {*_arrival(row, context)} | ({"column_changed"} if differs else set())
+    # The service's own channels do not sign, and have the service's time.
+    if context.has_signing_key and isinstance(envelope, dict) and row["channel"] is None:
+        yield from _claims(row, envelope)
+
+
+def _has_other_columns(row: Mapping[str, Any], envelope: dict[str, Any], context: Context) -> bool:
+    channel = row["channel"]
+    recorded = duplicates.columns(None if channel is None else envelope)
+    expected = (
+        envelopes.columns(envelope, channel)
+        | recorded
+        | {
+            "event_id": envelope["id"],
+            "time_ns": parse_timestamp_ns(envelope["ts"]),
+            "size": len(row["envelope"].encode()),
+        }
+    )
+    if (
+        row["arrival_mac"] is None
+    ):  # It covers `late`, which cannot be derived again if the clock was set back.
+        expected["late"] = _is_late(row["received_at"], context.closed_at)
+    if channel is not None and channel != envelopes.member(envelope, "source", "channel"):
+        return True
+    is_unsigned = row["verdict"] == event_signatures.UNSIGNED
+    return is_unsigned == event_signatures.is_signed(envelope) or any(
+        row[name] != value for name, value in expected.items()
+    )
+
+
+def _is_late(received_at: datetime, closed_at: datetime | None) -> bool:
+    return closed_at is not None and received_at > closed_at + COUNTED_AFTER_CLOSE
+
+
+def _arrival(row: Mapping[str, Any], context: Context) -> Iterator[str]:
+    """Codes of facts about the event's arrival MAC."""
+    is_sealed_without_key = "key_id" in row and row["key_id"] is None
+    if row["arrival_mac"] is None:
+        if context.requires_mac and not is_sealed_without_key:
+            yield "event_inserted"
+        return
+    # The worker verifies a large event later.
+    if _has_arrived(row, context, [row["late"]], [row["verdict"], None], [row["channel"]]):
+        return
+    # An unknown key id is trusted only if the event's seal has one too: then a key is missing in SEAL_KEYS.
+    is_sealed_with_unknown_key = row.get("key_id") is not None and row["key_id"] not in context.keys
+    if is_sealed_with_unknown_key and key_id_of(row["arrival_mac"]) not in context.keys:
+        yield "seal_key_unknown"
+    else:
+        channels = [row["channel"], None, *CHANNELS]
+        was_changed = _has_arrived(row, context, [True, False], event_signatures.VERDICTS, channels)
+        yield "column_changed" if was_changed else "event_inserted"
+
+
+def _has_arrived(
+    row: Mapping[str, Any],
+    context: Context,
+    late: Iterable[bool],
+    verdicts: Iterable[str | None],
+    channels: Iterable[str | None],
+) -> bool:
+    """Return whether the MAC matches the event with one of these values."""
+    accepted = AcceptedEvent.of(
+        row["envelope"],
+        candidate_key=context.candidate_key,
+        received_at=format_timestamp(row["received_at"]),
+        late=False,
+        verdict=None,
+    )
+    variants = itertools.product(late, verdicts, channels)
+    return any(
+        accepted._replace(late=late, verdict=verdict, channel=channel).matches(
+            row["arrival_mac"], context.keys
+        )
+        for late, verdict, channel in variants
+    )
+
+
+def _claims(row: Mapping[str, Any], envelope: dict[str, Any]) -> Iterator[str]:
+    """Codes of facts about the claims of a client that signs."""
+    is_from_editor = envelopes.is_from_editor(envelope) and envelope.get("kind") in EDITOR_KINDS
+    if row["verdict"] == event_signatures.UNSIGNED and not is_from_editor:
+        yield "unsigned_event"
+    # A late event does not count, so its time does not matter.
+    if not row["late"] and abs(timestamp_from_ns(row["time_ns"]) - row["received_at"]) > ARRIVAL_TOLERANCE:
+        yield "time_far_from_arrival"

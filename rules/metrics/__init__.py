@@ -1,0 +1,1 @@
+"""A session's metrics and analysis, derived from its events (docs/metrics.md)."""

@@ -1,0 +1,64 @@
+"""A session's analysis: phases, sittings, turns, tools, models, error episodes."""
+
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+from rules.metrics.analyzed_events import AnalyzedEvent, read_events, without_editor_duplicates
+from rules.metrics.derivation import tool_usage
+from rules.metrics.error_episodes import ErrorEpisode, find_error_episodes
+from rules.metrics.phases import PhaseTimes, Span, measure_phases, phase_spans
+from rules.metrics.segments import Segment, split_sittings, split_turns
+from rules.metrics.usage import ModelUse, PriceTable, total_usage, usage_by_model
+
+
+class Verification(NamedTuple):
+    """A command or run that verified the work; `passed` is None if its result is not known."""
+
+    event_id: str
+    time_ns: int
+    kind: str
+    passed: bool | None
+
+
+class Analysis(NamedTuple):
+    """A session's details beyond its metrics."""
+
+    times: PhaseTimes
+    phase_spans: list[Span]
+    verifications: list[Verification]
+    sittings: list[Segment]
+    turns: list[Segment]
+    tools: dict[str, int]
+    models: list[ModelUse]
+    total_cost_nano_usd: int | None
+    error_episodes: list[ErrorEpisode]
+
+
+def analyze(timeline: Iterable[tuple[int, dict[str, Any]]], prices: PriceTable) -> Analysis:
+    """Analyze a session without its late events (R18).
+
+    timeline -- as in `read_events`
+    """
+    all_events = read_events(timeline, details=True)
+    reports = [event.usage for event in all_events if event.usage]
+    events = without_editor_duplicates(all_events)
+    return Analysis(
+        times=measure_phases(events),
+        phase_spans=phase_spans(events),
+        verifications=[_verification(event, kind) for event in events if (kind := _verifies(event))],
+        sittings=split_sittings(events),
+        turns=split_turns(events),
+        tools=tool_usage(all_events),
+        models=usage_by_model(reports, prices),
+        total_cost_nano_usd=total_usage(reports, prices)[1],
+        error_episodes=find_error_episodes(events),
+    )
+
+
+def _verifies(event: AnalyzedEvent) -> str | None:
+    """The kind of verification, if the event is one."""
+    return event.command_kind or {"test_run": "test", "build_run": "build"}.get(event.kind)
+
+
+def _verification(event: AnalyzedEvent, kind: str) -> Verification:
+    return Verification(event.id, event.time_ns, kind, None if event.failed is None else not event.failed)

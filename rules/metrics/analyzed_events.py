@@ -1,0 +1,176 @@
+"""Events reduced to the values that metrics and the analysis are derived from."""
+
+import hashlib
+import sys
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from rules.events import duplicates
+from rules.events.envelopes import (
+    CHANGE_KINDS,
+    integer,
+    is_from_editor,
+    known_exit_code,
+    label,
+    member,
+    source_name,
+    text,
+)
+from rules.events.summaries import summarize
+from rules.metrics import commands
+from rules.metrics.read_only_commands import is_read_only
+from rules.metrics.usage import UsageReport, read_usage_report
+from rules.plain_text import event_line
+
+MAX_FAILURE_OUTPUT_CHARACTERS = 300
+# Output names the cause near its end; the very last line often only says that something failed.
+_LAST_LINES = 3
+_LAST_CHARACTERS = 4000
+MAX_KIND_CHARACTERS = 40  # no kind that counts is longer
+BY_HAND = frozenset({"likely_human", "ai_revised_by_human"})
+ATTRIBUTIONS = BY_HAND | {"likely_ai", "mixed"}
+
+Reader = Callable[[Any], dict[str, Any]]
+
+
+@dataclass(slots=True)
+class AnalyzedEvent:
+    """One event; members that its kind does not have are None.
+
+    All events of a session are in memory at the same time, so it contains nothing else of the envelope.
+    """
+
+    time_ns: int  # since the epoch
+    id: str
+    kind: str  # "" for a longer one than MAX_KIND_CHARACTERS
+    from_editor: bool
+    attribution: str | None = None  # of a change, one of ATTRIBUTIONS
+    path_digest: bytes | None = None  # of a change: equal for equal paths, and small
+    command_kind: str | None = None  # test, check or build
+    failed: bool | None = None  # of a command with a known exit code, or a test run with its counts
+    passed: bool | None = None  # of the same; false for a test run without tests
+    tool: str | None = None
+    tool_source: str | None = None  # of a call of a tool
+    usage: UsageReport | None = None
+    # With details only:
+    subject: str | None = None  # of a prompt, or an event that failed or passed
+    failure_output: str | None = None  # of a failure: the last lines
+    is_read_only: bool = False  # of a command
+
+    @property
+    def sort_key(self) -> tuple[int, str, str]:
+        """By time, ties by id; without an id, which ingest refuses, by content."""
+        return self.time_ns, self.id, "" if self.id else repr(self)
+
+
+def read_events(timeline: Iterable[tuple[int, Any]], *, details: bool) -> list[AnalyzedEvent]:
+    """A session's events, sorted.
+
+    timeline -- (nanoseconds since the epoch, envelope as sent); the order matters only for sessions whose commands
+        exceed MAX_SESSION_CHARACTERS
+    """
+    events, remaining = [], commands.MAX_SESSION_CHARACTERS
+    for time_ns, envelope in timeline:
+        event = read_event(time_ns, envelope, details=details, recognizes=remaining > 0)
+        if event.kind == "command":
+            remaining -= len(_command_text(envelope))
+        events.append(event)
+        del envelope  # It can be large: it must not stay in memory while the next one is read.
+    return sorted(events, key=lambda event: event.sort_key)
+
+
+def read_event(time_ns: int, envelope: Any, *, details: bool, recognizes: bool = True) -> AnalyzedEvent:
+    """The event of an envelope as it was sent; never raises.
+
+    details -- read the members that only the analysis needs
+    recognizes -- read the text of a command
+    """
+    kind = _kind(member(envelope, "kind"))
+    source = source_name(member(envelope, "source"))
+    event = AnalyzedEvent(
+        time_ns,
+        text(member(envelope, "id")) or "",
+        kind,
+        is_from_editor(envelope),
+        usage=read_usage_report(time_ns, kind, source, member(envelope, "data")),
+        **(_READERS[kind](envelope) if kind in _READERS else {}),
+    )
+    recognizes = recognizes and kind == "command"
+    if recognizes:
+        event.command_kind = commands.verification_kind(_command_text(envelope))
+    if details:
+        if kind == "prompt" or event.failed is not None:
+            event.subject = summarize(envelope).subject
+        event.failure_output = _failure_output(member(envelope, "data")) if event.failed else None
+        event.is_read_only = recognizes and is_read_only(_command_text(envelope))
+    return event
+
+
+def _kind(value: Any) -> str:
+    kind = label(value) or ""
+    return sys.intern(kind) if len(kind) <= MAX_KIND_CHARACTERS else ""
+
+
+def without_editor_duplicates(events: list[AnalyzedEvent]) -> list[AnalyzedEvent]:
+    """Drop the editor extension's duplicates (docs/metrics.md#terms)."""
+    others = {_duplicated_group(event) for event in events if not event.from_editor} - {None}
+    return [event for event in events if not event.from_editor or _duplicated_group(event) not in others]
+
+
+def _duplicated_group(event: AnalyzedEvent) -> str | None:
+    if event.kind in CHANGE_KINDS:
+        return "change"
+    return "command" if event.kind == "command" else None
+
+
+def _command_text(envelope: Any) -> str:
+    return text(member(envelope, "data", "command")) or ""
+
+
+def _failure_output(data: Any) -> str | None:
+    for name in ("stderr", "stdout"):
+        output = text(member(data, name)) or ""
+        lines = [line.strip() for line in output[-_LAST_CHARACTERS:].splitlines() if line.strip()]
+        if lines:
+            return event_line(" / ".join(lines[-_LAST_LINES:]), MAX_FAILURE_OUTPUT_CHARACTERS)
+    return None
+
+
+def _change(envelope: Any) -> dict[str, Any]:
+    path = text(member(envelope, "data", "path"))
+    digest = None if path is None else hashlib.sha256(path.encode("utf-8", "surrogatepass")).digest()
+    attribution = label(member(envelope, "provenance", "attribution")) or ""
+    is_known = attribution in ATTRIBUTIONS
+    return {"attribution": sys.intern(attribution) if is_known else None, "path_digest": digest}
+
+
+def _command(envelope: Any) -> dict[str, Any]:
+    code = known_exit_code(envelope)
+    return {} if code is None else {"failed": code != 0, "passed": code == 0}
+
+
+def _test_run(envelope: Any) -> dict[str, Any]:
+    passed, failed = (integer(member(envelope, "data", name)) for name in ("passed", "failed"))
+    if passed is None or failed is None:
+        return {}
+    return {"failed": failed > 0, "passed": failed == 0 and passed > 0}
+
+
+def _tool(name: str) -> Reader:
+    def read(envelope: Any) -> dict[str, Any]:
+        tool, source = label(member(envelope, "data", name)), member(envelope, "source")
+        tool_source = duplicates.tool_source(source) or source_name(source)
+        return {"tool": tool and sys.intern(tool), "tool_source": sys.intern(tool_source)}
+
+    return read
+
+
+_READERS: dict[str, Reader] = {
+    **dict.fromkeys(CHANGE_KINDS, _change),
+    "command": _command,
+    "test_run": _test_run,
+    "tool_intent": _tool("toolName"),
+    "tool_use": _tool("toolName"),
+    "mcp_call": _tool("tool"),
+}

@@ -1,0 +1,185 @@
+"""Derive a session's metrics from its events (docs/metrics.md, R19).
+
+The values are exact: milliseconds, billionths, counts. Only `to_response` rounds once more.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rules.events.envelopes import CHANGE_KINDS
+from rules.metrics.analyzed_events import BY_HAND, AnalyzedEvent, read_events, without_editor_duplicates
+from rules.metrics.error_episodes import find_error_episodes
+from rules.metrics.frequent_names import shown_names
+from rules.metrics.usage import PriceTable, total_usage
+from rules.statistics.rounding import BILLION, half_up_ratio, milliseconds, ratio
+
+VERSION = 1  # of the definition, stored with the values; increase it when the same events give other values
+
+
+@dataclass(frozen=True)
+class Metrics:
+    """A session's metrics: milliseconds, counts, and ratios in billionths."""
+
+    version: int
+    event_count: int
+    duration_ms: int | None
+    prompt_count: int
+    command_fail_rate: int
+    verify_intensity: int
+    manual_edit_ratio: int
+    first_change_latency_ms: int | None
+    tests_passed: bool | None
+    command_count: int
+    file_change_count: int
+    unique_files_touched: int
+    test_run_count: int
+    decision_count: int
+    error_episodes: int
+    known_exit_code_count: int
+    attributed_change_count: int
+    tool_usage: dict[str, int]
+    tokens: dict[str, dict[str, int]]
+    total_cost_nano_usd: int | None
+    ai_attribution_permille: int | None
+
+
+def derive(
+    timeline: Iterable[tuple[int, dict[str, Any]]],
+    test_result: tuple[int, int] | None = None,
+    prices: PriceTable | None = None,
+) -> Metrics:
+    """The metrics of a session without its late events (R18).
+
+    timeline -- as in `read_events`
+    test_result -- (passed, failed) as submitted by a reviewer or an integration
+    prices -- the price table of data/pricing.yaml
+    """
+    events = read_events(timeline, details=False)
+    kinds = Counter(event.kind for event in events)
+    counted = without_editor_duplicates(events)
+    commands = [event for event in counted if event.kind == "command"]
+    changes = [event for event in counted if event.kind in CHANGE_KINDS]
+    attributions = [change.attribution for change in changes if change.attribution]
+    outcomes = [command.failed for command in commands if command.failed is not None]
+    command_kinds = Counter(command.command_kind for command in commands if command.command_kind)
+    verifications = command_kinds.total() + kinds["test_run"] + kinds["build_run"]
+    tokens, cost = total_usage((event.usage for event in events if event.usage), prices or {})
+    return Metrics(
+        version=VERSION,
+        event_count=len(events),
+        duration_ms=_elapsed(events[0], events[-1]) if len(events) > 1 else None,
+        prompt_count=kinds["prompt"],
+        command_fail_rate=_share(outcomes),
+        verify_intensity=_scaled_ratio(verifications, len(changes), BILLION) or 0,
+        manual_edit_ratio=_share([attribution in BY_HAND for attribution in attributions]),
+        first_change_latency_ms=_elapsed(events[0], changes[0]) if changes else None,
+        tests_passed=_tests_passed(test_result, counted),
+        command_count=len(commands),
+        file_change_count=len(changes),
+        unique_files_touched=len({change.path_digest for change in changes} - {None}),
+        test_run_count=kinds["test_run"] + command_kinds["test"],
+        decision_count=kinds["decision_event"],
+        error_episodes=len(find_error_episodes(counted)),
+        known_exit_code_count=len(outcomes),
+        attributed_change_count=len(attributions),
+        tool_usage=tool_usage(events),
+        tokens=tokens,
+        total_cost_nano_usd=cost,
+        ai_attribution_permille=_scaled_ratio(attributions.count("likely_ai"), len(attributions), 1000),
+    )
+
+
+def tool_usage(events: Iterable[AnalyzedEvent]) -> dict[str, int]:
+    """Calls by tool; sources without `tool_intent` count by `tool_use` and `mcp_call`."""
+    calls = [event for event in events if event.kind in ("tool_intent", "tool_use", "mcp_call")]
+    announcing = {call.tool_source for call in calls if call.kind == "tool_intent"}
+    counted = [call for call in calls if call.kind == "tool_intent" or call.tool_source not in announcing]
+    counts = Counter(call.tool for call in counted if call.tool is not None)
+    shown = shown_names(counts)
+    usage: Counter[str] = Counter()
+    for tool, count in counts.items():
+        usage[shown[tool]] += count
+    return dict(sorted(usage.items()))
+
+
+def observations(session: Mapping[str, Any]) -> dict[str, int | None]:
+    """The number of observations that each ranked metric of a session rests on (docs/metrics.md#observations).
+
+    None if it was not derived: in sessions of earlier versions.
+
+    session -- its columns
+    """
+    further = session["further_metrics"]
+    further = further if isinstance(further, dict) else {}
+    changes = further.get("file_change_count")
+    return {
+        "duration_ms": 0 if session["duration_ms"] is None else session["event_count"],
+        "prompt_count": session["prompt_count"],
+        "command_fail_rate": further.get("known_exit_code_count"),
+        "verify_intensity": changes,
+        "manual_edit_ratio": further.get("attributed_change_count"),
+        "first_change_latency_ms": changes,
+    }
+
+
+def to_response(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The `metrics` member of a response: ratios with 3 decimals, USD, percent.
+
+    values -- a mapping with the field names of `Metrics`
+    """
+    cost, ai_permille = values["total_cost_nano_usd"], values["ai_attribution_permille"]
+    return {
+        "durationMs": values["duration_ms"],
+        "promptCount": values["prompt_count"],
+        "commandFailRate": shown_ratio(values["command_fail_rate"]),
+        "verifyIntensity": shown_ratio(values["verify_intensity"]),
+        "manualEditRatio": shown_ratio(values["manual_edit_ratio"]),
+        "firstChangeLatencyMs": values["first_change_latency_ms"],
+        "testsPassed": values["tests_passed"],
+        "commandCount": values["command_count"],
+        "fileChangeCount": values["file_change_count"],
+        "uniqueFilesTouched": values["unique_files_touched"],
+        "testRunCount": values["test_run_count"],
+        "decisionCount": values["decision_count"],
+        "errorEpisodes": values["error_episodes"],
+        "toolUsage": values["tool_usage"],
+        "tokens": values["tokens"],
+        "totalCostUsd": None if cost is None else cost / BILLION,
+        "aiAttributionPct": None if ai_permille is None else ai_permille / 10,
+    }
+
+
+def _elapsed(first: AnalyzedEvent, last: AnalyzedEvent) -> int:
+    return milliseconds(last.time_ns - first.time_ns)
+
+
+def _scaled_ratio(part: int, whole: int, scale: int) -> int | None:
+    """part / whole in units of 1/scale; None if `whole` is 0."""
+    return half_up_ratio(part, whole, scale) if whole else None
+
+
+def _share(outcomes: Sequence[bool]) -> int:
+    """The share of true outcomes in billionths; 0 without any."""
+    return _scaled_ratio(sum(outcomes), len(outcomes), BILLION) or 0
+
+
+def is_passed(passed: int, failed: int) -> bool:
+    """Return whether a submitted test result counts as passed."""
+    return failed == 0 and passed > 0
+
+
+def _tests_passed(submitted: tuple[int, int] | None, events: Iterable[AnalyzedEvent]) -> bool | None:
+    """The submitted result, else the last test run's, else the last test command's."""
+    if submitted is not None:
+        return is_passed(*submitted)
+    verified = [event for event in events if event.passed is not None]
+    runs = [event.passed for event in verified if event.kind == "test_run"]
+    tests = [event.passed for event in verified if event.command_kind == "test"]
+    return (runs or tests or [None])[-1]
+
+
+def shown_ratio(billionths: int | None) -> float | None:
+    """The ratio with 3 decimals."""
+    return None if billionths is None else ratio(billionths, BILLION)

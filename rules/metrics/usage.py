@@ -1,0 +1,294 @@
+"""Tokens by model and their cost, as reported by events (contract 5.2 to 5.4)."""
+
+import re
+import sys
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
+from fractions import Fraction
+from itertools import chain
+from math import isfinite
+from operator import itemgetter
+from typing import Any, NamedTuple
+
+from rules.events.envelopes import integer, label, member
+from rules.metrics.frequent_names import shown_names
+from rules.statistics.rounding import half_up
+from rules.timestamps import timestamp_from_ns
+
+TokenCounts = dict[str, int]
+# (first day, USD per million tokens) by model, latest first
+PriceTable = Mapping[str, list[tuple[str, dict[str, Fraction]]]]
+
+COUNTED = ("input", "output", "cacheRead", "cacheWrite")
+BILLED = ("input", "output", "cacheRead", "cacheWrite5m", "cacheWrite1h")
+_EVENT_MEMBERS = {name: (f"{name}Tokens",) for name in (*COUNTED, "cacheWrite5m", "cacheWrite1h")}
+UNKNOWN_MODEL = "unknown"
+# Far above any response; larger numbers could overflow 64-bit sums.
+MAX_TOKENS = 10**12
+_MAX_NANO_USD = 2**63 - 1
+# For requests without a maximum: what listed models write in one response, except gpt-5-pro (272,000), which OpenAI
+# shuts down on 11 December 2026.
+MAX_OUTPUT_TOKENS = 128_000
+# Agents' text has 3 to 4 bytes per token.
+BYTES_PER_TOKEN = 3
+_MODEL_PREFIXES = {"anthropic": "claude-", "openai": "gpt-"}
+# claude-haiku-4-5-20251001, gpt-5-2025-08-07 and claude-opus-4-6[1m] have the price of the name without the suffix.
+_SNAPSHOT = re.compile(r"(?:[-@]\d{8}|-\d{4}-\d\d-\d\d|-latest)?(?:\[1m\])?$", re.ASCII)
+
+
+class ReportedUsage(NamedTuple):
+    """Usage that a provider reported in a response; counts that it did not report are missing.
+
+    `input` includes neither cache reads nor cache writes for any provider.
+    """
+
+    model: str | None
+    counts: TokenCounts
+
+
+class UsageReport(NamedTuple):
+    """Usage reported by one event; a Codex session's start reports its model."""
+
+    time_ns: int
+    is_codex: bool
+    starts_session: bool
+    session: str | None
+    model: str | None
+    counts: TokenCounts
+    cost_usd: Fraction | None
+
+
+class ModelUse(NamedTuple):
+    """Usage of one model; the cost is None without a price."""
+
+    model: str
+    responses: int
+    tokens: TokenCounts
+    cost_nano_usd: int | None
+
+
+def price_table(entries: Iterable[Mapping[str, Any]]) -> PriceTable:
+    """The entries of data/pricing.yaml by model."""
+    table = defaultdict(list)
+    for entry in entries:
+        prices = {name: Fraction(str(entry[name])) for name in BILLED if entry.get(name) is not None}
+        table[entry["model"]].append((str(entry.get("from") or ""), prices))
+    for dated in table.values():
+        dated.sort(key=itemgetter(0), reverse=True)
+    return dict(table)
+
+
+def read_usage_report(time_ns: int, kind: str, source: str, data: Any) -> UsageReport | None:
+    """The report in an event's data; None if it reports neither tokens nor a model."""
+    is_codex = source == "codex"
+    starts_session = is_codex and kind == "session_start"
+    if not starts_session and kind not in ("ai_response", "subagent_usage"):
+        return None
+    return UsageReport(
+        time_ns,
+        is_codex,
+        starts_session,
+        _shared(label(member(data, "ideSessionId")) or label(member(data, "meta", "ideSessionId"))),
+        _shared(label(member(data, "model")) or label(member(data, "meta", "model"))),
+        token_counts(data, _EVENT_MEMBERS),
+        _reported_cost(member(data, "totalCost")),
+    )
+
+
+def total_usage(
+    reports: Iterable[UsageReport], prices: PriceTable
+) -> tuple[dict[str, TokenCounts], int | None]:
+    """Tokens by model, and the cost in billionths of a dollar.
+
+    A response's own `totalCost` has priority over the price table. The cost is None if a used model has no price, or if
+    nothing was used. Tokens are as reported: Codex's input includes cache reads, Claude's does not.
+
+    reports -- in the order of their events
+    """
+    by_model = _responses_by_model(reports)
+    tokens = {model: _sum_tokens(used) for model, used in by_model.items() if any(map(_has_tokens, used))}
+    return tokens, _cost_nano_usd(list(chain(*by_model.values())), prices)
+
+
+def usage_by_model(reports: Iterable[UsageReport], prices: PriceTable) -> list[ModelUse]:
+    """The same usage as `total_usage`, by model."""
+    return [
+        ModelUse(model, len(used), _sum_tokens(used), _cost_nano_usd(used, prices))
+        for model, used in _responses_by_model(reports).items()
+    ]
+
+
+def call_cost_nano_usd(provider: str, used: ReportedUsage, time_ns: int, prices: PriceTable) -> int | None:
+    """The cost of one call in billionths of a dollar; None without tokens.
+
+    Tokens without a price have the provider's highest listed price (R42).
+    """
+    report = _call_report(used.model, time_ns)._replace(counts=used.counts)
+    if not _has_tokens(report):
+        return None
+    known = _prices(prices, report)
+    counts = {name: count for name, count in _billed_counts(report).items() if count}
+    if not counts.keys() <= known.keys():
+        known = _highest_prices(provider, prices, report) | known
+    highest = max(known.values(), default=Fraction(0))
+    usd = sum((count * known.get(name, highest) for name, count in counts.items()), Fraction(0)) / 10**6
+    return min(half_up(usd * 10**9), _MAX_NANO_USD)
+
+
+def reservation_nano_usd(
+    provider: str, model: str | None, body_bytes: int, output_tokens: int, time_ns: int, prices: PriceTable
+) -> int:
+    """The maximum cost of a call, in billionths of a dollar (R42).
+
+    No token is shorter than a byte, and all input may be written to the cache.
+    """
+    report = _call_report(model, time_ns)
+    known = _prices(prices, report) or _highest_prices(provider, prices, report)
+    input_price = max(known.get(name, Fraction(0)) for name in ("input", "cacheWrite5m", "cacheWrite1h"))
+    usd = (body_bytes * input_price + output_tokens * known.get("output", Fraction(0))) / 10**6
+    return min(half_up(usd * 10**9), _MAX_NANO_USD)
+
+
+def has_price(model: str | None, time_ns: int, prices: PriceTable) -> bool:
+    return bool(_prices(prices, _call_report(model, time_ns)))
+
+
+def estimated_tokens(size: int) -> int:
+    """The tokens in a text of `size` bytes, rounded up."""
+    return -(-size // BYTES_PER_TOKEN)
+
+
+def _call_report(model: str | None, time_ns: int) -> UsageReport:
+    return UsageReport(time_ns, False, False, None, model, {}, None)
+
+
+def token_counts(data: Any, members: Mapping[str, tuple[str, ...]]) -> TokenCounts:
+    """The plausible counts in `data`; `members` has the path of each."""
+    counts = {name: integer(member(data, *path), range(MAX_TOKENS + 1)) for name, path in members.items()}
+    return {name: count for name, count in counts.items() if count is not None}
+
+
+def _shared(name: str | None) -> str | None:
+    """Share one object per name, since all reports of a session are in memory at the same time."""
+    return name and sys.intern(name)
+
+
+def _reported_cost(usd: Any) -> Fraction | None:
+    """The exact value of the decimal text (1.8e-05); None if it is not an amount."""
+    if type(usd) not in (int, float) or not 0 <= usd <= _MAX_NANO_USD:
+        return None
+    return Fraction(Decimal(repr(usd))) if isfinite(usd) else None
+
+
+def _has_tokens(response: UsageReport) -> bool:
+    return any(response.counts.values())
+
+
+def _sum_tokens(responses: Iterable[UsageReport]) -> TokenCounts:
+    sums: Counter[str] = Counter()
+    for response in responses:
+        sums.update(response.counts)
+    return {name: sums[name] for name in COUNTED}
+
+
+def _responses_by_model(reports: Iterable[UsageReport]) -> dict[str, list[UsageReport]]:
+    """The responses that used anything, by model, with running totals resolved.
+
+    Each has its own model and so its own price, also under OTHER.
+    """
+    codex = _CodexTotals()
+    responses = []
+    for report in reports:
+        if report.starts_session:
+            codex.start_session(report)
+            continue
+        response = codex.resolve(report) if report.is_codex else report
+        if response.cost_usd is not None or _has_tokens(response):
+            responses.append(response)
+    shown = shown_names(Counter(map(_model, responses)))
+    by_model = defaultdict(list)
+    for response in responses:
+        by_model[shown[_model(response)]].append(response)
+    return dict(sorted(by_model.items()))
+
+
+def _model(response: UsageReport) -> str:
+    return response.model or UNKNOWN_MODEL
+
+
+class _CodexTotals:
+    """Turns the running totals of Codex sessions into the usage of each response.
+
+    Codex's responses name neither session nor model (contract 5.4): they belong to the session that started last,
+    unless a later client names one. A total that has decreased means that the counter was reset.
+    """
+
+    def __init__(self) -> None:
+        self.session: str | None = None
+        self.totals: dict[str | None, TokenCounts] = {}
+        self.models: dict[str | None, str] = {}
+
+    def start_session(self, report: UsageReport) -> None:
+        self.session = report.session
+        if report.session is None:
+            self.totals.pop(None, None)  # each session without a name is a new one
+        if report.model is not None:
+            self.models[report.session] = report.model
+
+    def resolve(self, report: UsageReport) -> UsageReport:
+        session = report.session or self.session
+        before = self.totals.get(session, {})
+        if any(count < before.get(name, 0) for name, count in report.counts.items()):
+            before = {}
+        self.totals[session] = before | report.counts
+        counts = {name: count - before.get(name, 0) for name, count in report.counts.items()}
+        return report._replace(model=report.model or self.models.get(session), counts=counts)
+
+
+def _prices(table: PriceTable, response: UsageReport) -> dict[str, Fraction]:
+    """The model's prices on the day of the response; {} if the table has none."""
+    model = _model(response)
+    dated = table.get(model) or table.get(_SNAPSHOT.sub("", model), [])
+    day = timestamp_from_ns(response.time_ns).date().isoformat()
+    return next((prices for since, prices in dated if since <= day), {})
+
+
+def _highest_prices(provider: str, table: PriceTable, report: UsageReport) -> dict[str, Fraction]:
+    """The provider's highest listed price of each kind on the day of the call."""
+    highest: dict[str, Fraction] = {}
+    for model in table:
+        if model.startswith(_MODEL_PREFIXES[provider]):
+            for name, price in _prices(table, report._replace(model=model)).items():
+                highest[name] = max(price, highest.get(name, price))
+    return highest
+
+
+def _cost_nano_usd(responses: Sequence[UsageReport], table: PriceTable) -> int | None:
+    """Billionths of a dollar; None without responses, or if a price is missing."""
+    if not responses:
+        return None
+    usd = sum((response.cost_usd for response in responses if response.cost_usd is not None), Fraction(0))
+    tokens: Counter[Fraction] = Counter()  # by price
+    for response in responses:
+        if response.cost_usd is None:
+            prices = _prices(table, response)
+            counts = {name: count for name, count in _billed_counts(response).items() if count}
+            if not counts.keys() <= prices.keys():
+                return None
+            for name, count in counts.items():
+                tokens[prices[name]] += count
+    usd += sum((count * price for price, count in tokens.items()), Fraction(0)) / 10**6
+    return min(half_up(usd * 10**9), _MAX_NANO_USD)
+
+
+def _billed_counts(response: UsageReport) -> TokenCounts:
+    """The response's tokens by the names of its prices."""
+    counts = {name: response.counts.get(name, 0) for name in _EVENT_MEMBERS}
+    if response.is_codex:
+        # OpenAI's input includes cache reads (and its output reasoning).
+        counts["input"] = max(counts["input"] - counts["cacheRead"], 0)
+    # Cache writes without a reported lifetime have the default, five minutes.
+    written = counts.pop("cacheWrite")
+    counts["cacheWrite5m"] = max(written - counts["cacheWrite1h"], counts["cacheWrite5m"])
+    return counts

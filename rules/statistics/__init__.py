@@ -1,0 +1,1 @@
+"""Cohorts, selection rates and scores: exact numbers, rounded once."""

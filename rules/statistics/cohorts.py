@@ -1,0 +1,111 @@
+"""Averages and percentiles of a cohort, exact and rounded once (R19 to R22)."""
+
+from collections.abc import Mapping
+from fractions import Fraction
+from typing import NamedTuple
+
+from rules.statistics.rounding import BILLION, half_up, ratio, round_half_away
+
+DIRECTIONS = ("higher_is_better", "lower_is_better", "neither")
+SMALL_COHORT = 10  # sessions
+SMALL_NOTE = (
+    f"Fewer than {SMALL_COHORT} sessions: a single one can move every number. Read the sessions; do not compare them "
+    "by these numbers alone."
+)
+QUARTERS = 4
+QUARTILES = ("minimum", "lower_quartile", "median", "upper_quartile", "maximum")
+
+
+class Metric(NamedTuple):
+    """A ranked metric; stored integers are `unit` times the value in responses."""
+
+    name: str  # in responses
+    field: str  # of rules.metrics.Metrics
+    unit: int
+    digits: int  # decimals of its average
+    lower_is_better: bool = False  # for percentiles (R20)
+    direction: str = "neither"  # for people, one of DIRECTIONS (R44)
+
+
+# In the specification's order.
+METRICS = (
+    Metric("durationMs", "duration_ms", 1, 0),
+    Metric("promptCount", "prompt_count", 1, 1),
+    Metric("commandFailRate", "command_fail_rate", BILLION, 3, True, "lower_is_better"),
+    Metric("verifyIntensity", "verify_intensity", BILLION, 3, False, "higher_is_better"),
+    Metric("manualEditRatio", "manual_edit_ratio", BILLION, 3),
+    Metric("firstChangeLatencyMs", "first_change_latency_ms", 1, 0),
+)
+
+
+def average(total: int, count: int, metric: Metric) -> int | float | None:
+    """The mean of `count` stored values with the sum `total`; None without values."""
+    if count == 0:
+        return None
+    mean = round_half_away(Fraction(total, count * metric.unit), metric.digits)
+    return float(mean) if metric.digits else int(mean)
+
+
+def median(values: list[int], metric: Metric) -> int | float | None:
+    """The median of stored values; None without values."""
+    in_order = sorted(values)
+    middle = in_order[(len(values) - 1) // 2 : len(values) // 2 + 1]
+    return average(sum(middle), len(middle), metric)
+
+
+def quartile_ranks(n: int) -> list[tuple[int, int]]:
+    """The ranks, from 0, of the two values around each of QUARTILES of `n` values.
+
+    Quartile i is at the position (n - 1) * i / 4, as with numpy's default, linear interpolation.
+    """
+    positions = [(n - 1) * quarter for quarter in range(QUARTERS + 1)] if n else []
+    return [(position // QUARTERS, -(-position // QUARTERS)) for position in positions]
+
+
+def quartiles(n: int, values: Mapping[int, int], metric: Metric) -> dict[str, int | float | None]:
+    """QUARTILES of `n` stored values, exact and rounded like the average; None without values.
+
+    values -- by rank, those of `quartile_ranks`
+    """
+    if not values:
+        return dict.fromkeys(QUARTILES)
+    shown = {}
+    for quarter, (name, ranks) in enumerate(zip(QUARTILES, quartile_ranks(n), strict=True)):
+        below, above = (values[rank] for rank in ranks)
+        part = (n - 1) * quarter % QUARTERS
+        shown[name] = average(below * QUARTERS + (above - below) * part, QUARTERS, metric)
+    return shown
+
+
+def shown_value(value: int | None, metric: Metric) -> int | float | None:
+    """A session's stored value as in responses."""
+    return value if value is None or metric.unit == 1 else average(value, 1, metric)
+
+
+def place(beaten: int, equal: int, n: int, metric: Metric, has_value: bool) -> dict[str, int | str | None]:
+    """A session's place by value among the other sessions with a value; None if it has none.
+
+    beaten -- others with a strictly worse value, as in `percentile`
+    n -- sessions with a value, including the session itself
+    """
+    if not has_value:
+        return dict.fromkeys(("below", "equal", "above", "rank"))
+    others = n - 1
+    better = others - beaten - equal
+    below, above = (better, beaten) if metric.lower_is_better else (beaten, better)
+    rank = f"higher than {below} of {others}" if others else None
+    return {"below": below, "equal": equal, "above": above, "rank": rank}
+
+
+def percentile(worse: int, n: int, has_value: bool) -> float | None:
+    """The share of the other sessions that a session beats, with 3 decimals (R20).
+
+    worse -- sessions with a strictly worse value: lower, or higher where lower is better
+    n -- sessions with a value, including the session itself
+    """
+    return ratio(worse, n - 1) if has_value and n >= 2 else None
+
+
+def pass_rate(passed: int, sessions: int) -> int:
+    """The percentage of a cohort's sessions, at least one, with passing tests."""
+    return half_up(Fraction(100 * passed, sessions))

@@ -1,0 +1,192 @@
+"""Which events of several channels are the same call (R36)."""
+
+import hashlib
+
+import pytest
+
+from rules.events import duplicates
+from rules.events.duplicates import ChannelEvent
+
+
+def event(kind, agent_session="s1", **data):
+    return {"kind": kind, "data": data | {"meta": {"ideSessionId": agent_session}}}
+
+
+def prompt(text, agent_session="s1"):
+    return event("prompt", agent_session, text=text)
+
+
+def call(kind, tool_use_id="toolu_1", agent_session="s1"):
+    return event(kind, agent_session, toolUseId=tool_use_id)
+
+
+def inner(tool_use_id, command, agent_session="s1"):
+    """A command of a script."""
+    parent = {} if tool_use_id.startswith("exec-") else {"parentToolUseId": tool_use_id.partition(":")[0]}
+    return event("command", agent_session, toolUseId=tool_use_id, command=command, **parent)
+
+
+def response(text="", request_id=None, kind="ai_response", agent_session="s1"):
+    return event(kind, agent_session, lastAssistantMessage=text, requestId=request_id)
+
+
+def usage(output, tool="codex", **data):
+    counts = {"inputTokens": 500, "outputTokens": output, "cacheReadTokens": 6500}
+    return event("ai_response", **counts | data) | {"source": {"tool": tool}}
+
+
+def codex(kind, agent_session="s1", agent_id=None, **data):
+    envelope = event(kind, agent_session, **data) | {"source": {"tool": "codex"}}
+    if agent_id:
+        envelope["data"]["meta"]["agentId"] = agent_id
+    return envelope
+
+
+def superseded(*seen):
+    """The positions of the superseded ones among (channel, envelope)."""
+    rows = [
+        ChannelEvent(seq, channel, duplicates.joins(envelope)) for seq, (channel, envelope) in enumerate(seen)
+    ]
+    return sorted(duplicates.superseded(rows))
+
+
+PROXY, HOOK, OTLP = "proxy", "http-hook", "otlp"
+
+
+@pytest.mark.parametrize(
+    ("seen", "expected"),
+    [
+        ([], []),
+        ([(PROXY, call("command"))], []),
+        # A call counts from the best channel, in any order of arrival.
+        ([(HOOK, call("command")), (PROXY, call("command"))], [0]),
+        ([(OTLP, call("command")), (HOOK, call("command")), (PROXY, call("command"))], [0, 1]),
+        ([(OTLP, call("command")), (HOOK, call("command"))], [0]),
+        ([(PROXY, call("command")), (HOOK, call("command", "toolu_2"))], []),
+        # Codex' telemetry names neither the request nor the text: as many responses with the same usage are the same.
+        ([(PROXY, usage(42, requestId="r1")), (OTLP, usage(42, cacheWriteTokens=0)), (OTLP, usage(42))], [1]),
+        ([(PROXY, usage(42, requestId="r1")), (OTLP, usage(43))], []),
+        ([(PROXY, usage(42, "claude-code", requestId="r1")), (OTLP, usage(42, "claude-code"))], []),
+        ([(PROXY, event("ai_response")), (OTLP, event("ai_response"))], []),
+        # Codex' telemetry has a subagent as a session of its own.
+        (
+            [
+                (PROXY, codex("subagent_usage", "s1", "s2", outputTokens=42)),
+                (OTLP, codex("prompt", "s2", text="Count.")),
+                (OTLP, codex("session_start", "s2")),
+                (OTLP, codex("ai_response", "s2", outputTokens=42)),
+                (OTLP, codex("ai_response", "s2", outputTokens=43)),
+                (OTLP, codex("prompt", "s1", text="Count.")),
+            ],
+            [1, 2, 3],
+        ),
+        (
+            [
+                (OTLP, codex("task_dispatch", "s1", agentId="s2", toolUseId="call_1")),
+                (OTLP, codex("prompt", "s2", text="Count.")),
+                (OTLP, codex("ai_response", "s2", outputTokens=42)),
+            ],
+            [1],
+        ),
+        # Telemetry cannot call the person's own session a subagent.
+        (
+            [(PROXY, codex("prompt", "s1", text="Fix.")), (OTLP, codex("task_dispatch", "s1", agentId="s1"))],
+            [],
+        ),
+        ([(PROXY, codex("subagent_usage", "s1", "s2")), (HOOK, codex("subagent_usage", "s1", "s2"))], []),
+        # The intent and the outcome are different, whatever the outcome's kind.
+        ([(PROXY, call("tool_intent")), (HOOK, call("command"))], []),
+        ([(PROXY, call("tool_use")), (HOOK, call("command"))], [1]),
+        ([(PROXY, call("command")), (OTLP, call("permission_decision"))], []),
+        ([(HOOK, call("permission_decision")), (OTLP, call("permission_decision"))], [1]),
+        ([(PROXY, call("tool_intent")), (HOOK, call("tool_intent", agent_session="s2"))], [1]),
+        # One patch changes several files.
+        (
+            [
+                (PROXY, call("file_diff")),
+                (PROXY, call("file_diff")),
+                (HOOK, call("file_diff")),
+                (HOOK, call("file_diff")),
+            ],
+            [2, 3],
+        ),
+        ([(HOOK, call("file_diff")), (HOOK, call("file_diff")), (OTLP, call("file_diff"))], [2]),
+        # A channel that is repeated in itself supersedes nothing.
+        ([(HOOK, call("command")), (HOOK, call("command"))], []),
+        # Calls in a script, one by one: the proxy does not see their ids.
+        ([(PROXY, inner("call_1:0", "ls")), (OTLP, inner("exec-1", "ls"))], [1]),
+        (
+            [(PROXY, inner("call_1:0", "ls")), (OTLP, inner("exec-1", "ls")), (OTLP, inner("exec-2", "ls"))],
+            [1],
+        ),
+        ([(PROXY, inner("call_1:0", "ls")), (OTLP, inner("exec-1", "make"))], []),
+        ([(PROXY, inner("call_1:0", "ls")), (OTLP, inner("exec-1", "ls", "s2"))], []),
+        ([(HOOK, inner("exec-1", "ls")), (OTLP, inner("exec-1", "ls"))], [1]),
+        ([(PROXY, event("command", toolUseId="call_1", command="ls")), (OTLP, inner("exec-1", "ls"))], []),
+        # Prompts are matched one by one.
+        ([(PROXY, prompt("continue")), (HOOK, prompt(" continue\n"))], [1]),
+        ([(PROXY, prompt("continue")), (HOOK, prompt("continue")), (HOOK, prompt("continue"))], [1]),
+        ([(PROXY, prompt("continue")), (PROXY, prompt("continue")), (HOOK, prompt("continue"))], [2]),
+        (
+            [
+                (HOOK, prompt("go")),
+                (OTLP, prompt("go")),
+                (PROXY, prompt("go")),
+                (HOOK, prompt("go")),
+                (OTLP, prompt("go")),
+            ],
+            [0, 1, 4],
+        ),
+        ([(PROXY, prompt("continue")), (HOOK, prompt("continue", "s2"))], []),
+        ([(PROXY, prompt("")), (HOOK, prompt(""))], []),
+        # Responses by their request, or by their text.
+        ([(PROXY, response("Done", "req_1")), (OTLP, response("", "req_1"))], [1]),
+        (
+            [
+                (PROXY, response("Done", "req_1")),
+                (HOOK, response("Done ")),
+                (OTLP, response("Done", "req_1")),
+            ],
+            [1, 2],
+        ),
+        ([(HOOK, response("Done")), (OTLP, response("", "req_1"))], []),
+        ([(HOOK, response("Done")), (OTLP, response("Done", "req_1")), (OTLP, response("", "req_1"))], [1]),
+        ([(PROXY, response("", "req_1", "subagent_usage")), (OTLP, response("", "req_1"))], [1]),
+        ([(PROXY, response("Done")), (HOOK, response("Done", agent_session="s2"))], []),
+        # The start and the end of an agent session.
+        (
+            [(PROXY, event("session_start")), (HOOK, event("session_start")), (HOOK, event("session_end"))],
+            [1],
+        ),
+        # Nothing else is joined.
+        ([(PROXY, event("context_compact")), (HOOK, event("context_compact"))], []),
+        # A channel that the service does not write.
+        ([("x", call("command")), (PROXY, call("command"))], []),
+    ],
+)
+def test_each_call_counts_once(seen, expected):
+    assert superseded(*seen) == expected
+
+
+@pytest.mark.parametrize(
+    "data", [None, [], "text", {"toolUseId": 1}, {"meta": []}, {"toolUseId": ""}, {"text": 5}]
+)
+@pytest.mark.parametrize("kind", [None, 5, "prompt", "command", "ai_response"])
+def test_malformed_members_have_no_keys(kind, data):
+    assert duplicates.joins({"kind": kind, "data": data}) is None
+
+
+@pytest.mark.parametrize("envelope", [None, [], {}, {"kind": "session_start", "data": {}}])
+def test_any_envelope_has_keys_or_none(envelope):
+    assert duplicates.joins(envelope) is None or duplicates.joins(envelope).startswith("session_start:")
+
+
+def test_keys_are_digests():
+    """They stay the same in all versions, and contain nothing of the text."""
+    assert (
+        duplicates.joins(call("tool_intent", "toolu_1"))
+        == "intent:" + hashlib.sha256(b"toolu_1").hexdigest()[:24]
+    )
+    assert duplicates.joins(prompt("x\ud800 y")).startswith("prompt:")
+    keys = duplicates.joins(response("Done", "req_1")).split()
+    assert [key.partition(":")[0] for key in keys] == ["request", "response"]

@@ -1,0 +1,46 @@
+"""Members of an envelope; any may be missing or of any type (contract 5.1)."""
+
+import pytest
+
+from rules.events.envelopes import columns, integer, label, member, source_name, text
+
+ODD = [None, True, 7, 1.5, "x", [], ["x"], {}, {"type": {"type": "x"}}]
+
+
+@pytest.mark.parametrize("value", ODD)
+def test_a_member_of_any_value_is_found_or_none(value):
+    assert member(value, "missing") is member({"a": value}, "a", "missing", "deeper") is None
+    assert member({"a": {"b": value}}, "a", "b") == member(value) == value
+
+
+def test_only_integers_in_the_allowed_range_are_integers():
+    assert [integer(value) for value in (7, -1, 10**30, 0)] == [7, -1, 10**30, 0]
+    assert [integer(value, range(1, 3)) for value in (0, 1, 2, 3)] == [None, 1, 2, None]
+    assert {integer(value) for value in (True, False, 1.0, "1", None)} == {None}
+
+
+def test_a_label_is_a_string_that_can_be_stored_in_a_column():
+    assert label("a\0b\ud800c\udfff Zoë 👩") == "a\ufffdb\ufffdc\ufffd Zoë 👩"
+    assert len(label("x" * 5000)) == 200
+    for value in (None, True, 7, 1.5, [], {}):
+        assert text(value) is label(value) is None
+
+
+@pytest.mark.parametrize(
+    ("source", "name"),
+    [
+        ("cli", "cli"), ("", ""), ({}, ""), (None, ""), (7, ""), (["cli"], ""), ({"channel": "c"}, "c"),
+        ({"emitter": "e", "channel": "c"}, "e"), ({"integration": "", "emitter": 7, "channel": "c"}, "c"),
+        ({"integration": "vscode", "emitter": "e", "channel": "c"}, "vscode"),
+    ],
+)  # fmt: skip
+def test_a_source_has_one_name(source, name):
+    assert source_name(source) == name
+
+
+def test_columns_are_read_from_the_envelope_or_none():
+    members = {"actor": {"type": "ai", "role": "assistant"}, "provenance": {"attribution": "likely_ai"}}
+    expected = {"kind": "command", "source": "claude-code", "actor": "ai", "attribution": "likely_ai"}
+    assert columns({"kind": "command", "source": "claude-code"} | members) == expected
+    for odd in ODD:
+        assert columns({"actor": odd, "provenance": odd}) == dict.fromkeys(expected)

@@ -1,0 +1,133 @@
+"""Secrets of known formats in recorded events (R38). All secrets here are made up."""
+
+import random
+import string
+import time
+
+import pytest
+
+from rules import candidate_keys
+from rules.events.masking import MARKER, MAX_DEPTH, TOO_DEEP, mask, mask_text
+
+A = string.ascii_letters + string.digits
+
+
+def made_up(length, alphabet=A):
+    return "".join(random.Random(length).choices(alphabet, k=length))
+
+
+PEM = f"MIIEvQIBADANBgkq\n{made_up(64)}\n{made_up(40)}=="
+SECRETS = {
+    "candidate key": candidate_keys.generate(),
+    "candidate key in lower case": candidate_keys.generate().lower(),
+    "API token": f"psk_live_{made_up(48)}",
+    "webhook secret": f"whsec_{made_up(43)}=",
+    "Anthropic": f"sk-ant-api03-{made_up(90, A + '-_')}",
+    "OpenAI project": f"sk-proj-{made_up(120, A + '-_')}",
+    "OpenAI": f"sk-{made_up(48)}",
+    "AWS": f"AKIA{made_up(16, string.ascii_uppercase + string.digits)}",
+    "GitHub": f"ghp_{made_up(36)}",
+    "GitHub fine-grained": f"github_pat_{made_up(82, A + '_')}",
+    "GitLab": f"glpat-{made_up(20)}",
+    "Slack": f"xoxb-{made_up(12, string.digits)}-{made_up(24)}",
+    "Stripe": f"sk_live_{made_up(24)}",
+    "Stripe test": f"rk_test_{made_up(24)}",
+    "Google": f"AIza{made_up(35, A + '-_')}",
+    "npm": f"npm_{made_up(36)}",
+    "PyPI": f"pypi-{made_up(160, A + '-_')}",
+    "JWT": f"eyJ{made_up(30)}.eyJ{made_up(60)}.{made_up(43, A + '-_')}",
+}
+
+
+@pytest.mark.parametrize("secret", SECRETS.values(), ids=SECRETS)
+def test_a_secret_is_masked_anywhere_in_a_text(secret):
+    for before, after in [
+        ("", ""),
+        ("key = '", "'\n"),
+        ("x\n", "\ny"),
+        ('{"a":"\\n', '\\n"}'),
+        ("A=", " B"),
+        ("(", ")"),
+    ]:
+        assert mask_text(f"{before}{secret}{after}") == f"{before}{MARKER}{after}"
+    assert mask_text(f"{secret} {secret}") == f"{MARKER} {MARKER}"
+
+
+@pytest.mark.parametrize(
+    ("text", "masked"),
+    [
+        (f"Authorization: Bearer {made_up(40)}\nx", f"Authorization{MARKER}\nx"),
+        (f'"authorization": "bearer {made_up(16)}"', f'"authorization{MARKER}"'),
+        (f"AWS_SECRET_ACCESS_KEY={made_up(40)} y", f"AWS_SECRET_ACCESS_KEY{MARKER} y"),
+        (
+            f"https://hooks.slack.com/services/T1/B2/{made_up(24)}",
+            f"https://hooks.slack.com/services/{MARKER}",
+        ),
+        (
+            f"a\n-----BEGIN RSA PRIVATE KEY-----\n{PEM}\n-----END RSA PRIVATE KEY-----\nb",
+            f"a\n-----BEGIN {MARKER}\nb",
+        ),
+        (f"+-----BEGIN PRIVATE KEY-----\\n{made_up(200)}\\n", f"+-----BEGIN {MARKER}"),
+    ],
+)
+def test_a_secret_with_a_name_is_masked(text, masked):
+    assert mask_text(text) == masked
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "task-management-application-service-for-every-day",
+        "sk-some-long-name-in-kebab-case-of-a-style-sheet",
+        "Authorization: Bearer <token>",
+        'headers = {"Authorization": f"Bearer {token}"}',
+        'if "-----BEGIN PRIVATE KEY-----" in text:',
+        "PST-XXXX-1111",
+        "ghp_short",
+        "commit 3f2b8c1d9e7a6f5b4c3d2e1f0a9b8c7d6e5f4a3b",
+        "sha512-" + made_up(86) + "==",
+        "eyJ is how a token starts",
+        "",
+    ],
+)
+def test_other_text_stays(text):
+    assert mask_text(text) == text
+
+
+def test_every_string_of_a_value_is_masked():
+    key = SECRETS["OpenAI"]
+    value = {"a": [key, {"b": f"x {key}"}, 1, 1.5, None, True], key: ()}
+    assert mask(value) == {"a": [MARKER, {"b": f"x {MARKER}"}, 1, 1.5, None, True], MARKER: []}
+
+
+def test_what_no_column_holds_is_replaced():
+    deep = value = {}
+    for _ in range(5_000):
+        value["a"] = value = {}
+    masked, depth = mask(deep), 0
+    while masked != TOO_DEEP:
+        masked, depth = masked["a"], depth + 1
+    assert depth == MAX_DEPTH
+    assert mask([float("nan"), float("-inf"), 2**63, -(2**63), object()]) == [
+        None,
+        None,
+        None,
+        -(2**63),
+        None,
+    ]
+
+
+HOSTILE = [
+    "eyJ", "eyJ" * 4 + "-", "eyJaaaaaaaaa.", ".eyJaaaaaaaaa", "sk-", "sk-ant-", "-----BEGIN PRIVATE KEY-----",
+    "-----BEGIN PRIVATE KEY-----\n" + "A" * 39 + "!", "authorization: bearer ", "authorization", "AIza", "a",
+    "ghp_" + "a" * 35 + " ", "\\nsk-a", "pst-AAAA-", "xoxb-", "SG." + "a" * 24 + ".", "-", "A1 ",
+    "BEGIN " * 6 + "PRIVATE KEY",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("part", HOSTILE)
+def test_a_hostile_megabyte_takes_linear_time(part):
+    text = part * (2**20 // len(part))
+    started = time.process_time()
+    mask_text(text)
+    assert time.process_time() - started < 1.5

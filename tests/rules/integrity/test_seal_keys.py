@@ -1,0 +1,91 @@
+"""SEAL_KEYS and the MACs that they make."""
+
+import hashlib
+import hmac
+
+import pytest
+
+from rules.integrity import seal_keys
+from rules.integrity.arrivals import AcceptedEvent
+
+SECRET = "s" * 32
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (f"a:{SECRET}", {"a": SECRET.encode()}),
+        (f"b:{SECRET}, a.2-x_:{'t' * 40}", {"b": SECRET.encode(), "a.2-x_": b"t" * 40}),
+        (
+            SECRET,
+            {hashlib.sha256(f"PROOFSTONE-SEAL-KEY-ID\n{SECRET}".encode()).hexdigest()[:8]: SECRET.encode()},
+        ),
+    ],
+)
+def test_keys_are_parsed_in_order(text, expected):
+    assert list(seal_keys.parse_keys(text).items()) == list(expected.items())
+
+
+@pytest.mark.parametrize(
+    "text", ["a:short", f"a b:{SECRET}", f"a:{SECRET},a:{SECRET}", f"a:{SECRET},", f"a:ä{SECRET}"]
+)
+def test_other_texts_are_refused_without_repeating_the_secret(text):
+    with pytest.raises(ValueError, match=r"id") as refusal:
+        seal_keys.parse_keys(text)
+    assert SECRET not in str(refusal.value)
+
+
+def test_a_generated_key_is_valid_and_never_the_same():
+    assert (
+        len({*seal_keys.parse_keys(seal_keys.generate()), *seal_keys.parse_keys(seal_keys.generate())}) == 2
+    )
+
+
+def test_a_mac_is_an_hmac_of_the_fields_and_without_a_key_their_hash():
+    assert seal_keys.mac(b"key", "a", "b") == hmac.new(b"key", b"a\nb", "sha256").digest()
+    assert seal_keys.mac(None, "a", "b") == hashlib.sha256(b"a\nb").digest()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"candidate_key": "PST-AAAA-BBBB"},
+        {"received_at": "2026-04-01T09:00:00.001Z"},
+        {"late": True},
+        {"verdict": None},
+        {"envelope_sha256": bytes(32)},
+    ],
+)
+def test_the_mac_of_an_arrival_covers_every_member(change):
+    keys = {"a": b"secret"}
+    event = AcceptedEvent.of(
+        "{}",
+        candidate_key="PST-AAAA-AAAA",
+        received_at="2026-04-01T09:00:00.000Z",
+        late=False,
+        verdict="valid",
+    )
+    text = event.sign("a", keys["a"])
+    assert event.matches(text, keys)
+    assert not event._replace(**change).matches(text, keys)
+    assert not event.matches(text, {"a": b"other"})
+    assert not event.matches(text, {})
+
+
+@pytest.mark.parametrize(
+    ("chain", "count", "enclosed"),
+    [
+        ("aab", 0, None),
+        ("XXa", 2, None),  # removed from SEAL_KEYS
+        ("aXX", 2, None),  # not in SEAL_KEYS yet
+        ("-XX-a", 2, None),
+        ("aXa", 1, (2, 1)),
+        ("aXXb", 2, (2, 2)),
+        ("XaX-YaXbX", 5, (3, 3)),
+    ],
+)
+def test_unknown_keys_are_a_break_between_known_ones(chain, count, enclosed):
+    unknown = seal_keys.UnknownKeys({"a": b"", "b": b""})
+    for position, key_id in enumerate(chain, 1):
+        unknown.add(position, None if key_id == "-" else key_id)
+    assert (unknown.count, unknown.enclosed) == (count, enclosed)

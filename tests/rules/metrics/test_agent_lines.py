@@ -1,0 +1,110 @@
+"""The lines that agents added, and the lines of the final diff that they explain."""
+
+import pytest
+
+from rules.metrics.agent_lines import (
+    AgentLines,
+    added_lines,
+    line_digest,
+    numbers,
+    ranges,
+    split_digests,
+)
+
+DIFF = "--- a/a.py\n+++ b/a.py\n@@ -1,3 +1,4 @@\n one\n-two\n+TWO\n+++ three\n four\n@@ -9 +10 @@\n-x\n+y\n"
+
+
+def event(kind="file_diff", attribution="likely_ai", **data):
+    return {"kind": kind, "provenance": {"attribution": attribution}, "data": {"path": "a.py"} | data}
+
+
+@pytest.mark.parametrize(
+    ("envelope", "lines"),
+    [
+        (event(diff=DIFF), ["TWO", "++ three", "y"]),
+        (event(diff="diff --git a/a.py b/a.py\nnew file mode 100644\n" + DIFF), ["TWO", "++ three", "y"]),
+        (event(diff="*** Update File: a.py\n@@ def f():\n-a\n+b\n*** End Patch\n+no"), ["b"]),
+        (event(diff="@@ -1 +1 @@\n-a\n\\ No newline at end of file\n+b\n+no"), ["b"]),
+        (event(diff="@@ -0,0 +1,2 @@\n+a\r\n+b"), ["a\r", "b"]),
+        (event(oldString="a\nb", newString="a\nc\na"), ["a", "c"]),
+        (event(diff="no hunk", newString="a"), ["a"]),
+        (event("file_create", content="a\nb"), ["a", "b"]),
+        (event("file_create"), []),
+    ],
+)
+def test_the_added_lines_of_an_agents_change(envelope, lines):
+    path, found = added_lines(envelope)
+    assert (path, sorted(found)) == ("a.py", sorted(lines))
+
+
+@pytest.mark.parametrize(
+    "envelope",
+    [
+        None,
+        [],
+        {},
+        event(attribution="likely_human", diff=DIFF),
+        event(attribution="mixed", diff=DIFF),
+        event("file_delete"),
+        event(path=7, diff=DIFF),
+        {"kind": ["file_diff"], "data": 1, "provenance": 2},
+    ],
+)
+def test_other_events_add_nothing(envelope):
+    assert added_lines(envelope) is None
+
+
+@pytest.mark.parametrize("diff", [7, None, "@@", "@@ -1,999999999 +1 @@\n-", "@@ -0 +0 @@\n+a", "+\n" * 3])
+def test_no_diff_raises(diff):
+    assert added_lines(event(diff=diff)) is not None
+
+
+def manual(lines, path, added):
+    return list(lines.manual_lines(path, enumerate(map(line_digest, added), 1)))
+
+
+@pytest.mark.parametrize(
+    ("agents", "added", "expected"),
+    [
+        (["a", "b"], ["a", "b"], []),
+        (["a"], ["a", "a"], [2]),  # each added line explains one
+        (["a"], ["  a\r"], []),  # neither indentation nor line ends matter
+        ([], ["", "  ", "a"], [3]),  # blank lines never count
+        (["a b"], ["ab"], [1]),
+    ],
+)
+def test_lines_are_compared_without_surrounding_whitespace(agents, added, expected):
+    lines = AgentLines(["a.py"])
+    lines.add("a.py", agents)
+    assert manual(lines, "a.py", added) == expected
+
+
+@pytest.mark.parametrize(
+    ("of_event", "expected"),
+    [
+        ("src/a.py", []),
+        ("./src/a.py", []),
+        ("/home/alice/orders/src/a.py", []),
+        ("C:\\orders\\src\\a.py", []),
+        ("lib/a.py", [1]),
+        ("a.py", []),  # several files have this name: it explains a line in any
+        ("b.py", []),  # an agent that works in the folder src
+    ],
+)
+def test_paths_are_found_from_absolute_ones_and_from_folders(of_event, expected):
+    lines = AgentLines(["src/a.py", "test/a.py", "src/b.py", "lib/a.py"])
+    lines.add(of_event, ["x"])
+    assert manual(lines, "src/b.py" if of_event == "b.py" else "src/a.py", ["x"]) == expected
+
+
+def test_lines_of_a_path_that_no_longer_exists_explain_others():
+    lines = AgentLines(["new.py", "other.py"])
+    lines.add("old.py", ["x", "y"])
+    assert manual(lines, "new.py", ["x"]) == []
+    assert manual(lines, "other.py", ["x", "y"]) == [1]
+
+
+def test_ranges_of_numbers():
+    assert ranges([1, 2, 3, 7, 9, 10]) == [[1, 3], [7, 7], [9, 10]]
+    assert list(numbers([[1, 3], [7, 7]])) == [1, 2, 3, 7]
+    assert list(split_digests(line_digest("a") + line_digest(""))) == [line_digest("a"), "0" * 24]
