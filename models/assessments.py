@@ -39,6 +39,8 @@ class Assessment(Model):
 
     issue_id: Any
     rubric_id: Any
+    # Peewee's query of the sessions of this assessment.
+    session_set: Any
     organization = peewee.ForeignKeyField(Organization, index=False)
     title = peewee.TextField()
     role = peewee.TextField()
@@ -132,8 +134,6 @@ class Assessment(Model):
         Raises AlreadyBegun with the members that can no longer change, and Invalid for an unknown rubric or a
         reminder that would be due before the invitation.
         """
-        from models.sessions import Session
-
         with db.atomic():
             if "rubric_id" in values:
                 self.organization.lock()
@@ -142,7 +142,7 @@ class Assessment(Model):
             check()
             changed = locked.changed_columns(locked._with_archiving(values))
             shown = [_SHOWN_MEMBERS[name] for name in changed if name in _SHOWN_MEMBERS]
-            if shown and Session.select().where(Session.assessment == locked).exists():
+            if shown and locked.session_set.exists():
                 message = "Already shown to a candidate."
                 raise AlreadyBegun(entries=[{"path": [member], "message": message} for member in shown])
             reminder = changed.get("reminder_days_before", locked.reminder_days_before)

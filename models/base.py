@@ -2,7 +2,9 @@
 
 import re
 import time
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from graphlib import TopologicalSorter
 from typing import Any, NamedTuple, Self
 
 import peewee
@@ -141,6 +143,18 @@ class Model(Table):
         update = table.update({column: clock.now()} | values)
         if not update.where(table.id == self.id, getattr(table, column).is_null()).execute():
             raise NotFound()
+
+
+def tables() -> list[Any]:
+    """Every table, parents before children."""
+    parents = {table: dict.fromkeys(table._meta.refs.values()) for table in _concrete_subclasses(Table)}
+    return list(TopologicalSorter(parents).static_order())
+
+
+def _concrete_subclasses(table: Any) -> Iterator[Any]:
+    """The classes below a class that have no subclasses themselves: the others, such as Model, are no tables."""
+    for child in table.__subclasses__():
+        yield from _concrete_subclasses(child) if child.__subclasses__() else [child]
 
 
 def add_index(name: str, *columns: Any, where: Any = None) -> None:

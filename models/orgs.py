@@ -29,18 +29,6 @@ class Organization(Model):
     retention_days = peewee.IntegerField(null=True)
     disclosure_additions = peewee.JSONField(null=True)
 
-    @classmethod
-    def open(cls, name: str, plan: str = "self_hosted") -> tuple["Organization", str]:
-        """Create an organization and its first API token; on the plan `trial` it has 14 days."""
-        from models.ledger.audit import AuditChain
-
-        with db.atomic():
-            organization = cls.create(name=name, plan=plan)
-            organization.subscribe("trialing" if plan == "trial" else "active")
-            AuditChain.open(organization)
-            _, token = ApiToken.issue(organization, "First token", "write")
-        return organization, token
-
     def subscribe(self, state: str | None, trial_ends_at: datetime | None = None) -> None:
         """Set the subscription's state; `trialing` ends in 14 days unless a time is given."""
         ends_at = (trial_ends_at or clock.now() + plans.TRIAL) if state == "trialing" else None
@@ -69,7 +57,7 @@ class Person(Model):
     """
 
     kind = "person"
-    # Set by `visible_to`.
+    # The Delivery of the invitation; set by `people.visible_to`.
     invite: Any = None
 
     organization = peewee.ForeignKeyField(Organization, index=False)
@@ -90,15 +78,6 @@ class Person(Model):
     def of(cls, organization_id: Any) -> Query:
         """The organization's people who are not deleted."""
         return cls.select().where(cls.organization == organization_id, cls.deleted_at.is_null())
-
-    @classmethod
-    def visible_to(cls, caller: "ApiToken") -> Query:
-        """The organization's people with their invitations."""
-        from models.deliveries import Delivery
-
-        people = cls.of(caller.organization_id).select_extend(Delivery)
-        is_invitation = cls.invitation_id == Delivery.id
-        return people.join(Delivery, peewee.JOIN.LEFT_OUTER, on=is_invitation, attr="invite")
 
 
 class RecordsUse:

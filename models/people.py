@@ -7,6 +7,8 @@ its services work as before.
 from datetime import datetime
 from typing import Any
 
+import peewee
+
 import errors
 from models.base import Query, clock, db, new_id
 from models.deliveries import Delivery, outbox
@@ -17,6 +19,13 @@ from rules import roles
 from rules.delivery.email_addresses import mailbox
 
 NO_MANAGER = "No admin and no service would have a valid token with the scope `write`. Create one first."
+
+
+def visible_to(caller: ApiToken) -> Query:
+    """The organization's people with their invitations."""
+    people = Person.of(caller.organization_id).select_extend(Delivery)
+    is_invitation = Person.invitation_id == Delivery.id
+    return people.join(Delivery, peewee.JOIN.LEFT_OUTER, on=is_invitation, attr="invite")
 
 
 def find_by_address(organization: Organization, address: str) -> Person | None:

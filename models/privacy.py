@@ -12,10 +12,9 @@ from typing import Any
 
 import peewee
 
-import models
 from models import batches
 from models.assessments import Assessment
-from models.base import Model, Query, clock, db, is_postgres
+from models.base import Model, Query, clock, db, is_postgres, tables
 from models.database import empty_write_ahead_log
 from models.feed import FeedEvent
 from models.keys import CandidateKey
@@ -47,7 +46,7 @@ _MODEL_CALL = (
 
 def personal_tables() -> list[Any]:
     """The tables with personal data, children before their parents."""
-    return [table for table in reversed(models.TABLES) if hasattr(table, "personal_data")]
+    return [table for table in reversed(tables()) if hasattr(table, "personal_data")]
 
 
 class Erasure(Model):
