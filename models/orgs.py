@@ -9,7 +9,7 @@ import peewee
 
 import errors
 from models import sql
-from models.base import Model, Query, TimestampField, clock, db
+from models.base import Model, Query, TimestampField, add_index, clock, db
 from rules import api_tokens, plans, roles
 
 
@@ -19,6 +19,8 @@ class Organization(Model):
     Candidates read `display_name` instead of the name. `disclosure_additions` are further texts for the disclosure's
     lists, by the lists' names.
     """
+
+    personal_data = None
 
     name = peewee.TextField()
     plan = peewee.TextField(default="self_hosted")
@@ -56,6 +58,8 @@ class Person(Model):
     email; the name stays for scores and decisions. `invitation_id` is the delivery of the invitation.
     """
 
+    personal_data = None  # of people who work for the organization, not of candidates
+
     kind = "person"
     # The Delivery of the invitation; set by `people.visible_to`.
     invite: Any = None
@@ -72,12 +76,16 @@ class Person(Model):
 
     class Meta:
         table_name = "people"
-        indexes = ((("organization", "address"), True),)
 
     @classmethod
     def of(cls, organization_id: Any) -> Query:
         """The organization's people who are not deleted."""
         return cls.select().where(cls.organization == organization_id, cls.deleted_at.is_null())
+
+
+add_index(
+    "person_organization_id_address", Person.organization, Person.address, conflict=errors.DuplicatePerson
+)
 
 
 class RecordsUse:
@@ -105,6 +113,8 @@ class ApiToken(Model, RecordsUse):
     A person's role is the upper bound of what their tokens can do. Only the token's fingerprint is stored. Tokens are
     revoked, never deleted.
     """
+
+    personal_data = None
 
     kind = "service"
     # The SignIn that the request came with, if it came with the cookie (models/sign_ins.py).

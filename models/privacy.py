@@ -1,6 +1,6 @@
 """Candidates' personal data: what is stored, until when, and its erasure.
 
-A table with personal data declares `personal_data` (models/base.py). An erasure leaves the numbers.
+Each table declares its `personal_data` (models/base.py). An erasure leaves the numbers.
 """
 
 import logging
@@ -46,7 +46,7 @@ _MODEL_CALL = (
 
 def personal_tables() -> list[Any]:
     """The tables with personal data, children before their parents."""
-    return [table for table in reversed(tables()) if hasattr(table, "personal_data")]
+    return [table for table in reversed(tables()) if table.personal_data]
 
 
 class Erasure(Model):
@@ -54,6 +54,8 @@ class Erasure(Model):
 
     `kind` is `reviewer` or `retention`; `counts` is the number of rows that changed, by PersonalData's name.
     """
+
+    personal_data = None  # only ids and numbers
 
     organization = peewee.ForeignKeyField(Organization)
     key = peewee.ForeignKeyField(CandidateKey, unique=True)
@@ -212,6 +214,8 @@ def _key_has_ended(before: datetime) -> peewee.Expression:
 
 class DailyTask(Model):
     """A task that one of the workers runs once a day; `day` is the last day (UTC) on which it was claimed."""
+
+    personal_data = None
 
     name = peewee.TextField(unique=True)
     day = peewee.TextField()

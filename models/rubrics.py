@@ -13,6 +13,8 @@ from models.orgs import ApiToken, Organization
 class Rubric(Model):
     """A scoring rubric in its current version; earlier versions stay for the scores given in them."""
 
+    personal_data = None
+
     # Peewee's query of the assessments that refer to this rubric.
     assessment_set: Any
     organization = peewee.ForeignKeyField(Organization)
@@ -67,6 +69,8 @@ class Rubric(Model):
 
 class RubricVersion(Model):
     """A version of a rubric; never changed."""
+
+    personal_data = None
 
     rubric_id: Any
     rubric = peewee.ForeignKeyField(Rubric, index=False)

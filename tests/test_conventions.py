@@ -21,6 +21,7 @@ from schemas import fields as field_types
 from schemas.keys import STATUSES
 from schemas.queries import Filter
 from schemas.timestamps import EventTime, Timestamp, TimestampInput
+from tests.hostile.operations import request_bodies
 
 ROOT = Path(__file__).parent.parent
 MODULES = sorted(
@@ -178,6 +179,17 @@ def test_every_schema_and_field_is_described():
             assert re.match(r"[A-Z`].*\.$", description), (
                 f"{name}.{member}: describe the field in a sentence."
             )
+
+
+def test_ids_in_request_bodies_are_references():
+    ids = {
+        f"{name}.{field.name}"
+        for name, body in request_bodies().items()
+        for field in body.load_fields.values()
+        if type(field) is field_types.Id
+    }
+    # A reviewer's own score: 409 `score_changed` if it is another one.
+    assert ids == {"NewScore.seen_score"}, "Use Reference, and find_referenced() in models/base.py."
 
 
 def test_members_of_one_meaning_have_one_name():

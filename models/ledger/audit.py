@@ -50,6 +50,8 @@ class AuditEntry(Model):
     until the worker chains it, which sets `position`, `key_id` and `hash`.
     """
 
+    personal_data = None  # only ids, and names of people and services
+
     organization = peewee.ForeignKeyField(Organization, index=False)
     action = peewee.TextField()
     actor_kind = peewee.TextField()
@@ -148,6 +150,8 @@ class AuditChain(Sequence):
     The numbers only grow. They reveal that an earlier state of a session was put back. The row is created with the
     organization and never again: a missing row is a break. The `anchored` columns describe the last published head.
     """
+
+    personal_data = None
 
     head = BytesField(null=True)
     count = peewee.BigIntegerField(default=0)
