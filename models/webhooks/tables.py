@@ -23,6 +23,8 @@ class Webhook(Model):
     that of the last failure, and stays after a success. Nothing is sent before `held_until`.
     """
 
+    personal_data = None
+
     organization = peewee.ForeignKeyField(Organization)
     url = peewee.TextField()
     description = peewee.TextField(null=True)
