@@ -1,4 +1,4 @@
-"""Hand-ins of candidates: a git bundle or a zip archive, and the final diff of a bundle (docs/workspace.md#submissions)."""
+"""Hand-ins of candidates: a git bundle or a zip archive, and a bundle's final diff (docs/workspace.md#submissions)."""
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta

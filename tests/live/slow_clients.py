@@ -2,7 +2,7 @@
 
     python -m tests.live.slow_clients
 
-prints the table of docs/operating.md#put-a-proxy-in-front.
+prints the table of tools/benchmarks/SIZING.md#slow-clients.
 """
 
 import os
