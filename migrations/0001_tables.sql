@@ -14,6 +14,85 @@ CREATE TABLE organizations (
     disclosure_additions {json}
 );
 
+CREATE TABLE task_failures (
+    id {uuid} NOT NULL PRIMARY KEY,
+    created_at {timestamp} NOT NULL,
+    task TEXT NOT NULL,
+    owner TEXT NOT NULL,
+    error TEXT NOT NULL,
+    attempts INTEGER NOT NULL,
+    retry_at {timestamp} NOT NULL
+);
+CREATE UNIQUE INDEX taskfailure_task_owner ON task_failures (task, owner);
+
+CREATE TABLE service_secrets (
+    id {uuid} NOT NULL PRIMARY KEY,
+    created_at {timestamp} NOT NULL,
+    name TEXT NOT NULL,
+    value {bytes} NOT NULL
+);
+CREATE UNIQUE INDEX servicesecret_name ON service_secrets (name);
+
+CREATE TABLE accepted_senders (
+    id {uuid} NOT NULL PRIMARY KEY,
+    created_at {timestamp} NOT NULL,
+    fingerprint TEXT NOT NULL,
+    credential TEXT NOT NULL,
+    seen_at {timestamp} NOT NULL
+);
+CREATE UNIQUE INDEX acceptedsender_fingerprint ON accepted_senders (fingerprint);
+CREATE INDEX acceptedsender_credential ON accepted_senders (credential);
+CREATE INDEX acceptedsender_seen_at ON accepted_senders (seen_at);
+
+CREATE TABLE access_hours (
+    id {uuid} NOT NULL PRIMARY KEY,
+    created_at {timestamp} NOT NULL,
+    hour {timestamp} NOT NULL,
+    wrong_credentials INTEGER NOT NULL,
+    sole_address TEXT
+);
+CREATE UNIQUE INDEX accesshour_hour ON access_hours (hour);
+
+CREATE TABLE heartbeats (
+    id {uuid} NOT NULL PRIMARY KEY,
+    created_at {timestamp} NOT NULL,
+    worker TEXT NOT NULL,
+    task TEXT NOT NULL,
+    is_continuous {boolean} NOT NULL,
+    beat_at {timestamp} NOT NULL
+);
+CREATE UNIQUE INDEX heartbeat_worker_task ON heartbeats (worker, task);
+
+CREATE TABLE daily_tasks (
+    id {uuid} NOT NULL PRIMARY KEY,
+    created_at {timestamp} NOT NULL,
+    name TEXT NOT NULL,
+    day TEXT NOT NULL
+);
+CREATE UNIQUE INDEX dailytask_name ON daily_tasks (name);
+
+CREATE TABLE sign_in_grants (
+    id {uuid} NOT NULL PRIMARY KEY,
+    created_at {timestamp} NOT NULL,
+    address TEXT NOT NULL,
+    method TEXT NOT NULL,
+    fingerprint TEXT,
+    expires_at {timestamp} NOT NULL,
+    queued_at {timestamp},
+    used_at {timestamp}
+);
+CREATE UNIQUE INDEX signingrant_fingerprint ON sign_in_grants (fingerprint);
+CREATE INDEX signingrant_expires_at ON sign_in_grants (expires_at);
+
+CREATE TABLE cohort_counts (
+    assessment_id {uuid} NOT NULL,
+    metric INTEGER NOT NULL,
+    level INTEGER NOT NULL,
+    bucket BIGINT NOT NULL,
+    n BIGINT NOT NULL,
+    PRIMARY KEY (assessment_id, metric, level, bucket)
+);
+
 CREATE TABLE people (
     id {uuid} NOT NULL PRIMARY KEY,
     created_at {timestamp} NOT NULL,
@@ -29,34 +108,6 @@ CREATE TABLE people (
 );
 CREATE UNIQUE INDEX person_organization_id_address ON people (organization_id, address);
 
-CREATE TABLE reviewers (
-    id {uuid} NOT NULL PRIMARY KEY,
-    created_at {timestamp} NOT NULL,
-    organization_id {uuid} NOT NULL REFERENCES organizations (id),
-    person_id {uuid} REFERENCES people (id),
-    name TEXT NOT NULL,
-    scope TEXT NOT NULL,
-    fingerprint TEXT NOT NULL,
-    last_four TEXT NOT NULL,
-    expires_at {timestamp},
-    last_used_at {timestamp},
-    revoked_at {timestamp}
-);
-CREATE INDEX apitoken_organization_id ON reviewers (organization_id);
-CREATE INDEX apitoken_person_id ON reviewers (person_id);
-CREATE UNIQUE INDEX apitoken_fingerprint ON reviewers (fingerprint);
-
-CREATE TABLE occurrences (
-    id {uuid} NOT NULL PRIMARY KEY,
-    created_at {timestamp} NOT NULL,
-    organization_id {uuid} NOT NULL REFERENCES organizations (id),
-    type TEXT NOT NULL,
-    data {json} NOT NULL,
-    position BIGINT
-);
-CREATE UNIQUE INDEX feedevent_organization_id_position ON occurrences (organization_id, position);
-CREATE INDEX occurrences_not_numbered ON occurrences (id) WHERE position IS NULL;
-
 CREATE TABLE feeds (
     id {uuid} NOT NULL PRIMARY KEY,
     created_at {timestamp} NOT NULL,
@@ -64,31 +115,6 @@ CREATE TABLE feeds (
     position BIGINT NOT NULL
 );
 CREATE UNIQUE INDEX feed_organization_id ON feeds (organization_id);
-
-CREATE TABLE audit_entries (
-    id {uuid} NOT NULL PRIMARY KEY,
-    created_at {timestamp} NOT NULL,
-    organization_id {uuid} NOT NULL REFERENCES organizations (id),
-    action TEXT NOT NULL,
-    actor_kind TEXT NOT NULL,
-    actor_id {uuid},
-    actor_name TEXT,
-    subject_kind TEXT,
-    subject_id {uuid},
-    further_ids {json} NOT NULL,
-    members {json} NOT NULL,
-    came_from TEXT,
-    request_id TEXT,
-    recorded_key_id TEXT,
-    recorded_mac {bytes},
-    position BIGINT,
-    key_id TEXT,
-    hash {bytes}
-);
-CREATE UNIQUE INDEX auditentry_organization_id_position ON audit_entries (organization_id, position);
-CREATE INDEX auditentry_organization_id_created_at_id ON audit_entries (organization_id, created_at, id);
-CREATE INDEX auditentry_organization_id_subject_id ON audit_entries (organization_id, subject_id);
-CREATE INDEX audit_entries_unchained ON audit_entries (id) WHERE position IS NULL;
 
 CREATE TABLE audit_chains (
     id {uuid} NOT NULL PRIMARY KEY,
@@ -105,6 +131,17 @@ CREATE TABLE audit_chains (
     anchored_at {timestamp}
 );
 CREATE UNIQUE INDEX auditchain_organization_id ON audit_chains (organization_id);
+
+CREATE TABLE occurrences (
+    id {uuid} NOT NULL PRIMARY KEY,
+    created_at {timestamp} NOT NULL,
+    organization_id {uuid} NOT NULL REFERENCES organizations (id),
+    type TEXT NOT NULL,
+    data {json} NOT NULL,
+    position BIGINT
+);
+CREATE UNIQUE INDEX feedevent_organization_id_position ON occurrences (organization_id, position);
+CREATE INDEX occurrences_not_numbered ON occurrences (id) WHERE position IS NULL;
 
 CREATE TABLE issues (
     id {uuid} NOT NULL PRIMARY KEY,
@@ -141,6 +178,90 @@ CREATE TABLE rubrics (
     deleted_at {timestamp}
 );
 CREATE INDEX rubric_organization_id ON rubrics (organization_id);
+
+CREATE TABLE deliveries (
+    id {uuid} NOT NULL PRIMARY KEY,
+    created_at {timestamp} NOT NULL,
+    organization_id {uuid} NOT NULL REFERENCES organizations (id),
+    kind TEXT NOT NULL,
+    subject_id {uuid} NOT NULL,
+    data {json} NOT NULL,
+    state TEXT NOT NULL,
+    attempts INTEGER NOT NULL,
+    due_at {timestamp} NOT NULL,
+    last_error TEXT,
+    sent_at {timestamp},
+    address TEXT
+);
+CREATE INDEX delivery_organization_id ON deliveries (organization_id);
+CREATE INDEX delivery_subject_id ON deliveries (subject_id);
+CREATE INDEX deliveries_queued ON deliveries (organization_id, due_at, id) WHERE state = 'queued';
+CREATE INDEX deliveries_of ON deliveries (organization_id, state, id);
+CREATE INDEX deliveries_in_order ON deliveries (organization_id, created_at, id);
+CREATE INDEX deliveries_to ON deliveries (address, due_at);
+
+CREATE TABLE audit_entries (
+    id {uuid} NOT NULL PRIMARY KEY,
+    created_at {timestamp} NOT NULL,
+    organization_id {uuid} NOT NULL REFERENCES organizations (id),
+    action TEXT NOT NULL,
+    actor_kind TEXT NOT NULL,
+    actor_id {uuid},
+    actor_name TEXT,
+    subject_kind TEXT,
+    subject_id {uuid},
+    further_ids {json} NOT NULL,
+    members {json} NOT NULL,
+    came_from TEXT,
+    request_id TEXT,
+    recorded_key_id TEXT,
+    recorded_mac {bytes},
+    position BIGINT,
+    key_id TEXT,
+    hash {bytes}
+);
+CREATE UNIQUE INDEX auditentry_organization_id_position ON audit_entries (organization_id, position);
+CREATE INDEX auditentry_organization_id_created_at_id ON audit_entries (organization_id, created_at, id);
+CREATE INDEX auditentry_organization_id_subject_id ON audit_entries (organization_id, subject_id);
+CREATE INDEX audit_entries_unchained ON audit_entries (id) WHERE position IS NULL;
+
+CREATE TABLE webhooks (
+    id {uuid} NOT NULL PRIMARY KEY,
+    created_at {timestamp} NOT NULL,
+    organization_id {uuid} NOT NULL REFERENCES organizations (id),
+    url TEXT NOT NULL,
+    description TEXT,
+    types {json} NOT NULL,
+    include_personal {boolean} NOT NULL,
+    secret TEXT NOT NULL,
+    former_secrets {json} NOT NULL,
+    disabled_reason TEXT,
+    disabled_at {timestamp},
+    failing_since {timestamp},
+    last_error TEXT,
+    last_error_at {timestamp},
+    held_until {timestamp},
+    updated_at {timestamp} NOT NULL,
+    deleted_at {timestamp}
+);
+CREATE INDEX webhook_organization_id ON webhooks (organization_id);
+
+CREATE TABLE reviewers (
+    id {uuid} NOT NULL PRIMARY KEY,
+    created_at {timestamp} NOT NULL,
+    organization_id {uuid} NOT NULL REFERENCES organizations (id),
+    person_id {uuid} REFERENCES people (id),
+    name TEXT NOT NULL,
+    scope TEXT NOT NULL,
+    fingerprint TEXT NOT NULL,
+    last_four TEXT NOT NULL,
+    expires_at {timestamp},
+    last_used_at {timestamp},
+    revoked_at {timestamp}
+);
+CREATE INDEX apitoken_organization_id ON reviewers (organization_id);
+CREATE INDEX apitoken_person_id ON reviewers (person_id);
+CREATE UNIQUE INDEX apitoken_fingerprint ON reviewers (fingerprint);
 
 CREATE TABLE rubric_versions (
     id {uuid} NOT NULL PRIMARY KEY,
@@ -179,6 +300,56 @@ CREATE TABLE assessments (
 CREATE INDEX assessment_issue_id ON assessments (issue_id);
 CREATE INDEX assessment_rubric_id ON assessments (rubric_id);
 CREATE INDEX assessment_organization_id_created_at_id ON assessments (organization_id, created_at, id);
+
+CREATE TABLE webhook_deliveries (
+    id {uuid} NOT NULL PRIMARY KEY,
+    created_at {timestamp} NOT NULL,
+    webhook_id {uuid} NOT NULL REFERENCES webhooks (id),
+    event_id {uuid} NOT NULL,
+    type TEXT NOT NULL,
+    candidate_id {uuid},
+    body TEXT NOT NULL,
+    state TEXT NOT NULL,
+    attempts INTEGER NOT NULL,
+    due_at {timestamp} NOT NULL,
+    attempted_at {timestamp},
+    status INTEGER,
+    duration_ms INTEGER,
+    answer TEXT,
+    last_error TEXT,
+    is_erased {boolean} NOT NULL
+);
+CREATE INDEX webhookdelivery_candidate_id ON webhook_deliveries (candidate_id);
+CREATE UNIQUE INDEX webhookdelivery_webhook_id_event_id ON webhook_deliveries (webhook_id, event_id);
+CREATE INDEX webhookdelivery_webhook_id_created_at_id ON webhook_deliveries (webhook_id, created_at, id);
+CREATE INDEX webhook_deliveries_queued ON webhook_deliveries (webhook_id, due_at, id) WHERE state = 'queued';
+
+CREATE TABLE idempotent_requests (
+    id {uuid} NOT NULL PRIMARY KEY,
+    created_at {timestamp} NOT NULL,
+    reviewer_id {uuid} NOT NULL REFERENCES reviewers (id),
+    fingerprint TEXT NOT NULL,
+    digest TEXT NOT NULL,
+    path TEXT NOT NULL,
+    status INTEGER,
+    answer TEXT
+);
+CREATE INDEX idempotentrequest_reviewer_id ON idempotent_requests (reviewer_id);
+CREATE UNIQUE INDEX idempotentrequest_reviewer_id_fingerprint ON idempotent_requests (reviewer_id, fingerprint);
+
+CREATE TABLE sign_ins (
+    id {uuid} NOT NULL PRIMARY KEY,
+    created_at {timestamp} NOT NULL,
+    fingerprint TEXT NOT NULL,
+    token_id {uuid} NOT NULL REFERENCES reviewers (id),
+    method TEXT NOT NULL,
+    expires_at {timestamp} NOT NULL,
+    last_used_at {timestamp},
+    ended_at {timestamp}
+);
+CREATE UNIQUE INDEX signin_fingerprint ON sign_ins (fingerprint);
+CREATE INDEX signin_token_id ON sign_ins (token_id);
+CREATE INDEX signin_expires_at ON sign_ins (expires_at);
 
 CREATE TABLE candidate_keys (
     id {uuid} NOT NULL PRIMARY KEY,
@@ -233,6 +404,11 @@ CREATE INDEX candidate_keys_to_erase
     ON candidate_keys (organization_id, erasure_requested_at)
     WHERE (erasure_requested_at IS NOT NULL) AND (erased_at IS NULL);
 CREATE INDEX candidate_keys_to_remind ON candidate_keys (expires_at) WHERE reminded_at IS NULL;
+
+CREATE TABLE cohort_rollups (
+    assessment_id {uuid} NOT NULL PRIMARY KEY REFERENCES assessments (id),
+    totals {json} NOT NULL
+);
 
 CREATE TABLE consents (
     id {uuid} NOT NULL PRIMARY KEY,
@@ -318,19 +494,93 @@ CREATE INDEX sessions_by_state
         WHEN closed_at IS NOT NULL THEN 'expired' ELSE 'active' END), id);
 CREATE INDEX sessions_metrics_due ON sessions (id) WHERE metrics_due;
 
-CREATE TABLE cohort_rollups (
-    assessment_id {uuid} NOT NULL PRIMARY KEY REFERENCES assessments (id),
-    totals {json} NOT NULL
+CREATE TABLE erasures (
+    id {uuid} NOT NULL PRIMARY KEY,
+    created_at {timestamp} NOT NULL,
+    organization_id {uuid} NOT NULL REFERENCES organizations (id),
+    key_id {uuid} NOT NULL REFERENCES candidate_keys (id),
+    kind TEXT NOT NULL,
+    reviewer_id {uuid} REFERENCES reviewers (id),
+    session_id {uuid},
+    counts {json} NOT NULL
 );
+CREATE INDEX erasure_organization_id ON erasures (organization_id);
+CREATE UNIQUE INDEX erasure_key_id ON erasures (key_id);
+CREATE INDEX erasure_reviewer_id ON erasures (reviewer_id);
 
-CREATE TABLE cohort_counts (
-    assessment_id {uuid} NOT NULL,
-    metric INTEGER NOT NULL,
-    level INTEGER NOT NULL,
-    bucket BIGINT NOT NULL,
-    n BIGINT NOT NULL,
-    PRIMARY KEY (assessment_id, metric, level, bucket)
+CREATE TABLE signing_keys (
+    id {uuid} NOT NULL PRIMARY KEY,
+    created_at {timestamp} NOT NULL,
+    session_id {uuid} NOT NULL REFERENCES sessions (id),
+    public_key TEXT NOT NULL
 );
+CREATE UNIQUE INDEX signingkey_session_id_public_key ON signing_keys (session_id, public_key);
+
+CREATE TABLE final_seals (
+    id {uuid} NOT NULL PRIMARY KEY,
+    created_at {timestamp} NOT NULL,
+    organization_id {uuid} NOT NULL REFERENCES organizations (id),
+    session_id {uuid} NOT NULL REFERENCES sessions (id),
+    number INTEGER NOT NULL,
+    reason TEXT NOT NULL,
+    content TEXT NOT NULL,
+    key_id TEXT,
+    mac {bytes} NOT NULL
+);
+CREATE INDEX finalseal_organization_id ON final_seals (organization_id);
+CREATE UNIQUE INDEX finalseal_session_id_number ON final_seals (session_id, number);
+
+CREATE TABLE seals (
+    id {uuid} NOT NULL PRIMARY KEY,
+    created_at {timestamp} NOT NULL,
+    session_id {uuid} NOT NULL REFERENCES sessions (id),
+    position INTEGER NOT NULL,
+    event_seq BIGINT NOT NULL,
+    event_id TEXT NOT NULL,
+    key_id TEXT,
+    head {bytes} NOT NULL
+);
+CREATE UNIQUE INDEX seal_event_seq ON seals (event_seq);
+CREATE UNIQUE INDEX seal_session_id_position ON seals (session_id, position);
+
+CREATE TABLE client_reports (
+    id {uuid} NOT NULL PRIMARY KEY,
+    created_at {timestamp} NOT NULL,
+    session_id {uuid} NOT NULL REFERENCES sessions (id),
+    kind TEXT NOT NULL,
+    data {json} NOT NULL
+);
+CREATE INDEX clientreport_session_id ON client_reports (session_id);
+
+CREATE TABLE uploads (
+    id {uuid} NOT NULL PRIMARY KEY,
+    created_at {timestamp} NOT NULL,
+    session_id {uuid} NOT NULL REFERENCES sessions (id),
+    object_key TEXT NOT NULL,
+    expires_at {timestamp} NOT NULL,
+    source_key TEXT,
+    size BIGINT
+);
+CREATE INDEX bundleupload_session_id ON uploads (session_id);
+CREATE UNIQUE INDEX bundleupload_object_key ON uploads (object_key);
+
+CREATE TABLE hand_in_files (
+    id {uuid} NOT NULL PRIMARY KEY,
+    created_at {timestamp} NOT NULL,
+    session_id {uuid} NOT NULL REFERENCES sessions (id),
+    path TEXT NOT NULL,
+    old_path TEXT,
+    status TEXT NOT NULL,
+    old_mode TEXT,
+    new_mode TEXT,
+    is_binary {boolean} NOT NULL,
+    is_truncated {boolean} NOT NULL,
+    lines_added INTEGER NOT NULL,
+    lines_removed INTEGER NOT NULL,
+    diff TEXT,
+    manual_ranges {json} NOT NULL
+);
+CREATE INDEX handinfile_session_id ON hand_in_files (session_id);
 
 CREATE TABLE model_usage (
     id {uuid} NOT NULL PRIMARY KEY,
@@ -365,84 +615,6 @@ CREATE TABLE model_reservations (
 );
 CREATE INDEX modelreservation_session_id ON model_reservations (session_id);
 
-CREATE TABLE webhooks (
-    id {uuid} NOT NULL PRIMARY KEY,
-    created_at {timestamp} NOT NULL,
-    organization_id {uuid} NOT NULL REFERENCES organizations (id),
-    url TEXT NOT NULL,
-    description TEXT,
-    types {json} NOT NULL,
-    include_personal {boolean} NOT NULL,
-    secret TEXT NOT NULL,
-    former_secrets {json} NOT NULL,
-    disabled_reason TEXT,
-    disabled_at {timestamp},
-    failing_since {timestamp},
-    last_error TEXT,
-    last_error_at {timestamp},
-    held_until {timestamp},
-    updated_at {timestamp} NOT NULL,
-    deleted_at {timestamp}
-);
-CREATE INDEX webhook_organization_id ON webhooks (organization_id);
-
-CREATE TABLE webhook_deliveries (
-    id {uuid} NOT NULL PRIMARY KEY,
-    created_at {timestamp} NOT NULL,
-    webhook_id {uuid} NOT NULL REFERENCES webhooks (id),
-    event_id {uuid} NOT NULL,
-    type TEXT NOT NULL,
-    candidate_id {uuid},
-    body TEXT NOT NULL,
-    state TEXT NOT NULL,
-    attempts INTEGER NOT NULL,
-    due_at {timestamp} NOT NULL,
-    attempted_at {timestamp},
-    status INTEGER,
-    duration_ms INTEGER,
-    answer TEXT,
-    last_error TEXT,
-    is_erased {boolean} NOT NULL
-);
-CREATE INDEX webhookdelivery_candidate_id ON webhook_deliveries (candidate_id);
-CREATE UNIQUE INDEX webhookdelivery_webhook_id_event_id ON webhook_deliveries (webhook_id, event_id);
-CREATE INDEX webhookdelivery_webhook_id_created_at_id ON webhook_deliveries (webhook_id, created_at, id);
-CREATE INDEX webhook_deliveries_queued ON webhook_deliveries (webhook_id, due_at, id) WHERE state = 'queued';
-
-CREATE TABLE idempotent_requests (
-    id {uuid} NOT NULL PRIMARY KEY,
-    created_at {timestamp} NOT NULL,
-    reviewer_id {uuid} NOT NULL REFERENCES reviewers (id),
-    fingerprint TEXT NOT NULL,
-    digest TEXT NOT NULL,
-    path TEXT NOT NULL,
-    status INTEGER,
-    answer TEXT
-);
-CREATE INDEX idempotentrequest_reviewer_id ON idempotent_requests (reviewer_id);
-CREATE UNIQUE INDEX idempotentrequest_reviewer_id_fingerprint ON idempotent_requests (reviewer_id, fingerprint);
-
-CREATE TABLE deliveries (
-    id {uuid} NOT NULL PRIMARY KEY,
-    created_at {timestamp} NOT NULL,
-    organization_id {uuid} NOT NULL REFERENCES organizations (id),
-    kind TEXT NOT NULL,
-    subject_id {uuid} NOT NULL,
-    data {json} NOT NULL,
-    state TEXT NOT NULL,
-    attempts INTEGER NOT NULL,
-    due_at {timestamp} NOT NULL,
-    last_error TEXT,
-    sent_at {timestamp},
-    address TEXT
-);
-CREATE INDEX delivery_organization_id ON deliveries (organization_id);
-CREATE INDEX delivery_subject_id ON deliveries (subject_id);
-CREATE INDEX deliveries_queued ON deliveries (organization_id, due_at, id) WHERE state = 'queued';
-CREATE INDEX deliveries_of ON deliveries (organization_id, state, id);
-CREATE INDEX deliveries_in_order ON deliveries (organization_id, created_at, id);
-CREATE INDEX deliveries_to ON deliveries (address, due_at);
-
 CREATE TABLE scores (
     id {uuid} NOT NULL PRIMARY KEY,
     created_at {timestamp} NOT NULL,
@@ -470,17 +642,33 @@ CREATE TABLE completed_scorings (
 CREATE INDEX completedscoring_person_id ON completed_scorings (person_id);
 CREATE UNIQUE INDEX completedscoring_session_id_person_id ON completed_scorings (session_id, person_id);
 
-CREATE TABLE uploads (
-    id {uuid} NOT NULL PRIMARY KEY,
-    created_at {timestamp} NOT NULL,
+CREATE TABLE events (
+    seq {serial} NOT NULL PRIMARY KEY,
     session_id {uuid} NOT NULL REFERENCES sessions (id),
-    object_key TEXT NOT NULL,
-    expires_at {timestamp} NOT NULL,
-    source_key TEXT,
-    size BIGINT
+    event_id TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    source TEXT,
+    actor TEXT,
+    attribution TEXT,
+    time_ns BIGINT NOT NULL,
+    received_at {timestamp} NOT NULL,
+    late {boolean} NOT NULL,
+    subject TEXT,
+    note TEXT,
+    size INTEGER NOT NULL,
+    verdict TEXT,
+    arrival_mac TEXT,
+    channel TEXT,
+    agent_session TEXT,
+    joins TEXT,
+    envelope TEXT NOT NULL
 );
-CREATE INDEX bundleupload_session_id ON uploads (session_id);
-CREATE UNIQUE INDEX bundleupload_object_key ON uploads (object_key);
+CREATE UNIQUE INDEX event_session_id_event_id ON events (session_id, event_id);
+CREATE INDEX event_session_id_seq ON events (session_id, seq);
+CREATE INDEX event_session_id_time_ns_seq ON events (session_id, time_ns, seq);
+CREATE INDEX event_session_id_kind_time_ns_seq ON events (session_id, kind, time_ns, seq);
+CREATE INDEX events_not_judged ON events (seq) WHERE verdict IS NULL;
+CREATE INDEX events_of_channels ON events (session_id, channel, seq) WHERE channel IS NOT NULL;
 
 CREATE TABLE submissions (
     id {uuid} NOT NULL PRIMARY KEY,
@@ -522,191 +710,3 @@ CREATE TABLE hand_ins (
 CREATE INDEX handin_session_id ON hand_ins (session_id);
 CREATE INDEX handin_upload_id ON hand_ins (upload_id);
 CREATE INDEX hand_ins_due ON hand_ins (retry_at) WHERE retry_at IS NOT NULL;
-
-CREATE TABLE hand_in_files (
-    id {uuid} NOT NULL PRIMARY KEY,
-    created_at {timestamp} NOT NULL,
-    session_id {uuid} NOT NULL REFERENCES sessions (id),
-    path TEXT NOT NULL,
-    old_path TEXT,
-    status TEXT NOT NULL,
-    old_mode TEXT,
-    new_mode TEXT,
-    is_binary {boolean} NOT NULL,
-    is_truncated {boolean} NOT NULL,
-    lines_added INTEGER NOT NULL,
-    lines_removed INTEGER NOT NULL,
-    diff TEXT,
-    manual_ranges {json} NOT NULL
-);
-CREATE INDEX handinfile_session_id ON hand_in_files (session_id);
-
-CREATE TABLE client_reports (
-    id {uuid} NOT NULL PRIMARY KEY,
-    created_at {timestamp} NOT NULL,
-    session_id {uuid} NOT NULL REFERENCES sessions (id),
-    kind TEXT NOT NULL,
-    data {json} NOT NULL
-);
-CREATE INDEX clientreport_session_id ON client_reports (session_id);
-
-CREATE TABLE signing_keys (
-    id {uuid} NOT NULL PRIMARY KEY,
-    created_at {timestamp} NOT NULL,
-    session_id {uuid} NOT NULL REFERENCES sessions (id),
-    public_key TEXT NOT NULL
-);
-CREATE UNIQUE INDEX signingkey_session_id_public_key ON signing_keys (session_id, public_key);
-
-CREATE TABLE seals (
-    id {uuid} NOT NULL PRIMARY KEY,
-    created_at {timestamp} NOT NULL,
-    session_id {uuid} NOT NULL REFERENCES sessions (id),
-    position INTEGER NOT NULL,
-    event_seq BIGINT NOT NULL,
-    event_id TEXT NOT NULL,
-    key_id TEXT,
-    head {bytes} NOT NULL
-);
-CREATE UNIQUE INDEX seal_event_seq ON seals (event_seq);
-CREATE UNIQUE INDEX seal_session_id_position ON seals (session_id, position);
-
-CREATE TABLE events (
-    seq {serial} NOT NULL PRIMARY KEY,
-    session_id {uuid} NOT NULL REFERENCES sessions (id),
-    event_id TEXT NOT NULL,
-    kind TEXT NOT NULL,
-    source TEXT,
-    actor TEXT,
-    attribution TEXT,
-    time_ns BIGINT NOT NULL,
-    received_at {timestamp} NOT NULL,
-    late {boolean} NOT NULL,
-    subject TEXT,
-    note TEXT,
-    size INTEGER NOT NULL,
-    verdict TEXT,
-    arrival_mac TEXT,
-    channel TEXT,
-    agent_session TEXT,
-    joins TEXT,
-    envelope TEXT NOT NULL
-);
-CREATE UNIQUE INDEX event_session_id_event_id ON events (session_id, event_id);
-CREATE INDEX event_session_id_seq ON events (session_id, seq);
-CREATE INDEX event_session_id_time_ns_seq ON events (session_id, time_ns, seq);
-CREATE INDEX event_session_id_kind_time_ns_seq ON events (session_id, kind, time_ns, seq);
-CREATE INDEX events_not_judged ON events (seq) WHERE verdict IS NULL;
-CREATE INDEX events_of_channels ON events (session_id, channel, seq) WHERE channel IS NOT NULL;
-
-CREATE TABLE final_seals (
-    id {uuid} NOT NULL PRIMARY KEY,
-    created_at {timestamp} NOT NULL,
-    organization_id {uuid} NOT NULL REFERENCES organizations (id),
-    session_id {uuid} NOT NULL REFERENCES sessions (id),
-    number INTEGER NOT NULL,
-    reason TEXT NOT NULL,
-    content TEXT NOT NULL,
-    key_id TEXT,
-    mac {bytes} NOT NULL
-);
-CREATE INDEX finalseal_organization_id ON final_seals (organization_id);
-CREATE UNIQUE INDEX finalseal_session_id_number ON final_seals (session_id, number);
-
-CREATE TABLE service_secrets (
-    id {uuid} NOT NULL PRIMARY KEY,
-    created_at {timestamp} NOT NULL,
-    name TEXT NOT NULL,
-    value {bytes} NOT NULL
-);
-CREATE UNIQUE INDEX servicesecret_name ON service_secrets (name);
-
-CREATE TABLE erasures (
-    id {uuid} NOT NULL PRIMARY KEY,
-    created_at {timestamp} NOT NULL,
-    organization_id {uuid} NOT NULL REFERENCES organizations (id),
-    key_id {uuid} NOT NULL REFERENCES candidate_keys (id),
-    kind TEXT NOT NULL,
-    reviewer_id {uuid} REFERENCES reviewers (id),
-    session_id {uuid},
-    counts {json} NOT NULL
-);
-CREATE INDEX erasure_organization_id ON erasures (organization_id);
-CREATE UNIQUE INDEX erasure_key_id ON erasures (key_id);
-CREATE INDEX erasure_reviewer_id ON erasures (reviewer_id);
-
-CREATE TABLE daily_tasks (
-    id {uuid} NOT NULL PRIMARY KEY,
-    created_at {timestamp} NOT NULL,
-    name TEXT NOT NULL,
-    day TEXT NOT NULL
-);
-CREATE UNIQUE INDEX dailytask_name ON daily_tasks (name);
-
-CREATE TABLE accepted_senders (
-    id {uuid} NOT NULL PRIMARY KEY,
-    created_at {timestamp} NOT NULL,
-    fingerprint TEXT NOT NULL,
-    credential TEXT NOT NULL,
-    seen_at {timestamp} NOT NULL
-);
-CREATE UNIQUE INDEX acceptedsender_fingerprint ON accepted_senders (fingerprint);
-CREATE INDEX acceptedsender_credential ON accepted_senders (credential);
-CREATE INDEX acceptedsender_seen_at ON accepted_senders (seen_at);
-
-CREATE TABLE access_hours (
-    id {uuid} NOT NULL PRIMARY KEY,
-    created_at {timestamp} NOT NULL,
-    hour {timestamp} NOT NULL,
-    wrong_credentials INTEGER NOT NULL,
-    sole_address TEXT
-);
-CREATE UNIQUE INDEX accesshour_hour ON access_hours (hour);
-
-CREATE TABLE heartbeats (
-    id {uuid} NOT NULL PRIMARY KEY,
-    created_at {timestamp} NOT NULL,
-    worker TEXT NOT NULL,
-    task TEXT NOT NULL,
-    is_continuous {boolean} NOT NULL,
-    beat_at {timestamp} NOT NULL
-);
-CREATE UNIQUE INDEX heartbeat_worker_task ON heartbeats (worker, task);
-
-CREATE TABLE task_failures (
-    id {uuid} NOT NULL PRIMARY KEY,
-    created_at {timestamp} NOT NULL,
-    task TEXT NOT NULL,
-    owner TEXT NOT NULL,
-    error TEXT NOT NULL,
-    attempts INTEGER NOT NULL,
-    retry_at {timestamp} NOT NULL
-);
-CREATE UNIQUE INDEX taskfailure_task_owner ON task_failures (task, owner);
-
-CREATE TABLE sign_ins (
-    id {uuid} NOT NULL PRIMARY KEY,
-    created_at {timestamp} NOT NULL,
-    fingerprint TEXT NOT NULL,
-    token_id {uuid} NOT NULL REFERENCES reviewers (id),
-    method TEXT NOT NULL,
-    expires_at {timestamp} NOT NULL,
-    last_used_at {timestamp},
-    ended_at {timestamp}
-);
-CREATE UNIQUE INDEX signin_fingerprint ON sign_ins (fingerprint);
-CREATE INDEX signin_token_id ON sign_ins (token_id);
-CREATE INDEX signin_expires_at ON sign_ins (expires_at);
-
-CREATE TABLE sign_in_grants (
-    id {uuid} NOT NULL PRIMARY KEY,
-    created_at {timestamp} NOT NULL,
-    address TEXT NOT NULL,
-    method TEXT NOT NULL,
-    fingerprint TEXT,
-    expires_at {timestamp} NOT NULL,
-    queued_at {timestamp},
-    used_at {timestamp}
-);
-CREATE UNIQUE INDEX signingrant_fingerprint ON sign_in_grants (fingerprint);
-CREATE INDEX signingrant_expires_at ON sign_in_grants (expires_at);
