@@ -1,4 +1,4 @@
-"""Telemetry of coding agents: OTLP over HTTP (docs/agent-hooks.md). Needs rules/agents/."""
+"""Telemetry of coding agents: OTLP over HTTP (docs/recording.md#hooks-and-telemetry). Needs rules/agents/."""
 
 from typing import Any
 
