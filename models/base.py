@@ -1,9 +1,8 @@
 """The clock, and the columns and verbs that every table shares."""
 
 import re
-import time
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from graphlib import TopologicalSorter
 from typing import Any, NamedTuple, Self
 
@@ -14,9 +13,6 @@ from errors import CONFLICTS, NotFound, Refusal, invalid
 from models.database import Query, db, for_update, is_postgres
 from models.fields import UUIDField
 from rules.timestamps import format_timestamp, readable_time
-
-# A smaller step delays a scheduled delivery by less than its retry pause.
-CLOCK_STEP = timedelta(seconds=30)
 
 
 class Clock:
@@ -35,25 +31,6 @@ class Clock:
 
 
 clock = Clock()
-
-
-class ClockStepDetector:
-    """Detects that the clock was set back, by comparing it with the monotonic clock."""
-
-    def __init__(self) -> None:
-        self.reset()
-
-    def reset(self) -> None:
-        self._offset = _clock_offset()
-
-    @property
-    def has_stepped_back(self) -> bool:
-        """Return whether the clock was set back by more than CLOCK_STEP since the last `reset`."""
-        return self._offset - _clock_offset() > CLOCK_STEP
-
-
-def _clock_offset() -> datetime:
-    return clock.now() - timedelta(seconds=time.monotonic())
 
 
 class TimestampField(peewee.Field):
