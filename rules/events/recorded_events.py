@@ -79,7 +79,8 @@ def envelope(witness: Witness, event: RecordedEvent, ids: dict[str, str]) -> dic
         meta["agentId"] = event.agent_id
     data = masking.mask({**event.data, "meta": meta})
     source = {"channel": witness.channel, "tool": witness.tool, "version": witness.version}
-    provenance = {"methods": [witness.channel], "observability": _observability(witness.channel)}
+    observability = "high" if witness.channel == "proxy" else "medium"
+    provenance = {"methods": [witness.channel], "observability": observability}
     if event.kind in CHANGE_KINDS:
         provenance["attribution"] = "likely_ai"
     return {
@@ -91,10 +92,6 @@ def envelope(witness: Witness, event: RecordedEvent, ids: dict[str, str]) -> dic
         "provenance": provenance,
         "data": data,
     }
-
-
-def _observability(channel: str) -> str:
-    return "high" if channel == "proxy" else "medium"
 
 
 def _is_human(event: RecordedEvent) -> bool:
