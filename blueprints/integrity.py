@@ -19,7 +19,7 @@ from blueprints import (
 )
 from errors import BundleChanged, NotFound, StoreUnavailable
 from models import ApiToken, CandidateKey, FinalSeal, Session, SigningKey, Submission
-from models.ledger.integrity import facts
+from models.ledger.integrity import find_all
 from models.sessions import signed_log
 from schemas.integrity import BundleListing, Integrity, SignedEvent, SignedLog, Submissions
 from storage import CONTENT_TYPE, bundle_listing
@@ -36,8 +36,8 @@ def get_integrity(session_id):
     """Check a session's record
 
     Checks the client's signatures, the order of its events, the server's seals, and the values derived from events.
-    Reports facts with explanations and without a score. Without `SEAL_KEYS`, a rewrite of the whole record is detected
-    only by comparing it with archived anchors (`flask seals verify --anchors`).
+    Reports findings with explanations and without a score. Without `SEAL_KEYS`, a rewrite of the whole record is
+    detected only by comparing it with archived anchors (`flask seals verify --anchors`).
     """
     session = find(Session, session_id)
     counts, public_keys = _event_counts(session), SigningKey.of(session)
@@ -46,7 +46,7 @@ def get_integrity(session_id):
         "public_keys": public_keys,
         "seal": session.seal(counts["events"]),
         "final_seal": FinalSeal.newest(session),
-        "facts": facts(session, has_signing_key=bool(public_keys)),
+        "findings": find_all(session, has_signing_key=bool(public_keys)),
     }
 
 

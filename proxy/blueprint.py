@@ -25,7 +25,7 @@ from proxy.errors import AccessExpired, AgentRefused, ClientLeft, ProviderTimeou
 from proxy.forwarding import Call, ModelProxy
 from proxy.lazy_json import LazyObject
 from proxy.model_request import ModelRequest, read_request
-from proxy.recording import CHANNEL, Arrival, Recorder
+from proxy.recording import CHANNEL, ProxyRequest, Recorder
 from proxy.request_body import RequestBody
 from proxy.response import Observer, ProviderResponse
 from proxy.stream_slots import StreamSlots
@@ -243,7 +243,7 @@ def _recorder(
         return None
     headers = {name.lower(): value for name, value in request.headers.items()}
     body = LazyObject(model_request.members, model_request.elements)
-    return Recorder(session, dialect, Arrival(headers, body, arrived_at), session_quota())
+    return Recorder(session, dialect, ProxyRequest(headers, body, arrived_at), session_quota())
 
 
 def _send(call: Call, observer: Observer) -> ProviderResponse:

@@ -21,7 +21,7 @@ from proxy.recording import Recorder
 from proxy.renewals import renewals
 from proxy.response import Observer, ProviderResponse
 from rules.events.envelopes import label
-from rules.events.recorded_events import ResponseFacts
+from rules.events.recorded_events import ResponseUsage
 from rules.metrics.usage import (
     ReportedUsage,
     call_cost_nano_usd,
@@ -162,10 +162,10 @@ class BilledCall(Observer):
 
     def _facts(
         self, used: ReportedUsage, request_id: str | None, first_token_ms: int | None
-    ) -> ResponseFacts:
+    ) -> ResponseUsage:
         cost = call_cost_nano_usd(self.provider, used, whole_seconds_ns(self.started_at), prices())
         duration_ms = round((time.monotonic() - self.started) * 1000)
-        return ResponseFacts(request_id, used.model, used.counts, cost, first_token_ms, duration_ms)
+        return ResponseUsage(request_id, used.model, used.counts, cost, first_token_ms, duration_ms)
 
 
 def booked_usage(request: ModelRequest, response: ProviderResponse, possible_output: int) -> ReportedUsage:

@@ -301,7 +301,7 @@ def test_long_texts_of_earlier_releases_are_shortened_in_lists(candidate, review
     assert (other["diff"], other["repoUrl"]) == (None, "")
 
 
-def test_long_facts_are_shortened_and_do_not_block_the_submission(candidate, reviewer, session):
+def test_long_values_are_shortened_and_do_not_block_the_submission(candidate, reviewer, session):
     upload, url = upload_bundle(candidate, session), "https://example.com/" + "x" * 10_000
     assert submit(candidate, session, upload, repoUrl=url, baseSha="a" * 10_000).json["verified"]
     (listed,) = reviewer.get(f"/v1/sessions/{session.id}/submissions").json["submissions"]
