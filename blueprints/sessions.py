@@ -6,7 +6,7 @@ from access import audit, auth, caller, concurrency, etags, refuses
 from access.idempotency import idempotent
 from blueprints import Blueprint, find
 from errors import Erased
-from models import ApiToken, CandidateKey, Event, HandIn, Session, blind, privacy, sessions
+from models import ApiToken, CandidateKey, Event, HandIn, Session, privacy, sessions, visibility
 from models.sessions import Counting
 from models.sessions.coverage import read_coverage
 from schemas.sessions import ReviewedSession, TestResult
@@ -96,4 +96,4 @@ def shown(session_id: Any) -> dict[str, Any]:
         "decided_at": session.key.decided_at,
         "decided_by": session.key.decided_by and session.key.decided_by.author,
     }
-    return blind.hide_names(caller, [members])[0]
+    return visibility.redact_rows(caller, [members])[0]

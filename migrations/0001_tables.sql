@@ -179,27 +179,6 @@ CREATE TABLE rubrics (
 );
 CREATE INDEX rubric_organization_id ON rubrics (organization_id);
 
-CREATE TABLE deliveries (
-    id {uuid} NOT NULL PRIMARY KEY,
-    created_at {timestamp} NOT NULL,
-    organization_id {uuid} NOT NULL REFERENCES organizations (id),
-    kind TEXT NOT NULL,
-    subject_id {uuid} NOT NULL,
-    data {json} NOT NULL,
-    state TEXT NOT NULL,
-    attempts INTEGER NOT NULL,
-    due_at {timestamp} NOT NULL,
-    last_error TEXT,
-    sent_at {timestamp},
-    address TEXT
-);
-CREATE INDEX delivery_organization_id ON deliveries (organization_id);
-CREATE INDEX delivery_subject_id ON deliveries (subject_id);
-CREATE INDEX deliveries_queued ON deliveries (organization_id, due_at, id) WHERE state = 'queued';
-CREATE INDEX deliveries_of ON deliveries (organization_id, state, id);
-CREATE INDEX deliveries_in_order ON deliveries (organization_id, created_at, id);
-CREATE INDEX deliveries_to ON deliveries (address, due_at);
-
 CREATE TABLE audit_entries (
     id {uuid} NOT NULL PRIMARY KEY,
     created_at {timestamp} NOT NULL,
@@ -245,6 +224,27 @@ CREATE TABLE webhooks (
     deleted_at {timestamp}
 );
 CREATE INDEX webhook_organization_id ON webhooks (organization_id);
+
+CREATE TABLE deliveries (
+    id {uuid} NOT NULL PRIMARY KEY,
+    created_at {timestamp} NOT NULL,
+    organization_id {uuid} NOT NULL REFERENCES organizations (id),
+    kind TEXT NOT NULL,
+    subject_id {uuid} NOT NULL,
+    data {json} NOT NULL,
+    state TEXT NOT NULL,
+    attempts INTEGER NOT NULL,
+    due_at {timestamp} NOT NULL,
+    last_error TEXT,
+    sent_at {timestamp},
+    address TEXT
+);
+CREATE INDEX delivery_organization_id ON deliveries (organization_id);
+CREATE INDEX delivery_subject_id ON deliveries (subject_id);
+CREATE INDEX deliveries_queued ON deliveries (organization_id, due_at, id) WHERE state = 'queued';
+CREATE INDEX deliveries_of ON deliveries (organization_id, state, id);
+CREATE INDEX deliveries_in_order ON deliveries (organization_id, created_at, id);
+CREATE INDEX deliveries_to ON deliveries (address, due_at);
 
 CREATE TABLE api_tokens (
     id {uuid} NOT NULL PRIMARY KEY,
@@ -530,6 +530,33 @@ CREATE TABLE final_seals (
 CREATE INDEX finalseal_organization_id ON final_seals (organization_id);
 CREATE UNIQUE INDEX finalseal_session_id_number ON final_seals (session_id, number);
 
+CREATE TABLE scores (
+    id {uuid} NOT NULL PRIMARY KEY,
+    created_at {timestamp} NOT NULL,
+    session_id {uuid} NOT NULL REFERENCES sessions (id),
+    criterion TEXT NOT NULL,
+    rubric_version_id {uuid} NOT NULL REFERENCES rubric_versions (id),
+    value INTEGER NOT NULL,
+    comment TEXT,
+    evidence {json} NOT NULL,
+    reviewer_id {uuid} NOT NULL REFERENCES api_tokens (id),
+    reason TEXT,
+    withdrawn_at {timestamp},
+    withdrawal_reason TEXT
+);
+CREATE INDEX score_rubric_version_id ON scores (rubric_version_id);
+CREATE INDEX score_reviewer_id ON scores (reviewer_id);
+CREATE INDEX score_session_id_id ON scores (session_id, id);
+
+CREATE TABLE completed_scorings (
+    id {uuid} NOT NULL PRIMARY KEY,
+    created_at {timestamp} NOT NULL,
+    session_id {uuid} NOT NULL REFERENCES sessions (id),
+    person_id {uuid} NOT NULL REFERENCES people (id)
+);
+CREATE INDEX completedscoring_person_id ON completed_scorings (person_id);
+CREATE UNIQUE INDEX completedscoring_session_id_person_id ON completed_scorings (session_id, person_id);
+
 CREATE TABLE seals (
     id {uuid} NOT NULL PRIMARY KEY,
     created_at {timestamp} NOT NULL,
@@ -614,33 +641,6 @@ CREATE TABLE model_reservations (
     expires_at {timestamp} NOT NULL
 );
 CREATE INDEX modelreservation_session_id ON model_reservations (session_id);
-
-CREATE TABLE scores (
-    id {uuid} NOT NULL PRIMARY KEY,
-    created_at {timestamp} NOT NULL,
-    session_id {uuid} NOT NULL REFERENCES sessions (id),
-    criterion TEXT NOT NULL,
-    rubric_version_id {uuid} NOT NULL REFERENCES rubric_versions (id),
-    value INTEGER NOT NULL,
-    comment TEXT,
-    evidence {json} NOT NULL,
-    reviewer_id {uuid} NOT NULL REFERENCES api_tokens (id),
-    reason TEXT,
-    withdrawn_at {timestamp},
-    withdrawal_reason TEXT
-);
-CREATE INDEX score_rubric_version_id ON scores (rubric_version_id);
-CREATE INDEX score_reviewer_id ON scores (reviewer_id);
-CREATE INDEX score_session_id_id ON scores (session_id, id);
-
-CREATE TABLE completed_scorings (
-    id {uuid} NOT NULL PRIMARY KEY,
-    created_at {timestamp} NOT NULL,
-    session_id {uuid} NOT NULL REFERENCES sessions (id),
-    person_id {uuid} NOT NULL REFERENCES people (id)
-);
-CREATE INDEX completedscoring_person_id ON completed_scorings (person_id);
-CREATE UNIQUE INDEX completedscoring_session_id_person_id ON completed_scorings (session_id, person_id);
 
 CREATE TABLE events (
     seq {serial} NOT NULL PRIMARY KEY,

@@ -263,7 +263,7 @@ def test_a_failing_check_stops_no_other(reviewer, clock, assessment, monkeypatch
     sessions = [make_closed_session(assessment, envelope()) for _ in range(4)]
     clock.fixed += timedelta(minutes=11)
     monkeypatch.setattr(integrity, "MAX_CHECKED", 2)
-    check = integrity.findings
+    check = integrity.find_all
 
     def fail(session, has_signing_key):
         if session.id in {each.id for each in sessions[:2]}:

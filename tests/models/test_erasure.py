@@ -58,6 +58,7 @@ from rules.events.recorded_events import RecordedEvent
 from rules.metrics.usage import ReportedUsage
 from storage import new_object_key
 from tests.access.rows import ROWS
+from tests.hostile.operations import fill
 
 NAME, EMAIL, WORD = "Zebulon Quartermain", "zq@quartermain.example", "zqmarker"
 PUBLIC_KEY = "A6EHv/POEL4dcN0Y50vAmWfk1jCbpQ1fHdyGZBJVMbg="
@@ -251,13 +252,19 @@ def test_no_response_with_an_idempotency_key_has_traces_after_an_erasure(reviewe
     message = WebhookDelivery.get(WebhookDelivery.candidate_id == person.id)
     ids = {"assessment_id": person.assessment_id, "candidate_id": person.id, "session_id": session.id}
     ids |= {"delivery_id": person.invitation_id, "webhook_id": message.webhook_id, "message_id": message.id}
-    names = {f"<{name}>": str(value) for name, value in ids.items()}
-    texts = {"candidateName": NAME, "candidateNames": [NAME], "candidateEmails": [EMAIL], "note": WORD}
+    texts = {
+        "candidateName": NAME,
+        "candidateNames": [NAME],
+        "candidateEmails": [EMAIL],
+        "note": WORD,
+        "count": 1,
+    }
     for route, row in ROWS.items():
-        method, *parts = re.split(r" |(<\w+>)", route)
-        path = "".join(names.get(part, part) for part in parts if part)
-        if method in ("POST", "PUT", "PATCH") and "<" not in path:
-            headers, body = {"Idempotency-Key": f"{method}{path}"}, row.body or {}
+        method, path = route.split(" ")
+        if method in ("POST", "PUT", "PATCH") and set(re.findall(r"<(\w+)>", path)) <= ids.keys():
+            path = fill(path, ids)
+            headers = {"Idempotency-Key": f"{method}{path}"}
+            body = {name: value for name, value in (row.body or {}).items() if not str(value).startswith("<")}
             response = reviewer.request(method, path, json=body | texts, headers=headers)
             if response.status_code == 400:  # the operation does not know the texts
                 reviewer.request(method, path, json=body, headers=headers)
