@@ -579,36 +579,6 @@ CREATE TABLE client_reports (
 );
 CREATE INDEX clientreport_session_id ON client_reports (session_id);
 
-CREATE TABLE uploads (
-    id {uuid} NOT NULL PRIMARY KEY,
-    created_at {timestamp} NOT NULL,
-    session_id {uuid} NOT NULL REFERENCES sessions (id),
-    object_key TEXT NOT NULL,
-    expires_at {timestamp} NOT NULL,
-    source_key TEXT,
-    size BIGINT
-);
-CREATE INDEX bundleupload_session_id ON uploads (session_id);
-CREATE UNIQUE INDEX bundleupload_object_key ON uploads (object_key);
-
-CREATE TABLE hand_in_files (
-    id {uuid} NOT NULL PRIMARY KEY,
-    created_at {timestamp} NOT NULL,
-    session_id {uuid} NOT NULL REFERENCES sessions (id),
-    path TEXT NOT NULL,
-    old_path TEXT,
-    status TEXT NOT NULL,
-    old_mode TEXT,
-    new_mode TEXT,
-    is_binary {boolean} NOT NULL,
-    is_truncated {boolean} NOT NULL,
-    lines_added INTEGER NOT NULL,
-    lines_removed INTEGER NOT NULL,
-    diff TEXT,
-    manual_ranges {json} NOT NULL
-);
-CREATE INDEX handinfile_session_id ON hand_in_files (session_id);
-
 CREATE TABLE model_usage (
     id {uuid} NOT NULL PRIMARY KEY,
     created_at {timestamp} NOT NULL,
@@ -642,6 +612,65 @@ CREATE TABLE model_reservations (
 );
 CREATE INDEX modelreservation_session_id ON model_reservations (session_id);
 
+CREATE TABLE uploads (
+    id {uuid} NOT NULL PRIMARY KEY,
+    created_at {timestamp} NOT NULL,
+    session_id {uuid} NOT NULL REFERENCES sessions (id),
+    object_key TEXT NOT NULL,
+    stored_bytes BIGINT NOT NULL
+);
+CREATE INDEX bundleupload_session_id ON uploads (session_id);
+CREATE UNIQUE INDEX bundleupload_object_key ON uploads (object_key);
+
+CREATE TABLE submissions (
+    id {uuid} NOT NULL PRIMARY KEY,
+    created_at {timestamp} NOT NULL,
+    session_id {uuid} NOT NULL REFERENCES sessions (id),
+    format TEXT NOT NULL,
+    state TEXT NOT NULL,
+    object_key TEXT,
+    stored_bytes BIGINT NOT NULL,
+    size BIGINT,
+    sha256 TEXT,
+    source_key TEXT,
+    claimed_size BIGINT,
+    claimed_sha256 TEXT,
+    repo_url TEXT,
+    base_sha TEXT,
+    file_tree {json},
+    diff TEXT,
+    problem TEXT,
+    attempts INTEGER NOT NULL,
+    retry_at {timestamp},
+    base_verified {boolean},
+    base_commit TEXT,
+    head_commit TEXT,
+    counted_lines INTEGER,
+    manual_lines INTEGER,
+    matched_event_count INTEGER
+);
+CREATE UNIQUE INDEX submission_object_key ON submissions (object_key);
+CREATE INDEX submission_session_id_created_at_id ON submissions (session_id, created_at, id);
+CREATE INDEX submissions_due ON submissions (retry_at) WHERE retry_at IS NOT NULL;
+
+CREATE TABLE submission_files (
+    id {uuid} NOT NULL PRIMARY KEY,
+    created_at {timestamp} NOT NULL,
+    session_id {uuid} NOT NULL REFERENCES sessions (id),
+    path TEXT NOT NULL,
+    old_path TEXT,
+    status TEXT NOT NULL,
+    old_mode TEXT,
+    new_mode TEXT,
+    is_binary {boolean} NOT NULL,
+    is_truncated {boolean} NOT NULL,
+    lines_added INTEGER NOT NULL,
+    lines_removed INTEGER NOT NULL,
+    diff TEXT,
+    manual_ranges {json} NOT NULL
+);
+CREATE INDEX submissionfile_session_id ON submission_files (session_id);
+
 CREATE TABLE events (
     seq {serial} NOT NULL PRIMARY KEY,
     session_id {uuid} NOT NULL REFERENCES sessions (id),
@@ -669,44 +698,3 @@ CREATE INDEX event_session_id_time_ns_seq ON events (session_id, time_ns, seq);
 CREATE INDEX event_session_id_kind_time_ns_seq ON events (session_id, kind, time_ns, seq);
 CREATE INDEX events_not_judged ON events (seq) WHERE verdict IS NULL;
 CREATE INDEX events_of_channels ON events (session_id, channel, seq) WHERE channel IS NOT NULL;
-
-CREATE TABLE submissions (
-    id {uuid} NOT NULL PRIMARY KEY,
-    created_at {timestamp} NOT NULL,
-    session_id {uuid} NOT NULL REFERENCES sessions (id),
-    upload_id {uuid} REFERENCES uploads (id),
-    verdict TEXT NOT NULL,
-    bundle_size BIGINT NOT NULL,
-    bundle_sha256 TEXT NOT NULL,
-    found_size BIGINT,
-    found_sha256 TEXT,
-    repo_url TEXT,
-    base_sha TEXT,
-    file_tree {json},
-    diff TEXT
-);
-CREATE INDEX submission_upload_id ON submissions (upload_id);
-CREATE INDEX submission_session_id_created_at_id ON submissions (session_id, created_at, id);
-
-CREATE TABLE hand_ins (
-    id {uuid} NOT NULL PRIMARY KEY,
-    created_at {timestamp} NOT NULL,
-    session_id {uuid} NOT NULL REFERENCES sessions (id),
-    upload_id {uuid} NOT NULL REFERENCES uploads (id),
-    format TEXT NOT NULL,
-    size INTEGER NOT NULL,
-    sha256 TEXT NOT NULL,
-    state TEXT NOT NULL,
-    problem TEXT,
-    attempts INTEGER NOT NULL,
-    retry_at {timestamp},
-    base_verified {boolean},
-    base_commit TEXT,
-    head_commit TEXT,
-    counted_lines INTEGER,
-    manual_lines INTEGER,
-    matched_event_count INTEGER
-);
-CREATE INDEX handin_session_id ON hand_ins (session_id);
-CREATE INDEX handin_upload_id ON hand_ins (upload_id);
-CREATE INDEX hand_ins_due ON hand_ins (retry_at) WHERE retry_at IS NOT NULL;

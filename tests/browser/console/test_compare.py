@@ -74,5 +74,5 @@ def test_a_scored_session_is_compared_with_a_running_one(site, team, assessment,
         "Status": ["Completed", "Active"],
     }
     assert visit.shows("has no metrics yet: the session is still running.")
-    assert visit.shows("The candidate has not handed in yet.")
+    assert visit.shows("The candidate has not submitted yet.")
     assert visit.is_clean()

@@ -106,7 +106,7 @@ def test_every_part_shows_its_content_or_why_there_is_none(candidate, open_repor
         "Final changes": "No final changes",
         "Time and cost": "Fixed",
         "Decisions": "It is exact.",
-        "Hand-in": "Nothing was handed in",
+        "Submission": "No submission",
         "Metrics": "Failed commands",
     }.items():
         visit.page.get_by_role("tab", name=tab).click()
@@ -268,7 +268,7 @@ def test_nothing_that_a_candidate_wrote_runs_or_hides(candidate, open_report):
         "Conversation": "U+202E",
         "Time and cost": "Still failing",
         "Decisions": "U+202E",
-        "Hand-in": "unsafe to unpack",
+        "Submission": "unsafe to unpack",
     }.items():
         page.get_by_role("tab", name=tab).click()
         assert visit.shows(text)
@@ -296,12 +296,12 @@ def test_the_final_changes_say_who_added_a_line(site, team, candidate, open_repo
     bundle = bundle_of_blobs(**files)
     headers = candidate.headers | {"Content-Type": "application/x-git-bundle"}
     assert (
-        call(candidate.port, "PUT", "/v1/candidate/hand-in", bundle, headers=headers, seconds=60).status
+        call(candidate.port, "PUT", "/v1/candidate/submission", bundle, headers=headers, seconds=60).status
         == 200
     )
     with site.worker():
         diff = f"/v1/sessions/{candidate.session_id}/final-diff"
-        wait_until(lambda: team.get(diff)["handIn"]["state"] == "read", "The hand-in is not read.")
+        wait_until(lambda: team.get(diff)["submission"]["state"] == "read", "The submission is not read.")
     candidate.complete()
     visit = open_report("?tab=changes", width=PHONE)
     assert visit.shows("3 files")
