@@ -18,6 +18,7 @@ from factories import (
     make_assessment,
     make_closed_session,
     make_key,
+    make_model_call,
     make_record,
     make_rubric,
     make_session,
@@ -41,7 +42,6 @@ from models import (
     Event,
     IdempotentRequest,
     ModelReservation,
-    ModelUsage,
     Seal,
     ServiceSecret,
     Session,
@@ -55,7 +55,6 @@ from models.ledger import audit
 from models.sessions.submissions import GIT, TAR, reading
 from models.task_failures import run_each
 from rules.events.recorded_events import RecordedEvent
-from rules.metrics.usage import ReportedUsage
 from storage import new_object_key
 from tests.access.rows import ROWS
 from tests.hostile.operations import fill
@@ -148,13 +147,10 @@ def person(app, cohort, reviewer, bundles, mails, clock):
     submit_bundle(session, bundles, ids["object_key"])
     BundleUpload.open(session, new_object_key(str(session.id)), MAX_BYTES)
     submit_work(session, bundles)
-    ModelUsage.record(
+    make_model_call(
         session,
-        "openai",
-        ReportedUsage("gpt-5.5", {}),
-        started_at=clock.now(),
-        status_code=200,
-        is_whole=True,
+        "gpt-5.5",
+        provider="openai",
         request_id=WORD,
         tool=WORD,
         agent_session=WORD,
