@@ -11,7 +11,7 @@ import storage
 from models import Assessment, CandidateKey, Organization, Person, Session, invitations, people, sessions
 from models.base import new_id
 from models.webhooks import outbox, receivers
-from rules.events.recorded_events import CHANNELS, RecordedEvent, Witness
+from rules.events.recorded_events import CHANNELS, EventSource, RecordedEvent
 from rules.metrics.usage import ReportedUsage, call_cost_nano_usd
 from rules.timestamps import parse_timestamp_ns, whole_seconds_ns
 
@@ -88,7 +88,7 @@ def record(
     tool: str = "claude-code",
 ) -> int:
     """Store events that a channel recorded of a session of an agent."""
-    return sessions.record(session, Witness(channel, tool, "2.1.197", agent_session), events)
+    return sessions.record(session, EventSource(channel, tool, "2.1.197", agent_session), events)
 
 
 def make_closed_session(assessment: Assessment, *envelopes: dict[str, Any]) -> Session:
@@ -114,7 +114,7 @@ def envelope(kind: str = "prompt", at: float = 0, data: Any = None, **members: A
 
 def add_event(session: Session, event: dict[str, Any]) -> str:
     return sessions.append(
-        session, models.Arrival.of(event, parse_timestamp_ns(event["ts"]), json.dumps(event))
+        session, models.ReceivedEvent.of(event, parse_timestamp_ns(event["ts"]), json.dumps(event))
     )[0]
 
 
