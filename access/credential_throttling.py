@@ -48,26 +48,26 @@ def lookup(credential: str) -> Iterator[None]:
     Call it outside a transaction. Only the first lookup of a credential in a request counts. Raises TooManyRequests if
     the client's network is locked.
     """
-    guesses = current_app.extensions.get("guesses")
-    if guesses is None or not credential or credential == g.get("looked_up"):
+    throttle = current_app.extensions.get("credential_throttle")
+    if throttle is None or not credential or credential == g.get("looked_up"):
         yield
         return
     g.looked_up = credential
     networks = networks_of(request.remote_addr or "")
     # Letter case and whitespace do not make it a different key.
     sender = Sender(networks[0].name, candidate_keys.normalize(credential) or credential)
-    guesses.require_unlocked(sender, networks)
+    throttle.require_unlocked(sender, networks)
     try:
         yield
     except WRONG_CREDENTIAL:
-        guesses.record_wrong(sender, networks)
+        throttle.record_wrong(sender, networks)
         raise
-    guesses.accepted.add(sender)
+    throttle.accepted.add(sender)
 
 
 @contextmanager
 def lookup_secret(secret: str) -> Iterator[None]:
-    """Like `lookup`, for 256 random bits, which nobody guesses: valid ones are accepted in a locked network too."""
+    """Like `lookup`, for 256 random bits, which cannot be guessed: valid ones are accepted in a locked network too."""
     try:
         yield
     except WRONG_CREDENTIAL:

@@ -79,7 +79,7 @@ def register(app: Flask) -> None:
     """Limit the operations of the API if RATELIMIT_ENABLED is set; pages and documents are not limited."""
     if app.config["RATELIMIT_ENABLED"]:
         counters = Counters(app.config["RATELIMIT_STORAGE_URL"])
-        app.extensions["guesses"] = CredentialThrottle(parse(app.config[REFUSED]), counters)
+        app.extensions["credential_throttle"] = CredentialThrottle(parse(app.config[REFUSED]), counters)
         limiter = app.extensions["rate_limiter"] = RateLimiter(app.config, counters)
         app.before_request(limiter.check)
         app.after_request(limiter.set_headers)
