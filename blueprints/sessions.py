@@ -6,9 +6,10 @@ from access import audit, auth, caller, concurrency, etags, refuses
 from access.idempotency import idempotent
 from blueprints import Blueprint, find
 from errors import Erased
-from models import ApiToken, CandidateKey, Event, HandIn, Session, privacy, sessions, visibility
+from models import ApiToken, CandidateKey, Event, Session, Submission, privacy, sessions, visibility
 from models.sessions import Counting
-from models.sessions.coverage import capture
+from models.sessions.coverage import read_coverage
+from models.sessions.submissions import GIT, ZIP
 from schemas.sessions import ReviewedSession, TestResult
 from schemas.sessions import Session as CandidateSession
 
@@ -27,7 +28,7 @@ def get_session(session_id):
     A candidate can get their own session, without metrics.
     """
     session = find(Session, session_id)
-    sessions.settle(session)
+    sessions.close_due(session)
     return shown(session_id)
 
 
@@ -74,7 +75,7 @@ def shown(session_id: Any) -> dict[str, Any]:
         "assessment_title": session.assessment.title,
         "retained_until": privacy.retained_until(session.key, session),
         "erasure_requested_at": session.key.erasure_requested_at,
-        "hand_in": HandIn.current(session),
+        "submission": Submission.current(session, GIT, ZIP),
     }
     seal = session.seal(sum(counts.values()))
     if isinstance(caller, CandidateKey):
@@ -88,7 +89,7 @@ def shown(session_id: Any) -> dict[str, Any]:
         "candidate_email": session.key.candidate_email,
         "hired_at": session.hired_at,
         "metrics": sessions.shown_metrics(session),
-        "capture": capture(session, counting),
+        "coverage": read_coverage(session, counting),
         "erased_at": session.key.erased_at,
         "test_result": sessions.submitted_tests(session),
         "decision": session.key.decision,

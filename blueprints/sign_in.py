@@ -2,7 +2,7 @@
 
 from flask import after_this_request, current_app
 
-from access import audit, auth, caller, console, guesses, rate_limits, refuses
+from access import audit, auth, caller, console, credential_throttling, rate_limits, refuses
 from access.counters import fingerprint
 from blueprints import Blueprint, or_not_found, setting
 from blueprints.org import caller_response
@@ -130,7 +130,7 @@ def _me():
 
 
 def _token(text):
-    with guesses.lookup(text):
+    with credential_throttling.lookup(text):
         token = ApiToken.authenticate(text)
         if token is None:
             raise Unauthenticated("This token is unknown, expired or revoked.")
@@ -138,7 +138,7 @@ def _token(text):
 
 
 def _grant(text):
-    with guesses.lookup_secret(text):
+    with credential_throttling.lookup_secret(text):
         grant = SignInGrant.find(text)
         if grant.is_for_one_browser and not console.has_grant(text):
             raise SignInExpired()

@@ -74,7 +74,7 @@ class Monitoring:
             self._late_events.inc(request.late_events)
         if request.has_recording_failure:
             self._recording_failures.inc()
-        if request.is_guess:
+        if request.has_invalid_credential:
             self._guesses.inc()
 
     def page(self) -> bytes:

@@ -11,8 +11,9 @@ import storage
 from models import Assessment, CandidateKey, Organization, Person, Session, invitations, people, sessions
 from models.base import new_id
 from models.webhooks import outbox, receivers
-from rules.events.recorded_events import CHANNELS, RecordedEvent, Witness
-from rules.timestamps import parse_timestamp_ns
+from rules.events.recorded_events import CHANNELS, EventSource, RecordedEvent
+from rules.metrics.usage import ReportedUsage, call_cost_nano_usd
+from rules.timestamps import parse_timestamp_ns, whole_seconds_ns
 
 
 def make_organization(name: str = "Acme", plan: str = "self_hosted") -> Organization:
@@ -87,7 +88,7 @@ def record(
     tool: str = "claude-code",
 ) -> int:
     """Store events that a channel recorded of a session of an agent."""
-    return sessions.record(session, Witness(channel, tool, "2.1.197", agent_session), events)
+    return sessions.record(session, EventSource(channel, tool, "2.1.197", agent_session), events)
 
 
 def make_closed_session(assessment: Assessment, *envelopes: dict[str, Any]) -> Session:
@@ -113,13 +114,28 @@ def envelope(kind: str = "prompt", at: float = 0, data: Any = None, **members: A
 
 def add_event(session: Session, event: dict[str, Any]) -> str:
     return sessions.append(
-        session, models.Arrival.of(event, parse_timestamp_ns(event["ts"]), json.dumps(event))
+        session, models.ReceivedEvent.of(event, parse_timestamp_ns(event["ts"]), json.dumps(event))
     )[0]
 
 
 # For the tests that call every operation: who may call it, hostile requests, two organizations, erasure. Both return
 # the ids by path parameter. Rows that a POST with the documented example creates are made with it instead
 # (`create_missing` in tests/hostile/operations.py).
+
+
+def make_model_call(
+    session: Session,
+    model: str | None = "claude-opus-4-8",
+    counts: dict[str, int] | None = None,
+    provider: str = "anthropic",
+    started_at: datetime | None = None,
+    **columns: Any,
+) -> None:
+    """A call through the model proxy that has just ended."""
+    started_at, used = started_at or models.clock.now(), ReportedUsage(model, counts or {})
+    cost = call_cost_nano_usd(provider, used, whole_seconds_ns(started_at), sessions.prices())
+    call = {"provider": provider, "started_at": started_at, "cost_nano_usd": cost}
+    models.ModelUsage.record(session, used, **call | {"status_code": 200, "is_whole": True} | columns)
 
 
 def make_settings(organization: Organization, word: str = "one") -> dict[str, Any]:

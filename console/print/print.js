@@ -127,7 +127,7 @@ function facts(data) {
       [t("print.duration"), duration !== null && formatDuration(duration / 1000)],
       [t("print.tests"), tests(session)],
       [t("print.events"), eventsText(session)],
-      [t("print.handIn"), handIn(session.handIn)],
+      [t("print.submission"), submission(session.submission)],
     ]),
   );
 }
@@ -141,14 +141,14 @@ function tests({ testResult, metrics }) {
   return t(passed === null ? "print.testsUnknown" : passed ? "print.testsPassed" : "print.testsFailed");
 }
 
-function eventsText({ eventCount, witnessEventCount, lateEventCount }) {
+function eventsText({ eventCount, duplicateEventCount, lateEventCount }) {
   const parts = [t("print.counted", { n: eventCount })];
-  if (witnessEventCount) parts.push(t("print.witnesses", { n: witnessEventCount }));
+  if (duplicateEventCount) parts.push(t("print.witnesses", { n: duplicateEventCount }));
   if (lateEventCount) parts.push(t("print.late", { n: lateEventCount }));
   return parts.join(", ");
 }
 
-function handIn(found) {
+function submission(found) {
   return found && [formatMoment(found.receivedAt), " · SHA-256 ", h("code", {}, found.sha256)];
 }
 

@@ -71,7 +71,7 @@ function plots(session, cohort, results) {
   return [h("p", { class: "quiet" }, t("print.plots")), h("div", { class: "print-plots" }, cards)];
 }
 
-export function workSection({ phases, activeMs, idleMs, sittings, models, totalCostUsd, proxyUsage }) {
+export function workSection({ phases, activeMs, idleMs, workPeriods, models, totalCostUsd, proxyUsage }) {
   const phaseRows = phases.map(({ name, events, timeMs, share }) => [
     [t(`report.phases.${name}`), h("span", { class: "quiet" }, ` ${t(`report.phaseWhat.${name}`)}`)],
     formatDuration(timeMs / 1000),
@@ -90,7 +90,7 @@ export function workSection({ phases, activeMs, idleMs, sittings, models, totalC
   ]);
   const tokenColumns = columns("model", "input", "output", "cacheRead", "cacheWrite", "cost");
   return [
-    h("p", {}, t("print.time", { active: formatDuration(activeMs / 1000), idle: formatDuration(idleMs / 1000), n: sittings.length })),
+    h("p", {}, t("print.time", { active: formatDuration(activeMs / 1000), idle: formatDuration(idleMs / 1000), n: workPeriods.length })),
     table(t("print.phases"), columns("phase", "time", "share", "events"), phaseRows),
     h("h3", {}, t("print.tokens")),
     models.length > 0 && [table(t("print.tokens"), tokenColumns, modelRows), h("p", {}, t("print.totalCost", { cost: money(totalCostUsd) }))],
@@ -100,8 +100,8 @@ export function workSection({ phases, activeMs, idleMs, sittings, models, totalC
 }
 
 /** The files, and the first lines of the diff up to a limit. */
-export function diffSection({ handIn, files, total }) {
-  if (handIn?.state !== "read") return h("p", {}, t(handIn ? "print.noDiff" : "print.noHandIn"));
+export function diffSection({ submission, files, total }) {
+  if (submission?.state !== "read") return h("p", {}, t(submission ? "print.noDiff" : "print.noSubmission"));
   if (!files.length) return h("p", {}, t("print.emptyDiff"));
   let left = MAX_LINES;
   const printed = files.filter(({ linesAdded, linesRemoved }) => {
@@ -112,18 +112,18 @@ export function diffSection({ handIn, files, total }) {
   });
   const rows = files.map((file) => [h("code", {}, untrusted(file.path)), t(`report.diff.${file.status}`), `+${file.linesAdded}`, `−${file.linesRemoved}`]);
   const columns = ["file", "change", "added", "removed"].map((name) => t(`print.columns.${name}`));
-  const view = diffView(printed, { attributed: isAttributed(handIn) });
+  const view = diffView(printed, { attributed: isAttributed(submission) });
   for (const details of view.querySelectorAll("details")) details.open = true;
   const rest = (total ?? files.length) - printed.length;
   return [
-    h("p", {}, diffText(handIn, total ?? files.length)),
+    h("p", {}, diffText(submission, total ?? files.length)),
     table(t("print.sections.diff"), columns, rows, [1], true),
     rest > 0 && h("p", { class: "notice" }, t("print.diffLimit", { n: rest, lines: MAX_LINES })),
     view,
   ];
 }
 
-function diffText(handIn, n) {
-  if (!isAttributed(handIn)) return `${t("report.diff.files", { n })}. ${t("report.diff.unverified")}`;
-  return t("print.diffText", { n, counted: numberOrDash(handIn.countedLines), manual: numberOrDash(handIn.manualLines) });
+function diffText(submission, n) {
+  if (!isAttributed(submission)) return `${t("report.diff.files", { n })}. ${t("report.diff.unverified")}`;
+  return t("print.diffText", { n, counted: numberOrDash(submission.countedLines), manual: numberOrDash(submission.manualLines) });
 }

@@ -165,7 +165,7 @@ function facts(sides) {
   return table(sides, rows.map(([label, of]) => [label, ...sides.map(of)]));
 }
 
-function integrityText({ facts: found }) {
+function integrityText({ findings: found }) {
   if (!found.length) return t("compare.intact");
   const list = h("ul", {}, found.map(({ explanation }) => h("li", {}, explanation)));
   return [isChanged(found.map(({ code }) => code)) && h("strong", { class: "fact changed" }, t("board.changedRecord")), list];
@@ -195,9 +195,9 @@ function testsText(session) {
   return [result, detail && h("span", { class: "quiet" }, ` ${detail}`)];
 }
 
-function finalDiff({ session, diff: { files, handIn, submission } }) {
-  if (files?.length) return diffView(files, { attributed: changes.isAttributed(handIn) });
-  if (submission) return diffView(splitDiff(submission.diff), { attributed: false });
-  if (handIn) return h("p", { class: "quiet" }, t(`report.handIn.${handIn.state}`));
-  return h("p", { class: "quiet" }, t(session.status === "active" ? "report.diff.noHandInYet" : "compare.noChanges"));
+function finalDiff({ session, diff: { files, submission, clientDiff } }) {
+  if (files?.length) return diffView(files, { attributed: changes.isAttributed(submission) });
+  if (clientDiff) return diffView(splitDiff(clientDiff), { attributed: false });
+  if (submission) return h("p", { class: "quiet" }, t(`report.submission.${submission.state}`));
+  return h("p", { class: "quiet" }, t(session.status === "active" ? "report.diff.noSubmissionYet" : "compare.noChanges"));
 }

@@ -1,4 +1,4 @@
-// The final diff of the handed-in work.
+// The final diff of the submitted work.
 
 import * as api from "../shared/api.js";
 import { diffView, splitDiff } from "../shared/diff.js";
@@ -10,48 +10,48 @@ import { untrusted } from "../shared/untrusted.js";
 
 export async function load({ path, signal }) {
   const first = await api.get(`${path}/final-diff`, { signal, query: { limit: 1 } });
-  if (first.handIn?.state === "read") {
+  if (first.submission?.state === "read") {
     const files = await api.all(`${path}/final-diff`, "files", { signal });
-    return { handIn: first.handIn, files };
+    return { submission: first.submission, files };
   }
   const { submissions } = await api.get(`${path}/submissions`, { signal });
-  return { handIn: first.handIn, submission: submissions.findLast(({ diff }) => diff) ?? null };
+  return { submission: first.submission, clientDiff: submissions.findLast(({ diff }) => diff)?.diff ?? null };
 }
 
 /** Whether the diff says who added each line: without a verified start, others' lines would count as the candidate's. */
 export const isAttributed = ({ baseVerified, manualLines }) => baseVerified === true && manualLines !== null;
 
-export function render({ handIn, files, submission }, { session }) {
+export function render({ submission, files, clientDiff }, { session }) {
   if (files)
     return [
-      summary(handIn, files),
+      summary(submission, files),
       section(
         files.length
-          ? diffView(files, { attributed: isAttributed(handIn) })
+          ? diffView(files, { attributed: isAttributed(submission) })
           : empty(t("report.diff.none"), t("report.diff.noneWhy")),
       ),
     ];
   const waits =
-    handIn &&
+    submission &&
     h(
       "div",
       { class: "notice" },
-      h("strong", {}, t(`report.handIn.${handIn.state}`)),
-      handIn.problem && h("p", {}, untrusted(handIn.problem)),
+      h("strong", {}, t(`report.submission.${submission.state}`)),
+      submission.problem && h("p", {}, untrusted(submission.problem)),
     );
-  if (!submission)
+  if (!clientDiff)
     return [
       waits,
       empty(
-        t("report.diff.noHandIn"),
-        t(session.status === "active" ? "report.diff.noHandInYet" : "report.diff.noHandInWhy"),
+        t("report.diff.noSubmission"),
+        t(session.status === "active" ? "report.diff.noSubmissionYet" : "report.diff.noSubmissionWhy"),
       ),
     ];
   return [
     waits,
     section(
       h("p", { class: "quiet" }, t("report.diff.submitted")),
-      diffView(splitDiff(submission.diff), { attributed: false }),
+      diffView(splitDiff(clientDiff), { attributed: false }),
     ),
   ];
 }
@@ -60,13 +60,13 @@ function section(...content) {
   return h("section", { class: "panel" }, h("h2", {}, t("report.tabs.changes")), ...content);
 }
 
-function summary(handIn, files) {
+function summary(submission, files) {
   const sum = (name) => files.reduce((total, file) => total + file[name], 0);
-  const { countedLines, manualLines } = handIn;
+  const { countedLines, manualLines } = submission;
   const facts = [
     t("report.diff.files", { n: files.length }),
     t("report.diff.lines", { added: sum("linesAdded"), removed: sum("linesRemoved") }),
-    isAttributed(handIn) &&
+    isAttributed(submission) &&
       countedLines > 0 &&
       t("report.diff.byHand", {
         n: manualLines,
@@ -75,7 +75,7 @@ function summary(handIn, files) {
       }),
   ];
   const base =
-    handIn.baseVerified === false &&
+    submission.baseVerified === false &&
     h(
       "div",
       { class: "notice warn" },

@@ -1,4 +1,4 @@
-"""The worker's tasks: settle, seal, chain and publish new records, and delete expired ones once a day.
+"""The worker's tasks: close, seal, chain and publish new records, and delete expired ones once a day.
 
 A task is an entry in one of the lists: a name and a function. A task that fails does not stop the others
 (models/task_failures.py).
@@ -14,6 +14,7 @@ from models import clock, invitations, privacy, sessions
 from models.deliveries.outbox import requeue_removals
 from models.ledger import anchors, audit
 from models.ledger.integrity import check_sealed
+from models.sessions.submissions import delete_unused
 from models.task_failures import WHOLE_TASK, run_each
 from models.webhooks.outbox import publish_new
 from storage import Storage
@@ -32,7 +33,7 @@ def apply_retention() -> int:
 # Every second.
 TASKS: tuple[Task, ...] = (
     ("sign_in_mails", models.SignInGrant.queue_mails),
-    ("settle", sessions.settle_all),
+    ("close", sessions.close_all_due),
     ("verify", models.Event.verify_waiting),
     ("seal", models.Seal.seal_new),
     ("chain", audit.chain_new),
@@ -54,7 +55,7 @@ DAILY_TASKS: tuple[Task, ...] = (
     ("idempotency", models.IdempotentRequest.delete_expired),
     ("retention", apply_retention),
     ("seal_skipped", models.Seal.seal_skipped),
-    ("uploads", models.BundleUpload.delete_unused),
+    ("uploads", delete_unused),
     ("feed", models.FeedEvent.delete_expired),
     ("webhook_deliveries", models.WebhookDelivery.delete_expired),
     ("accepted_senders", models.AcceptedSender.delete_expired),

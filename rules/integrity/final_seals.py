@@ -24,7 +24,7 @@ CODES = {
     "erasure": "session_changed",
 }
 # Seals of earlier versions do not have them.
-LATER_CODES = {"owner": "session_changed", "client": "session_changed", "hand_in": "metrics_changed"}
+LATER_CODES = {"owner": "session_changed", "client": "session_changed", "submission": "metrics_changed"}
 
 
 def without_names(further_metrics: Mapping[str, Any] | None) -> dict[str, Any] | None:
@@ -50,7 +50,7 @@ def is_complete(content: str) -> bool:
 
 
 def differences(sealed: Mapping[str, Any], stored: Mapping[str, Any]) -> Iterator[tuple[str, list[str]]]:
-    """The fact's code and the changed columns of each part that differs; `events` is compared elsewhere."""
+    """The finding's code and the changed columns of each part that differs; `events` is compared elsewhere."""
     changed: dict[str, list[str]] = {}
     for part, code in (CODES | LATER_CODES).items():
         if part in sealed:

@@ -64,10 +64,10 @@ SERVED = {
     "POST /v1/candidates/<candidate_id>/extend": 409,
     "POST /v1/candidates/<candidate_id>/reopen": 409,
     "POST /v1/deliveries/<delivery_id>/retry": 409,
-    "GET /v1/sessions/<session_id>/hand-in": 404,
+    "GET /v1/sessions/<session_id>/submission": 404,
     "GET /v1/sessions/<session_id>/bundle": 404,
     "GET /v1/sessions/<session_id>/bundle/files": 404,
-    "PUT /v1/candidate/hand-in": 415,
+    "PUT /v1/candidate/submission": 415,
 }
 OTHERWISE = {
     "DELETE /v1/sessions/<session_id>/scores/<criterion>": CHANGE_OWN_SCORE,

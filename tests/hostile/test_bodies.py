@@ -28,8 +28,8 @@ NOT_SERVED = {
     "POST /v1/candidate/upload-url",
     "POST /v1/candidate/submit-code",
     "PUT /v1/bundles/{objectKey}",
-    "PUT /v1/candidate/hand-in",
-    "GET /v1/sessions/{sessionId}/hand-in",
+    "PUT /v1/candidate/submission",
+    "GET /v1/sessions/{sessionId}/submission",
     "POST /v1/sign-in",
     "DELETE /v1/sign-in/session",
 }

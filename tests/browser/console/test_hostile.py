@@ -94,7 +94,7 @@ def test_very_many_files_lines_and_invisible_characters_are_shown_in_steps(candi
     page.get_by_role("tab", name="Decisions").click()
     page.get_by_role("button", name="Show more").click()
     assert visit.shows("Decision 59")
-    page.get_by_role("tab", name="Hand-in").click()
+    page.get_by_role("tab", name="Submission").click()
     assert visit.shows("https://example.com@evil.example.net/")
     assert page.get_by_role("link", name="example.com").count() == 0
     assert visit.is_clean()

@@ -1,4 +1,4 @@
-"""The report for the file: as PDF on A4 and Letter it has every fact that carried the decision."""
+"""The report for the file: as PDF on A4 and Letter it has every finding that carried the decision."""
 
 import io
 import re
@@ -48,7 +48,7 @@ def decided(site, team, reviewers, tmp_path):
     for each in sent:
         candidate.ingest(each)
     make_repository(tmp_path / "work", {"orders.py": "import time\n", "long.txt": "line\n" * 300})
-    hand_in(site, candidate, bundle(tmp_path / "work"))
+    submit_work(site, candidate, bundle(tmp_path / "work"))
     candidate.complete()
     path = f"/v1/sessions/{candidate.session_id}/scores/quality"
     evidence = [sent[0]["id"], sent[2]["id"]]
@@ -60,13 +60,13 @@ def decided(site, team, reviewers, tmp_path):
     with site.worker():
         session = f"/v1/sessions/{candidate.session_id}"
         wait_until(lambda: team.get(session)["seal"]["isWhole"], "The record is not sealed.")
-        wait_until(lambda: team.get(session)["handIn"]["state"] == "read", "The hand-in is not read.")
+        wait_until(lambda: team.get(session)["submission"]["state"] == "read", "The submission is not read.")
     return candidate.session_id
 
 
-def hand_in(site, candidate, content):
+def submit_work(site, candidate, content):
     headers = candidate.headers | {"Content-Type": "application/x-git-bundle"}
-    sent = call(site.port, "PUT", "/v1/candidate/hand-in", content, headers=headers, seconds=30)
+    sent = call(site.port, "PUT", "/v1/candidate/submission", content, headers=headers, seconds=30)
     assert sent.status == 200
 
 
@@ -76,13 +76,13 @@ def words(page):
 
 
 @pytest.mark.parametrize("paper", POINTS)
-def test_the_pdf_has_the_facts_on_every_paper(open_console, team, decided, paper):
+def test_the_pdf_has_the_findings_on_every_paper(open_console, team, decided, paper):
     visit = open_console(team, f"/sessions/{decided}/print", color_scheme="dark")
     assert visit.shows("State of the record, by its seal")
     pdf = PdfReader(io.BytesIO(visit.page.pdf(format=paper)))
     pages = [words(page) for page in pdf.pages]
     text = " ".join(pages)
-    for fact in (
+    for finding in (
         *("Ada Lindqvist", "ada@example.com", "Backend API Challenge", "Find the lost orders."),
         *("Advanced", "Careful fix, after a talk about the guess.", "Decided by Bob Sample"),
         *("No irregularities in this record", "All 3 events are sealed", "1 h 30 min", "Completed"),
@@ -99,7 +99,7 @@ def test_the_pdf_has_the_facts_on_every_paper(open_console, team, decided, paper
         ),
         *("Printed on", "by First token", f"#/sessions/{decided}"),
     ):
-        assert fact in text, fact
+        assert finding in text, finding
     head = team.get(f"/v1/sessions/{decided}/integrity")["seal"]["head"]
     assert head in text.replace(" ", "")
     assert "Back to the session" not in text
@@ -126,11 +126,11 @@ def test_an_unknown_session_says_so(open_console, team):
 
 def test_an_unverified_start_says_nothing_about_lines_by_hand(open_console, site, team, decided):
     site.execute(
-        "UPDATE hand_ins SET base_verified = %s WHERE session_id = %s", False, site.stored_id(decided)
+        "UPDATE submissions SET base_verified = %s WHERE session_id = %s", False, site.stored_id(decided)
     )
     for path in (f"/sessions/{decided}?tab=changes", f"/sessions/{decided}/print"):
         visit = open_console(team, path)
-        assert visit.shows("The handed-in bundle does not contain the commit"), path
+        assert visit.shows("The submitted bundle does not contain the commit"), path
         assert visit.page.locator("details.diff").count() > 0, path
         assert visit.page.locator(".by-hand, td.author").count() == 0, path
         assert visit.page.get_by_text("no recorded agent change added").count() == 0, path
