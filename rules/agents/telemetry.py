@@ -13,7 +13,7 @@ from rules.agents import claude_code_telemetry, codex_telemetry, gemini_telemetr
 from rules.agents.log_events import LogEvent
 from rules.agents.log_records import LogRecord
 from rules.agents.values import text_of
-from rules.events.recorded_events import RecordedEvent, Witness
+from rules.events.recorded_events import EventSource, RecordedEvent
 from rules.timestamps import format_timestamp, timestamp_from_ns
 
 CHANNEL = "otlp"
@@ -61,7 +61,7 @@ class Clock(NamedTuple):
 
 def read(
     records: Sequence[LogRecord], arrived_at: datetime, earliest: datetime
-) -> list[tuple[Witness, list[RecordedEvent]]]:
+) -> list[tuple[EventSource, list[RecordedEvent]]]:
     """The events of one request in order, by agent session.
 
     earliest -- start of the session
@@ -75,19 +75,19 @@ def read(
     times = [event.time_ns for _, event in found if event.time_ns is not None]
     clock = Clock(arrived_at, max(times, default=0), earliest)
     found.sort(key=lambda each: (clock.at_ns(each[1].time_ns), each[1].sequence))
-    events: dict[Witness, list[RecordedEvent]] = {}
+    events: dict[EventSource, list[RecordedEvent]] = {}
     for tool, event in found:
         reader = tool.readers.get(event.name)
-        witness = _witness(tool, event.record)
-        if reader and witness:
-            events.setdefault(witness, []).extend(_timed(each, event, clock) for each in reader(event))
-    return [(witness, listed) for witness, listed in events.items() if listed]
+        source = _event_source(tool, event.record)
+        if reader and source:
+            events.setdefault(source, []).extend(_timed(each, event, clock) for each in reader(event))
+    return [(source, listed) for source, listed in events.items() if listed]
 
 
-def _witness(tool: Tool, record: LogRecord) -> Witness | None:
+def _event_source(tool: Tool, record: LogRecord) -> EventSource | None:
     session = text_of(record.attributes.get(tool.session))
     version = text_of(record.resource.get("service.version"))
-    return Witness(CHANNEL, tool.name, version, session) if session else None
+    return EventSource(CHANNEL, tool.name, version, session) if session else None
 
 
 def _timed(recorded: RecordedEvent, event: LogEvent, clock: Clock) -> RecordedEvent:
