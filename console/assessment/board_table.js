@@ -57,7 +57,7 @@ function time(text) {
 }
 
 function recordCell(row) {
-  return row.metrics ? factsInWords(row.integrityFacts) : dash();
+  return row.metrics ? factsInWords(row.integrityFindings) : dash();
 }
 
 function testsCell({ testsPassed }) {

@@ -165,7 +165,7 @@ function facts(sides) {
   return table(sides, rows.map(([label, of]) => [label, ...sides.map(of)]));
 }
 
-function integrityText({ facts: found }) {
+function integrityText({ findings: found }) {
   if (!found.length) return t("compare.intact");
   const list = h("ul", {}, found.map(({ explanation }) => h("li", {}, explanation)));
   return [isChanged(found.map(({ code }) => code)) && h("strong", { class: "fact changed" }, t("board.changedRecord")), list];

@@ -105,7 +105,7 @@ function numbers(session, score) {
   const { metrics } = session;
   const end = session.completedAt ?? session.closedAt;
   const others = [
-    session.witnessEventCount > 0 && t("report.witnesses", { n: session.witnessEventCount }),
+    session.duplicateEventCount > 0 && t("report.witnesses", { n: session.duplicateEventCount }),
     session.lateEventCount > 0 && t("report.lateEvents", { n: session.lateEventCount }),
   ].filter(Boolean);
   const facts = [
@@ -186,7 +186,7 @@ async function loadNeighbours(nav, { session, signal }) {
 // Integrity
 
 /** Facts about the record in words, the broken record loudest. */
-export function integrity({ facts, counts, seal, finalSeal }, { session }) {
+export function integrity({ findings: facts, counts, seal, finalSeal }, { session }) {
   const others = byCode(facts).filter(({ code }) => code !== "erased");
   const verdict = verdictOf(others, counts, session);
   const isSound = seal.isWhole && verdict === "none";

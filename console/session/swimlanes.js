@@ -184,7 +184,7 @@ class Chart {
 
   /** The paths of a lane: events that count, those that do not, and failures. */
   #marks(name, y) {
-    const bins = { counted: new Map(), witness: new Map(), failed: new Map() };
+    const bins = { counted: new Map(), duplicate: new Map(), failed: new Map() };
     for (const event of this.lanes.get(name)) {
       const { shape } = event;
       const bin = Math.round(this.#x(event.at) / BINS_PX[shape]) * BINS_PX[shape];
@@ -385,16 +385,16 @@ class Chart {
 }
 
 // Events in the same bin are one mark.
-const BINS_PX = { counted: 2, witness: 2, failed: 8 };
+const BINS_PX = { counted: 2, duplicate: 2, failed: 8 };
 const SHAPES = {
   counted: (x, y, share) => `M${x} ${y - (MARK_PX * share) / 2}v${MARK_PX * share}`,
-  witness: (x, y) => `M${x} ${y - 2}v4`,
+  duplicate: (x, y) => `M${x} ${y - 2}v4`,
   failed: (x, y) => `M${x - 4} ${y - 4}l8 8m0 -8l-8 8`,
 };
 
 /** How an event is drawn. */
 function shapeOf(event, verifications) {
-  if (!event.counts) return "witness";
+  if (!event.counts) return "duplicate";
   return hasFailed(event, verifications) ? "failed" : "counted";
 }
 

@@ -82,7 +82,7 @@ function changeLane({ attribution, actor }) {
 export function whyNotCounted(event) {
   if (event.counts) return null;
   if (event.late) return t("report.late");
-  return t("report.witness", { channel: channelName(event.channel) });
+  return t("report.duplicate", { channel: channelName(event.channel) });
 }
 
 /** The channel that recorded an event, in words. */

@@ -14,7 +14,7 @@ export const factText = (code) => (has(`facts.${code}`) ? t(`facts.${code}`) : c
 /** Whether the stored record was changed. */
 export const isChanged = (codes) => codes.some((code) => CHANGED.has(code));
 
-/** The `integrityFacts` of a result, in words. */
+/** The `integrityFindings` of a result, in words. */
 export function factsInWords(facts) {
   if (!facts) return h("span", { class: "quiet" }, t("board.notChecked"));
   if (!facts.codes.length) return h("span", { class: "fact none" }, t("board.nothingFound"));

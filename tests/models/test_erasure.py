@@ -1,7 +1,7 @@
 """An erasure removes the person from every table, the bundle store and the mail folder, and changes no statistic.
 
-A new table needs a row in `make_record` or `make_settings` (tests/factories.py), and either `personal_data` on its
-model.
+A new table needs `personal_data` on its model, and a row: from a POST, or in `make_record` or `make_settings`
+(tests/factories.py).
 """
 
 import io
@@ -18,6 +18,7 @@ from factories import (
     make_assessment,
     make_closed_session,
     make_key,
+    make_model_call,
     make_record,
     make_rubric,
     make_session,
@@ -41,7 +42,6 @@ from models import (
     Event,
     IdempotentRequest,
     ModelReservation,
-    ModelUsage,
     Seal,
     ServiceSecret,
     Session,
@@ -55,10 +55,9 @@ from models.ledger import audit
 from models.sessions.submissions import GIT, TAR, reading
 from models.task_failures import run_each
 from rules.events.recorded_events import RecordedEvent
-from rules.metrics.usage import ReportedUsage
 from storage import new_object_key
 from tests.access.rows import ROWS
-from tests.hostile.operations import fill
+from tests.hostile.operations import create_missing, fill
 
 NAME, EMAIL, WORD = "Zebulon Quartermain", "zq@quartermain.example", "zqmarker"
 PUBLIC_KEY = "A6EHv/POEL4dcN0Y50vAmWfk1jCbpQ1fHdyGZBJVMbg="
@@ -148,13 +147,10 @@ def person(app, cohort, reviewer, bundles, mails, clock):
     submit_bundle(session, bundles, ids["object_key"])
     BundleUpload.open(session, new_object_key(str(session.id)), MAX_BYTES)
     submit_work(session, bundles)
-    ModelUsage.record(
+    make_model_call(
         session,
-        "openai",
-        ReportedUsage("gpt-5.5", {}),
-        started_at=clock.now(),
-        status_code=200,
-        is_whole=True,
+        "gpt-5.5",
+        provider="openai",
         request_id=WORD,
         tool=WORD,
         agent_session=WORD,
@@ -169,7 +165,9 @@ def person(app, cohort, reviewer, bundles, mails, clock):
     Seal.seal_new()
     sessions.seal_due()
     store_response(reviewer.row, key, session)
-    make_settings(key.organization)
+    ids |= make_settings(key.organization)
+    ids |= {"assessment_id": cohort.id, "candidate_id": key.id, "key_id": key.id}
+    create_missing(reviewer, ids, theirs=WORD)
     ServiceSecret.named("one")
     AcceptedSender.record("203.0.113.7", key.key)
     AccessHour.add_wrong_credentials(1)

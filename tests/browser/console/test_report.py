@@ -1,4 +1,4 @@
-"""The report of a session: its facts, record, changes and hostile content; 20,000 events stay fluid."""
+"""The report of a session: its findings, record, changes and hostile content; 20,000 events stay fluid."""
 
 import hashlib
 import io
@@ -172,21 +172,21 @@ def test_further_messages_get_the_focus(site, candidate, open_report):
     page.locator(".conversation li:nth-child(51) :focus").wait_for()
 
 
-def test_witnesses_and_late_events_say_that_they_do_not_count(site, candidate, open_report):
+def test_duplicates_and_late_events_say_that_they_do_not_count(site, candidate, open_report):
     record(candidate, *work())
     key = site.stored_id(candidate.session_id)
     site.execute("UPDATE events SET channel = 'otlp' WHERE session_id = %s AND event_id = 'prompt'", key)
     site.execute("UPDATE events SET late = 1 WHERE session_id = %s AND event_id = 'command'", key)
     visit = open_report("?event=prompt")
-    assert visit.shows("A witness: recorded by the agent's telemetry")
+    assert visit.shows("A duplicate: recorded by the agent's telemetry")
     lanes = visit.page.locator(".lane-names").inner_text().split("\n")
     assert {"Prompts 0", "Commands 0", "Agent's changes 1"} <= set(lanes)
     marks = visit.page.locator("[role=option] .mark").all_inner_texts()
-    assert marks == ["witness", "late"]
+    assert marks == ["duplicate", "late"]
     visit.page.get_by_label("Only events that count").check()
     assert visit.shows("5 of 7 events")
     visit.page.get_by_role("tab", name="Conversation").click()
-    assert visit.shows("One witness that repeats another message")
+    assert visit.shows("One duplicate that repeats another message")
     assert visit.is_clean()
 
 
@@ -345,8 +345,8 @@ def submit(candidate, files, repo_url, diff=""):
     gzip = {"Content-Type": "application/gzip"}
     put = call(candidate.port, "PUT", f"{url.path}?{url.query}", content, headers=gzip, seconds=60)
     assert put.status == 200
-    facts = {"bundleSize": len(content), "bundleSha256": hashlib.sha256(content).hexdigest()}
-    body = {"sessionId": candidate.session_id, "bundleKey": upload["objectKey"]} | facts
+    details = {"bundleSize": len(content), "bundleSha256": hashlib.sha256(content).hexdigest()}
+    body = {"sessionId": candidate.session_id, "bundleKey": upload["objectKey"]} | details
     body |= {"repoUrl": repo_url, "diff": diff}
     assert candidate.post("/v1/candidate/submit-code", body).json["verified"]
 
