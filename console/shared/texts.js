@@ -1211,7 +1211,7 @@ const texts = {
     position: "Position",
     notChained: "not yet chained",
     further: "and {n} more",
-    kinds: { person: "Person", reviewer: "Service", candidate: "Candidate", command: "Command line", worker: "Worker", service: "Service rule" },
+    kinds: { person: "Person", apiToken: "Service account", candidate: "Candidate", command: "Command line", worker: "Worker", service: "Service rule" },
     count: { one: "{n} entry shown, newest first", other: "{n} entries shown, newest first" },
     nothingFound: "No entries match. Change or clear the filter.",
     empty: "No entries yet.",
