@@ -6,7 +6,7 @@ from access import audit, auth, caller, console, credential_throttling, rate_lim
 from access.counters import fingerprint
 from blueprints import Blueprint, or_not_found, setting
 from blueprints.org import caller_response
-from errors import ForeignOrigin, SignInExpired, Unauthenticated, invalid
+from errors import ForeignOrigin, NotFound, SignInExpired, Unauthenticated, invalid
 from models import ApiToken, SignIn, SignInGrant
 from rules import sign_ins
 from rules.delivery.email_addresses import mailbox
@@ -97,6 +97,7 @@ def list_sign_ins():
 
 @blp.delete("/sign-in/session")
 @auth.required(ApiToken)
+@refuses(NotFound)
 @blp.response(200, schemas.SignedOut)
 def sign_out():
     """Sign out

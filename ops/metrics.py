@@ -51,8 +51,8 @@ class Monitoring:
             registry=registry,
         )
         self._guesses = Counter(
-            "proofstone_wrong_credentials",
-            "Distinct wrong credentials of each address, and credentials refused in a locked network.",
+            "proofstone_invalid_credentials",
+            "Distinct invalid credentials of each address, and credentials rejected in a locked network.",
             registry=registry,
         )
         self._connections = Gauge(

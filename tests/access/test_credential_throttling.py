@@ -253,7 +253,7 @@ def test_metric_counts_wrong_and_refused_credentials_but_no_repetition(limited, 
     assert statuses(Caller(app, **token(0)), 3) == [401] * 3
     assert guess(app, [HOME] * 4) == [401, 401, 429, 429]
     page = Caller(app, Authorization="Bearer a-token-that-nobody-guesses").get("/metrics").text
-    assert "\nproofstone_wrong_credentials_total 4.0\n" in page
+    assert "\nproofstone_invalid_credentials_total 4.0\n" in page
 
 
 PROXY, LOCALHOST = "10.1.2.3", "127.0.0.1"
