@@ -54,7 +54,7 @@ function match(path) {
   return null;
 }
 
-/** What the signed-in person may do: `read`, `write`, or `admin` for what only admins and services with `write` may. */
+/** True if the caller has a scope: `read`, `write`, or `admin`, which admins and service accounts with `write` have. */
 function may(scope) {
   if (scope === "admin") return me.scopes.includes("write") && (!me.person || me.person.role === "admin");
   return me.scopes.includes(scope);
@@ -77,7 +77,7 @@ function showFrame() {
   fill(who, h("span", { class: "quiet" }, `${name} · ${me.orgName}`), signOut);
 }
 
-/** Who is signed in, or null. Browsers would report the status 401 of `/v1/me` as an error. */
+/** The signed-in caller, or null. Browsers would report the status 401 of `/v1/me` as an error. */
 async function loadMe(signal) {
   const { me } = await api.get("/v1/sign-in", { signal });
   return me;
@@ -202,7 +202,7 @@ signedIn.addEventListener("message", ({ data }) => {
   me = null;
   show();
 });
-// What a button's action could not do, if its page does not say so itself.
+// Show errors of actions that their page does not handle.
 addEventListener("unhandledrejection", (event) => {
   event.preventDefault();
   toastError(event.reason);

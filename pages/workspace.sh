@@ -8,7 +8,7 @@
 # 3. Clones the repository into FOLDER.
 # 4. Adds TASK.md, ./finish and the settings to it, and excludes them from git.
 #
-# It needs git, curl and tar, and installs nothing. It is the same for everybody. Run it again to repair the folder.
+# It needs git, curl and tar, and installs nothing. It is the same for all candidates. Run it again to repair the folder.
 
 set -eu
 service=@SERVICE@
@@ -95,9 +95,9 @@ download() {
     "$service/v1/candidate/workspace/files") || die "Could not reach $service. Run this again."
   case $status in
     200) ;;
-    401) die "The service does not know this key. Copy yours from your page or your invitation." ;;
+    401) die "The key is invalid. Copy yours from your page or your invitation." ;;
     409) die "This session is not open. If you have not started, press Start on your page first." ;;
-    *) die "The service answered with HTTP $status. Run this again later." ;;
+    *) die "The service responded with HTTP $status. Run this again later." ;;
   esac
   mkdir "$work/files"
   tar -xf "$work/answer" -C "$work/files"
@@ -131,7 +131,7 @@ fetch_repository() {
   repository=$(cat "$state/repository")
   case $repository in
     https://* | http://* | ssh://*) ;;
-    *) die "The repository has an address of an unknown kind." ;;
+    *) die "The repository's URL is not supported. Ask the person who invited you." ;;
   esac
   commit=HEAD
   [ ! -f "$state/commit" ] || commit=$(cat "$state/commit")
@@ -217,7 +217,7 @@ END
   fi
   cat >"$state/finish" <<'END'
 #!/bin/sh
-# Hands in your work and ends your session.
+# Submits your work and ends your session.
 #
 # Packs this repository as a git bundle, with your uncommitted and new files, but without those that git ignores, and
 # uploads it. Your files, commits and index stay as they are. If it fails, run it again.
@@ -246,7 +246,7 @@ state=$HOME/.proofstone/$session
 [ -f "$state/header" ] || die "Your key is missing. Run the command on your page again, in this folder."
 cd "$(git rev-parse --show-toplevel)"
 if [ -t 0 ]; then
-  printf 'Hand in your work and end your session? [y/N] '
+  printf 'Submit your work and end your session? [y/N] '
   read -r reply
   case $reply in [yY]*) ;; *) die "Nothing was sent." ;; esac
 fi
@@ -264,7 +264,7 @@ base=$(git rev-parse -q --verify refs/proofstone/base) || base=
 # The bundle must contain the commit that you started from.
 if [ -z "$base" ] || { [ -n "$head" ] && git merge-base --is-ancestor "$base" "$head"; }; then base=; fi
 commit=$(git -c user.name=Candidate -c user.email=candidate@localhost \
-  commit-tree -m 'Hand-in' ${head:+-p "$head"} ${base:+-p "$base"} "$tree")
+  commit-tree -m 'Submission' ${head:+-p "$head"} ${base:+-p "$base"} "$tree")
 git update-ref refs/proofstone/hand-in "$commit"
 printf 'Packing your work ...\n'
 # Git prints its progress with its errors, and not every version can be quiet.

@@ -1,4 +1,4 @@
-// The final diff of the handed-in work.
+// The final diff of the submission.
 
 import * as api from "../shared/api.js";
 import { diffView, splitDiff } from "../shared/diff.js";
@@ -18,7 +18,7 @@ export async function load({ path, signal }) {
   return { handIn: first.handIn, submission: submissions.findLast(({ diff }) => diff) ?? null };
 }
 
-/** Whether the diff says who added each line: without a verified start, others' lines would count as the candidate's. */
+/** True if the diff has an author for each line. Without a verified base, earlier lines would count as the candidate's. */
 export const isAttributed = ({ baseVerified, manualLines }) => baseVerified === true && manualLines !== null;
 
 export function render({ handIn, files, submission }, { session }) {
@@ -31,26 +31,26 @@ export function render({ handIn, files, submission }, { session }) {
           : empty(t("report.diff.none"), t("report.diff.noneWhy")),
       ),
     ];
-  const waits =
+  const state =
     handIn &&
     h(
       "div",
       { class: "notice" },
-      h("strong", {}, t(`report.handIn.${handIn.state}`)),
+      h("strong", {}, t(`report.submissionStates.${handIn.state}`)),
       handIn.problem && h("p", {}, untrusted(handIn.problem)),
     );
   if (!submission)
     return [
-      waits,
+      state,
       empty(
-        t("report.diff.noHandIn"),
-        t(session.status === "active" ? "report.diff.noHandInYet" : "report.diff.noHandInWhy"),
+        t("report.diff.noSubmission"),
+        t(session.status === "active" ? "report.diff.noSubmissionYet" : "report.diff.noSubmissionWhy"),
       ),
     ];
   return [
-    waits,
+    state,
     section(
-      h("p", { class: "quiet" }, t("report.diff.submitted")),
+      h("p", { class: "quiet" }, t("report.diff.fromClient")),
       diffView(splitDiff(submission.diff), { attributed: false }),
     ),
   ];
@@ -63,12 +63,12 @@ function section(...content) {
 function summary(handIn, files) {
   const sum = (name) => files.reduce((total, file) => total + file[name], 0);
   const { countedLines, manualLines } = handIn;
-  const facts = [
+  const parts = [
     t("report.diff.files", { n: files.length }),
     t("report.diff.lines", { added: sum("linesAdded"), removed: sum("linesRemoved") }),
     isAttributed(handIn) &&
       countedLines > 0 &&
-      t("report.diff.byHand", {
+      t("report.diff.notRecordedOf", {
         n: manualLines,
         all: countedLines,
         share: formatShare(manualLines, countedLines),
@@ -82,5 +82,5 @@ function summary(handIn, files) {
       h("strong", {}, t("report.diff.unverifiedTitle")),
       h("p", {}, t("report.diff.unverified")),
     );
-  return [base, h("p", { class: "report-summary" }, facts.filter(Boolean).join(" · "))];
+  return [base, h("p", { class: "report-summary" }, parts.filter(Boolean).join(" · "))];
 }

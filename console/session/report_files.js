@@ -1,4 +1,4 @@
-// The work as it was handed in: what arrived, its files, and downloads.
+// The submission: state, files and downloads.
 
 import * as api from "../shared/api.js";
 import { runAction } from "../shared/dialogs.js";
@@ -28,9 +28,9 @@ export function render({ handIn, submissions, verified, listing }, report) {
   return [
     handIn &&
       panel(
-        t("report.files.handIn"),
+        t("report.files.submission"),
         handInFacts(handIn),
-        download(`${report.path}/hand-in`, t("report.files.downloadHandIn")),
+        download(`${report.path}/hand-in`, t("report.files.downloadSubmission")),
         h("p", { class: "quiet" }, t("report.files.sandbox")),
       ),
     submissions.length > 0 &&
@@ -47,11 +47,11 @@ function panel(title, ...content) {
   return h("section", { class: "panel" }, h("h2", {}, title), ...content);
 }
 
-function pairs(facts) {
+function pairs(rows) {
   return h(
     "dl",
     { class: "pairs" },
-    facts
+    rows
       .filter(([, value]) => value)
       .map(([name, value]) => h("div", {}, h("dt", {}, t(`report.files.${name}`)), h("dd", {}, value))),
   );
@@ -62,7 +62,7 @@ function handInFacts({ receivedAt, format, size, sha256, state }) {
     ["received", formatMoment(receivedAt)],
     ["format", t(`report.files.${format}`)],
     ["size", formatBytes(size)],
-    ["state", t(`report.handIn.${state}`)],
+    ["state", t(`report.submissionStates.${state}`)],
     ["sha256", h("code", {}, sha256)],
   ]);
 }

@@ -49,8 +49,8 @@ def hand_in_zip(visit) -> None:
     with zipfile.ZipFile(packed, "w") as archive:
         archive.writestr("orders.py", "print(1)\n")
     file = {"name": "work.zip", "mimeType": "application/zip", "buffer": packed.getvalue()}
-    visit.page.get_by_label("Or hand in a zip of the folder").set_input_files(file)
-    visit.page.get_by_role("button", name="Hand in and end the session").click()
+    visit.page.get_by_label("Or submit a zip of the folder").set_input_files(file)
+    visit.page.get_by_role("button", name="Submit and end the session").click()
 
 
 def is_started(website, key) -> bool:
@@ -82,7 +82,7 @@ def test_page_leads_from_key_to_consent_to_start_to_workspace(open_visit, websit
     assert page.locator(COMMAND).inner_text() == f"curl -fsSL {PUBLIC_ADDRESS}/workspace.sh | sh"
     assert is_started(website, key)
     assert re.fullmatch("1:(29:[0-9]{2}|30:00)", page.locator("[role=timer]").inner_text())
-    assert visit.shows("Nothing has arrived yet")
+    assert visit.shows("Nothing received yet")
     assert visit.is_clean()
     page.reload()
     assert visit.shows("Your session has started")
@@ -144,14 +144,14 @@ def test_workspace_warns_if_nothing_has_arrived(open_visit, website, started_key
 def test_workspace_says_when_the_time_is_up(open_visit, website, started_key):
     set_time(website, started_key, "closes_at", -120)
     visit = open_visit(f"/start#{started_key}")
-    assert visit.shows("The time is up. Hand in now: the session closes at")
+    assert visit.shows("The time is up. Submit now: the session closes at")
     assert visit.page.locator("[role=timer]").inner_text() == "0:00"
 
 
 def test_work_can_be_handed_in_for_ten_minutes_after_the_close(open_visit, website, started_key):
     set_time(website, started_key, "closes_at", 60)
     visit = open_visit(f"/start#{started_key}", PHONE)
-    assert visit.shows("The time is up and your session is closed. You can still hand in until")
+    assert visit.shows("The time is up and your session is closed. You can still submit until")
     hand_in_zip(visit)
     assert visit.shows("You have submitted this assessment. Thank you!")
     assert website.candidate(started_key).get("/v1/candidate/workspace")["handIn"]["format"] == "zip"
@@ -169,19 +169,19 @@ def test_a_zip_can_be_handed_in(open_visit, website, started_key):
     visit = open_visit(f"/start#{started_key}")
     hand_in_zip(visit)
     assert visit.shows("You have submitted this assessment. Thank you!")
-    assert visit.shows("Handed in")
+    assert visit.shows("Submitted")
     state = website.candidate(started_key).get("/v1/candidate/workspace")
     assert (state["status"], state["handIn"]["format"]) == ("completed", "zip")
     assert visit.is_clean()
     visit.page.reload()
-    assert visit.shows("Handed in")
+    assert visit.shows("Submitted")
 
 
 def test_a_file_that_is_no_zip_keeps_the_session_open(open_visit, website, started_key):
     visit = open_visit(f"/start#{started_key}")
     file = {"name": "work.zip", "mimeType": "application/zip", "buffer": b"not a zip"}
-    visit.page.get_by_label("Or hand in a zip of the folder").set_input_files(file)
-    visit.page.get_by_role("button", name="Hand in and end the session").click()
+    visit.page.get_by_label("Or submit a zip of the folder").set_input_files(file)
+    visit.page.get_by_role("button", name="Submit and end the session").click()
     visit.page.locator("[data-part=hand-in-failed]").wait_for()
     assert is_started(website, started_key)
 

@@ -99,7 +99,7 @@ def test_an_answer_of_a_proxy_is_a_failure_of_the_service(open_console, team, bo
     visit.heading()
     visit.page.route("**/v1/sign-in", lambda route: route.fulfill(status=502, body=body))
     visit.page.reload()
-    visit.page.get_by_text("The service failed.").wait_for()
+    visit.page.get_by_text("The service returned an error.").wait_for()
     assert [message for message in visit.messages if "502" not in message] == []
 
 
