@@ -16,7 +16,7 @@ from flask.cli import AppGroup, with_appcontext
 
 import migrations
 from delivery.worker import Worker
-from errors import Refusal, first_line
+from errors import Refusal, conflict_of, first_line
 from models import ApiToken, Assessment, Organization, Person, Session, clock, privacy
 from models.cohorts import first_difference, rebuild
 from models.ledger import audit
@@ -43,6 +43,8 @@ class Group(AppGroup):
             return super().invoke(context)
         except Refusal as error:
             message = error.sentence
+        except peewee.IntegrityError as error:
+            message = conflict_of(error).sentence
         except (peewee.OperationalError, peewee.InterfaceError, peewee.ProgrammingError) as error:
             advice = "Check DATABASE_URL and run `flask db upgrade`."
             message = f"The database is not usable: {first_line(error)}. {advice}"

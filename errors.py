@@ -357,6 +357,21 @@ def refusal_for(error: BaseException) -> type[Refusal] | None:
     return by_state or (Unavailable if is_connection else None)
 
 
+# Refusals of requests that violate a unique constraint, declared with `add_index` (models/base.py). The key is the
+# constraint's name, and for SQLite its columns.
+CONFLICTS: dict[str, type[Refusal]] = {}
+
+
+def conflict_of(error: peewee.IntegrityError) -> type[Refusal]:
+    """The refusal for a violated constraint."""
+    cause: Any = getattr(error, "orig", error)
+    if isinstance(cause, sqlite3.Error):
+        constraint = str(cause).removeprefix("UNIQUE constraint failed: ")
+    else:
+        constraint = cause.diag.constraint_name
+    return CONFLICTS.get(constraint, Conflict)
+
+
 def sqlstate(error: BaseException) -> str | None:
     """PostgreSQL's five-character error code, if the server sent one."""
     return getattr(getattr(error, "orig", None), "pgcode", None)

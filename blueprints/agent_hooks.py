@@ -1,4 +1,4 @@
-"""Hooks of coding agents as events (docs/agent-hooks.md). Needs rules/agents/."""
+"""Hooks of coding agents as events (docs/recording.md#hooks-and-telemetry). Needs rules/agents/."""
 
 from typing import Any
 

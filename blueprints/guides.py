@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 DOCS = Path(__file__).parent.parent / "docs"
-# For integrators, in the order of the navigation. The other pages are served because these link to them.
+# In the order of the navigation. The other pages are served because these link to them.
 GUIDES = (
-    *("authentication", "errors", "pagination", "idempotency", "rate-limits"),
-    *("webhooks", "statistics", "clients", "changes"),
+    *("hiring-teams", "glossary", "authentication", "api-basics", "errors", "results"),
+    *("webhooks", "statistics", "clients", "deprecation"),
 )
 PAGES = {file.stem for file in DOCS.glob("*.md")}
 

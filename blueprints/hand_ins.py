@@ -1,4 +1,4 @@
-"""Hand-ins: the candidate's upload, and the final diff for reviewers (docs/hand-in.md)."""
+"""Hand-ins: the candidate's upload, and the final diff for reviewers (docs/workspace.md#submissions)."""
 
 from typing import Any
 

@@ -1,5 +1,7 @@
 """People of the organization: list, add, get, change, delete."""
 
+from typing import Any
+
 from access import audit, auth, caller, etags, refuses
 from access.idempotency import idempotent
 from blueprints import Blueprint, find, located, page
@@ -11,6 +13,10 @@ from schemas.queries import PageQuery
 blp = Blueprint("People", __name__, description="People who work for your organization, and their roles.")
 
 
+def find_person(person_id: Any) -> Person:
+    return find(Person, person_id, among=people.visible_to(caller))
+
+
 @blp.get("/org/people")
 @auth.required(ApiToken)
 @blp.arguments(PageQuery, location="query")
@@ -20,7 +26,7 @@ def list_people(query):
 
     All people who are not deleted, oldest first, with their roles.
     """
-    return page("people", Person.visible_to(caller), query)
+    return page("people", people.visible_to(caller), query)
 
 
 @blp.post("/org/people")
@@ -38,7 +44,7 @@ def create_person(data):
     403 `insufficient_role`, and `flask person create` adds the first one.
     """
     person = people.add(caller.organization, caller, **data)
-    return {"person": find(Person, person.id)}
+    return {"person": find_person(person.id)}
 
 
 @blp.get("/org/people/<id:person_id>")
@@ -50,7 +56,7 @@ def get_person(person_id):
 
     Includes the state of their invitation.
     """
-    return {"person": find(Person, person_id)}
+    return {"person": find_person(person_id)}
 
 
 @blp.patch("/org/people/<id:person_id>")
@@ -65,8 +71,8 @@ def change_person(data, person_id):
     A new role applies to all their tokens immediately. The last active admin can be neither demoted nor deactivated.
     Only admins can change admins.
     """
-    people.change(find(Person, person_id), caller, data)
-    return {"person": find(Person, person_id)}
+    people.change(find_person(person_id), caller, data)
+    return {"person": find_person(person_id)}
 
 
 @blp.delete("/org/people/<id:person_id>")
@@ -80,5 +86,5 @@ def delete_person(person_id):
     Their tokens stop working immediately, and their address is removed. Their scores, decisions and audit entries keep
     the name. The last active admin cannot be deleted, and only admins can delete admins.
     """
-    people.remove(find(Person, person_id), caller)
+    people.remove(find_person(person_id), caller)
     return {"ok": True, "id": person_id}

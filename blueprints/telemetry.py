@@ -1,9 +1,9 @@
-"""Telemetry of coding agents: OTLP over HTTP (docs/agent-hooks.md). Needs rules/agents/."""
+"""Telemetry of coding agents: OTLP over HTTP (docs/recording.md#hooks-and-telemetry). Needs rules/agents/."""
 
 from typing import Any
 
 import peewee
-from flask import Response
+from flask import Response, make_response
 from werkzeug.exceptions import HTTPException
 
 import errors
@@ -27,33 +27,27 @@ _REFUSALS: tuple[type[errors.Refusal], ...] = (
     errors.Unavailable,
     errors.DatabaseFull,
 )
-_UNREADABLE_TYPE = "Send application/json or application/x-protobuf, uncompressed or with gzip."
+_UNSUPPORTED_TYPE = "Send OTLP in JSON, uncompressed or with gzip (OTEL_EXPORTER_OTLP_PROTOCOL=http/json)."
 _BODY = {
     "required": True,
-    "content": {
-        otlp.JSON: {"schema": {"type": "object"}, "example": {"resourceLogs": []}},
-        otlp.PROTOBUF: {"schema": {"type": "string", "format": "binary"}},
-    },
+    "content": {"application/json": {"schema": {"type": "object"}, "example": {"resourceLogs": []}}},
 }
 
 
 def _responses() -> dict[int, Any]:
     """An operation's responses for OpenAPI, each error as google.rpc.Status."""
-    sentences: dict[int, list[str]] = {415: [_UNREADABLE_TYPE]}
+    sentences: dict[int, list[str]] = {415: [_UNSUPPORTED_TYPE]}
     for refusal in _REFUSALS:
         sentences.setdefault(refusal.code, []).append(refusal.sentence)
     responses: dict[int, Any] = {
-        status: _response("\n\n".join(listed), otlp.status_of(status, listed[0]))
+        status: _response("\n\n".join(listed), otlp.error(status, listed[0]))
         for status, listed in sentences.items()
     }
-    return responses | {200: _response("The number of refused records, if any; otherwise empty.", {})}
+    return responses | {200: _response("The number of rejected records, if any; otherwise empty.", {})}
 
 
 def _response(description: str, example: dict[str, Any]) -> dict[str, Any]:
-    content = {
-        otlp.JSON: {"schema": {"type": "object"}, "example": example},
-        otlp.PROTOBUF: {"schema": {"type": "string", "format": "binary"}},
-    }
+    content = {"application/json": {"schema": {"type": "object"}, "example": example}}
     return {"description": description, "content": content}
 
 
@@ -72,14 +66,14 @@ def otlp_operation(view: Any) -> Any:
 def record_logs():
     """Record log records
 
-    The body is an OTLP export of Claude Code, Codex or Gemini CLI, in JSON or protobuf. At most 2,048 records are
-    accepted. Records without an event of their own are ignored.
+    The body is an OTLP export of Claude Code, Codex or Gemini CLI, in JSON. At most 2,048 records are accepted. Records
+    without an event of their own are ignored.
     """
     session = Session.of_key(caller)
     batch = otlp.read_logs()
     recorded = telemetry.read(batch.records, clock.now(), session.redeemed_at)
     sessions.record_all(session, recorded, telemetry.CHANNEL, quota=session_quota())
-    return otlp.answer(batch.refused)
+    return otlp.success(batch.rejected)
 
 
 @blp.post("/otlp/v1/metrics")
@@ -89,7 +83,8 @@ def ignore_metrics():
 
     They are not stored: the log records have the same numbers.
     """
-    return otlp.answer()
+    otlp.require_json()
+    return otlp.success()
 
 
 @blp.post("/otlp/v1/traces")
@@ -99,17 +94,17 @@ def ignore_traces():
 
     They are not stored.
     """
-    return otlp.answer()
+    otlp.require_json()
+    return otlp.success()
 
 
 @blp.errorhandler(HTTPException)
 def _refuse(error: HTTPException) -> Response:
     """An exporter sends the same records again after 429 and 503, and drops them after any other error."""
     body, status, headers = errors.response_of(error)
-    sentence = _UNREADABLE_TYPE if status == 415 else body["error"]
-    response = otlp.refusal(503 if status == 507 else status, sentence)
-    response.headers.extend(headers)
-    return response
+    sentence = _UNSUPPORTED_TYPE if status == 415 else body["error"]
+    status = 503 if status == 507 else status
+    return make_response(otlp.error(status, sentence), status, headers)
 
 
 def _refuse_database_error(error: Exception) -> Response:

@@ -1,4 +1,4 @@
-"""Read an untrusted git bundle in a separate process: `python -m git_bundles` (docs/hand-in.md).
+"""Read an untrusted git bundle in a separate process: `python -m git_bundles` (docs/workspace.md#submissions).
 
 Nothing is checked out, and git is not called. The process reads one file and writes one file. This package imports
 nothing of the service except rules/, and only it imports dulwich.

@@ -1,7 +1,9 @@
 """Schema migrations: numbered files, applied in order by `flask db upgrade`."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
+import click
 from playhouse.migrations import Runner
 
 from models.base import db
@@ -10,10 +12,16 @@ from models.database import process_lock
 FOLDER = Path(__file__).parent
 
 
+class IncompatibleDatabase(click.ClickException):
+    """The database has migrations that this version does not have."""
+
+
 def upgrade() -> list[str]:
-    """Apply missing migrations, one process at a time; returns their names."""
+    """Apply missing migrations, one process at a time; returns their names. Raises IncompatibleDatabase."""
     with process_lock("migrate"):
-        return _runner().up()
+        runner = _runner()
+        check_history(runner.applied())
+        return runner.up()
 
 
 def status() -> list[tuple[str, bool]]:
@@ -24,6 +32,21 @@ def status() -> list[tuple[str, bool]]:
 def missing() -> list[str]:
     """List the names of migrations that are not applied."""
     return [name for name, applied in status() if not applied]
+
+
+def check_history(applied: Iterable[str]) -> None:
+    """Raise IncompatibleDatabase unless every applied migration is one of this version."""
+    known = sorted(file.stem for file in FOLDER.glob("[0-9]*.py"))
+    unknown = sorted(set(applied) - set(known))
+    if unknown and unknown[0] > known[-1]:
+        raise IncompatibleDatabase(
+            f"This database is from a newer version of Proofstone: it has {unknown[0]}."
+        )
+    if unknown:
+        raise IncompatibleDatabase(
+            "This database is from before 1.0.0 and can't be upgraded. Export its sessions with the version that"
+            " made it and start empty."
+        )
 
 
 def _runner() -> Runner:

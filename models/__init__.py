@@ -1,11 +1,9 @@
 """Tables, their queries, and verbs that each run in one transaction."""
 
-from typing import Any
-
 from models.accepted_senders import AcceptedSender
 from models.access_hours import AccessHour
 from models.assessments import Assessment
-from models.base import case_folded, clock, db, new_id
+from models.base import case_folded, clock, db, new_id, tables
 from models.candidates import CandidateList, CandidateRow, find_candidate
 from models.database import bind
 from models.deliveries import Delivery
@@ -18,6 +16,7 @@ from models.keys import CandidateKey
 from models.ledger import seal_keys
 from models.ledger.audit import AuditChain, AuditEntry
 from models.ledger.seals import Seal
+from models.new_organizations import open_organization
 from models.orgs import ApiToken, Organization, Person
 from models.privacy import DailyTask, Erasure
 from models.rollups import CohortCount, CohortRollup
@@ -32,11 +31,4 @@ from models.sign_ins import SignIn, SignInGrant
 from models.task_failures import TaskFailure
 from models.webhooks import Webhook, WebhookDelivery
 
-# Parents before children; personal data is erased in the opposite order.
-TABLES: list[Any] = [
-    Organization, Person, ApiToken, FeedEvent, Feed, AuditEntry, AuditChain, Issue, Rubric, RubricVersion, Assessment,
-    CandidateKey, Consent, Session, CohortRollup, CohortCount, ModelUsage, ModelReservation, Webhook,
-    WebhookDelivery, IdempotentRequest, Delivery, Score, CompletedScoring, BundleUpload, Submission, HandIn,
-    HandInFile, ClientReport, SigningKey, Seal, Event, FinalSeal, ServiceSecret, Erasure, DailyTask, AcceptedSender,
-    AccessHour, Heartbeat, TaskFailure, SignIn, SignInGrant,
-]  # fmt: skip
+TABLES = tables()

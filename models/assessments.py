@@ -6,7 +6,7 @@ from typing import Any
 import peewee
 
 from errors import AlreadyBegun, NotFound, QuotaExceeded, invalid
-from models.base import Model, Query, TimestampField, clock, db
+from models.base import Model, Query, TimestampField, clock, db, find_referenced
 from models.feed import FeedEvent
 from models.issues import Issue
 from models.orgs import ApiToken, Organization
@@ -37,8 +37,12 @@ class Assessment(Model):
     only leaves the console's list.
     """
 
+    personal_data = None
+
     issue_id: Any
     rubric_id: Any
+    # Peewee's query of the sessions of this assessment.
+    session_set: Any
     organization = peewee.ForeignKeyField(Organization, index=False)
     title = peewee.TextField()
     role = peewee.TextField()
@@ -93,8 +97,8 @@ class Assessment(Model):
         with db.atomic():
             # Serializes the quota's check, and keeps the rubric from being deleted.
             organization.lock()
-            issue = cls.find_referenced(Issue, "issueId", values.pop("issue_id", None), token)
-            rubric = cls.find_referenced(Rubric, "rubricId", values.pop("rubric_id", None), token)
+            issue = find_referenced(Issue.visible_to(token), values.pop("issue_id", None), "issueId")
+            rubric = find_referenced(Rubric.visible_to(token), values.pop("rubric_id", None), "rubricId")
             values = _copied_from(issue, values.get("repo_url")) | values
             if not values.get("task_brief"):
                 raise invalid("taskBrief", "Required when issueId is not provided.")
@@ -104,16 +108,6 @@ class Assessment(Model):
             assessment = cls.create(organization=organization, issue=issue, rubric=rubric, **values)
             FeedEvent.publish(organization.id, "assessment.created", {"assessmentId": assessment.id})
         return assessment
-
-    @staticmethod
-    def find_referenced(model: Any, member: str, row_id: Any, token: ApiToken) -> Any:
-        """The row that a request's member refers to, None for null. Raises Invalid if there is none (R8)."""
-        if row_id is None:
-            return None
-        row = model.visible_to(token).where(model.id == row_id).get_or_none()
-        if row is None:
-            raise invalid(member, f"No such {model.__name__.lower()} in your organization.")
-        return row
 
     @classmethod
     def used_this_month(cls, organization: Organization) -> int:
@@ -132,17 +126,15 @@ class Assessment(Model):
         Raises AlreadyBegun with the members that can no longer change, and Invalid for an unknown rubric or a
         reminder that would be due before the invitation.
         """
-        from models.sessions import Session
-
         with db.atomic():
             if "rubric_id" in values:
                 self.organization.lock()
-                self.find_referenced(Rubric, "rubricId", values["rubric_id"], token)
+                find_referenced(Rubric.visible_to(token), values["rubric_id"], "rubricId")
             locked = self.lock()
             check()
             changed = locked.changed_columns(locked._with_archiving(values))
             shown = [_SHOWN_MEMBERS[name] for name in changed if name in _SHOWN_MEMBERS]
-            if shown and Session.select().where(Session.assessment == locked).exists():
+            if shown and locked.session_set.exists():
                 message = "Already shown to a candidate."
                 raise AlreadyBegun(entries=[{"path": [member], "message": message} for member in shown])
             reminder = changed.get("reminder_days_before", locked.reminder_days_before)

@@ -1,20 +1,18 @@
 """The clock, and the columns and verbs that every table shares."""
 
 import re
-import time
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from graphlib import TopologicalSorter
 from typing import Any, NamedTuple, Self
 
 import peewee
 import uuid_utils.compat
 
-from errors import NotFound
+from errors import CONFLICTS, NotFound, Refusal, invalid
 from models.database import Query, db, for_update, is_postgres
 from models.fields import UUIDField
 from rules.timestamps import format_timestamp, readable_time
-
-# A smaller step delays a scheduled delivery by less than its retry pause.
-CLOCK_STEP = timedelta(seconds=30)
 
 
 class Clock:
@@ -33,25 +31,6 @@ class Clock:
 
 
 clock = Clock()
-
-
-class ClockStepDetector:
-    """Detects that the clock was set back, by comparing it with the monotonic clock."""
-
-    def __init__(self) -> None:
-        self.reset()
-
-    def reset(self) -> None:
-        self._offset = _clock_offset()
-
-    @property
-    def has_stepped_back(self) -> bool:
-        """Return whether the clock was set back by more than CLOCK_STEP since the last `reset`."""
-        return self._offset - _clock_offset() > CLOCK_STEP
-
-
-def _clock_offset() -> datetime:
-    return clock.now() - timedelta(seconds=time.monotonic())
 
 
 class TimestampField(peewee.Field):
@@ -89,8 +68,13 @@ def _table_name(model: type[peewee.Model]) -> str:
 
 
 class Table(peewee.Model):
-    """A table, by default named like its class: `audit_entries` for AuditEntry."""
+    """A table, by default named like its class: `audit_entries` for AuditEntry.
 
+    Each table declares here what the service must know of it: its personal data of candidates, or None for a table
+    without.
+    """
+
+    personal_data: "PersonalData | None"
     # Peewee adds these to tables with such a foreign key; type checkers do not see it.
     organization_id: Any
     assessment_id: Any
@@ -143,10 +127,43 @@ class Model(Table):
             raise NotFound()
 
 
-def add_index(name: str, *columns: Any, where: Any = None) -> None:
-    """Declare an index with a condition or a name of its own; others are in `Meta.indexes`."""
+def tables() -> list[Any]:
+    """Every table, parents before children."""
+    parents = {table: dict.fromkeys(table._meta.refs.values()) for table in _concrete_subclasses(Table)}
+    return list(TopologicalSorter(parents).static_order())
+
+
+def _concrete_subclasses(table: Any) -> Iterator[Any]:
+    """The classes below a class that have no subclasses themselves: the others, such as Model, are no tables."""
+    for child in table.__subclasses__():
+        yield from _concrete_subclasses(child) if child.__subclasses__() else [child]
+
+
+def add_index(name: str, *columns: Any, where: Any = None, conflict: type[Refusal] | None = None) -> None:
+    """Declare an index with a condition, a name of its own or a refusal; others are in `Meta.indexes`.
+
+    conflict -- the index is unique, and this is the response to a request that violates it
+    """
     model = columns[0].model
-    model.add_index(model.index(*columns, where=where, name=name))
+    model.add_index(model.index(*columns, where=where, name=name, unique=conflict is not None))
+    if conflict is not None:
+        names = [f"{model._meta.table_name}.{column.column_name}" for column in columns]
+        CONFLICTS[name] = CONFLICTS[", ".join(names)] = conflict
+
+
+def find_referenced(rows: Query, row_id: Any, member: str) -> Any:
+    """The row whose id is a member of a request's body; None for null. Raises Invalid with the member (R8).
+
+    Goes after the look-up of the ids in the path, whose 404 comes first (R5).
+
+    rows -- those that the caller may refer to, such as `Rubric.visible_to(caller)`
+    """
+    if row_id is None:
+        return None
+    row = rows.where(rows.model.id == row_id).get_or_none()
+    if row is None:
+        raise invalid(member, f"No such {member.removesuffix('Id')} in your organization.")
+    return row
 
 
 class PersonalData(NamedTuple):

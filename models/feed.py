@@ -25,6 +25,8 @@ class FeedEvent(Model):
     events of one type: `data` is a list of their payloads.
     """
 
+    personal_data = None  # only ids and states
+
     # The candidate's `externalId`, set before the event is shown. It is not stored here: it can change or be erased.
     external_id: str | None = None
     organization = peewee.ForeignKeyField(Organization, index=False)
@@ -92,6 +94,8 @@ add_index("occurrences_not_numbered", FeedEvent.id, where=FeedEvent.position.is_
 
 class Feed(Sequence):
     """The last position of an organization's feed."""
+
+    personal_data = None
 
     position = peewee.BigIntegerField(default=0)
 

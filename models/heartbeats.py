@@ -24,6 +24,8 @@ class Heartbeat(Model):
     `is_continuous` is false for `flask worker --once`, whose runs on a machine share their rows.
     """
 
+    personal_data = None
+
     worker = peewee.TextField()
     task = peewee.TextField()
     is_continuous = peewee.BooleanField()

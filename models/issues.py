@@ -11,6 +11,8 @@ from models.orgs import ApiToken, Organization
 class Issue(Model):
     """A problem for assessments; one without an organization is in the catalog."""
 
+    personal_data = None
+
     organization_id: Any
     organization = peewee.ForeignKeyField(Organization, null=True)
     title = peewee.TextField()

@@ -72,11 +72,6 @@ class Leased:
     lane: Lane
 
     @classmethod
-    def is_new(cls: Any) -> peewee.Expression:
-        """Messages that were due when they were queued and have not been attempted."""
-        return cls.attempts == 0
-
-    @classmethod
     def claim(cls: Any, round_robin: RoundRobin | None = None) -> Any:
         """Claim one due message for the length of a lease, or return None.
 
@@ -103,17 +98,6 @@ class Leased:
         # `==` instead of `in`: PostgreSQL may run an `in` subquery once a row, and claim another message each time.
         claimed = cls.update(attempts=cls.attempts + 1, due_at=now + LEASE).where(cls.id == due)
         return next(iter(claimed.returning(cls).execute()), None)
-
-    @classmethod
-    def bring_forward(cls: Any) -> None:
-        """Make new messages due now and all others within one lease, after the clock was set back.
-
-        A message that another worker has claimed stays with it for at least the rest of its lease.
-        """
-        now = clock.now()
-        waiting = cls.state == "queued"
-        cls.update(due_at=now).where(waiting, cls.is_new(), cls.due_at > now).execute()
-        cls.update(due_at=now + LEASE).where(waiting, cls.attempts > 0, cls.due_at > now + LEASE).execute()
 
     @property
     def attempts_exhausted(self: Any) -> bool:

@@ -9,7 +9,7 @@ import peewee
 
 import errors
 from models import sql
-from models.base import Model, Query, TimestampField, clock, db
+from models.base import Model, Query, TimestampField, add_index, clock, db
 from rules import api_tokens, plans, roles
 
 
@@ -20,6 +20,8 @@ class Organization(Model):
     lists, by the lists' names.
     """
 
+    personal_data = None
+
     name = peewee.TextField()
     plan = peewee.TextField(default="self_hosted")
     subscription = peewee.TextField(null=True)
@@ -28,18 +30,6 @@ class Organization(Model):
     reply_to = peewee.TextField(null=True)
     retention_days = peewee.IntegerField(null=True)
     disclosure_additions = peewee.JSONField(null=True)
-
-    @classmethod
-    def open(cls, name: str, plan: str = "self_hosted") -> tuple["Organization", str]:
-        """Create an organization and its first API token; on the plan `trial` it has 14 days."""
-        from models.ledger.audit import AuditChain
-
-        with db.atomic():
-            organization = cls.create(name=name, plan=plan)
-            organization.subscribe("trialing" if plan == "trial" else "active")
-            AuditChain.open(organization)
-            _, token = ApiToken.issue(organization, "First token", "write")
-        return organization, token
 
     def subscribe(self, state: str | None, trial_ends_at: datetime | None = None) -> None:
         """Set the subscription's state; `trialing` ends in 14 days unless a time is given."""
@@ -68,8 +58,10 @@ class Person(Model):
     email; the name stays for scores and decisions. `invitation_id` is the delivery of the invitation.
     """
 
+    personal_data = None  # of people who work for the organization, not of candidates
+
     kind = "person"
-    # Set by `visible_to`.
+    # The Delivery of the invitation; set by `people.visible_to`.
     invite: Any = None
 
     organization = peewee.ForeignKeyField(Organization, index=False)
@@ -84,21 +76,16 @@ class Person(Model):
 
     class Meta:
         table_name = "people"
-        indexes = ((("organization", "address"), True),)
 
     @classmethod
     def of(cls, organization_id: Any) -> Query:
         """The organization's people who are not deleted."""
         return cls.select().where(cls.organization == organization_id, cls.deleted_at.is_null())
 
-    @classmethod
-    def visible_to(cls, caller: "ApiToken") -> Query:
-        """The organization's people with their invitations."""
-        from models.deliveries import Delivery
 
-        people = cls.of(caller.organization_id).select_extend(Delivery)
-        is_invitation = cls.invitation_id == Delivery.id
-        return people.join(Delivery, peewee.JOIN.LEFT_OUTER, on=is_invitation, attr="invite")
+add_index(
+    "person_organization_id_address", Person.organization, Person.address, conflict=errors.DuplicatePerson
+)
 
 
 class RecordsUse:
@@ -126,6 +113,8 @@ class ApiToken(Model, RecordsUse):
     A person's role is the upper bound of what their tokens can do. Only the token's fingerprint is stored. Tokens are
     revoked, never deleted.
     """
+
+    personal_data = None
 
     kind = "service"
     # The SignIn that the request came with, if it came with the cookie (models/sign_ins.py).

@@ -7,8 +7,10 @@ its services work as before.
 from datetime import datetime
 from typing import Any
 
+import peewee
+
 import errors
-from models.base import Query, clock, db, new_id
+from models.base import Query, clock, db, find_referenced, new_id
 from models.deliveries import Delivery, outbox
 from models.idempotency import IdempotentRequest
 from models.orgs import ApiToken, Organization, Person
@@ -17,6 +19,13 @@ from rules import roles
 from rules.delivery.email_addresses import mailbox
 
 NO_MANAGER = "No admin and no service would have a valid token with the scope `write`. Create one first."
+
+
+def visible_to(caller: ApiToken) -> Query:
+    """The organization's people with their invitations."""
+    people = Person.of(caller.organization_id).select_extend(Delivery)
+    is_invitation = Person.invitation_id == Delivery.id
+    return people.join(Delivery, peewee.JOIN.LEFT_OUTER, on=is_invitation, attr="invite")
 
 
 def find_by_address(organization: Organization, address: str) -> Person | None:
@@ -30,8 +39,6 @@ def add(organization: Organization, actor: ApiToken | None, name: str, email: st
     """
     _require_admin(actor, role)
     with db.atomic():
-        organization.lock()
-        _require_unused(organization, email)
         columns = {"name": name, "email": email, "address": mailbox(email), "role": role}
         person = Person.create(organization=organization, invitation_id=new_id(), **columns)
         outbox.enqueue_person_invitation(person, actor.author.name if actor else None)
@@ -48,8 +55,6 @@ def change(person: Person, actor: ApiToken, values: dict[str, Any]) -> None:
         _require_admin(actor, person.role, values.get("role"))
         if "email" in values:
             values = values | {"address": mailbox(values["email"])}
-            if values["address"] != person.address:
-                _require_unused(person.organization, values["email"])
         _change(person, values)
 
 
@@ -101,11 +106,6 @@ def _require_admin(actor: ApiToken | None, *roles: str | None) -> None:
         raise errors.InsufficientRole("Only admins and `flask person create` can manage admins.")
 
 
-def _require_unused(organization: Organization, email: str) -> None:
-    if find_by_address(organization, email) is not None:
-        raise errors.DuplicatePerson()
-
-
 def issue_token(
     actor: ApiToken, person_id: Any, name: str, scope: str, expires_at: datetime | None
 ) -> tuple[ApiToken, str]:
@@ -119,9 +119,9 @@ def issue_token(
     with db.atomic():
         # Against a deletion of the person, which revokes their tokens.
         organization.lock()
-        person = Person.of(organization.id).where(Person.id == person_id, Person.active).get_or_none()
-        if person is None:
-            raise errors.invalid("personId", "No such active person in your organization.")
+        person = find_referenced(Person.of(organization.id), person_id, "personId")
+        if not person.active:
+            raise errors.invalid("personId", "This person is inactive. Activate them first.")
         _require_admin(actor, person.role)
         if not roles.allows(person.role, scope):
             raise errors.invalid("scopes", f"The role `{person.role}` only allows the scope `read`.")

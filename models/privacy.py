@@ -1,6 +1,6 @@
 """Candidates' personal data: what is stored, until when, and its erasure.
 
-A table with personal data declares `personal_data` (models/base.py). An erasure leaves the numbers.
+Each table declares its `personal_data` (models/base.py). An erasure leaves the numbers.
 """
 
 import logging
@@ -12,10 +12,9 @@ from typing import Any
 
 import peewee
 
-import models
 from models import batches
 from models.assessments import Assessment
-from models.base import Model, Query, clock, db, is_postgres
+from models.base import Model, Query, clock, db, is_postgres, tables
 from models.database import empty_write_ahead_log
 from models.feed import FeedEvent
 from models.keys import CandidateKey
@@ -47,7 +46,7 @@ _MODEL_CALL = (
 
 def personal_tables() -> list[Any]:
     """The tables with personal data, children before their parents."""
-    return [table for table in reversed(models.TABLES) if hasattr(table, "personal_data")]
+    return [table for table in reversed(tables()) if table.personal_data]
 
 
 class Erasure(Model):
@@ -55,6 +54,8 @@ class Erasure(Model):
 
     `kind` is `reviewer` or `retention`; `counts` is the number of rows that changed, by PersonalData's name.
     """
+
+    personal_data = None  # only ids and numbers
 
     organization = peewee.ForeignKeyField(Organization)
     key = peewee.ForeignKeyField(CandidateKey, unique=True)
@@ -213,6 +214,8 @@ def _key_has_ended(before: datetime) -> peewee.Expression:
 
 class DailyTask(Model):
     """A task that one of the workers runs once a day; `day` is the last day (UTC) on which it was claimed."""
+
+    personal_data = None
 
     name = peewee.TextField(unique=True)
     day = peewee.TextField()

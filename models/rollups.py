@@ -22,6 +22,8 @@ class CohortRollup(Table):
     The totals are JSON, so that sums stay exact even if clients' clocks are wrong by centuries.
     """
 
+    personal_data = None  # totals of several sessions
+
     assessment = peewee.ForeignKeyField(Assessment, primary_key=True)
     totals = peewee.JSONField()
 
@@ -60,6 +62,8 @@ class CohortCount(Table):
     The metric KEYS counts the assessment's keys that are not revoked. A counter that falls to 0 is deleted. There is no
     foreign key: it would be checked for each of the 24 rows that a close writes.
     """
+
+    personal_data = None  # totals of several sessions
 
     assessment_id = peewee.UUIDField()
     metric = peewee.SmallIntegerField()

@@ -13,6 +13,10 @@ from models.orgs import ApiToken, Organization
 class Rubric(Model):
     """A scoring rubric in its current version; earlier versions stay for the scores given in them."""
 
+    personal_data = None
+
+    # Peewee's query of the assessments that refer to this rubric.
+    assessment_set: Any
     organization = peewee.ForeignKeyField(Organization)
     name = peewee.TextField()
     criteria = peewee.JSONField()
@@ -47,11 +51,14 @@ class Rubric(Model):
 
     def delete_softly(self) -> None:
         """Delete the rubric. Raises RubricInUse with the assessments that refer to it."""
-        from models.assessments import Assessment
-
         with db.atomic():
             self.organization.lock()
-            users = Assessment.alive().where(Assessment.rubric == self).order_by(Assessment.id).limit(100)
+            assessments = self.assessment_set
+            users = (
+                assessments.where(assessments.model.deleted_at.is_null())
+                .order_by(assessments.model.id)
+                .limit(100)
+            )
             if users:
                 raise RubricInUse(assessments=[{"id": str(user.id), "title": user.title} for user in users])
             self.set_once("deleted_at")
@@ -62,6 +69,8 @@ class Rubric(Model):
 
 class RubricVersion(Model):
     """A version of a rubric; never changed."""
+
+    personal_data = None
 
     rubric_id: Any
     rubric = peewee.ForeignKeyField(Rubric, index=False)

@@ -11,6 +11,8 @@ from models.base import BytesField, Model
 class ServiceSecret(Model):
     """A secret with which the service signs what it later checks itself."""
 
+    personal_data = None
+
     name = peewee.TextField(unique=True)
     value = BytesField()
 

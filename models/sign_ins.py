@@ -23,6 +23,8 @@ class SignIn(Model, RecordsUse):
     whose scope, expiry and revocation apply; otherwise it is the person's row of ApiToken.for_sign_ins.
     """
 
+    personal_data = None  # of people, not of candidates
+
     fingerprint = peewee.TextField(unique=True)
     token = peewee.ForeignKeyField(ApiToken)
     method = peewee.TextField()
@@ -112,6 +114,8 @@ class SignInGrant(Model):
     For a request by mail, the worker checks whether there is such a person: the request does the same work either way.
     The secret exists only in the mail: `fingerprint` is set when the mail is composed.
     """
+
+    personal_data = None  # of people, not of candidates
 
     address = peewee.TextField()
     method = peewee.TextField()

@@ -84,6 +84,14 @@ API_TOKEN = """
       AND (t.person_id IS NULL OR p.active)
 """
 
+# A row if anything is signed. The worker signs all of these only after the adoption of the keys; once keys are adopted,
+# the first table is enough.
+IS_KEYED = """
+SELECT 1 WHERE EXISTS (SELECT 1 FROM audit_chains WHERE key_id IS NOT NULL)
+OR EXISTS (SELECT 1 FROM audit_entries WHERE key_id IS NOT NULL)
+OR EXISTS (SELECT 1 FROM seals WHERE key_id IS NOT NULL)
+"""
+
 SIGN_IN = """
     SELECT {sign_in}, {token}, {organization}, {person}
     FROM sign_ins s JOIN reviewers t ON t.id = s.token_id JOIN organizations o ON o.id = t.organization_id

@@ -27,6 +27,8 @@ class TaskFailure(Model):
     is not retried, and the row is deleted after MAX_AGE.
     """
 
+    personal_data = None
+
     task = peewee.TextField()
     owner = peewee.TextField()
     error = peewee.TextField()

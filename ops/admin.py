@@ -74,7 +74,7 @@ def bootstrap() -> str | None:
 def create_organization(name: str, plan: str) -> tuple[Organization, str]:
     """Create an organization; returns it and its first token."""
     with db.atomic():
-        organization, token = Organization.open(name, plan)
+        organization, token = models.open_organization(name, plan)
         first = ApiToken.get(ApiToken.organization == organization)
         record(organization, "createOrg", further_ids=[str(first.id)])
     return organization, token

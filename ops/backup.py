@@ -163,7 +163,7 @@ def _delete_other_bundles(folder: Path, keys: set[str]) -> None:
 
 
 def _check_database(database: Path) -> None:
-    """Raise OperationError unless the file is an intact database of this version of Proofstone, or an older one."""
+    """Raise OperationError or IncompatibleDatabase unless the file is an intact database that can be upgraded."""
     with closing(_connect(database, "ro")) as connection:
         try:
             (verdict,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
@@ -174,8 +174,7 @@ def _check_database(database: Path) -> None:
         if not _table_names(connection) >= {"migrations", "organizations"}:
             raise OperationError("The database is not a Proofstone database.")
         applied = {name for (name,) in connection.execute("SELECT name FROM migrations")}
-    if unknown := applied - {file.stem for file in migrations.FOLDER.glob("[0-9]*.py")}:
-        raise OperationError(f"The database is from a newer version of Proofstone: it has {min(unknown)}.")
+    migrations.check_history(applied)
 
 
 def _table_names(connection: sqlite3.Connection) -> set[str]:

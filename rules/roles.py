@@ -1,4 +1,4 @@
-"""Roles of people, and the operations that they allow (docs/decisions.md#r41-people-and-roles)."""
+"""Roles of people, and the operations that they allow (docs/rules.md#r41-people-and-roles)."""
 
 ROLES = ("admin", "reviewer", "observer")
 # What operations require, each including those before it.

@@ -9,7 +9,19 @@ from rules.rows import row_id, row_time
 from schemas import members
 from schemas.base import Body, CursorPageOf, Deleted, Schema, shape
 from schemas.briefs import StructuredBrief
-from schemas.fields import Choice, Dollars, Flag, Id, Integer, ListOf, Nested, RepositoryUrl, String, Text
+from schemas.fields import (
+    Choice,
+    Dollars,
+    Flag,
+    Id,
+    Integer,
+    ListOf,
+    Nested,
+    Reference,
+    RepositoryUrl,
+    String,
+    Text,
+)
 from schemas.issues import Issue
 from schemas.members import EXAMPLE_BRIEF, EXAMPLE_REPOSITORY
 from schemas.queries import CursorPageQuery, created_after, updated_after
@@ -58,12 +70,14 @@ class NewAssessment(Body):
         example=EXAMPLE_BRIEF,
         max=50_000,
     )
-    issue_id = Id("An issue of the problem library; provides taskBrief and repoUrl if they are omitted.")
+    issue_id = Reference(
+        "An issue of the problem library; provides taskBrief and repoUrl if they are omitted."
+    )
     repo_url = RepositoryUrl("Repository to work in, without a password.", example=EXAMPLE_REPOSITORY)
     time_limit_minutes = Integer("Time limit in minutes, from redeem.", min=1, max=43_200, example=90)
     expires_in_days = Integer("Days until candidate keys expire.", min=1, max=365, load_default=7, example=7)
     reminder_days_before = Integer(_REMINDER, min=1, max=364)
-    rubric_id = Id("A scoring rubric to apply to sessions from this assessment.")
+    rubric_id = Reference("A scoring rubric to apply to sessions from this assessment.")
     brief = Nested(StructuredBrief, "The task in a structured form, for clients that support it.")
     setup_instructions = Text(10_000, "Instructions to set up the workspace.", example="make setup")
     allowed_tools = ToolList()
@@ -102,7 +116,7 @@ class AssessmentChange(Body):
     time_limit_minutes = Integer("Time limit in minutes, if any.", min=1, max=43_200, example=90, null=True)
     expires_in_days = Integer("Days until new keys expire.", min=1, max=365, example=7)
     reminder_days_before = Integer(_REMINDER, min=1, max=364, example=2, null=True)
-    rubric_id = Id("Scoring rubric. Existing scores keep their version.", null=True)
+    rubric_id = Reference("Scoring rubric. Existing scores keep their version.", null=True)
     brief = Nested(StructuredBrief, "The task in a structured form.", null=True)
     setup_instructions = Text(10_000, "Instructions for the workspace.", example="make setup", null=True)
     allowed_tools = ToolList(null=True)

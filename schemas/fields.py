@@ -216,6 +216,13 @@ class Id(Described, ma.fields.UUID):
         return parsed
 
 
+class Reference(Id):
+    """The id of a row that a request's body refers to, such as `rubric_id`.
+
+    The path parameter of the same name names these rows. `find_referenced` (models/base.py) finds the row.
+    """
+
+
 def parse_id(text: str) -> uuid.UUID | None:
     """The UUID written with hyphens, in any letter case; None for all else."""
     try:

@@ -7,7 +7,7 @@ from schemas import members
 from schemas.analytics import ProxyUse
 from schemas.base import Body, CursorPageOf, Deleted, Schema, shape
 from schemas.candidate_session import Disclosure
-from schemas.fields import Choice, Email, Id, Integer, Line, ListOf, Nested, String, TextList
+from schemas.fields import Choice, Email, Id, Integer, Line, ListOf, Nested, Reference, String, TextList
 from schemas.queries import Filter, QueryInteger
 from schemas.timestamps import Timestamp
 
@@ -127,7 +127,7 @@ class NewToken(Body):
         example=["read"],
     )
     expires_in_days = Integer("Days until it expires; without it, never.", min=1, max=3650, example=90)
-    person_id = Id("Person whose token it is; without it, the token is that of the service `name`.")
+    person_id = Reference("Person whose token it is; without it, the token is that of the service `name`.")
 
 
 class Token(Schema):

@@ -6,7 +6,7 @@ from rules.roles import ROLES
 from rules.sign_ins import METHODS
 from schemas import members
 from schemas.base import Body, Schema, shape
-from schemas.fields import Choice, Email, Flag, Id, Integer, ListOf, Nested, String
+from schemas.fields import Choice, Email, Flag, Id, Integer, ListOf, Nested, Reference, String
 from schemas.org import Me
 from schemas.timestamps import Timestamp
 
@@ -35,7 +35,7 @@ class NewSignIn(Body):
 
     token = String("API token.", max=255, example="psk_live_...")
     grant = String("Secret in the address of a mailed link, after `grant=`.", max=255, example="pss_...")
-    person_id = Id("With a `grant`: the person to sign in as, of its `choices`.")
+    person_id = Reference("With a `grant`: the person to sign in as, of its `choices`.")
 
     @ma.validates_schema
     def _require_one(self, data, **kwargs):

@@ -7,6 +7,9 @@ from typing import NamedTuple
 from storage.base import Readable
 
 CHUNK_BYTES = 64 * 1024
+# Of all headers of one entry together: tarfile reads them, with long names and sparse maps, into memory.
+MAX_HEADER_BYTES = 16 * 1024
+DAMAGED = "The bundle is not a gzip-compressed tar archive, or it is damaged."
 
 
 class ListingLimits(NamedTuple):
@@ -21,28 +24,67 @@ class ListingStopped(Exception):
 
 
 class BoundedGunzip:
-    """The uncompressed bytes of the first gzip member; millions may follow."""
+    """The uncompressed bytes of the first gzip member, as a file that tarfile reads forwards.
+
+    tarfile reads headers and seeks over contents.
+    """
 
     def __init__(self, source: Readable, limits: ListingLimits):
         self._source = source
         self._decompressor = zlib.decompressobj(16 + zlib.MAX_WBITS)
         self._bytes_left = limits.content_bytes
         self._deadline = monotonic() + limits.seconds
+        self._chunk = memoryview(b"")  # decompressed and not read
+        self._position = 0
+        self._header_bytes_left = MAX_HEADER_BYTES
+        self.latest = b""  # the latest bytes that were read
+
+    def start_entry(self) -> None:
+        """Allow MAX_HEADER_BYTES for the headers of the next entry."""
+        self._header_bytes_left = MAX_HEADER_BYTES
+
+    def tell(self) -> int:
+        return self._position
 
     def read(self, size: int) -> bytes:
-        """Return 1 to `size` bytes. Raise ListingStopped at the end of the stream."""
-        data = b""
-        while not data:
-            self._check_limits()
-            compressed = self._decompressor.unconsumed_tail or self._source.read(CHUNK_BYTES)
-            data = self._decompressor.decompress(compressed, size)
-            if not data and (not compressed or self._decompressor.eof):
-                raise ListingStopped("The bundle is truncated.")
-        self._bytes_left -= len(data)
-        return data
+        """Return exactly `size` bytes. Raise ListingStopped at the end of the stream."""
+        if size < 0:
+            raise ListingStopped(DAMAGED)
+        self._header_bytes_left -= size
+        if self._header_bytes_left < 0:
+            raise ListingStopped("The bundle has a header that is too large to read.")
+        parts = []
+        while size:
+            part = self._take(size)
+            parts.append(part)
+            size -= len(part)
+        self.latest = b"".join(parts)
+        return self.latest
 
-    def _check_limits(self) -> None:
+    def seek(self, position: int) -> None:
+        """Skip forwards. Raise ListingStopped at the end of the stream."""
+        if position < self._position:
+            raise ListingStopped(DAMAGED)
+        while self._position < position:
+            self._take(position - self._position)
+
+    def _take(self, size: int) -> memoryview:
+        """The next 1 to `size` bytes."""
+        while not self._chunk:
+            self._chunk = memoryview(self._decompress())
+        taken, self._chunk = self._chunk[:size], self._chunk[size:]
+        self._position += len(taken)
+        return taken
+
+    def _decompress(self) -> bytes:
+        """Up to CHUNK_BYTES, or nothing if more compressed bytes are needed."""
         if self._bytes_left <= 0:
             raise ListingStopped("The bundle has more contents than a listing reads.")
         if monotonic() > self._deadline:
             raise ListingStopped("Reading the bundle took too long.")
+        compressed = self._decompressor.unconsumed_tail or self._source.read(CHUNK_BYTES)
+        data = self._decompressor.decompress(compressed, CHUNK_BYTES)
+        if not data and (not compressed or self._decompressor.eof):
+            raise ListingStopped("The bundle is truncated.")
+        self._bytes_left -= len(data)
+        return data

@@ -16,7 +16,7 @@ from rules.timestamps import parse_timestamp_ns
 
 
 def make_organization(name: str = "Acme", plan: str = "self_hosted") -> Organization:
-    return Organization.open(name, plan)[0]
+    return models.open_organization(name, plan)[0]
 
 
 def make_person(

@@ -1,4 +1,4 @@
-"""A second implementation of docs/metrics.md#command-recognition.
+"""A second implementation of rules/metrics/command-recognition.md.
 
 It shares nothing with `rules` but the lists, `verifications.json`: tests compare the two.
 """

@@ -14,7 +14,7 @@ from factories import add_event, envelope, make_assessment, make_key, make_organ
 import cli
 import migrations
 from models import ApiToken, Delivery, Issue, Organization, Session
-from models.base import is_postgres
+from models.base import db, is_postgres
 from ops import admin
 from rules import api_tokens, plans
 
@@ -37,6 +37,20 @@ def test_upgrading_an_up_to_date_database_does_nothing(flask):
     assert flask("db", "upgrade") == "Nothing to apply.\n"
     files = sorted(file.stem for file in migrations.FOLDER.glob("[0-9]*.py"))
     assert flask("db", "status").splitlines() == [f"applied  {name}" for name in files]
+
+
+@pytest.mark.parametrize(
+    ("migration", "reason"),
+    [
+        ("0001_initial", "This database is from before 1.0.0 and can't be upgraded."),
+        ("9999_later", "This database is from a newer version of Proofstone: it has 9999_later."),
+    ],
+)
+def test_a_database_with_other_migrations_is_not_changed(flask, app, migration, reason):
+    db.execute_sql(f"INSERT INTO migrations (name, applied) VALUES ('{migration}', '2026-01-01')")
+    db.execute_sql("DELETE FROM migrations WHERE name = '0001_tables'")
+    assert reason in flask("db", "upgrade", fails=True)
+    assert "missing  0001_tables" in flask("db", "status", fails=True)
 
 
 def test_a_command_without_a_database_fails_with_one_sentence_and_creates_a_private_folder(tmp_path):

@@ -22,6 +22,7 @@ CREATE TRIGGER no_room BEFORE INSERT ON assessments EXECUTE FUNCTION no_room();
 
 def every_code():
     """Status and code of each error, except those of the model proxies."""
+    yield None, "http_error"
     yield from ((status, code) for status, (code, _) in errors.HTTP_ERRORS.items())
     for refusal_class in subclasses(errors.Refusal):
         if not refusal_class.__module__.startswith("proxy."):
@@ -38,12 +39,15 @@ def test_every_code_is_documented_with_cause_and_remedy():
     """docs/errors.md, which the header Link of each error refers to."""
     documented = {}
     for section in ERRORS.split("\n## ")[1:]:
+        status = int(section[:3]) if section[:3].isdigit() else None
         for code, text in re.findall(r"^### (\w+)\n(.*?)(?=\n### |\Z)", section, re.DOTALL | re.MULTILINE):
-            documented[int(section[:3]), code] = text
+            documented[status, code] = text
     missing = set(every_code()) - documented.keys()
     assert missing == set(), "Add a section to docs/errors.md."
     for code, text in documented.items():
-        assert re.fullmatch(r"\s*Cause: [^\n].*\n\nRemedy: [^\n].*", text, re.DOTALL), code
+        assert len(text.strip().split("\n\n")) == 2, (
+            f"{code}: write one paragraph on the cause, one on the remedy."
+        )
 
 
 @pytest.fixture

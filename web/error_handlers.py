@@ -36,9 +36,10 @@ def _disappeared(error: Exception) -> Any:
     return _respond(errors.NotFound())
 
 
-def _conflict(error: Exception) -> Any:
-    log.warning("A database constraint refused a request: %s", type(error).__name__)
-    return _respond(errors.Conflict())
+def _conflict(error: peewee.IntegrityError) -> Any:
+    refusal = errors.conflict_of(error)
+    log.warning("A database constraint refused a request: %s", refusal.reason)
+    return _respond(refusal())
 
 
 def _database_error(error: Exception) -> Any:

@@ -1,17 +1,15 @@
-"""gunicorn's threaded worker with limits for silent clients, a lossless stop, and this API's error responses.
+"""gunicorn's threaded worker with limits for silent clients, a graceful stop, and this API's error responses.
 
 Each override has a test that fails without it, in tests/live/test_slow_clients.py, tests/live/test_stop_under_load.py,
 tests/live/test_start_and_stop.py or tests/hostile/test_sockets.py.
 """
 
 import contextlib
-import ctypes
 import json
 import socket
 import struct
 import sys
 import threading
-from collections.abc import Iterator
 from http import HTTPStatus
 from typing import Any, NamedTuple
 
@@ -28,8 +26,6 @@ LINGER_SECONDS = 1
 MAX_DRAIN_BYTES = 16 * 1024 * 1024
 # Connections are shut down this long before gunicorn kills the process, so that their requests can still finish.
 CUT_SECONDS = 3
-# Linux socket options that Python does not name.
-SO_ATTACH_FILTER, SO_DETACH_FILTER = 26, 27
 
 
 class ErrorResponse(NamedTuple):
@@ -96,17 +92,17 @@ class WebWorker(ThreadWorker):
     def begin_graceful_stop(self) -> None:
         """Accept the connections that are already queued, then refuse new ones.
 
-        The kernel resets what is queued when the last process closes a listener, so nothing may be queued at that time.
+        The kernel resets what is queued when the last process closes a listener. A connection that arrives in between
+        is reset too, before its request is read.
         """
         listeners: list[Any] = self.sockets
         self.sockets: list[Any] = []
         for listener in listeners:
-            with new_connections_dropped(listener):
-                for _ in range(self.cfg.backlog):
-                    accepted = self.nr_conns
-                    self.accept(listener)
-                    if self.nr_conns == accepted:
-                        break
+            for _ in range(self.cfg.backlog):
+                accepted = self.nr_conns
+                self.accept(listener)
+                if self.nr_conns == accepted:
+                    break
             listener.close()
         # Close connections that have not sent anything yet, such as a browser's spare ones.
         for conn in self.pending_conns:
@@ -137,21 +133,6 @@ class WebWorker(ThreadWorker):
                 util.write_nonblock(client, serialize(response, request_id))
             except OSError:
                 self.log.debug("The client disconnected before its error response.")
-
-
-@contextlib.contextmanager
-def new_connections_dropped(listener: Any) -> Iterator[None]:
-    """Let the kernel drop packets that open a connection; clients repeat them a second later.
-
-    The listener is shared: after a reload, new processes accept from it.
-    """
-    program = ctypes.create_string_buffer(struct.pack("@HBBI", 0x06, 0, 0, 0))  # BPF: return 0 bytes
-    drop_all = struct.pack("@HP", 1, ctypes.addressof(program))
-    with contextlib.suppress(OSError):  # Not every kernel has filters.
-        listener.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, drop_all)
-    yield
-    with contextlib.suppress(OSError):
-        listener.setsockopt(socket.SOL_SOCKET, SO_DETACH_FILTER, 0)
 
 
 def limit_silence(sock: socket.socket) -> None:

@@ -1,35 +1,25 @@
-"""OTLP over HTTP: read log records in JSON or protobuf, and respond in the same encoding (R39)."""
+"""OTLP over HTTP in JSON: read log records, and respond in the protocol's own shapes (R39)."""
 
 import json
 import re
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import islice
 from math import isfinite
 from typing import Any, NamedTuple
 
-from flask import Response, g, request
-from google.protobuf.message import DecodeError
-from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import (
-    ExportLogsServiceRequest,
-    ExportLogsServiceResponse,
-)
+from flask import g, request
 from werkzeug.exceptions import RequestEntityTooLarge, UnsupportedMediaType
 
 from errors import InvalidTelemetry, TooManyValues
 from rules.agents.log_records import Attributes, AttributeValue, LogRecord
 from web.json import MAX_BODY_BYTES, MAX_EVENT_BYTES, read_body
-from web.protobuf import count_messages, encode_status
 from web.value_limit import find_excess
 
-JSON, PROTOBUF = "application/json", "application/x-protobuf"
 # As many as an exporter's queue has by default; it sends 512 at a time.
 MAX_RECORDS = 2048
-# JSON values, or protobuf messages. The largest batches seen have 10,000.
+# The largest batches seen have 10,000.
 MAX_VALUES = 200_000
-MAX_BYTES_UNCOUNTED = 2 * MAX_VALUES  # a message has at least two bytes
-TOO_MANY = f"The body has more than {MAX_VALUES} values. Send smaller batches."
-DESCRIPTOR = ExportLogsServiceRequest.DESCRIPTOR
 _GZIP = 31  # zlib's window size of gzip
 _INT64 = range(-(2**63), 2**63)
 _INTEGER = re.compile(r"-?[0-9]{1,20}", re.ASCII)
@@ -37,22 +27,21 @@ _INTEGER = re.compile(r"-?[0-9]{1,20}", re.ASCII)
 _RPC_CODES = {400: 3, 401: 16, 403: 7, 404: 5, 409: 9, 413: 3, 415: 3, 429: 8, 503: 14}
 _INTERNAL = 13
 
-# The attributes of the resource, and the record as it is encoded.
-Entry = tuple[Attributes, Any]
-
 
 class Batch(NamedTuple):
     """The records of one request.
 
-    refused -- how many were left out: those after the first MAX_RECORDS, and what is not a record
+    rejected -- how many were left out: those after the first MAX_RECORDS, and what is not a record
     """
 
     records: list[LogRecord]
-    refused: int
+    rejected: int
 
 
-def is_protobuf() -> bool:
-    return request.mimetype == PROTOBUF
+def require_json() -> None:
+    """Raise 415 for another Content-Type, such as protobuf's."""
+    if request.mimetype != "application/json":
+        raise UnsupportedMediaType()
 
 
 def has_large_body() -> bool:
@@ -88,28 +77,22 @@ def read_logs() -> Batch:
 
     Raises InvalidTelemetry, TooManyValues, 413 for more than 16 MiB before or after decompression, and 415.
     """
-    if request.mimetype not in (JSON, PROTOBUF):
-        raise UnsupportedMediaType()
+    require_json()
     body = g.pop("telemetry_start", b"") + read_body(request, retains=False)
     if len(body) > MAX_EVENT_BYTES:
         raise RequestEntityTooLarge()
-    body = _decompress(body, _encoding())
-    if is_protobuf():
-        return _batch(_protobuf_entries(body), _protobuf_record)
-    return _batch(_json_entries(body), _json_record)
-
-
-def _batch(entries: Iterator[Entry], read: Callable[[Attributes, Any], LogRecord | None]) -> Batch:
-    records = [read(*entry) for entry in islice(entries, MAX_RECORDS)]
-    kept = [record for record in records if record is not None]
-    return Batch(kept, len(records) - len(kept) + sum(1 for _ in entries))
+    entries = _entries(_parse(_decompress(body)))
+    records = [_record(*entry) for entry in islice(entries, MAX_RECORDS)]
+    valid = [record for record in records if record is not None]
+    return Batch(valid, len(records) - len(valid) + sum(1 for _ in entries))
 
 
 def _encoding() -> str:
     return request.headers.get("Content-Encoding", "identity").strip().lower()
 
 
-def _decompress(body: bytes, encoding: str) -> bytes:
+def _decompress(body: bytes) -> bytes:
+    encoding = _encoding()
     if encoding == "identity":
         return body
     if encoding != "gzip":
@@ -126,10 +109,10 @@ def _decompress(body: bytes, encoding: str) -> bytes:
     return plain
 
 
-def _json_entries(body: bytes) -> Iterator[Entry]:
-    document = _parse(body)
+def _entries(document: dict[str, Any]) -> Iterator[tuple[Attributes, Any]]:
+    """Each record, after the attributes of its resource."""
     for resource_logs in _objects(document, "resourceLogs"):
-        resource = _json_attributes(_member(resource_logs, "resource"))
+        resource = _attributes(_member(resource_logs, "resource"))
         for scope_logs in _objects(resource_logs, "scopeLogs"):
             for record in _list(scope_logs, "logRecords"):
                 yield resource, record
@@ -140,7 +123,7 @@ def _parse(body: bytes) -> dict[str, Any]:
     try:
         text = body.decode()
         if find_excess(text, MAX_VALUES) is not None:
-            raise TooManyValues(TOO_MANY)
+            raise TooManyValues(f"The body has more than {MAX_VALUES} values. Send smaller batches.")
         document = json.loads(text)
     except (ValueError, RecursionError):
         raise InvalidTelemetry() from None
@@ -149,21 +132,19 @@ def _parse(body: bytes) -> dict[str, Any]:
     return document
 
 
-def _json_record(resource: Attributes, record: Any) -> LogRecord | None:
+def _record(resource: Attributes, record: Any) -> LogRecord | None:
     if not isinstance(record, dict):
         return None
     times = (_integer(record.get(name)) for name in ("timeUnixNano", "observedTimeUnixNano"))
-    return LogRecord(resource, _json_attributes(record), next(filter(None, times), None))
+    return LogRecord(resource, _attributes(record), next(filter(None, times), None))
 
 
-def _json_attributes(node: Any) -> Attributes:
+def _attributes(node: Any) -> Attributes:
     attributes = _objects(node, "attributes")
-    return {
-        key: _json_value(each.get("value")) for each in attributes if isinstance(key := each.get("key"), str)
-    }
+    return {key: _value(each.get("value")) for each in attributes if isinstance(key := each.get("key"), str)}
 
 
-def _json_value(value: Any) -> AttributeValue:
+def _value(value: Any) -> AttributeValue:
     if not isinstance(value, dict):
         return None
     if isinstance(text := value.get("stringValue"), str):
@@ -199,58 +180,14 @@ def _objects(node: Any, name: str) -> Iterator[dict[str, Any]]:
     return (each for each in _list(node, name) if isinstance(each, dict))
 
 
-def _protobuf_entries(body: bytes) -> Iterator[Entry]:
-    try:
-        if len(body) > MAX_BYTES_UNCOUNTED and count_messages(body, DESCRIPTOR, MAX_VALUES) > MAX_VALUES:
-            raise TooManyValues(TOO_MANY)
-        document = ExportLogsServiceRequest.FromString(body)
-    except DecodeError:
-        raise InvalidTelemetry() from None
-    for resource_logs in document.resource_logs:
-        resource = _protobuf_attributes(resource_logs.resource)
-        for scope_logs in resource_logs.scope_logs:
-            for record in scope_logs.log_records:
-                yield resource, record
+def success(rejected: int = 0) -> dict[str, Any]:
+    """The response to accepted records. The exporter does not send rejected ones again."""
+    if not rejected:
+        return {}
+    reason = f"Rejected: more than {MAX_RECORDS} records, or not a record."
+    return {"partialSuccess": {"rejectedLogRecords": str(rejected), "errorMessage": reason}}
 
 
-def _protobuf_record(resource: Attributes, record: Any) -> LogRecord:
-    time_ns = record.time_unix_nano or record.observed_time_unix_nano or None
-    return LogRecord(resource, _protobuf_attributes(record), time_ns)
-
-
-def _protobuf_attributes(message: Any) -> Attributes:
-    return {attribute.key: _protobuf_value(attribute.value) for attribute in message.attributes}
-
-
-def _protobuf_value(value: Any) -> AttributeValue:
-    field = value.WhichOneof("value")
-    if field not in ("string_value", "bool_value", "int_value", "double_value"):
-        return None
-    scalar = getattr(value, field)
-    return scalar if field != "double_value" or isfinite(scalar) else None
-
-
-def answer(refused: int = 0) -> Response:
-    """The response to accepted records. The exporter does not send refused ones again."""
-    reason = f"Refused: more than {MAX_RECORDS} records, or not a record."
-    if is_protobuf():
-        message = ExportLogsServiceResponse()
-        if refused:
-            message.partial_success.rejected_log_records = refused
-            message.partial_success.error_message = reason
-        return Response(message.SerializeToString(), mimetype=PROTOBUF)
-    partial = {"partialSuccess": {"rejectedLogRecords": str(refused), "errorMessage": reason}}
-    return Response(json.dumps(partial if refused else {}), mimetype=JSON)
-
-
-def refusal(status: int, sentence: str) -> Response:
+def error(status: int, sentence: str) -> dict[str, Any]:
     """An error as google.rpc.Status."""
-    members = status_of(status, sentence)
-    if is_protobuf():
-        return Response(encode_status(members["code"], sentence), status, mimetype=PROTOBUF)
-    return Response(json.dumps(members), status, mimetype=JSON)
-
-
-def status_of(status: int, sentence: str) -> dict[str, Any]:
-    """The members of google.rpc.Status."""
     return {"code": _RPC_CODES.get(status, _INTERNAL), "message": sentence}

@@ -11,8 +11,7 @@ from delivery.transports import transport_from
 from delivery.worker import hand_ins, housekeeping, mails
 from delivery.worker.loop import IDLE_SECONDS, Loop
 from delivery.worker.senders import Senders
-from models import Delivery, Webhook, WebhookDelivery, clock, db, privacy
-from models.base import ClockStepDetector
+from models import Delivery, WebhookDelivery, clock, db, privacy
 from models.heartbeats import Heart
 from rules.integrity.seal_keys import NO_SEAL_KEYS
 from storage import Storage
@@ -36,7 +35,6 @@ class Worker:
         networks = settings["WEBHOOK_ALLOWED_NETWORKS"] or ()
         post = partial(webhooks.deliver, allowed_networks=networks)
         self._webhooks = self._senders_of(WebhookDelivery, post, "webhooks")
-        self._clock_steps = ClockStepDetector()
         self._erased_pages = privacy.ErasedPages()
         self._minute: datetime | None = None
         self._day: date | None = None
@@ -65,7 +63,6 @@ class Worker:
 
     def run_once(self) -> None:
         """Process all due work except webhooks."""
-        self._check_clock()
         self.enqueue_reminders()
         self._mails.deliver_due()
         self.run_housekeeping()
@@ -85,7 +82,6 @@ class Worker:
 
     def run_housekeeping(self) -> None:
         """Queue reminders, close due sessions, and seal and publish new records."""
-        self._check_clock()
         self.enqueue_reminders()
         tasks = (*housekeeping.TASKS, ("erased_pages", self._erased_pages.clear))
         housekeeping.run(tasks, self._heart.beat)
@@ -114,12 +110,3 @@ class Worker:
         task()
         db.close()
         self._loop.sleep(IDLE_SECONDS)
-
-    def _check_clock(self) -> None:
-        if self._clock_steps.has_stepped_back:
-            log.warning("The clock was set back. Rescheduling queued messages.")
-            with db.atomic():
-                Delivery.bring_forward()
-                WebhookDelivery.bring_forward()
-                Webhook.bring_forward()
-            self._clock_steps.reset()

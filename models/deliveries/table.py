@@ -74,11 +74,6 @@ class Delivery(Leased, Model):
             removal = {"kind": REMOVAL, "data": {"mail": str(self.id)}, "due_at": due_at}
             Delivery.create(organization=self.organization_id, subject_id=self.subject_id, **removal)
 
-    @classmethod
-    def is_new(cls) -> peewee.Expression:
-        # A removal may be planned for later: until then the object can still be uploaded.
-        return super().is_new() & (cls.kind != REMOVAL)
-
     @property
     def next_try_at(self) -> datetime | None:
         return self.due_at if self.state == "queued" else None

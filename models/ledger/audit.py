@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, Self
 import peewee
 
 from errors import UnknownSealKey
-from models import batches
+from models import batches, sql
 from models.base import BytesField, Model, Query, TimestampField, add_index, db, for_update
 from models.ledger import seal_keys
 from models.numbering import Sequence, number_all, require_change
@@ -49,6 +49,8 @@ class AuditEntry(Model):
     of the request's members. `came_from` is a reviewer's network address. `recorded_mac` covers the entry
     until the worker chains it, which sets `position`, `key_id` and `hash`.
     """
+
+    personal_data = None  # only ids, and names of people and services
 
     organization = peewee.ForeignKeyField(Organization, index=False)
     action = peewee.TextField()
@@ -149,6 +151,8 @@ class AuditChain(Sequence):
     organization and never again: a missing row is a break. The `anchored` columns describe the last published head.
     """
 
+    personal_data = None
+
     head = BytesField(null=True)
     count = peewee.BigIntegerField(default=0)
     final_seals = peewee.BigIntegerField(default=0)
@@ -171,13 +175,7 @@ class AuditChain(Sequence):
     @classmethod
     def is_keyed(cls) -> bool:
         """Return whether the installation has adopted the configured keys. Only then is an unsigned record a break."""
-        from models.ledger.seals import Seal
-
-        # The worker signs these only after the adoption. Once keys are adopted, the first query is enough.
-        tables: tuple[Any, ...] = (cls, AuditEntry, Seal)
-        return bool(seal_keys.known()) and any(
-            table.select().where(table.key_id.is_null(False)).exists() for table in tables
-        )
+        return bool(seal_keys.known()) and bool(sql.rows(sql.IS_KEYED))
 
     @classmethod
     def awaits_adoption(cls) -> bool:

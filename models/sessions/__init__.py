@@ -1,6 +1,16 @@
 """Candidates' sessions: consent, redeem, events, close and metrics."""
 
-from models.sessions.close import close, close_for_erasure, complete, mark_hired, seal_due, settle, settle_all
+from models.sessions.close import (
+    close,
+    close_for_erasure,
+    complete,
+    mark_hired,
+    rederive,
+    seal_due,
+    settle,
+    settle_all,
+    submit_test_result,
+)
 from models.sessions.events import Arrival, Counting, Event, SigningKey
 from models.sessions.final_seals import FinalSeal
 from models.sessions.ingest import append, store_if_open
@@ -8,9 +18,7 @@ from models.sessions.metrics import (
     Derivation,
     derive_ahead,
     prices,
-    rederive,
     shown_metrics,
-    submit_test_result,
     submitted_tests,
 )
 from models.sessions.quota import stored_bytes

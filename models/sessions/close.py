@@ -1,4 +1,4 @@
-"""Close sessions: by their candidate, a reviewer or the time limit (R17, R18, R29).
+"""Close sessions, by their candidate, a reviewer or the time limit, and derive their metrics again (R17, R18, R29).
 
 A function with a `derivation` stores metrics that were derived before its transaction (`derive_ahead`), if it closes
 the session. With None they are derived while the session is locked.
@@ -13,7 +13,7 @@ from models.base import clock, db
 from models.feed import FeedEvent
 from models.ledger.audit import SERVICE, AuditEntry
 from models.sessions import final_seals
-from models.sessions.metrics import Derivation, derive_ahead, store
+from models.sessions.metrics import Derivation, derive_ahead, shown_metrics, store
 from models.sessions.session import Session
 from models.task_failures import run_each
 from rules import session_close
@@ -108,6 +108,36 @@ def close_at_limit(session: Session, derivation: Derivation | None = None) -> bo
     _close(session, session.closes_at, "limit", derivation)
     AuditEntry.record(session.organization_id, "closeAtLimit", SERVICE, "session", session.id)
     return True
+
+
+def rederive(session: Session, derivation: Derivation | None = None) -> dict[str, tuple[Any, Any]]:
+    """Store a closed session's metrics again; returns the changes as (before, after) by name."""
+    with db.atomic():
+        locked = session.lock()
+        settle_locked(locked, derivation)
+        before = shown_metrics(locked) or {}
+        if store(locked, derivation):
+            final_seals.renew(locked, "rederived", "metrics")
+        after = shown_metrics(locked) or {}
+    changed = {name for name in before | after if before.get(name) != after.get(name)}
+    return {name: (before.get(name), after.get(name)) for name in sorted(changed)}
+
+
+def submit_test_result(
+    session: Session,
+    passed: int,
+    failed: int,
+    skipped: int | None = None,
+    note: str | None = None,
+    derivation: Derivation | None = None,
+) -> None:
+    """Store the result of tests run elsewhere. Raises Erased."""
+    with db.atomic():
+        locked = session.lock_unless_erased()
+        counts = {"passed": passed, "failed": failed, "skipped": skipped}
+        columns = {f"tests_{name}_count": count for name, count in counts.items()}
+        locked.update_columns(tests_note=note, metrics_due=True, **columns)
+        settle_locked(locked, derivation, ("tests_submitted", "tests", "metrics"))
 
 
 def settle_all(*, assessment_id: Any = None, organization_id: Any = None) -> int:

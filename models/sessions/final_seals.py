@@ -33,6 +33,8 @@ class FinalSeal(Model):
     names. Its part `previous` has the MAC of the seal before it, so that no earlier seal can be replaced.
     """
 
+    personal_data = None  # only numbers, times and states
+
     organization = peewee.ForeignKeyField(Organization)
     session = peewee.ForeignKeyField(Session, index=False)
     number = IntegerField()

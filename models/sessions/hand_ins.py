@@ -1,4 +1,4 @@
-"""Hand-ins of candidates: a git bundle or a zip archive, and the final diff of a bundle (docs/hand-in.md)."""
+"""Hand-ins of candidates: a git bundle or a zip archive, and a bundle's final diff (docs/workspace.md#submissions)."""
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
@@ -200,7 +200,7 @@ class HandIn(Model, ErasedWithSession):
         return session if HandIn.select().where(HandIn.id == self.id).exists() else None
 
     def _ratio(self, session: Session) -> int | None:
-        """The manualLineRatio in billionths (docs/metrics.md#manual-lines)."""
+        """The manualLineRatio in billionths (docs/metrics.md#lines-not-recorded)."""
         if session.closed_at is None or not self.base_verified or not self.counted_lines:
             return None
         return half_up_ratio(self.manual_lines or 0, self.counted_lines, BILLION)

@@ -15,10 +15,8 @@ from typing import Any, NamedTuple
 import yaml
 
 from errors import BeingDerived
-from models.base import db
 from models.database import LOCK_TIMEOUT_SECONDS
 from models.rollups import CohortRollup
-from models.sessions import final_seals
 from models.sessions.events import Event
 from models.sessions.session import COHORT_COLUMNS, METRIC_COLUMNS, Session
 from rules.metrics import derivation
@@ -141,43 +139,6 @@ def shown_metrics(session: Session) -> dict[str, Any] | None:
         return None  # Somebody changed them in the database, which the final seal detects.
     manual_lines = derivation.shown_ratio(session.manual_line_ratio)
     return shown | {"manualLineRatio": manual_lines, "derivationVersion": session.derivation_version}
-
-
-def rederive(session: Session, derivation: Derivation | None = None) -> dict[str, tuple[Any, Any]]:
-    """Store a closed session's metrics again; returns the changes as (before, after) by name."""
-    from models.sessions.close import settle_locked
-
-    with db.atomic():
-        locked = session.lock()
-        settle_locked(locked, derivation)
-        before = shown_metrics(locked) or {}
-        if store(locked, derivation):
-            final_seals.renew(locked, "rederived", "metrics")
-        after = shown_metrics(locked) or {}
-    changed = {name for name in before | after if before.get(name) != after.get(name)}
-    return {name: (before.get(name), after.get(name)) for name in sorted(changed)}
-
-
-# Test results submitted by a reviewer or an integration; they take precedence over the events
-
-
-def submit_test_result(
-    session: Session,
-    passed: int,
-    failed: int,
-    skipped: int | None = None,
-    note: str | None = None,
-    derivation: Derivation | None = None,
-) -> None:
-    """Store the result of tests run elsewhere. Raises Erased."""
-    from models.sessions.close import settle_locked
-
-    with db.atomic():
-        locked = session.lock_unless_erased()
-        counts = {"passed": passed, "failed": failed, "skipped": skipped}
-        columns = {f"tests_{name}_count": count for name, count in counts.items()}
-        locked.update_columns(tests_note=note, metrics_due=True, **columns)
-        settle_locked(locked, derivation, ("tests_submitted", "tests", "metrics"))
 
 
 def submitted_tests(session: Session) -> dict[str, Any] | None:

@@ -161,6 +161,8 @@ class ModelUsage(Model):
 class ModelReservation(Model):
     """The part of a session's budget that a running call may use, in billionths of a dollar (R42)."""
 
+    personal_data = None  # only numbers
+
     session = peewee.ForeignKeyField(Session)
     nano_usd = peewee.BigIntegerField()
     expires_at = TimestampField()

@@ -41,6 +41,8 @@ class Consent(Model):
     `channels` are those that the text names; None for a text without channels (R38).
     """
 
+    personal_data = None  # only that a text was accepted, and when
+
     key = peewee.ForeignKeyField(CandidateKey)
     disclosure_version = TextField(null=True)
     disclosure_hash = TextField(null=True)

@@ -9,7 +9,7 @@ from models import sql
 from models.base import Model, PersonalData, Query, TimestampField, add_index, clock
 from models.feed import RETENTION
 from models.keys import CandidateKey
-from models.leases import LEASE, Leased
+from models.leases import Leased
 from models.orgs import ApiToken, Organization
 from rules.timestamps import format_timestamp
 
@@ -22,6 +22,8 @@ class Webhook(Model):
     (for days). `failing_since` is the first failure after the last success; `last_error` is
     that of the last failure, and stays after a success. Nothing is sent before `held_until`.
     """
+
+    personal_data = None
 
     organization = peewee.ForeignKeyField(Organization)
     url = peewee.TextField()
@@ -46,12 +48,6 @@ class Webhook(Model):
     @classmethod
     def visible_to(cls, caller: ApiToken) -> Query:
         return cls.alive().where(cls.organization == caller.organization_id)
-
-    @classmethod
-    def bring_forward(cls) -> None:
-        """Limit holds to one lease, after the clock was set back."""
-        latest = clock.now() + LEASE
-        cls.update(held_until=latest).where(cls.held_until > latest).execute()
 
     @property
     def is_enabled(self) -> bool:

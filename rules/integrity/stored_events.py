@@ -1,4 +1,4 @@
-"""Compare a stored event with its envelope and its arrival, for the facts of docs/integrity.md#facts."""
+"""Compare a stored event with its envelope and its arrival, for the facts of docs/integrity.md#findings."""
 
 import itertools
 import json

@@ -1,4 +1,4 @@
-"""The lines that agents added, and which added lines of the final diff they explain (docs/metrics.md#manual-lines)."""
+"""The lines that agents added, and the final diff's lines that they explain (docs/metrics.md#lines-not-recorded)."""
 
 import hashlib
 import re

@@ -1,4 +1,4 @@
-"""Recognize tests, checks and builds (docs/metrics.md#command-recognition).
+"""Recognize tests, checks and builds (rules/metrics/command-recognition.md).
 
 The steps are numbered there; the lists are in verifications.json.
 """

@@ -1,4 +1,4 @@
-"""Split a command into parts and words: steps 1 and 2 of docs/metrics.md#command-recognition."""
+"""Split a command into parts and words: steps 1 and 2 of rules/metrics/command-recognition.md."""
 
 import re
 from bisect import bisect_left

@@ -1,7 +1,6 @@
 """Candidates: list, filter, export, hire, allow a redeem (R16, R17, R23, R24, R31)."""
 
 import csv
-import importlib
 import io
 from datetime import timedelta
 
@@ -19,7 +18,7 @@ from factories import (
 )
 from response_checks import error_paths, refusal
 
-from models import CandidateKey, FeedEvent, Session, db, sessions
+from models import CandidateKey, FeedEvent, Session, sessions
 
 PATH = "/v1/candidates"
 NOWHERE = "00000000-0000-7000-8000-000000000000"
@@ -478,14 +477,3 @@ def test_candidate_never_sees_the_decision_and_an_erasure_deletes_its_reason(
     row = CandidateKey.get_by_id(key.id)
     assert (row.decision, row.decision_reason) == ("rejected", None)
     assert refusal(decide(reviewer, key, "advanced")) == (404, "not_found")
-
-
-def test_the_migration_keeps_hires_as_decisions(reviewer, key, session):
-    sessions.complete(session)
-    sessions.mark_hired(session, True)
-    importlib.import_module("migrations.0013_decisions_and_observations").keep_hires(db)
-    hired_at = Session.get_by_id(session.id).hired_at
-    assert (CandidateKey.get_by_id(key.id).decision, CandidateKey.get_by_id(key.id).decided_at) == (
-        "hired", hired_at,
-    )  # fmt: skip
-    assert decisions_of(hire(reviewer, key, False))[:2] == ("completed", "undecided")

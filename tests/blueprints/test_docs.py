@@ -8,6 +8,7 @@ import pytest
 from response_checks import refusal
 
 from blueprints.guides import GUIDES
+from blueprints.guides import PAGES as DOCUMENTS
 
 pytestmark = pytest.mark.any_database
 
@@ -75,22 +76,17 @@ def test_other_paths_are_the_json_404(anonymous):
         assert refusal(anonymous.get(path)) == (404, "not_found"), path
 
 
-@pytest.mark.parametrize("name", GUIDES)
-def test_guides_are_served_with_their_links(anonymous, name):
+@pytest.mark.parametrize("name", sorted(DOCUMENTS))
+def test_every_page_of_the_docs_is_served_with_its_links(anonymous, name):
     page = anonymous.get(f"/docs/{name}.md")
-    assert f'href="/docs/{name}.md" aria-current="page"' in page.text
+    assert (f'href="/docs/{name}.md" aria-current="page"' in page.text) == (name in GUIDES)
     article = page.text.partition("<article>")[2].partition("</article>")[0]
     assert re.match(r'<h1 id="[\w-]+">', article)
-    for path, _, anchor in re.findall(r'href="([^":#]+\.md)(#([^"]+))?"', article):
-        target = anonymous.get(f"/docs/{path}")
-        assert target.status_code == 200, path
+    for path, anchor in re.findall(r'href="(?!https?:)([^"#]*)#?([^"]*)"', article):
+        target = anonymous.get(f"/docs/{path or name + '.md'}")
+        assert target.status_code == 200, f"{path}: name files outside docs/ without a link."
         assert not anchor or f'id="{anchor}"' in target.text, f"{path}#{anchor}"
-
-
-def test_images_of_the_guides_are_served(anonymous):
-    images = re.findall(r'<img src="(images/[^"]+)"', anonymous.get("/docs/workspace.md").text)
-    assert len(images) == 3
-    for image in images:
+    for image in re.findall(r'<img src="([^"]+)"', article):
         response = anonymous.get(f"/docs/{image}")
         assert (response.status_code, response.mimetype) == (200, "image/png")
         assert response.headers["Content-Security-Policy"] == POLICY

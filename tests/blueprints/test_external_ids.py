@@ -1,6 +1,5 @@
 """Candidates with an `externalId`: generate keys for them, find them, and tell their events apart."""
 
-import importlib
 import json
 
 import pytest
@@ -8,7 +7,7 @@ from callers import Caller
 from factories import make_assessment, make_closed_session, make_key, make_keys, make_session, make_webhook
 from response_checks import body_of, error_paths, refusal
 
-from models import CandidateKey, Delivery, WebhookDelivery, db, privacy, sessions
+from models import CandidateKey, Delivery, WebhookDelivery, privacy, sessions
 from models.webhooks.outbox import publish_new
 
 ALICE = {
@@ -190,15 +189,6 @@ def test_candidates_and_sessions_are_found_by_external_id(app, reviewer, neighbo
     for path in ("/v1/candidates", "/v1/sessions"):
         for wrong in ("", " ", "a\nb", "x" * 256):
             assert error_paths(reviewer.get(path, externalId=wrong)) == [["externalId"]]
-
-
-def test_the_migration_makes_existing_ids_searchable(reviewer, assessment):
-    alice, _ = issue(reviewer, assessment, ALICE | {"email": None}, {"name": "Bob"}).json["keys"]
-    CandidateKey.update(search_text="alice").where(CandidateKey.id == alice["id"]).execute()
-    assert found(reviewer, q="Applicant") == []
-    db.execute_sql("DROP INDEX candidate_keys_of_external_id")
-    importlib.import_module("migrations.0016_external_ids").up(None, db)
-    assert found(reviewer, q="Applicant") == found(reviewer, q="ALICE") == [alice["id"]]
 
 
 # Events

@@ -194,7 +194,7 @@ def test_a_candidate_reads_which_data_is_stored(clock, reviewer, candidate, key)
 def test_before_the_session_only_key_and_messages_are_stored(clock, reviewer, candidate, key):
     shown = read(candidate, ME)
     assert (shown["sessionId"], shown["consents"], shown["status"]) == (None, [], "pending")
-    assert [kind["name"] for kind in shown["held"]] == ["messages", "keys"]
+    assert [kind["name"] for kind in shown["held"]] == ["keys", "messages"]
     assert shown["retainedUntil"] is None
     change(reviewer, retentionDays=1)
     assert read(candidate, ME)["retainedUntil"] == "2026-04-09T09:00:00.000Z"  # the key expires after 7 days

@@ -6,7 +6,6 @@ import itertools
 import random
 import re
 from datetime import timedelta
-from importlib import import_module
 
 import pytest
 from callers import Caller
@@ -383,23 +382,3 @@ def test_the_number_of_statements_does_not_grow(clock, reviewer, assessment):
         with counted() as statements:
             results(reviewer, assessment)
         assert len(statements) == 4
-
-
-def test_the_migration_stores_the_scores_of_existing_sessions(app, reviewer, organization):
-    rubric = make_rubric(organization)
-    sessions = [make_session(make_key(make_assessment(organization, rubric_id=rubric.id))) for _ in range(2)]
-    other = Caller.reviewer(app, organization)
-    for caller, session, value in (
-        (reviewer, sessions[0], 2),
-        (reviewer, sessions[0], 1),
-        (other, sessions[0], 2),
-        (other, sessions[1], 2),
-    ):
-        body_of(caller.put(f"/v1/sessions/{session.id}/scores/quality", {"value": value}))
-    scores = [result_of(reviewer, session)["score"] for session in sessions]
-    assert [(score["total"], score["spread"]) for score in scores] == [(1.5, 1), (2, None)]
-    columns = ("score_total", "score_criteria", "score_highest", "score_spread")
-    Session.update(dict.fromkeys(columns)).execute()
-    import_module("migrations.0018_results").store_scores(db)
-    import_module("migrations.0025_score_spread").store_spreads(db)
-    assert [result_of(reviewer, session)["score"] for session in sessions] == scores

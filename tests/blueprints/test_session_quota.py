@@ -1,6 +1,5 @@
 """The quota of a session: SESSION_MAX_EVENTS and SESSION_MAX_BYTES."""
 
-import importlib
 import json
 from datetime import timedelta
 
@@ -8,7 +7,7 @@ import pytest
 from factories import envelope
 from response_checks import refusal
 
-from models import Event, Session, db, sessions
+from models import Event, Session, sessions
 from models.sessions.quota import COUNT_INTERVAL, MAX_UNCOUNTED_BYTES, RESERVE
 
 PATH = "/v1/hooks/ingest"
@@ -138,15 +137,3 @@ def test_a_recording_beyond_the_limit_is_not_imported(flask, organization, limit
     output = flask("sessions", "import", recording, fails=True)
     assert "long.jsonl, line 3: The session exceeds 536870912 bytes or 2 events." in output
     assert Event.select().count() == 0
-
-
-def test_the_migration_counts_the_events_of_existing_sessions(candidate, session):
-    add = [envelope(data={"text": "é" * number}) for number in range(3)]
-    post(candidate, *add)
-    columns = ("stored_event_count", "stored_event_bytes", "counted_seq", "refused_event_count")
-    for column in columns:
-        db.execute_sql(f"ALTER TABLE sessions DROP COLUMN {column}")
-    importlib.import_module("migrations.0006_session_usage").up(None, db)
-    row = stored(session)
-    assert (row.stored_event_count, row.refused_event_count) == (3, 0)
-    assert row.stored_event_bytes == sessions.stored_bytes(row) > 0

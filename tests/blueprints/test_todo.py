@@ -1,7 +1,6 @@
 """What waits for a reviewer."""
 
 from datetime import timedelta
-from importlib import import_module
 
 import pytest
 from callers import Caller
@@ -16,7 +15,7 @@ from factories import (
 )
 from response_checks import body_of
 
-from models import CandidateKey, Delivery, Session, Webhook, clock, db, invitations, privacy, sessions
+from models import CandidateKey, Delivery, Webhook, clock, invitations, privacy, sessions
 from tests.statements import counted, plans
 
 LISTS = "/v1/todo"
@@ -188,18 +187,6 @@ def test_lists_are_cut_and_counted(reviewer, neighbour, scored):
     unscored = body_of(reviewer.get(LISTS, limit=2))["unscored"]
     assert (unscored["count"], len(unscored["entries"])) == (3, 2)
     assert body_of(neighbour.get(LISTS))["unscored"]["count"] == 0
-
-
-def test_the_migration_finds_disagreements_of_existing_sessions(app, organization, scored):
-    bob, carol = person(app, organization), person(app, organization, name="Carol")
-    session, other = make_closed_session(scored), make_closed_session(scored)
-    for caller, value in ((bob, 1), (carol, 3)):
-        give(caller, session, value, "quality")
-        give(caller, other, value, "quality")
-    carol.delete(f"/v1/sessions/{other.id}/scores/quality")
-    Session.update(has_disagreement=False).execute()
-    import_module("migrations.0024_todo").mark_disagreements(db)
-    assert [each.id for each in Session.select().where(Session.has_disagreement)] == [session.id]
 
 
 def test_the_number_of_statements_does_not_depend_on_the_rows(reviewer, scored):

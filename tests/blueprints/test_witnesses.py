@@ -1,6 +1,5 @@
 """A session that several channels recorded: each call counts once, everywhere (R31, R36, R38)."""
 
-import importlib
 import json
 import random
 from datetime import timedelta
@@ -236,19 +235,6 @@ def test_a_malformed_value_fails_no_request(reviewer, session, column, value):
         assert reviewer.get(f"/v1/sessions/{session.id}/{path}".rstrip("/")).status_code == 200, path
     assert get(reviewer, session, "integrity")["facts"]
     sessions.complete(session)
-
-
-def test_an_upgrade_leaves_earlier_records_as_they_are(reviewer, session):
-    add_event(session, envelope())
-    db.execute_sql("DROP INDEX events_of_channels")
-    for table, names in ADDED_COLUMNS.items():
-        for name in names:
-            db.execute_sql(f"ALTER TABLE {table} DROP COLUMN {name}")
-    importlib.import_module("migrations.0019_recorded_events").up(None, db)
-    assert get(reviewer, session, "integrity")["facts"] == []
-    assert get(reviewer, session)["eventCount"] == 1
-    # An earlier consent names no channel.
-    assert factories.record(session, "proxy", PROMPT) == 0
 
 
 # Redeem (R31)

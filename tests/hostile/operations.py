@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 import config
 from app import create_app
 from blueprints import openapi
+from schemas.fields import Reference
 
 OTHER_FORMATS = ("/v1/proxy/", "/v1/otlp/")
 METHODS = ("get", "post", "put", "patch", "delete")
@@ -45,8 +46,22 @@ class Operation:
         return f"{self.method} {self.path}"
 
 
-# Generated on import, before a test binds the models to its database.
-DOCUMENT: dict[str, Any] = openapi.document_of(create_app(config.load({})))
+# Created on import, before a test binds the models to its database.
+APP = create_app(config.load({}))
+DOCUMENT: dict[str, Any] = openapi.document_of(APP)
+
+
+def request_bodies() -> dict[str, Any]:
+    """The schemas of the request bodies, by their classes' names."""
+    arguments = [getattr(view, "arguments", {}) for view in APP.view_functions.values()]
+    bodies = [by_location["json"] for by_location in arguments if "json" in by_location]
+    return {type(body).__name__: body for body in bodies}
+
+
+def declared_references() -> set[str]:
+    """The members of request bodies that are a Reference."""
+    fields = [field for body in request_bodies().values() for field in body.load_fields.values()]
+    return {field.data_key for field in fields if isinstance(field, Reference)}
 
 
 @cache

@@ -9,7 +9,7 @@ from functools import partial
 import pytest
 from callers import Caller
 
-from tests.hostile.operations import OTHER_FORMATS, every_operation
+from tests.hostile.operations import OTHER_FORMATS, declared_references, every_operation
 from tests.hostile.world import (
     FOREIGN_MARK,
     NOT_FOUND,
@@ -24,8 +24,8 @@ from tests.hostile.world import (
 pytestmark = pytest.mark.slow
 
 CALLERS = ("writer", "reader", "candidate", "finished")
-# Members that name a row or an object; `evidence` names events.
-REFERENCES = ("issueId", "rubricId", "personId", "sessionId", "evidence", "bundleKey")
+# Members that name a row or an object. `evidence` names events.
+REFERENCES = {*declared_references(), "sessionId", "evidence", "bundleKey"}
 
 
 class Walk:

@@ -2,7 +2,7 @@
 
     python -m tests.live.slow_clients
 
-prints the table of docs/slow-clients.md.
+prints the table of tools/benchmarks/SIZING.md#slow-clients.
 """
 
 import os

@@ -16,7 +16,7 @@ from tests.live.client import CONNECTION_ERRORS
 from tests.live.service import wait_until
 
 CALLERS = 8
-# COHORT_CLOSES=10000 is the long history of docs/cohorts.md.
+# COHORT_CLOSES=10000 is the long history of docs/statistics.md.
 CLOSES = int(os.environ.get("COHORT_CLOSES", "400"))
 KINDS = ("prompt", "file_diff", "ai_response", "command")
 

@@ -1,4 +1,4 @@
-"""A few silent clients keep neither the threads nor the accept loop of a process busy (docs/slow-clients.md)."""
+"""A few silent clients do not keep a process busy: threads and accept loop (docs/operating.md#put-a-proxy-in-front)."""
 
 import socket
 from contextlib import ExitStack

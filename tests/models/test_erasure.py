@@ -1,7 +1,7 @@
 """An erasure removes the person from every table, the bundle store and the mail folder, and changes no statistic.
 
 A new table needs a row in `make_record` or `make_settings` (tests/factories.py), and either `personal_data` on its
-model or an entry in IMPERSONAL_TABLES.
+model.
 """
 
 import io
@@ -32,41 +32,21 @@ from models import (
     TABLES,
     AcceptedSender,
     AccessHour,
-    ApiToken,
-    Assessment,
-    AuditChain,
-    AuditEntry,
     BundleUpload,
     CandidateKey,
-    CohortCount,
-    CohortRollup,
-    CompletedScoring,
     Consent,
     DailyTask,
     Delivery,
     Erasure,
     Event,
-    Feed,
-    FeedEvent,
-    FinalSeal,
     HandIn,
-    Heartbeat,
     IdempotentRequest,
-    Issue,
     ModelReservation,
     ModelUsage,
-    Organization,
-    Person,
-    Rubric,
-    RubricVersion,
     Seal,
     ServiceSecret,
     Session,
-    SignIn,
-    SignInGrant,
     Submission,
-    TaskFailure,
-    Webhook,
     WebhookDelivery,
     privacy,
     sessions,
@@ -84,19 +64,6 @@ PUBLIC_KEY = "A6EHv/POEL4dcN0Y50vAmWfk1jCbpQ1fHdyGZBJVMbg="
 # In lower case: the search ignores the letter case.
 TRACES = ("zebulon", "quartermain", WORD, PUBLIC_KEY.casefold())
 
-IMPERSONAL_TABLES = {
-    Organization, Person, ApiToken, Issue, Rubric, RubricVersion, Assessment,  # of the organization
-    Consent,  # only that a text was accepted, and when
-    ModelReservation,  # numbers
-    CohortRollup, CohortCount,  # totals of several sessions
-    CompletedScoring,  # that a reviewer has scored a session
-    Erasure, DailyTask, ServiceSecret, Heartbeat, TaskFailure,
-    AccessHour,  # counts, and the address of a proxy
-    AuditEntry, AuditChain,  # ids, and names of tokens
-    FinalSeal,  # numbers, times and states
-    SignIn, SignInGrant,  # of people, not of candidates
-    FeedEvent, Feed, Webhook,  # ids, states and receivers
-}  # fmt: skip
 MAX_BYTES = 2**29
 # An erasure deletes these rows although they have no free text.
 WITHOUT_FREE_TEXT = {AcceptedSender, BundleUpload}
@@ -266,11 +233,9 @@ def erase(reviewer, key):
 # Tables
 
 
-def test_every_table_declares_personal_data_or_none():
-    declared = set(privacy.personal_tables())
-    missing = [table.__name__ for table in TABLES if table not in declared | IMPERSONAL_TABLES]
-    assert missing == [], "Declare `personal_data` on the model, or add it to IMPERSONAL_TABLES in this file."
-    assert declared & IMPERSONAL_TABLES == set()
+def test_every_table_declares_its_personal_data():
+    missing = [table.__name__ for table in TABLES if not hasattr(table, "personal_data")]
+    assert missing == [], "Set `personal_data` in these models, to None for no personal data of candidates."
 
 
 def test_no_table_has_traces_after_an_erasure(reviewer, person):

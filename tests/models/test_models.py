@@ -26,6 +26,7 @@ from models import (
     Delivery,
     Event,
     Issue,
+    ModelUsage,
     Organization,
     Session,
     batches,
@@ -37,6 +38,7 @@ from models.base import case_folded, new_id
 from models.deliveries import outcomes
 from models.sessions import metrics
 from rules.delivery.retries import RETRY_DELAYS
+from rules.metrics.usage import ReportedUsage
 
 # Outbox
 
@@ -286,6 +288,14 @@ def test_a_timestamp_is_stored_in_utc(organization, timestamp):
 def test_the_clock_has_millisecond_precision(clock):
     clock.fixed = datetime(2026, 4, 1, 9, 0, 0, 123_999, tzinfo=UTC)
     assert clock.now().microsecond == 123_000
+
+
+def test_a_model_call_does_not_end_before_it_started(assessment, clock):
+    session, started_at = make_session(make_key(assessment)), clock.now()
+    clock.fixed -= timedelta(hours=1)  # the clock was set back
+    used = ReportedUsage("claude-haiku-4-5", {})
+    ModelUsage.record(session, "anthropic", used, started_at=started_at, status_code=200, is_whole=True)
+    assert ModelUsage.get().ended_at == started_at
 
 
 def test_ids_are_ascending_uuids_of_version_7():

@@ -131,6 +131,13 @@ def test_a_daily_task_is_claimed_once_a_day(clock):
     assert DailyTask.claim("retention")
 
 
+def test_a_daily_task_runs_although_the_clock_was_a_week_ahead_before(clock):
+    clock.fixed += timedelta(days=7)
+    assert DailyTask.claim("retention")
+    clock.fixed -= timedelta(days=7)
+    assert DailyTask.claim("retention")
+
+
 def test_a_receipt_of_the_retention_names_no_reviewer(clock, reviewer, organization, assessment):
     key = make_closed_session(assessment).key
     privacy.erase(key)

@@ -1,6 +1,5 @@
 """Cohort rollups equal a recount of their sessions after every kind of change (R19 to R22)."""
 
-import importlib
 from datetime import datetime, timedelta
 
 import independent_cohorts
@@ -11,12 +10,11 @@ from factories import (
     make_assessment,
     make_closed_session,
     make_key,
-    make_keys,
     make_session,
     mark_hired,
 )
 
-from models import CohortCount, CohortRollup, Session, cohorts, db, privacy, sessions
+from models import CohortCount, CohortRollup, Session, cohorts, privacy, sessions
 from rules.metrics import derivation
 from rules.statistics import rollups
 
@@ -130,23 +128,6 @@ def test_sums_are_exact_beyond_64_bits(assessment):
     totals = CohortRollup.get_by_id(assessment.id).totals
     assert totals["duration_ms_sum"] == 2**64 - 2 + 1000 + centuries
     assert_equal_to_its_sessions(assessment)
-
-
-def test_the_migrations_count_existing_sessions_and_keys(assessment, cohort, organization):
-    other = make_assessment(organization)
-    change(make_closed_session(other, envelope()), derivation_version=2, tests_passed=True)
-    make_closed_session(other)
-    make_keys(other, 3)[0].revoke()
-    db.drop_tables([CohortCount, CohortRollup])
-    db.execute_sql("CREATE TABLE key_counts (id INTEGER)")
-    for name in ("0002_cohort_rollups", "0004_drop_key_counts"):
-        importlib.import_module(f"migrations.{name}").up(None, db)
-    further = {"file_change_count": 4}
-    change(cohort[1], further_metrics=further)  # as derived by the first version
-    importlib.import_module("migrations.0013_decisions_and_observations").add_observations(db)
-    assert CohortRollup.get_by_id(assessment.id).totals["manual_edit_ratio_unobserved"] == 1
-    assert len(assert_equal_to_its_sessions(assessment)) == 3
-    assert len(assert_equal_to_its_sessions(other)) == 2
 
 
 # Commands

@@ -8,6 +8,7 @@ import sys
 import tarfile
 from contextlib import closing
 
+import click
 import pytest
 
 from ops import OperationError
@@ -20,7 +21,7 @@ PRAGMA journal_mode=WAL;
 CREATE TABLE migrations (name TEXT);
 CREATE TABLE organizations (name TEXT);
 CREATE TABLE uploads (object_key TEXT);
-INSERT INTO migrations VALUES ('0001_initial');
+INSERT INTO migrations VALUES ('0001_tables');
 """
 SESSION = "11111111-1111-4111-8111-111111111111"
 
@@ -148,13 +149,14 @@ def test_a_damaged_database_is_not_backed_up(installation, file, tmp_path):
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
+        ("INSERT INTO migrations VALUES ('0001_initial')", "from before 1.0.0"),
         ("INSERT INTO migrations VALUES ('9999_later')", "newer version of Proofstone: it has 9999_later"),
         ("DROP TABLE organizations", "not a Proofstone database"),
     ],
 )
 def test_a_database_of_another_program_or_a_newer_version_is_refused(installation, file, change, reason):
     execute(installation, change)
-    with pytest.raises(OperationError, match=reason):
+    with pytest.raises(click.ClickException, match=reason):
         back_up(installation, file)
 
 

@@ -20,6 +20,7 @@ from models import (
     cohorts,
     db,
     generate_keys,
+    open_organization,
     sessions,
 )
 from models.base import is_postgres
@@ -79,9 +80,9 @@ def fill(size: Size) -> Targets:
     """Migrate the empty database that the models are bound to, and fill it."""
     migrations.upgrade()
     rng = random.Random(SEED)
-    history, token = Organization.open("History Ltd")
-    cohort_organization, cohort_token = Organization.open("Cohort Ltd")
-    growing, growing_token = Organization.open("Growing Ltd")
+    history, token = open_organization("History Ltd")
+    cohort_organization, cohort_token = open_organization("Cohort Ltd")
+    growing, growing_token = open_organization("Growing Ltd")
     batches = [
         _insert_history(history, f"Assessment {number}", size.keys // ASSESSMENTS)
         for number in range(ASSESSMENTS)

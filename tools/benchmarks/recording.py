@@ -18,7 +18,7 @@ from statistics import median
 from typing import Any, NamedTuple
 
 import models
-from models import CandidateKey, Consent, Organization
+from models import CandidateKey, Consent, open_organization
 from tests import postgres
 from tests.proxy.upstream import Upstream, event, text_delta
 from tools.benchmarks import data, processes, report, services
@@ -162,7 +162,7 @@ def _service(url: str, address: str) -> Iterator[Service]:
 
 def _candidates() -> dict[str, str]:
     """The keys of two open sessions: without consent to the recording, and with it."""
-    organization, _ = Organization.open("Recording Ltd")
+    organization, _ = open_organization("Recording Ltd")
     assessment = data.open_assessment(organization, "Recording")
     keys = {mode: data.open_session(assessment).key for mode in MODES}
     for mode, text in keys.items():

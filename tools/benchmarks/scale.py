@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 import migrations
 import models
-from models import Organization
+from models import open_organization
 from tests import postgres
 from tools.benchmarks import bulk, data, load, report, services
 
@@ -109,7 +109,7 @@ def _measure_size(server: postgres.Server, size: int) -> Times:
 
 def _fill(size: int) -> World:
     migrations.upgrade()
-    organization, token = Organization.open("Large Ltd")
+    organization, token = open_organization("Large Ltd")
     cohort = data.open_assessment(organization, "Cohort")
     sessions = bulk.sessions(bulk.keys(cohort, size), size)
     bulk.events(sessions, EVENTS_PER_SESSION)

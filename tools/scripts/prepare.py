@@ -20,7 +20,9 @@ def main() -> None:
         with create_app().app_context():
             create_seal_keys(config.load_or_exit())
             token = admin.bootstrap()
-    except (click.ClickException, peewee.OperationalError) as error:
+    except click.ClickException as error:
+        sys.exit(f"Proofstone cannot start: {error.message}")
+    except peewee.OperationalError as error:
         sys.exit(f"Proofstone cannot start: {first_line(error)}. Check DATABASE_URL.")
     if token:
         print(f"\nCreated your organization. Its token, shown only once:\n\n    {token}\n", flush=True)
@@ -42,11 +44,7 @@ def create_seal_keys(settings: config.Config) -> None:
 
 
 def _has_signed_records() -> bool:
-    # Before the migration that adds the column, nothing is signed.
-    columns = models.db.get_columns("audit_chains") if AuditChain.table_exists() else []
-    if "key_id" not in {column.name for column in columns}:
-        return False
-    return AuditChain.select().where(AuditChain.key_id.is_null(False)).exists()
+    return AuditChain.table_exists() and AuditChain.select().where(AuditChain.key_id.is_null(False)).exists()
 
 
 if __name__ == "__main__":

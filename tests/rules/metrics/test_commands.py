@@ -1,4 +1,4 @@
-"""Verification kinds, by the steps of docs/metrics.md#command-recognition."""
+"""Verification kinds, by the steps of rules/metrics/command-recognition.md."""
 
 import json
 import time

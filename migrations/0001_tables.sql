@@ -1,0 +1,712 @@
+-- The first tables. A frozen copy: later migrations change the tables, not this file.
+-- 0001_tables.py names each database's types for {uuid}, {timestamp} and the others.
+
+CREATE TABLE organizations (
+    id {uuid} NOT NULL PRIMARY KEY,
+    created_at {timestamp} NOT NULL,
+    name TEXT NOT NULL,
+    plan TEXT NOT NULL,
+    subscription TEXT,
+    trial_ends_at {timestamp},
+    display_name TEXT,
+    reply_to TEXT,
+    retention_days INTEGER,
+    disclosure_additions {json}
+);
+
+CREATE TABLE task_failures (
+    id {uuid} NOT NULL PRIMARY KEY,
+    created_at {timestamp} NOT NULL,
+    task TEXT NOT NULL,
+    owner TEXT NOT NULL,
+    error TEXT NOT NULL,
+    attempts INTEGER NOT NULL,
+    retry_at {timestamp} NOT NULL
+);
+CREATE UNIQUE INDEX taskfailure_task_owner ON task_failures (task, owner);
+
+CREATE TABLE service_secrets (
+    id {uuid} NOT NULL PRIMARY KEY,
+    created_at {timestamp} NOT NULL,
+    name TEXT NOT NULL,
+    value {bytes} NOT NULL
+);
+CREATE UNIQUE INDEX servicesecret_name ON service_secrets (name);
+
+CREATE TABLE accepted_senders (
+    id {uuid} NOT NULL PRIMARY KEY,
+    created_at {timestamp} NOT NULL,
+    fingerprint TEXT NOT NULL,
+    credential TEXT NOT NULL,
+    seen_at {timestamp} NOT NULL
+);
+CREATE UNIQUE INDEX acceptedsender_fingerprint ON accepted_senders (fingerprint);
+CREATE INDEX acceptedsender_credential ON accepted_senders (credential);
+CREATE INDEX acceptedsender_seen_at ON accepted_senders (seen_at);
+
+CREATE TABLE access_hours (
+    id {uuid} NOT NULL PRIMARY KEY,
+    created_at {timestamp} NOT NULL,
+    hour {timestamp} NOT NULL,
+    wrong_credentials INTEGER NOT NULL,
+    sole_address TEXT
+);
+CREATE UNIQUE INDEX accesshour_hour ON access_hours (hour);
+
+CREATE TABLE heartbeats (
+    id {uuid} NOT NULL PRIMARY KEY,
+    created_at {timestamp} NOT NULL,
+    worker TEXT NOT NULL,
+    task TEXT NOT NULL,
+    is_continuous {boolean} NOT NULL,
+    beat_at {timestamp} NOT NULL
+);
+CREATE UNIQUE INDEX heartbeat_worker_task ON heartbeats (worker, task);
+
+CREATE TABLE daily_tasks (
+    id {uuid} NOT NULL PRIMARY KEY,
+    created_at {timestamp} NOT NULL,
+    name TEXT NOT NULL,
+    day TEXT NOT NULL
+);
+CREATE UNIQUE INDEX dailytask_name ON daily_tasks (name);
+
+CREATE TABLE sign_in_grants (
+    id {uuid} NOT NULL PRIMARY KEY,
+    created_at {timestamp} NOT NULL,
+    address TEXT NOT NULL,
+    method TEXT NOT NULL,
+    fingerprint TEXT,
+    expires_at {timestamp} NOT NULL,
+    queued_at {timestamp},
+    used_at {timestamp}
+);
+CREATE UNIQUE INDEX signingrant_fingerprint ON sign_in_grants (fingerprint);
+CREATE INDEX signingrant_expires_at ON sign_in_grants (expires_at);
+
+CREATE TABLE cohort_counts (
+    assessment_id {uuid} NOT NULL,
+    metric INTEGER NOT NULL,
+    level INTEGER NOT NULL,
+    bucket BIGINT NOT NULL,
+    n BIGINT NOT NULL,
+    PRIMARY KEY (assessment_id, metric, level, bucket)
+);
+
+CREATE TABLE people (
+    id {uuid} NOT NULL PRIMARY KEY,
+    created_at {timestamp} NOT NULL,
+    organization_id {uuid} NOT NULL REFERENCES organizations (id),
+    name TEXT NOT NULL,
+    email TEXT,
+    address TEXT,
+    role TEXT NOT NULL,
+    active {boolean} NOT NULL,
+    invitation_id {uuid},
+    updated_at {timestamp} NOT NULL,
+    deleted_at {timestamp}
+);
+CREATE UNIQUE INDEX person_organization_id_address ON people (organization_id, address);
+
+CREATE TABLE feeds (
+    id {uuid} NOT NULL PRIMARY KEY,
+    created_at {timestamp} NOT NULL,
+    organization_id {uuid} NOT NULL REFERENCES organizations (id),
+    position BIGINT NOT NULL
+);
+CREATE UNIQUE INDEX feed_organization_id ON feeds (organization_id);
+
+CREATE TABLE audit_chains (
+    id {uuid} NOT NULL PRIMARY KEY,
+    created_at {timestamp} NOT NULL,
+    organization_id {uuid} NOT NULL REFERENCES organizations (id),
+    head {bytes},
+    count BIGINT NOT NULL,
+    final_seals BIGINT NOT NULL,
+    sealed_events BIGINT NOT NULL,
+    key_id TEXT,
+    mac {bytes},
+    anchored_count BIGINT NOT NULL,
+    anchored_events BIGINT NOT NULL,
+    anchored_at {timestamp}
+);
+CREATE UNIQUE INDEX auditchain_organization_id ON audit_chains (organization_id);
+
+CREATE TABLE occurrences (
+    id {uuid} NOT NULL PRIMARY KEY,
+    created_at {timestamp} NOT NULL,
+    organization_id {uuid} NOT NULL REFERENCES organizations (id),
+    type TEXT NOT NULL,
+    data {json} NOT NULL,
+    position BIGINT
+);
+CREATE UNIQUE INDEX feedevent_organization_id_position ON occurrences (organization_id, position);
+CREATE INDEX occurrences_not_numbered ON occurrences (id) WHERE position IS NULL;
+
+CREATE TABLE issues (
+    id {uuid} NOT NULL PRIMARY KEY,
+    created_at {timestamp} NOT NULL,
+    organization_id {uuid} REFERENCES organizations (id),
+    title TEXT NOT NULL,
+    repo_url TEXT,
+    repo_commit TEXT,
+    repo_subdir TEXT,
+    description TEXT,
+    difficulty TEXT,
+    language TEXT,
+    labels {json} NOT NULL,
+    task_brief TEXT NOT NULL,
+    setup_instructions TEXT,
+    test_command TEXT,
+    reference_sha TEXT,
+    sources {json} NOT NULL,
+    license TEXT,
+    search_text TEXT NOT NULL,
+    updated_at {timestamp} NOT NULL,
+    deleted_at {timestamp}
+);
+CREATE INDEX issue_organization_id ON issues (organization_id);
+
+CREATE TABLE rubrics (
+    id {uuid} NOT NULL PRIMARY KEY,
+    created_at {timestamp} NOT NULL,
+    organization_id {uuid} NOT NULL REFERENCES organizations (id),
+    name TEXT NOT NULL,
+    criteria {json} NOT NULL,
+    version INTEGER NOT NULL,
+    updated_at {timestamp} NOT NULL,
+    deleted_at {timestamp}
+);
+CREATE INDEX rubric_organization_id ON rubrics (organization_id);
+
+CREATE TABLE deliveries (
+    id {uuid} NOT NULL PRIMARY KEY,
+    created_at {timestamp} NOT NULL,
+    organization_id {uuid} NOT NULL REFERENCES organizations (id),
+    kind TEXT NOT NULL,
+    subject_id {uuid} NOT NULL,
+    data {json} NOT NULL,
+    state TEXT NOT NULL,
+    attempts INTEGER NOT NULL,
+    due_at {timestamp} NOT NULL,
+    last_error TEXT,
+    sent_at {timestamp},
+    address TEXT
+);
+CREATE INDEX delivery_organization_id ON deliveries (organization_id);
+CREATE INDEX delivery_subject_id ON deliveries (subject_id);
+CREATE INDEX deliveries_queued ON deliveries (organization_id, due_at, id) WHERE state = 'queued';
+CREATE INDEX deliveries_of ON deliveries (organization_id, state, id);
+CREATE INDEX deliveries_in_order ON deliveries (organization_id, created_at, id);
+CREATE INDEX deliveries_to ON deliveries (address, due_at);
+
+CREATE TABLE audit_entries (
+    id {uuid} NOT NULL PRIMARY KEY,
+    created_at {timestamp} NOT NULL,
+    organization_id {uuid} NOT NULL REFERENCES organizations (id),
+    action TEXT NOT NULL,
+    actor_kind TEXT NOT NULL,
+    actor_id {uuid},
+    actor_name TEXT,
+    subject_kind TEXT,
+    subject_id {uuid},
+    further_ids {json} NOT NULL,
+    members {json} NOT NULL,
+    came_from TEXT,
+    request_id TEXT,
+    recorded_key_id TEXT,
+    recorded_mac {bytes},
+    position BIGINT,
+    key_id TEXT,
+    hash {bytes}
+);
+CREATE UNIQUE INDEX auditentry_organization_id_position ON audit_entries (organization_id, position);
+CREATE INDEX auditentry_organization_id_created_at_id ON audit_entries (organization_id, created_at, id);
+CREATE INDEX auditentry_organization_id_subject_id ON audit_entries (organization_id, subject_id);
+CREATE INDEX audit_entries_unchained ON audit_entries (id) WHERE position IS NULL;
+
+CREATE TABLE webhooks (
+    id {uuid} NOT NULL PRIMARY KEY,
+    created_at {timestamp} NOT NULL,
+    organization_id {uuid} NOT NULL REFERENCES organizations (id),
+    url TEXT NOT NULL,
+    description TEXT,
+    types {json} NOT NULL,
+    include_personal {boolean} NOT NULL,
+    secret TEXT NOT NULL,
+    former_secrets {json} NOT NULL,
+    disabled_reason TEXT,
+    disabled_at {timestamp},
+    failing_since {timestamp},
+    last_error TEXT,
+    last_error_at {timestamp},
+    held_until {timestamp},
+    updated_at {timestamp} NOT NULL,
+    deleted_at {timestamp}
+);
+CREATE INDEX webhook_organization_id ON webhooks (organization_id);
+
+CREATE TABLE reviewers (
+    id {uuid} NOT NULL PRIMARY KEY,
+    created_at {timestamp} NOT NULL,
+    organization_id {uuid} NOT NULL REFERENCES organizations (id),
+    person_id {uuid} REFERENCES people (id),
+    name TEXT NOT NULL,
+    scope TEXT NOT NULL,
+    fingerprint TEXT NOT NULL,
+    last_four TEXT NOT NULL,
+    expires_at {timestamp},
+    last_used_at {timestamp},
+    revoked_at {timestamp}
+);
+CREATE INDEX apitoken_organization_id ON reviewers (organization_id);
+CREATE INDEX apitoken_person_id ON reviewers (person_id);
+CREATE UNIQUE INDEX apitoken_fingerprint ON reviewers (fingerprint);
+
+CREATE TABLE rubric_versions (
+    id {uuid} NOT NULL PRIMARY KEY,
+    created_at {timestamp} NOT NULL,
+    rubric_id {uuid} NOT NULL REFERENCES rubrics (id),
+    number INTEGER NOT NULL,
+    name TEXT NOT NULL,
+    criteria {json} NOT NULL
+);
+CREATE UNIQUE INDEX rubricversion_rubric_id_number ON rubric_versions (rubric_id, number);
+
+CREATE TABLE assessments (
+    id {uuid} NOT NULL PRIMARY KEY,
+    created_at {timestamp} NOT NULL,
+    organization_id {uuid} NOT NULL REFERENCES organizations (id),
+    title TEXT NOT NULL,
+    role TEXT NOT NULL,
+    task_brief TEXT NOT NULL,
+    repo_url TEXT,
+    repo_commit TEXT,
+    repo_subdir TEXT,
+    setup_instructions TEXT,
+    issue_id {uuid} REFERENCES issues (id),
+    rubric_id {uuid} REFERENCES rubrics (id),
+    brief {json},
+    allowed_tools {json},
+    token_budget_nano_usd BIGINT,
+    time_limit_minutes INTEGER,
+    expires_in_days INTEGER NOT NULL,
+    reminder_days_before INTEGER,
+    blind {boolean} NOT NULL,
+    archived_at {timestamp},
+    updated_at {timestamp} NOT NULL,
+    deleted_at {timestamp}
+);
+CREATE INDEX assessment_issue_id ON assessments (issue_id);
+CREATE INDEX assessment_rubric_id ON assessments (rubric_id);
+CREATE INDEX assessment_organization_id_created_at_id ON assessments (organization_id, created_at, id);
+
+CREATE TABLE webhook_deliveries (
+    id {uuid} NOT NULL PRIMARY KEY,
+    created_at {timestamp} NOT NULL,
+    webhook_id {uuid} NOT NULL REFERENCES webhooks (id),
+    event_id {uuid} NOT NULL,
+    type TEXT NOT NULL,
+    candidate_id {uuid},
+    body TEXT NOT NULL,
+    state TEXT NOT NULL,
+    attempts INTEGER NOT NULL,
+    due_at {timestamp} NOT NULL,
+    attempted_at {timestamp},
+    status INTEGER,
+    duration_ms INTEGER,
+    answer TEXT,
+    last_error TEXT,
+    is_erased {boolean} NOT NULL
+);
+CREATE INDEX webhookdelivery_candidate_id ON webhook_deliveries (candidate_id);
+CREATE UNIQUE INDEX webhookdelivery_webhook_id_event_id ON webhook_deliveries (webhook_id, event_id);
+CREATE INDEX webhookdelivery_webhook_id_created_at_id ON webhook_deliveries (webhook_id, created_at, id);
+CREATE INDEX webhook_deliveries_queued ON webhook_deliveries (webhook_id, due_at, id) WHERE state = 'queued';
+
+CREATE TABLE idempotent_requests (
+    id {uuid} NOT NULL PRIMARY KEY,
+    created_at {timestamp} NOT NULL,
+    reviewer_id {uuid} NOT NULL REFERENCES reviewers (id),
+    fingerprint TEXT NOT NULL,
+    digest TEXT NOT NULL,
+    path TEXT NOT NULL,
+    status INTEGER,
+    answer TEXT
+);
+CREATE INDEX idempotentrequest_reviewer_id ON idempotent_requests (reviewer_id);
+CREATE UNIQUE INDEX idempotentrequest_reviewer_id_fingerprint ON idempotent_requests (reviewer_id, fingerprint);
+
+CREATE TABLE sign_ins (
+    id {uuid} NOT NULL PRIMARY KEY,
+    created_at {timestamp} NOT NULL,
+    fingerprint TEXT NOT NULL,
+    token_id {uuid} NOT NULL REFERENCES reviewers (id),
+    method TEXT NOT NULL,
+    expires_at {timestamp} NOT NULL,
+    last_used_at {timestamp},
+    ended_at {timestamp}
+);
+CREATE UNIQUE INDEX signin_fingerprint ON sign_ins (fingerprint);
+CREATE INDEX signin_token_id ON sign_ins (token_id);
+CREATE INDEX signin_expires_at ON sign_ins (expires_at);
+
+CREATE TABLE candidate_keys (
+    id {uuid} NOT NULL PRIMARY KEY,
+    created_at {timestamp} NOT NULL,
+    organization_id {uuid} NOT NULL REFERENCES organizations (id),
+    assessment_id {uuid} NOT NULL REFERENCES assessments (id),
+    key TEXT NOT NULL,
+    candidate_email TEXT,
+    candidate_name TEXT,
+    address TEXT,
+    search_text TEXT NOT NULL,
+    sort_name TEXT,
+    external_id TEXT,
+    metadata {json},
+    extra_minutes INTEGER,
+    time_multiplier_thousandths INTEGER,
+    invitation_id {uuid},
+    bounced {boolean} NOT NULL,
+    is_redeemed {boolean} NOT NULL DEFAULT FALSE,
+    reminded_at {timestamp},
+    expires_at {timestamp} NOT NULL,
+    revoked_at {timestamp},
+    erasure_requested_at {timestamp},
+    erased_at {timestamp},
+    decision TEXT NOT NULL DEFAULT 'undecided',
+    decision_reason TEXT,
+    decided_at {timestamp},
+    decided_by_id {uuid} REFERENCES reviewers (id),
+    updated_at {timestamp}
+);
+CREATE UNIQUE INDEX candidatekey_key ON candidate_keys (key);
+CREATE INDEX candidatekey_assessment_id_created_at_id ON candidate_keys (assessment_id, created_at, id);
+CREATE INDEX candidate_keys_in_order ON candidate_keys (organization_id, created_at, id, assessment_id, revoked_at);
+CREATE INDEX candidate_keys_of_address ON candidate_keys (address, assessment_id);
+CREATE INDEX candidate_keys_of_external_id
+    ON candidate_keys (organization_id, external_id, assessment_id)
+    WHERE external_id IS NOT NULL;
+CREATE INDEX candidate_keys_by_sort_name
+    ON candidate_keys (assessment_id, sort_name, id)
+    WHERE is_redeemed OR (revoked_at IS NULL);
+CREATE INDEX candidate_keys_by_decision
+    ON candidate_keys (assessment_id, decision, id)
+    WHERE is_redeemed OR (revoked_at IS NULL);
+CREATE INDEX candidate_keys_not_redeemed
+    ON candidate_keys (assessment_id, expires_at, id)
+    WHERE NOT is_redeemed AND (revoked_at IS NULL);
+CREATE INDEX candidate_keys_changed ON candidate_keys (organization_id, updated_at) WHERE updated_at IS NOT NULL;
+CREATE INDEX candidate_keys_undecided
+    ON candidate_keys (organization_id, id)
+    WHERE (is_redeemed AND (decision = 'undecided')) AND (erased_at IS NULL);
+CREATE INDEX candidate_keys_to_erase
+    ON candidate_keys (organization_id, erasure_requested_at)
+    WHERE (erasure_requested_at IS NOT NULL) AND (erased_at IS NULL);
+CREATE INDEX candidate_keys_to_remind ON candidate_keys (expires_at) WHERE reminded_at IS NULL;
+
+CREATE TABLE cohort_rollups (
+    assessment_id {uuid} NOT NULL PRIMARY KEY REFERENCES assessments (id),
+    totals {json} NOT NULL
+);
+
+CREATE TABLE consents (
+    id {uuid} NOT NULL PRIMARY KEY,
+    created_at {timestamp} NOT NULL,
+    key_id {uuid} NOT NULL REFERENCES candidate_keys (id),
+    disclosure_version TEXT,
+    disclosure_hash TEXT,
+    channels {json}
+);
+CREATE INDEX consent_key_id ON consents (key_id);
+
+CREATE TABLE sessions (
+    id {uuid} NOT NULL PRIMARY KEY,
+    created_at {timestamp} NOT NULL,
+    organization_id {uuid} NOT NULL REFERENCES organizations (id),
+    assessment_id {uuid} NOT NULL REFERENCES assessments (id),
+    key_id {uuid} NOT NULL REFERENCES candidate_keys (id),
+    closes_at {timestamp},
+    closed_at {timestamp},
+    closed_by TEXT,
+    completed_at {timestamp},
+    hired_at {timestamp},
+    redeem_allowed {boolean} NOT NULL,
+    tests_passed_count INTEGER,
+    tests_failed_count INTEGER,
+    tests_skipped_count INTEGER,
+    tests_note TEXT,
+    metrics_due {boolean} NOT NULL,
+    derivation_version INTEGER,
+    event_count INTEGER,
+    duration_ms BIGINT,
+    prompt_count BIGINT,
+    command_fail_rate BIGINT,
+    verify_intensity BIGINT,
+    manual_edit_ratio BIGINT,
+    first_change_latency_ms BIGINT,
+    tests_passed {boolean},
+    further_metrics {json},
+    manual_line_ratio BIGINT,
+    sealed_count INTEGER NOT NULL,
+    seal_head {bytes},
+    stored_event_count INTEGER NOT NULL,
+    stored_event_bytes BIGINT NOT NULL,
+    counted_seq BIGINT NOT NULL,
+    refused_event_count INTEGER NOT NULL,
+    stored_bundle_bytes BIGINT NOT NULL,
+    seal_key_id TEXT,
+    seal_mac {bytes},
+    final_seal_count INTEGER NOT NULL,
+    final_seal_mac {bytes},
+    score_total BIGINT,
+    score_highest BIGINT,
+    score_spread BIGINT,
+    score_criteria {json},
+    has_disagreement {boolean} NOT NULL,
+    integrity_codes {json},
+    integrity_checked_at {timestamp},
+    checked_seal_count INTEGER NOT NULL,
+    updated_at {timestamp}
+);
+CREATE INDEX session_assessment_id ON sessions (assessment_id);
+CREATE UNIQUE INDEX session_key_id ON sessions (key_id);
+CREATE INDEX session_organization_id_created_at_id ON sessions (organization_id, created_at, id);
+CREATE INDEX sessions_open ON sessions (closes_at) WHERE closed_at IS NULL;
+CREATE INDEX sessions_changed ON sessions (organization_id, updated_at) WHERE updated_at IS NOT NULL;
+CREATE INDEX sessions_unsealed ON sessions (closed_at) WHERE final_seal_count = 0;
+CREATE INDEX sessions_open_of ON sessions (assessment_id) WHERE closed_at IS NULL;
+CREATE INDEX sessions_unchecked ON sessions (id) WHERE checked_seal_count < final_seal_count;
+CREATE INDEX sessions_disagreeing ON sessions (organization_id, created_at, id) WHERE has_disagreement;
+CREATE INDEX sessions_by_created_at ON sessions (assessment_id, created_at, id);
+CREATE INDEX sessions_by_completed_at ON sessions (assessment_id, completed_at, id);
+CREATE INDEX sessions_by_duration_ms ON sessions (assessment_id, duration_ms, id);
+CREATE INDEX sessions_by_prompt_count ON sessions (assessment_id, prompt_count, id);
+CREATE INDEX sessions_by_command_fail_rate ON sessions (assessment_id, command_fail_rate, id);
+CREATE INDEX sessions_by_verify_intensity ON sessions (assessment_id, verify_intensity, id);
+CREATE INDEX sessions_by_manual_edit_ratio ON sessions (assessment_id, manual_edit_ratio, id);
+CREATE INDEX sessions_by_first_change_latency_ms ON sessions (assessment_id, first_change_latency_ms, id);
+CREATE INDEX sessions_by_tests_passed ON sessions (assessment_id, tests_passed, id);
+CREATE INDEX sessions_by_score_total ON sessions (assessment_id, score_total, id);
+CREATE INDEX sessions_by_score_spread ON sessions (assessment_id, score_spread, id);
+CREATE INDEX sessions_by_state
+    ON sessions (assessment_id, (CASE WHEN hired_at IS NOT NULL THEN 'hired' WHEN completed_at IS NOT NULL THEN 'completed'
+        WHEN closed_at IS NOT NULL THEN 'expired' ELSE 'active' END), id);
+CREATE INDEX sessions_metrics_due ON sessions (id) WHERE metrics_due;
+
+CREATE TABLE erasures (
+    id {uuid} NOT NULL PRIMARY KEY,
+    created_at {timestamp} NOT NULL,
+    organization_id {uuid} NOT NULL REFERENCES organizations (id),
+    key_id {uuid} NOT NULL REFERENCES candidate_keys (id),
+    kind TEXT NOT NULL,
+    reviewer_id {uuid} REFERENCES reviewers (id),
+    session_id {uuid},
+    counts {json} NOT NULL
+);
+CREATE INDEX erasure_organization_id ON erasures (organization_id);
+CREATE UNIQUE INDEX erasure_key_id ON erasures (key_id);
+CREATE INDEX erasure_reviewer_id ON erasures (reviewer_id);
+
+CREATE TABLE signing_keys (
+    id {uuid} NOT NULL PRIMARY KEY,
+    created_at {timestamp} NOT NULL,
+    session_id {uuid} NOT NULL REFERENCES sessions (id),
+    public_key TEXT NOT NULL
+);
+CREATE UNIQUE INDEX signingkey_session_id_public_key ON signing_keys (session_id, public_key);
+
+CREATE TABLE final_seals (
+    id {uuid} NOT NULL PRIMARY KEY,
+    created_at {timestamp} NOT NULL,
+    organization_id {uuid} NOT NULL REFERENCES organizations (id),
+    session_id {uuid} NOT NULL REFERENCES sessions (id),
+    number INTEGER NOT NULL,
+    reason TEXT NOT NULL,
+    content TEXT NOT NULL,
+    key_id TEXT,
+    mac {bytes} NOT NULL
+);
+CREATE INDEX finalseal_organization_id ON final_seals (organization_id);
+CREATE UNIQUE INDEX finalseal_session_id_number ON final_seals (session_id, number);
+
+CREATE TABLE seals (
+    id {uuid} NOT NULL PRIMARY KEY,
+    created_at {timestamp} NOT NULL,
+    session_id {uuid} NOT NULL REFERENCES sessions (id),
+    position INTEGER NOT NULL,
+    event_seq BIGINT NOT NULL,
+    event_id TEXT NOT NULL,
+    key_id TEXT,
+    head {bytes} NOT NULL
+);
+CREATE UNIQUE INDEX seal_event_seq ON seals (event_seq);
+CREATE UNIQUE INDEX seal_session_id_position ON seals (session_id, position);
+
+CREATE TABLE client_reports (
+    id {uuid} NOT NULL PRIMARY KEY,
+    created_at {timestamp} NOT NULL,
+    session_id {uuid} NOT NULL REFERENCES sessions (id),
+    kind TEXT NOT NULL,
+    data {json} NOT NULL
+);
+CREATE INDEX clientreport_session_id ON client_reports (session_id);
+
+CREATE TABLE uploads (
+    id {uuid} NOT NULL PRIMARY KEY,
+    created_at {timestamp} NOT NULL,
+    session_id {uuid} NOT NULL REFERENCES sessions (id),
+    object_key TEXT NOT NULL,
+    expires_at {timestamp} NOT NULL,
+    source_key TEXT,
+    size BIGINT
+);
+CREATE INDEX bundleupload_session_id ON uploads (session_id);
+CREATE UNIQUE INDEX bundleupload_object_key ON uploads (object_key);
+
+CREATE TABLE hand_in_files (
+    id {uuid} NOT NULL PRIMARY KEY,
+    created_at {timestamp} NOT NULL,
+    session_id {uuid} NOT NULL REFERENCES sessions (id),
+    path TEXT NOT NULL,
+    old_path TEXT,
+    status TEXT NOT NULL,
+    old_mode TEXT,
+    new_mode TEXT,
+    is_binary {boolean} NOT NULL,
+    is_truncated {boolean} NOT NULL,
+    lines_added INTEGER NOT NULL,
+    lines_removed INTEGER NOT NULL,
+    diff TEXT,
+    manual_ranges {json} NOT NULL
+);
+CREATE INDEX handinfile_session_id ON hand_in_files (session_id);
+
+CREATE TABLE model_usage (
+    id {uuid} NOT NULL PRIMARY KEY,
+    created_at {timestamp} NOT NULL,
+    session_id {uuid} NOT NULL REFERENCES sessions (id),
+    provider TEXT NOT NULL,
+    model TEXT,
+    started_at {timestamp} NOT NULL,
+    ended_at {timestamp} NOT NULL,
+    status_code INTEGER NOT NULL,
+    is_whole {boolean} NOT NULL,
+    input_tokens BIGINT,
+    output_tokens BIGINT,
+    cache_read_tokens BIGINT,
+    cache_write_tokens BIGINT,
+    cache_write_1h_tokens BIGINT,
+    cost_nano_usd BIGINT,
+    request_id TEXT,
+    tool TEXT,
+    agent_session TEXT,
+    first_token_ms INTEGER,
+    is_recorded {boolean}
+);
+CREATE INDEX modelusage_session_id ON model_usage (session_id);
+
+CREATE TABLE model_reservations (
+    id {uuid} NOT NULL PRIMARY KEY,
+    created_at {timestamp} NOT NULL,
+    session_id {uuid} NOT NULL REFERENCES sessions (id),
+    nano_usd BIGINT NOT NULL,
+    expires_at {timestamp} NOT NULL
+);
+CREATE INDEX modelreservation_session_id ON model_reservations (session_id);
+
+CREATE TABLE scores (
+    id {uuid} NOT NULL PRIMARY KEY,
+    created_at {timestamp} NOT NULL,
+    session_id {uuid} NOT NULL REFERENCES sessions (id),
+    criterion TEXT NOT NULL,
+    rubric_version_id {uuid} NOT NULL REFERENCES rubric_versions (id),
+    value INTEGER NOT NULL,
+    comment TEXT,
+    evidence {json} NOT NULL,
+    reviewer_id {uuid} NOT NULL REFERENCES reviewers (id),
+    reason TEXT,
+    withdrawn_at {timestamp},
+    withdrawal_reason TEXT
+);
+CREATE INDEX score_rubric_version_id ON scores (rubric_version_id);
+CREATE INDEX score_reviewer_id ON scores (reviewer_id);
+CREATE INDEX score_session_id_id ON scores (session_id, id);
+
+CREATE TABLE completed_scorings (
+    id {uuid} NOT NULL PRIMARY KEY,
+    created_at {timestamp} NOT NULL,
+    session_id {uuid} NOT NULL REFERENCES sessions (id),
+    person_id {uuid} NOT NULL REFERENCES people (id)
+);
+CREATE INDEX completedscoring_person_id ON completed_scorings (person_id);
+CREATE UNIQUE INDEX completedscoring_session_id_person_id ON completed_scorings (session_id, person_id);
+
+CREATE TABLE events (
+    seq {serial} NOT NULL PRIMARY KEY,
+    session_id {uuid} NOT NULL REFERENCES sessions (id),
+    event_id TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    source TEXT,
+    actor TEXT,
+    attribution TEXT,
+    time_ns BIGINT NOT NULL,
+    received_at {timestamp} NOT NULL,
+    late {boolean} NOT NULL,
+    subject TEXT,
+    note TEXT,
+    size INTEGER NOT NULL,
+    verdict TEXT,
+    arrival_mac TEXT,
+    channel TEXT,
+    agent_session TEXT,
+    joins TEXT,
+    envelope TEXT NOT NULL
+);
+CREATE UNIQUE INDEX event_session_id_event_id ON events (session_id, event_id);
+CREATE INDEX event_session_id_seq ON events (session_id, seq);
+CREATE INDEX event_session_id_time_ns_seq ON events (session_id, time_ns, seq);
+CREATE INDEX event_session_id_kind_time_ns_seq ON events (session_id, kind, time_ns, seq);
+CREATE INDEX events_not_judged ON events (seq) WHERE verdict IS NULL;
+CREATE INDEX events_of_channels ON events (session_id, channel, seq) WHERE channel IS NOT NULL;
+
+CREATE TABLE submissions (
+    id {uuid} NOT NULL PRIMARY KEY,
+    created_at {timestamp} NOT NULL,
+    session_id {uuid} NOT NULL REFERENCES sessions (id),
+    upload_id {uuid} REFERENCES uploads (id),
+    verdict TEXT NOT NULL,
+    bundle_size BIGINT NOT NULL,
+    bundle_sha256 TEXT NOT NULL,
+    found_size BIGINT,
+    found_sha256 TEXT,
+    repo_url TEXT,
+    base_sha TEXT,
+    file_tree {json},
+    diff TEXT
+);
+CREATE INDEX submission_upload_id ON submissions (upload_id);
+CREATE INDEX submission_session_id_created_at_id ON submissions (session_id, created_at, id);
+
+CREATE TABLE hand_ins (
+    id {uuid} NOT NULL PRIMARY KEY,
+    created_at {timestamp} NOT NULL,
+    session_id {uuid} NOT NULL REFERENCES sessions (id),
+    upload_id {uuid} NOT NULL REFERENCES uploads (id),
+    format TEXT NOT NULL,
+    size INTEGER NOT NULL,
+    sha256 TEXT NOT NULL,
+    state TEXT NOT NULL,
+    problem TEXT,
+    attempts INTEGER NOT NULL,
+    retry_at {timestamp},
+    base_verified {boolean},
+    base_commit TEXT,
+    head_commit TEXT,
+    counted_lines INTEGER,
+    manual_lines INTEGER,
+    matched_event_count INTEGER
+);
+CREATE INDEX handin_session_id ON hand_ins (session_id);
+CREATE INDEX handin_upload_id ON hand_ins (upload_id);
+CREATE INDEX hand_ins_due ON hand_ins (retry_at) WHERE retry_at IS NOT NULL;
