@@ -37,6 +37,7 @@ const texts = {
     assessments: "Assessments",
     todo: "To do",
     organization: "Organization",
+    help: "Help",
   },
   // -- sign_in.js
   signIn: {

@@ -47,6 +47,8 @@ def test_the_navigation_names_the_pages_and_the_organization(open_console, team)
     assert visit.heading() == "Assessments"
     links = visit.page.locator("nav a").all_inner_texts()
     assert links == ["Assessments", "To do", "Organization"]
+    help_link = visit.page.get_by_role("link", name="Help")
+    assert help_link.get_attribute("href").endswith("/docs/hiring-teams.md#assessments")
     assert visit.shows("Northwind Traders")
     assert visit.is_clean()
 
