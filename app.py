@@ -45,7 +45,7 @@ API_BLUEPRINTS = (
     "blueprints.candidate_session",
     "blueprints.workspace",
     "blueprints.candidate_client",
-    "blueprints.hand_ins",
+    "blueprints.submissions",
     "blueprints.ingest",
     "blueprints.agent_hooks",  # needs rules.agents
     "blueprints.telemetry",  # needs rules.agents

@@ -193,10 +193,10 @@ TimeIsOver = _refusal(
 BundleChanged = _refusal(
     409, "bundle_changed", "The stored bundle was overwritten after the candidate submitted it."
 )
-NotAHandIn = _refusal(
-    400, "not_a_hand_in", "The body must be a git bundle or a zip archive, as its Content-Type says."
+NotASubmission = _refusal(
+    400, "not_a_submission", "The body must be a git bundle or a zip archive, as its Content-Type says."
 )
-HandInType = _refusal(
+SubmissionType = _refusal(
     415,
     "unsupported_media_type",
     "The Content-Type must be application/x-git-bundle or application/zip.",

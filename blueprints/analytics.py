@@ -4,7 +4,7 @@ from typing import Any
 
 from access import audit, auth, caller, concurrency
 from blueprints import Blueprint, find
-from models import ApiToken, ModelUsage, Session, blind, cohorts, overview, progress, sessions
+from models import ApiToken, ModelUsage, Session, cohorts, overview, progress, sessions, visibility
 from models.sessions import timeline
 from rules.metrics.analyzed_events import AnalyzedEvent
 from rules.metrics.error_episodes import ErrorEpisode
@@ -99,7 +99,7 @@ def get_top_candidates(query):
     metric = next(metric for metric in METRICS if metric.name == query["metric"])
     order = query.get("order") or ("asc" if metric.lower_is_better else "desc")
     candidates = overview.top(caller.organization, metric, order, query["limit"], query.get("assessment_id"))
-    candidates = blind.hide_names(caller, candidates, "candidate_id")
+    candidates = visibility.redact_rows(caller, candidates, "candidate_id")
     return {"metric": metric.name, "order": order, "direction": metric.direction, "candidates": candidates}
 
 

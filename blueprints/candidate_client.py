@@ -7,6 +7,7 @@ import storage
 from access import audit, auth, caller, concurrency, rate_limits, refuses
 from blueprints import Blueprint, own_session, release_connection, setting, store
 from models import BundleUpload, CandidateKey, ClientReport, Session, Submission, clock, db
+from models.sessions.submissions import TAR, VERIFIED
 from rules import client_versions
 from schemas import candidate_client as schemas
 from web.json import MAX_EVENT_BYTES, body_limit
@@ -122,19 +123,19 @@ def submit_code(data):
     only metadata is kept, not the code, of the newest 100.
     """
     session = own_session(caller, data.pop("session_id"))
-    upload = BundleUpload.find_submitted(session, data.pop("bundle_key"))
-    copy = upload and upload.reserve_copy(storage.new_object_key(str(session.id)))
+    source_key = Submission.find_source(session, data.pop("bundle_key"))
+    object_key = storage.new_object_key(str(session.id)) if source_key else None
+    submission = Submission.reserve(session, TAR, object_key, source_key)
     release_connection()
     try:
-        stored = _copy_and_read(upload, copy)
+        found = _copy_and_read(source_key, object_key)
         with db.atomic():
-            submission = Submission.record(session, copy, stored, data, setting("SESSION_MAX_BYTES"))
+            submission.record_claims(found, data, setting("SESSION_MAX_BYTES"))
             audit.record_candidate(caller, "submitCode")
-    except errors.Refusal:
-        if copy != upload:
-            copy.delete_with_object()
+    except Exception:
+        submission.delete_with_object()
         raise
-    return {"ok": True, "verified": submission.verdict == "verified"}
+    return {"ok": True, "verified": submission.state == VERIFIED}
 
 
 @blp.put("/bundles/<object_key>")
@@ -158,7 +159,7 @@ def receive_bundle(object_key):
     signed = (object_key, request.args.get("expires", ""), request.args.get("signature", ""))
     if not isinstance(folder, storage.FolderStorage) or not folder.is_signed(*signed, clock.now()):
         raise errors.UploadRefused()
-    upload, max_bytes = BundleUpload.find_open(object_key), setting("SESSION_MAX_BYTES")
+    upload, max_bytes = BundleUpload.find(object_key), setting("SESSION_MAX_BYTES")
     upload.require_space(request.content_length or 0, max_bytes)
     release_connection()
     request.max_content_length = storage.MAX_BUNDLE_BYTES
@@ -172,13 +173,12 @@ def receive_bundle(object_key):
     return {"ok": True}
 
 
-def _copy_and_read(upload, copy):
-    """Copy the upload unless it is a copy. Returns size and SHA-256 of the copy; None without an upload or bundle."""
-    if upload is None:
+def _copy_and_read(source_key, object_key):
+    """Copy a bundle. Returns size and SHA-256 of the copy; None without a bundle."""
+    if source_key is None:
         return None
     try:
-        if copy != upload:
-            store().copy(upload.object_key, copy.object_key)
-        return store().size_and_sha256(copy.object_key)
+        store().copy(source_key, object_key)
+        return store().size_and_sha256(object_key)
     except errors.NotFound:
         return None

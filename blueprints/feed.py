@@ -3,7 +3,7 @@
 from access import auth, caller, refuses
 from blueprints import Blueprint
 from errors import CursorExpired
-from models import ApiToken, hidden_scores, read_feed
+from models import ApiToken, read_feed, visibility
 from schemas.feed import FeedPage, FeedQuery
 
 blp = Blueprint("Feed", __name__, description="The same events as webhooks, to poll.")
@@ -23,4 +23,4 @@ def list_events(query):
     """
     starts_now = query["start"] == "now"
     feed = read_feed(caller, query.get("after"), query.get("types"), query["limit"], starts_now)
-    return feed | {"events": hidden_scores.hide_events(caller, feed["events"])}
+    return feed | {"events": visibility.redact_events(caller, feed["events"])}

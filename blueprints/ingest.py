@@ -1,4 +1,4 @@
-"""Events from a candidate's client (docs/candidate-client.md#38-ingest)."""
+"""Events from a candidate's client (docs/candidate-client.md, 3.8)."""
 
 import marshmallow as ma
 from flask import g

@@ -5,7 +5,7 @@ from access import audit, auth, caller, refuses
 from access.idempotency import idempotent
 from blueprints import Blueprint, find, page
 from blueprints.candidates import candidate_response
-from models import ApiToken, CandidateKey, Delivery, blind, invitations
+from models import ApiToken, CandidateKey, Delivery, invitations, visibility
 from schemas import invitations as schemas
 from schemas.candidates import OneCandidate
 from schemas.queries import PageQuery
@@ -103,7 +103,7 @@ def list_candidate_deliveries(query, candidate_id):
     """
     messages = Delivery.personal_rows(find(CandidateKey, candidate_id))
     response = page("deliveries", messages, query, newest_first=True)
-    return response | {"deliveries": blind.hide_errors(caller, response["deliveries"])}
+    return response | {"deliveries": visibility.redact_emails(caller, response["deliveries"])}
 
 
 @blp.get("/deliveries")
@@ -119,7 +119,7 @@ def list_deliveries(query):
     if "state" in query:
         messages = messages.where(Delivery.state == query["state"])
     response = page("deliveries", messages, query, newest_first=True)
-    return response | {"deliveries": blind.hide_errors(caller, response["deliveries"])}
+    return response | {"deliveries": visibility.redact_emails(caller, response["deliveries"])}
 
 
 @blp.post("/deliveries/<id:delivery_id>/retry")
@@ -134,5 +134,5 @@ def retry_delivery(delivery_id):
     Starts over with the full number of attempts. The message is canceled instead if its key has been revoked or has
     expired.
     """
-    (delivery,) = blind.hide_errors(caller, [invitations.retry(find(Delivery, delivery_id))])
+    (delivery,) = visibility.redact_emails(caller, [invitations.retry(find(Delivery, delivery_id))])
     return {"delivery": delivery}

@@ -9,9 +9,9 @@ from access import audit, auth, caller, etags
 from blueprints import Blueprint, file_response, find
 from blueprints.candidates import csv_cell, csv_lines
 from errors import invalid
-from models import ApiToken, Assessment, blind, hidden_scores, scores, sessions
+from models import ApiToken, Assessment, scores, sessions, visibility
 from models.candidates import search_filters
-from models.results import ResultList, ResultRow
+from models.results import ResultList
 from rules.result_cursors import INVALID
 from schemas.results import CSV_COLUMNS, ResultFilter, ResultQuery, Results, csv_row_of, result_of
 from web.compression import compressed
@@ -37,7 +37,8 @@ def list_results(query, assessment_id):
         raise invalid("after", INVALID)
     rows = results.page(limit + 1, after)
     next_cursor = str(rows[limit - 1].position) if len(rows) > limit else None
-    return jsonify(results=[result_of(row) for row in _shown(rows[:limit])], next=next_cursor)
+    visible = visibility.redact_results(caller, rows[:limit])
+    return jsonify(results=[result_of(row) for row in visible], next=next_cursor)
 
 
 @blp.get("/assessments/<id:assessment_id>/results/export")
@@ -72,21 +73,12 @@ def _results_of(query: dict[str, Any], assessment_id: Any) -> ResultList:
     }
     if "q" in query:
         filters |= search_filters(caller, query["q"])
-    scorer_id = caller.person_id if hidden_scores.scores_alone(caller) else None
+    scorer_id = caller.person_id if visibility.scores_independently(caller) else None
     return ResultList(assessment, query["sort"], query["order"], filters, scorer_id)
-
-
-def _shown(rows: list[ResultRow]) -> list[ResultRow]:
-    """The rows, without the names that a blind assessment hides from the caller, and without hidden scores."""
-    hidden = blind.hidden_from(caller, [row.key.id for row in rows])
-    unscored = hidden_scores.hidden_from(caller, [row.session.id for row in rows])
-    for row in rows:
-        if row.key.id in hidden:
-            row.key.candidate_name = None
-    return [row.without_scores() if row.session.id in unscored else row for row in rows]
 
 
 def _csv(results: ResultList, criteria: list[str]) -> Iterator[str]:
     yield csv_lines([[*CSV_COLUMNS, *(f"score.{key}" for key in criteria)]])
     for batch in results.all():
-        yield csv_lines(map(csv_cell, csv_row_of(row, criteria)) for row in _shown(batch))
+        visible = visibility.redact_results(caller, batch)
+        yield csv_lines(map(csv_cell, csv_row_of(row, criteria)) for row in visible)

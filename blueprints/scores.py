@@ -4,7 +4,7 @@ from access import audit, auth, caller, refuses
 from access.idempotency import idempotent
 from blueprints import Blueprint, find
 from errors import Erased, NoRubric, RubricChanged, ScoreChanged
-from models import ApiToken, Score, Session, hidden_scores, scores
+from models import ApiToken, Score, Session, scores, visibility
 from schemas.scores import NewScore, OneScore, ScoreQuery, Scores, Withdrawal, WithdrawnScore
 
 blp = Blueprint("Scores", __name__, description="Reviewers' scores of a session, by criterion.")
@@ -26,8 +26,8 @@ def get_scores(query, session_id):
     Services and observers see all.
     """
     session = find(Session, session_id)
-    is_alone = hidden_scores.are_hidden_from(caller, session)
-    return scores.sheet(session, query.get("version"), only_of=caller if is_alone else None)
+    are_hidden = visibility.hidden_scores(caller, [session.id])
+    return scores.sheet(session, query.get("version"), only_of=caller if are_hidden else None)
 
 
 @blp.put("/sessions/<id:session_id>/scores/<criterion>")

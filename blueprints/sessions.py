@@ -6,9 +6,10 @@ from access import audit, auth, caller, concurrency, etags, refuses
 from access.idempotency import idempotent
 from blueprints import Blueprint, find
 from errors import Erased
-from models import ApiToken, CandidateKey, Event, HandIn, Session, blind, privacy, sessions
+from models import ApiToken, CandidateKey, Event, Session, Submission, privacy, sessions, visibility
 from models.sessions import Counting
 from models.sessions.coverage import capture
+from models.sessions.submissions import GIT, ZIP
 from schemas.sessions import ReviewedSession, TestResult
 from schemas.sessions import Session as CandidateSession
 
@@ -74,7 +75,7 @@ def shown(session_id: Any) -> dict[str, Any]:
         "assessment_title": session.assessment.title,
         "retained_until": privacy.retained_until(session.key, session),
         "erasure_requested_at": session.key.erasure_requested_at,
-        "hand_in": HandIn.current(session),
+        "submission": Submission.current(session, GIT, ZIP),
     }
     seal = session.seal(sum(counts.values()))
     if isinstance(caller, CandidateKey):
@@ -96,4 +97,4 @@ def shown(session_id: Any) -> dict[str, Any]:
         "decided_at": session.key.decided_at,
         "decided_by": session.key.decided_by and session.key.decided_by.author,
     }
-    return blind.hide_names(caller, [members])[0]
+    return visibility.redact_rows(caller, [members])[0]

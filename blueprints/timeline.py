@@ -10,7 +10,7 @@ from access import audit, auth, caller, concurrency, etags
 from blueprints import Blueprint, file_response, filters_of, find, or_not_found, page
 from blueprints.sessions import shown
 from errors import invalid
-from models import ApiToken, CandidateKey, Session, blind, overview, sessions
+from models import ApiToken, CandidateKey, Session, overview, sessions, visibility
 from models.sessions import timeline
 from rules.events import artifacts
 from rules.events.activity import describe_activity
@@ -36,7 +36,7 @@ def list_sessions(query):
     A page of the sessions of all assessments, oldest first.
     """
     response = page("sessions", overview.sessions(caller.organization, **filters_of(query)), query)
-    rows = blind.hide_names(caller, response["sessions"])
+    rows = visibility.redact_rows(caller, response["sessions"])
     return response | {"sessions": [_listed(row) for row in rows]}
 
 

@@ -9,7 +9,7 @@ from access.idempotency import idempotent
 from blueprints import Blueprint, find, located, page, setting
 from delivery.webhooks import ForbiddenDestination, check_destination
 from errors import TooManyWebhooks, WebhookDisabled, invalid
-from models import ApiToken, Webhook, WebhookDelivery, blind, clock, hidden_scores
+from models import ApiToken, Webhook, WebhookDelivery, clock, visibility
 from models.webhooks import outbox, receivers
 from schemas import webhooks as schemas
 from schemas.queries import PageQuery
@@ -152,7 +152,7 @@ def list_webhook_deliveries(query, webhook_id):
     if "state" in query:
         rows = rows.where(WebhookDelivery.state == query["state"])
     response = page("deliveries", rows, query)
-    return response | {"deliveries": _shown(response["deliveries"])}
+    return response | {"deliveries": visibility.redact_webhook_messages(caller, response["deliveries"])}
 
 
 @blp.post("/webhooks/<id:webhook_id>/deliveries/<id:message_id>/redeliver")
@@ -170,12 +170,8 @@ def redeliver_webhook_message(webhook_id, message_id):
     hook = find(Webhook, webhook_id)
     delivery = find(WebhookDelivery, message_id, WebhookDelivery.of(hook))
     _counted(hook)
-    (shown,) = _shown([outbox.redeliver(delivery)])
-    return {"delivery": shown}
-
-
-def _shown(messages):
-    return hidden_scores.hide_bodies(caller, blind.hide_bodies(caller, messages))
+    (message,) = visibility.redact_webhook_messages(caller, [outbox.redeliver(delivery)])
+    return {"delivery": message}
 
 
 def _counted(hook):

@@ -7,8 +7,9 @@ from flask import Response, current_app
 import errors
 from access import auth, caller, concurrency, refuses
 from blueprints import Blueprint, setting
-from models import CandidateKey, HandIn, Session, clock
+from models import CandidateKey, Session, Submission, clock
 from models.sessions.coverage import capture
+from models.sessions.submissions import GIT, ZIP
 from rules import workspace_files
 from rules.session_close import COUNTED_AFTER_CLOSE, GRACE
 from rules.workspace_files import OTHER, PROVIDER_OF, Workspace
@@ -40,12 +41,12 @@ def get_workspace():
         "started_at": session.redeemed_at,
         "ends_at": session.closes_at and session.closes_at - GRACE,
         "closes_at": session.closes_at,
-        "hand_in_closes_at": close and close + COUNTED_AFTER_CLOSE,
+        "submission_closes_at": close and close + COUNTED_AFTER_CLOSE,
         "completed_at": session.completed_at,
         "org_name": caller.organization.shown_name,
         "tools": [{"name": name, "has_model": _has_model(workspace, name)} for name in workspace.tools],
         "models": _models(workspace),
-        "hand_in": HandIn.current(session),
+        "submission": Submission.current(session, GIT, ZIP),
         "last_received_at": max((row["last_at"] for row in captured["channels"]), default=None),
         "received": captured["tools"],
     }

@@ -1,4 +1,4 @@
-"""The final diff: the handed-in tree compared with the base, by file."""
+"""The final diff: the submitted tree compared with the base, by file."""
 
 import re
 from collections.abc import Iterator

@@ -30,7 +30,7 @@ _TAG_LINES = re.compile(rb"object ([0-9a-f]{40})\n")
 
 
 def read_head(file: IO[bytes]) -> str:
-    """Read the header of a bundle; return the id of the commit, or of the tag, that was handed in.
+    """Read the header of a bundle; return the id of the commit, or of the tag, that was submitted.
 
     That is `HEAD`, or the only reference.
     """

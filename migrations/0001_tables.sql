@@ -179,27 +179,6 @@ CREATE TABLE rubrics (
 );
 CREATE INDEX rubric_organization_id ON rubrics (organization_id);
 
-CREATE TABLE deliveries (
-    id {uuid} NOT NULL PRIMARY KEY,
-    created_at {timestamp} NOT NULL,
-    organization_id {uuid} NOT NULL REFERENCES organizations (id),
-    kind TEXT NOT NULL,
-    subject_id {uuid} NOT NULL,
-    data {json} NOT NULL,
-    state TEXT NOT NULL,
-    attempts INTEGER NOT NULL,
-    due_at {timestamp} NOT NULL,
-    last_error TEXT,
-    sent_at {timestamp},
-    address TEXT
-);
-CREATE INDEX delivery_organization_id ON deliveries (organization_id);
-CREATE INDEX delivery_subject_id ON deliveries (subject_id);
-CREATE INDEX deliveries_queued ON deliveries (organization_id, due_at, id) WHERE state = 'queued';
-CREATE INDEX deliveries_of ON deliveries (organization_id, state, id);
-CREATE INDEX deliveries_in_order ON deliveries (organization_id, created_at, id);
-CREATE INDEX deliveries_to ON deliveries (address, due_at);
-
 CREATE TABLE audit_entries (
     id {uuid} NOT NULL PRIMARY KEY,
     created_at {timestamp} NOT NULL,
@@ -245,6 +224,27 @@ CREATE TABLE webhooks (
     deleted_at {timestamp}
 );
 CREATE INDEX webhook_organization_id ON webhooks (organization_id);
+
+CREATE TABLE deliveries (
+    id {uuid} NOT NULL PRIMARY KEY,
+    created_at {timestamp} NOT NULL,
+    organization_id {uuid} NOT NULL REFERENCES organizations (id),
+    kind TEXT NOT NULL,
+    subject_id {uuid} NOT NULL,
+    data {json} NOT NULL,
+    state TEXT NOT NULL,
+    attempts INTEGER NOT NULL,
+    due_at {timestamp} NOT NULL,
+    last_error TEXT,
+    sent_at {timestamp},
+    address TEXT
+);
+CREATE INDEX delivery_organization_id ON deliveries (organization_id);
+CREATE INDEX delivery_subject_id ON deliveries (subject_id);
+CREATE INDEX deliveries_queued ON deliveries (organization_id, due_at, id) WHERE state = 'queued';
+CREATE INDEX deliveries_of ON deliveries (organization_id, state, id);
+CREATE INDEX deliveries_in_order ON deliveries (organization_id, created_at, id);
+CREATE INDEX deliveries_to ON deliveries (address, due_at);
 
 CREATE TABLE reviewers (
     id {uuid} NOT NULL PRIMARY KEY,
@@ -530,6 +530,33 @@ CREATE TABLE final_seals (
 CREATE INDEX finalseal_organization_id ON final_seals (organization_id);
 CREATE UNIQUE INDEX finalseal_session_id_number ON final_seals (session_id, number);
 
+CREATE TABLE scores (
+    id {uuid} NOT NULL PRIMARY KEY,
+    created_at {timestamp} NOT NULL,
+    session_id {uuid} NOT NULL REFERENCES sessions (id),
+    criterion TEXT NOT NULL,
+    rubric_version_id {uuid} NOT NULL REFERENCES rubric_versions (id),
+    value INTEGER NOT NULL,
+    comment TEXT,
+    evidence {json} NOT NULL,
+    reviewer_id {uuid} NOT NULL REFERENCES reviewers (id),
+    reason TEXT,
+    withdrawn_at {timestamp},
+    withdrawal_reason TEXT
+);
+CREATE INDEX score_rubric_version_id ON scores (rubric_version_id);
+CREATE INDEX score_reviewer_id ON scores (reviewer_id);
+CREATE INDEX score_session_id_id ON scores (session_id, id);
+
+CREATE TABLE completed_scorings (
+    id {uuid} NOT NULL PRIMARY KEY,
+    created_at {timestamp} NOT NULL,
+    session_id {uuid} NOT NULL REFERENCES sessions (id),
+    person_id {uuid} NOT NULL REFERENCES people (id)
+);
+CREATE INDEX completedscoring_person_id ON completed_scorings (person_id);
+CREATE UNIQUE INDEX completedscoring_session_id_person_id ON completed_scorings (session_id, person_id);
+
 CREATE TABLE seals (
     id {uuid} NOT NULL PRIMARY KEY,
     created_at {timestamp} NOT NULL,
@@ -551,36 +578,6 @@ CREATE TABLE client_reports (
     data {json} NOT NULL
 );
 CREATE INDEX clientreport_session_id ON client_reports (session_id);
-
-CREATE TABLE uploads (
-    id {uuid} NOT NULL PRIMARY KEY,
-    created_at {timestamp} NOT NULL,
-    session_id {uuid} NOT NULL REFERENCES sessions (id),
-    object_key TEXT NOT NULL,
-    expires_at {timestamp} NOT NULL,
-    source_key TEXT,
-    size BIGINT
-);
-CREATE INDEX bundleupload_session_id ON uploads (session_id);
-CREATE UNIQUE INDEX bundleupload_object_key ON uploads (object_key);
-
-CREATE TABLE hand_in_files (
-    id {uuid} NOT NULL PRIMARY KEY,
-    created_at {timestamp} NOT NULL,
-    session_id {uuid} NOT NULL REFERENCES sessions (id),
-    path TEXT NOT NULL,
-    old_path TEXT,
-    status TEXT NOT NULL,
-    old_mode TEXT,
-    new_mode TEXT,
-    is_binary {boolean} NOT NULL,
-    is_truncated {boolean} NOT NULL,
-    lines_added INTEGER NOT NULL,
-    lines_removed INTEGER NOT NULL,
-    diff TEXT,
-    manual_ranges {json} NOT NULL
-);
-CREATE INDEX handinfile_session_id ON hand_in_files (session_id);
 
 CREATE TABLE model_usage (
     id {uuid} NOT NULL PRIMARY KEY,
@@ -615,32 +612,64 @@ CREATE TABLE model_reservations (
 );
 CREATE INDEX modelreservation_session_id ON model_reservations (session_id);
 
-CREATE TABLE scores (
+CREATE TABLE uploads (
     id {uuid} NOT NULL PRIMARY KEY,
     created_at {timestamp} NOT NULL,
     session_id {uuid} NOT NULL REFERENCES sessions (id),
-    criterion TEXT NOT NULL,
-    rubric_version_id {uuid} NOT NULL REFERENCES rubric_versions (id),
-    value INTEGER NOT NULL,
-    comment TEXT,
-    evidence {json} NOT NULL,
-    reviewer_id {uuid} NOT NULL REFERENCES reviewers (id),
-    reason TEXT,
-    withdrawn_at {timestamp},
-    withdrawal_reason TEXT
+    object_key TEXT NOT NULL,
+    stored_bytes BIGINT NOT NULL
 );
-CREATE INDEX score_rubric_version_id ON scores (rubric_version_id);
-CREATE INDEX score_reviewer_id ON scores (reviewer_id);
-CREATE INDEX score_session_id_id ON scores (session_id, id);
+CREATE INDEX bundleupload_session_id ON uploads (session_id);
+CREATE UNIQUE INDEX bundleupload_object_key ON uploads (object_key);
 
-CREATE TABLE completed_scorings (
+CREATE TABLE submissions (
     id {uuid} NOT NULL PRIMARY KEY,
     created_at {timestamp} NOT NULL,
     session_id {uuid} NOT NULL REFERENCES sessions (id),
-    person_id {uuid} NOT NULL REFERENCES people (id)
+    format TEXT NOT NULL,
+    state TEXT NOT NULL,
+    object_key TEXT,
+    stored_bytes BIGINT NOT NULL,
+    size BIGINT,
+    sha256 TEXT,
+    source_key TEXT,
+    claimed_size BIGINT,
+    claimed_sha256 TEXT,
+    repo_url TEXT,
+    base_sha TEXT,
+    file_tree {json},
+    diff TEXT,
+    problem TEXT,
+    attempts INTEGER NOT NULL,
+    retry_at {timestamp},
+    base_verified {boolean},
+    base_commit TEXT,
+    head_commit TEXT,
+    counted_lines INTEGER,
+    manual_lines INTEGER,
+    matched_event_count INTEGER
 );
-CREATE INDEX completedscoring_person_id ON completed_scorings (person_id);
-CREATE UNIQUE INDEX completedscoring_session_id_person_id ON completed_scorings (session_id, person_id);
+CREATE UNIQUE INDEX submission_object_key ON submissions (object_key);
+CREATE INDEX submission_session_id_created_at_id ON submissions (session_id, created_at, id);
+CREATE INDEX submissions_due ON submissions (retry_at) WHERE retry_at IS NOT NULL;
+
+CREATE TABLE submission_files (
+    id {uuid} NOT NULL PRIMARY KEY,
+    created_at {timestamp} NOT NULL,
+    session_id {uuid} NOT NULL REFERENCES sessions (id),
+    path TEXT NOT NULL,
+    old_path TEXT,
+    status TEXT NOT NULL,
+    old_mode TEXT,
+    new_mode TEXT,
+    is_binary {boolean} NOT NULL,
+    is_truncated {boolean} NOT NULL,
+    lines_added INTEGER NOT NULL,
+    lines_removed INTEGER NOT NULL,
+    diff TEXT,
+    manual_ranges {json} NOT NULL
+);
+CREATE INDEX submissionfile_session_id ON submission_files (session_id);
 
 CREATE TABLE events (
     seq {serial} NOT NULL PRIMARY KEY,
@@ -669,44 +698,3 @@ CREATE INDEX event_session_id_time_ns_seq ON events (session_id, time_ns, seq);
 CREATE INDEX event_session_id_kind_time_ns_seq ON events (session_id, kind, time_ns, seq);
 CREATE INDEX events_not_judged ON events (seq) WHERE verdict IS NULL;
 CREATE INDEX events_of_channels ON events (session_id, channel, seq) WHERE channel IS NOT NULL;
-
-CREATE TABLE submissions (
-    id {uuid} NOT NULL PRIMARY KEY,
-    created_at {timestamp} NOT NULL,
-    session_id {uuid} NOT NULL REFERENCES sessions (id),
-    upload_id {uuid} REFERENCES uploads (id),
-    verdict TEXT NOT NULL,
-    bundle_size BIGINT NOT NULL,
-    bundle_sha256 TEXT NOT NULL,
-    found_size BIGINT,
-    found_sha256 TEXT,
-    repo_url TEXT,
-    base_sha TEXT,
-    file_tree {json},
-    diff TEXT
-);
-CREATE INDEX submission_upload_id ON submissions (upload_id);
-CREATE INDEX submission_session_id_created_at_id ON submissions (session_id, created_at, id);
-
-CREATE TABLE hand_ins (
-    id {uuid} NOT NULL PRIMARY KEY,
-    created_at {timestamp} NOT NULL,
-    session_id {uuid} NOT NULL REFERENCES sessions (id),
-    upload_id {uuid} NOT NULL REFERENCES uploads (id),
-    format TEXT NOT NULL,
-    size INTEGER NOT NULL,
-    sha256 TEXT NOT NULL,
-    state TEXT NOT NULL,
-    problem TEXT,
-    attempts INTEGER NOT NULL,
-    retry_at {timestamp},
-    base_verified {boolean},
-    base_commit TEXT,
-    head_commit TEXT,
-    counted_lines INTEGER,
-    manual_lines INTEGER,
-    matched_event_count INTEGER
-);
-CREATE INDEX handin_session_id ON hand_ins (session_id);
-CREATE INDEX handin_upload_id ON hand_ins (upload_id);
-CREATE INDEX hand_ins_due ON hand_ins (retry_at) WHERE retry_at IS NOT NULL;

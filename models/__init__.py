@@ -24,9 +24,9 @@ from models.rubrics import Rubric, RubricVersion
 from models.scores import CompletedScoring, Score
 from models.service_secrets import ServiceSecret, upload_secret
 from models.sessions import Arrival, Consent, Event, FinalSeal, Session, SigningKey
-from models.sessions.hand_ins import HandIn, HandInFile
+from models.sessions.client_reports import ClientReport
 from models.sessions.model_usage import ModelReservation, ModelUsage
-from models.sessions.submissions import BundleUpload, ClientReport, Submission
+from models.sessions.submissions import BundleUpload, Submission, SubmissionFile
 from models.sign_ins import SignIn, SignInGrant
 from models.task_failures import TaskFailure
 from models.webhooks import Webhook, WebhookDelivery

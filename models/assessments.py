@@ -33,8 +33,8 @@ _REPOSITORY_COLUMNS = ("repo_commit", "repo_subdir", "setup_instructions")
 class Assessment(Model):
     """An assessment. Brief and repository are copied from its issue at creation and do not follow later changes.
 
-    `blind` hides candidates' names from people until they have scored them (models/blind.py). An archived assessment
-    only leaves the console's list.
+    `blind` hides candidates' names from people until they have scored them (models/visibility.py). An archived
+    assessment only leaves the console's list.
     """
 
     personal_data = None

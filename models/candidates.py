@@ -4,9 +4,10 @@ import re
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from models import blind, sql
+from models import sql
 from models.base import case_folded, clock
 from models.orgs import ApiToken
+from models.visibility import redact_candidates
 
 BATCH_SIZE = 500
 
@@ -96,7 +97,7 @@ class CandidateList:
 
     def _rows(self, text: str, **values: Any) -> list[CandidateRow]:
         rows = [CandidateRow(*row) for row in sql.rows(text, **self._values, **values)]
-        return blind.hide_candidates(self._viewer, rows)
+        return redact_candidates(self._viewer, rows)
 
 
 def find_candidate(caller: ApiToken, key_id: Any) -> CandidateRow | None:

@@ -11,7 +11,7 @@ from typing import Any
 import peewee
 
 import errors
-from models import blind, decisions, external_ids
+from models import decisions, external_ids, visibility
 from models.assessments import Assessment
 from models.base import clock, db, for_update, new_id
 from models.deliveries import Delivery, limit, outbox, outcomes
@@ -104,7 +104,7 @@ def _without_hidden(key: CandidateKey, values: dict[str, Any], reviewer: ApiToke
 
     An invitation to another address would show the candidate's name and key.
     """
-    if not _HIDDEN_MEMBERS.keys() & values.keys() or not blind.hidden_from(reviewer, [key.id]):
+    if not _HIDDEN_MEMBERS.keys() & values.keys() or not visibility.hidden_candidates(reviewer, [key.id]):
         return values
     for name, member in _HIDDEN_MEMBERS.items():
         if values.get(name) is not None:

@@ -30,14 +30,18 @@ from models.sessions import (
     derive_ahead,
     final_seals,
 )
-from models.sessions.hand_ins import HandIn, HandInFile
+from models.sessions.client_reports import ClientReport
 from models.sessions.model_usage import ModelUsage
-from models.sessions.submissions import ClientReport, Submission
+from models.sessions.submissions import Submission, SubmissionFile
 from models.task_failures import run_each
 from rules import retention
 
 log = logging.getLogger("proofstone.worker")
 
+_SUBMISSION = (
+    "format state size sha256 problem base_commit head_commit claimed_size claimed_sha256 repo_url base_sha file_tree "
+    "diff"
+)
 _MODEL_CALL = (
     "provider model started_at ended_at status_code is_whole input_tokens output_tokens cache_read_tokens "
     "cache_write_tokens cost_nano_usd request_id tool agent_session first_token_ms is_recorded"
@@ -163,9 +167,8 @@ def submitted_data(session: Session) -> Iterator[tuple[str, dict[str, Any]]]:
     tables: tuple[tuple[str, Any, int, str], ...] = (
         ("signingKey", SigningKey, 10, "public_key"),
         ("clientReport", ClientReport, 10, "kind data"),
-        ("submission", Submission, 1, "verdict bundle_size bundle_sha256 repo_url base_sha file_tree diff"),
-        ("handIn", HandIn, 1, "format size sha256 state problem base_commit head_commit"),
-        ("handInFile", HandInFile, 10, "path old_path status lines_added lines_removed diff"),
+        ("submission", Submission, 1, _SUBMISSION),
+        ("submissionFile", SubmissionFile, 10, "path old_path status lines_added lines_removed diff"),
         ("modelCall", ModelUsage, 100, _MODEL_CALL),
     )
     for kind, table, max_rows, names in tables:

@@ -119,7 +119,7 @@ SORTS: dict[str, tuple[Part, ...]] = {
     "decision": tuple(Part("keys", f"k.decision = '{decision}'") for decision in DECISIONS),
 }
 _NO_ROWS = "SELECT 0 AS part, id AS key_id FROM candidate_keys WHERE 1 = 0"
-# By the scores that a person sees: the others are in no order, and no cursor contains them (models/hidden_scores.py).
+# By the scores that a person sees: the others are in no order, and no cursor contains them (models/visibility.py).
 _IS_SCORED = """EXISTS (
         SELECT 1 FROM completed_scorings c WHERE c.session_id = s.id AND c.person_id = :person_id
     )"""
@@ -160,7 +160,7 @@ class ResultRow(NamedTuple):
     has_hidden_scores: bool = False
 
     def without_scores(self) -> "ResultRow":
-        """The row as the caller sees it while they score the session alone (models/hidden_scores.py)."""
+        """The row as the caller sees it while they score the session alone (models/visibility.py)."""
         is_hidden = bool(self.session.score_criteria)
         for name in ("score_total", "score_highest", "score_spread", "score_criteria"):
             setattr(self.session, name, None)

@@ -166,16 +166,6 @@ def scoring_of(reviewer: ApiToken, session_id: Any) -> Query:
     return CompletedScoring.select(CompletedScoring.id).where(CompletedScoring.session == session_id, is_own)
 
 
-def shows_disagreement(reviewer: ApiToken, session: Any) -> Any:
-    """The condition that reviewers of a session (a table or its alias) disagree, and that the caller may know it.
-
-    People score before they see the others' scores, or what follows from them.
-    """
-    if reviewer.person_id is None:
-        return session.has_disagreement
-    return session.has_disagreement & peewee.fn.EXISTS(scoring_of(reviewer, session.id))
-
-
 _NULLS = (
     *("rubric", "rubric_id", "rubric_name", "rubric_version", "current_rubric_version"),
     *("total", "lowest_total", "highest_total"),

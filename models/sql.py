@@ -128,7 +128,7 @@ STATUS_OF_KEY = f"""
     SELECT {STATUS} FROM candidate_keys k LEFT JOIN sessions s ON s.key_id = k.id WHERE k.id = :key_id
 """
 
-# Whether the key `k` is of a blind assessment whose criteria the person has not all scored (models/blind.py).
+# Whether the key `k` is of a blind assessment whose criteria the person has not all scored (models/visibility.py).
 
 HIDDEN = """EXISTS (
         SELECT 1 FROM assessments b WHERE b.id = k.assessment_id AND b.blind AND NOT EXISTS (

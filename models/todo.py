@@ -9,7 +9,7 @@ from typing import Any
 
 import peewee
 
-from models import blind, scores
+from models import scores, visibility
 from models.assessments import Assessment
 from models.base import Query, clock
 from models.deliveries import Delivery
@@ -51,18 +51,15 @@ def todo(reviewer: ApiToken, limit: int) -> dict[str, Any]:
         "failing_webhooks": _failing_webhooks(reviewer, limit) if is_admin else None,
     }
     lists = {name: list(rows.dicts()) if rows is not None else None for name, rows in found.items()}
-    hidden = _hidden_from(reviewer, lists)
-    return {name: rows if rows is None else _shown(rows, hidden) for name, rows in lists.items()}
+    ids = [row.get("candidate_id") for rows in lists.values() for row in rows or ()]
+    hidden = visibility.hidden_candidates(reviewer, ids)
+    return {name: rows if rows is None else _visible(rows, hidden) for name, rows in lists.items()}
 
 
-def _hidden_from(reviewer: ApiToken, lists: dict[str, Any]) -> set[Any]:
-    """The candidates whose names a blind assessment hides from the caller."""
-    ids = [row["candidate_id"] for rows in lists.values() for row in rows or () if "candidate_id" in row]
-    return blind.hidden_from(reviewer, ids)
-
-
-def _shown(rows: list[dict[str, Any]], hidden: set[Any]) -> dict[str, Any]:
-    entries = [blind.hide_person(row) if row_id(row.get("candidate_id")) in hidden else row for row in rows]
+def _visible(rows: list[dict[str, Any]], hidden: set[Any]) -> dict[str, Any]:
+    entries = [
+        visibility.without_identity(row) if row_id(row.get("candidate_id")) in hidden else row for row in rows
+    ]
     return {"count": rows[0]["total"] if rows else 0, "entries": entries}
 
 
@@ -101,7 +98,7 @@ def without_total(reviewer: ApiToken) -> Query:
 
 def disagreements(reviewer: ApiToken) -> Query:
     """Sessions whose reviewers disagree; for a person, of those that they scored."""
-    is_visible = scores.shows_disagreement(reviewer, S)
+    is_visible = visibility.visible_disagreement(reviewer, S)
     return _undecided(reviewer).where(is_visible, S.organization == reviewer.organization_id)
 
 

@@ -79,7 +79,10 @@ def _bundles_of(snapshot: Path, folder: Path | None) -> list[Path] | None:
     if folder is None:
         return None
     with closing(_connect(snapshot, "ro")) as connection:
-        keys = connection.execute("SELECT object_key FROM uploads ORDER BY object_key")
+        keys = connection.execute(
+            "SELECT object_key FROM uploads UNION SELECT object_key FROM submissions WHERE object_key IS NOT NULL "
+            "ORDER BY object_key"
+        )
         return [folder / key for (key,) in keys]
 
 

@@ -50,11 +50,11 @@ async function showProgress() {
   showPart("client", progress === "active" || (progress === "before" && agreed));
   showPart("read-again", progress === "active" || (progress === "before" && agreed));
   showPart("workspace", progress === "active");
-  showPart("hand-in", progress === "active");
+  showPart("submit", progress === "active");
   showPart("received", progress === "active");
   showPart("key", progress === "before" || progress === "active");
   showPart("countdown", false);
-  showPart("handed-in", false);
+  showPart("submitted", false);
   if (progress === "active") await openWorkspace(key, open);
   if (progress === "completed" || progress === "over") await showClosed(key, open);
 }

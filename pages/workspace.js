@@ -26,20 +26,20 @@ export async function openWorkspace(candidateKey, ended) {
 }
 
 /** Show a closed session: received events, the submission, and the form while a late submission is possible. */
-export async function showClosed(candidateKey, handedIn) {
+export async function showClosed(candidateKey, submitted) {
   closeWorkspace();
   const { status, body } = await fetchJson("/v1/candidate/workspace", { headers: { "X-API-Key": candidateKey } });
   if (status !== 200) return;
-  [key, onEnd, state] = [candidateKey, handedIn, body];
+  [key, onEnd, state] = [candidateKey, submitted, body];
   setClock(body);
-  const isLate = body.status === "expired" && !body.handIn && serviceTime() < new Date(body.handInClosesAt);
-  fill({ handInClosesAt: formatClock(body.handInClosesAt) });
+  const isLate = body.status === "expired" && !body.submission && serviceTime() < new Date(body.submissionClosesAt);
+  fill({ submissionClosesAt: formatClock(body.submissionClosesAt) });
   showPart("late", isLate);
   showPart("too-late", !isLate);
-  showPart("hand-in", isLate);
+  showPart("submit", isLate);
   showPart("received", Boolean(body.lastReceivedAt));
   showReceived();
-  showHandIn();
+  showSubmission();
 }
 
 export function closeWorkspace() {
@@ -66,7 +66,7 @@ async function load() {
   if (isFirst) showTools();
   showTime();
   showReceived();
-  showHandIn();
+  showSubmission();
 }
 
 function setClock({ respondedAt }) {
@@ -140,11 +140,12 @@ function formatAgo(text) {
   return format.format(-Math.floor(seconds / 3600), "hour");
 }
 
-function showHandIn() {
-  const { handIn, status } = state;
-  showPart("handed-in", Boolean(handIn));
-  showPart("still-open", Boolean(handIn) && status === "active");
-  if (handIn) fill({ handInTime: formatTime(handIn.receivedAt), handInSize: formatBytes(handIn.size) });
+function showSubmission() {
+  const { submission, status } = state;
+  showPart("submitted", Boolean(submission));
+  showPart("still-open", Boolean(submission) && status === "active");
+  if (!submission) return;
+  fill({ submittedAt: formatTime(submission.receivedAt), submissionSize: formatBytes(submission.size) });
 }
 
 function formatBytes(bytes) {
@@ -152,19 +153,19 @@ function formatBytes(bytes) {
   return bytes < 1024 * 1024 ? `${Math.round(bytes / 1024)} KiB` : `${(bytes / 1024 / 1024).toFixed(1)} MiB`;
 }
 
-async function handIn(event) {
+async function submit(event) {
   event.preventDefault();
   const form = event.currentTarget;
   const [button, file] = [form.querySelector("button"), form.archive.files[0]];
   button.disabled = true;
-  showPart("hand-in-failed", false);
+  showPart("submit-failed", false);
   showPart("sending", true);
   const error = await sendAndComplete(file);
   showPart("sending", false);
   button.disabled = false;
   if (error) {
-    fill({ handInError: error });
-    showPart("hand-in-failed", true);
+    fill({ submitError: error });
+    showPart("submit-failed", true);
     return;
   }
   form.reset();
@@ -176,7 +177,7 @@ async function sendAndComplete(file) {
   if (file.size > MAX_ZIP_BYTES) return "The file is larger than 128 MiB. Leave out files that can be built or downloaded.";
   const headers = { "X-API-Key": key, "Content-Type": "application/zip" };
   const upload = { method: "PUT", headers, body: file, timeoutMs: UPLOAD_TIMEOUT_MS };
-  const sent = await fetchJson("/v1/candidate/hand-in", upload);
+  const sent = await fetchJson("/v1/candidate/submission", upload);
   if (sent.status !== 200) return messageOf(sent, "We could not send your file. Please try again.");
   const body = JSON.stringify({ key, sessionId: state.sessionId });
   const jsonHeaders = { "Content-Type": "application/json" };
@@ -198,8 +199,8 @@ function drop(event) {
 document.addEventListener("visibilitychange", () => {
   if (!document.hidden && timers.length) load();
 });
-const form = document.querySelector("[data-hand-in]");
-form.addEventListener("submit", handIn);
+const form = document.querySelector("[data-submission]");
+form.addEventListener("submit", submit);
 form.addEventListener("drop", drop);
 form.addEventListener("dragleave", () => form.classList.remove("over"));
 form.addEventListener("dragover", (event) => {

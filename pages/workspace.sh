@@ -6,7 +6,7 @@
 # 1. Asks for your key, and stores it below ~/.proofstone in files that only you can read.
 # 2. Downloads your task and the settings of your AI tools.
 # 3. Clones the repository into FOLDER.
-# 4. Adds TASK.md, ./finish and the settings to it, and excludes them from git.
+# 4. Adds TASK.md, ./submit and the settings to it, and excludes them from git.
 #
 # It needs git, curl and tar, and installs nothing. It is the same for all candidates. Run it again to repair the folder.
 
@@ -163,9 +163,9 @@ place_files() {
   exclude=$(git rev-parse --git-path info/exclude)
   mkdir -p "$(dirname "$exclude")"
   prefix=/$(git rev-parse --show-prefix | sed 's/[][*?\\]/\\&/g')
-  task=TASK.md finish=./finish claude=claude codex=./codex opencode=opencode
+  task=TASK.md submit=./submit claude=claude codex=./codex opencode=opencode
   place TASK.md TASK.md || task=$state/TASK.md
-  place finish finish || finish=$state/finish
+  place submit submit || submit=$state/submit
   place claude.json .claude/settings.local.json || claude="claude --settings '$state/claude.json'"
   place codex-here codex || codex="CODEX_HOME='$state/codex' codex"
   place opencode.json opencode.json || opencode="OPENCODE_CONFIG='$state/opencode.json' opencode"
@@ -201,7 +201,7 @@ explain() {
       other) printf '  %-13s %s\n' 'Other tools:' "see your page; your key is in $state/key" ;;
     esac
   done <"$state/tools"
-  printf '\nWhen you are done: %s\n' "$finish"
+  printf '\nWhen you are done: %s\n' "$submit"
 }
 
 write_commands() {
@@ -215,7 +215,7 @@ CODEX_HOME=$HOME/.proofstone/$session/codex exec codex "$@"
 END
     chmod 700 "$state/codex-here"
   fi
-  cat >"$state/finish" <<'END'
+  cat >"$state/submit" <<'END'
 #!/bin/sh
 # Submits your work and ends your session.
 #
@@ -265,22 +265,22 @@ base=$(git rev-parse -q --verify refs/proofstone/base) || base=
 if [ -z "$base" ] || { [ -n "$head" ] && git merge-base --is-ancestor "$base" "$head"; }; then base=; fi
 commit=$(git -c user.name=Candidate -c user.email=candidate@localhost \
   commit-tree -m 'Submission' ${head:+-p "$head"} ${base:+-p "$base"} "$tree")
-git update-ref refs/proofstone/hand-in "$commit"
+git update-ref refs/proofstone/submission "$commit"
 printf 'Packing your work ...\n'
 # Git prints its progress with its errors, and not every version can be quiet.
-git bundle create "$state/hand-in.bundle" refs/proofstone/hand-in 2>"$state/errors" || die "$(cat "$state/errors")"
+git bundle create "$state/submission.bundle" refs/proofstone/submission 2>"$state/errors" || die "$(cat "$state/errors")"
 
-status=$(send -H 'Content-Type: application/x-git-bundle' -T "$state/hand-in.bundle" "$service/v1/candidate/hand-in")
+status=$(send -H 'Content-Type: application/x-git-bundle' -T "$state/submission.bundle" "$service/v1/candidate/submission")
 check "$status"
-printf 'Your work has been received: %s bytes.\n' "$(wc -c <"$state/hand-in.bundle" | tr -d ' ')"
+printf 'Your work has been received: %s bytes.\n' "$(wc -c <"$state/submission.bundle" | tr -d ' ')"
 printf '{"key": "%s", "sessionId": "%s"}' "$(cat "$state/key")" "$session" >"$state/complete.json"
 status=$(send -H 'Content-Type: application/json' --data-binary @"$state/complete.json" \
   "$service/v1/candidate/complete")
 check "$status"
-rm -f "$state/hand-in.bundle" "$state/complete.json" "$state/index" "$state/answer" "$state/errors"
+rm -f "$state/submission.bundle" "$state/complete.json" "$state/index" "$state/answer" "$state/errors"
 printf 'Your session is complete. Thank you!\n'
 END
-  chmod 700 "$state/finish"
+  chmod 700 "$state/submit"
 }
 
 # The last line, so that an interrupted download runs nothing. Programs must not read the script as their input.

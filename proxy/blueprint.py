@@ -6,36 +6,26 @@ Errors have the provider's format, since its own clients read them (docs/proxies
 import re
 from collections.abc import Callable
 from contextlib import ExitStack, closing
-from datetime import datetime, timedelta
-from math import ceil
 from typing import Any
 from urllib.parse import quote
 
 from flask import Response, current_app, request
 
 from access import auth, caller
-from blueprints import Blueprint, release_connection, session_quota
-from errors import NotFound, SessionClosed
-from models import CandidateKey, Session, clock, sessions
-from proxy import budget as budget_rules
+from blueprints import Blueprint, release_connection
+from errors import NotFound
+from models import CandidateKey, Session, clock
 from proxy import endpoints, refusals
-from proxy.budget import BilledCall
+from proxy.admission import admit
+from proxy.billed_call import BilledCall
 from proxy.endpoints import Endpoint
-from proxy.errors import AccessExpired, AgentRefused, ClientLeft, ProviderTimeout
 from proxy.forwarding import Call, ModelProxy
-from proxy.lazy_json import LazyObject
-from proxy.model_request import ModelRequest, read_request
-from proxy.recording import CHANNEL, Arrival, Recorder
 from proxy.request_body import RequestBody
-from proxy.response import Observer, ProviderResponse
+from proxy.response import Observer
 from proxy.stream_slots import StreamSlots
 from web.json import body_limit
 
 MAX_REQUEST_BYTES = 32 * 1024 * 1024
-# From the redeem, in a session without a time limit.
-MODEL_ACCESS_PERIOD = timedelta(hours=24)
-# The tool in `allowedTools` that calls each provider.
-AGENTS = {"anthropic": "claude", "openai": "codex"}
 RESPONSES_PATH = "/v1/proxy/openai/v1/responses"
 FURTHER_WAIT_SECONDS = 1
 METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
@@ -174,12 +164,11 @@ def other_path(provider, path):
 
 
 def _forward(endpoint: Endpoint) -> Response:
-    arrived_at = clock.now()
-    session, budget = Session.of_key(caller), _budget_nano_usd(caller.assessment)
+    received_at = clock.now()
     proxy = current_app.extensions["proxy"]
-    _require_access(session, endpoint.provider)
-    proxy.require_key(endpoint.provider)
-    budget_rules.require_left(session, budget)
+    session = Session.of_key(caller)
+    session.assessment = caller.assessment
+    admit(session, proxy, endpoint.provider)
     # Reading the body can take seconds and a stream minutes. Neither needs the database.
     release_connection()
     with ExitStack() as undo, ExitStack() as resources:
@@ -190,81 +179,17 @@ def _forward(endpoint: Endpoint) -> Response:
             body.receive(request.stream)
         observer = Observer(release_slot)
         if endpoint.is_billed:
-            observer = _billed_call(endpoint, session, body, budget, arrived_at, release_slot)
-        forwarded = _send(_call(endpoint, body), observer)
+            observer = BilledCall.start(endpoint, session, body, received_at, release_slot)
+        call = Call(
+            endpoint,
+            request.method,
+            query=request.query_string.decode("latin-1"),
+            headers=list(request.headers.items()),
+            body=body if request.method == "POST" else None,
+            client=request.environ.get("gunicorn.socket"),
+        )
+        forwarded = proxy.forward(call, observer)
         undo.pop_all()
     response = ForwardedResponse(forwarded.chunks(), forwarded.status, forwarded.headers)
     response.call_on_close(forwarded.close)
     return response
-
-
-def _require_access(session: Session, provider: str) -> None:
-    """Raise SessionClosed, AccessExpired or AgentRefused."""
-    now, allowed = clock.now(), caller.assessment.allowed_agents
-    if session.closed_as_of(now):
-        raise SessionClosed()
-    if session.closes_at is None and now >= session.redeemed_at + MODEL_ACCESS_PERIOD:
-        raise AccessExpired()
-    if allowed is not None and AGENTS[provider] not in allowed:
-        raise AgentRefused(provider)
-
-
-def _budget_nano_usd(assessment: Any) -> int | None:
-    """The assessment's budget, or the default; None for no limit."""
-    default = ceil(current_app.config["SESSION_DEFAULT_BUDGET_USD"] * 10**9)
-    own = assessment.token_budget_nano_usd
-    return own if own is not None else default or None
-
-
-def _billed_call(
-    endpoint: Endpoint,
-    session: Session,
-    body: RequestBody,
-    budget: int | None,
-    arrived_at: datetime,
-    release_slot: Callable[[], None],
-) -> BilledCall:
-    """Check the request, and reserve its cost."""
-    model_request = read_request(endpoint, body, caller.assessment.allowed_hosted_tools)
-    recorder = _recorder(endpoint, session, model_request, arrived_at)
-    reservation = budget_rules.reserve(session, endpoint.provider, model_request, budget)
-    release_connection()
-    # Only a recorder needs the body's text any longer.
-    limits = model_request._replace(members={}, elements={})
-    return BilledCall(session, endpoint.provider, limits, reservation, release_slot, recorder)
-
-
-def _recorder(
-    endpoint: Endpoint, session: Session, model_request: ModelRequest, arrived_at: datetime
-) -> Recorder | None:
-    """The recorder of a call; None if the candidate has not agreed to recording (R38), or without rules/agents/."""
-    dialect = current_app.extensions.get("dialects", {}).get(endpoint.dialect)
-    if dialect is None or not sessions.may_record(session, CHANNEL):
-        return None
-    headers = {name.lower(): value for name, value in request.headers.items()}
-    body = LazyObject(model_request.members, model_request.elements)
-    return Recorder(session, dialect, Arrival(headers, body, arrived_at), session_quota())
-
-
-def _send(call: Call, observer: Observer) -> ProviderResponse:
-    """Forward the call. On an error, release the reservation and book what the provider may bill."""
-    proxy = current_app.extensions["proxy"]
-    try:
-        return proxy.forward(call, observer)
-    except (ClientLeft, ProviderTimeout) as error:
-        observer.on_no_response(499 if isinstance(error, ClientLeft) else error.code)
-        raise
-    except BaseException:
-        observer.cancel()
-        raise
-
-
-def _call(endpoint: Endpoint, body: RequestBody) -> Call:
-    return Call(
-        endpoint,
-        request.method,
-        query=request.query_string.decode("latin-1"),
-        headers=list(request.headers.items()),
-        body=body if request.method == "POST" else None,
-        client=request.environ.get("gunicorn.socket"),
-    )

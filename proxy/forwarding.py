@@ -12,13 +12,11 @@ from urllib.parse import urlsplit
 import urllib3
 from urllib3.exceptions import HTTPError, NewConnectionError, TimeoutError
 
-from errors import Refusal
 from proxy import connections
 from proxy.disconnect import Watch
 from proxy.endpoints import Endpoint
 from proxy.errors import (
     ClientLeft,
-    NoProviderKey,
     ProviderRedirects,
     ProviderRefusedKey,
     ProviderTimeout,
@@ -76,9 +74,8 @@ class ModelProxy:
             for name, (base, _) in providers.items()
         }
 
-    def require_key(self, provider: str) -> None:
-        if not self._keys[provider]:
-            raise NoProviderKey(provider)
+    def has_key(self, provider: str) -> bool:
+        return bool(self._keys[provider])
 
     def acquire_slot(self, endpoint: Endpoint, key: Hashable) -> Callable[[], None]:
         """Wait for a slot; returns the function that releases it. Raises TooManyStreams."""
@@ -91,13 +88,18 @@ class ModelProxy:
     def forward(self, call: Call, observer: Observer) -> ProviderResponse:
         """The provider's response once its headers have arrived; the caller must close it.
 
-        Raises ProviderUnreachable, ClientLeft, ProviderRefusedKey, ProviderRedirects or ProviderTimeout.
+        Raises ProviderUnreachable, ClientLeft, ProviderRefusedKey, ProviderRedirects or ProviderTimeout, after the
+        observer has released the reservation, or booked what the provider may bill.
         """
         watch = Watch(call.client)
         try:
             return ProviderResponse(call.endpoint, self._send(call, watch), watch, observer)
-        except BaseException:
+        except BaseException as error:
             watch.end()
+            if isinstance(error, ClientLeft | ProviderTimeout):
+                observer.on_no_response(499 if isinstance(error, ClientLeft) else error.code)
+            else:
+                observer.cancel()
             raise
 
     def _send(self, call: Call, watch: Watch) -> urllib3.BaseHTTPResponse:
@@ -119,14 +121,12 @@ class ModelProxy:
             # NewConnectionError is a TimeoutError in urllib3.
             timed_out = isinstance(error, TimeoutError) and not isinstance(error, NewConnectionError)
             raise (ProviderTimeout if timed_out else ProviderUnreachable)() from None
-        if response.status in (401, 403) or 300 <= response.status < 400:
+        if 300 <= response.status < 400:
             response.close()
-            raise self._refusal(provider, response.status)
+            raise ProviderRedirects()
+        if response.status in (401, 403):
+            response.close()
+            # The candidate's tool would repeat the call, and the candidate cannot change the setting.
+            log.error("%s rejected the configured API key (status %s).", provider, response.status)
+            raise ProviderRefusedKey()
         return response
-
-    def _refusal(self, provider: str, status: int) -> Refusal:
-        if status < 400:
-            return ProviderRedirects()
-        # The candidate's tool would repeat the call, and the candidate cannot change the setting.
-        log.error("%s rejected the configured API key (status %s).", provider, status)
-        return ProviderRefusedKey()

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 CLAUDE, CODEX, OPENCODE, OTHER = "claude", "codex", "opencode", "other"
 PROVIDER_OF = {CLAUDE: "anthropic", CODEX: "openai"}
-# What the proxy does not see: rejected tools, modes, durations, the working directory (docs/workspace.md#recording).
+# The proxy does not see rejected tools, modes, durations and the working directory (docs/recording.md#recorded-events).
 CLAUDE_HOOKS = (
     "SessionStart",
     "UserPromptSubmit",

@@ -128,8 +128,17 @@ class SubmittedCode(OfSession):
     max_values = 500_000
 
     bundle_key = String("The upload's `objectKey`.", example="2f0c.../01a2....tar.gz", required=True)
-    bundle_size = Integer("Size of the bundle in bytes.", min=0, max=2**53, example=20480, required=True)
-    bundle_sha256 = Pattern(*SHA256, "SHA-256 of the bundle.", example=EXAMPLE_SHA256, required=True)
+    claimed_size = Integer(
+        "Size of the bundle in bytes.",
+        data_key="bundleSize",
+        min=0,
+        max=2**53,
+        example=20480,
+        required=True,
+    )
+    claimed_sha256 = Pattern(
+        *SHA256, "SHA-256 of the bundle.", data_key="bundleSha256", example=EXAMPLE_SHA256, required=True
+    )
     diff = SourceText("Changes against the base commit, as a unified diff.", load_default="")
     file_tree = ListOf(String(), "File names.", load_default=list, example=["orders.py"])
     repo_url = Shortened(

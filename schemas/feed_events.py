@@ -15,7 +15,7 @@ SEAL_REASONS = (
     "tests_submitted",
     "late_events",
     "rederived",
-    "handed_in",
+    "submitted",
     "erased",
 )
 EXAMPLE_MAC = "9f86d081" * 8

@@ -1,19 +1,13 @@
-"""Integrity of a session's record, its signed log, and its submissions."""
+"""Integrity of a session's record, and its signed log."""
 
 from rules.integrity.findings import CODES
-from schemas.base import Schema, shape
+from schemas.base import Schema
 from schemas.candidate_session import Envelope
 from schemas.feed_events import SEAL_REASONS
 from schemas.fields import EXAMPLE_ID, Choice, Flag, Integer, ListOf, Nested, String, Verbatim
 from schemas.members import EXAMPLE_PUBLIC_KEY
 from schemas.sessions import SealHead
 from schemas.timestamps import Timestamp
-
-# Those of storage/bundle_listing.py, and of any other entry.
-FILE_TYPES = (
-    *("file", "directory", "symbolic link", "hard link", "character device", "block device", "named pipe"),
-    *("sparse file", "unknown"),
-)
 
 
 class EventCounts(Schema):
@@ -89,42 +83,3 @@ class SignedLog(Schema):
     session_id = String("Session id.", example=EXAMPLE_ID)
     signing_pubkey = String("The latest registered public key; empty for an unsigned session.", example="")
     events = ListOf(SignedEvent, "Events.")
-
-
-class BundleFile(Schema):
-    """One entry of a bundle."""
-
-    name = String("Name, made safe to display.", example="src/orders.py")
-    type = Choice(FILE_TYPES, "Type.", example="file")
-    size = Integer("Size in bytes.", example=2048)
-    unsafe = String("Why it is unsafe to unpack; null if it is safe.", null=True)
-
-
-class SubmissionFacts(Schema):
-    """A submission, and whether the stored bundle matches it."""
-
-    submitted_at = Timestamp("When it was submitted.", attribute="created_at")
-    verdict = Choice(["verified", "mismatch", "missing"], "State of the bundle.", example="verified")
-    bundle_size = Integer("Size in bytes that the client submitted.", example=20480)
-    bundle_sha256 = String("SHA-256 that the client submitted.", example="e3b0c442" * 8)
-    found_size = Integer("Size of the stored bundle in bytes.", example=20480, null=True)
-    found_sha256 = String("SHA-256 of the stored bundle.", null=True)
-    repo_url = String("Repository URL, as submitted.", null=True)
-    base_sha = String("Base commit of the diff, as submitted.", null=True)
-    diff = String("The diff; only of the submission that counts.", null=True)
-    file_tree = ListOf(
-        String(), "The files; only of the submission that counts.", example=["orders.py"], null=True
-    )
-
-
-class BundleListing(Schema):
-    """The files of a session's bundle."""
-
-    submission = Nested(SubmissionFacts, "The submission that the bundle belongs to.")
-    files = ListOf(BundleFile, "Entries of the bundle, up to the limits.")
-    problem = String("Why the list is incomplete; null if it is complete.", null=True)
-
-
-Submissions = shape(
-    "Submissions", "All submissions of a session.", submissions=ListOf(SubmissionFacts, "Oldest first.")
-)

@@ -17,6 +17,8 @@ _FACTOR = "Factor of the assessment's time limit."
 class ReopenedExpiry(Body):
     """New expiry of a key; with neither member, the assessment's `expiresInDays` from now."""
 
+    alternatives = ("expires_at",)
+
     expires_at = TimestampInput("Instead of `days`: in the future, and at most 365 days from now.")
     days = Integer("Days from now.", min=1, max=365, example=7)
 
@@ -55,6 +57,8 @@ class Multiplier(Described):
 
 class NewAccommodation(Body):
     """Extra time for one candidate, in minutes or as a factor; with neither, it is removed."""
+
+    alternatives = ("time_multiplier",)
 
     extra_minutes = Integer("Minutes added to the assessment's time limit.", min=1, max=43_200, example=30)
     time_multiplier = Multiplier(_FACTOR)

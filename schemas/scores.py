@@ -19,7 +19,7 @@ class ScoreQuery(Filter):
 class NewScore(Body):
     """A reviewer's score of one criterion."""
 
-    value = Integer("Value within the criterion's scale.", min=0, max=1000, example=3, required=True)
+    value = Integer("Value within the criterion's scale.", min=0, max=1000, example=2, required=True)
     comment = Text(5000, "Reason.", load_default=None, example=EXAMPLE_COMMENT, null=True)
     evidence = ListOf(String(min=1, max=255), "Ids of events.", max=100, load_default=list, example=[])
     reason = Text(

@@ -5,8 +5,8 @@ from rules.statistics.fairness import DECISIONS
 from schemas import members
 from schemas.base import Body, Schema
 from schemas.fields import Choice, Dict, Flag, Id, Integer, ListOf, Nested, Number, String, Text, Verbatim
-from schemas.hand_ins import HandIn
 from schemas.keys import SESSION_STATUSES, DecidingReviewer
+from schemas.submissions import Submission
 from schemas.timestamps import Timestamp
 
 MAX_TESTS = 2**31 - 1
@@ -50,7 +50,7 @@ class Session(SessionBase):
     retained_until = Timestamp("When personal data will be erased, if ever.", null=True)
     seal = Nested(SealHead, "Server's seal; for the candidate only when complete.", null=True)
     erasure_requested_at = Timestamp("When the candidate asked for erasure.", null=True)
-    hand_in = Nested(HandIn, "Latest hand-in; null without one.", null=True)
+    submission = Nested(Submission, "Latest git bundle or zip archive; null without one.", null=True)
 
 
 class TokenCounts(Schema):

@@ -3,8 +3,8 @@
 from schemas import members
 from schemas.base import Schema
 from schemas.fields import Choice, Flag, Id, Integer, ListOf, Nested, String
-from schemas.hand_ins import HandIn
 from schemas.keys import SESSION_STATUSES
+from schemas.submissions import Submission
 from schemas.timestamps import Timestamp
 
 
@@ -43,13 +43,14 @@ class WorkspaceState(Schema):
     started_at = Timestamp("When the session started.")
     ends_at = Timestamp("When the time limit ends; null without a limit.", null=True)
     closes_at = Timestamp("When the session closes; null without a limit.", null=True)
-    hand_in_closes_at = Timestamp(
-        "When the last hand-in is accepted, ten minutes after the close; null if no close is set.", null=True
+    submission_closes_at = Timestamp(
+        "When the last submission is accepted, ten minutes after the close; null if no close is set.",
+        null=True,
     )
     completed_at = Timestamp("When the session was completed; null before.", null=True)
     org_name = members.ORG_NAME
     tools = ListOf(WorkspaceTool, "Tools that the candidate can use.")
     models = ListOf(WorkspaceModel, "Model providers, for tools that take a base URL and a key.")
-    hand_in = Nested(HandIn, "Latest hand-in; null without one.", null=True)
+    submission = Nested(Submission, "Latest git bundle or zip archive; null without one.", null=True)
     last_received_at = Timestamp("When the last event arrived; null if none has.", null=True)
     received = ListOf(ArrivedEvents, "Events that have arrived, by tool.")

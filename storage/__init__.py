@@ -1,7 +1,7 @@
-"""Storage for submitted bundles and hand-ins: a local folder or an S3-compatible store.
+"""Storage for submissions: a local folder or an S3-compatible store.
 
-A client's bundle is a gzip-compressed tar, a hand-in a git bundle or a zip archive, of at most MAX_BUNDLE_BYTES. They
-are always streamed and never unpacked. The server generates object keys; they contain nothing from the client. Several
+A submission is a git bundle, a zip archive, or a client's gzip-compressed tar, of at most MAX_BUNDLE_BYTES. They are
+always streamed and never unpacked. The server generates object keys; they contain nothing from the client. Several
 machines need S3 or a shared volume.
 """
 

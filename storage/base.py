@@ -30,7 +30,7 @@ class Readable(Protocol):
 def new_object_key(session_id: str, suffix: str = "tar.gz") -> str:
     """Generate an unguessable key for one upload of a session (a lowercase UUID).
 
-    suffix -- `tar.gz`, or of a hand-in `bundle` or `zip`
+    suffix -- `tar.gz`, `bundle` or `zip`
     """
     return f"{session_id}.{secrets.token_hex(16)}.{suffix}"
 

@@ -22,7 +22,7 @@ _EXPIRES = re.compile("[0-9]{1,12}", re.ASCII)
 class FolderStorage(Storage):
     """Bundles as files in one folder.
 
-    folder -- created with the first upload URL or hand-in; if it is missing later, bundles are unavailable
+    folder -- created with the first upload URL or submission; if it is missing later, bundles are unavailable
     base_url -- the service's public URL, without a trailing slash
     secret -- returns the signing key, at least 32 random bytes, the same in all processes and after a restart
     """

@@ -12,7 +12,8 @@ from models import Assessment, CandidateKey, Organization, Person, Session, invi
 from models.base import new_id
 from models.webhooks import outbox, receivers
 from rules.events.recorded_events import CHANNELS, RecordedEvent, Witness
-from rules.timestamps import parse_timestamp_ns
+from rules.metrics.usage import ReportedUsage, call_cost_nano_usd
+from rules.timestamps import parse_timestamp_ns, whole_seconds_ns
 
 
 def make_organization(name: str = "Acme", plan: str = "self_hosted") -> Organization:
@@ -119,6 +120,21 @@ def add_event(session: Session, event: dict[str, Any]) -> str:
 
 # One of each resource, for the tests that call every operation: who may call it, hostile requests, two organizations,
 # erasure. A new resource adds its row here; both return the ids by path parameter.
+
+
+def make_model_call(
+    session: Session,
+    model: str | None = "claude-opus-4-8",
+    counts: dict[str, int] | None = None,
+    provider: str = "anthropic",
+    started_at: datetime | None = None,
+    **columns: Any,
+) -> None:
+    """A call through the model proxy that has just ended."""
+    started_at, used = started_at or models.clock.now(), ReportedUsage(model, counts or {})
+    cost = call_cost_nano_usd(provider, used, whole_seconds_ns(started_at), sessions.prices())
+    call = {"provider": provider, "started_at": started_at, "cost_nano_usd": cost}
+    models.ModelUsage.record(session, used, **call | {"status_code": 200, "is_whole": True} | columns)
 
 
 def make_settings(organization: Organization, word: str = "one") -> dict[str, Any]:

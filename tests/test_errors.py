@@ -45,8 +45,8 @@ def test_every_code_is_documented_with_cause_and_remedy():
     missing = set(every_code()) - documented.keys()
     assert missing == set(), "Add a section to docs/errors.md."
     for code, text in documented.items():
-        assert len(text.strip().split("\n\n")) == 2, (
-            f"{code}: write one paragraph on the cause, one on the remedy."
+        assert len(re.findall(r"\.(?=\s)", text)) >= 2, (
+            f"{code}: write a sentence on the cause, one on the remedy."
         )
 
 

@@ -9,9 +9,8 @@ from hypothesis import Phase, given, settings
 from jsonschema import Draft202012Validator
 from openapi_spec_validator import validate
 
-from models import ModelUsage, sessions
+from models import sessions
 from rules.delivery.event_types import EVENT_TYPES, TEST_EVENT
-from rules.metrics.usage import ReportedUsage
 from schemas.base import camel
 from tests.hostile.operations import DOCUMENT, METHODS
 
@@ -273,8 +272,7 @@ def test_responses_match_the_document(reviewer, candidate, key, assessment):
     factories.make_issue(reviewer.row.organization)
     factories.make_rubric(reviewer.row.organization)
     session = factories.make_session(key)
-    ended = {"started_at": session.created_at, "status_code": 529, "is_whole": True}
-    ModelUsage.record(session, "anthropic", ReportedUsage(None, {}), **ended)
+    factories.make_model_call(session, None, status_code=529)
     sessions.complete(session)
     own = ("assessments/{assessmentId}", "sessions/{sessionId}", "me", "candidate/consent", "health")
     paths = (

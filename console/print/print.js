@@ -127,7 +127,7 @@ function summary(data) {
       [t("print.duration"), duration !== null && formatDuration(duration / 1000)],
       [t("print.tests"), tests(session)],
       [t("print.events"), eventsText(session)],
-      [t("print.submission"), handIn(session.handIn)],
+      [t("print.submission"), submission(session.submission)],
     ]),
   );
 }
@@ -148,7 +148,7 @@ function eventsText({ eventCount, witnessEventCount, lateEventCount }) {
   return parts.join(", ");
 }
 
-function handIn(found) {
+function submission(found) {
   return found && [formatMoment(found.receivedAt), " · SHA-256 ", h("code", {}, found.sha256)];
 }
 

@@ -100,8 +100,8 @@ export function workSection({ phases, activeMs, idleMs, sittings, models, totalC
 }
 
 /** The files, and the first lines of the diff up to a limit. */
-export function diffSection({ handIn, files, total }) {
-  if (handIn?.state !== "read") return h("p", {}, t(handIn ? "print.noDiff" : "print.noSubmission"));
+export function diffSection({ submission, files, total }) {
+  if (submission?.state !== "read") return h("p", {}, t(submission ? "print.noDiff" : "print.noSubmission"));
   if (!files.length) return h("p", {}, t("print.emptyDiff"));
   let left = MAX_LINES;
   const printed = files.filter(({ linesAdded, linesRemoved }) => {
@@ -112,18 +112,18 @@ export function diffSection({ handIn, files, total }) {
   });
   const rows = files.map((file) => [h("code", {}, untrusted(file.path)), t(`report.diff.${file.status}`), `+${file.linesAdded}`, `−${file.linesRemoved}`]);
   const columns = ["file", "change", "added", "removed"].map((name) => t(`print.columns.${name}`));
-  const view = diffView(printed, { attributed: isAttributed(handIn) });
+  const view = diffView(printed, { attributed: isAttributed(submission) });
   for (const details of view.querySelectorAll("details")) details.open = true;
   const rest = (total ?? files.length) - printed.length;
   return [
-    h("p", {}, diffText(handIn, total ?? files.length)),
+    h("p", {}, diffText(submission, total ?? files.length)),
     table(t("print.sections.diff"), columns, rows, [1], true),
     rest > 0 && h("p", { class: "notice" }, t("print.diffLimit", { n: rest, lines: MAX_LINES })),
     view,
   ];
 }
 
-function diffText(handIn, n) {
-  if (!isAttributed(handIn)) return `${t("report.diff.files", { n })}. ${t("report.diff.unverified")}`;
-  return t("print.diffText", { n, counted: numberOrDash(handIn.countedLines), notRecorded: numberOrDash(handIn.manualLines) });
+function diffText(submission, n) {
+  if (!isAttributed(submission)) return `${t("report.diff.files", { n })}. ${t("report.diff.unverified")}`;
+  return t("print.diffText", { n, counted: numberOrDash(submission.countedLines), notRecorded: numberOrDash(submission.manualLines) });
 }

@@ -195,9 +195,9 @@ function testsText(session) {
   return [result, detail && h("span", { class: "quiet" }, ` ${detail}`)];
 }
 
-function finalDiff({ session, diff: { files, handIn, submission } }) {
-  if (files?.length) return diffView(files, { attributed: changes.isAttributed(handIn) });
-  if (submission) return diffView(splitDiff(submission.diff), { attributed: false });
-  if (handIn) return h("p", { class: "quiet" }, t(`report.submissionStates.${handIn.state}`));
+function finalDiff({ session, diff: { files, submission, clientDiff } }) {
+  if (files?.length) return diffView(files, { attributed: changes.isAttributed(submission) });
+  if (clientDiff) return diffView(splitDiff(clientDiff), { attributed: false });
+  if (submission) return h("p", { class: "quiet" }, t(`report.submissionStates.${submission.state}`));
   return h("p", { class: "quiet" }, t(session.status === "active" ? "report.diff.noSubmissionYet" : "compare.noChanges"));
 }

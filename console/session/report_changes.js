@@ -10,36 +10,36 @@ import { untrusted } from "../shared/untrusted.js";
 
 export async function load({ path, signal }) {
   const first = await api.get(`${path}/final-diff`, { signal, query: { limit: 1 } });
-  if (first.handIn?.state === "read") {
+  if (first.submission?.state === "read") {
     const files = await api.all(`${path}/final-diff`, "files", { signal });
-    return { handIn: first.handIn, files };
+    return { submission: first.submission, files };
   }
   const { submissions } = await api.get(`${path}/submissions`, { signal });
-  return { handIn: first.handIn, submission: submissions.findLast(({ diff }) => diff) ?? null };
+  return { submission: first.submission, clientDiff: submissions.findLast(({ diff }) => diff)?.diff ?? null };
 }
 
 /** True if the diff has an author for each line. Without a verified base, earlier lines would count as the candidate's. */
 export const isAttributed = ({ baseVerified, manualLines }) => baseVerified === true && manualLines !== null;
 
-export function render({ handIn, files, submission }, { session }) {
+export function render({ submission, files, clientDiff }, { session }) {
   if (files)
     return [
-      summary(handIn, files),
+      summary(submission, files),
       section(
         files.length
-          ? diffView(files, { attributed: isAttributed(handIn) })
+          ? diffView(files, { attributed: isAttributed(submission) })
           : empty(t("report.diff.none"), t("report.diff.noneWhy")),
       ),
     ];
   const state =
-    handIn &&
+    submission &&
     h(
       "div",
       { class: "notice" },
-      h("strong", {}, t(`report.submissionStates.${handIn.state}`)),
-      handIn.problem && h("p", {}, untrusted(handIn.problem)),
+      h("strong", {}, t(`report.submissionStates.${submission.state}`)),
+      submission.problem && h("p", {}, untrusted(submission.problem)),
     );
-  if (!submission)
+  if (!clientDiff)
     return [
       state,
       empty(
@@ -51,7 +51,7 @@ export function render({ handIn, files, submission }, { session }) {
     state,
     section(
       h("p", { class: "quiet" }, t("report.diff.fromClient")),
-      diffView(splitDiff(submission.diff), { attributed: false }),
+      diffView(splitDiff(clientDiff), { attributed: false }),
     ),
   ];
 }
@@ -60,13 +60,13 @@ function section(...content) {
   return h("section", { class: "panel" }, h("h2", {}, t("report.tabs.changes")), ...content);
 }
 
-function summary(handIn, files) {
+function summary(submission, files) {
   const sum = (name) => files.reduce((total, file) => total + file[name], 0);
-  const { countedLines, manualLines } = handIn;
+  const { countedLines, manualLines } = submission;
   const parts = [
     t("report.diff.files", { n: files.length }),
     t("report.diff.lines", { added: sum("linesAdded"), removed: sum("linesRemoved") }),
-    isAttributed(handIn) &&
+    isAttributed(submission) &&
       countedLines > 0 &&
       t("report.diff.notRecordedOf", {
         n: manualLines,
@@ -75,7 +75,7 @@ function summary(handIn, files) {
       }),
   ];
   const base =
-    handIn.baseVerified === false &&
+    submission.baseVerified === false &&
     h(
       "div",
       { class: "notice warn" },

@@ -1,4 +1,4 @@
-// The submission: state, files and downloads.
+// The submissions: state, files and downloads.
 
 import * as api from "../shared/api.js";
 import { runAction } from "../shared/dialogs.js";
@@ -13,30 +13,31 @@ const UNITS = ["B", "KiB", "MiB", "GiB"];
 
 export async function load({ session, path, signal }) {
   const { submissions } = await api.get(`${path}/submissions`, { signal });
-  const verified = submissions.findLast(({ verdict }) => verdict === "verified") ?? null;
+  const bundles = submissions.filter(({ format }) => format === "tar");
+  const verified = bundles.find(({ state }) => state === "verified") ?? null;
   const listing = verified && (await api.get(`${path}/bundle/files`, { signal }).catch((error) => ({ error })));
-  return { handIn: session.handIn, submissions, verified, listing };
+  return { submission: session.submission, bundles, verified, listing };
 }
 
-export function render({ handIn, submissions, verified, listing }, report) {
-  if (!handIn && !submissions.length) {
+export function render({ submission, bundles, verified, listing }, report) {
+  if (!submission && !bundles.length) {
     return empty(
       t("report.files.none"),
       t(report.session.status === "active" ? "report.files.noneYet" : "report.files.noneWhy"),
     );
   }
   return [
-    handIn &&
+    submission &&
       panel(
         t("report.files.submission"),
-        handInFacts(handIn),
-        download(`${report.path}/hand-in`, t("report.files.downloadSubmission")),
+        submissionFacts(submission),
+        download(`${report.path}/submission`, t("report.files.downloadSubmission")),
         h("p", { class: "quiet" }, t("report.files.sandbox")),
       ),
-    submissions.length > 0 &&
+    bundles.length > 0 &&
       panel(
         t("report.files.bundle"),
-        bundleFacts(verified, submissions),
+        bundleFacts(verified, bundles),
         verified && download(`${report.path}/bundle`, t("report.files.downloadBundle")),
       ),
     listing && panel(t("report.files.list"), fileList(listing)),
@@ -57,7 +58,7 @@ function pairs(rows) {
   );
 }
 
-function handInFacts({ receivedAt, format, size, sha256, state }) {
+function submissionFacts({ receivedAt, format, size, sha256, state }) {
   return pairs([
     ["received", formatMoment(receivedAt)],
     ["format", t(`report.files.${format}`)],
@@ -67,8 +68,8 @@ function handInFacts({ receivedAt, format, size, sha256, state }) {
   ]);
 }
 
-function bundleFacts(verified, submissions) {
-  const latest = verified ?? submissions.at(-1);
+function bundleFacts(verified, bundles) {
+  const latest = verified ?? bundles.at(-1);
   return [
     !verified &&
       h(
@@ -78,13 +79,13 @@ function bundleFacts(verified, submissions) {
         h("p", {}, t("report.files.noneVerifiedWhy")),
       ),
     pairs([
-      ["submitted", formatMoment(latest.submittedAt)],
-      ["state", t(`report.files.${latest.verdict}`)],
-      ["size", formatBytes(latest.foundSize ?? latest.bundleSize)],
+      ["submitted", formatMoment(latest.receivedAt)],
+      ["state", t(`report.submissionStates.${latest.state}`)],
+      ["size", formatBytes(latest.size ?? latest.claimedSize)],
       ["repository", latest.repoUrl && outsideLink(latest.repoUrl, plain(latest.repoUrl))],
       ["base", latest.baseSha && h("code", {}, untrusted(latest.baseSha))],
-      ["sha256", h("code", {}, untrusted(latest.foundSha256 ?? latest.bundleSha256))],
-      ["snapshots", submissions.length > 1 && t("report.files.snapshotCount", { n: submissions.length })],
+      ["sha256", h("code", {}, untrusted(latest.sha256 ?? latest.claimedSha256))],
+      ["snapshots", bundles.length > 1 && t("report.files.snapshotCount", { n: bundles.length })],
     ]),
   ];
 }

@@ -381,7 +381,7 @@ const texts = {
     prompt_not_reported: "Unreported prompt",
     session_full: "Events rejected",
     call_not_recorded: "Unrecorded calls",
-    hand_in_unreadable: "Submission unreadable",
+    submission_unreadable: "Submission unreadable",
     base_unverified: "Base unverified",
   },
   // -- plots.js, table.js
@@ -770,6 +770,9 @@ const texts = {
       read: "Processed",
       unreadable: "Unreadable",
       stored: "A zip archive: stored, without a diff",
+      verified: "Verified",
+      mismatch: "Does not match its checksum",
+      missing: "Not received",
     },
     usage: {
       none: "No usage recorded",
@@ -847,9 +850,6 @@ const texts = {
       base: "Base commit",
       snapshots: "Snapshots",
       snapshotCount: "{n} snapshots; the latest verified one counts",
-      verified: "Verified",
-      mismatch: "Does not match its checksum",
-      missing: "Not received",
       noneVerified: "No bundle could be verified",
       noneVerifiedWhy: "The bundles were not received, or do not match the client's checksums.",
       name: "Name",

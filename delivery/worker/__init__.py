@@ -8,7 +8,7 @@ from typing import Any
 
 from delivery import webhooks
 from delivery.transports import transport_from
-from delivery.worker import hand_ins, housekeeping, mails
+from delivery.worker import housekeeping, mails, submissions
 from delivery.worker.loop import IDLE_SECONDS, Loop
 from delivery.worker.senders import Senders
 from models import Delivery, WebhookDelivery, clock, db, privacy
@@ -49,9 +49,9 @@ class Worker:
     def run(self, ready_fd: int | None = None) -> None:
         """Work until `stop` is called. `ready_fd` is closed when the worker is ready."""
         self._heart = Heart(is_continuous=True)
-        # A slow mail server or webhook, a large record or hand-in and a long retention run must not delay the others.
+        # A slow mail server, a large recording or submission, and a long retention run must not delay the others.
         senders = [self._mails.deliver_next, self._webhooks.deliver_next] * self._senders
-        tasks = [self.run_housekeeping, self.run_slow_tasks, self.read_hand_ins]
+        tasks = [self.run_housekeeping, self.run_slow_tasks, self.read_submissions]
         self._loop.run(senders + [partial(self._pause_after, task) for task in tasks], ready_fd)
         self._mails.release_claimed()
         self._webhooks.release_claimed()
@@ -67,7 +67,7 @@ class Worker:
         self._mails.deliver_due()
         self.run_housekeeping()
         self.run_slow_tasks()
-        self.read_hand_ins()
+        self.read_submissions()
 
     def post_webhooks(self) -> None:
         """Post all due webhook messages."""
@@ -91,10 +91,10 @@ class Worker:
         housekeeping.run(housekeeping.CHECKS, self._heart.beat)
         self.run_daily_tasks()
 
-    def read_hand_ins(self) -> None:
-        """Read the git bundles that candidates have handed in."""
+    def read_submissions(self) -> None:
+        """Read the git bundles that candidates have submitted."""
         if self._storage is not None:
-            task = ("hand_ins", partial(hand_ins.read_due, self._storage))
+            task = ("submissions", partial(submissions.read_due, self._storage))
             housekeeping.run([task], self._heart.beat)
 
     def run_daily_tasks(self) -> None:

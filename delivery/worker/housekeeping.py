@@ -14,6 +14,7 @@ from models import clock, invitations, privacy, sessions
 from models.deliveries.outbox import requeue_removals
 from models.ledger import anchors, audit
 from models.ledger.integrity import check_sealed
+from models.sessions.submissions import delete_unused
 from models.task_failures import WHOLE_TASK, run_each
 from models.webhooks.outbox import publish_new
 from storage import Storage
@@ -54,7 +55,7 @@ DAILY_TASKS: tuple[Task, ...] = (
     ("idempotency", models.IdempotentRequest.delete_expired),
     ("retention", apply_retention),
     ("seal_skipped", models.Seal.seal_skipped),
-    ("uploads", models.BundleUpload.delete_unused),
+    ("uploads", delete_unused),
     ("feed", models.FeedEvent.delete_expired),
     ("webhook_deliveries", models.WebhookDelivery.delete_expired),
     ("accepted_senders", models.AcceptedSender.delete_expired),

@@ -15,9 +15,9 @@ from models.ledger.seals import EVENT_COLUMNS, Seal, digest, unsealed
 from models.privacy import Erasure
 from models.sessions import Event, Session, SigningKey, channel_comparison, final_seals, signed_log
 from models.sessions.final_seals import FinalSeal
-from models.sessions.hand_ins import HandIn
 from models.sessions.metrics import derive_values
 from models.sessions.model_usage import ModelUsage
+from models.sessions.submissions import Submission
 from models.task_failures import TaskFailure, run_each
 from rules.integrity import final_seals as rules
 from rules.integrity import findings as integrity_findings
@@ -64,7 +64,7 @@ def facts(session: Session, has_signing_key: bool) -> list[integrity_findings.Fa
         not_recorded,
         refused,
     ]
-    groups += HandIn.irregularities(session)
+    groups += Submission.findings(session)
     return integrity_findings.facts(findings, groups)
 
 

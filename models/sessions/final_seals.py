@@ -87,7 +87,7 @@ def contents(session: Session) -> dict[str, Any]:
         "erasure": {"erased": session.is_erased},
         "owner": _owner(session),
         "client": {"public_keys": _hash(*sorted(SigningKey.of(session)))},
-        "hand_in": {"manual_line_ratio": session.manual_line_ratio},
+        "submission": {"manual_line_ratio": session.manual_line_ratio},
     }
 
 

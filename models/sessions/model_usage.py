@@ -13,10 +13,8 @@ from models.database import connection
 from models.fields import IntegerField, TextField
 from models.keys import CandidateKey
 from models.orgs import Organization
-from models.sessions import Session, prices
-from rules.metrics import usage
+from models.sessions import Session
 from rules.metrics.usage import ReportedUsage
-from rules.timestamps import whole_seconds_ns
 
 # The columns, and their names in a usage report.
 _COUNTS = {
@@ -72,7 +70,6 @@ class ModelUsage(Model):
     def record(
         cls,
         session: Session,
-        provider: str,
         used: ReportedUsage,
         *,
         started_at: datetime,
@@ -84,10 +81,10 @@ class ModelUsage(Model):
 
         store_events -- stores the call's events in the same transaction, under the session's lock, and returns further
             columns; without any, nothing was stored
-        columns -- `status_code`, `is_whole`, and those of TRACES and `is_recorded` that are known
+        columns -- `provider`, `cost_nano_usd`, `status_code`, `is_whole`, and those of TRACES and `is_recorded` that
+            are known
         """
         columns |= {column: used.counts.get(name) for column, name in _COUNTS.items()}
-        cost = usage.call_cost_nano_usd(provider, used, whole_seconds_ns(started_at), prices())
         # The clock may have been set back during the call.
         columns |= {"started_at": started_at, "ended_at": max(clock.now(), started_at)}
         with db.atomic():
@@ -96,7 +93,7 @@ class ModelUsage(Model):
             if not stored and session.is_erased_when_locked():
                 columns |= dict.fromkeys(cls.TRACES)
             columns |= stored
-            cls.create(session=session, provider=provider, model=used.model, cost_nano_usd=cost, **columns)
+            cls.create(session=session, model=used.model, **columns)
             if reservation:
                 reservation.delete_instance()
 

@@ -98,7 +98,7 @@ class Session(Model):
 
     `created_at` is the redeem. `closes_at` is the time limit's close (None without a limit), `closed_at` the close
     once a process has settled it. Durations are milliseconds, ratios billionths (docs/metrics.md);
-    `manual_line_ratio` is derived from the hand-in, not only from events (models/sessions/hand_ins.py).
+    `manual_line_ratio` is derived from the submission, not only from events (models/sessions/submissions/).
     `stored_event_count` and `stored_event_bytes` include the events up to `counted_seq`; `refused_event_count` counts
     events beyond the quota (models/sessions/quota.py) until the final seal. The MACs are explained in
     models/sessions/final_seals.py. `score_total` and `score_highest` are in thousandths (models/scores.py).

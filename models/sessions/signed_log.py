@@ -1,4 +1,4 @@
-"""A session's signed events: verdicts, chain and log (docs/candidate-client.md#315-signed-log)."""
+"""A session's signed events: verdicts, chain and log (docs/candidate-client.md, 3.15)."""
 
 import json
 from collections import Counter

@@ -24,7 +24,7 @@ CODES = {
     "erasure": "session_changed",
 }
 # Seals of earlier versions do not have them.
-LATER_CODES = {"owner": "session_changed", "client": "session_changed", "hand_in": "metrics_changed"}
+LATER_CODES = {"owner": "session_changed", "client": "session_changed", "submission": "metrics_changed"}
 
 
 def without_names(further_metrics: Mapping[str, Any] | None) -> dict[str, Any] | None:

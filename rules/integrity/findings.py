@@ -78,9 +78,9 @@ _EXPLANATIONS = {
     "storing them failed, or there were too many at once. The conversation's next call restores what it repeats.",
     "session_full": "The session reached its limit of stored events or bytes. Further events were refused and are "
     "missing from the record.",
-    "hand_in_unreadable": "The handed-in git bundle cannot be read: it is damaged, incomplete or larger than the "
+    "submission_unreadable": "The submitted git bundle cannot be read: it is damaged, incomplete or larger than the "
     "limits. It is kept, and there is no final diff.",
-    "base_unverified": "The handed-in git bundle does not contain the commit that the assessment starts from, or the "
+    "base_unverified": "The submitted git bundle does not contain the commit that the assessment starts from, or the "
     "assessment names none. The final diff may use another base, or be empty.",
 }
 CODES = (*_EXPLANATIONS, "erased")

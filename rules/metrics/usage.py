@@ -47,6 +47,17 @@ class ReportedUsage(NamedTuple):
     counts: TokenCounts
 
 
+class CallEstimate(NamedTuple):
+    """An estimate of a call before it is made.
+
+    model -- None without a price: other names are a candidate's text, and an erasure keeps usage
+    cost_nano_usd -- the maximum cost, in billionths of a dollar
+    """
+
+    model: str | None
+    cost_nano_usd: int
+
+
 class UsageReport(NamedTuple):
     """Usage reported by one event; a Codex session's start reports its model."""
 
@@ -136,22 +147,21 @@ def call_cost_nano_usd(provider: str, used: ReportedUsage, time_ns: int, prices:
     return min(half_up(usd * 10**9), _MAX_NANO_USD)
 
 
-def reservation_nano_usd(
+def estimate_call(
     provider: str, model: str | None, body_bytes: int, output_tokens: int, time_ns: int, prices: PriceTable
-) -> int:
-    """The maximum cost of a call, in billionths of a dollar (R42).
+) -> CallEstimate:
+    """Estimate a call before it is made (R42).
 
     No token is shorter than a byte, and all input may be written to the cache.
+
+    model -- as the request names it
     """
     report = _call_report(model, time_ns)
-    known = _prices(prices, report) or _highest_prices(provider, prices, report)
+    listed = _prices(prices, report)
+    known = listed or _highest_prices(provider, prices, report)
     input_price = max(known.get(name, Fraction(0)) for name in ("input", "cacheWrite5m", "cacheWrite1h"))
     usd = (body_bytes * input_price + output_tokens * known.get("output", Fraction(0))) / 10**6
-    return min(half_up(usd * 10**9), _MAX_NANO_USD)
-
-
-def has_price(model: str | None, time_ns: int, prices: PriceTable) -> bool:
-    return bool(_prices(prices, _call_report(model, time_ns)))
+    return CallEstimate(model if listed else None, min(half_up(usd * 10**9), _MAX_NANO_USD))
 
 
 def estimated_tokens(size: int) -> int:

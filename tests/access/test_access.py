@@ -1,17 +1,17 @@
-"""Every route, called by every kind of caller, and its documentation (tests/access/rows.py)."""
+"""Every route, called by every kind of caller (tests/access/rows.py)."""
 
-import re
+from collections import defaultdict
 
 import factories
 import pytest
 from callers import CONSOLE_HEADERS, Caller
 
-from blueprints import openapi
-from models import db
 from models.webhooks.outbox import publish_new
 from rules.roles import ROLES
-from schemas.base import camel
-from tests.access.rows import CALLERS, READ, ROWS, Row, fill
+from tests.access.rows import CALLERS, CHANGES_FOR_READERS, FOR_CANDIDATES, ROWS, SHARED, Row, call
+from tests.hostile.operations import every_operation, fill
+
+ERASURE = "DELETE /v1/candidates/<candidate_id>/data"
 
 
 @pytest.fixture
@@ -28,26 +28,13 @@ def callers(app, organization, reviewer, reader, candidate, neighbour, anonymous
     return reviewer, reader, candidate, outsider, neighbour, revoked, anonymous, *cookies, foreign
 
 
-FILES = {
-    "GET /console/<name>": "app.js",
-    "GET /docs/<name>": "swagger-ui.css",
-    "GET /docs/<name>.md": "errors",
-    "GET /docs/images/<name>": "start.png",
-}
-
-
 @pytest.mark.any_database
 def test_who_may_call(names, callers):
-    statuses = {}
-    for route, row in ROWS.items():
-        file = FILES.get(route, "start.js")
-        method, path = fill(route, names | {"name": file}).split(" ")
-        request = {"query_string": fill(row.query, names), "json": fill(row.body, names)}
-        statuses[route] = {}
-        for name, caller in zip(CALLERS, callers, strict=True):
-            with db.atomic() as undone, caller.request(method, path, **request) as response:
-                statuses[route][name] = str(response.status_code)
-                undone.rollback()
+    by_name = dict(zip(CALLERS, callers, strict=True))
+    statuses = {
+        route: {name: str(call(caller, route, names).status_code) for name, caller in by_name.items()}
+        for route in ROWS
+    }
     assert statuses == {route: row.by_caller for route, row in ROWS.items()}
 
 
@@ -60,12 +47,10 @@ def test_a_sign_in_may_do_what_the_persons_token_may(app, names, organization):
         caller = Caller.person(app, factories.make_person(organization, role, name=role))
         caller.headers |= CONSOLE_HEADERS
         for route, by_caller in expected.items():
-            file = FILES.get(route, "start.js")
-            method, path = fill(route, names | {"name": file}).split(" ")
-            request = {"query_string": fill(ROWS[route].query, names), "json": fill(ROWS[route].body, names)}
-            with db.atomic() as undone, caller.request(method, path, **request) as response:
-                assert str(response.status_code) == by_caller[f"{role} by cookie"], (role, route)
-                undone.rollback()
+            response = call(caller, route, names)
+            assert str(response.status_code) == by_caller[f"{role} by cookie"], (role, route)
+            if by_caller["reviewer"] != "403" == str(response.status_code):
+                assert response.json["code"] == "insufficient_role", (role, route)
 
 
 @pytest.mark.any_database
@@ -78,7 +63,7 @@ def test_only_tokens_that_may_write_see_keys(names, reader, reviewer, key):
         "GET /v1/candidates?format=csv",
     }
     reads = {route: row for route, row in ROWS.items() if route.startswith("GET") and "consent" not in route}
-    reads["GET /v1/candidates?format=csv"] = Row(READ, query={"format": "csv"})
+    reads["GET /v1/candidates?format=csv"] = Row("", query={"format": "csv"})
     shown = {reader: set(), reviewer: set()}
     for route, row in reads.items():
         _, path = fill(route, names | {"name": "start.js"}).split(" ")
@@ -89,25 +74,24 @@ def test_only_tokens_that_may_write_see_keys(names, reader, reviewer, key):
     assert shown == {reader: set(), reviewer: shows}
 
 
-@pytest.mark.any_database
-def test_every_route_has_a_row(app_on_database):
-    routes = {
-        f"{method} {re.sub('<[^<>]+:', '<', rule.rule)}"
-        for rule in app_on_database.url_map.iter_rules()
-        for method in rule.methods - {"HEAD", "OPTIONS"}
-    }
-    assert routes == ROWS.keys(), "Say in ROWS, in tests/access/rows.py, who may call these."
+def test_changes_are_for_tokens_that_may_write():
+    changes = [each for each in every_operation() if "reviewerToken" in each.callers and each.method != "GET"]
+    for_readers = {operation.route for operation in changes if operation.scope == "read"}
+    assert for_readers == CHANGES_FOR_READERS, "Set `scope` of these operations to `write` or `admin`."
 
 
-def test_documented_credentials_are_those_that_are_accepted(app_on_database):
-    rows = {
-        re.sub(r"<(\w+)>", lambda name: f"{{{camel(name[1])}}}", route): row for route, row in ROWS.items()
-    }
-    for path, item in openapi.document_of(app_on_database)["paths"].items():
-        for method in item.keys() - {"parameters"}:
-            documented = {scheme for alternative in item[method]["security"] for scheme in alternative}
-            row = rows[f"{method.upper()} {path}"]
-            statuses = row.by_caller
-            for scheme, caller in {"reviewerToken": "reviewer", "candidateKey": "candidate"}.items():
-                is_required = statuses["anonymous"] == "401" != statuses[caller]
-                assert (scheme in documented) == is_required, (method, path)
+def test_changes_of_one_resource_are_for_the_same_roles():
+    """R41: what admins change, only admins change."""
+    by_resource = defaultdict(set)
+    for operation in every_operation():
+        if operation.scope in ("write", "admin") and operation.route != ERASURE:
+            by_resource[operation.path.split("/")[2]].add(operation.scope)
+    mixed = {resource for resource, scopes in by_resource.items() if len(scopes) > 1}
+    assert mixed == set(), "Set `scope` of all changes to `write`, or of all to `admin`."
+    for_admins = {resource for resource, scopes in by_resource.items() if scopes == {"admin"}}
+    assert for_admins >= {"org", "webhooks"}
+
+
+def test_candidates_call_their_own_operations_and_few_of_reviewers():
+    routes = {operation.route for operation in every_operation() if "candidateKey" in operation.callers}
+    assert {route for route in routes if not route.split(" ")[1].startswith(FOR_CANDIDATES)} == SHARED

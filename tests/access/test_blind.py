@@ -19,7 +19,8 @@ from response_checks import body_of, error_paths
 from models import Delivery, WebhookDelivery, sessions
 from models.webhooks.outbox import publish_new
 from rules.roles import ROLES
-from tests.access.rows import LEVELS, ROWS, fill
+from tests.access.rows import ROWS
+from tests.hostile.operations import LEVELS, fill
 
 NAME, EMAIL = "Zebulon Quartermain", "zq@quartermain.example"
 # With one of them, or with the key, a person would know who the candidate is.

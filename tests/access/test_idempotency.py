@@ -10,26 +10,17 @@ from response_checks import error_paths, refusal
 from delivery.worker import Worker
 from models import ApiToken, Assessment, CandidateKey, Delivery, IdempotentRequest
 from models.ledger.audit import AuditEntry
-from tests.access.rows import ALL, MAIL_LINK, ROWS, WRONG_TOKEN, fill
+from tests.access.rows import ROWS
+from tests.hostile.operations import fill, operations
 
 PATH = "/v1/assessments"
 NEW = {"title": "Backend", "role": "Engineer", "taskBrief": "Fix it."}
 
 
-def is_reviewers(route):
-    return not ROWS[route].statuses.startswith(("401", ALL, WRONG_TOKEN, MAIL_LINK))
-
-
 # A comparison of groups stores nothing, not even its response.
 FAIRNESS = "POST /v1/assessments/<assessment_id>/fairness"
-REPEATABLE = [
-    route
-    for route in ROWS
-    if route != FAIRNESS
-    and route.startswith("POST")
-    and ROWS[route].statuses.startswith("20")
-    and is_reviewers(route)
-]
+POSTS = {each.route for each in operations() if each.method == "POST" and "reviewerToken" in each.callers}
+REPEATABLE = sorted(route for route in POSTS - {FAIRNESS} if ROWS[route].statuses.startswith("20"))
 
 
 def post(caller, path=PATH, body=NEW, key="one"):
@@ -56,7 +47,7 @@ def test_every_post_of_a_reviewer_takes_a_key(anonymous):
         for path, item in document["paths"].items()
         if {"reviewerToken": []} in item.get("post", {}).get("security", [])
     }
-    assert len(posts) == len([route for route in ROWS if route.startswith("POST") and is_reviewers(route)])
+    assert len(posts) == len(POSTS)
     without = [path for path, parameters in posts.items() if "Idempotency-Key" not in parameters]
     assert without == ["/v1/assessments/{assessmentId}/fairness"], "Decorate the view with @idempotent."
 

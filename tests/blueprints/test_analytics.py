@@ -11,6 +11,7 @@ from factories import (
     make_assessment,
     make_closed_session,
     make_key,
+    make_model_call,
     make_person,
     make_rubric,
     make_session,
@@ -18,8 +19,7 @@ from factories import (
 )
 from response_checks import error_paths
 
-from models import Delivery, ModelUsage, sessions
-from rules.metrics.usage import ReportedUsage
+from models import Delivery, sessions
 from rules.statistics.cohorts import METRICS
 
 OVERVIEW, TOP = "/v1/analytics/overview", "/v1/analytics/top-candidates"
@@ -154,8 +154,7 @@ def test_proxy_usage_is_totaled_by_model(reviewer, session, clock):
         ("anthropic", None, 529, {}),
         ("openai", "future-model", 200, {"input": 5, "output": 5}),
     ]:
-        ended = {"started_at": clock.now(), "status_code": status, "is_whole": True}
-        ModelUsage.record(session, provider, ReportedUsage(model, counts), **ended)
+        make_model_call(session, model, counts, provider, status_code=status)
     used = {use["model"]: use for use in analyze(reviewer, session)["proxyUsage"]}
     haiku = used["claude-haiku-4-5"]
     assert (haiku["calls"], haiku["inputTokens"], haiku["outputTokens"]) == (2, 1001, 102)

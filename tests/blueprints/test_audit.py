@@ -10,7 +10,7 @@ from response_checks import error_paths
 from delivery.worker import Worker
 from models import ApiToken, AuditChain, AuditEntry, Consent, sessions
 from models.ledger import audit
-from tests.access.rows import NEW_RUBRIC
+from tests.access.rows import ROWS
 
 PATH = "/v1/audit"
 NEW = {"title": "One", "role": "Two", "taskBrief": "Three"}
@@ -71,7 +71,7 @@ def test_an_entry_names_the_known_members_that_the_request_had(reviewer, assessm
     requests = (
         ("/v1/assessments", NEW | {"later": 1}, sorted(NEW)),
         (f"/v1/assessments/{assessment.id}/keys", {"count": 1, "orgName": "Acme"}, ["count", "orgName"]),
-        ("/v1/rubrics", NEW_RUBRIC | {"id": str(key.id)}, ["criteria", "name"]),
+        ("/v1/rubrics", ROWS["POST /v1/rubrics"].body | {"id": str(key.id)}, ["criteria", "name"]),
         (f"/v1/candidates/{key.id}/allow-redeem", None, []),
     )
     for path, body, members in requests:

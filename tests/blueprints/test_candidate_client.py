@@ -9,12 +9,13 @@ from urllib.parse import urlsplit
 import pytest
 from callers import Caller
 from factories import make_assessment, make_key, make_organization, make_session
-from response_checks import error_paths, refusal
+from response_checks import body_of, error_paths, refusal
 
 from delivery.worker import Worker
 from models import BundleUpload, ClientReport, Delivery, Submission, sessions
 from models.deliveries.outbox import MAX_UPLOAD_DURATION
-from models.sessions.submissions import MAX_UNUSED_UPLOAD_AGE, UPLOAD_URL_LIFETIME
+from models.sessions.submissions import TAR, delete_unused
+from models.sessions.submissions.objects import MAX_UNUSED_AGE, UPLOAD_URL_LIFETIME
 from rules import client_versions
 from schemas.candidate_client import MAX_FINGERPRINT_BYTES
 
@@ -65,9 +66,9 @@ def submit(candidate, session, upload, bundle=BUNDLE, **members):
     return post(candidate, "submit-code", **(body | members))
 
 
-def verdicts(reviewer, session):
-    submissions = reviewer.get(f"/v1/sessions/{session.id}/submissions").json["submissions"]
-    return [submission["verdict"] for submission in submissions]
+def states(reviewer, session):
+    submissions = body_of(reviewer.get(f"/v1/sessions/{session.id}/submissions"))["submissions"]
+    return [submission["state"] for submission in submissions]
 
 
 def removals():
@@ -133,7 +134,7 @@ def test_reports_are_stored_as_sent(candidate, session):
 
 
 def test_only_the_first_reports_of_each_kind_are_stored(candidate, session, monkeypatch):
-    monkeypatch.setattr("models.sessions.submissions.MAX_REPORTS", 3)
+    monkeypatch.setattr("models.sessions.client_reports.MAX_REPORTS", 3)
     for number in range(5):
         body = {"checkpoint": "start", "fingerprint": {"cpuCount": number}}
         response = post(candidate, "device-check", **body)
@@ -202,7 +203,7 @@ def test_bundle_with_the_given_size_and_digest_becomes_the_submission(candidate,
     listing = reviewer.get(f"/v1/sessions/{session.id}/bundle/files").json
     assert listing["files"] == []
     assert listing["problem"]
-    assert listing["submission"]["verdict"] == "verified"
+    assert listing["submission"]["state"] == "verified"
 
 
 def test_each_upload_has_its_own_url_which_accepts_several_puts(candidate, session):
@@ -226,7 +227,7 @@ def test_bundle_that_arrives_after_its_upload_was_closed_is_not_stored(
 
     def receive_and_close(*arguments):
         receive(*arguments)
-        BundleUpload.find_open(upload["objectKey"]).delete_with_object()
+        BundleUpload.find(upload["objectKey"]).delete_with_object()
 
     monkeypatch.setattr(app.extensions["storage"], "receive", receive_and_close)
     assert refusal(put(candidate, upload)) == (403, "upload_refused")
@@ -274,34 +275,24 @@ def test_submission_without_the_right_bundle_is_recorded_but_replaces_no_verifie
     ):
         response = submit(candidate, session, upload_bundle(candidate, session), **members)
         assert (response.status_code, response.json["verified"]) == (200, False)
-    assert verdicts(reviewer, session) == ["verified", "mismatch", "mismatch", "missing", "missing"]
-    assert Submission.current(session).upload.source_key == verified["objectKey"]
+    assert states(reviewer, session) == ["verified", "mismatch", "mismatch", "missing", "missing"]
+    assert Submission.current(session, TAR).source_key == verified["objectKey"]
 
 
 def test_the_newest_of_the_submissions_that_do_not_count_are_listed(
     candidate, reviewer, session, monkeypatch
 ):
-    monkeypatch.setattr("models.sessions.submissions.MAX_OTHER_SUBMISSIONS", 3)
+    monkeypatch.setattr("models.sessions.submissions.submission.MAX_WITHOUT_OBJECT", 3)
     for _ in range(6):
         submit(candidate, session, upload_bundle(candidate, session))
-    assert verdicts(reviewer, session) == ["verified"] * 4
+    assert states(reviewer, session) == ["replaced"] * 3 + ["verified"]
     for _ in range(4):
         submit(candidate, session, {"objectKey": "x"})
-    assert verdicts(reviewer, session) == ["verified"] + ["missing"] * 3
-    assert Submission.current(session) is not None
+    assert states(reviewer, session) == ["verified"] + ["missing"] * 3
+    assert Submission.current(session, TAR) is not None
 
 
-def test_long_texts_of_earlier_releases_are_shortened_in_lists(candidate, reviewer, session):
-    submit(candidate, session, upload_bundle(candidate, session))
-    Submission.update(repo_url="x" * 10_000, diff="+2", file_tree=["a.py"]).execute()
-    submit(candidate, session, {"objectKey": "x"})
-    Submission.update(diff="+3").where(Submission.verdict == "missing").execute()
-    counting, other = reviewer.get(f"/v1/sessions/{session.id}/submissions").json["submissions"]
-    assert (counting["diff"], counting["fileTree"]) == ("+2", ["a.py"])
-    assert (other["diff"], other["repoUrl"]) == (None, "")
-
-
-def test_long_facts_are_shortened_and_do_not_block_the_submission(candidate, reviewer, session):
+def test_long_claims_are_shortened_and_do_not_block_the_submission(candidate, reviewer, session):
     upload, url = upload_bundle(candidate, session), "https://example.com/" + "x" * 10_000
     assert submit(candidate, session, upload, repoUrl=url, baseSha="a" * 10_000).json["verified"]
     (listed,) = reviewer.get(f"/v1/sessions/{session.id}/submissions").json["submissions"]
@@ -327,7 +318,7 @@ def test_later_verified_bundle_replaces_the_earlier_one(candidate, session, cloc
     assert [due_at for _, due_at in removals()] == [clock.fixed] * 3 + [last] * 3
     assert {first["objectKey"], second["objectKey"]} < {key for key, _ in removals()}
     assert not submit(candidate, session, first).json["verified"]
-    assert Submission.current(session).upload.source_key == second["objectKey"]
+    assert Submission.current(session, TAR).source_key == second["objectKey"]
 
 
 def test_bundles_are_accepted_until_ten_minutes_after_the_close(candidate, session, clock):
@@ -348,7 +339,7 @@ def test_missing_and_changed_bundles_cannot_be_downloaded(candidate, reviewer, s
 
     assert downloads() == {(404, "not_found")}
     submit(candidate, session, upload_bundle(candidate, session))
-    stored = folder / Submission.current(session).upload.object_key
+    stored = folder / Submission.current(session, TAR).object_key
     for other in (BUNDLE + b"?", BUNDLE[:-1] + b"?"):
         stored.write_bytes(other)
         assert downloads() == {(409, "bundle_changed")}
@@ -361,25 +352,25 @@ def test_unused_uploads_are_deleted_a_day_after_they_expire(app, candidate, revi
     submit(candidate, session, wrong, bundleSize=1)
     submit(candidate, session, used)
     never_sent = open_upload(candidate, session)
-    clock.fixed += UPLOAD_URL_LIFETIME + MAX_UNUSED_UPLOAD_AGE - timedelta(milliseconds=1)
-    assert BundleUpload.delete_unused() == 0
+    clock.fixed += UPLOAD_URL_LIFETIME + MAX_UNUSED_AGE - timedelta(milliseconds=1)
+    assert delete_unused() == 0
     clock.fixed += timedelta(milliseconds=1)
     for _ in range(2):
         Worker(app.config, app.extensions["storage"]).run_once()
     names = {name for name, _ in removals()}
     assert names > {upload["objectKey"] for upload in (unused, wrong, used, never_sent)}
-    kept = Submission.current(session).upload.object_key
+    kept = Submission.current(session, TAR).object_key
     assert os.listdir(folder) == [kept]
     assert kept not in names
     assert reviewer.get(f"/v1/sessions/{session.id}/bundle").data == BUNDLE
-    assert verdicts(reviewer, session) == ["mismatch", "verified"]
+    assert states(reviewer, session) == ["mismatch", "verified"]
 
 
 def test_connection_is_returned_to_the_pool_before_bundles_are_transferred(
     candidate, reviewer, session, monkeypatch
 ):
     calls = []
-    for module in ("candidate_client", "integrity"):
+    for module in ("candidate_client", "submissions"):
         monkeypatch.setattr(f"blueprints.{module}.release_connection", lambda: calls.append(1))
     submit(candidate, session, upload_bundle(candidate, session))
     for resource in ("bundle", "bundle/files"):

@@ -5,13 +5,12 @@ from datetime import timedelta
 
 import factories
 import pytest
-from factories import add_event, envelope
+from factories import add_event, envelope, make_model_call
 from response_checks import body_of
 
 from models import ModelUsage, Session, privacy, sessions
 from models.sessions.coverage import capture
 from rules.events.recorded_events import RecordedEvent
-from rules.metrics.usage import ReportedUsage
 
 PROMPT = RecordedEvent("prompt", {"text": "Fix it"}, "1")
 COMMAND = RecordedEvent("command", {"toolUseId": "toolu_1", "command": "make", "exitCode": 0}, "toolu_1")
@@ -145,9 +144,7 @@ def test_a_candidate_does_not_see_it(candidate, session):
 
 def record_call(session, clock):
     call = {"request_id": "req_1", "tool": "claude-code", "agent_session": "agent-1", "first_token_ms": 80}
-    used = ReportedUsage("claude-opus-4-8", {"input": 3, "output": 5})
-    call |= {"status_code": 200, "is_whole": True, "is_recorded": True}
-    ModelUsage.record(session, "anthropic", used, started_at=clock.now(), **call)
+    make_model_call(session, "claude-opus-4-8", {"input": 3, "output": 5}, is_recorded=True, **call)
 
 
 def test_model_calls_are_in_the_candidates_export(clock, candidate, session):

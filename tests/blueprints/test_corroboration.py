@@ -3,12 +3,11 @@
 from datetime import timedelta
 
 import pytest
-from factories import add_event, envelope, make_key, make_recorded_session, record
+from factories import add_event, envelope, make_key, make_model_call, make_recorded_session, record
 from response_checks import body_of
 
-from models import Event, ModelUsage, clock
+from models import Event
 from rules.events.recorded_events import RecordedEvent
-from rules.metrics.usage import ReportedUsage
 
 
 @pytest.fixture
@@ -78,9 +77,7 @@ def test_a_call_that_the_proxy_never_carried(reviewer, session, channel):
 
 def test_a_response_of_a_call_whose_recording_failed_was_carried(reviewer, session):
     record(session, "otlp", response(request="req_7"), response(request="req_8"))
-    used = ReportedUsage("claude-sonnet-5", {"output": 42})
-    columns = {"status_code": 200, "is_whole": True, "request_id": "req_7"}
-    ModelUsage.record(session, "anthropic", used, started_at=clock.now(), **columns)
+    make_model_call(session, "claude-sonnet-5", {"output": 42}, request_id="req_7")
     assert facts(reviewer, session) == {"call_not_proxied": (1, [id_of("otlp", "ai_response")])}
 
 

@@ -1,4 +1,4 @@
-"""Ingest an event (R5, R12, R18, R27, R29; docs/candidate-client.md#38-ingest)."""
+"""Ingest an event (R5, R12, R18, R27, R29; docs/candidate-client.md, 3.8)."""
 
 import json
 from datetime import timedelta

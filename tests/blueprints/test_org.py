@@ -4,12 +4,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from callers import Caller
-from factories import make_assessment, make_key, make_organization, make_session
+from factories import make_assessment, make_key, make_model_call, make_organization, make_session
 from response_checks import body_of, error_paths, refusal
 
-from models import ApiToken, Assessment, ModelUsage
+from models import ApiToken, Assessment
 from rules import api_tokens
-from rules.metrics.usage import ReportedUsage
 
 NEW = {"title": "One more", "role": "Engineer", "taskBrief": "Fix it."}
 TOKENS = "/v1/org/tokens"
@@ -242,8 +241,7 @@ def test_the_disclosure_has_the_additions_at_the_end(reviewer, key):
 
 def use_models(session, at, *calls):
     for provider, model, counts in calls:
-        ended = {"started_at": at, "status_code": 200, "is_whole": True}
-        ModelUsage.record(session, provider, ReportedUsage(model, counts), **ended)
+        make_model_call(session, model, counts, provider, at)
 
 
 def test_usage_is_totaled_by_month_and_model(app, reviewer, neighbour, organization, clock):

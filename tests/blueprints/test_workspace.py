@@ -53,20 +53,20 @@ def test_the_state_has_the_time_left_by_the_services_clock(app, organization, cl
     assert state["respondedAt"] == "2026-04-01T09:10:00.000Z"
     assert state["endsAt"] == "2026-04-01T10:30:00.000Z"
     assert state["closesAt"] == "2026-04-01T10:35:00.000Z"
-    assert state["handInClosesAt"] == "2026-04-01T10:45:00.000Z"
-    assert (state["orgName"], state["completedAt"], state["handIn"]) == ("Acme", None, None)
+    assert state["submissionClosesAt"] == "2026-04-01T10:45:00.000Z"
+    assert (state["orgName"], state["completedAt"], state["submission"]) == ("Acme", None, None)
 
 
 def test_without_a_limit_there_is_no_end(app, organization):
     state = candidate_of(app, organization).get(STATE).json
-    assert (state["endsAt"], state["closesAt"], state["handInClosesAt"]) == (None, None, None)
+    assert (state["endsAt"], state["closesAt"], state["submissionClosesAt"]) == (None, None, None)
 
 
-def test_a_hand_in_is_possible_for_ten_minutes_after_an_early_end(anonymous, candidate, session, clock):
+def test_a_submission_is_possible_for_ten_minutes_after_an_early_end(anonymous, candidate, session, clock):
     clock.fixed += timedelta(minutes=20)
     body = {"key": session.key.key, "sessionId": str(session.id)}
     assert anonymous.post("/v1/candidate/complete", body).status_code == 200
-    assert candidate.get(STATE).json["handInClosesAt"] == "2026-04-01T09:30:00.000Z"
+    assert candidate.get(STATE).json["submissionClosesAt"] == "2026-04-01T09:30:00.000Z"
 
 
 def test_a_pending_key_has_no_workspace(candidate):

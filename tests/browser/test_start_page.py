@@ -1,4 +1,4 @@
-"""The page behind an invitation's link: from key to consent, start, workspace and hand-in."""
+"""The page behind an invitation's link: from key to consent, start, workspace and submission."""
 
 import io
 import json
@@ -44,7 +44,7 @@ def set_time(website, key, column, seconds_ago) -> None:
                     "WHERE key = %s)", website.stored_time(seconds_ago), key)  # fmt: skip
 
 
-def hand_in_zip(visit) -> None:
+def submit_zip(visit) -> None:
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
         archive.writestr("orders.py", "print(1)\n")
@@ -148,30 +148,30 @@ def test_workspace_says_when_the_time_is_up(open_visit, website, started_key):
     assert visit.page.locator("[role=timer]").inner_text() == "0:00"
 
 
-def test_work_can_be_handed_in_for_ten_minutes_after_the_close(open_visit, website, started_key):
+def test_work_can_be_submitted_for_ten_minutes_after_the_close(open_visit, website, started_key):
     set_time(website, started_key, "closes_at", 60)
     visit = open_visit(f"/start#{started_key}", PHONE)
     assert visit.shows("The time is up and your session is closed. You can still submit until")
-    hand_in_zip(visit)
+    submit_zip(visit)
     assert visit.shows("You have submitted this assessment. Thank you!")
-    assert website.candidate(started_key).get("/v1/candidate/workspace")["handIn"]["format"] == "zip"
+    assert website.candidate(started_key).get("/v1/candidate/workspace")["submission"]["format"] == "zip"
     assert visit.is_clean()
 
 
-def test_work_cannot_be_handed_in_later(open_visit, website, started_key):
+def test_work_cannot_be_submitted_later(open_visit, website, started_key):
     set_time(website, started_key, "closes_at", 11 * 60)
     visit = open_visit(f"/start#{started_key}")
     assert visit.shows("The time for this assessment is up")
-    assert not visit.page.locator("[data-hand-in]").is_visible()
+    assert not visit.page.locator("[data-submission]").is_visible()
 
 
-def test_a_zip_can_be_handed_in(open_visit, website, started_key):
+def test_a_zip_can_be_submitted(open_visit, website, started_key):
     visit = open_visit(f"/start#{started_key}")
-    hand_in_zip(visit)
+    submit_zip(visit)
     assert visit.shows("You have submitted this assessment. Thank you!")
     assert visit.shows("Submitted")
     state = website.candidate(started_key).get("/v1/candidate/workspace")
-    assert (state["status"], state["handIn"]["format"]) == ("completed", "zip")
+    assert (state["status"], state["submission"]["format"]) == ("completed", "zip")
     assert visit.is_clean()
     visit.page.reload()
     assert visit.shows("Submitted")
@@ -182,7 +182,7 @@ def test_a_file_that_is_no_zip_keeps_the_session_open(open_visit, website, start
     file = {"name": "work.zip", "mimeType": "application/zip", "buffer": b"not a zip"}
     visit.page.get_by_label("Or submit a zip of the folder").set_input_files(file)
     visit.page.get_by_role("button", name="Submit and end the session").click()
-    visit.page.locator("[data-part=hand-in-failed]").wait_for()
+    visit.page.locator("[data-part=submit-failed]").wait_for()
     assert is_started(website, started_key)
 
 

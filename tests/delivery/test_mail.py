@@ -105,7 +105,7 @@ def test_text_and_html_have_the_same_content():
             LINK,
             "Press Start when you are ready.",
             "git, curl and an AI coding tool",
-            "./finish",
+            "./submit",
         ):
             assert part in " ".join(text.split())
 

@@ -6,7 +6,7 @@ import subprocess
 import zlib
 from pathlib import Path
 
-from delivery.worker import hand_ins
+from delivery.worker import submissions
 
 COMMIT, TREE, BLOB, TAG, OFS_DELTA, REF_DELTA = 1, 2, 3, 4, 6, 7
 WHO = b"A <a@example.com> 1775034000 +0000"
@@ -126,8 +126,8 @@ def read(content: bytes, tmp_path: Path, base: str | None = "empty") -> list[dic
     file, output = tmp_path / "read.bundle", tmp_path / "read.jsonl"
     file.write_bytes(content)
     with file.open("rb") as bundle_file, output.open("w+b") as output_file:
-        hand_ins.run(bundle_file, output_file, base)
-        *lines, _ = hand_ins._results(output_file)
+        submissions.run(bundle_file, output_file, base)
+        *lines, _ = submissions._results(output_file)
     return lines
 
 
@@ -135,7 +135,7 @@ def problem_of(content: bytes, tmp_path: Path, base: str | None = "empty") -> st
     """Why a bundle cannot be read."""
     try:
         read(content, tmp_path, base)
-    except hand_ins.Unreadable as problem:
+    except submissions.Unreadable as problem:
         return str(problem)
     raise AssertionError("The bundle was read.")
 

@@ -6,7 +6,7 @@ from time import monotonic
 
 import pytest
 
-from delivery.worker import hand_ins
+from delivery.worker import submissions
 from git_bundles import MAX_INFLATED_BYTES, MAX_OBJECT_BYTES, MEGABYTE
 from tests.git_bundles.bundles import (
     BLOB,
@@ -188,7 +188,7 @@ def test_a_damaged_bundle_is_read_or_refused(seed, tmp_path):
     content = bytearray(bundle_of_blobs(a=b"a\n" * 100, b=chance.randbytes(200), c=b"c\n"))
     for _ in range(chance.randrange(1, 4)):
         content[chance.randrange(len(content))] = chance.randrange(256)
-    with contextlib.suppress(hand_ins.Unreadable):
+    with contextlib.suppress(submissions.Unreadable):
         assert read(bytes(content), tmp_path)[0]["isVerified"]
 
 

@@ -54,7 +54,7 @@ def test_the_files_that_differ_from_the_base(repository, base, tmp_path):
     )
 
 
-def test_the_diffs_applied_by_git_give_the_handed_in_tree(repository, base, tmp_path):
+def test_the_diffs_applied_by_git_give_the_submitted_tree(repository, base, tmp_path):
     work = {
         "orders.py": "import csv\n" + START["orders.py"] + "\nprint(1)",
         "a/b.txt": "1\r\n2\n",
@@ -116,9 +116,9 @@ def test_a_base_on_another_branch_of_the_bundle_is_found(repository, base, tmp_p
 
 def test_a_single_reference_of_any_name_is_read_also_an_annotated_tag(repository, base, tmp_path):
     head = commit(repository, {"a.txt": "a\n"})
-    git(repository, "update-ref", "refs/proofstone/hand-in", head)
+    git(repository, "update-ref", "refs/proofstone/submission", head)
     git(repository, "tag", "-a", "-m", "Done", "done")
-    for name in ("refs/proofstone/hand-in", "done"):
+    for name in ("refs/proofstone/submission", "done"):
         assert read(bundle(repository, name), tmp_path, base)[0]["head"] == head
 
 

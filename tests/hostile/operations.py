@@ -1,13 +1,19 @@
-"""All operations of the OpenAPI document, so the tests cover new endpoints automatically."""
+"""All operations of the OpenAPI document, so the tests cover new endpoints automatically.
 
+A valid request of each is made of the examples in its schemas, and of ids by path parameter.
+"""
+
+import re
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
-from urllib.parse import urlencode
 
 import config
 from app import create_app
 from blueprints import openapi
+from blueprints.operations import Paths
+from models import disclosure
+from schemas.base import camel
 from schemas.fields import Reference
 
 OTHER_FORMATS = ("/v1/proxy/", "/v1/otlp/")
@@ -20,6 +26,9 @@ EXAMPLES: dict[str, Any] = {
     "repoCommit": SHA,
     "referenceSha": SHA,
     "levels": LEVELS,
+    "groups": {},
+    "replaces": None,
+    "disclosureHash": disclosure.current()["hash"],
 }
 BY_TYPE: dict[str, Any] = {"string": "A text", "integer": 1, "number": 1, "boolean": True, "object": {}}
 
@@ -28,18 +37,27 @@ BY_TYPE: dict[str, Any] = {"string": "A text", "integer": 1, "number": 1, "boole
 class Operation:
     """One method of one path.
 
-    members -- a body with an example for every documented member; None without a body
-    query -- the required query parameters, with examples
+    route -- method and path as in Flask, with `<name>` for each path parameter
+    query -- the required query parameters and a candidate's key, with examples
+    body -- a valid one with every documented member, and `<name>` for ids and keys; None without a body
+    references -- the members of the body that are a Reference
+    callers -- the credentials that it accepts; none if it needs none
+    scope -- of `auth.required`, or None
+    status -- of a success
     refuses_unknown -- whether it refuses unknown names (R35)
     """
 
     method: str
     path: str
+    route: str
     path_parameters: tuple[str, ...]
     query_parameters: tuple[str, ...]
-    query: str
-    members: dict[str, Any] | None
+    query: dict[str, str]
+    body: dict[str, Any] | None
+    references: tuple[str, ...]
     callers: frozenset[str]
+    scope: str | None
+    status: int
     refuses_unknown: bool
 
     def __str__(self) -> str:
@@ -49,6 +67,33 @@ class Operation:
 # Created on import, before a test binds the models to its database.
 APP = create_app(config.load({}))
 DOCUMENT: dict[str, Any] = openapi.document_of(APP)
+# What a body names by `<name>`: the path parameters, and the key of a candidate.
+_PARAMETERS = {name for rule in APP.url_map.iter_rules() for name in rule.arguments}
+_PLACEHOLDERS = {
+    camel(name): f"<{name}>" for name in {*_PARAMETERS, "key"} - {"name", "model", "path", "provider"}
+}
+
+
+def route_of(rule: Any, method: str) -> str:
+    """A route such as `GET /v1/rubrics/<rubric_id>`."""
+    return f"{method} {re.sub('<[^<>]+:', '<', rule.rule)}"
+
+
+@cache
+def every_operation() -> list[Operation]:
+    documented = [(rule, Paths.flaskpath2openapi(rule.rule)) for rule in APP.url_map.iter_rules()]
+    return [
+        _operation(rule, path, method)
+        for rule, path in documented
+        for method in METHODS
+        if method.upper() in rule.methods and method in DOCUMENT["paths"].get(path, {})
+    ]
+
+
+@cache
+def operations() -> list[Operation]:
+    """All operations except the model proxies and OTLP, which respond in their protocols' formats."""
+    return [operation for operation in every_operation() if not operation.path.startswith(OTHER_FORMATS)]
 
 
 def request_bodies() -> dict[str, Any]:
@@ -58,42 +103,52 @@ def request_bodies() -> dict[str, Any]:
     return {type(body).__name__: body for body in bodies}
 
 
-def declared_references() -> set[str]:
-    """The members of request bodies that are a Reference."""
-    fields = [field for body in request_bodies().values() for field in body.load_fields.values()]
-    return {field.data_key for field in fields if isinstance(field, Reference)}
+def fill(template: Any, names: dict[str, Any]) -> Any:
+    """The template with the names' values in place of `<name>`."""
+    if isinstance(template, dict):
+        return {name: fill(value, names) for name, value in template.items()}
+    if not isinstance(template, str):
+        return template
+    missing = set(re.findall(r"<(\w+)>", template)) - names.keys()
+    assert not missing, "Return these ids from make_record or make_settings in tests/factories.py."
+    return re.sub(r"<(\w+)>", lambda name: str(names[name[1]]), template)
 
 
-@cache
-def every_operation() -> list[Operation]:
-    paths = DOCUMENT["paths"].items()
-    return [_operation(path, item, method) for path, item in paths for method in METHODS if method in item]
-
-
-@cache
-def operations() -> list[Operation]:
-    """All operations except the model proxies and OTLP, which respond in their protocols' formats."""
-    return [operation for operation in every_operation() if not operation.path.startswith(OTHER_FORMATS)]
-
-
-def _operation(path: str, item: dict[str, Any], method: str) -> Operation:
+def _operation(rule: Any, path: str, method: str) -> Operation:
+    item, view = DOCUMENT["paths"][path], APP.view_functions[rule.endpoint]
     operation = item[method]
     parameters = [*item.get("parameters", ()), *operation.get("parameters", ())]
-    content = operation.get("requestBody", {}).get("content", {})
-    schema = content.get("application/json", {}).get("schema")
     query_parameters = [parameter for parameter in parameters if parameter["in"] == "query"]
-    required = [parameter for parameter in query_parameters if parameter.get("required")]
+    sent = [each for each in query_parameters if each.get("required") or each["name"] == "key"]
+    body = getattr(view, "arguments", {}).get("json")
+    fields = body.load_fields.values() if body else ()
     return Operation(
         method=method.upper(),
         path=path,
+        route=route_of(rule, method.upper()),
         path_parameters=tuple(parameter["name"] for parameter in parameters if parameter["in"] == "path"),
         query_parameters=tuple(parameter["name"] for parameter in query_parameters),
-        query=urlencode({parameter["name"]: _example("", parameter["schema"]) for parameter in required}),
-        members=None if schema is None else _example("", schema),
+        query={each["name"]: _PLACEHOLDERS.get(each["name"], _example("", each["schema"])) for each in sent},
+        body=_body(operation, body),
+        references=tuple(field.data_key for field in fields if isinstance(field, Reference)),
         callers=frozenset(name for security in operation["security"] for name in security),
+        scope=getattr(view, "access", (None, None))[1],
+        status=min(int(status) for status in operation["responses"] if status.startswith("2")),
         refuses_unknown=path.startswith("/v1/sign-in")
         or "`unknown_parameter`" in operation["responses"].get("400", {}).get("description", ""),
     )
+
+
+def _body(operation: dict[str, Any], schema: Any) -> dict[str, Any] | None:
+    content = operation.get("requestBody", {}).get("content", {})
+    if "application/json" not in content:
+        return None
+    example = _example("", content["application/json"]["schema"])
+    # Null omits a member that excludes others (R6).
+    omitted = {camel(name) for name in getattr(schema, "alternatives", ())}
+    return {
+        name: None if name in omitted else _PLACEHOLDERS.get(name, value) for name, value in example.items()
+    }
 
 
 def _example(name: str, schema: dict[str, Any]) -> Any:

@@ -19,7 +19,7 @@ from tests.hostile.operations import DOCUMENT, operations
 # Events are a record of their own, sealed and signed (docs/integrity.md).
 EVENT_STREAM = {"ingestEvent", "ingestBatch", "recordClaudeCodeHook", "recordCodexHook"}
 # Statistics are not a candidate's record. Bundles are not found here: nobody has submitted one.
-NOT_RECORDED = {"getSessionCohortStats", "downloadBundle", "listBundleFiles", "downloadHandIn"}
+NOT_RECORDED = {"getSessionCohortStats", "downloadBundle", "listBundleFiles", "downloadSubmission"}
 # Reads of a record outside /v1/sessions/{id} and /v1/candidates/{id}.
 EXPORTS = {"getOwnData", "exportOwnData", "exportCandidates", "exportResults"}
 CHANGING = [operation for operation in operations() if operation.method != "GET"]
@@ -53,8 +53,8 @@ def recorded_actions(world, operation):
 def test_every_changing_operation_is_recorded_once(world):
     served = world.served()
     not_served = {action_of(operation) for operation in CHANGING if operation not in served}
-    # See test_a_bundle_upload_is_recorded, tests/blueprints/test_hand_ins.py and tests/access/test_sign_ins.py.
-    assert not_served == {"receiveBundle", "receiveHandIn", "createSignIn", "signOut"}
+    # See test_a_bundle_upload_is_recorded, tests/blueprints/test_submissions.py and tests/access/test_sign_ins.py.
+    assert not_served == {"receiveBundle", "receiveSubmission", "createSignIn", "signOut"}
     for operation in (operation for operation in CHANGING if operation in served):
         action = action_of(operation)
         expected = [] if action in EVENT_STREAM | SIGN_IN else [action]

@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+from schemas.base import example_of
+from schemas.keys import NewCandidate
 from tests.hostile.operations import operations
 from tests.hostile.values import BODIES, INVALID_JSON_VALUES, JSON_VALUES
 from tests.hostile.world import body_with, member_paths, snapshot
@@ -12,7 +14,7 @@ from web.json import MAX_BODY_BYTES, MAX_DEPTH, MAX_EVENT_BYTES
 # Every operation with every value.
 pytestmark = pytest.mark.slow
 
-WITH_BODY = [operation for operation in operations() if operation.members is not None]
+WITH_BODY = [operation for operation in operations() if operation.body is not None]
 # The entries of a batch are parsed and refused one by one.
 STRICT = [operation for operation in WITH_BODY if operation.path != "/v1/hooks/ingest/batch"]
 # Events are stored as text, and unstorable characters of a diff are replaced.
@@ -26,8 +28,8 @@ NOT_SERVED = {
     "POST /v1/candidate/upload-url",
     "POST /v1/candidate/submit-code",
     "PUT /v1/bundles/{objectKey}",
-    "PUT /v1/candidate/hand-in",
-    "GET /v1/sessions/{sessionId}/hand-in",
+    "PUT /v1/candidate/submission",
+    "GET /v1/sessions/{sessionId}/submission",
     "POST /v1/sign-in",
     "DELETE /v1/sign-in/session",
 }
@@ -42,7 +44,7 @@ def max_bytes(operation):
 
 
 def served_with_body(world):
-    return [operation for operation in world.served() if operation.members is not None]
+    return [operation for operation in world.served() if operation.body is not None]
 
 
 def test_valid_requests_are_served(world):
@@ -60,7 +62,7 @@ def test_no_value_breaks_an_operation_or_changes_anything_when_refused(world, op
 
 def test_no_value_in_a_candidate_breaks_key_generation_or_changes_anything_when_refused(world):
     (operation,) = [each for each in WITH_BODY if str(each) == "POST /v1/assessments/{assessmentId}/keys"]
-    candidate, before = operation.members["candidates"][0], snapshot()
+    candidate, before = example_of(NewCandidate()), snapshot()
     body = {"count": 2, "candidates": [candidate | {"extraMinutes": None}, {}]}
     assert world.call(operation, body=json.dumps(body).encode()).status_code == 201
     for path in member_paths(body):

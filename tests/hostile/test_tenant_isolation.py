@@ -9,7 +9,7 @@ from functools import partial
 import pytest
 from callers import Caller
 
-from tests.hostile.operations import OTHER_FORMATS, declared_references, every_operation
+from tests.hostile.operations import OTHER_FORMATS, every_operation
 from tests.hostile.world import (
     FOREIGN_MARK,
     NOT_FOUND,
@@ -25,7 +25,8 @@ pytestmark = pytest.mark.slow
 
 CALLERS = ("writer", "reader", "candidate", "finished")
 # Members that name a row or an object. `evidence` names events.
-REFERENCES = {*declared_references(), "sessionId", "evidence", "bundleKey"}
+REFERENCES = {name for operation in every_operation() for name in operation.references}
+REFERENCES |= {"sessionId", "evidence", "bundleKey"}
 
 
 class Walk:
@@ -42,12 +43,12 @@ class Walk:
         self.foreign.remove("quality")  # both organizations have this criterion
 
     def call(self, caller_name, operation, path=None, body=None, query=None):
-        if body is None and operation.members is not None:
+        if body is None and operation.body is not None:
             body = json.dumps(self.world.body(operation)).encode()
         headers = {"Content-Type": "application/json"} if body is not None else {}
         environ = {
             "PATH_INFO": path or self.world.path(operation),
-            "QUERY_STRING": operation.query if query is None else query,
+            "QUERY_STRING": self.world.query(operation) if query is None else query,
         }
         caller = self.callers[caller_name]
         send = partial(caller.request, operation.method, "/", headers, data=body, environ_overrides=environ)

@@ -4,6 +4,7 @@ import json
 import uuid
 from collections.abc import Callable, Iterator
 from typing import Any
+from urllib.parse import urlencode
 
 import factories
 from callers import CONSOLE_HEADERS, Caller
@@ -15,7 +16,7 @@ from errors import NotFound, Unauthenticated
 from models import CandidateKey, Delivery, Organization, Session, clock, db, sessions
 from models.deliveries import outcomes
 from schemas.base import camel
-from tests.hostile.operations import Operation, operations
+from tests.hostile.operations import Operation, fill, operations
 from tests.hostile.values import SOME_ID
 
 # Part of every name in the other organization; no hostile value contains it.
@@ -58,6 +59,7 @@ class Tenant:
         ids |= factories.make_settings(self.organization, name)
         ids |= {"assessment_id": assessment.id, "key_id": self.pending.id, "delivery_id": failed.id}
         ids["candidate_id"] = self.finished.key_id
+        self.names = ids | {"key": self.key.key, "session_id": self.session.id}
         self._ids = {camel(parameter): row_id for parameter, row_id in ids.items()}
 
     @property
@@ -102,25 +104,12 @@ class World:
 
     def body(self, operation: Operation) -> dict[str, Any] | None:
         """A valid body with every member of the operation."""
-        if operation.members is None:
-            return None
-        values = {
-            "issueId": str(self.own.ids["issueId"]),
-            "rubricId": str(self.own.ids["rubricId"]),
-            "personId": str(self.own.ids["personId"]),
-            "key": self.own.key.key,
-            "sessionId": str(self.own.session.id),
-            "value": 2,
-            "rubricVersion": 1,
-            "replaces": None,
-            "groups": {str(self.own.key.id): "Group A"},
-            "disclosureHash": models.disclosure.current()["hash"],
-            # Only one of two alternative members may be set; null omits the other (R6).
-            "expiresAt": None,
-            "timeMultiplier": None,
-            "candidates": None,
-        }
-        return {name: values.get(name, example) for name, example in operation.members.items()}
+        body = fill(operation.body, self.own.names)
+        return body | {"groups": {str(self.own.key.id): "Group A"}} if "groups" in (body or ()) else body
+
+    def query(self, operation: Operation) -> str:
+        """The required parameters."""
+        return urlencode(fill(operation.query, self.own.names))
 
     def call(
         self,
@@ -142,7 +131,7 @@ class World:
         **headers: str,
     ) -> TestResponse:
         """Call without checks and rollback."""
-        if body is None and operation.members is not None:
+        if body is None and operation.body is not None:
             body = json.dumps(self.body(operation)).encode()
         caller = self.caller(operation)
         if body is not None:
@@ -150,7 +139,7 @@ class World:
         if operation.path.startswith("/v1/sign-in"):
             headers = CONSOLE_HEADERS | headers
         if query is None:
-            query = f"key={self.own.key.key}" if "key" in operation.query_parameters else operation.query
+            query = self.query(operation)
         environ = {"PATH_INFO": path or self.path(operation), "QUERY_STRING": query}
         return caller.request(operation.method, "/", headers, data=body, environ_overrides=environ)
 

@@ -1,4 +1,4 @@
-"""The script of a workspace and its `finish`, in a real shell: with git, curl and the running service."""
+"""The script of a workspace and its `submit`, in a real shell: with git, curl and the running service."""
 
 import io
 import os
@@ -95,8 +95,8 @@ class Machine:
         piped = f"sh <{self.script}"
         return self.run("sh", "-c", piped, cwd=cwd, **({"PROOFSTONE_KEY": text} if text else {}), **variables)
 
-    def finish(self, **variables: str) -> subprocess.CompletedProcess:
-        return self.run("./finish", cwd=self.workspace, **variables)
+    def submit(self, **variables: str) -> subprocess.CompletedProcess:
+        return self.run("./submit", cwd=self.workspace, **variables)
 
 
 @pytest.fixture
@@ -131,8 +131,8 @@ def files_with(text: str, folder: Path) -> set[str]:
     return {path.name for path in files if text.encode() in path.read_bytes()}
 
 
-def handed_in(service, key: str) -> dict:
-    return service.candidate(key).get("/v1/candidate/workspace")["handIn"]
+def submitted(service, key: str) -> dict:
+    return service.candidate(key).get("/v1/candidate/workspace")["submission"]
 
 
 def status_of(service, key: str) -> str:
@@ -149,7 +149,7 @@ def test_script_prepares_the_commit_the_task_and_the_settings(machine, key):
     assert (workspace / "TASK.md").read_text() == "# Backend API Challenge\n\nFix it.\n"
     assert (workspace / ".claude/settings.local.json").exists()
     assert f"cd {workspace}" in prepared.stdout
-    assert "./finish" in prepared.stdout
+    assert "./submit" in prepared.stdout
 
 
 def test_key_is_only_in_private_files_outside_the_workspace(machine, key):
@@ -169,7 +169,7 @@ def test_no_program_gets_the_key_as_argument_or_variable(machine, key, tmp_path)
         (bin / name).chmod(0o755)
     path = {"PATH": f"{bin}:{os.environ['PATH']}", "RECORD": str(record), "key": "exported"}
     assert machine.prepare(key, **path).returncode == 0
-    assert machine.finish(**path).returncode == 0
+    assert machine.submit(**path).returncode == 0
     recorded = record.read_text()
     assert all(f"{bin}/{name} " in recorded for name in ("curl", "git", "tar"))
     assert key not in recorded
@@ -197,12 +197,12 @@ def test_key_is_asked_for_on_the_terminal_without_showing_it(machine, key):
 def test_running_it_again_repairs_without_a_key_and_keeps_the_work(machine, key):
     machine.prepare(key)
     (machine.workspace / "orders.py").write_text("print(2)\n")
-    (machine.workspace / "finish").unlink()
+    (machine.workspace / "submit").unlink()
     (machine.workspace / ".claude/settings.local.json").write_text("{}")
     for cwd in (machine.folder, machine.workspace):
         assert machine.prepare(cwd=cwd).returncode == 0
     assert (machine.workspace / "orders.py").read_text() == "print(2)\n"
-    assert (machine.workspace / "finish").exists()
+    assert (machine.workspace / "submit").exists()
     assert "claude-code" in (machine.workspace / ".claude/settings.local.json").read_text()
     assert [path.name for path in machine.folder.iterdir()] == ["assessment"]
 
@@ -219,7 +219,7 @@ def test_a_failed_clone_is_completed_by_the_next_run(machine, key):
 def test_files_of_the_repository_are_kept(machine, key, service, reviewer):
     (machine.origin / ".claude").mkdir()
     (machine.origin / ".claude/settings.local.json").write_text("{}")
-    sha = machine.commit(TASK_md="Ours\n", finish="Ours\n")
+    sha = machine.commit(TASK_md="Ours\n", submit="Ours\n")
     service.execute("UPDATE assessments SET repo_commit = %s WHERE id IN (SELECT assessment_id FROM candidate_keys "
                     "WHERE key = %s)", sha, key)  # fmt: skip
     prepared = machine.prepare(key)
@@ -227,7 +227,7 @@ def test_files_of_the_repository_are_kept(machine, key, service, reviewer):
     assert (machine.workspace / "TASK.md").read_text() == "Ours\n"
     assert (machine.workspace / ".claude/settings.local.json").read_text() == "{}"
     (state,) = (machine.home / ".proofstone").iterdir()
-    for text in (f"Your task is in {state}/TASK.md", f"--settings '{state}/claude.json'", f"{state}/finish"):
+    for text in (f"Your task is in {state}/TASK.md", f"--settings '{state}/claude.json'", f"{state}/submit"):
         assert text in prepared.stdout
     assert git(machine.workspace, "status", "--porcelain") == ""
 
@@ -248,7 +248,7 @@ def test_variables_of_the_shell_do_not_lead_elsewhere(machine, key, tmp_path):
     elsewhere = str(tmp_path / "elsewhere")
     variables = {"CDPATH": elsewhere, "GIT_DIR": elsewhere, "GIT_INDEX_FILE": f"{elsewhere}/index"}
     assert machine.prepare(key, **variables).returncode == 0
-    assert machine.finish(**variables).returncode == 0
+    assert machine.submit(**variables).returncode == 0
     assert (machine.workspace / "TASK.md").exists()
     assert list((tmp_path / "elsewhere").rglob("*")) == [tmp_path / "elsewhere/assessment"]
 
@@ -262,10 +262,10 @@ def test_a_wrong_or_unused_key_is_explained(machine, reviewer, assessment):
     assert list((machine.home / ".proofstone").iterdir()) == []
 
 
-# finish
+# submit
 
 
-def test_finish_hands_in_everything_but_ignored_files_and_completes(machine, key, service):
+def test_submit_sends_everything_but_ignored_files_and_completes(machine, key, service):
     machine.prepare(key)
     workspace = machine.workspace
     (workspace / "build").mkdir()
@@ -274,49 +274,49 @@ def test_finish_hands_in_everything_but_ignored_files_and_completes(machine, key
     git(workspace, "add", "orders.py")
     (workspace / "orders.py").write_text("print(3)\n")
     before = git(workspace, "status", "--porcelain"), git(workspace, "rev-parse", "HEAD")
-    finished = machine.finish()
-    assert finished.returncode == 0, finished.stderr
-    assert "Your session is complete" in finished.stdout
-    assert finished.stderr == ""
+    result = machine.submit()
+    assert result.returncode == 0, result.stderr
+    assert "Your session is complete" in result.stdout
+    assert result.stderr == ""
     assert (git(workspace, "status", "--porcelain"), git(workspace, "rev-parse", "HEAD")) == before
-    assert git(workspace, "ls-tree", "-r", "--name-only", "refs/proofstone/hand-in").split() == [
+    assert git(workspace, "ls-tree", "-r", "--name-only", "refs/proofstone/submission").split() == [
         ".gitignore",
         "new.txt",
         "orders.py",
     ]
-    assert git(workspace, "show", "refs/proofstone/hand-in:orders.py") == "print(3)"
-    assert git(workspace, "rev-parse", "refs/proofstone/hand-in^") == before[1]
+    assert git(workspace, "show", "refs/proofstone/submission:orders.py") == "print(3)"
+    assert git(workspace, "rev-parse", "refs/proofstone/submission^") == before[1]
     assert status_of(service, key) == "completed"
-    assert handed_in(service, key)["format"] == "git"
+    assert submitted(service, key)["format"] == "git"
 
 
-def test_finish_can_be_repeated(machine, empty_key, service):
+def test_submit_can_be_repeated(machine, empty_key, service):
     machine.prepare(empty_key)
     for text in ("one", "two"):
         (machine.workspace / "a.txt").write_text(text)
-        assert machine.finish().returncode == 0
+        assert machine.submit().returncode == 0
     assert status_of(service, empty_key) == "completed"
 
 
-def test_finish_keeps_the_session_open_if_the_upload_fails(machine, empty_key, service):
+def test_submit_keeps_the_session_open_if_the_upload_fails(machine, empty_key, service):
     machine.prepare(empty_key)
-    finish = machine.workspace / "finish"
-    works = finish.read_text()
-    finish.write_text(works.replace(f":{service.port}", ":1").replace("--retry 3", ""))
-    failed = machine.finish()
+    submit = machine.workspace / "submit"
+    works = submit.read_text()
+    submit.write_text(works.replace(f":{service.port}", ":1").replace("--retry 3", ""))
+    failed = machine.submit()
     assert (failed.returncode, "Run this again" in failed.stderr) == (1, True)
     assert status_of(service, empty_key) == "active"
-    finish.write_text(works)
-    assert machine.finish().returncode == 0
+    submit.write_text(works)
+    assert machine.submit().returncode == 0
 
 
-def test_a_hand_in_contains_the_start_even_after_the_history_was_replaced(machine, key):
+def test_a_submission_contains_the_start_even_after_the_history_was_replaced(machine, key):
     machine.prepare(key)
     start = git(machine.workspace, "rev-parse", "HEAD")
     git(machine.workspace, "checkout", "-q", "--orphan", "fresh")
     git(machine.workspace, "commit", "-q", "-m", "All of it")
-    assert machine.finish().returncode == 0
-    assert start in git(machine.workspace, "rev-list", "refs/proofstone/hand-in").split()
+    assert machine.submit().returncode == 0
+    assert start in git(machine.workspace, "rev-list", "refs/proofstone/submission").split()
 
 
 # A service that sends anything
@@ -408,7 +408,7 @@ def test_settings_are_placed_in_the_folder_to_work_in(hostile):
     prepared = machine.prepare(KEY)
     work = machine.workspace / "services/[a] b"
     assert (prepared.returncode, f"cd {work}" in prepared.stdout) == (0, True)
-    assert {path.name for path in work.iterdir()} == {"x", "TASK.md", "finish", ".claude"}
+    assert {path.name for path in work.iterdir()} == {"x", "TASK.md", "submit", ".claude"}
     assert git(machine.workspace, "status", "--porcelain") == ""
 
 

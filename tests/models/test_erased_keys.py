@@ -28,7 +28,7 @@ def test_a_request_that_waited_for_the_lock_is_refused(reviewer, key, session):
     for write in (
         lambda: ClientReport.record(session, "device_done", {}),
         lambda: BundleUpload.open(session, new_object_key(str(session.id)), 1000),
-        lambda: Submission.record(session, None, None, {"bundle_size": 1, "bundle_sha256": "0" * 64}, 1000),
+        lambda: Submission.reserve(session, "tar", None),
         lambda: sessions.submit_test_result(session, 1, 0, None, None),
     ):
         with pytest.raises(Erased):

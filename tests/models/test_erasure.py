@@ -18,6 +18,7 @@ from factories import (
     make_assessment,
     make_closed_session,
     make_key,
+    make_model_call,
     make_record,
     make_rubric,
     make_session,
@@ -39,10 +40,8 @@ from models import (
     Delivery,
     Erasure,
     Event,
-    HandIn,
     IdempotentRequest,
     ModelReservation,
-    ModelUsage,
     Seal,
     ServiceSecret,
     Session,
@@ -53,11 +52,12 @@ from models import (
 )
 from models.deliveries.outbox import MAX_UPLOAD_DURATION
 from models.ledger import audit
+from models.sessions.submissions import GIT, TAR, reading
 from models.task_failures import run_each
 from rules.events.recorded_events import RecordedEvent
-from rules.metrics.usage import ReportedUsage
 from storage import new_object_key
 from tests.access.rows import ROWS
+from tests.hostile.operations import fill
 
 NAME, EMAIL, WORD = "Zebulon Quartermain", "zq@quartermain.example", "zqmarker"
 PUBLIC_KEY = "A6EHv/POEL4dcN0Y50vAmWfk1jCbpQ1fHdyGZBJVMbg="
@@ -72,13 +72,13 @@ COLUMNS_WITHOUT_FREE_TEXT = {
     "AcceptedSender.credential", "AcceptedSender.fingerprint", "CandidateKey.decision", "CandidateKey.key",
     "ClientReport.kind", "Delivery.kind", "Delivery.state", "Event.arrival_mac", "Event.verdict",
     "Event.channel", "Event.joins", "ModelUsage.provider", "ModelUsage.model",
-    "HandIn.base_commit", "HandIn.format", "HandIn.sha256", "HandIn.state", "HandInFile.manual_ranges",
-    "HandInFile.new_mode", "HandInFile.old_mode", "HandInFile.status",
+    "SubmissionFile.manual_ranges", "SubmissionFile.new_mode", "SubmissionFile.old_mode", "SubmissionFile.status",
     "IdempotentRequest.digest", "IdempotentRequest.fingerprint", "IdempotentRequest.path", "Score.criterion",
     "Seal.head", "Seal.key_id", "Session.closed_by", "Session.final_seal_mac", "Session.integrity_codes",
     "Session.score_criteria", "Session.seal_head",
-    "Session.seal_key_id", "Session.seal_mac", "Submission.bundle_sha256", "Submission.found_sha256",
-    "Submission.verdict", "BundleUpload.object_key", "BundleUpload.source_key",
+    "Session.seal_key_id", "Session.seal_mac", "Submission.base_commit", "Submission.claimed_sha256",
+    "Submission.format", "Submission.object_key", "Submission.sha256", "Submission.source_key", "Submission.state",
+    "BundleUpload.object_key",
     "WebhookDelivery.last_error", "WebhookDelivery.state", "WebhookDelivery.type",
 }  # fmt: skip
 
@@ -145,14 +145,12 @@ def person(app, cohort, reviewer, bundles, mails, clock):
     assert record(session, "proxy", recorded, agent_session=WORD) == 1
     ids = make_record(session, reviewer.row, WORD)
     submit_bundle(session, bundles, ids["object_key"])
-    hand_in(session, bundles)
-    ModelUsage.record(
+    BundleUpload.open(session, new_object_key(str(session.id)), MAX_BYTES)
+    submit_work(session, bundles)
+    make_model_call(
         session,
-        "openai",
-        ReportedUsage("gpt-5.5", {}),
-        started_at=clock.now(),
-        status_code=200,
-        is_whole=True,
+        "gpt-5.5",
+        provider="openai",
         request_id=WORD,
         tool=WORD,
         agent_session=WORD,
@@ -186,25 +184,23 @@ def store_response(reviewer, key, session):
 
 
 def submit_bundle(session, bundles, object_key):
-    upload = BundleUpload.get(object_key=object_key)
     bundles.receive(object_key, io.BytesIO(WORD.encode()), len(WORD))
-    copy = upload.reserve_copy(new_object_key(str(session.id)))
-    bundles.copy(object_key, copy.object_key)
-    size, digest = bundles.size_and_sha256(copy.object_key)
-    submission = {"bundle_size": size, "bundle_sha256": digest, "repo_url": WORD, "base_sha": WORD}
-    submission |= {"diff": WORD, "file_tree": [WORD]}
-    Submission.record(session, copy, (size, digest), submission, MAX_BYTES)
+    submission = Submission.reserve(session, TAR, new_object_key(str(session.id)), object_key)
+    bundles.copy(object_key, submission.object_key)
+    size, digest = bundles.size_and_sha256(submission.object_key)
+    claims = {"claimed_size": size, "claimed_sha256": digest, "repo_url": WORD, "base_sha": WORD}
+    submission.record_claims((size, digest), claims | {"diff": WORD, "file_tree": [WORD]}, MAX_BYTES)
 
 
-def hand_in(session, bundles):
-    upload = HandIn.reserve(session, new_object_key(str(session.id), "bundle"), len(WORD), MAX_BYTES)
-    bundles.receive(upload.object_key, io.BytesIO(WORD.encode()), len(WORD))
-    row = HandIn.record(upload, "git", len(WORD), "0" * 64, MAX_BYTES)
+def submit_work(session, bundles):
+    submission = Submission.reserve(session, GIT, new_object_key(str(session.id), "bundle"))
+    bundles.receive(submission.object_key, io.BytesIO(WORD.encode()), len(WORD))
+    submission.record(len(WORD), "0" * 64, MAX_BYTES)
     lines = {"lines_added": 1, "lines_removed": 0, "counted_lines": 1, "manual_lines": 1}
     file = {"path": WORD, "status": "added", "is_binary": False, "is_truncated": False, "diff": WORD}
     file |= lines | {"old_path": WORD, "old_mode": None, "new_mode": None, "manual_ranges": [[1, 1]]}
-    row.record_diff({"base": None, "head": WORD, "isVerified": True}, [file], None)
-    row.update_columns(problem=WORD)
+    reading.record_diff(submission, {"base": None, "head": WORD, "isVerified": True}, [file], None)
+    submission.update_columns(problem=WORD)
 
 
 def tables_with_traces():
@@ -251,13 +247,19 @@ def test_no_response_with_an_idempotency_key_has_traces_after_an_erasure(reviewe
     message = WebhookDelivery.get(WebhookDelivery.candidate_id == person.id)
     ids = {"assessment_id": person.assessment_id, "candidate_id": person.id, "session_id": session.id}
     ids |= {"delivery_id": person.invitation_id, "webhook_id": message.webhook_id, "message_id": message.id}
-    names = {f"<{name}>": str(value) for name, value in ids.items()}
-    texts = {"candidateName": NAME, "candidateNames": [NAME], "candidateEmails": [EMAIL], "note": WORD}
+    texts = {
+        "candidateName": NAME,
+        "candidateNames": [NAME],
+        "candidateEmails": [EMAIL],
+        "note": WORD,
+        "count": 1,
+    }
     for route, row in ROWS.items():
-        method, *parts = re.split(r" |(<\w+>)", route)
-        path = "".join(names.get(part, part) for part in parts if part)
-        if method in ("POST", "PUT", "PATCH") and "<" not in path:
-            headers, body = {"Idempotency-Key": f"{method}{path}"}, row.body or {}
+        method, path = route.split(" ")
+        if method in ("POST", "PUT", "PATCH") and set(re.findall(r"<(\w+)>", path)) <= ids.keys():
+            path = fill(path, ids)
+            headers = {"Idempotency-Key": f"{method}{path}"}
+            body = {name: value for name, value in (row.body or {}).items() if not str(value).startswith("<")}
             response = reviewer.request(method, path, json=body | texts, headers=headers)
             if response.status_code == 400:  # the operation does not know the texts
                 reviewer.request(method, path, json=body, headers=headers)
@@ -310,9 +312,9 @@ def test_an_erasure_keeps_the_data_of_others(reviewer, person):
 
 @pytest.mark.any_database
 def test_the_worker_deletes_bundles_and_mails_after_an_erasure(app, reviewer, person, bundles, mails):
-    upload = BundleUpload.select().join(Submission).get()
+    submission = Submission.current(Session.get(key=person), TAR)
     erase(reviewer, person)
-    assert bundles.size(upload.object_key)
+    assert bundles.size(submission.object_key)
     Worker(app.config, bundles).run_once()
     assert list(bundles.folder.iterdir()) == []
     assert EMAIL not in mail_texts(mails)
@@ -321,12 +323,12 @@ def test_the_worker_deletes_bundles_and_mails_after_an_erasure(app, reviewer, pe
 
 @pytest.mark.any_database
 def test_a_bundle_uploaded_after_the_erasure_is_deleted(app, clock, reviewer, person, bundles):
-    upload = BundleUpload.select().join(Submission).get()
-    clock.fixed = upload.expires_at - timedelta(seconds=1)
+    submission = Submission.current(Session.get(key=person), TAR)
+    clock.fixed = submission.expires_at - timedelta(seconds=1)
     erase(reviewer, person)
     Worker(app.config, bundles).run_once()
-    bundles.receive(upload.object_key, io.BytesIO(b"late"), 4)
-    clock.fixed = upload.expires_at + MAX_UPLOAD_DURATION
+    bundles.receive(submission.object_key, io.BytesIO(b"late"), 4)
+    clock.fixed = submission.expires_at + MAX_UPLOAD_DURATION
     Worker(app.config, bundles).run_once()
     assert list(bundles.folder.iterdir()) == []
 
@@ -409,7 +411,7 @@ def test_the_receipt_counts_the_erased_rows(clock, reviewer, person):
         "reviewerId": str(reviewer.row.id),
         "erasedAt": receipt["erasedAt"],
         "counts": dict.fromkeys([table.personal_data.name for table in privacy.personal_tables()], 1)
-        | {"events": 13, "seals": 13, "uploads": 2},
+        | {"events": 13, "seals": 13, "submissions": 2},
     }
 
 

@@ -14,6 +14,7 @@ from factories import (
     make_issue,
     make_key,
     make_keys,
+    make_model_call,
     make_organization,
     make_session,
 )
@@ -38,7 +39,6 @@ from models.base import case_folded, new_id
 from models.deliveries import outcomes
 from models.sessions import metrics
 from rules.delivery.retries import RETRY_DELAYS
-from rules.metrics.usage import ReportedUsage
 
 # Outbox
 
@@ -293,8 +293,7 @@ def test_the_clock_has_millisecond_precision(clock):
 def test_a_model_call_does_not_end_before_it_started(assessment, clock):
     session, started_at = make_session(make_key(assessment)), clock.now()
     clock.fixed -= timedelta(hours=1)  # the clock was set back
-    used = ReportedUsage("claude-haiku-4-5", {})
-    ModelUsage.record(session, "anthropic", used, started_at=started_at, status_code=200, is_whole=True)
+    make_model_call(session, started_at=started_at)
     assert ModelUsage.get().ended_at == started_at
 
 

@@ -21,6 +21,8 @@ PRAGMA journal_mode=WAL;
 CREATE TABLE migrations (name TEXT);
 CREATE TABLE organizations (name TEXT);
 CREATE TABLE uploads (object_key TEXT);
+CREATE TABLE submissions (object_key TEXT);
+INSERT INTO submissions VALUES (NULL);
 INSERT INTO migrations VALUES ('0001_tables');
 """
 SESSION = "11111111-1111-4111-8111-111111111111"
@@ -90,11 +92,11 @@ def fill(installation, megabytes):
         database.executemany("INSERT INTO organizations VALUES (?)", rows)
 
 
-def upload(installation, content, key=None):
+def upload(installation, content, key=None, table="submissions"):
     """Store a bundle under a new key that the database knows, or under `key`; returns the key."""
     if key is None:
         key = new_object_key(SESSION)
-        execute(installation, "INSERT INTO uploads VALUES (?)", key)
+        execute(installation, f"INSERT INTO {table} VALUES (?)", key)
     installation.bundles.mkdir(exist_ok=True)
     (installation.bundles / key).write_bytes(content)
     return key
@@ -111,7 +113,7 @@ def temporary_files(folder):
 def test_a_private_backup_restores_what_the_database_knows(installation, empty, file, tmp_path):
     add(installation, "Acme")
     key = upload(installation, b"code")
-    (installation.bundles / upload(installation, b"never arrived")).unlink()
+    (installation.bundles / upload(installation, b"never arrived", table="uploads")).unlink()
     upload(installation, b"abandoned", key=new_object_key(SESSION))
     (installation.bundles / "notes.txt").write_bytes(b"not a bundle")
     umask = os.umask(0)

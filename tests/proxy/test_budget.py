@@ -10,7 +10,7 @@ from factories import make_key, make_session
 
 from models import ModelReservation, ModelUsage
 from models.sessions.model_usage import RESERVATION_LIFETIME
-from proxy import budget, disconnect
+from proxy import billed_call, budget, disconnect
 from proxy.renewals import Renewals, renewals
 from tests.proxy.test_refusals import BOTH, refusal
 from tests.proxy.upstream import (
@@ -35,7 +35,7 @@ USD = 10**9
 @pytest.fixture(autouse=True)
 def independent_of_time(monkeypatch):
     monkeypatch.setattr(budget, "MAX_WAIT_SECONDS", 0)
-    monkeypatch.setattr(budget, "OUTPUT_TOKENS_PER_SECOND", 0)
+    monkeypatch.setattr(billed_call, "OUTPUT_TOKENS_PER_SECOND", 0)
 
 
 @pytest.fixture
@@ -163,7 +163,7 @@ def test_a_call_without_a_response_in_time_costs_its_input_and_what_was_not_stre
     call, forward_to, upstream, assessment, usage, monkeypatch
 ):
     assessment.update_columns(token_budget_nano_usd=USD)
-    monkeypatch.setattr(budget, "OUTPUT_TOKENS_PER_SECOND", 10**9)
+    monkeypatch.setattr(billed_call, "OUTPUT_TOKENS_PER_SECOND", 10**9)
     forward_to(upstream.address, read_seconds=0.1)
     upstream.respond = lambda exchange: exchange.wait_for_disconnect()
     body = {"model": "claude-haiku-4-5", "max_tokens": 100}
@@ -241,9 +241,9 @@ def test_a_client_that_disconnects_shortly_before_the_usage_pays_what_is_reporte
 def test_a_client_that_disconnects_pays_for_reasoning_that_it_cannot_see(
     candidate, upstream, usage, monkeypatch, path, maximum
 ):
-    monkeypatch.setattr(budget, "OUTPUT_TOKENS_PER_SECOND", 1000)
+    monkeypatch.setattr(billed_call, "OUTPUT_TOKENS_PER_SECOND", 1000)
     stop_before_the_end(candidate, upstream, path, RESPONSE_EVENTS[:1])
-    monkeypatch.setattr(budget, "OUTPUT_TOKENS_PER_SECOND", 10**9)
+    monkeypatch.setattr(billed_call, "OUTPUT_TOKENS_PER_SECOND", 10**9)
     stop_before_the_end(candidate, upstream, path, RESPONSE_EVENTS[:1], **{maximum: 64_000})
     by_time, by_maximum = (used.output_tokens for used in usage())
     # The first call took at least the 0.1 seconds after the disconnect.

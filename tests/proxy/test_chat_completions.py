@@ -5,7 +5,7 @@ import json
 import pytest
 
 from models import ModelReservation, ModelUsage
-from proxy import budget
+from proxy import billed_call
 from proxy.usage_reader import UsageReader
 from tests.proxy.test_refusals import refusal
 from tests.proxy.upstream import (
@@ -44,7 +44,7 @@ def test_a_completion_is_returned_unchanged_and_its_usage_stored(call, upstream,
 
 def test_the_usage_of_a_stream_without_it_is_estimated(call, upstream, session, monkeypatch):
     # Reasoning is not in the stream: the output is at least what the model can have generated in the time.
-    monkeypatch.setattr(budget, "OUTPUT_TOKENS_PER_SECOND", 10**9)
+    monkeypatch.setattr(billed_call, "OUTPUT_TOKENS_PER_SECOND", 10**9)
     upstream.respond = streams([part for part in COMPLETION_EVENTS if b"completion_tokens" not in part])
     body = json.dumps({"model": "gpt-5", "stream": True, "max_completion_tokens": 50})
     call(CHAT_COMPLETIONS, data=body)

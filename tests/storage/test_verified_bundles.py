@@ -13,9 +13,10 @@ from response_checks import refusal
 
 from delivery.worker import Worker
 from errors import NotFound
-from models import BundleUpload, Delivery, Submission
+from models import Delivery, Submission
 from models.deliveries.outbox import MAX_UPLOAD_DURATION
-from models.sessions.submissions import MAX_UNUSED_UPLOAD_AGE, UPLOAD_URL_LIFETIME
+from models.sessions.submissions import TAR
+from models.sessions.submissions.objects import MAX_UNUSED_AGE, UPLOAD_URL_LIFETIME
 from storage import FolderStorage, new_object_key
 
 pytestmark = pytest.mark.any_database
@@ -134,9 +135,9 @@ def test_superseded_bundles_are_deleted_and_do_not_count(app, clock, store, cand
     copies = set()
     for _ in range(10):
         assert upload_and_submit(store, candidate, session).json["verified"]
-        copies.add(Submission.current(session).upload.object_key)
+        copies.add(Submission.current(session, TAR).object_key)
     run_worker_after_removals(app, clock, store)
-    assert [key for key in copies if exists(store, key)] == [Submission.current(session).upload.object_key]
+    assert [key for key in copies if exists(store, key)] == [Submission.current(session, TAR).object_key]
 
 
 def test_bundles_and_events_share_the_sessions_bytes(store, candidate, reviewer, session, max_bytes):
@@ -152,7 +153,7 @@ def test_bundles_and_events_share_the_sessions_bytes(store, candidate, reviewer,
         assert refusal(submit(candidate, session, upload)) == (413, "session_full")
     # Nothing else has changed, and no copy is left.
     assert download(reviewer, session) == BUNDLE
-    assert BundleUpload.select().where(BundleUpload.source_key.is_null(False)).count() == 1
+    assert Submission.select().where(Submission.object_key.is_null(False)).count() == 1
     assert session.lock().stored_bundle_bytes == len(BUNDLE)
 
 
@@ -173,16 +174,16 @@ def test_a_bundle_too_large_for_the_store_is_not_copied(store, candidate, sessio
     monkeypatch.setattr("storage.base.MAX_BUNDLE_BYTES", len(BUNDLE) - 1)
     monkeypatch.setattr(store, "_copy", lambda *keys: pytest.fail("copied"))
     assert refusal(submit(candidate, session, upload)) == (413, "too_large")
-    assert BundleUpload.select().where(BundleUpload.source_key.is_null(False)).count() == 0
+    assert Submission.select().where(Submission.object_key.is_null(False)).count() == 0
 
 
 def test_the_copy_of_an_interrupted_submission_is_deleted(app, clock, store, candidate, session):
     upload = open_upload(candidate, session)
     put(store, candidate, upload)
     # The process is killed after the copy.
-    copy = BundleUpload.find_open(upload["objectKey"]).reserve_copy(new_object_key(str(session.id)))
+    copy = Submission.reserve(session, TAR, new_object_key(str(session.id)), upload["objectKey"])
     store.copy(upload["objectKey"], copy.object_key)
-    clock.fixed += UPLOAD_URL_LIFETIME + MAX_UNUSED_UPLOAD_AGE
+    clock.fixed += UPLOAD_URL_LIFETIME + MAX_UNUSED_AGE
     Worker(app.config, store).run_once()
     run_worker_after_removals(app, clock, store)
     assert not exists(store, copy.object_key)

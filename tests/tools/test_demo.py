@@ -42,7 +42,7 @@ def test_the_same_seed_gives_the_same_work_events_and_bundle(name):
     (work, events), (again, same) = events_of(name), events_of(name)
     assert (work.actions, work.files, events) == (again.actions, again.files, same)
     assert events != events_of(name, seed=8)[1]
-    bundles = {History().commit(each.files, "Hand-in").bundle() for each in (work, again)}
+    bundles = {History().commit(each.files, "Submission").bundle() for each in (work, again)}
     assert len(bundles) == 1
 
 
@@ -176,7 +176,7 @@ def assert_state(candidate, shown):
 
 
 def assert_record(demo, admin):
-    """The tampered record, the long session, the hand-ins and the failing webhook."""
+    """The tampered record, the long session, the submissions and the failing webhook."""
     _, _, output = demo
     ids = dict(re.findall(r"^  (\S.{20}) .*\n\s+http://\S+#/sessions/(\S+)$", output, re.MULTILINE))
     ids = {name.strip(): session_id for name, session_id in ids.items()}
@@ -189,7 +189,7 @@ def assert_record(demo, admin):
     assert not any(codes.values()), codes
     assert 1_800 < admin.get(f"/v1/sessions/{ids['Mei-Lin Chou']}")["eventCount"] < 2_300
     diff = admin.get(f"/v1/sessions/{ids['Leila Farahani']}/final-diff")
-    assert (diff["handIn"]["state"], diff["handIn"]["baseVerified"]) == ("read", True)
+    assert (diff["submission"]["state"], diff["submission"]["baseVerified"]) == ("read", True)
     assert {file["path"] for file in diff["files"]} >= {"orders/store.py", "tests/test_api.py"}
     # The admin has not scored, and so does not see the others' scores.
     observer = client(demo, "observer")

@@ -32,7 +32,7 @@ def fill(
     database. Returns `tokens` by person (admin, reviewer, reviewer 2, observer) and for a `service`, the ids of
     `assessments` by task and of `candidates` and `sessions` by name, and the `groups` of each task's candidates.
 
-    settings -- of the service, by environment name; needs SEAL_KEYS, and BUNDLE_FOLDER to read the hand-ins later
+    settings -- of the service, by environment name; needs SEAL_KEYS, and BUNDLE_FOLDER to read the submissions later
     receivers -- base URL of the demo's webhook receivers, if they run longer than this function
     """
     with tempfile.TemporaryDirectory(prefix="proofstone-demo-") as folder, neighbours(Path(folder)) as own:

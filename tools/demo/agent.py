@@ -1,6 +1,6 @@
 """Work as what Claude Code sends from a candidate's workspace: hooks, telemetry and model calls (docs/recording.md).
 
-Commands and changes by hand are in none of them: they show only in the hand-in.
+Commands and changes by hand are in none of them: they show only in the submission.
 """
 
 import hashlib

@@ -1,4 +1,4 @@
-"""Small git repositories, and the bundles that candidates hand in. The same files always give the same commits."""
+"""Small git repositories, and the bundles that candidates submit. The same files always give the same commits."""
 
 from io import BytesIO
 from typing import NamedTuple

@@ -115,8 +115,8 @@ class Story:
             return
         yield self.past.now + MINUTE
         if candidate.number % 6 or candidate.name in cast.PLACES_TO_START:
-            bundle = self._organization.starts[candidate.task].commit(work.files, "Hand-in").bundle()
-            self.past.call("PUT", "/v1/candidate/hand-in", bundle, media_type=GIT_BUNDLE, **own)
+            bundle = self._organization.starts[candidate.task].commit(work.files, "Submission").bundle()
+            self.past.call("PUT", "/v1/candidate/submission", bundle, media_type=GIT_BUNDLE, **own)
         self.past.call("POST", "/v1/candidate/complete", {"key": key["key"], "sessionId": session_id}, **own)
 
     def _send_events(

@@ -157,9 +157,9 @@ def work(site: Service, service: Client, assessment: dict[str, Any], members: di
     return candidate
 
 
-def hand_in(site: Service, candidate: Candidate) -> None:
+def submit_work(site: Service, candidate: Candidate) -> None:
     headers = {"X-API-Key": candidate.key, "Content-Type": "application/x-git-bundle"}
-    response = call(site.port, "PUT", "/v1/candidate/hand-in", BUNDLE, headers=headers, seconds=30)
+    response = call(site.port, "PUT", "/v1/candidate/submission", BUNDLE, headers=headers, seconds=30)
     assert response.status == 200, response.text
 
 
@@ -198,7 +198,7 @@ def fill(site: Service) -> Organization:
         if state == "hostile":
             sent = post(candidate, "/v1/hooks/ingest/batch", {"events": hostile_events()})
             assert {entry["status"] for entry in sent["results"]} == {"created"}, sent.text
-            hand_in(site, candidate)
+            submit_work(site, candidate)
         if state == "expired":
             post(service, f"/v1/sessions/{candidate.session_id}/close")
         elif state != "running":
@@ -221,8 +221,8 @@ def fill(site: Service) -> Organization:
 
     site.flask("worker", "--once")
     wait_until(
-        lambda: service.get(f"/v1/sessions/{sessions['hostile']}")["handIn"]["state"] == "read",
-        "The worker did not read the hand-in.",
+        lambda: service.get(f"/v1/sessions/{sessions['hostile']}")["submission"]["state"] == "read",
+        "The worker did not read the submission.",
     )
     # Only after the worker has sealed the record.
     statement = "UPDATE events SET envelope = replace(envelope, 'pytest', 'rm -rf') WHERE session_id = %s"

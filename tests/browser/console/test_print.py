@@ -48,7 +48,7 @@ def decided(site, team, reviewers, tmp_path):
     for each in sent:
         candidate.ingest(each)
     make_repository(tmp_path / "work", {"orders.py": "import time\n", "long.txt": "line\n" * 300})
-    hand_in(site, candidate, bundle(tmp_path / "work"))
+    submit_work(site, candidate, bundle(tmp_path / "work"))
     candidate.complete()
     path = f"/v1/sessions/{candidate.session_id}/scores/quality"
     evidence = [sent[0]["id"], sent[2]["id"]]
@@ -60,13 +60,13 @@ def decided(site, team, reviewers, tmp_path):
     with site.worker():
         session = f"/v1/sessions/{candidate.session_id}"
         wait_until(lambda: team.get(session)["seal"]["isWhole"], "The record is not sealed.")
-        wait_until(lambda: team.get(session)["handIn"]["state"] == "read", "The hand-in is not read.")
+        wait_until(lambda: team.get(session)["submission"]["state"] == "read", "The submission is not read.")
     return candidate.session_id
 
 
-def hand_in(site, candidate, content):
+def submit_work(site, candidate, content):
     headers = candidate.headers | {"Content-Type": "application/x-git-bundle"}
-    sent = call(site.port, "PUT", "/v1/candidate/hand-in", content, headers=headers, seconds=30)
+    sent = call(site.port, "PUT", "/v1/candidate/submission", content, headers=headers, seconds=30)
     assert sent.status == 200
 
 
@@ -126,7 +126,7 @@ def test_an_unknown_session_says_so(open_console, team):
 
 def test_without_a_verified_base_lines_have_no_authors(open_console, site, team, decided):
     site.execute(
-        "UPDATE hand_ins SET base_verified = %s WHERE session_id = %s", False, site.stored_id(decided)
+        "UPDATE submissions SET base_verified = %s WHERE session_id = %s", False, site.stored_id(decided)
     )
     for path in (f"/sessions/{decided}?tab=changes", f"/sessions/{decided}/print"):
         visit = open_console(team, path)

@@ -298,12 +298,12 @@ def test_the_final_changes_say_who_added_a_line(site, team, candidate, open_repo
     bundle = bundle_of_blobs(**files)
     headers = candidate.headers | {"Content-Type": "application/x-git-bundle"}
     assert (
-        call(candidate.port, "PUT", "/v1/candidate/hand-in", bundle, headers=headers, seconds=60).status
+        call(candidate.port, "PUT", "/v1/candidate/submission", bundle, headers=headers, seconds=60).status
         == 200
     )
     with site.worker():
         diff = f"/v1/sessions/{candidate.session_id}/final-diff"
-        wait_until(lambda: team.get(diff)["handIn"]["state"] == "read", "The hand-in is not read.")
+        wait_until(lambda: team.get(diff)["submission"]["state"] == "read", "The submission is not read.")
     candidate.complete()
     visit = open_report("?tab=changes", width=PHONE)
     assert visit.shows("3 files")

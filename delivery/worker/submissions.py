@@ -1,4 +1,4 @@
-"""Read handed-in git bundles, each in a separate process (git_bundles/)."""
+"""Read submitted git bundles, each in a separate process (git_bundles/)."""
 
 import json
 import logging
@@ -14,9 +14,10 @@ from typing import IO, Any
 
 from errors import NotFound, StoreUnavailable, UnknownSealKey
 from git_bundles import EMPTY_TREE, END, MAX_SECONDS, Unreadable
-from models import Event, HandIn, Session
+from models import Event, Session, Submission
 from models.database import release_connection
-from models.sessions.hand_ins import MAX_ATTEMPTS
+from models.sessions.submissions import reading
+from models.sessions.submissions.reading import MAX_ATTEMPTS
 from models.task_failures import run_each
 from rules.metrics.agent_lines import BLANK, AgentLines, added_lines, numbers, ranges, split_digests
 from storage import Storage
@@ -37,46 +38,46 @@ class Interrupted(Exception):
 
 
 def read_due(storage: Storage) -> int:
-    """Read the hand-ins that are due; returns how many."""
-    return run_each("hand_ins", HandIn.due(), lambda hand_in: _read(hand_in, storage))
+    """Read the submissions that are due; returns how many."""
+    return run_each("submissions", reading.due(), lambda submission: _read(submission, storage))
 
 
-def _read(hand_in: HandIn, storage: Storage) -> int:
-    if hand_in.is_matched:
-        hand_in.settle()
+def _read(submission: Submission, storage: Storage) -> int:
+    if reading.is_matched(submission):
+        reading.finish(submission)
         return 0
-    if not hand_in.claim():
+    if not reading.claim(submission):
         return 0
     try:
-        _read_claimed(hand_in, storage)
+        _read_claimed(submission, storage)
     except Unreadable as problem:
-        hand_in.record_unreadable(str(problem))
+        reading.record_unreadable(submission, str(problem))
     except (StoreUnavailable, UnknownSealKey) as error:
-        log.warning("Hand-in %s is read later. %s", hand_in.id, error)
-        hand_in.retry_later(counts=False)
+        log.warning("Submission %s is read later. %s", submission.id, error)
+        reading.retry_later(submission, counts=False)
     except Interrupted:
-        log.warning("Reading hand-in %s was interrupted.", hand_in.id)
-        if hand_in.attempts < MAX_ATTEMPTS:
-            hand_in.retry_later()
+        log.warning("Reading submission %s was interrupted.", submission.id)
+        if submission.attempts < MAX_ATTEMPTS:
+            reading.retry_later(submission)
         else:
-            hand_in.record_unreadable(INTERRUPTED)
+            reading.record_unreadable(submission, INTERRUPTED)
     return 1
 
 
-def _read_claimed(hand_in: HandIn, storage: Storage) -> None:
-    if hand_in.attempts > MAX_ATTEMPTS:  # the worker itself was killed
+def _read_claimed(submission: Submission, storage: Storage) -> None:
+    if submission.attempts > MAX_ATTEMPTS:  # the worker itself was killed
         raise Unreadable(INTERRUPTED)
-    session = hand_in.session
+    session = submission.session
     base = _base(session)
     release_connection()
     with tempfile.TemporaryFile() as bundle, tempfile.TemporaryFile() as output:
-        _copy(hand_in, storage, bundle)
+        _copy(submission, storage, bundle)
         run(bundle, output, base)
         commits, *_ = _results(output)
         event_count = Session.get_by_id(session.id).event_count
         lines = _agent_lines(session, output)
         files = (_columns(file, lines) for file in _files(output))
-        hand_in.record_diff(commits, files, event_count)
+        reading.record_diff(submission, commits, files, event_count)
 
 
 def _base(session: Session) -> str | None:
@@ -88,10 +89,10 @@ def _base(session: Session) -> str | None:
     return commit if _COMMIT.fullmatch(commit) else None
 
 
-def _copy(hand_in: HandIn, storage: Storage, file: IO[bytes]) -> None:
-    object_key = hand_in.upload.object_key
+def _copy(submission: Submission, storage: Storage, file: IO[bytes]) -> None:
+    object_key: Any = submission.object_key
     try:
-        if storage.size_and_sha256(object_key) != (hand_in.size, hand_in.sha256):
+        if storage.size_and_sha256(object_key) != (submission.size, submission.sha256):
             raise Unreadable(CHANGED)
         for chunk in storage.chunks(object_key):
             file.write(chunk)
@@ -156,7 +157,7 @@ def _agent_lines(session: Session, output: IO[bytes]) -> AgentLines:
 
 
 def _columns(file: dict[str, Any], lines: AgentLines) -> dict[str, Any]:
-    """The columns of models.HandInFile, with the numbers of added lines that count and that are manual."""
+    """The columns of models.SubmissionFile, with the numbers of added lines that count and that are manual."""
     digests = file.get("digests", "")
     added = zip(numbers(file.get("added", [])), split_digests(digests), strict=True)
     manual = list(lines.manual_lines(file["path"], added))

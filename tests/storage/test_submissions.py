@@ -1,11 +1,11 @@
-"""A hand-in with each store: received, read by the worker, downloaded and deleted."""
+"""A submission with each store: received, read by the worker, downloaded and deleted."""
 
 import pytest
 from response_checks import body_of, refusal
 
 from delivery.worker import Worker
 from errors import NotFound
-from models import HandIn, privacy
+from models import Submission, privacy
 from tests.git_bundles.bundles import bundle_of_blobs
 
 pytestmark = pytest.mark.any_database
@@ -13,18 +13,18 @@ pytestmark = pytest.mark.any_database
 HEADERS = {"Content-Type": "application/x-git-bundle"}
 
 
-def test_a_hand_in_from_its_arrival_to_its_erasure(
+def test_a_submission_from_its_arrival_to_its_erasure(
     app, candidate, session, reviewer, store, monkeypatch, tmp_path
 ):
     monkeypatch.setitem(app.extensions, "storage", store)
     monkeypatch.setitem(app.config, "MAIL_FOLDER", tmp_path / "mails")
     content = bundle_of_blobs(a=b"a\n")
-    body_of(candidate.request("PUT", "/v1/candidate/hand-in", data=content, headers=HEADERS))
-    object_key = HandIn.get().upload.object_key
+    body_of(candidate.request("PUT", "/v1/candidate/submission", data=content, headers=HEADERS))
+    object_key = Submission.get().object_key
     Worker(app.config, store).run_once()
     files = body_of(reviewer.get(f"/v1/sessions/{session.id}/final-diff"))["files"]
     assert [file["path"] for file in files] == ["a"]
-    assert reviewer.get(f"/v1/sessions/{session.id}/hand-in").data == content
+    assert reviewer.get(f"/v1/sessions/{session.id}/submission").data == content
     privacy.erase(session.key)
     Worker(app.config, store).run_once()
     with pytest.raises(NotFound):
@@ -42,7 +42,7 @@ def test_a_refused_body_leaves_nothing_in_the_store(app, candidate, session, sto
         receive(object_key, *arguments)
 
     monkeypatch.setattr(store, "receive", remember)
-    response = candidate.request("PUT", "/v1/candidate/hand-in", data=b"# v1 git", headers=HEADERS)
-    assert refusal(response) == (400, "not_a_hand_in")
+    response = candidate.request("PUT", "/v1/candidate/submission", data=b"# v1 git", headers=HEADERS)
+    assert refusal(response) == (400, "not_a_submission")
     with pytest.raises(NotFound):
         store.size(keys[0])

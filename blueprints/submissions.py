@@ -1,0 +1,207 @@
+"""Submissions: the upload, and for reviewers the work and its final diff (docs/workspace.md#submissions)."""
+
+from contextlib import closing
+from typing import Any
+
+from flask import request
+from werkzeug.exceptions import ClientDisconnected
+
+import errors
+from access import audit, auth, caller, concurrency, refuses
+from blueprints import (
+    Blueprint,
+    file_response,
+    find,
+    or_not_found,
+    page,
+    release_connection,
+    require_unchanged,
+    setting,
+    store,
+)
+from models import ApiToken, CandidateKey, Session, Submission, SubmissionFile, db
+from models.sessions.submissions import GIT, TAR, ZIP
+from schemas.queries import PageQuery
+from schemas.submissions import BundleListing, FinalDiff, Received, Submissions
+from storage import (
+    CONTENT_TYPE,
+    MAX_BUNDLE_BYTES,
+    HashedStream,
+    bundle_listing,
+    checked_length,
+    new_object_key,
+)
+
+blp = Blueprint("Submissions", __name__, description="Candidates' submissions, and the final diff.")
+
+MEDIA_TYPES = {GIT: "application/x-git-bundle", ZIP: "application/zip", TAR: CONTENT_TYPE}
+SUFFIXES = {GIT: "bundle", ZIP: "zip", TAR: "tar.gz"}
+FORMATS = {MEDIA_TYPES[format]: format for format in (GIT, ZIP)}
+FIRST_BYTES = {GIT: (b"# v2 git bundle\n", b"# v3 git bundle\n"), ZIP: (b"PK\x03\x04", b"PK\x05\x06")}
+
+
+@blp.put("/candidate/submission")
+@blp.doc(tags=["Candidate"])
+@auth.required(CandidateKey)
+@refuses(
+    errors.NotASubmission,
+    errors.SubmissionType,
+    errors.NotRedeemed,
+    errors.AssessmentClosed,
+    errors.LengthRequired,
+    errors.Incomplete,
+    errors.TooLarge,
+    errors.SessionFull,
+    errors.StoreUnavailable,
+)
+@blp.response(200, Received)
+def receive_submission():
+    """Submit the work
+
+    The body is a git bundle (`application/x-git-bundle`) or a zip archive (`application/zip`) of at most 128 MiB. It is
+    stored completely or not at all. It can be sent again; the latest one counts. Accepted until ten minutes after the
+    session has closed.
+    """
+    format, max_bytes = FORMATS.get(request.mimetype), setting("SESSION_MAX_BYTES")
+    if format is None:
+        raise errors.SubmissionType()
+    session, length = Session.of_key(caller), checked_length(request.content_length)
+    if not length:
+        raise errors.NotASubmission()
+    submission = Submission.reserve(session, format, new_object_key(str(session.id), SUFFIXES[format]))
+    try:
+        submission.require_space(length, max_bytes)
+        release_connection()
+        request.max_content_length = MAX_BUNDLE_BYTES
+        stream = HashedStream(_Body(request.stream, FIRST_BYTES[format]))
+        store().prepare()
+        store().receive(submission.object_key, stream, length)
+        with db.atomic():
+            submission.record(length, stream.sha256, max_bytes)
+            audit.record_candidate(caller, "receiveSubmission")
+    except Exception:
+        submission.delete_with_object()
+        raise
+    return {"submission": submission}
+
+
+class _Body:
+    """A request's body. `read` raises NotASubmission unless it starts with one of these texts, and Incomplete."""
+
+    def __init__(self, stream: Any, starts: tuple[bytes, ...]):
+        self._stream, self._starts = stream, starts
+
+    def read(self, size: int = -1, /) -> bytes:
+        data = self._read(size)
+        if self._starts:
+            longest = max(map(len, self._starts))
+            while len(data) < min(size, longest) and (more := self._read(longest - len(data))):
+                data += more
+            if not data.startswith(self._starts):
+                raise errors.NotASubmission()
+            self._starts = ()
+        return data
+
+    def _read(self, size: int) -> bytes:
+        try:
+            return self._stream.read(size)
+        except ClientDisconnected:
+            raise errors.Incomplete() from None
+
+
+@blp.get("/sessions/<id:session_id>/submissions")
+@auth.required(ApiToken)
+@concurrency.long_read
+@blp.response(200, Submissions)
+@audit.reading
+def list_submissions(session_id):
+    """List a session's submissions
+
+    The candidate's git bundles and zip archives, and the bundles of a client, which also submits snapshots of the work
+    in progress. Of replaced and unverified submissions only metadata is kept, not the work, of the newest 100.
+    """
+    return {"submissions": list(Submission.of(find(Session, session_id)))}
+
+
+@blp.get("/sessions/<id:session_id>/submission")
+@auth.required(ApiToken)
+@refuses(errors.NotFound, errors.BundleChanged, errors.StoreUnavailable)
+@blp.response(
+    200,
+    {"type": "string", "format": "binary"},
+    content_type=MEDIA_TYPES[GIT],
+    description="The git bundle; a zip archive is `application/zip`.",
+)
+@audit.reading
+def download_submission(session_id):
+    """Download a session's submission
+
+    The git bundle or the zip archive as the candidate sent it. Clone a bundle with `git clone submission.bundle`. Its
+    content is the candidate's: do not run it outside a sandbox.
+    """
+    return _download("submission", _find_unchanged(session_id, GIT, ZIP))
+
+
+@blp.get("/sessions/<id:session_id>/bundle")
+@auth.required(ApiToken)
+@refuses(errors.NotFound, errors.BundleChanged, errors.StoreUnavailable)
+@blp.response(
+    200, {"type": "string", "format": "binary"}, content_type=CONTENT_TYPE, description="The bundle."
+)
+@audit.reading
+def download_bundle(session_id):
+    """Download the bundle of a session's client
+
+    The gzip-compressed tar as the candidate's client uploaded it. List its files before you unpack it.
+    """
+    return _download("session", _find_unchanged(session_id, TAR))
+
+
+@blp.get("/sessions/<id:session_id>/bundle/files")
+@auth.required(ApiToken)
+@concurrency.long_read
+@refuses(errors.NotFound, errors.BundleChanged, errors.StoreUnavailable)
+@blp.response(200, BundleListing)
+@audit.reading
+def list_bundle_files(session_id):
+    """List the files of a client's bundle
+
+    Reads the bundle without unpacking it, up to limits on entries, size and time. Unsafe entries, such as absolute
+    names, links and devices, are marked.
+    """
+    submission = _find_unchanged(session_id, TAR, with_content=True)
+    with closing(store().open(submission.object_key)) as stream:
+        listing = bundle_listing.list_bundle(stream)
+    return {"submission": submission, "files": listing.entries, "problem": listing.problem}
+
+
+@blp.get("/sessions/<id:session_id>/final-diff")
+@auth.required(ApiToken)
+@blp.arguments(PageQuery, location="query")
+@blp.response(200, FinalDiff)
+@audit.reading
+def get_final_diff(query, session_id):
+    """Get a session's final diff
+
+    A page of the files that differ between the commit that the assessment starts from and the submitted git bundle, by
+    path. `manualRanges` are the lines that no recorded change of an agent added.
+    """
+    session = find(Session, session_id)
+    submission = Submission.current(session, GIT, ZIP)
+    return page("files", SubmissionFile.of(session), query) | {"submission": submission}
+
+
+def _find_unchanged(session_id: Any, *formats: str, with_content: bool = False) -> Any:
+    """The session's submission. Raises BundleChanged if its object was replaced in the store."""
+    session = find(Session, session_id)
+    submission = or_not_found(Submission.current(session, *formats, with_content=with_content))
+    release_connection()
+    require_unchanged(submission.object_key, submission.size, submission.sha256)
+    return submission
+
+
+def _download(noun: str, submission: Any) -> Any:
+    name = f"{noun}-{submission.session_id}.{SUFFIXES[submission.format]}"
+    response = file_response(name, store().chunks(submission.object_key), MEDIA_TYPES[submission.format])
+    response.content_length = submission.size
+    return response

@@ -1,0 +1,5 @@
+"""A session's submissions, the open uploads of its client, and their objects in the bundle store."""
+
+from models.sessions.submissions.objects import delete_unused
+from models.sessions.submissions.submission import GIT, TAR, VERIFIED, ZIP, Submission, SubmissionFile
+from models.sessions.submissions.uploads import BundleUpload

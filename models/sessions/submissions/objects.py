@@ -1,0 +1,98 @@
+"""Rows with an object in the bundle store, and the objects' bytes in their session's quota."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import peewee
+
+from errors import AssessmentClosed
+from models.base import ErasedWithSession, clock, db
+from models.deliveries import outbox
+from models.ledger.audit import WORKER, AuditEntry
+from models.sessions import Session
+from models.task_failures import run_each
+from rules import session_close
+from rules.timestamps import format_timestamp
+
+UPLOAD_URL_LIFETIME = timedelta(hours=1)
+# A client submits right after the upload; an upload without a submission by then will never have one.
+MAX_UNUSED_AGE = timedelta(hours=24)
+
+
+class StoredObject(ErasedWithSession):
+    """For tables whose rows belong to a session and have an object in the bundle store.
+
+    The row is created before the object: an object without a row would never be deleted. Its columns are `object_key`,
+    and `stored_bytes`, which count towards SESSION_MAX_BYTES.
+    """
+
+    @property
+    def expires_at(self: Any) -> datetime:
+        """The end of the time in which the object can start to arrive."""
+        return self.created_at + UPLOAD_URL_LIFETIME
+
+    def delete_with_object(self: Any) -> None:
+        """Delete the row, and its object from the store even if it arrives later."""
+        with db.atomic():
+            session = self.session.lock()
+            self.remove_object()
+            self.delete_instance()
+            recount(session)
+
+    def remove_object(self: Any) -> None:
+        """Remove the object from the store, now and once it can no longer arrive."""
+        if self.object_key is not None:
+            objects = [(self.object_key, self.expires_at)]
+            outbox.enqueue_removals(self.session.organization_id, self.session_id, objects)
+
+    @classmethod
+    def erase_personal_data(cls: Any, key: Any, session: Session | None) -> int:
+        """Delete the rows, and their objects from the store even if they arrive later."""
+        if session is None:
+            return 0
+        rows = cls.select(cls.id, cls.session, cls.object_key, cls.created_at).where(cls.session == session)
+        objects = [(row.object_key, row.expires_at) for row in rows if row.object_key is not None]
+        outbox.enqueue_removals(session.organization_id, session.id, objects)
+        erased = super().erase_personal_data(key, session)
+        recount(session)
+        return erased
+
+
+def recount(session: Session) -> None:
+    """Count the bytes of a locked session's objects."""
+    tables: Any = StoredObject.__subclasses__()
+    sizes = [
+        table.select(peewee.fn.SUM(table.stored_bytes)).where(table.session == session).scalar()
+        for table in tables
+    ]
+    session.update_columns(stored_bundle_bytes=sum(int(size or 0) for size in sizes))
+
+
+def require_open(session: Session) -> None:
+    """Raise AssessmentClosed more than ten minutes after the close (R18)."""
+    now = clock.now()
+    close = session.closed_as_of(now)
+    if close is not None and session_close.intake_window(now, close) != "flush":
+        raise AssessmentClosed(completedAt=format_timestamp(session.completed_at or close))
+
+
+def delete_unused() -> int:
+    """Delete open uploads, and submissions whose request was interrupted, a day after they expired."""
+    before = clock.now() - UPLOAD_URL_LIFETIME - MAX_UNUSED_AGE
+    tables: Any = StoredObject.__subclasses__()
+    unused = [
+        row
+        for table in tables
+        for row in table.unused().select(table, Session).join(Session).where(table.created_at <= before)
+    ]
+    return run_each("uploads", unused, _delete_unused)
+
+
+def _delete_unused(row: Any) -> int:
+    with db.atomic():
+        row.delete_with_object()
+        subject, ids = ("session", row.session_id), [str(row.id)]
+        AuditEntry.record(
+            row.session.organization_id, "removeUnusedUpload", WORKER, *subject, further_ids=ids
+        )
+    return 1

@@ -1,0 +1,124 @@
+"""Reading of submitted git bundles: the worker's attempts, and their results."""
+
+from collections.abc import Iterable
+from datetime import timedelta
+from typing import Any
+
+from models.base import clock, db
+from models.sessions import Session
+from models.sessions.submissions.submission import (
+    READ,
+    UNREADABLE,
+    WAITING,
+    Submission,
+    SubmissionFile,
+    store_ratio,
+)
+from rules.session_close import COUNTED_AFTER_CLOSE
+from rules.statistics.rounding import BILLION, half_up_ratio
+
+MAX_ATTEMPTS = 3
+# Longer than one attempt takes.
+LEASE = timedelta(minutes=5)
+RETRY_PAUSE = timedelta(minutes=1)
+MAX_DUE = 5
+
+
+def due() -> list[Submission]:
+    """The git bundles to read now: new ones, and read ones whose session has closed."""
+    is_due = (Submission.state == WAITING) | (Session.closed_at.is_null(False) & ~Session.metrics_due)
+    query = Submission.select(Submission, Session).join(Session)
+    query = query.where(Submission.retry_at <= clock.now(), is_due)
+    return list(query.order_by(Submission.retry_at, Submission.id).limit(MAX_DUE))
+
+
+def is_matched(submission: Submission) -> bool:
+    """Return whether it was read, and compared with all events that count."""
+    return submission.state == READ and submission.matched_event_count == submission.session.event_count
+
+
+def claim(submission: Submission) -> bool:
+    """Claim the next attempt to read it; returns False if another worker has it."""
+    claimed = {"attempts": submission.attempts + 1, "retry_at": clock.now() + LEASE}
+    is_unclaimed = (Submission.id == submission.id) & (Submission.attempts == submission.attempts)
+    if not Submission.update(claimed).where(is_unclaimed, Submission.retry_at.is_null(False)).execute():
+        return False
+    submission.attempts += 1
+    return True
+
+
+def retry_later(submission: Submission, counts: bool = True) -> None:
+    """Schedule another attempt.
+
+    counts -- whether the failed one counts towards MAX_ATTEMPTS
+    """
+    attempts = submission.attempts if counts else submission.attempts - 1
+    with db.atomic():
+        if _lock(submission):
+            submission.update_columns(attempts=attempts, retry_at=clock.now() + RETRY_PAUSE)
+
+
+def finish(submission: Submission) -> None:
+    """End the reading if no further event can count, otherwise schedule another comparison."""
+    with db.atomic():
+        if session := _lock(submission):
+            _finish(submission, session)
+
+
+def _finish(submission: Submission, session: Session) -> None:
+    closed_at = session.closed_at
+    is_final = closed_at is not None and clock.now() > closed_at + COUNTED_AFTER_CLOSE
+    retry_at = None if is_final else clock.now() + (RETRY_PAUSE if closed_at else timedelta())
+    submission.update_columns(attempts=0, retry_at=retry_at)
+
+
+def record_unreadable(submission: Submission, problem: str) -> None:
+    """Record why the bundle cannot be read. It is kept."""
+    with db.atomic():
+        if session := _lock(submission):
+            SubmissionFile.delete().where(SubmissionFile.session == session).execute()
+            submission.update_columns(state=UNREADABLE, problem=problem, retry_at=None)
+            store_ratio(session, None)
+
+
+def record_diff(
+    submission: Submission, commits: dict[str, Any], files: Iterable[dict[str, Any]], event_count: int | None
+) -> None:
+    """Store the final diff, and the session's manualLineRatio once it has closed.
+
+    commits -- `head`, `base` and `isVerified`
+    files -- the columns of SubmissionFile, by path, each with `counted_lines` and `manual_lines`
+    event_count -- of the session before its events were read
+    """
+    with db.atomic():
+        session = _lock(submission)
+        if session is None:
+            return
+        SubmissionFile.delete().where(SubmissionFile.session == session).execute()
+        counted_lines, manual_lines = SubmissionFile.store(session, files)
+        submission.update_columns(
+            state=READ,
+            problem=None,
+            base_verified=commits["isVerified"],
+            base_commit=commits["base"],
+            head_commit=commits["head"],
+            counted_lines=counted_lines,
+            manual_lines=manual_lines,
+            matched_event_count=event_count,
+        )
+        store_ratio(session, _ratio(submission, session))
+        _finish(submission, session)
+
+
+def _lock(submission: Submission) -> Session | None:
+    """The locked session; None if the submission was erased or replaced."""
+    session = submission.session.lock()
+    is_kept = (Submission.id == submission.id) & Submission.object_key.is_null(False)
+    return session if Submission.select().where(is_kept).exists() else None
+
+
+def _ratio(submission: Submission, session: Session) -> int | None:
+    """The manualLineRatio in billionths (docs/metrics.md#lines-not-recorded)."""
+    if session.closed_at is None or not submission.base_verified or not submission.counted_lines:
+        return None
+    return half_up_ratio(submission.manual_lines or 0, submission.counted_lines, BILLION)

@@ -1,0 +1,254 @@
+"""Submissions of candidates: a git bundle, a zip archive, or the bundle of a client."""
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from typing import Any
+
+import peewee
+
+from errors import SessionFull
+from models.base import (
+    ErasedWithSession,
+    Model,
+    PersonalData,
+    Query,
+    TimestampField,
+    add_index,
+    clock,
+    db,
+)
+from models.sessions import Session, final_seals, stored_bytes
+from models.sessions.submissions.objects import StoredObject, recount, require_open
+from models.sessions.submissions.uploads import BundleUpload
+from rules.integrity.findings import Group
+
+# `tar` is the gzip-compressed tar of a client (docs/candidate-client.md, 3.9 to 3.11).
+TAR, GIT, ZIP = FORMATS = ("tar", "git", "zip")
+RECEIVING = "receiving"
+# A git bundle waits until it was read; a zip archive is only stored.
+WAITING, READ, UNREADABLE, STORED = "waiting", "read", "unreadable", "stored"
+# A client's bundle has the size and the digest that the client claims, others, or did not arrive.
+VERIFIED, MISMATCH, MISSING = "verified", "mismatch", "missing"
+REPLACED = "replaced"
+STATES = (WAITING, READ, UNREADABLE, STORED, VERIFIED, MISMATCH, MISSING, REPLACED)
+
+# Submissions without an object do not count towards SESSION_MAX_BYTES.
+MAX_WITHOUT_OBJECT = 100
+MAX_ROWS_PER_INSERT = 200
+
+
+class Submission(Model, StoredObject):
+    """A candidate's submission; `created_at` is when it was received.
+
+    Only those that count keep their object: the latest git bundle or zip archive, and the latest verified bundle of a
+    client. Of the others, the newest MAX_WITHOUT_OBJECT rows are kept, without content.
+
+    Of a client's bundle, `source_key` is the key of the upload that it was copied from, and `claimed_size`,
+    `claimed_sha256`, `repo_url`, `base_sha`, `file_tree` and `diff` are what the client sent about it.
+
+    Of a git bundle, `retry_at` is the worker's next attempt to read it, None if nothing is left to do. `base_verified`
+    is whether it contains the assessment's commit. `counted_lines` are the final diff's added lines that are not blank;
+    `manual_lines` are those of them that none of the first `matched_event_count` counted events added.
+    """
+
+    personal_data = PersonalData("submissions", "Your submissions, and the results of reading them.")
+
+    session = peewee.ForeignKeyField(Session, index=False)
+    format = peewee.TextField()
+    state = peewee.TextField(default=RECEIVING)
+    object_key = peewee.TextField(null=True, unique=True)
+    stored_bytes = peewee.BigIntegerField(default=0)
+    size = peewee.BigIntegerField(null=True)
+    sha256 = peewee.TextField(null=True)
+    source_key = peewee.TextField(null=True)
+    claimed_size = peewee.BigIntegerField(null=True)
+    claimed_sha256 = peewee.TextField(null=True)
+    repo_url = peewee.TextField(null=True)
+    base_sha = peewee.TextField(null=True)
+    file_tree = peewee.JSONField(null=True)
+    diff = peewee.TextField(null=True)
+    problem = peewee.TextField(null=True)
+    attempts = peewee.IntegerField(default=0)
+    retry_at = TimestampField(null=True)
+    base_verified = peewee.BooleanField(null=True)
+    base_commit = peewee.TextField(null=True)
+    head_commit = peewee.TextField(null=True)
+    counted_lines = peewee.IntegerField(null=True)
+    manual_lines = peewee.IntegerField(null=True)
+    matched_event_count = peewee.IntegerField(null=True)
+
+    class Meta:
+        indexes = ((("session", "created_at", "id"), False),)
+
+    @classmethod
+    def unused(cls) -> Query:
+        return cls.select().where(cls.state == RECEIVING)
+
+    @classmethod
+    def of(cls, session: Session) -> Query:
+        """The received submissions, oldest first."""
+        rows = cls.select().where(cls.session == session, cls.state != RECEIVING)
+        return rows.order_by(cls.created_at, cls.id)
+
+    @classmethod
+    def current(cls, session: Session, *formats: str, with_content: bool = False) -> "Submission | None":
+        """The session's submission of these formats that counts.
+
+        with_content -- read its diff and its file names, which can have 16 MiB
+        """
+        content = () if with_content else (cls.diff, cls.file_tree)
+        columns = [column for column in cls._meta.sorted_fields if column not in content]
+        kept = cls.of(session).select(*columns).where(cls.format << formats, cls.object_key.is_null(False))
+        return kept.order_by(cls.created_at.desc(), cls.id.desc()).first()
+
+    # Receiving
+
+    @classmethod
+    def reserve(
+        cls, session: Session, format: str, object_key: str | None, source_key: str | None = None
+    ) -> "Submission":
+        """Create the row before the object arrives. Raises AssessmentClosed more than ten minutes after the close."""
+        with db.atomic():
+            session = session.lock_unless_erased()
+            require_open(session)
+            return cls.create(session=session, format=format, object_key=object_key, source_key=source_key)
+
+    def require_space(self, size: int, max_bytes: int) -> None:
+        """Raise SessionFull if the session has no space for this size in place of the current submission."""
+        session = Session.get_by_id(self.session_id)
+        replaced = sum(row.stored_bytes for row in self._replaced())
+        if stored_bytes(session) - replaced + size > max_bytes:
+            raise SessionFull()
+
+    def record(self, size: int, sha256: str, max_bytes: int) -> None:
+        """Record a received git bundle or zip archive in place of the one before it.
+
+        Raises AssessmentClosed, SessionFull, Erased, and DoesNotExist if it was deleted in between.
+        """
+        with db.atomic():
+            self._lock_open()
+            now = clock.now()
+            state, retry_at = (WAITING, now) if self.format == GIT else (STORED, None)
+            columns = {"size": size, "sha256": sha256, "stored_bytes": size, "retry_at": retry_at}
+            self._keep(max_bytes, state=state, created_at=now, **columns)
+            SubmissionFile.delete().where(SubmissionFile.session == self.session).execute()
+            store_ratio(self.session, None)
+
+    @classmethod
+    def find_source(cls, session: Session, bundle_key: str) -> str | None:
+        """The key of the object to copy: of the open upload with this key, or of its verified copy."""
+        uploads = BundleUpload.select().where(BundleUpload.session == session)
+        if uploads.where(BundleUpload.object_key == bundle_key).exists():
+            return bundle_key
+        copy = cls.current(session, TAR)
+        return copy.object_key if copy and copy.source_key == bundle_key else None
+
+    def record_claims(self, found: tuple[int, str] | None, claims: dict[str, Any], max_bytes: int) -> None:
+        """Record the client's claims about its bundle. A verified bundle replaces the one before it.
+
+        found -- size and SHA-256 of the stored bundle; None without one
+
+        Raises AssessmentClosed, SessionFull, Erased, and DoesNotExist if it was deleted in between.
+        """
+        size, sha256 = found or (None, None)
+        columns = claims | {"size": size, "sha256": sha256, "created_at": clock.now()}
+        with db.atomic():
+            self._lock_open()
+            if found == (claims["claimed_size"], claims["claimed_sha256"].lower()):
+                for upload in BundleUpload.select().where(BundleUpload.object_key == self.source_key):
+                    upload.delete_with_object()
+                content = (claims["diff"], *claims["file_tree"])
+                columns["stored_bytes"] = claims["claimed_size"] + sum(len(text.encode()) for text in content)
+                self._keep(max_bytes, state=VERIFIED, **columns)
+            else:
+                self.update_columns(**columns)
+                self._drop(MISSING if found is None else MISMATCH)
+
+    def _lock_open(self) -> None:
+        self.session = self.session.lock_unless_erased()
+        require_open(self.session)
+        self.lock()
+
+    def _keep(self, max_bytes: int, **columns: Any) -> None:
+        """Keep it in place of the current submission. Raises SessionFull."""
+        for earlier in self._replaced():
+            earlier._drop(REPLACED)
+        self.update_columns(**columns)
+        recount(self.session)
+        if stored_bytes(self.session) > max_bytes:
+            raise SessionFull()
+
+    def _replaced(self) -> list["Submission"]:
+        """The submissions that this one replaces."""
+        formats = (TAR,) if self.format == TAR else (GIT, ZIP)
+        current = Submission.current(self.session, *formats)
+        return [current] if current else []
+
+    def _drop(self, state: str) -> None:
+        """Remove the object and the content. Without them it never counts again."""
+        self.remove_object()
+        dropped = {"object_key": None, "stored_bytes": 0, "diff": None, "file_tree": None, "retry_at": None}
+        self.update_columns(state=state, **dropped)
+        table = type(self)
+        without = table.of(self.session).select(table.id).where(table.object_key.is_null())
+        newest_first = without.order_by(table.created_at.desc(), table.id.desc())
+        old = [row.id for row in newest_first.offset(MAX_WITHOUT_OBJECT)]
+        table.delete().where(table.id << old).execute()
+
+    @classmethod
+    def findings(cls, session: Session) -> Iterator[Group]:
+        """Findings about the git bundle that counts."""
+        bundle = cls.current(session, GIT, ZIP)
+        yield Group("submission_unreadable", [], int(bundle is not None and bundle.state == UNREADABLE))
+        yield Group("base_unverified", [], int(bundle is not None and bundle.base_verified is False))
+
+
+# For the worker's search.
+add_index("submissions_due", Submission.retry_at, where=Submission.retry_at.is_null(False))
+
+
+def store_ratio(session: Session, ratio: int | None) -> None:
+    """Store a locked session's manualLineRatio, seal it, and let its findings be checked again."""
+    session.update_columns(manual_line_ratio=ratio, checked_seal_count=0)
+    final_seals.renew(session, "submitted", "submission")
+
+
+class SubmissionFile(Model, ErasedWithSession):
+    """A file in the final diff. `manual_ranges` are [first, last] line numbers of the submitted file."""
+
+    personal_data = PersonalData("submissionFiles", "The files that you changed, compared with the start.")
+
+    session = peewee.ForeignKeyField(Session)
+    path = peewee.TextField()
+    old_path = peewee.TextField(null=True)
+    status = peewee.TextField()
+    old_mode = peewee.TextField(null=True)
+    new_mode = peewee.TextField(null=True)
+    is_binary = peewee.BooleanField()
+    is_truncated = peewee.BooleanField()
+    lines_added = peewee.IntegerField()
+    lines_removed = peewee.IntegerField()
+    diff = peewee.TextField(null=True)
+    manual_ranges = peewee.JSONField()
+
+    @classmethod
+    def of(cls, session: Session) -> Query:
+        """The files by path: their ids ascend in this order."""
+        return cls.select().where(cls.session == session)
+
+    @classmethod
+    def store(cls, session: Session, files: Iterable[dict[str, Any]]) -> tuple[int, int]:
+        """Store the files; returns the sums of `counted_lines` and `manual_lines`."""
+        counted = manual = 0
+        created_at: datetime = clock.now()
+
+        def rows() -> Iterator[dict[str, Any]]:
+            nonlocal counted, manual
+            for file in files:
+                counted += file.pop("counted_lines")
+                manual += file.pop("manual_lines")
+                yield file | {"session": session, "created_at": created_at}
+
+        for batch in peewee.chunked(rows(), MAX_ROWS_PER_INSERT):
+            cls.insert_many(batch).execute()
+        return counted, manual

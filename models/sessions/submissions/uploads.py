@@ -1,0 +1,80 @@
+"""Open uploads of clients (docs/candidate-client.md, 3.9 and 3.10)."""
+
+import peewee
+
+from errors import SessionFull, UploadRefused
+from models.base import Model, PersonalData, Query, db
+from models.sessions import Session, stored_bytes
+from models.sessions.submissions.objects import StoredObject, recount, require_open
+
+# Enough for a client that uploads several bundles concurrently: by then it has finished or abandoned the oldest.
+MAX_OPEN_UPLOADS = 3
+
+
+class BundleUpload(Model, StoredObject):
+    """A URL that accepts a client's bundle; many are never used.
+
+    A submission copies the bundle to a key that no URL accepts. Once the copy is verified, the upload is closed: its
+    row is deleted. `stored_bytes` is 0 while it is unknown, because clients upload to S3 directly.
+    """
+
+    personal_data = PersonalData("uploads", "Uploads of your workspace.")
+
+    session = peewee.ForeignKeyField(Session)
+    object_key = peewee.TextField(unique=True)
+    stored_bytes = peewee.BigIntegerField(default=0)
+
+    class Meta:
+        table_name = "uploads"
+
+    @classmethod
+    def unused(cls) -> Query:
+        return cls.select()
+
+    @classmethod
+    def open(cls, session: Session, object_key: str, max_bytes: int) -> "BundleUpload":
+        """Open an upload for an hour, and close the oldest ones so that at most MAX_OPEN_UPLOADS are open.
+
+        Raises AssessmentClosed if the session takes no more bundles (R18), and SessionFull if it has no byte left.
+        """
+        with db.atomic():
+            session = session.lock_unless_erased()
+            require_open(session)
+            newest_first = (
+                cls.select().where(cls.session == session).order_by(cls.created_at.desc(), cls.id.desc())
+            )
+            for oldest in list(newest_first)[MAX_OPEN_UPLOADS - 1 :]:
+                oldest.delete_with_object()
+            if stored_bytes(Session.get_by_id(session.id)) >= max_bytes:
+                raise SessionFull()
+            return cls.create(session=session, object_key=object_key)
+
+    @classmethod
+    def find(cls, object_key: str) -> "BundleUpload":
+        """The open upload with this key. Raises UploadRefused."""
+        upload = cls.get_or_none(cls.object_key == object_key)
+        if upload is None:
+            raise UploadRefused()
+        return upload
+
+    def require_space(self, size: int, max_bytes: int) -> None:
+        """Raise SessionFull if the session has no space for a bundle of this size in this upload."""
+        session = Session.get_by_id(self.session_id)
+        if stored_bytes(session) - self.stored_bytes + size > max_bytes:
+            raise SessionFull()
+
+    def record_bundle(self, size: int, max_bytes: int) -> None:
+        """Record the size of the uploaded bundle. Without space in the session, close the upload.
+
+        Raises UploadRefused if it was closed while the bundle arrived, and SessionFull.
+        """
+        with db.atomic():
+            session = self.session.lock()
+            upload = BundleUpload.find(self.object_key)
+            upload.update_columns(stored_bytes=size)
+            recount(session)
+            has_space = stored_bytes(session) <= max_bytes
+            if not has_space:
+                upload.delete_with_object()
+        if not has_space:
+            raise SessionFull()

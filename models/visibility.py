@@ -1,0 +1,134 @@
+"""What a caller may see of a session: who its candidate is, and what others scored.
+
+- In a blind assessment, people see no name, address and key of a candidate until they have scored the session.
+- People whose role allows scoring see others' scores, and values derived from them, once they have scored the session
+  themselves.
+
+A person has scored a session once they have scored every criterion (CompletedScoring). Service accounts and candidates
+are not affected. Every response with a candidate's name or address, or with a score, passes through a function of this
+module.
+"""
+
+import json
+from collections.abc import Iterable
+from typing import Any
+from uuid import UUID
+
+import peewee
+
+from models import sql
+from models.scores import CompletedScoring, scoring_of
+from models.webhooks.tables import json_body
+from rules import candidate_keys, roles
+from rules.rows import row_id
+
+MAX_IDS_PER_STATEMENT = 500
+SCORE_EVENTS = frozenset({"score.updated", "score.withdrawn"})
+_NO_IDENTITY = {"candidate_name": None, "candidate_email": None}
+
+
+def hidden_candidates(viewer: Any, key_ids: Iterable[Any]) -> set[Any]:
+    """The candidates among these whose names are hidden from the caller."""
+    person_id = getattr(viewer, "person_id", None)
+    if person_id is None:
+        return set()
+    hidden = set()
+    for batch in peewee.chunked(set(key_ids) - {None}, MAX_IDS_PER_STATEMENT):
+        names, values = sql.in_list("key", [row_id(key_id) for key_id in batch])
+        rows = sql.rows(sql.HIDDEN_AMONG.format(key_ids=names), person_id=person_id, **values)
+        hidden |= {row_id(key_id) for (key_id,) in rows}
+    return hidden
+
+
+def hidden_scores(viewer: Any, session_ids: Iterable[Any]) -> set[Any]:
+    """The sessions among these whose scores by others are hidden from the caller."""
+    ids = set(session_ids) - {None}
+    if not ids or not scores_independently(viewer):
+        return set()
+    scored = CompletedScoring.select(CompletedScoring.session).where(
+        CompletedScoring.person == viewer.person_id
+    )
+    return ids - {
+        row.session_id
+        for batch in peewee.chunked(ids, MAX_IDS_PER_STATEMENT)
+        for row in scored.where(CompletedScoring.session.in_(batch))
+    }
+
+
+def scores_independently(viewer: Any) -> bool:
+    """Return whether the caller is a person whose role allows scoring."""
+    return viewer.person_id is not None and roles.allows(viewer.person.role, "write")
+
+
+def visible_disagreement(viewer: Any, session: Any) -> Any:
+    """The condition that reviewers of a session (a table or its alias) disagree, and that the caller may know it."""
+    if viewer.person_id is None:
+        return session.has_disagreement
+    return session.has_disagreement & peewee.fn.EXISTS(scoring_of(viewer, session.id))
+
+
+def without_identity(row: dict[str, Any]) -> dict[str, Any]:
+    """The row without name, address, and the mail server's error, which can quote the address."""
+    return row | _NO_IDENTITY | ({"last_error": None} if "last_error" in row else {})
+
+
+def redact_rows(viewer: Any, rows: list[dict[str, Any]], id_name: str = "key_id") -> list[dict[str, Any]]:
+    """Rows with `candidate_name` and `candidate_email`, as the caller may see them.
+
+    id_name -- the column with the candidate's id
+    """
+    hidden = hidden_candidates(viewer, [row[id_name] for row in rows])
+    return [without_identity(row) if row_id(row[id_name]) in hidden else row for row in rows]
+
+
+def redact_candidates(viewer: Any, rows: list[Any]) -> list[Any]:
+    """CandidateRows as the caller may see them. The key is masked: with it, they could act as the candidate."""
+    hidden = hidden_candidates(viewer, [row.id for row in rows])
+    redacted = _NO_IDENTITY | {"invite_last_error": None, "key": candidate_keys.MASKED}
+    return [row._replace(**redacted) if row_id(row.id) in hidden else row for row in rows]
+
+
+def redact_results(viewer: Any, rows: list[Any]) -> list[Any]:
+    """ResultRows as the caller may see them."""
+    hidden = hidden_candidates(viewer, [row.key.id for row in rows])
+    unscored = hidden_scores(viewer, [row.session.id for row in rows])
+    for row in rows:
+        if row.key.id in hidden:
+            row.key.candidate_name = None
+    return [row.without_scores() if row.session.id in unscored else row for row in rows]
+
+
+def redact_emails(viewer: Any, emails: list[Any]) -> list[Any]:
+    """Emails to candidates, without a mail server's errors that the caller may not see."""
+    hidden = hidden_candidates(viewer, [email.subject_id for email in emails])
+    for email in emails:
+        if email.subject_id in hidden:
+            email.last_error = None
+    return emails
+
+
+def redact_events(viewer: Any, events: list[Any]) -> list[Any]:
+    """Events of the feed, without the values of scores that the caller may not see."""
+    sessions = {event.id: UUID(event.data["sessionId"]) for event in events if event.type in SCORE_EVENTS}
+    hidden = hidden_scores(viewer, sessions.values())
+    for event in events:
+        if sessions.get(event.id) in hidden:
+            event.data = event.data | {"value": None}
+    return events
+
+
+def redact_webhook_messages(viewer: Any, messages: list[Any]) -> list[Any]:
+    """Messages to webhooks, and the receivers' responses, without candidates and scores that the caller may not see."""
+    hidden = hidden_candidates(viewer, [message.candidate_id for message in messages])
+    for message in messages:
+        if message.candidate_id in hidden:
+            message.body, message.answer = message.impersonal_body, None
+    payloads = {message.id: json.loads(message.body) for message in messages if message.type in SCORE_EVENTS}
+    sessions = {message_id: UUID(payload["data"]["sessionId"]) for message_id, payload in payloads.items()}
+    unscored = hidden_scores(viewer, sessions.values())
+    for message in messages:
+        if sessions.get(message.id) in unscored:
+            payload = payloads[message.id]
+            payload["data"]["value"] = None
+            message.body, message.answer = json_body(payload), None
+    return messages

@@ -1,0 +1,28 @@
+"""Whether a candidate may call a provider's models now."""
+
+from datetime import timedelta
+
+from errors import SessionClosed
+from models import Session, clock
+from proxy import budget
+from proxy.errors import AccessExpired, AgentRefused, NoProviderKey
+from proxy.forwarding import ModelProxy
+
+# From the redeem, in a session without a time limit.
+MODEL_ACCESS_PERIOD = timedelta(hours=24)
+# The tool in `allowedTools` that calls each provider.
+AGENTS = {"anthropic": "claude", "openai": "codex"}
+
+
+def admit(session: Session, proxy: ModelProxy, provider: str) -> None:
+    """Raise SessionClosed, AccessExpired, AgentRefused, NoProviderKey or BudgetSpent."""
+    now, allowed = clock.now(), session.assessment.allowed_agents
+    if session.closed_as_of(now):
+        raise SessionClosed()
+    if session.closes_at is None and now >= session.redeemed_at + MODEL_ACCESS_PERIOD:
+        raise AccessExpired()
+    if allowed is not None and AGENTS[provider] not in allowed:
+        raise AgentRefused(provider)
+    if not proxy.has_key(provider):
+        raise NoProviderKey(provider)
+    budget.require_left(session)

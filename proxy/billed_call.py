@@ -1,0 +1,190 @@
+"""A model call that costs something: reserve its cost, record it, and book its usage when it ends (R42)."""
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import partial
+from math import ceil
+from typing import Any
+
+from flask import current_app, request
+
+from blueprints import release_connection, session_quota
+from models import ModelReservation, ModelUsage, Session, clock, sessions
+from models.database import connection
+from models.sessions import prices
+from ops import DATABASE_ERRORS
+from proxy import budget
+from proxy.endpoints import CHAT_COMPLETIONS, Endpoint
+from proxy.lazy_json import LazyObject
+from proxy.model_request import ModelRequest, read_request
+from proxy.recording import CHANNEL, Arrival, Recorder
+from proxy.renewals import renewals
+from proxy.request_body import RequestBody
+from proxy.response import Observer, ProviderResponse
+from rules.events.envelopes import label
+from rules.events.recorded_events import ResponseFacts
+from rules.metrics.usage import ReportedUsage, call_cost_nano_usd, estimate_call, estimated_tokens
+from rules.timestamps import whole_seconds_ns
+
+log = logging.getLogger("proofstone.proxy")
+
+# More than models generate at the standard price, reasoning included.
+OUTPUT_TOKENS_PER_SECOND = 200
+
+
+@dataclass
+class BilledCall(Observer):
+    """A running call: keeps its reservation; when it ends, records its events and books its usage.
+
+    recorder -- None if the candidate has not agreed to it
+    """
+
+    session: Session
+    provider: str
+    request: ModelRequest
+    reservation: ModelReservation | None
+    release_slot: Callable[[], None]
+    recorder: Recorder | None = None
+    started_at: datetime = field(default_factory=clock.now)
+    started: float = field(default_factory=time.monotonic)
+
+    @classmethod
+    def start(
+        cls,
+        endpoint: Endpoint,
+        session: Session,
+        body: RequestBody,
+        received_at: datetime,
+        release_slot: Callable[[], None],
+    ) -> "BilledCall":
+        """Check the request, and reserve its cost. Raises what `read_request` and `reserve` raise."""
+        model_request = read_request(endpoint, body, session.assessment.allowed_hosted_tools)
+        recorder = _recorder(endpoint, session, model_request, received_at)
+        estimate = estimate_call(
+            endpoint.provider,
+            model_request.model,
+            model_request.body_bytes,
+            model_request.max_output_tokens,
+            whole_seconds_ns(clock.now()),
+            prices(),
+        )
+        reservation = budget.reserve(session, endpoint.provider, estimate.cost_nano_usd)
+        release_connection()
+        # Only a recorder needs the body's text any longer.
+        limits = model_request._replace(model=estimate.model, members={}, elements={})
+        return cls(session, endpoint.provider, limits, reservation, release_slot, recorder)
+
+    def __post_init__(self) -> None:
+        if self.reservation:
+            renewals.add(self.reservation)
+
+    def on_data(self, data: bytes) -> None:
+        if self.recorder:
+            self.recorder.add(data)
+
+    def on_wait(self) -> None:
+        if self.recorder:
+            self.recorder.prepare()
+
+    def on_complete(self, response: ProviderResponse) -> None:
+        first_token_ms = None
+        if response.reader.is_stream and response.first_output_at is not None:
+            first_token_ms = round((response.first_output_at - self.started) * 1000)
+        columns = {"request_id": label(response.request_id), "first_token_ms": first_token_ms}
+        columns |= {"status_code": response.status, "is_whole": response.is_whole}
+        recorder = self.recorder if response.status < 400 else None
+        self._store(self._booked_usage(response), columns, recorder)
+
+    def on_no_response(self, status: int) -> None:
+        """Book a call that the provider received but did not respond to.
+
+        A stream's response starts before its output, any other response when the output is complete.
+        """
+        counts = {"input": estimated_tokens(self.request.body_bytes)}
+        if not self.request.is_stream:
+            counts["output"] = self._possible_output()
+        self._store(ReportedUsage(self.request.model, counts), {"status_code": status, "is_whole": False})
+
+    def cancel(self) -> None:
+        """Release the reservation of a call that cost nothing."""
+        if self.reservation:
+            renewals.discard(self.reservation)
+            self.reservation.release()
+
+    def _possible_output(self) -> int:
+        """The most tokens that the model can have generated until now."""
+        possible = ceil((time.monotonic() - self.started) * OUTPUT_TOKENS_PER_SECOND)
+        return min(possible, self.request.max_output_tokens)
+
+    def _booked_usage(self, response: ProviderResponse) -> ReportedUsage:
+        """The reported usage; for a successful response, counts that the provider did not report are estimated.
+
+        A client can hang up after reasoning that the provider does not send: then the output is the possible one.
+        """
+        reader = response.reader
+        reported = reader.usage()
+        output = min(reader.estimated_output(), self.request.max_output_tokens)
+        is_failure = response.status >= 400 or (response.is_whole and not output)
+        if is_failure or reader.has_total:
+            return reported
+        # Nor is reasoning reported in a stream of Chat Completions without `stream_options`.
+        is_unreported = response.is_whole and response.endpoint == CHAT_COMPLETIONS
+        if (response.client_left and not response.is_whole) or is_unreported:
+            output = max(output, self._possible_output())
+        counts = {"input": estimated_tokens(self.request.body_bytes)} | reported.counts
+        counts["output"] = max(output, reported.counts.get("output", 0))
+        return ReportedUsage(reported.model or self.request.model, counts)
+
+    def _store(self, used: ReportedUsage, columns: dict[str, Any], recorder: Recorder | None = None) -> None:
+        """Store events and usage in one transaction, with a connection of its own; without the events if they fail."""
+        try:
+            cost = call_cost_nano_usd(self.provider, used, whole_seconds_ns(self.started_at), prices())
+            record = partial(
+                ModelUsage.record,
+                self.session,
+                used,
+                provider=self.provider,
+                started_at=self.started_at,
+                cost_nano_usd=cost,
+                reservation=self.reservation,
+                **columns,
+            )
+            with connection():
+                if recorder is None:
+                    record()
+                    return
+                facts = ResponseFacts(
+                    request_id=columns["request_id"],
+                    model=used.model,
+                    counts=used.counts,
+                    cost_nano_usd=cost,
+                    first_token_ms=columns["first_token_ms"],
+                    duration_ms=round((time.monotonic() - self.started) * 1000),
+                )
+                recorder.collect(facts, clock.now())
+                try:
+                    record(store_events=recorder.store)
+                except Exception:
+                    recorder.fail()
+                    record(**recorder.columns)
+        except DATABASE_ERRORS:
+            # The candidate already has the response.
+            log.exception("Could not store a call to %s.", self.provider)
+        finally:
+            if self.reservation:
+                renewals.discard(self.reservation)
+
+
+def _recorder(
+    endpoint: Endpoint, session: Session, model_request: ModelRequest, received_at: datetime
+) -> Recorder | None:
+    """The recorder of a call; None if the candidate has not agreed to recording (R38), or without rules/agents/."""
+    dialect = current_app.extensions.get("dialects", {}).get(endpoint.dialect)
+    if dialect is None or not sessions.may_record(session, CHANNEL):
+        return None
+    headers = {name.lower(): value for name, value in request.headers.items()}
+    body = LazyObject(model_request.members, model_request.elements)
+    return Recorder(session, dialect, Arrival(headers, body, received_at), session_quota())

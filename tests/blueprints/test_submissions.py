@@ -1,0 +1,215 @@
+"""The candidate submits a bundle or a zip archive, with each store; reviewers see it."""
+
+import hashlib
+import io
+import zipfile
+from datetime import timedelta
+
+import pytest
+from bundle_stores import use_folder
+from response_checks import body_of, refusal
+
+from delivery.worker import Worker
+from models import AuditEntry, Session, Submission, privacy, sessions
+from models.sessions.submissions import delete_unused
+from models.sessions.submissions.objects import MAX_UNUSED_AGE, UPLOAD_URL_LIFETIME
+from tests.git_bundles.bundles import bundle_of_blobs
+
+GIT, ZIP = "application/x-git-bundle", "application/zip"
+BUNDLE = bundle_of_blobs(a=b"a\n")
+OTHER = bundle_of_blobs(a=b"a\n", b=b"b\n")
+
+
+def make_zip(**files):
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        for name, text in files.items():
+            archive.writestr(name, text)
+    return file.getvalue()
+
+
+@pytest.fixture
+def store(app, tmp_path, monkeypatch):
+    return use_folder(app, tmp_path / "bundles", monkeypatch)
+
+
+@pytest.fixture
+def worker_of(app, monkeypatch, tmp_path):
+    """A worker with this store."""
+    monkeypatch.setitem(app.config, "MAIL_FOLDER", tmp_path / "mails")
+    return lambda store: Worker(app.config, store)
+
+
+def submit_work(candidate, content=BUNDLE, media_type=GIT, **options):
+    options = {"data": content, "headers": {"Content-Type": media_type}} | options
+    return candidate.request("PUT", "/v1/candidate/submission", **options)
+
+
+def stored_files(store):
+    return sorted(file.read_bytes() for file in store.folder.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("content", "media_type", "format", "state"),
+    [
+        (BUNDLE, GIT, "git", "waiting"),
+        (make_zip(a="a"), ZIP, "zip", "stored"),
+        (make_zip(), ZIP, "zip", "stored"),
+    ],
+)
+def test_a_submission_is_stored_and_can_be_downloaded(
+    candidate, session, reviewer, store, clock, content, media_type, format, state
+):
+    expected = {
+        "receivedAt": "2026-04-01T09:00:00.000Z",
+        "format": format,
+        "size": len(content),
+        "sha256": hashlib.sha256(content).hexdigest(),
+        "state": state,
+    }
+    assert body_of(submit_work(candidate, content, media_type)) == {"submission": expected}
+    for caller in (candidate, reviewer):
+        assert caller.get(f"/v1/sessions/{session.id}").json["submission"] == expected
+    download = reviewer.get(f"/v1/sessions/{session.id}/submission")
+    assert (download.data, download.mimetype) == (content, media_type)
+    assert download.headers["Content-Length"] == str(len(content))
+    assert f"submission-{session.id}." in download.headers["Content-Disposition"]
+    assert AuditEntry.get(AuditEntry.action == "receiveSubmission").subject_id == session.key_id
+    assert AuditEntry.get(AuditEntry.action == "downloadSubmission").subject_id == session.id
+
+
+def test_the_first_submission_creates_the_folder(candidate, session, store):
+    store.folder.rmdir()
+    assert submit_work(candidate).status_code == 200
+    assert stored_files(store) == [BUNDLE]
+
+
+def test_without_a_submission(candidate, session, reviewer, store):
+    assert reviewer.get(f"/v1/sessions/{session.id}").json["submission"] is None
+    assert refusal(reviewer.get(f"/v1/sessions/{session.id}/submission")) == (404, "not_found")
+    diff = body_of(reviewer.get(f"/v1/sessions/{session.id}/final-diff"))
+    assert diff == {"submission": None, "files": [], "total": 0, "limit": 50, "offset": 0, "next": None}
+
+
+def test_the_latest_submission_replaces_the_one_before_it(
+    app, candidate, session, reviewer, store, worker_of
+):
+    for content in (BUNDLE, BUNDLE, OTHER):
+        submit_work(candidate, content)
+    listed = body_of(reviewer.get(f"/v1/sessions/{session.id}/submissions"))["submissions"]
+    assert [submission["state"] for submission in listed] == ["replaced", "replaced", "waiting"]
+    assert reviewer.get(f"/v1/sessions/{session.id}/submission").data == OTHER
+    assert Session.get_by_id(session.id).stored_bundle_bytes == len(OTHER)
+    worker_of(store).run_once()
+    assert stored_files(store) == [OTHER]
+
+
+@pytest.mark.parametrize(
+    ("content", "media_type", "expected"),
+    [
+        (BUNDLE, "application/json", (415, "unsupported_media_type")),
+        (BUNDLE, "application/gzip", (415, "unsupported_media_type")),
+        (BUNDLE, ZIP, (400, "not_a_submission")),
+        (make_zip(a="a"), GIT, (400, "not_a_submission")),
+        (b"#", GIT, (400, "not_a_submission")),
+    ],
+)
+@pytest.mark.any_database
+def test_what_is_no_bundle_and_no_archive_is_refused(
+    candidate, session, store, content, media_type, expected
+):
+    assert refusal(submit_work(candidate, content, media_type)) == expected
+    assert stored_files(store) == []
+    assert Submission.select().count() == 0
+
+
+@pytest.mark.any_database
+def test_the_body_must_have_its_length(candidate, session, store):
+    short = {"CONTENT_LENGTH": str(len(BUNDLE) + 1)}
+    assert refusal(submit_work(candidate, environ_overrides=short)) == (400, "incomplete")
+    chunked = {"HTTP_TRANSFER_ENCODING": "chunked"}
+    assert refusal(submit_work(candidate, environ_overrides=chunked)) == (411, "length_required")
+    empty = {"CONTENT_LENGTH": "0"}
+    assert refusal(submit_work(candidate, environ_overrides=empty)) == (400, "not_a_submission")
+    large = {"CONTENT_LENGTH": str(128 * 1024 * 1024 + 1)}
+    assert refusal(submit_work(candidate, environ_overrides=large)) == (413, "too_large")
+    assert stored_files(store) == []
+
+
+def test_a_submission_is_accepted_until_ten_minutes_after_the_close(candidate, session, store, clock):
+    sessions.complete(session)
+    clock.fixed += timedelta(minutes=10)
+    assert submit_work(candidate).status_code == 200
+    clock.fixed += timedelta(milliseconds=1)
+    assert refusal(submit_work(candidate, OTHER)) == (409, "assessment_closed")
+    assert stored_files(store) == [BUNDLE]
+
+
+@pytest.mark.any_database
+def test_a_key_that_was_not_redeemed_submits_nothing(candidate, store):
+    assert refusal(submit_work(candidate)) == (409, "not_redeemed")
+
+
+def test_a_submission_counts_towards_the_sessions_bytes(
+    app, candidate, session, store, monkeypatch, worker_of
+):
+    monkeypatch.setitem(app.config, "SESSION_MAX_BYTES", len(OTHER))
+    assert submit_work(candidate, BUNDLE).status_code == 200
+    assert submit_work(candidate, OTHER).status_code == 200  # in place of the first one
+    monkeypatch.setitem(app.config, "SESSION_MAX_BYTES", len(OTHER) - 1)
+    assert refusal(submit_work(candidate, OTHER)) == (413, "session_full")
+    worker_of(store).run_once()
+    assert stored_files(store) == [OTHER]
+
+
+def test_an_erasure_deletes_the_submission(app, candidate, session, store, worker_of):
+    submit_work(candidate)
+    privacy.erase(session.key)
+    assert Submission.select().count() == 0
+    worker_of(store).run_once()
+    assert stored_files(store) == []
+
+
+def test_the_candidates_export_has_the_submission(candidate, session, store):
+    submit_work(candidate)
+    exported = candidate.get("/v1/candidate/me/export").text
+    assert '{"submission":{"format":"git"' in exported
+    assert "submissions" in [kind["name"] for kind in candidate.get("/v1/candidate/me").json["held"]]
+
+
+def test_a_submission_stays_and_one_whose_process_was_killed_is_deleted(session, candidate, store, clock):
+    submit_work(candidate)
+    Submission.reserve(session, "zip", f"{session.id}.{'0' * 32}.zip")
+    clock.fixed += UPLOAD_URL_LIFETIME + MAX_UNUSED_AGE
+    assert delete_unused() == 1
+    assert Submission.get().state == "waiting"
+
+
+def test_a_submission_that_was_replaced_in_the_store_is_not_served(candidate, session, reviewer, store):
+    submit_work(candidate)
+    (file,) = store.folder.iterdir()
+    file.write_bytes(OTHER)
+    assert refusal(reviewer.get(f"/v1/sessions/{session.id}/submission")) == (409, "bundle_changed")
+
+
+def test_no_upload_url_accepts_a_submissions_object(app, candidate, session, store):
+    submit_work(candidate)
+    stored = Submission.get()
+    url = store.upload_url(stored.object_key, stored.expires_at).partition("com")[2]
+    assert refusal(candidate.request("PUT", url, data=OTHER)) == (403, "upload_refused")
+
+
+def test_a_submission_that_arrives_after_the_erasure_is_not_kept(
+    candidate, session, store, monkeypatch, worker_of
+):
+    receive = store.receive
+
+    def receive_and_erase(*arguments):
+        receive(*arguments)
+        privacy.erase(session.key)
+
+    monkeypatch.setattr(store, "receive", receive_and_erase)
+    assert refusal(submit_work(candidate)) == (409, "erased")
+    assert Submission.select().count() == 0
+    worker_of(store).run_once()
+    assert stored_files(store) == []
